@@ -1,0 +1,43 @@
+"""Adapters: one file a vendor, found by its name.
+
+`open_adapter` is the only loader. A file here or an entry point of the group `dam_connector.adapters`, called
+`<port>.<name>`, has a function `connect(options, kit)` that gives an object of its port.
+"""
+
+import difflib
+import importlib
+import pkgutil
+from importlib.metadata import entry_points
+from typing import Any
+
+from dam_connector.adapters.kit import Kit
+from dam_connector.catalog.rules import Connection
+from dam_connector.errors import ConfigError
+
+PORTS = ("pim", "dam", "channel", "provider")
+
+
+def known(port: str) -> list[str]:
+    """The names of all adapters of a port."""
+    package = importlib.import_module(f"dam_connector.adapters.{port}")
+    shipped = [m.name for m in pkgutil.iter_modules(package.__path__)]
+    foreign = [e.name.partition(".")[2] for e in entry_points(group="dam_connector.adapters") if e.name.startswith(f"{port}.")]
+    return sorted({*shipped, *foreign})
+
+
+def open_adapter(port: str, name: str, connection: Connection, kit: Kit) -> Any:
+    """The adapter of a connection.
+
+    Raises: ConfigError when there is none of that name, or its options are wrong.
+    """
+    if connection.adapter not in known(port):
+        near = difflib.get_close_matches(connection.adapter, known(port), n=1)
+        hint = f'did you mean "{near[0]}"?' if near else f"known: {', '.join(known(port))}"
+        raise ConfigError(f"/connections/{port}/{name}/adapter: there is no {port} adapter {connection.adapter!r}; {hint}")
+    for entry in entry_points(group="dam_connector.adapters", name=f"{port}.{connection.adapter}"):
+        return entry.load()(connection.options, kit)
+    module = importlib.import_module(f"dam_connector.adapters.{port}.{connection.adapter}")
+    try:
+        return module.connect(connection.options, kit)
+    except ConfigError as error:
+        raise ConfigError(*(f"/connections/{port}/{name}: {p}" for p in error.problems)) from error

@@ -1,0 +1,1 @@
+"""Adapters of the port `Channel`: one file a vendor."""

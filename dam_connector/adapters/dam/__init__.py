@@ -1,0 +1,1 @@
+"""Adapters of the port `Dam`: one file a vendor."""

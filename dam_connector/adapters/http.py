@@ -1,0 +1,125 @@
+"""The one outgoing HTTP session: guarded against private addresses, endless answers and endless waits.
+
+requests-hardened resolves a name once and connects to the address it checked. What it leaves open is closed here:
+redirects are followed by hand so that each hop is checked, bytes are counted after decoding, the whole has a deadline.
+"""
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from requests_hardened import Config, Manager
+from requests_hardened.ip_filter import InvalidIPAddress
+
+from dam_connector import __version__
+from dam_connector.errors import BadOutput, NotFound, RateLimited, Refused, Unavailable
+
+MAX_REDIRECTS = 5
+CONNECT_TIMEOUT_S = 5.0
+_CHUNK = 65_536
+_RETRY_STATUS = (408, 425, 500, 502, 503, 504)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came back: a 2xx status, and the body whole."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+class TooLarge(BadOutput):
+    """More bytes came than were asked for."""
+
+
+class Blocked(Refused):
+    """The address is one we do not talk to."""
+
+
+class Http:
+    """Outgoing requests. `allowed_hosts` (`host` or `host:port`) may be in private networks; nothing else may."""
+
+    def __init__(self, allowed_hosts: frozenset[str] = frozenset(), *, timeout_s: float = 30, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._allowed, self._timeout_s, self._monotonic = allowed_hosts, timeout_s, monotonic
+        self._guarded, self._open = _manager(guard=True), _manager(guard=False)
+
+    def get(self, url: str, *, max_bytes: int, vendor: str = "web", headers: dict[str, str] | None = None) -> Answer:
+        """The answer to a GET.
+
+        Raises: Blocked, NotFound, Refused (other 4xx), RateLimited, Unavailable (5xx, no answer, too slow), TooLarge, BadOutput (half an answer).
+        """
+        deadline = self._monotonic() + self._timeout_s
+        for _ in range(MAX_REDIRECTS + 1):
+            response = self._send(url, vendor, headers)
+            with response:
+                if response.is_redirect:
+                    url = urljoin(url, response.headers["location"])
+                    continue
+                _raise_for_status(response, vendor)
+                body = self._read(response, max_bytes, deadline, vendor)
+                return Answer(status=response.status_code, content_type=response.headers.get("content-type", ""), body=body)
+        raise Refused(vendor, "get", f"more than {MAX_REDIRECTS} redirects")
+
+    def _send(self, url: str, vendor: str, headers: dict[str, str] | None) -> requests.Response:
+        manager = self._manager_for(url, vendor)
+        try:
+            return manager.send_request("GET", url, stream=True, headers=headers, timeout=(CONNECT_TIMEOUT_S, self._timeout_s))
+        except InvalidIPAddress as error:
+            raise Blocked(vendor, "get", "the address is in a private network") from error
+        except requests.exceptions.ConnectionError as error:
+            if "InvalidIPAddress" in repr(error):
+                raise Blocked(vendor, "get", "the address is in a private network") from error
+            raise Unavailable(vendor, "get", "no connection") from error
+        except requests.exceptions.Timeout as error:
+            raise Unavailable(vendor, "get", "no answer in time") from error
+        except (requests.exceptions.RequestException, ValueError) as error:
+            raise Blocked(vendor, "get", f"not a usable address ({type(error).__name__})") from error
+
+    def _manager_for(self, url: str, vendor: str) -> Manager:
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname or "", parts.port
+        except ValueError as error:
+            raise Blocked(vendor, "get", "not a usable address") from error
+        if parts.scheme not in ("http", "https") or not host or parts.username or re.search(r"[\x00-\x20\x7f]", url):
+            raise Blocked(vendor, "get", "not a public http or https address")
+        return self._open if {host, f"{host}:{port}"} & self._allowed else self._guarded
+
+    def _read(self, response: requests.Response, max_bytes: int, deadline: float, vendor: str) -> bytes:
+        parts, size = [], 0
+        try:
+            for chunk in response.iter_content(_CHUNK):
+                size += len(chunk)
+                if size > max_bytes:
+                    raise TooLarge(vendor, "get", f"more than {max_bytes} bytes")
+                if self._monotonic() > deadline:
+                    raise Unavailable(vendor, "get", f"not finished after {self._timeout_s:g} s")
+                parts.append(chunk)
+        except requests.exceptions.RequestException as error:
+            raise Unavailable(vendor, "get", f"the answer broke off ({type(error).__name__})") from error
+        expected = response.headers.get("content-length", "")
+        if expected.isdigit() and "content-encoding" not in response.headers and size != int(expected):
+            raise Unavailable(vendor, "get", f"{size} of {expected} bytes came")
+        return b"".join(parts)
+
+
+def _raise_for_status(response: requests.Response, vendor: str) -> None:
+    status = response.status_code
+    if status in (404, 410):
+        raise NotFound(vendor, "get", f"HTTP {status}")
+    if status == 429:
+        after = response.headers.get("retry-after", "")
+        raise RateLimited(vendor, "get", "HTTP 429", retry_after_s=float(after) if after.isdigit() else 30.0)
+    if status in _RETRY_STATUS or status > 504:
+        raise Unavailable(vendor, "get", f"HTTP {status}")
+    if not 200 <= status < 300:
+        raise Refused(vendor, "get", f"HTTP {status}")
+
+
+def _manager(*, guard: bool) -> Manager:
+    return Manager(Config(default_timeout=(CONNECT_TIMEOUT_S, 30.0), never_redirect=True, ip_filter_enable=guard,
+                          ip_filter_allow_loopback_ips=False, user_agent_override=f"dam-connector/{__version__}"))

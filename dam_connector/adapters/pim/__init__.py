@@ -1,0 +1,1 @@
+"""Adapters of the port `Pim`: one file a vendor."""

@@ -1,0 +1,1 @@
+"""Adapters of the port `Provider`: one file a vendor."""

@@ -1,0 +1,120 @@
+"""Rules: what plugin.json says, as frozen values. schemas/plugin.py builds them; absent means off or the default here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dam_connector.catalog.run import RunKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """One connection to an outside system: the adapter's name and its options, secrets still as `env/NAME`."""
+
+    adapter: str
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductRules:
+    """Required fields, for all products and by category."""
+
+    required: tuple[str, ...] = ("sku", "name", "category", "images.any")
+    required_by_category: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def required_for(self, category: str) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self.required + self.required_by_category.get(category, ())))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deliverable:
+    """What to make for a product."""
+
+    name: str
+    kind: RunKind
+    count: int = 1
+    categories: tuple[str, ...] = ()
+    views: tuple[str, ...] = ()
+    generator: tuple[str, ...] = ("local",)
+    formats: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+    background: str = "#ffffff"
+    fill: float = 0.86
+    aspect: str = "1:1"
+    size_px: int = 2048
+    shadow: bool = True
+    max_triangles: int = 30_000
+    texture_px: int = 2048
+
+    def wanted_for(self, category: str) -> bool:
+        return not self.categories or category in self.categories
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Naming:
+    """How files are called, and the folder they lie in."""
+
+    default: str = "{sku}_{name:pascal}_V{version}_{format:upper}"
+    patterns: Mapping[str, str] = field(default_factory=dict)
+    folder: str = "{category:slug}/{sku}"
+
+    def pattern_for(self, deliverable: str) -> str:
+        return self.patterns.get(deliverable, self.default)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckRules:
+    """Limits of the checks. Sources: docs/issues.md names one for each limit."""
+
+    dimensions_tolerance_pct: float = 3.0  # Khronos 3D Commerce asset auditor, recommended schema
+    max_triangles: int = 100_000  # the same
+    max_texture_px: int = 2048  # the same
+    max_materials: int = 5  # the same
+    max_model_bytes: int = 5_242_880  # the same: 5120 KB
+    max_image_bytes: int = 16_000_000  # Google Merchant Center, image_link
+    max_components: int = 12
+    severities: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewRules:
+    """Who reviews, and with which words they may reject."""
+
+    dam: str = "library"
+    owners: Mapping[str, str] = field(default_factory=dict)
+    reasons: tuple[str, ...] = ("proportions", "colour", "missing part", "wrong product", "picture quality")
+    checklist: tuple[str, ...] = (
+        "Does it match the product photo?", "Are the proportions close to the real product?",
+        "Do material and colour look right?", "Is the file fit for web and mobile?",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewerRules:
+    """How the AR page looks."""
+
+    accent: str = "#2f5bd3"
+    background: str = "#f4f4f4"
+    brand: str = ""
+    logo_url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """All of plugin.json, with the fingerprint of its text."""
+
+    name: str
+    version: str
+    fingerprint: str
+    pim: Mapping[str, Connection]
+    dam: Mapping[str, Connection]
+    provider: Mapping[str, Connection]
+    channel: Mapping[str, Connection]
+    products: ProductRules
+    deliverables: tuple[Deliverable, ...]
+    naming: Naming
+    checks: CheckRules
+    review: ReviewRules
+    viewer: ViewerRules
+
+    def deliverable(self, name: str) -> Deliverable | None:
+        return next((d for d in self.deliverables if d.name == name), None)

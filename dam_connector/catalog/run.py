@@ -1,0 +1,34 @@
+"""Run: one slot of one deliverable being made, or one version being published, for one SKU."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class RunKind(StrEnum):
+    """Which row of worker/pipeline.py a run follows."""
+
+    IMAGE = "image"
+    MODEL = "model"
+    REVIEW = "review"
+    PUBLISH = "publish"
+
+
+class RunState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    PARKED = "parked"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+R = RunState
+TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
+    R.QUEUED: frozenset({R.RUNNING, R.CANCELLED}),
+    R.RUNNING: frozenset({R.RUNNING, R.PARKED, R.DONE, R.FAILED, R.CANCELLED}),  # running again: a lost lease taken over
+    R.PARKED: frozenset({R.RUNNING, R.CANCELLED}),
+    R.DONE: frozenset(),
+    R.FAILED: frozenset({R.QUEUED}),
+    R.CANCELLED: frozenset({R.QUEUED}),
+}
+OPEN = (R.QUEUED, R.RUNNING, R.PARKED)

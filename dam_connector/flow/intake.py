@@ -1,0 +1,180 @@
+"""Intake: from a webhook to planned runs.
+
+`receive` is all that happens while the sender waits; `handle` is the job behind it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from dam_connector.adapters.http import Blocked, TooLarge
+from dam_connector.catalog.completeness import product_issues
+from dam_connector.catalog.event import Event, EventKind
+from dam_connector.catalog.ids import DeliveryId, Sha256
+from dam_connector.catalog.issue import Issue, Severity, issue
+from dam_connector.catalog.planning import plan
+from dam_connector.catalog.product import Product, SourceImage
+from dam_connector.errors import RETRYABLE, AdapterError, ConfigError, DeliveryError, NotFound, Refused
+from dam_connector.flow.reviewing import apply_decision
+from dam_connector.ports import Inbound, Pim
+from dam_connector.store.inbox import MAX_ATTEMPTS, DeliveryRecord
+from dam_connector.store.runs import NewRun
+from dam_connector.wiring import Services
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of a product that was taken in: a few words, and how many runs were planned."""
+
+    words: str
+    planned: int
+
+
+def receive(services: Services, connection: str, inbound: Inbound) -> tuple[DeliveryId, bool]:
+    """The id under which a delivery is stored, and whether it is new.
+
+    Raises: DeliveryError 404 (no such connection), 401, 400.
+    """
+    source = _source(services, connection)
+    verified = source.verify(inbound)
+    delivery_id, new = services.inbox.add(connection, verified.key, inbound, acts=verified.acts)
+    if new and verified.acts:
+        services.queue.wake("handle_delivery", [delivery_id])
+    return delivery_id, new
+
+
+def _source(services: Services, connection: str) -> Pim:
+    if connection not in services.rules.current().pim:
+        raise DeliveryError(404, "there is no such connection; see /connections in plugin.json")
+    return services.pim(connection)
+
+
+def handle(services: Services, delivery_id: str) -> None:
+    """Do what a stored delivery means. Doing it twice changes nothing."""
+    record = services.inbox.get(delivery_id)
+    if record is None or record.state != "received":
+        return
+    try:
+        events = services.pim(record.connection).normalize(record.inbound)
+        summary = "; ".join(_apply(services, record, event) for event in events)
+        services.inbox.finish(delivery_id, "handled", summary=summary)
+    except RETRYABLE as error:
+        again = services.inbox.retry_later(delivery_id, str(error))
+        log.warning("delivery_put_off" if again else "delivery_failed", error=str(error))
+    except (AdapterError, ConfigError) as error:
+        services.inbox.finish(delivery_id, "failed", error=str(error))
+        log.warning("delivery_failed", error=str(error))
+
+
+def _apply(services: Services, record: DeliveryRecord, event: Event) -> str:
+    """Carry out one event; gives a few words about it."""
+    if event.kind is EventKind.DECISION:
+        return apply_decision(services, record.connection, event)
+    if event.kind is EventKind.DELETED:
+        services.products.mark_deleted(event.ref, event.at)
+        return f"{event.ref} deleted"
+    product = _newest(services, record.connection, event)
+    last_try = record.attempts + 1 >= MAX_ATTEMPTS
+    return take_product(services, product, connection=record.connection, ref=event.ref, source_time=event.at, last_try=last_try).words
+
+
+def _newest(services: Services, connection: str, event: Event) -> Product:
+    """The product as the PIM has it now; where it cannot be asked, as the event carried it."""
+    source = services.pim(connection)
+    if source.capabilities.fetch:
+        return source.fetch(event.ref)
+    if event.product is None:
+        raise NotFound(connection, "normalize", "the event carries no product and the source cannot be asked")
+    return event.product
+
+
+def take_product(services: Services, product: Product, *, connection: str, ref: str, source_time: datetime, last_try: bool = True) -> Taken:
+    """Store the newest word on a product, fetch its pictures and plan its runs.
+
+    Raises: Unavailable or RateLimited when a picture's server is away, unless it is the last try.
+    """
+    if not services.products.upsert(product, connection=connection, ref=ref, source_time=source_time):
+        return Taken(f"{product.sku}: older than what is known", 0)
+    issues = list(product_issues(product, services.rules.current().products))
+    if any(i.severity is Severity.ERROR for i in issues):
+        services.products.set_findings(product.sku, {}, tuple(issues))
+        return Taken(f"{product.sku}: flagged", 0)
+    sources: dict[str, Sha256] = {}
+    for image in product.images:
+        found = _fetch(services, image, last_try=last_try)
+        if isinstance(found, Issue):
+            issues.append(found)
+        else:
+            sources[image.view.value] = found
+    services.products.set_findings(product.sku, sources, tuple(issues))
+    added = plan_runs(services, product, sources) if sources else 0
+    newest = services.products.get(product.sku)
+    if newest and newest.source_time > source_time:  # newer facts came while the pictures were fetched: theirs is the last word
+        return take_product(services, newest.product, connection=newest.connection, ref=newest.ref, source_time=newest.source_time, last_try=last_try)
+    return Taken(f"{product.sku}: {added} {'run' if added == 1 else 'runs'} planned", added)
+
+
+def plan_runs(services: Services, product: Product, sources: dict[str, Sha256]) -> int:
+    """How many runs this product needed that were not planned before; they are woken."""
+    rules = services.rules.current()
+    wanted = [
+        NewRun(kind=p.deliverable.kind, sku=product.sku, deliverable=p.deliverable.name, slot=p.slot, input_hash=p.input_hash,
+               rules_fingerprint=rules.fingerprint)
+        for p in plan(product, sources, rules)
+    ]
+    added = services.runs.add(wanted)
+    services.queue.wake("advance_run", added)
+    return len(added)
+
+
+def _fetch(services: Services, image: SourceImage, *, last_try: bool) -> Sha256 | Issue:
+    """The picture's hash, its bytes being stored; or what is wrong with its address."""
+    where = f"/images/{image.view.value}"
+    limit = services.settings.max_picture_bytes
+    try:
+        answer = services.http.get(image.url, max_bytes=limit, vendor="picture")
+    except Blocked as error:
+        return issue("source.url_refused", f"{image.view.value}: {error}.", pointer=where, measured=image.url)
+    except TooLarge:
+        return issue("source.too_large", f"{image.view.value}: more than {limit} bytes.", pointer=where, limit=f"{limit} bytes")
+    except (NotFound, Refused) as error:
+        return issue("source.not_found", f"{image.view.value}: {error}.", pointer=where, measured=image.url)
+    except RETRYABLE as error:
+        if not last_try:
+            raise
+        return issue("source.unreachable", f"{image.view.value}: {error}.", pointer=where, measured=image.url)
+    if not answer.body:
+        return issue("source.damaged", f"{image.view.value}: the file is empty.", pointer=where, measured=image.url)
+    return services.blobs.put(answer.body)
+
+
+def add_product(services: Services, product: Product, *, by: str) -> Taken:
+    """Take a product that a person gave us by hand or through the API."""
+    said = take_product(services, product, connection="", ref=product.sku, source_time=services.clock.now())
+    services.ledger.tell("product_added", sku=product.sku, by=by, detail=said.words)
+    return said
+
+
+def run_again(services: Services, sku: str) -> int:
+    """Plan what is missing for a product, and retry what failed; gives how many runs are under way for it.
+
+    Raises: NotFound when there is no such product.
+    """
+    record = services.products.get(sku)
+    if record is None or record.deleted:
+        raise NotFound("catalog", "run", f"there is no product {sku}")
+    retried = [r.id for r in services.runs.page(sku=sku, state="failed", limit=200) if services.runs.requeue(r.id)]
+    services.queue.wake("advance_run", retried)
+    taken = take_product(services, record.product, connection=record.connection, ref=record.ref, source_time=record.source_time)
+    return len(retried) + taken.planned
+
+
+def replay(services: Services, delivery_id: str) -> None:
+    """Handle a delivery once more. Raises: NotFound."""
+    if not services.inbox.reopen(delivery_id):
+        raise NotFound("inbox", "replay", f"there is no delivery {delivery_id}")
+    services.queue.wake("handle_delivery", [delivery_id])
+

@@ -1,0 +1,104 @@
+"""Reviewing: decisions, their undoing, another try, and waivers. Where a decision comes from makes no difference here."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import structlog
+
+from dam_connector.catalog.event import Decision, Event, Verdict
+from dam_connector.catalog.ids import RunId
+from dam_connector.catalog.issue import Waiver
+from dam_connector.catalog.run import RunKind
+from dam_connector.catalog.version import Version, VersionState
+from dam_connector.errors import AdapterError, NotFound, StateConflict
+from dam_connector.ports import DamState
+from dam_connector.store.runs import NewRun, facts_of
+from dam_connector.wiring import Services
+
+log = structlog.get_logger()
+_DAM_STATE = {Verdict.APPROVED: DamState.APPROVED, Verdict.REJECTED: DamState.REJECTED}
+
+
+def decide(services: Services, version: Version, decision: Decision, *, source: str, delay_s: float = 0) -> None:
+    """Approve or reject a version in review; an approved one is published after `delay_s` seconds.
+
+    Raises: StateConflict when somebody else decided first.
+    """
+    decision_id = services.decisions.record(version, decision, source)
+    _tell_dam(services, version, _DAM_STATE[decision.verdict], decision, source)
+    detail = "; ".join(filter(None, [", ".join(decision.reasons), decision.note]))
+    services.ledger.tell(decision.verdict.value, sku=version.asset.sku, version_id=version.id, by=decision.by, detail=detail)
+    if decision.verdict is Verdict.APPROVED:
+        _plan(services, version, RunKind.PUBLISH, f"publish:{decision_id}", delay_s=delay_s)
+
+
+def _tell_dam(services: Services, version: Version, state: DamState, decision: Decision | None, source: str) -> None:
+    dam = services.rules.current().review.dam
+    if not version.dam_ref or source == dam:
+        return
+    try:
+        services.dam(dam).write_state(version.dam_ref, state, decision)
+    except AdapterError as error:
+        log.warning("dam_not_told", version_id=version.id, error=str(error))
+        services.ledger.tell("dam_not_told", sku=version.asset.sku, version_id=version.id, detail=str(error))
+
+
+def undo(services: Services, version: Version, *, by: str) -> None:
+    """Take back the last decision about a version.
+
+    Raises: StateConflict when it took effect already.
+    """
+    services.decisions.undo(version)
+    _tell_dam(services, version, DamState.IN_REVIEW, None, "page")
+    services.ledger.tell("undone", sku=version.asset.sku, version_id=version.id, by=by)
+
+
+def apply_decision(services: Services, dam: str, event: Event) -> str:
+    """Carry out a decision that was made in a DAM; gives a few words about it."""
+    version = services.assets.by_dam_ref(dam, event.ref)
+    if version is None or event.decision is None:
+        return f"{event.ref}: not one of ours"
+    try:
+        decide(services, version, event.decision, source=dam)
+    except StateConflict:
+        return f"{version.id}: decided before"
+    return f"{version.id} {event.decision.verdict.value}"
+
+
+def regenerate(services: Services, version: Version, *, note: str, by: str) -> RunId | None:
+    """Make the next version of an asset, with a word of the reviewer's; None when that was asked for already."""
+    made_by = services.runs.get(version.run_id)
+    facts = facts_of(made_by.input_hash) if made_by else ""
+    run = _plan(services, version, RunKind(version.asset.kind), f"{facts}~again:{version.id}", note=note)
+    if run:
+        services.ledger.tell("regenerate", sku=version.asset.sku, version_id=version.id, by=by, detail=note)
+    return run
+
+
+def waive(services: Services, version: Version, waiver: Waiver) -> None:
+    """Accept an issue code on a blocked version; once nothing blocks it, it goes into review.
+
+    Raises: StateConflict when the version is not blocked, NotFound when it has no such issue.
+    """
+    if version.state is not VersionState.BLOCKED:
+        raise StateConflict(f"version {version.id} is {version.state.value}, not blocked")
+    if waiver.code not in {i.code for i in version.report.errors()}:
+        raise NotFound("report", "waive", f"no open error has the code {waiver.code}")
+    report = replace(version.report, waivers=(*version.report.waivers, waiver))
+    services.assets.set_report(version.id, report)
+    services.ledger.tell("waived", sku=version.asset.sku, version_id=version.id, by=waiver.by, detail=f"{waiver.code}: {waiver.reason}")
+    if not report.blocked:
+        _plan(services, version, RunKind.REVIEW, f"review:{version.id}")
+
+
+def _plan(services: Services, version: Version, kind: RunKind, input_hash: str, *, delay_s: float = 0, note: str = "") -> RunId | None:
+    asset, now = version.asset, services.clock.now()
+    making = kind in (RunKind.IMAGE, RunKind.MODEL)
+    added = services.runs.add([NewRun(
+        kind=kind, sku=asset.sku, deliverable=asset.deliverable, slot=asset.slot, input_hash=input_hash, note=note,
+        version_id=None if making else version.id, due_at=now + timedelta(seconds=delay_s),
+        rules_fingerprint=services.rules.current().fingerprint,
+    )])
+    if added and not delay_s:
+        services.queue.wake("advance_run" if making else "finish_run", added)
+    return added[0] if added else None

@@ -1,0 +1,67 @@
+"""Sweeping: nothing that is open and due stays asleep, whatever was lost on the way.
+
+One sweeper at a time, by lease. It holds back while a queue is long: re-kicking what is already queued would only bury
+the work under wake-ups.
+"""
+
+import structlog
+
+from dam_connector.catalog.run import RunKind
+from dam_connector.errors import AdapterError, ConfigError, Unavailable
+from dam_connector.flow.reviewing import apply_decision
+from dam_connector.queue import JOBS
+from dam_connector.wiring import Services
+
+log = structlog.get_logger()
+
+LEASE_S = 15.0
+DELIVERY_GRACE_S = 3.0
+REKICK_S = 20.0
+BATCH = 200
+MAX_QUEUE = 400
+_MAKING = (RunKind.IMAGE.value, RunKind.MODEL.value)
+
+
+def sweep(services: Services, owner: str) -> int:
+    """How many wake-ups were sent; none when somebody else is the sweeper."""
+    if not services.ledger.lease("sweeper", owner, LEASE_S):
+        return 0
+    sent = 0
+    late = services.inbox.due(BATCH, older_than_s=DELIVERY_GRACE_S)
+    if late and _wake(services, "handle_delivery", late):
+        services.inbox.postpone(late, REKICK_S)
+        sent += len(late)
+    due = services.runs.due(BATCH)
+    for job, ids in (("advance_run", [i for i, kind in due if kind in _MAKING]), ("finish_run", [i for i, kind in due if kind not in _MAKING])):
+        if ids and _wake(services, job, ids):
+            services.runs.woken(ids, REKICK_S)
+            sent += len(ids)
+    return sent
+
+
+def _wake(services: Services, job: str, ids: list[str]) -> bool:
+    try:
+        if services.queue.length(job) > MAX_QUEUE:
+            log.info("queue_long", queue=JOBS[job].queue)
+            return False
+    except Unavailable:
+        return False
+    return services.queue.wake(job, ids)
+
+
+def poll_dams(services: Services) -> int:
+    """How many decisions were found by asking each DAM: what its webhooks lost arrives here."""
+    found = 0
+    for name in services.rules.current().dam:
+        cursor_name = f"dam-cursor:{name}"
+        try:
+            events, cursor = services.dam(name).decisions_since(str(services.ledger.noted(cursor_name) or ""))
+        except (AdapterError, ConfigError) as error:
+            log.warning("dam_poll_failed", dam=name, error=str(error))
+            continue
+        for event in events:
+            apply_decision(services, name, event)
+        if events:
+            services.ledger.note(cursor_name, cursor)
+        found += len(events)
+    return found

@@ -1,0 +1,194 @@
+"""The ports: what we ask of every outside system, whoever makes it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from dam_connector.catalog.event import Decision, Event
+from dam_connector.catalog.ids import Sha256
+from dam_connector.catalog.product import Product
+from dam_connector.catalog.version import ApprovedVersion, Version
+
+
+class Clock(Protocol):
+    """Time, so that tests can turn it."""
+
+    def now(self) -> datetime:
+        """The time, aware, UTC."""
+        ...
+
+
+class Blobs(Protocol):
+    """Content-addressed bytes."""
+
+    def put(self, data: bytes) -> Sha256:
+        """The address of these bytes, which are stored when this returns; storing twice costs nothing."""
+        ...
+
+    def get(self, sha256: Sha256) -> bytes:
+        """Raises: NotFound."""
+        ...
+
+    def has(self, sha256: Sha256) -> bool: ...
+
+
+class Queue(Protocol):
+    """Wake-ups: hints that something is due, never the truth."""
+
+    def wake(self, job: str, ids: Iterable[str]) -> bool:
+        """Whether the wake-ups were taken; False (never an exception) while the queue server is away."""
+        ...
+
+    def length(self, job: str) -> int:
+        """How many wake-ups wait in the queue that this job goes to.
+
+        Raises: Unavailable.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inbound:
+    """A webhook as it came: header names in lower case, the body untouched."""
+
+    headers: Mapping[str, str]
+    body: bytes
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """A webhook whose sender is proved. `key` is unique per source and delivery; `acts` is False for pings."""
+
+    key: str
+    acts: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PimCapabilities:
+    """What differs between PIMs: whether products can be fetched again and listed by change."""
+
+    fetch: bool = False
+    changed_since: bool = False
+
+
+class Pim(Protocol):
+    """Where product records come from."""
+
+    capabilities: PimCapabilities
+
+    def verify(self, inbound: Inbound) -> Verified:
+        """Prove the sender on the raw bytes, before anything is parsed.
+
+        Raises: DeliveryError 401 when the proof fails, 400 when a needed header is missing.
+        """
+        ...
+
+    def normalize(self, inbound: Inbound) -> list[Event]:
+        """What the delivery means.
+
+        Raises: BadOutput when the body is not what this source sends.
+        """
+        ...
+
+    def fetch(self, ref: str) -> Product:
+        """The product as it is now. Raises: NotFound, Unavailable, RateLimited, Unsupported."""
+        ...
+
+    def changed_since(self, moment: datetime) -> Iterable[Event]:
+        """What changed since then, for reconciliation. Raises: as `fetch`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushRequest:
+    """A version on its way into a DAM; `external_id` is the same for every try, so that a repeat makes nothing twice."""
+
+    external_id: str
+    version: Version
+    product: Product
+    folder: str
+    review_url: str
+
+
+class DamState(StrEnum):
+    """What a version is to the DAM."""
+
+    IN_REVIEW = "in_review"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DamCapabilities:
+    """What differs between DAMs: whether decisions come by webhook, and whether our pages decide for it."""
+
+    webhooks: bool = False
+    decides_here: bool = False
+
+
+class Dam(Protocol):
+    """Where made assets lie and where people decide about them."""
+
+    capabilities: DamCapabilities
+
+    def push(self, request: PushRequest, blobs: Blobs) -> str:
+        """Store the version's files as "in review"; gives the DAM's reference, the same one for a repeat.
+
+        Raises: Refused, Unavailable, RateLimited.
+        """
+        ...
+
+    def write_state(self, ref: str, state: DamState, decision: Decision | None = None) -> None:
+        """Write a decision that was made on our side. Raises: NotFound, Unavailable."""
+        ...
+
+    def state(self, ref: str) -> DamState:
+        """Raises: NotFound, Unavailable."""
+        ...
+
+    def decisions_since(self, cursor: str) -> tuple[list[Event], str]:
+        """Decisions made after `cursor`, and the cursor to ask with next time. Raises: Unavailable."""
+        ...
+
+
+class Channel(Protocol):
+    """Where an approved version goes live."""
+
+    def publish(self, approved: ApprovedVersion, product: Product, folder: str, blobs: Blobs) -> str:
+        """Make this version the live one of its asset; gives its address. A repeat changes nothing.
+
+        Raises: Refused, Unavailable, RateLimited.
+        """
+        ...
+
+    def withdraw(self, version: Version, product: Product, folder: str) -> None:
+        """Take it off; nothing happens when it is not there. Raises: Unavailable."""
+        ...
+
+
+class TaskState(StrEnum):
+    """Where a provider's task stands."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class Provider(Protocol):
+    """Whoever generates remotely."""
+
+    def submit(self, key: str, product: Product, pictures: Mapping[str, bytes]) -> str:
+        """Start a task; gives its reference. Raises: Refused, RateLimited, OutOfCredit, SubmitUnknown."""
+        ...
+
+    def poll(self, ref: str) -> TaskState:
+        """Raises: NotFound, Unavailable."""
+        ...
+
+    def fetch(self, ref: str) -> bytes:
+        """The made file of a succeeded task. Raises: NotFound, BadOutput, Unavailable."""
+        ...

@@ -1,0 +1,106 @@
+"""Wake-ups through RQ: ids only, JSON serializer. The database is the truth; a lost wake-up costs a sweep.
+
+One queue a worker kind: `intake` for quick work (deliveries, pushes, publishing), `make` for work that computes.
+With Redis away, RQ's defaults block the caller for 5 s; no retries and short timeouts make that none.
+"""
+
+import queue
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import structlog
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+from rq import Queue as RqNative
+from rq.serializers import JSONSerializer
+
+from dam_connector.errors import Unavailable
+
+log = structlog.get_logger()
+
+JOB_TIMEOUT_S = 900
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Where a job's code is and which queue it waits in. The code is named, not imported: the web process must not load it."""
+
+    function: str
+    queue: str
+
+
+JOBS: Mapping[str, Job] = {
+    "handle_delivery": Job("worker.jobs.handle_delivery", "intake"),
+    "advance_run": Job("worker.jobs.advance_run", "make"),
+    "finish_run": Job("worker.jobs.advance_run", "intake"),
+}
+QUEUES = tuple(dict.fromkeys(job.queue for job in JOBS.values()))
+
+
+def connect(url: str, *, patient: bool = False) -> Redis:
+    """A connection to the queue server: impatient for those who only send wake-ups, patient for workers."""
+    if patient:
+        return Redis.from_url(url)
+    return Redis.from_url(url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=0.3, socket_timeout=1.0)
+
+
+class RqQueue:
+    """The Queue port on RQ."""
+
+    def __init__(self, url: str) -> None:
+        self._redis = connect(url)
+        self._queues = {name: RqNative(name, connection=self._redis, serializer=JSONSerializer) for name in QUEUES}
+
+    def wake(self, job: str, ids: Iterable[str]) -> bool:
+        target = self._queues[JOBS[job].queue]
+        datas = [RqNative.prepare_data(JOBS[job].function, args=(i,), timeout=JOB_TIMEOUT_S, result_ttl=0, failure_ttl=60) for i in ids]
+        try:
+            for start in range(0, len(datas), _BATCH):
+                target.enqueue_many(datas[start : start + _BATCH])
+        except RedisError as error:
+            log.warning("queue_away", job=job, waiting=len(datas), error=type(error).__name__)
+            return False
+        return True
+
+    def length(self, job: str) -> int:
+        try:
+            return len(self._queues[JOBS[job].queue])
+        except RedisError as error:
+            raise Unavailable("queue", "length", type(error).__name__) from error
+
+
+class BackgroundQueue:
+    """Wake-ups sent by a thread, so that a webhook's answer never waits for Redis; what gathers meanwhile goes in one batch."""
+
+    def __init__(self, inner: RqQueue) -> None:
+        self._inner = inner
+        self._waiting: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def wake(self, job: str, ids: Iterable[str]) -> bool:
+        for each in ids:
+            self._waiting.put((job, each))
+        with self._lock:  # started by the first wake-up: gunicorn forks before that
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._send, name="wake-ups", daemon=True)
+                self._thread.start()
+        return True
+
+    def _send(self) -> None:
+        while True:
+            gathered: dict[str, list[str]] = {}
+            job, each = self._waiting.get()
+            gathered.setdefault(job, []).append(each)
+            while not self._waiting.empty() and len(gathered[job]) < _BATCH:
+                job, each = self._waiting.get()
+                gathered.setdefault(job, []).append(each)
+            for name, ids in gathered.items():
+                self._inner.wake(name, ids)
+
+    def length(self, job: str) -> int:
+        return self._inner.length(job)

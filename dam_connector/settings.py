@@ -1,0 +1,105 @@
+"""Settings: what the environment says. This is the only reader of os.environ.
+
+Every setting is a field of `Settings` with its environment variable, default and meaning; docs/configuration.md is
+generated from them. A secret is never a field: rules refer to it as `env/NAME` and `Settings.secret` looks it up.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from dam_connector.errors import ConfigError
+
+
+def _setting(env: str, default: Any, meaning: str) -> Any:
+    return field(default=default, metadata={"env": env, "meaning": meaning})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The environment's word, checked once at start."""
+
+    data_dir: Path = _setting("DAM_CONNECTOR_DATA_DIR", Path("data"), "The one directory that holds everything.")
+    plugin_json: Path = _setting("DAM_CONNECTOR_PLUGIN_JSON", Path("plugin.json"), "The rules. Where the file is missing, the rules that ship with the package apply.")
+    database_url: str = _setting("DATABASE_URL", "", "SQLAlchemy URL of a PostgreSQL database (`postgresql+psycopg://...`). Empty: SQLite in the data directory.")
+    redis_url: str = _setting("REDIS_URL", "", "The queue server. Empty: `dam-connector up` starts its own on a socket in the data directory.")
+    storage_url: str = _setting("STORAGE_URL", "", "Object storage for files (`s3://bucket/prefix`, `gs://...`, `az://...`) or a folder. Empty: a folder in the data directory.")
+    public_url: str = _setting("DAM_CONNECTOR_PUBLIC_URL", "", "The address people reach us at, such as `https://dam.example.com`. Empty: http:// and the address we listen on.")
+    host: str = _setting("DAM_CONNECTOR_HOST", "127.0.0.1", "The address to listen on.")
+    port: int = _setting("DAM_CONNECTOR_PORT", 8321, "The port to listen on.")
+    web_threads: int = _setting("DAM_CONNECTOR_WEB_THREADS", 8, "Threads of the web server.")
+    trusted_proxies: int = _setting("DAM_CONNECTOR_TRUSTED_PROXIES", 0, "How many reverse proxies stand before us and set X-Forwarded-*.")
+    allow_hosts: str = _setting("DAM_CONNECTOR_ALLOW_HOSTS", "", "Hosts in private networks that pictures may be fetched from: `host` or `host:port`, separated by commas.")
+    max_delivery_bytes: int = _setting("DAM_CONNECTOR_MAX_DELIVERY_BYTES", 1_048_576, "The largest webhook body taken.")
+    max_picture_bytes: int = _setting("DAM_CONNECTOR_MAX_PICTURE_BYTES", 33_554_432, "The largest product photo fetched.")
+    max_picture_pixels: int = _setting("DAM_CONNECTOR_MAX_PICTURE_PIXELS", 64_000_000, "The largest product photo decoded, in pixels.")
+    fetch_timeout_s: int = _setting("DAM_CONNECTOR_FETCH_TIMEOUT_S", 30, "The most seconds one fetch may take from first to last byte.")
+    webhooks_per_minute: int = _setting("DAM_CONNECTOR_WEBHOOKS_PER_MINUTE", 60_000, "Webhooks taken from one address in a minute, before 429.")
+    logins_per_minute: int = _setting("DAM_CONNECTOR_LOGINS_PER_MINUTE", 10, "Logins tried from one address in a minute, before 429.")
+    undo_s: int = _setting("DAM_CONNECTOR_UNDO_S", 10, "How long a decision on our pages can be undone before it takes effect.")
+    log_format: str = _setting("DAM_CONNECTOR_LOG_FORMAT", "text", "`text` or `json`.")
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, **overrides: object) -> "Settings":
+        """The settings of this process; `overrides` win over the environment.
+
+        Raises: ConfigError naming each variable that cannot be read.
+        """
+        environ = dict(os.environ if environ is None else environ)
+        values: dict[str, Any] = {"environ": environ}
+        problems = []
+        for f in fields(cls):
+            raw = environ.get(f.metadata.get("env", ""), "")
+            if raw:
+                try:
+                    values[f.name] = type(f.default)(raw)
+                except ValueError:
+                    problems.append(f"{f.metadata['env']}: {raw!r} is not a whole number")
+        if problems:
+            raise ConfigError(*problems)
+        return cls(**(values | overrides))
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir / 'connector.db'}"
+
+    @property
+    def queue_socket(self) -> Path:
+        return self.data_dir / "run" / "queue.sock"
+
+    @property
+    def redis(self) -> str:
+        return self.redis_url or f"unix://{self.queue_socket.absolute()}"
+
+    @property
+    def storage(self) -> str:
+        return self.storage_url or str(self.data_dir / "files")
+
+    @property
+    def public(self) -> str:
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def allowed_hosts(self) -> frozenset[str]:
+        return frozenset(h.strip() for h in self.allow_hosts.split(",") if h.strip())
+
+    def secret(self, reference: str) -> str:
+        """The value that `env/NAME` refers to.
+
+        Raises: ConfigError, naming the variable, when it is not set or the reference is not one.
+        """
+        kind, _, name = reference.partition("/")
+        if kind != "env" or not name:
+            raise ConfigError(f"a secret is given as env/NAME, not as {kind[:3]}...")
+        value = self.environ.get(name, "")
+        if not value:
+            raise ConfigError(f"the environment variable {name} is not set")
+        return value
+
+    def child_environ(self) -> dict[str, str]:
+        """The environment for a child process that must see the same settings."""
+        mine = {f.metadata["env"]: str(getattr(self, f.name)) for f in fields(self) if "env" in f.metadata}
+        return {**self.environ, **{k: v for k, v in mine.items() if v}}

@@ -1,0 +1,1 @@
+"""The store: SQLAlchemy tables, the records on them, and content-addressed blobs."""

@@ -1,0 +1,145 @@
+"""Assets and their versions: numbers given exactly once, files sealed once, states by compare-and-set."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from dam_connector.catalog.codec import from_plain, to_plain
+from dam_connector.catalog.ids import AssetId, RunId, VersionId, new_id
+from dam_connector.catalog.issue import Report
+from dam_connector.catalog.version import TRANSITIONS, Asset, Version, VersionFile, VersionState
+from dam_connector.errors import StateConflict
+from dam_connector.ports import Clock
+from dam_connector.store.database import Database, changed_one
+from dam_connector.store.tables import assets, version_files
+from dam_connector.store.tables import versions as t
+
+_JOINED = sa.select(t, assets.c.sku, assets.c.deliverable, assets.c.slot, assets.c.kind).join_from(t, assets, assets.c.id == t.c.asset_id)
+
+
+class Assets:
+    """Assets by (sku, deliverable, slot), versions by number."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self._db, self._clock = db, clock
+
+    def assign_version(self, *, sku: str, deliverable: str, slot: int, kind: str, run_id: RunId, rules_fingerprint: str) -> tuple[VersionId, int]:
+        """The version this run makes: a fresh draft with the next number, or the one the run was given before."""
+        now = self._clock.now()
+        with self._db.write() as c:
+            self._db.insert_new(c, assets, {"id": new_id("ast", now), "sku": sku, "deliverable": deliverable, "slot": slot, "kind": kind})
+            same = (assets.c.sku == sku, assets.c.deliverable == deliverable, assets.c.slot == slot)
+            c.execute(sa.update(assets).where(*same).values(kind=kind))  # takes the row's lock on PostgreSQL
+            given = c.execute(sa.select(t.c.id, t.c.number).where(t.c.run_id == run_id)).one_or_none()
+            if given:
+                return VersionId(given.id), given.number
+            c.execute(sa.update(assets).where(*same).values(latest=assets.c.latest + 1))
+            asset = c.execute(sa.select(assets).where(*same)).one()
+            version_id = VersionId(new_id("ver", now))
+            c.execute(sa.insert(t).values(id=version_id, asset_id=asset.id, number=asset.latest, run_id=run_id, state=VersionState.DRAFT.value, files=[],
+                                          report={}, provenance={}, rules_fingerprint=rules_fingerprint, created_at=now))
+        return version_id, asset.latest
+
+    def seal(self, version_id: str, files: tuple[VersionFile, ...], report: Report, provenance: Mapping[str, object]) -> None:
+        """Write files, report and provenance into a draft; the same again is no change.
+
+        Raises: StateConflict when the version is no draft any more and holds other files.
+        """
+        with self._db.write() as c:
+            done = c.execute(sa.update(t).where(t.c.id == version_id, t.c.state == VersionState.DRAFT.value).values(
+                files=to_plain(files), report=to_plain(report), provenance=to_plain(provenance)))
+            if done.rowcount == 1:
+                c.execute(sa.delete(version_files).where(version_files.c.version_id == version_id))
+                c.execute(sa.insert(version_files), [{"version_id": version_id, "name": f.name, "sha256": f.sha256, "mime": f.mime} for f in files])
+                return
+            kept = c.execute(sa.select(t.c.files).where(t.c.id == version_id)).scalar_one()
+        if kept != to_plain(files):
+            raise StateConflict(f"version {version_id} is sealed")
+
+    def set_report(self, version_id: str, report: Report) -> None:
+        """Replace the report, when a waiver was added to it."""
+        with self._db.write() as c:
+            c.execute(sa.update(t).where(t.c.id == version_id).values(report=to_plain(report)))
+
+    def set_dam_ref(self, version_id: str, dam: str, ref: str) -> None:
+        with self._db.write() as c:
+            c.execute(sa.update(t).where(t.c.id == version_id).values(dam=dam, dam_ref=ref))
+
+    def move(self, version_id: str, to: VersionState, *, source: Iterable[VersionState] | None = None) -> None:
+        """Change a version's state by the table of transitions; being there already is no change.
+
+        Raises: StateConflict when the version stands where no way leads there.
+        """
+        with self._db.write() as c:
+            self.move_in(c, version_id, to, source=source)
+
+    def move_in(self, c: sa.Connection, version_id: str, to: VersionState, *, source: Iterable[VersionState] | None = None) -> None:
+        """`move` as a part of the caller's unit of writing."""
+        may = [s for s in (source or VersionState) if to in TRANSITIONS[s]]
+        done = c.execute(sa.update(t).where(t.c.id == version_id, t.c.state.in_(may)).values(state=to.value))
+        if done.rowcount == 0 and source is None and c.execute(sa.select(t.c.state).where(t.c.id == version_id)).scalar() == to.value:
+            return
+        changed_one(done, f"version {version_id}")
+
+    def supersede_others(self, version_id: str, states: Iterable[VersionState]) -> list[VersionId]:
+        """Supersede the older versions of the same asset that stand in one of these states; gives their ids."""
+        with self._db.write() as c:
+            row = c.execute(sa.select(t.c.asset_id, t.c.number).where(t.c.id == version_id)).one()
+            others = (t.c.asset_id == row.asset_id, t.c.id != version_id, t.c.number < row.number, t.c.state.in_(list(states)))
+            ids = list(c.execute(sa.select(t.c.id).where(*others)).scalars())
+            c.execute(sa.update(t).where(t.c.id.in_(ids), t.c.state.in_(list(states))).values(state=VersionState.SUPERSEDED.value))
+        return [VersionId(i) for i in ids]
+
+    def get(self, version_id: str) -> Version | None:
+        return self._one(t.c.id == version_id)
+
+    def by_run(self, run_id: str) -> Version | None:
+        return self._one(t.c.run_id == run_id)
+
+    def by_dam_ref(self, dam: str, ref: str) -> Version | None:
+        return self._one(sa.and_(t.c.dam == dam, t.c.dam_ref == ref))
+
+    def _one(self, condition: Any) -> Version | None:
+        with self._db.read() as c:
+            row = c.execute(_JOINED.where(condition)).one_or_none()
+        return _version(row) if row else None
+
+    def of_product(self, sku: str) -> list[Version]:
+        """All versions of a SKU, by deliverable and slot, newest first."""
+        query = _JOINED.where(assets.c.sku == sku).order_by(assets.c.deliverable, assets.c.slot, t.c.number.desc())
+        with self._db.read() as c:
+            return [_version(row) for row in c.execute(query)]
+
+    def of_products(self, skus: Iterable[str]) -> list[Version]:
+        """All versions of several SKUs, newest first."""
+        with self._db.read() as c:
+            return [_version(row) for row in c.execute(_JOINED.where(assets.c.sku.in_(list(skus))).order_by(t.c.id.desc()))]
+
+    def page(self, *, state: str = "", deliverable: str = "", before: str = "", limit: int = 50, oldest_first: bool = False) -> list[Version]:
+        """Versions, newest first from just before the id `before`; oldest first from just after it when asked so."""
+        query = _JOINED.order_by(t.c.id if oldest_first else t.c.id.desc()).limit(limit)
+        query = query.where(t.c.state == state) if state else query
+        query = query.where(assets.c.deliverable == deliverable) if deliverable else query
+        query = query.where(t.c.id > before if oldest_first else t.c.id < before) if before else query
+        with self._db.read() as c:
+            return [_version(row) for row in c.execute(query)]
+
+    def counts(self) -> dict[str, int]:
+        with self._db.read() as c:
+            return {state: n for state, n in c.execute(sa.select(t.c.state, sa.func.count()).group_by(t.c.state))}
+
+    def find_file(self, sha256: str, *, states: Iterable[VersionState]) -> tuple[str, str] | None:
+        """MIME type and name of a file that belongs to a version in one of these states."""
+        query = sa.select(version_files.c.mime, version_files.c.name).join(t, t.c.id == version_files.c.version_id).where(
+            version_files.c.sha256 == sha256, t.c.state.in_(list(states))).limit(1)
+        with self._db.read() as c:
+            row = c.execute(query).one_or_none()
+        return (row.mime, row.name) if row else None
+
+
+def _version(row: Any) -> Version:
+    asset = Asset(id=AssetId(row.asset_id), sku=row.sku, deliverable=row.deliverable, slot=row.slot, kind=row.kind)
+    return Version(id=VersionId(row.id), asset=asset, number=row.number, state=VersionState(row.state), run_id=RunId(row.run_id),
+                   files=tuple(from_plain(VersionFile, f) for f in row.files), report=from_plain(Report, row.report), provenance=row.provenance,
+                   rules_fingerprint=row.rules_fingerprint, created_at=row.created_at, dam_ref=row.dam_ref)

@@ -1,0 +1,108 @@
+"""Content-addressed bytes: in a folder, or in object storage by obstore. Nothing is ever overwritten."""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import obstore
+from obstore.exceptions import AlreadyExistsError
+from obstore.store import from_url
+
+from dam_connector.catalog.ids import Sha256
+from dam_connector.errors import ConfigError, NotFound, Unavailable
+from dam_connector.ports import Blobs
+
+
+def open_blobs(location: str) -> Blobs:
+    """The blobs at a folder or an object storage URL.
+
+    Raises: ConfigError when the URL is of no known kind.
+    """
+    if "://" not in location or location.startswith("file://"):
+        return FolderBlobs(Path(location.removeprefix("file://")))
+    try:
+        return ObjectBlobs(from_url(location))
+    except Exception as error:  # noqa: BLE001 - obstore raises plain exceptions for URLs it does not know
+        raise ConfigError("STORAGE_URL is not one of s3://, gs://, az://, file:// or a folder") from error
+
+
+def _key(sha256: str) -> str:
+    if len(sha256) != 64 or not all(c in "0123456789abcdef" for c in sha256):
+        raise NotFound("storage", "get", "not a SHA-256")
+    return f"{sha256[:2]}/{sha256[2:]}"
+
+
+class FolderBlobs:
+    """A folder on disk: a temporary file, fsync, then a link to its address, so that a blob is whole or not there."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def put(self, data: bytes) -> Sha256:
+        sha256 = Sha256(hashlib.sha256(data).hexdigest())
+        target = self._root / _key(sha256)
+        if target.exists():
+            return sha256
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".new-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        return sha256
+
+    def get(self, sha256: Sha256) -> bytes:
+        try:
+            return (self._root / _key(sha256)).read_bytes()
+        except FileNotFoundError as error:
+            raise NotFound("storage", "get", sha256) from error
+
+    def has(self, sha256: Sha256) -> bool:
+        return (self._root / _key(sha256)).exists()
+
+
+class ObjectBlobs:
+    """S3, Google Cloud Storage or Azure, by create-only puts."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    def put(self, data: bytes) -> Sha256:
+        sha256 = Sha256(hashlib.sha256(data).hexdigest())
+        try:
+            if not self.has(sha256):
+                obstore.put(self._store, _key(sha256), data)
+        except AlreadyExistsError:
+            pass  # somebody put the same bytes there meanwhile
+        except obstore.exceptions.BaseError as error:
+            raise Unavailable("storage", "put", type(error).__name__) from error
+        return sha256
+
+    def get(self, sha256: Sha256) -> bytes:
+        try:
+            return bytes(obstore.get(self._store, _key(sha256)).bytes())
+        except FileNotFoundError as error:
+            raise NotFound("storage", "get", sha256) from error
+        except obstore.exceptions.BaseError as error:
+            raise Unavailable("storage", "get", type(error).__name__) from error
+
+    def has(self, sha256: Sha256) -> bool:
+        try:
+            obstore.head(self._store, _key(sha256))
+        except FileNotFoundError:
+            return False
+        except obstore.exceptions.BaseError as error:
+            raise Unavailable("storage", "head", type(error).__name__) from error
+        return True

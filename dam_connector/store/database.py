@@ -1,0 +1,104 @@
+"""Database: units of reading and writing on SQLite or PostgreSQL.
+
+SQLite: WAL, synchronous FULL; a write unit begins IMMEDIATE, so that it waits at its begin and never fails at its
+commit; reads have an engine of their own, since one leaked read on the writing engine gives "database is locked".
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from sqlalchemy.dialects import postgresql, sqlite
+
+from dam_connector.errors import ConfigError, StateConflict
+
+BUSY_TIMEOUT_S = 30
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Database:
+    """The records' database; `read()` and `write()` are its only doors."""
+
+    def __init__(self, url: str) -> None:
+        self.url = sa.make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        if self.is_sqlite:
+            self._reader, self._writer = _sqlite_engine(self.url, "BEGIN"), _sqlite_engine(self.url, "BEGIN IMMEDIATE")
+        else:
+            self._reader = self._writer = sa.create_engine(self.url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A consistent look at the records."""
+        with self._reader.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """A unit of writing: all of it is durable when the block ends, or nothing."""
+        with self._writer.begin() as connection:
+            yield connection
+
+    def insert_new(self, connection: sa.Connection, table: sa.Table, values: dict[str, Any] | list[dict[str, Any]]) -> int:
+        """Insert what is not there yet by any of the table's unique keys; gives how many rows were new."""
+        insert = sqlite.insert if self.is_sqlite else postgresql.insert
+        return connection.execute(insert(table).on_conflict_do_nothing(), values).rowcount
+
+    def upsert(self, connection: sa.Connection, table: sa.Table, values: dict[str, Any]) -> None:
+        """Insert a row or overwrite the one with its primary key."""
+        insert = sqlite.insert if self.is_sqlite else postgresql.insert
+        keys = [c.name for c in table.primary_key]
+        rest = {k: v for k, v in values.items() if k not in keys}
+        connection.execute(insert(table).values(values).on_conflict_do_update(index_elements=keys, set_=rest))
+
+    def migrate(self) -> None:
+        """Bring the tables up to date; one process at a time does it, the others wait."""
+        if self.is_sqlite and self.url.database:
+            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        with self._writer.begin() as connection:
+            if not self.is_sqlite:
+                connection.execute(sa.text("SELECT pg_advisory_xact_lock(2718281828)"))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def dispose(self) -> None:
+        """Close every connection: after a fork, and at the end."""
+        self._reader.dispose(close=False)
+        self._writer.dispose(close=False)
+
+
+def _sqlite_engine(url: sa.URL, begin: str) -> sa.Engine:
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False, "isolation_level": None})
+
+    @sa.event.listens_for(engine, "connect")
+    def configure(dbapi_connection: Any, _: object) -> None:
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            dbapi_connection.execute(f"PRAGMA {pragma}")
+
+    @sa.event.listens_for(engine, "begin")
+    def start(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def changed_one(result: sa.CursorResult[Any], what: str) -> None:
+    """Raises: StateConflict unless exactly one row was changed: the compare-and-set won."""
+    if result.rowcount != 1:
+        raise StateConflict(f"{what} was changed by somebody else meanwhile")
+
+
+def check_url(url: str) -> None:
+    """Raises: ConfigError when this is no database we run on."""
+    try:
+        backend = sa.make_url(url).get_backend_name()
+    except sa.exc.ArgumentError as error:
+        raise ConfigError("DATABASE_URL is not a database URL; use postgresql+psycopg://user@host/name") from error
+    if backend not in ("sqlite", "postgresql"):
+        raise ConfigError(f"DATABASE_URL names {backend}; PostgreSQL and SQLite are supported")

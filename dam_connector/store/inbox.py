@@ -1,0 +1,107 @@
+"""Inbox: every webhook delivery, stored before anything else happens with it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from dam_connector.catalog.ids import DeliveryId, new_id
+from dam_connector.ports import Clock, Inbound
+from dam_connector.store.database import Database
+from dam_connector.store.tables import deliveries as t
+
+MAX_ATTEMPTS = 8
+FIRST_RETRY_S = 5.0
+_KEPT_HEADERS = ("content-type", "user-agent", "webhook-id", "webhook-timestamp", "ce-")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryRecord:
+    """One stored delivery."""
+
+    id: DeliveryId
+    connection: str
+    key: str
+    inbound: Inbound
+    state: str
+    attempts: int
+    due_at: datetime | None
+    error: str
+    summary: str
+
+
+class Inbox:
+    """Deliveries by connection and key; a key is taken once."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self._db, self._clock = db, clock
+
+    def add(self, connection: str, key: str, inbound: Inbound, *, acts: bool = True) -> tuple[DeliveryId, bool]:
+        """The delivery's id, durable when this returns, and whether it is new."""
+        now = self._clock.now()
+        headers = {k: v for k, v in inbound.headers.items() if k.startswith(_KEPT_HEADERS)}
+        row = {"id": new_id("dlv", now), "connection": connection, "key": key[:200], "received_at": now, "headers": headers, "body": inbound.body,
+               "state": "received" if acts else "ignored", "due_at": now if acts else None}
+        with self._db.write() as c:
+            if self._db.insert_new(c, t, row):
+                return DeliveryId(row["id"]), True
+            found = c.execute(sa.select(t.c.id).where(t.c.connection == connection, t.c.key == row["key"])).scalar_one()
+        return DeliveryId(found), False
+
+    def get(self, delivery_id: str) -> DeliveryRecord | None:
+        with self._db.read() as c:
+            row = c.execute(sa.select(t).where(t.c.id == delivery_id)).one_or_none()
+        return _record(row) if row else None
+
+    def finish(self, delivery_id: str, state: str, *, summary: str = "", error: str = "") -> None:
+        """Close a delivery as handled, ignored or failed."""
+        with self._db.write() as c:
+            c.execute(sa.update(t).where(t.c.id == delivery_id).values(state=state, summary=summary, error=error, due_at=None, attempts=t.c.attempts + 1))
+
+    def retry_later(self, delivery_id: str, error: str) -> bool:
+        """Put a delivery off with back-off; False when it has been tried often enough and is now failed."""
+        with self._db.write() as c:
+            tried = c.execute(sa.select(t.c.attempts).where(t.c.id == delivery_id)).scalar_one() + 1
+            again = tried < MAX_ATTEMPTS
+            due = self._clock.now() + timedelta(seconds=FIRST_RETRY_S * 2 ** (tried - 1)) if again else None
+            c.execute(sa.update(t).where(t.c.id == delivery_id).values(
+                attempts=tried, error=error, due_at=due, state="received" if again else "failed"))
+        return again
+
+    def reopen(self, delivery_id: str) -> bool:
+        """Make a delivery due again, for a replay; False when there is none."""
+        with self._db.write() as c:
+            done = c.execute(sa.update(t).where(t.c.id == delivery_id).values(state="received", attempts=0, due_at=self._clock.now(), error=""))
+        return done.rowcount == 1
+
+    def due(self, limit: int, *, older_than_s: float) -> list[str]:
+        """Open deliveries that have been due for a while: their wake-up was lost."""
+        before = self._clock.now() - timedelta(seconds=older_than_s)
+        query = sa.select(t.c.id).where(t.c.state == "received", t.c.due_at <= before).order_by(t.c.due_at).limit(limit)
+        with self._db.read() as c:
+            return list(c.execute(query).scalars())
+
+    def postpone(self, ids: Iterable[str], seconds: float) -> None:
+        """Say that these were woken just now: they are due again only after a while."""
+        with self._db.write() as c:
+            c.execute(sa.update(t).where(t.c.id.in_(list(ids)), t.c.state == "received").values(due_at=self._clock.now() + timedelta(seconds=seconds)))
+
+    def page(self, *, state: str = "", before: str = "", limit: int = 50) -> list[DeliveryRecord]:
+        """Deliveries, newest first, from just before the id `before`."""
+        query = sa.select(t).order_by(t.c.id.desc()).limit(limit)
+        query = query.where(t.c.state == state) if state else query
+        query = query.where(t.c.id < before) if before else query
+        with self._db.read() as c:
+            return [_record(row) for row in c.execute(query)]
+
+    def counts(self) -> dict[str, int]:
+        with self._db.read() as c:
+            return {state: n for state, n in c.execute(sa.select(t.c.state, sa.func.count()).group_by(t.c.state))}
+
+
+def _record(row: Any) -> DeliveryRecord:
+    inbound = Inbound(headers=row.headers, body=bytes(row.body), received_at=row.received_at)
+    return DeliveryRecord(id=DeliveryId(row.id), connection=row.connection, key=row.key, inbound=inbound, state=row.state,
+                          attempts=row.attempts, due_at=row.due_at, error=row.error, summary=row.summary)

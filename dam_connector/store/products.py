@@ -1,0 +1,111 @@
+"""Product records: the latest word of each PIM, by SKU."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from dam_connector.catalog.codec import from_plain, to_plain
+from dam_connector.catalog.ids import Sha256, new_id
+from dam_connector.catalog.issue import Issue, Severity
+from dam_connector.catalog.product import Product
+from dam_connector.ports import Clock
+from dam_connector.store.database import Database
+from dam_connector.store.tables import products as t
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductRecord:
+    """A product with where it came from, its fetched pictures (hash by view) and what is wrong with it."""
+
+    id: str
+    product: Product
+    connection: str
+    ref: str
+    source_time: datetime
+    updated_at: datetime
+    sources: Mapping[str, Sha256]
+    issues: tuple[Issue, ...]
+    deleted: bool
+
+    @property
+    def flagged(self) -> bool:
+        return any(i.severity is Severity.ERROR for i in self.issues)
+
+
+class Products:
+    """Upserts by last-writer-wins on the source's own time."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self._db, self._clock = db, clock
+
+    def upsert(self, product: Product, *, connection: str, ref: str, source_time: datetime) -> bool:
+        """Whether this is the newest word on the SKU; an older one changes nothing."""
+        now = self._clock.now()
+        values = {"name": product.name, "category": product.category, "facts": to_plain(product), "connection": connection, "ref": ref,
+                  "source_time": source_time, "updated_at": now, "deleted": False}
+        with self._db.write() as c:
+            if self._db.insert_new(c, t, {"id": new_id("prd", now), "sku": product.sku, "sources": {}, "issues": [], **values}):
+                return True
+            done = c.execute(sa.update(t).where(t.c.sku == product.sku, t.c.source_time <= source_time).values(values))
+        return done.rowcount == 1
+
+    def mark_deleted(self, sku: str, source_time: datetime) -> bool:
+        with self._db.write() as c:
+            done = c.execute(sa.update(t).where(t.c.sku == sku, t.c.source_time <= source_time).values(
+                deleted=True, source_time=source_time, updated_at=self._clock.now()))
+        return done.rowcount == 1
+
+    def set_findings(self, sku: str, sources: Mapping[str, Sha256], issues: tuple[Issue, ...]) -> None:
+        """Record what was found while the product's pictures were collected."""
+        flagged = any(i.severity is Severity.ERROR for i in issues)
+        with self._db.write() as c:
+            c.execute(sa.update(t).where(t.c.sku == sku).values(sources=dict(sources), issues=to_plain(issues), flagged=flagged, updated_at=self._clock.now()))
+
+    def add_issues(self, sku: str, issues: tuple[Issue, ...]) -> None:
+        """Add findings of a run to the product, each once."""
+        with self._db.write() as c:
+            query = sa.select(t).where(t.c.sku == sku)
+            row = c.execute(query if self._db.is_sqlite else query.with_for_update()).one()
+            merged = tuple(dict.fromkeys((*_issues(row.issues), *issues)))
+            c.execute(sa.update(t).where(t.c.sku == sku).values(issues=to_plain(merged), flagged=any(i.severity is Severity.ERROR for i in merged)))
+
+    def get(self, sku: str) -> ProductRecord | None:
+        with self._db.read() as c:
+            row = c.execute(sa.select(t).where(t.c.sku == sku)).one_or_none()
+        return _record(row) if row else None
+
+    def by_id(self, product_id: str) -> ProductRecord | None:
+        with self._db.read() as c:
+            row = c.execute(sa.select(t).where(t.c.id == product_id)).one_or_none()
+        return _record(row) if row else None
+
+    def page(self, *, text: str = "", category: str = "", flagged: bool | None = None, before: str = "", limit: int = 50) -> list[ProductRecord]:
+        """Products, newest first, from just before the id `before`; `text` is looked for in SKU and name."""
+        query = sa.select(t).where(t.c.deleted.is_(False)).order_by(t.c.id.desc()).limit(limit)
+        if text:
+            like = f"%{text.replace('%', '').replace('_', chr(92) + '_')}%"
+            query = query.where(sa.or_(t.c.sku.ilike(like, escape="\\"), t.c.name.ilike(like, escape="\\")))
+        query = query.where(t.c.category == category) if category else query
+        query = query.where(t.c.flagged.is_(flagged)) if flagged is not None else query
+        query = query.where(t.c.id < before) if before else query
+        with self._db.read() as c:
+            return [_record(row) for row in c.execute(query)]
+
+    def counts(self) -> dict[str, int]:
+        """How many products there are (`all`) and how many of them need a person (`flagged`)."""
+        query = sa.select(sa.func.count(), sa.func.sum(sa.case((t.c.flagged, 1), else_=0))).where(t.c.deleted.is_(False))
+        with self._db.read() as c:
+            total, flagged = c.execute(query).one()
+        return {"all": total, "flagged": flagged or 0}
+
+
+def _issues(data: Any) -> tuple[Issue, ...]:
+    return tuple(from_plain(Issue, i) for i in data)
+
+
+def _record(row: Any) -> ProductRecord:
+    return ProductRecord(id=row.id, product=from_plain(Product, row.facts), connection=row.connection, ref=row.ref, source_time=row.source_time,
+                         updated_at=row.updated_at, sources=row.sources, issues=_issues(row.issues), deleted=row.deleted)

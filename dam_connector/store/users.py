@@ -1,0 +1,124 @@
+"""People, their roles, and what proves who they are: passwords, API tokens, one-time links. Only hashes are kept."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from werkzeug.security import check_password_hash, generate_password_hash
+
+from dam_connector.catalog.ids import new_id
+from dam_connector.ports import Clock
+from dam_connector.store.database import Database
+from dam_connector.store.tables import credentials
+from dam_connector.store.tables import users as t
+
+TOKEN_PREFIX = "damc_"
+LINK_LIFETIME = timedelta(hours=24)
+MIN_PASSWORD_LENGTH = 10
+_NOBODY_HASH = generate_password_hash(secrets.token_hex())  # compared with when there is no such user: same time either way
+
+
+class UserRole(StrEnum):
+    """Each role may do what the ones before it may."""
+
+    VIEWER = "viewer"
+    MERCHANDISER = "merchandiser"
+    REVIEWER = "reviewer"
+    ADMIN = "admin"
+
+    def may(self, needed: "UserRole") -> bool:
+        ladder = list(UserRole)
+        return ladder.index(self) >= ladder.index(needed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """Somebody who may come in."""
+
+    id: str
+    name: str
+    role: UserRole
+
+
+class Users:
+    """Users by name."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self._db, self._clock = db, clock
+
+    def add(self, name: str, role: UserRole, password: str = "") -> User:
+        """A new user, or the one of that name with a new role and, where given, a new password.
+
+        Raises: ValueError when the password is too short.
+        """
+        if password and len(password) < MIN_PASSWORD_LENGTH:
+            raise ValueError(f"a password has at least {MIN_PASSWORD_LENGTH} characters")
+        now = self._clock.now()
+        changes: dict[str, Any] = {"role": role.value, "active": True} | ({"password_hash": generate_password_hash(password)} if password else {})
+        with self._db.write() as c:
+            self._db.insert_new(c, t, {"id": new_id("usr", now), "name": name, "created_at": now, **changes})
+            c.execute(sa.update(t).where(t.c.name == name).values(changes))
+            row = c.execute(sa.select(t).where(t.c.name == name)).one()
+        return _user(row)
+
+    def get(self, user_id: str) -> User | None:
+        with self._db.read() as c:
+            row = c.execute(sa.select(t).where(t.c.id == user_id, t.c.active)).one_or_none()
+        return _user(row) if row else None
+
+    def all(self) -> list[User]:
+        with self._db.read() as c:
+            return [_user(row) for row in c.execute(sa.select(t).where(t.c.active).order_by(t.c.name))]
+
+    def by_password(self, name: str, password: str) -> User | None:
+        """The user of this name and password; takes equally long whether the name exists or not."""
+        with self._db.read() as c:
+            row = c.execute(sa.select(t).where(t.c.name == name, t.c.active)).one_or_none()
+        right = check_password_hash(row.password_hash if row and row.password_hash else _NOBODY_HASH, password)
+        return _user(row) if row and row.password_hash and right else None
+
+    def add_token(self, user: User, label: str, days: int | None = None) -> str:
+        """A new API token, shown this once."""
+        return TOKEN_PREFIX + self._add_credential(user, "token", label, timedelta(days=days) if days else None, TOKEN_PREFIX)
+
+    def add_login_link(self, user: User) -> str:
+        """The secret of a link that logs in once, within a day."""
+        return self._add_credential(user, "link", "one-time login", LINK_LIFETIME)
+
+    def _add_credential(self, user: User, kind: str, label: str, lifetime: timedelta | None, prefix: str = "") -> str:
+        secret, now = secrets.token_urlsafe(32), self._clock.now()
+        with self._db.write() as c:
+            c.execute(sa.insert(credentials).values(id=new_id("crd", now), user_id=user.id, kind=kind, hash=_hash(prefix + secret), label=label, created_at=now,
+                                                    expires_at=now + lifetime if lifetime else None))
+        return secret
+
+    def by_token(self, token: str) -> User | None:
+        """The user a token stands for."""
+        row = self._credential("token", token)
+        return self.get(row.user_id) if row else None
+
+    def use_login_link(self, secret: str) -> User | None:
+        """The user of a link, which is worth nothing from now on."""
+        row = self._credential("link", secret)
+        if row is None:
+            return None
+        with self._db.write() as c:
+            used = c.execute(sa.update(credentials).where(credentials.c.id == row.id, credentials.c.used_at.is_(None)).values(used_at=self._clock.now()))
+        return self.get(row.user_id) if used.rowcount == 1 else None
+
+    def _credential(self, kind: str, secret: str) -> Any:
+        alive = sa.or_(credentials.c.expires_at.is_(None), credentials.c.expires_at > self._clock.now())
+        with self._db.read() as c:
+            return c.execute(sa.select(credentials).where(credentials.c.kind == kind, credentials.c.hash == _hash(secret), alive)).one_or_none()
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()  # the secret has 256 random bits: no slow hash is needed
+
+
+def _user(row: Any) -> User:
+    return User(id=row.id, name=row.name, role=UserRole(row.role))

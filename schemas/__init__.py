@@ -1,0 +1,1 @@
+"""marshmallow schemas of our own wire formats; they build catalog objects."""

@@ -1,0 +1,43 @@
+"""What the schemas share: problems with JSON pointers and suggestions."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from marshmallow import Schema
+
+
+def pointer(path: tuple[str | int, ...]) -> str:
+    """A JSON pointer (RFC 6901) of a path."""
+    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path) or "/"
+
+
+def problems(messages: Any, schema: Schema | None, path: tuple[str | int, ...] = ()) -> Iterator[str]:
+    """marshmallow's nested messages as lines `pointer: what is wrong, what to do`."""
+    if isinstance(messages, Mapping):
+        for key, below in messages.items():
+            step = () if key in ("_schema", "key", "value") else (key,)
+            if below == ["Unknown field."]:
+                yield f"{pointer((*path, key))}: unknown key{suggestion(str(key), schema)}"
+            else:
+                yield from problems(below, inner(schema, key), path + step)
+    else:
+        for message in messages if isinstance(messages, list) else [messages]:
+            yield from problems(message, schema, path) if isinstance(message, Mapping) else (f"{pointer(path)}: {message}",)
+
+
+def inner(schema: Any, key: str | int) -> Any:
+    """The schema below a key, as far as it is known: suggestions want its field names."""
+    field = (schema.fields.get(key) or schema.fields.get(str(key))) if isinstance(schema, Schema) else schema
+    for attribute in ("value_field", "inner"):
+        field = getattr(field, attribute, None) or field
+    return getattr(field, "schema", None) or schema if field is not None else schema
+
+
+def suggestion(key: str, schema: Any) -> str:
+    """`, did you mean "x"?` for a key that is nearly known, else the known keys."""
+    if not isinstance(schema, Schema):
+        return ""
+    known = [f.data_key or name for name, f in schema.fields.items()]
+    near = difflib.get_close_matches(key, known, n=1)
+    return f', did you mean "{near[0]}"?' if near else f"; known here: {', '.join(sorted(known))}"

@@ -1,0 +1,88 @@
+"""The product record on the wire: what the `standard` source sends and `dam-connector product add` reads."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre_load, validate
+
+from dam_connector.catalog.ids import Sku
+from dam_connector.catalog.product import Dimensions, Product, SourceImage, View
+
+METRES_PER_UNIT = {"m": 1.0, "cm": 0.01, "mm": 0.001, "in": 0.0254, "ft": 0.3048}
+TEXTS = ("name", "category", "brand", "color", "material", "description", "style_tags")
+_TEXT: dict[str, Any] = {"load_default": "", "allow_none": True, "validate": validate.Length(max=2000)}
+
+
+class DimensionsSchema(Schema):
+    """Size with its unit: `{"width": 46, "height": 80, "depth": 50, "unit": "cm"}`."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    width = fields.Float(allow_none=True, load_default=None, validate=validate.Range(min=0, min_inclusive=False))
+    height = fields.Float(allow_none=True, load_default=None, validate=validate.Range(min=0, min_inclusive=False))
+    depth = fields.Float(allow_none=True, load_default=None, validate=validate.Range(min=0, min_inclusive=False))
+    unit = fields.String(load_default="m", validate=validate.OneOf(list(METRES_PER_UNIT)))
+
+    @post_load
+    def build(self, data: dict[str, Any], **_: object) -> Dimensions:
+        scale = METRES_PER_UNIT[data["unit"]]
+        sizes = {f"{axis}_m": None if data[axis] is None else round(data[axis] * scale, 6) for axis in ("width", "height", "depth")}
+        return Dimensions(**sizes)
+
+
+class ProductSchema(Schema):
+    """A product record. Keys that we do not know are left aside: a PIM's record has many."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    sku = fields.String(required=True, validate=validate.Length(min=1, max=500))
+    name = fields.String(**_TEXT)
+    category = fields.String(**_TEXT)
+    brand = fields.String(**_TEXT)
+    color = fields.String(**_TEXT)
+    material = fields.String(**_TEXT)
+    description = fields.String(load_default="", allow_none=True, validate=validate.Length(max=20_000))
+    style_tags = fields.String(**_TEXT)
+    dimensions = fields.Nested(DimensionsSchema, load_default=Dimensions(), allow_none=True)
+    images = fields.Dict(
+        keys=fields.String(validate=validate.OneOf([v.value for v in View])),
+        values=fields.String(validate=validate.Length(min=1, max=4000)),
+        load_default=dict, allow_none=True,
+        metadata={"description": "Picture addresses by view: front, back, left, right, top, hero, detail."},
+    )
+    attributes = fields.Dict(keys=fields.String(), values=fields.String(), load_default=dict, allow_none=True)
+
+    @pre_load
+    def refuse_unclean_text(self, data: Any, **_: object) -> Any:
+        """A NUL or half a surrogate pair is in no name, and PostgreSQL stores neither."""
+        text = json.dumps(data, ensure_ascii=False)
+        if "\\u0000" in text or any("\ud800" <= c <= "\udfff" for c in text):
+            raise ValidationError("text holds a NUL or half a surrogate pair; send clean UTF-8")
+        return data
+
+    @post_load
+    def build(self, data: dict[str, Any], **_: object) -> Product:
+        images = tuple(SourceImage(view=View(v), url=u) for v, u in (data["images"] or {}).items())
+        texts = {name: (data[name] or "").strip() for name in TEXTS}
+        return Product(sku=Sku(data["sku"].strip()), **texts, images=images,
+                       dimensions=data["dimensions"] or Dimensions(), attributes=data["attributes"] or {})
+
+
+def dump_product(product: Product) -> dict[str, Any]:
+    """The wire form of a product; loading it gives the same product."""
+    d = product.dimensions
+    return {
+        "sku": product.sku,
+        **{name: getattr(product, name) for name in TEXTS},
+        "dimensions": {"width": d.width_m, "height": d.height_m, "depth": d.depth_m, "unit": "m"},
+        "images": {i.view.value: i.url for i in product.images},
+        "attributes": dict(product.attributes),
+    }
+
+
+def load_product(data: Mapping[str, Any]) -> Product:
+    """Raises: marshmallow.ValidationError."""
+    return ProductSchema().load(data)
