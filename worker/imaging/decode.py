@@ -1,0 +1,93 @@
+"""Decoding of untrusted pictures: size is checked before a pixel is decoded, and half a picture is no picture."""
+
+import io
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from dam_connector.errors import InputError
+
+MIN_SIDE_PX = 200
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "MPO")
+WORK_SIDE_PX = 4096  # larger photos are reduced to this: four times a packshot's need
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Photo:
+    """A decoded picture, upright, sRGB.
+
+    rgb: (h, w, 3) uint8. alpha: (h, w) uint8, or None where the file has no transparency.
+    """
+
+    rgb: NDArray[np.uint8]
+    alpha: NDArray[np.uint8] | None
+    format: str
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.rgb.shape[1], self.rgb.shape[0]
+
+
+def decode(data: bytes, *, max_pixels: int, pointer: str = "") -> Photo:
+    """The picture in these bytes.
+
+    Raises: InputError source.not_an_image, source.too_large, source.damaged or source.too_small.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError, SyntaxError) as error:
+        if isinstance(error, Image.DecompressionBombError):
+            raise _too_large(pointer, max_pixels, "far too many") from error
+        raise InputError("source.not_an_image", "The file is not a JPEG, PNG, WebP, TIFF or AVIF picture.", pointer=pointer) from error
+    width, height = image.size
+    if width * height > max_pixels:
+        raise _too_large(pointer, max_pixels, f"{width} x {height}")
+    if min(width, height) < MIN_SIDE_PX:
+        raise InputError("source.too_small", f"The picture has {width} x {height} pixels.", pointer=pointer,
+                         measured=f"{min(width, height)} px", limit=f"{MIN_SIDE_PX} px")
+    try:
+        return _load(image)
+    except (OSError, ValueError, SyntaxError, MemoryError, EOFError, KeyError, IndexError) as error:
+        raise InputError("source.damaged", f"The picture cannot be decoded to its end ({type(error).__name__}).", pointer=pointer) from error
+
+
+def _too_large(pointer: str, max_pixels: int, size: str) -> InputError:
+    return InputError("source.too_large", f"The picture has {size} pixels.", pointer=pointer, measured=size, limit=f"{max_pixels} pixels")
+
+
+def _load(image: Image.Image) -> Photo:
+    form = image.format or ""
+    if form == "JPEG":
+        image.draft("RGB", (WORK_SIDE_PX, WORK_SIDE_PX))
+    image.load()
+    upright = _to_srgb(ImageOps.exif_transpose(image))
+    if max(upright.size) > WORK_SIDE_PX:
+        upright.thumbnail((WORK_SIDE_PX, WORK_SIDE_PX), Image.Resampling.LANCZOS)
+    alpha = None
+    if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
+        upright = upright.convert("RGBA")
+        alpha = np.asarray(upright.getchannel("A"))
+        alpha = alpha if alpha.min() < 250 else None
+    return Photo(rgb=np.asarray(upright.convert("RGB")), alpha=alpha, format=form)
+
+
+def _to_srgb(image: Image.Image) -> Image.Image:
+    """The picture in sRGB, by its own profile; one whose profile is broken is taken as sRGB."""
+    profile = image.info.get("icc_profile")
+    if image.mode.startswith(("I", "F")):
+        low, high = image.getextrema()
+        scale = 255.0 / float(high) if float(high) > 255 else 1.0  # type: ignore[arg-type]
+        return Image.fromarray((np.asarray(image, float) * scale).clip(0, 255).astype(np.uint8))
+    if not profile or image.mode not in ("RGB", "RGBA", "CMYK", "L"):
+        return image
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        mode = "RGBA" if image.mode == "RGBA" else "RGB"
+        return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode=mode) or image
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return image
