@@ -1,0 +1,1 @@
+"""The sample catalog's products, modelled in code, and the script that photographs them."""

@@ -1,0 +1,83 @@
+"""Photographs the sample products: soft shadow, slight perspective, grey sweep, grain, JPEG.
+
+Usage: python -m samples.make_photos [NAME ...]. Writes dam_connector/samples/*.jpg; the same code gives the same bytes.
+"""
+
+import io
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import trimesh
+from PIL import Image
+
+from samples.shapes import PRODUCTS, Part
+from worker.imaging.compose import to_linear, to_srgb
+from worker.modeling.model import Model
+from worker.modeling.render import Camera, Look, Stage
+
+OUT = Path(__file__).parent.parent / "dam_connector" / "samples"
+SIZE = 1000
+FOV = 14.0
+SWEEP = (0.74, 0.86)
+ANGLES = {"front": (0, 3), "right": (90, 3), "back": (180, 3), "left": (270, 3), "top": (0, 90), "hero": (32, 16)}
+VIEWS = {
+    "chair": ("front", "right", "back", "top"), "lamp": ("front", "right"), "bottle": ("front",), "mug": ("front", "right", "back", "top"),
+    "shoe-box": ("front", "right", "top"), "table": ("front",), "speaker": ("front", "right", "back"), "vase": ("hero",),
+}
+
+
+def assemble(parts: list[Part]) -> tuple[Model, np.ndarray]:
+    """All parts as one Model, and for each face the number of its part."""
+    meshes = [trimesh.graph.smooth_shade(p.mesh, angle=np.radians(40)) for p in parts]
+    part_of_face = np.repeat(np.arange(len(meshes)), [len(m.faces) for m in meshes])
+    whole = trimesh.util.concatenate(meshes)
+    model = Model(positions=np.asarray(whole.vertices, np.float32), normals=np.asarray(np.vstack([m.vertex_normals for m in meshes]), np.float32),
+                  uvs=np.zeros((len(whole.vertices), 2), np.float32), faces=np.asarray(whole.faces, np.uint32), texture=None, roughness=0.45)
+    return model, part_of_face
+
+
+def photograph(name: str, view: str) -> bytes:
+    """One photo as JPEG."""
+    parts = PRODUCTS[name]()
+    model, part_of_face = assemble(parts)
+
+    def paint(points: np.ndarray, normals: np.ndarray, face: np.ndarray) -> np.ndarray:
+        out = np.zeros_like(points)
+        for number, part in enumerate(parts):
+            here = part_of_face[face] == number
+            out[here] = part.paint(points[here], normals[here])
+        return out
+
+    azimuth, elevation = ANGLES[view]
+    centre, half = (model.low + model.high) / 2, float(np.linalg.norm(model.extent)) * 0.62
+    camera = Camera(azimuth=azimuth, elevation=elevation, target=tuple(float(c) for c in centre), half=half, fov=FOV)
+    rgb, _ = Stage(model, paint).render(camera, SIZE, Look(background=SWEEP, samples=4, seed=7))
+    return _develop(rgb, seed=sum(map(ord, name + view)))
+
+
+def _develop(rgb: np.ndarray, seed: int) -> bytes:
+    """A camera's softness and grain, and a phone's JPEG."""
+    rng = np.random.default_rng(seed)
+    linear = cv2.GaussianBlur(to_linear(rgb), (0, 0), 0.55)
+    grain = cv2.GaussianBlur(rng.standard_normal(rgb.shape[:2]).astype(np.float32), (0, 0), 0.7)
+    out = to_srgb(linear * (1 + 0.012 * grain[..., None]))
+    file = io.BytesIO()
+    Image.fromarray(out).save(file, "JPEG", quality=86, optimize=True)
+    return file.getvalue()
+
+
+def main(names: list[str]) -> None:
+    for name in names or list(VIEWS):
+        for view in VIEWS[name]:
+            data = photograph(name, view)
+            if name == "bottle":
+                data = data[: len(data) // 3]  # the catalog's picture that broke off on its way
+            path = OUT / f"{name}-{view}.jpg"
+            path.write_bytes(data)
+            print(f"{path.name}: {len(data) / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,136 @@
+"""GLB in and out. What is written has bounds, buffer-view targets and nothing that the Khronos validator remarks on."""
+
+import io
+import json
+from collections.abc import Mapping
+
+import numpy as np
+import pygltflib as gltf
+import trimesh
+from numpy.typing import NDArray
+from PIL import Image
+
+from dam_connector import __version__
+from dam_connector.errors import InputError
+from worker.modeling.model import Model, vertex_normals
+
+GENERATOR = f"dam-connector {__version__}"
+
+
+def write_glb(model: Model, name: str, extras: Mapping[str, str] | None = None) -> bytes:
+    """The model as a GLB: one node, one mesh, one material."""
+    doc = gltf.GLTF2(asset=gltf.Asset(version="2.0", generator=GENERATOR, extras=dict(extras or {})))
+    blob = _Blob(doc)
+    uvs = model.texture is not None
+    attributes = gltf.Attributes(
+        POSITION=blob.accessor(model.positions, gltf.VEC3, gltf.ARRAY_BUFFER, bounds=True),
+        NORMAL=blob.accessor(model.normals, gltf.VEC3, gltf.ARRAY_BUFFER),
+        TEXCOORD_0=blob.accessor(model.uvs, gltf.VEC2, gltf.ARRAY_BUFFER) if uvs else None,
+    )
+    small = len(model.positions) < 65_535
+    indices = model.faces.ravel().astype(np.uint16 if small else np.uint32)
+    primitive = gltf.Primitive(attributes=attributes, indices=blob.accessor(indices, gltf.SCALAR, gltf.ELEMENT_ARRAY_BUFFER), material=0)
+    pbr = gltf.PbrMetallicRoughness(metallicFactor=model.metallic, roughnessFactor=model.roughness, baseColorFactor=list(model.color))
+    if model.texture is not None:
+        mime = "image/png" if model.texture[:4] == b"\x89PNG" else "image/jpeg"
+        doc.images.append(gltf.Image(bufferView=blob.view(model.texture), mimeType=mime))
+        doc.samplers.append(gltf.Sampler(magFilter=gltf.LINEAR, minFilter=gltf.LINEAR_MIPMAP_LINEAR, wrapS=gltf.CLAMP_TO_EDGE, wrapT=gltf.CLAMP_TO_EDGE))
+        doc.textures.append(gltf.Texture(sampler=0, source=0))
+        pbr.baseColorTexture = gltf.TextureInfo(index=0)
+    doc.materials.append(gltf.Material(name=f"{name}_material", pbrMetallicRoughness=pbr, alphaCutoff=None))
+    doc.meshes.append(gltf.Mesh(name=name, primitives=[primitive]))
+    doc.nodes.append(gltf.Node(name=name, mesh=0))
+    doc.scenes.append(gltf.Scene(nodes=[0]))
+    doc.scene = 0
+    return blob.finish()
+
+
+class _Blob:
+    """The binary chunk while it grows; every view begins on four bytes."""
+
+    def __init__(self, doc: gltf.GLTF2) -> None:
+        self._doc, self._data = doc, bytearray()
+
+    def view(self, data: bytes, target: int | None = None) -> int:
+        self._doc.bufferViews.append(gltf.BufferView(buffer=0, byteOffset=len(self._data), byteLength=len(data), target=target))
+        self._data += data + b"\x00" * (-len(data) % 4)
+        return len(self._doc.bufferViews) - 1
+
+    def accessor(self, array: NDArray[np.generic], kind: str, target: int, *, bounds: bool = False) -> int:
+        types = {"float32": gltf.FLOAT, "uint16": gltf.UNSIGNED_SHORT, "uint32": gltf.UNSIGNED_INT}
+        self._doc.accessors.append(gltf.Accessor(
+            bufferView=self.view(np.ascontiguousarray(array).tobytes(), target), componentType=types[str(array.dtype)], count=len(array), type=kind,
+            min=array.min(0).tolist() if bounds else None, max=array.max(0).tolist() if bounds else None))
+        return len(self._doc.accessors) - 1
+
+    def finish(self) -> bytes:
+        self._doc.buffers.append(gltf.Buffer(byteLength=len(self._data)))
+        self._doc.set_binary_blob(bytes(self._data))
+        return b"".join(self._doc.save_to_bytes())
+
+
+def glb_json(data: bytes) -> dict[str, object]:
+    """The JSON chunk of a GLB.
+
+    Raises: InputError file.unreadable.
+    """
+    try:
+        if data[:4] != b"glTF" or int.from_bytes(data[4:8], "little") != 2 or data[16:20] != b"JSON":
+            raise ValueError("not a glTF 2.0 binary")
+        length = int.from_bytes(data[12:16], "little")
+        if int.from_bytes(data[8:12], "little") != len(data) or 20 + length > len(data):
+            raise ValueError("the lengths in the header are not those of the file")
+        found = json.loads(data[20 : 20 + length])
+        if not isinstance(found, dict):
+            raise ValueError("the JSON chunk is no object")
+        return found
+    except (ValueError, RecursionError) as error:
+        raise InputError("file.unreadable", f"The GLB cannot be read: {error}.") from error
+
+
+def load_scene(data: bytes) -> trimesh.Scene:
+    """A GLB as trimesh sees it.
+
+    Raises: InputError file.unreadable or geometry.empty.
+    """
+    glb_json(data)
+    try:
+        scene = trimesh.load_scene(io.BytesIO(data), file_type="glb", process=False)
+        empty = not any(len(getattr(g, "faces", ())) for g in scene.geometry.values())
+    except Exception as error:  # noqa: BLE001 - trimesh raises whatever its parsers raise on a damaged file
+        raise InputError("file.unreadable", f"The GLB cannot be read ({type(error).__name__}).") from error
+    if empty:
+        raise InputError("geometry.empty", "The GLB holds no triangles.")
+    return scene
+
+
+def read_glb(data: bytes) -> Model:
+    """A GLB as one Model: all meshes in world space; the first material's texture and factors are kept.
+
+    Raises: InputError file.unreadable or geometry.empty.
+    """
+    scene = load_scene(data)
+    mesh = scene.to_geometry()
+    if not isinstance(mesh, trimesh.Trimesh):
+        raise InputError("geometry.empty", "The GLB holds no triangles.")
+    positions, faces = np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.uint32)
+    if not np.isfinite(positions).all():
+        raise InputError("file.unreadable", "The GLB holds positions that are no numbers.")
+    material = getattr(mesh.visual, "material", None)
+    texture = getattr(material, "baseColorTexture", None)
+    uv = getattr(mesh.visual, "uv", None)
+    uvs = np.asarray(uv, np.float32) * [1, -1] + [0, 1] if uv is not None and texture is not None else np.zeros((len(positions), 2))
+    factor = getattr(material, "baseColorFactor", None)
+    color = tuple(float(c) / 255 for c in factor) if factor is not None else (1.0, 1.0, 1.0, 1.0)
+    stored = mesh._cache.cache.get("vertex_normals")
+    normals = np.asarray(stored if stored is not None and len(stored) == len(positions) else vertex_normals(positions, faces), np.float32)
+    rough, metal = getattr(material, "roughnessFactor", None), getattr(material, "metallicFactor", None)
+    return Model(positions=positions, normals=normals, uvs=uvs.astype(np.float32), faces=faces, color=color,  # type: ignore[arg-type]
+                 texture=_encoded(texture) if texture is not None and uv is not None else None,
+                 roughness=1.0 if rough is None else float(rough), metallic=1.0 if metal is None else float(metal))
+
+
+def _encoded(image: Image.Image) -> bytes:
+    out = io.BytesIO()
+    image.convert("RGB").save(out, "JPEG", quality=92, subsampling=0)
+    return out.getvalue()

@@ -1,0 +1,96 @@
+"""Outlines: what each photo says about the shape, brought into the product's own measure.
+
+Every view is cropped to its product and mapped onto the product's true size, so that the photo's scale does not matter.
+Orientation: front, image right is +X; right, image right is -Z; back, -X; left, +Z; top, image right +X and image up -Z.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dam_connector.catalog.product import Dimensions, View
+from worker.imaging.cutout import Cutout
+
+F32 = NDArray[np.float32]
+DEPTH_GUESS = 0.6  # of the width, where neither the record nor a view tells
+_SIDES = (View.RIGHT, View.LEFT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outline:
+    """One view cropped to the product.
+
+    alpha: (h, w) float32, 0 to 1. rgb: (h, w, 3) uint8. Image right and up lie along the model's axes as the file's header says.
+    """
+
+    alpha: F32
+    rgb: NDArray[np.uint8]
+
+    @property
+    def aspect(self) -> float:
+        """Width to height of the crop."""
+        return self.alpha.shape[1] / self.alpha.shape[0]
+
+    def mirrored(self) -> "Outline":
+        return Outline(alpha=np.ascontiguousarray(self.alpha[:, ::-1]), rgb=np.ascontiguousarray(self.rgb[:, ::-1]))
+
+
+def outline(cutout: Cutout) -> Outline:
+    """The cut-out cropped to its box."""
+    left, top, right, bottom = cutout.box
+    return Outline(alpha=cutout.alpha[top:bottom, left:right].astype(np.float32) / 255, rgb=cutout.rgb[top:bottom, left:right])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """Width, height and depth in metres, and which of them were guessed."""
+
+    width: float
+    height: float
+    depth: float
+    guessed: tuple[str, ...] = ()
+
+    def as_array(self) -> F32:
+        return np.array([self.width, self.height, self.depth], np.float32)
+
+
+def complete_size(known: Dimensions, outlines: Mapping[View, Outline]) -> Size:
+    """The product's size, what is missing taken from the views' proportions; half a metre high when nothing is known."""
+    front = outlines.get(View.FRONT) or outlines.get(View.BACK) or outlines.get(View.HERO)
+    side = next((outlines[v] for v in _SIDES if v in outlines), None)
+    top = outlines.get(View.TOP)
+    width, height, depth = known.width_m, known.height_m, known.depth_m
+    guessed = tuple(n for n, v in (("width", width), ("height", height), ("depth", depth)) if v is None)
+    across = front.aspect if front else 1.0
+    if height is None:
+        height = width / across if width else (depth / side.aspect if depth and side else 0.5)
+    if width is None:
+        width = height * across
+    if depth is None:
+        depth = height * side.aspect if side else (width / top.aspect if top else min(width, height * 2) * DEPTH_GUESS)
+    return Size(width=width, height=height, depth=depth, guessed=guessed)
+
+
+def disagreement(size: Size, outlines: Mapping[View, Outline]) -> float:
+    """The largest relative difference between a view's proportions and the product's, over orthographic views."""
+    wanted = {View.FRONT: size.width / size.height, View.BACK: size.width / size.height, View.RIGHT: size.depth / size.height,
+              View.LEFT: size.depth / size.height, View.TOP: size.width / size.depth}
+    return max((abs(o.aspect / wanted[v] - 1) for v, o in outlines.items() if v in wanted), default=0.0)
+
+
+def signed_distance(outlined: Outline, columns: int, rows: int, cell: float) -> F32:
+    """Distance to the outline in metres, inside positive, for `rows` x `columns` square cells over the crop; row 0 is the top.
+
+    Measured on four times as many cells and averaged, so that the outline keeps its place between cells.
+    """
+    fine = 4
+    resized = cv2.resize(outlined.alpha, (columns * fine, rows * fine), interpolation=cv2.INTER_AREA if outlined.alpha.shape[1] > columns * fine else cv2.INTER_LINEAR)
+    inside = np.pad((resized > 0.5).astype(np.uint8), fine)
+    within = cv2.distanceTransform(inside, cv2.DIST_L2, 5)
+    without = cv2.distanceTransform(1 - inside, cv2.DIST_L2, 5)
+    signed = (within - without - np.where(inside > 0, 0.5, -0.5))[fine:-fine, fine:-fine]
+    coarse = cv2.resize(signed.astype(np.float32), (columns, rows), interpolation=cv2.INTER_AREA)
+    return np.asarray(coarse * (cell / fine), np.float32)

@@ -1,0 +1,84 @@
+"""Surface: from a field to a watertight triangle mesh of the exact size, within a budget of triangles."""
+
+import manifold3d
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.measure import marching_cubes
+
+from dam_connector.errors import InputError
+from worker.modeling.shape import Shape
+from worker.modeling.silhouettes import Size
+
+F32 = NDArray[np.float32]
+Faces = NDArray[np.uint32]
+
+SMOOTHING = 0.65  # cells; thin parts that it would wash away are put back
+TAUBIN_STEPS = 4
+FIRST_TOLERANCE = 0.06  # cells
+SPECK_SHARE = 0.002  # parts smaller than this share of the whole volume are dropped
+
+
+def extract(shape: Shape, size: Size, max_triangles: int) -> tuple[F32, Faces]:
+    """Vertices (n, 3) float32 in metres and faces (m, 3) uint32: closed, outward, exactly as large as `size`, standing on y = 0.
+
+    Raises: InputError cutout.empty when the field has no inside.
+    """
+    field = _smoothed(shape)
+    if not (field > 0).any():
+        raise InputError("cutout.empty", "The outlines leave nothing of the product; do all photos show the same product?")
+    vertices, faces, _, _ = marching_cubes(field, 0.0, spacing=(shape.cell,) * 3, gradient_direction="ascent")
+    solid = _solid(vertices + shape.origin, faces[:, ::-1])
+    solid = _simplified(solid, shape.cell, max_triangles)
+    mesh = solid.to_mesh()
+    points, triangles = np.array(mesh.vert_properties[:, :3], np.float64), np.array(mesh.tri_verts, np.uint32)
+    points = _taubin(points, triangles)
+    return _fitted(points, size), triangles
+
+
+def _smoothed(shape: Shape) -> F32:
+    soft = ndimage.gaussian_filter(shape.field, SMOOTHING)
+    lost = (shape.field > 0.25 * shape.cell) & (soft <= 0)
+    return np.asarray(np.where(lost, shape.field, soft), np.float32)
+
+
+def _solid(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> manifold3d.Manifold:
+    """The mesh as a manifold that faces outwards, without specks."""
+    mesh = manifold3d.Mesh(vert_properties=np.ascontiguousarray(vertices, np.float32), tri_verts=np.ascontiguousarray(faces, np.uint32))
+    mesh.merge()
+    solid = manifold3d.Manifold(mesh)
+    if solid.volume() < 0:
+        mesh = manifold3d.Mesh(vert_properties=np.ascontiguousarray(vertices, np.float32), tri_verts=np.ascontiguousarray(faces[:, ::-1], np.uint32))
+        mesh.merge()
+        solid = manifold3d.Manifold(mesh)
+    parts = solid.decompose()
+    whole = sum(abs(p.volume()) for p in parts)
+    kept = [p for p in parts if abs(p.volume()) > SPECK_SHARE * whole]
+    return kept[0] if len(kept) == 1 else manifold3d.Manifold.compose(kept or parts)
+
+
+def _simplified(solid: manifold3d.Manifold, cell: float, max_triangles: int) -> manifold3d.Manifold:
+    tolerance = FIRST_TOLERANCE * cell
+    while solid.num_tri() > max_triangles and tolerance < 3 * cell:
+        solid = solid.simplify(tolerance)
+        tolerance *= 1.5
+    return solid
+
+
+def _taubin(points: NDArray[np.float64], faces: Faces) -> NDArray[np.float64]:
+    """Taubin's smoothing (1995): one step in, one step out, so that volume stays."""
+    edges = np.vstack([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).astype(np.int64)
+    degree = np.bincount(edges[:, 0], minlength=len(points)).clip(1)[:, None]
+    for _ in range(TAUBIN_STEPS):
+        for factor in (0.5, -0.53):
+            mean = np.stack([np.bincount(edges[:, 0], weights=points[edges[:, 1], axis], minlength=len(points)) for axis in range(3)], -1) / degree
+            points = points + factor * (mean - points)
+    return points
+
+
+def _fitted(points: NDArray[np.float64], size: Size) -> F32:
+    """Exactly the product's box, centred, on the floor."""
+    low, high = points.min(0), points.max(0)
+    scaled = (points - (low + high) / 2) * (size.as_array() / np.maximum(high - low, 1e-9))
+    scaled[:, 1] += size.height / 2
+    return scaled.astype(np.float32)
