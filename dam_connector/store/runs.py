@@ -115,12 +115,16 @@ class Runs:
         return RunId(before.id) if done.rowcount == 1 else None
 
     def lease(self, run_id: str, owner: str, seconds: float) -> RunRecord | None:
-        """The run, now ours until the lease ends; None when it is not due, not open, or somebody holds it."""
+        """The run, now ours until the lease ends; None when it is not due, not open, or somebody holds it.
+
+        Taking over from a holder whose lease ran out counts as an attempt.
+        """
         now = self._clock.now()
         free = sa.or_(t.c.state.in_((RunState.QUEUED, RunState.PARKED)), sa.and_(t.c.state == RunState.RUNNING, t.c.lease_until < now))
         with self._db.write() as c:
             done = c.execute(sa.update(t).where(t.c.id == run_id, free, sa.or_(t.c.due_at.is_(None), t.c.due_at <= now, t.c.state == RunState.RUNNING)).values(
-                state=RunState.RUNNING.value, fence=t.c.fence + 1, lease_owner=owner, lease_until=now + timedelta(seconds=seconds),
+                state=RunState.RUNNING.value, fence=t.c.fence + 1, lease_owner=owner,
+                attempts=t.c.attempts + sa.case((t.c.state == RunState.RUNNING, 1), else_=0), lease_until=now + timedelta(seconds=seconds),
                 started_at=sa.func.coalesce(t.c.started_at, now), due_at=None))
             if done.rowcount != 1:
                 return None

@@ -3,7 +3,8 @@
 Method: at 512 px a robust quadratic model of the background in Lab is fitted to the picture's border; lightness and
 chroma are scored apart in units of the border's own noise; what is background-like and connected to the border is
 background. Enclosed holes open only when they are large enough and very close to the background. Shadows (darker, same
-chroma) are let go of in the low part of the picture only: everywhere, that eats grey products. A guided filter brings
+chroma) are let go of in the low part of the picture; everywhere only where that makes the outline surer without fraying
+it, since it eats grey products. A guided filter brings
 the edge to full resolution.
 
 Tried, on 12 photos of six product models with gradient, shadow and grain, mean mask IoU: a plain flood .870; the same
@@ -33,6 +34,7 @@ EDGE_SLOPE = 0.7  # lightness per pixel: studio gradients and shadows are less s
 SHADOW_EDGE = 0.35  # shadows may be this much steeper than gradients
 HOLE_SCORE = 0.45
 SHADOW_BAND = 0.30  # of the product's height, from its foot: a contact shadow lies there
+SURER = 0.08
 SPECK = 0.004  # of the largest part's area: smaller parts are dirt
 CONFIDENT = 0.72
 EDGE_TOUCH = 0.05  # of the frame's length on one side
@@ -125,10 +127,13 @@ def _segment(lab: F32, background: F32) -> tuple[U8, float]:
     score = np.maximum(lightness, chroma)
     edges = _edges(smooth, border)
     reached = _reached(score < 1, edges)
-    mask = _open_holes((~reached).astype(np.uint8), score)
-    mask = _without_shadow(mask, smooth, chroma, edges)
-    mask = _without_specks(mask)
-    return mask, _confidence(mask, score, edges)
+    solid = _open_holes((~reached).astype(np.uint8), score)
+    masks = [_without_specks(_without_shadow(solid, smooth, chroma, edges, share)) for share in (SHADOW_BAND, 1.0)]
+    sure = [_confidence(mask, score, edges) for mask in masks]
+    compact = [_solidity(mask) for mask in masks]
+    surer, frayed = sure[1] - sure[0], compact[0] - compact[1]  # what eats into a product frays it
+    best = 1 if surer > SURER and frayed < 0.03 + 0.3 * (surer - SURER) else 0
+    return masks[best], sure[best]
 
 
 def _edges(difference: F32, border: NDArray[np.bool_]) -> F32:
@@ -177,14 +182,23 @@ def _open_holes(mask: U8, score: F32) -> U8:
     return opened
 
 
-def _without_shadow(mask: U8, difference: F32, chroma: F32, edges: F32) -> U8:
-    """Let go of the soft shadow at the foot: darker than the background, of its chroma, without texture, reaching out."""
+def _solidity(mask: U8) -> float:
+    """The mask's share of its convex hull."""
+    points = cv2.findNonZero(mask)
+    if points is None:
+        return 0.0
+    return float(mask.sum()) / max(1.0, float(cv2.contourArea(cv2.convexHull(points))))
+
+
+def _without_shadow(mask: U8, difference: F32, chroma: F32, edges: F32, share: float) -> U8:
+    """Let go of soft shadow in the lower `share` of the product's height: darker than the background, of its chroma,
+    reached from it without crossing an edge."""
     rows = np.flatnonzero(mask.any(1))
     if not len(rows):
         return mask
     dark = -difference[..., 0]
     soft = (dark > 0) & (dark < 60) & (chroma < 1.8)
-    soft[: int(rows[-1] - SHADOW_BAND * (rows[-1] - rows[0]))] = False
+    soft[: int(rows[-1] - share * (rows[-1] - rows[0]))] = False
     passable = (mask == 0) | soft
     reached = _reached(passable, np.where(mask == 0, 0, edges * SHADOW_EDGE).astype(np.float32))
     return np.where(reached, 0, mask).astype(np.uint8)

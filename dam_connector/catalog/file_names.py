@@ -1,0 +1,26 @@
+"""File names and folders of versions, by the rules' patterns."""
+
+from dam_connector.catalog import naming
+from dam_connector.catalog.product import Product
+from dam_connector.catalog.rules import Deliverable, Rules
+
+
+def file_stem(format: str, product: Product, deliverable: Deliverable, slot: int, number: int, rules: Rules) -> str:
+    """The name that the rules give a version's file, without its extension."""
+    return naming.build(rules.naming.pattern_for(deliverable.name), _values(format, product, deliverable, slot, number))
+
+
+def expected_fields(format: str, product: Product, deliverable: Deliverable, slot: int, number: int, rules: Rules) -> dict[str, str]:
+    """What reading that name back must give."""
+    return naming.canonical(rules.naming.pattern_for(deliverable.name), _values(format, product, deliverable, slot, number))
+
+
+def _values(format: str, product: Product, deliverable: Deliverable, slot: int, number: int) -> dict[str, str | int]:
+    return {"sku": product.sku, "name": product.name, "version": number, "format": format, "deliverable": deliverable.name, "slot": slot,
+            "view": (deliverable.views or ("front",))[0], "category": product.category, "color": product.color}
+
+
+def product_folder(product: Product, rules: Rules) -> str:
+    """The folder that the rules give a product's files."""
+    return naming.folder(rules.naming.folder, {
+        "sku": product.sku, "name": product.name, "category": product.category or "uncategorized", "color": product.color})

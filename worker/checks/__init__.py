@@ -1,0 +1,40 @@
+"""Checks: each file here is one, `check(subject, rules)` giving Issues. To add one: a file, a line in CHECKS, its codes."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from dam_connector.catalog.issue import Issue, Outcome, Report, Row, with_severities
+from dam_connector.catalog.rules import Rules
+from worker.checks import conformance, dimensions, file_limits, geometry, labels, names, pictures, usdz
+from worker.checks.subject import Subject
+
+Check = Callable[[Subject, Rules], Iterator[Issue]]
+
+CHECKS: Mapping[str, tuple[Check, str]] = {  # name -> function, and the format of file that it wants
+    "conformance": (conformance.check, "glb"),
+    "geometry": (geometry.check, "glb"),
+    "dimensions": (dimensions.check, "glb"),
+    "file limits": (file_limits.check, "glb"),
+    "usdz": (usdz.check, "usdz"),
+    "pictures": (pictures.check, "picture"),
+    "labels": (labels.check, "any"),
+    "names": (names.check, "any"),
+}
+
+
+def run_checks(subject: Subject, rules: Rules, *, found_before: tuple[Issue, ...] = (), facts: Mapping[str, str | int | float | bool | None] | None = None) -> Report:
+    """The report on a subject: issues with the admin's severities, and a row for each check, tested or not."""
+    issues, rows = list(found_before), []
+    for name, (check, wants) in CHECKS.items():
+        if not subject.has(wants):
+            rows.append(Row(check=name, outcome=Outcome.NOT_TESTED, detail="no such file in this version"))
+            continue
+        found = list(check(subject, rules))
+        untested = [i for i in found if i.code.endswith(".not_tested")]
+        counted = with_severities([i for i in found if i not in untested], rules.checks.severities)
+        outcome = Outcome.NOT_TESTED if untested else Outcome.FAIL if any(i.severity == "error" for i in counted) else Outcome.PASS
+        rows.append(Row(check=name, outcome=outcome, detail=", ".join(sorted({i.code for i in counted})) or (untested[0].message if untested else "")))
+        issues += found
+    return Report(issues=with_severities(dict.fromkeys(issues), rules.checks.severities), rows=tuple(rows), facts={**(facts or {}), **subject.measured})
+
+
+__all__ = ["CHECKS", "Check", "Subject", "run_checks"]

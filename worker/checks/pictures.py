@@ -1,0 +1,29 @@
+"""Renditions: the size asked for, within the bytes allowed, read back from the file itself."""
+
+import io
+from collections.abc import Iterator
+
+from PIL import Image
+
+from dam_connector.catalog.issue import Issue, issue
+from dam_connector.catalog.rules import Rules
+from worker.checks.subject import Subject
+
+
+def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
+    """Issues rendition.* and source.not_an_image."""
+    for file in subject.pictures:
+        where = f"/files/{file.name}"
+        try:
+            with Image.open(io.BytesIO(subject.read(file))) as picture:
+                width, height = picture.size
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            yield issue("source.not_an_image", f"{file.name} cannot be read.", pointer=where)
+            continue
+        subject.measured[f"{file.format}_bytes"] = file.bytes
+        if file.bytes > rules.checks.max_image_bytes:
+            yield issue("rendition.bytes", f"{file.name} is too large.", pointer=where, measured=f"{file.bytes / 1e6:.2f} MB",
+                        limit=f"{rules.checks.max_image_bytes / 1e6:.2f} MB")
+        if subject.deliverable and max(width, height) != subject.deliverable.size_px:
+            yield issue("rendition.size", f"{file.name} is {width} x {height}.", pointer=where, measured=f"{max(width, height)} px",
+                        limit=f"{subject.deliverable.size_px} px")

@@ -1,0 +1,58 @@
+"""The pipeline: read this first. What happens to a run, step by step, top to bottom.
+
+A step is a function `(Work, Services) -> Work` in the file of its name. It can be run twice without harm, raises `Park`
+to sleep, and reports findings as Issues. The runner commits a checkpoint after each one. To add a step: one file in
+worker/steps/, one line here (docs/adding.md).
+"""
+
+from collections.abc import Callable, Mapping
+
+from dam_connector.catalog.run import RunKind
+from dam_connector.wiring import Services
+from worker.steps.assign_version import assign_version
+from worker.steps.check import check
+from worker.steps.collect_sources import collect_sources
+from worker.steps.convert_usdz import convert_usdz
+from worker.steps.finish_model import finish_model
+from worker.steps.fit_dimensions import fit_dimensions
+from worker.steps.label_provenance import label_provenance
+from worker.steps.make_model import make_model
+from worker.steps.make_renditions import make_renditions
+from worker.steps.publish_to_channels import publish_to_channels
+from worker.steps.push import push
+from worker.steps.record_publication import record_publication
+from worker.steps.render_previews import render_previews
+from worker.steps.request_review import request_review
+from worker.steps.seal_version import seal_version
+from worker.work import Work
+
+Step = Callable[[Work, Services], Work]
+
+IMAGE: tuple[Step, ...] = (
+    collect_sources,     # the product's photos, decoded and found usable
+    make_renditions,     # cut out, composed, encoded
+    assign_version,      # the version's number, given once, and the files' names
+    label_provenance,    # who made it from what, inside the files
+    check,               # the report
+    seal_version,        # files, report and provenance are immutable from here on
+    push,                # into the DAM, unless the report blocks it
+    request_review,      # in review, or blocked
+)
+MODEL: tuple[Step, ...] = (
+    collect_sources,
+    make_model,          # by our own code or a provider: a raw GLB
+    fit_dimensions,      # the product's true size, Y up, standing on the origin
+    finish_model,        # budgets, normals, a file the validator has no remark on
+    convert_usdz,        # the same for Quick Look
+    render_previews,     # pictures of it: hero and the sides
+    assign_version,
+    label_provenance,
+    check,
+    seal_version,
+    push,
+    request_review,
+)
+REVIEW: tuple[Step, ...] = (push, request_review)                         # a blocked version whose errors were waived
+PUBLISH: tuple[Step, ...] = (publish_to_channels, record_publication)    # an approved version goes live
+
+PIPELINES: Mapping[RunKind, tuple[Step, ...]] = {RunKind.IMAGE: IMAGE, RunKind.MODEL: MODEL, RunKind.REVIEW: REVIEW, RunKind.PUBLISH: PUBLISH}

@@ -1,0 +1,1 @@
+"""Steps: one file each, the function named like the file. worker/pipeline.py says in which order."""

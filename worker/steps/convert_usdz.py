@@ -1,0 +1,15 @@
+"""Convert the GLB to USDZ for Quick Look, where the rules ask for it."""
+
+from dam_connector.catalog.version import Role
+from dam_connector.wiring import Services
+from worker.modeling.glb import read_glb
+from worker.modeling.usdz import write_usdz
+from worker.work import Work
+
+
+def convert_usdz(work: Work, services: Services) -> Work:
+    """The work with a USDZ of the same size and look. Reads: raw_model. Adds: files."""
+    if "usdz" not in work.deliverable.formats:
+        return work
+    model = read_glb(services.blobs.get(work.model))
+    return work.with_file(services, write_usdz(model, work.product.sku), "usdz", Role.USDZ)

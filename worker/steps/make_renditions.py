@@ -1,0 +1,41 @@
+"""Make the renditions: the product cut out of its photo, set into a studio, in each format asked for."""
+
+from dam_connector.catalog.issue import issue
+from dam_connector.wiring import Services
+from worker.imaging.compose import MAX_ENLARGEMENT, Studio, compose
+from worker.imaging.cutout import CONFIDENT, cut_out
+from worker.imaging.decode import decode
+from worker.imaging.encode import encode
+from worker.work import Work
+
+
+def make_renditions(work: Work, services: Services) -> Work:
+    """The work with one file a format.
+
+    Reads: sources. Adds: files, facts, issues cutout.* and rendition.enlarged. Raises: InputError cutout.empty.
+    """
+    view, sha256 = next(iter(work.sources.items()))
+    where = f"/images/{view}"
+    photo = decode(services.blobs.get(sha256), max_pixels=services.settings.max_picture_pixels, pointer=where)
+    cutout = cut_out(photo, where)
+    d = work.deliverable
+    width, height = size_of(d.aspect, d.size_px)
+    picture = compose(cutout, Studio(width=width, height=height, background=d.background, fill=d.fill, shadow=d.shadow))
+    work = work.with_facts(view=view, width_px=width, height_px=height, cutout_confidence=round(cutout.confidence, 2), scale=round(picture.enlarged, 2))
+    if cutout.confidence < CONFIDENT:
+        work = work.with_issues(issue("cutout.uncertain", "The outline is not clear everywhere.", pointer=where,
+                                      measured=f"{cutout.confidence:.2f}", limit=f"{CONFIDENT:g}"))
+    if cutout.touches:
+        work = work.with_issues(issue("cutout.cropped", f"It touches the frame at: {', '.join(cutout.touches)}.", pointer=where))
+    if picture.enlarged > MAX_ENLARGEMENT:
+        work = work.with_issues(issue("rendition.enlarged", "The photo has too few pixels for this size.", pointer=where,
+                                      measured=f"{picture.enlarged:.2f} x", limit=f"{MAX_ENLARGEMENT:g} x"))
+    for format in d.formats:
+        work = work.with_file(services, encode(picture.rgb, picture.alpha, format), format)
+    return work
+
+
+def size_of(aspect: str, longer_px: int) -> tuple[int, int]:
+    """Width and height in pixels of `w:h` with the longer side given."""
+    w, h = (int(part) for part in aspect.split(":"))
+    return (longer_px, round(longer_px * h / w)) if w >= h else (round(longer_px * w / h), longer_px)

@@ -1,0 +1,21 @@
+"""Render previews of the model: what a reviewer sees first, what a DAM shows in its grid, what the AR page shows while loading."""
+
+from dam_connector.catalog.version import Role
+from dam_connector.wiring import Services
+from worker.imaging.encode import encode
+from worker.modeling.glb import read_glb
+from worker.modeling.render import Look, Stage, camera_for
+from worker.work import Work
+
+SIZES_PX = {"hero": 768, "front": 512, "right": 512, "back": 512, "top": 512}
+SAMPLES = 3
+
+
+def render_previews(work: Work, services: Services) -> Work:
+    """The work with a preview for each view. Reads: raw_model. Adds: files."""
+    model = read_glb(services.blobs.get(work.model))
+    stage = Stage(model)
+    for view, size in SIZES_PX.items():
+        rgb, _ = stage.render(camera_for(model.low, model.high, view), size, Look(samples=SAMPLES))
+        work = work.with_file(services, encode(rgb, None, "webp"), "webp", Role.PREVIEW, view)
+    return work

@@ -1,0 +1,10 @@
+"""Seal the version: its files, report and provenance are written, and never change again."""
+
+from dam_connector.wiring import Services
+from worker.work import Work
+
+
+def seal_version(work: Work, services: Services) -> Work:
+    """The same work, written. Reads: files, report, provenance. Raises: StateConflict when other files are sealed there."""
+    services.assets.seal(work.draft, work.files, work.report, dict(work.provenance))
+    return work

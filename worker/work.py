@@ -1,0 +1,80 @@
+"""Work: the frozen value handed from step to step. It holds references, not bytes, so that a checkpoint is small."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from dam_connector.catalog.ids import RunId, Sha256, VersionId
+from dam_connector.catalog.issue import Issue, Report
+from dam_connector.catalog.product import Product
+from dam_connector.catalog.rules import Deliverable, Rules
+from dam_connector.catalog.version import Role, VersionFile
+from dam_connector.wiring import Services
+from worker.imaging.encode import MIME
+
+Fact = str | int | float | bool | None
+
+
+class Park(Exception):  # noqa: N818 - not an error
+    """Raised by a step that must wait: the run sleeps in the database until then and its worker takes the next one.
+
+    `work` is what the step wants to find again, such as a provider's task.
+    """
+
+    def __init__(self, until: datetime, work: "Work | None" = None) -> None:
+        super().__init__(f"until {until.isoformat()}")
+        self.until = until
+        self.work = work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """One run on its way. Steps give a changed copy; nothing else carries state between them."""
+
+    run_id: RunId
+    product: Product
+    deliverable: Deliverable
+    slot: int
+    rules_fingerprint: str
+    note: str = ""
+    sources: Mapping[str, Sha256] = field(default_factory=dict)  # by view, usable ones only
+    raw_model: Sha256 | None = None  # the GLB between the model steps
+    files: tuple[VersionFile, ...] = ()
+    issues: tuple[Issue, ...] = ()
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    task: str = ""  # a provider's reference
+    version_id: VersionId | None = None
+    number: int = 0
+    report: Report = Report()
+    published: Mapping[str, str] = field(default_factory=dict)  # channel to address
+
+    def rules(self, services: Services) -> Rules:
+        """The rules that this run was planned under."""
+        return services.rules.at(self.rules_fingerprint)
+
+    @property
+    def draft(self) -> VersionId:
+        """The version's id. Raises: ValueError before `assign_version`."""
+        if self.version_id is None:
+            raise ValueError("the run has no version yet")
+        return self.version_id
+
+    @property
+    def model(self) -> Sha256:
+        """The GLB in the making. Raises: ValueError before `make_model`."""
+        if self.raw_model is None:
+            raise ValueError("the run has no model yet")
+        return self.raw_model
+
+    def with_issues(self, *found: Issue) -> "Work":
+        return replace(self, issues=tuple(dict.fromkeys((*self.issues, *found))))
+
+    def with_facts(self, **facts: Fact) -> "Work":
+        return replace(self, facts={**self.facts, **facts})
+
+    def with_file(self, services: Services, data: bytes, format: str, role: Role = Role.PRIMARY, view: str = "") -> "Work":
+        """Store a made file and add it, in the place of one with the same format, role and view; it is named later."""
+        made = VersionFile(name="", format=format, role=role, view=view, mime=MIME[format], sha256=services.blobs.put(data), bytes=len(data))
+        kept = tuple(f for f in self.files if (f.format, f.role, f.view) != (format, role, view))
+        return replace(self, files=(*kept, made))
