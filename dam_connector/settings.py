@@ -4,13 +4,25 @@ Every setting is a field of `Settings` with its environment variable, default an
 generated from them. A secret is never a field: rules refer to it as `env/NAME` and `Settings.secret` looks it up.
 """
 
+import base64
+import hashlib
 import os
+import secrets
+import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from dam_connector.errors import ConfigError
+
+
+SECRETS_FILE = "secrets.env"
+GENERATED_SECRETS = {  # made at the first start where the environment does not give them
+    "DAM_CONNECTOR_SECRET_KEY": lambda: secrets.token_urlsafe(48),  # signs login sessions
+    "DAM_CONNECTOR_WEBHOOK_SECRET": lambda: "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),  # the default plugin.json's PIM
+}
+MAX_SOCKET_PATH = 100  # sockaddr_un takes 108 bytes on Linux, 104 on macOS
 
 
 def _setting(env: str, default: Any, meaning: str) -> Any:
@@ -49,6 +61,8 @@ class Settings:
         Raises: ConfigError naming each variable that cannot be read.
         """
         environ = dict(os.environ if environ is None else environ)
+        data_dir = Path(str(overrides.get("data_dir") or environ.get("DAM_CONNECTOR_DATA_DIR") or "data"))
+        environ = {**_read_secrets(data_dir / SECRETS_FILE), **environ}
         values: dict[str, Any] = {"environ": environ}
         problems = []
         for f in fields(cls):
@@ -68,11 +82,14 @@ class Settings:
 
     @property
     def queue_socket(self) -> Path:
-        return self.data_dir / "run" / "queue.sock"
+        path = (self.data_dir / "run" / "queue.sock").absolute()
+        if len(str(path)) <= MAX_SOCKET_PATH:
+            return path
+        return Path(tempfile.gettempdir()) / f"dam-connector-{hashlib.sha256(str(path).encode()).hexdigest()[:16]}.sock"
 
     @property
     def redis(self) -> str:
-        return self.redis_url or f"unix://{self.queue_socket.absolute()}"
+        return self.redis_url or f"unix://{self.queue_socket}"
 
     @property
     def storage(self) -> str:
@@ -103,3 +120,22 @@ class Settings:
         """The environment for a child process that must see the same settings."""
         mine = {f.metadata["env"]: str(getattr(self, f.name)) for f in fields(self) if "env" in f.metadata}
         return {**self.environ, **{k: v for k, v in mine.items() if v}}
+
+
+def _read_secrets(path: Path) -> dict[str, str]:
+    try:
+        lines = path.read_text().splitlines()
+    except FileNotFoundError:
+        return {}
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def with_secrets(settings: Settings) -> Settings:
+    """The settings with the secrets that every installation needs; missing ones are made and kept in the data directory."""
+    missing = {name: make() for name, make in GENERATED_SECRETS.items() if not settings.environ.get(name)}
+    if missing:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        path = settings.data_dir / SECRETS_FILE
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a") as file:
+            file.writelines(f"{name}={value}\n" for name, value in missing.items())
+    return replace(settings, environ={**settings.environ, **missing})

@@ -14,7 +14,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy.dialects import postgresql, sqlite
 
-from dam_connector.errors import ConfigError, StateConflict
+from dam_connector.errors import ConfigError, StateConflict, Unavailable
 
 BUSY_TIMEOUT_S = 30
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -66,6 +66,14 @@ class Database:
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(2718281828)"))
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+
+    def ping(self) -> None:
+        """Raises: Unavailable when the database does not answer, or has no tables yet."""
+        try:
+            with self.read() as c:
+                c.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one()
+        except sa.exc.SQLAlchemyError as error:
+            raise Unavailable("database", "ping", type(error).__name__) from error
 
     def dispose(self) -> None:
         """Close every connection: after a fork, and at the end."""

@@ -1,12 +1,17 @@
 """Make the renditions: the product cut out of its photo, set into a studio, in each format asked for."""
 
+import cv2
+
 from dam_connector.catalog.issue import issue
+from dam_connector.catalog.version import Role
 from dam_connector.wiring import Services
-from worker.imaging.compose import MAX_ENLARGEMENT, Studio, compose
+from worker.imaging.compose import MAX_ENLARGEMENT, Picture, Studio, compose
 from worker.imaging.cutout import CONFIDENT, cut_out
 from worker.imaging.decode import decode
 from worker.imaging.encode import encode
 from worker.work import Work
+
+PREVIEW_PX = 640
 
 
 def make_renditions(work: Work, services: Services) -> Work:
@@ -30,9 +35,19 @@ def make_renditions(work: Work, services: Services) -> Work:
     if picture.enlarged > MAX_ENLARGEMENT:
         work = work.with_issues(issue("rendition.enlarged", "The photo has too few pixels for this size.", pointer=where,
                                       measured=f"{picture.enlarged:.2f} x", limit=f"{MAX_ENLARGEMENT:g} x"))
+    work = work.with_file(services, _preview(picture), "webp", Role.PREVIEW, view)
     for format in d.formats:
         work = work.with_file(services, encode(picture.rgb, picture.alpha, format), format)
     return work
+
+
+def _preview(picture: Picture) -> bytes:
+    """A small WebP for lists."""
+    height, width = picture.rgb.shape[:2]
+    scale = min(1.0, PREVIEW_PX / max(height, width))
+    box = (max(1, round(width * scale)), max(1, round(height * scale)))
+    alpha = None if picture.alpha is None else cv2.resize(picture.alpha, box, interpolation=cv2.INTER_AREA)
+    return encode(cv2.resize(picture.rgb, box, interpolation=cv2.INTER_AREA), alpha, "webp")
 
 
 def size_of(aspect: str, longer_px: int) -> tuple[int, int]:

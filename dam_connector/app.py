@@ -1,0 +1,132 @@
+"""The web application: blueprints, error handlers, headers; nothing else."""
+
+from datetime import timedelta
+
+import structlog
+from flask import Flask, Response, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_smorest import Api
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from dam_connector import __version__, logs
+from dam_connector.errors import ConfigError, DeliveryError, NotFound, StateConflict, Unavailable
+from dam_connector.settings import Settings, with_secrets
+from dam_connector.web import api, auth, files, health, pages, viewer, webhooks
+from dam_connector.web.context import csrf, limiter, problem
+from dam_connector.wiring import Services, build_services
+from schemas.common import problems as as_lines
+
+log = structlog.get_logger()
+MAX_BODY = 8_388_608
+_PAGE_CSP = ("default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; connect-src 'self' blob: data:; "
+             "worker-src blob:; font-src 'self'; form-action 'self'; base-uri 'none'")
+
+
+def create_app(services: Services) -> Flask:
+    """The WSGI application on these services."""
+    app = Flask("dam_connector", static_folder="web/static", template_folder="web/templates")
+    settings = services.settings
+    app.config.update(
+        SECRET_KEY=settings.secret("env/DAM_CONNECTOR_SECRET_KEY"), MAX_CONTENT_LENGTH=MAX_BODY, SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax", SESSION_COOKIE_SECURE=settings.public.startswith("https://"), SESSION_COOKIE_NAME="dam_session",
+        PERMANENT_SESSION_LIFETIME=timedelta(hours=12), WTF_CSRF_TIME_LIMIT=None, WTF_CSRF_SSL_STRICT=settings.public.startswith("https://"),
+        API_TITLE="dam-connector", API_VERSION="v1", OPENAPI_VERSION="3.1.0", OPENAPI_URL_PREFIX="/api", OPENAPI_JSON_PATH="openapi.json",
+        API_SPEC_OPTIONS={"info": {"description": f"dam-connector {__version__}"}, "security": [{"token": []}],
+                          "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}}},
+    )
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.extensions["services"] = services
+    if settings.trusted_proxies:
+        n = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=n, x_proto=n, x_host=n)  # type: ignore[method-assign]
+    csrf.init_app(app)
+    limiter.init_app(app)
+    smorest = Api(app)
+    smorest.register_blueprint(api.bp)
+    for blueprint in (webhooks.bp, auth.bp, pages.bp, files.bp, viewer.bp, health.bp):
+        app.register_blueprint(blueprint)
+    csrf.exempt(webhooks.bp)
+    csrf.exempt(api.bp)  # guards itself: a bearer token needs no CSRF token
+    _handle_errors(app)
+    app.after_request(_secure)
+    return app
+
+
+def _handle_errors(app: Flask) -> None:
+    app.register_error_handler(DeliveryError, lambda e: problem(e.status, _NAMES.get(e.status, "refused"), str(e)))
+    app.register_error_handler(StateConflict, lambda e: _answer(409, str(e)))
+    app.register_error_handler(NotFound, lambda e: _answer(404, str(e)))
+    app.register_error_handler(Unavailable, lambda e: _answer(503, str(e)))
+    app.register_error_handler(ConfigError, _misconfigured)
+    app.register_error_handler(CSRFError, lambda e: _answer(400, "The form is too old or came from elsewhere. Go back, reload the page and try again."))
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected)
+
+
+_NAMES = {400: "bad_request", 401: "unauthorized", 403: "forbidden", 404: "not_found", 405: "method_not_allowed", 409: "conflict", 413: "too_large",
+          415: "unsupported_media_type", 422: "invalid", 429: "too_many_requests", 500: "internal", 503: "unavailable"}
+
+
+def _answer(code: int, message: str, lines: list[str] | None = None) -> ResponseReturnValue:
+    """JSON for machines, a page for people."""
+    if request.path.startswith(("/api/", "/webhooks/")) or request.accept_mimetypes.best == "application/json":
+        return problem(code, _NAMES.get(code, "error"), message, lines)
+    return render_template("error.html", code=code, message=message), code
+
+
+def _http_error(error: HTTPException) -> ResponseReturnValue:
+    code = error.code or 500
+    if code < 400:
+        return Response(error.get_response())
+    messages = getattr(error, "data", {}).get("messages") if isinstance(getattr(error, "data", None), dict) else None
+    lines = list(as_lines(messages, None)) if messages else []
+    answer = app_response(_answer(code, "the request does not fit; see problems" if lines else str(error.description or error.name), lines))
+    retry = getattr(error, "retry_after", None)
+    if code == 429:
+        answer.headers.setdefault("Retry-After", str(retry or 60))
+    if code == 405 and getattr(error, "valid_methods", None):
+        answer.headers["Allow"] = ", ".join(sorted(error.valid_methods))  # type: ignore[attr-defined]
+    return answer
+
+
+def app_response(value: ResponseReturnValue) -> Response:
+    """A view's return value as a response."""
+    body, code = value  # type: ignore[misc]
+    response = body if isinstance(body, Response) else Response(body, mimetype="text/html")
+    response.status_code = code
+    return response
+
+
+def _misconfigured(error: ConfigError) -> ResponseReturnValue:
+    log.error("misconfigured", problems=list(error.problems))
+    return _answer(503, "This is not configured yet: " + "; ".join(error.problems))
+
+
+def _unexpected(error: Exception) -> ResponseReturnValue:
+    log.exception("request_failed", path=request.path)
+    return _answer(500, "Something went wrong on our side; the log has the details.")
+
+
+def _secure(response: Response) -> Response:
+    headers = response.headers
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Referrer-Policy", "same-origin")
+    ancestors = "*" if request.endpoint == "viewer.page" else "'none'"
+    headers.setdefault("Content-Security-Policy", f"{_PAGE_CSP}; frame-ancestors {ancestors}")
+    headers.setdefault("Permissions-Policy", "camera=(self), xr-spatial-tracking=(self), microphone=(), geolocation=()")
+    if request.endpoint == "static":
+        headers["Cache-Control"] = "public, max-age=86400"
+    elif "Cache-Control" not in headers:
+        headers["Cache-Control"] = "no-store" if request.blueprint in ("pages", "auth", "api") else "no-cache"
+    return response
+
+
+def create_from_env() -> Flask:
+    """For gunicorn: the application on the environment's settings."""
+    settings = with_secrets(Settings.from_env())
+    logs.configure(settings.log_format)
+    services = build_services(settings, background_wakeups=True)
+    services.rules.current()  # a bad plugin.json stops here, with its problems
+    return create_app(services)

@@ -1,0 +1,288 @@
+"""dam-connector: the command line of the service. Each command is a few lines; what it does stands elsewhere."""
+
+import json
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+from marshmallow import ValidationError
+
+from dam_connector import __version__, docgen, doctor, logs
+from dam_connector.demo import Demo, print_summary
+from dam_connector.errors import ConfigError, ConnectorError
+from dam_connector.flow import intake
+from dam_connector.rules_file import rules_text
+from dam_connector.settings import Settings, with_secrets
+from dam_connector.store.users import UserRole
+from dam_connector.supervisor import Supervisor, web_command
+from dam_connector.wiring import Services, build_services, check_rules
+from schemas.common import problems
+from schemas.plugin import load_rules
+from schemas.product import ProductSchema, load_product
+
+Command = Callable[..., Any]
+as_json = click.option("--json", "machine", is_flag=True, help="Answer in JSON.")
+data_dir = click.option("--data-dir", type=click.Path(file_okay=False, path_type=Path), help="The one directory that holds everything.")
+
+
+def clear_errors(command: Command) -> Command:
+    """Our own errors as lines on standard error and exit code 1, never a traceback."""
+
+    @wraps(command)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except ConfigError as error:
+            for line in error.problems:
+                click.echo(f"error: {line}", err=True)
+        except ConnectorError as error:
+            click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+
+    return guarded
+
+
+def _settings(folder: Path | None = None, **more: Any) -> Settings:
+    given = {k: v for k, v in {"data_dir": folder, **more}.items() if v is not None}
+    return Settings.from_env(None, **given)
+
+
+def _services(folder: Path | None = None) -> Services:
+    settings = with_secrets(_settings(folder))
+    logs.configure(settings.log_format)
+    services = build_services(settings)
+    services.db.migrate()
+    return services
+
+
+@click.group()
+@click.version_option(__version__)
+def main() -> None:
+    """From product record to approved, published pictures and 3D models."""
+
+
+@main.command()
+@data_dir
+@click.option("--workers", type=click.IntRange(1, 256), default=os.cpu_count() or 2, show_default=True, help="Processes that make pictures and models.")
+@click.option("--host", help="The address to listen on.")
+@click.option("--port", type=click.IntRange(1, 65535), help="The port to listen on.")
+@clear_errors
+def up(data_dir: Path | None, workers: int, host: str | None, port: int | None) -> None:
+    """Start everything, and look after it until Ctrl-C."""
+    settings = with_secrets(_settings(data_dir, host=host, port=port))
+    logs.configure(settings.log_format)
+    supervisor = Supervisor(settings, workers)
+
+    def say() -> None:
+        click.echo(f"Ready: {settings.public}/review  (data in {settings.data_dir}, logs in {settings.data_dir / 'logs'})")
+        if not build_services(settings).users.all():
+            click.echo("Nobody can log in yet: dam-connector user add NAME --role admin")
+
+    supervisor.on_ready = say
+    supervisor.run()
+
+
+@main.command()
+@clear_errors
+def web() -> None:
+    """Start the web server alone, for containers. Migrates the database first."""
+    settings = with_secrets(_settings())
+    logs.configure(settings.log_format)
+    build_services(settings).db.migrate()
+    command = web_command(settings)
+    os.execve(command[0], command, {**settings.child_environ()})  # noqa: S606 - our own interpreter
+
+
+@main.command()
+@data_dir
+@click.option("--headless", is_flag=True, help="Approve everything, print a JSON summary, stop.")
+@click.option("--workers", type=click.IntRange(1, 64), default=os.cpu_count() or 2, show_default=True)
+@click.option("--port", type=click.IntRange(1, 65535), help="The port to listen on; headless takes a free one.")
+@clear_errors
+def demo(data_dir: Path | None, headless: bool, workers: int, port: int | None) -> None:
+    """Show the main job on a sample catalog."""
+    folder = data_dir or Path(tempfile.mkdtemp(prefix="dam-connector-demo-"))
+    settings = with_secrets(_settings(folder, port=port or (_free_port() if headless else None)))
+    logs.configure(settings.log_format)
+    show = Demo(settings, workers, headless)
+    try:
+        code = show.run()
+    finally:
+        if data_dir is None:
+            shutil.rmtree(folder, ignore_errors=True)
+    if headless:
+        print_summary(show.summary)
+    sys.exit(code)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@main.command("doctor")
+@data_dir
+@as_json
+@clear_errors
+def doctor_command(data_dir: Path | None, machine: bool) -> None:
+    """Look at every part, and say what to do about what fails."""
+    found = list(doctor.examine(_settings(data_dir)))
+    if machine:
+        click.echo(json.dumps([{"part": f.part, "good": f.good, "detail": f.detail, "remedy": "" if f.good else f.remedy} for f in found]))
+    else:
+        for f in found:
+            click.echo(f"{'ok  ' if f.good else 'FAIL'} {f.part}: {f.detail}" + ("" if f.good else f"\n     {f.remedy}"))
+    sys.exit(int(not all(f.good for f in found)))
+
+
+@main.command("check-config")
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@as_json
+@clear_errors
+def check_config(file: Path | None, machine: bool) -> None:
+    """Check a plugin.json. Exit code 0: good, 1: not."""
+    path = file or _settings().plugin_json
+    lines: list[str] = []
+    try:
+        if file is not None and not file.is_file():
+            raise ConfigError(f"{file}: there is no such file")
+        rules = load_rules(rules_text(path))
+        with tempfile.TemporaryDirectory() as folder:
+            lines = [line for line in check_rules(rules, build_services(_settings(Path(folder)))) if "environment variable" not in line]
+    except ConfigError as error:
+        lines = list(error.problems)
+    if machine:
+        click.echo(json.dumps({"file": str(path), "good": not lines, "problems": lines}))
+    else:
+        click.echo("\n".join(lines) if lines else f"{path}: good")
+    sys.exit(int(bool(lines)))
+
+
+@main.group()
+def product() -> None:
+    """Products by hand."""
+
+
+@product.command("add")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@data_dir
+@as_json
+@clear_errors
+def product_add(file: Path, data_dir: Path | None, machine: bool) -> None:
+    """Take in the product record in FILE (JSON), as if its PIM had sent it."""
+    try:
+        loaded = load_product(json.loads(file.read_text()))
+    except ValidationError as error:
+        raise ConfigError(*(f"{file}: {line}" for line in problems(error.normalized_messages(), ProductSchema()))) from error
+    except ValueError as error:
+        raise ConfigError(f"{file}: not JSON: {error}") from error
+    taken = intake.add_product(_services(data_dir), loaded, by="command line")
+    click.echo(json.dumps({"sku": loaded.sku, "outcome": taken.words, "planned": taken.planned}) if machine else taken.words)
+
+
+@main.command("run")
+@click.argument("sku")
+@data_dir
+@clear_errors
+def run_command(sku: str, data_dir: Path | None) -> None:
+    """Make what is missing for a SKU, and retry what failed."""
+    click.echo(f"{sku}: {intake.run_again(_services(data_dir), sku)} under way")
+
+
+@main.command("replay")
+@click.argument("delivery")
+@data_dir
+@clear_errors
+def replay_command(delivery: str, data_dir: Path | None) -> None:
+    """Handle a webhook delivery once more."""
+    intake.replay(_services(data_dir), delivery)
+    click.echo(f"{delivery}: due again")
+
+
+@main.group()
+def user() -> None:
+    """Who may come in."""
+
+
+@user.command("add")
+@click.argument("name")
+@click.option("--role", type=click.Choice([r.value for r in UserRole]), default="reviewer", show_default=True)
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input instead of asking.")
+@click.option("--no-password", is_flag=True, help="Let in by one-time link only.")
+@data_dir
+@clear_errors
+def user_add(name: str, role: str, password_stdin: bool, no_password: bool, data_dir: Path | None) -> None:
+    """Add a user, or change one's role and password."""
+    password = "" if no_password else sys.stdin.readline().strip() if password_stdin else click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    services = _services(data_dir)
+    try:
+        added = services.users.add(name, UserRole(role), password)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    click.echo(f"{added.name} is {added.role.value}")
+    if no_password:
+        click.echo(f"{services.settings.public}/login/link/{services.users.add_login_link(added)}")
+
+
+@user.command("link")
+@click.argument("name")
+@data_dir
+@clear_errors
+def user_link(name: str, data_dir: Path | None) -> None:
+    """Print a link that logs a user in once, within a day."""
+    services = _services(data_dir)
+    found = next((u for u in services.users.all() if u.name == name), None)
+    if found is None:
+        raise ConfigError(f"there is no user {name!r}; dam-connector user list names them")
+    click.echo(f"{services.settings.public}/login/link/{services.users.add_login_link(found)}")
+
+
+@user.command("list")
+@data_dir
+@clear_errors
+def user_list(data_dir: Path | None) -> None:
+    """Name all users."""
+    for found in _services(data_dir).users.all():
+        click.echo(f"{found.name}\t{found.role.value}")
+
+
+@main.group()
+def token() -> None:
+    """API tokens."""
+
+
+@token.command("add")
+@click.argument("name")
+@click.option("--label", default="api", show_default=True, help="What it is for.")
+@click.option("--days", type=click.IntRange(1), help="How long it is good; for ever when absent.")
+@data_dir
+@clear_errors
+def token_add(name: str, label: str, days: int | None, data_dir: Path | None) -> None:
+    """Print a new API token of a user. It is shown this once."""
+    services = _services(data_dir)
+    found = next((u for u in services.users.all() if u.name == name), None)
+    if found is None:
+        raise ConfigError(f"there is no user {name!r}; add one: dam-connector user add {name} --role merchandiser")
+    click.echo(services.users.add_token(found, label, days))
+
+
+@main.command("docs", hidden=True)
+@click.option("--check", is_flag=True, help="Fail when a generated document is out of date.")
+def docs(check: bool) -> None:
+    """Write the generated documents of this checkout."""
+    root = Path(__file__).parent.parent
+    stale = [p for p, text in docgen.documents().items() if not (root / p).exists() or (root / p).read_text() != text] if check else docgen.write(root)
+    click.echo("\n".join(stale))
+    sys.exit(int(check and bool(stale)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The web: the webhook receiver, the API, the review pages, the AR page."""

@@ -1,0 +1,70 @@
+"""Login by password or one-time link, and logout."""
+
+from urllib.parse import urlsplit
+
+from flask import Blueprint, flash, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+
+from dam_connector.store.users import User
+from dam_connector.web.context import current_user, limiter, services
+
+bp = Blueprint("auth", __name__)
+
+
+def _limit() -> str:
+    return f"{services().settings.logins_per_minute}/minute"
+
+
+@bp.get("/login")
+def login() -> ResponseReturnValue:
+    if current_user():
+        return redirect(url_for("pages.queue"))
+    return render_template("login.html", next=request.args.get("next", ""))
+
+
+@bp.post("/login")
+@limiter.limit(_limit)
+def log_in() -> ResponseReturnValue:
+    user = services().users.by_password(request.form.get("name", "").strip(), request.form.get("password", ""))
+    if user is None:
+        flash("Name or password is wrong.", "error")
+        return render_template("login.html", next=request.form.get("next", "")), 401
+    _start_session(user)
+    return redirect(_inside(request.form.get("next", "")))
+
+
+@bp.get("/login/link/<secret>")
+@limiter.limit(_limit)
+def follow_link(secret: str) -> ResponseReturnValue:
+    """A page with one button, so that link previews and virus scanners do not use the link up."""
+    return render_template("link.html", secret=secret)
+
+
+@bp.post("/login/link/<secret>")
+@limiter.limit(_limit)
+def use_link(secret: str) -> ResponseReturnValue:
+    user = services().users.use_login_link(secret)
+    if user is None:
+        flash("This link was used before or is too old. Ask for a new one: dam-connector user link NAME", "error")
+        return render_template("login.html", next=""), 401
+    _start_session(user)
+    return redirect(url_for("pages.queue"))
+
+
+@bp.post("/logout")
+def logout() -> ResponseReturnValue:
+    session.clear()
+    return redirect(url_for("auth.login"))
+
+
+def _start_session(user: User) -> None:
+    session.clear()  # no fixation: what was there before the login is gone
+    session["user"] = user.id
+    session.permanent = True
+
+
+def _inside(target: str) -> str:
+    """A path of ours to go to after the login; never another site."""
+    parts = urlsplit(target)
+    ours = target.startswith("/") and not target.startswith(("//", "/\\")) and not parts.netloc and not parts.scheme
+    return target if ours else url_for("pages.queue")

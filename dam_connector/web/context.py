@@ -1,0 +1,69 @@
+"""What every view needs: the services of this app, who is asking, and errors in one shape."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+from flask import abort, current_app, g, jsonify, redirect, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+from flask_wtf import CSRFProtect
+
+from dam_connector.store.users import User, UserRole
+from dam_connector.wiring import Services
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+csrf = CSRFProtect()
+limiter = Limiter(get_remote_address, storage_uri="memory://", headers_enabled=True)  # in memory: a webhook must not wait for Redis
+
+
+def services() -> Services:
+    return cast(Services, current_app.extensions["services"])
+
+
+def current_user() -> User | None:
+    """Who is asking: by session, or by bearer token on the API."""
+    if "user" not in g:
+        g.user = _by_token() if request.headers.get("Authorization", "").startswith("Bearer ") else _by_session()
+    return cast(User | None, g.user)
+
+
+def signed_in() -> User:
+    """The user of a view that requires one."""
+    user = current_user()
+    return user if user is not None else abort(401)
+
+
+def _by_session() -> User | None:
+    return services().users.get(session["user"]) if "user" in session else None
+
+
+def _by_token() -> User | None:
+    return services().users.by_token(request.headers["Authorization"].removeprefix("Bearer ").strip())
+
+
+def requires(role: UserRole) -> Callable[[View], View]:
+    """Only for users who may do what this role does; pages send strangers to the login."""
+
+    def wrap(view: View) -> View:
+        @wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> ResponseReturnValue:
+            user = current_user()
+            if user is None:
+                if request.blueprint == "pages" and request.method == "GET":
+                    return redirect(url_for("auth.login", next=request.full_path.rstrip("?")))
+                abort(401, "log in, or send an API token as Authorization: Bearer ...")
+            if not user.role.may(role):
+                abort(403, f"this needs the role {role.value}; yours is {user.role.value}")
+            return cast(ResponseReturnValue, view(*args, **kwargs))
+
+        return cast(View, guarded)
+
+    return wrap
+
+
+def problem(code: int, name: str, message: str, problems: list[str] | None = None) -> ResponseReturnValue:
+    """An error as JSON, in the one shape."""
+    return jsonify({"error": {"code": code, "name": name, "message": message, "problems": problems or []}}), code

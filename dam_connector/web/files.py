@@ -1,0 +1,58 @@
+"""Files by content hash: immutable. Published ones are public; others are for people who are logged in."""
+
+from flask import Blueprint, Response, abort, request
+from flask.typing import ResponseReturnValue
+
+from dam_connector.catalog.ids import Sha256
+from dam_connector.catalog.version import VersionState
+from dam_connector.errors import NotFound
+from dam_connector.web.context import current_user, requires, services
+from dam_connector.store.users import UserRole
+
+bp = Blueprint("files", __name__)
+_IMMUTABLE = "public, max-age=31536000, immutable"
+_PRIVATE = "private, max-age=3600"
+_SNIFF = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG": "image/png", b"RIFF": "image/webp", b"II*\x00": "image/tiff", b"MM\x00*": "image/tiff"}
+
+
+@bp.get("/files/<sha256>/<name>")
+def file(sha256: str, name: str) -> ResponseReturnValue:
+    """A version's file."""
+    store = services().assets
+    public = store.find_file(sha256, states=[VersionState.PUBLISHED])
+    found = public or (store.find_file(sha256, states=list(VersionState)) if current_user() else None)
+    if found is None:
+        abort(404)
+    return _send(sha256, found[0], _IMMUTABLE if public else _PRIVATE, found[1])
+
+
+@bp.get("/sources/<product_id>/<view>")
+@requires(UserRole.VIEWER)
+def source(product_id: str, view: str) -> ResponseReturnValue:
+    """A product's photo as it was fetched; only what looks like a picture is sent as one."""
+    record = services().products.by_id(product_id)
+    sha256 = record.sources.get(view) if record else None
+    if sha256 is None:
+        abort(404)
+    try:
+        head = services().blobs.get(sha256)[:16]
+    except NotFound:
+        abort(404)
+    mime = next((m for magic, m in _SNIFF.items() if head.startswith(magic)), "image/avif" if head[4:8] == b"ftyp" else "application/octet-stream")
+    return _send(sha256, mime, _PRIVATE, f"{view}")
+
+
+def _send(sha256: str, mime: str, cache: str, name: str) -> Response:
+    etag = f'"{sha256}"'
+    if etag in request.headers.get("If-None-Match", ""):
+        return Response(status=304, headers={"ETag": etag, "Cache-Control": cache})
+    try:
+        data = services().blobs.get(Sha256(sha256))
+    except NotFound:
+        abort(404)
+    headers = {"ETag": etag, "Cache-Control": cache, "Content-Security-Policy": "default-src 'none'; sandbox", "X-Content-Type-Options": "nosniff",
+               "Cross-Origin-Resource-Policy": "cross-origin" if "public" in cache else "same-origin",
+               "Content-Disposition": f'inline; filename="{name}"'}
+    if "public" in cache:
+        headers["Access-Control-Allow-Origin"] = "*"  # AR viewers and shops fetch models from other origins
+    return Response(data, mimetype=mime, headers=headers)

@@ -1,0 +1,214 @@
+"""The review pages: what needs a person, one version at a time, and where everything stands."""
+
+from typing import Any
+
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from dam_connector.catalog.event import Decision, Verdict
+from dam_connector.catalog.issue import Waiver
+from dam_connector.catalog.version import Version, VersionState
+from dam_connector.errors import StateConflict
+from dam_connector.flow import intake, reviewing
+from dam_connector.store.users import UserRole
+from dam_connector.web import present
+from dam_connector.web.context import current_user, requires, services, signed_in
+
+bp = Blueprint("pages", __name__)
+bp.app_template_filter("ago")(present.ago)
+bp.app_template_filter("exact")(present.exact)
+bp.app_template_filter("size")(present.size)
+bp.app_template_filter("metres")(present.metres)
+PAGE = 60
+
+
+@bp.app_context_processor
+def navigation() -> dict[str, Any]:
+    """Counts for the navigation, and the user."""
+    user = current_user()
+    if user is None:
+        return {"user": None}
+    s = services()
+    versions, runs, deliveries = s.assets.counts(), s.runs.counts(), s.inbox.counts()
+    return {"user": user, "may": lambda role: user.role.may(UserRole(role)), "undo_s": s.settings.undo_s,
+            "counts": {"review": versions.get("in_review", 0), "blocked": versions.get("blocked", 0), "flagged": s.products.counts()["flagged"],
+                       "failed": runs.get("failed", 0), "open": sum(runs.get(k, 0) for k in ("queued", "running", "parked")), "lost": deliveries.get("failed", 0)}}
+
+
+@bp.get("/")
+@requires(UserRole.VIEWER)
+def home() -> ResponseReturnValue:
+    return redirect(url_for("pages.queue"))
+
+
+@bp.get("/review")
+@requires(UserRole.VIEWER)
+def queue() -> ResponseReturnValue:
+    """Versions by state, those that wait longest first."""
+    state, deliverable = request.args.get("state", "in_review"), request.args.get("deliverable", "")
+    if state not in set(VersionState):
+        abort(404)
+    waiting = state in ("in_review", "blocked")
+    found = services().assets.page(state=state, deliverable=deliverable, before=request.args.get("cursor", ""), limit=PAGE, oldest_first=waiting)
+    names = {v.asset.sku: record.product.name for v in found if (record := services().products.get(v.asset.sku))}
+    return render_template("queue.html", versions=found, names=names, state=state, deliverable=deliverable, states=list(VersionState),
+                           by_state=services().assets.counts(), deliverables=[d.name for d in services().rules.current().deliverables],
+                           next=found[-1].id if len(found) == PAGE else None)
+
+
+@bp.get("/versions/<version_id>")
+@requires(UserRole.VIEWER)
+def version(version_id: str) -> ResponseReturnValue:
+    """One version: the product's photos beside what was made, the facts, the report, the history, the decision."""
+    found, s = _version(version_id), services()
+    record = s.products.get(found.asset.sku)
+    siblings = [v for v in s.assets.of_product(found.asset.sku) if v.asset.id == found.asset.id]
+    other = next((v for v in siblings if v.id == request.args.get("with")), None)
+    following = next((v for v in s.assets.page(state="in_review", before=found.id, limit=1, oldest_first=True)), None)
+    before = next((v for v in reversed(_waiting_before(found))), None)
+    return render_template("version.html", v=found, record=record, siblings=siblings, other=other, following=following, before=before,
+                           decisions=s.decisions.of_version(found.id), publications=s.publications.of_version(found.id),
+                           history=s.ledger.history(version_id=found.id), review=s.rules.current().review, run=s.runs.get(found.run_id))
+
+
+def _waiting_before(version: Version) -> list[Version]:
+    """The versions in review that are older, oldest first."""
+    return [v for v in services().assets.page(state="in_review", limit=PAGE, oldest_first=True) if v.id < version.id]
+
+
+@bp.post("/versions/<version_id>/decide")
+@requires(UserRole.REVIEWER)
+def decide(version_id: str) -> ResponseReturnValue:
+    """Record a decision and go on to the next version that waits."""
+    found, form = _version(version_id), request.form
+    if form.get("verdict") not in set(Verdict):
+        abort(400)
+    decision = Decision(verdict=Verdict(form["verdict"]), by=signed_in().name, reasons=tuple(r[:80] for r in form.getlist("reasons")[:9]), note=form.get("note", "")[:2000])
+    try:
+        reviewing.decide(services(), found, decision, source="page", delay_s=services().settings.undo_s)
+    except StateConflict:
+        flash(f"Somebody was faster: this version is {_version(version_id).state.value.replace('_', ' ')} now.", "error")
+        return redirect(url_for("pages.version", version_id=version_id))
+    flash(f"{found.asset.sku} {found.asset.deliverable} V{found.number} {decision.verdict.value}.|{found.id}", "undo")
+    following = services().assets.page(state="in_review", before=found.id, limit=1, oldest_first=True) or services().assets.page(state="in_review", limit=1, oldest_first=True)
+    return redirect(url_for("pages.version", version_id=following[0].id) if following else url_for("pages.queue"))
+
+
+@bp.post("/versions/<version_id>/undo")
+@requires(UserRole.REVIEWER)
+def undo(version_id: str) -> ResponseReturnValue:
+    try:
+        reviewing.undo(services(), _version(version_id), by=signed_in().name)
+        flash("Undone: the version is in review again.", "info")
+    except StateConflict:
+        flash("Too late to undo: the version went on meanwhile.", "error")
+    return redirect(url_for("pages.version", version_id=version_id))
+
+
+@bp.post("/versions/<version_id>/regenerate")
+@requires(UserRole.REVIEWER)
+def regenerate(version_id: str) -> ResponseReturnValue:
+    run = reviewing.regenerate(services(), _version(version_id), note=request.form.get("note", "")[:2000], by=signed_in().name)
+    flash("The next version is being made." if run else "The next version was asked for before.", "info")
+    return redirect(url_for("pages.version", version_id=version_id))
+
+
+@bp.post("/versions/<version_id>/waive")
+@requires(UserRole.ADMIN)
+def waive(version_id: str) -> ResponseReturnValue:
+    reason = request.form.get("reason", "").strip()
+    if len(reason) < 3:
+        flash("Say why the finding is accepted.", "error")
+    else:
+        reviewing.waive(services(), _version(version_id), Waiver(code=request.form.get("code", ""), by=signed_in().name, reason=reason[:500]))
+        flash("Accepted, with your reason on record.", "info")
+    return redirect(url_for("pages.version", version_id=version_id))
+
+
+@bp.get("/products")
+@requires(UserRole.VIEWER)
+def products() -> ResponseReturnValue:
+    text, flagged = request.args.get("q", "")[:200], request.args.get("flagged") == "1"
+    found = services().products.page(text=text, flagged=True if flagged else None, before=request.args.get("cursor", ""), limit=PAGE)
+    made: dict[str, list[Version]] = {}
+    for v in services().assets.of_products([r.product.sku for r in found]):
+        made.setdefault(v.asset.sku, []).append(v)
+    return render_template("products.html", records=found, made=made, q=text, flagged=flagged, total=services().products.counts()["all"],
+                           next=found[-1].id if len(found) == PAGE else None)
+
+
+@bp.get("/products/<product_id>")
+@requires(UserRole.VIEWER)
+def product(product_id: str) -> ResponseReturnValue:
+    record = services().products.by_id(product_id) or abort(404)
+    by_asset: dict[str, list[Version]] = {}
+    for v in services().assets.of_product(record.product.sku):
+        by_asset.setdefault(v.asset.id, []).append(v)
+    live = any(v.state is VersionState.PUBLISHED and v.asset.kind == "model" for group in by_asset.values() for v in group)
+    return render_template("product.html", record=record, assets=list(by_asset.values()), live=live,
+                           runs=services().runs.page(sku=record.product.sku, limit=30), history=services().ledger.history(sku=record.product.sku, limit=40))
+
+
+@bp.post("/products/<product_id>/run")
+@requires(UserRole.MERCHANDISER)
+def run_product(product_id: str) -> ResponseReturnValue:
+    record = services().products.by_id(product_id) or abort(404)
+    count = intake.run_again(services(), record.product.sku)
+    flash(f"{count} under way." if count else "Nothing to do: everything is made from these facts already.", "info")
+    return redirect(url_for("pages.product", product_id=product_id))
+
+
+@bp.get("/runs")
+@requires(UserRole.VIEWER)
+def runs() -> ResponseReturnValue:
+    state = request.args.get("state", "")
+    found = services().runs.page(state=state, before=request.args.get("cursor", ""), limit=PAGE)
+    ids = {r.sku: record.id for r in found if (record := services().products.get(r.sku))}
+    return render_template("runs.html", runs=found, state=state, by_state=services().runs.counts(), product_ids=ids,
+                           next=found[-1].id if len(found) == PAGE else None)
+
+
+@bp.post("/runs/<run_id>/retry")
+@requires(UserRole.MERCHANDISER)
+def retry(run_id: str) -> ResponseReturnValue:
+    if services().runs.requeue(run_id):
+        services().queue.wake("advance_run", [run_id])
+        flash("Trying again.", "info")
+    else:
+        flash("Only failed and cancelled runs are retried.", "error")
+    return redirect(url_for("pages.runs", state=request.form.get("state", "")))
+
+
+@bp.get("/deliveries")
+@requires(UserRole.VIEWER)
+def deliveries() -> ResponseReturnValue:
+    state = request.args.get("state", "")
+    found = services().inbox.page(state=state, before=request.args.get("cursor", ""), limit=PAGE)
+    return render_template("deliveries.html", deliveries=found, state=state, by_state=services().inbox.counts(),
+                           next=found[-1].id if len(found) == PAGE else None)
+
+
+@bp.get("/deliveries/<delivery_id>")
+@requires(UserRole.VIEWER)
+def delivery(delivery_id: str) -> ResponseReturnValue:
+    found = services().inbox.get(delivery_id) or abort(404)
+    return render_template("delivery.html", d=found, body=present.pretty(found.inbound.body))
+
+
+@bp.post("/deliveries/<delivery_id>/replay")
+@requires(UserRole.MERCHANDISER)
+def replay(delivery_id: str) -> ResponseReturnValue:
+    intake.replay(services(), delivery_id)
+    flash("The delivery is being handled once more.", "info")
+    return redirect(url_for("pages.delivery", delivery_id=delivery_id))
+
+
+@bp.get("/rules")
+@requires(UserRole.VIEWER)
+def rules() -> ResponseReturnValue:
+    current = services().rules.current()
+    return render_template("rules.html", rules=current, problem=services().rules.problem, text=services().ledger.rules_text(current.fingerprint) or "")
+
+
+def _version(version_id: str) -> Version:
+    return services().assets.get(version_id) or abort(404)

@@ -1,0 +1,42 @@
+"""How values read on a page: times, sizes, JSON."""
+
+import json
+from datetime import UTC, datetime
+
+
+def ago(moment: datetime | None) -> str:
+    """`3 min ago`; the exact time stands in the title."""
+    if moment is None:
+        return ""
+    seconds = (datetime.now(UTC) - moment).total_seconds()
+    if seconds < 0:
+        return f"in {-seconds:.0f} s" if seconds > -90 else "later"
+    for limit, unit, name in ((90, 1, "s"), (5400, 60, "min"), (129_600, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / unit:.0f} {name} ago"
+    return f"{seconds / 86400:.0f} days ago"
+
+
+def exact(moment: datetime | None) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M:%S UTC") if moment else ""
+
+
+def size(count: int) -> str:
+    """Bytes as kB or MB."""
+    return f"{count / 1e6:.2f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
+
+
+def metres(value: float | None) -> str:
+    """A length in the unit people use for it."""
+    if value is None:
+        return "not known"
+    return f"{value * 100:.4g} cm" if value < 3 else f"{value:.4g} m"
+
+
+def pretty(body: bytes) -> str:
+    """A body as indented JSON where it is JSON, else as text."""
+    text = body.decode("utf-8", "replace")
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)[:20_000]
+    except ValueError:
+        return text[:20_000]

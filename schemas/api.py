@@ -1,0 +1,193 @@
+"""What the API answers and takes. Catalog objects and records go in; JSON comes out."""
+
+from typing import Any
+
+from marshmallow import Schema, fields, validate
+
+from schemas.product import dump_product
+
+
+class PageArgs(Schema):
+    """Pages by cursor: pass `next` of one page as `cursor` of the following."""
+
+    cursor = fields.String(load_default="", validate=validate.Length(max=80))
+    limit = fields.Integer(load_default=50, validate=validate.Range(1, 200))
+
+
+class ProductArgs(PageArgs):
+    q = fields.String(load_default="", validate=validate.Length(max=200), metadata={"description": "Part of the SKU or the name."})
+    category = fields.String(load_default="", validate=validate.Length(max=200))
+    flagged = fields.Boolean(load_default=None, allow_none=True, metadata={"description": "Only products that need a person, or only those that do not."})
+
+
+class VersionArgs(PageArgs):
+    state = fields.String(load_default="", validate=validate.OneOf(
+        ["", "draft", "blocked", "in_review", "approved", "rejected", "published", "superseded", "withdrawn"]))
+    deliverable = fields.String(load_default="", validate=validate.Length(max=40))
+
+
+class RunArgs(PageArgs):
+    state = fields.String(load_default="", validate=validate.OneOf(["", "queued", "running", "parked", "done", "failed", "cancelled"]))
+    sku = fields.String(load_default="", validate=validate.Length(max=500))
+
+
+class DeliveryArgs(PageArgs):
+    state = fields.String(load_default="", validate=validate.OneOf(["", "received", "handled", "ignored", "failed"]))
+
+
+class AssetArgs(Schema):
+    sku = fields.String(required=True, validate=validate.Length(1, 500))
+
+
+class IssueOut(Schema):
+    code = fields.String()
+    severity = fields.String()
+    message = fields.String()
+    pointer = fields.String()
+    measured = fields.String()
+    limit = fields.String()
+    remedy = fields.String()
+
+
+class RowOut(Schema):
+    check = fields.String()
+    outcome = fields.String()
+    detail = fields.String()
+
+
+class WaiverOut(Schema):
+    code = fields.String()
+    by = fields.String()
+    reason = fields.String()
+
+
+class ReportOut(Schema):
+    blocked = fields.Boolean()
+    issues = fields.List(fields.Nested(IssueOut))
+    rows = fields.List(fields.Nested(RowOut))
+    facts = fields.Dict(allow_none=True)
+    waivers = fields.List(fields.Nested(WaiverOut))
+
+
+class FileOut(Schema):
+    name = fields.String()
+    format = fields.String()
+    role = fields.String()
+    view = fields.String()
+    mime = fields.String()
+    sha256 = fields.String()
+    bytes = fields.Integer()
+    url = fields.Function(lambda f: f"/files/{f.sha256}/{f.name}", metadata={"type": "string"})
+
+
+class VersionOut(Schema):
+    id = fields.String()
+    sku = fields.String(attribute="asset.sku")
+    deliverable = fields.String(attribute="asset.deliverable")
+    slot = fields.Integer(attribute="asset.slot")
+    kind = fields.String(attribute="asset.kind")
+    number = fields.Integer()
+    state = fields.String()
+    run_id = fields.String()
+    files = fields.List(fields.Nested(FileOut))
+    report = fields.Nested(ReportOut)
+    provenance = fields.Dict()
+    rules_fingerprint = fields.String()
+    dam_ref = fields.String()
+    created_at = fields.AwareDateTime()
+
+
+class AssetOut(Schema):
+    sku = fields.String()
+    deliverable = fields.String()
+    slot = fields.Integer()
+    kind = fields.String()
+    latest = fields.Integer()
+    published = fields.Integer(allow_none=True)
+    versions = fields.List(fields.Nested(VersionOut(only=("id", "number", "state", "created_at"))))
+
+
+class ProductOut(Schema):
+    id = fields.String()
+    product = fields.Function(lambda r: dump_product(r.product), metadata={"type": "object"})
+    connection = fields.String()
+    source_time = fields.AwareDateTime()
+    updated_at = fields.AwareDateTime()
+    sources = fields.Dict(keys=fields.String(), values=fields.String())
+    issues = fields.List(fields.Nested(IssueOut))
+    flagged = fields.Boolean()
+    deleted = fields.Boolean()
+
+
+class RunOut(Schema):
+    id = fields.String()
+    kind = fields.String()
+    sku = fields.String()
+    deliverable = fields.String()
+    slot = fields.Integer()
+    version_id = fields.String(allow_none=True)
+    state = fields.String()
+    step = fields.String()
+    attempts = fields.Integer()
+    error = fields.String()
+    note = fields.String()
+    timings = fields.Dict(keys=fields.String(), values=fields.Float())
+    created_at = fields.AwareDateTime()
+    started_at = fields.AwareDateTime(allow_none=True)
+    finished_at = fields.AwareDateTime(allow_none=True)
+
+
+class DeliveryOut(Schema):
+    id = fields.String()
+    connection = fields.String()
+    key = fields.String()
+    state = fields.String()
+    attempts = fields.Integer()
+    summary = fields.String()
+    error = fields.String()
+    received_at = fields.AwareDateTime(attribute="inbound.received_at")
+    bytes = fields.Function(lambda d: len(d.inbound.body), metadata={"type": "integer"})
+
+
+class DecisionIn(Schema):
+    verdict = fields.String(required=True, validate=validate.OneOf(["approved", "rejected"]))
+    reasons = fields.List(fields.String(validate=validate.Length(1, 80)), load_default=list, validate=validate.Length(max=9))
+    note = fields.String(load_default="", validate=validate.Length(max=2000))
+
+
+class RegenerateIn(Schema):
+    note = fields.String(load_default="", validate=validate.Length(max=2000))
+
+
+class WaiverIn(Schema):
+    code = fields.String(required=True, validate=validate.Length(1, 80))
+    reason = fields.String(required=True, validate=validate.Length(3, 500))
+
+
+class TakenOut(Schema):
+    sku = fields.String()
+    outcome = fields.String()
+    planned = fields.Integer()
+
+
+class RulesOut(Schema):
+    fingerprint = fields.String()
+    problem = fields.List(fields.String(), metadata={"description": "Why the file as it stands now is refused; empty when it is in force."})
+    text = fields.Dict(metadata={"description": "The plugin.json in force."})
+
+
+class ErrorOut(Schema):
+    """The one shape of every error."""
+
+    code = fields.Integer()
+    name = fields.String()
+    message = fields.String()
+    problems = fields.List(fields.String())
+
+
+def page_of(item: type[Schema]) -> type[Schema]:
+    """The schema of a page of items."""
+    members: dict[str, Any] = {"items": fields.List(fields.Nested(item)), "next": fields.String(allow_none=True)}
+    return type(Schema)(f"{item.__name__}Page", (Schema,), members)
+
+

@@ -1,0 +1,98 @@
+"""dam-worker: `run` and `sweep` serve the queues; the rest are the same tools by hand."""
+
+import os
+import signal
+import socket
+import threading
+import time
+from types import FrameType
+
+import click
+import structlog
+from rq import SimpleWorker, Worker
+from rq.serializers import JSONSerializer
+
+from dam_connector import logs
+from dam_connector.catalog.ids import new_id
+from dam_connector.clock import SystemClock
+from dam_connector.flow import sweeping
+from dam_connector.queue import QUEUES, connect
+from dam_connector.settings import Settings
+from dam_connector.wiring import build_services
+from worker.tools import build, check, render, rendition
+
+log = structlog.get_logger()
+SWEEP_S = 2.0
+POLL_S = 15.0
+
+
+class _Patience:
+    """Mixed into RQ's workers: a queue server that was away is asked again every other second, not every minute."""
+
+    max_connection_wait_time = 2.0
+
+
+class MakeWorker(_Patience, Worker):
+    """One process a job: what crashes or eats memory takes only its job with it."""
+
+
+class IntakeWorker(_Patience, SimpleWorker):
+    """Many small jobs in one process."""
+
+
+@click.group()
+def main() -> None:
+    """Makes pictures and models, checks them, and serves the connector's queues."""
+
+
+@main.command()
+@click.option("--queue", "queue_name", type=click.Choice(QUEUES), default="make", show_default=True)
+@click.option("--burst", is_flag=True, help="Stop when the queue is empty.")
+def run(queue_name: str, burst: bool) -> None:
+    """Work on a queue until stopped."""
+    import cv2
+
+    import worker.jobs  # noqa: F401 - loaded before the fork, so that no job pays for it
+
+    cv2.setNumThreads(1)
+    settings = Settings.from_env()
+    logs.configure(settings.log_format)
+    kind = MakeWorker if queue_name == "make" else IntakeWorker
+    name = f"{queue_name}-{socket.gethostname()}-{os.getpid()}-{new_id('w', SystemClock().now())[-6:]}"
+    server = kind([queue_name], name=name, connection=connect(settings.redis, patient=True), serializer=JSONSerializer)
+    log.info("worker_ready", queue=queue_name)
+    server.work(burst=burst, logging_level="ERROR", with_scheduler=False)
+
+
+@main.command()
+def sweep() -> None:
+    """Wake what is due, and ask the DAMs for decisions, until stopped. One sweeper works at a time; others stand by."""
+    settings = Settings.from_env()
+    logs.configure(settings.log_format)
+    services = build_services(settings)
+    owner = f"{socket.gethostname()}:{os.getpid()}"
+    stop = threading.Event()
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGINT, leave)
+    polled = 0.0
+    while not stop.wait(SWEEP_S):
+        try:
+            sweeping.sweep(services, owner)
+            if time.monotonic() - polled > POLL_S:
+                sweeping.poll_dams(services)
+                polled = time.monotonic()
+        except Exception:  # noqa: BLE001 - the sweeper outlives a database that is away
+            log.exception("sweep_failed")
+    services.ledger.release("sweeper", owner)
+
+
+for tool in (build, check, rendition, render):
+    main.add_command(tool)
+
+
+if __name__ == "__main__":
+    main()

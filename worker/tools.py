@@ -1,0 +1,203 @@
+"""The tools by hand: build a model, check a file, make a rendition, render a model. Each speaks JSON on request."""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+from marshmallow import ValidationError
+
+from dam_connector.catalog.codec import to_plain
+from dam_connector.catalog.ids import Sha256
+from dam_connector.catalog.issue import Report, issue
+from dam_connector.catalog.product import Dimensions, Product, View
+from dam_connector.catalog.rules import Deliverable, Rules
+from dam_connector.catalog.run import RunKind
+from dam_connector.catalog.version import Role, VersionFile
+from dam_connector.errors import ConfigError, InputError
+from dam_connector.rules_file import rules_text
+from dam_connector.settings import Settings
+from schemas.common import problems
+from schemas.plugin import load_rules
+from schemas.product import ProductSchema, load_product
+from worker.checks import Subject, run_checks
+from worker.imaging.compose import Studio, compose
+from worker.imaging.cutout import Cutout, cut_out
+from worker.imaging.decode import decode
+from worker.imaging.encode import ALGORITHMIC, MIME, encode, extension, relabel, xmp_packet
+from worker.modeling.build import build_model
+from worker.modeling.glb import read_glb, write_glb
+from worker.modeling.render import NAMED_VIEWS, Look, Stage, camera_for
+from worker.steps.make_renditions import size_of
+
+MAX_PIXELS = 200_000_000
+UNUSABLE = 2
+as_json = click.option("--json", "machine", is_flag=True, help="Answer in JSON.")
+a_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def _stop(machine: bool, code: str, message: str, remedy: str = "") -> None:
+    """End with exit code 2: the input is of no use."""
+    if machine:
+        click.echo(json.dumps({"error": {"code": code, "message": message, "remedy": remedy}}))
+    else:
+        click.echo(f"{code}: {message}" + (f"\n  {remedy}" if remedy else ""), err=True)
+    sys.exit(UNUSABLE)
+
+
+def _unusable(machine: bool, error: InputError) -> None:
+    found = issue(error.issue_code, str(error))
+    _stop(machine, found.code, found.message, found.remedy)
+
+
+def _rules(machine: bool) -> Rules:
+    try:
+        return load_rules(rules_text(Settings.from_env().plugin_json))
+    except ConfigError as error:
+        _stop(machine, "config", "; ".join(error.problems), "Run dam-connector check-config.")
+        raise
+
+
+@click.command()
+@click.option("--front", type=a_file)
+@click.option("--right", type=a_file)
+@click.option("--back", type=a_file)
+@click.option("--left", type=a_file)
+@click.option("--top", type=a_file)
+@click.option("--hero", type=a_file)
+@click.option("--width-m", type=click.FloatRange(0.001, 100))
+@click.option("--height-m", type=click.FloatRange(0.001, 100))
+@click.option("--depth-m", type=click.FloatRange(0.001, 100))
+@click.option("--material", default="", help="What it is made of: decides how it shines.")
+@click.option("--category", default="", help="What kind of product it is.")
+@click.option("--max-triangles", type=click.IntRange(500), default=30_000, show_default=True)
+@click.option("--texture-px", type=click.Choice(["512", "1024", "2048", "4096"]), default="2048", show_default=True)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True)
+@as_json
+def build(width_m: float | None, height_m: float | None, depth_m: float | None, material: str, category: str, max_triangles: int, texture_px: str,
+          out: Path, machine: bool, **views: Path | None) -> None:
+    """Make a GLB from product photos."""
+    started = time.process_time()
+    try:
+        cutouts: dict[View, Cutout] = {}
+        for name, path in views.items():
+            if path is not None:
+                cutouts[View(name)] = cut_out(decode(path.read_bytes(), max_pixels=MAX_PIXELS, pointer=f"/images/{name}"))
+        if not cutouts:
+            raise InputError("source.missing_view", "Name at least one photo, such as --front PHOTO.jpg.")
+        size = Dimensions(width_m=width_m, height_m=height_m, depth_m=depth_m)
+        made = build_model(cutouts, size, f"{material} {category}", max_triangles=max_triangles, texture_px=int(texture_px))
+    except InputError as error:
+        _unusable(machine, error)
+        raise
+    data = write_glb(made.model, out.stem)
+    out.write_bytes(data)
+    facts = {"out": str(out), "bytes": len(data), "triangles": len(made.model.faces), "size_m": [round(float(v), 4) for v in made.model.extent],
+             "shape": made.family, "confidence": made.confidence, "cpu_s": round(time.process_time() - started, 2), "issues": to_plain(made.issues)}
+    _say(machine, facts, [f"{out}: {len(data) / 1e6:.2f} MB, {len(made.model.faces)} triangles, {made.family}, confidence {made.confidence}"]
+         + [f"  {i.severity.value}: {i.code}: {i.message}" for i in made.issues])
+
+
+@click.command()
+@click.argument("file", type=a_file)
+@click.option("--profile", default="default", help="Which limits to check against; `default` are those of plugin.json.")
+@click.option("--product", "product_file", type=a_file, help="The product's record: then size and name are checked too.")
+@as_json
+def check(file: Path, profile: str, product_file: Path | None, machine: bool) -> None:
+    """Check a GLB, USDZ or picture. Exit code 0: no error, 1: some, 2: the file is of no use."""
+    if profile != "default":
+        _stop(machine, "profile", f"there is no profile {profile!r}", "Known: default, the limits of plugin.json.")
+    format = {"jpg": "jpeg"}.get(file.suffix[1:].lower(), file.suffix[1:].lower())
+    if format not in MIME:
+        _stop(machine, "format", f"{file.name} is none of: {', '.join(MIME)}", "Give the file its right extension.")
+    product = _product(product_file, machine) if product_file else None
+    data = file.read_bytes()
+    made = VersionFile(name=file.name, format=format, role=Role.PRIMARY, view="", mime=MIME[format], sha256=Sha256(""), bytes=len(data))
+    report = run_checks(Subject(product=product, deliverable=None, slot=1, number=1, files=(made,), read=lambda _: data), _rules(machine))
+    _say(machine, {"file": str(file), "blocked": report.blocked, **to_plain(report)}, _report_lines(file, report))
+    unreadable = any(i.code in ("file.unreadable", "geometry.empty", "source.not_an_image") for i in report.issues)
+    sys.exit(UNUSABLE if unreadable else int(report.blocked))
+
+
+def _product(path: Path, machine: bool) -> Product:
+    try:
+        return load_product(json.loads(path.read_text()))
+    except (ValueError, ValidationError) as error:
+        lines = list(problems(error.normalized_messages(), ProductSchema())) if isinstance(error, ValidationError) else [str(error)]
+        _stop(machine, "product", "; ".join(lines), "See docs/configuration.md for the product record.")
+        raise
+
+
+def _report_lines(file: Path, report: Report) -> list[str]:
+    lines = [f"{file}: {'blocked' if report.blocked else 'good'}"]
+    lines += [f"  {row.outcome.value:10} {row.check}" for row in report.rows]
+    for i in report.issues:
+        lines += [f"  {i.severity.value}: {i.code} {i.pointer}", f"    {i.message}" + (f" Measured {i.measured}, limit {i.limit}." if i.measured else ""), f"    {i.remedy}"]
+    return lines
+
+
+@click.command()
+@click.argument("photo", type=a_file)
+@click.option("--deliverable", default="packshot", show_default=True, help="Its name in plugin.json.")
+@click.option("--out-dir", type=click.Path(file_okay=False, path_type=Path), required=True)
+@as_json
+def rendition(photo: Path, deliverable: str, out_dir: Path, machine: bool) -> None:
+    """Make a rendition from one photo, as plugin.json says."""
+    found = _deliverable(deliverable, machine)
+    try:
+        cutout = cut_out(decode(photo.read_bytes(), max_pixels=MAX_PIXELS))
+    except InputError as error:
+        _unusable(machine, error)
+        raise
+    width, height = size_of(found.aspect, found.size_px)
+    picture = compose(cutout, Studio(width=width, height=height, background=found.background, fill=found.fill, shadow=found.shadow))
+    out_dir.mkdir(parents=True, exist_ok=True)
+    files = {}
+    for format in found.formats:
+        path = out_dir / f"{photo.stem}_{deliverable}.{extension(format)}"
+        path.write_bytes(relabel(encode(picture.rgb, picture.alpha, format), xmp_packet({"source": photo.name}, ALGORITHMIC)))
+        files[format] = str(path)
+    _say(machine, {"files": files, "confidence": round(cutout.confidence, 2), "scale": round(picture.enlarged, 2)}, list(files.values()))
+
+
+def _deliverable(name: str, machine: bool) -> Deliverable:
+    rules = _rules(machine)
+    found = rules.deliverable(name)
+    if found is None or found.kind is not RunKind.IMAGE:
+        known = ", ".join(d.name for d in rules.deliverables if d.kind is RunKind.IMAGE)
+        _stop(machine, "deliverable", f"plugin.json has no rendition {name!r}", f"Known: {known}.")
+    assert found is not None
+    return found
+
+
+@click.command()
+@click.argument("file", type=a_file)
+@click.option("--views", default="hero,front,right,back,top", show_default=True)
+@click.option("--size", type=click.IntRange(32, 4096), default=512, show_default=True)
+@click.option("--out-dir", type=click.Path(file_okay=False, path_type=Path), required=True)
+@as_json
+def render(file: Path, views: str, size: int, out_dir: Path, machine: bool) -> None:
+    """Render a GLB from named views."""
+    wanted = [v.strip() for v in views.split(",") if v.strip()]
+    unknown = [v for v in wanted if v not in NAMED_VIEWS]
+    if unknown:
+        _stop(machine, "views", f"unknown: {', '.join(unknown)}", f"Known: {', '.join(NAMED_VIEWS)}.")
+    try:
+        model = read_glb(file.read_bytes())
+    except InputError as error:
+        _unusable(machine, error)
+        raise
+    stage, files = Stage(model), {}
+    out_dir.mkdir(parents=True, exist_ok=True)
+    for view in wanted:
+        rgb, _ = stage.render(camera_for(model.low, model.high, view), size, Look(samples=3))
+        path = out_dir / f"{file.stem}_{view}.png"
+        path.write_bytes(encode(rgb, None, "png"))
+        files[view] = str(path)
+    _say(machine, {"files": files}, list(files.values()))
+
+
+def _say(machine: bool, facts: dict[str, Any], lines: list[str]) -> None:
+    click.echo(json.dumps(facts) if machine else "\n".join(lines))
