@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import structlog
-from flask import Flask, Response, render_template, request
+from flask import Flask, Response, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_smorest import Api
 from flask_wtf.csrf import CSRFError
@@ -20,8 +20,10 @@ from schemas.common import problems as as_lines
 
 log = structlog.get_logger()
 MAX_BODY = 8_388_608
-_PAGE_CSP = ("default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; connect-src 'self' blob: data:; "
-             "worker-src blob:; font-src 'self'; form-action 'self'; base-uri 'none'")
+_PAGE_CSP = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; connect-src 'self' blob: data:; "
+    "worker-src blob:; font-src 'self'; form-action 'self'; base-uri 'none'"
+)
 
 
 def create_app(services: Services) -> Flask:
@@ -29,12 +31,25 @@ def create_app(services: Services) -> Flask:
     app = Flask("dam_connector", static_folder="web/static", template_folder="web/templates")
     settings = services.settings
     app.config.update(
-        SECRET_KEY=settings.secret("env/DAM_CONNECTOR_SECRET_KEY"), MAX_CONTENT_LENGTH=MAX_BODY, SESSION_COOKIE_HTTPONLY=True,
-        SESSION_COOKIE_SAMESITE="Lax", SESSION_COOKIE_SECURE=settings.public.startswith("https://"), SESSION_COOKIE_NAME="dam_session",
-        PERMANENT_SESSION_LIFETIME=timedelta(hours=12), WTF_CSRF_TIME_LIMIT=None, WTF_CSRF_SSL_STRICT=settings.public.startswith("https://"),
-        API_TITLE="dam-connector", API_VERSION="v1", OPENAPI_VERSION="3.1.0", OPENAPI_URL_PREFIX="/api", OPENAPI_JSON_PATH="openapi.json",
-        API_SPEC_OPTIONS={"info": {"description": f"dam-connector {__version__}"}, "security": [{"token": []}],
-                          "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}}},
+        SECRET_KEY=settings.secret("env/DAM_CONNECTOR_SECRET_KEY"),
+        MAX_CONTENT_LENGTH=MAX_BODY,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.public.startswith("https://"),
+        SESSION_COOKIE_NAME="dam_session",
+        PERMANENT_SESSION_LIFETIME=timedelta(hours=12),
+        WTF_CSRF_TIME_LIMIT=None,
+        WTF_CSRF_SSL_STRICT=settings.public.startswith("https://"),
+        API_TITLE="dam-connector",
+        API_VERSION="v1",
+        OPENAPI_VERSION="3.1.0",
+        OPENAPI_URL_PREFIX="/api",
+        OPENAPI_JSON_PATH="openapi.json",
+        API_SPEC_OPTIONS={
+            "info": {"description": f"dam-connector {__version__}"},
+            "security": [{"token": []}],
+            "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+        },
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["services"] = services
@@ -60,13 +75,27 @@ def _handle_errors(app: Flask) -> None:
     app.register_error_handler(NotFound, lambda e: _answer(404, str(e)))
     app.register_error_handler(Unavailable, lambda e: _answer(503, str(e)))
     app.register_error_handler(ConfigError, _misconfigured)
-    app.register_error_handler(CSRFError, lambda e: _answer(400, "The form is too old or came from elsewhere. Go back, reload the page and try again."))
+    app.register_error_handler(
+        CSRFError, lambda e: _answer(400, "The form is too old or came from elsewhere. Go back, reload the page and try again.")
+    )
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
 
 
-_NAMES = {400: "bad_request", 401: "unauthorized", 403: "forbidden", 404: "not_found", 405: "method_not_allowed", 409: "conflict", 413: "too_large",
-          415: "unsupported_media_type", 422: "invalid", 429: "too_many_requests", 500: "internal", 503: "unavailable"}
+_NAMES = {
+    400: "bad_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    409: "conflict",
+    413: "too_large",
+    415: "unsupported_media_type",
+    422: "invalid",
+    429: "too_many_requests",
+    500: "internal",
+    503: "unavailable",
+}
 
 
 def _answer(code: int, message: str, lines: list[str] | None = None) -> ResponseReturnValue:
@@ -79,24 +108,16 @@ def _answer(code: int, message: str, lines: list[str] | None = None) -> Response
 def _http_error(error: HTTPException) -> ResponseReturnValue:
     code = error.code or 500
     if code < 400:
-        return Response(error.get_response())
+        return error
     messages = getattr(error, "data", {}).get("messages") if isinstance(getattr(error, "data", None), dict) else None
     lines = list(as_lines(messages, None)) if messages else []
-    answer = app_response(_answer(code, "the request does not fit; see problems" if lines else str(error.description or error.name), lines))
+    answer = make_response(_answer(code, "the request does not fit; see problems" if lines else str(error.description or error.name), lines))
     retry = getattr(error, "retry_after", None)
     if code == 429:
         answer.headers.setdefault("Retry-After", str(retry or 60))
     if code == 405 and getattr(error, "valid_methods", None):
         answer.headers["Allow"] = ", ".join(sorted(error.valid_methods))  # type: ignore[attr-defined]
     return answer
-
-
-def app_response(value: ResponseReturnValue) -> Response:
-    """A view's return value as a response."""
-    body, code = value  # type: ignore[misc]
-    response = body if isinstance(body, Response) else Response(body, mimetype="text/html")
-    response.status_code = code
-    return response
 
 
 def _misconfigured(error: ConfigError) -> ResponseReturnValue:

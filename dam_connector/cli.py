@@ -70,7 +70,9 @@ def main() -> None:
 
 @main.command()
 @data_dir
-@click.option("--workers", type=click.IntRange(1, 256), default=os.cpu_count() or 2, show_default=True, help="Processes that make pictures and models.")
+@click.option(
+    "--workers", type=click.IntRange(1, 256), default=os.cpu_count() or 2, show_default=True, help="Processes that make pictures and models."
+)
 @click.option("--host", help="The address to listen on.")
 @click.option("--port", type=click.IntRange(1, 65535), help="The port to listen on.")
 @clear_errors
@@ -181,7 +183,7 @@ def product_add(file: Path, data_dir: Path | None, machine: bool) -> None:
     try:
         loaded = load_product(json.loads(file.read_text()))
     except ValidationError as error:
-        raise ConfigError(*(f"{file}: {line}" for line in problems(error.normalized_messages(), ProductSchema()))) from error
+        raise ConfigError(*(f"{file}: {line}" for line in problems(error.messages, ProductSchema()))) from error
     except ValueError as error:
         raise ConfigError(f"{file}: not JSON: {error}") from error
     taken = intake.add_product(_services(data_dir), loaded, by="command line")
@@ -221,7 +223,9 @@ def user() -> None:
 @clear_errors
 def user_add(name: str, role: str, password_stdin: bool, no_password: bool, data_dir: Path | None) -> None:
     """Add a user, or change one's role and password."""
-    password = "" if no_password else sys.stdin.readline().strip() if password_stdin else click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    password = (
+        "" if no_password else sys.stdin.readline().strip() if password_stdin else click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    )
     services = _services(data_dir)
     try:
         added = services.users.add(name, UserRole(role), password)
@@ -279,7 +283,9 @@ def token_add(name: str, label: str, days: int | None, data_dir: Path | None) ->
 def docs(check: bool) -> None:
     """Write the generated documents of this checkout."""
     root = Path(__file__).parent.parent
-    stale = [p for p, text in docgen.documents().items() if not (root / p).exists() or (root / p).read_text() != text] if check else docgen.write(root)
+    stale = (
+        [p for p, text in docgen.documents().items() if not (root / p).exists() or (root / p).read_text() != text] if check else docgen.write(root)
+    )
     click.echo("\n".join(stale))
     sys.exit(int(check and bool(stale)))
 

@@ -91,8 +91,12 @@ class Demo:
         images = {view: f"{photos}/{name}" for view, name in product["images"].items()}
         body = json.dumps({"type": "product.created", "timestamp": now.isoformat(), "data": {**product, "images": images}})
         secret, message = self.settings.secret("env/DAM_CONNECTOR_WEBHOOK_SECRET"), f"demo-{product['sku']}"
-        headers = {"webhook-id": message, "webhook-timestamp": str(int(now.timestamp())), "content-type": "application/json",
-                   "webhook-signature": Webhook(secret).sign(message, now, body)}
+        headers = {
+            "webhook-id": message,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "content-type": "application/json",
+            "webhook-signature": Webhook(secret).sign(message, now, body),
+        }
         requests.post(f"{self._base}/webhooks/{CONNECTION}", data=body.encode(), headers=headers, timeout=10).raise_for_status()
         self._sent[product["sku"]] = time.monotonic()
 
@@ -119,8 +123,14 @@ class Demo:
 
     def _row(self, sku: str) -> dict[str, Any]:
         product = self._get(f"/products/{sku}")
-        return {"sku": sku, "name": product.get("product", {}).get("name", ""), "flagged": product.get("flagged", False),
-                "issues": product.get("issues", []), "assets": self._get("/assets", sku=sku) or [], "runs": self._get("/runs", sku=sku).get("items", [])}
+        return {
+            "sku": sku,
+            "name": product.get("product", {}).get("name", ""),
+            "flagged": product.get("flagged", False),
+            "issues": product.get("issues", []),
+            "assets": self._get("/assets", sku=sku) or [],
+            "runs": self._get("/runs", sku=sku).get("items", []),
+        }
 
     def _settled(self, entry: dict[str, Any], row: dict[str, Any]) -> bool:
         if any(r["state"] in OPEN_STATES for r in row["runs"]):
@@ -136,8 +146,12 @@ class Demo:
 
     def _approve_waiting(self) -> None:
         for version in self._get("/versions", state="in_review", limit="200").get("items", []):
-            requests.post(f"{self._base}/api/v1/versions/{version['id']}/decision", json={"verdict": "approved"}, timeout=30,
-                          headers={"Authorization": f"Bearer {self._token}", "Idempotency-Key": f"demo-{version['id']}"})
+            requests.post(
+                f"{self._base}/api/v1/versions/{version['id']}/decision",
+                json={"verdict": "approved"},
+                timeout=30,
+                headers={"Authorization": f"Bearer {self._token}", "Idempotency-Key": f"demo-{version['id']}"},
+            )
 
     def _say(self, services: Services, catalog: list[dict[str, Any]]) -> None:
         self.summary = self._summarize(catalog)
@@ -147,7 +161,9 @@ class Demo:
         link = f"{self._base}/login/link/{services.users.add_login_link(services.users.add('demo', UserRole.ADMIN))}"
         waiting = len(self._get("/versions", state="in_review", limit="200").get("items", []))
         self._console.print(f"\n{waiting} versions wait for review. Open this once, then approve:\n  [bold]{link}[/bold]")
-        self._console.print(f"Review queue  {self._base}/review\nAR page       {self._base}/ar/CH123 (live once the model is approved)\nAPI           {self._base}/api/docs")
+        self._console.print(
+            f"Review queue  {self._base}/review\nAR page       {self._base}/ar/CH123 (live once the model is approved)\nAPI           {self._base}/api/docs"
+        )
         self._console.print("Ctrl-C stops everything.")
 
     def _summarize(self, catalog: list[dict[str, Any]]) -> dict[str, Any]:
@@ -160,13 +176,36 @@ class Demo:
             published = {(v["deliverable"], v["slot"]) for v in versions if v["state"] == "published"}
             state = "live" if row["assets"] and len(published) == len(row["assets"]) else "flagged" if row["flagged"] else "open"
             seconds = round(self._live_at[sku] - self._sent[sku], 1) if sku in self._live_at else None
-            products.append({"sku": sku, "state": state, "expected": entry["expect"], "seconds": seconds, "issues": row["issues"], "versions": [
-                {"deliverable": v["deliverable"], "slot": v["slot"], "number": v["number"], "state": v["state"], "issues": v["report"]["issues"],
-                 "files": [{k: f[k] for k in ("name", "bytes", "sha256")} for f in v["files"]]} for v in versions]})
+            products.append(
+                {
+                    "sku": sku,
+                    "state": state,
+                    "expected": entry["expect"],
+                    "seconds": seconds,
+                    "issues": row["issues"],
+                    "versions": [
+                        {
+                            "deliverable": v["deliverable"],
+                            "slot": v["slot"],
+                            "number": v["number"],
+                            "state": v["state"],
+                            "issues": v["report"]["issues"],
+                            "files": [{k: f[k] for k in ("name", "bytes", "sha256")} for f in v["files"]],
+                        }
+                        for v in versions
+                    ],
+                }
+            )
         flat = [f for p in products for v in p["versions"] for f in v["files"]]
-        totals = {"products": len(products), "live": sum(p["state"] == "live" for p in products), "flagged": sum(p["state"] == "flagged" for p in products),
-                  "versions": sum(len(p["versions"]) for p in products), "files": len(flat), "bytes": sum(f["bytes"] for f in flat),
-                  "seconds": round(time.monotonic() - min(self._sent.values()), 1)}
+        totals = {
+            "products": len(products),
+            "live": sum(p["state"] == "live" for p in products),
+            "flagged": sum(p["state"] == "flagged" for p in products),
+            "versions": sum(len(p["versions"]) for p in products),
+            "files": len(flat),
+            "bytes": sum(f["bytes"] for f in flat),
+            "seconds": round(time.monotonic() - min(self._sent.values()), 1),
+        }
         return {"ok": all(p["state"] == p["expected"] for p in products), "totals": totals, "products": products}
 
 

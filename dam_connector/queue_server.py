@@ -37,8 +37,27 @@ def command(settings: Settings) -> list[str]:
     folder = (settings.data_dir / "queue").absolute()
     folder.mkdir(parents=True, exist_ok=True)
     settings.queue_socket.parent.mkdir(parents=True, exist_ok=True)
-    return [str(binary()), "--port", "0", "--unixsocket", str(settings.queue_socket), "--unixsocketperm", "700", "--dir", str(folder),
-            "--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--daemonize", "no", "--loglevel", "warning"]
+    return [
+        str(binary()),
+        "--port",
+        "0",
+        "--unixsocket",
+        str(settings.queue_socket),
+        "--unixsocketperm",
+        "700",
+        "--dir",
+        str(folder),
+        "--appendonly",
+        "yes",
+        "--appendfsync",
+        "everysec",
+        "--save",
+        "",
+        "--daemonize",
+        "no",
+        "--loglevel",
+        "warning",
+    ]
 
 
 def answers(settings: Settings) -> bool:

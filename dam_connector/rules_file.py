@@ -66,9 +66,9 @@ class RulesFile:
                 return last_good or load_rules(str(kept))
             raise
         self.problem = None
-        if last_good is None or last_good.fingerprint != rules.fingerprint:
-            if self._ledger.rules_text(rules.fingerprint) is None:
-                self._ledger.keep_rules(rules.fingerprint, text)
+        changed = last_good is None or last_good.fingerprint != rules.fingerprint
+        if changed and self._ledger.rules_text() != text:
+            self._ledger.keep_rules(rules.fingerprint, text)
             log.info("rules_in_force", fingerprint=rules.fingerprint)
         return rules
 

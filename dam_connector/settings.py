@@ -9,16 +9,15 @@ import hashlib
 import os
 import secrets
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from dam_connector.errors import ConfigError
 
-
 SECRETS_FILE = "secrets.env"
-GENERATED_SECRETS = {  # made at the first start where the environment does not give them
+GENERATED_SECRETS: Mapping[str, Callable[[], str]] = {  # made at the first start where the environment does not give them
     "DAM_CONNECTOR_SECRET_KEY": lambda: secrets.token_urlsafe(48),  # signs login sessions
     "DAM_CONNECTOR_WEBHOOK_SECRET": lambda: "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),  # the default plugin.json's PIM
 }
@@ -34,16 +33,30 @@ class Settings:
     """The environment's word, checked once at start."""
 
     data_dir: Path = _setting("DAM_CONNECTOR_DATA_DIR", Path("data"), "The one directory that holds everything.")
-    plugin_json: Path = _setting("DAM_CONNECTOR_PLUGIN_JSON", Path("plugin.json"), "The rules. Where the file is missing, the rules that ship with the package apply.")
-    database_url: str = _setting("DATABASE_URL", "", "SQLAlchemy URL of a PostgreSQL database (`postgresql+psycopg://...`). Empty: SQLite in the data directory.")
+    plugin_json: Path = _setting(
+        "DAM_CONNECTOR_PLUGIN_JSON", Path("plugin.json"), "The rules. Where the file is missing, the rules that ship with the package apply."
+    )
+    database_url: str = _setting(
+        "DATABASE_URL", "", "SQLAlchemy URL of a PostgreSQL database (`postgresql+psycopg://...`). Empty: SQLite in the data directory."
+    )
     redis_url: str = _setting("REDIS_URL", "", "The queue server. Empty: `dam-connector up` starts its own on a socket in the data directory.")
-    storage_url: str = _setting("STORAGE_URL", "", "Object storage for files (`s3://bucket/prefix`, `gs://...`, `az://...`) or a folder. Empty: a folder in the data directory.")
-    public_url: str = _setting("DAM_CONNECTOR_PUBLIC_URL", "", "The address people reach us at, such as `https://dam.example.com`. Empty: http:// and the address we listen on.")
+    storage_url: str = _setting(
+        "STORAGE_URL",
+        "",
+        "Object storage for files (`s3://bucket/prefix`, `gs://...`, `az://...`) or a folder. Empty: a folder in the data directory.",
+    )
+    public_url: str = _setting(
+        "DAM_CONNECTOR_PUBLIC_URL",
+        "",
+        "The address people reach us at, such as `https://dam.example.com`. Empty: http:// and the address we listen on.",
+    )
     host: str = _setting("DAM_CONNECTOR_HOST", "127.0.0.1", "The address to listen on.")
     port: int = _setting("DAM_CONNECTOR_PORT", 8321, "The port to listen on.")
     web_threads: int = _setting("DAM_CONNECTOR_WEB_THREADS", 8, "Threads of the web server.")
     trusted_proxies: int = _setting("DAM_CONNECTOR_TRUSTED_PROXIES", 0, "How many reverse proxies stand before us and set X-Forwarded-*.")
-    allow_hosts: str = _setting("DAM_CONNECTOR_ALLOW_HOSTS", "", "Hosts in private networks that pictures may be fetched from: `host` or `host:port`, separated by commas.")
+    allow_hosts: str = _setting(
+        "DAM_CONNECTOR_ALLOW_HOSTS", "", "Hosts in private networks that pictures may be fetched from: `host` or `host:port`, separated by commas."
+    )
     max_delivery_bytes: int = _setting("DAM_CONNECTOR_MAX_DELIVERY_BYTES", 1_048_576, "The largest webhook body taken.")
     max_picture_bytes: int = _setting("DAM_CONNECTOR_MAX_PICTURE_BYTES", 33_554_432, "The largest product photo fetched.")
     max_picture_pixels: int = _setting("DAM_CONNECTOR_MAX_PICTURE_PIXELS", 64_000_000, "The largest product photo decoded, in pixels.")
@@ -69,7 +82,7 @@ class Settings:
             raw = environ.get(f.metadata.get("env", ""), "")
             if raw:
                 try:
-                    values[f.name] = type(f.default)(raw)
+                    values[f.name] = Path(raw) if isinstance(f.default, Path) else int(raw) if isinstance(f.default, int) else raw
                 except ValueError:
                     problems.append(f"{f.metadata['env']}: {raw!r} is not a whole number")
         if problems:

@@ -216,9 +216,27 @@ class Supervisor:
 
 def web_command(settings: Settings) -> list[str]:
     """How to start the web server: one process, so that rate limits and wake-ups have one memory, and threads."""
-    return [sys.executable, "-m", "gunicorn", "--bind", f"{settings.host}:{settings.port}", "--workers", "1", "--threads", str(settings.web_threads),
-            "--worker-class", "gthread", "--keep-alive", "30", "--graceful-timeout", "10", "--backlog", "2048", "--no-control-socket",
-            "dam_connector.app:create_from_env()"]
+    return [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "--bind",
+        f"{settings.host}:{settings.port}",
+        "--workers",
+        "1",
+        "--threads",
+        str(settings.web_threads),
+        "--worker-class",
+        "gthread",
+        "--keep-alive",
+        "30",
+        "--graceful-timeout",
+        "10",
+        "--backlog",
+        "2048",
+        "--no-control-socket",
+        "dam_connector.app:create_from_env()",
+    ]
 
 
 def _reachable(host: str) -> str:
@@ -237,7 +255,7 @@ def _check_port(settings: Settings) -> None:
 
 def _born(pid: int) -> float:
     try:
-        return psutil.Process(pid).create_time()
+        return float(psutil.Process(pid).create_time())
     except psutil.NoSuchProcess:
         return 0.0
 

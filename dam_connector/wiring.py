@@ -88,9 +88,21 @@ def build_services(settings: Settings, *, clock: Clock | None = None, queue: Que
         native = RqQueue(settings.redis)
         queue = BackgroundQueue(native) if background_wakeups else native
     return Services(
-        settings=settings, clock=clock, rules=RulesFile(settings.plugin_json, ledger), db=db, inbox=Inbox(db, clock), products=Products(db, clock),
-        assets=assets, decisions=Decisions(db, clock, assets), publications=Publications(db, clock), runs=Runs(db, clock), users=Users(db, clock),
-        ledger=ledger, blobs=open_blobs(settings.storage), queue=queue, http=http,
+        settings=settings,
+        clock=clock,
+        rules=RulesFile(settings.plugin_json, ledger),
+        db=db,
+        inbox=Inbox(db, clock),
+        products=Products(db, clock),
+        assets=assets,
+        decisions=Decisions(db, clock, assets),
+        publications=Publications(db, clock),
+        runs=Runs(db, clock),
+        users=Users(db, clock),
+        ledger=ledger,
+        blobs=open_blobs(settings.storage),
+        queue=queue,
+        http=http,
         kit=Kit(http=http, clock=clock, secret=settings.secret, public_url=settings.public, shelf=Shelf(db, clock)),
     )
 

@@ -18,13 +18,19 @@ from worker.modeling.model import Model
 from worker.modeling.render import Camera, Look, Stage
 
 OUT = Path(__file__).parent.parent / "dam_connector" / "samples"
-SIZE = 1000
+SIZE = 1600
 FOV = 14.0
 SWEEP = (0.74, 0.86)
 ANGLES = {"front": (0, 3), "right": (90, 3), "back": (180, 3), "left": (270, 3), "top": (0, 90), "hero": (32, 16)}
 VIEWS = {
-    "chair": ("front", "right", "back", "top"), "lamp": ("front", "right"), "bottle": ("front",), "mug": ("front", "right", "back", "top"),
-    "shoe-box": ("front", "right", "top"), "table": ("front",), "speaker": ("front", "right", "back"), "vase": ("hero",),
+    "chair": ("front", "right", "back", "top"),
+    "lamp": ("front", "right"),
+    "bottle": ("front",),
+    "mug": ("front", "right", "back", "top"),
+    "shoe-box": ("front", "right", "top"),
+    "table": ("front",),
+    "speaker": ("front", "right", "back"),
+    "vase": ("hero",),
 }
 
 
@@ -33,8 +39,14 @@ def assemble(parts: list[Part]) -> tuple[Model, np.ndarray]:
     meshes = [trimesh.graph.smooth_shade(p.mesh, angle=np.radians(40)) for p in parts]
     part_of_face = np.repeat(np.arange(len(meshes)), [len(m.faces) for m in meshes])
     whole = trimesh.util.concatenate(meshes)
-    model = Model(positions=np.asarray(whole.vertices, np.float32), normals=np.asarray(np.vstack([m.vertex_normals for m in meshes]), np.float32),
-                  uvs=np.zeros((len(whole.vertices), 2), np.float32), faces=np.asarray(whole.faces, np.uint32), texture=None, roughness=0.45)
+    model = Model(
+        positions=np.asarray(whole.vertices, np.float32),
+        normals=np.asarray(np.vstack([m.vertex_normals for m in meshes]), np.float32),
+        uvs=np.zeros((len(whole.vertices), 2), np.float32),
+        faces=np.asarray(whole.faces, np.uint32),
+        texture=None,
+        roughness=0.45,
+    )
     return model, part_of_face
 
 
@@ -51,9 +63,9 @@ def photograph(name: str, view: str) -> bytes:
         return out
 
     azimuth, elevation = ANGLES[view]
-    centre, half = (model.low + model.high) / 2, float(np.linalg.norm(model.extent)) * 0.62
+    centre, half = (model.low + model.high) / 2, float(np.linalg.norm(model.extent)) * 0.5
     camera = Camera(azimuth=azimuth, elevation=elevation, target=tuple(float(c) for c in centre), half=half, fov=FOV)
-    rgb, _ = Stage(model, paint).render(camera, SIZE, Look(background=SWEEP, samples=4, seed=7))
+    rgb, _ = Stage(model, paint).render(camera, SIZE, Look(background=SWEEP, samples=3, seed=7))
     return _develop(rgb, seed=sum(map(ord, name + view)))
 
 

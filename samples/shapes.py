@@ -33,7 +33,11 @@ def plain(text: str) -> Paint:
 def _noise(p: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
     """A smooth pattern in -1 to 1, from a few sines."""
     q = p * scale
-    return np.asarray((np.sin(q[:, 0] * 1.7 + 2.1 * np.sin(q[:, 1] * 0.7)) + np.sin(q[:, 1] * 2.3 + 1.3 * np.sin(q[:, 2])) + np.sin(q[:, 2] * 1.9 + q[:, 0] * 0.5)) / 3, np.float32)
+    return np.asarray(
+        (np.sin(q[:, 0] * 1.7 + 2.1 * np.sin(q[:, 1] * 0.7)) + np.sin(q[:, 1] * 2.3 + 1.3 * np.sin(q[:, 2])) + np.sin(q[:, 2] * 1.9 + q[:, 0] * 0.5))
+        / 3,
+        np.float32,
+    )
 
 
 def wood(light: str = "#c08a52", dark: str = "#8a5a30", axis: int = 1) -> Paint:
@@ -98,8 +102,10 @@ def bar(start: tuple[float, float, float], end: tuple[float, float, float], r0: 
 
 def chair() -> list[Part]:
     oak = wood()
-    parts = [Part(rounded_box((0.46, 0.06, 0.44), 0.026, (0, 0.45, 0.02)), cloth("#2f6f73")),
-             Part(rounded_box((0.44, 0.26, 0.045), 0.02, (0, 0.72, -0.215)), cloth("#2f6f73"))]
+    parts = [
+        Part(rounded_box((0.46, 0.06, 0.44), 0.026, (0, 0.45, 0.02)), cloth("#2f6f73")),
+        Part(rounded_box((0.44, 0.26, 0.045), 0.02, (0, 0.72, -0.215)), cloth("#2f6f73")),
+    ]
     for x in (-1, 1):
         parts.append(Part(bar((0.20 * x, 0.0, 0.21), (0.185 * x, 0.43, 0.18), 0.014, 0.02), oak))
         parts.append(Part(bar((0.20 * x, 0.0, -0.22), (0.19 * x, 0.44, -0.17), 0.014, 0.02), oak))
@@ -112,13 +118,19 @@ def lamp() -> list[Part]:
     return [
         Part(lathe([(0, 0), (0.085, 0), (0.09, 0.006), (0.088, 0.016), (0.02, 0.026), (0, 0.026)]), brass),
         Part(bar((0, 0.02, 0), (0, 0.32, 0), 0.008), brass),
-        Part(lathe([(0.0, 0.24), (0.155, 0.24), (0.157, 0.244), (0.085, 0.455), (0.083, 0.46), (0, 0.46)]), bands("#a93f2b", [(0.24, 0.252, "#5c1f14"), (0.448, 0.47, "#5c1f14")])),
+        Part(
+            lathe([(0.0, 0.24), (0.155, 0.24), (0.157, 0.244), (0.085, 0.455), (0.083, 0.46), (0, 0.46)]),
+            bands("#a93f2b", [(0.24, 0.252, "#5c1f14"), (0.448, 0.47, "#5c1f14")]),
+        ),
     ]
 
 
 def bottle() -> list[Part]:
     body = [(0, 0), (0.034, 0), (0.037, 0.004), (0.037, 0.17), (0.033, 0.195), (0.021, 0.215), (0.021, 0.222), (0, 0.222)]
-    return [Part(lathe(body), bands("#1f4e79", [(0.07, 0.125, "#e8b23a")])), Part(lathe([(0, 0.222), (0.023, 0.222), (0.023, 0.262), (0.02, 0.267), (0, 0.267)]), plain("#26282b"))]
+    return [
+        Part(lathe(body), bands("#1f4e79", [(0.07, 0.125, "#e8b23a")])),
+        Part(lathe([(0, 0.222), (0.023, 0.222), (0.023, 0.262), (0.02, 0.267), (0, 0.267)]), plain("#26282b")),
+    ]
 
 
 def mug() -> list[Part]:
@@ -155,7 +167,10 @@ def shoe_box() -> list[Part]:
         out[front & (np.abs(p[:, 0] + 0.005) < 0.04) & (np.abs(p[:, 1] - 0.033) < 0.003)] = rgb("#f5e9d6")
         return out.astype(np.float32)
 
-    return [Part(rounded_box((0.325, 0.085, 0.195), 0.003, (0, 0.0425, 0)), body), Part(rounded_box((0.335, 0.036, 0.205), 0.003, (0, 0.102, 0)), lid)]
+    return [
+        Part(rounded_box((0.325, 0.085, 0.195), 0.003, (0, 0.0425, 0)), body),
+        Part(rounded_box((0.335, 0.036, 0.205), 0.003, (0, 0.102, 0)), lid),
+    ]
 
 
 def table() -> list[Part]:
@@ -196,5 +211,12 @@ def vase() -> list[Part]:
 
 
 PRODUCTS: dict[str, Callable[[], list[Part]]] = {
-    "chair": chair, "lamp": lamp, "bottle": bottle, "mug": mug, "shoe-box": shoe_box, "table": table, "speaker": speaker, "vase": vase,
+    "chair": chair,
+    "lamp": lamp,
+    "bottle": bottle,
+    "mug": mug,
+    "shoe-box": shoe_box,
+    "table": table,
+    "speaker": speaker,
+    "vase": vase,
 }

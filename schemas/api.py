@@ -17,12 +17,16 @@ class PageArgs(Schema):
 class ProductArgs(PageArgs):
     q = fields.String(load_default="", validate=validate.Length(max=200), metadata={"description": "Part of the SKU or the name."})
     category = fields.String(load_default="", validate=validate.Length(max=200))
-    flagged = fields.Boolean(load_default=None, allow_none=True, metadata={"description": "Only products that need a person, or only those that do not."})
+    flagged = fields.Boolean(
+        load_default=None, allow_none=True, metadata={"description": "Only products that need a person, or only those that do not."}
+    )
 
 
 class VersionArgs(PageArgs):
-    state = fields.String(load_default="", validate=validate.OneOf(
-        ["", "draft", "blocked", "in_review", "approved", "rejected", "published", "superseded", "withdrawn"]))
+    state = fields.String(
+        load_default="",
+        validate=validate.OneOf(["", "draft", "blocked", "in_review", "approved", "rejected", "published", "superseded", "withdrawn"]),
+    )
     deliverable = fields.String(load_default="", validate=validate.Length(max=40))
 
 
@@ -97,6 +101,13 @@ class VersionOut(Schema):
     created_at = fields.AwareDateTime()
 
 
+class VersionBriefOut(Schema):
+    id = fields.String()
+    number = fields.Integer()
+    state = fields.String()
+    created_at = fields.AwareDateTime()
+
+
 class AssetOut(Schema):
     sku = fields.String()
     deliverable = fields.String()
@@ -104,7 +115,7 @@ class AssetOut(Schema):
     kind = fields.String()
     latest = fields.Integer()
     published = fields.Integer(allow_none=True)
-    versions = fields.List(fields.Nested(VersionOut(only=("id", "number", "state", "created_at"))))
+    versions = fields.List(fields.Nested(VersionBriefOut))
 
 
 class ProductOut(Schema):
@@ -188,6 +199,5 @@ class ErrorOut(Schema):
 def page_of(item: type[Schema]) -> type[Schema]:
     """The schema of a page of items."""
     members: dict[str, Any] = {"items": fields.List(fields.Nested(item)), "next": fields.String(allow_none=True)}
-    return type(Schema)(f"{item.__name__}Page", (Schema,), members)
-
-
+    made: type[Schema] = type(f"{item.__name__}Page", (Schema,), members)
+    return made

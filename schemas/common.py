@@ -28,7 +28,7 @@ def problems(messages: Any, schema: Schema | None, path: tuple[str | int, ...] =
 
 def inner(schema: Any, key: str | int) -> Any:
     """The schema below a key, as far as it is known: suggestions want its field names."""
-    field = (schema.fields.get(key) or schema.fields.get(str(key))) if isinstance(schema, Schema) else schema
+    field = schema.fields.get(str(key)) if isinstance(schema, Schema) else schema
     for attribute in ("value_field", "inner"):
         field = getattr(field, attribute, None) or field
     return getattr(field, "schema", None) or schema if field is not None else schema

@@ -85,19 +85,32 @@ class DeliverableSchema(Schema):
     kind = _text("What it is.", required=True, validate=validate.OneOf(list(KINDS)))
     count = fields.Integer(strict=True, validate=validate.Range(1, 4), metadata={"description": "How many slots are made."})
     categories = fields.List(fields.String(), metadata={"description": "Only for these categories; all when absent."})
-    views = fields.List(fields.String(validate=validate.OneOf([v.value for v in View])),
-                        metadata={"description": "Which photo a rendition starts from, the first that there is; front, then hero, when absent."})
-    generator = fields.List(fields.String(), validate=validate.Length(min=1), metadata={"description": "Who makes it, in order of preference: `local`, or a provider connection."})
-    formats = fields.List(fields.String(validate=validate.OneOf(IMAGE_FORMATS + MODEL_FORMATS)), validate=validate.Length(min=1),
-                          metadata={"description": "File formats: jpeg, webp, png for renditions; glb, usdz for models."})
+    views = fields.List(
+        fields.String(validate=validate.OneOf([v.value for v in View])),
+        metadata={"description": "Which photo a rendition starts from, the first that there is; front, then hero, when absent."},
+    )
+    generator = fields.List(
+        fields.String(),
+        validate=validate.Length(min=1),
+        metadata={"description": "Who makes it, in order of preference: `local`, or a provider connection."},
+    )
+    formats = fields.List(
+        fields.String(validate=validate.OneOf(IMAGE_FORMATS + MODEL_FORMATS)),
+        validate=validate.Length(min=1),
+        metadata={"description": "File formats: jpeg, webp, png for renditions; glb, usdz for models."},
+    )
     channels = fields.List(fields.String(), metadata={"description": "Where approved versions go live."})
     background = _text("Background: #rrggbb or transparent.", validate=_COLOR)
     fill = fields.Float(validate=validate.Range(0.3, 1.0), metadata={"description": "How much of the tighter side the product fills."})
     aspect = _text("Width to height.", validate=validate.Regexp(r"^[1-9]\d?:[1-9]\d?$", error='use "w:h", such as "4:5"'))
     size_px = fields.Integer(strict=True, validate=validate.Range(64, 8000), metadata={"description": "The longer side, in pixels."})
     shadow = fields.Boolean(metadata={"description": "A soft contact shadow under the product."})
-    max_triangles = fields.Integer(strict=True, validate=validate.Range(500, 1_000_000), metadata={"description": "How many triangles the made model may have."})
-    texture_px = fields.Integer(strict=True, validate=validate.OneOf([512, 1024, 2048, 4096]), metadata={"description": "Side of the model's texture, in pixels."})
+    max_triangles = fields.Integer(
+        strict=True, validate=validate.Range(500, 1_000_000), metadata={"description": "How many triangles the made model may have."}
+    )
+    texture_px = fields.Integer(
+        strict=True, validate=validate.OneOf([512, 1024, 2048, 4096]), metadata={"description": "Side of the model's texture, in pixels."}
+    )
 
     @validates_schema(skip_on_field_errors=True)
     def formats_fit_kind(self, data: dict[str, Any], **_: object) -> None:
@@ -118,7 +131,10 @@ class NamingSchema(Schema):
 
     @validates_schema
     def patterns_are_patterns(self, data: dict[str, Any], **_: object) -> None:
-        found = {("default",): data.get("default"), **{("patterns", k): v for k, v in data.get("patterns", {}).items()}}
+        found: dict[tuple[str, ...], str | None] = {
+            ("default",): data.get("default"),
+            **{("patterns", k): v for k, v in data.get("patterns", {}).items()},
+        }
         for path, pattern in found.items():
             if pattern is not None:
                 _check_pattern(pattern, path)
@@ -163,8 +179,11 @@ class ChecksSchema(Schema):
     max_model_bytes = _limit("Bytes of a GLB.", 1024)
     max_image_bytes = _limit("Bytes of a rendition.", 1024)
     max_components = _limit("Loose parts of a model.")
-    severities = fields.Dict(keys=fields.String(), values=fields.String(validate=validate.OneOf(["error", "warning", "info", "off"])),
-                             metadata={"description": "Severity by issue code, over the code's own."})
+    severities = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(validate=validate.OneOf(["error", "warning", "info", "off"])),
+        metadata={"description": "Severity by issue code, over the code's own."},
+    )
 
     @validates_schema(skip_on_field_errors=True)
     def codes_are_known(self, data: dict[str, Any], **_: object) -> None:
@@ -180,7 +199,11 @@ class ReviewSchema(Schema):
 
     dam = _text("The DAM connection that versions are reviewed in.")
     owners = fields.Dict(keys=fields.String(), values=fields.String(), metadata={"description": "Who reviews, by category."})
-    reasons = fields.List(fields.String(validate=validate.Length(1, 80)), validate=validate.Length(1, 9), metadata={"description": "Reasons to reject, at most nine: keys 1 to 9 choose them."})
+    reasons = fields.List(
+        fields.String(validate=validate.Length(1, 80)),
+        validate=validate.Length(1, 9),
+        metadata={"description": "Reasons to reject, at most nine: keys 1 to 9 choose them."},
+    )
     checklist = fields.List(fields.String(), metadata={"description": "What a reviewer goes through."})
 
 
@@ -200,7 +223,9 @@ class PluginSchema(Schema):
     version = _text("The plugin's version.", required=True)
     connections = fields.Nested(ConnectionsSchema, required=True)
     products = fields.Nested(ProductsSchema)
-    deliverables = fields.List(fields.Nested(DeliverableSchema), required=True, validate=validate.Length(min=1, error="name at least one deliverable"))
+    deliverables = fields.List(
+        fields.Nested(DeliverableSchema), required=True, validate=validate.Length(min=1, error="name at least one deliverable")
+    )
     naming = fields.Nested(NamingSchema)
     checks = fields.Nested(ChecksSchema)
     review = fields.Nested(ReviewSchema)
@@ -221,7 +246,7 @@ def load_rules(text: str) -> Rules:
     try:
         data = schema.load(raw)
     except ValidationError as error:
-        raise ConfigError(*problems(error.normalized_messages(), schema)) from error
+        raise ConfigError(*problems(error.messages, schema)) from error
     rules = _build(data, text)
     wrong = list(_dangling(rules))
     if wrong:
@@ -239,12 +264,16 @@ def _build(data: dict[str, Any], text: str) -> Rules:
     required = {"required": tuple(products["required"])} if "required" in products else {}
     by_category = {name: tuple(c.get("required", ())) for name, c in products.get("categories", {}).items()}
     return Rules(
-        name=data["name"], version=data["version"], fingerprint=hashlib.sha256(text.encode()).hexdigest()[:16],
+        name=data["name"],
+        version=data["version"],
+        fingerprint=hashlib.sha256(text.encode()).hexdigest()[:16],
         **{kind: {name: _connection(c) for name, c in named.get(kind, {}).items()} for kind in ("pim", "dam", "provider", "channel")},
         products=ProductRules(**required, required_by_category=by_category),
         deliverables=tuple(_deliverable(d) for d in data["deliverables"]),
-        naming=Naming(**data.get("naming", {})), checks=CheckRules(**checks),
-        review=ReviewRules(**_tuples(data.get("review", {}))), viewer=ViewerRules(**data.get("viewer", {})),
+        naming=Naming(**data.get("naming", {})),
+        checks=CheckRules(**checks),
+        review=ReviewRules(**_tuples(data.get("review", {}))),
+        viewer=ViewerRules(**data.get("viewer", {})),
     )
 
 
@@ -269,12 +298,21 @@ def _dangling(rules: Rules) -> list[str]:
         here = ("deliverables", number)
         if d.name in [e.name for e in rules.deliverables[:number]]:
             wrong.append(f"{pointer((*here, 'name'))}: {d.name!r} is given twice")
-        wrong += [f"{pointer((*here, 'channels'))}: there is no channel {c!r} under /connections/channel" for c in d.channels if c not in rules.channel]
-        wrong += [f"{pointer((*here, 'generator'))}: there is no provider {g!r} under /connections/provider" for g in d.generator
-                  if g != "local" and g not in rules.provider]
+        wrong += [
+            f"{pointer((*here, 'channels'))}: there is no channel {c!r} under /connections/channel" for c in d.channels if c not in rules.channel
+        ]
+        wrong += [
+            f"{pointer((*here, 'generator'))}: there is no provider {g!r} under /connections/provider"
+            for g in d.generator
+            if g != "local" and g not in rules.provider
+        ]
     if rules.review.dam not in rules.dam:
         wrong.append(f"/review/dam: there is no DAM {rules.review.dam!r} under /connections/dam")
-    wrong += [f"/connections/dam/{name}: the same name stands under /connections/pim; webhooks need one name each" for name in rules.dam if name in rules.pim]
+    wrong += [
+        f"/connections/dam/{name}: the same name stands under /connections/pim; webhooks need one name each"
+        for name in rules.dam
+        if name in rules.pim
+    ]
     return wrong or list(_name_clashes(rules))
 
 
@@ -284,25 +322,41 @@ def _name_clashes(rules: Rules) -> Iterator[str]:
     for number, d in enumerate(rules.deliverables):
         for slot in range(1, d.count + 1):
             for made in d.formats:
-                values = {"sku": "s", "name": "n", "version": 1, "format": made, "deliverable": d.name, "slot": slot, "category": "c", "color": "k"}
+                values: dict[str, str | int] = {
+                    "sku": "s",
+                    "name": "n",
+                    "version": 1,
+                    "format": made,
+                    "deliverable": d.name,
+                    "slot": slot,
+                    "category": "c",
+                    "color": "k",
+                }
                 name = naming.build(rules.naming.pattern_for(d.name), values) + made
                 if name in taken:
-                    yield (f"/deliverables/{number}: its {made} would be called like that of {taken[name]}; put {{deliverable}} or {{slot}} "
-                           f"into a pattern under /naming/patterns/{d.name}")
+                    yield (
+                        f"/deliverables/{number}: its {made} would be called like that of {taken[name]}; put {{deliverable}} or {{slot}} "
+                        f"into a pattern under /naming/patterns/{d.name}"
+                    )
                     return
                 taken[name] = f"{d.name} slot {slot}"
 
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of plugin.json, generated from the classes above."""
-    spec = APISpec(title="plugin.json", version="1", openapi_version="3.1.0",
-                   plugins=[MarshmallowPlugin(schema_name_resolver=_schema_name)])
+    spec = APISpec(title="plugin.json", version="1", openapi_version="3.1.0", plugins=[MarshmallowPlugin(schema_name_resolver=_schema_name)])
     spec.components.schema("Plugin", schema=PluginSchema)
     components = spec.to_dict()["components"]["schemas"]
     for name, definition in components.items():
         definition["additionalProperties"] = name == "Connection"
-    text = json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "plugin.json of dam-connector",
-                       **components.pop("Plugin"), "$defs": components})
+    text = json.dumps(
+        {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "title": "plugin.json of dam-connector",
+            **components.pop("Plugin"),
+            "$defs": components,
+        }
+    )
     result: dict[str, Any] = json.loads(text.replace("#/components/schemas/", "#/$defs/"))
     return result
 
@@ -310,6 +364,3 @@ def json_schema() -> dict[str, Any]:
 def _schema_name(schema: Any) -> str:
     cls = schema if isinstance(schema, type) else type(schema)
     return str(cls.__name__).removesuffix("Schema")
-
-
-

@@ -50,7 +50,8 @@ class ProductSchema(Schema):
     images = fields.Dict(
         keys=fields.String(validate=validate.OneOf([v.value for v in View])),
         values=fields.String(validate=validate.Length(min=1, max=4000)),
-        load_default=dict, allow_none=True,
+        load_default=dict,
+        allow_none=True,
         metadata={"description": "Picture addresses by view: front, back, left, right, top, hero, detail."},
     )
     attributes = fields.Dict(keys=fields.String(), values=fields.String(), load_default=dict, allow_none=True)
@@ -67,8 +68,9 @@ class ProductSchema(Schema):
     def build(self, data: dict[str, Any], **_: object) -> Product:
         images = tuple(SourceImage(view=View(v), url=u) for v, u in (data["images"] or {}).items())
         texts = {name: (data[name] or "").strip() for name in TEXTS}
-        return Product(sku=Sku(data["sku"].strip()), **texts, images=images,
-                       dimensions=data["dimensions"] or Dimensions(), attributes=data["attributes"] or {})
+        return Product(
+            sku=Sku(data["sku"].strip()), **texts, images=images, dimensions=data["dimensions"] or Dimensions(), attributes=data["attributes"] or {}
+        )
 
 
 def dump_product(product: Product) -> dict[str, Any]:

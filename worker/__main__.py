@@ -85,7 +85,7 @@ def sweep() -> None:
             if time.monotonic() - polled > POLL_S:
                 sweeping.poll_dams(services)
                 polled = time.monotonic()
-        except Exception:  # noqa: BLE001 - the sweeper outlives a database that is away
+        except Exception:
             log.exception("sweep_failed")
     services.ledger.release("sweeper", owner)
 

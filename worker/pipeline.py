@@ -29,22 +29,22 @@ from worker.work import Work
 Step = Callable[[Work, Services], Work]
 
 IMAGE: tuple[Step, ...] = (
-    collect_sources,     # the product's photos, decoded and found usable
-    make_renditions,     # cut out, composed, encoded
-    assign_version,      # the version's number, given once, and the files' names
-    label_provenance,    # who made it from what, inside the files
-    check,               # the report
-    seal_version,        # files, report and provenance are immutable from here on
-    push,                # into the DAM, unless the report blocks it
-    request_review,      # in review, or blocked
+    collect_sources,  # the product's photos, decoded and found usable
+    make_renditions,  # cut out, composed, encoded
+    assign_version,  # the version's number, given once, and the files' names
+    label_provenance,  # who made it from what, inside the files
+    check,  # the report
+    seal_version,  # files, report and provenance are immutable from here on
+    push,  # into the DAM, unless the report blocks it
+    request_review,  # in review, or blocked
 )
 MODEL: tuple[Step, ...] = (
     collect_sources,
-    make_model,          # by our own code or a provider: a raw GLB
-    fit_dimensions,      # the product's true size, Y up, standing on the origin
-    finish_model,        # budgets, normals, a file the validator has no remark on
-    convert_usdz,        # the same for Quick Look
-    render_previews,     # pictures of it: hero and the sides
+    make_model,  # by our own code or a provider: a raw GLB
+    fit_dimensions,  # the product's true size, Y up, standing on the origin
+    finish_model,  # budgets, normals, a file the validator has no remark on
+    convert_usdz,  # the same for Quick Look
+    render_previews,  # pictures of it: hero and the sides
     assign_version,
     label_provenance,
     check,
@@ -52,7 +52,7 @@ MODEL: tuple[Step, ...] = (
     push,
     request_review,
 )
-REVIEW: tuple[Step, ...] = (push, request_review)                         # a blocked version whose errors were waived
-PUBLISH: tuple[Step, ...] = (publish_to_channels, record_publication)    # an approved version goes live
+REVIEW: tuple[Step, ...] = (push, request_review)  # a blocked version whose errors were waived
+PUBLISH: tuple[Step, ...] = (publish_to_channels, record_publication)  # an approved version goes live
 
 PIPELINES: Mapping[RunKind, tuple[Step, ...]] = {RunKind.IMAGE: IMAGE, RunKind.MODEL: MODEL, RunKind.REVIEW: REVIEW, RunKind.PUBLISH: PUBLISH}

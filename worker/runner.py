@@ -76,7 +76,7 @@ def _run_steps(services: Services, run: RunRecord) -> None:
         except ConnectorError as error:
             _retry_or_fail(services, run, step.__name__, error)
             return
-        except Exception as error:  # noqa: BLE001 - the runner is the one place where anything may arrive
+        except Exception as error:
             log.exception("step_broke", step=step.__name__)
             where = traceback.extract_tb(error.__traceback__)[-1]
             _fail(services, run, f"{step.__name__}: {type(error).__name__}: {error} ({os.path.basename(where.filename)}:{where.lineno})")
@@ -97,8 +97,15 @@ def _begin(services: Services, run: RunRecord) -> Work:
         services.runs.finish(run, RunState.CANCELLED, "the product or the deliverable is gone")
         raise StateConflict("nothing to do")
     version = services.assets.get(run.version_id) if run.version_id else None
-    work = Work(run_id=run.id, product=record.product, deliverable=deliverable, slot=run.slot, rules_fingerprint=run.rules_fingerprint,
-                note=run.note, sources={view: Sha256(sha) for view, sha in record.sources.items()})
+    work = Work(
+        run_id=run.id,
+        product=record.product,
+        deliverable=deliverable,
+        slot=run.slot,
+        rules_fingerprint=run.rules_fingerprint,
+        note=run.note,
+        sources={view: Sha256(sha) for view, sha in record.sources.items()},
+    )
     return replace(work, version_id=version.id, number=version.number, files=version.files, report=version.report) if version else work
 
 

@@ -76,8 +76,18 @@ def _rules(machine: bool) -> Rules:
 @click.option("--texture-px", type=click.Choice(["512", "1024", "2048", "4096"]), default="2048", show_default=True)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True)
 @as_json
-def build(width_m: float | None, height_m: float | None, depth_m: float | None, material: str, category: str, max_triangles: int, texture_px: str,
-          out: Path, machine: bool, **views: Path | None) -> None:
+def build(
+    width_m: float | None,
+    height_m: float | None,
+    depth_m: float | None,
+    material: str,
+    category: str,
+    max_triangles: int,
+    texture_px: str,
+    out: Path,
+    machine: bool,
+    **views: Path | None,
+) -> None:
     """Make a GLB from product photos."""
     started = time.process_time()
     try:
@@ -94,10 +104,22 @@ def build(width_m: float | None, height_m: float | None, depth_m: float | None, 
         raise
     data = write_glb(made.model, out.stem)
     out.write_bytes(data)
-    facts = {"out": str(out), "bytes": len(data), "triangles": len(made.model.faces), "size_m": [round(float(v), 4) for v in made.model.extent],
-             "shape": made.family, "confidence": made.confidence, "cpu_s": round(time.process_time() - started, 2), "issues": to_plain(made.issues)}
-    _say(machine, facts, [f"{out}: {len(data) / 1e6:.2f} MB, {len(made.model.faces)} triangles, {made.family}, confidence {made.confidence}"]
-         + [f"  {i.severity.value}: {i.code}: {i.message}" for i in made.issues])
+    facts = {
+        "out": str(out),
+        "bytes": len(data),
+        "triangles": len(made.model.faces),
+        "size_m": [round(float(v), 4) for v in made.model.extent],
+        "shape": made.family,
+        "confidence": made.confidence,
+        "cpu_s": round(time.process_time() - started, 2),
+        "issues": to_plain(made.issues),
+    }
+    _say(
+        machine,
+        facts,
+        [f"{out}: {len(data) / 1e6:.2f} MB, {len(made.model.faces)} triangles, {made.family}, confidence {made.confidence}"]
+        + [f"  {i.severity.value}: {i.code}: {i.message}" for i in made.issues],
+    )
 
 
 @click.command()
@@ -125,7 +147,7 @@ def _product(path: Path, machine: bool) -> Product:
     try:
         return load_product(json.loads(path.read_text()))
     except (ValueError, ValidationError) as error:
-        lines = list(problems(error.normalized_messages(), ProductSchema())) if isinstance(error, ValidationError) else [str(error)]
+        lines = list(problems(error.messages, ProductSchema())) if isinstance(error, ValidationError) else [str(error)]
         _stop(machine, "product", "; ".join(lines), "See docs/configuration.md for the product record.")
         raise
 
@@ -134,7 +156,11 @@ def _report_lines(file: Path, report: Report) -> list[str]:
     lines = [f"{file}: {'blocked' if report.blocked else 'good'}"]
     lines += [f"  {row.outcome.value:10} {row.check}" for row in report.rows]
     for i in report.issues:
-        lines += [f"  {i.severity.value}: {i.code} {i.pointer}", f"    {i.message}" + (f" Measured {i.measured}, limit {i.limit}." if i.measured else ""), f"    {i.remedy}"]
+        lines += [
+            f"  {i.severity.value}: {i.code} {i.pointer}",
+            f"    {i.message}" + (f" Measured {i.measured}, limit {i.limit}." if i.measured else ""),
+            f"    {i.remedy}",
+        ]
     return lines
 
 

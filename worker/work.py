@@ -15,7 +15,7 @@ from worker.imaging.encode import MIME
 Fact = str | int | float | bool | None
 
 
-class Park(Exception):  # noqa: N818 - not an error
+class Park(Exception):
     """Raised by a step that must wait: the run sleeps in the database until then and its worker takes the next one.
 
     `work` is what the step wants to find again, such as a provider's task.
@@ -46,7 +46,7 @@ class Work:
     task: str = ""  # a provider's reference
     version_id: VersionId | None = None
     number: int = 0
-    report: Report = Report()
+    report: Report = field(default_factory=Report)
     published: Mapping[str, str] = field(default_factory=dict)  # channel to address
 
     def rules(self, services: Services) -> Rules:

@@ -20,7 +20,7 @@ def load_event(inbound: Inbound, vendor: str) -> Event:
     try:
         loaded = EventSchema().load(_envelope(inbound, vendor))
     except ValidationError as error:
-        raise BadOutput(vendor, "normalize", "; ".join(problems(error.normalized_messages(), EventSchema()))) from error
+        raise BadOutput(vendor, "normalize", "; ".join(problems(error.messages, EventSchema()))) from error
     kind = EventKind(loaded["type"].removeprefix("product."))
     product = None if kind is EventKind.DELETED else load_product(loaded["data"])
     return Event(kind=kind, ref=str(loaded["data"]["sku"]).strip(), at=loaded["timestamp"].astimezone(UTC), product=product)

@@ -43,7 +43,9 @@ class Blocked(Refused):
 class Http:
     """Outgoing requests. `allowed_hosts` (`host` or `host:port`) may be in private networks; nothing else may."""
 
-    def __init__(self, allowed_hosts: frozenset[str] = frozenset(), *, timeout_s: float = 30, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, allowed_hosts: frozenset[str] = frozenset(), *, timeout_s: float = 30, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._allowed, self._timeout_s, self._monotonic = allowed_hosts, timeout_s, monotonic
         self._guarded, self._open = _manager(guard=True), _manager(guard=False)
 
@@ -67,7 +69,8 @@ class Http:
     def _send(self, url: str, vendor: str, headers: dict[str, str] | None) -> requests.Response:
         manager = self._manager_for(url, vendor)
         try:
-            return manager.send_request("GET", url, stream=True, headers=headers, timeout=(CONNECT_TIMEOUT_S, self._timeout_s))
+            response: requests.Response = manager.send_request("GET", url, stream=True, headers=headers, timeout=(CONNECT_TIMEOUT_S, self._timeout_s))
+            return response
         except InvalidIPAddress as error:
             raise Blocked(vendor, "get", "the address is in a private network") from error
         except requests.exceptions.ConnectionError as error:
@@ -121,5 +124,12 @@ def _raise_for_status(response: requests.Response, vendor: str) -> None:
 
 
 def _manager(*, guard: bool) -> Manager:
-    return Manager(Config(default_timeout=(CONNECT_TIMEOUT_S, 30.0), never_redirect=True, ip_filter_enable=guard,
-                          ip_filter_allow_loopback_ips=False, user_agent_override=f"dam-connector/{__version__}"))
+    return Manager(
+        Config(
+            default_timeout=(CONNECT_TIMEOUT_S, 30.0),
+            never_redirect=True,
+            ip_filter_enable=guard,
+            ip_filter_allow_loopback_ips=False,
+            user_agent_override=f"dam-connector/{__version__}",
+        )
+    )

@@ -16,12 +16,17 @@ def product_issues(product: Product, rules: ProductRules) -> Iterator[Issue]:
         yield issue("product.sku_unsafe", f"The SKU {product.sku!r} cannot be used in names.", pointer="/sku", measured=product.sku)
     for field in rules.required_for(product.category):
         if not has_field(product, field):
-            yield issue("product.field_missing", f"{field} is missing.", pointer="/" + field.replace(".", "/"))
+            yield issue("product.field_missing", f"The field {field} is missing.", pointer="/" + field.replace(".", "/"))
     for axis in ("width_m", "height_m", "depth_m"):
         value = getattr(product.dimensions, axis)
         if value is not None and not MIN_PLAUSIBLE_M <= value <= MAX_PLAUSIBLE_M:
-            yield issue("product.dimensions_implausible", f"{axis.removesuffix('_m')} is {value:g} m.", pointer=f"/dimensions/{axis}",
-                        measured=f"{value:g} m", limit=f"{MIN_PLAUSIBLE_M:g} to {MAX_PLAUSIBLE_M:g} m")
+            yield issue(
+                "product.dimensions_implausible",
+                f"{axis.removesuffix('_m')} is {value:g} m.",
+                pointer=f"/dimensions/{axis}",
+                measured=f"{value:g} m",
+                limit=f"{MIN_PLAUSIBLE_M:g} to {MAX_PLAUSIBLE_M:g} m",
+            )
 
 
 def has_field(product: Product, field: str) -> bool:

@@ -16,11 +16,21 @@ def expected_fields(format: str, product: Product, deliverable: Deliverable, slo
 
 
 def _values(format: str, product: Product, deliverable: Deliverable, slot: int, number: int) -> dict[str, str | int]:
-    return {"sku": product.sku, "name": product.name, "version": number, "format": format, "deliverable": deliverable.name, "slot": slot,
-            "view": (deliverable.views or ("front",))[0], "category": product.category, "color": product.color}
+    return {
+        "sku": product.sku,
+        "name": product.name,
+        "version": number,
+        "format": format,
+        "deliverable": deliverable.name,
+        "slot": slot,
+        "view": (deliverable.views or ("front",))[0],
+        "category": product.category,
+        "color": product.color,
+    }
 
 
 def product_folder(product: Product, rules: Rules) -> str:
     """The folder that the rules give a product's files."""
-    return naming.folder(rules.naming.folder, {
-        "sku": product.sku, "name": product.name, "category": product.category or "uncategorized", "color": product.color})
+    return naming.folder(
+        rules.naming.folder, {"sku": product.sku, "name": product.name, "category": product.category or "uncategorized", "color": product.color}
+    )

@@ -1,6 +1,7 @@
 """Identifiers: NewTypes, and ids that sort by time."""
 
 import secrets
+import threading
 from datetime import datetime
 from typing import NewType
 
@@ -14,8 +15,18 @@ Sha256 = NewType("Sha256", str)
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
 
 
+_lock = threading.Lock()
+_last = [0, 0]  # milliseconds and the random part of the newest id
+
+
 def new_id(prefix: str, now: datetime) -> str:
-    """A fresh id such as `run_01k9...`: 48 bits of milliseconds, then 80 random bits, so that ids sort by time."""
-    number = (int(now.timestamp() * 1000) << 80) | secrets.randbits(80)
+    """A fresh id such as `run_01k9...`: 48 bits of milliseconds, then 80 random bits, so that ids sort by time.
+
+    Within one millisecond of one process the random part counts up, so that these sort too.
+    """
+    moment = int(now.timestamp() * 1000)
+    with _lock:
+        _last[:] = [moment, _last[1] + 1 if _last[0] == moment else secrets.randbits(79)]
+        number = (moment << 80) | _last[1]
     digits = [_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5)]
     return f"{prefix}_{''.join(digits)}"

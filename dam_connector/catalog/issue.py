@@ -38,8 +38,7 @@ def issue(code: str, message: str, *, pointer: str = "", measured: object = "", 
     Raises: KeyError when the code is not in the catalog.
     """
     spec = CODES[code]
-    return Issue(code=code, severity=Severity(spec.severity), message=message, pointer=pointer,
-                 measured=str(measured), limit=str(limit))
+    return Issue(code=code, severity=Severity(spec.severity), message=message, pointer=pointer, measured=str(measured), limit=str(limit))
 
 
 def with_severities(issues: Iterable[Issue], severities: Mapping[str, str]) -> tuple[Issue, ...]:
@@ -48,8 +47,16 @@ def with_severities(issues: Iterable[Issue], severities: Mapping[str, str]) -> t
     for found in issues:
         wanted = severities.get(found.code, found.severity)
         if wanted != "off":
-            kept.append(Issue(code=found.code, severity=Severity(wanted), message=found.message,
-                              pointer=found.pointer, measured=found.measured, limit=found.limit))
+            kept.append(
+                Issue(
+                    code=found.code,
+                    severity=Severity(wanted),
+                    message=found.message,
+                    pointer=found.pointer,
+                    measured=found.measured,
+                    limit=found.limit,
+                )
+            )
     return tuple(sorted(kept, key=lambda i: (_ORDER[i.severity], i.code, i.pointer)))
 
 

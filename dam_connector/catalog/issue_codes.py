@@ -17,45 +17,79 @@ class Code:
 
 CODES: dict[str, Code] = {
     # the product's record
-    "product.sku_unsafe": Code("error", "The SKU cannot stand in a URL or a file name.",
-                               "Use letters, digits, dot, dash, underscore and plus; begin with a letter or digit; at most 64 characters."),
-    "product.field_missing": Code("error", "A field that the rules require for this category is missing.",
-                                  "Fill the field in the PIM, or take it off `products.required` in plugin.json."),
-    "product.dimensions_implausible": Code("error", "A dimension is not a size a product can have.",
-                                           "Check the unit: dimensions are taken in the unit that the record names, metres by default."),
+    "product.sku_unsafe": Code(
+        "error",
+        "The SKU cannot stand in a URL or a file name.",
+        "Use letters, digits, dot, dash, underscore and plus; begin with a letter or digit; at most 64 characters.",
+    ),
+    "product.field_missing": Code(
+        "error",
+        "A field that the rules require for this category is missing.",
+        "Fill the field in the PIM, or take it off `products.required` in plugin.json.",
+    ),
+    "product.dimensions_implausible": Code(
+        "error",
+        "A dimension is not a size a product can have.",
+        "Check the unit: dimensions are taken in the unit that the record names, metres by default.",
+    ),
     # source images
-    "source.url_refused": Code("error", "The picture's address is not one we may fetch from.",
-                               "Use a public http(s) address, or add the host to DAM_CONNECTOR_ALLOW_HOSTS."),
+    "source.url_refused": Code(
+        "error", "The picture's address is not one we may fetch from.", "Use a public http(s) address, or add the host to DAM_CONNECTOR_ALLOW_HOSTS."
+    ),
     "source.not_found": Code("error", "There is no picture at this address.", "Correct the address in the PIM; it must be readable without a login."),
-    "source.unreachable": Code("error", "The picture's server did not answer in time, several times.",
-                               "Check that the server is up, then replay the delivery."),
-    "source.too_large": Code("error", "The picture has more bytes or pixels than the limits allow.", "Supply a smaller file; 4000 px on the longer side is plenty."),
+    "source.unreachable": Code(
+        "error", "The picture's server did not answer in time, several times.", "Check that the server is up, then replay the delivery."
+    ),
+    "source.too_large": Code(
+        "error", "The picture has more bytes or pixels than the limits allow.", "Supply a smaller file; 4000 px on the longer side is plenty."
+    ),
     "source.not_an_image": Code("error", "The file is not a picture we can read.", "Supply JPEG, PNG, WebP, TIFF or AVIF."),
     "source.damaged": Code("error", "The picture is cut short or damaged.", "Upload the picture again at its source."),
-    "source.too_small": Code("error", "The picture has too few pixels for what is to be made.", "Supply at least 200 px on the shorter side; 1500 px is better."),
+    "source.too_small": Code(
+        "error", "The picture has too few pixels for what is to be made.", "Supply at least 200 px on the shorter side; 1500 px is better."
+    ),
     "source.missing_view": Code("error", "The deliverable needs a view that the product has no usable picture of.", "Add the view in the PIM."),
     # the cut-out
     "cutout.empty": Code("error", "No product was found in the picture.", "Supply a photo of the product on a plain background."),
-    "cutout.uncertain": Code("warning", "The product could not be told from the background with confidence.",
-                             "Look at the edges; supply a photo on a plain, contrasting background, or a transparent PNG."),
+    "cutout.uncertain": Code(
+        "warning",
+        "The product could not be told from the background with confidence.",
+        "Look at the edges; supply a photo on a plain, contrasting background, or a transparent PNG.",
+    ),
     "cutout.cropped": Code("warning", "The product touches the edge of the photo.", "Supply a photo with some space around the product."),
     # renditions
-    "rendition.enlarged": Code("warning", "The product was enlarged beyond its own pixels.", "Supply a larger photo, or ask for a smaller rendition."),
+    "rendition.enlarged": Code(
+        "warning", "The product was enlarged beyond its own pixels.", "Supply a larger photo, or ask for a smaller rendition."
+    ),
     "rendition.bytes": Code("error", "The file is larger than the rules allow.", "Lower `size_px` or raise `checks.max_image_bytes`."),
     "rendition.size": Code("error", "The rendition does not have the size that the deliverable asks for.", "Regenerate; if it stays, report it."),
     "label.lost": Code("error", "A provenance label could not be read back from the made file.", "Regenerate; if it stays, report it."),
     # the model's shape
-    "model.dimensions_missing": Code("warning", "The product's size is not known on every axis; the model's was guessed.", "Add width, height and depth in the PIM."),
+    "model.dimensions_missing": Code(
+        "warning", "The product's size is not known on every axis; the model's was guessed.", "Add width, height and depth in the PIM."
+    ),
     "model.single_view": Code("info", "The model was made from one photo: its far side is invented.", "Add right, back and top views."),
-    "model.views_disagree": Code("warning", "The photos' outlines contradict each other or the dimensions.", "Check that each photo shows the view it is named after and the dimensions belong to this product."),
-    "model.low_confidence": Code("warning", "The shape is a guess: one photo of something neither round, flat nor box-like.", "Add views, or let a provider make this model."),
+    "model.views_disagree": Code(
+        "warning",
+        "The photos' outlines contradict each other or the dimensions.",
+        "Check that each photo shows the view it is named after and the dimensions belong to this product.",
+    ),
+    "model.low_confidence": Code(
+        "warning", "The shape is a guess: one photo of something neither round, flat nor box-like.", "Add views, or let a provider make this model."
+    ),
     "geometry.not_watertight": Code("error", "The surface has holes once seams are welded.", "Close the open edges, or regenerate."),
     "geometry.winding": Code("error", "Faces do not all look outwards.", "Recalculate normals outwards in a 3D tool."),
     "geometry.degenerate_faces": Code("warning", "Some faces have no area.", "Clean up the mesh (merge by distance, dissolve degenerate)."),
-    "geometry.components": Code("warning", "The model falls into more parts than the rules allow.", "Remove stray pieces, or raise `checks.max_components`."),
+    "geometry.components": Code(
+        "warning", "The model falls into more parts than the rules allow.", "Remove stray pieces, or raise `checks.max_components`."
+    ),
     "geometry.empty": Code("error", "The file holds no triangles.", "Export the mesh again."),
-    "geometry.dimensions": Code("error", "The model's bounding box is not the product's size.", "Scale the model in metres, or correct the product's dimensions."),
-    "geometry.origin": Code("warning", "The model does not stand on y = 0 with its centre above the origin.", "Move the origin to the bottom centre."),
+    "geometry.dimensions": Code(
+        "error", "The model's bounding box is not the product's size.", "Scale the model in metres, or correct the product's dimensions."
+    ),
+    "geometry.origin": Code(
+        "warning", "The model does not stand on y = 0 with its centre above the origin.", "Move the origin to the bottom centre."
+    ),
     # the model's file
     "file.unreadable": Code("error", "The file is not a glTF 2.0 binary that can be read.", "Export it again as GLB."),
     "file.bytes": Code("error", "The file is larger than the rules allow.", "Shrink the textures, compress, or raise `checks.max_model_bytes`."),
@@ -64,12 +98,20 @@ CODES: dict[str, Code] = {
     "file.texture_missing": Code("warning", "The model has no base colour texture.", "Bake a base colour texture."),
     "file.materials": Code("warning", "The model has more materials than the rules allow.", "Merge materials into one atlas."),
     "file.not_pbr": Code("warning", "A material does not use the metallic-roughness model.", "Convert the material to pbrMetallicRoughness."),
-    "conformance.error": Code("error", "The Khronos glTF validator reports an error.", "Mend what the pointer names; the message is the validator's."),
-    "conformance.warning": Code("warning", "The Khronos glTF validator reports a warning.", "Mend what the pointer names; the message is the validator's."),
-    "conformance.not_tested": Code("info", "The Khronos glTF validator could not be run.", "Run `make frontend`, which fetches it, then check again."),
+    "conformance.error": Code(
+        "error", "The Khronos glTF validator reports an error.", "Mend what the pointer names; the message is the validator's."
+    ),
+    "conformance.warning": Code(
+        "warning", "The Khronos glTF validator reports a warning.", "Mend what the pointer names; the message is the validator's."
+    ),
+    "conformance.not_tested": Code(
+        "info", "The Khronos glTF validator could not be run.", "Run `make frontend`, which fetches it, then check again."
+    ),
     "usdz.layout": Code("error", "The USDZ package is not one that Quick Look opens.", "Regenerate; if it stays, report it."),
     # names
     "naming.pattern": Code("error", "A file's name does not follow the naming rule.", "Rename it as the report says."),
     # the run
-    "run.failed": Code("error", "Making this deliverable failed for a reason that is not the product's.", "See the cause on the run's page, then retry it."),
+    "run.failed": Code(
+        "error", "Making this deliverable failed for a reason that is not the product's.", "See the cause on the run's page, then retry it."
+    ),
 }

@@ -70,10 +70,7 @@ def build(pattern: str, values: Mapping[str, str | int]) -> str:
 
     Raises: ValueError when the pattern is not one.
     """
-    name = "".join(
-        text + (FILTERS[spec][0](str(values.get(field, ""))) if field else "")
-        for text, field, spec in fields_of(pattern)
-    )
+    name = "".join(text + (FILTERS[spec][0](str(values.get(field, ""))) if field else "") for text, field, spec in fields_of(pattern))
     if name.lower().split(".")[0] in _WINDOWS_RESERVED:
         name = f"_{name}"
     return name[:MAX_NAME_BYTES]

@@ -83,8 +83,10 @@ class ReviewRules:
     owners: Mapping[str, str] = field(default_factory=dict)
     reasons: tuple[str, ...] = ("proportions", "colour", "missing part", "wrong product", "picture quality")
     checklist: tuple[str, ...] = (
-        "Does it match the product photo?", "Are the proportions close to the real product?",
-        "Do material and colour look right?", "Is the file fit for web and mobile?",
+        "Does it match the product photo?",
+        "Are the proportions close to the real product?",
+        "Do material and colour look right?",
+        "Is the file fit for web and mobile?",
     )
 
 

@@ -84,8 +84,7 @@ class Version:
     def file(self, format: str = "", role: Role | None = None, view: str = "") -> VersionFile | None:
         """The first file that has this format, role and view; those left out are not asked about."""
         return next(
-            (f for f in self.files if (not format or f.format == format) and (role is None or f.role == role)
-             and (not view or f.view == view)),
+            (f for f in self.files if (not format or f.format == format) and (role is None or f.role == role) and (not view or f.view == view)),
             None,
         )
 

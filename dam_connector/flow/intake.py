@@ -99,30 +99,34 @@ def take_product(services: Services, product: Product, *, connection: str, ref: 
     if not services.products.upsert(product, connection=connection, ref=ref, source_time=source_time):
         return Taken(f"{product.sku}: older than what is known", 0)
     issues = list(product_issues(product, services.rules.current().products))
-    if any(i.severity is Severity.ERROR for i in issues):
-        services.products.set_findings(product.sku, {}, tuple(issues))
-        return Taken(f"{product.sku}: flagged", 0)
+    incomplete = any(i.severity is Severity.ERROR for i in issues)
     sources: dict[str, Sha256] = {}
-    for image in product.images:
+    for image in product.images:  # of an incomplete product too: its page shows them
         found = _fetch(services, image, last_try=last_try)
         if isinstance(found, Issue):
             issues.append(found)
         else:
             sources[image.view.value] = found
     services.products.set_findings(product.sku, sources, tuple(issues))
-    added = plan_runs(services, product, sources) if sources else 0
+    added = plan_runs(services, product, sources) if sources and not incomplete else 0
     newest = services.products.get(product.sku)
     if newest and newest.source_time > source_time:  # newer facts came while the pictures were fetched: theirs is the last word
         return take_product(services, newest.product, connection=newest.connection, ref=newest.ref, source_time=newest.source_time, last_try=last_try)
-    return Taken(f"{product.sku}: {added} {'run' if added == 1 else 'runs'} planned", added)
+    return Taken(f"{product.sku}: flagged" if incomplete else f"{product.sku}: {added} {'run' if added == 1 else 'runs'} planned", added)
 
 
 def plan_runs(services: Services, product: Product, sources: dict[str, Sha256]) -> int:
     """How many runs this product needed that were not planned before; they are woken."""
     rules = services.rules.current()
     wanted = [
-        NewRun(kind=p.deliverable.kind, sku=product.sku, deliverable=p.deliverable.name, slot=p.slot, input_hash=p.input_hash,
-               rules_fingerprint=rules.fingerprint)
+        NewRun(
+            kind=p.deliverable.kind,
+            sku=product.sku,
+            deliverable=p.deliverable.name,
+            slot=p.slot,
+            input_hash=p.input_hash,
+            rules_fingerprint=rules.fingerprint,
+        )
         for p in plan(product, sources, rules)
     ]
     added = services.runs.add(wanted)
@@ -177,4 +181,3 @@ def replay(services: Services, delivery_id: str) -> None:
     if not services.inbox.reopen(delivery_id):
         raise NotFound("inbox", "replay", f"there is no delivery {delivery_id}")
     services.queue.wake("handle_delivery", [delivery_id])
-

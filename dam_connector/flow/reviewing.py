@@ -94,11 +94,21 @@ def waive(services: Services, version: Version, waiver: Waiver) -> None:
 def _plan(services: Services, version: Version, kind: RunKind, input_hash: str, *, delay_s: float = 0, note: str = "") -> RunId | None:
     asset, now = version.asset, services.clock.now()
     making = kind in (RunKind.IMAGE, RunKind.MODEL)
-    added = services.runs.add([NewRun(
-        kind=kind, sku=asset.sku, deliverable=asset.deliverable, slot=asset.slot, input_hash=input_hash, note=note,
-        version_id=None if making else version.id, due_at=now + timedelta(seconds=delay_s),
-        rules_fingerprint=services.rules.current().fingerprint,
-    )])
+    added = services.runs.add(
+        [
+            NewRun(
+                kind=kind,
+                sku=asset.sku,
+                deliverable=asset.deliverable,
+                slot=asset.slot,
+                input_hash=input_hash,
+                note=note,
+                version_id=None if making else version.id,
+                due_at=now + timedelta(seconds=delay_s),
+                rules_fingerprint=services.rules.current().fingerprint,
+            )
+        ]
+    )
     if added and not delay_s:
         services.queue.wake("advance_run" if making else "finish_run", added)
     return added[0] if added else None

@@ -37,8 +37,20 @@ class Assets:
             c.execute(sa.update(assets).where(*same).values(latest=assets.c.latest + 1))
             asset = c.execute(sa.select(assets).where(*same)).one()
             version_id = VersionId(new_id("ver", now))
-            c.execute(sa.insert(t).values(id=version_id, asset_id=asset.id, number=asset.latest, run_id=run_id, state=VersionState.DRAFT.value, files=[],
-                                          report={}, provenance={}, rules_fingerprint=rules_fingerprint, created_at=now))
+            c.execute(
+                sa.insert(t).values(
+                    id=version_id,
+                    asset_id=asset.id,
+                    number=asset.latest,
+                    run_id=run_id,
+                    state=VersionState.DRAFT.value,
+                    files=[],
+                    report={},
+                    provenance={},
+                    rules_fingerprint=rules_fingerprint,
+                    created_at=now,
+                )
+            )
         return version_id, asset.latest
 
     def seal(self, version_id: str, files: tuple[VersionFile, ...], report: Report, provenance: Mapping[str, object]) -> None:
@@ -47,8 +59,11 @@ class Assets:
         Raises: StateConflict when the version is no draft any more and holds other files.
         """
         with self._db.write() as c:
-            done = c.execute(sa.update(t).where(t.c.id == version_id, t.c.state == VersionState.DRAFT.value).values(
-                files=to_plain(files), report=to_plain(report), provenance=to_plain(provenance)))
+            done = c.execute(
+                sa.update(t)
+                .where(t.c.id == version_id, t.c.state == VersionState.DRAFT.value)
+                .values(files=to_plain(files), report=to_plain(report), provenance=to_plain(provenance))
+            )
             if done.rowcount == 1:
                 c.execute(sa.delete(version_files).where(version_files.c.version_id == version_id))
                 c.execute(sa.insert(version_files), [{"version_id": version_id, "name": f.name, "sha256": f.sha256, "mime": f.mime} for f in files])
@@ -131,8 +146,12 @@ class Assets:
 
     def find_file(self, sha256: str, *, states: Iterable[VersionState]) -> tuple[str, str] | None:
         """MIME type and name of a file that belongs to a version in one of these states."""
-        query = sa.select(version_files.c.mime, version_files.c.name).join(t, t.c.id == version_files.c.version_id).where(
-            version_files.c.sha256 == sha256, t.c.state.in_(list(states))).limit(1)
+        query = (
+            sa.select(version_files.c.mime, version_files.c.name)
+            .join(t, t.c.id == version_files.c.version_id)
+            .where(version_files.c.sha256 == sha256, t.c.state.in_(list(states)))
+            .limit(1)
+        )
         with self._db.read() as c:
             row = c.execute(query).one_or_none()
         return (row.mime, row.name) if row else None
@@ -140,6 +159,16 @@ class Assets:
 
 def _version(row: Any) -> Version:
     asset = Asset(id=AssetId(row.asset_id), sku=row.sku, deliverable=row.deliverable, slot=row.slot, kind=row.kind)
-    return Version(id=VersionId(row.id), asset=asset, number=row.number, state=VersionState(row.state), run_id=RunId(row.run_id),
-                   files=tuple(from_plain(VersionFile, f) for f in row.files), report=from_plain(Report, row.report), provenance=row.provenance,
-                   rules_fingerprint=row.rules_fingerprint, created_at=row.created_at, dam_ref=row.dam_ref)
+    return Version(
+        id=VersionId(row.id),
+        asset=asset,
+        number=row.number,
+        state=VersionState(row.state),
+        run_id=RunId(row.run_id),
+        files=tuple(from_plain(VersionFile, f) for f in row.files),
+        report=from_plain(Report, row.report),
+        provenance=row.provenance,
+        rules_fingerprint=row.rules_fingerprint,
+        created_at=row.created_at,
+        dam_ref=row.dam_ref,
+    )

@@ -24,7 +24,7 @@ def open_blobs(location: str) -> Blobs:
         return FolderBlobs(Path(location.removeprefix("file://")))
     try:
         return ObjectBlobs(from_url(location))
-    except Exception as error:  # noqa: BLE001 - obstore raises plain exceptions for URLs it does not know
+    except Exception as error:
         raise ConfigError("STORAGE_URL is not one of s3://, gs://, az://, file:// or a folder") from error
 
 

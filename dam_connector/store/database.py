@@ -43,10 +43,11 @@ class Database:
         with self._writer.begin() as connection:
             yield connection
 
-    def insert_new(self, connection: sa.Connection, table: sa.Table, values: dict[str, Any] | list[dict[str, Any]]) -> int:
-        """Insert what is not there yet by any of the table's unique keys; gives how many rows were new."""
+    def insert_new(self, connection: sa.Connection, table: sa.Table, values: dict[str, Any]) -> bool:
+        """Whether the row was new; one with any of its unique keys stays as it is."""
         insert = sqlite.insert if self.is_sqlite else postgresql.insert
-        return connection.execute(insert(table).on_conflict_do_nothing(), values).rowcount
+        statement = insert(table).on_conflict_do_nothing().returning(*table.primary_key)
+        return connection.execute(statement, values).first() is not None
 
     def upsert(self, connection: sa.Connection, table: sa.Table, values: dict[str, Any]) -> None:
         """Insert a row or overwrite the one with its primary key."""
@@ -75,10 +76,10 @@ class Database:
         except sa.exc.SQLAlchemyError as error:
             raise Unavailable("database", "ping", type(error).__name__) from error
 
-    def dispose(self) -> None:
-        """Close every connection: after a fork, and at the end."""
-        self._reader.dispose(close=False)
-        self._writer.dispose(close=False)
+    def close(self) -> None:
+        """Close every connection, at the end."""
+        self._reader.dispose()
+        self._writer.dispose()
 
 
 def _sqlite_engine(url: sa.URL, begin: str) -> sa.Engine:

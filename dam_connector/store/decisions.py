@@ -57,8 +57,19 @@ class Decisions:
         decision_id = new_id("dec", now)
         with self._db.write() as c:
             self._assets.move_in(c, version.id, STATE_OF[decision.verdict], source=[VersionState.IN_REVIEW])
-            c.execute(sa.insert(t).values(id=decision_id, version_id=version.id, verdict=decision.verdict.value, by=decision.by, reasons=list(decision.reasons),
-                                          note=decision.note, files={f.name: f.sha256 for f in version.files}, source=source, at=now))
+            c.execute(
+                sa.insert(t).values(
+                    id=decision_id,
+                    version_id=version.id,
+                    verdict=decision.verdict.value,
+                    by=decision.by,
+                    reasons=list(decision.reasons),
+                    note=decision.note,
+                    files={f.name: f.sha256 for f in version.files},
+                    source=source,
+                    at=now,
+                )
+            )
         return decision_id
 
     def undo(self, version: Version) -> None:
@@ -78,8 +89,12 @@ class Decisions:
     def approved(self, version: Version) -> ApprovedVersion:
         """The version as a channel takes it. Raises: StateConflict unless it is approved and its files are those approved."""
         with self._db.read() as c:
-            row = c.execute(sa.select(t).where(t.c.version_id == version.id, t.c.verdict == Verdict.APPROVED.value, t.c.undone.is_(False))
-                            .order_by(t.c.id.desc()).limit(1)).one_or_none()
+            row = c.execute(
+                sa.select(t)
+                .where(t.c.version_id == version.id, t.c.verdict == Verdict.APPROVED.value, t.c.undone.is_(False))
+                .order_by(t.c.id.desc())
+                .limit(1)
+            ).one_or_none()
         if row is None:
             raise StateConflict(f"nobody approved version {version.id}")
         try:
@@ -96,7 +111,9 @@ class Publications:
 
     def set(self, asset_id: str, channel: str, version_id: str, url: str) -> None:
         with self._db.write() as c:
-            self._db.upsert(c, publications, {"asset_id": asset_id, "channel": channel, "version_id": version_id, "url": url, "at": self._clock.now()})
+            self._db.upsert(
+                c, publications, {"asset_id": asset_id, "channel": channel, "version_id": version_id, "url": url, "at": self._clock.now()}
+            )
 
     def remove(self, asset_id: str, channel: str) -> None:
         with self._db.write() as c:

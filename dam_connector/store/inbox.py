@@ -42,8 +42,16 @@ class Inbox:
         """The delivery's id, durable when this returns, and whether it is new."""
         now = self._clock.now()
         headers = {k: v for k, v in inbound.headers.items() if k.startswith(_KEPT_HEADERS)}
-        row = {"id": new_id("dlv", now), "connection": connection, "key": key[:200], "received_at": now, "headers": headers, "body": inbound.body,
-               "state": "received" if acts else "ignored", "due_at": now if acts else None}
+        row: dict[str, Any] = {
+            "id": new_id("dlv", now),
+            "connection": connection,
+            "key": key[:200],
+            "received_at": now,
+            "headers": headers,
+            "body": inbound.body,
+            "state": "received" if acts else "ignored",
+            "due_at": now if acts else None,
+        }
         with self._db.write() as c:
             if self._db.insert_new(c, t, row):
                 return DeliveryId(row["id"]), True
@@ -58,7 +66,9 @@ class Inbox:
     def finish(self, delivery_id: str, state: str, *, summary: str = "", error: str = "") -> None:
         """Close a delivery as handled, ignored or failed."""
         with self._db.write() as c:
-            c.execute(sa.update(t).where(t.c.id == delivery_id).values(state=state, summary=summary, error=error, due_at=None, attempts=t.c.attempts + 1))
+            c.execute(
+                sa.update(t).where(t.c.id == delivery_id).values(state=state, summary=summary, error=error, due_at=None, attempts=t.c.attempts + 1)
+            )
 
     def retry_later(self, delivery_id: str, error: str) -> bool:
         """Put a delivery off with back-off; False when it has been tried often enough and is now failed."""
@@ -66,9 +76,10 @@ class Inbox:
             tried = c.execute(sa.select(t.c.attempts).where(t.c.id == delivery_id)).scalar_one() + 1
             again = tried < MAX_ATTEMPTS
             due = self._clock.now() + timedelta(seconds=FIRST_RETRY_S * 2 ** (tried - 1)) if again else None
-            c.execute(sa.update(t).where(t.c.id == delivery_id).values(
-                attempts=tried, error=error, due_at=due, state="received" if again else "failed"))
-        return again
+            c.execute(
+                sa.update(t).where(t.c.id == delivery_id).values(attempts=tried, error=error, due_at=due, state="received" if again else "failed")
+            )
+        return bool(again)
 
     def reopen(self, delivery_id: str) -> bool:
         """Make a delivery due again, for a replay; False when there is none."""
@@ -86,7 +97,9 @@ class Inbox:
     def postpone(self, ids: Iterable[str], seconds: float) -> None:
         """Say that these were woken just now: they are due again only after a while."""
         with self._db.write() as c:
-            c.execute(sa.update(t).where(t.c.id.in_(list(ids)), t.c.state == "received").values(due_at=self._clock.now() + timedelta(seconds=seconds)))
+            c.execute(
+                sa.update(t).where(t.c.id.in_(list(ids)), t.c.state == "received").values(due_at=self._clock.now() + timedelta(seconds=seconds))
+            )
 
     def page(self, *, state: str = "", before: str = "", limit: int = 50) -> list[DeliveryRecord]:
         """Deliveries, newest first, from just before the id `before`."""
@@ -103,5 +116,14 @@ class Inbox:
 
 def _record(row: Any) -> DeliveryRecord:
     inbound = Inbound(headers=row.headers, body=bytes(row.body), received_at=row.received_at)
-    return DeliveryRecord(id=DeliveryId(row.id), connection=row.connection, key=row.key, inbound=inbound, state=row.state,
-                          attempts=row.attempts, due_at=row.due_at, error=row.error, summary=row.summary)
+    return DeliveryRecord(
+        id=DeliveryId(row.id),
+        connection=row.connection,
+        key=row.key,
+        inbound=inbound,
+        state=row.state,
+        attempts=row.attempts,
+        due_at=row.due_at,
+        error=row.error,
+        summary=row.summary,
+    )

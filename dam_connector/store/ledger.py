@@ -88,4 +88,6 @@ class Ledger:
     def keep_answer(self, key: str, request_sha256: str, status: int, body: Any) -> None:
         """Keep an answer under its idempotency key; the first one stays."""
         with self._db.write() as c:
-            self._db.insert_new(c, idempotency, {"key": key, "request_sha256": request_sha256, "status": status, "body": body, "at": self._clock.now()})
+            self._db.insert_new(
+                c, idempotency, {"key": key, "request_sha256": request_sha256, "status": status, "body": body, "at": self._clock.now()}
+            )

@@ -31,8 +31,16 @@ class Shelf:
     def put(self, *, external_id: str, version_id: str, folder: str, state: str, files: Any, metadata: Any) -> str:
         """The reference of this external id, which is put there when it is new and left as it is when it is not."""
         now = self._clock.now()
-        row = {"ref": new_id("lib", now), "external_id": external_id, "version_id": version_id, "folder": folder, "state": state, "files": files,
-               "metadata": metadata, "updated_at": now}
+        row = {
+            "ref": new_id("lib", now),
+            "external_id": external_id,
+            "version_id": version_id,
+            "folder": folder,
+            "state": state,
+            "files": files,
+            "metadata": metadata,
+            "updated_at": now,
+        }
         with self._db.write() as c:
             self._db.insert_new(c, t, row)
             return str(c.execute(sa.select(t.c.ref).where(t.c.external_id == external_id)).scalar_one())

@@ -44,8 +44,16 @@ class Products:
     def upsert(self, product: Product, *, connection: str, ref: str, source_time: datetime) -> bool:
         """Whether this is the newest word on the SKU; an older one changes nothing."""
         now = self._clock.now()
-        values = {"name": product.name, "category": product.category, "facts": to_plain(product), "connection": connection, "ref": ref,
-                  "source_time": source_time, "updated_at": now, "deleted": False}
+        values = {
+            "name": product.name,
+            "category": product.category,
+            "facts": to_plain(product),
+            "connection": connection,
+            "ref": ref,
+            "source_time": source_time,
+            "updated_at": now,
+            "deleted": False,
+        }
         with self._db.write() as c:
             if self._db.insert_new(c, t, {"id": new_id("prd", now), "sku": product.sku, "sources": {}, "issues": [], **values}):
                 return True
@@ -54,15 +62,22 @@ class Products:
 
     def mark_deleted(self, sku: str, source_time: datetime) -> bool:
         with self._db.write() as c:
-            done = c.execute(sa.update(t).where(t.c.sku == sku, t.c.source_time <= source_time).values(
-                deleted=True, source_time=source_time, updated_at=self._clock.now()))
+            done = c.execute(
+                sa.update(t)
+                .where(t.c.sku == sku, t.c.source_time <= source_time)
+                .values(deleted=True, source_time=source_time, updated_at=self._clock.now())
+            )
         return done.rowcount == 1
 
     def set_findings(self, sku: str, sources: Mapping[str, Sha256], issues: tuple[Issue, ...]) -> None:
         """Record what was found while the product's pictures were collected."""
         flagged = any(i.severity is Severity.ERROR for i in issues)
         with self._db.write() as c:
-            c.execute(sa.update(t).where(t.c.sku == sku).values(sources=dict(sources), issues=to_plain(issues), flagged=flagged, updated_at=self._clock.now()))
+            c.execute(
+                sa.update(t)
+                .where(t.c.sku == sku)
+                .values(sources=dict(sources), issues=to_plain(issues), flagged=flagged, updated_at=self._clock.now())
+            )
 
     def add_issues(self, sku: str, issues: tuple[Issue, ...]) -> None:
         """Add findings of a run to the product, each once."""
@@ -107,5 +122,14 @@ def _issues(data: Any) -> tuple[Issue, ...]:
 
 
 def _record(row: Any) -> ProductRecord:
-    return ProductRecord(id=row.id, product=from_plain(Product, row.facts), connection=row.connection, ref=row.ref, source_time=row.source_time,
-                         updated_at=row.updated_at, sources=row.sources, issues=_issues(row.issues), deleted=row.deleted)
+    return ProductRecord(
+        id=row.id,
+        product=from_plain(Product, row.facts),
+        connection=row.connection,
+        ref=row.ref,
+        source_time=row.source_time,
+        updated_at=row.updated_at,
+        sources=row.sources,
+        issues=_issues(row.issues),
+        deleted=row.deleted,
+    )

@@ -13,7 +13,6 @@ from dam_connector.ports import Clock
 from dam_connector.store.database import Database, changed_one
 from dam_connector.store.tables import runs as t
 
-
 MAKING = (RunKind.IMAGE, RunKind.MODEL)
 NEWER = "newer facts arrived"
 FIRST_WAKE_S = 5.0  # a new run is woken by whoever made it; the sweeper leaves it be for so long
@@ -97,21 +96,40 @@ class Runs:
                 return None
             run_id = self._insert(c, run, f"{run.input_hash}~{before.id}")
         if run_id:
-            c.execute(sa.update(t).where(*slot, t.c.id != run_id, t.c.state.in_(OPEN)).values(
-                state=RunState.CANCELLED.value, fence=t.c.fence + 1, due_at=None, finished_at=self._clock.now(), error=NEWER))
+            c.execute(
+                sa.update(t)
+                .where(*slot, t.c.id != run_id, t.c.state.in_(OPEN))
+                .values(state=RunState.CANCELLED.value, fence=t.c.fence + 1, due_at=None, finished_at=self._clock.now(), error=NEWER)
+            )
         return run_id
 
     def _insert(self, c: sa.Connection, run: NewRun, input_hash: str) -> RunId | None:
         now = self._clock.now()
-        row = {"id": new_id("run", now), "kind": run.kind.value, "sku": run.sku, "deliverable": run.deliverable, "slot": run.slot,
-               "version_id": run.version_id, "input_hash": input_hash, "rules_fingerprint": run.rules_fingerprint, "note": run.note,
-               "state": RunState.QUEUED.value, "work": {}, "timings": {}, "created_at": now, "due_at": run.due_at or now,
-               "lease_until": now + timedelta(seconds=FIRST_WAKE_S)}
+        row: dict[str, Any] = {
+            "id": new_id("run", now),
+            "kind": run.kind.value,
+            "sku": run.sku,
+            "deliverable": run.deliverable,
+            "slot": run.slot,
+            "version_id": run.version_id,
+            "input_hash": input_hash,
+            "rules_fingerprint": run.rules_fingerprint,
+            "note": run.note,
+            "state": RunState.QUEUED.value,
+            "work": {},
+            "timings": {},
+            "created_at": now,
+            "due_at": run.due_at or now,
+            "lease_until": now + timedelta(seconds=FIRST_WAKE_S),
+        }
         return RunId(str(row["id"])) if self._db.insert_new(c, t, row) else None
 
     def _reopen_cancelled(self, c: sa.Connection, before: Any) -> RunId | None:
-        done = c.execute(sa.update(t).where(t.c.id == before.id, t.c.state == RunState.CANCELLED.value, t.c.error == NEWER).values(
-            state=RunState.QUEUED.value, due_at=self._clock.now(), attempts=0, error="", finished_at=None, lease_until=None, kicks=0))
+        done = c.execute(
+            sa.update(t)
+            .where(t.c.id == before.id, t.c.state == RunState.CANCELLED.value, t.c.error == NEWER)
+            .values(state=RunState.QUEUED.value, due_at=self._clock.now(), attempts=0, error="", finished_at=None, lease_until=None, kicks=0)
+        )
         return RunId(before.id) if done.rowcount == 1 else None
 
     def lease(self, run_id: str, owner: str, seconds: float) -> RunRecord | None:
@@ -122,10 +140,19 @@ class Runs:
         now = self._clock.now()
         free = sa.or_(t.c.state.in_((RunState.QUEUED, RunState.PARKED)), sa.and_(t.c.state == RunState.RUNNING, t.c.lease_until < now))
         with self._db.write() as c:
-            done = c.execute(sa.update(t).where(t.c.id == run_id, free, sa.or_(t.c.due_at.is_(None), t.c.due_at <= now, t.c.state == RunState.RUNNING)).values(
-                state=RunState.RUNNING.value, fence=t.c.fence + 1, lease_owner=owner,
-                attempts=t.c.attempts + sa.case((t.c.state == RunState.RUNNING, 1), else_=0), lease_until=now + timedelta(seconds=seconds),
-                started_at=sa.func.coalesce(t.c.started_at, now), due_at=None))
+            done = c.execute(
+                sa.update(t)
+                .where(t.c.id == run_id, free, sa.or_(t.c.due_at.is_(None), t.c.due_at <= now, t.c.state == RunState.RUNNING))
+                .values(
+                    state=RunState.RUNNING.value,
+                    fence=t.c.fence + 1,
+                    lease_owner=owner,
+                    attempts=t.c.attempts + sa.case((t.c.state == RunState.RUNNING, 1), else_=0),
+                    lease_until=now + timedelta(seconds=seconds),
+                    started_at=sa.func.coalesce(t.c.started_at, now),
+                    due_at=None,
+                )
+            )
             if done.rowcount != 1:
                 return None
             row = c.execute(sa.select(t).where(t.c.id == run_id)).one()
@@ -153,31 +180,44 @@ class Runs:
 
     def _set(self, run: RunRecord, **values: Any) -> None:
         with self._db.write() as c:
-            changed_one(c.execute(sa.update(t).where(t.c.id == run.id, t.c.state == RunState.RUNNING.value, t.c.fence == run.fence).values(values)), f"run {run.id}")
+            changed_one(
+                c.execute(sa.update(t).where(t.c.id == run.id, t.c.state == RunState.RUNNING.value, t.c.fence == run.fence).values(values)),
+                f"run {run.id}",
+            )
 
     def requeue(self, run_id: str) -> bool:
         """Open a failed or cancelled run again from its checkpoint; False when it is neither."""
         again = [s.value for s, to in TRANSITIONS.items() if RunState.QUEUED in to]
         with self._db.write() as c:
-            done = c.execute(sa.update(t).where(t.c.id == run_id, t.c.state.in_(again)).values(
-                state=RunState.QUEUED.value, due_at=self._clock.now(), attempts=0, error="", finished_at=None, lease_until=None, kicks=0))
+            done = c.execute(
+                sa.update(t)
+                .where(t.c.id == run_id, t.c.state.in_(again))
+                .values(state=RunState.QUEUED.value, due_at=self._clock.now(), attempts=0, error="", finished_at=None, lease_until=None, kicks=0)
+            )
         return done.rowcount == 1
 
     def cancel(self, run_id: str) -> bool:
         """Stop an open run where it stands; False when it is not open."""
         with self._db.write() as c:
-            done = c.execute(sa.update(t).where(t.c.id == run_id, t.c.state.in_(OPEN)).values(
-                state=RunState.CANCELLED.value, fence=t.c.fence + 1, due_at=None, finished_at=self._clock.now()))
+            done = c.execute(
+                sa.update(t)
+                .where(t.c.id == run_id, t.c.state.in_(OPEN))
+                .values(state=RunState.CANCELLED.value, fence=t.c.fence + 1, due_at=None, finished_at=self._clock.now())
+            )
         return done.rowcount == 1
 
     def due(self, limit: int) -> list[tuple[str, str]]:
         """Open runs (id, kind) that are due and held by nobody, and were not woken lately: their wake-up was lost,
         their holder died, or they have slept long enough."""
         now = self._clock.now()
-        waiting = sa.and_(t.c.state.in_((RunState.QUEUED, RunState.PARKED)), t.c.due_at <= now, sa.or_(t.c.lease_until.is_(None), t.c.lease_until < now))
+        waiting = sa.and_(
+            t.c.state.in_((RunState.QUEUED, RunState.PARKED)), t.c.due_at <= now, sa.or_(t.c.lease_until.is_(None), t.c.lease_until < now)
+        )
         abandoned = sa.and_(t.c.state == RunState.RUNNING, t.c.lease_until < now)
         with self._db.read() as c:
-            return [(row.id, row.kind) for row in c.execute(sa.select(t.c.id, t.c.kind).where(sa.or_(waiting, abandoned)).order_by(t.c.id).limit(limit))]
+            return [
+                (row.id, row.kind) for row in c.execute(sa.select(t.c.id, t.c.kind).where(sa.or_(waiting, abandoned)).order_by(t.c.id).limit(limit))
+            ]
 
     def woken(self, ids: Iterable[str], seconds: float) -> None:
         """Note that these were woken just now: each further time they are let be for longer, at most 64-fold.

@@ -5,10 +5,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-metadata = sa.MetaData(naming_convention={
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s", "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s", "pk": "pk_%(table_name)s",
-})
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
 
 
 class Moment(sa.TypeDecorator[datetime]):
@@ -41,110 +45,217 @@ def _json(name: str) -> sa.Column[Any]:
 
 
 deliveries = sa.Table(
-    "deliveries", metadata, _id(),
+    "deliveries",
+    metadata,
+    _id(),
     sa.Column("connection", sa.String(40), nullable=False),
     sa.Column("key", sa.String(200), nullable=False),
     sa.Column("received_at", Moment, nullable=False),
-    _json("headers"), sa.Column("body", sa.LargeBinary, nullable=False),
+    _json("headers"),
+    sa.Column("body", sa.LargeBinary, nullable=False),
     sa.Column("state", sa.String(16), nullable=False),  # received, handled, ignored, failed
     sa.Column("attempts", sa.Integer, nullable=False, default=0, server_default="0"),
-    sa.Column("due_at", Moment), _text("error"), _text("summary"),
-    sa.UniqueConstraint("connection", "key"), sa.Index(None, "state", "due_at"),
+    sa.Column("due_at", Moment),
+    _text("error"),
+    _text("summary"),
+    sa.UniqueConstraint("connection", "key"),
+    sa.Index(None, "state", "due_at"),
 )
 
 products = sa.Table(
-    "products", metadata, _id(), sa.Column("sku", sa.String(500), nullable=False, unique=True),
-    sa.Column("name", sa.Text, nullable=False), sa.Column("category", sa.String(200), nullable=False, index=True),
-    _json("facts"), _json("sources"), _json("issues"),
-    sa.Column("connection", sa.String(40), nullable=False), _text("ref"),
-    sa.Column("source_time", Moment, nullable=False), sa.Column("updated_at", Moment, nullable=False),
+    "products",
+    metadata,
+    _id(),
+    sa.Column("sku", sa.String(500), nullable=False, unique=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("category", sa.String(200), nullable=False, index=True),
+    _json("facts"),
+    _json("sources"),
+    _json("issues"),
+    sa.Column("connection", sa.String(40), nullable=False),
+    _text("ref"),
+    sa.Column("source_time", Moment, nullable=False),
+    sa.Column("updated_at", Moment, nullable=False),
     sa.Column("deleted", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
     sa.Column("flagged", sa.Boolean, nullable=False, default=False, server_default=sa.false(), index=True),
 )
 
 assets = sa.Table(
-    "assets", metadata, _id(), sa.Column("sku", sa.String(500), nullable=False), sa.Column("deliverable", sa.String(40), nullable=False),
-    sa.Column("slot", sa.Integer, nullable=False), sa.Column("kind", sa.String(16), nullable=False),
+    "assets",
+    metadata,
+    _id(),
+    sa.Column("sku", sa.String(500), nullable=False),
+    sa.Column("deliverable", sa.String(40), nullable=False),
+    sa.Column("slot", sa.Integer, nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("latest", sa.Integer, nullable=False, default=0, server_default="0"),
     sa.UniqueConstraint("sku", "deliverable", "slot"),
 )
 
 runs = sa.Table(
-    "runs", metadata, _id(), sa.Column("kind", sa.String(16), nullable=False), sa.Column("sku", sa.String(500), nullable=False, index=True),
-    sa.Column("deliverable", sa.String(40), nullable=False), sa.Column("slot", sa.Integer, nullable=False),
-    sa.Column("version_id", sa.String(40)), sa.Column("input_hash", sa.String(160), nullable=False, unique=True),
-    sa.Column("rules_fingerprint", sa.String(64), nullable=False), _text("note"),
-    sa.Column("state", sa.String(16), nullable=False), sa.Column("position", sa.Integer, nullable=False, default=0, server_default="0"),
-    _text("step"), _json("work"), _json("timings"),
-    sa.Column("fence", sa.Integer, nullable=False, default=0, server_default="0"), _text("lease_owner"), sa.Column("lease_until", Moment),
-    sa.Column("attempts", sa.Integer, nullable=False, default=0, server_default="0"), sa.Column("due_at", Moment),
-    sa.Column("kicks", sa.Integer, nullable=False, default=0, server_default="0"), _text("error"),
-    sa.Column("created_at", Moment, nullable=False), sa.Column("started_at", Moment), sa.Column("finished_at", Moment),
-    sa.Index(None, "state", "due_at"), sa.Index(None, "sku", "deliverable", "slot"),
+    "runs",
+    metadata,
+    _id(),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("sku", sa.String(500), nullable=False, index=True),
+    sa.Column("deliverable", sa.String(40), nullable=False),
+    sa.Column("slot", sa.Integer, nullable=False),
+    sa.Column("version_id", sa.String(40)),
+    sa.Column("input_hash", sa.String(160), nullable=False, unique=True),
+    sa.Column("rules_fingerprint", sa.String(64), nullable=False),
+    _text("note"),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("position", sa.Integer, nullable=False, default=0, server_default="0"),
+    _text("step"),
+    _json("work"),
+    _json("timings"),
+    sa.Column("fence", sa.Integer, nullable=False, default=0, server_default="0"),
+    _text("lease_owner"),
+    sa.Column("lease_until", Moment),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0, server_default="0"),
+    sa.Column("due_at", Moment),
+    sa.Column("kicks", sa.Integer, nullable=False, default=0, server_default="0"),
+    _text("error"),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("started_at", Moment),
+    sa.Column("finished_at", Moment),
+    sa.Index(None, "state", "due_at"),
+    sa.Index(None, "sku", "deliverable", "slot"),
 )
 
 versions = sa.Table(
-    "versions", metadata, _id(), _ref("asset_id", "assets.id", nullable=False), sa.Column("number", sa.Integer, nullable=False),
-    sa.Column("run_id", sa.String(40), nullable=False, unique=True), sa.Column("state", sa.String(16), nullable=False, index=True),
-    _json("files"), _json("report"), _json("provenance"), sa.Column("rules_fingerprint", sa.String(64), nullable=False),
-    _text("dam"), _text("dam_ref"), sa.Column("created_at", Moment, nullable=False),
-    sa.UniqueConstraint("asset_id", "number"), sa.Index(None, "dam", "dam_ref"), sa.Index(None, "state", "id"),
+    "versions",
+    metadata,
+    _id(),
+    _ref("asset_id", "assets.id", nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("run_id", sa.String(40), nullable=False, unique=True),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    _json("files"),
+    _json("report"),
+    _json("provenance"),
+    sa.Column("rules_fingerprint", sa.String(64), nullable=False),
+    _text("dam"),
+    _text("dam_ref"),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.UniqueConstraint("asset_id", "number"),
+    sa.Index(None, "dam", "dam_ref"),
+    sa.Index(None, "state", "id"),
 )
 
 version_files = sa.Table(  # which bytes belong to which version: public files are looked up here
-    "version_files", metadata, _ref("version_id", "versions.id", primary_key=True), sa.Column("name", sa.String(255), primary_key=True),
-    sa.Column("sha256", sa.String(64), nullable=False, index=True), sa.Column("mime", sa.String(80), nullable=False),
+    "version_files",
+    metadata,
+    _ref("version_id", "versions.id", primary_key=True),
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("sha256", sa.String(64), nullable=False, index=True),
+    sa.Column("mime", sa.String(80), nullable=False),
 )
 
 decisions = sa.Table(
-    "decisions", metadata, _id(), _ref("version_id", "versions.id", nullable=False, index=True), sa.Column("verdict", sa.String(16), nullable=False),
-    _text("by"), _json("reasons"), _text("note"), _json("files"), _text("source"), sa.Column("at", Moment, nullable=False),
+    "decisions",
+    metadata,
+    _id(),
+    _ref("version_id", "versions.id", nullable=False, index=True),
+    sa.Column("verdict", sa.String(16), nullable=False),
+    _text("by"),
+    _json("reasons"),
+    _text("note"),
+    _json("files"),
+    _text("source"),
+    sa.Column("at", Moment, nullable=False),
     sa.Column("undone", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
 )
 
 publications = sa.Table(
-    "publications", metadata, _ref("asset_id", "assets.id", primary_key=True), sa.Column("channel", sa.String(40), primary_key=True),
-    _ref("version_id", "versions.id", nullable=False, index=True), _text("url"), sa.Column("at", Moment, nullable=False),
+    "publications",
+    metadata,
+    _ref("asset_id", "assets.id", primary_key=True),
+    sa.Column("channel", sa.String(40), primary_key=True),
+    _ref("version_id", "versions.id", nullable=False, index=True),
+    _text("url"),
+    sa.Column("at", Moment, nullable=False),
 )
 
 history = sa.Table(
-    "history", metadata, _id(), sa.Column("at", Moment, nullable=False), sa.Column("sku", sa.String(500), nullable=False, index=True),
-    sa.Column("version_id", sa.String(40), index=True), sa.Column("what", sa.String(40), nullable=False), _text("by"), _text("detail"),
+    "history",
+    metadata,
+    _id(),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("sku", sa.String(500), nullable=False, index=True),
+    sa.Column("version_id", sa.String(40), index=True),
+    sa.Column("what", sa.String(40), nullable=False),
+    _text("by"),
+    _text("detail"),
 )
 
 users = sa.Table(
-    "users", metadata, _id(), sa.Column("name", sa.String(80), nullable=False, unique=True), sa.Column("role", sa.String(16), nullable=False),
-    _text("password_hash"), sa.Column("created_at", Moment, nullable=False),
+    "users",
+    metadata,
+    _id(),
+    sa.Column("name", sa.String(80), nullable=False, unique=True),
+    sa.Column("role", sa.String(16), nullable=False),
+    _text("password_hash"),
+    sa.Column("created_at", Moment, nullable=False),
     sa.Column("active", sa.Boolean, nullable=False, default=True, server_default=sa.true()),
 )
 
 credentials = sa.Table(  # API tokens and one-time login links, by the hash of the secret
-    "credentials", metadata, _id(), _ref("user_id", "users.id", nullable=False), sa.Column("kind", sa.String(16), nullable=False),
-    sa.Column("hash", sa.String(64), nullable=False, unique=True), _text("label"), sa.Column("created_at", Moment, nullable=False),
-    sa.Column("expires_at", Moment), sa.Column("used_at", Moment),
+    "credentials",
+    metadata,
+    _id(),
+    _ref("user_id", "users.id", nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("hash", sa.String(64), nullable=False, unique=True),
+    _text("label"),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("expires_at", Moment),
+    sa.Column("used_at", Moment),
 )
 
 leases = sa.Table(
-    "leases", metadata, sa.Column("name", sa.String(40), primary_key=True), sa.Column("owner", sa.String(120), nullable=False),
+    "leases",
+    metadata,
+    sa.Column("name", sa.String(40), primary_key=True),
+    sa.Column("owner", sa.String(120), nullable=False),
     sa.Column("until", Moment, nullable=False),
 )
 
 notes = sa.Table(  # small facts that outlive a process: poll cursors, worker heartbeats
-    "notes", metadata, sa.Column("name", sa.String(120), primary_key=True), _json("value"), sa.Column("at", Moment, nullable=False),
+    "notes",
+    metadata,
+    sa.Column("name", sa.String(120), primary_key=True),
+    _json("value"),
+    sa.Column("at", Moment, nullable=False),
 )
 
 rules_seen = sa.Table(
-    "rules_seen", metadata, sa.Column("fingerprint", sa.String(64), primary_key=True), sa.Column("text", sa.Text, nullable=False),
+    "rules_seen",
+    metadata,
+    sa.Column("fingerprint", sa.String(64), primary_key=True),
+    sa.Column("text", sa.Text, nullable=False),
     sa.Column("at", Moment, nullable=False),
 )
 
 idempotency = sa.Table(
-    "idempotency", metadata, sa.Column("key", sa.String(200), primary_key=True), sa.Column("status", sa.Integer, nullable=False),
-    sa.Column("request_sha256", sa.String(64), nullable=False), _json("body"), sa.Column("at", Moment, nullable=False),
+    "idempotency",
+    metadata,
+    sa.Column("key", sa.String(200), primary_key=True),
+    sa.Column("status", sa.Integer, nullable=False),
+    sa.Column("request_sha256", sa.String(64), nullable=False),
+    _json("body"),
+    sa.Column("at", Moment, nullable=False),
 )
 
 library = sa.Table(  # the built-in DAM
-    "library", metadata, sa.Column("ref", sa.String(40), primary_key=True), sa.Column("external_id", sa.String(200), nullable=False, unique=True),
-    sa.Column("version_id", sa.String(40), nullable=False), sa.Column("folder", sa.Text, nullable=False),
-    sa.Column("state", sa.String(16), nullable=False), _json("files"), _json("metadata"), sa.Column("updated_at", Moment, nullable=False),
+    "library",
+    metadata,
+    sa.Column("ref", sa.String(40), primary_key=True),
+    sa.Column("external_id", sa.String(200), nullable=False, unique=True),
+    sa.Column("version_id", sa.String(40), nullable=False),
+    sa.Column("folder", sa.Text, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    _json("files"),
+    _json("metadata"),
+    sa.Column("updated_at", Moment, nullable=False),
 )

@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -92,8 +92,17 @@ class Users:
     def _add_credential(self, user: User, kind: str, label: str, lifetime: timedelta | None, prefix: str = "") -> str:
         secret, now = secrets.token_urlsafe(32), self._clock.now()
         with self._db.write() as c:
-            c.execute(sa.insert(credentials).values(id=new_id("crd", now), user_id=user.id, kind=kind, hash=_hash(prefix + secret), label=label, created_at=now,
-                                                    expires_at=now + lifetime if lifetime else None))
+            c.execute(
+                sa.insert(credentials).values(
+                    id=new_id("crd", now),
+                    user_id=user.id,
+                    kind=kind,
+                    hash=_hash(prefix + secret),
+                    label=label,
+                    created_at=now,
+                    expires_at=now + lifetime if lifetime else None,
+                )
+            )
         return secret
 
     def by_token(self, token: str) -> User | None:
@@ -107,7 +116,9 @@ class Users:
         if row is None:
             return None
         with self._db.write() as c:
-            used = c.execute(sa.update(credentials).where(credentials.c.id == row.id, credentials.c.used_at.is_(None)).values(used_at=self._clock.now()))
+            used = c.execute(
+                sa.update(credentials).where(credentials.c.id == row.id, credentials.c.used_at.is_(None)).values(used_at=self._clock.now())
+            )
         return self.get(row.user_id) if used.rowcount == 1 else None
 
     def _credential(self, kind: str, secret: str) -> Any:

@@ -115,8 +115,18 @@ def assets(args: dict[str, Any]) -> list[dict[str, Any]]:
     grouped: dict[str, list[Version]] = {}
     for version in services().assets.of_product(args["sku"]):
         grouped.setdefault(version.asset.id, []).append(version)
-    return [{"sku": v[0].asset.sku, "deliverable": v[0].asset.deliverable, "slot": v[0].asset.slot, "kind": v[0].asset.kind, "latest": v[0].number,
-             "published": next((x.number for x in v if x.state is VersionState.PUBLISHED), None), "versions": v} for v in grouped.values()]
+    return [
+        {
+            "sku": v[0].asset.sku,
+            "deliverable": v[0].asset.deliverable,
+            "slot": v[0].asset.slot,
+            "kind": v[0].asset.kind,
+            "latest": v[0].number,
+            "published": next((x.number for x in v if x.state is VersionState.PUBLISHED), None),
+            "versions": v,
+        }
+        for v in grouped.values()
+    ]
 
 
 @bp.get("/versions")

@@ -6,8 +6,8 @@ from flask.typing import ResponseReturnValue
 from dam_connector.catalog.ids import Sha256
 from dam_connector.catalog.version import VersionState
 from dam_connector.errors import NotFound
-from dam_connector.web.context import current_user, requires, services
 from dam_connector.store.users import UserRole
+from dam_connector.web.context import current_user, requires, services
 
 bp = Blueprint("files", __name__)
 _IMMUTABLE = "public, max-age=31536000, immutable"
@@ -50,9 +50,14 @@ def _send(sha256: str, mime: str, cache: str, name: str) -> Response:
         data = services().blobs.get(Sha256(sha256))
     except NotFound:
         abort(404)
-    headers = {"ETag": etag, "Cache-Control": cache, "Content-Security-Policy": "default-src 'none'; sandbox", "X-Content-Type-Options": "nosniff",
-               "Cross-Origin-Resource-Policy": "cross-origin" if "public" in cache else "same-origin",
-               "Content-Disposition": f'inline; filename="{name}"'}
+    headers = {
+        "ETag": etag,
+        "Cache-Control": cache,
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "X-Content-Type-Options": "nosniff",
+        "Cross-Origin-Resource-Policy": "cross-origin" if "public" in cache else "same-origin",
+        "Content-Disposition": f'inline; filename="{name}"',
+    }
     if "public" in cache:
         headers["Access-Control-Allow-Origin"] = "*"  # AR viewers and shops fetch models from other origins
     return Response(data, mimetype=mime, headers=headers)

@@ -30,9 +30,19 @@ def navigation() -> dict[str, Any]:
         return {"user": None}
     s = services()
     versions, runs, deliveries = s.assets.counts(), s.runs.counts(), s.inbox.counts()
-    return {"user": user, "may": lambda role: user.role.may(UserRole(role)), "undo_s": s.settings.undo_s,
-            "counts": {"review": versions.get("in_review", 0), "blocked": versions.get("blocked", 0), "flagged": s.products.counts()["flagged"],
-                       "failed": runs.get("failed", 0), "open": sum(runs.get(k, 0) for k in ("queued", "running", "parked")), "lost": deliveries.get("failed", 0)}}
+    return {
+        "user": user,
+        "may": lambda role: user.role.may(UserRole(role)),
+        "undo_s": s.settings.undo_s,
+        "counts": {
+            "review": versions.get("in_review", 0),
+            "blocked": versions.get("blocked", 0),
+            "flagged": s.products.counts()["flagged"],
+            "failed": runs.get("failed", 0),
+            "open": sum(runs.get(k, 0) for k in ("queued", "running", "parked")),
+            "lost": deliveries.get("failed", 0),
+        },
+    }
 
 
 @bp.get("/")
@@ -51,9 +61,17 @@ def queue() -> ResponseReturnValue:
     waiting = state in ("in_review", "blocked")
     found = services().assets.page(state=state, deliverable=deliverable, before=request.args.get("cursor", ""), limit=PAGE, oldest_first=waiting)
     names = {v.asset.sku: record.product.name for v in found if (record := services().products.get(v.asset.sku))}
-    return render_template("queue.html", versions=found, names=names, state=state, deliverable=deliverable, states=list(VersionState),
-                           by_state=services().assets.counts(), deliverables=[d.name for d in services().rules.current().deliverables],
-                           next=found[-1].id if len(found) == PAGE else None)
+    return render_template(
+        "queue.html",
+        versions=found,
+        names=names,
+        state=state,
+        deliverable=deliverable,
+        states=list(VersionState),
+        by_state=services().assets.counts(),
+        deliverables=[d.name for d in services().rules.current().deliverables],
+        next=found[-1].id if len(found) == PAGE else None,
+    )
 
 
 @bp.get("/versions/<version_id>")
@@ -66,9 +84,20 @@ def version(version_id: str) -> ResponseReturnValue:
     other = next((v for v in siblings if v.id == request.args.get("with")), None)
     following = next((v for v in s.assets.page(state="in_review", before=found.id, limit=1, oldest_first=True)), None)
     before = next((v for v in reversed(_waiting_before(found))), None)
-    return render_template("version.html", v=found, record=record, siblings=siblings, other=other, following=following, before=before,
-                           decisions=s.decisions.of_version(found.id), publications=s.publications.of_version(found.id),
-                           history=s.ledger.history(version_id=found.id), review=s.rules.current().review, run=s.runs.get(found.run_id))
+    return render_template(
+        "version.html",
+        v=found,
+        record=record,
+        siblings=siblings,
+        other=other,
+        following=following,
+        before=before,
+        decisions=s.decisions.of_version(found.id),
+        publications=s.publications.of_version(found.id),
+        history=s.ledger.history(version_id=found.id),
+        review=s.rules.current().review,
+        run=s.runs.get(found.run_id),
+    )
 
 
 def _waiting_before(version: Version) -> list[Version]:
@@ -83,14 +112,21 @@ def decide(version_id: str) -> ResponseReturnValue:
     found, form = _version(version_id), request.form
     if form.get("verdict") not in set(Verdict):
         abort(400)
-    decision = Decision(verdict=Verdict(form["verdict"]), by=signed_in().name, reasons=tuple(r[:80] for r in form.getlist("reasons")[:9]), note=form.get("note", "")[:2000])
+    decision = Decision(
+        verdict=Verdict(form["verdict"]),
+        by=signed_in().name,
+        reasons=tuple(r[:80] for r in form.getlist("reasons")[:9]),
+        note=form.get("note", "")[:2000],
+    )
     try:
         reviewing.decide(services(), found, decision, source="page", delay_s=services().settings.undo_s)
     except StateConflict:
         flash(f"Somebody was faster: this version is {_version(version_id).state.value.replace('_', ' ')} now.", "error")
         return redirect(url_for("pages.version", version_id=version_id))
     flash(f"{found.asset.sku} {found.asset.deliverable} V{found.number} {decision.verdict.value}.|{found.id}", "undo")
-    following = services().assets.page(state="in_review", before=found.id, limit=1, oldest_first=True) or services().assets.page(state="in_review", limit=1, oldest_first=True)
+    following = services().assets.page(state="in_review", before=found.id, limit=1, oldest_first=True) or services().assets.page(
+        state="in_review", limit=1, oldest_first=True
+    )
     return redirect(url_for("pages.version", version_id=following[0].id) if following else url_for("pages.queue"))
 
 
@@ -133,8 +169,15 @@ def products() -> ResponseReturnValue:
     made: dict[str, list[Version]] = {}
     for v in services().assets.of_products([r.product.sku for r in found]):
         made.setdefault(v.asset.sku, []).append(v)
-    return render_template("products.html", records=found, made=made, q=text, flagged=flagged, total=services().products.counts()["all"],
-                           next=found[-1].id if len(found) == PAGE else None)
+    return render_template(
+        "products.html",
+        records=found,
+        made=made,
+        q=text,
+        flagged=flagged,
+        total=services().products.counts()["all"],
+        next=found[-1].id if len(found) == PAGE else None,
+    )
 
 
 @bp.get("/products/<product_id>")
@@ -145,8 +188,14 @@ def product(product_id: str) -> ResponseReturnValue:
     for v in services().assets.of_product(record.product.sku):
         by_asset.setdefault(v.asset.id, []).append(v)
     live = any(v.state is VersionState.PUBLISHED and v.asset.kind == "model" for group in by_asset.values() for v in group)
-    return render_template("product.html", record=record, assets=list(by_asset.values()), live=live,
-                           runs=services().runs.page(sku=record.product.sku, limit=30), history=services().ledger.history(sku=record.product.sku, limit=40))
+    return render_template(
+        "product.html",
+        record=record,
+        assets=list(by_asset.values()),
+        live=live,
+        runs=services().runs.page(sku=record.product.sku, limit=30),
+        history=services().ledger.history(sku=record.product.sku, limit=40),
+    )
 
 
 @bp.post("/products/<product_id>/run")
@@ -164,8 +213,9 @@ def runs() -> ResponseReturnValue:
     state = request.args.get("state", "")
     found = services().runs.page(state=state, before=request.args.get("cursor", ""), limit=PAGE)
     ids = {r.sku: record.id for r in found if (record := services().products.get(r.sku))}
-    return render_template("runs.html", runs=found, state=state, by_state=services().runs.counts(), product_ids=ids,
-                           next=found[-1].id if len(found) == PAGE else None)
+    return render_template(
+        "runs.html", runs=found, state=state, by_state=services().runs.counts(), product_ids=ids, next=found[-1].id if len(found) == PAGE else None
+    )
 
 
 @bp.post("/runs/<run_id>/retry")
@@ -184,8 +234,9 @@ def retry(run_id: str) -> ResponseReturnValue:
 def deliveries() -> ResponseReturnValue:
     state = request.args.get("state", "")
     found = services().inbox.page(state=state, before=request.args.get("cursor", ""), limit=PAGE)
-    return render_template("deliveries.html", deliveries=found, state=state, by_state=services().inbox.counts(),
-                           next=found[-1].id if len(found) == PAGE else None)
+    return render_template(
+        "deliveries.html", deliveries=found, state=state, by_state=services().inbox.counts(), next=found[-1].id if len(found) == PAGE else None
+    )
 
 
 @bp.get("/deliveries/<delivery_id>")
@@ -207,7 +258,9 @@ def replay(delivery_id: str) -> ResponseReturnValue:
 @requires(UserRole.VIEWER)
 def rules() -> ResponseReturnValue:
     current = services().rules.current()
-    return render_template("rules.html", rules=current, problem=services().rules.problem, text=services().ledger.rules_text(current.fingerprint) or "")
+    return render_template(
+        "rules.html", rules=current, problem=services().rules.problem, text=services().ledger.rules_text(current.fingerprint) or ""
+    )
 
 
 def _version(version_id: str) -> Version:

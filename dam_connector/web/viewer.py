@@ -25,10 +25,19 @@ def page(sku: str) -> ResponseReturnValue:
         abort(404)
     picture = next((v for v in versions if v.asset.kind == "image"), None)
     rules, address = services().rules.current(), f"{services().settings.public}{url_for('viewer.page', sku=sku)}"
-    return render_template("ar.html", product=record.product, model=model, glb=_url(model.file("glb")), usdz=_url(model.file("usdz")),
-                           poster=_url(model.file(role=Role.PREVIEW, view="hero")), picture=picture, look=rules.viewer, address=address,
-                           linked_data=json.dumps(_linked_data(record.product, model, address)).replace("<", "\\u003c"),
-                           embedded="embed" in request.args)
+    return render_template(
+        "ar.html",
+        product=record.product,
+        model=model,
+        glb=_url(model.file("glb")),
+        usdz=_url(model.file("usdz")),
+        poster=_url(model.file(role=Role.PREVIEW, view="hero")),
+        picture=picture,
+        look=rules.viewer,
+        address=address,
+        linked_data=json.dumps(_linked_data(record.product, model, address)).replace("<", "\\u003c"),
+        embedded="embed" in request.args,
+    )
 
 
 @bp.get("/ar/<sku>/latest/<deliverable>.<extension>")
@@ -36,15 +45,14 @@ def latest(sku: str, deliverable: str, extension: str) -> ResponseReturnValue:
     """The latest approved file of a deliverable's first slot, under an address that never changes."""
     _, versions = _published(sku)
     wanted = "jpeg" if extension == "jpg" else extension
-    for version in versions:
-        if version.asset.deliverable == deliverable:
-            found = next((f for f in version.files if f.format == wanted and f.role is not Role.PREVIEW), None)
-            if found:
-                answer = redirect(url_for("files.file", sha256=found.sha256, name=found.name))
-                answer.headers["Cache-Control"] = "no-cache"
-                answer.headers["Access-Control-Allow-Origin"] = "*"
-                return answer
-    abort(404)
+    files = [f for v in versions if v.asset.deliverable == deliverable for f in v.files if f.role is not Role.PREVIEW]
+    found = next((f for f in files if f.format == wanted), None)
+    if found is None:
+        abort(404)
+    answer = redirect(url_for("files.file", sha256=found.sha256, name=found.name))
+    answer.headers["Cache-Control"] = "no-cache"
+    answer.headers["Access-Control-Allow-Origin"] = "*"
+    return answer
 
 
 @bp.get("/ar/<sku>/qr.svg")
@@ -52,7 +60,9 @@ def qr(sku: str) -> ResponseReturnValue:
     """The page's address as a QR code."""
     _published(sku)
     out = io.BytesIO()
-    segno.make(f"{services().settings.public}{url_for('viewer.page', sku=sku)}", error="m").save(out, kind="svg", scale=4, border=2, dark="#111", light="#fff")
+    segno.make(f"{services().settings.public}{url_for('viewer.page', sku=sku)}", error="m").save(
+        out, kind="svg", scale=4, border=2, dark="#111", light="#fff"
+    )
     return Response(out.getvalue(), mimetype="image/svg+xml", headers={"Cache-Control": "public, max-age=3600"})
 
 
@@ -75,8 +85,14 @@ def _linked_data(product: Product, model: Version, address: str) -> dict[str, ob
     """schema.org Product with its 3DModel."""
     base = services().settings.public
     media = [{"@type": "MediaObject", "contentUrl": base + _url(f), "encodingFormat": f.mime} for f in model.files if f.format in ("glb", "usdz")]
-    data: dict[str, object] = {"@context": "https://schema.org", "@type": "Product", "sku": product.sku, "name": product.name, "url": address,
-                               "subjectOf": {"@type": "3DModel", "encoding": media}}
+    data: dict[str, object] = {
+        "@context": "https://schema.org",
+        "@type": "Product",
+        "sku": product.sku,
+        "name": product.name,
+        "url": address,
+        "subjectOf": {"@type": "3DModel", "encoding": media},
+    }
     poster = model.picture
     if poster:
         data["image"] = base + _url(poster)

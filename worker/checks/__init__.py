@@ -21,7 +21,9 @@ CHECKS: Mapping[str, tuple[Check, str]] = {  # name -> function, and the format 
 }
 
 
-def run_checks(subject: Subject, rules: Rules, *, found_before: tuple[Issue, ...] = (), facts: Mapping[str, str | int | float | bool | None] | None = None) -> Report:
+def run_checks(
+    subject: Subject, rules: Rules, *, found_before: tuple[Issue, ...] = (), facts: Mapping[str, str | int | float | bool | None] | None = None
+) -> Report:
     """The report on a subject: issues with the admin's severities, and a row for each check, tested or not."""
     issues, rows = list(found_before), []
     for name, (check, wants) in CHECKS.items():
@@ -32,9 +34,13 @@ def run_checks(subject: Subject, rules: Rules, *, found_before: tuple[Issue, ...
         untested = [i for i in found if i.code.endswith(".not_tested")]
         counted = with_severities([i for i in found if i not in untested], rules.checks.severities)
         outcome = Outcome.NOT_TESTED if untested else Outcome.FAIL if any(i.severity == "error" for i in counted) else Outcome.PASS
-        rows.append(Row(check=name, outcome=outcome, detail=", ".join(sorted({i.code for i in counted})) or (untested[0].message if untested else "")))
+        rows.append(
+            Row(check=name, outcome=outcome, detail=", ".join(sorted({i.code for i in counted})) or (untested[0].message if untested else ""))
+        )
         issues += found
-    return Report(issues=with_severities(dict.fromkeys(issues), rules.checks.severities), rows=tuple(rows), facts={**(facts or {}), **subject.measured})
+    return Report(
+        issues=with_severities(dict.fromkeys(issues), rules.checks.severities), rows=tuple(rows), facts={**(facts or {}), **subject.measured}
+    )
 
 
 __all__ = ["CHECKS", "Check", "Subject", "run_checks"]

@@ -54,7 +54,7 @@ def validate(data: bytes) -> dict[str, Any]:
     try:
         _engine = _engine or _start()
         _engine.eval(f"var input = new Uint8Array({len(data)});")
-        memoryview(_engine.eval("input"))[:] = data  # type: ignore[arg-type]
+        memoryview(_engine.eval("input"))[:] = data
         _engine.eval(_RUN % MAX_ISSUES, timeout_sec=TIMEOUT_S, max_memory=MEMORY_BYTES)
         for _ in range(100):
             answer = _engine.eval("answer", timeout_sec=TIMEOUT_S, max_memory=MEMORY_BYTES)

@@ -21,5 +21,10 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
     tolerance = rules.checks.dimensions_tolerance_pct
     for axis, measured, wanted in zip(("width", "height", "depth"), extent, (known.width_m, known.height_m, known.depth_m), strict=True):
         if wanted and abs(float(measured) / wanted - 1) * 100 > tolerance:
-            yield issue("geometry.dimensions", f"The {axis} is {float(measured):.3f} m; the product's is {wanted:.3f} m.", pointer=f"/dimensions/{axis}",
-                        measured=f"{(float(measured) / wanted - 1) * 100:+.1f} %", limit=f"{tolerance:g} %")
+            yield issue(
+                "geometry.dimensions",
+                f"The {axis} is {float(measured):.3f} m; the product's is {wanted:.3f} m.",
+                pointer=f"/dimensions/{axis}",
+                measured=f"{(float(measured) / wanted - 1) * 100:+.1f} %",
+                limit=f"{tolerance:g} %",
+            )

@@ -21,7 +21,7 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
     if size > limits.max_model_bytes:
         yield issue("file.bytes", "The GLB is too large.", measured=f"{size / 1e6:.2f} MB", limit=f"{limits.max_model_bytes / 1e6:.2f} MB")
     try:
-        subject.document
+        assert subject.document  # a broken header says so by itself
         doc = pygltflib.GLTF2.load_from_bytes(subject.glb)
         assert doc is not None
         triangles = _triangles(doc)
@@ -77,5 +77,11 @@ def _textures(subject: Subject, doc: pygltflib.GLTF2, rules: Rules) -> Iterator[
             raise InputError("file.unreadable", f"The texture at /images/{number} cannot be read.") from error
         largest = max(largest, side)
         if side > rules.checks.max_texture_px:
-            yield issue("file.texture_size", "The texture is too large.", pointer=f"/images/{number}", measured=f"{side} px", limit=f"{rules.checks.max_texture_px} px")
+            yield issue(
+                "file.texture_size",
+                "The texture is too large.",
+                pointer=f"/images/{number}",
+                measured=f"{side} px",
+                limit=f"{rules.checks.max_texture_px} px",
+            )
     subject.measured["texture_px"] = largest

@@ -18,7 +18,9 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
         pattern = rules.naming.default
         for file in subject.files:
             if naming.parse(pattern, PurePath(file.name).stem) is None:
-                yield issue("naming.pattern", f"{file.name} does not follow {pattern}.", pointer=f"/files/{file.name}", measured=file.name, limit=pattern)
+                yield issue(
+                    "naming.pattern", f"{file.name} does not follow {pattern}.", pointer=f"/files/{file.name}", measured=file.name, limit=pattern
+                )
         return
     pattern = rules.naming.pattern_for(deliverable.name)
     for file in subject.files:

@@ -22,8 +22,18 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
             continue
         subject.measured[f"{file.format}_bytes"] = file.bytes
         if file.bytes > rules.checks.max_image_bytes:
-            yield issue("rendition.bytes", f"{file.name} is too large.", pointer=where, measured=f"{file.bytes / 1e6:.2f} MB",
-                        limit=f"{rules.checks.max_image_bytes / 1e6:.2f} MB")
+            yield issue(
+                "rendition.bytes",
+                f"{file.name} is too large.",
+                pointer=where,
+                measured=f"{file.bytes / 1e6:.2f} MB",
+                limit=f"{rules.checks.max_image_bytes / 1e6:.2f} MB",
+            )
         if subject.deliverable and max(width, height) != subject.deliverable.size_px:
-            yield issue("rendition.size", f"{file.name} is {width} x {height}.", pointer=where, measured=f"{max(width, height)} px",
-                        limit=f"{subject.deliverable.size_px} px")
+            yield issue(
+                "rendition.size",
+                f"{file.name} is {width} x {height}.",
+                pointer=where,
+                measured=f"{max(width, height)} px",
+                limit=f"{subject.deliverable.size_px} px",
+            )

@@ -70,9 +70,9 @@ def compose(cutout: Cutout, studio: Studio) -> Picture:
     if studio.background == "transparent":
         out_alpha = placed_alpha + shade * (1 - placed_alpha)
         colour = product * a / np.maximum(out_alpha[..., None], 1e-4)
-        return Picture(rgb=to_srgb(colour), alpha=np.asarray(out_alpha * 255 + 0.5, np.uint8), enlarged=scale)
+        return Picture(rgb=to_srgb(np.asarray(colour, np.float32)), alpha=np.asarray(out_alpha * 255 + 0.5, np.uint8), enlarged=scale)
     ground = to_linear(np.array(parse_color(studio.background), np.uint8)) * (1 - shade[..., None])
-    out = to_srgb(product * a + ground * (1 - a))
+    out = to_srgb(np.asarray(product * a + ground * (1 - a), np.float32))
     if not studio.shadow:
         out[placed_alpha == 0] = parse_color(studio.background)
     return Picture(rgb=out, alpha=None, enlarged=scale)
@@ -89,7 +89,7 @@ def _resized(rgb: U8, alpha: U8, width: int, height: int) -> tuple[F32, F32]:
 
 def _contact_shadow(alpha: F32, foot: int) -> F32:
     """How much light the product takes from the ground, (h, w) 0 to 1: dark where it stands, fading within a few percent."""
-    height, width = alpha.shape
+    height = alpha.shape[0]
     shadow = np.zeros_like(alpha)
     reach = max(4, round(height * 0.035))
     stands = alpha[max(0, foot - reach) : foot].max(0) if foot > 0 else alpha[0]

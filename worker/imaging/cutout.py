@@ -139,7 +139,9 @@ def _segment(lab: F32, background: F32) -> tuple[U8, float]:
 def _edges(difference: F32, border: NDArray[np.bool_]) -> F32:
     """How steep the picture is at each pixel, in units of what grain and gradient make on the border: above 1 is an edge."""
     soft = cv2.GaussianBlur(difference, (0, 0), 1.0)
-    slopes = [cv2.magnitude(cv2.Sobel(soft[..., c], cv2.CV_32F, 1, 0, ksize=3), cv2.Sobel(soft[..., c], cv2.CV_32F, 0, 1, ksize=3)) / 8 for c in range(3)]
+    slopes = [
+        cv2.magnitude(cv2.Sobel(soft[..., c], cv2.CV_32F, 1, 0, ksize=3), cv2.Sobel(soft[..., c], cv2.CV_32F, 0, 1, ksize=3)) / 8 for c in range(3)
+    ]
     steep = np.sqrt(sum(s * s for s in slopes))
     usual = float(np.percentile(steep[border], 75))
     return np.asarray(steep / max(EDGE_SLOPE, 3 * usual), np.float32)
@@ -266,8 +268,10 @@ def _guided(guide: F32, target: F32, radius: int, epsilon: float) -> F32:
         return np.asarray(cv2.blur(a, size), np.float32)
 
     mean_g, mean_t = mean(guide), mean(target)
-    slope = (mean(guide * target) - mean_g * mean_t) / (mean(guide * guide) - mean_g * mean_g + epsilon)
-    return mean(slope) * guide + mean(mean_t - slope * mean_g)
+    slope = (mean(np.asarray(guide * target, np.float32)) - mean_g * mean_t) / (
+        mean(np.asarray(guide * guide, np.float32)) - mean_g * mean_g + epsilon
+    )
+    return mean(np.asarray(slope, np.float32)) * guide + mean(np.asarray(mean_t - slope * mean_g, np.float32))
 
 
 def _own_colours(rgb: U8, alpha: U8, background: F32) -> U8:

@@ -48,8 +48,13 @@ def decode(data: bytes, *, max_pixels: int, pointer: str = "") -> Photo:
     if width * height > max_pixels:
         raise _too_large(pointer, max_pixels, f"{width} x {height}")
     if min(width, height) < MIN_SIDE_PX:
-        raise InputError("source.too_small", f"The picture has {width} x {height} pixels.", pointer=pointer,
-                         measured=f"{min(width, height)} px", limit=f"{MIN_SIDE_PX} px")
+        raise InputError(
+            "source.too_small",
+            f"The picture has {width} x {height} pixels.",
+            pointer=pointer,
+            measured=f"{min(width, height)} px",
+            limit=f"{MIN_SIDE_PX} px",
+        )
     try:
         return _load(image)
     except (OSError, ValueError, SyntaxError, MemoryError, EOFError, KeyError, IndexError) as error:
@@ -80,8 +85,8 @@ def _to_srgb(image: Image.Image) -> Image.Image:
     """The picture in sRGB, by its own profile; one whose profile is broken is taken as sRGB."""
     profile = image.info.get("icc_profile")
     if image.mode.startswith(("I", "F")):
-        low, high = image.getextrema()
-        scale = 255.0 / float(high) if float(high) > 255 else 1.0  # type: ignore[arg-type]
+        high = float(np.asarray(image).max())
+        scale = 255.0 / high if high > 255 else 1.0
         return Image.fromarray((np.asarray(image, float) * scale).clip(0, 255).astype(np.uint8))
     if not profile or image.mode not in ("RGB", "RGBA", "CMYK", "L"):
         return image

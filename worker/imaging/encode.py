@@ -47,7 +47,7 @@ def xmp_packet(labels: Mapping[str, str], source_type: str) -> bytes:
         'xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:dc="http://purl.org/dc/elements/1.1/" '
         'xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" xmlns:dam="urn:dam-connector:labels:1.0" '
         f'xmp:CreatorTool="dam-connector" Iptc4xmpExt:DigitalSourceType={quoteattr(source_type)}>{title}{lines}'
-        "</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end=\"w\"?>"
+        '</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
     ).encode()
 
 

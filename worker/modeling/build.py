@@ -15,8 +15,24 @@ from worker.modeling.texture import textured
 USABLE = (View.FRONT, View.RIGHT, View.BACK, View.LEFT, View.TOP, View.HERO)
 MAX_DISAGREEMENT = 0.12  # perspective of a photo from two metres accounts for about half of this
 LOW_CONFIDENCE = 0.5
-_ROUGHNESS = {"metal": 0.35, "steel": 0.3, "brass": 0.35, "glass": 0.15, "ceramic": 0.35, "porcelain": 0.3, "plastic": 0.5, "leather": 0.55,
-              "wood": 0.6, "oak": 0.6, "fabric": 0.95, "cotton": 0.95, "wool": 0.97, "velvet": 0.9, "cardboard": 0.85, "paper": 0.85}
+_ROUGHNESS = {
+    "metal": 0.35,
+    "steel": 0.3,
+    "brass": 0.35,
+    "glass": 0.15,
+    "ceramic": 0.35,
+    "porcelain": 0.3,
+    "plastic": 0.5,
+    "leather": 0.55,
+    "wood": 0.6,
+    "oak": 0.6,
+    "fabric": 0.95,
+    "cotton": 0.95,
+    "wool": 0.97,
+    "velvet": 0.9,
+    "cardboard": 0.85,
+    "paper": 0.85,
+}
 DEFAULT_ROUGHNESS = 0.65
 
 
@@ -48,7 +64,14 @@ def build_model(cutouts: Mapping[View, Cutout], dimensions: Dimensions, material
     if len(outlines) == 1:
         issues.append(issue("model.single_view", f"Made from the {next(iter(outlines)).value} view alone."))
     if off > MAX_DISAGREEMENT:
-        issues.append(issue("model.views_disagree", "A photo's proportions are not the product's.", measured=f"{off * 100:.0f} %", limit=f"{MAX_DISAGREEMENT * 100:.0f} %"))
+        issues.append(
+            issue(
+                "model.views_disagree",
+                "A photo's proportions are not the product's.",
+                measured=f"{off * 100:.0f} %",
+                limit=f"{MAX_DISAGREEMENT * 100:.0f} %",
+            )
+        )
     if confidence < LOW_CONFIDENCE:
         issues.append(issue("model.low_confidence", f"Shape by {shape.family}.", measured=confidence, limit=LOW_CONFIDENCE))
     return Built(model=model, family=shape.family, confidence=confidence, issues=tuple(issues))

@@ -34,7 +34,9 @@ def write_glb(model: Model, name: str, extras: Mapping[str, str] | None = None) 
     if model.texture is not None:
         mime = "image/png" if model.texture[:4] == b"\x89PNG" else "image/jpeg"
         doc.images.append(gltf.Image(bufferView=blob.view(model.texture), mimeType=mime))
-        doc.samplers.append(gltf.Sampler(magFilter=gltf.LINEAR, minFilter=gltf.LINEAR_MIPMAP_LINEAR, wrapS=gltf.CLAMP_TO_EDGE, wrapT=gltf.CLAMP_TO_EDGE))
+        doc.samplers.append(
+            gltf.Sampler(magFilter=gltf.LINEAR, minFilter=gltf.LINEAR_MIPMAP_LINEAR, wrapS=gltf.CLAMP_TO_EDGE, wrapT=gltf.CLAMP_TO_EDGE)
+        )
         doc.textures.append(gltf.Texture(sampler=0, source=0))
         pbr.baseColorTexture = gltf.TextureInfo(index=0)
     doc.materials.append(gltf.Material(name=f"{name}_material", pbrMetallicRoughness=pbr, alphaCutoff=None))
@@ -58,9 +60,16 @@ class _Blob:
 
     def accessor(self, array: NDArray[np.generic], kind: str, target: int, *, bounds: bool = False) -> int:
         types = {"float32": gltf.FLOAT, "uint16": gltf.UNSIGNED_SHORT, "uint32": gltf.UNSIGNED_INT}
-        self._doc.accessors.append(gltf.Accessor(
-            bufferView=self.view(np.ascontiguousarray(array).tobytes(), target), componentType=types[str(array.dtype)], count=len(array), type=kind,
-            min=array.min(0).tolist() if bounds else None, max=array.max(0).tolist() if bounds else None))
+        self._doc.accessors.append(
+            gltf.Accessor(
+                bufferView=self.view(np.ascontiguousarray(array).tobytes(), target),
+                componentType=types[str(array.dtype)],
+                count=len(array),
+                type=kind,
+                min=array.min(0).tolist() if bounds else None,
+                max=array.max(0).tolist() if bounds else None,
+            )
+        )
         return len(self._doc.accessors) - 1
 
     def finish(self) -> bytes:
@@ -97,7 +106,7 @@ def load_scene(data: bytes) -> trimesh.Scene:
     try:
         scene = trimesh.load_scene(io.BytesIO(data), file_type="glb", process=False)
         empty = not any(len(getattr(g, "faces", ())) for g in scene.geometry.values())
-    except Exception as error:  # noqa: BLE001 - trimesh raises whatever its parsers raise on a damaged file
+    except Exception as error:
         raise InputError("file.unreadable", f"The GLB cannot be read ({type(error).__name__}).") from error
     if empty:
         raise InputError("geometry.empty", "The GLB holds no triangles.")
@@ -125,9 +134,16 @@ def read_glb(data: bytes) -> Model:
     stored = mesh._cache.cache.get("vertex_normals")
     normals = np.asarray(stored if stored is not None and len(stored) == len(positions) else vertex_normals(positions, faces), np.float32)
     rough, metal = getattr(material, "roughnessFactor", None), getattr(material, "metallicFactor", None)
-    return Model(positions=positions, normals=normals, uvs=uvs.astype(np.float32), faces=faces, color=color,  # type: ignore[arg-type]
-                 texture=_encoded(texture) if texture is not None and uv is not None else None,
-                 roughness=1.0 if rough is None else float(rough), metallic=1.0 if metal is None else float(metal))
+    return Model(
+        positions=positions,
+        normals=normals,
+        uvs=uvs.astype(np.float32),
+        faces=faces,
+        color=color,  # type: ignore[arg-type]
+        texture=_encoded(texture) if texture is not None and uv is not None else None,
+        roughness=1.0 if rough is None else float(rough),
+        metallic=1.0 if metal is None else float(metal),
+    )
 
 
 def _encoded(image: Image.Image) -> bytes:

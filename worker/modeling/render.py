@@ -25,11 +25,16 @@ KEY_DIRECTION = np.array([-0.45, 0.75, 0.6], np.float32) / np.float32(np.linalg.
 FILL_DIRECTION = np.array([0.7, 0.2, 0.68], np.float32)
 KEY, FILL, SKY, GROUND = 1.55, 0.25, 0.62, 0.30
 KEY_SIZE = 0.28  # the tangent of the key light's half angle: how soft its shadows are
-OCCLUSION_RAYS = 3
+OCCLUSION_RAYS = 2
 CHUNK = 400_000
 NAMED_VIEWS = {  # azimuth and elevation in degrees; None: orthographic
-    "hero": (35.0, 18.0, 26.0), "front": (0.0, 0.0, None), "right": (90.0, 0.0, None), "back": (180.0, 0.0, None),
-    "left": (270.0, 0.0, None), "top": (0.0, 90.0, None), "bottom": (0.0, -90.0, None),
+    "hero": (35.0, 18.0, 26.0),
+    "front": (0.0, 0.0, None),
+    "right": (90.0, 0.0, None),
+    "back": (180.0, 0.0, None),
+    "left": (270.0, 0.0, None),
+    "top": (0.0, 90.0, None),
+    "bottom": (0.0, -90.0, None),
 }
 
 
@@ -123,9 +128,10 @@ class Stage:
                 c, a = self._shade(camera, u[part], v[part], look, rng)
                 colour[part] += c
                 alpha[part] += a
-        colour, alpha = colour / (n * n), alpha / (n * n)
+        colour /= n * n
+        alpha /= n * n
         if look.background is None:
-            colour = colour / np.maximum(alpha[:, None], 1e-4)
+            colour /= np.maximum(alpha[:, None], 1e-4)
         return to_srgb(colour).reshape(size, size, 3), np.asarray(alpha * 255 + 0.5, np.uint8).reshape(size, size)
 
     def _shade(self, camera: Camera, u: F32, v: F32, look: Look, rng: np.random.Generator) -> tuple[F32, F32]:
@@ -135,7 +141,7 @@ class Stage:
         hit = face >= 0
         colour, alpha = np.zeros((len(u), 3), np.float32), hit.astype(np.float32)
         if hit.any():
-            colour[hit] = self._surface(origins[hit], directions[hit], face[hit], bary[hit], rng)
+            colour[hit] = self._surface(directions[hit], face[hit], bary[hit], rng)
         ground = self._ground_shadow(origins, directions, ~hit, rng) if look.shadow else np.zeros(len(u), np.float32)
         if look.background is None:
             return colour, np.maximum(alpha, ground)
@@ -153,7 +159,7 @@ class Stage:
         hits: NDArray[np.int32] = self._scene.run(np.ascontiguousarray(origins, np.float32), np.ascontiguousarray(directions, np.float32))
         return np.asarray(hits >= 0)
 
-    def _surface(self, origins: F32, directions: F32, face: NDArray[np.int64], bary: F32, rng: np.random.Generator) -> F32:
+    def _surface(self, directions: F32, face: NDArray[np.int64], bary: F32, rng: np.random.Generator) -> F32:
         m = self._model
         corners = m.faces[face]
         points = np.einsum("nc,ncd->nd", bary, m.positions[corners]).astype(np.float32)
@@ -190,7 +196,7 @@ class Stage:
         seen = np.zeros(len(start), np.float32)
         for _ in range(OCCLUSION_RAYS):
             seen += ~self._blocked(start, unit(normal + unit(rng.standard_normal(start.shape).astype(np.float32)) * 0.98))
-        return 0.25 + 0.75 * seen / OCCLUSION_RAYS
+        return np.asarray(0.25 + 0.75 * seen / OCCLUSION_RAYS, np.float32)
 
     def _ground_shadow(self, origins: F32, directions: F32, wanted: NDArray[np.bool_], rng: np.random.Generator) -> F32:
         """How much light the product takes from the floor at its base, for rays that miss the product."""

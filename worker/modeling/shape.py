@@ -116,11 +116,10 @@ def _exponent(grid: _Grid, f: F32, s: F32, t: F32 | None) -> float | None:
     """The superellipse exponent that explains the top view best; without one: round when front and side agree, square when both are boxes."""
     if t is not None:
         seen = t > 0
-        hull_top = ((f > 0)[:, :, None] & (s > 0).T[None]).any(1)
-        scores = {None: _iou(hull_top & seen, seen)}
-        scores = {None: _iou(hull_top, seen)}
+        hull_top = np.any((f > 0)[:, :, None] & (s > 0).T[None], axis=1)
+        scores: dict[float | None, float] = {None: _iou(hull_top, seen)}
         for exponent in EXPONENTS:
-            scores[exponent] = _iou((_rounded_rows(grid, f, s, exponent) > 0).any(1), seen)
+            scores[exponent] = _iou(np.any(_rounded_rows(grid, f, s, exponent) > 0, axis=1), seen)
         return max(scores, key=lambda e: (scores[e], e is None))
     if float((f > 0).mean()) > 0.93 and float((s > 0).mean()) > 0.93:
         return None

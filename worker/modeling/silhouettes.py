@@ -41,7 +41,7 @@ class Outline:
 def outline(cutout: Cutout) -> Outline:
     """The cut-out cropped to its box."""
     left, top, right, bottom = cutout.box
-    return Outline(alpha=cutout.alpha[top:bottom, left:right].astype(np.float32) / 255, rgb=cutout.rgb[top:bottom, left:right])
+    return Outline(alpha=np.asarray(cutout.alpha[top:bottom, left:right] / 255, np.float32), rgb=cutout.rgb[top:bottom, left:right])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +76,13 @@ def complete_size(known: Dimensions, outlines: Mapping[View, Outline]) -> Size:
 
 def disagreement(size: Size, outlines: Mapping[View, Outline]) -> float:
     """The largest relative difference between a view's proportions and the product's, over orthographic views."""
-    wanted = {View.FRONT: size.width / size.height, View.BACK: size.width / size.height, View.RIGHT: size.depth / size.height,
-              View.LEFT: size.depth / size.height, View.TOP: size.width / size.depth}
+    wanted = {
+        View.FRONT: size.width / size.height,
+        View.BACK: size.width / size.height,
+        View.RIGHT: size.depth / size.height,
+        View.LEFT: size.depth / size.height,
+        View.TOP: size.width / size.depth,
+    }
     return max((abs(o.aspect / wanted[v] - 1) for v, o in outlines.items() if v in wanted), default=0.0)
 
 
@@ -87,7 +92,9 @@ def signed_distance(outlined: Outline, columns: int, rows: int, cell: float) -> 
     Measured on four times as many cells and averaged, so that the outline keeps its place between cells.
     """
     fine = 4
-    resized = cv2.resize(outlined.alpha, (columns * fine, rows * fine), interpolation=cv2.INTER_AREA if outlined.alpha.shape[1] > columns * fine else cv2.INTER_LINEAR)
+    resized = cv2.resize(
+        outlined.alpha, (columns * fine, rows * fine), interpolation=cv2.INTER_AREA if outlined.alpha.shape[1] > columns * fine else cv2.INTER_LINEAR
+    )
     inside = np.pad((resized > 0.5).astype(np.uint8), fine)
     within = cv2.distanceTransform(inside, cv2.DIST_L2, 5)
     without = cv2.distanceTransform(1 - inside, cv2.DIST_L2, 5)

@@ -24,9 +24,12 @@ U8 = NDArray[np.uint8]
 SIDES = ("front", "right", "back", "left", "top", "bottom")
 # for each side: its direction, and the model's axes along image right and image up (the header of silhouettes.py)
 _FRAMES: Mapping[str, tuple[tuple[int, int, int], tuple[int, int, int], tuple[int, int, int]]] = {
-    "front": ((0, 0, 1), (1, 0, 0), (0, 1, 0)), "back": ((0, 0, -1), (-1, 0, 0), (0, 1, 0)),
-    "right": ((1, 0, 0), (0, 0, -1), (0, 1, 0)), "left": ((-1, 0, 0), (0, 0, 1), (0, 1, 0)),
-    "top": ((0, 1, 0), (1, 0, 0), (0, 0, -1)), "bottom": ((0, -1, 0), (1, 0, 0), (0, 0, 1)),
+    "front": ((0, 0, 1), (1, 0, 0), (0, 1, 0)),
+    "back": ((0, 0, -1), (-1, 0, 0), (0, 1, 0)),
+    "right": ((1, 0, 0), (0, 0, -1), (0, 1, 0)),
+    "left": ((-1, 0, 0), (0, 0, 1), (0, 1, 0)),
+    "top": ((0, 1, 0), (1, 0, 0), (0, 0, -1)),
+    "bottom": ((0, -1, 0), (1, 0, 0), (0, 0, 1)),
 }
 GUTTER_PX = 6
 PHOTO_BONUS = 1.25  # a side with a photo of its own wins faces from one without
@@ -52,7 +55,9 @@ def textured(vertices: F32, faces: NDArray[np.uint32], outlines: Mapping[View, O
     positions, uvs, normals, split = _unfold(vertices, faces, side, cells, size, texture_px)
     atlas = np.full((texture_px, texture_px, 3), 128, np.uint8)
     for name, cell in cells.items():
-        picture = cv2.resize(pictures[name], (cell.width, cell.height), interpolation=cv2.INTER_AREA if pictures[name].shape[1] > cell.width else cv2.INTER_LINEAR)
+        picture = cv2.resize(
+            pictures[name], (cell.width, cell.height), interpolation=cv2.INTER_AREA if pictures[name].shape[1] > cell.width else cv2.INTER_LINEAR
+        )
         framed = cv2.copyMakeBorder(picture, GUTTER_PX, GUTTER_PX, GUTTER_PX, GUTTER_PX, cv2.BORDER_REPLICATE)
         atlas[cell.y - GUTTER_PX : cell.y + cell.height + GUTTER_PX, cell.x - GUTTER_PX : cell.x + cell.width + GUTTER_PX] = framed
     out = io.BytesIO()
@@ -88,8 +93,9 @@ def _side_of_faces(vertices: F32, faces: NDArray[np.uint32], photographed: set[s
     return np.argmax(smooth @ directions.T * gain, axis=1)
 
 
-def _unfold(vertices: F32, faces: NDArray[np.uint32], side: NDArray[np.int64], cells: Mapping[str, _Cell], size: Size,
-            texture_px: int) -> tuple[F32, F32, F32, NDArray[np.uint32]]:
+def _unfold(
+    vertices: F32, faces: NDArray[np.uint32], side: NDArray[np.int64], cells: Mapping[str, _Cell], size: Size, texture_px: int
+) -> tuple[F32, F32, F32, NDArray[np.uint32]]:
     """Positions, uvs and normals with vertices split where sides meet, and the faces on them.
 
     A normal is the whole surface's where that is smooth, the side's own where there is a crease.

@@ -31,12 +31,15 @@ def finish_model(work: Work, services: Services) -> Work:
 def simplified(model: Model, max_triangles: int) -> Model:
     """Fewer triangles; each new vertex takes the texture's place of the nearest old one on the same chart."""
     points, faces, collapses = fast_simplification.simplify(
-        model.positions, model.faces.astype(np.int32), target_count=max_triangles, return_collapses=True)
+        model.positions, model.faces.astype(np.int32), target_count=max_triangles, return_collapses=True
+    )
     _, _, mapping = fast_simplification.replay_simplification(model.positions, model.faces.astype(np.int32), collapses)
     first = np.zeros(len(points), np.int64)
     first[mapping[::-1]] = np.arange(len(mapping))[::-1]
     faces = faces.astype(np.uint32)
-    return replace(model, positions=points.astype(np.float32), faces=faces, uvs=model.uvs[first], normals=vertex_normals(points.astype(np.float32), faces))
+    return replace(
+        model, positions=points.astype(np.float32), faces=faces, uvs=model.uvs[first], normals=vertex_normals(points.astype(np.float32), faces)
+    )
 
 
 def with_texture_within(model: Model, side_px: int) -> Model:

@@ -19,8 +19,13 @@ def label_provenance(work: Work, services: Services) -> Work:
     Reads: files, version. Adds: files, provenance, issue label.lost when a label cannot be read back.
     """
     p = work.product
-    labels = {"sku": p.sku, "version": str(work.number), "run": work.run_id, "generator": work.provenance.get("generator", "local"),
-              "description": " ".join(filter(None, [p.name, f"by {p.brand}" if p.brand else "", p.color, p.material]))}
+    labels = {
+        "sku": p.sku,
+        "version": str(work.number),
+        "run": work.run_id,
+        "generator": work.provenance.get("generator", "local"),
+        "description": " ".join(filter(None, [p.name, f"by {p.brand}" if p.brand else "", p.color, p.material])),
+    }
     for file in work.files:
         data = services.blobs.get(file.sha256)
         labelled, back = _label(data, file, labels)
@@ -28,8 +33,14 @@ def label_provenance(work: Work, services: Services) -> Work:
             work = work.with_issues(issue("label.lost", f"{file.name} lost its label.", pointer=f"/files/{file.name}"))
         work = _replaced(work, replace(file, sha256=services.blobs.put(labelled), bytes=len(labelled)))
     facts = hashlib.sha256(json.dumps([p.sku, p.name, dict(p.attributes)], sort_keys=True).encode()).hexdigest()
-    provenance = {**work.provenance, "generator": labels["generator"], "tool": f"dam-connector {__version__}", "facts_sha256": facts,
-                  "note": work.note, **{f"source_{view}": sha for view, sha in work.sources.items()}}
+    provenance = {
+        **work.provenance,
+        "generator": labels["generator"],
+        "tool": f"dam-connector {__version__}",
+        "facts_sha256": facts,
+        "note": work.note,
+        **{f"source_{view}": sha for view, sha in work.sources.items()},
+    }
     return replace(work, provenance=provenance)
 
 
@@ -58,4 +69,12 @@ def relabel_glb(data: bytes, labels: dict[str, str]) -> bytes:
     text = json.dumps(doc, separators=(",", ":"), sort_keys=True).encode()
     text += b" " * (-len(text) % 4)
     rest = data[20 + length :]
-    return b"glTF" + (2).to_bytes(4, "little") + (20 + len(text) + len(rest)).to_bytes(4, "little") + len(text).to_bytes(4, "little") + b"JSON" + text + rest
+    return (
+        b"glTF"
+        + (2).to_bytes(4, "little")
+        + (20 + len(text) + len(rest)).to_bytes(4, "little")
+        + len(text).to_bytes(4, "little")
+        + b"JSON"
+        + text
+        + rest
+    )

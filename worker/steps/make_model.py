@@ -56,8 +56,15 @@ def _make_locally(work: Work, services: Services) -> Work:
         photo = decode(services.blobs.get(sha256), max_pixels=services.settings.max_picture_pixels, pointer=where)
         cutouts[View(view)] = found = cut_out(photo, where)
         if found.confidence < CONFIDENT:
-            work = work.with_issues(issue("cutout.uncertain", f"{view}: the outline is not clear everywhere.", pointer=where,
-                                          measured=f"{found.confidence:.2f}", limit=f"{CONFIDENT:g}"))
+            work = work.with_issues(
+                issue(
+                    "cutout.uncertain",
+                    f"{view}: the outline is not clear everywhere.",
+                    pointer=where,
+                    measured=f"{found.confidence:.2f}",
+                    limit=f"{CONFIDENT:g}",
+                )
+            )
         if found.touches:
             work = work.with_issues(issue("cutout.cropped", f"{view}: it touches the frame at: {', '.join(found.touches)}.", pointer=where))
     d = work.deliverable

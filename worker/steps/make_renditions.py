@@ -26,15 +26,27 @@ def make_renditions(work: Work, services: Services) -> Work:
     d = work.deliverable
     width, height = size_of(d.aspect, d.size_px)
     picture = compose(cutout, Studio(width=width, height=height, background=d.background, fill=d.fill, shadow=d.shadow))
-    work = work.with_facts(view=view, width_px=width, height_px=height, cutout_confidence=round(cutout.confidence, 2), scale=round(picture.enlarged, 2))
+    work = work.with_facts(
+        view=view, width_px=width, height_px=height, cutout_confidence=round(cutout.confidence, 2), scale=round(picture.enlarged, 2)
+    )
     if cutout.confidence < CONFIDENT:
-        work = work.with_issues(issue("cutout.uncertain", "The outline is not clear everywhere.", pointer=where,
-                                      measured=f"{cutout.confidence:.2f}", limit=f"{CONFIDENT:g}"))
+        work = work.with_issues(
+            issue(
+                "cutout.uncertain", "The outline is not clear everywhere.", pointer=where, measured=f"{cutout.confidence:.2f}", limit=f"{CONFIDENT:g}"
+            )
+        )
     if cutout.touches:
         work = work.with_issues(issue("cutout.cropped", f"It touches the frame at: {', '.join(cutout.touches)}.", pointer=where))
     if picture.enlarged > MAX_ENLARGEMENT:
-        work = work.with_issues(issue("rendition.enlarged", "The photo has too few pixels for this size.", pointer=where,
-                                      measured=f"{picture.enlarged:.2f} x", limit=f"{MAX_ENLARGEMENT:g} x"))
+        work = work.with_issues(
+            issue(
+                "rendition.enlarged",
+                "The photo has too few pixels for this size.",
+                pointer=where,
+                measured=f"{picture.enlarged:.2f} x",
+                limit=f"{MAX_ENLARGEMENT:g} x",
+            )
+        )
     work = work.with_file(services, _preview(picture), "webp", Role.PREVIEW, view)
     for format in d.formats:
         work = work.with_file(services, encode(picture.rgb, picture.alpha, format), format)

@@ -17,8 +17,11 @@ def publish_to_channels(work: Work, services: Services) -> Work:
     version = services.assets.get(work.draft)
     if version is None:
         raise NotFound("store", "publish", work.draft)
-    newer = [v for v in services.assets.of_product(work.product.sku)
-             if v.asset.id == version.asset.id and v.number > version.number and v.state is VersionState.PUBLISHED]
+    newer = [
+        v
+        for v in services.assets.of_product(work.product.sku)
+        if v.asset.id == version.asset.id and v.number > version.number and v.state is VersionState.PUBLISHED
+    ]
     if newer:  # a newer one was approved and went live while this one waited
         return work
     approved = services.decisions.approved(version)

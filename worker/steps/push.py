@@ -16,8 +16,12 @@ def push(work: Work, services: Services) -> Work:
         return work
     rules = services.rules.current()
     request = PushRequest(
-        external_id=f"{work.product.sku}:{work.deliverable.name}:{work.slot}:{version.number}", version=version, product=work.product,
-        folder=product_folder(work.product, rules), review_url=f"{services.settings.public}/versions/{version.id}")
+        external_id=f"{work.product.sku}:{work.deliverable.name}:{work.slot}:{version.number}",
+        version=version,
+        product=work.product,
+        folder=product_folder(work.product, rules),
+        review_url=f"{services.settings.public}/versions/{version.id}",
+    )
     ref = services.dam(rules.review.dam).push(request, services.blobs)
     services.assets.set_dam_ref(version.id, rules.review.dam, ref)
     return work

@@ -7,8 +7,8 @@ from worker.modeling.glb import read_glb
 from worker.modeling.render import Look, Stage, camera_for
 from worker.work import Work
 
-SIZES_PX = {"hero": 768, "front": 512, "right": 512, "back": 512, "top": 512}
-SAMPLES = 3
+SIZES_PX = {"hero": 640, "front": 400, "right": 400, "back": 400, "top": 400}
+SAMPLES = 2
 
 
 def render_previews(work: Work, services: Services) -> Work:

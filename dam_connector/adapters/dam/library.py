@@ -23,10 +23,21 @@ class Library:
         for file in request.version.files:
             if not blobs.has(file.sha256):
                 raise Refused("library", "push", f"the bytes of {file.name} are not in storage")
-        metadata = {"sku": request.product.sku, "name": request.product.name, "category": request.product.category,
-                    "number": request.version.number, "review_url": request.review_url}
-        return self._shelf.put(external_id=request.external_id, version_id=request.version.id, folder=request.folder,
-                               state=DamState.IN_REVIEW.value, files=to_plain(request.version.files), metadata=metadata)
+        metadata = {
+            "sku": request.product.sku,
+            "name": request.product.name,
+            "category": request.product.category,
+            "number": request.version.number,
+            "review_url": request.review_url,
+        }
+        return self._shelf.put(
+            external_id=request.external_id,
+            version_id=request.version.id,
+            folder=request.folder,
+            state=DamState.IN_REVIEW.value,
+            files=to_plain(request.version.files),
+            metadata=metadata,
+        )
 
     def write_state(self, ref: str, state: DamState, decision: Decision | None = None) -> None:
         if not self._shelf.set_state(ref, state.value):

@@ -17,8 +17,8 @@ from urllib.parse import quote
 from marshmallow import ValidationError
 from standardwebhooks import Webhook
 
-from dam_connector.adapters.kit import Kit, only
 from dam_connector.adapters.envelopes import load_event, read_json
+from dam_connector.adapters.kit import Kit, only
 from dam_connector.catalog.event import Event
 from dam_connector.catalog.product import Product
 from dam_connector.errors import BadOutput, ConfigError, DeliveryError, Unsupported
@@ -74,7 +74,7 @@ class Standard:
         try:
             return load_product(read_json(answer.body, VENDOR))
         except ValidationError as error:
-            raise BadOutput(VENDOR, "fetch", "; ".join(problems(error.normalized_messages(), None))) from error
+            raise BadOutput(VENDOR, "fetch", "; ".join(problems(error.messages, None))) from error
 
     def changed_since(self, moment: datetime) -> Iterable[Event]:
         raise Unsupported(VENDOR, "changed_since", "the standard source has no list of changes")

