@@ -6,6 +6,10 @@ import sys
 import structlog
 
 
+# a traceback never shows local variables: they hold secrets
+_tracebacks = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+
+
 def configure(format: str = "text", level: int = logging.INFO) -> None:
     """Set up logging for this process; warnings of libraries go the same way."""
     shared: list[structlog.typing.Processor] = [
@@ -14,9 +18,9 @@ def configure(format: str = "text", level: int = logging.INFO) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if format == "json":
-        last: list[structlog.typing.Processor] = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        last: list[structlog.typing.Processor] = [_tracebacks, structlog.processors.JSONRenderer()]
     else:
-        last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(level),

@@ -1,6 +1,7 @@
 """Fixtures: a real queue server, real databases, services on a directory of their own. Nothing leaves loopback."""
 
 import json
+import logging
 import subprocess
 import tempfile
 import time
@@ -14,7 +15,7 @@ from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 
 import worker.jobs
-from dam_connector import queue_server
+from dam_connector import logs, queue_server
 from dam_connector.queue import QUEUES, RqQueue
 from dam_connector.settings import Settings
 from dam_connector.wiring import Services, build_services
@@ -23,6 +24,7 @@ from tests.support import ENVIRON, PhotoServer, TestClock, rules_json
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "allow_hosts(hosts): pytest-socket")
+    logs.configure("text", logging.CRITICAL)
 
 
 @pytest.fixture(autouse=True)

@@ -55,13 +55,14 @@ def rules_json(**changes: Any) -> dict[str, Any]:
         "products": {"required": ["sku", "name", "images.any"], "categories": {"furniture": {"required": ["dimensions"]}}},
         "deliverables": [
             {"name": "packshot", "kind": "rendition", "size_px": 320, "formats": ["jpeg", "webp"], "channels": ["viewer"]},
-            {"name": "model", "kind": "model", "formats": ["glb", "usdz"], "max_triangles": 4000, "texture_px": 512, "channels": ["viewer"]},
+            {"name": "cutout", "kind": "rendition", "background": "transparent", "size_px": 320, "formats": ["png"], "channels": ["viewer"]},
         ],
         "naming": {"default": "{sku}_{name:pascal}_V{version}_{format:upper}"},
     }
     return {**rules, **changes}
 
 
+MODEL = {"name": "model", "kind": "model", "formats": ["glb", "usdz"], "max_triangles": 4000, "texture_px": 512, "channels": ["viewer"]}
 ENVIRON = {"HOOK_SECRET": SECRET, "HOOK_SECRET_OLD": "whsec_" + "b2xkLXNlY3JldC1vbGQtc2VjcmV0", "HOOK_TOKEN": "token-for-tests",
            "DAM_CONNECTOR_SECRET_KEY": "secret-key-for-tests", "DAM_CONNECTOR_WEBHOOK_SECRET": SECRET}
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from dam_connector.errors import InputError
 
 MIN_SIDE_PX = 200
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "MPO")
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF")
 WORK_SIDE_PX = 4096  # larger photos are reduced to this: four times a packshot's need
 
 

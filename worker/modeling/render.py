@@ -25,7 +25,7 @@ KEY_DIRECTION = np.array([-0.45, 0.75, 0.6], np.float32) / np.float32(np.linalg.
 FILL_DIRECTION = np.array([0.7, 0.2, 0.68], np.float32)
 KEY, FILL, SKY, GROUND = 1.55, 0.25, 0.62, 0.30
 KEY_SIZE = 0.28  # the tangent of the key light's half angle: how soft its shadows are
-OCCLUSION_RAYS = 2
+OCCLUSION_RAYS = 1
 CHUNK = 400_000
 NAMED_VIEWS = {  # azimuth and elevation in degrees; None: orthographic
     "hero": (35.0, 18.0, 26.0),
