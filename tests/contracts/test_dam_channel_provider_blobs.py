@@ -1,0 +1,187 @@
+"""The ports Dam, Channel, Provider and Blobs: the same promises for every adapter."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import pytest
+
+from dam_connector.adapters import known, open_adapter
+from dam_connector.catalog.event import Decision, Verdict
+from dam_connector.catalog.ids import AssetId, RunId, Sha256, VersionId
+from dam_connector.catalog.issue import Report
+from dam_connector.catalog.rules import Connection
+from dam_connector.catalog.version import ApprovedVersion, Asset, Version, VersionFile, VersionState
+from dam_connector.errors import ConfigError, NotFound, Refused, Unavailable
+from dam_connector.ports import Blobs, Channel, Dam, DamState, Provider, PushRequest, TaskState
+from dam_connector.store.blobs import open_blobs
+from dam_connector.wiring import Services
+from tests.support import product
+
+
+def a_version(blobs: Blobs, data: bytes = b"glb", number: int = 1, state: VersionState = VersionState.APPROVED, stored: bool = True) -> Version:
+    sha = blobs.put(data) if stored else Sha256("0" * 64)
+    file = VersionFile(name=f"CH123_X_V{number}_GLB.glb", format="glb", role="primary", view="", mime="model/gltf-binary", sha256=sha, bytes=len(data))
+    asset = Asset(id=AssetId("ast_1"), sku="CH123", deliverable="model", slot=1, kind="model")
+    from datetime import UTC, datetime
+
+    return Version(id=VersionId(f"ver_{number}"), asset=asset, number=number, state=state, run_id=RunId("run_1"), files=(file,), report=Report(),
+                   provenance={}, rules_fingerprint="r", created_at=datetime.now(UTC))
+
+
+def approved(version: Version) -> ApprovedVersion:
+    return ApprovedVersion(version=version, files_sha256={f.name: f.sha256 for f in version.files}, approved_by="ann")
+
+
+@pytest.fixture(params=["library", "memory"])
+def dam(request: pytest.FixtureRequest, services: Services) -> Dam:
+    return open_adapter("dam", "x", Connection(adapter=request.param), services.kit)
+
+
+def push(dam: Dam, services: Services, number: int = 1, **version: object) -> str:
+    request = PushRequest(external_id=f"CH123:model:1:{number}", version=a_version(services.blobs, number=number, **version), product=product(), folder="furniture/CH123", review_url="")
+    return dam.push(request, services.blobs)
+
+
+def test_every_adapter_has_a_case() -> None:
+    assert known("dam") == ["library", "memory"] and known("channel") == ["folder", "memory", "viewer"] and known("provider") == ["memory"]
+
+
+def test_a_pushed_version_is_in_review_and_a_repeat_makes_nothing_twice(dam: Dam, services: Services) -> None:
+    first = push(dam, services)
+    assert push(dam, services) == first and push(dam, services, 2) != first
+    assert dam.state(first) is DamState.IN_REVIEW
+
+
+def test_a_decision_is_written(dam: Dam, services: Services) -> None:
+    ref = push(dam, services)
+    dam.write_state(ref, DamState.APPROVED, Decision(verdict=Verdict.APPROVED, by="ann"))
+    assert dam.state(ref) is DamState.APPROVED
+    assert push(dam, services) == ref and dam.state(ref) is DamState.APPROVED
+
+
+def test_an_unknown_reference_is_not_found(dam: Dam) -> None:
+    with pytest.raises(NotFound):
+        dam.write_state("nothing", DamState.APPROVED)
+    with pytest.raises(NotFound):
+        dam.state("nothing")
+
+
+def test_bytes_that_are_gone_are_noticed(dam: Dam, services: Services) -> None:
+    with pytest.raises((Refused, NotFound)):
+        push(dam, services, stored=False)
+
+
+@pytest.fixture(params=["viewer", "folder", "memory"])
+def channel(request: pytest.FixtureRequest, services: Services, tmp_path: Path) -> Channel:
+    options = {"path": str(tmp_path / "export")} if request.param == "folder" else {}
+    return open_adapter("channel", "x", Connection(adapter=request.param, options=options), services.kit)
+
+
+def test_publishing_twice_is_publishing_once(channel: Channel, services: Services) -> None:
+    version = approved(a_version(services.blobs))
+    assert channel.publish(version, product(), "decor/CH123", services.blobs) == channel.publish(version, product(), "decor/CH123", services.blobs)
+
+
+def test_withdrawing_what_is_not_there_is_no_error(channel: Channel, services: Services) -> None:
+    version = a_version(services.blobs)
+    channel.withdraw(version, product(), "decor/CH123")
+    channel.publish(approved(version), product(), "decor/CH123", services.blobs)
+    channel.withdraw(version, product(), "decor/CH123")
+
+
+def test_only_an_approved_version_with_its_own_bytes_can_be_handed_to_a_channel(services: Services) -> None:
+    with pytest.raises(ValueError, match="not approved"):
+        approved(a_version(services.blobs, state=VersionState.IN_REVIEW))
+    with pytest.raises(ValueError, match="not those"):
+        ApprovedVersion(version=a_version(services.blobs), files_sha256={"other": Sha256("1")}, approved_by="x")
+
+
+def test_the_folder_holds_the_live_version_alone(services: Services, tmp_path: Path) -> None:
+    channel = open_adapter("channel", "x", Connection(adapter="folder", options={"path": str(tmp_path / "out")}), services.kit)
+    url = channel.publish(approved(a_version(services.blobs, b"one")), product(), "decor/CH123", services.blobs)
+    channel.publish(approved(a_version(services.blobs, b"two", 2)), product(), "decor/CH123", services.blobs)
+    folder = Path(unquote(urlparse(url).path))
+    assert [p.name for p in sorted(folder.glob("*.glb"))] == ["CH123_X_V2_GLB.glb"] and (folder / "CH123_X_V2_GLB.glb").read_bytes() == b"two"
+    with pytest.raises(Unavailable):
+        channel.publish(approved(a_version(services.blobs)), product(), "../../outside", services.blobs)
+
+
+def test_a_provider_starts_a_key_once_and_gives_the_result(services: Services) -> None:
+    provider: Provider = open_adapter("provider", "x", Connection(adapter="memory", options={"polls": 1}), services.kit)
+    provider.result = b"glb"  # type: ignore[attr-defined]
+    ref = provider.submit("run_1", product(), {})
+    assert provider.submit("run_1", product(), {}) == ref
+    assert [provider.poll(ref), provider.poll(ref)] == [TaskState.RUNNING, TaskState.SUCCEEDED]
+    assert provider.fetch(ref) == b"glb"
+    with pytest.raises(NotFound):
+        provider.poll("nothing")
+
+
+@pytest.mark.parametrize(("port", "options"), [("pim", {}), ("channel", {"adapter": "folder"}), ("dam", {"colour": 1})])
+def test_wrong_options_are_config_errors(port: str, options: dict, services: Services) -> None:
+    adapter = {"pim": "standard", "channel": "folder", "dam": "library"}[port]
+    with pytest.raises(ConfigError):
+        open_adapter(port, "x", Connection(adapter=adapter, options={k: v for k, v in options.items() if k != "adapter"}), services.kit)
+
+
+def test_an_unknown_adapter_is_named_with_the_nearest_known(services: Services) -> None:
+    with pytest.raises(ConfigError, match='did you mean "library"'):
+        open_adapter("dam", "x", Connection(adapter="libary"), services.kit)
+    with pytest.raises(ConfigError):
+        open_adapter("dam", "x", Connection(adapter="../../os"), services.kit)
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    """A real S3-compatible server process with an empty bucket."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", f"from moto.server import main; main(['-H', '127.0.0.1', '-p', '{port}'])"],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    import urllib.error
+    import urllib.request
+
+    for _ in range(200):
+        try:
+            urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{port}/bucket", method="PUT"), timeout=5).close()
+            break
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    yield f"http://127.0.0.1:{port}"
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.fixture(params=["folder", "s3"])
+def blobs(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Blobs:
+    if request.param == "folder":
+        return open_blobs(str(tmp_path / "blobs"))
+    for name, value in {"AWS_ENDPOINT": request.getfixturevalue("s3"), "AWS_ALLOW_HTTP": "true", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x",
+                        "AWS_REGION": "us-east-1"}.items():
+        monkeypatch.setenv(name, value)
+    return open_blobs("s3://bucket/prefix")
+
+
+def test_bytes_come_back_by_their_hash(blobs: Blobs) -> None:
+    data = os.urandom(100_000)
+    address = blobs.put(data)
+    assert blobs.put(data) == address and blobs.get(address) == data and blobs.has(address)
+
+
+@pytest.mark.parametrize("address", ["0" * 64, "../../etc/passwd", "", "ZZ" * 32])
+def test_what_is_not_there_is_not_found(blobs: Blobs, address: str) -> None:
+    with pytest.raises(NotFound):
+        blobs.get(Sha256(address))
+
+
+def test_an_unknown_kind_of_storage_is_a_config_error() -> None:
+    with pytest.raises(ConfigError):
+        open_blobs("gopher://x")
