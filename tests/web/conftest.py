@@ -1,0 +1,49 @@
+"""The application on test services, and clients for it."""
+
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from dam_connector.app import create_app
+from dam_connector.store.users import UserRole
+from dam_connector.wiring import Services
+
+
+@pytest.fixture
+def app(services: Services) -> Flask:
+    return create_app(services)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A stranger."""
+    return app.test_client()
+
+
+@pytest.fixture
+def api(app: Flask, services: Services) -> Callable[[str], FlaskClient]:
+    """A client with the bearer token of a role."""
+
+    def of(role: str) -> FlaskClient:
+        token = services.users.add_token(services.users.add(role, UserRole(role)), "test")
+        client = app.test_client()
+        client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+        return client
+
+    return of
+
+
+@pytest.fixture
+def browser_like(app: Flask, services: Services) -> Callable[[str], FlaskClient]:
+    """A client that is logged in by session, without CSRF checks on its forms."""
+    app.config["WTF_CSRF_ENABLED"] = False
+
+    def of(role: str) -> FlaskClient:
+        user = services.users.add(role, UserRole(role), "a long enough password")
+        client = app.test_client()
+        assert client.post("/login", data={"name": user.name, "password": "a long enough password"}).status_code == 302
+        return client
+
+    return of

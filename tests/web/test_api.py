@@ -1,0 +1,146 @@
+"""The API: uses, roles, cursors, idempotency, one error shape; and schemathesis finds no 5xx."""
+
+from collections.abc import Callable
+
+import pytest
+import schemathesis
+from flask import Flask
+from flask.testing import FlaskClient
+from hypothesis import HealthCheck, settings
+
+from dam_connector.wiring import Services
+from tests.support import PhotoServer, TestClock, picture, record
+
+Api = Callable[[str], FlaskClient]
+
+
+@pytest.fixture
+def made(services: Services, photos: PhotoServer, api: Api, drain: Callable[[], int]) -> dict:
+    """A product with versions in review, added by the API."""
+    photos.files["front.jpg"] = picture()
+    answer = api("merchandiser").post("/api/v1/products", json=record(images={"front": photos.url("front.jpg")}))
+    assert answer.status_code == 202 and answer.json["planned"] == 2
+    drain()
+    return {v["deliverable"]: v for v in api("viewer").get("/api/v1/versions").json["items"]}
+
+
+def test_strangers_are_401_in_the_one_shape(client: FlaskClient) -> None:
+    for call in (client.get("/api/v1/products"), client.post("/api/v1/products", json=record()), client.get("/api/v1/rules")):
+        assert call.status_code == 401 and call.json["error"]["name"] == "unauthorized"
+    assert client.get("/api/v1/products", headers={"Authorization": "Bearer damc_wrong"}).status_code == 401
+
+
+@pytest.mark.parametrize(("role", "status"), [("viewer", 403), ("merchandiser", 403), ("reviewer", 200), ("admin", 200)])
+def test_roles_decide_who_decides(role: str, status: int, made: dict, api: Api) -> None:
+    assert api(role).post(f"/api/v1/versions/{made['packshot']['id']}/decision", json={"verdict": "approved"}).status_code == status
+
+
+def test_a_second_decision_is_409(made: dict, api: Api) -> None:
+    address = f"/api/v1/versions/{made['packshot']['id']}/decision"
+    assert api("reviewer").post(address, json={"verdict": "rejected", "reasons": ["colour"], "note": "x"}).json["state"] == "rejected"
+    answer = api("reviewer").post(address, json={"verdict": "approved"})
+    assert answer.status_code == 409 and answer.json["error"]["name"] == "conflict"
+
+
+def test_a_write_with_an_idempotency_key_happens_once(made: dict, api: Api) -> None:
+    address, headers = f"/api/v1/versions/{made['packshot']['id']}/decision", {"Idempotency-Key": "k1"}
+    client = api("reviewer")
+    first = client.post(address, json={"verdict": "approved"}, headers=headers)
+    assert first.status_code == 200 and client.post(address, json={"verdict": "approved"}, headers=headers).json == first.json
+    assert client.post(address, json={"verdict": "rejected"}, headers=headers).status_code == 422
+
+
+def test_wrong_input_names_every_place(api: Api) -> None:
+    answer = api("merchandiser").post("/api/v1/products", json={"name": 7, "dimensions": {"width": -1, "unit": "mile"}, "images": {"side": "x"}})
+    problems = " ".join(answer.json["error"]["problems"])
+    assert answer.status_code == 422
+    assert all(place in problems for place in ("/json/sku", "/json/name", "/json/dimensions/width", "/json/dimensions/unit", "/json/images/side"))
+
+
+def test_pages_by_cursor(api: Api) -> None:
+    client = api("merchandiser")
+    for n in range(5):
+        client.post("/api/v1/products", json=record(f"S{n}"))
+    first = client.get("/api/v1/products?limit=3").json
+    second = client.get(f"/api/v1/products?limit=3&cursor={first['next']}").json
+    assert [p["product"]["sku"] for p in first["items"] + second["items"]] == ["S4", "S3", "S2", "S1", "S0"] and second["next"] is None
+    assert [p["product"]["sku"] for p in client.get("/api/v1/products?q=s3").json["items"]] == ["S3"]
+    assert len(client.get("/api/v1/products?flagged=true").json["items"]) == 5
+
+
+def test_everything_has_its_address(made: dict, api: Api, services: Services) -> None:
+    client = api("admin")
+    version = made["packshot"]
+    assert client.get(f"/api/v1/versions/{version['id']}").json["report"]["blocked"] is False
+    assert client.get("/api/v1/products/CH123").json["product"]["name"] == "Modern Dining Chair"
+    assets = client.get("/api/v1/assets?sku=CH123").json
+    assert {(a["deliverable"], a["latest"], a["published"]) for a in assets} == {("packshot", 1, None), ("cutout", 1, None)}
+    run = client.get("/api/v1/runs?sku=CH123").json["items"][0]
+    assert client.get(f"/api/v1/runs/{run['id']}").json["state"] == "done"
+    assert client.post(f"/api/v1/runs/{run['id']}/retry").status_code == 409
+    assert client.post("/api/v1/products/CH123/runs").json["planned"] == 0
+    assert client.post(f"/api/v1/versions/{version['id']}/regenerate", json={"note": "again"}).json["planned"] == 1
+    assert client.post(f"/api/v1/versions/{version['id']}/waivers", json={"code": "file.bytes", "reason": "because"}).status_code == 409
+    assert client.get("/api/v1/rules").json["fingerprint"] == services.rules.current().fingerprint
+    for missing in ("products/none", "versions/none", "runs/none", "deliveries/none"):
+        assert client.get(f"/api/v1/{missing}").status_code == 404
+    assert client.post("/api/v1/deliveries/none/replay").status_code == 404
+
+
+def test_files_are_private_until_published(made: dict, api: Api, client: FlaskClient, drain: Callable[[], int]) -> None:
+    version = made["packshot"]
+    address = next(f["url"] for f in version["files"] if f["format"] == "jpeg")
+    assert client.get(address).status_code == 404
+    private = api("viewer").get(address)
+    assert private.status_code == 200 and private.mimetype == "image/jpeg" and "private" in private.headers["Cache-Control"]
+    api("reviewer").post(f"/api/v1/versions/{version['id']}/decision", json={"verdict": "approved"})
+    drain()
+    public = client.get(address)
+    assert public.status_code == 200 and "immutable" in public.headers["Cache-Control"] and public.headers["X-Content-Type-Options"] == "nosniff"
+    assert client.get(address, headers={"If-None-Match": public.headers["ETag"]}).status_code == 304
+
+
+def test_a_session_needs_its_csrf_token_to_write(app: Flask, services: Services) -> None:
+    from dam_connector.store.users import UserRole
+
+    link = services.users.add_login_link(services.users.add("ann", UserRole.ADMIN))
+    client = app.test_client()
+    app.config["WTF_CSRF_ENABLED"] = False
+    client.post(f"/login/link/{link}")
+    app.config["WTF_CSRF_ENABLED"] = True
+    assert client.get("/api/v1/products").status_code == 200
+    assert client.post("/api/v1/products", json=record()).status_code == 400
+    spec = client.get("/api/docs").get_data(as_text=True)
+    token = spec.split('data-csrf="')[1].split('"')[0]
+    assert client.post("/api/v1/products", json=record(), headers={"X-CSRFToken": token}).status_code == 202
+
+
+def test_no_request_that_the_specification_allows_or_forbids_makes_a_5xx(app: Flask, services: Services, clock: TestClock) -> None:
+    from dam_connector.store.users import UserRole
+
+    token = services.users.add_token(services.users.add("fuzz", UserRole.ADMIN), "fuzz")
+    schema = schemathesis.openapi.from_wsgi("/api/openapi.json", app)
+    count = 0
+
+    for result in schema.get_all_operations():
+        operation = result.ok()
+
+        @settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
+        @schemathesis_given(operation)
+        def probe(case: schemathesis.Case) -> None:
+            nonlocal count
+            count += 1
+            answer = case.call(headers={"Authorization": f"Bearer {token}"})
+            assert answer.status_code < 500, (case.method, case.path, answer.text[:300])
+            if answer.status_code >= 400:
+                assert set(answer.json()["error"]) == {"code", "name", "message", "problems"}
+
+        probe()
+    assert count > 100
+
+
+def schemathesis_given(operation: schemathesis.APIOperation):
+    from hypothesis import given
+
+    return given(case=operation.as_strategy())
+
