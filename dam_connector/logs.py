@@ -5,7 +5,6 @@ import sys
 
 import structlog
 
-
 # a traceback never shows local variables: they hold secrets
 _tracebacks = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 

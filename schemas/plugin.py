@@ -151,6 +151,8 @@ def _check_fields(pattern: str, path: tuple[str, ...]) -> list[str]:
 
 def _check_pattern(pattern: str, path: tuple[str, ...]) -> None:
     missing = {"sku", "version"} - set(_check_fields(pattern, path))
+    if not missing and not naming.is_readable(pattern):
+        raise ValidationError(_nest(path, "names made by it cannot be read back; put `_` between fields, and {name:pascal} for {name}"))
     if missing:
         raise ValidationError(_nest(path, f"lacks {{{'}, {'.join(sorted(missing))}}}: names must be unique per version"))
 

@@ -91,8 +91,16 @@ def services(tmp_path: Path, clock: TestClock, queue_url: str, photos: PhotoServ
     """Services on a directory of their own, with an empty queue."""
     Redis.from_url(queue_url).flushall()
     (tmp_path / "plugin.json").write_text(json.dumps(rules_json()))
-    settings = Settings.from_env(ENVIRON, data_dir=tmp_path / "data", plugin_json=tmp_path / "plugin.json", redis_url=queue_url,
-                                 allow_hosts=photos.host, database_url=database_url, fetch_timeout_s=5, logins_per_minute=1000)
+    settings = Settings.from_env(
+        ENVIRON,
+        data_dir=tmp_path / "data",
+        plugin_json=tmp_path / "plugin.json",
+        redis_url=queue_url,
+        allow_hosts=photos.host,
+        database_url=database_url,
+        fetch_timeout_s=5,
+        logins_per_minute=1000,
+    )
     made = build_services(settings, clock=clock, queue=RqQueue(queue_url))
     made.db.migrate()
     yield made

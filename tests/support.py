@@ -47,8 +47,10 @@ def rules_json(**changes: Any) -> dict[str, Any]:
         "name": "test",
         "version": "1.0.0",
         "connections": {
-            "pim": {"main": {"adapter": "standard", "secrets": ["env/HOOK_SECRET", "env/HOOK_SECRET_OLD"], "tokens": ["env/HOOK_TOKEN"]},
-                    "mem": {"adapter": "memory", "secret": "env/HOOK_TOKEN"}},
+            "pim": {
+                "main": {"adapter": "standard", "secrets": ["env/HOOK_SECRET", "env/HOOK_SECRET_OLD"], "tokens": ["env/HOOK_TOKEN"]},
+                "mem": {"adapter": "memory", "secret": "env/HOOK_TOKEN"},
+            },
             "dam": {"library": {"adapter": "library"}},
             "channel": {"viewer": {"adapter": "viewer"}},
         },
@@ -63,8 +65,13 @@ def rules_json(**changes: Any) -> dict[str, Any]:
 
 
 MODEL = {"name": "model", "kind": "model", "formats": ["glb", "usdz"], "max_triangles": 4000, "texture_px": 512, "channels": ["viewer"]}
-ENVIRON = {"HOOK_SECRET": SECRET, "HOOK_SECRET_OLD": "whsec_" + "b2xkLXNlY3JldC1vbGQtc2VjcmV0", "HOOK_TOKEN": "token-for-tests",
-           "DAM_CONNECTOR_SECRET_KEY": "secret-key-for-tests", "DAM_CONNECTOR_WEBHOOK_SECRET": SECRET}
+ENVIRON = {
+    "HOOK_SECRET": SECRET,
+    "HOOK_SECRET_OLD": "whsec_" + "b2xkLXNlY3JldC1vbGQtc2VjcmV0",
+    "HOOK_TOKEN": "token-for-tests",
+    "DAM_CONNECTOR_SECRET_KEY": "secret-key-for-tests",
+    "DAM_CONNECTOR_WEBHOOK_SECRET": SECRET,
+}
 
 
 def picture(draw: Callable[[np.ndarray], None] | None = None, size: tuple[int, int] = (400, 400), ground: int = 235, format: str = "JPEG") -> bytes:
@@ -87,8 +94,12 @@ def huge_png() -> bytes:
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0))
-            + chunk(b"IDAT", zlib.compress(b"\x00" * 1000)) + chunk(b"IEND", b""))
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(b"\x00" * 1000))
+        + chunk(b"IEND", b"")
+    )
 
 
 @dataclass
@@ -135,7 +146,13 @@ class PhotoServer:
 
 def record(sku: str = "CH123", **changes: Any) -> dict[str, Any]:
     """A product record as a PIM sends it."""
-    return {"sku": sku, "name": "Modern Dining Chair", "category": "decor", "dimensions": {"width": 40, "height": 40, "depth": 30, "unit": "cm"}, **changes}
+    return {
+        "sku": sku,
+        "name": "Modern Dining Chair",
+        "category": "decor",
+        "dimensions": {"width": 40, "height": 40, "depth": 30, "unit": "cm"},
+        **changes,
+    }
 
 
 def product(sku: str = "CH123", **changes: Any) -> Product:
@@ -148,8 +165,12 @@ def event_body(data: dict[str, Any], *, kind: str = "product.created", at: datet
 
 def signed(body: bytes, *, at: datetime, message: str = "msg_1", secret: str = SECRET) -> dict[str, str]:
     """The headers of a Standard Webhook."""
-    return {"webhook-id": message, "webhook-timestamp": str(int(at.timestamp())), "webhook-signature": Webhook(secret).sign(message, at, body.decode()),
-            "content-type": "application/json"}
+    return {
+        "webhook-id": message,
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": Webhook(secret).sign(message, at, body.decode()),
+        "content-type": "application/json",
+    }
 
 
 def inbound(body: bytes, headers: dict[str, str], at: datetime) -> Inbound:

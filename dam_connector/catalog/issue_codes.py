@@ -110,8 +110,4 @@ CODES: dict[str, Code] = {
     "usdz.layout": Code("error", "The USDZ package is not one that Quick Look opens.", "Regenerate; if it stays, report it."),
     # names
     "naming.pattern": Code("error", "A file's name does not follow the naming rule.", "Rename it as the report says."),
-    # the run
-    "run.failed": Code(
-        "error", "Making this deliverable failed for a reason that is not the product's.", "See the cause on the run's page, then retry it."
-    ),
 }

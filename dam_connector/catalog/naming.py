@@ -95,6 +95,26 @@ def parse(pattern: str, name: str) -> dict[str, str] | None:
     return found.groupdict() if found else None
 
 
+def is_readable(pattern: str) -> bool:
+    """Whether names made by a pattern can be read back, tried on values that are hard to tell apart."""
+    samples = (("A-1_b.c", "Two Words 3", "big-cat_1", "dark_red-2"), ("1", "V2", "v-3", "V4_x"), ("x_V9_GLB", "a", "b", "c"))
+    for sku, name, category, color in samples:
+        values: dict[str, str | int] = {
+            "sku": sku,
+            "name": name,
+            "version": 12,
+            "format": "glb",
+            "deliverable": "pack-shot",
+            "slot": 3,
+            "view": "front",
+            "category": category,
+            "color": color,
+        }
+        if parse(pattern, build(pattern, values)) != canonical(pattern, values):
+            return False
+    return True
+
+
 def _shape(field: str, spec: str) -> str:
     if field in _SHAPES:
         return _SHAPES[field]

@@ -25,12 +25,24 @@ from tests.support import product
 
 def a_version(blobs: Blobs, data: bytes = b"glb", number: int = 1, state: VersionState = VersionState.APPROVED, stored: bool = True) -> Version:
     sha = blobs.put(data) if stored else Sha256("0" * 64)
-    file = VersionFile(name=f"CH123_X_V{number}_GLB.glb", format="glb", role="primary", view="", mime="model/gltf-binary", sha256=sha, bytes=len(data))
+    file = VersionFile(
+        name=f"CH123_X_V{number}_GLB.glb", format="glb", role="primary", view="", mime="model/gltf-binary", sha256=sha, bytes=len(data)
+    )
     asset = Asset(id=AssetId("ast_1"), sku="CH123", deliverable="model", slot=1, kind="model")
     from datetime import UTC, datetime
 
-    return Version(id=VersionId(f"ver_{number}"), asset=asset, number=number, state=state, run_id=RunId("run_1"), files=(file,), report=Report(),
-                   provenance={}, rules_fingerprint="r", created_at=datetime.now(UTC))
+    return Version(
+        id=VersionId(f"ver_{number}"),
+        asset=asset,
+        number=number,
+        state=state,
+        run_id=RunId("run_1"),
+        files=(file,),
+        report=Report(),
+        provenance={},
+        rules_fingerprint="r",
+        created_at=datetime.now(UTC),
+    )
 
 
 def approved(version: Version) -> ApprovedVersion:
@@ -43,7 +55,13 @@ def dam(request: pytest.FixtureRequest, services: Services) -> Dam:
 
 
 def push(dam: Dam, services: Services, number: int = 1, **version: object) -> str:
-    request = PushRequest(external_id=f"CH123:model:1:{number}", version=a_version(services.blobs, number=number, **version), product=product(), folder="furniture/CH123", review_url="")
+    request = PushRequest(
+        external_id=f"CH123:model:1:{number}",
+        version=a_version(services.blobs, number=number, **version),
+        product=product(),
+        folder="furniture/CH123",
+        review_url="",
+    )
     return dam.push(request, services.blobs)
 
 
@@ -144,8 +162,11 @@ def s3() -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", f"from moto.server import main; main(['-H', '127.0.0.1', '-p', '{port}'])"],
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", f"from moto.server import main; main(['-H', '127.0.0.1', '-p', '{port}'])"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     import urllib.error
     import urllib.request
 
@@ -164,8 +185,13 @@ def s3() -> Iterator[str]:
 def blobs(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Blobs:
     if request.param == "folder":
         return open_blobs(str(tmp_path / "blobs"))
-    for name, value in {"AWS_ENDPOINT": request.getfixturevalue("s3"), "AWS_ALLOW_HTTP": "true", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x",
-                        "AWS_REGION": "us-east-1"}.items():
+    for name, value in {
+        "AWS_ENDPOINT": request.getfixturevalue("s3"),
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_REGION": "us-east-1",
+    }.items():
         monkeypatch.setenv(name, value)
     return open_blobs("s3://bucket/prefix")
 

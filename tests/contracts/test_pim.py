@@ -112,8 +112,19 @@ def test_cloudevents_structured_and_binary(services: Services, clock: TestClock)
     found = inbound(structured, headers, clock.now())
     assert source.verify(found).key == "/pim#ev-1"
     assert source.normalize(found)[0].ref == "CE1"
-    binary = inbound(json.dumps(event["data"]).encode(), {"content-type": "application/json", "authorization": "Bearer token-for-tests", "ce-id": "ev-2",
-                     "ce-source": "/pim", "ce-type": "product.updated", "ce-time": event["time"], "ce-specversion": "1.0"}, clock.now())
+    binary = inbound(
+        json.dumps(event["data"]).encode(),
+        {
+            "content-type": "application/json",
+            "authorization": "Bearer token-for-tests",
+            "ce-id": "ev-2",
+            "ce-source": "/pim",
+            "ce-type": "product.updated",
+            "ce-time": event["time"],
+            "ce-specversion": "1.0",
+        },
+        clock.now(),
+    )
     assert source.verify(binary).key == "/pim#ev-2"
     assert source.normalize(binary)[0].kind is EventKind.UPDATED
 

@@ -187,7 +187,10 @@ def test_an_approval_is_pinned_to_its_files(services: Services) -> None:
     approved = services.decisions.approved(services.assets.get(version_id))
     assert approved.approved_by == "ann"
     with services.db.write() as c:
-        c.execute(sa.text("UPDATE versions SET files = :files"), {"files": '[{"name":"a.jpg","format":"jpeg","role":"primary","view":"","mime":"image/jpeg","sha256":"ff","bytes":1}]'})
+        c.execute(
+            sa.text("UPDATE versions SET files = :files"),
+            {"files": '[{"name":"a.jpg","format":"jpeg","role":"primary","view":"","mime":"image/jpeg","sha256":"ff","bytes":1}]'},
+        )
     with pytest.raises(StateConflict):
         services.decisions.approved(services.assets.get(version_id))
 
@@ -238,5 +241,3 @@ def test_the_first_answer_to_an_idempotency_key_stays(services: Services) -> Non
     services.ledger.keep_answer("k", "d", 202, {"a": 1})
     services.ledger.keep_answer("k", "d", 409, {"a": 2})
     assert services.ledger.answer("k") == (202, "d", {"a": 1})
-
-

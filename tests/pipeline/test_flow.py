@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
+import cv2
 import pytest
 from redis import Redis
 
@@ -44,7 +45,10 @@ def test_from_webhook_to_live(services: Services, photos: PhotoServer, drain: Dr
     drain()
     made = versions(services)
     assert {d: v.state for d, v in made.items()} == {"packshot": VersionState.IN_REVIEW, "model": VersionState.IN_REVIEW}
-    assert {f.name for f in made["model"].files if f.role != "preview"} == {"CH123_ModernDiningChair_V1_GLB.glb", "CH123_ModernDiningChair_V1_USDZ.usdz"}
+    assert {f.name for f in made["model"].files if f.role != "preview"} == {
+        "CH123_ModernDiningChair_V1_GLB.glb",
+        "CH123_ModernDiningChair_V1_USDZ.usdz",
+    }
     assert not made["model"].report.errors()
     assert made["model"].dam_ref and made["model"].provenance["generator"] == "local"
     for version in made.values():
@@ -81,8 +85,12 @@ def test_new_facts_make_the_next_version_and_supersede_the_one_in_review(service
     send(services, chair(photos, color="green"), message="msg_2", kind="product.updated")
     drain()
     states = {(v.asset.deliverable, v.number): v.state for v in services.assets.of_product("CH123")}
-    assert states == {("packshot", 1): VersionState.SUPERSEDED, ("packshot", 2): VersionState.IN_REVIEW,
-                      ("cutout", 1): VersionState.SUPERSEDED, ("cutout", 2): VersionState.IN_REVIEW}
+    assert states == {
+        ("packshot", 1): VersionState.SUPERSEDED,
+        ("packshot", 2): VersionState.IN_REVIEW,
+        ("cutout", 1): VersionState.SUPERSEDED,
+        ("cutout", 2): VersionState.IN_REVIEW,
+    }
 
 
 def test_a_late_older_delivery_changes_nothing(services: Services, photos: PhotoServer, drain: Drain) -> None:
@@ -93,8 +101,9 @@ def test_a_late_older_delivery_changes_nothing(services: Services, photos: Photo
     assert len(services.runs.page()) == 2
 
 
-def test_newer_facts_that_arrive_while_pictures_are_fetched_have_the_last_word(services: Services, photos: PhotoServer, drain: Drain,
-                                                                              monkeypatch: pytest.MonkeyPatch) -> None:
+def test_newer_facts_that_arrive_while_pictures_are_fetched_have_the_last_word(
+    services: Services, photos: PhotoServer, drain: Drain, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fetch, newer = services.http.get, chair(photos, color="blue")
 
     def slow(url: str, **options: object) -> object:
@@ -145,11 +154,19 @@ def test_bad_pictures_become_issues_and_the_rest_of_the_catalog_goes_on(what: st
     assert {r.state for r in services.runs.page(sku="BAD1")} <= {RunState.FAILED}
 
 
-@pytest.mark.parametrize(("url", "code"), [
-    ("http://127.0.0.1:1/x.jpg", "source.url_refused"), ("http://169.254.169.254/latest/meta-data", "source.url_refused"),
-    ("http://10.0.0.7/x.jpg", "source.url_refused"), ("file:///etc/passwd", "source.url_refused"), ("http://[::1]/x", "source.url_refused"),
-    ("not a url", "source.url_refused"), ("{photos}/missing.jpg", "source.not_found"), ("{photos}/login.jpg", "source.not_found"),
-])
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("http://127.0.0.1:1/x.jpg", "source.url_refused"),
+        ("http://169.254.169.254/latest/meta-data", "source.url_refused"),
+        ("http://10.0.0.7/x.jpg", "source.url_refused"),
+        ("file:///etc/passwd", "source.url_refused"),
+        ("http://[::1]/x", "source.url_refused"),
+        ("not a url", "source.url_refused"),
+        ("{photos}/missing.jpg", "source.not_found"),
+        ("{photos}/login.jpg", "source.not_found"),
+    ],
+)
 def test_bad_addresses_become_issues(url: str, code: str, services: Services, photos: PhotoServer, drain: Drain) -> None:
     photos.statuses["login.jpg"] = 403
     send(services, record("BAD1", images={"front": url.replace("{photos}", f"http://{photos.host}")}))
@@ -183,8 +200,9 @@ def test_missing_fields_are_flagged_by_category(services: Services, photos: Phot
     assert services.runs.page() == []
 
 
-def test_a_second_picture_that_is_bad_flags_the_product_and_the_rest_is_made(services: Services, photos: PhotoServer, drain: Drain,
-                                                                            write_rules: Callable) -> None:
+def test_a_second_picture_that_is_bad_flags_the_product_and_the_rest_is_made(
+    services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable
+) -> None:
     write_rules(deliverables=[rules_json()["deliverables"][0], MODEL])
     photos.files["bad.jpg"] = b"no picture"
     send(services, chair(photos, images={"front": photos.url("front.jpg"), "right": photos.url("bad.jpg"), "back": photos.url("gone.jpg")}))
@@ -193,7 +211,37 @@ def test_a_second_picture_that_is_bad_flags_the_product_and_the_rest_is_made(ser
     assert set(versions(services)) == {"packshot", "model"}
 
 
-def test_a_picture_server_that_is_away_is_asked_again_and_in_the_end_flagged(services: Services, photos: PhotoServer, clock: TestClock, drain: Drain) -> None:
+@pytest.mark.parametrize(
+    ("draw", "code"),
+    [
+        (lambda a: cv2.circle(a, (200, 200), 120, (243, 243, 243), -1), "cutout.uncertain"),
+        (lambda a: cv2.rectangle(a, (100, 100), (300, 420), (150, 40, 40), -1), "cutout.cropped"),
+    ],
+)
+def test_doubts_about_a_photo_go_with_the_version(draw: Callable, code: str, services: Services, photos: PhotoServer, drain: Drain) -> None:
+    photos.files["front.jpg"] = picture(draw, ground=252)
+    send(services, chair(photos))
+    drain()
+    assert code in {i.code for i in versions(services)["packshot"].report.issues}
+
+
+def test_a_photo_that_is_too_small_for_the_size_is_remarked(services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable) -> None:
+    write_rules(deliverables=[{"name": "packshot", "kind": "rendition", "size_px": 1600}])
+    send(services, chair(photos))
+    drain()
+    assert {i.code for i in versions(services)["packshot"].report.issues} == {"rendition.enlarged"}
+
+
+def test_a_deliverable_without_its_view_says_so(services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable) -> None:
+    write_rules(deliverables=[{"name": "top-shot", "kind": "rendition", "views": ["top"]}])
+    send(services, chair(photos))
+    drain()
+    assert [i.code for i in services.products.get("CH123").issues] == ["source.missing_view"]
+
+
+def test_a_picture_server_that_is_away_is_asked_again_and_in_the_end_flagged(
+    services: Services, photos: PhotoServer, clock: TestClock, drain: Drain
+) -> None:
     photos.statuses["front.jpg"] = 503
     delivery, _ = send(services, chair(photos))
     drain()
@@ -315,7 +363,9 @@ def test_the_newer_version_stays_live_when_the_older_is_approved_last(services: 
     assert [p.version_id for p in services.publications.of_version(second.id)] == [second.id]
 
 
-def test_a_blocked_version_is_never_pushed_until_its_error_is_waived(services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable) -> None:
+def test_a_blocked_version_is_never_pushed_until_its_error_is_waived(
+    services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable
+) -> None:
     write_rules(checks={"max_image_bytes": 1024})
     send(services, chair(photos))
     drain()
@@ -331,8 +381,10 @@ def test_a_blocked_version_is_never_pushed_until_its_error_is_waived(services: S
 
 
 def test_a_decision_in_the_dam_publishes(services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable) -> None:
-    write_rules(connections={**json.loads(services.settings.plugin_json.read_text())["connections"], "dam": {"shelf": {"adapter": "memory"}}},
-                review={"dam": "shelf"})
+    write_rules(
+        connections={**json.loads(services.settings.plugin_json.read_text())["connections"], "dam": {"shelf": {"adapter": "memory"}}},
+        review={"dam": "shelf"},
+    )
     send(services, chair(photos))
     drain()
     version, dam = versions(services)["packshot"], services.dam("shelf")
@@ -344,9 +396,14 @@ def test_a_decision_in_the_dam_publishes(services: Services, photos: PhotoServer
 
 
 @pytest.mark.parametrize("fault", [Unavailable("dam", "push", "down"), RateLimited("dam", "push", "slow", retry_after_s=7)])
-def test_a_dam_that_is_away_is_tried_again(fault: Exception, services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable, clock: TestClock) -> None:
-    write_rules(connections={**json.loads(services.settings.plugin_json.read_text())["connections"], "dam": {"shelf": {"adapter": "memory"}}},
-                review={"dam": "shelf"}, deliverables=[{"name": "packshot", "kind": "rendition", "size_px": 320}])
+def test_a_dam_that_is_away_is_tried_again(
+    fault: Exception, services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable, clock: TestClock
+) -> None:
+    write_rules(
+        connections={**json.loads(services.settings.plugin_json.read_text())["connections"], "dam": {"shelf": {"adapter": "memory"}}},
+        review={"dam": "shelf"},
+        deliverables=[{"name": "packshot", "kind": "rendition", "size_px": 320}],
+    )
     services.dam("shelf").fail_with = fault
     send(services, chair(photos))
     drain()
@@ -359,13 +416,16 @@ def test_a_dam_that_is_away_is_tried_again(fault: Exception, services: Services,
     assert len(services.dam("shelf").stored) == 1
 
 
-def test_a_provider_task_parks_the_run_and_its_model_goes_the_same_way(services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable,
-                                                                       clock: TestClock) -> None:
-    from worker.modeling.glb import write_glb
+def test_a_provider_task_parks_the_run_and_its_model_goes_the_same_way(
+    services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable, clock: TestClock
+) -> None:
     from tests.unit.shapes import ball
+    from worker.modeling.glb import write_glb
 
-    write_rules(connections={**json.loads(services.settings.plugin_json.read_text())["connections"], "provider": {"mem": {"adapter": "memory", "polls": 2}}},
-                deliverables=[{"name": "model", "kind": "model", "generator": ["mem", "local"], "formats": ["glb"], "channels": ["viewer"]}])
+    write_rules(
+        connections={**json.loads(services.settings.plugin_json.read_text())["connections"], "provider": {"mem": {"adapter": "memory", "polls": 2}}},
+        deliverables=[{"name": "model", "kind": "model", "generator": ["mem", "local"], "formats": ["glb"], "channels": ["viewer"]}],
+    )
     services.provider("mem").result = write_glb(ball(3.0), "remote")
     send(services, chair(photos, dimensions={"width": 30, "height": 30, "depth": 30, "unit": "cm"}))
     for _ in range(4):
@@ -380,8 +440,10 @@ def test_a_provider_task_parks_the_run_and_its_model_goes_the_same_way(services:
 def test_a_refusing_provider_falls_back_to_our_own_code(services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable) -> None:
     from dam_connector.errors import Refused
 
-    write_rules(connections={**json.loads(services.settings.plugin_json.read_text())["connections"], "provider": {"mem": {"adapter": "memory"}}},
-                deliverables=[{"name": "model", "kind": "model", "generator": ["mem", "local"], "formats": ["glb"], "texture_px": 512}])
+    write_rules(
+        connections={**json.loads(services.settings.plugin_json.read_text())["connections"], "provider": {"mem": {"adapter": "memory"}}},
+        deliverables=[{"name": "model", "kind": "model", "generator": ["mem", "local"], "formats": ["glb"], "texture_px": 512}],
+    )
     services.provider("mem").fail_with = Refused("mem", "submit", "moderated")
     send(services, chair(photos))
     drain()
@@ -419,9 +481,15 @@ def test_run_again_retries_what_failed(services: Services, photos: PhotoServer, 
     assert not services.products.get("CH123").flagged
 
 
-@pytest.mark.parametrize(("change", "status"), [
-    ({"webhook-signature": "v1,AAAA"}, 401), ({"webhook-id": "other"}, 401), ({"webhook-timestamp": "abc"}, 400), ({"webhook-timestamp": ""}, 400),
-])
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"webhook-signature": "v1,AAAA"}, 401),
+        ({"webhook-id": "other"}, 401),
+        ({"webhook-timestamp": "abc"}, 400),
+        ({"webhook-timestamp": ""}, 400),
+    ],
+)
 def test_forged_deliveries_are_refused_and_not_stored(change: dict, status: int, services: Services) -> None:
     now = services.clock.now()
     body = event_body(record(), at=now)

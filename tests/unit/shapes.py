@@ -12,7 +12,13 @@ def as_model(mesh: trimesh.Trimesh, texture: bytes | None = None) -> Model:
     positions = positions - [0, positions[:, 1].min(), 0]
     positions = positions.astype(np.float32)
     faces = np.asarray(mesh.faces, np.uint32)
-    return Model(positions=positions, normals=vertex_normals(positions, faces), uvs=np.zeros((len(positions), 2), np.float32) + 0.5, faces=faces, texture=texture)
+    return Model(
+        positions=positions,
+        normals=vertex_normals(positions, faces),
+        uvs=np.zeros((len(positions), 2), np.float32) + 0.5,
+        faces=faces,
+        texture=texture,
+    )
 
 
 def ball(diameter: float = 1.0) -> Model:

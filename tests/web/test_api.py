@@ -143,4 +143,3 @@ def schemathesis_given(operation: schemathesis.APIOperation):
     from hypothesis import given
 
     return given(case=operation.as_strategy())
-

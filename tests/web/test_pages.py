@@ -21,7 +21,9 @@ def made(services: Services, photos: PhotoServer, drain: Callable[[], int], cloc
     """One product by webhook, its versions in review; one flagged, one delivery failed."""
     photos.files["front.jpg"] = picture()
     now = clock.now()
-    for n, data in enumerate([record(images={"front": photos.url("front.jpg")}), record("FLAG1", name="<b>Bold</b>", category="furniture", dimensions=None)]):
+    for n, data in enumerate(
+        [record(images={"front": photos.url("front.jpg")}), record("FLAG1", name="<b>Bold</b>", category="furniture", dimensions=None)]
+    ):
         body = event_body(data, at=now)
         intake.receive(services, "main", inbound(body, signed(body, at=now, message=f"m{n}"), now))
     intake.receive(services, "main", inbound(b"{}", signed(b"{}", at=now, message="bad"), now))
@@ -41,7 +43,9 @@ def test_strangers_are_sent_to_the_login_and_back(address: str, client: FlaskCli
 def test_every_page_opens_for_a_viewer_and_weighs_little(address: str, made: dict, browser_like: Visitor) -> None:
     answer = browser_like("viewer").get(address)
     assert answer.status_code == 200 and len(answer.data) < 100_000
-    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"] and "unsafe-eval'" not in answer.headers["Content-Security-Policy"].replace("wasm-unsafe-eval'", "")
+    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"] and "unsafe-eval'" not in answer.headers[
+        "Content-Security-Policy"
+    ].replace("wasm-unsafe-eval'", "")
 
 
 def test_empty_pages_say_how_to_begin(browser_like: Visitor) -> None:
@@ -65,7 +69,9 @@ def test_the_queue_leads_to_the_version_and_its_decision_to_the_next(made: dict,
 
 def test_a_rejection_carries_reasons_and_note(made: dict, browser_like: Visitor, services: Services) -> None:
     version = made["packshot"]
-    browser_like("reviewer").post(f"/versions/{version.id}/decide", data={"verdict": "rejected", "reasons": ["colour", "proportions"], "note": "greener"})
+    browser_like("reviewer").post(
+        f"/versions/{version.id}/decide", data={"verdict": "rejected", "reasons": ["colour", "proportions"], "note": "greener"}
+    )
     decision = services.decisions.of_version(version.id)[0].decision
     assert decision.reasons == ("colour", "proportions") and decision.note == "greener" and decision.by == "reviewer"
 
@@ -138,14 +144,17 @@ def test_the_login_leads_nowhere_else(target: str, app: Flask, services: Service
     assert answer.location == "/review"
 
 
-@pytest.mark.parametrize("address", ["/versions/none", "/products/none", "/deliveries/none", "/review?state=nonsense", "/files/zz/x", "/sources/none/front", "/nowhere"])
+@pytest.mark.parametrize(
+    "address", ["/versions/none", "/products/none", "/deliveries/none", "/review?state=nonsense", "/files/zz/x", "/sources/none/front", "/nowhere"]
+)
 def test_what_is_not_there_is_a_friendly_404(address: str, browser_like: Visitor) -> None:
     answer = browser_like("viewer").get(address)
     assert answer.status_code == 404 and "Not here" in answer.text
 
 
-def test_the_ar_page_is_public_when_published_and_404_before(services: Services, photos: PhotoServer, drain: Callable[[], int], client: FlaskClient,
-                                                            write_rules: Callable, browser_like: Visitor) -> None:
+def test_the_ar_page_is_public_when_published_and_404_before(
+    services: Services, photos: PhotoServer, drain: Callable[[], int], client: FlaskClient, write_rules: Callable, browser_like: Visitor
+) -> None:
     write_rules(deliverables=[rules_json()["deliverables"][0], MODEL], viewer={"accent": "#aa3300", "brand": "Tarn"})
     photos.files["front.jpg"] = picture()
     intake.add_product(services, product("AR1", description="</script><b>x", images={"front": photos.url("front.jpg")}), by="test")

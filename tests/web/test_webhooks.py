@@ -23,9 +23,15 @@ def test_a_signed_delivery_is_202_and_a_repeat_has_the_same_id(client: FlaskClie
     assert first.json["delivery_id"] == second.json["delivery_id"] and (first.json["new"], second.json["new"]) == (True, False)
 
 
-@pytest.mark.parametrize(("change", "status"), [
-    ({"webhook-signature": "v1,AAAA"}, 401), ({"webhook-timestamp": "x"}, 400), ({"webhook-timestamp": "1"}, 401), ({"content-type": "text/html"}, 415),
-])
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"webhook-signature": "v1,AAAA"}, 401),
+        ({"webhook-timestamp": "x"}, 400),
+        ({"webhook-timestamp": "1"}, 401),
+        ({"content-type": "text/html"}, 415),
+    ],
+)
 def test_refusals_have_one_shape(client: FlaskClient, clock: TestClock, change: dict[str, str], status: int) -> None:
     answer = post(client, clock, **change)
     assert answer.status_code == status
@@ -69,7 +75,9 @@ def test_a_connection_whose_secret_is_not_set_is_503_and_says_what_to_set(client
 def test_redis_down_does_not_hold_the_answer_up(tmp_path, clock: TestClock, services: Services) -> None:
     import time
 
-    settings = Settings.from_env(ENVIRON, data_dir=tmp_path / "data", plugin_json=services.settings.plugin_json, redis_url=f"unix://{tmp_path}/nobody.sock")
+    settings = Settings.from_env(
+        ENVIRON, data_dir=tmp_path / "data", plugin_json=services.settings.plugin_json, redis_url=f"unix://{tmp_path}/nobody.sock"
+    )
     away = build_services(settings, clock=clock, queue=BackgroundQueue(RqQueue(settings.redis)))
     client = create_app(away).test_client()
     started = time.monotonic()

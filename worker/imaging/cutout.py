@@ -27,6 +27,7 @@ U8 = NDArray[np.uint8]
 
 WORK_PX = 512
 BORDER = 0.03  # of the shorter side
+STANDS_OUT = 0.06  # of the channel's range
 BAND = 2.0  # pixels at working size, on each side of the mask's outline
 HOLE_MIN = 0.0006  # of the picture's area
 GAP = 2  # pixels: the background does not pass gaps of twice this width
@@ -237,11 +238,14 @@ def _full_resolution(rgb: U8, mask: U8, background: F32) -> U8:
     guide = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
     guided = np.clip((_guided(guide, coarse, max(2, round(2.5 * factor)), 1e-4) - 0.5) * 1.8 + 0.5, 0, 1)
     reach = max(1, round(BAND * factor))
+    deep = reach + 2  # a photo's coding smears two pixels of an edge, whatever its size
     solid = (coarse > 0.5).astype(np.uint8)
-    core, outer = cv2.erode(solid, _disc(reach)), cv2.dilate(solid, _disc(max(1, reach // 2)))
+    core, outer = cv2.erode(solid, _disc(deep)), cv2.dilate(solid, _disc(max(1, reach // 2)))
     band = (outer > 0) & (core == 0)
+    stands_out = np.abs(rgb.astype(np.float32) / 255 - background).max(-1)
+    guided *= np.clip(stands_out / STANDS_OUT, 0, 1)  # what looks just like the background is none of the product's edge
     alpha = np.where(band, guided, core).astype(np.float32)
-    thin = (solid > 0) & (cv2.dilate(core, _disc(reach + 1)) == 0)  # parts without a core have no colour of their own to go by
+    thin = (solid > 0) & (cv2.dilate(core, _disc(deep + 1)) == 0)  # parts without a core have no colour of their own to go by
     band &= ~_large(thin, 14 * reach * reach)
     product = extend_colours(rgb, core > 0)[band].astype(np.float32) / 255
     way = product - background[band]

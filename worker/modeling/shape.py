@@ -7,6 +7,7 @@ box for one view that fills its box; inflation for the rest. Tried by others and
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,35 +36,58 @@ class Shape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Grid:
-    """Cells over the product's box, without the margin."""
+    """Cells over the product's box and a margin around it. x, y, z: the cells' centres in metres, y from the floor."""
 
-    nx: int
-    ny: int
-    nz: int
     cell: float
     size: Size
+    x: F32
+    y: F32
+    z: F32
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return len(self.x), len(self.y), len(self.z)
+
+    def turned(self) -> "_Grid":
+        """The grid as seen from the product's right: width and depth change places."""
+        size = Size(width=self.size.depth, height=self.size.height, depth=self.size.width)
+        return _Grid(cell=self.cell, size=size, x=self.z, y=self.y, z=self.x)
+
+
+def _grid(size: Size) -> _Grid:
+    cell = float(size.as_array().max()) / CELLS
+
+    def centres(length: float) -> F32:
+        count = max(4, round(length / cell)) + 2 * MARGIN
+        return np.asarray((np.arange(count) - (count - 1) / 2) * (length / (count - 2 * MARGIN)), np.float32)
+
+    return _Grid(cell=cell, size=size, x=centres(size.width), y=centres(size.height) + size.height / 2, z=centres(size.depth))
 
 
 def build_shape(outlines: Mapping[View, Outline], size: Size) -> Shape:
     """The shape that the outlines tell; `outlines` holds at least one view."""
-    cell = float(size.as_array().max()) / CELLS
-    counts = [max(4, round(float(s) / cell)) for s in size.as_array()]
-    grid = _Grid(nx=counts[0], ny=counts[1], nz=counts[2], cell=cell, size=size)
+    grid = _grid(size)
     front, side, top = _front(outlines), _side(outlines), outlines.get(View.TOP)
     if front is not None and (side is not None or top is not None):
         field, family, confidence = _hull(grid, front, side, top)
+    elif front is None and side is not None:
+        turned, family, confidence = _single(grid.turned(), side.mirrored())
+        field = np.swapaxes(turned, 0, 2)
+    elif front is not None:
+        field, family, confidence = _single(grid, front)
     else:
-        field, family, confidence = _single(grid, front or side or outlines[View.TOP], top_only=front is None and side is None)
-        if front is None and side is not None:
-            field = np.ascontiguousarray(np.swapaxes(_single(_turned(grid), side, top_only=False)[0], 0, 2))
-    padded = np.pad(field, MARGIN, constant_values=-2 * cell)
-    low = np.array([-size.width / 2, 0.0, -size.depth / 2]) + cell / 2
-    return Shape(field=padded.astype(np.float32), origin=(low - MARGIN * cell).astype(np.float32), cell=cell, family=family, confidence=confidence)
+        field, family, confidence = np.broadcast_to(_top_map(grid, outlines[View.TOP])[:, None, :], grid.shape), "slab", 0.4
+    field = np.minimum(field, _box(grid))
+    origin = np.array([grid.x[0], grid.y[0], grid.z[0]], np.float32)
+    return Shape(field=np.ascontiguousarray(field, np.float32), origin=origin, cell=grid.cell, family=family, confidence=confidence)
 
 
-def _turned(grid: _Grid) -> _Grid:
-    turned = Size(width=grid.size.depth, height=grid.size.height, depth=grid.size.width)
-    return _Grid(nx=grid.nz, ny=grid.ny, nz=grid.nx, cell=grid.cell, size=turned)
+def _box(grid: _Grid) -> F32:
+    """Distance to the faces of the product's box, inside positive."""
+    x = grid.size.width / 2 - np.abs(grid.x)
+    y = grid.size.height / 2 - np.abs(grid.y - grid.size.height / 2)
+    z = grid.size.depth / 2 - np.abs(grid.z)
+    return np.asarray(np.minimum(np.minimum(x[:, None, None], y[None, :, None]), z[None, None, :]), np.float32)
 
 
 def _front(outlines: Mapping[View, Outline]) -> Outline | None:
@@ -79,19 +103,24 @@ def _side(outlines: Mapping[View, Outline]) -> Outline | None:
     return outlines[View.LEFT].mirrored() if View.LEFT in outlines else None
 
 
+def _map(seen: Outline, across: F32, up: F32, cell: float) -> F32:
+    """Distance to an outline in its own plane, (rows, columns), row 0 at the top."""
+    return signed_distance(seen, len(across) - 2 * MARGIN, len(up) - 2 * MARGIN, cell, MARGIN)
+
+
 def _front_map(grid: _Grid, seen: Outline) -> F32:
-    """(nx, ny): distance in the picture plane, y upwards."""
-    return np.ascontiguousarray(signed_distance(seen, grid.nx, grid.ny, grid.cell)[::-1].T)
+    """(nx, ny), y upwards."""
+    return np.ascontiguousarray(_map(seen, grid.x, grid.y, grid.cell)[::-1].T)
 
 
 def _side_map(grid: _Grid, seen: Outline) -> F32:
     """(nz, ny): from the right, image right is -Z."""
-    return np.ascontiguousarray(signed_distance(seen, grid.nz, grid.ny, grid.cell)[::-1, ::-1].T)
+    return np.ascontiguousarray(_map(seen, grid.z, grid.y, grid.cell)[::-1, ::-1].T)
 
 
 def _top_map(grid: _Grid, seen: Outline) -> F32:
     """(nx, nz): from above, image up is -Z, so rows run along +Z."""
-    return np.ascontiguousarray(signed_distance(seen, grid.nx, grid.nz, grid.cell).T)
+    return np.ascontiguousarray(_map(seen, grid.x, grid.z, grid.cell).T)
 
 
 def _hull(grid: _Grid, front: Outline, side: Outline | None, top: Outline | None) -> tuple[F32, str, float]:
@@ -99,7 +128,7 @@ def _hull(grid: _Grid, front: Outline, side: Outline | None, top: Outline | None
     f = _front_map(grid, front)
     s = _side_map(grid, side) if side is not None else None
     t = _top_map(grid, top) if top is not None else None
-    field = np.broadcast_to(f[:, :, None], (grid.nx, grid.ny, grid.nz))
+    field = np.broadcast_to(f[:, :, None], grid.shape)
     if s is not None:
         field = np.minimum(field, s.T[None, :, :])
     if t is not None:
@@ -121,23 +150,28 @@ def _exponent(grid: _Grid, f: F32, s: F32, t: F32 | None) -> float | None:
         for exponent in EXPONENTS:
             scores[exponent] = _iou(np.any(_rounded_rows(grid, f, s, exponent) > 0, axis=1), seen)
         return max(scores, key=lambda e: (scores[e], e is None))
-    if float((f > 0).mean()) > 0.93 and float((s > 0).mean()) > 0.93:
+    if _fill(f) > 0.93 and _fill(s) > 0.93:
         return None
-    if grid.nx == grid.nz or abs(grid.nx / grid.nz - 1) < 0.12:
-        count = min(grid.nx, grid.nz)
-        return 2.0 if _iou(f[:count] > 0, s[:count] > 0) > 0.9 else 4.0
+    if abs(grid.size.width / grid.size.depth - 1) < 0.12:
+        wide = cv2.resize((f > 0).astype(np.uint8), (f.shape[1], s.shape[0]), interpolation=cv2.INTER_NEAREST) > 0
+        return 2.0 if _iou(wide, s > 0) > 0.9 else 4.0
     return 4.0
+
+
+def _fill(map_: F32) -> float:
+    """The outline's share of its box."""
+    return float((map_[MARGIN:-MARGIN, MARGIN:-MARGIN] > 0).mean())
 
 
 def _rounded_rows(grid: _Grid, f: F32, s: F32, exponent: float) -> F32:
     """A field whose horizontal slices are superellipses over each pair of a front run and a side run."""
-    out = np.full((grid.nx, grid.ny, grid.nz), -grid.cell, np.float32)
-    for y in range(grid.ny):
+    out = np.full(grid.shape, -grid.cell, np.float32)
+    for y in range(len(grid.y)):
         across, along = _runs(f[:, y] > 0), _runs(s[:, y] > 0)
         if not across or not along:
             continue
-        u, half_x = _local(grid.nx, across)
-        w, half_z = _local(grid.nz, along)
+        u, half_x = _local(len(grid.x), across)
+        w, half_z = _local(len(grid.z), along)
         radius = (np.abs(u)[:, None] ** exponent + np.abs(w)[None] ** exponent) ** (1 / exponent)
         out[:, y] = (1 - radius) * np.minimum(half_x[:, None], half_z[None]) * grid.cell
     return out
@@ -158,16 +192,13 @@ def _local(count: int, runs: list[tuple[int, int]]) -> tuple[F32, F32]:
     return ((centre - middles[nearest]) / halves[nearest]).astype(np.float32), halves[nearest].astype(np.float32)
 
 
-def _single(grid: _Grid, seen: Outline, *, top_only: bool) -> tuple[F32, str, float]:
-    """A shape from one view."""
-    if top_only:
-        t = _top_map(grid, seen)
-        return np.broadcast_to(t[:, None, :], (grid.nx, grid.ny, grid.nz)).copy(), "slab", 0.4
+def _single(grid: _Grid, seen: Outline) -> tuple[F32, str, float]:
+    """A shape from one view, which is its front."""
     f = _front_map(grid, seen)
     inside = f > 0
-    if float(inside.mean()) > 0.96:
-        return np.broadcast_to(f[:, :, None], (grid.nx, grid.ny, grid.nz)).copy(), "box", 0.8
-    runs = [_runs(inside[:, y]) for y in range(grid.ny)]
+    if _fill(f) > 0.96:
+        return np.broadcast_to(f[:, :, None], grid.shape), "box", 0.8
+    runs = [_runs(inside[:, y]) for y in range(len(grid.y))]
     single = np.mean([len(r) == 1 for r in runs if r])
     symmetric = _iou(inside, inside[::-1]) > 0.93
     if symmetric and single > 0.8 and ROUND_ASPECT[0] <= grid.size.width / grid.size.depth <= ROUND_ASPECT[1]:
@@ -177,27 +208,18 @@ def _single(grid: _Grid, seen: Outline, *, top_only: bool) -> tuple[F32, str, fl
 
 def _revolution(grid: _Grid, runs: list[list[tuple[int, int]]]) -> F32:
     """Each row is an ellipse as wide as the outline there and as deep in proportion."""
-    x = (np.arange(grid.nx) + 0.5 - grid.nx / 2)[:, None] / (grid.nx / 2)
-    z = (np.arange(grid.nz) + 0.5 - grid.nz / 2)[None] / (grid.nz / 2)
-    radius = np.sqrt(x * x + z * z)
-    widths = np.array([(r[-1][1] - r[0][0]) / grid.nx if r else 0.0 for r in runs])
-    out = (widths[None, :, None] - radius[:, None, :]) * (min(grid.nx, grid.nz) / 2 * grid.cell)
-    rows = np.flatnonzero(widths > 0)
-    if len(rows):
-        out[:, : rows[0]] = -grid.cell
-        out[:, rows[-1] + 1 :] = -grid.cell
-    return np.asarray(out, np.float32)
+    half_width, half_depth = grid.size.width / 2, grid.size.depth / 2
+    radius = np.hypot((grid.x / half_width)[:, None], (grid.z / half_depth)[None])
+    widths = np.array([(r[-1][1] - r[0][0]) / (len(grid.x) - 2 * MARGIN) if r else -0.1 for r in runs])
+    return np.asarray((widths[None, :, None] - radius[:, None, :]) * min(half_width, half_depth), np.float32)
 
 
 def _inflation(grid: _Grid, f: F32) -> F32:
     """As thick as the outline is wide, up to the product's depth: round at the rim, flat where it is wide."""
     half = grid.size.depth / 2
-    inner = max(float(f.max()), grid.cell)
-    rim = min(half, inner)
-    reach = np.clip(f / rim, 0, 1)
-    thickness = half * np.sqrt(np.maximum(1 - (1 - reach) ** 2, 0))
-    z = np.abs(np.arange(grid.nz) + 0.5 - grid.nz / 2) * grid.cell
-    return np.asarray(np.minimum(f[:, :, None], thickness[:, :, None] - z[None, None]), np.float32)
+    rim = min(half, max(float(f.max()), grid.cell))
+    thickness = half * np.sqrt(np.maximum(1 - (1 - np.clip(f / rim, 0, 1)) ** 2, 0))
+    return np.asarray(np.minimum(f[:, :, None], thickness[:, :, None] - np.abs(grid.z)[None, None]), np.float32)
 
 
 def _iou(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:

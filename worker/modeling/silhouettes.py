@@ -86,18 +86,18 @@ def disagreement(size: Size, outlines: Mapping[View, Outline]) -> float:
     return max((abs(o.aspect / wanted[v] - 1) for v, o in outlines.items() if v in wanted), default=0.0)
 
 
-def signed_distance(outlined: Outline, columns: int, rows: int, cell: float) -> F32:
-    """Distance to the outline in metres, inside positive, for `rows` x `columns` square cells over the crop; row 0 is the top.
+def signed_distance(outlined: Outline, columns: int, rows: int, cell: float, margin: int) -> F32:
+    """Distance to the outline in metres, inside positive, for `rows` x `columns` square cells over the crop and `margin`
+    cells around it; row 0 is the top.
 
     Measured on four times as many cells and averaged, so that the outline keeps its place between cells.
     """
     fine = 4
-    resized = cv2.resize(
-        outlined.alpha, (columns * fine, rows * fine), interpolation=cv2.INTER_AREA if outlined.alpha.shape[1] > columns * fine else cv2.INTER_LINEAR
-    )
-    inside = np.pad((resized > 0.5).astype(np.uint8), fine)
+    shrinking = outlined.alpha.shape[1] > columns * fine
+    resized = cv2.resize(outlined.alpha, (columns * fine, rows * fine), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
+    inside = np.pad((resized > 0.5).astype(np.uint8), margin * fine)
     within = cv2.distanceTransform(inside, cv2.DIST_L2, 5)
     without = cv2.distanceTransform(1 - inside, cv2.DIST_L2, 5)
-    signed = (within - without - np.where(inside > 0, 0.5, -0.5))[fine:-fine, fine:-fine]
-    coarse = cv2.resize(signed.astype(np.float32), (columns, rows), interpolation=cv2.INTER_AREA)
+    signed = within - without - np.where(inside > 0, 0.5, -0.5)
+    coarse = cv2.resize(signed.astype(np.float32), (columns + 2 * margin, rows + 2 * margin), interpolation=cv2.INTER_AREA)
     return np.asarray(coarse * (cell / fine), np.float32)

@@ -28,12 +28,15 @@ def extract(shape: Shape, size: Size, max_triangles: int) -> tuple[F32, Faces]:
     if not (field > 0).any():
         raise InputError("cutout.empty", "The outlines leave nothing of the product; do all photos show the same product?")
     vertices, faces, _, _ = marching_cubes(field, 0.0, spacing=(shape.cell,) * 3, gradient_direction="ascent")
-    solid = _solid(vertices + shape.origin, faces[:, ::-1])
-    solid = _simplified(solid, shape.cell, max_triangles)
-    mesh = solid.to_mesh()
-    points, triangles = np.array(mesh.vert_properties[:, :3], np.float64), np.array(mesh.tri_verts, np.uint32)
-    points = _taubin(points, triangles)
+    dense = _solid(vertices + shape.origin, faces[:, ::-1])
+    smooth = _solid(_taubin(*_arrays(dense)), _arrays(dense)[1])  # before simplifying: on few vertices it would round corners off
+    points, triangles = _arrays(_simplified(smooth, shape.cell, max_triangles))
     return _fitted(points, size), triangles
+
+
+def _arrays(solid: manifold3d.Manifold) -> tuple[NDArray[np.float64], Faces]:
+    mesh = solid.to_mesh()
+    return np.array(mesh.vert_properties[:, :3], np.float64), np.array(mesh.tri_verts, np.uint32)
 
 
 def _smoothed(shape: Shape) -> F32:

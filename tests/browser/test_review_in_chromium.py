@@ -1,0 +1,153 @@
+"""A reviewer's way in a real browser: one-time link, queue, version with its turning model, decision by key, AR page.
+
+Every page is opened; nothing may be said on the console.
+"""
+
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+from werkzeug.serving import make_server
+
+from dam_connector.app import create_app
+from dam_connector.flow import intake
+from dam_connector.store.users import UserRole
+from dam_connector.wiring import Services
+from tests.support import MODEL, SAMPLES, PhotoServer, product, rules_json
+
+CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here; apt-get install chromium")]
+ARGS = [
+    "--no-sandbox",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-quic",
+]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def deliverables() -> list[dict]:
+    """What is made for the chair: a packshot, unless a test asks for the model too."""
+    return rules_json()["deliverables"][:1]
+
+
+@pytest.fixture
+def site(services: Services, photos: PhotoServer, drain: Callable[[], int], write_rules: Callable, deliverables: list[dict]) -> Iterator[str]:
+    """The application on loopback with a chair in review and a flagged product."""
+    write_rules(deliverables=deliverables)
+    for view in ("front", "right"):
+        photos.files[f"{view}.jpg"] = (SAMPLES / f"chair-{view}.jpg").read_bytes()
+    images = {view: photos.url(f"{view}.jpg") for view in ("front", "right")}
+    intake.add_product(services, product(images=images, dimensions={"width": 48.8, "height": 81.2, "depth": 47.8, "unit": "cm"}), by="test")
+    intake.add_product(services, product("FLAG1", category="furniture", dimensions=None), by="test")
+    drain()
+    server = make_server("127.0.0.1", 0, create_app(services), threaded=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.fixture
+def page(chromium: Browser, site: str, services: Services) -> Iterator[Page]:
+    """A reviewer who came in by a one-time link; fails on any word on the console."""
+    context = chromium.new_context(base_url=site, viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
+    found = context.new_page()
+    said: list[str] = []
+    found.on("console", lambda m: said.append(m.text) if m.type in ("error", "warning") else None)
+    found.on("pageerror", lambda e: said.append(str(e)))
+    found.goto("/login/link/" + services.users.add_login_link(services.users.add("ann", UserRole.ADMIN)))
+    found.get_by_role("button", name="Log in with this link").click()
+    found.wait_for_url("**/review")
+    yield found
+    context.close()
+    assert [s for s in said if "GPU stall due to ReadPixels" not in s] == []
+
+
+def model_is_shown(page: Page, selector: str) -> bool:
+    page.wait_for_function("s => document.querySelector(s)?.loaded === true", arg=selector, timeout=30_000)
+    return bool(page.evaluate("s => document.querySelector(s).getDimensions().y", selector) > 0.8)
+
+
+@pytest.mark.parametrize("deliverables", [[rules_json()["deliverables"][0], MODEL]], ids=["with model"])
+def test_from_the_queue_to_the_ar_page(page: Page, services: Services, drain: Callable[[], int]) -> None:
+    assert page.locator(".card").count() == 2
+    page.locator(".card", has_text="model").click()
+    page.wait_for_url("**/versions/**")
+    assert model_is_shown(page, "model-viewer")
+    page.get_by_role("button", name="right", exact=True).first.click()
+    assert page.locator("[data-view=right]").is_visible() and not page.locator("[data-view=front]").is_visible()
+    page.locator("[data-show-render=hero]").click()
+    assert page.locator("[data-render=hero]").is_visible() and not page.locator("model-viewer").is_visible()
+    page.locator("[data-turn]").click()
+    page.keyboard.press("?")
+    assert page.locator("dialog[open]").is_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("a")
+    page.get_by_text("approved").wait_for()
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_text("in review again").wait_for()
+    page.keyboard.press("a")
+    page.get_by_text("approved").wait_for()
+    page.keyboard.press("r")
+    page.keyboard.press("2")
+    assert page.locator("[name=reasons]").nth(1).is_checked()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/review")
+    services.clock.forward(60)  # type: ignore[attr-defined]
+    services.queue.wake("finish_run", [r.id for r in services.runs.page(state="queued")])
+    drain()
+    page.goto("/ar/CH123")
+    assert model_is_shown(page, "#model") and page.get_by_role("heading", name="Modern Dining Chair").is_visible()
+    page.get_by_role("button", name="Show size").click()
+    assert page.get_by_text("Height 81.2 cm").is_visible()
+    assert page.locator(".qr img").evaluate("i => i.complete && i.naturalWidth > 0")
+    assert json.loads(page.locator("script[type='application/ld+json']").text_content())["sku"] == "CH123"
+
+
+@pytest.mark.parametrize(
+    "address", ["/review", "/review?state=blocked", "/products", "/products?flagged=1", "/runs", "/deliveries", "/rules", "/api/docs"]
+)
+@pytest.mark.parametrize("width", [1280, 360])
+def test_every_page_opens_without_a_word_and_fits_its_width(page: Page, address: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(address, wait_until="networkidle")
+    page.locator(".opblock" if address == "/api/docs" else "main h1").first.wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width or address == "/api/docs"  # Swagger UI scrolls by itself
+    assert page.locator("main#main").count() == 1 and page.locator("[aria-current]").count() >= 1
+
+
+def test_product_and_theme(page: Page, services: Services) -> None:
+    page.goto(f"/products/{services.products.get('FLAG1').id}")
+    assert page.get_by_text("The field dimensions is missing").is_visible()
+    before = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.locator("[data-theme-switch]").click()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != before
+    page.reload()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != before
+
+
+def test_it_works_without_javascript(chromium: Browser, site: str, services: Services) -> None:
+    context = chromium.new_context(base_url=site, java_script_enabled=False)
+    page = context.new_page()
+    page.goto("/login/link/" + services.users.add_login_link(services.users.add("bob", UserRole.REVIEWER)))
+    page.get_by_role("button", name="Log in with this link").click()
+    page.locator(".card", has_text="packshot").click()
+    page.get_by_role("button", name="Approve").click()
+    assert page.get_by_text("approved").first.is_visible()
+    context.close()

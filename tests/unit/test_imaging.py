@@ -1,0 +1,180 @@
+"""Pictures: what is decoded, cut out, composed, encoded, labelled."""
+
+import io
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from dam_connector.errors import InputError
+from tests.support import SAMPLES, huge_png, picture
+from worker.imaging.compose import Studio, compose
+from worker.imaging.cutout import CONFIDENT, cut_out, extend_colours
+from worker.imaging.decode import Photo, decode
+from worker.imaging.encode import ALGORITHMIC, encode, read_xmp, relabel, xmp_packet
+
+LIMIT = 64_000_000
+
+
+def photo_of(draw, **options) -> tuple[Photo, np.ndarray]:
+    """A photo and the mask of what was drawn on it."""
+    rgb = np.zeros((400, 400, 3), np.uint8)
+    draw(rgb)
+    return decode(picture(draw, **options), max_pixels=LIMIT), rgb.any(2)
+
+
+def iou(alpha: np.ndarray, truth: np.ndarray) -> float:
+    mask = alpha > 127
+    return float((mask & truth).sum() / (mask | truth).sum())
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (picture()[:3000], "source.damaged"),
+        (huge_png(), "source.too_large"),
+        (b"text", "source.not_an_image"),
+        (b"", "source.not_an_image"),
+        (picture(size=(100, 400)), "source.too_small"),
+        (b"GIF89a" + b"\x00" * 50, "source.not_an_image"),
+        (b"<svg xmlns='x'/>", "source.not_an_image"),
+        (picture(format="PNG")[:500], "source.damaged"),
+    ],
+)
+def test_what_cannot_be_decoded_says_why(data: bytes, code: str) -> None:
+    with pytest.raises(InputError) as found:
+        decode(data, max_pixels=LIMIT)
+    assert found.value.issue_code == code
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_formats_that_are_read(format: str) -> None:
+    assert decode(picture(format=format), max_pixels=LIMIT).size == (400, 400)
+
+
+def test_a_picture_is_turned_upright_and_brought_to_rgb() -> None:
+    image = Image.new("CMYK", (300, 200), (0, 255, 255, 0))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    out = io.BytesIO()
+    image.save(out, "JPEG", exif=exif)
+    found = decode(out.getvalue(), max_pixels=LIMIT)
+    assert found.size == (200, 300) and found.rgb[..., 0].mean() > 200 > found.rgb[..., 1].mean()
+
+
+def test_transparency_is_taken_as_it_is() -> None:
+    rgba = np.zeros((300, 300, 4), np.uint8)
+    cv2.circle(rgba, (150, 150), 100, (10, 200, 30, 255), -1)
+    out = io.BytesIO()
+    Image.fromarray(rgba).save(out, "PNG")
+    cutout = cut_out(decode(out.getvalue(), max_pixels=LIMIT))
+    assert iou(cutout.alpha, rgba[..., 3] > 0) == 1.0 and cutout.confidence == 1.0
+
+
+DRAWINGS = {
+    "a box": lambda a: cv2.rectangle(a, (100, 120), (300, 330), (170, 40, 40), -1),
+    "a disc": lambda a: cv2.circle(a, (200, 210), 120, (30, 60, 160), -1),
+    "a ring": lambda a: cv2.circle(a, (200, 200), 110, (30, 120, 60), 40),
+    "thin legs": lambda a: (
+        [cv2.line(a, (x, 150), (x, 350), (60, 40, 20), 8) for x in (120, 280)] + [cv2.rectangle(a, (100, 130), (300, 160), (60, 40, 20), -1)]
+    ),
+}
+
+
+@pytest.mark.parametrize("ground", [255, 225, 190])
+@pytest.mark.parametrize("what", DRAWINGS)
+def test_cutting_out(what: str, ground: int) -> None:
+    photo, truth = photo_of(DRAWINGS[what], ground=ground)
+    cutout = cut_out(photo)
+    assert iou(cutout.alpha, truth) > 0.97 and cutout.confidence > CONFIDENT and cutout.touches == ()
+
+
+def test_a_soft_shadow_is_not_product() -> None:
+    def draw(a: np.ndarray) -> None:
+        cv2.rectangle(a, (120, 100), (280, 300), (170, 40, 40), -1)
+
+    rgb = np.full((400, 400, 3), 235, np.float32)
+    shade = np.zeros((400, 400), np.float32)
+    cv2.ellipse(shade, (220, 305), (140, 22), 0, 0, 360, 1.0, -1)
+    rgb *= (1 - 0.35 * cv2.GaussianBlur(shade, (0, 0), 14))[..., None]
+    draw(rgb)
+    truth = np.zeros((400, 400, 3), np.uint8)
+    draw(truth)
+    cutout = cut_out(Photo(rgb=rgb.astype(np.uint8), alpha=None, format="JPEG"))
+    assert iou(cutout.alpha, truth.any(2)) > 0.96
+
+
+def test_white_on_white_is_uncertain() -> None:
+    photo, _ = photo_of(lambda a: cv2.circle(a, (200, 200), 120, (247, 247, 247), -1), ground=250)
+    try:
+        assert cut_out(photo).confidence < CONFIDENT
+    except InputError as error:
+        assert error.issue_code == "cutout.empty"
+
+
+def test_a_product_that_leaves_the_frame_is_noticed() -> None:
+    photo, _ = photo_of(lambda a: cv2.rectangle(a, (100, -5), (300, 250), (170, 40, 40), -1))
+    assert cut_out(photo).touches == ("top",)
+
+
+def test_nothing_to_cut_out() -> None:
+    with pytest.raises(InputError) as found:
+        cut_out(photo_of(lambda a: None)[0])
+    assert found.value.issue_code == "cutout.empty"
+
+
+@pytest.mark.parametrize("name", sorted(p.name for p in SAMPLES.glob("*.jpg") if "bottle" not in p.name))
+def test_the_sample_photos_are_cut_out_with_confidence(name: str) -> None:
+    cutout = cut_out(decode((SAMPLES / name).read_bytes(), max_pixels=LIMIT))
+    assert cutout.confidence > CONFIDENT and cutout.touches == ()
+
+
+def test_no_halo_on_dark_ground() -> None:
+    photo, _ = photo_of(lambda a: cv2.circle(a, (200, 200), 120, (120, 20, 20), -1), ground=250)
+    picture_ = compose(cut_out(photo), Studio(width=400, height=400, background="#000000", fill=0.6, shadow=False))
+    bright = picture_.rgb.max(2) > 140
+    outline = 2 * np.pi * 120
+    assert bright.sum() < 0.03 * outline
+
+
+@pytest.mark.parametrize(("width", "height"), [(400, 400), (400, 500), (800, 200)])
+def test_framing_keeps_the_proportions_and_fills_the_tighter_side(width: int, height: int) -> None:
+    photo, _ = photo_of(lambda a: cv2.rectangle(a, (100, 150), (299, 249), (170, 40, 40), -1))
+    made = compose(cut_out(photo), Studio(width=width, height=height, background="transparent", fill=0.8, shadow=False))
+    rows, columns = np.flatnonzero((made.alpha > 127).any(1)), np.flatnonzero((made.alpha > 127).any(0))
+    w, h = columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1
+    assert abs(w / h - 2) < 0.06 and abs(max(w / width, h / height) - 0.8) < 0.02
+
+
+def test_a_white_background_is_pure_white_away_from_the_shadow() -> None:
+    photo, _ = photo_of(DRAWINGS["a box"])
+    made = compose(cut_out(photo), Studio(width=500, height=500, background="#ffffff", fill=0.6, shadow=True))
+    assert (made.rgb[:80] == 255).all() and made.rgb[400:430, 250].min() < 255
+
+
+def test_the_products_pixels_are_the_photos_pixels() -> None:
+    photo, _ = photo_of(DRAWINGS["a box"])
+    made = compose(cut_out(photo), Studio(width=400, height=400, background="#ffffff", fill=0.525, shadow=False))
+    assert np.abs(made.rgb[200, 200].astype(int) - photo.rgb[200, 200].astype(int)).max() <= 2
+
+
+@pytest.mark.parametrize("format", ["jpeg", "webp", "png"])
+def test_encoding_is_deterministic_and_labels_can_be_read_back(format: str) -> None:
+    rgb = np.random.default_rng(1).integers(0, 255, (64, 48, 3), np.uint8)
+    alpha = None if format == "jpeg" else np.full((64, 48), 128, np.uint8)
+    data = encode(rgb, alpha, format)
+    assert data == encode(rgb, alpha, format)
+    labelled = relabel(data, xmp_packet({"sku": "A<&1", "description": 'Stuhl "Ä"'}, ALGORITHMIC))
+    assert "A&lt;&amp;1" in read_xmp(labelled) and ALGORITHMIC in read_xmp(labelled)
+    with Image.open(io.BytesIO(data)) as before, Image.open(io.BytesIO(labelled)) as after:
+        assert (np.asarray(before) == np.asarray(after)).all()
+
+
+def test_colours_are_led_on_from_the_nearest() -> None:
+    rgb = np.zeros((5, 9, 3), np.uint8)
+    rgb[:, 0], rgb[:, 8] = (255, 0, 0), (0, 0, 255)
+    known = np.zeros((5, 9), bool)
+    known[:, [0, 8]] = True
+    led = extend_colours(rgb, known)
+    assert (led[:, 3] == (255, 0, 0)).all() and (led[:, 5] == (0, 0, 255)).all()

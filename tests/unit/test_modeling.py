@@ -1,0 +1,259 @@
+"""Models: shapes with exact expectations, files the validator has no remark on, the same size in every format."""
+
+import io
+import zipfile
+
+import cv2
+import numpy as np
+import pytest
+import trimesh
+from pxr import Usd, UsdGeom
+
+from dam_connector.catalog.product import Dimensions, View
+from dam_connector.errors import InputError
+from tests.support import SAMPLES
+from tests.unit.shapes import as_model, ball, box
+from worker.checks.conformance import validate
+from worker.imaging.cutout import Cutout, cut_out
+from worker.imaging.decode import decode
+from worker.modeling.build import build_model
+from worker.modeling.glb import load_scene, read_glb, write_glb
+from worker.modeling.model import Model
+from worker.modeling.render import Camera, Look, Stage, camera_for
+from worker.modeling.usdz import write_usdz
+from worker.steps.finish_model import simplified, with_texture_within
+from worker.steps.fit_dimensions import fit
+
+
+def cutout_of(mask: np.ndarray, colour: tuple[int, int, int] = (120, 90, 60)) -> Cutout:
+    padded = np.pad(mask.astype(np.uint8) * 255, 20)
+    return Cutout(rgb=np.full((*padded.shape, 3), colour, np.uint8), alpha=padded, confidence=1.0, touches=())
+
+
+def build(views: dict[View, Cutout], width: float | None, height: float | None, depth: float | None, **options):
+    size = Dimensions(width_m=width, height_m=height, depth_m=depth)
+    return build_model(views, size, "", **{"max_triangles": 12_000, "texture_px": 512, **options})
+
+
+def disc(size: int = 200) -> np.ndarray:
+    mask = np.zeros((size, size), np.uint8)
+    cv2.circle(mask, (size // 2, size // 2), size // 2 - 1, 1, -1)
+    return mask
+
+
+def mesh_of(model: Model) -> trimesh.Trimesh:
+    return trimesh.Trimesh(model.positions, model.faces, process=True, merge_norm=True, merge_tex=True)
+
+
+def test_three_rectangles_make_a_box() -> None:
+    full = np.ones((200, 200), np.uint8)
+    built = build({v: cutout_of(full) for v in (View.FRONT, View.RIGHT, View.TOP)}, 0.4, 0.2, 0.3)
+    mesh = mesh_of(built.model)
+    assert built.family == "hull" and mesh.is_watertight and mesh.volume == pytest.approx(0.4 * 0.2 * 0.3, rel=0.03)
+    assert np.allclose(built.model.extent, [0.4, 0.2, 0.3], atol=1e-6)
+
+
+def test_three_discs_make_a_ball() -> None:
+    built = build({v: cutout_of(disc()) for v in (View.FRONT, View.RIGHT, View.TOP)}, 1.0, 1.0, 1.0)
+    mesh = mesh_of(built.model)
+    assert built.family == "rounded hull 2" and mesh.is_watertight and mesh.volume == pytest.approx(np.pi / 6, rel=0.04)
+
+
+def test_one_disc_with_equal_width_and_depth_is_a_ball_by_revolution() -> None:
+    built = build({View.FRONT: cutout_of(disc())}, 1.0, 1.0, 1.0)
+    assert built.family == "revolution" and mesh_of(built.model).volume == pytest.approx(np.pi / 6, rel=0.04)
+
+
+def test_a_cone_from_one_view() -> None:
+    mask = np.zeros((200, 200), np.uint8)
+    cv2.fillPoly(mask, [np.array([[0, 199], [199, 199], [100, 0]])], 1)
+    built = build({View.FRONT: cutout_of(mask)}, 1.0, 1.0, 1.0)
+    assert mesh_of(built.model).volume == pytest.approx(np.pi / 12, rel=0.06)
+
+
+def test_one_rectangle_is_a_box_as_deep_as_the_product() -> None:
+    built = build({View.FRONT: cutout_of(np.ones((100, 300), np.uint8))}, 0.9, 0.3, 0.05)
+    assert built.family == "box" and mesh_of(built.model).volume == pytest.approx(0.9 * 0.3 * 0.05, rel=0.05)
+
+
+def test_legs_stay_and_stand() -> None:
+    mask = np.zeros((300, 300), np.uint8)
+    mask[:30] = 1
+    for x in (10, 270):
+        mask[:, x : x + 14] = 1
+    built = build({View.FRONT: cutout_of(mask), View.RIGHT: cutout_of(mask), View.TOP: cutout_of(np.ones((200, 200), np.uint8))}, 1.0, 1.0, 1.0)
+    mesh = mesh_of(built.model)
+    feet = mesh.section([0, 1, 0], [0, 0.1, 0]).discrete
+    assert mesh.is_watertight and mesh.body_count == 1 and len(feet) == 4
+
+
+def test_a_ring_keeps_its_hole() -> None:
+    mask = disc() - np.pad(disc(100), 50)
+    built = build({View.FRONT: cutout_of(mask)}, 1.0, 1.0, 0.2)
+    assert mesh_of(built.model).euler_number == 0
+
+
+def test_asymmetric_views_stand_the_right_way_round() -> None:
+    """A step, high at the product's left (-X) and at its back (-Z); the right view shows the back at its right."""
+    front, side = np.ones((200, 200), np.uint8), np.ones((200, 200), np.uint8)
+    front[:100, 100:] = 0
+    side[:100, :100] = 0
+    red, blue = (200, 20, 20), (20, 20, 200)
+    built = build({View.FRONT: cutout_of(front, red), View.RIGHT: cutout_of(side, blue)}, 1.0, 1.0, 1.0)
+    mesh = mesh_of(built.model)
+    inside = mesh.contains([[-0.25, 0.75, -0.25], [0.25, 0.75, -0.25], [-0.25, 0.75, 0.25], [0.25, 0.25, 0.25]])
+    assert inside.tolist() == [True, False, False, True]
+    stage = Stage(built.model)
+    rgb, _ = stage.render(Camera(azimuth=0, elevation=0, target=(0, 0.5, 0), half=0.6), 64, Look(samples=1, shadow=False))
+    assert rgb[48, 32, 0] > rgb[48, 32, 2]
+    rgb, _ = stage.render(Camera(azimuth=90, elevation=0, target=(0, 0.5, 0), half=0.6), 64, Look(samples=1, shadow=False))
+    assert rgb[48, 32, 2] > rgb[48, 32, 0]
+
+
+def test_the_photo_stands_on_the_front_as_it_is() -> None:
+    mask = np.ones((200, 200), np.uint8)
+    cutout = cutout_of(mask)
+    rgb = cutout.rgb.copy()
+    rgb[:120, :120] = (220, 30, 30)  # top left of the picture
+    built = build({View.FRONT: Cutout(rgb=rgb, alpha=cutout.alpha, confidence=1.0, touches=())}, 1.0, 1.0, 1.0)
+    seen, _ = Stage(built.model).render(camera_for(built.model.low, built.model.high, "front"), 100, Look(samples=1, shadow=False))
+    assert seen[30, 30, 0] > 1.6 * seen[70, 70, 0]
+
+
+@pytest.mark.parametrize(("known", "guessed"), [((1.0, None, None), ["height", "depth"]), ((None, None, None), ["width", "height", "depth"])])
+def test_missing_dimensions_are_completed_from_the_views_and_said(known: tuple, guessed: list[str]) -> None:
+    built = build({View.FRONT: cutout_of(np.ones((100, 200), np.uint8)), View.RIGHT: cutout_of(np.ones((100, 50), np.uint8))}, *known)
+    found = next(i for i in built.issues if i.code == "model.dimensions_missing")
+    assert all(g in found.message for g in guessed)
+    assert built.model.extent[0] / built.model.extent[1] == pytest.approx(2, rel=0.01) and built.model.extent[2] / built.model.extent[
+        1
+    ] == pytest.approx(0.5, rel=0.01)
+
+
+def test_views_that_contradict_the_size_are_reported() -> None:
+    built = build({View.FRONT: cutout_of(np.ones((100, 300), np.uint8)), View.RIGHT: cutout_of(np.ones((100, 100), np.uint8))}, 1.0, 1.0, 1.0)
+    assert "model.views_disagree" in {i.code for i in built.issues} and built.confidence < 0.7
+
+
+def test_one_view_of_an_odd_shape_is_a_guess_and_says_so() -> None:
+    mask = np.ones((200, 200), np.uint8)
+    mask[:130, 70:] = 0
+    assert {i.code for i in build({View.FRONT: cutout_of(mask)}, 1.0, 1.0, 0.6).issues} == {"model.single_view", "model.low_confidence"}
+
+
+def test_outlines_that_leave_nothing_are_refused() -> None:
+    left, right = np.zeros((100, 100), np.uint8), np.zeros((100, 100), np.uint8)
+    left[:20], left[80:] = 1, 1
+    right[:20, :5], right[80:, 95:] = 1, 1
+    left[20:80, :2] = 1
+    top = np.zeros((100, 100), np.uint8)
+    top[:3, :3], top[97:, 97:] = 1, 1
+    try:
+        built = build({View.FRONT: cutout_of(left), View.RIGHT: cutout_of(right), View.TOP: cutout_of(top)}, 1.0, 1.0, 1.0)
+        assert np.isfinite(built.model.positions).all()
+    except InputError as error:
+        assert error.issue_code == "cutout.empty"
+
+
+SAMPLES_BY_NAME = {"chair": (0.488, 0.812, 0.478), "vase": (0.18, 0.3, 0.18), "speaker": (0.16, 0.27, 0.2)}
+
+
+@pytest.mark.parametrize("name", SAMPLES_BY_NAME)
+def test_the_sample_products_make_good_models(name: str) -> None:
+    photos = {View(p.stem.rsplit("-", 1)[1]): cut_out(decode(p.read_bytes(), max_pixels=10**8)) for p in SAMPLES.glob(f"{name}-*.jpg")}
+    built = build(photos, *SAMPLES_BY_NAME[name])
+    mesh, data = mesh_of(built.model), write_glb(built.model, name)
+    assert mesh.is_watertight and mesh.body_count == 1 and np.allclose(built.model.extent, SAMPLES_BY_NAME[name], rtol=0.005)
+    assert len(built.model.faces) <= 12_000 and len(data) < 1_500_000
+    report = validate(data)
+    assert report["issues"]["numErrors"] == report["issues"]["numWarnings"] == report["issues"]["numInfos"] == report["issues"]["numHints"] == 0
+    front = photos.get(View.FRONT) or photos[View.HERO]
+    left, top, right, bottom = front.box
+    truth = cv2.resize(front.alpha[top:bottom, left:right], (256, 256), interpolation=cv2.INTER_AREA) > 127
+    w, h = built.model.extent[0], built.model.extent[1]
+    seen = Stage(built.model).silhouette(Camera(azimuth=0, elevation=0, target=(0, h / 2, 0), half=max(w, h) / 2), 512)
+    rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
+    crop = cv2.resize(seen[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.uint8), (256, 256), interpolation=cv2.INTER_AREA) > 0
+    assert (crop & truth).sum() / (crop | truth).sum() > 0.85
+
+
+def test_the_same_photos_make_the_same_bytes() -> None:
+    views = {View.FRONT: cutout_of(disc()), View.RIGHT: cutout_of(disc())}
+    assert write_glb(build(views, 1, 1, 1).model, "x") == write_glb(build(views, 1, 1, 1).model, "x")
+
+
+def test_a_glb_goes_out_and_in() -> None:
+    built = build({View.FRONT: cutout_of(disc())}, 1.0, 1.0, 1.0).model
+    back = read_glb(write_glb(built, "x"))
+    assert (
+        np.allclose(back.extent, built.extent)
+        and len(back.faces) == len(built.faces)
+        and back.texture
+        and np.allclose(back.uvs, built.uvs, atol=1e-6)
+    )
+    assert back.roughness == pytest.approx(built.roughness) and back.metallic == 0.0
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"glTF",
+        b"glTF\x02\x00\x00\x00\x10\x00\x00\x00",
+        write_glb(ball(), "x")[:400],
+        b"x" * 100,
+        write_glb(ball(), "x").replace(b'"POSITION"', b'"POSITIOM"'),
+    ],
+)
+def test_damaged_glbs_are_refused(data: bytes) -> None:
+    with pytest.raises(InputError) as found:
+        load_scene(data)
+    assert found.value.issue_code in ("file.unreadable", "geometry.empty")
+
+
+def test_the_usdz_has_the_glbs_size_in_metres_y_up(tmp_path) -> None:
+    built = build({View.FRONT: cutout_of(disc())}, 0.5, 0.5, 0.5).model
+    path = tmp_path / "x.usdz"
+    path.write_bytes(write_usdz(built, "CH1"))
+    stage = Usd.Stage.Open(str(path))
+    assert UsdGeom.GetStageUpAxis(stage) == "Y" and UsdGeom.GetStageMetersPerUnit(stage) == 1.0
+    size = UsdGeom.BBoxCache(0, ["default"]).ComputeWorldBound(stage.GetDefaultPrim()).ComputeAlignedRange().GetSize()
+    assert np.allclose(size, built.extent, atol=1e-5)
+    with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as package:
+        assert {i.compress_type for i in package.infolist()} == {zipfile.ZIP_STORED}
+
+
+@pytest.mark.parametrize(
+    ("known", "extent"),
+    [
+        (Dimensions(width_m=1, height_m=2, depth_m=1), [1, 2, 1]),
+        (Dimensions(height_m=1), [0.5, 1, 0.5]),
+        (Dimensions(), [50, 100, 50]),
+        (Dimensions(width_m=2, height_m=1, depth_m=0.5), [0.5, 1, 0.5]),  # four times too wide is another shape: no stretching in silence
+        (Dimensions(width_m=0.51, height_m=1, depth_m=0.5), [0.51, 1, 0.5]),
+    ],
+)
+def test_fitting_to_the_products_size(known: Dimensions, extent: list[float]) -> None:
+    from dataclasses import replace
+
+    moved = box(50, 100, 50)
+    moved = replace(moved, positions=moved.positions + np.array([7, 3, -2], np.float32))
+    fitted = fit(moved, known)
+    assert np.allclose(fitted.extent, extent, rtol=1e-4)
+    assert np.allclose([fitted.low[1], (fitted.low[0] + fitted.high[0]) / 2], 0, atol=1e-5)
+
+
+def test_a_model_over_budget_is_simplified_and_its_texture_reduced() -> None:
+    built = build({View.FRONT: cutout_of(disc())}, 1.0, 1.0, 1.0, texture_px=1024).model
+    fewer = simplified(built, 2000)
+    assert len(fewer.faces) <= 2000 and len(fewer.uvs) == len(fewer.positions) and np.allclose(fewer.extent, built.extent, rtol=0.03)
+    assert len(with_texture_within(built, 256).texture) < len(built.texture)
+
+
+def test_rendering_shows_shape_light_and_shadow() -> None:
+    model = as_model(trimesh.creation.icosphere(4, 0.5))
+    rgb, alpha = Stage(model).render(camera_for(model.low, model.high, "front"), 96, Look(background=None, samples=1))
+    assert alpha[48, 48] == 255 and alpha[2, 2] == 0
+    assert rgb[30, 40].mean() > rgb[70, 60].mean()
+    with pytest.raises(KeyError):
+        camera_for(model.low, model.high, "sideways")
