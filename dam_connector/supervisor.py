@@ -40,12 +40,12 @@ _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THR
 
 @dataclass
 class Child:
-    """One part of the connector."""
+    """One part of the connector; started by us, or left by a supervisor that was killed and taken over."""
 
     name: str
     argv: list[str]
     env: dict[str, str]
-    process: subprocess.Popen[bytes] | None = None
+    process: psutil.Process | None = None
     started: float = 0.0
     backoff_s: float = FIRST_BACKOFF_S
     restart_at: float = 0.0
@@ -53,12 +53,24 @@ class Child:
 
     def start(self, log_file: Path) -> None:
         with log_file.open("ab") as out:
-            self.process = subprocess.Popen(self.argv, env=self.env, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
+            self.process = psutil.Popen(self.argv, env=self.env, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
         self.started = time.monotonic()
 
     @property
     def alive(self) -> bool:
-        return self.process is not None and self.process.poll() is None
+        if isinstance(self.process, psutil.Popen):
+            return self.process.poll() is None
+        return self.process is not None and self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE
+
+    def stop(self, seconds: float) -> None:
+        """Wait for an end that was asked for; after that, end it and what it forked."""
+        if self.process is None:
+            return
+        try:
+            self.process.wait(max(0.1, seconds))
+        except (psutil.TimeoutExpired, subprocess.TimeoutExpired):
+            _end_group(self.process, signal.SIGKILL)
+            self.process.wait(5)
 
 
 @dataclass
@@ -71,17 +83,18 @@ class Supervisor:
     children: list[Child] = field(default_factory=list)
     _stopping: bool = False
     _lock: int = -1
+    _adopted: psutil.Process | None = None
 
     def run(self) -> None:
         """Start all parts and look after them until SIGINT or SIGTERM.
 
         Raises: ConfigError when the data directory or the port is taken, or a part cannot be started.
         """
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._stop_soon)
         self._take_lock()
         self._replace_leftovers()
         _check_port(self.settings)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._stop_soon)
         try:
             self._start_all()
             self.on_ready()
@@ -114,7 +127,9 @@ class Supervisor:
         except (FileNotFoundError, ValueError):
             return
         keep_queue = queue_server.answers(self.settings)
-        left = [p for name, pid, born in known if not (name == QUEUE and keep_queue) and (p := _same_process(pid, born))]
+        found = [(name, p) for name, pid, born in known if (p := _same_process(pid, born))]
+        left = [p for name, p in found if not (name == QUEUE and keep_queue)]
+        self._adopted = next((p for name, p in found if name == QUEUE and keep_queue), None)
         for process in left:
             _end_group(process)
         gone, stuck = psutil.wait_procs(left, timeout=5)
@@ -126,9 +141,11 @@ class Supervisor:
     def _start_all(self) -> None:
         s, env = self.settings, {**self.settings.child_environ(), "PYTHONUNBUFFERED": "1"}
         if not s.redis_url:
-            if not queue_server.answers(s):
+            if self._adopted:
+                self.children.append(Child(name=QUEUE, argv=queue_server.command(s), env=env, process=self._adopted))
+            else:
                 self._add(QUEUE, queue_server.command(s), env)
-            queue_server.wait(s)
+        queue_server.wait(s)
         Database(s.database).migrate()
         build_services(s).rules.current()  # a bad plugin.json stops here, with its problems
         python = [sys.executable, "-m"]
@@ -179,7 +196,9 @@ class Supervisor:
             if child.restart_at == 0.0:
                 child.backoff_s = FIRST_BACKOFF_S if now - child.started > STEADY_S else min(MAX_BACKOFF_S, child.backoff_s * 2)
                 child.restart_at = now + child.backoff_s
-                log.warning("child_died", child=child.name, status=child.process.returncode if child.process else None, again_in_s=child.backoff_s)
+                if child.process is not None:
+                    _end_group(child.process, signal.SIGKILL)  # what it forked must not hold its port
+                log.warning("child_died", child=child.name, status=getattr(child.process, "returncode", None), again_in_s=child.backoff_s)
             elif now >= child.restart_at:
                 child.restart_at, child.restarts = 0.0, child.restarts + 1
                 child.start(self._log_of(child))
@@ -201,13 +220,7 @@ class Supervisor:
                     child.process.terminate()
             deadline = time.monotonic() + STOP_S
             for child in group:
-                if child.process is None:
-                    continue
-                try:
-                    child.process.wait(max(0.1, deadline - time.monotonic()))
-                except subprocess.TimeoutExpired:
-                    _end_group(psutil.Process(child.process.pid), signal.SIGKILL)
-                    child.process.wait()
+                child.stop(deadline - time.monotonic())
         self._record.unlink(missing_ok=True)
         if self._lock >= 0:
             os.close(self._lock)
