@@ -6,6 +6,7 @@ With Redis away, RQ's defaults block the caller for 5 s; no retries and short ti
 
 import queue
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ from dam_connector.errors import Unavailable
 log = structlog.get_logger()
 
 JOB_TIMEOUT_S = 900
+GATHER_S = 0.05  # a wake-up waits so long for others: one message to the queue server serves them all
 _BATCH = 500
 
 
@@ -31,10 +33,11 @@ class Job:
 
     function: str
     queue: str
+    ids_per_job: int = 1  # quick jobs go many at a time: making a job costs more than doing it
 
 
 JOBS: Mapping[str, Job] = {
-    "handle_delivery": Job("worker.jobs.handle_delivery", "intake"),
+    "handle_delivery": Job("worker.jobs.handle_deliveries", "intake", ids_per_job=25),
     "advance_run": Job("worker.jobs.advance_run", "make"),
     "finish_run": Job("worker.jobs.advance_run", "intake"),
 }
@@ -56,13 +59,16 @@ class RqQueue:
         self._queues = {name: RqNative(name, connection=self._redis, serializer=JSONSerializer) for name in QUEUES}
 
     def wake(self, job: str, ids: Iterable[str]) -> bool:
-        target = self._queues[JOBS[job].queue]
-        datas = [RqNative.prepare_data(JOBS[job].function, args=(i,), timeout=JOB_TIMEOUT_S, result_ttl=0, failure_ttl=60) for i in ids]
+        target, all_ids, step = self._queues[JOBS[job].queue], list(ids), JOBS[job].ids_per_job
+        groups = [all_ids[at : at + step] for at in range(0, len(all_ids), step)]
+        datas = [
+            RqNative.prepare_data(JOBS[job].function, args=tuple(group), timeout=JOB_TIMEOUT_S, result_ttl=0, failure_ttl=60) for group in groups
+        ]
         try:
             for start in range(0, len(datas), _BATCH):
                 target.enqueue_many(datas[start : start + _BATCH])
         except RedisError as error:
-            log.warning("queue_away", job=job, waiting=len(datas), error=type(error).__name__)
+            log.warning("queue_away", job=job, waiting=len(all_ids), error=type(error).__name__)
             return False
         return True
 
@@ -96,6 +102,7 @@ class BackgroundQueue:
             gathered: dict[str, list[str]] = {}
             job, each = self._waiting.get()
             gathered.setdefault(job, []).append(each)
+            time.sleep(GATHER_S)
             while not self._waiting.empty() and len(gathered[job]) < _BATCH:
                 job, each = self._waiting.get()
                 gathered.setdefault(job, []).append(each)

@@ -14,9 +14,10 @@ def services() -> Services:
     return build_services(Settings.from_env())
 
 
-def handle_delivery(delivery_id: str) -> None:
-    """Do what a stored webhook means."""
-    intake.handle(services(), delivery_id)
+def handle_deliveries(*delivery_ids: str) -> None:
+    """Do what some stored webhooks mean."""
+    for delivery_id in delivery_ids:
+        intake.handle(services(), delivery_id)
 
 
 def advance_run(run_id: str) -> None:

@@ -1,5 +1,6 @@
 """Inbox: every webhook delivery, stored before anything else happens with it."""
 
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from dam_connector.catalog.ids import DeliveryId, new_id
+from dam_connector.errors import Unavailable
 from dam_connector.ports import Clock, Inbound
 from dam_connector.store.database import Database
 from dam_connector.store.tables import deliveries as t
@@ -37,6 +39,7 @@ class Inbox:
 
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db, self._clock = db, clock
+        self._writer = _GroupWriter(db)
 
     def add(self, connection: str, key: str, inbound: Inbound, *, acts: bool = True) -> tuple[DeliveryId, bool]:
         """The delivery's id, durable when this returns, and whether it is new."""
@@ -52,11 +55,7 @@ class Inbox:
             "state": "received" if acts else "ignored",
             "due_at": now if acts else None,
         }
-        with self._db.write() as c:
-            if self._db.insert_new(c, t, row):
-                return DeliveryId(row["id"]), True
-            found = c.execute(sa.select(t.c.id).where(t.c.connection == connection, t.c.key == row["key"])).scalar_one()
-        return DeliveryId(found), False
+        return self._writer.put(row)
 
     def get(self, delivery_id: str) -> DeliveryRecord | None:
         with self._db.read() as c:
@@ -112,6 +111,64 @@ class Inbox:
     def counts(self) -> dict[str, int]:
         with self._db.read() as c:
             return {state: n for state, n in c.execute(sa.select(t.c.state, sa.func.count()).group_by(t.c.state))}
+
+
+@dataclass(slots=True)
+class _Slot:
+    """A row on its way, and what became of it."""
+
+    row: dict[str, Any]
+    stored: tuple[DeliveryId, bool] | None = None
+    error: Exception | None = None
+
+
+class _GroupWriter:
+    """Rows that arrive at the same moment are written in one unit: one wait for the disk serves them all.
+
+    Whoever gets the lock first writes what has gathered; who waited for the lock finds its row written. A row is durable
+    when `put` returns. Tried before: a commit for each row (0.30 of a bare receiver's rate), a thread that writes for
+    all (0.53: every answer waits for two changes of thread). docs/benchmarks.md has the figures.
+    """
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._lock, self._gate = threading.Lock(), threading.Lock()
+        self._waiting: list[_Slot] = []
+
+    def put(self, row: dict[str, Any]) -> tuple[DeliveryId, bool]:
+        """The id under which this delivery is stored, and whether it is new. Raises: Unavailable."""
+        slot = _Slot(row)
+        with self._gate:
+            self._waiting.append(slot)
+        with self._lock:
+            if slot.stored is None and slot.error is None:
+                with self._gate:
+                    group, self._waiting = self._waiting, []
+                self._write_group(group)
+        if slot.stored is None:
+            raise Unavailable("database", "add delivery", type(slot.error).__name__) from slot.error
+        return slot.stored
+
+    def _write_group(self, group: "list[_Slot]") -> None:
+        try:
+            stored = self._write([slot.row for slot in group])
+        except sa.exc.SQLAlchemyError as error:
+            for slot in group:
+                slot.error = error
+            return
+        for slot in group:
+            slot.stored = stored[slot.row["id"]]
+
+    def _write(self, rows: list[dict[str, Any]]) -> dict[str, tuple[DeliveryId, bool]]:
+        """For each row's id the id it is stored under, and whether it is new."""
+        with self._db.write() as c:
+            new = self._db.insert_new_ids(c, t, rows)
+            stored = {row["id"]: (DeliveryId(row["id"]), True) for row in rows if row["id"] in new}
+            for row in rows:
+                if row["id"] not in new:
+                    found = c.execute(sa.select(t.c.id).where(t.c.connection == row["connection"], t.c.key == row["key"])).scalar_one()
+                    stored[row["id"]] = (DeliveryId(found), False)
+        return stored
 
 
 def _record(row: Any) -> DeliveryRecord:

@@ -1,7 +1,13 @@
-"""The receiver: POST /webhooks/CONNECTION. Verified, stored, answered; everything else happens in a job."""
+"""The receiver: POST /webhooks/CONNECTION. Verified, stored, answered; everything else happens in a job.
 
-from flask import Blueprint, request
+It is an application of its own behind /webhooks: no session, no CSRF, no page limits stand in a delivery's way.
+"""
+
+from functools import cache
+
+from flask import Blueprint, abort, request
 from flask.typing import ResponseReturnValue
+from limits import RateLimitItem, parse
 
 from dam_connector.flow import intake
 from dam_connector.ports import Inbound
@@ -11,14 +17,16 @@ bp = Blueprint("webhooks", __name__)
 JSON_TYPES = ("application/json", "application/cloudevents+json", "application/x-www-form-urlencoded", "text/json")
 
 
-def _limit() -> str:
-    return f"{services().settings.webhooks_per_minute}/minute"
+@cache
+def _per_minute(count: int) -> RateLimitItem:
+    return parse(f"{count}/minute")
 
 
-@bp.post("/webhooks/<connection>")
-@limiter.limit(_limit)
+@bp.post("/<connection>")
 def receive(connection: str) -> ResponseReturnValue:
     """202 with the delivery's id, the same one for a repeat."""
+    if not limiter.limiter.hit(_per_minute(services().settings.webhooks_per_minute), "webhooks", request.remote_addr or ""):
+        abort(429)
     limit = services().settings.max_delivery_bytes
     if (request.content_length or 0) > limit:
         return problem(413, "too_large", f"a delivery has at most {limit} bytes")
@@ -32,7 +40,7 @@ def receive(connection: str) -> ResponseReturnValue:
     return {"delivery_id": delivery_id, "new": new}, 202
 
 
-@bp.get("/webhooks/<connection>")
+@bp.get("/<connection>")
 def probe(connection: str) -> ResponseReturnValue:
     """200 for senders that try the address first (HEAD too)."""
     return {"ready": True}
