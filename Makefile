@@ -7,6 +7,7 @@ VENDOR := dam_connector/web/static/vendor
 VALIDATOR := worker/checks/vendor
 DEMO_ARGS ?=
 TEST_ARGS ?=
+TEST_JOBS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup frontend demo test lint format bench docs build lock chromium clean
@@ -39,7 +40,7 @@ demo: setup ## Show the main job on a sample catalog (DEMO_ARGS=--headless for m
 	@$(BIN)/dam-connector demo $(DEMO_ARGS)
 
 test: setup chromium ## Run all tests (TEST_ARGS="-k naming" for some)
-	@$(BIN)/python -m pytest $(TEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_JOBS) $(TEST_ARGS)
 
 lint: setup ## Check style, types, the house's floors and the generated documents
 	@$(BIN)/ruff check .
