@@ -60,6 +60,8 @@ def measure() -> dict[str, object]:
             with bare, running([sys.executable, "-m", "dam_connector.cli", "web"], port=ports["ours"], env=env):
                 taken: dict[str, list[float]] = {"bare": [], "ours": []}
                 steady: dict[str, list[float]] = {"bare": [], "ours": []}
+                for port in ports.values():
+                    burst(port)  # warm
                 for _ in range(ROUNDS):
                     for name, port in ports.items():
                         taken[name].append(burst(port))

@@ -113,41 +113,62 @@ class Inbox:
             return {state: n for state, n in c.execute(sa.select(t.c.state, sa.func.count()).group_by(t.c.state))}
 
 
-@dataclass(slots=True)
 class _Slot:
-    """A row on its way, and what became of it."""
+    """A row on its way, what became of it, and whether its thread is to write for all that wait."""
 
-    row: dict[str, Any]
-    stored: tuple[DeliveryId, bool] | None = None
-    error: Exception | None = None
+    __slots__ = ("error", "leads", "row", "stored", "turn")
+
+    def __init__(self, row: dict[str, Any]) -> None:
+        self.row = row
+        self.stored: tuple[DeliveryId, bool] | None = None
+        self.error: Exception | None = None
+        self.leads = False
+        self.turn = threading.Lock()
+        self.turn.acquire()
 
 
 class _GroupWriter:
     """Rows that arrive at the same moment are written in one unit: one wait for the disk serves them all.
 
-    Whoever gets the lock first writes what has gathered; who waited for the lock finds its row written. A row is durable
-    when `put` returns. Tried before: a commit for each row (0.30 of a bare receiver's rate), a thread that writes for
-    all (0.53: every answer waits for two changes of thread). docs/benchmarks.md has the figures.
+    Who comes when nobody writes, writes what has gathered; done, they wake those whose rows these were, and make the
+    first of those who came meanwhile the next writer, so that the disk works on while answers are made. A row is durable
+    when `put` returns. docs/benchmarks.md has the figures of this and of what was tried before.
     """
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._lock, self._gate = threading.Lock(), threading.Lock()
+        self._gate = threading.Lock()
         self._waiting: list[_Slot] = []
+        self._busy = False
 
     def put(self, row: dict[str, Any]) -> tuple[DeliveryId, bool]:
         """The id under which this delivery is stored, and whether it is new. Raises: Unavailable."""
         slot = _Slot(row)
         with self._gate:
             self._waiting.append(slot)
-        with self._lock:
-            if slot.stored is None and slot.error is None:
-                with self._gate:
-                    group, self._waiting = self._waiting, []
-                self._write_group(group)
+            slot.leads, self._busy = not self._busy, True
+        if not slot.leads:
+            slot.turn.acquire()  # until it is written, or to be the next writer
+        if slot.leads:
+            self._lead()
         if slot.stored is None:
             raise Unavailable("database", "add delivery", type(slot.error).__name__) from slot.error
         return slot.stored
+
+    def _lead(self) -> None:
+        with self._gate:
+            group, self._waiting = self._waiting, []
+        try:
+            self._write_group(group)
+        finally:
+            with self._gate:
+                self._busy = bool(self._waiting)
+                if self._waiting:
+                    self._waiting[0].leads = True
+                    self._waiting[0].turn.release()
+            for slot in group:
+                if not slot.leads:
+                    slot.turn.release()
 
     def _write_group(self, group: "list[_Slot]") -> None:
         try:

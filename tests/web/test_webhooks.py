@@ -1,6 +1,7 @@
 """The receiver's answers."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from flask.testing import FlaskClient
@@ -8,6 +9,7 @@ from flask.testing import FlaskClient
 from dam_connector.app import create_app
 from dam_connector.queue import BackgroundQueue, RqQueue
 from dam_connector.settings import Settings
+from dam_connector.web import webhooks
 from dam_connector.wiring import Services, build_services
 from tests.support import ENVIRON, TestClock, event_body, record, signed
 
@@ -55,14 +57,35 @@ def test_other_methods_are_405_in_the_same_shape(client: FlaskClient) -> None:
     assert answer.status_code == 405 and answer.json["error"]["name"] == "method_not_allowed"
 
 
-def test_too_many_are_429_with_retry_after(services: Services, clock: TestClock) -> None:
+def test_too_many_are_429_with_retry_after(services: Services, clock: TestClock, monkeypatch: pytest.MonkeyPatch) -> None:
     import dataclasses
 
+    monkeypatch.setattr(webhooks, "_counts", webhooks.MinuteCounts())
     app = create_app(dataclasses.replace(services, settings=dataclasses.replace(services.settings, webhooks_per_minute=3)))
     client = app.test_client()
     answers = [post(client, clock) for _ in range(5)]
     assert [a.status_code for a in answers] == [202, 202, 202, 429, 429]
     assert answers[-1].headers["Retry-After"] and answers[-1].json["error"]["code"] == 429
+
+
+def test_counts_begin_anew_each_minute_and_hold_under_many_threads() -> None:
+    counts = webhooks.MinuteCounts()
+    with ThreadPoolExecutor(8) as pool:
+        allowed = list(pool.map(lambda _: counts.allow("1.2.3.4", 100, 30.0), range(400)))
+    assert sum(allowed) == 100 and counts.allow("1.2.3.4", 100, 61.0) and counts.allow("5.6.7.8", 1, 61.0)
+
+
+def test_many_at_once_are_all_taken_and_each_once(services: Services, clock: TestClock) -> None:
+    app = create_app(services)
+    bodies = [event_body(record(f"S{n % 40}"), at=clock.now()) for n in range(120)]
+
+    def send(n: int):
+        return app.test_client().post("/webhooks/main", data=bodies[n], headers=signed(bodies[n], at=clock.now(), message=f"m{n % 40}"))
+
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(send, range(120)))
+    assert {a.status_code for a in answers} == {202}
+    assert sum(a.json["new"] for a in answers) == 40 == len({a.json["delivery_id"] for a in answers})
 
 
 def test_a_connection_whose_secret_is_not_set_is_503_and_says_what_to_set(client: FlaskClient, clock: TestClock, write_rules) -> None:
