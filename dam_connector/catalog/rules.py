@@ -97,7 +97,6 @@ class ViewerRules:
     accent: str = "#2f5bd3"
     background: str = "#f4f4f4"
     brand: str = ""
-    logo_url: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

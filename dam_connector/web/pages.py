@@ -96,6 +96,7 @@ def version(version_id: str) -> ResponseReturnValue:
         publications=s.publications.of_version(found.id),
         history=s.ledger.history(version_id=found.id),
         review=s.rules.current().review,
+        owner=s.rules.current().review.owners.get(record.product.category, "") if record else "",
         run=s.runs.get(found.run_id),
     )
 
