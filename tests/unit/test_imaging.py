@@ -106,11 +106,27 @@ def test_a_soft_shadow_is_not_product() -> None:
 
 
 def test_white_on_white_is_uncertain() -> None:
+    photo, _ = photo_of(lambda a: cv2.circle(a, (200, 200), 120, (240, 240, 240), -1), ground=250)
+    assert cut_out(photo).confidence < CONFIDENT
+
+
+def test_white_on_the_same_white_is_nothing() -> None:
     photo, _ = photo_of(lambda a: cv2.circle(a, (200, 200), 120, (247, 247, 247), -1), ground=250)
-    try:
-        assert cut_out(photo).confidence < CONFIDENT
-    except InputError as error:
-        assert error.issue_code == "cutout.empty"
+    with pytest.raises(InputError) as found:
+        cut_out(photo)
+    assert found.value.issue_code == "cutout.empty"
+
+
+def test_a_shadow_under_a_table_is_not_product_and_the_space_between_its_legs_is_free() -> None:
+    rgb, truth = np.full((800, 800, 3), 225, np.float32), np.zeros((800, 800, 3), np.uint8)
+    for a, b in (((200, 260), (600, 320)), ((220, 320), (240, 620)), ((560, 320), (580, 620))):
+        cv2.rectangle(truth, a, b, (120, 90, 60), -1)
+    shade = np.zeros((800, 800), np.float32)
+    cv2.ellipse(shade, (400, 620), (260, 30), 0, 0, 360, 1.0, -1)
+    rgb *= (1 - 0.4 * cv2.GaussianBlur(shade, (0, 0), 12))[..., None]
+    rgb = np.where(truth.any(2, keepdims=True), truth, rgb).astype(np.uint8)
+    cutout = cut_out(Photo(rgb=rgb, alpha=None, format="JPEG"))
+    assert iou(cutout.alpha, truth.any(2)) > 0.98 and cutout.confidence > CONFIDENT
 
 
 def test_a_product_that_leaves_the_frame_is_noticed() -> None:

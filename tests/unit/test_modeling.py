@@ -20,7 +20,7 @@ from worker.modeling.build import build_model
 from worker.modeling.glb import load_scene, read_glb, write_glb
 from worker.modeling.model import Model
 from worker.modeling.render import Camera, Look, Stage, camera_for
-from worker.modeling.usdz import write_usdz
+from worker.modeling.usdz import read_usdz_sku, write_usdz
 from worker.steps.finish_model import simplified, with_texture_within
 from worker.steps.fit_dimensions import fit
 
@@ -141,18 +141,15 @@ def test_one_view_of_an_odd_shape_is_a_guess_and_says_so() -> None:
     assert {i.code for i in build({View.FRONT: cutout_of(mask)}, 1.0, 1.0, 0.6).issues} == {"model.single_view", "model.low_confidence"}
 
 
-def test_outlines_that_leave_nothing_are_refused() -> None:
+def test_outlines_that_hardly_meet_still_give_a_solid_of_the_products_size() -> None:
     left, right = np.zeros((100, 100), np.uint8), np.zeros((100, 100), np.uint8)
     left[:20], left[80:] = 1, 1
     right[:20, :5], right[80:, 95:] = 1, 1
     left[20:80, :2] = 1
     top = np.zeros((100, 100), np.uint8)
     top[:3, :3], top[97:, 97:] = 1, 1
-    try:
-        built = build({View.FRONT: cutout_of(left), View.RIGHT: cutout_of(right), View.TOP: cutout_of(top)}, 1.0, 1.0, 1.0)
-        assert np.isfinite(built.model.positions).all()
-    except InputError as error:
-        assert error.issue_code == "cutout.empty"
+    built = build({View.FRONT: cutout_of(left), View.RIGHT: cutout_of(right), View.TOP: cutout_of(top)}, 1.0, 1.0, 1.0)
+    assert np.allclose(built.model.extent, 1.0, atol=0.005) and mesh_of(built.model).is_watertight
 
 
 SAMPLES_BY_NAME = {"chair": (0.488, 0.812, 0.478), "vase": (0.18, 0.3, 0.18), "speaker": (0.16, 0.27, 0.2)}
@@ -209,6 +206,11 @@ def test_damaged_glbs_are_refused(data: bytes) -> None:
     with pytest.raises(InputError) as found:
         load_scene(data)
     assert found.value.issue_code in ("file.unreadable", "geometry.empty")
+
+
+def test_the_usdz_names_its_sku_and_a_broken_one_names_none() -> None:
+    data = write_usdz(box(0.2, 0.3, 0.1), "CH1")
+    assert read_usdz_sku(data) == "CH1" and read_usdz_sku(data[:200]) == "" and read_usdz_sku(b"") == ""
 
 
 def test_the_usdz_has_the_glbs_size_in_metres_y_up(tmp_path) -> None:

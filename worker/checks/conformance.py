@@ -4,6 +4,7 @@ Source: npm `gltf-validator`. Its engine takes half a second to start, so it liv
 a fresh one is made.
 """
 
+import atexit
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -77,4 +78,5 @@ def _start() -> MiniRacer:
     engine = MiniRacer()
     engine.eval(_PRELUDE)
     engine.eval(SCRIPT.read_text())
+    atexit.register(engine.close)  # left to the interpreter's own end, its thread now and then waits for ever
     return engine

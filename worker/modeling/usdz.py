@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, UsdUtils, Vt
+from pxr import Gf, Sdf, Tf, Usd, UsdGeom, UsdShade, UsdUtils, Vt
 
 from worker.modeling.model import Model
 
@@ -21,6 +21,19 @@ def write_usdz(model: Model, name: str) -> bytes:
         if not UsdUtils.CreateNewARKitUsdzPackage(Sdf.AssetPath(str(layer)), str(package)):
             raise RuntimeError("usd-core could not write the package")
         return package.read_bytes()
+
+
+def read_usdz_sku(data: bytes) -> str:
+    """The SKU that a package carries, or an empty text when it carries none or cannot be opened."""
+    with tempfile.TemporaryDirectory(prefix="usdz-") as folder:
+        package = Path(folder) / "model.usdz"
+        package.write_bytes(data)
+        try:
+            stage = Usd.Stage.Open(str(package))
+        except Tf.ErrorException:
+            return ""
+        prim = stage.GetDefaultPrim()  # lives only as long as its stage
+        return str(prim.GetCustomDataByKey("sku") or "") if prim else ""
 
 
 def _write_stage(model: Model, name: str, path: str, texture: str | None) -> None:

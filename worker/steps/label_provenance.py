@@ -10,6 +10,7 @@ from dam_connector.catalog.version import VersionFile
 from dam_connector.wiring import Services
 from worker.imaging.encode import ALGORITHMIC, RENDERED, read_xmp, relabel, xmp_packet
 from worker.modeling.glb import glb_json
+from worker.modeling.usdz import read_usdz_sku
 from worker.work import Work
 
 
@@ -54,7 +55,7 @@ def _label(data: bytes, file: VersionFile, labels: dict[str, str]) -> tuple[byte
         labelled = relabel_glb(data, labels)
         return labelled, json.dumps(glb_json(labelled).get("asset", {}))
     if file.format == "usdz":
-        return data, labels["sku"]  # labelled when it was written: a package cannot be changed without breaking its alignment
+        return data, read_usdz_sku(data)  # labelled when it was written: a package cannot be changed without breaking its alignment
     labelled = relabel(data, xmp_packet(labels, RENDERED if file.view else ALGORITHMIC))
     return labelled, read_xmp(labelled)
 

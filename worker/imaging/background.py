@@ -1,0 +1,90 @@
+"""The background of a product photo: its colour at every pixel, behind the product too, and how noisy it is."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+BORDER = 0.03  # of the shorter side
+STRIDE = 4  # the surface is fitted to, and evaluated at, every fourth pixel of every fourth row
+ENOUGH = 12_000  # fewer known pixels than this are all taken
+LEAST_SPREAD = 0.4  # Lab units: finer than what 8 bits tell apart
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Background:
+    """surface: (h, w, 3) float32 Lab. noise: one standard deviation of lightness and of chroma about it, Lab units."""
+
+    surface: F32
+    noise: tuple[float, float]
+
+
+def border_of(shape: tuple[int, ...]) -> Mask:
+    """The picture's rim, (h, w)."""
+    rim = max(2, round(BORDER * min(shape[:2])))
+    border = np.ones(shape[:2], bool)
+    border[rim:-rim, rim:-rim] = False
+    return border
+
+
+def fit_background(lab: F32, known: Mask, order: int) -> Background:
+    """The polynomial surface of an order through the pixels known to be background; outliers, shadows first of all, are left out."""
+    y, x = np.mgrid[-1 : 1 : lab.shape[0] * 1j, -1 : 1 : lab.shape[1] * 1j].astype(np.float32)
+    step = 1 if known.sum() < ENOUGH else STRIDE
+    take = np.zeros_like(known)
+    take[::step, ::step] = known[::step, ::step]
+    values, terms = lab[take], _terms(x[take], y[take], order)
+    coefficients, inlier = _robust(terms, values)
+    off = (values - terms @ coefficients)[inlier]
+    noise = (_deviation(np.abs(off[:, 0])), _deviation(np.hypot(off[:, 1], off[:, 2])))
+    return Background(surface=_surface(coefficients, x, y, order), noise=noise)
+
+
+def _robust(terms: F32, values: F32) -> tuple[F32, Mask]:
+    """The coefficients, (terms, 3), and which values they go by."""
+    inlier = np.abs(values - np.median(values, axis=0)).max(1) <= 25  # not a product that reaches the frame
+    if inlier.mean() < 0.4:
+        inlier[:] = True
+    coefficients = np.zeros((terms.shape[1], 3), np.float32)
+    for _ in range(6):
+        weighted = terms * inlier[:, None]
+        square = (weighted.T @ terms).astype(np.float64) + 1e-4 * np.eye(terms.shape[1])
+        coefficients = np.linalg.solve(square, (weighted.T @ values).astype(np.float64)).astype(np.float32)
+        off = values - terms @ coefficients
+        light, tint = max(LEAST_SPREAD, _spread(off[inlier, 0])), max(LEAST_SPREAD, _spread(off[inlier, 1:].ravel()))
+        inlier = (off[:, 0] < 3 * light) & (off[:, 0] > -2.5 * light) & (np.hypot(off[:, 1], off[:, 2]) < 4 * tint)
+        if not inlier.any():
+            inlier[:] = True
+    return coefficients, inlier
+
+
+def _surface(coefficients: F32, x: F32, y: F32, order: int) -> F32:
+    """The polynomial at every pixel, evaluated coarsely and led on smoothly."""
+    height, width = x.shape
+    coarse_x, coarse_y = x[::STRIDE, ::STRIDE], y[::STRIDE, ::STRIDE]
+    coarse = (_terms(coarse_x.ravel(), coarse_y.ravel(), order) @ coefficients).reshape(*coarse_x.shape, 3)
+    columns, rows = np.meshgrid(np.arange(width, dtype=np.float32) / STRIDE, np.arange(height, dtype=np.float32) / STRIDE)
+    return np.asarray(cv2.remap(coarse, columns, rows, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE), np.float32)
+
+
+def _terms(x: F32, y: F32, order: int) -> F32:
+    """All products of powers up to the order, (n, terms)."""
+    xs, ys = [np.ones_like(x)], [np.ones_like(y)]
+    for _ in range(order):
+        xs.append(xs[-1] * x)
+        ys.append(ys[-1] * y)
+    return np.stack([xs[i] * ys[j] for i in range(order + 1) for j in range(order + 1 - i)], -1)
+
+
+def _spread(values: F32) -> float:
+    """A standard deviation that outliers do not move."""
+    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
+
+
+def _deviation(sizes: F32) -> float:
+    """The standard deviation that keeps 98 % within 2.33 of it: more than the median says where a coder left blocks."""
+    return float(np.percentile(sizes, 98)) / 2.33 if len(sizes) else 0.0
