@@ -49,6 +49,23 @@ CODES: dict[str, Code] = {
         "error", "The picture has too few pixels for what is to be made.", "Supply at least 200 px on the shorter side; 1500 px is better."
     ),
     "source.missing_view": Code("error", "The deliverable needs a view that the product has no usable picture of.", "Add the view in the PIM."),
+    "source.blurred": Code("warning", "The product's edges are soft.", "Supply a photo in focus, without motion blur, not enlarged."),
+    "source.overexposed": Code("warning", "Large parts of the product are pure white.", "Supply a photo with less light."),
+    "source.underexposed": Code("warning", "The photo is nearly black.", "Supply a photo with more light."),
+    "source.several_objects": Code(
+        "warning", "The photo shows several separate objects of similar size.", "Supply a photo of the product alone, unless it is a set."
+    ),
+    "source.background_busy": Code("warning", "The background is not plain.", "Supply a photo on a plain background, or a transparent PNG."),
+    "source.same_picture": Code("warning", "Two views were given the same picture.", "Give each view its own photo."),
+    "source.wrong_view": Code(
+        "warning",
+        "The outline fits another side of the product better than the one it is named after.",
+        "Check which view this is, and the dimensions.",
+    ),
+    "source.profile_missing": Code("info", "The picture names no colour profile where its colours need one.", "Embed a profile when exporting."),
+    "source.cmyk": Code("info", "The picture is made for print, in CMYK.", "Supply sRGB: colours are converted, and bright ones may shift."),
+    "source.animated": Code("warning", "The picture has several frames.", "Supply a still picture."),
+    "source.rotated": Code("info", "The picture was turned upright by its EXIF orientation.", "Nothing needs to be done."),
     # the cut-out
     "cutout.empty": Code("error", "No product was found in the picture.", "Supply a photo of the product on a plain background."),
     "cutout.uncertain": Code(

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dam_connector.errors import InputError
+from worker.imaging.background import Background, border_of
 from worker.imaging.decode import Photo
 from worker.imaging.segment import segment
 
@@ -30,13 +31,14 @@ class Cutout:
     """The product apart from its background.
 
     rgb: (h, w, 3) uint8, the product's own colours, background colour taken out of the edge. alpha: (h, w) uint8.
-    confidence: 0 to 1. touches: the frame's sides that the product touches.
+    confidence: 0 to 1. busy: the share of the photo's rim that is not as a plain background should be. touches: the frame's sides that the product touches.
     """
 
     rgb: U8
     alpha: U8
     confidence: float
-    touches: tuple[str, ...]
+    busy: float = 0.0
+    touches: tuple[str, ...] = ()
 
     @property
     def box(self) -> tuple[int, int, int, int]:
@@ -51,7 +53,7 @@ def cut_out(photo: Photo, pointer: str = "") -> Cutout:
     Raises: InputError cutout.empty when nothing stands out from the background.
     """
     if photo.alpha is not None:
-        return _checked(photo.rgb, photo.alpha, 1.0, pointer)
+        return _checked(photo.rgb, photo.alpha, 1.0, 0.0, pointer)
     height, width = photo.rgb.shape[:2]
     longer = max(height, width)
     scale = min(1.0, max(LEAST_PX / longer, min(0.5, WORK_PX / longer)))  # halved at least: a coder's ringing goes
@@ -62,21 +64,28 @@ def cut_out(photo: Photo, pointer: str = "") -> Cutout:
     shade = np.clip(cv2.resize(shade, (width, height)), 0, 1)
     alpha = _full_resolution(photo.rgb, mask, shade)
     rgb = _own_colours(photo.rgb, alpha, shade)
-    return _checked(rgb, alpha, confidence, pointer)
+    return _checked(rgb, alpha, confidence, _busy(lab, mask, ground), pointer)
 
 
-def _checked(rgb: U8, alpha: U8, confidence: float, pointer: str) -> Cutout:
+def _checked(rgb: U8, alpha: U8, confidence: float, busy: float, pointer: str) -> Cutout:
     share = float((alpha > 127).mean())
     if share < 0.003 or share > 0.995:
         what = "Nothing stands out from the background." if share < 0.5 else "The whole picture looks like product."
         raise InputError("cutout.empty", what, pointer=pointer, measured=f"{share * 100:.1f} % of the picture", limit="0.3 to 99.5 %")
     edges = {"left": alpha[:, 0], "right": alpha[:, -1], "top": alpha[0], "bottom": alpha[-1]}
     touches = tuple(side for side, line in edges.items() if (line > 127).mean() > EDGE_TOUCH)
-    return Cutout(rgb=rgb, alpha=alpha, confidence=confidence, touches=touches)
+    return Cutout(rgb=rgb, alpha=alpha, confidence=confidence, busy=busy, touches=touches)
 
 
 def _disc(radius: int) -> U8:
     return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)), np.uint8)
+
+
+def _busy(lab: F32, mask: U8, ground: Background) -> float:
+    """How much of the rim, the product apart, is neither the background's surface nor a shadow on it."""
+    rim = border_of(lab.shape) & (mask == 0)
+    off = cv2.GaussianBlur(lab, (0, 0), 0.8)[rim] - ground.surface[rim]
+    return float(((np.abs(off[:, 0]) > 6) | (np.hypot(off[:, 1], off[:, 2]) > 6)).mean()) if rim.any() else 1.0
 
 
 def _full_resolution(rgb: U8, mask: U8, background: F32) -> U8:

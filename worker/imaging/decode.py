@@ -3,6 +3,7 @@
 import io
 import warnings
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,17 @@ from dam_connector.errors import InputError
 
 MIN_SIDE_PX = 200
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF")
+_ORIENTATION = 0x0112  # EXIF
 WORK_SIDE_PX = 4096  # larger photos are reduced to this: four times a packshot's need
+
+
+class Note(StrEnum):
+    """Something about the file that was put right, and that its owner may want to know."""
+
+    ROTATED = "rotated"
+    CMYK = "cmyk"
+    NO_PROFILE = "no_profile"
+    ANIMATED = "animated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +36,7 @@ class Photo:
     rgb: NDArray[np.uint8]
     alpha: NDArray[np.uint8] | None
     format: str
+    notes: tuple[Note, ...] = ()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -69,6 +81,7 @@ def _load(image: Image.Image) -> Photo:
     form = image.format or ""
     if form == "JPEG":
         image.draft("RGB", (WORK_SIDE_PX, WORK_SIDE_PX))
+    notes = _notes(image)
     image.load()
     upright = _to_srgb(ImageOps.exif_transpose(image))
     if max(upright.size) > WORK_SIDE_PX:
@@ -78,7 +91,17 @@ def _load(image: Image.Image) -> Photo:
         upright = upright.convert("RGBA")
         alpha = np.asarray(upright.getchannel("A"))
         alpha = alpha if alpha.min() < 250 else None
-    return Photo(rgb=np.asarray(upright.convert("RGB")), alpha=alpha, format=form)
+    return Photo(rgb=np.asarray(upright.convert("RGB")), alpha=alpha, format=form, notes=notes)
+
+
+def _notes(image: Image.Image) -> tuple[Note, ...]:
+    found = {
+        Note.ROTATED: image.getexif().get(_ORIENTATION, 1) not in (0, 1),
+        Note.CMYK: image.mode == "CMYK",
+        Note.NO_PROFILE: not image.info.get("icc_profile") and image.mode == "CMYK",
+        Note.ANIMATED: getattr(image, "n_frames", 1) > 1 and image.format in ("WEBP", "PNG", "AVIF"),
+    }
+    return tuple(note for note, true in found.items() if true)
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:

@@ -3,13 +3,13 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from dam_connector.catalog.issue import issue
 from dam_connector.catalog.product import View
 from dam_connector.errors import BadOutput, OutOfCredit, Refused, Unsupported
 from dam_connector.ports import TaskState
 from dam_connector.wiring import Services
-from worker.imaging.cutout import CONFIDENT, Cutout, cut_out
-from worker.imaging.decode import decode
+from worker.imaging.cutout import Cutout, cut_out
+from worker.imaging.decode import Photo, decode
+from worker.imaging.quality import same_picture_issues, source_issues, wrong_view_issues
 from worker.modeling.build import build_model
 from worker.modeling.glb import write_glb
 from worker.work import Park, Work
@@ -50,23 +50,14 @@ def _make_remotely(work: Work, services: Services, name: str) -> Work:
 
 
 def _make_locally(work: Work, services: Services) -> Work:
+    photos: dict[str, Photo] = {}
     cutouts: dict[View, Cutout] = {}
     for view, sha256 in work.sources.items():
         where = f"/images/{view}"
-        photo = decode(services.blobs.get(sha256), max_pixels=services.settings.max_picture_pixels, pointer=where)
-        cutouts[View(view)] = found = cut_out(photo, where)
-        if found.confidence < CONFIDENT:
-            work = work.with_issues(
-                issue(
-                    "cutout.uncertain",
-                    f"{view}: the outline is not clear everywhere.",
-                    pointer=where,
-                    measured=f"{found.confidence:.2f}",
-                    limit=f"{CONFIDENT:g}",
-                )
-            )
-        if found.touches:
-            work = work.with_issues(issue("cutout.cropped", f"{view}: it touches the frame at: {', '.join(found.touches)}.", pointer=where))
+        photos[view] = photo = decode(services.blobs.get(sha256), max_pixels=services.settings.max_picture_pixels, pointer=where)
+        cutouts[View(view)] = cutout = cut_out(photo, where)
+        work = work.with_issues(*source_issues(photo, cutout, view))
+    work = work.with_issues(*same_picture_issues(photos), *wrong_view_issues(cutouts, work.product.dimensions))
     d = work.deliverable
     built = build_model(cutouts, work.product.dimensions, work.product.material, max_triangles=d.max_triangles, texture_px=d.texture_px)
     work = work.with_issues(*built.issues).with_facts(family=built.family, confidence=built.confidence, views=", ".join(cutouts))

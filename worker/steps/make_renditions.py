@@ -6,9 +6,10 @@ from dam_connector.catalog.issue import issue
 from dam_connector.catalog.version import Role
 from dam_connector.wiring import Services
 from worker.imaging.compose import MAX_ENLARGEMENT, Picture, Studio, compose
-from worker.imaging.cutout import CONFIDENT, cut_out
+from worker.imaging.cutout import cut_out
 from worker.imaging.decode import decode
 from worker.imaging.encode import encode
+from worker.imaging.quality import source_issues
 from worker.work import Work
 
 PREVIEW_PX = 640
@@ -17,7 +18,7 @@ PREVIEW_PX = 640
 def make_renditions(work: Work, services: Services) -> Work:
     """The work with one file a format.
 
-    Reads: sources. Adds: files, facts, issues cutout.* and rendition.enlarged. Raises: InputError cutout.empty.
+    Reads: sources. Adds: files, facts, issues cutout.*, source.* and rendition.enlarged. Raises: InputError cutout.empty.
     """
     view, sha256 = next(iter(work.sources.items()))
     where = f"/images/{view}"
@@ -29,14 +30,7 @@ def make_renditions(work: Work, services: Services) -> Work:
     work = work.with_facts(
         view=view, width_px=width, height_px=height, cutout_confidence=round(cutout.confidence, 2), scale=round(picture.enlarged, 2)
     )
-    if cutout.confidence < CONFIDENT:
-        work = work.with_issues(
-            issue(
-                "cutout.uncertain", "The outline is not clear everywhere.", pointer=where, measured=f"{cutout.confidence:.2f}", limit=f"{CONFIDENT:g}"
-            )
-        )
-    if cutout.touches:
-        work = work.with_issues(issue("cutout.cropped", f"It touches the frame at: {', '.join(cutout.touches)}.", pointer=where))
+    work = work.with_issues(*source_issues(photo, cutout, view))
     if picture.enlarged > MAX_ENLARGEMENT:
         work = work.with_issues(
             issue(

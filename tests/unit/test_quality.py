@@ -1,0 +1,108 @@
+"""What is said about a photo before anything is made from it: a fixture for each code, and silence about good ones."""
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from dam_connector.catalog.product import Dimensions, View
+from tests.support import SAMPLES
+from worker.imaging.cutout import cut_out
+from worker.imaging.decode import Photo, decode
+from worker.imaging.quality import blur_px, fingerprint, same_picture_issues, source_issues, wrong_view_issues
+
+GOOD = (SAMPLES / "chair-front.jpg").read_bytes()
+FRONT, RIGHT = (decode((SAMPLES / f"speaker-{view}.jpg").read_bytes(), max_pixels=10**8) for view in ("front", "right"))
+
+
+def of(rgb: np.ndarray) -> Photo:
+    return Photo(rgb=np.ascontiguousarray(rgb, np.uint8), alpha=None, format="JPEG")
+
+
+def codes(photo: Photo) -> set[str]:
+    return {i.code for i in source_issues(photo, cut_out(photo), "front")}
+
+
+def scene(draw: Callable[[np.ndarray], object], ground: int = 225) -> Photo:
+    rgb = np.full((600, 600, 3), ground, np.uint8)
+    draw(rgb)
+    return of(rgb)
+
+
+def stored(format: str, **options: object) -> bytes:
+    out = io.BytesIO()
+    with Image.open(io.BytesIO(GOOD)) as image:
+        image.convert(str(options.pop("mode", "RGB"))).save(out, format, **options)
+    return out.getvalue()
+
+
+def test_a_good_photo_is_not_spoken_of() -> None:
+    assert codes(decode(GOOD, max_pixels=10**8)) == set()
+
+
+@pytest.mark.parametrize("sigma", [3.0, 5.0])
+def test_blur_is_measured_in_pixels(sigma: float) -> None:
+    sharp = decode(GOOD, max_pixels=10**8)
+    soft = of(cv2.GaussianBlur(sharp.rgb, (0, 0), sigma * max(sharp.size) / 1024))
+    assert blur_px(sharp, cut_out(sharp)) < 1.2 and abs(blur_px(soft, cut_out(soft)) - sigma) < 0.6
+    assert "source.blurred" in codes(soft)
+
+
+def test_too_much_and_too_little_light() -> None:
+    burnt = scene(lambda a: (cv2.circle(a, (300, 300), 150, (255, 255, 255), -1), cv2.circle(a, (300, 300), 60, (200, 40, 40), -1)), ground=180)
+    assert "source.overexposed" in codes(burnt)
+    dark = scene(lambda a: cv2.circle(a, (300, 300), 150, (4, 4, 4), -1), ground=36)
+    assert "source.underexposed" in codes(dark)
+
+
+def test_two_products_in_one_photo() -> None:
+    pair = scene(lambda a: [cv2.circle(a, (x, 300), 90, (170, 40, 40), -1) for x in (170, 430)])
+    speck = scene(lambda a: (cv2.circle(a, (300, 300), 150, (170, 40, 40), -1), cv2.circle(a, (540, 60), 12, (20, 20, 20), -1)))
+    assert "source.several_objects" in codes(pair) and "source.several_objects" not in codes(speck)
+
+
+def test_a_background_that_is_not_plain() -> None:
+    rng = np.random.default_rng(3)
+    busy = cv2.resize(rng.integers(90, 240, (20, 20, 3), np.uint8), (600, 600), interpolation=cv2.INTER_NEAREST)
+    cv2.circle(busy, (300, 300), 150, (200, 20, 20), -1)
+    cutout = cut_out(of(busy))
+    assert "source.background_busy" in {i.code for i in source_issues(of(busy), cutout, "front")} and cutout.busy > 0.25
+
+
+def test_one_picture_given_as_two_views() -> None:
+    smaller = of(cv2.resize(FRONT.rgb, (500, 500), interpolation=cv2.INTER_AREA))
+    found = list(same_picture_issues({"front": FRONT, "right": RIGHT, "back": smaller}))
+    assert [(i.code, i.pointer) for i in found] == [("source.same_picture", "/images/back")]
+    assert (fingerprint(FRONT) ^ fingerprint(RIGHT)).bit_count() > 10
+
+
+def test_a_view_that_shows_another_side() -> None:
+    size = Dimensions(width_m=0.16, height_m=0.27, depth_m=0.09)
+    wide, narrow = (cut_out(scene(lambda a, w=w: cv2.rectangle(a, (300 - w, 165), (300 + w, 435), (170, 40, 40), -1))) for w in (80, 45))
+    assert list(wrong_view_issues({View.FRONT: wide, View.RIGHT: narrow}, size)) == []
+    found = list(wrong_view_issues({View.FRONT: narrow, View.RIGHT: wide}, size))
+    assert [(i.code, i.pointer) for i in found] == [("source.wrong_view", "/images/front"), ("source.wrong_view", "/images/right")]
+    assert list(wrong_view_issues({View.FRONT: narrow}, replace(size, depth_m=None))) == []
+
+
+def test_what_was_put_right_about_the_file_is_told() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(io.BytesIO(GOOD)) as image:
+        frames = [image.convert("RGB").resize((400, 400)), Image.new("RGB", (400, 400), (1, 2, 3))]
+    out = io.BytesIO()
+    frames[0].save(out, "WEBP", save_all=True, append_images=frames[1:], lossless=True)
+    made = {
+        "source.rotated": stored("JPEG", exif=exif),
+        "source.cmyk": stored("JPEG", mode="CMYK"),
+        "source.animated": out.getvalue(),
+    }
+    for code, data in made.items():
+        assert code in codes(decode(data, max_pixels=10**8)), code
+    assert "source.profile_missing" in codes(decode(made["source.cmyk"], max_pixels=10**8))
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert codes(decode(stored("JPEG", icc_profile=profile), max_pixels=10**8)) == set()
