@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dam_connector.catalog.issue_codes import CODES
+from dam_connector.catalog.picture_profiles import PICTURE_PROFILES
 from dam_connector.settings import GENERATED_SECRETS, SECRETS_FILE, Settings
 from schemas.plugin import json_schema
 
@@ -83,6 +84,18 @@ def _configuration() -> str:
     for name, definition in schema["$defs"].items():
         lines += _table(name, definition)
     lines += [
+        "## Profiles of pictures",
+        "",
+        "A deliverable names them under `profiles`; its files are made to fit, and the report has a row for each limit.",
+        "",
+        "| profile | limit | value | source |",
+        "|---|---|---|---|",
+        *(
+            f"| `{name}` | {limit.rule.replace('_', ' ')} | {', '.join(limit.value) if isinstance(limit.value, tuple) else limit.value} | {limit.source} |"
+            for name, limits in PICTURE_PROFILES.items()
+            for limit in limits
+        ),
+        "",
         "## The product record",
         "",
         "What the `standard` source sends as `data`, and what `dam-connector product add FILE.json` reads:",

@@ -13,6 +13,7 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 
 from dam_connector.catalog import naming
 from dam_connector.catalog.issue_codes import CODES
+from dam_connector.catalog.picture_profiles import PICTURE_PROFILES, contradictions
 from dam_connector.catalog.product import View
 from dam_connector.catalog.rules import CheckRules, Connection, Deliverable, Naming, ProductRules, ReviewRules, Rules, ViewerRules
 from dam_connector.catalog.run import RunKind
@@ -20,7 +21,7 @@ from dam_connector.errors import ConfigError
 from schemas.common import pointer, problems
 
 KINDS = {"rendition": RunKind.IMAGE, "model": RunKind.MODEL}
-IMAGE_FORMATS = ("jpeg", "webp", "png")
+IMAGE_FORMATS = ("jpeg", "webp", "avif", "png")
 MODEL_FORMATS = ("glb", "usdz")
 PRODUCT_FIELDS = ("sku", "name", "category", "brand", "color", "material", "description", "style_tags", "dimensions", "images")
 _SECRET_KEY = re.compile(r"(secret|token|password|api_key|private_key)s?$")
@@ -97,9 +98,13 @@ class DeliverableSchema(Schema):
     formats = fields.List(
         fields.String(validate=validate.OneOf(IMAGE_FORMATS + MODEL_FORMATS)),
         validate=validate.Length(min=1),
-        metadata={"description": "File formats: jpeg, webp, png for renditions; glb, usdz for models."},
+        metadata={"description": "File formats: jpeg, webp, avif, png for renditions; glb, usdz for models."},
     )
     channels = fields.List(fields.String(), metadata={"description": "Where approved versions go live."})
+    profiles = fields.List(
+        fields.String(validate=validate.OneOf(list(PICTURE_PROFILES))),
+        metadata={"description": "Channel profiles that a rendition must satisfy; docs/configuration.md lists them."},
+    )
     background = _text("Background: #rrggbb or transparent.", validate=_COLOR)
     fill = fields.Float(validate=validate.Range(0.3, 1.0), metadata={"description": "How much of the tighter side the product fills."})
     aspect = _text("Width to height.", validate=validate.Regexp(r"^[1-9]\d?:[1-9]\d?$", error='use "w:h", such as "4:5"'))
@@ -119,7 +124,9 @@ class DeliverableSchema(Schema):
             if name not in known:
                 raise ValidationError({"formats": {number: [f"a {data['kind']} cannot be made as {name}; known: {', '.join(known)}"]}})
         if data.get("background") == "transparent" and "jpeg" in data.get("formats", ()):
-            raise ValidationError("jpeg cannot be transparent; take webp or png", "formats")
+            raise ValidationError("jpeg cannot be transparent; take webp, avif or png", "formats")
+        if data["kind"] != "rendition" and data.get("profiles"):
+            raise ValidationError("these profiles are for pictures", "profiles")
 
 
 class NamingSchema(Schema):
@@ -303,6 +310,7 @@ def _dangling(rules: Rules) -> list[str]:
         wrong += [
             f"{pointer((*here, 'channels'))}: there is no channel {c!r} under /connections/channel" for c in d.channels if c not in rules.channel
         ]
+        wrong += [f"{pointer((*here, field))}: {why}" for p in d.profiles for field, why in contradictions(d, p)]
         wrong += [
             f"{pointer((*here, 'generator'))}: there is no provider {g!r} under /connections/provider"
             for g in d.generator

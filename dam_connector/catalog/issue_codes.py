@@ -80,6 +80,17 @@ CODES: dict[str, Code] = {
     ),
     "rendition.bytes": Code("error", "The file is larger than the rules allow.", "Lower `size_px` or raise `checks.max_image_bytes`."),
     "rendition.size": Code("error", "The rendition does not have the size that the deliverable asks for.", "Regenerate; if it stays, report it."),
+    # what channels ask of pictures
+    "profile.format": Code("warning", "A channel takes none of the formats made.", "Add one of the formats it takes to `formats`."),
+    "profile.too_small": Code("warning", "The picture has fewer pixels than a channel wants.", "Raise `size_px`."),
+    "profile.below_advice": Code("info", "The picture has fewer pixels than a channel advises.", "Raise `size_px`, where the photo has the pixels."),
+    "profile.too_large": Code("warning", "The picture has more pixels than a channel takes.", "Lower `size_px`."),
+    "profile.bytes": Code("warning", "The file is larger than a channel takes, at the lowest quality too.", "Lower `size_px`."),
+    "profile.background": Code(
+        "warning", "The background is not the colour that a channel wants.", "Set `background`; a shadow must not reach the rim."
+    ),
+    "profile.fill": Code("warning", "The product fills more or less of the picture than a channel wants.", "Change `fill`."),
+    "profile.aspect": Code("warning", "The picture has other proportions than a channel wants.", "Change `aspect`."),
     "label.lost": Code("error", "A provenance label could not be read back from the made file.", "Regenerate; if it stays, report it."),
     # the model's shape
     "model.dimensions_missing": Code(

@@ -37,6 +37,7 @@ class Deliverable:
     generator: tuple[str, ...] = ("local",)
     formats: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
     background: str = "#ffffff"
     fill: float = 0.86
     aspect: str = "1:1"

@@ -107,6 +107,23 @@ def test_the_shipped_rules_are_good_and_fit_their_schema() -> None:
         ({"deliverables": [{"name": "a", "kind": "rendition", "channels": ["shop"]}]}, ["/deliverables/0/channels: there is no channel 'shop'"]),
         ({"deliverables": [{"name": "a", "kind": "model", "generator": ["tripo"]}]}, ["/deliverables/0/generator: there is no provider 'tripo'"]),
         ({"deliverables": [{"name": "a", "kind": "rendition", "count": 2}]}, ["/deliverables/0: its jpeg would be called like that of a slot 1"]),
+        (
+            {"deliverables": [{"name": "a", "kind": "rendition", "profiles": ["amazon-main"], "size_px": 800, "fill": 0.7, "background": "#eeeeee"}]},
+            [
+                "/deliverables/0/size_px: amazon-main wants at least 1000 px",
+                "/deliverables/0/background: amazon-main wants #ffffff",
+                "/deliverables/0/fill: amazon-main wants at least 0.85",
+            ],
+        ),
+        (
+            {"deliverables": [{"name": "a", "kind": "rendition", "profiles": ["social-portrait"], "formats": ["webp"]}]},
+            ["/deliverables/0/formats: social-portrait takes jpeg or png", "/deliverables/0/aspect: social-portrait wants 4:5"],
+        ),
+        ({"deliverables": [{"name": "a", "kind": "model", "profiles": ["web"]}]}, ["/deliverables/0/profiles: these profiles are for pictures"]),
+        (
+            {"deliverables": [{"name": "a", "kind": "rendition", "profiles": ["web", "google-merchant"], "size_px": 3000, "fill": 0.95}]},
+            ["/deliverables/0/size_px: web wants at most 2560 px", "/deliverables/0/fill: google-merchant wants at most 0.9"],
+        ),
         ({"naming": {"default": "{sku}_{format}"}}, ["/naming/default: lacks {version}"]),
         ({"naming": {"patterns": {"packshot": "{nmae}"}}}, ["/naming/patterns/packshot: unknown field {nmae}"]),
         ({"review": {"dam": "bynder"}}, ["/review/dam: there is no DAM 'bynder'"]),

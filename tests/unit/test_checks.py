@@ -193,9 +193,47 @@ def test_usdz_layout() -> None:
 def test_renditions() -> None:
     rgb = np.random.default_rng(0).integers(0, 255, (50, 40, 3), np.uint8)
     data, name = encode(rgb, None, "jpeg"), "CH123_ModernDiningChair_Packshot_V1_JPEG.jpg"
-    assert codes(report_on(data, name=name, format="jpeg")) == {"rendition.size", "label.lost"}
+    assert {c for c in codes(report_on(data, name=name, format="jpeg")) if not c.startswith("profile.")} == {"rendition.size", "label.lost"}
     assert "rendition.bytes" in codes(report_on(data, name=name, format="jpeg", rules=replace(RULES, checks=CheckRules(max_image_bytes=1000))))
     assert "source.not_an_image" in codes(report_on(b"x", name=name, format="jpeg", known=False))
+
+
+def profiled(profile: str, rgb: np.ndarray, format: str = "jpeg", **asked: object):
+    """The report's rows and codes of one picture against one profile."""
+    rules = replace(RULES, deliverables=tuple(replace(d, profiles=(profile,), **asked) if d.name == "packshot" else d for d in RULES.deliverables))
+    report = report_on(encode(rgb, None, format), name=f"CH123_ModernDiningChair_Packshot_V1_{format.upper()}.jpg", format=format, rules=rules)
+    return {r.check: r.outcome for r in report.rows if r.check.startswith(profile)}, {c for c in codes(report) if c.startswith("profile.")}
+
+
+def on_ground(size: tuple[int, int], fill: float, ground: int = 255) -> np.ndarray:
+    height, width = size
+    rgb = np.full((height, width, 3), ground, np.uint8)
+    w, h = round(width * fill), round(height * fill)
+    rgb[(height - h) // 2 : (height + h) // 2, (width - w) // 2 : (width + w) // 2] = (170, 40, 40)
+    return rgb
+
+
+def test_profiles_have_a_row_for_each_limit() -> None:
+    rows, found = profiled("amazon-main", on_ground((1600, 1600), 0.88))
+    assert found == set() and set(rows.values()) == {Outcome.PASS}
+    assert {"amazon-main: format", "amazon-main: min px (jpeg)", "amazon-main: background (jpeg)", "amazon-main: min fill (jpeg)"} <= set(rows)
+
+
+@pytest.mark.parametrize(
+    ("profile", "rgb", "format", "expected"),
+    [
+        ("amazon-main", on_ground((900, 900), 0.88), "jpeg", {"profile.too_small", "profile.below_advice"}),
+        ("amazon-main", on_ground((1600, 1600), 0.5), "jpeg", {"profile.fill"}),
+        ("google-merchant", on_ground((1600, 1600), 0.97), "jpeg", {"profile.fill"}),
+        ("amazon-main", on_ground((1600, 1600), 0.88, 240), "jpeg", {"profile.background"}),
+        ("amazon-main", on_ground((1600, 1600), 0.88), "webp", {"profile.format"}),
+        ("social-portrait", on_ground((1400, 1400), 0.8), "jpeg", {"profile.aspect"}),
+        ("web", on_ground((3000, 3000), 0.8), "jpeg", {"profile.too_large"}),
+        ("web", np.random.default_rng(1).integers(0, 255, (900, 900, 3), np.uint8), "jpeg", {"profile.bytes"}),
+    ],
+)
+def test_what_a_channel_would_refuse(profile: str, rgb: np.ndarray, format: str, expected: set[str]) -> None:
+    assert profiled(profile, rgb, format)[1] == expected
 
 
 def test_names_say_what_they_should_be() -> None:

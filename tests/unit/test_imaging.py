@@ -12,7 +12,7 @@ from tests.support import SAMPLES, huge_png, picture
 from worker.imaging.compose import Studio, compose
 from worker.imaging.cutout import CONFIDENT, cut_out, extend_colours
 from worker.imaging.decode import Photo, decode
-from worker.imaging.encode import ALGORITHMIC, encode, read_xmp, relabel, xmp_packet
+from worker.imaging.encode import ALGORITHMIC, LEAST_QUALITY, XMP_ROOM, encode, encode_within, read_xmp, relabel, xmp_packet
 
 LIMIT = 64_000_000
 
@@ -175,7 +175,7 @@ def test_the_products_pixels_are_the_photos_pixels() -> None:
     assert np.abs(made.rgb[200, 200].astype(int) - photo.rgb[200, 200].astype(int)).max() <= 2
 
 
-@pytest.mark.parametrize("format", ["jpeg", "webp", "png"])
+@pytest.mark.parametrize("format", ["jpeg", "webp", "avif", "png"])
 def test_encoding_is_deterministic_and_labels_can_be_read_back(format: str) -> None:
     rgb = np.random.default_rng(1).integers(0, 255, (64, 48, 3), np.uint8)
     alpha = None if format == "jpeg" else np.full((64, 48), 128, np.uint8)
@@ -185,6 +185,22 @@ def test_encoding_is_deterministic_and_labels_can_be_read_back(format: str) -> N
     assert "A&lt;&amp;1" in read_xmp(labelled) and ALGORITHMIC in read_xmp(labelled)
     with Image.open(io.BytesIO(data)) as before, Image.open(io.BytesIO(labelled)) as after:
         assert (np.asarray(before) == np.asarray(after)).all()
+
+
+@pytest.mark.parametrize("format", ["jpeg", "webp", "avif"])
+def test_a_byte_budget_is_met_by_searching_quality(format: str) -> None:
+    rgb = cv2.GaussianBlur(np.random.default_rng(2).integers(0, 255, (300, 300, 3), np.uint8), (0, 0), 1.2)
+    free, least = len(encode(rgb, None, format)), len(encode(rgb, None, format, quality=LEAST_QUALITY))
+    budget = (free + least) // 2 + XMP_ROOM
+    made = encode_within(rgb, None, format, budget)
+    assert least <= len(made) <= budget - XMP_ROOM and len(made) > 0.8 * (budget - XMP_ROOM)
+    assert encode_within(rgb, None, format, 10**7) == encode(rgb, None, format)
+    assert len(encode_within(rgb, None, format, 10)) == least
+
+
+def test_labels_too_long_for_an_avif_leave_it_as_it_is() -> None:
+    data = encode(np.zeros((40, 40, 3), np.uint8), None, "avif")
+    assert relabel(data, xmp_packet({"description": "x" * 9000}, ALGORITHMIC)) == data
 
 
 def test_colours_are_led_on_from_the_nearest() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from dam_connector.catalog.issue import Issue, Outcome, Report, Row, with_severities
 from dam_connector.catalog.rules import Rules
-from worker.checks import conformance, dimensions, file_limits, geometry, labels, names, pictures, usdz
+from worker.checks import conformance, dimensions, file_limits, geometry, labels, names, pictures, profiles, usdz
 from worker.checks.subject import Subject
 
 Check = Callable[[Subject, Rules], Iterator[Issue]]
@@ -16,6 +16,7 @@ CHECKS: Mapping[str, tuple[Check, str]] = {  # name -> function, and the format 
     "file limits": (file_limits.check, "glb"),
     "usdz": (usdz.check, "usdz"),
     "pictures": (pictures.check, "picture"),
+    "profiles": (profiles.check, "picture"),
     "labels": (labels.check, "any"),
     "names": (names.check, "any"),
 }
@@ -38,6 +39,8 @@ def run_checks(
             Row(check=name, outcome=outcome, detail=", ".join(sorted({i.code for i in counted})) or (untested[0].message if untested else ""))
         )
         issues += found
+        rows += subject.rows
+        subject.rows.clear()
     return Report(
         issues=with_severities(dict.fromkeys(issues), rules.checks.severities), rows=tuple(rows), facts={**(facts or {}), **subject.measured}
     )

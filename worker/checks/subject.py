@@ -6,12 +6,13 @@ from functools import cached_property
 
 import trimesh
 
+from dam_connector.catalog.issue import Row
 from dam_connector.catalog.product import Product
 from dam_connector.catalog.rules import Deliverable
 from dam_connector.catalog.version import Role, VersionFile
 from worker.modeling.glb import glb_json, load_scene
 
-PICTURES = ("jpeg", "webp", "png")
+PICTURES = ("jpeg", "webp", "avif", "png")
 
 
 @dataclass(kw_only=True)
@@ -19,7 +20,7 @@ class Subject:
     """The files of one version, with what they should be. Files are read once.
 
     product and deliverable are None when a file is checked by hand and nothing is known about it; `measured` gathers
-    facts for the report.
+    facts for the report, `rows` what a check says limit by limit.
     """
 
     product: Product | None
@@ -29,6 +30,7 @@ class Subject:
     files: tuple[VersionFile, ...]
     read: Callable[[VersionFile], bytes]
     measured: dict[str, str | int | float | bool | None] = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
 
     def has(self, wants: str) -> bool:
         """Whether there is a file of a format; "picture" is any rendition, "any" any file."""

@@ -7,12 +7,27 @@ from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFile
 
-MIME = {"jpeg": "image/jpeg", "webp": "image/webp", "png": "image/png", "glb": "model/gltf-binary", "usdz": "model/vnd.usdz+zip"}
+MIME = {
+    "jpeg": "image/jpeg",
+    "webp": "image/webp",
+    "avif": "image/avif",
+    "png": "image/png",
+    "glb": "model/gltf-binary",
+    "usdz": "model/vnd.usdz+zip",
+}
 EXTENSION = {"jpeg": "jpg"}
 JPEG_QUALITY = 92
 WEBP_QUALITY = 88
+AVIF_QUALITY = 75
+LEAST_QUALITY = 40  # below it, artefacts show on plain ground
+XMP_ROOM = 8192  # bytes kept free in an AVIF: its boxes name offsets, so that a packet is written in place (ISO 16684-1, 7.3)
+
+ImageFile.MAXBLOCK = 1 << 26  # Pillow's own gives a progressive JPEG a byte a pixel, which a noisy photo exceeds
+
+QUALITY = {"jpeg": JPEG_QUALITY, "webp": WEBP_QUALITY, "avif": AVIF_QUALITY}
+_PACKET_BEGIN, _PACKET_END = b"<?xpacket begin", b'<?xpacket end="w"?>'
 
 # IPTC NewsCodes, digitalsourcetype: made from photographs by plain code, no trained model
 ALGORITHMIC = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicallyEnhanced"
@@ -24,16 +39,36 @@ def extension(format: str) -> str:
     return EXTENSION.get(format, format)
 
 
-def encode(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8] | None, format: str, xmp: bytes = b"") -> bytes:
-    """The picture as jpeg, webp or png; jpeg drops the alpha."""
+def encode_within(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8] | None, format: str, max_bytes: int) -> bytes:
+    """The picture at the best quality whose file, with room for its labels, has at most so many bytes; else at the least quality."""
+    data = encode(rgb, alpha, format)
+    low, high = LEAST_QUALITY, QUALITY.get(format, LEAST_QUALITY)
+    if len(data) + XMP_ROOM <= max_bytes or low == high:
+        return data
+    data = encode(rgb, alpha, format, quality=low)
+    while high - low > 1:
+        quality = (low + high) // 2
+        tried = encode(rgb, alpha, format, quality=quality)
+        if len(tried) + XMP_ROOM <= max_bytes:
+            low, data = quality, tried
+        else:
+            high = quality
+    return data
+
+
+def encode(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8] | None, format: str, *, quality: int = 0) -> bytes:
+    """The picture as jpeg, webp, avif or png; jpeg drops the alpha. quality: 1 to 100, the format's own when 0."""
+    quality = quality or QUALITY.get(format, 0)
     image = Image.fromarray(rgb if alpha is None or format == "jpeg" else np.dstack([rgb, alpha]))
     out = io.BytesIO()
     if format == "jpeg":
-        image.save(out, "JPEG", quality=JPEG_QUALITY, progressive=True, optimize=True, subsampling=0, **({"xmp": xmp} if xmp else {}))
+        image.save(out, "JPEG", quality=quality, progressive=True, optimize=True, subsampling=0)
     elif format == "webp":
-        image.save(out, "WEBP", quality=WEBP_QUALITY, method=4, **({"xmp": xmp} if xmp else {}))
+        image.save(out, "WEBP", quality=quality, method=4)
+    elif format == "avif":
+        image.save(out, "AVIF", quality=quality, speed=7, max_threads=1, xmp=_padded(xmp_packet({}, ALGORITHMIC), XMP_ROOM))
     else:
-        image.save(out, "PNG", compress_level=6, **({"xmp": xmp.decode()} if xmp else {}))
+        image.save(out, "PNG", compress_level=6)
     return out.getvalue()
 
 
@@ -63,9 +98,23 @@ def relabel(data: bytes, xmp: bytes) -> bytes:
     if data[:2] == b"\xff\xd8":
         payload = b"http://ns.adobe.com/xap/1.0/\x00" + xmp
         return data[:2] + b"\xff\xe1" + (len(payload) + 2).to_bytes(2, "big") + payload + data[2:]
+    if data[4:12] == b"ftypavif":
+        return _relabel_avif(data, xmp)
     if data[:4] == b"RIFF":
         return _relabel_webp(data, xmp)
     return _relabel_png(data, xmp)
+
+
+def _relabel_avif(data: bytes, xmp: bytes) -> bytes:
+    start = data.rindex(_PACKET_BEGIN)
+    if len(xmp) > XMP_ROOM:
+        return data  # unlabelled: the check of labels says so
+    return data[:start] + _padded(xmp, XMP_ROOM) + data[start + XMP_ROOM :]
+
+
+def _padded(xmp: bytes, length: int) -> bytes:
+    """The packet with blanks before its end mark."""
+    return xmp[: -len(_PACKET_END)] + b" " * (length - len(xmp)) + _PACKET_END
 
 
 def _relabel_png(data: bytes, xmp: bytes) -> bytes:

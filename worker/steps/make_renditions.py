@@ -3,12 +3,13 @@
 import cv2
 
 from dam_connector.catalog.issue import issue
+from dam_connector.catalog.picture_profiles import byte_budget
 from dam_connector.catalog.version import Role
 from dam_connector.wiring import Services
 from worker.imaging.compose import MAX_ENLARGEMENT, Picture, Studio, compose
 from worker.imaging.cutout import cut_out
 from worker.imaging.decode import decode
-from worker.imaging.encode import encode
+from worker.imaging.encode import encode, encode_within
 from worker.imaging.quality import source_issues
 from worker.work import Work
 
@@ -43,7 +44,8 @@ def make_renditions(work: Work, services: Services) -> Work:
         )
     work = work.with_file(services, _preview(picture), "webp", Role.PREVIEW, view)
     for format in d.formats:
-        work = work.with_file(services, encode(picture.rgb, picture.alpha, format), format)
+        budget = byte_budget(d.profiles, format) or work.rules(services).checks.max_image_bytes
+        work = work.with_file(services, encode_within(picture.rgb, picture.alpha, format, budget), format)
     return work
 
 
