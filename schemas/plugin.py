@@ -105,6 +105,10 @@ class DeliverableSchema(Schema):
         fields.String(validate=validate.OneOf(list(PICTURE_PROFILES))),
         metadata={"description": "Channel profiles that a rendition must satisfy; docs/configuration.md lists them."},
     )
+    style = _text(
+        "How a rendition is set: `studio`, on a plain ground; `lifestyle`, in a room, each slot in another one.",
+        validate=validate.OneOf(["studio", "lifestyle"]),
+    )
     background = _text("Background: #rrggbb or transparent.", validate=_COLOR)
     fill = fields.Float(validate=validate.Range(0.3, 1.0), metadata={"description": "How much of the tighter side the product fills."})
     aspect = _text("Width to height.", validate=validate.Regexp(r"^[1-9]\d?:[1-9]\d?$", error='use "w:h", such as "4:5"'))
@@ -125,6 +129,8 @@ class DeliverableSchema(Schema):
                 raise ValidationError({"formats": {number: [f"a {data['kind']} cannot be made as {name}; known: {', '.join(known)}"]}})
         if data.get("background") == "transparent" and "jpeg" in data.get("formats", ()):
             raise ValidationError("jpeg cannot be transparent; take webp, avif or png", "formats")
+        if data.get("style") == "lifestyle" and "background" in data:
+            raise ValidationError("a lifestyle picture has a room, no background", "background")
         if data["kind"] != "rendition" and data.get("profiles"):
             raise ValidationError("these profiles are for pictures", "profiles")
 

@@ -23,14 +23,13 @@ from schemas.common import problems
 from schemas.plugin import load_rules
 from schemas.product import ProductSchema, load_product
 from worker.checks import Subject, run_checks
-from worker.imaging.compose import Studio, compose
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import decode
 from worker.imaging.encode import ALGORITHMIC, MIME, encode, extension, relabel, xmp_packet
 from worker.modeling.build import build_model
 from worker.modeling.glb import read_glb, write_glb
 from worker.modeling.render import NAMED_VIEWS, Look, Stage, camera_for
-from worker.steps.make_renditions import size_of
+from worker.steps.make_renditions import seed_of, set_in_style
 
 MAX_PIXELS = 200_000_000
 UNUSABLE = 2
@@ -167,9 +166,12 @@ def _report_lines(file: Path, report: Report) -> list[str]:
 @click.command()
 @click.argument("photo", type=a_file)
 @click.option("--deliverable", default="packshot", show_default=True, help="Its name in plugin.json.")
+@click.option("--slot", type=click.IntRange(1, 4), default=1, show_default=True, help="Lifestyle pictures differ by slot.")
+@click.option("--view", type=click.Choice([v.value for v in View]), default="front", show_default=True, help="What the photo shows.")
+@click.option("--height-m", type=click.FloatRange(0.001, 100), help="The product's height: floors are drawn at true scale.")
 @click.option("--out-dir", type=click.Path(file_okay=False, path_type=Path), required=True)
 @as_json
-def rendition(photo: Path, deliverable: str, out_dir: Path, machine: bool) -> None:
+def rendition(photo: Path, deliverable: str, slot: int, view: str, height_m: float | None, out_dir: Path, machine: bool) -> None:
     """Make a rendition from one photo, as plugin.json says."""
     found = _deliverable(deliverable, machine)
     try:
@@ -177,8 +179,7 @@ def rendition(photo: Path, deliverable: str, out_dir: Path, machine: bool) -> No
     except InputError as error:
         _unusable(machine, error)
         raise
-    width, height = size_of(found.aspect, found.size_px)
-    picture = compose(cutout, Studio(width=width, height=height, background=found.background, fill=found.fill, shadow=found.shadow))
+    picture = set_in_style(cutout, found, slot=slot, seed=seed_of(photo.stem, deliverable, slot), view=view, height_m=height_m)
     out_dir.mkdir(parents=True, exist_ok=True)
     files = {}
     for format in found.formats:

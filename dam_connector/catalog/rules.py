@@ -38,6 +38,7 @@ class Deliverable:
     formats: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
     profiles: tuple[str, ...] = ()
+    style: str = "studio"
     background: str = "#ffffff"
     fill: float = 0.86
     aspect: str = "1:1"

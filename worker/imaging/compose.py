@@ -56,16 +56,9 @@ def parse_color(text: str) -> tuple[int, int, int]:
 
 def compose(cutout: Cutout, studio: Studio) -> Picture:
     """The product in a studio."""
-    left, top, right, bottom = cutout.box
-    scale = min(studio.fill * studio.width / (right - left), studio.fill * studio.height / (bottom - top))
-    width, height = max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))
-    rgb, alpha = _resized(cutout.rgb[top:bottom, left:right], cutout.alpha[top:bottom, left:right], width, height)
-    x, y = (studio.width - width) // 2, (studio.height - height) // 2
-    placed_alpha = np.zeros((studio.height, studio.width), np.float32)
-    placed_alpha[y : y + height, x : x + width] = alpha
-    product = np.zeros((studio.height, studio.width, 3), np.float32)
-    product[y : y + height, x : x + width] = rgb
-    shade = _contact_shadow(placed_alpha, y + height) if studio.shadow else np.zeros_like(placed_alpha)
+    product, placed_alpha, scale = placed(cutout, studio.width, studio.height, studio.fill)
+    foot = int(np.flatnonzero((placed_alpha > 0.5).any(1))[-1]) + 1
+    shade = contact_shadow(placed_alpha, foot) if studio.shadow else np.zeros_like(placed_alpha)
     a = placed_alpha[..., None]
     if studio.background == "transparent":
         out_alpha = placed_alpha + shade * (1 - placed_alpha)
@@ -78,6 +71,21 @@ def compose(cutout: Cutout, studio: Studio) -> Picture:
     return Picture(rgb=out, alpha=None, enlarged=scale)
 
 
+def placed(cutout: Cutout, width: int, height: int, fill: float, foot: int | None = None) -> tuple[F32, F32, float]:
+    """The product alone in a frame: linear colour, alpha 0 to 1, and the scale used.
+
+    fill: its share of the tighter side. foot: the row it stands on; in the middle when None.
+    """
+    left, top, right, bottom = cutout.box
+    scale = min(fill * width / (right - left), fill * height / (bottom - top))
+    w, h = max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))
+    rgb, alpha = _resized(cutout.rgb[top:bottom, left:right], cutout.alpha[top:bottom, left:right], w, h)
+    x, y = (width - w) // 2, (height - h) // 2 if foot is None else foot - h
+    product, mask = np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32)
+    product[y : y + h, x : x + w], mask[y : y + h, x : x + w] = rgb, alpha
+    return product, mask, scale
+
+
 def _resized(rgb: U8, alpha: U8, width: int, height: int) -> tuple[F32, F32]:
     """Linear colour and alpha at a new size; colour weighted by alpha, so that no ground bleeds in."""
     way = cv2.INTER_AREA if width < rgb.shape[1] else cv2.INTER_CUBIC
@@ -87,7 +95,7 @@ def _resized(rgb: U8, alpha: U8, width: int, height: int) -> tuple[F32, F32]:
     return np.clip(premultiplied / np.maximum(resized[..., None], 1e-4), 0, 1).astype(np.float32), resized
 
 
-def _contact_shadow(alpha: F32, foot: int) -> F32:
+def contact_shadow(alpha: F32, foot: int) -> F32:
     """How much light the product takes from the ground, (h, w) 0 to 1: dark where it stands, fading within a few percent."""
     height = alpha.shape[0]
     shadow = np.zeros_like(alpha)

@@ -1,0 +1,59 @@
+"""Lifestyle pictures: the product's own pixels in a room that is the same for the same seed and another for each slot."""
+
+import numpy as np
+import pytest
+
+from tests.support import SAMPLES
+from worker.imaging.cutout import cut_out
+from worker.imaging.decode import decode
+from worker.imaging.lifestyle import FOOT, ROOMS, Scene, compose_lifestyle
+from worker.imaging.materials import MATERIALS
+from worker.steps.make_renditions import seed_of
+
+CHAIR = cut_out(decode((SAMPLES / "chair-front.jpg").read_bytes(), max_pixels=10**8))
+
+
+def made(slot: int = 1, seed: int = 7, **options: object) -> np.ndarray:
+    return compose_lifestyle(CHAIR, Scene(width=320, height=400, fill=0.6, slot=slot, seed=seed, height_m=0.81, **options)).rgb  # type: ignore[arg-type]
+
+
+def test_the_same_seed_gives_the_same_picture_and_another_seed_another_grain() -> None:
+    assert (made() == made()).all() and (made() != made(seed=8)).any()
+    assert seed_of("A", "lifestyle", 1) == seed_of("A", "lifestyle", 1) != seed_of("A", "lifestyle", 2)
+
+
+def test_slots_differ_visibly() -> None:
+    pictures = [made(slot).astype(float) for slot in (1, 2, 3, 4)]
+    for n, one in enumerate(pictures):
+        for other in pictures[n + 1 :]:
+            assert np.abs(one - other).mean() > 8
+
+
+def test_the_products_pixels_are_the_photos() -> None:
+    left, top, right, bottom = CHAIR.box
+    centre = CHAIR.rgb[top + (bottom - top) // 10, (left + right) // 2].astype(int)
+    for slot in (1, 2, 3, 4):
+        picture = made(slot).astype(int)
+        near = picture[80:140, 150:170].reshape(-1, 3)
+        assert np.abs(near - centre).max(1).min() <= 3
+
+
+def test_the_product_stands_on_the_floor_and_takes_light_from_it() -> None:
+    picture = made(2).astype(float).mean(2)
+    foot = round(FOOT * 400)
+    assert picture[foot + 2 : foot + 6, 105:115].mean() < picture[foot + 40 : foot + 50, 105:115].mean() - 10
+
+
+@pytest.mark.parametrize("name", MATERIALS)
+def test_materials_are_colours_with_texture(name: str) -> None:
+    drawn = MATERIALS[name](256, 200.0, np.random.default_rng(1))
+    assert drawn.shape == (256, 256, 3) and drawn.dtype == np.float32 and np.isfinite(drawn).all()
+    assert drawn.min() >= 0.0 and drawn.max() <= 1.2 and 0.01 < drawn.std() < 0.3
+    assert {room.floor for room in ROOMS} == set(MATERIALS)
+
+
+@pytest.mark.parametrize(("width", "height"), [(320, 180), (180, 320), (200, 200)])
+def test_any_aspect_and_an_unknown_size(width: int, height: int) -> None:
+    for oblique in (False, True):
+        scene = Scene(width=width, height=height, fill=0.8, slot=4, seed=1, oblique=oblique)
+        assert compose_lifestyle(CHAIR, scene).rgb.shape == (height, width, 3)

@@ -1,0 +1,188 @@
+"""Lifestyle pictures without AI: a room built in code, lit from one side, with the product's own pixels standing in it.
+
+Floor and wall are drawn in perspective at the product's true scale; the shadow is its outline laid on the floor away from
+the light, softer with distance; the wall takes a quiet tone from the product. Sets 1 to 4 differ in material, wall and light.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.imaging.compose import Picture, contact_shadow, placed, to_srgb
+from worker.imaging.cutout import Cutout
+from worker.imaging.materials import GLOSS, MATERIALS
+
+F32 = NDArray[np.float32]
+
+FOOT, SEAM, EYE = 0.83, 0.665, 0.46  # of the picture's height: where it stands, where wall and floor meet, the eye's level
+TEXTURE_PX = 1536
+ON_THE_FLOOR_M = 0.5  # smaller products stand on a table: no skirting board behind
+USUAL_HEIGHT_M = 0.45
+SHADOW, SHADOW_LEAN, SHADOW_DEPTH = 0.50, 0.62, 0.17  # strength; how far it goes aside and back, of the product's height
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """A set. wall: linear colour. light: -1 from the left, 1 from the right. window: whether its light draws a window on the wall."""
+
+    floor: str
+    wall: tuple[float, float, float]
+    light: int
+    window: bool
+
+
+ROOMS = (
+    Room(floor="oak", wall=(0.72, 0.69, 0.64), light=-1, window=True),
+    Room(floor="concrete", wall=(0.56, 0.58, 0.60), light=1, window=False),
+    Room(floor="linen", wall=(0.66, 0.56, 0.46), light=-1, window=False),
+    Room(floor="marble", wall=(0.48, 0.54, 0.49), light=1, window=True),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What is asked for. width and height in pixels; fill of the tighter side; height_m of the product, or None; oblique: seen from above, its base no single line; the seed
+    decides the grain."""
+
+    width: int
+    height: int
+    fill: float
+    slot: int
+    seed: int
+    height_m: float | None = None
+    oblique: bool = False
+
+
+def compose_lifestyle(cutout: Cutout, scene: Scene) -> Picture:
+    """The product in the room of its slot."""
+    room = ROOMS[(scene.slot - 1) % len(ROOMS)]
+    rng = np.random.default_rng(scene.seed)
+    foot = round(FOOT * scene.height)
+    product, alpha, scale = placed(cutout, scene.width, scene.height, min(scene.fill, FOOT - 0.06), foot)
+    tall = int(np.count_nonzero((alpha > 0.5).any(1)))
+    metres = (scene.height_m or USUAL_HEIGHT_M) / max(1, tall)
+    ground = _room(room, scene, metres, product[alpha > 0.5].mean(0), rng)
+    mirrored = _mirrored(product, alpha, foot, GLOSS.get(room.floor, 0.0))
+    ground = ground * (1 - mirrored[1][..., None]) + mirrored[0] * mirrored[1][..., None]
+    cast, occluded = SHADOW * _cast_shadow(alpha, foot, tall, -room.light), _occlusion(alpha, foot, tall, scene.oblique)
+    shade = 1 - (1 - cast) * (1 - occluded) * (1 - 1.6 * contact_shadow(alpha, foot))
+    ground = ground * (1 - np.clip(shade, 0, 0.9)[..., None] * np.array([1.0, 0.985, 0.96], np.float32))
+    a = alpha[..., None]
+    mixed = product * a + ground * (1 - a)
+    return Picture(rgb=to_srgb(np.asarray(mixed, np.float32)), alpha=None, enlarged=scale)
+
+
+def _room(room: Room, scene: Scene, metres: float, tint: F32, rng: np.random.Generator) -> F32:
+    """The empty room, linear, (h, w, 3)."""
+    height, width = scene.height, scene.width
+    seam = round(SEAM * height)
+    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j].astype(np.float32)
+    wall = np.array(room.wall, np.float32)
+    wall = wall * (0.88 + 0.12 * tint / max(1e-3, float(tint.max())))  # a breath of the product's own colour
+    plaster = cv2.GaussianBlur(rng.normal(0, 1, (height, width)).astype(np.float32), (0, 0), 1.2) * 0.006
+    out = wall * (1 + plaster)[..., None]
+    floor = _floor(room.floor, scene, metres, rng)
+    out[seam:] = floor
+    if (scene.height_m or USUAL_HEIGHT_M) >= ON_THE_FLOOR_M:
+        out = _with_skirting(out, seam, height)
+    near = x if room.light < 0 else 1 - x
+    light = 1.12 - 0.42 * near - 0.16 * (1 - y)
+    if room.window:
+        light += 0.20 * _window(scene, room.light)
+    corner = np.exp(-np.abs(y * height - seam) / (0.035 * height))
+    light *= 1 - 0.16 * corner
+    return np.asarray(out * np.clip(light, 0.2, 1.5)[..., None], np.float32)
+
+
+def _with_skirting(out: F32, seam: int, height: int) -> F32:
+    """A low skirting board in the wall's own colour, with the shadow line that tells it apart."""
+    top = seam - round(0.034 * height)
+    out[top:seam] = np.clip(out[top:seam] * 1.06, 0, 1)
+    line = max(1, height // 500)
+    out[top - line : top] *= 0.86
+    out[seam - line : seam + line] *= 0.55
+    return out
+
+
+def _floor(material: str, scene: Scene, metres: float, rng: np.random.Generator) -> F32:
+    """The floor in perspective, from the seam down, drawn at twice the size so that its far end does not shimmer."""
+    height, width = scene.height * 2, scene.width * 2
+    eye, foot, seam = EYE * height, FOOT * height, SEAM * height
+    near, far = (foot - eye) / (height - eye), (foot - eye) / (seam - eye)  # distance, 1 where the product stands
+    half = metres * scene.width / 2  # at the product, metres
+    side_m = max(2 * half * far * 1.05, (far - near) * 2.2 * half)
+    px_per_m = TEXTURE_PX / side_m
+    texture = MATERIALS[material](TEXTURE_PX, px_per_m, rng)
+    middle, deep = TEXTURE_PX / 2, (far - near) * 2.2 * half * px_per_m
+    corners = np.array(
+        [
+            [middle - half * far * px_per_m, TEXTURE_PX - deep],
+            [middle + half * far * px_per_m, TEXTURE_PX - deep],
+            [middle + half * near * px_per_m, TEXTURE_PX],
+            [middle - half * near * px_per_m, TEXTURE_PX],
+        ],
+        np.float32,
+    )
+    rows = scene.height - round(seam / 2)
+    seen = np.array([[0, 0], [width, 0], [width, rows * 2], [0, rows * 2]], np.float32)
+    warp = cv2.getPerspectiveTransform(corners, seen)
+    drawn = cv2.warpPerspective(texture, warp, (width, rows * 2), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.resize(drawn, (scene.width, rows), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _window(scene: Scene, side: int) -> F32:
+    """The light that a window of four panes throws on the wall, soft at its edges, (h, w) 0 to 1."""
+    height, width = scene.height, scene.width
+    panes = np.zeros((height, width), np.float32)
+    w, h, lean = 0.13 * width, 0.17 * height, -side * 0.05 * width
+    left = (0.50 if side < 0 else 0.12) * width
+    for row in range(2):
+        for column in range(2):
+            x, y = left + column * w * 1.12 + row * lean, 0.07 * height + row * h * 1.09
+            corners = np.array([[x, y], [x + w, y - 0.012 * height], [x + w + lean, y + h - 0.012 * height], [x + lean, y + h]])
+            cv2.fillConvexPoly(panes, np.round(corners).astype(np.int32), 1.0, cv2.LINE_AA)
+    return np.asarray(cv2.GaussianBlur(panes, (0, 0), 0.009 * width), np.float32)
+
+
+def _cast_shadow(alpha: F32, foot: int, tall: int, towards: int) -> F32:
+    """The outline laid on the floor, away from the light; (h, w) 0 to 1, softer the farther it falls."""
+    height, width = alpha.shape
+    shear, flat = towards * SHADOW_LEAN, SHADOW_DEPTH
+    # a point t above the foot falls shear * t aside and flat * t back
+    warp = np.array([[1, -shear, shear * foot], [0, flat, foot * (1 - flat)]], np.float32)
+    laid = cv2.warpAffine(alpha, warp, (width, height), flags=cv2.INTER_AREA)
+    laid[foot + 2 :] = 0
+    soft = [cv2.GaussianBlur(laid, (0, 0), s * tall) for s in (0.006, 0.02, 0.05)]
+    rows = np.clip((foot - np.arange(height, dtype=np.float32)[:, None]) / max(1.0, flat * tall), 0, 1)
+    near, far = np.clip(1 - rows * 2.5, 0, 1), np.clip(rows * 1.6 - 0.5, 0, 1)
+    mixed = soft[0] * near + soft[1] * (1 - near) * (1 - far) + soft[2] * far
+    seam = round(SEAM * height)
+    mixed[:seam] = 0
+    return np.asarray(mixed * (1 - 0.45 * rows), np.float32)
+
+
+def _occlusion(alpha: F32, foot: int, tall: int, oblique: bool) -> F32:
+    """How much sky the product's lowest part hides from the ground right beside it, (h, w) 0 to 1; it follows a round base."""
+    low = alpha.copy()
+    low[: max(0, foot - round((0.34 if oblique else 0.10) * tall))] = 0
+    if oblique:  # only what is lowest in its column touches the ground
+        below = np.cumsum(low[::-1], 0)[::-1]
+        low = np.where(below < 0.06 * tall, low, 0).astype(np.float32)
+    sunk = np.zeros_like(low)
+    by = max(1, round(0.008 * tall))
+    sunk[by:] = low[:-by]
+    return np.asarray(0.55 * np.maximum(cv2.GaussianBlur(sunk, (0, 0), 0.008 * tall), 0.6 * cv2.GaussianBlur(sunk, (0, 0), 0.03 * tall)), np.float32)
+
+
+def _mirrored(product: F32, alpha: F32, foot: int, gloss: float) -> tuple[F32, F32]:
+    """What a polished floor shows of the product, and how much of it, fading within an eighth of the picture."""
+    height = alpha.shape[0]
+    colour, share = np.zeros_like(product), np.zeros_like(alpha)
+    rows = min(height - foot, foot)
+    if gloss and rows > 0:
+        colour[foot : foot + rows] = product[foot - rows : foot][::-1]
+        fade = np.clip(1 - np.arange(rows, dtype=np.float32) / (0.125 * height), 0, 1)[:, None]
+        share[foot : foot + rows] = alpha[foot - rows : foot][::-1] * fade * gloss
+    return cv2.GaussianBlur(colour, (0, 0), 2.0), cv2.GaussianBlur(share, (0, 0), 2.0)
