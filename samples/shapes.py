@@ -135,8 +135,8 @@ def bottle() -> list[Part]:
 
 def mug() -> list[Part]:
     body = lathe([(0, 0), (0.036, 0), (0.041, 0.005), (0.0415, 0.092), (0.040, 0.095), (0.038, 0.092), (0.037, 0.008), (0, 0.008)])
-    angles = np.linspace(np.radians(-80), np.radians(80), 24)
-    path = [(0.040 + 0.030 * np.cos(a), 0.049 + 0.029 * np.sin(a), 0.0) for a in angles]
+    angles = np.linspace(np.radians(-82), np.radians(82), 24)
+    path = [(0.036 + 0.034 * np.cos(a), 0.049 + 0.029 * np.sin(a), 0.0) for a in angles]
     green = bands("#2d6a4f", [(0.0, 0.006, "#12331f"), (0.088, 0.1, "#12331f")])
 
     def label(p: NDArray[np.float32], n: NDArray[np.float32]) -> Colour:
