@@ -79,6 +79,9 @@ CODES: dict[str, Code] = {
         "warning", "The product was enlarged beyond its own pixels.", "Supply a larger photo, or ask for a smaller rendition."
     ),
     "rendition.bytes": Code("error", "The file is larger than the rules allow.", "Lower `size_px` or raise `checks.max_image_bytes`."),
+    "rendition.likeness": Code(
+        "warning", "The product's colours differ from the photo's by more than an eye lets pass.", "Allow more bytes, or make a smaller picture."
+    ),
     "rendition.size": Code("error", "The rendition does not have the size that the deliverable asks for.", "Regenerate; if it stays, report it."),
     # what channels ask of pictures
     "profile.format": Code("warning", "A channel takes none of the formats made.", "Add one of the formats it takes to `formats`."),

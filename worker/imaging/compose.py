@@ -27,11 +27,13 @@ class Studio:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A composed picture. rgb: (h, w, 3) uint8; alpha: (h, w) uint8 or None on a solid ground; enlarged: the scale used."""
+    """A composed picture. rgb: (h, w, 3) uint8; alpha: (h, w) uint8 or None on a solid ground; enlarged: the scale used.
+    box: left, top, right and bottom of the product, right and bottom outside."""
 
     rgb: U8
     alpha: U8 | None
     enlarged: float
+    box: tuple[int, int, int, int]
 
 
 def to_linear(srgb: U8) -> F32:
@@ -56,23 +58,23 @@ def parse_color(text: str) -> tuple[int, int, int]:
 
 def compose(cutout: Cutout, studio: Studio) -> Picture:
     """The product in a studio."""
-    product, placed_alpha, scale = placed(cutout, studio.width, studio.height, studio.fill)
+    product, placed_alpha, scale, box = placed(cutout, studio.width, studio.height, studio.fill)
     foot = int(np.flatnonzero((placed_alpha > 0.5).any(1))[-1]) + 1
     shade = contact_shadow(placed_alpha, foot) if studio.shadow else np.zeros_like(placed_alpha)
     a = placed_alpha[..., None]
     if studio.background == "transparent":
         out_alpha = placed_alpha + shade * (1 - placed_alpha)
         colour = product * a / np.maximum(out_alpha[..., None], 1e-4)
-        return Picture(rgb=to_srgb(np.asarray(colour, np.float32)), alpha=np.asarray(out_alpha * 255 + 0.5, np.uint8), enlarged=scale)
+        return Picture(rgb=to_srgb(np.asarray(colour, np.float32)), alpha=np.asarray(out_alpha * 255 + 0.5, np.uint8), enlarged=scale, box=box)
     ground = to_linear(np.array(parse_color(studio.background), np.uint8)) * (1 - shade[..., None])
     out = to_srgb(np.asarray(product * a + ground * (1 - a), np.float32))
     if not studio.shadow:
         out[placed_alpha == 0] = parse_color(studio.background)
-    return Picture(rgb=out, alpha=None, enlarged=scale)
+    return Picture(rgb=out, alpha=None, enlarged=scale, box=box)
 
 
-def placed(cutout: Cutout, width: int, height: int, fill: float, foot: int | None = None) -> tuple[F32, F32, float]:
-    """The product alone in a frame: linear colour, alpha 0 to 1, and the scale used.
+def placed(cutout: Cutout, width: int, height: int, fill: float, foot: int | None = None) -> tuple[F32, F32, float, tuple[int, int, int, int]]:
+    """The product alone in a frame: linear colour, alpha 0 to 1, the scale used, and its box.
 
     fill: its share of the tighter side. foot: the row it stands on; in the middle when None.
     """
@@ -83,7 +85,7 @@ def placed(cutout: Cutout, width: int, height: int, fill: float, foot: int | Non
     x, y = (width - w) // 2, (height - h) // 2 if foot is None else foot - h
     product, mask = np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32)
     product[y : y + h, x : x + w], mask[y : y + h, x : x + w] = rgb, alpha
-    return product, mask, scale
+    return product, mask, scale, (x, y, x + w, y + h)
 
 
 def _resized(rgb: U8, alpha: U8, width: int, height: int) -> tuple[F32, F32]:

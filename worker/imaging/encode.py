@@ -20,7 +20,7 @@ MIME = {
 EXTENSION = {"jpeg": "jpg"}
 JPEG_QUALITY = 92
 WEBP_QUALITY = 88
-AVIF_QUALITY = 75
+AVIF_QUALITY = 80
 LEAST_QUALITY = 40  # below it, artefacts show on plain ground
 XMP_ROOM = 8192  # bytes kept free in an AVIF: its boxes name offsets, so that a packet is written in place (ISO 16684-1, 7.3)
 
@@ -66,7 +66,7 @@ def encode(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8] | None, format: str,
     elif format == "webp":
         image.save(out, "WEBP", quality=quality, method=4)
     elif format == "avif":
-        image.save(out, "AVIF", quality=quality, speed=7, max_threads=1, xmp=_padded(xmp_packet({}, ALGORITHMIC), XMP_ROOM))
+        image.save(out, "AVIF", quality=quality, subsampling="4:4:4", speed=7, max_threads=1, xmp=_padded(xmp_packet({}, ALGORITHMIC), XMP_ROOM))
     else:
         image.save(out, "PNG", compress_level=6)
     return out.getvalue()

@@ -60,7 +60,7 @@ def compose_lifestyle(cutout: Cutout, scene: Scene) -> Picture:
     room = ROOMS[(scene.slot - 1) % len(ROOMS)]
     rng = np.random.default_rng(scene.seed)
     foot = round(FOOT * scene.height)
-    product, alpha, scale = placed(cutout, scene.width, scene.height, min(scene.fill, FOOT - 0.06), foot)
+    product, alpha, scale, box = placed(cutout, scene.width, scene.height, min(scene.fill, FOOT - 0.06), foot)
     tall = int(np.count_nonzero((alpha > 0.5).any(1)))
     metres = (scene.height_m or USUAL_HEIGHT_M) / max(1, tall)
     ground = _room(room, scene, metres, product[alpha > 0.5].mean(0), rng)
@@ -71,7 +71,7 @@ def compose_lifestyle(cutout: Cutout, scene: Scene) -> Picture:
     ground = ground * (1 - np.clip(shade, 0, 0.9)[..., None] * np.array([1.0, 0.985, 0.96], np.float32))
     a = alpha[..., None]
     mixed = product * a + ground * (1 - a)
-    return Picture(rgb=to_srgb(np.asarray(mixed, np.float32)), alpha=None, enlarged=scale)
+    return Picture(rgb=to_srgb(np.asarray(mixed, np.float32)), alpha=None, enlarged=scale, box=box)
 
 
 def _room(room: Room, scene: Scene, metres: float, tint: F32, rng: np.random.Generator) -> F32:

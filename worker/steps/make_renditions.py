@@ -16,6 +16,7 @@ from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import decode
 from worker.imaging.encode import encode, encode_within
 from worker.imaging.lifestyle import Scene, compose_lifestyle
+from worker.imaging.likeness import likeness_issues, median_difference
 from worker.imaging.quality import source_issues
 from worker.work import Work
 
@@ -53,7 +54,10 @@ def make_renditions(work: Work, services: Services) -> Work:
     work = work.with_file(services, _preview(picture), "webp", Role.PREVIEW, view)
     for format in d.formats:
         budget = byte_budget(d.profiles, format) or work.rules(services).checks.max_image_bytes
-        work = work.with_file(services, encode_within(picture.rgb, picture.alpha, format, budget), format)
+        data = encode_within(picture.rgb, picture.alpha, format, budget)
+        off = median_difference(photo, cutout, picture, data)
+        work = work.with_file(services, data, format).with_facts(**{f"{format}_de2000": round(off, 2)})
+        work = work.with_issues(*likeness_issues(off, format, where))
     return work
 
 

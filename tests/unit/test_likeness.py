@@ -1,0 +1,34 @@
+"""Likeness in colour: renditions keep the photo's, and a change of colour is measured."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.support import SAMPLES
+from worker.imaging.compose import Studio, compose
+from worker.imaging.cutout import cut_out
+from worker.imaging.decode import decode
+from worker.imaging.encode import encode
+from worker.imaging.lifestyle import Scene, compose_lifestyle
+from worker.imaging.likeness import MAX_MEDIAN_DE, likeness_issues, median_difference
+
+PHOTO = decode((SAMPLES / "speaker-front.jpg").read_bytes(), max_pixels=10**8)
+CUTOUT = cut_out(PHOTO)
+STUDIO = compose(CUTOUT, Studio(width=700, height=700, background="#ffffff", fill=0.86, shadow=True))
+ROOM = compose_lifestyle(CUTOUT, Scene(width=560, height=700, fill=0.58, slot=1, seed=1))
+
+
+@pytest.mark.parametrize("format", ["jpeg", "webp", "avif", "png"])
+@pytest.mark.parametrize("picture", [STUDIO, ROOM], ids=["studio", "room"])
+def test_every_format_keeps_the_colours(format: str, picture) -> None:
+    off = median_difference(PHOTO, CUTOUT, picture, encode(picture.rgb, picture.alpha, format))
+    assert off <= (0.01 if format == "png" else MAX_MEDIAN_DE)
+    assert list(likeness_issues(off, format, "/images/front")) == []
+
+
+def test_a_recoloured_product_is_found() -> None:
+    warm = replace(STUDIO, rgb=np.clip(STUDIO.rgb * np.array([1.15, 1.0, 0.85]) + 4, 0, 255).astype(np.uint8))
+    off = median_difference(PHOTO, CUTOUT, warm, encode(warm.rgb, None, "png"))
+    found = list(likeness_issues(off, "png", "/images/front"))
+    assert off > 3 and [(i.code, i.limit) for i in found] == [("rendition.likeness", "1")]
