@@ -8,9 +8,15 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import catalog, first_page, idle, webhooks
+from benchmarks import catalog, first_page, idle, renditions, webhooks
 
-ALL = {"webhooks": webhooks.measure, "catalog": catalog.measure, "idle": idle.measure, "first_page": first_page.measure}
+ALL = {
+    "webhooks": webhooks.measure,
+    "catalog": catalog.measure,
+    "idle": idle.measure,
+    "first_page": first_page.measure,
+    "renditions": renditions.measure,
+}
 OUT = Path(__file__).parent / "results.json"
 
 
