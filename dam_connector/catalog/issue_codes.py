@@ -56,7 +56,7 @@ CODES: dict[str, Code] = {
         "warning", "The photo shows several separate objects of similar size.", "Supply a photo of the product alone, unless it is a set."
     ),
     "source.background_busy": Code("warning", "The background is not plain.", "Supply a photo on a plain background, or a transparent PNG."),
-    "source.same_picture": Code("warning", "Two views were given the same picture.", "Give each view its own photo."),
+    "source.same_picture": Code("info", "Two views were given the same picture.", "Give each view its own photo, unless the product is round."),
     "source.wrong_view": Code(
         "warning",
         "The outline fits another side of the product better than the one it is named after.",

@@ -146,6 +146,11 @@ def test_the_sample_photos_are_cut_out_with_confidence(name: str) -> None:
     assert cutout.confidence > CONFIDENT and cutout.touches == ()
 
 
+def test_a_corner_where_the_light_falls_off_is_not_product() -> None:
+    left, top, right, bottom = cut_out(decode((SAMPLES / "mug-top.jpg").read_bytes(), max_pixels=LIMIT)).box
+    assert abs((right - left) / (bottom - top) - 11.75 / 8.3) < 0.05
+
+
 def test_no_halo_on_dark_ground() -> None:
     photo, _ = photo_of(lambda a: cv2.circle(a, (200, 200), 120, (120, 20, 20), -1), ground=250)
     picture_ = compose(cut_out(photo), Studio(width=400, height=400, background="#000000", fill=0.6, shadow=False))

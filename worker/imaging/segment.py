@@ -45,6 +45,7 @@ SURER = 0.08
 HOLE_MIN = 0.0006  # of the picture's area; a fifth of it where the hole is just like the background
 HOLE_ALIKE, HOLE_SAME = 0.7, 0.25
 SPECK = 0.004  # of the largest part's area: smaller parts are dirt
+STRAY = 0.10  # the same at the frame: a corner where the light falls off, or something beside the product
 
 
 def segment(lab: F32, reduced: float) -> tuple[U8, float, Background]:
@@ -182,7 +183,11 @@ def _without_specks(mask: U8) -> U8:
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     if len(stats) <= 1:
         return mask
-    keep = stats[:, cv2.CC_STAT_AREA] >= max(12, SPECK * stats[1:, cv2.CC_STAT_AREA].max())
+    area = stats[:, cv2.CC_STAT_AREA]
+    left, top = stats[:, cv2.CC_STAT_LEFT], stats[:, cv2.CC_STAT_TOP]
+    right, bottom = left + stats[:, cv2.CC_STAT_WIDTH], top + stats[:, cv2.CC_STAT_HEIGHT]
+    at_frame = (left == 0) | (top == 0) | (right == mask.shape[1]) | (bottom == mask.shape[0])
+    keep = area >= np.where(at_frame, STRAY, SPECK) * max(area[1:].max(), 12 / SPECK)
     keep[0] = False
     return np.asarray(keep[labels], np.uint8)
 
