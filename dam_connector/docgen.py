@@ -84,18 +84,7 @@ def _configuration() -> str:
     for name, definition in schema["$defs"].items():
         lines += _table(name, definition)
     lines += [
-        "## Profiles of pictures",
-        "",
-        "A deliverable names them under `profiles`; its files are made to fit, and the report has a row for each limit.",
-        "",
-        "| profile | limit | value | source |",
-        "|---|---|---|---|",
-        *(
-            f"| `{name}` | {limit.rule.replace('_', ' ')} | {', '.join(limit.value) if isinstance(limit.value, tuple) else limit.value} | {limit.source} |"
-            for name, limits in PICTURE_PROFILES.items()
-            for limit in limits
-        ),
-        "",
+        *_profiles(),
         "## The product record",
         "",
         "What the `standard` source sends as `data`, and what `dam-connector product add FILE.json` reads:",
@@ -120,6 +109,23 @@ def _configuration() -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _profiles() -> list[str]:
+    return [
+        "## Profiles of pictures",
+        "",
+        "A deliverable names them under `profiles`; its files are made to fit, and the report has a row for each limit.",
+        "",
+        "| profile | limit | value | source |",
+        "|---|---|---|---|",
+        *(
+            f"| `{name}` | {limit.rule.replace('_', ' ')} | {', '.join(limit.value) if isinstance(limit.value, tuple) else limit.value} | {limit.source} |"
+            for name, limits in PICTURE_PROFILES.items()
+            for limit in limits
+        ),
+        "",
+    ]
 
 
 def _table(name: str, schema: dict[str, Any]) -> Iterator[str]:
