@@ -82,10 +82,10 @@ def limit_of(profile: str, rule: str) -> int | float | str | tuple[str, ...] | N
     return next((limit.value for limit in PICTURE_PROFILES[profile] if limit.rule == rule), None)
 
 
-def byte_budget(profiles: tuple[str, ...], format: str) -> int | None:
-    """The fewest bytes that those profiles which take this format allow, or None."""
+def byte_budget(profiles: tuple[str, ...], format: str, own_limit: int) -> int:
+    """The fewest bytes that those profiles which take this format, and the admin's own limit, allow."""
     found = [value for p in profiles if format in formats_of(p) and isinstance(value := limit_of(p, "max_bytes"), int)]
-    return min(found, default=None)
+    return min([own_limit, *found])
 
 
 def formats_of(profile: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dam_connector.catalog.picture_profiles import byte_budget
 from dam_connector.errors import InputError
 from tests.support import SAMPLES, huge_png, picture
 from worker.imaging.compose import Studio, compose
@@ -201,6 +202,12 @@ def test_a_byte_budget_is_met_by_searching_quality(format: str) -> None:
     assert least <= len(made) <= budget - XMP_ROOM and len(made) > 0.8 * (budget - XMP_ROOM)
     assert encode_within(rgb, None, format, 10**7) == encode(rgb, None, format)
     assert len(encode_within(rgb, None, format, 10)) == least
+
+
+def test_the_tightest_of_all_byte_limits_counts() -> None:
+    assert byte_budget(("shopify", "walmart"), "jpeg", 16_000_000) == 5_000_000
+    assert byte_budget(("shopify", "walmart"), "webp", 16_000_000) == 16_000_000
+    assert byte_budget(("shopify",), "jpeg", 300_000) == 300_000
 
 
 def test_labels_too_long_for_an_avif_leave_it_as_it_is() -> None:

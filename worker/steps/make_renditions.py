@@ -33,10 +33,10 @@ def make_renditions(work: Work, services: Services) -> Work:
     photo = decode(services.blobs.get(sha256), max_pixels=services.settings.max_picture_pixels, pointer=where)
     cutout = cut_out(photo, where)
     d = work.deliverable
-    width, height = size_of(d.aspect, d.size_px)
     seed = seed_of(work.product.sku, d.name, work.slot)
     picture = set_in_style(cutout, d, slot=work.slot, seed=seed, view=view, height_m=work.product.dimensions.height_m)
     work = replace(work, provenance={**work.provenance, "style": d.style, "seed": str(seed)})
+    height, width = picture.rgb.shape[:2]
     work = work.with_facts(
         view=view, width_px=width, height_px=height, cutout_confidence=round(cutout.confidence, 2), scale=round(picture.enlarged, 2)
     )
@@ -53,7 +53,7 @@ def make_renditions(work: Work, services: Services) -> Work:
         )
     work = work.with_file(services, _preview(picture), "webp", Role.PREVIEW, view)
     for format in d.formats:
-        budget = byte_budget(d.profiles, format) or work.rules(services).checks.max_image_bytes
+        budget = byte_budget(d.profiles, format, work.rules(services).checks.max_image_bytes)
         data = encode_within(picture.rgb, picture.alpha, format, budget)
         off = median_difference(photo, cutout, picture, data)
         work = work.with_file(services, data, format).with_facts(**{f"{format}_de2000": round(off, 2)})
