@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dam_connector.errors import InputError
 from worker.imaging.background import Background, border_of
 from worker.imaging.decode import Photo
-from worker.imaging.segment import segment
+from worker.imaging.segment import disc, segment
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
@@ -77,10 +77,6 @@ def _checked(rgb: U8, alpha: U8, confidence: float, busy: float, pointer: str) -
     return Cutout(rgb=rgb, alpha=alpha, confidence=confidence, busy=busy, touches=touches)
 
 
-def _disc(radius: int) -> U8:
-    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)), np.uint8)
-
-
 def _busy(lab: F32, mask: U8, ground: Background) -> float:
     """How much of the rim, the product apart, is neither the background's surface nor a shadow on it."""
     rim = border_of(lab.shape) & (mask == 0)
@@ -103,12 +99,12 @@ def _full_resolution(rgb: U8, mask: U8, background: F32) -> U8:
     reach = max(1, round(BAND * factor))
     deep = reach + 2  # a photo's coding smears two pixels of an edge, whatever its size
     solid = (coarse > 0.5).astype(np.uint8)
-    core, outer = cv2.erode(solid, _disc(deep)), cv2.dilate(solid, _disc(max(1, reach // 2)))
+    core, outer = cv2.erode(solid, disc(deep)), cv2.dilate(solid, disc(max(1, reach // 2)))
     band = (outer > 0) & (core == 0)
     stands_out = np.abs(rgb.astype(np.float32) / 255 - background).max(-1)
     guided *= np.clip(stands_out / STANDS_OUT, 0, 1)  # what looks just like the background is none of the product's edge
     alpha = np.where(band, guided, core).astype(np.float32)
-    thin = (solid > 0) & (cv2.dilate(core, _disc(deep + 1)) == 0)  # parts without a core have no colour of their own to go by
+    thin = (solid > 0) & (cv2.dilate(core, disc(deep + 1)) == 0)  # parts without a core have no colour of their own to go by
     band &= ~_large(thin, 14 * reach * reach)
     product = extend_colours(rgb, core > 0)[band].astype(np.float32) / 255
     way = product - background[band]

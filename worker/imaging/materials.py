@@ -20,8 +20,8 @@ def oak(side: int, px_per_m: float, rng: np.random.Generator) -> F32:
     number, within = column.astype(int), column % 1
     tone = rng.normal(0, 0.09, number[-1] + 2)[number]
     stretched = _noise(side, (max(2, side // 90), max(2, side // 6)), rng) * 0.5 + _noise(side, (max(2, side // 40), max(2, side // 2)), rng) * 0.35
-    rings = np.sin((_noise(side, (3, 14), rng) * 9 + within[None] * 5 + number[None] * 2.1) * 2.2) * 0.16
-    value = 1 + tone[None] + 0.16 * stretched + 0.35 * rings * 0.5
+    rings = np.sin((_noise(side, (3, 14), rng) * 9 + within[None] * 5 + number[None] * 2.1) * 2.2)
+    value = 1 + tone[None] + 0.16 * stretched + 0.028 * rings
     joint = np.clip(np.minimum(within, 1 - within) * board / 1.4, 0, 1)[None]
     shift = rng.uniform(0, 1, number[-1] + 2)
     along = ((np.arange(side)[:, None] / (px_per_m * 1.6) + shift[number][None]) % 1) * px_per_m * 1.6
