@@ -11,7 +11,7 @@ RUN useradd --system --create-home --uid 10001 connector && mkdir -p /data && ch
 COPY --from=build /src/constraints.txt /src/dist/*.whl /tmp/install/
 # the pins, without hashes: pip takes hashes for all or none, and the wheel has none
 RUN sed -n 's/^\([A-Za-z0-9._-]*==[^ ;]*\).*/\1/p' /tmp/install/constraints.txt > /tmp/install/pins.txt \
-    && pip install --no-cache-dir --disable-pip-version-check -c /tmp/install/pins.txt /tmp/install/*.whl && rm -rf /tmp/install
+    && pip install --no-cache-dir --disable-pip-version-check -c /tmp/install/pins.txt "$(ls /tmp/install/*.whl)[c2pa]" && rm -rf /tmp/install
 USER connector
 ENV DAM_CONNECTOR_DATA_DIR=/data DAM_CONNECTOR_HOST=0.0.0.0 DAM_CONNECTOR_LOG_FORMAT=json PYTHONUNBUFFERED=1
 VOLUME /data

@@ -64,6 +64,12 @@ class Settings:
     webhooks_per_minute: int = _setting("DAM_CONNECTOR_WEBHOOKS_PER_MINUTE", 60_000, "Webhooks taken from one address in a minute, before 429.")
     logins_per_minute: int = _setting("DAM_CONNECTOR_LOGINS_PER_MINUTE", 10, "Logins tried from one address in a minute, before 429.")
     undo_s: int = _setting("DAM_CONNECTOR_UNDO_S", 10, "How long a decision on our pages can be undone before it takes effect.")
+    c2pa_certificate: str = _setting(
+        "DAM_CONNECTOR_C2PA_CERTIFICATE", "", "A PEM file, the signer's certificate first: pictures get signed content credentials. Empty: none."
+    )
+    c2pa_key: str = _setting("DAM_CONNECTOR_C2PA_KEY", "", "A PEM file with that certificate's private key, readable by the worker alone.")
+    c2pa_algorithm: str = _setting("DAM_CONNECTOR_C2PA_ALGORITHM", "es256", "How it signs: es256, es384, es512, ps256, ps384, ps512 or ed25519.")
+    c2pa_timestamp_url: str = _setting("DAM_CONNECTOR_C2PA_TIMESTAMP_URL", "", "An RFC 3161 time stamp authority. Empty: signatures carry no time.")
     log_format: str = _setting("DAM_CONNECTOR_LOG_FORMAT", "text", "`text` or `json`.")
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 

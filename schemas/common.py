@@ -1,10 +1,23 @@
-"""What the schemas share: problems with JSON pointers and suggestions."""
+"""What the schemas share: fields, and problems with JSON pointers and suggestions."""
 
 import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from marshmallow import Schema
+from marshmallow import Schema, fields, validate
+
+SLUG = validate.Regexp(r"^[a-z][a-z0-9-]{0,39}$", error="use lower-case letters, digits and dashes, beginning with a letter")
+COLOR = validate.Regexp(r"^#[0-9a-fA-F]{6}$", error='use "#rrggbb"')
+
+
+def text(meaning: str, **more: Any) -> fields.String:
+    """A text field with its meaning, which the JSON Schema and the docs show."""
+    return fields.String(metadata={"description": meaning}, **more)
+
+
+def tuples(data: dict[str, Any]) -> dict[str, Any]:
+    """The same with tuples in the place of lists, as frozen values want them."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
 
 
 def pointer(path: tuple[str | int, ...]) -> str:

@@ -13,29 +13,21 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 
 from dam_connector.catalog import naming
 from dam_connector.catalog.issue_codes import CODES
-from dam_connector.catalog.picture_profiles import PICTURE_PROFILES, contradictions
+from dam_connector.catalog.picture_profiles import contradictions
 from dam_connector.catalog.product import View
-from dam_connector.catalog.rules import CheckRules, Connection, Deliverable, Naming, ProductRules, ReviewRules, Rules, ViewerRules
+from dam_connector.catalog.rules import PHOTO, CheckRules, Connection, Naming, ProductRules, ReviewRules, Rules, ViewerRules
 from dam_connector.catalog.run import RunKind
 from dam_connector.errors import ConfigError
-from schemas.common import pointer, problems
+from schemas.common import COLOR, SLUG, pointer, problems, text, tuples
+from schemas.deliverable import DeliverableSchema, build_deliverable
 
-KINDS = {"rendition": RunKind.IMAGE, "model": RunKind.MODEL}
-IMAGE_FORMATS = ("jpeg", "webp", "avif", "png")
-MODEL_FORMATS = ("glb", "usdz")
 PRODUCT_FIELDS = ("sku", "name", "category", "brand", "color", "material", "description", "style_tags", "dimensions", "images")
 _SECRET_KEY = re.compile(r"(secret|token|password|api_key|private_key)s?$")
 _ADAPTER_NAME = re.compile(r"[a-z][a-z0-9_]*")
-_SLUG = validate.Regexp(r"^[a-z][a-z0-9-]{0,39}$", error="use lower-case letters, digits and dashes, beginning with a letter")
-_COLOR = validate.Regexp(r"^(#[0-9a-fA-F]{6}|transparent)$", error='use "#rrggbb" or "transparent"')
 _FIELD = validate.Regexp(
     rf"^({'|'.join(PRODUCT_FIELDS)}|images\.({'|'.join(v.value for v in View)}|any)|dimensions\.(width|height|depth)|attributes\..+)$",
     error=f"not a product field; known: {', '.join(PRODUCT_FIELDS)}, images.VIEW, dimensions.AXIS, attributes.NAME",
 )
-
-
-def _text(meaning: str, **more: Any) -> fields.String:
-    return fields.String(metadata={"description": meaning}, **more)
 
 
 class ConnectionSchema(Schema):
@@ -54,7 +46,7 @@ class ConnectionSchema(Schema):
 
 
 def _connections(meaning: str) -> fields.Dict:
-    return fields.Dict(keys=fields.String(validate=_SLUG), values=fields.Nested(ConnectionSchema), metadata={"description": meaning})
+    return fields.Dict(keys=fields.String(validate=SLUG), values=fields.Nested(ConnectionSchema), metadata={"description": meaning})
 
 
 class ConnectionsSchema(Schema):
@@ -79,68 +71,12 @@ class ProductsSchema(Schema):
     categories = fields.Dict(keys=fields.String(), values=fields.Nested(CategorySchema), metadata={"description": "More, by category."})
 
 
-class DeliverableSchema(Schema):
-    """Something to make for each product."""
-
-    name = _text("Its name, which asset names and URLs carry.", required=True, validate=_SLUG)
-    kind = _text("What it is.", required=True, validate=validate.OneOf(list(KINDS)))
-    count = fields.Integer(strict=True, validate=validate.Range(1, 4), metadata={"description": "How many slots are made."})
-    categories = fields.List(fields.String(), metadata={"description": "Only for these categories; all when absent."})
-    views = fields.List(
-        fields.String(validate=validate.OneOf([v.value for v in View])),
-        metadata={"description": "Which photo a rendition starts from, the first that there is; front, then hero, when absent."},
-    )
-    generator = fields.List(
-        fields.String(),
-        validate=validate.Length(min=1),
-        metadata={"description": "Who makes it, in order of preference: `local`, or a provider connection."},
-    )
-    formats = fields.List(
-        fields.String(validate=validate.OneOf(IMAGE_FORMATS + MODEL_FORMATS)),
-        validate=validate.Length(min=1),
-        metadata={"description": "File formats: jpeg, webp, avif, png for renditions; glb, usdz for models."},
-    )
-    channels = fields.List(fields.String(), metadata={"description": "Where approved versions go live."})
-    profiles = fields.List(
-        fields.String(validate=validate.OneOf(list(PICTURE_PROFILES))),
-        metadata={"description": "Channel profiles that a rendition must satisfy; docs/configuration.md lists them."},
-    )
-    style = _text(
-        "How a rendition is set: `studio`, on a plain ground; `lifestyle`, in a room, each slot in another one.",
-        validate=validate.OneOf(["studio", "lifestyle"]),
-    )
-    background = _text("Background: #rrggbb or transparent.", validate=_COLOR)
-    fill = fields.Float(validate=validate.Range(0.3, 1.0), metadata={"description": "How much of the tighter side the product fills."})
-    aspect = _text("Width to height.", validate=validate.Regexp(r"^[1-9]\d?:[1-9]\d?$", error='use "w:h", such as "4:5"'))
-    size_px = fields.Integer(strict=True, validate=validate.Range(64, 8000), metadata={"description": "The longer side, in pixels."})
-    shadow = fields.Boolean(metadata={"description": "A soft contact shadow under the product."})
-    max_triangles = fields.Integer(
-        strict=True, validate=validate.Range(500, 1_000_000), metadata={"description": "How many triangles the made model may have."}
-    )
-    texture_px = fields.Integer(
-        strict=True, validate=validate.OneOf([512, 1024, 2048, 4096]), metadata={"description": "Side of the model's texture, in pixels."}
-    )
-
-    @validates_schema(skip_on_field_errors=True)
-    def formats_fit_kind(self, data: dict[str, Any], **_: object) -> None:
-        known = IMAGE_FORMATS if data["kind"] == "rendition" else MODEL_FORMATS
-        for number, name in enumerate(data.get("formats", ())):
-            if name not in known:
-                raise ValidationError({"formats": {number: [f"a {data['kind']} cannot be made as {name}; known: {', '.join(known)}"]}})
-        if data.get("background") == "transparent" and "jpeg" in data.get("formats", ()):
-            raise ValidationError("jpeg cannot be transparent; take webp, avif or png", "formats")
-        if data.get("style") == "lifestyle" and "background" in data:
-            raise ValidationError("a lifestyle picture has a room, no background", "background")
-        if data["kind"] != "rendition" and data.get("profiles"):
-            raise ValidationError("these profiles are for pictures", "profiles")
-
-
 class NamingSchema(Schema):
     """File names and folders."""
 
-    default = _text("Pattern for every deliverable that has none of its own.")
+    default = text("Pattern for every deliverable that has none of its own.")
     patterns = fields.Dict(keys=fields.String(), values=fields.String(), metadata={"description": "Patterns by deliverable."})
-    folder = _text("Pattern of the folder that an asset's files lie in.")
+    folder = text("Pattern of the folder that an asset's files lie in.")
 
     @validates_schema
     def patterns_are_patterns(self, data: dict[str, Any], **_: object) -> None:
@@ -212,7 +148,7 @@ class ChecksSchema(Schema):
 class ReviewSchema(Schema):
     """Who reviews where, and how they say no."""
 
-    dam = _text("The DAM connection that versions are reviewed in.")
+    dam = text("The DAM connection that versions are reviewed in.")
     owners = fields.Dict(keys=fields.String(), values=fields.String(), metadata={"description": "Who reviews, by category."})
     reasons = fields.List(
         fields.String(validate=validate.Length(1, 80)),
@@ -225,17 +161,17 @@ class ReviewSchema(Schema):
 class ViewerSchema(Schema):
     """The brand's look on the AR page."""
 
-    accent = _text("Colour of buttons, #rrggbb.", validate=_COLOR)
-    background = _text("Colour behind the product, #rrggbb.", validate=_COLOR)
-    brand = _text("Name above the product; the product's brand when absent.", validate=validate.Length(max=80))
+    accent = text("Colour of buttons, #rrggbb.", validate=COLOR)
+    background = text("Colour behind the product, #rrggbb.", validate=COLOR)
+    brand = text("Name above the product; the product's brand when absent.", validate=validate.Length(max=80))
 
 
 class PluginSchema(Schema):
     """The plugin's manifest and the admin's rules."""
 
     schema_ = fields.String(data_key="$schema", metadata={"description": "Lets editors complete this file."})
-    name = _text("The plugin's name.", required=True)
-    version = _text("The plugin's version.", required=True)
+    name = text("The plugin's name.", required=True)
+    version = text("The plugin's version.", required=True)
     connections = fields.Nested(ConnectionsSchema, required=True)
     products = fields.Nested(ProductsSchema)
     deliverables = fields.List(
@@ -284,10 +220,10 @@ def _build(data: dict[str, Any], text: str) -> Rules:
         fingerprint=hashlib.sha256(text.encode()).hexdigest()[:16],
         **{kind: {name: _connection(c) for name, c in named.get(kind, {}).items()} for kind in ("pim", "dam", "provider", "channel")},
         products=ProductRules(**required, required_by_category=by_category),
-        deliverables=tuple(_deliverable(d) for d in data["deliverables"]),
+        deliverables=tuple(build_deliverable(d) for d in data["deliverables"]),
         naming=Naming(**data.get("naming", {})),
         checks=CheckRules(**checks),
-        review=ReviewRules(**_tuples(data.get("review", {}))),
+        review=ReviewRules(**tuples(data.get("review", {}))),
         viewer=ViewerRules(**data.get("viewer", {})),
     )
 
@@ -296,19 +232,10 @@ def _connection(data: dict[str, Any]) -> Connection:
     return Connection(adapter=data["adapter"], options={k: v for k, v in data.items() if k != "adapter"})
 
 
-def _deliverable(data: dict[str, Any]) -> Deliverable:
-    kind = KINDS[data["kind"]]
-    formats = data.get("formats") or (["jpeg", "webp"] if kind is RunKind.IMAGE else list(MODEL_FORMATS))
-    return Deliverable(**_tuples({**data, "kind": kind, "formats": formats}))
-
-
-def _tuples(data: dict[str, Any]) -> dict[str, Any]:
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
-
-
 def _dangling(rules: Rules) -> list[str]:
     """References to connections that are not there, and names given twice."""
     wrong = []
+    models = {d.name for d in rules.deliverables if d.kind is RunKind.MODEL}
     for number, d in enumerate(rules.deliverables):
         here = ("deliverables", number)
         if d.name in [e.name for e in rules.deliverables[:number]]:
@@ -316,6 +243,10 @@ def _dangling(rules: Rules) -> list[str]:
         wrong += [
             f"{pointer((*here, 'channels'))}: there is no channel {c!r} under /connections/channel" for c in d.channels if c not in rules.channel
         ]
+        if d.made_from != PHOTO and d.made_from not in models:
+            wrong.append(
+                f"{pointer((*here, 'made_from'))}: there is no model deliverable {d.made_from!r}; known: {', '.join(sorted(models)) or 'none'}, {PHOTO}"
+            )
         wrong += [f"{pointer((*here, field))}: {why}" for p in d.profiles for field, why in contradictions(d, p)]
         wrong += [
             f"{pointer((*here, 'generator'))}: there is no provider {g!r} under /connections/provider"

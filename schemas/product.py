@@ -54,6 +54,12 @@ class ProductSchema(Schema):
         allow_none=True,
         metadata={"description": "Picture addresses by view: front, back, left, right, top, hero, detail."},
     )
+    inspiration_image = fields.String(
+        load_default="",
+        allow_none=True,
+        validate=validate.Length(max=4000),
+        metadata={"description": "Address of a picture whose colours lifestyle renditions take on."},
+    )
     attributes = fields.Dict(keys=fields.String(), values=fields.String(), load_default=dict, allow_none=True)
 
     @pre_load
@@ -69,7 +75,12 @@ class ProductSchema(Schema):
         images = tuple(SourceImage(view=View(v), url=u) for v, u in (data["images"] or {}).items())
         texts = {name: (data[name] or "").strip() for name in TEXTS}
         return Product(
-            sku=Sku(data["sku"].strip()), **texts, images=images, dimensions=data["dimensions"] or Dimensions(), attributes=data["attributes"] or {}
+            sku=Sku(data["sku"].strip()),
+            **texts,
+            images=images,
+            inspiration_image=(data["inspiration_image"] or "").strip(),
+            dimensions=data["dimensions"] or Dimensions(),
+            attributes=data["attributes"] or {},
         )
 
 
@@ -81,6 +92,7 @@ def dump_product(product: Product) -> dict[str, Any]:
         **{name: getattr(product, name) for name in TEXTS},
         "dimensions": {"width": d.width_m, "height": d.height_m, "depth": d.depth_m, "unit": "m"},
         "images": {i.view.value: i.url for i in product.images},
+        "inspiration_image": product.inspiration_image,
         "attributes": dict(product.attributes),
     }
 

@@ -18,6 +18,7 @@ from worker.steps.fit_dimensions import fit_dimensions
 from worker.steps.label_provenance import label_provenance
 from worker.steps.make_model import make_model
 from worker.steps.make_renditions import make_renditions
+from worker.steps.plan_renditions import plan_renditions
 from worker.steps.publish_to_channels import publish_to_channels
 from worker.steps.push import push
 from worker.steps.record_publication import record_publication
@@ -29,8 +30,8 @@ from worker.work import Work
 Step = Callable[[Work, Services], Work]
 
 IMAGE: tuple[Step, ...] = (
-    collect_sources,  # the product's photos, decoded and found usable
-    make_renditions,  # cut out, composed, encoded
+    collect_sources,  # the product's photos, decoded and found usable; or its model
+    make_renditions,  # cut out or rendered, composed, encoded
     assign_version,  # the version's number, given once, and the files' names
     label_provenance,  # who made it from what, inside the files
     check,  # the report
@@ -51,8 +52,9 @@ MODEL: tuple[Step, ...] = (
     seal_version,
     push,
     request_review,
+    plan_renditions,  # pictures that are rendered from this model
 )
-REVIEW: tuple[Step, ...] = (push, request_review)  # a blocked version whose errors were waived
+REVIEW: tuple[Step, ...] = (push, request_review, plan_renditions)  # a blocked version whose errors were waived
 PUBLISH: tuple[Step, ...] = (publish_to_channels, record_publication)  # an approved version goes live
 
 PIPELINES: Mapping[RunKind, tuple[Step, ...]] = {RunKind.IMAGE: IMAGE, RunKind.MODEL: MODEL, RunKind.REVIEW: REVIEW, RunKind.PUBLISH: PUBLISH}

@@ -9,11 +9,12 @@ from typing import Any
 import click
 from marshmallow import ValidationError
 
+from dam_connector.catalog.alt_text import alt_text
 from dam_connector.catalog.codec import to_plain
-from dam_connector.catalog.ids import Sha256
+from dam_connector.catalog.ids import Sha256, Sku
 from dam_connector.catalog.issue import Report, issue
 from dam_connector.catalog.product import Dimensions, Product, View
-from dam_connector.catalog.rules import Deliverable, Rules
+from dam_connector.catalog.rules import PHOTO, Deliverable, Rules
 from dam_connector.catalog.run import RunKind
 from dam_connector.catalog.version import Role, VersionFile
 from dam_connector.errors import ConfigError, InputError
@@ -25,11 +26,14 @@ from schemas.product import ProductSchema, load_product
 from worker.checks import Subject, run_checks
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import decode
-from worker.imaging.encode import ALGORITHMIC, MIME, encode, extension, relabel, xmp_packet
+from worker.imaging.encode import MIME, encode, extension
+from worker.imaging.labels import relabel, source_type
+from worker.imaging.palette import palette_of
 from worker.modeling.build import build_model
+from worker.modeling.camera import NAMED_VIEWS, camera_for
 from worker.modeling.glb import read_glb, write_glb
-from worker.modeling.render import NAMED_VIEWS, Look, Stage, camera_for
-from worker.steps.make_renditions import seed_of, set_in_style
+from worker.modeling.render import Look, Stage
+from worker.renditions import Order, make
 
 MAX_PIXELS = 200_000_000
 UNUSABLE = 2
@@ -164,33 +168,42 @@ def _report_lines(file: Path, report: Report) -> list[str]:
 
 
 @click.command()
-@click.argument("photo", type=a_file)
+@click.argument("source", metavar="PHOTO", type=a_file)
 @click.option("--deliverable", default="packshot", show_default=True, help="Its name in plugin.json.")
 @click.option("--slot", type=click.IntRange(1, 4), default=1, show_default=True, help="Lifestyle pictures differ by slot.")
 @click.option("--view", type=click.Choice([v.value for v in View]), default="front", show_default=True, help="What the photo shows.")
 @click.option("--height-m", type=click.FloatRange(0.001, 100), help="The product's height: floors are drawn at true scale.")
+@click.option("--inspiration", type=a_file, help="A picture whose colours a room takes on.")
 @click.option("--out-dir", type=click.Path(file_okay=False, path_type=Path), required=True)
 @as_json
-def rendition(photo: Path, deliverable: str, slot: int, view: str, height_m: float | None, out_dir: Path, machine: bool) -> None:
-    """Make a rendition from one photo, as plugin.json says."""
-    found = _deliverable(deliverable, machine)
+def rendition(
+    source: Path, deliverable: str, slot: int, view: str, height_m: float | None, inspiration: Path | None, out_dir: Path, machine: bool
+) -> None:
+    """Make a rendition from one photo, as plugin.json says; one that is rendered from a model takes a GLB in its place."""
+    rules = _rules(machine)
+    found = _deliverable(deliverable, rules, machine)
+    product = Product(sku=Sku(source.stem), name=source.stem, dimensions=Dimensions(height_m=height_m))
     try:
-        cutout = cut_out(decode(photo.read_bytes(), max_pixels=MAX_PIXELS))
+        mood = palette_of(decode(inspiration.read_bytes(), max_pixels=MAX_PIXELS)) if inspiration else None
+        order = Order(deliverable=found, product=product, slot=slot, palette=mood, max_pixels=MAX_PIXELS, max_bytes=rules.checks.max_image_bytes)
+        made = make(source.read_bytes(), order, view=view)
     except InputError as error:
         _unusable(machine, error)
         raise
-    picture = set_in_style(cutout, found, slot=slot, seed=seed_of(photo.stem, deliverable, slot), view=view, height_m=height_m)
     out_dir.mkdir(parents=True, exist_ok=True)
+    kind = source_type(rendered=found.made_from != PHOTO, style=found.style, generator="local", photo_type=made.labels.get("source_type", ""))
+    labels = {**made.labels, "sku": product.sku, "title": product.name, "source_type": kind, "alt_text": alt_text(product, view, style=found.style)}
     files = {}
-    for format in found.formats:
-        path = out_dir / f"{photo.stem}_{deliverable}.{extension(format)}"
-        path.write_bytes(relabel(encode(picture.rgb, picture.alpha, format), xmp_packet({"source": photo.name}, ALGORITHMIC)))
-        files[format] = str(path)
-    _say(machine, {"files": files, "confidence": round(cutout.confidence, 2), "scale": round(picture.enlarged, 2)}, list(files.values()))
+    for file in made.files:
+        key = f"{file.format}_{file.view}" if file.view else file.format
+        path = out_dir / f"{source.stem}_{deliverable}{f'_{slot}' if slot > 1 else ''}{f'_{file.view}' if file.view else ''}.{extension(file.format)}"
+        path.write_bytes(relabel(file.data, labels))
+        files[key] = str(path)
+    lines = [*files.values(), *(f"  {i.severity.value}: {i.code}: {i.message}" for i in made.issues)]
+    _say(machine, {"files": files, **made.facts, "issues": to_plain(made.issues)}, lines)
 
 
-def _deliverable(name: str, machine: bool) -> Deliverable:
-    rules = _rules(machine)
+def _deliverable(name: str, rules: Rules, machine: bool) -> Deliverable:
     found = rules.deliverable(name)
     if found is None or found.kind is not RunKind.IMAGE:
         known = ", ".join(d.name for d in rules.deliverables if d.kind is RunKind.IMAGE)

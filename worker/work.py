@@ -1,6 +1,6 @@
 """Work: the frozen value handed from step to step. It holds references, not bytes, so that a checkpoint is small."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -11,7 +11,9 @@ from dam_connector.catalog.rules import Deliverable, Rules
 from dam_connector.catalog.version import Role, VersionFile
 from dam_connector.wiring import Services
 from worker.imaging.encode import MIME
+from worker.imaging.labels import KEPT, TRAINED, TRAINED_PART
 
+PHOTO_LABEL = "photo_"  # before the name of a label in provenance that the photo brought
 Fact = str | int | float | bool | None
 
 
@@ -78,3 +80,13 @@ class Work:
         made = VersionFile(name="", format=format, role=role, view=view, mime=MIME[format], sha256=services.blobs.put(data), bytes=len(data))
         kept = tuple(f for f in self.files if (f.format, f.role, f.view) != (format, role, view))
         return replace(self, files=(*kept, made))
+
+
+def photo_labels(labels: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """The own labels of some photos as provenance holds them: each from the first that has it; one AI-made photo marks all."""
+    merged: dict[str, str] = {}
+    for own in labels:
+        merged = {**own, **merged}
+        if own.get("source_type") in (TRAINED, TRAINED_PART):
+            merged["source_type"] = own["source_type"]
+    return {f"{PHOTO_LABEL}{name}": merged[name] for name in KEPT if name in merged}

@@ -2,7 +2,8 @@
 
 from dam_connector.catalog import naming
 from dam_connector.catalog.product import Product
-from dam_connector.catalog.rules import Deliverable, Rules
+from dam_connector.catalog.rules import PHOTO, Deliverable, Rules
+from dam_connector.catalog.version import Role, VersionFile
 
 
 def file_stem(format: str, product: Product, deliverable: Deliverable, slot: int, number: int, rules: Rules) -> str:
@@ -15,6 +16,13 @@ def expected_fields(format: str, product: Product, deliverable: Deliverable, slo
     return naming.canonical(rules.naming.pattern_for(deliverable.name), _values(format, product, deliverable, slot, number))
 
 
+def suffix_of(file: VersionFile) -> str:
+    """What follows the name that the rules give: the view of a preview, the number of a picture in a turn."""
+    if file.role is Role.PREVIEW:
+        return f"_preview_{file.view.replace(',', '-')}"
+    return f"_{file.view}" if file.view else ""
+
+
 def _values(format: str, product: Product, deliverable: Deliverable, slot: int, number: int) -> dict[str, str | int]:
     return {
         "sku": product.sku,
@@ -23,7 +31,7 @@ def _values(format: str, product: Product, deliverable: Deliverable, slot: int, 
         "format": format,
         "deliverable": deliverable.name,
         "slot": slot,
-        "view": (deliverable.views or ("front",))[0],
+        "view": (deliverable.views or ("front",))[0] if deliverable.made_from == PHOTO else deliverable.camera.replace(",", "-"),
         "category": product.category,
         "color": product.color,
     }

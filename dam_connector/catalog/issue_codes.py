@@ -48,7 +48,15 @@ CODES: dict[str, Code] = {
     "source.too_small": Code(
         "error", "The picture has too few pixels for what is to be made.", "Supply at least 200 px on the shorter side; 1500 px is better."
     ),
+    "source.inspiration": Code(
+        "warning",
+        "The inspiration image cannot be used; lifestyle pictures take their rooms' own colours.",
+        "Correct `inspiration_image`: a public address of a JPEG, PNG, WebP, TIFF or AVIF picture.",
+    ),
     "source.missing_view": Code("error", "The deliverable needs a view that the product has no usable picture of.", "Add the view in the PIM."),
+    "source.missing_model": Code(
+        "error", "The deliverable is rendered from a model that the product has no usable version of.", "See the model's report, and regenerate it."
+    ),
     "source.blurred": Code("warning", "The product's edges are soft.", "Supply a photo in focus, without motion blur, not enlarged."),
     "source.overexposed": Code("warning", "Large parts of the product are pure white.", "Supply a photo with less light."),
     "source.underexposed": Code("warning", "The photo is nearly black.", "Supply a photo with more light."),

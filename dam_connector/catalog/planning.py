@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 from dam_connector.catalog.ids import Sha256
-from dam_connector.catalog.product import Product
-from dam_connector.catalog.rules import Deliverable, Rules
+from dam_connector.catalog.product import INSPIRATION, Product
+from dam_connector.catalog.rules import PHOTO, Deliverable, Rules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,19 +19,36 @@ class PlannedRun:
     input_hash: str
 
 
-def plan(product: Product, sources: Mapping[str, Sha256], rules: Rules) -> Iterator[PlannedRun]:
-    """The runs a complete product needs; `sources` maps each view to the hash of its picture."""
+def plan(product: Product, sources: Mapping[str, Sha256], models: Mapping[str, Sha256], rules: Rules) -> Iterator[PlannedRun]:
+    """The runs a complete product needs.
+
+    sources: the hash of its picture by view. models: the hash of its GLB by model deliverable; what is rendered from a model
+    that is not there yet is planned when it is.
+    """
     for deliverable in rules.deliverables:
-        if deliverable.wanted_for(product.category):
+        made_from = _origins(deliverable, sources, models)
+        if made_from and deliverable.wanted_for(product.category):
             for slot in range(1, deliverable.count + 1):
-                yield PlannedRun(deliverable=deliverable, slot=slot, input_hash=input_hash(product, sources, deliverable, slot, rules))
+                yield PlannedRun(deliverable=deliverable, slot=slot, input_hash=input_hash(product, made_from, deliverable, slot, rules))
+
+
+def _origins(deliverable: Deliverable, sources: Mapping[str, Sha256], models: Mapping[str, Sha256]) -> dict[str, Sha256]:
+    """What a deliverable is made from, of all that there is; nothing when the thing itself is missing."""
+    if deliverable.made_from == PHOTO:
+        origins = {view: sha256 for view, sha256 in sources.items() if view != INSPIRATION}
+    else:
+        origins = {name: sha256 for name, sha256 in models.items() if name == deliverable.made_from}
+    if origins and deliverable.style == "lifestyle" and INSPIRATION in sources:
+        origins[INSPIRATION] = sources[INSPIRATION]
+    return origins
 
 
 def input_hash(product: Product, sources: Mapping[str, Sha256], deliverable: Deliverable, slot: int, rules: Rules) -> str:
     """SHA-256 over the product's facts, its pictures and the rules for making; not over pictures' addresses,
     so that a moved picture with the same bytes makes nothing again."""
     facts = asdict(product)
-    facts.pop("images")
+    for address in ("images", "inspiration_image"):
+        facts.pop(address)
     made_by = {"deliverable": asdict(deliverable), "naming": asdict(rules.naming), "checks": asdict(rules.checks)}
     text = json.dumps([facts, dict(sources), made_by, slot], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

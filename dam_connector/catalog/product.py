@@ -8,6 +8,7 @@ from enum import StrEnum
 from dam_connector.catalog.ids import Sku
 
 MAX_SKU_LENGTH = 64
+INSPIRATION = "inspiration"  # among a product's fetched pictures, beside the views
 _SAFE_SKU = re.compile(rf"[A-Za-z0-9](?:[A-Za-z0-9._+-]{{0,{MAX_SKU_LENGTH - 2}}}[A-Za-z0-9+])?")
 
 
@@ -58,6 +59,7 @@ class Product:
     style_tags: str = ""
     dimensions: Dimensions = Dimensions()
     images: tuple[SourceImage, ...] = ()
+    inspiration_image: str = ""  # its address: a picture whose mood lifestyle renditions take on
     attributes: Mapping[str, str] = field(default_factory=dict)
 
     def image(self, *views: View) -> SourceImage | None:

@@ -2,8 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from dam_connector.catalog.run import RunKind
+
+PHOTO = "photo"  # what a rendition is made from, unless it names a model deliverable
+CAMERAS = ("hero", "front", "right", "back", "left", "top", "bottom")
+FRAMES = (8, 24, 36)
+
+
+class Motion(StrEnum):
+    """What a rendered model does in its pictures."""
+
+    STILL = "still"
+    SPIN = "spin"
+    CLIP = "clip"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +46,7 @@ class Deliverable:
     kind: RunKind
     count: int = 1
     categories: tuple[str, ...] = ()
+    made_from: str = PHOTO
     views: tuple[str, ...] = ()
     generator: tuple[str, ...] = ("local",)
     formats: tuple[str, ...] = ()
@@ -44,6 +58,10 @@ class Deliverable:
     aspect: str = "1:1"
     size_px: int = 2048
     shadow: bool = True
+    reflection: bool = False
+    camera: str = "hero"
+    motion: str = Motion.STILL
+    frames: int = 24
     max_triangles: int = 30_000
     texture_px: int = 2048
 

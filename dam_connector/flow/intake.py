@@ -3,6 +3,7 @@
 `receive` is all that happens while the sender waits; `handle` is the job behind it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,7 +15,9 @@ from dam_connector.catalog.event import Event, EventKind
 from dam_connector.catalog.ids import DeliveryId, Sha256
 from dam_connector.catalog.issue import Issue, Severity, issue
 from dam_connector.catalog.planning import plan
-from dam_connector.catalog.product import Product, SourceImage
+from dam_connector.catalog.product import INSPIRATION, Product
+from dam_connector.catalog.rules import PHOTO
+from dam_connector.catalog.version import VersionFile
 from dam_connector.errors import RETRYABLE, AdapterError, ConfigError, DeliveryError, NotFound, Refused
 from dam_connector.flow.reviewing import apply_decision
 from dam_connector.ports import Inbound, Pim
@@ -100,24 +103,20 @@ def take_product(services: Services, product: Product, *, connection: str, ref: 
         return Taken(f"{product.sku}: older than what is known", 0)
     issues = list(product_issues(product, services.rules.current().products))
     incomplete = any(i.severity is Severity.ERROR for i in issues)
-    sources: dict[str, Sha256] = {}
-    for image in product.images:  # of an incomplete product too: its page shows them
-        found = _fetch(services, image, last_try=last_try)
-        if isinstance(found, Issue):
-            issues.append(found)
-        else:
-            sources[image.view.value] = found
+    sources, unusable = _pictures(services, product, last_try=last_try)
+    issues += unusable
     services.products.set_findings(product.sku, sources, tuple(issues))
-    added = plan_runs(services, product, sources) if sources and not incomplete else 0
+    added = plan_runs(services, product, sources) if set(sources) - {INSPIRATION} and not incomplete else 0
     newest = services.products.get(product.sku)
     if newest and newest.source_time > source_time:  # newer facts came while the pictures were fetched: theirs is the last word
         return take_product(services, newest.product, connection=newest.connection, ref=newest.ref, source_time=newest.source_time, last_try=last_try)
     return Taken(f"{product.sku}: flagged" if incomplete else f"{product.sku}: {added} {'run' if added == 1 else 'runs'} planned", added)
 
 
-def plan_runs(services: Services, product: Product, sources: dict[str, Sha256]) -> int:
-    """How many runs this product needed that were not planned before; they are woken."""
+def plan_runs(services: Services, product: Product, sources: Mapping[str, Sha256], *, made_from: str = "") -> int:
+    """How many runs this product needed that were not planned before; they are woken. made_from: only those rendered from this model."""
     rules = services.rules.current()
+    models = {d.made_from: glb.sha256 for d in rules.deliverables if (glb := _current_glb(services, product.sku, d.made_from))}
     wanted = [
         NewRun(
             kind=p.deliverable.kind,
@@ -127,31 +126,55 @@ def plan_runs(services: Services, product: Product, sources: dict[str, Sha256]) 
             input_hash=p.input_hash,
             rules_fingerprint=rules.fingerprint,
         )
-        for p in plan(product, sources, rules)
+        for p in plan(product, sources, models, rules)
+        if not made_from or p.deliverable.made_from == made_from
     ]
     added = services.runs.add(wanted)
     services.queue.wake("advance_run", added)
     return len(added)
 
 
-def _fetch(services: Services, image: SourceImage, *, last_try: bool) -> Sha256 | Issue:
+def _current_glb(services: Services, sku: str, deliverable: str) -> VersionFile | None:
+    version = services.assets.current(sku, deliverable) if deliverable != PHOTO else None
+    return version.file("glb") if version else None
+
+
+def _pictures(services: Services, product: Product, *, last_try: bool) -> tuple[dict[str, Sha256], list[Issue]]:
+    """The product's pictures by view, stored, and what is wrong with those that are not; of an incomplete product too: its page shows them."""
+    wanted = {image.view.value: (image.url, f"/images/{image.view.value}") for image in product.images}
+    if product.inspiration_image:
+        wanted[INSPIRATION] = product.inspiration_image, "/inspiration_image"
+    sources: dict[str, Sha256] = {}
+    issues = []
+    for name, (url, where) in wanted.items():
+        found = _fetch(services, url, where, last_try=last_try)
+        if not isinstance(found, Issue):
+            sources[name] = found
+        elif name == INSPIRATION:
+            issues.append(issue("source.inspiration", found.message, pointer=where, measured=found.measured, limit=found.limit))
+        else:
+            issues.append(found)
+    return sources, issues
+
+
+def _fetch(services: Services, url: str, where: str, *, last_try: bool) -> Sha256 | Issue:
     """The picture's hash, its bytes being stored; or what is wrong with its address."""
-    where = f"/images/{image.view.value}"
+    name = where.rpartition("/")[2]
     limit = services.settings.max_picture_bytes
     try:
-        answer = services.http.get(image.url, max_bytes=limit, vendor="picture")
+        answer = services.http.get(url, max_bytes=limit, vendor="picture")
     except Blocked as error:
-        return issue("source.url_refused", f"{image.view.value}: {error}.", pointer=where, measured=image.url)
+        return issue("source.url_refused", f"{name}: {error}.", pointer=where, measured=url)
     except TooLarge:
-        return issue("source.too_large", f"{image.view.value}: more than {limit} bytes.", pointer=where, limit=f"{limit} bytes")
+        return issue("source.too_large", f"{name}: more than {limit} bytes.", pointer=where, limit=f"{limit} bytes")
     except (NotFound, Refused) as error:
-        return issue("source.not_found", f"{image.view.value}: {error}.", pointer=where, measured=image.url)
+        return issue("source.not_found", f"{name}: {error}.", pointer=where, measured=url)
     except RETRYABLE as error:
         if not last_try:
             raise
-        return issue("source.unreachable", f"{image.view.value}: {error}.", pointer=where, measured=image.url)
+        return issue("source.unreachable", f"{name}: {error}.", pointer=where, measured=url)
     if not answer.body:
-        return issue("source.damaged", f"{image.view.value}: the file is empty.", pointer=where, measured=image.url)
+        return issue("source.damaged", f"{name}: the file is empty.", pointer=where, measured=url)
     return services.blobs.put(answer.body)
 
 

@@ -126,6 +126,14 @@ class Assets:
         with self._db.read() as c:
             return [_version(row) for row in c.execute(query)]
 
+    def current(self, sku: str, deliverable: str) -> Version | None:
+        """The newest version of a deliverable's first slot that is in review, approved or live."""
+        states = [s.value for s in (VersionState.IN_REVIEW, VersionState.APPROVED, VersionState.PUBLISHED)]
+        query = _JOINED.where(assets.c.sku == sku, assets.c.deliverable == deliverable, assets.c.slot == 1, t.c.state.in_(states))
+        with self._db.read() as c:
+            row = c.execute(query.order_by(t.c.number.desc()).limit(1)).one_or_none()
+        return _version(row) if row else None
+
     def of_products(self, skus: Iterable[str]) -> list[Version]:
         """All versions of several SKUs, newest first."""
         with self._db.read() as c:

@@ -13,7 +13,8 @@ from tests.support import SAMPLES, huge_png, picture
 from worker.imaging.compose import Studio, compose
 from worker.imaging.cutout import CONFIDENT, cut_out, extend_colours
 from worker.imaging.decode import Photo, decode
-from worker.imaging.encode import ALGORITHMIC, LEAST_QUALITY, XMP_ROOM, encode, encode_within, read_xmp, relabel, xmp_packet
+from worker.imaging.encode import LABEL_ROOM, LEAST_QUALITY, encode, encode_within
+from worker.imaging.labels import ENHANCED, PROPERTIES, read_labels, relabel
 
 LIMIT = 64_000_000
 
@@ -187,8 +188,9 @@ def test_encoding_is_deterministic_and_labels_can_be_read_back(format: str) -> N
     alpha = None if format == "jpeg" else np.full((64, 48), 128, np.uint8)
     data = encode(rgb, alpha, format)
     assert data == encode(rgb, alpha, format)
-    labelled = relabel(data, xmp_packet({"sku": "A<&1", "description": 'Stuhl "Ä"'}, ALGORITHMIC))
-    assert "A&lt;&amp;1" in read_xmp(labelled) and ALGORITHMIC in read_xmp(labelled)
+    labels = {"sku": "A<&1", "description": 'Stuhl "Ä"', "source_type": ENHANCED}
+    labelled = relabel(data, labels)
+    assert read_labels(labelled) == labels
     with Image.open(io.BytesIO(data)) as before, Image.open(io.BytesIO(labelled)) as after:
         assert (np.asarray(before) == np.asarray(after)).all()
 
@@ -197,9 +199,9 @@ def test_encoding_is_deterministic_and_labels_can_be_read_back(format: str) -> N
 def test_a_byte_budget_is_met_by_searching_quality(format: str) -> None:
     rgb = cv2.GaussianBlur(np.random.default_rng(2).integers(0, 255, (300, 300, 3), np.uint8), (0, 0), 1.2)
     free, least = len(encode(rgb, None, format)), len(encode(rgb, None, format, quality=LEAST_QUALITY))
-    budget = (free + least) // 2 + XMP_ROOM
+    budget = (free + least) // 2 + LABEL_ROOM
     made = encode_within(rgb, None, format, budget)
-    assert least <= len(made) <= budget - XMP_ROOM and len(made) > 0.8 * (budget - XMP_ROOM)
+    assert least <= len(made) <= budget - LABEL_ROOM and len(made) > 0.8 * (budget - LABEL_ROOM)
     assert encode_within(rgb, None, format, 10**7) == encode(rgb, None, format)
     assert len(encode_within(rgb, None, format, 10)) == least
 
@@ -210,9 +212,11 @@ def test_the_tightest_of_all_byte_limits_counts() -> None:
     assert byte_budget(("shopify",), "jpeg", 300_000) == 300_000
 
 
-def test_labels_too_long_for_an_avif_leave_it_as_it_is() -> None:
+@pytest.mark.parametrize("filler", ["x", "椅", "&"])
+def test_labels_of_any_length_fit_into_an_avif(filler: str) -> None:
     data = encode(np.zeros((40, 40, 3), np.uint8), None, "avif")
-    assert relabel(data, xmp_packet({"description": "x" * 9000}, ALGORITHMIC)) == data
+    made = relabel(data, {name: filler * 9000 for name in PROPERTIES})
+    assert len(made) == len(data) and set(read_labels(made)) == set(PROPERTIES)
 
 
 def test_colours_are_led_on_from_the_nearest() -> None:

@@ -8,7 +8,7 @@ from worker.imaging.cutout import cut_out
 from worker.imaging.decode import decode
 from worker.imaging.lifestyle import FOOT, ROOMS, Scene, compose_lifestyle
 from worker.imaging.materials import MATERIALS
-from worker.steps.make_renditions import seed_of
+from worker.imaging.style import seed_of
 
 CHAIR = cut_out(decode((SAMPLES / "chair-front.jpg").read_bytes(), max_pixels=10**8))
 

@@ -19,7 +19,8 @@ from worker.imaging.decode import decode
 from worker.modeling.build import build_model
 from worker.modeling.glb import load_scene, read_glb, write_glb
 from worker.modeling.model import Model
-from worker.modeling.render import Camera, Look, Stage, camera_for
+from worker.modeling.camera import Camera, camera_for
+from worker.modeling.render import Look, Stage
 from worker.modeling.usdz import read_usdz_sku, write_usdz
 from worker.steps.finish_model import simplified, with_texture_within
 from worker.steps.fit_dimensions import fit

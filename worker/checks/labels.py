@@ -6,7 +6,9 @@ from dam_connector.catalog.issue import Issue, issue
 from dam_connector.catalog.rules import Rules
 from dam_connector.errors import InputError
 from worker.checks.subject import Subject
-from worker.imaging.encode import read_xmp
+from worker.imaging.labels import read_labels
+
+NEEDED = ("sku", "version", "source_type", "alt_text")
 
 
 def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
@@ -14,8 +16,14 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
     if subject.product is None:
         return
     for file in subject.pictures:
-        if "DigitalSourceType" not in read_xmp(subject.read(file)):
-            yield issue("label.lost", f"{file.name} has no digital source type.", pointer=f"/files/{file.name}")
+        found = read_labels(subject.read(file))
+        lost = [name for name in NEEDED if not found.get(name)]
+        if lost:
+            yield issue("label.lost", f"{file.name} has no {', '.join(lost)}.", pointer=f"/files/{file.name}")
+        elif found["sku"] != subject.product.sku:
+            yield issue(
+                "label.lost", f"{file.name} names another SKU.", pointer=f"/files/{file.name}", measured=found["sku"], limit=subject.product.sku
+            )
     if subject.has("glb"):
         try:
             asset = subject.document.get("asset", {})

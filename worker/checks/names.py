@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import PurePath
 
 from dam_connector.catalog import naming
-from dam_connector.catalog.file_names import expected_fields, file_stem
+from dam_connector.catalog.file_names import expected_fields, file_stem, suffix_of
 from dam_connector.catalog.issue import Issue, issue
 from dam_connector.catalog.rules import Rules
 from dam_connector.catalog.version import Role
@@ -26,7 +26,9 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
     for file in subject.files:
         if file.role is Role.PREVIEW:
             continue
-        stem = PurePath(file.name).stem
+        stem = PurePath(file.name).stem.removesuffix(suffix_of(file))
         wanted = file_stem(file.format, product, deliverable, subject.slot, subject.number, rules)
         if stem != wanted or naming.parse(pattern, stem) != expected_fields(file.format, product, deliverable, subject.slot, subject.number, rules):
-            yield issue("naming.pattern", f"It should be called {wanted}.", pointer=f"/files/{file.name}", measured=stem, limit=pattern)
+            yield issue(
+                "naming.pattern", f"It should be called {wanted}{suffix_of(file)}.", pointer=f"/files/{file.name}", measured=stem, limit=pattern
+            )

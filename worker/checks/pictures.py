@@ -1,6 +1,7 @@
 """Renditions: the size asked for, within the bytes allowed, read back from the file itself."""
 
 import io
+from collections import Counter
 from collections.abc import Iterator
 
 from PIL import Image
@@ -12,6 +13,7 @@ from worker.checks.subject import Subject
 
 def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
     """Issues rendition.* and source.not_an_image."""
+    made: Counter[str] = Counter()
     for file in subject.pictures:
         where = f"/files/{file.name}"
         try:
@@ -20,7 +22,7 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             yield issue("source.not_an_image", f"{file.name} cannot be read.", pointer=where)
             continue
-        subject.measured[f"{file.format}_bytes"] = file.bytes
+        made[file.format] += file.bytes
         if file.bytes > rules.checks.max_image_bytes:
             yield issue(
                 "rendition.bytes",
@@ -37,3 +39,4 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
                 measured=f"{max(width, height)} px",
                 limit=f"{subject.deliverable.size_px} px",
             )
+    subject.measured.update({f"{format}_bytes": size for format, size in made.items()})

@@ -7,25 +7,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.imaging.cutout import Cutout
+from worker.imaging.standing import contact_shadow, ground_line, mirrored
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 MAX_ENLARGEMENT = 1.5
-SHADOW_STRENGTH = 0.34
+SHADOW_STRENGTH = 0.62
+GLOSS, MIRROR_REACH = 0.24, 0.13  # of a reflection: how much is seen where it begins, and how far it goes, of the height
+TO = " to "  # between the two colours of a gradient
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Studio:
-    """How a studio picture looks. width and height in pixels; fill is the product's share of the tighter side."""
+    """How a studio picture looks. width and height in pixels; fill is the product's share of the tighter side.
+
+    background: `#rrggbb`, `#rrggbb to #rrggbb` from top to bottom, or `transparent`. oblique: the photo was taken from above.
+    """
 
     width: int
     height: int
     background: str
     fill: float
     shadow: bool
+    reflection: bool = False
+    oblique: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Picture:
     """A composed picture. rgb: (h, w, 3) uint8; alpha: (h, w) uint8 or None on a solid ground; enlarged: the scale used.
     box: left, top, right and bottom of the product, right and bottom outside."""
@@ -36,19 +44,32 @@ class Picture:
     box: tuple[int, int, int, int]
 
 
+def _to_linear_fine(srgb: F32) -> F32:
+    """sRGB levels between the bytes to linear light."""
+    return np.asarray(np.interp(srgb, np.arange(256), _LINEAR), np.float32)
+
+
 def to_linear(srgb: U8) -> F32:
     """sRGB bytes to linear light, 0 to 1 (IEC 61966-2-1)."""
     return _LINEAR[srgb]
 
 
-def to_srgb(linear: F32) -> U8:
-    """Linear light to sRGB bytes."""
+def to_srgb(linear: F32, dither: F32 | None = None) -> U8:
+    """Linear light to sRGB bytes. dither: an (n, n) pattern, 0 to 1, that hides the steps of a gradient."""
     c = np.clip(linear, 0, 1)
-    return np.asarray(np.where(c <= 0.0031308, c * 12.92, 1.055 * c ** (1 / 2.4) - 0.055) * 255 + 0.5, np.uint8)
+    levels = np.where(c <= 0.0031308, c * 12.92, 1.055 * c ** (1 / 2.4) - 0.055) * 255
+    if dither is None:
+        return np.asarray(levels + 0.5, np.uint8)
+    height, width, n = *linear.shape[:2], len(dither)
+    return np.asarray(np.minimum(levels + np.tile(dither, (height // n + 1, width // n + 1))[:height, :width, None], 255), np.uint8)
 
 
 _steps = np.arange(256, dtype=np.float32) / 255
 _LINEAR = np.where(_steps <= 0.04045, _steps / 12.92, ((_steps + 0.055) / 1.055) ** 2.4).astype(np.float32)
+_bayer = np.zeros((1, 1))
+for _ in range(3):  # Bayer (1973), 8 x 8
+    _bayer = np.block([[4 * _bayer, 4 * _bayer + 2], [4 * _bayer + 3, 4 * _bayer + 1]])
+_DITHER = ((_bayer + 0.5) / 64).astype(np.float32)
 
 
 def parse_color(text: str) -> tuple[int, int, int]:
@@ -58,19 +79,37 @@ def parse_color(text: str) -> tuple[int, int, int]:
 
 def compose(cutout: Cutout, studio: Studio) -> Picture:
     """The product in a studio."""
-    product, placed_alpha, scale, box = placed(cutout, studio.width, studio.height, studio.fill)
-    foot = int(np.flatnonzero((placed_alpha > 0.5).any(1))[-1]) + 1
-    shade = contact_shadow(placed_alpha, foot) if studio.shadow else np.zeros_like(placed_alpha)
-    a = placed_alpha[..., None]
+    product, alpha, scale, box = placed(cutout, studio.width, studio.height, studio.fill)
+    line = ground_line(alpha, oblique=studio.oblique)
+    shade = SHADOW_STRENGTH * contact_shadow(alpha, line, oblique=studio.oblique) if studio.shadow else np.zeros_like(alpha)
+    mirror, share = mirrored(product, alpha, line, gloss=GLOSS, reach=MIRROR_REACH * studio.height) if studio.reflection else (product, None)
     if studio.background == "transparent":
-        out_alpha = placed_alpha + shade * (1 - placed_alpha)
-        colour = product * a / np.maximum(out_alpha[..., None], 1e-4)
-        return Picture(rgb=to_srgb(np.asarray(colour, np.float32)), alpha=np.asarray(out_alpha * 255 + 0.5, np.uint8), enlarged=scale, box=box)
-    ground = to_linear(np.array(parse_color(studio.background), np.uint8)) * (1 - shade[..., None])
-    out = to_srgb(np.asarray(product * a + ground * (1 - a), np.float32))
-    if not studio.shadow:
-        out[placed_alpha == 0] = parse_color(studio.background)
+        return Picture(*_on_nothing(product, alpha, shade, mirror, share), enlarged=scale, box=box)
+    ground = _ground(studio) * (1 - shade[..., None])
+    if share is not None:
+        ground = ground * (1 - share[..., None]) + mirror * share[..., None]
+    a = alpha[..., None]
+    out = to_srgb(np.asarray(product * a + ground * (1 - a), np.float32), _DITHER if TO in studio.background else None)
+    if not studio.shadow and not studio.reflection and TO not in studio.background:
+        out[alpha == 0] = parse_color(studio.background)
     return Picture(rgb=out, alpha=None, enlarged=scale, box=box)
+
+
+def _on_nothing(product: F32, alpha: F32, shade: F32, mirror: F32, share: F32 | None) -> tuple[U8, U8]:
+    """sRGB and alpha of the product with its shadow, black, and its mirror image over nothing."""
+    below = shade if share is None else share + shade * (1 - share)
+    covered = alpha + below * (1 - alpha)
+    light = product * alpha[..., None]
+    if share is not None:
+        light = light + mirror * (share * (1 - alpha))[..., None]
+    return to_srgb(np.asarray(light / np.maximum(covered[..., None], 1e-4), np.float32)), np.asarray(covered * 255 + 0.5, np.uint8)
+
+
+def _ground(studio: Studio) -> F32:
+    """The studio's ground in linear light, (h, 1, 3); a gradient's steps are even to the eye."""
+    ends = [np.array(parse_color(c), np.float32) for c in studio.background.split(TO)]
+    share = np.linspace(0, 1, studio.height, dtype=np.float32)[:, None, None]
+    return _to_linear_fine(ends[0] * (1 - share) + ends[-1] * share)
 
 
 def placed(cutout: Cutout, width: int, height: int, fill: float, foot: int | None = None) -> tuple[F32, F32, float, tuple[int, int, int, int]]:
@@ -95,19 +134,3 @@ def _resized(rgb: U8, alpha: U8, width: int, height: int) -> tuple[F32, F32]:
     premultiplied = cv2.resize(to_linear(rgb) * a[..., None], (width, height), interpolation=way)
     resized = np.clip(cv2.resize(a, (width, height), interpolation=way), 0, 1)
     return np.clip(premultiplied / np.maximum(resized[..., None], 1e-4), 0, 1).astype(np.float32), resized
-
-
-def contact_shadow(alpha: F32, foot: int) -> F32:
-    """How much light the product takes from the ground, (h, w) 0 to 1: dark where it stands, fading within a few percent."""
-    height = alpha.shape[0]
-    shadow = np.zeros_like(alpha)
-    reach = max(4, round(height * 0.035))
-    stands = alpha[max(0, foot - reach) : foot].max(0) if foot > 0 else alpha[0]
-    contact = alpha[max(0, foot - max(2, reach // 5)) : foot].max(0)
-    for profile, spread, strength, sink in ((stands, reach, 0.5, 0.5), (contact, reach * 0.35, 1.0, 0.1)):
-        line = cv2.GaussianBlur(profile[None], (0, 0), max(1.0, spread * 0.9))[0]
-        row = min(height - 1, int(foot + spread * sink) - 1)
-        ys = np.arange(height, dtype=np.float32)[:, None] - row
-        fall = np.exp(-0.5 * (ys / max(1.0, spread * 0.42)) ** 2)
-        shadow = np.maximum(shadow, strength * line[None] * fall)
-    return np.asarray(np.where(shadow < 0.012, 0, shadow) * SHADOW_STRENGTH, np.float32)

@@ -31,7 +31,8 @@ class Cutout:
     """The product apart from its background.
 
     rgb: (h, w, 3) uint8, the product's own colours, background colour taken out of the edge. alpha: (h, w) uint8.
-    confidence: 0 to 1. busy: the share of the photo's rim that is not as a plain background should be. touches: the frame's sides that the product touches.
+    confidence: 0 to 1. busy: the share of the photo's rim that is not as a plain background should be. touches: the frame's
+    sides that the product touches. frame: left, top, right, bottom of what is framed in place of the product's own box.
     """
 
     rgb: U8
@@ -39,10 +40,13 @@ class Cutout:
     confidence: float
     busy: float = 0.0
     touches: tuple[str, ...] = ()
+    frame: tuple[int, int, int, int] | None = None
 
     @property
     def box(self) -> tuple[int, int, int, int]:
         """Left, top, right, bottom of the product, in pixels; right and bottom are outside."""
+        if self.frame is not None:
+            return self.frame
         rows, columns = np.flatnonzero((self.alpha > 127).any(1)), np.flatnonzero((self.alpha > 127).any(0))
         return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 

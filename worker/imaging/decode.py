@@ -2,7 +2,8 @@
 
 import io
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from dam_connector.errors import InputError
+from worker.imaging.labels import KEPT, read_labels
 
 MIN_SIDE_PX = 200
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF")
@@ -30,13 +32,14 @@ class Note(StrEnum):
 class Photo:
     """A decoded picture, upright, sRGB.
 
-    rgb: (h, w, 3) uint8. alpha: (h, w) uint8, or None where the file has no transparency.
+    rgb: (h, w, 3) uint8. alpha: (h, w) uint8, or None where the file has no transparency. labels: the file's own, see labels.KEPT.
     """
 
     rgb: NDArray[np.uint8]
     alpha: NDArray[np.uint8] | None
     format: str
     notes: tuple[Note, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -68,7 +71,8 @@ def decode(data: bytes, *, max_pixels: int, pointer: str = "") -> Photo:
             limit=f"{MIN_SIDE_PX} px",
         )
     try:
-        return _load(image)
+        labels = read_labels(data)
+        return replace(_load(image), labels={name: labels[name] for name in KEPT if name in labels})
     except (OSError, ValueError, SyntaxError, MemoryError, EOFError, KeyError, IndexError) as error:
         raise InputError("source.damaged", f"The picture cannot be decoded to its end ({type(error).__name__}).", pointer=pointer) from error
 

@@ -4,15 +4,17 @@ Floor and wall are drawn in perspective at the product's true scale; the shadow 
 the light, softer with distance; the wall takes a quiet tone from the product. Sets 1 to 4 differ in material, wall and light.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.imaging.compose import Picture, contact_shadow, placed, to_srgb
+from worker.imaging.compose import Picture, placed, to_srgb
 from worker.imaging.cutout import Cutout
 from worker.imaging.materials import GLOSS, MATERIALS
+from worker.imaging.palette import Palette
+from worker.imaging.standing import cast_shadow, contact_shadow, ground_line, mirrored
 
 F32 = NDArray[np.float32]
 
@@ -21,16 +23,20 @@ TEXTURE_PX = 1536
 ON_THE_FLOOR_M = 0.5  # smaller products stand on a table: no skirting board behind
 USUAL_HEIGHT_M = 0.45
 SHADOW, SHADOW_LEAN, SHADOW_DEPTH = 0.50, 0.62, 0.17  # strength; how far it goes aside and back, of the product's height
+CONTACT, MIRROR_REACH = 0.75, 0.125
+FROM_PALETTE = 0.72
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
-    """A set. wall: linear colour. light: -1 from the left, 1 from the right. window: whether its light draws a window on the wall."""
+    """A set. wall: linear colour. light: -1 from the left, 1 from the right. window: whether its light draws a window on
+    the wall. floor_colour: what the floor's material is stained to, linear."""
 
     floor: str
     wall: tuple[float, float, float]
     light: int
     window: bool
+    floor_colour: tuple[float, float, float] | None = None
 
 
 ROOMS = (
@@ -43,8 +49,8 @@ ROOMS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """What is asked for. width and height in pixels; fill of the tighter side; height_m of the product, or None; oblique: seen from above, its base no single line; the seed
-    decides the grain."""
+    """What is asked for. width and height in pixels; fill of the tighter side; height_m of the product, or None; the seed
+    decides the grain; oblique: seen from above, its base no single line; palette: colours that the room takes."""
 
     width: int
     height: int
@@ -53,25 +59,34 @@ class Scene:
     seed: int
     height_m: float | None = None
     oblique: bool = False
+    palette: Palette | None = None
 
 
 def compose_lifestyle(cutout: Cutout, scene: Scene) -> Picture:
     """The product in the room of its slot."""
-    room = ROOMS[(scene.slot - 1) % len(ROOMS)]
+    room = _decorated(ROOMS[(scene.slot - 1) % len(ROOMS)], scene.palette)
     rng = np.random.default_rng(scene.seed)
     foot = round(FOOT * scene.height)
     product, alpha, scale, box = placed(cutout, scene.width, scene.height, min(scene.fill, FOOT - 0.06), foot)
-    tall = int(np.count_nonzero((alpha > 0.5).any(1)))
-    metres = (scene.height_m or USUAL_HEIGHT_M) / max(1, tall)
+    metres = (scene.height_m or USUAL_HEIGHT_M) / max(1, int(np.count_nonzero((alpha > 0.5).any(1))))
     ground = _room(room, scene, metres, product[alpha > 0.5].mean(0), rng)
-    mirrored = _mirrored(product, alpha, foot, GLOSS.get(room.floor, 0.0))
-    ground = ground * (1 - mirrored[1][..., None]) + mirrored[0] * mirrored[1][..., None]
-    cast, occluded = SHADOW * _cast_shadow(alpha, foot, tall, -room.light), _occlusion(alpha, foot, tall, scene.oblique)
-    shade = 1 - (1 - cast) * (1 - occluded) * (1 - 1.6 * contact_shadow(alpha, foot))
+    line = ground_line(alpha, oblique=scene.oblique)
+    mirror, share = mirrored(product, alpha, line, gloss=GLOSS.get(room.floor, 0.0), reach=MIRROR_REACH * scene.height)
+    ground = ground * (1 - share[..., None]) + mirror * share[..., None]
+    cast = SHADOW * cast_shadow(alpha, line, aside=-room.light * SHADOW_LEAN, back=SHADOW_DEPTH)
+    cast[: round(SEAM * scene.height)] = 0
+    shade = 1 - (1 - cast) * (1 - CONTACT * contact_shadow(alpha, line, oblique=scene.oblique))
     ground = ground * (1 - np.clip(shade, 0, 0.9)[..., None] * np.array([1.0, 0.985, 0.96], np.float32))
     a = alpha[..., None]
-    mixed = product * a + ground * (1 - a)
-    return Picture(rgb=to_srgb(np.asarray(mixed, np.float32)), alpha=None, enlarged=scale, box=box)
+    return Picture(rgb=to_srgb(np.asarray(product * a + ground * (1 - a), np.float32)), alpha=None, enlarged=scale, box=box)
+
+
+def _decorated(room: Room, palette: Palette | None) -> Room:
+    """The room in the palette's colours; each slot keeps a share of its own, so that slots still differ."""
+    if palette is None:
+        return room
+    wall = FROM_PALETTE * np.array(palette.wall) + (1 - FROM_PALETTE) * np.array(room.wall)
+    return replace(room, wall=tuple(wall.tolist()), floor_colour=palette.floor)
 
 
 def _room(room: Room, scene: Scene, metres: float, tint: F32, rng: np.random.Generator) -> F32:
@@ -84,6 +99,8 @@ def _room(room: Room, scene: Scene, metres: float, tint: F32, rng: np.random.Gen
     plaster = cv2.GaussianBlur(rng.normal(0, 1, (height, width)).astype(np.float32), (0, 0), 1.2) * 0.006
     out = wall * (1 + plaster)[..., None]
     floor = _floor(room.floor, scene, metres, rng)
+    if room.floor_colour:
+        floor = floor * np.array(room.floor_colour, np.float32) ** FROM_PALETTE * np.maximum(floor.mean((0, 1)), 1e-3) ** -FROM_PALETTE
     out[seam:] = floor
     if (scene.height_m or USUAL_HEIGHT_M) >= ON_THE_FLOOR_M:
         out = _with_skirting(out, seam, height)
@@ -144,45 +161,3 @@ def _window(scene: Scene, side: int) -> F32:
             corners = np.array([[x, y], [x + w, y - 0.012 * height], [x + w + lean, y + h - 0.012 * height], [x + lean, y + h]])
             cv2.fillConvexPoly(panes, np.round(corners).astype(np.int32), 1.0, cv2.LINE_AA)
     return np.asarray(cv2.GaussianBlur(panes, (0, 0), 0.009 * width), np.float32)
-
-
-def _cast_shadow(alpha: F32, foot: int, tall: int, towards: int) -> F32:
-    """The outline laid on the floor, away from the light; (h, w) 0 to 1, softer the farther it falls."""
-    height, width = alpha.shape
-    shear, flat = towards * SHADOW_LEAN, SHADOW_DEPTH
-    # a point t above the foot falls shear * t aside and flat * t back
-    warp = np.array([[1, -shear, shear * foot], [0, flat, foot * (1 - flat)]], np.float32)
-    laid = cv2.warpAffine(alpha, warp, (width, height), flags=cv2.INTER_AREA)
-    laid[foot + 2 :] = 0
-    soft = [cv2.GaussianBlur(laid, (0, 0), s * tall) for s in (0.006, 0.02, 0.05)]
-    rows = np.clip((foot - np.arange(height, dtype=np.float32)[:, None]) / max(1.0, flat * tall), 0, 1)
-    near, far = np.clip(1 - rows * 2.5, 0, 1), np.clip(rows * 1.6 - 0.5, 0, 1)
-    mixed = soft[0] * near + soft[1] * (1 - near) * (1 - far) + soft[2] * far
-    seam = round(SEAM * height)
-    mixed[:seam] = 0
-    return np.asarray(mixed * (1 - 0.45 * rows), np.float32)
-
-
-def _occlusion(alpha: F32, foot: int, tall: int, oblique: bool) -> F32:
-    """How much sky the product's lowest part hides from the ground right beside it, (h, w) 0 to 1; it follows a round base."""
-    low = alpha.copy()
-    low[: max(0, foot - round((0.34 if oblique else 0.10) * tall))] = 0
-    if oblique:  # only what is lowest in its column touches the ground
-        below = np.cumsum(low[::-1], 0)[::-1]
-        low = np.where(below < 0.06 * tall, low, 0).astype(np.float32)
-    sunk = np.zeros_like(low)
-    by = max(1, round(0.008 * tall))
-    sunk[by:] = low[:-by]
-    return np.asarray(0.55 * np.maximum(cv2.GaussianBlur(sunk, (0, 0), 0.008 * tall), 0.6 * cv2.GaussianBlur(sunk, (0, 0), 0.03 * tall)), np.float32)
-
-
-def _mirrored(product: F32, alpha: F32, foot: int, gloss: float) -> tuple[F32, F32]:
-    """What a polished floor shows of the product, and how much of it, fading within an eighth of the picture."""
-    height = alpha.shape[0]
-    colour, share = np.zeros_like(product), np.zeros_like(alpha)
-    rows = min(height - foot, foot)
-    if gloss and rows > 0:
-        colour[foot : foot + rows] = product[foot - rows : foot][::-1]
-        fade = np.clip(1 - np.arange(rows, dtype=np.float32) / (0.125 * height), 0, 1)[:, None]
-        share[foot : foot + rows] = alpha[foot - rows : foot][::-1] * fade * gloss
-    return cv2.GaussianBlur(colour, (0, 0), 2.0), cv2.GaussianBlur(share, (0, 0), 2.0)

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from dam_connector.catalog.file_names import file_stem
+from dam_connector.catalog.file_names import file_stem, suffix_of
 from dam_connector.catalog.rules import Rules
-from dam_connector.catalog.version import Role, VersionFile
+from dam_connector.catalog.version import VersionFile
 from dam_connector.wiring import Services
 from worker.imaging.encode import extension
 from worker.work import Work
@@ -22,7 +22,6 @@ def assign_version(work: Work, services: Services) -> Work:
 
 
 def _name(file: VersionFile, work: Work, number: int, rules: Rules) -> str:
-    """The rules' name with the format's extension; previews carry their view."""
+    """The rules' name with what tells the version's files apart, and the format's extension."""
     stem = file_stem(file.format, work.product, work.deliverable, work.slot, number, rules)
-    view = f"_preview_{file.view}" if file.role is Role.PREVIEW else ""
-    return f"{stem}{view}.{extension(file.format)}"
+    return f"{stem}{suffix_of(file)}.{extension(file.format)}"

@@ -1,9 +1,10 @@
-"""Collect the product's photos and find out which of them can be used."""
+"""Collect what a run starts from: the product's photos, as far as they can be used, or its model."""
 
 from dataclasses import replace
 
 from dam_connector.catalog.issue import Issue, issue
-from dam_connector.catalog.product import View
+from dam_connector.catalog.product import INSPIRATION, View
+from dam_connector.catalog.rules import PHOTO
 from dam_connector.catalog.run import RunKind
 from dam_connector.errors import InputError
 from dam_connector.wiring import Services
@@ -15,11 +16,14 @@ RENDITION_VIEWS = (View.FRONT, View.HERO, View.RIGHT, View.LEFT, View.BACK, View
 
 
 def collect_sources(work: Work, services: Services) -> Work:
-    """The work with the photos that this deliverable can use.
+    """The work with the photos, or the model, that this deliverable can use.
 
-    Reads: sources as fetched. Adds: sources as usable.
-    Raises: InputError with the first photo's own code when none can be used, source.missing_view when there is none.
+    Reads: sources as fetched. Adds: sources as usable, or raw_model.
+    Raises: InputError with the first photo's own code when none can be used, source.missing_view when there is none,
+    source.missing_model.
     """
+    if work.deliverable.made_from != PHOTO:
+        return _with_model(work, services)
     wanted = _wanted(work)
     usable, refused = {}, []
     for view in wanted:
@@ -38,7 +42,21 @@ def collect_sources(work: Work, services: Services) -> Work:
         raise refused[0] if refused else InputError("source.missing_view", f"{work.deliverable.name} needs one of: {names}.", pointer="/images")
     if refused:
         services.products.add_issues(work.product.sku, tuple(_as_issue(e) for e in refused))
+    if INSPIRATION in work.sources and work.deliverable.style == "lifestyle":
+        usable[INSPIRATION] = work.sources[INSPIRATION]
     return replace(work, sources=usable)
+
+
+def _with_model(work: Work, services: Services) -> Work:
+    """The work with the newest version of the product's model that no report blocks."""
+    version = services.assets.current(work.product.sku, work.deliverable.made_from)
+    glb = version.file("glb") if version else None
+    if version is None or glb is None:
+        words = f"{work.deliverable.name} is rendered from {work.deliverable.made_from}, which has no version with a GLB."
+        raise InputError("source.missing_model", words, pointer="/deliverables")
+    made_by = {"made_from": f"{work.deliverable.made_from} V{version.number}", "generator": str(version.provenance.get("generator", "local"))}
+    kept = {view: sha for view, sha in work.sources.items() if view == INSPIRATION}
+    return replace(work, sources=kept, raw_model=glb.sha256, provenance={**work.provenance, **made_by, "source_model": glb.sha256})
 
 
 def _wanted(work: Work) -> tuple[View, ...]:

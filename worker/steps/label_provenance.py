@@ -1,43 +1,62 @@
-"""Label the files with where they came from: XMP with the IPTC digital source type in pictures, extras in the GLB."""
+"""Label the files with what they show and where they came from: XMP and IPTC in pictures, extras in the GLB."""
 
 import hashlib
 import json
 from dataclasses import replace
 
 from dam_connector import __version__
+from dam_connector.catalog.alt_text import alt_text
 from dam_connector.catalog.issue import issue
+from dam_connector.catalog.product import INSPIRATION
+from dam_connector.catalog.rules import PHOTO
+from dam_connector.catalog.run import RunKind
 from dam_connector.catalog.version import VersionFile
 from dam_connector.wiring import Services
-from worker.imaging.encode import ALGORITHMIC, RENDERED, read_xmp, relabel, xmp_packet
+from worker.imaging.labels import cleaned, mime_of, read_labels, relabel, source_type
+from worker.imaging.signing import SIGNABLE, credential_of, read_manifest, signed
 from worker.modeling.glb import glb_json
 from worker.modeling.usdz import read_usdz_sku
-from worker.work import Work
+from worker.work import PHOTO_LABEL, Work
 
 
 def label_provenance(work: Work, services: Services) -> Work:
     """The work with labelled files.
 
-    Reads: files, version. Adds: files, provenance, issue label.lost when a label cannot be read back.
+    Reads: files, version, provenance. Adds: files, provenance, issue label.lost when a label cannot be read back.
     """
-    p = work.product
+    p, d = work.product, work.deliverable
+    kept = {k.removeprefix(PHOTO_LABEL): v for k, v in work.provenance.items() if k.startswith(PHOTO_LABEL)}
+    generator = work.provenance.get("generator", "local")
+    rendered = d.kind is RunKind.MODEL or d.made_from != PHOTO
     labels = {
+        **kept,
         "sku": p.sku,
         "version": str(work.number),
         "run": work.run_id,
-        "generator": work.provenance.get("generator", "local"),
-        "description": " ".join(filter(None, [p.name, f"by {p.brand}" if p.brand else "", p.color, p.material])),
+        "generator": generator,
+        "title": p.name,
+        "description": p.description,
+        "tool": f"dam-connector {__version__}",
+        "source_type": source_type(rendered=rendered, style=d.style, generator=generator, photo_type=kept.get("source_type", "")),
     }
+    credential = credential_of(services.settings)
+    ingredients = _ingredients(work, services) if credential else {}
     for file in work.files:
-        data = services.blobs.get(file.sha256)
-        labelled, back = _label(data, file, labels)
-        if p.sku not in back:
-            work = work.with_issues(issue("label.lost", f"{file.name} lost its label.", pointer=f"/files/{file.name}"))
+        own = {**labels, "alt_text": alt_text(p, file.view or str(work.facts.get("view") or d.camera), style=d.style)}
+        labelled, lost = _labelled(services.blobs.get(file.sha256), file, own)
+        if credential and file.mime in SIGNABLE:
+            labelled = signed(labelled, file.mime, credential, title=file.name, source_type=labels["source_type"], ingredients=ingredients)
+            lost += [] if read_manifest(labelled, file.mime).get("title") == file.name else ["signature"]
+        if lost:
+            words = f"{file.name} lost its {', '.join(lost)}."
+            work = work.with_issues(issue("label.lost", words, pointer=f"/files/{file.name}"))
         work = _replaced(work, replace(file, sha256=services.blobs.put(labelled), bytes=len(labelled)))
     facts = hashlib.sha256(json.dumps([p.sku, p.name, dict(p.attributes)], sort_keys=True).encode()).hexdigest()
     provenance = {
         **work.provenance,
-        "generator": labels["generator"],
-        "tool": f"dam-connector {__version__}",
+        "generator": generator,
+        "tool": labels["tool"],
+        "digital_source_type": labels["source_type"],
         "facts_sha256": facts,
         "note": work.note,
         **{f"source_{view}": sha for view, sha in work.sources.items()},
@@ -45,19 +64,34 @@ def label_provenance(work: Work, services: Services) -> Work:
     return replace(work, provenance=provenance)
 
 
+def _ingredients(work: Work, services: Services) -> dict[str, tuple[str, bytes]]:
+    """The photos that a picture is made from, their MIME type and bytes by view; their own content credentials go along."""
+    found = {}
+    for view, sha256 in work.sources.items():
+        data = services.blobs.get(sha256)
+        mime = mime_of(data)
+        if view != INSPIRATION and mime in SIGNABLE:
+            found[view] = (mime, data)
+    return found
+
+
 def _replaced(work: Work, file: VersionFile) -> Work:
     return replace(work, files=tuple(file if f.name == file.name else f for f in work.files))
 
 
-def _label(data: bytes, file: VersionFile, labels: dict[str, str]) -> tuple[bytes, str]:
-    """The labelled bytes, and what is read back from them."""
+def _labelled(data: bytes, file: VersionFile, labels: dict[str, str]) -> tuple[bytes, list[str]]:
+    """The labelled bytes, and the names of the labels that cannot be read back from them."""
+    if file.format == "usdz":  # labelled when it was written: a package cannot be changed without breaking its alignment
+        return data, [] if read_usdz_sku(data) == labels["sku"] else ["sku"]
+    wanted = cleaned(labels)
     if file.format == "glb":
-        labelled = relabel_glb(data, labels)
-        return labelled, json.dumps(glb_json(labelled).get("asset", {}))
-    if file.format == "usdz":
-        return data, read_usdz_sku(data)  # labelled when it was written: a package cannot be changed without breaking its alignment
-    labelled = relabel(data, xmp_packet(labels, RENDERED if file.view else ALGORITHMIC))
-    return labelled, read_xmp(labelled)
+        data = relabel_glb(data, wanted)
+        asset = glb_json(data).get("asset")
+        found = asset.get("extras", {}) if isinstance(asset, dict) else {}
+    else:
+        data = relabel(data, wanted)
+        found = read_labels(data)
+    return data, [name for name, value in wanted.items() if found.get(name) != value]
 
 
 def relabel_glb(data: bytes, labels: dict[str, str]) -> bytes:
@@ -66,7 +100,9 @@ def relabel_glb(data: bytes, labels: dict[str, str]) -> bytes:
     length = int.from_bytes(data[12:16], "little")
     asset = doc["asset"]
     assert isinstance(asset, dict)
-    asset["extras"] = {**asset.get("extras", {}), **labels, "digitalSourceType": ALGORITHMIC}
+    asset["extras"] = {**asset.get("extras", {}), **labels}
+    if "rights" in labels:
+        asset["copyright"] = labels["rights"]
     text = json.dumps(doc, separators=(",", ":"), sort_keys=True).encode()
     text += b" " * (-len(text) % 4)
     rest = data[20 + length :]

@@ -9,10 +9,11 @@ from dam_connector.ports import TaskState
 from dam_connector.wiring import Services
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import Photo, decode
+from worker.imaging.labels import read_labels
 from worker.imaging.quality import same_picture_issues, source_issues, wrong_view_issues
 from worker.modeling.build import build_model
 from worker.modeling.glb import write_glb
-from worker.work import Park, Work
+from worker.work import Park, Work, photo_labels
 
 POLL_S = 4.0
 LOCAL = "local"
@@ -46,7 +47,8 @@ def _make_remotely(work: Work, services: Services, name: str) -> Work:
         raise Refused(name, "generate", f"task {task} failed")
     if state is not TaskState.SUCCEEDED:
         raise Park(services.clock.now() + timedelta(seconds=POLL_S), work)
-    return replace(work, raw_model=services.blobs.put(provider.fetch(task)), provenance={**work.provenance, "generator": name, "task": task})
+    made_by = {**photo_labels(read_labels(data) for data in pictures.values()), "generator": name, "task": task}
+    return replace(work, raw_model=services.blobs.put(provider.fetch(task)), provenance={**work.provenance, **made_by})
 
 
 def _make_locally(work: Work, services: Services) -> Work:
@@ -62,4 +64,6 @@ def _make_locally(work: Work, services: Services) -> Work:
     built = build_model(cutouts, work.product.dimensions, work.product.material, max_triangles=d.max_triangles, texture_px=d.texture_px)
     work = work.with_issues(*built.issues).with_facts(family=built.family, confidence=built.confidence, views=", ".join(cutouts))
     raw = write_glb(built.model, work.product.sku)
-    return replace(work, raw_model=services.blobs.put(raw), provenance={**work.provenance, "generator": LOCAL})
+    return replace(
+        work, raw_model=services.blobs.put(raw), provenance={**work.provenance, **photo_labels(p.labels for p in photos.values()), "generator": LOCAL}
+    )

@@ -3,8 +3,9 @@
 from dam_connector.catalog.version import Role
 from dam_connector.wiring import Services
 from worker.imaging.encode import encode
+from worker.modeling.camera import camera_for
 from worker.modeling.glb import read_glb
-from worker.modeling.render import Look, Stage, camera_for
+from worker.modeling.render import Look, Stage
 from worker.work import Work
 
 SIZES_PX = {"hero": 640, "front": 400, "right": 400, "back": 400, "top": 400}

@@ -1,0 +1,122 @@
+"""A deliverable on the wire: what plugin.json says to make for each product."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+
+from dam_connector.catalog.picture_profiles import PICTURE_PROFILES
+from dam_connector.catalog.product import View
+from dam_connector.catalog.rules import CAMERAS, FRAMES, PHOTO, Deliverable, Motion
+from dam_connector.catalog.run import RunKind
+from schemas.common import SLUG, text, tuples
+
+KINDS = {"rendition": RunKind.IMAGE, "model": RunKind.MODEL}
+IMAGE_FORMATS = ("jpeg", "webp", "avif", "png")
+MODEL_FORMATS = ("glb", "usdz")
+_HEX = "#[0-9a-fA-F]{6}"
+_GROUND = validate.Regexp(rf"^({_HEX}|{_HEX} to {_HEX}|transparent)$", error='use "#rrggbb", "#rrggbb to #rrggbb" (top to bottom) or "transparent"')
+_CAMERA = validate.Regexp(rf"^({'|'.join(CAMERAS)}|-?\d{{1,3}},-?\d{{1,2}})$", error=f'use one of {", ".join(CAMERAS)}, or degrees as "35,18"')
+
+
+class DeliverableSchema(Schema):
+    """Something to make for each product."""
+
+    name = text("Its name, which asset names and URLs carry.", required=True, validate=SLUG)
+    kind = text("What it is.", required=True, validate=validate.OneOf(list(KINDS)))
+    count = fields.Integer(strict=True, validate=validate.Range(1, 4), metadata={"description": "How many slots are made."})
+    categories = fields.List(fields.String(), metadata={"description": "Only for these categories; all when absent."})
+    made_from = text(f"What a rendition starts from: `{PHOTO}`, or the name of the model deliverable that it is rendered from.")
+    views = fields.List(
+        fields.String(validate=validate.OneOf([v.value for v in View])),
+        metadata={"description": "Which photo a rendition starts from, the first that there is; front, then hero, when absent."},
+    )
+    camera = text(
+        f"Where a rendered model is seen from: {', '.join(CAMERAS)}; or azimuth and elevation in degrees, such as `35,18`.", validate=_CAMERA
+    )
+    motion = text(
+        "What a rendered model does: `still`; `spin`, one picture for each angle of a full turn; `clip`, the turn as an animated WebP.",
+        validate=validate.OneOf(list(Motion)),
+    )
+    frames = fields.Integer(strict=True, validate=validate.OneOf(FRAMES), metadata={"description": "Pictures in a full turn."})
+    generator = fields.List(
+        fields.String(),
+        validate=validate.Length(min=1),
+        metadata={"description": "Who makes it, in order of preference: `local`, or a provider connection."},
+    )
+    formats = fields.List(
+        fields.String(validate=validate.OneOf(IMAGE_FORMATS + MODEL_FORMATS)),
+        validate=validate.Length(min=1),
+        metadata={"description": "File formats: jpeg, webp, avif, png for renditions; glb, usdz for models."},
+    )
+    channels = fields.List(fields.String(), metadata={"description": "Where approved versions go live."})
+    profiles = fields.List(
+        fields.String(validate=validate.OneOf(list(PICTURE_PROFILES))),
+        metadata={"description": "Channel profiles that a rendition must satisfy; docs/configuration.md lists them."},
+    )
+    style = text(
+        "How a rendition is set: `studio`, on a plain ground; `lifestyle`, in a room, each slot in another one.",
+        validate=validate.OneOf(["studio", "lifestyle"]),
+    )
+    background = text("Background: `#rrggbb`, a gradient from top to bottom as `#rrggbb to #rrggbb`, or `transparent`.", validate=_GROUND)
+    fill = fields.Float(validate=validate.Range(0.3, 1.0), metadata={"description": "How much of the tighter side the product fills."})
+    aspect = text("Width to height.", validate=validate.Regexp(r"^[1-9]\d?:[1-9]\d?$", error='use "w:h", such as "4:5"'))
+    size_px = fields.Integer(strict=True, validate=validate.Range(64, 8000), metadata={"description": "The longer side, in pixels."})
+    shadow = fields.Boolean(metadata={"description": "A soft contact shadow under the product."})
+    reflection = fields.Boolean(metadata={"description": "The product mirrored in the ground, fading."})
+    max_triangles = fields.Integer(
+        strict=True, validate=validate.Range(500, 1_000_000), metadata={"description": "How many triangles the made model may have."}
+    )
+    texture_px = fields.Integer(
+        strict=True, validate=validate.OneOf([512, 1024, 2048, 4096]), metadata={"description": "Side of the model's texture, in pixels."}
+    )
+
+    @validates_schema(skip_on_field_errors=True)
+    def formats_fit_kind(self, data: dict[str, Any], **_: object) -> None:
+        known = IMAGE_FORMATS if data["kind"] == "rendition" else MODEL_FORMATS
+        for number, name in enumerate(data.get("formats", ())):
+            if name not in known:
+                raise ValidationError({"formats": {number: [f"a {data['kind']} cannot be made as {name}; known: {', '.join(known)}"]}})
+
+    @validates_schema(skip_on_field_errors=True)
+    def keys_fit_each_other(self, data: dict[str, Any], **_: object) -> None:
+        wrong: dict[str, list[str]] = {}
+        for field, why in _misfits(data):
+            wrong.setdefault(field, []).append(why)
+        if wrong:
+            raise ValidationError(wrong)
+
+
+def _misfits(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The fields that do not go with the rest, and why."""
+    rendered = data.get("made_from", PHOTO) != PHOTO
+    moving = data.get("motion", Motion.STILL) != Motion.STILL
+    if data["kind"] != "rendition":
+        yield from ((f, "this is for renditions") for f in ("made_from", "camera", "motion", "frames", "reflection") if f in data)
+        if "profiles" in data:
+            yield "profiles", "these profiles are for pictures"
+        return
+    if data.get("background") == "transparent" and "jpeg" in data.get("formats", ()):
+        yield "formats", "jpeg cannot be transparent; take webp, avif or png"
+    if data.get("style") == "lifestyle":
+        yield from ((f, f"a lifestyle picture has a room, no {f}") for f in ("background", "reflection") if f in data)
+    if not rendered:
+        yield from ((f, "this is for what is rendered from a model; name it under `made_from`") for f in ("camera", "motion", "frames") if f in data)
+    elif "views" in data:
+        yield "views", "a rendered model has no photo; set `camera`"
+    if moving:
+        if data.get("style") == "lifestyle":
+            yield "motion", "what turns stands in a studio"
+        if data.get("profiles"):
+            yield "profiles", "profiles are for still pictures"
+        if data["motion"] == Motion.CLIP and data.get("formats", ["webp"]) != ["webp"]:
+            yield "formats", "a clip is made as webp"
+    elif "frames" in data:
+        yield "frames", "this is for `motion` spin or clip"
+
+
+def build_deliverable(data: dict[str, Any]) -> Deliverable:
+    """The deliverable that loaded data mean."""
+    kind = KINDS[data["kind"]]
+    usual = ["webp"] if data.get("motion") == Motion.CLIP else ["jpeg", "webp"] if kind is RunKind.IMAGE else list(MODEL_FORMATS)
+    return Deliverable(**tuples({**data, "kind": kind, "formats": data.get("formats") or usual}))

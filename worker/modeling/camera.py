@@ -1,0 +1,85 @@
+"""Camera: where a model is seen from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.modeling.model import unit
+
+F32 = NDArray[np.float32]
+
+FOV = 26.0  # degrees: about a 75 mm lens, as product photographers use
+NAMED_VIEWS = {  # azimuth and elevation in degrees; None: orthographic
+    "hero": (35.0, 18.0, FOV),
+    "front": (0.0, 0.0, None),
+    "right": (90.0, 0.0, None),
+    "back": (180.0, 0.0, None),
+    "left": (270.0, 0.0, None),
+    "top": (0.0, 90.0, None),
+    "bottom": (0.0, -90.0, None),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Camera:
+    """Looks at `target` from `azimuth` (0 is the front, 90 the product's right as +X) and `elevation`, in degrees.
+
+    half: half the picture's width in metres at the target. fov: the full angle in degrees, or None for orthographic.
+    """
+
+    azimuth: float
+    elevation: float
+    target: tuple[float, float, float]
+    half: float
+    fov: float | None = None
+
+    def axes(self) -> tuple[F32, F32, F32]:
+        """Unit vectors towards the viewer, to the picture's right and to its top."""
+        a, e = np.radians(self.azimuth), np.radians(self.elevation)
+        back = np.array([np.sin(a) * np.cos(e), np.sin(e), np.cos(a) * np.cos(e)])
+        right = np.array([np.cos(a), 0, -np.sin(a)])
+        return back.astype(np.float32), right.astype(np.float32), np.cross(back, right).astype(np.float32)
+
+    def rays(self, u: F32, v: F32) -> tuple[F32, F32]:
+        """Origins and directions of the rays through picture positions u (right) and v (up), each -1 to 1."""
+        back, right, up = self.axes()
+        across, upwards = (self.half * u)[:, None] * right, (self.half * v)[:, None] * up
+        if self.fov is None:
+            at = np.array(self.target, np.float32) + across + upwards
+            return (at + back * self.half * 8).astype(np.float32), np.broadcast_to(-back, at.shape).astype(np.float32)
+        away = back * np.float32(self.half / np.tan(np.radians(self.fov) / 2))
+        eye = (np.array(self.target, np.float32) + away).astype(np.float32)
+        return np.broadcast_to(eye, across.shape), unit((across + upwards - away).astype(np.float32))
+
+    def project(self, points: F32) -> F32:
+        """Where points (n, 3) stand in the picture: (n, 2), u to the right and v up, -1 to 1 within it."""
+        back, right, up = self.axes()
+        off = points - np.array(self.target, np.float32)
+        flat = np.stack([off @ right, off @ up], 1) / self.half
+        if self.fov is not None:
+            distance = self.half / np.tan(np.radians(self.fov) / 2)
+            flat *= (distance / np.maximum(distance - off @ back, 1e-6))[:, None]
+        return np.asarray(flat, np.float32)
+
+
+def camera_for(low: F32, high: F32, view: str, margin: float = 1.12) -> Camera:
+    """The camera of a named view, or of `azimuth,elevation` in degrees, that shows the whole bounding box.
+
+    Raises: KeyError when there is no such view.
+    """
+    if view in NAMED_VIEWS:
+        azimuth, elevation, fov = NAMED_VIEWS[view]
+    else:
+        try:
+            azimuth, elevation = (float(part) for part in view.split(","))
+        except ValueError as error:
+            raise KeyError(view) from error
+        fov = FOV
+    camera = Camera(azimuth=azimuth, elevation=elevation, target=(0, 0, 0), half=1.0, fov=fov)
+    back, right, up = camera.axes()
+    centre = (low + high) / 2
+    corners = np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])]) - centre
+    reach = np.maximum(np.abs(corners @ right), np.abs(corners @ up))
+    half = float((reach + (np.maximum(corners @ back, 0) * np.tan(np.radians(fov) / 2) if fov else 0)).max()) * margin
+    return Camera(azimuth=azimuth, elevation=elevation, target=(float(centre[0]), float(centre[1]), float(centre[2])), half=max(half, 1e-6), fov=fov)

@@ -1,0 +1,133 @@
+"""Renditions: pictures of a product as a deliverable wants them, from a photo or from a model; no store, no queue."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from dam_connector.catalog.issue import Issue, issue
+from dam_connector.catalog.picture_profiles import byte_budget
+from dam_connector.catalog.product import Product, View
+from dam_connector.catalog.rules import PHOTO, Deliverable, Motion
+from worker.imaging.compose import MAX_ENLARGEMENT, Picture
+from worker.imaging.cutout import Cutout, cut_out
+from worker.imaging.decode import Photo, decode
+from worker.imaging.encode import encode_clip, encode_within
+from worker.imaging.likeness import likeness_issues, median_difference
+from worker.imaging.palette import Palette
+from worker.imaging.quality import source_issues
+from worker.imaging.style import preview, seed_of, set_in_style, size_of
+from worker.modeling.glb import read_glb
+from worker.modeling.turntable import photographed
+
+OBLIQUE = (View.HERO, View.DETAIL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeFile:
+    """An encoded picture, not labelled yet. view: its number within a turn, else empty."""
+
+    data: bytes
+    format: str
+    view: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What was made. labels: those that the photo brought (labels.KEPT)."""
+
+    files: tuple[MadeFile, ...]
+    preview: bytes
+    seed: int
+    facts: Mapping[str, str | int | float]
+    issues: tuple[Issue, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is to be made. max_pixels of a photo; max_bytes of a file, by the admin's own limit."""
+
+    deliverable: Deliverable
+    product: Product
+    slot: int = 1
+    palette: Palette | None = None
+    max_pixels: int
+    max_bytes: int
+
+    @property
+    def seed(self) -> int:
+        return seed_of(self.product.sku, self.deliverable.name, self.slot)
+
+    def set(self, cutout: Cutout, *, oblique: bool) -> Picture:
+        """The product as this order wants it shown."""
+        height_m = self.product.dimensions.height_m
+        return set_in_style(cutout, self.deliverable, slot=self.slot, seed=self.seed, oblique=oblique, height_m=height_m, palette=self.palette)
+
+    def encoded(self, picture: Picture, view: str = "") -> Iterator[MadeFile]:
+        """The picture in each format, within the fewest bytes that the rules and the deliverable's profiles allow."""
+        for format in self.deliverable.formats:
+            budget = byte_budget(self.deliverable.profiles, format, self.max_bytes)
+            yield MadeFile(data=encode_within(picture.rgb, picture.alpha, format, budget), format=format, view=view)
+
+
+def make(source: bytes, order: Order, *, view: str) -> Made:
+    """The renditions of a photo, or of a GLB where the deliverable is rendered from a model. view: what the photo shows.
+
+    Raises: InputError source.*, cutout.empty, or file.unreadable.
+    """
+    return _from_photo(source, order, view) if order.deliverable.made_from == PHOTO else _from_model(source, order)
+
+
+def _from_photo(source: bytes, order: Order, view: str) -> Made:
+    where = f"/images/{view}"
+    photo = decode(source, max_pixels=order.max_pixels, pointer=where)
+    cutout = cut_out(photo, where)
+    picture = order.set(cutout, oblique=view in OBLIQUE)
+    files = tuple(order.encoded(picture))
+    off = {f.format: median_difference(photo, cutout, picture, f.data) for f in files}
+    issues = [*source_issues(photo, cutout, view), *_enlargement_issues(picture, order.deliverable, where)]
+    issues += [found for format, difference in off.items() for found in likeness_issues(difference, format, where)]
+    return Made(
+        files=files,
+        preview=preview(picture),
+        seed=order.seed,
+        facts={**_photo_facts(photo, cutout, picture, view), **{f"{format}_de2000": round(d, 2) for format, d in off.items()}},
+        issues=tuple(issues),
+        labels=photo.labels,
+    )
+
+
+def _photo_facts(photo: Photo, cutout: Cutout, picture: Picture, view: str) -> dict[str, str | int | float]:
+    height, width = picture.rgb.shape[:2]
+    facts = {"width_px": width, "height_px": height, "photo_px": " x ".join(map(str, photo.size))}
+    return {"view": view, **facts, "cutout_confidence": round(cutout.confidence, 2), "scale": round(picture.enlarged, 2)}
+
+
+def _from_model(source: bytes, order: Order) -> Made:
+    """One view of a model, a turn of it, or a clip of the turn."""
+    d = order.deliverable
+    width, height = size_of(d.aspect, d.size_px)
+    files: list[MadeFile] = []
+    clip: list[Picture] = []
+    shown = b""
+    for shot in photographed(read_glb(source), d.camera, d.motion, d.frames, (d.fill * width, d.fill * height)):
+        picture = order.set(shot.cutout, oblique=shot.oblique)
+        shown = shown or preview(picture)
+        if d.motion == Motion.CLIP:
+            clip.append(picture)
+        else:
+            files += order.encoded(picture, shot.name if d.motion == Motion.SPIN else "")
+    if clip:
+        files.append(MadeFile(data=encode_clip([p.rgb for p in clip], [p.alpha for p in clip], order.max_bytes), format="webp"))
+    frames = 1 if d.motion == Motion.STILL else d.frames
+    facts: dict[str, str | int | float] = {"camera": d.camera, "frames": frames, "width_px": width, "height_px": height}
+    return Made(files=tuple(files), preview=shown, seed=order.seed, facts=facts)
+
+
+def _enlargement_issues(picture: Picture, deliverable: Deliverable, pointer: str) -> Iterator[Issue]:
+    """Issue rendition.enlarged: the photo is too small for what the deliverable asks."""
+    if picture.enlarged > MAX_ENLARGEMENT:
+        left, top, right, bottom = picture.box
+        longer = max(right - left, bottom - top)
+        has, needs = round(longer / picture.enlarged), round(longer / MAX_ENLARGEMENT)
+        words = f"The product has {has} px in the photo; {deliverable.name} at {deliverable.size_px} px needs {needs}."
+        yield issue("rendition.enlarged", words, pointer=pointer, measured=f"{picture.enlarged:.2f} x", limit=f"{MAX_ENLARGEMENT:g} x")

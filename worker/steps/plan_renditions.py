@@ -1,0 +1,13 @@
+"""Plan the renditions that are made from this model, now that there is one."""
+
+from dam_connector.flow.intake import plan_runs
+from dam_connector.wiring import Services
+from worker.work import Work
+
+
+def plan_renditions(work: Work, services: Services) -> Work:
+    """The same work; runs for what plugin.json says to render from this deliverable are on their way. Reads: version."""
+    record = services.products.get(work.product.sku)
+    if record and not record.deleted:
+        plan_runs(services, record.product, record.sources, made_from=work.deliverable.name)
+    return work
