@@ -1,5 +1,7 @@
 """`dam-connector doctor`: looks at every part and says what to do about what fails."""
 
+import importlib.util
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,6 +34,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _database(settings)
     yield _storage(settings)
     yield _disk(settings)
+    yield from _signing(settings)
     yield from _rules(settings)
 
 
@@ -69,6 +72,18 @@ def _disk(settings: Settings) -> Finding:
     folder = settings.data_dir.absolute()
     free = shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.exists())).free
     return Finding("disk", free > LOW_DISK_BYTES, f"{free / 1e9:.1f} GB free", "Make room, or move DAM_CONNECTOR_DATA_DIR.")
+
+
+def _signing(settings: Settings) -> Iterator[Finding]:
+    """Content credentials, when any part of them is configured."""
+    files = {"DAM_CONNECTOR_C2PA_CERTIFICATE": settings.c2pa_certificate, "DAM_CONNECTOR_C2PA_KEY": settings.c2pa_key}
+    if not any(files.values()):
+        return
+    wrong = [f"{name} names no file that can be read" for name, path in files.items() if not path or not os.access(path, os.R_OK)]
+    if importlib.util.find_spec("c2pa") is None:
+        wrong.append("the package that signs is not installed")
+    remedy = "Set both variables to PEM files, and pip install 'dam-connector[c2pa]'."
+    yield Finding("content credentials", not wrong, "; ".join(wrong) or settings.c2pa_certificate, remedy)
 
 
 def _rules(settings: Settings) -> Iterator[Finding]:

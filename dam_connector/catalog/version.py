@@ -89,6 +89,13 @@ class Version:
         )
 
     @property
+    def turn(self) -> tuple[VersionFile, ...]:
+        """The pictures of a full turn, in order, in one format; nothing where the version is no turn."""
+        frames = [f for f in self.files if f.role is Role.PRIMARY and f.view]
+        wanted = "webp" if any(f.format == "webp" for f in frames) else frames[0].format if frames else ""
+        return tuple(sorted((f for f in frames if f.format == wanted), key=lambda f: f.view))
+
+    @property
     def picture(self) -> VersionFile | None:
         """The file to show for this version in a list: a preview of a model, or the rendition itself."""
         preview = self.file(role=Role.PREVIEW, view="hero") or self.file(role=Role.PREVIEW)

@@ -23,7 +23,7 @@ from dam_connector.catalog.version import TRANSITIONS, VersionState
 from dam_connector.errors import ConfigError
 from schemas.plugin import json_schema, load_rules
 from schemas.product import dump_product, load_product
-from tests.support import ROOT, product, record, rules_json
+from tests.support import MODEL, ROOT, product, record, rules_json
 
 SAFE_SKU = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._+-]{0,20}[A-Za-z0-9])?", fullmatch=True).filter(is_safe_sku)
 PATTERN = "{sku}_{name:pascal}_V{version}_{format:upper}"
@@ -85,7 +85,7 @@ def test_unsafe_skus(sku: str) -> None:
 
 def test_the_shipped_rules_are_good_and_fit_their_schema() -> None:
     text = (ROOT / "plugin.json").read_text()
-    assert [d.name for d in load_rules(text).deliverables] == ["packshot", "cutout", "model"]
+    assert [d.name for d in load_rules(text).deliverables] == ["packshot", "cutout", "lifestyle", "model"]
     jsonschema.validate(json.loads(text), json_schema())
 
 
@@ -124,6 +124,29 @@ def test_the_shipped_rules_are_good_and_fit_their_schema() -> None:
             {"deliverables": [{"name": "a", "kind": "rendition", "profiles": ["web", "google-merchant"], "size_px": 3000, "fill": 0.95}]},
             ["/deliverables/0/size_px: web wants at most 2560 px", "/deliverables/0/fill: google-merchant wants at most 0.9"],
         ),
+        (
+            {"deliverables": [{"name": "a", "kind": "rendition", "made_from": "b", "views": ["front"], "frames": 8}, {"name": "m", "kind": "model"}]},
+            ["/deliverables/0/views: a rendered model has no photo", "/deliverables/0/frames: this is for `motion` spin or clip"],
+        ),
+        ({"deliverables": [{"name": "a", "kind": "rendition", "made_from": "b"}]}, ["/deliverables/0/made_from: there is no model deliverable 'b'"]),
+        (
+            {"deliverables": [{"name": "a", "kind": "rendition", "camera": "north", "motion": "spin"}]},
+            ["/deliverables/0/camera: use one of hero, front"],
+        ),
+        (
+            {"deliverables": [{"name": "a", "kind": "rendition", "motion": "spin"}]},
+            ["/deliverables/0/motion: this is for what is rendered from a model"],
+        ),
+        (
+            {"deliverables": [{"name": "a", "kind": "rendition", "made_from": "m", "motion": "clip", "formats": ["jpeg"], "profiles": ["web"]}]},
+            ["/deliverables/0/formats: a clip is made as webp", "/deliverables/0/profiles: profiles are for still pictures"],
+        ),
+        (
+            {"deliverables": [{"name": "a", "kind": "rendition", "made_from": "m", "motion": "spin", "style": "lifestyle", "reflection": True}]},
+            ["/deliverables/0/motion: what turns stands in a studio", "/deliverables/0/reflection: a lifestyle picture has a room"],
+        ),
+        ({"deliverables": [{"name": "a", "kind": "model", "made_from": "photo"}]}, ["/deliverables/0/made_from: this is for renditions"]),
+        ({"deliverables": [{"name": "a", "kind": "rendition", "background": "#fff to #000"}]}, ["/deliverables/0/background: use"]),
         ({"naming": {"default": "{sku}_{format}"}}, ["/naming/default: lacks {version}"]),
         ({"naming": {"patterns": {"packshot": "{nmae}"}}}, ["/naming/patterns/packshot: unknown field {nmae}"]),
         ({"review": {"dam": "bynder"}}, ["/review/dam: there is no DAM 'bynder'"]),
@@ -200,6 +223,9 @@ def test_the_input_hash_knows_facts_pictures_and_rules_but_not_addresses() -> No
     assert len(others | {base}) == 5
 
 
+PHOTOS = {"front": "1"}
+
+
 def test_planning_goes_by_category_and_count() -> None:
     rules = load_rules(
         json.dumps(
@@ -209,8 +235,28 @@ def test_planning_goes_by_category_and_count() -> None:
             )
         )
     )
-    assert [(p.deliverable.name, p.slot) for p in plan(product(), {}, rules)] == [("life", 1), ("life", 2), ("life", 3), ("model", 1)]
-    assert [p.deliverable.name for p in plan(product(category="shoes"), {}, rules)] == ["model"]
+    assert [(p.deliverable.name, p.slot) for p in plan(product(), PHOTOS, {}, rules)] == [("life", 1), ("life", 2), ("life", 3), ("model", 1)]
+    assert [p.deliverable.name for p in plan(product(category="shoes"), PHOTOS, {}, rules)] == ["model"]
+
+
+def test_planning_goes_by_what_there_is_to_start_from() -> None:
+    spin = {"name": "spin", "kind": "rendition", "made_from": "model", "motion": "spin", "formats": ["webp"]}
+    room = {"name": "room", "kind": "rendition", "style": "lifestyle", "formats": ["png"]}
+    rules = load_rules(json.dumps(rules_json(deliverables=[spin, room, MODEL], naming={"default": "{sku}_{deliverable:slug}_V{version}_{format}"})))
+
+    def hashes(sources: dict, models: dict) -> dict[str, str]:
+        return {p.deliverable.name: p.input_hash for p in plan(product(), sources, models, rules)}
+
+    assert set(hashes(PHOTOS, {})) == {"room", "model"} and hashes({"inspiration": "9"}, {}) == {}
+    with_model = hashes(PHOTOS, {"model": "5"})
+    assert set(with_model) == {"spin", "room", "model"} and with_model["model"] == hashes(PHOTOS, {})["model"]
+    other_photo, other_model, inspired = (
+        hashes({"front": "2"}, {"model": "5"}),
+        hashes(PHOTOS, {"model": "6"}),
+        hashes({**PHOTOS, "inspiration": "9"}, {"model": "5"}),
+    )
+    assert other_photo["spin"] == with_model["spin"] != other_model["spin"] and other_model["room"] == with_model["room"]
+    assert inspired["room"] != with_model["room"] and inspired["model"] == with_model["model"]
 
 
 def test_ids_sort_by_time_also_within_a_millisecond() -> None:

@@ -215,7 +215,7 @@ def test_the_tightest_of_all_byte_limits_counts() -> None:
 @pytest.mark.parametrize("filler", ["x", "椅", "&"])
 def test_labels_of_any_length_fit_into_an_avif(filler: str) -> None:
     data = encode(np.zeros((40, 40, 3), np.uint8), None, "avif")
-    made = relabel(data, {name: filler * 9000 for name in PROPERTIES})
+    made = relabel(data, dict.fromkeys(PROPERTIES, filler * 9000))
     assert len(made) == len(data) and set(read_labels(made)) == set(PROPERTIES)
 
 

@@ -17,9 +17,9 @@ from worker.checks.conformance import validate
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import decode
 from worker.modeling.build import build_model
+from worker.modeling.camera import Camera, camera_for
 from worker.modeling.glb import load_scene, read_glb, write_glb
 from worker.modeling.model import Model
-from worker.modeling.camera import Camera, camera_for
 from worker.modeling.render import Look, Stage
 from worker.modeling.usdz import read_usdz_sku, write_usdz
 from worker.steps.finish_model import simplified, with_texture_within

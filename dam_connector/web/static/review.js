@@ -60,3 +60,26 @@ for (const viewer of viewers) {
     }
   });
 }
+
+for (const spin of page.querySelectorAll("[data-spin]")) {
+  const frames = [...spin.querySelectorAll("img")];
+  const angle = spin.querySelector("input");
+  const show = (n) => {
+    const at = ((n % frames.length) + frames.length) % frames.length;
+    frames.forEach((image, i) => { image.hidden = i !== at; });
+    angle.value = at;
+  };
+  angle.hidden = false;
+  angle.addEventListener("input", () => show(Number(angle.value)));
+  let from = null;
+  spin.addEventListener("pointerdown", (event) => {
+    if (event.target === angle) return;
+    from = { x: event.clientX, at: Number(angle.value) };
+    spin.setPointerCapture(event.pointerId);
+  });
+  spin.addEventListener("pointermove", (event) => {
+    if (from) show(from.at - Math.round(((event.clientX - from.x) / spin.clientWidth) * frames.length));
+  });
+  for (const end of ["pointerup", "pointercancel"]) spin.addEventListener(end, () => { from = null; });
+  for (const image of frames) image.loading = "eager";
+}

@@ -1,0 +1,93 @@
+"""Models photographed: any side, all round, framed alike; and the renditions made of that."""
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+
+from dam_connector.catalog.rules import Deliverable
+from dam_connector.catalog.run import RunKind
+from dam_connector.errors import InputError
+from tests.support import product
+from tests.unit.shapes import as_model, box
+from worker.modeling.camera import camera_for
+from worker.modeling.glb import write_glb
+from worker.modeling.render import Look, Stage
+from worker.modeling.turntable import photographed
+from worker.renditions import Made, Order, make
+
+BAR = box(0.4, 0.2, 0.1)
+FLAT = Deliverable(name="view", kind=RunKind.IMAGE, made_from="model", size_px=120, formats=("png",), background="transparent", shadow=False)
+
+
+def made(**changes: object) -> Made:
+    order = Order(deliverable=replace(FLAT, **changes), product=product(), max_pixels=10**7, max_bytes=10**7)  # type: ignore[arg-type]
+    return make(write_glb(BAR, "CH123"), order, view="")
+
+
+def sides(alpha: np.ndarray) -> tuple[int, int]:
+    return int((alpha > 127).any(0).sum()), int((alpha > 127).any(1).sum())
+
+
+@pytest.mark.parametrize(("view", "proportions"), [("front", 2.0), ("right", 0.5), ("top", 4.0), ("90,0", 0.5)])
+def test_a_view_fills_its_box(view: str, proportions: float) -> None:
+    shot = next(photographed(BAR, view, "still", 24, (300, 300)))
+    width, height = sides(shot.cutout.alpha)
+    assert width / height == pytest.approx(proportions, rel=0.06) and max(width, height) == pytest.approx(300, abs=3)
+    left, top, right, bottom = shot.cutout.box
+    assert (max(right - left, bottom - top) == 300 and shot.name == view and not shot.oblique) or view == "top"
+
+
+def test_a_turn_keeps_scale_and_axis() -> None:
+    shots = list(photographed(BAR, "front", "spin", 8, (400, 400)))
+    assert [s.name for s in shots] == [f"{n:02d}" for n in range(1, 9)] and len({s.cutout.box for s in shots}) == 1
+    assert {sides(s.cutout.alpha)[1] for s in shots} <= set(range(195, 206))
+    for shot in shots:
+        columns = np.flatnonzero((shot.cutout.alpha > 127).any(0))
+        left, _, right, _ = shot.cutout.box
+        assert (columns[0] + columns[-1] + 1) / 2 == pytest.approx((left + right) / 2, abs=2)
+
+
+def test_unknown_views_are_refused() -> None:
+    for view in ("sideways", "1,2,3", ""):
+        with pytest.raises(KeyError):
+            next(photographed(BAR, view, "still", 8, (10, 10)))
+
+
+def test_a_still_a_spin_and_a_clip() -> None:
+    still = made(camera="front")
+    assert [(f.format, f.view) for f in still.files] == [("png", "")] and still.facts["frames"] == 1
+    with Image.open(io.BytesIO(still.files[0].data)) as image:
+        assert image.size == (120, 120) and sides(np.asarray(image.getchannel("A")))[0] == pytest.approx(103, abs=2)
+    spin = made(motion="spin", frames=8, formats=("webp", "png"))
+    assert len(spin.files) == 16 and {f.view for f in spin.files} == {f"{n:02d}" for n in range(1, 9)}
+    clip = made(motion="clip", frames=8, formats=("webp",), background="#ffffff")
+    with Image.open(io.BytesIO(clip.files[0].data)) as image:
+        assert image.n_frames == 8 and image.size == (120, 120)
+    assert len(clip.files) == 1 and len({f.data for f in spin.files}) == 16
+
+
+def test_a_model_stands_in_a_room_too() -> None:
+    room = made(style="lifestyle", aspect="4:5", fill=0.6, formats=("jpeg",), background="#ffffff")
+    with Image.open(io.BytesIO(room.files[0].data)) as image:
+        assert image.size == (96, 120) and np.asarray(image).std() > 5
+
+
+def test_what_is_no_model_is_refused() -> None:
+    order = Order(deliverable=FLAT, product=product(), max_pixels=10**7, max_bytes=10**7)
+    with pytest.raises(InputError):
+        make(b"no glb", order, view="")
+
+
+def test_shadows_have_no_grain_and_edges_are_soft() -> None:
+    ball = as_model(trimesh.creation.icosphere(5, 0.5))
+    rgb, _ = Stage(ball).render(camera_for(ball.low, ball.high, "hero"), 200, Look())
+    grey = rgb.astype(float).mean(2)
+    ground = grey[150:190, 20:180]
+    assert ground.std() > 3 and np.abs(np.diff(ground, axis=1)).mean() < 1.0  # there is a shadow, and it is smooth
+    _, alpha = Stage(ball).render(camera_for(ball.low, ball.high, "hero"), 200, Look(background=None, shadow=False))
+    assert 100 < ((alpha > 0) & (alpha < 255)).sum() < 2000
+    assert (rgb == Stage(ball).render(camera_for(ball.low, ball.high, "hero"), 200, Look())[0]).all()
