@@ -14,6 +14,7 @@ U8 = NDArray[np.uint8]
 MAX_ENLARGEMENT = 1.5
 SHADOW_STRENGTH = 0.62
 GLOSS, MIRROR_REACH = 0.24, 0.13  # of a reflection: how much is seen where it begins, and how far it goes, of the height
+RIM = 0.03  # of the longer side: where shadows end
 TO = " to "  # between the two colours of a gradient
 
 
@@ -81,7 +82,9 @@ def compose(cutout: Cutout, studio: Studio) -> Picture:
     """The product in a studio."""
     product, alpha, scale, box = placed(cutout, studio.width, studio.height, studio.fill)
     line = ground_line(alpha, oblique=studio.oblique)
-    shade = SHADOW_STRENGTH * contact_shadow(alpha, line, oblique=studio.oblique) if studio.shadow else np.zeros_like(alpha)
+    shade = np.zeros_like(alpha)
+    if studio.shadow:
+        shade = SHADOW_STRENGTH * contact_shadow(alpha, line, oblique=studio.oblique) * _clear_rim(studio.width, studio.height)
     mirror, share = mirrored(product, alpha, line, gloss=GLOSS, reach=MIRROR_REACH * studio.height) if studio.reflection else (product, None)
     if studio.background == "transparent":
         return Picture(*_on_nothing(product, alpha, shade, mirror, share), enlarged=scale, box=box)
@@ -93,6 +96,13 @@ def compose(cutout: Cutout, studio: Studio) -> Picture:
     if not studio.shadow and not studio.reflection and TO not in studio.background:
         out[alpha == 0] = parse_color(studio.background)
     return Picture(rgb=out, alpha=None, enlarged=scale, box=box)
+
+
+def _clear_rim(width: int, height: int) -> F32:
+    """1 within the picture, falling to 0 before its rim, which channels want in the background's colour."""
+    sides = [np.minimum(np.arange(n), np.arange(n)[::-1]) - 1 for n in (height, width)]
+    near = np.minimum(sides[0][:, None], sides[1][None])
+    return np.clip(near / (RIM * max(width, height)), 0, 1).astype(np.float32)
 
 
 def _on_nothing(product: F32, alpha: F32, shade: F32, mirror: F32, share: F32 | None) -> tuple[U8, U8]:

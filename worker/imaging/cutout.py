@@ -105,7 +105,7 @@ def _full_resolution(rgb: U8, mask: U8, background: F32) -> U8:
     solid = (coarse > 0.5).astype(np.uint8)
     core, outer = cv2.erode(solid, disc(deep)), cv2.dilate(solid, disc(max(1, reach // 2)))
     band = (outer > 0) & (core == 0)
-    stands_out = np.abs(rgb.astype(np.float32) / 255 - background).max(-1)
+    stands_out = np.maximum.reduce(cv2.split(cv2.absdiff(rgb.astype(np.float32) / 255, background)))
     guided *= np.clip(stands_out / STANDS_OUT, 0, 1)  # what looks just like the background is none of the product's edge
     alpha = np.where(band, guided, core).astype(np.float32)
     thin = (solid > 0) & (cv2.dilate(core, disc(deep + 1)) == 0)  # parts without a core have no colour of their own to go by

@@ -14,7 +14,7 @@ from worker.imaging.compose import Picture, placed, to_srgb
 from worker.imaging.cutout import Cutout
 from worker.imaging.materials import GLOSS, MATERIALS
 from worker.imaging.palette import Palette
-from worker.imaging.standing import cast_shadow, contact_shadow, ground_line, mirrored
+from worker.imaging.standing import blurred, cast_shadow, contact_shadow, ground_line, mirrored
 
 F32 = NDArray[np.float32]
 
@@ -160,4 +160,4 @@ def _window(scene: Scene, side: int) -> F32:
             x, y = left + column * w * 1.12 + row * lean, 0.07 * height + row * h * 1.09
             corners = np.array([[x, y], [x + w, y - 0.012 * height], [x + w + lean, y + h - 0.012 * height], [x + lean, y + h]])
             cv2.fillConvexPoly(panes, np.round(corners).astype(np.int32), 1.0, cv2.LINE_AA)
-    return np.asarray(cv2.GaussianBlur(panes, (0, 0), 0.009 * width), np.float32)
+    return blurred(panes, 0.009 * width)

@@ -77,12 +77,12 @@ def _steepness(grey: F32) -> F32:
 def _exposure(photo: Photo, cutout: Cutout, view: str) -> Iterator[Issue]:
     where = f"/images/{view}"
     product = photo.rgb[cutout.alpha > 127]
-    clipped = float((product.min(1) >= 254).mean())
+    clipped = float((np.minimum.reduce(product.T) >= 254).mean())
     if clipped > CLIPPED:
         words = f"{view}: large parts of the product are pure white."
         yield issue("source.overexposed", words, pointer=where, measured=f"{clipped * 100:.0f} %", limit=f"{CLIPPED * 100:.0f} %")
     seen = photo.rgb if photo.alpha is None else product
-    brightest = float(np.percentile(seen.reshape(-1, 3).max(1), 95)) / 255
+    brightest = float(np.percentile(np.maximum.reduce(seen.reshape(-1, 3).T), 95)) / 255
     if brightest < DARK:
         yield issue("source.underexposed", f"{view}: the photo is nearly black.", pointer=where, measured=f"{brightest:.2f}", limit=f"{DARK:g}")
 
