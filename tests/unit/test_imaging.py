@@ -107,6 +107,26 @@ def test_a_soft_shadow_is_not_product() -> None:
     assert iou(cutout.alpha, truth.any(2)) > 0.96
 
 
+def test_a_grey_part_that_looks_like_a_shadow_is_kept_or_doubted() -> None:
+    rgb, truth = np.full((500, 500, 3), 205, np.float32), np.zeros((500, 500), np.uint8)
+    cv2.rectangle(truth, (120, 100), (400, 400), 1, -1)
+    grey = np.zeros((500, 500), np.float32)
+    cv2.rectangle(grey, (220, 100), (400, 290), 1.0, -1)
+    rgb *= (1 - 0.2 * cv2.GaussianBlur(grey, (0, 0), 10))[..., None]
+    for a, b in (((120, 100), (220, 400)), ((120, 290), (400, 400)), ((220, 100), (330, 130))):
+        cv2.rectangle(rgb, a, b, (40, 40, 40), -1)
+    cutout = cut_out(Photo(rgb=rgb.astype(np.uint8), alpha=None, format="JPEG"))
+    assert iou(cutout.alpha, truth > 0) > 0.95 or cutout.confidence < CONFIDENT
+
+
+def test_a_faint_stroke_beside_the_product_is_dirt() -> None:
+    def draw(a: np.ndarray) -> None:
+        cv2.rectangle(a, (150, 100), (250, 200), (170, 40, 40), -1)
+        cv2.line(a, (100, 300), (125, 325), (246, 246, 246), 4)
+
+    assert cut_out(photo_of(draw, ground=238)[0]).box[3] < 210
+
+
 def test_white_on_white_is_uncertain() -> None:
     photo, _ = photo_of(lambda a: cv2.circle(a, (200, 200), 120, (240, 240, 240), -1), ground=250)
     assert cut_out(photo).confidence < CONFIDENT

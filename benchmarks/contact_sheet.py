@@ -1,0 +1,67 @@
+"""A sheet of photos through studio and rooms, to be looked at: `python -m benchmarks.contact_sheet --out SHEET.jpg [PHOTO ...]`.
+
+A row a photo: on white, on a gradient with a reflection, and in each room. Without photos: those that ship as samples,
+and the last row rendered from a model made of them. A photo with `hero` in its name is taken as seen from above.
+"""
+
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dam_connector.catalog.product import Dimensions, View
+from worker.imaging.compose import Studio, compose
+from worker.imaging.cutout import Cutout, cut_out
+from worker.imaging.decode import decode
+from worker.imaging.lifestyle import ROOMS, Scene, compose_lifestyle
+from worker.modeling.build import build_model
+from worker.modeling.turntable import photographed
+
+SAMPLES = Path(__file__).parent.parent / "dam_connector" / "samples"
+USUAL = {
+    "chair-front.jpg": 0.82,
+    "mug-front.jpg": 0.095,
+    "vase-hero.jpg": 0.3,
+    "speaker-front.jpg": 0.27,
+    "shoe-box-front.jpg": 0.12,
+}  # heights, metres
+WIDTH, HEIGHT, QUALITY = 256, 320, 84
+
+
+def row(cutout: Cutout, *, oblique: bool, height_m: float | None) -> NDArray[np.uint8]:
+    """One product in two studios and in every room, (HEIGHT, n WIDTH, 3)."""
+    frame = {"width": WIDTH * 2, "height": HEIGHT * 2, "oblique": oblique}
+    studios = (("#ffffff", False), ("#f7f7f7 to #cdd2d7", True))
+    made = [compose(cutout, Studio(**frame, fill=0.78, background=b, shadow=True, reflection=r)) for b, r in studios]
+    scenes = (Scene(**frame, fill=0.62, slot=slot, seed=slot, height_m=height_m) for slot in range(1, len(ROOMS) + 1))
+    made += [compose_lifestyle(cutout, scene) for scene in scenes]
+    return np.hstack([cv2.resize(picture.rgb, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA) for picture in made])
+
+
+def sheet(photos: list[Path]) -> NDArray[np.uint8]:
+    """All rows."""
+    rows = []
+    for path in photos or [SAMPLES / name for name in USUAL]:
+        cutout = cut_out(decode(path.read_bytes(), max_pixels=10**8))
+        rows.append(row(cutout, oblique="hero" in path.name, height_m=USUAL.get(path.name)))
+    if not photos:
+        rows.append(row(_rendered(), oblique=True, height_m=USUAL["mug-front.jpg"]))
+    return np.vstack(rows)
+
+
+def _rendered() -> Cutout:
+    """The sample mug, modelled from its photos and seen from above."""
+    views = {View(v): cut_out(decode((SAMPLES / f"mug-{v}.jpg").read_bytes(), max_pixels=10**8)) for v in ("front", "right", "top")}
+    built = build_model(views, Dimensions(width_m=0.118, height_m=0.095, depth_m=0.083), "ceramic", max_triangles=20_000, texture_px=1024)
+    return next(photographed(built.model, "-25,22", "still", 1, (WIDTH * 1.4, HEIGHT * 1.4))).cutout
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("photos", type=Path, nargs="*")
+    parser.add_argument("--out", type=Path, required=True)
+    chosen = parser.parse_args()
+    Image.fromarray(sheet(chosen.photos)).save(chosen.out, quality=QUALITY)
