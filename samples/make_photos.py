@@ -14,8 +14,8 @@ from PIL import Image
 
 from samples.shapes import PRODUCTS, Part
 from worker.imaging.compose import to_linear, to_srgb
-from worker.modeling.model import Model
 from worker.modeling.camera import Camera
+from worker.modeling.model import Model
 from worker.modeling.render import Look, Stage
 
 OUT = Path(__file__).parent.parent / "dam_connector" / "samples"
