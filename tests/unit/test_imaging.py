@@ -181,6 +181,13 @@ def test_no_halo_on_dark_ground() -> None:
     assert bright.sum() < 0.03 * outline
 
 
+def test_no_crumbs_of_bright_ground_hang_at_a_dark_foot() -> None:
+    cutout = cut_out(decode((SAMPLES / "mug-front.jpg").read_bytes(), max_pixels=LIMIT))
+    foot = compose(cutout, Studio(width=800, height=800, background="#000000", fill=0.8, shadow=False)).rgb[560:]
+    rows = np.flatnonzero((foot > 8).any((1, 2)))
+    assert (foot[rows[-1] - 16 :].max(2) > 60).sum() < 40  # there were a thousand
+
+
 @pytest.mark.parametrize(("width", "height"), [(400, 400), (400, 500), (800, 200)])
 def test_framing_keeps_the_proportions_and_fills_the_tighter_side(width: int, height: int) -> None:
     photo, _ = photo_of(lambda a: cv2.rectangle(a, (100, 150), (299, 249), (170, 40, 40), -1))
