@@ -1,0 +1,127 @@
+"""Models made from a folder of products with known 3D models: `python -m benchmarks.modeling --bench DIR [--sheets DIR] [NAME ...]`.
+
+DIR holds one folder a product (model.glb, dims.json, clean views and photos) and score.py, which compares two models; the
+table has, for each set of input views, the mean over the products and each product's own figures. CPU-seconds are of one
+thread, from the photos' bytes to the GLB's; memory is the peak of a process that makes one model.
+"""
+
+import argparse
+import json
+import multiprocessing
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from dam_connector.catalog.product import Dimensions, View
+from worker.imaging.cutout import cut_out
+from worker.imaging.decode import decode
+from worker.modeling.build import build_model
+from worker.modeling.camera import camera_for
+from worker.modeling.glb import read_glb, write_glb
+from worker.modeling.render import Stage
+
+INPUTS: dict[str, dict[View, str]] = {
+    "front, right, back, top": {View.FRONT: "front.png", View.RIGHT: "right.png", View.BACK: "back.png", View.TOP: "top.png"},
+    "front, right": {View.FRONT: "front.png", View.RIGHT: "right.png"},
+    "front": {View.FRONT: "front.png"},
+    "front photo": {View.FRONT: "front_photo.jpg"},
+    "hero photo": {View.HERO: "hero_photo.jpg"},
+}
+SHOWN = ("envelope_iou", "silhouette", "chamfer")
+SHEET_PX = 240
+
+
+def made(folder: Path, files: dict[View, str], out: Path) -> dict[str, Any]:
+    """Make one model in this process; what it cost and what it says of itself."""
+    cv2.setNumThreads(1)
+    facts = json.loads((folder / "dims.json").read_text())
+    size = Dimensions(width_m=facts["width_m"], height_m=facts["height_m"], depth_m=facts["depth_m"])
+    began = time.process_time()
+    cutouts = {view: cut_out(decode((folder / name).read_bytes(), max_pixels=10**8)) for view, name in files.items()}
+    cut = time.process_time()
+    built = build_model(cutouts, size, f"{facts.get('material', '')} {facts['category']}", max_triangles=30_000, texture_px=2048)
+    out.write_bytes(write_glb(built.model, folder.name))
+    return {
+        "cut_out_s": cut - began,
+        "build_s": time.process_time() - cut,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "family": built.family,
+        "confidence": built.confidence,
+    }
+
+
+def _one(job: tuple[Path, str, Path]) -> tuple[str, str, dict[str, Any]]:
+    folder, name, out = job
+    path = out / f"{folder.name}_{name.replace(', ', '-').replace(' ', '_')}.glb"
+    facts = made(folder, INPUTS[name], path)
+    scored = subprocess.run(
+        [sys.executable, str(folder.parent / "score.py"), str(folder), str(path), "--json"], check=True, capture_output=True, text=True
+    )
+    return name, folder.name, {**facts, **json.loads(scored.stdout), "path": str(path)}
+
+
+def measure(bench: Path, out: Path, names: list[str]) -> dict[str, dict[str, dict[str, Any]]]:
+    """By set of inputs and product: score.py's figures and ours."""
+    folders = sorted(p.parent for p in bench.glob("*/dims.json"))
+    jobs = [(folder, name, out) for name in names or INPUTS for folder in folders]
+    with multiprocessing.get_context("spawn").Pool(2, maxtasksperchild=1) as pool:
+        results: dict[str, dict[str, dict[str, Any]]] = {}
+        for name, product, facts in pool.imap(_one, jobs):
+            results.setdefault(name, {})[product] = facts
+    return results
+
+
+def table(results: dict[str, dict[str, dict[str, Any]]]) -> str:
+    """The means, and a line a product."""
+    lines = []
+    for name, products in results.items():
+        means = {k: float(np.mean([f[k] for f in products.values()])) for k in (*SHOWN, "cut_out_s", "build_s", "dims_error_pct")}
+        tight = sum(f["watertight"] for f in products.values())
+        peak = max(f["peak_mb"] for f in products.values())
+        lines.append(
+            f"{name}: envelope {means['envelope_iou']:.3f}, silhouette {means['silhouette']:.3f}, chamfer {means['chamfer'] * 100:.2f} %; "
+            f"{tight} of {len(products)} watertight, size off {means['dims_error_pct']:.2f} %; "
+            f"{means['cut_out_s']:.2f} + {means['build_s']:.2f} CPU-s, {peak:.0f} MB"
+        )
+        for product, f in products.items():
+            sides = " ".join(f"{f[f'silhouette_{v}']:.3f}" for v in ("front", "right", "top"))
+            lines.append(
+                f"    {product:16} {f['envelope_iou']:.3f} {f['silhouette']:.3f} ({sides}) {f['chamfer'] * 100:.2f} %  {f['family']}, {f['confidence']}"
+            )
+    return "\n".join(lines)
+
+
+def sheets(bench: Path, results: dict[str, dict[str, dict[str, Any]]], out: Path) -> None:
+    """For each set of inputs a picture: a row a product with its input, then truth and made from the front, the hero view and 65 degrees."""
+    for name, products in results.items():
+        rows = []
+        for product, facts in products.items():
+            with Image.open(bench / product / next(iter(INPUTS[name].values()))) as image:
+                row = [np.asarray(image.convert("RGB").resize((SHEET_PX, SHEET_PX)))]
+            truth, mine = (read_glb(p.read_bytes()) for p in (bench / product / "model.glb", Path(facts["path"])))
+            for view in ("front", "hero", "65,18", "215,18"):
+                camera = camera_for(truth.low, truth.high, view)
+                row += [Stage(model).render(camera, SHEET_PX)[0] for model in (truth, mine)]
+            rows.append(np.hstack(row))
+        Image.fromarray(np.vstack(rows)).save(out / f"{name.replace(', ', '-').replace(' ', '_')}.png")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bench", type=Path, required=True)
+    parser.add_argument("--sheets", type=Path)
+    parser.add_argument("names", nargs="*", choices=[*INPUTS, []])
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        found = measure(chosen.bench, Path(folder), chosen.names)
+        print(table(found))
+        if chosen.sheets:
+            sheets(chosen.bench, found, chosen.sheets)
