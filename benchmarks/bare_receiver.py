@@ -6,6 +6,7 @@ import hmac
 import os
 import sqlite3
 import threading
+from typing import cast
 
 from flask import Flask, request
 
@@ -20,7 +21,7 @@ def connection() -> sqlite3.Connection:
         _local.db.execute("PRAGMA journal_mode=WAL")
         _local.db.execute("PRAGMA synchronous=FULL")
         _local.db.execute("CREATE TABLE IF NOT EXISTS inbox (key TEXT PRIMARY KEY, body BLOB)")
-    return _local.db
+    return cast(sqlite3.Connection, _local.db)
 
 
 @app.get("/healthz")

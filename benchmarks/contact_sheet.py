@@ -6,6 +6,7 @@ and the last row rendered from a model made of them. A photo with `hero` in its 
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -33,7 +34,7 @@ WIDTH, HEIGHT, QUALITY = 256, 320, 84
 
 def row(cutout: Cutout, *, oblique: bool, height_m: float | None) -> NDArray[np.uint8]:
     """One product in two studios and in every room, (HEIGHT, n WIDTH, 3)."""
-    frame = {"width": WIDTH * 2, "height": HEIGHT * 2, "oblique": oblique}
+    frame: dict[str, Any] = {"width": WIDTH * 2, "height": HEIGHT * 2, "oblique": oblique}
     studios = (("#ffffff", False), ("#f7f7f7 to #cdd2d7", True))
     made = [compose(cutout, Studio(**frame, fill=0.78, background=b, shadow=True, reflection=r)) for b, r in studios]
     scenes = (Scene(**frame, fill=0.62, slot=slot, seed=slot, height_m=height_m) for slot in range(1, len(ROOMS) + 1))

@@ -30,7 +30,7 @@ Mask = NDArray[np.bool_]
 def pictures(bench: Path) -> Iterator[tuple[str, Photo, Mask]]:
     """Every picture of the folder: its group, itself and the truth."""
     for mask in sorted(bench.glob("*/*_mask.png")):
-        truth = cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE) > 127
+        truth = np.asarray(Image.open(mask).convert("L")) > 127
         for path in (mask.with_name(mask.name.replace("_mask.png", ending)) for ending in (".jpg", ".png")):
             if path.exists():
                 photo = decode(path.read_bytes(), max_pixels=10**8)

@@ -23,7 +23,7 @@ def measure() -> dict[str, object]:
             rows = json.loads((Path(folder) / "run" / "children.json").read_text())
             parts = {
                 "supervisor": [psutil.Process(supervisor.pid)],
-                **{name: [p := psutil.Process(pid), *p.children(recursive=True)] for name, pid, _ in rows},
+                **{name: _family(psutil.Process(pid)) for name, pid, _ in rows},
             }
             before = {name: _cpu(found) for name, found in parts.items()}
             time.sleep(SECONDS)
@@ -34,6 +34,10 @@ def measure() -> dict[str, object]:
         "cpu_pct": {**used, "total": round(sum(used.values()), 2)},
         "memory_mb": {**{k: round(v / 1e6) for k, v in memory.items()}, "total": round(sum(memory.values()) / 1e6)},
     }
+
+
+def _family(process: psutil.Process) -> list[psutil.Process]:
+    return [process, *process.children(recursive=True)]
 
 
 def _cpu(processes: list[psutil.Process]) -> float:

@@ -52,7 +52,8 @@ def _cpu(work: Callable[[], None]) -> float:
 def measure() -> dict[str, object]:
     """CPU-seconds of one product each way, the median of three turns taken in turn, and their ratio."""
     cv2.setNumThreads(1)
-    ours(), floor()
+    ours()
+    floor()
     turns = [(_cpu(ours), _cpu(floor)) for _ in range(ROUNDS)]
     mine, plain = (sorted(t[n] for t in turns)[ROUNDS // 2] for n in (0, 1))
     return {"cpu_s": round(mine, 2), "floor_cpu_s": round(plain, 2), "ratio": round(mine / plain, 2)}

@@ -51,8 +51,8 @@ def assemble(parts: list[Part]) -> tuple[Model, np.ndarray]:
     return model, part_of_face
 
 
-def photograph(name: str, view: str) -> bytes:
-    """One photo as JPEG."""
+def photograph(name: str, view: str, size: int = SIZE) -> bytes:
+    """One photo as JPEG, `size` pixels square."""
     parts = PRODUCTS[name]()
     model, part_of_face = assemble(parts)
 
@@ -65,8 +65,8 @@ def photograph(name: str, view: str) -> bytes:
 
     azimuth, elevation = ANGLES[view]
     centre, half = (model.low + model.high) / 2, float(np.linalg.norm(model.extent)) * 0.5
-    camera = Camera(azimuth=azimuth, elevation=elevation, target=tuple(float(c) for c in centre), half=half, fov=FOV)
-    rgb, _ = Stage(model, paint).render(camera, SIZE, Look(background=SWEEP, samples=3, seed=7))
+    camera = Camera(azimuth=azimuth, elevation=elevation, target=(float(centre[0]), float(centre[1]), float(centre[2])), half=half, fov=FOV)
+    rgb, _ = Stage(model, paint).render(camera, size, Look(background=SWEEP, samples=3))
     return _develop(rgb, seed=sum(map(ord, name + view)))
 
 

@@ -22,7 +22,7 @@ class Part:
 def rgb(text: str) -> Colour:
     """`#rrggbb` in linear light."""
     srgb = np.array([int(text[i : i + 2], 16) for i in (1, 3, 5)]) / 255
-    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4).astype(np.float32)
+    return np.asarray(np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4), np.float32)
 
 
 def plain(text: str) -> Paint:
@@ -48,7 +48,7 @@ def wood(light: str = "#c08a52", dark: str = "#8a5a30", axis: int = 1) -> Paint:
         q = p.copy()
         q[:, axis] *= 0.06
         rings = np.sin(np.linalg.norm(q, axis=1) * 420 + 3 * _noise(q, 40)) * 0.5 + 0.5
-        return (a + (b - a) * (0.75 * rings + 0.25 * (0.5 + 0.5 * _noise(p, 300)))[:, None]).astype(np.float32)
+        return np.asarray(a + (b - a) * (0.75 * rings + 0.25 * (0.5 + 0.5 * _noise(p, 300)))[:, None], np.float32)
 
     return paint
 
@@ -59,7 +59,7 @@ def cloth(text: str) -> Paint:
 
     def paint(p: NDArray[np.float32], n: NDArray[np.float32]) -> Colour:
         weave = np.sin(p[:, 0] * 1400) * np.sin(p[:, 1] * 1400 + p[:, 2] * 1400)
-        return (colour * (1 + 0.14 * weave + 0.08 * _noise(p, 60))[:, None]).clip(0, 1).astype(np.float32)
+        return np.asarray((colour * (1 + 0.14 * weave + 0.08 * _noise(p, 60))[:, None]).clip(0, 1), np.float32)
 
     return paint
 
