@@ -46,16 +46,16 @@ class Built:
     issues: tuple[Issue, ...]
 
 
-def build_model(cutouts: Mapping[View, Cutout], dimensions: Dimensions, material: str, *, max_triangles: int, texture_px: int) -> Built:
+def build_model(cutouts: Mapping[View, Cutout], dimensions: Dimensions, words: str, *, max_triangles: int, texture_px: int) -> Built:
     """A watertight textured model of the product's true size.
 
     Raises: InputError source.missing_view when no view can be used, cutout.empty when the outlines leave nothing.
     """
     outlines = {view: outline(c) for view, c in cutouts.items() if view in USABLE}
     size = complete_size(dimensions, outlines)
-    shape = build_shape(outlines, size)
+    shape = build_shape(outlines, size, words)
     vertices, faces = extract(shape, size, max_triangles)
-    model = textured(vertices, faces, outlines, size, texture_px, roughness_of(material))
+    model = textured(vertices, faces, outlines, size, texture_px, roughness_of(words))
     off = disagreement(size, outlines)
     confidence = round(shape.confidence * (1 - min(0.5, max(0.0, off - MAX_DISAGREEMENT))) * min(c.confidence for c in cutouts.values()), 2)
     issues = []

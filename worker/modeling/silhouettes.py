@@ -5,9 +5,8 @@ Orientation: front, image right is +X; right, image right is -Z; back, -X; left,
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,6 +36,10 @@ class Outline:
     def mirrored(self) -> "Outline":
         return Outline(alpha=np.ascontiguousarray(self.alpha[:, ::-1]), rgb=np.ascontiguousarray(self.rgb[:, ::-1]))
 
+    def turned(self) -> "Outline":
+        """Width and depth of a view from above change places: its columns become rows."""
+        return Outline(alpha=np.ascontiguousarray(self.alpha.T), rgb=np.ascontiguousarray(np.swapaxes(self.rgb, 0, 1)))
+
 
 def outline(cutout: Cutout) -> Outline:
     """The cut-out cropped to its box."""
@@ -55,6 +58,10 @@ class Size:
 
     def as_array(self) -> F32:
         return np.array([self.width, self.height, self.depth], np.float32)
+
+    def turned(self) -> "Size":
+        """Width and depth change places."""
+        return replace(self, width=self.depth, depth=self.width)
 
 
 def complete_size(known: Dimensions, outlines: Mapping[View, Outline]) -> Size:
@@ -84,20 +91,3 @@ def disagreement(size: Size, outlines: Mapping[View, Outline]) -> float:
         View.TOP: size.width / size.depth,
     }
     return max((abs(o.aspect / wanted[v] - 1) for v, o in outlines.items() if v in wanted), default=0.0)
-
-
-def signed_distance(outlined: Outline, columns: int, rows: int, cell: float, margin: int) -> F32:
-    """Distance to the outline in metres, inside positive, for `rows` x `columns` square cells over the crop and `margin`
-    cells around it; row 0 is the top.
-
-    Measured on four times as many cells and averaged, so that the outline keeps its place between cells.
-    """
-    fine = 4
-    shrinking = outlined.alpha.shape[1] > columns * fine
-    resized = cv2.resize(outlined.alpha, (columns * fine, rows * fine), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
-    inside = np.pad((resized > 0.5).astype(np.uint8), margin * fine)
-    within = cv2.distanceTransform(inside, cv2.DIST_L2, 5)
-    without = cv2.distanceTransform(1 - inside, cv2.DIST_L2, 5)
-    signed = within - without - np.where(inside > 0, 0.5, -0.5)
-    coarse = cv2.resize(signed.astype(np.float32), (columns + 2 * margin, rows + 2 * margin), interpolation=cv2.INTER_AREA)
-    return np.asarray(coarse * (cell / fine), np.float32)

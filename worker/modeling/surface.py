@@ -14,6 +14,7 @@ F32 = NDArray[np.float32]
 Faces = NDArray[np.uint32]
 
 SMOOTHING = 0.65  # cells; thin parts that it would wash away are put back
+THIN_CELLS = 0.15  # what is deeper inside than this was meant
 TAUBIN_STEPS = 4
 FIRST_TOLERANCE = 0.06  # cells
 SPECK_SHARE = 0.002  # parts smaller than this share of the whole volume are dropped
@@ -24,13 +25,14 @@ def extract(shape: Shape, size: Size, max_triangles: int) -> tuple[F32, Faces]:
 
     Raises: InputError cutout.empty when the field has no inside.
     """
-    field = _smoothed(shape)
+    field = _smoothed(shape.field)
     if not (field > 0).any():
         raise InputError("cutout.empty", "The outlines leave nothing of the product; do all photos show the same product?")
-    vertices, faces, _, _ = marching_cubes(field, 0.0, spacing=(shape.cell,) * 3, gradient_direction="ascent")
-    dense = _solid(vertices + shape.origin, faces[:, ::-1])
+    step = tuple(float(s) for s in shape.grid.step)
+    vertices, faces, _, _ = marching_cubes(field, 0.0, spacing=step, gradient_direction="ascent")
+    dense = _solid(vertices + shape.grid.origin, faces[:, ::-1])
     smooth = _solid(_taubin(*_arrays(dense)), _arrays(dense)[1])  # before simplifying: on few vertices it would round corners off
-    points, triangles = _arrays(_simplified(smooth, shape.cell, max_triangles))
+    points, triangles = _arrays(_simplified(smooth, min(step), max_triangles))
     return _fitted(points, size), triangles
 
 
@@ -39,10 +41,10 @@ def _arrays(solid: manifold3d.Manifold) -> tuple[NDArray[np.float64], Faces]:
     return np.array(mesh.vert_properties[:, :3], np.float64), np.array(mesh.tri_verts, np.uint32)
 
 
-def _smoothed(shape: Shape) -> F32:
-    soft = ndimage.gaussian_filter(shape.field, SMOOTHING)
-    lost = (shape.field > 0.25 * shape.cell) & (soft <= 0)
-    return np.asarray(np.where(lost, shape.field, soft), np.float32)
+def _smoothed(field: F32) -> F32:
+    soft = ndimage.gaussian_filter(field, SMOOTHING)
+    lost = (field > THIN_CELLS) & (soft <= 0.1)
+    return np.asarray(np.where(lost, np.maximum(field, 0.3), soft), np.float32)
 
 
 def _solid(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> manifold3d.Manifold:

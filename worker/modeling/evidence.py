@@ -1,0 +1,61 @@
+"""Evidence: what all views together say about the shape, on one grid; and a family's proposal of what they mean."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.modeling.grid import MARGIN, Grid
+
+F32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Outlines as fields in cells, inside positive: front (nx, ny), side (nz, ny), top (nx, nz); None where no view tells.
+
+    hull: (nx, ny, nz), what all views together allow. words: the product's category and material in lower case.
+    """
+
+    grid: Grid
+    front: F32 | None
+    side: F32 | None
+    top: F32 | None
+    hull: F32
+    words: str
+
+    @property
+    def single(self) -> F32 | None:
+        """The front, when it is all there is."""
+        return self.front if self.side is None and self.top is None else None
+
+    def says(self, *words: str) -> bool:
+        """Whether the product's category or material has one of the words."""
+        return any(word in self.words for word in words)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A family's idea of the product.
+
+    field: (nx, ny, nz) float32 in cells, inside positive; what lies beyond the hull is cut off afterwards.
+    claim: 0 to 1, how well the evidence fits the family. confidence: 0 to 1, how far a reviewer may trust the shape.
+    """
+
+    field: F32
+    family: str
+    claim: float
+    confidence: float
+
+    def renamed(self, family: str) -> "Proposal":
+        return replace(self, family=family)
+
+
+def fill(outline: F32) -> float:
+    """The outline's share of its box."""
+    return float((outline[MARGIN:-MARGIN, MARGIN:-MARGIN] > 0).mean())
+
+
+def overlap(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
+    """Intersection over union."""
+    return float((a & b).sum() / max(1, (a | b).sum()))

@@ -1,0 +1,26 @@
+"""Families of shapes: each a file that says from the evidence what the whole product looks like, and how sure that is.
+
+A new family is a file with a `propose` function and a line in `FAMILIES`. The proposal that claims most is built.
+"""
+
+from collections.abc import Callable
+
+from worker.modeling.evidence import Evidence, Proposal
+from worker.modeling.families import box, carcass, hull, inflation, legs, seat, shoe, turned
+
+FAMILIES: tuple[Callable[[Evidence], Proposal | None], ...] = (
+    box.propose,
+    turned.propose,
+    seat.propose,
+    legs.propose,
+    carcass.propose,
+    shoe.propose,
+    hull.propose,
+    inflation.propose,
+)
+
+
+def best_proposal(evidence: Evidence) -> Proposal:
+    """The proposal that claims most; there is always one."""
+    proposals = (propose(evidence) for propose in FAMILIES)
+    return max((p for p in proposals if p is not None), key=lambda p: p.claim)

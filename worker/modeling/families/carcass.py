@@ -1,0 +1,24 @@
+"""Carcass: cabinets, shelves and other furniture from one view: the front led straight back, on legs at its corners."""
+
+import numpy as np
+
+from worker.modeling.evidence import Evidence, Proposal
+from worker.modeling.families.legs import on_legs
+
+LEGS_BELOW = 0.4  # of the height
+
+
+def propose(evidence: Evidence) -> Proposal | None:
+    front = evidence.single
+    if front is None or not evidence.says("furniture", "cabinet", "shelf", "storage", "sideboard"):
+        return None
+    field = np.minimum(evidence.hull, on_legs(evidence.grid, front, LEGS_BELOW) if _stands_on_legs(front) else np.inf)
+    return Proposal(field=field.astype(np.float32), family="carcass", claim=0.7, confidence=0.6)
+
+
+def _stands_on_legs(front: np.ndarray) -> bool:
+    """Whether what is near the floor is narrow up to where one body begins, unlike a shelf whose posts go on."""
+    shares = (front > 0).sum(0) / max(1, (front > 0).any(1).sum())
+    body = shares > 0.85
+    rows = np.flatnonzero(shares > 0)
+    return bool(len(rows) and body.any() and body[int(np.argmax(body)) : rows[-1]].mean() > 0.8)

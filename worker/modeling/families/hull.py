@@ -1,0 +1,51 @@
+"""Rounded hull: what two or three views allow, its slices rounded as the third view says."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.modeling.evidence import Evidence, Proposal, fill, overlap
+from worker.modeling.slices import Form, like, superellipse, swept
+
+F32 = NDArray[np.float32]
+
+EXPONENTS = (2.0, 2.5, 3.0, 4.0, 6.0)
+STRIDE = 3  # rows looked at when choosing a form
+SAME = 0.03  # width and depth of furniture: as often round as square
+ALIKE = 0.12  # width and depth: then slices are round
+SQUARE = 0.93  # both outlines fill their frames: a box, not rounded
+
+
+def propose(evidence: Evidence) -> Proposal | None:
+    front, side, top = evidence.front, evidence.side, evidence.top
+    if front is not None and side is not None:
+        name, form = _form(evidence, front, side)
+        confidence = 0.9 if top is not None else 0.75
+        if form is None:
+            return Proposal(field=evidence.hull, family="hull", claim=0.8, confidence=confidence)
+        return Proposal(field=swept(front, side, form), family=f"hull, {name}", claim=0.8, confidence=confidence)
+    if front is not None and top is not None:  # along the width: slices between the front's columns and the top's
+        if fill(front) > SQUARE:
+            return Proposal(field=evidence.hull, family="hull", claim=0.8, confidence=0.75)
+        slices = swept(np.ascontiguousarray(front.T), np.ascontiguousarray(top.T), superellipse(3.0))
+        return Proposal(field=np.moveaxis(slices, 1, 0), family="hull, along the width", claim=0.8, confidence=0.7)
+    return None
+
+
+def _form(evidence: Evidence, front: F32, side: F32) -> tuple[str, Form | None]:
+    """The slices' form: with a top view the one that explains it best; else by how square and alike front and side are."""
+    top = evidence.top
+    if top is not None and evidence.says("footwear", "shoe"):
+        return "superellipse 3", superellipse(3.0)
+    if top is not None:
+        forms = {f"superellipse {e:g}": superellipse(e) for e in EXPONENTS} | {"like the top": like(top)}
+        scores = {name: overlap((swept(front, side, form, STRIDE) > 0).any(1), top > 0) for name, form in forms.items()}
+        best = max(scores, key=scores.__getitem__)
+        return best, forms[best]
+    if fill(front) > SQUARE and fill(side) > SQUARE:
+        return "", None
+    off = abs(evidence.grid.size.width / evidence.grid.size.depth - 1)
+    if evidence.says("furniture"):
+        exponent = 3.0 if off < SAME else 5.0
+    else:
+        exponent = 2.0 if off < ALIKE else 3.0
+    return f"superellipse {exponent:g}", superellipse(exponent)

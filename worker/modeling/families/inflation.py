@@ -1,0 +1,17 @@
+"""Inflation: what is left when one view tells nothing more: round at the rim, flat where it is wide."""
+
+import numpy as np
+
+from worker.modeling.evidence import Evidence, Proposal
+
+
+def propose(evidence: Evidence) -> Proposal | None:
+    front, grid = evidence.front, evidence.grid
+    if front is None:
+        return Proposal(field=evidence.hull, family="slab", claim=0.1, confidence=0.4)
+    half = grid.counts[2] / 2
+    rim = min(half, max(float(front.max()), 1.0))
+    thickness = half * np.sqrt(np.maximum(1 - (1 - np.clip(front / rim, 0, 1)) ** 2, 0))
+    along = np.abs(np.arange(len(grid.z)) - (len(grid.z) - 1) / 2)
+    field = np.minimum(front[:, :, None], thickness[:, :, None] - along[None, None])
+    return Proposal(field=field.astype(np.float32), family="inflation", claim=0.2, confidence=0.45)

@@ -1,0 +1,76 @@
+"""Seat and back: chairs and sofas from one view. The front tells where legs end and the seat lies; the depth is the usual one."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.modeling.evidence import Evidence, Proposal
+from worker.modeling.families.legs import on_legs, row_shares
+from worker.modeling.grid import MARGIN
+from worker.modeling.slices import superellipse, swept
+
+F32 = NDArray[np.float32]
+
+WORDS = ("chair", "sofa", "seat", "bench", "couch", "settee")
+SEAT_M = 0.45  # above the floor
+SOFA_M = 1.1  # wider than this is a sofa
+BACK = {False: (0.2, 0.12), True: (0.32, 0.2)}  # of the depth, at the seat and at the top; True: a sofa
+ARM_SHARE = 0.14  # of the width, on either side
+LEAST_ARMS = 0.08  # of the width together; less is a rounded corner
+EXPONENT = 8.0  # of the seat seen from above
+EMPTY_SHARE = 0.6  # rows that fill less than this of the seat's width are legs below it and posts above it
+
+
+def propose(evidence: Evidence) -> Proposal | None:
+    front, size = evidence.single, evidence.grid.size
+    if front is None:
+        return None
+    named = evidence.says(*WORDS)
+    sized = 0.6 <= size.height <= 1.25 and 0.4 <= size.depth <= 1.15 and size.width >= 0.4
+    deep = size.depth >= 0.65 if size.width > SOFA_M else size.depth >= 0.42
+    if not named and not (evidence.says("furniture") and sized and deep and _backed(front)):
+        return None
+    seat = _seat_top(front, size.height)
+    field = swept(front, _profile(evidence, seat), superellipse(EXPONENT))
+    arms = _arms(front, seat)
+    field[arms] = np.maximum(field[arms], np.minimum(front[arms][:, :, None], evidence.hull[arms]))
+    field = np.minimum(field, on_legs(evidence.grid, front, seat))
+    return Proposal(field=field, family="seat and back", claim=0.9 if named else 0.87, confidence=0.6)
+
+
+def _backed(front: F32) -> bool:
+    """Whether the upper half stands as wide as a back does, over more than a table top's thickness."""
+    shares = row_shares(front)[MARGIN:-MARGIN]
+    return float(np.median(shares[len(shares) // 2 :])) > 0.4
+
+
+def _seat_top(front: F32, height: float) -> float:
+    """The seat's upper side as a share of the height: where the first wide band from the floor ends, or the usual height."""
+    shares = row_shares(front)[MARGIN:-MARGIN]
+    wide = shares > EMPTY_SHARE * shares.max()
+    start = int(np.argmax(wide))
+    end = start + int(np.argmin(np.append(wide[start:], False)))
+    usual = float(np.clip(SEAT_M / height, 0.38, 0.62))
+    found = end / len(shares)
+    return found if start > 0 and 0.3 < found < 0.75 else max(usual, (start + 2) / len(shares))
+
+
+def _profile(evidence: Evidence, seat: float) -> F32:
+    """(nz, ny): the assumed side, in cells: the whole depth up to the seat, the back above it."""
+    grid = evidence.grid
+    count, depth = grid.counts[1], grid.counts[2]
+    height = (np.arange(len(grid.y)) - MARGIN + 0.5) / count
+    from_back = np.arange(len(grid.z)) - MARGIN + 0.5
+    low, high = BACK[bool(grid.size.width > SOFA_M)]
+    back = depth * (low + (high - low) * np.clip((height - seat) / (1 - seat), 0, 1))
+    inside = np.minimum(from_back, depth - from_back)[:, None]
+    sitting = np.maximum((seat - height)[None] * count, back[None] - from_back[:, None])
+    return np.asarray(np.minimum(inside, sitting), np.float32)
+
+
+def _arms(front: F32, seat: float) -> NDArray[np.intp]:
+    """Columns at the sides that end between seat and back: arms, as deep as the seat."""
+    inside = front[:, MARGIN:-MARGIN] > 0
+    tops = np.where(inside.any(1), inside.shape[1] - np.argmax(inside[:, ::-1], axis=1), 0) / inside.shape[1]
+    outer = np.minimum(np.arange(len(tops)), np.arange(len(tops))[::-1]) < MARGIN + ARM_SHARE * len(tops)
+    arms = outer & (tops < 0.93) & (tops > seat + 0.03)
+    return np.flatnonzero(arms) if arms.mean() > LEAST_ARMS else np.zeros(0, np.intp)

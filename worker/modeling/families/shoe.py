@@ -1,0 +1,33 @@
+"""Shoe from its side: the sole of a last, an upper that narrows towards the opening."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.modeling.evidence import Evidence, Proposal
+
+F32 = NDArray[np.float32]
+
+WORDS = ("footwear", "shoe", "sneaker", "boot", "sandal")
+# a last's half width along its length, heel to toe, as shares of the widest
+_LAST = np.array([(0, 0.35), (0.06, 0.62), (0.2, 0.72), (0.4, 0.7), (0.55, 0.82), (0.7, 1.0), (0.82, 0.97), (0.92, 0.75), (1, 0.3)])
+TAPER = 0.45  # how much narrower the upper is at the opening than the sole
+
+
+def propose(evidence: Evidence) -> Proposal | None:
+    front, grid = evidence.front, evidence.grid
+    if front is None or evidence.top is not None or not evidence.says(*WORDS) or grid.size.width < 1.3 * grid.size.depth:
+        return None
+    inside = front > 0
+    heights = inside.sum(1).astype(float)
+    columns = np.flatnonzero(heights)
+    place = (np.arange(len(heights)) - columns[0]) / max(1, columns[-1] - columns[0])
+    toe_right = (heights * place).sum() < 0.5 * heights.sum()  # the ankle is the higher end
+    along = place if toe_right else 1 - place
+    half = np.interp(along, _LAST[:, 0], _LAST[:, 1]) * grid.counts[2] / 2
+    rise = np.clip((grid.y / grid.size.height)[None], 0, 1)  # (1, ny)
+    half = half[:, None] * (1 - TAPER * rise**1.3)
+    depth = np.minimum(1, np.maximum(front, 0) / (0.12 * grid.counts[1]))  # rounds the upper's edge
+    edge = np.sqrt(np.maximum(1 - (1 - depth) ** 2, 0)) * 0.5 + 0.5
+    across = np.abs(np.arange(len(grid.z)) - (len(grid.z) - 1) / 2)
+    field = np.minimum(front[:, :, None], (half * edge)[:, :, None] - across[None, None])
+    return Proposal(field=field.astype(np.float32), family="shoe", claim=0.88, confidence=0.6)
