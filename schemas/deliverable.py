@@ -71,6 +71,11 @@ class DeliverableSchema(Schema):
         strict=True, validate=validate.OneOf([512, 1024, 2048, 4096]), metadata={"description": "Side of the model's texture, in pixels."}
     )
 
+    min_confidence = fields.Float(
+        validate=validate.Range(0, 1),
+        metadata={"description": "A local model less sure than this goes to the next generator; the last one's is flagged."},
+    )
+
     @validates_schema(skip_on_field_errors=True)
     def formats_fit_kind(self, data: dict[str, Any], **_: object) -> None:
         known = IMAGE_FORMATS if data["kind"] == "rendition" else MODEL_FORMATS
@@ -90,6 +95,8 @@ class DeliverableSchema(Schema):
 def _misfits(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """The fields that do not go with the rest, and why."""
     rendered = data.get("made_from", PHOTO) != PHOTO
+    if data["kind"] != "model" and "min_confidence" in data:
+        yield "min_confidence", "this is for models"
     moving = data.get("motion", Motion.STILL) != Motion.STILL
     if data["kind"] != "rendition":
         yield from ((f, "this is for renditions") for f in ("made_from", "camera", "motion", "frames", "reflection") if f in data)

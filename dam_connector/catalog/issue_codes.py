@@ -113,8 +113,21 @@ CODES: dict[str, Code] = {
         "The photos' outlines contradict each other or the dimensions.",
         "Check that each photo shows the view it is named after and the dimensions belong to this product.",
     ),
+    "model.view_left_out": Code(
+        "warning", "A photo whose cut-out is unsure was left out of the model.", "Supply this view on a plain, contrasting background."
+    ),
+    "model.part_lost": Code(
+        "warning",
+        "The shape does not reach the product's size by itself: a thin part was lost and the rest stretched.",
+        "Compare the model with the photos; supply larger photos of the thin parts, or let a provider make this model.",
+    ),
     "model.low_confidence": Code(
-        "warning", "The shape is a guess: one photo of something neither round, flat nor box-like.", "Add views, or let a provider make this model."
+        "warning", "The shape is a guess; the message says why.", "Add front, right, back and top views, or let a provider make this model."
+    ),
+    "model.below_threshold": Code(
+        "error",
+        "The model's confidence is below `min_confidence` of its deliverable, and no other generator made one.",
+        "Add views, add a provider to the deliverable's `generator`, or lower `min_confidence`.",
     ),
     "geometry.not_watertight": Code("error", "The surface has holes once seams are welded.", "Close the open edges, or regenerate."),
     "geometry.winding": Code("error", "Faces do not all look outwards.", "Recalculate normals outwards in a 3D tool."),

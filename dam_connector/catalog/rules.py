@@ -64,6 +64,7 @@ class Deliverable:
     frames: int = 24
     max_triangles: int = 30_000
     texture_px: int = 2048
+    min_confidence: float = 0.0
 
     def wanted_for(self, category: str) -> bool:
         return not self.categories or category in self.categories

@@ -3,18 +3,26 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from dam_connector.catalog.issue import Issue, issue
 from dam_connector.catalog.product import Dimensions, View
+from dam_connector.errors import InputError
 from worker.imaging.cutout import Cutout
 from worker.modeling.model import Model
 from worker.modeling.shape import build_shape
-from worker.modeling.silhouettes import complete_size, disagreement, outline
+from worker.modeling.silhouettes import Outline, complete_size, disagreement, outline
 from worker.modeling.surface import extract
 from worker.modeling.texture import textured
+from worker.modeling.viewpoint import Straight, straightened
 
 USABLE = (View.FRONT, View.RIGHT, View.BACK, View.LEFT, View.TOP, View.HERO)
 MAX_DISAGREEMENT = 0.12  # perspective of a photo from two metres accounts for about half of this
+MAX_STRETCH = 0.03  # of a side; more means that a part at the rim is missing
 LOW_CONFIDENCE = 0.5
+LEAST_CERTAIN = 0.3  # of a cut-out
+WELL_EXPLAINED = 0.85  # overlap of the coarse shape with the photos
+UPRIGHT = (View.FRONT, View.RIGHT, View.BACK, View.LEFT)
 _ROUGHNESS = {
     "metal": 0.35,
     "steel": 0.3,
@@ -47,34 +55,68 @@ class Built:
 
 
 def build_model(cutouts: Mapping[View, Cutout], dimensions: Dimensions, words: str, *, max_triangles: int, texture_px: int) -> Built:
-    """A watertight textured model of the product's true size.
+    """A watertight textured model of the product's true size. words: the product's name, category and material.
 
     Raises: InputError source.missing_view when no view can be used, cutout.empty when the outlines leave nothing.
     """
-    outlines = {view: outline(c) for view, c in cutouts.items() if view in USABLE}
-    size = complete_size(dimensions, outlines)
-    shape = build_shape(outlines, size, words)
-    vertices, faces = extract(shape, size, max_triangles)
-    model = textured(vertices, faces, outlines, size, texture_px, roughness_of(words))
-    off = disagreement(size, outlines)
-    confidence = round(shape.confidence * (1 - min(0.5, max(0.0, off - MAX_DISAGREEMENT))) * min(c.confidence for c in cutouts.values()), 2)
-    issues = []
+    used, issues = _sure_enough({view: c for view, c in cutouts.items() if view in USABLE})
+    if not used:
+        raise InputError("source.missing_view", "None of the photos can be made into a model.")
+    given = {view: outline(c) for view, c in used.items()}
+    size = complete_size(dimensions, given)
+    straight = straightened(given, size, words)
+    shape = build_shape(straight.outlines, size, words)
+    vertices, faces, stretch = extract(shape, size, max_triangles)
+    model = textured(vertices, faces, straight.outlines, size, texture_px, roughness_of(words))
+    off = disagreement(size, given)
+    doubts = _doubts(given, straight, off, stretch)
+    certain = min(c.confidence for c in used.values())
+    confidence = round(shape.confidence * certain * float(np.prod([1 - share for share, _ in doubts])), 2)
     if size.guessed:
         issues.append(issue("model.dimensions_missing", f"Guessed: {', '.join(size.guessed)}.", pointer="/dimensions"))
-    if len(outlines) == 1:
-        issues.append(issue("model.single_view", f"Made from the {next(iter(outlines)).value} view alone."))
+    if len(given) == 1:
+        issues.append(issue("model.single_view", f"Made from the {next(iter(given)).value} view alone."))
     if off > MAX_DISAGREEMENT:
-        issues.append(
-            issue(
-                "model.views_disagree",
-                "A photo's proportions are not the product's.",
-                measured=f"{off * 100:.0f} %",
-                limit=f"{MAX_DISAGREEMENT * 100:.0f} %",
-            )
-        )
+        issues.append(issue("model.views_disagree", "A photo's proportions are not the product's.", measured=_percent(off), limit=_percent(MAX_DISAGREEMENT)))
+    if stretch > MAX_STRETCH:
+        issues.append(issue("model.part_lost", "A part at the product's rim was lost.", measured=_percent(stretch), limit=_percent(MAX_STRETCH)))
     if confidence < LOW_CONFIDENCE:
-        issues.append(issue("model.low_confidence", f"Shape by {shape.family}.", measured=confidence, limit=LOW_CONFIDENCE))
+        why = ", ".join([f"shape by {shape.family}", *(reason for _, reason in doubts)])
+        issues.append(issue("model.low_confidence", f"{why[0].upper()}{why[1:]}.", measured=confidence, limit=LOW_CONFIDENCE))
     return Built(model=model, family=shape.family, confidence=confidence, issues=tuple(issues))
+
+
+def _sure_enough(cutouts: Mapping[View, Cutout]) -> tuple[dict[View, Cutout], list[Issue]]:
+    """The cut-outs to build from: those too unsure are left out while others remain."""
+    sure = {view: c for view, c in cutouts.items() if c.confidence >= LEAST_CERTAIN}
+    if not sure or not set(sure) & set(UPRIGHT):
+        return dict(cutouts), []
+    left = [
+        issue(
+            "model.view_left_out", f"The {view.value} photo.", pointer=f"/images/{view.value}", measured=round(c.confidence, 2), limit=LEAST_CERTAIN
+        )
+        for view, c in cutouts.items()
+        if view not in sure
+    ]
+    return sure, left
+
+
+def _doubts(outlines: Mapping[View, Outline], straight: Straight, off: float, stretch: float) -> list[tuple[float, str]]:
+    """What lowers the trust in the shape: the share of it that goes, and why."""
+    found = []
+    if off > MAX_DISAGREEMENT:
+        found.append((min(0.5, off - MAX_DISAGREEMENT), "photos and dimensions contradict each other"))
+    if stretch > MAX_STRETCH:
+        found.append((min(0.5, 4 * stretch), "thin parts lost"))
+    if not set(outlines) & set(UPRIGHT):
+        found.append((0.3, "three-quarter photo alone" if View.HERO in outlines else "seen from above alone"))
+    if straight.explained < WELL_EXPLAINED:
+        found.append((WELL_EXPLAINED - straight.explained, "no known shape explains the photos well"))
+    return found
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.0f} %"
 
 
 def roughness_of(material: str) -> float:

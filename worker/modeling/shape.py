@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dam_connector.catalog.product import View
 from worker.modeling.evidence import Evidence
 from worker.modeling.families import best_proposal
-from worker.modeling.grid import Grid
+from worker.modeling.grid import CELLS, Grid
 from worker.modeling.silhouettes import Outline, Size
 from worker.modeling.slices import reasserted
 
@@ -29,13 +29,13 @@ class Shape:
     confidence: float
 
 
-def build_shape(outlines: Mapping[View, Outline], size: Size, words: str = "") -> Shape:
+def build_shape(outlines: Mapping[View, Outline], size: Size, words: str = "", cells: int = CELLS) -> Shape:
     """The shape that the outlines tell; `outlines` holds at least one view. words: the product's category and material."""
     front, side, top = _front(outlines), _side(outlines), outlines.get(View.TOP)
     if front is None and side is not None:  # worked out as if the side were the front, then turned
-        turned = build_shape({View.FRONT: side.mirrored()} | ({View.TOP: top.turned()} if top else {}), size.turned(), words)
-        return replace(turned, field=np.ascontiguousarray(np.swapaxes(turned.field, 0, 2)), grid=Grid(size))
-    evidence = _evidence(Grid(size), front, side, top, words)
+        turned = build_shape({View.FRONT: side.mirrored()} | ({View.TOP: top.turned()} if top else {}), size.turned(), words, cells)
+        return replace(turned, field=np.ascontiguousarray(np.swapaxes(turned.field, 0, 2)), grid=Grid(size, cells))
+    evidence = _evidence(Grid(size, cells), front, side, top, words)
     proposal = best_proposal(evidence)
     seen = [axis for axis, outline in ((2, evidence.front), (0, evidence.side), (1, evidence.top)) if outline is not None]
     field = reasserted(np.minimum(proposal.field, evidence.hull), evidence.hull, seen)

@@ -81,13 +81,12 @@ def complete_size(known: Dimensions, outlines: Mapping[View, Outline]) -> Size:
     return Size(width=width, height=height, depth=depth, guessed=guessed)
 
 
+def mismatch(view: View, outline: Outline, size: Size) -> float:
+    """How far an orthographic view's proportions are from the product's: 0.1 is a tenth too wide for its height."""
+    wanted = {View.TOP: size.width / size.depth} | dict.fromkeys(_SIDES, size.depth / size.height)
+    return outline.aspect / wanted.get(view, size.width / size.height) - 1
+
+
 def disagreement(size: Size, outlines: Mapping[View, Outline]) -> float:
-    """The largest relative difference between a view's proportions and the product's, over orthographic views."""
-    wanted = {
-        View.FRONT: size.width / size.height,
-        View.BACK: size.width / size.height,
-        View.RIGHT: size.depth / size.height,
-        View.LEFT: size.depth / size.height,
-        View.TOP: size.width / size.depth,
-    }
-    return max((abs(o.aspect / wanted[v] - 1) for v, o in outlines.items() if v in wanted), default=0.0)
+    """The largest mismatch over orthographic views."""
+    return max((abs(mismatch(view, o, size)) for view, o in outlines.items() if view is not View.HERO), default=0.0)

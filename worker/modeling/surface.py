@@ -20,8 +20,9 @@ FIRST_TOLERANCE = 0.06  # cells
 SPECK_SHARE = 0.002  # parts smaller than this share of the whole volume are dropped
 
 
-def extract(shape: Shape, size: Size, max_triangles: int) -> tuple[F32, Faces]:
-    """Vertices (n, 3) float32 in metres and faces (m, 3) uint32: closed, outward, exactly as large as `size`, standing on y = 0.
+def extract(shape: Shape, size: Size, max_triangles: int) -> tuple[F32, Faces, float]:
+    """Vertices (n, 3) float32 in metres and faces (m, 3) uint32: closed, outward, exactly as large as `size`, standing on y = 0;
+    and how far the surface had to be stretched for that, a share of a side.
 
     Raises: InputError cutout.empty when the field has no inside.
     """
@@ -33,7 +34,8 @@ def extract(shape: Shape, size: Size, max_triangles: int) -> tuple[F32, Faces]:
     dense = _solid(vertices + shape.grid.origin, faces[:, ::-1])
     smooth = _solid(_taubin(*_arrays(dense)), _arrays(dense)[1])  # before simplifying: on few vertices it would round corners off
     points, triangles = _arrays(_simplified(smooth, min(step), max_triangles))
-    return _fitted(points, size), triangles
+    stretch = float(np.abs(size.as_array() / np.maximum(np.ptp(points, axis=0), 1e-9) - 1).max())
+    return _fitted(points, size), triangles, stretch
 
 
 def _arrays(solid: manifold3d.Manifold) -> tuple[NDArray[np.float64], Faces]:

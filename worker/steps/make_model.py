@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from dam_connector.catalog.issue import issue
 from dam_connector.catalog.product import View
 from dam_connector.errors import BadOutput, OutOfCredit, Refused, Unsupported
 from dam_connector.ports import TaskState
@@ -17,6 +18,8 @@ from worker.work import Park, Work, photo_labels
 
 POLL_S = 4.0
 LOCAL = "local"
+LOCAL_FACTS = ("family", "confidence", "views")
+TASK_MARK = "|"  # between a provider's name and its task
 
 
 def make_model(work: Work, services: Services) -> Work:
@@ -25,30 +28,50 @@ def make_model(work: Work, services: Services) -> Work:
     Reads: sources, task. Adds: raw_model, facts, issues, provenance. Raises: Park while a provider works,
     InputError cutout.empty, or the last generator's refusal.
     """
-    refusals = []
-    for name in work.deliverable.generator:
+    refusals: list[Exception] = []
+    for name in _still_to_try(work):
         if name == LOCAL:
-            return _make_locally(work, services)
+            work = _make_locally(work, services)
+            if _sure_enough(work):
+                return work
+            continue
         try:
             return _make_remotely(work, services, name)
         except (Refused, Unsupported, BadOutput, OutOfCredit) as error:
             refusals.append(error)
             work = replace(work, task="")
-    raise refusals[-1]
+    if work.raw_model is None:
+        raise refusals[-1]
+    measured, limit = work.facts["confidence"], work.deliverable.min_confidence
+    return work.with_issues(issue("model.below_threshold", "No other generator made this model.", measured=measured, limit=limit))
+
+
+def _still_to_try(work: Work) -> tuple[str, ...]:
+    """The generators from the one whose task is under way."""
+    names = work.deliverable.generator
+    under_way = work.task.partition(TASK_MARK)[0]
+    return names[names.index(under_way) :] if under_way in names else names
+
+
+def _sure_enough(work: Work) -> bool:
+    return float(work.facts["confidence"] or 0) >= work.deliverable.min_confidence
 
 
 def _make_remotely(work: Work, services: Services, name: str) -> Work:
     provider = services.provider(name)
     pictures = {view: services.blobs.get(sha256) for view, sha256 in work.sources.items()}
-    task = work.task or provider.submit(work.run_id, work.product, pictures)
-    work = replace(work, task=task)
+    task = work.task.partition(TASK_MARK)[2] or provider.submit(work.run_id, work.product, pictures)
+    work = replace(work, task=f"{name}{TASK_MARK}{task}")
     state = provider.poll(task)
     if state is TaskState.FAILED:
         raise Refused(name, "generate", f"task {task} failed")
     if state is not TaskState.SUCCEEDED:
         raise Park(services.clock.now() + timedelta(seconds=POLL_S), work)
     made_by = {**photo_labels(read_labels(data) for data in pictures.values()), "generator": name, "task": task}
-    return replace(work, raw_model=services.blobs.put(provider.fetch(task)), provenance={**work.provenance, **made_by})
+    own = tuple(i for i in work.issues if not i.code.startswith("model."))  # what was said of a local model before does not hold here
+    facts = {name: fact for name, fact in work.facts.items() if name not in LOCAL_FACTS}
+    raw = services.blobs.put(provider.fetch(task))
+    return replace(work, raw_model=raw, provenance={**work.provenance, **made_by}, issues=own, facts=facts)
 
 
 def _make_locally(work: Work, services: Services) -> Work:
@@ -61,7 +84,9 @@ def _make_locally(work: Work, services: Services) -> Work:
         work = work.with_issues(*source_issues(photo, cutout, view))
     work = work.with_issues(*same_picture_issues(photos), *wrong_view_issues(cutouts, work.product.dimensions))
     d = work.deliverable
-    built = build_model(cutouts, work.product.dimensions, work.product.material, max_triangles=d.max_triangles, texture_px=d.texture_px)
+    product = work.product
+    words = f"{product.name} {product.category} {product.material}"
+    built = build_model(cutouts, work.product.dimensions, words, max_triangles=d.max_triangles, texture_px=d.texture_px)
     work = work.with_issues(*built.issues).with_facts(family=built.family, confidence=built.confidence, views=", ".join(cutouts))
     raw = write_glb(built.model, work.product.sku)
     return replace(

@@ -21,4 +21,4 @@ def _stands_on_legs(front: np.ndarray) -> bool:
     shares = (front > 0).sum(0) / max(1, (front > 0).any(1).sum())
     body = shares > 0.85
     rows = np.flatnonzero(shares > 0)
-    return bool(len(rows) and body.any() and body[int(np.argmax(body)) : rows[-1]].mean() > 0.8)
+    return bool(len(rows) and body.any() and body[int(np.argmax(body)) : rows[-1] + 1].mean() > 0.8)
