@@ -77,7 +77,9 @@ def build_model(cutouts: Mapping[View, Cutout], dimensions: Dimensions, words: s
     if len(given) == 1:
         issues.append(issue("model.single_view", f"Made from the {next(iter(given)).value} view alone."))
     if off > MAX_DISAGREEMENT:
-        issues.append(issue("model.views_disagree", "A photo's proportions are not the product's.", measured=_percent(off), limit=_percent(MAX_DISAGREEMENT)))
+        issues.append(
+            issue("model.views_disagree", "A photo's proportions are not the product's.", measured=_percent(off), limit=_percent(MAX_DISAGREEMENT))
+        )
     if stretch > MAX_STRETCH:
         issues.append(issue("model.part_lost", "A part at the product's rim was lost.", measured=_percent(stretch), limit=_percent(MAX_STRETCH)))
     if confidence < LOW_CONFIDENCE:

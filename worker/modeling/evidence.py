@@ -1,6 +1,7 @@
 """Evidence: what all views together say about the shape, on one grid; and a family's proposal of what they mean."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,15 +48,12 @@ class Proposal:
     claim: float
     confidence: float
 
-    def renamed(self, family: str) -> "Proposal":
-        return replace(self, family=family)
-
 
 def fill(outline: F32) -> float:
     """The outline's share of its box."""
     return float((outline[MARGIN:-MARGIN, MARGIN:-MARGIN] > 0).mean())
 
 
-def overlap(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
-    """Intersection over union."""
+def overlap(a: Any, b: Any) -> float:
+    """Intersection over union of two masks."""
     return float((a & b).sum() / max(1, (a | b).sum()))

@@ -7,6 +7,7 @@ from scipy import ndimage
 from skimage.measure import marching_cubes
 
 from dam_connector.errors import InputError
+from worker.modeling.model import vertex_normals
 from worker.modeling.shape import Shape
 from worker.modeling.silhouettes import Size
 
@@ -17,6 +18,7 @@ SMOOTHING = 0.65  # cells; thin parts that it would wash away are put back
 THIN_CELLS = 0.15  # what is deeper inside than this was meant
 TAUBIN_STEPS = 4
 FIRST_TOLERANCE = 0.06  # cells
+TOUCH = 0.02  # cells
 SPECK_SHARE = 0.002  # parts smaller than this share of the whole volume are dropped
 
 
@@ -31,11 +33,11 @@ def extract(shape: Shape, size: Size, max_triangles: int) -> tuple[F32, Faces, f
         raise InputError("cutout.empty", "The outlines leave nothing of the product; do all photos show the same product?")
     step = tuple(float(s) for s in shape.grid.step)
     vertices, faces, _, _ = marching_cubes(field, 0.0, spacing=step, gradient_direction="ascent")
-    dense = _solid(vertices + shape.grid.origin, faces[:, ::-1])
-    smooth = _solid(_taubin(*_arrays(dense)), _arrays(dense)[1])  # before simplifying: on few vertices it would round corners off
+    faces = np.ascontiguousarray(faces[:, ::-1], np.uint32)
+    smooth = _solid(_taubin(vertices + shape.grid.origin, faces), faces)  # before simplifying: on few vertices it would round corners off
     points, triangles = _arrays(_simplified(smooth, min(step), max_triangles))
     stretch = float(np.abs(size.as_array() / np.maximum(np.ptp(points, axis=0), 1e-9) - 1).max())
-    return _fitted(points, size), triangles, stretch
+    return _apart(_fitted(points, size), triangles, min(step)), triangles, stretch
 
 
 def _arrays(solid: manifold3d.Manifold) -> tuple[NDArray[np.float64], Faces]:
@@ -89,3 +91,12 @@ def _fitted(points: NDArray[np.float64], size: Size) -> F32:
     scaled = (points - (low + high) / 2) * (size.as_array() / np.maximum(high - low, 1e-9))
     scaled[:, 1] += size.height / 2
     return scaled.astype(np.float32)
+
+
+def _apart(points: F32, faces: Faces, cell: float) -> F32:
+    """Vertices at one place belong to parts that touch there; each steps a little inwards, or whoever welds them joins the parts."""
+    _, group, count = np.unique(points, axis=0, return_inverse=True, return_counts=True)
+    touching = count[group.ravel()] > 1
+    if not touching.any():
+        return points
+    return np.asarray(np.where(touching[:, None], points - TOUCH * cell * vertex_normals(points, faces), points), np.float32)

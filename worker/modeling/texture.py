@@ -1,7 +1,8 @@
-"""Texture: six orthographic cells in one atlas, one for each side of the product, filled from the photos.
+"""Texture: each texel takes its colour from the photos that see it best, blended where several do.
 
-A face goes to the side it looks at most; its place in that side's cell is its orthographic projection, so that a cell is
-the photo of that side itself. Sides nobody photographed are led on from their neighbours' edges.
+A photo counts where the surface looks towards it, nothing stands between, and the product's outline is not near. What no
+photo sees takes the colour of the nearest surface that is seen, turned the same way; a side that a mirror image of its
+opposite may stand for takes that, without what would read backwards.
 """
 
 import io
@@ -10,154 +11,199 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from embreex import rtcore_scene
+from embreex.mesh_construction import TriangleMesh
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.spatial import cKDTree
 
 from dam_connector.catalog.product import View
+from worker.imaging.compose import to_linear, to_srgb
 from worker.imaging.cutout import extend_colours
+from worker.modeling.atlas import DIRECTIONS, NO_FACE, RIGHTS, SIDES, UPS, Atlas, unfolded
 from worker.modeling.model import Model, unit, vertex_normals
 from worker.modeling.silhouettes import Outline, Size
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
+Faces = NDArray[np.uint32]
 
-SIDES = ("front", "right", "back", "left", "top", "bottom")
-# for each side: its direction, and the model's axes along image right and image up (the header of silhouettes.py)
-_FRAMES: Mapping[str, tuple[tuple[int, int, int], tuple[int, int, int], tuple[int, int, int]]] = {
-    "front": ((0, 0, 1), (1, 0, 0), (0, 1, 0)),
-    "back": ((0, 0, -1), (-1, 0, 0), (0, 1, 0)),
-    "right": ((1, 0, 0), (0, 0, -1), (0, 1, 0)),
-    "left": ((-1, 0, 0), (0, 0, 1), (0, 1, 0)),
-    "top": ((0, 1, 0), (1, 0, 0), (0, 0, -1)),
-    "bottom": ((0, -1, 0), (1, 0, 0), (0, 0, 1)),
-}
-GUTTER_PX = 6
-PHOTO_BONUS = 1.25  # a side with a photo of its own wins faces from one without
+FINER = 1.1  # texels for each pixel of the photos; more holds nothing more
+FACING = 3  # exponent: how fast a photo loses weight as the surface turns away
+GRAZING = 0.15  # cosine below which a photo tells nothing
+RIM_PX = 3  # of a photo, inside the outline: mixed with the background
+MIRRORED = 0.02  # weight of a mirror image beside a photo
+FILLED = 0.0005  # weight of the nearest colours
+LETTERS = 0.03  # of a picture's side: details finer than this would read backwards
+AT_ONCE = 1 << 16  # texels, so that they stay in the cache
+MAX_GAIN = 1.3  # between photos of one product; more is not a matter of exposure
 CREASE = float(np.cos(np.radians(38)))
 JPEG_QUALITY = 88
+_MIRRORS = {"back": "front", "front": "back", "left": "right", "right": "left"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Cell:
-    """A side's place in the atlas, in pixels."""
+class _Projector:
+    """A picture of one side. picture: (h, w, 3) uint8, product colours to beyond its outline; inner: (h, w) float32, 0 at the outline
+    to 1 well inside; mirror: whether it shows the opposite side."""
 
-    x: int
-    y: int
-    width: int
-    height: int
+    side: int
+    picture: U8
+    inner: F32
+    mirror: bool
 
 
-def textured(vertices: F32, faces: NDArray[np.uint32], outlines: Mapping[View, Outline], size: Size, texture_px: int, roughness: float) -> Model:
+def textured(vertices: F32, faces: Faces, outlines: Mapping[View, Outline], size: Size, texture_px: int, roughness: float) -> Model:
     """The mesh with its atlas; `vertices` fill the box of `size` exactly."""
-    pictures = side_pictures(outlines)
-    cells = _layout(size, texture_px)
-    side = _side_of_faces(vertices, faces, {v.value for v in outlines})
-    positions, uvs, normals, split = _unfold(vertices, faces, side, cells, size, texture_px)
-    atlas = np.full((texture_px, texture_px, 3), 128, np.uint8)
-    for name, cell in cells.items():
-        picture = cv2.resize(
-            pictures[name], (cell.width, cell.height), interpolation=cv2.INTER_AREA if pictures[name].shape[1] > cell.width else cv2.INTER_LINEAR
-        )
-        framed = cv2.copyMakeBorder(picture, GUTTER_PX, GUTTER_PX, GUTTER_PX, GUTTER_PX, cv2.BORDER_REPLICATE)
-        atlas[cell.y - GUTTER_PX : cell.y + cell.height + GUTTER_PX, cell.x - GUTTER_PX : cell.x + cell.width + GUTTER_PX] = framed
+    finest = max(o.alpha.shape[0] / (size.depth if v is View.TOP else size.height) for v, o in outlines.items()) * FINER
+    atlas = unfolded(vertices, faces, texture_px, finest)
+    smooth = vertex_normals(vertices, faces)
+    projectors = _projectors(outlines)
+    scene = _scene(vertices, faces)
+    weights = np.stack([_weights(vertices, scene, smooth, p) for p in projectors], 1)
+    seen = np.stack([_sampled(p, _places(p, vertices, size)) for p in projectors], 1)
+    gains = _gains(seen, weights, [p.mirror for p in projectors])
+    base = _filled(vertices, smooth, seen * gains[None], weights)
+    baked = _baked(atlas, vertices, size, projectors, gains, weights, base)
     out = io.BytesIO()
-    Image.fromarray(atlas).save(out, "JPEG", quality=JPEG_QUALITY, subsampling=0, optimize=True)
-    return Model(positions=positions, normals=normals, uvs=uvs, faces=split, texture=out.getvalue(), roughness=roughness)
+    Image.fromarray(baked).save(out, "JPEG", quality=JPEG_QUALITY, subsampling=0, optimize=True)
+    positions = vertices[atlas.vertex]
+    welded, own = smooth[atlas.vertex], vertex_normals(positions, atlas.faces)
+    normals = unit(np.where((np.einsum("nd,nd->n", welded, own) > CREASE)[:, None], welded, own).astype(np.float32))
+    return Model(positions=positions, normals=normals, uvs=atlas.uvs, faces=atlas.faces, texture=out.getvalue(), roughness=roughness)
 
 
-def _layout(size: Size, texture_px: int) -> dict[str, _Cell]:
-    """Two shelves: the four sides around, then top and bottom; as large as the atlas takes."""
-    w, h, d = size.width, size.height, size.depth
-    pad = 2 * GUTTER_PX
-    scale = min((texture_px - 4 * pad) / (2 * (w + d)), (texture_px - 2 * pad) / (h + d))
-    spans = {"front": (w, h), "right": (d, h), "back": (w, h), "left": (d, h), "top": (w, d), "bottom": (w, d)}
-    cells, x = {}, GUTTER_PX
-    first_row = max(1, int(h * scale))
-    for name in SIDES:
-        if name == "top":
-            x = GUTTER_PX
-        width, height = (max(1, int(span * scale)) for span in spans[name])
-        y = GUTTER_PX if name in SIDES[:4] else first_row + 3 * GUTTER_PX
-        cells[name] = _Cell(x=x, y=y, width=width, height=height)
-        x += width + pad
-    return cells
-
-
-def _side_of_faces(vertices: F32, faces: NDArray[np.uint32], photographed: set[str]) -> NDArray[np.int64]:
-    """The index into SIDES for each face; a lone face among others goes with them."""
-    corners = vertices[faces]
-    flat = unit(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]).astype(np.float32))
-    smooth = unit((flat + vertex_normals(vertices, faces)[faces].mean(1)).astype(np.float32))
-    gain = np.array([PHOTO_BONUS if name in photographed else 1.0 for name in SIDES])
-    directions = np.array([_FRAMES[name][0] for name in SIDES], np.float32)
-    return np.argmax(smooth @ directions.T * gain, axis=1)
-
-
-def _unfold(
-    vertices: F32, faces: NDArray[np.uint32], side: NDArray[np.int64], cells: Mapping[str, _Cell], size: Size, texture_px: int
-) -> tuple[F32, F32, F32, NDArray[np.uint32]]:
-    """Positions, uvs and normals with vertices split where sides meet, and the faces on them.
-
-    A normal is the whole surface's where that is smooth, the side's own where there is a crease.
-    """
-    keys, split = np.unique((faces.astype(np.int64) * len(SIDES) + side[:, None]).ravel(), return_inverse=True)
-    origin, side_of_vertex = keys // len(SIDES), keys % len(SIDES)
-    positions = vertices[origin]
-    split_faces = split.reshape(-1, 3).astype(np.uint32)
-    welded, own = vertex_normals(vertices, faces)[origin], vertex_normals(positions, split_faces)
-    normals = np.where((np.einsum("nd,nd->n", welded, own) > CREASE)[:, None], welded, own)
-    box = size.as_array()
-    centred = (positions - np.array([0, box[1] / 2, 0], np.float32)) / box
-    uvs = np.zeros((len(positions), 2), np.float32)
-    for number, name in enumerate(SIDES):
-        here = side_of_vertex == number
-        _, right, up = (np.array(axis, np.float32) for axis in _FRAMES[name])
-        cell = cells[name]
-        u = np.clip(centred[here] @ right + 0.5, 0, 1)
-        v = np.clip(0.5 - centred[here] @ up, 0, 1)
-        uvs[here] = np.stack([(cell.x + u * cell.width) / texture_px, (cell.y + v * cell.height) / texture_px], -1)
-    return positions, uvs, unit(normals.astype(np.float32)), split_faces
-
-
-def side_pictures(outlines: Mapping[View, Outline]) -> dict[str, U8]:
-    """A picture for each side, product colours to its very edges, in the sides' own orientation."""
-    seen = {view: extend_colours(o.rgb, o.alpha > 0.9) for view, o in outlines.items()}
-    front_view = next((v for v in (View.FRONT, View.HERO, View.BACK, View.RIGHT, View.LEFT, View.TOP) if v in seen), View.FRONT)
-    front = seen[front_view]
-    pictures = {"front": front}
-    pictures["back"] = seen.get(View.BACK, _unlettered(front[:, ::-1]))
-    right, left = seen.get(View.RIGHT), seen.get(View.LEFT)
-    edge = _edge_columns(outlines[front_view], front)
-    pictures["right"] = right if right is not None else (_unlettered(left[:, ::-1]) if left is not None else edge[1])
-    pictures["left"] = left if left is not None else (_unlettered(right[:, ::-1]) if right is not None else edge[0])
-    above, below = _edge_rows(outlines[front_view], front)
-    pictures["top"] = seen.get(View.TOP, above)
-    pictures["bottom"] = below
-    return pictures
+def _projectors(outlines: Mapping[View, Outline]) -> list[_Projector]:
+    """The photos, and mirror images for the sides without one."""
+    found = {}
+    for view, outline in outlines.items():
+        side = "front" if view is View.HERO else view.value
+        picture = extend_colours(outline.rgb, outline.alpha > 0.9)
+        inside = np.pad((outline.alpha > 0.5).astype(np.uint8), 1)
+        inner = np.clip(cv2.distanceTransform(inside, cv2.DIST_L2, 3)[1:-1, 1:-1] / RIM_PX, 0, 1)
+        found[side] = _Projector(side=SIDES.index(side), picture=picture, inner=inner, mirror=False)
+    for side, opposite in _MIRRORS.items():
+        if side not in found and opposite in found and not found[opposite].mirror:
+            picture, inner = _unlettered(found[opposite].picture[:, ::-1]), np.ascontiguousarray(found[opposite].inner[:, ::-1])
+            found[side] = _Projector(side=SIDES.index(side), picture=picture, inner=inner, mirror=True)
+    return list(found.values())
 
 
 def _unlettered(picture: U8) -> U8:
     """A mirrored side without what would read backwards: its colours, not its drawing."""
-    sigma = max(1.0, 0.03 * max(picture.shape[:2]))
-    return np.asarray(cv2.GaussianBlur(np.ascontiguousarray(picture), (0, 0), sigma), np.uint8)
+    height, width = picture.shape[:2]
+    small = cv2.resize(picture, (max(8, width // 8), max(8, height // 8)), interpolation=cv2.INTER_AREA)
+    blurred = cv2.GaussianBlur(small, (0, 0), max(0.5, LETTERS * max(small.shape[:2])))
+    return np.asarray(cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
-def _edge_columns(seen: Outline, picture: U8) -> tuple[U8, U8]:
-    """Pictures for the left and right side: each row in the colour of the front's outer tenth there."""
-    inside = seen.alpha > 0.9
-    width = max(2, picture.shape[1] // 10)
-    columns = []
-    for flip in (False, True):
-        mask, rgb = (inside[:, ::-1], picture[:, ::-1]) if flip else (inside, picture)
-        first = np.where(mask.any(1), mask.argmax(1), 0)
-        index = np.clip(first[:, None] + np.arange(width)[None], 0, mask.shape[1] - 1)
-        line = np.median(np.take_along_axis(rgb, index[..., None], axis=1), axis=1).astype(np.uint8)
-        columns.append(np.repeat(cv2.GaussianBlur(line[:, None], (1, 5), 0).reshape(-1, 1, 3), 64, axis=1))
-    return columns[0], columns[1]
+def _scene(vertices: F32, faces: Faces) -> rtcore_scene.EmbreeScene:
+    scene = rtcore_scene.EmbreeScene()
+    TriangleMesh(scene, np.ascontiguousarray(vertices[faces], np.float32))
+    return scene
 
 
-def _edge_rows(seen: Outline, picture: U8) -> tuple[U8, U8]:
-    """Pictures for top and bottom: each column in the colour of the front's upper or lower tenth there."""
-    turned = Outline(alpha=np.ascontiguousarray(seen.alpha.T), rgb=np.ascontiguousarray(np.swapaxes(seen.rgb, 0, 1)))
-    first, last = _edge_columns(turned, np.ascontiguousarray(np.swapaxes(picture, 0, 1)))
-    return np.ascontiguousarray(np.swapaxes(first, 0, 1)), np.ascontiguousarray(np.swapaxes(last, 0, 1))
+def _weights(vertices: F32, scene: rtcore_scene.EmbreeScene, normals: F32, projector: _Projector) -> F32:
+    """How much each vertex, (n,), trusts the picture: none where it looks away or something stands between."""
+    towards = DIRECTIONS[projector.side]
+    facing = normals @ towards
+    weight = np.where(facing > GRAZING, np.clip(facing, 0, 1) ** FACING, 0).astype(np.float32)
+    asked = np.flatnonzero(weight)
+    reach = 0.004 * float(np.ptp(vertices, axis=0).max())
+    origins = vertices[asked] + normals[asked] * np.float32(reach)
+    hits = scene.run(np.ascontiguousarray(origins, np.float32), np.ascontiguousarray(np.broadcast_to(towards, origins.shape), np.float32))
+    weight[asked[hits >= 0]] = 0
+    return weight * np.float32(MIRRORED if projector.mirror else 1)
+
+
+def _places(projector: _Projector, points: F32, size: Size) -> F32:
+    """Where points (n, 3) stand in the picture, (n, 2) pixels."""
+    box = size.as_array()
+    centred = (points - np.array([0, box[1] / 2, 0], np.float32)) / box
+    height, width = projector.picture.shape[:2]
+    right, up = centred @ RIGHTS[projector.side], centred @ UPS[projector.side]
+    return np.stack([(right + 0.5) * width - 0.5, (0.5 - up) * height - 0.5], 1).astype(np.float32)
+
+
+def _remapped(picture: NDArray[np.generic], at: F32) -> F32:
+    """The picture's values at places (n, 2), as float32."""
+    rows = -(-len(at) // 4096)  # remap takes pictures of less than 32768 pixels a side
+    padded = np.zeros((rows * 4096, 2), np.float32)
+    padded[: len(at)] = at
+    found = cv2.remap(picture, padded.reshape(rows, 4096, 2), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(found.reshape(rows * 4096, *picture.shape[2:])[: len(at)], np.float32)
+
+
+def _sampled(projector: _Projector, at: F32) -> F32:
+    """Linear colours (n, 3) at places of the picture."""
+    return to_linear(_remapped(projector.picture, at).astype(np.uint8))
+
+
+def _gains(seen: F32, weights: F32, mirrored: list[bool]) -> F32:
+    """For each picture (k, 3) what brings its exposure and tint to the first one's, told by what two of them see."""
+    count = weights.shape[1]
+    rows, wanted = [np.eye(count)[0] * 100], [np.zeros(3)]
+    for a in range(count):
+        rows.append(np.eye(count)[a])  # rather no change
+        wanted.append(np.zeros(3))
+        for b in range(a + 1, count):
+            both = np.minimum(weights[:, a], weights[:, b]) > 0.1
+            if both.sum() > 50 and not (mirrored[a] or mirrored[b]):
+                ratio = np.median(np.log((seen[both, a] + 0.02) / (seen[both, b] + 0.02)), axis=0)
+                rows.append((np.eye(count)[b] - np.eye(count)[a]) * 3)
+                wanted.append(ratio * 3)
+    found = np.linalg.lstsq(np.array(rows), np.array(wanted), rcond=None)[0]
+    return np.exp(np.clip(found, -np.log(MAX_GAIN), np.log(MAX_GAIN))).astype(np.float32)
+
+
+def _filled(vertices: F32, normals: F32, seen: F32, weights: F32) -> F32:
+    """A colour for each vertex, (n, 3): its own where it is seen, else that of near ones which look the same way."""
+    total = weights.sum(1)
+    colours = (seen * weights[..., None]).sum(1) / np.maximum(total, 1e-9)[:, None]
+    known, unknown = np.flatnonzero(total > 0.2 * MIRRORED), np.flatnonzero(total <= 0.2 * MIRRORED)
+    if len(known) and len(unknown):
+        turned = 0.15 * float(np.ptp(vertices, axis=0).max())
+        places = np.hstack([vertices, normals * np.float32(turned)])
+        distance, nearest = cKDTree(places[known]).query(places[unknown], k=min(12, len(known)))
+        distance, nearest = np.atleast_2d(distance.T).T, np.atleast_2d(nearest.T).T
+        share = 1 / (distance + 1e-4)
+        colours[unknown] = (colours[known[nearest]] * share[..., None]).sum(1) / share.sum(1)[:, None]
+    return np.asarray(colours, np.float32)
+
+
+def _baked(atlas: Atlas, vertices: F32, size: Size, projectors: list[_Projector], gains: F32, weights: F32, base: F32) -> U8:
+    """The atlas' picture, (px, px, 3) uint8."""
+    pixels = len(atlas.face)
+    drawn = np.flatnonzero(atlas.face.ravel() != NO_FACE)
+    texels = atlas.uvs * np.float32(pixels)
+    known = np.hstack([vertices, base, weights]).astype(np.float32)  # what is blended between a face's corners
+    out = np.full((pixels * pixels, 3), 128, np.uint8)
+    for first in range(0, len(drawn), AT_ONCE):
+        at = drawn[first : first + AT_ONCE]
+        corners = atlas.faces[atlas.face.ravel()[at]]
+        share = _barycentric(texels[corners], (at % pixels + 0.5).astype(np.float32), (at // pixels + 0.5).astype(np.float32))
+        blend = np.einsum("nkc,nk->nc", known[atlas.vertex[corners]], share)
+        total = np.full(len(at), FILLED, np.float32)
+        colour = blend[:, 3:6] * np.float32(FILLED)
+        for number, projector in enumerate(projectors):
+            weight = blend[:, 6 + number]
+            some = np.flatnonzero(weight > FILLED)
+            if not len(some):
+                continue
+            place = _places(projector, blend[some, :3], size)
+            own = weight[some] * (0.02 + _remapped(projector.inner, place))
+            colour[some] += _sampled(projector, place) * (gains[number] * own[:, None])
+            total[some] += own
+        out[at] = to_srgb(colour / total[:, None])
+    return out.reshape(pixels, pixels, 3)
+
+
+def _barycentric(corners: F32, x: NDArray[np.float64], y: NDArray[np.float64]) -> F32:
+    """Weights (n, 3) of the corners (n, 3, 2) at places x, y; within the triangle, so that gutters repeat its rim."""
+    a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
+    area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (c[:, 0] - a[:, 0]) * (b[:, 1] - a[:, 1])
+    safe = np.where(np.abs(area) < 1e-9, 1e-9, area)
+    second = ((x - a[:, 0]) * (c[:, 1] - a[:, 1]) - (c[:, 0] - a[:, 0]) * (y - a[:, 1])) / safe
+    third = ((b[:, 0] - a[:, 0]) * (y - a[:, 1]) - (x - a[:, 0]) * (b[:, 1] - a[:, 1])) / safe
+    share = np.clip(np.stack([1 - second - third, second, third], 1), 0, 1)
+    return np.asarray(share / np.maximum(share.sum(1, keepdims=True), 1e-9), np.float32)

@@ -32,16 +32,6 @@ HERO_FOV = 26.0
 PIXELS = 48  # along the longer side of what guesses are compared on
 BORDER = 3  # pixels around it
 STEPS = 40  # along each line of sight
-_AZIMUTHS = (22.0, 30.0, 38.0, 46.0)  # to either side
-HERO_ELEVATIONS = (10.0, 16.0, 22.0)
-LEVEL_COST = 0.01
-HERO_FOV = 26.0
-PIXELS = 48  # along the longer side of what guesses are compared on
-BORDER = 3  # pixels around it
-STEPS = 40  # along each line of sight
-SLACK = float(__import__('os').environ.get('SL','2'))  # cells that a guessed camera may be off
-FAR = 40  # pixels around
-ROUNDS = 1  # of building the shape and fitting the camera to it
 _AZIMUTHS = {View.FRONT: 0.0, View.RIGHT: 90.0, View.BACK: 180.0, View.LEFT: 270.0}
 
 
@@ -123,7 +113,7 @@ def _corners(size: Size, exponent: float) -> F32:
     turn = np.linspace(0, 2 * np.pi, 32, endpoint=False)
     radius = (np.abs(np.cos(turn)) ** exponent + np.abs(np.sin(turn)) ** exponent) ** (-1 / exponent)
     ring = np.stack([np.cos(turn) * radius * size.width / 2, np.zeros(32), np.sin(turn) * radius * size.depth / 2], 1)
-    return np.vstack([ring, ring + [0, size.height, 0]]).astype(np.float32)
+    return np.vstack([ring, ring + np.array([0, size.height, 0])]).astype(np.float32)
 
 
 def _inside(shape: Shape) -> F32:
@@ -197,11 +187,13 @@ def _tried(outlines: Mapping[View, Outline], size: Size, words: str, guess: Gues
     """How well the guess explains the photos, and where its cameras stand."""
     sides = {view: o for view, o in outlines.items() if view is not View.TOP}
     cameras = {view: camera_at(size, _AZIMUTHS.get(view, 0.0) + guess.azimuth, guess.elevation, guess.fov) for view in sides}
-    where = {view: placed(cameras[view], _corners(size, guess.square), *o.alpha.shape[::-1]) for view, o in sides.items()}
+    where: dict[View, Placed] = {
+        view: placed(cameras[view], _corners(size, guess.square), o.alpha.shape[1], o.alpha.shape[0]) for view, o in sides.items()
+    }
     straight = {_facing(v): upright(o, where[v], size, _AZIMUTHS.get(v, 0.0), PIXELS) for v, o in sides.items()}
     shape = build_shape(straight | {v: o for v, o in outlines.items() if v is View.TOP}, size, words, COARSE_CELLS)
     points = _inside(shape)
     if not len(points):
         return 0.0, where
-    where = {view: placed(cameras[view], points, *o.alpha.shape[::-1], shape.grid.cell / 2) for view, o in sides.items()}
+    where = {view: placed(cameras[view], points, o.alpha.shape[1], o.alpha.shape[0], shape.grid.cell / 2) for view, o in sides.items()}
     return float(np.mean([_covered(shape, where[view], o.alpha > 0.5) for view, o in sides.items()])), where

@@ -44,8 +44,6 @@ def _form(evidence: Evidence, front: F32, side: F32) -> tuple[str, Form | None]:
     if fill(front) > SQUARE and fill(side) > SQUARE:
         return "", None
     off = abs(evidence.grid.size.width / evidence.grid.size.depth - 1)
-    if evidence.says("furniture"):
-        exponent = 3.0 if off < SAME else 5.0
-    else:
-        exponent = 2.0 if off < ALIKE else 3.0
+    square, rounder = (3.0 if off < SAME else 5.0), (2.0 if off < ALIKE else 3.0)
+    exponent = square if evidence.says("furniture") else rounder
     return f"superellipse {exponent:g}", superellipse(exponent)

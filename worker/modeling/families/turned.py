@@ -112,9 +112,9 @@ def _parts(evidence: Evidence, front: F32, axis: float, radii: F32) -> F32:
     if evidence.top is not None:
         outer = np.abs(across) > radii.max() + 1
         thick = np.array([max((b - a) / 2 for a, b in runs(line)) if (line > 0).any() else 0 for line in evidence.top])
-        half = np.minimum(np.where(outer[:, None], thick[:, None], thick[outer].max() if outer.any() else half.max()), np.maximum(half, thick[:, None]))
+        half = np.minimum(
+            np.where(outer[:, None], thick[:, None], thick[outer].max() if outer.any() else half.max()), np.maximum(half, thick[:, None])
+        )
         return np.asarray(np.minimum(front[:, :, None], half[:, :, None] - along[None, None]), np.float32)
     round_half = np.sqrt(np.maximum(half**2 - (half - np.clip(front, 0, half)) ** 2, 0))
     return np.asarray(np.minimum(front[:, :, None], round_half[:, :, None] - along[None, None]), np.float32)
-
-
