@@ -16,7 +16,7 @@ Faces = NDArray[np.uint32]
 
 SMOOTHING = 0.65  # cells; thin parts that it would wash away are put back
 THIN_CELLS = 0.15  # what is deeper inside than this was meant
-TAUBIN_STEPS = 4
+TAUBIN_STEPS = 8
 FIRST_TOLERANCE = 0.06  # cells
 TOUCH = 0.02  # cells
 SPECK_SHARE = 0.002  # parts smaller than this share of the whole volume are dropped

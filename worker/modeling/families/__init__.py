@@ -6,10 +6,11 @@ A new family is a file with a `propose` function and a line in `FAMILIES`. The p
 from collections.abc import Callable
 
 from worker.modeling.evidence import Evidence, Proposal
-from worker.modeling.families import box, carcass, hull, inflation, legs, seat, shoe, turned
+from worker.modeling.families import box, carcass, hull, inflation, legs, panel, seat, shoe, turned
 
 FAMILIES: tuple[Callable[[Evidence], Proposal | None], ...] = (
     box.propose,
+    panel.propose,
     turned.propose,
     seat.propose,
     legs.propose,

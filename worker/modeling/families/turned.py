@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from worker.modeling.evidence import Evidence, Proposal, fill, overlap
 from worker.modeling.slices import runs
@@ -26,6 +27,7 @@ def propose(evidence: Evidence) -> Proposal | None:
     axis, radii = _body(front, float(half_depth))
     if evidence.side is not None:
         radii = np.minimum(radii, _half_runs(evidence.side))
+    radii = _steadied(radii)
     widest = float(radii.max())
     rows = (front > 0).any(0)
     rest = 1 - 2 * radii.sum() / max(1, (front > 0).sum())
@@ -62,6 +64,12 @@ def _body(front: F32, limit: float) -> tuple[float, F32]:
             even = abs(sides[0] - sides[1]) < 0.06 * limit
             radii[row] = max(0.0, sum(sides) / 2 if even else min(sides))
     return exact, radii
+
+
+def _steadied(radii: F32) -> F32:
+    """Radii without the jitter of single rows, which would ring the body with ridges; steps stay."""
+    smooth = ndimage.gaussian_filter1d(ndimage.median_filter(radii, 5), 1.5)
+    return np.where(np.abs(smooth - radii) < 1.0, smooth, radii)
 
 
 def _all_along(front: F32, axis: float, radii: F32) -> bool:

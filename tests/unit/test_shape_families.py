@@ -1,0 +1,200 @@
+"""Shapes built in code: from their silhouettes alone, the family that is recognised and how much of the solid is found."""
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import trimesh
+
+from dam_connector.catalog.product import Dimensions, View
+from samples.shapes import bar, lathe, rounded_box
+from tests.unit.shapes import as_model
+from worker.imaging.cutout import Cutout
+from worker.modeling.build import Built, build_model
+from worker.modeling.camera import Camera
+from worker.modeling.render import Stage
+
+ANGLES = {View.FRONT: (0, 0), View.RIGHT: (90, 0), View.BACK: (180, 0), View.TOP: (0, 90)}
+POINTS = 6000
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Closed parts that overlap; inside is inside any of them."""
+
+    parts: list[trimesh.Trimesh]
+
+    @property
+    def whole(self) -> trimesh.Trimesh:
+        mesh = trimesh.util.concatenate(self.parts)
+        low, high = mesh.bounds
+        return mesh.apply_translation([-(low[0] + high[0]) / 2, -low[1], -(low[2] + high[2]) / 2])
+
+    def contains(self, points: np.ndarray) -> np.ndarray:
+        low, high = trimesh.util.concatenate(self.parts).bounds
+        back = [*points, (low[0] + high[0]) / 2, low[1], (low[2] + high[2]) / 2]
+        return np.any([part.contains(back) for part in self.parts], axis=0)
+
+
+def ball() -> Truth:
+    return Truth([trimesh.creation.icosphere(4, 0.1)])
+
+
+def cylinder() -> Truth:
+    return Truth([lathe([(0, 0), (0.05, 0), (0.05, 0.2), (0, 0.2)])])
+
+
+def cone() -> Truth:
+    return Truth([lathe([(0, 0), (0.08, 0), (0.002, 0.2), (0, 0.2)])])
+
+
+def cup() -> Truth:
+    turn = np.linspace(np.radians(-80), np.radians(80), 20)
+    path = [(0.036 + 0.03 * np.cos(a), 0.05 + 0.03 * np.sin(a), 0.0) for a in turn]
+    return Truth([lathe([(0, 0), (0.036, 0), (0.04, 0.1), (0, 0.1)]), *(bar(a, b, 0.006) for a, b in itertools.pairwise(path))])
+
+
+def table() -> Truth:
+    legs = [bar((0.5 * x, 0, 0.3 * z), (0.5 * x, 0.7, 0.3 * z), 0.02) for x in (-1, 1) for z in (-1, 1)]
+    return Truth([trimesh.creation.box((1.2, 0.04, 0.8)).apply_translation((0, 0.72, 0)), *legs])
+
+
+def chair() -> Truth:
+    legs = [bar((0.2 * x, 0, 0.2 * z), (0.2 * x, 0.44, 0.2 * z), 0.02) for x in (-1, 1) for z in (-1, 1)]
+    back = trimesh.creation.box((0.44, 0.4, 0.04)).apply_translation((0, 0.66, -0.21))
+    return Truth([trimesh.creation.box((0.46, 0.05, 0.46)).apply_translation((0, 0.445, 0)), back, *legs])
+
+
+def frame() -> Truth:
+    rails = [trimesh.creation.box((0.5, 0.04, 0.03)).apply_translation((0, y, 0)) for y in (0.02, 0.68)]
+    return Truth([*rails, *(trimesh.creation.box((0.04, 0.7, 0.03)).apply_translation((x, 0.35, 0)) for x in (-0.23, 0.23))])
+
+
+def bag() -> Truth:
+    turn = np.linspace(0, np.pi, 20)
+    path = [(0.1 * np.cos(a), 0.25 + 0.12 * np.sin(a), 0.0) for a in turn]
+    return Truth([rounded_box((0.36, 0.26, 0.12), 0.03, (0, 0.13, 0)), *(bar(a, b, 0.008) for a, b in itertools.pairwise(path))])
+
+
+def shoe() -> Truth:
+    along = np.linspace(0, 1, 24)
+    sole = np.interp(along, [0, 0.2, 0.5, 0.75, 1], [0.026, 0.035, 0.034, 0.05, 0.012])
+    top = 0.04 + 0.075 / (1 + np.exp((along - 0.45) / 0.08))
+    rings = [(x * 0.28, y, s * w * (1 - 0.4 * (y / 0.115))) for x, w, h in zip(along, sole, top, strict=True) for y in (0, h) for s in (-1, 1)]
+    rows = np.array(rings).reshape(24, 4, 3)
+    return Truth([trimesh.convex.convex_hull(rows[i : i + 2].reshape(-1, 3)) for i in range(23)])
+
+
+def lattice() -> Truth:
+    boards = [trimesh.creation.box((0.8, 0.03, 0.3)).apply_translation((0, y, 0)) for y in (0.015, 0.4, 0.8, 1.185)]
+    return Truth([*boards, *(trimesh.creation.box((0.03, 1.2, 0.3)).apply_translation((x, 0.6, 0)) for x in (-0.385, 0.385))])
+
+
+def cabinet() -> Truth:
+    legs = [bar((0.5 * x, 0, 0.15 * z), (0.5 * x, 0.2, 0.15 * z), 0.02) for x in (-1, 1) for z in (-1, 1)]
+    return Truth([trimesh.creation.box((1.2, 0.5, 0.4)).apply_translation((0, 0.44, 0)), *legs])
+
+
+# the shape's words; from three views: least overlap of solids; from the front alone: the family and the least overlap
+CASES = {
+    ball: ("", 0.97, "turned", 0.97),
+    cylinder: ("bottle", 0.97, "turned", 0.97),
+    cone: ("", 0.95, "turned", 0.95),
+    cup: ("mug", 0.95, "turned with parts", 0.95),
+    table: ("furniture", 0.75, "legs and a top", 0.6),
+    chair: ("chair", 0.7, "seat and back", 0.45),
+    frame: ("decoration", 0.8, "panel", 0.9),
+    bag: ("bag", 0.9, "inflation", 0.6),
+    shoe: ("shoe", 0.85, "shoe", 0.8),
+    lattice: ("shelf", 0.75, "carcass", 0.75),
+    cabinet: ("furniture", 0.93, "carcass", 0.93),
+}
+
+
+def photographed(truth: Truth, *views: View) -> dict[View, Cutout]:
+    """Silhouettes of 480 pixels, orthographic."""
+    mesh = truth.whole
+    stage, half = Stage(as_model(mesh)), float(mesh.extents.max()) * 0.55
+    found = {}
+    for view in views:
+        azimuth, elevation = ANGLES[view]
+        mask = stage.silhouette(Camera(azimuth=azimuth, elevation=elevation, target=(0, float(mesh.extents[1]) / 2, 0), half=half), 480)
+        found[view] = Cutout(rgb=np.full((480, 480, 3), 120, np.uint8), alpha=mask.astype(np.uint8) * 255, confidence=1.0, touches=())
+    return found
+
+
+def made(truth: Truth, words: str, *views: View) -> Built:
+    width, height, depth = truth.whole.extents
+    size = Dimensions(width_m=width, height_m=height, depth_m=depth)
+    return build_model(photographed(truth, *views), size, words, max_triangles=20_000, texture_px=512)
+
+
+def shared(truth: Truth, built: Built) -> float:
+    """Intersection over union of the solids, by points in their box."""
+    extents = truth.whole.extents
+    points = (np.random.default_rng(1).random((POINTS, 3)) - [0.5, 0, 0.5]) * extents
+    mesh = trimesh.Trimesh(built.model.positions, built.model.faces, process=True, merge_norm=True, merge_tex=True)
+    mine, true = mesh.contains(points), truth.contains(points)
+    assert mesh.is_watertight and np.allclose(built.model.extent, extents, rtol=0.005)
+    return float((mine & true).sum() / (mine | true).sum())
+
+
+@pytest.mark.parametrize("shape", CASES, ids=lambda s: s.__name__)
+def test_three_views_give_the_solid(shape) -> None:
+    words, least, _, _ = CASES[shape]
+    built = made(shape(), words, View.FRONT, View.RIGHT, View.TOP)
+    assert shared(shape(), built) >= least and built.confidence > 0.7
+
+
+@pytest.mark.parametrize("shape", CASES, ids=lambda s: s.__name__)
+def test_the_front_alone_tells_the_family(shape) -> None:
+    words, _, family, least = CASES[shape]
+    built = made(shape(), words, View.FRONT)
+    assert built.family == family and shared(shape(), built) >= least
+    assert "model.single_view" in {i.code for i in built.issues}
+
+
+def test_an_unsure_photo_is_left_out_while_others_remain() -> None:
+    photos = photographed(cabinet(), View.FRONT, View.RIGHT)
+    noise = Cutout(rgb=photos[View.FRONT].rgb, alpha=np.triu(np.full((480, 480), 255, np.uint8)), confidence=0.05, touches=())
+    size = Dimensions(width_m=1.2, height_m=0.69, depth_m=0.4)
+    built = build_model({**photos, View.TOP: noise}, size, "furniture", max_triangles=8000, texture_px=512)
+    left_out = next(i for i in built.issues if i.code == "model.view_left_out")
+    assert left_out.pointer == "/images/top" and shared(cabinet(), built) > 0.9
+
+
+def test_a_part_that_the_views_cannot_agree_on_is_told_and_lowers_the_confidence() -> None:
+    """Front and side show a pole on a block; where the side puts it, the top shows nothing."""
+    front, side, top = (np.zeros((300, 300), np.uint8) for _ in range(3))
+    front[150:280, 60:240] = side[150:280, 60:240] = 255
+    front[20:150, 150:154] = side[20:150, 60:64] = 255
+    top[60:240, 80:240] = 255
+    views = {View.FRONT: front, View.RIGHT: side, View.TOP: top}
+    cutouts = {v: Cutout(rgb=np.full((300, 300, 3), 99, np.uint8), alpha=a, confidence=1.0, touches=()) for v, a in views.items()}
+    built = build_model(cutouts, Dimensions(width_m=0.7, height_m=1.0, depth_m=0.7), "", max_triangles=8000, texture_px=512)
+    lost = next(i for i in built.issues if i.code == "model.part_lost")
+    doubt = next(i for i in built.issues if i.code == "model.low_confidence")
+    assert float(lost.measured.rstrip(" %")) > 20 and "thin parts lost" in doubt.message and built.confidence < 0.3
+
+
+def test_a_photo_from_slightly_above_is_straightened() -> None:
+    """The bottle's bottom rim bows below its axis' foot; the model stands as tall and as wide as the product."""
+    truth = cylinder()
+    mesh = truth.whole
+    alpha = Stage(as_model(mesh)).silhouette(Camera(azimuth=0, elevation=4, target=(0, 0.1, 0), half=0.12, fov=18), 640)
+    photo = Cutout(rgb=np.full((640, 640, 3), 120, np.uint8), alpha=alpha.astype(np.uint8) * 255, confidence=1.0, touches=())
+    built = build_model({View.FRONT: photo}, Dimensions(width_m=0.1, height_m=0.2, depth_m=0.1), "bottle", max_triangles=8000, texture_px=512)
+    assert built.family == "turned" and shared(truth, built) > 0.95
+
+
+def test_a_three_quarter_photo_alone_is_a_guess() -> None:
+    truth = cabinet()
+    mesh = truth.whole
+    alpha = Stage(as_model(mesh)).silhouette(Camera(azimuth=-35, elevation=16, target=(0, 0.3, 0), half=0.9, fov=26), 640)
+    photo = Cutout(rgb=np.full((640, 640, 3), 120, np.uint8), alpha=alpha.astype(np.uint8) * 255, confidence=1.0, touches=())
+    width, height, depth = mesh.extents
+    size = Dimensions(width_m=width, height_m=height, depth_m=depth)
+    built = build_model({View.HERO: photo}, size, "furniture", max_triangles=8000, texture_px=512)
+    told = next(i for i in built.issues if i.code == "model.low_confidence")
+    assert "three-quarter photo alone" in told.message and shared(truth, built) > 0.6
