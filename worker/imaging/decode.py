@@ -46,8 +46,8 @@ class Photo:
         return self.rgb.shape[1], self.rgb.shape[0]
 
 
-def decode(data: bytes, *, max_pixels: int, pointer: str = "") -> Photo:
-    """The picture in these bytes.
+def decode(data: bytes, *, max_pixels: int, pointer: str = "", longest_px: int = WORK_SIDE_PX) -> Photo:
+    """The picture in these bytes, reduced to `longest_px` on its longer side.
 
     Raises: InputError source.not_an_image, source.too_large, source.damaged or source.too_small.
     """
@@ -72,7 +72,7 @@ def decode(data: bytes, *, max_pixels: int, pointer: str = "") -> Photo:
         )
     try:
         labels = read_labels(data)
-        return replace(_load(image), labels={name: labels[name] for name in KEPT if name in labels})
+        return replace(_load(image, longest_px), labels={name: labels[name] for name in KEPT if name in labels})
     except (OSError, ValueError, SyntaxError, MemoryError, EOFError, KeyError, IndexError) as error:
         raise InputError("source.damaged", f"The picture cannot be decoded to its end ({type(error).__name__}).", pointer=pointer) from error
 
@@ -81,15 +81,15 @@ def _too_large(pointer: str, max_pixels: int, size: str) -> InputError:
     return InputError("source.too_large", f"The picture has {size} pixels.", pointer=pointer, measured=size, limit=f"{max_pixels} pixels")
 
 
-def _load(image: Image.Image) -> Photo:
+def _load(image: Image.Image, longest_px: int) -> Photo:
     form = image.format or ""
     if form == "JPEG":
-        image.draft("RGB", (WORK_SIDE_PX, WORK_SIDE_PX))
+        image.draft("RGB", (longest_px, longest_px))
     notes = _notes(image)
     image.load()
     upright = _to_srgb(ImageOps.exif_transpose(image))
-    if max(upright.size) > WORK_SIDE_PX:
-        upright.thumbnail((WORK_SIDE_PX, WORK_SIDE_PX), Image.Resampling.LANCZOS)
+    if max(upright.size) > longest_px:
+        upright.thumbnail((longest_px, longest_px), Image.Resampling.LANCZOS)
     alpha = None
     if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
         upright = upright.convert("RGBA")

@@ -18,6 +18,7 @@ from worker.work import Park, Work, photo_labels
 
 POLL_S = 4.0
 LOCAL = "local"
+LONGEST_PX = 2048  # of a photo; more would not show in a texture
 LOCAL_FACTS = ("family", "confidence", "views")
 TASK_MARK = "|"  # between a provider's name and its task
 
@@ -79,7 +80,8 @@ def _make_locally(work: Work, services: Services) -> Work:
     cutouts: dict[View, Cutout] = {}
     for view, sha256 in work.sources.items():
         where = f"/images/{view}"
-        photos[view] = photo = decode(services.blobs.get(sha256), max_pixels=services.settings.max_picture_pixels, pointer=where)
+        data, limit = services.blobs.get(sha256), services.settings.max_picture_pixels
+        photos[view] = photo = decode(data, max_pixels=limit, pointer=where, longest_px=LONGEST_PX)
         cutouts[View(view)] = cutout = cut_out(photo, where)
         work = work.with_issues(*source_issues(photo, cutout, view))
     work = work.with_issues(*same_picture_issues(photos), *wrong_view_issues(cutouts, work.product.dimensions))

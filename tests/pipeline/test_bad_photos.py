@@ -1,0 +1,81 @@
+"""Photos that no good model can come from: each ends in an issue that says so, never in a crash."""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pytest
+
+from dam_connector.wiring import Services
+from tests.pipeline.helpers import send, versions
+from tests.support import PhotoServer, picture, record
+
+MODEL = [{"name": "model", "kind": "model", "formats": ["glb"], "texture_px": 512, "max_triangles": 5000}]
+RED, SIZE = (170, 40, 40), (600, 600)
+
+
+def box(rgb: np.ndarray, left: float = 0.25, top: float = 0.25, right: float = 0.75, bottom: float = 0.75) -> None:
+    height, width = rgb.shape[:2]
+    cv2.rectangle(rgb, (int(left * width), int(top * height)), (int(right * width), int(bottom * height)), RED, -1)
+
+
+def blank() -> bytes:
+    return picture(lambda rgb: None, SIZE)
+
+
+def edge_to_edge() -> bytes:
+    def draw(rgb: np.ndarray) -> None:
+        rgb[:] = np.random.default_rng(1).integers(40, 200, rgb.shape[:2] + (1,))
+
+    return picture(draw, SIZE)
+
+
+def two_products() -> bytes:
+    return picture(lambda rgb: (box(rgb, 0.1, 0.3, 0.4, 0.7), box(rgb, 0.6, 0.3, 0.9, 0.7)), SIZE)
+
+
+def wide() -> bytes:
+    return picture(lambda rgb: box(rgb, 0.1, 0.4, 0.9, 0.6), SIZE)
+
+
+def tiny() -> bytes:
+    return picture(size=(64, 64))
+
+
+def enormous() -> bytes:
+    return picture(size=(8000, 8000))
+
+
+# the views' photos, what is changed in the record, the codes of which one must be told
+CASES: dict[str, tuple[dict[str, Callable[[], bytes]], dict, set[str]]] = {
+    "blank": ({"front": blank}, {}, {"cutout.empty"}),
+    "filled edge to edge": ({"front": edge_to_edge}, {}, {"cutout.empty", "cutout.cropped", "cutout.uncertain"}),
+    "two products in one photo": ({"front": two_products}, {}, {"source.several_objects"}),
+    "views that contradict each other": ({"front": picture, "right": wide}, {}, {"model.views_disagree"}),
+    "64 pixels": ({"front": tiny}, {}, {"source.too_small"}),
+    "absurd dimensions": ({"front": picture}, {"dimensions": {"width": 4000, "height": 4000, "depth": 3000, "unit": "m"}}, {"product.dimensions_implausible"}),
+    "contradicting dimensions": ({"front": picture}, {"dimensions": {"width": 4, "height": 0.4, "depth": 0.3, "unit": "m"}}, {"model.views_disagree"}),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_it_ends_in_a_clear_issue(name: str, services: Services, photos: PhotoServer, drain: Callable, write_rules: Callable) -> None:
+    drawn, changes, codes = CASES[name]
+    write_rules(deliverables=MODEL)
+    for view, draw in drawn.items():
+        photos.files[f"{view}.jpg"] = draw()
+    send(services, record(images={view: photos.url(f"{view}.jpg") for view in drawn}, **changes))
+    drain()
+    made = versions(services)
+    told = list(services.products.get("CH123").issues) + [i for v in made.values() for i in v.report.issues]
+    found = [i for i in told if i.code in codes]
+    assert found and all(i.remedy for i in found), [i.code for i in told]
+
+
+def test_8000_pixels_make_a_model_like_any_other(services: Services, photos: PhotoServer, drain: Callable, write_rules: Callable) -> None:
+    write_rules(deliverables=MODEL)
+    photos.files["front.jpg"] = enormous()
+    send(services, record(images={"front": photos.url("front.jpg")}))
+    drain()
+    told = [i.code for i in services.products.get("CH123").issues]
+    assert told or versions(services)["model"].report.facts["size_m"] == "0.400 x 0.400 x 0.300"
