@@ -13,7 +13,7 @@ from schemas.common import SLUG, text, tuples
 
 KINDS = {"rendition": RunKind.IMAGE, "model": RunKind.MODEL}
 IMAGE_FORMATS = ("jpeg", "webp", "avif", "png")
-MODEL_FORMATS = ("glb", "usdz")
+MODEL_FORMATS = ("glb", "usdz", "web")
 _HEX = "#[0-9a-fA-F]{6}"
 _GROUND = validate.Regexp(rf"^({_HEX}|{_HEX} to {_HEX}|transparent)$", error='use "#rrggbb", "#rrggbb to #rrggbb" (top to bottom) or "transparent"')
 _CAMERA = validate.Regexp(rf"^({'|'.join(CAMERAS)}|-?\d{{1,3}},-?\d{{1,2}})$", error=f'use one of {", ".join(CAMERAS)}, or degrees as "35,18"')
@@ -47,7 +47,9 @@ class DeliverableSchema(Schema):
     formats = fields.List(
         fields.String(validate=validate.OneOf(IMAGE_FORMATS + MODEL_FORMATS)),
         validate=validate.Length(min=1),
-        metadata={"description": "File formats: jpeg, webp, avif, png for renditions; glb, usdz for models."},
+        metadata={
+            "description": "File formats: jpeg, webp, avif, png for renditions; glb, usdz and web (a GLB packed by Draco and WebP) for models."
+        },
     )
     channels = fields.List(fields.String(), metadata={"description": "Where approved versions go live."})
     profiles = fields.List(
@@ -125,5 +127,5 @@ def _misfits(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def build_deliverable(data: dict[str, Any]) -> Deliverable:
     """The deliverable that loaded data mean."""
     kind = KINDS[data["kind"]]
-    usual = ["webp"] if data.get("motion") == Motion.CLIP else ["jpeg", "webp"] if kind is RunKind.IMAGE else list(MODEL_FORMATS)
+    usual = ["webp"] if data.get("motion") == Motion.CLIP else ["jpeg", "webp"] if kind is RunKind.IMAGE else ["glb", "usdz"]
     return Deliverable(**tuples({**data, "kind": kind, "formats": data.get("formats") or usual}))

@@ -18,6 +18,7 @@ from worker.steps.fit_dimensions import fit_dimensions
 from worker.steps.label_provenance import label_provenance
 from worker.steps.make_model import make_model
 from worker.steps.make_renditions import make_renditions
+from worker.steps.pack_web import pack_web
 from worker.steps.plan_renditions import plan_renditions
 from worker.steps.publish_to_channels import publish_to_channels
 from worker.steps.push import push
@@ -45,6 +46,7 @@ MODEL: tuple[Step, ...] = (
     fit_dimensions,  # the product's true size, Y up, standing on the origin
     finish_model,  # budgets, normals, a file the validator has no remark on
     convert_usdz,  # the same for Quick Look
+    pack_web,  # the same, small, for web pages
     render_previews,  # pictures of it: hero and the sides
     assign_version,
     label_provenance,

@@ -5,6 +5,8 @@ from dam_connector.catalog.product import Product
 from dam_connector.catalog.rules import PHOTO, Deliverable, Rules
 from dam_connector.catalog.version import Role, VersionFile
 
+WEB = "web"  # a second GLB of a version
+
 
 def file_stem(format: str, product: Product, deliverable: Deliverable, slot: int, number: int, rules: Rules) -> str:
     """The name that the rules give a version's file, without its extension."""
@@ -17,9 +19,11 @@ def expected_fields(format: str, product: Product, deliverable: Deliverable, slo
 
 
 def suffix_of(file: VersionFile) -> str:
-    """What follows the name that the rules give: the view of a preview, the number of a picture in a turn."""
+    """What follows the name that the rules give: the view of a preview, the number of a picture in a turn, which GLB it is."""
     if file.role is Role.PREVIEW:
         return f"_preview_{file.view.replace(',', '-')}"
+    if file.format == WEB:
+        return "_web"
     return f"_{file.view}" if file.view else ""
 
 
@@ -28,7 +32,7 @@ def _values(format: str, product: Product, deliverable: Deliverable, slot: int, 
         "sku": product.sku,
         "name": product.name,
         "version": number,
-        "format": format,
+        "format": "glb" if format == WEB else format,
         "deliverable": deliverable.name,
         "slot": slot,
         "view": (deliverable.views or ("front",))[0] if deliverable.made_from == PHOTO else deliverable.camera.replace(",", "-"),

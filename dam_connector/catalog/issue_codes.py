@@ -160,6 +160,7 @@ CODES: dict[str, Code] = {
         "info", "The Khronos glTF validator could not be run.", "Run `make frontend`, which fetches it, then check again."
     ),
     "usdz.layout": Code("error", "The USDZ package is not one that Quick Look opens.", "Regenerate; if it stays, report it."),
+    "web.differs": Code("error", "The web GLB does not hold the same model as the plain one.", "Regenerate; if it stays, report it."),
     # names
     "naming.pattern": Code("error", "A file's name does not follow the naming rule.", "Rename it as the report says."),
 }

@@ -25,7 +25,7 @@ def blank() -> bytes:
 
 def edge_to_edge() -> bytes:
     def draw(rgb: np.ndarray) -> None:
-        rgb[:] = np.random.default_rng(1).integers(40, 200, rgb.shape[:2] + (1,))
+        rgb[:] = np.random.default_rng(1).integers(40, 200, (*rgb.shape[:2], 1))
 
     return picture(draw, SIZE)
 
@@ -53,8 +53,16 @@ CASES: dict[str, tuple[dict[str, Callable[[], bytes]], dict, set[str]]] = {
     "two products in one photo": ({"front": two_products}, {}, {"source.several_objects"}),
     "views that contradict each other": ({"front": picture, "right": wide}, {}, {"model.views_disagree"}),
     "64 pixels": ({"front": tiny}, {}, {"source.too_small"}),
-    "absurd dimensions": ({"front": picture}, {"dimensions": {"width": 4000, "height": 4000, "depth": 3000, "unit": "m"}}, {"product.dimensions_implausible"}),
-    "contradicting dimensions": ({"front": picture}, {"dimensions": {"width": 4, "height": 0.4, "depth": 0.3, "unit": "m"}}, {"model.views_disagree"}),
+    "absurd dimensions": (
+        {"front": picture},
+        {"dimensions": {"width": 4000, "height": 4000, "depth": 3000, "unit": "m"}},
+        {"product.dimensions_implausible"},
+    ),
+    "contradicting dimensions": (
+        {"front": picture},
+        {"dimensions": {"width": 4, "height": 0.4, "depth": 0.3, "unit": "m"}},
+        {"model.views_disagree"},
+    ),
 }
 
 

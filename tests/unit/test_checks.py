@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from worker.imaging.encode import encode
 from worker.modeling.glb import write_glb
 from worker.modeling.model import Model
 from worker.modeling.usdz import write_usdz
+from worker.modeling.web import write_web
 
 RULES = load_rules((ROOT / "plugin.json").read_text())
 TEXTURE = encode(np.full((64, 64, 3), 120, np.uint8), None, "jpeg")
@@ -28,7 +30,7 @@ def report_on(
     data: bytes, *, name: str = "CH123_ModernDiningChair_V1_GLB.glb", format: str = "glb", known: bool = True, rules: Rules = RULES, **facts: object
 ):
     made = file_of(data, name, format)
-    deliverable = rules.deliverable("model" if format in ("glb", "usdz") else "packshot")
+    deliverable = rules.deliverable("model" if format in ("glb", "usdz", "web") else "packshot")
     return run_checks(
         Subject(
             product=product(**facts) if known else None,
@@ -188,6 +190,19 @@ def test_usdz_layout() -> None:
         archive.writestr("texture.jpg", TEXTURE * 20)
     for wrong in (packed.getvalue(), b"no zip", right[:50]):
         assert "usdz.layout" in codes(report_on(wrong, name=name, format="usdz"))
+
+
+def test_the_web_glb_holds_the_plain_ones_model() -> None:
+    models = {"same": textured(box(0.4, 0.4, 0.3)), "larger": textured(box(0.4, 0.41, 0.3)), "other": textured(ball(0.4))}
+    found = {}
+    for name, model in models.items():
+        contents = {"glb": good(), "web": write_web(model, "CH123", {"sku": "CH123"})}
+        files = tuple(file_of(contents[f], f"CH123_ModernDiningChair_V1_GLB{'_web' * (f == 'web')}.glb", f) for f in contents)
+        read = partial(lambda held, f: held[f.format], contents)
+        subject = Subject(product=product(), deliverable=RULES.deliverable("model"), slot=1, number=1, files=files, read=read)
+        found[name] = codes(run_checks(subject, RULES))
+    assert found == {"same": set(), "larger": {"web.differs"}, "other": {"web.differs"}}
+    assert "file.unreadable" in codes(report_on(b"no glb", name="CH123_ModernDiningChair_V1_GLB_web.glb", format="web"))
 
 
 def test_renditions() -> None:

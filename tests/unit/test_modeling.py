@@ -18,10 +18,11 @@ from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import decode
 from worker.modeling.build import build_model
 from worker.modeling.camera import Camera, camera_for
-from worker.modeling.glb import load_scene, read_glb, write_glb
+from worker.modeling.glb import glb_json, load_scene, read_glb, write_glb
 from worker.modeling.model import Model
 from worker.modeling.render import Look, Stage
 from worker.modeling.usdz import read_usdz_sku, write_usdz
+from worker.modeling.web import read_packed, write_web
 from worker.steps.finish_model import simplified, with_texture_within
 from worker.steps.fit_dimensions import fit
 
@@ -260,3 +261,27 @@ def test_rendering_shows_shape_light_and_shadow() -> None:
     assert rgb[30, 40].mean() > rgb[70, 60].mean()
     with pytest.raises(KeyError):
         camera_for(model.low, model.high, "sideways")
+
+
+def test_the_web_glb_is_the_same_model_in_fewer_bytes() -> None:
+    model = build({View.FRONT: cutout_of(disc()), View.RIGHT: cutout_of(disc())}, 1, 1, 1).model
+    plain, web = write_glb(model, "x"), write_web(model, "x", {"sku": "A1"})
+    packed = read_packed(web)
+    assert packed.triangles == len(model.faces) and np.allclose(packed.extent, model.extent, rtol=0.001) and len(web) < 0.4 * len(plain)
+    document = glb_json(web)
+    assert document["extensionsRequired"] == ["KHR_draco_mesh_compression", "EXT_texture_webp"]
+    assert document["asset"]["extras"] == {"sku": "A1"}
+    report = validate(web)["issues"]
+    assert report["numErrors"] == report["numWarnings"] == report["numHints"] == 0
+
+
+def test_a_model_without_a_texture_packs_too() -> None:
+    web = write_web(ball(), "x")
+    assert read_packed(web).triangles == len(ball().faces) and "EXT_texture_webp" not in glb_json(web)["extensionsUsed"]
+
+
+@pytest.mark.parametrize("damage", [lambda d: d[:-200], lambda d: d.replace(b"DRACO", b"DRAGO", 1), lambda d: write_glb(ball(), "x")])
+def test_a_damaged_web_glb_is_refused(damage) -> None:
+    with pytest.raises(InputError) as raised:
+        read_packed(damage(write_web(ball(), "x")))
+    assert raised.value.issue_code == "file.unreadable"

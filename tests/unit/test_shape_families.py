@@ -33,7 +33,7 @@ class Truth:
 
     def contains(self, points: np.ndarray) -> np.ndarray:
         low, high = trimesh.util.concatenate(self.parts).bounds
-        back = [*points, (low[0] + high[0]) / 2, low[1], (low[2] + high[2]) / 2]
+        back = points + np.array([(low[0] + high[0]) / 2, low[1], (low[2] + high[2]) / 2])
         return np.any([part.contains(back) for part in self.parts], axis=0)
 
 

@@ -17,8 +17,9 @@ MIME = {
     "png": "image/png",
     "glb": "model/gltf-binary",
     "usdz": "model/vnd.usdz+zip",
+    "web": "model/gltf-binary",
 }
-EXTENSION = {"jpeg": "jpg"}
+EXTENSION = {"jpeg": "jpg", "web": "glb"}
 JPEG_QUALITY = 92
 WEBP_QUALITY = 88
 AVIF_QUALITY = 80

@@ -19,8 +19,8 @@ GENERATOR = f"dam-connector {__version__}"
 
 def write_glb(model: Model, name: str, extras: Mapping[str, str] | None = None) -> bytes:
     """The model as a GLB: one node, one mesh, one material."""
-    doc = gltf.GLTF2(asset=gltf.Asset(version="2.0", generator=GENERATOR, extras=dict(extras or {})))
-    blob = _Blob(doc)
+    doc = document(extras)
+    blob = Blob(doc)
     uvs = model.texture is not None
     attributes = gltf.Attributes(
         POSITION=blob.accessor(model.positions, gltf.VEC3, gltf.ARRAY_BUFFER, bounds=True),
@@ -34,21 +34,19 @@ def write_glb(model: Model, name: str, extras: Mapping[str, str] | None = None) 
     if model.texture is not None:
         mime = "image/png" if model.texture[:4] == b"\x89PNG" else "image/jpeg"
         doc.images.append(gltf.Image(bufferView=blob.view(model.texture), mimeType=mime))
-        doc.samplers.append(
-            gltf.Sampler(magFilter=gltf.LINEAR, minFilter=gltf.LINEAR_MIPMAP_LINEAR, wrapS=gltf.CLAMP_TO_EDGE, wrapT=gltf.CLAMP_TO_EDGE)
-        )
-        doc.textures.append(gltf.Texture(sampler=0, source=0))
-        pbr.baseColorTexture = gltf.TextureInfo(index=0)
+        blob.textured(pbr, gltf.Texture(sampler=0, source=0))
     doc.materials.append(gltf.Material(name=f"{name}_material", pbrMetallicRoughness=pbr, alphaCutoff=None))
     doc.meshes.append(gltf.Mesh(name=name, primitives=[primitive]))
-    doc.nodes.append(gltf.Node(name=name, mesh=0))
-    doc.scenes.append(gltf.Scene(nodes=[0]))
-    doc.scene = 0
-    return blob.finish()
+    return blob.finish(name)
 
 
-class _Blob:
-    """The binary chunk while it grows; every view begins on four bytes."""
+def document(extras: Mapping[str, str] | None) -> gltf.GLTF2:
+    """An empty document of ours. extras: labels in `asset.extras`."""
+    return gltf.GLTF2(asset=gltf.Asset(version="2.0", generator=GENERATOR, extras=dict(extras or {})))
+
+
+class Blob:
+    """The binary chunk of a document while it grows; every view begins on four bytes."""
 
     def __init__(self, doc: gltf.GLTF2) -> None:
         self._doc, self._data = doc, bytearray()
@@ -72,7 +70,19 @@ class _Blob:
         )
         return len(self._doc.accessors) - 1
 
-    def finish(self) -> bytes:
+    def textured(self, material: gltf.PbrMetallicRoughness, texture: gltf.Texture) -> None:
+        """The material with the document's first texture: smooth near and far, not repeated."""
+        self._doc.samplers.append(
+            gltf.Sampler(magFilter=gltf.LINEAR, minFilter=gltf.LINEAR_MIPMAP_LINEAR, wrapS=gltf.CLAMP_TO_EDGE, wrapT=gltf.CLAMP_TO_EDGE)
+        )
+        self._doc.textures.append(texture)
+        material.baseColorTexture = gltf.TextureInfo(index=0)
+
+    def finish(self, name: str) -> bytes:
+        """The file: one node with the document's mesh."""
+        self._doc.nodes.append(gltf.Node(name=name, mesh=0))
+        self._doc.scenes.append(gltf.Scene(nodes=[0]))
+        self._doc.scene = 0
         self._doc.buffers.append(gltf.Buffer(byteLength=len(self._data)))
         self._doc.set_binary_blob(bytes(self._data))
         return b"".join(self._doc.save_to_bytes())

@@ -84,7 +84,7 @@ def _labelled(data: bytes, file: VersionFile, labels: dict[str, str]) -> tuple[b
     if file.format == "usdz":  # labelled when it was written: a package cannot be changed without breaking its alignment
         return data, [] if read_usdz_sku(data) == labels["sku"] else ["sku"]
     wanted = cleaned(labels)
-    if file.format == "glb":
+    if file.format in ("glb", "web"):
         data = relabel_glb(data, wanted)
         asset = glb_json(data).get("asset")
         found = asset.get("extras", {}) if isinstance(asset, dict) else {}

@@ -1,0 +1,14 @@
+"""Pack the model for web pages, where the rules ask for it."""
+
+from dam_connector.wiring import Services
+from worker.modeling.glb import read_glb
+from worker.modeling.web import write_web
+from worker.work import Work
+
+
+def pack_web(work: Work, services: Services) -> Work:
+    """The work with a small GLB of the same size and look. Reads: raw_model. Adds: files."""
+    if "web" not in work.deliverable.formats:
+        return work
+    model = read_glb(services.blobs.get(work.model))
+    return work.with_file(services, write_web(model, work.product.sku), "web")
