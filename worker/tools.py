@@ -33,6 +33,7 @@ from worker.modeling.build import build_model
 from worker.modeling.camera import NAMED_VIEWS, camera_for
 from worker.modeling.glb import read_glb, write_glb
 from worker.modeling.render import Look, Stage
+from worker.modeling.studies import STUDIES, study
 from worker.renditions import Order, make
 
 MAX_PIXELS = 200_000_000
@@ -219,11 +220,12 @@ def _deliverable(name: str, rules: Rules, machine: bool) -> Deliverable:
 @click.option("--out-dir", type=click.Path(file_okay=False, path_type=Path), required=True)
 @as_json
 def render(file: Path, views: str, size: int, out_dir: Path, machine: bool) -> None:
-    """Render a GLB from named views."""
+    """Render a GLB from named views, or as a study from the hero view: matcap, wireframe, checker."""
     wanted = [v.strip() for v in views.split(",") if v.strip()]
-    unknown = [v for v in wanted if v not in NAMED_VIEWS]
+    known = (*NAMED_VIEWS, *STUDIES)
+    unknown = [v for v in wanted if v not in known]
     if unknown:
-        _stop(machine, "views", f"unknown: {', '.join(unknown)}", f"Known: {', '.join(NAMED_VIEWS)}.")
+        _stop(machine, "views", f"unknown: {', '.join(unknown)}", f"Known: {', '.join(known)}.")
     try:
         model = read_glb(file.read_bytes())
     except InputError as error:
@@ -232,7 +234,8 @@ def render(file: Path, views: str, size: int, out_dir: Path, machine: bool) -> N
     stage, files = Stage(model), {}
     out_dir.mkdir(parents=True, exist_ok=True)
     for view in wanted:
-        rgb, _ = stage.render(camera_for(model.low, model.high, view), size, Look(samples=3))
+        camera = camera_for(model.low, model.high, view if view in NAMED_VIEWS else "hero")
+        rgb = study(model, view, camera, size) if view in STUDIES else stage.render(camera, size, Look(samples=3))[0]
         path = out_dir / f"{file.stem}_{view}.png"
         path.write_bytes(encode(rgb, None, "png"))
         files[view] = str(path)

@@ -21,6 +21,7 @@ from worker.modeling.camera import Camera, camera_for
 from worker.modeling.glb import glb_json, load_scene, read_glb, write_glb
 from worker.modeling.model import Model
 from worker.modeling.render import Look, Stage
+from worker.modeling.studies import study
 from worker.modeling.usdz import read_usdz_sku, write_usdz
 from worker.modeling.web import read_packed, write_web
 from worker.steps.finish_model import simplified, with_texture_within
@@ -273,6 +274,17 @@ def test_the_web_glb_is_the_same_model_in_fewer_bytes() -> None:
     assert document["asset"]["extras"] == {"sku": "A1"}
     report = validate(web)["issues"]
     assert report["numErrors"] == report["numWarnings"] == report["numHints"] == 0
+
+
+def test_studies_show_form_triangles_and_layout() -> None:
+    model = build({View.FRONT: cutout_of(disc())}, 1, 1, 1).model
+    camera = camera_for(model.low, model.high, "front")
+    form, wires, squares = (study(model, kind, camera, 160).astype(int) for kind in ("matcap", "wireframe", "checker"))
+    assert form[45, 55].sum() > 1.5 * form[115, 105].sum()  # lit from the upper left
+    coarse = study(as_model(trimesh.creation.icosphere(1, 0.5)), "wireframe", camera, 160).astype(int)
+    inside = (slice(50, 110), slice(50, 110))
+    assert wires[inside].mean() < coarse[inside].mean() - 10  # more triangles, more lines
+    assert 0.3 < (squares[inside].sum(-1) < squares[inside].sum(-1).mean()).mean() < 0.7
 
 
 def test_a_model_without_a_texture_packs_too() -> None:

@@ -61,10 +61,10 @@ class Hits:
 
 
 class Stage:
-    """A model made ready for rays."""
+    """A model made ready for rays. paint: the base colour in place of the model's own; lit: whether light falls on it."""
 
-    def __init__(self, model: Model, paint: Paint | None = None) -> None:
-        self._model, self._paint = model, paint
+    def __init__(self, model: Model, paint: Paint | None = None, *, lit: bool = True) -> None:
+        self._model, self._paint, self._lit = model, paint, lit
         self._scene = rtcore_scene.EmbreeScene()
         TriangleMesh(self._scene, np.ascontiguousarray(model.positions[model.faces], np.float32))
         self._mips: list[F32] = []
@@ -167,6 +167,8 @@ class Stage:
 
     def _shaded(self, hits: Hits, lit: F32, sky: F32, key: F32, fill: F32, texture: F32 | None) -> F32:
         """Linear colour of each hit, (n, 3). lit, sky: how much of each light it sees."""
+        if not self._lit:
+            return self._albedo(hits, texture)
         n, m = hits.normals, self._model
         towards = np.clip(n @ key, 0, 1) * lit
         around = GROUND + (SKY - GROUND) * (n[:, 1] * 0.5 + 0.5)

@@ -1,7 +1,7 @@
 """Texture: each texel takes its colour from the photos that see it best, blended where several do.
 
 A photo counts where the surface looks towards it, nothing stands between, and the product's outline is not near. What no
-photo sees takes the colour of the nearest surface that is seen, turned the same way; a side that a mirror image of its
+photo sees takes the colour of the nearest surface that is seen, along the surface; a side that a mirror image of its
 opposite may stand for takes that, without what would read backwards.
 """
 
@@ -15,7 +15,7 @@ from embreex import rtcore_scene
 from embreex.mesh_construction import TriangleMesh
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.spatial import cKDTree
+from scipy import sparse
 
 from dam_connector.catalog.product import View
 from worker.imaging.compose import to_linear, to_srgb
@@ -34,6 +34,7 @@ GRAZING = 0.15  # cosine below which a photo tells nothing
 RIM_PX = 3  # of a photo, inside the outline: mixed with the background
 MIRRORED = 0.02  # weight of a mirror image beside a photo
 FILLED = 0.0005  # weight of the nearest colours
+SPREAD = 30  # rounds of smoothing what is filled
 LETTERS = 0.03  # of a picture's side: details finer than this would read backwards
 AT_ONCE = 1 << 16  # texels, so that they stay in the cache
 MAX_GAIN = 1.3  # between photos of one product; more is not a matter of exposure
@@ -63,7 +64,7 @@ def textured(vertices: F32, faces: Faces, outlines: Mapping[View, Outline], size
     weights = np.stack([_weights(vertices, scene, smooth, p) for p in projectors], 1)
     seen = np.stack([_sampled(p, _places(p, vertices, size)) for p in projectors], 1)
     gains = _gains(seen, weights, [p.mirror for p in projectors])
-    base = _filled(vertices, smooth, seen * gains[None], weights)
+    base = _filled(vertices, faces, seen * gains[None], weights)
     baked = _baked(atlas, vertices, size, projectors, gains, weights, base)
     out = io.BytesIO()
     Image.fromarray(baked).save(out, "JPEG", quality=JPEG_QUALITY, subsampling=0, optimize=True)
@@ -156,18 +157,24 @@ def _gains(seen: F32, weights: F32, mirrored: list[bool]) -> F32:
     return np.exp(np.clip(found, -np.log(MAX_GAIN), np.log(MAX_GAIN))).astype(np.float32)
 
 
-def _filled(vertices: F32, normals: F32, seen: F32, weights: F32) -> F32:
-    """A colour for each vertex, (n, 3): its own where it is seen, else that of near ones which look the same way."""
+def _filled(vertices: F32, faces: Faces, seen: F32, weights: F32) -> F32:
+    """A colour for each vertex, (n, 3): its own where it is seen, else that of the nearest seen one along the surface, smoothed."""
     total = weights.sum(1)
     colours = (seen * weights[..., None]).sum(1) / np.maximum(total, 1e-9)[:, None]
     known, unknown = np.flatnonzero(total > 0.2 * MIRRORED), np.flatnonzero(total <= 0.2 * MIRRORED)
-    if len(known) and len(unknown):
-        turned = 0.15 * float(np.ptp(vertices, axis=0).max())
-        places = np.hstack([vertices, normals * np.float32(turned)])
-        distance, nearest = cKDTree(places[known]).query(places[unknown], k=min(12, len(known)))
-        distance, nearest = np.atleast_2d(distance.T).T, np.atleast_2d(nearest.T).T
-        share = 1 / (distance + 1e-4)
-        colours[unknown] = (colours[known[nearest]] * share[..., None]).sum(1) / share.sum(1)[:, None]
+    if not len(known) or not len(unknown):
+        return np.asarray(colours, np.float32)
+    ends = np.vstack([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).astype(np.int64)
+    lengths = np.linalg.norm(vertices[ends[:, 0]] - vertices[ends[:, 1]], axis=1) + 1e-9
+    edges = sparse.coo_matrix((lengths, ends.T), shape=(len(vertices), len(vertices))).tocsr()
+    _, _, nearest = sparse.csgraph.dijkstra(edges, directed=False, indices=known, min_only=True, return_predecessors=True)
+    reached = nearest[unknown] >= 0
+    colours[unknown[reached]] = colours[nearest[unknown[reached]]]
+    colours[unknown[~reached]] = colours[known].mean(0)  # a part that no photo sees
+    around = sparse.coo_matrix((np.ones(len(ends)), ends.T), shape=edges.shape).tocsr()[unknown]
+    degree = np.maximum(np.asarray(around.sum(1)), 1)
+    for _ in range(SPREAD):
+        colours[unknown] = 0.5 * colours[unknown] + 0.5 * (around @ colours) / degree
     return np.asarray(colours, np.float32)
 
 

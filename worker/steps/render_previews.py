@@ -6,17 +6,22 @@ from worker.imaging.encode import encode
 from worker.modeling.camera import camera_for
 from worker.modeling.glb import read_glb
 from worker.modeling.render import Look, Stage
+from worker.modeling.studies import STUDIES, study
 from worker.work import Work
 
 SIZES_PX = {"hero": 640, "front": 400, "right": 400, "back": 400, "top": 400}
+STUDY_PX = 480
 SAMPLES = 2
 
 
 def render_previews(work: Work, services: Services) -> Work:
-    """The work with a preview for each view. Reads: raw_model. Adds: files."""
+    """The work with a preview for each view and each study. Reads: raw_model. Adds: files."""
     model = read_glb(services.blobs.get(work.model))
     stage = Stage(model)
     for view, size in SIZES_PX.items():
         rgb, _ = stage.render(camera_for(model.low, model.high, view), size, Look(samples=SAMPLES))
         work = work.with_file(services, encode(rgb, None, "webp"), "webp", Role.PREVIEW, view)
+    for kind in STUDIES:
+        rgb = study(model, kind, camera_for(model.low, model.high, "hero"), STUDY_PX)
+        work = work.with_file(services, encode(rgb, None, "webp"), "webp", Role.PREVIEW, kind)
     return work

@@ -1,0 +1,66 @@
+"""A picture of models made from the sample photos: `python -m benchmarks.model_sheet OUT.jpg`.
+
+A row a product: one of its photos, then the product itself and the made model from the front, from the photo studio's hero view,
+and from 30 degrees beside it. On standard output: views, family, confidence.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dam_connector.catalog.product import Dimensions, View
+from samples.make_photos import OUT, VIEWS, assemble
+from samples.shapes import PRODUCTS
+from worker.imaging.cutout import cut_out
+from worker.imaging.decode import decode
+from worker.modeling.build import Built, build_model
+from worker.modeling.camera import camera_for
+from worker.modeling.model import Model
+from worker.modeling.render import Paint, Stage
+
+PX = 210
+ANGLES = ("front", "hero", "65,18")
+WORDS = {"lamp": "lamp lighting", "table": "side table furniture", "chair": "chair furniture", "vase": "vase", "mug": "mug drinkware"}
+
+
+def truth(name: str) -> tuple[Model, Paint]:
+    """The product and its colours."""
+    parts = PRODUCTS[name]()
+    model, part_of_face = assemble(parts)
+
+    def paint(points: NDArray[np.float32], normals: NDArray[np.float32], face: NDArray[np.int64]) -> NDArray[np.float32]:
+        out = np.zeros_like(points)
+        for number, part in enumerate(parts):
+            here = part_of_face[face] == number
+            out[here] = part.paint(points[here], normals[here])
+        return out
+
+    return model, paint
+
+
+def made(name: str, model: Model) -> Built:
+    """The model that the product's photos give."""
+    width, height, depth = (float(v) for v in model.extent)
+    cutouts = {View(v): cut_out(decode((OUT / f"{name}-{v}.jpg").read_bytes(), max_pixels=10**8)) for v in VIEWS[name]}
+    size = Dimensions(width_m=width, height_m=height, depth_m=depth)
+    return build_model(cutouts, size, WORDS.get(name, name), max_triangles=30_000, texture_px=2048)
+
+
+def row(name: str) -> NDArray[np.uint8]:
+    model, paint = truth(name)
+    built = made(name, model)
+    print(f"{name}: {', '.join(VIEWS[name])}: {built.family}, confidence {built.confidence}")
+    with Image.open(OUT / f"{name}-{VIEWS[name][0]}.jpg") as photo:
+        tiles = [np.asarray(photo.convert("RGB").resize((PX, PX)))]
+    for angle in ANGLES:
+        tiles.append(Stage(model, paint).render(camera_for(model.low, model.high, angle), PX)[0])
+        tiles.append(Stage(built.model).render(camera_for(built.model.low, built.model.high, angle), PX)[0])
+    return np.hstack(tiles)
+
+
+if __name__ == "__main__":
+    rows = [row(name) for name in VIEWS if name != "bottle"]  # whose photo is the catalog's broken one
+    Image.fromarray(np.vstack(rows)).save(Path(sys.argv[1]), quality=84)

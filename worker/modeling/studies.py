@@ -1,0 +1,74 @@
+"""Studies: renders that show how a model is built rather than how it looks: its triangles, its form, its texture's layout."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.modeling.camera import Camera
+from worker.modeling.model import Model
+from worker.modeling.render import Look, Stage
+
+F32 = NDArray[np.float32]
+Colours = Callable[[F32, F32, NDArray[np.int64]], F32]  # of points, normals and faces
+
+LINE_PX = 0.7  # half a wire's width
+SQUARES = 32  # of the checker, along the texture
+_WARM, _COOL = np.array([0.62, 0.52, 0.44], np.float32), np.array([0.10, 0.13, 0.19], np.float32)
+
+
+def study(model: Model, kind: str, camera: Camera, size: int) -> NDArray[np.uint8]:
+    """(size, size, 3) uint8: the model as one of STUDIES shows it."""
+    return Stage(model, STUDIES[kind](model, camera, size), lit=False).render(camera, size, Look(shadow=False))[0]
+
+
+def _matcap(model: Model, camera: Camera, size: int) -> Colours:
+    """Form alone: each direction has its own shade, with a highlight that shows every dent."""
+    back, right, up = camera.axes()
+    light = (0.45 * up - 0.35 * right + 0.82 * back).astype(np.float32)
+
+    def colours(points: F32, normals: F32, face: NDArray[np.int64]) -> F32:
+        rise = np.clip(normals @ light * 0.7 + 0.3, 0, 1)[:, None] ** 1.8
+        shine = np.clip(normals @ light, 0, 1)[:, None] ** 30
+        return np.asarray(_COOL + (_WARM - _COOL) * rise + 0.35 * shine, np.float32)
+
+    return colours
+
+
+def _wireframe(model: Model, camera: Camera, size: int) -> Colours:
+    """Triangles: dark lines on a light form."""
+    width = np.float32(LINE_PX * 2 * camera.half / size)
+    back, _, _ = camera.axes()
+
+    def colours(points: F32, normals: F32, face: NDArray[np.int64]) -> F32:
+        corners = model.positions[model.faces[face]]
+        away = np.full(len(points), np.inf, np.float32)
+        for k in range(3):
+            start, along = corners[:, k], corners[:, (k + 1) % 3] - corners[:, k]
+            share = ((points - start) * along).sum(1) / np.maximum((along * along).sum(1), 1e-20)
+            away = np.minimum(away, np.linalg.norm(points - start - share[:, None] * along, axis=1))
+        form = 0.35 + 0.45 * np.abs(normals @ back)
+        return np.asarray((form * np.clip(0.15 + 0.85 * away / width, 0.15, 1))[:, None].repeat(3, 1), np.float32)
+
+    return colours
+
+
+def _checker(model: Model, camera: Camera, size: int) -> Colours:
+    """The texture's layout: squares that should be square and equal, coloured by their place."""
+
+    def colours(points: F32, normals: F32, face: NDArray[np.int64]) -> F32:
+        corners, uvs = model.positions[model.faces[face]].astype(np.float64), model.uvs[model.faces[face]]
+        one, two, off = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0], points - corners[:, 0]
+        a, b, c = (one * one).sum(1), (one * two).sum(1), (two * two).sum(1)
+        d, e = (off * one).sum(1), (off * two).sum(1)
+        area = np.maximum(a * c - b * b, 1e-30)
+        second, third = (c * d - b * e) / area, (a * e - b * d) / area
+        uv = uvs[:, 0] + second[:, None] * (uvs[:, 1] - uvs[:, 0]) + third[:, None] * (uvs[:, 2] - uvs[:, 0])
+        dark = (np.floor(uv * SQUARES).astype(int).sum(1) % 2)[:, None]
+        hue = np.stack([0.25 + 0.6 * uv[:, 0], 0.45 + 0.2 * uv[:, 1], 0.85 - 0.6 * uv[:, 0]], 1)
+        return np.asarray(np.clip(hue, 0, 1) * (1 - 0.65 * dark), np.float32)
+
+    return colours
+
+
+STUDIES: Mapping[str, Callable[[Model, Camera, int], Colours]] = {"matcap": _matcap, "wireframe": _wireframe, "checker": _checker}
