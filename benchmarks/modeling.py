@@ -19,6 +19,7 @@ from typing import Any
 import cv2
 import numpy as np
 from PIL import Image
+from skimage.color import deltaE_ciede2000, rgb2lab
 
 from dam_connector.catalog.product import Dimensions, View
 from worker.imaging.cutout import cut_out
@@ -26,7 +27,7 @@ from worker.imaging.decode import decode
 from worker.modeling.build import build_model
 from worker.modeling.camera import camera_for
 from worker.modeling.glb import read_glb, write_glb
-from worker.modeling.render import Stage
+from worker.modeling.render import Look, Stage
 
 INPUTS: dict[str, dict[View, str]] = {
     "front, right, back, top": {View.FRONT: "front.png", View.RIGHT: "right.png", View.BACK: "back.png", View.TOP: "top.png"},
@@ -65,7 +66,23 @@ def _one(job: tuple[Path, str, Path]) -> tuple[str, str, dict[str, Any]]:
     scored = subprocess.run(
         [sys.executable, str(folder.parent / "score.py"), str(folder), str(path), "--json"], check=True, capture_output=True, text=True
     )
-    return name, folder.name, {**facts, **json.loads(scored.stdout), "path": str(path)}
+    return name, folder.name, {**facts, **json.loads(scored.stdout), **colour(folder / "model.glb", path), "path": str(path)}
+
+
+def colour(truth: Path, mine: Path) -> dict[str, float]:
+    """Mean CIEDE2000 over the pixels that both have, in renders under one light: from the front and the right, and 30 degrees beside."""
+    one, two = (Stage(read_glb(p.read_bytes())) for p in (truth, mine))
+    model = read_glb(truth.read_bytes())
+    found = {}
+    for name, views in (("colour", ("front", "right")), ("colour_beside", ("30,0", "120,0"))):
+        off = []
+        for view in views:
+            camera = camera_for(model.low, model.high, view)
+            (a, seen), (b, also) = (stage.render(camera, SHEET_PX, Look(background=None, shadow=False)) for stage in (one, two))
+            both = (seen > 250) & (also > 250)
+            off.append(deltaE_ciede2000(rgb2lab(a[both]), rgb2lab(b[both])).mean())
+        found[name] = float(np.mean(off))
+    return found
 
 
 def measure(bench: Path, out: Path, names: list[str]) -> dict[str, dict[str, dict[str, Any]]]:
@@ -83,18 +100,21 @@ def table(results: dict[str, dict[str, dict[str, Any]]]) -> str:
     """The means, and a line a product."""
     lines = []
     for name, products in results.items():
-        means = {k: float(np.mean([f[k] for f in products.values()])) for k in (*SHOWN, "cut_out_s", "build_s", "dims_error_pct")}
+        means = {
+            k: float(np.mean([f[k] for f in products.values()]))
+            for k in (*SHOWN, "colour", "colour_beside", "cut_out_s", "build_s", "dims_error_pct")
+        }
         tight = sum(f["watertight"] for f in products.values())
         peak = max(f["peak_mb"] for f in products.values())
         lines.append(
             f"{name}: envelope {means['envelope_iou']:.3f}, silhouette {means['silhouette']:.3f}, chamfer {means['chamfer'] * 100:.2f} %; "
-            f"{tight} of {len(products)} watertight, size off {means['dims_error_pct']:.2f} %; "
+            f"CIEDE2000 {means['colour']:.1f}, beside {means['colour_beside']:.1f}; {tight} of {len(products)} watertight, size off {means['dims_error_pct']:.2f} %; "
             f"{means['cut_out_s']:.2f} + {means['build_s']:.2f} CPU-s, {peak:.0f} MB"
         )
         for product, f in products.items():
             sides = " ".join(f"{f[f'silhouette_{v}']:.3f}" for v in ("front", "right", "top"))
             lines.append(
-                f"    {product:16} {f['envelope_iou']:.3f} {f['silhouette']:.3f} ({sides}) {f['chamfer'] * 100:.2f} %  {f['family']}, {f['confidence']}"
+                f"    {product:16} {f['envelope_iou']:.3f} {f['silhouette']:.3f} ({sides}) {f['chamfer'] * 100:.2f} % {f['colour']:.1f} {f['colour_beside']:.1f}  {f['family']}, {f['confidence']}"
             )
     return "\n".join(lines)
 

@@ -101,7 +101,7 @@ CASES = {
     ball: ("", 0.97, "turned", 0.97),
     cylinder: ("bottle", 0.97, "turned", 0.97),
     cone: ("", 0.95, "turned", 0.95),
-    cup: ("mug", 0.95, "turned with parts", 0.95),
+    cup: ("mug", 0.88, "turned with parts", 0.88),
     table: ("furniture", 0.75, "legs and a top", 0.6),
     chair: ("chair", 0.7, "seat and back", 0.45),
     frame: ("decoration", 0.8, "panel", 0.9),
@@ -198,3 +198,14 @@ def test_a_three_quarter_photo_alone_is_a_guess() -> None:
     built = build_model({View.HERO: photo}, size, "furniture", max_triangles=8000, texture_px=512)
     told = next(i for i in built.issues if i.code == "model.low_confidence")
     assert "three-quarter photo alone" in told.message and shared(truth, built) > 0.6
+
+
+def test_a_cup_is_open_and_a_bottle_is_closed() -> None:
+    """The words tell an open vessel; a neck or a cap tells a closed one whatever the words say."""
+    filled = {}
+    for name, truth, words in (("cup", cup(), "mug"), ("candle", cup(), "candle"), ("cone", cone(), "drinkware")):
+        model = made(truth, words, View.FRONT, View.RIGHT, View.TOP).model
+        mesh = trimesh.Trimesh(model.positions, model.faces, process=True, merge_norm=True, merge_tex=True)
+        axis = model.low[0] + (0.04 if name != "cone" else 0.08)
+        filled[name] = bool(mesh.contains([[axis, 0.96 * model.extent[1], 0]])[0])
+    assert filled == {"cup": False, "candle": True, "cone": True}

@@ -36,6 +36,7 @@ MIRRORED = 0.02  # weight of a mirror image beside a photo
 FILLED = 0.0005  # weight of the nearest colours
 SPREAD = 30  # rounds of smoothing what is filled
 LETTERS = 0.03  # of a picture's side: details finer than this would read backwards
+LEAST_AREA = 1e-3  # texels
 AT_ONCE = 1 << 16  # texels, so that they stay in the cache
 MAX_GAIN = 1.3  # between photos of one product; more is not a matter of exposure
 CREASE = float(np.cos(np.radians(38)))
@@ -182,14 +183,12 @@ def _baked(atlas: Atlas, vertices: F32, size: Size, projectors: list[_Projector]
     """The atlas' picture, (px, px, 3) uint8."""
     pixels = len(atlas.face)
     drawn = np.flatnonzero(atlas.face.ravel() != NO_FACE)
-    texels = atlas.uvs * np.float32(pixels)
-    known = np.hstack([vertices, base, weights]).astype(np.float32)  # what is blended between a face's corners
+    slopes = _slopes(atlas, np.hstack([vertices, base, weights])[atlas.vertex])
     out = np.full((pixels * pixels, 3), 128, np.uint8)
     for first in range(0, len(drawn), AT_ONCE):
         at = drawn[first : first + AT_ONCE]
-        corners = atlas.faces[atlas.face.ravel()[at]]
-        share = _barycentric(texels[corners], (at % pixels + 0.5).astype(np.float32), (at // pixels + 0.5).astype(np.float32))
-        blend = np.einsum("nkc,nk->nc", known[atlas.vertex[corners]], share)
+        place = np.stack([at % pixels + 0.5, at // pixels + 0.5, np.ones(len(at))], 1).astype(np.float32)
+        blend = np.einsum("nkc,nk->nc", slopes[atlas.face.ravel()[at]], place)
         total = np.full(len(at), FILLED, np.float32)
         colour = blend[:, 3:6] * np.float32(FILLED)
         for number, projector in enumerate(projectors):
@@ -197,20 +196,22 @@ def _baked(atlas: Atlas, vertices: F32, size: Size, projectors: list[_Projector]
             some = np.flatnonzero(weight > FILLED)
             if not len(some):
                 continue
-            place = _places(projector, blend[some, :3], size)
-            own = weight[some] * (0.02 + _remapped(projector.inner, place))
-            colour[some] += _sampled(projector, place) * (gains[number] * own[:, None])
+            spot = _places(projector, blend[some, :3], size)
+            own = weight[some] * (0.02 + _remapped(projector.inner, spot))
+            colour[some] += _sampled(projector, spot) * (gains[number] * own[:, None])
             total[some] += own
         out[at] = to_srgb(colour / total[:, None])
     return out.reshape(pixels, pixels, 3)
 
 
-def _barycentric(corners: F32, x: NDArray[np.float64], y: NDArray[np.float64]) -> F32:
-    """Weights (n, 3) of the corners (n, 3, 2) at places x, y; within the triangle, so that gutters repeat its rim."""
-    a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
-    area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (c[:, 0] - a[:, 0]) * (b[:, 1] - a[:, 1])
-    safe = np.where(np.abs(area) < 1e-9, 1e-9, area)
-    second = ((x - a[:, 0]) * (c[:, 1] - a[:, 1]) - (c[:, 0] - a[:, 0]) * (y - a[:, 1])) / safe
-    third = ((b[:, 0] - a[:, 0]) * (y - a[:, 1]) - (x - a[:, 0]) * (b[:, 1] - a[:, 1])) / safe
-    share = np.clip(np.stack([1 - second - third, second, third], 1), 0, 1)
-    return np.asarray(share / np.maximum(share.sum(1, keepdims=True), 1e-9), np.float32)
+def _slopes(atlas: Atlas, values: F32) -> F32:
+    """What is known at split vertices (n, c) as planes over each face: (m, 3, c), by texels right, by texels down, at the corner."""
+    corners = (atlas.uvs * np.float32(len(atlas.face)))[atlas.faces].astype(np.float64)
+    known = values[atlas.faces].astype(np.float64)
+    one, two = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    area = one[:, 0] * two[:, 1] - one[:, 1] * two[:, 0]
+    inverse = np.where(np.abs(area) > LEAST_AREA, 1 / np.where(area == 0, 1, area), 0)[:, None]  # a sliver is of one colour
+    first, second = known[:, 1] - known[:, 0], known[:, 2] - known[:, 0]
+    right = (first * two[:, 1:] - second * one[:, 1:]) * inverse
+    down = (second * one[:, :1] - first * two[:, :1]) * inverse
+    return np.stack([right, down, known[:, 0] - right * corners[:, 0, :1] - down * corners[:, 0, 1:]], 1).astype(np.float32)

@@ -11,6 +11,10 @@ from worker.modeling.slices import runs
 F32 = NDArray[np.float32]
 
 ROUND = ("drinkware", "bottle", "mug", "cup", "vase", "jar", "candle", "can ", "pot", "bowl", "lamp", "lighting", "glass")
+OPEN = ("drinkware", "mug", "cup", "bowl", "tumbler", "bucket", "planter", "flowerpot")
+MOUTH = 0.85  # of the widest: narrower at the top is a neck or a cap
+RECESS = 0.07  # of the height: a full cup's; how deep it really is, no outline tells
+WALL = 0.07  # of the widest radius
 ROUNDNESS = 0.1  # how far the body's width may be off its depth
 ELLIPTIC = (0.87, 1.15)  # depth to width of a body without parts that still is one
 LARGEST_REST = 0.4  # of the outline; more is another family
@@ -42,6 +46,8 @@ def propose(evidence: Evidence) -> Proposal | None:
     along = along * evidence.grid.step[2] / evidence.grid.step[0] / squash
     body = radii[None, :, None] - np.hypot(across[:, None, None], along[None, None, :])
     field = body if rest < 0.02 else np.maximum(body, _parts(evidence, front, axis, radii))
+    if evidence.says(*OPEN) and not evidence.says("bottle", "lid"):
+        field = np.minimum(field, _hollow(evidence, across, along, radii))
     confidence = 0.85 if evidence.single is not None else 0.92
     return Proposal(field=field.astype(np.float32), family="turned" if rest < 0.02 else "turned with parts", claim=0.94, confidence=confidence)
 
@@ -95,6 +101,19 @@ def _half_runs(side: F32) -> F32:
     middle = (len(side) - 1) / 2
     around = (next(((a, b) for a, b in runs(side[:, row]) if a - 1 <= middle <= b + 1), (0.0, 0.0)) for row in range(side.shape[1]))
     return np.array([(b - a) / 2 for a, b in around], np.float32)
+
+
+def _hollow(evidence: Evidence, across: NDArray[np.floating], along: NDArray[np.floating], radii: F32) -> F32:
+    """Cells to the inside of an open vessel, negative within it."""
+    filled = np.flatnonzero(radii > 0)
+    top, widest = int(filled[-1]), float(radii.max())
+    mouth = float(np.median(radii[top - 3 : top - 1]))
+    if mouth < MOUTH * widest:
+        return np.full((1, 1, 1), np.inf, np.float32)
+    wall = max(2.5, WALL * widest)
+    depth = np.arange(len(radii)) - (top + 0.5 - max(3.0, RECESS * evidence.grid.counts[1]))
+    inside = np.minimum(mouth - wall - np.hypot(across[:, None, None], along[None, None, :]), depth[None, :, None])
+    return np.asarray(-inside, np.float32)
 
 
 def _fits(evidence: Evidence, axis: float, radii: F32, squash: float) -> bool:
