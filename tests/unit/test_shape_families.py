@@ -15,7 +15,7 @@ from worker.modeling.build import Built, build_model
 from worker.modeling.camera import Camera
 from worker.modeling.render import Stage
 
-ANGLES = {View.FRONT: (0, 0), View.RIGHT: (90, 0), View.BACK: (180, 0), View.TOP: (0, 90)}
+ANGLES = {View.FRONT: (0, 0), View.RIGHT: (90, 0), View.BACK: (180, 0), View.LEFT: (270, 0), View.TOP: (0, 90)}
 POINTS = 6000
 
 
@@ -153,6 +153,22 @@ def test_the_front_alone_tells_the_family(shape) -> None:
     built = made(shape(), words, View.FRONT)
     assert built.family == family and shared(shape(), built) >= least
     assert "model.single_view" in {i.code for i in built.issues}
+
+
+@pytest.mark.parametrize(
+    ("shape", "views", "least"),
+    [
+        (chair, (View.FRONT, View.TOP), 0.5),
+        (chair, (View.RIGHT, View.TOP), 0.5),
+        (chair, (View.BACK, View.LEFT), 0.7),
+        (shoe, (View.FRONT, View.TOP), 0.8),
+        (shoe, (View.BACK, View.LEFT), 0.85),
+        (lattice, (View.FRONT, View.TOP), 0.75),
+        (shoe, (View.TOP,), 0.5),
+    ],
+)
+def test_other_sets_of_views_stand_the_right_way_round(shape, views, least) -> None:
+    assert shared(shape(), made(shape(), CASES[shape][0], *views)) >= least
 
 
 def test_an_unsure_photo_is_left_out_while_others_remain() -> None:

@@ -27,8 +27,8 @@ class Evidence:
 
     @property
     def single(self) -> F32 | None:
-        """The front, when it is all there is."""
-        return self.front if self.side is None and self.top is None else None
+        """The front, when no side tells what is behind it; the top may show its outline."""
+        return self.front if self.side is None else None
 
     def says(self, *words: str) -> bool:
         """Whether the product's category or material has one of the words."""

@@ -13,7 +13,7 @@ def propose(evidence: Evidence) -> Proposal | None:
     if front is None or not evidence.says("furniture", "cabinet", "shelf", "storage", "sideboard"):
         return None
     field = np.minimum(evidence.hull, on_legs(evidence.grid, front, LEGS_BELOW) if _stands_on_legs(front) else np.inf)
-    return Proposal(field=field.astype(np.float32), family="carcass", claim=0.7, confidence=0.6)
+    return Proposal(field=field.astype(np.float32), family="carcass", claim=0.84, confidence=0.6)
 
 
 def _stands_on_legs(front: np.ndarray) -> bool:
