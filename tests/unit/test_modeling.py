@@ -2,12 +2,14 @@
 
 import io
 import zipfile
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 import trimesh
-from pxr import Usd, UsdGeom
+from PIL import Image
+from pxr import Usd, UsdGeom, UsdShade
 
 from dam_connector.catalog.product import Dimensions, View
 from dam_connector.errors import InputError
@@ -19,7 +21,7 @@ from worker.imaging.decode import decode
 from worker.modeling.build import build_model
 from worker.modeling.camera import Camera, camera_for
 from worker.modeling.glb import glb_json, load_scene, read_glb, write_glb
-from worker.modeling.model import Model
+from worker.modeling.model import Model, tangents
 from worker.modeling.render import Look, Stage
 from worker.modeling.studies import study
 from worker.modeling.usdz import read_usdz_sku, write_usdz
@@ -285,6 +287,60 @@ def test_studies_show_form_triangles_and_layout() -> None:
     inside = (slice(50, 110), slice(50, 110))
     assert wires[inside].mean() < coarse[inside].mean() - 10  # more triangles, more lines
     assert 0.3 < (squares[inside].sum(-1) < squares[inside].sum(-1).mean()).mean() < 0.7
+
+
+def with_maps() -> Model:
+    """A box with a base colour, a normal map and a metallic-roughness map, as providers send."""
+    rng, pictures = np.random.default_rng(3), {}
+    for name, base in (("base", (180, 60, 40)), ("normal", (128, 128, 255)), ("metallic_roughness", (0, 140, 20))):
+        out = io.BytesIO()
+        Image.fromarray((np.full((64, 64, 3), base) + rng.integers(-9, 9, (64, 64, 3))).clip(0, 255).astype(np.uint8)).save(out, "PNG")
+        pictures[name] = out.getvalue()
+    plain = build({View.FRONT: cutout_of(disc())}, 1, 1, 1).model
+    return replace(plain, texture=pictures.pop("base"), maps=pictures)
+
+
+def test_a_models_maps_stay_with_it() -> None:
+    model = with_maps()
+    data = write_glb(model, "x")
+    report = validate(data)["issues"]
+    assert report["numErrors"] == report["numWarnings"] == report["numInfos"] == report["numHints"] == 0
+    back = read_glb(data)
+    small = with_texture_within(simplified(back, 2000), 32)
+    assert set(back.maps) == {"normal", "metallic_roughness"} == set(small.maps)
+    mean = {name: np.asarray(Image.open(io.BytesIO(picture))).mean((0, 1)) for name, picture in small.maps.items()}
+    assert np.allclose(mean["normal"], (128, 128, 255), atol=6) and np.allclose(mean["metallic_roughness"], (4, 140, 20), atol=6)
+    assert Image.open(io.BytesIO(small.maps["normal"])).size == (32, 32)
+    assert len(glb_json(write_web(model, "x"))["images"]) == 3
+
+
+def test_the_usdz_has_the_maps_too(tmp_path) -> None:
+    package = tmp_path / "model.usdz"
+    package.write_bytes(write_usdz(with_maps(), "A1"))
+    assert {n.filename for n in zipfile.ZipFile(package).infolist()} == {"model.usdc", "base.png", "normal.png", "metallic_roughness.png"}
+    stage = Usd.Stage.Open(str(package))
+    surface = UsdShade.Shader(stage.GetPrimAtPath("/Product/Material/Surface"))
+    sources = {n: surface.GetInput(n).GetConnectedSources()[0][0] for n in ("diffuseColor", "normal", "roughness", "metallic")}
+    told = {n: (source.source.GetPath().name, str(source.sourceName)) for n, source in sources.items()}
+    assert told == {
+        "diffuseColor": ("Base", "rgb"),
+        "normal": ("Normal", "rgb"),
+        "roughness": ("MetallicRoughness", "g"),
+        "metallic": ("MetallicRoughness", "b"),
+    }
+
+
+def test_tangents_run_along_the_picture() -> None:
+    """On a wall that faces +Z with its picture upright, the picture's right is +X and its up +Y."""
+    wall = Model(
+        positions=np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], np.float32),
+        normals=np.tile(np.array([[0, 0, 1]], np.float32), (4, 1)),
+        uvs=np.array([[0, 1], [1, 1], [1, 0], [0, 0]], np.float32),
+        faces=np.array([[0, 1, 2], [0, 2, 3]], np.uint32),
+        texture=None,
+    )
+    assert np.allclose(tangents(wall), [[1, 0, 0, 1]])  # cross((0, 0, 1), (1, 0, 0)) is +Y
+    assert np.allclose(tangents(replace(wall, uvs=wall.uvs * [-1, 1] + [1, 0])), [[-1, 0, 0, -1]])
 
 
 def test_a_model_without_a_texture_packs_too() -> None:

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pygltflib as gltf
@@ -12,32 +12,51 @@ from PIL import Image
 
 from dam_connector import __version__
 from dam_connector.errors import InputError
-from worker.modeling.model import Model, vertex_normals
+from worker.modeling.model import Model, tangents, vertex_normals
 
 GENERATOR = f"dam-connector {__version__}"
+_MAPS_THERE = {  # what trimesh calls them
+    "normal": "normalTexture",
+    "metallic_roughness": "metallicRoughnessTexture",
+    "occlusion": "occlusionTexture",
+    "emissive": "emissiveTexture",
+}
 
 
 def write_glb(model: Model, name: str, extras: Mapping[str, str] | None = None) -> bytes:
     """The model as a GLB: one node, one mesh, one material."""
     doc = document(extras)
     blob = Blob(doc)
-    uvs = model.texture is not None
     attributes = gltf.Attributes(
         POSITION=blob.accessor(model.positions, gltf.VEC3, gltf.ARRAY_BUFFER, bounds=True),
         NORMAL=blob.accessor(model.normals, gltf.VEC3, gltf.ARRAY_BUFFER),
-        TEXCOORD_0=blob.accessor(model.uvs, gltf.VEC2, gltf.ARRAY_BUFFER) if uvs else None,
+        TANGENT=blob.accessor(tangents(model), gltf.VEC4, gltf.ARRAY_BUFFER) if "normal" in model.maps else None,
+        TEXCOORD_0=blob.accessor(model.uvs, gltf.VEC2, gltf.ARRAY_BUFFER) if model.pictured else None,
     )
     small = len(model.positions) < 65_535
     indices = model.faces.ravel().astype(np.uint16 if small else np.uint32)
     primitive = gltf.Primitive(attributes=attributes, indices=blob.accessor(indices, gltf.SCALAR, gltf.ELEMENT_ARRAY_BUFFER), material=0)
-    pbr = gltf.PbrMetallicRoughness(metallicFactor=model.metallic, roughnessFactor=model.roughness, baseColorFactor=list(model.color))
-    if model.texture is not None:
-        mime = "image/png" if model.texture[:4] == b"\x89PNG" else "image/jpeg"
-        doc.images.append(gltf.Image(bufferView=blob.view(model.texture), mimeType=mime))
-        blob.textured(pbr, gltf.Texture(sampler=0, source=0))
-    doc.materials.append(gltf.Material(name=f"{name}_material", pbrMetallicRoughness=pbr, alphaCutoff=None))
+    doc.materials.append(material(model, name, blob.picture))
     doc.meshes.append(gltf.Mesh(name=name, primitives=[primitive]))
     return blob.finish(name)
+
+
+def material(model: Model, name: str, picture: Callable[[bytes], int]) -> gltf.Material:
+    """The model's material. picture: puts an encoded picture into the document and gives its texture's index."""
+    pbr = gltf.PbrMetallicRoughness(metallicFactor=model.metallic, roughnessFactor=model.roughness, baseColorFactor=list(model.color))
+    made = gltf.Material(name=f"{name}_material", pbrMetallicRoughness=pbr, alphaCutoff=None)
+    if model.texture is not None:
+        pbr.baseColorTexture = gltf.TextureInfo(index=picture(model.texture))
+    if "metallic_roughness" in model.maps:
+        pbr.metallicRoughnessTexture = gltf.TextureInfo(index=picture(model.maps["metallic_roughness"]))
+    if "normal" in model.maps:
+        made.normalTexture = gltf.NormalMaterialTexture(index=picture(model.maps["normal"]))
+    if "occlusion" in model.maps:
+        made.occlusionTexture = gltf.OcclusionTextureInfo(index=picture(model.maps["occlusion"]))
+    if "emissive" in model.maps:
+        made.emissiveTexture = gltf.TextureInfo(index=picture(model.maps["emissive"]))
+        made.emissiveFactor = [1.0, 1.0, 1.0]
+    return made
 
 
 def document(extras: Mapping[str, str] | None) -> gltf.GLTF2:
@@ -70,13 +89,19 @@ class Blob:
         )
         return len(self._doc.accessors) - 1
 
-    def textured(self, material: gltf.PbrMetallicRoughness, texture: gltf.Texture) -> None:
-        """The material with the document's first texture: smooth near and far, not repeated."""
-        self._doc.samplers.append(
-            gltf.Sampler(magFilter=gltf.LINEAR, minFilter=gltf.LINEAR_MIPMAP_LINEAR, wrapS=gltf.CLAMP_TO_EDGE, wrapT=gltf.CLAMP_TO_EDGE)
+    def picture(self, data: bytes, *, mime: str = "", extension: str = "") -> int:
+        """The index of a texture with this encoded picture: smooth near and far, not repeated. extension: the one that names its source."""
+        mime = mime or ("image/png" if data[:4] == b"\x89PNG" else "image/jpeg")
+        self._doc.images.append(gltf.Image(bufferView=self.view(data), mimeType=mime))
+        if not self._doc.samplers:
+            self._doc.samplers.append(
+                gltf.Sampler(magFilter=gltf.LINEAR, minFilter=gltf.LINEAR_MIPMAP_LINEAR, wrapS=gltf.CLAMP_TO_EDGE, wrapT=gltf.CLAMP_TO_EDGE)
+            )
+        source = len(self._doc.images) - 1
+        self._doc.textures.append(
+            gltf.Texture(sampler=0, extensions={extension: {"source": source}}) if extension else gltf.Texture(sampler=0, source=source)
         )
-        self._doc.textures.append(texture)
-        material.baseColorTexture = gltf.TextureInfo(index=0)
+        return len(self._doc.textures) - 1
 
     def finish(self, name: str) -> bytes:
         """The file: one node with the document's mesh."""
@@ -135,15 +160,16 @@ def read_glb(data: bytes) -> Model:
     positions, faces = np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.uint32)
     if not np.isfinite(positions).all():
         raise InputError("file.unreadable", "The GLB holds positions that are no numbers.")
-    material = getattr(mesh.visual, "material", None)
-    texture = getattr(material, "baseColorTexture", None)
+    look = getattr(mesh.visual, "material", None)
+    texture = getattr(look, "baseColorTexture", None)
     uv = getattr(mesh.visual, "uv", None)
-    uvs = np.asarray(uv, np.float32) * [1, -1] + [0, 1] if uv is not None and texture is not None else np.zeros((len(positions), 2))
-    factor = getattr(material, "baseColorFactor", None)
+    maps = {name: _encoded(found) for name, of in _MAPS_THERE.items() if uv is not None and (found := getattr(look, of, None)) is not None}
+    uvs = np.asarray(uv, np.float32) * [1, -1] + [0, 1] if uv is not None and (texture is not None or maps) else np.zeros((len(positions), 2))
+    factor = getattr(look, "baseColorFactor", None)
     color = tuple(float(c) / 255 for c in factor) if factor is not None else (1.0, 1.0, 1.0, 1.0)
     stored = mesh._cache.cache.get("vertex_normals")
     normals = np.asarray(stored if stored is not None and len(stored) == len(positions) else vertex_normals(positions, faces), np.float32)
-    rough, metal = getattr(material, "roughnessFactor", None), getattr(material, "metallicFactor", None)
+    rough, metal = getattr(look, "roughnessFactor", None), getattr(look, "metallicFactor", None)
     return Model(
         positions=positions,
         normals=normals,
@@ -153,6 +179,7 @@ def read_glb(data: bytes) -> Model:
         texture=_encoded(texture) if texture is not None and uv is not None else None,
         roughness=1.0 if rough is None else float(rough),
         metallic=1.0 if metal is None else float(metal),
+        maps=maps,
     )
 
 

@@ -1,6 +1,7 @@
 """USDZ for Quick Look, written by usd-core: one mesh, one UsdPreviewSurface, metres, Y up."""
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -8,16 +9,25 @@ from pxr import Gf, Sdf, Tf, Usd, UsdGeom, UsdShade, UsdUtils, Vt
 
 from worker.modeling.model import Model
 
+PNG = b"\x89PNG"
+_INPUTS = {  # for each picture: the surface's input, its type, and the picture's channel
+    "base": [("diffuseColor", Sdf.ValueTypeNames.Color3f, "rgb")],
+    "normal": [("normal", Sdf.ValueTypeNames.Normal3f, "rgb")],
+    "metallic_roughness": [("roughness", Sdf.ValueTypeNames.Float, "g"), ("metallic", Sdf.ValueTypeNames.Float, "b")],
+    "occlusion": [("occlusion", Sdf.ValueTypeNames.Float, "r")],
+    "emissive": [("emissiveColor", Sdf.ValueTypeNames.Color3f, "rgb")],
+}
+
 
 def write_usdz(model: Model, name: str) -> bytes:
     """The model as a USDZ package of the same size and look."""
     with tempfile.TemporaryDirectory(prefix="usdz-") as folder:
         layer, package = Path(folder) / "model.usdc", Path(folder) / "model.usdz"
-        texture = None
-        if model.texture is not None:
-            texture = Path(folder) / ("texture.png" if model.texture[:4] == b"\x89PNG" else "texture.jpg")
-            texture.write_bytes(model.texture)
-        _write_stage(model, name, str(layer), texture.name if texture else None)
+        pictures = {}
+        for of, data in {**({} if model.texture is None else {"base": model.texture}), **model.maps}.items():
+            pictures[of] = f"{of}.{'png' if data[:4] == PNG else 'jpg'}"
+            (Path(folder) / pictures[of]).write_bytes(data)
+        _write_stage(model, name, str(layer), pictures)
         if not UsdUtils.CreateNewARKitUsdzPackage(Sdf.AssetPath(str(layer)), str(package)):
             raise RuntimeError("usd-core could not write the package")
         return package.read_bytes()
@@ -36,7 +46,7 @@ def read_usdz_sku(data: bytes) -> str:
         return str(prim.GetCustomDataByKey("sku") or "") if prim else ""
 
 
-def _write_stage(model: Model, name: str, path: str, texture: str | None) -> None:
+def _write_stage(model: Model, name: str, path: str, pictures: Mapping[str, str]) -> None:
     stage = Usd.Stage.CreateNew(path)
     UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.y)
     UsdGeom.SetStageMetersPerUnit(stage, 1.0)
@@ -53,28 +63,40 @@ def _write_stage(model: Model, name: str, path: str, texture: str | None) -> Non
     mesh.CreateExtentAttr([Gf.Vec3f(*map(float, model.low)), Gf.Vec3f(*map(float, model.high))])
     st = UsdGeom.PrimvarsAPI(mesh).CreatePrimvar("st", Sdf.ValueTypeNames.TexCoord2fArray, UsdGeom.Tokens.vertex)
     st.Set(Vt.Vec2fArray.FromNumpy(np.ascontiguousarray(model.uvs * [1, -1] + [0, 1], np.float32)))
-    UsdShade.MaterialBindingAPI.Apply(mesh.GetPrim()).Bind(_material(stage, model, texture))
+    UsdShade.MaterialBindingAPI.Apply(mesh.GetPrim()).Bind(_material(stage, model, pictures))
     stage.GetRootLayer().Save()
 
 
-def _material(stage: Usd.Stage, model: Model, texture: str | None) -> UsdShade.Material:
+def _material(stage: Usd.Stage, model: Model, pictures: Mapping[str, str]) -> UsdShade.Material:
     material = UsdShade.Material.Define(stage, "/Product/Material")
     surface = UsdShade.Shader.Define(stage, "/Product/Material/Surface")
     surface.CreateIdAttr("UsdPreviewSurface")
     surface.CreateInput("roughness", Sdf.ValueTypeNames.Float).Set(model.roughness)
     surface.CreateInput("metallic", Sdf.ValueTypeNames.Float).Set(model.metallic)
-    colour = surface.CreateInput("diffuseColor", Sdf.ValueTypeNames.Color3f)
-    if texture is None:
-        colour.Set(Gf.Vec3f(*model.color[:3]))
-    else:
+    surface.CreateInput("diffuseColor", Sdf.ValueTypeNames.Color3f).Set(Gf.Vec3f(*model.color[:3]))
+    if pictures:
         reader = UsdShade.Shader.Define(stage, "/Product/Material/Reader")
         reader.CreateIdAttr("UsdPrimvarReader_float2")
         reader.CreateInput("varname", Sdf.ValueTypeNames.String).Set("st")
-        picture = UsdShade.Shader.Define(stage, "/Product/Material/Texture")
-        picture.CreateIdAttr("UsdUVTexture")
-        picture.CreateInput("file", Sdf.ValueTypeNames.Asset).Set(Sdf.AssetPath(f"./{texture}"))
-        picture.CreateInput("sourceColorSpace", Sdf.ValueTypeNames.Token).Set("sRGB")
-        picture.CreateInput("st", Sdf.ValueTypeNames.Float2).ConnectToSource(reader.CreateOutput("result", Sdf.ValueTypeNames.Float2))
-        colour.ConnectToSource(picture.CreateOutput("rgb", Sdf.ValueTypeNames.Float3))
+        places = reader.CreateOutput("result", Sdf.ValueTypeNames.Float2)
+        for of, file in pictures.items():
+            picture = _picture(stage, of, file, places)
+            if of == "metallic_roughness":
+                picture.CreateInput("scale", Sdf.ValueTypeNames.Float4).Set(Gf.Vec4f(1, model.roughness, model.metallic, 1))
+            for name, kind, channel in _INPUTS[of]:
+                source = picture.CreateOutput(channel, Sdf.ValueTypeNames.Float3 if channel == "rgb" else Sdf.ValueTypeNames.Float)
+                surface.CreateInput(name, kind).ConnectToSource(source)
     material.CreateSurfaceOutput().ConnectToSource(surface.CreateOutput("surface", Sdf.ValueTypeNames.Token))
     return material
+
+
+def _picture(stage: Usd.Stage, of: str, file: str, places: UsdShade.Output) -> UsdShade.Shader:
+    picture = UsdShade.Shader.Define(stage, f"/Product/Material/{of.title().replace('_', '')}")
+    picture.CreateIdAttr("UsdUVTexture")
+    picture.CreateInput("file", Sdf.ValueTypeNames.Asset).Set(Sdf.AssetPath(f"./{file}"))
+    picture.CreateInput("sourceColorSpace", Sdf.ValueTypeNames.Token).Set("sRGB" if of in ("base", "emissive") else "raw")
+    picture.CreateInput("st", Sdf.ValueTypeNames.Float2).ConnectToSource(places)
+    if of == "normal":  # from 0 to 1 in the picture to -1 to 1
+        picture.CreateInput("scale", Sdf.ValueTypeNames.Float4).Set(Gf.Vec4f(2, 2, 2, 1))
+        picture.CreateInput("bias", Sdf.ValueTypeNames.Float4).Set(Gf.Vec4f(-1, -1, -1, 0))
+    return picture

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dam_connector.errors import InputError
-from worker.modeling.glb import Blob, document, glb_json
+from worker.modeling.glb import Blob, document, glb_json, material
 from worker.modeling.model import Model
 
 DRACO, WEBP = "KHR_draco_mesh_compression", "EXT_texture_webp"
@@ -36,7 +36,7 @@ def write_web(model: Model, name: str, extras: Mapping[str, str] | None = None) 
     """The model as a small GLB: one node, one mesh, one material."""
     doc = document(extras)
     blob = Blob(doc)
-    textured = model.texture is not None
+    textured = model.pictured
     stream = DracoPy.encode(
         model.positions,
         model.faces,
@@ -65,13 +65,10 @@ def write_web(model: Model, name: str, extras: Mapping[str, str] | None = None) 
     attributes = gltf.Attributes(POSITION=0, NORMAL=1, TEXCOORD_0=3 if textured else None)
     draco = {DRACO: {"bufferView": blob.view(stream), "attributes": named}}
     doc.extensionsUsed, doc.extensionsRequired = [DRACO], [DRACO]
-    pbr = gltf.PbrMetallicRoughness(metallicFactor=model.metallic, roughnessFactor=model.roughness, baseColorFactor=list(model.color))
-    if model.texture is not None:
-        doc.images.append(gltf.Image(bufferView=blob.view(_webp(model.texture)), mimeType="image/webp"))
-        blob.textured(pbr, gltf.Texture(sampler=0, extensions={WEBP: {"source": 0}}))
+    doc.materials.append(material(model, name, lambda data: blob.picture(_webp(data), mime="image/webp", extension=WEBP)))
+    if textured:
         doc.extensionsUsed.append(WEBP)
         doc.extensionsRequired.append(WEBP)
-    doc.materials.append(gltf.Material(name=f"{name}_material", pbrMetallicRoughness=pbr, alphaCutoff=None))
     doc.meshes.append(gltf.Mesh(name=name, primitives=[gltf.Primitive(attributes=attributes, indices=2, material=0, extensions=draco)]))
     return blob.finish(name)
 

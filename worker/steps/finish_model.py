@@ -43,13 +43,16 @@ def simplified(model: Model, max_triangles: int) -> Model:
 
 
 def with_texture_within(model: Model, side_px: int) -> Model:
-    """The texture reduced to at most `side_px` on its longer side."""
-    if model.texture is None:
-        return model
-    with Image.open(io.BytesIO(model.texture)) as image:
+    """The texture and the maps reduced to at most `side_px` on their longer side."""
+    texture = None if model.texture is None else _reduced(model.texture, side_px)
+    return replace(model, texture=texture, maps={name: _reduced(data, side_px) for name, data in model.maps.items()})
+
+
+def _reduced(picture: bytes, side_px: int) -> bytes:
+    with Image.open(io.BytesIO(picture)) as image:
         if max(image.size) <= side_px:
-            return model
+            return picture
         image.thumbnail((side_px, side_px), Image.Resampling.LANCZOS)
         out = io.BytesIO()
         image.convert("RGB").save(out, "JPEG", quality=90, subsampling=0)
-    return replace(model, texture=out.getvalue())
+    return out.getvalue()
