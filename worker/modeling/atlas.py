@@ -29,7 +29,7 @@ class Atlas:
     """A mesh unfolded. vertex: (n,) the mesh's vertex that each split one is; side: (n,) index into SIDES of its chart.
 
     uvs: (n, 2) float32, 0 to 1 from the top left. faces: (m, 3) on the split vertices. face: (px, px) int32, the face drawn at each
-    texel, its gutter included, else NO_FACE.
+    texel, its gutter included, else NO_FACE. nearest: (px, px) int32, the nearest drawn texel, counted row by row.
     """
 
     vertex: I64
@@ -37,6 +37,7 @@ class Atlas:
     uvs: F32
     faces: Faces
     face: NDArray[np.int32]
+    nearest: NDArray[np.int32]
 
 
 def unfolded(vertices: F32, faces: Faces, texture_px: int, texels_per_m: float) -> Atlas:
@@ -56,8 +57,9 @@ def unfolded(vertices: F32, faces: Faces, texture_px: int, texels_per_m: float) 
     np.maximum.at(high, chart_of, flat)
     scale, corners = _packed(high - low, texture_px, texels_per_m)
     texels = (flat - low[chart_of]) * scale + corners[chart_of] + GUTTER_PX
-    face = _drawn(texels, split_faces, texture_px)
-    return Atlas(vertex=vertex, side=own, uvs=(texels / texture_px).astype(np.float32), faces=split_faces, face=face)
+    face, nearest = _drawn(texels, split_faces, texture_px)
+    uvs = (texels / texture_px).astype(np.float32)
+    return Atlas(vertex=vertex, side=own, uvs=uvs, faces=split_faces, face=face, nearest=nearest)
 
 
 def _side_of_faces(vertices: F32, faces: Faces) -> I64:
@@ -121,14 +123,17 @@ def _shelved(boxes: NDArray[np.float64], order: I64, side: int) -> NDArray[np.fl
     return corners
 
 
-def _drawn(texels: NDArray[np.float64], faces: Faces, texture_px: int) -> NDArray[np.int32]:
-    """The number of the face at each texel; gutters take the nearest."""
+def _drawn(texels: NDArray[np.float64], faces: Faces, texture_px: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """The number of the face at each texel, gutters included; and the nearest drawn texel."""
     picture = np.full((texture_px, texture_px), NO_FACE, np.float32)
     corners = np.round((texels[faces] - 0.5) * (1 << SUBPIXEL)).astype(np.int32)
     for number, corner in enumerate(corners):
         cv2.fillConvexPoly(picture, corner, number, lineType=cv2.LINE_8, shift=SUBPIXEL)
     empty = picture == NO_FACE
-    distance, nearest = cv2.distanceTransformWithLabels(empty.astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
-    face_of_label = np.full(int(nearest.max()) + 1, NO_FACE, np.int32)
-    face_of_label[nearest[~empty]] = picture[~empty]
-    return np.where(distance <= GUTTER_PX, face_of_label[nearest], NO_FACE).astype(np.int32)
+    distance, label = cv2.distanceTransformWithLabels(empty.astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
+    drawn = np.flatnonzero(~empty)
+    texel = np.zeros(int(label.max()) + 1, np.int32)
+    texel[label.ravel()[drawn]] = drawn
+    nearest = texel[label]
+    face = np.where(distance <= GUTTER_PX, picture.ravel()[nearest], NO_FACE)
+    return face.astype(np.int32), nearest

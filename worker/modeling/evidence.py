@@ -40,13 +40,15 @@ class Proposal:
     """A family's idea of the product.
 
     field: (nx, ny, nz) float32 in cells, inside positive; what lies beyond the hull is cut off afterwards.
-    claim: 0 to 1, how well the evidence fits the family. confidence: 0 to 1, how far a reviewer may trust the shape.
+    whole: whether all it leaves away of the outlines is meant, so that nothing is to be given back. claim: 0 to 1, how well the evidence
+    fits the family. confidence: 0 to 1, how far a reviewer may trust the shape.
     """
 
     field: F32
     family: str
     claim: float
     confidence: float
+    whole: bool = False
 
 
 def fill(outline: F32) -> float:

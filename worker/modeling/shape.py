@@ -37,8 +37,10 @@ def build_shape(outlines: Mapping[View, Outline], size: Size, words: str = "", c
         return replace(turned, field=np.ascontiguousarray(np.swapaxes(turned.field, 0, 2)), grid=Grid(size, cells))
     evidence = _evidence(Grid(size, cells), front, side, top, words)
     proposal = best_proposal(evidence)
-    seen = [axis for axis, outline in ((2, evidence.front), (0, evidence.side), (1, evidence.top)) if outline is not None]
-    field = reasserted(np.minimum(proposal.field, evidence.hull), evidence.hull, seen)
+    field = np.minimum(proposal.field, evidence.hull)
+    if not proposal.whole:
+        seen = [axis for axis, outline in ((2, evidence.front), (0, evidence.side), (1, evidence.top)) if outline is not None]
+        field = reasserted(field, evidence.hull, seen)
     return Shape(field=field, grid=evidence.grid, family=proposal.family, confidence=proposal.confidence)
 
 

@@ -201,6 +201,8 @@ def _baked(atlas: Atlas, vertices: F32, size: Size, projectors: list[_Projector]
             colour[some] += _sampled(projector, spot) * (gains[number] * own[:, None])
             total[some] += own
         out[at] = to_srgb(colour / total[:, None])
+    empty = np.flatnonzero(atlas.face.ravel() == NO_FACE)
+    out[empty] = out[atlas.nearest.ravel()[empty]]  # seen from afar, texels around a chart are averaged into it
     return out.reshape(pixels, pixels, 3)
 
 

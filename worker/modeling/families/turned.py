@@ -15,6 +15,9 @@ OPEN = ("drinkware", "mug", "cup", "bowl", "tumbler", "bucket", "planter", "flow
 MOUTH = 0.85  # of the widest: narrower at the top is a neck or a cap
 RECESS = 0.07  # of the height: a full cup's; how deep it really is, no outline tells
 WALL = 0.07  # of the widest radius
+UNEVEN = 0.1  # of the half depth: sides that differ by less are one round body, seen from a little aside
+LEAST_HALF = 1.3  # cells, so that an antenna stays whole
+PART = 0.15  # of the widest radius: what sticks out by less is no part
 ROUNDNESS = 0.1  # how far the body's width may be off its depth
 ELLIPTIC = (0.87, 1.15)  # depth to width of a body without parts that still is one
 LARGEST_REST = 0.4  # of the outline; more is another family
@@ -49,7 +52,9 @@ def propose(evidence: Evidence) -> Proposal | None:
     if evidence.says(*OPEN) and not evidence.says("bottle", "lid"):
         field = np.minimum(field, _hollow(evidence, across, along, radii))
     confidence = 0.85 if evidence.single is not None else 0.92
-    return Proposal(field=field.astype(np.float32), family="turned" if rest < 0.02 else "turned with parts", claim=0.94, confidence=confidence)
+    return Proposal(
+        field=field.astype(np.float32), family="turned" if rest < 0.02 else "turned with parts", claim=0.94, confidence=confidence, whole=True
+    )
 
 
 def _body(front: F32, limit: float) -> tuple[float, F32]:
@@ -67,7 +72,7 @@ def _body(front: F32, limit: float) -> tuple[float, F32]:
     for row, around in enumerate(found):
         if around is not None:
             sides = (exact - around[0], around[1] - exact)
-            even = abs(sides[0] - sides[1]) < 0.06 * limit
+            even = abs(sides[0] - sides[1]) < UNEVEN * limit
             radii[row] = max(0.0, sum(sides) / 2 if even else min(sides))
     return exact, radii
 
@@ -129,9 +134,27 @@ def _fits(evidence: Evidence, axis: float, radii: F32, squash: float) -> bool:
     return True
 
 
+def _jutting(front: F32, axis: float, radii: F32) -> F32:
+    """The outline without what ends at the body's rim: runs beside the body, and the body's own where they reach far beyond it."""
+    reach, middle = PART * float(radii.max()), round(axis)
+    out = np.minimum(front, 0)
+    for row in range(front.shape[1]):
+        for a, b in runs(front[:, row]):
+            first, last = int(np.ceil(a)), int(b) + 1
+            if not a <= axis <= b:
+                out[first:last, row] = front[first:last, row]
+                continue
+            if b - axis > radii[row] + reach:
+                out[middle:last, row] = front[middle:last, row]
+            if axis - a > radii[row] + reach:
+                out[first:middle, row] = front[first:middle, row]
+    return out
+
+
 def _parts(evidence: Evidence, front: F32, axis: float, radii: F32) -> F32:
     """What the outline has beyond the body: as thick as the top view shows, else as it is wide."""
     across = np.arange(len(evidence.grid.x), dtype=np.float32) - axis
+    front = _jutting(front, axis, radii)
     beyond = np.where((np.abs(across)[:, None] > radii[None] - 1) & (front > 0), front, 0).astype(np.float32)
     reach = 2 * max(1, round(float(beyond.max()))) + 1
     half = cv2.dilate(beyond, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))  # how wide the part is around here
@@ -143,5 +166,5 @@ def _parts(evidence: Evidence, front: F32, axis: float, radii: F32) -> F32:
             np.where(outer[:, None], thick[:, None], thick[outer].max() if outer.any() else half.max()), np.maximum(half, thick[:, None])
         )
         return np.asarray(np.minimum(front[:, :, None], half[:, :, None] - along[None, None]), np.float32)
-    round_half = np.sqrt(np.maximum(half**2 - (half - np.clip(front, 0, half)) ** 2, 0))
+    round_half = np.maximum(np.sqrt(np.maximum(half**2 - (half - np.clip(front, 0, half)) ** 2, 0)), LEAST_HALF)
     return np.asarray(np.minimum(front[:, :, None], round_half[:, :, None] - along[None, None]), np.float32)
