@@ -127,7 +127,7 @@ def _full_resolution(rgb: U8, mask: U8, background: F32) -> U8:
     alpha = np.where(band, guided, core).astype(np.float32)
     thin = (solid > 0) & (cv2.dilate(core, disc(deep + 1)) == 0) & ~overshot  # parts without a core have no colour of their own to go by
     band &= ~_large(thin, 14 * reach * reach)
-    product = extend_colours(rgb, core > 0)[band].astype(np.float32) / 255
+    product = nearest_colours(rgb, core > 0, band).astype(np.float32) / 255
     way = product - background[band]
     length = (way * way).sum(1)
     place = ((rgb[band].astype(np.float32) / 255 - background[band]) * way).sum(1) / np.maximum(length, 1e-4)
@@ -143,7 +143,7 @@ def _overshot(rgb: U8, solid: U8, deep: int, background: F32, stands_out: F32) -
     """
     inner = cv2.erode(solid, disc(2 * deep))
     weak = (solid > 0) & (cv2.erode(solid, disc(deep // 2)) == 0) & (stands_out < STANDS_OUT)
-    product = extend_colours(rgb, inner > 0)[weak].astype(np.float32) / 255
+    product = nearest_colours(rgb, inner > 0, weak).astype(np.float32) / 255
     weak[weak] = np.abs(product - background[weak]).max(1) > UNLIKE
     return (cv2.dilate(weak.astype(np.uint8), disc(2 * deep)) > 0) & (inner == 0)
 
@@ -171,22 +171,32 @@ def _guided(guide: F32, target: F32, radius: int, epsilon: float) -> F32:
 
 
 def _own_colours(rgb: U8, alpha: U8, background: F32) -> U8:
-    """The photo with the background's share taken out of the edge pixels, so that no halo shows on another ground."""
-    a = alpha.astype(np.float32)[..., None] / 255
-    edge = (alpha > 0) & (alpha < 255)
-    own = (rgb.astype(np.float32) / 255 - (1 - a) * background) / np.maximum(a, 0.15)
+    """The photo with the background's share taken out of the edge pixels, so that no halo shows on another ground; beyond them the
+    product's nearest colours."""
     filled = extend_colours(rgb, alpha > 250)
+    out = np.where(alpha[..., None] > 0, rgb, filled)
+    edge = (alpha > 0) & (alpha < 255)
+    a = alpha[edge].astype(np.float32)[:, None] / 255
+    own = (rgb[edge].astype(np.float32) / 255 - (1 - a) * background[edge]) / np.maximum(a, 0.15)
     trust = np.clip(a * 1.5 - 0.25, 0, 1)
-    mixed = np.clip(own, 0, 1) * 255 * trust + filled * (1 - trust)
-    return np.where(edge[..., None], mixed + 0.5, np.where(alpha[..., None] > 0, rgb, filled)).astype(np.uint8)
+    out[edge] = np.clip(own, 0, 1) * 255 * trust + filled[edge] * (1 - trust) + 0.5
+    return np.asarray(out, np.uint8)
 
 
-def extend_colours(rgb: U8, known: NDArray[np.bool_]) -> U8:
+def extend_colours(rgb: U8, known: Mask) -> U8:
     """Every pixel that is not known gets the colour of the nearest known one."""
-    if not known.any() or known.all():
+    if known.all():
         return rgb
-    source = (~known).astype(np.uint8)
-    _, labels = cv2.distanceTransformWithLabels(source, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
+    out = rgb.copy()
+    out[~known] = nearest_colours(rgb, known, ~known)
+    return out
+
+
+def nearest_colours(rgb: U8, known: Mask, wanted: Mask) -> U8:
+    """For the wanted pixels, (n, 3), the colour of the nearest known one; their own when none is known."""
+    if not known.any():
+        return rgb[wanted]
+    _, labels = cv2.distanceTransformWithLabels((~known).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
     table = np.zeros((int(labels.max()) + 1, 3), np.uint8)
     table[labels[known]] = rgb[known]
-    return np.asarray(table[labels], np.uint8)
+    return table[labels[wanted]]
