@@ -253,3 +253,14 @@ def test_colours_are_led_on_from_the_nearest() -> None:
     known[:, [0, 8]] = True
     led = extend_colours(rgb, known)
     assert (led[:, 3] == (255, 0, 0)).all() and (led[:, 5] == (0, 0, 255)).all()
+
+
+def test_what_lies_under_transparency_is_led_on_from_the_product() -> None:
+    """Programs leave any colour where a picture is transparent; it must not show at a model's rim."""
+    rgba = np.zeros((400, 400, 4), np.uint8)
+    rgba[..., :3] = (0, 255, 0)
+    rgba[100:300, 100:300] = (180, 40, 40, 255)
+    out = io.BytesIO()
+    Image.fromarray(rgba).save(out, "PNG")
+    cutout = cut_out(decode(out.getvalue(), max_pixels=10**6))
+    assert (cutout.rgb == (180, 40, 40)).all() and cutout.box == (100, 100, 300, 300)

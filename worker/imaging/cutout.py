@@ -60,7 +60,8 @@ def cut_out(photo: Photo, pointer: str = "") -> Cutout:
     Raises: InputError cutout.empty when nothing stands out from the background.
     """
     if photo.alpha is not None:
-        return _checked(photo.rgb, photo.alpha, 1.0, 0.0, pointer)
+        rgb = np.where(photo.alpha[..., None] > 0, photo.rgb, extend_colours(photo.rgb, photo.alpha > 250))
+        return _checked(rgb, photo.alpha, 1.0, 0.0, pointer)
     height, width = photo.rgb.shape[:2]
     longer = max(height, width)
     scale = min(1.0, max(LEAST_PX / longer, min(0.5, WORK_PX / longer)))  # halved at least: a coder's ringing goes

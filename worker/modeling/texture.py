@@ -19,7 +19,6 @@ from scipy import sparse
 
 from dam_connector.catalog.product import View
 from worker.imaging.compose import to_linear, to_srgb
-from worker.imaging.cutout import extend_colours
 from worker.modeling.atlas import DIRECTIONS, NO_FACE, RIGHTS, SIDES, UPS, Atlas, unfolded
 from worker.modeling.model import Model, unit, vertex_normals
 from worker.modeling.silhouettes import Outline, Size
@@ -80,10 +79,9 @@ def _projectors(outlines: Mapping[View, Outline]) -> list[_Projector]:
     found = {}
     for view, outline in outlines.items():
         side = "front" if view is View.HERO else view.value
-        picture = extend_colours(outline.rgb, outline.alpha > 0.9)
         inside = np.pad((outline.alpha > 0.5).astype(np.uint8), 1)
         inner = np.clip(cv2.distanceTransform(inside, cv2.DIST_L2, 3)[1:-1, 1:-1] / RIM_PX, 0, 1)
-        found[side] = _Projector(side=SIDES.index(side), picture=picture, inner=inner, mirror=False)
+        found[side] = _Projector(side=SIDES.index(side), picture=outline.rgb, inner=inner, mirror=False)
     for side, opposite in _MIRRORS.items():
         if side not in found and opposite in found and not found[opposite].mirror:
             picture, inner = _unlettered(found[opposite].picture[:, ::-1]), np.ascontiguousarray(found[opposite].inner[:, ::-1])
