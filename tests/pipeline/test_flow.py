@@ -17,7 +17,7 @@ from dam_connector.flow import intake, reviewing, sweeping
 from dam_connector.queue import RqQueue
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain, chair, send, versions
-from tests.support import MODEL, SAMPLES, PhotoServer, TestClock, event_body, inbound, record, rules_json, signed
+from tests.support import MODEL, SAMPLES, PhotoServer, TestClock, event_body, inbound, picture, record, rules_json, signed
 
 APPROVED = Decision(verdict=Verdict.APPROVED, by="ann")
 
@@ -337,6 +337,26 @@ def test_a_local_model_below_the_threshold_goes_to_the_provider(
     version = versions(services)["model"]
     assert version.provenance["generator"] == "mem" and "confidence" not in version.report.facts
     assert not [i for i in version.report.issues if i.code.startswith("model.")] and len(services.provider("mem").looks) == 1
+
+
+def test_a_photo_that_our_code_cannot_cut_out_goes_to_the_provider(
+    services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable, clock: TestClock
+) -> None:
+    from tests.unit.shapes import ball
+    from worker.modeling.glb import write_glb
+
+    write_rules(
+        connections={**json.loads(services.settings.plugin_json.read_text())["connections"], "provider": {"mem": {"adapter": "memory"}}},
+        deliverables=[{"name": "model", "kind": "model", "generator": ["local", "mem"], "formats": ["glb"], "texture_px": 512}],
+    )
+    services.provider("mem").result = write_glb(ball(0.4), "remote")
+    photos.files["front.jpg"] = picture(lambda rgb: None)
+    send(services, chair(photos))
+    for _ in range(3):
+        drain()
+        clock.forward(60)
+        sweeping.sweep(services, "me")
+    assert versions(services)["model"].provenance["generator"] == "mem"
 
 
 def test_a_local_model_below_the_threshold_is_flagged_when_nobody_else_makes_one(

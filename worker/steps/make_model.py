@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from dam_connector.catalog.issue import issue
 from dam_connector.catalog.product import View
-from dam_connector.errors import BadOutput, OutOfCredit, Refused, Unsupported
+from dam_connector.errors import BadOutput, InputError, OutOfCredit, Refused, Unsupported
 from dam_connector.ports import TaskState
 from dam_connector.wiring import Services
 from worker.imaging.cutout import Cutout, cut_out
@@ -31,14 +31,13 @@ def make_model(work: Work, services: Services) -> Work:
     """
     refusals: list[Exception] = []
     for name in _still_to_try(work):
-        if name == LOCAL:
+        try:
+            if name != LOCAL:
+                return _make_remotely(work, services, name)
             work = _make_locally(work, services)
             if _sure_enough(work):
                 return work
-            continue
-        try:
-            return _make_remotely(work, services, name)
-        except (Refused, Unsupported, BadOutput, OutOfCredit) as error:
+        except (Refused, Unsupported, BadOutput, OutOfCredit, InputError) as error:
             refusals.append(error)
             work = replace(work, task="")
     if work.raw_model is None:
@@ -85,12 +84,10 @@ def _make_locally(work: Work, services: Services) -> Work:
         cutouts[View(view)] = cutout = cut_out(photo, where)
         work = work.with_issues(*source_issues(photo, cutout, view))
     work = work.with_issues(*same_picture_issues(photos), *wrong_view_issues(cutouts, work.product.dimensions))
-    d = work.deliverable
-    product = work.product
+    product, d = work.product, work.deliverable
     words = f"{product.name} {product.category} {product.material}"
-    built = build_model(cutouts, work.product.dimensions, words, max_triangles=d.max_triangles, texture_px=d.texture_px)
+    built = build_model(cutouts, product.dimensions, words, max_triangles=d.max_triangles, texture_px=d.texture_px)
     work = work.with_issues(*built.issues).with_facts(family=built.family, confidence=built.confidence, views=", ".join(cutouts))
-    raw = write_glb(built.model, work.product.sku)
-    return replace(
-        work, raw_model=services.blobs.put(raw), provenance={**work.provenance, **photo_labels(p.labels for p in photos.values()), "generator": LOCAL}
-    )
+    raw = services.blobs.put(write_glb(built.model, product.sku))
+    made_by = {**photo_labels(p.labels for p in photos.values()), "generator": LOCAL}
+    return replace(work, raw_model=raw, provenance={**work.provenance, **made_by})
