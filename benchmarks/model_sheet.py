@@ -12,33 +12,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dam_connector.catalog.product import Dimensions, View
-from samples.make_photos import OUT, VIEWS, assemble
+from samples.make_photos import OUT, VIEWS, painted
 from samples.shapes import PRODUCTS
 from worker.imaging.cutout import cut_out
 from worker.imaging.decode import decode
 from worker.modeling.build import Built, build_model
 from worker.modeling.camera import camera_for
 from worker.modeling.model import Model
-from worker.modeling.render import Paint, Stage
+from worker.modeling.render import Stage
 
 PX = 210
 ANGLES = ("front", "hero", "65,18")
 WORDS = {"lamp": "lamp lighting", "table": "side table furniture", "chair": "chair furniture", "vase": "vase", "mug": "mug drinkware"}
-
-
-def truth(name: str) -> tuple[Model, Paint]:
-    """The product and its colours."""
-    parts = PRODUCTS[name]()
-    model, part_of_face = assemble(parts)
-
-    def paint(points: NDArray[np.float32], normals: NDArray[np.float32], face: NDArray[np.int64]) -> NDArray[np.float32]:
-        out = np.zeros_like(points)
-        for number, part in enumerate(parts):
-            here = part_of_face[face] == number
-            out[here] = part.paint(points[here], normals[here])
-        return out
-
-    return model, paint
 
 
 def made(name: str, model: Model) -> Built:
@@ -50,7 +35,7 @@ def made(name: str, model: Model) -> Built:
 
 
 def row(name: str) -> NDArray[np.uint8]:
-    model, paint = truth(name)
+    model, paint = painted(PRODUCTS[name]())
     built = made(name, model)
     print(f"{name}: {', '.join(VIEWS[name])}: {built.family}, confidence {built.confidence}")
     with Image.open(OUT / f"{name}-{VIEWS[name][0]}.jpg") as photo:

@@ -16,7 +16,7 @@ from samples.shapes import PRODUCTS, Part
 from worker.imaging.compose import to_linear, to_srgb
 from worker.modeling.camera import Camera
 from worker.modeling.model import Model
-from worker.modeling.render import Look, Stage
+from worker.modeling.render import Look, Paint, Stage
 
 OUT = Path(__file__).parent.parent / "dam_connector" / "samples"
 SIZE = 1600
@@ -51,9 +51,8 @@ def assemble(parts: list[Part]) -> tuple[Model, np.ndarray]:
     return model, part_of_face
 
 
-def photograph(name: str, view: str, size: int = SIZE) -> bytes:
-    """One photo as JPEG, `size` pixels square."""
-    parts = PRODUCTS[name]()
+def painted(parts: list[Part]) -> tuple[Model, Paint]:
+    """All parts as one Model, and its colours."""
     model, part_of_face = assemble(parts)
 
     def paint(points: np.ndarray, normals: np.ndarray, face: np.ndarray) -> np.ndarray:
@@ -63,6 +62,12 @@ def photograph(name: str, view: str, size: int = SIZE) -> bytes:
             out[here] = part.paint(points[here], normals[here])
         return out
 
+    return model, paint
+
+
+def photograph(name: str, view: str, size: int = SIZE) -> bytes:
+    """One photo as JPEG, `size` pixels square."""
+    model, paint = painted(PRODUCTS[name]())
     azimuth, elevation = ANGLES[view]
     centre, half = (model.low + model.high) / 2, float(np.linalg.norm(model.extent)) * 0.5
     camera = Camera(azimuth=azimuth, elevation=elevation, target=(float(centre[0]), float(centre[1]), float(centre[2])), half=half, fov=FOV)

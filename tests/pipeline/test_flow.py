@@ -17,7 +17,7 @@ from dam_connector.flow import intake, reviewing, sweeping
 from dam_connector.queue import RqQueue
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain, chair, send, versions
-from tests.support import MODEL, SAMPLES, PhotoServer, TestClock, event_body, inbound, picture, record, rules_json, signed
+from tests.support import MODEL, SAMPLES, PhotoServer, TestClock, event_body, inbound, record, rules_json, signed
 
 APPROVED = Decision(verdict=Verdict.APPROVED, by="ann")
 
@@ -280,93 +280,6 @@ def test_a_dam_that_is_away_is_tried_again(
     drain()
     assert services.runs.get(run.id).state is RunState.DONE
     assert len(services.dam("shelf").stored) == 1
-
-
-def test_a_provider_task_parks_the_run_and_its_model_goes_the_same_way(
-    services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable, clock: TestClock
-) -> None:
-    from tests.unit.shapes import ball
-    from worker.modeling.glb import write_glb
-
-    write_rules(
-        connections={**json.loads(services.settings.plugin_json.read_text())["connections"], "provider": {"mem": {"adapter": "memory", "polls": 2}}},
-        deliverables=[{"name": "model", "kind": "model", "generator": ["mem", "local"], "formats": ["glb"], "channels": ["viewer"]}],
-    )
-    services.provider("mem").result = write_glb(ball(3.0), "remote")
-    send(services, chair(photos, dimensions={"width": 30, "height": 30, "depth": 30, "unit": "cm"}))
-    for _ in range(4):
-        drain()
-        clock.forward(60)
-        sweeping.sweep(services, "me")
-    version = versions(services)["model"]
-    assert version.provenance["generator"] == "mem" and version.report.facts["size_m"] == "0.300 x 0.300 x 0.300"
-    assert len(services.provider("mem").looks) == 1
-
-
-def test_a_refusing_provider_falls_back_to_our_own_code(services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable) -> None:
-    from dam_connector.errors import Refused
-
-    write_rules(
-        connections={**json.loads(services.settings.plugin_json.read_text())["connections"], "provider": {"mem": {"adapter": "memory"}}},
-        deliverables=[{"name": "model", "kind": "model", "generator": ["mem", "local"], "formats": ["glb"], "texture_px": 512}],
-    )
-    services.provider("mem").fail_with = Refused("mem", "submit", "moderated")
-    send(services, chair(photos))
-    drain()
-    assert versions(services)["model"].provenance["generator"] == "local"
-
-
-def test_a_local_model_below_the_threshold_goes_to_the_provider(
-    services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable, clock: TestClock
-) -> None:
-    from tests.unit.shapes import ball
-    from worker.modeling.glb import write_glb
-
-    write_rules(
-        connections={**json.loads(services.settings.plugin_json.read_text())["connections"], "provider": {"mem": {"adapter": "memory", "polls": 2}}},
-        deliverables=[
-            {"name": "model", "kind": "model", "generator": ["local", "mem"], "min_confidence": 1.0, "formats": ["glb"], "texture_px": 512}
-        ],
-    )
-    services.provider("mem").result = write_glb(ball(3.0), "remote")
-    send(services, chair(photos, dimensions={"width": 30, "height": 30, "depth": 30, "unit": "cm"}))
-    for _ in range(4):
-        drain()
-        clock.forward(60)
-        sweeping.sweep(services, "me")
-    version = versions(services)["model"]
-    assert version.provenance["generator"] == "mem" and "confidence" not in version.report.facts
-    assert not [i for i in version.report.issues if i.code.startswith("model.")] and len(services.provider("mem").looks) == 1
-
-
-def test_a_photo_that_our_code_cannot_cut_out_goes_to_the_provider(
-    services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable, clock: TestClock
-) -> None:
-    from tests.unit.shapes import ball
-    from worker.modeling.glb import write_glb
-
-    write_rules(
-        connections={**json.loads(services.settings.plugin_json.read_text())["connections"], "provider": {"mem": {"adapter": "memory"}}},
-        deliverables=[{"name": "model", "kind": "model", "generator": ["local", "mem"], "formats": ["glb"], "texture_px": 512}],
-    )
-    services.provider("mem").result = write_glb(ball(0.4), "remote")
-    photos.files["front.jpg"] = picture(lambda rgb: None)
-    send(services, chair(photos))
-    for _ in range(3):
-        drain()
-        clock.forward(60)
-        sweeping.sweep(services, "me")
-    assert versions(services)["model"].provenance["generator"] == "mem"
-
-
-def test_a_local_model_below_the_threshold_is_flagged_when_nobody_else_makes_one(
-    services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable
-) -> None:
-    write_rules(deliverables=[{"name": "model", "kind": "model", "min_confidence": 1.0, "formats": ["glb"], "texture_px": 512}])
-    send(services, chair(photos))
-    drain()
-    version = versions(services)["model"]
-    assert version.state is VersionState.BLOCKED and "model.below_threshold" in {i.code for i in version.report.issues}
 
 
 def test_a_changed_plugin_json_is_taken_up_and_a_bad_one_refused(services: Services, write_rules: Callable) -> None:

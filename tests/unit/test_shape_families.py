@@ -225,3 +225,11 @@ def test_a_cup_is_open_and_a_bottle_is_closed() -> None:
         axis = model.low[0] + (0.04 if name != "cone" else 0.08)
         filled[name] = bool(mesh.contains([[axis, 0.96 * model.extent[1], 0]])[0])
     assert filled == {"cup": False, "candle": True, "cone": True}
+
+
+def test_a_three_quarter_photo_beside_a_front_leaves_it_one_view() -> None:
+    photos = photographed(cabinet(), View.FRONT)
+    hero = Cutout(rgb=photos[View.FRONT].rgb, alpha=photos[View.FRONT].alpha, confidence=0.1, touches=())
+    size = Dimensions(width_m=1.2, height_m=0.69, depth_m=0.4)
+    alone, both = (build_model(v, size, "furniture", max_triangles=8000, texture_px=512) for v in (photos, {**photos, View.HERO: hero}))
+    assert both.confidence == alone.confidence and {i.code for i in both.issues} == {"model.single_view"}

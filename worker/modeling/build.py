@@ -59,7 +59,7 @@ def build_model(cutouts: Mapping[View, Cutout], dimensions: Dimensions, words: s
 
     Raises: InputError source.missing_view when no view can be used, cutout.empty when the outlines leave nothing.
     """
-    used, issues = _sure_enough({view: c for view, c in cutouts.items() if view in USABLE})
+    used, issues = _sure_enough(_telling(cutouts))
     if not used:
         raise InputError("source.missing_view", "None of the photos can be made into a model.")
     given = {view: outline(c) for view, c in used.items()}
@@ -86,6 +86,12 @@ def build_model(cutouts: Mapping[View, Cutout], dimensions: Dimensions, words: s
         why = ", ".join([f"shape by {shape.family}", *(reason for _, reason in doubts)])
         issues.append(issue("model.low_confidence", f"{why[0].upper()}{why[1:]}.", measured=confidence, limit=LOW_CONFIDENCE))
     return Built(model=model, family=shape.family, confidence=confidence, issues=tuple(issues))
+
+
+def _telling(cutouts: Mapping[View, Cutout]) -> dict[View, Cutout]:
+    """The views that a model is built from; a three-quarter photo counts only where no upright one does."""
+    upright = set(cutouts) & set(UPRIGHT)
+    return {view: c for view, c in cutouts.items() if view in USABLE and not (view is View.HERO and upright)}
 
 
 def _sure_enough(cutouts: Mapping[View, Cutout]) -> tuple[dict[View, Cutout], list[Issue]]:

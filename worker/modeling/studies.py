@@ -7,10 +7,9 @@ from numpy.typing import NDArray
 
 from worker.modeling.camera import Camera
 from worker.modeling.model import Model
-from worker.modeling.render import Look, Stage
+from worker.modeling.render import Look, Paint, Stage
 
 F32 = NDArray[np.float32]
-Colours = Callable[[F32, F32, NDArray[np.int64]], F32]  # of points, normals and faces
 
 LINE_PX = 0.7  # half a wire's width
 SQUARES = 32  # of the checker, along the texture
@@ -22,7 +21,7 @@ def study(model: Model, kind: str, camera: Camera, size: int) -> NDArray[np.uint
     return Stage(model, STUDIES[kind](model, camera, size), lit=False).render(camera, size, Look(shadow=False))[0]
 
 
-def _matcap(model: Model, camera: Camera, size: int) -> Colours:
+def _matcap(model: Model, camera: Camera, size: int) -> Paint:
     """Form alone: each direction has its own shade, with a highlight that shows every dent."""
     back, right, up = camera.axes()
     light = (0.45 * up - 0.35 * right + 0.82 * back).astype(np.float32)
@@ -35,7 +34,7 @@ def _matcap(model: Model, camera: Camera, size: int) -> Colours:
     return colours
 
 
-def _wireframe(model: Model, camera: Camera, size: int) -> Colours:
+def _wireframe(model: Model, camera: Camera, size: int) -> Paint:
     """Triangles: dark lines on a light form."""
     width = np.float32(LINE_PX * 2 * camera.half / size)
     back, _, _ = camera.axes()
@@ -53,7 +52,7 @@ def _wireframe(model: Model, camera: Camera, size: int) -> Colours:
     return colours
 
 
-def _checker(model: Model, camera: Camera, size: int) -> Colours:
+def _checker(model: Model, camera: Camera, size: int) -> Paint:
     """The texture's layout: squares that should be square and equal, coloured by their place."""
 
     def colours(points: F32, normals: F32, face: NDArray[np.int64]) -> F32:
@@ -71,4 +70,4 @@ def _checker(model: Model, camera: Camera, size: int) -> Colours:
     return colours
 
 
-STUDIES: Mapping[str, Callable[[Model, Camera, int], Colours]] = {"matcap": _matcap, "wireframe": _wireframe, "checker": _checker}
+STUDIES: Mapping[str, Callable[[Model, Camera, int], Paint]] = {"matcap": _matcap, "wireframe": _wireframe, "checker": _checker}

@@ -1,9 +1,10 @@
 """Viewpoint: from where photos were taken, and what they would show from straight ahead and far away.
 
 Photos of upright sides whose proportions are not the product's look slightly down from a few metres: the usual camera is
-assumed, where that explains the photos better than none. A lone three-quarter photo looks at a corner: for each guess of its camera the photo is drawn onto the upright plane
-through the product's middle, a coarse shape is built from it and looked at through that camera; the guess whose picture
-covers the photo's outline best is taken, an unusual one only for a gain. What was tried beside this: docs/modeling.md.
+assumed, where that explains the photos better than none. A lone three-quarter photo looks at a corner: many cameras are
+tried. For each guess the photo is drawn onto the upright plane through the product's middle, a coarse shape is built from it
+and looked at through that camera; the guess whose picture covers the photo's outline best is taken, an unusual one only for
+a gain. What was tried beside this: docs/modeling.md.
 """
 
 from collections.abc import Mapping

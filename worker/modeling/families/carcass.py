@@ -3,7 +3,7 @@
 import numpy as np
 
 from worker.modeling.evidence import Evidence, Proposal
-from worker.modeling.families.legs import on_legs
+from worker.modeling.families.legs import F32, on_legs, row_shares
 
 LEGS_BELOW = 0.4  # of the height
 
@@ -16,9 +16,9 @@ def propose(evidence: Evidence) -> Proposal | None:
     return Proposal(field=field.astype(np.float32), family="carcass", claim=0.84, confidence=0.6)
 
 
-def _stands_on_legs(front: np.ndarray) -> bool:
+def _stands_on_legs(front: F32) -> bool:
     """Whether what is near the floor is narrow up to where one body begins, unlike a shelf whose posts go on."""
-    shares = (front > 0).sum(0) / max(1, (front > 0).any(1).sum())
+    shares = row_shares(front)
     body = shares > 0.85
     rows = np.flatnonzero(shares > 0)
     return bool(len(rows) and body.any() and body[int(np.argmax(body)) : rows[-1] + 1].mean() > 0.8)
