@@ -26,14 +26,13 @@ NO_FACE = -1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Atlas:
-    """A mesh unfolded. vertex: (n,) the mesh's vertex that each split one is; side: (n,) index into SIDES of its chart.
+    """A mesh unfolded. vertex: (n,) the mesh's vertex that each split one is.
 
     uvs: (n, 2) float32, 0 to 1 from the top left. faces: (m, 3) on the split vertices. face: (px, px) int32, the face drawn at each
     texel, its gutter included, else NO_FACE. nearest: (px, px) int32, the nearest drawn texel, counted row by row.
     """
 
     vertex: I64
-    side: I64
     uvs: F32
     faces: Faces
     face: NDArray[np.int32]
@@ -59,7 +58,7 @@ def unfolded(vertices: F32, faces: Faces, texture_px: int, texels_per_m: float) 
     texels = (flat - low[chart_of]) * scale + corners[chart_of] + GUTTER_PX
     face, nearest = _drawn(texels, split_faces, texture_px)
     uvs = (texels / texture_px).astype(np.float32)
-    return Atlas(vertex=vertex, side=own, uvs=uvs, faces=split_faces, face=face, nearest=nearest)
+    return Atlas(vertex=vertex, uvs=uvs, faces=split_faces, face=face, nearest=nearest)
 
 
 def _side_of_faces(vertices: F32, faces: Faces) -> I64:

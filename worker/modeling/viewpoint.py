@@ -147,11 +147,10 @@ def _small(outline: Outline) -> Outline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Straight:
-    """Outlines as if taken from straight ahead and far away. guess: how the photos were taken, None when they were so already;
-    explained: 0 to 1, how well a coarse shape seen through the guessed cameras covers the photos."""
+    """Outlines as if taken from straight ahead and far away. explained: 0 to 1, how well a coarse shape seen through the guessed
+    cameras covers the photos; 1 where nothing had to be guessed."""
 
     outlines: Mapping[View, Outline]
-    guess: Guess | None
     explained: float
 
 
@@ -161,22 +160,22 @@ def straightened(outlines: Mapping[View, Outline], size: Size, words: str) -> St
     above = {view: o for view, o in outlines.items() if view is View.TOP}
     if sides:
         if sorted(abs(mismatch(view, o, size)) for view, o in sides.items())[(len(sides) - 1) // 2] < EXACT:  # one view may have lost a part
-            return Straight(outlines=sides | above, guess=None, explained=1.0)
+            return Straight(outlines=sides | above, explained=1.0)
         guesses = [USUAL, LEVEL]
     elif View.HERO in outlines:
         sides, guesses = {View.HERO: outlines[View.HERO]}, HERO_GUESSES
     else:
-        return Straight(outlines=outlines, guess=None, explained=1.0)
+        return Straight(outlines=outlines, explained=1.0)
     small = {view: _small(o) for view, o in (sides | above).items()}
     tried = [(*_tried(small, size, words, guess), guess) for guess in guesses]
     explained, cameras, guess = max(tried, key=lambda t: t[0] - t[2].cost())
     if guess is LEVEL:
-        return Straight(outlines=sides | above, guess=None, explained=explained)
+        return Straight(outlines=sides | above, explained=explained)
     drawn = {}
     for view, outline in sides.items():
         seen_by = cameras[view].enlarged(outline.alpha.shape[1] / small[view].alpha.shape[1])
         drawn[_facing(view)] = upright(outline, seen_by, size, _AZIMUTHS.get(view, 0.0), max(outline.alpha.shape))
-    return Straight(outlines=drawn | above, guess=guess, explained=explained)
+    return Straight(outlines=drawn | above, explained=explained)
 
 
 def _facing(view: View) -> View:
