@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 NPM := $(or $(shell command -v npm 2>/dev/null),$(BIN)/python .ci/npm.py)
 VENDOR := dam_connector/web/static/vendor
-VALIDATOR := worker/checks/vendor
+SCRIPTS := worker/vendor
 DEMO_ARGS ?=
 TEST_ARGS ?=
 TEST_JOBS ?= 2
@@ -25,15 +25,18 @@ $(VENV)/.ready: constraints.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-frontend: $(VENDOR)/.ready ## Fetch model-viewer, Swagger UI and the Khronos validator from npm
+frontend: $(VENDOR)/.ready ## Fetch model-viewer, Swagger UI, the Khronos validator and the meshopt decoder from npm
 
 $(VENDOR)/.ready: package-lock.json | $(VENV)/.ready
 	@$(NPM) ci --silent --no-fund --no-audit
-	@mkdir -p $(VENDOR) $(VALIDATOR)
+	@mkdir -p $(VENDOR) $(SCRIPTS)
 	@cp node_modules/@google/model-viewer/dist/model-viewer.min.js node_modules/swagger-ui-dist/swagger-ui-bundle.js node_modules/swagger-ui-dist/swagger-ui.css $(VENDOR)/
 	@cp node_modules/@google/model-viewer/LICENSE $(VENDOR)/model-viewer.LICENSE
 	@cp node_modules/swagger-ui-dist/LICENSE $(VENDOR)/swagger-ui.LICENSE
-	@cp node_modules/gltf-validator/gltf_validator.dart.js node_modules/gltf-validator/LICENSE $(VALIDATOR)/
+	@cp node_modules/gltf-validator/gltf_validator.dart.js $(SCRIPTS)/
+	@cp node_modules/gltf-validator/LICENSE $(SCRIPTS)/gltf_validator.LICENSE
+	@cp node_modules/meshoptimizer/meshopt_decoder.cjs $(SCRIPTS)/
+	@cp node_modules/meshoptimizer/LICENSE.md $(SCRIPTS)/meshoptimizer.LICENSE
 	@touch $@
 
 demo: setup ## Show the main job on a sample catalog (DEMO_ARGS=--headless for machines)
@@ -70,4 +73,4 @@ chromium: ## Find Chromium for the browser tests, or install it where that is al
 	@sh .ci/chromium
 
 clean: ## Remove what was built; data stays
-	@rm -rf $(VENV) node_modules dist $(VENDOR) $(VALIDATOR)
+	@rm -rf $(VENV) node_modules dist $(VENDOR) $(SCRIPTS)

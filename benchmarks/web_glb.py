@@ -16,8 +16,9 @@ import numpy as np
 from PIL import Image
 from skimage.metrics import structural_similarity
 
+from worker.gltf.document import read_json
 from worker.modeling.camera import camera_for
-from worker.modeling.glb import glb_json, read_glb
+from worker.modeling.glb import read_glb
 from worker.modeling.model import Model
 from worker.modeling.render import Stage
 from worker.modeling.web import DRACO, write_web
@@ -28,7 +29,7 @@ TURNS = range(0, 360, 45)
 
 def unpacked(data: bytes, roughness: float) -> Model:
     """What a GLB of one Draco mesh and one texture holds."""
-    doc: Any = glb_json(data)
+    doc: Any = read_json(data)
     binary = 28 + int.from_bytes(data[12:16], "little")
 
     def view(number: int) -> bytes:

@@ -5,7 +5,6 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from dam_connector.catalog.picture_profiles import PICTURE_PROFILES
 from dam_connector.catalog.product import View
 from dam_connector.catalog.rules import CAMERAS, FRAMES, PHOTO, Deliverable, Motion
 from dam_connector.catalog.run import RunKind
@@ -53,8 +52,8 @@ class DeliverableSchema(Schema):
     )
     channels = fields.List(fields.String(), metadata={"description": "Where approved versions go live."})
     profiles = fields.List(
-        fields.String(validate=validate.OneOf(list(PICTURE_PROFILES))),
-        metadata={"description": "Channel profiles that a rendition must satisfy; docs/configuration.md lists them."},
+        fields.String(),
+        metadata={"description": "Channel profiles that it must satisfy; docs/configuration.md lists those of pictures and of models."},
     )
     style = text(
         "How a rendition is set: `studio`, on a plain ground; `lifestyle`, in a room, each slot in another one.",
@@ -102,8 +101,6 @@ def _misfits(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
     moving = data.get("motion", Motion.STILL) != Motion.STILL
     if data["kind"] != "rendition":
         yield from ((f, "this is for renditions") for f in ("made_from", "camera", "motion", "frames", "reflection") if f in data)
-        if "profiles" in data:
-            yield "profiles", "these profiles are for pictures"
         return
     if data.get("background") == "transparent" and "jpeg" in data.get("formats", ()):
         yield "formats", "jpeg cannot be transparent; take webp, avif or png"

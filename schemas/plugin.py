@@ -13,13 +13,14 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 
 from dam_connector.catalog import naming
 from dam_connector.catalog.issue_codes import CODES
-from dam_connector.catalog.picture_profiles import contradictions
+from dam_connector.catalog.picture_profiles import PICTURE_PROFILES, contradictions
 from dam_connector.catalog.product import View
 from dam_connector.catalog.rules import PHOTO, CheckRules, Connection, Naming, ProductRules, ReviewRules, Rules, ViewerRules
 from dam_connector.catalog.run import RunKind
 from dam_connector.errors import ConfigError
 from schemas.common import COLOR, SLUG, pointer, problems, text, tuples
 from schemas.deliverable import DeliverableSchema, build_deliverable
+from schemas.profile import ProfileSchema, build_profile
 
 PRODUCT_FIELDS = ("sku", "name", "category", "brand", "color", "material", "description", "style_tags", "dimensions", "images")
 _SECRET_KEY = re.compile(r"(secret|token|password|api_key|private_key)s?$")
@@ -178,6 +179,11 @@ class PluginSchema(Schema):
         fields.Nested(DeliverableSchema), required=True, validate=validate.Length(min=1, error="name at least one deliverable")
     )
     naming = fields.Nested(NamingSchema)
+    profiles = fields.Dict(
+        keys=fields.String(validate=SLUG),
+        values=fields.Nested(ProfileSchema),
+        metadata={"description": "Profiles of models, by name, beside the built-in ones of docs/configuration.md."},
+    )
     checks = fields.Nested(ChecksSchema)
     review = fields.Nested(ReviewSchema)
     viewer = fields.Nested(ViewerSchema)
@@ -225,6 +231,7 @@ def _build(data: dict[str, Any], text: str) -> Rules:
         checks=CheckRules(**checks),
         review=ReviewRules(**tuples(data.get("review", {}))),
         viewer=ViewerRules(**data.get("viewer", {})),
+        profiles={name: build_profile(p) for name, p in data.get("profiles", {}).items()},
     )
 
 
@@ -247,7 +254,18 @@ def _dangling(rules: Rules) -> list[str]:
             wrong.append(
                 f"{pointer((*here, 'made_from'))}: there is no model deliverable {d.made_from!r}; known: {', '.join(sorted(models)) or 'none'}, {PHOTO}"
             )
-        wrong += [f"{pointer((*here, field))}: {why}" for p in d.profiles for field, why in contradictions(d, p)]
+        known = rules.model_profiles if d.kind is RunKind.MODEL else PICTURE_PROFILES
+        wrong += [
+            f"{pointer((*here, 'profiles', n))}: there is no profile {p!r} of {'models' if d.kind is RunKind.MODEL else 'pictures'}; known: {', '.join(known)}"
+            for n, p in enumerate(d.profiles)
+            if p not in known
+        ]
+        wrong += [
+            f"{pointer((*here, field))}: {why}"
+            for p in d.profiles
+            if p in PICTURE_PROFILES and d.kind is RunKind.IMAGE
+            for field, why in contradictions(d, p)
+        ]
         wrong += [
             f"{pointer((*here, 'generator'))}: there is no provider {g!r} under /connections/provider"
             for g in d.generator

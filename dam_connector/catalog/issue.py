@@ -68,11 +68,15 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What one check said: passed, failed or not tested, with what was measured."""
+    """What one check said, or one limit of a profile: passed, failed or not tested, with what was measured, the limit and its source."""
 
     check: str
     outcome: Outcome
     detail: str = ""
+    profile: str = ""
+    measured: str = ""
+    limit: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,8 @@ docs/issues.md is generated from this table (`dam-connector docs issues`); a tes
 
 from dataclasses import dataclass
 
+from dam_connector.catalog.model_profiles import MEASURES
+
 
 @dataclass(frozen=True, slots=True)
 class Code:
@@ -130,8 +132,20 @@ CODES: dict[str, Code] = {
         "Add views, add a provider to the deliverable's `generator`, or lower `min_confidence`.",
     ),
     "geometry.not_watertight": Code("error", "The surface has holes once seams are welded.", "Close the open edges, or regenerate."),
+    "geometry.non_manifold": Code(
+        "error", "Edges join more than two faces: no solid has such.", "Remove inner and doubled faces; separate what meets in one edge."
+    ),
     "geometry.winding": Code("error", "Faces do not all look outwards.", "Recalculate normals outwards in a 3D tool."),
     "geometry.degenerate_faces": Code("warning", "Some faces have no area.", "Clean up the mesh (merge by distance, dissolve degenerate)."),
+    "geometry.duplicate_faces": Code("warning", "Faces lie on one another: they flicker.", "Remove doubled faces (merge by distance)."),
+    "geometry.self_intersection": Code(
+        "info", "The surface runs through itself.", "Unite the parts (boolean union), unless they are meant to stand in one another."
+    ),
+    "geometry.floating": Code("warning", "Parts hang in the air, away from the rest.", "Remove stray pieces, or move them to where they belong."),
+    "geometry.inner": Code("info", "Parts lie inside and are never seen.", "Remove them: they cost bytes and time."),
+    "geometry.normals": Code(
+        "warning", "Stored normals are wrong: light falls wrongly.", "Recalculate the normals, and apply mirroring before export."
+    ),
     "geometry.components": Code(
         "warning", "The model falls into more parts than the rules allow.", "Remove stray pieces, or raise `checks.max_components`."
     ),
@@ -139,11 +153,29 @@ CODES: dict[str, Code] = {
     "geometry.dimensions": Code(
         "error", "The model's bounding box is not the product's size.", "Scale the model in metres, or correct the product's dimensions."
     ),
+    "geometry.unit": Code(
+        "error",
+        "The size is none that such a product has: a wrong unit.",
+        "Export in metres: one unit is one metre in glTF; or correct the product's dimensions.",
+    ),
+    "geometry.axis": Code("error", "The model does not stand upright, or is turned.", "Export with Y up and the front towards +Z."),
     "geometry.origin": Code(
         "warning", "The model does not stand on y = 0 with its centre above the origin.", "Move the origin to the bottom centre."
     ),
+    # how textures lie on the model
+    "uv.missing": Code("error", "A part with a textured material has no UVs.", "Unwrap it."),
+    "uv.overlap": Code("info", "Triangles share their place in the texture.", "Unwrap anew where each place should have its own colour."),
+    "uv.inverted": Code("warning", "Triangles show the texture mirrored: letters read backwards.", "Flip the mirrored islands."),
+    "uv.range": Code("info", "UVs leave the 0 to 1 square.", "Move the islands into it, unless the texture is meant to repeat."),
+    "uv.gutter": Code("info", "Islands lie too close: colours bleed at a distance.", "Pack them at least 4 px apart at 1024 px."),
+    "uv.empty": Code("warning", "Triangles have no area in the texture.", "Unwrap them."),
+    "uv.density": Code("info", "The texture is far sharper in some places than in others.", "Scale the islands alike."),
     # the model's file
     "file.unreadable": Code("error", "The file is not a glTF 2.0 binary that can be read.", "Export it again as GLB."),
+    "file.too_complex": Code(
+        "error", "The model has more than any viewer shows, and is not looked at further.", "Simplify the mesh; remove repeated instances."
+    ),
+    "file.stream": Code("error", "A Draco or meshopt stream cannot be decoded, or is not what its accessors promise.", "Compress the model again."),
     "file.bytes": Code("error", "The file is larger than the rules allow.", "Shrink the textures, compress, or raise `checks.max_model_bytes`."),
     "file.triangles": Code("error", "The model has more triangles than the rules allow.", "Simplify the mesh, or raise `checks.max_triangles`."),
     "file.texture_size": Code("error", "A texture is larger than the rules allow.", "Resize the texture, or raise `checks.max_texture_px`."),
@@ -163,4 +195,11 @@ CODES: dict[str, Code] = {
     "web.differs": Code("error", "The web GLB does not hold the same model as the plain one.", "Regenerate; if it stays, report it."),
     # names
     "naming.pattern": Code("error", "A file's name does not follow the naming rule.", "Rename it as the report says."),
+    "naming.profile": Code(
+        "warning",
+        "A file's name does not follow a profile's naming rule.",
+        "Rename it as the report says, or give its deliverable a pattern of that kind.",
+    ),
 }
+# what profiles ask of models: one code a measure, so that an admin can set each one's severity
+CODES |= {f"limit.{name}": Code("error", f"A profile limits this: {m.title}.", m.remedy) for name, m in MEASURES.items()}

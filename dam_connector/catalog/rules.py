@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from dam_connector.catalog.model_profiles import MODEL_PROFILES, ModelProfile
 from dam_connector.catalog.run import RunKind
 
 PHOTO = "photo"  # what a rendition is made from, unless it names a model deliverable
@@ -137,6 +138,12 @@ class Rules:
     checks: CheckRules
     review: ReviewRules
     viewer: ViewerRules
+    profiles: Mapping[str, ModelProfile] = field(default_factory=dict)
+
+    @property
+    def model_profiles(self) -> Mapping[str, ModelProfile]:
+        """The profiles of models that are known: the built-in ones, and the admin's own or changed ones."""
+        return {**MODEL_PROFILES, **self.profiles}
 
     def deliverable(self, name: str) -> Deliverable | None:
         return next((d for d in self.deliverables if d.name == name), None)

@@ -14,9 +14,9 @@ from dam_connector.wiring import Services
 from tests.certificates import write_credential
 from tests.pipeline.helpers import Drain, chair, send, versions
 from tests.support import MODEL, PhotoServer, picture, rules_json
+from worker.gltf.document import read_json
 from worker.imaging.labels import ENHANCED, RENDERED, TRAINED, TRAINED_PART, read_labels, relabel
 from worker.imaging.signing import read_manifest
-from worker.modeling.glb import glb_json
 
 MODEL_ONE = {**MODEL, "formats": ["glb"], "max_triangles": 1500}
 SPIN = {"name": "spin", "kind": "rendition", "made_from": "model", "motion": "spin", "frames": 8, "size_px": 96, "formats": ["webp"]}
@@ -121,7 +121,7 @@ def test_a_photos_rights_and_the_mark_of_an_ai_stay_with_all_that_is_made_from_i
         labels = read_labels(services.blobs.get(made["packshot"].file(format, Role.PRIMARY).sha256))
         assert labels["rights"] == "© 2026 Studio" and labels["creator"] == "Ann" and labels["source_type"] == TRAINED_PART
         assert labels["alt_text"] == "Modern Dining Chair by Nord, front view" and labels["version"] == "1"
-    asset = glb_json(services.blobs.get(made["model"].file("glb").sha256))["asset"]
+    asset = read_json(services.blobs.get(made["model"].file("glb").sha256))["asset"]
     assert asset["copyright"] == "© 2026 Studio" and asset["extras"]["source_type"] == TRAINED_PART
     assert made["packshot"].provenance["photo_rights"] == "© 2026 Studio"
 

@@ -1,5 +1,7 @@
 """Shapes built in code, with exact sizes."""
 
+from dataclasses import replace
+
 import numpy as np
 import trimesh
 
@@ -18,6 +20,22 @@ def as_model(mesh: trimesh.Trimesh, texture: bytes | None = None) -> Model:
         uvs=np.zeros((len(positions), 2), np.float32) + 0.5,
         faces=faces,
         texture=texture,
+    )
+
+
+def unwrapped(model: Model) -> Model:
+    """The model with a place of its own in the texture for each triangle: every seam open, as exporters leave it."""
+    corners = model.positions[model.faces].reshape(-1, 3)
+    cross = np.cross(corners[1::3] - corners[::3], corners[2::3] - corners[::3])
+    side = int(np.ceil(np.sqrt(len(model.faces))))
+    cell = np.stack(np.divmod(np.arange(len(model.faces)), side), 1)
+    uvs = (cell[:, None] + np.array([[0.2, 0.8], [0.8, 0.8], [0.2, 0.2]])) / side
+    return replace(
+        model,
+        positions=corners,
+        normals=np.repeat(cross / np.maximum(np.linalg.norm(cross, axis=1, keepdims=True), 1e-12), 3, 0).astype(np.float32),
+        uvs=uvs.reshape(-1, 2).astype(np.float32),
+        faces=np.arange(len(corners), dtype=np.uint32).reshape(-1, 3),
     )
 
 

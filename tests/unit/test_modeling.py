@@ -15,12 +15,13 @@ from dam_connector.catalog.product import Dimensions, View
 from dam_connector.errors import InputError
 from tests.support import SAMPLES
 from tests.unit.shapes import as_model, ball, box
-from worker.checks.conformance import validate
+from worker.checks.validator import validate
+from worker.gltf.document import read_json
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import decode
 from worker.modeling.build import build_model
 from worker.modeling.camera import Camera, camera_for
-from worker.modeling.glb import glb_json, load_scene, read_glb, write_glb
+from worker.modeling.glb import load_scene, read_glb, write_glb
 from worker.modeling.model import Model, tangents
 from worker.modeling.render import Look, Stage
 from worker.modeling.studies import study
@@ -271,7 +272,7 @@ def test_the_web_glb_is_the_same_model_in_fewer_bytes() -> None:
     plain, web = write_glb(model, "x"), write_web(model, "x", {"sku": "A1"})
     packed = read_packed(web)
     assert packed.triangles == len(model.faces) and np.allclose(packed.extent, model.extent, rtol=0.001) and len(web) < 0.4 * len(plain)
-    document = glb_json(web)
+    document = read_json(web)
     assert document["extensionsRequired"] == ["KHR_draco_mesh_compression", "EXT_texture_webp"]
     assert document["asset"]["extras"] == {"sku": "A1"}
     report = validate(web)["issues"]
@@ -311,7 +312,7 @@ def test_a_models_maps_stay_with_it() -> None:
     mean = {name: np.asarray(Image.open(io.BytesIO(picture))).mean((0, 1)) for name, picture in small.maps.items()}
     assert np.allclose(mean["normal"], (128, 128, 255), atol=6) and np.allclose(mean["metallic_roughness"], (4, 140, 20), atol=6)
     assert Image.open(io.BytesIO(small.maps["normal"])).size == (32, 32)
-    assert len(glb_json(write_web(model, "x"))["images"]) == 3
+    assert len(read_json(write_web(model, "x"))["images"]) == 3
 
 
 def test_the_usdz_has_the_maps_too(tmp_path) -> None:
@@ -345,7 +346,7 @@ def test_tangents_run_along_the_picture() -> None:
 
 def test_a_model_without_a_texture_packs_too() -> None:
     web = write_web(ball(), "x")
-    assert read_packed(web).triangles == len(ball().faces) and "EXT_texture_webp" not in glb_json(web)["extensionsUsed"]
+    assert read_packed(web).triangles == len(ball().faces) and "EXT_texture_webp" not in read_json(web)["extensionsUsed"]
 
 
 @pytest.mark.parametrize("damage", [lambda d: d[:-200], lambda d: d.replace(b"DRACO", b"DRAGO", 1), lambda d: write_glb(ball(), "x")])

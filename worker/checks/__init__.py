@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from dam_connector.catalog.issue import Issue, Outcome, Report, Row, with_severities
 from dam_connector.catalog.rules import Rules
-from worker.checks import conformance, dimensions, file_limits, geometry, labels, names, pictures, profiles, usdz, web
+from worker.checks import conformance, dimensions, file_limits, geometry, labels, model_profiles, names, pictures, profiles, usdz, uvs, web
 from worker.checks.subject import Subject
 
 Check = Callable[[Subject, Rules], Iterator[Issue]]
@@ -13,11 +13,13 @@ CHECKS: Mapping[str, tuple[Check, str]] = {  # name -> function, and the format 
     "conformance": (conformance.check, "glb"),
     "geometry": (geometry.check, "glb"),
     "dimensions": (dimensions.check, "glb"),
+    "uvs": (uvs.check, "glb"),
     "file limits": (file_limits.check, "glb"),
+    "model profiles": (model_profiles.check, "glb"),
     "usdz": (usdz.check, "usdz"),
     "web": (web.check, "web"),
     "pictures": (pictures.check, "picture"),
-    "profiles": (profiles.check, "picture"),
+    "picture profiles": (profiles.check, "picture"),
     "labels": (labels.check, "any"),
     "names": (names.check, "any"),
 }

@@ -1,82 +1,70 @@
-"""Conformance: the official Khronos glTF validator, run in-process in a V8 engine that is kept warm.
+"""Conformance: what the official Khronos glTF validator says, and what is inside compressed streams, which it does not look into."""
 
-Source: npm `gltf-validator`. Its engine takes half a second to start, so it lives as long as the process; after a failure
-a fresh one is made.
-"""
-
-import atexit
-import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
-from py_mini_racer import JSEvalException, MiniRacer
-
+from dam_connector.catalog.file_names import WEB
 from dam_connector.catalog.issue import Issue, issue
 from dam_connector.catalog.rules import Rules
+from dam_connector.errors import InputError
 from worker.checks.subject import Subject
+from worker.checks.validator import MAX_ISSUES, validate
+from worker.gltf.streams import DRACO, MESHOPT, MESHOPT_KHR
 
-SCRIPT = Path(__file__).parent / "vendor" / "gltf_validator.dart.js"
-TIMEOUT_S = 20.0
-MEMORY_BYTES = 1_000_000_000
-MAX_ISSUES = 50
 _CODES = {0: "conformance.error", 1: "conformance.warning"}
-_PRELUDE = """
-var self = globalThis, exports = {}, global = globalThis;
-var setTimeout = function(f) { Promise.resolve().then(f); return 0; }, clearTimeout = function() {};
-var console = {log: function() {}, warn: function() {}, error: function() {}};
-"""
-_RUN = """
-var answer = null;
-exports.validateBytes(input, {maxIssues: %d, format: 'glb', writeTimestamp: false}).then(
-  function(report) { answer = JSON.stringify(report); }, function(error) { answer = JSON.stringify({failed: String(error)}); });
-"""
-_engine: MiniRacer | None = None
+SHOWN = 20  # of one kind; the rest is counted
 
 
 def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
-    """Issues conformance.*; hints and infos are left out."""
-    if not SCRIPT.exists():
+    """Issues conformance.*, file.stream; hints and infos are left out."""
+    report = subject.validation
+    if not report:
         yield issue("conformance.not_tested", "The Khronos validator is not installed here.")
         return
-    report = validate(subject.glb)
+    if "failed" not in report:
+        found = report["issues"]
+        subject.measured["validator"] = (
+            f"{found['numErrors']} errors, {found['numWarnings']} warnings, {found['numInfos']} infos, {found['numHints']} hints"
+        )
+    yield from _said(report, "")
+    yield from _streams(subject)
+    for file in subject.files:
+        if file.format == WEB:
+            yield from _said(validate(subject.read(file)), f"/files/{file.name}")
+
+
+def _said(report: dict[str, Any], where: str) -> Iterator[Issue]:
+    """The validator's errors and warnings. where: before its pointers."""
     if "failed" in report:
-        yield issue("conformance.error", f"The validator could not read the file: {report['failed'][:200]}")
+        yield issue("conformance.error", f"The validator could not read the file: {report['failed'][:200]}", pointer=where)
         return
-    for message in report["issues"]["messages"]:
-        code = _CODES.get(message["severity"])
-        if code:
-            yield issue(code, f"{message['code']}: {message['message']}", pointer=message.get("pointer", ""))
+    found = report["issues"]
+    shown = [m for m in found["messages"] if m["severity"] in _CODES]
+    for message in shown[:SHOWN]:
+        yield issue(_CODES[message["severity"]], f"{message['code']}: {message['message']}", pointer=where + message.get("pointer", ""))
+    if len(shown) > SHOWN:
+        more = f"{'more than ' if found.get('truncated') else ''}{min(len(shown), MAX_ISSUES) - SHOWN}"
+        yield issue(_CODES[min(m["severity"] for m in shown[SHOWN:])], f"There are {more} further findings of the validator.", pointer=where)
 
 
-def validate(data: bytes) -> dict[str, Any]:
-    """The validator's own report on a GLB, or `{"failed": why}`."""
-    with ThreadPoolExecutor(1) as thread:  # the engine refuses its time limit in a thread that runs an event loop
-        return thread.submit(_validate, data).result()
-
-
-def _validate(data: bytes) -> dict[str, Any]:
-    global _engine  # noqa: PLW0603 - one warm engine a process
+def _streams(subject: Subject) -> Iterator[Issue]:
+    """Draco and meshopt streams, decoded: counts and bounds are those that the accessors promise."""
     try:
-        _engine = _engine or _start()
-        _engine.eval(f"var input = new Uint8Array({len(data)});")
-        memoryview(_engine.eval("input"))[:] = data
-        _engine.eval(_RUN % MAX_ISSUES, timeout_sec=TIMEOUT_S, max_memory=MEMORY_BYTES)
-        for _ in range(100):
-            answer = _engine.eval("answer", timeout_sec=TIMEOUT_S, max_memory=MEMORY_BYTES)
-            if answer:
-                found: dict[str, Any] = json.loads(str(answer))
-                return found
-        return {"failed": "no answer"}
-    except (JSEvalException, RuntimeError, MemoryError) as error:
-        _engine = None
-        return {"failed": type(error).__name__}
+        document = subject.document
+        used = document.json.get("extensionsUsed")
+        if not isinstance(used, list) or not {DRACO, MESHOPT, MESHOPT_KHR} & {str(u) for u in used}:
+            return
+        for p in document.primitives:
+            yield from _promised(subject, p.where, len(p.positions))
+    except InputError as error:
+        yield issue(error.issue_code, str(error), pointer=error.pointer)
 
 
-def _start() -> MiniRacer:
-    engine = MiniRacer()
-    engine.eval(_PRELUDE)
-    engine.eval(SCRIPT.read_text())
-    atexit.register(engine.close)  # left to the interpreter's own end, its thread now and then waits for ever
-    return engine
+def _promised(subject: Subject, where: str, vertices: int) -> Iterator[Issue]:
+    """What the accessor of the positions promises, against what the stream holds."""
+    _, _, mesh, _, number = where.split("/")
+    row = subject.document.rows("meshes")[int(mesh)]["primitives"][int(number)]
+    accessor = row["attributes"]["POSITION"]
+    count = subject.document.rows("accessors")[accessor].get("count") if isinstance(accessor, int) else None
+    if count != vertices:
+        yield issue("file.stream", "The stream holds another number of vertices than its accessor.", pointer=where, measured=vertices, limit=count)

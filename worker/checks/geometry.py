@@ -1,4 +1,4 @@
-"""Geometry: watertight once seams are welded, outward, no degenerate faces, not in pieces, standing on its origin."""
+"""Geometry: a closed surface that looks outwards, of sound faces, in one piece, not through itself, standing on its origin."""
 
 from collections.abc import Iterator
 
@@ -8,35 +8,93 @@ from dam_connector.catalog.issue import Issue, issue
 from dam_connector.catalog.rules import Rules
 from dam_connector.errors import InputError
 from worker.checks.subject import Subject
+from worker.checks.surface import FLOATING, Surface
+from worker.gltf.document import Primitive
 
 ORIGIN_TOLERANCE = 0.02  # of the largest dimension: a centimetre on a chair
+CROSSING_SHARE = 0.01  # of the edges looked at: parts of real products do touch
+UNIT_TOLERANCE = 0.02  # of a normal's length; quantized ones are a little off
+AWAY_SHARE = 0.02  # of the corners
 
 
 def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
     """Issues geometry.*"""
     try:
-        mesh = subject.mesh
+        surface = subject.surface
     except InputError as error:
-        yield issue(error.issue_code, str(error))
+        yield issue(error.issue_code, str(error), pointer=error.pointer, measured=error.measured, limit=error.limit)
         return
-    subject.measured["vertices"] = len(mesh.vertices)
-    edges = np.sort(mesh.edges, axis=1)
-    _, uses = np.unique(edges, axis=0, return_counts=True)
-    open_edges = int((uses != 2).sum())
-    if open_edges:
-        yield issue("geometry.not_watertight", f"{open_edges} edges do not join exactly two faces.", measured=open_edges, limit=0)
-    elif not mesh.is_winding_consistent:
-        yield issue("geometry.winding", "Neighbouring faces look opposite ways.")
-    elif float(mesh.volume) < 0:
-        yield issue("geometry.winding", "The faces look inwards.", measured=f"{float(mesh.volume):.3g} m3")
-    degenerate = int((mesh.area_faces < 1e-14).sum())
-    if degenerate:
-        yield issue("geometry.degenerate_faces", f"{degenerate} faces have no area.", measured=degenerate, limit=0)
-    parts = int(mesh.body_count)
-    subject.measured["components"] = parts
-    if parts > rules.checks.max_components:
-        yield issue("geometry.components", f"It falls into {parts} parts.", measured=parts, limit=rules.checks.max_components)
-    low, high = mesh.bounds
+    yield from _closed(surface)
+    yield from _faces(surface)
+    yield from _parts(subject, surface, rules)
+    yield from _normals(subject.document.primitives)
+    low, high = surface.low, surface.high
     off = np.array([(low[0] + high[0]) / 2, low[1], (low[2] + high[2]) / 2])
     if np.abs(off).max() > ORIGIN_TOLERANCE * float((high - low).max()):
         yield issue("geometry.origin", "The bottom centre is not at the origin.", measured=", ".join(f"{v:.3f} m" for v in off), limit="0, 0, 0")
+
+
+def _closed(surface: Surface) -> Iterator[Issue]:
+    if surface.open_edges:
+        yield issue("geometry.not_watertight", f"{surface.open_edges:,} edges have a face on one side only.", measured=surface.open_edges, limit=0)
+    if surface.crowded_edges:
+        yield issue("geometry.non_manifold", f"{surface.crowded_edges:,} edges join more than two faces.", measured=surface.crowded_edges, limit=0)
+    if surface.opposed:
+        yield issue("geometry.winding", "Neighbouring faces look opposite ways.", measured=f"{surface.opposed:,} edges", limit=0)
+    elif not surface.open_edges and surface.volume < 0:
+        yield issue("geometry.winding", "The faces look inwards.", measured=f"{surface.volume:.3g} m3")
+
+
+def _faces(surface: Surface) -> Iterator[Issue]:
+    degenerate = int(surface.degenerate.sum())
+    if degenerate:
+        yield issue("geometry.degenerate_faces", f"{degenerate:,} faces have no area.", measured=degenerate, limit=0)
+    if surface.duplicates:
+        yield issue("geometry.duplicate_faces", f"{surface.duplicates:,} faces lie on another.", measured=surface.duplicates, limit=0)
+    crossings, looked_at = surface.crossings
+    if crossings > CROSSING_SHARE * looked_at:
+        yield issue(
+            "geometry.self_intersection",
+            "The surface runs through itself.",
+            measured=f"{crossings / looked_at * 100:.1f} % of {looked_at:,} edges",
+            limit=f"{CROSSING_SHARE * 100:g} %",
+        )
+
+
+def _parts(subject: Subject, surface: Surface, rules: Rules) -> Iterator[Issue]:
+    count, _ = surface.parts
+    subject.measured["components"] = count
+    if count > rules.checks.max_components:
+        yield issue("geometry.components", f"It falls into {count} parts.", measured=count, limit=rules.checks.max_components)
+    floating, inner = surface.loose()
+    if floating:
+        yield issue(
+            "geometry.floating", f"{floating} parts hang in the air.", measured=floating, limit=f"none farther than {FLOATING * 100:g} % of the size"
+        )
+    if inner:
+        yield issue("geometry.inner", f"{inner} parts lie inside and are never seen.", measured=inner, limit=0)
+
+
+def _normals(primitives: tuple[Primitive, ...]) -> Iterator[Issue]:
+    for p in primitives:
+        if p.normals is None or not len(p.faces):
+            continue
+        used = p.normals[p.faces]
+        long = np.linalg.norm(used, axis=2)
+        wrong = int((~(np.abs(long - 1) < UNIT_TOLERANCE)).sum())
+        if wrong:
+            yield issue(
+                "geometry.normals", f"{wrong:,} normals are not of length 1.", pointer=f"{p.where}/attributes/NORMAL", measured=wrong, limit=0
+            )
+            continue
+        a, b, c = (p.positions[p.faces[:, k]] for k in range(3))
+        cross = np.cross(b - a, c - a)
+        away = float(((used * cross[:, None]).sum(2) < 0).mean())
+        if away > AWAY_SHARE:
+            yield issue(
+                "geometry.normals",
+                "Stored normals look away from their faces: light falls on the wrong side.",
+                pointer=f"{p.where}/attributes/NORMAL",
+                measured=f"{away * 100:.0f} % of corners",
+                limit=f"{AWAY_SHARE * 100:g} %",
+            )

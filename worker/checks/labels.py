@@ -26,7 +26,7 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
             )
     if subject.has("glb"):
         try:
-            asset = subject.document.get("asset", {})
+            asset = subject.document.json.get("asset", {})
         except InputError:
             return  # the checks of the file say so
         if not isinstance(asset, dict) or asset.get("extras", {}).get("sku") != subject.product.sku:

@@ -1,26 +1,42 @@
-"""Names: each file is called as the rules say, and its name reads back to what it was made from."""
+"""Names: each file is called as the rules and the profiles say, and its name reads back to what it was made from."""
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import PurePath
 
 from dam_connector.catalog import naming
 from dam_connector.catalog.file_names import expected_fields, file_stem, suffix_of
-from dam_connector.catalog.issue import Issue, issue
+from dam_connector.catalog.issue import Issue, Outcome, Row, Severity, issue
+from dam_connector.catalog.model_profiles import ModelProfile
 from dam_connector.catalog.rules import Rules
-from dam_connector.catalog.version import Role
+from dam_connector.catalog.version import Role, VersionFile
 from worker.checks.subject import Subject
+
+LOWER_CASE = re.compile(r"[a-z][a-z0-9_-]*")  # the Khronos asset creation guidelines' rule
+LOWER_PATTERN = "{sku:lower}_{name:slug}_v{version}_{format:lower}"
 
 
 def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
-    """Issues naming.pattern, with the name that the file should have."""
+    """Issues naming.pattern and naming.profile, with the name that the file should have."""
+    yield from _by_rules(subject, rules)
+    for name, profile in rules.model_profiles.items():
+        if profile.naming or profile.lower_case:
+            for file in subject.files:
+                if file.format == "glb":
+                    yield from _by_profile(subject, name, profile, file)
+
+
+def _by_rules(subject: Subject, rules: Rules) -> Iterator[Issue]:
     product, deliverable = subject.product, subject.deliverable
     if product is None or deliverable is None:
         pattern = rules.naming.default
         for file in subject.files:
             if naming.parse(pattern, PurePath(file.name).stem) is None:
-                yield issue(
+                found = issue(
                     "naming.pattern", f"{file.name} does not follow {pattern}.", pointer=f"/files/{file.name}", measured=file.name, limit=pattern
                 )
+                yield replace(found, severity=Severity.INFO)  # nobody said that the file belongs to a product of these rules
         return
     pattern = rules.naming.pattern_for(deliverable.name)
     for file in subject.files:
@@ -32,3 +48,40 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
             yield issue(
                 "naming.pattern", f"It should be called {wanted}{suffix_of(file)}.", pointer=f"/files/{file.name}", measured=stem, limit=pattern
             )
+
+
+def _by_profile(subject: Subject, name: str, profile: ModelProfile, file: VersionFile) -> Iterator[Issue]:
+    """A row for the profile's naming rule; an issue where the file must satisfy it."""
+    stem = PurePath(file.name).stem
+    good = naming.parse(profile.naming, stem) is not None if profile.naming else LOWER_CASE.fullmatch(stem) is not None
+    rule = profile.naming or "a to z, 0 to 9, _ and -, beginning with a letter"
+    subject.rows.append(
+        Row(
+            check="name",
+            outcome=Outcome.PASS if good else Outcome.FAIL,
+            profile=name,
+            measured=stem,
+            limit=rule,
+            source=profile.limits[0].source if profile.limits else "plugin.json",
+        )
+    )
+    if not good and name in subject.held_to:
+        wanted = _wanted(subject, profile.naming or LOWER_PATTERN, stem)
+        yield issue("naming.profile", f"{name} wants it to be called {wanted}.", pointer=f"/profiles/{name}/naming", measured=stem, limit=rule)
+
+
+def _wanted(subject: Subject, pattern: str, stem: str) -> str:
+    """The name that the file should have; of a product that is not known, the nearest to the one it has."""
+    if subject.product is None:
+        return "-".join(naming.ascii_words(stem)).lower() or "model"
+    values: dict[str, str | int] = {
+        "sku": subject.product.sku,
+        "name": subject.product.name,
+        "version": subject.number,
+        "format": "glb",
+        "deliverable": subject.deliverable.name if subject.deliverable else "model",
+        "slot": subject.slot,
+        "category": subject.product.category,
+        "color": subject.product.color,
+    }
+    return naming.build(pattern, values)

@@ -49,7 +49,9 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
         taken = formats_of(profile)
         files = [f for f in subject.pictures if f.format in taken]
         formats = ", ".join(f.format for f in subject.pictures)
-        subject.rows.append(Row(check=f"{profile}: format", outcome=Outcome.PASS if files else Outcome.FAIL, detail=formats))
+        subject.rows.append(
+            Row(check="format", outcome=Outcome.PASS if files else Outcome.FAIL, profile=profile, measured=formats, limit=", ".join(taken))
+        )
         if not files:
             yield issue("profile.format", f"{profile} takes none of the files.", measured=formats, limit=", ".join(taken))
         for file in files:
@@ -62,8 +64,8 @@ def _against(subject: Subject, profile: str, file: VersionFile) -> Iterator[Issu
         if limit.rule not in CODES or seen is None:
             continue
         measured, wanted, good = _judge(limit, seen)
-        name = f"{profile}: {limit.rule.replace('_', ' ')} ({file.format})"
-        subject.rows.append(Row(check=name, outcome=Outcome.PASS if good else Outcome.FAIL, detail=f"{measured}; limit {wanted}; {limit.source}"))
+        name, outcome = f"{limit.rule.replace('_', ' ')} ({file.format})", Outcome.PASS if good else Outcome.FAIL
+        subject.rows.append(Row(check=name, outcome=outcome, profile=profile, measured=measured, limit=wanted, source=limit.source))
         if not good:
             words = f"{profile}: {file.name}."
             yield issue(CODES[limit.rule], words, pointer=f"/files/{file.name}", measured=measured, limit=f"{wanted} ({limit.source})")

@@ -1,26 +1,30 @@
 """Subject: what a check looks at."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-
-import trimesh
+from typing import Any
 
 from dam_connector.catalog.issue import Row
 from dam_connector.catalog.product import Product
 from dam_connector.catalog.rules import Deliverable
 from dam_connector.catalog.version import Role, VersionFile
-from worker.modeling.glb import glb_json, load_scene
+from worker.checks.surface import Surface, surface_of
+from worker.checks.textures import Texture, textures
+from worker.checks.unwrap import Unwrap, unwraps
+from worker.checks.validator import validate
+from worker.gltf.document import Document
 
 PICTURES = ("jpeg", "webp", "avif", "png")
 
 
 @dataclass(kw_only=True)
 class Subject:
-    """The files of one version, with what they should be. Files are read once.
+    """The files of one version, with what they should be. What is found out about them is found out once.
 
-    product and deliverable are None when a file is checked by hand and nothing is known about it; `measured` gathers
-    facts for the report, `rows` what a check says limit by limit.
+    product and deliverable are None when a file is checked by hand and nothing is known about it. photos: the product's, encoded, by
+    view, to hold a model against. profiles: those a file checked by hand must satisfy. `measured` gathers facts for the
+    report, `rows` what a check says limit by limit, `pictures_made` what it shows, by name.
     """
 
     product: Product | None
@@ -29,14 +33,24 @@ class Subject:
     number: int
     files: tuple[VersionFile, ...]
     read: Callable[[VersionFile], bytes]
+    photos: Mapping[str, bytes] = field(default_factory=dict)
+    profiles: tuple[str, ...] = ()
     measured: dict[str, str | int | float | bool | None] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
+    pictures_made: dict[str, bytes] = field(default_factory=dict)
 
     def has(self, wants: str) -> bool:
-        """Whether there is a file of a format; "picture" is any rendition, "any" any file."""
+        """Whether there is a file of a format; "picture" is any rendition, "any" any file, "photo" a GLB and a photo beside it."""
         if wants == "picture":
             return bool(self.pictures)
+        if wants == "photo":
+            return bool(self.photos) and self.has("glb")
         return bool(self.files) if wants == "any" else any(f.format == wants for f in self.files)
+
+    @property
+    def held_to(self) -> tuple[str, ...]:
+        """The profiles that must be satisfied."""
+        return self.profiles or (self.deliverable.profiles if self.deliverable else ())
 
     @property
     def pictures(self) -> tuple[VersionFile, ...]:
@@ -48,13 +62,26 @@ class Subject:
         return self.read(next(f for f in self.files if f.format == "glb"))
 
     @cached_property
-    def document(self) -> dict[str, object]:
-        """The GLB's JSON. Raises: InputError file.unreadable."""
-        return glb_json(self.glb)
+    def document(self) -> Document:
+        """The GLB, read without trust. Raises: InputError file.unreadable."""
+        return Document(self.glb)
 
     @cached_property
-    def mesh(self) -> trimesh.Trimesh:
-        """All triangles in world space, UV seams welded. Raises: InputError file.unreadable, geometry.empty."""
-        mesh = load_scene(self.glb).to_geometry()
-        mesh.merge_vertices(merge_tex=True, merge_norm=True)
-        return mesh
+    def surface(self) -> Surface:
+        """All triangles in world space, seams welded. Raises: InputError file.*, geometry.empty."""
+        return surface_of(self.document.primitives)
+
+    @cached_property
+    def unwraps(self) -> list[Unwrap]:
+        """How textures lie on it, by material. Raises: InputError file.*"""
+        return unwraps(self.document.primitives)
+
+    @cached_property
+    def textures(self) -> list[Texture]:
+        """The pictures in it. Raises: InputError file.*"""
+        return textures(self.document)
+
+    @cached_property
+    def validation(self) -> dict[str, Any]:
+        """The Khronos validator's report on the GLB, or `{"failed": why}`; empty where the validator is not installed."""
+        return validate(self.glb)

@@ -28,8 +28,8 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
             continue
         if not subject.has("glb"):
             continue
-        off = float(np.abs(packed.extent / np.maximum(subject.mesh.extents, 1e-9) - 1).max())
+        off = float(np.abs(packed.extent / np.maximum(subject.surface.extent, 1e-9) - 1).max())
         if off > TOLERANCE:
             yield issue("web.differs", "Its size is another.", pointer=where, measured=f"{off * 100:.1f} %", limit=f"{TOLERANCE * 100:.1f} %")
-        if packed.triangles != len(subject.mesh.faces):
-            yield issue("web.differs", "It has other triangles.", pointer=where, measured=packed.triangles, limit=len(subject.mesh.faces))
+        if packed.triangles != len(subject.surface.faces):
+            yield issue("web.differs", "It has other triangles.", pointer=where, measured=packed.triangles, limit=len(subject.surface.faces))

@@ -1,7 +1,6 @@
 """GLB in and out. What is written has bounds, buffer-view targets and nothing that the Khronos validator remarks on."""
 
 import io
-import json
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -12,6 +11,7 @@ from PIL import Image
 
 from dam_connector import __version__
 from dam_connector.errors import InputError
+from worker.gltf.document import read_json
 from worker.modeling.model import Model, tangents, vertex_normals
 
 GENERATOR = f"dam-connector {__version__}"
@@ -113,31 +113,12 @@ class Blob:
         return b"".join(self._doc.save_to_bytes())
 
 
-def glb_json(data: bytes) -> dict[str, object]:
-    """The JSON chunk of a GLB.
-
-    Raises: InputError file.unreadable.
-    """
-    try:
-        if data[:4] != b"glTF" or int.from_bytes(data[4:8], "little") != 2 or data[16:20] != b"JSON":
-            raise ValueError("not a glTF 2.0 binary")
-        length = int.from_bytes(data[12:16], "little")
-        if int.from_bytes(data[8:12], "little") != len(data) or 20 + length > len(data):
-            raise ValueError("the lengths in the header are not those of the file")
-        found = json.loads(data[20 : 20 + length])
-        if not isinstance(found, dict):
-            raise ValueError("the JSON chunk is no object")
-        return found
-    except (ValueError, RecursionError) as error:
-        raise InputError("file.unreadable", f"The GLB cannot be read: {error}.") from error
-
-
 def load_scene(data: bytes) -> trimesh.Scene:
     """A GLB as trimesh sees it.
 
     Raises: InputError file.unreadable or geometry.empty.
     """
-    glb_json(data)
+    read_json(data)
     try:
         scene = trimesh.load_scene(io.BytesIO(data), file_type="glb", process=False)
         empty = not any(len(getattr(g, "faces", ())) for g in scene.geometry.values())

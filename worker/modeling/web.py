@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dam_connector.errors import InputError
-from worker.modeling.glb import Blob, document, glb_json, material
+from worker.gltf.document import read_json
+from worker.modeling.glb import Blob, document, material
 from worker.modeling.model import Model
 
 DRACO, WEBP = "KHR_draco_mesh_compression", "EXT_texture_webp"
@@ -85,7 +86,7 @@ def read_packed(data: bytes) -> Packed:
 
     Raises: InputError file.unreadable.
     """
-    doc: Any = glb_json(data)
+    doc: Any = read_json(data)
     try:
         view = doc["bufferViews"][doc["meshes"][0]["primitives"][0]["extensions"][DRACO]["bufferView"]]
         start = 28 + int.from_bytes(data[12:16], "little") + view.get("byteOffset", 0)

@@ -12,9 +12,9 @@ from dam_connector.catalog.rules import PHOTO
 from dam_connector.catalog.run import RunKind
 from dam_connector.catalog.version import VersionFile
 from dam_connector.wiring import Services
+from worker.gltf.document import read_json
 from worker.imaging.labels import cleaned, mime_of, read_labels, relabel, source_type
 from worker.imaging.signing import SIGNABLE, credential_of, read_manifest, signed
-from worker.modeling.glb import glb_json
 from worker.modeling.usdz import read_usdz_sku
 from worker.work import PHOTO_LABEL, Work
 
@@ -86,7 +86,7 @@ def _labelled(data: bytes, file: VersionFile, labels: dict[str, str]) -> tuple[b
     wanted = cleaned(labels)
     if file.format in ("glb", "web"):
         data = relabel_glb(data, wanted)
-        asset = glb_json(data).get("asset")
+        asset = read_json(data).get("asset")
         found = asset.get("extras", {}) if isinstance(asset, dict) else {}
     else:
         data = relabel(data, wanted)
@@ -96,7 +96,7 @@ def _labelled(data: bytes, file: VersionFile, labels: dict[str, str]) -> tuple[b
 
 def relabel_glb(data: bytes, labels: dict[str, str]) -> bytes:
     """The GLB with labels in `asset.extras`; the binary chunk stays as it is."""
-    doc = glb_json(data)
+    doc = read_json(data)
     length = int.from_bytes(data[12:16], "little")
     asset = doc["asset"]
     assert isinstance(asset, dict)

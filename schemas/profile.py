@@ -1,0 +1,53 @@
+"""A profile of models on the wire: what an admin adds to the built-in ones in plugin.json."""
+
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validates_schema
+
+from dam_connector.catalog import naming
+from dam_connector.catalog.model_profiles import MEASURES, MODEL_PROFILES, Limit, ModelProfile
+from schemas.common import text
+
+SOURCE = "plugin.json"
+_BOUNDS = {"min": "at least", "max": "at most"}
+
+
+def _bound(title: str, word: str, unit: str) -> fields.Float:
+    return fields.Float(metadata={"description": f"{title[0].upper()}{title[1:]}: {word}{f', in {unit}' if unit else ''}."})
+
+
+_Limits = Schema.from_dict(
+    {f"{bound}_{name}": _bound(m.title, word, m.unit) for name, m in MEASURES.items() for bound, word in _BOUNDS.items()}, name="LimitsSchema"
+)
+
+
+class ProfileSchema(_Limits):  # type: ignore[valid-type, misc]
+    """Limits that models must keep, by measure. What it does not name is taken from the profile it is based on."""
+
+    based_on = text("A built-in profile whose limits are kept where this one has none.")
+    naming = text("Pattern that file names must follow.")
+
+    @validates_schema(skip_on_field_errors=True)
+    def holds_together(self, data: dict[str, Any], **_: object) -> None:
+        if "based_on" in data and data["based_on"] not in MODEL_PROFILES:
+            raise ValidationError(f"not a built-in profile; known: {', '.join(MODEL_PROFILES)}", "based_on")
+        for name in MEASURES:
+            low, high = data.get(f"min_{name}"), data.get(f"max_{name}")
+            if low is not None and high is not None and low > high:
+                raise ValidationError(f"more than max_{name}", f"min_{name}")
+        try:
+            naming.fields_of(data.get("naming", ""))
+        except ValueError as error:
+            raise ValidationError(str(error), "naming") from error
+
+
+def build_profile(data: dict[str, Any]) -> ModelProfile:
+    """The profile that loaded data mean."""
+    base = MODEL_PROFILES.get(data.get("based_on", ""), ModelProfile(limits=()))
+    own = tuple(
+        Limit(measure=name, at_least=data.get(f"min_{name}"), at_most=data.get(f"max_{name}"), source=SOURCE)
+        for name in MEASURES
+        if f"min_{name}" in data or f"max_{name}" in data
+    )
+    kept = tuple(limit for limit in base.limits if limit.measure not in {o.measure for o in own})
+    return ModelProfile(limits=kept + own, naming=data.get("naming", base.naming), lower_case=base.lower_case and "naming" not in data)
