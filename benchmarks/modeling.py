@@ -26,7 +26,8 @@ from worker.imaging.cutout import cut_out
 from worker.imaging.decode import decode
 from worker.modeling.build import build_model
 from worker.modeling.camera import camera_for
-from worker.modeling.glb import read_glb, write_glb
+from worker.modeling.foreign import read_glb
+from worker.modeling.glb import write_glb
 from worker.modeling.render import Look, Stage
 
 INPUTS: dict[str, dict[View, str]] = {

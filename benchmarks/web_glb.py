@@ -18,7 +18,7 @@ from skimage.metrics import structural_similarity
 
 from worker.gltf.document import read_json
 from worker.modeling.camera import camera_for
-from worker.modeling.glb import read_glb
+from worker.modeling.foreign import read_glb
 from worker.modeling.model import Model
 from worker.modeling.render import Stage
 from worker.modeling.web import DRACO, write_web

@@ -4,6 +4,8 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
+from dam_connector.catalog.checklist import answers
+from dam_connector.catalog.issue import Outcome
 from schemas.product import dump_product
 
 
@@ -54,21 +56,34 @@ class IssueOut(Schema):
 
 
 class RowOut(Schema):
-    check = fields.String()
-    outcome = fields.String()
+    check = fields.String(metadata={"description": "What was looked at: a check, or a limit of a profile."})
+    outcome = fields.String(validate=validate.OneOf(list(Outcome)))
     detail = fields.String()
+    profile = fields.String(metadata={"description": "The profile whose limit this is; empty for a check."})
+    measured = fields.String()
+    limit = fields.String()
+    source = fields.String(metadata={"description": "Where the limit comes from."})
+
+
+class AnswerOut(Schema):
+    question = fields.String()
+    outcome = fields.String(validate=validate.OneOf(list(Outcome)))
+    evidence = fields.String()
 
 
 class WaiverOut(Schema):
     code = fields.String()
     by = fields.String()
     reason = fields.String()
+    until = fields.AwareDateTime(allow_none=True)
 
 
 class ReportOut(Schema):
     blocked = fields.Boolean()
     issues = fields.List(fields.Nested(IssueOut))
     rows = fields.List(fields.Nested(RowOut))
+    held_to = fields.List(fields.String(), metadata={"description": "The profiles that must be satisfied; the others are told."})
+    answers = fields.Function(lambda r: AnswerOut(many=True).dump(answers(r)), metadata={"type": "array", "items": {"type": "object"}})
     facts = fields.Dict(allow_none=True)
     waivers = fields.List(fields.Nested(WaiverOut))
 
@@ -173,6 +188,7 @@ class RegenerateIn(Schema):
 class WaiverIn(Schema):
     code = fields.String(required=True, validate=validate.Length(1, 80))
     reason = fields.String(required=True, validate=validate.Length(3, 500))
+    until = fields.AwareDateTime(load_default=None, allow_none=True, metadata={"description": "When the acceptance ends; never when absent."})
 
 
 class TakenOut(Schema):

@@ -15,7 +15,7 @@ from worker.imaging.likeness import likeness_issues, median_difference
 from worker.imaging.palette import Palette
 from worker.imaging.quality import source_issues
 from worker.imaging.style import preview, seed_of, set_in_style, size_of
-from worker.modeling.glb import read_glb
+from worker.modeling.foreign import read_glb
 from worker.modeling.turntable import photographed
 
 OBLIQUE = (View.HERO, View.DETAIL)

@@ -12,14 +12,16 @@ from marshmallow import ValidationError
 from dam_connector.catalog.alt_text import alt_text
 from dam_connector.catalog.codec import to_plain
 from dam_connector.catalog.ids import Sha256, Sku
-from dam_connector.catalog.issue import Report, issue
+from dam_connector.catalog.issue import Outcome, Report, issue
 from dam_connector.catalog.product import Dimensions, Product, View
+from dam_connector.catalog.report_text import junit, markdown
 from dam_connector.catalog.rules import PHOTO, Deliverable, Rules
 from dam_connector.catalog.run import RunKind
 from dam_connector.catalog.version import Role, VersionFile
 from dam_connector.errors import ConfigError, InputError
 from dam_connector.rules_file import rules_text
 from dam_connector.settings import Settings
+from schemas.api import ReportOut
 from schemas.common import problems
 from schemas.plugin import load_rules
 from schemas.product import ProductSchema, load_product
@@ -31,7 +33,8 @@ from worker.imaging.labels import relabel, source_type
 from worker.imaging.palette import palette_of
 from worker.modeling.build import build_model
 from worker.modeling.camera import NAMED_VIEWS, camera_for
-from worker.modeling.glb import read_glb, write_glb
+from worker.modeling.foreign import read_glb
+from worker.modeling.glb import write_glb
 from worker.modeling.render import Look, Stage
 from worker.modeling.studies import STUDIES, study
 from worker.renditions import Order, make
@@ -128,23 +131,64 @@ def build(
 
 @click.command()
 @click.argument("file", type=a_file)
-@click.option("--profile", default="default", help="Which limits to check against; `default` are those of plugin.json.")
-@click.option("--product", "product_file", type=a_file, help="The product's record: then size and name are checked too.")
+@click.option("--profile", "profiles", multiple=True, help="A profile that it must satisfy, such as khronos-mobile-ar; may be given more than once.")
+@click.option("--product", "product_file", type=a_file, help="The product's record: then size, name and unit are checked too.")
+@click.option(
+    "--photo",
+    "photos",
+    multiple=True,
+    metavar="VIEW=FILE",
+    help="A photo to hold a model against, such as front=chair.jpg; may be given more than once.",
+)
+@click.option(
+    "--as", "form", type=click.Choice(["text", "json", "markdown", "junit"]), default="text", show_default=True, help="How the report reads."
+)
+@click.option("--pictures", type=click.Path(file_okay=False, path_type=Path), help="A folder for the report's pictures.")
 @as_json
-def check(file: Path, profile: str, product_file: Path | None, machine: bool) -> None:
+def check(
+    file: Path, profiles: tuple[str, ...], product_file: Path | None, photos: tuple[str, ...], form: str, pictures: Path | None, machine: bool
+) -> None:
     """Check a GLB, USDZ or picture. Exit code 0: no error, 1: some, 2: the file is of no use."""
-    if profile != "default":
-        _stop(machine, "profile", f"there is no profile {profile!r}", "Known: default, the limits of plugin.json.")
+    machine = machine or form == "json"
+    rules = _rules(machine)
     format = {"jpg": "jpeg"}.get(file.suffix[1:].lower(), file.suffix[1:].lower())
     if format not in MIME:
         _stop(machine, "format", f"{file.name} is none of: {', '.join(MIME)}", "Give the file its right extension.")
-    product = _product(product_file, machine) if product_file else None
+    for unknown in (p for p in profiles if p not in rules.model_profiles):
+        _stop(machine, "profile", f"there is no profile {unknown!r}", f"Known: {', '.join(rules.model_profiles)}.")
     data = file.read_bytes()
     made = VersionFile(name=file.name, format=format, role=Role.PRIMARY, view="", mime=MIME[format], sha256=Sha256(""), bytes=len(data))
-    report = run_checks(Subject(product=product, deliverable=None, slot=1, number=1, files=(made,), read=lambda _: data), _rules(machine))
-    _say(machine, {"file": str(file), "blocked": report.blocked, **to_plain(report)}, _report_lines(file, report))
+    subject = Subject(
+        product=_product(product_file, machine) if product_file else None,
+        deliverable=None,
+        slot=1,
+        number=1,
+        files=(made,),
+        read=lambda _: data,
+        photos=_photos(photos, machine),
+        profiles=profiles,
+    )
+    report = run_checks(subject, rules)
+    if pictures:
+        pictures.mkdir(parents=True, exist_ok=True)
+        for name, picture in subject.pictures_made.items():
+            (pictures / f"{name}.webp").write_bytes(picture)
+    texts = {"markdown": markdown, "junit": junit}
+    lines = [texts[form](report, file.name)] if form in texts else _report_lines(file, report)
+    _say(machine, {"file": str(file), **ReportOut().dump(report)}, lines)
     unreadable = any(i.code in ("file.unreadable", "geometry.empty", "source.not_an_image") for i in report.issues)
     sys.exit(UNUSABLE if unreadable else int(report.blocked))
+
+
+def _photos(given: tuple[str, ...], machine: bool) -> dict[str, bytes]:
+    """The photos by view."""
+    found = {}
+    for each in given:
+        view, _, path = each.partition("=")
+        if view not in set(View) or not Path(path).is_file():
+            _stop(machine, "photo", f"{each!r} is not VIEW=FILE with a file that is there", f"Views: {', '.join(View)}.")
+        found[view] = Path(path).read_bytes()
+    return found
 
 
 def _product(path: Path, machine: bool) -> Product:
@@ -157,8 +201,13 @@ def _product(path: Path, machine: bool) -> Product:
 
 
 def _report_lines(file: Path, report: Report) -> list[str]:
+    """What a person reads in a terminal: the verdict, the checks, the profiles that matter, the findings worst first."""
     lines = [f"{file}: {'blocked' if report.blocked else 'good'}"]
-    lines += [f"  {row.outcome.value:10} {row.check}" for row in report.rows]
+    lines += [f"  {row.outcome.value:10} {row.check}{f': {row.measured}' if row.measured else ''}" for row in report.rows if not row.profile]
+    for profile in dict.fromkeys(row.profile for row in report.rows if row.profile):
+        failed = [f"{row.check} {row.measured}" for row in report.rows if row.profile == profile and row.outcome is Outcome.FAIL]
+        held = "must" if profile in report.held_to else "told"
+        lines.append(f"  {'fail' if failed else 'pass':10} profile {profile} ({held}){': ' + '; '.join(failed) if failed else ''}")
     for i in report.issues:
         lines += [
             f"  {i.severity.value}: {i.code} {i.pointer}",

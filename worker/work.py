@@ -4,13 +4,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from dam_connector.catalog.file_names import file_stem, suffix_of
 from dam_connector.catalog.ids import RunId, Sha256, VersionId
 from dam_connector.catalog.issue import Issue, Report
 from dam_connector.catalog.product import Product
 from dam_connector.catalog.rules import Deliverable, Rules
 from dam_connector.catalog.version import Role, VersionFile
 from dam_connector.wiring import Services
-from worker.imaging.encode import MIME
+from worker.imaging.encode import MIME, extension
 from worker.imaging.labels import KEPT, TRAINED, TRAINED_PART
 
 PHOTO_LABEL = "photo_"  # before the name of a label in provenance that the photo brought
@@ -74,6 +75,12 @@ class Work:
 
     def with_facts(self, **facts: Fact) -> "Work":
         return replace(self, facts={**self.facts, **facts})
+
+    def with_names(self, services: Services) -> "Work":
+        """The files named by the rules: each with what tells the version's files apart, and its format's extension."""
+        rules = self.rules(services)
+        made = {f: file_stem(f.format, self.product, self.deliverable, self.slot, self.number, rules) for f in self.files}
+        return replace(self, files=tuple(replace(f, name=f"{stem}{suffix_of(f)}.{extension(f.format)}") for f, stem in made.items()))
 
     def with_file(self, services: Services, data: bytes, format: str, role: Role = Role.PRIMARY, view: str = "") -> "Work":
         """Store a made file and add it, in the place of one with the same format, role and view; it is named later."""

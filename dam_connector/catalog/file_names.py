@@ -20,8 +20,8 @@ def expected_fields(format: str, product: Product, deliverable: Deliverable, slo
 
 def suffix_of(file: VersionFile) -> str:
     """What follows the name that the rules give: the view of a preview, the number of a picture in a turn, which GLB it is."""
-    if file.role is Role.PREVIEW:
-        return f"_preview_{file.view.replace(',', '-')}"
+    if file.role in (Role.PREVIEW, Role.EVIDENCE):
+        return f"_{file.role.value}_{file.view.replace(',', '-')}"
     if file.format == WEB:
         return "_web"
     return f"_{file.view}" if file.view else ""

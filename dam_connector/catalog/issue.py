@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from dam_connector.catalog.issue_codes import CODES
@@ -81,25 +82,27 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiver:
-    """An operator's word that an issue code is accepted on one version."""
+    """An operator's word that an issue code is accepted on one version. until: when that ends; None: never."""
 
     code: str
     by: str
     reason: str
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """All findings for a version, and what was looked at."""
+    """All findings for a version, and what was looked at. held_to: the profiles that it must satisfy."""
 
     issues: tuple[Issue, ...] = ()
     rows: tuple[Row, ...] = ()
     facts: Mapping[str, str | int | float | bool | None] | None = None
     waivers: tuple[Waiver, ...] = ()
+    held_to: tuple[str, ...] = ()
 
-    def errors(self) -> tuple[Issue, ...]:
-        """The error-level issues nobody waived."""
-        waived = {w.code for w in self.waivers}
+    def errors(self, at: datetime | None = None) -> tuple[Issue, ...]:
+        """The error-level issues nobody waived; `at` a moment, waivers that ended before it do not count."""
+        waived = {w.code for w in self.waivers if at is None or w.until is None or w.until > at}
         return tuple(i for i in self.issues if i.severity is Severity.ERROR and i.code not in waived)
 
     @property

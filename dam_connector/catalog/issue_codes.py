@@ -170,6 +170,24 @@ CODES: dict[str, Code] = {
     "uv.gutter": Code("info", "Islands lie too close: colours bleed at a distance.", "Pack them at least 4 px apart at 1024 px."),
     "uv.empty": Code("warning", "Triangles have no area in the texture.", "Unwrap them."),
     "uv.density": Code("info", "The texture is far sharper in some places than in others.", "Scale the islands alike."),
+    # the model against the product's photos
+    "likeness.outline": Code(
+        "warning", "The model's outline differs from a photo's.", "Compare the pictures; regenerate with more views, or let a provider make it."
+    ),
+    "likeness.proportions": Code(
+        "warning", "The model is too wide or too high for a photo.", "Check the product's dimensions and the model's scale on each axis."
+    ),
+    "likeness.colour": Code(
+        "warning", "The model's colours differ from a photo's.", "Compare the pictures; check the texture and that the photo is of this colour."
+    ),
+    "likeness.part_missing": Code(
+        "warning", "A part that a photo shows is missing on the model.", "Add the part, or regenerate with larger photos or by a provider."
+    ),
+    "likeness.part_extra": Code(
+        "warning", "The model has a part that a photo does not show.", "Remove the part, or check that the photo is of this product."
+    ),
+    "likeness.mirrored": Code("warning", "The model is the mirror image of a photo.", "Mirror the model (or check that the photo was not mirrored)."),
+    "likeness.turned": Code("warning", "The model is turned against a photo.", "Turn the front of the model towards +Z, or check the photo's view."),
     # the model's file
     "file.unreadable": Code("error", "The file is not a glTF 2.0 binary that can be read.", "Export it again as GLB."),
     "file.too_complex": Code(

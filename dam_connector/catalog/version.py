@@ -39,6 +39,7 @@ class Role(StrEnum):
     PRIMARY = "primary"
     USDZ = "usdz"
     PREVIEW = "preview"
+    EVIDENCE = "evidence"  # a picture of the report: it stays here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +88,16 @@ class Version:
             (f for f in self.files if (not format or f.format == format) and (role is None or f.role == role) and (not view or f.view == view)),
             None,
         )
+
+    @property
+    def shipped(self) -> tuple[VersionFile, ...]:
+        """What channels get: all but the report's own pictures."""
+        return tuple(f for f in self.files if f.role is not Role.EVIDENCE)
+
+    @property
+    def evidence(self) -> tuple[VersionFile, ...]:
+        """The report's pictures."""
+        return tuple(f for f in self.files if f.role is Role.EVIDENCE)
 
     @property
     def turn(self) -> tuple[VersionFile, ...]:

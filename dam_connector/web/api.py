@@ -178,7 +178,7 @@ def regenerate(data: dict[str, Any], version_id: str) -> dict[str, Any]:
 @bp.response(200, s.VersionOut)
 def waive(data: dict[str, Any], version_id: str) -> Any:
     """Accept an error of a blocked version, with a reason; recorded."""
-    reviewing.waive(services(), _version(version_id), Waiver(code=data["code"], by=signed_in().name, reason=data["reason"]))
+    reviewing.waive(services(), _version(version_id), Waiver(code=data["code"], by=signed_in().name, reason=data["reason"], until=data["until"]))
     return _version(version_id)
 
 

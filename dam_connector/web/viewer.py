@@ -45,7 +45,7 @@ def latest(sku: str, deliverable: str, extension: str) -> ResponseReturnValue:
     """The latest approved file of a deliverable's first slot, under an address that never changes."""
     _, versions = _published(sku)
     wanted = "jpeg" if extension == "jpg" else extension
-    files = [f for v in versions if v.asset.deliverable == deliverable for f in v.files if f.role is not Role.PREVIEW]
+    files = [f for v in versions if v.asset.deliverable == deliverable for f in v.files if f.role not in (Role.PREVIEW, Role.EVIDENCE)]
     found = next((f for f in files if f.format == wanted), None)
     if found is None:
         abort(404)

@@ -28,7 +28,7 @@ def test_from_webhook_to_live(services: Services, photos: PhotoServer, drain: Dr
     drain()
     made = versions(services)
     assert {d: v.state for d, v in made.items()} == {"packshot": VersionState.IN_REVIEW, "model": VersionState.IN_REVIEW}
-    assert {f.name for f in made["model"].files if f.role != "preview"} == {
+    assert {f.name for f in made["model"].files if f.role not in ("preview", "evidence")} == {
         "CH123_ModernDiningChair_V1_GLB.glb",
         "CH123_ModernDiningChair_V1_USDZ.usdz",
     }

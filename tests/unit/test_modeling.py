@@ -21,7 +21,8 @@ from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import decode
 from worker.modeling.build import build_model
 from worker.modeling.camera import Camera, camera_for
-from worker.modeling.glb import load_scene, read_glb, write_glb
+from worker.modeling.foreign import read_glb
+from worker.modeling.glb import write_glb
 from worker.modeling.model import Model, tangents
 from worker.modeling.render import Look, Stage
 from worker.modeling.studies import study
@@ -210,7 +211,7 @@ def test_a_glb_goes_out_and_in() -> None:
 )
 def test_damaged_glbs_are_refused(data: bytes) -> None:
     with pytest.raises(InputError) as found:
-        load_scene(data)
+        read_glb(data)
     assert found.value.issue_code in ("file.unreadable", "geometry.empty")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from dam_connector.catalog.issue import Issue, Outcome, Report, Row, with_severities
 from dam_connector.catalog.rules import Rules
-from worker.checks import conformance, dimensions, file_limits, geometry, labels, model_profiles, names, pictures, profiles, usdz, uvs, web
+from worker.checks import conformance, dimensions, file_limits, geometry, labels, likeness, model_profiles, names, pictures, profiles, usdz, uvs, web
 from worker.checks.subject import Subject
 
 Check = Callable[[Subject, Rules], Iterator[Issue]]
@@ -16,6 +16,7 @@ CHECKS: Mapping[str, tuple[Check, str]] = {  # name -> function, and the format 
     "uvs": (uvs.check, "glb"),
     "file limits": (file_limits.check, "glb"),
     "model profiles": (model_profiles.check, "glb"),
+    "likeness": (likeness.check, "photo"),
     "usdz": (usdz.check, "usdz"),
     "web": (web.check, "web"),
     "pictures": (pictures.check, "picture"),
@@ -32,7 +33,13 @@ def run_checks(
     issues, rows = list(found_before), []
     for name, (check, wants) in CHECKS.items():
         if not subject.has(wants):
-            rows.append(Row(check=name, outcome=Outcome.NOT_TESTED, detail="no such file in this version"))
+            rows.append(
+                Row(
+                    check=name,
+                    outcome=Outcome.NOT_TESTED,
+                    detail="no photo to hold it against" if wants == "photo" else "no such file in this version",
+                )
+            )
             continue
         found = list(check(subject, rules))
         untested = [i for i in found if i.code.endswith(".not_tested")]
@@ -45,7 +52,10 @@ def run_checks(
         rows += subject.rows
         subject.rows.clear()
     return Report(
-        issues=with_severities(dict.fromkeys(issues), rules.checks.severities), rows=tuple(rows), facts={**(facts or {}), **subject.measured}
+        issues=with_severities(dict.fromkeys(issues), rules.checks.severities),
+        rows=tuple(rows),
+        facts={**(facts or {}), **subject.measured},
+        held_to=subject.held_to,
     )
 
 

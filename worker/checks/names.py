@@ -40,7 +40,7 @@ def _by_rules(subject: Subject, rules: Rules) -> Iterator[Issue]:
         return
     pattern = rules.naming.pattern_for(deliverable.name)
     for file in subject.files:
-        if file.role is Role.PREVIEW:
+        if file.role in (Role.PREVIEW, Role.EVIDENCE):
             continue
         stem = PurePath(file.name).stem.removesuffix(suffix_of(file))
         wanted = file_stem(file.format, product, deliverable, subject.slot, subject.number, rules)

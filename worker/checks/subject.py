@@ -10,10 +10,10 @@ from dam_connector.catalog.product import Product
 from dam_connector.catalog.rules import Deliverable
 from dam_connector.catalog.version import Role, VersionFile
 from worker.checks.surface import Surface, surface_of
-from worker.checks.textures import Texture, textures
 from worker.checks.unwrap import Unwrap, unwraps
 from worker.checks.validator import validate
 from worker.gltf.document import Document
+from worker.gltf.textures import Texture, textures
 
 PICTURES = ("jpeg", "webp", "avif", "png")
 

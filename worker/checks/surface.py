@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import trimesh
 from embreex import rtcore_scene
 from embreex.mesh_construction import TriangleMesh
 from numpy.typing import NDArray
@@ -54,14 +55,18 @@ class Surface:
         return self.high - self.low
 
     @cached_property
+    def mesh(self) -> trimesh.Trimesh:
+        """As trimesh sees it, nothing changed."""
+        return trimesh.Trimesh(self.positions, self.faces, process=False, validate=False)
+
+    @cached_property
     def crosses(self) -> F64:
         """Twice the area times the normal of each face, (m, 3)."""
-        a, b, c = (self.positions[self.faces[:, k]] for k in range(3))
-        return np.cross(b - a, c - a)
+        return np.asarray(self.mesh.triangles_cross, np.float64)
 
     @cached_property
     def areas(self) -> F64:
-        return np.asarray(np.linalg.norm(self.crosses, axis=1) / 2, np.float64)
+        return np.asarray(self.mesh.area_faces, np.float64)
 
     @cached_property
     def degenerate(self) -> NDArray[np.bool_]:
@@ -119,7 +124,7 @@ class Surface:
     @cached_property
     def volume(self) -> float:
         """Cubic metres; negative where the faces look inwards."""
-        return float((self.positions[self.faces[:, 0]] * self.crosses).sum() / 6)
+        return float(self.mesh.volume)
 
     @cached_property
     def hard_edges(self) -> int:

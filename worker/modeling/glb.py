@@ -1,26 +1,15 @@
-"""GLB in and out. What is written has bounds, buffer-view targets and nothing that the Khronos validator remarks on."""
+"""GLB out (foreign.py reads). What is written has bounds, buffer-view targets and nothing that the Khronos validator remarks on."""
 
-import io
 from collections.abc import Callable, Mapping
 
 import numpy as np
 import pygltflib as gltf
-import trimesh
 from numpy.typing import NDArray
-from PIL import Image
 
 from dam_connector import __version__
-from dam_connector.errors import InputError
-from worker.gltf.document import read_json
-from worker.modeling.model import Model, tangents, vertex_normals
+from worker.modeling.model import Model, tangents
 
 GENERATOR = f"dam-connector {__version__}"
-_MAPS_THERE = {  # what trimesh calls them
-    "normal": "normalTexture",
-    "metallic_roughness": "metallicRoughnessTexture",
-    "occlusion": "occlusionTexture",
-    "emissive": "emissiveTexture",
-}
 
 
 def write_glb(model: Model, name: str, extras: Mapping[str, str] | None = None) -> bytes:
@@ -111,60 +100,3 @@ class Blob:
         self._doc.buffers.append(gltf.Buffer(byteLength=len(self._data)))
         self._doc.set_binary_blob(bytes(self._data))
         return b"".join(self._doc.save_to_bytes())
-
-
-def load_scene(data: bytes) -> trimesh.Scene:
-    """A GLB as trimesh sees it.
-
-    Raises: InputError file.unreadable or geometry.empty.
-    """
-    read_json(data)
-    try:
-        scene = trimesh.load_scene(io.BytesIO(data), file_type="glb", process=False)
-        empty = not any(len(getattr(g, "faces", ())) for g in scene.geometry.values())
-    except Exception as error:
-        raise InputError("file.unreadable", f"The GLB cannot be read ({type(error).__name__}).") from error
-    if empty:
-        raise InputError("geometry.empty", "The GLB holds no triangles.")
-    return scene
-
-
-def read_glb(data: bytes) -> Model:
-    """A GLB as one Model: all meshes in world space; the first material's texture and factors are kept.
-
-    Raises: InputError file.unreadable or geometry.empty.
-    """
-    scene = load_scene(data)
-    mesh = scene.to_geometry()
-    if not isinstance(mesh, trimesh.Trimesh):
-        raise InputError("geometry.empty", "The GLB holds no triangles.")
-    positions, faces = np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.uint32)
-    if not np.isfinite(positions).all():
-        raise InputError("file.unreadable", "The GLB holds positions that are no numbers.")
-    look = getattr(mesh.visual, "material", None)
-    texture = getattr(look, "baseColorTexture", None)
-    uv = getattr(mesh.visual, "uv", None)
-    maps = {name: _encoded(found) for name, of in _MAPS_THERE.items() if uv is not None and (found := getattr(look, of, None)) is not None}
-    uvs = np.asarray(uv, np.float32) * [1, -1] + [0, 1] if uv is not None and (texture is not None or maps) else np.zeros((len(positions), 2))
-    factor = getattr(look, "baseColorFactor", None)
-    color = tuple(float(c) / 255 for c in factor) if factor is not None else (1.0, 1.0, 1.0, 1.0)
-    stored = mesh._cache.cache.get("vertex_normals")
-    normals = np.asarray(stored if stored is not None and len(stored) == len(positions) else vertex_normals(positions, faces), np.float32)
-    rough, metal = getattr(look, "roughnessFactor", None), getattr(look, "metallicFactor", None)
-    return Model(
-        positions=positions,
-        normals=normals,
-        uvs=uvs.astype(np.float32),
-        faces=faces,
-        color=color,  # type: ignore[arg-type]
-        texture=_encoded(texture) if texture is not None and uv is not None else None,
-        roughness=1.0 if rough is None else float(rough),
-        metallic=1.0 if metal is None else float(metal),
-        maps=maps,
-    )
-
-
-def _encoded(image: Image.Image) -> bytes:
-    out = io.BytesIO()
-    image.convert("RGB").save(out, "JPEG", quality=92, subsampling=0)
-    return out.getvalue()

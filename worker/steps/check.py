@@ -1,21 +1,28 @@
-"""Check what was made: every check that applies, one report."""
+"""Check what was made: every check that applies, one report, and the pictures that the report shows."""
 
 from dataclasses import replace
 
+from dam_connector.catalog.run import RunKind
+from dam_connector.catalog.version import Role
 from dam_connector.wiring import Services
 from worker.checks import Subject, run_checks
 from worker.work import Work
 
 
 def check(work: Work, services: Services) -> Work:
-    """The work with its report. Reads: files, issues, facts. Adds: report."""
+    """The work with its report. Reads: files, sources, issues, facts. Adds: report, files."""
     rules = work.rules(services)
+    photographed = work.deliverable.kind is RunKind.MODEL
     subject = Subject(
         product=work.product,
         deliverable=work.deliverable,
         slot=work.slot,
         number=work.number,
-        files=work.files,
+        files=tuple(f for f in work.files if f.role is not Role.EVIDENCE),
         read=lambda f: services.blobs.get(f.sha256),
+        photos={view: services.blobs.get(sha256) for view, sha256 in work.sources.items()} if photographed else {},
     )
-    return replace(work, report=run_checks(subject, rules, found_before=work.issues, facts=work.facts))
+    work = replace(work, report=run_checks(subject, rules, found_before=work.issues, facts=work.facts))
+    for name, picture in subject.pictures_made.items():
+        work = work.with_file(services, picture, "webp", Role.EVIDENCE, name)
+    return work.with_names(services)

@@ -2,7 +2,7 @@
 
 from dam_connector.catalog.version import Role
 from dam_connector.wiring import Services
-from worker.modeling.glb import read_glb
+from worker.modeling.foreign import read_glb
 from worker.modeling.usdz import write_usdz
 from worker.work import Work
 

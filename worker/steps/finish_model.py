@@ -9,7 +9,8 @@ from PIL import Image
 
 from dam_connector.catalog.version import Role
 from dam_connector.wiring import Services
-from worker.modeling.glb import read_glb, write_glb
+from worker.modeling.foreign import read_glb
+from worker.modeling.glb import write_glb
 from worker.modeling.model import Model, vertex_normals
 from worker.work import Work
 

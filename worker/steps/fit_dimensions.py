@@ -9,7 +9,8 @@ import numpy as np
 
 from dam_connector.catalog.product import Dimensions
 from dam_connector.wiring import Services
-from worker.modeling.glb import read_glb, write_glb
+from worker.modeling.foreign import read_glb
+from worker.modeling.glb import write_glb
 from worker.modeling.model import Model
 from worker.work import Work
 

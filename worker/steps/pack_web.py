@@ -1,7 +1,7 @@
 """Pack the model for web pages, where the rules ask for it."""
 
 from dam_connector.wiring import Services
-from worker.modeling.glb import read_glb
+from worker.modeling.foreign import read_glb
 from worker.modeling.web import write_web
 from worker.work import Work
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from dam_connector.catalog.file_names import product_folder
 from dam_connector.catalog.version import VersionState
-from dam_connector.errors import NotFound
+from dam_connector.errors import NotFound, StateConflict
 from dam_connector.wiring import Services
 from worker.work import Work
 
@@ -12,7 +12,7 @@ from worker.work import Work
 def publish_to_channels(work: Work, services: Services) -> Work:
     """The work with the addresses where it is live. Reads: version, decision. Adds: published.
 
-    Raises: StateConflict when the approval was undone or is for other files; Unavailable, RateLimited, Refused.
+    Raises: StateConflict when the approval was undone or is for other files, or a waiver has ended; Unavailable, RateLimited, Refused.
     """
     version = services.assets.get(work.draft)
     if version is None:
@@ -24,6 +24,8 @@ def publish_to_channels(work: Work, services: Services) -> Work:
     ]
     if newer:  # a newer one was approved and went live while this one waited
         return work
+    if version.report.errors(services.clock.now()):
+        raise StateConflict(f"version {version.id} is blocked: what was accepted on it was accepted only until a day that is over")
     approved = services.decisions.approved(version)
     live = dict(work.published)
     folder = product_folder(work.product, services.rules.current())

@@ -4,7 +4,7 @@ from dam_connector.catalog.version import Role
 from dam_connector.wiring import Services
 from worker.imaging.encode import encode
 from worker.modeling.camera import camera_for
-from worker.modeling.glb import read_glb
+from worker.modeling.foreign import read_glb
 from worker.modeling.render import Look, Stage
 from worker.modeling.studies import STUDIES, study
 from worker.work import Work

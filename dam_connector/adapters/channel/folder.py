@@ -25,11 +25,16 @@ class Folder:
         try:
             target.mkdir(parents=True, exist_ok=True)
             old = self._read_index(target, version)
-            for file in version.files:
+            for file in version.shipped:
                 _write(target / file.name, blobs.get(file.sha256))
-            index = {"sku": product.sku, "version": version.number, "approved_by": approved.approved_by, "files": dict(approved.files_sha256)}
+            index = {
+                "sku": product.sku,
+                "version": version.number,
+                "approved_by": approved.approved_by,
+                "files": {f.name: f.sha256 for f in version.shipped},
+            }
             _write(self._index(target, version), json.dumps(index, indent=2, sort_keys=True).encode())
-            for name in old - set(approved.files_sha256):
+            for name in old - {f.name for f in version.shipped}:
                 (target / Path(name).name).unlink(missing_ok=True)
         except OSError as error:
             raise Unavailable("folder", "publish", type(error).__name__) from error

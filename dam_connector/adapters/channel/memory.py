@@ -22,7 +22,7 @@ class MemoryChannel:
         if failure:
             raise failure
         version = approved.version
-        self.live[version.asset.id] = (version.number, {f"{folder}/{f.name}": blobs.get(f.sha256) for f in version.files})
+        self.live[version.asset.id] = (version.number, {f"{folder}/{f.name}": blobs.get(f.sha256) for f in version.shipped})
         return f"memory:{version.asset.id}/{version.number}"
 
     def withdraw(self, version: Version, product: Product, folder: str) -> None:

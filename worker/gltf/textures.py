@@ -33,10 +33,15 @@ class Texture:
         """The materials whose base colour it is."""
         return [material for use, material in self.uses if use == BASE_COLOR]
 
+    @property
+    def compressed(self) -> bool:
+        """Whether it is a KTX2 texture, which graphics cards read and nothing here does."""
+        return self.data[:12] == KTX2
+
     @cached_property
     def brightness(self) -> tuple[int, int] | None:
         """The least and the greatest of the pixels' largest channels, 0 to 255; None where the picture cannot be decoded here."""
-        if self.data[:12] == KTX2:
+        if self.compressed:
             return None
         try:
             with Image.open(io.BytesIO(self.data), formats=_PICTURES) as picture:

@@ -1,0 +1,112 @@
+"""Likeness: the model held against each photo of its product, from the camera that shows it best.
+
+Thresholds are calibrated by `python -m benchmarks.likeness` on models that are right and models with planted defects; each stands a little above
+the worst that a right model had. Figures: docs/checks.md.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from dam_connector.catalog.issue import Issue, Outcome, Row, issue
+from dam_connector.catalog.product import View
+from dam_connector.catalog.rules import Rules
+from dam_connector.errors import InputError
+from worker.checks.subject import Subject
+from worker.imaging.cutout import CONFIDENT, Cutout, cut_out
+from worker.imaging.decode import decode
+from worker.imaging.encode import encode
+from worker.modeling.compare import Comparison, Likeness
+from worker.modeling.foreign import read_glb
+
+MAX_PIXELS = 60_000_000
+EVIDENCE = "likeness-"  # before the photo's view, in names of pictures
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """From where on a measure is an issue. words: what to say; percent: how to tell the value."""
+
+    code: str
+    limit: float
+    words: str
+    percent: bool = True
+
+
+THRESHOLDS = {
+    "outline": Threshold("likeness.outline", 0.085, "The outline is not the photo's."),
+    "aspect": Threshold("likeness.proportions", 0.032, "Width to height is not as in the photo."),
+    "colour": Threshold("likeness.colour", 13.0, "The colours are not the photo's, its light allowed for.", percent=False),
+    "missing": Threshold("likeness.part_missing", 0.012, "The photo shows a part that the model has not."),
+    "extra": Threshold("likeness.part_extra", 0.012, "The model has a part that the photo does not show."),
+    "mirrored": Threshold("likeness.mirrored", 0.045, "It fits the photo better when mirrored."),
+    "turned": Threshold("likeness.turned", 0.05, "It fits the photo better when turned about its upright axis."),
+}
+
+
+def measured(c: Comparison) -> dict[str, float]:
+    """What is held against THRESHOLDS: 0 is a perfect likeness."""
+    return {
+        "outline": 1 - c.outline,
+        "aspect": abs(c.aspect),
+        "colour": c.colour,
+        "missing": c.missing,
+        "extra": c.extra,
+        "mirrored": max(0.0, c.mirrored),
+        "turned": max(0.0, c.turned),
+    }
+
+
+def score(found: Sequence[Comparison]) -> float:
+    """The worst measure over its threshold: above 1 the model is called wrong."""
+    return max((value / THRESHOLDS[name].limit for c in found for name, value in measured(c).items()), default=0.0)
+
+
+def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
+    """Issues likeness.*; a row and a picture for each photo."""
+    try:
+        likeness = Likeness(read_glb(subject.glb))
+    except InputError:
+        return  # the checks of the file say so
+    for name, data in subject.photos.items():
+        view = View(name)
+        if view is View.DETAIL:
+            continue
+        cutout = _cut(data)
+        found = likeness.compare(cutout.alpha, cutout.rgb, view) if cutout else None
+        if cutout is None or found is None:
+            subject.rows.append(
+                Row(check=f"likeness to {name}", outcome=Outcome.NOT_TESTED, detail="the product cannot be cut out of the photo with confidence")
+            )
+            continue
+        wrong = list(_wrong(found, name))
+        outcome = Outcome.FAIL if wrong else Outcome.PASS
+        subject.rows.append(Row(check=f"likeness to {name}", outcome=outcome, measured=_told(found), limit=_limits()))
+        picture = likeness.evidence(cutout.alpha, cutout.rgb, found.camera)
+        if picture is not None:
+            subject.pictures_made[f"{EVIDENCE}{name}"] = encode(picture, None, "webp")
+        yield from wrong
+
+
+def _cut(data: bytes) -> Cutout | None:
+    """The product cut out; None where that is not sure."""
+    try:
+        cutout = cut_out(decode(data, max_pixels=MAX_PIXELS))
+    except InputError:
+        return None
+    return None if cutout.confidence < CONFIDENT or cutout.touches else cutout
+
+
+def _wrong(found: Comparison, name: str) -> Iterator[Issue]:
+    for measure, value in measured(found).items():
+        threshold = THRESHOLDS[measure]
+        if value > threshold.limit:
+            told, limit = (f"{v * 100:.1f} %" if threshold.percent else f"{v:.1f} CIEDE2000" for v in (value, threshold.limit))
+            yield issue(threshold.code, threshold.words, pointer=f"/images/{name}", measured=told, limit=limit)
+
+
+def _told(c: Comparison) -> str:
+    return f"outline {c.outline * 100:.1f} %, proportions {c.aspect * 100:+.1f} %, colour {c.colour:.1f}, from {c.camera.azimuth:.0f} and {c.camera.elevation:.0f} degrees"
+
+
+def _limits() -> str:
+    return f"{(1 - THRESHOLDS['outline'].limit) * 100:.1f} %, {THRESHOLDS['aspect'].limit * 100:.1f} %, {THRESHOLDS['colour'].limit:g}"

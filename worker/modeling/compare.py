@@ -1,0 +1,245 @@
+"""Compare: a model against one photo of its product.
+
+The camera is fitted: around the known one for photos of sides, over a grid for three-quarter photos. The model is rendered there, laid
+over the photo by the two bounding boxes' centres and areas (so that wrong proportions stay visible), and both are compared: outline, proportions,
+colour (with the exposure matched: photos are lit otherwise), parts that one has and the other has not, and whether the model
+fits better mirrored or turned.
+"""
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.color import deltaE_ciede2000, rgb2lab
+
+from dam_connector.catalog.product import View
+from worker.imaging.compose import to_linear, to_srgb
+from worker.modeling.camera import Camera
+from worker.modeling.model import Model
+from worker.modeling.render import Look, Stage
+
+U8 = NDArray[np.uint8]
+F32 = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+CANVAS = 192  # px a side, of what is compared
+FILL = 0.8  # of the canvas: the photo's longer side
+COARSE, FINE = 64, 144  # px, of silhouettes while cameras are tried
+SOFT = 2.0  # px: colours are compared after this blur, since no fit is exact to the pixel
+UNUSUAL = 0.006  # of the outline: what another camera than the one straight ahead must gain
+SLACK = 0.02  # of the canvas: a part must stick out by more
+GROUND, ONLY_PHOTO, ONLY_MODEL = 246, (214, 48, 49), (52, 101, 214)
+SIDES = {View.FRONT: 0.0, View.RIGHT: 90.0, View.BACK: 180.0, View.LEFT: 270.0}
+_LOOK = Look(background=None, shadow=False, samples=1)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Framed:
+    """Something on the canvas. rgb: (n, n, 3) uint8; mask: (n, n) bool; size: its box, width and height in pixels."""
+
+    rgb: U8
+    mask: Mask
+    size: tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Comparison:
+    """How far a model is from a photo.
+
+    outline: intersection over union of the silhouettes. aspect: width to height of the model's over the photo's, minus 1. colour: mean
+    CIEDE2000 over the pixels both have. missing, extra: the largest part that only the photo or only the model has, of the photo's area.
+    mirrored, turned: how much better it fits when it is (0 to 1; below 0: worse).
+    """
+
+    camera: Camera
+    photo: Framed
+    render: Framed
+    outline: float
+    aspect: float
+    colour: float
+    missing: float
+    extra: float
+    mirrored: float
+    turned: float
+
+
+class Likeness:
+    """A model made ready to be compared with photos."""
+
+    def __init__(self, model: Model) -> None:
+        self._stage = Stage(model)
+        self._centre = (model.low + model.high) / 2
+        self._half = float(np.linalg.norm(model.extent)) / 2 * 1.02
+
+    def compare(self, alpha: U8, rgb: U8, view: View) -> Comparison | None:
+        """The comparison with a photo that is cut out: alpha (h, w), rgb (h, w, 3). None where the photo shows nothing, or a detail."""
+        photo = framed(alpha, rgb)
+        if photo is None or view is View.DETAIL:
+            return None
+        camera = self._fitted(photo, view)
+        shown = self._shown(camera, photo)
+        if shown is None:
+            return None
+        outline, colour = overlap(photo.mask, shown.mask), colour_difference(photo, shown)
+        missing, extra = _largest(photo.mask, shown.mask), _largest(shown.mask, photo.mask)
+        good = _merit(outline, colour)
+        return Comparison(
+            camera=camera,
+            photo=photo,
+            render=shown,
+            outline=outline,
+            aspect=(shown.size[0] / shown.size[1]) / (photo.size[0] / photo.size[1]) - 1,
+            colour=colour,
+            missing=missing,
+            extra=extra,
+            mirrored=self._merit(replace(camera, azimuth=-camera.azimuth), photo, flipped=True) - good,
+            turned=max(self._merit(replace(camera, azimuth=camera.azimuth + by), photo) for by in (90, 180, 270)) - good if view in SIDES else 0.0,
+        )
+
+    def evidence(self, alpha: U8, rgb: U8, camera: Camera, pixels: int = 320) -> U8 | None:
+        """The photo, the model as that camera sees it, and what differs, side by side: (pixels, 3 * pixels, 3).
+
+        What only the photo has is red, what only the model has is blue, where both are the colours' difference is dark.
+        """
+        photo = framed(alpha, rgb, pixels)
+        shown = self._shown(camera, photo, pixels) if photo else None
+        if photo is None or shown is None:
+            return None
+        off = np.abs(_blurred(photo) - _blurred(shown)).mean(2)
+        third = np.repeat((255 * (1 - np.clip(off * 2, 0, 0.8)))[..., None], 3, 2).astype(np.uint8)
+        third[~(photo.mask | shown.mask)] = GROUND
+        third[photo.mask & ~shown.mask] = ONLY_PHOTO
+        third[shown.mask & ~photo.mask] = ONLY_MODEL
+        panels = [np.where(f.mask[..., None], f.rgb, np.uint8(GROUND)) for f in (photo, shown)]
+        return np.hstack([*panels, third]).astype(np.uint8)
+
+    def _camera(self, azimuth: float, elevation: float, fov: float) -> Camera:
+        x, y, z = (float(v) for v in self._centre)
+        return Camera(azimuth=azimuth, elevation=elevation, target=(x, y, z), half=self._half, fov=fov or None)
+
+    def _fitted(self, photo: Framed, view: View) -> Camera:
+        """The camera whose silhouette of the model covers the photo's best; an unusual one only for a gain."""
+        if view is View.TOP:
+            return self._best([self._camera(0, e, f) for e, f in ((90, 0), (84, 20), (90, 20))], photo)
+        if view in SIDES:
+            at = SIDES[view]
+            level = self._camera(at, 0, 0)
+            start = self._best([level, *(self._camera(at, e, f) for e in (0, 4, 9) for f in (16, 30))], photo)
+            found = self._refined(start, photo, steps=(2.0, 1.0, 0.5), reach=8.0)
+            return level if self._cover(level, photo, FINE) > self._cover(found, photo, FINE) - UNUSUAL else found
+        grid = [self._camera(a, e, 28) for a in range(-75, 76, 15) for e in (6, 14, 22, 32)]
+        nearest = sorted(grid, key=lambda c: -self._cover(c, photo))[:3]
+        return self._best([self._refined(c, photo, steps=(6.0, 3.0, 1.5, 0.7), reach=20.0) for c in nearest], photo, FINE)
+
+    def _refined(self, camera: Camera, photo: Framed, steps: tuple[float, ...], reach: float) -> Camera:
+        middle = camera
+        for step in steps:
+            for _ in range(3):
+                around = [
+                    replace(camera, azimuth=camera.azimuth + a * step, elevation=camera.elevation + e * step)
+                    for a, e in ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))
+                    if abs(camera.azimuth + a * step - middle.azimuth) <= reach and abs(camera.elevation + e * step - middle.elevation) <= reach
+                ]
+                if camera.fov:
+                    around += [replace(camera, fov=camera.fov * f) for f in (0.8, 1.25) if 8 < camera.fov * f < 60]
+                better = self._best(around, photo, COARSE if step > 2 else FINE)
+                if better == camera:
+                    break
+                camera = better
+        return camera
+
+    def _best(self, cameras: list[Camera], photo: Framed, pixels: int = COARSE) -> Camera:
+        return max(cameras, key=lambda c: self._cover(c, photo, pixels))
+
+    def _cover(self, camera: Camera, photo: Framed, pixels: int = COARSE) -> float:
+        seen = self._stage.silhouette(camera, pixels)
+        laid = _laid(seen.astype(np.uint8) * 255, np.zeros((pixels, pixels, 3), np.uint8), photo.size)
+        return overlap(photo.mask, laid.mask) if laid else 0.0
+
+    def _shown(self, camera: Camera, photo: Framed, pixels: int = CANVAS) -> Framed | None:
+        rgb, alpha = self._stage.render(camera, pixels, _LOOK)
+        return _laid(alpha, rgb, photo.size, pixels)
+
+    def _merit(self, camera: Camera, photo: Framed, *, flipped: bool = False) -> float:
+        """How well the model, seen by a camera, fits the photo by outline and colour."""
+        shown = self._shown(camera, photo)
+        if shown is None:
+            return 0.0
+        if flipped:
+            shown = Framed(rgb=shown.rgb[:, ::-1], mask=shown.mask[:, ::-1], size=shown.size)
+        return _merit(overlap(photo.mask, shown.mask), colour_difference(photo, shown))
+
+
+def framed(alpha: U8, rgb: U8, pixels: int = CANVAS) -> Framed | None:
+    """A cut-out photo on a canvas of so many pixels a side, its longer side FILL of it."""
+    box = _box(alpha)
+    if box is None:
+        return None
+    top, bottom, left, right = box
+    scale = FILL * pixels / max(bottom - top, right - left)
+    return _laid(alpha, rgb, ((right - left) * scale, (bottom - top) * scale), pixels)
+
+
+def overlap(one: Mask, two: Mask) -> float:
+    """Intersection over union."""
+    return float((one & two).sum() / max(1, (one | two).sum()))
+
+
+def colour_difference(photo: Framed, render: Framed) -> float:
+    """Mean CIEDE2000 over the pixels that both have, the render's exposure matched to the photo's; 0 where they share none."""
+    both = ndimage.binary_erosion(photo.mask & render.mask, iterations=3)
+    if not both.any():
+        return 0.0
+    one, two = _blurred(photo), _blurred(render)
+    gain = np.median(one[both].mean(1)) / max(1e-4, float(np.median(two[both].mean(1))))
+    matched = to_srgb(np.clip(two[both] * np.float32(np.clip(gain, 0.25, 4)), 0, 1))
+    return float(deltaE_ciede2000(rgb2lab(to_srgb(one[both])), rgb2lab(matched)).mean())
+
+
+def _blurred(framed: Framed) -> F32:
+    """Linear colours, blurred within the mask, (n, n, 3)."""
+    weight = cv2.GaussianBlur(framed.mask.astype(np.float32), (0, 0), SOFT)
+    linear = cv2.GaussianBlur(to_linear(framed.rgb) * framed.mask[..., None], (0, 0), SOFT)
+    return np.asarray(linear / np.maximum(weight, 1e-4)[..., None], np.float32)
+
+
+def _merit(outline: float, colour: float) -> float:
+    return outline - colour / 60
+
+
+def _largest(has: Mask, has_not: Mask) -> float:
+    """The largest part of one that sticks out of the other, of its own area."""
+    near = cv2.dilate(has_not.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=round(SLACK * CANVAS)) > 0
+    label, count = ndimage.label(has & ~near)
+    if not count:
+        return 0.0
+    return float(np.bincount(label.ravel())[1:].max() / has.sum())
+
+
+def _box(alpha: U8) -> tuple[int, int, int, int] | None:
+    rows, columns = np.flatnonzero((alpha > 127).any(1)), np.flatnonzero((alpha > 127).any(0))
+    if not len(rows):
+        return None
+    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+
+
+def _laid(alpha: U8, rgb: U8, size: tuple[float, float], pixels: int = CANVAS) -> Framed | None:
+    """A picture's content moved into the middle of the canvas, its box as large in area as `size`."""
+    box = _box(alpha)
+    if box is None:
+        return None
+    top, bottom, left, right = box
+    scale = float(np.sqrt(size[0] * size[1] / ((right - left) * (bottom - top))))
+    if scale < 0.5:  # warping samples single pixels: shrink with their means first
+        step = (max(1, round(alpha.shape[1] * scale)), max(1, round(alpha.shape[0] * scale)))
+        small = cv2.resize(alpha, step, interpolation=cv2.INTER_AREA), cv2.resize(rgb, step, interpolation=cv2.INTER_AREA)
+        return _laid(np.asarray(small[0], np.uint8), np.asarray(small[1], np.uint8), size, pixels)
+    shift = (pixels / 2 - scale * (left + right) / 2, pixels / 2 - scale * (top + bottom) / 2)
+    move = np.array([[scale, 0, shift[0] + scale * 0.5 - 0.5], [0, scale, shift[1] + scale * 0.5 - 0.5]], np.float64)
+    mask = cv2.warpAffine(alpha, move, (pixels, pixels), flags=cv2.INTER_LINEAR) > 127
+    return Framed(
+        rgb=np.asarray(cv2.warpAffine(rgb, move, (pixels, pixels), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8),
+        mask=np.asarray(mask),
+        size=((right - left) * scale, (bottom - top) * scale),
+    )
