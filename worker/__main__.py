@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from types import FrameType
+from typing import Any
 
 import click
 import structlog
@@ -19,6 +20,7 @@ from dam_connector.flow import sweeping
 from dam_connector.queue import QUEUES, connect
 from dam_connector.settings import Settings
 from dam_connector.wiring import build_services
+from worker.checks.guard import GUARD
 from worker.tools import build, check, render, rendition
 
 log = structlog.get_logger()
@@ -33,7 +35,11 @@ class _Patience:
 
 
 class MakeWorker(_Patience, Worker):
-    """One process a job: what crashes or eats memory takes only its job with it."""
+    """One process a job: what crashes or eats memory takes only its job with it. The checker is started before, so that every job finds it warm."""
+
+    def fork_work_horse(self, *args: Any, **kwargs: Any) -> None:
+        GUARD.warm()
+        super().fork_work_horse(*args, **kwargs)
 
 
 class IntakeWorker(_Patience, SimpleWorker):
@@ -62,6 +68,7 @@ def run(queue_name: str, burst: bool) -> None:
     server = kind([queue_name], name=name, connection=connect(settings.redis, patient=True), serializer=JSONSerializer)
     log.info("worker_ready", queue=queue_name)
     server.work(burst=burst, logging_level="ERROR", with_scheduler=False)
+    GUARD.stop()
 
 
 @main.command()

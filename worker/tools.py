@@ -25,7 +25,7 @@ from schemas.api import ReportOut
 from schemas.common import problems
 from schemas.plugin import load_rules
 from schemas.product import ProductSchema, load_product
-from worker.checks import Subject, run_checks
+from worker.checks import guard
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import decode
 from worker.imaging.encode import MIME, encode, extension
@@ -158,25 +158,28 @@ def check(
         _stop(machine, "profile", f"there is no profile {unknown!r}", f"Known: {', '.join(rules.model_profiles)}.")
     data = file.read_bytes()
     made = VersionFile(name=file.name, format=format, role=Role.PRIMARY, view="", mime=MIME[format], sha256=Sha256(""), bytes=len(data))
-    subject = Subject(
+    order = guard.Order(
         product=_product(product_file, machine) if product_file else None,
         deliverable=None,
         slot=1,
         number=1,
         files=(made,),
-        read=lambda _: data,
+        contents={file.name: data},
+        rules=rules,
         photos=_photos(photos, machine),
         profiles=profiles,
     )
-    report = run_checks(subject, rules)
+    checked = guard.GUARD.check(order)
+    report = checked.report
     if pictures:
         pictures.mkdir(parents=True, exist_ok=True)
-        for name, picture in subject.pictures_made.items():
+        for name, picture in checked.pictures.items():
             (pictures / f"{name}.webp").write_bytes(picture)
     texts = {"markdown": markdown, "junit": junit}
     lines = [texts[form](report, file.name)] if form in texts else _report_lines(file, report)
     _say(machine, {"file": str(file), **ReportOut().dump(report)}, lines)
     unreadable = any(i.code in ("file.unreadable", "geometry.empty", "source.not_an_image") for i in report.issues)
+    guard.GUARD.stop()
     sys.exit(UNUSABLE if unreadable else int(report.blocked))
 
 

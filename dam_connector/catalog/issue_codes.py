@@ -193,6 +193,11 @@ CODES: dict[str, Code] = {
     "file.too_complex": Code(
         "error", "The model has more than any viewer shows, and is not looked at further.", "Simplify the mesh; remove repeated instances."
     ),
+    "file.harmful": Code(
+        "error",
+        "Checking the file crashed, took too long or took too much memory.",
+        "Do not use this file: it is damaged or made to do harm. Export it again.",
+    ),
     "file.stream": Code("error", "A Draco or meshopt stream cannot be decoded, or is not what its accessors promise.", "Compress the model again."),
     "file.bytes": Code("error", "The file is larger than the rules allow.", "Shrink the textures, compress, or raise `checks.max_model_bytes`."),
     "file.triangles": Code("error", "The model has more triangles than the rules allow.", "Simplify the mesh, or raise `checks.max_triangles`."),

@@ -1,6 +1,6 @@
 """Checks: each file here is one, `check(subject, rules)` giving Issues. To add one: a file, a line in CHECKS, its codes."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from dam_connector.catalog.issue import Issue, Outcome, Report, Row, with_severities
 from dam_connector.catalog.rules import Rules
@@ -27,11 +27,23 @@ CHECKS: Mapping[str, tuple[Check, str]] = {  # name -> function, and the format 
 
 
 def run_checks(
-    subject: Subject, rules: Rules, *, found_before: tuple[Issue, ...] = (), facts: Mapping[str, str | int | float | bool | None] | None = None
+    subject: Subject,
+    rules: Rules,
+    *,
+    found_before: tuple[Issue, ...] = (),
+    facts: Mapping[str, str | int | float | bool | None] | None = None,
+    skip: Collection[str] = (),
+    begin: Callable[[str], None] = lambda name: None,
 ) -> Report:
-    """The report on a subject: issues with the admin's severities, and a row for each check, tested or not."""
+    """The report on a subject: issues with the admin's severities, and a row for each check, tested or not.
+
+    skip: checks to leave out; begin: told of each check before it runs.
+    """
     issues, rows = list(found_before), []
     for name, (check, wants) in CHECKS.items():
+        if name in skip:
+            rows.append(Row(check=name, outcome=Outcome.NOT_TESTED, detail="this file cannot be checked so"))
+            continue
         if not subject.has(wants):
             rows.append(
                 Row(
@@ -41,6 +53,7 @@ def run_checks(
                 )
             )
             continue
+        begin(name)
         found = list(check(subject, rules))
         untested = [i for i in found if i.code.endswith(".not_tested")]
         counted = with_severities([i for i in found if i not in untested], rules.checks.severities)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from dam_connector.catalog.run import RunKind
 from dam_connector.catalog.version import Role
 from dam_connector.wiring import Services
-from worker.checks import Subject, run_checks
+from worker.checks.guard import GUARD, Order
 from worker.work import Work
 
 
@@ -13,16 +13,21 @@ def check(work: Work, services: Services) -> Work:
     """The work with its report. Reads: files, sources, issues, facts. Adds: report, files."""
     rules = work.rules(services)
     photographed = work.deliverable.kind is RunKind.MODEL
-    subject = Subject(
+    files = tuple(f for f in work.files if f.role is not Role.EVIDENCE)
+    order = Order(
         product=work.product,
         deliverable=work.deliverable,
         slot=work.slot,
         number=work.number,
-        files=tuple(f for f in work.files if f.role is not Role.EVIDENCE),
-        read=lambda f: services.blobs.get(f.sha256),
+        files=files,
+        contents={f.name: services.blobs.get(f.sha256) for f in files if f.role is not Role.PREVIEW},
         photos={view: services.blobs.get(sha256) for view, sha256 in work.sources.items()} if photographed else {},
+        rules=rules,
+        found_before=work.issues,
+        facts=work.facts,
     )
-    work = replace(work, report=run_checks(subject, rules, found_before=work.issues, facts=work.facts))
-    for name, picture in subject.pictures_made.items():
+    checked = GUARD.check(order)
+    work = replace(work, report=checked.report)
+    for name, picture in checked.pictures.items():
         work = work.with_file(services, picture, "webp", Role.EVIDENCE, name)
     return work.with_names(services)

@@ -1,0 +1,261 @@
+"""The checks in a process of their own: `python -m worker.checks.guard` serves reports on its pipes.
+
+Files come from outside, and what reads them (Draco, embree, image coders, OpenUSD, V8) is native code. The process has no secrets, writes no
+files, and is watched: one that crashes, takes too long or too much memory is ended, and the report says at which check; the other checks are
+run again without it. It is kept warm, and answers in JSON, which cannot do harm where it is read.
+"""
+
+import base64
+import json
+import os
+import pickle
+import resource
+import select
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import IO, TYPE_CHECKING, Any
+
+import psutil
+
+from dam_connector.catalog.codec import from_plain, to_plain
+from dam_connector.catalog.issue import Issue, Outcome, Report, Row, issue
+from dam_connector.catalog.product import Product
+from dam_connector.catalog.rules import Deliverable, Rules
+from dam_connector.catalog.version import VersionFile
+
+TIME_S = 9.0  # for one report on files
+PHOTO_S = 4.0  # more, for each photo that a model is held against
+MEMORY_BYTES = 1_000_000_000
+START_S = 60.0
+LOOK_S = 0.05
+MAX_WRITTEN_BYTES = 64_000_000  # OpenUSD wants its packages on disk
+if TYPE_CHECKING:
+    from worker.checks import Subject
+
+_LENGTH = struct.Struct("<Q")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What to check: the fields of a Subject, with the files' bytes by name."""
+
+    product: Product | None
+    deliverable: Deliverable | None
+    slot: int
+    number: int
+    files: tuple[VersionFile, ...]
+    contents: Mapping[str, bytes]
+    rules: Rules
+    photos: Mapping[str, bytes] = field(default_factory=dict)
+    profiles: tuple[str, ...] = ()
+    found_before: tuple[Issue, ...] = ()
+    facts: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+    skip: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """The report and its pictures, by name."""
+
+    report: Report
+    pictures: Mapping[str, bytes]
+
+
+class _Ended(Exception):
+    """The process is gone or was ended; the message says why. check: what it was at."""
+
+    def __init__(self, why: str, check: str) -> None:
+        super().__init__(why)
+        self.check = check
+
+
+class Guard:
+    """One process that checks, started when it is needed and again after it ended."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._owner = 0
+
+    def check(self, order: Order) -> Checked:
+        """The report on an order. What cannot be checked is an issue file.harmful; nothing is raised for it."""
+        end = time.monotonic() + TIME_S + PHOTO_S * len(order.photos)
+        harmful: list[tuple[str, str]] = []
+        stale = True  # a job that was ended may have left half an answer in the pipe: that is no fault of this file
+        while True:
+            try:
+                self.warm()
+                left = end - time.monotonic()
+                checked = self._asked(replace(order, skip=tuple(name for name, _ in harmful)), time.monotonic() + (left if harmful else 0.6 * left))
+                return replace(checked, report=_with_harm(checked.report, harmful))
+            except _Ended as ended:
+                self.stop()
+                if not ended.check and stale:
+                    stale = False
+                    end = time.monotonic() + TIME_S + PHOTO_S * len(order.photos)
+                    continue
+                harmful.append((ended.check, str(ended)))
+                if len(harmful) > 2 or not ended.check or time.monotonic() > end - 1:
+                    rows = tuple(Row(check=name or "reading", outcome=Outcome.NOT_TESTED, detail=why) for name, why in harmful)
+                    return Checked(report=_with_harm(Report(issues=order.found_before, rows=rows, facts=order.facts), harmful), pictures={})
+
+    def warm(self) -> None:
+        """Start the process, if there is none: a worker does before it forks, so that its jobs find one."""
+        if self._process is not None and self._alive():
+            return
+        quiet = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "LC_ALL", "TMPDIR", "HOME", "PYTHONPATH", "VIRTUAL_ENV")}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "worker.checks.guard"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**quiet, "OPENBLAS_NUM_THREADS": "1"}
+        )
+        self._owner = os.getpid()
+        self._read(time.monotonic() + START_S, MEMORY_BYTES)
+
+    def stop(self) -> None:
+        """End the process."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            for pipe in (process.stdin, process.stdout):
+                if pipe:
+                    pipe.close()
+            if self._owner == os.getpid():
+                process.wait()
+
+    def _alive(self) -> bool:
+        assert self._process is not None
+        try:
+            return psutil.Process(self._process.pid).status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
+    def _asked(self, order: Order, end: float) -> Checked:
+        assert self._process is not None and self._process.stdin is not None
+        token = os.urandom(8).hex()
+        try:
+            _send(self._process.stdin, pickle.dumps((token, order)))
+        except OSError as error:
+            raise _Ended("the checker is gone", "") from error
+        at = ""
+        while True:
+            try:
+                message = json.loads(self._read(end, MEMORY_BYTES, at))
+                if message["token"] != token:
+                    continue
+                if "at" in message:
+                    at = str(message["at"])
+                    continue
+                pictures = {str(name): base64.b64decode(data) for name, data in message["pictures"].items()}
+                return Checked(report=from_plain(Report, message["report"]), pictures=pictures)
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                raise _Ended("its answer is none", at) from error
+
+    def _read(self, end: float, memory: int, at: str = "") -> bytes:
+        """One message. Raises: _Ended."""
+        length = _LENGTH.unpack(self._exactly(_LENGTH.size, end, memory, at))[0]
+        if length > MEMORY_BYTES:
+            raise _Ended("its answer is none", at)
+        return self._exactly(length, end, memory, at)
+
+    def _exactly(self, count: int, end: float, memory: int, at: str) -> bytes:
+        assert self._process is not None and self._process.stdout is not None
+        descriptor, got = self._process.stdout.fileno(), bytearray()
+        while len(got) < count:
+            ready, _, _ = select.select([descriptor], [], [], LOOK_S)
+            if ready:
+                part = os.read(descriptor, min(1 << 20, count - len(got)))
+                if not part:
+                    raise _Ended("it crashed the checker", at)
+                got += part
+            elif time.monotonic() > end:
+                raise _Ended("it took too long", at)
+            if not ready and self.memory() > memory:
+                raise _Ended(f"it took more than {memory // 1_000_000:,} MB", at)
+        return bytes(got)
+
+    def memory(self) -> int:
+        """What the process holds now, in bytes."""
+        if self._process is None:
+            return 0
+        try:
+            return int(psutil.Process(self._process.pid).memory_info().rss)
+        except psutil.NoSuchProcess:
+            return 0
+
+
+GUARD = Guard()
+
+
+def _with_harm(report: Report, harmful: list[tuple[str, str]]) -> Report:
+    """The report with an issue for each check that the file broke."""
+    found = tuple(issue("file.harmful", f"Checking it ended badly: {why}.", measured=check or "reading") for check, why in harmful)
+    return replace(report, issues=(*found, *report.issues))
+
+
+def _send(pipe: IO[bytes], data: bytes) -> None:
+    pipe.write(_LENGTH.pack(len(data)) + data)
+    pipe.flush()
+
+
+def serve(incoming: IO[bytes], outgoing: IO[bytes]) -> None:
+    """Answer orders until the pipe is closed."""
+    from worker.checks import run_checks
+
+    _send(outgoing, b"ready")
+    while header := incoming.read(_LENGTH.size):
+        token, order = pickle.loads(incoming.read(_LENGTH.unpack(header)[0]))  # noqa: S301 - what our own process sends
+        begin = partial(_begun, outgoing, token)
+        subject = _subject(order)
+        report = run_checks(subject, order.rules, found_before=order.found_before, facts=order.facts, skip=order.skip, begin=begin)
+        pictures = {name: base64.b64encode(data).decode() for name, data in subject.pictures_made.items()}
+        _say(outgoing, {"token": token, "report": to_plain(report), "pictures": pictures})
+
+
+def _begun(pipe: IO[bytes], token: str, name: str) -> None:
+    _say(pipe, {"token": token, "at": name})
+
+
+def _subject(order: Order) -> "Subject":
+    from worker.checks import Subject
+
+    contents = order.contents
+    return Subject(
+        product=order.product,
+        deliverable=order.deliverable,
+        slot=order.slot,
+        number=order.number,
+        files=order.files,
+        read=lambda f: contents[f.name],
+        photos=order.photos,
+        profiles=order.profiles,
+    )
+
+
+def _say(pipe: IO[bytes], message: dict[str, Any]) -> None:
+    _send(pipe, json.dumps(message).encode())
+
+
+def _restrict() -> None:
+    """No core dumps, no large files, no more processes than threads need."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_WRITTEN_BYTES, MAX_WRITTEN_BYTES))
+
+
+def main() -> None:
+    """Serve on the standard pipes; what libraries print goes nowhere."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    outgoing = os.fdopen(os.dup(1), "wb")
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(quiet, 1)
+    os.dup2(quiet, 2)
+    _restrict()
+    serve(sys.stdin.buffer, outgoing)
+
+
+if __name__ == "__main__":
+    main()
