@@ -32,7 +32,7 @@ from worker.modeling.web import write_web
 
 RULES = Path(__file__).parent.parent / "plugin.json"
 LIMIT_S, LIMIT_MB = 10.0, 1024.0
-WILD = (-1, 0, 1, 2, 255, 65_535, 2**31 - 1, 2**31, 2**32, 2**53, -(2**31), 1e300, -0.0, 0.5, None, "", "x" * 1000, [], {}, [[]], True)
+WILD: tuple[Any, ...] = (-1, 0, 1, 2, 255, 65_535, 2**31 - 1, 2**31, 2**32, 2**53, -(2**31), 1e300, -0.0, 0.5, None, "", "x" * 1000, [], {}, [[]], True)
 
 
 def seeds(bench: Path | None) -> list[bytes]:
@@ -203,7 +203,9 @@ def main(count: int, bench: Path | None) -> None:
     for how in dict.fromkeys(m.__name__ for m in MUTATIONS):
         own = [r for r in rows if r[0] == how]
         if own:
-            print(f"{how:12} {dict(Counter(r[1] for r in own))!s:44} slowest {max(r[2] for r in own):5.2f} s, largest {max(r[3] for r in own):4.0f} MB")
+            print(
+                f"{how:12} {dict(Counter(r[1] for r in own))!s:44} slowest {max(r[2] for r in own):5.2f} s, largest {max(r[3] for r in own):4.0f} MB"
+            )
     over = [r for r in rows if r[2] > LIMIT_S or r[3] > LIMIT_MB]
     print(f"over {LIMIT_S:g} s or {LIMIT_MB:g} MB: {len(over)}")
     raise SystemExit(bool(over))

@@ -14,6 +14,7 @@ from py_mini_racer import JSEvalException, MiniRacer
 
 VENDOR = Path(__file__).parent / "vendor"
 TIMEOUT_S = 8.0
+ANSWER_S = 1.0  # after the program ended: promises that wait for nothing are done by then, or never
 MEMORY_BYTES = 700_000_000
 _PRELUDE = """
 var self = globalThis, global = globalThis, exports = {}, module = {exports: exports};
@@ -50,7 +51,7 @@ class Script:
                 if data:
                     memoryview(engine.eval(name))[:] = data
             engine.eval(f"var answer = null; {program}", timeout_sec=TIMEOUT_S, max_memory=MEMORY_BYTES)
-            answer = self._wait(engine, "answer")
+            answer = self._wait(engine, "answer", ANSWER_S)
             written = bytes(memoryview(engine.eval("output"))) if out else b""
             engine.eval(" ".join(f"{name} = null;" for name in (*inputs, "output")))
         except (JSEvalException, RuntimeError, MemoryError, ValueError) as error:
@@ -63,13 +64,13 @@ class Script:
         engine.eval(_PRELUDE)
         engine.eval(self.path.read_text())
         engine.eval(f"var begun = null; {self._ready}.then(function() {{ begun = 'yes'; }});")
-        self._wait(engine, "begun")
+        self._wait(engine, "begun", TIMEOUT_S)
         atexit.register(engine.close)  # left to the interpreter's own end, its thread now and then waits for ever
         return engine
 
-    def _wait(self, engine: MiniRacer, name: str) -> str:
+    def _wait(self, engine: MiniRacer, name: str, seconds: float) -> str:
         """The variable's value once it has one; promises are worked off between looks."""
-        end = time.monotonic() + TIMEOUT_S
+        end = time.monotonic() + seconds
         while time.monotonic() < end:
             found = engine.eval(name, timeout_sec=TIMEOUT_S, max_memory=MEMORY_BYTES)
             if found is not None:

@@ -33,7 +33,7 @@ def _counted(subject: Subject) -> Iterator[tuple[str, Measured]]:
     document = subject.document
     for name in ("materials", "meshes", "nodes"):
         yield name, len(document.rows(name))
-    yield "primitives", sum(len(m.get("primitives", ())) for m in document.rows("meshes"))
+    yield "primitives", sum(len(p) for m in document.rows("meshes") if isinstance(p := m.get("primitives"), list))
     nodes = document.rows("nodes")
     yield "root_transforms", sum(not np.allclose(local_matrix(nodes[n], f"/nodes/{n}"), np.eye(4), atol=1e-6) for n in document.roots)
     yield "animation_s", max((_ends(subject, a) for a in document.rows("animations")), default=0.0)
@@ -44,7 +44,8 @@ def _ends(subject: Subject, animation: dict[str, object]) -> float:
     samplers = animation.get("samplers")
     ends = [0.0]
     for sampler in samplers if isinstance(samplers, list) else []:
-        ends.append(float(np.nanmax(subject.document.accessor(sampler.get("input"), "/animations"), initial=0.0)))
+        if isinstance(sampler, dict):
+            ends.append(float(np.nanmax(subject.document.accessor(sampler.get("input"), "/animations"), initial=0.0)))
     return max(ends)
 
 

@@ -9,6 +9,7 @@ from dam_connector.catalog.issue import Row
 from dam_connector.catalog.product import Product
 from dam_connector.catalog.rules import Deliverable
 from dam_connector.catalog.version import Role, VersionFile
+from dam_connector.errors import InputError
 from worker.checks.surface import Surface, surface_of
 from worker.checks.unwrap import Unwrap, unwraps
 from worker.checks.validator import validate
@@ -84,4 +85,9 @@ class Subject:
     @cached_property
     def validation(self) -> dict[str, Any]:
         """The Khronos validator's report on the GLB, or `{"failed": why}`; empty where the validator is not installed."""
+        try:
+            _ = self.document
+        except InputError as error:
+            if isinstance(error.__cause__, RecursionError):
+                return {"failed": "its JSON is nested too deep"}
         return validate(self.glb)

@@ -21,12 +21,13 @@ F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 MAX_JSON_BYTES = 32_000_000
 MAX_ARRAY_BYTES = 256_000_000
-MAX_TRIANGLES = 1_000_000
-MAX_NODES = 100_000
+MAX_TRIANGLES = 500_000
+MAX_NODES = 10_000
 COMPONENTS: Mapping[int, type[np.generic]] = {5120: np.int8, 5121: np.uint8, 5122: np.int16, 5123: np.uint16, 5125: np.uint32, 5126: np.float32}
 WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
 TRIANGLES, STRIP, FAN = 4, 5, 6
 FARTHEST_M = 1e15
+FARTHEST_UV = 1e6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,16 @@ class Primitive:
     normals: F64 | None
     uvs: F64 | None
     material: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """A primitive in its mesh's own space."""
+
+    positions: F64
+    faces: I64
+    normals: F64 | None
+    uvs: F64 | None
 
 
 def read_json(data: bytes) -> dict[str, Any]:
@@ -64,6 +75,8 @@ def _chunks(data: bytes) -> tuple[dict[str, Any], bytes]:
             raise ValueError("the JSON chunk is no object")
         rest = data[20 + length :]
         size = int.from_bytes(rest[:4], "little")
+        if rest and 8 + size > len(rest):
+            raise ValueError("its second chunk is longer than the file")
         return found, rest[8 : 8 + size] if rest[4:8] == b"BIN\x00" else b""
     except (ValueError, RecursionError) as error:
         raise InputError("file.unreadable", f"The GLB cannot be read: {error}.") from error
@@ -74,12 +87,17 @@ class Document:
 
     def __init__(self, data: bytes) -> None:
         self.json, self._binary = _chunks(data)
+        self._rows: dict[str, list[dict[str, Any]]] = {}
         self._views: dict[int, bytes] = {}
         self._streams: dict[int, Mesh] = {}
+        self._parts: dict[str, _Part | None] = {}
+        self._refused: InputError | None = None
 
     def rows(self, key: str) -> list[dict[str, Any]]:
         """A top-level list of objects, such as `meshes`; empty where there is none."""
-        return _objects(self.json, key, "")
+        if key not in self._rows:
+            self._rows[key] = _objects(self.json, key, "")
+        return self._rows[key]
 
     def view(self, index: object, where: str) -> bytes:
         """The bytes of a buffer view, decoded where they are compressed."""
@@ -110,7 +128,15 @@ class Document:
 
     @cached_property
     def primitives(self) -> tuple[Primitive, ...]:
-        """All triangles of the scene. Raises: InputError file.unreadable, file.stream."""
+        """All triangles of the scene. Raises: InputError file.unreadable, file.stream, file.too_complex."""
+        if self._refused is None:
+            try:
+                return self._shown()
+            except InputError as error:
+                self._refused = error
+        raise self._refused
+
+    def _shown(self) -> tuple[Primitive, ...]:
         found, triangles = [], 0
         for mesh, world in self._placed():
             for number, row in enumerate(_objects(self._row("meshes", mesh, "/nodes"), "primitives", f"/meshes/{mesh}")):
@@ -155,43 +181,53 @@ class Document:
             open_nodes += [(self._known("nodes", c, here), world) for c in reversed(_numbers(row.get("children", []), here))]
 
     def _primitive(self, row: dict[str, Any], world: F64, where: str) -> Primitive | None:
-        mode = row.get("mode", TRIANGLES)
-        if mode not in (TRIANGLES, STRIP, FAN):
+        """What a node shows of a primitive, in world space; None where it has no triangles."""
+        if where not in self._parts:
+            self._parts[where] = self._part(row, where)
+        part = self._parts[where]
+        if part is None:
             return None
-        names = row.get("attributes")
-        if not isinstance(names, dict) or "POSITION" not in names:
+        material = row.get("material")
+        return Primitive(
+            where=where,
+            positions=part.positions @ world[:3, :3].T + world[:3, 3],
+            faces=part.faces[:, ::-1] if np.linalg.det(world[:3, :3]) < 0 else part.faces,
+            normals=_turned(part.normals, world) if part.normals is not None else None,
+            uvs=part.uvs,
+            material=material if isinstance(material, int) else None,
+        )
+
+    def _part(self, row: dict[str, Any], where: str) -> "_Part | None":
+        """The arrays of a primitive, in its mesh's own space."""
+        mode, names = row.get("mode", TRIANGLES), row.get("attributes")
+        if mode not in (TRIANGLES, STRIP, FAN) or not isinstance(names, dict) or "POSITION" not in names:
             return None
         packed = _extension(row, DRACO)
         stream = self._stream(packed, where) if packed else None
+        ids = packed.get("attributes") if packed else None
 
         def attribute(name: str) -> F64 | None:
             if name not in names:
                 return None
-            ids = packed.get("attributes", {}) if packed else {}
             if stream is not None and isinstance(ids, dict) and name in ids:
-                if ids[name] not in stream.attributes:
+                if not isinstance(ids[name], int) or ids[name] not in stream.attributes:
                     raise _damage(f"The Draco stream has no {name}.", where)
                 return np.asarray(stream.attributes[ids[name]], np.float64)
             return np.asarray(self.accessor(names[name], where), np.float64)
 
         positions = attribute("POSITION")
         assert positions is not None
-        if positions.shape[1] != 3 or not np.isfinite(positions).all() or (np.abs(positions) > FARTHEST_M).any():
+        if positions.ndim != 2 or positions.shape[1] != 3 or not np.isfinite(positions).all() or (np.abs(positions) > FARTHEST_M).any():
             raise _damage("The positions are no places in space: not three finite numbers each.", f"{where}/attributes/POSITION")
         faces = stream.faces if stream is not None else self._faces(row, len(positions), int(mode), where)
         if len(faces) and int(faces.max()) >= len(positions):
             raise _damage("The faces name vertices that are not there.", f"{where}/indices")
-        if np.linalg.det(world[:3, :3]) < 0:
-            faces = faces[:, ::-1]
         normals, uvs = attribute("NORMAL"), attribute("TEXCOORD_0")
-        material = row.get("material")
-        return Primitive(
-            where=where,
-            positions=positions @ world[:3, :3].T + world[:3, 3],
+        return _Part(
+            positions=positions,
             faces=faces,
-            normals=_turned(normals, world) if normals is not None and normals.shape == positions.shape else None,
-            uvs=uvs if uvs is not None and uvs.shape == (len(positions), 2) and bool(np.isfinite(uvs).all()) else None,
-            material=material if isinstance(material, int) else None,
+            normals=normals if normals is not None and normals.shape == positions.shape else None,
+            uvs=uvs if uvs is not None and uvs.shape == (len(positions), 2) and bool((np.abs(uvs) < FARTHEST_UV).all()) else None,
         )
 
     def _faces(self, row: dict[str, Any], vertices: int, mode: int, where: str) -> I64:
