@@ -32,7 +32,29 @@ from worker.modeling.web import write_web
 
 RULES = Path(__file__).parent.parent / "plugin.json"
 LIMIT_S, LIMIT_MB = 10.0, 1024.0
-WILD: tuple[Any, ...] = (-1, 0, 1, 2, 255, 65_535, 2**31 - 1, 2**31, 2**32, 2**53, -(2**31), 1e300, -0.0, 0.5, None, "", "x" * 1000, [], {}, [[]], True)
+WILD: tuple[Any, ...] = (
+    -1,
+    0,
+    1,
+    2,
+    255,
+    65_535,
+    2**31 - 1,
+    2**31,
+    2**32,
+    2**53,
+    -(2**31),
+    1e300,
+    -0.0,
+    0.5,
+    None,
+    "",
+    "x" * 1000,
+    [],
+    {},
+    [[]],
+    True,
+)
 
 
 def seeds(bench: Path | None) -> list[bytes]:

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from dam_connector.catalog.issue_codes import CODES
+from dam_connector.catalog.model_profiles import MEASURES, MODEL_PROFILES
 from dam_connector.catalog.picture_profiles import PICTURE_PROFILES
 from dam_connector.settings import GENERATED_SECRETS, SECRETS_FILE, Settings
+from schemas import report
 from schemas.plugin import json_schema
 
 
@@ -18,6 +20,7 @@ def documents() -> dict[str, str]:
         "docs/issues.md": _issues(),
         "docs/configuration.md": _configuration(),
         "schemas/plugin.schema.json": json.dumps(json_schema(), indent=2) + "\n",
+        "schemas/report.schema.json": json.dumps(report.json_schema(), indent=2) + "\n",
     }
 
 
@@ -85,6 +88,7 @@ def _configuration() -> str:
         lines += _table(name, definition)
     lines += [
         *_profiles(),
+        *_model_profiles(),
         "## The product record",
         "",
         "What the `standard` source sends as `data`, and what `dam-connector product add FILE.json` reads:",
@@ -126,6 +130,25 @@ def _profiles() -> list[str]:
         ),
         "",
     ]
+
+
+def _model_profiles() -> Iterator[str]:
+    yield from (
+        "## Profiles of models",
+        "",
+        "A model deliverable names them under `profiles`; the report holds every model against all of them. An admin adds one under `profiles`, "
+        'such as `"web-shop": {"based_on": "shopify", "max_triangles": 60000, "max_file_bytes": 2000000}`.',
+        "",
+        "| profile | measure | at least | at most | | source |",
+        "|---|---|---|---|---|---|",
+    )
+    for name, profile in MODEL_PROFILES.items():
+        for limit in profile.limits:
+            low, high = ("" if b is None else f"{b:g}" if b < 1e5 else f"{b:,.0f}" for b in (limit.at_least, limit.at_most))
+            yield f"| `{name}` | {MEASURES[limit.measure].title} | {low} | {high} | {limit.level} | {limit.source} |"
+        if profile.lower_case:
+            yield f"| `{name}` | name | | a to z, 0 to 9, _ and -, beginning with a letter | must | {profile.limits[0].source} |"
+    yield ""
 
 
 def _table(name: str, schema: dict[str, Any]) -> Iterator[str]:

@@ -4,9 +4,8 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
-from dam_connector.catalog.checklist import answers
-from dam_connector.catalog.issue import Outcome
 from schemas.product import dump_product
+from schemas.report import IssueOut, ReportOut
 
 
 class PageArgs(Schema):
@@ -43,49 +42,6 @@ class DeliveryArgs(PageArgs):
 
 class AssetArgs(Schema):
     sku = fields.String(required=True, validate=validate.Length(1, 500))
-
-
-class IssueOut(Schema):
-    code = fields.String()
-    severity = fields.String()
-    message = fields.String()
-    pointer = fields.String()
-    measured = fields.String()
-    limit = fields.String()
-    remedy = fields.String()
-
-
-class RowOut(Schema):
-    check = fields.String(metadata={"description": "What was looked at: a check, or a limit of a profile."})
-    outcome = fields.String(validate=validate.OneOf(list(Outcome)))
-    detail = fields.String()
-    profile = fields.String(metadata={"description": "The profile whose limit this is; empty for a check."})
-    measured = fields.String()
-    limit = fields.String()
-    source = fields.String(metadata={"description": "Where the limit comes from."})
-
-
-class AnswerOut(Schema):
-    question = fields.String()
-    outcome = fields.String(validate=validate.OneOf(list(Outcome)))
-    evidence = fields.String()
-
-
-class WaiverOut(Schema):
-    code = fields.String()
-    by = fields.String()
-    reason = fields.String()
-    until = fields.AwareDateTime(allow_none=True)
-
-
-class ReportOut(Schema):
-    blocked = fields.Boolean()
-    issues = fields.List(fields.Nested(IssueOut))
-    rows = fields.List(fields.Nested(RowOut))
-    held_to = fields.List(fields.String(), metadata={"description": "The profiles that must be satisfied; the others are told."})
-    answers = fields.Function(lambda r: AnswerOut(many=True).dump(answers(r)), metadata={"type": "array", "items": {"type": "object"}})
-    facts = fields.Dict(allow_none=True)
-    waivers = fields.List(fields.Nested(WaiverOut))
 
 
 class FileOut(Schema):

@@ -54,3 +54,9 @@ def suggestion(key: str, schema: Any) -> str:
     known = [f.data_key or name for name, f in schema.fields.items()]
     near = difflib.get_close_matches(key, known, n=1)
     return f', did you mean "{near[0]}"?' if near else f"; known here: {', '.join(sorted(known))}"
+
+
+def schema_name(schema: Any) -> str:
+    """What a marshmallow class is called in a JSON Schema."""
+    cls = schema if isinstance(schema, type) else type(schema)
+    return str(cls.__name__).removesuffix("Schema").removesuffix("Out")

@@ -18,7 +18,7 @@ from dam_connector.catalog.product import View
 from dam_connector.catalog.rules import PHOTO, CheckRules, Connection, Naming, ProductRules, ReviewRules, Rules, ViewerRules
 from dam_connector.catalog.run import RunKind
 from dam_connector.errors import ConfigError
-from schemas.common import COLOR, SLUG, pointer, problems, text, tuples
+from schemas.common import COLOR, SLUG, pointer, problems, schema_name, text, tuples
 from schemas.deliverable import DeliverableSchema, build_deliverable
 from schemas.profile import ProfileSchema, build_profile
 
@@ -309,7 +309,7 @@ def _name_clashes(rules: Rules) -> Iterator[str]:
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of plugin.json, generated from the classes above."""
-    spec = APISpec(title="plugin.json", version="1", openapi_version="3.1.0", plugins=[MarshmallowPlugin(schema_name_resolver=_schema_name)])
+    spec = APISpec(title="plugin.json", version="1", openapi_version="3.1.0", plugins=[MarshmallowPlugin(schema_name_resolver=schema_name)])
     spec.components.schema("Plugin", schema=PluginSchema)
     components = spec.to_dict()["components"]["schemas"]
     for name, definition in components.items():
@@ -324,8 +324,3 @@ def json_schema() -> dict[str, Any]:
     )
     result: dict[str, Any] = json.loads(text.replace("#/components/schemas/", "#/$defs/"))
     return result
-
-
-def _schema_name(schema: Any) -> str:
-    cls = schema if isinstance(schema, type) else type(schema)
-    return str(cls.__name__).removesuffix("Schema")

@@ -21,10 +21,10 @@ from dam_connector.catalog.version import Role, VersionFile
 from dam_connector.errors import ConfigError, InputError
 from dam_connector.rules_file import rules_text
 from dam_connector.settings import Settings
-from schemas.api import ReportOut
 from schemas.common import problems
 from schemas.plugin import load_rules
 from schemas.product import ProductSchema, load_product
+from schemas.report import ReportOut
 from worker.checks import guard
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import decode

@@ -215,6 +215,11 @@ CODES: dict[str, Code] = {
         "info", "The Khronos glTF validator could not be run.", "Run `make frontend`, which fetches it, then check again."
     ),
     "usdz.layout": Code("error", "The USDZ package is not one that Quick Look opens.", "Regenerate; if it stays, report it."),
+    "usdz.stage": Code("error", "OpenUSD's own validators find an error in the USDZ.", "Mend what the message names, or regenerate."),
+    "usdz.advice": Code("info", "OpenUSD's own validators advise something.", "Mend what the message names, where it matters."),
+    "usdz.axis": Code("error", "The USDZ does not stand upright in Quick Look.", "Export with Y up."),
+    "usdz.texture": Code("error", "A texture in the USDZ is none that Quick Look shows, or too large.", "Use PNG or JPEG within the limit."),
+    "usdz.differs": Code("error", "The USDZ does not have the size of the GLB.", "Set metersPerUnit to what the numbers mean, or regenerate."),
     "web.differs": Code("error", "The web GLB does not hold the same model as the plain one.", "Regenerate; if it stays, report it."),
     # names
     "naming.pattern": Code("error", "A file's name does not follow the naming rule.", "Rename it as the report says."),

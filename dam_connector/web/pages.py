@@ -1,10 +1,13 @@
 """The review pages: what needs a person, one version at a time, and where everything stands."""
 
 from typing import Any
+from urllib.parse import quote
 
-from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from dam_connector.catalog import report_text
+from dam_connector.catalog.checklist import answers
 from dam_connector.catalog.event import Decision, Verdict
 from dam_connector.catalog.issue import Waiver
 from dam_connector.catalog.version import Version, VersionState
@@ -13,6 +16,7 @@ from dam_connector.flow import intake, reviewing
 from dam_connector.store.users import UserRole
 from dam_connector.web import present
 from dam_connector.web.context import current_user, requires, services, signed_in
+from schemas.report import report_json
 
 bp = Blueprint("pages", __name__)
 bp.app_template_filter("ago")(present.ago)
@@ -98,7 +102,25 @@ def version(version_id: str) -> ResponseReturnValue:
         review=s.rules.current().review,
         owner=s.rules.current().review.owners.get(record.product.category, "") if record else "",
         run=s.runs.get(found.run_id),
+        answers=answers(found.report),
+        profiles=report_text.matrix(found.report.rows),
     )
+
+
+REPORTS = {"md": ("text/markdown", report_text.markdown), "xml": ("application/xml", report_text.junit), "json": ("application/json", report_json)}
+
+
+@bp.get("/versions/<version_id>/report.<form>")
+@requires(UserRole.VIEWER)
+def report(version_id: str, form: str) -> ResponseReturnValue:
+    """A version's report to take away: Markdown, JSON or JUnit XML."""
+    found = _version(version_id)
+    if form not in REPORTS:
+        abort(404)
+    mime, written = REPORTS[form]
+    name = f"{found.asset.sku}_{found.asset.deliverable}_V{found.number}_report"
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}.{form}"}
+    return Response(written(found.report, name), mimetype=mime, headers=headers)
 
 
 def _waiting_before(version: Version) -> list[Version]:
@@ -153,11 +175,14 @@ def regenerate(version_id: str) -> ResponseReturnValue:
 @bp.post("/versions/<version_id>/waive")
 @requires(UserRole.ADMIN)
 def waive(version_id: str) -> ResponseReturnValue:
-    reason = request.form.get("reason", "").strip()
+    reason, until = request.form.get("reason", "").strip(), present.day_end(request.form.get("until", ""))
     if len(reason) < 3:
         flash("Say why the finding is accepted.", "error")
+    elif until is not None and until < services().clock.now():
+        flash("That day is over: choose a later one, or none.", "error")
     else:
-        reviewing.waive(services(), _version(version_id), Waiver(code=request.form.get("code", ""), by=signed_in().name, reason=reason[:500]))
+        waiver = Waiver(code=request.form.get("code", ""), by=signed_in().name, reason=reason[:500], until=until)
+        reviewing.waive(services(), _version(version_id), waiver)
         flash("Accepted, with your reason on record.", "info")
     return redirect(url_for("pages.version", version_id=version_id))
 

@@ -1,7 +1,7 @@
 """How values read on a page: times, sizes, JSON."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 
 
 def ago(moment: datetime | None) -> str:
@@ -19,6 +19,14 @@ def ago(moment: datetime | None) -> str:
 
 def exact(moment: datetime | None) -> str:
     return moment.strftime("%Y-%m-%d %H:%M:%S UTC") if moment else ""
+
+
+def day_end(day: str) -> datetime | None:
+    """The end of a day given as `2026-12-31`, in UTC; None for what is no day."""
+    try:
+        return datetime.combine(date.fromisoformat(day), time.max, UTC)
+    except ValueError:
+        return None
 
 
 def size(count: int) -> str:
