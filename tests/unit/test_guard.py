@@ -1,0 +1,164 @@
+"""Hostile files: read without trust, and checked in a process that may be lost."""
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from benchmarks.hostile import MUTATIONS, mutant, packed, seeds
+from dam_connector.errors import InputError
+from tests.support import file_of
+from tests.unit.shapes import ball, box, unwrapped
+from tests.unit.test_checks import RULES, good, report_on
+from worker.checks.guard import Guard, Order
+from worker.gltf.document import Document, read_json
+from worker.modeling.foreign import read_glb
+from worker.modeling.glb import write_glb
+
+
+@pytest.fixture(scope="module")
+def guard() -> Iterator[Guard]:
+    made = Guard()
+    yield made
+    made.stop()
+
+
+def order(data: bytes, **more: object) -> Order:
+    made = file_of(data, "CH123_X_V1_GLB.glb", "glb")
+    return Order(product=None, deliverable=None, slot=1, number=1, files=(made,), contents={made.name: data}, rules=RULES, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("number", range(len(MUTATIONS) * 6))
+def test_a_mutated_file_has_a_report_or_a_clear_refusal(number: int) -> None:
+    _, data = mutant(number, seeds(None))
+    assert report_on(data, known=False).rows
+    try:
+        read_glb(data)
+    except InputError as error:
+        assert error.issue_code in ("file.unreadable", "file.stream", "file.too_complex", "file.texture_size", "geometry.empty")
+
+
+def test_the_guards_report_is_the_same_as_ours(guard: Guard) -> None:
+    data = good()
+    mine, theirs = report_on(data, known=False, name="CH123_X_V1_GLB.glb"), guard.check(order(data)).report
+    assert theirs.issues == mine.issues and theirs.rows == mine.rows and theirs.facts == mine.facts
+
+
+def test_a_check_that_crashes_costs_only_its_row(guard: Guard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process is killed while it is at a check, as a crash in native code would: the rest of the report stands."""
+    guard.warm()
+    begun = threading.Event()
+    read = guard._read
+
+    def killing(end: float, memory: int, at: str = "") -> bytes:
+        message = read(end, memory, at)
+        if b'"at": "geometry"' in message and not begun.is_set():
+            begun.set()
+            os.kill(guard._process.pid, signal.SIGKILL)  # type: ignore[union-attr]
+        return message
+
+    monkeypatch.setattr(guard, "_read", killing)
+    report = guard.check(order(write_glb(unwrapped(ball(0.4)), "x"))).report
+    if "file.harmful" in {i.code for i in report.issues}:
+        assert next(i for i in report.issues if i.code == "file.harmful").measured in [c.check for c in report.rows] and report.blocked
+        assert {r.check: r.outcome.value for r in report.rows}["conformance"] == "pass"
+    assert begun.is_set()
+    assert guard.check(order(good())).report.rows  # and the next file is checked by a new process
+
+
+def test_what_takes_too_long_or_too_much_is_ended(guard: Guard, monkeypatch: pytest.MonkeyPatch) -> None:
+    from worker.checks import guard as room
+
+    guard.warm()
+    monkeypatch.setattr(room, "MEMORY_BYTES", 1)
+    began = time.monotonic()
+    os.kill(guard._process.pid, signal.SIGSTOP)  # type: ignore[union-attr]
+    report = guard.check(order(good())).report
+    assert "file.harmful" in {i.code for i in report.issues} and report.blocked and time.monotonic() - began < 60
+
+
+def test_half_an_answer_left_by_another_job_blames_no_file(guard: Guard) -> None:
+    guard.warm()
+    guard._process.stdin.write(b"\x05\x00\x00\x00\x00\x00\x00\x00junk!")  # type: ignore[union-attr]
+    guard._process.stdin.flush()  # type: ignore[union-attr]
+    assert "file.harmful" not in {i.code for i in guard.check(order(good())).report.issues}
+
+
+def test_places_are_named() -> None:
+    data = good()
+    start = 28 + int.from_bytes(data[12:16], "little")
+    for change, where in (
+        (lambda d: d["accessors"][0].update(count=2**31), "/accessors/0/count"),
+        (lambda d: d["accessors"][0].update(bufferView=99), "/accessors/0"),
+        (lambda d: d["bufferViews"][0].update(byteLength=10**9), "/bufferViews/0"),
+        (lambda d: d["nodes"][0].update(children=[0]), "/nodes/0"),
+        (lambda d: d["nodes"][0].update(rotation=[0, 0, 0]), "/nodes/0"),
+        (lambda d: d["scenes"][0].update(nodes=[7]), "/scenes"),
+        (lambda d: d.update(meshes="none"), "/meshes"),
+    ):
+        document = read_json(data)
+        change(document)
+        with pytest.raises(InputError) as refused:
+            _ = Document(packed(document, data[start:])).primitives
+        assert refused.value.pointer == where, json.dumps(document)[:200]
+
+
+def test_strips_fans_and_bare_vertices_are_triangles() -> None:
+    data = write_glb(box(0.4, 0.4, 0.3), "x")
+    start = 28 + int.from_bytes(data[12:16], "little")
+    for mode, count in ((5, 34), (6, 34)):
+        document = read_json(data)
+        document["meshes"][0]["primitives"][0]["mode"] = mode
+        assert len(Document(packed(document, data[start:])).primitives[0].faces) == count
+    document = read_json(data)
+    del document["meshes"][0]["primitives"][0]["indices"]
+    assert len(Document(packed(document, data[start:])).primitives[0].faces) == 2
+
+
+def test_a_mirrored_node_keeps_its_faces_outwards() -> None:
+    data = write_glb(box(0.4, 0.4, 0.3), "x")
+    document = read_json(data)
+    document["nodes"][0]["scale"] = [-1, 1, 1]
+    start = 28 + int.from_bytes(data[12:16], "little")
+    flipped = packed(document, data[start:])
+    assert "geometry.winding" not in {i.code for i in report_on(flipped, known=False).issues}
+    assert {i.code for i in report_on(flipped, known=False).issues if i.code == "file.harmful"} == set()
+
+
+def test_sparse_and_quantized_positions() -> None:
+    """Positions as normalized shorts (KHR_mesh_quantization), and one vertex moved by a sparse accessor."""
+    import struct
+
+    import numpy as np
+
+    model = box(2.0, 2.0, 2.0)
+    data = write_glb(replace(model, positions=model.positions - np.array([0, 1, 0], np.float32)), "x")
+    start = 28 + int.from_bytes(data[12:16], "little")
+    document, binary = read_json(data), data[start:]
+    shorts = np.round((model.positions - [0, 1, 0]) * 32767).astype("<i2")
+    padded = np.zeros((len(shorts), 4), "<i2")
+    padded[:, :3] = shorts
+    document["bufferViews"].append({"buffer": 0, "byteOffset": len(binary), "byteLength": padded.nbytes, "byteStride": 8})
+    document["accessors"][0].update(bufferView=len(document["bufferViews"]) - 1, componentType=5122, normalized=True)
+    binary += padded.tobytes()
+    assert Document(packed(document, binary)).primitives[0].positions.max() == pytest.approx(1.0)
+    document["accessors"][0].pop("normalized")
+    assert Document(packed(document, binary)).primitives[0].positions.max() == 32767
+    document = read_json(data)
+    values = struct.pack("<Hxx3f", 0, 5.0, 6.0, 7.0)
+    document["bufferViews"].append({"buffer": 0, "byteOffset": len(data) - start, "byteLength": len(values)})
+    view = len(document["bufferViews"]) - 1
+    document["accessors"][0]["sparse"] = {
+        "count": 1,
+        "indices": {"bufferView": view, "componentType": 5123},
+        "values": {"bufferView": view, "byteOffset": 4},
+    }
+    moved = Document(packed(document, data[start:] + values)).primitives[0].positions
+    assert moved[0].tolist() == [5.0, 6.0, 7.0]
+
+

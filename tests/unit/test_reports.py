@@ -1,0 +1,117 @@
+"""Reports: what they hold, how they read, what their checklist answers."""
+
+import io
+import json
+import xml.etree.ElementTree as ET
+import zipfile
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import jsonschema
+import pytest
+
+from dam_connector.catalog.checklist import answers
+from dam_connector.catalog.issue import Outcome, Report, Waiver, issue
+from dam_connector.catalog.report_text import junit, markdown
+from schemas.report import json_schema, report_json
+from tests.unit.shapes import box, unwrapped
+from tests.unit.test_checks import RULES, TEXTURE, report_on
+from worker.modeling.glb import write_glb
+from worker.modeling.usdz import write_usdz
+
+MODEL = replace(unwrapped(box(0.4, 0.4, 0.3)), texture=TEXTURE)
+HELD = replace(RULES, deliverables=tuple(replace(d, profiles=("khronos-banner",)) if d.name == "model" else d for d in RULES.deliverables))
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    """A model that is too wide, its name is none that its profile takes, and its base colour map is too small for another profile."""
+    data = write_glb(MODEL, "CH123", {"sku": "CH123"})
+    return report_on(data, rules=HELD, dimensions={"width": 48, "height": 40, "depth": 30, "unit": "cm"})
+
+
+def test_markdown_has_the_verdict_the_findings_and_the_matrix(report: Report) -> None:
+    text = markdown(report, "chair.glb")
+    assert "# chair.glb" in text and "Blocked: it has errors." in text
+    assert "| error | `geometry.dimensions` | /dimensions/width |" in text and "**khronos-banner**" in text
+    assert "| Are the proportions close to the real product? | **no** |" in text
+    cells = {line.count(" | ") for line in text.split("## Profiles")[1].splitlines() if line.startswith("|") and "---" not in line}
+    assert len(cells) == 1
+    broken = replace(report, issues=(issue("file.unreadable", "a | b\n<script>"),))
+    assert "a \\| b &lt;script>" in markdown(broken, "x")
+
+
+def test_junit_fails_where_errors_are_and_only_for_profiles_that_must_be_satisfied(report: Report) -> None:
+    root = ET.fromstring(junit(report, "chair.glb"))  # noqa: S314 - our own
+    suites = {s.get("name"): s for s in root}
+    assert set(suites) == {"checks", "khronos-banner"}
+    failed = {c.get("name") for c in suites["checks"] if c.find("failure") is not None}
+    assert failed == {"dimensions"} and suites["checks"].get("failures") == "1"
+    skipped = {c.get("name") for c in suites["checks"] if c.find("skipped") is not None}
+    assert "usdz" in skipped and "likeness" in skipped and int(suites["checks"].get("tests") or 0) == len(suites["checks"])
+    assert junit(replace(report, issues=(issue("file.unreadable", "bell \x07"),)), "x").isprintable() is False  # line breaks only
+    assert "\x07" not in junit(replace(report, issues=(issue("geometry.dimensions", "bell \x07"),)), "x")
+
+
+def test_json_is_what_its_schema_says(report: Report) -> None:
+    told = json.loads(report_json(report, "chair.glb"))
+    jsonschema.validate(told, json_schema())
+    assert told["blocked"] and told["issues"][0]["remedy"] and told["held_to"] == ["khronos-banner"] and len(told["answers"]) == 6
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**told, "verdict": "fine"}, json_schema())
+
+
+def test_the_checklist_is_answered_by_evidence(report: Report) -> None:
+    told = {a.question.split()[-1]: a for a in answers(report)}
+    assert told["product?"].outcome is Outcome.FAIL and "0.400 m" in told["product?"].evidence
+    assert told["correct?"].outcome is Outcome.PASS and told["mobile?"].outcome is Outcome.PASS
+    assert told["image?"].outcome is Outcome.NOT_TESTED  # there is no photo
+    assert told["version?"].outcome is Outcome.NOT_TESTED and "yours" in told["version?"].evidence
+    assert answers(Report()) == ()
+
+
+def test_a_waiver_ends() -> None:
+    day = datetime(2026, 12, 1, tzinfo=UTC)
+    found = Report(issues=(issue("geometry.dimensions", "wide"),), waivers=(Waiver(code="geometry.dimensions", by="ada", reason="sample", until=day),))
+    assert not found.blocked and not found.errors(day.replace(month=11)) and found.errors(day.replace(day=2))
+    assert not replace(found, waivers=(Waiver(code="geometry.dimensions", by="ada", reason="sample"),)).errors(day)
+
+
+def test_the_usdz_is_opened_measured_and_validated(tmp_path) -> None:
+    from pxr import Usd, UsdGeom, UsdUtils
+
+    def found(data: bytes) -> set[str]:
+        from tests.support import file_of, product
+        from worker.checks import Subject, run_checks
+
+        glb = write_glb(MODEL, "CH123", {"sku": "CH123"})
+        files = (file_of(glb, "CH123_ModernDiningChair_V1_GLB.glb", "glb"), file_of(data, "CH123_ModernDiningChair_V1_USDZ.usdz", "usdz"))
+        subject = Subject(
+            product=product(), deliverable=RULES.deliverable("model"), slot=1, number=1, files=files, read=lambda f: data if f.format == "usdz" else glb
+        )
+        return {i.code for i in run_checks(subject, RULES).issues}
+
+    def changed(how) -> bytes:
+        with zipfile.ZipFile(io.BytesIO(write_usdz(MODEL, "CH123"))) as package:
+            package.extractall(tmp_path)
+        layer, out = tmp_path / "model.usdc", tmp_path / "out.usdz"
+        stage = Usd.Stage.Open(str(layer))
+        stage.Reload()
+        how(stage)
+        stage.Save()
+        assert UsdUtils.CreateNewUsdzPackage(str(layer), str(out))
+        return out.read_bytes()
+
+    assert found(write_usdz(MODEL, "CH123")) == set()
+    assert "usdz.axis" in found(changed(lambda s: UsdGeom.SetStageUpAxis(s, UsdGeom.Tokens.z)))
+    assert "usdz.differs" in found(changed(lambda s: UsdGeom.SetStageMetersPerUnit(s, 0.01)))
+    assert "usdz.stage" in found(changed(lambda s: s.ClearDefaultPrim()))
+    assert "usdz.texture" in found(write_usdz(replace(MODEL, texture=b"\xff\xd8\xff no picture"), "CH123"))
+    from pxr import UsdShade
+
+    def unbound(stage) -> None:
+        UsdShade.MaterialBindingAPI(stage.GetPrimAtPath("/Product/Mesh")).UnbindAllBindings()
+        stage.GetPrimAtPath("/Product/Mesh").RemoveAPI(UsdShade.MaterialBindingAPI)
+        stage.GetPrimAtPath("/Product/Mesh").CreateRelationship("material:binding").SetTargets(["/Product/Material"])
+
+    assert {"usdz.stage", "usdz.advice"} & found(changed(unbound))
