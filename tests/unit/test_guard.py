@@ -160,5 +160,3 @@ def test_sparse_and_quantized_positions() -> None:
     }
     moved = Document(packed(document, data[start:] + values)).primitives[0].positions
     assert moved[0].tolist() == [5.0, 6.0, 7.0]
-
-

@@ -60,7 +60,10 @@ def stretched(model: Model) -> Model:
 
 def mirrored(model: Model) -> Model:
     return replace(
-        model, positions=model.positions * np.array([-1, 1, 1], np.float32), faces=model.faces[:, ::-1].copy(), normals=model.normals * np.array([-1, 1, 1], np.float32)
+        model,
+        positions=model.positions * np.array([-1, 1, 1], np.float32),
+        faces=model.faces[:, ::-1].copy(),
+        normals=model.normals * np.array([-1, 1, 1], np.float32),
     )
 
 
@@ -161,7 +164,9 @@ def test_several_materials_are_read_onto_one_atlas() -> None:
     start = 28 + int.from_bytes(data[12:16], "little")
     model = read_glb(packed(document, data[start:]))
     assert model.texture is not None and len(model.faces) == 2 * len(one.faces) and model.extent[0] == pytest.approx(one.extent[0] + 2, rel=1e-5)
-    rgb, alpha = Stage(model).render(Camera(azimuth=0, elevation=0, target=(1.0, 0.2, 0.0), half=1.4), 128, Look(background=None, shadow=False, samples=1))
+    rgb, alpha = Stage(model).render(
+        Camera(azimuth=0, elevation=0, target=(1.0, 0.2, 0.0), half=1.4), 128, Look(background=None, shadow=False, samples=1)
+    )
     left, right = (rgb[:, part][alpha[:, part] > 200].astype(int).mean(0) for part in (slice(0, 64), slice(64, 128)))
     assert left[0] > 3 * left[1] and right[1] > 3 * right[0]
     with Image.open(io.BytesIO(model.maps["metallic_roughness"])) as map_:

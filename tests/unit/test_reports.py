@@ -42,7 +42,7 @@ def test_markdown_has_the_verdict_the_findings_and_the_matrix(report: Report) ->
 
 
 def test_junit_fails_where_errors_are_and_only_for_profiles_that_must_be_satisfied(report: Report) -> None:
-    root = ET.fromstring(junit(report, "chair.glb"))  # noqa: S314 - our own
+    root = ET.fromstring(junit(report, "chair.glb"))
     suites = {s.get("name"): s for s in root}
     assert set(suites) == {"checks", "khronos-banner"}
     failed = {c.get("name") for c in suites["checks"] if c.find("failure") is not None}
@@ -72,7 +72,9 @@ def test_the_checklist_is_answered_by_evidence(report: Report) -> None:
 
 def test_a_waiver_ends() -> None:
     day = datetime(2026, 12, 1, tzinfo=UTC)
-    found = Report(issues=(issue("geometry.dimensions", "wide"),), waivers=(Waiver(code="geometry.dimensions", by="ada", reason="sample", until=day),))
+    found = Report(
+        issues=(issue("geometry.dimensions", "wide"),), waivers=(Waiver(code="geometry.dimensions", by="ada", reason="sample", until=day),)
+    )
     assert not found.blocked and not found.errors(day.replace(month=11)) and found.errors(day.replace(day=2))
     assert not replace(found, waivers=(Waiver(code="geometry.dimensions", by="ada", reason="sample"),)).errors(day)
 
@@ -87,7 +89,12 @@ def test_the_usdz_is_opened_measured_and_validated(tmp_path) -> None:
         glb = write_glb(MODEL, "CH123", {"sku": "CH123"})
         files = (file_of(glb, "CH123_ModernDiningChair_V1_GLB.glb", "glb"), file_of(data, "CH123_ModernDiningChair_V1_USDZ.usdz", "usdz"))
         subject = Subject(
-            product=product(), deliverable=RULES.deliverable("model"), slot=1, number=1, files=files, read=lambda f: data if f.format == "usdz" else glb
+            product=product(),
+            deliverable=RULES.deliverable("model"),
+            slot=1,
+            number=1,
+            files=files,
+            read=lambda f: data if f.format == "usdz" else glb,
         )
         return {i.code for i in run_checks(subject, RULES).issues}
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from dam_connector.errors import InputError
 from worker.checks.subject import Subject
+from worker.checks.unwrap import WIDEST_GUTTER
 from worker.gltf.document import local_matrix
 
 Measured = float | tuple[float, float] | None
@@ -90,9 +91,7 @@ def _unwrapped(subject: Subject) -> Iterator[tuple[str, Measured]]:
     yield "uv_overlapping", sum(u.overlapping for u in found)
     yield "uv_inverted", sum(u.inverted for u in found)
     yield "uv_outside", max(0.0, *(max(-min(u.low), max(u.high) - 1) for u in found))
-    gutters = [u.gutter for u in found if u.gutter is not None]
-    if gutters:
-        yield "uv_gutter_px", min(gutters)
+    yield "uv_gutter_px", min((u.gutter for u in found if u.gutter is not None), default=WIDEST_GUTTER)
     sides = {m: side for m, side in _sides(subject)}
     densities = [
         (float(d.min()) * sides[u.material], float(d.max()) * sides[u.material]) for u in found if u.material in sides and len(d := u.density)

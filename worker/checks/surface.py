@@ -124,7 +124,7 @@ class Surface:
     @cached_property
     def volume(self) -> float:
         """Cubic metres; negative where the faces look inwards."""
-        return float(self.mesh.volume)
+        return float((self.positions[self.faces[:, 0]] * self.crosses).sum() / 6)
 
     @cached_property
     def hard_edges(self) -> int:

@@ -1,6 +1,8 @@
 """The official Khronos glTF validator (npm `gltf-validator`), in-process in V8."""
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from worker.javascript import Script, ScriptFailed
@@ -8,17 +10,26 @@ from worker.javascript import Script, ScriptFailed
 MAX_ISSUES = 100
 VALIDATOR = Script("gltf_validator.dart.js")
 _RUN = """
-exports.validateBytes(input, {maxIssues: %d, format: '%s', writeTimestamp: false}).then(
+var held = %s;
+var find = function(uri) { var at = held[decodeURIComponent(uri)]; return at === undefined ? Promise.reject('not there') : Promise.resolve(globalThis[at]); };
+exports.validateBytes(input, {maxIssues: %d, format: '%s', writeTimestamp: false, externalResourceFunction: find}).then(
   function(report) { answer = JSON.stringify(report); }, function(error) { answer = JSON.stringify({failed: String(error)}); });
 """
 
 
-def validate(data: bytes, *, format: str = "glb", max_issues: int = MAX_ISSUES) -> dict[str, Any]:
-    """The validator's own report on a GLB (or glTF), or `{"failed": why}`; nothing where the validator is not installed."""
+def validate(
+    data: bytes, *, format: str = "glb", max_issues: int = MAX_ISSUES, resources: Mapping[str, bytes] = MappingProxyType({})
+) -> dict[str, Any]:
+    """The validator's own report, or `{"failed": why}`; nothing where the validator is not installed.
+
+    format: glb, or gltf for a JSON file. resources: the files that it refers to, by their relative paths.
+    """
     if not VALIDATOR.path.exists():
         return {}
     try:
-        answer, _ = VALIDATOR.run(_RUN % (max_issues, format), {"input": data})
+        held = {path: f"resource_{number}" for number, path in enumerate(resources)}
+        inputs = {"input": data, **{held[path]: content for path, content in resources.items()}}
+        answer, _ = VALIDATOR.run(_RUN % (json.dumps(held), max_issues, format), inputs)
     except ScriptFailed as error:
         return {"failed": str(error)}
     found: dict[str, Any] = json.loads(answer)

@@ -100,12 +100,15 @@ class Likeness:
     def evidence(self, alpha: U8, rgb: U8, camera: Camera, pixels: int = 320) -> U8 | None:
         """The photo, the model as that camera sees it, and what differs, side by side: (pixels, 3 * pixels, 3).
 
-        What only the photo has is red, what only the model has is blue, where both are the colours' difference is dark.
+        The model's exposure is the photo's. What only the photo has is red, what only the model has is blue, where both are the
+        colours' difference is dark.
         """
         photo = framed(alpha, rgb, pixels)
         shown = self._shown(camera, photo, pixels) if photo else None
         if photo is None or shown is None:
             return None
+        gain = _gain(photo, shown)
+        shown = replace(shown, rgb=to_srgb(np.clip(to_linear(shown.rgb) * gain, 0, 1)))
         off = np.abs(_blurred(photo) - _blurred(shown)).mean(2)
         third = np.repeat((255 * (1 - np.clip(off * 2, 0, 0.8)))[..., None], 3, 2).astype(np.uint8)
         third[~(photo.mask | shown.mask)] = GROUND
@@ -192,9 +195,17 @@ def colour_difference(photo: Framed, render: Framed) -> float:
     if not both.any():
         return 0.0
     one, two = _blurred(photo), _blurred(render)
-    gain = np.median(one[both].mean(1)) / max(1e-4, float(np.median(two[both].mean(1))))
-    matched = to_srgb(np.clip(two[both] * np.float32(np.clip(gain, 0.25, 4)), 0, 1))
+    matched = to_srgb(np.clip(two[both] * _gain(photo, render), 0, 1))
     return float(deltaE_ciede2000(rgb2lab(to_srgb(one[both])), rgb2lab(matched)).mean())
+
+
+def _gain(photo: Framed, render: Framed) -> np.float32:
+    """How many times brighter the photo is than the render, where both are, in linear light."""
+    both = photo.mask & render.mask
+    if not both.any():
+        return np.float32(1)
+    bright, dark = (float(np.median(to_linear(f.rgb)[both].mean(1))) for f in (photo, render))
+    return np.float32(np.clip(bright / max(1e-4, dark), 0.25, 4))
 
 
 def _blurred(framed: Framed) -> F32:
