@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import catalog, first_page, idle, renditions, webhooks
+from benchmarks import catalog, checks, first_page, idle, renditions, webhooks
 
 ALL = {
     "webhooks": webhooks.measure,
@@ -16,6 +16,7 @@ ALL = {
     "idle": idle.measure,
     "first_page": first_page.measure,
     "renditions": renditions.measure,
+    "checks": checks.measure,
 }
 OUT = Path(__file__).parent / "results.json"
 

@@ -102,7 +102,7 @@ def _configuration() -> str:
                 "brand": "Norrvik",
                 "color": "teal",
                 "material": "oak, wool",
-                "dimensions": {"width": 48.8, "height": 81.2, "depth": 47.8, "unit": "cm"},
+                "dimensions": {"width": 46, "height": 85.2, "depth": 48.9, "unit": "cm"},
                 "images": {"front": "https://pim.example.com/ch123/front.jpg", "right": "https://pim.example.com/ch123/right.jpg"},
             },
             indent=2,

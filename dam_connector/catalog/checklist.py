@@ -1,7 +1,7 @@
 """The review checklist of a model, each question answered by what the report holds; the last one stays the reviewer's."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dam_connector.catalog.issue import Issue, Outcome, Report, Row
 from dam_connector.catalog.model_profiles import MEASURES
@@ -34,8 +34,8 @@ def answers(report: Report) -> tuple[Answer, ...]:
     sizes = [r for r in report.rows if r.profile in SIZE_PROFILES and r.check in SIZE_MEASURES]
     return (
         _answer("Does the model match the product image?", likeness, _found(report, "likeness.")),
-        _answer("Are the proportions close to the real product?", size_off or likeness, _found(report, *_PROPORTIONS)),
-        _answer("Do material and colour look correct?", likeness, _found(report, *_LOOK)),
+        _answer("Are the proportions close to the real product?", size_off or [_only(r, "proportions") for r in likeness], _found(report, *_PROPORTIONS)),
+        _answer("Do material and colour look correct?", [_only(r, "colour") for r in likeness], _found(report, *_LOOK)),
         _answer("Is the file format correct?", formats, _found(report, *_FORMAT)),
         _answer("Is the file size suitable for web and mobile?", sizes, []),
         Answer(question="Does it need another version?", outcome=Outcome.NOT_TESTED, evidence="This is yours to say."),
@@ -56,6 +56,12 @@ def _answer(question: str, rows: list[Row], against: list[Issue]) -> Answer:
     failed = [r for r in tested if r.outcome is Outcome.FAIL]
     told = failed or tested
     return Answer(question=question, outcome=Outcome.FAIL if failed else Outcome.PASS, evidence="; ".join(dict.fromkeys(_told(told))))
+
+
+def _only(row: Row, measure: str) -> Row:
+    """A row of likeness with one of its measures; whether that one fails, findings say."""
+    told = next((part for part in row.measured.split(", ") if part.startswith(measure)), "")
+    return replace(row, measured=told, outcome=row.outcome if row.outcome is Outcome.NOT_TESTED else Outcome.PASS)
 
 
 def _words(found: Issue) -> str:

@@ -56,7 +56,7 @@ def site(services: Services, photos: PhotoServer, drain: Callable[[], int], writ
     for view in ("front", "right"):
         photos.files[f"{view}.jpg"] = (SAMPLES / f"chair-{view}.jpg").read_bytes()
     images = {view: photos.url(f"{view}.jpg") for view in ("front", "right")}
-    intake.add_product(services, product(images=images, dimensions={"width": 48.8, "height": 81.2, "depth": 47.8, "unit": "cm"}), by="test")
+    intake.add_product(services, product(images=images, dimensions={"width": 46, "height": 85.2, "depth": 48.9, "unit": "cm"}), by="test")
     intake.add_product(services, product("FLAG1", category="furniture", dimensions=None), by="test")
     drain()
     server = make_server("127.0.0.1", 0, create_app(services), threaded=True)
@@ -117,7 +117,7 @@ def test_from_the_queue_to_the_ar_page(page: Page, services: Services, drain: Ca
     page.goto("/ar/CH123")
     assert model_is_shown(page, "#model") and page.get_by_role("heading", name="Modern Dining Chair").is_visible()
     page.get_by_role("button", name="Show size").click()
-    assert page.get_by_text("Height 81.2 cm").is_visible()
+    assert page.get_by_text("Height 85.2 cm").is_visible()
     assert page.locator(".qr img").evaluate("i => i.complete && i.naturalWidth > 0")
     assert json.loads(page.locator("script[type='application/ld+json']").text_content())["sku"] == "CH123"
 

@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 from flask.testing import FlaskClient
@@ -61,6 +62,7 @@ def test_too_many_are_429_with_retry_after(services: Services, clock: TestClock,
     import dataclasses
 
     monkeypatch.setattr(webhooks, "_counts", webhooks.MinuteCounts())
+    monkeypatch.setattr(webhooks, "time", SimpleNamespace(monotonic=lambda: 30.0))  # no minute ends while this runs
     app = create_app(dataclasses.replace(services, settings=dataclasses.replace(services.settings, webhooks_per_minute=3)))
     client = app.test_client()
     answers = [post(client, clock) for _ in range(5)]

@@ -66,5 +66,5 @@ def _told(value: float | None, measure: str) -> str:
         return ""
     if measure == "file_bytes":
         return f"{value / 1e6:.2f} MB"
-    unit = MEASURES[measure].unit
+    unit, value = MEASURES[measure].unit, 0.0 if abs(value) < 1e-4 else value
     return f"{value:,.0f}{f' {unit}' if unit else ''}" if float(value).is_integer() else f"{value:,.4g}{f' {unit}' if unit else ''}"
