@@ -34,7 +34,9 @@ def answers(report: Report) -> tuple[Answer, ...]:
     sizes = [r for r in report.rows if r.profile in SIZE_PROFILES and r.check in SIZE_MEASURES]
     return (
         _answer("Does the model match the product image?", likeness, _found(report, "likeness.")),
-        _answer("Are the proportions close to the real product?", size_off or [_only(r, "proportions") for r in likeness], _found(report, *_PROPORTIONS)),
+        _answer(
+            "Are the proportions close to the real product?", size_off or [_only(r, "proportions") for r in likeness], _found(report, *_PROPORTIONS)
+        ),
         _answer("Do material and colour look correct?", [_only(r, "colour") for r in likeness], _found(report, *_LOOK)),
         _answer("Is the file format correct?", formats, _found(report, *_FORMAT)),
         _answer("Is the file size suitable for web and mobile?", sizes, []),

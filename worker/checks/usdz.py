@@ -5,19 +5,19 @@ The package is opened in the checker's own process: OpenUSD wants a file, and a 
 """
 
 import io
-import tempfile
 import zipfile
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import numpy as np
 from PIL import Image
-from pxr import Tf, Usd, UsdGeom, UsdValidation
+from pxr import Usd, UsdGeom, UsdValidation
 
 from dam_connector.catalog.issue import Issue, issue
 from dam_connector.catalog.rules import Rules
 from dam_connector.errors import InputError
 from worker.checks.subject import Subject
+from worker.modeling.usdz import opened
 
 ALIGNMENT = 64
 LAYERS, PICTURES = (".usdc", ".usda", ".usd"), (".png", ".jpg", ".jpeg")
@@ -83,12 +83,8 @@ def _textures(data: bytes, where: str, most_px: int) -> Iterator[Issue]:
 
 def _stage(subject: Subject, data: bytes, where: str) -> Iterator[Issue]:
     """What OpenUSD reads in it."""
-    with tempfile.TemporaryDirectory(prefix="usdz-") as folder:
-        package = Path(folder) / "model.usdz"
-        package.write_bytes(data)
-        try:
-            stage = Usd.Stage.Open(str(package))
-        except Tf.ErrorException:
+    with opened(data) as stage:
+        if stage is None:
             yield issue("usdz.layout", "OpenUSD cannot open it.", pointer=where)
             return
         yield from _validated(stage, where)

@@ -1,7 +1,8 @@
 """USDZ for Quick Look, written by usd-core: one mesh, one UsdPreviewSurface, metres, Y up."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -35,15 +36,22 @@ def write_usdz(model: Model, name: str) -> bytes:
 
 def read_usdz_sku(data: bytes) -> str:
     """The SKU that a package carries, or an empty text when it carries none or cannot be opened."""
+    with opened(data) as stage:
+        prim = stage.GetDefaultPrim() if stage else None  # lives only as long as its stage
+        return str(prim.GetCustomDataByKey("sku") or "") if prim else ""
+
+
+@contextmanager
+def opened(data: bytes) -> Iterator[Usd.Stage | None]:
+    """The package's stage, as long as it is in use; None when OpenUSD cannot open it. OpenUSD wants a file."""
     with tempfile.TemporaryDirectory(prefix="usdz-") as folder:
         package = Path(folder) / "model.usdz"
         package.write_bytes(data)
         try:
             stage = Usd.Stage.Open(str(package))
         except Tf.ErrorException:
-            return ""
-        prim = stage.GetDefaultPrim()  # lives only as long as its stage
-        return str(prim.GetCustomDataByKey("sku") or "") if prim else ""
+            stage = None
+        yield stage
 
 
 def _write_stage(model: Model, name: str, path: str, pictures: Mapping[str, str]) -> None:
