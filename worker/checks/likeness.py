@@ -33,13 +33,13 @@ class Threshold:
 
 
 THRESHOLDS = {
-    "outline": Threshold("likeness.outline", 0.085, "The outline is not the photo's."),
-    "aspect": Threshold("likeness.proportions", 0.032, "Width to height is not as in the photo."),
+    "outline": Threshold("likeness.outline", 0.03, "The outline is not the photo's."),
+    "aspect": Threshold("likeness.proportions", 0.03, "Width to height is not as in the photo."),
     "colour": Threshold("likeness.colour", 13.0, "The colours are not the photo's, its light allowed for.", percent=False),
     "missing": Threshold("likeness.part_missing", 0.012, "The photo shows a part that the model has not."),
     "extra": Threshold("likeness.part_extra", 0.012, "The model has a part that the photo does not show."),
-    "mirrored": Threshold("likeness.mirrored", 0.045, "It fits the photo better when mirrored."),
-    "turned": Threshold("likeness.turned", 0.05, "It fits the photo better when turned about its upright axis."),
+    "mirrored": Threshold("likeness.mirrored", 0.04, "It fits the photo better when mirrored."),
+    "turned": Threshold("likeness.turned", 0.04, "It fits the photo better when turned about its upright axis."),
 }
 
 

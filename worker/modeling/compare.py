@@ -27,6 +27,7 @@ CANVAS = 192  # px a side, of what is compared
 FILL = 0.8  # of the canvas: the photo's longer side
 COARSE, FINE = 64, 144  # px, of silhouettes while cameras are tried
 SOFT = 2.0  # px: colours are compared after this blur, since no fit is exact to the pixel
+STEEP = 0.001  # of the outline, a degree: what a camera that looks down on a side must gain
 UNUSUAL = 0.006  # of the outline: what another camera than the one straight ahead must gain
 SLACK = 0.02  # of the canvas: a part must stick out by more
 GROUND, ONLY_PHOTO, ONLY_MODEL = 246, (214, 48, 49), (52, 101, 214)
@@ -47,7 +48,7 @@ class Framed:
 class Comparison:
     """How far a model is from a photo.
 
-    outline: intersection over union of the silhouettes. aspect: width to height of the model's over the photo's, minus 1. colour: mean
+    outline: intersection over union of the silhouettes, but for a pixel at their rims. aspect: width to height of the model's over the photo's, minus 1. colour: mean
     CIEDE2000 over the pixels both have. missing, extra: the largest part that only the photo or only the model has, of the photo's area.
     mirrored, turned: how much better it fits when it is (0 to 1; below 0: worse).
     """
@@ -81,7 +82,7 @@ class Likeness:
         shown = self._shown(camera, photo)
         if shown is None:
             return None
-        outline, colour = overlap(photo.mask, shown.mask), colour_difference(photo, shown)
+        outline, colour = forgiving_overlap(photo.mask, shown.mask), colour_difference(photo, shown)
         missing, extra = _largest(photo.mask, shown.mask), _largest(shown.mask, photo.mask)
         good = _merit(outline, colour)
         return Comparison(
@@ -153,7 +154,7 @@ class Likeness:
         return camera
 
     def _best(self, cameras: list[Camera], photo: Framed, pixels: int = COARSE) -> Camera:
-        return max(cameras, key=lambda c: self._cover(c, photo, pixels))
+        return max(cameras, key=lambda c: self._cover(c, photo, pixels) - STEEP * _steep(c))
 
     def _cover(self, camera: Camera, photo: Framed, pixels: int = COARSE) -> float:
         seen = self._stage.silhouette(camera, pixels)
@@ -174,6 +175,11 @@ class Likeness:
         return _merit(overlap(photo.mask, shown.mask), colour_difference(photo, shown))
 
 
+def _steep(camera: Camera) -> float:
+    """Degrees beyond what a camera in front of a side, or above, usually has."""
+    return max(0.0, abs(camera.elevation - 3) - 3) if camera.azimuth % 90 == 0 and camera.elevation < 60 else 0.0
+
+
 def framed(alpha: U8, rgb: U8, pixels: int = CANVAS) -> Framed | None:
     """A cut-out photo on a canvas of so many pixels a side, its longer side FILL of it."""
     box = _box(alpha)
@@ -187,6 +193,14 @@ def framed(alpha: U8, rgb: U8, pixels: int = CANVAS) -> Framed | None:
 def overlap(one: Mask, two: Mask) -> float:
     """Intersection over union."""
     return float((one & two).sum() / max(1, (one | two).sum()))
+
+
+def forgiving_overlap(one: Mask, two: Mask) -> float:
+    """Intersection over union that forgives a pixel at the rim: the outline of thin legs is all rim."""
+    near = np.ones((3, 3), np.uint8)
+    wider = [cv2.dilate(m.astype(np.uint8), near) > 0 for m in (one, two)]
+    apart = int((one & ~wider[1]).sum() + (two & ~wider[0]).sum())
+    return 1 - apart / max(1, int((one | two).sum()))
 
 
 def colour_difference(photo: Framed, render: Framed) -> float:
