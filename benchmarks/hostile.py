@@ -11,6 +11,7 @@ import json
 import multiprocessing
 import random
 import struct
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -32,6 +33,7 @@ from worker.modeling.web import write_web
 
 RULES = Path(__file__).parent.parent / "plugin.json"
 LIMIT_S, LIMIT_MB = 10.0, 1024.0
+SHARE = 250  # files a process checks before it reports
 WILD: tuple[Any, ...] = (
     -1,
     0,
@@ -201,10 +203,10 @@ def mutant(number: int, begun: list[bytes]) -> tuple[str, bytes]:
     return how.__name__, how(begun[rng.randrange(len(begun))], rng)
 
 
-def _share(job: tuple[int, int, int, Path | None]) -> list[tuple[str, str, float, float]]:
-    start, stop, step, bench = job
+def _share(job: tuple[int, int, Path | None]) -> list[tuple[str, str, float, float]]:
+    start, stop, bench = job
     begun, guard, rules, rows = seeds(bench), Guard(), load_rules(RULES.read_text()), []
-    for number in range(start, stop, step):
+    for number in range(start, stop):
         how, data = mutant(number, begun)
         made = VersionFile(name="x.glb", format="glb", role=Role.PRIMARY, view="", mime="model/gltf-binary", sha256=Sha256(""), bytes=len(data))
         began = time.monotonic()
@@ -219,8 +221,12 @@ def _share(job: tuple[int, int, int, Path | None]) -> list[tuple[str, str, float
 
 def main(count: int, bench: Path | None) -> None:
     began = time.monotonic()
+    shares = [(start, min(start + SHARE, count), bench) for start in range(0, count, SHARE)]
+    rows: list[tuple[str, str, float, float]] = []
     with multiprocessing.get_context("spawn").Pool(2) as pool:
-        rows = [r for part in pool.map(_share, [(k, count, 2, bench) for k in range(2)]) for r in part]
+        for part in pool.imap_unordered(_share, shares):
+            rows += part
+            print(f"{len(rows)} of {count}, {sum(o == 'ended' for _, o, _, _ in rows)} ended", file=sys.stderr, flush=True)
     print(f"{len(rows)} files in {time.monotonic() - began:.0f} s: {dict(Counter(o for _, o, _, _ in rows))}")
     for how in dict.fromkeys(m.__name__ for m in MUTATIONS):
         own = [r for r in rows if r[0] == how]
