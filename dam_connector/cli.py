@@ -7,6 +7,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,10 @@ from typing import Any
 import click
 from marshmallow import ValidationError
 
-from dam_connector import __version__, docgen, doctor, logs
+from dam_connector import __version__, batch_commands, docgen, doctor, logs
 from dam_connector.demo import Demo, print_summary
-from dam_connector.errors import ConfigError, ConnectorError
-from dam_connector.flow import intake
+from dam_connector.errors import ConfigError, ConnectorError, InputError
+from dam_connector.flow import batches, intake
 from dam_connector.rules_file import rules_text
 from dam_connector.settings import Settings, with_secrets
 from dam_connector.store.users import UserRole
@@ -188,6 +189,87 @@ def product_add(file: Path, data_dir: Path | None, machine: bool) -> None:
         raise ConfigError(f"{file}: not JSON: {error}") from error
     taken = intake.add_product(_services(data_dir), loaded, by="command line")
     click.echo(json.dumps({"sku": loaded.sku, "outcome": taken.words, "planned": taken.planned}) if machine else taken.words)
+
+
+@main.command("template")
+@click.option("--format", "form", type=click.Choice(["csv", "xlsx"]), default="csv", show_default=True)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="The file to write; standard output when absent.")
+def template_command(form: str, out: Path | None) -> None:
+    """The sheet to fill in for a bulk upload, with an example row."""
+    data = batch_commands.template(form)
+    if out:
+        out.write_bytes(data)
+    else:
+        sys.stdout.buffer.write(data)
+
+
+@main.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--name", required=True, help="What the batch is called.")
+@click.option("--pictures", type=click.Path(exists=True, path_type=Path), help="A folder or ZIP with the pictures that the sheet names.")
+@click.option(
+    "--map", "given", multiple=True, metavar="COLUMN=NAME", help="Which column of the sheet holds one of ours, where its name does not tell."
+)
+@click.option("--dry-run", is_flag=True, help="Only say what each row would do.")
+@click.option("--wait", is_flag=True, help="Watch until everything is made; exit code 1 when a row failed.")
+@data_dir
+@as_json
+@clear_errors
+def import_command(
+    file: Path, name: str, pictures: Path | None, given: tuple[str, ...], dry_run: bool, wait: bool, data_dir: Path | None, machine: bool
+) -> None:
+    """Make a batch of products from a sheet: CSV or XLSX."""
+    services = _services(data_dir)
+    pairs = dict(pair.partition("=")[::2] for pair in given)
+    try:
+        batch, said = batch_commands.run_import(services, file, name=name, owner="command line", given=pairs, pictures=pictures, dry_run=dry_run)
+    except InputError as error:
+        batch_commands.stop(error, machine)
+        raise
+    counts = batch_commands.watch(services, batch) if batch and wait else {}
+    facts = {"batch": batch.id if batch else None, "rows": {s.value: n for s, n in said.counts.items()}, "makes": said.makes, "progress": counts}
+    lines = [*batch_commands.told(said), *([f"batch {batch.name}: {batch.id}"] if batch else [])]
+    batch_commands.say(facts, lines, machine)
+    sys.exit(int(bool(counts.get("failed"))))
+
+
+@main.group()
+def batch() -> None:
+    """Bulk uploads."""
+
+
+@batch.command("list")
+@data_dir
+@as_json
+@clear_errors
+def batch_list(data_dir: Path | None, machine: bool) -> None:
+    """All batches with how far they are, newest first."""
+    services = _services(data_dir)
+    found = [(b, asdict(services.batches.progress(b.id))) for b in services.batches.page(limit=200)]
+    facts = [{"id": b.id, "name": b.name, "owner": b.owner, "state": b.state.value, "progress": p} for b, p in found]
+    lines = [f"{b.name}\t{b.state.value}\t" + ", ".join(f"{n} {k.replace('_', ' ')}" for k, n in p.items() if n) for b, p in found]
+    batch_commands.say(facts, lines, machine)
+
+
+@batch.command("failed")
+@click.argument("name")
+@data_dir
+@clear_errors
+def batch_failed(name: str, data_dir: Path | None) -> None:
+    """The rows that failed, as CSV with why: mend it and import it again."""
+    services = _services(data_dir)
+    click.echo(batch_commands.failed_csv(services, batches.find(services, name)), nl=False)
+
+
+@batch.command("do")
+@click.argument("name")
+@click.argument("what", type=click.Choice(["pause", "resume", "cancel", "retry"]))
+@data_dir
+@clear_errors
+def batch_do(name: str, what: str, data_dir: Path | None) -> None:
+    """Pause, resume or cancel a batch, or try its failed rows again."""
+    services = _services(data_dir)
+    click.echo(batches.control(services, batches.find(services, name), what))
 
 
 @main.command("run")

@@ -38,6 +38,7 @@ class Job:
 
 JOBS: Mapping[str, Job] = {
     "handle_delivery": Job("worker.jobs.handle_deliveries", "intake", ids_per_job=25),
+    "advance_batch": Job("worker.jobs.advance_batch", "intake"),
     "advance_run": Job("worker.jobs.advance_run", "make"),
     "finish_run": Job("worker.jobs.advance_run", "intake"),
 }

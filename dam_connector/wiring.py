@@ -15,6 +15,7 @@ from dam_connector.queue import BackgroundQueue, RqQueue
 from dam_connector.rules_file import RulesFile
 from dam_connector.settings import Settings
 from dam_connector.store.assets import Assets
+from dam_connector.store.batches import Batches
 from dam_connector.store.blobs import open_blobs
 from dam_connector.store.database import Database, check_url
 from dam_connector.store.decisions import Decisions, Publications
@@ -36,6 +37,7 @@ class Services:
     db: Database
     inbox: Inbox
     products: Products
+    batches: Batches
     assets: Assets
     decisions: Decisions
     publications: Publications
@@ -94,6 +96,7 @@ def build_services(settings: Settings, *, clock: Clock | None = None, queue: Que
         db=db,
         inbox=Inbox(db, clock),
         products=Products(db, clock),
+        batches=Batches(db, clock),
         assets=assets,
         decisions=Decisions(db, clock, assets),
         publications=Publications(db, clock),

@@ -73,7 +73,7 @@ class ProductSchema(Schema):
     @post_load
     def build(self, data: dict[str, Any], **_: object) -> Product:
         images = tuple(SourceImage(view=View(v), url=u) for v, u in (data["images"] or {}).items())
-        texts = {name: (data[name] or "").strip() for name in TEXTS}
+        texts: dict[str, Any] = {name: (data[name] or "").strip() for name in TEXTS}
         return Product(
             sku=Sku(data["sku"].strip()),
             **texts,

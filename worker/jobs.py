@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from dam_connector.flow import intake
+from dam_connector.flow import batches, intake
 from dam_connector.settings import Settings
 from dam_connector.wiring import Services, build_services
 from worker.runner import advance
@@ -18,6 +18,11 @@ def handle_deliveries(*delivery_ids: str) -> None:
     """Do what some stored webhooks mean."""
     for delivery_id in delivery_ids:
         intake.handle(services(), delivery_id)
+
+
+def advance_batch(batch_id: str) -> None:
+    """Take the next rows of a batch."""
+    batches.advance(services(), batch_id)
 
 
 def advance_run(run_id: str) -> None:

@@ -15,6 +15,7 @@ import structlog
 from dam_connector.catalog.codec import from_plain, to_plain
 from dam_connector.catalog.ids import Sha256
 from dam_connector.catalog.issue import issue
+from dam_connector.catalog.request import tailored
 from dam_connector.catalog.run import RunState
 from dam_connector.errors import RETRYABLE, ConnectorError, InputError, OutOfCredit, RateLimited, StateConflict
 from dam_connector.store.runs import RunRecord
@@ -92,9 +93,10 @@ def _begin(services: Services, run: RunRecord) -> Work:
     """The work of a run that has not begun. Raises: StateConflict when its product or deliverable is gone."""
     record = services.products.get(run.sku)
     rules = services.rules.at(run.rules_fingerprint)
-    deliverable = rules.deliverable(run.deliverable)
+    known = rules.deliverable(run.deliverable)
+    deliverable = tailored(known, record.product.request) if record and known else None
     if record is None or deliverable is None:
-        services.runs.finish(run, RunState.CANCELLED, "the product or the deliverable is gone")
+        services.runs.finish(run, RunState.CANCELLED, "the product or the deliverable is gone, or no longer asked for")
         raise StateConflict("nothing to do")
     version = services.assets.get(run.version_id) if run.version_id else None
     work = Work(

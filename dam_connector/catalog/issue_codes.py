@@ -34,6 +34,13 @@ CODES: dict[str, Code] = {
         "A dimension is not a size a product can have.",
         "Check the unit: dimensions are taken in the unit that the record names, metres by default.",
     ),
+    # sheets of products
+    "sheet.unreadable": Code("error", "The file is no CSV or workbook that can be read.", "Save it as CSV (UTF-8) or XLSX and upload it again."),
+    "sheet.empty": Code("error", "The file holds no row.", "Fill in the template: dam-connector template."),
+    "sheet.header": Code("error", "The first row does not name the columns.", "Begin with the template's header, or name which column is which."),
+    "row.value": Code("error", "A cell does not hold what its column wants.", "Correct the cell; the template's example shows the form."),
+    "row.duplicate": Code("error", "The SKU stands in an earlier row of the same file.", "Keep one of the rows."),
+    "row.picture": Code("error", "A picture that the row names is not beside the sheet.", "Put the file into the folder or ZIP, or use its address."),
     # source images
     "source.url_refused": Code(
         "error", "The picture's address is not one we may fetch from.", "Use a public http(s) address, or add the host to DAM_CONNECTOR_ALLOW_HOSTS."

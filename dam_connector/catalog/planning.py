@@ -3,10 +3,11 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from dam_connector.catalog.ids import Sha256
 from dam_connector.catalog.product import INSPIRATION, Product
+from dam_connector.catalog.request import tailored
 from dam_connector.catalog.rules import PHOTO, Deliverable, Rules
 
 
@@ -25,7 +26,12 @@ def plan(product: Product, sources: Mapping[str, Sha256], models: Mapping[str, S
     sources: the hash of its picture by view. models: the hash of its GLB by model deliverable; what is rendered from a model
     that is not there yet is planned when it is.
     """
-    for deliverable in rules.deliverables:
+    for known in rules.deliverables:
+        deliverable = tailored(known, product.request)
+        if deliverable is None:
+            continue
+        if "{slot" not in rules.naming.pattern_for(known.name):  # names of more slots than the rules foresee would be alike
+            deliverable = replace(deliverable, count=min(deliverable.count, known.count))
         made_from = _origins(deliverable, sources, models)
         if made_from and deliverable.wanted_for(product.category):
             for slot in range(1, deliverable.count + 1):
@@ -47,8 +53,10 @@ def input_hash(product: Product, sources: Mapping[str, Sha256], deliverable: Del
     """SHA-256 over the product's facts, its pictures and the rules for making; not over pictures' addresses,
     so that a moved picture with the same bytes makes nothing again."""
     facts = asdict(product)
-    for address in ("images", "inspiration_image"):
+    for address in ("images", "inspiration_image", "request"):
         facts.pop(address)
+    if product.request.prompt:
+        facts["prompt"] = product.request.prompt
     made_by = {"deliverable": asdict(deliverable), "naming": asdict(rules.naming), "checks": asdict(rules.checks)}
     text = json.dumps([facts, dict(sources), made_by, slot], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from dam_connector.catalog.ids import Sku
+from dam_connector.catalog.request import Request
 
 MAX_SKU_LENGTH = 64
 INSPIRATION = "inspiration"  # among a product's fetched pictures, beside the views
@@ -61,6 +62,10 @@ class Product:
     images: tuple[SourceImage, ...] = ()
     inspiration_image: str = ""  # its address: a picture whose mood lifestyle renditions take on
     attributes: Mapping[str, str] = field(default_factory=dict)
+    request: Request = Request()
+
+    def with_request(self, request: Request) -> "Product":
+        return replace(self, request=request)
 
     def image(self, *views: View) -> SourceImage | None:
         """The first photo of the first of `views` that there is one of."""

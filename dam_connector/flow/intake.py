@@ -26,6 +26,7 @@ from dam_connector.store.runs import NewRun
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
+HELD = "held:"  # before the hash of a picture that lies in the blobs already: it came beside a sheet
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +161,9 @@ def _pictures(services: Services, product: Product, *, last_try: bool) -> tuple[
 def _fetch(services: Services, url: str, where: str, *, last_try: bool) -> Sha256 | Issue:
     """The picture's hash, its bytes being stored; or what is wrong with its address."""
     name = where.rpartition("/")[2]
+    if url.startswith(HELD):
+        held = Sha256(url.removeprefix(HELD))
+        return held if services.blobs.has(held) else issue("source.not_found", f"{name}: the picture is no longer stored.", pointer=where)
     limit = services.settings.max_picture_bytes
     try:
         answer = services.http.get(url, max_bytes=limit, vendor="picture")

@@ -31,6 +31,8 @@ def sweep(services: Services, owner: str) -> int:
     if late and _wake(services, "handle_delivery", late):
         services.inbox.postpone(late, REKICK_S)
         sent += len(late)
+    for batch_id in services.batches.idle():  # its job was lost, or has not come yet: taking rows twice does no harm
+        sent += _wake(services, "advance_batch", [batch_id])
     due = services.runs.due(BATCH)
     for job, ids in (("advance_run", [i for i, kind in due if kind in _MAKING]), ("finish_run", [i for i, kind in due if kind not in _MAKING])):
         if ids and _wake(services, job, ids):

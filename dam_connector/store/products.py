@@ -92,6 +92,12 @@ class Products:
             row = c.execute(sa.select(t).where(t.c.sku == sku)).one_or_none()
         return _record(row) if row else None
 
+    def facts_of(self, skus: list[str]) -> dict[str, Product]:
+        """What is known of these SKUs; those that need a person are left out, as if they were not known."""
+        query = sa.select(t.c.sku, t.c.facts).where(t.c.sku.in_(skus), t.c.flagged.is_(False), t.c.deleted.is_(False))
+        with self._db.read() as c:
+            return {row.sku: from_plain(Product, row.facts) for row in c.execute(query)}
+
     def by_id(self, product_id: str) -> ProductRecord | None:
         with self._db.read() as c:
             row = c.execute(sa.select(t).where(t.c.id == product_id)).one_or_none()

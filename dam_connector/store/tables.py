@@ -80,6 +80,33 @@ products = sa.Table(
     sa.Column("flagged", sa.Boolean, nullable=False, default=False, server_default=sa.false(), index=True),
 )
 
+batches = sa.Table(
+    "batches",
+    metadata,
+    _id(),
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("owner", sa.String(200), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),  # running, paused, cancelled, done
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("touched_at", Moment, nullable=False),
+    _json("columns"),  # the sheet's own header, in order
+    sa.UniqueConstraint("name"),
+)
+
+batch_rows = sa.Table(
+    "batch_rows",
+    metadata,
+    _id(),
+    _ref("batch_id", "batches.id", nullable=False),
+    sa.Column("line", sa.Integer, nullable=False),
+    sa.Column("sku", sa.String(500), nullable=False, index=True),
+    sa.Column("state", sa.String(16), nullable=False),  # waiting, taken, unchanged, failed, cancelled
+    _json("cells"),
+    _json("facts"),
+    _text("error"),
+    sa.Index(None, "batch_id", "state", "line"),
+)
+
 assets = sa.Table(
     "assets",
     metadata,

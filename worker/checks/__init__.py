@@ -10,10 +10,10 @@ from worker.checks.subject import Subject
 Check = Callable[[Subject, Rules], Iterator[Issue]]
 
 CHECKS: Mapping[str, tuple[Check, str]] = {  # name -> function, and the format of file that it wants
-    "conformance": (conformance.check, "glb"),
     "geometry": (geometry.check, "glb"),
     "dimensions": (dimensions.check, "glb"),
     "uvs": (uvs.check, "glb"),
+    "conformance": (conformance.check, "glb"),
     "file limits": (file_limits.check, "glb"),
     "model profiles": (model_profiles.check, "glb"),
     "likeness": (likeness.check, "photo"),
@@ -40,6 +40,7 @@ def run_checks(
     skip: checks to leave out; begin: told of each check before it runs.
     """
     issues, rows = list(found_before), []
+    subject.look_ahead()
     for name, (check, wants) in CHECKS.items():
         if name in skip:
             rows.append(Row(check=name, outcome=Outcome.NOT_TESTED, detail="this file cannot be checked so"))

@@ -1,6 +1,7 @@
 """Subject: what a check looks at."""
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -61,6 +62,14 @@ class Subject:
     @cached_property
     def glb(self) -> bytes:
         return self.read(next(f for f in self.files if f.format == "glb"))
+
+    def look_ahead(self) -> None:
+        """Begin what needs no Python lock, beside the checks that do: the validator in V8, the textures' pixels."""
+        if self.has("glb"):
+            pool = ThreadPoolExecutor(2)
+            pool.submit(lambda: self.validation)
+            pool.submit(lambda: [t.brightness for t in self.textures if t.materials])
+            pool.shutdown(wait=False)  # whoever asks for one of these waits for it
 
     @cached_property
     def document(self) -> Document:

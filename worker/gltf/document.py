@@ -328,9 +328,10 @@ def _turned(normals: F64, world: F64) -> F64:
     linear = world[:3, :3]
     if abs(np.linalg.det(linear)) < 1e-30:
         return normals
-    turned = normals @ np.linalg.inv(linear)
-    scale = np.linalg.norm(normals, axis=1, keepdims=True) / np.maximum(np.linalg.norm(turned, axis=1, keepdims=True), 1e-30)
-    return np.asarray(turned * scale, np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):  # what is no number stays none, and is told by the check of normals
+        turned = normals @ np.linalg.inv(linear)
+        scale = np.linalg.norm(normals, axis=1, keepdims=True) / np.maximum(np.linalg.norm(turned, axis=1, keepdims=True), 1e-30)
+        return np.asarray(turned * scale, np.float64)
 
 
 def _damage(message: str, where: str) -> InputError:

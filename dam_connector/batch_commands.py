@@ -1,0 +1,129 @@
+"""The command line of bulk uploads: template, import, batch."""
+
+import csv
+import io
+import json
+import sys
+import time
+import zipfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from dam_connector.catalog.ids import Sha256
+from dam_connector.errors import InputError
+from dam_connector.flow import batches
+from dam_connector.store.batches import Batch, RowState
+from dam_connector.wiring import Services
+from schemas.row import COLUMNS
+from schemas.sheet import read_sheet
+
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff")
+MAX_PICTURE_BYTES = 100_000_000
+LOOK_S = 1.0
+
+
+def template(format: str) -> bytes:
+    """An empty sheet with our columns and one example row."""
+    rows = [list(COLUMNS), [c.example for c in COLUMNS.values()]]
+    if format == "xlsx":
+        import openpyxl
+
+        book = openpyxl.Workbook()
+        for row in rows:
+            book.active.append(row)  # type: ignore[union-attr]
+        notes = book.create_sheet("columns")
+        for name, column in COLUMNS.items():
+            notes.append([name, column.meaning])
+        out = io.BytesIO()
+        book.save(out)
+        return out.getvalue()
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    return b"\xef\xbb\xbf" + text.getvalue().encode()  # Excel reads UTF-8 only with its mark
+
+
+def beside(services: Services, given: Path | None) -> dict[str, Sha256]:
+    """The pictures in a folder or ZIP, stored, by file name. Raises: InputError."""
+    return {name: services.blobs.put(data) for name, data in _pictures(given)} if given else {}
+
+
+def _pictures(given: Path) -> Iterator[tuple[str, bytes]]:
+    if given.is_dir():
+        yield from ((p.name, p.read_bytes()) for p in sorted(given.rglob("*")) if p.suffix.lower() in PICTURES and p.is_file())
+        return
+    try:
+        with zipfile.ZipFile(given) as package:
+            for member in package.infolist():
+                name = Path(member.filename).name
+                if Path(name).suffix.lower() in PICTURES and member.file_size <= MAX_PICTURE_BYTES:
+                    yield name, package.read(member)
+    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+        raise InputError("sheet.unreadable", f"{given.name} is neither a folder nor a ZIP that can be read.") from error
+
+
+def run_import(
+    services: Services, file: Path, *, name: str, owner: str, given: dict[str, str], pictures: Path | None, dry_run: bool
+) -> tuple[Batch | None, batches.Preview]:
+    """The batch, and what its sheet does; with dry_run nothing is stored. Raises: InputError, StateConflict."""
+    data = file.read_bytes()
+    sheet = read_sheet(data)
+    mapping, held = batches.mapping_of(sheet, given), beside(services, pictures)
+    said = batches.preview(services, sheet, mapping, held)
+    if dry_run or not said.counts[RowState.WAITING] + said.counts[RowState.FAILED]:
+        return None, said
+    return batches.begin(services, name, owner, read_sheet(data), mapping, held), said
+
+
+def told(said: batches.Preview) -> list[str]:
+    """A preview for a terminal."""
+    counts = said.counts
+    lines = [f"{said.total} rows: {counts[RowState.WAITING]} good, {counts[RowState.FAILED]} bad, {counts[RowState.UNCHANGED]} unchanged"]
+    lines += [f"  {name}: {count} to make" for name, count in said.makes.items()]
+    lines += [f"  row {row.line} {row.sku or '(no SKU)'}: {row.error}" for row in said.rows.get(RowState.FAILED, [])[:20]]
+    return lines
+
+
+def watch(services: Services, batch: Batch) -> dict[str, int]:
+    """Show a bar until nothing is under way; gives the last counts."""
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"), TimeRemainingColumn(), console=console
+    ) as bar:
+        task = bar.add_task(batch.name, total=None)
+        while True:
+            now = services.batches.progress(batch.id)
+            state = batches.find(services, batch.id).state
+            words = (
+                f"{batch.name}: {now.waiting} waiting, {now.generating} generating, {now.in_review} in review, {now.live} live, {now.failed} failed"
+            )
+            bar.update(task, total=now.total, completed=now.total - now.under_way, description=words)
+            if not now.under_way or state in ("paused", "cancelled"):
+                return asdict(now)
+            time.sleep(LOOK_S)
+
+
+def failed_csv(services: Services, batch: Batch) -> str:
+    """The rows that failed, as CSV."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(batches.failed_rows(services, batch))
+    return text.getvalue()
+
+
+def say(facts: Any, lines: list[str], machine: bool) -> None:
+    click.echo(json.dumps(facts) if machine else "\n".join(lines))
+
+
+def stop(error: InputError, machine: bool) -> None:
+    """End with exit code 2: the sheet is of no use."""
+    told_where = f" ({error.pointer})" if error.pointer else ""
+    click.echo(
+        json.dumps({"error": {"code": error.issue_code, "message": str(error)}}) if machine else f"{error.issue_code}: {error}{told_where}",
+        err=not machine,
+    )
+    sys.exit(2)

@@ -1,0 +1,238 @@
+"""Batches: bulk uploads, their rows, and how far each has come."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+from dam_connector.catalog.codec import from_plain, to_plain
+from dam_connector.catalog.ids import new_id
+from dam_connector.catalog.product import Product
+from dam_connector.errors import StateConflict
+from dam_connector.ports import Clock
+from dam_connector.store.database import Database
+from dam_connector.store.tables import assets, batch_rows, batches, products, runs, versions
+
+IDLE_S = 30.0
+CHUNK = 2_000  # rows written in one unit
+
+
+class BatchState(StrEnum):
+    RUNNING = "running"
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+    DONE = "done"  # every row was taken; what they make may still be under way
+
+
+class RowState(StrEnum):
+    WAITING = "waiting"
+    TAKEN = "taken"
+    UNCHANGED = "unchanged"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRow:
+    """A row to be stored. product: None where the row means none; then `error` says why."""
+
+    line: int
+    sku: str
+    cells: Mapping[str, str]
+    product: Product | None
+    state: RowState
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    id: str
+    line: int
+    sku: str
+    state: RowState
+    cells: Mapping[str, str]
+    product: Product | None
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """One bulk upload. columns: the sheet's own header."""
+
+    id: str
+    name: str
+    owner: str
+    state: BatchState
+    created_at: datetime
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Rows by how far they have come; each row is in one of these."""
+
+    waiting: int
+    generating: int
+    in_review: int
+    live: int
+    failed: int
+    unchanged: int
+    cancelled: int
+
+    @property
+    def total(self) -> int:
+        return self.waiting + self.generating + self.in_review + self.live + self.failed + self.unchanged + self.cancelled
+
+    @property
+    def under_way(self) -> int:
+        return self.waiting + self.generating
+
+
+class Batches:
+    """Rows are kept as they were uploaded, so that those that failed can be given back."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self._db, self._clock = db, clock
+
+    def add(self, name: str, owner: str, columns: tuple[str, ...], rows: Iterable[NewRow]) -> Batch:
+        """Store a batch. Raises: StateConflict when there is one of this name."""
+        now = self._clock.now()
+        batch = Batch(id=new_id("bat", now), name=name, owner=owner, state=BatchState.RUNNING, created_at=now, columns=columns)
+        values = {"id": batch.id, "name": name, "owner": owner, "state": "paused", "created_at": now, "touched_at": now, "columns": list(columns)}
+        with self._db.write() as c:
+            if not self._db.insert_new(c, batches, values):
+                raise StateConflict(f"there is a batch {name!r} already; choose another name")
+        for chunk in _chunks(rows):
+            with self._db.write() as c:
+                c.execute(sa.insert(batch_rows), [self._row_values(batch.id, row) for row in chunk])
+        self.set_state(batch.id, BatchState.RUNNING)
+        return batch
+
+    def _row_values(self, batch_id: str, row: NewRow) -> dict[str, Any]:
+        return {
+            "id": new_id("row", self._clock.now()),
+            "batch_id": batch_id,
+            "line": row.line,
+            "sku": row.sku[:500],
+            "state": row.state.value,
+            "cells": dict(row.cells),
+            "facts": to_plain(row.product) if row.product else {},
+            "error": row.error,
+        }
+
+    def get(self, id_or_name: str) -> Batch | None:
+        with self._db.read() as c:
+            row = c.execute(sa.select(batches).where(sa.or_(batches.c.id == id_or_name, batches.c.name == id_or_name))).first()
+        return _batch(row) if row else None
+
+    def page(self, *, before: str = "", limit: int = 50) -> list[Batch]:
+        """Batches, newest first."""
+        query = sa.select(batches).order_by(batches.c.id.desc()).limit(limit)
+        with self._db.read() as c:
+            return [_batch(row) for row in c.execute(query.where(batches.c.id < before) if before else query)]
+
+    def set_state(self, batch_id: str, state: BatchState) -> None:
+        with self._db.write() as c:
+            c.execute(sa.update(batches).where(batches.c.id == batch_id).values(state=state.value, touched_at=self._clock.now()))
+            if state is BatchState.CANCELLED:
+                waiting = (batch_rows.c.batch_id == batch_id) & (batch_rows.c.state == "waiting")
+                c.execute(sa.update(batch_rows).where(waiting).values(state="cancelled"))
+
+    def idle(self) -> list[str]:
+        """Running batches of which no row was taken for IDLE_S."""
+        with self._db.read() as c:
+            return list(
+                c.execute(
+                    sa.select(batches.c.id).where(batches.c.state == "running", batches.c.touched_at < self._clock.now() - timedelta(seconds=IDLE_S))
+                ).scalars()
+            )
+
+    def rows(self, batch_id: str, *, state: RowState | None = None, after: int = 0, limit: int = 100) -> list[Row]:
+        """Rows in the sheet's order, from just after a line."""
+        query = sa.select(batch_rows).where(batch_rows.c.batch_id == batch_id, batch_rows.c.line > after).order_by(batch_rows.c.line).limit(limit)
+        with self._db.read() as c:
+            return [_row(r) for r in c.execute(query.where(batch_rows.c.state == state.value) if state else query)]
+
+    def all_rows(self, batch_id: str, state: RowState | None = None) -> Iterator[Row]:
+        """Every row, a page at a time."""
+        after = 0
+        while found := self.rows(batch_id, state=state, after=after, limit=CHUNK):
+            yield from found
+            after = found[-1].line
+
+    def finish_row(self, row_id: str, state: RowState, error: str = "") -> None:
+        with self._db.write() as c:
+            c.execute(sa.update(batch_rows).where(batch_rows.c.id == row_id).values(state=state.value, error=error))
+            mine = sa.select(batch_rows.c.batch_id).where(batch_rows.c.id == row_id).scalar_subquery()
+            c.execute(sa.update(batches).where(batches.c.id == mine).values(touched_at=self._clock.now()))
+
+    def retry_failed(self, batch_id: str) -> int:
+        """Rows that have a product and failed wait again; gives how many."""
+        failed = (batch_rows.c.batch_id == batch_id) & (batch_rows.c.state == "failed") & (sa.cast(batch_rows.c.facts, sa.Text) != "{}")
+        with self._db.write() as c:
+            done = c.execute(sa.update(batch_rows).where(failed).values(state="waiting", error=""))
+        return done.rowcount
+
+    def progress(self, batch_id: str) -> Progress:
+        """How far the rows have come. A row is live when one of its assets is, in review when one waits, generating while a run is open, and
+        failed when its product is flagged or a run failed."""
+        taken = sa.select(batch_rows.c.sku).where(batch_rows.c.batch_id == batch_id, batch_rows.c.state.in_(["taken", "unchanged"]))
+        open_runs = sa.select(runs.c.sku).where(
+            runs.c.sku.in_(taken), runs.c.state.in_(["queued", "running", "parked"]), runs.c.kind.in_(["image", "model"])
+        )
+        by_state = (
+            sa.select(assets.c.sku, versions.c.state).join(versions, versions.c.asset_id == assets.c.id).where(assets.c.sku.in_(taken)).distinct()
+        )
+        with self._db.read() as c:
+            counts: dict[str, int] = {
+                state: n
+                for state, n in c.execute(
+                    sa.select(batch_rows.c.state, sa.func.count()).where(batch_rows.c.batch_id == batch_id).group_by(batch_rows.c.state)
+                )
+            }
+            mine = set(c.execute(taken).scalars())
+            generating = set(c.execute(open_runs.distinct()).scalars())
+            states: dict[str, set[str]] = {}
+            for sku, state in c.execute(by_state):
+                states.setdefault(state, set()).add(sku)
+            flagged = set(c.execute(sa.select(products.c.sku).where(products.c.sku.in_(taken), products.c.flagged)).scalars())
+        live = states.get("published", set()) - generating
+        review = (
+            (states.get("in_review", set()) | states.get("approved", set()) | states.get("blocked", set()) | states.get("rejected", set()))
+            - live
+            - generating
+        )
+        failed = mine - generating - live - review
+        broken = (flagged & failed) | (failed - flagged)
+        return Progress(
+            waiting=counts.get("waiting", 0),
+            generating=len(generating & mine),
+            in_review=len(review & mine),
+            live=len(live & mine),
+            failed=counts.get("failed", 0) + len(broken & mine),
+            unchanged=0,
+            cancelled=counts.get("cancelled", 0),
+        )
+
+
+def _chunks(rows: Iterable[NewRow]) -> Iterator[list[NewRow]]:
+    chunk: list[NewRow] = []
+    for row in rows:
+        chunk.append(row)
+        if len(chunk) == CHUNK:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _batch(row: Any) -> Batch:
+    return Batch(id=row.id, name=row.name, owner=row.owner, state=BatchState(row.state), created_at=row.created_at, columns=tuple(row.columns))
+
+
+def _row(row: Any) -> Row:
+    product = from_plain(Product, row.facts) if row.facts else None
+    return Row(id=row.id, line=row.line, sku=row.sku, state=RowState(row.state), cells=row.cells, product=product, error=row.error)

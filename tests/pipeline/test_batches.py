@@ -1,0 +1,167 @@
+"""Bulk: a sheet in, its products made, each row on its own."""
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dam_connector.batch_commands import failed_csv, run_import
+from dam_connector.catalog.version import VersionState
+from dam_connector.errors import InputError, NotFound, StateConflict
+from dam_connector.flow import batches, sweeping
+from dam_connector.store.batches import BatchState, RowState
+from dam_connector.wiring import Services
+from tests.pipeline.helpers import Drain, versions
+from tests.support import PhotoServer, TestClock, picture, rules_json
+
+HEADER = "sku,product_name,image_url,category,request_type,number_of_images\n"
+
+
+@pytest.fixture(autouse=True)
+def small_rules(write_rules: Callable) -> None:
+    lifestyle = {"name": "room", "kind": "rendition", "style": "lifestyle", "size_px": 320, "formats": ["webp"], "channels": ["viewer"]}
+    patterns = {"room": "{sku}_{name:pascal}_Room_{slot}_V{version}_{format:upper}"}
+    naming = {**rules_json()["naming"], "patterns": patterns}
+    write_rules(deliverables=[rules_json()["deliverables"][0], lifestyle], naming=naming)
+
+
+def sheet(tmp_path: Path, *rows: str, name: str = "s.csv") -> Path:
+    path = tmp_path / name
+    path.write_text(HEADER + "\n".join(rows) + "\n")
+    return path
+
+
+def begun(services: Services, file: Path, name: str = "autumn", **more: object):
+    options = {"owner": "ada", "given": {}, "pictures": None, "dry_run": False, **more}
+    return run_import(services, file, name=name, **options)  # type: ignore[arg-type]
+
+
+def test_good_rows_are_made_bad_ones_are_given_back_and_mended_ones_go_on(
+    services: Services, photos: PhotoServer, drain: Drain, tmp_path: Path
+) -> None:
+    photos.files["a.jpg"] = picture()
+    good = photos.url("a.jpg")
+    file = sheet(
+        tmp_path,
+        f"A1,Chair,{good},seating,Studio,",
+        f",Nameless,{good},seating,,",
+        f"A2,Stool,{good},seating,Lifestyle,3",
+        "A3,Lost,http://" + photos.host + ":1/none.jpg,seating,Studio,",
+        f"A1,Twice,{good},seating,,",
+        f"A4,Odd,{good},seating,Poster,",
+    )
+    batch, said = begun(services, file)
+    assert batch is not None and said.counts == {RowState.WAITING: 3, RowState.FAILED: 3, RowState.UNCHANGED: 0}
+    assert said.makes == {"packshot": 2, "room": 3}
+    drain()
+    assert set(versions(services, "A1")) == {"packshot"} and set(versions(services, "A2")) == {"room"}
+    assert len(services.assets.of_product("A2")) == 3
+    progress = services.batches.progress(batch.id)
+    assert (progress.in_review, progress.failed, progress.under_way, progress.total) == (2, 4, 0, 6)
+    assert batches.find(services, "autumn").state is BatchState.DONE
+    mended = failed_csv(services, batch)
+    assert mended.splitlines()[0] == HEADER.strip() + ",error"
+    assert "The SKU is missing" in mended and "stands in row 2 too" in mended and "picture" in mended.lower() and mended.count("\n") == 5
+    photos.files["none.jpg"] = picture()
+    again = tmp_path / "mended.csv"
+    again.write_text(mended.replace("http://" + photos.host + ":1/none.jpg", photos.url("none.jpg")).replace("Poster", "Studio"))
+    second, said = begun(services, again, "autumn, mended")
+    assert second is not None and said.counts[RowState.WAITING] >= 2
+    drain()
+    assert set(versions(services, "A3")) == {"packshot"} and set(versions(services, "A4")) == {"packshot"}
+
+
+def test_the_same_file_again_makes_nothing_again(services: Services, photos: PhotoServer, drain: Drain, tmp_path: Path) -> None:
+    photos.files["a.jpg"] = picture()
+    file = sheet(tmp_path, f"A1,Chair,{photos.url('a.jpg')},seating,Studio,")
+    begun(services, file)
+    drain()
+    nothing, said = begun(services, file, "again")
+    assert nothing is None and said.counts[RowState.UNCHANGED] == 1 and len(services.assets.of_product("A1")) == 1
+
+
+def test_pictures_beside_the_sheet(services: Services, drain: Drain, tmp_path: Path) -> None:
+    folder, package = tmp_path / "photos", tmp_path / "photos.zip"
+    folder.mkdir()
+    (folder / "chair one.jpg").write_bytes(picture())
+    with zipfile.ZipFile(package, "w") as archive:
+        archive.writestr("deep/../chair one.jpg", picture())
+    for number, beside in enumerate((folder, package)):
+        file = sheet(tmp_path, f"P{number},Chair,chair one.jpg,seating,Studio,", f"Q{number},Chair,other.jpg,seating,Studio,")
+        batch, said = begun(services, file, f"with pictures {number}", pictures=beside)
+        assert batch is not None and said.counts[RowState.FAILED] == 1 and "No such file beside the sheet" in said.rows[RowState.FAILED][0].error
+        drain()
+        assert versions(services, f"P{number}")["packshot"].state is VersionState.IN_REVIEW
+    with pytest.raises(InputError, match="neither a folder nor a ZIP"):
+        begun(services, file, "none", pictures=tmp_path / "s.csv")
+
+
+def test_pause_resume_cancel_and_retry(services: Services, photos: PhotoServer, drain: Drain, tmp_path: Path) -> None:
+    photos.files["a.jpg"] = picture()
+    rows = [f"R{n},Chair,{photos.url('a.jpg')},seating,Studio," for n in range(12)]
+    batch, _ = begun(services, sheet(tmp_path, *rows))
+    assert batch is not None
+    batches.control(services, batch, "pause")
+    drain()
+    assert services.batches.progress(batch.id).waiting == 12
+    batches.control(services, batches.find(services, batch.id), "resume")
+    batches.advance(services, batch.id)
+    assert services.batches.progress(batch.id).waiting == 12 - batches.ROWS_A_JOB
+    batches.control(services, batches.find(services, batch.id), "cancel")
+    drain()
+    progress = services.batches.progress(batch.id)
+    assert (progress.cancelled, progress.in_review) == (2, batches.ROWS_A_JOB)
+    with pytest.raises(StateConflict, match="cannot resume"):
+        batches.control(services, batches.find(services, batch.id), "resume")
+    with pytest.raises(StateConflict, match="choose another name"):
+        begun(services, sheet(tmp_path, "Z9,Chair,https://x.example/z.jpg,seating,Studio,", name="z.csv"))
+    with pytest.raises(NotFound):
+        batches.find(services, "nothing")
+
+
+def test_retry_takes_failed_rows_again(services: Services, photos: PhotoServer, drain: Drain, tmp_path: Path) -> None:
+    batch, _ = begun(services, sheet(tmp_path, f"T1,Chair,{photos.url('late.jpg')},seating,Studio,"))
+    assert batch is not None
+    drain()
+    assert services.batches.progress(batch.id).failed == 1
+    photos.files["late.jpg"] = picture()
+    assert batches.control(services, batches.find(services, batch.id), "retry") == "1 rows again"
+    drain()
+    assert services.batches.progress(batch.id).in_review == 1
+
+
+def test_a_lost_job_is_found_by_the_sweeper(services: Services, photos: PhotoServer, drain: Drain, tmp_path: Path, clock: TestClock) -> None:
+    photos.files["a.jpg"] = picture()
+    batch, _ = begun(services, sheet(tmp_path, f"S1,Chair,{photos.url('a.jpg')},seating,Studio,"))
+    assert batch is not None
+    from redis import Redis
+
+    Redis.from_url(services.settings.redis).flushall()
+    clock.forward(60)
+    sweeping.sweep(services, "me")
+    drain()
+    assert services.batches.progress(batch.id).in_review == 1
+
+
+def test_a_row_without_a_request_follows_the_rules_and_old_hashes_stay(services: Services) -> None:
+    from dam_connector.catalog.planning import input_hash
+    from dam_connector.catalog.request import Request
+    from tests.support import product
+
+    rules = services.rules.current()
+    plain = product()
+    one = input_hash(plain, {}, rules.deliverables[0], 1, rules)
+    assert one == input_hash(plain.with_request(Request(types=("studio",))), {}, rules.deliverables[0], 1, rules)
+    assert one != input_hash(plain.with_request(Request(prompt="in the snow")), {}, rules.deliverables[0], 1, rules)
+
+
+def test_the_sheet_must_name_its_sku_column(services: Services, tmp_path: Path) -> None:
+    file = tmp_path / "x.csv"
+    file.write_text("Artikel,Bild\nA1,https://x.example/a.jpg\n")
+    with pytest.raises(InputError, match="No column holds the SKU"):
+        begun(services, file)
+    with pytest.raises(InputError, match="There is no such column"):
+        begun(services, file, given={"sku": "Nummer"})
+    _, said = begun(services, file, given={"sku": "Artikel", "image_url": "Bild"}, dry_run=True)
+    assert said.total == 1

@@ -1,0 +1,122 @@
+"""Sheets: what people upload, read as they meant it; what cannot be meant is told with its place."""
+
+import csv
+import io
+
+import openpyxl
+import pytest
+
+from dam_connector.batch_commands import template
+from dam_connector.catalog.product import View
+from dam_connector.catalog.request import Request, tailored, type_of
+from dam_connector.errors import InputError
+from schemas.row import COLUMNS, guessed, read_row
+from schemas.sheet import read_sheet
+from tests.unit.test_checks import RULES
+
+ROWS = [["sku", "title", "image_url", "brand"], ["CH1", "Größe – „Stuhl“", "https://x.example/a.jpg", "a;b,c\td"], ["CH2", "two\nlines", "u", "€"]]
+
+
+def written(delimiter: str = ",", rows: list[list[str]] = ROWS) -> str:
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=delimiter).writerows(rows)
+    return text.getvalue()
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252"])
+def test_any_usual_csv_reads_the_same(delimiter: str, encoding: str) -> None:
+    sheet = read_sheet(written(delimiter).encode(encoding))
+    assert sheet.header == tuple(ROWS[0])
+    assert [list(cells.values()) for _, cells in sheet.rows] == ROWS[1:]
+
+
+def test_lines_are_those_of_the_file_and_empty_ones_are_left_out() -> None:
+    text = 'sku,name\n\nA,"one\ntwo"\n,\nB,three\n'
+    assert [(line, cells["sku"]) for line, cells in read_sheet(text.encode()).rows] == [(3, "A"), (6, "B")]
+
+
+def test_a_workbook_reads_like_a_csv() -> None:
+    book = openpyxl.Workbook()
+    for row in (["sku", "height", "name"], ["CH1", 33.5, None], ["CH2", 46.0, "Chair"]):
+        book.active.append(row)
+    out = io.BytesIO()
+    book.save(out)
+    assert [dict(c) for _, c in read_sheet(out.getvalue()).rows] == [
+        {"sku": "CH1", "height": "33.5", "name": ""},
+        {"sku": "CH2", "height": "46", "name": "Chair"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"", "sheet.empty"),
+        (b"\n\n,,\n", "sheet.empty"),
+        (b"PK\x03\x04 no workbook", "sheet.unreadable"),
+        (b"sku,sku\nA,B\n", "sheet.header"),
+        (b"\xff\xfea", "sheet.unreadable"),
+    ],
+)
+def test_what_is_no_sheet_is_refused(data: bytes, code: str) -> None:
+    with pytest.raises(InputError) as refused:
+        list(read_sheet(data).rows)
+    assert refused.value.issue_code == code
+
+
+def test_the_template_reads_back_and_its_example_is_a_product() -> None:
+    for form in ("csv", "xlsx"):
+        sheet = read_sheet(template(form))
+        assert sheet.header == tuple(COLUMNS)
+        product, wrong = read_row(next(sheet.rows)[1], guessed(sheet.header))
+        assert not wrong and product is not None and product.sku == "CH123" and product.dimensions.height_m == pytest.approx(33.5 * 0.0254, abs=1e-6)
+        assert product.request == Request(types=("studio", "lifestyle", "model"), images=2, aspect="4:5", formats=("glb", "usdz"))
+        assert {i.view for i in product.images} == {View.FRONT, View.RIGHT}
+
+
+def test_other_peoples_headers_are_understood() -> None:
+    assert guessed(("sku", "title", "image_url", "brand", "style_tags")) == {
+        "sku": "sku",
+        "product_name": "title",
+        "image_url": "image_url",
+        "brand": "brand",
+        "style_tags": "style_tags",
+    }
+    found = guessed(("Product Name", "SKU", "Image file name", "Colour", "Dimensions (height)", "Number of images"))
+    assert found["product_name"] == "Product Name" and found["image_url"] == "Image file name" and found["height"] == "Dimensions (height)"
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "place"),
+    [
+        ("sku", "", "/sku"),
+        ("height", "tall", "/height"),
+        ("height", "-3", "/height"),
+        ("unit", "cubits", "/unit"),
+        ("number_of_images", "9", "/number_of_images"),
+        ("number_of_images", "²", "/number_of_images"),
+        ("aspect_ratio", "wide", "/aspect_ratio"),
+        ("request_type", "Studio, Poster", "/request_type"),
+    ],
+)
+def test_a_cell_that_cannot_be_meant_is_told(column: str, cell: str, place: str) -> None:
+    cells = {**{name: c.example for name, c in COLUMNS.items()}, column: cell}
+    product, wrong = read_row(cells, {name: name for name in COLUMNS})
+    assert product is None and [(i.code, i.pointer) for i in wrong] == [("row.value", place)] and wrong[0].remedy
+
+
+def test_numbers_as_people_write_them() -> None:
+    mapping = {name: name for name in COLUMNS}
+    for cell, metres in (("46", 0.46), ("46,5", 0.465), ("1 046.5", 10.465), ("1,046.5", 10.465)):
+        product, _ = read_row({"sku": "A", "height": cell, "unit": "cm"}, mapping)
+        assert product is not None and product.dimensions.height_m == pytest.approx(metres)
+
+
+def test_a_request_narrows_and_tailors_what_the_rules_say() -> None:
+    found = {d.name: d for d in RULES.deliverables}
+    assert {type_of(d).value for d in found.values()} == {"studio", "lifestyle", "model"}
+    only = Request(types=("lifestyle",), images=3, aspect="1:1", formats=("webp", "glb"), channels=("shop",))
+    assert tailored(found["packshot"], only) is None and tailored(found["model"], only) is None
+    made = tailored(found["lifestyle"], only)
+    assert made is not None and (made.count, made.aspect, made.formats, made.channels) == (3, "1:1", ("webp",), ())
+    assert tailored(found["packshot"], Request()) == found["packshot"]
