@@ -1,12 +1,8 @@
 """The command line of bulk uploads: template, import, batch."""
 
-import csv
-import io
 import json
 import sys
 import time
-import zipfile
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,51 +16,18 @@ from dam_connector.errors import InputError
 from dam_connector.flow import batches
 from dam_connector.store.batches import Batch, RowState
 from dam_connector.wiring import Services
-from schemas.row import COLUMNS
 from schemas.sheet import read_sheet
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff")
-MAX_PICTURE_BYTES = 100_000_000
 LOOK_S = 1.0
-
-
-def template(format: str) -> bytes:
-    """An empty sheet with our columns and one example row."""
-    rows = [list(COLUMNS), [c.example for c in COLUMNS.values()]]
-    if format == "xlsx":
-        import openpyxl
-
-        book = openpyxl.Workbook()
-        for row in rows:
-            book.active.append(row)  # type: ignore[union-attr]
-        notes = book.create_sheet("columns")
-        for name, column in COLUMNS.items():
-            notes.append([name, column.meaning])
-        out = io.BytesIO()
-        book.save(out)
-        return out.getvalue()
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows(rows)
-    return b"\xef\xbb\xbf" + text.getvalue().encode()  # Excel reads UTF-8 only with its mark
 
 
 def beside(services: Services, given: Path | None) -> dict[str, Sha256]:
     """The pictures in a folder or ZIP, stored, by file name. Raises: InputError."""
-    return {name: services.blobs.put(data) for name, data in _pictures(given)} if given else {}
-
-
-def _pictures(given: Path) -> Iterator[tuple[str, bytes]]:
+    if given is None:
+        return {}
     if given.is_dir():
-        yield from ((p.name, p.read_bytes()) for p in sorted(given.rglob("*")) if p.suffix.lower() in PICTURES and p.is_file())
-        return
-    try:
-        with zipfile.ZipFile(given) as package:
-            for member in package.infolist():
-                name = Path(member.filename).name
-                if Path(name).suffix.lower() in PICTURES and member.file_size <= MAX_PICTURE_BYTES:
-                    yield name, package.read(member)
-    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
-        raise InputError("sheet.unreadable", f"{given.name} is neither a folder nor a ZIP that can be read.") from error
+        return {p.name: services.blobs.put(p.read_bytes()) for p in sorted(given.rglob("*")) if p.suffix.lower() in batches.PICTURES and p.is_file()}
+    return batches.zipped(services, given.read_bytes(), given.name)
 
 
 def run_import(
@@ -106,13 +69,6 @@ def watch(services: Services, batch: Batch) -> dict[str, int]:
             if not now.under_way or state in ("paused", "cancelled"):
                 return asdict(now)
             time.sleep(LOOK_S)
-
-
-def failed_csv(services: Services, batch: Batch) -> str:
-    """The rows that failed, as CSV."""
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows(batches.failed_rows(services, batch))
-    return text.getvalue()
 
 
 def say(facts: Any, lines: list[str], machine: bool) -> None:

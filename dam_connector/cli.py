@@ -27,6 +27,7 @@ from dam_connector.wiring import Services, build_services, check_rules
 from schemas.common import problems
 from schemas.plugin import load_rules
 from schemas.product import ProductSchema, load_product
+from schemas.template import template
 
 Command = Callable[..., Any]
 as_json = click.option("--json", "machine", is_flag=True, help="Answer in JSON.")
@@ -196,7 +197,7 @@ def product_add(file: Path, data_dir: Path | None, machine: bool) -> None:
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="The file to write; standard output when absent.")
 def template_command(form: str, out: Path | None) -> None:
     """The sheet to fill in for a bulk upload, with an example row."""
-    data = batch_commands.template(form)
+    data = template(form)
     if out:
         out.write_bytes(data)
     else:
@@ -258,7 +259,7 @@ def batch_list(data_dir: Path | None, machine: bool) -> None:
 def batch_failed(name: str, data_dir: Path | None) -> None:
     """The rows that failed, as CSV with why: mend it and import it again."""
     services = _services(data_dir)
-    click.echo(batch_commands.failed_csv(services, batches.find(services, name)), nl=False)
+    click.echo(batches.failed_csv(services, batches.find(services, name)), nl=False)
 
 
 @batch.command("do")

@@ -5,6 +5,7 @@ the next call starts a fresh one.
 """
 
 import atexit
+import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -34,13 +35,14 @@ class Script:
         self.path = VENDOR / name
         self._ready = ready
         self._engine: MiniRacer | None = None
+        self._lock = threading.Lock()
 
     def run(self, program: str, inputs: Mapping[str, bytes], *, out: int = 0) -> tuple[str, bytes]:
         """What a program says: the text it assigns to `answer`, now or from a promise, and the `out` bytes that it writes into `output`.
 
         inputs: bytes by the name of the Uint8Array that the program finds them in. Raises: ScriptFailed.
         """
-        with ThreadPoolExecutor(1) as thread:  # the engine refuses its time limit in a thread that runs an event loop
+        with self._lock, ThreadPoolExecutor(1) as thread:  # the engine refuses its time limit in a thread that runs an event loop
             return thread.submit(self._run, program, inputs, out).result()
 
     def _run(self, program: str, inputs: Mapping[str, bytes], out: int) -> tuple[str, bytes]:

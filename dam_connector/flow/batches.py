@@ -4,9 +4,12 @@
 end of the queue again, so that a sheet of 100,000 rows does not hold up a single webhook.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import io
+import zipfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import chain, islice
+from pathlib import PurePath
 
 import structlog
 
@@ -21,8 +24,11 @@ from dam_connector.store.batches import Batch, BatchState, NewRow, Row, RowState
 from dam_connector.wiring import Services
 from schemas.row import COLUMNS, guessed, read_row
 from schemas.sheet import Sheet
+from schemas.template import written
 
 log = structlog.get_logger()
+ERROR = "error"  # the column that failed rows come back with
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff")
 ROWS_A_JOB = 10
 KNOWN_AT_ONCE = 500
 SHOWN = 200  # rows of each kind that a preview holds
@@ -193,11 +199,25 @@ def _broken(services: Services, batch: Batch) -> Iterator[Row]:
             yield row
 
 
-def failed_rows(services: Services, batch: Batch) -> Iterable[list[str]]:
+def failed_csv(services: Services, batch: Batch) -> str:
     """The rows that failed as the sheet had them, with why: a sheet to be mended and uploaded again."""
-    yield [*batch.columns, "error"]
-    for row in services.batches.all_rows(batch.id, RowState.FAILED):
-        yield [*(row.cells.get(c, "") for c in batch.columns), row.error]
+    columns = tuple(c for c in batch.columns if c != ERROR)
+    rows = ([*(row.cells.get(c, "") for c in columns), row.error] for row in services.batches.all_rows(batch.id, RowState.FAILED))
+    return written(chain([[*columns, ERROR]], rows))
+
+
+def zipped(services: Services, data: bytes, name: str) -> dict[str, Sha256]:
+    """The pictures in a ZIP, stored, by file name; folders in it do not count. Raises: InputError sheet.unreadable."""
+    found = {}
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as package:
+            for member in package.infolist():
+                base = PurePath(member.filename).name
+                if base.lower().endswith(PICTURES) and member.file_size <= services.settings.max_picture_bytes:
+                    found[base] = services.blobs.put(package.read(member))
+    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
+        raise InputError("sheet.unreadable", f"{name} is neither a folder nor a ZIP that can be read.") from error
+    return found
 
 
 def find(services: Services, id_or_name: str) -> Batch:

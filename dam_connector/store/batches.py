@@ -156,6 +156,12 @@ class Batches:
         with self._db.read() as c:
             return [_row(r) for r in c.execute(query.where(batch_rows.c.state == state.value) if state else query)]
 
+    def newest(self, batch_id: str, *, limit: int) -> list[Row]:
+        """Rows that were taken, the last ones first."""
+        query = sa.select(batch_rows).where(batch_rows.c.batch_id == batch_id, batch_rows.c.state.in_(["taken", "unchanged"]))
+        with self._db.read() as c:
+            return [_row(r) for r in c.execute(query.order_by(batch_rows.c.line.desc()).limit(limit))]
+
     def all_rows(self, batch_id: str, state: RowState | None = None) -> Iterator[Row]:
         """Every row, a page at a time."""
         after = 0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dam_connector.batch_commands import failed_csv, run_import
+from dam_connector.batch_commands import run_import
 from dam_connector.catalog.version import VersionState
 from dam_connector.errors import InputError, NotFound, StateConflict
 from dam_connector.flow import batches, sweeping
@@ -60,7 +60,7 @@ def test_good_rows_are_made_bad_ones_are_given_back_and_mended_ones_go_on(
     progress = services.batches.progress(batch.id)
     assert (progress.in_review, progress.failed, progress.under_way, progress.total) == (2, 4, 0, 6)
     assert batches.find(services, "autumn").state is BatchState.DONE
-    mended = failed_csv(services, batch)
+    mended = batches.failed_csv(services, batch)
     assert mended.splitlines()[0] == HEADER.strip() + ",error"
     assert "The SKU is missing" in mended and "stands in row 2 too" in mended and "picture" in mended.lower() and mended.count("\n") == 5
     photos.files["none.jpg"] = picture()

@@ -6,12 +6,12 @@ import io
 import openpyxl
 import pytest
 
-from dam_connector.batch_commands import template
 from dam_connector.catalog.product import View
 from dam_connector.catalog.request import Request, tailored, type_of
 from dam_connector.errors import InputError
 from schemas.row import COLUMNS, guessed, read_row
 from schemas.sheet import read_sheet
+from schemas.template import template
 from tests.unit.test_checks import RULES
 
 ROWS = [["sku", "title", "image_url", "brand"], ["CH1", "Größe – „Stuhl“", "https://x.example/a.jpg", "a;b,c\td"], ["CH2", "two\nlines", "u", "€"]]

@@ -13,7 +13,7 @@ from dam_connector.wiring import Services
 from tests.support import MODEL, PhotoServer, TestClock, event_body, inbound, picture, product, record, rules_json, signed
 
 Visitor = Callable[[str], FlaskClient]
-PAGES = ["/review", "/products", "/runs", "/deliveries", "/rules", "/api/docs"]
+PAGES = ["/review", "/products", "/batches", "/runs", "/deliveries", "/rules", "/api/docs"]
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
 """Subject: what a check looks at."""
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from dam_connector.catalog.issue import Row
 from dam_connector.catalog.product import Product
@@ -17,6 +17,7 @@ from worker.checks.validator import validate
 from worker.gltf.document import Document
 from worker.gltf.textures import Texture, textures
 
+T = TypeVar("T")
 PICTURES = ("jpeg", "webp", "avif", "png")
 
 
@@ -40,6 +41,7 @@ class Subject:
     measured: dict[str, str | int | float | bool | None] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     pictures_made: dict[str, bytes] = field(default_factory=dict)
+    _ahead: dict[str, Future[Any]] = field(default_factory=dict, repr=False)
 
     def has(self, wants: str) -> bool:
         """Whether there is a file of a format; "picture" is any rendition, "any" any file, "photo" a GLB and a photo beside it."""
@@ -64,12 +66,19 @@ class Subject:
         return self.read(next(f for f in self.files if f.format == "glb"))
 
     def look_ahead(self) -> None:
-        """Begin what needs no Python lock, beside the checks that do: the validator in V8, the textures' pixels."""
+        """Begin, beside the checks that need Python's lock, what mostly does not: the validator in V8, the unwraps, the textures' pixels."""
         if self.has("glb"):
-            pool = ThreadPoolExecutor(2)
-            pool.submit(lambda: self.validation)
-            pool.submit(lambda: [t.brightness for t in self.textures if t.materials])
-            pool.shutdown(wait=False)  # whoever asks for one of these waits for it
+            pool = ThreadPoolExecutor(3)
+            self._ahead = {
+                "validation": pool.submit(self._validated),
+                "unwraps": pool.submit(lambda: unwraps(self.document.primitives)),
+                "textures": pool.submit(self._pictured),
+            }
+            pool.shutdown(wait=False)
+
+    def _found(self, name: str, find: Callable[[], T]) -> T:
+        """What was begun ahead, waited for; or found now."""
+        return self._ahead[name].result() if name in self._ahead else find()
 
     @cached_property
     def document(self) -> Document:
@@ -84,16 +93,26 @@ class Subject:
     @cached_property
     def unwraps(self) -> list[Unwrap]:
         """How textures lie on it, by material. Raises: InputError file.*"""
-        return unwraps(self.document.primitives)
+        return self._found("unwraps", lambda: unwraps(self.document.primitives))
 
     @cached_property
     def textures(self) -> list[Texture]:
         """The pictures in it. Raises: InputError file.*"""
-        return textures(self.document)
+        return self._found("textures", self._pictured)
+
+    def _pictured(self) -> list[Texture]:
+        found = textures(self.document)
+        for texture in found:
+            if texture.materials:
+                _ = texture.brightness
+        return found
 
     @cached_property
     def validation(self) -> dict[str, Any]:
         """The Khronos validator's report on the GLB, or `{"failed": why}`; empty where the validator is not installed."""
+        return self._found("validation", self._validated)
+
+    def _validated(self) -> dict[str, Any]:
         try:
             _ = self.document
         except InputError as error:

@@ -24,7 +24,7 @@ I64 = NDArray[np.int64]
 WELD = 1e-6  # of the diagonal
 HARD_DEGREES = 90.0  # from this angle between neighbours on, as in the Khronos asset auditor
 FLAT = 1e-12  # of the diagonal squared: less area is none
-CROSSING_EDGES = 30_000  # looked along, at most
+CROSSING_EDGES = 12_000  # looked along, at most
 FLOATING = 0.01  # of the diagonal: a part farther from the rest hangs in the air
 LOOSE_PARTS = 60  # looked at one by one, the smallest first
 POINTS_A_PART = 12
@@ -42,12 +42,19 @@ class Surface:
         return float(np.linalg.norm(self.extent)) or 1e-9
 
     @cached_property
+    def _used(self) -> F64:
+        """The vertices that faces have."""
+        used = np.zeros(len(self.positions), bool)
+        used[self.faces.ravel()] = True
+        return np.asarray(self.positions[used], np.float64)
+
+    @cached_property
     def low(self) -> F64:
-        return np.asarray(self.positions[self.faces].min((0, 1)), np.float64)
+        return np.asarray(self._used.min(0), np.float64)
 
     @cached_property
     def high(self) -> F64:
-        return np.asarray(self.positions[self.faces].max((0, 1)), np.float64)
+        return np.asarray(self._used.max(0), np.float64)
 
     @cached_property
     def extent(self) -> F64:

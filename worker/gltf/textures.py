@@ -12,6 +12,7 @@ from dam_connector.errors import InputError
 from worker.gltf.document import Document
 
 MAX_PIXELS = 8192 * 8192
+STRIP_PX = 512  # looked at together: a picture of one bit a pixel is twenty-four times as large in colours
 KTX2 = b"\xabKTX 20\xbb\r\n\x1a\n"
 _PICTURES = ("PNG", "JPEG", "WEBP", "AVIF")
 BASE_COLOR = "baseColorTexture"
@@ -45,11 +46,19 @@ class Texture:
             return None
         try:
             with Image.open(io.BytesIO(self.data), formats=_PICTURES) as picture:
-                red, green, blue = picture.convert("RGB").split()
-            low, high = ImageChops.lighter(ImageChops.lighter(red, green), blue).getextrema()
-            return int(low), int(high)  # type: ignore[arg-type]
+                strips = [
+                    _extrema(picture.crop((0, top, picture.width, min(top + STRIP_PX, picture.height)))) for top in range(0, picture.height, STRIP_PX)
+                ]
+            return min(low for low, _ in strips), max(high for _, high in strips)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             return None
+
+
+def _extrema(picture: Image.Image) -> tuple[int, int]:
+    """The least and the greatest of the pixels' largest channels."""
+    red, green, blue = picture.convert("RGB").split()
+    low, high = ImageChops.lighter(ImageChops.lighter(red, green), blue).getextrema()
+    return int(low), int(high)  # type: ignore[arg-type]
 
 
 def textures(document: Document) -> list[Texture]:
