@@ -8,6 +8,7 @@ from typing import Any
 from marshmallow import ValidationError
 
 from dam_connector.catalog.issue import Issue, issue
+from dam_connector.catalog.naming import ascii_words
 from dam_connector.catalog.product import Product, View
 from dam_connector.catalog.request import Request, RequestType
 from schemas.common import problems
@@ -27,12 +28,12 @@ class Column:
 
 
 COLUMNS: Mapping[str, Column] = {
-    "sku": Column("Its identity. Required.", "CH123", ("item", "item number", "article", "product id", "id", "code")),
-    "product_name": Column("Its name.", "Modern Dining Chair", ("name", "title", "product", "product title")),
+    "sku": Column("Its identity. Required.", "CH123", ("item", "item number", "article", "product id", "id", "code", "Artikelnummer", "Artikel-Nr")),
+    "product_name": Column("Its name.", "Modern Dining Chair", ("name", "title", "product", "product title", "Titel", "Bezeichnung", "Produktname")),
     "image_url": Column(
         "The front photo: a public address, or a file's name beside the sheet.",
         "https://example.com/ch123-front.jpg",
-        ("image", "front", "image url front", "product image url", "picture", "photo", "image file name", "image file"),
+        ("image", "front", "image url front", "product image url", "picture", "photo", "image file name", "image file", "Bild", "Bild URL"),
     ),
     "image_url_back": Column("The photo from behind.", "", ("back", "image back")),
     "image_url_left": Column("The photo of its left side.", "", ("left", "image left")),
@@ -41,14 +42,14 @@ COLUMNS: Mapping[str, Column] = {
     "image_url_hero": Column("A three-quarter photo.", "", ("hero", "three quarter", "perspective")),
     "image_url_detail": Column("A photo of a detail.", "", ("detail", "image detail")),
     "inspiration_image": Column("A picture whose colours lifestyle pictures take on.", "", ("inspiration", "mood image", "inspiration image url")),
-    "height": Column("Height, in `unit`.", "33.5", ("dimensions height", "h")),
-    "width": Column("Width, in `unit`.", "18.1", ("dimensions width", "w")),
-    "depth": Column("Depth, in `unit`.", "19.3", ("dimensions depth", "d", "length")),
-    "unit": Column(f"{', '.join(METRES_PER_UNIT)}; {USUAL_UNIT} when empty.", "in", ("units", "dimension unit")),
-    "category": Column("Its category.", "furniture", ("type", "product type", "product category")),
-    "brand": Column("Its brand.", "Norrvik", ("vendor", "manufacturer")),
+    "height": Column("Height, in `unit`.", "33.5", ("dimensions height", "h", "Höhe")),
+    "width": Column("Width, in `unit`.", "18.1", ("dimensions width", "w", "Breite")),
+    "depth": Column("Depth, in `unit`.", "19.3", ("dimensions depth", "d", "length", "Tiefe", "Länge")),
+    "unit": Column(f"{', '.join(METRES_PER_UNIT)}; {USUAL_UNIT} when empty.", "in", ("units", "dimension unit", "Einheit")),
+    "category": Column("Its category.", "furniture", ("type", "product type", "product category", "Kategorie", "Warengruppe")),
+    "brand": Column("Its brand.", "Norrvik", ("vendor", "manufacturer", "Marke", "Hersteller")),
     "material": Column("What it is made of.", "oak, wool", ()),
-    "color": Column("Its colour.", "teal", ("colour",)),
+    "color": Column("Its colour.", "teal", ("colour", "Farbe")),
     "style_tags": Column("Words for its style.", "scandinavian, calm", ("tags", "style")),
     "prompt": Column("A word to whoever makes the pictures.", "", ("description prompt", "instructions")),
     "number_of_images": Column(f"Lifestyle pictures, 1 to {MAX_IMAGES}.", "2", ("number of images", "images", "count", "n")),
@@ -74,7 +75,7 @@ def guessed(header: tuple[str, ...]) -> dict[str, str]:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", " ", name.lower()).strip()
+    return " ".join(ascii_words(name)).lower()
 
 
 def read_row(cells: Mapping[str, str], mapping: Mapping[str, str]) -> tuple[Product | None, list[Issue]]:

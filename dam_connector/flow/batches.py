@@ -91,7 +91,8 @@ def _read(
 
 def _words(found: Issue) -> str:
     where = f"{found.pointer.strip('/')}: " if found.pointer else ""
-    return f"{where}{found.message}{f' ({found.measured})' if found.measured else ''}{f' Wanted: {found.limit}.' if found.limit else ''}"
+    measured, limit = f" ({found.measured})" if found.measured else "", f", wanted: {found.limit}" if found.limit else ""
+    return f"{where}{found.message.rstrip('.')}{measured}{limit}"
 
 
 def _with_pictures(product: Product, pictures: Mapping[str, Sha256]) -> tuple[Product, list[Issue]]:
@@ -182,7 +183,7 @@ def control(services: Services, batch: Batch, what: str) -> str:
         again = services.batches.retry_failed(batch.id)
         retried = sum(bool(run_again(services, row.sku)) for row in _broken(services, batch))
         _go(services, batch, "")
-        return f"{again + retried} rows again"
+        return f"{again + retried} rows again" if again + retried else "what failed must be mended in the sheet and uploaded again"
     raise StateConflict(f"the batch is {batch.state.value}: it cannot {what}")
 
 

@@ -158,10 +158,10 @@ def test_a_row_without_a_request_follows_the_rules_and_old_hashes_stay(services:
 
 def test_the_sheet_must_name_its_sku_column(services: Services, tmp_path: Path) -> None:
     file = tmp_path / "x.csv"
-    file.write_text("Artikel,Bild\nA1,https://x.example/a.jpg\n")
+    file.write_text("Nummer,Foto\nA1,https://x.example/a.jpg\n")
     with pytest.raises(InputError, match="No column holds the SKU"):
         begun(services, file)
     with pytest.raises(InputError, match="There is no such column"):
-        begun(services, file, given={"sku": "Nummer"})
-    _, said = begun(services, file, given={"sku": "Artikel", "image_url": "Bild"}, dry_run=True)
+        begun(services, file, given={"sku": "Zahl"})
+    _, said = begun(services, file, given={"sku": "Nummer", "image_url": "Foto"}, dry_run=True)
     assert said.total == 1

@@ -82,6 +82,8 @@ def test_other_peoples_headers_are_understood() -> None:
         "brand": "brand",
         "style_tags": "style_tags",
     }
+    german = guessed(("Artikelnummer", "Bezeichnung", "Höhe", "Bild", "Kategorie"))
+    assert german == {"sku": "Artikelnummer", "product_name": "Bezeichnung", "height": "Höhe", "image_url": "Bild", "category": "Kategorie"}
     found = guessed(("Product Name", "SKU", "Image file name", "Colour", "Dimensions (height)", "Number of images"))
     assert found["product_name"] == "Product Name" and found["image_url"] == "Image file name" and found["height"] == "Dimensions (height)"
 

@@ -62,10 +62,10 @@ def test_from_the_template_to_the_failed_rows(
 def test_columns_are_chosen_by_hand_where_their_names_do_not_tell(photos: PhotoServer, browser_like: Visitor) -> None:
     photos.files["a.jpg"] = picture()
     client = browser_like("merchandiser")
-    text = f"Artikel,Bild,Bezeichnung,Gruppe\nA1,{photos.url('a.jpg')},Stuhl,seating\n"
+    text = f"Nr,Foto,Was,Gruppe\nA1,{photos.url('a.jpg')},Stuhl,seating\n"
     answer = client.post("/batches/check", data={"file": (io.BytesIO(text.encode()), "x.csv")})
     assert answer.status_code == 422 and "No column holds the SKU" in answer.text
-    chosen = {**hidden(answer.text), "map-sku": "Artikel", "map-image_url": "Bild", "map-product_name": "Bezeichnung", "map-category": "Gruppe"}
+    chosen = {**hidden(answer.text), "map-sku": "Nr", "map-image_url": "Foto", "map-product_name": "Was", "map-category": "Gruppe"}
     assert "1 good" in client.post("/batches/check", data=chosen).text
 
 
