@@ -86,7 +86,8 @@ def _read(
         wrong.append(issue("row.duplicate", f"{sku} stands in row {seen[sku]} too.", pointer="/sku", measured=sku))
     seen.setdefault(sku, line)
     state = RowState.FAILED if wrong else RowState.WAITING
-    return NewRow(line=line, sku=sku, cells=cells, product=None if wrong else product, state=state, error="; ".join(_words(i) for i in wrong))
+    told, codes = "; ".join(_words(i) for i in wrong), tuple(i.code for i in wrong)
+    return NewRow(line=line, sku=sku, cells=cells, product=None if wrong else product, state=state, error=told, codes=codes)
 
 
 def _words(found: Issue) -> str:

@@ -45,6 +45,7 @@ class NewRow:
     product: Product | None
     state: RowState
     error: str = ""
+    codes: tuple[str, ...] = ()  # of the issues that `error` tells
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

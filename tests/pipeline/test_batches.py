@@ -60,6 +60,7 @@ def test_good_rows_are_made_bad_ones_are_given_back_and_mended_ones_go_on(
     progress = services.batches.progress(batch.id)
     assert (progress.in_review, progress.failed, progress.under_way, progress.total) == (2, 4, 0, 6)
     assert batches.find(services, "autumn").state is BatchState.DONE
+    assert {c for row in said.rows[RowState.FAILED] for c in row.codes} == {"row.value", "row.duplicate"}
     mended = batches.failed_csv(services, batch)
     assert mended.splitlines()[0] == HEADER.strip() + ",error"
     assert "The SKU is missing" in mended and "stands in row 2 too" in mended and "picture" in mended.lower() and mended.count("\n") == 5
@@ -90,7 +91,7 @@ def test_pictures_beside_the_sheet(services: Services, drain: Drain, tmp_path: P
     for number, beside in enumerate((folder, package)):
         file = sheet(tmp_path, f"P{number},Chair,chair one.jpg,seating,Studio,", f"Q{number},Chair,other.jpg,seating,Studio,")
         batch, said = begun(services, file, f"with pictures {number}", pictures=beside)
-        assert batch is not None and said.counts[RowState.FAILED] == 1 and "No such file beside the sheet" in said.rows[RowState.FAILED][0].error
+        assert batch is not None and said.counts[RowState.FAILED] == 1 and "row.picture" in said.rows[RowState.FAILED][0].codes
         drain()
         assert versions(services, f"P{number}")["packshot"].state is VersionState.IN_REVIEW
     with pytest.raises(InputError, match="neither a folder nor a ZIP"):

@@ -119,7 +119,10 @@ def test_the_shipped_rules_are_good_and_fit_their_schema() -> None:
             {"deliverables": [{"name": "a", "kind": "rendition", "profiles": ["social-portrait"], "formats": ["webp"]}]},
             ["/deliverables/0/formats: social-portrait takes jpeg or png", "/deliverables/0/aspect: social-portrait wants 4:5"],
         ),
-        ({"deliverables": [{"name": "a", "kind": "model", "profiles": ["web"]}]}, ["/deliverables/0/profiles: these profiles are for pictures"]),
+        (
+            {"deliverables": [{"name": "a", "kind": "model", "profiles": ["web"]}]},
+            ["/deliverables/0/profiles/0: there is no profile 'web' of models; known: khronos-recommended"],
+        ),
         (
             {"deliverables": [{"name": "a", "kind": "rendition", "profiles": ["web", "google-merchant"], "size_px": 3000, "fill": 0.95}]},
             ["/deliverables/0/size_px: web wants at most 2560 px", "/deliverables/0/fill: google-merchant wants at most 0.9"],
