@@ -23,19 +23,19 @@ def cases(checkout: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 
 def _listed(found: Any, folder: Path, key: str) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Every name of a model in a listing, however it is nested, with its report where there is one."""
-    if isinstance(found, dict):
-        inside = found.get("report") if isinstance(found.get("report"), dict) else found if "issues" in found else None
-        if key.endswith(MODELS) and inside is not None:
-            yield folder / key, inside
-            return
+    """Every name of a model in a listing, however it is nested, with its report: in the listing, or beside the model."""
+    if key.endswith(MODELS):
+        report = found.get("report", found) if isinstance(found, dict) else {}
+        if isinstance(report, dict) and "issues" in report:
+            yield folder / key, report
+        else:
+            yield from _beside(folder / key)
+    elif isinstance(found, dict):
         for name, value in found.items():
             yield from _listed(value, folder, name)
-            if name.endswith(MODELS) and not isinstance(value, dict):
-                yield from _beside(folder / name)
     elif isinstance(found, list):
         for value in found:
-            yield from _listed(value, folder, "")
+            yield from _listed(value, folder, value if isinstance(value, str) else "")
     elif isinstance(found, str) and found.endswith(MODELS):
         yield from _beside(folder / found)
 

@@ -5,6 +5,7 @@ files, and is watched: one that crashes, takes too long or too much memory is en
 run again without it. It is kept warm, and answers in JSON, which cannot do harm where it is read.
 """
 
+import atexit
 import base64
 import json
 import os
@@ -187,6 +188,7 @@ class Guard:
 
 
 GUARD = Guard()
+atexit.register(GUARD.stop)
 
 
 def _with_harm(report: Report, harmful: list[tuple[str, str]]) -> Report:
