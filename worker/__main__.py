@@ -5,6 +5,7 @@ import signal
 import socket
 import threading
 import time
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -20,7 +21,7 @@ from dam_connector.flow import sweeping
 from dam_connector.queue import QUEUES, connect
 from dam_connector.settings import Settings
 from dam_connector.wiring import build_services
-from worker.checks.guard import GUARD
+from worker.checks.guard import GUARD, Ended
 from worker.tools import build, check, render, rendition
 
 log = structlog.get_logger()
@@ -38,7 +39,8 @@ class MakeWorker(_Patience, Worker):
     """One process a job: what crashes or eats memory takes only its job with it. The checker is started before, so that every job finds it warm."""
 
     def fork_work_horse(self, *args: Any, **kwargs: Any) -> None:
-        GUARD.warm()
+        with suppress(Ended):  # then each job tries by itself, and tells what is wrong
+            GUARD.warm()
         super().fork_work_horse(*args, **kwargs)
 
 

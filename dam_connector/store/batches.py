@@ -14,9 +14,10 @@ from dam_connector.catalog.product import Product
 from dam_connector.errors import StateConflict
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database
-from dam_connector.store.tables import assets, batch_rows, batches, products, runs, versions
+from dam_connector.store.tables import assets, batch_rows, batches, runs, versions
 
 IDLE_S = 30.0
+REVIEWED = {"in_review", "approved", "rejected"}
 CHUNK = 2_000  # rows written in one unit
 
 
@@ -80,12 +81,11 @@ class Progress:
     in_review: int
     live: int
     failed: int
-    unchanged: int
     cancelled: int
 
     @property
     def total(self) -> int:
-        return self.waiting + self.generating + self.in_review + self.live + self.failed + self.unchanged + self.cancelled
+        return self.waiting + self.generating + self.in_review + self.live + self.failed + self.cancelled
 
     @property
     def under_way(self) -> int:
@@ -184,43 +184,31 @@ class Batches:
         return done.rowcount
 
     def progress(self, batch_id: str) -> Progress:
-        """How far the rows have come. A row is live when one of its assets is, in review when one waits, generating while a run is open, and
-        failed when its product is flagged or a run failed."""
+        """How far the rows have come; unchanged ones by what was made of them before.
+
+        A taken row is generating while one of its runs is open, then live when one of its versions is, in review when one awaits or got a
+        decision, else failed: its runs failed, or reports block all that was made.
+        """
         taken = sa.select(batch_rows.c.sku).where(batch_rows.c.batch_id == batch_id, batch_rows.c.state.in_(["taken", "unchanged"]))
-        open_runs = sa.select(runs.c.sku).where(
+        making = sa.select(runs.c.sku).where(
             runs.c.sku.in_(taken), runs.c.state.in_(["queued", "running", "parked"]), runs.c.kind.in_(["image", "model"])
         )
-        by_state = (
-            sa.select(assets.c.sku, versions.c.state).join(versions, versions.c.asset_id == assets.c.id).where(assets.c.sku.in_(taken)).distinct()
-        )
+        made = sa.select(assets.c.sku, versions.c.state).join(versions, versions.c.asset_id == assets.c.id).where(assets.c.sku.in_(taken))
+        by_row_state = sa.select(batch_rows.c.state, sa.func.count()).where(batch_rows.c.batch_id == batch_id).group_by(batch_rows.c.state)
         with self._db.read() as c:
-            counts: dict[str, int] = {
-                state: n
-                for state, n in c.execute(
-                    sa.select(batch_rows.c.state, sa.func.count()).where(batch_rows.c.batch_id == batch_id).group_by(batch_rows.c.state)
-                )
-            }
-            mine = set(c.execute(taken).scalars())
-            generating = set(c.execute(open_runs.distinct()).scalars())
+            counts: dict[str, int] = {state: n for state, n in c.execute(by_row_state)}
+            mine, generating = set(c.execute(taken).scalars()), set(c.execute(making.distinct()).scalars())
             states: dict[str, set[str]] = {}
-            for sku, state in c.execute(by_state):
-                states.setdefault(state, set()).add(sku)
-            flagged = set(c.execute(sa.select(products.c.sku).where(products.c.sku.in_(taken), products.c.flagged)).scalars())
-        live = states.get("published", set()) - generating
-        review = (
-            (states.get("in_review", set()) | states.get("approved", set()) | states.get("blocked", set()) | states.get("rejected", set()))
-            - live
-            - generating
-        )
-        failed = mine - generating - live - review
-        broken = (flagged & failed) | (failed - flagged)
+            for sku, state in c.execute(made.distinct()):
+                states.setdefault(sku, set()).add(state)
+        live = {sku for sku in mine - generating if "published" in states.get(sku, ())}
+        review = {sku for sku in mine - generating - live if states.get(sku, set()) & REVIEWED}
         return Progress(
             waiting=counts.get("waiting", 0),
-            generating=len(generating & mine),
-            in_review=len(review & mine),
-            live=len(live & mine),
-            failed=counts.get("failed", 0) + len(broken & mine),
-            unchanged=0,
+            generating=len(generating),
+            in_review=len(review),
+            live=len(live),
+            failed=counts.get("failed", 0) + len(mine - generating - live - review),
             cancelled=counts.get("cancelled", 0),
         )
 

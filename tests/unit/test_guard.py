@@ -10,10 +10,11 @@ from dataclasses import replace
 
 import pytest
 
+from benchmarks.checks import large
 from benchmarks.hostile import MUTATIONS, mutant, packed, seeds
 from dam_connector.errors import InputError
 from tests.support import file_of
-from tests.unit.shapes import ball, box, unwrapped
+from tests.unit.shapes import box
 from tests.unit.test_checks import RULES, good, report_on
 from worker.checks.guard import Guard, Order
 from worker.gltf.document import Document, read_json
@@ -63,11 +64,10 @@ def test_a_check_that_crashes_costs_only_its_row(guard: Guard, monkeypatch: pyte
         return message
 
     monkeypatch.setattr(guard, "_read", killing)
-    report = guard.check(order(write_glb(unwrapped(ball(0.4)), "x"))).report
-    if "file.harmful" in {i.code for i in report.issues}:
-        assert next(i for i in report.issues if i.code == "file.harmful").measured in [c.check for c in report.rows] and report.blocked
-        assert {r.check: r.outcome.value for r in report.rows}["conformance"] == "pass"
-    assert begun.is_set()
+    report = guard.check(order(large())).report
+    assert begun.is_set() and [i.measured for i in report.issues if i.code == "file.harmful"] == ["geometry"] and report.blocked
+    outcomes = {r.check: r.outcome.value for r in report.rows}
+    assert outcomes["geometry"] == "not_tested" and outcomes["conformance"] == outcomes["uvs"] == "pass"
     assert guard.check(order(good())).report.rows  # and the next file is checked by a new process
 
 

@@ -67,7 +67,7 @@ class Checked:
     pictures: Mapping[str, bytes]
 
 
-class _Ended(Exception):
+class Ended(Exception):
     """The process is gone or was ended; the message says why. check: what it was at."""
 
     def __init__(self, why: str, check: str) -> None:
@@ -93,7 +93,7 @@ class Guard:
                 left = end - time.monotonic()
                 checked = self._asked(replace(order, skip=tuple(name for name, _ in harmful)), time.monotonic() + (left if harmful else 0.6 * left))
                 return replace(checked, report=_with_harm(checked.report, harmful))
-            except _Ended as ended:
+            except Ended as ended:
                 self.stop()
                 if not ended.check and stale:
                     stale = False
@@ -105,7 +105,7 @@ class Guard:
                     return Checked(report=_with_harm(Report(issues=order.found_before, rows=rows, facts=order.facts), harmful), pictures={})
 
     def warm(self) -> None:
-        """Start the process, if there is none: a worker does before it forks, so that its jobs find one."""
+        """Start the process, if there is none: a worker does before it forks, so that its jobs find one. Raises: Ended."""
         if self._process is not None and self._alive():
             return
         quiet = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "LC_ALL", "TMPDIR", "HOME", "PYTHONPATH", "VIRTUAL_ENV")}
@@ -139,7 +139,7 @@ class Guard:
         try:
             _send(self._process.stdin, pickle.dumps((token, order)))
         except OSError as error:
-            raise _Ended("the checker is gone", "") from error
+            raise Ended("the checker is gone", "") from error
         at = ""
         while True:
             try:
@@ -152,13 +152,13 @@ class Guard:
                 pictures = {str(name): base64.b64decode(data) for name, data in message["pictures"].items()}
                 return Checked(report=from_plain(Report, message["report"]), pictures=pictures)
             except (ValueError, TypeError, KeyError, AttributeError) as error:
-                raise _Ended("its answer is none", at) from error
+                raise Ended("its answer is none", at) from error
 
     def _read(self, end: float, memory: int, at: str = "") -> bytes:
-        """One message. Raises: _Ended."""
+        """One message. Raises: Ended."""
         length = _LENGTH.unpack(self._exactly(_LENGTH.size, end, memory, at))[0]
         if length > MEMORY_BYTES:
-            raise _Ended("its answer is none", at)
+            raise Ended("its answer is none", at)
         return self._exactly(length, end, memory, at)
 
     def _exactly(self, count: int, end: float, memory: int, at: str) -> bytes:
@@ -169,12 +169,12 @@ class Guard:
             if ready:
                 part = os.read(descriptor, min(1 << 20, count - len(got)))
                 if not part:
-                    raise _Ended("it crashed the checker", at)
+                    raise Ended("it crashed the checker", at)
                 got += part
             elif time.monotonic() > end:
-                raise _Ended("it took too long", at)
+                raise Ended("it took too long", at)
             if not ready and self.memory() > memory:
-                raise _Ended(f"it took more than {memory // 1_000_000:,} MB", at)
+                raise Ended(f"it took more than {memory // 1_000_000:,} MB", at)
         return bytes(got)
 
     def memory(self) -> int:
