@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import catalog, checks, first_page, idle, renditions, webhooks
+from benchmarks import batches, catalog, checks, first_page, idle, renditions, webhooks
 
 ALL = {
     "webhooks": webhooks.measure,
@@ -17,6 +17,7 @@ ALL = {
     "first_page": first_page.measure,
     "renditions": renditions.measure,
     "checks": checks.measure,
+    "batches": batches.measure,
 }
 OUT = Path(__file__).parent / "results.json"
 

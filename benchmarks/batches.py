@@ -1,0 +1,53 @@
+"""How long a sheet of 100,000 rows takes until every row is judged and stored, and how much memory: `python -m benchmarks batches`."""
+
+import csv
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from dam_connector.flow import batches
+from dam_connector.settings import Settings, with_secrets
+from dam_connector.wiring import build_services
+from schemas.sheet import read_sheet
+
+ROWS = 100_000
+
+
+def measure() -> dict[str, Any]:
+    """The figures of a process of its own, so that its memory is its own."""
+    ran = subprocess.run([sys.executable, "-m", "benchmarks.batches"], check=True, capture_output=True, text=True)
+    found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
+    return found
+
+
+def taken() -> dict[str, Any]:
+    """Seconds and megabytes, from the file's bytes to stored rows; and how long the progress of the batch takes to count."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "large.csv"
+        with path.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(("sku", "title", "image_url", "category"))
+            writer.writerows((f"S{n}", f"Chair {n}", f"https://x.example/{n}.jpg", "seating") for n in range(ROWS))
+        services = build_services(with_secrets(Settings.from_env({}, data_dir=Path(folder) / "data")))
+        services.db.migrate()
+        began = time.perf_counter()
+        sheet = read_sheet(path.read_bytes())
+        batch = services.batches.add("large", "bench", sheet.header, batches.checked(services, sheet, batches.mapping_of(sheet, {}), {}))
+        seconds = time.perf_counter() - began
+        began = time.perf_counter()
+        waiting = services.batches.progress(batch.id).waiting
+        return {
+            "rows": waiting,
+            "seconds": round(seconds, 1),
+            "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+            "progress_s": round(time.perf_counter() - began, 3),
+        }
+
+
+if __name__ == "__main__":
+    print(json.dumps(taken()))
