@@ -150,7 +150,7 @@ def advance(services: Services, batch_id: str) -> None:
     if len(rows) == ROWS_A_JOB:
         services.queue.wake("advance_batch", [batch_id])
     else:
-        services.batches.set_state(batch_id, BatchState.DONE)
+        services.batches.finish(batch_id)
 
 
 def _take(services: Services, batch: Batch, row: Row) -> None:

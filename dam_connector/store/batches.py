@@ -142,6 +142,11 @@ class Batches:
                 waiting = (batch_rows.c.batch_id == batch_id) & (batch_rows.c.state == "waiting")
                 c.execute(sa.update(batch_rows).where(waiting).values(state="cancelled"))
 
+    def finish(self, batch_id: str) -> None:
+        """A running batch is done; one that was paused or cancelled meanwhile stays so."""
+        with self._db.write() as c:
+            c.execute(sa.update(batches).where(batches.c.id == batch_id, batches.c.state == "running").values(state="done"))
+
     def idle(self) -> list[str]:
         """Running batches of which no row was taken for IDLE_S."""
         with self._db.read() as c:

@@ -121,6 +121,23 @@ def test_pause_resume_cancel_and_retry(services: Services, photos: PhotoServer, 
         batches.find(services, "nothing")
 
 
+def test_a_batch_cancelled_while_its_last_rows_are_taken_stays_cancelled(
+    services: Services, photos: PhotoServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos.files["a.jpg"] = picture()
+    batch, _ = begun(services, sheet(tmp_path, f"C1,Chair,{photos.url('a.jpg')},seating,Studio,"))
+    assert batch is not None
+    take = batches._take
+
+    def cancelling(*args: object) -> None:
+        take(*args)  # type: ignore[arg-type]
+        batches.control(services, batches.find(services, batch.id), "cancel")
+
+    monkeypatch.setattr(batches, "_take", cancelling)
+    batches.advance(services, batch.id)
+    assert batches.find(services, batch.id).state is BatchState.CANCELLED
+
+
 def test_retry_takes_failed_rows_again(services: Services, photos: PhotoServer, drain: Drain, tmp_path: Path) -> None:
     batch, _ = begun(services, sheet(tmp_path, f"T1,Chair,{photos.url('late.jpg')},seating,Studio,"))
     assert batch is not None
