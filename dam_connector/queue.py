@@ -1,6 +1,6 @@
 """Wake-ups through RQ: ids only, JSON serializer. The database is the truth; a lost wake-up costs a sweep.
 
-One queue a worker kind: `intake` for quick work (deliveries, pushes, publishing), `make` for work that computes.
+Two kinds of workers, each with two lanes: `intake` (deliveries before publishing) and `make` (single products before batches).
 With Redis away, RQ's defaults block the caller for 5 s; no retries and short timeouts make that none.
 """
 
@@ -29,7 +29,7 @@ _BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Where a job's code is and which queue it waits in. The code is named, not imported: the web process must not load it."""
+    """Where a job's code is and which lane it waits in. The code is named, not imported: the web process must not load it."""
 
     function: str
     queue: str
@@ -38,11 +38,17 @@ class Job:
 
 JOBS: Mapping[str, Job] = {
     "handle_delivery": Job("worker.jobs.handle_deliveries", "intake", ids_per_job=25),
-    "advance_batch": Job("worker.jobs.advance_batch", "intake"),
+    "finish_run": Job("worker.jobs.advance_run", "finish"),
     "advance_run": Job("worker.jobs.advance_run", "make"),
-    "finish_run": Job("worker.jobs.advance_run", "intake"),
+    "advance_batch": Job("worker.jobs.advance_batch", "bulk"),
+    "advance_bulk_run": Job("worker.jobs.advance_run", "bulk"),
 }
 QUEUES = tuple(dict.fromkeys(job.queue for job in JOBS.values()))
+SERVED: Mapping[str, tuple[str, ...]] = {
+    "intake": ("intake", "finish"),
+    "make": ("make", "bulk"),
+}  # by kind of worker: its lanes, the quick one first
+TURN = 5  # every so many jobs a worker looks into its other lane first, so that neither waits for ever
 
 
 def connect(url: str, *, patient: bool = False) -> Redis:

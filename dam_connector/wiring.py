@@ -19,6 +19,7 @@ from dam_connector.store.batches import Batches
 from dam_connector.store.blobs import open_blobs
 from dam_connector.store.database import Database, check_url
 from dam_connector.store.decisions import Decisions, Publications
+from dam_connector.store.gallery import Gallery
 from dam_connector.store.inbox import Inbox
 from dam_connector.store.ledger import Ledger
 from dam_connector.store.library import Shelf
@@ -39,6 +40,7 @@ class Services:
     products: Products
     batches: Batches
     assets: Assets
+    gallery: Gallery
     decisions: Decisions
     publications: Publications
     runs: Runs
@@ -98,6 +100,7 @@ def build_services(settings: Settings, *, clock: Clock | None = None, queue: Que
         products=Products(db, clock),
         batches=Batches(db, clock),
         assets=assets,
+        gallery=Gallery(db),
         decisions=Decisions(db, clock, assets),
         publications=Publications(db, clock),
         runs=Runs(db, clock),

@@ -11,14 +11,14 @@ from typing import Any
 
 import click
 import structlog
-from rq import SimpleWorker, Worker
+from rq import Queue, SimpleWorker, Worker
 from rq.serializers import JSONSerializer
 
 from dam_connector import logs
 from dam_connector.catalog.ids import new_id
 from dam_connector.clock import SystemClock
 from dam_connector.flow import sweeping
-from dam_connector.queue import QUEUES, connect
+from dam_connector.queue import SERVED, TURN, connect
 from dam_connector.settings import Settings
 from dam_connector.wiring import build_services
 from worker.checks.guard import GUARD, Ended
@@ -29,13 +29,22 @@ SWEEP_S = 2.0
 POLL_S = 15.0
 
 
-class _Patience:
-    """Mixed into RQ's workers: a queue server that was away is asked again every other second, not every minute."""
+class _Manners:
+    """Mixed into RQ's workers: a queue server that was away is asked again every other second, not every minute; and the lanes
+    take turns, so that bulk work never holds up a single product, nor is held up for ever itself."""
 
     max_connection_wait_time = 2.0
+    queues: list[Queue]
+    _ordered_queues: list[Queue]
+    _taken = 0
+
+    def reorder_queues(self, reference_queue: Queue) -> None:
+        """Called after each job that was taken."""
+        self._taken += 1
+        self._ordered_queues = self.queues[::-1] if self._taken % TURN == 0 else self.queues[:]
 
 
-class MakeWorker(_Patience, Worker):
+class MakeWorker(_Manners, Worker):
     """One process a job: what crashes or eats memory takes only its job with it. The checker is started before, so that every job finds it warm."""
 
     def fork_work_horse(self, *args: Any, **kwargs: Any) -> None:
@@ -44,7 +53,7 @@ class MakeWorker(_Patience, Worker):
         super().fork_work_horse(*args, **kwargs)
 
 
-class IntakeWorker(_Patience, SimpleWorker):
+class IntakeWorker(_Manners, SimpleWorker):
     """Many small jobs in one process."""
 
 
@@ -54,7 +63,7 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--queue", "queue_name", type=click.Choice(QUEUES), default="make", show_default=True)
+@click.option("--queue", "queue_name", type=click.Choice(list(SERVED)), default="make", show_default=True)
 @click.option("--burst", is_flag=True, help="Stop when the queue is empty.")
 def run(queue_name: str, burst: bool) -> None:
     """Work on a queue until stopped."""
@@ -67,7 +76,7 @@ def run(queue_name: str, burst: bool) -> None:
     logs.configure(settings.log_format)
     kind = MakeWorker if queue_name == "make" else IntakeWorker
     name = f"{queue_name}-{socket.gethostname()}-{os.getpid()}-{new_id('w', SystemClock().now())[-6:]}"
-    server = kind([queue_name], name=name, connection=connect(settings.redis, patient=True), serializer=JSONSerializer)
+    server = kind(list(SERVED[queue_name]), name=name, connection=connect(settings.redis, patient=True), serializer=JSONSerializer)
     log.info("worker_ready", queue=queue_name)
     server.work(burst=burst, logging_level="ERROR", with_scheduler=False)
     GUARD.stop()

@@ -20,9 +20,9 @@ def handle_deliveries(*delivery_ids: str) -> None:
         intake.handle(services(), delivery_id)
 
 
-def advance_batch(batch_id: str) -> None:
+def advance_batch(turn: str) -> None:
     """Take the next rows of a batch."""
-    batches.advance(services(), batch_id)
+    batches.advance(services(), turn)
 
 
 def advance_run(run_id: str) -> None:

@@ -106,6 +106,7 @@ def _begin(services: Services, run: RunRecord) -> Work:
         slot=run.slot,
         rules_fingerprint=run.rules_fingerprint,
         note=run.note,
+        bulk=run.bulk,
         sources={view: Sha256(sha) for view, sha in record.sources.items()},
     )
     return replace(work, version_id=version.id, number=version.number, files=version.files, report=version.report) if version else work

@@ -40,6 +40,7 @@ class Work:
     slot: int
     rules_fingerprint: str
     note: str = ""
+    bulk: bool = False  # one of many: what follows from it waits in the same lane
     sources: Mapping[str, Sha256] = field(default_factory=dict)  # by view, usable ones only
     raw_model: Sha256 | None = None  # the GLB between the model steps
     files: tuple[VersionFile, ...] = ()

@@ -32,3 +32,11 @@ TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
     R.CANCELLED: frozenset({R.QUEUED}),
 }
 OPEN = (R.QUEUED, R.RUNNING, R.PARKED)
+MAKING = (RunKind.IMAGE, RunKind.MODEL)
+
+
+def job_for(kind: RunKind, *, bulk: bool) -> str:
+    """The job that advances a run: making goes to the workers that compute, what a batch asked for in a lane of its own."""
+    if kind not in MAKING:
+        return "finish_run"
+    return "advance_bulk_run" if bulk else "advance_run"

@@ -109,8 +109,14 @@ class Version:
     @property
     def picture(self) -> VersionFile | None:
         """The file to show for this version in a list: a preview of a model, or the rendition itself."""
-        preview = self.file(role=Role.PREVIEW, view="hero") or self.file(role=Role.PREVIEW)
-        return preview or next((f for f in self.files if f.mime in ("image/webp", "image/jpeg", "image/png")), None)
+        return picture_of(self.files)
+
+
+def picture_of(files: tuple[VersionFile, ...]) -> VersionFile | None:
+    """The file to show for these in a list."""
+    previews = [f for f in files if f.role is Role.PREVIEW]
+    pictures = [f for f in files if f.mime in ("image/webp", "image/jpeg", "image/png")]
+    return next((f for f in [*(p for p in previews if p.view == "hero"), *previews, *pictures]), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

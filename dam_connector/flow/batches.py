@@ -1,7 +1,7 @@
 """Batches: from an uploaded sheet to products, a row at a time, each on its own.
 
 `checked` reads and judges every row before anything is made; `begin` stores them; `advance` is the job behind it: a few rows, then it goes to the
-end of the queue again, so that a sheet of 100,000 rows does not hold up a single webhook.
+end of the queue again, in a lane of its own, so that a sheet of 100,000 rows holds up neither a single webhook nor another sheet.
 """
 
 import io
@@ -135,22 +135,30 @@ def _makes(services: Services, product: Product) -> Iterator[tuple[str, int]]:
 def begin(services: Services, name: str, owner: str, sheet: Sheet, mapping: Mapping[str, str], pictures: Mapping[str, Sha256]) -> Batch:
     """Store the batch and set it going. Raises: StateConflict when there is one of this name."""
     batch = services.batches.add(name, owner, sheet.header, checked(services, sheet, mapping, pictures))
-    services.queue.wake("advance_batch", [batch.id])
+    services.gallery.file_batch(batch.id)
+    services.queue.wake("advance_batch", [batch.next_turn])
     return batch
 
 
-def advance(services: Services, batch_id: str) -> None:
-    """Take the next rows of a batch, and come again while there are more. Doing a row twice changes nothing."""
-    batch = services.batches.get(batch_id)
-    if batch is None or batch.state is not BatchState.RUNNING:
+def advance(services: Services, turn: str) -> None:
+    """Take the next rows of a batch; while there are more, the next turn waits behind what these rows make.
+
+    So a batch keeps no more than ROWS_A_JOB rows in the queue, and several batches share it row by row.
+    """
+    batch = services.batches.take_turn(turn)
+    if batch is None:
         return
-    rows = services.batches.rows(batch_id, state=RowState.WAITING, limit=ROWS_A_JOB)
+    rows = services.batches.rows(batch.id, state=RowState.WAITING, limit=ROWS_A_JOB)
     for row in rows:
-        _take(services, batch, row)
+        try:
+            _take(services, batch, row)
+        except Exception as error:  # a row's failure is its own, whatever it is
+            log.exception("row_failed", batch_id=batch.id, sku=row.sku)
+            services.batches.finish_row(row.id, RowState.FAILED, f"could not be taken: {type(error).__name__}; the log has more")
     if len(rows) == ROWS_A_JOB:
-        services.queue.wake("advance_batch", [batch_id])
+        services.queue.wake("advance_batch", [batch.next_turn])
     else:
-        services.batches.finish(batch_id)
+        services.batches.finish(batch.id)
 
 
 def _take(services: Services, batch: Batch, row: Row) -> None:
@@ -158,7 +166,8 @@ def _take(services: Services, batch: Batch, row: Row) -> None:
     if row.product is None:
         services.batches.finish_row(row.id, RowState.FAILED, row.error)
         return
-    taken = take_product(services, row.product, connection="", ref=row.sku, source_time=batch.created_at)
+    taken = take_product(services, row.product, connection="", ref=row.sku, source_time=batch.created_at, bulk=True)
+    services.gallery.file_batch(batch.id, row.sku)
     record = services.products.get(row.sku)
     wrong = [i for i in record.issues if i.severity is Severity.ERROR] if record else []
     if wrong and not taken.planned:
@@ -182,7 +191,7 @@ def control(services: Services, batch: Batch, what: str) -> str:
         return "cancelled: what is made stays"
     if what == "retry" and batch.state is not BatchState.CANCELLED:
         again = services.batches.retry_failed(batch.id)
-        retried = sum(bool(run_again(services, row.sku)) for row in _broken(services, batch))
+        retried = sum(bool(run_again(services, row.sku, bulk=True)) for row in _broken(services, batch))
         _go(services, batch, "")
         return f"{again + retried} rows again" if again + retried else "what failed must be mended in the sheet and uploaded again"
     raise StateConflict(f"the batch is {batch.state.value}: it cannot {what}")
@@ -190,7 +199,7 @@ def control(services: Services, batch: Batch, what: str) -> str:
 
 def _go(services: Services, batch: Batch, words: str) -> str:
     services.batches.set_state(batch.id, BatchState.RUNNING)
-    services.queue.wake("advance_batch", [batch.id])
+    services.queue.wake("advance_batch", [find(services, batch.id).next_turn])
     return words
 
 

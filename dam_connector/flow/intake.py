@@ -17,12 +17,13 @@ from dam_connector.catalog.issue import Issue, Severity, issue
 from dam_connector.catalog.planning import plan
 from dam_connector.catalog.product import INSPIRATION, Product
 from dam_connector.catalog.rules import PHOTO
+from dam_connector.catalog.run import job_for
 from dam_connector.catalog.version import VersionFile
 from dam_connector.errors import RETRYABLE, AdapterError, ConfigError, DeliveryError, NotFound, Refused
 from dam_connector.flow.reviewing import apply_decision
 from dam_connector.ports import Inbound, Pim
 from dam_connector.store.inbox import MAX_ATTEMPTS, DeliveryRecord
-from dam_connector.store.runs import NewRun
+from dam_connector.store.runs import NewRun, RunRecord
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
@@ -95,8 +96,10 @@ def _newest(services: Services, connection: str, event: Event) -> Product:
     return event.product
 
 
-def take_product(services: Services, product: Product, *, connection: str, ref: str, source_time: datetime, last_try: bool = True) -> Taken:
-    """Store the newest word on a product, fetch its pictures and plan its runs.
+def take_product(
+    services: Services, product: Product, *, connection: str, ref: str, source_time: datetime, last_try: bool = True, bulk: bool = False
+) -> Taken:
+    """Store the newest word on a product, fetch its pictures and plan its runs. bulk: it is one of many.
 
     Raises: Unavailable or RateLimited when a picture's server is away, unless it is the last try.
     """
@@ -107,14 +110,16 @@ def take_product(services: Services, product: Product, *, connection: str, ref: 
     sources, unusable = _pictures(services, product, last_try=last_try)
     issues += unusable
     services.products.set_findings(product.sku, sources, tuple(issues))
-    added = plan_runs(services, product, sources) if set(sources) - {INSPIRATION} and not incomplete else 0
+    added = plan_runs(services, product, sources, bulk=bulk) if set(sources) - {INSPIRATION} and not incomplete else 0
     newest = services.products.get(product.sku)
     if newest and newest.source_time > source_time:  # newer facts came while the pictures were fetched: theirs is the last word
-        return take_product(services, newest.product, connection=newest.connection, ref=newest.ref, source_time=newest.source_time, last_try=last_try)
+        return take_product(
+            services, newest.product, connection=newest.connection, ref=newest.ref, source_time=newest.source_time, last_try=last_try, bulk=bulk
+        )
     return Taken(f"{product.sku}: flagged" if incomplete else f"{product.sku}: {added} {'run' if added == 1 else 'runs'} planned", added)
 
 
-def plan_runs(services: Services, product: Product, sources: Mapping[str, Sha256], *, made_from: str = "") -> int:
+def plan_runs(services: Services, product: Product, sources: Mapping[str, Sha256], *, made_from: str = "", bulk: bool = False) -> int:
     """How many runs this product needed that were not planned before; they are woken. made_from: only those rendered from this model."""
     rules = services.rules.current()
     models = {d.made_from: glb.sha256 for d in rules.deliverables if (glb := _current_glb(services, product.sku, d.made_from))}
@@ -126,12 +131,13 @@ def plan_runs(services: Services, product: Product, sources: Mapping[str, Sha256
             slot=p.slot,
             input_hash=p.input_hash,
             rules_fingerprint=rules.fingerprint,
+            bulk=bulk,
         )
         for p in plan(product, sources, models, rules)
         if not made_from or p.deliverable.made_from == made_from
     ]
     added = services.runs.add(wanted)
-    services.queue.wake("advance_run", added)
+    services.queue.wake("advance_bulk_run" if bulk else "advance_run", added)
     return len(added)
 
 
@@ -189,7 +195,7 @@ def add_product(services: Services, product: Product, *, by: str) -> Taken:
     return said
 
 
-def run_again(services: Services, sku: str) -> int:
+def run_again(services: Services, sku: str, *, bulk: bool = False) -> int:
     """Plan what is missing for a product, and retry what failed; gives how many runs are under way for it.
 
     Raises: NotFound when there is no such product.
@@ -197,10 +203,17 @@ def run_again(services: Services, sku: str) -> int:
     record = services.products.get(sku)
     if record is None or record.deleted:
         raise NotFound("catalog", "run", f"there is no product {sku}")
-    retried = [r.id for r in services.runs.page(sku=sku, state="failed", limit=200) if services.runs.requeue(r.id)]
-    services.queue.wake("advance_run", retried)
-    taken = take_product(services, record.product, connection=record.connection, ref=record.ref, source_time=record.source_time)
+    retried = [r for r in services.runs.page(sku=sku, state="failed", limit=200) if retry(services, r)]
+    taken = take_product(services, record.product, connection=record.connection, ref=record.ref, source_time=record.source_time, bulk=bulk)
     return len(retried) + taken.planned
+
+
+def retry(services: Services, run: RunRecord) -> bool:
+    """Whether the run was failed or cancelled, and is tried again."""
+    again = services.runs.requeue(run.id)
+    if again:
+        services.queue.wake(job_for(run.kind, bulk=run.bulk), [run.id])
+    return again
 
 
 def replay(services: Services, delivery_id: str) -> None:

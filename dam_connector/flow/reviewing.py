@@ -8,7 +8,7 @@ import structlog
 from dam_connector.catalog.event import Decision, Event, Verdict
 from dam_connector.catalog.ids import RunId
 from dam_connector.catalog.issue import Waiver
-from dam_connector.catalog.run import RunKind
+from dam_connector.catalog.run import MAKING, RunKind, job_for
 from dam_connector.catalog.version import Version, VersionState
 from dam_connector.errors import AdapterError, NotFound, StateConflict
 from dam_connector.ports import DamState
@@ -93,7 +93,6 @@ def waive(services: Services, version: Version, waiver: Waiver) -> None:
 
 def _plan(services: Services, version: Version, kind: RunKind, input_hash: str, *, delay_s: float = 0, note: str = "") -> RunId | None:
     asset, now = version.asset, services.clock.now()
-    making = kind in (RunKind.IMAGE, RunKind.MODEL)
     added = services.runs.add(
         [
             NewRun(
@@ -103,12 +102,12 @@ def _plan(services: Services, version: Version, kind: RunKind, input_hash: str, 
                 slot=asset.slot,
                 input_hash=input_hash,
                 note=note,
-                version_id=None if making else version.id,
+                version_id=None if kind in MAKING else version.id,
                 due_at=now + timedelta(seconds=delay_s),
                 rules_fingerprint=services.rules.current().fingerprint,
             )
         ]
     )
     if added and not delay_s:
-        services.queue.wake("advance_run" if making else "finish_run", added)
+        services.queue.wake(job_for(kind, bulk=False), added)
     return added[0] if added else None

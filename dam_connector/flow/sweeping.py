@@ -6,7 +6,7 @@ the work under wake-ups.
 
 import structlog
 
-from dam_connector.catalog.run import RunKind
+from dam_connector.catalog.run import job_for
 from dam_connector.errors import AdapterError, ConfigError, Unavailable
 from dam_connector.flow.reviewing import apply_decision
 from dam_connector.queue import JOBS
@@ -19,7 +19,6 @@ DELIVERY_GRACE_S = 3.0
 REKICK_S = 20.0
 BATCH = 200
 MAX_QUEUE = 400
-_MAKING = (RunKind.IMAGE.value, RunKind.MODEL.value)
 
 
 def sweep(services: Services, owner: str) -> int:
@@ -31,11 +30,13 @@ def sweep(services: Services, owner: str) -> int:
     if late and _wake(services, "handle_delivery", late):
         services.inbox.postpone(late, REKICK_S)
         sent += len(late)
-    for batch_id in services.batches.idle():  # its job was lost, or has not come yet: taking rows twice does no harm
-        sent += _wake(services, "advance_batch", [batch_id])
-    due = services.runs.due(BATCH)
-    for job, ids in (("advance_run", [i for i, kind in due if kind in _MAKING]), ("finish_run", [i for i, kind in due if kind not in _MAKING])):
-        if ids and _wake(services, job, ids):
+    for turn in services.batches.idle():  # its job was lost, or has not come yet: then the second one finds the turn taken
+        sent += _wake(services, "advance_batch", [turn])
+    due: dict[str, list[str]] = {}
+    for run_id, kind, bulk in services.runs.due(BATCH):
+        due.setdefault(job_for(kind, bulk=bulk), []).append(run_id)
+    for job, ids in due.items():
+        if _wake(services, job, ids):
             services.runs.woken(ids, REKICK_S)
             sent += len(ids)
     return sent

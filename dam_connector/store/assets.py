@@ -15,7 +15,7 @@ from dam_connector.store.database import Database, changed_one
 from dam_connector.store.tables import assets, version_files
 from dam_connector.store.tables import versions as t
 
-_JOINED = sa.select(t, assets.c.sku, assets.c.deliverable, assets.c.slot, assets.c.kind).join_from(t, assets, assets.c.id == t.c.asset_id)
+JOINED = sa.select(t, assets.c.sku, assets.c.deliverable, assets.c.slot, assets.c.kind).join_from(t, assets, assets.c.id == t.c.asset_id)
 
 
 class Assets:
@@ -117,40 +117,40 @@ class Assets:
 
     def _one(self, condition: Any) -> Version | None:
         with self._db.read() as c:
-            row = c.execute(_JOINED.where(condition)).one_or_none()
-        return _version(row) if row else None
+            row = c.execute(JOINED.where(condition)).one_or_none()
+        return version_of(row) if row else None
 
     def of_product(self, sku: str) -> list[Version]:
         """All versions of a SKU, by deliverable and slot, newest first."""
-        query = _JOINED.where(assets.c.sku == sku).order_by(assets.c.deliverable, assets.c.slot, t.c.number.desc())
+        query = JOINED.where(assets.c.sku == sku).order_by(assets.c.deliverable, assets.c.slot, t.c.number.desc())
         with self._db.read() as c:
-            return [_version(row) for row in c.execute(query)]
+            return [version_of(row) for row in c.execute(query)]
 
     def current(self, sku: str, deliverable: str) -> Version | None:
         """The newest version of a deliverable's first slot that is in review, approved or live."""
         states = [s.value for s in (VersionState.IN_REVIEW, VersionState.APPROVED, VersionState.PUBLISHED)]
-        query = _JOINED.where(assets.c.sku == sku, assets.c.deliverable == deliverable, assets.c.slot == 1, t.c.state.in_(states))
+        query = JOINED.where(assets.c.sku == sku, assets.c.deliverable == deliverable, assets.c.slot == 1, t.c.state.in_(states))
         with self._db.read() as c:
             row = c.execute(query.order_by(t.c.number.desc()).limit(1)).one_or_none()
-        return _version(row) if row else None
+        return version_of(row) if row else None
 
     def of_products(self, skus: Iterable[str]) -> list[Version]:
         """All versions of several SKUs, newest first."""
         with self._db.read() as c:
-            return [_version(row) for row in c.execute(_JOINED.where(assets.c.sku.in_(list(skus))).order_by(t.c.id.desc()))]
+            return [version_of(row) for row in c.execute(JOINED.where(assets.c.sku.in_(list(skus))).order_by(t.c.id.desc()))]
 
     def page(self, *, state: str = "", deliverable: str = "", before: str = "", limit: int = 50, oldest_first: bool = False) -> list[Version]:
         """Versions, newest first from just before the id `before`; oldest first from just after it when asked so."""
-        query = _JOINED.order_by(t.c.id if oldest_first else t.c.id.desc()).limit(limit)
+        query = JOINED.order_by(t.c.id if oldest_first else t.c.id.desc()).limit(limit)
         query = query.where(t.c.state == state) if state else query
         query = query.where(assets.c.deliverable == deliverable) if deliverable else query
         query = query.where(t.c.id > before if oldest_first else t.c.id < before) if before else query
         with self._db.read() as c:
-            return [_version(row) for row in c.execute(query)]
+            return [version_of(row) for row in c.execute(query)]
 
     def counts(self) -> dict[str, int]:
-        with self._db.read() as c:
-            return {state: n for state, n in c.execute(sa.select(t.c.state, sa.func.count()).group_by(t.c.state))}
+        """By state, each up to MANY."""
+        return self._db.counts(t.c.state, [s.value for s in VersionState])
 
     def find_file(self, sha256: str, *, states: Iterable[VersionState]) -> tuple[str, str] | None:
         """MIME type and name of a file that belongs to a version in one of these states."""
@@ -165,7 +165,7 @@ class Assets:
         return (row.mime, row.name) if row else None
 
 
-def _version(row: Any) -> Version:
+def version_of(row: Any) -> Version:
     asset = Asset(id=AssetId(row.asset_id), sku=row.sku, deliverable=row.deliverable, slot=row.slot, kind=row.kind)
     return Version(
         id=VersionId(row.id),

@@ -70,6 +70,12 @@ class Batch:
     state: BatchState
     created_at: datetime
     columns: tuple[str, ...]
+    turn: int = 0
+
+    @property
+    def next_turn(self) -> str:
+        """What its job is woken with: of several wake-ups for one turn, the first one counts."""
+        return f"{self.id}~{self.turn}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,14 +153,20 @@ class Batches:
         with self._db.write() as c:
             c.execute(sa.update(batches).where(batches.c.id == batch_id, batches.c.state == "running").values(state="done"))
 
+    def take_turn(self, turn: str) -> Batch | None:
+        """The batch whose next rows are to be taken; None when somebody took this turn, or the batch is not running."""
+        batch_id, _, number = turn.partition("~")
+        mine = (batches.c.id == batch_id, batches.c.turn == int(number), batches.c.state == "running")
+        with self._db.write() as c:
+            if c.execute(sa.update(batches).where(*mine).values(turn=int(number) + 1, touched_at=self._clock.now())).rowcount != 1:
+                return None
+            return _batch(c.execute(sa.select(batches).where(batches.c.id == batch_id)).one())
+
     def idle(self) -> list[str]:
-        """Running batches of which no row was taken for IDLE_S."""
+        """The next turns of running batches of which no row was taken for IDLE_S."""
+        idle = (batches.c.state == "running", batches.c.touched_at < self._clock.now() - timedelta(seconds=IDLE_S))
         with self._db.read() as c:
-            return list(
-                c.execute(
-                    sa.select(batches.c.id).where(batches.c.state == "running", batches.c.touched_at < self._clock.now() - timedelta(seconds=IDLE_S))
-                ).scalars()
-            )
+            return [_batch(row).next_turn for row in c.execute(sa.select(batches).where(*idle))]
 
     def rows(self, batch_id: str, *, state: RowState | None = None, after: int = 0, limit: int = 100) -> list[Row]:
         """Rows in the sheet's order, from just after a line."""
@@ -230,7 +242,8 @@ def _chunks(rows: Iterable[NewRow]) -> Iterator[list[NewRow]]:
 
 
 def _batch(row: Any) -> Batch:
-    return Batch(id=row.id, name=row.name, owner=row.owner, state=BatchState(row.state), created_at=row.created_at, columns=tuple(row.columns))
+    state, columns = BatchState(row.state), tuple(row.columns)
+    return Batch(id=row.id, name=row.name, owner=row.owner, state=state, created_at=row.created_at, columns=columns, turn=row.turn)
 
 
 def _row(row: Any) -> Row:

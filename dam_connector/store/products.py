@@ -116,11 +116,10 @@ class Products:
             return [_record(row) for row in c.execute(query)]
 
     def counts(self) -> dict[str, int]:
-        """How many products there are (`all`) and how many of them need a person (`flagged`)."""
-        query = sa.select(sa.func.count(), sa.func.sum(sa.case((t.c.flagged, 1), else_=0))).where(t.c.deleted.is_(False))
+        """How many products there are (`all`) and how many of them need a person (`flagged`), each up to MANY."""
+        known = sa.select(t.c.flagged).where(t.c.deleted.is_(False))
         with self._db.read() as c:
-            total, flagged = c.execute(query).one()
-        return {"all": total, "flagged": flagged or 0}
+            return {"all": self._db.count(c, known), "flagged": self._db.count(c, known.where(t.c.flagged.is_(True)))}
 
 
 def _issues(data: Any) -> tuple[Issue, ...]:

@@ -8,12 +8,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from dam_connector.catalog.ids import RunId, new_id
-from dam_connector.catalog.run import OPEN, TRANSITIONS, RunKind, RunState
+from dam_connector.catalog.run import MAKING, OPEN, TRANSITIONS, RunKind, RunState
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database, changed_one
 from dam_connector.store.tables import runs as t
 
-MAKING = (RunKind.IMAGE, RunKind.MODEL)
 NEWER = "newer facts arrived"
 FIRST_WAKE_S = 5.0  # a new run is woken by whoever made it; the sweeper leaves it be for so long
 
@@ -31,6 +30,7 @@ class NewRun:
     version_id: str | None = None
     note: str = ""
     due_at: datetime | None = None
+    bulk: bool = False  # asked for by a batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,7 @@ class RunRecord:
     input_hash: str
     rules_fingerprint: str
     note: str
+    bulk: bool
     state: RunState
     position: int
     step: str
@@ -115,6 +116,7 @@ class Runs:
             "input_hash": input_hash,
             "rules_fingerprint": run.rules_fingerprint,
             "note": run.note,
+            "bulk": run.bulk,
             "state": RunState.QUEUED.value,
             "work": {},
             "timings": {},
@@ -206,8 +208,8 @@ class Runs:
             )
         return done.rowcount == 1
 
-    def due(self, limit: int) -> list[tuple[str, str]]:
-        """Open runs (id, kind) that are due and held by nobody, and were not woken lately: their wake-up was lost,
+    def due(self, limit: int) -> list[tuple[str, RunKind, bool]]:
+        """Open runs (id, kind, whether a batch asked for them) that are due and held by nobody, and were not woken lately: their wake-up was lost,
         their holder died, or they have slept long enough."""
         now = self._clock.now()
         waiting = sa.and_(
@@ -215,9 +217,8 @@ class Runs:
         )
         abandoned = sa.and_(t.c.state == RunState.RUNNING, t.c.lease_until < now)
         with self._db.read() as c:
-            return [
-                (row.id, row.kind) for row in c.execute(sa.select(t.c.id, t.c.kind).where(sa.or_(waiting, abandoned)).order_by(t.c.id).limit(limit))
-            ]
+            query = sa.select(t.c.id, t.c.kind, t.c.bulk).where(sa.or_(waiting, abandoned)).order_by(t.c.id).limit(limit)
+            return [(row.id, RunKind(row.kind), row.bulk) for row in c.execute(query)]
 
     def woken(self, ids: Iterable[str], seconds: float) -> None:
         """Note that these were woken just now: each further time they are let be for longer, at most 64-fold.
@@ -248,8 +249,8 @@ class Runs:
             return [_record(row) for row in c.execute(query)]
 
     def counts(self) -> dict[str, int]:
-        with self._db.read() as c:
-            return {state: n for state, n in c.execute(sa.select(t.c.state, sa.func.count()).group_by(t.c.state))}
+        """By state, each up to MANY."""
+        return self._db.counts(t.c.state, [s.value for s in RunState])
 
 
 def _record(row: Any) -> RunRecord:

@@ -78,6 +78,7 @@ products = sa.Table(
     sa.Column("updated_at", Moment, nullable=False),
     sa.Column("deleted", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
     sa.Column("flagged", sa.Boolean, nullable=False, default=False, server_default=sa.false(), index=True),
+    sa.Index(None, "deleted", "flagged"),
 )
 
 batches = sa.Table(
@@ -89,6 +90,7 @@ batches = sa.Table(
     sa.Column("state", sa.String(16), nullable=False),  # running, paused, cancelled, done
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("touched_at", Moment, nullable=False),
+    sa.Column("turn", sa.Integer, nullable=False, default=0, server_default="0"),  # of taking rows: each is taken once
     _json("columns"),  # the sheet's own header, in order
     sa.UniqueConstraint("name"),
 )
@@ -131,6 +133,7 @@ runs = sa.Table(
     sa.Column("input_hash", sa.String(160), nullable=False, unique=True),
     sa.Column("rules_fingerprint", sa.String(64), nullable=False),
     _text("note"),
+    sa.Column("bulk", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("position", sa.Integer, nullable=False, default=0, server_default="0"),
     _text("step"),
@@ -202,6 +205,15 @@ publications = sa.Table(
     _ref("version_id", "versions.id", nullable=False, index=True),
     _text("url"),
     sa.Column("at", Moment, nullable=False),
+    sa.Index(None, "channel", "version_id"),
+)
+
+version_tags = sa.Table(  # what versions are found by: `batch:ID`, `category:CHAIRS`, `word:CHAIR` ...
+    "version_tags",
+    metadata,
+    _ref("version_id", "versions.id", primary_key=True),
+    sa.Column("tag", sa.String(120).with_variant(sa.String(120, collation="C"), "postgresql"), primary_key=True),  # sorted by code point everywhere
+    sa.Index(None, "tag", "version_id"),
 )
 
 history = sa.Table(

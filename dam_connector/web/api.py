@@ -206,9 +206,8 @@ def run(run_id: str) -> Any:
 def retry(run_id: str) -> Any:
     """Open a failed or cancelled run again, from its last checkpoint."""
     found = services().runs.get(run_id) or abort(404, "there is no such run")
-    if not services().runs.requeue(run_id):
+    if not intake.retry(services(), found):
         abort(409, f"the run is {found.state.value}; only failed and cancelled ones are retried")
-    services().queue.wake("advance_run", [run_id])
     return services().runs.get(run_id)
 
 

@@ -247,8 +247,7 @@ def runs() -> ResponseReturnValue:
 @bp.post("/runs/<run_id>/retry")
 @requires(UserRole.MERCHANDISER)
 def retry(run_id: str) -> ResponseReturnValue:
-    if services().runs.requeue(run_id):
-        services().queue.wake("advance_run", [run_id])
+    if intake.retry(services(), services().runs.get(run_id) or abort(404)):
         flash("Trying again.", "info")
     else:
         flash("Only failed and cancelled runs are retried.", "error")

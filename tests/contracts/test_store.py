@@ -131,7 +131,7 @@ def test_a_parked_run_is_due_when_its_time_comes_and_not_before(services: Servic
     clock.forward(30)
     assert services.runs.due(10) == [] and services.runs.lease(run_id, "w", 10) is None
     clock.forward(31)
-    assert services.runs.due(10) == [(run_id, "image")]
+    assert services.runs.due(10) == [(run_id, RunKind.IMAGE, False)]
     services.runs.woken([run_id], 20)
     assert services.runs.due(10) == []
     assert services.runs.lease(run_id, "w", 10) is not None

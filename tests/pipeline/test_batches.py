@@ -9,11 +9,11 @@ import pytest
 from dam_connector.batch_commands import run_import
 from dam_connector.catalog.version import VersionState
 from dam_connector.errors import InputError, NotFound, StateConflict
-from dam_connector.flow import batches, sweeping
+from dam_connector.flow import batches, intake, sweeping
 from dam_connector.store.batches import BatchState, RowState
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain, versions
-from tests.support import PhotoServer, TestClock, picture, rules_json
+from tests.support import PhotoServer, TestClock, picture, product, rules_json
 
 HEADER = "sku,product_name,image_url,category,request_type,number_of_images\n"
 
@@ -107,7 +107,7 @@ def test_pause_resume_cancel_and_retry(services: Services, photos: PhotoServer, 
     drain()
     assert services.batches.progress(batch.id).waiting == 12
     batches.control(services, batches.find(services, batch.id), "resume")
-    batches.advance(services, batch.id)
+    batches.advance(services, batches.find(services, batch.id).next_turn)
     assert services.batches.progress(batch.id).waiting == 12 - batches.ROWS_A_JOB
     batches.control(services, batches.find(services, batch.id), "cancel")
     drain()
@@ -134,7 +134,7 @@ def test_a_batch_cancelled_while_its_last_rows_are_taken_stays_cancelled(
         batches.control(services, batches.find(services, batch.id), "cancel")
 
     monkeypatch.setattr(batches, "_take", cancelling)
-    batches.advance(services, batch.id)
+    batches.advance(services, batches.find(services, batch.id).next_turn)
     assert batches.find(services, batch.id).state is BatchState.CANCELLED
 
 
@@ -162,10 +162,51 @@ def test_a_lost_job_is_found_by_the_sweeper(services: Services, photos: PhotoSer
     assert services.batches.progress(batch.id).in_review == 1
 
 
+def test_of_two_wake_ups_for_one_turn_one_takes_the_rows(services: Services, photos: PhotoServer, tmp_path: Path) -> None:
+    photos.files["a.jpg"] = picture()
+    batch, _ = begun(services, sheet(tmp_path, *(f"W{n},Chair,{photos.url('a.jpg')},seating,Studio," for n in range(15))))
+    assert batch is not None
+    for _ in range(3):
+        batches.advance(services, batch.next_turn)
+    assert services.batches.progress(batch.id).waiting == 15 - batches.ROWS_A_JOB
+    batches.advance(services, batches.find(services, batch.id).next_turn)
+    assert services.batches.progress(batch.id).waiting == 0
+
+
+def test_what_breaks_one_row_leaves_the_others(
+    services: Services, photos: PhotoServer, drain: Drain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos.files["a.jpg"] = picture()
+    batch, _ = begun(services, sheet(tmp_path, *(f"B{n},Chair,{photos.url('a.jpg')},seating,Studio," for n in range(3))))
+    assert batch is not None
+    take = batches._take
+
+    def breaking(*args: object) -> None:
+        if args[2].sku == "B1":  # type: ignore[attr-defined]
+            raise RuntimeError("nobody foresaw this")
+        take(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(batches, "_take", breaking)
+    drain()
+    progress = services.batches.progress(batch.id)
+    assert (progress.in_review, progress.failed) == (2, 1) and batches.find(services, batch.id).state is BatchState.DONE
+    assert "RuntimeError" in batches.failed_csv(services, batch)
+
+
+def test_what_a_batch_asks_for_waits_in_a_lane_of_its_own(services: Services, photos: PhotoServer, tmp_path: Path) -> None:
+    photos.files["a.jpg"] = picture()
+    batch, _ = begun(services, sheet(tmp_path, f"L1,Chair,{photos.url('a.jpg')},seating,Studio,"))
+    assert batch is not None
+    batches.advance(services, batch.next_turn)
+    intake.add_product(services, product("L2", images={"front": photos.url("a.jpg")}), by="test")
+    assert services.queue.length("advance_bulk_run") == 2  # the batch's own job, never done here, and its run
+    assert services.queue.length("advance_run") == 2  # of the single product
+    assert {r.sku: r.bulk for r in services.runs.page()} == {"L1": True, "L2": False}
+
+
 def test_a_row_without_a_request_follows_the_rules_and_old_hashes_stay(services: Services) -> None:
     from dam_connector.catalog.planning import input_hash
     from dam_connector.catalog.request import Request
-    from tests.support import product
 
     rules = services.rules.current()
     plain = product()

@@ -1,4 +1,4 @@
-"""Seal the version: its files, report and provenance are written, and never change again."""
+"""Seal the version: its files, report and provenance are written, and never change again; it is filed where people find it."""
 
 from dam_connector.wiring import Services
 from worker.work import Work
@@ -7,4 +7,5 @@ from worker.work import Work
 def seal_version(work: Work, services: Services) -> Work:
     """The same work, written. Reads: files, report, provenance. Raises: StateConflict when other files are sealed there."""
     services.assets.seal(work.draft, work.files, work.report, dict(work.provenance))
+    services.gallery.file(work.draft, work.product, work.deliverable.name, {i.code for i in work.report.issues})
     return work

@@ -1,0 +1,44 @@
+"""What versions are found by; the turns of batches; which runs a batch asked for."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from dam_connector.catalog.tags import tags_of
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "version_tags",
+        sa.Column("version_id", sa.String(length=40), nullable=False),
+        sa.Column("tag", sa.String(length=120).with_variant(sa.String(length=120, collation="C"), "postgresql"), nullable=False),
+        sa.ForeignKeyConstraint(["version_id"], ["versions.id"], name=op.f("fk_version_tags_version_id_versions")),
+        sa.PrimaryKeyConstraint("version_id", "tag", name=op.f("pk_version_tags")),
+    )
+    op.create_index(op.f("ix_version_tags_tag_version_id"), "version_tags", ["tag", "version_id"], unique=False)
+    op.create_index(op.f("ix_publications_channel_version_id"), "publications", ["channel", "version_id"], unique=False)
+    op.create_index(op.f("ix_products_deleted_flagged"), "products", ["deleted", "flagged"], unique=False)
+    op.add_column("batches", sa.Column("turn", sa.Integer(), server_default="0", nullable=False))
+    op.add_column("runs", sa.Column("bulk", sa.Boolean(), server_default=sa.false(), nullable=False))
+    _tag_what_is_there()
+
+
+def _tag_what_is_there() -> None:
+    c = op.get_bind()
+    known = c.execute(
+        sa.text(
+            "SELECT v.id, a.sku, a.deliverable, p.name, p.category FROM versions v JOIN assets a ON a.id = v.asset_id LEFT JOIN products p ON p.sku = a.sku"
+        )
+    )
+    rows = [
+        {"version_id": row.id, "tag": tag}
+        for row in known
+        for tag in tags_of(sku=row.sku, name=row.name or "", category=row.category or "", deliverable=row.deliverable)
+    ]
+    table = sa.table("version_tags", sa.column("version_id"), sa.column("tag"))
+    for start in range(0, len(rows), 5000):
+        c.execute(sa.insert(table), rows[start : start + 5000])
