@@ -16,6 +16,7 @@ from dam_connector.store.runs import NewRun, facts_of
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
+COMMENT = "comment"
 _DAM_STATE = {Verdict.APPROVED: DamState.APPROVED, Verdict.REJECTED: DamState.REJECTED}
 
 
@@ -65,11 +66,16 @@ def apply_decision(services: Services, dam: str, event: Event) -> str:
     return f"{version.id} {event.decision.verdict.value}"
 
 
-def regenerate(services: Services, version: Version, *, note: str, by: str) -> RunId | None:
+def comment(services: Services, version: Version, *, text: str, by: str) -> None:
+    """Say something about a version; it stands in its history."""
+    services.ledger.tell(COMMENT, sku=version.asset.sku, version_id=version.id, by=by, detail=text)
+
+
+def regenerate(services: Services, version: Version, *, note: str, by: str, bulk: bool = False) -> RunId | None:
     """Make the next version of an asset, with a word of the reviewer's; None when that was asked for already."""
     made_by = services.runs.get(version.run_id)
     facts = facts_of(made_by.input_hash) if made_by else ""
-    run = _plan(services, version, RunKind(version.asset.kind), f"{facts}~again:{version.id}", note=note)
+    run = _plan(services, version, RunKind(version.asset.kind), f"{facts}~again:{version.id}", note=note, bulk=bulk)
     if run:
         services.ledger.tell("regenerate", sku=version.asset.sku, version_id=version.id, by=by, detail=note)
     return run
@@ -91,7 +97,9 @@ def waive(services: Services, version: Version, waiver: Waiver) -> None:
         _plan(services, version, RunKind.REVIEW, f"review:{version.id}")
 
 
-def _plan(services: Services, version: Version, kind: RunKind, input_hash: str, *, delay_s: float = 0, note: str = "") -> RunId | None:
+def _plan(
+    services: Services, version: Version, kind: RunKind, input_hash: str, *, delay_s: float = 0, note: str = "", bulk: bool = False
+) -> RunId | None:
     asset, now = version.asset, services.clock.now()
     added = services.runs.add(
         [
@@ -102,6 +110,7 @@ def _plan(services: Services, version: Version, kind: RunKind, input_hash: str, 
                 slot=asset.slot,
                 input_hash=input_hash,
                 note=note,
+                bulk=bulk,
                 version_id=None if kind in MAKING else version.id,
                 due_at=now + timedelta(seconds=delay_s),
                 rules_fingerprint=services.rules.current().fingerprint,
@@ -109,5 +118,5 @@ def _plan(services: Services, version: Version, kind: RunKind, input_hash: str, 
         ]
     )
     if added and not delay_s:
-        services.queue.wake(job_for(kind, bulk=False), added)
+        services.queue.wake(job_for(kind, bulk=bulk), added)
     return added[0] if added else None

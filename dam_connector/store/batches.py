@@ -1,5 +1,6 @@
 """Batches: bulk uploads, their rows, and how far each has come."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,13 +12,13 @@ import sqlalchemy as sa
 from dam_connector.catalog.codec import from_plain, to_plain
 from dam_connector.catalog.ids import new_id
 from dam_connector.catalog.product import Product
+from dam_connector.catalog.standing import Standing, standing
 from dam_connector.errors import StateConflict
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database
 from dam_connector.store.tables import assets, batch_rows, batches, runs, versions
 
 IDLE_S = 30.0
-REVIEWED = {"in_review", "approved", "rejected"}
 CHUNK = 2_000  # rows written in one unit
 
 
@@ -218,14 +219,13 @@ class Batches:
             states: dict[str, set[str]] = {}
             for sku, state in c.execute(made.distinct()):
                 states.setdefault(sku, set()).add(state)
-        live = {sku for sku in mine - generating if "published" in states.get(sku, ())}
-        review = {sku for sku in mine - generating - live if states.get(sku, set()) & REVIEWED}
+        stand = Counter(standing(making=sku in generating, states=states.get(sku, ())) for sku in mine)
         return Progress(
             waiting=counts.get("waiting", 0),
-            generating=len(generating),
-            in_review=len(review),
-            live=len(live),
-            failed=counts.get("failed", 0) + len(mine - generating - live - review),
+            generating=stand[Standing.GENERATING],
+            in_review=stand[Standing.IN_REVIEW] + stand[Standing.GENERATED] + stand[Standing.REJECTED],
+            live=stand[Standing.PUBLISHED],
+            failed=counts.get("failed", 0) + stand[Standing.FAILED],
             cancelled=counts.get("cancelled", 0),
         )
 

@@ -5,8 +5,9 @@ intersected, those with many are only asked about each candidate, newest first. 
 hardly meet leave over: then all candidates are looked at (0.2 s among 100,000).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,6 +24,9 @@ from dam_connector.store.tables import versions as t
 RARE = 2000  # hits that are read whole
 MAX_WORDS = 6
 LAST = "\U0010ffff"  # sorts behind every other character
+_CARDS = sa.select(
+    t.c.id, t.c.asset_id, t.c.number, t.c.state, t.c.files, t.c.created_at, assets.c.sku, assets.c.deliverable, assets.c.slot, assets.c.kind
+).join(assets, assets.c.id == t.c.asset_id)
 SHOWN = tuple(s for s in VersionState if s not in (VersionState.DRAFT, VersionState.SUPERSEDED))
 
 
@@ -47,8 +51,22 @@ class Card:
     asset: Asset
     number: int
     state: VersionState
-    picture: VersionFile | None
-    created_at: Any
+    files: tuple[VersionFile, ...]
+    created_at: datetime
+
+    @property
+    def picture(self) -> VersionFile | None:
+        return picture_of(self.files)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A version as a manifest tells it. codes: of its report's issues."""
+
+    card: Card
+    run_id: str
+    provenance: Mapping[str, Any]
+    codes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +105,31 @@ class Gallery:
 
     def page(self, wanted: Wanted, *, before: str = "", limit: int = 60) -> list[Card]:
         """Versions that fit, newest first, from just before the id `before`."""
-        columns = (t.c.id, t.c.asset_id, t.c.number, t.c.state, t.c.files, t.c.created_at)
-        query = sa.select(*columns, assets.c.sku, assets.c.deliverable, assets.c.slot, assets.c.kind).join(assets, assets.c.id == t.c.asset_id)
         with self._db.read() as c:
-            found = self._found(c, query, wanted).order_by(t.c.id.desc()).limit(limit)
+            found = self._found(c, _CARDS, wanted).order_by(t.c.id.desc()).limit(limit)
             return [_card(row) for row in c.execute(found.where(t.c.id < before) if before else found)]
+
+    def cards(self, ids: Iterable[str]) -> list[Card]:
+        """These versions, in the order of their assets."""
+        query = _CARDS.where(t.c.id.in_(list(ids))).order_by(assets.c.sku, assets.c.deliverable, assets.c.slot, t.c.number)
+        with self._db.read() as c:
+            return [_card(row) for row in c.execute(query)]
+
+    def made_of(self, skus: Iterable[str]) -> dict[str, list[Made]]:
+        """By SKU its versions that were neither superseded nor are still drafts, each asset's newest first."""
+        wanted = (assets.c.sku.in_(list(skus)), t.c.state.in_([s.value for s in SHOWN]))
+        query = _CARDS.add_columns(t.c.run_id, t.c.provenance).where(*wanted).order_by(assets.c.deliverable, assets.c.slot, t.c.number.desc())
+        coded = sa.select(version_tags).where(version_tags.c.tag.like("code:%"))
+        codes: dict[str, list[str]] = {}
+        found: dict[str, list[Made]] = {}
+        with self._db.read() as c:
+            rows = c.execute(query).all()
+            for version_id, each in c.execute(coded.where(version_tags.c.version_id.in_([row.id for row in rows]))):
+                codes.setdefault(version_id, []).append(each.partition(":")[2])
+        for row in rows:
+            made = Made(card=_card(row), run_id=row.run_id, provenance=row.provenance, codes=tuple(sorted(codes.get(row.id, ()))))
+            found.setdefault(row.sku, []).append(made)
+        return found
 
     def ids(self, wanted: Wanted, *, limit: int) -> list[str]:
         """The ids of versions that fit, newest first."""
@@ -150,5 +188,5 @@ def _tagged(condition: Any) -> _Test:
 
 def _card(row: Any) -> Card:
     asset = Asset(id=AssetId(row.asset_id), sku=row.sku, deliverable=row.deliverable, slot=row.slot, kind=row.kind)
-    picture = picture_of(tuple(from_plain(VersionFile, f) for f in row.files))
-    return Card(id=VersionId(row.id), asset=asset, number=row.number, state=VersionState(row.state), picture=picture, created_at=row.created_at)
+    files = tuple(from_plain(VersionFile, f) for f in row.files)
+    return Card(id=VersionId(row.id), asset=asset, number=row.number, state=VersionState(row.state), files=files, created_at=row.created_at)

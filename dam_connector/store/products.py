@@ -1,6 +1,6 @@
 """Product records: the latest word of each PIM, by SKU."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -97,6 +97,12 @@ class Products:
         query = sa.select(t.c.sku, t.c.facts).where(t.c.sku.in_(skus), t.c.flagged.is_(False), t.c.deleted.is_(False))
         with self._db.read() as c:
             return {row.sku: from_plain(Product, row.facts) for row in c.execute(query)}
+
+    def names_of(self, skus: Iterable[str]) -> dict[str, str]:
+        """The names of these SKUs, as far as they have one."""
+        query = sa.select(t.c.sku, t.c.name).where(t.c.sku.in_(list(skus)), t.c.name != "")
+        with self._db.read() as c:
+            return {sku: name for sku, name in c.execute(query)}
 
     def by_id(self, product_id: str) -> ProductRecord | None:
         with self._db.read() as c:

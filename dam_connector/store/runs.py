@@ -248,6 +248,16 @@ class Runs:
         with self._db.read() as c:
             return [_record(row) for row in c.execute(query)]
 
+    def making_of(self, skus: Iterable[str]) -> dict[str, tuple[bool, str]]:
+        """By SKU whether something is being made for it, and what its newest failed run said."""
+        query = sa.select(t.c.sku, t.c.state, t.c.error).where(t.c.sku.in_(list(skus)), t.c.kind.in_(MAKING)).order_by(t.c.id)
+        found: dict[str, tuple[bool, str]] = {}
+        with self._db.read() as c:
+            for sku, state, error in c.execute(query):
+                making, before = found.get(sku, (False, ""))
+                found[sku] = (making or state in OPEN, error if state == RunState.FAILED else before)
+        return found
+
     def counts(self) -> dict[str, int]:
         """By state, each up to MANY."""
         return self._db.counts(t.c.state, [s.value for s in RunState])

@@ -18,6 +18,8 @@ from dam_connector.wiring import Services
 View = TypeVar("View", bound=Callable[..., Any])
 
 csrf = CSRFProtect()
+PEOPLE = ("pages", "products", "gallery", "batches")  # blueprints whose strangers are sent to the login
+PAGE = 60  # things on a page
 
 
 class LockedMemory(MemoryStorage):
@@ -67,7 +69,7 @@ def requires(role: UserRole) -> Callable[[View], View]:
         def guarded(*args: Any, **kwargs: Any) -> ResponseReturnValue:
             user = current_user()
             if user is None:
-                if request.blueprint == "pages" and request.method == "GET":
+                if request.blueprint in PEOPLE and request.method == "GET":
                     return redirect(url_for("auth.login", next=request.full_path.rstrip("?")))
                 abort(401, "log in, or send an API token as Authorization: Bearer ...")
             if not user.role.may(role):

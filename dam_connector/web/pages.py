@@ -15,15 +15,15 @@ from dam_connector.errors import StateConflict
 from dam_connector.flow import intake, reviewing
 from dam_connector.store.users import UserRole
 from dam_connector.web import present
-from dam_connector.web.context import current_user, requires, services, signed_in
+from dam_connector.web.context import PAGE, current_user, requires, services, signed_in
 from schemas.report import report_json
 
 bp = Blueprint("pages", __name__)
 bp.app_template_filter("ago")(present.ago)
 bp.app_template_filter("exact")(present.exact)
 bp.app_template_filter("size")(present.size)
+bp.app_template_filter("many")(present.many)
 bp.app_template_filter("metres")(present.metres)
-PAGE = 60
 
 
 @bp.app_context_processor
@@ -64,7 +64,7 @@ def queue() -> ResponseReturnValue:
         abort(404)
     waiting = state in ("in_review", "blocked")
     found = services().assets.page(state=state, deliverable=deliverable, before=request.args.get("cursor", ""), limit=PAGE, oldest_first=waiting)
-    names = {v.asset.sku: record.product.name for v in found if (record := services().products.get(v.asset.sku))}
+    names = services().products.names_of({v.asset.sku for v in found})
     return render_template(
         "queue.html",
         versions=found,
@@ -185,52 +185,6 @@ def waive(version_id: str) -> ResponseReturnValue:
         reviewing.waive(services(), _version(version_id), waiver)
         flash("Accepted, with your reason on record.", "info")
     return redirect(url_for("pages.version", version_id=version_id))
-
-
-@bp.get("/products")
-@requires(UserRole.VIEWER)
-def products() -> ResponseReturnValue:
-    text, flagged = request.args.get("q", "")[:200], request.args.get("flagged") == "1"
-    found = services().products.page(text=text, flagged=True if flagged else None, before=request.args.get("cursor", ""), limit=PAGE)
-    made: dict[str, list[Version]] = {}
-    for v in services().assets.of_products([r.product.sku for r in found]):
-        made.setdefault(v.asset.sku, []).append(v)
-    return render_template(
-        "products.html",
-        records=found,
-        made=made,
-        q=text,
-        flagged=flagged,
-        total=services().products.counts()["all"],
-        next=found[-1].id if len(found) == PAGE else None,
-    )
-
-
-@bp.get("/products/<product_id>")
-@requires(UserRole.VIEWER)
-def product(product_id: str) -> ResponseReturnValue:
-    record = services().products.by_id(product_id) or abort(404)
-    by_asset: dict[str, list[Version]] = {}
-    for v in services().assets.of_product(record.product.sku):
-        by_asset.setdefault(v.asset.id, []).append(v)
-    live = any(v.state is VersionState.PUBLISHED and v.asset.kind == "model" for group in by_asset.values() for v in group)
-    return render_template(
-        "product.html",
-        record=record,
-        assets=list(by_asset.values()),
-        live=live,
-        runs=services().runs.page(sku=record.product.sku, limit=30),
-        history=services().ledger.history(sku=record.product.sku, limit=40),
-    )
-
-
-@bp.post("/products/<product_id>/run")
-@requires(UserRole.MERCHANDISER)
-def run_product(product_id: str) -> ResponseReturnValue:
-    record = services().products.by_id(product_id) or abort(404)
-    count = intake.run_again(services(), record.product.sku)
-    flash(f"{count} under way." if count else "Nothing to do: everything is made from these facts already.", "info")
-    return redirect(url_for("pages.product", product_id=product_id))
 
 
 @bp.get("/runs")

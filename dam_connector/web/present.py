@@ -3,6 +3,8 @@
 import json
 from datetime import UTC, date, datetime, time
 
+from dam_connector.store.database import MANY
+
 
 def ago(moment: datetime | None) -> str:
     """`3 min ago`; the exact time stands in the title."""
@@ -27,6 +29,11 @@ def day_end(day: str) -> datetime | None:
         return datetime.combine(date.fromisoformat(day), time.max, UTC)
     except ValueError:
         return None
+
+
+def many(count: int) -> str:
+    """A count; the greatest one that is counted stands for all above it."""
+    return f"{count:,}" if count < MANY else f"{MANY - 1:,}+"
 
 
 def size(count: int) -> str:
