@@ -96,6 +96,24 @@ def read_row(cells: Mapping[str, str], mapping: Mapping[str, str]) -> tuple[Prod
     return product.with_request(_request(row)), []
 
 
+def row_of(product: Product) -> dict[str, str]:
+    """The row that means this product's facts and request, sizes in centimetres; its pictures are left out."""
+    d, asked = product.dimensions, product.request
+    sizes = {"width": d.width_m, "height": d.height_m, "depth": d.depth_m}
+    return {
+        "sku": product.sku,
+        **{column: getattr(product, ours) for column, ours in _TEXTS.items()},
+        **{axis: f"{metres * 100:.6g}" if metres else "" for axis, metres in sizes.items()},
+        "unit": "cm",
+        "prompt": asked.prompt,
+        "number_of_images": str(asked.images or ""),
+        "aspect_ratio": asked.aspect,
+        "request_type": ", ".join(asked.types),
+        "target_format": ", ".join(asked.formats),
+        "channel": ", ".join(asked.channels),
+    }
+
+
 def _misread(row: Mapping[str, str]) -> Iterator[Issue]:
     """Cells that do not hold what their column wants."""
     if not row.get("sku"):

@@ -13,6 +13,7 @@ from worker.steps.assign_version import assign_version
 from worker.steps.check import check
 from worker.steps.collect_sources import collect_sources
 from worker.steps.convert_usdz import convert_usdz
+from worker.steps.enlarge import enlarge
 from worker.steps.finish_model import finish_model
 from worker.steps.fit_dimensions import fit_dimensions
 from worker.steps.label_provenance import label_provenance
@@ -56,7 +57,14 @@ MODEL: tuple[Step, ...] = (
     request_review,
     plan_renditions,  # pictures that are rendered from this model
 )
+UPSCALE: tuple[Step, ...] = (enlarge, assign_version, label_provenance, check, seal_version, push, request_review)  # a picture with twice the pixels
 REVIEW: tuple[Step, ...] = (push, request_review, plan_renditions)  # a blocked version whose errors were waived
 PUBLISH: tuple[Step, ...] = (publish_to_channels, record_publication)  # an approved version goes live
 
-PIPELINES: Mapping[RunKind, tuple[Step, ...]] = {RunKind.IMAGE: IMAGE, RunKind.MODEL: MODEL, RunKind.REVIEW: REVIEW, RunKind.PUBLISH: PUBLISH}
+PIPELINES: Mapping[RunKind, tuple[Step, ...]] = {
+    RunKind.IMAGE: IMAGE,
+    RunKind.MODEL: MODEL,
+    RunKind.UPSCALE: UPSCALE,
+    RunKind.REVIEW: REVIEW,
+    RunKind.PUBLISH: PUBLISH,
+}

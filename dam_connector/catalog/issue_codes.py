@@ -95,6 +95,7 @@ CODES: dict[str, Code] = {
     "rendition.enlarged": Code(
         "warning", "The product was enlarged beyond its own pixels.", "Supply a larger photo, or ask for a smaller rendition."
     ),
+    "rendition.upscaled": Code("info", "The picture was made larger; fine detail is guessed.", "Supply a larger photo where detail counts."),
     "rendition.bytes": Code("error", "The file is larger than the rules allow.", "Lower `size_px` or raise `checks.max_image_bytes`."),
     "rendition.likeness": Code(
         "warning", "The product's colours differ from the photo's by more than an eye lets pass.", "Allow more bytes, or make a smaller picture."

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from dam_connector.catalog.ids import Sha256
 from dam_connector.catalog.product import INSPIRATION, Product
 from dam_connector.catalog.request import tailored
-from dam_connector.catalog.rules import PHOTO, Deliverable, Rules
+from dam_connector.catalog.rules import LOCAL, PHOTO, Deliverable, Rules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ def input_hash(product: Product, sources: Mapping[str, Sha256], deliverable: Del
     facts = asdict(product)
     for address in ("images", "inspiration_image", "request"):
         facts.pop(address)
-    if product.request.prompt:
+    if product.request.prompt and set(deliverable.generator) != {LOCAL}:  # our own code reads no prompts
         facts["prompt"] = product.request.prompt
     made_by = {"deliverable": asdict(deliverable), "naming": asdict(rules.naming), "checks": asdict(rules.checks)}
     text = json.dumps([facts, dict(sources), made_by, slot], sort_keys=True, default=str)

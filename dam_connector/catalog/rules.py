@@ -8,6 +8,7 @@ from dam_connector.catalog.model_profiles import MODEL_PROFILES, ModelProfile
 from dam_connector.catalog.run import RunKind
 
 PHOTO = "photo"  # what a rendition is made from, unless it names a model deliverable
+LOCAL = "local"  # the generator that is our own code
 CAMERAS = ("hero", "front", "right", "back", "left", "top", "bottom")
 FRAMES = (8, 24, 36)
 
@@ -49,7 +50,7 @@ class Deliverable:
     categories: tuple[str, ...] = ()
     made_from: str = PHOTO
     views: tuple[str, ...] = ()
-    generator: tuple[str, ...] = ("local",)
+    generator: tuple[str, ...] = (LOCAL,)
     formats: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
     profiles: tuple[str, ...] = ()

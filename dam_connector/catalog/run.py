@@ -9,6 +9,7 @@ class RunKind(StrEnum):
 
     IMAGE = "image"
     MODEL = "model"
+    UPSCALE = "upscale"
     REVIEW = "review"
     PUBLISH = "publish"
 
@@ -32,11 +33,12 @@ TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
     R.CANCELLED: frozenset({R.QUEUED}),
 }
 OPEN = (R.QUEUED, R.RUNNING, R.PARKED)
-MAKING = (RunKind.IMAGE, RunKind.MODEL)
+MAKING = (RunKind.IMAGE, RunKind.MODEL)  # a slot from the product's facts
+COMPUTING = (*MAKING, RunKind.UPSCALE)
 
 
 def job_for(kind: RunKind, *, bulk: bool) -> str:
     """The job that advances a run: making goes to the workers that compute, what a batch asked for in a lane of its own."""
-    if kind not in MAKING:
+    if kind not in COMPUTING:
         return "finish_run"
     return "advance_bulk_run" if bulk else "advance_run"

@@ -10,6 +10,7 @@ from datetime import datetime
 import structlog
 
 from dam_connector.adapters.http import Blocked, TooLarge
+from dam_connector.catalog.codec import to_plain
 from dam_connector.catalog.completeness import product_issues
 from dam_connector.catalog.event import Event, EventKind
 from dam_connector.catalog.ids import DeliveryId, Sha256
@@ -23,6 +24,7 @@ from dam_connector.errors import RETRYABLE, AdapterError, ConfigError, DeliveryE
 from dam_connector.flow.reviewing import apply_decision
 from dam_connector.ports import Inbound, Pim
 from dam_connector.store.inbox import MAX_ATTEMPTS, DeliveryRecord
+from dam_connector.store.products import ProductRecord
 from dam_connector.store.runs import NewRun, RunRecord
 from dam_connector.wiring import Services
 
@@ -192,6 +194,16 @@ def add_product(services: Services, product: Product, *, by: str) -> Taken:
     """Take a product that a person gave us by hand or through the API."""
     said = take_product(services, product, connection="", ref=product.sku, source_time=services.clock.now())
     services.ledger.tell("product_added", sku=product.sku, by=by, detail=said.words)
+    return said
+
+
+def edit_product(services: Services, record: ProductRecord, product: Product, *, by: str) -> Taken:
+    """Take a person's word on a product; what it changes is made again as next versions. A later word of its PIM counts more."""
+    was, now = to_plain(record.product), to_plain(product)
+    changed = [name for name in now if now[name] != was.get(name)]
+    at = max(services.clock.now(), record.source_time)
+    said = take_product(services, product, connection=record.connection, ref=record.ref, source_time=at)
+    services.ledger.tell("edited", sku=product.sku, by=by, detail=", ".join(changed) or "nothing")
     return said
 
 

@@ -74,10 +74,22 @@ def comment(services: Services, version: Version, *, text: str, by: str) -> None
 def regenerate(services: Services, version: Version, *, note: str, by: str, bulk: bool = False) -> RunId | None:
     """Make the next version of an asset, with a word of the reviewer's; None when that was asked for already."""
     made_by = services.runs.get(version.run_id)
+    while made_by and made_by.kind is RunKind.UPSCALE and (enlarged := services.assets.get(made_by.version_id or "")):
+        made_by = services.runs.get(enlarged.run_id)  # the next version is made from what the enlarged one was made from
     facts = facts_of(made_by.input_hash) if made_by else ""
     run = _plan(services, version, RunKind(version.asset.kind), f"{facts}~again:{version.id}", note=note, bulk=bulk)
     if run:
         services.ledger.tell("regenerate", sku=version.asset.sku, version_id=version.id, by=by, detail=note)
+    return run
+
+
+def upscale(services: Services, version: Version, *, by: str, bulk: bool = False) -> RunId | None:
+    """Make a version with twice the pixels; None when that was asked for already. Raises: StateConflict when it is no still picture."""
+    if version.asset.kind != RunKind.IMAGE or version.turn:
+        raise StateConflict("only still pictures are enlarged")
+    run = _plan(services, version, RunKind.UPSCALE, f"upscale:{version.id}", bulk=bulk)
+    if run:
+        services.ledger.tell("upscale", sku=version.asset.sku, version_id=version.id, by=by)
     return run
 
 

@@ -37,6 +37,11 @@ def regenerate_all(services: Services, ids: Iterable[str], *, note: str, by: str
     return _each(services, ids, lambda v: reviewing.regenerate(services, v, note=note, by=by, bulk=True) is not None)
 
 
+def upscale_all(services: Services, ids: Iterable[str], *, by: str) -> Outcome:
+    """Ask for larger pictures; of still pictures only, and once each."""
+    return _each(services, ids, lambda v: reviewing.upscale(services, v, by=by, bulk=True) is not None)
+
+
 def comment_all(services: Services, ids: Iterable[str], *, text: str, by: str) -> Outcome:
     return _each(services, ids, lambda v: reviewing.comment(services, v, text=text, by=by))
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from dam_connector.catalog.codec import from_plain, to_plain
 from dam_connector.catalog.ids import new_id
 from dam_connector.catalog.product import Product
+from dam_connector.catalog.run import COMPUTING
 from dam_connector.catalog.standing import Standing, standing
 from dam_connector.errors import StateConflict
 from dam_connector.ports import Clock
@@ -209,7 +210,7 @@ class Batches:
         """
         taken = sa.select(batch_rows.c.sku).where(batch_rows.c.batch_id == batch_id, batch_rows.c.state.in_(["taken", "unchanged"]))
         making = sa.select(runs.c.sku).where(
-            runs.c.sku.in_(taken), runs.c.state.in_(["queued", "running", "parked"]), runs.c.kind.in_(["image", "model"])
+            runs.c.sku.in_(taken), runs.c.state.in_(["queued", "running", "parked"]), runs.c.kind.in_([k.value for k in COMPUTING])
         )
         made = sa.select(assets.c.sku, versions.c.state).join(versions, versions.c.asset_id == assets.c.id).where(assets.c.sku.in_(taken))
         by_row_state = sa.select(batch_rows.c.state, sa.func.count()).where(batch_rows.c.batch_id == batch_id).group_by(batch_rows.c.state)

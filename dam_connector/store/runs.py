@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from dam_connector.catalog.ids import RunId, new_id
-from dam_connector.catalog.run import MAKING, OPEN, TRANSITIONS, RunKind, RunState
+from dam_connector.catalog.run import COMPUTING, MAKING, OPEN, TRANSITIONS, RunKind, RunState
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database, changed_one
 from dam_connector.store.tables import runs as t
@@ -250,7 +250,7 @@ class Runs:
 
     def making_of(self, skus: Iterable[str]) -> dict[str, tuple[bool, str]]:
         """By SKU whether something is being made for it, and what its newest failed run said."""
-        query = sa.select(t.c.sku, t.c.state, t.c.error).where(t.c.sku.in_(list(skus)), t.c.kind.in_(MAKING)).order_by(t.c.id)
+        query = sa.select(t.c.sku, t.c.state, t.c.error).where(t.c.sku.in_(list(skus)), t.c.kind.in_(COMPUTING)).order_by(t.c.id)
         found: dict[str, tuple[bool, str]] = {}
         with self._db.read() as c:
             for sku, state, error in c.execute(query):

@@ -96,6 +96,15 @@ def regenerate() -> ResponseReturnValue:
     return _back()
 
 
+@bp.post("/gallery/upscale")
+@requires(UserRole.REVIEWER)
+def upscale() -> ResponseReturnValue:
+    _tell(
+        selection.upscale_all(services(), _chosen(), by=signed_in().name), "being made with twice the pixels", "no still picture, or asked for before"
+    )
+    return _back()
+
+
 @bp.post("/gallery/comment")
 @requires(UserRole.REVIEWER)
 def comment() -> ResponseReturnValue:

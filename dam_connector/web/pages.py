@@ -172,6 +172,23 @@ def regenerate(version_id: str) -> ResponseReturnValue:
     return redirect(url_for("pages.version", version_id=version_id))
 
 
+@bp.post("/versions/<version_id>/upscale")
+@requires(UserRole.REVIEWER)
+def upscale(version_id: str) -> ResponseReturnValue:
+    run = reviewing.upscale(services(), _version(version_id), by=signed_in().name)
+    flash("A version with twice the pixels is being made." if run else "It was asked for before.", "info")
+    return redirect(url_for("pages.version", version_id=version_id))
+
+
+@bp.post("/versions/<version_id>/comment")
+@requires(UserRole.REVIEWER)
+def comment(version_id: str) -> ResponseReturnValue:
+    text = request.form.get("comment", "").strip()[:2000]
+    if text:
+        reviewing.comment(services(), _version(version_id), text=text, by=signed_in().name)
+    return redirect(url_for("pages.version", version_id=version_id))
+
+
 @bp.post("/versions/<version_id>/waive")
 @requires(UserRole.ADMIN)
 def waive(version_id: str) -> ResponseReturnValue:

@@ -1,14 +1,25 @@
 """Products: what is known of each, what was made of it, and its facts changed by hand."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from dam_connector.catalog.issue import Issue
 from dam_connector.catalog.version import Version, VersionState
-from dam_connector.flow import intake
+from dam_connector.flow import intake, selection
+from dam_connector.store.products import ProductRecord
 from dam_connector.store.users import UserRole
-from dam_connector.web.context import PAGE, requires, services
+from dam_connector.web.context import PAGE, requires, services, signed_in
+from schemas.product import METRES_PER_UNIT
+from schemas.row import COLUMNS, read_row, row_of
 
 bp = Blueprint("products", __name__, url_prefix="/products")
+EDITED = (
+    *("product_name", "category", "brand", "color", "material", "style_tags", "width", "height", "depth", "unit"),
+    *("prompt", "number_of_images", "aspect_ratio", "request_type"),
+)
 
 
 @bp.get("")
@@ -34,6 +45,11 @@ def index() -> ResponseReturnValue:
 @requires(UserRole.VIEWER)
 def product(product_id: str) -> ResponseReturnValue:
     record = services().products.by_id(product_id) or abort(404)
+    return _page(record, row_of(record.product))
+
+
+def _page(record: ProductRecord, cells: Mapping[str, str], wrong: Sequence[Issue] = ()) -> str:
+    """The product's page. cells: of the form that changes its facts. wrong: what cannot be taken of it."""
     by_asset: dict[str, list[Version]] = {}
     for v in services().assets.of_product(record.product.sku):
         by_asset.setdefault(v.asset.id, []).append(v)
@@ -41,6 +57,10 @@ def product(product_id: str) -> ResponseReturnValue:
     return render_template(
         "product.html",
         record=record,
+        cells=cells,
+        wrong=wrong,
+        columns={name: COLUMNS[name] for name in EDITED},
+        units=METRES_PER_UNIT,
         assets=list(by_asset.values()),
         live=live,
         runs=services().runs.page(sku=record.product.sku, limit=30),
@@ -54,4 +74,37 @@ def run_product(product_id: str) -> ResponseReturnValue:
     record = services().products.by_id(product_id) or abort(404)
     count = intake.run_again(services(), record.product.sku)
     flash(f"{count} under way." if count else "Nothing to do: everything is made from these facts already.", "info")
+    return redirect(url_for("products.product", product_id=product_id))
+
+
+@bp.post("/<product_id>/edit")
+@requires(UserRole.MERCHANDISER)
+def edit(product_id: str) -> ResponseReturnValue:
+    """Change the facts, and make what that changes: next versions, nothing is overwritten."""
+    record = services().products.by_id(product_id) or abort(404)
+    cells = {**row_of(record.product), **{name: request.form.get(name, "").strip()[:2000] for name in EDITED}}
+    read, wrong = read_row(cells, {name: name for name in cells})
+    if read is None:
+        return _page(record, cells, wrong), 422
+    was = record.product
+    changed = replace(
+        read,
+        images=was.images,
+        inspiration_image=was.inspiration_image,
+        attributes=was.attributes,
+        description=request.form.get("description", "").strip()[:5000],
+    )
+    taken = intake.edit_product(services(), record, changed, by=signed_in().name)
+    flash(f"Saved. {taken.planned} next versions are being made." if taken.planned else "Saved. Nothing has to be made again.", "info")
+    return redirect(url_for("products.product", product_id=product_id))
+
+
+@bp.post("/<product_id>/again")
+@requires(UserRole.MERCHANDISER)
+def again(product_id: str) -> ResponseReturnValue:
+    """The next version of every asset, from the same facts."""
+    record = services().products.by_id(product_id) or abort(404)
+    newest = {m.card.asset.id: m.card.id for m in reversed(services().gallery.made_of([record.product.sku]).get(record.product.sku, []))}
+    outcome = selection.regenerate_all(services(), newest.values(), note="", by=signed_in().name)
+    flash(f"{len(outcome.done)} next versions are being made." if outcome.done else "They were asked for before.", "info")
     return redirect(url_for("products.product", product_id=product_id))

@@ -2,6 +2,7 @@
 
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -212,7 +213,10 @@ def test_a_row_without_a_request_follows_the_rules_and_old_hashes_stay(services:
     plain = product()
     one = input_hash(plain, {}, rules.deliverables[0], 1, rules)
     assert one == input_hash(plain.with_request(Request(types=("studio",))), {}, rules.deliverables[0], 1, rules)
-    assert one != input_hash(plain.with_request(Request(prompt="in the snow")), {}, rules.deliverables[0], 1, rules)
+    prompted = plain.with_request(Request(prompt="in the snow"))
+    assert one == input_hash(prompted, {}, rules.deliverables[0], 1, rules)
+    remote = replace(rules.deliverables[0], generator=("openai", "local"))
+    assert input_hash(plain, {}, remote, 1, rules) != input_hash(prompted, {}, remote, 1, rules)
 
 
 def test_the_sheet_must_name_its_sku_column(services: Services, tmp_path: Path) -> None:
