@@ -18,7 +18,7 @@ from marshmallow import ValidationError
 from dam_connector import __version__, batch_commands, docgen, doctor, logs
 from dam_connector.demo import Demo, print_summary
 from dam_connector.errors import ConfigError, ConnectorError, InputError
-from dam_connector.flow import batches, intake
+from dam_connector.flow import batches, exporting, intake
 from dam_connector.rules_file import rules_text
 from dam_connector.settings import Settings, with_secrets
 from dam_connector.store.users import UserRole
@@ -259,7 +259,7 @@ def batch_list(data_dir: Path | None, machine: bool) -> None:
 def batch_failed(name: str, data_dir: Path | None) -> None:
     """The rows that failed, as CSV with why: mend it and import it again."""
     services = _services(data_dir)
-    click.echo(batches.failed_csv(services, batches.find(services, name)), nl=False)
+    click.echo(exporting.failed_csv(services, batches.find(services, name)), nl=False)
 
 
 @batch.command("do")

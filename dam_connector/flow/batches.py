@@ -8,7 +8,7 @@ import io
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import chain, islice
+from itertools import islice
 from pathlib import PurePath
 
 import structlog
@@ -24,10 +24,8 @@ from dam_connector.store.batches import Batch, BatchState, NewRow, Row, RowState
 from dam_connector.wiring import Services
 from schemas.row import COLUMNS, guessed, read_row
 from schemas.sheet import Sheet
-from schemas.template import written
 
 log = structlog.get_logger()
-ERROR = "error"  # the column that failed rows come back with
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff")
 ROWS_A_JOB = 10
 KNOWN_AT_ONCE = 500
@@ -191,7 +189,7 @@ def control(services: Services, batch: Batch, what: str) -> str:
         return "cancelled: what is made stays"
     if what == "retry" and batch.state is not BatchState.CANCELLED:
         again = services.batches.retry_failed(batch.id)
-        retried = sum(bool(run_again(services, row.sku, bulk=True)) for row in _broken(services, batch))
+        retried = sum(bool(run_again(services, sku, bulk=True)) for sku in services.batches.broken(batch.id))
         _go(services, batch, "")
         return f"{again + retried} rows again" if again + retried else "what failed must be mended in the sheet and uploaded again"
     raise StateConflict(f"the batch is {batch.state.value}: it cannot {what}")
@@ -201,20 +199,6 @@ def _go(services: Services, batch: Batch, words: str) -> str:
     services.batches.set_state(batch.id, BatchState.RUNNING)
     services.queue.wake("advance_batch", [find(services, batch.id).next_turn])
     return words
-
-
-def _broken(services: Services, batch: Batch) -> Iterator[Row]:
-    """Rows that were taken and whose runs failed."""
-    for row in services.batches.all_rows(batch.id, RowState.TAKEN):
-        if services.runs.page(sku=row.sku, state="failed", limit=1):
-            yield row
-
-
-def failed_csv(services: Services, batch: Batch) -> str:
-    """The rows that failed as the sheet had them, with why: a sheet to be mended and uploaded again."""
-    columns = tuple(c for c in batch.columns if c != ERROR)
-    rows = ([*(row.cells.get(c, "") for c in columns), row.error] for row in services.batches.all_rows(batch.id, RowState.FAILED))
-    return written(chain([[*columns, ERROR]], rows))
 
 
 def zipped(services: Services, data: bytes, name: str) -> dict[str, Sha256]:

@@ -14,16 +14,17 @@ from dam_connector.catalog.product import Product
 from dam_connector.catalog.standing import SETTLED, Standing, standing
 from dam_connector.catalog.version import Role, VersionFile, VersionState
 from dam_connector.errors import NotFound
-from dam_connector.flow.batches import ERROR
 from dam_connector.store.batches import Batch, Row, RowState
 from dam_connector.store.gallery import Card, Made
 from dam_connector.wiring import Services
 from schemas.template import written
 
 AT_ONCE = 500
+ERROR = "error"  # the column that failed rows come back with
 STATUS = "status"
 STATUS_COLUMNS = ("status", "generation status", "generation_status", "asset status", "asset_status")
 GIVEN = (VersionState.IN_REVIEW, VersionState.APPROVED, VersionState.PUBLISHED)  # what an export of a whole batch holds
+NO_DAY = (1980, 1, 1, 0, 0, 0)  # the same files make the same ZIP
 PICTURES = ("image/jpeg", "image/png", "image/webp", "image/avif")
 _UNTAKEN = {RowState.WAITING: Standing.WAITING, RowState.FAILED: Standing.FAILED, RowState.CANCELLED: Standing.CANCELLED}
 
@@ -120,6 +121,13 @@ def status_csv(services: Services, batch: Batch) -> Iterator[str]:
         yield written([[cells.get(name, "") for name in header]])
 
 
+def failed_csv(services: Services, batch: Batch) -> str:
+    """The rows that failed as the sheet had them, with why: a sheet to be mended and uploaded again."""
+    columns = tuple(c for c in batch.columns if c != ERROR)
+    failed = (each for each in told(services, batch) if each.standing is Standing.FAILED)
+    return written(chain([[*columns, ERROR]], ([*(each.row.cells.get(c, "") for c in columns), each.error] for each in failed)))
+
+
 def given(services: Services, batch: Batch) -> Iterator[Card]:
     """What a batch has to give: of each asset the newest version that is in review, approved or live."""
     for each in told(services, batch):
@@ -152,13 +160,15 @@ def to_folder(services: Services, cards: Iterable[Card], folder: Path) -> int:
     return count
 
 
-def zip_stream(services: Services, cards: Iterable[Card], extra: Iterable[tuple[str, str]] = ()) -> Iterator[bytes]:
-    """A ZIP of all files in their folders, as it is written: one file in memory at a time. extra: texts by name, after the files."""
+def zip_stream(services: Services, cards: Iterable[Card], manifest: Iterable[str] = ()) -> Iterator[bytes]:
+    """A ZIP of all files in their folders, as it is written: one file in memory at a time; then the manifest, if there is one."""
     out = _Out()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as package:  # pictures and models are compressed already
-        for name, data in chain(_contents(services, cards), ((name, text.encode()) for name, text in extra)):
-            package.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data)
+        for name, data in _contents(services, cards):
+            package.writestr(zipfile.ZipInfo(name, NO_DAY), data)
             yield out.taken()
+        if lines := "".join(manifest):
+            package.writestr(zipfile.ZipInfo("manifest.jsonl", NO_DAY), lines)
     yield out.taken()
 
 

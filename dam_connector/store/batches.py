@@ -202,6 +202,13 @@ class Batches:
             done = c.execute(sa.update(batch_rows).where(failed).values(state="waiting", error=""))
         return done.rowcount
 
+    def broken(self, batch_id: str, *, limit: int | None = None) -> dict[str, str]:
+        """The SKUs of rows that were taken and of which a run failed, with what it said."""
+        mine = sa.select(batch_rows.c.sku).where(batch_rows.c.batch_id == batch_id, batch_rows.c.state.in_(["taken", "unchanged"]))
+        failed = (runs.c.state == "failed", runs.c.kind.in_([k.value for k in COMPUTING]), runs.c.sku.in_(mine))
+        with self._db.read() as c:
+            return {sku: error for sku, error in c.execute(sa.select(runs.c.sku, runs.c.error).where(*failed).limit(limit))}
+
     def progress(self, batch_id: str) -> Progress:
         """How far the rows have come; unchanged ones by what was made of them before.
 

@@ -23,6 +23,7 @@ from dam_connector.store.tables import versions as t
 
 RARE = 2000  # hits that are read whole
 MAX_WORDS = 6
+LATELY = 200
 LAST = "\U0010ffff"  # sorts behind every other character
 _CARDS = sa.select(
     t.c.id, t.c.asset_id, t.c.number, t.c.state, t.c.files, t.c.created_at, assets.c.sku, assets.c.deliverable, assets.c.slot, assets.c.kind
@@ -130,6 +131,15 @@ class Gallery:
             made = Made(card=_card(row), run_id=row.run_id, provenance=row.provenance, codes=tuple(sorted(codes.get(row.id, ()))))
             found.setdefault(row.sku, []).append(made)
         return found
+
+    def lately(self, batch_id: str, since: datetime) -> list[tuple[str, datetime]]:
+        """SKU and time of the newest versions of a batch, those before `since` left out; at most LATELY."""
+        query = (
+            sa.select(assets.c.sku, t.c.created_at).join(assets, assets.c.id == t.c.asset_id).join(version_tags, version_tags.c.version_id == t.c.id)
+        )
+        newest = query.where(version_tags.c.tag == tag("batch", batch_id)).order_by(version_tags.c.version_id.desc()).limit(LATELY)
+        with self._db.read() as c:
+            return [(sku, at) for sku, at in c.execute(newest) if at >= since]
 
     def ids(self, wanted: Wanted, *, limit: int) -> list[str]:
         """The ids of versions that fit, newest first."""

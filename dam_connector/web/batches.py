@@ -1,12 +1,22 @@
 """Bulk uploads: the template, the check before anything is made, the batch on its way, its failed rows back."""
 
-from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
+import json
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from itertools import chain
+from typing import Any
+
+from flask import Blueprint, Response, abort, current_app, flash, jsonify, redirect, render_template, request, stream_with_context, url_for
 from flask.typing import ResponseReturnValue
 
 from dam_connector.catalog.ids import Sha256
 from dam_connector.errors import InputError, NotFound, StateConflict
 from dam_connector.flow import batches as bulk
-from dam_connector.store.batches import Batch, RowState
+from dam_connector.flow import exporting
+from dam_connector.store.batches import Batch, BatchState, RowState
+from dam_connector.store.gallery import Card, Wanted
 from dam_connector.store.users import UserRole
 from dam_connector.web.context import requires, services, signed_in
 from schemas.row import COLUMNS
@@ -17,6 +27,10 @@ bp = Blueprint("batches", __name__, url_prefix="/batches")
 MAX_UPLOAD = 500_000_000
 MAX_NAME = 200
 CARDS = 60
+SHOWN_FAILED = 20
+PACE = timedelta(minutes=10)  # what the time left is reckoned from
+TICK_S = 2.0
+STREAM_S = 60.0
 
 
 @bp.url_value_preprocessor
@@ -115,25 +129,110 @@ def _pictures(pictures_id: str) -> dict[str, Sha256]:
 @requires(UserRole.VIEWER)
 def batch(batch_id: str) -> ResponseReturnValue:
     """One batch: how far it is, what failed first, what was made last."""
-    found, s = _batch(batch_id), services()
-    rows = s.batches.newest(found.id, limit=CARDS)
-    versions = {v.asset.id: v for v in reversed(s.assets.of_products([r.sku for r in rows]))}
-    return render_template(
-        "batch.html",
-        batch=found,
-        progress=s.batches.progress(found.id),
-        failed=s.batches.rows(found.id, state=RowState.FAILED, limit=20),
-        versions=sorted(versions.values(), key=lambda v: v.id, reverse=True)[:CARDS],
-        now=s.clock.now(),
-    )
+    found = _batch(batch_id)
+    return render_template("batch.html", batch=found, cards=_newest(found), **_stand(found))
+
+
+def _stand(found: Batch) -> dict[str, Any]:
+    """How far a batch is, at what pace, and which rows failed first."""
+    s, now = services(), services().clock.now()
+    progress = s.batches.progress(found.id)
+    rejected = s.batches.rows(found.id, state=RowState.FAILED, limit=SHOWN_FAILED)
+    broken = s.batches.broken(found.id, limit=SHOWN_FAILED)
+    made = s.gallery.lately(found.id, now - PACE)
+    pace = len({sku for sku, _ in made}) / max(30.0, (now - min(at for _, at in made)).total_seconds()) if made else 0.0
+    return {"progress": progress, "failed": rejected, "broken": broken, "pace": pace, "left_s": progress.under_way / pace if pace else None}
+
+
+def _newest(found: Batch) -> list[Card]:
+    return services().gallery.page(Wanted(batch=found.id), limit=CARDS)
+
+
+@bp.get("/<batch_id>/now")
+@requires(UserRole.VIEWER)
+def now(batch_id: str) -> ResponseReturnValue:
+    """How the batch stands, for pages that are not told by themselves."""
+    return jsonify(_snapshot(_batch(batch_id), {}))
+
+
+@bp.get("/<batch_id>/events")
+@requires(UserRole.VIEWER)
+def events(batch_id: str) -> ResponseReturnValue:
+    """What changes, as server-sent events. Each stream holds a thread, so that there are few: the others are told to ask (204)."""
+    found = _batch(batch_id)
+    places = current_app.extensions.setdefault("streams", threading.BoundedSemaphore(max(1, services().settings.web_threads // 4)))
+    if not places.acquire(blocking=False):
+        return Response(status=204)
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    answer = Response(stream_with_context(_told(found)), mimetype="text/event-stream", headers=headers)
+    answer.call_on_close(places.release)
+    return answer
+
+
+def _told(found: Batch) -> Iterator[str]:
+    """A snapshot whenever something changed, for a minute; the browser comes again by itself. Counting takes a tenth of the time at most."""
+    yield "retry: 2000\n\n"
+    end, seen, last = time.monotonic() + STREAM_S, dict[str, str](), ""
+    while time.monotonic() < end:
+        began = time.monotonic()
+        snapshot = _snapshot(_batch(found.id), seen)
+        if snapshot["cards"] or snapshot["bar"] != last:
+            last = snapshot["bar"]
+            yield f"data: {json.dumps(snapshot)}\n\n"
+        else:
+            yield ": still here\n\n"  # a browser that left is noticed by writing to it
+        if snapshot["over"]:
+            return
+        time.sleep(max(TICK_S, 10 * (time.monotonic() - began)))
+
+
+def _snapshot(found: Batch, seen: dict[str, str]) -> dict[str, Any]:
+    """The bar, and the cards that are new or changed since `seen`, which takes them up; newest first."""
+    cards = [c for c in _newest(found) if seen.get(c.id) != c.state]
+    seen.update({c.id: c.state for c in cards})
+    stand = _stand(found)
+    return {
+        "bar": render_template("batch_now.html", batch=found, **stand),
+        "cards": [{"id": c.id, "html": render_template("batch_card.html", c=c)} for c in cards],
+        "over": not stand["progress"].under_way or found.state in (BatchState.PAUSED, BatchState.CANCELLED),
+    }
 
 
 @bp.get("/<batch_id>/failed_rows.csv")
 @requires(UserRole.VIEWER)
 def failed(batch_id: str) -> ResponseReturnValue:
     """The rows that failed, with why: to be mended and uploaded again."""
-    text = "\ufeff" + bulk.failed_csv(services(), _batch(batch_id))
-    return Response(text.encode(), mimetype=MIME["csv"], headers={"Content-Disposition": "attachment; filename=failed_rows.csv"})
+    return _sheet(["\ufeff", exporting.failed_csv(services(), _batch(batch_id))], "failed_rows.csv")
+
+
+@bp.get("/<batch_id>/status.csv")
+@requires(UserRole.VIEWER)
+def status(batch_id: str) -> ResponseReturnValue:
+    """The sheet as it was uploaded, with the status of each row."""
+    found = _batch(batch_id)
+    return _sheet(chain(["\ufeff"], exporting.status_csv(services(), found)), "status.csv")
+
+
+def _sheet(text: Iterable[str], name: str) -> Response:
+    lines = stream_with_context(part.encode() for part in text)
+    return Response(lines, mimetype=MIME["csv"], headers={"Content-Disposition": f"attachment; filename={name}"})
+
+
+@bp.get("/<batch_id>/manifest.jsonl")
+@requires(UserRole.VIEWER)
+def manifest(batch_id: str) -> ResponseReturnValue:
+    """A record for each row that is settled, one a line, as it is read."""
+    lines = stream_with_context(exporting.json_lines(exporting.manifest(services(), _batch(batch_id))))
+    return Response(lines, mimetype="application/jsonl", headers={"Content-Disposition": "attachment; filename=manifest.jsonl"})
+
+
+@bp.get("/<batch_id>/assets.zip")
+@requires(UserRole.VIEWER)
+def package(batch_id: str) -> ResponseReturnValue:
+    """The newest usable version of everything that was made, in its folders, with the manifest."""
+    s, found = services(), _batch(batch_id)
+    data = exporting.zip_stream(s, exporting.given(s, found), manifest=exporting.json_lines(exporting.manifest(s, found)))
+    return Response(stream_with_context(data), mimetype="application/zip", headers={"Content-Disposition": "attachment; filename=assets.zip"})
 
 
 @bp.post("/<batch_id>/<any(pause, resume, cancel, retry):what>")

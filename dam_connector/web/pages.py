@@ -23,6 +23,7 @@ bp.app_template_filter("ago")(present.ago)
 bp.app_template_filter("exact")(present.exact)
 bp.app_template_filter("size")(present.size)
 bp.app_template_filter("many")(present.many)
+bp.app_template_filter("duration")(present.duration)
 bp.app_template_filter("metres")(present.metres)
 
 

@@ -36,6 +36,12 @@ def many(count: int) -> str:
     return f"{count:,}" if count < MANY else f"{MANY - 1:,}+"
 
 
+def duration(seconds: float | None) -> str:
+    """`4 min`, `3 h 20 min`: how long something takes, rounded up."""
+    minutes = -int(-(seconds or 0) // 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
 def size(count: int) -> str:
     """Bytes as kB or MB."""
     return f"{count / 1e6:.2f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"

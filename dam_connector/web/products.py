@@ -86,9 +86,11 @@ def edit(product_id: str) -> ResponseReturnValue:
     read, wrong = read_row(cells, {name: name for name in cells})
     if read is None:
         return _page(record, cells, wrong), 422
-    was = record.product
+    was, before = record.product, row_of(record.product)
+    resized = any(cells[name] != before[name] for name in ("width", "height", "depth", "unit"))
     changed = replace(
         read,
+        dimensions=read.dimensions if resized else was.dimensions,  # what went through centimetres differs in the last digit
         images=was.images,
         inspiration_image=was.inspiration_image,
         attributes=was.attributes,

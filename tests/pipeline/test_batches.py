@@ -10,7 +10,7 @@ import pytest
 from dam_connector.batch_commands import run_import
 from dam_connector.catalog.version import VersionState
 from dam_connector.errors import InputError, NotFound, StateConflict
-from dam_connector.flow import batches, intake, sweeping
+from dam_connector.flow import batches, exporting, intake, sweeping
 from dam_connector.store.batches import BatchState, RowState
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain, versions
@@ -62,7 +62,7 @@ def test_good_rows_are_made_bad_ones_are_given_back_and_mended_ones_go_on(
     assert (progress.in_review, progress.failed, progress.under_way, progress.total) == (2, 4, 0, 6)
     assert batches.find(services, "autumn").state is BatchState.DONE
     assert {c for row in said.rows[RowState.FAILED] for c in row.codes} == {"row.value", "row.duplicate"}
-    mended = batches.failed_csv(services, batch)
+    mended = exporting.failed_csv(services, batch)
     assert mended.splitlines()[0] == HEADER.strip() + ",error"
     assert "The SKU is missing" in mended and "stands in row 2 too" in mended and "picture" in mended.lower() and mended.count("\n") == 5
     photos.files["none.jpg"] = picture()
@@ -191,7 +191,7 @@ def test_what_breaks_one_row_leaves_the_others(
     drain()
     progress = services.batches.progress(batch.id)
     assert (progress.in_review, progress.failed) == (2, 1) and batches.find(services, batch.id).state is BatchState.DONE
-    assert "RuntimeError" in batches.failed_csv(services, batch)
+    assert "RuntimeError" in exporting.failed_csv(services, batch)
 
 
 def test_what_a_batch_asks_for_waits_in_a_lane_of_its_own(services: Services, photos: PhotoServer, tmp_path: Path) -> None:
