@@ -1,8 +1,11 @@
-"""The command line of bulk uploads: template, import, batch."""
+"""The command line of bulk uploads: template, import, export, batch."""
 
 import json
 import sys
 import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,8 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dam_connector.catalog.ids import Sha256
-from dam_connector.errors import InputError
-from dam_connector.flow import batches
+from dam_connector.errors import ConfigError, InputError
+from dam_connector.flow import batches, exporting, preview
 from dam_connector.store.batches import Batch, RowState
 from dam_connector.wiring import Services
 from schemas.sheet import read_sheet
@@ -32,22 +35,27 @@ def beside(services: Services, given: Path | None) -> dict[str, Sha256]:
 
 def run_import(
     services: Services, file: Path, *, name: str, owner: str, given: dict[str, str], pictures: Path | None, dry_run: bool
-) -> tuple[Batch | None, batches.Preview]:
+) -> tuple[Batch | None, preview.Preview]:
     """The batch, and what its sheet does; with dry_run nothing is stored. Raises: InputError, StateConflict."""
     data = file.read_bytes()
     sheet = read_sheet(data)
-    mapping, held = batches.mapping_of(sheet, given), beside(services, pictures)
-    said = batches.preview(services, sheet, mapping, held)
+    mapping, held = preview.mapping_of(sheet, given), beside(services, pictures)
+    said = preview.preview(services, sheet, mapping, held)
     if dry_run or not said.counts[RowState.WAITING] + said.counts[RowState.FAILED]:
         return None, said
     return batches.begin(services, name, owner, read_sheet(data), mapping, held), said
 
 
-def told(said: batches.Preview) -> list[str]:
+def told(said: preview.Preview) -> list[str]:
     """A preview for a terminal."""
     counts = said.counts
     lines = [f"{said.total} rows: {counts[RowState.WAITING]} good, {counts[RowState.FAILED]} bad, {counts[RowState.UNCHANGED]} unchanged"]
     lines += [f"  {name}: {count} to make" for name, count in said.makes.items()]
+    if said.makes:
+        bills = ", ".join(f"{count} billed by {name}" for name, count in said.paid.items()) or "nothing to pay: our own code makes all"
+        lines += [f"  about {max(1, round(said.seconds / 60))} min; {bills}"]
+    if said.unlooked:
+        lines += [f"  the pictures of {said.unlooked} rows are looked at when their turn comes"]
     lines += [f"  row {row.line} {row.sku or '(no SKU)'}: {row.error}" for row in said.rows.get(RowState.FAILED, [])[:20]]
     return lines
 
@@ -69,6 +77,45 @@ def watch(services: Services, batch: Batch) -> dict[str, int]:
             if not now.under_way or state in ("paused", "cancelled"):
                 return asdict(now)
             time.sleep(LOOK_S)
+
+
+def export(services: Services, batch: Batch, form: str, out: Path | None, *, follow: bool) -> dict[str, Any]:
+    """Write what a batch made as jsonl, csv, zip or folder; gives the summary that ends it. Raises: ConfigError without a place for files."""
+    if form in ("zip", "folder") and out is None:
+        raise ConfigError(f"--format {form} needs --out, where the files go")
+    if form == "folder" and out:
+        count = exporting.to_folder(services, exporting.given(services, batch), out)
+        (out / "manifest.jsonl").write_text("".join(exporting.json_lines(exporting.manifest(services, batch))))
+        return {"files": count, "output": str(out)}
+    if form == "zip" and out:
+        lines = exporting.json_lines(exporting.manifest(services, batch))
+        with out.open("wb") as file:
+            file.writelines(exporting.zip_stream(services, exporting.given(services, batch), lines))
+        return {"bytes": out.stat().st_size, "output": str(out)}
+    with out.open("w", encoding="utf-8", newline="") if out else nullcontext(sys.stdout) as text:
+        if form == "csv":
+            text.writelines(exporting.status_csv(services, batch))
+            return {"output": str(out or "-")}
+        counts: Counter[str] = Counter()
+        for record in followed(services, batch) if follow else exporting.manifest(services, batch):
+            text.writelines(exporting.json_lines([record]))
+            text.flush()
+            counts[record["status"]] += 1
+        return {"completed": counts["completed"], "failed": counts["failed"], "output": str(out or "-")}
+
+
+def followed(services: Services, batch: Batch) -> Iterator[dict[str, Any]]:
+    """The manifest's records as their rows are settled, until nothing is under way."""
+    seen: set[int] = set()
+    while True:
+        over = not services.batches.progress(batch.id).under_way or batches.find(services, batch.id).state in ("paused", "cancelled")
+        for record in exporting.manifest(services, batch):
+            if record["row"] not in seen:
+                seen.add(record["row"])
+                yield record
+        if over:
+            return
+        time.sleep(LOOK_S)
 
 
 def say(facts: Any, lines: list[str], machine: bool) -> None:

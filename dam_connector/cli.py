@@ -234,6 +234,21 @@ def import_command(
     sys.exit(int(bool(counts.get("failed"))))
 
 
+@main.command("export")
+@click.option("--batch", "name", required=True, help="Name or id of the batch.")
+@click.option("--format", "form", type=click.Choice(["jsonl", "csv", "zip", "folder"]), default="jsonl", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="The file or folder to write; standard output when absent.")
+@click.option("--follow", is_flag=True, help="With jsonl: go on while the batch does, a record as each row is settled.")
+@data_dir
+@as_json
+@clear_errors
+def export_command(name: str, form: str, out: Path | None, follow: bool, data_dir: Path | None, machine: bool) -> None:
+    """What a batch made: a manifest, the sheet with each row's status, or the files, laid out by the naming rules."""
+    services = _services(data_dir)
+    facts = batch_commands.export(services, batches.find(services, name), form, out, follow=follow)
+    click.echo(json.dumps(facts) if machine else ", ".join(f"{k} {v}" for k, v in facts.items()), err=out is None)
+
+
 @main.group()
 def batch() -> None:
     """Bulk uploads."""

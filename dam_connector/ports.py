@@ -48,6 +48,10 @@ class Queue(Protocol):
         """
         ...
 
+    def workers(self, job: str) -> int:
+        """How many workers serve the queue that this job goes to; 0 while the queue server is away."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inbound:
@@ -147,6 +151,10 @@ class Dam(Protocol):
 
     def state(self, ref: str) -> DamState:
         """Raises: NotFound, Unavailable."""
+        ...
+
+    def picture(self, name: str, blobs: Blobs) -> bytes:
+        """A picture that lies in the DAM, by its file name or reference. Raises: NotFound, Unsupported, Unavailable."""
         ...
 
     def decisions_since(self, cursor: str) -> tuple[list[Event], str]:

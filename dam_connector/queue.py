@@ -16,6 +16,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 from rq import Queue as RqNative
+from rq import Worker
 from rq.serializers import JSONSerializer
 
 from dam_connector.errors import Unavailable
@@ -85,6 +86,12 @@ class RqQueue:
         except RedisError as error:
             raise Unavailable("queue", "length", type(error).__name__) from error
 
+    def workers(self, job: str) -> int:
+        try:
+            return Worker.count(queue=self._queues[JOBS[job].queue])
+        except RedisError:
+            return 0
+
 
 class BackgroundQueue:
     """Wake-ups sent by a thread, so that a webhook's answer never waits for Redis; what gathers meanwhile goes in one batch."""
@@ -118,3 +125,6 @@ class BackgroundQueue:
 
     def length(self, job: str) -> int:
         return self._inner.length(job)
+
+    def workers(self, job: str) -> int:
+        return self._inner.workers(job)

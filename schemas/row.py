@@ -31,7 +31,7 @@ COLUMNS: Mapping[str, Column] = {
     "sku": Column("Its identity. Required.", "CH123", ("item", "item number", "article", "product id", "id", "code", "Artikelnummer", "Artikel-Nr")),
     "product_name": Column("Its name.", "Modern Dining Chair", ("name", "title", "product", "product title", "Titel", "Bezeichnung", "Produktname")),
     "image_url": Column(
-        "The front photo: a public address, or a file's name beside the sheet.",
+        "The front photo: a public address, a file's name beside the sheet, or `dam:FILE` for what lies in the DAM.",
         "https://example.com/ch123-front.jpg",
         ("image", "front", "image url front", "product image url", "picture", "photo", "image file name", "image file", "Bild", "Bild URL"),
     ),

@@ -6,7 +6,8 @@ redirects are followed by hand so that each hop is checked, bytes are counted af
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
@@ -49,27 +50,44 @@ class Http:
         self._allowed, self._timeout_s, self._monotonic = allowed_hosts, timeout_s, monotonic
         self._guarded, self._open = _manager(guard=True), _manager(guard=False)
 
-    def get(self, url: str, *, max_bytes: int, vendor: str = "web", headers: dict[str, str] | None = None) -> Answer:
-        """The answer to a GET.
+    def get(self, url: str, *, max_bytes: int, vendor: str = "web", headers: dict[str, str] | None = None, timeout_s: float = 0) -> Answer:
+        """The answer to a GET. timeout_s: for all of it; the usual one when 0.
 
         Raises: Blocked, NotFound, Refused (other 4xx), RateLimited, Unavailable (5xx, no answer, too slow), TooLarge, BadOutput (half an answer).
         """
-        deadline = self._monotonic() + self._timeout_s
+        with self._followed(url, vendor, headers, timeout_s) as (response, deadline):
+            body = self._read(response, max_bytes, deadline, vendor)
+            return Answer(status=response.status_code, content_type=response.headers.get("content-type", ""), body=body)
+
+    def beginning(self, url: str, *, count: int, vendor: str = "web", timeout_s: float = 0) -> bytes:
+        """The first bytes of the answer to a GET; the rest is not waited for. Raises: as `get`."""
+        with self._followed(url, vendor, None, timeout_s) as (response, _):
+            try:
+                return next(response.iter_content(count), b"")[:count]
+            except requests.exceptions.RequestException as error:
+                raise Unavailable(vendor, "get", f"the answer broke off ({type(error).__name__})") from error
+
+    @contextmanager
+    def _followed(self, url: str, vendor: str, headers: dict[str, str] | None, timeout_s: float) -> Iterator[tuple[requests.Response, float]]:
+        """A good answer whose body is still to be read, behind its redirects; and until when."""
+        timeout_s = timeout_s or self._timeout_s
+        deadline = self._monotonic() + timeout_s
         for _ in range(MAX_REDIRECTS + 1):
-            response = self._send(url, vendor, headers)
-            with response:
+            with self._send(url, vendor, headers, timeout_s) as response:
                 if response.is_redirect:
                     url = urljoin(url, response.headers["location"])
                     continue
                 _raise_for_status(response, vendor)
-                body = self._read(response, max_bytes, deadline, vendor)
-                return Answer(status=response.status_code, content_type=response.headers.get("content-type", ""), body=body)
+                yield response, deadline
+                return
         raise Refused(vendor, "get", f"more than {MAX_REDIRECTS} redirects")
 
-    def _send(self, url: str, vendor: str, headers: dict[str, str] | None) -> requests.Response:
+    def _send(self, url: str, vendor: str, headers: dict[str, str] | None, timeout_s: float) -> requests.Response:
         manager = self._manager_for(url, vendor)
         try:
-            response: requests.Response = manager.send_request("GET", url, stream=True, headers=headers, timeout=(CONNECT_TIMEOUT_S, self._timeout_s))
+            response: requests.Response = manager.send_request(
+                "GET", url, stream=True, headers=headers, timeout=(min(CONNECT_TIMEOUT_S, timeout_s), timeout_s)
+            )
             return response
         except InvalidIPAddress as error:
             raise Blocked(vendor, "get", "the address is in a private network") from error

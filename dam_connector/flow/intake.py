@@ -9,18 +9,18 @@ from datetime import datetime
 
 import structlog
 
-from dam_connector.adapters.http import Blocked, TooLarge
 from dam_connector.catalog.codec import to_plain
 from dam_connector.catalog.completeness import product_issues
 from dam_connector.catalog.event import Event, EventKind
 from dam_connector.catalog.ids import DeliveryId, Sha256
-from dam_connector.catalog.issue import Issue, Severity, issue
+from dam_connector.catalog.issue import Severity
 from dam_connector.catalog.planning import plan
 from dam_connector.catalog.product import INSPIRATION, Product
 from dam_connector.catalog.rules import PHOTO
 from dam_connector.catalog.run import job_for
 from dam_connector.catalog.version import VersionFile
-from dam_connector.errors import RETRYABLE, AdapterError, ConfigError, DeliveryError, NotFound, Refused
+from dam_connector.errors import RETRYABLE, AdapterError, ConfigError, DeliveryError, NotFound
+from dam_connector.flow.pictures import pictures_of
 from dam_connector.flow.reviewing import apply_decision
 from dam_connector.ports import Inbound, Pim
 from dam_connector.store.inbox import MAX_ATTEMPTS, DeliveryRecord
@@ -29,7 +29,6 @@ from dam_connector.store.runs import NewRun, RunRecord
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
-HELD = "held:"  # before the hash of a picture that lies in the blobs already: it came beside a sheet
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +108,7 @@ def take_product(
         return Taken(f"{product.sku}: older than what is known", 0)
     issues = list(product_issues(product, services.rules.current().products))
     incomplete = any(i.severity is Severity.ERROR for i in issues)
-    sources, unusable = _pictures(services, product, last_try=last_try)
+    sources, unusable = pictures_of(services, product, last_try=last_try)
     issues += unusable
     services.products.set_findings(product.sku, sources, tuple(issues))
     added = plan_runs(services, product, sources, bulk=bulk) if set(sources) - {INSPIRATION} and not incomplete else 0
@@ -146,48 +145,6 @@ def plan_runs(services: Services, product: Product, sources: Mapping[str, Sha256
 def _current_glb(services: Services, sku: str, deliverable: str) -> VersionFile | None:
     version = services.assets.current(sku, deliverable) if deliverable != PHOTO else None
     return version.file("glb") if version else None
-
-
-def _pictures(services: Services, product: Product, *, last_try: bool) -> tuple[dict[str, Sha256], list[Issue]]:
-    """The product's pictures by view, stored, and what is wrong with those that are not; of an incomplete product too: its page shows them."""
-    wanted = {image.view.value: (image.url, f"/images/{image.view.value}") for image in product.images}
-    if product.inspiration_image:
-        wanted[INSPIRATION] = product.inspiration_image, "/inspiration_image"
-    sources: dict[str, Sha256] = {}
-    issues = []
-    for name, (url, where) in wanted.items():
-        found = _fetch(services, url, where, last_try=last_try)
-        if not isinstance(found, Issue):
-            sources[name] = found
-        elif name == INSPIRATION:
-            issues.append(issue("source.inspiration", found.message, pointer=where, measured=found.measured, limit=found.limit))
-        else:
-            issues.append(found)
-    return sources, issues
-
-
-def _fetch(services: Services, url: str, where: str, *, last_try: bool) -> Sha256 | Issue:
-    """The picture's hash, its bytes being stored; or what is wrong with its address."""
-    name = where.rpartition("/")[2]
-    if url.startswith(HELD):
-        held = Sha256(url.removeprefix(HELD))
-        return held if services.blobs.has(held) else issue("source.not_found", f"{name}: the picture is no longer stored.", pointer=where)
-    limit = services.settings.max_picture_bytes
-    try:
-        answer = services.http.get(url, max_bytes=limit, vendor="picture")
-    except Blocked as error:
-        return issue("source.url_refused", f"{name}: {error}.", pointer=where, measured=url)
-    except TooLarge:
-        return issue("source.too_large", f"{name}: more than {limit} bytes.", pointer=where, limit=f"{limit} bytes")
-    except (NotFound, Refused) as error:
-        return issue("source.not_found", f"{name}: {error}.", pointer=where, measured=url)
-    except RETRYABLE as error:
-        if not last_try:
-            raise
-        return issue("source.unreachable", f"{name}: {error}.", pointer=where, measured=url)
-    if not answer.body:
-        return issue("source.damaged", f"{name}: the file is empty.", pointer=where, measured=url)
-    return services.blobs.put(answer.body)
 
 
 def add_product(services: Services, product: Product, *, by: str) -> Taken:

@@ -5,10 +5,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dam_connector.catalog.ids import new_id
+from dam_connector.catalog.ids import Sha256, new_id
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database
 from dam_connector.store.tables import library as t
+from dam_connector.store.tables import version_files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,13 @@ class Shelf:
     def set_state(self, ref: str, state: str) -> bool:
         with self._db.write() as c:
             return c.execute(sa.update(t).where(t.c.ref == ref).values(state=state, updated_at=self._clock.now())).rowcount == 1
+
+    def file(self, name: str) -> Sha256 | None:
+        """The newest file of this name, of what was put here."""
+        mine = sa.select(version_files.c.sha256).join(t, t.c.version_id == version_files.c.version_id).where(version_files.c.name == name)
+        with self._db.read() as c:
+            found = c.execute(mine.order_by(version_files.c.version_id.desc()).limit(1)).scalar()
+        return Sha256(found) if found else None
 
     def get(self, ref: str) -> ShelfRecord | None:
         with self._db.read() as c:

@@ -14,6 +14,7 @@ from dam_connector.store.database import Database, changed_one
 from dam_connector.store.tables import runs as t
 
 NEWER = "newer facts arrived"
+LATELY = 50
 FIRST_WAKE_S = 5.0  # a new run is woken by whoever made it; the sweeper leaves it be for so long
 
 
@@ -247,6 +248,13 @@ class Runs:
         query = query.where(t.c.id < before) if before else query
         with self._db.read() as c:
             return [_record(row) for row in c.execute(query)]
+
+    def usual_seconds(self, deliverable: str) -> float | None:
+        """CPU-seconds that making this deliverable took lately, on average; None when it was never made."""
+        query = sa.select(t.c.timings).where(t.c.deliverable == deliverable, t.c.state == RunState.DONE.value, t.c.kind.in_(MAKING))
+        with self._db.read() as c:
+            lately = [sum(timings.values()) for timings in c.execute(query.order_by(t.c.id.desc()).limit(LATELY)).scalars()]
+        return sum(lately) / len(lately) if lately else None
 
     def making_of(self, skus: Iterable[str]) -> dict[str, tuple[bool, str]]:
         """By SKU whether something is being made for it, and what its newest failed run said."""

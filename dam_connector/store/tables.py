@@ -177,7 +177,7 @@ version_files = sa.Table(  # which bytes belong to which version: public files a
     "version_files",
     metadata,
     _ref("version_id", "versions.id", primary_key=True),
-    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("name", sa.String(255), primary_key=True, index=True),
     sa.Column("sha256", sa.String(64), nullable=False, index=True),
     sa.Column("mime", sa.String(80), nullable=False),
 )
@@ -291,7 +291,7 @@ library = sa.Table(  # the built-in DAM
     metadata,
     sa.Column("ref", sa.String(40), primary_key=True),
     sa.Column("external_id", sa.String(200), nullable=False, unique=True),
-    sa.Column("version_id", sa.String(40), nullable=False),
+    sa.Column("version_id", sa.String(40), nullable=False, index=True),
     sa.Column("folder", sa.Text, nullable=False),
     sa.Column("state", sa.String(16), nullable=False),
     _json("files"),

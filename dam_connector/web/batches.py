@@ -14,7 +14,7 @@ from flask.typing import ResponseReturnValue
 from dam_connector.catalog.ids import Sha256
 from dam_connector.errors import InputError, NotFound, StateConflict
 from dam_connector.flow import batches as bulk
-from dam_connector.flow import exporting
+from dam_connector.flow import exporting, preview
 from dam_connector.store.batches import Batch, BatchState, RowState
 from dam_connector.store.gallery import Card, Wanted
 from dam_connector.store.users import UserRole
@@ -77,8 +77,8 @@ def check() -> ResponseReturnValue:
         pictures_id = services().blobs.put(package.read())
     try:
         read = read_sheet(_held(sheet_id))
-        mapping = bulk.mapping_of(read, {c: request.form[f"map-{c}"] for c in COLUMNS if request.form.get(f"map-{c}") in read.header})
-        said = bulk.preview(services(), read, mapping, _pictures(pictures_id))
+        mapping = preview.mapping_of(read, {c: request.form[f"map-{c}"] for c in COLUMNS if request.form.get(f"map-{c}") in read.header})
+        said = preview.preview(services(), read, mapping, _pictures(pictures_id))
     except InputError as error:
         header = _header(sheet_id)
         return render_template(
@@ -97,7 +97,7 @@ def begin() -> ResponseReturnValue:
     name = form.get("name", "").strip()[:MAX_NAME] or "upload"
     try:
         read = read_sheet(_held(form.get("sheet", "")))
-        mapping = bulk.mapping_of(read, {c: form[f"map-{c}"] for c in COLUMNS if form.get(f"map-{c}") in read.header})
+        mapping = preview.mapping_of(read, {c: form[f"map-{c}"] for c in COLUMNS if form.get(f"map-{c}") in read.header})
         batch = bulk.begin(services(), name, signed_in().name, read, mapping, _pictures(form.get("pictures_id", "")))
     except (InputError, StateConflict) as error:
         flash(str(error), "error")

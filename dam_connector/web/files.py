@@ -4,6 +4,7 @@ from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
 
 from dam_connector.catalog.ids import Sha256
+from dam_connector.catalog.media import HEAD, picture_mime
 from dam_connector.catalog.version import VersionState
 from dam_connector.errors import NotFound
 from dam_connector.store.users import UserRole
@@ -12,7 +13,6 @@ from dam_connector.web.context import current_user, requires, services
 bp = Blueprint("files", __name__)
 _IMMUTABLE = "public, max-age=31536000, immutable"
 _PRIVATE = "private, max-age=3600"
-_SNIFF = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG": "image/png", b"RIFF": "image/webp", b"II*\x00": "image/tiff", b"MM\x00*": "image/tiff"}
 
 
 @bp.get("/files/<sha256>/<name>")
@@ -35,11 +35,10 @@ def source(product_id: str, view: str) -> ResponseReturnValue:
     if sha256 is None:
         abort(404)
     try:
-        head = services().blobs.get(sha256)[:16]
+        head = services().blobs.get(sha256)[:HEAD]
     except NotFound:
         abort(404)
-    mime = next((m for magic, m in _SNIFF.items() if head.startswith(magic)), "image/avif" if head[4:8] == b"ftyp" else "application/octet-stream")
-    return _send(sha256, mime, _PRIVATE, f"{view}")
+    return _send(sha256, picture_mime(head) or "application/octet-stream", _PRIVATE, f"{view}")
 
 
 def _send(sha256: str, mime: str, cache: str, name: str) -> Response:

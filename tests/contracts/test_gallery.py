@@ -115,7 +115,7 @@ def test_what_was_made_before_the_gallery_is_found_in_it(services: Services, mak
             c.exec_driver_sql(statement)
         for table, column in (("batches", "turn"), ("runs", "bulk")):
             c.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN {column}")
-        for index in ("ix_publications_channel_version_id", "ix_products_deleted_flagged"):
+        for index in ("ix_publications_channel_version_id", "ix_products_deleted_flagged", "ix_version_files_name", "ix_library_version_id"):
             c.exec_driver_sql(f"DROP INDEX {index}")
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))

@@ -53,15 +53,15 @@ def test_good_rows_are_made_bad_ones_are_given_back_and_mended_ones_go_on(
         f"A4,Odd,{good},seating,Poster,",
     )
     batch, said = begun(services, file)
-    assert batch is not None and said.counts == {RowState.WAITING: 3, RowState.FAILED: 3, RowState.UNCHANGED: 0}
-    assert said.makes == {"packshot": 2, "room": 3}
+    assert batch is not None and said.counts == {RowState.WAITING: 2, RowState.FAILED: 4, RowState.UNCHANGED: 0}
+    assert said.makes == {"packshot": 1, "room": 3} and said.paid == {} and said.seconds == pytest.approx(4 * 1.8)
     drain()
     assert set(versions(services, "A1")) == {"packshot"} and set(versions(services, "A2")) == {"room"}
     assert len(services.assets.of_product("A2")) == 3
     progress = services.batches.progress(batch.id)
     assert (progress.in_review, progress.failed, progress.under_way, progress.total) == (2, 4, 0, 6)
     assert batches.find(services, "autumn").state is BatchState.DONE
-    assert {c for row in said.rows[RowState.FAILED] for c in row.codes} == {"row.value", "row.duplicate"}
+    assert {c for row in said.rows[RowState.FAILED] for c in row.codes} == {"row.value", "row.duplicate", "source.url_refused"}
     mended = exporting.failed_csv(services, batch)
     assert mended.splitlines()[0] == HEADER.strip() + ",error"
     assert "The SKU is missing" in mended and "stands in row 2 too" in mended and "picture" in mended.lower() and mended.count("\n") == 5

@@ -49,6 +49,12 @@ class Library:
             raise NotFound("library", "state", ref)
         return DamState(record.state)
 
+    def picture(self, name: str, blobs: Blobs) -> bytes:
+        sha256 = self._shelf.file(name)
+        if sha256 is None:
+            raise NotFound("library", "picture", name)
+        return blobs.get(sha256)
+
     def decisions_since(self, cursor: str) -> tuple[list[Event], str]:
         return [], cursor  # decisions are made on our pages, which tell the flow themselves
 

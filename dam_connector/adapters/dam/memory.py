@@ -46,6 +46,14 @@ class MemoryDam:
         self.states[ref] = _VERDICTS[decision.verdict]
         self._decisions.append(Event(kind=EventKind.DECISION, ref=ref, at=self._clock.now(), decision=decision))
 
+    def picture(self, name: str, blobs: Blobs) -> bytes:
+        self._fail()
+        for files in reversed(self.stored.values()):
+            for path, data in files.items():
+                if path.rpartition("/")[2] == name:
+                    return data
+        raise NotFound("memory", "picture", name)
+
     def decisions_since(self, cursor: str) -> tuple[list[Event], str]:
         self._fail()
         return self._decisions[int(cursor or 0) :], str(len(self._decisions))
