@@ -97,7 +97,7 @@ def read_row(cells: Mapping[str, str], mapping: Mapping[str, str]) -> tuple[Prod
 
 
 def row_of(product: Product) -> dict[str, str]:
-    """The row that means this product's facts and request, sizes in centimetres; its pictures are left out."""
+    """The row that means this product's facts and request, sizes in centimetres."""
     d, asked = product.dimensions, product.request
     sizes = {"width": d.width_m, "height": d.height_m, "depth": d.depth_m}
     return {
@@ -105,6 +105,8 @@ def row_of(product: Product) -> dict[str, str]:
         **{column: getattr(product, ours) for column, ours in _TEXTS.items()},
         **{axis: f"{metres * 100:.6g}" if metres else "" for axis, metres in sizes.items()},
         "unit": "cm",
+        **{column: image.url if (image := product.image(view)) else "" for column, view in _VIEWS.items()},
+        "inspiration_image": product.inspiration_image,
         "prompt": asked.prompt,
         "number_of_images": str(asked.images or ""),
         "aspect_ratio": asked.aspect,

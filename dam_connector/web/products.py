@@ -18,7 +18,8 @@ from schemas.row import COLUMNS, read_row, row_of
 bp = Blueprint("products", __name__, url_prefix="/products")
 EDITED = (
     *("product_name", "category", "brand", "color", "material", "style_tags", "width", "height", "depth", "unit"),
-    *("prompt", "number_of_images", "aspect_ratio", "request_type"),
+    *(column for column in COLUMNS if column.startswith("image_url")),
+    *("inspiration_image", "prompt", "number_of_images", "aspect_ratio", "request_type"),
 )
 
 
@@ -91,8 +92,6 @@ def edit(product_id: str) -> ResponseReturnValue:
     changed = replace(
         read,
         dimensions=read.dimensions if resized else was.dimensions,  # what went through centimetres differs in the last digit
-        images=was.images,
-        inspiration_image=was.inspiration_image,
         attributes=was.attributes,
         description=request.form.get("description", "").strip()[:5000],
     )

@@ -9,9 +9,10 @@ import pytest
 from dam_connector.catalog.product import View
 from dam_connector.catalog.request import Request, tailored, type_of
 from dam_connector.errors import InputError
-from schemas.row import COLUMNS, guessed, read_row
+from schemas.row import COLUMNS, guessed, read_row, row_of
 from schemas.sheet import read_sheet
 from schemas.template import template
+from tests.support import product
 from tests.unit.test_checks import RULES
 
 ROWS = [["sku", "title", "image_url", "brand"], ["CH1", "Größe – „Stuhl“", "https://x.example/a.jpg", "a;b,c\td"], ["CH2", "two\nlines", "u", "€"]]
@@ -122,3 +123,12 @@ def test_a_request_narrows_and_tailors_what_the_rules_say() -> None:
     made = tailored(found["lifestyle"], only)
     assert made is not None and (made.count, made.aspect, made.formats, made.channels) == (3, "1:1", ("webp",), ())
     assert tailored(found["packshot"], Request()) == found["packshot"]
+
+
+def test_a_product_as_a_row_means_that_product_again() -> None:
+    asked = Request(types=("studio", "model"), images=3, aspect="4:5", prompt="calm", formats=("glb",), channels=("viewer",))
+    images = {"front": "https://x.example/f.jpg", "top": "dam:top.png"}
+    thing = product("A1", brand="Tarn", color="teal", images=images, inspiration_image="https://x.example/mood.jpg").with_request(asked)
+    row = row_of(thing)
+    read, wrong = read_row(row, {name: name for name in row})
+    assert wrong == [] and read == thing

@@ -12,7 +12,7 @@ if (grid) {
 
   const show = () => {
     const chosen = ticks.filter((t) => t.checked).length;
-    ticks.forEach((t) => t.closest("li").classList.toggle("chosen", t.checked || all?.checked));
+    ticks.forEach((t) => t.closest("li").classList.toggle("chosen", t.checked || Boolean(all?.checked)));
     bar.hidden = chosen === 0 && !all?.checked;
     bar.querySelector("[data-count]").textContent = all?.checked ? "" : `${chosen} chosen`;
   };
