@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import batches, catalog, checks, first_page, idle, renditions, webhooks
+from benchmarks import batches, catalog, checks, first_page, gallery, idle, renditions, webhooks
 
 ALL = {
     "webhooks": webhooks.measure,
@@ -18,6 +18,7 @@ ALL = {
     "renditions": renditions.measure,
     "checks": checks.measure,
     "batches": batches.measure,
+    "gallery": gallery.measure,
 }
 OUT = Path(__file__).parent / "results.json"
 

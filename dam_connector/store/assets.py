@@ -148,9 +148,9 @@ class Assets:
         with self._db.read() as c:
             return [version_of(row) for row in c.execute(query)]
 
-    def counts(self) -> dict[str, int]:
-        """By state, each up to MANY."""
-        return self._db.counts(t.c.state, [s.value for s in VersionState])
+    def counts(self, *states: str) -> dict[str, int]:
+        """By state, of all or of these, each up to MANY."""
+        return self._db.counts(t.c.state, states or [s.value for s in VersionState])
 
     def find_file(self, sha256: str, *, states: Iterable[VersionState]) -> tuple[str, str] | None:
         """MIME type and name of a file that belongs to a version in one of these states."""

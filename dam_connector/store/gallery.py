@@ -1,11 +1,10 @@
 """Gallery: finding what was made, as fast among 100,000 versions as among 1,000.
 
 Every version is filed under tags (catalog/tags.py). A page is found by what is rare: filters with few hits are read whole and
-intersected, those with many are only asked about each candidate, newest first. Slow is only what two common filters that
-hardly meet leave over: then all candidates are looked at (0.2 s among 100,000).
+intersected; among those with many the rarest leads, and the others are asked about each of its versions, newest first.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -28,6 +27,7 @@ LAST = "\U0010ffff"  # sorts behind every other character
 _CARDS = sa.select(
     t.c.id, t.c.asset_id, t.c.number, t.c.state, t.c.files, t.c.created_at, assets.c.sku, assets.c.deliverable, assets.c.slot, assets.c.kind
 ).join(assets, assets.c.id == t.c.asset_id)
+_STATE = t.c.state.op("||")("")  # so written, its index is not taken instead of a better one
 SHOWN = tuple(s for s in VersionState if s not in (VersionState.DRAFT, VersionState.SUPERSEDED))
 
 
@@ -72,10 +72,11 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class _Test:
-    """A filter: the ids of all versions that pass it, and whether one version does."""
+    """A filter: the ids of all versions that pass it, and whether the one in a column does. tag: where it is one; its ids come oldest first."""
 
     ids: Any
-    passes: Any
+    passes: Callable[[Any], Any]
+    tag: str = ""
 
 
 class Gallery:
@@ -106,9 +107,15 @@ class Gallery:
 
     def page(self, wanted: Wanted, *, before: str = "", limit: int = 60) -> list[Card]:
         """Versions that fit, newest first, from just before the id `before`."""
+        return self.find(wanted, before=before, limit=limit, most=0)[0]
+
+    def find(self, wanted: Wanted, *, before: str = "", limit: int, most: int) -> tuple[list[Card], int]:
+        """A page of versions that fit, as `page` gives it, and how many fit in all: exactly where they are few, else counted up to `most`."""
         with self._db.read() as c:
-            found = self._found(c, _CARDS, wanted).order_by(t.c.id.desc()).limit(limit)
-            return [_card(row) for row in c.execute(found.where(t.c.id < before) if before else found)]
+            found, key, few = self._found(c, wanted)
+            page = (found.where(key < before) if before else found).order_by(key.desc()).limit(limit)
+            rows = c.execute(_CARDS.where(t.c.id.in_(list(c.execute(page).scalars()))).order_by(t.c.id.desc()))
+            return [_card(row) for row in rows], self._db.count(c, found, RARE if few else most) if most else 0
 
     def cards(self, ids: Iterable[str]) -> list[Card]:
         """These versions, in the order of their assets."""
@@ -116,9 +123,15 @@ class Gallery:
         with self._db.read() as c:
             return [_card(row) for row in c.execute(query)]
 
+    def cards_of(self, skus: Iterable[str]) -> list[Card]:
+        """The versions of some products that were neither superseded nor are still drafts, newest first."""
+        wanted = (assets.c.sku.in_(list(skus)), _STATE.in_([s.value for s in SHOWN]))
+        with self._db.read() as c:
+            return [_card(row) for row in c.execute(_CARDS.where(*wanted).order_by(t.c.id.desc()))]
+
     def made_of(self, skus: Iterable[str]) -> dict[str, list[Made]]:
         """By SKU its versions that were neither superseded nor are still drafts, each asset's newest first."""
-        wanted = (assets.c.sku.in_(list(skus)), t.c.state.in_([s.value for s in SHOWN]))
+        wanted = (assets.c.sku.in_(list(skus)), _STATE.in_([s.value for s in SHOWN]))
         query = _CARDS.add_columns(t.c.run_id, t.c.provenance).where(*wanted).order_by(assets.c.deliverable, assets.c.slot, t.c.number.desc())
         coded = sa.select(version_tags).where(version_tags.c.tag.like("code:%"))
         codes: dict[str, list[str]] = {}
@@ -144,55 +157,76 @@ class Gallery:
     def ids(self, wanted: Wanted, *, limit: int) -> list[str]:
         """The ids of versions that fit, newest first."""
         with self._db.read() as c:
-            return list(c.execute(self._found(c, sa.select(t.c.id), wanted).order_by(t.c.id.desc()).limit(limit)).scalars())
-
-    def count(self, wanted: Wanted, *, most: int) -> int:
-        """How many versions fit, counted up to `most`."""
-        with self._db.read() as c:
-            return self._db.count(c, self._found(c, sa.select(t.c.id), wanted), most)
+            found, key, _ = self._found(c, wanted)
+            return list(c.execute(found.order_by(key.desc()).limit(limit)).scalars())
 
     def values(self, kind: str, *, limit: int = 200) -> list[str]:
-        """The values that tags of a kind have: each is found from the one before it, so the number of versions does not count."""
-        end = tag(kind, LAST)
-        first = sa.select(sa.func.min(version_tags.c.tag).label("tag")).where(version_tags.c.tag > tag(kind, ""), version_tags.c.tag < end)
+        """The values that tags of a kind have."""
+        with self._db.read() as c:
+            return [found.partition(":")[2] for found in self._begun(c, tag(kind, ""), limit)]
+
+    def _found(self, c: sa.Connection, wanted: Wanted) -> tuple[Any, Any, bool]:
+        """The ids of what fits, as a query; its column, to be ordered by; and whether they are few."""
+        narrow: set[str] | None = None
+        common: list[tuple[str, _Test]] = []
+        for test in self._tests(c, wanted):
+            ids = list(c.execute(test.ids.limit(RARE)).scalars())
+            if len(ids) < RARE:
+                narrow = set(ids) if narrow is None else narrow & set(ids)
+            else:
+                common.append((ids[-1] if test.tag else "", test))
+        if narrow is not None:
+            return sa.select(t.c.id).where(t.c.id.in_(narrow), *(test.passes(t.c.id) for _, test in common)), t.c.id, True
+        _, sparse = max(common, key=lambda found: found[0], default=("", None))
+        if sparse is None or not sparse.tag:
+            return sa.select(t.c.id).where(*(test.passes(t.c.id) for _, test in common)), t.c.id, False
+        led = version_tags.alias("led")  # the oldest hits of a tag reach the further the rarer it is: it leads the search
+        others = (test.passes(led.c.version_id) for _, test in common if test is not sparse)
+        return sa.select(led.c.version_id).where(led.c.tag == sparse.tag, *others), led.c.version_id, False
+
+    def _tests(self, c: sa.Connection, wanted: Wanted) -> Iterator[_Test]:
+        for kind, value in (("batch", wanted.batch), ("category", wanted.category), ("deliverable", wanted.deliverable), ("code", wanted.code)):
+            if value:
+                yield _tagged(tag(kind, value))
+        if wanted.channel:
+            live = publications.c.channel == wanted.channel
+            yield _Test(sa.select(publications.c.version_id).where(live), lambda key: sa.exists().where(publications.c.version_id == key, live))
+        words = words_of(wanted.text)[:MAX_WORDS]
+        for word in words[:-1]:
+            yield _tagged(tag("word", word))
+        if words:
+            whole = self._begun(c, tag("word", words[-1]), 2)
+            yield _tagged(whole[0]) if len(whole) == 1 else _begun(tag("word", words[-1]))
+        yield _in_state([s.value for s in wanted.states])
+
+    def _begun(self, c: sa.Connection, begin: str, limit: int) -> list[str]:
+        """The first tags that begin so: each is found from the one before it, so the number of versions does not count."""
+        end = (begin + LAST)[: MAX_TAG + 1]
+        first = sa.select(sa.func.min(version_tags.c.tag).label("tag")).where(version_tags.c.tag >= begin, version_tags.c.tag < end)
         each = first.cte(recursive=True)
         later = sa.select(sa.func.min(version_tags.c.tag)).where(version_tags.c.tag > each.c.tag, version_tags.c.tag < end).scalar_subquery()
         each = each.union_all(sa.select(later).where(each.c.tag.is_not(None)))
-        with self._db.read() as c:
-            found = c.execute(sa.select(each.c.tag).where(each.c.tag.is_not(None)).limit(limit)).scalars()
-            return [value.partition(":")[2] for value in found]
-
-    def _found(self, c: sa.Connection, query: Any, wanted: Wanted) -> Any:
-        """The query, narrowed to what fits."""
-        narrow: set[str] | None = None
-        for test in _tests(wanted):
-            ids = list(c.execute(test.ids.limit(RARE)).scalars())
-            if len(ids) == RARE:
-                query = query.where(test.passes)
-            else:
-                narrow = set(ids) if narrow is None else narrow & set(ids)
-        return query if narrow is None else query.where(t.c.id.in_(narrow))
+        return list(c.execute(sa.select(each.c.tag).where(each.c.tag.is_not(None)).limit(limit)).scalars())
 
 
-def _tests(wanted: Wanted) -> Iterator[_Test]:
-    states = [s.value for s in wanted.states]
-    yield _Test(sa.select(t.c.id).where(t.c.state.in_(states)), t.c.state.in_(states))
-    for kind, value in (("batch", wanted.batch), ("category", wanted.category), ("deliverable", wanted.deliverable), ("code", wanted.code)):
-        if value:
-            yield _tagged(version_tags.c.tag == tag(kind, value))
-    if wanted.channel:
-        live = publications.c.channel == wanted.channel
-        yield _Test(sa.select(publications.c.version_id).where(live), sa.exists().where(publications.c.version_id == t.c.id, live))
-    words = words_of(wanted.text)[:MAX_WORDS]
-    for word in words[:-1]:
-        yield _tagged(version_tags.c.tag == tag("word", word))
-    if words:
-        begin = tag("word", words[-1])
-        yield _tagged(sa.and_(version_tags.c.tag >= begin, version_tags.c.tag < (begin + LAST)[: MAX_TAG + 1]))
+def _in_state(states: list[str]) -> _Test:
+    held = t.alias("held")
+    among = held.c.state.in_(states)
+    if len(states) > len(VersionState) / 2:  # fewer questions: whether it is in none of the others
+        rest = [s.value for s in VersionState if s not in states]
+        return _Test(sa.select(t.c.id).where(t.c.state.in_(states)), lambda key: ~sa.exists().where(held.c.state.in_(rest), held.c.id == key))
+    return _Test(sa.select(t.c.id).where(t.c.state.in_(states)), lambda key: sa.exists().where(among, held.c.id == key))
 
 
-def _tagged(condition: Any) -> _Test:
-    passes = sa.exists().where(version_tags.c.version_id == t.c.id, condition)
+def _tagged(whole: str) -> _Test:
+    condition = version_tags.c.tag == whole
+    ids = sa.select(version_tags.c.version_id).where(condition).order_by(version_tags.c.version_id)
+    return _Test(ids, lambda key: sa.exists().where(version_tags.c.version_id == key, condition), whole)
+
+
+def _begun(begin: str) -> _Test:
+    condition = sa.and_(version_tags.c.tag >= begin, version_tags.c.tag < (begin + LAST)[: MAX_TAG + 1])
+    passes = lambda key: sa.exists().where(version_tags.c.version_id == key, condition)  # noqa: E731
     return _Test(sa.select(version_tags.c.version_id).where(condition), passes)
 
 

@@ -108,9 +108,9 @@ class Inbox:
         with self._db.read() as c:
             return [_record(row) for row in c.execute(query)]
 
-    def counts(self) -> dict[str, int]:
-        """By state, each up to MANY."""
-        return self._db.counts(t.c.state, ["received", "handled", "ignored", "failed"])
+    def counts(self, *states: str) -> dict[str, int]:
+        """By state, of all or of these, each up to MANY."""
+        return self._db.counts(t.c.state, states or ["received", "handled", "ignored", "failed"])
 
 
 class _Slot:

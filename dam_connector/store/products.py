@@ -111,7 +111,8 @@ class Products:
 
     def page(self, *, text: str = "", category: str = "", flagged: bool | None = None, before: str = "", limit: int = 50) -> list[ProductRecord]:
         """Products, newest first, from just before the id `before`; `text` is looked for in SKU and name."""
-        query = sa.select(t).where(t.c.deleted.is_(False)).order_by(t.c.id.desc()).limit(limit)
+        there = t.c.deleted.is_(False) if flagged else sa.case((t.c.deleted, 1), else_=0) == 0  # so written, the order comes before an index
+        query = sa.select(t).where(there).order_by(t.c.id.desc()).limit(limit)
         if text:
             like = f"%{text.replace('%', '').replace('_', chr(92) + '_')}%"
             query = query.where(sa.or_(t.c.sku.ilike(like, escape="\\"), t.c.name.ilike(like, escape="\\")))

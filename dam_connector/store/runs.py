@@ -266,9 +266,9 @@ class Runs:
                 found[sku] = (making or state in OPEN, error if state == RunState.FAILED else before)
         return found
 
-    def counts(self) -> dict[str, int]:
-        """By state, each up to MANY."""
-        return self._db.counts(t.c.state, [s.value for s in RunState])
+    def counts(self, *states: str) -> dict[str, int]:
+        """By state, of all or of these, each up to MANY."""
+        return self._db.counts(t.c.state, states or [s.value for s in RunState])
 
 
 def _record(row: Any) -> RunRecord:

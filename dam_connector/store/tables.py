@@ -78,7 +78,7 @@ products = sa.Table(
     sa.Column("updated_at", Moment, nullable=False),
     sa.Column("deleted", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
     sa.Column("flagged", sa.Boolean, nullable=False, default=False, server_default=sa.false(), index=True),
-    sa.Index(None, "deleted", "flagged"),
+    sa.Index(None, "deleted", "flagged", "id"),
 )
 
 batches = sa.Table(

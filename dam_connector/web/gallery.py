@@ -14,7 +14,8 @@ from dam_connector.store.users import UserRole
 from dam_connector.web.context import PAGE, requires, services, signed_in
 
 bp = Blueprint("gallery", __name__)
-COUNTED = 1000  # versions found, and chosen at once, at most
+COUNTED = 400  # versions found, where they are many
+AT_ONCE = 2000  # versions chosen at once
 COMPARED = 4
 FILTERS = ("batch", "category", "deliverable", "code", "channel", "text")
 BATCHES = 100
@@ -25,7 +26,7 @@ BATCHES = 100
 def index() -> ResponseReturnValue:
     """Versions that fit the filters, newest first."""
     s, wanted = services(), _wanted()
-    cards = s.gallery.page(wanted, before=request.args.get("cursor", "")[:40], limit=PAGE)
+    cards, found = s.gallery.find(wanted, before=request.args.get("cursor", "")[:40], limit=PAGE, most=COUNTED)
     records = s.products.names_of({card.asset.sku for card in cards})
     choices = {kind: s.gallery.values(kind) for kind in ("category", "deliverable", "code")}
     return render_template(
@@ -38,8 +39,9 @@ def index() -> ResponseReturnValue:
         choices={**choices, "channel": list(s.rules.current().channel)},
         batches=s.batches.page(limit=BATCHES),
         states=SHOWN,
-        found=s.gallery.count(wanted, most=COUNTED),
+        found=found,
         counted=COUNTED,
+        at_once=AT_ONCE,
         reasons=s.rules.current().review.reasons,
         next=cards[-1].id if len(cards) == PAGE else None,
     )
@@ -55,8 +57,8 @@ def _wanted() -> Wanted:
 def _chosen() -> list[str]:
     """The ids that the form chose: one by one, or all that its filters find."""
     if request.form.get("all"):
-        return services().gallery.ids(_wanted(), limit=COUNTED)
-    return list(dict.fromkeys(request.form.getlist("v")))[:COUNTED]
+        return services().gallery.ids(_wanted(), limit=AT_ONCE)
+    return list(dict.fromkeys(request.form.getlist("v")))[:AT_ONCE]
 
 
 def _back() -> ResponseReturnValue:

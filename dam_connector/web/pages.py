@@ -10,6 +10,7 @@ from dam_connector.catalog import report_text
 from dam_connector.catalog.checklist import answers
 from dam_connector.catalog.event import Decision, Verdict
 from dam_connector.catalog.issue import Waiver
+from dam_connector.catalog.run import OPEN
 from dam_connector.catalog.version import Version, VersionState
 from dam_connector.errors import StateConflict
 from dam_connector.flow import intake, reviewing
@@ -34,7 +35,7 @@ def navigation() -> dict[str, Any]:
     if user is None:
         return {"user": None}
     s = services()
-    versions, runs, deliveries = s.assets.counts(), s.runs.counts(), s.inbox.counts()
+    versions, runs, deliveries = s.assets.counts("in_review", "blocked"), s.runs.counts("failed", *OPEN), s.inbox.counts("failed")
     return {
         "user": user,
         "may": lambda role: user.role.may(UserRole(role)),
@@ -44,7 +45,7 @@ def navigation() -> dict[str, Any]:
             "blocked": versions.get("blocked", 0),
             "flagged": s.products.counts()["flagged"],
             "failed": runs.get("failed", 0),
-            "open": sum(runs.get(k, 0) for k in ("queued", "running", "parked")),
+            "open": sum(runs[k] for k in OPEN),
             "lost": deliveries.get("failed", 0),
         },
     }

@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 from dam_connector.catalog.issue import Issue
 from dam_connector.catalog.version import Version, VersionState
 from dam_connector.flow import intake, selection
+from dam_connector.store.gallery import Card
 from dam_connector.store.products import ProductRecord
 from dam_connector.store.users import UserRole
 from dam_connector.web.context import PAGE, requires, services, signed_in
@@ -28,9 +29,9 @@ EDITED = (
 def index() -> ResponseReturnValue:
     text, flagged = request.args.get("q", "")[:200], request.args.get("flagged") == "1"
     found = services().products.page(text=text, flagged=True if flagged else None, before=request.args.get("cursor", ""), limit=PAGE)
-    made: dict[str, list[Version]] = {}
-    for v in services().assets.of_products([r.product.sku for r in found]):
-        made.setdefault(v.asset.sku, []).append(v)
+    made: dict[str, list[Card]] = {}
+    for card in services().gallery.cards_of([r.product.sku for r in found]):
+        made.setdefault(card.asset.sku, []).append(card)
     return render_template(
         "products.html",
         records=found,

@@ -21,7 +21,7 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_version_tags_tag_version_id"), "version_tags", ["tag", "version_id"], unique=False)
     op.create_index(op.f("ix_publications_channel_version_id"), "publications", ["channel", "version_id"], unique=False)
-    op.create_index(op.f("ix_products_deleted_flagged"), "products", ["deleted", "flagged"], unique=False)
+    op.create_index(op.f("ix_products_deleted_flagged_id"), "products", ["deleted", "flagged", "id"], unique=False)
     op.create_index(op.f("ix_version_files_name"), "version_files", ["name"], unique=False)
     op.create_index(op.f("ix_library_version_id"), "library", ["version_id"], unique=False)
     op.add_column("batches", sa.Column("turn", sa.Integer(), server_default="0", nullable=False))
