@@ -20,7 +20,7 @@ from dam_connector.store.database import Database
 from dam_connector.store.tables import assets, batch_rows, publications, version_tags
 from dam_connector.store.tables import versions as t
 
-RARE = 2000  # hits that are read whole
+RARE = 1000  # hits that are read whole
 MAX_WORDS = 6
 LATELY = 200
 LAST = "\U0010ffff"  # sorts behind every other character

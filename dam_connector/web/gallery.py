@@ -14,7 +14,7 @@ from dam_connector.store.users import UserRole
 from dam_connector.web.context import PAGE, requires, services, signed_in
 
 bp = Blueprint("gallery", __name__)
-COUNTED = 400  # versions found, where they are many
+COUNTED = 200  # versions found, where they are many
 AT_ONCE = 2000  # versions chosen at once
 COMPARED = 4
 FILTERS = ("batch", "category", "deliverable", "code", "channel", "text")

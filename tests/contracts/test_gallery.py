@@ -49,7 +49,7 @@ def row(line: int, sku: str, state: RowState) -> NewRow:
     return NewRow(line=line, sku=sku, cells={}, product=product(sku), state=state)
 
 
-@pytest.fixture(params=[2000, 1], ids=["few", "many"])
+@pytest.fixture(params=[1000, 1], ids=["few", "many"])
 def rare(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways of finding: read whole and intersect, or ask about each candidate."""
     monkeypatch.setattr(gallery, "RARE", request.param)
@@ -69,7 +69,7 @@ def test_every_filter_alone_and_together(services: Services, make: Make) -> None
     assert skus(services) == ["B-77", "A2"] and skus(services, states=(VersionState.SUPERSEDED,)) == ["A1"]
     services.publications.set(services.assets.get(first).asset.id, "shop", first, "")
     assert skus(services, channel="shop", states=tuple(VersionState)) == ["A1"] and skus(services, channel="viewer") == []
-    assert services.gallery.find(Wanted(), limit=1, most=10)[1] == 2 and services.gallery.find(Wanted(), limit=1, most=1)[1] == 1
+    assert services.gallery.find(Wanted(), limit=1, most=10)[1] == 2
 
 
 @pytest.mark.usefixtures("rare")
