@@ -113,9 +113,11 @@ class Gallery:
         """A page of versions that fit, as `page` gives it, and how many fit in all: exactly where they are few, else counted up to `most`."""
         with self._db.read() as c:
             found, key, few = self._found(c, wanted)
-            page = (found.where(key < before) if before else found).order_by(key.desc()).limit(limit)
-            rows = c.execute(_CARDS.where(t.c.id.in_(list(c.execute(page).scalars()))).order_by(t.c.id.desc()))
-            return [_card(row) for row in rows], self._db.count(c, found, RARE if few else most) if most else 0
+            most = RARE if few and most else most
+            newest = found.order_by(key.desc())
+            ids = list(c.execute(newest.limit(max(limit, most)) if not before else newest.where(key < before).limit(limit)).scalars())
+            count = self._db.count(c, found, most) if before and most else min(len(ids), most)
+            return [_card(row) for row in c.execute(_CARDS.where(t.c.id.in_(ids[:limit])).order_by(t.c.id.desc()))], count
 
     def cards(self, ids: Iterable[str]) -> list[Card]:
         """These versions, in the order of their assets."""
