@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import batches, catalog, checks, first_page, gallery, idle, renditions, webhooks
+from benchmarks import batches, bulk, catalog, checks, first_page, gallery, idle, renditions, webhooks
 
 ALL = {
     "webhooks": webhooks.measure,
@@ -19,6 +19,8 @@ ALL = {
     "checks": checks.measure,
     "batches": batches.measure,
     "gallery": gallery.measure,
+    "bulk": bulk.measure,
+    "fairness": bulk.fairness,
 }
 OUT = Path(__file__).parent / "results.json"
 

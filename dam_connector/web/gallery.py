@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, abort, flash, redirect, render_template, request, stream_with_context, url_for
 from flask.typing import ResponseReturnValue
@@ -87,7 +88,8 @@ def decide(what: str) -> ResponseReturnValue:
 def undo() -> ResponseReturnValue:
     """Take back what was decided together last."""
     _tell(selection.undo_all(services(), by=signed_in().name), "in review again", "gone on meanwhile")
-    return _back()
+    came_from = urlsplit(request.referrer or "")
+    return redirect(f"{url_for('gallery.index')}?{came_from.query}" if came_from.path == url_for("gallery.index") else url_for("gallery.index"))
 
 
 @bp.post("/gallery/regenerate")

@@ -4,43 +4,21 @@ Every page is opened; nothing may be said on the console.
 """
 
 import json
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from werkzeug.serving import make_server
 
 from dam_connector.app import create_app
 from dam_connector.flow import intake
 from dam_connector.store.users import UserRole
 from dam_connector.wiring import Services
+from tests.browser.conftest import listening, needs_chromium
 from tests.support import MODEL, SAMPLES, PhotoServer, product, rules_json
 
-CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
-pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here; apt-get install chromium")]
-ARGS = [
-    "--no-sandbox",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--disable-quic",
-]
-
-SLOW_GRAPHICS = ("GPU stall due to ReadPixels", "rAF timed out in updateSource")  # said where pixels are drawn without a graphics card
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        yield browser
-        browser.close()
+pytestmark = needs_chromium
 
 
 @pytest.fixture
@@ -67,18 +45,8 @@ def site(services: Services, photos: PhotoServer, drain: Callable[[], int], writ
 
 @pytest.fixture
 def page(chromium: Browser, site: str, services: Services) -> Iterator[Page]:
-    """A reviewer who came in by a one-time link; fails on any word on the console."""
-    context = chromium.new_context(base_url=site, viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
-    found = context.new_page()
-    said: list[str] = []
-    found.on("console", lambda m: said.append(m.text) if m.type in ("error", "warning") else None)
-    found.on("pageerror", lambda e: said.append(str(e)))
-    found.goto("/login/link/" + services.users.add_login_link(services.users.add("ann", UserRole.ADMIN)))
-    found.get_by_role("button", name="Log in with this link").click()
-    found.wait_for_url("**/review")
-    yield found
-    context.close()
-    assert [s for s in said if not any(known in s for known in SLOW_GRAPHICS)] == []
+    """A reviewer's."""
+    yield from listening(chromium, site, "/login/link/" + services.users.add_login_link(services.users.add("ann", UserRole.ADMIN)))
 
 
 def model_is_shown(page: Page, selector: str) -> bool:

@@ -1,0 +1,189 @@
+"""A merchandiser's whole way in a real browser, on real files: template, fill, upload with bad rows, watch, filter, compare, approve,
+download, mend the bad rows, upload again."""
+
+import csv
+import io
+import json
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from werkzeug.serving import make_server
+
+from dam_connector.app import create_app
+from dam_connector.catalog.version import VersionState
+from dam_connector.store.gallery import Wanted
+from dam_connector.store.users import UserRole
+from dam_connector.web import batches
+from dam_connector.wiring import Services
+from tests.browser.conftest import listening, needs_chromium
+from tests.support import SAMPLES, PhotoServer, rules_json
+
+pytestmark = needs_chromium
+GOOD = {"C1": "Oak Chair", "C2": "Pine Chair", "L1": "Brass Lamp"}
+
+
+@pytest.fixture
+def site(services: Services, write_rules: Callable, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The application on loopback with nothing in it; batches tell what changed at once."""
+    monkeypatch.setattr(batches, "TICK_S", 0.1)
+    write_rules(deliverables=[rules_json()["deliverables"][0]])
+    server = make_server("127.0.0.1", 0, create_app(services), threaded=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.fixture
+def page(chromium: Browser, site: str, services: Services) -> Iterator[Page]:
+    user = services.users.add("mia", UserRole.ADMIN)
+    yield from listening(chromium, site, "/login/link/" + services.users.add_login_link(user))
+
+
+@pytest.fixture
+def photos_zip(tmp_path: Path) -> Path:
+    path = tmp_path / "photos.zip"
+    with zipfile.ZipFile(path, "w") as package:
+        for name in ("chair-front.jpg", "lamp-front.jpg"):
+            package.write(SAMPLES / name, f"autumn/{name}")
+    return path
+
+
+def filled(template: Path, tmp_path: Path, photos: PhotoServer) -> Path:
+    """The downloaded template with three good rows and three bad ones, as a spreadsheet program would save it."""
+    header = next(csv.reader(template.read_text(encoding="utf-8-sig").splitlines()))
+    rows = [
+        {"sku": "C1", "product_name": GOOD["C1"], "image_url": "chair-front.jpg", "category": "seating", "brand": "Norrvik"},
+        {"sku": "C2", "product_name": GOOD["C2"], "image_url": "chair-front.jpg", "category": "seating"},
+        {"sku": "L1", "product_name": GOOD["L1"], "image_url": "lamp-front.jpg", "category": "lighting"},
+        {"sku": "", "product_name": "Nameless", "image_url": "lamp-front.jpg", "category": "lighting"},
+        {"sku": "L2", "product_name": "Lost Lamp", "image_url": photos.url("gone.jpg"), "category": "lighting"},
+        {"sku": "L3", "product_name": "Tall Lamp", "image_url": "lamp-front.jpg", "category": "lighting", "height": "tall"},
+    ]
+    out = io.StringIO()
+    writer = csv.DictWriter(out, header, delimiter=";", restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    path = tmp_path / "autumn.csv"
+    path.write_bytes(out.getvalue().encode("cp1252"))
+    return path
+
+
+def upload(page: Page, sheet: Path, name: str, pictures: Path) -> None:
+    page.goto("/batches/new")
+    page.locator("[name=file]").set_input_files(sheet)
+    page.locator("[name=name]").fill(name)
+    page.locator("[name=pictures]").set_input_files(pictures)
+    page.get_by_role("button", name="Check the rows").click()
+
+
+def test_a_merchandisers_whole_way(
+    page: Page, services: Services, photos: PhotoServer, photos_zip: Path, drain: Callable[[], int], tmp_path: Path
+) -> None:
+    page.goto("/batches")
+    with page.expect_download() as template:
+        page.get_by_role("link", name="CSV").click()
+    sheet = filled(Path(template.value.path()), tmp_path, photos)
+
+    upload(page, sheet, "Autumn", photos_zip)
+    expect(page.get_by_text("3 good")).to_be_visible()
+    expect(page.get_by_text("3 bad")).to_be_visible()
+    for words in ("The SKU is missing", "gone.jpg", "height is no size"):
+        expect(page.locator(".why", has_text=words)).to_be_visible()
+    expect(page.get_by_text("costs nothing")).to_be_visible()
+    page.get_by_role("button", name="Make 3 products").click()
+
+    page.wait_for_url("**/batches/bat_*")
+    batch_url = page.url
+    expect(page.locator("[data-now]")).to_contain_text("waiting")
+    drain()
+    expect(page.locator(".grid .card")).to_have_count(3)  # they came by themselves
+    expect(page.locator("[data-now]")).to_contain_text("3 in review")
+    expect(page.locator("[data-now]")).to_contain_text("3 failed")
+
+    page.get_by_role("link", name="Open in the gallery").click()
+    expect(page.locator(".pickable")).to_have_count(3)
+    page.get_by_label("Category").select_option("seating")
+    expect(page.locator(".pickable")).to_have_count(2)
+    page.locator(".tick input").first.click()
+    page.locator(".card").nth(1).click(modifiers=["Shift"])
+    expect(page.get_by_text("2 chosen")).to_be_visible()
+    page.keyboard.press("c")
+    page.wait_for_url("**/compare?**")
+    expect(page.locator("figure.pane")).to_have_count(2)
+    page.get_by_role("button", name="Over each other").click()
+    wipe = page.get_by_label("How much of the second picture is shown")
+    wipe.fill("25")
+    assert "inset(0px 0px 0px 75%)" in page.locator(".beside img.fit").nth(1).evaluate("i => getComputedStyle(i).clipPath")
+
+    page.go_back()
+    page.locator(".card").first.focus()
+    page.keyboard.press("x")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+X")
+    page.keyboard.press("a")
+    expect(page.get_by_text("2 approved.")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("2 in review again")).to_be_visible()
+    page.keyboard.press("Control+a")
+    page.keyboard.press("a")
+    expect(page.get_by_text("2 approved.")).to_be_visible()
+    page.goto("/gallery?text=brass")
+    page.locator(".tick input").first.check()
+    page.keyboard.press("r")
+    page.get_by_label("colour").check()
+    page.locator("[formaction$=reject]").click()
+    expect(page.get_by_text("1 rejected.")).to_be_visible()
+    states = {card.asset.sku: card.state for card in services.gallery.page(Wanted())}
+    assert states == {"C1": VersionState.APPROVED, "C2": VersionState.APPROVED, "L1": VersionState.REJECTED}
+
+    page.goto("/gallery")
+    page.keyboard.press("Control+a")
+    with page.expect_download() as package:
+        page.get_by_role("button", name="Download").click()
+    with zipfile.ZipFile(package.value.path()) as made:
+        assert {name.split("/")[0] for name in made.namelist()} == {"seating", "lighting"} and made.testzip() is None
+
+    page.goto(batch_url)
+    with page.expect_download() as failed:
+        page.get_by_role("link", name="Download failed_rows.csv").click()
+    mended = tmp_path / "mended.csv"
+    mended.write_text(mend(Path(failed.value.path()).read_text(encoding="utf-8-sig")), encoding="utf-8")
+    upload(page, mended, "Autumn, mended", photos_zip)
+    expect(page.get_by_text("3 good")).to_be_visible()
+    page.get_by_role("button", name="Make 3 products").click()
+    drain()
+    expect(page.locator("[data-now]")).to_contain_text("3 in review")
+
+    upload(page, sheet, "Autumn again", photos_zip)
+    expect(page.get_by_text("3 unchanged")).to_be_visible()
+    with page.expect_download() as manifest:
+        page.goto(batch_url)
+        page.get_by_text("Download", exact=True).click()
+        page.get_by_role("link", name="Manifest").click()
+    records = [json.loads(line) for line in Path(manifest.value.path()).read_text().splitlines()]
+    assert [r["status"] for r in records] == ["completed"] * 3 + ["failed"] * 3
+
+
+def mend(text: str) -> str:
+    """The failed rows as somebody mends them; the column with the reasons may stay."""
+    rows = list(csv.DictReader(io.StringIO(text)))
+    for row in rows:
+        assert row["error"]
+        row.update({"sku": row["sku"] or "N1", "image_url": "lamp-front.jpg", "height": ""})
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("address", ["/gallery", "/batches", "/batches/new", "/gallery?category=none"])
+@pytest.mark.parametrize("width", [1280, 360])
+def test_bulk_pages_fit_their_width(page: Page, address: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(address)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width and page.locator("main h1").count() == 1
