@@ -22,7 +22,7 @@ from schemas.sheet import Sheet
 
 log = structlog.get_logger()
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff")
-ROWS_A_JOB = 10
+LEAST_ROWS, MOST_ROWS = 2, 100  # of a turn; else one for each worker, so that what is queued keeps all busy and nobody waiting
 
 
 def begin(services: Services, name: str, owner: str, sheet: Sheet, mapping: Mapping[str, str], pictures: Mapping[str, Sha256]) -> Batch:
@@ -36,19 +36,20 @@ def begin(services: Services, name: str, owner: str, sheet: Sheet, mapping: Mapp
 def advance(services: Services, turn: str) -> None:
     """Take the next rows of a batch; while there are more, the next turn waits behind what these rows make.
 
-    So a batch keeps no more than ROWS_A_JOB rows in the queue, and several batches share it row by row.
+    So a batch keeps no more rows in the queue than there are workers, and several batches share it row by row.
     """
     batch = services.batches.take_turn(turn)
     if batch is None:
         return
-    rows = services.batches.rows(batch.id, state=RowState.WAITING, limit=ROWS_A_JOB)
+    limit = min(MOST_ROWS, max(LEAST_ROWS, services.queue.workers("advance_bulk_run")))
+    rows = services.batches.rows(batch.id, state=RowState.WAITING, limit=limit)
     for row in rows:
         try:
             _take(services, batch, row)
         except Exception as error:  # a row's failure is its own, whatever it is
             log.exception("row_failed", batch_id=batch.id, sku=row.sku)
             services.batches.finish_row(row.id, RowState.FAILED, f"could not be taken: {type(error).__name__}; the log has more")
-    if len(rows) == ROWS_A_JOB:
+    if len(rows) == limit:
         services.queue.wake("advance_batch", [batch.next_turn])
     else:
         services.batches.finish(batch.id)

@@ -109,11 +109,11 @@ def test_pause_resume_cancel_and_retry(services: Services, photos: PhotoServer, 
     assert services.batches.progress(batch.id).waiting == 12
     batches.control(services, batches.find(services, batch.id), "resume")
     batches.advance(services, batches.find(services, batch.id).next_turn)
-    assert services.batches.progress(batch.id).waiting == 12 - batches.ROWS_A_JOB
+    assert services.batches.progress(batch.id).waiting == 12 - batches.LEAST_ROWS
     batches.control(services, batches.find(services, batch.id), "cancel")
     drain()
     progress = services.batches.progress(batch.id)
-    assert (progress.cancelled, progress.in_review) == (2, batches.ROWS_A_JOB)
+    assert (progress.cancelled, progress.in_review) == (12 - batches.LEAST_ROWS, batches.LEAST_ROWS)
     with pytest.raises(StateConflict, match="cannot resume"):
         batches.control(services, batches.find(services, batch.id), "resume")
     with pytest.raises(StateConflict, match="choose another name"):
@@ -165,11 +165,11 @@ def test_a_lost_job_is_found_by_the_sweeper(services: Services, photos: PhotoSer
 
 def test_of_two_wake_ups_for_one_turn_one_takes_the_rows(services: Services, photos: PhotoServer, tmp_path: Path) -> None:
     photos.files["a.jpg"] = picture()
-    batch, _ = begun(services, sheet(tmp_path, *(f"W{n},Chair,{photos.url('a.jpg')},seating,Studio," for n in range(15))))
+    batch, _ = begun(services, sheet(tmp_path, *(f"W{n},Chair,{photos.url('a.jpg')},seating,Studio," for n in range(3))))
     assert batch is not None
     for _ in range(3):
         batches.advance(services, batch.next_turn)
-    assert services.batches.progress(batch.id).waiting == 15 - batches.ROWS_A_JOB
+    assert services.batches.progress(batch.id).waiting == 3 - batches.LEAST_ROWS
     batches.advance(services, batches.find(services, batch.id).next_turn)
     assert services.batches.progress(batch.id).waiting == 0
 
