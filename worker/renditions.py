@@ -1,6 +1,6 @@
 """Renditions: pictures of a product as a deliverable wants them, from a photo or from a model; no store, no queue."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from dam_connector.catalog.issue import Issue, issue
@@ -69,18 +69,18 @@ class Order:
             yield MadeFile(data=encode_within(picture.rgb, picture.alpha, format, budget), format=format, view=view)
 
 
-def make(source: bytes, order: Order, *, view: str) -> Made:
-    """The renditions of a photo, or of a GLB where the deliverable is rendered from a model. view: what the photo shows.
+def make(source: bytes, order: Order, *, view: str, cut: Callable[[Photo, str], Cutout] = cut_out) -> Made:
+    """The renditions of a photo, or of a GLB where the deliverable is rendered from a model. view: what the photo shows. cut: its cut-out.
 
     Raises: InputError source.*, cutout.empty, or file.unreadable.
     """
-    return _from_photo(source, order, view) if order.deliverable.made_from == PHOTO else _from_model(source, order)
+    return _from_photo(source, order, view, cut) if order.deliverable.made_from == PHOTO else _from_model(source, order)
 
 
-def _from_photo(source: bytes, order: Order, view: str) -> Made:
+def _from_photo(source: bytes, order: Order, view: str, cut: Callable[[Photo, str], Cutout]) -> Made:
     where = f"/images/{view}"
     photo = decode(source, max_pixels=order.max_pixels, pointer=where)
-    cutout = cut_out(photo, where)
+    cutout = cut(photo, where)
     picture = order.set(cutout, oblique=view in OBLIQUE)
     files = tuple(order.encoded(picture))
     off = {f.format: median_difference(photo, cutout, picture, f.data) for f in files}

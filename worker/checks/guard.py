@@ -37,6 +37,7 @@ LOOK_S = 0.05
 MAX_WRITTEN_BYTES = 64_000_000  # OpenUSD wants its packages on disk
 if TYPE_CHECKING:
     from worker.checks import Subject
+    from worker.imaging.cutout import Cutout
 
 _LENGTH = struct.Struct("<Q")
 
@@ -53,6 +54,7 @@ class Order:
     contents: Mapping[str, bytes]
     rules: Rules
     photos: Mapping[str, bytes] = field(default_factory=dict)
+    cutouts: Mapping[str, "Cutout"] = field(default_factory=dict)
     profiles: tuple[str, ...] = ()
     found_before: tuple[Issue, ...] = ()
     facts: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
@@ -232,6 +234,7 @@ def _subject(order: Order) -> "Subject":
         files=order.files,
         read=lambda f: contents[f.name],
         photos=order.photos,
+        cutouts=order.cutouts,
         profiles=order.profiles,
     )
 

@@ -71,7 +71,7 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
         view = View(name)
         if view is View.DETAIL:
             continue
-        cutout = _cut(data)
+        cutout = _cut(subject, name, data)
         found = likeness.compare(cutout.alpha, cutout.rgb, view) if cutout else None
         if cutout is None or found is None:
             subject.rows.append(
@@ -87,10 +87,10 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
         yield from wrong
 
 
-def _cut(data: bytes) -> Cutout | None:
+def _cut(subject: Subject, name: str, data: bytes) -> Cutout | None:
     """The product cut out; None where that is not sure."""
     try:
-        cutout = cut_out(decode(data, max_pixels=MAX_PIXELS))
+        cutout = subject.cutouts.get(name) or cut_out(decode(data, max_pixels=MAX_PIXELS))
     except InputError:
         return None
     return None if cutout.confidence < CONFIDENT or cutout.touches else cutout

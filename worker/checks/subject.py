@@ -16,6 +16,7 @@ from worker.checks.unwrap import Unwrap, unwraps
 from worker.checks.validator import validate
 from worker.gltf.document import Document
 from worker.gltf.textures import Texture, textures
+from worker.imaging.cutout import Cutout
 
 T = TypeVar("T")
 PICTURES = ("jpeg", "webp", "avif", "png")
@@ -26,7 +27,7 @@ class Subject:
     """The files of one version, with what they should be. What is found out about them is found out once.
 
     product and deliverable are None when a file is checked by hand and nothing is known about it. photos: the product's, encoded, by
-    view, to hold a model against. profiles: those a file checked by hand must satisfy. `measured` gathers facts for the
+    view, to hold a model against; cutouts: of those that were cut out before. profiles: those a file checked by hand must satisfy. `measured` gathers facts for the
     report, `rows` what a check says limit by limit, `pictures_made` what it shows, by name.
     """
 
@@ -37,6 +38,7 @@ class Subject:
     files: tuple[VersionFile, ...]
     read: Callable[[VersionFile], bytes]
     photos: Mapping[str, bytes] = field(default_factory=dict)
+    cutouts: Mapping[str, Cutout] = field(default_factory=dict)
     profiles: tuple[str, ...] = ()
     measured: dict[str, str | int | float | bool | None] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)

@@ -24,6 +24,7 @@ WORK_PX = 512
 LEAST_PX = 200
 STANDS_OUT, UNLIKE = 0.06, 0.5  # of the channel's range
 NEAR = 5.0  # pixels at working size: how far around the background is looked at
+ROOM = 24  # pixels at working size around the product that are worked on at full size
 BAND = 2.0  # pixels at working size, on each side of the mask's outline
 CONFIDENT = 0.72
 EDGE_TOUCH = 0.05  # of the frame's length on one side
@@ -69,11 +70,25 @@ def cut_out(photo: Photo, pointer: str = "") -> Cutout:
     lab = cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
     mask, confidence, ground = segment(lab, 1 / scale)
     shade = cv2.cvtColor(np.clip(ground.surface, [0, -127, -127], [100, 127, 127]).astype(np.float32), cv2.COLOR_Lab2RGB)
-    shade = np.clip(cv2.resize(shade, (width, height)), 0, 1)
-    near = _ground_near(photo.rgb, mask, shade)
-    alpha = _full_resolution(photo.rgb, mask, near)
-    rgb = _own_colours(photo.rgb, alpha, near)
+    factor = max(1.0, longer / max(mask.shape))
+    around = _around(mask, height, width)
+    coarse = cv2.resize(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.7), (width, height), interpolation=cv2.INTER_CUBIC)[around]
+    free = cv2.resize((cv2.dilate(mask, disc(2)) == 0).astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST)[around]
+    near = _ground_near(photo.rgb[around], free, np.clip(cv2.resize(shade, (width, height))[around], 0, 1), factor)
+    alpha, rgb = np.zeros((height, width), np.uint8), photo.rgb.copy()
+    alpha[around] = _full_resolution(photo.rgb[around], coarse, near, factor)
+    rgb[around] = _own_colours(photo.rgb[around], alpha[around], near)
     return _checked(rgb, alpha, confidence, _busy(lab, mask, ground), pointer)
+
+
+def _around(mask: U8, height: int, width: int) -> tuple[slice, slice]:
+    """The part of the photo that has the product in it, with room for all that looks at a pixel's neighbours."""
+
+    def span(line: Mask, length: int) -> slice:
+        at, step = np.flatnonzero(line), length / len(line)
+        return slice(max(0, int((at[0] - ROOM) * step)), min(length, int((at[-1] + 1 + ROOM) * step) + 1)) if len(at) else slice(0, length)
+
+    return span(np.asarray(mask.any(1)), height), span(np.asarray(mask.any(0)), width)
 
 
 def _checked(rgb: U8, alpha: U8, confidence: float, busy: float, pointer: str) -> Cutout:
@@ -93,27 +108,24 @@ def _busy(lab: F32, mask: U8, ground: Background) -> float:
     return float(((np.abs(off[:, 0]) > 6) | (np.hypot(off[:, 1], off[:, 2]) > 6)).mean()) if rim.any() else 1.0
 
 
-def _ground_near(rgb: U8, mask: U8, surface: F32) -> F32:
-    """The background's colour at full size: beside the product what is seen there, its shadow included, elsewhere the fitted surface."""
-    height, width = rgb.shape[:2]
-    side = 2 * round(NEAR * max(height, width) / max(mask.shape)) + 1
-    free = cv2.resize((cv2.dilate(mask, disc(2)) == 0).astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST)
+def _ground_near(rgb: U8, free: F32, surface: F32, factor: float) -> F32:
+    """The background's colour at full size: beside the product what is seen there, its shadow included, elsewhere the fitted surface.
+
+    free: 1 where there is background. factor: full size over working size.
+    """
+    side = 2 * round(NEAR * factor) + 1
     share = cv2.blur(free, (side, side))[..., None]
     seen = cv2.blur(rgb.astype(np.float32) * (free[..., None] / 255), (side, side)) / np.maximum(share, 1e-3)
     trust = np.clip(share / 0.15, 0, 1)
     return np.asarray(seen * trust + surface * (1 - trust), np.float32)
 
 
-def _full_resolution(rgb: U8, mask: U8, background: F32) -> U8:
-    """The soft edge at full size.
+def _full_resolution(rgb: U8, coarse: F32, background: F32, factor: float) -> U8:
+    """The soft edge at full size. coarse: the mask at full size, without an edge of its own. factor: full size over working size.
 
     In a band along the outline a pixel's alpha is its place on the way from the background's colour to the colour of the
     product near by; where these two are alike, the mask led along the photo's own edges by a guided filter decides.
     """
-    height, width = rgb.shape[:2]
-    factor = max(1.0, max(height, width) / max(mask.shape))
-    blurred = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.7)
-    coarse = cv2.resize(blurred, (width, height), interpolation=cv2.INTER_CUBIC)
     guide = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
     guided = np.clip((_guided(guide, coarse, max(2, round(2.5 * factor)), 1e-4) - 0.5) * 1.8 + 0.5, 0, 1)
     reach = max(1, round(BAND * factor))

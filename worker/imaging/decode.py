@@ -16,6 +16,7 @@ from worker.imaging.labels import KEPT, read_labels
 MIN_SIDE_PX = 200
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF")
 _ORIENTATION = 0x0112  # EXIF
+LONGEST_PX = 2048  # of a photo that a model is made from; more would not show in a texture
 WORK_SIDE_PX = 4096  # larger photos are reduced to this: four times a packshot's need
 
 

@@ -16,6 +16,7 @@ F32 = NDArray[np.float32]
 WORK_PX = 1024
 MAX_BLUR_PX = 1.8  # at 1024 px; sharp photos measured 0.0 to 1.1, those blurred by 2 px 1.6 to 2.6
 CLIPPED = 0.35  # of the product's pixels: white products have less, their shading stays below 255
+SAMPLE = 3  # every so many pixels tell how bright a photo is
 DARK = 0.16  # sRGB, 0 to 1: the product's and the ground's brightest twentieth together
 BUSY = 0.25  # of the rim's pixels that are not as the background should be
 SECOND = 0.15  # of the largest part: a second product, not dirt
@@ -76,13 +77,13 @@ def _steepness(grey: F32) -> F32:
 
 def _exposure(photo: Photo, cutout: Cutout, view: str) -> Iterator[Issue]:
     where = f"/images/{view}"
-    product = photo.rgb[cutout.alpha > 127]
-    clipped = float((np.minimum.reduce(product.T) >= 254).mean())
+    rgb, there = photo.rgb[::SAMPLE, ::SAMPLE], cutout.alpha[::SAMPLE, ::SAMPLE] > 127
+    clipped = float((rgb.min(2)[there] >= 254).mean())
     if clipped > CLIPPED:
         words = f"{view}: large parts of the product are pure white."
         yield issue("source.overexposed", words, pointer=where, measured=f"{clipped * 100:.0f} %", limit=f"{CLIPPED * 100:.0f} %")
-    seen = photo.rgb if photo.alpha is None else product
-    brightest = float(np.percentile(np.maximum.reduce(seen.reshape(-1, 3).T), 95)) / 255
+    levels = rgb.max(2) if photo.alpha is None else rgb.max(2)[there]
+    brightest = float(np.percentile(levels, 95)) / 255
     if brightest < DARK:
         yield issue("source.underexposed", f"{view}: the photo is nearly black.", pointer=where, measured=f"{brightest:.2f}", limit=f"{DARK:g}")
 

@@ -8,17 +8,17 @@ from dam_connector.catalog.product import View
 from dam_connector.errors import BadOutput, InputError, OutOfCredit, Refused, Unsupported
 from dam_connector.ports import TaskState
 from dam_connector.wiring import Services
-from worker.imaging.cutout import Cutout, cut_out
-from worker.imaging.decode import Photo, decode
+from worker.imaging.cutout import Cutout
+from worker.imaging.decode import LONGEST_PX, Photo, decode
 from worker.imaging.labels import read_labels
 from worker.imaging.quality import same_picture_issues, source_issues, wrong_view_issues
+from worker.kept import keeper
 from worker.modeling.build import build_model
 from worker.modeling.glb import write_glb
 from worker.work import Park, Work, photo_labels
 
 POLL_S = 4.0
 LOCAL = "local"
-LONGEST_PX = 2048  # of a photo; more would not show in a texture
 LOCAL_FACTS = ("family", "confidence", "views")
 TASK_MARK = "|"  # between a provider's name and its task
 
@@ -81,7 +81,7 @@ def _make_locally(work: Work, services: Services) -> Work:
         where = f"/images/{view}"
         data, limit = services.blobs.get(sha256), services.settings.max_picture_pixels
         photos[view] = photo = decode(data, max_pixels=limit, pointer=where, longest_px=LONGEST_PX)
-        cutouts[View(view)] = cutout = cut_out(photo, where)
+        cutouts[View(view)] = cutout = keeper(services, sha256)(photo, where)
         work = work.with_issues(*source_issues(photo, cutout, view))
     work = work.with_issues(*same_picture_issues(photos), *wrong_view_issues(cutouts, work.product.dimensions))
     product, d = work.product, work.deliverable

@@ -10,6 +10,7 @@ from dam_connector.errors import InputError
 from dam_connector.wiring import Services
 from worker.imaging.decode import decode
 from worker.imaging.palette import Palette, palette_of
+from worker.kept import keeper
 from worker.renditions import Order, make
 from worker.work import Work, photo_labels
 
@@ -31,7 +32,7 @@ def make_renditions(work: Work, services: Services) -> Work:
         max_bytes=work.rules(services).checks.max_image_bytes,
     )
     view, source = (d.camera, work.model) if d.made_from != PHOTO else next(iter(work.sources.items()))
-    made = make(services.blobs.get(source), order, view=view)
+    made = make(services.blobs.get(source), order, view=view, cut=keeper(services, source))
     work = work.with_facts(**made.facts).with_issues(*made.issues)
     work = replace(work, provenance={**work.provenance, **photo_labels([made.labels]), "style": d.style, "seed": str(made.seed)})
     work = work.with_file(services, made.preview, "webp", Role.PREVIEW, view)
