@@ -7,6 +7,7 @@ too many. Losing them costs time only.
 import hashlib
 import io
 import json
+import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -42,12 +43,12 @@ def keeper(services: Services, sha256: Sha256) -> Callable[[Photo, str], Cutout]
 
 def _read(path: Path) -> Cutout | None:
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             said = json.loads(str(kept["said"]))
             touches = tuple(said["touches"])
             found = Cutout(rgb=kept["rgb"], alpha=kept["alpha"], confidence=said["confidence"], busy=said["busy"], touches=touches)
         path.touch()
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
     return found
 

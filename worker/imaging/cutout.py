@@ -210,6 +210,5 @@ def nearest_colours(rgb: U8, known: Mask, wanted: Mask) -> U8:
     if not known.any():
         return rgb[wanted]
     _, labels = cv2.distanceTransformWithLabels((~known).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
-    table = np.zeros((int(labels.max()) + 1, 3), np.uint8)
-    table[labels[known]] = rgb[known]
-    return table[labels[wanted]]
+    places = np.flatnonzero(known)  # labels count the known pixels in this order
+    return np.asarray(rgb.reshape(-1, 3)[places[labels[wanted] - 1]], np.uint8)

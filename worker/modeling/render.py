@@ -68,7 +68,7 @@ class Stage:
         self._scene = rtcore_scene.EmbreeScene()
         TriangleMesh(self._scene, np.ascontiguousarray(model.positions[model.faces], np.float32))
         self._mips: list[F32] = []
-        if model.texture is not None:
+        if model.texture is not None and paint is None:
             with Image.open(io.BytesIO(model.texture)) as image:
                 self._mips = [to_linear(np.asarray(image.convert("RGB")))]
         self._diagonal = float(np.linalg.norm(model.extent))
@@ -135,7 +135,7 @@ class Stage:
     def _light(self, hits: Hits, key: F32, size: int) -> tuple[F32, F32]:
         """How much of the key light and of the sky each pixel sees, (size * size,) float32 each; where nothing is, 0."""
         lit, sky = np.zeros(size * size, np.float32), np.zeros(size * size, np.float32)
-        if not len(hits.at):
+        if not len(hits.at) or not self._lit:
             return lit, sky
         start = hits.points + hits.flat * np.float32(1e-4 * self._diagonal)
         turn = interleaved(hits.at, size)
