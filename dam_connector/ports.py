@@ -186,17 +186,75 @@ class TaskState(StrEnum):
     FAILED = "failed"
 
 
-class Provider(Protocol):
-    """Whoever generates remotely."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderCapabilities:
+    """What differs between providers. views: those it makes use of, the one it cannot do without first. idempotent: the same key never
+    starts a second task. reconciles: it can be asked for a task whose answer was lost. cancels, balance: it has that."""
 
-    def submit(self, key: str, product: Product, pictures: Mapping[str, bytes]) -> str:
-        """Start a task; gives its reference. Raises: Refused, RateLimited, OutOfCredit, SubmitUnknown."""
+    views: tuple[str, ...] = ("front",)
+    idempotent: bool = False
+    reconciles: bool = False
+    cancels: bool = False
+    balance: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """What is to be generated. key: the same for every try. pictures: encoded, by view."""
+
+    key: str
+    product: Product
+    pictures: Mapping[str, bytes]
+    max_triangles: int = 30_000
+    texture_px: int = 2048
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A remote task as its provider tells it. cost_usd: None while it does not say. model: what really made it. error: of a failed one."""
+
+    ref: str
+    state: TaskState
+    progress: int = 0
+    cost_usd: float | None = None
+    model: str = ""
+    error: str = ""
+
+
+class Provider(Protocol):
+    """Whoever generates remotely. model: what it is asked to make it with; empty where there is no choice."""
+
+    capabilities: ProviderCapabilities
+    model: str
+
+    def estimate(self, order: Generation) -> float:
+        """What it will cost, in USD, as far as the price list tells."""
         ...
 
-    def poll(self, ref: str) -> TaskState:
-        """Raises: NotFound, Unavailable."""
+    def submit(self, order: Generation) -> str:
+        """Start a task; gives its reference.
+
+        Raises: Refused, RateLimited, OutOfCredit, Unavailable (all: nothing was begun), SubmitUnknown (it may have been).
+        """
+        ...
+
+    def poll(self, ref: str) -> Task:
+        """Raises: NotFound, Unavailable, RateLimited, BadOutput."""
         ...
 
     def fetch(self, ref: str) -> bytes:
         """The made file of a succeeded task. Raises: NotFound, BadOutput, Unavailable."""
+        ...
+
+    def reconcile(self, order: Generation) -> str | None:
+        """The task that was begun for this order though its answer was lost; None: there is none. Raises: Unsupported, Unavailable."""
+        ...
+
+    def cancel(self, ref: str) -> bool:
+        """Whether the task was stopped before it cost anything. Raises: Unsupported, Unavailable."""
+        ...
+
+    def balance(self) -> float:
+        """What is left of the account, in USD. Raises: Unsupported, Refused, Unavailable."""
         ...

@@ -25,6 +25,7 @@ from dam_connector.store.ledger import Ledger
 from dam_connector.store.library import Shelf
 from dam_connector.store.products import Products
 from dam_connector.store.runs import Runs
+from dam_connector.store.spend import Spend
 from dam_connector.store.users import Users
 
 
@@ -44,6 +45,7 @@ class Services:
     decisions: Decisions
     publications: Publications
     runs: Runs
+    spend: Spend
     users: Users
     ledger: Ledger
     blobs: Blobs
@@ -104,6 +106,7 @@ def build_services(settings: Settings, *, clock: Clock | None = None, queue: Que
         decisions=Decisions(db, clock, assets),
         publications=Publications(db, clock),
         runs=Runs(db, clock),
+        spend=Spend(db, clock),
         users=Users(db, clock),
         ledger=ledger,
         blobs=open_blobs(settings.storage),

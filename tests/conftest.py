@@ -87,7 +87,13 @@ def database_url() -> str:
 
 
 @pytest.fixture
-def services(tmp_path: Path, clock: TestClock, queue_url: str, photos: PhotoServer, database_url: str) -> Iterator[Services]:
+def allow_hosts(photos: PhotoServer) -> str:
+    """Whom the services may talk to in private networks: the photo server, unless a test adds others."""
+    return photos.host
+
+
+@pytest.fixture
+def services(tmp_path: Path, clock: TestClock, queue_url: str, allow_hosts: str, database_url: str) -> Iterator[Services]:
     """Services on a directory of their own, with an empty queue."""
     Redis.from_url(queue_url).flushall()
     (tmp_path / "plugin.json").write_text(json.dumps(rules_json()))
@@ -96,7 +102,7 @@ def services(tmp_path: Path, clock: TestClock, queue_url: str, photos: PhotoServ
         data_dir=tmp_path / "data",
         plugin_json=tmp_path / "plugin.json",
         redis_url=queue_url,
-        allow_hosts=photos.host,
+        allow_hosts=allow_hosts,
         database_url=database_url,
         fetch_timeout_s=5,
         logins_per_minute=1000,

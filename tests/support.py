@@ -69,6 +69,7 @@ ENVIRON = {
     "HOOK_SECRET": SECRET,
     "HOOK_SECRET_OLD": "whsec_" + "b2xkLXNlY3JldC1vbGQtc2VjcmV0",
     "HOOK_TOKEN": "token-for-tests",
+    "TRIPO_API_KEY": "tsk_fake",
     "DAM_CONNECTOR_SECRET_KEY": "secret-key-for-tests",
     "DAM_CONNECTOR_WEBHOOK_SECRET": SECRET,
 }

@@ -4,11 +4,13 @@ requests-hardened resolves a name once and connects to the address it checked. W
 redirects are followed by hand so that each hop is checked, bytes are counted after decoding, the whole has a deadline.
 """
 
+import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -16,10 +18,11 @@ from requests_hardened import Config, Manager
 from requests_hardened.ip_filter import InvalidIPAddress
 
 from dam_connector import __version__
-from dam_connector.errors import BadOutput, NotFound, RateLimited, Refused, Unavailable
+from dam_connector.errors import BadOutput, NotFound, RateLimited, Refused, SubmitUnknown, Unavailable
 
 MAX_REDIRECTS = 5
 CONNECT_TIMEOUT_S = 5.0
+MAX_REPLY = 4_194_304
 _CHUNK = 65_536
 _RETRY_STATUS = (408, 425, 500, 502, 503, 504)
 
@@ -31,6 +34,30 @@ class Answer:
     status: int
     content_type: str
     body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A vendor's answer: header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self, vendor: str, operation: str) -> dict[str, Any]:
+        """The body as a JSON object. Raises: BadOutput."""
+        try:
+            found = json.loads(self.body)
+        except ValueError as error:
+            raise BadOutput(vendor, operation, f"HTTP {self.status} without JSON") from error
+        if not isinstance(found, dict):
+            raise BadOutput(vendor, operation, f"HTTP {self.status} with something else than an object")
+        return found
+
+    def retry_after_s(self, usual: float) -> float:
+        """How long to wait, by Retry-After."""
+        after = self.headers.get("retry-after", "")
+        return float(after) if after.isdigit() else usual
 
 
 class TooLarge(BadOutput):
@@ -66,6 +93,45 @@ class Http:
                 return next(response.iter_content(count), b"")[:count]
             except requests.exceptions.RequestException as error:
                 raise Unavailable(vendor, "get", f"the answer broke off ({type(error).__name__})") from error
+
+    def ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        vendor: str,
+        operation: str,
+        headers: Mapping[str, str],
+        json: Any = None,
+        files: Mapping[str, tuple[str, bytes, str]] | None = None,
+        max_bytes: int = MAX_REPLY,
+    ) -> Reply:
+        """A vendor's reply, whatever its status; redirects are not followed, so that credentials go nowhere else.
+
+        Raises: Unavailable when nothing was sent, or a GET was not answered; SubmitUnknown when anything else was sent and not
+        answered; Blocked.
+        """
+        deadline = self._monotonic() + self._timeout_s
+        manager = self._manager_for(url, vendor)
+        timeout = (CONNECT_TIMEOUT_S, self._timeout_s)
+        try:
+            response = manager.send_request(method, url, stream=True, headers=dict(headers), json=json, files=files, timeout=timeout)
+            with response:
+                body = self._read(response, max_bytes, deadline, vendor)
+                return Reply(status=response.status_code, headers={k.lower(): v for k, v in response.headers.items()}, body=body)
+        except (InvalidIPAddress, requests.exceptions.ConnectTimeout) as error:
+            raise self._not_sent(error, vendor, operation) from error
+        except (requests.exceptions.ConnectionError, requests.exceptions.Timeout, Unavailable) as error:
+            if "NewConnectionError" in repr(error) or "InvalidIPAddress" in repr(error):
+                raise self._not_sent(error, vendor, operation) from error
+            if method == "GET":
+                raise Unavailable(vendor, operation, "no answer in time, or half of one") from error
+            raise SubmitUnknown(vendor, operation, "it was sent, and the answer did not arrive") from error
+
+    def _not_sent(self, error: Exception, vendor: str, operation: str) -> Exception:
+        if "InvalidIPAddress" in repr(error):
+            return Blocked(vendor, operation, "the address is in a private network; DAM_CONNECTOR_ALLOW_HOSTS allows it")
+        return Unavailable(vendor, operation, "no connection")
 
     @contextmanager
     def _followed(self, url: str, vendor: str, headers: dict[str, str] | None, timeout_s: float) -> Iterator[tuple[requests.Response, float]]:

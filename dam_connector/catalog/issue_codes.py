@@ -134,6 +134,9 @@ CODES: dict[str, Code] = {
     "model.low_confidence": Code(
         "warning", "The shape is a guess; the message says why.", "Add front, right, back and top views, or let a provider make this model."
     ),
+    "provider.other_model": Code(
+        "warning", "The provider made it with another model than was asked for.", "Pin the model in plugin.json, or look at what changed."
+    ),
     "model.below_threshold": Code(
         "error",
         "The model's confidence is below `min_confidence` of its deliverable, and no other generator made one.",

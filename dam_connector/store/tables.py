@@ -216,6 +216,26 @@ version_tags = sa.Table(  # what versions are found by: `batch:ID`, `category:CH
     sa.Index(None, "tag", "version_id"),
 )
 
+tasks = sa.Table(  # what providers were asked to do for a run, and what it costs: written before they are asked
+    "tasks",
+    metadata,
+    _id(),
+    sa.Column("run_id", sa.String(40), nullable=False),
+    sa.Column("provider", sa.String(40), nullable=False),
+    sa.Column("sku", sa.String(500), nullable=False),
+    sa.Column("category", sa.String(200), nullable=False),
+    sa.Column("deliverable", sa.String(40), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),  # submitting, submitted, unknown, settled, released
+    _text("ref"),
+    sa.Column("estimate_usd", sa.Float, nullable=False),
+    sa.Column("cost_usd", sa.Float),
+    _text("error"),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("updated_at", Moment, nullable=False),
+    sa.UniqueConstraint("run_id", "provider"),
+    sa.Index(None, "provider", "created_at"),
+)
+
 history = sa.Table(
     "history",
     metadata,

@@ -17,7 +17,7 @@ from dam_connector.catalog.issue import Report
 from dam_connector.catalog.rules import Connection
 from dam_connector.catalog.version import ApprovedVersion, Asset, Version, VersionFile, VersionState
 from dam_connector.errors import ConfigError, NotFound, Refused, Unavailable
-from dam_connector.ports import Blobs, Channel, Dam, DamState, Provider, PushRequest, TaskState
+from dam_connector.ports import Blobs, Channel, Dam, DamState, PushRequest
 from dam_connector.store.blobs import open_blobs
 from dam_connector.wiring import Services
 from tests.support import product
@@ -66,7 +66,7 @@ def push(dam: Dam, services: Services, number: int = 1, **version: object) -> st
 
 
 def test_every_adapter_has_a_case() -> None:
-    assert known("dam") == ["library", "memory"] and known("channel") == ["folder", "memory", "viewer"] and known("provider") == ["memory"]
+    assert known("dam") == ["library", "memory"] and known("channel") == ["folder", "memory", "viewer"] and known("provider") == ["memory", "tripo"]
 
 
 def test_a_pushed_version_is_in_review_and_a_repeat_makes_nothing_twice(dam: Dam, services: Services) -> None:
@@ -127,17 +127,6 @@ def test_the_folder_holds_the_live_version_alone(services: Services, tmp_path: P
     assert [p.name for p in sorted(folder.glob("*.glb"))] == ["CH123_X_V2_GLB.glb"] and (folder / "CH123_X_V2_GLB.glb").read_bytes() == b"two"
     with pytest.raises(Unavailable):
         channel.publish(approved(a_version(services.blobs)), product(), "../../outside", services.blobs)
-
-
-def test_a_provider_starts_a_key_once_and_gives_the_result(services: Services) -> None:
-    provider: Provider = open_adapter("provider", "x", Connection(adapter="memory", options={"polls": 1}), services.kit)
-    provider.result = b"glb"  # type: ignore[attr-defined]
-    ref = provider.submit("run_1", product(), {})
-    assert provider.submit("run_1", product(), {}) == ref
-    assert [provider.poll(ref), provider.poll(ref)] == [TaskState.RUNNING, TaskState.SUCCEEDED]
-    assert provider.fetch(ref) == b"glb"
-    with pytest.raises(NotFound):
-        provider.poll("nothing")
 
 
 @pytest.mark.parametrize(("port", "options"), [("pim", {}), ("channel", {"adapter": "folder"}), ("dam", {"colour": 1})])

@@ -5,8 +5,9 @@ from datetime import timedelta
 
 from dam_connector.catalog.issue import issue
 from dam_connector.catalog.product import View
-from dam_connector.errors import BadOutput, InputError, OutOfCredit, Refused, Unsupported
-from dam_connector.ports import TaskState
+from dam_connector.errors import BadOutput, InputError, Refused, Unsupported
+from dam_connector.flow.generating import Asked, overdue, settled, started
+from dam_connector.ports import Generation, TaskState
 from dam_connector.wiring import Services
 from worker.imaging.cutout import Cutout
 from worker.imaging.decode import LONGEST_PX, Photo, decode
@@ -37,7 +38,7 @@ def make_model(work: Work, services: Services) -> Work:
             work = _make_locally(work, services)
             if _sure_enough(work):
                 return work
-        except (Refused, Unsupported, BadOutput, OutOfCredit, InputError) as error:
+        except (Refused, Unsupported, BadOutput, InputError) as error:  # out of credit is none: it waits until there is some
             refusals.append(error)
             work = replace(work, task="")
     if work.raw_model is None:
@@ -58,19 +59,29 @@ def _sure_enough(work: Work) -> bool:
 
 
 def _make_remotely(work: Work, services: Services, name: str) -> Work:
-    provider = services.provider(name)
-    pictures = {view: services.blobs.get(sha256) for view, sha256 in work.sources.items()}
-    task = work.task.partition(TASK_MARK)[2] or provider.submit(work.run_id, work.product, pictures)
-    work = replace(work, task=f"{name}{TASK_MARK}{task}")
-    state = provider.poll(task)
-    if state is TaskState.FAILED:
-        raise Refused(name, "generate", f"task {task} failed")
-    if state is not TaskState.SUCCEEDED:
+    provider, d = services.provider(name), work.deliverable
+    views = [view for view in provider.capabilities.views if view in work.sources]
+    pictures = {view: services.blobs.get(work.sources[view]) for view in views}
+    order = Generation(key=work.run_id, product=work.product, pictures=pictures, max_triangles=d.max_triangles, texture_px=d.texture_px)
+    ref = work.task.partition(TASK_MARK)[2]
+    if not ref:
+        ref = started(services, Asked(run_id=work.run_id, name=name, category=work.product.category, deliverable=d.name, order=order))
+    work = replace(work, task=f"{name}{TASK_MARK}{ref}")
+    task = provider.poll(ref)
+    if task.state not in (TaskState.SUCCEEDED, TaskState.FAILED):
+        if overdue(services, work.run_id, name):
+            raise Refused(name, "generate", f"task {ref} did not end in time")
         raise Park(services.clock.now() + timedelta(seconds=POLL_S), work)
-    made_by = {**photo_labels(read_labels(data) for data in pictures.values()), "generator": name, "task": task}
+    cost = settled(services, work.run_id, name, task)
+    if task.state is TaskState.FAILED:
+        raise Refused(name, "generate", f"task {ref} failed: {task.error or 'no reason is given'}")
+    made_by = {**photo_labels(read_labels(data) for data in pictures.values()), "generator": name, "task": ref, "request_id": ref}
+    made_by |= {"model_asked": provider.model, "model_actual": task.model, "cost_usd": f"{cost:g}"}
     own = tuple(i for i in work.issues if not i.code.startswith("model."))  # what was said of a local model before does not hold here
     facts = {name: fact for name, fact in work.facts.items() if name not in LOCAL_FACTS}
-    raw = services.blobs.put(provider.fetch(task))
+    if task.model and provider.model and task.model != provider.model:
+        own += (issue("provider.other_model", f"{name} made it with another model.", measured=task.model, limit=provider.model),)
+    raw = services.blobs.put(provider.fetch(ref))
     return replace(work, raw_model=raw, provenance={**work.provenance, **made_by}, issues=own, facts=facts)
 
 

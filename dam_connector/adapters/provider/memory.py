@@ -4,13 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from dam_connector.adapters.kit import Kit, only
-from dam_connector.catalog.product import Product
-from dam_connector.errors import ConnectorError, NotFound
-from dam_connector.ports import TaskState
+from dam_connector.errors import ConnectorError, NotFound, Unsupported
+from dam_connector.ports import Generation, ProviderCapabilities, Task, TaskState
 
 
 class MemoryProvider:
     """Tasks by key: the same key never starts a second one. `fail_with` is raised once."""
+
+    capabilities = ProviderCapabilities(views=("front", "right", "back", "left", "top", "hero"), idempotent=True, balance=True)
+
+    model = ""
 
     def __init__(self, polls: int) -> None:
         self._polls = polls
@@ -18,21 +21,34 @@ class MemoryProvider:
         self.looks: dict[str, int] = {}
         self.fail_with: ConnectorError | None = None
 
-    def submit(self, key: str, product: Product, pictures: Mapping[str, bytes]) -> str:
-        self._fail()
-        self.looks.setdefault(key, 0)
-        return key
+    def estimate(self, order: Generation) -> float:
+        return 0.0
 
-    def poll(self, ref: str) -> TaskState:
+    def submit(self, order: Generation) -> str:
+        self._fail()
+        self.looks.setdefault(order.key, 0)
+        return order.key
+
+    def poll(self, ref: str) -> Task:
         self._fail()
         if ref not in self.looks:
             raise NotFound("memory", "poll", ref)
         self.looks[ref] += 1
-        return TaskState.SUCCEEDED if self.looks[ref] > self._polls else TaskState.RUNNING
+        ready = self.looks[ref] > self._polls
+        return Task(ref=ref, state=TaskState.SUCCEEDED if ready else TaskState.RUNNING, cost_usd=0.0 if ready else None, model="memory")
 
     def fetch(self, ref: str) -> bytes:
         self._fail()
         return self.result
+
+    def reconcile(self, order: Generation) -> str | None:
+        return order.key if order.key in self.looks else None
+
+    def cancel(self, ref: str) -> bool:
+        raise Unsupported("memory", "cancel", "tasks are not stopped")
+
+    def balance(self) -> float:
+        return 0.0
 
     def _fail(self) -> None:
         failure, self.fail_with = self.fail_with, None
