@@ -6,62 +6,26 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import asdict
-from functools import wraps
 from pathlib import Path
-from typing import Any
 
 import click
 from marshmallow import ValidationError
 
-from dam_connector import __version__, batch_commands, docgen, doctor, logs
+from dam_connector import __version__, batch_commands, docgen, doctor, logs, spend_commands
+from dam_connector.command import as_json, clear_errors, data_dir, services_on, settings_on
 from dam_connector.demo import Demo, print_summary
-from dam_connector.errors import ConfigError, ConnectorError, InputError
+from dam_connector.errors import ConfigError, InputError
 from dam_connector.flow import batches, exporting, intake
 from dam_connector.rules_file import rules_text
-from dam_connector.settings import Settings, with_secrets
+from dam_connector.settings import with_secrets
 from dam_connector.store.users import UserRole
 from dam_connector.supervisor import Supervisor, web_command
-from dam_connector.wiring import Services, build_services, check_rules
+from dam_connector.wiring import build_services, check_rules
 from schemas.common import problems
 from schemas.plugin import load_rules
 from schemas.product import ProductSchema, load_product
 from schemas.template import template
-
-Command = Callable[..., Any]
-as_json = click.option("--json", "machine", is_flag=True, help="Answer in JSON.")
-data_dir = click.option("--data-dir", type=click.Path(file_okay=False, path_type=Path), help="The one directory that holds everything.")
-
-
-def clear_errors(command: Command) -> Command:
-    """Our own errors as lines on standard error and exit code 1, never a traceback."""
-
-    @wraps(command)
-    def guarded(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return command(*args, **kwargs)
-        except ConfigError as error:
-            for line in error.problems:
-                click.echo(f"error: {line}", err=True)
-        except ConnectorError as error:
-            click.echo(f"error: {error}", err=True)
-        sys.exit(1)
-
-    return guarded
-
-
-def _settings(folder: Path | None = None, **more: Any) -> Settings:
-    given = {k: v for k, v in {"data_dir": folder, **more}.items() if v is not None}
-    return Settings.from_env(None, **given)
-
-
-def _services(folder: Path | None = None) -> Services:
-    settings = with_secrets(_settings(folder))
-    logs.configure(settings.log_format)
-    services = build_services(settings)
-    services.db.migrate()
-    return services
 
 
 @click.group()
@@ -80,7 +44,7 @@ def main() -> None:
 @clear_errors
 def up(data_dir: Path | None, workers: int, host: str | None, port: int | None) -> None:
     """Start everything, and look after it until Ctrl-C."""
-    settings = with_secrets(_settings(data_dir, host=host, port=port))
+    settings = with_secrets(settings_on(data_dir, host=host, port=port))
     logs.configure(settings.log_format)
     supervisor = Supervisor(settings, workers)
 
@@ -97,7 +61,7 @@ def up(data_dir: Path | None, workers: int, host: str | None, port: int | None) 
 @clear_errors
 def web() -> None:
     """Start the web server alone, for containers. Migrates the database first."""
-    settings = with_secrets(_settings())
+    settings = with_secrets(settings_on())
     logs.configure(settings.log_format)
     build_services(settings).db.migrate()
     command = web_command(settings)
@@ -113,7 +77,7 @@ def web() -> None:
 def demo(data_dir: Path | None, headless: bool, workers: int, port: int | None) -> None:
     """Show the main job on a sample catalog."""
     folder = data_dir or Path(tempfile.mkdtemp(prefix="dam-connector-demo-"))
-    settings = with_secrets(_settings(folder, port=port or (_free_port() if headless else None)))
+    settings = with_secrets(settings_on(folder, port=port or (_free_port() if headless else None)))
     logs.configure(settings.log_format)
     show = Demo(settings, workers, headless)
     try:
@@ -138,7 +102,7 @@ def _free_port() -> int:
 @clear_errors
 def doctor_command(data_dir: Path | None, machine: bool) -> None:
     """Look at every part, and say what to do about what fails."""
-    found = list(doctor.examine(_settings(data_dir)))
+    found = list(doctor.examine(settings_on(data_dir)))
     if machine:
         click.echo(json.dumps([{"part": f.part, "good": f.good, "detail": f.detail, "remedy": "" if f.good else f.remedy} for f in found]))
     else:
@@ -153,14 +117,14 @@ def doctor_command(data_dir: Path | None, machine: bool) -> None:
 @clear_errors
 def check_config(file: Path | None, machine: bool) -> None:
     """Check a plugin.json. Exit code 0: good, 1: not."""
-    path = file or _settings().plugin_json
+    path = file or settings_on().plugin_json
     lines: list[str] = []
     try:
         if file is not None and not file.is_file():
             raise ConfigError(f"{file}: there is no such file")
         rules = load_rules(rules_text(path))
         with tempfile.TemporaryDirectory() as folder:
-            lines = [line for line in check_rules(rules, build_services(_settings(Path(folder)))) if "environment variable" not in line]
+            lines = [line for line in check_rules(rules, build_services(settings_on(Path(folder)))) if "environment variable" not in line]
     except ConfigError as error:
         lines = list(error.problems)
     if machine:
@@ -188,7 +152,7 @@ def product_add(file: Path, data_dir: Path | None, machine: bool) -> None:
         raise ConfigError(*(f"{file}: {line}" for line in problems(error.messages, ProductSchema()))) from error
     except ValueError as error:
         raise ConfigError(f"{file}: not JSON: {error}") from error
-    taken = intake.add_product(_services(data_dir), loaded, by="command line")
+    taken = intake.add_product(services_on(data_dir), loaded, by="command line")
     click.echo(json.dumps({"sku": loaded.sku, "outcome": taken.words, "planned": taken.planned}) if machine else taken.words)
 
 
@@ -220,7 +184,7 @@ def import_command(
     file: Path, name: str, pictures: Path | None, given: tuple[str, ...], dry_run: bool, wait: bool, data_dir: Path | None, machine: bool
 ) -> None:
     """Make a batch of products from a sheet: CSV or XLSX."""
-    services = _services(data_dir)
+    services = services_on(data_dir)
     pairs = dict(pair.partition("=")[::2] for pair in given)
     try:
         batch, said = batch_commands.run_import(services, file, name=name, owner="command line", given=pairs, pictures=pictures, dry_run=dry_run)
@@ -244,7 +208,7 @@ def import_command(
 @clear_errors
 def export_command(name: str, form: str, out: Path | None, follow: bool, data_dir: Path | None, machine: bool) -> None:
     """What a batch made: a manifest, the sheet with each row's status, or the files, laid out by the naming rules."""
-    services = _services(data_dir)
+    services = services_on(data_dir)
     facts = batch_commands.export(services, batches.find(services, name), form, out, follow=follow)
     click.echo(json.dumps(facts) if machine else ", ".join(f"{k} {v}" for k, v in facts.items()), err=out is None)
 
@@ -260,7 +224,7 @@ def batch() -> None:
 @clear_errors
 def batch_list(data_dir: Path | None, machine: bool) -> None:
     """All batches with how far they are, newest first."""
-    services = _services(data_dir)
+    services = services_on(data_dir)
     found = [(b, asdict(services.batches.progress(b.id))) for b in services.batches.page(limit=200)]
     facts = [{"id": b.id, "name": b.name, "owner": b.owner, "state": b.state.value, "progress": p} for b, p in found]
     lines = [f"{b.name}\t{b.state.value}\t" + ", ".join(f"{n} {k.replace('_', ' ')}" for k, n in p.items() if n) for b, p in found]
@@ -273,7 +237,7 @@ def batch_list(data_dir: Path | None, machine: bool) -> None:
 @clear_errors
 def batch_failed(name: str, data_dir: Path | None) -> None:
     """The rows that failed, as CSV with why: mend it and import it again."""
-    services = _services(data_dir)
+    services = services_on(data_dir)
     click.echo(exporting.failed_csv(services, batches.find(services, name)), nl=False)
 
 
@@ -284,7 +248,7 @@ def batch_failed(name: str, data_dir: Path | None) -> None:
 @clear_errors
 def batch_do(name: str, what: str, data_dir: Path | None) -> None:
     """Pause, resume or cancel a batch, or try its failed rows again."""
-    services = _services(data_dir)
+    services = services_on(data_dir)
     click.echo(batches.control(services, batches.find(services, name), what))
 
 
@@ -294,7 +258,7 @@ def batch_do(name: str, what: str, data_dir: Path | None) -> None:
 @clear_errors
 def run_command(sku: str, data_dir: Path | None) -> None:
     """Make what is missing for a SKU, and retry what failed."""
-    click.echo(f"{sku}: {intake.run_again(_services(data_dir), sku)} under way")
+    click.echo(f"{sku}: {intake.run_again(services_on(data_dir), sku)} under way")
 
 
 @main.command("replay")
@@ -303,7 +267,7 @@ def run_command(sku: str, data_dir: Path | None) -> None:
 @clear_errors
 def replay_command(delivery: str, data_dir: Path | None) -> None:
     """Handle a webhook delivery once more."""
-    intake.replay(_services(data_dir), delivery)
+    intake.replay(services_on(data_dir), delivery)
     click.echo(f"{delivery}: due again")
 
 
@@ -324,7 +288,7 @@ def user_add(name: str, role: str, password_stdin: bool, no_password: bool, data
     password = (
         "" if no_password else sys.stdin.readline().strip() if password_stdin else click.prompt("Password", hide_input=True, confirmation_prompt=True)
     )
-    services = _services(data_dir)
+    services = services_on(data_dir)
     try:
         added = services.users.add(name, UserRole(role), password)
     except ValueError as error:
@@ -340,7 +304,7 @@ def user_add(name: str, role: str, password_stdin: bool, no_password: bool, data
 @clear_errors
 def user_link(name: str, data_dir: Path | None) -> None:
     """Print a link that logs a user in once, within a day."""
-    services = _services(data_dir)
+    services = services_on(data_dir)
     found = next((u for u in services.users.all() if u.name == name), None)
     if found is None:
         raise ConfigError(f"there is no user {name!r}; dam-connector user list names them")
@@ -352,7 +316,7 @@ def user_link(name: str, data_dir: Path | None) -> None:
 @clear_errors
 def user_list(data_dir: Path | None) -> None:
     """Name all users."""
-    for found in _services(data_dir).users.all():
+    for found in services_on(data_dir).users.all():
         click.echo(f"{found.name}\t{found.role.value}")
 
 
@@ -369,7 +333,7 @@ def token() -> None:
 @clear_errors
 def token_add(name: str, label: str, days: int | None, data_dir: Path | None) -> None:
     """Print a new API token of a user. It is shown this once."""
-    services = _services(data_dir)
+    services = services_on(data_dir)
     found = next((u for u in services.users.all() if u.name == name), None)
     if found is None:
         raise ConfigError(f"there is no user {name!r}; add one: dam-connector user add {name} --role merchandiser")
@@ -386,6 +350,10 @@ def docs(check: bool) -> None:
     )
     click.echo("\n".join(stale))
     sys.exit(int(check and bool(stale)))
+
+
+main.add_command(spend_commands.provider)
+main.add_command(spend_commands.spend)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import structlog
 
 from dam_connector.errors import BadOutput, NotFound, OutOfCredit, RateLimited, Refused, StateConflict, SubmitUnknown, Unavailable
 from dam_connector.ports import Generation, Provider, Task, TaskState
-from dam_connector.store.spend import Caps, TaskEntry, TaskStanding
+from dam_connector.store.spend import NOTICE, Caps, TaskEntry, TaskStanding
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
@@ -35,6 +35,31 @@ def caps_of(services: Services, name: str) -> Caps:
         return float(value) if isinstance(value, (int, float)) else None
 
     return Caps(day=usd("max_usd_per_day"), month=usd("max_usd_per_month"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What was spent or reserved at a provider in a day or month, in USD, and the cap on it."""
+
+    of: str
+    spent: float
+    cap: float | None
+
+    @property
+    def share(self) -> float:
+        """Of the cap, 0 to 1 and above; 0 without one."""
+        return self.spent / self.cap if self.cap else 0.0
+
+    @property
+    def notice(self) -> bool:
+        """Whether it is time to tell somebody."""
+        return self.share >= NOTICE
+
+
+def budget(services: Services, name: str) -> tuple[Budget, ...]:
+    """How much of a provider's caps is used."""
+    spent, caps = services.spend.spent(name), caps_of(services, name)
+    return Budget(of="day", spent=spent["day"], cap=caps.day), Budget(of="month", spent=spent["month"], cap=caps.month)
 
 
 def started(services: Services, asked: Asked) -> str:
@@ -72,6 +97,9 @@ def _submitted(services: Services, asked: Asked, provider: Provider, entry: Task
         raise
     services.spend.submitted(entry.id, ref)
     log.info("task_submitted", provider=asked.name, task=ref)
+    for used in budget(services, asked.name):
+        if used.notice:
+            log.warning("budget_nearly_used", provider=asked.name, of=used.of, spent_usd=round(used.spent, 2), cap_usd=used.cap)
     return ref
 
 

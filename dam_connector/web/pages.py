@@ -14,6 +14,7 @@ from dam_connector.catalog.run import OPEN
 from dam_connector.catalog.version import Version, VersionState
 from dam_connector.errors import StateConflict
 from dam_connector.flow import intake, reviewing
+from dam_connector.flow.generating import budget
 from dam_connector.store.users import UserRole
 from dam_connector.web import present
 from dam_connector.web.context import PAGE, current_user, requires, services, signed_in
@@ -40,6 +41,7 @@ def navigation() -> dict[str, Any]:
         "user": user,
         "may": lambda role: user.role.may(UserRole(role)),
         "undo_s": s.settings.undo_s,
+        "buys": bool(s.rules.current().provider),
         "counts": {
             "review": versions.get("in_review", 0),
             "blocked": versions.get("blocked", 0),
@@ -250,6 +252,21 @@ def replay(delivery_id: str) -> ResponseReturnValue:
     intake.replay(services(), delivery_id)
     flash("The delivery is being handled once more.", "info")
     return redirect(url_for("pages.delivery", delivery_id=delivery_id))
+
+
+@bp.get("/spend")
+@requires(UserRole.MERCHANDISER)
+def spend() -> ResponseReturnValue:
+    """What providers cost, and how much of their caps is used."""
+    s = services()
+    tables = [(by, s.spend.by(by)) for by in ("batch", "category", "deliverable")]
+    return render_template(
+        "spend.html",
+        budgets={name: budget(s, name) for name in s.rules.current().provider},
+        unknown=s.spend.unknown(),
+        tables=tables,
+        labels={b.id: b.name for b in s.batches.page(limit=200)},
+    )
 
 
 @bp.get("/rules")

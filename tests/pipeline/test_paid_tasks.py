@@ -7,14 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from dam_connector import spend_commands
+from dam_connector.app import create_app
 from dam_connector.catalog.version import Version
+from dam_connector.cli import main
 from dam_connector.errors import OutOfCredit, Refused, Unavailable
 from dam_connector.fakes.tripo import FakeTripo
 from dam_connector.flow import generating, sweeping
 from dam_connector.flow.generating import Asked
 from dam_connector.ports import Generation
 from dam_connector.store.spend import Caps, TaskStanding
+from dam_connector.store.users import UserRole
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain, chair, send, versions
 from tests.support import PhotoServer, TestClock, picture, product
@@ -234,3 +239,30 @@ def test_what_is_released_is_free_again_and_settled_once(services: Services, clo
     with pytest.raises(OutOfCredit, match="a month"):
         begin("d")
     assert services.spend.by("provider") == [("p", 2, 0.5)]
+
+
+def test_commands_and_the_page_tell_what_was_spent(services: Services, rules: Callable, fake: FakeTripo, monkeypatch: pytest.MonkeyPatch) -> None:
+    rules("tripo", max_usd_per_day=0.7)
+    generating.started(services, asked(1))
+    fake.faults["submit"] = ["lost"]
+    with pytest.raises(Refused):
+        generating.started(services, asked(2))
+    monkeypatch.setattr(spend_commands, "services_on", lambda folder: services)
+
+    def said(*command: str) -> tuple[int, str]:
+        ran = CliRunner().invoke(main, list(command))
+        return ran.exit_code, ran.output
+
+    code, listed = said("provider", "list")
+    assert code == 0 and "tripo\ttripo\tv3.1-20260211\t$0.60 this day of $0.7" in listed
+    assert said("provider", "test", "tripo")[0] == 0 and json.loads(said("provider", "balance", "tripo", "--json")[1])["balance_usd"] == 99.4
+    told = json.loads(said("spend", "--json")[1])
+    assert told["category"] == [{"name": "decor", "tasks": 2, "usd": 0.6}] and [t["sku"] for t in told["unknown"]] == ["S2"]
+    assert "lost answer\ttripo S2 model" in said("spend")[1]
+    fake.faults["balance"] = ["401"]
+    code, wrong = said("provider", "test", "tripo")
+    assert code == 1 and "invalid api key" in wrong and "Traceback" not in wrong and "tsk_fake" not in wrong
+    client = create_app(services).test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {services.users.add_token(services.users.add('mia', UserRole.MERCHANDISER), 'x')}"
+    page = client.get("/spend").text
+    assert "$0.60 of $0.7" in page and "Lost answers" in page and "86 % of the cap" in page and ">Spend<" in page
