@@ -20,6 +20,7 @@ from rich.live import Live
 from rich.table import Table
 from standardwebhooks import Webhook
 
+from dam_connector.fakes.setup import FAKE_TRIPO, with_fake_tripo
 from dam_connector.settings import Settings
 from dam_connector.store.users import UserRole
 from dam_connector.supervisor import Supervisor
@@ -59,6 +60,9 @@ class Demo:
         threading.Thread(target=photos.serve_forever, daemon=True).start()
         host = f"127.0.0.1:{photos.server_address[1]}"
         self.settings = replace(self.settings, allow_hosts=",".join(filter(None, [self.settings.allow_hosts, host])))
+        fake = None
+        if self.settings.environ.get("DEMO_PROVIDER") == FAKE_TRIPO:
+            self.settings, fake = with_fake_tripo(self.settings)
         supervisor = Supervisor(self.settings, self.workers)
         driver = threading.Thread(target=self._drive, args=(supervisor, f"http://{host}"), daemon=True)
         supervisor.on_ready = driver.start
@@ -67,6 +71,8 @@ class Demo:
             supervisor.run()
         finally:
             photos.shutdown()
+            if fake:
+                fake.stop()
         return self.exit_code if self.headless else 0
 
     def _drive(self, supervisor: Supervisor, photos: str) -> None:
@@ -189,6 +195,7 @@ class Demo:
                             "slot": v["slot"],
                             "number": v["number"],
                             "state": v["state"],
+                            "generator": v["provenance"].get("generator", ""),
                             "issues": v["report"]["issues"],
                             "files": [{k: f[k] for k in ("name", "bytes", "sha256")} for f in v["files"]],
                         }

@@ -1,0 +1,44 @@
+"""The demonstration with a provider: a fake Tripo beside it, which answers with models that our own code makes."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from dam_connector.fakes.tripo import KEY, FakeTripo
+from dam_connector.rules_file import rules_text
+from dam_connector.settings import Settings
+
+FAKE_TRIPO = "fake-tripo"
+SECONDS = 6.0  # that a task takes
+
+
+def with_fake_tripo(settings: Settings) -> tuple[Settings, FakeTripo]:
+    """The settings under which models come from a fake Tripo, and it, started. The rules are those of plugin.json, changed so, in the data directory."""
+    fake = FakeTripo(make=_built, seconds=SECONDS)
+    base_url = fake.start()
+    rules = json.loads(rules_text(settings.plugin_json))
+    tripo = {"adapter": "tripo", "base_url": base_url, "api_key": "env/TRIPO_API_KEY", "max_usd_per_day": 20}
+    rules["connections"]["provider"] = {"tripo": tripo}
+    for deliverable in rules["deliverables"]:
+        if deliverable["kind"] == "model":
+            deliverable["generator"] = ["tripo", "local"]
+    path = settings.data_dir / "plugin.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(rules, indent=2))
+    hosts = ",".join(filter(None, [settings.allow_hosts, base_url.removeprefix("http://")]))
+    return replace(settings, plugin_json=path, allow_hosts=hosts, environ={**settings.environ, "TRIPO_API_KEY": KEY}), fake
+
+
+def _built(pictures: Mapping[str, bytes]) -> bytes:
+    """A GLB that our own code makes of the pictures, in a process of its own: no 3D library is loaded here."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "worker", "build", "--texture-px", "1024", "--out", f"{folder}/made.glb"]
+        for view, data in pictures.items():
+            (Path(folder) / f"{view}.jpg").write_bytes(data)
+            command += [f"--{view}", f"{folder}/{view}.jpg"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return (Path(folder) / "made.glb").read_bytes()
