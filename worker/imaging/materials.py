@@ -17,18 +17,18 @@ def oak(side: int, px_per_m: float, rng: np.random.Generator) -> F32:
     """Boards of oiled oak running away from the viewer, each its own tone, with grain and dark joints."""
     board = max(8.0, BOARD_M * px_per_m)
     column = np.arange(side) / board
-    number, within = column.astype(int), column % 1
-    tone = rng.normal(0, 0.09, number[-1] + 2)[number]
+    number, within = column.astype(int), (column % 1).astype(np.float32)
+    tone = rng.normal(0, 0.09, number[-1] + 2)[number].astype(np.float32)
     stretched = _noise(side, (max(2, side // 90), max(2, side // 6)), rng) * 0.5 + _noise(side, (max(2, side // 40), max(2, side // 2)), rng) * 0.35
-    rings = np.sin((_noise(side, (3, 14), rng) * 9 + within[None] * 5 + number[None] * 2.1) * 2.2)
+    rings = np.sin((_noise(side, (3, 14), rng) * 9 + within[None] * 5 + number[None].astype(np.float32) * np.float32(2.1)) * np.float32(2.2))
     value = 1 + tone[None] + 0.16 * stretched + 0.028 * rings
-    joint = np.clip(np.minimum(within, 1 - within) * board / 1.4, 0, 1)[None]
-    shift = rng.uniform(0, 1, number[-1] + 2)
-    along = ((np.arange(side)[:, None] / (px_per_m * 1.6) + shift[number][None]) % 1) * px_per_m * 1.6
-    joint = joint * np.clip(along / 1.4, 0, 1)
+    joint = np.clip(np.minimum(within, 1 - within) * np.float32(board / 1.4), 0, 1)[None]
+    shift = rng.uniform(0, 1, number[-1] + 2).astype(np.float32)
+    along = ((np.arange(side, dtype=np.float32)[:, None] / np.float32(px_per_m * 1.6) + shift[number][None]) % 1) * np.float32(px_per_m * 1.6)
+    joint = joint * np.clip(along / np.float32(1.4), 0, 1)
     colour = np.array([0.44, 0.27, 0.145], np.float32)
-    shade = value * (0.45 + 0.55 * joint)
-    return (colour * np.clip(shade, 0.2, 1.6)[..., None] ** np.array([1.0, 1.08, 1.2])).astype(np.float32)
+    depth = np.log(np.clip(value * (0.45 + 0.55 * joint), 0.2, 1.6))  # single precision throughout: a third of the time
+    return np.asarray(colour * np.exp(depth[..., None] * np.array([1.0, 1.08, 1.2], np.float32)), np.float32)
 
 
 def concrete(side: int, px_per_m: float, rng: np.random.Generator) -> F32:
