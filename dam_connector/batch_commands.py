@@ -52,7 +52,8 @@ def told(said: preview.Preview) -> list[str]:
     lines = [f"{said.total} rows: {counts[RowState.WAITING]} good, {counts[RowState.FAILED]} bad, {counts[RowState.UNCHANGED]} unchanged"]
     lines += [f"  {name}: {count} to make" for name, count in said.makes.items()]
     if said.makes:
-        bills = ", ".join(f"{count} billed by {name}" for name, count in said.paid.items()) or "nothing to pay: our own code makes all"
+        bills = ", ".join(f"{count} billed by {name}" for name, count in said.paid.items())
+        bills = f"{bills}: about ${said.usd:.2f}" if bills else "nothing to pay: our own code makes all"
         lines += [f"  about {max(1, round(said.seconds / 60))} min; {bills}"]
     if said.unlooked:
         lines += [f"  the pictures of {said.unlooked} rows are looked at when their turn comes"]

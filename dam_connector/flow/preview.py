@@ -15,6 +15,7 @@ from dam_connector.catalog.rules import LOCAL, Deliverable
 from dam_connector.catalog.run import RunKind
 from dam_connector.errors import InputError
 from dam_connector.flow.pictures import HELD, addressed, addresses, look
+from dam_connector.ports import Generation
 from dam_connector.store.batches import NewRow, RowState
 from dam_connector.wiring import Services
 from schemas.row import COLUMNS, guessed, read_row
@@ -37,6 +38,7 @@ class Preview:
     rows: dict[RowState, list[NewRow]] = field(default_factory=dict)
     makes: dict[str, int] = field(default_factory=dict)
     paid: dict[str, int] = field(default_factory=dict)  # by provider, how many it will bill; our own code bills none
+    usd: float = 0.0  # of those, by the providers' price lists
     unlooked: int = 0  # good rows at whose pictures nobody looked yet: there were too many
     seconds: float = 0.0
 
@@ -122,8 +124,9 @@ def preview(services: Services, sheet: Sheet, mapping: Mapping[str, str], pictur
             if row.state is RowState.WAITING and row.product:
                 for deliverable in _wanted(services, row.product):
                     said.makes[deliverable.name] = said.makes.get(deliverable.name, 0) + deliverable.count
-                    if deliverable.generator[0] != LOCAL:
-                        said.paid[deliverable.generator[0]] = said.paid.get(deliverable.generator[0], 0) + deliverable.count
+                    if (name := deliverable.generator[0]) != LOCAL:
+                        said.paid[name] = said.paid.get(name, 0) + deliverable.count
+                        said.usd += deliverable.count * services.provider(name).estimate(Generation(key="", product=row.product, pictures={}))
     said.unlooked, said.seconds = look.left_out, _seconds(services, said.makes)
     return said
 

@@ -1,10 +1,15 @@
 """Chromium, and pages in it that fail on any word on the console."""
 
 import shutil
+import threading
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+from werkzeug.serving import make_server
+
+from dam_connector.app import create_app
+from dam_connector.wiring import Services
 
 CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
 needs_chromium = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here; apt-get install chromium")]
@@ -28,6 +33,14 @@ def chromium() -> Iterator[Browser]:
         browser = p.chromium.launch(executable_path=CHROMIUM, args=ARGS)
         yield browser
         browser.close()
+
+
+def served(services: Services) -> Iterator[str]:
+    """The application's address on loopback."""
+    server = make_server("127.0.0.1", 0, create_app(services), threaded=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
 
 
 def listening(chromium: Browser, site: str, link: str) -> Iterator[Page]:

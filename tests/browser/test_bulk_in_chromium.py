@@ -4,22 +4,19 @@ download, mend the bad rows, upload again."""
 import csv
 import io
 import json
-import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from werkzeug.serving import make_server
 
-from dam_connector.app import create_app
 from dam_connector.catalog.version import VersionState
 from dam_connector.store.gallery import Wanted
 from dam_connector.store.users import UserRole
 from dam_connector.web import batches
 from dam_connector.wiring import Services
-from tests.browser.conftest import listening, needs_chromium
+from tests.browser.conftest import listening, needs_chromium, served
 from tests.support import SAMPLES, PhotoServer, rules_json
 
 pytestmark = needs_chromium
@@ -31,10 +28,7 @@ def site(services: Services, write_rules: Callable, monkeypatch: pytest.MonkeyPa
     """The application on loopback with nothing in it; batches tell what changed at once."""
     monkeypatch.setattr(batches, "TICK_S", 0.1)
     write_rules(deliverables=[rules_json()["deliverables"][0]])
-    server = make_server("127.0.0.1", 0, create_app(services), threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    yield from served(services)
 
 
 @pytest.fixture

@@ -4,18 +4,15 @@ Every page is opened; nothing may be said on the console.
 """
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page
-from werkzeug.serving import make_server
 
-from dam_connector.app import create_app
 from dam_connector.flow import intake
 from dam_connector.store.users import UserRole
 from dam_connector.wiring import Services
-from tests.browser.conftest import listening, needs_chromium
+from tests.browser.conftest import listening, needs_chromium, served
 from tests.support import MODEL, SAMPLES, PhotoServer, product, rules_json
 
 pytestmark = needs_chromium
@@ -37,10 +34,7 @@ def site(services: Services, photos: PhotoServer, drain: Callable[[], int], writ
     intake.add_product(services, product(images=images, dimensions={"width": 46, "height": 85.2, "depth": 48.9, "unit": "cm"}), by="test")
     intake.add_product(services, product("FLAG1", category="furniture", dimensions=None), by="test")
     drain()
-    server = make_server("127.0.0.1", 0, create_app(services), threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    yield from served(services)
 
 
 @pytest.fixture

@@ -120,5 +120,5 @@ def test_what_was_made_before_the_gallery_is_found_in_it(services: Services, mak
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         config.attributes["connection"] = c
-        command.upgrade(config, "head")
+        command.upgrade(config, "0003")
     assert skus(services, text="oak", category="seating") == ["A1"]

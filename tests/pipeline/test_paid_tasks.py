@@ -4,12 +4,13 @@ import json
 import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from dam_connector import spend_commands
+from dam_connector import batch_commands, spend_commands
 from dam_connector.app import create_app
 from dam_connector.catalog.version import Version
 from dam_connector.cli import main
@@ -202,6 +203,18 @@ def test_a_thousand_submissions_with_kills_pay_for_none_twice(services: Services
     assert sum(ended.values()) == 1000 and ended["refused"] == len(services.spend.unknown(limit=1000)) and ended["ref"] > 800
     counted = services.spend.spent("tripo")["day"]
     assert counted == pytest.approx(1000 * PRICE) and counted >= len(paid) * PRICE  # what may have been billed counts as spent
+
+
+def test_a_sheets_cost_is_told_before_anything_is_spent(
+    services: Services, photos: PhotoServer, rules: Callable, fake: FakeTripo, tmp_path: Path
+) -> None:
+    rules("tripo", "local")
+    photos.files["a.jpg"] = picture()
+    sheet = tmp_path / "s.csv"
+    sheet.write_text("sku,title,image_url,category\n" + "".join(f"T{n},Ball,{photos.url('a.jpg')},decor\n" for n in range(4)))
+    batch, said = batch_commands.run_import(services, sheet, name="x", owner="ada", given={}, pictures=None, dry_run=True)
+    assert batch is None and said.paid == {"tripo": 4} and said.usd == pytest.approx(4 * PRICE) and fake.billed == 0
+    assert "4 billed by tripo: about $1.20" in "\n".join(batch_commands.told(said))
 
 
 def test_caps_hold_under_32_at_once(services: Services) -> None:
