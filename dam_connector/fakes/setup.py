@@ -6,11 +6,13 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 from dam_connector.fakes.tripo import KEY, FakeTripo
 from dam_connector.rules_file import rules_text
 from dam_connector.settings import Settings
+from schemas.product import METRES_PER_UNIT
 
 FAKE_TRIPO = "fake-tripo"
 SECONDS = 6.0  # that a task takes
@@ -34,11 +36,25 @@ def with_fake_tripo(settings: Settings) -> tuple[Settings, FakeTripo]:
 
 
 def _built(pictures: Mapping[str, bytes]) -> bytes:
-    """A GLB that our own code makes of the pictures, in a process of its own: no 3D library is loaded here."""
+    """A GLB that our own code makes of the pictures, in a process of its own: no 3D library is loaded here.
+
+    The proportions of a sample product are those of its record, which a real provider would have to guess.
+    """
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "worker", "build", "--texture-px", "1024", "--out", f"{folder}/made.glb"]
+        command += _size_of(pictures["front"])
         for view, data in pictures.items():
             (Path(folder) / f"{view}.jpg").write_bytes(data)
             command += [f"--{view}", f"{folder}/{view}.jpg"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return (Path(folder) / "made.glb").read_bytes()
+
+
+def _size_of(front: bytes) -> list[str]:
+    """The size of the sample product with this photo, as the command line takes it; nothing for other photos."""
+    samples = files("dam_connector").joinpath("samples")
+    for entry in json.loads(samples.joinpath("catalog.json").read_text()):
+        photo, size = entry["product"]["images"].get("front"), entry["product"].get("dimensions")
+        if photo and size and samples.joinpath(photo).read_bytes() == front:
+            return [word for axis in ("width", "height", "depth") for word in (f"--{axis}-m", f"{size[axis] * METRES_PER_UNIT[size['unit']]:.4f}")]
+    return []
