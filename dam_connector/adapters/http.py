@@ -77,16 +77,16 @@ class Http:
         self._allowed, self._timeout_s, self._monotonic = allowed_hosts, timeout_s, monotonic
         self._guarded, self._open = _manager(guard=True), _manager(guard=False)
 
-    def get(self, url: str, *, max_bytes: int, vendor: str = "web", headers: dict[str, str] | None = None, timeout_s: float = 0) -> Answer:
-        """The answer to a GET. timeout_s: for all of it; the usual one when 0.
+    def get(self, url: str, *, max_bytes: int, vendor: str = "web", headers: dict[str, str] | None = None) -> Answer:
+        """The answer to a GET.
 
         Raises: Blocked, NotFound, Refused (other 4xx), RateLimited, Unavailable (5xx, no answer, too slow), TooLarge, BadOutput (half an answer).
         """
-        with self._followed(url, vendor, headers, timeout_s) as (response, deadline):
+        with self._followed(url, vendor, headers, self._timeout_s) as (response, deadline):
             body = self._read(response, max_bytes, deadline, vendor)
             return Answer(status=response.status_code, content_type=response.headers.get("content-type", ""), body=body)
 
-    def beginning(self, url: str, *, count: int, vendor: str = "web", timeout_s: float = 0) -> bytes:
+    def beginning(self, url: str, *, count: int, timeout_s: float, vendor: str = "web") -> bytes:
         """The first bytes of the answer to a GET; the rest is not waited for. Raises: as `get`."""
         with self._followed(url, vendor, None, timeout_s) as (response, _):
             try:
@@ -121,10 +121,12 @@ class Http:
                 return Reply(status=response.status_code, headers={k.lower(): v for k, v in response.headers.items()}, body=body)
         except (InvalidIPAddress, requests.exceptions.ConnectTimeout) as error:
             raise self._not_sent(error, vendor, operation) from error
-        except (requests.exceptions.ConnectionError, requests.exceptions.Timeout, Unavailable) as error:
+        except (requests.exceptions.RequestException, Unavailable, TooLarge) as error:
             if "NewConnectionError" in repr(error) or "InvalidIPAddress" in repr(error):
                 raise self._not_sent(error, vendor, operation) from error
             if method == "GET":
+                if isinstance(error, TooLarge):
+                    raise
                 raise Unavailable(vendor, operation, "no answer in time, or half of one") from error
             raise SubmitUnknown(vendor, operation, "it was sent, and the answer did not arrive") from error
 
@@ -136,7 +138,6 @@ class Http:
     @contextmanager
     def _followed(self, url: str, vendor: str, headers: dict[str, str] | None, timeout_s: float) -> Iterator[tuple[requests.Response, float]]:
         """A good answer whose body is still to be read, behind its redirects; and until when."""
-        timeout_s = timeout_s or self._timeout_s
         deadline = self._monotonic() + timeout_s
         for _ in range(MAX_REDIRECTS + 1):
             with self._send(url, vendor, headers, timeout_s) as response:

@@ -118,6 +118,7 @@ def test_tripos_older_models_are_asked_for_less(services: Services, fake: FakeTr
         ("submit", "500", SubmitUnknown),
         ("submit", "500 after", SubmitUnknown),
         ("submit", "lost", SubmitUnknown),
+        ("submit", "flood", SubmitUnknown),
         ("submit", "slow", SubmitUnknown),
         ("submit", "nonsense", SubmitUnknown),
         ("submit", "no json", SubmitUnknown),
