@@ -70,7 +70,7 @@ def record_of(services: Services, each: Told) -> dict[str, Any]:
     if each.standing in (Standing.FAILED, Standing.CANCELLED):
         return {"sku": each.row.sku, "status": each.standing.value.lower(), "error": each.error, "row": each.row.line}
     versions = [_version(services, made) for made in each.made]
-    pictures = [f["url"] for v in versions for f in v["files"] if f["role"] == Role.PRIMARY and f["mime"] in PICTURES]
+    pictures = [_file(services, f)["url"] for card in _newest(each.made) for f in _pictures(card)]
     first = each.made[0]
     return {
         "sku": each.row.sku,
@@ -128,14 +128,21 @@ def failed_csv(services: Services, batch: Batch) -> str:
     return written(chain([[*columns, ERROR]], ([*(each.row.cells.get(c, "") for c in columns), each.error] for each in failed)))
 
 
+def _newest(made: Iterable[Made]) -> Iterator[Card]:
+    """Each asset's first version, which is its newest."""
+    return iter({m.card.asset.id: m.card for m in reversed(tuple(made))}.values())
+
+
+def _pictures(card: Card) -> list[VersionFile]:
+    """The pictures that a version shows: each once, whatever formats it comes in."""
+    files = [f for f in card.files if f.role is Role.PRIMARY and f.mime in PICTURES]
+    return list({f.view: f for f in reversed(files)}.values())[::-1]
+
+
 def given(services: Services, batch: Batch) -> Iterator[Card]:
     """What a batch has to give: of each asset the newest version that is in review, approved or live."""
     for each in told(services, batch):
-        seen: set[str] = set()
-        for made in each.made:
-            if made.card.state in GIVEN and made.card.asset.id not in seen:
-                seen.add(made.card.asset.id)
-                yield made.card
+        yield from _newest(m for m in each.made if m.card.state in GIVEN)
 
 
 def laid_out(services: Services, cards: Iterable[Card]) -> Iterator[tuple[PurePosixPath, VersionFile]]:

@@ -109,9 +109,6 @@ class Assets:
     def get(self, version_id: str) -> Version | None:
         return self._one(t.c.id == version_id)
 
-    def by_run(self, run_id: str) -> Version | None:
-        return self._one(t.c.run_id == run_id)
-
     def by_dam_ref(self, dam: str, ref: str) -> Version | None:
         return self._one(sa.and_(t.c.dam == dam, t.c.dam_ref == ref))
 
@@ -133,11 +130,6 @@ class Assets:
         with self._db.read() as c:
             row = c.execute(query.order_by(t.c.number.desc()).limit(1)).one_or_none()
         return version_of(row) if row else None
-
-    def of_products(self, skus: Iterable[str]) -> list[Version]:
-        """All versions of several SKUs, newest first."""
-        with self._db.read() as c:
-            return [version_of(row) for row in c.execute(JOINED.where(assets.c.sku.in_(list(skus))).order_by(t.c.id.desc()))]
 
     def page(self, *, state: str = "", deliverable: str = "", before: str = "", limit: int = 50, oldest_first: bool = False) -> list[Version]:
         """Versions, newest first from just before the id `before`; oldest first from just after it when asked so."""

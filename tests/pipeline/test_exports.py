@@ -50,6 +50,16 @@ def test_the_manifest_tells_every_row(batch: Batch, services: Services) -> None:
     assert [json.loads(line)["sku"] for line in lines] == ["A1", "A2", "A3"] and all(line.count("\n") == 1 for line in lines)
 
 
+def test_a_picture_counts_once_whatever_formats_and_versions_there_are(batch: Batch, services: Services, drain: Drain) -> None:
+    version = versions(services, "A1")["packshot"]
+    services.decisions.record(version, Decision(verdict=Verdict.APPROVED, by="ann"), "page")
+    reviewing.regenerate(services, version, note="", by="ann")
+    drain()
+    made = next(exporting.manifest(services, batch))
+    assert [v["version"] for v in made["versions"]] == [2, 1] and len({f.format for f in version.shipped}) > 1
+    assert made["image_count"] == 1 and "_V2_" in made["image_urls"][0]
+
+
 def test_the_sheet_comes_back_with_each_rows_status(batch: Batch, services: Services) -> None:
     def statuses() -> dict[str, tuple[str, str]]:
         rows = csv.DictReader(io.StringIO("".join(exporting.status_csv(services, batch))))

@@ -148,7 +148,7 @@ def test_redis_down_during_intake_loses_nothing(services: Services, photos: Phot
     clock.forward(10)
     assert sweeping.sweep(services, "me") == 5
     drain()
-    assert len(services.assets.of_products([f"S{n}" for n in range(5)])) == 10
+    assert len(services.gallery.cards_of([f"S{n}" for n in range(5)])) == 10
 
 
 def test_a_flushed_queue_loses_nothing(services: Services, photos: PhotoServer, drain: Drain, clock: TestClock, queue_url: str) -> None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from dam_connector.catalog.issue import issue
 from dam_connector.catalog.product import View
+from dam_connector.catalog.rules import LOCAL
 from dam_connector.errors import BadOutput, InputError, Refused, Unsupported
 from dam_connector.flow.generating import Asked, overdue, settled, started
 from dam_connector.ports import Generation, TaskState
@@ -19,7 +20,6 @@ from worker.modeling.glb import write_glb
 from worker.work import Park, Work, photo_labels
 
 POLL_S = 4.0
-LOCAL = "local"
 LOCAL_FACTS = ("family", "confidence", "views")
 TASK_MARK = "|"  # between a provider's name and its task
 
