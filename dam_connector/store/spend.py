@@ -16,7 +16,7 @@ from dam_connector.catalog.ids import new_id
 from dam_connector.errors import OutOfCredit
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database, changed_one
-from dam_connector.store.tables import batch_rows
+from dam_connector.store.tables import batch_rows, batches, runs
 from dam_connector.store.tables import tasks as t
 
 NOTICE = 0.8  # of a cap
@@ -31,6 +31,12 @@ class TaskStanding(StrEnum):
     RELEASED = "released"  # nothing was begun, or nothing was billed
 
 
+_BATCH = (  # of a task whose run a batch asked for: the newest one before it that has its SKU
+    sa.select(sa.func.max(batch_rows.c.batch_id))
+    .join(batches, batches.c.id == batch_rows.c.batch_id)
+    .where(batch_rows.c.sku == t.c.sku, batches.c.created_at <= t.c.created_at, sa.exists().where(runs.c.id == t.c.run_id, runs.c.bulk))
+    .scalar_subquery()
+)
 COUNTED = [s.value for s in TaskStanding if s is not TaskStanding.RELEASED]
 
 
@@ -121,14 +127,10 @@ class Spend:
         """Tasks and USD by provider, category, deliverable, state or batch, the dearest first."""
         counted = (t.c.state.in_(COUNTED), t.c.created_at >= (since or self._month()))
         usd = sa.func.sum(sa.func.coalesce(t.c.cost_usd, t.c.estimate_usd))
-        if what == "batch":
-            key = batch_rows.c.batch_id
-            query = sa.select(key, sa.func.count(), usd).join(batch_rows, batch_rows.c.sku == t.c.sku)
-        else:
-            key = t.c[what]
-            query = sa.select(key, sa.func.count(), usd)
+        key = _BATCH.label("batch") if what == "batch" else t.c[what]
+        query = sa.select(key, sa.func.count(), usd).where(*counted, *([_BATCH.is_not(None)] if what == "batch" else []))
         with self._db.read() as c:
-            return [(str(name), n, round(total or 0, 4)) for name, n, total in c.execute(query.where(*counted).group_by(key).order_by(usd.desc()))]
+            return [(str(name), n, round(total or 0, 4)) for name, n, total in c.execute(query.group_by(key).order_by(usd.desc()))]
 
     def unknown(self, *, limit: int = 50) -> list[Mapping[str, Any]]:
         """Tasks whose answer was lost, newest first: for a person to look up."""

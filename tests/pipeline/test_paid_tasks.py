@@ -217,6 +217,23 @@ def test_a_sheets_cost_is_told_before_anything_is_spent(
     assert "4 billed by tripo: about $1.20" in "\n".join(batch_commands.told(said))
 
 
+def test_a_task_counts_for_the_one_batch_that_asked_for_it(
+    services: Services, photos: PhotoServer, rules: Callable, rounds: Callable, tmp_path: Path
+) -> None:
+    rules("tripo")
+    photos.files["a.jpg"] = picture()
+    sheet, size = tmp_path / "s.csv", "30,30,30,cm"
+    header = "sku,title,image_url,category,width,height,depth,unit\n"
+    for name, color in (("first", "Ball"), ("second", "Other Ball")):
+        sheet.write_text(header + f"T1,{color},{photos.url('a.jpg')},decor,{size}\n")
+        batch_commands.run_import(services, sheet, name=name, owner="ada", given={}, pictures=None, dry_run=False)
+        rounds(3)
+    send(services, chair(photos, dimensions=CUBE))
+    rounds(3)
+    by_batch = {services.batches.get(batch_id).name: (n, usd) for batch_id, n, usd in services.spend.by("batch")}
+    assert by_batch == {"first": (1, PRICE), "second": (1, PRICE)} and services.spend.by("provider") == [("tripo", 3, 0.9)]
+
+
 def test_caps_hold_under_32_at_once(services: Services) -> None:
     def reserve(n: int) -> bool:
         try:
