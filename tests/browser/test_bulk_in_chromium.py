@@ -74,15 +74,7 @@ def upload(page: Page, sheet: Path, name: str, pictures: Path) -> None:
     page.get_by_role("button", name="Check the rows").click()
 
 
-def test_a_merchandisers_whole_way(
-    page: Page, services: Services, photos: PhotoServer, photos_zip: Path, drain: Callable[[], int], tmp_path: Path
-) -> None:
-    page.goto("/batches")
-    with page.expect_download() as template:
-        page.get_by_role("link", name="CSV").click()
-    sheet = filled(Path(template.value.path()), tmp_path, photos)
-
-    upload(page, sheet, "Autumn", photos_zip)
+def the_rows_are_checked(page: Page) -> None:
     expect(page.get_by_text("3 good")).to_be_visible()
     expect(page.get_by_text("3 bad")).to_be_visible()
     for words in ("The SKU is missing", "gone.jpg", "height is no size"):
@@ -90,14 +82,16 @@ def test_a_merchandisers_whole_way(
     expect(page.get_by_text("costs nothing")).to_be_visible()
     page.get_by_role("button", name="Make 3 products").click()
 
-    page.wait_for_url("**/batches/bat_*")
-    batch_url = page.url
+
+def the_batch_is_watched(page: Page, drain: Callable[[], int]) -> None:
     expect(page.locator("[data-now]")).to_contain_text("waiting")
     drain()
     expect(page.locator(".grid .card")).to_have_count(3)  # they came by themselves
     expect(page.locator("[data-now]")).to_contain_text("3 in review")
     expect(page.locator("[data-now]")).to_contain_text("3 failed")
 
+
+def two_are_found_and_compared(page: Page) -> None:
     page.get_by_role("link", name="Open in the gallery").click()
     expect(page.locator(".pickable")).to_have_count(3)
     page.get_by_label("Category").select_option("seating")
@@ -113,6 +107,8 @@ def test_a_merchandisers_whole_way(
     wipe.fill("25")
     assert "inset(0px 0px 0px 75%)" in page.locator(".beside img.fit").nth(1).evaluate("i => getComputedStyle(i).clipPath")
 
+
+def some_are_approved_and_one_is_rejected(page: Page, services: Services) -> None:
     page.go_back()
     page.locator(".card").first.focus()
     page.keyboard.press("x")
@@ -134,6 +130,8 @@ def test_a_merchandisers_whole_way(
     states = {card.asset.sku: card.state for card in services.gallery.page(Wanted())}
     assert states == {"C1": VersionState.APPROVED, "C2": VersionState.APPROVED, "L1": VersionState.REJECTED}
 
+
+def all_are_downloaded(page: Page) -> None:
     page.goto("/gallery")
     page.keyboard.press("Control+a")
     with page.expect_download() as package:
@@ -141,7 +139,8 @@ def test_a_merchandisers_whole_way(
     with zipfile.ZipFile(package.value.path()) as made:
         assert {name.split("/")[0] for name in made.namelist()} == {"seating", "lighting"} and made.testzip() is None
 
-    page.goto(batch_url)
+
+def bad_rows_are_mended_and_uploaded(page: Page, photos_zip: Path, drain: Callable[[], int], tmp_path: Path) -> None:
     with page.expect_download() as failed:
         page.get_by_role("link", name="Download failed_rows.csv").click()
     mended = tmp_path / "mended.csv"
@@ -152,6 +151,24 @@ def test_a_merchandisers_whole_way(
     drain()
     expect(page.locator("[data-now]")).to_contain_text("3 in review")
 
+
+def test_a_merchandisers_whole_way(
+    page: Page, services: Services, photos: PhotoServer, photos_zip: Path, drain: Callable[[], int], tmp_path: Path
+) -> None:
+    page.goto("/batches")
+    with page.expect_download() as template:
+        page.get_by_role("link", name="CSV").click()
+    sheet = filled(Path(template.value.path()), tmp_path, photos)
+    upload(page, sheet, "Autumn", photos_zip)
+    the_rows_are_checked(page)
+    page.wait_for_url("**/batches/bat_*")
+    batch_url = page.url
+    the_batch_is_watched(page, drain)
+    two_are_found_and_compared(page)
+    some_are_approved_and_one_is_rejected(page, services)
+    all_are_downloaded(page)
+    page.goto(batch_url)
+    bad_rows_are_mended_and_uploaded(page, photos_zip, drain, tmp_path)
     upload(page, sheet, "Autumn again", photos_zip)
     expect(page.get_by_text("3 unchanged")).to_be_visible()
     with page.expect_download() as manifest:
