@@ -12,6 +12,7 @@
         ├── BadOutput          do not retry
         ├── OutOfCredit        do not retry, park until there is credit
         ├── RateLimited        retry after `retry_after_s`
+        │   └── Busy           the same: every slot is taken
         ├── Unavailable        retry with back-off
         └── SubmitUnknown      reconcile before anything is sent again
 
@@ -89,6 +90,10 @@ class RateLimited(AdapterError):
     def __init__(self, vendor: str, operation: str, message: str, *, retry_after_s: float) -> None:
         super().__init__(vendor, operation, message)
         self.retry_after_s = retry_after_s
+
+
+class Busy(RateLimited):
+    """No slot is free: try again when one is, at the latest after `retry_after_s` seconds."""
 
 
 class Unavailable(AdapterError):

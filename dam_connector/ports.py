@@ -1,6 +1,6 @@
 """The ports: what we ask of every outside system, whoever makes it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -9,6 +9,7 @@ from typing import Protocol
 from dam_connector.catalog.event import Decision, Event
 from dam_connector.catalog.ids import Sha256
 from dam_connector.catalog.product import Product
+from dam_connector.catalog.run import RunKind
 from dam_connector.catalog.version import ApprovedVersion, Version
 
 
@@ -184,35 +185,60 @@ class TaskState(StrEnum):
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+    UNKNOWN = "unknown"  # what its provider says is nothing that we know: it may have been billed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderCapabilities:
-    """What differs between providers. views: those it makes use of, the one it cannot do without first. idempotent: the same key never
-    starts a second task. reconciles: it can be asked for a task whose answer was lost. cancels, balance: it has that."""
+    """What differs between providers.
 
+    makes: pictures or models. views: those it makes use of, the one it cannot do without first; empty: any, the first that there is.
+    concurrency: tasks at once. polls: tasks that one look tells of; 0: there is nothing to look at, the answer to a submission
+    brings what was made. poll_s: between two looks. patience_s: an answer to a submission comes in that time or never. longest_s: of a
+    task. idempotent: the same key never starts a second task that costs anything. reconciles: it can be asked for a task whose answer
+    was lost. webhooks: it can tell us that a task ended. cuts_out: its pictures are the photo without its ground.
+    """
+
+    makes: tuple[RunKind, ...] = (RunKind.MODEL,)
     views: tuple[str, ...] = ("front",)
+    concurrency: int = 10
+    polls: int = 1
+    poll_s: float = 4.0
+    patience_s: float = 60.0
+    longest_s: float = 3600.0
     idempotent: bool = False
     reconciles: bool = False
     cancels: bool = False
     balance: bool = False
+    webhooks: bool = False
+    prompts: bool = False
+    cuts_out: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
-    """What is to be generated. key: the same for every try. pictures: encoded, by view."""
+    """What is to be generated. key: the same for every try. pictures: encoded, by view. prompt: empty where a provider takes none.
+
+    max_triangles, texture_px: of a model. width, height in pixels, transparent: of a picture.
+    """
 
     key: str
     product: Product
     pictures: Mapping[str, bytes]
+    kind: RunKind = RunKind.MODEL
+    prompt: str = ""
     max_triangles: int = 30_000
     texture_px: int = 2048
+    width: int = 1024
+    height: int = 1024
+    transparent: bool = False
     seed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A remote task as its provider tells it. cost_usd: None while it does not say. model: what really made it. error: of a failed one."""
+    """A remote task as its provider tells it. cost_usd: None while it does not say. model: what really made it. error: of a failed one.
+    request_id: what its support asks for. files: what was made, where the answer to a submission brings it."""
 
     ref: str
     state: TaskState
@@ -220,6 +246,8 @@ class Task:
     cost_usd: float | None = None
     model: str = ""
     error: str = ""
+    request_id: str = ""
+    files: tuple[bytes, ...] = ()
 
 
 class Provider(Protocol):
@@ -232,23 +260,29 @@ class Provider(Protocol):
         """What it will cost, in USD, as far as the price list tells."""
         ...
 
-    def submit(self, order: Generation) -> str:
-        """Start a task; gives its reference.
+    def submit(self, order: Generation) -> Task:
+        """Start a task.
 
-        Raises: Refused, RateLimited, OutOfCredit, Unavailable (all: nothing was begun), SubmitUnknown (it may have been).
+        Raises: Refused, RateLimited, Busy, OutOfCredit, Unavailable (all: nothing was begun), SubmitUnknown (it may have been).
         """
         ...
 
-    def poll(self, ref: str) -> Task:
-        """Raises: NotFound, Unavailable, RateLimited, BadOutput."""
+    def poll(self, refs: Sequence[str]) -> Mapping[str, Task]:
+        """How these tasks stand, at most `capabilities.polls` of them; one that the provider does not know is left out.
+
+        Raises: Unavailable, RateLimited, Refused, BadOutput.
+        """
         ...
 
-    def fetch(self, ref: str) -> bytes:
-        """The made file of a succeeded task. Raises: NotFound, BadOutput, Unavailable."""
+    def fetch(self, ref: str) -> tuple[bytes, ...]:
+        """What a succeeded task made: one model, or its pictures, any of which will do. Raises: NotFound, Refused, BadOutput, Unavailable."""
         ...
 
-    def reconcile(self, order: Generation) -> str | None:
-        """The task that was begun for this order though its answer was lost; None: there is none. Raises: Unsupported, Unavailable."""
+    def reconcile(self, since: datetime, known: Collection[str]) -> str | None:
+        """The task that was begun since then though its answer was lost; None: there is none. known: those that we know of.
+
+        Asked while nothing else is being submitted. Raises: Unsupported, Unavailable, SubmitUnknown when several may be meant.
+        """
         ...
 
     def cancel(self, ref: str) -> bool:
@@ -257,4 +291,12 @@ class Provider(Protocol):
 
     def balance(self) -> float:
         """What is left of the account, in USD. Raises: Unsupported, Refused, Unavailable."""
+        ...
+
+    def verify(self, inbound: Inbound) -> Verified:
+        """Prove that a webhook is this provider's. Raises: DeliveryError."""
+        ...
+
+    def parse_webhook(self, inbound: Inbound) -> str:
+        """The reference of the task that a webhook tells about: it only wakes the next look. Raises: BadOutput."""
         ...

@@ -78,7 +78,7 @@ def spend(data_dir: Path | None, machine: bool) -> None:
     services = services_on(data_dir)
     facts: dict[str, Any] = {by: [{"name": n, "tasks": c, "usd": u} for n, c, u in services.spend.by(by)] for by in BY}
     facts["budget"] = {name: _told(services, name)["budget"] for name in services.rules.current().provider}
-    facts["unknown"] = [{**task, "created_at": task["created_at"].isoformat()} for task in services.spend.unknown()]
+    facts["unknown"] = [{**task, "created_at": task["created_at"].isoformat()} for task in services.spend.listed("unknown")]
     if machine:
         click.echo(json.dumps(facts))
         return

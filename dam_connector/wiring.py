@@ -26,6 +26,7 @@ from dam_connector.store.library import Shelf
 from dam_connector.store.products import Products
 from dam_connector.store.runs import Runs
 from dam_connector.store.spend import Spend
+from dam_connector.store.tasks import Tasks
 from dam_connector.store.users import Users
 
 
@@ -46,6 +47,7 @@ class Services:
     publications: Publications
     runs: Runs
     spend: Spend
+    tasks: Tasks
     users: Users
     ledger: Ledger
     blobs: Blobs
@@ -89,7 +91,7 @@ def build_services(settings: Settings, *, clock: Clock | None = None, queue: Que
     clock = clock or SystemClock()
     db = Database(settings.database)
     http = Http(settings.allowed_hosts, timeout_s=settings.fetch_timeout_s)
-    ledger, assets = Ledger(db, clock), Assets(db, clock)
+    ledger, assets, spend = Ledger(db, clock), Assets(db, clock), Spend(db, clock)
     if queue is None:
         native = RqQueue(settings.redis)
         queue = BackgroundQueue(native) if background_wakeups else native
@@ -106,13 +108,21 @@ def build_services(settings: Settings, *, clock: Clock | None = None, queue: Que
         decisions=Decisions(db, clock, assets),
         publications=Publications(db, clock),
         runs=Runs(db, clock),
-        spend=Spend(db, clock),
+        spend=spend,
+        tasks=Tasks(db, clock, spend),
         users=Users(db, clock),
         ledger=ledger,
         blobs=open_blobs(settings.storage),
         queue=queue,
         http=http,
-        kit=Kit(http=http, clock=clock, secret=settings.secret, public_url=settings.public, shelf=Shelf(db, clock)),
+        kit=Kit(
+            http=http,
+            clock=clock,
+            secret=settings.secret,
+            public_url=settings.public,
+            shelf=Shelf(db, clock),
+            folder=settings.plugin_json.parent,
+        ),
     )
 
 

@@ -5,8 +5,9 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
+from dam_connector.catalog import prompts
 from dam_connector.catalog.product import View
-from dam_connector.catalog.rules import CAMERAS, FRAMES, PHOTO, Deliverable, Motion
+from dam_connector.catalog.rules import CAMERAS, FRAMES, PHOTO, Deliverable, Motion, When
 from dam_connector.catalog.run import RunKind
 from schemas.common import SLUG, text, tuples
 
@@ -16,6 +17,14 @@ MODEL_FORMATS = ("glb", "usdz", "web")
 _HEX = "#[0-9a-fA-F]{6}"
 _GROUND = validate.Regexp(rf"^({_HEX}|{_HEX} to {_HEX}|transparent)$", error='use "#rrggbb", "#rrggbb to #rrggbb" (top to bottom) or "transparent"')
 _CAMERA = validate.Regexp(rf"^({'|'.join(CAMERAS)}|-?\d{{1,3}},-?\d{{1,2}})$", error=f'use one of {", ".join(CAMERAS)}, or degrees as "35,18"')
+
+
+class WhenSchema(Schema):
+    """When a generator may make a deliverable."""
+
+    categories = fields.List(fields.String(), metadata={"description": "Only for these categories; all when absent."})
+    min_views = fields.Integer(strict=True, validate=validate.Range(1, 7), metadata={"description": "Only from so many usable photos on."})
+    max_usd = fields.Float(validate=validate.Range(0, 1000), metadata={"description": "Only where a task costs no more, by its price list."})
 
 
 class DeliverableSchema(Schema):
@@ -43,6 +52,18 @@ class DeliverableSchema(Schema):
         validate=validate.Length(min=1),
         metadata={"description": "Who makes it, in order of preference: `local`, or a provider connection."},
     )
+    when = fields.Dict(
+        keys=fields.String(),
+        values=fields.Nested(WhenSchema),
+        metadata={"description": "When a generator may make it, by its name under `generator`; always when absent."},
+    )
+    prompt = text(
+        "What a provider that takes prompts is told: a template with `{name}`, `{brand}`, `{color}`, `{material}`, `{category}`, `{style_tags}`, "
+        "`{description}`, `{background}`, `{prompt}` (the product's own request) or `{attributes.NAME}`; a sentence whose facts are all missing is "
+        "left out. One that fits the style when absent.",
+        validate=validate.Length(max=2000),
+    )
+    avoid = text("What pictures must not show, in the prompt's words.", validate=validate.Length(max=500))
     formats = fields.List(
         fields.String(validate=validate.OneOf(IMAGE_FORMATS + MODEL_FORMATS)),
         validate=validate.Length(min=1),
@@ -85,6 +106,15 @@ class DeliverableSchema(Schema):
                 raise ValidationError({"formats": {number: [f"a {data['kind']} cannot be made as {name}; known: {', '.join(known)}"]}})
 
     @validates_schema(skip_on_field_errors=True)
+    def prompts_can_be_filled(self, data: dict[str, Any], **_: object) -> None:
+        for name in ("prompt", "avoid"):
+            if wrong := prompts.unknown(data.get(name, "")):
+                raise ValidationError(f"{{{wrong}}} means nothing; known: {', '.join(prompts.FACTS)}, attributes.NAME", name)
+        for name in data.get("when", {}):
+            if name not in data.get("generator", ("local",)):
+                raise ValidationError({"when": {name: ["it is none of this deliverable's generators"]}})
+
+    @validates_schema(skip_on_field_errors=True)
     def keys_fit_each_other(self, data: dict[str, Any], **_: object) -> None:
         wrong: dict[str, list[str]] = {}
         for field, why in _misfits(data):
@@ -125,4 +155,5 @@ def build_deliverable(data: dict[str, Any]) -> Deliverable:
     """The deliverable that loaded data mean."""
     kind = KINDS[data["kind"]]
     usual = ["webp"] if data.get("motion") == Motion.CLIP else ["jpeg", "webp"] if kind is RunKind.IMAGE else ["glb", "usdz"]
-    return Deliverable(**tuples({**data, "kind": kind, "formats": data.get("formats") or usual}))
+    when = {name: When(**tuples(found)) for name, found in data.get("when", {}).items()}
+    return Deliverable(**tuples({**data, "kind": kind, "formats": data.get("formats") or usual, "when": when}))

@@ -274,9 +274,10 @@ def _dangling(rules: Rules) -> list[str]:
     if rules.review.dam not in rules.dam:
         wrong.append(f"/review/dam: there is no DAM {rules.review.dam!r} under /connections/dam")
     wrong += [
-        f"/connections/dam/{name}: the same name stands under /connections/pim; webhooks need one name each"
-        for name in rules.dam
-        if name in rules.pim
+        f"/connections/{port}/{name}: the same name stands under /connections/{other}; webhooks need one name each"
+        for port, other in (("dam", "pim"), ("provider", "pim"), ("provider", "dam"))
+        for name in getattr(rules, port)
+        if name in getattr(rules, other)
     ]
     return wrong or list(_name_clashes(rules))
 

@@ -16,6 +16,8 @@ from rq.serializers import JSONSerializer
 
 import worker.jobs
 from dam_connector import logs, queue_server
+from dam_connector.flow import sweeping
+from dam_connector.flow.brokering import Broker
 from dam_connector.queue import QUEUES, RqQueue
 from dam_connector.settings import Settings
 from dam_connector.wiring import Services, build_services
@@ -140,6 +142,31 @@ def drain(services: Services, queue_url: str, monkeypatch: pytest.MonkeyPatch) -
         return done
 
     return run
+
+
+@pytest.fixture
+def broker(services: Services) -> Iterator[Broker]:
+    """Carries out what was ordered from providers, when it is told to."""
+    made = Broker(services, "me")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def rounds(services: Services, drain: Callable[[], int], broker: Broker, clock: TestClock) -> Callable[..., None]:
+    """Let workers, the sweeper and the broker have some rounds."""
+
+    def work(count: int = 4, pause_s: float = 60) -> None:
+        for _ in range(count):
+            drain()
+            for pause in (0, pause_s):
+                clock.forward(pause)
+                sweeping.sweep(services, "me")
+                broker.turn()
+                broker.settle()
+        drain()
+
+    return work
 
 
 @pytest.fixture

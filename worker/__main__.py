@@ -18,15 +18,18 @@ from dam_connector import logs
 from dam_connector.catalog.ids import new_id
 from dam_connector.clock import SystemClock
 from dam_connector.flow import sweeping
+from dam_connector.flow.brokering import Broker
 from dam_connector.queue import SERVED, TURN, connect
 from dam_connector.settings import Settings
-from dam_connector.wiring import build_services
+from dam_connector.wiring import Services, build_services
 from worker.checks.guard import GUARD, Ended
 from worker.tools import build, check, render, rendition
 
 log = structlog.get_logger()
 SWEEP_S = 2.0
+BROKER_S = 1.0
 POLL_S = 15.0
+STOP_S = 5.0
 
 
 class _Manners:
@@ -84,7 +87,10 @@ def run(queue_name: str, burst: bool) -> None:
 
 @main.command()
 def sweep() -> None:
-    """Wake what is due, and ask the DAMs for decisions, until stopped. One sweeper works at a time; others stand by."""
+    """Wake what is due, carry out what was ordered from providers, and ask the DAMs for decisions, until stopped.
+
+    One sweeper works at a time; others stand by.
+    """
     settings = Settings.from_env()
     logs.configure(settings.log_format)
     services = build_services(settings)
@@ -96,6 +102,8 @@ def sweep() -> None:
 
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, leave)
+    brokering = threading.Thread(target=_broker, args=(services, owner, stop), name="broker")
+    brokering.start()
     polled = 0.0
     while not stop.wait(SWEEP_S):
         try:
@@ -106,6 +114,18 @@ def sweep() -> None:
         except Exception:
             log.exception("sweep_failed")
     services.ledger.release("sweeper", owner)
+    brokering.join(STOP_S)
+
+
+def _broker(services: Services, owner: str, stop: threading.Event) -> None:
+    broker = Broker(services, owner)
+    while not stop.is_set():
+        broker.wait(BROKER_S)
+        try:
+            broker.turn()
+        except Exception:
+            log.exception("broker_failed")
+    broker.close()
 
 
 for tool in (build, check, rendition, render):

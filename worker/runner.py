@@ -107,6 +107,8 @@ def _begin(services: Services, run: RunRecord) -> Work:
         rules_fingerprint=run.rules_fingerprint,
         note=run.note,
         bulk=run.bulk,
+        batch_id=run.batch_id,
+        generator=run.generator,
         sources={view: Sha256(sha) for view, sha in record.sources.items()},
     )
     return replace(work, version_id=version.id, number=version.number, files=version.files, report=version.report) if version else work

@@ -41,13 +41,15 @@ class Work:
     rules_fingerprint: str
     note: str = ""
     bulk: bool = False  # one of many: what follows from it waits in the same lane
+    batch_id: str = ""  # that asked for it
+    generator: str = ""  # that a person chose
     sources: Mapping[str, Sha256] = field(default_factory=dict)  # by view, usable ones only
     raw_model: Sha256 | None = None  # the GLB between the model steps
     files: tuple[VersionFile, ...] = ()
     issues: tuple[Issue, ...] = ()
     facts: Mapping[str, Fact] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
-    task: str = ""  # a provider's reference
+    task: str = ""  # the provider that was asked, and the id of its task in our books
     version_id: VersionId | None = None
     number: int = 0
     report: Report = field(default_factory=Report)

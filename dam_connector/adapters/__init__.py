@@ -7,6 +7,7 @@
 import difflib
 import importlib
 import pkgutil
+from dataclasses import replace
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -34,6 +35,7 @@ def open_adapter(port: str, name: str, connection: Connection, kit: Kit) -> Any:
         near = difflib.get_close_matches(connection.adapter, known(port), n=1)
         hint = f'did you mean "{near[0]}"?' if near else f"known: {', '.join(known(port))}"
         raise ConfigError(f"/connections/{port}/{name}/adapter: there is no {port} adapter {connection.adapter!r}; {hint}")
+    kit = replace(kit, name=name)
     for entry in entry_points(group="dam_connector.adapters", name=f"{port}.{connection.adapter}"):
         return entry.load()(connection.options, kit)
     module = importlib.import_module(f"dam_connector.adapters.{port}.{connection.adapter}")

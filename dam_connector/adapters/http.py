@@ -6,10 +6,12 @@ redirects are followed by hand so that each hop is checked, bytes are counted af
 
 import json
 import re
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -25,6 +27,8 @@ CONNECT_TIMEOUT_S = 5.0
 MAX_REPLY = 4_194_304
 _CHUNK = 65_536
 _RETRY_STATUS = (408, 425, 500, 502, 503, 504)
+
+Part = tuple[str, tuple[str, bytes, str]]  # of a form: the field's name; the file's name, bytes and type
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +80,7 @@ class Http:
     ) -> None:
         self._allowed, self._timeout_s, self._monotonic = allowed_hosts, timeout_s, monotonic
         self._guarded, self._open = _manager(guard=True), _manager(guard=False)
+        self._kept = threading.local()
 
     def get(self, url: str, *, max_bytes: int, vendor: str = "web", headers: dict[str, str] | None = None) -> Answer:
         """The answer to a GET.
@@ -103,20 +108,27 @@ class Http:
         operation: str,
         headers: Mapping[str, str],
         json: Any = None,
-        files: Mapping[str, tuple[str, bytes, str]] | None = None,
+        fields: Mapping[str, str] | None = None,
+        files: Sequence[Part] = (),
         max_bytes: int = MAX_REPLY,
+        timeout_s: float = 0,
     ) -> Reply:
         """A vendor's reply, whatever its status; redirects are not followed, so that credentials go nowhere else.
+
+        json: the body; or fields and files: those of a form. timeout_s: for all of it, where the usual is too short.
 
         Raises: Unavailable when nothing was sent, or a GET was not answered; SubmitUnknown when anything else was sent and not
         answered; Blocked.
         """
-        deadline = self._monotonic() + self._timeout_s
-        manager = self._manager_for(url, vendor)
-        timeout = (CONNECT_TIMEOUT_S, self._timeout_s)
+        most_s = timeout_s or self._timeout_s
+        deadline = self._monotonic() + most_s
+        opened = self._session_for(method, self._manager_for(url, vendor))
+        form: dict[str, Any] = {"data": dict(fields) if fields else None, "files": list(files) or None}
         try:
-            response = manager.send_request(method, url, stream=True, headers=dict(headers), json=json, files=files, timeout=timeout)
-            with response:
+            with (
+                opened as session,
+                session.request(method, url, stream=True, headers=dict(headers), json=json, timeout=(CONNECT_TIMEOUT_S, most_s), **form) as response,
+            ):
                 body = self._read(response, max_bytes, deadline, vendor)
                 return Reply(status=response.status_code, headers={k.lower(): v for k, v in response.headers.items()}, body=body)
         except (InvalidIPAddress, requests.exceptions.ConnectTimeout) as error:
@@ -129,6 +141,23 @@ class Http:
                     raise
                 raise Unavailable(vendor, operation, "no answer in time, or half of one") from error
             raise SubmitUnknown(vendor, operation, "it was sent, and the answer did not arrive") from error
+
+    def _session_for(self, method: str, manager: Manager) -> AbstractContextManager[requests.Session]:
+        """Looks share a connection, a session a thread. Whatever may cost money opens its own: one that the other side was closing just
+        then would leave open whether the request arrived."""
+        if method != "GET":
+            return self._fresh(manager)
+        name = "open" if manager is self._open else "guarded"
+        session: requests.Session | None = getattr(self._kept, name, None)
+        if session is None:
+            session = self._fresh(manager)
+            setattr(self._kept, name, session)
+        return nullcontext(session)
+
+    def _fresh(self, manager: Manager) -> requests.Session:
+        session: requests.Session = manager.get_session()
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        return session
 
     def _not_sent(self, error: Exception, vendor: str, operation: str) -> Exception:
         if "InvalidIPAddress" in repr(error):

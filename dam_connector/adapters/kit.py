@@ -1,7 +1,8 @@
 """Kit: what an adapter is given to work with."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from dam_connector.adapters.http import Http
@@ -12,13 +13,15 @@ from dam_connector.store.library import Shelf
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kit:
-    """The outgoing HTTP session, the clock, the look-up of secrets, our public address, and the built-in DAM's shelf."""
+    """The outgoing HTTP session, the clock, the look-up of secrets, our public address, the built-in DAM's shelf; name: of the connection."""
 
     http: Http
     clock: Clock
     secret: Callable[[str], str]
     public_url: str
     shelf: Shelf
+    folder: Path = Path()  # that plugin.json lies in
+    name: str = ""
 
 
 def only(options: Mapping[str, Any], *names: str) -> None:
@@ -26,3 +29,19 @@ def only(options: Mapping[str, Any], *names: str) -> None:
     for name in options:
         if name not in names:
             raise ConfigError(f"unknown option {name!r}; known: {', '.join(names) or 'none'}")
+
+
+def chosen(options: Mapping[str, Any], name: str, usual: str, known: Iterable[str]) -> str:
+    """The value of an option that is one of a few. Raises: ConfigError."""
+    value = str(options.get(name, usual))
+    if value not in (names := list(known)):
+        raise ConfigError(f"{name}: {value!r} is none of {', '.join(names)}")
+    return value
+
+
+def number(options: Mapping[str, Any], name: str, usual: float, low: float, high: float) -> float:
+    """The value of an option that is a number in a range. Raises: ConfigError."""
+    value = options.get(name, usual)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+        raise ConfigError(f"{name}: {value!r} is no number from {low:g} to {high:g}")
+    return float(value)

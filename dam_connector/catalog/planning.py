@@ -10,6 +10,8 @@ from dam_connector.catalog.product import INSPIRATION, Product
 from dam_connector.catalog.request import tailored
 from dam_connector.catalog.rules import LOCAL, PHOTO, Deliverable, Rules
 
+ADDED = ("when", "prompt", "avoid")  # to deliverables, later: where they say nothing, what was made before is not made again
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedRun:
@@ -57,6 +59,7 @@ def input_hash(product: Product, sources: Mapping[str, Sha256], deliverable: Del
         facts.pop(address)
     if product.request.prompt and set(deliverable.generator) != {LOCAL}:  # our own code reads no prompts
         facts["prompt"] = product.request.prompt
-    made_by = {"deliverable": asdict(deliverable), "naming": asdict(rules.naming), "checks": asdict(rules.checks)}
+    asked = {name: value for name, value in asdict(deliverable).items() if value or name not in ADDED}
+    made_by = {"deliverable": asked, "naming": asdict(rules.naming), "checks": asdict(rules.checks)}
     text = json.dumps([facts, dict(sources), made_by, slot], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -41,6 +41,15 @@ class ProductRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class When:
+    """When a generator may make a deliverable: for these categories only, from so many photos on, at so much a task at most."""
+
+    categories: tuple[str, ...] = ()
+    min_views: int = 1
+    max_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deliverable:
     """What to make for a product."""
 
@@ -51,6 +60,9 @@ class Deliverable:
     made_from: str = PHOTO
     views: tuple[str, ...] = ()
     generator: tuple[str, ...] = (LOCAL,)
+    when: Mapping[str, When] = field(default_factory=dict)  # by generator
+    prompt: str = ""
+    avoid: str = ""
     formats: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
     profiles: tuple[str, ...] = ()
@@ -70,6 +82,11 @@ class Deliverable:
 
     def wanted_for(self, category: str) -> bool:
         return not self.categories or category in self.categories
+
+    def applies(self, generator: str, category: str, views: int) -> bool:
+        """Whether a generator may make it for such a product; what it costs is another question."""
+        when = self.when.get(generator, When())
+        return views >= when.min_views and (not when.categories or category in when.categories)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,7 @@ def with_fake_tripo(settings: Settings) -> tuple[Settings, FakeTripo]:
     path = settings.data_dir / "plugin.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(rules, indent=2))
-    hosts = ",".join(filter(None, [settings.allow_hosts, base_url.removeprefix("http://")]))
+    hosts = ",".join(filter(None, [settings.allow_hosts, fake.host]))
     return replace(settings, plugin_json=path, allow_hosts=hosts, environ={**settings.environ, "TRIPO_API_KEY": KEY}), fake
 
 

@@ -60,7 +60,7 @@ def _take(services: Services, batch: Batch, row: Row) -> None:
     if row.product is None:
         services.batches.finish_row(row.id, RowState.FAILED, row.error)
         return
-    taken = take_product(services, row.product, connection="", ref=row.sku, source_time=batch.created_at, bulk=True)
+    taken = take_product(services, row.product, connection="", ref=row.sku, source_time=batch.created_at, batch_id=batch.id)
     services.gallery.file_batch(batch.id, row.sku)
     record = services.products.get(row.sku)
     wrong = [i for i in record.issues if i.severity is Severity.ERROR] if record else []
@@ -85,7 +85,7 @@ def control(services: Services, batch: Batch, what: str) -> str:
         return "cancelled: what is made stays"
     if what == "retry" and batch.state is not BatchState.CANCELLED:
         again = services.batches.retry_failed(batch.id)
-        retried = sum(bool(run_again(services, sku, bulk=True)) for sku in services.batches.broken(batch.id))
+        retried = sum(bool(run_again(services, sku, batch_id=batch.id)) for sku in services.batches.broken(batch.id))
         _go(services, batch, "")
         return f"{again + retried} rows again" if again + retried else "what failed must be mended in the sheet and uploaded again"
     raise StateConflict(f"the batch is {batch.state.value}: it cannot {what}")

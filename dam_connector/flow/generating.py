@@ -1,45 +1,92 @@
-"""Generating: a provider's task for a run, asked for once and paid for once."""
+"""Generating: what a run orders from a provider, and what that may cost. flow/brokering.py carries the orders out; no worker waits for one."""
 
-from contextlib import suppress
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import structlog
 
-from dam_connector.errors import BadOutput, NotFound, OutOfCredit, RateLimited, Refused, StateConflict, SubmitUnknown, Unavailable
-from dam_connector.ports import Generation, Provider, Task, TaskState
-from dam_connector.store.spend import NOTICE, Caps, TaskEntry, TaskStanding
+from dam_connector.catalog.codec import from_plain, to_plain
+from dam_connector.catalog.ids import Sha256
+from dam_connector.catalog.product import Product
+from dam_connector.catalog.rules import Connection
+from dam_connector.catalog.run import RunKind
+from dam_connector.errors import ConfigError
+from dam_connector.ports import Generation
+from dam_connector.store.spend import NOTICE, Caps
+from dam_connector.store.tasks import About, TaskEntry
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
-LONGEST = timedelta(hours=1)  # of a task: some providers say "processing" for ever
-NOT_BEGUN = (Refused, RateLimited, OutOfCredit, Unavailable, BadOutput, NotFound)  # of a submission: nothing will be billed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What a run asks of a provider. name: of the connection."""
+class Order:
+    """A Generation as it is stored: its pictures by their address in the blobs."""
 
-    run_id: str
-    name: str
-    category: str
-    deliverable: str
-    order: Generation
+    product: Product
+    pictures: Mapping[str, Sha256]
+    kind: RunKind = RunKind.MODEL
+    prompt: str = ""
+    max_triangles: int = 30_000
+    texture_px: int = 2048
+    width: int = 1024
+    height: int = 1024
+    transparent: bool = False
+    seed: int = 0
+
+    def generation(self, services: Services, key: str, *, with_pictures: bool = True) -> Generation:
+        """What a provider is asked. key: of the task, the same for every try. Raises: NotFound when a picture is gone."""
+        facts = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "pictures"}
+        return Generation(key=key, pictures={v: services.blobs.get(sha) for v, sha in self.pictures.items()} if with_pictures else {}, **facts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What a task gave: its files by their address, and who made them."""
+
+    files: tuple[Sha256, ...] = ()
+    model: str = ""
+    request_id: str = ""
+    asked: Mapping[str, str] = field(default_factory=dict)
+
+
+def ordered(services: Services, about: About, order: Order) -> TaskEntry:
+    """The run's task at this provider, which waits to be carried out when it is new."""
+    usd = services.provider(about.provider).estimate(order.generation(services, "", with_pictures=False))
+    return services.tasks.order(about, to_plain(order), usd)
+
+
+def order_of(entry: TaskEntry) -> Order:
+    return from_plain(Order, entry.order)
+
+
+def made_of(entry: TaskEntry) -> Made:
+    """What a settled task gave."""
+    return from_plain(Made, entry.result)
+
+
+def connection_of(services: Services, name: str) -> Connection:
+    """Raises: ConfigError when there is no such provider any more."""
+    found = services.rules.current().provider.get(name)
+    if found is None:
+        raise ConfigError(f"there is no provider {name!r} under /connections/provider in plugin.json")
+    return found
 
 
 def caps_of(services: Services, name: str) -> Caps:
     """The caps that plugin.json sets on a provider."""
+    options = connection_of(services, name).options
 
-    def usd(option: str) -> float | None:
-        value = services.rules.current().provider[name].options.get(option)
+    def usd(period: str) -> float | None:
+        value = options.get(f"max_usd_per_{period}")
         return float(value) if isinstance(value, (int, float)) else None
 
-    return Caps(day=usd("max_usd_per_day"), month=usd("max_usd_per_month"))
+    return Caps(day=usd("day"), month=usd("month"), batch=usd("batch"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What was spent or reserved at a provider in a day or month, in USD, and the cap on it."""
+    """What was spent or reserved at a provider in a day, a month or for a batch, in USD, and the cap on it."""
 
     of: str
     spent: float
@@ -56,86 +103,24 @@ class Budget:
         return self.share >= NOTICE
 
 
-def budget(services: Services, name: str) -> tuple[Budget, ...]:
-    """How much of a provider's caps is used."""
-    spent, caps = services.spend.spent(name), caps_of(services, name)
-    return Budget(of="day", spent=spent["day"], cap=caps.day), Budget(of="month", spent=spent["month"], cap=caps.month)
+def budget(services: Services, name: str, batch_id: str = "") -> tuple[Budget, ...]:
+    """How much of a provider's caps is used: those of the day and the month, and the one of a batch where one is named."""
+    caps = caps_of(services, name)
+    return tuple(Budget(of=of, spent=spent, cap=getattr(caps, of)) for of, spent in services.spend.spent(name, batch_id).items())
 
 
-def started(services: Services, asked: Asked) -> str:
-    """The reference of the run's task, which is submitted when it was not.
-
-    Raises: as `Provider.submit`; OutOfCredit when a cap is reached; Refused when an answer was lost and cannot be found again, since
-    asking once more might pay twice.
-    """
-    provider = services.provider(asked.name)
-    entry = services.spend.begin(
-        asked.run_id,
-        asked.name,
-        sku=asked.order.product.sku,
-        category=asked.category,
-        deliverable=asked.deliverable,
-        usd=provider.estimate(asked.order),
-        caps=caps_of(services, asked.name),
-    )
-    if entry.state in (TaskStanding.SUBMITTED, TaskStanding.SETTLED):
-        return entry.ref
-    if entry.state is TaskStanding.UNKNOWN:
-        raise Refused(asked.name, "submit", "an answer was lost before; whether it was billed is for a person to find out")
-    if not entry.fresh and not provider.capabilities.idempotent:
-        return _found_again(services, asked, provider, entry, "the worker ended while it was asked")
-    return _submitted(services, asked, provider, entry)
+def notice(services: Services, entry: TaskEntry) -> None:
+    """Tell once a period that most of a cap is used: in the log, and in the history of the product that used it."""
+    for used in budget(services, entry.provider, entry.batch_id):
+        period = {"day": services.clock.now().date().isoformat(), "month": services.clock.now().date().isoformat()[:7]}.get(used.of, entry.batch_id)
+        name = f"notice:{entry.provider}:{used.of}"
+        if used.notice and services.ledger.noted(name) != period:
+            services.ledger.note(name, period)
+            words = f"{entry.provider}: ${used.spent:.2f} of ${used.cap:g} for this {used.of} are used"
+            services.ledger.tell("budget", sku=entry.sku, detail=words)
+            log.warning("budget_nearly_used", provider=entry.provider, of=used.of, spent_usd=round(used.spent, 2), cap_usd=used.cap)
 
 
-def _submitted(services: Services, asked: Asked, provider: Provider, entry: TaskEntry) -> str:
-    try:
-        ref = provider.submit(asked.order)
-    except SubmitUnknown as error:
-        return _found_again(services, asked, provider, entry, str(error))
-    except NOT_BEGUN as error:
-        services.spend.release(entry.id, str(error))
-        raise
-    services.spend.submitted(entry.id, ref)
-    log.info("task_submitted", provider=asked.name, task=ref)
-    for used in budget(services, asked.name):
-        if used.notice:
-            log.warning("budget_nearly_used", provider=asked.name, of=used.of, spent_usd=round(used.spent, 2), cap_usd=used.cap)
-    return ref
-
-
-def _found_again(services: Services, asked: Asked, provider: Provider, entry: TaskEntry, why: str) -> str:
-    """The task that may have been begun. Raises: Refused when nobody can tell; Unavailable when the provider cannot be asked now."""
-    if provider.capabilities.idempotent:
-        raise Unavailable(asked.name, "submit", why)  # asked again later under the same key, it begins no second task
-    if provider.capabilities.reconciles:
-        ref = provider.reconcile(asked.order)
-        if ref is None:
-            services.spend.release(entry.id, f"{why}; the provider knows of no such task")
-            raise Unavailable(asked.name, "submit", f"{why}; it was not begun")
-    else:
-        ref = None
-    if ref is None:
-        services.spend.lost(entry.id, why)
-        log.warning("task_unknown", provider=asked.name, run_id=asked.run_id, why=why)
-        raise Refused(asked.name, "submit", f"{why}; it may have been billed, and it is not asked for again")
-    services.spend.submitted(entry.id, ref)
-    return ref
-
-
-def settled(services: Services, run_id: str, name: str, task: Task) -> float:
-    """What the ended task cost, in USD, now in the books: what the provider says, else the estimate; nothing for a failed one that does not say."""
-    entry = services.spend.find(run_id, name)
-    usual = entry.estimate_usd if entry and task.state is TaskState.SUCCEEDED else 0.0
-    if entry and entry.state is TaskStanding.SUBMITTED:
-        with suppress(StateConflict):  # a worker that took over was faster
-            if task.state is TaskState.FAILED and not task.cost_usd:
-                services.spend.release(entry.id, task.error)
-            else:
-                services.spend.settle(entry.id, task.cost_usd)
-    return usual if task.cost_usd is None else task.cost_usd
-
-
-def overdue(services: Services, run_id: str, name: str) -> bool:
-    """Whether a task takes so long that it will not end any more."""
-    entry = services.spend.find(run_id, name)
-    return entry is not None and services.clock.now() - entry.created_at > LONGEST
+def hinted(services: Services, name: str, ref: str) -> str:
+    """Look at a task next, because its provider's webhook says that something happened; gives a few words."""
+    return f"{name}: the task is looked at" if services.tasks.look_now(name, ref) else f"{name}: not one of ours"

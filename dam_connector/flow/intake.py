@@ -20,9 +20,10 @@ from dam_connector.catalog.rules import PHOTO
 from dam_connector.catalog.run import job_for
 from dam_connector.catalog.version import VersionFile
 from dam_connector.errors import RETRYABLE, AdapterError, ConfigError, DeliveryError, NotFound
+from dam_connector.flow.generating import hinted
 from dam_connector.flow.pictures import pictures_of
 from dam_connector.flow.reviewing import apply_decision
-from dam_connector.ports import Inbound, Pim
+from dam_connector.ports import Inbound, Pim, Provider
 from dam_connector.store.inbox import MAX_ATTEMPTS, DeliveryRecord
 from dam_connector.store.products import ProductRecord
 from dam_connector.store.runs import NewRun, RunRecord
@@ -52,8 +53,11 @@ def receive(services: Services, connection: str, inbound: Inbound) -> tuple[Deli
     return delivery_id, new
 
 
-def _source(services: Services, connection: str) -> Pim:
-    if connection not in services.rules.current().pim:
+def _source(services: Services, connection: str) -> Pim | Provider:
+    rules = services.rules.current()
+    if connection in rules.provider:
+        return services.provider(connection)
+    if connection not in rules.pim:
         raise DeliveryError(404, "there is no such connection; see /connections in plugin.json")
     return services.pim(connection)
 
@@ -64,8 +68,7 @@ def handle(services: Services, delivery_id: str) -> None:
     if record is None or record.state != "received":
         return
     try:
-        events = services.pim(record.connection).normalize(record.inbound)
-        summary = "; ".join(_apply(services, record, event) for event in events)
+        summary = _meaning(services, record)
         services.inbox.finish(delivery_id, "handled", summary=summary)
     except RETRYABLE as error:
         again = services.inbox.retry_later(delivery_id, str(error))
@@ -73,6 +76,14 @@ def handle(services: Services, delivery_id: str) -> None:
     except (AdapterError, ConfigError) as error:
         services.inbox.finish(delivery_id, "failed", error=str(error))
         log.warning("delivery_failed", error=str(error))
+
+
+def _meaning(services: Services, record: DeliveryRecord) -> str:
+    """Do what a delivery means; gives a few words about it."""
+    if record.connection in services.rules.current().provider:
+        return hinted(services, record.connection, services.provider(record.connection).parse_webhook(record.inbound))
+    events = services.pim(record.connection).normalize(record.inbound)
+    return "; ".join(_apply(services, record, event) for event in events)
 
 
 def _apply(services: Services, record: DeliveryRecord, event: Event) -> str:
@@ -98,9 +109,9 @@ def _newest(services: Services, connection: str, event: Event) -> Product:
 
 
 def take_product(
-    services: Services, product: Product, *, connection: str, ref: str, source_time: datetime, last_try: bool = True, bulk: bool = False
+    services: Services, product: Product, *, connection: str, ref: str, source_time: datetime, last_try: bool = True, batch_id: str = ""
 ) -> Taken:
-    """Store the newest word on a product, fetch its pictures and plan its runs. bulk: it is one of many.
+    """Store the newest word on a product, fetch its pictures and plan its runs. batch_id: of the batch that asks for it.
 
     Raises: Unavailable or RateLimited when a picture's server is away, unless it is the last try.
     """
@@ -111,17 +122,26 @@ def take_product(
     sources, unusable = pictures_of(services, product, last_try=last_try)
     issues += unusable
     services.products.set_findings(product.sku, sources, tuple(issues))
-    added = plan_runs(services, product, sources, bulk=bulk) if set(sources) - {INSPIRATION} and not incomplete else 0
+    added = plan_runs(services, product, sources, batch_id=batch_id) if set(sources) - {INSPIRATION} and not incomplete else 0
     newest = services.products.get(product.sku)
     if newest and newest.source_time > source_time:  # newer facts came while the pictures were fetched: theirs is the last word
         return take_product(
-            services, newest.product, connection=newest.connection, ref=newest.ref, source_time=newest.source_time, last_try=last_try, bulk=bulk
+            services,
+            newest.product,
+            connection=newest.connection,
+            ref=newest.ref,
+            source_time=newest.source_time,
+            last_try=last_try,
+            batch_id=batch_id,
         )
     return Taken(f"{product.sku}: flagged" if incomplete else f"{product.sku}: {added} {'run' if added == 1 else 'runs'} planned", added)
 
 
-def plan_runs(services: Services, product: Product, sources: Mapping[str, Sha256], *, made_from: str = "", bulk: bool = False) -> int:
+def plan_runs(
+    services: Services, product: Product, sources: Mapping[str, Sha256], *, made_from: str = "", batch_id: str = "", bulk: bool = False
+) -> int:
     """How many runs this product needed that were not planned before; they are woken. made_from: only those rendered from this model."""
+    bulk = bulk or bool(batch_id)
     rules = services.rules.current()
     models = {d.made_from: glb.sha256 for d in rules.deliverables if (glb := _current_glb(services, product.sku, d.made_from))}
     wanted = [
@@ -133,6 +153,7 @@ def plan_runs(services: Services, product: Product, sources: Mapping[str, Sha256
             input_hash=p.input_hash,
             rules_fingerprint=rules.fingerprint,
             bulk=bulk,
+            batch_id=batch_id,
         )
         for p in plan(product, sources, models, rules)
         if not made_from or p.deliverable.made_from == made_from
@@ -164,7 +185,7 @@ def edit_product(services: Services, record: ProductRecord, product: Product, *,
     return said
 
 
-def run_again(services: Services, sku: str, *, bulk: bool = False) -> int:
+def run_again(services: Services, sku: str, *, batch_id: str = "") -> int:
     """Plan what is missing for a product, and retry what failed; gives how many runs are under way for it.
 
     Raises: NotFound when there is no such product.
@@ -173,7 +194,7 @@ def run_again(services: Services, sku: str, *, bulk: bool = False) -> int:
     if record is None or record.deleted:
         raise NotFound("catalog", "run", f"there is no product {sku}")
     retried = [r for r in services.runs.page(sku=sku, state="failed", limit=200) if retry(services, r)]
-    taken = take_product(services, record.product, connection=record.connection, ref=record.ref, source_time=record.source_time, bulk=bulk)
+    taken = take_product(services, record.product, connection=record.connection, ref=record.ref, source_time=record.source_time, batch_id=batch_id)
     return len(retried) + taken.planned
 
 

@@ -31,7 +31,9 @@ class NewRun:
     version_id: str | None = None
     note: str = ""
     due_at: datetime | None = None
-    bulk: bool = False  # asked for by a batch
+    bulk: bool = False  # one of many
+    batch_id: str = ""  # that asked for it
+    generator: str = ""  # that a person chose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,8 @@ class RunRecord:
     rules_fingerprint: str
     note: str
     bulk: bool
+    batch_id: str
+    generator: str
     state: RunState
     position: int
     step: str
@@ -118,6 +122,8 @@ class Runs:
             "rules_fingerprint": run.rules_fingerprint,
             "note": run.note,
             "bulk": run.bulk,
+            "batch_id": run.batch_id,
+            "generator": run.generator,
             "state": RunState.QUEUED.value,
             "work": {},
             "timings": {},
@@ -172,6 +178,20 @@ class Runs:
     def park(self, run: RunRecord, until: datetime, error: str = "", *, failed_try: bool = False) -> None:
         """Let the run sleep until then. Raises: StateConflict."""
         self._leave(run, RunState.PARKED, due_at=until, error=error, attempts=run.attempts + int(failed_try))
+
+    def rouse(self, run_id: str) -> tuple[RunKind, bool] | None:
+        """Make a sleeping run due; gives its kind and whether it is one of many, or None when it does not sleep."""
+        with self._db.write() as c:
+            where = (t.c.id == run_id, t.c.state == RunState.PARKED.value)
+            row = c.execute(
+                sa.update(t).where(*where).values(due_at=self._clock.now(), lease_until=None, kicks=0).returning(t.c.kind, t.c.bulk)
+            ).one_or_none()
+        return (RunKind(row.kind), row.bulk) if row else None
+
+    def tell(self, run_id: str, error: str) -> None:
+        """Say what a sleeping run waits for."""
+        with self._db.write() as c:
+            c.execute(sa.update(t).where(t.c.id == run_id, t.c.state == RunState.PARKED.value).values(error=error[:2000]))
 
     def finish(self, run: RunRecord, state: RunState, error: str = "") -> None:
         """Close the run as done or failed. Raises: StateConflict."""

@@ -134,6 +134,8 @@ runs = sa.Table(
     sa.Column("rules_fingerprint", sa.String(64), nullable=False),
     _text("note"),
     sa.Column("bulk", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
+    sa.Column("batch_id", sa.String(40), nullable=False, default="", server_default=""),
+    sa.Column("generator", sa.String(40), nullable=False, default="", server_default=""),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("position", sa.Integer, nullable=False, default=0, server_default="0"),
     _text("step"),
@@ -216,7 +218,7 @@ version_tags = sa.Table(  # what versions are found by: `batch:ID`, `category:CH
     sa.Index(None, "tag", "version_id"),
 )
 
-tasks = sa.Table(  # what providers were asked to do for a run, and what it costs: written before they are asked
+tasks = sa.Table(  # what providers are asked to do for a run, and what it costs: written before they are asked
     "tasks",
     metadata,
     _id(),
@@ -225,15 +227,23 @@ tasks = sa.Table(  # what providers were asked to do for a run, and what it cost
     sa.Column("sku", sa.String(500), nullable=False),
     sa.Column("category", sa.String(200), nullable=False),
     sa.Column("deliverable", sa.String(40), nullable=False),
-    sa.Column("state", sa.String(16), nullable=False),  # submitting, submitted, unknown, settled, released
+    sa.Column("batch_id", sa.String(40), nullable=False, default="", server_default=""),
+    sa.Column("state", sa.String(16), nullable=False),  # store/tasks.py draws them
     _text("ref"),
+    _json("order"),
+    _json("result"),
     sa.Column("estimate_usd", sa.Float, nullable=False),
     sa.Column("cost_usd", sa.Float),
     _text("error"),
+    sa.Column("tries", sa.Integer, nullable=False, default=0, server_default="0"),
+    sa.Column("look_at", Moment, nullable=False),
+    sa.Column("heard", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("updated_at", Moment, nullable=False),
-    sa.UniqueConstraint("run_id", "provider"),
+    sa.Index(None, "run_id", "provider"),
     sa.Index(None, "provider", "created_at"),
+    sa.Index(None, "state", "look_at"),
+    sa.Index(None, "batch_id"),
 )
 
 history = sa.Table(

@@ -263,7 +263,8 @@ def spend() -> ResponseReturnValue:
     return render_template(
         "spend.html",
         budgets={name: budget(s, name) for name in s.rules.current().provider},
-        unknown=s.spend.unknown(),
+        unknown=s.spend.listed("unknown"),
+        waiting=s.spend.listed("waiting"),
         tables=tables,
         labels={b.id: b.name for b in s.batches.page(limit=200)},
     )

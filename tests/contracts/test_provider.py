@@ -1,202 +1,222 @@
-"""The port Provider: the same promises for every adapter, against memory and against servers that speak the vendors' formats."""
+"""The port Provider: the same promises for every adapter, against memory and against servers that speak the vendors' formats.
 
-import json
-from collections.abc import Iterator
-from dataclasses import replace
+What vendors share is told here; what each is asked in its own words, and what only one of them does, stands in test_provider_vendors.py.
+"""
+
+from collections.abc import Callable
 
 import pytest
 
-from dam_connector.adapters import open_adapter
-from dam_connector.catalog.rules import Connection
-from dam_connector.errors import BadOutput, ConfigError, NotFound, OutOfCredit, RateLimited, Refused, SubmitUnknown, Unavailable, Unsupported
-from dam_connector.fakes.tripo import KEY, FakeTripo
-from dam_connector.ports import Generation, Provider, TaskState
-from dam_connector.wiring import Services
-from tests.support import picture, product
+from dam_connector.adapters import known
+from dam_connector.catalog.run import RunKind
+from dam_connector.errors import BadOutput, Busy, DeliveryError, OutOfCredit, RateLimited, Refused, SubmitUnknown, Unavailable, Unsupported
+from dam_connector.fakes.server import SLOW_S
+from dam_connector.ports import Provider, Task, TaskState
+from tests.contracts.provider_harness import HARNESSES, Harness, order
 
-GLB = b"glTF" + (2).to_bytes(4, "little") + (24).to_bytes(4, "little") + b"\x04\x00\x00\x00JSON{}  "
-
-
-@pytest.fixture
-def fake() -> Iterator[FakeTripo]:
-    server = FakeTripo(make=lambda pictures: GLB)
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def tripo(services: Services, fake: FakeTripo) -> Provider:
-    return opened(services, fake)
-
-
-def opened(services: Services, fake: FakeTripo, key: str = "env/TRIPO_API_KEY", **options: object) -> Provider:
-    """The adapter, allowed to talk to the fake and to nothing else on loopback."""
-    from dam_connector.adapters.http import Http
-
-    http = Http(frozenset({fake.base_url.removeprefix("http://")}), timeout_s=1.0)
-    kit = replace(services.kit, http=http, secret=lambda name: {"env/TRIPO_API_KEY": KEY, "env/WRONG": "tsk_wrong"}[name])
-    return open_adapter("provider", "t", Connection(adapter="tripo", options={"base_url": fake.base_url, "api_key": key, **options}), kit)
+KIND = {RunKind.MODEL: b"glTF", RunKind.IMAGE: b"\x89PNG"}
+SUBMISSIONS = {
+    "401": Refused,
+    "400": Refused,
+    "moderated": Refused,
+    "no credit": OutOfCredit,
+    "quota": OutOfCredit,
+    "rate": RateLimited,
+    "busy": Busy,
+    "500": SubmitUnknown,
+    "500 after": SubmitUnknown,
+    "lost": SubmitUnknown,
+    "flood": SubmitUnknown,
+    "slow": SubmitUnknown,
+    "closed": SubmitUnknown,
+    "nonsense": SubmitUnknown,
+    "no json": SubmitUnknown,
+}
+LOOKS = {"500": Unavailable, "slow": Unavailable, "closed": Unavailable, "rate": RateLimited, "no json": BadOutput}
 
 
-@pytest.fixture(params=["memory", "tripo"])
-def provider(request: pytest.FixtureRequest, services: Services) -> Provider:
-    if request.param == "tripo":
-        return request.getfixturevalue("tripo")
-    memory = open_adapter("provider", "m", Connection(adapter="memory"), services.kit)
-    memory.result = GLB
-    return memory
+def test_every_adapter_has_its_case() -> None:
+    assert sorted(HARNESSES) == known("provider")
 
 
-def order(**views: bytes) -> Generation:
-    return Generation(key="run_1", product=product(), pictures=views or {"front": picture()}, max_triangles=10_000)
-
-
-def finished(provider: Provider, ref: str) -> None:
+def finished(provider: Provider, task: Task) -> Task:
     for _ in range(5):
-        if provider.poll(ref).state is TaskState.SUCCEEDED:
-            return
+        if task.state is TaskState.SUCCEEDED:
+            return task
+        task = provider.poll([task.ref])[task.ref]
     pytest.fail("the task did not end")
 
 
-def test_a_task_from_its_submission_to_its_file(provider: Provider) -> None:
-    ref = provider.submit(order())
-    finished(provider, ref)
-    assert provider.fetch(ref) == GLB and provider.estimate(order()) >= 0
-    task = provider.poll(ref)
-    assert task.ref == ref and task.cost_usd is not None and task.state is TaskState.SUCCEEDED
+def made(provider: Provider, task: Task) -> tuple[bytes, ...]:
+    return task.files or provider.fetch(task.ref)
 
 
-def test_what_it_cannot_do_is_said(provider: Provider) -> None:
+def test_a_task_from_its_submission_to_its_file(harness: Harness) -> None:
+    provider = harness.adapter()
+    kind = provider.capabilities.makes[0]
+    begun = provider.submit(order(kind))
+    task = finished(provider, begun)
+    assert task.ref == begun.ref and task.cost_usd is not None and provider.estimate(order(kind)) >= 0
+    assert [data[:4] for data in made(provider, task)] == [KIND[kind]]
+
+
+def test_what_it_cannot_do_is_said(harness: Harness) -> None:
+    provider = harness.adapter()
     able = provider.capabilities
     for has, call in (
-        (able.cancels, lambda: provider.cancel("x")),
+        (able.cancels, lambda: provider.cancel("x y z w")),
         (able.balance, provider.balance),
-        (able.reconciles, lambda: provider.reconcile(order())),
+        (able.reconciles, lambda: provider.reconcile(harness.now(), ())),
     ):
-        if not has and not able.idempotent:
+        if not has:
             with pytest.raises(Unsupported):
                 call()
-    assert "front" in able.views
+    if not able.webhooks:
+        with pytest.raises((DeliveryError, BadOutput)):
+            provider.verify(harness.inbound({}, b"{}"))
+    assert able.polls >= 0 and able.concurrency >= 1 and able.makes
 
 
-def test_an_unknown_task_is_not_found(provider: Provider) -> None:
-    with pytest.raises(NotFound):
-        provider.poll("nothing")
+def test_an_unknown_task_is_left_out(harness: Harness) -> None:
+    provider = harness.adapter()
+    if harness.knows_its_tasks:
+        assert provider.poll([harness.unknown_ref]) == {}
 
 
-def test_tripo_is_asked_as_its_documentation_says(tripo: Provider, fake: FakeTripo) -> None:
-    one = fake.tasks[tripo.submit(order())]
-    assert one.body["model"] == "v3.1-20260211" and one.body["face_limit"] == 10_000 and one.body["texture_quality"] == "standard"
-    assert one.pictures == {"front": picture()} and fake.asked[-1] == ("submit", "/v3/generation/image-to-model")
-    several = fake.tasks[tripo.submit(order(front=picture(), back=picture(), hero=b"left out"))]
-    assert set(several.pictures) == {"front", "back"} and fake.asked[-1] == ("submit", "/v3/generation/multiview-to-model")
-    assert not {"quad", "compress"} & set(one.body) and tripo.balance() == pytest.approx((10_000 - 60) / 100)
+def test_the_same_key_costs_once_where_that_is_promised(harness: Harness) -> None:
+    provider = harness.adapter()
+    if provider.capabilities.idempotent:
+        first, second = provider.submit(order(provider.capabilities.makes[0])), provider.submit(order(provider.capabilities.makes[0]))
+        assert first.ref == second.ref or provider.estimate(order()) == 0
 
 
-def test_tripos_older_models_are_asked_for_less(services: Services, fake: FakeTripo) -> None:
-    adapter = opened(services, fake, model="v2.5-20250123")
-    assert "texture_quality" not in fake.tasks[adapter.submit(order())].body
-    small = opened(services, fake, model="P1-20260311")
-    body = fake.tasks[small.submit(replace(order(), max_triangles=90_000))].body
-    assert body["face_limit"] == 20_000
+@pytest.mark.parametrize("fault", SUBMISSIONS)
+def test_every_fault_of_a_submission_is_told_apart(harness: Harness, fault: str) -> None:
+    provider = harness.adapter()
+    if not harness.meets("submit", fault):
+        pytest.skip("this vendor has no such answer")
+    harness.fake.faults["submit"] = [fault]
+    with pytest.raises(SUBMISSIONS[fault]) as told:
+        provider.submit(order(provider.capabilities.makes[0]))
+    assert harness.key not in str(told.value) and harness.key not in repr(told.value)
+    assert not isinstance(told.value, RateLimited) or told.value.retry_after_s > 0
+    begun = fault in ("500 after", "lost", "flood", "nonsense")
+    assert harness.fake.billed == (1 if begun else 0)
 
 
-@pytest.mark.parametrize(
-    ("operation", "fault", "error"),
-    [
-        ("upload", "401", Refused),
-        ("upload", "500", Unavailable),
-        ("upload", "slow", Unavailable),
-        ("upload", "closed", Unavailable),
-        ("upload", "rate", RateLimited),
-        ("submit", "400", Refused),
-        ("submit", "moderated", Refused),
-        ("submit", "no credit", OutOfCredit),
-        ("submit", "rate", RateLimited),
-        ("submit", "busy", RateLimited),
-        ("submit", "500", SubmitUnknown),
-        ("submit", "500 after", SubmitUnknown),
-        ("submit", "lost", SubmitUnknown),
-        ("submit", "flood", SubmitUnknown),
-        ("submit", "slow", SubmitUnknown),
-        ("submit", "nonsense", SubmitUnknown),
-        ("submit", "no json", SubmitUnknown),
-    ],
-)
-def test_every_fault_of_a_submission_is_told_apart(tripo: Provider, fake: FakeTripo, operation: str, fault: str, error: type[Exception]) -> None:
-    fake.faults[operation] = [fault]
-    with pytest.raises(error) as told:
-        tripo.submit(order())
-    assert KEY not in str(told.value) and KEY not in repr(told.value)
-    if isinstance(told.value, RateLimited):
-        assert told.value.retry_after_s == (7.0 if fault == "busy" else 5.0)
+@pytest.mark.parametrize("fault", ["500", "slow", "closed", "rate", "401"])
+def test_a_failed_upload_began_nothing(harness: Harness, fault: str) -> None:
+    provider = harness.adapter()
+    if not harness.meets("upload", fault):
+        pytest.skip("this vendor has no such answer")
+    harness.fake.faults["upload"] = [fault]
+    with pytest.raises((Unavailable, RateLimited, Refused)) as told:
+        provider.submit(order(provider.capabilities.makes[0]))
+    assert not isinstance(told.value, SubmitUnknown) and harness.fake.billed == 0
 
 
-@pytest.mark.parametrize(
-    ("fault", "error"),
-    [("500", Unavailable), ("slow", Unavailable), ("rate", RateLimited), ("gone", NotFound), ("odd", BadOutput), ("no json", BadOutput)],
-)
-def test_every_fault_of_a_look_is_told_apart(tripo: Provider, fake: FakeTripo, fault: str, error: type[Exception]) -> None:
-    ref = tripo.submit(order())
-    fake.faults["poll"] = [fault]
-    with pytest.raises(error):
-        tripo.poll(ref)
-    assert tripo.poll(ref).state is TaskState.SUCCEEDED
+@pytest.mark.parametrize("fault", LOOKS)
+def test_every_fault_of_a_look_is_told_apart(harness: Harness, fault: str) -> None:
+    provider = harness.adapter()
+    if not harness.meets("poll", fault):
+        pytest.skip("this vendor has no such answer")
+    task = provider.submit(order(provider.capabilities.makes[0]))
+    harness.fake.faults["poll"] = [fault]
+    with pytest.raises(LOOKS[fault]):
+        provider.poll([task.ref])
+    assert provider.poll([task.ref])[task.ref].state is TaskState.SUCCEEDED
 
 
-def test_a_failed_task_says_why_and_costs_nothing(tripo: Provider, fake: FakeTripo) -> None:
-    ref = tripo.submit(order())
-    fake.faults["poll"] = ["failed"]
-    task = tripo.poll(ref)
-    assert task.state is TaskState.FAILED and "content policy" in task.error and task.cost_usd == 0
+def test_a_failed_task_says_why(harness: Harness) -> None:
+    if not harness.failed:
+        pytest.skip("this vendor's tasks do not fail by themselves")
+    provider = harness.adapter()
+    task = harness.after(provider, *harness.failed)
+    assert task.state is TaskState.FAILED and harness.failed_words in task.error
 
 
-def test_a_dead_link_is_asked_for_again(tripo: Provider, fake: FakeTripo) -> None:
-    ref = tripo.submit(order())
-    fake.faults["poll"] = ["dead link"]
-    assert tripo.fetch(ref) == GLB
-    fake.faults["poll"] = ["dead link", "dead link"]
+def test_a_status_that_nobody_knows_is_told_as_that(harness: Harness) -> None:
+    if not harness.odd:
+        pytest.skip("this vendor tells no status")
+    task = harness.after(harness.adapter(), "told", "odd")
+    assert task.state is TaskState.UNKNOWN and "meditating" in task.error.lower()
+
+
+def test_another_model_than_was_asked_for_is_told(harness: Harness) -> None:
+    if not harness.tells_model:
+        pytest.skip("this vendor does not tell")
+    task = harness.after(harness.adapter(), "told", "other model")
+    assert task.model == "v9.9-later"
+
+
+@pytest.mark.parametrize("fault", ["half", "wrong magic", "short", "huge", "redirect"])
+def test_what_is_not_whole_is_not_taken(harness: Harness, fault: str) -> None:
+    provider = harness.adapter()
+    if not harness.links:
+        pytest.skip("this vendor sends no links")
+    task = finished(provider, provider.submit(order(provider.capabilities.makes[0])))
+    harness.fake.faults["cdn"] = [fault] * 3
+    if fault == "short" and provider.capabilities.makes == (RunKind.IMAGE,):
+        return  # a picture cut short shows when it is decoded
+    with pytest.raises((BadOutput, Unavailable, Refused)):
+        provider.fetch(task.ref)
+    harness.fake.faults.clear()
+    assert made(provider, task)
+
+
+def test_a_dead_link_is_asked_for_again(harness: Harness) -> None:
+    if not harness.links:
+        pytest.skip("this vendor sends no links")
+    provider = harness.adapter()
+    task = finished(provider, provider.submit(order(provider.capabilities.makes[0])))
+    harness.fake.faults[harness.link_fault] = ["dead link"]
+    assert provider.fetch(task.ref)
+    harness.fake.faults[harness.link_fault] = ["dead link"] * 4
     with pytest.raises(Unavailable, match="dead"):
-        tripo.fetch(ref)
+        provider.fetch(task.ref)
 
 
-@pytest.mark.parametrize(
-    ("fault", "error"),
-    [
-        ("half", Unavailable),
-        ("wrong magic", BadOutput),
-        ("short", (BadOutput, Unavailable)),
-        ("huge", (BadOutput, Unavailable)),
-        ("redirect", (Refused, Unavailable)),
-    ],
-)
-def test_what_is_no_whole_glb_is_not_taken(tripo: Provider, fake: FakeTripo, fault: str, error: type[Exception]) -> None:
-    ref = tripo.submit(order())
-    fake.faults["cdn"] = [fault] * 3
-    with pytest.raises(error):
-        tripo.fetch(ref)
-    fake.faults.clear()
-    assert tripo.fetch(ref) == GLB
+@pytest.mark.parametrize("fault", ["wrong magic", "short"])
+def test_a_file_in_the_answer_is_looked_at_too(harness: Harness, fault: str) -> None:
+    provider = harness.adapter()
+    if harness.links or not harness.fake or (fault == "short" and harness.name != "hunyuan3d"):
+        pytest.skip("this vendor sends links")
+    harness.fake.faults["told"] = [fault] * 2
+    task = provider.submit(order(provider.capabilities.makes[0]))
+    if provider.capabilities.polls:
+        with pytest.raises(BadOutput):
+            finished(provider, task)
+            provider.fetch(task.ref)
+    else:
+        assert task.state is TaskState.FAILED and task.error and task.cost_usd
 
 
-def test_the_key_goes_to_tripo_and_nowhere_else(tripo: Provider, fake: FakeTripo) -> None:
-    ref = tripo.submit(order())
-    assert tripo.fetch(ref) == GLB  # the fake's files are refused to those who send a key along
-    assert KEY not in repr(tripo) and KEY not in json.dumps(fake.asked)
+def test_the_key_goes_to_its_vendor_and_nowhere_else(harness: Harness) -> None:
+    provider = harness.adapter()
+    task = finished(provider, provider.submit(order(provider.capabilities.makes[0])))
+    assert made(provider, task)  # a fake's files are refused to those who send a key along
+    assert harness.key not in repr(provider) and (not harness.fake or harness.key not in repr(harness.fake.asked))
 
 
-def test_pictures_it_does_not_take_are_told_before_anything_is_sent(tripo: Provider, fake: FakeTripo) -> None:
-    with pytest.raises(Refused, match="JPEG, PNG and WebP"):
-        tripo.submit(order(front=b"II*\x00 a TIFF"))
-    with pytest.raises(Refused, match="front"):
-        tripo.submit(order(back=picture()))
-    assert fake.billed == 0
+def test_a_picture_it_does_not_take_is_told_before_anything_is_sent(harness: Harness) -> None:
+    if not harness.fake:
+        pytest.skip("memory takes anything")
+    provider = harness.adapter()
+    view = (provider.capabilities.views or ("front",))[0]
+    with pytest.raises(Refused, match="it takes"):
+        provider.submit(order(provider.capabilities.makes[0], **{view: b"II*\x00 a TIFF"}))
+    with pytest.raises(Refused, match="it needs"):
+        provider.submit(order(provider.capabilities.makes[0], detail=b"\x89PNG") if provider.capabilities.views else order(RunKind.IMAGE, none=True))
+    assert harness.fake.billed == 0 and not harness.fake.asked
 
 
-def test_a_wrong_key_and_wrong_options_are_told(services: Services, fake: FakeTripo) -> None:
-    with pytest.raises(Refused, match="invalid api key"):
-        opened(services, fake, key="env/WRONG").balance()
-    for options in ({"texture_quality": "shiny"}, {"colour": "red"}):
-        with pytest.raises(ConfigError):
-            opened(services, fake, **options)
+def test_an_address_in_a_private_network_is_not_talked_to(harness: Harness, unlisted: Callable[[], Provider]) -> None:
+    if not harness.fake:
+        pytest.skip("memory has no address")
+    with pytest.raises(Refused, match="private network"):
+        unlisted().submit(order(harness.adapter().capabilities.makes[0]))
+    assert harness.fake.billed == 0
+
+
+def test_slow_means_slower_than_we_wait() -> None:
+    assert SLOW_S > 1.0

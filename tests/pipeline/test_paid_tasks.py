@@ -4,6 +4,8 @@ import json
 import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,16 @@ from dam_connector import batch_commands, spend_commands
 from dam_connector.app import create_app
 from dam_connector.catalog.version import Version
 from dam_connector.cli import main
-from dam_connector.errors import OutOfCredit, Refused, Unavailable
+from dam_connector.errors import Busy, OutOfCredit, StateConflict
+from dam_connector.fakes.meshy import FakeMeshy
+from dam_connector.fakes.server import GLB
 from dam_connector.fakes.tripo import FakeTripo
-from dam_connector.flow import generating, sweeping
-from dam_connector.flow.generating import Asked
-from dam_connector.ports import Generation
-from dam_connector.store.spend import Caps, TaskStanding
+from dam_connector.flow import generating
+from dam_connector.flow.brokering import Broker
+from dam_connector.flow.generating import Order
+from dam_connector.ports import Generation, Task
+from dam_connector.store.spend import Caps
+from dam_connector.store.tasks import IN_FLIGHT, About, TaskEntry, TaskStanding
 from dam_connector.store.users import UserRole
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain, chair, send, versions
@@ -44,8 +50,16 @@ def fake() -> Iterator[FakeTripo]:
 
 
 @pytest.fixture
-def allow_hosts(photos: PhotoServer, fake: FakeTripo) -> str:
-    return f"{photos.host},{fake.base_url.removeprefix('http://')}"
+def meshy() -> Iterator[FakeMeshy]:
+    server = FakeMeshy(make=lambda pictures: GLB)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def allow_hosts(photos: PhotoServer, fake: FakeTripo, meshy: FakeMeshy) -> str:
+    return f"{photos.host},{fake.host},{meshy.host}"
 
 
 @pytest.fixture
@@ -62,23 +76,17 @@ def rules(services: Services, write_rules: Callable, fake: FakeTripo) -> Callabl
     return write
 
 
-@pytest.fixture
-def rounds(services: Services, drain: Drain, clock: TestClock) -> Callable[..., None]:
-    """Let workers and the sweeper have some rounds."""
-
-    def work(count: int = 4, pause_s: float = 60) -> None:
-        for _ in range(count):
-            drain()
-            clock.forward(pause_s)
-            sweeping.sweep(services, "me")
-        drain()
-
-    return work
+def place(services: Services, n: int, name: str = "tripo", batch_id: str = "") -> TaskEntry:
+    """An order of a run that nobody else knows."""
+    about = About(run_id=f"run_{n}", provider=name, sku=f"S{n}", category="decor", deliverable="model", batch_id=batch_id)
+    pictures = {"front": services.blobs.put(picture(size=(64, 64)))}
+    return generating.ordered(services, about, Order(product=product(f"S{n}"), pictures=pictures, seed=n))
 
 
-def asked(n: int) -> Asked:
-    order = Generation(key=f"run_{n}", product=product(f"S{n}"), pictures={"front": picture(size=(64, 64))}, seed=n)
-    return Asked(run_id=f"run_{n}", name="tripo", category="decor", deliverable="model", order=order)
+def turn(broker: Broker, count: int = 1) -> None:
+    for _ in range(count):
+        broker.turn()
+        broker.settle()
 
 
 def model(services: Services) -> Version:
@@ -98,7 +106,7 @@ def test_a_model_comes_from_tripo_and_its_cost_is_on_record(services: Services, 
 
 @pytest.mark.usefixtures("rules")
 def test_another_model_than_was_asked_for_is_told(services: Services, photos: PhotoServer, rounds: Callable, fake: FakeTripo) -> None:
-    fake.faults["poll"] = ["other model"]
+    fake.faults["told"] = ["other model"] * 9
     send(services, chair(photos, dimensions=CUBE))
     rounds()
     found = {i.code: i for i in model(services).report.issues}["provider.other_model"]
@@ -113,7 +121,7 @@ def test_a_lost_answer_is_not_asked_for_again_and_the_next_generator_goes_on(
     send(services, chair(photos, dimensions=CUBE))
     rounds()
     assert model(services).provenance["generator"] == "local" and fake.billed == 1
-    assert [(task["provider"], task["sku"]) for task in services.spend.unknown()] == [("tripo", "CH123")]
+    assert [(task["provider"], task["sku"]) for task in services.spend.listed("unknown")] == [("tripo", "CH123")]
     assert services.spend.spent("tripo")["day"] == PRICE  # until a person says otherwise
 
 
@@ -132,14 +140,17 @@ def test_an_empty_account_lets_the_run_wait_until_there_is_credit(services: Serv
     rounds(2)
     (run,) = [r for r in services.runs.page() if r.deliverable == "model"]
     assert run.state == "parked" and "2010" in run.error and services.spend.spent("tripo")["day"] == 0
+    assert "2010" in services.ledger.noted("paused:tripo")
     fake.credits = 100
     rounds(3, pause_s=1000)
+    assert services.ledger.noted("paused:tripo") == ""
     assert model(services).provenance["generator"] == "tripo" and fake.billed == 1
 
 
 def test_a_cap_lets_the_run_wait_too(services: Services, photos: PhotoServer, rounds: Callable, rules: Callable, fake: FakeTripo) -> None:
     rules("tripo", max_usd_per_day=0.5)
-    generating.started(services, asked(1))
+    place(services, 1)
+    rounds(1)
     send(services, chair(photos, dimensions=CUBE))
     rounds(2)
     (run,) = [r for r in services.runs.page() if r.deliverable == "model"]
@@ -158,51 +169,164 @@ def test_a_task_that_never_ends_is_given_up(services: Services, photos: PhotoSer
     assert run.state == "failed" and "did not end in time" in run.error and fake.billed == 1
 
 
+def test_a_cap_for_a_batch_holds_up_that_batch_alone(services: Services, broker: Broker, rules: Callable, fake: FakeTripo) -> None:
+    rules("tripo", max_usd_per_batch=0.6)
+    for n in range(6):
+        place(services, n, batch_id="bat_1" if n < 4 else "bat_2")
+    turn(broker, 3)
+    assert services.spend.by("batch") == [("bat_1", 2, 0.6), ("bat_2", 2, 0.6)] and fake.billed == 4
+    assert [t["error"] for t in services.spend.listed("waiting")] == [
+        "tripo submit: the cap of $0.6 a batch is reached: $0.60 are spent or reserved"
+    ] * 2
+
+
 @pytest.mark.usefixtures("rules")
-def test_a_thousand_submissions_with_kills_pay_for_none_twice(services: Services, fake: FakeTripo, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers die before the request, while it is under way, and before its answer is stored; some answers are lost, some requests fail."""
+def test_what_waits_for_a_slot_gets_one_when_a_task_ended(
+    services: Services, broker: Broker, fake: FakeTripo, clock: TestClock, rules: Callable
+) -> None:
+    rules("tripo", concurrency=3)
+    fake.concurrency, fake.seconds = 3, 0.0
+    for n in range(8):
+        place(services, n)
+    flown = []
+    for _ in range(6):
+        turn(broker)
+        flown.append(services.tasks.count("tripo", *IN_FLIGHT))
+        clock.forward(30)
+    assert max(flown) == 3 and fake.billed == 8 and services.spend.by("state") == [("settled", 8, pytest.approx(8 * PRICE))]
+    assert not [1 for operation, _ in fake.asked if operation == "submit"][8:]  # nobody was turned away
+
+
+def test_an_order_whose_run_was_given_up_is_dropped(
+    services: Services, photos: PhotoServer, drain: Drain, broker: Broker, rules: Callable, fake: FakeTripo
+) -> None:
+    rules("tripo")
+    fake.credits = 0
+    send(services, chair(photos, dimensions=CUBE))
+    drain()
+    (run,) = [r for r in services.runs.page() if r.deliverable == "model"]
+    turn(broker)
+    assert services.runs.cancel(run.id)
+    turn(broker)
+    assert services.tasks.find(run.id, "tripo").state is TaskStanding.RELEASED
+
+
+def test_a_run_that_was_not_asleep_yet_is_told_later(
+    services: Services, photos: PhotoServer, rounds: Callable, rules: Callable, fake: FakeTripo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules("tripo")
+    rouse, told = services.runs.rouse, []
+    monkeypatch.setattr(services.runs, "rouse", lambda run_id: (told.append(run_id), rouse(run_id))[1] if told else told.append(run_id))
+    send(services, chair(photos, dimensions=CUBE))
+    rounds(6)
+    assert len(told) == 2 and model(services).provenance["generator"] == "tripo"
+
+
+@pytest.mark.usefixtures("rules")
+def test_a_webhook_wakes_the_look(
+    services: Services, photos: PhotoServer, drain: Drain, broker: Broker, rules: Callable, fake: FakeTripo, clock: TestClock
+) -> None:
+    rules("tripo", webhook_secret="env/TRIPO_WEBHOOK_SECRET")
+    send(services, chair(photos, dimensions=CUBE))
+    drain()
+    turn(broker)
+    (task,) = fake.tasks.values()
+    client = create_app(services).test_client()
+    headers, body = fake.webhook(task, at=int(clock.now().timestamp()))
+    assert client.post("/webhooks/tripo", data=body, headers={**headers, "tripo-webhook-signature": "t=1,v1=00"}).status_code == 401
+    first, again = (client.post("/webhooks/tripo", data=body, headers=headers) for _ in range(2))
+    assert first.status_code == 202 and first.json["new"] and not again.json["new"]
+    drain()
+    turn(broker)  # at once, though its next look was seconds away
+    drain()
+    assert model(services).provenance["generator"] == "tripo"
+    (delivery,) = [d for d in services.inbox.page() if d.connection == "tripo"]
+    assert delivery.state == "handled" and delivery.summary == "tripo: the task is looked at"
+    late, late_body = fake.webhook(task, at=int(clock.now().timestamp()), delivery="dlv_2")
+    client.post("/webhooks/tripo", data=late_body, headers=late)
+    drain()
+    assert services.inbox.page()[0].summary == "tripo: not one of ours"
+
+
+class Mortal:
+    """Kills brokers at random points of a submission: before the request, after it, before its answer is stored, and after."""
+
+    def __init__(self, services: Services, adapter: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._chance, self._services = random.Random(7), services
+        self._submit, self._submitted = adapter.submit, services.tasks.submitted
+        monkeypatch.setattr(adapter, "submit", self.submit)
+        monkeypatch.setattr(services.tasks, "submitted", self.submitted)
+        self.deaths = 0
+
+    def _may_die(self, where: str) -> None:
+        if self._chance.random() < 0.04:
+            self.deaths += 1
+            raise Killed(where)
+
+    def submit(self, order: Generation) -> Task:
+        self._may_die("before the request")
+        task = self._submit(order)
+        self._may_die("after the request")
+        return task
+
+    def submitted(self, entry: TaskEntry, ref: str, look_at: Any) -> None:
+        self._may_die("before the commit")
+        self._submitted(entry, ref, look_at)
+        self._may_die("after the commit")
+
+    def work(self, clock: TestClock, rounds: int) -> None:
+        """Brokers one after the other, each until it is killed."""
+        broker = Broker(self._services, "b0")
+        for n in range(rounds):
+            before = self.deaths
+            with suppress(Killed):
+                broker.turn()
+            for future in list(broker._busy.values()):
+                with suppress(Killed):
+                    future.result()
+            if self.deaths > before:
+                broker.close()
+                broker = Broker(self._services, f"b{n + 1}")
+            clock.forward(200)
+        broker.close()
+
+
+def test_a_thousand_submissions_with_kills_pay_for_none_twice(
+    services: Services, rules: Callable, fake: FakeTripo, clock: TestClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some answers are lost besides, and some requests fail."""
+    rules("tripo", concurrency=1000)
     chance, fake.concurrency, fake.credits = random.Random(7), 10_000, 1e9
     adapter = services.provider("tripo")
-    submit, submitted, upload = adapter.submit, services.spend.submitted, adapter._upload  # type: ignore[attr-defined]
-    monkeypatch.setattr(adapter, "_upload", lambda view, data: upload(view, data) if not fake.files else next(iter(fake.files)))
-
-    def dying_submit(order: Generation) -> str:
-        if chance.random() < 0.05:
-            raise Killed("before the request")
-        ref = submit(order)
-        if chance.random() < 0.05:
-            raise Killed("after the request")
-        return ref
-
-    def dying_submitted(task_id: str, ref: str) -> None:
-        if chance.random() < 0.05:
-            raise Killed("before the commit")
-        submitted(task_id, ref)
-        if chance.random() < 0.05:
-            raise Killed("after the commit")
-
-    monkeypatch.setattr(adapter, "submit", dying_submit)
-    monkeypatch.setattr(services.spend, "submitted", dying_submitted)
-    ended = {"ref": 0, "refused": 0}
+    upload = adapter._upload  # type: ignore[attr-defined]
+    monkeypatch.setattr(adapter, "_upload", lambda view, data: next(iter(fake.files), None) or upload(view, data))
+    fake.faults["submit"] = [chance.choice(["lost", "500", "busy", "closed", "500 after"]) if chance.random() < 0.1 else "" for _ in range(1200)]
+    mortal = Mortal(services, adapter, monkeypatch)
     for n in range(1000):
-        fake.faults["submit"] = [chance.choice(["lost", "500", "busy", "closed"])] if chance.random() < 0.1 else []
-        for _ in range(20):
-            try:
-                assert generating.started(services, asked(n)) in fake.tasks
-                ended["ref"] += 1
-            except (Killed, Unavailable):
-                continue
-            except Refused:
-                ended["refused"] += 1
-            except Exception as error:
-                assert "429" in str(error)
-                continue
-            break
+        place(services, n)
+    mortal.work(clock, 40)
     paid = [task.body["model_seed"] for task in fake.tasks.values()]
     assert len(paid) == len(set(paid)), "a run was paid for twice"
-    assert sum(ended.values()) == 1000 and ended["refused"] == len(services.spend.unknown(limit=1000)) and ended["ref"] > 800
-    counted = services.spend.spent("tripo")["day"]
-    assert counted == pytest.approx(1000 * PRICE) and counted >= len(paid) * PRICE  # what may have been billed counts as spent
+    ended = {state: count for state, count, _ in services.spend.by("state", since=datetime.min.replace(tzinfo=UTC))}
+    assert sum(ended.values()) == 1000 and set(ended) == {"settled", "unknown"} and ended["settled"] > 700 and mortal.deaths > 80
+    counted = sum(usd for _, _, usd in services.spend.by("provider", since=datetime.min.replace(tzinfo=UTC)))
+    assert counted == pytest.approx(1000 * PRICE) and len(paid) >= ended["settled"]  # what may have been billed counts as spent
+
+
+def test_lost_submissions_are_found_in_the_vendors_list(
+    services: Services, write_rules: Callable, clock: TestClock, monkeypatch: pytest.MonkeyPatch, meshy: FakeMeshy
+) -> None:
+    connections = json.loads(services.settings.plugin_json.read_text())["connections"]
+    options = {"adapter": "meshy", "api_key": "env/MESHY_API_KEY", "base_url": meshy.base_url, "concurrency": 1}
+    write_rules(connections={**connections, "provider": {"meshy": options}})
+    meshy.faults["submit"] = ["lost", "", "500 after", "closed", "", "500", "", "lost"]
+    monkeypatch.setattr("dam_connector.fakes.meshy.time.time", lambda: clock.now().timestamp())
+    mortal = Mortal(services, services.provider("meshy"), monkeypatch)
+    for n in range(60):
+        place(services, n, "meshy")
+    mortal.work(clock, 220)
+    states = {state: count for state, count, _ in services.spend.by("state", since=datetime.min.replace(tzinfo=UTC))}
+    assert states == {"settled": 60} and meshy.billed == 60 and mortal.deaths > 4  # none lost, none paid twice
 
 
 def test_a_sheets_cost_is_told_before_anything_is_spent(
@@ -234,49 +358,76 @@ def test_a_task_counts_for_the_one_batch_that_asked_for_it(
     assert by_batch == {"first": (1, PRICE), "second": (1, PRICE)} and services.spend.by("provider") == [("tripo", 3, 0.9)]
 
 
-def test_caps_hold_under_32_at_once(services: Services) -> None:
-    def reserve(n: int) -> bool:
+def test_caps_hold_under_32_at_once(services: Services, rules: Callable) -> None:
+    rules("tripo")
+    entries = [place(services, n) for n in range(200)]
+
+    def reserve(entry: TaskEntry) -> bool:
         try:
-            return services.spend.begin(f"r{n}", "p", sku="S", category="c", deliverable="m", usd=PRICE, caps=Caps(day=3.0)).fresh
+            services.tasks.begin(entry, Caps(day=3.0), 1000)
         except OutOfCredit:
             return False
+        return True
 
     with ThreadPoolExecutor(32) as pool:
-        assert sum(pool.map(reserve, range(200))) == 10
-    assert services.spend.spent("p")["day"] == pytest.approx(3.0)
+        assert sum(pool.map(reserve, entries)) == 10
+    assert services.spend.spent("tripo")["day"] == pytest.approx(3.0)
 
 
-def test_what_is_released_is_free_again_and_settled_once(services: Services, clock: TestClock) -> None:
+def test_slots_hold_under_32_at_once(services: Services, rules: Callable) -> None:
+    rules("tripo")
+    entries = [place(services, n) for n in range(100)]
+
+    def reserve(entry: TaskEntry) -> bool:
+        try:
+            services.tasks.begin(entry, Caps(), 7)
+        except Busy:
+            return False
+        return True
+
+    with ThreadPoolExecutor(32) as pool:
+        assert sum(pool.map(reserve, entries)) == 7
+
+
+def test_what_is_released_is_free_again_and_settled_once(services: Services, clock: TestClock, rules: Callable) -> None:
+    rules("tripo")
     caps = Caps(day=PRICE, month=2 * PRICE)
 
-    def begin(run: str) -> str:
-        return services.spend.begin(run, "p", sku="S", category="c", deliverable="m", usd=PRICE, caps=caps).id
+    def begin(n: int) -> TaskEntry:
+        entry = place(services, n)
+        services.tasks.begin(entry, caps, 10)
+        return entry
 
-    first = begin("a")
+    first = begin(1)
     with pytest.raises(OutOfCredit, match="a day"):
-        begin("b")
-    services.spend.release(first, "refused")
-    second = begin("b")
-    services.spend.submitted(second, "ref")
-    services.spend.settle(second, 0.2)
-    services.spend.settle(second, 0.2)
-    assert services.spend.spent("p")["day"] == pytest.approx(0.2) and services.spend.find("b", "p").state is TaskStanding.SETTLED
+        begin(2)
+    services.tasks.release(first, "refused")
+    second = begin(3)
+    services.tasks.submitted(second, "ref", clock.now())
+    services.tasks.settle(second, 0.2, {})
+    with pytest.raises(StateConflict):
+        services.tasks.settle(second, 0.3, {})
+    assert services.spend.spent("tripo")["day"] == pytest.approx(0.2) and services.tasks.find("run_3", "tripo").state is TaskStanding.SETTLED
     clock.forward(86_400)
-    begin("c")
+    begin(4)
     with pytest.raises(OutOfCredit):
-        begin("d")
+        begin(5)
     clock.forward(86_400)
     with pytest.raises(OutOfCredit, match="a month"):
-        begin("d")
-    assert services.spend.by("provider") == [("p", 2, 0.5)]
+        begin(6)
+    assert services.spend.by("provider") == [("tripo", 2, 0.5)]
 
 
-def test_commands_and_the_page_tell_what_was_spent(services: Services, rules: Callable, fake: FakeTripo, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commands_and_the_page_tell_what_was_spent(
+    services: Services, broker: Broker, rules: Callable, fake: FakeTripo, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rules("tripo", max_usd_per_day=0.7)
-    generating.started(services, asked(1))
+    place(services, 1)
+    turn(broker)
     fake.faults["submit"] = ["lost"]
-    with pytest.raises(Refused):
-        generating.started(services, asked(2))
+    place(services, 2)
+    turn(broker, 2)
+    assert services.ledger.history(sku="S2")[0].detail == "tripo: $0.60 of $0.7 for this day are used"
     monkeypatch.setattr(spend_commands, "services_on", lambda folder: services)
 
     def said(*command: str) -> tuple[int, str]:

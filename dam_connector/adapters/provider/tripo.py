@@ -1,13 +1,17 @@
 """Tripo, v3: image to model, one view or several. Facts: docs/connections/tripo.md."""
 
-from collections.abc import Mapping
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from dam_connector.adapters.envelopes import read_json
 from dam_connector.adapters.http import Reply
-from dam_connector.adapters.kit import Kit, only
-from dam_connector.catalog.media import picture_mime
-from dam_connector.errors import BadOutput, ConfigError, NotFound, OutOfCredit, RateLimited, Refused, SubmitUnknown, Unavailable, Unsupported
-from dam_connector.ports import Generation, ProviderCapabilities, Task, TaskState
+from dam_connector.adapters.kit import Kit, chosen, number, only
+from dam_connector.adapters.remote import CAPS, MAX_MODEL, SUBMIT, Remote, part, usd
+from dam_connector.errors import AdapterError, BadOutput, Busy, DeliveryError, NotFound, OutOfCredit, RateLimited, SubmitUnknown
+from dam_connector.ports import Generation, Inbound, ProviderCapabilities, Task, TaskState, Verified
 
 BASE_URL = "https://openapi.tripo3d.ai"
 MODEL = "v3.1-20260211"
@@ -15,142 +19,146 @@ USD_PER_CREDIT = 0.01
 CREDITS = {"standard": 30, "detailed": 40, "extreme": 50}  # textured, by texture quality
 MOST_FACES = {"v3.1": 1_500_000, "v3.0": 1_000_000, "v2.5": 500_000, "P1": 20_000, "P2": 50_000}
 VIEWS = ("front", "back", "left", "right")
-TAKEN = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
-MAX_PICTURE = 20_000_000
-MAX_GLB = 200_000_000
-BUSY_S, RATE_S = 10.0, 5.0
+TAKEN = ("image/jpeg", "image/png", "image/webp")
+MAX_UPLOAD = 20_000_000
+MOST_LOOKS = 100  # tasks of one look
+BUSY_S, RATE_S, SELDOM_S = 10.0, 5.0, 20.0
+TOLERANCE = timedelta(minutes=5)
 _STATES = {"queued": TaskState.WAITING, "running": TaskState.RUNNING, "success": TaskState.SUCCEEDED}
 _FAILED = ("failed", "cancelled", "banned", "expired", "unknown")
-_MODERATED, _NO_CREDIT, _NO_TASK = 2008, 2010, 2001
+_NO_CREDIT, _NO_TASK, _BUSY = 2010, 2001, 2000
 
 
-class Tripo:
+class Tripo(Remote):
     """Tasks by Tripo's own ids. There is no key that makes a repeated submission harmless, and no list to find a lost one in."""
 
-    capabilities = ProviderCapabilities(views=VIEWS, balance=True)
+    vendor = "tripo"
 
-    def __init__(self, kit: Kit, api_key: str, base_url: str, model: str, texture_quality: str) -> None:
-        self._http, self._base, self._quality = kit.http, base_url.rstrip("/"), texture_quality
-        self.model = model
-        self._headers = {"Authorization": f"Bearer {api_key}", "Accept": "application/json"}
+    def __init__(self, kit: Kit, api_key: str, base_url: str, model: str, texture_quality: str, concurrency: int, webhook_secret: str) -> None:
+        super().__init__(kit, base_url, {"Authorization": f"Bearer {api_key}"})
+        self.model, self._quality, self._webhook_secret = model, texture_quality, webhook_secret
+        self.capabilities = ProviderCapabilities(
+            views=VIEWS,
+            balance=True,
+            polls=MOST_LOOKS,
+            concurrency=concurrency,
+            webhooks=bool(webhook_secret),
+            poll_s=SELDOM_S if webhook_secret else 4.0,
+        )
 
     def estimate(self, order: Generation) -> float:
         return CREDITS[self._quality] * USD_PER_CREDIT
 
-    def submit(self, order: Generation) -> str:
-        tokens = {view: self._upload(view, order.pictures[view]) for view in VIEWS if view in order.pictures}
-        if "front" not in tokens:
-            raise Refused("tripo", "submit", "it needs a front photo")
+    def submit(self, order: Generation) -> Task:
+        tokens = {view: self._upload(view, data) for view, data in self.pictures(order, VIEWS, TAKEN, MAX_UPLOAD).items()}
         body: dict[str, Any] = {"model": self.model, "texture": True, "pbr": True, "model_seed": order.seed, "texture_seed": order.seed}
         family = self.model.partition("-")[0]
         body["face_limit"] = min(order.max_triangles, MOST_FACES.get(family, order.max_triangles))
         if family != "v2.5":
             body["texture_quality"] = self._quality
-        if len(tokens) > 1:
-            body["inputs"] = [{view: token} for view, token in tokens.items()]
-        else:
-            body["input"] = tokens["front"]
-        path = "multiview-to-model" if len(tokens) > 1 else "image-to-model"
-        data = self._asked("POST", f"/v3/generation/{path}", "submit", json=body)
-        ref = data.get("task_id")
-        if not isinstance(ref, str) or not ref:
-            raise SubmitUnknown("tripo", "submit", "the answer names no task")
-        return ref
+        body |= {"inputs": [{view: token} for view, token in tokens.items()]} if len(tokens) > 1 else {"input": tokens["front"]}
+        said = self._data("POST", f"/v3/generation/{'multiview' if len(tokens) > 1 else 'image'}-to-model", SUBMIT, json=body)
+        return Task(ref=self.begun(said, "task_id"), state=TaskState.WAITING)
 
     def _upload(self, view: str, picture: bytes) -> str:
-        mime = picture_mime(picture[:16])
-        if mime not in TAKEN or len(picture) > MAX_PICTURE:
-            raise Refused("tripo", "upload", f"{view}: it takes JPEG, PNG and WebP of up to {MAX_PICTURE // 10**6} MB")
-        try:
-            data = self._asked("POST", "/v3/files", "upload", files={"file": (f"{view}.{TAKEN[mime]}", picture, mime)})
-        except SubmitUnknown as error:  # a picture that lies there twice costs nothing
-            raise Unavailable("tripo", "upload", "the answer did not arrive") from error
-        token = data.get("file_token")
+        token = self._data("POST", "/v3/files", "upload", files=[part("file", view, picture)]).get("file_token")
         if not isinstance(token, str):
             raise BadOutput("tripo", "upload", "the answer has no file_token")
         return token
 
-    def poll(self, ref: str) -> Task:
-        data = self._asked("GET", f"/v3/tasks/{ref}", "poll")
-        status, credits = str(data.get("status")), data.get("credits_consumed")
-        if status not in _STATES and status not in _FAILED:
-            raise BadOutput("tripo", "poll", f"the status {status[:40]!r} is none we know")
-        cost = float(credits) * USD_PER_CREDIT if isinstance(credits, (int, float)) else None
-        error = f"{data.get('error_code', '')} {data.get('error_message', '') or status}".strip() if status in _FAILED else ""
-        made_by = str(data.get("model") or data.get("model_version") or "")
-        progress = int(data.get("progress") or 0)
-        return Task(ref=ref, state=_STATES.get(status, TaskState.FAILED), progress=progress, cost_usd=cost, model=made_by, error=error[:300])
+    def poll(self, refs: Sequence[str]) -> dict[str, Task]:
+        tasks = self._data("POST", "/v3/tasks/list", "poll", json={"task_ids": list(refs)}).get("tasks")
+        if not isinstance(tasks, list):
+            raise BadOutput("tripo", "poll", "the answer lists no tasks")
+        return {str(t["task_id"]): _task(t) for t in tasks if isinstance(t, dict) and "task_id" in t}
 
-    def fetch(self, ref: str) -> bytes:
-        """Links are signed and live for minutes: a fresh one is asked for, and once more where it is dead already."""
-        for _ in range(2):
-            output = self._asked("GET", f"/v3/tasks/{ref}", "fetch").get("output")
+    def fetch(self, ref: str) -> tuple[bytes, ...]:
+        def link() -> str:  # signed, for minutes: each look gives a fresh one
+            output = self._data("GET", f"/v3/tasks/{ref}", "fetch").get("output")
             url = output.get("model_url") if isinstance(output, dict) else None
             if not isinstance(url, str):
                 raise BadOutput("tripo", "fetch", "the task names no model")
-            try:
-                return _glb(self._http.get(url, max_bytes=MAX_GLB, vendor="tripo").body)
-            except (NotFound, Refused) as error:
-                dead = error
-        raise Unavailable("tripo", "fetch", f"its links are dead at once: {dead}")
+            return url
 
-    def reconcile(self, order: Generation) -> str | None:
-        raise Unsupported("tripo", "reconcile", "its lists do not name our key")
-
-    def cancel(self, ref: str) -> bool:
-        raise Unsupported("tripo", "cancel", "tasks cannot be stopped")
+        return (self.download(link, self.glb, MAX_MODEL),)
 
     def balance(self) -> float:
-        left = self._asked("GET", "/v3/account/balance", "balance").get("balance")
-        if not isinstance(left, (int, float)):
+        left = usd(self._data("GET", "/v3/account/balance", "balance").get("balance"), USD_PER_CREDIT)
+        if left is None:
             raise BadOutput("tripo", "balance", "the answer has no balance")
-        return float(left) * USD_PER_CREDIT
+        return left
 
-    def _asked(self, method: str, path: str, operation: str, **more: Any) -> dict[str, Any]:
+    def verify(self, inbound: Inbound) -> Verified:
+        given = dict(each.partition("=")[::2] for each in inbound.headers.get("tripo-webhook-signature", "").split(","))
+        stamp, sign, key = given.get("t", ""), given.get("v1", ""), inbound.headers.get("tripo-webhook-delivery", "")
+        if not self._webhook_secret:
+            raise DeliveryError(401, "this connection has no webhook_secret")
+        if not key or not stamp.isascii() or not stamp.isdigit() or len(stamp) > 12:
+            raise DeliveryError(400, "Tripo-Webhook-Signature or Tripo-Webhook-Delivery is missing or malformed")
+        if abs(inbound.received_at - datetime.fromtimestamp(int(stamp), UTC)) > TOLERANCE:
+            raise DeliveryError(401, "the signature is more than five minutes old")
+        expected = hmac.new(self._webhook_secret.encode(), f"{stamp}.".encode() + inbound.body, hashlib.sha256).hexdigest()
+        if not hmac.compare_digest(sign.encode(), expected.encode()):
+            raise DeliveryError(401, "the signature does not match webhook_secret")
+        return Verified(key=key)
+
+    def parse_webhook(self, inbound: Inbound) -> str:
+        said = read_json(inbound.body, "tripo")
+        data = said.get("data") if isinstance(said, dict) else None
+        ref = data.get("task_id") if isinstance(data, dict) else None
+        if not isinstance(ref, str):
+            raise BadOutput("tripo", "webhook", "it names no task")  # such as balance.low
+        return ref
+
+    def _data(self, method: str, path: str, operation: str, **more: Any) -> dict[str, Any]:
         """The reply's data. Raises: as the port says."""
-        reply = self._http.ask(method, f"{self._base}{path}", vendor="tripo", operation=operation, headers=self._headers, **more)
-        if reply.status >= 500:
-            if operation == "submit":
-                raise SubmitUnknown("tripo", operation, f"HTTP {reply.status}")
-            raise Unavailable("tripo", operation, f"HTTP {reply.status}")
+        reply = self.ask(method, path, operation, **more)
+        body = self.read(reply, operation)
+        code = body.get("code")
+        if code != 0:
+            lost = operation == SUBMIT and not isinstance(code, int)
+            raise SubmitUnknown("tripo", operation, "the answer cannot be read") if lost else self.refusal(reply, operation)
+        data = body.get("data")
+        return data if isinstance(data, dict) else {}
+
+    def refusal(self, reply: Reply, operation: str) -> AdapterError:
         try:
             body = reply.json("tripo", operation)
-        except BadOutput as error:
-            if operation == "submit" and reply.status < 300:
-                raise SubmitUnknown("tripo", operation, "the answer cannot be read") from error
-            raise
-        if reply.status == 200 and body.get("code") == 0:
-            data = body.get("data")
-            return data if isinstance(data, dict) else {}
-        _refuse(reply, body, operation)
-        raise BadOutput("tripo", operation, f"HTTP {reply.status}")
+        except BadOutput:
+            return super().refusal(reply, operation)
+        code, trace = body.get("code"), reply.headers.get("x-tripo-trace-id", "")
+        words = f"HTTP {reply.status}, code {code}: {str(body.get('message', ''))[:200]}" + (f" (trace {trace[:60]})" if trace else "")
+        if reply.status == 429 and code == _BUSY:
+            return Busy("tripo", operation, words, retry_after_s=reply.retry_after_s(BUSY_S))
+        if reply.status == 429:
+            return RateLimited("tripo", operation, words, retry_after_s=reply.retry_after_s(RATE_S))
+        if code == _NO_CREDIT:
+            return OutOfCredit("tripo", operation, words)
+        return NotFound("tripo", operation, words) if code == _NO_TASK else super().refusal(reply, operation)
 
 
-def _refuse(reply: Reply, body: dict[str, Any], operation: str) -> None:
-    """Raises: what a reply that is no success means."""
-    code, trace = body.get("code"), reply.headers.get("x-tripo-trace-id", "")
-    words = f"HTTP {reply.status}, code {code}: {str(body.get('message', ''))[:200]}" + (f" (trace {trace[:60]})" if trace else "")
-    if reply.status == 429:
-        raise RateLimited("tripo", operation, words, retry_after_s=reply.retry_after_s(BUSY_S if code == 2000 else RATE_S))
-    if code == _NO_CREDIT:
-        raise OutOfCredit("tripo", operation, words)
-    if reply.status == 404 or code == _NO_TASK:
-        raise NotFound("tripo", operation, words)
-    if 400 <= reply.status < 500 or code == _MODERATED:
-        raise Refused("tripo", operation, words)
-
-
-def _glb(data: bytes) -> bytes:
-    """Raises: BadOutput unless the bytes are one whole GLB."""
-    if data[:4] != b"glTF" or int.from_bytes(data[4:8], "little") != 2 or int.from_bytes(data[8:12], "little") != len(data):
-        raise BadOutput("tripo", "fetch", "what came is no GLB, or not all of one")
-    return data
+def _task(said: Mapping[str, Any]) -> Task:
+    status = str(said.get("status"))
+    state = TaskState.FAILED if status in _FAILED else _STATES.get(status, TaskState.UNKNOWN)
+    error = f"{said.get('error_code', '')} {said.get('error_message', '') or status}".strip()[:300]
+    return Task(
+        ref=str(said["task_id"]),
+        state=state,
+        progress=int(said.get("progress") or 0),
+        cost_usd=usd(said.get("credits_consumed"), USD_PER_CREDIT),
+        model=str(said.get("model") or said.get("model_version") or ""),
+        error="" if state in _STATES.values() else error,
+    )
 
 
 def connect(options: Mapping[str, Any], kit: Kit) -> Tripo:
-    only(options, "api_key", "base_url", "model", "texture_quality", "max_usd_per_day", "max_usd_per_month")
-    quality = str(options.get("texture_quality", "standard"))
-    if quality not in CREDITS:
-        raise ConfigError(f"texture_quality: {quality!r} is none of {', '.join(CREDITS)}")
-    key = kit.secret(str(options.get("api_key", "env/TRIPO_API_KEY")))
-    return Tripo(kit, key, str(options.get("base_url", BASE_URL)), str(options.get("model", MODEL)), quality)
+    only(options, "api_key", "base_url", "model", "texture_quality", "concurrency", "webhook_secret", *CAPS)
+    return Tripo(
+        kit,
+        api_key=kit.secret(str(options.get("api_key", "env/TRIPO_API_KEY"))),
+        base_url=str(options.get("base_url", BASE_URL)),
+        model=str(options.get("model", MODEL)),
+        texture_quality=chosen(options, "texture_quality", "standard", CREDITS),
+        concurrency=int(number(options, "concurrency", 10, 1, 1000)),
+        webhook_secret=kit.secret(str(options["webhook_secret"])) if "webhook_secret" in options else "",
+    )

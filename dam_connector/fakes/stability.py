@@ -1,0 +1,36 @@
+"""Stability's 3D and edit interfaces, played: one request a task."""
+
+from dam_connector.fakes.server import FakeServer, Request, Said
+
+
+def _error(status: int, name: str) -> Said:
+    return Said(status, {"id": "req_1", "name": name, "errors": [name]})
+
+
+class FakeStability(FakeServer):
+    """Answers with what it made, after `seconds`."""
+
+    errors = {
+        "401": _error(401, "unauthorized: invalid api key"),
+        "400": _error(400, "bad_request"),
+        "moderated": _error(403, "content_moderation"),
+        "no credit": _error(402, "payment_required"),
+        "rate": _error(429, "rate_limit_exceeded"),
+        "500": _error(500, "internal_error"),
+    }
+
+    def operation(self, request: Request) -> str:
+        return "submit"
+
+    def answer(self, request: Request, operation: str) -> Said:
+        form = request.form
+        image = form.get("image", b"")
+        if not image or len(image) > 10_485_760:
+            return self.errors["400"]
+        if refused := self.refuse():
+            return refused
+        task = self.begin({name: value.decode() for name, value in form.items() if name != "image"}, {"front": image}, kind=request.path)
+        data, fault = self.made_of(task), self.next_fault("told")
+        headers = {"x-request-id": task.id, "finish-reason": "CONTENT_FILTERED" if fault == "failed" else "SUCCESS"}
+        wrong = b"PK\x03\x04" + data[4:] if fault == "wrong magic" else data
+        return Said(200, wrong, headers, "image/png" if "remove-background" in request.path else "model/gltf-binary")

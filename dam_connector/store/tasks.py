@@ -1,0 +1,227 @@
+"""Tasks: what providers are asked to do for runs. Written before they are asked, so that nobody asks twice for what may have been paid for.
+
+    waiting -> submitting -> submitted -> settled         (billed; with what was made, or with why it was not)
+       ^          |  |           +------> released        (nothing was begun, or nothing is billed)
+       |          |  +-> settled | released               (where the answer to a submission brings what was made)
+       |          +----> lost -> submitted | waiting | unknown
+       +---- nothing was begun
+
+A task that is `submitting` longer than an answer may take was left by a process that died: it is lost, like one whose answer was.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+from dam_connector.catalog.ids import new_id
+from dam_connector.catalog.run import OPEN
+from dam_connector.errors import Busy
+from dam_connector.ports import Clock
+from dam_connector.store.database import Database, changed_one
+from dam_connector.store.spend import Caps, Spend
+from dam_connector.store.tables import runs
+from dam_connector.store.tables import tasks as t
+
+MAX_ERROR = 500
+ROUSE_S = 3.0  # after so long a run is told again that its task ended
+
+
+class TaskStanding(StrEnum):
+    WAITING = "waiting"  # for a slot, for credit, or for a provider that is away
+    SUBMITTING = "submitting"
+    SUBMITTED = "submitted"
+    LOST = "lost"  # its answer was lost; it is being looked for
+    UNKNOWN = "unknown"  # it may have been billed: for a person to find out
+    SETTLED = "settled"
+    RELEASED = "released"
+
+
+S = TaskStanding
+IN_FLIGHT = (S.SUBMITTING, S.SUBMITTED, S.LOST)
+ENDED = (S.UNKNOWN, S.SETTLED, S.RELEASED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskEntry:
+    """A task as stored. order, result: plain values. heard: its run was told of its end. look_at: when it is due; of one that is
+    submitting or lost, when its submission began."""
+
+    id: str
+    run_id: str
+    provider: str
+    sku: str
+    batch_id: str
+    state: TaskStanding
+    ref: str
+    order: Mapping[str, Any]
+    result: Mapping[str, Any]
+    estimate_usd: float
+    cost_usd: float | None
+    error: str
+    tries: int
+    heard: bool
+    look_at: datetime
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ENDED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What a task is for."""
+
+    run_id: str
+    provider: str
+    sku: str
+    category: str
+    deliverable: str
+    batch_id: str = ""
+
+
+class Tasks:
+    """The book of tasks. Every change is a compare-and-set on the state."""
+
+    def __init__(self, db: Database, clock: Clock, spend: Spend) -> None:
+        self._db, self._clock, self._spend = db, clock, spend
+
+    def order(self, about: About, order: Mapping[str, Any], usd: float) -> TaskEntry:
+        """The run's task at this provider: a new one, unless there is one whose end the run has not heard of."""
+        now = self._clock.now()
+        with self._spend.alone() as c:
+            known = self._newest(c, about.run_id, about.provider)
+            if known and not (known.heard and known.ended):
+                c.execute(sa.update(t).where(t.c.id == known.id).values(heard=False))
+                return known
+            columns = {name: getattr(about, name) for name in About.__dataclass_fields__}
+            more: dict[str, Any] = {"id": new_id("tsk", now), "state": S.WAITING.value, "order": dict(order), "result": {}, "estimate_usd": usd}
+            c.execute(sa.insert(t).values(**columns, **more, look_at=now, created_at=now, updated_at=now))
+            return _entry(c.execute(sa.select(t).where(t.c.id == more["id"])).one())
+
+    def _newest(self, c: sa.Connection, run_id: str, provider: str) -> TaskEntry | None:
+        query = sa.select(t).where(t.c.run_id == run_id, t.c.provider == provider).order_by(t.c.id.desc()).limit(1)
+        row = c.execute(query).one_or_none()
+        return _entry(row) if row else None
+
+    def find(self, run_id: str, provider: str) -> TaskEntry | None:
+        """The run's newest task at this provider."""
+        with self._db.read() as c:
+            return self._newest(c, run_id, provider)
+
+    def get(self, task_id: str) -> TaskEntry | None:
+        with self._db.read() as c:
+            row = c.execute(sa.select(t).where(t.c.id == task_id)).one_or_none()
+        return _entry(row) if row else None
+
+    def begin(self, entry: TaskEntry, caps: Caps, concurrency: int) -> None:
+        """From now on it is being submitted, and its estimate counts as spent.
+
+        Raises: OutOfCredit when a cap is reached, Busy when no slot is free, StateConflict when it waits no longer.
+        """
+        with self._spend.alone() as c:
+            flying = c.execute(sa.select(sa.func.count()).where(t.c.provider == entry.provider, t.c.state.in_(_plain(IN_FLIGHT)))).scalar_one()
+            if flying >= concurrency:
+                raise Busy(entry.provider, "submit", f"all {concurrency} slots are taken", retry_after_s=0)
+            self._spend.hold(c, entry.provider, entry.batch_id, entry.estimate_usd, caps)
+            self._set(c, entry.id, (S.WAITING,), S.SUBMITTING, error="", look_at=self._clock.now())
+
+    def wait(self, entry: TaskEntry, until: datetime, error: str, *, tried: bool = False) -> None:
+        """Nothing was begun: it is tried again then."""
+        self._move(entry, (S.WAITING, S.SUBMITTING, S.LOST), S.WAITING, look_at=until, error=error[:MAX_ERROR], tries=entry.tries + int(tried))
+
+    def submitted(self, entry: TaskEntry, ref: str, look_at: datetime) -> None:
+        """The provider's reference. An answer that came after all counts more than that it was given up."""
+        self._move(entry, (S.SUBMITTING, S.LOST, S.UNKNOWN), S.SUBMITTED, ref=ref, look_at=look_at, error="")
+
+    def lost(self, entry: TaskEntry, error: str) -> None:
+        """Its answer was lost."""
+        self._move(entry, (S.SUBMITTING,), S.LOST, error=error[:MAX_ERROR])
+
+    def unknown(self, entry: TaskEntry, error: str) -> None:
+        """Nobody can tell what became of it: it counts as spent until a person says otherwise."""
+        self._move(entry, (S.LOST, S.SUBMITTED, S.SUBMITTING), S.UNKNOWN, error=error[:MAX_ERROR])
+
+    def release(self, entry: TaskEntry, error: str) -> None:
+        """Nothing was begun, or nothing is billed."""
+        self._move(entry, (S.WAITING, S.SUBMITTING, S.SUBMITTED), S.RELEASED, error=error[:MAX_ERROR])
+
+    def settle(self, entry: TaskEntry, usd: float | None, result: Mapping[str, Any], error: str = "") -> None:
+        """What was billed, the estimate where the provider does not say; and what was made, or why it was not."""
+        cost = entry.estimate_usd if usd is None else usd
+        self._move(entry, (S.SUBMITTING, S.SUBMITTED, S.UNKNOWN), S.SETTLED, cost_usd=cost, result=dict(result), error=error[:MAX_ERROR])
+
+    def hear(self, entry: TaskEntry) -> None:
+        """The run was told of the end."""
+        with self._db.write() as c:
+            c.execute(sa.update(t).where(t.c.id == entry.id).values(heard=True))
+
+    def _move(self, entry: TaskEntry, source: tuple[TaskStanding, ...], to: TaskStanding, **values: Any) -> None:
+        with self._db.write() as c:
+            self._set(c, entry.id, source, to, **values)
+
+    def _set(self, c: sa.Connection, task_id: str, source: tuple[TaskStanding, ...], to: TaskStanding, **values: Any) -> None:
+        """Raises: StateConflict."""
+        where = (t.c.id == task_id, t.c.state.in_(_plain(source)))
+        changed_one(c.execute(sa.update(t).where(*where).values(state=to.value, updated_at=self._clock.now(), **values)), f"task {task_id}")
+
+    def due(self, state: TaskStanding, limit: int) -> list[TaskEntry]:
+        """Tasks in this state whose time to be looked at has come, the oldest first."""
+        return self._all(sa.select(t).where(t.c.state == state.value, t.c.look_at <= self._clock.now()).order_by(t.c.id).limit(limit))
+
+    def abandoned(self, provider: str, seconds: float) -> list[TaskEntry]:
+        """Tasks that have been submitting for longer than an answer takes."""
+        before = self._clock.now() - timedelta(seconds=seconds)
+        return self._all(sa.select(t).where(t.c.state == S.SUBMITTING.value, t.c.provider == provider, t.c.updated_at < before))
+
+    def unheard(self, limit: int) -> list[TaskEntry]:
+        """Ended tasks whose runs are open and were not told, though there was time."""
+        before = self._clock.now() - timedelta(seconds=ROUSE_S)
+        is_open = sa.exists().where(runs.c.id == t.c.run_id, runs.c.state.in_([s.value for s in OPEN]))
+        return self._all(sa.select(t).where(t.c.heard.is_(False), t.c.state.in_(_plain(ENDED)), t.c.updated_at < before, is_open).limit(limit))
+
+    def orphans(self, limit: int) -> list[TaskEntry]:
+        """Tasks that wait or run though nobody wants them any more."""
+        is_open = sa.exists().where(runs.c.id == t.c.run_id, runs.c.state.in_([s.value for s in OPEN]))
+        known = sa.exists().where(runs.c.id == t.c.run_id)
+        return self._all(sa.select(t).where(t.c.state.in_(_plain((S.WAITING, S.SUBMITTED))), t.c.heard.is_(False), known, ~is_open).limit(limit))
+
+    def _all(self, query: Any) -> list[TaskEntry]:
+        with self._db.read() as c:
+            return [_entry(row) for row in c.execute(query)]
+
+    def look_again(self, ids: Iterable[str], at: datetime) -> None:
+        """Say when these are looked at next."""
+        with self._db.write() as c:
+            c.execute(sa.update(t).where(t.c.id.in_(list(ids)), t.c.state.in_(_plain((S.SUBMITTED, S.WAITING)))).values(look_at=at))
+
+    def look_now(self, provider: str, ref: str) -> bool:
+        """Whether a task of ours has this reference, or one that begins with it; then it is looked at next."""
+        mine = sa.or_(t.c.ref == ref, t.c.ref.startswith(f"{ref} ", autoescape=True))
+        with self._db.write() as c:
+            done = c.execute(sa.update(t).where(t.c.provider == provider, t.c.state == S.SUBMITTED.value, mine).values(look_at=self._clock.now()))
+        return bool(done.rowcount)
+
+    def count(self, provider: str, *states: TaskStanding) -> int:
+        with self._db.read() as c:
+            return int(c.execute(sa.select(sa.func.count()).where(t.c.provider == provider, t.c.state.in_(_plain(states)))).scalar_one())
+
+    def refs(self, provider: str, since: datetime) -> set[str]:
+        """The references of the tasks that were begun since then, a while before included."""
+        query = sa.select(t.c.ref).where(t.c.provider == provider, t.c.ref != "", t.c.updated_at >= since - timedelta(hours=1))
+        with self._db.read() as c:
+            return set(c.execute(query).scalars())
+
+
+def _plain(states: Iterable[TaskStanding]) -> list[str]:
+    return [s.value for s in states]
+
+
+def _entry(row: Any) -> TaskEntry:
+    values = {name: getattr(row, name) for name in TaskEntry.__dataclass_fields__}
+    return TaskEntry(**{**values, "state": TaskStanding(row.state)})

@@ -1,0 +1,49 @@
+"""What the provider suites share: a vendor's harness with its server running."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dam_connector.adapters import open_adapter
+from dam_connector.adapters.http import Http
+from dam_connector.catalog.rules import Connection
+from dam_connector.ports import Provider
+from dam_connector.wiring import Services
+from tests.contracts.provider_harness import HARNESSES, TIMEOUT_S, Harness
+
+
+@pytest.fixture
+def vendor(services: Services, tmp_path: Path) -> Iterator[Callable[[str], Harness]]:
+    """Opens a vendor's harness; its server ends with the test."""
+    opened: list[Harness] = []
+
+    def open_one(name: str) -> Harness:
+        kit = replace(services.kit, folder=tmp_path, secret=lambda reference: opened[-1].key if reference == "env/KEY" else "wrong")
+        opened.append(HARNESSES[name](kit, tmp_path))
+        if opened[-1].fake:
+            opened[-1].fake.start()
+            opened[-1].unknown_ref = opened[-1].unknown_ref.format(opened[-1].fake.base_url)
+        return opened[-1]
+
+    yield open_one
+    for harness in opened:
+        if harness.fake:
+            harness.fake.stop()
+
+
+@pytest.fixture(params=list(HARNESSES))
+def harness(request: pytest.FixtureRequest, vendor: Callable[[str], Harness]) -> Harness:
+    return vendor(request.param)
+
+
+@pytest.fixture
+def unlisted(harness: Harness) -> Callable[[], Provider]:
+    """The adapter where plugin.json may name the fake, but nobody allowed its private address."""
+
+    def opened() -> Provider:
+        connection = Connection(adapter=harness.name, options={"base_url": harness.fake.base_url, **harness.options})
+        return open_adapter("provider", "x", connection, replace(harness.kit, http=Http(timeout_s=TIMEOUT_S)))
+
+    return opened
