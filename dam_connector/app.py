@@ -13,7 +13,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from dam_connector import __version__, logs
-from dam_connector.errors import ConfigError, DeliveryError, NotFound, StateConflict, Unavailable
+from dam_connector.errors import ConfigError, DeliveryError, NotFound, Refused, StateConflict, Unavailable
 from dam_connector.settings import Settings, with_secrets
 from dam_connector.web import api, auth, batches, files, gallery, health, pages, products, viewer, webhooks
 from dam_connector.web.context import PEOPLE, csrf, limiter, problem
@@ -87,6 +87,7 @@ def _handle_errors(app: Flask) -> None:
     app.register_error_handler(DeliveryError, lambda e: problem(e.status, _NAMES.get(e.status, "refused"), str(e)))
     app.register_error_handler(StateConflict, lambda e: _answer(409, str(e)))
     app.register_error_handler(NotFound, lambda e: _answer(404, str(e)))
+    app.register_error_handler(Refused, lambda e: _answer(422, str(e)))
     app.register_error_handler(Unavailable, lambda e: _answer(503, str(e)))
     app.register_error_handler(ConfigError, _misconfigured)
     app.register_error_handler(

@@ -135,4 +135,9 @@ def check_rules(rules: Rules, services: Services) -> list[str]:
                 open_adapter(port, name, connection, services.kit)
             except ConfigError as error:
                 found.extend(error.problems)
-    return found
+    return found or [
+        f"/deliverables/{number}/generator: {name} ({rules.provider[name].adapter}) makes no {d.kind.value}"
+        for number, d in enumerate(rules.deliverables)
+        for name in d.generator
+        if name in rules.provider and d.kind not in open_adapter("provider", name, rules.provider[name], services.kit).capabilities.makes
+    ]

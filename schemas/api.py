@@ -139,6 +139,11 @@ class DecisionIn(Schema):
 
 class RegenerateIn(Schema):
     note = fields.String(load_default="", validate=validate.Length(max=2000))
+    generator = fields.String(
+        load_default="",
+        validate=validate.Length(max=40),
+        metadata={"description": "Who is to make it: `local` or a provider; the rules decide when absent."},
+    )
 
 
 class WaiverIn(Schema):

@@ -138,6 +138,8 @@ def _misfits(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield from ((f, f"a lifestyle picture has a room, no {f}") for f in ("background", "reflection") if f in data)
     if not rendered:
         yield from ((f, "this is for what is rendered from a model; name it under `made_from`") for f in ("camera", "motion", "frames") if f in data)
+    elif set(data.get("generator", ["local"])) != {"local"}:
+        yield "generator", "what is rendered from a model is rendered by our own code"
     elif "views" in data:
         yield "views", "a rendered model has no photo; set `camera`"
     if moving:

@@ -70,6 +70,7 @@ ENVIRON = {
     "HOOK_SECRET_OLD": "whsec_" + "b2xkLXNlY3JldC1vbGQtc2VjcmV0",
     "HOOK_TOKEN": "token-for-tests",
     "MESHY_API_KEY": "key_fake",
+    "OPENAI_API_KEY": "key_fake",
     "TRIPO_WEBHOOK_SECRET": "whsec_fake",
     "TRIPO_API_KEY": "tsk_fake",
     "DAM_CONNECTOR_SECRET_KEY": "secret-key-for-tests",

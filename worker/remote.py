@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from dam_connector.catalog.ids import Sha256
 from dam_connector.catalog.issue import issue
+from dam_connector.catalog.product import INSPIRATION
 from dam_connector.catalog.prompts import prompt
 from dam_connector.errors import BadOutput, InputError, Refused, Unsupported
 from dam_connector.flow.generating import Order, made_of, order_of, ordered
@@ -16,6 +17,7 @@ from worker.imaging.labels import read_labels
 from worker.work import Park, Work, photo_labels
 
 TASK_MARK = "|"  # between a provider's name and its task
+CREDITS = ("task", "request_id", "model_asked", "model_actual", "prompt", "seed")
 SPARE = timedelta(minutes=10)  # a sleeping run is roused when its task ends; this is for when that was lost
 REFUSALS = (Refused, Unsupported, BadOutput, InputError)  # the next generator goes on; out of credit is none: it waits until there is some
 
@@ -50,7 +52,7 @@ def by_first(work: Work, make: Callable[[Work, str], Work], *, enough: Callable[
 
 def still_to_try(work: Work) -> Iterator[str]:
     """The generators that apply, from the one whose task is under way; a person's choice first."""
-    d, views = work.deliverable, len(work.sources)
+    d, views = work.deliverable, len(set(work.sources) - {INSPIRATION})
     names = [name for name in d.generator if d.applies(name, work.product.category, views)]
     names = list(dict.fromkeys([*filter(None, [work.generator]), *names]))
     under_way = work.task.partition(TASK_MARK)[0]
@@ -60,6 +62,8 @@ def still_to_try(work: Work) -> Iterator[str]:
 def come(work: Work, services: Services, name: str, order: Callable[[Provider], Order]) -> Came:
     """What this provider made. Raises: Park while it works, or waits; Refused with its reason; BadOutput."""
     provider = services.provider(name)
+    if work.deliverable.kind not in provider.capabilities.makes:
+        raise Unsupported(name, "generate", f"it makes no {work.deliverable.kind.value}")
     entry = services.tasks.get(work.task.partition(TASK_MARK)[2]) if work.task.startswith(f"{name}{TASK_MARK}") else None
     if entry is None:
         d = work.deliverable
@@ -95,14 +99,20 @@ def _credited(work: Work, services: Services, entry: TaskEntry, model: str, requ
         "request_id": request_id,
         "model_asked": asked,
         "model_actual": model,
-        "cost_usd": f"{entry.cost_usd or 0:g}",
+        "cost_usd": f"{(entry.cost_usd or 0) + float(work.provenance.get('cost_usd', 0)):g}",  # with what others made before in vain
         "seed": str(order.seed),
         **({"prompt": order.prompt} if order.prompt else {}),
     }
-    work = replace(work, provenance={**{k: v for k, v in work.provenance.items() if k not in ("prompt", "task", "request_id")}, **made_by})
+    work = uncredited(work)
+    work = replace(work, provenance={**work.provenance, **made_by})
     if model and asked and model != asked:
         work = work.with_issues(issue("provider.other_model", f"{entry.provider} made it with another model.", measured=model, limit=asked))
     return work
+
+
+def uncredited(work: Work) -> Work:
+    """The work without the credits of a provider whose make was not good enough; what it cost stays."""
+    return replace(work, provenance={k: v for k, v in work.provenance.items() if k not in CREDITS})
 
 
 def prompt_of(work: Work, provider: Provider) -> str:

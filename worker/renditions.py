@@ -1,6 +1,6 @@
 """Renditions: pictures of a product as a deliverable wants them, from a photo or from a model; no store, no queue."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dam_connector.catalog.issue import Issue, issue
@@ -14,6 +14,7 @@ from worker.imaging.encode import encode_clip, encode_within
 from worker.imaging.likeness import likeness_issues, median_difference
 from worker.imaging.palette import Palette
 from worker.imaging.quality import source_issues
+from worker.imaging.recognition import facts_of, fitted, most_like, recognition_issues
 from worker.imaging.style import preview, seed_of, set_in_style, size_of
 from worker.modeling.foreign import read_glb
 from worker.modeling.turntable import photographed
@@ -92,6 +93,28 @@ def _from_photo(source: bytes, order: Order, view: str, cut: Callable[[Photo, st
         seed=order.seed,
         facts={**_photo_facts(photo, cutout, picture, view), **{f"{format}_de2000": round(d, 2) for format, d in off.items()}},
         issues=tuple(issues),
+        labels=photo.labels,
+    )
+
+
+def made_elsewhere(pictures: Sequence[bytes], source: bytes, order: Order, *, view: str, cut: Callable[[Photo, str], Cutout] = cut_out) -> Made:
+    """The renditions of that one of a provider's pictures that shows the photo's product best, held against the photo. source: the photo's bytes.
+
+    Raises: InputError source.*, cutout.empty.
+    """
+    where, d = f"/images/{view}", order.deliverable
+    photo = decode(source, max_pixels=order.max_pixels, pointer=where)
+    candidates = [decode(data, max_pixels=order.max_pixels) for data in pictures]
+    chosen, found = most_like(cut(photo, where), candidates)
+    width, height = size_of(d.aspect, d.size_px)
+    picture = fitted(chosen, found.box, width, height)
+    facts: dict[str, str | int | float] = {"view": view, "width_px": width, "height_px": height, "scale": round(picture.enlarged, 2)}
+    return Made(
+        files=tuple(order.encoded(picture)),
+        preview=preview(picture),
+        seed=order.seed,
+        facts={**facts, **facts_of(found), "candidates": len(candidates)},
+        issues=(*recognition_issues(found, where), *_enlargement_issues(picture, d, where)),
         labels=photo.labels,
     )
 

@@ -76,6 +76,10 @@ class Work:
     def with_issues(self, *found: Issue) -> "Work":
         return replace(self, issues=tuple(dict.fromkeys((*self.issues, *found))))
 
+    def without(self, codes: str) -> "Work":
+        """The work without issues whose code begins so."""
+        return replace(self, issues=tuple(i for i in self.issues if not i.code.startswith(codes)))
+
     def with_facts(self, **facts: Fact) -> "Work":
         return replace(self, facts={**self.facts, **facts})
 

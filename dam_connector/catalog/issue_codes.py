@@ -134,6 +134,22 @@ CODES: dict[str, Code] = {
     "model.low_confidence": Code(
         "warning", "The shape is a guess; the message says why.", "Add front, right, back and top views, or let a provider make this model."
     ),
+    "rendition.product_unsure": Code(
+        "error",
+        "The product of the photo was not found in the picture that a provider made.",
+        "Compare the two; approve it by a waiver, or regenerate.",
+    ),
+    "rendition.product_cut": Code("error", "A provider's picture cuts the product off.", "Regenerate, or ask for more room around it in the prompt."),
+    "rendition.product_changed": Code(
+        "error",
+        "The product in a provider's picture differs from the photo in proportions, colour or pattern.",
+        "Regenerate with a note that says what is wrong, or let our own code make the picture.",
+    ),
+    "rendition.text_changed": Code(
+        "error",
+        "Lettering on the product differs from the photo's in a provider's picture.",
+        "Regenerate, or let our own code make the picture: it leaves the product's own pixels as they are.",
+    ),
     "provider.other_model": Code(
         "warning", "The provider made it with another model than was asked for.", "Pin the model in plugin.json, or look at what changed."
     ),

@@ -45,7 +45,7 @@ class When:
     """When a generator may make a deliverable: for these categories only, from so many photos on, at so much a task at most."""
 
     categories: tuple[str, ...] = ()
-    min_views: int = 1
+    min_views: int = 0
     max_usd: float | None = None
 
 

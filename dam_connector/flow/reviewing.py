@@ -1,5 +1,6 @@
 """Reviewing: decisions, their undoing, another try, and waivers. Where a decision comes from makes no difference here."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -8,9 +9,10 @@ import structlog
 from dam_connector.catalog.event import Decision, Event, Verdict
 from dam_connector.catalog.ids import RunId
 from dam_connector.catalog.issue import Waiver
+from dam_connector.catalog.rules import LOCAL, PHOTO
 from dam_connector.catalog.run import MAKING, RunKind, job_for
 from dam_connector.catalog.version import Version, VersionState
-from dam_connector.errors import AdapterError, NotFound, StateConflict
+from dam_connector.errors import AdapterError, ConfigError, NotFound, Refused, StateConflict
 from dam_connector.ports import DamState
 from dam_connector.store.runs import NewRun, facts_of
 from dam_connector.wiring import Services
@@ -71,16 +73,51 @@ def comment(services: Services, version: Version, *, text: str, by: str) -> None
     services.ledger.tell(COMMENT, sku=version.asset.sku, version_id=version.id, by=by, detail=text)
 
 
-def regenerate(services: Services, version: Version, *, note: str, by: str, bulk: bool = False) -> RunId | None:
-    """Make the next version of an asset, with a word of the reviewer's; None when that was asked for already."""
+def regenerate(services: Services, version: Version, *, note: str, by: str, bulk: bool = False, generator: str = "") -> RunId | None:
+    """Make the next version of an asset, with a word of the reviewer's, by default that of its rejection; None when that was asked for already.
+
+    generator: who is to make it, over the rules' own choice. Raises: NotFound, Refused when it is none that can.
+    """
+    if generator:
+        _check_generator(services, version, generator)
     made_by = services.runs.get(version.run_id)
     while made_by and made_by.kind is RunKind.UPSCALE and (enlarged := services.assets.get(made_by.version_id or "")):
         made_by = services.runs.get(enlarged.run_id)  # the next version is made from what the enlarged one was made from
     facts = facts_of(made_by.input_hash) if made_by else ""
-    run = _plan(services, version, RunKind(version.asset.kind), f"{facts}~again:{version.id}", note=note, bulk=bulk)
+    again = f"{facts}~again:{version.id}" + (f":{generator}" if generator else "")
+    run = _plan(services, version, RunKind(version.asset.kind), again, note=note or _why_rejected(services, version), bulk=bulk, generator=generator)
     if run:
-        services.ledger.tell("regenerate", sku=version.asset.sku, version_id=version.id, by=by, detail=note)
+        detail = "; ".join(filter(None, [f"by {generator}" if generator else "", note]))
+        services.ledger.tell("regenerate", sku=version.asset.sku, version_id=version.id, by=by, detail=detail)
     return run
+
+
+def makers(services: Services, version: Version) -> list[str]:
+    """Who can make an asset of this kind: our own code and the providers."""
+    kind = RunKind(version.asset.kind)
+    known = services.rules.current()
+    deliverable = known.deliverable(version.asset.deliverable)
+    if deliverable is None or deliverable.made_from != PHOTO:
+        return []
+    found = [LOCAL]
+    for name in known.provider:
+        with suppress(ConfigError):
+            found += [name] if kind in services.provider(name).capabilities.makes else []
+    return found
+
+
+def _check_generator(services: Services, version: Version, generator: str) -> None:
+    if generator not in (able := makers(services, version)):
+        raise Refused(generator, "regenerate", f"it cannot make this; known: {', '.join(able) or 'none'}")
+
+
+def _why_rejected(services: Services, version: Version) -> str:
+    """What the reviewer said who rejected this version last."""
+    for found in services.decisions.of_version(version.id):
+        said = found.decision
+        if said.verdict is Verdict.REJECTED and not found.undone:
+            return "; ".join(filter(None, [", ".join(said.reasons), said.note]))
+    return ""
 
 
 def upscale(services: Services, version: Version, *, by: str, bulk: bool = False) -> RunId | None:
@@ -110,7 +147,15 @@ def waive(services: Services, version: Version, waiver: Waiver) -> None:
 
 
 def _plan(
-    services: Services, version: Version, kind: RunKind, input_hash: str, *, delay_s: float = 0, note: str = "", bulk: bool = False
+    services: Services,
+    version: Version,
+    kind: RunKind,
+    input_hash: str,
+    *,
+    delay_s: float = 0,
+    note: str = "",
+    bulk: bool = False,
+    generator: str = "",
 ) -> RunId | None:
     asset, now = version.asset, services.clock.now()
     added = services.runs.add(
@@ -123,6 +168,7 @@ def _plan(
                 input_hash=input_hash,
                 note=note,
                 bulk=bulk,
+                generator=generator,
                 version_id=None if kind in MAKING else version.id,
                 due_at=now + timedelta(seconds=delay_s),
                 rules_fingerprint=services.rules.current().fingerprint,

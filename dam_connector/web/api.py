@@ -165,9 +165,11 @@ def decide(data: dict[str, Any], version_id: str) -> Any:
 @bp.arguments(s.RegenerateIn)
 @bp.response(202, s.TakenOut)
 def regenerate(data: dict[str, Any], version_id: str) -> dict[str, Any]:
-    """Make the next version, with a word to whoever makes it."""
-    found = _version(version_id)
-    run = reviewing.regenerate(services(), found, note=data["note"], by=signed_in().name)
+    """Make the next version, with a word to whoever makes it; an admin may say who that is."""
+    found, user = _version(version_id), signed_in()
+    if data["generator"] and not user.role.may(UserRole.ADMIN):
+        abort(403, "only admins choose who makes it")
+    run = reviewing.regenerate(services(), found, note=data["note"], by=user.name, generator=data["generator"])
     return {"sku": found.asset.sku, "outcome": "under way" if run else "asked for before", "planned": int(run is not None)}
 
 

@@ -12,7 +12,7 @@ from dam_connector.catalog.event import Decision, Verdict
 from dam_connector.catalog.issue import Waiver
 from dam_connector.catalog.run import OPEN
 from dam_connector.catalog.version import Version, VersionState
-from dam_connector.errors import StateConflict
+from dam_connector.errors import Refused, StateConflict
 from dam_connector.flow import intake, reviewing
 from dam_connector.flow.generating import budget
 from dam_connector.store.users import UserRole
@@ -106,6 +106,7 @@ def version(version_id: str) -> ResponseReturnValue:
         review=s.rules.current().review,
         owner=s.rules.current().review.owners.get(record.product.category, "") if record else "",
         run=s.runs.get(found.run_id),
+        makers=reviewing.makers(s, found) if signed_in().role.may(UserRole.ADMIN) else [],
         answers=answers(found.report),
         profiles=report_text.matrix(found.report.rows),
     )
@@ -171,8 +172,14 @@ def undo(version_id: str) -> ResponseReturnValue:
 @bp.post("/versions/<version_id>/regenerate")
 @requires(UserRole.REVIEWER)
 def regenerate(version_id: str) -> ResponseReturnValue:
-    run = reviewing.regenerate(services(), _version(version_id), note=request.form.get("note", "")[:2000], by=signed_in().name)
-    flash("The next version is being made." if run else "The next version was asked for before.", "info")
+    user, generator = signed_in(), request.form.get("generator", "")
+    if generator and not user.role.may(UserRole.ADMIN):
+        abort(403)
+    try:
+        run = reviewing.regenerate(services(), _version(version_id), note=request.form.get("note", "")[:2000], by=user.name, generator=generator)
+        flash("The next version is being made." if run else "The next version was asked for before.", "info")
+    except Refused as error:
+        flash(f"Nothing is made: {error}.", "error")
     return redirect(url_for("pages.version", version_id=version_id))
 
 

@@ -66,7 +66,7 @@ def push(dam: Dam, services: Services, number: int = 1, **version: object) -> st
 
 
 def test_every_adapter_has_a_case() -> None:
-    assert known("dam") == ["library", "memory"] and known("channel") == ["folder", "memory", "viewer"] and known("provider") == ["memory", "tripo"]
+    assert known("dam") == ["library", "memory"] and known("channel") == ["folder", "memory", "viewer"]
 
 
 def test_a_pushed_version_is_in_review_and_a_repeat_makes_nothing_twice(dam: Dam, services: Services) -> None:

@@ -121,8 +121,9 @@ def test_meshys_webhooks_are_no_more_than_hints(vendor: Vendor) -> None:
     task = meshy.submit(order())
     inbound = h.inbound({}, json.dumps(h.fake.told(h.fake.tasks[task.ref.partition("/")[2]])).encode())
     assert meshy.verify(inbound).key.endswith(":SUCCEEDED") and meshy.parse_webhook(inbound) == task.ref
-    with pytest.raises(BadOutput):
-        meshy.verify(h.inbound({}, b"[]"))
+    for body in (b"[]", b"{", b'{"id": 7}'):
+        with pytest.raises(DeliveryError):
+            meshy.verify(h.inbound({}, body))
 
 
 def test_stability_answers_with_what_it_made(vendor: Vendor) -> None:

@@ -104,7 +104,8 @@ def test_the_source_type_says_how_it_was_made() -> None:
         return source_type(**{"rendered": False, "style": "studio", "generator": "local", "photo_type": "", **changes})  # type: ignore[arg-type]
 
     assert type_of() == ENHANCED and type_of(style="lifestyle") == COMPOSED and type_of(rendered=True) == RENDERED
-    assert type_of(rendered=True, generator="tripo") == TRAINED and type_of(generator="openai") == TRAINED_PART
+    assert type_of(rendered=True, generator="tripo") == TRAINED and type_of(generator="openai") == TRAINED
+    assert type_of(generator="stability", cut_only=True) == TRAINED_PART
     for style, rendered in itertools.product(("studio", "lifestyle"), (True, False)):
         assert type_of(style=style, rendered=rendered, photo_type=TRAINED) == TRAINED_PART
 

@@ -79,6 +79,10 @@ def test_everything_has_its_address(made: dict, api: Api, services: Services) ->
     assert client.get(f"/api/v1/runs/{run['id']}").json["state"] == "done"
     assert client.post(f"/api/v1/runs/{run['id']}/retry").status_code == 409
     assert client.post("/api/v1/products/CH123/runs").json["planned"] == 0
+    wrong = client.post(f"/api/v1/versions/{version['id']}/regenerate", json={"generator": "nobody"})
+    assert wrong.status_code == 422 and "known: local" in wrong.text
+    asked = api("reviewer").post(f"/api/v1/versions/{version['id']}/regenerate", json={"generator": "local"})
+    assert asked.status_code == 403 and "only admins" in asked.text
     assert client.post(f"/api/v1/versions/{version['id']}/regenerate", json={"note": "again"}).json["planned"] == 1
     assert client.post(f"/api/v1/versions/{version['id']}/waivers", json={"code": "file.bytes", "reason": "because"}).status_code == 409
     assert client.get("/api/v1/rules").json["fingerprint"] == services.rules.current().fingerprint

@@ -59,11 +59,16 @@ _PACKET_BEGIN, _PACKET_END = b"<?xpacket begin", b'<?xpacket end="w"?>'
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 
 
-def source_type(*, rendered: bool, style: str, generator: str, photo_type: str) -> str:
-    """IPTC's digital source type of a picture by how it was made; what a trained model had a part in stays marked so."""
+def source_type(*, rendered: bool, style: str, generator: str, photo_type: str, cut_only: bool = False) -> str:
+    """IPTC's digital source type of a picture by how it was made; what a trained model had a part in stays marked so.
+
+    cut_only: the generator did no more than take the photo's ground away.
+    """
     trained = photo_type in (TRAINED, TRAINED_PART)
+    if generator != "local" and not cut_only:
+        return TRAINED
     if rendered:
-        return TRAINED if generator != "local" else TRAINED_PART if trained else RENDERED
+        return TRAINED_PART if trained else RENDERED
     if trained or generator != "local":
         return TRAINED_PART
     return COMPOSED if style == "lifestyle" else ENHANCED

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from dam_connector.catalog.issue import Issue, issue
 from dam_connector.catalog.product import INSPIRATION, View
-from dam_connector.catalog.rules import PHOTO
+from dam_connector.catalog.rules import LOCAL, PHOTO
 from dam_connector.catalog.run import RunKind
 from dam_connector.errors import InputError
 from dam_connector.wiring import Services
@@ -26,6 +26,7 @@ def collect_sources(work: Work, services: Services) -> Work:
         return _with_model(work, services)
     wanted = _wanted(work)
     usable, refused = {}, []
+    alone = work.deliverable.kind is RunKind.IMAGE and {*work.deliverable.generator, work.generator} <= {LOCAL, ""}  # our own code needs one photo
     for view in wanted:
         sha256 = work.sources.get(view.value)
         if sha256 is None:
@@ -35,7 +36,7 @@ def collect_sources(work: Work, services: Services) -> Work:
             usable[view.value] = sha256
         except InputError as error:
             refused.append(error)
-        if usable and work.deliverable.kind is RunKind.IMAGE:
+        if usable and alone:
             break
     if not usable:
         names = ", ".join(v.value for v in wanted)

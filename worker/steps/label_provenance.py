@@ -37,7 +37,13 @@ def label_provenance(work: Work, services: Services) -> Work:
         "title": p.name,
         "description": p.description,
         "tool": f"dam-connector {__version__}",
-        "source_type": source_type(rendered=rendered, style=d.style, generator=generator, photo_type=kept.get("source_type", "")),
+        "source_type": source_type(
+            rendered=rendered,
+            style=d.style,
+            generator=generator,
+            photo_type=kept.get("source_type", ""),
+            cut_only="generated" in work.provenance,
+        ),
     }
     credential = credential_of(services.settings)
     ingredients = _ingredients(work, services) if credential else {}

@@ -43,7 +43,7 @@ def _sure_enough(work: Work) -> bool:
 
 def _make_remotely(work: Work, services: Services, name: str) -> Work:
     came = come(work, services, name, lambda provider: _order(work, provider))
-    kept = tuple(i for i in came.work.issues if not i.code.startswith("model."))  # what was said of a local model before does not hold here
+    kept = came.work.without("model.").issues  # what was said of a local model before does not hold here
     facts = {name: fact for name, fact in came.work.facts.items() if name not in LOCAL_FACTS}
     return replace(came.work, raw_model=came.files[0], issues=kept, facts=facts)
 

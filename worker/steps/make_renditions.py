@@ -1,40 +1,103 @@
-"""Make the renditions: the product cut out of its photo, or rendered from its model, set into a studio or a room, in each format asked for."""
+"""Make the renditions, by the first generator of the rules that can: our own code cuts the product out of its photo, or renders its model, and sets it
+into a studio or a room; a provider's picture must still show the product."""
 
 from dataclasses import replace
 
 from dam_connector.catalog.issue import issue
 from dam_connector.catalog.product import INSPIRATION
-from dam_connector.catalog.rules import PHOTO
+from dam_connector.catalog.rules import LOCAL, PHOTO
+from dam_connector.catalog.run import RunKind
 from dam_connector.catalog.version import Role
-from dam_connector.errors import InputError
+from dam_connector.errors import BadOutput, InputError
+from dam_connector.flow.generating import Order as Generation
+from dam_connector.ports import Provider
 from dam_connector.wiring import Services
 from worker.imaging.decode import decode
 from worker.imaging.palette import Palette, palette_of
+from worker.imaging.style import seed_of, size_of
 from worker.kept import keeper
-from worker.renditions import Order, make
+from worker.remote import by_first, come, prompt_of, uncredited
+from worker.renditions import Made, Order, made_elsewhere, make
 from worker.work import Work, photo_labels
+
+CHANGED = ("rendition.product_unsure", "rendition.product_cut", "rendition.product_changed", "rendition.text_changed")
 
 
 def make_renditions(work: Work, services: Services) -> Work:
     """The work with one file a format, and one an angle where it turns.
 
-    Reads: sources, or raw_model. Adds: files, facts, provenance, issues cutout.*, source.* and rendition.*.
-    Raises: InputError cutout.empty.
+    Reads: sources, or raw_model; task. Adds: files, facts, provenance, issues cutout.*, source.* and rendition.*.
+    Raises: Park while a provider works; InputError cutout.empty, or the last generator's refusal.
     """
+
+    def by(work: Work, name: str) -> Work:
+        clean = replace(work.without("rendition."), facts={}) if work.files else work  # what was said of another generator's picture
+        return _make_locally(clean, services) if name == LOCAL else _make_remotely(clean, services, name)
+
+    return by_first(work, by, enough=_still_the_product, made=bool(work.files))
+
+
+def _still_the_product(work: Work) -> bool:
+    return not any(i.code in CHANGED for i in work.issues)
+
+
+def _make_locally(work: Work, services: Services) -> Work:
     d = work.deliverable
     work, palette = _inspired(work, services)
-    order = Order(
-        deliverable=d,
+    view, source = (d.camera, work.model) if d.made_from != PHOTO else next(iter(work.sources.items()))
+    made = make(services.blobs.get(source), _order(work, services, palette), view=view, cut=keeper(services, source))
+    return _with_made(uncredited(work), services, made, view, {"generator": LOCAL, "style": d.style, "seed": str(made.seed)})
+
+
+def _make_remotely(work: Work, services: Services, name: str) -> Work:
+    """The provider's picture; or the local one around its cut-out, where that is what it makes."""
+    view, source = next((v, sha) for v, sha in work.sources.items() if v != INSPIRATION)
+    came = come(work, services, name, lambda provider: _asked(work, provider))
+    order = _order(came.work, services, None)
+    data, cut = services.blobs.get(source), keeper(services, source)
+    pictures = [services.blobs.get(sha) for sha in came.files]
+    try:
+        if services.provider(name).capabilities.cuts_out:
+            return _with_made(
+                came.work, services, make(pictures[0], order, view=view), view, {"style": work.deliverable.style, "generated": "cut-out"}
+            )
+        made = made_elsewhere(pictures, data, order, view=view, cut=cut)
+    except InputError as error:
+        raise BadOutput(name, "generate", f"its picture cannot be used: {error}") from error
+    return _with_made(came.work, services, made, view, {"style": work.deliverable.style})
+
+
+def _asked(work: Work, provider: Provider) -> Generation:
+    d = work.deliverable
+    views = provider.capabilities.views or tuple(v for v in work.sources if v != INSPIRATION)
+    width, height = size_of(d.aspect, d.size_px)
+    return Generation(
+        product=work.product,
+        pictures={view: work.sources[view] for view in views if view in work.sources},
+        kind=RunKind.IMAGE,
+        prompt=prompt_of(work, provider),
+        width=width,
+        height=height,
+        transparent=d.background == "transparent",
+        seed=seed_of(work.product.sku, d.name, work.slot),
+    )
+
+
+def _order(work: Work, services: Services, palette: Palette | None) -> Order:
+    settings, most = services.settings, work.rules(services).checks.max_image_bytes
+    return Order(
+        deliverable=work.deliverable,
         product=work.product,
         slot=work.slot,
         palette=palette,
-        max_pixels=services.settings.max_picture_pixels,
-        max_bytes=work.rules(services).checks.max_image_bytes,
+        max_pixels=settings.max_picture_pixels,
+        max_bytes=most,
     )
-    view, source = (d.camera, work.model) if d.made_from != PHOTO else next(iter(work.sources.items()))
-    made = make(services.blobs.get(source), order, view=view, cut=keeper(services, source))
-    work = work.with_facts(**made.facts).with_issues(*made.issues)
-    work = replace(work, provenance={**work.provenance, **photo_labels([made.labels]), "style": d.style, "seed": str(made.seed)})
+
+
+def _with_made(work: Work, services: Services, made: Made, view: str, made_by: dict[str, str]) -> Work:
+    work = replace(work, files=()).with_facts(**made.facts).with_issues(*made.issues)
+    work = replace(work, provenance={**work.provenance, **photo_labels([made.labels]), **made_by})
     work = work.with_file(services, made.preview, "webp", Role.PREVIEW, view)
     for file in made.files:
         work = work.with_file(services, file.data, file.format, view=file.view)

@@ -8,7 +8,7 @@ from dam_connector.adapters.envelopes import read_json
 from dam_connector.adapters.http import Reply
 from dam_connector.adapters.kit import Kit, number, only
 from dam_connector.adapters.remote import CAPS, MAX_MODEL, SUBMIT, Remote, data_uri, told, usd
-from dam_connector.errors import AdapterError, BadOutput, Busy, NotFound, Refused, SubmitUnknown
+from dam_connector.errors import AdapterError, BadOutput, Busy, DeliveryError, NotFound, Refused, SubmitUnknown
 from dam_connector.ports import Generation, Inbound, ProviderCapabilities, Task, TaskState, Verified
 
 BASE_URL = "https://api.meshy.ai"
@@ -94,9 +94,12 @@ class Meshy(Remote):
 
     def verify(self, inbound: Inbound) -> Verified:
         """Nothing proves who sent it: it is no more than a hint to look, and only tasks of ours are looked at."""
-        said = read_json(inbound.body, "meshy")
+        try:
+            said = read_json(inbound.body, "meshy")
+        except BadOutput as error:
+            raise DeliveryError(400, str(error)) from error
         if not isinstance(said, dict) or not isinstance(said.get("id"), str):
-            raise BadOutput("meshy", "webhook", "it names no task")
+            raise DeliveryError(400, "it names no task")
         return Verified(key=f"{said['id']}:{said.get('status')}"[:200])
 
     def parse_webhook(self, inbound: Inbound) -> str:
