@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import batches, bulk, catalog, checks, first_page, gallery, idle, renditions, webhooks
+from benchmarks import batches, bulk, catalog, checks, first_page, gallery, idle, in_flight, renditions, webhooks
 
 ALL = {
     "webhooks": webhooks.measure,
@@ -21,6 +21,7 @@ ALL = {
     "gallery": gallery.measure,
     "bulk": bulk.measure,
     "fairness": bulk.fairness,
+    "in_flight": in_flight.measure,
 }
 OUT = Path(__file__).parent / "results.json"
 

@@ -9,6 +9,7 @@ import click
 from dam_connector.command import as_json, clear_errors, data_dir, services_on
 from dam_connector.errors import AdapterError, ConfigError, Unsupported
 from dam_connector.flow.generating import budget
+from dam_connector.store.tasks import IN_FLIGHT
 from dam_connector.wiring import Services
 
 BY = ("provider", "batch", "category", "deliverable", "state")
@@ -27,13 +28,17 @@ def provider_list(data_dir: Path | None, machine: bool) -> None:
     """The providers in plugin.json, with what was spent and what may be."""
     services = services_on(data_dir)
     found = [_told(services, name) for name in services.rules.current().provider]
-    lines = [f"{p['name']}\t{p['adapter']}\t{p['model']}\t{_words(p)}" for p in found]
+    lines = [
+        f"{p['name']}\t{p['adapter']}\t{p['model']}\t{', '.join(p['makes'])}\t{p['in_flight']} of {p['slots']} slots\t{_words(p)}" for p in found
+    ]
     click.echo(json.dumps(found) if machine else "\n".join(lines) or "plugin.json names no provider: everything is made by our own code")
 
 
 def _told(services: Services, name: str) -> dict[str, Any]:
     connection = services.rules.current().provider[name]
-    about = {"name": name, "adapter": connection.adapter, "model": services.provider(name).model}
+    provider = services.provider(name)
+    about: dict[str, Any] = {"name": name, "adapter": connection.adapter, "model": provider.model, "slots": provider.capabilities.concurrency}
+    about |= {"makes": [kind.value for kind in provider.capabilities.makes], "in_flight": services.tasks.count(name, *IN_FLIGHT)}
     return {**about, "budget": [{"of": b.of, "spent_usd": b.spent, "cap_usd": b.cap} for b in budget(services, name)]}
 
 
@@ -74,11 +79,12 @@ def provider_test(name: str, data_dir: Path | None, machine: bool) -> None:
 @as_json
 @clear_errors
 def spend(data_dir: Path | None, machine: bool) -> None:
-    """What providers cost this month, by provider, batch, category, deliverable and state; and tasks whose answer was lost."""
+    """What providers cost this month, by provider, batch, category, deliverable and state; tasks whose answer was lost, and those that wait."""
     services = services_on(data_dir)
     facts: dict[str, Any] = {by: [{"name": n, "tasks": c, "usd": u} for n, c, u in services.spend.by(by)] for by in BY}
     facts["budget"] = {name: _told(services, name)["budget"] for name in services.rules.current().provider}
-    facts["unknown"] = [{**task, "created_at": task["created_at"].isoformat()} for task in services.spend.listed("unknown")]
+    for state in ("unknown", "waiting"):
+        facts[state] = [{**task, "created_at": task["created_at"].isoformat()} for task in services.spend.listed(state)]
     if machine:
         click.echo(json.dumps(facts))
         return
@@ -87,5 +93,7 @@ def spend(data_dir: Path | None, machine: bool) -> None:
             click.echo(f"{by}\t{row['name']}\t{row['tasks']} tasks\t${row['usd']:.2f}")
     for task in facts["unknown"]:
         click.echo(f"lost answer\t{task['provider']} {task['sku']} {task['deliverable']}\tperhaps ${task['estimate_usd']:.2f}\t{task['error']}")
+    for task in facts["waiting"]:
+        click.echo(f"waiting\t{task['provider']} {task['sku']} {task['deliverable']}\tabout ${task['estimate_usd']:.2f}\t{task['error']}")
     if not facts["provider"]:
         click.echo("nothing was spent this month")

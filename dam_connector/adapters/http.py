@@ -156,6 +156,7 @@ class Http:
 
     def _fresh(self, manager: Manager) -> requests.Session:
         session: requests.Session = manager.get_session()
+        session.auth = _as_it_is  # else a .netrc on this machine is asked for every host
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         return session
 
@@ -181,10 +182,8 @@ class Http:
     def _send(self, url: str, vendor: str, headers: dict[str, str] | None, timeout_s: float) -> requests.Response:
         manager = self._manager_for(url, vendor)
         try:
-            response: requests.Response = manager.send_request(
-                "GET", url, stream=True, headers=headers, timeout=(min(CONNECT_TIMEOUT_S, timeout_s), timeout_s)
-            )
-            return response
+            with self._fresh(manager) as session:
+                return session.get(url, stream=True, headers=headers, timeout=(min(CONNECT_TIMEOUT_S, timeout_s), timeout_s))
         except InvalidIPAddress as error:
             raise Blocked(vendor, "get", "the address is in a private network") from error
         except requests.exceptions.ConnectionError as error:
@@ -222,6 +221,10 @@ class Http:
         if expected.isdigit() and "content-encoding" not in response.headers and size != int(expected):
             raise Unavailable(vendor, "get", f"{size} of {expected} bytes came")
         return b"".join(parts)
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 def _raise_for_status(response: requests.Response, vendor: str) -> None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
 import structlog
@@ -34,13 +34,14 @@ from dam_connector.errors import (
 )
 from dam_connector.flow.generating import Made, caps_of, notice, order_of
 from dam_connector.ports import Provider, Task, TaskState
-from dam_connector.store.tasks import TaskEntry, TaskStanding
+from dam_connector.store.tasks import IN_FLIGHT, TaskEntry, TaskStanding
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
 
 LEASE_S = 15.0
-SOONEST_S = 0.2  # between two turns
+SOONEST_S = 0.25  # between two turns
+TIDY_S = 2.0  # between two looks at what is seldom: orders nobody wants, lost answers, runs that were not told
 THREADS = 32  # each waits for an answer most of its time
 BATCH = 500
 LOOKS_PER_S = 10.0  # at one provider, where each task is looked at by itself
@@ -59,13 +60,18 @@ class Broker:
         self._busy: dict[str, Future[None]] = {}  # by task: one request at a time
         self._quiet: dict[str, datetime] = {}  # by provider: nothing is submitted before
         self._news = threading.Event()
+        self._tidied = datetime.min.replace(tzinfo=UTC)
 
     def turn(self) -> int:
         """How many tasks were touched; none while somebody else is the broker."""
         if not self._s.ledger.lease("broker", self._owner, LEASE_S):
             return 0
         self._busy = {task: future for task, future in self._busy.items() if not future.done()}
-        return self._drop() + self._look() + self._find_lost() + self._submit() + self._rouse()
+        touched = self._look() + self._submit()
+        if self._s.clock.now() >= self._tidied + timedelta(seconds=TIDY_S):
+            self._tidied = self._s.clock.now()
+            touched += self._drop() + self._find_lost() + self._rouse()
+        return touched
 
     def wait(self, seconds: float) -> None:
         """Until the next turn: so long, or until a request ended, since then a slot may be free."""
@@ -97,7 +103,7 @@ class Broker:
         """Ask how the tasks under way stand."""
         due = self._s.tasks.due(TaskStanding.SUBMITTED, BATCH)
         for name, entries in _by_provider(due):
-            provider = self._open(name, entries)
+            provider = self._open(name, lambda e=entries: e)  # type: ignore[misc]
             if provider is None:
                 continue
             able, flying = provider.capabilities, self._s.tasks.count(name, TaskStanding.SUBMITTED)
@@ -216,12 +222,15 @@ class Broker:
     def _submit(self) -> int:
         """Start what waits, as far as slots, caps and credit allow."""
         begun = 0
-        for name, entries in _by_provider(self._s.tasks.due(TaskStanding.WAITING, BATCH)):
-            provider = self._open(name, entries)
-            if provider is None or (name in self._quiet and self._s.clock.now() < self._quiet[name]):
+        for name in self._s.tasks.waited_for():
+            if name in self._quiet and self._s.clock.now() < self._quiet[name]:
                 continue
-            with suppress(Busy):  # the rest waits for a slot
-                for entry in entries:
+            provider = self._open(name, lambda n=name: self._s.tasks.due(TaskStanding.WAITING, BATCH, n))  # type: ignore[misc]
+            free = provider.capabilities.concurrency - self._s.tasks.count(name, *IN_FLIGHT) if provider else 0
+            if provider is None or free <= 0:
+                continue
+            with suppress(Busy):  # somebody else took the last slot
+                for entry in self._s.tasks.due(TaskStanding.WAITING, min(free, BATCH), name):
                     begun += self._begin(provider, entry)
         return begun
 
@@ -304,12 +313,14 @@ class Broker:
             kind, bulk = found
             self._s.queue.wake(job_for(kind, bulk=bulk), [entry.run_id])
 
-    def _open(self, name: str, entries: list[TaskEntry]) -> Provider | None:
+    def _open(self, name: str, entries: Callable[[], list[TaskEntry]]) -> Provider | None:
+        """The provider; None when it is gone from plugin.json, or its key from the environment: its tasks wait until it is there again."""
         try:
             return self._s.provider(name)
-        except ConfigError as error:  # gone from plugin.json, or its key from the environment: they wait until it is there again
-            self._s.tasks.look_again([e.id for e in entries], self._in(MAX_RETRY_S))
-            for entry in entries:
+        except ConfigError as error:
+            put_off = entries()
+            self._s.tasks.look_again([e.id for e in put_off], self._in(MAX_RETRY_S))
+            for entry in put_off:
                 self._s.runs.tell(entry.run_id, str(error))
             return None
 

@@ -111,6 +111,8 @@ def budget(services: Services, name: str, batch_id: str = "") -> tuple[Budget, .
 
 def notice(services: Services, entry: TaskEntry) -> None:
     """Tell once a period that most of a cap is used: in the log, and in the history of the product that used it."""
+    if caps_of(services, entry.provider) == Caps():
+        return
     for used in budget(services, entry.provider, entry.batch_id):
         period = {"day": services.clock.now().date().isoformat(), "month": services.clock.now().date().isoformat()[:7]}.get(used.of, entry.batch_id)
         name = f"notice:{entry.provider}:{used.of}"

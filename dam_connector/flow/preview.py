@@ -124,11 +124,24 @@ def preview(services: Services, sheet: Sheet, mapping: Mapping[str, str], pictur
             if row.state is RowState.WAITING and row.product:
                 for deliverable in _wanted(services, row.product):
                     said.makes[deliverable.name] = said.makes.get(deliverable.name, 0) + deliverable.count
-                    if (name := deliverable.generator[0]) != LOCAL:
+                    name, usd = _priced(services, deliverable, row.product)
+                    if name != LOCAL:
                         said.paid[name] = said.paid.get(name, 0) + deliverable.count
-                        said.usd += deliverable.count * services.provider(name).estimate(Generation(key="", product=row.product, pictures={}))
+                        said.usd += deliverable.count * usd
     said.unlooked, said.seconds = look.left_out, _seconds(services, said.makes)
     return said
+
+
+def _priced(services: Services, deliverable: Deliverable, product: Product) -> tuple[str, float]:
+    """Who will be asked first to make it, and what that costs in USD by the price list."""
+    for name in deliverable.generator:
+        if not deliverable.applies(name, product.category, len(product.images)):
+            continue
+        usd = 0.0 if name == LOCAL else services.provider(name).estimate(Generation(key="", product=product, pictures={}, kind=deliverable.kind))
+        most = deliverable.when[name].max_usd if name in deliverable.when else None
+        if most is None or usd <= most:
+            return name, usd
+    return LOCAL, 0.0
 
 
 def _wanted(services: Services, product: Product) -> Iterator[Deliverable]:

@@ -4,8 +4,9 @@ SQLite: WAL, synchronous FULL; a write unit begins IMMEDIATE, so that it waits a
 commit; reads have an engine of their own, since one leaked read on the writing engine gives "database is locked".
 """
 
+import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,12 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = sa.make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._turn: AbstractContextManager[object]
         if self.is_sqlite:
+            self._turn = threading.Lock()  # this process' threads wait here, where waiting is cheap, not in SQLite, which asks again and again
             self._reader, self._writer = _sqlite_engine(self.url, "BEGIN"), _sqlite_engine(self.url, "BEGIN IMMEDIATE")
         else:
+            self._turn = nullcontext()
             self._reader = self._writer = sa.create_engine(self.url, pool_pre_ping=True, pool_size=10, max_overflow=20)
 
     @contextmanager
@@ -42,7 +46,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """A unit of writing: all of it is durable when the block ends, or nothing."""
-        with self._writer.begin() as connection:
+        with self._turn, self._writer.begin() as connection:
             yield connection
 
     def insert_new(self, connection: sa.Connection, table: sa.Table, values: dict[str, Any]) -> bool:

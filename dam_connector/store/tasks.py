@@ -170,9 +170,16 @@ class Tasks:
         where = (t.c.id == task_id, t.c.state.in_(_plain(source)))
         changed_one(c.execute(sa.update(t).where(*where).values(state=to.value, updated_at=self._clock.now(), **values)), f"task {task_id}")
 
-    def due(self, state: TaskStanding, limit: int) -> list[TaskEntry]:
-        """Tasks in this state whose time to be looked at has come, the oldest first."""
-        return self._all(sa.select(t).where(t.c.state == state.value, t.c.look_at <= self._clock.now()).order_by(t.c.id).limit(limit))
+    def due(self, state: TaskStanding, limit: int, provider: str = "") -> list[TaskEntry]:
+        """Tasks in this state whose time to be looked at has come, the oldest first; of all providers or of one."""
+        which = (t.c.state == state.value, t.c.look_at <= self._clock.now(), *([t.c.provider == provider] if provider else []))
+        return self._all(sa.select(t).where(*which).order_by(t.c.id).limit(limit))
+
+    def waited_for(self) -> list[str]:
+        """The providers that tasks wait for whose time has come."""
+        with self._db.read() as c:
+            which = (t.c.state == S.WAITING.value, t.c.look_at <= self._clock.now())
+            return list(c.execute(sa.select(t.c.provider).where(*which).distinct().order_by(t.c.provider)).scalars())
 
     def abandoned(self, provider: str, seconds: float) -> list[TaskEntry]:
         """Tasks that have been submitting for longer than an answer takes."""

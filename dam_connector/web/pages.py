@@ -14,6 +14,7 @@ from dam_connector.catalog.run import OPEN
 from dam_connector.catalog.version import Version, VersionState
 from dam_connector.errors import Refused, StateConflict
 from dam_connector.flow import intake, reviewing
+from dam_connector.flow.brokering import PAUSED
 from dam_connector.flow.generating import budget
 from dam_connector.store.users import UserRole
 from dam_connector.web import present
@@ -272,6 +273,7 @@ def spend() -> ResponseReturnValue:
         budgets={name: budget(s, name) for name in s.rules.current().provider},
         unknown=s.spend.listed("unknown"),
         waiting=s.spend.listed("waiting"),
+        paused={name: s.ledger.noted(PAUSED + name) for name in s.rules.current().provider},
         tables=tables,
         labels={b.id: b.name for b in s.batches.page(limit=200)},
     )

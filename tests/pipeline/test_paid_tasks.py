@@ -198,7 +198,7 @@ def test_what_waits_for_a_slot_gets_one_when_a_task_ended(
 
 
 def test_an_order_whose_run_was_given_up_is_dropped(
-    services: Services, photos: PhotoServer, drain: Drain, broker: Broker, rules: Callable, fake: FakeTripo
+    services: Services, photos: PhotoServer, drain: Drain, broker: Broker, rules: Callable, fake: FakeTripo, clock: TestClock
 ) -> None:
     rules("tripo")
     fake.credits = 0
@@ -207,6 +207,7 @@ def test_an_order_whose_run_was_given_up_is_dropped(
     (run,) = [r for r in services.runs.page() if r.deliverable == "model"]
     turn(broker)
     assert services.runs.cancel(run.id)
+    clock.forward(5)
     turn(broker)
     assert services.tasks.find(run.id, "tripo").state is TaskStanding.RELEASED
 
@@ -419,14 +420,16 @@ def test_what_is_released_is_free_again_and_settled_once(services: Services, clo
 
 
 def test_commands_and_the_page_tell_what_was_spent(
-    services: Services, broker: Broker, rules: Callable, fake: FakeTripo, monkeypatch: pytest.MonkeyPatch
+    services: Services, broker: Broker, rules: Callable, fake: FakeTripo, clock: TestClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rules("tripo", max_usd_per_day=0.7)
     place(services, 1)
     turn(broker)
     fake.faults["submit"] = ["lost"]
     place(services, 2)
-    turn(broker, 2)
+    turn(broker)
+    clock.forward(5)
+    turn(broker)
     assert services.ledger.history(sku="S2")[0].detail == "tripo: $0.60 of $0.7 for this day are used"
     monkeypatch.setattr(spend_commands, "services_on", lambda folder: services)
 
@@ -435,7 +438,7 @@ def test_commands_and_the_page_tell_what_was_spent(
         return ran.exit_code, ran.output
 
     code, listed = said("provider", "list")
-    assert code == 0 and "tripo\ttripo\tv3.1-20260211\t$0.60 this day of $0.7" in listed
+    assert code == 0 and "tripo\ttripo\tv3.1-20260211\tmodel\t1 of 10 slots\t$0.60 this day of $0.7" in listed
     assert said("provider", "test", "tripo")[0] == 0 and json.loads(said("provider", "balance", "tripo", "--json")[1])["balance_usd"] == 99.4
     told = json.loads(said("spend", "--json")[1])
     assert told["category"] == [{"name": "decor", "tasks": 2, "usd": 0.6}] and [t["sku"] for t in told["unknown"]] == ["S2"]

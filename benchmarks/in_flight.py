@@ -1,0 +1,123 @@
+"""What it costs to keep tasks of providers in flight, and whether the provider's slots are kept full.
+
+A real `dam-worker sweep` against fakes whose tasks take a minute; the baseline is a process that waits for one task at a time.
+"""
+
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from dam_connector.fakes.meshy import FakeMeshy
+from dam_connector.fakes.openai_images import FakeOpenAIImages
+from dam_connector.fakes.server import GLB, FakeServer
+from dam_connector.fakes.tripo import KEY as TRIPO_KEY
+from dam_connector.fakes.tripo import FakeTripo
+from dam_connector.flow.generating import Order, ordered
+from dam_connector.rules_file import rules_text
+from dam_connector.settings import Settings
+from dam_connector.store.tasks import About
+from dam_connector.wiring import Services, build_services
+from schemas.product import load_product
+
+TASK_S = 60.0
+SLOTS = 220
+NAME = "remote"  # of the connection
+RAMP_S, MEASURED_S = 75.0, 90.0
+FRONT = Path(__file__).parent.parent / "dam_connector" / "samples" / "mug-front.jpg"
+
+
+def measure() -> dict[str, object]:
+    """CPU in percent of one core while so many tasks are in flight, turnover included; slots filled, of those that the provider has."""
+    return {
+        "tripo": _measured(_Tripo(lambda pictures: GLB, seconds=TASK_S, concurrency=SLOTS, credits=1e9), "tripo", TRIPO_KEY),
+        "meshy": _measured(_Meshy(lambda pictures: GLB, seconds=TASK_S, concurrency=SLOTS, credits=1e9), "meshy", "key_fake"),
+        "openai_images": _measured(_Slow(lambda pictures: FRONT.read_bytes(), credits=1e9), "openai_images", "key_fake", slots=20),
+    }
+
+
+class _Uneven:
+    """Tasks that take a minute on average, each a little more or less, as real ones do."""
+
+    def begin(self, *given: Any, **more: Any) -> Any:
+        task = super().begin(*given, **more)  # type: ignore[misc]
+        task.ready_at += random.Random(task.id).uniform(-0.25, 0.25) * TASK_S
+        return task
+
+
+class _Tripo(_Uneven, FakeTripo): ...
+
+
+class _Meshy(_Uneven, FakeMeshy): ...
+
+
+class _Slow(FakeOpenAIImages):
+    """Answers after a while, as one that makes pictures while it is waited for."""
+
+    def answer(self, request: Any, operation: str) -> Any:
+        time.sleep(20)
+        return super().answer(request, operation)
+
+
+def _measured(fake: FakeServer, adapter: str, key: str, slots: int = SLOTS) -> dict[str, object]:
+    with tempfile.TemporaryDirectory() as folder:
+        fake.start()
+        settings = _settings(Path(folder), fake, adapter, key, slots)
+        services = build_services(settings)
+        services.db.migrate()
+        _order(services, NAME, slots * 6)
+        log = Path(folder) / "sweep.log"
+        with log.open("wb") as out:
+            process = subprocess.Popen([sys.executable, "-m", "worker", "sweep"], env=settings.child_environ(), stdout=out, stderr=out)
+        try:
+            return _watched(psutil.Process(process.pid), fake, slots)
+        finally:
+            process.terminate()
+            process.wait(30)
+            fake.stop()
+            services.db.close()
+
+
+def _watched(process: psutil.Process, fake: FakeServer, slots: int) -> dict[str, object]:
+    time.sleep(RAMP_S)
+    begun, before, flying = len(fake.tasks), sum(process.cpu_times()[:2]), []
+    until = time.monotonic() + MEASURED_S
+    while time.monotonic() < until:
+        flying.append(sum(not task.ready for task in fake.tasks.values()))
+        time.sleep(1)
+    used = sum(process.cpu_times()[:2]) - before
+    done = len(fake.tasks) - begun
+    asked: dict[str, int] = {}
+    for operation, _ in fake.asked:
+        asked[operation] = asked.get(operation, 0) + 1
+    return {
+        "slots": slots,
+        "in_flight": {"least": min(flying), "mean": round(sum(flying) / len(flying), 1)},
+        "cpu_pct": round(used / MEASURED_S * 100, 2),
+        "cpu_ms_a_task": round(used / max(1, done) * 1000, 1),
+        "tasks_a_minute": round(done / MEASURED_S * 60, 1),
+        "requests": asked,
+        "memory_mb": round(process.memory_full_info().uss / 1e6),
+    }
+
+
+def _settings(folder: Path, fake: FakeServer, adapter: str, key: str, slots: int) -> Settings:
+    rules = json.loads(rules_text(Settings.from_env({}).plugin_json))
+    rules["connections"]["provider"] = {NAME: {"adapter": adapter, "base_url": fake.base_url, "api_key": "env/FAKE_KEY", "concurrency": slots}}
+    (folder / "plugin.json").write_text(json.dumps(rules))
+    environ = {"FAKE_KEY": key, "DAM_CONNECTOR_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
+    return Settings.from_env(environ, data_dir=folder / "data", plugin_json=folder / "plugin.json", allow_hosts=fake.host)
+
+
+def _order(services: Services, name: str, count: int) -> None:
+    """So many orders of runs that nobody else knows."""
+    sha = services.blobs.put(FRONT.read_bytes())
+    for n in range(count):
+        about = About(run_id=f"run_{n}", provider=name, sku=f"S{n}", category="decor", deliverable="model")
+        ordered(services, about, Order(product=load_product({"sku": f"S{n}", "name": "Mug"}), pictures={"front": sha}, prompt="a mug", seed=n))
