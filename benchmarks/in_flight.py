@@ -61,7 +61,7 @@ class _Slow(FakeOpenAIImages):
     """Answers after a while, as one that makes pictures while it is waited for."""
 
     def answer(self, request: Any, operation: str) -> Any:
-        time.sleep(20)
+        time.sleep(random.uniform(15, 25))
         return super().answer(request, operation)
 
 
@@ -71,7 +71,7 @@ def _measured(fake: FakeServer, adapter: str, key: str, slots: int = SLOTS) -> d
         settings = _settings(Path(folder), fake, adapter, key, slots)
         services = build_services(settings)
         services.db.migrate()
-        _order(services, NAME, slots * 6)
+        _order(services, NAME, max(1000, slots * 6))
         log = Path(folder) / "sweep.log"
         with log.open("wb") as out:
             process = subprocess.Popen([sys.executable, "-m", "worker", "sweep"], env=settings.child_environ(), stdout=out, stderr=out)

@@ -7,6 +7,7 @@ roused. The database is the truth: a broker that dies is replaced by any other, 
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -45,6 +46,7 @@ TIDY_S = 2.0  # between two looks at what is seldom: orders nobody wants, lost a
 THREADS = 32  # each waits for an answer most of its time
 BATCH = 500
 LOOKS_PER_S = 10.0  # at one provider, where each task is looked at by itself
+LEARNED = 8  # tasks after which it is known how long none takes less than
 MAX_TRIES = 8
 FIRST_RETRY_S, MAX_RETRY_S = 4.0, 300.0
 CREDIT_RETRY_S = 900.0
@@ -59,6 +61,8 @@ class Broker:
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="provider")
         self._busy: dict[str, Future[None]] = {}  # by task: one request at a time
         self._quiet: dict[str, datetime] = {}  # by provider: nothing is submitted before
+        self._began: dict[str, datetime] = {}  # by task
+        self._took: dict[str, deque[float]] = {}  # by provider: seconds that its last tasks took
         self._news = threading.Event()
         self._tidied = datetime.min.replace(tzinfo=UTC)
 
@@ -106,8 +110,8 @@ class Broker:
             provider = self._open(name, lambda e=entries: e)  # type: ignore[misc]
             if provider is None:
                 continue
-            able, flying = provider.capabilities, self._s.tasks.count(name, TaskStanding.SUBMITTED)
-            every = max(able.poll_s, flying / (LOOKS_PER_S * max(1, able.polls)))
+            able = provider.capabilities
+            every = max(able.poll_s, len(due) / (LOOKS_PER_S * max(1, able.polls)))
             self._s.tasks.look_again([e.id for e in entries], self._in(every))
             free = [e for e in entries if e.id not in self._busy]
             for start in range(0, len(free), max(1, able.polls)):
@@ -163,6 +167,7 @@ class Broker:
 
     def _collect(self, provider: Provider, entry: TaskEntry, task: Task) -> None:
         """Take in what was made. A download that fails is tried again with the next look; what is no good is on the bill all the same."""
+        self._learn(entry)
         try:
             files = task.files or provider.fetch(entry.ref)
         except (Unavailable, RateLimited) as error:
@@ -276,8 +281,19 @@ class Broker:
             self._failed(entry, task)
             self._told(entry)
         else:
-            self._s.tasks.submitted(entry, task.ref, self._in(provider.capabilities.poll_s))
+            self._began[entry.id] = self._s.clock.now()
+            self._s.tasks.submitted(entry, task.ref, self._in(max(provider.capabilities.poll_s, self._soonest(entry.provider))))
             log.info("task_submitted", provider=entry.provider, task=task.ref, run_id=entry.run_id)
+
+    def _soonest(self, name: str) -> float:
+        """Seconds within which no task of this provider ended lately: nobody need look before."""
+        took = self._took.get(name, ())
+        return 0.9 * min(took) if len(took) >= LEARNED else 0.0
+
+    def _learn(self, entry: TaskEntry) -> None:
+        began = self._began.pop(entry.id, None)
+        if began:
+            self._took.setdefault(entry.provider, deque(maxlen=4 * LEARNED)).append((self._s.clock.now() - began).total_seconds())
 
     def _put_off(self, entry: TaskEntry, error: str) -> None:
         """Nothing was begun: try again a little later, a few times."""

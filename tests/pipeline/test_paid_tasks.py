@@ -197,6 +197,27 @@ def test_what_waits_for_a_slot_gets_one_when_a_task_ended(
     assert not [1 for operation, _ in fake.asked if operation == "submit"][8:]  # nobody was turned away
 
 
+def test_nobody_looks_before_the_time_within_which_no_task_ended_lately(
+    services: Services, broker: Broker, fake: FakeTripo, clock: TestClock, rules: Callable
+) -> None:
+    rules("tripo")
+    for n in range(8):
+        place(services, n)
+    turn(broker)
+    clock.forward(5)
+    turn(broker)
+    assert services.spend.by("state") == [("settled", 8, pytest.approx(8 * PRICE))]
+    place(services, 9)
+    turn(broker)
+    looks = [operation for operation, _ in fake.asked].count("poll")
+    clock.forward(4.4)  # the others were seen to end after five seconds
+    turn(broker)
+    assert [operation for operation, _ in fake.asked].count("poll") == looks
+    clock.forward(1)
+    turn(broker)
+    assert services.tasks.find("run_9", "tripo").state is TaskStanding.SETTLED
+
+
 def test_an_order_whose_run_was_given_up_is_dropped(
     services: Services, photos: PhotoServer, drain: Drain, broker: Broker, rules: Callable, fake: FakeTripo, clock: TestClock
 ) -> None:
@@ -438,7 +459,7 @@ def test_commands_and_the_page_tell_what_was_spent(
         return ran.exit_code, ran.output
 
     code, listed = said("provider", "list")
-    assert code == 0 and "tripo\ttripo\tv3.1-20260211\tmodel\t1 of 10 slots\t$0.60 this day of $0.7" in listed
+    assert code == 0 and "tripo\ttripo\tv3.1-20260211\tmodel\t0 of 10 slots\t$0.60 this day of $0.7" in listed
     assert said("provider", "test", "tripo")[0] == 0 and json.loads(said("provider", "balance", "tripo", "--json")[1])["balance_usd"] == 99.4
     told = json.loads(said("spend", "--json")[1])
     assert told["category"] == [{"name": "decor", "tasks": 2, "usd": 0.6}] and [t["sku"] for t in told["unknown"]] == ["S2"]
