@@ -98,8 +98,11 @@ class Pim(Protocol):
         """
         ...
 
-    def fetch(self, ref: str) -> Product:
-        """The product as it is now. Raises: NotFound, Unavailable, RateLimited, Unsupported."""
+    def fetch(self, ref: str) -> list[Product]:
+        """The product as it is now; one for each SKU where what the reference names has several.
+
+        Raises: NotFound, Refused, BadOutput, Unavailable, RateLimited, Unsupported.
+        """
         ...
 
     def changed_since(self, moment: datetime) -> Iterable[Event]:

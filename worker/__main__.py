@@ -18,6 +18,7 @@ from dam_connector import logs
 from dam_connector.catalog.ids import new_id
 from dam_connector.clock import SystemClock
 from dam_connector.flow import sweeping
+from dam_connector.flow.backfilling import poll_pims
 from dam_connector.flow.brokering import Broker
 from dam_connector.queue import SERVED, TURN, connect
 from dam_connector.settings import Settings
@@ -29,6 +30,7 @@ log = structlog.get_logger()
 SWEEP_S = 2.0
 BROKER_S = 1.0
 POLL_S = 15.0
+LIST_S = 300.0  # between two questions to a PIM for what was changed
 STOP_S = 5.0
 
 
@@ -87,7 +89,8 @@ def run(queue_name: str, burst: bool) -> None:
 
 @main.command()
 def sweep() -> None:
-    """Wake what is due, carry out what was ordered from providers, and ask the DAMs for decisions, until stopped.
+    """Wake what is due, carry out what was ordered from providers, ask the DAMs for decisions and the
+    PIMs for changes, until stopped.
 
     One sweeper works at a time; others stand by.
     """
@@ -104,13 +107,16 @@ def sweep() -> None:
     signal.signal(signal.SIGINT, leave)
     brokering = threading.Thread(target=_broker, args=(services, owner, stop), name="broker")
     brokering.start()
-    polled = 0.0
+    polled = listed = 0.0
     while not stop.wait(SWEEP_S):
         try:
             sweeping.sweep(services, owner)
             if time.monotonic() - polled > POLL_S:
                 sweeping.poll_dams(services)
                 polled = time.monotonic()
+            if time.monotonic() - listed > LIST_S:
+                poll_pims(services)
+                listed = time.monotonic()
         except Exception:
             log.exception("sweep_failed")
     services.ledger.release("sweeper", owner)

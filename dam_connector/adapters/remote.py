@@ -10,45 +10,29 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from dam_connector.adapters.http import Part, Reply
+from dam_connector.adapters.caller import Caller
+from dam_connector.adapters.http import Part
 from dam_connector.adapters.kit import Kit
 from dam_connector.catalog.media import picture_mime
-from dam_connector.errors import (
-    AdapterError,
-    BadOutput,
-    DeliveryError,
-    NotFound,
-    OutOfCredit,
-    RateLimited,
-    Refused,
-    SubmitUnknown,
-    Unavailable,
-    Unsupported,
-)
+from dam_connector.errors import BadOutput, DeliveryError, NotFound, Refused, SubmitUnknown, Unavailable, Unsupported
 from dam_connector.ports import Generation, Inbound, ProviderCapabilities, Verified
 
 SUBMIT = "submit"  # the one operation that may cost money
-RATE_S = 10.0
 MAX_MODEL = 200_000_000  # bytes
 MAX_PICTURE = 60_000_000
-MAX_POLL = 1_048_576
 EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
 CAPS = ("max_usd_per_day", "max_usd_per_month", "max_usd_per_batch")
 
 
-class ServerFault(SubmitUnknown):
-    """The answer to a submission was a 5xx: whether the work had begun is open."""
-
-
-class Remote:
+class Remote(Caller):
     """The part of a provider's adapter that is the same for all of them."""
 
-    vendor = ""
+    once = (SUBMIT,)
     capabilities = ProviderCapabilities()
     model = ""
 
     def __init__(self, kit: Kit, base_url: str, headers: Mapping[str, str]) -> None:
-        self._http, self._base, self._headers = kit.http, base_url.rstrip("/"), {"Accept": "application/json", **headers}
+        super().__init__(kit.http, base_url, headers)
 
     def reconcile(self, since: datetime, known: Collection[str]) -> str | None:
         raise Unsupported(self.vendor, "reconcile", "it lists no tasks")
@@ -64,61 +48,6 @@ class Remote:
 
     def parse_webhook(self, inbound: Inbound) -> str:
         raise BadOutput(self.vendor, "webhook", "it sends none")
-
-    def refusal(self, reply: Reply, operation: str) -> AdapterError:
-        """What a reply means that is neither good nor a 5xx."""
-        words = f"HTTP {reply.status}: {told(reply)}"
-        if reply.status == 402:
-            return OutOfCredit(self.vendor, operation, words)
-        if reply.status == 429:
-            return RateLimited(self.vendor, operation, words, retry_after_s=reply.retry_after_s(RATE_S))
-        if reply.status in (404, 410):
-            return NotFound(self.vendor, operation, words)
-        return Refused(self.vendor, operation, words)
-
-    def ask(
-        self,
-        method: str,
-        path: str,
-        operation: str,
-        *,
-        json: Any = None,
-        fields: Mapping[str, str] | None = None,
-        files: Sequence[Part] = (),
-        headers: Mapping[str, str] | None = None,
-        max_bytes: int = MAX_POLL,
-        timeout_s: float = 0,
-    ) -> Reply:
-        """A good reply. path: below the base URL, or an address on the same host. Raises: as the port says."""
-        url = path if path.startswith(f"{self._base}/") else f"{self._base}{path}"
-        if path.startswith(("http://", "https://")) and url != path:
-            raise BadOutput(self.vendor, operation, "it names an address on another host, where our key does not go")
-        more: dict[str, Any] = {"json": json, "fields": fields, "files": files, "max_bytes": max_bytes, "timeout_s": timeout_s}
-        try:
-            reply = self._http.ask(method, url, vendor=self.vendor, operation=operation, headers={**self._headers, **(headers or {})}, **more)
-        except SubmitUnknown as error:
-            if operation == SUBMIT:
-                raise
-            raise Unavailable(self.vendor, operation, "the answer did not arrive") from error
-        if 200 <= reply.status < 300:
-            return reply
-        if reply.status >= 500 or reply.status == 408:
-            lost = ServerFault if operation == SUBMIT else Unavailable
-            raise lost(self.vendor, operation, f"HTTP {reply.status}: {told(reply)}")
-        raise self.refusal(reply, operation)
-
-    def asked(self, method: str, path: str, operation: str, **more: Any) -> dict[str, Any]:
-        """The object in a good reply. Raises: as `ask`; BadOutput, or for a submission SubmitUnknown, when there is none."""
-        return self.read(self.ask(method, path, operation, **more), operation)
-
-    def read(self, reply: Reply, operation: str) -> dict[str, Any]:
-        """The object in a reply. Raises: as `asked`."""
-        try:
-            return reply.json(self.vendor, operation)
-        except BadOutput as error:
-            if operation == SUBMIT:
-                raise SubmitUnknown(self.vendor, operation, "the answer cannot be read") from error
-            raise
 
     def begun(self, said: Mapping[str, Any], *names: str) -> str:
         """The reference that an answer to a submission holds under the first of these names. Raises: SubmitUnknown."""
@@ -166,11 +95,6 @@ class Remote:
             return base64.b64decode(str(text), validate=True)
         except (binascii.Error, ValueError) as error:
             raise BadOutput(self.vendor, "fetch", "what came is no base64") from error
-
-
-def told(reply: Reply) -> str:
-    """What a reply says in words, shortened."""
-    return " ".join(reply.body[:400].decode("utf-8", "replace").split())[:200]
 
 
 def data_uri(picture: bytes) -> str:

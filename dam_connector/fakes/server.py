@@ -112,7 +112,7 @@ class FakeServer:
     def start(self) -> str:
         """The base URL, once it listens on a free port of loopback."""
         self._server = _Server(("127.0.0.1", 0), partial(_Handler, self))
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         self.base_url = f"http://127.0.0.1:{self._server.server_address[1]}"
         return self.base_url
 

@@ -19,7 +19,7 @@ from dam_connector.catalog.product import INSPIRATION, Product
 from dam_connector.catalog.rules import PHOTO
 from dam_connector.catalog.run import job_for
 from dam_connector.catalog.version import VersionFile
-from dam_connector.errors import RETRYABLE, AdapterError, ConfigError, DeliveryError, NotFound
+from dam_connector.errors import RETRYABLE, AdapterError, BadOutput, ConfigError, DeliveryError, NotFound
 from dam_connector.flow.generating import hinted
 from dam_connector.flow.pictures import pictures_of
 from dam_connector.flow.reviewing import apply_decision
@@ -90,22 +90,38 @@ def _apply(services: Services, record: DeliveryRecord, event: Event) -> str:
     """Carry out one event; gives a few words about it."""
     if event.kind is EventKind.DECISION:
         return apply_decision(services, record.connection, event)
-    if event.kind is EventKind.DELETED:
-        services.products.mark_deleted(event.ref, event.at)
-        return f"{event.ref} deleted"
-    product = _newest(services, record.connection, event)
     last_try = record.attempts + 1 >= MAX_ATTEMPTS
-    return take_product(services, product, connection=record.connection, ref=event.ref, source_time=event.at, last_try=last_try).words
+    return take_event(services, record.connection, event, last_try=last_try)
 
 
-def _newest(services: Services, connection: str, event: Event) -> Product:
-    """The product as the PIM has it now; where it cannot be asked, as the event carried it."""
+def take_event(services: Services, connection: str, event: Event, *, last_try: bool = True, batch_id: str = "") -> str:
+    """Carry out what a source says of a product; gives a few words about it.
+
+    Raises: as `Pim.fetch`; Unavailable or RateLimited when a picture's server is away, unless it is the last try.
+    """
+    if event.kind is EventKind.DELETED:
+        services.products.mark_deleted(connection, event.ref, event.at)
+        return f"{event.ref} deleted"
+    try:
+        products = _newest(services, connection, event)
+    except NotFound:
+        gone = services.products.mark_deleted(connection, event.ref, event.at)
+        return f"{event.ref}: gone from its source" if gone else f"{event.ref}: not there"
+    services.products.mark_deleted(connection, event.ref, event.at, but=[p.sku for p in products])
+    taken = [
+        take_product(services, p, connection=connection, ref=event.ref, source_time=event.at, last_try=last_try, batch_id=batch_id) for p in products
+    ]
+    return "; ".join(each.words for each in taken) or f"{event.ref}: has no SKU"
+
+
+def _newest(services: Services, connection: str, event: Event) -> list[Product]:
+    """The products as the source has them now; where it cannot be asked, as the event carried them."""
     source = services.pim(connection)
     if source.capabilities.fetch:
         return source.fetch(event.ref)
     if event.product is None:
-        raise NotFound(connection, "normalize", "the event carries no product and the source cannot be asked")
-    return event.product
+        raise BadOutput(connection, "normalize", "the event carries no product and the source cannot be asked")
+    return [event.product]
 
 
 def take_product(

@@ -1,6 +1,6 @@
 """Product records: the latest word of each PIM, by SKU."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -60,14 +60,18 @@ class Products:
             done = c.execute(sa.update(t).where(t.c.sku == product.sku, t.c.source_time <= source_time).values(values))
         return done.rowcount == 1
 
-    def mark_deleted(self, sku: str, source_time: datetime) -> bool:
+    def mark_deleted(self, connection: str, ref: str, source_time: datetime, *, but: Collection[str] = ()) -> int:
+        """How many products of a source went with what this reference names there. but: SKUs that stay."""
+        its_own = sa.and_(t.c.connection == connection, t.c.ref == ref)
+        by_hand = sa.and_(t.c.connection.in_((connection, "")), t.c.sku == ref)  # a sheet's word on the product does not keep it
+        gone = sa.and_(sa.or_(its_own, by_hand), t.c.sku.not_in(list(but)))
         with self._db.write() as c:
             done = c.execute(
                 sa.update(t)
-                .where(t.c.sku == sku, t.c.source_time <= source_time)
+                .where(gone, t.c.deleted.is_(False), t.c.source_time <= source_time)
                 .values(deleted=True, source_time=source_time, updated_at=self._clock.now())
             )
-        return done.rowcount == 1
+        return int(done.rowcount)
 
     def set_findings(self, sku: str, sources: Mapping[str, Sha256], issues: tuple[Issue, ...]) -> None:
         """Record what was found while the product's pictures were collected."""

@@ -1,27 +1,39 @@
 """What the provider suites share: a vendor's harness with its server running."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from dam_connector.adapters import open_adapter
 from dam_connector.adapters.http import Http
+from dam_connector.adapters.kit import Kit
 from dam_connector.catalog.rules import Connection
 from dam_connector.ports import Provider
-from dam_connector.wiring import Services
-from tests.contracts.provider_harness import HARNESSES, TIMEOUT_S, Harness
+from dam_connector.store.library import Shelf
+from tests.contracts.provider_harness import HARNESSES, TIMEOUT_S, WORKFLOW, Harness
+from tests.support import TestClock
 
 
 @pytest.fixture
-def vendor(services: Services, tmp_path: Path) -> Iterator[Callable[[str], Harness]]:
+def vendor(clock: TestClock, tmp_path: Path) -> Iterator[Callable[[str], Harness]]:
     """Opens a vendor's harness; its server ends with the test."""
     opened: list[Harness] = []
+    (tmp_path / "workflow.json").write_text(json.dumps(WORKFLOW))
+    kit = Kit(
+        http=Http(),
+        clock=clock,
+        secret=lambda reference: opened[-1].key if reference == "env/KEY" else "wrong",
+        public_url="https://dam.example",
+        shelf=cast(Shelf, None),  # no provider looks into it
+        folder=tmp_path,
+    )
 
     def open_one(name: str) -> Harness:
-        kit = replace(services.kit, folder=tmp_path, secret=lambda reference: opened[-1].key if reference == "env/KEY" else "wrong")
-        opened.append(HARNESSES[name](kit, tmp_path))
+        opened.append(HARNESSES[name](kit))
         if opened[-1].fake:
             opened[-1].fake.start()
             opened[-1].unknown_ref = opened[-1].unknown_ref.format(opened[-1].fake.base_url)

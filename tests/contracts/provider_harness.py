@@ -1,11 +1,9 @@
 """Each provider's adapter with the server that plays its vendor, and what this vendor's answers can and cannot be."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from dam_connector.adapters import open_adapter
 from dam_connector.adapters.http import Http
@@ -48,6 +46,7 @@ class Harness:
     knows_its_tasks: bool = True
     unknown_ref: str = "nothing"
     uploads: bool = False
+    polls: bool = True
     unmet: tuple[str, ...] = ()
 
     def adapter(self, **options: Any) -> Provider:
@@ -66,10 +65,6 @@ class Harness:
             return False
         generic = (*server.BEFORE, "lost", "500 after", "nonsense", "flood")
         return fault in self.fake.errors or (fault in generic and f"{operation} {fault}" not in self.unmet)
-
-    @property
-    def polls(self) -> bool:
-        return self.adapter().capabilities.polls > 0
 
     def after(self, provider: Provider, operation: str, fault: str) -> Task:
         """The task as it is told when the vendor says this of it."""
@@ -95,15 +90,15 @@ def png(pictures: Mapping[str, bytes]) -> bytes:
     return picture(format="PNG")
 
 
-def _tripo(kit: Kit, folder: Path) -> Harness:
+def _tripo(kit: Kit) -> Harness:
     return Harness("tripo", kit, tripo.FakeTripo(glb), tripo.KEY, {"api_key": "env/KEY"}, tells_model=True, uploads=True)
 
 
-def _meshy(kit: Kit, folder: Path) -> Harness:
+def _meshy(kit: Kit) -> Harness:
     return Harness("meshy", kit, meshy.FakeMeshy(glb), server.KEY, {"api_key": "env/KEY"}, tells_model=True, unknown_ref="image-to-3d/nothing")
 
 
-def _stability(kit: Kit, folder: Path) -> Harness:
+def _stability(kit: Kit) -> Harness:
     fake = stability.FakeStability(glb)
     unmet = ("submit nonsense", "submit no json", "submit flood")  # a file is what it is: one that is none is paid for and told as failed
     return Harness(
@@ -113,6 +108,7 @@ def _stability(kit: Kit, folder: Path) -> Harness:
         server.KEY,
         {"api_key": "env/KEY"},
         links=False,
+        polls=False,
         failed=("told", "wrong magic"),
         odd=False,
         failed_words="GLB",
@@ -120,12 +116,11 @@ def _stability(kit: Kit, folder: Path) -> Harness:
     )
 
 
-def _hunyuan3d(kit: Kit, folder: Path) -> Harness:
+def _hunyuan3d(kit: Kit) -> Harness:
     return Harness("hunyuan3d", kit, hunyuan3d.FakeHunyuan3D(glb), links=False, failed=None, knows_its_tasks=False, unmet=("401",))
 
 
-def _comfyui(kit: Kit, folder: Path) -> Harness:
-    (folder / "workflow.json").write_text(json.dumps(WORKFLOW))
+def _comfyui(kit: Kit) -> Harness:
     fake = comfyui.FakeComfyUI(png)
     options = {"workflow": "workflow.json"}
     return Harness(
@@ -142,14 +137,14 @@ def _comfyui(kit: Kit, folder: Path) -> Harness:
     )
 
 
-def _fal(kit: Kit, folder: Path) -> Harness:
+def _fal(kit: Kit) -> Harness:
     fake = fal.FakeFal(png)
     options = {"api_key": "env/KEY", "model": "fal-ai/flux-pro/kontext"}
     ref = "nothing {0}/x/requests/nothing/status {0}/x/requests/nothing {0}/x/requests/nothing/cancel"
     return Harness("fal", kit, fake, server.KEY, options, link_fault="link", unknown_ref=ref)
 
 
-def _openai_images(kit: Kit, folder: Path) -> Harness:
+def _openai_images(kit: Kit) -> Harness:
     fake = openai_images.FakeOpenAIImages(png)
     failed = ("told", "wrong magic")
     return Harness(
@@ -160,14 +155,15 @@ def _openai_images(kit: Kit, folder: Path) -> Harness:
         {"api_key": "env/KEY"},
         links=False,
         failed=failed,
+        polls=False,
         failed_words="not to be had",
         odd=False,
         unmet=("submit flood",),
     )
 
 
-def _memory(kit: Kit, folder: Path) -> Harness:
-    return Harness("memory", kit, links=False, failed=None, odd=False)
+def _memory(kit: Kit) -> Harness:
+    return Harness("memory", kit, links=False, failed=None, odd=False, polls=False)
 
 
 HARNESSES = {
@@ -180,3 +176,14 @@ HARNESSES = {
     "fal": _fal,
     "openai_images": _openai_images,
 }
+ALL = {name: make(cast(Kit, None)) for name, make in HARNESSES.items()}  # as they are described: nothing is opened
+
+
+def cases(which: Callable[[Harness], object]) -> list[str]:
+    """The vendors of which this holds."""
+    return [name for name, harness in ALL.items() if which(harness)]
+
+
+def met(operation: str, faults: Iterable[str]) -> list[tuple[str, str]]:
+    """Each vendor with each of these faults that this operation of it can meet."""
+    return [(name, fault) for name, harness in ALL.items() for fault in faults if harness.meets(operation, fault)]

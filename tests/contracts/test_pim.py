@@ -14,6 +14,7 @@ from dam_connector.catalog.rules import Connection
 from dam_connector.errors import BadOutput, DeliveryError, Unavailable, Unsupported
 from dam_connector.ports import Inbound, Pim
 from dam_connector.wiring import Services
+from tests.contracts.test_pim_vendors import SHOPS
 from tests.support import ROOT, TestClock, event_body, inbound, product, record, signed
 
 
@@ -35,7 +36,7 @@ def harness(request: pytest.FixtureRequest, services: Services, clock: TestClock
 
 
 def test_every_adapter_has_a_case() -> None:
-    assert known("pim") == sorted(["standard", "memory"])
+    assert known("pim") == sorted(["standard", "memory", *SHOPS])
 
 
 def deliver(harness: Harness, clock: TestClock, data: dict[str, Any], kind: str = "product.created", key: str = "k1") -> Inbound:
@@ -79,7 +80,7 @@ def test_what_cannot_be_asked_says_so(harness: Harness, clock: TestClock) -> Non
 def test_memory_fetches_lists_changes_and_fails_on_request(services: Services, clock: TestClock) -> None:
     source = services.pim("mem")
     source.put(product("A"), clock.now())
-    assert source.fetch("A") == product("A")
+    assert source.fetch("A") == [product("A")]
     assert [e.ref for e in source.changed_since(clock.now() - timedelta(seconds=1))] == ["A"]
     source.fail_with = Unavailable("memory", "fetch", "down")
     with pytest.raises(Unavailable):
@@ -152,7 +153,7 @@ def test_product_url_is_asked_for_the_newest_facts(services: Services, photos: A
     photos.files["p/CH%2F1"] = json.dumps(record("CH/1", name="As it is now")).encode()
     options = {"secrets": ["env/HOOK_SECRET"], "product_url": photos.url("p/{sku}")}
     source = open_adapter("pim", "x", Connection(adapter="standard", options=options), services.kit)
-    assert source.capabilities.fetch and source.fetch("CH/1").name == "As it is now"
+    assert source.capabilities.fetch and source.fetch("CH/1")[0].name == "As it is now"
     photos.files["p/BAD"] = b'{"no":"sku"}'
     with pytest.raises(BadOutput):
         source.fetch("BAD")

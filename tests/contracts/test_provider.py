@@ -12,7 +12,7 @@ from dam_connector.catalog.run import RunKind
 from dam_connector.errors import BadOutput, Busy, DeliveryError, OutOfCredit, RateLimited, Refused, SubmitUnknown, Unavailable, Unsupported
 from dam_connector.fakes.server import SLOW_S
 from dam_connector.ports import Provider, Task, TaskState
-from tests.contracts.provider_harness import HARNESSES, Harness, order
+from tests.contracts.provider_harness import HARNESSES, Harness, cases, met, order
 
 KIND = {RunKind.MODEL: b"glTF", RunKind.IMAGE: b"\x89PNG"}
 SUBMISSIONS = {
@@ -90,11 +90,9 @@ def test_the_same_key_costs_once_where_that_is_promised(harness: Harness) -> Non
         assert first.ref == second.ref or provider.estimate(order()) == 0
 
 
-@pytest.mark.parametrize("fault", SUBMISSIONS)
+@pytest.mark.parametrize(("harness", "fault"), met("submit", SUBMISSIONS), indirect=["harness"])
 def test_every_fault_of_a_submission_is_told_apart(harness: Harness, fault: str) -> None:
     provider = harness.adapter()
-    if not harness.meets("submit", fault):
-        pytest.skip("this vendor has no such answer")
     harness.fake.faults["submit"] = [fault]
     with pytest.raises(SUBMISSIONS[fault]) as told:
         provider.submit(order(provider.capabilities.makes[0]))
@@ -104,22 +102,18 @@ def test_every_fault_of_a_submission_is_told_apart(harness: Harness, fault: str)
     assert harness.fake.billed == (1 if begun else 0)
 
 
-@pytest.mark.parametrize("fault", ["500", "slow", "closed", "rate", "401"])
+@pytest.mark.parametrize(("harness", "fault"), met("upload", ["500", "slow", "closed", "rate", "401"]), indirect=["harness"])
 def test_a_failed_upload_began_nothing(harness: Harness, fault: str) -> None:
     provider = harness.adapter()
-    if not harness.meets("upload", fault):
-        pytest.skip("this vendor has no such answer")
     harness.fake.faults["upload"] = [fault]
     with pytest.raises((Unavailable, RateLimited, Refused)) as told:
         provider.submit(order(provider.capabilities.makes[0]))
     assert not isinstance(told.value, SubmitUnknown) and harness.fake.billed == 0
 
 
-@pytest.mark.parametrize("fault", LOOKS)
+@pytest.mark.parametrize(("harness", "fault"), met("poll", LOOKS), indirect=["harness"])
 def test_every_fault_of_a_look_is_told_apart(harness: Harness, fault: str) -> None:
     provider = harness.adapter()
-    if not harness.meets("poll", fault):
-        pytest.skip("this vendor has no such answer")
     task = provider.submit(order(provider.capabilities.makes[0]))
     harness.fake.faults["poll"] = [fault]
     with pytest.raises(LOOKS[fault]):
@@ -127,33 +121,30 @@ def test_every_fault_of_a_look_is_told_apart(harness: Harness, fault: str) -> No
     assert provider.poll([task.ref])[task.ref].state is TaskState.SUCCEEDED
 
 
+@pytest.mark.parametrize("harness", cases(lambda h: h.failed), indirect=True)
 def test_a_failed_task_says_why(harness: Harness) -> None:
-    if not harness.failed:
-        pytest.skip("this vendor's tasks do not fail by themselves")
     provider = harness.adapter()
+    assert harness.failed
     task = harness.after(provider, *harness.failed)
     assert task.state is TaskState.FAILED and harness.failed_words in task.error
 
 
+@pytest.mark.parametrize("harness", cases(lambda h: h.odd), indirect=True)
 def test_a_status_that_nobody_knows_is_told_as_that(harness: Harness) -> None:
-    if not harness.odd:
-        pytest.skip("this vendor tells no status")
     task = harness.after(harness.adapter(), "told", "odd")
     assert task.state is TaskState.UNKNOWN and "meditating" in task.error.lower()
 
 
+@pytest.mark.parametrize("harness", cases(lambda h: h.tells_model), indirect=True)
 def test_another_model_than_was_asked_for_is_told(harness: Harness) -> None:
-    if not harness.tells_model:
-        pytest.skip("this vendor does not tell")
     task = harness.after(harness.adapter(), "told", "other model")
     assert task.model == "v9.9-later"
 
 
+@pytest.mark.parametrize("harness", cases(lambda h: h.links), indirect=True)
 @pytest.mark.parametrize("fault", ["half", "wrong magic", "short", "huge", "redirect"])
 def test_what_is_not_whole_is_not_taken(harness: Harness, fault: str) -> None:
     provider = harness.adapter()
-    if not harness.links:
-        pytest.skip("this vendor sends no links")
     task = finished(provider, provider.submit(order(provider.capabilities.makes[0])))
     harness.fake.faults["cdn"] = [fault] * 3
     if fault == "short" and provider.capabilities.makes == (RunKind.IMAGE,):
@@ -164,9 +155,8 @@ def test_what_is_not_whole_is_not_taken(harness: Harness, fault: str) -> None:
     assert made(provider, task)
 
 
+@pytest.mark.parametrize("harness", cases(lambda h: h.links), indirect=True)
 def test_a_dead_link_is_asked_for_again(harness: Harness) -> None:
-    if not harness.links:
-        pytest.skip("this vendor sends no links")
     provider = harness.adapter()
     task = finished(provider, provider.submit(order(provider.capabilities.makes[0])))
     harness.fake.faults[harness.link_fault] = ["dead link"]
@@ -176,11 +166,9 @@ def test_a_dead_link_is_asked_for_again(harness: Harness) -> None:
         provider.fetch(task.ref)
 
 
-@pytest.mark.parametrize("fault", ["wrong magic", "short"])
-def test_a_file_in_the_answer_is_looked_at_too(harness: Harness, fault: str) -> None:
-    provider = harness.adapter()
-    if harness.links or not harness.fake or (fault == "short" and harness.name != "hunyuan3d"):
-        pytest.skip("this vendor sends links")
+@pytest.mark.parametrize("harness", cases(lambda h: h.fake and not h.links), indirect=True)
+def test_a_file_in_the_answer_is_looked_at_too(harness: Harness) -> None:
+    provider, fault = harness.adapter(), "wrong magic"
     harness.fake.faults["told"] = [fault] * 2
     task = provider.submit(order(provider.capabilities.makes[0]))
     if provider.capabilities.polls:
@@ -198,9 +186,8 @@ def test_the_key_goes_to_its_vendor_and_nowhere_else(harness: Harness) -> None:
     assert harness.key not in repr(provider) and (not harness.fake or harness.key not in repr(harness.fake.asked))
 
 
+@pytest.mark.parametrize("harness", cases(lambda h: h.fake), indirect=True)
 def test_a_picture_it_does_not_take_is_told_before_anything_is_sent(harness: Harness) -> None:
-    if not harness.fake:
-        pytest.skip("memory takes anything")
     provider = harness.adapter()
     view = (provider.capabilities.views or ("front",))[0]
     with pytest.raises(Refused, match="it takes"):
@@ -210,9 +197,8 @@ def test_a_picture_it_does_not_take_is_told_before_anything_is_sent(harness: Har
     assert harness.fake.billed == 0 and not harness.fake.asked
 
 
+@pytest.mark.parametrize("harness", cases(lambda h: h.fake), indirect=True)
 def test_an_address_in_a_private_network_is_not_talked_to(harness: Harness, unlisted: Callable[[], Provider]) -> None:
-    if not harness.fake:
-        pytest.skip("memory has no address")
     with pytest.raises(Refused, match="private network"):
         unlisted().submit(order(harness.adapter().capabilities.makes[0]))
     assert harness.fake.billed == 0

@@ -39,11 +39,11 @@ class MemoryPim:
     def normalize(self, inbound: Inbound) -> list[Event]:
         return [load_event(inbound, "memory")]
 
-    def fetch(self, ref: str) -> Product:
+    def fetch(self, ref: str) -> list[Product]:
         self._fail()
         if ref not in self.products:
             raise NotFound("memory", "fetch", ref)
-        return self.products[ref][0]
+        return [self.products[ref][0]]
 
     def changed_since(self, moment: datetime) -> Iterable[Event]:
         self._fail()

@@ -1,29 +1,27 @@
 """fal's queue: many models behind one interface, each with its own words, which plugin.json maps. Facts: docs/connections/fal.md."""
 
-import base64
-import binascii
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from dam_connector.adapters.caller import told
 from dam_connector.adapters.envelopes import read_json
 from dam_connector.adapters.filling import check_template, filled, found_at
 from dam_connector.adapters.http import Reply
 from dam_connector.adapters.kit import Kit, chosen, number, only
-from dam_connector.adapters.remote import CAPS, MAX_MODEL, MAX_PICTURE, SUBMIT, Remote, data_uri, told
+from dam_connector.adapters.remote import CAPS, MAX_MODEL, MAX_PICTURE, SUBMIT, Remote, data_uri
+from dam_connector.adapters.signatures import TOLERANCE, PublishedKeys, unpadded
 from dam_connector.catalog.run import RunKind
 from dam_connector.errors import AdapterError, BadOutput, ConfigError, DeliveryError, NotFound, OutOfCredit, RateLimited, Refused, SubmitUnknown
-from dam_connector.ports import Clock, Generation, Inbound, ProviderCapabilities, Task, TaskState, Verified
+from dam_connector.ports import Generation, Inbound, ProviderCapabilities, Task, TaskState, Verified
 
 BASE_URL = "https://queue.fal.run"
 KEYS_URL = "https://rest.alpha.fal.ai/.well-known/jwks.json"
-KEYS_FOR = timedelta(hours=24)
-TOLERANCE = timedelta(minutes=5)
 KINDS = {"picture": RunKind.IMAGE, "model": RunKind.MODEL}
 USUAL = {"picture": ({"image_url": "{{image}}", "prompt": "{{prompt}}"}, "images.*.url"), "model": ({"image_url": "{{image}}"}, "model_mesh.url")}
 TAKEN = ("image/jpeg", "image/png", "image/webp")
@@ -51,7 +49,9 @@ class Fal(Remote):
         check_template(self._input, "input")
         hook = urlencode({"fal_webhook": f"{kit.public_url}/webhooks/{kit.name}"})
         self._hook = f"?{hook}" if options.get("webhook") else ""
-        self._keys = _Keys(kit, str(options.get("keys_url", KEYS_URL)))
+        self._keys = PublishedKeys(
+            kit, "fal", str(options.get("keys_url", KEYS_URL)), lambda key: Ed25519PublicKey.from_public_bytes(unpadded(key["x"]))
+        )
         self.capabilities = ProviderCapabilities(
             makes=(KINDS[makes],),
             views=tuple(options.get("views", ())),
@@ -121,7 +121,7 @@ class Fal(Remote):
         if abs(inbound.received_at - datetime.fromtimestamp(int(stamp), UTC)) > TOLERANCE:
             raise DeliveryError(401, "the signature is more than five minutes old")
         message = "\n".join([*(given[name] for name in _SIGNED), hashlib.sha256(inbound.body).hexdigest()]).encode()
-        if not self._keys.signed(message, given["signature"]):
+        if not self._keys.fits(lambda key: _fits(key, given["signature"], message)):
             raise DeliveryError(401, "the signature matches none of fal's keys")
         return Verified(key=given["request-id"][:200])
 
@@ -144,38 +144,10 @@ def _of(ref: str, name: str) -> str:
     return ref.split(" ")[_PARTS.index(name)]
 
 
-class _Keys:
-    """fal's public keys, asked for once a day."""
-
-    def __init__(self, kit: Kit, url: str) -> None:
-        self._http, self._url = kit.http, url
-        self._clock: Clock = kit.clock
-        self._keys: list[Ed25519PublicKey] = []
-        self._until = datetime.min.replace(tzinfo=UTC)
-
-    def signed(self, message: bytes, signature: str) -> bool:
-        """Whether one of the keys signed it. Raises: DeliveryError 503 when they cannot be had."""
-        if self._clock.now() > self._until:
-            self._keys, self._until = self._fetched(), self._clock.now() + KEYS_FOR
-        try:
-            sign = bytes.fromhex(signature)
-        except ValueError:
-            return False
-        return any([_fits(key, sign, message) for key in self._keys])
-
-    def _fetched(self) -> list[Ed25519PublicKey]:
-        try:
-            found = read_json(self._http.get(self._url, max_bytes=65_536, vendor="fal").body, "fal")
-            texts = [str(key["x"]) for key in found["keys"]]
-            return [Ed25519PublicKey.from_public_bytes(base64.urlsafe_b64decode(x + "=" * (-len(x) % 4))) for x in texts]
-        except (AdapterError, KeyError, TypeError, ValueError, binascii.Error) as error:
-            raise DeliveryError(503, "fal's keys cannot be had now") from error
-
-
-def _fits(key: Ed25519PublicKey, sign: bytes, message: bytes) -> bool:
+def _fits(key: Ed25519PublicKey, sign: str, message: bytes) -> bool:
     try:
-        key.verify(sign, message)
-    except InvalidSignature:
+        key.verify(bytes.fromhex(sign), message)
+    except (InvalidSignature, ValueError):
         return False
     return True
 

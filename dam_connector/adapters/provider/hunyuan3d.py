@@ -4,9 +4,10 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dam_connector.adapters.caller import told
 from dam_connector.adapters.http import Reply
 from dam_connector.adapters.kit import Kit, number, only
-from dam_connector.adapters.remote import CAPS, MAX_MODEL, SUBMIT, Remote, told
+from dam_connector.adapters.remote import CAPS, MAX_MODEL, SUBMIT, Remote
 from dam_connector.errors import AdapterError, BadOutput, NotFound, Refused
 from dam_connector.ports import Generation, ProviderCapabilities, Task, TaskState
 

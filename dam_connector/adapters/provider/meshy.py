@@ -4,10 +4,11 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from dam_connector.adapters.caller import told
 from dam_connector.adapters.envelopes import read_json
 from dam_connector.adapters.http import Reply
 from dam_connector.adapters.kit import Kit, number, only
-from dam_connector.adapters.remote import CAPS, MAX_MODEL, SUBMIT, Remote, data_uri, told, usd
+from dam_connector.adapters.remote import CAPS, MAX_MODEL, SUBMIT, Remote, data_uri, usd
 from dam_connector.errors import AdapterError, BadOutput, Busy, DeliveryError, NotFound, Refused, SubmitUnknown
 from dam_connector.ports import Generation, Inbound, ProviderCapabilities, Task, TaskState, Verified
 

@@ -8,9 +8,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dam_connector.adapters.caller import ServerFault, told
 from dam_connector.adapters.http import Reply
 from dam_connector.adapters.kit import Kit, chosen, number, only
-from dam_connector.adapters.remote import CAPS, MAX_PICTURE, SUBMIT, Remote, ServerFault, data_uri, part, told
+from dam_connector.adapters.remote import CAPS, MAX_PICTURE, SUBMIT, Remote, data_uri, part
 from dam_connector.catalog.product import View
 from dam_connector.catalog.run import RunKind
 from dam_connector.errors import AdapterError, BadOutput, NotFound, OutOfCredit, Refused, SubmitUnknown, Unavailable

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dam_connector.adapters.caller import told
 from dam_connector.adapters.http import Reply
 from dam_connector.adapters.kit import Kit, chosen, number, only
-from dam_connector.adapters.remote import CAPS, MAX_MODEL, SUBMIT, Remote, part, told
+from dam_connector.adapters.remote import CAPS, MAX_MODEL, SUBMIT, Remote, part
 from dam_connector.catalog.run import RunKind
 from dam_connector.errors import AdapterError, BadOutput, NotFound, RateLimited
 from dam_connector.ports import Generation, ProviderCapabilities, Task, TaskState

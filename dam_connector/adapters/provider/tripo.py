@@ -3,13 +3,14 @@
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from dam_connector.adapters.envelopes import read_json
 from dam_connector.adapters.http import Reply
 from dam_connector.adapters.kit import Kit, chosen, number, only
 from dam_connector.adapters.remote import CAPS, MAX_MODEL, SUBMIT, Remote, part, usd
+from dam_connector.adapters.signatures import TOLERANCE
 from dam_connector.errors import AdapterError, BadOutput, Busy, DeliveryError, NotFound, OutOfCredit, RateLimited, SubmitUnknown
 from dam_connector.ports import Generation, Inbound, ProviderCapabilities, Task, TaskState, Verified
 
@@ -23,7 +24,6 @@ TAKEN = ("image/jpeg", "image/png", "image/webp")
 MAX_UPLOAD = 20_000_000
 MOST_LOOKS = 100  # tasks of one look
 BUSY_S, RATE_S, SELDOM_S = 10.0, 5.0, 20.0
-TOLERANCE = timedelta(minutes=5)
 _STATES = {"queued": TaskState.WAITING, "running": TaskState.RUNNING, "success": TaskState.SUCCEEDED}
 _FAILED = ("failed", "cancelled", "banned", "expired", "unknown")
 _NO_CREDIT, _NO_TASK, _BUSY = 2010, 2001, 2000

@@ -1,0 +1,88 @@
+"""Asking a vendor's interface: one request, and what its failure means."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dam_connector.adapters.http import Http, Part, Reply
+from dam_connector.errors import AdapterError, BadOutput, NotFound, OutOfCredit, RateLimited, Refused, SubmitUnknown, Unavailable
+
+RATE_S = 10.0
+MAX_ANSWER = 1_048_576
+
+
+class ServerFault(SubmitUnknown):
+    """The answer to a request that is to be sent once was a 5xx: whether its work had begun is open."""
+
+
+class Caller:
+    """The part of an adapter that is the same for all who are asked by HTTP. vendor: its name in errors. once: operations that must not be
+    repeated when their answer is lost."""
+
+    vendor = ""
+    once: tuple[str, ...] = ()
+
+    def __init__(self, http: Http, base_url: str, headers: Mapping[str, str]) -> None:
+        self._http, self._base, self._headers = http, base_url.rstrip("/"), {"Accept": "application/json", **headers}
+
+    def refusal(self, reply: Reply, operation: str) -> AdapterError:
+        """What a reply means that is neither good nor a 5xx."""
+        words = f"HTTP {reply.status}: {told(reply)}"
+        if reply.status == 402:
+            return OutOfCredit(self.vendor, operation, words)
+        if reply.status == 429:
+            return RateLimited(self.vendor, operation, words, retry_after_s=reply.retry_after_s(RATE_S))
+        if reply.status in (404, 410):
+            return NotFound(self.vendor, operation, words)
+        return Refused(self.vendor, operation, words)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        operation: str,
+        *,
+        json: Any = None,
+        fields: Mapping[str, str] | None = None,
+        files: Sequence[Part] = (),
+        headers: Mapping[str, str] | None = None,
+        max_bytes: int = MAX_ANSWER,
+        timeout_s: float = 0,
+    ) -> Reply:
+        """A good reply. path: below the base URL, or an address on the same host.
+
+        Raises: NotFound, Refused, RateLimited, OutOfCredit, Unavailable, BadOutput; SubmitUnknown for an operation of `once` whose answer was lost.
+        """
+        url = path if path.startswith(f"{self._base}/") else f"{self._base}{path}"
+        if path.startswith(("http://", "https://")) and url != path:
+            raise BadOutput(self.vendor, operation, "it names an address on another host, where our key does not go")
+        more: dict[str, Any] = {"json": json, "fields": fields, "files": files, "max_bytes": max_bytes, "timeout_s": timeout_s}
+        try:
+            reply = self._http.ask(method, url, vendor=self.vendor, operation=operation, headers={**self._headers, **(headers or {})}, **more)
+        except SubmitUnknown as error:
+            if operation in self.once:
+                raise
+            raise Unavailable(self.vendor, operation, "the answer did not arrive") from error
+        if 200 <= reply.status < 300:
+            return reply
+        if reply.status >= 500 or reply.status == 408:
+            lost = ServerFault if operation in self.once else Unavailable
+            raise lost(self.vendor, operation, f"HTTP {reply.status}: {told(reply)}")
+        raise self.refusal(reply, operation)
+
+    def asked(self, method: str, path: str, operation: str, **more: Any) -> dict[str, Any]:
+        """The object in a good reply. Raises: as `ask`; BadOutput when there is none, or SubmitUnknown for an operation of `once`."""
+        return self.read(self.ask(method, path, operation, **more), operation)
+
+    def read(self, reply: Reply, operation: str) -> dict[str, Any]:
+        """The object in a reply. Raises: as `asked`."""
+        try:
+            return reply.json(self.vendor, operation)
+        except BadOutput as error:
+            if operation in self.once:
+                raise SubmitUnknown(self.vendor, operation, "the answer cannot be read") from error
+            raise
+
+
+def told(reply: Reply) -> str:
+    """What a reply says in words, shortened."""
+    return " ".join(reply.body[:400].decode("utf-8", "replace").split())[:200]

@@ -1,0 +1,59 @@
+"""Shops played on loopback, as far as a source asks them: REST and GraphQL answers in the vendors' own shapes, and their faults."""
+
+import json
+import threading
+from collections.abc import Callable
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+Answer = tuple[int, Any, dict[str, str]]
+
+
+class Shop:
+    """A server whose answers a vendor's function gives: (method, path, query, headers, body) to (status, JSON, headers). fail: what comes next instead."""
+
+    def __init__(self, answer: Callable[..., Answer]) -> None:
+        self._answer = answer
+        self.asked: list[tuple[str, str]] = []
+        self.fail: list[Answer] = []
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self))
+        self._server.daemon_threads = True
+        self.host = f"127.0.0.1:{self._server.server_address[1]}"
+        self.url = f"http://{self.host}"
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Answer:
+        self.asked.append((method, target))
+        if self.fail:
+            return self.fail.pop(0)
+        parts = urlsplit(target)
+        return self._answer(method, parts.path, dict(parse_qsl(parts.query)), headers, json.loads(body) if body else {})
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def __init__(self, shop: Shop, *given: Any) -> None:
+        self._shop = shop
+        super().__init__(*given)
+
+    def do_GET(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length", 0) or 0))
+        status, data, headers = self._shop.answer(self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, body)
+        raw = data if isinstance(data, bytes) else json.dumps(data).encode()
+        self.send_response(status)
+        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(raw)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(raw)
+
+    do_POST = do_GET
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass

@@ -1,0 +1,338 @@
+"""PIM sources of shops: their captured deliveries verify and say what they mean; their interfaces are asked as they are documented."""
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from dam_connector.adapters import open_adapter
+from dam_connector.adapters.http import Http
+from dam_connector.catalog.event import EventKind
+from dam_connector.catalog.product import View
+from dam_connector.catalog.rules import Connection
+from dam_connector.errors import BadOutput, ConfigError, DeliveryError, NotFound, RateLimited, Refused, Unavailable
+from dam_connector.ports import Inbound, Pim
+from dam_connector.wiring import Services
+from tests.contracts.pim_servers import Answer, Shop
+from tests.support import ROOT, TestClock
+
+PROBE = "whsec-probe"
+WOO_PRODUCT: dict[str, Any] = {
+    "id": 13,
+    "name": "Falun chair",
+    "sku": "CH1",
+    "type": "simple",
+    "status": "publish",
+    "date_modified_gmt": "2026-11-20T10:00:00",
+    "description": "<p>A <b>quiet</b> chair.</p>",
+    "categories": [{"name": "Chairs"}, {"name": "Sale"}],
+    "tags": [{"name": "warm"}, {"name": "oak"}],
+    "dimensions": {"length": "50", "width": "46", "height": "81.5"},
+    "attributes": [{"name": "Color", "options": ["Teal"]}, {"name": "Material", "options": ["Oak", "Wool"]}],
+    "images": [
+        {"id": 1, "src": "https://shop.example/a.jpg", "name": "a", "alt": ""},
+        {"id": 2, "src": "https://shop.example/b.jpg", "name": "chair_back", "alt": ""},
+        {"id": 3, "src": "https://shop.example/ours.jpg", "name": "CH1_Packshot", "alt": ""},
+    ],
+    "meta_data": [{"key": "_dam_connector_media", "value": ["3"]}, {"key": "designer", "value": "Ada"}],
+}
+WOO_VARIABLE = {**WOO_PRODUCT, "id": 14, "type": "variable", "sku": "CH2"}
+WOO_VARIATION = {
+    "id": 15,
+    "sku": "CH2-RED",
+    "attributes": [{"name": "Color", "option": "Red"}],
+    "image": {"id": 9, "src": "https://shop.example/red.jpg"},
+}
+
+
+def woo(method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any) -> Answer:
+    if headers.get("authorization") != "Basic " + base64.b64encode(b"ck:cs").decode():
+        return 401, {"code": "woocommerce_rest_cannot_view", "message": "Sorry"}, {}
+    assert method == "GET" and path.startswith("/wp-json/wc/v3/products")
+    rest = path.removeprefix("/wp-json/wc/v3/products").strip("/")
+    if rest == "14/variations":
+        return 200, [WOO_VARIATION, {"id": 16, "sku": ""}], {"X-WP-TotalPages": "1"}
+    if not rest:
+        assert query["dates_are_gmt"] == "true" and query["modified_after"] == "2026-11-20T09:00:00"
+        return 200, [{**WOO_PRODUCT, "id": 100 + int(query["page"])}], {"X-WP-TotalPages": "3"}
+    known = {"13": WOO_PRODUCT, "14": WOO_VARIABLE, "20": {**WOO_PRODUCT, "id": 20, "status": "trash"}}
+    return (200, known[rest], {}) if rest in known else (404, {"code": "woocommerce_rest_product_invalid_id", "message": "Invalid ID."}, {})
+
+
+def attribute(slug: str, name: str) -> dict[str, Any]:
+    return {"attribute": {"slug": slug}, "values": [{"name": name, "value": ""}]}
+
+
+SALEOR_PRODUCT = {
+    "id": "UHJvZHVjdDox",
+    "name": "Vase",
+    "description": json.dumps({"blocks": [{"data": {"text": "A <b>blue</b> vase."}}, {"data": {"text": "Tall."}}]}),
+    "category": {"name": "Decor"},
+    "updatedAt": "2026-11-20T10:00:00+00:00",
+    "attributes": [attribute("color", "Blue"), attribute("height", "30")],
+    "media": [
+        {"url": "https://shop.example/front.jpg", "alt": "", "type": "IMAGE", "metadata": []},
+        {"url": "https://shop.example/film.mp4", "alt": "", "type": "VIDEO", "metadata": []},
+        {"url": "https://shop.example/ours.jpg", "alt": "", "type": "IMAGE", "metadata": [{"key": "dam_connector", "value": "V1"}]},
+    ],
+    "variants": [
+        {"sku": "VASE-1", "name": "", "attributes": [attribute("material", "Clay")], "media": []},
+        {"sku": None, "attributes": [], "media": []},
+    ],
+}
+
+
+def saleor(method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any) -> Answer:
+    if path == "/.well-known/jwks.json":
+        return 200, {"keys": [SALEOR_KEY]}, {}
+    assert (method, path) == ("POST", "/graphql/") and headers["authorization"] == "Bearer token"
+    if "One" in body["query"]:
+        return 200, {"data": {"product": SALEOR_PRODUCT if body["variables"]["id"] == SALEOR_PRODUCT["id"] else None}}, {}
+    after = body["variables"]["after"]
+    edges = [{"node": {"id": "b" if after else "a", "updatedAt": "2026-11-20T10:00:00+00:00"}}]
+    return 200, {"data": {"products": {"pageInfo": {"hasNextPage": not after, "endCursor": "next"}, "edges": edges}}}, {}
+
+
+def jwk() -> dict[str, str]:
+    """The key that signed the captured deliveries, as the shop published it."""
+    numbers = load_pem_public_key((ROOT / "tests/data/saleor_public_key.pem").read_bytes()).public_numbers()  # type: ignore[union-attr]
+    coded = {
+        n: base64.urlsafe_b64encode(v.to_bytes((v.bit_length() + 7) // 8, "big")).rstrip(b"=").decode()
+        for n, v in (("n", numbers.n), ("e", numbers.e))
+    }  # type: ignore[union-attr]
+    return {"kty": "RSA", "alg": "RS256", **coded}
+
+
+SALEOR_KEY = jwk()
+VENDURE_PRODUCT = {
+    "id": "1",
+    "name": "Vase",
+    "description": "<p>Tall.</p>",
+    "updatedAt": "2026-11-20T10:00:00.000Z",
+    "collections": [{"name": "Decor"}],
+    "facetValues": [{"name": "Clay", "facet": {"code": "material"}}],
+    "customFields": {"height": 30, "dam": None},
+    "assets": [{"source": "assets/vase.jpg", "name": "vase.jpg", "type": "IMAGE", "tags": []}],
+    "variants": [
+        {"sku": "VASE-1", "options": [{"name": "Blue", "group": {"code": "color"}}], "facetValues": [], "assets": []},
+        {
+            "sku": "VASE-2",
+            "options": [],
+            "facetValues": [],
+            "assets": [
+                {"source": "https://cdn.example/v2_front.jpg", "name": "v2_front.jpg", "type": "IMAGE", "tags": []},
+                {"source": "https://cdn.example/ours.jpg", "name": "ours.jpg", "type": "IMAGE", "tags": [{"value": "dam-connector"}]},
+            ],
+        },
+    ],
+}
+
+
+def vendure(method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any) -> Answer:
+    assert (method, path) == ("POST", "/admin-api")
+    if "Login" in body["query"]:
+        good = body["variables"] == {"name": "superadmin", "word": "word"}
+        user = {"__typename": "CurrentUser"} if good else {"__typename": "InvalidCredentialsError", "message": "The provided credentials are invalid"}
+        return 200, {"data": {"login": user}}, {"vendure-auth-token": "session-1"} if good else {}
+    if headers.get("authorization") != "Bearer session-1":
+        return 200, {"errors": [{"message": "You are not currently authorized", "extensions": {"code": "FORBIDDEN"}}], "data": None}, {}
+    if "One" in body["query"]:
+        return 200, {"data": {"product": VENDURE_PRODUCT if body["variables"]["id"] == "1" else None}}, {}
+    skip = body["variables"]["skip"]
+    return 200, {"data": {"products": {"totalItems": 150, "items": [{"id": str(skip), "updatedAt": "2026-11-20T10:00:00.000Z"}]}}}, {}
+
+
+SHOPS: dict[str, tuple[Callable[..., Answer], dict[str, Any], str]] = {
+    "woocommerce": (woo, {"secrets": ["env/PROBE"], "consumer_key": "env/CK", "consumer_secret": "env/CS"}, "base_url"),
+    "saleor": (saleor, {"secrets": ["env/PROBE"], "token": "env/TOKEN", "app_id": "our-app"}, "api_url"),
+    "vendure": (vendure, {"secrets": ["env/PROBE"], "user": "superadmin", "password": "env/WORD"}, "base_url"),
+}
+SECRETS = {"env/PROBE": PROBE, "env/CK": "ck", "env/CS": "cs", "env/TOKEN": "token", "env/WORD": "word"}
+REFS = {"woocommerce": ("13", "99"), "saleor": ("UHJvZHVjdDox", "bm9uZQ=="), "vendure": ("1", "99")}
+
+
+class Opened:
+    """A source with its shop."""
+
+    def __init__(self, services: Services, name: str) -> None:
+        answer, self.options, address = SHOPS[name]
+        self.name, self.shop, self._services = name, Shop(answer), services
+        self.options = {**self.options, address: self.shop.url + ("/graphql/" if name == "saleor" else "")}
+
+    def source(self, **options: Any) -> Pim:
+        kit = replace(self._services.kit, http=Http(frozenset({self.shop.host}), timeout_s=2), secret=SECRETS.__getitem__)
+        found: Pim = open_adapter("pim", self.name, Connection(adapter=self.name, options={**self.options, **options}), kit)
+        return found
+
+
+@pytest.fixture
+def opened(services: Services) -> Iterator[Callable[[str], Opened]]:
+    all_opened: list[Opened] = []
+
+    def open_one(name: str) -> Opened:
+        all_opened.append(Opened(services, name))
+        return all_opened[-1]
+
+    yield open_one
+    for each in all_opened:
+        each.shop.stop()
+
+
+def captured(name: str) -> list[Inbound]:
+    """What real servers sent, as it came; received when it was sent."""
+    found = []
+    for line in (ROOT / f"tests/data/{name}.jsonl").read_text().splitlines():
+        data = json.loads(line)
+        headers = {k.lower(): v for k, v in data["headers"].items()}
+        stamp = headers.get("webhook-timestamp")
+        at = datetime.fromtimestamp(int(stamp), UTC) if stamp else datetime(2026, 11, 20, 22, tzinfo=UTC)
+        found.append(Inbound(headers=headers, body=data["body"].encode(), received_at=at))
+    return found
+
+
+@pytest.mark.parametrize("name", list(SHOPS))
+def test_every_captured_delivery_verifies_and_says_what_it_means(opened: Callable[[str], Opened], name: str) -> None:
+    source = opened(name).source()
+    keys = set()
+    for inbound in captured(name):
+        proved = source.verify(inbound)
+        keys.add(proved.key)
+        events = source.normalize(inbound) if proved.acts else []
+        assert all(event.ref and event.at.tzinfo for event in events)
+    assert len(keys) == len(captured(name))  # each has a key of its own
+
+
+@pytest.mark.parametrize("name", list(SHOPS))
+def test_a_changed_body_a_wrong_secret_and_no_signature_are_refused(opened: Callable[[str], Opened], name: str) -> None:
+    source = opened(name).source()
+    for inbound in captured(name):
+        if not source.verify(inbound).acts:
+            continue
+        signed = [header for header in inbound.headers if "signature" in header]
+        for headers, body in (
+            (inbound.headers, inbound.body + b" "),
+            ({**inbound.headers, **dict.fromkeys(signed, "AAAA")}, inbound.body),
+            ({k: v for k, v in inbound.headers.items() if k not in signed}, inbound.body),
+        ):
+            with pytest.raises(DeliveryError):
+                source.verify(replace(inbound, headers=headers, body=body))
+
+
+def meanings(source: Pim, name: str) -> list[tuple[str, str]]:
+    return [(e.kind.value, e.ref) for i in captured(name) if source.verify(i).acts for e in source.normalize(i)]
+
+
+def test_what_the_captured_deliveries_mean(opened: Callable[[str], Opened]) -> None:
+    assert meanings(opened("woocommerce").source(), "woocommerce") == [("deleted", "13")]  # one body was dead, one delivery a ping
+    said = meanings(opened("saleor").source(), "saleor")
+    assert said[:3] == [("created", "UHJvZHVjdDox"), ("created", "UHJvZHVjdDox"), ("updated", "UHJvZHVjdDox")]
+    assert meanings(opened("vendure").source(), "vendure")[:2] == [("created", "1"), ("updated", "1")]
+
+
+def test_what_we_wrote_ourselves_does_not_come_back(opened: Callable[[str], Opened]) -> None:
+    assert meanings(opened("saleor").source(app_id="probe"), "saleor") == []
+
+
+@pytest.mark.parametrize("name", list(SHOPS))
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"7", b'"x"', b"\xff"])
+def test_nonsense_is_bad_output_or_nothing(opened: Callable[[str], Opened], name: str, body: bytes, clock: TestClock) -> None:
+    headers = {"x-wc-webhook-topic": "product.updated", "saleor-event": "product_updated"}
+    with pytest.raises(BadOutput):
+        opened(name).source().normalize(Inbound(headers=headers, body=body, received_at=clock.now()))
+
+
+def test_a_product_of_woocommerce(opened: Callable[[str], Opened]) -> None:
+    source = opened("woocommerce").source(attributes={"brand": "meta:designer"})
+    (chair,) = source.fetch("13")
+    assert (chair.sku, chair.name, chair.category, chair.color, chair.material) == ("CH1", "Falun chair", "Chairs", "Teal", "Oak, Wool")
+    assert chair.description == "A quiet chair." and chair.style_tags == "warm, oak" and chair.brand == "Ada"
+    assert (chair.dimensions.width_m, chair.dimensions.height_m, chair.dimensions.depth_m) == (0.46, 0.815, 0.5)
+    assert {i.view: i.url for i in chair.images} == {View.FRONT: "https://shop.example/a.jpg", View.BACK: "https://shop.example/b.jpg"}
+    (red,) = source.fetch("14")
+    assert (red.sku, red.color, [i.url for i in red.images]) == ("CH2-RED", "Red", ["https://shop.example/red.jpg"])
+    with pytest.raises(NotFound, match="trash"):
+        source.fetch("20")
+
+
+def test_a_product_of_saleor(opened: Callable[[str], Opened]) -> None:
+    (vase,) = opened("saleor").source(attributes={"height": "height"}, unit="cm").fetch("UHJvZHVjdDox")
+    assert (vase.sku, vase.category, vase.color, vase.material) == ("VASE-1", "Decor", "Blue", "Clay")
+    assert vase.description == "A blue vase. Tall." and vase.dimensions.height_m == 0.3
+    assert [(i.view, i.url) for i in vase.images] == [(View.FRONT, "https://shop.example/front.jpg")]
+
+
+def test_a_product_of_vendure(opened: Callable[[str], Opened]) -> None:
+    shop = opened("vendure")
+    source = shop.source(attributes={"height": "height"})
+    first, second = source.fetch("1")
+    assert (first.sku, first.category, first.color, first.material, first.dimensions.height_m) == ("VASE-1", "Decor", "Blue", "Clay", 0.3)
+    assert [i.url for i in first.images] == [f"{shop.shop.url}/assets/vase.jpg"]
+    assert second.sku == "VASE-2" and [(i.view, i.url) for i in second.images] == [(View.FRONT, "https://cdn.example/v2_front.jpg")]
+    source.fetch("1")
+    assert len(shop.shop.asked) == 3  # logged in once
+    with pytest.raises(Refused, match="credentials"):
+        shop.source(user="nobody").fetch("1")
+
+
+@pytest.mark.parametrize("name", list(SHOPS))
+def test_what_changed_since_is_listed_page_by_page(opened: Callable[[str], Opened], name: str) -> None:
+    found = list(opened(name).source().changed_since(datetime(2026, 11, 20, 9, tzinfo=UTC)))
+    expected = {"woocommerce": ["101", "102", "103"], "saleor": ["a", "b"], "vendure": ["0", "100"]}[name]
+    assert [e.ref for e in found] == expected and {e.kind for e in found} == {EventKind.UPDATED}
+    assert {e.at for e in found} == {datetime(2026, 11, 20, 10, tzinfo=UTC)}
+
+
+@pytest.mark.parametrize("name", list(SHOPS))
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ((500, {}, {}), Unavailable),
+        ((429, {}, {"Retry-After": "7"}), RateLimited),
+        ((403, {}, {}), Refused),
+        ((200, b"<html>", {}), BadOutput),
+        ((302, b"", {"Location": "http://169.254.169.254/"}), Refused),
+    ],
+)
+def test_faults_are_told_apart(opened: Callable[[str], Opened], name: str, answer: Answer, error: type[Exception]) -> None:
+    shop = opened(name)
+    shop.shop.fail = [answer]
+    with pytest.raises(error) as told:
+        shop.source().fetch(REFS[name][0])
+    assert not any(secret in str(told.value) for secret in SECRETS.values())
+
+
+@pytest.mark.parametrize("name", list(SHOPS))
+def test_a_product_that_is_not_there_is_not_found(opened: Callable[[str], Opened], name: str) -> None:
+    with pytest.raises(NotFound):
+        opened(name).source().fetch(REFS[name][1])
+
+
+@pytest.mark.parametrize("name", list(SHOPS))
+@pytest.mark.parametrize("options", [{"attributes": {"colour": "x"}}, {"unit": "yard"}, {"image_order": ["aside"]}, {"shape": 1}])
+def test_wrong_options_are_told(opened: Callable[[str], Opened], name: str, options: dict) -> None:
+    with pytest.raises(ConfigError):
+        opened(name).source(**options)
+
+
+def test_rotated_keys_are_asked_for_again(opened: Callable[[str], Opened], clock: TestClock) -> None:
+    shop = opened("saleor")
+    source = shop.source()
+    by_key = next(i for i in captured("saleor") if ".." in i.headers["saleor-signature"])
+    shop.shop.fail = [(200, {"keys": []}, {})]
+    with pytest.raises(DeliveryError):
+        source.verify(by_key)
+    with pytest.raises(DeliveryError):
+        source.verify(by_key)  # not asked again at once
+    assert len(shop.shop.asked) == 1
+    clock.forward(301)
+    assert source.verify(by_key).key
+    clock.forward(timedelta(hours=25).total_seconds())
+    shop.shop.fail = [(500, {}, {})]
+    with pytest.raises(DeliveryError) as told:
+        source.verify(by_key)
+    assert told.value.status == 503

@@ -1,0 +1,107 @@
+"""What a source has that we were not told of: the whole catalog once, and what its webhooks lost."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from click.testing import CliRunner
+
+from dam_connector import pim_commands
+from dam_connector.catalog.product import Product
+from dam_connector.cli import main
+from dam_connector.errors import NotFound, RateLimited, Unavailable
+from dam_connector.flow.backfilling import backfill, poll_pims
+from dam_connector.wiring import Services
+from tests.support import TestClock, product
+
+
+def known(services: Services) -> set[str]:
+    return {r.product.sku for r in services.products.page(limit=100) if not r.deleted}
+
+
+def put(services: Services, clock: TestClock, *skus: str) -> None:
+    for sku in skus:
+        clock.forward(1)
+        services.pim("mem").put(product(sku), clock.now())
+
+
+def test_a_whole_catalog_is_taken_in_and_goes_on_where_it_was_stopped(services: Services, clock: TestClock) -> None:
+    put(services, clock, "A", "B", "C")
+    steps = backfill(services, "mem")
+    assert next(steps).last == "A"
+    steps.close()
+    assert known(services) == {"A"}
+    again = list(backfill(services, "mem"))[-1]
+    assert known(services) == {"A", "B", "C"} and again.failed == 0
+    put(services, clock, "D")
+    assert list(backfill(services, "mem", since=clock.now()))[-1].seen == 1 and "D" in known(services)
+
+
+def test_a_dry_run_takes_nothing(services: Services, clock: TestClock) -> None:
+    put(services, clock, "A", "B")
+    assert [p.seen for p in backfill(services, "mem", dry_run=True)][-1] == 2 and known(services) == set()
+    assert services.ledger.noted("backfill:mem") is None
+
+
+def test_it_waits_as_long_as_the_source_says_and_leaves_out_what_cannot_be_had(
+    services: Services, clock: TestClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(services, clock, "A", "B", "C")
+    source, pauses = services.pim("mem"), []
+    fetch, faults = (
+        source.fetch,
+        {"A": [RateLimited("mem", "fetch", "x", retry_after_s=7), Unavailable("mem", "fetch", "x")], "B": [NotFound("mem", "fetch", "B")]},
+    )
+
+    def failing(ref: str) -> list[Product]:
+        if faults.get(ref):
+            raise faults[ref].pop(0)
+        return fetch(ref)
+
+    monkeypatch.setattr(source, "fetch", failing)
+    done = list(backfill(services, "mem", sleep=pauses.append))[-1]
+    assert pauses == [7, 4] and known(services) == {"A", "C"} and done.seen == 3
+
+
+def test_the_poll_finds_what_webhooks_lost(services: Services, clock: TestClock) -> None:
+    put(services, clock, "OLD")
+    clock.forward(3600)
+    assert poll_pims(services) == 0 and known(services) == set()  # the first one only notes when it was
+    put(services, clock, "NEW")
+    assert poll_pims(services) == 1 and known(services) == {"NEW"}
+    services.pim("mem").fail_with = Unavailable("mem", "changed_since", "down")
+    clock.forward(600)
+    put(services, clock, "LATER")
+    assert poll_pims(services) == 0  # told in the log; the next one goes back as far
+    assert poll_pims(services) == 2 and known(services) == {"NEW", "LATER"}
+
+
+def test_what_is_gone_from_its_source_is_gone_here(services: Services, clock: TestClock) -> None:
+    put(services, clock, "A", "B")
+    list(backfill(services, "mem"))
+    del services.pim("mem").products["A"]
+    clock.forward(60)
+    services.pim("mem").products["A2"] = services.pim("mem").products["B"]
+    from dam_connector.catalog.event import Event, EventKind
+    from dam_connector.flow.intake import take_event
+
+    assert take_event(services, "mem", Event(kind=EventKind.UPDATED, ref="A", at=clock.now())) == "A: gone from its source"
+    assert take_event(services, "mem", Event(kind=EventKind.UPDATED, ref="nothing", at=clock.now())) == "nothing: not there"
+    assert known(services) == {"B"}
+
+
+def test_the_command_shows_progress(services: Services, clock: TestClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(services, clock, "A", "B")
+    monkeypatch.setattr(pim_commands, "services_on", lambda folder: services)
+
+    def said(*command: str) -> tuple[int, str]:
+        ran = CliRunner().invoke(main, list(command))
+        return ran.exit_code, ran.output
+
+    code, told = said("backfill", "--connection", "mem", "--dry-run")
+    assert code == 0 and "2 products would be taken in" in told
+    code, told = said("backfill", "--connection", "mem", "--since", (clock.now() - timedelta(days=1)).isoformat(), "--json")
+    assert code == 0 and json.loads(told.splitlines()[-1]) == {"connection": "mem", "seen": 2, "taken": 2, "failed": 0, "dry_run": False}
+    code, told = said("backfill", "--connection", "main")
+    assert code == 1 and "has no list of changes" in told and "Traceback" not in told
+    assert said("backfill", "--connection", "nobody")[0] == 1 and said("backfill", "--connection", "mem", "--since", "soon")[0] == 2
