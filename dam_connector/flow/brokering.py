@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -60,6 +61,7 @@ class Broker:
         self._s, self._owner = services, owner
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="provider")
         self._busy: dict[str, Future[None]] = {}  # by task: one request at a time
+        self._guard = threading.Lock()
         self._quiet: dict[str, datetime] = {}  # by provider: nothing is submitted before
         self._began: dict[str, datetime] = {}  # by task
         self._took: dict[str, deque[float]] = {}  # by provider: seconds that its last tasks took
@@ -70,7 +72,8 @@ class Broker:
         """How many tasks were touched; none while somebody else is the broker."""
         if not self._s.ledger.lease("broker", self._owner, LEASE_S):
             return 0
-        self._busy = {task: future for task, future in self._busy.items() if not future.done()}
+        with self._guard:
+            self._busy = {task: future for task, future in self._busy.items() if not future.done()}
         touched = self._look() + self._submit()
         if self._s.clock.now() >= self._tidied + timedelta(seconds=TIDY_S):
             self._tidied = self._s.clock.now()
@@ -84,9 +87,9 @@ class Broker:
         self._news.clear()
 
     def settle(self) -> None:
-        """Wait for the requests that are under way."""
-        for future in list(self._busy.values()):
-            future.result()
+        """Wait for the requests that are under way, and for those that they start."""
+        while pending := [future for future in list(self._busy.values()) if not future.done()]:
+            futures.wait(pending)
 
     def close(self) -> None:
         """End, without waiting for what is under way: whoever comes next finds it in the books."""
@@ -116,7 +119,7 @@ class Broker:
             free = [e for e in entries if e.id not in self._busy]
             for start in range(0, len(free), max(1, able.polls)):
                 group = free[start : start + max(1, able.polls)]
-                self._start(group[0].id, lambda p=provider, g=group: self._ask(p, g))  # type: ignore[misc]
+                self._start(f"look {group[0].id}", lambda p=provider, g=group: self._ask(p, g))  # type: ignore[misc]
         return len(due)
 
     def _ask(self, provider: Provider, entries: list[TaskEntry]) -> None:
@@ -147,7 +150,7 @@ class Broker:
         elif task.state is TaskState.FAILED:
             self._failed(entry, task)
         elif task.state is TaskState.SUCCEEDED:
-            self._collect(provider, entry, task)
+            self._start(entry.id, lambda: self._collect(provider, entry, task))
             return
         else:
             self._overdue(provider, entry, "it is still under way")
@@ -155,7 +158,7 @@ class Broker:
         self._told(entry)
 
     def _overdue(self, provider: Provider, entry: TaskEntry, why: str) -> None:
-        if (self._s.clock.now() - entry.created_at).total_seconds() > provider.capabilities.longest_s:
+        if (self._s.clock.now() - entry.updated_at).total_seconds() > provider.capabilities.longest_s:  # since it was submitted
             self._s.tasks.unknown(entry, f"the task did not end in time: {why}")
             self._told(entry)
 
@@ -341,8 +344,9 @@ class Broker:
             return None
 
     def _start(self, task_id: str, work: Callable[[], None]) -> None:
-        if task_id not in self._busy:
-            self._busy[task_id] = self._pool.submit(self._guarded, task_id, work)
+        with self._guard:
+            if task_id not in self._busy or self._busy[task_id].done():
+                self._busy[task_id] = self._pool.submit(self._guarded, task_id, work)
 
     def _guarded(self, task_id: str, work: Callable[[], None]) -> None:
         """What breaks one task leaves the others."""

@@ -238,7 +238,7 @@ tasks = sa.Table(  # what providers are asked to do for a run, and what it costs
     sa.Column("tries", sa.Integer, nullable=False, default=0, server_default="0"),
     sa.Column("look_at", Moment, nullable=False),
     sa.Column("heard", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
-    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("created_at", Moment, nullable=False),  # ordered; then begun
     sa.Column("updated_at", Moment, nullable=False),
     sa.Index(None, "run_id", "provider"),
     sa.Index(None, "provider", "created_at"),

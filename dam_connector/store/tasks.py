@@ -129,7 +129,8 @@ class Tasks:
             if flying >= concurrency:
                 raise Busy(entry.provider, "submit", f"all {concurrency} slots are taken", retry_after_s=0)
             self._spend.hold(c, entry.provider, entry.batch_id, entry.estimate_usd, caps)
-            self._set(c, entry.id, (S.WAITING,), S.SUBMITTING, error="", look_at=self._clock.now())
+            now = self._clock.now()
+            self._set(c, entry.id, (S.WAITING,), S.SUBMITTING, error="", look_at=now, created_at=now)  # it counts for the day on which it is spent
 
     def wait(self, entry: TaskEntry, until: datetime, error: str, *, tried: bool = False) -> None:
         """Nothing was begun: it is tried again then."""

@@ -153,6 +153,26 @@ def test_nobody_looks_before_the_time_within_which_no_task_ended_lately(
     assert services.tasks.find("run_9", "tripo").state is TaskStanding.SETTLED
 
 
+def test_what_waited_long_for_a_slot_is_neither_late_nor_yesterdays(
+    services: Services, broker: Broker, fake: FakeTripo, clock: TestClock, rules: Callable
+) -> None:
+    rules("tripo", concurrency=1, max_usd_per_day=2 * PRICE)
+    fake.seconds = 1e6
+    first, second = place(services, 1), place(services, 2)
+    turn(broker)
+    for _ in range(3):
+        clock.forward(3000)  # the first one is given up in that time, and frees its slot
+        turn(broker)
+    assert services.tasks.get(first.id).state is TaskStanding.UNKNOWN and services.tasks.get(second.id).state is TaskStanding.SUBMITTED
+    place(services, 3)
+    clock.forward(86_400 - 3000)
+    fake.seconds = 0.0
+    for _ in range(4):
+        turn(broker)
+        clock.forward(30)
+    assert services.spend.spent("tripo")["day"] == PRICE  # ordered yesterday, spent today
+
+
 def test_an_order_whose_run_was_given_up_is_dropped(
     services: Services, photos: PhotoServer, drain: Drain, broker: Broker, rules: Callable, fake: FakeTripo, clock: TestClock
 ) -> None:

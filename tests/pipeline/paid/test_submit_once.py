@@ -56,9 +56,7 @@ class Mortal:
             before = self.deaths
             with suppress(Killed):
                 broker.turn()
-            for future in list(broker._busy.values()):
-                with suppress(Killed):
-                    future.result()
+            broker.settle()
             if self.deaths > before:
                 broker.close()
                 broker = Broker(self._services, f"b{n + 1}")
