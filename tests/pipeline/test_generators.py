@@ -8,7 +8,7 @@ import pytest
 
 from dam_connector.catalog.version import Version, VersionState
 from dam_connector.errors import Refused
-from dam_connector.wiring import Services
+from dam_connector.wiring import Services, check_rules
 from tests.pipeline.helpers import chair, send, versions
 from tests.support import PhotoServer, picture
 from tests.unit.shapes import ball
@@ -60,3 +60,11 @@ def test_a_photo_that_our_code_cannot_cut_out_goes_to_the_provider(photos: Photo
 
 def test_a_refusing_provider_falls_back_to_our_own_code(made: Callable[..., Version]) -> None:
     assert made("gen", "local", fail_with=Refused("gen", "submit", "moderated")).provenance["generator"] == "local"
+
+
+def test_rules_that_ask_a_provider_for_what_it_does_not_make_are_told(services: Services, write_rules: Callable) -> None:
+    connections = json.loads(services.settings.plugin_json.read_text())["connections"]
+    tripo = {"adapter": "tripo", "api_key": "env/TRIPO_API_KEY"}
+    picture_of = {"name": "lifestyle", "kind": "rendition", "style": "lifestyle", "generator": ["tripo", "local"]}
+    write_rules(connections={**connections, "provider": {"tripo": tripo}}, deliverables=[picture_of])
+    assert check_rules(services.rules.current(), services) == ["/deliverables/0/generator: tripo (tripo) makes no image"]
