@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from marshmallow import ValidationError
@@ -102,6 +103,15 @@ def as_text(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return ""
     return " ".join(re.sub(r"<[^>]{0,500}>", " ", str(value)).split())[:2000]
+
+
+def moment_of(text: Any) -> datetime | None:
+    """A moment in ISO 8601, UTC where it names no zone; None for what is none."""
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def hmac_sha256(secret: str, message: bytes) -> bytes:

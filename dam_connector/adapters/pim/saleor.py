@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPubli
 from dam_connector.adapters.caller import Caller
 from dam_connector.adapters.envelopes import read_json
 from dam_connector.adapters.kit import Kit, only
-from dam_connector.adapters.records import Fields, hmac_sha256, matches
+from dam_connector.adapters.records import Fields, hmac_sha256, matches, moment_of
 from dam_connector.adapters.signatures import PublishedKeys, unpadded
 from dam_connector.catalog.event import Event, EventKind
 from dam_connector.catalog.product import Product
@@ -92,7 +92,7 @@ class Saleor(Caller):
             return []
         ref = _product_id(data)
         issued = data.get("issuedAt") or (data.get("meta") or {}).get("issued_at")
-        return [Event(kind=kind, ref=ref, at=_when(issued) or inbound.received_at)]
+        return [Event(kind=kind, ref=ref, at=moment_of(issued) or inbound.received_at)]
 
     def _is_our_own(self, data: Mapping[str, Any]) -> bool:
         """Whether we caused the event: what we write must not come back as news."""
@@ -110,7 +110,7 @@ class Saleor(Caller):
         while True:
             found = self._query(_SINCE, {"at": moment.astimezone(UTC).isoformat(), "after": after}, "changed_since").get("products") or {}
             for edge in found.get("edges") or ():
-                yield Event(kind=EventKind.UPDATED, ref=str(edge["node"]["id"]), at=_when(edge["node"].get("updatedAt")) or moment)
+                yield Event(kind=EventKind.UPDATED, ref=str(edge["node"]["id"]), at=moment_of(edge["node"].get("updatedAt")) or moment)
             if not (found.get("pageInfo") or {}).get("hasNextPage"):
                 return
             after = found["pageInfo"]["endCursor"]
@@ -160,13 +160,6 @@ def _plain(description: Any) -> str:
         return " ".join(str(block.get("data", {}).get("text", "")) for block in blocks)
     except (ValueError, KeyError, TypeError, AttributeError):
         return str(description)
-
-
-def _when(text: Any) -> datetime | None:
-    try:
-        return datetime.fromisoformat(str(text)).astimezone(UTC) if text else None
-    except ValueError:
-        return None
 
 
 def _key(jwk: Mapping[str, Any]) -> RSAPublicKey:

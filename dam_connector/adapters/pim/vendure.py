@@ -10,7 +10,7 @@ from typing import Any
 from dam_connector.adapters.caller import Caller
 from dam_connector.adapters.envelopes import read_json
 from dam_connector.adapters.kit import Kit, only
-from dam_connector.adapters.records import Fields
+from dam_connector.adapters.records import Fields, moment_of
 from dam_connector.adapters.signatures import signer, standard_webhook
 from dam_connector.catalog.event import Event, EventKind
 from dam_connector.catalog.product import Product
@@ -56,7 +56,7 @@ class Vendure(Caller):
         ref = {"product": data.get("id"), "product_variant": data.get("productId")}.get(subject)
         if ref is None:
             return []  # of assets and the like
-        at = _when(said.get("timestamp")) or inbound.received_at
+        at = moment_of(said.get("timestamp")) or inbound.received_at
         gone = subject == "product" and what == "deleted"
         kind = EventKind.DELETED if gone else EventKind.CREATED if (subject, what) == ("product", "created") else EventKind.UPDATED
         return [Event(kind=kind, ref=str(ref), at=at)]
@@ -73,7 +73,7 @@ class Vendure(Caller):
             found = self._query(_SINCE, {"at": moment.astimezone(UTC).isoformat(), "skip": skip}, "changed_since").get("products") or {}
             total = int(found.get("totalItems") or 0)
             for each in found.get("items") or ():
-                yield Event(kind=EventKind.UPDATED, ref=str(each["id"]), at=_when(each.get("updatedAt")) or moment)
+                yield Event(kind=EventKind.UPDATED, ref=str(each["id"]), at=moment_of(each.get("updatedAt")) or moment)
             skip += PAGE
 
     def _query(self, query: str, variables: dict[str, Any], operation: str) -> dict[str, Any]:
@@ -128,13 +128,6 @@ def _facets(data: Mapping[str, Any]) -> dict[str, str]:
 
 def _is_ours(asset: Mapping[str, Any]) -> bool:
     return any(tag.get("value") == OURS for tag in asset.get("tags") or ())
-
-
-def _when(text: Any) -> datetime | None:
-    try:
-        return datetime.fromisoformat(str(text)).astimezone(UTC) if text else None
-    except ValueError:
-        return None
 
 
 def connect(options: Mapping[str, Any], kit: Kit) -> Vendure:

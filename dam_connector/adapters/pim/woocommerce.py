@@ -2,13 +2,13 @@
 
 import base64
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from dam_connector.adapters.caller import Caller
 from dam_connector.adapters.envelopes import read_json
 from dam_connector.adapters.kit import Kit, only
-from dam_connector.adapters.records import Fields, hmac_sha256, matches
+from dam_connector.adapters.records import Fields, hmac_sha256, matches, moment_of
 from dam_connector.catalog.event import Event, EventKind
 from dam_connector.catalog.product import Product
 from dam_connector.errors import BadOutput, ConfigError, DeliveryError, NotFound
@@ -66,7 +66,7 @@ class WooCommerce(Caller):
             return []
         if not isinstance(data.get("id"), int):
             raise BadOutput(self.vendor, "normalize", "/id: the product has none")
-        return [Event(kind=kind, ref=str(data["id"]), at=_when(data.get("date_modified_gmt")) or inbound.received_at)]
+        return [Event(kind=kind, ref=str(data["id"]), at=moment_of(data.get("date_modified_gmt")) or inbound.received_at)]
 
     def fetch(self, ref: str) -> list[Product]:
         data = self.asked("GET", f"/products/{int(ref)}", "fetch", max_bytes=MAX_PAGE_BYTES)
@@ -81,7 +81,7 @@ class WooCommerce(Caller):
         since = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
         path = f"/products?modified_after={since}&dates_are_gmt=true&orderby=modified&order=asc&per_page={PAGE}"
         for data in self._pages(path, "changed_since"):
-            yield Event(kind=EventKind.UPDATED, ref=str(data["id"]), at=_when(data.get("date_modified_gmt")) or moment)
+            yield Event(kind=EventKind.UPDATED, ref=str(data["id"]), at=moment_of(data.get("date_modified_gmt")) or moment)
 
     def _pages(self, path: str, operation: str) -> Iterator[dict[str, Any]]:
         number, last = 1, 1
@@ -136,13 +136,6 @@ def _options(attribute: Mapping[str, Any]) -> list[Any]:
 
 def _meta(data: Mapping[str, Any], name: str) -> Any:
     return next((m.get("value") for m in data.get("meta_data") or () if isinstance(m, dict) and m.get("key") == name), None)
-
-
-def _when(text: Any) -> datetime | None:
-    try:
-        return datetime.fromisoformat(str(text)).replace(tzinfo=UTC) - timedelta(0) if text else None
-    except ValueError:
-        return None
 
 
 def connect(options: Mapping[str, Any], kit: Kit) -> WooCommerce:
