@@ -92,11 +92,11 @@ class Tasks:
         self._db, self._clock, self._spend = db, clock, spend
 
     def order(self, about: About, order: Mapping[str, Any], usd: float) -> TaskEntry:
-        """The run's task at this provider: a new one, unless there is one whose end the run has not heard of."""
+        """The run's task at this provider: a new one, unless there is one that made something, or whose end the run has not heard of."""
         now = self._clock.now()
         with self._spend.alone() as c:
             known = self._newest(c, about.run_id, about.provider)
-            if known and not (known.heard and known.ended):
+            if known and (known.result.get("files") or not (known.heard and known.ended)):  # a worker may have died over what was made
                 c.execute(sa.update(t).where(t.c.id == known.id).values(heard=False))
                 return known
             columns = {name: getattr(about, name) for name in About.__dataclass_fields__}

@@ -173,6 +173,18 @@ def test_what_waited_long_for_a_slot_is_neither_late_nor_yesterdays(
     assert services.spend.spent("tripo")["day"] == PRICE  # ordered yesterday, spent today
 
 
+def test_what_was_made_is_not_ordered_again_by_the_same_run(
+    services: Services, broker: Broker, fake: FakeTripo, clock: TestClock, rules: Callable
+) -> None:
+    rules("tripo")
+    first = place(services, 1)
+    turn(broker)
+    clock.forward(60)
+    turn(broker)
+    services.tasks.hear(services.tasks.get(first.id))  # and the worker dies before its checkpoint
+    assert place(services, 1).id == first.id and fake.billed == 1
+
+
 def test_an_order_whose_run_was_given_up_is_dropped(
     services: Services, photos: PhotoServer, drain: Drain, broker: Broker, rules: Callable, fake: FakeTripo, clock: TestClock
 ) -> None:
