@@ -80,7 +80,7 @@ def come(work: Work, services: Services, name: str, order: Callable[[Provider], 
     made = made_of(entry)
     if entry.state is not TaskStanding.SETTLED or not made.files:
         raise Refused(name, "generate", entry.error or "nothing was made")
-    return Came(_credited(work, services, entry, made.model, made.request_id, made.asked.get("model", "")), made.files)
+    return Came(_credited(work, services, entry, made.model, made.request_id, made.model_asked), made.files)
 
 
 def _refuse_dear(work: Work, name: str, usd: float) -> None:

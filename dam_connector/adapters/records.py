@@ -26,13 +26,13 @@ Look = Callable[[str], Any]
 class Fields:
     """Our fields by a vendor's attributes: its usual ones, over which plugin.json (`attributes`, `unit`, `image_order`) has the last word."""
 
-    def __init__(self, vendor: str, usual: Mapping[str, str], options: Mapping[str, Any], unit: str = "cm") -> None:
+    def __init__(self, vendor: str, usual: Mapping[str, str], options: Mapping[str, Any]) -> None:
         """Raises: ConfigError for a field that there is not."""
         own = options.get("attributes", {})
         if not isinstance(own, dict) or (wrong := [name for name in own if name not in FIELDS]):
             raise ConfigError(f"attributes: {wrong[0] if isinstance(own, dict) else own!r} is none of our fields; known: {', '.join(FIELDS)}")
         self._vendor, self._paths = vendor, {**usual, **{name: str(path) for name, path in own.items()}}
-        self._unit = str(options.get("unit", unit))
+        self._unit = str(options.get("unit", "cm"))
         if self._unit not in METRES_PER_UNIT:
             raise ConfigError(f"unit: {self._unit!r} is none of {', '.join(METRES_PER_UNIT)}")
         self._order = tuple(str(view) for view in options.get("image_order", ("front",)))

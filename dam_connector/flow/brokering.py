@@ -8,7 +8,7 @@ roused. The database is the truth: a broker that dies is replaced by any other, 
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -32,7 +32,6 @@ from dam_connector.errors import (
     StateConflict,
     SubmitUnknown,
     Unavailable,
-    Unsupported,
 )
 from dam_connector.flow.generating import Made, caps_of, notice, order_of
 from dam_connector.ports import Provider, Task, TaskState
@@ -180,7 +179,7 @@ class Broker:
             self._s.tasks.settle(entry, task.cost_usd, {}, f"what was made cannot be used: {error}")
         else:
             stored = tuple(self._s.blobs.put(data) for data in files)
-            made = Made(files=stored, model=task.model, request_id=task.request_id or entry.ref.partition(" ")[0], asked={"model": provider.model})
+            made = Made(files=stored, model=task.model, request_id=task.request_id or entry.ref.partition(" ")[0], model_asked=provider.model)
             self._s.tasks.settle(entry, task.cost_usd, to_plain(made))
         self._told(entry)
 
@@ -212,7 +211,7 @@ class Broker:
             except (Unavailable, RateLimited) as error:
                 log.warning("reconcile_failed", provider=entry.provider, error=str(error))
                 return
-            except (AdapterError, Unsupported) as error:
+            except AdapterError as error:
                 self._give_up(entry, f"{entry.error}; {error}")
                 return
             if ref is None:
@@ -364,7 +363,5 @@ class Broker:
 
 
 def _by_provider(entries: list[TaskEntry]) -> Iterator[tuple[str, list[TaskEntry]]]:
-    grouped: Mapping[str, list[TaskEntry]] = {
-        name: list(group) for name, group in groupby(sorted(entries, key=lambda e: (e.provider, e.id)), key=lambda e: e.provider)
-    }
-    yield from grouped.items()
+    for name, group in groupby(sorted(entries, key=lambda e: (e.provider, e.id)), key=lambda e: e.provider):
+        yield name, list(group)

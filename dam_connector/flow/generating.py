@@ -1,7 +1,7 @@
 """Generating: what a run orders from a provider, and what that may cost. flow/brokering.py carries the orders out; no worker waits for one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import structlog
 
@@ -47,7 +47,7 @@ class Made:
     files: tuple[Sha256, ...] = ()
     model: str = ""
     request_id: str = ""
-    asked: Mapping[str, str] = field(default_factory=dict)
+    model_asked: str = ""
 
 
 def ordered(services: Services, about: About, order: Order) -> TaskEntry:

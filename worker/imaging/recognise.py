@@ -22,7 +22,7 @@ F32 = NDArray[np.float32]
 
 PHOTO_PX, MADE_PX = 560, 1120  # longer sides that are worked on
 LEAST_INLIERS, RATIO = 10, 0.8
-MAX_TURN, MAX_STRETCH = 35.0, 1.25  # degrees and width to height: what is further off was found by chance
+MAX_TURN, MAX_STRETCH = 35.0, 1.6  # degrees and width to height: what is further off was found by chance
 INSIDE_PX = 5  # the outline itself is mixed with the ground
 BLOCK_PX = 28
 BUSY = 5.0  # of 255: the standard deviation from which on a block has something to compare
@@ -134,7 +134,7 @@ def _sane(found: NDArray[np.floating]) -> bool:
         return False
     turn = np.degrees(np.arctan2(a[1, 0] - a[0, 1], a[0, 0] + a[1, 1]))
     large, small = np.linalg.svd(a, compute_uv=False)
-    return bool(abs(turn) < MAX_TURN and large / small < 1.6 and 0.1 < large < 8)
+    return bool(abs(turn) < MAX_TURN and large / small < MAX_STRETCH and 0.1 < large < 8)
 
 
 def _refined(photo: U8, mask: U8, shown: U8, found: F32) -> F32:
