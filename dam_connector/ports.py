@@ -8,9 +8,10 @@ from typing import Protocol
 
 from dam_connector.catalog.event import Decision, Event
 from dam_connector.catalog.ids import Sha256
+from dam_connector.catalog.listing import Listing
 from dam_connector.catalog.product import Product
 from dam_connector.catalog.run import RunKind
-from dam_connector.catalog.version import ApprovedVersion, Version
+from dam_connector.catalog.version import Version, VersionState
 
 
 class Clock(Protocol):
@@ -121,24 +122,25 @@ class PushRequest:
     review_url: str
 
 
-class DamState(StrEnum):
-    """What a version is to the DAM."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DamStanding:
+    """What a version is in the DAM: its state, what a person decided there, and the names of its files whose bytes are no longer ours."""
 
-    IN_REVIEW = "in_review"
-    APPROVED = "approved"
-    REJECTED = "rejected"
+    state: VersionState
+    decision: Decision | None = None
+    changed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DamCapabilities:
-    """What differs between DAMs: whether decisions come by webhook, and whether our pages decide for it."""
+    """What differs between DAMs. webhooks: it can tell us that something changed. decides_here: people decide on our pages alone."""
 
     webhooks: bool = False
     decides_here: bool = False
 
 
 class Dam(Protocol):
-    """Where made assets lie and where people decide about them."""
+    """Where made assets lie and where people decide about them. What it tells unasked is a hint: how a version stands is always asked."""
 
     capabilities: DamCapabilities
 
@@ -149,35 +151,51 @@ class Dam(Protocol):
         """
         ...
 
-    def write_state(self, ref: str, state: DamState, decision: Decision | None = None) -> None:
-        """Write a decision that was made on our side. Raises: NotFound, Unavailable."""
+    def write_state(self, ref: str, state: VersionState, decision: Decision | None = None) -> None:
+        """Write how a version stands on our side, and who decided so. Raises: NotFound, Refused, Unavailable, RateLimited."""
         ...
 
-    def state(self, ref: str) -> DamState:
-        """Raises: NotFound, Unavailable."""
+    def standing(self, ref: str, version: Version) -> DamStanding:
+        """How a version stands there now. Raises: NotFound, Refused, Unavailable, RateLimited."""
+        ...
+
+    def touched_since(self, cursor: str) -> tuple[list[str], str]:
+        """The references of versions that somebody changed after `cursor`, and the cursor to ask with next time.
+
+        Raises: Refused, Unavailable, RateLimited.
+        """
+        ...
+
+    def verify(self, inbound: Inbound) -> Verified:
+        """Prove that a webhook is this DAM's. Raises: DeliveryError."""
+        ...
+
+    def parse_webhook(self, inbound: Inbound) -> list[str]:
+        """The references of the versions that a webhook tells about. Raises: BadOutput."""
         ...
 
     def picture(self, name: str, blobs: Blobs) -> bytes:
         """A picture that lies in the DAM, by its file name or reference. Raises: NotFound, Unsupported, Unavailable."""
         ...
 
-    def decisions_since(self, cursor: str) -> tuple[list[Event], str]:
-        """Decisions made after `cursor`, and the cursor to ask with next time. Raises: Unavailable."""
+    def remove(self, ref: str) -> None:
+        """Take a version out again, with its files; nothing happens when it is not there. Raises: Refused, Unavailable."""
         ...
 
 
 class Channel(Protocol):
-    """Where an approved version goes live."""
+    """Where approved versions go live."""
 
-    def publish(self, approved: ApprovedVersion, product: Product, folder: str, blobs: Blobs) -> str:
-        """Make this version the live one of its asset; gives its address. A repeat changes nothing.
+    def sync(self, listing: Listing, blobs: Blobs) -> str:
+        """Make these, in this order, what of ours is live for the product; gives its address.
 
-        Raises: Refused, Unavailable, RateLimited.
+        What is there is not sent again, what is no longer listed is taken off, and what is not ours is left alone.
+        Raises: NotFound when the channel has no such product, Refused, Unavailable, RateLimited.
         """
         ...
 
-    def withdraw(self, version: Version, product: Product, folder: str) -> None:
-        """Take it off; nothing happens when it is not there. Raises: Unavailable."""
+    def live(self, listing: Listing) -> tuple[str, ...]:
+        """The names of our files that are live for the product. Raises: as `sync`."""
         ...
 
 

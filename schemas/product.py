@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import UTC
 from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre_load, validate
@@ -60,6 +61,12 @@ class ProductSchema(Schema):
         validate=validate.Length(max=4000),
         metadata={"description": "Address of a picture whose colours lifestyle renditions take on."},
     )
+    live_from = fields.AwareDateTime(
+        load_default=None,
+        allow_none=True,
+        default_timezone=UTC,
+        metadata={"description": "An embargo, ISO 8601: nothing of the product goes live before. UTC where it names no zone."},
+    )
     attributes = fields.Dict(keys=fields.String(), values=fields.String(), load_default=dict, allow_none=True)
 
     @pre_load
@@ -80,6 +87,7 @@ class ProductSchema(Schema):
             images=images,
             inspiration_image=(data["inspiration_image"] or "").strip(),
             dimensions=data["dimensions"] or Dimensions(),
+            live_from=data["live_from"],
             attributes=data["attributes"] or {},
         )
 
@@ -93,6 +101,7 @@ def dump_product(product: Product) -> dict[str, Any]:
         "dimensions": {"width": d.width_m, "height": d.height_m, "depth": d.depth_m, "unit": "m"},
         "images": {i.view.value: i.url for i in product.images},
         "inspiration_image": product.inspiration_image,
+        "live_from": product.live_from.isoformat() if product.live_from else None,
         "attributes": dict(product.attributes),
     }
 

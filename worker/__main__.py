@@ -20,6 +20,7 @@ from dam_connector.clock import SystemClock
 from dam_connector.flow import sweeping
 from dam_connector.flow.backfilling import poll_pims
 from dam_connector.flow.brokering import Broker
+from dam_connector.flow.heeding import poll_dams
 from dam_connector.queue import SERVED, TURN, connect
 from dam_connector.settings import Settings
 from dam_connector.wiring import Services, build_services
@@ -112,7 +113,7 @@ def sweep() -> None:
         try:
             sweeping.sweep(services, owner)
             if time.monotonic() - polled > POLL_S:
-                sweeping.poll_dams(services)
+                poll_dams(services)
                 polled = time.monotonic()
             if time.monotonic() - listed > LIST_S:
                 poll_pims(services)

@@ -27,6 +27,8 @@ from worker.steps.record_publication import record_publication
 from worker.steps.render_previews import render_previews
 from worker.steps.request_review import request_review
 from worker.steps.seal_version import seal_version
+from worker.steps.tell_dam import tell_dam
+from worker.steps.withdraw_from_channels import withdraw_from_channels
 from worker.work import Work
 
 Step = Callable[[Work, Services], Work]
@@ -40,6 +42,7 @@ IMAGE: tuple[Step, ...] = (
     seal_version,  # files, report and provenance are immutable from here on
     push,  # into the DAM, unless the report blocks it
     request_review,  # in review, or blocked
+    tell_dam,  # that it replaces an earlier one
 )
 MODEL: tuple[Step, ...] = (
     collect_sources,
@@ -55,11 +58,23 @@ MODEL: tuple[Step, ...] = (
     seal_version,
     push,
     request_review,
+    tell_dam,
     plan_renditions,  # pictures that are rendered from this model
 )
-UPSCALE: tuple[Step, ...] = (enlarge, assign_version, label_provenance, check, seal_version, push, request_review)  # a picture with twice the pixels
-REVIEW: tuple[Step, ...] = (push, request_review, plan_renditions)  # a blocked version whose errors were waived
-PUBLISH: tuple[Step, ...] = (publish_to_channels, record_publication)  # an approved version goes live
+UPSCALE: tuple[Step, ...] = (  # a picture with twice the pixels
+    enlarge,
+    assign_version,
+    label_provenance,
+    check,
+    seal_version,
+    push,
+    request_review,
+    tell_dam,
+)
+REVIEW: tuple[Step, ...] = (push, request_review, tell_dam, plan_renditions)  # a blocked version whose errors were waived
+PUBLISH: tuple[Step, ...] = (publish_to_channels, record_publication, tell_dam)  # an approved version goes live, for the first time or again
+WITHDRAW: tuple[Step, ...] = (withdraw_from_channels, tell_dam)  # a live version is taken off
+TELL: tuple[Step, ...] = (tell_dam,)  # a decision was made here
 
 PIPELINES: Mapping[RunKind, tuple[Step, ...]] = {
     RunKind.IMAGE: IMAGE,
@@ -67,4 +82,6 @@ PIPELINES: Mapping[RunKind, tuple[Step, ...]] = {
     RunKind.UPSCALE: UPSCALE,
     RunKind.REVIEW: REVIEW,
     RunKind.PUBLISH: PUBLISH,
+    RunKind.WITHDRAW: WITHDRAW,
+    RunKind.TELL: TELL,
 }

@@ -11,7 +11,6 @@ class EventKind(StrEnum):
     CREATED = "created"
     UPDATED = "updated"
     DELETED = "deleted"
-    DECISION = "decision"
 
 
 class Verdict(StrEnum):
@@ -33,12 +32,10 @@ class Decision:
 class Event:
     """The normalized meaning of (a part of) a delivery.
 
-    `ref` is how the source names the thing: a product for created, updated and deleted, the DAM's reference of a
-    version for a decision. `product` is what the delivery itself carried, when it carried a whole record.
+    `ref` is how the source names the product. `product` is what the delivery itself carried, when it carried a whole record.
     """
 
     kind: EventKind
     ref: str
     at: datetime
     product: Product | None = None
-    decision: Decision | None = None

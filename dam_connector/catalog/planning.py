@@ -52,11 +52,11 @@ def _origins(deliverable: Deliverable, sources: Mapping[str, Sha256], models: Ma
 
 
 def input_hash(product: Product, sources: Mapping[str, Sha256], deliverable: Deliverable, slot: int, rules: Rules) -> str:
-    """SHA-256 over the product's facts, its pictures and the rules for making; not over pictures' addresses,
-    so that a moved picture with the same bytes makes nothing again."""
+    """SHA-256 over the product's facts, its pictures and the rules for making; not over pictures' addresses or the
+    day it may go live, so that a moved picture with the same bytes makes nothing again."""
     facts = asdict(product)
-    for address in ("images", "inspiration_image", "request"):
-        facts.pop(address)
+    for kept in ("images", "inspiration_image", "request", "live_from"):
+        facts.pop(kept)
     if product.request.prompt and set(deliverable.generator) != {LOCAL}:  # our own code reads no prompts
         facts["prompt"] = product.request.prompt
     asked = {name: value for name, value in asdict(deliverable).items() if value or name not in ADDED}

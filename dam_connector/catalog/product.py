@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 
 from dam_connector.catalog.ids import Sku
@@ -61,6 +62,7 @@ class Product:
     dimensions: Dimensions = Dimensions()
     images: tuple[SourceImage, ...] = ()
     inspiration_image: str = ""  # its address: a picture whose mood lifestyle renditions take on
+    live_from: datetime | None = None  # an embargo: nothing of it goes live before
     attributes: Mapping[str, str] = field(default_factory=dict)
     request: Request = Request()
 

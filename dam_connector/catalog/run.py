@@ -12,6 +12,8 @@ class RunKind(StrEnum):
     UPSCALE = "upscale"
     REVIEW = "review"
     PUBLISH = "publish"
+    WITHDRAW = "withdraw"
+    TELL = "tell"
 
 
 class RunState(StrEnum):

@@ -80,7 +80,10 @@ class Version:
     provenance: Mapping[str, object]
     rules_fingerprint: str
     created_at: datetime
+    dam: str = ""  # the connection of the DAM that holds it, how that DAM names it, and what it last took it for
     dam_ref: str = ""
+    dam_state: str = ""
+    go_live_at: datetime | None = None
 
     def file(self, format: str = "", role: Role | None = None, view: str = "") -> VersionFile | None:
         """The first file that has this format, role and view; those left out are not asked about."""

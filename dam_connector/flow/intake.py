@@ -21,9 +21,9 @@ from dam_connector.catalog.run import job_for
 from dam_connector.catalog.version import VersionFile
 from dam_connector.errors import RETRYABLE, AdapterError, BadOutput, ConfigError, DeliveryError, NotFound
 from dam_connector.flow.generating import hinted
+from dam_connector.flow.heeding import heed
 from dam_connector.flow.pictures import pictures_of
-from dam_connector.flow.reviewing import apply_decision
-from dam_connector.ports import Inbound, Pim, Provider
+from dam_connector.ports import Dam, Inbound, Pim, Provider
 from dam_connector.store.inbox import MAX_ATTEMPTS, DeliveryRecord
 from dam_connector.store.products import ProductRecord
 from dam_connector.store.runs import NewRun, RunRecord
@@ -53,10 +53,12 @@ def receive(services: Services, connection: str, inbound: Inbound) -> tuple[Deli
     return delivery_id, new
 
 
-def _source(services: Services, connection: str) -> Pim | Provider:
+def _source(services: Services, connection: str) -> Pim | Dam | Provider:
     rules = services.rules.current()
     if connection in rules.provider:
         return services.provider(connection)
+    if connection in rules.dam:
+        return services.dam(connection)
     if connection not in rules.pim:
         raise DeliveryError(404, "there is no such connection; see /connections in plugin.json")
     return services.pim(connection)
@@ -80,18 +82,15 @@ def handle(services: Services, delivery_id: str) -> None:
 
 def _meaning(services: Services, record: DeliveryRecord) -> str:
     """Do what a delivery means; gives a few words about it."""
-    if record.connection in services.rules.current().provider:
+    rules = services.rules.current()
+    if record.connection in rules.provider:
         return hinted(services, record.connection, services.provider(record.connection).parse_webhook(record.inbound))
-    events = services.pim(record.connection).normalize(record.inbound)
-    return "; ".join(_apply(services, record, event) for event in events)
-
-
-def _apply(services: Services, record: DeliveryRecord, event: Event) -> str:
-    """Carry out one event; gives a few words about it."""
-    if event.kind is EventKind.DECISION:
-        return apply_decision(services, record.connection, event)
+    if record.connection in rules.dam:
+        refs = services.dam(record.connection).parse_webhook(record.inbound)
+        return "; ".join(heed(services, record.connection, ref) for ref in refs) or "nothing of ours"
     last_try = record.attempts + 1 >= MAX_ATTEMPTS
-    return take_event(services, record.connection, event, last_try=last_try)
+    events = services.pim(record.connection).normalize(record.inbound)
+    return "; ".join(take_event(services, record.connection, event, last_try=last_try) for event in events)
 
 
 def take_event(services: Services, connection: str, event: Event, *, last_try: bool = True, batch_id: str = "") -> str:

@@ -2,48 +2,40 @@
 
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-import structlog
-
-from dam_connector.catalog.event import Decision, Event, Verdict
+from dam_connector.catalog.event import Decision, Verdict
 from dam_connector.catalog.ids import RunId
 from dam_connector.catalog.issue import Waiver
 from dam_connector.catalog.rules import LOCAL, PHOTO
-from dam_connector.catalog.run import MAKING, RunKind, job_for
+from dam_connector.catalog.run import RunKind
 from dam_connector.catalog.version import Version, VersionState
-from dam_connector.errors import AdapterError, ConfigError, NotFound, Refused, StateConflict
-from dam_connector.ports import DamState
-from dam_connector.store.runs import NewRun, facts_of
+from dam_connector.errors import ConfigError, NotFound, Refused, StateConflict
+from dam_connector.flow.followups import follow
+from dam_connector.flow.telling import tell_later
+from dam_connector.store.decisions import STATE_OF
+from dam_connector.store.runs import facts_of
 from dam_connector.wiring import Services
 
-log = structlog.get_logger()
 COMMENT = "comment"
-_DAM_STATE = {Verdict.APPROVED: DamState.APPROVED, Verdict.REJECTED: DamState.REJECTED}
 
 
-def decide(services: Services, version: Version, decision: Decision, *, source: str, delay_s: float = 0) -> None:
-    """Approve or reject a version in review; an approved one is published after `delay_s` seconds.
+def decide(services: Services, version: Version, decision: Decision, *, source: str, delay_s: float = 0, go_live_at: datetime | None = None) -> None:
+    """Approve or reject a version in review; an approved one is published after `delay_s` seconds, or on the day it is to go live.
 
     Raises: StateConflict when somebody else decided first.
     """
     decision_id = services.decisions.record(version, decision, source)
-    _tell_dam(services, version, _DAM_STATE[decision.verdict], decision, source)
+    services.assets.schedule(version.id, go_live_at)
+    if source == version.dam:
+        services.assets.set_dam_state(version.id, STATE_OF[decision.verdict])
+    else:
+        tell_later(services, version)
     detail = "; ".join(filter(None, [", ".join(decision.reasons), decision.note]))
     services.ledger.tell(decision.verdict.value, sku=version.asset.sku, version_id=version.id, by=decision.by, detail=detail)
     if decision.verdict is Verdict.APPROVED:
-        _plan(services, version, RunKind.PUBLISH, f"publish:{decision_id}", delay_s=delay_s)
-
-
-def _tell_dam(services: Services, version: Version, state: DamState, decision: Decision | None, source: str) -> None:
-    dam = services.rules.current().review.dam
-    if not version.dam_ref or source == dam:
-        return
-    try:
-        services.dam(dam).write_state(version.dam_ref, state, decision)
-    except AdapterError as error:
-        log.warning("dam_not_told", version_id=version.id, error=str(error))
-        services.ledger.tell("dam_not_told", sku=version.asset.sku, version_id=version.id, detail=str(error))
+        due_at = services.clock.now() + timedelta(seconds=delay_s) if delay_s else None
+        follow(services, version, RunKind.PUBLISH, f"publish:{decision_id}", due_at=due_at)
 
 
 def undo(services: Services, version: Version, *, by: str) -> None:
@@ -52,20 +44,9 @@ def undo(services: Services, version: Version, *, by: str) -> None:
     Raises: StateConflict when it took effect already.
     """
     services.decisions.undo(version)
-    _tell_dam(services, version, DamState.IN_REVIEW, None, "page")
+    services.assets.schedule(version.id, None)
+    tell_later(services, version)
     services.ledger.tell("undone", sku=version.asset.sku, version_id=version.id, by=by)
-
-
-def apply_decision(services: Services, dam: str, event: Event) -> str:
-    """Carry out a decision that was made in a DAM; gives a few words about it."""
-    version = services.assets.by_dam_ref(dam, event.ref)
-    if version is None or event.decision is None:
-        return f"{event.ref}: not one of ours"
-    try:
-        decide(services, version, event.decision, source=dam)
-    except StateConflict:
-        return f"{version.id}: decided before"
-    return f"{version.id} {event.decision.verdict.value}"
 
 
 def comment(services: Services, version: Version, *, text: str, by: str) -> None:
@@ -85,7 +66,7 @@ def regenerate(services: Services, version: Version, *, note: str, by: str, bulk
         made_by = services.runs.get(enlarged.run_id)  # the next version is made from what the enlarged one was made from
     facts = facts_of(made_by.input_hash) if made_by else ""
     again = f"{facts}~again:{version.id}" + (f":{generator}" if generator else "")
-    run = _plan(services, version, RunKind(version.asset.kind), again, note=note or _why_rejected(services, version), bulk=bulk, generator=generator)
+    run = follow(services, version, RunKind(version.asset.kind), again, note=note or _why_rejected(services, version), bulk=bulk, generator=generator)
     if run:
         detail = "; ".join(filter(None, [f"by {generator}" if generator else "", note]))
         services.ledger.tell("regenerate", sku=version.asset.sku, version_id=version.id, by=by, detail=detail)
@@ -124,7 +105,7 @@ def upscale(services: Services, version: Version, *, by: str, bulk: bool = False
     """Make a version with twice the pixels; None when that was asked for already. Raises: StateConflict when it is no still picture."""
     if version.asset.kind != RunKind.IMAGE or version.turn:
         raise StateConflict("only still pictures are enlarged")
-    run = _plan(services, version, RunKind.UPSCALE, f"upscale:{version.id}", bulk=bulk)
+    run = follow(services, version, RunKind.UPSCALE, f"upscale:{version.id}", bulk=bulk)
     if run:
         services.ledger.tell("upscale", sku=version.asset.sku, version_id=version.id, by=by)
     return run
@@ -143,38 +124,4 @@ def waive(services: Services, version: Version, waiver: Waiver) -> None:
     services.assets.set_report(version.id, report)
     services.ledger.tell("waived", sku=version.asset.sku, version_id=version.id, by=waiver.by, detail=f"{waiver.code}: {waiver.reason}")
     if not report.blocked:
-        _plan(services, version, RunKind.REVIEW, f"review:{version.id}")
-
-
-def _plan(
-    services: Services,
-    version: Version,
-    kind: RunKind,
-    input_hash: str,
-    *,
-    delay_s: float = 0,
-    note: str = "",
-    bulk: bool = False,
-    generator: str = "",
-) -> RunId | None:
-    asset, now = version.asset, services.clock.now()
-    added = services.runs.add(
-        [
-            NewRun(
-                kind=kind,
-                sku=asset.sku,
-                deliverable=asset.deliverable,
-                slot=asset.slot,
-                input_hash=input_hash,
-                note=note,
-                bulk=bulk,
-                generator=generator,
-                version_id=None if kind in MAKING else version.id,
-                due_at=now + timedelta(seconds=delay_s),
-                rules_fingerprint=services.rules.current().fingerprint,
-            )
-        ]
-    )
-    if added and not delay_s:
-        services.queue.wake(job_for(kind, bulk=bulk), added)
-    return added[0] if added else None
+        follow(services, version, RunKind.REVIEW, f"review:{version.id}")

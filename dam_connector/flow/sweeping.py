@@ -7,8 +7,7 @@ the work under wake-ups.
 import structlog
 
 from dam_connector.catalog.run import job_for
-from dam_connector.errors import AdapterError, ConfigError, Unavailable
-from dam_connector.flow.reviewing import apply_decision
+from dam_connector.errors import Unavailable
 from dam_connector.queue import JOBS
 from dam_connector.wiring import Services
 
@@ -50,21 +49,3 @@ def _wake(services: Services, job: str, ids: list[str]) -> bool:
     except Unavailable:
         return False
     return services.queue.wake(job, ids)
-
-
-def poll_dams(services: Services) -> int:
-    """How many decisions were found by asking each DAM: what its webhooks lost arrives here."""
-    found = 0
-    for name in services.rules.current().dam:
-        cursor_name = f"dam-cursor:{name}"
-        try:
-            events, cursor = services.dam(name).decisions_since(str(services.ledger.noted(cursor_name) or ""))
-        except (AdapterError, ConfigError) as error:
-            log.warning("dam_poll_failed", dam=name, error=str(error))
-            continue
-        for event in events:
-            apply_decision(services, name, event)
-        if events:
-            services.ledger.note(cursor_name, cursor)
-        found += len(events)
-    return found

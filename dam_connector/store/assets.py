@@ -1,6 +1,7 @@
 """Assets and their versions: numbers given exactly once, files sealed once, states by compare-and-set."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -79,7 +80,22 @@ class Assets:
 
     def set_dam_ref(self, version_id: str, dam: str, ref: str) -> None:
         with self._db.write() as c:
-            c.execute(sa.update(t).where(t.c.id == version_id).values(dam=dam, dam_ref=ref))
+            c.execute(sa.update(t).where(t.c.id == version_id).values(dam=dam, dam_ref=ref, dam_state=VersionState.IN_REVIEW.value))
+
+    def set_dam_state(self, version_id: str, state: VersionState) -> None:
+        """Note what the DAM takes the version for."""
+        with self._db.write() as c:
+            c.execute(sa.update(t).where(t.c.id == version_id).values(dam_state=state.value))
+
+    def schedule(self, version_id: str, at: datetime | None) -> None:
+        """Say when the version is to go live once it is approved; None: at once."""
+        with self._db.write() as c:
+            c.execute(sa.update(t).where(t.c.id == version_id).values(go_live_at=at))
+
+    def serve(self, version_id: str, *, public: bool) -> None:
+        """Let anybody fetch the version's files, or nobody any more who is not logged in."""
+        with self._db.write() as c:
+            c.execute(sa.update(t).where(t.c.id == version_id).values(served=public))
 
     def move(self, version_id: str, to: VersionState, *, source: Iterable[VersionState] | None = None) -> None:
         """Change a version's state by the table of transitions; being there already is no change.
@@ -92,19 +108,19 @@ class Assets:
     def move_in(self, c: sa.Connection, version_id: str, to: VersionState, *, source: Iterable[VersionState] | None = None) -> None:
         """`move` as a part of the caller's unit of writing."""
         may = [s for s in (source or VersionState) if to in TRANSITIONS[s]]
-        done = c.execute(sa.update(t).where(t.c.id == version_id, t.c.state.in_(may)).values(state=to.value))
+        hidden = {"served": False} if to in (VersionState.SUPERSEDED, VersionState.WITHDRAWN) else {}
+        done = c.execute(sa.update(t).where(t.c.id == version_id, t.c.state.in_(may)).values(state=to.value, **hidden))
         if done.rowcount == 0 and source is None and c.execute(sa.select(t.c.state).where(t.c.id == version_id)).scalar() == to.value:
             return
         changed_one(done, f"version {version_id}")
 
-    def supersede_others(self, version_id: str, states: Iterable[VersionState]) -> list[VersionId]:
-        """Supersede the older versions of the same asset that stand in one of these states; gives their ids."""
+    def supersede_others(self, version_id: str, states: Iterable[VersionState], *, newer_too: bool = False) -> None:
+        """Supersede the older versions of the same asset that stand in one of these states."""
         with self._db.write() as c:
             row = c.execute(sa.select(t.c.asset_id, t.c.number).where(t.c.id == version_id)).one()
-            others = (t.c.asset_id == row.asset_id, t.c.id != version_id, t.c.number < row.number, t.c.state.in_(list(states)))
-            ids = list(c.execute(sa.select(t.c.id).where(*others)).scalars())
-            c.execute(sa.update(t).where(t.c.id.in_(ids), t.c.state.in_(list(states))).values(state=VersionState.SUPERSEDED.value))
-        return [VersionId(i) for i in ids]
+            others = [t.c.asset_id == row.asset_id, t.c.id != version_id, t.c.state.in_(list(states))]
+            older = [] if newer_too else [t.c.number < row.number]
+            c.execute(sa.update(t).where(*others, *older).values(state=VersionState.SUPERSEDED.value, served=False))
 
     def get(self, version_id: str) -> Version | None:
         return self._one(t.c.id == version_id)
@@ -144,14 +160,15 @@ class Assets:
         """By state, of all or of these, each up to MANY."""
         return self._db.counts(t.c.state, states or [s.value for s in VersionState])
 
-    def find_file(self, sha256: str, *, states: Iterable[VersionState]) -> tuple[str, str] | None:
-        """MIME type and name of a file that belongs to a version in one of these states."""
-        query = (
-            sa.select(version_files.c.mime, version_files.c.name)
-            .join(t, t.c.id == version_files.c.version_id)
-            .where(version_files.c.sha256 == sha256, t.c.state.in_(list(states)))
-            .limit(1)
-        )
+    def of_asset(self, version: Version) -> list[Version]:
+        """All versions of this one's asset, newest first."""
+        with self._db.read() as c:
+            return [version_of(row) for row in c.execute(JOINED.where(t.c.asset_id == version.asset.id).order_by(t.c.number.desc()))]
+
+    def find_file(self, sha256: str, *, public: bool) -> tuple[str, str] | None:
+        """MIME type and name of a file of a version. public: only of one whose files anybody may fetch."""
+        query = sa.select(version_files.c.mime, version_files.c.name).join(t, t.c.id == version_files.c.version_id)
+        query = query.where(version_files.c.sha256 == sha256, *([t.c.served.is_(True)] if public else [])).limit(1)
         with self._db.read() as c:
             row = c.execute(query).one_or_none()
         return (row.mime, row.name) if row else None
@@ -170,5 +187,8 @@ def version_of(row: Any) -> Version:
         provenance=row.provenance,
         rules_fingerprint=row.rules_fingerprint,
         created_at=row.created_at,
+        dam=row.dam,
         dam_ref=row.dam_ref,
+        dam_state=row.dam_state,
+        go_live_at=row.go_live_at,
     )

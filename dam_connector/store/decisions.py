@@ -13,8 +13,8 @@ from dam_connector.errors import StateConflict
 from dam_connector.ports import Clock
 from dam_connector.store.assets import Assets
 from dam_connector.store.database import Database
+from dam_connector.store.tables import assets, publications
 from dam_connector.store.tables import decisions as t
-from dam_connector.store.tables import publications
 
 STATE_OF = {Verdict.APPROVED: VersionState.APPROVED, Verdict.REJECTED: VersionState.REJECTED}
 
@@ -40,6 +40,7 @@ class PublicationRecord:
     version_id: str
     url: str
     at: datetime
+    asked_at: datetime
 
 
 class Decisions:
@@ -71,6 +72,16 @@ class Decisions:
                 )
             )
         return decision_id
+
+    def reinstate(self, version: Version) -> None:
+        """Approve a version again that was superseded or withdrawn, by the approval it had.
+
+        Raises: StateConflict when nobody approved it as it is, or it stands elsewhere.
+        """
+        if not any(d.decision.verdict is Verdict.APPROVED and not d.undone for d in self.of_version(version.id)[:1]):
+            raise StateConflict(f"nobody approved version {version.id}")
+        with self._db.write() as c:
+            self._assets.move_in(c, version.id, VersionState.APPROVED, source=[VersionState.SUPERSEDED, VersionState.WITHDRAWN])
 
     def undo(self, version: Version) -> None:
         """Take the last decision back: the version is in review again.
@@ -109,11 +120,11 @@ class Publications:
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db, self._clock = db, clock
 
-    def set(self, asset_id: str, channel: str, version_id: str, url: str) -> None:
+    def set(self, version: Version, channel: str, url: str, *, asked_at: datetime) -> None:
+        """This version is its asset's live one in the channel. asked_at: when a person wanted it so."""
+        row = {"asset_id": version.asset.id, "channel": channel, "version_id": version.id, "url": url, "at": self._clock.now(), "asked_at": asked_at}
         with self._db.write() as c:
-            self._db.upsert(
-                c, publications, {"asset_id": asset_id, "channel": channel, "version_id": version_id, "url": url, "at": self._clock.now()}
-            )
+            self._db.upsert(c, publications, row)
 
     def remove(self, asset_id: str, channel: str) -> None:
         with self._db.write() as c:
@@ -122,6 +133,12 @@ class Publications:
     def of_version(self, version_id: str) -> list[PublicationRecord]:
         with self._db.read() as c:
             return [PublicationRecord(**row._mapping) for row in c.execute(sa.select(publications).where(publications.c.version_id == version_id))]
+
+    def of_product(self, sku: str) -> list[PublicationRecord]:
+        """What is live of a product, in all channels."""
+        query = sa.select(publications).join(assets, assets.c.id == publications.c.asset_id).where(assets.c.sku == sku)
+        with self._db.read() as c:
+            return [PublicationRecord(**row._mapping) for row in c.execute(query)]
 
 
 def _record(row: Any) -> DecisionRecord:

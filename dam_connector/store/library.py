@@ -50,6 +50,10 @@ class Shelf:
         with self._db.write() as c:
             return c.execute(sa.update(t).where(t.c.ref == ref).values(state=state, updated_at=self._clock.now())).rowcount == 1
 
+    def remove(self, ref: str) -> None:
+        with self._db.write() as c:
+            c.execute(sa.delete(t).where(t.c.ref == ref))
+
     def file(self, name: str) -> Sha256 | None:
         """The newest file of this name, of what was put here."""
         mine = sa.select(version_files.c.sha256).join(t, t.c.version_id == version_files.c.version_id).where(version_files.c.name == name)

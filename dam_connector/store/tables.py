@@ -169,6 +169,9 @@ versions = sa.Table(
     sa.Column("rules_fingerprint", sa.String(64), nullable=False),
     _text("dam"),
     _text("dam_ref"),
+    sa.Column("dam_state", sa.String(16), nullable=False, default="", server_default=""),  # what the DAM last took it for
+    sa.Column("go_live_at", Moment),
+    sa.Column("served", sa.Boolean, nullable=False, default=False, server_default=sa.false()),  # its files are public
     sa.Column("created_at", Moment, nullable=False),
     sa.UniqueConstraint("asset_id", "number"),
     sa.Index(None, "dam", "dam_ref"),
@@ -207,6 +210,7 @@ publications = sa.Table(
     _ref("version_id", "versions.id", nullable=False, index=True),
     _text("url"),
     sa.Column("at", Moment, nullable=False),
+    sa.Column("asked_at", Moment, nullable=False),  # by a person: the later word counts
     sa.Index(None, "channel", "version_id"),
 )
 

@@ -5,7 +5,6 @@ from flask.typing import ResponseReturnValue
 
 from dam_connector.catalog.ids import Sha256
 from dam_connector.catalog.media import HEAD, picture_mime
-from dam_connector.catalog.version import VersionState
 from dam_connector.errors import NotFound
 from dam_connector.store.users import UserRole
 from dam_connector.web.context import current_user, requires, services
@@ -19,8 +18,8 @@ _PRIVATE = "private, max-age=3600"
 def file(sha256: str, name: str) -> ResponseReturnValue:
     """A version's file."""
     store = services().assets
-    public = store.find_file(sha256, states=[VersionState.PUBLISHED])
-    found = public or (store.find_file(sha256, states=list(VersionState)) if current_user() else None)
+    public = store.find_file(sha256, public=True)
+    found = public or (store.find_file(sha256, public=False) if current_user() else None)
     if found is None:
         abort(404)
     return _send(sha256, found[0], _IMMUTABLE if public else _PRIVATE, found[1])

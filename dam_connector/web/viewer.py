@@ -67,11 +67,11 @@ def qr(sku: str) -> ResponseReturnValue:
 
 
 def _published(sku: str) -> tuple[ProductRecord, list[Version]]:
-    """The product and its published versions that go to the viewer; 404 when there are none."""
+    """The product and its versions that are live in the viewer; 404 when there are none."""
     record = services().products.get(sku)
-    rules = services().rules.current()
-    shown = {d.name for d in rules.deliverables if any(rules.channel[c].adapter == CHANNEL_ADAPTER for c in d.channels)}
-    live = [v for v in services().assets.of_product(sku) if v.state is VersionState.PUBLISHED and v.asset.deliverable in shown]
+    viewers = {name for name, channel in services().rules.current().channel.items() if channel.adapter == CHANNEL_ADAPTER}
+    shown = {p.version_id for p in services().publications.of_product(sku) if p.channel in viewers}
+    live = [v for v in services().assets.of_product(sku) if v.id in shown and v.state is not VersionState.WITHDRAWN]
     if record is None or record.deleted or not live:
         abort(404)
     return record, live

@@ -14,10 +14,11 @@ from dam_connector.adapters import known, open_adapter
 from dam_connector.catalog.event import Decision, Verdict
 from dam_connector.catalog.ids import AssetId, RunId, Sha256, VersionId
 from dam_connector.catalog.issue import Report
+from dam_connector.catalog.listing import Listing, Placement
 from dam_connector.catalog.rules import Connection
 from dam_connector.catalog.version import ApprovedVersion, Asset, Version, VersionFile, VersionState
-from dam_connector.errors import ConfigError, NotFound, Refused, Unavailable
-from dam_connector.ports import Blobs, Channel, Dam, DamState, PushRequest
+from dam_connector.errors import ConfigError, NotFound, Refused
+from dam_connector.ports import Blobs, Channel, Dam, PushRequest
 from dam_connector.store.blobs import open_blobs
 from dam_connector.wiring import Services
 from tests.support import product
@@ -72,21 +73,29 @@ def test_every_adapter_has_a_case() -> None:
 def test_a_pushed_version_is_in_review_and_a_repeat_makes_nothing_twice(dam: Dam, services: Services) -> None:
     first = push(dam, services)
     assert push(dam, services) == first and push(dam, services, 2) != first
-    assert dam.state(first) is DamState.IN_REVIEW
+    assert dam.standing(first, a_version(services.blobs)).state is VersionState.IN_REVIEW
 
 
 def test_a_decision_is_written(dam: Dam, services: Services) -> None:
     ref = push(dam, services)
-    dam.write_state(ref, DamState.APPROVED, Decision(verdict=Verdict.APPROVED, by="ann"))
-    assert dam.state(ref) is DamState.APPROVED
-    assert push(dam, services) == ref and dam.state(ref) is DamState.APPROVED
+    dam.write_state(ref, VersionState.APPROVED, Decision(verdict=Verdict.APPROVED, by="ann"))
+    assert dam.standing(ref, a_version(services.blobs)).state is VersionState.APPROVED
+    assert push(dam, services) == ref and dam.standing(ref, a_version(services.blobs)).state is VersionState.APPROVED
 
 
-def test_an_unknown_reference_is_not_found(dam: Dam) -> None:
+def test_an_unknown_reference_is_not_found(dam: Dam, services: Services) -> None:
     with pytest.raises(NotFound):
-        dam.write_state("nothing", DamState.APPROVED)
+        dam.write_state("nothing", VersionState.APPROVED)
     with pytest.raises(NotFound):
-        dam.state("nothing")
+        dam.standing("nothing", a_version(services.blobs))
+
+
+def test_what_is_removed_is_gone_and_removing_it_again_is_no_error(dam: Dam, services: Services) -> None:
+    ref = push(dam, services)
+    dam.remove(ref)
+    dam.remove(ref)
+    with pytest.raises(NotFound):
+        dam.standing(ref, a_version(services.blobs))
 
 
 def test_bytes_that_are_gone_are_noticed(dam: Dam, services: Services) -> None:
@@ -100,16 +109,22 @@ def channel(request: pytest.FixtureRequest, services: Services, tmp_path: Path) 
     return open_adapter("channel", "x", Connection(adapter=request.param, options=options), services.kit)
 
 
-def test_publishing_twice_is_publishing_once(channel: Channel, services: Services) -> None:
-    version = approved(a_version(services.blobs))
-    assert channel.publish(version, product(), "decor/CH123", services.blobs) == channel.publish(version, product(), "decor/CH123", services.blobs)
+def listing(*versions: ApprovedVersion, folder: str = "decor/CH123") -> Listing:
+    placements = tuple(Placement(approved=v, alt_text="A chair", links={}) for v in versions)
+    return Listing(product=product(), folder=folder, page_url="https://dam.example/ar/CH123", placements=placements)
 
 
-def test_withdrawing_what_is_not_there_is_no_error(channel: Channel, services: Services) -> None:
-    version = a_version(services.blobs)
-    channel.withdraw(version, product(), "decor/CH123")
-    channel.publish(approved(version), product(), "decor/CH123", services.blobs)
-    channel.withdraw(version, product(), "decor/CH123")
+def test_syncing_twice_is_syncing_once(channel: Channel, services: Services) -> None:
+    wanted = listing(approved(a_version(services.blobs)))
+    assert channel.sync(wanted, services.blobs) == channel.sync(wanted, services.blobs)
+    assert channel.live(wanted) == ("CH123_X_V1_GLB.glb",)
+
+
+def test_taking_off_what_is_not_there_is_no_error(channel: Channel, services: Services) -> None:
+    channel.sync(listing(), services.blobs)
+    channel.sync(listing(approved(a_version(services.blobs))), services.blobs)
+    channel.sync(listing(), services.blobs)
+    assert channel.live(listing()) == ()
 
 
 def test_only_an_approved_version_with_its_own_bytes_can_be_handed_to_a_channel(services: Services) -> None:
@@ -119,14 +134,16 @@ def test_only_an_approved_version_with_its_own_bytes_can_be_handed_to_a_channel(
         ApprovedVersion(version=a_version(services.blobs), files_sha256={"other": Sha256("1")}, approved_by="x")
 
 
-def test_the_folder_holds_the_live_version_alone(services: Services, tmp_path: Path) -> None:
+def test_the_folder_holds_the_live_version_alone_and_leaves_what_is_not_ours(services: Services, tmp_path: Path) -> None:
     channel = open_adapter("channel", "x", Connection(adapter="folder", options={"path": str(tmp_path / "out")}), services.kit)
-    url = channel.publish(approved(a_version(services.blobs, b"one")), product(), "decor/CH123", services.blobs)
-    channel.publish(approved(a_version(services.blobs, b"two", 2)), product(), "decor/CH123", services.blobs)
+    url = channel.sync(listing(approved(a_version(services.blobs, b"one"))), services.blobs)
     folder = Path(unquote(urlparse(url).path))
-    assert [p.name for p in sorted(folder.glob("*.glb"))] == ["CH123_X_V2_GLB.glb"] and (folder / "CH123_X_V2_GLB.glb").read_bytes() == b"two"
-    with pytest.raises(Unavailable):
-        channel.publish(approved(a_version(services.blobs)), product(), "../../outside", services.blobs)
+    (folder / "theirs.glb").write_bytes(b"theirs")
+    channel.sync(listing(approved(a_version(services.blobs, b"two", 2))), services.blobs)
+    assert [p.name for p in sorted(folder.glob("*.glb"))] == ["CH123_X_V2_GLB.glb", "theirs.glb"]
+    assert (folder / "CH123_X_V2_GLB.glb").read_bytes() == b"two"
+    with pytest.raises(Refused):
+        channel.sync(listing(approved(a_version(services.blobs)), folder="../../outside"), services.blobs)
 
 
 @pytest.mark.parametrize(("port", "options"), [("pim", {}), ("channel", {"adapter": "folder"}), ("dam", {"colour": 1})])

@@ -67,7 +67,7 @@ def test_every_filter_alone_and_together(services: Services, make: Make) -> None
     assert skus(services, text="ubergro") == ["B-77"] and skus(services, text="b-77") == ["B-77"] and skus(services, text="%") == ["B-77", "A2", "A1"]
     services.assets.move(first, VersionState.SUPERSEDED)
     assert skus(services) == ["B-77", "A2"] and skus(services, states=(VersionState.SUPERSEDED,)) == ["A1"]
-    services.publications.set(services.assets.get(first).asset.id, "shop", first, "")
+    services.publications.set(services.assets.get(first), "shop", "", asked_at=services.clock.now())
     assert skus(services, channel="shop", states=tuple(VersionState)) == ["A1"] and skus(services, channel="viewer") == []
     assert services.gallery.find(Wanted(), limit=1, most=10)[1] == 2
 

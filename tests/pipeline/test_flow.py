@@ -14,6 +14,7 @@ from dam_connector.catalog.run import RunState
 from dam_connector.catalog.version import VersionState
 from dam_connector.errors import DeliveryError, RateLimited, StateConflict, Unavailable
 from dam_connector.flow import intake, reviewing, sweeping
+from dam_connector.flow.heeding import poll_dams
 from dam_connector.queue import RqQueue
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain, chair, send, versions
@@ -39,7 +40,7 @@ def test_from_webhook_to_live(services: Services, photos: PhotoServer, drain: Dr
     drain()
     assert {v.state for v in versions(services).values()} == {VersionState.PUBLISHED}
     assert services.publications.of_version(made["model"].id)[0].url.endswith("/ar/CH123")
-    assert services.kit.shelf.get(made["model"].dam_ref).state == "approved"
+    assert services.kit.shelf.get(made["model"].dam_ref).state == "published"
 
 
 def test_50_equal_webhooks_at_once_make_one_run_a_deliverable_and_one_version(services: Services, photos: PhotoServer, drain: Drain) -> None:
@@ -256,7 +257,7 @@ def test_a_decision_in_the_dam_publishes(services: Services, photos: PhotoServer
     version, dam = versions(services)["packshot"], services.dam("shelf")
     assert any(name.endswith("CH123_ModernDiningChair_V1_JPEG.jpg") for name in dam.stored[version.dam_ref])
     dam.decide(version.dam_ref, APPROVED)
-    assert sweeping.poll_dams(services) == 1 and sweeping.poll_dams(services) == 0
+    assert poll_dams(services) == 1 and poll_dams(services) == 0
     drain()
     assert services.assets.get(version.id).state is VersionState.PUBLISHED
 

@@ -1,34 +1,48 @@
-"""Publish the approved version to each of its deliverable's channels."""
+"""Publish the approved version to each of its deliverable's channels, on the day it may go live."""
 
 from dataclasses import replace
+from datetime import datetime
 
-from dam_connector.catalog.file_names import product_folder
-from dam_connector.catalog.version import VersionState
+from dam_connector.catalog.product import Product
+from dam_connector.catalog.version import ApprovedVersion, Version
 from dam_connector.errors import NotFound, StateConflict
+from dam_connector.flow.publishing import listing_of, may_go_live, turn_at
 from dam_connector.wiring import Services
-from worker.work import Work
+from worker.work import Park, Work
 
 
 def publish_to_channels(work: Work, services: Services) -> Work:
-    """The work with the addresses where it is live. Reads: version, decision. Adds: published.
+    """The work with the addresses where it is live. Reads: version, decision. Adds: published, asked_at.
 
-    Raises: StateConflict when the approval was undone or is for other files, or a waiver has ended; Unavailable, RateLimited, Refused.
+    Raises: StateConflict when the approval was undone or is for other files, or a waiver has ended; Park until its day; Unavailable,
+    RateLimited, Refused, NotFound.
     """
     version = services.assets.get(work.draft)
-    if version is None:
+    run, record = services.runs.get(work.run_id), services.products.get(work.product.sku)
+    if version is None or run is None:
         raise NotFound("store", "publish", work.draft)
-    newer = [
-        v
-        for v in services.assets.of_product(work.product.sku)
-        if v.asset.id == version.asset.id and v.number > version.number and v.state is VersionState.PUBLISHED
-    ]
-    if newer:  # a newer one was approved and went live while this one waited
+    product = record.product if record else work.product
+    if day := may_go_live(services, product, version):
+        raise Park(day, work)
+    asked_at = max(filter(None, (run.created_at, version.go_live_at)))
+    if _overtaken(services, version, asked_at):
         return work
     if version.report.errors(services.clock.now()):
         raise StateConflict(f"version {version.id} is blocked: what was accepted on it was accepted only until a day that is over")
     approved = services.decisions.approved(version)
-    live = dict(work.published)
-    folder = product_folder(work.product, services.rules.current())
-    for channel in work.deliverable.channels:
-        live[channel] = services.channel(channel).publish(approved, work.product, folder, services.blobs)
+    services.assets.serve(version.id, public=True)  # a channel may fetch what it is told of at once
+    live = {channel: _publish(services, channel, product, approved, work, asked_at) for channel in work.deliverable.channels}
     return replace(work, published=live)
+
+
+def _overtaken(services: Services, version: Version, asked_at: datetime) -> bool:
+    """Whether another version of the asset went live that was asked for later, while this one waited."""
+    live = services.publications.of_product(version.asset.sku)
+    return any(p.asset_id == version.asset.id and p.version_id != version.id and p.asked_at > asked_at for p in live)
+
+
+def _publish(services: Services, channel: str, product: Product, approved: ApprovedVersion, work: Work, asked_at: datetime) -> str:
+    with turn_at(services, channel, product.sku, work.run_id):
+        url = services.channel(channel).sync(listing_of(services, channel, product, put=approved), services.blobs)
+        services.publications.set(approved.version, channel, url, asked_at=asked_at)
+    return url

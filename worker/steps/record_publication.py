@@ -7,17 +7,16 @@ from worker.work import Work
 
 
 def record_publication(work: Work, services: Services) -> Work:
-    """The same work, in the books. Reads: published."""
+    """The same work, in the books. Reads: published. A version that was overtaken is superseded."""
     version = services.assets.get(work.draft)
     if version is None:
         raise NotFound("store", "record_publication", work.draft)
     if work.deliverable.channels and not work.published:
         services.assets.move(version.id, VersionState.SUPERSEDED)
         return work
-    for channel, url in work.published.items():
-        services.publications.set(version.asset.id, channel, version.id, url)
     if version.state is not VersionState.PUBLISHED:
         services.assets.move(version.id, VersionState.PUBLISHED)
         services.ledger.tell("published", sku=work.product.sku, version_id=version.id, detail=", ".join(work.published))
-    services.assets.supersede_others(version.id, [VersionState.PUBLISHED, VersionState.APPROVED])
+    services.assets.supersede_others(version.id, [VersionState.PUBLISHED], newer_too=True)
+    services.assets.supersede_others(version.id, [VersionState.APPROVED])
     return work

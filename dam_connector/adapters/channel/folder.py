@@ -6,61 +6,80 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from dam_connector.adapters.kit import Kit, only
-from dam_connector.catalog.product import Product
-from dam_connector.catalog.version import ApprovedVersion, Version
-from dam_connector.errors import ConfigError, Unavailable
+from dam_connector.catalog.listing import Listing
+from dam_connector.errors import ConfigError, Refused, Unavailable
 from dam_connector.ports import Blobs
 
 
 class Folder:
-    """A directory; each asset's live version has an index file that says what belongs to it."""
+    """A directory tree; a product's index says which files are ours, and of which version."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def publish(self, approved: ApprovedVersion, product: Product, folder: str, blobs: Blobs) -> str:
-        target, version = self._inside(folder), approved.version
+    def sync(self, listing: Listing, blobs: Blobs) -> str:
+        target, wanted = self._inside(listing.folder), index_of(listing)
+        names = _names(wanted)
         try:
-            target.mkdir(parents=True, exist_ok=True)
-            old = self._read_index(target, version)
-            for file in version.shipped:
-                _write(target / file.name, blobs.get(file.sha256))
-            index = {
-                "sku": product.sku,
-                "version": version.number,
-                "approved_by": approved.approved_by,
-                "files": {f.name: f.sha256 for f in version.shipped},
-            }
-            _write(self._index(target, version), json.dumps(index, indent=2, sort_keys=True).encode())
-            for name in old - {f.name for f in version.shipped}:
+            old = _read(target / _index(listing))
+            if wanted["assets"]:
+                target.mkdir(parents=True, exist_ok=True)
+            for name, sha256 in names.items():
+                if _names(old).get(name) != sha256 or not (target / name).exists():
+                    _write(target / name, blobs.get(sha256))
+            if wanted["assets"]:
+                _write(target / _index(listing), json.dumps(wanted, indent=2, sort_keys=True).encode())
+            else:
+                (target / _index(listing)).unlink(missing_ok=True)
+            for name in _names(old).keys() - names.keys():
                 (target / Path(name).name).unlink(missing_ok=True)
         except OSError as error:
             raise Unavailable("folder", "publish", type(error).__name__) from error
         return target.as_uri()
 
-    def withdraw(self, version: Version, product: Product, folder: str) -> None:
-        target = self._inside(folder)
-        names = self._read_index(target, version)
-        for name in names:
-            (target / Path(name).name).unlink(missing_ok=True)
-        self._index(target, version).unlink(missing_ok=True)
+    def live(self, listing: Listing) -> tuple[str, ...]:
+        target = self._inside(listing.folder)
+        return tuple(name for name in _names(_read(target / _index(listing))) if (target / Path(name).name).exists())
 
     def _inside(self, folder: str) -> Path:
         target = (self._root / folder).resolve()
         if not target.is_relative_to(self._root.resolve()):
-            raise Unavailable("folder", "publish", "the folder pattern leads outside the export tree")
+            raise Refused("folder", "publish", "the folder pattern leads outside the export tree")
         return target
 
-    def _index(self, target: Path, version: Version) -> Path:
-        return target / f"{version.asset.deliverable}-{version.asset.slot}.json"
 
-    def _read_index(self, target: Path, version: Version) -> set[str]:
-        try:
-            return set(json.loads(self._index(target, version).read_text())["files"])
-        except FileNotFoundError:
-            return set()
+def _index(listing: Listing) -> str:
+    """The name of a product's index: several may share a folder."""
+    return f"{quote(listing.product.sku, safe='')}.index.json"
+
+
+def index_of(listing: Listing) -> dict[str, Any]:
+    """What is live of a product: its assets with their versions, who approved them, and their files by name."""
+    assets = {}
+    for placement in listing.placements:
+        approved, version = placement.approved, placement.approved.version
+        assets[f"{version.asset.deliverable}/{version.asset.slot}"] = {
+            "version": version.number,
+            "approved_by": approved.approved_by,
+            "alt_text": placement.alt_text,
+            "files": {f.name: f.sha256 for f in version.shipped},
+        }
+    return {"sku": listing.product.sku, "name": listing.product.name, "assets": assets}
+
+
+def _names(index: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: sha256 for asset in index.get("assets", {}).values() for name, sha256 in asset["files"].items()}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -3,15 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
+from dam_connector.adapters.hearing import Deaf
 from dam_connector.adapters.kit import Kit, only
 from dam_connector.catalog.codec import to_plain
-from dam_connector.catalog.event import Decision, Event
+from dam_connector.catalog.event import Decision
+from dam_connector.catalog.version import Version, VersionState
 from dam_connector.errors import NotFound, Refused
-from dam_connector.ports import Blobs, DamCapabilities, DamState, PushRequest
+from dam_connector.ports import Blobs, DamCapabilities, DamStanding, PushRequest
 from dam_connector.store.library import Shelf
 
 
-class Library:
+class Library(Deaf):
     """Versions by external id; files are referred to by their hash and lie in the blobs."""
 
     capabilities = DamCapabilities(decides_here=True)
@@ -34,20 +36,20 @@ class Library:
             external_id=request.external_id,
             version_id=request.version.id,
             folder=request.folder,
-            state=DamState.IN_REVIEW.value,
+            state=VersionState.IN_REVIEW.value,
             files=to_plain(request.version.files),
             metadata=metadata,
         )
 
-    def write_state(self, ref: str, state: DamState, decision: Decision | None = None) -> None:
+    def write_state(self, ref: str, state: VersionState, decision: Decision | None = None) -> None:
         if not self._shelf.set_state(ref, state.value):
             raise NotFound("library", "write_state", ref)
 
-    def state(self, ref: str) -> DamState:
+    def standing(self, ref: str, version: Version) -> DamStanding:
         record = self._shelf.get(ref)
         if record is None:
-            raise NotFound("library", "state", ref)
-        return DamState(record.state)
+            raise NotFound("library", "standing", ref)
+        return DamStanding(state=VersionState(record.state))
 
     def picture(self, name: str, blobs: Blobs) -> bytes:
         sha256 = self._shelf.file(name)
@@ -55,8 +57,11 @@ class Library:
             raise NotFound("library", "picture", name)
         return blobs.get(sha256)
 
-    def decisions_since(self, cursor: str) -> tuple[list[Event], str]:
+    def touched_since(self, cursor: str) -> tuple[list[str], str]:
         return [], cursor  # decisions are made on our pages, which tell the flow themselves
+
+    def remove(self, ref: str) -> None:
+        self._shelf.remove(ref)
 
 
 def connect(options: Mapping[str, Any], kit: Kit) -> Library:

@@ -3,24 +3,23 @@
 from collections.abc import Mapping
 from typing import Any
 
+from dam_connector.adapters.hearing import Deaf
 from dam_connector.adapters.kit import Kit, only
-from dam_connector.catalog.event import Decision, Event, EventKind
+from dam_connector.catalog.event import Decision
+from dam_connector.catalog.version import Version, VersionState
 from dam_connector.errors import ConnectorError, NotFound
-from dam_connector.ports import Blobs, Clock, DamCapabilities, DamState, PushRequest
-
-_VERDICTS = {"approved": DamState.APPROVED, "rejected": DamState.REJECTED}
+from dam_connector.ports import Blobs, DamCapabilities, DamStanding, PushRequest
 
 
-class MemoryDam:
+class MemoryDam(Deaf):
     """Versions by external id, with their bytes; `decide` is what a person does there; `fail_with` is raised once."""
 
     capabilities = DamCapabilities()
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self.stored: dict[str, dict[str, bytes]] = {}
-        self.states: dict[str, DamState] = {}
-        self._decisions: list[Event] = []
+        self.standings: dict[str, DamStanding] = {}
+        self._touched: list[str] = []
         self.fail_with: ConnectorError | None = None
 
     def push(self, request: PushRequest, blobs: Blobs) -> str:
@@ -28,23 +27,22 @@ class MemoryDam:
         ref = f"mem:{request.external_id}"
         if ref not in self.stored:
             self.stored[ref] = {f"{request.folder}/{f.name}": blobs.get(f.sha256) for f in request.version.files}
-            self.states[ref] = DamState.IN_REVIEW
+            self.standings[ref] = DamStanding(state=VersionState.IN_REVIEW)
         return ref
 
-    def write_state(self, ref: str, state: DamState, decision: Decision | None = None) -> None:
+    def write_state(self, ref: str, state: VersionState, decision: Decision | None = None) -> None:
         self._fail()
-        if ref not in self.states:
-            raise NotFound("memory", "write_state", ref)
-        self.states[ref] = state
+        self.standing(ref)
+        self.standings[ref] = DamStanding(state=state, decision=decision)
 
-    def state(self, ref: str) -> DamState:
-        if ref not in self.states:
-            raise NotFound("memory", "state", ref)
-        return self.states[ref]
+    def standing(self, ref: str, version: Version | None = None) -> DamStanding:
+        if ref not in self.standings:
+            raise NotFound("memory", "standing", ref)
+        return self.standings[ref]
 
-    def decide(self, ref: str, decision: Decision) -> None:
-        self.states[ref] = _VERDICTS[decision.verdict]
-        self._decisions.append(Event(kind=EventKind.DECISION, ref=ref, at=self._clock.now(), decision=decision))
+    def decide(self, ref: str, decision: Decision, *, changed: tuple[str, ...] = ()) -> None:
+        self.standings[ref] = DamStanding(state=VersionState(decision.verdict.value), decision=decision, changed=changed)
+        self._touched.append(ref)
 
     def picture(self, name: str, blobs: Blobs) -> bytes:
         self._fail()
@@ -54,9 +52,13 @@ class MemoryDam:
                     return data
         raise NotFound("memory", "picture", name)
 
-    def decisions_since(self, cursor: str) -> tuple[list[Event], str]:
+    def touched_since(self, cursor: str) -> tuple[list[str], str]:
         self._fail()
-        return self._decisions[int(cursor or 0) :], str(len(self._decisions))
+        return self._touched[int(cursor or 0) :], str(len(self._touched))
+
+    def remove(self, ref: str) -> None:
+        self.stored.pop(ref, None)
+        self.standings.pop(ref, None)
 
     def _fail(self) -> None:
         failure, self.fail_with = self.fail_with, None
@@ -66,4 +68,4 @@ class MemoryDam:
 
 def connect(options: Mapping[str, Any], kit: Kit) -> MemoryDam:
     only(options)
-    return MemoryDam(kit.clock)
+    return MemoryDam()

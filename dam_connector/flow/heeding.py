@@ -1,0 +1,76 @@
+"""Heeding DAMs: what people decide there counts here. A webhook and a poll are the same hint: how the version stands is asked."""
+
+import structlog
+
+from dam_connector.catalog.version import Version, VersionState
+from dam_connector.errors import AdapterError, ConfigError, NotFound, StateConflict
+from dam_connector.flow.publishing import withdraw
+from dam_connector.flow.reviewing import decide
+from dam_connector.flow.telling import tell_later
+from dam_connector.ports import DamStanding
+from dam_connector.store.decisions import STATE_OF
+from dam_connector.wiring import Services
+
+log = structlog.get_logger()
+
+
+def heed(services: Services, dam: str, ref: str) -> str:
+    """Take in how a version stands in a DAM; gives a few words about it.
+
+    The first decision counts: a later one of another mind is written over, and stands in the history. Nobody approves files that were changed by hand:
+    the version goes back into review there. Raises: Unavailable, RateLimited, Refused.
+    """
+    version = services.assets.by_dam_ref(dam, ref)
+    if version is None:
+        return f"{ref}: not one of ours"
+    try:
+        found = services.dam(dam).standing(ref, version)
+    except NotFound:
+        return f"{version.id}: gone from {dam}"
+    services.assets.set_dam_state(version.id, found.state)
+    if found.state is version.state:
+        return f"{version.id}: {found.state.value} as here"
+    if found.changed:
+        return _refuse(services, version, "changed_in_dam", f"{dam}: {', '.join(found.changed)}")
+    return _follow(services, version, found, dam)
+
+
+def _follow(services: Services, version: Version, found: DamStanding, dam: str) -> str:
+    said = found.decision
+    try:
+        if found.state is VersionState.WITHDRAWN and version.state is VersionState.PUBLISHED:
+            withdraw(services, version, by=said.by if said else dam, reason=said.note if said else "")
+            return f"{version.id} withdrawn"
+        if said and found.state is STATE_OF[said.verdict] and version.state is VersionState.IN_REVIEW:
+            decide(services, version, said, source=dam)
+            return f"{version.id} {said.verdict.value}"
+    except StateConflict:
+        log.info("decided_meanwhile", version_id=version.id)
+    words = f"{dam}: {found.state.value}" + (f" by {said.by}" if said else "")
+    return _refuse(services, version, "overruled", words)
+
+
+def _refuse(services: Services, version: Version, what: str, detail: str) -> str:
+    """Write our own word over what stands in the DAM."""
+    services.ledger.tell(what, sku=version.asset.sku, version_id=version.id, detail=detail)
+    tell_later(services, version)
+    return f"{version.id}: {what} ({detail})"
+
+
+def poll_dams(services: Services) -> int:
+    """How many versions were changed in a DAM since it was asked last: what its webhooks lost arrives here."""
+    found = 0
+    for name in services.rules.current().dam:
+        cursor_name = f"dam-cursor:{name}"
+        before = str(services.ledger.noted(cursor_name) or "")
+        try:
+            refs, cursor = services.dam(name).touched_since(before)
+            for ref in refs:
+                heed(services, name, ref)
+        except (AdapterError, ConfigError) as error:
+            log.warning("dam_poll_failed", dam=name, error=str(error))
+            continue
+        if cursor != before:
+            services.ledger.note(cursor_name, cursor)
+        found += len(refs)
+    return found

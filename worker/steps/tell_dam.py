@@ -1,0 +1,15 @@
+"""Tell the DAM how the asset's versions stand now: what went live, what it replaced, what a person decided here."""
+
+from dam_connector.errors import NotFound
+from dam_connector.flow.telling import tell
+from dam_connector.wiring import Services
+from worker.work import Work
+
+
+def tell_dam(work: Work, services: Services) -> Work:
+    """The same work. Reads: version. Raises: Unavailable, RateLimited, Refused."""
+    version = services.assets.get(work.draft)
+    if version is None:
+        raise NotFound("store", "tell_dam", work.draft)
+    tell(services, version)
+    return work
