@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 from marshmallow import ValidationError
 
-from dam_connector import __version__, batch_commands, docgen, doctor, logs, pim_commands, spend_commands
+from dam_connector import __version__, batch_commands, connection_commands, docgen, doctor, logs, pim_commands, spend_commands
 from dam_connector.command import as_json, clear_errors, data_dir, services_on, settings_on
 from dam_connector.demo import Demo, print_summary
 from dam_connector.errors import ConfigError, InputError
@@ -355,6 +355,8 @@ def docs(check: bool) -> None:
 main.add_command(spend_commands.provider)
 main.add_command(spend_commands.spend)
 main.add_command(pim_commands.backfill)
+main.add_command(connection_commands.connect)
+main.add_command(connection_commands.connection)
 
 
 if __name__ == "__main__":

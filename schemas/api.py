@@ -1,5 +1,6 @@
 """What the API answers and takes. Catalog objects and records go in; JSON comes out."""
 
+from datetime import UTC
 from typing import Any
 
 from marshmallow import Schema, fields, validate
@@ -68,7 +69,9 @@ class VersionOut(Schema):
     report = fields.Nested(ReportOut)
     provenance = fields.Dict()
     rules_fingerprint = fields.String()
+    dam = fields.String()
     dam_ref = fields.String()
+    go_live_at = fields.AwareDateTime(allow_none=True)
     created_at = fields.AwareDateTime()
 
 
@@ -135,6 +138,16 @@ class DecisionIn(Schema):
     verdict = fields.String(required=True, validate=validate.OneOf(["approved", "rejected"]))
     reasons = fields.List(fields.String(validate=validate.Length(1, 80)), load_default=list, validate=validate.Length(max=9))
     note = fields.String(load_default="", validate=validate.Length(max=2000))
+    go_live_at = fields.AwareDateTime(
+        load_default=None,
+        allow_none=True,
+        default_timezone=UTC,
+        metadata={"description": "When an approved version is to go live; at once when absent. UTC where it names no zone."},
+    )
+
+
+class WithdrawIn(Schema):
+    reason = fields.String(load_default="", validate=validate.Length(max=2000))
 
 
 class RegenerateIn(Schema):

@@ -43,3 +43,13 @@ def open_adapter(port: str, name: str, connection: Connection, kit: Kit) -> Any:
         return module.connect(connection.options, kit)
     except ConfigError as error:
         raise ConfigError(*(f"/connections/{port}/{name}: {p}" for p in error.problems)) from error
+
+
+def setup_of(port: str, adapter: str) -> Any:
+    """The module that sets up the other side of a connection: `prepare(options, kit, hook_url)` and `BY_HAND`. Raises: ConfigError when there is none."""
+    package = importlib.import_module("dam_connector.adapters.setups")
+    name = f"{port}_{adapter}"
+    able = sorted(m.name for m in pkgutil.iter_modules(package.__path__))
+    if name not in able:
+        raise ConfigError(f"nothing can be set up for {port} {adapter} from here; docs/connections says what to do; known: {', '.join(able)}")
+    return importlib.import_module(f"{package.__name__}.{name}")

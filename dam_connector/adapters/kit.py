@@ -39,6 +39,14 @@ def chosen(options: Mapping[str, Any], name: str, usual: str, known: Iterable[st
     return value
 
 
+def web_address(options: Mapping[str, Any], name: str = "base_url", example: str = "https://shop.example") -> str:
+    """The value of an option that is an address. Raises: ConfigError."""
+    value = str(options.get(name, ""))
+    if not value.startswith(("http://", "https://")):
+        raise ConfigError(f"{name}: the server's address, such as {example}")
+    return value
+
+
 def number(options: Mapping[str, Any], name: str, usual: float, low: float, high: float) -> float:
     """The value of an option that is a number in a range. Raises: ConfigError."""
     value = options.get(name, usual)

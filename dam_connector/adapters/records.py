@@ -39,6 +39,10 @@ class Fields:
         if wrong := [view for view in self._order if view not in VIEWS]:
             raise ConfigError(f"image_order: {wrong[0]!r} is none of {', '.join(VIEWS)}")
 
+    def named(self, prefix: str) -> list[str]:
+        """The attributes that plugin.json names with this prefix, without it."""
+        return sorted({path.removeprefix(prefix) for path in self._paths.values() if path.startswith(prefix)})
+
     def product(self, sku: str, look: Look, images: Iterable[tuple[str, str]] = (), attributes: Mapping[str, str] | None = None) -> Product:
         """The product whose attributes `look` finds by their names. images: address and words (file name, alt text) of its pictures, in order.
 

@@ -14,7 +14,7 @@ from dam_connector.catalog.event import Decision, Verdict
 from dam_connector.catalog.issue import Waiver
 from dam_connector.catalog.product import Product
 from dam_connector.catalog.version import Version, VersionState
-from dam_connector.flow import intake, reviewing
+from dam_connector.flow import intake, publishing, reviewing
 from dam_connector.store.users import UserRole
 from dam_connector.web.context import csrf, current_user, problem, requires, services, signed_in
 from schemas import api as s
@@ -155,7 +155,28 @@ def version(version_id: str) -> Version:
 def decide(data: dict[str, Any], version_id: str) -> Any:
     """Approve or reject a version in review. 409 when somebody else decided first."""
     decision = Decision(verdict=Verdict(data["verdict"]), by=signed_in().name, reasons=tuple(data["reasons"]), note=data["note"])
-    reviewing.decide(services(), _version(version_id), decision, source="api")
+    reviewing.decide(services(), _version(version_id), decision, source="api", go_live_at=data["go_live_at"])
+    return _version(version_id)
+
+
+@bp.post("/versions/<version_id>/rollback")
+@requires(UserRole.REVIEWER)
+@once
+@bp.response(202, s.VersionOut)
+def rollback(version_id: str) -> Any:
+    """Make an earlier approved version the live one again, in every channel. 409 when nobody approved it, or it is live."""
+    publishing.rollback(services(), _version(version_id), by=signed_in().name)
+    return _version(version_id)
+
+
+@bp.post("/versions/<version_id>/withdraw")
+@requires(UserRole.REVIEWER)
+@once
+@bp.arguments(s.WithdrawIn)
+@bp.response(202, s.VersionOut)
+def withdraw(data: dict[str, Any], version_id: str) -> Any:
+    """Take a live version off every channel. 409 when it is not live."""
+    publishing.withdraw(services(), _version(version_id), by=signed_in().name, reason=data["reason"])
     return _version(version_id)
 
 

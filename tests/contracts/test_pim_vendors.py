@@ -142,6 +142,8 @@ def vendure(method: str, path: str, query: dict[str, str], headers: dict[str, st
     if headers.get("authorization") != "Bearer session-1":
         return 200, {"errors": [{"message": "You are not currently authorized", "extensions": {"code": "FORBIDDEN"}}], "data": None}, {}
     if "One" in body["query"]:
+        if "customFields" in body["query"] and "customFields { height }" not in body["query"]:  # as the real one
+            return 400, {"errors": [{"message": 'Field "customFields" must have a selection of subfields.'}]}, {}
         return 200, {"data": {"product": VENDURE_PRODUCT if body["variables"]["id"] == "1" else None}}, {}
     skip = body["variables"]["skip"]
     return 200, {"data": {"products": {"totalItems": 150, "items": [{"id": str(skip), "updatedAt": "2026-11-20T10:00:00.000Z"}]}}}, {}
@@ -268,7 +270,7 @@ def test_a_product_of_saleor(opened: Callable[[str], Opened]) -> None:
 
 def test_a_product_of_vendure(opened: Callable[[str], Opened]) -> None:
     shop = opened("vendure")
-    source = shop.source(attributes={"height": "height"})
+    source = shop.source(attributes={"height": "custom:height"})
     first, second = source.fetch("1")
     assert (first.sku, first.category, first.color, first.material, first.dimensions.height_m) == ("VASE-1", "Decor", "Blue", "Clay", 0.3)
     assert [i.url for i in first.images] == [f"{shop.shop.url}/assets/vase.jpg"]

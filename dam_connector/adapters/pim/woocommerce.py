@@ -7,7 +7,7 @@ from typing import Any
 
 from dam_connector.adapters.caller import Caller
 from dam_connector.adapters.envelopes import read_json
-from dam_connector.adapters.kit import Kit, only
+from dam_connector.adapters.kit import Kit, only, web_address
 from dam_connector.adapters.records import Fields, hmac_sha256, matches, moment_of
 from dam_connector.catalog.event import Event, EventKind
 from dam_connector.catalog.product import Product
@@ -140,14 +140,12 @@ def _meta(data: Mapping[str, Any], name: str) -> Any:
 
 def connect(options: Mapping[str, Any], kit: Kit) -> WooCommerce:
     only(options, "base_url", "consumer_key", "consumer_secret", "secrets", "attributes", "unit", "image_order")
-    if not str(options.get("base_url", "")).startswith(("http://", "https://")):
-        raise ConfigError("base_url: the shop's address, such as https://shop.example")
     secrets = options.get("secrets")
     if not isinstance(secrets, list) or not secrets:
         raise ConfigError('secrets: those of its webhooks, such as ["env/WOOCOMMERCE_WEBHOOK_SECRET"]')
     return WooCommerce(
         kit,
-        base_url=str(options["base_url"]),
+        base_url=web_address(options),
         key=kit.secret(str(options.get("consumer_key", "env/WOOCOMMERCE_KEY"))),
         secret=kit.secret(str(options.get("consumer_secret", "env/WOOCOMMERCE_SECRET"))),
         webhook_secrets=[kit.secret(str(each)) for each in secrets],

@@ -1,0 +1,71 @@
+"""The command line of connections: connect, connection test."""
+
+import json
+from pathlib import Path
+
+import click
+
+from dam_connector.catalog.rules import Connection
+from dam_connector.command import as_json, clear_errors, data_dir, services_on
+from dam_connector.errors import AdapterError, ConfigError
+from dam_connector.flow import connecting
+
+
+@click.group()
+def connection() -> None:
+    """Connections to outside systems."""
+
+
+@connection.command("test")
+@click.argument("name")
+@click.option("--sku", default="", help="A product that a channel is tried with: what is live of it is written as it is.")
+@data_dir
+@as_json
+@clear_errors
+def test_connection(name: str, sku: str, data_dir: Path | None, machine: bool) -> None:
+    """Make a round trip over a connection, and leave nothing behind."""
+    done: list[str] = []
+    try:
+        for words in connecting.test(services_on(data_dir), name, sku=sku):
+            done.append(words)
+            if not machine:
+                click.echo(f"  {words}")
+    except AdapterError as error:
+        if machine:
+            click.echo(json.dumps({"connection": name, "good": False, "done": done, "error": str(error)}))
+        raise ConfigError(f"{name}: {error}") from error
+    click.echo(json.dumps({"connection": name, "good": True, "done": done}) if machine else f"{name}: good")
+
+
+@click.command()
+@click.argument("port", type=click.Choice(connecting.PORTS))
+@click.argument("adapter")
+@click.option("--url", required=True, help="The other side's address.")
+@click.option("--token", default="", help="A reference to an admin's secret, such as env/DIRECTUS_ADMIN_TOKEN; never the secret itself.")
+@click.option("--name", default="", help="What plugin.json calls the connection; the adapter's name when absent.")
+@click.option("--yes", is_flag=True, help="Do it without asking.")
+@data_dir
+@clear_errors
+def connect(port: str, adapter: str, url: str, token: str, name: str, yes: bool, data_dir: Path | None) -> None:
+    """Create what a connection needs on the other side. Shows it first; what is there is left as it is."""
+    if token and not token.startswith("env/"):
+        raise ConfigError("--token: a secret is never written here: put it into the environment and refer to it as env/NAME")
+    services, name = services_on(data_dir), name or adapter
+    options = {"base_url": url, **({"token": token} if token else {})}
+    try:
+        wanted = list(connecting.preparations(services, port, name, Connection(adapter=adapter, options=options)))
+        for each in wanted:
+            click.echo(f"  {'there ' if each.there else 'create'}  {each.what}")
+        missing = [each for each in wanted if not each.there]
+        if missing and not yes and not click.confirm(f"Create these {len(missing)} at {url}?"):
+            return
+        for each in missing:
+            each.make()
+    except AdapterError as error:
+        raise ConfigError(f"{adapter}: {error}; the same command goes on from there") from error
+    click.echo(f"{len(missing)} created." if missing else "Everything is there.")
+    click.echo("\nBy hand:")
+    for line in connecting.by_hand(port, adapter):
+        click.echo(f"  - {line}")
+    entry = {name: {"adapter": adapter, "base_url": url, "token": f"env/{adapter.upper()}_TOKEN", "webhook_secret": f"env/{adapter.upper()}_HOOK"}}
+    click.echo(f'\nIn plugin.json, under /connections/{port}, and "review": {{"dam": "{name}"}}:\n  {json.dumps(entry)}')

@@ -1,0 +1,142 @@
+"""Connections: what the other side needs, and a round trip that proves one and leaves nothing behind."""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from dam_connector.adapters import setup_of
+from dam_connector.adapters.preparing import Preparation
+from dam_connector.catalog.event import Decision, Verdict
+from dam_connector.catalog.ids import AssetId, RunId, Sku, VersionId
+from dam_connector.catalog.issue import Report
+from dam_connector.catalog.product import Product
+from dam_connector.catalog.rules import Connection
+from dam_connector.catalog.version import Asset, Role, Version, VersionFile, VersionState
+from dam_connector.errors import BadOutput, ConfigError, Unsupported
+from dam_connector.flow.publishing import listing_of
+from dam_connector.ports import PushRequest
+from dam_connector.wiring import Services
+
+PORTS = ("pim", "dam", "channel", "provider")
+
+
+def preparations(services: Services, port: str, name: str, connection: Connection) -> Iterator[Preparation]:
+    """What is needed on the other side of a connection, with what is there already. Raises: ConfigError when there is nothing to set up."""
+    setup = setup_of(port, connection.adapter)
+    yield from setup.prepare(connection.options, services.kit, f"{services.settings.public}/webhooks/{name}")
+
+
+def by_hand(port: str, adapter: str) -> tuple[str, ...]:
+    """What no interface can do there: for a person."""
+    found: tuple[str, ...] = setup_of(port, adapter).BY_HAND
+    return found
+
+
+def test(services: Services, name: str, *, sku: str = "") -> Iterator[str]:
+    """What was tried of a connection, in words, as it goes well. sku: of a product that a channel is to be tried with.
+
+    Raises: AdapterError at what does not work; ConfigError when there is no such connection.
+    """
+    rules = services.rules.current()
+    tries = {"pim": _test_pim, "dam": _test_dam, "provider": _test_provider}
+    for port in PORTS:
+        if name in getattr(rules, port):
+            yield f"{port} {name}: {getattr(rules, port)[name].adapter}"
+            yield from _test_channel(services, name, sku) if port == "channel" else tries[port](services, name)
+            return
+    known = ", ".join(n for port in PORTS for n in getattr(rules, port))
+    raise ConfigError(f"/connections: there is no connection {name!r}; known: {known}")
+
+
+def _test_pim(services: Services, name: str) -> Iterator[str]:
+    source = services.pim(name)
+    if not source.capabilities.changed_since:
+        yield "it sends, and cannot be asked: only a delivery of its own proves it"
+        return
+    events = list(islice(source.changed_since(datetime.fromisoformat("2000-01-01T00:00:00+00:00")), 1))
+    yield "it lists what changed" + ("" if events else ", and has no product yet")
+    for event in events:
+        products = source.fetch(event.ref)
+        yield f"it gives product {event.ref}: {', '.join(p.sku for p in products) or 'without a SKU'}"
+
+
+def _test_dam(services: Services, name: str) -> Iterator[str]:
+    """A version is pushed, stands in review, is rejected by us, and is taken out again."""
+    dam, version = services.dam(name), _test_version(services)
+    product = Product(sku=version.asset.sku, name="Connection test", category="connection-test")
+    external_id = f"{version.asset.sku}:test:1:{int(services.clock.now().timestamp())}"
+    request = PushRequest(external_id=external_id, version=version, product=product, folder="connection-test", review_url=services.settings.public)
+    ref = dam.push(request, services.blobs)
+    yield f"a file was pushed: {ref}"
+    try:
+        if dam.push(request, services.blobs) != ref:
+            raise BadOutput(name, "push", "the same version was stored twice")
+        yield "the same again made nothing twice"
+        for state in (VersionState.IN_REVIEW, VersionState.REJECTED):
+            if state is VersionState.REJECTED:
+                dam.write_state(ref, state, Decision(verdict=Verdict.REJECTED, by="connection test"))
+            found = dam.standing(ref, replace(version, state=state))
+            if found.state is not state or found.changed:
+                raise BadOutput(name, "standing", f"{state.value} was written, {found.state.value} was read {' '.join(found.changed)}")
+            yield f"it reads as {state.value.replace('_', ' ')}"
+    finally:
+        dam.remove(ref)
+    yield "and was taken out again"
+
+
+def _test_channel(services: Services, name: str, sku: str) -> Iterator[str]:
+    """What of ours is live for a product is read, and written as it is."""
+    channel = services.channel(name)
+    record = services.products.get(sku) if sku else None
+    product = record.product if record else Product(sku=Sku(sku or "connection-test"))
+    listing = listing_of(services, name, product)
+    names = channel.live(listing)
+    yield f"it was asked about {product.sku}: {len(names)} of our files are live there"
+    if sku:
+        channel.sync(listing, services.blobs)
+        yield "and was given the same again"
+
+
+def _test_provider(services: Services, name: str) -> Iterator[str]:
+    provider = services.provider(name)
+    try:
+        if provider.capabilities.balance:
+            yield f"it answers: {provider.balance():.2f} USD are left"
+        elif provider.capabilities.polls:
+            provider.poll(["connection-test"])
+            yield "it answers"
+        else:
+            yield "nothing can be asked of it that costs nothing"
+    except Unsupported:
+        yield "nothing can be asked of it that costs nothing"
+
+
+def _test_version(services: Services) -> Version:
+    data = _white_pixel()
+    now = services.clock.now()
+    file = VersionFile(
+        name="connection-test_V1_PNG.png",
+        format="png",
+        role=Role.PRIMARY,
+        view="",
+        mime="image/png",
+        sha256=services.blobs.put(data),
+        bytes=len(data),
+    )
+    asset = Asset(id=AssetId("connection-test"), sku=Sku("connection-test"), deliverable="test", slot=1, kind="image")
+    facts: dict[str, Any] = {"files": (file,), "report": Report(), "provenance": {}, "rules_fingerprint": "", "created_at": now}
+    return Version(id=VersionId("connection-test"), asset=asset, number=1, state=VersionState.IN_REVIEW, run_id=RunId(""), **facts)
+
+
+def _white_pixel() -> bytes:
+    """A PNG of one pixel (PNG specification, third edition)."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\x00\xff\xff\xff")) + chunk(b"IEND", b"")
