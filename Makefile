@@ -7,10 +7,11 @@ VENDOR := dam_connector/web/static/vendor
 SCRIPTS := worker/vendor
 DEMO_ARGS ?=
 TEST_ARGS ?=
+LIVE := .live
 TEST_JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup frontend demo test lint format bench docs build lock chromium clean
+.PHONY: help setup frontend demo test live lint format bench docs build lock chromium clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,7 +44,17 @@ demo: setup ## Show the main job on a sample catalog (DEMO_ARGS=--headless for m
 	@$(BIN)/dam-connector demo $(DEMO_ARGS)
 
 test: setup chromium ## Run all tests (TEST_ARGS="-k naming" for some)
-	@$(BIN)/python -m pytest -n $(TEST_JOBS) $(TEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_JOBS) -m "not live" $(TEST_ARGS)
+	@test ! -e $(LIVE)/.ready || $(BIN)/python -m pytest -m live tests/live
+
+live: setup $(LIVE)/.ready ## Prove connections against a real Directus and Vendure (needs Node.js 20 or 22; ten minutes the first time)
+	@$(BIN)/python -m pytest -m live tests/live
+
+$(LIVE)/.ready: tests/live/directus/package-lock.json tests/live/vendure/package-lock.json tests/live/vendure/server.js
+	@echo "Installing Directus and Vendure from npm (once; their databases are compiled)"
+	@for each in directus vendure; do \
+	  mkdir -p $(LIVE)/$$each && cp tests/live/$$each/*.js* $(LIVE)/$$each/ && (cd $(LIVE)/$$each && npm ci --silent --no-fund --no-audit) || exit 1; done
+	@touch $@
 
 lint: setup ## Check style, types, the house's floors and the generated documents
 	@$(BIN)/ruff check .

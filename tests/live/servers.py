@@ -17,7 +17,7 @@ from typing import Any
 import requests
 
 ROOT = Path(__file__).parent.parent.parent
-INSTALLED = Path(os.environ.get("DAM_CONNECTOR_LIVE_DIR", ROOT / ".live"))
+INSTALLED = ROOT / ".live"
 ADMIN = "admin-token-of-the-live-test"
 HOOK = "hook-secret-of-the-live-test"
 PASSWORD = "word-of-the-live-test"

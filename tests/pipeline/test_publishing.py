@@ -1,0 +1,226 @@
+"""What is live where: rollback, withdrawal, a later day; and decisions that come from a DAM."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from dam_connector.catalog.event import Decision, Verdict
+from dam_connector.catalog.run import RunKind, RunState
+from dam_connector.catalog.version import Version, VersionState
+from dam_connector.errors import StateConflict, Unavailable
+from dam_connector.flow import publishing, reviewing, sweeping
+from dam_connector.flow.heeding import heed, poll_dams
+from dam_connector.flow.publishing import turn_at
+from dam_connector.wiring import Services
+from tests.pipeline.helpers import Drain, chair, send
+from tests.support import PhotoServer, TestClock
+
+APPROVED = Decision(verdict=Verdict.APPROVED, by="ann")
+PACKSHOT = {"name": "packshot", "kind": "rendition", "size_px": 320, "formats": ["jpeg"], "channels": ["viewer", "shop"]}
+
+
+@pytest.fixture
+def shop(services: Services, write_rules: Callable[..., None]) -> Services:
+    """The services with a DAM that decides itself and two channels."""
+    connections = json.loads(services.settings.plugin_json.read_text())["connections"]
+    channels = {**connections["channel"], "shop": {"adapter": "memory"}}
+    write_rules(
+        connections={**connections, "dam": {"shelf": {"adapter": "memory"}}, "channel": channels},
+        review={"dam": "shelf"},
+        deliverables=[PACKSHOT, {**PACKSHOT, "name": "detail", "size_px": 300}],
+        naming={"default": "{sku}_{name:pascal}_{deliverable}_V{version}_{format:upper}"},
+    )
+    return services
+
+
+def newest(services: Services, deliverable: str = "packshot", sku: str = "CH123") -> Version:
+    return next(v for v in services.assets.of_product(sku) if v.asset.deliverable == deliverable)
+
+
+def live(services: Services) -> list[str]:
+    return [name.split("_")[-3] + name.split("_")[-2] for name in services.channel("shop").shown.get("CH123", {}) if name.endswith(".jpg")]
+
+
+def states(services: Services) -> list[str]:
+    return [f"V{v.number} {v.state.value}" for v in services.assets.of_product("CH123") if v.asset.deliverable == "packshot"]
+
+
+def made(services: Services, photos: PhotoServer, drain: Drain, *, color: str = "red") -> Version:
+    """The packshot's next version, in review."""
+    services.clock.forward(5)
+    send(services, chair(photos, color=color), message=f"msg_{color}", kind="product.updated")
+    drain()
+    return newest(services)
+
+
+def test_a_listing_keeps_the_order_of_the_rules_whatever_was_approved_first(shop: Services, photos: PhotoServer, drain: Drain) -> None:
+    first = made(shop, photos, drain)
+    reviewing.decide(shop, newest(shop, "detail"), APPROVED, source="page")
+    drain()
+    assert live(shop) == ["detailV1"]
+    reviewing.decide(shop, first, APPROVED, source="page")
+    drain()
+    assert live(shop) == ["packshotV1", "detailV1"]
+
+
+def test_a_rollback_brings_an_earlier_version_back_everywhere_and_forth_again(shop: Services, photos: PhotoServer, drain: Drain) -> None:
+    first = made(shop, photos, drain)
+    reviewing.decide(shop, first, APPROVED, source="page")
+    drain()
+    second = made(shop, photos, drain, color="green")
+    reviewing.decide(shop, second, APPROVED, source="page")
+    drain()
+    assert live(shop) == ["packshotV2"] and states(shop) == ["V2 published", "V1 superseded"]
+    publishing.rollback(shop, shop.assets.get(first.id), by="ann")
+    drain()
+    assert live(shop) == ["packshotV1"] and states(shop) == ["V2 superseded", "V1 published"]
+    assert {p.version_id for p in shop.publications.of_product("CH123")} == {first.id}
+    assert {r: s.state.value for r, s in shop.dam("shelf").standings.items() if "packshot" in r} == {
+        "mem:CH123:packshot:1:1": "published",
+        "mem:CH123:packshot:1:2": "superseded",
+    }
+    with pytest.raises(StateConflict):
+        publishing.rollback(shop, shop.assets.get(first.id), by="ann")  # it is live
+    shop.clock.forward(5)
+    publishing.rollback(shop, shop.assets.get(second.id), by="ann")
+    drain()
+    assert live(shop) == ["packshotV2"]
+
+
+def test_what_nobody_approved_is_never_rolled_back_to(shop: Services, photos: PhotoServer, drain: Drain) -> None:
+    first = made(shop, photos, drain)
+    second = made(shop, photos, drain, color="green")
+    assert states(shop) == ["V2 in_review", "V1 superseded"]
+    with pytest.raises(StateConflict, match="nobody approved"):
+        publishing.rollback(shop, shop.assets.get(first.id), by="ann")
+    reviewing.decide(shop, second, Decision(verdict=Verdict.REJECTED, by="ann"), source="page")
+    with pytest.raises(StateConflict):
+        publishing.rollback(shop, shop.assets.get(second.id), by="ann")
+
+
+def test_an_earlier_approval_that_was_held_up_does_not_undo_a_later_rollback(shop: Services, photos: PhotoServer, drain: Drain) -> None:
+    first = made(shop, photos, drain)
+    reviewing.decide(shop, first, APPROVED, source="page")
+    drain()
+    second = made(shop, photos, drain, color="green")
+    reviewing.decide(shop, second, APPROVED, source="page", delay_s=60)
+    shop.clock.forward(1)
+    third = made(shop, photos, drain, color="blue")
+    reviewing.decide(shop, third, APPROVED, source="page")
+    drain()
+    shop.clock.forward(1)
+    publishing.rollback(shop, shop.assets.get(first.id), by="ann")
+    drain()
+    shop.clock.forward(120)
+    sweeping.sweep(shop, "me")
+    drain()
+    assert live(shop) == ["packshotV1"]
+
+
+def test_a_withdrawn_version_is_live_nowhere_and_its_files_are_not_public(shop: Services, photos: PhotoServer, drain: Drain) -> None:
+    first = made(shop, photos, drain)
+    reviewing.decide(shop, first, APPROVED, source="page")
+    reviewing.decide(shop, newest(shop, "detail"), APPROVED, source="page")
+    drain()
+    assert shop.assets.find_file(first.files[0].sha256, public=True)
+    publishing.withdraw(shop, shop.assets.get(first.id), by="ann", reason="recalled")
+    assert shop.assets.find_file(first.files[0].sha256, public=True) is None  # at once
+    drain()
+    assert live(shop) == ["detailV1"] and states(shop) == ["V1 withdrawn"]
+    assert shop.dam("shelf").standings["mem:CH123:packshot:1:1"].state is VersionState.WITHDRAWN
+    publishing.rollback(shop, shop.assets.get(first.id), by="ann")
+    drain()
+    assert live(shop) == ["packshotV1", "detailV1"]
+
+
+def test_nothing_goes_live_before_its_day_or_its_product_s_embargo(shop: Services, photos: PhotoServer, drain: Drain, clock: TestClock) -> None:
+    first = made(shop, photos, drain)
+    day = clock.now() + timedelta(days=2)
+    reviewing.decide(shop, first, APPROVED, source="page", go_live_at=day)
+    drain()
+    assert live(shop) == [] and states(shop) == ["V1 approved"] and shop.assets.find_file(first.files[0].sha256, public=True) is None
+    clock.forward(3600)
+    send(shop, chair(photos, color="red", live_from=(day + timedelta(days=1)).isoformat()), message="embargo", kind="product.updated")
+    drain()
+    assert states(shop) == ["V1 approved"]  # an embargo is no new input
+    for days, expected in ((2, []), (1, ["packshotV1"])):
+        clock.forward(days * 86_400)
+        sweeping.sweep(shop, "me")
+        drain()
+        assert live(shop) == expected
+
+
+def test_a_channel_that_is_away_keeps_the_old_version_live_and_gets_the_new_one_later(
+    shop: Services, photos: PhotoServer, drain: Drain, clock: TestClock
+) -> None:
+    first = made(shop, photos, drain)
+    reviewing.decide(shop, first, APPROVED, source="page")
+    drain()
+    second = made(shop, photos, drain, color="green")
+    shop.channel("shop").fail_with = Unavailable("shop", "publish", "down")
+    reviewing.decide(shop, second, APPROVED, source="page")
+    drain()
+    assert live(shop) == ["packshotV1"] and shop.assets.find_file(first.files[0].sha256, public=True)
+    clock.forward(60)
+    sweeping.sweep(shop, "me")
+    drain()
+    assert live(shop) == ["packshotV2"] and states(shop) == ["V2 published", "V1 superseded"]
+
+
+def test_one_at_a_time_changes_a_product_in_a_channel(shop: Services, photos: PhotoServer, drain: Drain, clock: TestClock) -> None:
+    first = made(shop, photos, drain)
+    with turn_at(shop, "shop", "CH123", "somebody"):
+        reviewing.decide(shop, first, APPROVED, source="page")
+        drain()
+        assert live(shop) == []
+    clock.forward(5)
+    sweeping.sweep(shop, "me")
+    drain()
+    assert live(shop) == ["packshotV1"]
+
+
+def test_the_first_decision_counts_and_the_second_person_sees_it(shop: Services, photos: PhotoServer, drain: Drain) -> None:
+    first, dam = made(shop, photos, drain), shop.dam("shelf")
+    reviewing.decide(shop, first, APPROVED, source="page")
+    dam.decide(first.dam_ref, Decision(verdict=Verdict.REJECTED, by="bob", note="no"))  # before it was told
+    assert poll_dams(shop) == 1
+    drain()
+    assert states(shop) == ["V1 published"] and dam.standings[first.dam_ref].state is VersionState.PUBLISHED
+    said = [h for h in shop.ledger.history(version_id=first.id) if h.what == "overruled"]
+    assert len(said) == 1 and "rejected by bob" in said[0].detail
+
+
+def test_files_changed_by_hand_are_never_approved(shop: Services, photos: PhotoServer, drain: Drain) -> None:
+    first, dam = made(shop, photos, drain), shop.dam("shelf")
+    dam.decide(first.dam_ref, APPROVED, changed=("a.jpg",))
+    assert "changed_in_dam" in heed(shop, "shelf", first.dam_ref)
+    drain()
+    assert states(shop) == ["V1 in_review"] and dam.standings[first.dam_ref].state is VersionState.IN_REVIEW
+    assert any(h.what == "changed_in_dam" and "a.jpg" in h.detail for h in shop.ledger.history(version_id=first.id))
+
+
+def test_a_version_is_withdrawn_from_the_dam(shop: Services, photos: PhotoServer, drain: Drain) -> None:
+    first, dam = made(shop, photos, drain), shop.dam("shelf")
+    dam.decide(first.dam_ref, APPROVED)
+    heed(shop, "shelf", first.dam_ref)
+    drain()
+    assert live(shop) == ["packshotV1"]
+    dam.write_state(first.dam_ref, VersionState.WITHDRAWN, Decision(verdict=Verdict.REJECTED, by="bob", note="recalled"))
+    heed(shop, "shelf", first.dam_ref)
+    drain()
+    assert live(shop) == [] and states(shop) == ["V1 withdrawn"]
+
+
+def test_a_dam_that_is_away_is_told_later(shop: Services, photos: PhotoServer, drain: Drain, clock: TestClock) -> None:
+    first, dam = made(shop, photos, drain), shop.dam("shelf")
+    dam.fail_with = Unavailable("shelf", "write_state", "down")
+    reviewing.decide(shop, first, Decision(verdict=Verdict.REJECTED, by="ann", reasons=("colour",)), source="page")
+    drain()
+    assert dam.standings[first.dam_ref].state is VersionState.IN_REVIEW
+    assert [r.state for r in shop.runs.page() if r.kind is RunKind.TELL] == [RunState.PARKED]
+    clock.forward(60)
+    sweeping.sweep(shop, "me")
+    drain()
+    assert dam.standings[first.dam_ref].state is VersionState.REJECTED and dam.standings[first.dam_ref].decision.reasons == ("colour",)
