@@ -113,13 +113,17 @@ class Pim(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushRequest:
-    """A version on its way into a DAM; `external_id` is the same for every try, so that a repeat makes nothing twice."""
+    """A version on its way into a DAM; `external_id` is the same for every try, so that a repeat makes nothing twice.
+
+    preview: a JPEG to show in a grid, of what is no picture itself.
+    """
 
     external_id: str
     version: Version
     product: Product
     folder: str
     review_url: str
+    preview: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,9 +137,11 @@ class DamStanding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DamCapabilities:
-    """What differs between DAMs. webhooks: it can tell us that something changed. decides_here: people decide on our pages alone."""
+    """What differs between DAMs. webhooks: it can tell us that something changed. poll_s: between two looks at what changed. decides_here:
+    people decide on our pages alone."""
 
     webhooks: bool = False
+    poll_s: float = 0.0
     decides_here: bool = False
 
 

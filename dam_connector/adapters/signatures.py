@@ -80,3 +80,8 @@ class PublishedKeys:
 def unpadded(text: object) -> bytes:
     """Base64 for addresses, its padding left out, decoded. Raises: ValueError."""
     return base64.urlsafe_b64decode(str(text) + "=" * (-len(str(text)) % 4))
+
+
+def basic(user: str, word: str) -> str:
+    """The value of an Authorization header by user and password (RFC 7617)."""
+    return "Basic " + base64.b64encode(f"{user}:{word}".encode()).decode()

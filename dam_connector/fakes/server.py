@@ -212,7 +212,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._behind(self._fake.answer(request, operation), fault)
 
-    do_POST = do_PUT = do_DELETE = do_GET
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
 
     def _stay_away(self, fault: str) -> None:
         if fault == "no json":

@@ -1,5 +1,7 @@
 """Heeding DAMs: what people decide there counts here. A webhook and a poll are the same hint: how the version stands is asked."""
 
+from datetime import datetime, timedelta
+
 import structlog
 
 from dam_connector.catalog.version import Version, VersionState
@@ -61,16 +63,21 @@ def poll_dams(services: Services) -> int:
     """How many versions were changed in a DAM since it was asked last: what its webhooks lost arrives here."""
     found = 0
     for name in services.rules.current().dam:
-        cursor_name = f"dam-cursor:{name}"
-        before = str(services.ledger.noted(cursor_name) or "")
         try:
-            refs, cursor = services.dam(name).touched_since(before)
-            for ref in refs:
-                heed(services, name, ref)
+            found += _poll(services, name)
         except (AdapterError, ConfigError) as error:
             log.warning("dam_poll_failed", dam=name, error=str(error))
-            continue
-        if cursor != before:
-            services.ledger.note(cursor_name, cursor)
-        found += len(refs)
     return found
+
+
+def _poll(services: Services, name: str) -> int:
+    dam, now = services.dam(name), services.clock.now()
+    noted = services.ledger.noted(f"dam-cursor:{name}") or {}
+    if dam.capabilities.poll_s and noted and now < datetime.fromisoformat(noted["at"]) + timedelta(seconds=dam.capabilities.poll_s):
+        return 0
+    refs, cursor = dam.touched_since(noted.get("cursor", ""))
+    for ref in refs:
+        heed(services, name, ref)
+    if refs or dam.capabilities.poll_s or cursor != noted.get("cursor", ""):
+        services.ledger.note(f"dam-cursor:{name}", {"cursor": cursor, "at": now.isoformat()})
+    return len(refs)

@@ -66,6 +66,12 @@ def turn_at(services: Services, channel: str, sku: str, owner: str) -> Iterator[
         services.ledger.release(name, owner)
 
 
+def can_return(services: Services, version: Version) -> bool:
+    """Whether a rollback to this version is possible."""
+    earlier = version.state in (VersionState.SUPERSEDED, VersionState.WITHDRAWN)
+    return earlier and services.decisions.is_approved(version)
+
+
 def rollback(services: Services, version: Version, *, by: str) -> None:
     """Make an earlier approved version the live one again, in every channel of its deliverable.
 

@@ -73,12 +73,16 @@ class Decisions:
             )
         return decision_id
 
+    def is_approved(self, version: Version) -> bool:
+        """Whether the last word on a version was that it is good."""
+        return any(d.decision.verdict is Verdict.APPROVED and not d.undone for d in self.of_version(version.id)[:1])
+
     def reinstate(self, version: Version) -> None:
         """Approve a version again that was superseded or withdrawn, by the approval it had.
 
         Raises: StateConflict when nobody approved it as it is, or it stands elsewhere.
         """
-        if not any(d.decision.verdict is Verdict.APPROVED and not d.undone for d in self.of_version(version.id)[:1]):
+        if not self.is_approved(version):
             raise StateConflict(f"nobody approved version {version.id}")
         with self._db.write() as c:
             self._assets.move_in(c, version.id, VersionState.APPROVED, source=[VersionState.SUPERSEDED, VersionState.WITHDRAWN])

@@ -13,7 +13,7 @@ from dam_connector.catalog.issue import Waiver
 from dam_connector.catalog.run import OPEN
 from dam_connector.catalog.version import Version, VersionState
 from dam_connector.errors import Refused, StateConflict
-from dam_connector.flow import intake, reviewing
+from dam_connector.flow import intake, publishing, reviewing
 from dam_connector.flow.brokering import PAUSED
 from dam_connector.flow.generating import budget
 from dam_connector.store.users import UserRole
@@ -104,6 +104,8 @@ def version(version_id: str) -> ResponseReturnValue:
         decisions=s.decisions.of_version(found.id),
         publications=s.publications.of_version(found.id),
         history=s.ledger.history(version_id=found.id),
+        can_return=publishing.can_return(s, found),
+        waits_until=publishing.may_go_live(s, record.product, found) if record and found.state is VersionState.APPROVED else None,
         review=s.rules.current().review,
         owner=s.rules.current().review.owners.get(record.product.category, "") if record else "",
         run=s.runs.get(found.run_id),
@@ -148,7 +150,8 @@ def decide(version_id: str) -> ResponseReturnValue:
         note=form.get("note", "")[:2000],
     )
     try:
-        reviewing.decide(services(), found, decision, source="page", delay_s=services().settings.undo_s)
+        go_live_at = present.moment(form.get("go_live_at", ""))
+        reviewing.decide(services(), found, decision, source="page", delay_s=services().settings.undo_s, go_live_at=go_live_at)
     except StateConflict:
         flash(f"Somebody was faster: this version is {_version(version_id).state.value.replace('_', ' ')} now.", "error")
         return redirect(url_for("pages.version", version_id=version_id))

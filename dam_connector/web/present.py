@@ -61,3 +61,11 @@ def pretty(body: bytes) -> str:
         return json.dumps(json.loads(text), indent=2, ensure_ascii=False)[:20_000]
     except ValueError:
         return text[:20_000]
+
+
+def moment(text: str) -> datetime | None:
+    """A day and time from a form, in UTC; None for what is none."""
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    except ValueError:
+        return None

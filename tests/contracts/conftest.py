@@ -19,18 +19,17 @@ from tests.support import TestClock
 
 
 @pytest.fixture
-def vendor(clock: TestClock, tmp_path: Path) -> Iterator[Callable[[str], Harness]]:
+def kit(clock: TestClock, tmp_path: Path) -> Kit:
+    """What an adapter is given, without a database: none of those that need this fixture looks into the shelf."""
+    return Kit(http=Http(), clock=clock, secret=lambda reference: "wrong", public_url="https://dam.example", shelf=cast(Shelf, None), folder=tmp_path)
+
+
+@pytest.fixture
+def vendor(kit: Kit, tmp_path: Path) -> Iterator[Callable[[str], Harness]]:
     """Opens a vendor's harness; its server ends with the test."""
     opened: list[Harness] = []
     (tmp_path / "workflow.json").write_text(json.dumps(WORKFLOW))
-    kit = Kit(
-        http=Http(),
-        clock=clock,
-        secret=lambda reference: opened[-1].key if reference == "env/KEY" else "wrong",
-        public_url="https://dam.example",
-        shelf=cast(Shelf, None),  # no provider looks into it
-        folder=tmp_path,
-    )
+    kit = replace(kit, secret=lambda reference: opened[-1].key if reference == "env/KEY" else "wrong")
 
     def open_one(name: str) -> Harness:
         opened.append(HARNESSES[name](kit))

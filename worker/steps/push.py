@@ -1,10 +1,15 @@
 """Push the version into the DAM as "in review", unless its report blocks it."""
 
 from dam_connector.catalog.file_names import product_folder
+from dam_connector.catalog.version import Role, Version
 from dam_connector.errors import NotFound
 from dam_connector.ports import PushRequest
 from dam_connector.wiring import Services
+from worker.imaging.decode import decode
+from worker.imaging.encode import encode
 from worker.work import Work
+
+MAX_PIXELS = 4_000_000  # of a preview that we rendered
 
 
 def push(work: Work, services: Services) -> Work:
@@ -21,7 +26,16 @@ def push(work: Work, services: Services) -> Work:
         product=work.product,
         folder=product_folder(work.product, rules),
         review_url=f"{services.settings.public}/versions/{version.id}",
+        preview=_preview(version, services),
     )
     ref = services.dam(rules.review.dam).push(request, services.blobs)
     services.assets.set_dam_ref(version.id, rules.review.dam, ref)
     return work
+
+
+def _preview(version: Version, services: Services) -> bytes:
+    """A JPEG of a model, for DAMs that cannot show one; a picture shows itself."""
+    shown = version.file(role=Role.PREVIEW, view="hero") if version.asset.kind == "model" else None
+    if shown is None:
+        return b""
+    return encode(decode(services.blobs.get(shown.sha256), max_pixels=MAX_PIXELS).rgb, None, "jpeg")

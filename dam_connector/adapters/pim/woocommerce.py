@@ -1,6 +1,5 @@
 """WooCommerce: signed webhooks, and its REST interface for the facts. Facts: docs/connections/woocommerce.md."""
 
-import base64
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -9,6 +8,7 @@ from dam_connector.adapters.caller import Caller
 from dam_connector.adapters.envelopes import read_json
 from dam_connector.adapters.kit import Kit, only, web_address
 from dam_connector.adapters.records import Fields, hmac_sha256, matches, moment_of
+from dam_connector.adapters.signatures import basic
 from dam_connector.catalog.event import Event, EventKind
 from dam_connector.catalog.product import Product
 from dam_connector.errors import BadOutput, ConfigError, DeliveryError, NotFound
@@ -39,8 +39,7 @@ class WooCommerce(Caller):
     capabilities = PimCapabilities(fetch=True, changed_since=True)
 
     def __init__(self, kit: Kit, base_url: str, key: str, secret: str, webhook_secrets: list[str], fields: Fields) -> None:
-        basic = base64.b64encode(f"{key}:{secret}".encode()).decode()
-        super().__init__(kit.http, f"{base_url.rstrip('/')}/wp-json/wc/v3", {"Authorization": f"Basic {basic}"})
+        super().__init__(kit.http, f"{base_url.rstrip('/')}/wp-json/wc/v3", {"Authorization": basic(key, secret)})
         self._secrets, self._fields = webhook_secrets, fields
 
     def verify(self, inbound: Inbound) -> Verified:

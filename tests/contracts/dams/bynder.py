@@ -1,0 +1,141 @@
+"""Bynder played: uploads in parts to a storage of its own, imports that are waited for, media with versions and metaproperties."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qsl
+
+from dam_connector.fakes.server import KEY, Request, Said
+from tests.contracts.dams.harness import PlayedDam
+
+LABELS = ("In review", "Approved", "Rejected", "Published", "Superseded", "Withdrawn")
+OPTIONS = {f"opt-{n}": label for n, label in enumerate(LABELS)}
+NAMES = {
+    "ConnectorId": "p-id",
+    "ConnectorVersion": "p-version",
+    "ConnectorState": "p-written",
+    "ApprovalState": "p-state",
+    "ConnectorReason": "p-reason",
+}
+PROPERTIES = {
+    name: {"id": id, "options": [{"id": o, "label": label} for o, label in OPTIONS.items()] if id == "p-state" else []} for name, id in NAMES.items()
+}
+MISSING = Said(404, {"message": "not found"})
+
+
+class PlayedBynder(PlayedDam):
+    vendor = "bynder"
+    options = {"token": "env/TOKEN", "brand": "B1"}
+    has_versions = True
+
+    def __init__(self) -> None:
+        self.media: dict[str, dict[str, Any]] = {}
+        self.parts: dict[str, bytes] = {}
+        self.imports: dict[str, tuple[str, bytes]] = {}
+        self._now = datetime(2026, 11, 20, tzinfo=UTC)
+        super().__init__()
+
+    def allowed(self, request: Request) -> bool:
+        if request.path.startswith(("/storage", "/file/")):
+            return "authorization" not in request.headers  # our token does not go there
+        return request.headers.get("authorization") == f"Bearer {KEY}"
+
+    def operation(self, request: Request) -> str:
+        return "push" if request.method == "POST" and not request.path.startswith("/storage") else "read"
+
+    def answer(self, request: Request, operation: str) -> Said:
+        path = request.path.strip("/").split("/")
+        if path[0] == "storage":
+            form = request.form
+            assert set(form) >= {"policy", "key", "chunk", "chunks", "name", "Filename"}
+            self.parts[form["key"].decode()] = form["file"]
+            return Said(201, b"", mime="text/xml")
+        if path[0] == "file":
+            media, item = self.media[path[1]], path[2:]
+            return Said(
+                200, next(i["data"] for i in media["items"] if i["id"] == item[0]) if item else media["data"], mime="application/octet-stream"
+            )
+        form = dict(parse_qsl(request.raw.decode()))
+        if path[:2] == ["api", "upload"]:
+            if path[2] == "endpoint":
+                return Said(200, f"{self.base_url}/storage")
+            id = f"up{len(self.imports)}-{len(self.parts)}"
+            s3 = {"uploadid": id, "targetid": "t"}
+            return Said(200, {"s3file": s3, "s3_filename": f"place/{id}/{form['filename']}", "multipart_params": {"policy": "p"}})
+        return getattr(self, f"_{path[2]}")(request, path[3:], form)
+
+    def _metaproperties(self, request: Request, rest: list[str], form: dict[str, str]) -> Said:
+        return Said(200, PROPERTIES)
+
+    def _upload(self, request: Request, rest: list[str], form: dict[str, str]) -> Said:
+        if rest == ["poll"]:
+            return Said(200, {"itemsDone": [request.query["items"]], "itemsFailed": [], "itemsRejected": []})
+        if not rest:
+            assert form["filename"] in self.parts
+            return Said(200, {})
+        place, count = form["s3_filename"], int(form["chunks"])
+        data = b"".join(self.parts[f"{place}/p{n}"] for n in range(1, count + 1))
+        imported = f"imp{len(self.imports)}"
+        self.imports[imported] = (place.rpartition("/")[2], data)
+        return Said(200, {"importId": imported})
+
+    def _media(self, request: Request, rest: list[str], form: dict[str, str]) -> Said:
+        if not rest:
+            return Said(200, self._list(request.query))
+        if rest[0] == "save":
+            id = f"m{len(self.media)}"
+            self.media[id] = {"id": id, "items": [], "name": form["name"], "values": {}}
+            self._put(id, rest[1], form)
+            return Said(200, {"mediaid": id, "success": True})
+        media = self.media.get(rest[0])
+        if media is None:
+            return MISSING
+        if request.method == "DELETE":
+            del self.media[rest[0]]
+            return Said(204, b"")
+        if rest[1:] and rest[1] == "download":
+            return Said(200, {"s3_file": f"{self.base_url}/file/{'/'.join([rest[0], *rest[2:]])}"})
+        if rest[1:2] == ["save"] and rest[2] == "additional":
+            name, data = self.imports[rest[3]]
+            media["items"].append({"id": f"i{len(media['items'])}", "fileName": name, "data": data})
+        elif rest[1:2] == ["save"]:
+            self._put(rest[0], rest[2], {})
+        elif request.method == "POST":
+            self._change(rest[0], form)
+        return Said(200, self._shown(media))
+
+    def _put(self, id: str, imported: str, form: dict[str, str]) -> None:
+        self.media[id]["fileName"], self.media[id]["data"] = self.imports[imported]
+        self._change(id, form)
+
+    def _change(self, id: str, form: dict[str, str]) -> None:
+        self._now += timedelta(seconds=1)
+        values = {name.removeprefix("metaproperty."): value for name, value in form.items() if name.startswith("metaproperty.")}
+        self.media[id]["values"] |= values
+        self.media[id]["dateModified"] = self._now.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def _shown(self, media: dict[str, Any]) -> dict[str, Any]:
+        items = [{"id": i["id"], "fileName": i["fileName"], "type": "additional"} for i in media["items"]]
+        known = {f"property_{name}": media["values"].get(id, "") for name, id in NAMES.items()}
+        known["property_ApprovalState"] = [OPTIONS[media["values"]["p-state"]]]
+        return {"id": media["id"], "name": media["name"], "dateModified": media["dateModified"], "mediaItems": items, **known}
+
+    def _list(self, query: dict[str, str]) -> list[dict[str, Any]]:
+        wanted = query["property_ConnectorId"]
+        rows = [self._shown(m) for m in self.media.values() if wanted in ("*", m["values"].get("p-id"))]
+        return sorted(rows, key=lambda row: row["dateModified"], reverse=True)
+
+    def assets(self) -> int:
+        return len(self.media)
+
+    def bytes_of(self, name: str) -> bytes:
+        files = [(m["fileName"], m["data"]) for m in self.media.values()] + [
+            (i["fileName"], i["data"]) for m in self.media.values() for i in m["items"]
+        ]
+        return next(data for known, data in files if known == name)
+
+    def decide(self, ref: str, verdict: str, by: str, note: str) -> None:
+        option = next(id for id, label in OPTIONS.items() if label == verdict.capitalize())
+        self._change(ref.partition("@")[0], {"metaproperty.p-state": option, "metaproperty.p-reason": note})
+
+    def change(self, name: str) -> None:
+        next(m for m in self.media.values() if m["fileName"] == name)["data"] = b"by hand"

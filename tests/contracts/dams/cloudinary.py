@@ -1,0 +1,117 @@
+"""Cloudinary played: signed uploads that find what is there, manual moderation, an Admin API by basic authentication."""
+
+import base64
+import hashlib
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from dam_connector.adapters.kit import Kit
+from dam_connector.fakes.server import Request, Said
+from dam_connector.ports import Inbound
+from tests.contracts.dams.harness import PlayedDam
+
+MISSING = Said(404, {"error": {"message": "Resource not found"}})
+BASE = "/v1_1/demo"
+
+
+class PlayedCloudinary(PlayedDam):
+    vendor = "cloudinary"
+    options = {"cloud_name": "demo", "api_key": "env/OTHER", "api_secret": "env/TOKEN"}
+
+    def __init__(self) -> None:
+        self.stored: dict[tuple[str, str], dict[str, Any]] = {}
+        self._now = datetime(2026, 11, 20, 13, tzinfo=UTC)
+        super().__init__()
+
+    def allowed(self, request: Request) -> bool:
+        basic = request.headers.get("authorization") == "Basic " + base64.b64encode(b"other:key_fake").decode()
+        return basic or request.path.startswith("/demo/")
+
+    def operation(self, request: Request) -> str:
+        return "push" if request.path.endswith(("/upload", "/explicit")) and request.method == "POST" else "read"
+
+    def answer(self, request: Request, operation: str) -> Said:
+        if request.path.startswith("/demo/"):
+            _, _, kind, public_id = unquote(request.path).split("/", 3)
+            found = self.stored.get((kind, public_id))
+            return Said(200, found["data"], mime="application/octet-stream") if found else MISSING
+        rest = request.path.removeprefix(BASE).strip("/")
+        if operation == "push":
+            kind, what = rest.split("/")
+            fields = {name: data.decode() for name, data in request.parts if name != "file"} or dict(parse_qsl(request.raw.decode()))
+            signed = {name: value for name, value in fields.items() if name not in ("signature", "api_key")}
+            text = "&".join(f"{name}={value}" for name, value in sorted(signed.items()))
+            if fields["signature"] != hashlib.sha1(f"{text}key_fake".encode()).hexdigest():
+                return Said(401, {"error": {"message": "Invalid Signature"}})
+            return self._explicit(kind, fields) if what == "explicit" else self._upload(kind, fields, request.form["file"])
+        if rest.startswith("resources/image/moderations/manual/"):
+            status = rest.rpartition("/")[2]
+            found = [self._shown(a) for a in self.stored.values() if a["moderation"] and a["moderation"][0]["status"] == status]
+            return Said(200, {"resources": found})
+        _, kind, _, *path = rest.split("/", 3)
+        if request.method == "DELETE":
+            self.stored = {k: v for k, v in self.stored.items() if not (k[0] == kind and k[1].startswith(request.query["prefix"]))}
+            return Said(200, {"deleted": {}})
+        asset = self.stored.get((kind, unquote(path[0])))
+        if asset is None:
+            return MISSING
+        if request.method == "POST":
+            fields = dict(parse_qsl(request.raw.decode()))
+            asset["context"] = self._context(fields["context"])
+            self._moderate(asset, fields["moderation_status"], "us")
+        return Said(200, self._shown(asset))
+
+    def _upload(self, kind: str, fields: dict[str, str], data: bytes) -> Said:
+        key = (kind, fields["public_id"])
+        there = key in self.stored
+        if not there or fields["overwrite"] != "false":
+            moderation = [{"kind": "manual", "status": "pending"}] if fields.get("moderation") == "manual" else []
+            self.stored[key] = {
+                "public_id": key[1],
+                "kind": kind,
+                "data": data,
+                "moderation": moderation,
+                "context": self._context(fields["context"]),
+            }
+        return Said(200, {**self._shown(self.stored[key]), "existing": there})
+
+    def _explicit(self, kind: str, fields: dict[str, str]) -> Said:
+        asset = self.stored[kind, fields["public_id"]]
+        asset |= {"moderation": [{"kind": "manual", "status": "pending"}], "context": self._context(fields["context"])}
+        return Said(200, self._shown(asset))
+
+    def _context(self, text: str) -> dict[str, str]:
+        return dict(pair.split("=", 1) for pair in text.replace("\\|", "\0").replace("\\=", "\1").split("|"))
+
+    def _shown(self, asset: dict[str, Any]) -> dict[str, Any]:
+        url = f"{self.base_url}/demo/{asset['kind']}/{asset['public_id']}"
+        return {"public_id": asset["public_id"], "secure_url": url, "moderation": asset["moderation"], "context": {"custom": asset["context"]}}
+
+    def _moderate(self, asset: dict[str, Any], status: str, by: str) -> None:
+        self._now += timedelta(minutes=1)
+        at = asset["context"]["connector_at"] if by == "us" else self._now.isoformat()
+        asset["moderation"] = [{"kind": "manual", "status": status, "updated_at": at}]
+
+    def assets(self) -> int:
+        return sum(bool(asset["moderation"]) for asset in self.stored.values())
+
+    def bytes_of(self, name: str) -> bytes:
+        stem, _, extension = name.rpartition(".")
+        return next(a["data"] for a in self.stored.values() if a["public_id"].rpartition("/")[2] in (name, f"{stem}-{extension}"))
+
+    def decide(self, ref: str, verdict: str, by: str, note: str) -> None:
+        asset = self.stored["image", ref]
+        asset["context"]["note"] = note
+        self._moderate(asset, verdict, by)
+
+    def change(self, name: str) -> None:
+        stem, _, extension = name.rpartition(".")
+        next(a for a in self.stored.values() if a["public_id"].endswith(f"{stem}-{extension}"))["data"] = b"by hand"
+
+    def hook(self, ref: str, kit: Kit) -> Inbound:
+        body = json.dumps({"notification_type": "moderation", "moderation_status": "approved", "public_id": ref, "asset_id": "a1"}).encode()
+        stamp = str(int(kit.clock.now().timestamp()))
+        sign = hashlib.sha1(body + stamp.encode() + b"key_fake").hexdigest()
+        return Inbound(headers={"x-cld-signature": sign, "x-cld-timestamp": stamp}, body=body, received_at=kit.clock.now())

@@ -1,0 +1,66 @@
+"""What the DAM suite needs of a vendor: its adapter on a server that plays it, and what people do there."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from dam_connector.adapters import open_adapter
+from dam_connector.adapters.http import Http
+from dam_connector.adapters.kit import Kit
+from dam_connector.catalog.rules import Connection
+from dam_connector.fakes.server import FakeServer, Request, Said
+from dam_connector.ports import Dam, Inbound
+
+SECRETS = {"env/TOKEN": "key_fake", "env/HOOK": "hook-secret", "env/OTHER": "other"}
+TIMEOUT_S = 1.5
+
+
+class PlayedDam(FakeServer):
+    """A DAM on loopback. A vendor's file says what its requests mean, and does what people do there."""
+
+    vendor = ""
+    options: Mapping[str, Any] = {}
+    errors: Mapping[str, Said] = {
+        "401": Said(401, {"message": "who are you"}),
+        "403": Said(403, {"message": "you may not"}),
+        "429": Said(429, {"message": "slow down"}, {"Retry-After": "7"}),
+        "500": Said(500, {"message": "broken"}),
+    }
+    signs_bodies = True
+    has_versions = False  # of one asset: the next version of ours is the next of its own
+
+    def __init__(self) -> None:
+        super().__init__(make=lambda _: b"")
+        self.start()
+
+    def opened(self, kit: Kit, **options: Any) -> Dam:
+        """The adapter on this server."""
+        kit = replace(kit, http=Http(frozenset({self.host}), timeout_s=TIMEOUT_S), secret=SECRETS.__getitem__)
+        found: Dam = open_adapter("dam", self.vendor, Connection(adapter=self.vendor, options={**self.own_options(), **self.options, **options}), kit)
+        return found
+
+    def own_options(self) -> dict[str, Any]:
+        return {"base_url": self.base_url}
+
+    def operation(self, request: Request) -> str:
+        return "read" if request.method == "GET" else "push"
+
+    def assets(self) -> int:
+        """How many assets there are, as a person counts them."""
+        raise NotImplementedError
+
+    def bytes_of(self, name: str) -> bytes:
+        """The bytes of a stored file."""
+        raise NotImplementedError
+
+    def decide(self, ref: str, verdict: str, by: str, note: str) -> None:
+        """What a reviewer does there."""
+        raise NotImplementedError
+
+    def change(self, name: str) -> None:
+        """Somebody replaces a file's bytes by hand."""
+        raise NotImplementedError
+
+    def hook(self, ref: str, kit: Kit) -> Inbound:
+        """What the DAM sends when a version changed, as it is signed there."""
+        raise NotImplementedError

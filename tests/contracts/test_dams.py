@@ -1,0 +1,180 @@
+"""DAMs that are servers: the same promises for each, on servers that play them, with every way in which an answer can get lost."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+
+from dam_connector.adapters.kit import Kit
+from dam_connector.catalog.event import Decision, Verdict
+from dam_connector.catalog.version import Role, Version, VersionFile, VersionState
+from dam_connector.errors import AdapterError, BadOutput, DeliveryError, NotFound, RateLimited, Refused, Unavailable
+from dam_connector.ports import Blobs, Dam, PushRequest
+from dam_connector.store.blobs import open_blobs
+from tests.contracts.dams.bynder import PlayedBynder
+from tests.contracts.dams.cloudinary import PlayedCloudinary
+from tests.contracts.dams.directus import PlayedDirectus
+from tests.contracts.dams.harness import PlayedDam
+from tests.contracts.dams.resourcespace import PlayedResourceSpace
+from tests.contracts.test_dam_channel_provider_blobs import a_version
+from tests.support import picture, product
+
+PLAYED: dict[str, type[PlayedDam]] = {each.vendor: each for each in (PlayedDirectus, PlayedResourceSpace, PlayedCloudinary, PlayedBynder)}
+HEARING = [name for name, played in PLAYED.items() if "hook" in vars(played)]
+
+
+@pytest.fixture
+def blobs(tmp_path: object) -> Blobs:
+    return open_blobs(f"{tmp_path}/blobs")
+
+
+@pytest.fixture
+def play() -> Iterator[Callable[[str], PlayedDam]]:
+    started: list[PlayedDam] = []
+
+    def begin(name: str) -> PlayedDam:
+        started.append(PLAYED[name]())
+        return started[-1]
+
+    yield begin
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture(params=list(PLAYED))
+def played(request: pytest.FixtureRequest, play: Callable[[str], PlayedDam]) -> PlayedDam:
+    return play(request.param)
+
+
+@pytest.fixture
+def dam(played: PlayedDam, kit: Kit) -> Dam:
+    return played.opened(kit)
+
+
+def version(blobs: Blobs, number: int = 1) -> Version:
+    """A model with its USDZ and a preview, in review."""
+    made = a_version(blobs, b"glTF" + bytes([number]) * 60, number, VersionState.IN_REVIEW)
+    more = [("usdz", Role.USDZ, "", "model/vnd.usdz+zip", b"PK\3\4" + bytes(40)), ("webp", Role.PREVIEW, "hero", "image/webp", b"RIFF" + bytes(40))]
+    files = [
+        VersionFile(
+            name=f"CH123_X_V{number}{'_hero' if view else ''}.{format}",
+            format=format,
+            role=role,
+            view=view,
+            mime=mime,
+            sha256=blobs.put(data),
+            bytes=len(data),
+        )
+        for format, role, view, mime, data in more
+    ]
+    return replace(made, files=(*made.files, *files), provenance={"generator": "local", "prompt": "a chair"})
+
+
+def pushed(dam: Dam, blobs: Blobs, number: int = 1) -> str:
+    found = version(blobs, number)
+    about = {"folder": "furniture/CH123", "review_url": "https://dam.example/versions/ver_1", "preview": picture()}
+    return dam.push(PushRequest(external_id=f"CH123:model:1:{number}", version=found, product=product(), **about), blobs)
+
+
+def test_a_version_lies_there_byte_for_byte_in_review(played: PlayedDam, dam: Dam, blobs: Blobs) -> None:
+    ref = pushed(dam, blobs)
+    assert dam.standing(ref, version(blobs)).state is VersionState.IN_REVIEW
+    for file in version(blobs).files:
+        assert played.bytes_of(file.name) == blobs.get(file.sha256)
+    assert pushed(dam, blobs) == ref and pushed(dam, blobs, 2) != ref
+    assert played.assets() == (1 if played.has_versions else 2)
+
+
+@pytest.mark.parametrize("lost", range(9))
+def test_a_lost_answer_never_makes_a_second_asset(played: PlayedDam, dam: Dam, blobs: Blobs, lost: int) -> None:
+    played.faults["push"] = [*[""] * lost, "lost"]
+    try:
+        ref = pushed(dam, blobs)
+    except Unavailable:
+        ref = pushed(dam, blobs)
+    assert played.assets() == 1 and dam.standing(ref, version(blobs)).state is VersionState.IN_REVIEW
+    for file in version(blobs).files:
+        assert played.bytes_of(file.name) == blobs.get(file.sha256)
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_a_person_s_decision_is_seen_once_with_name_and_note(played: PlayedDam, dam: Dam, blobs: Blobs, verdict: Verdict) -> None:
+    ref, other = pushed(dam, blobs), "" if played.has_versions else pushed(dam, blobs, 2)
+    _, cursor = dam.touched_since("")
+    played.decide(ref, verdict.value, "rita", "legs too short")
+    refs, cursor = dam.touched_since(cursor)
+    assert refs == [ref] and dam.touched_since(cursor)[0] == []
+    said = dam.standing(ref, version(blobs))
+    assert said.state.value == verdict.value and said.changed == () and said.decision and said.decision.verdict is verdict
+    assert said.decision.note == "legs too short" and ("rita" in said.decision.by or played.vendor in said.decision.by)
+    assert not other or dam.standing(other, version(blobs, 2)).state is VersionState.IN_REVIEW
+
+
+def test_what_we_write_is_read_again_and_is_no_person_s_decision(dam: Dam, blobs: Blobs) -> None:
+    ref = pushed(dam, blobs)
+    _, cursor = dam.touched_since("")
+    for state in (VersionState.APPROVED, VersionState.PUBLISHED, VersionState.SUPERSEDED, VersionState.WITHDRAWN, VersionState.REJECTED):
+        dam.write_state(ref, state, Decision(verdict=Verdict.APPROVED, by="ann", reasons=("colour",), note="fine"))
+        found = dam.standing(ref, replace(version(blobs), state=state))
+        assert found.state is state and found.decision is None
+        assert dam.touched_since(cursor)[0] == []
+    dam.write_state(ref, VersionState.IN_REVIEW)
+    assert dam.standing(ref, version(blobs)).state is VersionState.IN_REVIEW
+
+
+def test_files_changed_by_hand_are_noticed_with_the_decision(played: PlayedDam, dam: Dam, blobs: Blobs) -> None:
+    ref, name = pushed(dam, blobs), "CH123_X_V1_GLB.glb"
+    played.change(name)
+    played.decide(ref, "approved", "rita", "")
+    assert dam.standing(ref, version(blobs)).changed == (name,)
+
+
+def test_what_is_removed_is_gone_for_good(played: PlayedDam, dam: Dam, blobs: Blobs) -> None:
+    ref = pushed(dam, blobs)
+    dam.remove(ref)
+    dam.remove(ref)
+    assert played.assets() == 0
+    for ask in (lambda: dam.standing(ref, version(blobs)), lambda: dam.write_state(ref, VersionState.APPROVED)):
+        with pytest.raises(NotFound):
+            ask()
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ("429", RateLimited),
+        ("500", Unavailable),
+        ("403", Refused),
+        ("401", Refused),
+        ("closed", Unavailable),
+        ("slow", Unavailable),
+        ("no json", BadOutput),
+        ("lost", Unavailable),
+    ],
+)
+def test_every_failure_says_what_to_do_next(played: PlayedDam, dam: Dam, blobs: Blobs, fault: str, error: type[AdapterError]) -> None:
+    ref = pushed(dam, blobs)
+    dam.touched_since("")
+    played.faults["read"] = [fault]
+    with pytest.raises(error) as told:
+        dam.standing(ref, version(blobs))
+    assert told.value.vendor == played.vendor and "key_fake" not in str(told.value)
+    if isinstance(told.value, RateLimited):
+        assert told.value.retry_after_s == 7
+
+
+@pytest.mark.parametrize("name", HEARING)
+def test_a_webhook_is_proved_and_names_what_changed(play: Callable[[str], PlayedDam], kit: Kit, blobs: Blobs, name: str) -> None:
+    played = play(name)
+    dam = played.opened(kit)
+    ref = pushed(dam, blobs)
+    played.decide(ref, "approved", "rita", "")
+    inbound = played.hook(ref, kit)
+    assert dam.verify(inbound).key and dam.parse_webhook(inbound) == [ref]
+    for changed in ({"body": inbound.body + b" "}, {"headers": {}}):
+        bad = replace(inbound, **changed)
+        if "headers" in changed or played.signs_bodies:
+            with pytest.raises(DeliveryError):
+                dam.verify(bad)
+    with pytest.raises((BadOutput, DeliveryError)):
+        dam.parse_webhook(replace(inbound, body=b"{"))
