@@ -44,6 +44,7 @@ class Caller:
         json: Any = None,
         fields: Mapping[str, str] | None = None,
         files: Sequence[Part] = (),
+        content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         max_bytes: int = MAX_ANSWER,
         timeout_s: float = 0,
@@ -55,7 +56,7 @@ class Caller:
         url = path if path.startswith(f"{self._base}/") else f"{self._base}{path}"
         if path.startswith(("http://", "https://")) and url != path:
             raise BadOutput(self.vendor, operation, "it names an address on another host, where our key does not go")
-        more: dict[str, Any] = {"json": json, "fields": fields, "files": files, "max_bytes": max_bytes, "timeout_s": timeout_s}
+        more: dict[str, Any] = {"json": json, "fields": fields, "files": files, "content": content, "max_bytes": max_bytes, "timeout_s": timeout_s}
         try:
             reply = self._http.ask(method, url, vendor=self.vendor, operation=operation, headers={**self._headers, **(headers or {})}, **more)
         except SubmitUnknown as error:

@@ -110,12 +110,13 @@ class Http:
         json: Any = None,
         fields: Mapping[str, str] | None = None,
         files: Sequence[Part] = (),
+        content: bytes | None = None,
         max_bytes: int = MAX_REPLY,
         timeout_s: float = 0,
     ) -> Reply:
         """A vendor's reply, whatever its status; redirects are not followed, so that credentials go nowhere else.
 
-        json: the body; or fields and files: those of a form. timeout_s: for all of it, where the usual is too short.
+        json, content: the body; or fields and files: those of a form. timeout_s: for all of it, where the usual is too short.
 
         Raises: Unavailable when nothing was sent, or a GET was not answered; SubmitUnknown when anything else was sent and not
         answered; Blocked.
@@ -123,7 +124,7 @@ class Http:
         most_s = timeout_s or self._timeout_s
         deadline = self._monotonic() + most_s
         opened = self._session_for(method, self._manager_for(url, vendor))
-        form: dict[str, Any] = {"data": dict(fields) if fields else None, "files": list(files) or None}
+        form: dict[str, Any] = {"data": content if content is not None else dict(fields) if fields else None, "files": list(files) or None}
         try:
             with (
                 opened as session,

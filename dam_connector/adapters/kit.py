@@ -11,6 +11,10 @@ from dam_connector.ports import Clock
 from dam_connector.store.library import Shelf
 
 
+def _unheard(sku: str, words: str) -> None:
+    """Nobody keeps a history."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kit:
     """The outgoing HTTP session, the clock, the look-up of secrets, our public address, the built-in DAM's shelf; name: of the connection."""
@@ -22,6 +26,7 @@ class Kit:
     shelf: Shelf
     folder: Path = Path()  # that plugin.json lies in
     name: str = ""
+    journal: Callable[[str, str], None] = _unheard  # a SKU, and what an adapter did for it, for its history
 
 
 def only(options: Mapping[str, Any], *names: str) -> None:

@@ -71,15 +71,24 @@ class Request:
     def json(self) -> dict[str, Any]:
         return dict(json.loads(self.raw or b"{}"))
 
-    @cached_property
+    @property
     def parts(self) -> list[tuple[str, bytes]]:
         """The fields of a form, with their bytes, in order."""
+        return [(name, data) for name, _, data in self._sent]
+
+    @property
+    def file_names(self) -> dict[str, str]:
+        """The names of a form's files, by field."""
+        return {name: file_name for name, file_name, _ in self._sent if file_name}
+
+    @cached_property
+    def _sent(self) -> list[tuple[str, str, bytes]]:
         head = b"Content-Type: " + self.headers.get("content-type", "").encode() + b"\r\n\r\n"
         message = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + self.raw)
         found = []
         for each in message.iter_parts():
             name, data = each.get_param("name", header="content-disposition"), each.get_payload(decode=True)
-            found.append((str(name), data if isinstance(data, bytes) else b""))
+            found.append((str(name), each.get_filename() or "", data if isinstance(data, bytes) else b""))
         return found
 
     @property

@@ -1,5 +1,6 @@
 """Decisions and publications: who approved which bytes, and what is live where."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +17,7 @@ from dam_connector.store.database import Database
 from dam_connector.store.tables import assets, publications
 from dam_connector.store.tables import decisions as t
 
+PAGE = 500
 STATE_OF = {Verdict.APPROVED: VersionState.APPROVED, Verdict.REJECTED: VersionState.REJECTED}
 
 
@@ -143,6 +145,18 @@ class Publications:
         query = sa.select(publications).join(assets, assets.c.id == publications.c.asset_id).where(assets.c.sku == sku)
         with self._db.read() as c:
             return [PublicationRecord(**row._mapping) for row in c.execute(query)]
+
+    def skus(self, channel: str) -> Iterator[str]:
+        """The SKUs of which something is live in a channel, in order, a page at a time."""
+        last = ""
+        while True:
+            query = sa.select(assets.c.sku).join(publications, publications.c.asset_id == assets.c.id).where(publications.c.channel == channel)
+            with self._db.read() as c:
+                found = list(c.execute(query.where(assets.c.sku > last).distinct().order_by(assets.c.sku).limit(PAGE)).scalars())
+            yield from found
+            if len(found) < PAGE:
+                return
+            last = found[-1]
 
 
 def _record(row: Any) -> DecisionRecord:

@@ -67,7 +67,9 @@ def push(dam: Dam, services: Services, number: int = 1, **version: object) -> st
 
 
 def test_every_adapter_has_a_case() -> None:
-    assert known("dam") == ["library", "memory"] and known("channel") == ["folder", "memory", "viewer"]
+    assert {"library", "memory"} <= set(known("dam")) and {"folder", "memory", "viewer"} <= set(
+        known("channel")
+    )  # the others: test_dams, test_channels
 
 
 def test_a_pushed_version_is_in_review_and_a_repeat_makes_nothing_twice(dam: Dam, services: Services) -> None:

@@ -5,12 +5,14 @@ from dataclasses import replace
 
 import pytest
 
+from dam_connector.adapters import known
 from dam_connector.adapters.kit import Kit
 from dam_connector.catalog.event import Decision, Verdict
 from dam_connector.catalog.version import Role, Version, VersionFile, VersionState
 from dam_connector.errors import AdapterError, BadOutput, DeliveryError, NotFound, RateLimited, Refused, Unavailable
 from dam_connector.ports import Blobs, Dam, PushRequest
 from dam_connector.store.blobs import open_blobs
+from tests.contracts.dams.aem import PlayedAem
 from tests.contracts.dams.bynder import PlayedBynder
 from tests.contracts.dams.cloudinary import PlayedCloudinary
 from tests.contracts.dams.directus import PlayedDirectus
@@ -19,7 +21,7 @@ from tests.contracts.dams.resourcespace import PlayedResourceSpace
 from tests.contracts.test_dam_channel_provider_blobs import a_version
 from tests.support import picture, product
 
-PLAYED: dict[str, type[PlayedDam]] = {each.vendor: each for each in (PlayedDirectus, PlayedResourceSpace, PlayedCloudinary, PlayedBynder)}
+PLAYED: dict[str, type[PlayedDam]] = {each.vendor: each for each in (PlayedDirectus, PlayedResourceSpace, PlayedCloudinary, PlayedBynder, PlayedAem)}
 HEARING = [name for name, played in PLAYED.items() if "hook" in vars(played)]
 
 
@@ -49,6 +51,10 @@ def played(request: pytest.FixtureRequest, play: Callable[[str], PlayedDam]) -> 
 @pytest.fixture
 def dam(played: PlayedDam, kit: Kit) -> Dam:
     return played.opened(kit)
+
+
+def test_every_dam_is_played() -> None:
+    assert sorted(["library", "memory", *PLAYED]) == known("dam")
 
 
 def version(blobs: Blobs, number: int = 1) -> Version:

@@ -11,20 +11,18 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
 
-from dam_connector.adapters.caller import Caller
 from dam_connector.adapters.envelopes import read_json
 from dam_connector.adapters.kit import Kit, only
 from dam_connector.adapters.records import Fields, hmac_sha256, matches, moment_of
+from dam_connector.adapters.shops.saleor import Shop, api_url_of, is_ours
 from dam_connector.adapters.signatures import PublishedKeys, unpadded
 from dam_connector.catalog.event import Event, EventKind
 from dam_connector.catalog.product import Product
-from dam_connector.errors import BadOutput, ConfigError, DeliveryError, NotFound
+from dam_connector.errors import BadOutput, DeliveryError, NotFound
 from dam_connector.ports import Inbound, PimCapabilities, Verified
 
 USUAL = {"name": "name", "description": "description", "category": "category", "brand": "brand", "color": "color", "material": "material"}
-MAX_ANSWER = 16_000_000
 PAGE = 50
-OURS = "dam_connector"  # a picture's metadata that says that we put it there
 _KINDS = {
     "product_created": EventKind.CREATED,
     "product_updated": EventKind.UPDATED,
@@ -48,17 +46,15 @@ _SINCE = f"""query Since($at: DateTime!, $after: String) {{
     pageInfo {{ hasNextPage endCursor }} edges {{ node {{ id updatedAt }} }} }} }}"""
 
 
-class Saleor(Caller):
+class Saleor:
     """Products by their global id; one product for each variant that has a SKU."""
 
     vendor = "saleor"
     capabilities = PimCapabilities(fetch=True, changed_since=True)
 
     def __init__(self, kit: Kit, api_url: str, token: str, secrets: list[str], app_id: str, fields: Fields) -> None:
-        base, _, path = api_url.rstrip("/").rpartition("/graphql")
-        super().__init__(kit.http, base, {"Authorization": f"Bearer {token}"})
-        self._path, self._secrets, self._app_id, self._fields = f"/graphql{path}/", secrets, app_id, fields
-        self._keys = PublishedKeys(kit, self.vendor, f"{base}/.well-known/jwks.json", _key)
+        self._shop, self._secrets, self._app_id, self._fields = Shop(kit.http, api_url, token), secrets, app_id, fields
+        self._keys = PublishedKeys(kit, self.vendor, f"{self._shop.origin}/.well-known/jwks.json", _key)
 
     def verify(self, inbound: Inbound) -> Verified:
         sign, event = inbound.headers.get("saleor-signature", ""), inbound.headers.get("saleor-event", "")
@@ -100,7 +96,7 @@ class Saleor(Caller):
         return bool(self._app_id) and self._app_id in (by.get("id"), by.get("name"))
 
     def fetch(self, ref: str) -> list[Product]:
-        found = self._query(_ONE, {"id": ref}, "fetch").get("product")
+        found = self._shop.query(_ONE, {"id": ref}, "fetch").get("product")
         if not isinstance(found, dict):
             raise NotFound(self.vendor, "fetch", ref)
         return [self._product(found, variant) for variant in found.get("variants") or () if variant.get("sku")]
@@ -108,19 +104,12 @@ class Saleor(Caller):
     def changed_since(self, moment: datetime) -> Iterator[Event]:
         after: str | None = None
         while True:
-            found = self._query(_SINCE, {"at": moment.astimezone(UTC).isoformat(), "after": after}, "changed_since").get("products") or {}
+            found = self._shop.query(_SINCE, {"at": moment.astimezone(UTC).isoformat(), "after": after}, "changed_since").get("products") or {}
             for edge in found.get("edges") or ():
                 yield Event(kind=EventKind.UPDATED, ref=str(edge["node"]["id"]), at=moment_of(edge["node"].get("updatedAt")) or moment)
             if not (found.get("pageInfo") or {}).get("hasNextPage"):
                 return
             after = found["pageInfo"]["endCursor"]
-
-    def _query(self, query: str, variables: dict[str, Any], operation: str) -> dict[str, Any]:
-        said = self.asked("POST", self._path, operation, json={"query": query, "variables": variables}, max_bytes=MAX_ANSWER)
-        if said.get("errors"):
-            raise BadOutput(self.vendor, operation, str(said["errors"][0].get("message", ""))[:200])
-        data = said.get("data")
-        return data if isinstance(data, dict) else {}
 
     def _product(self, product: Mapping[str, Any], variant: Mapping[str, Any]) -> Product:
         attributes = {**_attributes(product), **_attributes(variant)}
@@ -129,7 +118,7 @@ class Saleor(Caller):
             "description": _plain(product.get("description")),
             "category": (product.get("category") or {}).get("name"),
         }
-        media = [m for m in (variant.get("media") or product.get("media") or ()) if m.get("type") == "IMAGE" and not _is_ours(m)]
+        media = [m for m in (variant.get("media") or product.get("media") or ()) if m.get("type") == "IMAGE" and not is_ours(m)]
         images = [(str(m["url"]), str(m.get("alt") or "")) for m in media]
         return self._fields.product(str(variant["sku"]), lambda path: facts.get(path, attributes.get(path)), images, attributes)
 
@@ -147,10 +136,6 @@ def _attributes(data: Mapping[str, Any]) -> dict[str, str]:
         values = [str(v.get("name") or v.get("value") or "") for v in each.get("values") or ()]
         found[str((each.get("attribute") or {}).get("slug"))] = ", ".join(filter(None, values))
     return found
-
-
-def _is_ours(media: Mapping[str, Any]) -> bool:
-    return any(m.get("key") == OURS for m in media.get("metadata") or ())
 
 
 def _plain(description: Any) -> str:
@@ -177,12 +162,9 @@ def _signed(key: RSAPublicKey, proof: bytes, message: bytes) -> bool:
 
 def connect(options: Mapping[str, Any], kit: Kit) -> Saleor:
     only(options, "api_url", "token", "secrets", "app_id", "attributes", "unit", "image_order")
-    api_url = str(options.get("api_url", ""))
-    if not api_url.startswith(("http://", "https://")) or "/graphql" not in api_url:
-        raise ConfigError("api_url: the shop's GraphQL address, such as https://shop.example/graphql/")
     return Saleor(
         kit,
-        api_url=api_url,
+        api_url=api_url_of(options),
         token=kit.secret(str(options.get("token", "env/SALEOR_TOKEN"))),
         secrets=[kit.secret(str(each)) for each in options.get("secrets", [])],
         app_id=str(options.get("app_id", "")),

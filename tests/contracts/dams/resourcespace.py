@@ -67,8 +67,7 @@ class PlayedResourceSpace(PlayedDam):
             assert data.startswith(b"\xff\xd8")
             self.previews[params["ref"]] = data
         else:
-            name = next(line for line in request.raw.split(b"\r\n") if b'name="file"' in line).split(b'filename="')[1].rstrip(b'"').decode()
-            self.files[params["ref"], params.get("alternative", "")] = (name, data)
+            self.files[params["ref"], params.get("alternative", "")] = (request.file_names["file"], data)
         return None
 
     def _add_alternative_file(self, params: dict[str, str], request: Request) -> Any:

@@ -1,0 +1,40 @@
+"""A listing on the wire: what of a product is live, as signed webhooks send it."""
+
+from typing import Any
+
+from dam_connector.catalog.listing import Listing, Placement
+
+
+def dump_listing(listing: Listing) -> dict[str, Any]:
+    """The whole of it, so that a receiver needs no order and no memory: what is not in it is live no longer."""
+    return {
+        "sku": listing.product.sku,
+        "name": listing.product.name,
+        "page_url": listing.page_url,
+        "assets": [_asset(placement) for placement in listing.placements],
+    }
+
+
+def _asset(placement: Placement) -> dict[str, Any]:
+    version = placement.approved.version
+    return {
+        "deliverable": version.asset.deliverable,
+        "slot": version.asset.slot,
+        "kind": version.asset.kind,
+        "version": version.number,
+        "approved_by": placement.approved.approved_by,
+        "alt_text": placement.alt_text,
+        "files": [
+            {
+                "name": f.name,
+                "url": placement.links[f.name],
+                "role": f.role.value,
+                "format": f.format,
+                "view": f.view,
+                "mime": f.mime,
+                "bytes": f.bytes,
+                "sha256": f.sha256,
+            }
+            for f in version.shipped
+        ],
+    }

@@ -1,0 +1,99 @@
+"""Shopify's Admin API played: staged uploads to a storage of its own, files that are processed for a while, media by reference, metafields."""
+
+import json
+from typing import Any
+
+from dam_connector.fakes.server import KEY, Request, Said
+from tests.contracts.channels.harness import SKU, THEIRS, GraphShop
+
+MEDIA_LIMIT_LOOKS = 2  # that a file is processed for
+
+
+class PlayedShopify(GraphShop):
+    vendor = "shopify"
+    path = "/admin/api/2026-10/graphql.json"
+    options = {"token": "env/TOKEN"}
+    box = {"x": 0.4, "y": 0.4, "z": 0.3}
+
+    def __init__(self) -> None:
+        self.files: dict[str, dict[str, Any]] = {f"gid://f{n}": {"name": name, "data": b"theirs", "looks": 9} for n, name in enumerate(THEIRS)}
+        self.count = 100
+        self.product: list[str] = list(self.files)
+        self.metafield = ""
+        self.stored: dict[str, bytes] = {}
+        super().__init__()
+
+    def allowed(self, request: Request) -> bool:
+        if request.path.startswith("/storage/"):
+            return "x-shopify-access-token" not in request.headers
+        return request.headers.get("x-shopify-access-token") == KEY
+
+    def answer(self, request: Request, operation: str) -> Said:
+        if request.path.startswith("/storage/"):
+            assert request.form["policy"] == b"p" and next(reversed(request.form)) == "file"
+            self.stored[f"{self.base_url}{request.path}"] = request.form["file"]
+            return Said(201, b"", mime="text/xml")
+        return super().answer(request, operation)
+
+    def do_place(self, said: dict[str, Any]) -> Any:
+        if said["query"] != f'sku:"{SKU}"':
+            return {"productVariants": {"nodes": []}}
+        product = {"id": "gid://p1", "handle": "chair", "onlineStoreUrl": None, "metafield": {"value": self.metafield} if self.metafield else None}
+        node = {"id": "gid://v1", "sku": SKU, "product": {**product, "media": {"nodes": [{"id": id} for id in self.product]}}}
+        return {"productVariants": {"nodes": [node]}}
+
+    def do_find(self, said: dict[str, Any]) -> Any:
+        name = json.loads(said["query"].removeprefix("filename:"))
+        return {"files": {"nodes": [self._look(id) for id, f in self.files.items() if f["name"] == name]}}
+
+    def do_stage(self, said: dict[str, Any]) -> Any:
+        (wanted,) = said["input"]
+        assert isinstance(wanted["fileSize"], str) and wanted["resource"] in ("IMAGE", "MODEL_3D")
+        url = f"{self.base_url}/storage/{len(self.stored)}/{wanted['filename']}"
+        target = {"url": url, "resourceUrl": url, "parameters": [{"name": "policy", "value": "p"}]}
+        return {"stagedUploadsCreate": {"stagedTargets": [target], "userErrors": []}}
+
+    def do_create(self, said: dict[str, Any]) -> Any:
+        (wanted,) = said["files"]
+        self.count += 1
+        id = f"gid://f{self.count}"
+        self.files[id] = {"name": wanted["filename"], "data": self.stored[wanted["originalSource"]], "looks": 0, "alt": wanted["alt"]}
+        return {"fileCreate": {"files": [{"id": id, "fileStatus": "UPLOADED"}], "userErrors": []}}
+
+    def do_refer(self, said: dict[str, Any]) -> Any:
+        for file in said["files"]:
+            self.product += [file["id"]] if file["id"] not in self.product else []
+        return {"fileUpdate": {"files": [], "userErrors": []}}
+
+    def do_order(self, said: dict[str, Any]) -> Any:
+        for move in said["moves"]:
+            self.product.remove(move["id"])
+            self.product.insert(int(move["newPosition"]), move["id"])
+        return {"productReorderMedia": {"mediaUserErrors": []}}
+
+    def do_note(self, said: dict[str, Any]) -> Any:
+        (field,) = said["fields"]
+        assert field["type"] == "json" and json.loads(field["value"]) is not None
+        self.metafield = field["value"]
+        return {"metafieldsSet": {"userErrors": []}}
+
+    def do_drop(self, said: dict[str, Any]) -> Any:
+        if missing := [id for id in said["ids"] if id not in self.files]:
+            return {"fileDelete": {"userErrors": [{"field": ["fileIds"], "message": f"{missing[0]} does not exist"}]}}
+        for id in said["ids"]:
+            del self.files[id]
+            self.product = [i for i in self.product if i != id]
+        return {"fileDelete": {"deletedFileIds": said["ids"], "userErrors": []}}
+
+    def _look(self, id: str) -> dict[str, Any]:
+        file = self.files[id]
+        file["looks"] += 1
+        ready = file["looks"] >= MEDIA_LIMIT_LOOKS
+        size = {"boundingBox": {"size": self.box}} if file["name"].endswith("glb") else {}
+        return {"id": id, "fileStatus": "READY" if ready else "PROCESSING", **(size if ready else {})}
+
+    def shown(self) -> list[str]:
+        return [self.files[id]["name"] for id in self.product]
+
+    def bytes_of(self, name: str) -> bytes:
+        return next(bytes(f["data"]) for f in self.files.values() if f["name"] == name)

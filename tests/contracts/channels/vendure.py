@@ -1,0 +1,74 @@
+"""Vendure's Admin API played: a session by login, uploads that are checked for their type, assets by tags."""
+
+from typing import Any
+
+from dam_connector.fakes.server import Request
+from tests.contracts.channels.harness import SKU, THEIRS, GraphShop
+
+
+class PlayedVendure(GraphShop):
+    vendor = "vendure"
+    path = "/admin-api"
+    options = {"user": "superadmin", "password": "env/TOKEN"}
+
+    def __init__(self) -> None:
+        self.count = 100
+        self.assets: dict[str, dict[str, Any]] = {}
+        for name in THEIRS:
+            self._asset(name, b"theirs", [])
+        self.product: list[str] = list(self.assets)
+        self.featured = self.product[0]
+        super().__init__()
+
+    def allowed(self, request: Request) -> bool:
+        return request.headers.get("authorization") == "Bearer session" or b"mutation Login" in request.raw
+
+    def headers(self) -> dict[str, str]:
+        return {"vendure-auth-token": "session"}
+
+    def do_login(self, said: dict[str, Any]) -> Any:
+        return {"login": {"__typename": "CurrentUser"} if said["word"] == "key_fake" else {"__typename": "InvalidCredentialsError"}}
+
+    def do_place(self, said: dict[str, Any]) -> Any:
+        if said["sku"] != SKU:
+            return {"productVariants": {"items": []}}
+        product = {"id": "p1", "variants": [{"id": "v1"}], "featuredAsset": {"id": self.featured}, "assets": [self._shown(i) for i in self.product]}
+        return {"productVariants": {"items": [{"id": "v1", "sku": SKU, "featuredAsset": None, "assets": [], "product": product}]}}
+
+    def do_ours(self, said: dict[str, Any]) -> Any:
+        return {"assets": {"items": [self._shown(i) for i, a in self.assets.items() if set(said["tags"]) <= set(a["tags"])]}}
+
+    def do_add(self, said: dict[str, Any], file: tuple[str, bytes]) -> Any:
+        (wanted,) = said["input"]
+        return {"createAssets": [{"__typename": "Asset", **self._shown(self._asset(*file, wanted["tags"]))}]}
+
+    def do_put(self, said: dict[str, Any]) -> Any:
+        assert set(said["ids"]) <= set(self.assets)
+        self.product, self.featured = said["ids"], said["first"] or self.featured
+        return {"updateProduct": {"id": said["id"]}}
+
+    def do_drop(self, said: dict[str, Any]) -> Any:
+        for id in said["ids"]:
+            del self.assets[id]
+            self.product = [i for i in self.product if i != id]
+        return {"deleteAssets": {"result": "DELETED"}}
+
+    def _asset(self, name: str, data: bytes, tags: list[str]) -> str:
+        self.count += 1
+        id = str(self.count)
+        self.assets[id] = {"name": name, "data": data, "tags": tags}
+        return id
+
+    def _shown(self, id: str) -> dict[str, Any]:
+        asset = self.assets[id]
+        kind = "BINARY" if asset["name"].endswith("glb") else "IMAGE"
+        return {"id": id, "name": asset["name"], "source": f"/assets/{id}", "type": kind, "tags": [{"value": t} for t in asset["tags"]]}
+
+    def shown(self) -> list[str]:
+        return [self.assets[i]["name"] for i in self.product]
+
+    def first(self) -> str:
+        return str(self.assets[self.featured]["name"])
+
+    def bytes_of(self, name: str) -> bytes:
+        return next(bytes(a["data"]) for a in self.assets.values() if a["name"] == name)

@@ -1,0 +1,67 @@
+"""WooCommerce and WordPress played: two ways to be let in, media by slug, products with images and meta data."""
+
+import base64
+import json
+from typing import Any
+
+from dam_connector.fakes.server import Request, Said
+from tests.contracts.channels.harness import SKU, THEIRS, PlayedShop
+
+KEYS = {"/wp-json/wc/v3": b"other:key_fake", "/wp-json/wp/v2": b"dam:key_fake"}
+MISSING = Said(404, {"code": "rest_post_invalid_id", "message": "Invalid post ID."})
+
+
+class PlayedWooCommerce(PlayedShop):
+    vendor = "woocommerce"
+    links_models = True
+    options = {"consumer_key": "env/OTHER", "consumer_secret": "env/TOKEN", "user": "dam", "password": "env/TOKEN"}
+
+    def __init__(self) -> None:
+        self.media: dict[int, dict[str, Any]] = {n: {"title": name, "slug": name, "data": b"theirs"} for n, name in enumerate(THEIRS, 1)}
+        self.product: dict[str, Any] = {"id": 13, "sku": SKU, "permalink": "https://shop.example/p/13", "images": [1, 2], "meta": {}}
+        super().__init__()
+
+    def allowed(self, request: Request) -> bool:
+        root = next(root for root in KEYS if request.path.startswith(root))
+        return request.headers.get("authorization") == "Basic " + base64.b64encode(KEYS[root]).decode()
+
+    def operation(self, request: Request) -> str:
+        return "read" if request.method == "GET" else "write"
+
+    def answer(self, request: Request, operation: str) -> Said:
+        path = request.path.split("/")[4:]
+        return self._product(request) if path[0] == "products" else self._media(request, path[1:])
+
+    def _product(self, request: Request) -> Said:
+        if request.method == "GET":
+            return Said(200, [self._shown()] if request.query["sku"] == SKU else [])
+        said = request.json
+        assert all(image["id"] in self.media for image in said["images"])
+        self.product["images"] = [image["id"] for image in said["images"]]
+        self.product["meta"] |= {m["key"]: m["value"] for m in said["meta_data"]}
+        return Said(200, self._shown())
+
+    def _shown(self) -> dict[str, Any]:
+        meta = [{"key": k, "value": json.loads(json.dumps(v))} for k, v in self.product["meta"].items()]
+        return {**self.product, "images": [{"id": i, "src": f"/{i}"} for i in self.product["images"]], "meta_data": meta}
+
+    def _media(self, request: Request, rest: list[str]) -> Said:
+        if request.method == "GET":
+            return Said(200, [{"id": id} for id, m in self.media.items() if m["slug"] == request.query["slug"]])
+        if request.method == "DELETE":
+            id = int(rest[0])
+            self.product["images"] = [i for i in self.product["images"] if i != id]
+            return Said(200, {"deleted": True}) if self.media.pop(id, None) else MISSING
+        form = request.form
+        id = max(self.media) + 1
+        self.media[id] = {"title": form["title"].decode(), "slug": form["slug"].decode(), "data": form["file"], "alt": form["alt_text"].decode()}
+        return Said(201, {"id": id, "source_url": f"/{id}"})
+
+    def shown(self) -> list[str]:
+        return [self.media[id]["title"] for id in self.product["images"]]
+
+    def bytes_of(self, name: str) -> bytes:
+        return next(bytes(m["data"]) for m in self.media.values() if m["title"] == name)
+
+    def links(self) -> list[str]:
+        return [v for k, v in self.product["meta"].items() if k.startswith(("_dam_connector_glb", "_dam_connector_usdz")) and v]

@@ -1,0 +1,139 @@
+"""AEM Assets played: uploads in three requests, folders by the Assets API, metadata by Sling, events signed with a published key."""
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from dam_connector.adapters.kit import Kit
+from dam_connector.fakes.server import KEY, Request, Said
+from dam_connector.ports import Inbound
+from tests.contracts.dams.harness import PlayedDam
+
+MISSING = Said(404, {"message": "no such thing"})
+KEY_PATH = "/prod/keys/pub-key-x.pem"
+US = "connector@techacct.adobe.com"
+
+
+@cache
+def private_key() -> RSAPrivateKey:
+    return generate_private_key(65537, 2048)
+
+
+class PlayedAem(PlayedDam):
+    vendor = "aem"
+    options = {"token": "env/TOKEN", "user": US, "client_id": "client-1"}
+
+    def __init__(self) -> None:
+        self.stored: dict[str, dict[str, Any]] = {}
+        self.folders: set[str] = set()
+        self.parts: dict[str, bytes] = {}
+        self._now = datetime(2026, 11, 20, tzinfo=UTC)
+        super().__init__()
+
+    def own_options(self) -> dict[str, Any]:
+        return {"base_url": self.base_url, "keys_url": self.base_url}
+
+    def allowed(self, request: Request) -> bool:
+        if request.path.startswith(("/storage/", KEY_PATH)):
+            return "authorization" not in request.headers
+        return request.headers.get("authorization") == f"Bearer {KEY}"
+
+    def operation(self, request: Request) -> str:
+        return "push" if request.method == "POST" else "read"
+
+    def answer(self, request: Request, operation: str) -> Said:
+        path, form = unquote(request.path), dict(parse_qsl(request.raw.decode("latin-1"))) if request.method == "POST" else {}
+        if path == KEY_PATH:
+            return Said(200, private_key().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), mime="text/plain")
+        if path.startswith("/storage/"):
+            self.parts[path] = request.raw
+            return Said(201, b"")
+        if path.startswith("/api/assets/"):
+            return self._api(request.method, path.removeprefix("/api/assets/"))
+        if path == "/bin/querybuilder.json":
+            return Said(200, {"hits": self._changed(request.query)})
+        if path.endswith(".initiateUpload.json"):
+            folder = path.removesuffix(".initiateUpload.json")
+            assert folder.removeprefix("/content/dam/") in self.folders
+            uris = [f"{self.base_url}/storage/{len(self.parts)}-{form['fileName']}/{n}" for n in range(2)]
+            place = {"fileName": form["fileName"], "uploadToken": "t", "uploadURIs": uris, "minPartSize": 1, "maxPartSize": int(form["fileSize"])}
+            return Said(200, {"completeURI": f"{folder}.completeUpload.json", "files": [place]})
+        if path.endswith(".completeUpload.json"):
+            return self._complete(path.removesuffix(".completeUpload.json"), form)
+        return self._node(request.method, path, form)
+
+    def _api(self, method: str, path: str) -> Said:
+        if method == "DELETE":
+            gone = {p for p in self.stored if p.startswith(f"/content/dam/{path}/")}
+            self.stored = {p: a for p, a in self.stored.items() if p not in gone}
+            self.folders.discard(path)
+            return Said(200, {}) if gone else MISSING
+        if path in self.folders:
+            return Said(409, {"message": "it exists"})
+        self.folders.add(path)
+        return Said(201, {})
+
+    def _complete(self, folder: str, form: dict[str, str]) -> Said:
+        name = form["fileName"]
+        parts = [data for path, data in sorted(self.parts.items()) if f"-{name}/" in path]
+        self.parts = {p: d for p, d in self.parts.items() if f"-{name}/" not in p}
+        kept = self.stored.get(f"{folder}/{name}", {"metadata": {}})["metadata"]
+        self.stored[f"{folder}/{name}"] = {"data": b"".join(parts), "metadata": kept, "by": US, "at": self._tick()}
+        return Said(200, {})
+
+    def _node(self, method: str, path: str, form: dict[str, str]) -> Said:
+        asset, _, node = path.partition("/_jcr_content")
+        found = self.stored.get(asset)
+        if found is None:
+            return MISSING
+        if node == "/renditions/original":
+            return Said(200, found["data"], mime="application/octet-stream")
+        if method == "POST":
+            self._change(asset, form, US)
+        return Said(200, {"metadata": found["metadata"], "jcr:lastModifiedBy": found["by"]})
+
+    def _change(self, path: str, form: dict[str, str], by: str) -> None:
+        metadata = self.stored[path]["metadata"]
+        for name, value in form.items():
+            key = name.removeprefix("./")
+            if key.endswith("@Delete"):
+                metadata.pop(key.removesuffix("@Delete"), None)
+            else:
+                metadata[key] = value
+        self.stored[path] |= {"by": by, "at": self._tick()}
+
+    def _tick(self) -> str:
+        self._now += timedelta(seconds=1)
+        return self._now.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def _changed(self, query: dict[str, str]) -> list[dict[str, Any]]:
+        found = [(a["at"], p, a["by"]) for p, a in self.stored.items() if "connector:id" in a["metadata"] and a["at"] > query["daterange.lowerBound"]]
+        return [{"jcr:path": p, "jcr:content": {"jcr:lastModified": at, "jcr:lastModifiedBy": by}} for at, p, by in sorted(found)]
+
+    def assets(self) -> int:
+        return sum("connector:id" in asset["metadata"] for asset in self.stored.values())
+
+    def bytes_of(self, name: str) -> bytes:
+        return next(bytes(a["data"]) for p, a in self.stored.items() if p.endswith(f"/{name}"))
+
+    def decide(self, ref: str, verdict: str, by: str, note: str) -> None:
+        self._change(ref, {"./dam:status": verdict, "./connector:note": note}, by)
+
+    def change(self, name: str) -> None:
+        next(a for p, a in self.stored.items() if p.endswith(f"/{name}"))["data"] = b"by hand"
+
+    def hook(self, ref: str, kit: Kit) -> Inbound:
+        event = {"event_id": "e1", "recipient_client_id": "client-1", "event": {"data": {"repositoryMetadata": {"repo:path": ref}}}}
+        body = json.dumps(event).encode()
+        sign = base64.b64encode(private_key().sign(body, padding.PKCS1v15(), hashes.SHA256())).decode()
+        headers = {"x-adobe-digital-signature-1": "AAAA", "x-adobe-public-key1-path": "/../x.pem"}
+        headers |= {"x-adobe-digital-signature-2": sign, "x-adobe-public-key2-path": KEY_PATH}
+        return Inbound(headers=headers, body=body, received_at=kit.clock.now())
