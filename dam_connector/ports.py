@@ -74,10 +74,11 @@ class Verified:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PimCapabilities:
-    """What differs between PIMs: whether products can be fetched again and listed by change."""
+    """What differs between PIMs: whether products can be fetched again and listed by change, and whether they want to know what is live."""
 
     fetch: bool = False
     changed_since: bool = False
+    write_back: bool = False
 
 
 class Pim(Protocol):
@@ -108,6 +109,14 @@ class Pim(Protocol):
 
     def changed_since(self, moment: datetime) -> Iterable[Event]:
         """What changed since then, for reconciliation. Raises: as `fetch`."""
+        ...
+
+    def picture(self, name: str) -> bytes:
+        """A picture that only its connection can fetch. Raises: as `fetch`."""
+        ...
+
+    def write_back(self, ref: str, said: Mapping[str, str]) -> None:
+        """Write what is live of a product into its record: `ar_url`, `status`. Raises: as `fetch`."""
         ...
 
 

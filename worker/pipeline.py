@@ -28,6 +28,7 @@ from worker.steps.render_previews import render_previews
 from worker.steps.request_review import request_review
 from worker.steps.seal_version import seal_version
 from worker.steps.tell_dam import tell_dam
+from worker.steps.tell_pim import tell_pim
 from worker.steps.withdraw_from_channels import withdraw_from_channels
 from worker.work import Work
 
@@ -72,8 +73,13 @@ UPSCALE: tuple[Step, ...] = (  # a picture with twice the pixels
     tell_dam,
 )
 REVIEW: tuple[Step, ...] = (push, request_review, tell_dam, plan_renditions)  # a blocked version whose errors were waived
-PUBLISH: tuple[Step, ...] = (publish_to_channels, record_publication, tell_dam)  # an approved version goes live, for the first time or again
-WITHDRAW: tuple[Step, ...] = (withdraw_from_channels, tell_dam)  # a live version is taken off
+PUBLISH: tuple[Step, ...] = (
+    publish_to_channels,
+    record_publication,
+    tell_dam,
+    tell_pim,
+)  # an approved version goes live, for the first time or again
+WITHDRAW: tuple[Step, ...] = (withdraw_from_channels, tell_dam, tell_pim)  # a live version is taken off
 TELL: tuple[Step, ...] = (tell_dam,)  # a decision was made here
 
 PIPELINES: Mapping[RunKind, tuple[Step, ...]] = {

@@ -39,6 +39,11 @@ class Fields:
         if wrong := [view for view in self._order if view not in VIEWS]:
             raise ConfigError(f"image_order: {wrong[0]!r} is none of {', '.join(VIEWS)}")
 
+    @property
+    def picture_paths(self) -> frozenset[str]:
+        """The attributes that hold pictures."""
+        return frozenset(path for name, path in self._paths.items() if name in (*VIEWS, "inspiration_image"))
+
     def named(self, prefix: str) -> list[str]:
         """The attributes that plugin.json names with this prefix, without it."""
         return sorted({path.removeprefix(prefix) for path in self._paths.values() if path.startswith(prefix)})

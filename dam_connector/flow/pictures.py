@@ -1,6 +1,7 @@
 """Pictures: from where a record says they are into the blobs; and a look at them before that.
 
-An address is `http(s)://...`, `dam:FILE` or `dam:CONNECTION/FILE` for what lies in a DAM, or `held:SHA256` for what came beside a sheet.
+An address is `http(s)://...`, `dam:FILE` or `dam:CONNECTION/FILE` for what lies in a DAM, `pim:CONNECTION/FILE` for what only its PIM's connection can fetch, or
+`held:SHA256` for what came beside a sheet.
 """
 
 from dam_connector.adapters.http import Blocked, TooLarge
@@ -13,12 +14,13 @@ from dam_connector.wiring import Services
 
 HELD = "held:"
 DAM = "dam:"
+PIM = "pim:"
 LOOK_TIMEOUT_S = 5.0
 
 
 def addressed(text: str) -> bool:
     """Whether this is an address, not the name of a file beside a sheet."""
-    return "://" in text or text.startswith((HELD, DAM))
+    return "://" in text or text.startswith((HELD, DAM, PIM))
 
 
 def addresses(product: Product) -> dict[str, tuple[str, str]]:
@@ -53,7 +55,7 @@ def pictures_of(services: Services, product: Product, *, last_try: bool) -> tupl
 def look(services: Services, url: str, where: str) -> Issue | None:
     """What is wrong with a picture's address, as far as its first bytes tell."""
     try:
-        if url.startswith((HELD, DAM)):
+        if url.startswith((HELD, DAM, PIM)):
             found = _stored(services, url, where)
             return found if isinstance(found, Issue) else None
         head = services.http.beginning(url, count=HEAD, vendor="picture", timeout_s=LOOK_TIMEOUT_S)
@@ -71,7 +73,7 @@ def _stored(services: Services, url: str, where: str) -> Sha256 | Issue:
         return held if services.blobs.has(held) else issue("source.not_found", f"{_name(where)}: the picture is no longer stored.", pointer=where)
     limit = services.settings.max_picture_bytes
     try:
-        data = _from_dam(services, url) if url.startswith(DAM) else services.http.get(url, max_bytes=limit, vendor="picture").body
+        data = _fetched(services, url, limit)
     except RETRYABLE:
         raise
     except (AdapterError, ConfigError) as error:
@@ -79,6 +81,16 @@ def _stored(services: Services, url: str, where: str) -> Sha256 | Issue:
     if not data:
         return issue("source.damaged", f"{_name(where)}: the file is empty.", pointer=where, measured=url)
     return services.blobs.put(data)
+
+
+def _fetched(services: Services, url: str, limit: int) -> bytes:
+    """Raises: AdapterError, ConfigError."""
+    if url.startswith(DAM):
+        return _from_dam(services, url)
+    if url.startswith(PIM):
+        connection, _, name = url.removeprefix(PIM).partition("/")
+        return services.pim(connection).picture(name)
+    return services.http.get(url, max_bytes=limit, vendor="picture").body
 
 
 def _from_dam(services: Services, url: str) -> bytes:

@@ -9,7 +9,7 @@ from dam_connector.adapters import known
 from dam_connector.adapters.kit import Kit
 from dam_connector.catalog.ids import AssetId
 from dam_connector.catalog.listing import Listing, Placement
-from dam_connector.catalog.version import ApprovedVersion, VersionFile
+from dam_connector.catalog.version import ApprovedVersion, Role, VersionFile
 from dam_connector.errors import AdapterError, BadOutput, NotFound, RateLimited, Refused, Unavailable
 from dam_connector.ports import Blobs, Channel
 from dam_connector.store.blobs import open_blobs
@@ -57,7 +57,7 @@ def packshot(blobs: Blobs, number: int = 1, slot: int = 1) -> ApprovedVersion:
         VersionFile(
             name=f"CH123_X_S{slot}_V{number}.{extension}",
             format=format,
-            role="primary",
+            role=Role.PRIMARY,
             view="",
             mime=f"image/{format}",
             sha256=blobs.put(head + bytes([number, slot]) * 40),

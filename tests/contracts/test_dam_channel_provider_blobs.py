@@ -16,7 +16,7 @@ from dam_connector.catalog.ids import AssetId, RunId, Sha256, VersionId
 from dam_connector.catalog.issue import Report
 from dam_connector.catalog.listing import Listing, Placement
 from dam_connector.catalog.rules import Connection
-from dam_connector.catalog.version import ApprovedVersion, Asset, Version, VersionFile, VersionState
+from dam_connector.catalog.version import ApprovedVersion, Asset, Role, Version, VersionFile, VersionState
 from dam_connector.errors import ConfigError, NotFound, Refused
 from dam_connector.ports import Blobs, Channel, Dam, PushRequest
 from dam_connector.store.blobs import open_blobs
@@ -27,7 +27,7 @@ from tests.support import product
 def a_version(blobs: Blobs, data: bytes = b"glb", number: int = 1, state: VersionState = VersionState.APPROVED, stored: bool = True) -> Version:
     sha = blobs.put(data) if stored else Sha256("0" * 64)
     file = VersionFile(
-        name=f"CH123_X_V{number}_GLB.glb", format="glb", role="primary", view="", mime="model/gltf-binary", sha256=sha, bytes=len(data)
+        name=f"CH123_X_V{number}_GLB.glb", format="glb", role=Role.PRIMARY, view="", mime="model/gltf-binary", sha256=sha, bytes=len(data)
     )
     asset = Asset(id=AssetId("ast_1"), sku="CH123", deliverable="model", slot=1, kind="model")
     from datetime import UTC, datetime

@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 
-from dam_connector.adapters import known, open_adapter
+from dam_connector.adapters import open_adapter
 from dam_connector.catalog.event import EventKind
 from dam_connector.catalog.rules import Connection
 from dam_connector.errors import BadOutput, DeliveryError, Unavailable, Unsupported
 from dam_connector.ports import Inbound, Pim
 from dam_connector.wiring import Services
-from tests.contracts.test_pim_vendors import SHOPS
 from tests.support import ROOT, TestClock, event_body, inbound, product, record, signed
 
 
@@ -33,10 +32,6 @@ def harness(request: pytest.FixtureRequest, services: Services, clock: TestClock
         return Harness(services.pim("main"), lambda body, key: signed(body, at=clock.now(), message=key), {"webhook-signature": "v1,AAAA"})
     secret = {"x-memory-secret": "token-for-tests"}
     return Harness(services.pim("mem"), lambda body, key: {**secret, "x-memory-id": key}, {"x-memory-secret": "wrong"})
-
-
-def test_every_adapter_has_a_case() -> None:
-    assert known("pim") == sorted(["standard", "memory", *SHOPS])
 
 
 def deliver(harness: Harness, clock: TestClock, data: dict[str, Any], kind: str = "product.created", key: str = "k1") -> Inbound:

@@ -10,13 +10,14 @@ from typing import Any
 
 from dam_connector.adapters.envelopes import load_event
 from dam_connector.adapters.kit import Kit, only
+from dam_connector.adapters.sources import PlainSource
 from dam_connector.catalog.event import Event, EventKind
 from dam_connector.catalog.product import Product
 from dam_connector.errors import ConnectorError, DeliveryError, NotFound
 from dam_connector.ports import Inbound, PimCapabilities, Verified
 
 
-class MemoryPim:
+class MemoryPim(PlainSource):
     """Products that `put` placed there; `fail_with` is raised once, by the next call."""
 
     capabilities = PimCapabilities(fetch=True, changed_since=True)

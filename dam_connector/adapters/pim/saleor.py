@@ -16,6 +16,7 @@ from dam_connector.adapters.kit import Kit, only
 from dam_connector.adapters.records import Fields, hmac_sha256, matches, moment_of
 from dam_connector.adapters.shops.saleor import Shop, api_url_of, is_ours
 from dam_connector.adapters.signatures import PublishedKeys, unpadded
+from dam_connector.adapters.sources import PlainSource
 from dam_connector.catalog.event import Event, EventKind
 from dam_connector.catalog.product import Product
 from dam_connector.errors import BadOutput, DeliveryError, NotFound
@@ -46,7 +47,7 @@ _SINCE = f"""query Since($at: DateTime!, $after: String) {{
     pageInfo {{ hasNextPage endCursor }} edges {{ node {{ id updatedAt }} }} }} }}"""
 
 
-class Saleor:
+class Saleor(PlainSource):
     """Products by their global id; one product for each variant that has a SKU."""
 
     vendor = "saleor"

@@ -16,6 +16,7 @@ from dam_connector.adapters.envelopes import load_event, read_json
 from dam_connector.adapters.kit import Kit, only
 from dam_connector.adapters.records import product_of
 from dam_connector.adapters.signatures import signer, standard_webhook
+from dam_connector.adapters.sources import PlainSource
 from dam_connector.catalog.event import Event
 from dam_connector.catalog.product import Product
 from dam_connector.errors import BadOutput, ConfigError, DeliveryError, Unsupported
@@ -25,7 +26,7 @@ MAX_PRODUCT_BYTES = 1_048_576
 VENDOR = "standard"
 
 
-class Standard:
+class Standard(PlainSource):
     """A source that signs by Standard Webhooks."""
 
     def __init__(self, secrets: list[str], tokens: list[str], product_url: str, kit: Kit) -> None:

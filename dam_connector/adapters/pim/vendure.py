@@ -13,6 +13,7 @@ from dam_connector.adapters.kit import Kit, only, web_address
 from dam_connector.adapters.records import Fields, moment_of
 from dam_connector.adapters.shops.vendure import Session, is_ours
 from dam_connector.adapters.signatures import signer, standard_webhook
+from dam_connector.adapters.sources import PlainSource
 from dam_connector.catalog.event import Event, EventKind
 from dam_connector.catalog.product import Product
 from dam_connector.errors import BadOutput, ConfigError, NotFound
@@ -32,7 +33,7 @@ _SINCE = f"""query Since($at: DateTime!, $skip: Int!) {{
   products(options: {{take: {PAGE}, skip: $skip, filter: {{updatedAt: {{after: $at}}}}, sort: {{updatedAt: ASC}}}}) {{ totalItems items {{ id updatedAt }} }} }}"""
 
 
-class Vendure:
+class Vendure(PlainSource):
     """Products by their id there; one product for each variant."""
 
     vendor = "vendure"

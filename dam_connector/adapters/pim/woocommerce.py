@@ -9,6 +9,7 @@ from dam_connector.adapters.envelopes import read_json
 from dam_connector.adapters.kit import Kit, only, web_address
 from dam_connector.adapters.records import Fields, hmac_sha256, matches, moment_of
 from dam_connector.adapters.signatures import basic
+from dam_connector.adapters.sources import PlainSource
 from dam_connector.catalog.event import Event, EventKind
 from dam_connector.catalog.product import Product
 from dam_connector.errors import BadOutput, ConfigError, DeliveryError, NotFound
@@ -32,7 +33,7 @@ OURS = "_dam_connector_media"  # of a product's meta data: the ids of pictures t
 _KINDS = {"created": EventKind.CREATED, "updated": EventKind.UPDATED, "restored": EventKind.UPDATED, "deleted": EventKind.DELETED}
 
 
-class WooCommerce(Caller):
+class WooCommerce(PlainSource, Caller):
     """Products by their id there; one with variations is as many products as these."""
 
     vendor = "woocommerce"

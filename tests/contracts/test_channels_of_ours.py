@@ -1,0 +1,140 @@
+"""Channels without a shop behind them: signed webhooks out, object storage, the product feed."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from flask.testing import FlaskClient
+from obstore.store import LocalStore
+from standardwebhooks import Webhook
+
+from dam_connector.adapters import open_adapter
+from dam_connector.adapters.channel.storage import Storage
+from dam_connector.adapters.http import Http
+from dam_connector.adapters.kit import Kit
+from dam_connector.app import create_app
+from dam_connector.catalog.event import Decision, Verdict
+from dam_connector.catalog.rules import Connection
+from dam_connector.errors import ConfigError, RateLimited, Refused, Unavailable
+from dam_connector.flow import reviewing
+from dam_connector.ports import Blobs
+from dam_connector.store.blobs import open_blobs
+from dam_connector.wiring import Services
+from tests.contracts.pim_servers import Shop
+from tests.contracts.test_channels import listing, model, packshot
+from tests.pipeline.helpers import Drain, chair, send, versions
+from tests.support import SECRET, PhotoServer
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> Blobs:
+    return open_blobs(f"{tmp_path}/blobs")
+
+
+class Listener:
+    """Somebody who is sent webhooks, and keeps what came."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[dict, dict]] = []
+        self.server = Shop(self._take)
+
+    def _take(self, method: str, path: str, query: dict, headers: dict, body: dict) -> tuple:
+        self.got.append((headers, body))
+        return 204, b"", {}
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    found = Listener()
+    yield found
+    found.server.stop()
+
+
+def test_a_webhook_out_is_signed_and_carries_the_whole_listing(listener: Listener, kit: Kit, blobs: Blobs) -> None:
+    journal: list[tuple[str, str]] = []
+    kit = replace(
+        kit,
+        http=Http(frozenset({listener.server.host}), timeout_s=2),
+        secret=lambda _: SECRET,
+        journal=lambda sku, words: journal.append((sku, words)),
+    )
+    channel = open_adapter("channel", "out", Connection(adapter="webhook", options={"url": f"{listener.server.url}/hooks", "secret": "env/X"}), kit)
+    wanted = listing(packshot(blobs), model(blobs))
+    channel.sync(wanted, blobs)
+    headers, body = listener.got[0]
+    at = datetime.fromtimestamp(int(headers["webhook-timestamp"]), UTC)
+    text = json.dumps(body, ensure_ascii=False)
+    assert headers["webhook-signature"] == Webhook(SECRET).sign(headers["webhook-id"], at, text)
+    assert body["type"] == "listing.changed" and body["data"]["sku"] == "CH123"
+    (picture, glb) = body["data"]["assets"]
+    assert glb["files"][0]["url"].startswith("https://dam.example/files/") and picture["alt_text"] == "Chair, oak"
+    channel.sync(wanted, blobs)
+    channel.sync(listing(), blobs)
+    ids = [headers["webhook-id"] for headers, _ in listener.got]
+    assert ids[0] == ids[1] != ids[2] and listener.got[2][1]["data"]["assets"] == []
+    for answer, error in (
+        ((429, {}, {"Retry-After": "9"}), RateLimited),
+        ((500, {}, {}), Unavailable),
+        ((410, {}, {}), Exception),
+        ((400, {}, {}), Refused),
+    ):
+        listener.server.fail.append(answer)
+        with pytest.raises(error):
+            channel.sync(wanted, blobs)
+    assert len(journal) == 7 and "HTTP 204" in journal[0][1] and "not taken" in journal[3][1] and ids[0] in journal[0][1]
+
+
+def test_object_storage_holds_the_live_version_alone(tmp_path: Path, blobs: Blobs) -> None:
+    (tmp_path / "bucket").mkdir()
+    channel = Storage(LocalStore(str(tmp_path / "bucket")), "https://cdn.example/shop")
+    channel.write = lambda path, data, mime: (  # type: ignore[method-assign]  # a local store keeps no attributes
+        (tmp_path / "bucket" / path).parent.mkdir(parents=True, exist_ok=True),
+        (tmp_path / "bucket" / path).write_bytes(data),
+    )
+    assert channel.sync(listing(model(blobs)), blobs) == "https://cdn.example/shop/decor/CH123/"
+    channel.sync(listing(model(blobs, 2)), blobs)
+    assert [p.name for p in (tmp_path / "bucket").rglob("*.glb")] == ["CH123_X_V2_GLB.glb"] and channel.live(listing()) == ("CH123_X_V2_GLB.glb",)
+    channel.sync(listing(), blobs)
+    assert not [p for p in (tmp_path / "bucket").rglob("*") if p.is_file()]
+    with pytest.raises(Refused):
+        channel.sync(replace(listing(), folder="../x"), blobs)
+
+
+@pytest.mark.parametrize("url", ["", "ftp://x", "/tmp/x", "file:///etc"])
+def test_only_object_storage_is_taken_for_it(url: str, kit: Kit) -> None:
+    with pytest.raises(ConfigError):
+        open_adapter("channel", "x", Connection(adapter="storage", options={"url": url}), kit)
+
+
+def test_the_feed_names_what_is_live_and_a_withdrawn_version_no_longer(
+    services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable[..., None]
+) -> None:
+    connections = json.loads(services.settings.plugin_json.read_text())["connections"]
+    kind = {"kind": "rendition", "size_px": 320, "formats": ["jpeg"], "channels": ["google"]}
+    write_rules(
+        connections={**connections, "channel": {"google": {"adapter": "google_merchant", "lifestyle": ["room"]}}},
+        deliverables=[{"name": "packshot", **kind}, {"name": "room", **kind, "style": "lifestyle"}],
+        naming={"default": "{sku}_{name:pascal}_{deliverable}_V{version}_{format:upper}"},
+    )
+    send(services, chair(photos, name="Chair & stool"))
+    drain()
+    client: FlaskClient = create_app(services).test_client()
+    assert len(_entries(client)) == 0
+    made = versions(services)
+    for version in made.values():
+        reviewing.decide(services, version, Decision(verdict=Verdict.APPROVED, by="ann"), source="page")
+    drain()
+    (entry,) = _entries(client)
+    assert entry["id"] == "CH123" and "packshot" in entry["image_link"] and "room" in entry["lifestyle_image_link"]
+    path = entry["image_link"].removeprefix(services.settings.public)
+    assert client.get(path).data == services.blobs.get(next(f for f in made["packshot"].files if f.format == "jpeg").sha256)
+    assert client.get("/feeds/nothing.xml").status_code == 404
+
+
+def _entries(client: FlaskClient) -> list[dict[str, str]]:
+    root = ElementTree.fromstring(client.get("/feeds/google.xml").data)
+    return [{child.tag.rpartition("}")[2]: str(child.text) for child in item} for item in root.iter("item")]

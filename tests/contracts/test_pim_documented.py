@@ -1,0 +1,369 @@
+"""Sources of which no delivery was captured: Akeneo and Shopify by their documentation, on servers that play them; and the watched folder."""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dam_connector.adapters import known, open_adapter
+from dam_connector.adapters.http import Http
+from dam_connector.adapters.kit import Kit
+from dam_connector.catalog.event import EventKind
+from dam_connector.catalog.product import View
+from dam_connector.catalog.rules import Connection
+from dam_connector.errors import BadOutput, ConfigError, DeliveryError, NotFound, RateLimited, Refused, Unavailable
+from dam_connector.ports import Inbound, Pim
+from tests.contracts.pim_servers import Answer, Shop
+from tests.contracts.test_pim_vendors import SHOPS
+from tests.support import TestClock, picture
+
+SECRETS = {"env/S": "secret-1", "env/S2": "secret-2", "env/C": "client-word", "env/P": "word", "env/T": "token"}
+UUID = "6a9f1a2b-0000-4000-8000-000000000001"
+
+
+def value(data: Any, locale: str | None = None, scope: str | None = None) -> dict[str, Any]:
+    return {"locale": locale, "scope": scope, "data": data}
+
+
+AKENEO_PRODUCT = {
+    "uuid": UUID,
+    "identifier": "CH1",
+    "family": "chairs",
+    "categories": ["seating", "sale"],
+    "updated": "2026-11-20T10:00:00+00:00",
+    "values": {
+        "label": [value("Stuhl", "de_DE"), value("Chair", "en_US"), value("Chaise", "fr_FR")],
+        "main_color": [value("teal")],
+        "w": [value({"amount": "46.0000", "unit": "CENTIMETER"})],
+        "h": [value({"amount": "0.815", "unit": "METER"})],
+        "picture": [value("0/e/f/9/chair.jpg")],
+        "shots": [value(["chair_back"])],
+    },
+}
+AKENEO = {
+    "client_id": "id",
+    "client_secret": "env/C",
+    "user": "dam_connector_api",
+    "password": "env/P",
+    "secrets": ["env/S", "env/S2"],
+    "locale": "en_US",
+    "attributes": {"name": "label", "color": "main_color", "width": "w", "height": "h", "front": "picture", "back": "asset:shots"},
+    "assets": {"shots": {"family": "packshots", "media": "file"}},
+    "write_back": {"ar_url": "ar_url", "status": "dam_status"},
+}
+WRITTEN: list[Any] = []
+
+
+def akeneo(method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any) -> Answer:
+    if path == "/api/oauth/v1/token":
+        good = headers["authorization"] == "Basic " + base64.b64encode(b"id:client-word").decode() and body["password"] == "word"
+        return (200, {"access_token": "at-1", "expires_in": 3600}, {}) if good else (422, {"message": "Parameter is invalid"}, {})
+    if headers.get("authorization") != "Bearer at-1":
+        return 401, {"code": 401, "message": "The access token provided has expired."}, {}
+    if method == "PATCH":
+        WRITTEN.append((path, body))
+        return 204, b"", {}
+    if path == f"/api/rest/v1/products-uuid/{UUID}":
+        return 200, AKENEO_PRODUCT, {}
+    if path == "/api/rest/v1/media-files/0/e/f/9/chair.jpg/download":
+        return 200, picture(), {"Content-Type": "image/jpeg"}
+    if path == "/api/rest/v1/asset-families/packshots/assets/chair_back":
+        return 200, {"values": {"file": [{"locale": None, "channel": None, "data": "a/b/back.jpg"}]}}, {}
+    if path == "/api/rest/v1/asset-media-files/a/b/back.jpg":
+        return 200, picture(), {}
+    if path == "/api/rest/v1/products-uuid":
+        search = json.loads(query["search"])
+        if "parent" in search:
+            items = [AKENEO_PRODUCT, {**AKENEO_PRODUCT, "uuid": "u2", "identifier": "CH2"}] if search["parent"][0]["value"] == "chair" else []
+            return 200, {"_embedded": {"items": items}, "_links": {}}, {}
+        assert search["updated"][0]["value"] == "2026-11-20 09:00:00"
+        last = "search_after" in query
+        following = (
+            f"http://{headers['host']}{path}?{'search=' + query['search'].replace(' ', '%20').replace(chr(34), '%22')}&search_after=x&limit=100"
+        )
+        items = [{**AKENEO_PRODUCT, "uuid": "b" if last else "a"}]
+        return 200, {"_embedded": {"items": items}, "_links": {} if last else {"next": {"href": following}}}, {}
+    return 404, {"code": 404, "message": "not found"}, {}
+
+
+SHOPIFY_PRODUCT: dict[str, Any] = {
+    "id": "gid://shopify/Product/42",
+    "title": "Chair",
+    "vendor": "Nord",
+    "productType": "Chairs",
+    "tags": ["warm", "oak"],
+    "descriptionHtml": "<p>A <b>quiet</b> chair.</p>",
+    "updatedAt": "2026-11-20T10:00:00Z",
+    "ours": {"value": json.dumps({"CH1": {"sha": "gid://shopify/MediaImage/9"}})},
+    "metafields": {"nodes": [{"namespace": "custom", "key": "height", "value": '{"value": 81.5, "unit": "cm"}'}]},
+    "media": {
+        "nodes": [
+            {"id": "gid://shopify/MediaImage/1", "alt": "front", "image": {"url": "https://cdn.example/a.jpg?v=1"}},
+            {"id": "gid://shopify/MediaImage/9", "alt": "ours", "image": {"url": "https://cdn.example/ours.jpg"}},
+            {"id": "gid://shopify/Model3d/3", "alt": "", "mediaContentType": "MODEL_3D"},
+        ]
+    },
+    "variants": {
+        "nodes": [
+            {"sku": "CH1", "selectedOptions": [{"name": "Color", "value": "Teal"}], "media": {"nodes": []}, "metafields": {"nodes": []}},
+            {"sku": "", "selectedOptions": [], "media": {"nodes": []}},
+        ]
+    },
+}
+
+
+def shopify(method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any) -> Answer:
+    assert path == "/admin/api/2026-10/graphql.json" and headers["x-shopify-access-token"] == "token"
+    if "One" in body["query"]:
+        return 200, {"data": {"product": SHOPIFY_PRODUCT if body["variables"]["id"].endswith("/42") else None}}, {}
+    after = body["variables"]["after"]
+    assert body["variables"]["query"] == "updated_at:>'2026-11-20T09:00:00Z'"
+    found = {"id": f"gid://shopify/Product/{2 if after else 1}", "updatedAt": "2026-11-20T10:00:00Z"}
+    return 200, {"data": {"products": {"nodes": [found], "pageInfo": {"hasNextPage": not after, "endCursor": "c"}}}}, {}
+
+
+SHOPIFY = {"token": "env/T", "secrets": ["env/S"], "attributes": {"height": "meta:custom.height", "style_tags": "tags"}}
+PLAYED: dict[str, tuple[Callable[..., Answer], dict[str, Any]]] = {"akeneo": (akeneo, AKENEO), "shopify": (shopify, SHOPIFY)}
+
+
+@pytest.fixture
+def opened(kit: Kit) -> Iterator[Callable[..., tuple[Pim, Shop]]]:
+    shops: list[Shop] = []
+
+    def open_one(name: str, **options: Any) -> tuple[Pim, Shop]:
+        answer, usual = PLAYED[name]
+        shops.append(Shop(answer))
+        own = replace(kit, http=Http(frozenset({shops[-1].host}), timeout_s=2), secret=SECRETS.__getitem__)
+        found: Pim = open_adapter("pim", "main", Connection(adapter=name, options={"base_url": shops[-1].url, **usual, **options}), own)
+        return found, shops[-1]
+
+    yield open_one
+    for shop in shops:
+        shop.stop()
+
+
+def platform(
+    clock: TestClock, kind: str, data: dict[str, Any], *, secret: str = "secret-1", age: timedelta = timedelta(), header: str = "primary"
+) -> Inbound:
+    """An event as the Event Platform sends it."""
+    at = clock.now() - age
+    said = {"specversion": "1.0", "id": f"e-{kind}", "type": f"com.akeneo.pim.v1.{kind}", "source": "pim", "subject": "sub", "time": at.isoformat()}
+    body = json.dumps({**said, "datacontenttype": "application/json", "data": data}).encode()
+    sign = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    headers = {"x-akeneo-signature-primary": "0" * 64, f"x-akeneo-signature-{header}": sign, "x-akeneo-signature-algorithm": "HmacSHA256"}
+    return Inbound(headers=headers, body=body, received_at=clock.now())
+
+
+def old_api(clock: TestClock, *events: dict[str, Any], age_s: int = 0, secret: str = "secret-1") -> Inbound:
+    body = json.dumps({"events": list(events)}).encode()
+    stamp = str(int(clock.now().timestamp()) - age_s)
+    sign = hmac.new(secret.encode(), stamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+    return Inbound(headers={"x-akeneo-request-signature": sign, "x-akeneo-request-timestamp": stamp}, body=body, received_at=clock.now())
+
+
+def test_akeneo_s_events_are_proved_by_either_secret_and_mean_what_they_say(opened: Callable, clock: TestClock) -> None:
+    source, _ = opened("akeneo")
+    by = {"author": {"identifier": "julia", "type": "ui"}}
+    for kind, data, meant in (
+        ("product.created", {"product": {"uuid": UUID}}, (EventKind.CREATED, UUID)),
+        ("product.updated.delta", {"product": {"uuid": UUID, "changes": {"values": {}}}}, (EventKind.UPDATED, UUID)),
+        ("product.became-complete", {"product": {"uuid": UUID}}, (EventKind.UPDATED, UUID)),
+        ("product.deleted", {"product": {"uuid": UUID}}, (EventKind.DELETED, UUID)),
+        ("product-model.updated", {"product_model": {"code": "chair"}}, (EventKind.UPDATED, "model:chair")),
+    ):
+        for secret, header in (("secret-1", "primary"), ("secret-2", "secondary")):
+            inbound = platform(clock, kind, {**data, **by}, secret=secret, header=header)
+            assert source.verify(inbound).key == f"e-{kind}"
+        (event,) = source.normalize(inbound)
+        assert (event.kind, event.ref) == meant and event.at == clock.now()
+    ours = platform(clock, "product.updated", {"product": {"uuid": UUID}, "author": {"identifier": "dam_connector_api"}})
+    assert source.verify(ours).acts and source.normalize(ours) == []
+    for bad in (
+        platform(clock, "product.updated", {}, secret="other"),
+        platform(clock, "product.updated", {}, age=timedelta(days=2)),
+        replace(ours, body=ours.body + b" "),
+        replace(ours, headers={}),
+        replace(ours, headers={**ours.headers, "x-akeneo-signature-algorithm": "none"}),
+    ):
+        with pytest.raises(DeliveryError):
+            source.verify(bad)
+
+
+def test_akeneo_s_old_events_come_in_batches(opened: Callable, clock: TestClock) -> None:
+    source, _ = opened("akeneo")
+    resource = {"resource": {"uuid": UUID, "identifier": "CH1"}}
+    events = [
+        {"action": "product.created", "event_id": "1", "event_datetime": "2026-11-20T10:00:00+00:00", "author": "julia", "data": resource},
+        {
+            "action": "product.updated",
+            "event_id": "2",
+            "event_datetime": "2026-11-20T11:00:00+00:00",
+            "author": "dam_connector_api",
+            "data": resource,
+        },
+        {"action": "product.removed", "event_id": "3", "event_datetime": "2026-11-20T12:00:00+00:00", "author": "julia", "data": resource},
+    ]
+    inbound = old_api(clock, *events)
+    assert source.verify(inbound).acts
+    assert [(e.kind, e.ref, e.at.hour) for e in source.normalize(inbound)] == [(EventKind.CREATED, UUID, 10), (EventKind.DELETED, UUID, 12)]
+    for bad in (old_api(clock, *events, age_s=600), old_api(clock, *events, secret="x"), replace(inbound, body=b"{}")):
+        with pytest.raises(DeliveryError):
+            source.verify(bad)
+
+
+def test_a_product_of_akeneo_with_pictures_that_only_we_can_fetch(opened: Callable, clock: TestClock) -> None:
+    source, server = opened("akeneo")
+    (chair,) = source.fetch(UUID)
+    assert (chair.sku, chair.name, chair.color, chair.category) == ("CH1", "Chair", "teal", "seating")
+    assert (chair.dimensions.width_m, chair.dimensions.height_m) == (0.46, 0.815)
+    assert {i.view: i.url for i in chair.images} == {
+        View.FRONT: "pim:main/0/e/f/9/chair.jpg",
+        View.BACK: "pim:main/asset:packshots/chair_back/file",
+    }
+    for image in chair.images:
+        assert source.picture(image.url.removeprefix("pim:main/")) == picture()
+    assert [p.sku for p in source.fetch("model:chair")] == ["CH1", "CH2"]
+    for nothing in ("model:none", "no-such-uuid"):
+        with pytest.raises(NotFound):
+            source.fetch(nothing)
+    for outside in ("../../users", "asset:a/b", "", "a//b", "asset:x/../y"):
+        with pytest.raises(NotFound):
+            source.picture(outside)
+    assert [p for _, p in server.asked].count("/api/oauth/v1/token") == 1  # logged in once
+    clock.forward(4000)
+    source.fetch(UUID)
+    assert [p for _, p in server.asked].count("/api/oauth/v1/token") == 2  # and again when the token ended
+
+
+def test_akeneo_lists_changes_and_is_told_what_is_live(opened: Callable) -> None:
+    source, _ = opened("akeneo")
+    found = list(source.changed_since(datetime(2026, 11, 20, 9, tzinfo=UTC)))
+    assert [e.ref for e in found] == ["a", "b"]
+    source.write_back(UUID, {"ar_url": "https://dam.example/ar/CH1", "status": "published", "other": "x"})
+    path, said = WRITTEN[-1]
+    assert path.endswith(UUID) and said == {
+        "values": {
+            "ar_url": [{"locale": None, "scope": None, "data": "https://dam.example/ar/CH1"}],
+            "dam_status": [{"locale": None, "scope": None, "data": "published"}],
+        }
+    }
+
+
+def test_a_token_that_was_ended_early_is_renewed_once(opened: Callable) -> None:
+    source, server = opened("akeneo")
+    source.fetch(UUID)
+    server.fail = [(401, {"message": "expired"}, {})]
+    assert source.fetch(UUID)[0].sku == "CH1"
+    with pytest.raises(Refused):
+        opened("akeneo", password="env/T")[0].fetch(UUID)
+
+
+def hook(clock: TestClock, topic: str, data: Any, *, secret: str = "secret-1", event: str = "ev-1") -> Inbound:
+    body = json.dumps(data).encode()
+    sign = base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest()).decode()
+    headers = {"x-shopify-hmac-sha256": sign, "x-shopify-topic": topic, "x-shopify-event-id": event, "x-shopify-triggered-at": "2026-11-20T11:00:00Z"}
+    return Inbound(headers=headers, body=body, received_at=clock.now())
+
+
+def test_shopify_s_webhooks_are_proved_and_mean_what_they_say(opened: Callable, clock: TestClock) -> None:
+    source, _ = opened("shopify")
+    updated = hook(clock, "products/update", {"id": 42, "title": "T", "updated_at": "2026-11-20T12:00:00+02:00"})
+    assert source.verify(updated).key == "products/update:ev-1"
+    (event,) = source.normalize(updated)
+    assert (event.kind, event.ref, event.at) == (EventKind.UPDATED, "42", datetime(2026, 11, 20, 10, tzinfo=UTC))
+    (gone,) = source.normalize(hook(clock, "products/delete", {"id": 42}))
+    assert (gone.kind, gone.at) == (EventKind.DELETED, datetime(2026, 11, 20, 11, tzinfo=UTC))
+    assert source.normalize(hook(clock, "orders/create", {"id": 1})) == []
+    for bad in (hook(clock, "products/update", {"id": 1}, secret="x"), replace(updated, body=b"{}"), replace(updated, headers={})):
+        with pytest.raises(DeliveryError):
+            source.verify(bad)
+    with pytest.raises(BadOutput):
+        source.normalize(hook(clock, "products/update", {"title": "x"}))
+
+
+def test_a_product_of_shopify(opened: Callable) -> None:
+    source, _ = opened("shopify")
+    (chair,) = source.fetch("42")
+    assert (chair.sku, chair.name, chair.brand, chair.category, chair.color, chair.style_tags) == (
+        "CH1",
+        "Chair",
+        "Nord",
+        "Chairs",
+        "Teal",
+        "warm, oak",
+    )
+    assert chair.description == "A quiet chair." and chair.dimensions.height_m == 0.815
+    assert [(i.view, i.url) for i in chair.images] == [(View.FRONT, "https://cdn.example/a.jpg?v=1")]  # ours is left aside
+    with pytest.raises(NotFound):
+        source.fetch("7")
+    assert [e.ref for e in source.changed_since(datetime(2026, 11, 20, 9, tzinfo=UTC))] == ["1", "2"]
+
+
+@pytest.mark.parametrize("name", list(PLAYED))
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [((500, {}, {}), Unavailable), ((429, {}, {"Retry-After": "7"}), RateLimited), ((403, {}, {}), Refused), ((200, b"<html>", {}), BadOutput)],
+)
+def test_failures_say_what_to_do_next(opened: Callable, name: str, answer: Answer, error: type[Exception]) -> None:
+    source, server = opened(name)
+    ref = {"akeneo": UUID, "shopify": "42"}[name]
+    source.fetch(ref)
+    server.fail = [answer]
+    with pytest.raises(error) as told:
+        source.fetch(ref)
+    assert "secret" not in str(told.value) and "token " not in str(told.value)
+
+
+@pytest.mark.parametrize("options", [{"attributes": {"front": "asset:x"}}, {"write_back": {"price": "x"}}, {"base_url": "x"}, {"colour": 1}])
+def test_wrong_options_of_akeneo_are_told(kit: Kit, options: dict[str, Any]) -> None:
+    own = replace(kit, secret=SECRETS.__getitem__)
+    with pytest.raises(ConfigError):
+        open_adapter("pim", "x", Connection(adapter="akeneo", options={"base_url": "https://pim.example", **AKENEO, **options}), own)
+
+
+def watched(kit: Kit, folder: Path, **options: Any) -> Pim:
+    found: Pim = open_adapter("pim", "sheets", Connection(adapter="csv", options={"path": str(folder), **options}), kit)
+    return found
+
+
+def dropped(path: Path, text: str, at: datetime) -> None:
+    path.write_text(text)
+    os.utime(path, (at.timestamp(), at.timestamp()))
+
+
+def test_sheets_that_are_dropped_into_a_folder_are_products(kit: Kit, tmp_path: Path) -> None:
+    early, late = datetime(2026, 11, 20, 9, tzinfo=UTC), datetime(2026, 11, 20, 11, tzinfo=UTC)
+    dropped(
+        tmp_path / "a.csv", "sku,title,image_url,height,unit\nCH1,Chair,front.jpg,81.5,cm\n,No sku,,,\nCH2,Stool,https://x.example/s.jpg,,\n", early
+    )
+    dropped(tmp_path / "b.csv", "Artikel;Bezeichnung\nCH3;Tisch\n", late)
+    dropped(tmp_path / "notes.md", "sku\nX\n", late)
+    dropped(tmp_path / "~lock.csv", "sku\nX\n", late)
+    dropped(tmp_path / "bad.csv", "colour,size\nred,1\n", late)
+    (tmp_path / "front.jpg").write_bytes(picture())
+    source = watched(kit, tmp_path, columns={"sku": "Artikel"})
+    assert [e.ref for e in source.changed_since(early)] == ["CH3"]
+    source = watched(kit, tmp_path)
+    chair, stool = list(source.changed_since(early - timedelta(hours=1)))
+    assert (chair.at, chair.product.name, chair.product.dimensions.height_m) == (early, "Chair", 0.815)
+    assert chair.product.images[0].url == "pim:sheets/front.jpg" and stool.product.images[0].url == "https://x.example/s.jpg"
+    assert source.picture("front.jpg") == picture()
+    for outside in ("../secret", "/etc/passwd", "none.jpg"):
+        with pytest.raises(NotFound):
+            source.picture(outside)
+    with pytest.raises(DeliveryError):
+        source.verify(Inbound(headers={}, body=b"", received_at=late))
+    with pytest.raises(Unavailable):
+        list(watched(kit, tmp_path / "nowhere").changed_since(early))
+
+
+def test_every_source_has_a_case() -> None:
+    assert known("pim") == sorted(["standard", "memory", "csv", *SHOPS, *PLAYED])
