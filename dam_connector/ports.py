@@ -137,11 +137,10 @@ class PushRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DamStanding:
-    """What a version is in the DAM: its state, what a person decided there, and the names of its files whose bytes are no longer ours."""
+    """What a version is in the DAM: its state, and what a person decided there."""
 
     state: VersionState
     decision: Decision | None = None
-    changed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +171,10 @@ class Dam(Protocol):
 
     def standing(self, ref: str, version: Version) -> DamStanding:
         """How a version stands there now. Raises: NotFound, Refused, Unavailable, RateLimited."""
+        ...
+
+    def changed(self, ref: str, version: Version) -> tuple[str, ...]:
+        """The names of the version's files whose bytes there are no longer ours, or are gone. Raises: as `standing`."""
         ...
 
     def touched_since(self, cursor: str) -> tuple[list[str], str]:
@@ -211,6 +214,10 @@ class Channel(Protocol):
 
     def live(self, listing: Listing) -> tuple[str, ...]:
         """The names of our files that are live for the product. Raises: as `sync`."""
+        ...
+
+    def wanted(self, listing: Listing) -> tuple[str, ...]:
+        """The names of the files that this channel takes of a listing: what `live` gives once it is synced."""
         ...
 
 

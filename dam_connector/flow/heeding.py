@@ -32,8 +32,8 @@ def heed(services: Services, dam: str, ref: str) -> str:
     services.assets.set_dam_state(version.id, found.state)
     if found.state is version.state:
         return f"{version.id}: {found.state.value} as here"
-    if found.changed:
-        return _refuse(services, version, "changed_in_dam", f"{dam}: {', '.join(found.changed)}")
+    if found.state is VersionState.APPROVED and (changed := services.dam(dam).changed(ref, version)):
+        return _refuse(services, version, "changed_in_dam", f"{dam}: {', '.join(changed)}")
     return _follow(services, version, found, dam)
 
 

@@ -119,7 +119,7 @@ def listing(*versions: ApprovedVersion, folder: str = "decor/CH123") -> Listing:
 def test_syncing_twice_is_syncing_once(channel: Channel, services: Services) -> None:
     wanted = listing(approved(a_version(services.blobs)))
     assert channel.sync(wanted, services.blobs) == channel.sync(wanted, services.blobs)
-    assert channel.live(wanted) == ("CH123_X_V1_GLB.glb",)
+    assert channel.live(wanted) == channel.wanted(wanted) == ("CH123_X_V1_GLB.glb",)
 
 
 def test_taking_off_what_is_not_there_is_no_error(channel: Channel, services: Services) -> None:

@@ -111,7 +111,7 @@ def test_a_person_s_decision_is_seen_once_with_name_and_note(played: PlayedDam, 
     refs, cursor = dam.touched_since(cursor)
     assert refs == [ref] and dam.touched_since(cursor)[0] == []
     said = dam.standing(ref, version(blobs))
-    assert said.state.value == verdict.value and said.changed == () and said.decision and said.decision.verdict is verdict
+    assert said.state.value == verdict.value and dam.changed(ref, version(blobs)) == () and said.decision and said.decision.verdict is verdict
     assert said.decision.note == "legs too short" and ("rita" in said.decision.by or played.vendor in said.decision.by)
     assert not other or dam.standing(other, version(blobs, 2)).state is VersionState.IN_REVIEW
 
@@ -132,7 +132,7 @@ def test_files_changed_by_hand_are_noticed_with_the_decision(played: PlayedDam, 
     ref, name = pushed(dam, blobs), "CH123_X_V1_GLB.glb"
     played.change(name)
     played.decide(ref, "approved", "rita", "")
-    assert dam.standing(ref, version(blobs)).changed == (name,)
+    assert dam.changed(ref, version(blobs)) == (name,)
 
 
 def test_what_is_removed_is_gone_for_good(played: PlayedDam, dam: Dam, blobs: Blobs) -> None:
@@ -140,7 +140,11 @@ def test_what_is_removed_is_gone_for_good(played: PlayedDam, dam: Dam, blobs: Bl
     dam.remove(ref)
     dam.remove(ref)
     assert played.assets() == 0
-    for ask in (lambda: dam.standing(ref, version(blobs)), lambda: dam.write_state(ref, VersionState.APPROVED)):
+    for ask in (
+        lambda: dam.standing(ref, version(blobs)),
+        lambda: dam.changed(ref, version(blobs)),
+        lambda: dam.write_state(ref, VersionState.APPROVED),
+    ):
         with pytest.raises(NotFound):
             ask()
 

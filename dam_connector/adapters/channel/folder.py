@@ -25,6 +25,9 @@ class Folder:
         tree.sync(self, listing, blobs)
         return home.as_uri()
 
+    def wanted(self, listing: Listing) -> tuple[str, ...]:
+        return tree.wanted(listing)
+
     def live(self, listing: Listing) -> tuple[str, ...]:
         return tree.live(self, listing)
 

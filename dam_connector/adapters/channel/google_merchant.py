@@ -27,6 +27,9 @@ class GoogleMerchant:
         return self._feed_url
 
     def live(self, listing: Listing) -> tuple[str, ...]:
+        return self.wanted(listing)
+
+    def wanted(self, listing: Listing) -> tuple[str, ...]:
         return tuple(f.name for p in listing.placements for f in p.approved.version.shipped)
 
 

@@ -24,6 +24,9 @@ class MemoryChannel:
         self.shown[listing.product.sku] = {f.name: blobs.get(f.sha256) for f in files}
         return f"memory:{listing.product.sku}"
 
+    def wanted(self, listing: Listing) -> tuple[str, ...]:
+        return tuple(f.name for p in listing.placements for f in p.approved.version.shipped)
+
     def live(self, listing: Listing) -> tuple[str, ...]:
         return tuple(self.shown.get(listing.product.sku, ()))
 

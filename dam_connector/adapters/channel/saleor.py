@@ -56,6 +56,9 @@ class Saleor:
         self._link(product, links, sku)
         return str(ours[0].get("url")) if ours else self._shop.origin
 
+    def wanted(self, listing: Listing) -> tuple[str, ...]:
+        return tuple(media.name for media in (*wanted_of(listing, self._formats), *wanted_of(listing, LINKS)))
+
     def live(self, listing: Listing) -> tuple[str, ...]:
         sku = listing.product.sku
         variant = self._variant(sku)

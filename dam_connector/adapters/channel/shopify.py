@@ -64,6 +64,9 @@ class Shopify:
             self._note(product, {**noted, sku: new}, was=both)
         return str(product.get("onlineStoreUrl") or f"{self._shop.base_url}/products/{product.get('handle')}")
 
+    def wanted(self, listing: Listing) -> tuple[str, ...]:
+        return tuple(media.name for media in wanted_of(listing, self._formats))
+
     def live(self, listing: Listing) -> tuple[str, ...]:
         product = self._product(listing.product.sku)
         if product is None:

@@ -34,6 +34,9 @@ class Storage:
         tree.sync(self, listing, blobs)
         return f"{self._public_url.rstrip('/')}/{quote(listing.folder)}/"
 
+    def wanted(self, listing: Listing) -> tuple[str, ...]:
+        return tree.wanted(listing)
+
     def live(self, listing: Listing) -> tuple[str, ...]:
         return tree.live(self, listing)
 

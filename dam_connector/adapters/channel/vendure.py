@@ -60,6 +60,9 @@ class Vendure:
             self._shop.query(_DROP, {"ids": gone}, "publish")
         return str(ours[0]["source"]) if ours else self._base_url
 
+    def wanted(self, listing: Listing) -> tuple[str, ...]:
+        return tuple(media.name for media in wanted_of(listing, self._formats))
+
     def live(self, listing: Listing) -> tuple[str, ...]:
         place = self._place(listing.product.sku)
         return tuple(str(asset["name"]) for asset in place.assets if is_ours(asset)) if place else ()

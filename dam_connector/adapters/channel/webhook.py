@@ -49,7 +49,9 @@ class WebhookOut(Caller):
         return self._url
 
     def live(self, listing: Listing) -> tuple[str, ...]:
-        """What was sent last: who listens cannot be asked."""
+        return self.wanted(listing)  # who listens cannot be asked
+
+    def wanted(self, listing: Listing) -> tuple[str, ...]:
         return tuple(f.name for p in listing.placements for f in p.approved.version.shipped)
 
     def _tell(self, listing: Listing, words: str) -> None:

@@ -49,6 +49,9 @@ class WooCommerce:
             self._drop(gone)
         return str(product.get("permalink") or "")
 
+    def wanted(self, listing: Listing) -> tuple[str, ...]:
+        return tuple(media.name for media in (*wanted_of(listing, self._formats), *wanted_of(listing, ("glb", "usdz"))))
+
     def live(self, listing: Listing) -> tuple[str, ...]:
         product = self._product(listing.product.sku)
         if product is None:

@@ -81,9 +81,12 @@ class Aem(Caller):
         if status not in VERDICTS:
             return DamStanding(state=S.IN_REVIEW)
         decision = Decision(verdict=VERDICTS[status], by=by or "a reviewer in aem", note=str(found.get("connector:note") or ""))
-        state, folder = S(status), ref.rpartition("/")[0]
-        changed = tuple(f.name for f in version.shipped if not self._holds(f"{folder}/{f.name}", f)) if state is not version.state else ()
-        return DamStanding(state=state, decision=decision, changed=changed)
+        return DamStanding(state=S(status), decision=decision)
+
+    def changed(self, ref: str, version: Version) -> tuple[str, ...]:
+        folder = ref.rpartition("/")[0]
+        self._metadata(ref, "changed")
+        return tuple(f.name for f in version.shipped if not self._holds(f"{folder}/{f.name}", f))
 
     def touched_since(self, cursor: str) -> tuple[list[str], str]:
         query = {

@@ -75,8 +75,13 @@ class Bynder(Deaf, Caller):
             return DamStanding(state=state)
         by = str(media.get("userModified") or "a reviewer in bynder")
         decision = Decision(verdict=VERDICTS[state], by=by, note=_one(media, self._names["reason"]))
-        changed = tuple(f.name for f in version.shipped if not self._holds(media, f, version)) if state is not version.state else ()
-        return DamStanding(state=state, decision=decision, changed=changed)
+        return DamStanding(state=state, decision=decision)
+
+    def changed(self, ref: str, version: Version) -> tuple[str, ...]:
+        media, on_top = self._on_top(ref, "changed")
+        if not on_top:
+            return ()
+        return tuple(f.name for f in version.shipped if not self._holds(media, f, version))
 
     def touched_since(self, cursor: str) -> tuple[list[str], str]:
         query = urlencode({"orderBy": "dateModified desc", "limit": PAGE, "page": 1, f"property_{self._names['id']}": "*"})

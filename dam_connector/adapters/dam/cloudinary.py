@@ -77,8 +77,11 @@ class Cloudinary(Caller):
             return DamStanding(state=S.IN_REVIEW)
         decision = Decision(verdict=VERDICTS[status], by=str(moderation.get("by") or "a moderator in cloudinary"), note=str(told.get("note") or ""))
         state = S.APPROVED if status == "approved" else S.REJECTED
-        changed = tuple(f.name for f in version.shipped if not self._holds(ref, f)) if state is not version.state else ()
-        return DamStanding(state=state, decision=decision, changed=changed)
+        return DamStanding(state=state, decision=decision)
+
+    def changed(self, ref: str, version: Version) -> tuple[str, ...]:
+        self._asset(ref, "changed")
+        return tuple(f.name for f in version.shipped if not self._holds(ref, f))
 
     def touched_since(self, cursor: str) -> tuple[list[str], str]:
         """By the lists of what was approved and rejected, newest first."""

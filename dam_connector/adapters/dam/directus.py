@@ -90,8 +90,11 @@ class Directus(Caller):
             return DamStanding(state=state)
         name = " ".join(filter(None, [by.get("first_name"), by.get("last_name")])) or by.get("email") or "somebody"
         decision = Decision(verdict=VERDICTS[state], by=str(name), note=str(row.get("reject_reason") or ""))
-        changed = tuple(f.name for f in version.shipped if not self._holds(f, version)) if state is not version.state else ()
-        return DamStanding(state=state, decision=decision, changed=changed)
+        return DamStanding(state=state, decision=decision)
+
+    def changed(self, ref: str, version: Version) -> tuple[str, ...]:
+        self._row(ref, "changed")
+        return tuple(f.name for f in version.shipped if not self._holds(f, version))
 
     def touched_since(self, cursor: str) -> tuple[list[str], str]:
         moment, _, seen = cursor.partition(" ")

@@ -19,6 +19,7 @@ class MemoryDam(Deaf):
     def __init__(self) -> None:
         self.stored: dict[str, dict[str, bytes]] = {}
         self.standings: dict[str, DamStanding] = {}
+        self.by_hand: tuple[str, ...] = ()
         self._touched: list[str] = []
         self.fail_with: ConnectorError | None = None
 
@@ -41,7 +42,8 @@ class MemoryDam(Deaf):
         return self.standings[ref]
 
     def decide(self, ref: str, decision: Decision, *, changed: tuple[str, ...] = ()) -> None:
-        self.standings[ref] = DamStanding(state=VersionState(decision.verdict.value), decision=decision, changed=changed)
+        self.standings[ref] = DamStanding(state=VersionState(decision.verdict.value), decision=decision)
+        self.by_hand = changed
         self._touched.append(ref)
 
     def picture(self, name: str, blobs: Blobs) -> bytes:
@@ -51,6 +53,10 @@ class MemoryDam(Deaf):
                 if path.rpartition("/")[2] == name:
                     return data
         raise NotFound("memory", "picture", name)
+
+    def changed(self, ref: str, version: Version) -> tuple[str, ...]:
+        self.standing(ref)
+        return self.by_hand
 
     def touched_since(self, cursor: str) -> tuple[list[str], str]:
         self._fail()

@@ -71,8 +71,11 @@ class ResourceSpace(Deaf, Caller):
         if state not in VERDICTS or last is None or _who(last) == self._user:
             return DamStanding(state=state)
         decision = Decision(verdict=VERDICTS[state], by=_who(last), note=str(last.get("notes") or ""))
-        changed = tuple(f.name for f in version.shipped if not self._holds(ref, f, version)) if state is not version.state else ()
-        return DamStanding(state=state, decision=decision, changed=changed)
+        return DamStanding(state=state, decision=decision)
+
+    def changed(self, ref: str, version: Version) -> tuple[str, ...]:
+        self._resource(ref, "changed")
+        return tuple(f.name for f in version.shipped if not self._holds(ref, f, version))
 
     def touched_since(self, cursor: str) -> tuple[list[str], str]:
         rows = self._log(int(cursor or 0) + 1)  # its minref is inclusive
