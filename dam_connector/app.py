@@ -15,7 +15,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from dam_connector import __version__, logs
 from dam_connector.errors import ConfigError, DeliveryError, NotFound, Refused, StateConflict, Unavailable
 from dam_connector.settings import Settings, with_secrets
-from dam_connector.web import api, auth, batches, feeds, files, gallery, health, pages, products, publishing, viewer, webhooks
+from dam_connector.web import api, auth, batches, connections, feeds, files, gallery, health, pages, products, publishing, viewer, webhooks
 from dam_connector.web.context import PEOPLE, csrf, limiter, problem
 from dam_connector.wiring import Services, build_services
 from schemas.common import problems as as_lines
@@ -64,7 +64,19 @@ def create_app(services: Services) -> Flask:
     limiter.init_app(app)
     smorest = Api(app)
     smorest.register_blueprint(api.bp)
-    for blueprint in (auth.bp, pages.bp, products.bp, gallery.bp, batches.bp, files.bp, viewer.bp, health.bp, publishing.bp, feeds.bp):
+    for blueprint in (
+        auth.bp,
+        pages.bp,
+        products.bp,
+        gallery.bp,
+        batches.bp,
+        files.bp,
+        viewer.bp,
+        health.bp,
+        publishing.bp,
+        feeds.bp,
+        connections.bp,
+    ):
         app.register_blueprint(blueprint)
     csrf.exempt(api.bp)  # guards itself: a bearer token needs no CSRF token
     _handle_errors(app)

@@ -357,6 +357,7 @@ main.add_command(spend_commands.spend)
 main.add_command(pim_commands.backfill)
 main.add_command(connection_commands.connect)
 main.add_command(connection_commands.connection)
+main.add_command(connection_commands.reconcile)
 
 
 if __name__ == "__main__":

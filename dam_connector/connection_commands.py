@@ -1,6 +1,7 @@
 """The command line of connections: connect, connection test."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -8,7 +9,8 @@ import click
 from dam_connector.catalog.rules import Connection
 from dam_connector.command import as_json, clear_errors, data_dir, services_on
 from dam_connector.errors import AdapterError, ConfigError
-from dam_connector.flow import connecting
+from dam_connector.flow import connecting, reconciling
+from dam_connector.wiring import Services
 
 
 @click.group()
@@ -35,6 +37,36 @@ def test_connection(name: str, sku: str, data_dir: Path | None, machine: bool) -
             click.echo(json.dumps({"connection": name, "good": False, "done": done, "error": str(error)}))
         raise ConfigError(f"{name}: {error}") from error
     click.echo(json.dumps({"connection": name, "good": True, "done": done}) if machine else f"{name}: good")
+
+
+@click.command()
+@click.option("--connection", default="", help="Only this PIM, DAM or channel.")
+@click.option("--mend", is_flag=True, help="Put right what was found.")
+@data_dir
+@as_json
+@clear_errors
+def reconcile(connection: str, mend: bool, data_dir: Path | None, machine: bool) -> None:
+    """Compare PIMs, DAMs and channels with what is known here, and show where they drifted apart."""
+    services = services_on(data_dir)
+    found = []
+    for drift in reconciling.reconcile(services, only=connection):
+        found.append(drift)
+        said = _mended(services, drift) if mend else drift.remedy
+        if machine:
+            click.echo(json.dumps({**asdict(drift), "said" if mend else "remedy": said}, ensure_ascii=False))
+        else:
+            click.echo(f"{drift.kind.value:<9} {drift.where:<16} {drift.sku or drift.ref:<24} {drift.detail}  -> {said}")
+    if not connection:
+        reconciling.keep(services, found)
+    if not machine:
+        click.echo(f"{len(found)} found." + ("" if mend or not found else " --mend puts them right.") if found else "Everything is of one mind.")
+
+
+def _mended(services: Services, drift: reconciling.Drift) -> str:
+    try:
+        return reconciling.mend(services, drift)
+    except (AdapterError, ConfigError) as error:
+        return f"not mended: {error}"
 
 
 @click.command()

@@ -15,7 +15,7 @@ from dam_connector.catalog import naming
 from dam_connector.catalog.issue_codes import CODES
 from dam_connector.catalog.picture_profiles import PICTURE_PROFILES, contradictions
 from dam_connector.catalog.product import View
-from dam_connector.catalog.rules import PHOTO, CheckRules, Connection, Naming, ProductRules, ReviewRules, Rules, ViewerRules
+from dam_connector.catalog.rules import PHOTO, CheckRules, Connection, Naming, ProductRules, ReconcileRules, ReviewRules, Rules, ViewerRules
 from dam_connector.catalog.run import RunKind
 from dam_connector.errors import ConfigError
 from schemas.common import COLOR, SLUG, pointer, problems, schema_name, text, tuples
@@ -167,6 +167,13 @@ class ViewerSchema(Schema):
     brand = text("Name above the product; the product's brand when absent.", validate=validate.Length(max=80))
 
 
+class ReconcileSchema(Schema):
+    """When PIMs, DAMs and channels are compared with what is known here."""
+
+    every_hours = fields.Float(validate=validate.Range(1, 24 * 31), metadata={"description": "How often; only when asked, when absent."})
+    mend = fields.Boolean(metadata={"description": "Whether what drifted apart is mended at once; else it is shown."})
+
+
 class PluginSchema(Schema):
     """The plugin's manifest and the admin's rules."""
 
@@ -187,6 +194,7 @@ class PluginSchema(Schema):
     checks = fields.Nested(ChecksSchema)
     review = fields.Nested(ReviewSchema)
     viewer = fields.Nested(ViewerSchema)
+    reconcile = fields.Nested(ReconcileSchema)
 
 
 def load_rules(text: str) -> Rules:
@@ -231,6 +239,7 @@ def _build(data: dict[str, Any], text: str) -> Rules:
         checks=CheckRules(**checks),
         review=ReviewRules(**tuples(data.get("review", {}))),
         viewer=ViewerRules(**data.get("viewer", {})),
+        reconcile=ReconcileRules(**data.get("reconcile", {})),
         profiles={name: build_profile(p) for name, p in data.get("profiles", {}).items()},
     )
 

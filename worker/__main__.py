@@ -21,6 +21,7 @@ from dam_connector.flow import sweeping
 from dam_connector.flow.backfilling import poll_pims
 from dam_connector.flow.brokering import Broker
 from dam_connector.flow.heeding import poll_dams
+from dam_connector.flow.reconciling import reconcile_when_due
 from dam_connector.queue import SERVED, TURN, connect
 from dam_connector.settings import Settings
 from dam_connector.wiring import Services, build_services
@@ -32,6 +33,7 @@ SWEEP_S = 2.0
 BROKER_S = 1.0
 POLL_S = 15.0
 LIST_S = 300.0  # between two questions to a PIM for what was changed
+POLLER_LEASE_S = 60.0
 STOP_S = 5.0
 
 
@@ -107,21 +109,33 @@ def sweep() -> None:
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, leave)
     brokering = threading.Thread(target=_broker, args=(services, owner, stop), name="broker")
+    polling = threading.Thread(target=_poll, args=(services, owner, stop), name="poller", daemon=True)  # a slow DAM holds up no wake-up
     brokering.start()
-    polled = listed = 0.0
+    polling.start()
     while not stop.wait(SWEEP_S):
         try:
             sweeping.sweep(services, owner)
-            if time.monotonic() - polled > POLL_S:
-                poll_dams(services)
-                polled = time.monotonic()
-            if time.monotonic() - listed > LIST_S:
-                poll_pims(services)
-                listed = time.monotonic()
         except Exception:
             log.exception("sweep_failed")
     services.ledger.release("sweeper", owner)
     brokering.join(STOP_S)
+
+
+def _poll(services: Services, owner: str, stop: threading.Event) -> None:
+    """Ask DAMs, PIMs and, when it is time, compare them all, until stopped. One process does, by lease."""
+    listed = 0.0
+    while not stop.wait(POLL_S):
+        try:
+            if not services.ledger.lease("poller", owner, POLLER_LEASE_S):
+                continue
+            poll_dams(services)
+            if time.monotonic() - listed > LIST_S:
+                poll_pims(services)
+                listed = time.monotonic()
+            reconcile_when_due(services, owner)
+        except Exception:
+            log.exception("poll_failed")
+    services.ledger.release("poller", owner)
 
 
 def _broker(services: Services, owner: str, stop: threading.Event) -> None:

@@ -131,6 +131,14 @@ class ReviewRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReconcileRules:
+    """How often PIMs, DAMs and channels are compared with our records, and whether what drifted is mended at once. 0: only when asked."""
+
+    every_hours: float = 0.0
+    mend: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ViewerRules:
     """How the AR page looks."""
 
@@ -156,6 +164,7 @@ class Rules:
     checks: CheckRules
     review: ReviewRules
     viewer: ViewerRules
+    reconcile: ReconcileRules = ReconcileRules()
     profiles: Mapping[str, ModelProfile] = field(default_factory=dict)
 
     @property

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from dam_connector.catalog.ids import RunId
+from dam_connector.catalog.ids import RunId, new_id
 from dam_connector.catalog.run import MAKING, RunKind, job_for
 from dam_connector.catalog.version import Version
 from dam_connector.store.runs import NewRun
@@ -39,3 +39,8 @@ def follow(
     if added and (due_at is None or due_at <= now):
         services.queue.wake(job_for(kind, bulk=bulk), added)
     return added[0] if added else None
+
+
+def again(what: str, services: Services) -> str:
+    """An input hash that no run had before: what was asked for is done each time that it is asked."""
+    return f"{what}:{new_id('ask', services.clock.now())}"

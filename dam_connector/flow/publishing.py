@@ -16,7 +16,7 @@ from dam_connector.catalog.product import Product
 from dam_connector.catalog.run import RunKind
 from dam_connector.catalog.version import ApprovedVersion, Version, VersionState
 from dam_connector.errors import RateLimited, StateConflict
-from dam_connector.flow.followups import follow
+from dam_connector.flow.followups import again, follow
 from dam_connector.flow.telling import tell_later
 from dam_connector.wiring import Services
 
@@ -80,7 +80,7 @@ def rollback(services: Services, version: Version, *, by: str) -> None:
     services.decisions.reinstate(version)
     services.assets.schedule(version.id, None)
     services.ledger.tell("rolled_back", sku=version.asset.sku, version_id=version.id, by=by, detail=f"to V{version.number}")
-    follow(services, version, RunKind.PUBLISH, f"rollback:{version.id}:{services.clock.now().isoformat()}")
+    follow(services, version, RunKind.PUBLISH, again("rollback", services))
 
 
 def withdraw(services: Services, version: Version, *, by: str, reason: str = "") -> None:
@@ -88,7 +88,7 @@ def withdraw(services: Services, version: Version, *, by: str, reason: str = "")
     services.assets.move(version.id, VersionState.WITHDRAWN, source=[VersionState.PUBLISHED])
     services.ledger.tell("withdrawn", sku=version.asset.sku, version_id=version.id, by=by, detail=reason)
     tell_later(services, version)
-    follow(services, version, RunKind.WITHDRAW, f"withdraw:{version.id}:{services.clock.now().isoformat()}")
+    follow(services, version, RunKind.WITHDRAW, again("withdraw", services))
 
 
 def may_go_live(services: Services, product: Product, version: Version) -> datetime | None:

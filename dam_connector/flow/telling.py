@@ -6,7 +6,7 @@ from dam_connector.catalog.event import Decision
 from dam_connector.catalog.run import RunKind
 from dam_connector.catalog.version import Version, VersionState
 from dam_connector.errors import ConfigError, NotFound
-from dam_connector.flow.followups import follow
+from dam_connector.flow.followups import again, follow
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
@@ -24,7 +24,7 @@ def tell_later(services: Services, version: Version) -> None:
     if ours:
         tell(services, version)
     else:
-        follow(services, version, RunKind.TELL, f"tell:{version.id}:{services.clock.now().isoformat()}")
+        follow(services, version, RunKind.TELL, again("tell", services))
 
 
 def tell(services: Services, version: Version) -> None:

@@ -1,6 +1,6 @@
 """Assets and their versions: numbers given exactly once, files sealed once, states by compare-and-set."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from dam_connector.store.tables import assets, version_files
 from dam_connector.store.tables import versions as t
 
 JOINED = sa.select(t, assets.c.sku, assets.c.deliverable, assets.c.slot, assets.c.kind).join_from(t, assets, assets.c.id == t.c.asset_id)
+PAGE = 200
 
 
 class Assets:
@@ -164,6 +165,18 @@ class Assets:
         """All versions of this one's asset, newest first."""
         with self._db.read() as c:
             return [version_of(row) for row in c.execute(JOINED.where(t.c.asset_id == version.asset.id).order_by(t.c.number.desc()))]
+
+    def held_by(self, dam: str, states: Iterable[VersionState]) -> Iterator[Version]:
+        """Versions that lie in a DAM and stand in one of these states, oldest first, a page at a time."""
+        last, wanted = "", [s.value for s in states]
+        while True:
+            query = JOINED.where(t.c.dam == dam, t.c.dam_ref != "", t.c.state.in_(wanted), t.c.id > last).order_by(t.c.id).limit(PAGE)
+            with self._db.read() as c:
+                found = [version_of(row) for row in c.execute(query)]
+            yield from found
+            if len(found) < PAGE:
+                return
+            last = found[-1].id
 
     def find_file(self, sha256: str, *, public: bool) -> tuple[str, str] | None:
         """MIME type and name of a file of a version. public: only of one whose files anybody may fetch."""

@@ -108,6 +108,12 @@ class Products:
         with self._db.read() as c:
             return {sku: name for sku, name in c.execute(query)}
 
+    def of_connection(self, connection: str) -> dict[str, tuple[str, datetime]]:
+        """SKU and source time of what is known of a source, by its reference; of several SKUs of one reference the newest."""
+        query = sa.select(t.c.ref, t.c.sku, t.c.source_time).where(t.c.connection == connection, t.c.deleted.is_(False)).order_by(t.c.source_time)
+        with self._db.read() as c:
+            return {row.ref: (row.sku, row.source_time) for row in c.execute(query)}
+
     def by_id(self, product_id: str) -> ProductRecord | None:
         with self._db.read() as c:
             row = c.execute(sa.select(t).where(t.c.id == product_id)).one_or_none()

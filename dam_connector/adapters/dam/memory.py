@@ -37,6 +37,7 @@ class MemoryDam(Deaf):
         self.standings[ref] = DamStanding(state=state, decision=decision)
 
     def standing(self, ref: str, version: Version | None = None) -> DamStanding:
+        self._fail()
         if ref not in self.standings:
             raise NotFound("memory", "standing", ref)
         return self.standings[ref]

@@ -1,0 +1,131 @@
+"""Drift: what webhooks and polls lost, and what people changed by hand, is found and mended."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from click.testing import CliRunner
+
+from dam_connector import connection_commands
+from dam_connector.catalog.event import Decision, Verdict
+from dam_connector.catalog.version import VersionState
+from dam_connector.errors import ConfigError, Unavailable
+from dam_connector.flow import reviewing
+from dam_connector.flow.reconciling import kept, mend, reconcile, reconcile_when_due
+from dam_connector.ports import DamStanding
+from dam_connector.wiring import Services
+from tests.pipeline.helpers import Drain, chair, send
+from tests.support import PhotoServer, TestClock, product
+
+APPROVED = Decision(verdict=Verdict.APPROVED, by="ann")
+
+
+@pytest.fixture
+def wired(services: Services, write_rules: Callable[..., None], photos: PhotoServer, drain: Drain) -> Services:
+    """A product of a source that can be asked, live in a shop, with its version in a DAM that decides itself."""
+    connections = json.loads(services.settings.plugin_json.read_text())["connections"]
+    write_rules(
+        connections={**connections, "dam": {"shelf": {"adapter": "memory"}}, "channel": {"shop": {"adapter": "memory"}}},
+        review={"dam": "shelf"},
+        deliverables=[{"name": "packshot", "kind": "rendition", "size_px": 320, "formats": ["jpeg"], "channels": ["shop"]}],
+        reconcile={"every_hours": 2, "mend": True},
+    )
+    send(services, chair(photos))
+    drain()
+    reviewing.decide(services, services.assets.of_product("CH123")[0], APPROVED, source="page")
+    drain()
+    assert list(reconcile(services)) == []
+    return services
+
+
+def said(services: Services) -> list[tuple[str, str, str]]:
+    return [(d.where, d.kind.value, d.sku or d.ref) for d in reconcile(services)]
+
+
+def test_a_file_that_somebody_took_off_a_shop_is_put_back(wired: Services) -> None:
+    shop = wired.channel("shop")
+    before = dict(shop.shown["CH123"])
+    shop.shown["CH123"] = {"stranger.jpg": b"x"}
+    assert said(wired) == [("shop", "missing", "CH123"), ("shop", "orphaned", "CH123")]
+    mend(wired, next(reconcile(wired)))
+    assert shop.shown["CH123"] == before and said(wired) == []
+
+
+def test_what_was_deleted_in_the_dam_is_pushed_again(wired: Services, drain: Drain) -> None:
+    dam, ref = wired.dam("shelf"), "mem:CH123:packshot:1:1"
+    dam.remove(ref)
+    (found,) = reconcile(wired)
+    assert (found.where, found.kind.value, found.remedy) == ("shelf", "missing", "push it again")
+    mend(wired, found)
+    drain()
+    assert dam.stored[ref] and dam.standings[ref].state is VersionState.PUBLISHED and said(wired) == []
+    assert wired.assets.of_product("CH123")[0].state is VersionState.PUBLISHED
+
+
+def test_a_state_that_the_dam_was_not_told_is_told(wired: Services, drain: Drain) -> None:
+    dam, ref = wired.dam("shelf"), "mem:CH123:packshot:1:1"
+    dam.standings[ref] = DamStanding(state=VersionState.IN_REVIEW)
+    assert said(wired) == [("shelf", "stale", "CH123")]
+    mend(wired, next(reconcile(wired)))
+    drain()
+    assert dam.standings[ref].state is VersionState.PUBLISHED and said(wired) == []
+
+
+def test_files_that_were_changed_by_hand_are_replaced_by_ours(wired: Services, drain: Drain) -> None:
+    dam, ref = wired.dam("shelf"), "mem:CH123:packshot:1:1"
+    dam.by_hand, before = ("a.jpg",), dict(dam.stored[ref])
+    assert said(wired) == [("shelf", "changed", "CH123")]
+    dam.stored[ref] = {"other": b""}
+    mend(wired, next(reconcile(wired)))
+    dam.by_hand = ()
+    drain()
+    assert dam.stored[ref] == before and said(wired) == []
+
+
+def test_what_a_source_has_and_we_do_not_and_the_other_way_round(wired: Services, photos: PhotoServer, drain: Drain, clock: TestClock) -> None:
+    source = wired.pim("mem")
+    picture = {"images": {"front": photos.url("front.jpg")}}
+    for sku in ("N1", "N2"):
+        source.put(product(sku, **picture), clock.now())
+    assert said(wired) == [("mem", "missing", "N1"), ("mem", "missing", "N2")]
+    for found in list(reconcile(wired, only="mem")):
+        mend(wired, found)
+    assert said(wired) == []
+    source.put(product("N1", color="green", **picture), clock.now() + timedelta(minutes=1))
+    del source.products["N2"]
+    assert said(wired) == [("mem", "stale", "N1"), ("mem", "orphaned", "N2")]
+    clock.forward(120)
+    for found in list(reconcile(wired)):
+        mend(wired, found)
+    assert wired.products.get("N1").product.color == "green" and wired.products.get("N2").deleted and said(wired) == []
+
+
+def test_one_connection_that_is_away_leaves_the_others(wired: Services) -> None:
+    wired.dam("shelf").fail_with = Unavailable("shelf", "standing", "down")
+    wired.channel("shop").shown.clear()
+    assert [(d.where, d.kind.value, d.port) for d in reconcile(wired)] == [("shelf", "failed", "dam"), ("shop", "missing", "channel")]
+    with pytest.raises(ConfigError, match="nothing-of-this-name"):
+        list(reconcile(wired, only="nothing-of-this-name"))
+
+
+def test_it_is_done_by_the_hour_and_mended_where_the_rules_say_so(wired: Services, clock: TestClock) -> None:
+    wired.channel("shop").shown.clear()
+    assert reconcile_when_due(wired, "me") and wired.channel("shop").shown["CH123"]
+    assert kept(wired)[1] == 1 and not reconcile_when_due(wired, "me")
+    clock.forward(3 * 3600)
+    assert reconcile_when_due(wired, "me") and kept(wired)[1:] == (0, [])
+
+
+def test_the_command_shows_a_table_and_speaks_json(wired: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection_commands, "services_on", lambda folder: wired)
+    wired.channel("shop").shown.clear()
+    shown = CliRunner().invoke(connection_commands.reconcile, [])
+    assert shown.exit_code == 0 and "missing   shop" in shown.output and "--mend" in shown.output
+    mended = CliRunner().invoke(connection_commands.reconcile, ["--mend", "--json"])
+    assert json.loads(mended.output)["said"] == "CH123: 1 assets are live"
+    assert "one mind" in CliRunner().invoke(connection_commands.reconcile, []).output
+    tested = CliRunner().invoke(connection_commands.connection, ["test", "shelf"])
+    assert tested.exit_code == 0 and "byte for byte" in tested.output and tested.output.rstrip().endswith("shelf: good")
+    assert "connection-test" not in str(wired.dam("shelf").stored)
+    assert "no connection 'x'" in CliRunner().invoke(connection_commands.connection, ["test", "x"]).output
