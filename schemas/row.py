@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from marshmallow import ValidationError
@@ -57,6 +58,9 @@ COLUMNS: Mapping[str, Column] = {
     "request_type": Column("Studio, Lifestyle, Model; several with commas. All when empty.", "Studio, Lifestyle, Model", ("request", "request type")),
     "target_format": Column("File formats, with commas. The rules' own when empty.", "glb, usdz", ("format", "formats", "target file type")),
     "channel": Column("Where it goes live, with commas. The rules' own when empty.", "", ("channels", "destination", "publishing channel")),
+    "live_from": Column(
+        "Nothing of it goes live before this day, such as 2026-12-01. UTC.", "", ("embargo", "embargo until", "release date", "launch date")
+    ),
 }
 _TEXTS = {"product_name": "name", "category": "category", "brand": "brand", "material": "material", "color": "color", "style_tags": "style_tags"}
 _VIEWS = {"image_url": View.FRONT, **{f"image_url_{v}": v for v in View if v is not View.FRONT}}
@@ -87,6 +91,7 @@ def read_row(cells: Mapping[str, str], mapping: Mapping[str, str]) -> tuple[Prod
     record: dict[str, Any] = {"sku": row.get("sku", ""), **{ours: row.get(column, "") for column, ours in _TEXTS.items()}}
     record["images"] = {str(view): row[column] for column, view in _VIEWS.items() if row.get(column)}
     record["inspiration_image"] = row.get("inspiration_image", "")
+    record["live_from"] = moment.isoformat() if (moment := _moment(row.get("live_from", ""))) else None
     sizes = {axis: _number(row[axis]) for axis in ("height", "width", "depth") if row.get(axis)}
     record["dimensions"] = {**sizes, "unit": (row.get("unit") or USUAL_UNIT).lower()} if sizes else None
     try:
@@ -113,6 +118,7 @@ def row_of(product: Product) -> dict[str, str]:
         "request_type": ", ".join(asked.types),
         "target_format": ", ".join(asked.formats),
         "channel": ", ".join(asked.channels),
+        "live_from": product.live_from.isoformat() if product.live_from else "",
     }
 
 
@@ -123,6 +129,8 @@ def _misread(row: Mapping[str, str]) -> Iterator[Issue]:
     for axis in ("height", "width", "depth"):
         if row.get(axis) and not (_number(row[axis]) or 0) > 0:
             yield issue("row.value", f"{axis} is no size.", pointer=f"/{axis}", measured=row[axis][:40], limit="a number above 0")
+    if row.get("live_from") and _moment(row["live_from"]) is None:
+        yield issue("row.value", "live_from is no day.", pointer="/live_from", measured=row["live_from"][:40], limit="such as 2026-12-01")
     unit = row.get("unit", "").lower()
     if unit and unit not in METRES_PER_UNIT:
         yield issue("row.value", "The unit is none we know.", pointer="/unit", measured=unit[:40], limit=", ".join(METRES_PER_UNIT))
@@ -149,6 +157,15 @@ def _request(row: Mapping[str, str]) -> Request:
         formats=_list(row.get("target_format", "")),
         channels=_list(row.get("channel", "")),
     )
+
+
+def _moment(cell: str) -> datetime | None:
+    """A day or a moment, ISO 8601, UTC where it names no zone; None for what is none."""
+    try:
+        found = datetime.fromisoformat(cell.strip())
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _list(cell: str) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from schemas.product import METRES_PER_UNIT, TEXTS, ProductSchema, load_product
 
 AXES = ("width", "height", "depth")
 VIEWS = tuple(view.value for view in View)
-FIELDS = (*TEXTS, *AXES, *VIEWS, "inspiration_image")
+FIELDS = (*TEXTS, *AXES, *VIEWS, "inspiration_image", "live_from")
 UNITS = {"MILLIMETER": "mm", "CENTIMETER": "cm", "METER": "m", "INCH": "in", "FOOT": "ft"}
 _SIDES = {view: re.compile(rf"(?:^|[^a-z]){view}(?:$|[^a-z])") for view in VIEWS}
 Look = Callable[[str], Any]
@@ -61,6 +61,8 @@ class Fields:
         record["images"] = shown
         if "inspiration_image" in self._paths:
             record["inspiration_image"] = as_text(look(self._paths["inspiration_image"]))
+        if "live_from" in self._paths and (moment := moment_of(look(self._paths["live_from"]))):
+            record["live_from"] = moment.isoformat()
         return product_of(record, self._vendor)
 
     def _sizes(self, look: Look) -> dict[str, float | None]:

@@ -20,7 +20,7 @@ bp = Blueprint("products", __name__, url_prefix="/products")
 EDITED = (
     *("product_name", "category", "brand", "color", "material", "style_tags", "width", "height", "depth", "unit"),
     *(column for column in COLUMNS if column.startswith("image_url")),
-    *("inspiration_image", "prompt", "number_of_images", "aspect_ratio", "request_type"),
+    *("inspiration_image", "prompt", "number_of_images", "aspect_ratio", "request_type", "live_from"),
 )
 
 

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from dam_connector import docgen, errors
+from dam_connector.adapters import PORTS, known
 from dam_connector.catalog.issue_codes import CODES
 from dam_connector.queue import JOBS
 from dam_connector.settings import GENERATED_SECRETS, Settings, with_secrets
@@ -23,6 +24,12 @@ from worker.pipeline import PIPELINES
 def test_every_job_name_resolves(job: str) -> None:
     module, _, name = JOBS[job].function.rpartition(".")
     assert callable(getattr(importlib.import_module(module), name))
+
+
+@pytest.mark.parametrize("port", PORTS)
+def test_every_connection_has_a_page(port: str) -> None:
+    ours = {"memory", "library", "viewer", "folder", "standard"}
+    assert [name for name in known(port) if name not in ours and not (ROOT / f"docs/connections/{name}.md").exists()] == []
 
 
 def test_steps_are_named_like_their_files_and_say_what_they_read_and_add() -> None:

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from dam_connector.flow import intake
+from dam_connector.catalog.version import VersionState
+from dam_connector.flow import intake, reconciling, sweeping
 from dam_connector.store.users import UserRole
 from dam_connector.wiring import Services
 from tests.support import MODEL, PhotoServer, TestClock, event_body, inbound, picture, product, record, rules_json, signed
@@ -184,3 +186,55 @@ def test_the_ar_page_is_public_when_published_and_404_before(
 def test_health(client: FlaskClient) -> None:
     assert client.get("/healthz").json == {"status": "ok"}
     assert client.get("/readyz").json == {"database": "ok", "queue": "ok"}
+
+
+def test_an_earlier_version_goes_live_again_by_a_click_and_a_live_one_is_taken_off(
+    services: Services, photos: PhotoServer, drain: Callable, browser_like: Visitor, clock: TestClock
+) -> None:
+    services.settings.plugin_json.write_text(json.dumps(rules_json(deliverables=[rules_json()["deliverables"][0]])))
+    reviewer = browser_like("reviewer")
+    made = []
+    for color in ("red", "green"):
+        photos.files.setdefault("front.jpg", picture())
+        body = event_body(record(color=color, images={"front": photos.url("front.jpg")}), at=clock.now())
+        delivery, _ = intake.receive(services, "main", inbound(body, signed(body, at=clock.now(), message=color), clock.now()))
+        intake.handle(services, delivery)
+        drain()
+        made.append(services.assets.of_product("CH123")[0])
+        later = (clock.now() + timedelta(hours=2)).strftime("%Y-%m-%dT%H:%M")
+        reviewer.post(f"/versions/{made[-1].id}/decide", data={"verdict": "approved", "go_live_at": later if color == "red" else ""})
+        if color == "red":
+            clock.forward(60)
+            sweeping.sweep(services, "me")
+            drain()
+            assert "Goes live" in reviewer.get(f"/versions/{made[0].id}").text
+            clock.forward(7200)
+        clock.forward(60)
+        sweeping.sweep(services, "me")
+        drain()
+    first, second = (f"/versions/{v.id}" for v in made)
+    assert "Make V1 live again" in reviewer.get(first).text and "Take it off every channel" in reviewer.get(second).text
+    assert "V1 goes live again" in reviewer.post(f"{first}/rollback", follow_redirects=True).text
+    drain()
+    assert services.assets.get(made[0].id).state is VersionState.PUBLISHED and "Make V2 live again" in reviewer.get(second).text
+    assert "taken off every channel" in reviewer.post(f"{first}/withdraw", data={"reason": "recalled"}, follow_redirects=True).text
+    drain()
+    assert services.publications.of_product("CH123") == []
+    assert "not live any more" in reviewer.post(f"{first}/withdraw", follow_redirects=True).text
+    assert "Nothing was changed" in reviewer.post(f"/versions/{made[1].id}/withdraw", follow_redirects=True).text
+    assert browser_like("viewer").post(f"{first}/rollback").status_code == 403
+
+
+def test_the_connections_page_shows_drift_and_mends_it(browser_like: Visitor, services: Services) -> None:
+    viewer = browser_like("viewer")
+    assert "Nothing was compared yet" in viewer.get("/connections").text
+    services.pim("mem").put(product("N1"), services.clock.now())
+    reconciling.keep(services, list(reconciling.reconcile(services)))
+    shown = viewer.get("/connections").text
+    assert "missing" in shown and "N1" in shown and "Mend" not in shown and "/webhooks/main" in shown
+    admin, wanted = browser_like("admin"), {"where": "mem", "ref": "N1", "kind": "missing"}
+    assert ">Mend</button>" in admin.get("/connections").text
+    assert viewer.post("/connections/mend", data=wanted).status_code == 403
+    admin.post("/connections/mend", data=wanted)
+    assert services.products.get("N1") and "of one mind" in admin.get("/connections").text
+    assert "not among what was found" in admin.post("/connections/mend", data=wanted, follow_redirects=True).text
