@@ -66,10 +66,12 @@ class Inbound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """A webhook whose sender is proved. `key` is unique per source and delivery; `acts` is False for pings."""
+    """A webhook whose sender is proved. `key` is unique per source and delivery; `acts` is False for pings; `keeps` names the headers that it
+    means nothing without: others of the vendor's are not stored, since some are credentials."""
 
     key: str
     acts: bool = True
+    keeps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

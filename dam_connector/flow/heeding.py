@@ -8,7 +8,7 @@ from dam_connector.catalog.version import Version, VersionState
 from dam_connector.errors import AdapterError, ConfigError, NotFound, StateConflict
 from dam_connector.flow.publishing import withdraw
 from dam_connector.flow.reviewing import decide
-from dam_connector.flow.telling import tell_later
+from dam_connector.flow.telling import TOLD, tell_later
 from dam_connector.ports import DamStanding
 from dam_connector.store.decisions import STATE_OF
 from dam_connector.wiring import Services
@@ -25,6 +25,8 @@ def heed(services: Services, dam: str, ref: str) -> str:
     version = services.assets.by_dam_ref(dam, ref)
     if version is None:
         return f"{ref}: not one of ours"
+    if version.state not in TOLD:
+        return f"{version.id}: still on its way into review"
     try:
         found = services.dam(dam).standing(ref, version)
     except NotFound:

@@ -47,7 +47,7 @@ def receive(services: Services, connection: str, inbound: Inbound) -> tuple[Deli
     """
     source = _source(services, connection)
     verified = source.verify(inbound)
-    delivery_id, new = services.inbox.add(connection, verified.key, inbound, acts=verified.acts)
+    delivery_id, new = services.inbox.add(connection, verified.key, inbound, acts=verified.acts, keeps=verified.keeps)
     if new and verified.acts:
         services.queue.wake("handle_delivery", [delivery_id])
     return delivery_id, new

@@ -1,7 +1,7 @@
 """Inbox: every webhook delivery, stored before anything else happens with it."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -41,10 +41,10 @@ class Inbox:
         self._db, self._clock = db, clock
         self._writer = _GroupWriter(db)
 
-    def add(self, connection: str, key: str, inbound: Inbound, *, acts: bool = True) -> tuple[DeliveryId, bool]:
-        """The delivery's id, durable when this returns, and whether it is new."""
+    def add(self, connection: str, key: str, inbound: Inbound, *, acts: bool = True, keeps: Collection[str] = ()) -> tuple[DeliveryId, bool]:
+        """The delivery's id, durable when this returns, and whether it is new. keeps: headers that are stored beside the usual ones."""
         now = self._clock.now()
-        headers = {k: v for k, v in inbound.headers.items() if k.startswith(_KEPT_HEADERS)}
+        headers = {k: v for k, v in inbound.headers.items() if k.startswith(_KEPT_HEADERS) or k in keeps}
         row: dict[str, Any] = {
             "id": new_id("dlv", now),
             "connection": connection,

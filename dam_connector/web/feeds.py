@@ -1,5 +1,6 @@
 """Product feeds of what is live: /feeds/CHANNEL.xml, RSS 2.0 with Google's names, for Merchant Center to fetch as a supplemental feed."""
 
+import threading
 from collections.abc import Iterator
 from xml.sax.saxutils import escape
 
@@ -15,6 +16,7 @@ bp = Blueprint("feeds", __name__)
 ADAPTER = "google_merchant"
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n<rss version="2.0" xmlns:g="http://base.google.com/ns/1.0"><channel><title>{}</title>\n'
 TAIL = "</channel></rss>\n"
+_reading = threading.Lock()
 MORE = 10  # additional_image_link: at most so many
 
 
@@ -25,7 +27,17 @@ def feed(channel: str) -> ResponseReturnValue:
     if found is None or found.adapter != ADAPTER:
         abort(404)
     lifestyle = {str(name) for name in found.options.get("lifestyle", ["lifestyle"])}  # type: ignore[attr-defined]
-    return Response(_lines(services(), channel, lifestyle), mimetype="application/xml", headers={"Cache-Control": "no-cache"})
+    if not _reading.acquire(blocking=False):
+        return Response("the feed is being read; ask again", status=503, headers={"Retry-After": "60"})
+    return Response(_alone(_lines(services(), channel, lifestyle)), mimetype="application/xml", headers={"Cache-Control": "no-cache"})
+
+
+def _alone(lines: Iterator[str]) -> Iterator[str]:
+    """One reader at a time: a large catalog is a long answer, and this address is public."""
+    try:
+        yield from lines
+    finally:
+        _reading.release()
 
 
 def _lines(s: Services, channel: str, lifestyle: set[str]) -> Iterator[str]:

@@ -63,7 +63,9 @@ class Saleor(PlainSource):
             raise DeliveryError(400, "saleor-signature or saleor-event is missing")
         if not (self._by_key(sign, inbound.body) if ".." in sign else self._by_secret(sign, inbound.body)):
             raise DeliveryError(401, "the signature matches none of the shop's keys, nor of this connection's secrets")
-        return Verified(key=f"{event}:{hashlib.sha256(inbound.body).hexdigest()}")  # a delivery has no id, but says when it was issued
+        return Verified(
+            key=f"{event}:{hashlib.sha256(inbound.body).hexdigest()}", keeps=("saleor-event",)
+        )  # a delivery has no id, but says when it was issued
 
     def _by_secret(self, sign: str, body: bytes) -> bool:
         return matches(sign, *(hmac_sha256(secret, body) for secret in self._secrets), hexadecimal=True)

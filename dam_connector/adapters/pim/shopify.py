@@ -48,7 +48,7 @@ class Shopify(PlainSource):
         topic = inbound.headers.get("x-shopify-topic", "")
         if not event or not topic:
             raise DeliveryError(400, "x-shopify-event-id or x-shopify-topic is missing")
-        return Verified(key=f"{topic}:{event}"[:200])
+        return Verified(key=f"{topic}:{event}"[:200], keeps=("x-shopify-topic", "x-shopify-triggered-at"))
 
     def normalize(self, inbound: Inbound) -> list[Event]:
         data = read_json(inbound.body, self.vendor)

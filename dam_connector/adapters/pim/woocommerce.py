@@ -52,7 +52,7 @@ class WooCommerce(PlainSource, Caller):
         key = inbound.headers.get("x-wc-webhook-delivery-id", "")
         if not key:
             raise DeliveryError(400, "x-wc-webhook-delivery-id is missing")
-        return Verified(key=key)
+        return Verified(key=key, keeps=("x-wc-webhook-topic",))
 
     def normalize(self, inbound: Inbound) -> list[Event]:
         data = read_json(inbound.body, self.vendor)
