@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import batches, bulk, catalog, checks, first_page, gallery, idle, in_flight, renditions, webhooks
+from benchmarks import batches, bulk, catalog, checks, first_page, gallery, idle, in_flight, renditions, rollback, webhooks
 
 ALL = {
     "webhooks": webhooks.measure,
@@ -22,6 +22,7 @@ ALL = {
     "bulk": bulk.measure,
     "fairness": bulk.fairness,
     "in_flight": in_flight.measure,
+    "rollback": rollback.measure,
 }
 OUT = Path(__file__).parent / "results.json"
 

@@ -51,6 +51,7 @@ def prepare(options: Mapping[str, Any], kit: Kit, hook_url: str) -> Iterator[Pre
     for relation in relations(name):
         path = f"/relations/{relation['collection']}/{relation['field']}"
         yield _one(there, f"relation {relation['collection']}.{relation['field']}", path, "/relations", relation)
+    yield _gallery(there, name)
     for role, permissions in ROLES.items():
         yield from _role(there, role, permissions(name))
     yield from _flow(there, name, hook_url)
@@ -70,11 +71,12 @@ def _field(name: str, kind: str, *, width: str = "half", interface: str = "input
 
 def collection(name: str) -> dict[str, Any]:
     """The rows: what a reviewer sees and may change stands first."""
+    shown = {"special": ["file"], "readonly": True, "display": "image", "options": {"crop": False}}
     states = [{"text": text, "value": value} for value, text in {**STATES, **OURS}.items()]
     fields = [
         _field("id", "uuid", schema={"is_primary_key": True}, meta={"hidden": True, "readonly": True}),
         _field("external_id", "string", schema={"is_unique": True, "is_nullable": False}, meta={"hidden": True, "readonly": True}),
-        _field("preview", "uuid", interface="file-image", width="full", meta={"special": ["file"], "readonly": True}),
+        _field("preview", "uuid", interface="file-image", width="full", meta=shown),
         _field("status", "string", interface="select-dropdown", meta={"options": {"choices": states}, "display": "labels"}),
         _field("reject_reason", "text", interface="input-multiline", width="full"),
         *[_field(text, "text", meta={"readonly": True}) for text in TEXTS],
@@ -137,6 +139,15 @@ def _connector(name: str) -> list[dict[str, Any]]:
 
 
 ROLES = {"DAM reviewer": _reviewer, "DAM connector": _connector}
+
+
+def _gallery(there: _Directus, name: str) -> Preparation:
+    """Versions as cards with their pictures, those that wait first, for everybody who has not arranged them otherwise."""
+    cards = {"size": 3, "icon": "view_in_ar", "imageSource": "preview", "imageFit": "contain", "title": "{{title}}", "subtitle": "{{status}}"}
+    query = {"cards": {"sort": ["-date_created"], "page": 1}, "tabular": {"fields": ["preview", "title", "status", "report", "date_created"]}}
+    body = {"collection": name, "layout": "cards", "layout_options": {"cards": cards}, "layout_query": query}
+    look = f"/presets?filter[collection][_eq]={name}&filter[user][_null]=true&filter[role][_null]=true&filter[bookmark][_null]=true"
+    return _one(there, "how they are listed: as cards with their pictures", look, "/presets", body)
 
 
 def _role(there: _Directus, role: str, permissions: list[dict[str, Any]]) -> Iterator[Preparation]:
