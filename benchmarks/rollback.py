@@ -44,12 +44,12 @@ def measure() -> dict[str, object]:
             settings = Settings.from_env({**env, "DAM_CONNECTOR_PORT": str(port)})
             bench = _Bench(f"http://127.0.0.1:{port}", build_services(settings), _token(command, env))
             approved = bench.prepare()
-            idle = [bench.rollback(sku, 1 + number % 2) for number, sku in enumerate(bench.skus)]
+            idle = [bench.rollback(sku, 1) for sku in bench.skus]
             sheet = write_sheet(Path(folder), ROWS)
             load = [*command, "import", str(sheet), "--name", "load", "--pictures", str(sheet.parent / "photos"), "--json"]
             subprocess.run(load, env=_environ(env), check=True, stdout=subprocess.DEVNULL)
             time.sleep(5)
-            busy = [bench.rollback(sku, 2 - number % 2) for number, sku in enumerate(bench.skus)]
+            busy = [bench.rollback(sku, 2) for sku in bench.skus]
     return {"approval_ms": _said(approved), "rollback_idle_ms": _said(idle), "rollback_while_a_batch_runs_ms": _said(busy), "rollbacks": PRODUCTS}
 
 
