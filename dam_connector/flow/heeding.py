@@ -34,9 +34,20 @@ def heed(services: Services, dam: str, ref: str) -> str:
     services.assets.set_dam_state(version.id, found.state)
     if found.state is version.state:
         return f"{version.id}: {found.state.value} as here"
+    if _of_one_mind(services, version, found):
+        tell_later(services, version)  # it only does not know yet how the version stands here
+        return f"{version.id}: {found.state.value} there, {version.state.value} here"
     if found.state is VersionState.APPROVED and (changed := services.dam(dam).changed(ref, version)):
         return _refuse(services, version, "changed_in_dam", f"{dam}: {', '.join(changed)}")
     return _follow(services, version, found, dam)
+
+
+def _of_one_mind(services: Services, version: Version, found: DamStanding) -> bool:
+    """Whether what stands there was decided here in the same way before, or is nobody's decision."""
+    if found.decision is None:
+        return found.state is VersionState.IN_REVIEW
+    standing = services.decisions.standing(version.id)
+    return standing is not None and standing.verdict is found.decision.verdict and version.state is not VersionState.IN_REVIEW
 
 
 def _follow(services: Services, version: Version, found: DamStanding, dam: str) -> str:

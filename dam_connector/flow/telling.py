@@ -2,7 +2,6 @@
 
 import structlog
 
-from dam_connector.catalog.event import Decision
 from dam_connector.catalog.run import RunKind
 from dam_connector.catalog.version import Version, VersionState
 from dam_connector.errors import ConfigError, NotFound
@@ -36,15 +35,10 @@ def tell(services: Services, version: Version) -> None:
 
 def _tell_of(services: Services, version: Version) -> None:
     try:
-        services.dam(version.dam).write_state(version.dam_ref, version.state, _decided(services, version))
+        services.dam(version.dam).write_state(version.dam_ref, version.state, services.decisions.standing(version.id))
     except ConfigError:
         return
     except NotFound as error:
         log.warning("gone_from_dam", version_id=version.id, error=str(error))
         services.ledger.tell("gone_from_dam", sku=version.asset.sku, version_id=version.id, detail=version.dam)
     services.assets.set_dam_state(version.id, version.state)
-
-
-def _decided(services: Services, version: Version) -> Decision | None:
-    """The decision that stands about a version."""
-    return next((d.decision for d in services.decisions.of_version(version.id) if not d.undone), None)

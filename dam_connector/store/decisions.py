@@ -103,6 +103,10 @@ class Decisions:
         with self._db.read() as c:
             return [_record(row) for row in c.execute(sa.select(t).where(t.c.version_id == version_id).order_by(t.c.id.desc()))]
 
+    def standing(self, version_id: str) -> Decision | None:
+        """The decision that stands about a version: the newest that was not undone."""
+        return next((d.decision for d in self.of_version(version_id) if not d.undone), None)
+
     def approved(self, version: Version) -> ApprovedVersion:
         """The version as a channel takes it. Raises: StateConflict unless it is approved and its files are those approved."""
         with self._db.read() as c:

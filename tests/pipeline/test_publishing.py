@@ -192,6 +192,21 @@ def test_the_first_decision_counts_and_the_second_person_sees_it(shop: Services,
     assert len(said) == 1 and "rejected by bob" in said[0].detail
 
 
+def test_a_decision_that_comes_twice_and_late_counts_once(shop: Services, photos: PhotoServer, drain: Drain) -> None:
+    first, dam = made(shop, photos, drain), shop.dam("shelf")
+    dam.decide(first.dam_ref, APPROVED)
+    said = dam.standings[first.dam_ref]
+    assert "approved" in heed(shop, "shelf", first.dam_ref)
+    heed(shop, "shelf", first.dam_ref)  # the poll, before anything was published
+    drain()
+    dam.standings[first.dam_ref] = said  # and once more, before it was told
+    heed(shop, "shelf", first.dam_ref)
+    drain()
+    assert live(shop) == ["packshotV1"] and dam.standings[first.dam_ref].state is VersionState.PUBLISHED
+    assert len(shop.decisions.of_version(first.id)) == 1
+    assert "overruled" not in {h.what for h in shop.ledger.history(version_id=first.id)}
+
+
 def test_files_changed_by_hand_are_never_approved(shop: Services, photos: PhotoServer, drain: Drain) -> None:
     first, dam = made(shop, photos, drain), shop.dam("shelf")
     dam.decide(first.dam_ref, APPROVED, changed=("a.jpg",))
