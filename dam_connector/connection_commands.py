@@ -42,14 +42,15 @@ def test_connection(name: str, sku: str, data_dir: Path | None, machine: bool) -
 @click.command()
 @click.option("--connection", default="", help="Only this PIM, DAM or channel.")
 @click.option("--mend", is_flag=True, help="Put right what was found.")
+@click.option("--files/--no-files", default=True, show_default=True, help="Read the files in DAMs and compare them too.")
 @data_dir
 @as_json
 @clear_errors
-def reconcile(connection: str, mend: bool, data_dir: Path | None, machine: bool) -> None:
+def reconcile(connection: str, mend: bool, files: bool, data_dir: Path | None, machine: bool) -> None:
     """Compare PIMs, DAMs and channels with what is known here, and show where they drifted apart."""
     services = services_on(data_dir)
     found = []
-    for drift in reconciling.reconcile(services, only=connection):
+    for drift in reconciling.reconcile(services, only=connection, files=files):
         found.append(drift)
         said = _mended(services, drift) if mend else drift.remedy
         if machine:

@@ -171,6 +171,7 @@ class ReconcileSchema(Schema):
     """When PIMs, DAMs and channels are compared with what is known here."""
 
     every_hours = fields.Float(validate=validate.Range(1, 24 * 31), metadata={"description": "How often; only when asked, when absent."})
+    files = fields.Boolean(metadata={"description": "Whether the files in DAMs are read and compared too: each of them, each time."})
     mend = fields.Boolean(metadata={"description": "Whether what drifted apart is mended at once; else it is shown."})
 
 

@@ -132,9 +132,11 @@ class ReviewRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconcileRules:
-    """How often PIMs, DAMs and channels are compared with our records, and whether what drifted is mended at once. 0: only when asked."""
+    """How often PIMs, DAMs and channels are compared with our records, and whether what drifted is mended at once. 0: only when asked. files: those in
+    DAMs are read and compared too."""
 
     every_hours: float = 0.0
+    files: bool = False
     mend: bool = False
 
 

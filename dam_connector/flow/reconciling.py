@@ -70,18 +70,22 @@ _REMEDIES = {
 }
 
 
-def reconcile(services: Services, *, only: str = "") -> Iterator[Drift]:
-    """Where things drifted apart, connection by connection. only: of this one. Raises: ConfigError when there is no such connection."""
+def reconcile(services: Services, *, only: str = "", files: bool = True) -> Iterator[Drift]:
+    """Where things drifted apart, connection by connection. only: of this one. files: those in DAMs are read and compared too.
+
+    Raises: ConfigError when there is no such connection.
+    """
     rules = services.rules.current()
-    looks = [(name, _pim) for name in rules.pim] + [(name, _dam) for name in rules.dam] + [(name, _channel) for name in rules.channel]
-    if only and only not in {name for name, _ in looks}:
-        raise ConfigError(f"there is no PIM, DAM or channel {only!r}; known: {', '.join(name for name, _ in looks)}")
-    for name, look in looks:
+    looks = {"pim": rules.pim, "dam": rules.dam, "channel": rules.channel}
+    known = [(port, name) for port, connections in looks.items() for name in connections]
+    if only and only not in {name for _, name in known}:
+        raise ConfigError(f"there is no PIM, DAM or channel {only!r}; known: {', '.join(name for _, name in known)}")
+    for port, name in known:
         if only in ("", name):
             try:
-                yield from look(services, name)
+                yield from _pim(services, name) if port == "pim" else _dam(services, name, files) if port == "dam" else _channel(services, name)
             except (AdapterError, ConfigError) as error:
-                yield Drift(kind=Kind.FAILED, port=look.__name__.strip("_"), where=name, sku="", ref="", detail=str(error))
+                yield Drift(kind=Kind.FAILED, port=port, where=name, sku="", ref="", detail=str(error))
 
 
 def _pim(services: Services, name: str) -> Iterator[Drift]:
@@ -105,7 +109,7 @@ def _pim(services: Services, name: str) -> Iterator[Drift]:
                 yield Drift(kind=Kind.ORPHANED, port="pim", where=name, sku=sku, ref=ref, detail="it is here, and no longer there")
 
 
-def _dam(services: Services, name: str) -> Iterator[Drift]:
+def _dam(services: Services, name: str, files: bool) -> Iterator[Drift]:
     dam = services.dam(name)
     if dam.capabilities.decides_here:
         return
@@ -113,7 +117,7 @@ def _dam(services: Services, name: str) -> Iterator[Drift]:
         about = {"port": "dam", "where": name, "sku": version.asset.sku, "ref": version.id}
         try:
             found = dam.standing(version.dam_ref, version)
-            changed = dam.changed(version.dam_ref, version)
+            changed = dam.changed(version.dam_ref, version) if files else ()
         except NotFound:
             yield Drift(kind=Kind.MISSING, detail=f"{_title(version)} is not there any more", **about)
             continue
@@ -198,7 +202,7 @@ def reconcile_when_due(services: Services, owner: str) -> bool:
         return False
     if not services.ledger.lease("reconcile", owner, LEASE_S):
         return False
-    found = list(reconcile(services))
+    found = list(reconcile(services, files=rules.files))
     keep(services, found)
     for drift in found if rules.mend else ():
         try:

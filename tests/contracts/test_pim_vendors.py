@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from dam_connector.adapters import open_adapter
 from dam_connector.adapters.http import Http
+from dam_connector.adapters.kit import Kit
 from dam_connector.catalog.event import EventKind
 from dam_connector.catalog.product import View
 from dam_connector.catalog.rules import Connection
 from dam_connector.errors import BadOutput, ConfigError, DeliveryError, NotFound, RateLimited, Refused, Unavailable
 from dam_connector.ports import Inbound, Pim
-from dam_connector.wiring import Services
 from tests.contracts.pim_servers import Answer, Shop
 from tests.support import ROOT, TestClock
 
@@ -161,23 +161,23 @@ REFS = {"woocommerce": ("13", "99"), "saleor": ("UHJvZHVjdDox", "bm9uZQ=="), "ve
 class Opened:
     """A source with its shop."""
 
-    def __init__(self, services: Services, name: str) -> None:
+    def __init__(self, kit: Kit, name: str) -> None:
         answer, self.options, address = SHOPS[name]
-        self.name, self.shop, self._services = name, Shop(answer), services
+        self.name, self.shop, self._kit = name, Shop(answer), kit
         self.options = {**self.options, address: self.shop.url + ("/graphql/" if name == "saleor" else "")}
 
     def source(self, **options: Any) -> Pim:
-        kit = replace(self._services.kit, http=Http(frozenset({self.shop.host}), timeout_s=2), secret=SECRETS.__getitem__)
+        kit = replace(self._kit, http=Http(frozenset({self.shop.host}), timeout_s=2), secret=SECRETS.__getitem__)
         found: Pim = open_adapter("pim", self.name, Connection(adapter=self.name, options={**self.options, **options}), kit)
         return found
 
 
 @pytest.fixture
-def opened(services: Services) -> Iterator[Callable[[str], Opened]]:
+def opened(kit: Kit) -> Iterator[Callable[[str], Opened]]:
     all_opened: list[Opened] = []
 
     def open_one(name: str) -> Opened:
-        all_opened.append(Opened(services, name))
+        all_opened.append(Opened(kit, name))
         return all_opened[-1]
 
     yield open_one
