@@ -93,7 +93,7 @@ class RateLimited(AdapterError):
 
 
 class Busy(RateLimited):
-    """No slot is free: try again when one is, at the latest after `retry_after_s` seconds."""
+    """No slot is free, or what was asked for is still under way: not a failure, however often. Try again after `retry_after_s` seconds."""
 
 
 class Unavailable(AdapterError):

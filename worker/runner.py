@@ -17,7 +17,7 @@ from dam_connector.catalog.ids import Sha256
 from dam_connector.catalog.issue import issue
 from dam_connector.catalog.request import tailored
 from dam_connector.catalog.run import RunState
-from dam_connector.errors import RETRYABLE, ConnectorError, InputError, OutOfCredit, RateLimited, StateConflict
+from dam_connector.errors import RETRYABLE, Busy, ConnectorError, InputError, OutOfCredit, RateLimited, StateConflict
 from dam_connector.store.runs import RunRecord
 from dam_connector.wiring import Services
 from worker.pipeline import PIPELINES
@@ -129,7 +129,7 @@ def _retry_or_fail(services: Services, run: RunRecord, step: str, error: Connect
         services.runs.park(run, services.clock.now() + timedelta(seconds=CREDIT_RETRY_S), message)
     elif isinstance(error, RETRYABLE) and run.attempts + 1 < MAX_ATTEMPTS:
         wait = error.retry_after_s if isinstance(error, RateLimited) else FIRST_RETRY_S * 2**run.attempts
-        services.runs.park(run, services.clock.now() + timedelta(seconds=wait), message, failed_try=True)
+        services.runs.park(run, services.clock.now() + timedelta(seconds=wait), message, failed_try=not isinstance(error, Busy))
         log.warning("run_put_off", step=step, error=str(error), wait_s=wait)
     else:
         _fail(services, run, message)

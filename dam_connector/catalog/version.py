@@ -98,6 +98,11 @@ class Version:
         return tuple(f for f in self.files if f.role is not Role.EVIDENCE)
 
     @property
+    def ordered(self) -> tuple[VersionFile, ...]:
+        """What is shipped, what the version is first of all in front: its GLB, or its picture."""
+        return tuple(sorted(self.shipped, key=lambda f: (f.role is not Role.PRIMARY, f.format not in ("glb", "jpeg", "png"), f.view, f.name)))
+
+    @property
     def evidence(self) -> tuple[VersionFile, ...]:
         """The report's pictures."""
         return tuple(f for f in self.files if f.role is Role.EVIDENCE)

@@ -15,7 +15,7 @@ from dam_connector.catalog.listing import Listing, Placement
 from dam_connector.catalog.product import Product
 from dam_connector.catalog.run import RunKind
 from dam_connector.catalog.version import ApprovedVersion, Version, VersionState
-from dam_connector.errors import RateLimited, StateConflict
+from dam_connector.errors import Busy, StateConflict
 from dam_connector.flow.followups import again, follow
 from dam_connector.flow.telling import tell_later
 from dam_connector.wiring import Services
@@ -56,10 +56,10 @@ def _placement(services: Services, product: Product, approved: ApprovedVersion) 
 
 @contextmanager
 def turn_at(services: Services, channel: str, sku: str, owner: str) -> Iterator[None]:
-    """One at a time changes a product's media in a channel: two would each write over what the other added. Raises: RateLimited while somebody does."""
+    """One at a time changes a product's media in a channel: two would each write over what the other added. Raises: Busy while somebody does."""
     name = f"channel:{sha256(f'{channel} {sku}'.encode()).hexdigest()[:28]}"
     if not services.ledger.lease(name, owner, LEASE_S):
-        raise RateLimited(channel, "publish", "another version of this product is being published there", retry_after_s=TURN_S)
+        raise Busy(channel, "publish", "another version of this product is being published there", retry_after_s=TURN_S)
     try:
         yield
     finally:

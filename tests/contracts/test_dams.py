@@ -188,3 +188,40 @@ def test_a_webhook_is_proved_and_names_what_changed(play: Callable[[str], Played
                 dam.verify(bad)
     with pytest.raises((BadOutput, DeliveryError)):
         dam.parse_webhook(replace(inbound, body=b"{"))
+
+
+def test_a_busy_log_of_resourcespace_loses_the_name_and_not_the_decision(play: Callable[[str], PlayedDam], kit: Kit, blobs: Blobs) -> None:
+    played = play("resourcespace")
+    dam = played.opened(kit)
+    ref = pushed(dam, blobs)
+    played.decide(ref, "approved", "rita", "fine")
+    played.log.clear()  # type: ignore[attr-defined]
+    said = dam.standing(ref, version(blobs))
+    assert said.state is VersionState.APPROVED and said.decision and said.decision.by == "somebody in resourcespace"
+
+
+@pytest.mark.parametrize("name", ["cloudinary", "aem", "resourcespace", "bynder"])
+def test_a_picture_is_decided_about_in_full_not_by_its_preview(play: Callable[[str], PlayedDam], kit: Kit, blobs: Blobs, name: str) -> None:
+    found = version(blobs)
+    files = [
+        VersionFile(
+            name=f"P_V1{'_preview' if role is Role.PREVIEW else ''}.{form}",
+            format=form,
+            role=role,
+            view=view,
+            mime=f"image/{form}",
+            sha256=s,
+            bytes=9,
+        )
+        for form, role, view, s in (
+            ("webp", Role.PREVIEW, "front", blobs.put(b"RIFF small")),
+            ("webp", Role.PRIMARY, "", blobs.put(b"RIFF large")),
+            ("jpeg", Role.PRIMARY, "", blobs.put(b"\xff\xd8\xff large")),
+        )
+    ]
+    picture_version = replace(found, files=tuple(files), asset=replace(found.asset, kind="image", deliverable="packshot"))
+    request = PushRequest(external_id="CH123:packshot:1:1", version=picture_version, product=product(), folder="x", review_url="")
+    assert picture_version.ordered[0].format == "jpeg"
+    ref = play(name).opened(kit).push(request, blobs)
+    if name in ("cloudinary", "aem"):
+        assert "P_V1" in ref and "jpeg" in ref and "preview" not in ref

@@ -14,7 +14,7 @@ from dam_connector.adapters.shops.media import formats, merged, settled, wanted_
 from dam_connector.adapters.shops.shopify import NAMESPACE, Shop, open_shop
 from dam_connector.catalog.listing import Listing, MediaFile
 from dam_connector.catalog.product import Dimensions
-from dam_connector.errors import BadOutput, NotFound, RateLimited, Refused, Unavailable
+from dam_connector.errors import BadOutput, Busy, NotFound, Refused, Unavailable
 from dam_connector.ports import Blobs
 
 USUAL = ("jpeg", "png", "webp", "glb")
@@ -80,7 +80,7 @@ class Shopify:
         return next((node["product"] for node in found if node.get("sku") == sku), None)
 
     def _ready(self, file: MediaFile, size: Dimensions, blobs: Blobs) -> str:
-        """The id of a file that can be shown: one of this name that an earlier try made, else a new one. Raises: RateLimited while it is processed."""
+        """The id of a file that can be shown: one of this name that an earlier try made, else a new one. Raises: Busy while it is processed."""
         found = next(nodes(self._shop.query(_FIND, {"query": f"filename:{json.dumps(file.name)}"}, "publish").get("files")), None)
         if found is None:
             place = self._staged(file, blobs.get(file.sha256))
@@ -95,7 +95,7 @@ class Shopify:
             self._do(_DROP, {"ids": [found["id"]]}, "fileDelete")
             raise Refused("shopify", "publish", f"it could not process {file.name}")
         if status != "READY":
-            raise RateLimited("shopify", "publish", f"{file.name} is being processed there", retry_after_s=PROCESSING_S)
+            raise Busy("shopify", "publish", f"{file.name} is being processed there", retry_after_s=PROCESSING_S)
         self._check_size(file, found, size)
         return str(found["id"])
 

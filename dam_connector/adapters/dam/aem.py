@@ -53,7 +53,7 @@ class Aem(Caller):
         self._made: set[str] = set()
 
     def push(self, request: PushRequest, blobs: Blobs) -> str:
-        version, shown = request.version, _shown(request.version)
+        version, shown = request.version, request.version.ordered[0]
         folder = self._folder(request)
         for file in sorted(version.shipped, key=lambda f: f == shown):  # the one with the state comes last: who sees it, sees all of it
             if not self._holds(f"{folder}/{file.name}", file):
@@ -212,10 +212,6 @@ class Aem(Caller):
 
 class _Exists(Refused):
     """It is there already."""
-
-
-def _shown(version: Version) -> VersionFile:
-    return version.file("glb") or version.picture or version.files[0]
 
 
 def _paths(value: Any) -> Iterator[str]:

@@ -15,7 +15,7 @@ from dam_connector.adapters.kit import Kit, only, web_address
 from dam_connector.adapters.labels import labels_of, state_of
 from dam_connector.catalog.about import about, title
 from dam_connector.catalog.event import Decision, Verdict
-from dam_connector.catalog.version import Role, Version, VersionFile, VersionState
+from dam_connector.catalog.version import Version, VersionFile, VersionState
 from dam_connector.errors import BadOutput, ConfigError, NotFound, Refused, Unavailable
 from dam_connector.ports import Blobs, DamCapabilities, DamStanding, PushRequest
 
@@ -29,6 +29,7 @@ MAX_FILE = 200_000_000
 UPLOAD_S = 120.0
 POLL_S = 30.0
 PAGE = 100
+PAGES = 20
 
 
 class Bynder(Deaf, Caller):
@@ -47,7 +48,7 @@ class Bynder(Deaf, Caller):
     def push(self, request: PushRequest, blobs: Blobs) -> str:
         version = request.version
         key, number = request.external_id.rpartition(":")[0], str(version.number)
-        main, *others = _ordered(version)
+        main, *others = version.ordered
         media = self._found(key)
         if media is None or _one(media, self._names["version"]) != number:
             media_id = self._saved(request, main, blobs, media, key)
@@ -84,11 +85,22 @@ class Bynder(Deaf, Caller):
         return tuple(f.name for f in version.shipped if not self._holds(media, f, version))
 
     def touched_since(self, cursor: str) -> tuple[list[str], str]:
-        query = urlencode({"orderBy": "dateModified desc", "limit": PAGE, "page": 1, f"property_{self._names['id']}": "*"})
-        rows = [row for row in self._listed(f"/api/v4/media/?{query}", "poll") if str(row.get("dateModified", "")) > cursor]
+        rows = [row for row in self._modified_since(cursor) if _one(row, self._names["id"])]
         found = [row for row in rows if _one(row, self._names["state"]) != self._labels.get(S(_one(row, self._names["written"]) or "in_review"))]
         refs = [f"{row['id']}@{_one(row, self._names['version'])}" for row in reversed(found)]
         return refs, max((str(row["dateModified"]) for row in rows), default=cursor)
+
+    def _modified_since(self, cursor: str) -> list[dict[str, Any]]:
+        """All media that were modified after the cursor, newest first; at the first time only the newest."""
+        found: list[dict[str, Any]] = []
+        for page in range(1, PAGES + 1 if cursor else 2):
+            query = urlencode({"orderBy": "dateModified desc", "limit": PAGE, "page": page})
+            rows = self._listed(f"/api/v4/media/?{query}", "poll")
+            newer = [row for row in rows if str(row.get("dateModified", "")) > cursor]
+            found += newer
+            if len(newer) < PAGE:
+                break
+        return found
 
     def picture(self, name: str, blobs: Blobs) -> bytes:
         rows = self._listed(f"/api/v4/media/?{urlencode({'keyword': name, 'type': 'image', 'limit': 1})}", "picture")
@@ -196,7 +208,7 @@ class Bynder(Deaf, Caller):
 
     def _holds(self, media: Mapping[str, Any], file: VersionFile, version: Version) -> bool:
         item = ""
-        if file != _ordered(version)[0]:
+        if file != version.ordered[0]:
             item = next((str(i["id"]) for i in media.get("mediaItems") or () if i.get("fileName") == file.name), "none")
         try:
             return hashlib.sha256(self._bytes(str(media["id"]), item, "standing")).hexdigest() == file.sha256
@@ -206,11 +218,6 @@ class Bynder(Deaf, Caller):
     def _bytes(self, media_id: str, item: str, operation: str) -> bytes:
         url = str(self.asked("GET", f"/api/v4/media/{media_id}/download/{item + '/' if item else ''}", operation).get("s3_file"))
         return self._http.get(url, max_bytes=MAX_FILE, vendor=self.vendor).body
-
-
-def _ordered(version: Version) -> list[VersionFile]:
-    """The version's files, the one that the media is first."""
-    return sorted(version.shipped, key=lambda f: (f.role is not Role.PRIMARY, f.format not in ("glb", "jpeg", "png"), f.name))
 
 
 def _one(media: Mapping[str, Any], name: str) -> str:

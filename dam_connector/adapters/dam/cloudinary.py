@@ -45,7 +45,7 @@ class Cloudinary(Caller):
         self._clock: Clock = kit.clock
 
     def push(self, request: PushRequest, blobs: Blobs) -> str:
-        shown = _shown(request.version)
+        shown = request.version.ordered[0]
         for file in request.version.shipped:
             if file != shown:
                 self._upload(request, file, blobs.get(file.sha256), {})
@@ -160,11 +160,6 @@ class Cloudinary(Caller):
         if not url:
             raise BadOutput(self.vendor, operation, "/secure_url: the asset has none")
         return self._http.get(url, max_bytes=MAX_FILE, vendor=self.vendor).body
-
-
-def _shown(version: Version) -> VersionFile:
-    """The file that a version is moderated by: its GLB, which Cloudinary takes for a picture, or its picture."""
-    return version.file("glb") or version.picture or version.files[0]
 
 
 def _kind(file: VersionFile) -> str:

@@ -16,7 +16,7 @@ from dam_connector.adapters.kit import Kit, only, web_address
 from dam_connector.adapters.labels import labels_of, state_of
 from dam_connector.catalog.about import about, title
 from dam_connector.catalog.event import Decision, Verdict
-from dam_connector.catalog.version import Role, Version, VersionFile, VersionState
+from dam_connector.catalog.version import Version, VersionFile, VersionState
 from dam_connector.errors import BadOutput, ConfigError, NotFound, Refused
 from dam_connector.ports import Blobs, DamCapabilities, DamStanding, PushRequest
 
@@ -47,7 +47,7 @@ class ResourceSpace(Deaf, Caller):
         version = request.version
         mark = _mark(request.external_id)
         ref = self._found(mark) or self._created(request, mark)
-        main, *others = _ordered(version)
+        main, *others = version.ordered
         self._upload(ref, main, blobs)
         if request.preview:
             part = ("file", ("preview.jpg", request.preview, "image/jpeg"))
@@ -67,8 +67,8 @@ class ResourceSpace(Deaf, Caller):
 
     def standing(self, ref: str, version: Version) -> DamStanding:
         state = state_of(str(self._resource(ref, "standing").get("archive")), self._labels, version, self.vendor)
-        last = next((row for row in reversed(self._log(1)) if str(row.get("resource")) == ref), None)
-        if state not in VERDICTS or last is None or _who(last) == self._user:
+        last: dict[str, Any] = next((row for row in reversed(self._log(1)) if str(row.get("resource")) == ref), {})
+        if state not in VERDICTS or _who(last) == self._user:
             return DamStanding(state=state)
         decision = Decision(verdict=VERDICTS[state], by=_who(last), note=str(last.get("notes") or ""))
         return DamStanding(state=state, decision=decision)
@@ -140,7 +140,7 @@ class ResourceSpace(Deaf, Caller):
 
     def _holds(self, ref: str, file: VersionFile, version: Version) -> bool:
         extension, alternative = file.name.rpartition(".")[2], ""
-        if file != _ordered(version)[0]:
+        if file != version.ordered[0]:
             rows = self._rows("get_alternative_files", "standing", resource=ref)
             alternative = next((str(row["ref"]) for row in rows if row.get("name") == file.name), "none")
         try:
@@ -185,13 +185,8 @@ def _mark(external_id: str) -> str:
     return f"dc{hashlib.sha256(external_id.encode()).hexdigest()[:30]}"
 
 
-def _ordered(version: Version) -> list[VersionFile]:
-    """The version's files, the one that the resource is shown by first."""
-    return sorted(version.shipped, key=lambda f: (f.role is not Role.PRIMARY, f.format not in ("glb", "jpeg", "png"), f.name))
-
-
 def _who(row: Mapping[str, Any]) -> str:
-    return str(row.get("username") or row.get("user") or row.get("fullname") or "somebody")
+    return str(row.get("username") or row.get("user") or row.get("fullname") or "somebody in resourcespace")  # a busy log forgets
 
 
 def connect(options: Mapping[str, Any], kit: Kit) -> ResourceSpace:

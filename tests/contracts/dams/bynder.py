@@ -120,8 +120,9 @@ class PlayedBynder(PlayedDam):
         return {"id": media["id"], "name": media["name"], "dateModified": media["dateModified"], "mediaItems": items, **known}
 
     def _list(self, query: dict[str, str]) -> list[dict[str, Any]]:
-        wanted = query["property_ConnectorId"]
-        rows = [self._shown(m) for m in self.media.values() if wanted in ("*", m["values"].get("p-id"))]
+        wanted = query.get("property_ConnectorId")
+        rows = [self._shown(m) for m in self.media.values() if wanted in (None, m["values"].get("p-id"))]
+        rows = rows if query.get("page", "1") == "1" else []
         return sorted(rows, key=lambda row: row["dateModified"], reverse=True)
 
     def assets(self) -> int:
