@@ -180,3 +180,26 @@ def test_every_failure_says_what_to_do_next(played: PlayedShop, channel: Channel
     with pytest.raises(error) as told:
         channel.sync(listing(packshot(blobs)), blobs)
     assert told.value.vendor == played.vendor and "key_fake" not in str(told.value)
+
+
+def test_a_model_that_shopify_shows_in_other_proportions_is_refused(kit: Kit, blobs: Blobs) -> None:
+    shop = PlayedShopify()
+    shop.box = {"x": 0.4, "y": 0.4, "z": 0.9}
+    with pytest.raises(Refused, match="proportions"):
+        for _ in range(5):
+            try:
+                shop.opened(kit).sync(listing(model(blobs)), blobs)
+            except RateLimited:
+                continue
+    assert shop.shown() == THEIRS
+    shop.stop()
+
+
+def test_a_usdz_that_a_vendure_does_not_take_is_told_with_the_remedy(kit: Kit, blobs: Blobs) -> None:
+    shop = PlayedVendure()
+    shop.do_add = lambda said, file: {  # type: ignore[method-assign]  # as the real one: it looks into the file
+        "createAssets": [{"__typename": "MimeTypeError", "message": 'The MIME type "application/zip" is not permitted.'}]
+    }
+    with pytest.raises(Refused, match="permittedFileTypes"):
+        shop.opened(kit).sync(listing(model(blobs)), blobs)
+    shop.stop()

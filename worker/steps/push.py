@@ -20,15 +20,16 @@ def push(work: Work, services: Services) -> Work:
     if version.report.blocked or version.dam_ref:
         return work
     rules = services.rules.current()
+    dam = services.dam(rules.review.dam)
     request = PushRequest(
         external_id=f"{work.product.sku}:{work.deliverable.name}:{work.slot}:{version.number}",
         version=version,
         product=work.product,
         folder=product_folder(work.product, rules),
         review_url=f"{services.settings.public}/versions/{version.id}",
-        preview=_preview(version, services),
+        preview=b"" if dam.capabilities.decides_here else _preview(version, services),
     )
-    ref = services.dam(rules.review.dam).push(request, services.blobs)
+    ref = dam.push(request, services.blobs)
     services.assets.set_dam_ref(version.id, rules.review.dam, ref)
     return work
 

@@ -1,0 +1,164 @@
+"""The contract suites against the real ones: the same tests that the played Directus and Vendure pass, but for the faults, which only those have.
+
+The products that are made here are news to our own service too, which makes its assets of them: so this file comes last, and Directus' tests before Vendure's.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import requests
+
+from dam_connector.adapters import open_adapter
+from dam_connector.adapters.http import Http
+from dam_connector.adapters.kit import Kit
+from dam_connector.catalog.rules import Connection
+from dam_connector.clock import SystemClock
+from dam_connector.ports import Channel, Dam
+from dam_connector.store.library import Shelf
+from tests.contracts import test_channels, test_dams
+from tests.contracts.channels.harness import SKU, THEIRS
+from tests.live.conftest import Live
+from tests.live.servers import ADMIN, HOOK, PASSWORD, Directus, Vendure
+from tests.support import picture
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
+blobs, settle = test_dams.blobs, test_channels.settle
+SECRETS = {"env/TOKEN": "token-of-connector-in-the-live-test", "env/HOOK": HOOK, "env/WORD": PASSWORD, "env/ADMIN": ADMIN}
+
+
+@pytest.fixture
+def kit(tmp_path: Path) -> Kit:
+    http = Http(frozenset({"127.0.0.1"}), timeout_s=20)
+    secret = SECRETS.__getitem__
+    return Kit(http=http, clock=SystemClock(), secret=secret, public_url="https://dam.example", shelf=cast(Shelf, None), folder=tmp_path)
+
+
+class RealDirectus:
+    """What the DAM suite asks of a vendor, done in a real one."""
+
+    vendor, has_versions = "directus", False
+
+    def __init__(self, server: Directus, reviewer: str) -> None:
+        self._server, self._reviewer = server, reviewer
+        self.faults: dict[str, list[str]] = {}
+
+    def assets(self) -> int:
+        return len(self._rows())
+
+    def bytes_of(self, name: str) -> bytes:
+        url = f"{self._server.url}/assets/{self._file(name)}"
+        return requests.get(url, headers={"Authorization": f"Bearer {ADMIN}"}, timeout=30).content
+
+    def decide(self, ref: str, verdict: str, by: str, note: str) -> None:
+        assert self._server.ask("PATCH", f"/items/asset_versions/{ref}", self._reviewer, json={"status": verdict, "reject_reason": note})
+
+    def change(self, name: str) -> None:
+        self._server.ask("PATCH", f"/files/{self._file(name)}", files={"file": (name, b"by hand", "model/gltf-binary")})
+
+    def clear(self) -> None:
+        for row in self._rows():
+            self._server.ask("DELETE", f"/items/asset_versions/{row['id']}")
+        for file in self._server.ask("GET", "/files?limit=-1&filter[title][_starts_with]=CH123"):
+            self._server.ask("DELETE", f"/files/{file['id']}")
+
+    def _rows(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._server.ask("GET", "/items/asset_versions?limit=-1&filter[sku][_eq]=CH123")
+        return found
+
+    def _file(self, name: str) -> str:
+        return str(self._server.ask("GET", f"/files?filter[title][_eq]={name}")[0]["id"])
+
+
+class RealVendure:
+    """What the channel suite asks of a vendor, done in a real one."""
+
+    vendor, links_models = "vendure", False
+
+    def __init__(self, server: Vendure, folder: Path) -> None:
+        self._server = server
+        paths = [folder / name for name in THEIRS]
+        for path in paths:
+            path.write_bytes(picture())
+        self._product = server.add_product("Chair", SKU, paths, {"width": 40, "height": 40, "depth": 30})
+
+    def opened(self, kit: Kit, **options: Any) -> Channel:
+        usual = {"base_url": self._server.url, "user": "superadmin", "password": "env/WORD"}
+        found: Channel = open_adapter("channel", "store", Connection(adapter="vendure", options={**usual, **options}), kit)
+        return found
+
+    def writes(self) -> int:
+        """When the product was changed last, as a number: a repeat must not change it."""
+        found = self._server.ask("query($id: ID!) { product(id: $id) { updatedAt } }", id=self._product)
+        return hash(found["product"]["updatedAt"])
+
+    def shown(self) -> list[str]:
+        return [name.replace("__02", "") for name in self._server.assets(self._product)]
+
+    def first(self) -> str:
+        found = self._server.ask("query($id: ID!) { product(id: $id) { featuredAsset { name } } }", id=self._product)
+        return str(found["product"]["featuredAsset"]["name"])
+
+    def bytes_of(self, name: str) -> bytes:
+        assets = self._server.ask("query($id: ID!) { product(id: $id) { assets { name source } } }", id=self._product)["product"]["assets"]
+        return requests.get(next(a["source"] for a in assets if a["name"] == name), timeout=30).content
+
+    def links(self) -> list[str]:
+        return []
+
+    def clear(self) -> None:
+        self._server.ask("mutation($id: ID!) { deleteProduct(id: $id) { result } }", id=self._product)
+
+
+class TestDirectus:
+    """Those of tests/contracts/test_dams.py."""
+
+    @pytest.fixture
+    def played(self, live: Live) -> Iterator[RealDirectus]:
+        server = RealDirectus(live.directus, live.reviewer)
+        yield server
+        server.clear()
+
+    @pytest.fixture
+    def dam(self, live: Live, kit: Kit) -> Dam:
+        options = {"base_url": live.directus.url, "token": "env/TOKEN", "webhook_secret": "env/HOOK"}
+        found: Dam = open_adapter("dam", "directus", Connection(adapter="directus", options=options), replace(kit, name="directus"))
+        return found
+
+    test_lies_there = staticmethod(test_dams.test_a_version_lies_there_byte_for_byte_in_review)
+    test_changed_by_hand = staticmethod(test_dams.test_files_changed_by_hand_are_noticed_with_the_decision)
+    test_removed = staticmethod(test_dams.test_what_is_removed_is_gone_for_good)
+    test_written = staticmethod(test_dams.test_what_we_write_is_read_again_and_is_no_person_s_decision)
+
+    @pytest.mark.parametrize("verdict", ["approved", "rejected"])
+    def test_decided(self, played: RealDirectus, dam: Dam, blobs: Any, verdict: str) -> None:
+        ref = test_dams.pushed(dam, blobs)
+        _, cursor = dam.touched_since("")
+        played.decide(ref, verdict, "rita", "legs too short")
+        refs, cursor = dam.touched_since(cursor)
+        said = dam.standing(ref, test_dams.version(blobs))
+        assert refs == [ref] and dam.touched_since(cursor)[0] == []
+        assert said.state.value == verdict and said.decision and (said.decision.by, said.decision.note) == ("Rita", "legs too short")
+
+
+class TestVendure:
+    """Those of tests/contracts/test_channels.py."""
+
+    @pytest.fixture
+    def played(self, live: Live, tmp_path: Path) -> Iterator[RealVendure]:
+        server = RealVendure(live.vendure, tmp_path)
+        yield server
+        server.clear()
+
+    @pytest.fixture
+    def channel(self, played: RealVendure, kit: Kit) -> Channel:
+        return played.opened(kit)
+
+    test_in_order = staticmethod(test_channels.test_ours_stand_behind_theirs_in_the_listing_s_order)
+    test_same_again = staticmethod(test_channels.test_the_same_again_changes_nothing)
+    test_next_version = staticmethod(test_channels.test_the_next_version_takes_the_place_of_the_one_before)
+    test_taken_off = staticmethod(test_channels.test_what_is_no_longer_listed_is_taken_off_and_theirs_stay)
+    test_first = staticmethod(test_channels.test_ours_may_stand_first)
+    test_not_found = staticmethod(test_channels.test_a_product_that_the_shop_does_not_have_is_not_found)
