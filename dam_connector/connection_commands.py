@@ -95,7 +95,7 @@ def connect(port: str, adapter: str, url: str, token: str, name: str, yes: bool,
         for each in missing:
             each.make()
     except AdapterError as error:
-        raise ConfigError(f"{adapter}: {error}; the same command goes on from there") from error
+        raise ConfigError(f"{url}: {error}; the same command goes on from there") from error
     click.echo(f"{len(missing)} created." if missing else "Everything is there.")
     click.echo("\nBy hand:")
     for line in connecting.by_hand(port, adapter):

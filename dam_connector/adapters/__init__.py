@@ -51,5 +51,7 @@ def setup_of(port: str, adapter: str) -> Any:
     name = f"{port}_{adapter}"
     able = sorted(m.name for m in pkgutil.iter_modules(package.__path__))
     if name not in able:
-        raise ConfigError(f"nothing can be set up for {port} {adapter} from here; docs/connections says what to do; known: {', '.join(able)}")
+        raise ConfigError(
+            f"nothing can be set up for {port} {adapter} from here; docs/connections says what to do; known: {', '.join(each.replace('_', ' ', 1) for each in able)}"
+        )
     return importlib.import_module(f"{package.__name__}.{name}")

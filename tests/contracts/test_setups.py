@@ -1,0 +1,95 @@
+"""Setting up the other side: what is needed is shown first, made once, and found the second time; on a server that plays Directus' system collections."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from dam_connector import connection_commands
+from dam_connector.adapters import setup_of
+from dam_connector.adapters.http import Http
+from dam_connector.adapters.kit import Kit
+from dam_connector.errors import ConfigError, Refused
+from tests.contracts.pim_servers import Answer, Shop
+
+
+class System:
+    """Collections, relations, policies, roles, flows: made by POST, found by path; 403 for what is not there."""
+
+    def __init__(self) -> None:
+        self.made: list[tuple[str, Any]] = []
+        self.role: Any = {"id": "r"}
+
+    def __call__(self, method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any) -> Answer:
+        if path == "/users/me":
+            return 200, {"data": {"role": self.role}}, {}
+        if method == "POST":
+            self.made.append((path, body))
+            return 200, {"data": {"id": body.get("id")}}, {}
+        if method == "PATCH":
+            return 200, {"data": {}}, {}
+        kind, *rest = path.strip("/").split("/")
+        there = [b for p, b in self.made if p == f"/{kind}"]
+        if kind == "presets":
+            return 200, {"data": there}, {}
+        names = {str(b.get("id") or b.get("collection")) for b in there} | {f"{b.get('collection')}/{b.get('field')}" for b in there}
+        return (200, {"data": {"id": "x"}}, {}) if "/".join(rest) in names else (403, {"errors": [{"extensions": {"code": "FORBIDDEN"}}]}, {})
+
+
+@pytest.fixture
+def system() -> System:
+    return System()
+
+
+@pytest.fixture
+def server(system: System) -> Iterator[Shop]:
+    found = Shop(system)
+    yield found
+    found.stop()
+
+
+def prepared(kit: Kit, server: Shop) -> list[Any]:
+    own = replace(kit, http=Http(frozenset({server.host}), timeout_s=2), secret=lambda _: "token")
+    options = {"base_url": server.url, "token": "env/T"}
+    return list(setup_of("dam", "directus").prepare(options, own, "https://dam.example/webhooks/directus"))
+
+
+def test_what_is_needed_is_made_once(kit: Kit, server: Shop, system: System) -> None:
+    wanted = prepared(kit, server)
+    assert len(wanted) > 9 and not any(each.there for each in wanted) and system.made == []  # shown, and nothing made
+    for each in wanted:
+        each.make()
+    assert all(each.there for each in prepared(kit, server))
+    sent = json.dumps(system.made)
+    assert "https://dam.example/webhooks/directus" in sent and "{{$env.CONNECTOR_SECRET}}" in sent and "token" not in sent.replace("tokens", "")
+
+
+def test_what_broke_off_goes_on_where_it_was(kit: Kit, server: Shop, system: System) -> None:
+    for each in prepared(kit, server)[:4]:
+        each.make()
+    assert [each.there for each in prepared(kit, server)][:5] == [True, True, True, True, False]
+
+
+def test_reviewers_may_say_two_things_and_the_connector_no_more_than_it_must() -> None:
+    setup = setup_of("dam", "directus")
+    (update,) = [p for p in setup.ROLES["DAM reviewer"]("asset_versions") if p["action"] != "read"]
+    assert update["fields"] == ["status", "reject_reason"]
+    assert update["validation"] == {"status": {"_in": ["approved", "rejected", "withdrawn"]}}
+    writes = {p["collection"] for p in setup.ROLES["DAM connector"]("asset_versions") if p["action"] != "read"}
+    assert writes == {"asset_versions", "asset_versions_files", "directus_files", "directus_folders"}
+
+
+def test_a_token_that_is_no_admin_s_is_told(kit: Kit, server: Shop, system: System) -> None:
+    system.role = None
+    with pytest.raises(Refused, match="no admin"):
+        prepared(kit, server)
+
+
+def test_what_cannot_be_set_up_from_here_is_told() -> None:
+    with pytest.raises(ConfigError, match="known: dam directus"):
+        setup_of("dam", "bynder")
+    said = CliRunner().invoke(connection_commands.connect, ["dam", "directus", "--url", "https://x.example", "--token", "the-secret-itself"])
+    assert said.exit_code == 1 and "env/NAME" in said.output and "the-secret-itself" not in said.output
