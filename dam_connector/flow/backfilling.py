@@ -14,6 +14,7 @@ import structlog
 from dam_connector.catalog.event import Event
 from dam_connector.errors import AdapterError, ConfigError, RateLimited, Unavailable
 from dam_connector.flow.intake import take_event
+from dam_connector.flow.preview import seconds_of
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
@@ -25,30 +26,40 @@ TRIES = 6
 
 @dataclass
 class Progress:
-    """What a backfill did so far. last: the reference that it is at."""
+    """What a backfill did so far. last: the reference that it is at. seconds: that making all of it will take, as far as is known."""
 
     seen: int = 0
     taken: int = 0
     failed: int = 0
     last: str = ""
+    seconds: float = 0.0
 
 
 def backfill(
-    services: Services, connection: str, *, since: datetime | None = None, dry_run: bool = False, sleep: Callable[[float], None] = time.sleep
+    services: Services,
+    connection: str,
+    *,
+    since: datetime | None = None,
+    dry_run: bool = False,
+    per_minute: float = 0,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Progress]:
     """Take in everything that a source says was changed since then, by default since the last backfill was stopped, or ever; tells after each product.
 
+    What it asks for is made in the lane of batches, behind single products. per_minute: products at most; as fast as the source allows, when 0.
     A product that cannot be fetched or read is counted, and leaves the others. Raises: ConfigError, Unsupported, Refused; Unavailable after some tries.
     """
     name = f"backfill:{connection}"
     noted = services.ledger.noted(name)
     begin = since or (datetime.fromisoformat(noted) if noted else BEGINNING)
-    progress = Progress()
+    progress, each_s = Progress(), seconds_of(services, {d.name: d.count for d in services.rules.current().deliverables})
     for event in services.pim(connection).changed_since(begin):
-        progress.seen, progress.last = progress.seen + 1, event.ref
+        progress.seen, progress.last, progress.seconds = progress.seen + 1, event.ref, progress.seconds + each_s
         if not dry_run:
             _take(services, connection, event, progress, sleep)
             services.ledger.note(name, event.at.isoformat())
+            if per_minute:
+                sleep(60 / per_minute)
         yield progress
     if not dry_run:
         services.ledger.note(name, None)
@@ -57,7 +68,7 @@ def backfill(
 def _take(services: Services, connection: str, event: Event, progress: Progress, sleep: Callable[[float], None]) -> None:
     for tried in range(1, TRIES + 1):
         try:
-            take_event(services, connection, event, last_try=tried == TRIES)
+            take_event(services, connection, event, last_try=tried == TRIES, bulk=True)
             progress.taken += 1
             return
         except (RateLimited, Unavailable) as error:

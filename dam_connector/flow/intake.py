@@ -93,8 +93,8 @@ def _meaning(services: Services, record: DeliveryRecord) -> str:
     return "; ".join(take_event(services, record.connection, event, last_try=last_try) for event in events)
 
 
-def take_event(services: Services, connection: str, event: Event, *, last_try: bool = True, batch_id: str = "") -> str:
-    """Carry out what a source says of a product; gives a few words about it.
+def take_event(services: Services, connection: str, event: Event, *, last_try: bool = True, bulk: bool = False) -> str:
+    """Carry out what a source says of a product; gives a few words about it. bulk: it is one of many, and waits in their lane.
 
     Raises: as `Pim.fetch`; Unavailable or RateLimited when a picture's server is away, unless it is the last try.
     """
@@ -107,9 +107,7 @@ def take_event(services: Services, connection: str, event: Event, *, last_try: b
         gone = services.products.mark_deleted(connection, event.ref, event.at)
         return f"{event.ref}: gone from its source" if gone else f"{event.ref}: not there"
     services.products.mark_deleted(connection, event.ref, event.at, but=[p.sku for p in products])
-    taken = [
-        take_product(services, p, connection=connection, ref=event.ref, source_time=event.at, last_try=last_try, batch_id=batch_id) for p in products
-    ]
+    taken = [take_product(services, p, connection=connection, ref=event.ref, source_time=event.at, last_try=last_try, bulk=bulk) for p in products]
     return "; ".join(each.words for each in taken) or f"{event.ref}: has no SKU"
 
 
@@ -124,7 +122,15 @@ def _newest(services: Services, connection: str, event: Event) -> list[Product]:
 
 
 def take_product(
-    services: Services, product: Product, *, connection: str, ref: str, source_time: datetime, last_try: bool = True, batch_id: str = ""
+    services: Services,
+    product: Product,
+    *,
+    connection: str,
+    ref: str,
+    source_time: datetime,
+    last_try: bool = True,
+    batch_id: str = "",
+    bulk: bool = False,
 ) -> Taken:
     """Store the newest word on a product, fetch its pictures and plan its runs. batch_id: of the batch that asks for it.
 
@@ -137,7 +143,7 @@ def take_product(
     sources, unusable = pictures_of(services, product, last_try=last_try)
     issues += unusable
     services.products.set_findings(product.sku, sources, tuple(issues))
-    added = plan_runs(services, product, sources, batch_id=batch_id) if set(sources) - {INSPIRATION} and not incomplete else 0
+    added = plan_runs(services, product, sources, batch_id=batch_id, bulk=bulk) if set(sources) - {INSPIRATION} and not incomplete else 0
     newest = services.products.get(product.sku)
     if newest and newest.source_time > source_time:  # newer facts came while the pictures were fetched: theirs is the last word
         return take_product(
@@ -148,6 +154,7 @@ def take_product(
             source_time=newest.source_time,
             last_try=last_try,
             batch_id=batch_id,
+            bulk=bulk,
         )
     return Taken(f"{product.sku}: flagged" if incomplete else f"{product.sku}: {added} {'run' if added == 1 else 'runs'} planned", added)
 

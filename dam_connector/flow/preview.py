@@ -128,7 +128,7 @@ def preview(services: Services, sheet: Sheet, mapping: Mapping[str, str], pictur
                     if name != LOCAL:
                         said.paid[name] = said.paid.get(name, 0) + deliverable.count
                         said.usd += deliverable.count * usd
-    said.unlooked, said.seconds = look.left_out, _seconds(services, said.makes)
+    said.unlooked, said.seconds = look.left_out, seconds_of(services, said.makes)
     return said
 
 
@@ -151,7 +151,7 @@ def _wanted(services: Services, product: Product) -> Iterator[Deliverable]:
             yield made
 
 
-def _seconds(services: Services, makes: Mapping[str, int]) -> float:
+def seconds_of(services: Services, makes: Mapping[str, int]) -> float:
     """How long making so many takes on the workers that there are, by what such runs took lately, or else usually take."""
     known = {d.name: services.runs.usual_seconds(d.name) or USUAL_S[d.kind] for d in services.rules.current().deliverables}
     return sum(count * known[name] for name, count in makes.items()) / max(1, services.queue.workers("advance_bulk_run"))

@@ -12,7 +12,7 @@ from dam_connector.cli import main
 from dam_connector.errors import NotFound, RateLimited, Unavailable
 from dam_connector.flow.backfilling import backfill, poll_pims
 from dam_connector.wiring import Services
-from tests.support import TestClock, product
+from tests.support import PhotoServer, TestClock, picture, product
 
 
 def known(services: Services) -> set[str]:
@@ -41,6 +41,16 @@ def test_a_dry_run_takes_nothing(services: Services, clock: TestClock) -> None:
     put(services, clock, "A", "B")
     assert [p.seen for p in backfill(services, "mem", dry_run=True)][-1] == 2 and known(services) == set()
     assert services.ledger.noted("backfill:mem") is None
+
+
+def test_a_catalog_is_made_behind_single_products_and_as_slowly_as_is_wished(services: Services, clock: TestClock, photos: PhotoServer) -> None:
+    photos.files["front.jpg"] = picture()
+    for sku in ("A", "B"):
+        services.pim("mem").put(product(sku, images={"front": photos.url("front.jpg")}), clock.now())
+    pauses: list[float] = []
+    said = list(backfill(services, "mem", per_minute=30, sleep=pauses.append))
+    assert pauses == [2.0, 2.0] and {r.bulk for r in services.runs.page()} == {True}
+    assert said[-1].seconds > 0  # what making a packshot and a cut-out usually takes
 
 
 def test_it_waits_as_long_as_the_source_says_and_leaves_out_what_cannot_be_had(
@@ -101,7 +111,10 @@ def test_the_command_shows_progress(services: Services, clock: TestClock, monkey
     code, told = said("backfill", "--connection", "mem", "--dry-run")
     assert code == 0 and "2 products would be taken in" in told
     code, told = said("backfill", "--connection", "mem", "--since", (clock.now() - timedelta(days=1)).isoformat(), "--json")
-    assert code == 0 and json.loads(told.splitlines()[-1]) == {"connection": "mem", "seen": 2, "taken": 2, "failed": 0, "dry_run": False}
+    assert code == 0 and json.loads(told.splitlines()[-1]) | {"seconds_of_making": 0} == {
+        **{"connection": "mem", "seen": 2, "taken": 2, "failed": 0},
+        **{"seconds_of_making": 0, "dry_run": False},
+    }
     code, told = said("backfill", "--connection", "main")
     assert code == 1 and "has no list of changes" in told and "Traceback" not in told
     assert said("backfill", "--connection", "nobody")[0] == 1 and said("backfill", "--connection", "mem", "--since", "soon")[0] == 2
