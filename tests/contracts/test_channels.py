@@ -13,7 +13,7 @@ from dam_connector.catalog.version import ApprovedVersion, Role, VersionFile
 from dam_connector.errors import AdapterError, BadOutput, NotFound, RateLimited, Refused, Unavailable
 from dam_connector.ports import Blobs, Channel
 from dam_connector.store.blobs import open_blobs
-from tests.contracts.channels.harness import THEIRS, PlayedShop
+from tests.contracts.channels.harness import OTHER, THEIRS, PlayedShop
 from tests.contracts.channels.saleor import PlayedSaleor
 from tests.contracts.channels.shopify import PlayedShopify
 from tests.contracts.channels.vendure import PlayedVendure
@@ -134,6 +134,20 @@ def test_what_is_no_longer_listed_is_taken_off_and_theirs_stay(played: PlayedSho
     settle(channel, listing())
     assert played.shown() == THEIRS and played.first() == THEIRS[0] and played.links() == []
     assert channel.live(listing()) == ()
+
+
+def test_variants_of_one_product_keep_to_themselves(played: PlayedShop, channel: Channel, blobs: Blobs, settle: Callable) -> None:
+    played.split()
+    first, second = listing(packshot(blobs), model(blobs)), listing(packshot(blobs, 3), model(blobs, 3), sku=OTHER)
+    settle(channel, first)
+    settle(channel, second)
+    assert played.shown()[:2] == THEIRS
+    assert sorted(channel.live(first)) == sorted(channel.wanted(first)) and sorted(channel.live(second)) == sorted(channel.wanted(second))
+    assert {played.bytes_of(n) for n in played.shown_at(OTHER)} >= {blobs.get(second.placements[0].approved.version.files[0].sha256)}
+    settle(channel, listing())
+    assert channel.live(listing()) == () and sorted(channel.live(second)) == sorted(channel.wanted(second))
+    settle(channel, listing(sku=OTHER))
+    assert played.shown() == THEIRS and played.links() == []
 
 
 def test_ours_may_stand_first(played: PlayedShop, kit: Kit, blobs: Blobs, settle: Callable) -> None:

@@ -15,6 +15,7 @@ from dam_connector.ports import Channel
 SECRETS = {"env/TOKEN": "key_fake", "env/OTHER": "other"}
 TIMEOUT_S = 1.5
 SKU = "CH123"
+OTHER = "CH124"  # a second variant of the same product
 THEIRS = ["a.jpg", "b.jpg"]
 
 
@@ -51,6 +52,14 @@ class PlayedShop(FakeServer):
     def shown(self) -> list[str]:
         """The names of the product's media, in order."""
         raise NotImplementedError
+
+    def split(self) -> None:
+        """From now on the product has a second variant."""
+        raise NotImplementedError
+
+    def shown_at(self, sku: str) -> list[str]:
+        """The names of the media that a variant is shown with."""
+        return self.shown()
 
     def first(self) -> str:
         """The name of the picture that the shop shows first."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.contracts.channels.harness import SKU, THEIRS, GraphShop
+from tests.contracts.channels.harness import OTHER, SKU, THEIRS, GraphShop
 
 
 class PlayedSaleor(GraphShop):
@@ -14,6 +14,7 @@ class PlayedSaleor(GraphShop):
     def __init__(self) -> None:
         self.media: dict[str, dict[str, Any]] = {f"m{n}": self._new(name, b"theirs") for n, name in enumerate(THEIRS)}
         self.count = 100
+        self.variants: dict[str, list[str]] = {}  # the media that each shows, once there are two
         self.metadata: dict[str, str] = {}
         super().__init__()
 
@@ -21,12 +22,17 @@ class PlayedSaleor(GraphShop):
         return {"api_url": f"{self.base_url}/graphql/"}
 
     def do_place(self, said: dict[str, Any]) -> Any:
-        if said["sku"] != SKU:
+        if said["sku"] not in (self.variants or [SKU]):
             return {"productVariant": None}
         media = [{"id": id, "type": "IMAGE", **self._shown(m)} for id, m in self.media.items()]
-        return {
-            "productVariant": {"id": "v1", "media": [], "product": {"id": "p1", "metadata": _pairs(self.metadata), "variants": [{}], "media": media}}
-        }
+        variants = [{"id": v} for v in self.variants or [SKU]]
+        product = {"id": "p1", "metadata": _pairs(self.metadata), "variants": variants, "media": media}
+        own = [{"id": id} for id in self.variants.get(said["sku"], [])]
+        return {"productVariant": {"id": said["sku"], "media": own, "product": product}}
+
+    def do_show(self, said: dict[str, Any]) -> Any:
+        self.variants[said["variant"]].append(said["id"])
+        return {"variantMediaAssign": {"errors": []}}
 
     def do_add(self, said: dict[str, Any], file: tuple[str, bytes]) -> Any:
         name, data = file[0].rpartition(".")[0], file[1]
@@ -54,6 +60,7 @@ class PlayedSaleor(GraphShop):
     def do_drop(self, said: dict[str, Any]) -> Any:
         for id in said["ids"]:
             del self.media[id]
+            self.variants = {sku: [i for i in of if i != id] for sku, of in self.variants.items()}
         return {"productMediaBulkDelete": {"errors": []}}
 
     def _new(self, name: str, data: bytes) -> dict[str, Any]:
@@ -61,6 +68,12 @@ class PlayedSaleor(GraphShop):
 
     def _shown(self, media: dict[str, Any]) -> dict[str, Any]:
         return {"url": f"https://cdn.example/products/{media['name']}", "alt": "", "metadata": _pairs(media["metadata"])}
+
+    def split(self) -> None:
+        self.variants = {SKU: [], OTHER: []}
+
+    def shown_at(self, sku: str) -> list[str]:
+        return [self.media[id]["name"] for id in self.variants[sku]]
 
     def shown(self) -> list[str]:
         return [m["name"] for m in self.media.values()]

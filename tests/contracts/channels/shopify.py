@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from dam_connector.fakes.server import KEY, Request, Said
-from tests.contracts.channels.harness import SKU, THEIRS, GraphShop
+from tests.contracts.channels.harness import OTHER, SKU, THEIRS, GraphShop
 
 MEDIA_LIMIT_LOOKS = 2  # that a file is processed for
 
@@ -20,6 +20,7 @@ class PlayedShopify(GraphShop):
         self.count = 100
         self.product: list[str] = list(self.files)
         self.metafield = ""
+        self.skus = [SKU]
         self.stored: dict[str, bytes] = {}
         super().__init__()
 
@@ -36,10 +37,11 @@ class PlayedShopify(GraphShop):
         return super().answer(request, operation)
 
     def do_place(self, said: dict[str, Any]) -> Any:
-        if said["query"] != f'sku:"{SKU}"':
+        sku = json.loads(said["query"].removeprefix("sku:"))
+        if sku not in self.skus:
             return {"productVariants": {"nodes": []}}
         product = {"id": "gid://p1", "handle": "chair", "onlineStoreUrl": None, "metafield": {"value": self.metafield} if self.metafield else None}
-        node = {"id": "gid://v1", "sku": SKU, "product": {**product, "media": {"nodes": [{"id": id} for id in self.product]}}}
+        node = {"id": "gid://v1", "sku": sku, "product": {**product, "media": {"nodes": [{"id": id} for id in self.product]}}}
         return {"productVariants": {"nodes": [node]}}
 
     def do_find(self, said: dict[str, Any]) -> Any:
@@ -91,6 +93,9 @@ class PlayedShopify(GraphShop):
         ready = file["looks"] >= MEDIA_LIMIT_LOOKS
         size = {"boundingBox": {"size": self.box}} if file["name"].endswith("glb") else {}
         return {"id": id, "fileStatus": "READY" if ready else "PROCESSING", **(size if ready else {})}
+
+    def split(self) -> None:
+        self.skus = [SKU, OTHER]
 
     def shown(self) -> list[str]:
         return [self.files[id]["name"] for id in self.product]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from dam_connector.fakes.server import Request
-from tests.contracts.channels.harness import SKU, THEIRS, GraphShop
+from tests.contracts.channels.harness import OTHER, SKU, THEIRS, GraphShop
 
 
 class PlayedVendure(GraphShop):
@@ -18,6 +18,7 @@ class PlayedVendure(GraphShop):
             self._asset(name, b"theirs", [])
         self.product: list[str] = list(self.assets)
         self.featured = self.product[0]
+        self.variants: dict[str, list[str]] = {}  # their own assets, once there are two
         super().__init__()
 
     def allowed(self, request: Request) -> bool:
@@ -30,10 +31,16 @@ class PlayedVendure(GraphShop):
         return {"login": {"__typename": "CurrentUser"} if said["word"] == "key_fake" else {"__typename": "InvalidCredentialsError"}}
 
     def do_place(self, said: dict[str, Any]) -> Any:
-        if said["sku"] != SKU:
+        if said["sku"] not in (self.variants or [SKU]):
             return {"productVariants": {"items": []}}
-        product = {"id": "p1", "variants": [{"id": "v1"}], "featuredAsset": {"id": self.featured}, "assets": [self._shown(i) for i in self.product]}
-        return {"productVariants": {"items": [{"id": "v1", "sku": SKU, "featuredAsset": None, "assets": [], "product": product}]}}
+        product = {
+            "id": "p1",
+            "variants": [{"id": v} for v in self.variants or [SKU]],
+            "featuredAsset": {"id": self.featured},
+            "assets": [self._shown(i) for i in self.product],
+        }
+        own = [self._shown(i) for i in self.variants.get(said["sku"], [])]
+        return {"productVariants": {"items": [{"id": said["sku"], "sku": said["sku"], "featuredAsset": None, "assets": own, "product": product}]}}
 
     def do_ours(self, said: dict[str, Any]) -> Any:
         return {"assets": {"items": [self._shown(i) for i, a in self.assets.items() if set(said["tags"]) <= set(a["tags"])]}}
@@ -44,6 +51,9 @@ class PlayedVendure(GraphShop):
 
     def do_put(self, said: dict[str, Any]) -> Any:
         assert set(said["ids"]) <= set(self.assets)
+        if said["id"] in self.variants:
+            self.variants[said["id"]] = said["ids"]
+            return {"updateProductVariants": [{"id": said["id"]}]}
         self.product, self.featured = said["ids"], said["first"] or self.featured
         return {"updateProduct": {"id": said["id"]}}
 
@@ -51,6 +61,7 @@ class PlayedVendure(GraphShop):
         for id in said["ids"]:
             del self.assets[id]
             self.product = [i for i in self.product if i != id]
+            self.variants = {sku: [i for i in of if i != id] for sku, of in self.variants.items()}
         return {"deleteAssets": {"result": "DELETED"}}
 
     def _asset(self, name: str, data: bytes, tags: list[str]) -> str:
@@ -66,6 +77,12 @@ class PlayedVendure(GraphShop):
 
     def shown(self) -> list[str]:
         return [self.assets[i]["name"] for i in self.product]
+
+    def split(self) -> None:
+        self.variants = {SKU: [], OTHER: []}
+
+    def shown_at(self, sku: str) -> list[str]:
+        return [self.assets[i]["name"] for i in self.variants[sku]]
 
     def first(self) -> str:
         return str(self.assets[self.featured]["name"])

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from dam_connector.fakes.server import Request, Said
-from tests.contracts.channels.harness import SKU, THEIRS, PlayedShop
+from tests.contracts.channels.harness import OTHER, SKU, THEIRS, PlayedShop
 
 KEYS = {"/wp-json/wc/v3": b"other:key_fake", "/wp-json/wp/v2": b"dam:key_fake"}
 MISSING = Said(404, {"code": "rest_post_invalid_id", "message": "Invalid post ID."})
@@ -18,6 +18,7 @@ class PlayedWooCommerce(PlayedShop):
 
     def __init__(self) -> None:
         self.media: dict[int, dict[str, Any]] = {n: {"title": name, "slug": name, "data": b"theirs"} for n, name in enumerate(THEIRS, 1)}
+        self.split_up = False
         self.product: dict[str, Any] = {"id": 13, "sku": SKU, "permalink": "https://shop.example/p/13", "images": [1, 2], "meta": {}}
         super().__init__()
 
@@ -34,6 +35,10 @@ class PlayedWooCommerce(PlayedShop):
 
     def _product(self, request: Request) -> Said:
         if request.method == "GET":
+            if request.path.endswith("/13"):
+                return Said(200, self._shown())
+            if self.split_up and request.query["sku"] in (SKU, OTHER):  # variations, which name their product
+                return Said(200, [{"id": 20, "sku": request.query["sku"], "parent_id": 13}])
             return Said(200, [self._shown()] if request.query["sku"] == SKU else [])
         said = request.json
         assert all(image["id"] in self.media for image in said["images"])
@@ -56,6 +61,9 @@ class PlayedWooCommerce(PlayedShop):
         id = max(self.media) + 1
         self.media[id] = {"title": form["title"].decode(), "slug": form["slug"].decode(), "data": form["file"], "alt": form["alt_text"].decode()}
         return Said(201, {"id": id, "source_url": f"/{id}"})
+
+    def split(self) -> None:
+        self.split_up = True
 
     def shown(self) -> list[str]:
         return [self.media[id]["title"] for id in self.product["images"]]
