@@ -123,6 +123,7 @@ def build_services(settings: Settings, *, clock: Clock | None = None, queue: Que
             shelf=Shelf(db, clock),
             folder=settings.plugin_json.parent,
             journal=lambda sku, words: ledger.tell("sent", sku=sku, detail=words),
+            turn=ledger.turn,
         ),
     )
 

@@ -1,6 +1,7 @@
 """Kit: what an adapter is given to work with."""
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,11 @@ from dam_connector.adapters.http import Http
 from dam_connector.errors import ConfigError
 from dam_connector.ports import Clock
 from dam_connector.store.library import Shelf
+
+
+def _alone(what: str) -> AbstractContextManager[None]:
+    """Nobody else is there."""
+    return nullcontext()
 
 
 def _unheard(sku: str, words: str) -> None:
@@ -27,6 +33,11 @@ class Kit:
     folder: Path = Path()  # that plugin.json lies in
     name: str = ""
     journal: Callable[[str, str], None] = _unheard  # a SKU, and what an adapter did for it, for its history
+    turn: Callable[[str], AbstractContextManager[None]] = _alone  # one at a time; raises Busy: who reads, changes and writes something shared
+
+    def turn_at(self, place: str) -> AbstractContextManager[None]:
+        """The turn at something of this connection's, such as a product in a shop, whose variants share a list of media."""
+        return self.turn(f"{self.name} {place}")
 
 
 def only(options: Mapping[str, Any], *names: str) -> None:

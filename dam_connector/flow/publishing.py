@@ -1,9 +1,7 @@
 """Publishing: what is to be live where, and every way in which that changes but by a first approval: rollback, withdrawal, a later day."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import datetime
-from hashlib import sha256
 from urllib.parse import quote
 
 import structlog
@@ -15,14 +13,12 @@ from dam_connector.catalog.listing import Listing, Placement
 from dam_connector.catalog.product import Product
 from dam_connector.catalog.run import RunKind
 from dam_connector.catalog.version import ApprovedVersion, Version, VersionState
-from dam_connector.errors import Busy, StateConflict
+from dam_connector.errors import StateConflict
 from dam_connector.flow.followups import again, follow
 from dam_connector.flow.telling import tell_later
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
-LEASE_S = 300.0
-TURN_S = 1.0
 
 
 def listing_of(services: Services, channel: str, product: Product, *, put: ApprovedVersion | None = None, without: AssetId | None = None) -> Listing:
@@ -54,16 +50,9 @@ def _placement(services: Services, product: Product, approved: ApprovedVersion) 
     return Placement(approved=approved, alt_text=alt_text(product, style=deliverable.style if deliverable else "studio"), links=links)
 
 
-@contextmanager
-def turn_at(services: Services, channel: str, sku: str, owner: str) -> Iterator[None]:
+def turn_at(services: Services, channel: str, sku: str) -> AbstractContextManager[None]:
     """One at a time changes a product's media in a channel: two would each write over what the other added. Raises: Busy while somebody does."""
-    name = f"channel:{sha256(f'{channel} {sku}'.encode()).hexdigest()[:28]}"
-    if not services.ledger.lease(name, owner, LEASE_S):
-        raise Busy(channel, "publish", "another version of this product is being published there", retry_after_s=TURN_S)
-    try:
-        yield
-    finally:
-        services.ledger.release(name, owner)
+    return services.ledger.turn(f"{channel} {sku}")
 
 
 def can_return(services: Services, version: Version) -> bool:

@@ -27,7 +27,6 @@ LAST = "reconcile:last"
 KEPT = 500  # findings of the last reconciliation
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 COMPARED = (VersionState.IN_REVIEW, VersionState.APPROVED, VersionState.REJECTED, VersionState.PUBLISHED)
-OWNER = "reconcile"
 LEASE_S = 3600.0
 
 
@@ -158,7 +157,7 @@ def mend(services: Services, drift: Drift) -> str:
     if drift.port == "pim" and drift.kind is not Kind.FAILED:
         return take_event(services, drift.where, Event(kind=EventKind.UPDATED, ref=drift.ref, at=services.clock.now()))
     if drift.port == "channel" and (listing := _listing(services, drift.where, drift.sku)):
-        with turn_at(services, drift.where, drift.sku, OWNER):
+        with turn_at(services, drift.where, drift.sku):
             services.channel(drift.where).sync(listing, services.blobs)
         return f"{drift.sku}: {len(listing.placements)} assets are live"
     version = services.assets.get(drift.ref) if drift.port == "dam" else None

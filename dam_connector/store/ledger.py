@@ -1,15 +1,22 @@
 """Small records: history, leases by name, notes that outlive a process, the rules that were in force, idempotency keys."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 import sqlalchemy as sa
 
 from dam_connector.catalog.ids import new_id
+from dam_connector.errors import Busy
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database
 from dam_connector.store.tables import history, idempotency, leases, notes, rules_seen
+
+TURN_LEASE_S = 150.0
+TURN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +64,17 @@ class Ledger:
     def release(self, name: str, owner: str) -> None:
         with self._db.write() as c:
             c.execute(sa.delete(leases).where(leases.c.name == name, leases.c.owner == owner))
+
+    @contextmanager
+    def turn(self, what: str) -> Iterator[None]:
+        """One at a time does this; whose process died is waited for a while. Raises: Busy while somebody else does."""
+        name, owner = f"turn:{sha256(what.encode()).hexdigest()[:32]}", new_id("own", self._clock.now())
+        if not self.lease(name, owner, TURN_LEASE_S):
+            raise Busy("connector", "turn", "somebody else is changing the same thing just now", retry_after_s=TURN_S)
+        try:
+            yield
+        finally:
+            self.release(name, owner)
 
     def note(self, name: str, value: Any) -> None:
         """Keep a small JSON value under a name."""

@@ -171,7 +171,7 @@ def test_a_channel_that_is_away_keeps_the_old_version_live_and_gets_the_new_one_
 
 def test_one_at_a_time_changes_a_product_in_a_channel(shop: Services, photos: PhotoServer, drain: Drain, clock: TestClock) -> None:
     first = made(shop, photos, drain)
-    with turn_at(shop, "shop", "CH123", "somebody"):
+    with turn_at(shop, "shop", "CH123"):
         reviewing.decide(shop, first, APPROVED, source="page")
         for _ in range(12):  # more often than a failure is tried
             drain()

@@ -31,7 +31,7 @@ def publish_to_channels(work: Work, services: Services) -> Work:
         raise StateConflict(f"version {version.id} is blocked: what was accepted on it was accepted only until a day that is over")
     approved = services.decisions.approved(version)
     services.assets.serve(version.id, public=True)  # a channel may fetch what it is told of at once
-    live = {channel: _publish(services, channel, product, approved, work, asked_at) for channel in work.deliverable.channels}
+    live = {channel: _publish(services, channel, product, approved, asked_at) for channel in work.deliverable.channels}
     return replace(work, published=live)
 
 
@@ -41,8 +41,8 @@ def _overtaken(services: Services, version: Version, asked_at: datetime) -> bool
     return any(p.asset_id == version.asset.id and p.version_id != version.id and p.asked_at > asked_at for p in live)
 
 
-def _publish(services: Services, channel: str, product: Product, approved: ApprovedVersion, work: Work, asked_at: datetime) -> str:
-    with turn_at(services, channel, product.sku, work.run_id):
+def _publish(services: Services, channel: str, product: Product, approved: ApprovedVersion, asked_at: datetime) -> str:
+    with turn_at(services, channel, product.sku):
         url = services.channel(channel).sync(listing_of(services, channel, product, put=approved), services.blobs)
         services.publications.set(approved.version, channel, url, asked_at=asked_at)
     return url

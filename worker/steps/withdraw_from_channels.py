@@ -14,7 +14,7 @@ def withdraw_from_channels(work: Work, services: Services) -> Work:
     record = services.products.get(work.product.sku)
     product = record.product if record else work.product
     for publication in services.publications.of_version(version.id):
-        with turn_at(services, publication.channel, product.sku, work.run_id):
+        with turn_at(services, publication.channel, product.sku):
             listing = listing_of(services, publication.channel, product, without=version.asset.id)
             services.channel(publication.channel).sync(listing, services.blobs)
             services.publications.remove(version.asset.id, publication.channel)

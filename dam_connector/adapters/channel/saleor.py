@@ -31,8 +31,8 @@ Media = Mapping[str, Any]
 class Saleor:
     """A shop's catalog, by SKU."""
 
-    def __init__(self, shop: Shop, wanted: tuple[str, ...], *, first: bool) -> None:
-        self._shop, self._formats, self._first = shop, wanted, first
+    def __init__(self, kit: Kit, shop: Shop, wanted: tuple[str, ...], *, first: bool) -> None:
+        self._kit, self._shop, self._formats, self._first = kit, shop, wanted, first
 
     def sync(self, listing: Listing, blobs: Blobs) -> str:
         wanted, sku = wanted_of(listing, self._formats), listing.product.sku
@@ -42,6 +42,10 @@ class Saleor:
             if wanted or links:
                 raise NotFound("saleor", "publish", f"the shop has no variant with the SKU {sku}")
             return self._shop.origin
+        with self._kit.turn_at(f"product {variant['product']['id']}"):  # other variants share its media
+            return self._changed(self._variant(sku) or variant, sku, wanted, links, blobs)
+
+    def _changed(self, variant: Mapping[str, Any], sku: str, wanted: list[MediaFile], links: Mapping[str, str], blobs: Blobs) -> str:
         product = variant["product"]
         known = {_value(m, f"{OURS}.sha256"): m for m in product["media"] if _value(m, OURS) == sku}
         ours = settled(wanted, known, lambda file: self._added(file, sku, product, blobs))
@@ -115,4 +119,4 @@ def _value(data: Mapping[str, Any], key: str) -> str:
 def connect(options: Mapping[str, Any], kit: Kit) -> Saleor:
     only(options, "api_url", "token", "formats", "place")
     shop = Shop(kit.http, api_url_of(options), kit.secret(str(options.get("token", "env/SALEOR_TOKEN"))))
-    return Saleor(shop, formats(options, USUAL), first=chosen(options, "place", "after", ("after", "before")) == "before")
+    return Saleor(kit, shop, formats(options, USUAL), first=chosen(options, "place", "after", ("after", "before")) == "before")

@@ -40,8 +40,8 @@ _Noted = Mapping[str, Mapping[str, str]]
 class Shopify:
     """A shop's products, by the SKU of a variant."""
 
-    def __init__(self, shop: Shop, wanted: tuple[str, ...], *, first: bool) -> None:
-        self._shop, self._formats, self._first = shop, wanted, first
+    def __init__(self, kit: Kit, shop: Shop, wanted: tuple[str, ...], *, first: bool) -> None:
+        self._kit, self._shop, self._formats, self._first = kit, shop, wanted, first
 
     def sync(self, listing: Listing, blobs: Blobs) -> str:
         wanted, sku = wanted_of(listing, self._formats), str(listing.product.sku)
@@ -50,7 +50,11 @@ class Shopify:
             if wanted:
                 raise NotFound("shopify", "publish", f"the shop has no variant with the SKU {sku}")
             return ""
-        noted = _noted(product)
+        with self._kit.turn_at(f"product {product['id']}"):  # other variants share its media
+            return self._changed(self._product(sku) or product, listing, wanted, blobs)
+
+    def _changed(self, product: dict[str, Any], listing: Listing, wanted: list[MediaFile], blobs: Blobs) -> str:
+        noted, sku = _noted(product), str(listing.product.sku)
         known = {sha256: str(id) for sha256, id in noted.get(sku, {}).items()}
         ours = settled(wanted, known, lambda file: self._ready(file, listing.product.dimensions, blobs))
         new = {str(file.sha256): id for file, id in zip(wanted, ours, strict=True)}
@@ -159,4 +163,4 @@ def _noted(product: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 
 def connect(options: Mapping[str, Any], kit: Kit) -> Shopify:
     only(options, "base_url", "token", "api_version", "formats", "place")
-    return Shopify(open_shop(options, kit), formats(options, USUAL), first=chosen(options, "place", "after", ("after", "before")) == "before")
+    return Shopify(kit, open_shop(options, kit), formats(options, USUAL), first=chosen(options, "place", "after", ("after", "before")) == "before")

@@ -54,7 +54,7 @@ class Vendure:
         if place is None and wanted:
             raise NotFound("vendure", "publish", f"the shop has no variant with the SKU {sku}")
         ours = settled(wanted, known, lambda file: self._added(file, sku, blobs))
-        if place:
+        if place:  # what Vendure keeps for itself of a product or variant is only ours to change: no other SKU stands there
             self._put(place, ours)
         if gone := [str(asset["id"]) for key, asset in known.items() if key not in {f.sha256 for f in wanted}]:
             self._shop.query(_DROP, {"ids": gone}, "publish")

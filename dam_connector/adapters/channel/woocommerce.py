@@ -29,8 +29,8 @@ MAX_ANSWER = 16_000_000
 class WooCommerce:
     """Products by SKU; the media of a variation go to its product."""
 
-    def __init__(self, shop: Caller, site: Caller, wanted: tuple[str, ...], *, first: bool) -> None:
-        self._shop, self._site, self._formats, self._first = shop, site, wanted, first
+    def __init__(self, kit: Kit, shop: Caller, site: Caller, wanted: tuple[str, ...], *, first: bool) -> None:
+        self._kit, self._shop, self._site, self._formats, self._first = kit, shop, site, wanted, first
 
     def sync(self, listing: Listing, blobs: Blobs) -> str:
         wanted, sku = wanted_of(listing, self._formats), listing.product.sku
@@ -40,6 +40,10 @@ class WooCommerce:
             if wanted or links:
                 raise NotFound("woocommerce", "publish", f"the shop has no product with the SKU {sku}")
             return ""
+        with self._kit.turn_at(f"product {product['id']}"):  # other variations share its gallery
+            return self._changed(self._product(sku) or product, sku, wanted, links, blobs)
+
+    def _changed(self, product: Mapping[str, Any], sku: str, wanted: list[MediaFile], links: Mapping[str, str], blobs: Blobs) -> str:
         files = {name: dict(ids) for name, ids in (_meta(product, FILES) or {}).items() if isinstance(ids, dict)}
         before = files.get(sku, {})
         ids = settled(wanted, {sha256: int(id) for sha256, id in before.items()}, lambda file: self._added(file, sku, blobs))
@@ -130,7 +134,7 @@ def connect(options: Mapping[str, Any], kit: Kit) -> WooCommerce:
     word = kit.secret(str(options.get("password", "env/WORDPRESS_PASSWORD")))
     shop = _Site(kit.http, f"{base}/wp-json/wc/v3", {"Authorization": basic(keys[0], keys[1])})
     site = _Site(kit.http, f"{base}/wp-json/wp/v2", {"Authorization": basic(str(options.get("user", "")), word)})
-    return WooCommerce(shop, site, formats(options, USUAL), first=chosen(options, "place", "after", ("after", "before")) == "before")
+    return WooCommerce(kit, shop, site, formats(options, USUAL), first=chosen(options, "place", "after", ("after", "before")) == "before")
 
 
 _KEYS = {"consumer_key": "env/WOOCOMMERCE_KEY", "consumer_secret": "env/WOOCOMMERCE_SECRET"}
