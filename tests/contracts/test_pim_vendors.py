@@ -261,14 +261,18 @@ def test_a_product_of_woocommerce(opened: Callable[[str], Opened]) -> None:
         source.fetch("20")
 
 
-def test_a_product_of_saleor(opened: Callable[[str], Opened]) -> None:
+def test_a_product_of_saleor(opened: Callable[[str], Opened], monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = {"url": "https://shop.example/packshot.jpg", "alt": "", "type": "IMAGE", "metadata": [{"key": "dam_connector", "value": "VASE-1"}]}
+    monkeypatch.setitem(SALEOR_PRODUCT["variants"][0], "media", [ours])  # what we published is all that the variant shows of its own
     (vase,) = opened("saleor").source(attributes={"height": "height"}, unit="cm").fetch("UHJvZHVjdDox")
     assert (vase.sku, vase.category, vase.color, vase.material) == ("VASE-1", "Decor", "Blue", "Clay")
     assert vase.description == "A blue vase. Tall." and vase.dimensions.height_m == 0.3
     assert [(i.view, i.url) for i in vase.images] == [(View.FRONT, "https://shop.example/front.jpg")]
 
 
-def test_a_product_of_vendure(opened: Callable[[str], Opened]) -> None:
+def test_a_product_of_vendure(opened: Callable[[str], Opened], monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = {"source": "https://cdn.example/packshot.jpg", "name": "packshot.jpg", "type": "IMAGE", "tags": [{"value": "dam-connector"}]}
+    monkeypatch.setitem(VENDURE_PRODUCT["variants"][0], "assets", [ours])  # what we published is all that the variant has of its own
     shop = opened("vendure")
     source = shop.source(attributes={"height": "custom:height"})
     first, second = source.fetch("1")

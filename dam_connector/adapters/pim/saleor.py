@@ -121,9 +121,14 @@ class Saleor(PlainSource):
             "description": _plain(product.get("description")),
             "category": (product.get("category") or {}).get("name"),
         }
-        media = [m for m in (variant.get("media") or product.get("media") or ()) if m.get("type") == "IMAGE" and not is_ours(m)]
+        media = _photos(variant) or _photos(product)
         images = [(str(m["url"]), str(m.get("alt") or "")) for m in media]
         return self._fields.product(str(variant["sku"]), lambda path: facts.get(path, attributes.get(path)), images, attributes)
+
+
+def _photos(holder: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The pictures that are not ours."""
+    return [m for m in holder.get("media") or () if m.get("type") == "IMAGE" and not is_ours(m)]
 
 
 def _product_id(data: Mapping[str, Any]) -> str:

@@ -83,12 +83,17 @@ class Vendure(PlainSource):
         attributes |= {f"{CUSTOM}{name}": str(value) for name, value in own.items() if isinstance(value, (str, int, float))}
         collections = [c.get("name") for c in product.get("collections") or ()]
         facts = {"name": product.get("name"), "description": product.get("description"), "category": collections[0] if collections else ""}
-        assets = [a for a in (variant.get("assets") or product.get("assets") or ()) if a.get("type") == "IMAGE" and not is_ours(a)]
+        assets = _photos(variant) or _photos(product)
         images = [(self._address(str(a.get("source") or a.get("preview"))), str(a.get("name") or "")) for a in assets]
         return self._fields.product(str(variant["sku"]), lambda path: facts.get(path) or attributes.get(path), images, attributes)
 
     def _address(self, source: str) -> str:
         return source if "://" in source else f"{self._base}/{source.lstrip('/')}"
+
+
+def _photos(holder: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The pictures that are not ours."""
+    return [a for a in holder.get("assets") or () if a.get("type") == "IMAGE" and not is_ours(a)]
 
 
 def _facets(data: Mapping[str, Any]) -> dict[str, str]:
