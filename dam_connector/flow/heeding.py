@@ -85,12 +85,12 @@ def poll_dams(services: Services) -> int:
 
 def _poll(services: Services, name: str) -> int:
     dam, now = services.dam(name), services.clock.now()
-    noted = services.ledger.noted(f"dam-cursor:{name}") or {}
+    noted = services.ledger.noted(f"dam-poll:{name}") or {}
     if dam.capabilities.poll_s and noted and now < datetime.fromisoformat(noted["at"]) + timedelta(seconds=dam.capabilities.poll_s):
         return 0
     refs, cursor = dam.touched_since(noted.get("cursor", ""))
     for ref in refs:
         heed(services, name, ref)
     if refs or dam.capabilities.poll_s or cursor != noted.get("cursor", ""):
-        services.ledger.note(f"dam-cursor:{name}", {"cursor": cursor, "at": now.isoformat()})
+        services.ledger.note(f"dam-poll:{name}", {"cursor": cursor, "at": now.isoformat()})
     return len(refs)

@@ -9,8 +9,8 @@ import pytest
 from dam_connector.catalog.event import Decision, Verdict
 from dam_connector.catalog.run import RunKind, RunState
 from dam_connector.catalog.version import Version, VersionState
-from dam_connector.errors import StateConflict, Unavailable
-from dam_connector.flow import publishing, reviewing, sweeping
+from dam_connector.errors import Refused, StateConflict, Unavailable
+from dam_connector.flow import intake, publishing, reviewing, sweeping
 from dam_connector.flow.heeding import heed, poll_dams
 from dam_connector.flow.publishing import turn_at
 from dam_connector.wiring import Services
@@ -152,6 +152,21 @@ def test_nothing_goes_live_before_its_day_or_its_product_s_embargo(shop: Service
         assert live(shop) == expected
 
 
+def test_an_embargo_that_is_lifted_holds_nothing_up(shop: Services, photos: PhotoServer, drain: Drain, clock: TestClock) -> None:
+    day = (clock.now() + timedelta(days=30)).isoformat()
+    send(shop, chair(photos, live_from=day))
+    drain()
+    reviewing.decide(shop, newest(shop), APPROVED, source="page")
+    drain()
+    assert live(shop) == []
+    clock.forward(60)
+    send(shop, chair(photos), message="lifted", kind="product.updated")
+    clock.forward(600)
+    sweeping.sweep(shop, "me")
+    drain()
+    assert live(shop) == ["packshotV1"]
+
+
 def test_a_channel_that_is_away_keeps_the_old_version_live_and_gets_the_new_one_later(
     shop: Services, photos: PhotoServer, drain: Drain, clock: TestClock
 ) -> None:
@@ -167,6 +182,24 @@ def test_a_channel_that_is_away_keeps_the_old_version_live_and_gets_the_new_one_
     sweeping.sweep(shop, "me")
     drain()
     assert live(shop) == ["packshotV2"] and states(shop) == ["V2 published", "V1 superseded"]
+
+
+def test_a_channel_that_refuses_holds_up_none_of_the_others(
+    shop: Services, photos: PhotoServer, drain: Drain, write_rules: Callable[..., None]
+) -> None:
+    rules = json.loads(shop.settings.plugin_json.read_text())
+    rules["deliverables"][0]["channels"] = ["shop", "viewer"]
+    shop.settings.plugin_json.write_text(json.dumps(rules))
+    first = made(shop, photos, drain)
+    shop.channel("shop").fail_with = Refused("shop", "publish", "no such product")
+    reviewing.decide(shop, first, APPROVED, source="page")
+    drain()
+    assert [p.channel for p in shop.publications.of_product("CH123")] == ["viewer"] and live(shop) == []
+    (failed,) = [r for r in shop.runs.page() if r.state is RunState.FAILED]
+    assert "no such product" in failed.error and states(shop) == ["V1 approved"]
+    intake.retry(shop, failed)
+    drain()
+    assert live(shop) == ["packshotV1"] and states(shop) == ["V1 published"]
 
 
 def test_one_at_a_time_changes_a_product_in_a_channel(shop: Services, photos: PhotoServer, drain: Drain, clock: TestClock) -> None:

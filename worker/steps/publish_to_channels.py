@@ -1,14 +1,16 @@
 """Publish the approved version to each of its deliverable's channels, on the day it may go live."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from dam_connector.catalog.product import Product
 from dam_connector.catalog.version import ApprovedVersion, Version
-from dam_connector.errors import NotFound, StateConflict
+from dam_connector.errors import RETRYABLE, ConnectorError, NotFound, StateConflict
 from dam_connector.flow.publishing import listing_of, may_go_live, turn_at
 from dam_connector.wiring import Services
 from worker.work import Park, Work
+
+LOOK_AGAIN = timedelta(minutes=10)
 
 
 def publish_to_channels(work: Work, services: Services) -> Work:
@@ -23,7 +25,7 @@ def publish_to_channels(work: Work, services: Services) -> Work:
         raise NotFound("store", "publish", work.draft)
     product = record.product if record else work.product
     if day := may_go_live(services, product, version):
-        raise Park(day, work)
+        raise Park(min(day, services.clock.now() + LOOK_AGAIN), work)  # the day may be moved
     asked_at = max(filter(None, (run.created_at, version.go_live_at)))
     if _overtaken(services, version, asked_at):
         return work
@@ -31,7 +33,14 @@ def publish_to_channels(work: Work, services: Services) -> Work:
         raise StateConflict(f"version {version.id} is blocked: what was accepted on it was accepted only until a day that is over")
     approved = services.decisions.approved(version)
     services.assets.serve(version.id, public=True)  # a channel may fetch what it is told of at once
-    live = {channel: _publish(services, channel, product, approved, asked_at) for channel in work.deliverable.channels}
+    live, failed = dict[str, str](), list[ConnectorError]()
+    for channel in work.deliverable.channels:  # one that is away holds up none of the others
+        try:
+            live[channel] = _publish(services, channel, product, approved, asked_at)
+        except ConnectorError as error:
+            failed.append(error)
+    if failed:
+        raise next((error for error in failed if isinstance(error, RETRYABLE)), failed[0])
     return replace(work, published=live)
 
 
