@@ -9,6 +9,14 @@ from dam_connector.errors import BadOutput, ConfigError
 STATES = tuple(VersionState(name) for name in ("in_review", "approved", "rejected", "published", "superseded", "withdrawn"))  # that a DAM is told of
 
 
+def read_state(text: Any, vendor: str) -> VersionState:
+    """The state that we once wrote as this; in review where nothing is written. Raises: BadOutput for what somebody else wrote."""
+    try:
+        return VersionState(str(text or VersionState.IN_REVIEW.value))
+    except ValueError as error:
+        raise BadOutput(vendor, "standing", f"its state is {str(text)[:40]!r}, which is none of ours; reconcile --mend writes it again") from error
+
+
 def labels_of(usual: Mapping[VersionState, str], options: Mapping[str, Any]) -> dict[VersionState, str]:
     """A DAM's label of each state: its usual ones, over which plugin.json (`states`) has the last word. Raises: ConfigError."""
     own = options.get("states", {})

@@ -14,7 +14,7 @@ from dam_connector.catalog.event import Event, EventKind
 from dam_connector.catalog.listing import Listing
 from dam_connector.catalog.run import RunKind
 from dam_connector.catalog.version import Version, VersionState
-from dam_connector.errors import AdapterError, ConfigError, NotFound
+from dam_connector.errors import AdapterError, BadOutput, ConfigError, NotFound
 from dam_connector.flow.followups import again, follow
 from dam_connector.flow.heeding import heed
 from dam_connector.flow.intake import take_event
@@ -120,6 +120,9 @@ def _dam(services: Services, name: str, files: bool) -> Iterator[Drift]:
         except NotFound:
             yield Drift(kind=Kind.MISSING, detail=f"{_title(version)} is not there any more", **about)
             continue
+        except BadOutput as error:
+            yield Drift(kind=Kind.STALE, detail=f"{_title(version)}: {error}", **about)
+            continue
         if found.state is not version.state:
             yield Drift(kind=Kind.STALE, detail=f"{_title(version)} is {found.state.value} there, {version.state.value} here", **about)
         if changed:
@@ -168,9 +171,12 @@ def mend(services: Services, drift: Drift) -> str:
 
 def _mend_in_dam(services: Services, drift: Drift, version: Version) -> str:
     if drift.kind is Kind.STALE:
-        heard = heed(services, drift.where, version.dam_ref)
-        tell_later(services, version)
-        return heard
+        try:
+            return heed(services, drift.where, version.dam_ref)
+        except BadOutput:
+            services.assets.set_dam_state(version.id, None)
+            tell_later(services, version)
+            return f"{_title(version)}: our state is written there again"
     if drift.kind is Kind.CHANGED:
         services.dam(drift.where).remove(version.dam_ref)
     services.assets.set_dam_ref(version.id, "", "")

@@ -83,10 +83,10 @@ class Assets:
         with self._db.write() as c:
             c.execute(sa.update(t).where(t.c.id == version_id).values(dam=dam, dam_ref=ref, dam_state=VersionState.IN_REVIEW.value))
 
-    def set_dam_state(self, version_id: str, state: VersionState) -> None:
-        """Note what the DAM takes the version for."""
+    def set_dam_state(self, version_id: str, state: VersionState | None) -> None:
+        """Note what the DAM takes the version for; None: for nothing that we know, so that it is told again."""
         with self._db.write() as c:
-            c.execute(sa.update(t).where(t.c.id == version_id).values(dam_state=state.value))
+            c.execute(sa.update(t).where(t.c.id == version_id).values(dam_state=state.value if state else ""))
 
     def schedule(self, version_id: str, at: datetime | None) -> None:
         """Say when the version is to go live once it is approved; None: at once."""

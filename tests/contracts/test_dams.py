@@ -225,3 +225,18 @@ def test_a_picture_is_decided_about_in_full_not_by_its_preview(play: Callable[[s
     ref = play(name).opened(kit).push(request, blobs)
     if name in ("cloudinary", "aem"):
         assert "P_V1" in ref and "jpeg" in ref and "preview" not in ref
+
+
+def test_a_state_that_somebody_made_up_is_told_with_the_remedy(play: Callable[[str], PlayedDam], kit: Kit, blobs: Blobs) -> None:
+    for name in ("directus", "cloudinary", "aem"):
+        played = play(name)
+        dam = played.opened(kit)
+        ref = pushed(dam, blobs)
+        if isinstance(played, PlayedDirectus):
+            played.rows[ref]["status"] = "nearly"
+        elif isinstance(played, PlayedCloudinary):
+            played.stored["image", ref]["context"]["connector_state"] = "nearly"
+        elif isinstance(played, PlayedAem):
+            played.stored[ref]["metadata"]["connector:state"] = "nearly"
+        with pytest.raises(BadOutput, match="nearly"):
+            dam.standing(ref, version(blobs))

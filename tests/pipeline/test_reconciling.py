@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from dam_connector import connection_commands
 from dam_connector.catalog.event import Decision, Verdict
 from dam_connector.catalog.version import VersionState
-from dam_connector.errors import ConfigError, Unavailable
+from dam_connector.errors import BadOutput, ConfigError, Unavailable
 from dam_connector.flow import reviewing
 from dam_connector.flow.reconciling import kept, mend, reconcile, reconcile_when_due
 from dam_connector.ports import DamStanding
@@ -68,6 +68,25 @@ def test_a_state_that_the_dam_was_not_told_is_told(wired: Services, drain: Drain
     dam.standings[ref] = DamStanding(state=VersionState.IN_REVIEW)
     assert said(wired) == [("shelf", "stale", "CH123")]
     mend(wired, next(reconcile(wired)))
+    drain()
+    assert dam.standings[ref].state is VersionState.PUBLISHED and said(wired) == []
+
+
+def test_a_state_that_somebody_made_up_is_written_over(wired: Services, drain: Drain, monkeypatch: pytest.MonkeyPatch) -> None:
+    dam, ref = wired.dam("shelf"), "mem:CH123:packshot:1:1"
+    standing = dam.standing
+
+    def made_up(asked: str, version: object = None) -> DamStanding:
+        if dam.standings[asked].state is VersionState.BLOCKED:  # what stands for a word that is none of ours
+            raise BadOutput("shelf", "standing", "its state is 'nearly'")
+        return standing(asked, version)
+
+    monkeypatch.setattr(dam, "standing", made_up)
+    monkeypatch.setattr(dam, "write_state", lambda r, state, decision=None: dam.standings.update({r: DamStanding(state=state, decision=decision)}))
+    dam.standings[ref] = DamStanding(state=VersionState.BLOCKED)
+    (found,) = reconcile(wired)
+    assert (found.kind.value, "nearly" in found.detail) == ("stale", True)
+    assert "written there again" in mend(wired, found)
     drain()
     assert dam.standings[ref].state is VersionState.PUBLISHED and said(wired) == []
 

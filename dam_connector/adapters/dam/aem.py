@@ -21,6 +21,7 @@ from dam_connector.adapters.caller import Caller
 from dam_connector.adapters.envelopes import read_json
 from dam_connector.adapters.http import Reply
 from dam_connector.adapters.kit import Kit, only, web_address
+from dam_connector.adapters.labels import read_state
 from dam_connector.catalog.about import about, title
 from dam_connector.catalog.event import Decision, Verdict
 from dam_connector.catalog.version import Version, VersionFile, VersionState
@@ -75,7 +76,7 @@ class Aem(Caller):
 
     def standing(self, ref: str, version: Version) -> DamStanding:
         found, by = self._metadata(ref, "standing")
-        status, ours = str(found.get("dam:status") or ""), S(str(found.get("connector:state") or S.IN_REVIEW.value))
+        status, ours = str(found.get("dam:status") or ""), read_state(found.get("connector:state"), self.vendor)
         if status == STATUS.get(ours, CLOSED):
             return DamStanding(state=ours)
         if status not in VERDICTS:

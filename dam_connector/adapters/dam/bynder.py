@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from dam_connector.adapters.caller import Caller
 from dam_connector.adapters.hearing import Deaf
 from dam_connector.adapters.kit import Kit, only, web_address
-from dam_connector.adapters.labels import labels_of, state_of
+from dam_connector.adapters.labels import labels_of, read_state, state_of
 from dam_connector.catalog.about import about, title
 from dam_connector.catalog.event import Decision, Verdict
 from dam_connector.catalog.version import Version, VersionFile, VersionState
@@ -86,7 +86,9 @@ class Bynder(Deaf, Caller):
 
     def touched_since(self, cursor: str) -> tuple[list[str], str]:
         rows = [row for row in self._modified_since(cursor) if _one(row, self._names["id"])]
-        found = [row for row in rows if _one(row, self._names["state"]) != self._labels.get(S(_one(row, self._names["written"]) or "in_review"))]
+        found = [
+            row for row in rows if _one(row, self._names["state"]) != self._labels.get(read_state(_one(row, self._names["written"]), self.vendor))
+        ]
         refs = [f"{row['id']}@{_one(row, self._names['version'])}" for row in reversed(found)]
         return refs, max((str(row["dateModified"]) for row in rows), default=cursor)
 

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 from dam_connector.adapters.caller import Caller
 from dam_connector.adapters.envelopes import read_json
 from dam_connector.adapters.kit import Kit, chosen, only, web_address
+from dam_connector.adapters.labels import read_state
 from dam_connector.adapters.records import moment_of
 from dam_connector.adapters.signatures import basic
 from dam_connector.catalog.about import about, title
@@ -70,7 +71,7 @@ class Cloudinary(Caller):
         moderation: Mapping[str, Any] = next((m for m in asset.get("moderation") or () if m.get("kind") == "manual"), {})
         status = str(moderation.get("status"))
         told = (asset.get("context") or {}).get("custom") or {}
-        ours = VersionState(told.get(STATE, S.IN_REVIEW.value))
+        ours = read_state(told.get(STATE), self.vendor)
         if status == MODERATION.get(ours, "approved"):
             return DamStanding(state=ours)
         if status not in VERDICTS:

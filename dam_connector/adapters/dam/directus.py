@@ -15,6 +15,7 @@ from dam_connector.adapters.caller import Caller
 from dam_connector.adapters.envelopes import read_json
 from dam_connector.adapters.http import Reply
 from dam_connector.adapters.kit import Kit, only, web_address
+from dam_connector.adapters.labels import read_state
 from dam_connector.catalog.about import about, title
 from dam_connector.catalog.event import Decision, Verdict
 from dam_connector.catalog.version import Version, VersionFile, VersionState
@@ -81,10 +82,7 @@ class Directus(Caller):
 
     def standing(self, ref: str, version: Version) -> DamStanding:
         row = self._row(ref, "standing")
-        try:
-            state = VersionState(str(row.get("status")))
-        except ValueError as error:
-            raise BadOutput(self.vendor, "standing", f"/status: {row.get('status')!r} is no state of ours") from error
+        state = read_state(row.get("status"), self.vendor)
         by = row.get("user_updated") or {}
         if state not in VERDICTS or by.get("id") == self._own_id():
             return DamStanding(state=state)
