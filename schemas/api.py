@@ -1,10 +1,10 @@
 """What the API answers and takes. Catalog objects and records go in; JSON comes out."""
 
-from datetime import UTC
 from typing import Any
 
 from marshmallow import Schema, fields, validate
 
+from schemas.common import Moment
 from schemas.product import dump_product
 from schemas.report import IssueOut, ReportOut
 
@@ -138,11 +138,10 @@ class DecisionIn(Schema):
     verdict = fields.String(required=True, validate=validate.OneOf(["approved", "rejected"]))
     reasons = fields.List(fields.String(validate=validate.Length(1, 80)), load_default=list, validate=validate.Length(max=9))
     note = fields.String(load_default="", validate=validate.Length(max=2000))
-    go_live_at = fields.AwareDateTime(
+    go_live_at = Moment(
         load_default=None,
         allow_none=True,
-        default_timezone=UTC,
-        metadata={"description": "When an approved version is to go live; at once when absent. UTC where it names no zone."},
+        metadata={"description": "When an approved version is to go live, a day or a moment; at once when absent."},
     )
 
 

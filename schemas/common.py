@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterator, Mapping
+from datetime import UTC
 from typing import Any
 
 from marshmallow import Schema, fields, validate
@@ -60,3 +61,16 @@ def schema_name(schema: Any) -> str:
     """What a marshmallow class is called in a JSON Schema."""
     cls = schema if isinstance(schema, type) else type(schema)
     return str(cls.__name__).removesuffix("Schema").removesuffix("Out")
+
+
+class Moment(fields.AwareDateTime):
+    """A day or a moment, ISO 8601; UTC where it names no zone; nothing where it is empty."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(format="iso", default_timezone=UTC, **more)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **more: Any) -> Any:
+        text = str(value).strip()
+        if not text:
+            return None
+        return super()._deserialize(f"{text}T00:00:00" if len(text) == len("2026-12-01") else text, attr, data, **more)

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from datetime import UTC
 from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre_load, validate
 
 from dam_connector.catalog.ids import Sku
 from dam_connector.catalog.product import Dimensions, Product, SourceImage, View
+from schemas.common import Moment
 
 METRES_PER_UNIT = {"m": 1.0, "cm": 0.01, "mm": 0.001, "in": 0.0254, "ft": 0.3048}
 TEXTS = ("name", "category", "brand", "color", "material", "description", "style_tags")
@@ -61,11 +61,10 @@ class ProductSchema(Schema):
         validate=validate.Length(max=4000),
         metadata={"description": "Address of a picture whose colours lifestyle renditions take on."},
     )
-    live_from = fields.AwareDateTime(
+    live_from = Moment(
         load_default=None,
         allow_none=True,
-        default_timezone=UTC,
-        metadata={"description": "An embargo, ISO 8601: nothing of the product goes live before. UTC where it names no zone."},
+        metadata={"description": "An embargo, a day or a moment in ISO 8601: nothing of the product goes live before."},
     )
     attributes = fields.Dict(keys=fields.String(), values=fields.String(), load_default=dict, allow_none=True)
 

@@ -8,6 +8,7 @@ import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from marshmallow import ValidationError
 
 from dam_connector.catalog import naming
 from dam_connector.catalog.codec import from_plain, to_plain
@@ -288,3 +289,21 @@ def test_records_with_half_a_character_are_refused() -> None:
     for bad in ("\ud800", "a\x00b"):
         with pytest.raises(ValidationError):
             load_product(record(name=bad))
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("2026-12-01", "2026-12-01T00:00:00+00:00"),
+        ("2026-12-01T08:00", "2026-12-01T08:00:00+00:00"),
+        ("2026-12-01T08:00:00+01:00", "2026-12-01T08:00:00+01:00"),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_an_embargo_is_a_day_or_a_moment(said: str | None, meant: str | None) -> None:
+    found = load_product({"sku": "A", "live_from": said})
+    assert (found.live_from.isoformat() if found.live_from else None) == meant
+    assert load_product(dump_product(found)) == found
+    with pytest.raises(ValidationError, match="live_from"):
+        load_product({"sku": "A", "live_from": "next week"})
