@@ -59,8 +59,10 @@ def _follow(services: Services, version: Version, found: DamStanding, dam: str) 
         if said and found.state is STATE_OF[said.verdict] and version.state is VersionState.IN_REVIEW:
             decide(services, version, said, source=dam)
             return f"{version.id} {said.verdict.value}"
-    except StateConflict:
-        log.info("decided_meanwhile", version_id=version.id)
+    except StateConflict:  # a webhook and a poll, or a person on our page, at the same moment
+        version = services.assets.get(version.id) or version
+        if _of_one_mind(services, version, found):
+            return f"{version.id}: decided meanwhile"
     words = f"{dam}: {found.state.value}" + (f" by {said.by}" if said else "")
     return _refuse(services, version, "overruled", words)
 

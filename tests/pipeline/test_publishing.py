@@ -10,7 +10,7 @@ from dam_connector.catalog.event import Decision, Verdict
 from dam_connector.catalog.run import RunKind, RunState
 from dam_connector.catalog.version import Version, VersionState
 from dam_connector.errors import Refused, StateConflict, Unavailable
-from dam_connector.flow import intake, publishing, reviewing, sweeping
+from dam_connector.flow import heeding, intake, publishing, reviewing, sweeping
 from dam_connector.flow.heeding import heed, poll_dams
 from dam_connector.flow.publishing import turn_at
 from dam_connector.wiring import Services
@@ -240,6 +240,23 @@ def test_a_decision_that_comes_twice_and_late_counts_once(shop: Services, photos
     drain()
     assert live(shop) == ["packshotV1"] and dam.standings[first.dam_ref].state is VersionState.PUBLISHED
     assert len(shop.decisions.of_version(first.id)) == 1
+    assert "overruled" not in {h.what for h in shop.ledger.history(version_id=first.id)}
+
+
+def test_a_webhook_and_a_poll_at_the_same_moment_are_one_decision(
+    shop: Services, photos: PhotoServer, drain: Drain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, dam = made(shop, photos, drain), shop.dam("shelf")
+    dam.decide(first.dam_ref, APPROVED)
+
+    def beaten(*args: object, **options: object) -> None:
+        reviewing.decide(*args, **options)  # by the other one, between our look and our word
+        reviewing.decide(*args, **options)
+
+    monkeypatch.setattr(heeding, "decide", beaten)
+    assert "meanwhile" in heed(shop, "shelf", first.dam_ref)
+    drain()
+    assert live(shop) == ["packshotV1"] and len(shop.decisions.of_version(first.id)) == 1
     assert "overruled" not in {h.what for h in shop.ledger.history(version_id=first.id)}
 
 
