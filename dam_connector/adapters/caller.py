@@ -8,6 +8,8 @@ from dam_connector.errors import AdapterError, BadOutput, NotFound, OutOfCredit,
 
 RATE_S = 10.0
 MAX_ANSWER = 1_048_576
+UPLOAD_S = 120.0  # for a file, up or down
+MAX_FILE = 200_000_000
 
 
 class ServerFault(SubmitUnknown):
@@ -69,6 +71,18 @@ class Caller:
             lost = ServerFault if operation in self.once else Unavailable
             raise lost(self.vendor, operation, f"HTTP {reply.status}: {told(reply)}")
         raise self.refusal(reply, operation)
+
+    def store(self, method: str, url: str, operation: str, **more: Any) -> None:
+        """Send bytes to a storage that the vendor names: our key does not go there, and the same again does no harm.
+
+        Raises: Unavailable when it did not take them; Blocked.
+        """
+        try:
+            reply = self._http.ask(method, url, vendor=self.vendor, operation=operation, headers={}, timeout_s=UPLOAD_S, **more)
+        except SubmitUnknown as error:
+            raise Unavailable(self.vendor, operation, "its storage did not answer") from error
+        if not 200 <= reply.status < 300:
+            raise Unavailable(self.vendor, operation, f"its storage answered HTTP {reply.status}")
 
     def asked(self, method: str, path: str, operation: str, **more: Any) -> dict[str, Any]:
         """The object in a good reply. Raises: as `ask`; BadOutput when there is none, or SubmitUnknown for an operation of `once`."""

@@ -238,3 +238,14 @@ def test_a_usdz_that_a_vendure_does_not_take_is_told_with_the_remedy(kit: Kit, b
     with pytest.raises(Refused, match="permittedFileTypes"):
         shop.opened(kit).sync(listing(model(blobs)), blobs)
     shop.stop()
+
+
+@pytest.mark.parametrize("fault", ["lost", "500", "closed"])
+def test_a_storage_of_shopify_that_does_not_answer_is_tried_again(kit: Kit, blobs: Blobs, settle: Callable, fault: str) -> None:
+    shop = PlayedShopify()
+    shop.faults["storage"] = [fault]
+    with pytest.raises(Unavailable, match="storage"):
+        settle(shop.opened(kit), listing(model(blobs)))
+    settle(shop.opened(kit), listing(model(blobs)))
+    assert len(ours(shop)) == 1
+    shop.stop()

@@ -240,3 +240,31 @@ def test_a_state_that_somebody_made_up_is_told_with_the_remedy(play: Callable[[s
             played.stored[ref]["metadata"]["connector:state"] = "nearly"
         with pytest.raises(BadOutput, match="nearly"):
             dam.standing(ref, version(blobs))
+
+
+@pytest.mark.parametrize("name", ["bynder", "aem"])
+@pytest.mark.parametrize("fault", ["lost", "500", "closed"])
+def test_a_storage_that_does_not_answer_is_tried_again(play: Callable[[str], PlayedDam], kit: Kit, blobs: Blobs, name: str, fault: str) -> None:
+    played = play(name)
+    dam = played.opened(kit)
+    played.faults["storage"] = [fault]
+    with pytest.raises(Unavailable, match="storage"):
+        pushed(dam, blobs)
+    ref = pushed(dam, blobs)
+    assert played.assets() == 1 and dam.changed(ref, version(blobs)) == ()
+
+
+def test_an_import_of_bynder_that_takes_a_moment_is_waited_for(play: Callable[[str], PlayedDam], kit: Kit, blobs: Blobs) -> None:
+    played = play("bynder")
+    played.slow = 2  # type: ignore[attr-defined]
+    pushed(played.opened(kit), blobs)
+    assert played.assets() == 1 and played.looks < 8  # type: ignore[attr-defined]  # looked at a few times, not as fast as it goes
+
+
+def test_changes_of_others_in_bynder_move_on_what_is_asked_for(play: Callable[[str], PlayedDam], kit: Kit, blobs: Blobs) -> None:
+    played = play("bynder")
+    dam = played.opened(kit)
+    ref = pushed(dam, blobs)
+    played._change(ref.partition("@")[0], {"metaproperty.p-id": ""})  # type: ignore[attr-defined]  # somebody else's media, modified last
+    refs, cursor = dam.touched_since("")
+    assert refs == [] and cursor

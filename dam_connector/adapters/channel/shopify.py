@@ -8,13 +8,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from dam_connector.adapters.graphql import UPLOAD_S, nodes
+from dam_connector.adapters.graphql import nodes
 from dam_connector.adapters.kit import Kit, chosen, only
 from dam_connector.adapters.shops.media import formats, merged, settled, wanted_of
 from dam_connector.adapters.shops.shopify import NAMESPACE, Shop, open_shop
 from dam_connector.catalog.listing import Listing, MediaFile
 from dam_connector.catalog.product import Dimensions
-from dam_connector.errors import BadOutput, Busy, NotFound, Refused, Unavailable
+from dam_connector.errors import BadOutput, Busy, NotFound, Refused
 from dam_connector.ports import Blobs
 
 USUAL = ("jpeg", "png", "webp", "glb")
@@ -105,16 +105,11 @@ class Shopify:
 
     def _staged(self, file: MediaFile, data: bytes) -> str:
         """Where the bytes lie, on a storage where our token does not go."""
-        wanted = {"filename": file.name, "mimeType": file.file.mime, "httpMethod": "POST"}
-        wanted |= {"resource": "MODEL_3D", "fileSize": str(len(data))} if file.is_model else {"resource": "IMAGE", "fileSize": str(len(data))}
+        kind = "MODEL_3D" if file.is_model else "IMAGE"
+        wanted = {"filename": file.name, "mimeType": file.file.mime, "httpMethod": "POST", "resource": kind, "fileSize": str(len(data))}
         (target, *_) = self._do(_STAGE, {"input": [wanted]}, "stagedUploadsCreate").get("stagedTargets") or [{}]
         fields = {p["name"]: p["value"] for p in target.get("parameters") or ()}
-        upload = [("file", (file.name, data, file.file.mime))]
-        put = self._shop.http.ask(
-            "POST", str(target.get("url")), vendor="shopify", operation="publish", headers={}, fields=fields, files=upload, timeout_s=UPLOAD_S
-        )
-        if not 200 <= put.status < 300:
-            raise Unavailable("shopify", "publish", f"its storage answered HTTP {put.status}")
+        self._shop.store("POST", str(target.get("url")), "publish", fields=fields, files=[("file", (file.name, data, file.file.mime))])
         return str(target["resourceUrl"])
 
     def _check_size(self, file: MediaFile, found: Mapping[str, Any], size: Dimensions) -> None:

@@ -25,7 +25,7 @@ from dam_connector.adapters.labels import read_state
 from dam_connector.catalog.about import about, title
 from dam_connector.catalog.event import Decision, Verdict
 from dam_connector.catalog.version import Version, VersionFile, VersionState
-from dam_connector.errors import AdapterError, BadOutput, DeliveryError, NotFound, Refused, Unavailable
+from dam_connector.errors import AdapterError, BadOutput, DeliveryError, NotFound, Refused
 from dam_connector.ports import Blobs, DamCapabilities, DamStanding, Inbound, PushRequest, Verified
 
 S = VersionState
@@ -162,14 +162,9 @@ class Aem(Caller):
         uris, most = place.get("uploadURIs") or [], int(place.get("maxPartSize") or len(data) or 1)
         size = max(1, min(most, -(-len(data) // max(1, len(uris)))))
         for number, start in enumerate(range(0, max(1, len(data)), size)):
-            self._put(str(uris[number]), data[start : start + size])
+            self.store("PUT", str(uris[number]), "push", content=data[start : start + size])
         done = {"fileName": file.name, "mimeType": file.mime, "uploadToken": str(place.get("uploadToken")), "replace": "true"}
         self.ask("POST", urljoin(f"{self._base}/", str(begun.get("completeURI"))), "push", fields=done)
-
-    def _put(self, url: str, part: bytes) -> None:
-        reply = self._http.ask("PUT", url, vendor=self.vendor, operation="push", headers={}, content=part, timeout_s=UPLOAD_S)
-        if not 200 <= reply.status < 300:
-            raise Unavailable(self.vendor, "push", f"its storage answered HTTP {reply.status}")
 
     def _metadata(self, path: str, operation: str) -> tuple[dict[str, Any], str]:
         """The metadata of an asset, and who changed it last."""

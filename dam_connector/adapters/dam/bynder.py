@@ -5,6 +5,7 @@ Its webhooks are not signed in any documented way: it is asked for what was modi
 
 import hashlib
 import json
+import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -12,7 +13,7 @@ from urllib.parse import urlencode
 from dam_connector.adapters.caller import Caller
 from dam_connector.adapters.hearing import Deaf
 from dam_connector.adapters.kit import Kit, only, web_address
-from dam_connector.adapters.labels import labels_of, read_state, state_of
+from dam_connector.adapters.labels import labels_of, state_of
 from dam_connector.catalog.about import about, title
 from dam_connector.catalog.event import Decision, Verdict
 from dam_connector.catalog.version import Version, VersionFile, VersionState
@@ -24,7 +25,7 @@ USUAL = {state: state.value.replace("_", " ").capitalize() for state in (S.IN_RE
 VERDICTS = {S.APPROVED: Verdict.APPROVED, S.REJECTED: Verdict.REJECTED}
 PROPERTIES = {"id": "ConnectorId", "version": "ConnectorVersion", "written": "ConnectorState", "state": "ApprovalState", "reason": "ConnectorReason"}
 CHUNK = 5_242_880  # the largest part it takes
-POLLS = 20
+PAUSES_S = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 4.0)  # an import that is given up has to be uploaded again
 MAX_FILE = 200_000_000
 UPLOAD_S = 120.0
 POLL_S = 30.0
@@ -85,12 +86,14 @@ class Bynder(Deaf, Caller):
         return tuple(f.name for f in version.shipped if not self._holds(media, f, version))
 
     def touched_since(self, cursor: str) -> tuple[list[str], str]:
-        rows = [row for row in self._modified_since(cursor) if _one(row, self._names["id"])]
-        found = [
-            row for row in rows if _one(row, self._names["state"]) != self._labels.get(read_state(_one(row, self._names["written"]), self.vendor))
-        ]
-        refs = [f"{row['id']}@{_one(row, self._names['version'])}" for row in reversed(found)]
+        rows = self._modified_since(cursor)
+        theirs = [row for row in rows if _one(row, self._names["id"]) and not self._is_as_written(row)]
+        refs = [f"{row['id']}@{_one(row, self._names['version'])}" for row in reversed(theirs)]
         return refs, max((str(row["dateModified"]) for row in rows), default=cursor)
+
+    def _is_as_written(self, media: Mapping[str, Any]) -> bool:
+        written = _one(media, self._names["written"])
+        return any(state.value == written and label == _one(media, self._names["state"]) for state, label in self._labels.items())
 
     def _modified_since(self, cursor: str) -> list[dict[str, Any]]:
         """All media that were modified after the cursor, newest first; at the first time only the newest."""
@@ -150,18 +153,7 @@ class Bynder(Deaf, Caller):
         for number, part in enumerate(parts, 1):
             key = f"{place}/p{number}"
             form = {**begun["multipart_params"], "Filename": key, "name": file.name, "chunk": str(number), "chunks": str(len(parts)), "key": key}
-            put = self._http.ask(
-                "POST",
-                str(storage),
-                vendor=self.vendor,
-                operation="push",
-                headers={},
-                fields=form,
-                files=[("file", (file.name, part, file.mime))],
-                timeout_s=UPLOAD_S,
-            )
-            if not 200 <= put.status < 300:
-                raise Unavailable(self.vendor, "push", f"its storage answered HTTP {put.status}")
+            self.store("POST", str(storage), "push", fields=form, files=[("file", (file.name, part, file.mime))])
             about_it = {"id": upload["uploadid"], "targetid": upload["targetid"], "filename": key, "chunkNumber": str(number)}
             self.ask("POST", "/api/v4/upload/", "push", fields=about_it)
         fields = {"targetid": upload["targetid"], "s3_filename": place, "chunks": str(len(parts))}
@@ -170,7 +162,8 @@ class Bynder(Deaf, Caller):
         return imported
 
     def _wait(self, imported: str, file: VersionFile) -> None:
-        for _ in range(POLLS):
+        for pause in PAUSES_S:
+            time.sleep(pause)
             found = self.asked("GET", f"/api/v4/upload/poll/?items={imported}", "push")
             if imported in (found.get("itemsFailed") or []) + (found.get("itemsRejected") or []):
                 raise Refused(self.vendor, "push", f"it took {file.name} for unusable")

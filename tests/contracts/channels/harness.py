@@ -79,6 +79,8 @@ class GraphShop(PlayedShop):
     path = "/graphql"
 
     def operation(self, request: Request) -> str:
+        if request.path.startswith("/storage"):
+            return "storage"
         return "write" if "mutation" in self._asked(request)[0] and "login" not in self._asked(request)[0] else "read"
 
     def answer(self, request: Request, operation: str) -> Said:

@@ -47,7 +47,7 @@ class PlayedAem(PlayedDam):
         return request.headers.get("authorization") == f"Bearer {KEY}"
 
     def operation(self, request: Request) -> str:
-        return "push" if request.method == "POST" else "read"
+        return "push" if request.method == "POST" else super().operation(request)
 
     def answer(self, request: Request, operation: str) -> Said:
         path, form = unquote(request.path), dict(parse_qsl(request.raw.decode("latin-1"))) if request.method == "POST" else {}
@@ -63,6 +63,7 @@ class PlayedAem(PlayedDam):
         if path.endswith(".initiateUpload.json"):
             folder = path.removesuffix(".initiateUpload.json")
             assert folder.removeprefix("/content/dam/") in self.folders
+            self.parts = {p: d for p, d in self.parts.items() if f"-{form['fileName']}/" not in p}  # of an upload that was given up
             uris = [f"{self.base_url}/storage/{len(self.parts)}-{form['fileName']}/{n}" for n in range(2)]
             place = {"fileName": form["fileName"], "uploadToken": "t", "uploadURIs": uris, "minPartSize": 1, "maxPartSize": int(form["fileSize"])}
             return Said(200, {"completeURI": f"{folder}.completeUpload.json", "files": [place]})

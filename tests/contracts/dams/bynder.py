@@ -30,6 +30,7 @@ class PlayedBynder(PlayedDam):
     def __init__(self) -> None:
         self.media: dict[str, dict[str, Any]] = {}
         self.parts: dict[str, bytes] = {}
+        self.looks, self.slow = 0, 0  # looks that an import takes
         self.imports: dict[str, tuple[str, bytes]] = {}
         self._now = datetime(2026, 11, 20, tzinfo=UTC)
         super().__init__()
@@ -40,7 +41,7 @@ class PlayedBynder(PlayedDam):
         return request.headers.get("authorization") == f"Bearer {KEY}"
 
     def operation(self, request: Request) -> str:
-        return "push" if request.method == "POST" and not request.path.startswith("/storage") else "read"
+        return super().operation(request)
 
     def answer(self, request: Request, operation: str) -> Said:
         path = request.path.strip("/").split("/")
@@ -68,7 +69,9 @@ class PlayedBynder(PlayedDam):
 
     def _upload(self, request: Request, rest: list[str], form: dict[str, str]) -> Said:
         if rest == ["poll"]:
-            return Said(200, {"itemsDone": [request.query["items"]], "itemsFailed": [], "itemsRejected": []})
+            self.looks += 1
+            done = [request.query["items"]] if self.looks > self.slow else []
+            return Said(200, {"itemsDone": done, "itemsFailed": [], "itemsRejected": []})
         if not rest:
             assert form["filename"] in self.parts
             return Said(200, {})

@@ -43,7 +43,7 @@ class PlayedDam(FakeServer):
         return {"base_url": self.base_url}
 
     def operation(self, request: Request) -> str:
-        return "read" if request.method == "GET" else "push"
+        return "storage" if request.path.startswith("/storage") else "read" if request.method == "GET" else "push"
 
     def assets(self) -> int:
         """How many assets there are, as a person counts them."""
