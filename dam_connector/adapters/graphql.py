@@ -4,12 +4,11 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dam_connector.adapters.caller import RATE_S, Caller
+from dam_connector.adapters.caller import RATE_S, UPLOAD_S, Caller
 from dam_connector.adapters.http import Http
 from dam_connector.errors import AdapterError, BadOutput, RateLimited, Refused
 
 MAX_GRAPH = 16_000_000
-UPLOAD_S = 120.0
 FORBIDDEN = ("FORBIDDEN", "UNAUTHORIZED", "PermissionDenied", "ACCESS_DENIED", "InvalidToken", "ExpiredSignatureError")
 THROTTLED = ("THROTTLED", "TooManyRequests")
 

@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from dam_connector.catalog.event import Verdict
 from dam_connector.catalog.version import Version, VersionState
 from dam_connector.errors import BadOutput, ConfigError
 
 STATES = tuple(VersionState(name) for name in ("in_review", "approved", "rejected", "published", "superseded", "withdrawn"))  # that a DAM is told of
+
+VERDICTS = {VersionState.APPROVED: Verdict.APPROVED, VersionState.REJECTED: Verdict.REJECTED}  # what people decide there
 
 
 def read_state(text: Any, vendor: str) -> VersionState:

@@ -34,11 +34,6 @@ def sync(tree: Tree, listing: Listing, blobs: Blobs) -> None:
         tree.remove(_path(listing))
 
 
-def wanted(listing: Listing) -> tuple[str, ...]:
-    """The names of all files of a listing."""
-    return tuple(f.name for p in listing.placements for f in p.approved.version.shipped)
-
-
 def live(tree: Tree, listing: Listing) -> tuple[str, ...]:
     """The names of our files that lie there."""
     return tuple(name for name in _names(_read(tree, listing)) if tree.has(f"{listing.folder}/{name.rpartition('/')[2]}"))

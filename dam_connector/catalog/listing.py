@@ -29,6 +29,11 @@ class Listing:
     page_url: str
     placements: tuple[Placement, ...]
 
+    @property
+    def file_names(self) -> tuple[str, ...]:
+        """Of everything that channels get."""
+        return tuple(f.name for p in self.placements for f in p.approved.version.shipped)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaFile:

@@ -1,10 +1,8 @@
 """Connections: what the other side needs, and a round trip that proves one and leaves nothing behind."""
 
-import struct
-import zlib
+import base64
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -17,10 +15,12 @@ from dam_connector.catalog.product import Product
 from dam_connector.catalog.rules import Connection
 from dam_connector.catalog.version import Asset, Role, Version, VersionFile, VersionState
 from dam_connector.errors import BadOutput, ConfigError, Unsupported
+from dam_connector.flow.backfilling import BEGINNING
 from dam_connector.flow.publishing import listing_of
 from dam_connector.ports import PushRequest
 from dam_connector.wiring import Services
 
+PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4//8/AAX+Av4N70a4AAAAAElFTkSuQmCC")  # a white one, as PNG
 PORTS = ("pim", "dam", "channel", "provider")
 
 
@@ -57,7 +57,7 @@ def _test_pim(services: Services, name: str) -> Iterator[str]:
     if not source.capabilities.changed_since:
         yield "it sends, and cannot be asked: only a delivery of its own proves it"
         return
-    events = list(islice(source.changed_since(datetime.fromisoformat("2000-01-01T00:00:00+00:00")), 1))
+    events = list(islice(source.changed_since(BEGINNING), 1))
     yield "it lists what changed" + ("" if events else ", and has no product yet")
     for event in events:
         products = source.fetch(event.ref)
@@ -119,7 +119,7 @@ def _test_provider(services: Services, name: str) -> Iterator[str]:
 
 
 def _test_version(services: Services) -> Version:
-    data = _white_pixel()
+    data = PIXEL
     now = services.clock.now()
     file = VersionFile(
         name="connection-test_V1_PNG.png",
@@ -133,13 +133,3 @@ def _test_version(services: Services) -> Version:
     asset = Asset(id=AssetId("connection-test"), sku=Sku("connection-test"), deliverable="test", slot=1, kind="image")
     facts: dict[str, Any] = {"files": (file,), "report": Report(), "provenance": {}, "rules_fingerprint": "", "created_at": now}
     return Version(id=VersionId("connection-test"), asset=asset, number=1, state=VersionState.IN_REVIEW, run_id=RunId(""), **facts)
-
-
-def _white_pixel() -> bytes:
-    """A PNG of one pixel (PNG specification, third edition)."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    head = struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\x00\xff\xff\xff")) + chunk(b"IEND", b"")

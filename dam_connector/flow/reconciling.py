@@ -5,7 +5,7 @@ Nothing here is urgent: webhooks and polls carry what happens. This finds what b
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 
 import structlog
@@ -15,6 +15,7 @@ from dam_connector.catalog.listing import Listing
 from dam_connector.catalog.run import RunKind
 from dam_connector.catalog.version import Version, VersionState
 from dam_connector.errors import AdapterError, BadOutput, ConfigError, NotFound
+from dam_connector.flow.backfilling import BEGINNING
 from dam_connector.flow.followups import again, follow
 from dam_connector.flow.heeding import heed
 from dam_connector.flow.intake import take_event
@@ -25,7 +26,6 @@ from dam_connector.wiring import Services
 log = structlog.get_logger()
 LAST = "reconcile:last"
 KEPT = 500  # findings of the last reconciliation
-BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 COMPARED = (VersionState.IN_REVIEW, VersionState.APPROVED, VersionState.REJECTED, VersionState.PUBLISHED)
 LEASE_S = 3600.0
 

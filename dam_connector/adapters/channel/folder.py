@@ -26,7 +26,7 @@ class Folder:
         return home.as_uri()
 
     def wanted(self, listing: Listing) -> tuple[str, ...]:
-        return tree.wanted(listing)
+        return listing.file_names
 
     def live(self, listing: Listing) -> tuple[str, ...]:
         return tree.live(self, listing)

@@ -30,7 +30,7 @@ class GoogleMerchant:
         return self.wanted(listing)
 
     def wanted(self, listing: Listing) -> tuple[str, ...]:
-        return tuple(f.name for p in listing.placements for f in p.approved.version.shipped)
+        return listing.file_names
 
 
 def connect(options: Mapping[str, Any], kit: Kit) -> GoogleMerchant:

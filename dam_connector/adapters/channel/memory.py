@@ -25,7 +25,7 @@ class MemoryChannel:
         return f"memory:{listing.product.sku}"
 
     def wanted(self, listing: Listing) -> tuple[str, ...]:
-        return tuple(f.name for p in listing.placements for f in p.approved.version.shipped)
+        return listing.file_names
 
     def live(self, listing: Listing) -> tuple[str, ...]:
         return tuple(self.shown.get(listing.product.sku, ()))

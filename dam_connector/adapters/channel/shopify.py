@@ -11,14 +11,13 @@ from typing import Any
 from dam_connector.adapters.graphql import nodes
 from dam_connector.adapters.kit import Kit, chosen, only
 from dam_connector.adapters.shops.media import formats, merged, settled, wanted_of
-from dam_connector.adapters.shops.shopify import NAMESPACE, Shop, open_shop
+from dam_connector.adapters.shops.shopify import KEY, NAMESPACE, Shop, noted_media, open_shop
 from dam_connector.catalog.listing import Listing, MediaFile
 from dam_connector.catalog.product import Dimensions
 from dam_connector.errors import BadOutput, Busy, NotFound, Refused
 from dam_connector.ports import Blobs
 
 USUAL = ("jpeg", "png", "webp", "glb")
-KEY = "files"  # of the metafield: by SKU, our media by the hash of their bytes
 PROCESSING_S = 8.0
 TOLERANCE = 0.05  # of a model's proportions, as they are read back
 _FILE = "id fileStatus ... on Model3d { boundingBox { size { x y z } } } ... on MediaImage { mimeType }"
@@ -54,7 +53,7 @@ class Shopify:
             return self._changed(self._product(sku) or product, listing, wanted, blobs)
 
     def _changed(self, product: dict[str, Any], listing: Listing, wanted: list[MediaFile], blobs: Blobs) -> str:
-        noted, sku = _noted(product), str(listing.product.sku)
+        noted, sku = noted_media(product.get("metafield")), str(listing.product.sku)
         known = {sha256: str(id) for sha256, id in noted.get(sku, {}).items()}
         ours = settled(wanted, known, lambda file: self._ready(file, listing.product.dimensions, blobs))
         new = {str(file.sha256): id for file, id in zip(wanted, ours, strict=True)}
@@ -77,7 +76,9 @@ class Shopify:
             return ()
         attached = {node["id"] for node in nodes(product.get("media"))}
         names: dict[str, str] = {m.sha256: m.name for m in wanted_of(listing, self._formats)}
-        return tuple(names.get(sha256, sha256) for sha256, id in _noted(product).get(listing.product.sku, {}).items() if id in attached)
+        return tuple(
+            names.get(sha256, sha256) for sha256, id in noted_media(product.get("metafield")).get(listing.product.sku, {}).items() if id in attached
+        )
 
     def _product(self, sku: str) -> dict[str, Any] | None:
         found = nodes(self._shop.query(_PLACE, {"query": f"sku:{json.dumps(sku)}"}, "publish").get("productVariants"))
@@ -126,7 +127,7 @@ class Shopify:
 
     def _note(self, product: Mapping[str, Any], noted: _Noted, *, was: _Noted | None = None) -> None:
         """Note which media are ours, unless it stands there already."""
-        if {sku: of for sku, of in noted.items() if of} != (_noted(product) if was is None else was):
+        if {sku: of for sku, of in noted.items() if of} != (noted_media(product.get("metafield")) if was is None else was):
             value = json.dumps({sku: of for sku, of in noted.items() if of})
             field = {"ownerId": product["id"], "namespace": NAMESPACE, "key": KEY, "type": "json", "value": value}
             self._do(_NOTE, {"fields": [field]}, "metafieldsSet")
@@ -146,14 +147,6 @@ class Shopify:
 
     def _do(self, mutation: str, variables: Mapping[str, Any], name: str, *, errors: str = "userErrors") -> dict[str, Any]:
         return self._shop.done(self._shop.query(mutation, variables, "publish"), name, "publish", errors=errors)
-
-
-def _noted(product: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    try:
-        found = json.loads((product.get("metafield") or {}).get("value") or "{}")
-    except ValueError:
-        return {}
-    return {str(sku): dict(of) for sku, of in found.items() if isinstance(of, dict)} if isinstance(found, dict) else {}
 
 
 def connect(options: Mapping[str, Any], kit: Kit) -> Shopify:

@@ -35,7 +35,7 @@ class Storage:
         return f"{self._public_url.rstrip('/')}/{quote(listing.folder)}/"
 
     def wanted(self, listing: Listing) -> tuple[str, ...]:
-        return tree.wanted(listing)
+        return listing.file_names
 
     def live(self, listing: Listing) -> tuple[str, ...]:
         return tree.live(self, listing)

@@ -23,7 +23,7 @@ class Viewer:
         return self.wanted(listing)
 
     def wanted(self, listing: Listing) -> tuple[str, ...]:
-        return tuple(f.name for p in listing.placements for f in p.approved.version.shipped)
+        return listing.file_names
 
 
 def connect(options: Mapping[str, Any], kit: Kit) -> Viewer:

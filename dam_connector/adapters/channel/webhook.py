@@ -52,7 +52,7 @@ class WebhookOut(Caller):
         return self.wanted(listing)  # who listens cannot be asked
 
     def wanted(self, listing: Listing) -> tuple[str, ...]:
-        return tuple(f.name for p in listing.placements for f in p.approved.version.shipped)
+        return listing.file_names
 
     def _tell(self, listing: Listing, words: str) -> None:
         self._kit.journal(listing.product.sku, f"{self._kit.name} {words}")

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from dam_connector.adapters.caller import Caller
+from dam_connector.adapters.caller import UPLOAD_S, Caller
 from dam_connector.adapters.envelopes import read_json
 from dam_connector.adapters.kit import Kit, chosen, only, web_address
 from dam_connector.adapters.shops.media import formats, merged, settled, wanted_of
@@ -22,7 +22,6 @@ USUAL = ("jpeg", "png", "webp")
 MEDIA = "_dam_connector_media"  # of a product's meta data: the ids of all pictures of ours, which the source leaves aside
 FILES = "_dam_connector_files"  # by SKU, our pictures' ids by the hash of their bytes
 LINKS = {"glb": "_dam_connector_glb", "usdz": "_dam_connector_usdz"}  # our public addresses of a model's files
-UPLOAD_S = 120.0
 MAX_ANSWER = 16_000_000
 
 

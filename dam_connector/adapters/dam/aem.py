@@ -17,8 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from dam_connector.adapters.caller import Caller
+from dam_connector.adapters.caller import MAX_FILE, UPLOAD_S, Caller
 from dam_connector.adapters.envelopes import read_json
+from dam_connector.adapters.files import holds
 from dam_connector.adapters.http import Reply
 from dam_connector.adapters.kit import Kit, only, web_address
 from dam_connector.adapters.labels import read_state
@@ -34,8 +35,6 @@ CLOSED = "changesRequested"  # of what is superseded or withdrawn: not delivered
 VERDICTS = {"approved": Verdict.APPROVED, "rejected": Verdict.REJECTED}
 KEYS = "https://static.adobeioevents.com"
 KEY_PATH = re.compile(r"/[A-Za-z0-9_./-]{1,200}\.pem")
-MAX_FILE = 200_000_000
-UPLOAD_S = 120.0
 MAX_KEY = 16_384
 PAGE = 200
 KEYS_FOR = timedelta(hours=24)
@@ -176,10 +175,7 @@ class Aem(Caller):
         self.ask("POST", f"{quote(path)}/_jcr_content/metadata", operation, fields=fields)
 
     def _holds(self, path: str, file: VersionFile) -> bool:
-        try:
-            return hashlib.sha256(self._original(path, "standing")).hexdigest() == file.sha256
-        except (NotFound, Refused):
-            return False
+        return holds(file, lambda: self._original(path, "changed"))
 
     def _original(self, path: str, operation: str) -> bytes:
         return self.ask("GET", f"{quote(path)}/_jcr_content/renditions/original", operation, max_bytes=MAX_FILE, timeout_s=UPLOAD_S).body

@@ -3,31 +3,28 @@
 Its webhooks are not signed in any documented way: it is asked for what was modified. Facts and set-up: docs/connections/bynder.md.
 """
 
-import hashlib
 import json
 import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from dam_connector.adapters.caller import Caller
+from dam_connector.adapters.caller import MAX_FILE, Caller
+from dam_connector.adapters.files import holds
 from dam_connector.adapters.hearing import Deaf
 from dam_connector.adapters.kit import Kit, only, web_address
-from dam_connector.adapters.labels import labels_of, state_of
+from dam_connector.adapters.labels import VERDICTS, labels_of, state_of
 from dam_connector.catalog.about import about, title
-from dam_connector.catalog.event import Decision, Verdict
+from dam_connector.catalog.event import Decision
 from dam_connector.catalog.version import Version, VersionFile, VersionState
 from dam_connector.errors import BadOutput, ConfigError, NotFound, Refused, Unavailable
 from dam_connector.ports import Blobs, DamCapabilities, DamStanding, PushRequest
 
 S = VersionState
 USUAL = {state: state.value.replace("_", " ").capitalize() for state in (S.IN_REVIEW, S.APPROVED, S.REJECTED, S.PUBLISHED, S.SUPERSEDED, S.WITHDRAWN)}
-VERDICTS = {S.APPROVED: Verdict.APPROVED, S.REJECTED: Verdict.REJECTED}
 PROPERTIES = {"id": "ConnectorId", "version": "ConnectorVersion", "written": "ConnectorState", "state": "ApprovalState", "reason": "ConnectorReason"}
 CHUNK = 5_242_880  # the largest part it takes
 PAUSES_S = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 4.0)  # an import that is given up has to be uploaded again
-MAX_FILE = 200_000_000
-UPLOAD_S = 120.0
 POLL_S = 30.0
 PAGE = 100
 PAGES = 20
@@ -205,10 +202,7 @@ class Bynder(Deaf, Caller):
         item = ""
         if file != version.ordered[0]:
             item = next((str(i["id"]) for i in media.get("mediaItems") or () if i.get("fileName") == file.name), "none")
-        try:
-            return hashlib.sha256(self._bytes(str(media["id"]), item, "standing")).hexdigest() == file.sha256
-        except (NotFound, Refused):
-            return False
+        return holds(file, lambda: self._bytes(str(media["id"]), item, "changed"))
 
     def _bytes(self, media_id: str, item: str, operation: str) -> bytes:
         url = str(self.asked("GET", f"/api/v4/media/{media_id}/download/{item + '/' if item else ''}", operation).get("s3_file"))

@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from dam_connector.adapters.caller import Caller
+from dam_connector.adapters.caller import MAX_FILE, UPLOAD_S, Caller
 from dam_connector.adapters.envelopes import read_json
+from dam_connector.adapters.files import holds
 from dam_connector.adapters.kit import Kit, chosen, only, web_address
 from dam_connector.adapters.labels import read_state
 from dam_connector.adapters.records import moment_of
@@ -19,7 +20,7 @@ from dam_connector.adapters.signatures import basic
 from dam_connector.catalog.about import about, title
 from dam_connector.catalog.event import Decision, Verdict
 from dam_connector.catalog.version import Version, VersionFile, VersionState
-from dam_connector.errors import BadOutput, ConfigError, DeliveryError, NotFound, Refused
+from dam_connector.errors import BadOutput, ConfigError, DeliveryError
 from dam_connector.ports import Blobs, Clock, DamCapabilities, DamStanding, Inbound, PushRequest, Verified
 
 S = VersionState
@@ -28,8 +29,6 @@ VERDICTS = {"approved": Verdict.APPROVED, "rejected": Verdict.REJECTED}
 WINDOW = timedelta(hours=2)  # of a notification's signature, its makers' own advice
 POLL_S = 120.0
 PAGE = 100
-MAX_FILE = 200_000_000
-UPLOAD_S = 120.0
 AT = "connector_at"  # of an asset's context: when we wrote its state
 STATE = "connector_state"
 
@@ -149,11 +148,7 @@ class Cloudinary(Caller):
         return {**signed, "signature": hashlib.new(self._algorithm, f"{text}{self._secret}".encode()).hexdigest(), "api_key": self._key}
 
     def _holds(self, ref: str, file: VersionFile) -> bool:
-        try:
-            found = self._bytes(_kind(file), f"{ref.rpartition('/')[0]}/{_name(file)}", "standing")
-        except (NotFound, Refused):
-            return False
-        return hashlib.sha256(found).hexdigest() == file.sha256
+        return holds(file, lambda: self._bytes(_kind(file), f"{ref.rpartition('/')[0]}/{_name(file)}", "changed"))
 
     def _bytes(self, kind: str, public_id: str, operation: str) -> bytes:
         asset = self.asked("GET", f"/resources/{kind}/upload/{quote(public_id, safe='')}", operation)

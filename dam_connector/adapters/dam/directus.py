@@ -11,21 +11,19 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from dam_connector.adapters.caller import Caller
+from dam_connector.adapters.caller import MAX_FILE, UPLOAD_S, Caller
 from dam_connector.adapters.envelopes import read_json
+from dam_connector.adapters.files import holds
 from dam_connector.adapters.http import Reply
 from dam_connector.adapters.kit import Kit, only, web_address
-from dam_connector.adapters.labels import read_state
+from dam_connector.adapters.labels import VERDICTS, read_state
 from dam_connector.catalog.about import about, title
-from dam_connector.catalog.event import Decision, Verdict
+from dam_connector.catalog.event import Decision
 from dam_connector.catalog.version import Version, VersionFile, VersionState
 from dam_connector.errors import AdapterError, BadOutput, DeliveryError, NotFound, Refused
 from dam_connector.ports import Blobs, DamCapabilities, DamStanding, Inbound, PushRequest, Verified
 
 SPACE = uuid.UUID("6c0c2a5e-3d0f-5b52-9c1a-2f6f8f0f7d11")  # our own, for ids made from names
-VERDICTS = {VersionState.APPROVED: Verdict.APPROVED, VersionState.REJECTED: Verdict.REJECTED}
-UPLOAD_S = 120.0
-MAX_FILE = 200_000_000
 PAGE = 200
 FIELDS = "id,status,reject_reason,date_updated,user_updated.id,user_updated.first_name,user_updated.last_name,user_updated.email"
 
@@ -182,10 +180,7 @@ class Directus(Caller):
 
     def _holds(self, file: VersionFile, version: Version) -> bool:
         """Whether the bytes that lie there are ours."""
-        try:
-            return hashlib.sha256(self._bytes(_file_id(version, file), "standing")).hexdigest() == file.sha256
-        except (NotFound, Refused):
-            return False
+        return holds(file, lambda: self._bytes(_file_id(version, file), "changed"))
 
     def _bytes(self, file_id: str, operation: str) -> bytes:
         return self.ask("GET", f"/assets/{file_id}", operation, max_bytes=MAX_FILE, timeout_s=UPLOAD_S).body

@@ -9,23 +9,21 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
-from dam_connector.adapters.caller import Caller
+from dam_connector.adapters.caller import MAX_FILE, UPLOAD_S, Caller
+from dam_connector.adapters.files import holds
 from dam_connector.adapters.hearing import Deaf
 from dam_connector.adapters.http import Part
 from dam_connector.adapters.kit import Kit, only, web_address
-from dam_connector.adapters.labels import labels_of, state_of
+from dam_connector.adapters.labels import VERDICTS, labels_of, state_of
 from dam_connector.catalog.about import about, title
-from dam_connector.catalog.event import Decision, Verdict
+from dam_connector.catalog.event import Decision
 from dam_connector.catalog.version import Version, VersionFile, VersionState
 from dam_connector.errors import BadOutput, ConfigError, NotFound, Refused
 from dam_connector.ports import Blobs, DamCapabilities, DamStanding, PushRequest
 
 S = VersionState
 USUAL = {S.IN_REVIEW: "-1", S.APPROVED: "0", S.REJECTED: "4", S.PUBLISHED: "0", S.SUPERSEDED: "2", S.WITHDRAWN: "2"}  # archive states
-VERDICTS = {S.APPROVED: Verdict.APPROVED, S.REJECTED: Verdict.REJECTED}
 TITLE_FIELD = "8"
-MAX_FILE = 200_000_000
-UPLOAD_S = 120.0
 LOG_DAYS = 30
 LOG_ROWS = 500
 
@@ -143,10 +141,7 @@ class ResourceSpace(Deaf, Caller):
         if file != version.ordered[0]:
             rows = self._rows("get_alternative_files", "standing", resource=ref)
             alternative = next((str(row["ref"]) for row in rows if row.get("name") == file.name), "none")
-        try:
-            return hashlib.sha256(self._bytes(ref, extension, alternative, "standing")).hexdigest() == file.sha256
-        except (NotFound, Refused):
-            return False
+        return holds(file, lambda: self._bytes(ref, extension, alternative, "changed"))
 
     def _bytes(self, ref: str, extension: str, alternative: str, operation: str) -> bytes:
         more: dict[str, Any] = {"alternative": alternative} if alternative else {}

@@ -9,7 +9,7 @@ from dam_connector.adapters.envelopes import read_json
 from dam_connector.adapters.graphql import nodes
 from dam_connector.adapters.kit import Kit, only
 from dam_connector.adapters.records import Fields, hmac_sha256, matches, moment_of
-from dam_connector.adapters.shops.shopify import NAMESPACE, Shop, open_shop
+from dam_connector.adapters.shops.shopify import KEY, NAMESPACE, Shop, noted_media, open_shop
 from dam_connector.adapters.sources import PlainSource
 from dam_connector.catalog.event import Event, EventKind
 from dam_connector.catalog.product import Product
@@ -22,7 +22,7 @@ GID = "gid://shopify/Product/"
 META = "meta:"  # before NAMESPACE.KEY of a metafield, in plugin.json
 _KINDS = {"products/create": EventKind.CREATED, "products/update": EventKind.UPDATED, "products/delete": EventKind.DELETED}
 _ONE = f"""query One($id: ID!) {{ product(id: $id) {{ id title vendor productType tags descriptionHtml updatedAt
-  ours: metafield(namespace: "{NAMESPACE}", key: "files") {{ value }}
+  ours: metafield(namespace: "{NAMESPACE}", key: "{KEY}") {{ value }}
   metafields(first: 100) {{ nodes {{ namespace key value }} }}
   media(first: 50) {{ nodes {{ id alt mediaContentType ... on MediaImage {{ image {{ url }} }} }} }}
   variants(first: 100) {{ nodes {{ sku selectedOptions {{ name value }} media(first: 5) {{ nodes {{ id alt ... on MediaImage {{ image {{ url }} }} }} }}
@@ -83,7 +83,7 @@ class Shopify(PlainSource):
         options = {str(o.get("name")): str(o.get("value")) for o in variant.get("selectedOptions") or ()}
         metafields = {**_metafields(product), **_metafields(variant)}
         facts = {name: product.get(name) for name in ("title", "vendor", "productType", "tags", "descriptionHtml")}
-        ours = _our_media(product)
+        ours = {id for of in noted_media(product.get("ours")).values() for id in of.values()}
         media = [m for m in nodes(variant.get("media")) if m.get("id") not in ours] or [
             m for m in nodes(product.get("media")) if m.get("id") not in ours
         ]
@@ -109,14 +109,6 @@ def _metafields(holder: Mapping[str, Any]) -> dict[str, Any]:
             read = value
         found[f"{node.get('namespace')}.{node.get('key')}"] = read
     return found
-
-
-def _our_media(product: Mapping[str, Any]) -> set[str]:
-    try:
-        noted = json.loads((product.get("ours") or {}).get("value") or "{}")
-    except ValueError:
-        return set()
-    return {str(id) for of in noted.values() for id in of.values()} if isinstance(noted, dict) else set()
 
 
 def connect(options: Mapping[str, Any], kit: Kit) -> Shopify:

@@ -1,5 +1,6 @@
 """Shopify's Admin GraphQL interface."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +9,7 @@ from dam_connector.adapters.http import Http
 from dam_connector.adapters.kit import Kit, web_address
 
 API_VERSION = "2026-10"
-NAMESPACE = "dam_connector"  # of the metafields that say which media of a product are ours
+NAMESPACE, KEY = "dam_connector", "files"  # of the metafield that says which media of a product are ours: by SKU, ids by the hash of their bytes
 
 
 class Shop(GraphQl):
@@ -19,7 +20,15 @@ class Shop(GraphQl):
     def __init__(self, http: Http, base_url: str, token: str, version: str) -> None:
         super().__init__(http, base_url, f"/admin/api/{version}/graphql.json", {"X-Shopify-Access-Token": token})
         self.base_url = base_url.rstrip("/")
-        self.http = http
+
+
+def noted_media(metafield: Mapping[str, Any] | None) -> dict[str, dict[str, str]]:
+    """What our metafield says; nothing where somebody wrote something else there."""
+    try:
+        found = json.loads((metafield or {}).get("value") or "{}")
+    except ValueError:
+        return {}
+    return {str(sku): dict(of) for sku, of in found.items() if isinstance(of, dict)} if isinstance(found, dict) else {}
 
 
 def open_shop(options: Mapping[str, Any], kit: Kit) -> Shop:
