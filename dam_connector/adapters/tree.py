@@ -19,18 +19,17 @@ class Tree(Protocol):
 
 
 def sync(tree: Tree, listing: Listing, blobs: Blobs) -> None:
-    """Make these files of a product what lies there of ours: the index is written last but for removals, so that a repeat finds what is left to do."""
-    wanted, old, home = _index_of(listing), _read(tree, listing), listing.folder
+    """Make these files of a product what lies there of ours: the index is written last, so that a repeat finds what is left to do."""
+    home, known = listing.folder, _names(_read(tree, listing))
     names = {f.name: f for p in listing.placements for f in p.approved.version.shipped}
-    known = _names(old)
     for name, file in names.items():
         if known.get(name) != file.sha256 or not tree.has(f"{home}/{name}"):
             tree.write(f"{home}/{name}", blobs.get(file.sha256), file.mime)
-    if names:
-        tree.write(_path(listing), json.dumps(wanted, indent=2, sort_keys=True).encode(), "application/json")
     for name in known.keys() - names.keys():
         tree.remove(f"{home}/{name.rpartition('/')[2]}")
-    if not names:
+    if names:
+        tree.write(_path(listing), json.dumps(_index_of(listing), indent=2, sort_keys=True).encode(), "application/json")
+    else:
         tree.remove(_path(listing))
 
 

@@ -17,7 +17,7 @@ from dam_connector.catalog.issue import Report
 from dam_connector.catalog.listing import Listing, Placement
 from dam_connector.catalog.rules import Connection
 from dam_connector.catalog.version import ApprovedVersion, Asset, Role, Version, VersionFile, VersionState
-from dam_connector.errors import ConfigError, NotFound, Refused
+from dam_connector.errors import ConfigError, NotFound, Refused, Unavailable
 from dam_connector.ports import Blobs, Channel, Dam, PushRequest
 from dam_connector.store.blobs import open_blobs
 from dam_connector.wiring import Services
@@ -146,6 +146,19 @@ def test_the_folder_holds_the_live_version_alone_and_leaves_what_is_not_ours(ser
     assert (folder / "CH123_X_V2_GLB.glb").read_bytes() == b"two"
     with pytest.raises(Refused):
         channel.sync(listing(approved(a_version(services.blobs)), folder="../../outside"), services.blobs)
+
+
+def test_an_export_that_is_cut_off_leaves_nothing_behind_for_good(services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    channel = open_adapter("channel", "x", Connection(adapter="folder", options={"path": str(tmp_path / "out")}), services.kit)
+    channel.sync(listing(approved(a_version(services.blobs, b"one"))), services.blobs)
+    second = listing(approved(a_version(services.blobs, b"two", 2)))
+    for operation in ("remove", "write"):
+        with monkeypatch.context() as cut:
+            cut.setattr(channel, operation, lambda *_: (_ for _ in ()).throw(Unavailable("folder", "publish", "cut off")))
+            with pytest.raises(Unavailable):
+                channel.sync(second, services.blobs)
+    channel.sync(second, services.blobs)
+    assert [p.name for p in (tmp_path / "out").rglob("*.glb")] == ["CH123_X_V2_GLB.glb"]
 
 
 @pytest.mark.parametrize(("port", "options"), [("pim", {}), ("channel", {"adapter": "folder"}), ("dam", {"colour": 1})])
