@@ -10,20 +10,19 @@ neighbours, and gathered over those neighbours that lie on the same surface (int
 grain; this, .22 and none. Lost: sixteen directions for all tiles (their steps show on flat ground), random ones.
 """
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
-import cv2
 import numpy as np
 from embreex import rtcore_scene
 from embreex.mesh_construction import TriangleMesh
 from numpy.typing import NDArray
-from PIL import Image
 
-from worker.imaging.compose import to_linear, to_srgb
+from worker.imaging.compose import to_srgb
 from worker.modeling.camera import Camera
 from worker.modeling.model import Model, unit
+from worker.modeling.skin import Skin
 from worker.modeling.visibility import gathered, interleaved, on_disc, on_sphere, softened, spread
 
 F32 = NDArray[np.float32]
@@ -33,6 +32,8 @@ Paint = Callable[[F32, F32, I64], F32]
 KEY_DIRECTION = np.array([-0.45, 0.75, 0.6], np.float32) / np.float32(np.linalg.norm([-0.45, 0.75, 0.6]))
 FILL_DIRECTION = np.array([0.7, 0.2, 0.68], np.float32)
 KEY, FILL, SKY, GROUND = 1.55, 0.25, 0.62, 0.30
+EXPOSURE = 0.62  # a white wall that faces the viewer comes out white
+BRIGHTEST = 4.0  # of a highlight on metal: more is white all the same
 KEY_SIZE = 0.28  # the tangent of the key light's half angle: how soft its shadows are
 FLOOR_REACH = 1.5  # of the product's diagonal: its shadow falls no farther
 
@@ -67,12 +68,11 @@ class Stage:
         self._model, self._paint, self._lit = model, paint, lit
         self._scene = rtcore_scene.EmbreeScene()
         TriangleMesh(self._scene, np.ascontiguousarray(model.positions[model.faces], np.float32))
-        self._mips: list[F32] = []
-        if model.texture is not None and paint is None:
-            with Image.open(io.BytesIO(model.texture)) as image:
-                self._mips = [to_linear(np.asarray(image.convert("RGB")))]
         self._diagonal = float(np.linalg.norm(model.extent))
-        self._texels_per_m = self._texel_density()
+
+    @cached_property
+    def _skin(self) -> Skin:
+        return Skin(self._model)
 
     def silhouette(self, camera: Camera, size: int) -> NDArray[np.bool_]:
         """(size, size) bool: where the model is."""
@@ -85,11 +85,11 @@ class Stage:
         u, v = _grid(size)
         rays = camera.rays(u, v)
         hits = self._hits(*rays)
-        texture = self._texture(size / (2 * camera.half))
+        fine = size / (2 * camera.half)
         lit, sky = self._light(hits, key, size)
         shade = self._floor(*rays, hits, key, size) if look.shadow else np.zeros(size * size, np.float32)
         colour, alpha = _behind(look, shade, v)
-        colour[hits.at] = self._shaded(hits, lit[hits.at], sky[hits.at], key, fill, texture)
+        colour[hits.at] = self._shaded(hits, lit[hits.at], sky[hits.at], key, fill, fine)
         alpha[hits.at] = 1
         edges = _edges(hits, size, 0.012 * self._diagonal) if look.samples > 1 else np.zeros(0, np.int64)
         if len(edges):
@@ -100,7 +100,7 @@ class Stage:
                 eu, ev = u[edges] + du, v[edges] + dv
                 mixed, opaque = _behind(look, ground[edges], ev)
                 met = self._hits(*camera.rays(eu, ev))
-                mixed[met.at] = self._shaded(met, visible[0][edges[met.at]], visible[1][edges[met.at]], key, fill, texture)
+                mixed[met.at] = self._shaded(met, visible[0][edges[met.at]], visible[1][edges[met.at]], key, fill, fine)
                 opaque[met.at] = 1
                 sums += np.column_stack([mixed * opaque[:, None], opaque])
             colour[edges] = sums[:, :3] / np.maximum(sums[:, 3:], 1e-4)
@@ -165,51 +165,35 @@ class Stage:
         shade[down] = hidden
         return np.where(free, softened(gathered(shade[:, None], down, size)[:, 0], down, size), 0).astype(np.float32)
 
-    def _shaded(self, hits: Hits, lit: F32, sky: F32, key: F32, fill: F32, texture: F32 | None) -> F32:
+    def _shaded(self, hits: Hits, lit: F32, sky: F32, key: F32, fill: F32, pixels_per_m: float) -> F32:
         """Linear colour of each hit, (n, 3). lit, sky: how much of each light it sees."""
+        paint = self._paint(hits.points, hits.normals, hits.face) if self._paint is not None else None
+        if paint is not None and not self._lit:
+            return paint
+        at = self._skin.at(hits.face, hits.bary, hits.normals, pixels_per_m)
+        albedo = at.albedo if paint is None else paint
         if not self._lit:
-            return self._albedo(hits, texture)
-        n, m = hits.normals, self._model
+            return albedo
+        n, sky = at.normals, sky * at.free
         towards = np.clip(n @ key, 0, 1) * lit
-        around = GROUND + (SKY - GROUND) * (n[:, 1] * 0.5 + 0.5)
-        diffuse = (KEY * towards + FILL * np.clip(n @ fill, 0, 1) + around * sky) * np.float32(0.62 * (1 - 0.6 * m.metallic))
+        diffuse = (KEY * towards + FILL * np.clip(n @ fill, 0, 1) + _around(n[:, 1]) * sky) * np.float32(EXPOSURE)
         half = unit((key - hits.directions).astype(np.float32))
-        sharp = 2 / max(0.03, m.roughness) ** 2
-        gloss = np.clip((n * half).sum(1), 0, 1) ** sharp * np.float32((sharp + 2) / 8 * 0.04) * (towards > 0) * lit
-        rim = 0.05 * (1 - np.abs((n * hits.directions).sum(1))) ** 5 * (1 - m.roughness)
-        return np.asarray(self._albedo(hits, texture) * diffuse[:, None] + (gloss + rim)[:, None], np.float32)
+        sharp = 2 / np.maximum(0.03, at.roughness) ** 2
+        gloss = np.clip((n * half).sum(1), 0, 1) ** sharp * (sharp + 2) / 8 * (towards > 0) * lit
+        facing = (n * hits.directions).sum(1)
+        rim = 0.05 * (1 - np.abs(facing)) ** 5 * (1 - at.roughness)
+        colour = albedo * (diffuse * (1 - at.metallic))[:, None] + (0.04 * gloss * (1 - at.metallic) + rim)[:, None]
+        if at.metallic.any():  # what a metal shows of the studio: sharp where it is smooth, as soft as its shading where it is rough
+            mirrored = (hits.directions - 2 * facing[:, None] * n)[:, 1]
+            soft = at.roughness**2
+            shown = (_around(mirrored) * (1 - soft) + _around(n[:, 1]) * soft) * sky + FILL * np.clip(n @ fill, 0, 1)
+            colour += albedo * ((shown * EXPOSURE + np.minimum(gloss, BRIGHTEST)) * at.metallic)[:, None]
+        return np.asarray(colour if at.glow is None else colour + at.glow, np.float32)
 
-    def _albedo(self, hits: Hits, texture: F32 | None) -> F32:
-        """Linear base colour at each hit."""
-        if self._paint is not None:
-            return self._paint(hits.points, hits.normals, hits.face)
-        base = np.array(self._model.color[:3], np.float32)
-        if texture is None:
-            return np.broadcast_to(base, hits.points.shape).astype(np.float32)
-        corners = self._model.faces[hits.face]
-        uv = sum(hits.bary[:, k : k + 1] * self._model.uvs[corners[:, k]] for k in range(3))
-        return _bilinear(texture, np.asarray(uv, np.float32)) * base
 
-    def _texel_density(self) -> float:
-        """Texels per metre of the model's surface, on the average; 0 without a texture."""
-        if not self._mips:
-            return 0.0
-        m, height, width = self._model, *self._mips[0].shape[:2]
-        p, t = m.positions[m.faces], m.uvs[m.faces].astype(np.float64)
-        area = float(np.linalg.norm(np.cross(p[:, 1] - p[:, 0], p[:, 2] - p[:, 0]), axis=1).sum())
-        one, two = t[:, 1] - t[:, 0], t[:, 2] - t[:, 0]
-        covered = float(np.abs(one[:, 0] * two[:, 1] - one[:, 1] * two[:, 0]).sum())
-        return float(np.sqrt(covered * width * height / max(area, 1e-12)))
-
-    def _texture(self, pixels_per_m: float) -> F32 | None:
-        """The texture at the size that the picture shows it, so that nothing of it is skipped."""
-        if not self._mips:
-            return None
-        level = int(np.clip(np.round(np.log2(max(1.0, self._texels_per_m / pixels_per_m))), 0, 5))
-        while len(self._mips) <= level:
-            last = self._mips[-1]
-            self._mips.append(np.asarray(cv2.resize(last, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.float32))
-        return self._mips[level]
+def _around(up: F32) -> F32:
+    """The studio's light from where a direction's upright part points."""
+    return np.asarray(GROUND + (SKY - GROUND) * (up * 0.5 + 0.5), np.float32)
 
 
 def _behind(look: Look, shade: F32, v: F32) -> tuple[F32, F32]:
@@ -261,17 +245,3 @@ def _grid(size: int) -> tuple[F32, F32]:
     """Picture positions of all pixels' centres, rows from the top, flat."""
     place = (np.arange(size, dtype=np.float32) + np.float32(0.5)) * np.float32(2.0 / size) - 1
     return np.tile(place, size), np.repeat(-place, size)
-
-
-def _bilinear(texture: F32, uv: F32) -> F32:
-    """Texture colours at uv (origin top left); beyond 0 to 1 the texture repeats."""
-    height, width = texture.shape[:2]
-    uv = np.where((uv < 0) | (uv > 1), uv - np.floor(uv), uv)
-    x = np.clip(uv[:, 0] * width - 0.5, 0, width - 1.001)
-    y = np.clip(uv[:, 1] * height - 0.5, 0, height - 1.001)
-    x0, y0 = x.astype(np.int32), y.astype(np.int32)
-    fx, fy = (x - x0)[:, None], (y - y0)[:, None]
-    x1, y1 = np.minimum(x0 + 1, width - 1), np.minimum(y0 + 1, height - 1)
-    top = texture[y0, x0] * (1 - fx) + texture[y0, x1] * fx
-    low = texture[y1, x0] * (1 - fx) + texture[y1, x1] * fx
-    return np.asarray(top * (1 - fy) + low * fy, np.float32)

@@ -20,6 +20,7 @@ from scipy import sparse
 from dam_connector.catalog.product import View
 from worker.imaging.compose import to_linear, to_srgb
 from worker.modeling.atlas import DIRECTIONS, NO_FACE, RIGHTS, SIDES, UPS, Atlas, unfolded
+from worker.modeling.delight import light, matte
 from worker.modeling.model import Model, unit, vertex_normals
 from worker.modeling.silhouettes import Outline, Size
 
@@ -62,10 +63,11 @@ def textured(vertices: F32, faces: Faces, outlines: Mapping[View, Outline], size
     projectors = _projectors(outlines)
     scene = _scene(vertices, faces)
     weights = np.stack([_weights(vertices, scene, smooth, p) for p in projectors], 1)
-    seen = np.stack([_sampled(p, _places(p, vertices, size)) for p in projectors], 1)
+    fallen = light(smooth)
+    seen = np.stack([_sampled(p, _places(p, vertices, size)) for p in projectors], 1) / fallen[:, None, None]
     gains = _gains(seen, weights, [p.mirror for p in projectors])
     base = _filled(vertices, faces, seen * gains[None], weights)
-    baked = _baked(atlas, vertices, size, projectors, gains, weights, base)
+    baked = _baked(atlas, vertices, size, projectors, gains, weights, base, fallen)
     out = io.BytesIO()
     Image.fromarray(baked).save(out, "JPEG", quality=JPEG_QUALITY, subsampling=0, optimize=True)
     positions = vertices[atlas.vertex]
@@ -136,7 +138,7 @@ def _remapped(picture: NDArray[np.generic], at: F32) -> F32:
 
 def _sampled(projector: _Projector, at: F32) -> F32:
     """Linear colours (n, 3) at places of the picture."""
-    return to_linear(_remapped(projector.picture, at).astype(np.uint8))
+    return matte(to_linear(_remapped(projector.picture, at).astype(np.uint8)))
 
 
 def _gains(seen: F32, weights: F32, mirrored: list[bool]) -> F32:
@@ -177,11 +179,11 @@ def _filled(vertices: F32, faces: Faces, seen: F32, weights: F32) -> F32:
     return np.asarray(colours, np.float32)
 
 
-def _baked(atlas: Atlas, vertices: F32, size: Size, projectors: list[_Projector], gains: F32, weights: F32, base: F32) -> U8:
+def _baked(atlas: Atlas, vertices: F32, size: Size, projectors: list[_Projector], gains: F32, weights: F32, base: F32, fallen: F32) -> U8:
     """The atlas' picture, (px, px, 3) uint8."""
     pixels = len(atlas.face)
     drawn = np.flatnonzero(atlas.face.ravel() != NO_FACE)
-    slopes = _slopes(atlas, np.hstack([vertices, base, weights])[atlas.vertex])
+    slopes = _slopes(atlas, np.hstack([vertices, base, fallen[:, None], weights])[atlas.vertex])
     out = np.full((pixels * pixels, 3), 128, np.uint8)
     for first in range(0, len(drawn), AT_ONCE):
         at = drawn[first : first + AT_ONCE]
@@ -190,13 +192,13 @@ def _baked(atlas: Atlas, vertices: F32, size: Size, projectors: list[_Projector]
         total = np.full(len(at), FILLED, np.float32)
         colour = blend[:, 3:6] * np.float32(FILLED)
         for number, projector in enumerate(projectors):
-            weight = blend[:, 6 + number]
+            weight = blend[:, 7 + number]
             some = np.flatnonzero(weight > FILLED)
             if not len(some):
                 continue
             spot = _places(projector, blend[some, :3], size)
             own = weight[some] * (0.02 + _remapped(projector.inner, spot))
-            colour[some] += _sampled(projector, spot) * (gains[number] * own[:, None])
+            colour[some] += _sampled(projector, spot) * (gains[number] * (own / blend[some, 6])[:, None])
             total[some] += own
         out[at] = to_srgb(colour / total[:, None])
     empty = np.flatnonzero(atlas.face.ravel() == NO_FACE)

@@ -1,0 +1,67 @@
+"""What a renderer sees of a model's pictures: metal, relief, glow, occlusion; and the light that is taken off photos."""
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.unit.shapes import box, unwrapped
+from worker.modeling.camera import camera_for
+from worker.modeling.delight import light, matte
+from worker.modeling.model import Model
+from worker.modeling.render import Look, Stage
+
+
+def flat(*colour: int) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (8, 8), colour).save(out, "PNG")
+    return out.getvalue()
+
+
+def seen(model: Model) -> np.ndarray:
+    """The mean colour of the model's front."""
+    rgb, alpha = Stage(model).render(camera_for(model.low, model.high, "front"), 48, Look(background=None, shadow=False, samples=1))
+    return np.asarray(rgb[alpha > 250].mean(0))
+
+
+def painted(**changes) -> Model:
+    return replace(unwrapped(box(1, 1, 1)), texture=flat(200, 60, 40), **changes)
+
+
+def test_a_picture_says_where_a_model_is_metal() -> None:
+    """What has a factor of one and a picture that says none is no metal: glTF multiplies the two."""
+    matte_box = painted(metallic=0.0, roughness=0.8)
+    told = painted(metallic=1.0, roughness=1.0, maps={"metallic_roughness": flat(0, 204, 0)})
+    assert np.abs(seen(told) - seen(matte_box)).max() < 2
+
+
+def test_metal_shows_the_studio_in_its_own_colour() -> None:
+    metal = seen(painted(metallic=1.0, roughness=0.3))
+    assert metal[0] > 1.8 * metal[2]
+    assert seen(painted(metallic=0.0, roughness=0.3)) == pytest.approx(seen(painted(metallic=0.0, roughness=0.8)), abs=8)
+
+
+def test_relief_turns_the_light() -> None:
+    plain = seen(painted())
+    assert np.abs(seen(painted(maps={"normal": flat(128, 128, 255)})) - plain).max() < 2
+    bent = [seen(painted(maps={"normal": flat(x, 128, 218)})).mean() for x in (38, 218)]
+    assert abs(bent[0] - bent[1]) > 10  # the key light stands to the left
+
+
+def test_what_glows_is_brighter_and_what_is_hidden_darker() -> None:
+    plain = seen(painted())
+    assert (seen(painted(maps={"emissive": flat(0, 0, 120)})) - plain)[2] > 40
+    assert (seen(painted(maps={"occlusion": flat(0, 0, 0)})) < plain - 5).any()
+
+
+def test_black_under_white_light_is_black_again() -> None:
+    photo = np.array([[0.05, 0.05, 0.05], [0.8, 0.4, 0.2]], np.float32)
+    colours = matte(photo)
+    assert colours[0].max() < 0.02 and np.abs(colours[1] - photo[1]).max() < 0.05 and (colours > 0).all()
+
+
+def test_what_looks_down_was_lit_less() -> None:
+    up, side, down = light(np.array([[0, 1, 0], [0, 0, 1], [0, -1, 0]], np.float32))
+    assert up > side > down > 0.4

@@ -1,0 +1,106 @@
+"""Skin: what a model's material and its pictures say of the surface at a point: colour, metal, roughness, relief, glow (glTF 2.0)."""
+
+import io
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from worker.imaging.compose import to_linear
+from worker.modeling.model import Model, tangents, unit
+
+F32 = NDArray[np.float32]
+I64 = NDArray[np.int64]
+
+SMALLEST = 5  # halvings of a picture
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """The surface at n points. albedo: (n, 3) linear; metallic, roughness, free: (n,), free being the share of the sky that the model's
+    own occlusion leaves; normals: (n, 3) unit; glow: (n, 3) linear, or None."""
+
+    albedo: F32
+    metallic: F32
+    roughness: F32
+    normals: F32
+    free: F32
+    glow: F32 | None
+
+
+class Skin:
+    """A model's pictures, made ready to be looked at from any distance."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._mips: dict[str, list[F32]] = {}
+        for name, data in {"base": model.texture, **model.maps}.items():
+            if data is not None:
+                with Image.open(io.BytesIO(data)) as image:
+                    picture = np.asarray(image.convert("RGB"))
+                self._mips[name] = [to_linear(picture) if name in ("base", "emissive") else picture.astype(np.float32) / np.float32(255)]
+        self._density = {name: _texels_per_m(model, *mips[0].shape[:2]) for name, mips in self._mips.items()}
+        self._tangents = tangents(model) if "normal" in self._mips else None
+
+    def at(self, face: I64, bary: F32, normals: F32, pixels_per_m: float) -> Point:
+        """The surface where rays hit `face` (n,) at `bary` (n, 3), as a picture of `pixels_per_m` shows it. normals: (n, 3), the form's."""
+        model, count = self._model, len(face)
+        corners = model.faces[face]
+        uv = np.einsum("nk,nkc->nc", bary, model.uvs[corners]) if self._mips else np.zeros((0, 2), np.float32)
+
+        def picture(name: str) -> F32 | None:
+            return bilinear(self._level(name, pixels_per_m), uv) if name in self._mips else None
+
+        base, rough = np.array(model.color[:3], np.float32), picture("metallic_roughness")
+        painted, hidden, glow = picture("base"), picture("occlusion"), picture("emissive")
+        relief = picture("normal")
+        return Point(
+            albedo=np.broadcast_to(base, (count, 3)) if painted is None else painted * base,
+            metallic=np.full(count, model.metallic, np.float32) if rough is None else rough[:, 2] * np.float32(model.metallic),
+            roughness=np.full(count, model.roughness, np.float32) if rough is None else rough[:, 1] * np.float32(model.roughness),
+            normals=normals if relief is None else self._bent(normals, relief, corners, bary),
+            free=np.ones(count, np.float32) if hidden is None else hidden[:, 0],
+            glow=glow,
+        )
+
+    def _bent(self, normals: F32, relief: F32, corners: NDArray[np.uint32], bary: F32) -> F32:
+        """The normals with the picture's relief."""
+        assert self._tangents is not None
+        along = np.einsum("nk,nkc->nc", bary, self._tangents[corners])
+        tangent = unit(np.asarray(along[:, :3] - normals * (along[:, :3] * normals).sum(1, keepdims=True), np.float32))
+        other = np.cross(normals, tangent) * np.sign(along[:, 3:])
+        x, y, z = (relief * np.float32(2) - 1).T
+        return unit((tangent * x[:, None] + other * y[:, None] + normals * np.maximum(z, 0.05)[:, None]).astype(np.float32))
+
+    def _level(self, name: str, pixels_per_m: float) -> F32:
+        """The picture at the size that it is shown at, so that nothing of it is skipped."""
+        mips = self._mips[name]
+        level = int(np.clip(np.round(np.log2(max(1.0, self._density[name] / pixels_per_m))), 0, SMALLEST))
+        while len(mips) <= level:
+            mips.append(np.asarray(cv2.resize(mips[-1], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.float32))
+        return mips[level]
+
+
+def _texels_per_m(model: Model, height: int, width: int) -> float:
+    """Texels per metre of the model's surface, on the average."""
+    p, t = model.positions[model.faces], model.uvs[model.faces].astype(np.float64)
+    area = float(np.linalg.norm(np.cross(p[:, 1] - p[:, 0], p[:, 2] - p[:, 0]), axis=1).sum())
+    one, two = t[:, 1] - t[:, 0], t[:, 2] - t[:, 0]
+    covered = float(np.abs(one[:, 0] * two[:, 1] - one[:, 1] * two[:, 0]).sum())
+    return float(np.sqrt(covered * width * height / max(area, 1e-12)))
+
+
+def bilinear(picture: F32, uv: F32) -> F32:
+    """The picture's values (n, c) at uv (n, 2), origin top left; beyond 0 to 1 it repeats."""
+    height, width = picture.shape[:2]
+    uv = np.where((uv < 0) | (uv > 1), uv - np.floor(uv), uv)
+    x = np.clip(uv[:, 0] * width - 0.5, 0, width - 1.001)
+    y = np.clip(uv[:, 1] * height - 0.5, 0, height - 1.001)
+    x0, y0 = x.astype(np.int32), y.astype(np.int32)
+    fx, fy = (x - x0)[:, None], (y - y0)[:, None]
+    x1, y1 = np.minimum(x0 + 1, width - 1), np.minimum(y0 + 1, height - 1)
+    top = picture[y0, x0] * (1 - fx) + picture[y0, x1] * fx
+    low = picture[y1, x0] * (1 - fx) + picture[y1, x1] * fx
+    return np.asarray(top * (1 - fy) + low * fy, np.float32)
