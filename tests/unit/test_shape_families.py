@@ -233,3 +233,45 @@ def test_a_three_quarter_photo_beside_a_front_leaves_it_one_view() -> None:
     size = Dimensions(width_m=1.2, height_m=0.69, depth_m=0.4)
     alone, both = (build_model(v, size, "furniture", max_triangles=8000, texture_px=512) for v in (photos, {**photos, View.HERO: hero}))
     assert both.confidence == alone.confidence and {i.code for i in both.issues} == {"model.single_view"}
+
+
+def posted() -> Truth:
+    """A chair whose back stands on two posts behind the seat, on splayed legs: four places from the front, two from the side."""
+    legs = [bar((0.22, 0, 0.2), (0.18, 0.4, 0.18), 0.02), bar((0.1, 0, -0.2), (0.12, 0.4, -0.2), 0.02)]
+    posts = [bar((x, 0.36, -0.22), (x, 0.7, -0.24), 0.015) for x in (-0.12, 0.12)]
+    mirrored = [leg.copy().apply_transform(np.diag([-1.0, 1, 1, 1])) for leg in legs]
+    for leg in mirrored:
+        leg.invert()
+    seat = trimesh.creation.box((0.5, 0.1, 0.36)).apply_translation((0, 0.42, 0.02))
+    back = trimesh.creation.box((0.44, 0.2, 0.05)).apply_translation((0, 0.75, -0.24))
+    return Truth([seat, back, *legs, *mirrored, *posts])
+
+
+def sofa(arms: bool = True) -> Truth:
+    base = trimesh.creation.box((2.0, 0.4, 0.9)).apply_translation((0, 0.2, 0))
+    back = trimesh.creation.box((2.0, 0.8, 0.25)).apply_translation((0, 0.4, -0.325))
+    ends = [trimesh.creation.box((0.2, 0.62, 0.75)).apply_translation((x, 0.31, -0.075)) for x in (-0.9, 0.9)]
+    return Truth([base, back, *(ends if arms else [])])
+
+
+def inside(truth: Truth, built: Built, *points: tuple[float, float, float]) -> list[bool]:
+    """Whether the model holds these points, given where the truth was built."""
+    low, high = trimesh.util.concatenate(truth.parts).bounds
+    moved = np.array(points) - [(low[0] + high[0]) / 2, low[1], (low[2] + high[2]) / 2]
+    mesh = trimesh.Trimesh(built.model.positions, built.model.faces, process=True, merge_norm=True, merge_tex=True)
+    return [bool(found) for found in mesh.contains(moved)]
+
+
+def test_posts_hidden_by_the_seat_are_no_slab_and_four_legs_are_not_eight() -> None:
+    built = made(posted(), "chair", View.FRONT, View.RIGHT, View.TOP)
+    assert inside(posted(), built, (0, 0.42, -0.22), (0.12, 0.42, -0.225)) == [False, True]
+    legs = [(0.105, 0.1, -0.2), (0.21, 0.1, 0.195), (0.21, 0.1, -0.2), (0.105, 0.1, 0.195)]
+    assert inside(posted(), built, *legs) == [True, True, False, False]
+    assert shared(posted(), built) > 0.8
+
+
+@pytest.mark.parametrize("views", [(View.FRONT, View.RIGHT, View.TOP), (View.FRONT, View.RIGHT)])
+def test_a_sofas_seat_is_free(views) -> None:
+    built = made(sofa(), "sofa", *views)
+    assert inside(sofa(), built, (0, 0.6, 0.3), (0, 0.6, -0.35), (0.9, 0.5, 0.1), (0, 0.3, 0.3)) == [False, True, True, True]
+    assert made(sofa(arms=False), "sofa", *views).family.count("seat") == 0  # the side tells it all

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dam_connector.catalog.product import View
 from worker.modeling.evidence import Evidence
 from worker.modeling.families import best_proposal
+from worker.modeling.ghosts import without_ghosts
 from worker.modeling.grid import CELLS, Grid
 from worker.modeling.silhouettes import Outline, Size
 from worker.modeling.slices import reasserted
@@ -52,6 +53,8 @@ def _evidence(grid: Grid, front: Outline | None, side: Outline | None, top: Outl
     for outline in (f[:, :, None] if f is not None else None, s.T[None] if s is not None else None, t[:, None, :] if t is not None else None):
         if outline is not None:
             hull = np.minimum(hull, outline)
+    if f is not None and s is not None:
+        hull = without_ghosts(hull, f, s, t)
     return Evidence(grid=grid, front=f, side=s, top=t, hull=hull, words=words.lower())
 
 

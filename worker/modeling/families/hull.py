@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.modeling.evidence import Evidence, Proposal, fill, overlap
+from worker.modeling.families.seat import hollow
 from worker.modeling.slices import Form, like, superellipse, swept
 
 F32 = NDArray[np.float32]
@@ -22,7 +23,10 @@ def propose(evidence: Evidence) -> Proposal | None:
         confidence = 0.9 if top is not None else 0.75
         if form is None:
             return Proposal(field=evidence.hull, family="hull", claim=0.8, confidence=confidence)
-        return Proposal(field=swept(front, side, form), family=f"hull, {name}", claim=0.8, confidence=confidence)
+        field, free = swept(front, side, form), hollow(evidence)
+        if free is not None:
+            return Proposal(field=np.minimum(evidence.hull, free), family=f"hull, {name}, with a seat", claim=0.8, confidence=confidence)
+        return Proposal(field=field, family=f"hull, {name}", claim=0.8, confidence=confidence)
     if front is not None and top is not None:  # along the width: slices between the front's columns and the top's
         if fill(front) > SQUARE:
             return Proposal(field=evidence.hull, family="hull", claim=0.8, confidence=0.75)

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from worker.modeling.evidence import Evidence, Proposal
 from worker.modeling.families.legs import on_legs, row_shares
-from worker.modeling.grid import MARGIN
+from worker.modeling.grid import MARGIN, Grid
 from worker.modeling.slices import superellipse, swept
 
 F32 = NDArray[np.float32]
@@ -16,6 +16,12 @@ SOFA_M = 1.1  # wider than this is a sofa
 BACK = {False: (0.2, 0.12), True: (0.32, 0.2)}  # of the depth, at the seat and at the top; True: a sofa
 ARM_SHARE = 0.14  # of the width, on either side
 LEAST_ARMS = 0.08  # of the width together; less is a rounded corner
+SEATS_M = (0.28, 0.56)  # above the floor: where a seat's front edge may be
+STEP_M = 0.05  # a seat's edge is as rounded as that
+STEP_SHARE = 0.08  # of the depth, that the seat reaches out before the arms
+ARMED = 0.5  # of the depth, above the seat: more than a back
+ARM_HEIGHT = 0.85  # of the height that the side is deep at
+SOFA_BACK = (0.65, 0.5)  # of the depth, at the seat and at the top, where a side shows arms
 EXPONENT = 8.0  # of the seat seen from above
 EMPTY_SHARE = 0.6  # rows that fill less than this of the seat's width are legs below it and posts above it
 
@@ -35,6 +41,61 @@ def propose(evidence: Evidence) -> Proposal | None:
     field[arms] = np.maximum(field[arms], np.minimum(front[arms][:, :, None], evidence.hull[arms]))
     field = np.minimum(field, on_legs(evidence.grid, front, seat))
     return Proposal(field=field, family="seat and back", claim=0.9 if named else 0.87, confidence=0.6)
+
+
+def hollow(evidence: Evidence) -> F32 | None:
+    """Cells to where a sofa's seat is free, above it and between back and arms: (nx, ny, nz), negative there. None without a seat.
+
+    The side tells how high the seat is, by the step in its front, and that there are arms, since it is deep above that too.
+    """
+    front, side, top, grid = evidence.front, evidence.side, evidence.top, evidence.grid
+    if front is None or side is None or not evidence.says("furniture", *WORDS):
+        return None
+    seat = _step(side, grid)
+    if seat is None:
+        return None
+    arms = _beside(front, side, grid)
+    above = np.arange(len(grid.y)) - seat - 0.5
+    deep = np.arange(len(grid.z), dtype=np.float32)
+    rear = np.full(len(grid.x), float(MARGIN))
+    depth = np.full(len(grid.x), float(grid.counts[2]))
+    if top is not None:
+        filled = top > 0
+        some = filled.any(1)
+        rear = np.where(some, filled.argmax(1), rear)
+        depth = np.where(some, filled.sum(1), depth)
+    rise = np.clip(above / max(1, grid.counts[1] + MARGIN - seat), 0, 1)
+    share = SOFA_BACK[0] + (SOFA_BACK[1] - SOFA_BACK[0]) * rise
+    back = rear[:, None] + depth[:, None] * share[None]
+    free = np.minimum(deep[None, None] - back[:, :, None], np.minimum(arms[:, None], above[None])[:, :, None])
+    return np.asarray(-free, np.float32)
+
+
+def _beside(front: F32, side: F32, grid: Grid) -> F32:
+    """Cells to the arms along the width, negative in them: the ends that are as high as the side is deep."""
+    armed = (side > 0).sum(0) > ARMED * grid.counts[2]
+    high = (len(armed) - 1 - armed[::-1].argmax()) * ARM_HEIGHT
+    inside = front > 0
+    tops = np.where(inside.any(1), inside.shape[1] - 1 - inside[:, ::-1].argmax(1), 0)
+    across, reach = np.arange(len(grid.x)) - MARGIN + 0.5, max(2, round(ARM_SHARE * grid.counts[0]))
+    left, right = (float(np.median(ends)) >= high for ends in (tops[MARGIN : MARGIN + reach], tops[-MARGIN - reach : -MARGIN]))
+    far = np.full(len(across), float(len(across)))
+    return np.minimum(across - reach if left else far, grid.counts[0] - across - reach if right else far).astype(np.float32)
+
+
+def _step(side: F32, grid: Grid) -> int | None:
+    """The row up to which the side reaches farther to the front than above it, at the height of a seat; None without, and without arms."""
+    inside = side > 0
+    reach = np.where(inside.any(0), len(side) - 1 - inside[::-1].argmax(0), 0)
+    some = max(1, round(STEP_M / float(grid.step[1])))
+    rows = np.flatnonzero((grid.y > SEATS_M[0]) & (grid.y < SEATS_M[1]) & (np.arange(len(grid.y)) < len(grid.y) - MARGIN - 2 * some))
+    if not len(rows):
+        return None
+    steps = reach[rows - some] - reach[rows + some]
+    row = int(rows[int(np.argmax(steps))])
+    if steps.max() < STEP_SHARE * grid.counts[2] or inside[:, row + some].sum() < ARMED * grid.counts[2]:
+        return None
+    return row
 
 
 def _backed(front: F32) -> bool:
