@@ -9,6 +9,8 @@ from dam_connector.catalog.issue import Issue, issue
 from dam_connector.catalog.product import Dimensions, View
 from dam_connector.errors import InputError
 from worker.imaging.cutout import Cutout
+from worker.modeling.grid import CELLS
+from worker.modeling.joinery import assembled
 from worker.modeling.model import Model
 from worker.modeling.shape import build_shape
 from worker.modeling.silhouettes import Outline, complete_size, disagreement, outline
@@ -65,9 +67,9 @@ def build_model(cutouts: Mapping[View, Cutout], dimensions: Dimensions, words: s
     given = {view: outline(c) for view, c in used.items()}
     size = complete_size(dimensions, given)
     straight = straightened(given, size, words)
-    shape = build_shape(straight.outlines, size, words)
+    shape = build_shape(straight.outlines, size, words) if straight.piece is None else assembled(straight.piece, size, CELLS)
     vertices, faces, stretch = extract(shape, size, max_triangles)
-    model = textured(vertices, faces, straight.outlines, size, texture_px, roughness_of(words))
+    model = textured(vertices, faces, straight.seen, size, texture_px, roughness_of(words))
     off = disagreement(size, given)
     doubts = _doubts(given, straight, off, stretch)
     certain = min(c.confidence for c in used.values())

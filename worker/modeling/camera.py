@@ -52,6 +52,14 @@ class Camera:
         eye = (np.array(self.target, np.float32) + away).astype(np.float32)
         return np.broadcast_to(eye, across.shape), unit((across + upwards - away).astype(np.float32))
 
+    def towards(self, points: F32) -> F32:
+        """Unit directions from points (n, 3) to the camera, (n, 3)."""
+        back, _, _ = self.axes()
+        if self.fov is None:
+            return np.broadcast_to(back, points.shape).astype(np.float32)
+        eye = np.array(self.target, np.float32) + back * np.float32(self.half / np.tan(np.radians(self.fov) / 2))
+        return unit((eye - points).astype(np.float32))
+
     def project(self, points: F32) -> F32:
         """Where points (n, 3) stand in the picture: (n, 2), u to the right and v up, -1 to 1 within it."""
         back, right, up = self.axes()

@@ -7,7 +7,7 @@ opposite may stand for takes that, without what would read backwards.
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -22,7 +22,8 @@ from worker.imaging.compose import to_linear, to_srgb
 from worker.modeling.atlas import DIRECTIONS, NO_FACE, RIGHTS, SIDES, UPS, Atlas, unfolded
 from worker.modeling.delight import light, matte
 from worker.modeling.model import Model, unit, vertex_normals
-from worker.modeling.silhouettes import Outline, Size
+from worker.modeling.placing import Placed, Seen
+from worker.modeling.silhouettes import Size
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
@@ -37,30 +38,44 @@ FILLED = 0.0005  # weight of the nearest colours
 SPREAD = 30  # rounds of smoothing what is filled
 LETTERS = 0.03  # of a picture's side: details finer than this would read backwards
 LEAST_AREA = 1e-3  # texels
+LEAST_LIGHT = 0.4  # beside a chart it is led on beyond what there is
 AT_ONCE = 1 << 16  # texels, so that they stay in the cache
 MAX_GAIN = 1.3  # between photos of one product; more is not a matter of exposure
 CREASE = float(np.cos(np.radians(38)))
 JPEG_QUALITY = 88
-_MIRRORS = {"back": "front", "front": "back", "left": "right", "right": "left"}
+_AS_IT_IS = np.ones(3, np.float32)
+_OPPOSITE = {"front": ("back", (1, 1, -1)), "back": ("front", (1, 1, -1)), "left": ("right", (-1, 1, 1)), "right": ("left", (-1, 1, 1))}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Projector:
-    """A picture of one side. picture: (h, w, 3) uint8, product colours to beyond its outline; inner: (h, w) float32, 0 at the outline
-    to 1 well inside; mirror: whether it shows the opposite side."""
+    """A photo laid onto the product. picture: (h, w, 3) uint8, product colours to beyond its outline; inner: (h, w) float32, 0 at the
+    outline to 1 well inside. side: the side it shows, straight ahead, unless `placed` tells its camera. turned: 1 or -1 by axis: where it
+    stands for the product's other half, seen in a mirror."""
 
-    side: int
     picture: U8
     inner: F32
-    mirror: bool
+    side: int
+    placed: Placed | None
+    turned: F32
+
+    @property
+    def mirror(self) -> bool:
+        return bool((self.turned < 0).any())
+
+    def towards(self, points: F32) -> F32:
+        """Unit directions from points (n, 3) to the photo's camera, (n, 3)."""
+        if self.placed is None:
+            return np.broadcast_to(DIRECTIONS[self.side] * self.turned, points.shape)
+        return (self.placed.camera.towards(points * self.turned) * self.turned).astype(np.float32)
 
 
-def textured(vertices: F32, faces: Faces, outlines: Mapping[View, Outline], size: Size, texture_px: int, roughness: float) -> Model:
+def textured(vertices: F32, faces: Faces, seen_from: Mapping[View, Seen], size: Size, texture_px: int, roughness: float) -> Model:
     """The mesh with its atlas; `vertices` fill the box of `size` exactly."""
-    finest = max(o.alpha.shape[0] / (size.depth if v is View.TOP else size.height) for v, o in outlines.items()) * FINER
+    finest = max(s.outline.alpha.shape[0] / (size.depth if v is View.TOP else size.height) for v, s in seen_from.items()) * FINER
     atlas = unfolded(vertices, faces, texture_px, finest)
     smooth = vertex_normals(vertices, faces)
-    projectors = _projectors(outlines)
+    projectors = _projectors(seen_from)
     scene = _scene(vertices, faces)
     weights = np.stack([_weights(vertices, scene, smooth, p) for p in projectors], 1)
     fallen = light(smooth)
@@ -76,19 +91,26 @@ def textured(vertices: F32, faces: Faces, outlines: Mapping[View, Outline], size
     return Model(positions=positions, normals=normals, uvs=atlas.uvs, faces=atlas.faces, texture=out.getvalue(), roughness=roughness)
 
 
-def _projectors(outlines: Mapping[View, Outline]) -> list[_Projector]:
+def _projectors(seen: Mapping[View, Seen]) -> list[_Projector]:
     """The photos, and mirror images for the sides without one."""
-    found = {}
-    for view, outline in outlines.items():
-        side = "front" if view is View.HERO else view.value
-        inside = np.pad((outline.alpha > 0.5).astype(np.uint8), 1)
+    found = []
+    for view, photo in seen.items():
+        inside = np.pad((photo.outline.alpha > 0.5).astype(np.uint8), 1)
         inner = np.clip(cv2.distanceTransform(inside, cv2.DIST_L2, 3)[1:-1, 1:-1] / RIM_PX, 0, 1)
-        found[side] = _Projector(side=SIDES.index(side), picture=outline.rgb, inner=inner, mirror=False)
-    for side, opposite in _MIRRORS.items():
-        if side not in found and opposite in found and not found[opposite].mirror:
-            picture, inner = _unlettered(found[opposite].picture[:, ::-1]), np.ascontiguousarray(found[opposite].inner[:, ::-1])
-            found[side] = _Projector(side=SIDES.index(side), picture=picture, inner=inner, mirror=True)
-    return list(found.values())
+        side = SIDES.index("front" if view is View.HERO else view.value)
+        found.append(_Projector(picture=photo.outline.rgb, inner=inner, side=side, placed=photo.placed, turned=_AS_IT_IS))
+    shown = {view.value for view in seen}
+    mirrored = []
+    for projector in found:
+        name = SIDES[projector.side]
+        if View.HERO in seen:
+            ways = [(-1, 1, 1), (1, 1, -1), (-1, 1, -1)]
+        else:
+            ways = [_OPPOSITE[name][1]] if name in _OPPOSITE and _OPPOSITE[name][0] not in shown else []
+        if ways:
+            blurred = _unlettered(projector.picture)
+            mirrored += [replace(projector, picture=blurred, turned=np.array(way, np.float32)) for way in ways]
+    return found + mirrored
 
 
 def _unlettered(picture: U8) -> U8:
@@ -107,19 +129,22 @@ def _scene(vertices: F32, faces: Faces) -> rtcore_scene.EmbreeScene:
 
 def _weights(vertices: F32, scene: rtcore_scene.EmbreeScene, normals: F32, projector: _Projector) -> F32:
     """How much each vertex, (n,), trusts the picture: none where it looks away or something stands between."""
-    towards = DIRECTIONS[projector.side]
-    facing = normals @ towards
+    towards = projector.towards(vertices)
+    facing = (normals * towards).sum(1)
     weight = np.where(facing > GRAZING, np.clip(facing, 0, 1) ** FACING, 0).astype(np.float32)
     asked = np.flatnonzero(weight)
     reach = 0.004 * float(np.ptp(vertices, axis=0).max())
     origins = vertices[asked] + normals[asked] * np.float32(reach)
-    hits = scene.run(np.ascontiguousarray(origins, np.float32), np.ascontiguousarray(np.broadcast_to(towards, origins.shape), np.float32))
+    hits = scene.run(np.ascontiguousarray(origins, np.float32), np.ascontiguousarray(towards[asked], np.float32))
     weight[asked[hits >= 0]] = 0
     return weight * np.float32(MIRRORED if projector.mirror else 1)
 
 
 def _places(projector: _Projector, points: F32, size: Size) -> F32:
     """Where points (n, 3) stand in the picture, (n, 2) pixels."""
+    points = points * projector.turned
+    if projector.placed is not None:
+        return (projector.placed.pixels(points) - 0.5).astype(np.float32)
     box = size.as_array()
     centred = (points - np.array([0, box[1] / 2, 0], np.float32)) / box
     height, width = projector.picture.shape[:2]
@@ -198,7 +223,7 @@ def _baked(atlas: Atlas, vertices: F32, size: Size, projectors: list[_Projector]
                 continue
             spot = _places(projector, blend[some, :3], size)
             own = weight[some] * (0.02 + _remapped(projector.inner, spot))
-            colour[some] += _sampled(projector, spot) * (gains[number] * (own / blend[some, 6])[:, None])
+            colour[some] += _sampled(projector, spot) * (gains[number] * (own / np.maximum(blend[some, 6], LEAST_LIGHT))[:, None])
             total[some] += own
         out[at] = to_srgb(colour / total[:, None])
     empty = np.flatnonzero(atlas.face.ravel() == NO_FACE)
