@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from worker.modeling.evidence import Evidence, Proposal
 from worker.modeling.families.legs import on_legs, row_shares
+from worker.modeling.ghosts import without_ghosts
 from worker.modeling.grid import MARGIN, Grid
 from worker.modeling.slices import superellipse, swept
 
@@ -13,7 +14,11 @@ F32 = NDArray[np.float32]
 WORDS = ("chair", "sofa", "seat", "bench", "couch", "settee")
 SEAT_M = 0.45  # above the floor
 SOFA_M = 1.1  # wider than this is a sofa
-BACK = {False: (0.2, 0.12), True: (0.32, 0.2)}  # of the depth, at the seat and at the top; True: a sofa
+BACK = {False: (0.2, 0.12), True: (0.4, 0.3)}  # of the depth, at the seat and at the top; True: a sofa
+POSTED = (0.22, 0.2)  # the same of a back on posts: it is upholstered, and leans
+LEAN = 0.1  # of the depth, from the seat to the top
+BEHIND = 0.1  # of the depth: a back on posts stands so far behind the seat
+POSTS_SHARE = 0.5  # of the back's width
 ARM_SHARE = 0.14  # of the width, on either side
 LEAST_ARMS = 0.08  # of the width together; less is a rounded corner
 SEATS_M = (0.28, 0.56)  # above the floor: where a seat's front edge may be
@@ -22,7 +27,7 @@ STEP_SHARE = 0.08  # of the depth, that the seat reaches out before the arms
 ARMED = 0.5  # of the depth, above the seat: more than a back
 ARM_HEIGHT = 0.85  # of the height that the side is deep at
 SOFA_BACK = (0.65, 0.5)  # of the depth, at the seat and at the top, where a side shows arms
-EXPONENT = 8.0  # of the seat seen from above
+EXPONENT = 6.0  # of the seat seen from above
 EMPTY_SHARE = 0.6  # rows that fill less than this of the seat's width are legs below it and posts above it
 
 
@@ -36,10 +41,11 @@ def propose(evidence: Evidence) -> Proposal | None:
     if not named and not (evidence.says("furniture") and sized and deep and _backed(front)):
         return None
     seat = _seat_top(front, size.height)
-    field = swept(front, _profile(evidence, seat), superellipse(EXPONENT))
+    field = swept(front, _profile(evidence, front, seat), superellipse(EXPONENT))
     arms = _arms(front, seat)
     field[arms] = np.maximum(field[arms], np.minimum(front[arms][:, :, None], evidence.hull[arms]))
-    field = np.minimum(field, on_legs(evidence.grid, front, seat))
+    legs = on_legs(evidence.grid, front, seat)
+    field = without_ghosts(np.minimum(field, legs), front, np.minimum(legs[0].T, float(evidence.grid.counts[2])), None)
     return Proposal(field=field, family="seat and back", claim=0.9 if named else 0.87, confidence=0.6)
 
 
@@ -115,17 +121,28 @@ def _seat_top(front: F32, height: float) -> float:
     return found if start > 0 and 0.3 < found < 0.75 else max(usual, (start + 2) / len(shares))
 
 
-def _profile(evidence: Evidence, seat: float) -> F32:
-    """(nz, ny): the assumed side, in cells: the whole depth up to the seat, the back above it."""
+def _profile(evidence: Evidence, front: F32, seat: float) -> F32:
+    """(nz, ny): the assumed side, in cells: a seat of the whole depth, above it a back, that leans where it stands on posts."""
     grid = evidence.grid
     count, depth = grid.counts[1], grid.counts[2]
     height = (np.arange(len(grid.y)) - MARGIN + 0.5) / count
     from_back = np.arange(len(grid.z)) - MARGIN + 0.5
-    low, high = BACK[bool(grid.size.width > SOFA_M)]
-    back = depth * (low + (high - low) * np.clip((height - seat) / (1 - seat), 0, 1))
-    inside = np.minimum(from_back, depth - from_back)[:, None]
-    sitting = np.maximum((seat - height)[None] * count, back[None] - from_back[:, None])
-    return np.asarray(np.minimum(inside, sitting), np.float32)
+    rise = np.clip((height - seat) / (1 - seat), 0, 1)
+    posts = _on_posts(front, seat)
+    low, high = POSTED if posts else BACK[bool(grid.size.width > SOFA_M)]
+    rear = LEAN * depth * (1 - rise) if posts else 0.0 * rise
+    back = np.minimum(from_back[:, None] - rear, rear + depth * (low + (high - low) * rise) - from_back[:, None])
+    begins = BEHIND * depth if posts else 0.0
+    sitting = np.minimum(np.minimum(from_back - begins, depth - from_back)[:, None], (seat - height)[None] * count)
+    return np.asarray(np.maximum(sitting, np.where(height > seat, back, -1)), np.float32)
+
+
+def _on_posts(front: F32, seat: float) -> bool:
+    """Whether light shows between the seat and the back: then the back stands on posts behind the seat."""
+    shares = row_shares(front)[MARGIN:-MARGIN]
+    above = shares[round(seat * len(shares)) :]
+    below = above[: int(np.argmax(above)) + 1] if len(above) else above
+    return bool(len(below)) and float(below.min()) < POSTS_SHARE * float(below[-1])
 
 
 def _arms(front: F32, seat: float) -> NDArray[np.intp]:
