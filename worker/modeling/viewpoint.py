@@ -59,6 +59,7 @@ class Guess:
 
 
 USUAL = Guess(elevation=3.5, fov=16.0)  # of photos of upright sides
+FARTHER = Guess(elevation=2.0, fov=12.0)
 LEVEL = Guess(elevation=0.0, fov=0.0)
 
 
@@ -114,7 +115,7 @@ def straightened(outlines: Mapping[View, Outline], size: Size, words: str) -> St
     if not sides:
         return _from_a_corner(outlines[View.HERO], _small(outlines[View.HERO]), size, words)
     small = {view: _small(o) for view, o in (sides | above).items()}
-    best = max((_tried(small, size, words, guess) for guess in (USUAL, LEVEL)), key=lambda t: t.worth)
+    best = max((_tried(small, size, words, guess) for guess in (USUAL, FARTHER, LEVEL)), key=lambda t: t.worth)
     if best.guess is LEVEL:
         return Straight(outlines=sides | above, explained=best.explained, seen=level)
     seen = {view: Seen(outline=o, placed=best.where[view].enlarged(_share(o, small[view]))) for view, o in sides.items()}

@@ -25,7 +25,8 @@ def propose(evidence: Evidence) -> Proposal | None:
             return Proposal(field=evidence.hull, family="hull", claim=0.8, confidence=confidence)
         field, free = swept(front, side, form), hollow(evidence)
         if free is not None:
-            return Proposal(field=np.minimum(evidence.hull, free), family=f"hull, {name}, with a seat", claim=0.8, confidence=confidence)
+            sides = evidence.hull if top is not None else field  # the top tells the corners
+            return Proposal(field=np.minimum(sides, free), family=f"hull, {name}, with a seat", claim=0.8, confidence=confidence)
         return Proposal(field=field, family=f"hull, {name}", claim=0.8, confidence=confidence)
     if front is not None and top is not None:  # along the width: slices between the front's columns and the top's
         if fill(front) > SQUARE:
@@ -48,6 +49,6 @@ def _form(evidence: Evidence, front: F32, side: F32) -> tuple[str, Form | None]:
     if fill(front) > SQUARE and fill(side) > SQUARE:
         return "", None
     off = abs(evidence.grid.size.width / evidence.grid.size.depth - 1)
-    square, rounder = (3.0 if off < SAME else 5.0), (2.0 if off < ALIKE else 3.0)
+    square, rounder = (3.0 if off < SAME else 4.0), (2.0 if off < ALIKE else 3.0)
     exponent = square if evidence.says("furniture") else rounder
     return f"superellipse {exponent:g}", superellipse(exponent)
