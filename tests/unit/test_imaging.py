@@ -188,6 +188,20 @@ def test_no_crumbs_of_bright_ground_hang_at_a_dark_foot() -> None:
     assert (foot[rows[-1] - 16 :].max(2) > 60).sum() < 40  # there were a thousand
 
 
+def test_a_dark_legs_light_foot_stays() -> None:
+    """Between white ground and a dark leg a beige foot looks like a mixture of both."""
+
+    def stool(a: np.ndarray) -> None:
+        cv2.rectangle(a, (200, 200), (800, 500), (190, 160, 160), -1)
+        for x in (250, 740):
+            for top, low, colour in ((500, 700, (60, 60, 60)), (700, 730, (225, 215, 208))):
+                cv2.line(a, (x + (700 - top) // 4, top), (x + (700 - low) // 4, low), colour, 11, cv2.LINE_AA)
+        a[:] = cv2.GaussianBlur(a, (0, 0), 1.2)
+
+    photo = decode(picture(stool, size=(1000, 1000), ground=255, format="PNG"), max_pixels=LIMIT)
+    assert abs(cut_out(photo).box[3] - 736) <= 2  # it ended where the dark leg does, at 702
+
+
 @pytest.mark.parametrize(("width", "height"), [(400, 400), (400, 500), (800, 200)])
 def test_framing_keeps_the_proportions_and_fills_the_tighter_side(width: int, height: int) -> None:
     photo, _ = photo_of(lambda a: cv2.rectangle(a, (100, 150), (299, 249), (170, 40, 40), -1))

@@ -23,6 +23,7 @@ U8 = NDArray[np.uint8]
 WORK_PX = 512
 LEAST_PX = 200
 STANDS_OUT, UNLIKE = 0.06, 0.5  # of the channel's range
+PLAIN = 0.1  # of the channel's range: what stands out more all around is none of the background
 NEAR = 5.0  # pixels at working size: how far around the background is looked at
 ROOM = 24  # pixels at working size around the product that are worked on at full size
 BAND = 2.0  # pixels at working size, on each side of the mask's outline
@@ -138,8 +139,10 @@ def _full_resolution(rgb: U8, coarse: F32, background: F32, factor: float) -> U8
     band = (outer > 0) & (core == 0)
     guided *= np.clip(stands_out / STANDS_OUT, 0, 1)  # what looks just like the background is none of the product's edge
     alpha = np.where(band, guided, core).astype(np.float32)
-    thin = (solid > 0) & (cv2.dilate(core, disc(deep + 1)) == 0) & ~overshot  # parts without a core have no colour of their own to go by
-    band &= ~_large(thin, 14 * reach * reach)
+    narrow = (solid > 0) & (cv2.morphologyEx(solid, cv2.MORPH_OPEN, disc(2 * deep)) == 0)
+    clear = narrow & (cv2.erode(stands_out, disc(1)) > PLAIN)  # a leg's light foot is no overshot rim of the dark leg
+    thin = (solid > 0) & (cv2.dilate(core, disc(deep + 1)) == 0) & (~overshot | clear)  # parts without a core have no colour to go by
+    band &= ~_large(thin, 10 * reach * reach)
     product = nearest_colours(rgb, core > 0, band).astype(np.float32) / 255
     way = product - background[band]
     length = (way * way).sum(1)

@@ -43,6 +43,21 @@ def superellipse(exponent: float) -> Form:
     return form
 
 
+def domed(exponent: float) -> Form:
+    """Slices that are flat below and superellipses above, `a` being upright."""
+
+    def form(u: F32, v: F32, parted: bool) -> F32:
+        above = np.maximum(u, 0)[:, None] ** exponent + np.abs(v)[None] ** exponent
+        return np.asarray(np.minimum(1 - above ** (1 / exponent), 1 - np.abs(u)[:, None]), np.float32)
+
+    return form
+
+
+def lengthwise(across: F32, along: F32, form: Form) -> F32:
+    """(n, a, b): slices at each n of `across` (n, a) and `along` (n, b)."""
+    return np.moveaxis(swept(np.ascontiguousarray(across.T), np.ascontiguousarray(along.T), form), 1, 0)
+
+
 def like(outline: F32) -> Form:
     """Slices in the form of `outline` (a, b), which fills its grid up to the margin."""
     centre = (np.array(outline.shape) - 1) / 2

@@ -5,11 +5,13 @@ from numpy.typing import NDArray
 
 from worker.modeling.evidence import Evidence, Proposal, fill, overlap
 from worker.modeling.families.seat import hollow
-from worker.modeling.slices import Form, like, superellipse, swept
+from worker.modeling.families.shoe import WORDS as SHOES
+from worker.modeling.slices import Form, domed, lengthwise, like, superellipse, swept
 
 F32 = NDArray[np.float32]
 
 EXPONENTS = (2.0, 2.5, 3.0, 4.0, 6.0)
+UPPER = 2.5  # exponent: how a shoe's upper is rounded along its length
 STRIDE = 3  # rows looked at when choosing a form
 SAME = 0.03  # width and depth of furniture: as often round as square
 ALIKE = 0.12  # width and depth: then slices are round
@@ -27,19 +29,20 @@ def propose(evidence: Evidence) -> Proposal | None:
         if free is not None:
             sides = evidence.hull if top is not None else field  # the top tells the corners
             return Proposal(field=np.minimum(sides, free), family=f"hull, {name}, with a seat", claim=0.8, confidence=confidence)
+        if top is not None and evidence.says(*SHOES):
+            field = np.minimum(field, lengthwise(front, top, domed(UPPER)))
         return Proposal(field=field, family=f"hull, {name}", claim=0.8, confidence=confidence)
     if front is not None and top is not None:  # along the width: slices between the front's columns and the top's
         if fill(front) > SQUARE:
             return Proposal(field=evidence.hull, family="hull", claim=0.8, confidence=0.75)
-        slices = swept(np.ascontiguousarray(front.T), np.ascontiguousarray(top.T), superellipse(3.0))
-        return Proposal(field=np.moveaxis(slices, 1, 0), family="hull, along the width", claim=0.8, confidence=0.7)
+        return Proposal(field=lengthwise(front, top, superellipse(3.0)), family="hull, along the width", claim=0.8, confidence=0.7)
     return None
 
 
 def _form(evidence: Evidence, front: F32, side: F32) -> tuple[str, Form | None]:
     """The slices' form: with a top view the one that explains it best; else by how square and alike front and side are."""
     top = evidence.top
-    if top is not None and evidence.says("footwear", "shoe"):
+    if top is not None and evidence.says(*SHOES):
         return "superellipse 3", superellipse(3.0)
     if top is not None:
         forms = {f"superellipse {e:g}": superellipse(e) for e in EXPONENTS} | {"like the top": like(top)}

@@ -26,7 +26,7 @@ STEP_M = 0.05  # a seat's edge is as rounded as that
 STEP_SHARE = 0.08  # of the depth, that the seat reaches out before the arms
 ARMED = 0.5  # of the depth, above the seat: more than a back
 ARM_HEIGHT = 0.85  # of the height that the side is deep at
-SOFA_BACK = (0.65, 0.5)  # of the depth, at the seat and at the top, where a side shows arms
+SOFA_BACK = (0.75, 0.58)  # of the depth, at the seat and at the top, where a side shows arms
 EXPONENT = 6.0  # of the seat seen from above
 EMPTY_SHARE = 0.6  # rows that fill less than this of the seat's width are legs below it and posts above it
 
