@@ -21,7 +21,7 @@ Crossings = Counter[tuple[int, int]]
 RIM = 1.2  # times the least distance to the rim: a leg that stands as near as that is believed
 NEAR = 2.0  # cells, added to it
 LEG_SHARE = 0.25  # of the grid: what is wider is what legs carry
-ALONE = 0.015  # of the height: so far at least a run stands alone; a leg that is a little longer does not
+ALONE = (0.015, 0.08)  # of the height: so far at least a run stands alone (a leg that is a little longer does not); so far it is looked at
 MOST = 0.5  # of the rows in which two runs cross: so often they must be believed to
 
 
@@ -32,31 +32,48 @@ def without_ghosts(hull: F32, front: F32, side: F32, top: F32 | None) -> F32:
     crossing = _believed(across, along, rim)
     out = hull.copy()
     for n, (first, second) in enumerate(zip(across, along, strict=True)):
-        if len(second) < 2:
-            continue
         limits: list[F32 | None]
-        if len(first) > 1 and not _wide(first, len(front)).any():
+        if len(first) > 1 and len(second) > 1 and not _wide(first, len(front)).any():
             limits = [_within(len(front), [first[i] for i in chosen]) for chosen in crossing[n]]
         else:
-            limits = [_alone(along, n, j, front) for j in range(len(second))]
-        cells = _nearest(len(side), second)
-        for j, limit in enumerate(limits):
-            if limit is not None:
-                out[:, n, cells == j] = np.minimum(out[:, n, cells == j], limit[:, None])
+            limits = [_alone(along, n, j, across, len(front)) for j in range(len(second))]
+        _limit(out[:, n], second, limits)
+        if len(second) == 1:
+            _limit(out[:, n].T, first, [_alone(across, n, i, along, len(side)) for i in range(len(first))])
     return out
 
 
-def _alone(rows: list[Runs], row: int, run: int, other: F32) -> F32 | None:
-    """How wide the other outline shows the run where it stands alone, above or below; None where it never does."""
-    found, least = [], max(2, round(ALONE * len(rows)))
+def _limit(layer: F32, found: Runs, limits: list[F32 | None]) -> None:
+    """One height of the hull, (a, b), held within the limits (a,) of the runs found along b."""
+    cells = _nearest(layer.shape[1], found) if found else np.zeros(0)
+    for run, limit in enumerate(limits):
+        if limit is not None:
+            layer[:, cells == run] = np.minimum(layer[:, cells == run], limit[:, None])
+
+
+def _alone(rows: list[Runs], row: int, run: int, others: list[Runs], count: int) -> F32 | None:
+    """Cells to the rim, (count,), of what the other outline shows of the run where that stands alone, above or below, led on to
+    this row as it leans there; None where it never does."""
+    if len(rows[row]) < 2:
+        return None
+    found = []
+    least, most = (max(2, round(share * len(rows))) for share in ALONE)
     for step in (1, -1):
         n, now, alone = row, run, 0
-        while alone < least and (after := _next(rows, n, now, step)) is not None:
+        while alone < most and (after := _next(rows, n, now, step)) is not None and not (alone >= least and len(rows[n + step]) > 1):
             n, now = n + step, after
             alone = alone + 1 if len(rows[n]) == 1 else 0
-        if alone == least:
-            found.append(other[:, n])
-    return min(found, key=lambda line: float((line > 0).sum())) if found else None
+        if alone >= least:
+            found.append(_led_on(others[n - step * (alone - 1)], others[n], row, n, step * (alone - 1)))
+    return _within(count, min(found, key=lambda line: sum(b - a for a, b in line))) if found else None
+
+
+def _led_on(near: Runs, far: Runs, row: int, at: int, apart: int) -> Runs:
+    """The runs at row `at`, and `apart` rows nearer, led on to `row` along their slope."""
+    if len(near) != len(far) or not apart:
+        return near
+    slopes = [((a + b) - (c + d)) / 2 / -apart for (a, b), (c, d) in zip(near, far, strict=True)]
+    return [(a + slope * (row - at + apart), b + slope * (row - at + apart)) for (a, b), slope in zip(near, slopes, strict=True)]
 
 
 def _next(rows: list[Runs], row: int, run: int, step: int) -> int | None:

@@ -25,6 +25,7 @@ SEATS_M = (0.28, 0.56)  # above the floor: where a seat's front edge may be
 STEP_M = 0.05  # a seat's edge is as rounded as that
 STEP_SHARE = 0.08  # of the depth, that the seat reaches out before the arms
 ARMED = 0.5  # of the depth, above the seat: more than a back
+SOFA_ARM = 0.11  # of the width, on either side
 ARM_HEIGHT = 0.85  # of the height that the side is deep at
 SOFA_BACK = (0.75, 0.58)  # of the depth, at the seat and at the top, where a side shows arms
 EXPONENT = 6.0  # of the seat seen from above
@@ -83,7 +84,7 @@ def _beside(front: F32, side: F32, grid: Grid) -> F32:
     high = (len(armed) - 1 - armed[::-1].argmax()) * ARM_HEIGHT
     inside = front > 0
     tops = np.where(inside.any(1), inside.shape[1] - 1 - inside[:, ::-1].argmax(1), 0)
-    across, reach = np.arange(len(grid.x)) - MARGIN + 0.5, max(2, round(ARM_SHARE * grid.counts[0]))
+    across, reach = np.arange(len(grid.x)) - MARGIN + 0.5, max(2, round(SOFA_ARM * grid.counts[0]))
     left, right = (float(np.median(ends)) >= high for ends in (tops[MARGIN : MARGIN + reach], tops[-MARGIN - reach : -MARGIN]))
     far = np.full(len(across), float(len(across)))
     return np.minimum(across - reach if left else far, grid.counts[0] - across - reach if right else far).astype(np.float32)
