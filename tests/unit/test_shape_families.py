@@ -275,3 +275,41 @@ def test_a_sofas_seat_is_free(views) -> None:
     built = made(sofa(), "sofa", *views)
     assert inside(sofa(), built, (0, 0.6, 0.3), (0, 0.6, -0.35), (0.9, 0.5, 0.1), (0, 0.3, 0.3)) == [False, True, True, True]
     assert made(sofa(arms=False), "sofa", *views).family.count("seat") == 0  # the side tells it all
+
+
+def from_a_corner(truth: Truth, words: str, azimuth: float, elevation: float) -> Built:
+    """The model from a three-quarter photo alone."""
+    mesh = truth.whole
+    width, height, depth = mesh.extents
+    camera = Camera(azimuth=azimuth, elevation=elevation, target=(0, height / 2, 0), half=float(np.linalg.norm(mesh.extents)) * 0.55, fov=26)
+    alpha = Stage(as_model(mesh)).silhouette(camera, 640)
+    photo = Cutout(rgb=np.full((640, 640, 3), 120, np.uint8), alpha=alpha.astype(np.uint8) * 255, confidence=1.0, touches=())
+    size = Dimensions(width_m=width, height_m=height, depth_m=depth)
+    return build_model({View.HERO: photo}, size, words, max_triangles=8000, texture_px=512)
+
+
+def bottle() -> Truth:
+    return Truth([lathe([(0, 0), (0.04, 0), (0.04, 0.14), (0.015, 0.17), (0.015, 0.22), (0, 0.22)])])
+
+
+@pytest.mark.parametrize(
+    ("shape", "words", "family", "least"),
+    [
+        (bottle, "bottle", "turned", 0.94),
+        (cup, "mug", "turned with parts", 0.9),
+        (posted, "chair", "joinery, a chair", 0.5),
+        (table, "table", "joinery, a table", 0.55),
+        (sofa, "sofa", "joinery, a sofa", 0.9),
+    ],
+)
+def test_a_three_quarter_photo_is_read_by_what_is_known_of_such_products(shape, words, family, least) -> None:
+    built = from_a_corner(shape(), words, 35, 18)
+    assert built.family == family and shared(shape(), built) >= least
+
+
+def test_an_antenna_that_leans_beside_the_body_is_no_sheet() -> None:
+    """The body hides its lower half from the side; where it stands alone the side shows how it leans."""
+    body = trimesh.creation.box((0.3, 0.3, 0.3)).apply_translation((-0.02, 0.15, 0))
+    truth = Truth([body, bar((0.15, 0.1, 0.05), (0.15, 0.6, -0.2), 0.01), bar((0.12, 0.1, 0.05), (0.15, 0.1, 0.05), 0.01)])
+    built = made(truth, "electronics", View.FRONT, View.RIGHT, View.TOP)
+    assert inside(truth, built, (0.15, 0.25, -0.12), (0.15, 0.25, -0.025)) == [False, True]

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 F32 = NDArray[np.float32]
 
-MIRRORED = 0.045  # linear, of a white studio in a surface that faces the camera, a little more where it does not
-LEAST = 0.25  # of a colour that is left when that is taken off: what is darker was lit less
+MIRRORED = 0.06  # linear, of a white studio in a surface that faces the camera, a little more where it does not
+LEAST = 0.2  # of a colour that is left when that is taken off: what is darker was lit less
 _UP = np.array([-1, -0.5, 0, 0.5, 1], np.float32)  # the upright part of the surface's direction
 _LIGHT = np.array([0.52, 0.73, 1.03, 1.13, 1.13], np.float32)  # what falls on it
 

@@ -33,7 +33,8 @@ KEY_DIRECTION = np.array([-0.45, 0.75, 0.6], np.float32) / np.float32(np.linalg.
 FILL_DIRECTION = np.array([0.7, 0.2, 0.68], np.float32)
 KEY, FILL, SKY, GROUND = 1.55, 0.25, 0.62, 0.30
 EXPOSURE = 0.62  # a white wall that faces the viewer comes out white
-BRIGHTEST = 4.0  # of a highlight on metal: more is white all the same
+BRIGHTEST = 10.0  # of a highlight: more is white all the same
+REFLECTANCE = 0.04  # of what is no metal, at an index of 1.5
 KEY_SIZE = 0.28  # the tangent of the key light's half angle: how soft its shadows are
 FLOOR_REACH = 1.5  # of the product's diagonal: its shadow falls no farther
 
@@ -182,12 +183,12 @@ class Stage:
         gloss = np.clip((n * half).sum(1), 0, 1) ** sharp * (sharp + 2) / 8 * (towards > 0) * lit
         facing = (n * hits.directions).sum(1)
         rim = 0.05 * (1 - np.abs(facing)) ** 5 * (1 - at.roughness)
-        colour = albedo * (diffuse * (1 - at.metallic))[:, None] + (0.04 * gloss * (1 - at.metallic) + rim)[:, None]
-        if at.metallic.any():  # what a metal shows of the studio: sharp where it is smooth, as soft as its shading where it is rough
-            mirrored = (hits.directions - 2 * facing[:, None] * n)[:, 1]
-            soft = at.roughness**2
-            shown = (_around(mirrored) * (1 - soft) + _around(n[:, 1]) * soft) * sky + FILL * np.clip(n @ fill, 0, 1)
-            colour += albedo * ((shown * EXPOSURE + np.minimum(gloss, BRIGHTEST)) * at.metallic)[:, None]
+        # what the surface shows of the studio: sharp where it is smooth, as soft as its shading where it is rough
+        mirrored, soft = (hits.directions - 2 * facing[:, None] * n)[:, 1], at.roughness**2
+        shown = (_around(mirrored) * (1 - soft) + _around(n[:, 1]) * soft) * sky + FILL * np.clip(n @ fill, 0, 1)
+        tint = albedo * at.metallic[:, None] + (REFLECTANCE * (1 - at.metallic))[:, None]
+        colour = albedo * (diffuse * (1 - at.metallic))[:, None] + rim[:, None]
+        colour += tint * (shown * EXPOSURE + np.minimum(gloss, BRIGHTEST))[:, None]
         return np.asarray(colour if at.glow is None else colour + at.glow, np.float32)
 
 

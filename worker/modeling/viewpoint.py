@@ -126,8 +126,10 @@ def straightened(outlines: Mapping[View, Outline], size: Size, words: str) -> St
 def _from_a_corner(photo: Outline, small: Outline, size: Size, words: str) -> Straight:
     """A lone three-quarter photo: of furniture, of something built up of like slices, or taken for a picture of the front."""
     view = View.HERO
-    best = max((_searched({view: small}, size, words, forms) for forms in (_flat_forms(), _section_forms(size, words))), key=lambda t: t.worth)
-    fit = fitted(small, size) if any(word in words.lower() for word in WORDS) else None
+    furniture = any(word in words.lower() for word in WORDS)
+    ways = [_flat_forms()] if furniture else [_flat_forms(), _section_forms(size, words)]
+    best = max((_searched({view: small}, size, words, forms) for forms in ways), key=lambda t: t.worth)
+    fit = fitted(small, size) if furniture else None
     if fit is not None and fit.explained > best.worth:
         where = fit.where.enlarged(_share(photo, small))
         drawn = upright(photo, where, size, 0.0, max(photo.alpha.shape))

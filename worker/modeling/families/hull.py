@@ -29,7 +29,7 @@ def propose(evidence: Evidence) -> Proposal | None:
         if free is not None:
             sides = evidence.hull if top is not None else field  # the top tells the corners
             return Proposal(field=np.minimum(sides, free), family=f"hull, {name}, with a seat", claim=0.8, confidence=confidence)
-        if top is not None and evidence.says(*SHOES):
+        if top is not None and _shoe(evidence):
             field = np.minimum(field, lengthwise(front, top, domed(UPPER)))
         return Proposal(field=field, family=f"hull, {name}", claim=0.8, confidence=confidence)
     if front is not None and top is not None:  # along the width: slices between the front's columns and the top's
@@ -39,10 +39,15 @@ def propose(evidence: Evidence) -> Proposal | None:
     return None
 
 
+def _shoe(evidence: Evidence) -> bool:
+    """Whether it is a shoe, not its box."""
+    return evidence.top is not None and evidence.says(*SHOES) and fill(evidence.top) < SQUARE
+
+
 def _form(evidence: Evidence, front: F32, side: F32) -> tuple[str, Form | None]:
     """The slices' form: with a top view the one that explains it best; else by how square and alike front and side are."""
     top = evidence.top
-    if top is not None and evidence.says(*SHOES):
+    if _shoe(evidence):
         return "superellipse 3", superellipse(3.0)
     if top is not None:
         forms = {f"superellipse {e:g}": superellipse(e) for e in EXPONENTS} | {"like the top": like(top)}
