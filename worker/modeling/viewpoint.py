@@ -126,8 +126,8 @@ def straightened(outlines: Mapping[View, Outline], size: Size, words: str) -> St
 def _from_a_corner(photo: Outline, small: Outline, size: Size, words: str) -> Straight:
     """A lone three-quarter photo: of furniture, of something built up of like slices, or taken for a picture of the front."""
     view = View.HERO
-    furniture = any(word in words.lower() for word in WORDS)
-    ways = [_flat_forms()] if furniture else [_flat_forms(), _section_forms(size, words)]
+    furniture, round_body = (any(word in words.lower() for word in said) for said in (WORDS, ROUND))  # a table lamp may be both
+    ways = [_flat_forms()] if furniture and not round_body else [_flat_forms(), _section_forms(size, round_body=round_body)]
     best = max((_searched({view: small}, size, words, forms) for forms in ways), key=lambda t: t.worth)
     fit = fitted(small, size) if furniture else None
     if fit is not None and fit.explained > best.worth:
@@ -187,8 +187,7 @@ def _flat_forms() -> list[Guess]:
     return [replace(usual, azimuth=side * azimuth, square=square) for azimuth in HERO_AZIMUTHS[::2] for square in (2.0, 6.0) for side in (1, -1)]
 
 
-def _section_forms(size: Size, words: str) -> list[Guess]:
-    round_body = any(word in words.lower() for word in ROUND)
+def _section_forms(size: Size, *, round_body: bool) -> list[Guess]:
     usual = Guess(azimuth=HERO_AZIMUTHS[-2], elevation=HERO_ELEVATIONS[1], fov=HERO_FOV)
     forms = [section for square in SQUARES for section in sections_of(size, square, round_body=round_body)]
     return [replace(usual, azimuth=side * usual.azimuth, square=f.square, section=f) for f in forms for side in (1, -1)]
