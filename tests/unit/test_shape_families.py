@@ -277,15 +277,15 @@ def test_a_sofas_seat_is_free(views) -> None:
     assert made(sofa(arms=False), "sofa", *views).family.count("seat") == 0  # the side tells it all
 
 
-def from_a_corner(truth: Truth, words: str, azimuth: float, elevation: float) -> Built:
-    """The model from a three-quarter photo alone."""
+def from_a_corner(truth: Truth, words: str, azimuth: float, elevation: float, *others: View) -> Built:
+    """The model from a three-quarter photo, alone or beside others."""
     mesh = truth.whole
     width, height, depth = mesh.extents
     camera = Camera(azimuth=azimuth, elevation=elevation, target=(0, height / 2, 0), half=float(np.linalg.norm(mesh.extents)) * 0.55, fov=26)
     alpha = Stage(as_model(mesh)).silhouette(camera, 640)
     photo = Cutout(rgb=np.full((640, 640, 3), 120, np.uint8), alpha=alpha.astype(np.uint8) * 255, confidence=1.0, touches=())
     size = Dimensions(width_m=width, height_m=height, depth_m=depth)
-    return build_model({View.HERO: photo}, size, words, max_triangles=8000, texture_px=512)
+    return build_model({View.HERO: photo, **photographed(truth, *others)}, size, words, max_triangles=8000, texture_px=512)
 
 
 def bottle() -> Truth:
@@ -306,6 +306,14 @@ def bottle() -> Truth:
 def test_a_three_quarter_photo_is_read_by_what_is_known_of_such_products(shape, words, family, least) -> None:
     built = from_a_corner(shape(), words, 35, 18)
     assert built.family == family and shared(shape(), built) >= least
+
+
+def test_a_photo_from_above_beside_a_three_quarter_one_counts() -> None:
+    """A wedge: only from above its base is a triangle."""
+    base = np.array([(-0.2, -0.1), (0.2, -0.1), (-0.2, 0.1)])
+    wedge = Truth([trimesh.convex.convex_hull([(x, y, z) for x, z in base for y in (0, 0.2)])])
+    alone, both = (shared(wedge, from_a_corner(wedge, "", 35, 18, *others)) for others in ((), (View.TOP,)))
+    assert both > alone + 0.3 and both > 0.9
 
 
 def test_an_antenna_that_leans_beside_the_body_is_no_sheet() -> None:

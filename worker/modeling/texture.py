@@ -103,7 +103,7 @@ def _projectors(seen: Mapping[View, Seen]) -> list[_Projector]:
     mirrored = []
     for projector in found:
         name = SIDES[projector.side]
-        if View.HERO in seen:
+        if View.HERO in seen and projector.placed is not None:
             ways = [(-1, 1, 1), (1, 1, -1), (-1, 1, -1)]
         else:
             ways = [_OPPOSITE[name][1]] if name in _OPPOSITE and _OPPOSITE[name][0] not in shown else []

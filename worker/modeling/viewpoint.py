@@ -96,9 +96,9 @@ class Straight:
     cameras covers the photos; 1 where nothing had to be guessed. seen: the photos as they are, with the cameras guessed for them.
     piece: what furniture was fitted from, if that explains its photo best."""
 
-    outlines: Mapping[View, Outline]
+    outlines: dict[View, Outline]
     explained: float
-    seen: Mapping[View, Seen]
+    seen: dict[View, Seen]
     piece: Piece | None = None
 
 
@@ -111,9 +111,10 @@ def straightened(outlines: Mapping[View, Outline], size: Size, words: str) -> St
         if sorted(abs(mismatch(view, o, size)) for view, o in sides.items())[(len(sides) - 1) // 2] < EXACT:  # one view may have lost a part
             return Straight(outlines=sides | above, explained=1.0, seen=level)
     elif View.HERO not in outlines:  # from above alone
-        return Straight(outlines=outlines, explained=1.0, seen=level)
+        return Straight(outlines=dict(outlines), explained=1.0, seen=level)
     if not sides:
-        return _from_a_corner(outlines[View.HERO], _small(outlines[View.HERO]), size, words)
+        corner = _from_a_corner(outlines[View.HERO], {view: _small(o) for view, o in outlines.items()}, size, words)
+        return replace(corner, outlines=corner.outlines | above, seen=level | corner.seen)
     small = {view: _small(o) for view, o in (sides | above).items()}
     best = max((_tried(small, size, words, guess) for guess in (USUAL, FARTHER, LEVEL)), key=lambda t: t.worth)
     if best.guess is LEVEL:
@@ -123,18 +124,19 @@ def straightened(outlines: Mapping[View, Outline], size: Size, words: str) -> St
     return Straight(outlines=drawn | above, explained=best.explained, seen=level | seen)
 
 
-def _from_a_corner(photo: Outline, small: Outline, size: Size, words: str) -> Straight:
-    """A lone three-quarter photo: of furniture, of something built up of like slices, or taken for a picture of the front."""
+def _from_a_corner(photo: Outline, small: Mapping[View, Outline], size: Size, words: str) -> Straight:
+    """A three-quarter photo without one from a side: of furniture, of something built up of like slices, or taken for a picture of
+    the front. small: that photo and, if there is one, the one from above, reduced."""
     view = View.HERO
     furniture, round_body = (any(word in words.lower() for word in said) for said in (WORDS, ROUND))  # a table lamp may be both
     ways = [_flat_forms()] if furniture and not round_body else [_flat_forms(), _section_forms(size, round_body=round_body)]
-    best = max((_searched({view: small}, size, words, forms) for forms in ways), key=lambda t: t.worth)
-    fit = fitted(small, size) if furniture else None
+    best = max((_searched(small, size, words, forms) for forms in ways), key=lambda t: t.worth)
+    fit = fitted(small[view], size) if furniture and View.TOP not in small else None
     if fit is not None and fit.explained > best.worth:
-        where = fit.where.enlarged(_share(photo, small))
+        where = fit.where.enlarged(_share(photo, small[view]))
         drawn = upright(photo, where, size, 0.0, max(photo.alpha.shape))
         return Straight(outlines={View.FRONT: drawn}, explained=fit.explained, seen={view: Seen(outline=photo, placed=where)}, piece=fit.piece)
-    where = best.where[view].enlarged(_share(photo, small))
+    where = best.where[view].enlarged(_share(photo, small[view]))
     drawn = _drawn(view, photo, where, size, best.guess, max(photo.alpha.shape))
     return Straight(outlines={View.FRONT: drawn}, explained=best.explained, seen={view: Seen(outline=photo, placed=where)})
 
