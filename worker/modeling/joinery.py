@@ -11,15 +11,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.modeling.evidence import overlap
 from worker.modeling.grid import Grid
-from worker.modeling.placing import Placed, camera_at, placed, shown
+from worker.modeling.placing import COARSE_CELLS, HERO_FOV, Placed, camera_at, covered, inside, placed
 from worker.modeling.shape import Shape
 from worker.modeling.silhouettes import Outline, Size
 
 F32 = NDArray[np.float32]
 
-CELLS = 24_000
 WORDS = ("furniture", "chair", "sofa", "seat", "bench", "couch", "table", "desk", "stool", "cabinet", "shelf", "sideboard")
 LEG = 0.07  # of the shorter of width and depth
 SOFTNESS = 0.03  # of the longest side: edges are rounded by so much
@@ -28,8 +26,6 @@ CABINET_LEGS, TABLE_LEGS = 0.25, 0.7  # of the height: at most, at least
 CABINET_DEPTH_M = 0.7  # what is deeper is sat on
 SEAT_M, SEAT_SLACK_M = 0.44, 0.06  # above the floor
 SOFA_M, SOFA_THICK_M, SOFA_LEGS_M = 1.1, 0.18, 0.22  # wider than this is a sofa; its seat's thickness at least, its legs at most
-FOV = 26.0
-BORDER = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +68,7 @@ class Fit:
 
 def fitted(photo: Outline, size: Size) -> Fit:
     """The piece that covers the photo best. photo: small, some 50 pixels a side."""
-    grid = Grid(size, CELLS)
+    grid = Grid(size, COARSE_CELLS)
 
     def worth(fit: Fit) -> float:
         return _worth(fit, size.height)
@@ -125,14 +121,10 @@ def _worth(fit: Fit, height: float) -> float:
 
 def _seen(photo: Outline, grid: Grid, piece: Piece, view: tuple[float, float]) -> Fit:
     size = grid.size
-    field = _field(grid, piece, rounded=False)
-    at = np.nonzero(field > 0)
+    shape = Shape(field=_field(grid, piece, rounded=False), grid=grid, family="", confidence=0)
     height, width = photo.alpha.shape
-    camera = camera_at(size, view[0], view[1], FOV)
-    points = np.stack([grid.x[at[0]], grid.y[at[1]], grid.z[at[2]]], 1)
-    where = placed(camera, points, width, height, grid.cell / 2)
-    shape = Shape(field=field, grid=grid, family="", confidence=0)
-    explained = overlap(shown(shape, where, width, height, BORDER), np.pad(photo.alpha > 0.5, BORDER))
+    where = placed(camera_at(size, view[0], view[1], HERO_FOV), inside(shape), width, height, grid.cell / 2)
+    explained = covered(shape, where, photo.alpha > 0.5)
     return Fit(piece=piece, where=where, view=view, explained=explained)
 
 

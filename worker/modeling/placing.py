@@ -8,12 +8,17 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from worker.modeling.camera import Camera
+from worker.modeling.evidence import overlap
 from worker.modeling.shape import Shape
 from worker.modeling.silhouettes import Outline, Size
 
 F32 = NDArray[np.float32]
 
 STEPS = 40  # along each line of sight
+COARSE_CELLS = 24_000  # of shapes that are only compared with photos
+PIXELS = 48  # along the longer side of what they are compared on
+BORDER = 3  # pixels around it
+HERO_FOV = 26.0  # degrees, of three-quarter photos
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +76,18 @@ def upright(outline: Outline, seen_by: Placed, size: Size, azimuth: float, pixel
     alpha = cv2.remap(outline.alpha, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
     rgb = cv2.remap(outline.rgb, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return Outline(alpha=alpha, rgb=rgb)
+
+
+def inside(shape: Shape) -> F32:
+    """The cells inside, as points (n, 3)."""
+    at = np.nonzero(shape.field > 0)
+    return np.stack([shape.grid.x[at[0]], shape.grid.y[at[1]], shape.grid.z[at[2]]], 1)
+
+
+def covered(shape: Shape, seen_by: Placed, wanted: NDArray[np.bool_]) -> float:
+    """How well the shape, seen by the camera, covers the wanted picture: intersection over union."""
+    height, width = wanted.shape
+    return overlap(shown(shape, seen_by, width, height, BORDER), np.pad(wanted, BORDER))
 
 
 def shown(shape: Shape, seen_by: Placed, width: int, height: int, border: int = 0) -> NDArray[np.bool_]:

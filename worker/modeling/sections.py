@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from worker.modeling.grid import Grid
-from worker.modeling.placing import Placed, shown, upright
+from worker.modeling.placing import COARSE_CELLS, PIXELS, Placed, shown, upright
 from worker.modeling.shape import Shape
 from worker.modeling.silhouettes import Outline, Size
 
@@ -25,7 +25,6 @@ WIDEST = 97  # percentile of the shares that counts as the whole width
 NECK = 0.12  # of the widest: what stands on less is not of the same slices
 BRIDGE = 0.07  # of the width: a part that ends so near to the body ends at it
 LEAST_REST = 0.01  # of the photo: smaller remainders are the fit's
-CELLS = 24_000
 ROWS = 128
 
 
@@ -96,7 +95,7 @@ def _shares(photo: Outline, seen_by: Placed, size: Size, section: Section, rows:
 
 def _rest(photo: Outline, seen_by: Placed, size: Size, section: Section, shares: F32) -> F32 | None:
     """What the slices leave of the photo, as a mask of its size; None where that is next to nothing."""
-    few = 48 / max(photo.alpha.shape)
+    few = PIXELS / max(photo.alpha.shape)
     wide, high = max(4, round(photo.alpha.shape[1] * few)), max(4, round(photo.alpha.shape[0] * few))
     small = cv2.resize(photo.alpha, (wide, high), interpolation=cv2.INTER_AREA) > 0.5
     body = shown(_solid(size, section, shares), seen_by.enlarged(wide / photo.alpha.shape[1]), wide, high)
@@ -113,7 +112,7 @@ def _rest(photo: Outline, seen_by: Placed, size: Size, section: Section, shares:
 
 def _solid(size: Size, section: Section, shares: F32) -> Shape:
     """The slices as a coarse shape."""
-    grid = Grid(size, CELLS)
+    grid = Grid(size, COARSE_CELLS)
     share = np.where((grid.y < 0) | (grid.y > size.height), 0, np.interp(grid.y / size.height, (np.arange(len(shares)) + 0.5) / len(shares), shares))
     across, along = np.abs(grid.x - section.across) / section.width * 2, np.abs(grid.z) / section.depth * 2
     place = (across[:, None] ** section.square + along[None] ** section.square) ** (1 / section.square)

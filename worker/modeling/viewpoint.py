@@ -16,24 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dam_connector.catalog.product import View
-from worker.modeling.evidence import overlap
 from worker.modeling.families.turned import ROUND
 from worker.modeling.joinery import WORDS, Piece, fitted
-from worker.modeling.placing import Placed, Seen, camera_at, placed, shown, upright
+from worker.modeling.placing import COARSE_CELLS, HERO_FOV, PIXELS, Placed, Seen, camera_at, covered, inside, placed, upright
 from worker.modeling.sections import Section, from_front, sections_of
-from worker.modeling.shape import Shape, build_shape
+from worker.modeling.shape import build_shape
 from worker.modeling.silhouettes import Outline, Size, mismatch
 
 F32 = NDArray[np.float32]
 
-COARSE_CELLS = 24_000
 EXACT = 0.0045  # relative: photos whose proportions are the product's to this have neither perspective nor elevation
 HERO_AZIMUTHS = (22.0, 30.0, 38.0, 46.0)  # to either side; the search begins at the last but one
 HERO_ELEVATIONS = (10.0, 16.0, 22.0)
 LEVEL_COST = 0.01
-HERO_FOV = 26.0
-PIXELS = 48  # along the longer side of what guesses are compared on
-BORDER = 3  # pixels around it
 GUESSED_COST = 0.08  # of a shape that no family knows: it follows any outline
 FLAT_COST = 0.02  # of a three-quarter photo taken for a picture of the front
 SQUARES = (2.0, 3.0, 6.0)  # of slices
@@ -69,18 +64,6 @@ def _corners(size: Size, exponent: float) -> F32:
     radius = (np.abs(np.cos(turn)) ** exponent + np.abs(np.sin(turn)) ** exponent) ** (-1 / exponent)
     ring = np.stack([np.cos(turn) * radius * size.width / 2, np.zeros(32), np.sin(turn) * radius * size.depth / 2], 1)
     return np.vstack([ring, ring + np.array([0, size.height, 0])]).astype(np.float32)
-
-
-def _inside(shape: Shape) -> F32:
-    """The cells inside, as points (n, 3)."""
-    at = np.nonzero(shape.field > 0)
-    return np.stack([shape.grid.x[at[0]], shape.grid.y[at[1]], shape.grid.z[at[2]]], 1)
-
-
-def _covered(shape: Shape, seen_by: Placed, wanted: NDArray[np.bool_]) -> float:
-    """How well the shape, seen by the camera, covers the wanted picture: intersection over union."""
-    height, width = wanted.shape
-    return overlap(shown(shape, seen_by, width, height, BORDER), np.pad(wanted, BORDER))
 
 
 def _small(outline: Outline) -> Outline:
@@ -175,11 +158,11 @@ def _tried(outlines: Mapping[View, Outline], size: Size, words: str, guess: Gues
     for _ in range(1 if guess.section is None else 2):
         straight = {_facing(v): _drawn(v, o, where[v], size, guess, PIXELS) for v, o in sides.items()}
         shape = build_shape(straight | {v: o for v, o in outlines.items() if v is View.TOP}, size, words, COARSE_CELLS)
-        points = _inside(shape)
+        points = inside(shape)
         if not len(points):
             return Tried(guess=guess, explained=0.0, worth=-1.0, where=where)
         where = {view: placed(cameras[view], points, o.alpha.shape[1], o.alpha.shape[0], shape.grid.cell / 2) for view, o in sides.items()}
-    explained = float(np.mean([_covered(shape, where[view], o.alpha > 0.5) for view, o in sides.items()]))
+    explained = float(np.mean([covered(shape, where[view], o.alpha > 0.5) for view, o in sides.items()]))
     unlikely = guess.cost() + (GUESSED_COST if View.HERO in sides and shape.family == "inflation" else 0.0)
     return Tried(guess=guess, explained=explained, worth=explained - unlikely, where=where)
 
