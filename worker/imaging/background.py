@@ -10,7 +10,8 @@ F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 BORDER = 0.03  # of the shorter side
-STRIDE = 4  # the surface is fitted to, and evaluated at, every fourth pixel of every fourth row
+STRIDE = 4  # the surface is fitted to every fourth pixel of every fourth row
+TOLD_BY = 4_000  # values are enough to tell how far they are spread
 ENOUGH = 12_000  # fewer known pixels than this are all taken
 LEAST_SPREAD = 0.4  # Lab units: finer than what 8 bits tell apart
 
@@ -33,15 +34,14 @@ def border_of(shape: tuple[int, ...]) -> Mask:
 
 def fit_background(lab: F32, known: Mask, order: int) -> Background:
     """The polynomial surface of an order through the pixels known to be background; outliers, shadows first of all, are left out."""
-    y, x = np.mgrid[-1 : 1 : lab.shape[0] * 1j, -1 : 1 : lab.shape[1] * 1j].astype(np.float32)
-    step = 1 if known.sum() < ENOUGH else STRIDE
-    take = np.zeros_like(known)
-    take[::step, ::step] = known[::step, ::step]
-    values, terms = lab[take], _terms(x[take], y[take], order)
+    xs, ys = (_powers(np.linspace(-1, 1, count, dtype=np.float32), order) for count in (lab.shape[1], lab.shape[0]))
+    step = 1 if np.count_nonzero(known) < ENOUGH else STRIDE
+    rows, columns = (at * step for at in np.nonzero(known[::step, ::step]))
+    values, terms = lab[rows, columns], np.stack([xs[columns, i] * ys[rows, j] for i, j in _degrees(order)], -1)
     coefficients, inlier = _robust(terms, values)
     off = (values - terms @ coefficients)[inlier]
     noise = (_deviation(np.abs(off[:, 0])), _deviation(np.hypot(off[:, 1], off[:, 2])))
-    return Background(surface=_surface(coefficients, x, y, order), noise=noise)
+    return Background(surface=_surface(coefficients, xs, ys), noise=noise)
 
 
 def _robust(terms: F32, values: F32) -> tuple[F32, Mask]:
@@ -62,27 +62,29 @@ def _robust(terms: F32, values: F32) -> tuple[F32, Mask]:
     return coefficients, inlier
 
 
-def _surface(coefficients: F32, x: F32, y: F32, order: int) -> F32:
-    """The polynomial at every pixel, evaluated coarsely and led on smoothly."""
-    height, width = x.shape
-    coarse_x, coarse_y = x[::STRIDE, ::STRIDE], y[::STRIDE, ::STRIDE]
-    coarse = (_terms(coarse_x.ravel(), coarse_y.ravel(), order) @ coefficients).reshape(*coarse_x.shape, 3)
-    columns, rows = np.meshgrid(np.arange(width, dtype=np.float32) / STRIDE, np.arange(height, dtype=np.float32) / STRIDE)
-    return np.asarray(cv2.remap(coarse, columns, rows, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE), np.float32)
+def _surface(coefficients: F32, xs: F32, ys: F32) -> F32:
+    """The polynomial at every pixel: a power of y times a power of x is a column times a row."""
+    order = xs.shape[1] - 1
+    square = np.zeros((3, order + 1, order + 1), np.float32)
+    for (i, j), of_term in zip(_degrees(order), coefficients, strict=True):
+        square[:, j, i] = of_term
+    return np.asarray(cv2.merge([ys @ plane @ xs.T for plane in square]), np.float32)
 
 
-def _terms(x: F32, y: F32, order: int) -> F32:
-    """All products of powers up to the order, (n, terms)."""
-    xs, ys = [np.ones_like(x)], [np.ones_like(y)]
-    for _ in range(order):
-        xs.append(xs[-1] * x)
-        ys.append(ys[-1] * y)
-    return np.stack([xs[i] * ys[j] for i in range(order + 1) for j in range(order + 1 - i)], -1)
+def _powers(along: F32, order: int) -> F32:
+    """(n, order + 1)."""
+    return np.asarray(along[:, None] ** np.arange(order + 1, dtype=np.float32), np.float32)
+
+
+def _degrees(order: int) -> list[tuple[int, int]]:
+    """The powers of x and of y in each term."""
+    return [(i, j) for i in range(order + 1) for j in range(order + 1 - i)]
 
 
 def _spread(values: F32) -> float:
     """A standard deviation that outliers do not move."""
-    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
+    some = values[:: 1 + len(values) // TOLD_BY]
+    return 1.4826 * float(np.median(np.abs(some - np.median(some))))
 
 
 def _deviation(sizes: F32) -> float:

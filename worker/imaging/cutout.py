@@ -115,10 +115,13 @@ def _ground_near(rgb: U8, free: F32, surface: F32, factor: float) -> F32:
     free: 1 where there is background. factor: full size over working size.
     """
     side = 2 * round(NEAR * factor) + 1
-    share = cv2.blur(free, (side, side))[..., None]
-    seen = cv2.blur(rgb.astype(np.float32) * (free[..., None] / 255), (side, side)) / np.maximum(share, 1e-3)
-    trust = np.clip(share / 0.15, 0, 1)
-    return np.asarray(seen * trust + surface * (1 - trust), np.float32)
+    share = cv2.blur(free, (side, side))
+    trust, known = np.clip(share / 0.15, 0, 1), 1 / np.maximum(share, 1e-3)
+    planes = []
+    for colour, ground in zip(cv2.split(rgb), cv2.split(surface), strict=True):  # plane by plane: numpy is slow along a last axis of three
+        seen = cv2.blur(colour * (free / 255), (side, side)) * known
+        planes.append(ground + (seen - ground) * trust)
+    return np.asarray(cv2.merge(planes), np.float32)
 
 
 def _full_resolution(rgb: U8, coarse: F32, background: F32, factor: float) -> U8:
@@ -132,36 +135,48 @@ def _full_resolution(rgb: U8, coarse: F32, background: F32, factor: float) -> U8
     reach = max(1, round(BAND * factor))
     deep = reach + 2  # a photo's coding smears two pixels of an edge, whatever its size
     solid = (coarse > 0.5).astype(np.uint8)
-    core, outer = cv2.erode(solid, disc(deep)), cv2.dilate(solid, disc(max(1, reach // 2)))
-    stands_out = np.maximum.reduce(cv2.split(cv2.absdiff(rgb.astype(np.float32) / 255, background)))
-    overshot = _overshot(rgb, solid, deep, background, stands_out)
+    inside = cv2.distanceTransform(solid, cv2.DIST_L2, 5)
+    core, outer = (inside > deep).astype(np.uint8), cv2.dilate(solid, disc(max(1, reach // 2)))
+    stands_out = np.maximum.reduce(cv2.split(cv2.absdiff(_shares(rgb), background)))
+    overshot = _overshot(rgb, inside, deep, background, stands_out)
     core[overshot] = 0
     band = (outer > 0) & (core == 0)
     guided *= np.clip(stands_out / STANDS_OUT, 0, 1)  # what looks just like the background is none of the product's edge
     alpha = np.where(band, guided, core).astype(np.float32)
-    narrow = (solid > 0) & (cv2.morphologyEx(solid, cv2.MORPH_OPEN, disc(2 * deep)) == 0)
+    narrow = (solid > 0) & (_away(inside > 2 * deep) > 2 * deep)
     clear = narrow & (cv2.erode(stands_out, disc(1)) > PLAIN)  # a leg's light foot is no overshot rim of the dark leg
-    thin = (solid > 0) & (cv2.dilate(core, disc(deep + 1)) == 0) & (~overshot | clear)  # parts without a core have no colour to go by
+    thin = (solid > 0) & (_away(core > 0) > deep + 1) & (~overshot | clear)  # parts without a core have no colour to go by
     band &= ~_large(thin, 10 * reach * reach)
-    product = nearest_colours(rgb, core > 0, band).astype(np.float32) / 255
-    way = product - background[band]
-    length = (way * way).sum(1)
-    place = ((rgb[band].astype(np.float32) / 255 - background[band]) * way).sum(1) / np.maximum(length, 1e-4)
+    ground = background[band]
+    way = _shares(nearest_colours(rgb, core > 0, band)) - ground
+    length = np.einsum("nc,nc->n", way, way)
+    place = np.einsum("nc,nc->n", _shares(rgb[band]) - ground, way) / np.maximum(length, 1e-4)
     trust = np.clip((np.sqrt(length) - 0.06) / 0.12, 0, 1)
     alpha[band] = trust * np.clip((place - 0.06) / 0.88, 0, 1) + (1 - trust) * guided[band]
     return np.asarray(alpha * 255 + 0.5, np.uint8)
 
 
-def _overshot(rgb: U8, solid: U8, deep: int, background: F32, stands_out: F32) -> Mask:
+def _overshot(rgb: U8, inside: F32, deep: int, background: F32, stands_out: F32) -> Mask:
     """Where the mask goes beyond the product's edge: ground at the outline of what is, farther in, quite unlike it.
 
     Beside a strong edge the mask is a few pixels wide; a rim of another colour has an edge of its own at the outline.
+    inside: pixels to the mask's outline, 0 outside.
     """
-    inner = cv2.erode(solid, disc(2 * deep))
-    weak = (solid > 0) & (cv2.erode(solid, disc(deep // 2)) == 0) & (stands_out < STANDS_OUT)
-    product = nearest_colours(rgb, inner > 0, weak).astype(np.float32) / 255
+    inner = inside > 2 * deep
+    weak = (inside > 0) & (inside <= deep // 2) & (stands_out < STANDS_OUT)
+    product = _shares(nearest_colours(rgb, inner, weak))
     weak[weak] = np.abs(product - background[weak]).max(1) > UNLIKE
-    return (cv2.dilate(weak.astype(np.uint8), disc(2 * deep)) > 0) & (inner == 0)
+    return (_away(weak) <= 2 * deep) & ~inner
+
+
+def _away(parts: Mask) -> F32:
+    """Pixels to the nearest of the parts."""
+    return np.asarray(cv2.distanceTransform((~parts).astype(np.uint8), cv2.DIST_L2, 5), np.float32)
+
+
+def _shares(colours: U8) -> F32:
+    """Of the channels' range."""
+    return colours.astype(np.float32) / np.float32(255)
 
 
 def _large(parts: NDArray[np.bool_], least: float) -> NDArray[np.bool_]:
@@ -189,23 +204,20 @@ def _guided(guide: F32, target: F32, radius: int, epsilon: float) -> F32:
 def _own_colours(rgb: U8, alpha: U8, background: F32) -> U8:
     """The photo with the background's share taken out of the edge pixels, so that no halo shows on another ground; beyond them the
     product's nearest colours."""
-    filled = extend_colours(rgb, alpha > 250)
-    out = np.where(alpha[..., None] > 0, rgb, filled)
+    out = extend_colours(rgb, alpha > 250)
     edge = (alpha > 0) & (alpha < 255)
-    a = alpha[edge].astype(np.float32)[:, None] / 255
-    own = (rgb[edge].astype(np.float32) / 255 - (1 - a) * background[edge]) / np.maximum(a, 0.15)
+    a = _shares(alpha[edge])[:, None]
+    own = (_shares(rgb[edge]) - (1 - a) * background[edge]) / np.maximum(a, 0.15)
     trust = np.clip(a * 1.5 - 0.25, 0, 1)
-    out[edge] = np.clip(own, 0, 1) * 255 * trust + filled[edge] * (1 - trust) + 0.5
-    return np.asarray(out, np.uint8)
+    out[edge] = np.clip(own, 0, 1) * 255 * trust + out[edge] * (1 - trust) + 0.5
+    return out
 
 
 def extend_colours(rgb: U8, known: Mask) -> U8:
     """Every pixel that is not known gets the colour of the nearest known one."""
     if known.all():
         return rgb
-    out = rgb.copy()
-    out[~known] = nearest_colours(rgb, known, ~known)
-    return out
+    return nearest_colours(rgb, known, np.ones_like(known)).reshape(rgb.shape)
 
 
 def nearest_colours(rgb: U8, known: Mask, wanted: Mask) -> U8:
@@ -214,4 +226,4 @@ def nearest_colours(rgb: U8, known: Mask, wanted: Mask) -> U8:
         return rgb[wanted]
     _, labels = cv2.distanceTransformWithLabels((~known).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
     places = np.flatnonzero(known)  # labels count the known pixels in this order
-    return np.asarray(rgb.reshape(-1, 3)[places[labels[wanted] - 1]], np.uint8)
+    return rgb.reshape(-1, 3).take(places[labels[wanted] - 1], axis=0)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from dam_connector.errors import InputError
-from worker.imaging.labels import KEPT, read_labels
+from worker.imaging.labels import KEPT, labels_of
 
 MIN_SIDE_PX = 200
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF")
@@ -72,8 +72,9 @@ def decode(data: bytes, *, max_pixels: int, pointer: str = "", longest_px: int =
             limit=f"{MIN_SIDE_PX} px",
         )
     try:
-        labels = read_labels(data)
-        return replace(_load(image, longest_px), labels={name: labels[name] for name in KEPT if name in labels})
+        photo = _load(image, longest_px)
+        labels = labels_of(image)
+        return replace(photo, labels={name: labels[name] for name in KEPT if name in labels})
     except (OSError, ValueError, SyntaxError, MemoryError, EOFError, KeyError, IndexError) as error:
         raise InputError("source.damaged", f"The picture cannot be decoded to its end ({type(error).__name__}).", pointer=pointer) from error
 

@@ -104,14 +104,25 @@ def _property(name: str, array: str, text: str) -> str:
 
 
 def read_labels(data: bytes) -> dict[str, str]:
-    """The labels of a picture file by our names: its XMP first, then IPTC-IIM, then EXIF; none where it cannot be read."""
+    """The labels of a picture file; none where it cannot be read."""
     try:
         with Image.open(io.BytesIO(data)) as image:
-            packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
-            packet = packet.encode() if isinstance(packet, str) else packet
-            exif = {name: str(image.getexif().get(tag, "")) for name, tag in EXIF.items()}
-            return cleaned({**exif, **_iim(image), **read_packet(packet)})
-    except (OSError, ValueError, SyntaxError, KeyError, Image.DecompressionBombError):
+            return labels_of(image)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return {}
+
+
+def labels_of(image: Image.Image) -> dict[str, str]:
+    """The labels of a picture by our names: its XMP first, then IPTC-IIM, then EXIF; none where they cannot be read.
+
+    A PNG is decoded for them, unless it is already.
+    """
+    try:
+        packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
+        packet = packet.encode() if isinstance(packet, str) else packet
+        exif = {name: str(image.getexif().get(tag, "")) for name, tag in EXIF.items()}
+        return cleaned({**exif, **_iim(image), **read_packet(packet)})
+    except (OSError, ValueError, SyntaxError, KeyError):
         return {}
 
 
