@@ -22,43 +22,57 @@ GUTTER_PX = 3  # around each chart
 SMOOTHINGS = 3  # of the normals that choose sides: without, charts fray
 SUBPIXEL = 4  # bits, in drawing
 NO_FACE = -1
+LEAST_PX = 256  # of the picture's width
+BARELY, COARSER = 0.05, 0.25  # of a chart's faces; of the texels that it would have
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Atlas:
     """A mesh unfolded. vertex: (n,) the mesh's vertex that each split one is.
 
-    uvs: (n, 2) float32, 0 to 1 from the top left. faces: (m, 3) on the split vertices. face: (px, px) int32, the face drawn at each
-    texel, its gutter included, else NO_FACE. nearest: (px, px) int32, the nearest drawn texel, counted row by row.
+    texels: (n, 2) float32, right and down, in a picture of `width` x `height`. faces: (m, 3) on the split vertices. drawn: (t,) int32,
+    the texels that show a face or lie in its gutter, counted row by row; face: (t,) int32, which. nearest: (height, width) int32, the
+    nearest texel that shows a face.
     """
 
     vertex: I64
-    uvs: F32
+    texels: F32
     faces: Faces
+    width: int
+    height: int
+    drawn: NDArray[np.int32]
     face: NDArray[np.int32]
     nearest: NDArray[np.int32]
 
+    @property
+    def uvs(self) -> F32:
+        """(n, 2) float32, 0 to 1 from the top left."""
+        return self.texels / np.array([self.width, self.height], np.float32)
 
-def unfolded(vertices: F32, faces: Faces, texture_px: int, texels_per_m: float) -> Atlas:
-    """The mesh laid out in at most `texture_px` texels a side, at most as fine as `texels_per_m`."""
+
+def unfolded(vertices: F32, faces: Faces, texture_px: int, texels_per_m: float, seen: NDArray[np.bool_]) -> Atlas:
+    """The mesh laid out in the smallest picture of at most `texture_px` texels a side that has `texels_per_m`, or in the largest.
+
+    seen: (m,) the faces that a photo shows; charts of which hardly anything is seen are COARSER.
+    """
     side = _side_of_faces(vertices, faces)
     chart = _charts(faces, side)
-    keys, split = np.unique(np.stack([chart[:, None].repeat(3, 1).ravel(), faces.ravel().astype(np.int64)]), axis=1, return_inverse=True)
+    keys, split = np.unique(chart[:, None] * len(vertices) + faces, return_inverse=True)
+    chart_of, vertex = np.divmod(keys, len(vertices))
     split_faces = split.reshape(-1, 3).astype(np.uint32)
-    chart_of, vertex = keys
     side_of_chart = np.zeros(chart.max() + 1, np.int64)
     side_of_chart[chart] = side
     own = side_of_chart[chart_of]
-    flat = np.stack([(vertices[vertex] * RIGHTS[own]).sum(1), -(vertices[vertex] * UPS[own]).sum(1)], 1)
+    fine = np.where(np.bincount(chart, seen) > BARELY * np.bincount(chart), 1, COARSER)
+    flat = np.stack([(vertices[vertex] * RIGHTS[own]).sum(1), -(vertices[vertex] * UPS[own]).sum(1)], 1) * fine[chart_of, None]
     low = np.full((len(side_of_chart), 2), np.inf)
     high = -low
     np.minimum.at(low, chart_of, flat)
     np.maximum.at(high, chart_of, flat)
-    scale, corners = _packed(high - low, texture_px, texels_per_m)
-    texels = (flat - low[chart_of]) * scale + corners[chart_of] + GUTTER_PX
-    face, nearest = _drawn(texels, split_faces, texture_px)
-    uvs = (texels / texture_px).astype(np.float32)
-    return Atlas(vertex=vertex, uvs=uvs, faces=split_faces, face=face, nearest=nearest)
+    scale, corners, (width, height) = _packed(high - low, texture_px, texels_per_m)
+    texels = ((flat - low[chart_of]) * scale + corners[chart_of] + GUTTER_PX).astype(np.float32)
+    drawn, face, nearest = _drawn(texels, split_faces, width, height)
+    return Atlas(vertex=vertex, texels=texels, faces=split_faces, width=width, height=height, drawn=drawn, face=face, nearest=nearest)
 
 
 def _side_of_faces(vertices: F32, faces: Faces) -> I64:
@@ -89,50 +103,52 @@ def _charts(faces: Faces, side: I64) -> I64:
     return np.asarray(sparse.csgraph.connected_components(joined, directed=False)[1], np.int64)
 
 
-def _packed(spans: NDArray[np.float64], texture_px: int, finest: float) -> tuple[float, NDArray[np.float64]]:
-    """Texels per metre and each chart's corner, on shelves from the tallest to the lowest."""
+def _packed(spans: NDArray[np.float64], texture_px: int, finest: float) -> tuple[float, NDArray[np.float64], tuple[int, int]]:
+    """Texels per metre, each chart's corner, on shelves from the tallest to the lowest, and the picture's width and height."""
     order = np.argsort(-spans[:, 1])
+    sides = [px for px in (texture_px >> k for k in range(4)) if px >= LEAST_PX] or [texture_px]
+    for width, height in sorted(((w, h) for w in sides for h in (w, w // 2)), key=lambda s: s[0] * s[1]):
+        corners = _shelved(spans, finest, order, width, height)
+        if corners is not None:
+            return finest, corners, (width, height)
     low, high = 0.0, finest
-    found = (0.0, np.zeros_like(spans))
-    for attempt in range(12):
-        scale = high if attempt == 0 else (low + high) / 2
-        corners = _shelved(np.ceil(spans * scale) + 2 * GUTTER_PX + 1, order, texture_px)
+    found = np.zeros_like(spans)
+    for _ in range(11):
+        scale = (low + high) / 2
+        corners = _shelved(spans, scale, order, texture_px, texture_px)
         if corners is None:
             high = scale
         else:
-            low, found = scale, (scale, corners)
-            if attempt == 0:
-                break
-    return found
+            low, found = scale, corners
+    return low, found, (texture_px, texture_px)
 
 
-def _shelved(boxes: NDArray[np.float64], order: I64, side: int) -> NDArray[np.float64] | None:
-    """Corners of boxes set on shelves of `side` texels, or None when they do not fit."""
+def _shelved(spans: NDArray[np.float64], scale: float, order: I64, across: int, down: int) -> NDArray[np.float64] | None:
+    """Corners of the charts' boxes set on shelves of `across` texels, or None when they do not fit."""
+    boxes = np.ceil(spans * scale) + 2 * GUTTER_PX + 1
+    if boxes.prod(1).sum() > across * down or (boxes.max(0) > [across, down]).any():
+        return None
     corners = np.zeros_like(boxes)
     x = y = shelf = 0.0
-    for number in order:
-        width, height = boxes[number]
-        if x + width > side:
+    for number, (width, height) in zip(order, boxes[order].tolist(), strict=True):
+        if x + width > across:
             x, y, shelf = 0.0, y + shelf, 0.0
         shelf = max(shelf, height)
-        if width > side or y + shelf > side:
+        if y + shelf > down:
             return None
         corners[number] = x, y
         x += width
     return corners
 
 
-def _drawn(texels: NDArray[np.float64], faces: Faces, texture_px: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """The number of the face at each texel, gutters included; and the nearest drawn texel."""
-    picture = np.full((texture_px, texture_px), NO_FACE, np.float32)
+def _drawn(texels: F32, faces: Faces, width: int, height: int) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+    """The texels that show a face, gutters included, the faces that they show, and for every texel the nearest one with a face."""
+    picture = np.full((height, width), NO_FACE, np.float32)
     corners = np.round((texels[faces] - 0.5) * (1 << SUBPIXEL)).astype(np.int32)
     for number, corner in enumerate(corners):
         cv2.fillConvexPoly(picture, corner, number, lineType=cv2.LINE_8, shift=SUBPIXEL)
-    empty = picture == NO_FACE
-    distance, label = cv2.distanceTransformWithLabels(empty.astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
-    drawn = np.flatnonzero(~empty)
-    texel = np.zeros(int(label.max()) + 1, np.int32)
-    texel[label.ravel()[drawn]] = drawn
-    nearest = texel[label]
-    face = np.where(distance <= GUTTER_PX, picture.ravel()[nearest], NO_FACE)
-    return face.astype(np.int32), nearest
+    empty = (picture == NO_FACE).astype(np.uint8)
+    distance, label = cv2.distanceTransformWithLabels(empty, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
+    nearest = np.flatnonzero(empty == 0).astype(np.int32).take(label - 1)  # labels count the drawn texels in this order
+    drawn = np.flatnonzero(distance <= GUTTER_PX).astype(np.int32)
+    return drawn, picture.ravel().take(nearest.ravel().take(drawn)).astype(np.int32), nearest

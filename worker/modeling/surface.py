@@ -3,7 +3,7 @@
 import manifold3d
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import ndimage, sparse
 from skimage.measure import marching_cubes
 
 from dam_connector.errors import InputError
@@ -33,9 +33,9 @@ def extract(shape: Shape, size: Size, max_triangles: int) -> tuple[F32, Faces, f
         raise InputError("cutout.empty", "The outlines leave nothing of the product; do all photos show the same product?")
     step = tuple(float(s) for s in shape.grid.step)
     vertices, faces, _, _ = marching_cubes(field, 0.0, spacing=step, gradient_direction="ascent")
-    faces = np.ascontiguousarray(faces[:, ::-1], np.uint32)
-    smooth = _solid(_taubin(vertices + shape.grid.origin, faces), faces)  # before simplifying: on few vertices it would round corners off
-    points, triangles = _arrays(_simplified(smooth, min(step), max_triangles))
+    around = _neighbours(faces, len(vertices))
+    smooth = _solid(_taubin(vertices, around), faces, sparse.csgraph.connected_components(around, directed=False)[1])
+    points, triangles = _arrays(_simplified(smooth, min(step), max_triangles))  # smoothed on few vertices corners would be round
     stretch = float(np.abs(size.as_array() / np.maximum(np.ptp(points, axis=0), 1e-9) - 1).max())
     return _apart(_fitted(points, size), triangles, min(step)), triangles, stretch
 
@@ -51,19 +51,16 @@ def _smoothed(field: F32) -> F32:
     return np.asarray(np.where(lost, np.maximum(field, 0.3), soft), np.float32)
 
 
-def _solid(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> manifold3d.Manifold:
-    """The mesh as a manifold that faces outwards, without specks."""
-    mesh = manifold3d.Mesh(vert_properties=np.ascontiguousarray(vertices, np.float32), tri_verts=np.ascontiguousarray(faces, np.uint32))
+def _solid(points: F32, faces: NDArray[np.integer], part: NDArray[np.integer]) -> manifold3d.Manifold:
+    """The mesh as a manifold that faces outwards, without specks. part: (n,) the number of the connected part of each vertex."""
+    corners = points[faces].astype(np.float64)
+    volume = np.bincount(part[faces[:, 0]], np.einsum("fd,fd->f", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])))
+    kept = np.abs(volume) > SPECK_SHARE * np.abs(volume).sum()
+    faces = faces if kept.all() else faces[kept[part[faces[:, 0]]]]
+    outward = faces if volume.sum() > 0 else faces[:, ::-1]
+    mesh = manifold3d.Mesh(vert_properties=np.ascontiguousarray(points, np.float32), tri_verts=np.ascontiguousarray(outward, np.uint32))
     mesh.merge()
-    solid = manifold3d.Manifold(mesh)
-    if solid.volume() < 0:
-        mesh = manifold3d.Mesh(vert_properties=np.ascontiguousarray(vertices, np.float32), tri_verts=np.ascontiguousarray(faces[:, ::-1], np.uint32))
-        mesh.merge()
-        solid = manifold3d.Manifold(mesh)
-    parts = solid.decompose()
-    whole = sum(abs(p.volume()) for p in parts)
-    kept = [p for p in parts if abs(p.volume()) > SPECK_SHARE * whole]
-    return kept[0] if len(kept) == 1 else manifold3d.Manifold.compose(kept or parts)
+    return manifold3d.Manifold(mesh)
 
 
 def _simplified(solid: manifold3d.Manifold, cell: float, max_triangles: int) -> manifold3d.Manifold:
@@ -74,14 +71,18 @@ def _simplified(solid: manifold3d.Manifold, cell: float, max_triangles: int) -> 
     return solid
 
 
-def _taubin(points: NDArray[np.float64], faces: Faces) -> NDArray[np.float64]:
+def _neighbours(faces: NDArray[np.integer], count: int) -> sparse.csr_matrix:
+    """1 where an edge joins two of `count` points; of a closed mesh each edge is walked both ways."""
+    ends = np.vstack([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    return sparse.coo_matrix((np.ones(len(ends), np.float32), ends.T), shape=(count, count)).tocsr()
+
+
+def _taubin(points: F32, around: sparse.csr_matrix) -> F32:
     """Taubin's smoothing (1995): one step in, one step out, so that volume stays."""
-    edges = np.vstack([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).astype(np.int64)
-    degree = np.bincount(edges[:, 0], minlength=len(points)).clip(1)[:, None]
+    degree = np.maximum(np.diff(around.indptr), 1).astype(np.float32)[:, None]
     for _ in range(TAUBIN_STEPS):
-        for factor in (0.5, -0.53):
-            mean = np.stack([np.bincount(edges[:, 0], weights=points[edges[:, 1], axis], minlength=len(points)) for axis in range(3)], -1) / degree
-            points = points + factor * (mean - points)
+        for factor in (np.float32(0.5), np.float32(-0.53)):
+            points = points + factor * ((around @ points) / degree - points)
     return points
 
 

@@ -19,7 +19,7 @@ from scipy import sparse
 
 from dam_connector.catalog.product import View
 from worker.imaging.compose import to_linear, to_srgb
-from worker.modeling.atlas import DIRECTIONS, NO_FACE, RIGHTS, SIDES, UPS, Atlas, unfolded
+from worker.modeling.atlas import DIRECTIONS, RIGHTS, SIDES, UPS, Atlas, unfolded
 from worker.modeling.delight import light, matte
 from worker.modeling.model import Model, unit, vertex_normals
 from worker.modeling.placing import Placed, Seen
@@ -29,16 +29,18 @@ F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 Faces = NDArray[np.uint32]
 
-FINER = 1.1  # texels for each pixel of the photos; more holds nothing more
+FINER = 1.0  # texels for each pixel of the photos; more holds nothing more
 FACING = 3  # exponent: how fast a photo loses weight as the surface turns away
 GRAZING = 0.15  # cosine below which a photo tells nothing
 RIM_PX = 3  # of a photo, inside the outline: mixed with the background
+AT_RIM = 0.02  # what they are trusted all the same
 MIRRORED = 0.02  # weight of a mirror image beside a photo
 FILLED = 0.0005  # weight of the nearest colours
 SPREAD = 30  # rounds of smoothing what is filled
 LETTERS = 0.03  # of a picture's side: details finer than this would read backwards
 LEAST_AREA = 1e-3  # texels
 LEAST_LIGHT = 0.4  # beside a chart it is led on beyond what there is
+SLIGHT = 0.03  # of the trust in what sees a face best: photos with less are left out there
 AT_ONCE = 1 << 16  # texels, so that they stay in the cache
 MAX_GAIN = 1.3  # between photos of one product; more is not a matter of exposure
 CREASE = float(np.cos(np.radians(38)))
@@ -49,12 +51,11 @@ _OPPOSITE = {"front": ("back", (1, 1, -1)), "back": ("front", (1, 1, -1)), "left
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Projector:
-    """A photo laid onto the product. picture: (h, w, 3) uint8, product colours to beyond its outline; inner: (h, w) float32, 0 at the
-    outline to 1 well inside. side: the side it shows, straight ahead, unless `placed` tells its camera. turned: 1 or -1 by axis: where it
+    """A photo laid onto the product. picture: (h, w, 4) float32, the product's linear colours to beyond its outline, matte, and trust in
+    them, near 0 at the outline and 1 well inside. side: the side it shows, straight ahead, unless `placed` tells its camera. turned: 1 or -1 by axis: where it
     stands for the product's other half, seen in a mirror."""
 
-    picture: U8
-    inner: F32
+    picture: F32
     side: int
     placed: Placed | None
     turned: F32
@@ -73,15 +74,16 @@ class _Projector:
 def textured(vertices: F32, faces: Faces, seen_from: Mapping[View, Seen], size: Size, texture_px: int, roughness: float) -> Model:
     """The mesh with its atlas; `vertices` fill the box of `size` exactly."""
     finest = max(s.outline.alpha.shape[0] / (size.depth if v is View.TOP else size.height) for v, s in seen_from.items()) * FINER
-    atlas = unfolded(vertices, faces, texture_px, finest)
     smooth = vertex_normals(vertices, faces)
     projectors = _projectors(seen_from)
     scene = _scene(vertices, faces)
     weights = np.stack([_weights(vertices, scene, smooth, p) for p in projectors], 1)
     fallen = light(smooth)
-    seen = np.stack([_sampled(p, _places(p, vertices, size)) for p in projectors], 1) / fallen[:, None, None]
+    seen = np.stack([_sampled(p, _places(p, vertices, size))[:, :3] for p in projectors], 1) / fallen[:, None, None]
     gains = _gains(seen, weights, [p.mirror for p in projectors])
     base = _filled(vertices, faces, seen * gains[None], weights)
+    shown = (weights[faces].max(1)[:, [not p.mirror for p in projectors]] > MIRRORED).any(1)
+    atlas = unfolded(vertices, faces, texture_px, finest, shown)
     baked = _baked(atlas, vertices, size, projectors, gains, weights, base, fallen)
     out = io.BytesIO()
     Image.fromarray(baked).save(out, "JPEG", quality=JPEG_QUALITY, subsampling=0, optimize=True)
@@ -96,9 +98,10 @@ def _projectors(seen: Mapping[View, Seen]) -> list[_Projector]:
     found = []
     for view, photo in seen.items():
         inside = np.pad((photo.outline.alpha > 0.5).astype(np.uint8), 1)
-        inner = np.clip(cv2.distanceTransform(inside, cv2.DIST_L2, 3)[1:-1, 1:-1] / RIM_PX, 0, 1)
+        trust = np.clip(cv2.distanceTransform(inside, cv2.DIST_L2, 3)[1:-1, 1:-1] / RIM_PX, 0, 1) + AT_RIM
         side = SIDES.index("front" if view is View.HERO else view.value)
-        found.append(_Projector(picture=photo.outline.rgb, inner=inner, side=side, placed=photo.placed, turned=_AS_IT_IS))
+        picture = cv2.merge([*cv2.split(matte(to_linear(photo.outline.rgb))), trust])
+        found.append(_Projector(picture=picture, side=side, placed=photo.placed, turned=_AS_IT_IS))
     shown = {view.value for view in seen}
     mirrored = []
     for projector in found:
@@ -113,12 +116,13 @@ def _projectors(seen: Mapping[View, Seen]) -> list[_Projector]:
     return found + mirrored
 
 
-def _unlettered(picture: U8) -> U8:
+def _unlettered(picture: F32) -> F32:
     """A mirrored side without what would read backwards: its colours, not its drawing."""
     height, width = picture.shape[:2]
     small = cv2.resize(picture, (max(8, width // 8), max(8, height // 8)), interpolation=cv2.INTER_AREA)
     blurred = cv2.GaussianBlur(small, (0, 0), max(0.5, LETTERS * max(small.shape[:2])))
-    return np.asarray(cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+    blurred[..., 3] = small[..., 3]
+    return np.asarray(cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _scene(vertices: F32, faces: Faces) -> rtcore_scene.EmbreeScene:
@@ -142,28 +146,21 @@ def _weights(vertices: F32, scene: rtcore_scene.EmbreeScene, normals: F32, proje
 
 def _places(projector: _Projector, points: F32, size: Size) -> F32:
     """Where points (n, 3) stand in the picture, (n, 2) pixels."""
-    points = points * projector.turned
     if projector.placed is not None:
-        return (projector.placed.pixels(points) - 0.5).astype(np.float32)
-    box = size.as_array()
-    centred = (points - np.array([0, box[1] / 2, 0], np.float32)) / box
-    height, width = projector.picture.shape[:2]
-    right, up = centred @ RIGHTS[projector.side], centred @ UPS[projector.side]
-    return np.stack([(right + 0.5) * width - 0.5, (0.5 - up) * height - 0.5], 1).astype(np.float32)
-
-
-def _remapped(picture: NDArray[np.generic], at: F32) -> F32:
-    """The picture's values at places (n, 2), as float32."""
-    rows = -(-len(at) // 4096)  # remap takes pictures of less than 32768 pixels a side
-    padded = np.zeros((rows * 4096, 2), np.float32)
-    padded[: len(at)] = at
-    found = cv2.remap(picture, padded.reshape(rows, 4096, 2), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(found.reshape(rows * 4096, *picture.shape[2:])[: len(at)], np.float32)
+        return (projector.placed.pixels(points * projector.turned) - 0.5).astype(np.float32)
+    box, pixels = size.as_array(), np.array(projector.picture.shape[1::-1], np.float32)
+    ways = np.stack([RIGHTS[projector.side], -UPS[projector.side]], 1) / box[:, None] * pixels  # the picture's two directions
+    at_floor = (pixels - 1) / 2 - np.array([0, box[1] / 2, 0]) @ ways
+    return np.asarray(points @ (ways * projector.turned[:, None]).astype(np.float32) + at_floor.astype(np.float32), np.float32)
 
 
 def _sampled(projector: _Projector, at: F32) -> F32:
-    """Linear colours (n, 3) at places of the picture."""
-    return matte(to_linear(_remapped(projector.picture, at).astype(np.uint8)))
+    """Linear colours and trust (n, 4) at places (n, 2) of the picture."""
+    rows = -(-len(at) // 4096)  # remap takes pictures of less than 32768 pixels a side
+    padded = np.zeros((rows * 4096, 2), np.float32)
+    padded[: len(at)] = at
+    found = cv2.remap(projector.picture, padded.reshape(rows, 4096, 2), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(found.reshape(rows * 4096, 4)[: len(at)], np.float32)
 
 
 def _gains(seen: F32, weights: F32, mirrored: list[bool]) -> F32:
@@ -205,36 +202,42 @@ def _filled(vertices: F32, faces: Faces, seen: F32, weights: F32) -> F32:
 
 
 def _baked(atlas: Atlas, vertices: F32, size: Size, projectors: list[_Projector], gains: F32, weights: F32, base: F32, fallen: F32) -> U8:
-    """The atlas' picture, (px, px, 3) uint8."""
-    pixels = len(atlas.face)
-    drawn = np.flatnonzero(atlas.face.ravel() != NO_FACE)
-    slopes = _slopes(atlas, np.hstack([vertices, base, fallen[:, None], weights])[atlas.vertex])
-    out = np.full((pixels * pixels, 3), 128, np.uint8)
-    for first in range(0, len(drawn), AT_ONCE):
-        at = drawn[first : first + AT_ONCE]
-        place = np.stack([at % pixels + 0.5, at // pixels + 0.5, np.ones(len(at))], 1).astype(np.float32)
-        blend = np.einsum("nkc,nk->nc", slopes[atlas.face.ravel()[at]], place)
-        total = np.full(len(at), FILLED, np.float32)
-        colour = blend[:, 3:6] * np.float32(FILLED)
+    """The atlas' picture, (height, width, 3) uint8."""
+    known = _slopes(atlas, np.hstack([vertices, fallen[:, None]])), _slopes(atlas, base), _slopes(atlas, weights)
+    trusted = weights[atlas.vertex][atlas.faces].max(1)
+    trusted = trusted > np.maximum(FILLED, SLIGHT * trusted.max(1, keepdims=True))
+    out = np.zeros((atlas.height * atlas.width, 4), np.uint8)
+    for first in range(0, len(atlas.drawn), AT_ONCE):
+        at, face = atlas.drawn[first : first + AT_ONCE], atlas.face[first : first + AT_ONCE]
+        place = np.stack([at % atlas.width + 0.5, at // atlas.width + 0.5, np.ones(len(at))], 1).astype(np.float32)
+        surface, filling = (_on_planes(planes, face, place) for planes in known[:2])
+        colour = np.hstack([filling * np.float32(FILLED), np.full((len(at), 1), FILLED, np.float32)])  # and how much it weighs
         for number, projector in enumerate(projectors):
-            weight = blend[:, 7 + number]
-            some = np.flatnonzero(weight > FILLED)
+            some = np.flatnonzero(trusted[:, number].take(face))
             if not len(some):
                 continue
-            spot = _places(projector, blend[some, :3], size)
-            own = weight[some] * (0.02 + _remapped(projector.inner, spot))
-            colour[some] += _sampled(projector, spot) * (gains[number] * (own / np.maximum(blend[some, 6], LEAST_LIGHT))[:, None])
-            total[some] += own
-        out[at] = to_srgb(colour / total[:, None])
-    empty = np.flatnonzero(atlas.face.ravel() == NO_FACE)
-    out[empty] = out[atlas.nearest.ravel()[empty]]  # seen from afar, texels around a chart are averaged into it
-    return out.reshape(pixels, pixels, 3)
+            weight = np.maximum(_on_planes(known[2][:, :, number : number + 1], face.take(some), place.take(some, axis=0)), 0)
+            points = surface.take(some, axis=0)
+            sample = _sampled(projector, _places(projector, points[:, :3], size))
+            weight *= sample[:, 3:]
+            sample[:, :3] *= gains[number] / np.maximum(points[:, 3:], LEAST_LIGHT)
+            sample[:, 3] = 1
+            colour[some] += sample * weight
+        out[at, :3] = to_srgb(colour[:, :3] / colour[:, 3:])
+    spread = out.view(np.uint32).ravel().take(atlas.nearest)  # seen from afar, texels around a chart are averaged into it
+    spread.ravel()[atlas.drawn] = out.view(np.uint32).ravel()[atlas.drawn]
+    return cv2.cvtColor(spread.view(np.uint8).reshape(atlas.height, atlas.width, 4), cv2.COLOR_RGBA2RGB)
+
+
+def _on_planes(planes: F32, face: NDArray[np.int32], place: F32) -> F32:
+    """What `planes` (m, 3, c) say at places (n, 3) of faces (n,): (n, c)."""
+    return np.einsum("nkc,nk->nc", planes.take(face, axis=0), place)
 
 
 def _slopes(atlas: Atlas, values: F32) -> F32:
-    """What is known at split vertices (n, c) as planes over each face: (m, 3, c), by texels right, by texels down, at the corner."""
-    corners = (atlas.uvs * np.float32(len(atlas.face)))[atlas.faces].astype(np.float64)
-    known = values[atlas.faces].astype(np.float64)
+    """What is known at vertices (n, c) as planes over each face: (m, 3, c), by texels right, by texels down, at the corner."""
+    corners = atlas.texels[atlas.faces].astype(np.float64)
+    known = values[atlas.vertex][atlas.faces].astype(np.float64)
     one, two = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     area = one[:, 0] * two[:, 1] - one[:, 1] * two[:, 0]
     inverse = np.where(np.abs(area) > LEAST_AREA, 1 / np.where(area == 0, 1, area), 0)[:, None]  # a sliver is of one colour
