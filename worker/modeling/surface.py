@@ -1,5 +1,6 @@
 """Surface: from a field to a watertight triangle mesh of the exact size, within a budget of triangles."""
 
+import fast_simplification
 import manifold3d
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,8 @@ Faces = NDArray[np.uint32]
 SMOOTHING = 0.65  # cells; thin parts that it would wash away are put back
 THIN_CELLS = 0.15  # what is deeper inside than this was meant
 TAUBIN_STEPS = 8
-FIRST_TOLERANCE = 0.06  # cells
+FIRST_TOLERANCE = 0.03  # cells
+AGGRESSION = 3  # of the quadric collapse: lower is slower and better
 TOUCH = 0.02  # cells
 SPECK_SHARE = 0.002  # parts smaller than this share of the whole volume are dropped
 
@@ -33,9 +35,7 @@ def extract(shape: Shape, size: Size, max_triangles: int) -> tuple[F32, Faces, f
         raise InputError("cutout.empty", "The outlines leave nothing of the product; do all photos show the same product?")
     step = tuple(float(s) for s in shape.grid.step)
     vertices, faces, _, _ = marching_cubes(field, 0.0, spacing=step, gradient_direction="ascent")
-    around = _neighbours(faces, len(vertices))
-    smooth = _solid(_taubin(vertices, around), faces, sparse.csgraph.connected_components(around, directed=False)[1])
-    points, triangles = _arrays(_simplified(smooth, min(step), max_triangles))  # smoothed on few vertices corners would be round
+    points, triangles = _arrays(_simplified(vertices, faces, min(step), max_triangles))
     stretch = float(np.abs(size.as_array() / np.maximum(np.ptp(points, axis=0), 1e-9) - 1).max())
     return _apart(_fitted(points, size), triangles, min(step)), triangles, stretch
 
@@ -51,24 +51,37 @@ def _smoothed(field: F32) -> F32:
     return np.asarray(np.where(lost, np.maximum(field, 0.3), soft), np.float32)
 
 
-def _solid(points: F32, faces: NDArray[np.integer], part: NDArray[np.integer]) -> manifold3d.Manifold:
-    """The mesh as a manifold that faces outwards, without specks. part: (n,) the number of the connected part of each vertex."""
+def _simplified(points: F32, faces: NDArray[np.integer], cell: float, max_triangles: int) -> manifold3d.Manifold:
+    """The mesh smoothed, without specks, outward, and with as few triangles as its form and the budget ask for."""
+    around = _neighbours(faces, len(points))
+    points = _taubin(points, around)  # first: on few vertices it would round corners off
+    faces = _without_specks(points, faces, sparse.csgraph.connected_components(around, directed=False)[1])
+    solid = _manifold(*fast_simplification.simplify(points, faces, target_count=max_triangles, agg=AGGRESSION)) if len(faces) > max_triangles else None
+    if solid is None:  # a quadric collapse may fold a mesh where it is thin
+        solid = _manifold(points, faces) or manifold3d.Manifold()
+    tolerance = FIRST_TOLERANCE * cell
+    solid = solid.simplify(tolerance)
+    while solid.num_tri() > max_triangles and tolerance < 3 * cell:
+        tolerance *= 1.5
+        solid = solid.simplify(tolerance)
+    return solid
+
+
+def _without_specks(points: F32, faces: NDArray[np.integer], part: NDArray[np.integer]) -> NDArray[np.int32]:
+    """The faces of parts that are large enough, outward. part: (n,) the number of the connected part of each point."""
     corners = points[faces].astype(np.float64)
     volume = np.bincount(part[faces[:, 0]], np.einsum("fd,fd->f", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])))
     kept = np.abs(volume) > SPECK_SHARE * np.abs(volume).sum()
     faces = faces if kept.all() else faces[kept[part[faces[:, 0]]]]
-    outward = faces if volume.sum() > 0 else faces[:, ::-1]
-    mesh = manifold3d.Mesh(vert_properties=np.ascontiguousarray(points, np.float32), tri_verts=np.ascontiguousarray(outward, np.uint32))
+    return np.ascontiguousarray(faces if volume.sum() > 0 else faces[:, ::-1], np.int32)
+
+
+def _manifold(points: F32, faces: NDArray[np.integer]) -> manifold3d.Manifold | None:
+    """None when the mesh is none."""
+    mesh = manifold3d.Mesh(vert_properties=np.ascontiguousarray(points, np.float32), tri_verts=np.ascontiguousarray(faces, np.uint32))
     mesh.merge()
-    return manifold3d.Manifold(mesh)
-
-
-def _simplified(solid: manifold3d.Manifold, cell: float, max_triangles: int) -> manifold3d.Manifold:
-    tolerance = FIRST_TOLERANCE * cell
-    while solid.num_tri() > max_triangles and tolerance < 3 * cell:
-        solid = solid.simplify(tolerance)
-        tolerance *= 1.5
-    return solid
+    solid = manifold3d.Manifold(mesh)
+    return solid if solid.status() == manifold3d.Error.NoError and solid.num_tri() else None
 
 
 def _neighbours(faces: NDArray[np.integer], count: int) -> sparse.csr_matrix:
