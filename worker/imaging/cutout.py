@@ -24,7 +24,7 @@ WORK_PX = 512
 LEAST_PX = 200
 STANDS_OUT, UNLIKE = 0.06, 0.5  # of the channel's range
 PLAIN = 0.1  # of the channel's range: what stands out more all around is none of the background
-NEAR = 5.0  # pixels at working size: how far around the background is looked at
+NEAR = 5  # pixels at working size: how far around the background is looked at
 ROOM = 24  # pixels at working size around the product that are worked on at full size
 BAND = 2.0  # pixels at working size, on each side of the mask's outline
 CONFIDENT = 0.72
@@ -70,12 +70,11 @@ def cut_out(photo: Photo, pointer: str = "") -> Cutout:
     small = cv2.resize(photo.rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else photo.rgb
     lab = cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
     mask, confidence, ground = segment(lab, 1 / scale)
-    shade = cv2.cvtColor(np.clip(ground.surface, [0, -127, -127], [100, 127, 127]).astype(np.float32), cv2.COLOR_Lab2RGB)
+    near = _ground_near(small, mask, cv2.cvtColor(ground.surface, cv2.COLOR_Lab2RGB))
     factor = max(1.0, longer / max(mask.shape))
     around = _around(mask, height, width)
     coarse = cv2.resize(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.7), (width, height), interpolation=cv2.INTER_CUBIC)[around]
-    free = cv2.resize((cv2.dilate(mask, disc(2)) == 0).astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST)[around]
-    near = _ground_near(photo.rgb[around], free, np.clip(cv2.resize(shade, (width, height))[around], 0, 1), factor)
+    near = np.ascontiguousarray(cv2.resize(near, (width, height))[around])
     alpha, rgb = np.zeros((height, width), np.uint8), photo.rgb.copy()
     alpha[around] = _full_resolution(photo.rgb[around], coarse, near, factor)
     rgb[around] = _own_colours(photo.rgb[around], alpha[around], near)
@@ -109,17 +108,15 @@ def _busy(lab: F32, mask: U8, ground: Background) -> float:
     return float(((np.abs(off[:, 0]) > 6) | (np.hypot(off[:, 1], off[:, 2]) > 6)).mean()) if rim.any() else 1.0
 
 
-def _ground_near(rgb: U8, free: F32, surface: F32, factor: float) -> F32:
-    """The background's colour at full size: beside the product what is seen there, its shadow included, elsewhere the fitted surface.
-
-    free: 1 where there is background. factor: full size over working size.
-    """
-    side = 2 * round(NEAR * factor) + 1
-    share = cv2.blur(free, (side, side))
+def _ground_near(rgb: U8, mask: U8, surface: F32) -> F32:
+    """The background's colour: beside the product what is seen there, its shadow included, elsewhere the fitted surface."""
+    side = (2 * NEAR + 1, 2 * NEAR + 1)
+    free = (cv2.dilate(mask, disc(2)) == 0).astype(np.float32)
+    share = cv2.blur(free, side)
     trust, known = np.clip(share / 0.15, 0, 1), 1 / np.maximum(share, 1e-3)
     planes = []
-    for colour, ground in zip(cv2.split(rgb), cv2.split(surface), strict=True):  # plane by plane: numpy is slow along a last axis of three
-        seen = cv2.blur(colour * (free / 255), (side, side)) * known
+    for colour, ground in zip(cv2.split(rgb), cv2.split(np.clip(surface, 0, 1)), strict=True):  # numpy is slow along a last axis of three
+        seen = cv2.blur(colour * (free / 255), side) * known
         planes.append(ground + (seen - ground) * trust)
     return np.asarray(cv2.merge(planes), np.float32)
 
@@ -137,7 +134,7 @@ def _full_resolution(rgb: U8, coarse: F32, background: F32, factor: float) -> U8
     solid = (coarse > 0.5).astype(np.uint8)
     inside = cv2.distanceTransform(solid, cv2.DIST_L2, 5)
     core, outer = (inside > deep).astype(np.uint8), cv2.dilate(solid, disc(max(1, reach // 2)))
-    stands_out = np.maximum.reduce(cv2.split(cv2.absdiff(_shares(rgb), background)))
+    stands_out = np.maximum.reduce([np.abs(_shares(colour) - ground) for colour, ground in zip(cv2.split(rgb), cv2.split(background), strict=True)])
     overshot = _overshot(rgb, inside, deep, background, stands_out)
     core[overshot] = 0
     band = (outer > 0) & (core == 0)
@@ -164,9 +161,10 @@ def _overshot(rgb: U8, inside: F32, deep: int, background: F32, stands_out: F32)
     """
     inner = inside > 2 * deep
     weak = (inside > 0) & (inside <= deep // 2) & (stands_out < STANDS_OUT)
-    product = _shares(nearest_colours(rgb, inner, weak))
-    weak[weak] = np.abs(product - background[weak]).max(1) > UNLIKE
-    return (_away(weak) <= 2 * deep) & ~inner
+    if weak.any():
+        product = _shares(nearest_colours(rgb, inner, weak))
+        weak[weak] = np.abs(product - background[weak]).max(1) > UNLIKE
+    return (_away(weak) <= 2 * deep) & ~inner if weak.any() else weak
 
 
 def _away(parts: Mask) -> F32:
@@ -188,17 +186,18 @@ def _large(parts: NDArray[np.bool_], least: float) -> NDArray[np.bool_]:
 
 
 def _guided(guide: F32, target: F32, radius: int, epsilon: float) -> F32:
-    """The guided filter of He, Sun and Tang (2010), grey guide."""
-    size = (2 * radius + 1, 2 * radius + 1)
+    """The guided filter of He, Sun and Tang (2010), grey guide, its coefficients at half the size (He and Sun, 2015)."""
+    half = guide.shape[1] // 2, guide.shape[0] // 2
+    g, t = (cv2.resize(a, half, interpolation=cv2.INTER_AREA) for a in (guide, target))
+    size = (radius + 1 - radius % 2, radius + 1 - radius % 2)
 
     def mean(a: F32) -> F32:
         return np.asarray(cv2.blur(a, size), np.float32)
 
-    mean_g, mean_t = mean(guide), mean(target)
-    slope = (mean(np.asarray(guide * target, np.float32)) - mean_g * mean_t) / (
-        mean(np.asarray(guide * guide, np.float32)) - mean_g * mean_g + epsilon
-    )
-    return mean(np.asarray(slope, np.float32)) * guide + mean(np.asarray(mean_t - slope * mean_g, np.float32))
+    mean_g, mean_t = mean(g), mean(t)
+    slope = (mean(g * t) - mean_g * mean_t) / (mean(g * g) - mean_g * mean_g + epsilon)
+    slopes, offsets = (cv2.resize(mean(a), guide.shape[::-1]) for a in (slope, mean_t - slope * mean_g))
+    return np.asarray(slopes * guide + offsets, np.float32)
 
 
 def _own_colours(rgb: U8, alpha: U8, background: F32) -> U8:

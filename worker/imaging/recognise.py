@@ -36,7 +36,8 @@ class Recognition:
     """What was found. by: "features", "edges", or empty where the product was not found. colour: median CIEDE2000, light allowed for.
 
     structure: share of the patterned blocks that fit, 1 where there is no pattern. marks: how well the worst legible mark fits, None where
-    there is none. stretch: width to height, 1 as in the photo. seen: the share of the product that the picture shows.
+    there is none. stretch: width to height, 1 as in the photo. seen: the share of the product that the picture shows. mirrored: it is not
+    found but for its mirror image, and nothing more was measured.
     """
 
     by: str = ""
@@ -45,6 +46,7 @@ class Recognition:
     marks: float | None = None
     stretch: float = 1.0
     seen: float = 1.0
+    mirrored: bool = False
     box: tuple[int, int, int, int] = (0, 0, 0, 0)
 
 
@@ -59,7 +61,8 @@ def recognise(cutout: Cutout, made: U8) -> Recognition:
     else:
         found, by = found_by_edges(photo, mask, shown), "edges"
     if found is None or not _sane(found):
-        return Recognition()
+        swapped = found_by_edges(np.ascontiguousarray(photo[:, ::-1]), np.ascontiguousarray(mask[:, ::-1]), shown)
+        return Recognition() if swapped is None or not _sane(swapped) else Recognition(by="edges", mirrored=True)
     found = _refined(photo, mask, shown, found)
     height, width = mask.shape
     there = cv2.warpAffine(shown, found, (width, height), flags=cv2.INTER_AREA | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE)

@@ -26,6 +26,9 @@ def reasons(found: Recognition) -> Iterator[tuple[str, str, str]]:
     if not found.by:
         yield "rendition.product_unsure", "", ""
         return
+    if found.mirrored:
+        yield "rendition.product_changed", "mirrored", ""
+        return
     if found.seen < MIN_SEEN:
         yield "rendition.product_cut", f"{found.seen * 100:.0f} % of it", f"{MIN_SEEN * 100:.0f} %"
     if abs(found.stretch - 1) > MAX_STRETCH:
@@ -48,6 +51,8 @@ def facts_of(found: Recognition) -> dict[str, str | float]:
     """What was measured, for the report."""
     if not found.by:
         return {"product_found": "no"}
+    if found.mirrored:
+        return {"product_found": "mirrored"}
     marks = {} if found.marks is None else {"lettering_alike": round(found.marks, 2)}
     measured = {"product_de2000": round(found.colour, 2), "pattern_alike": round(found.structure, 2), "stretch": round(found.stretch, 3)}
     return {"product_found": f"by its {found.by}", **measured, **marks}

@@ -219,7 +219,9 @@ def _doubt(mask: U8, deviation: F32) -> float:
     if not len(rows):
         return 0.0
     within = np.zeros_like(mask)
-    cv2.fillConvexPoly(within, cv2.convexHull(cv2.findNonZero(mask)), 1)
+    ends = mask[rows].argmax(1), mask.shape[1] - 1 - mask[rows, ::-1].argmax(1)
+    hull = cv2.convexHull(np.vstack([np.stack([columns, rows], 1) for columns in ends]).astype(np.int32))
+    cv2.fillConvexPoly(within, hull, 1)
     let_go = cv2.morphologyEx(((deviation > 1) & (mask == 0) & (within > 0)).astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
     high = int(let_go[: round(rows[0] + LOW * (rows[-1] - rows[0]))].sum())
     return float(DOUBTFUL * max(0.0, high / int(mask.sum()) - HIGH_SHADE))
