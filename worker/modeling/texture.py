@@ -6,7 +6,7 @@ opposite may stand for takes that, without what would read backwards.
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import cv2
@@ -27,6 +27,7 @@ from worker.modeling.silhouettes import Size
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
+I64 = NDArray[np.int64]
 Faces = NDArray[np.uint32]
 
 FINER = 1.0  # texels for each pixel of the photos; more holds nothing more
@@ -36,11 +37,13 @@ RIM_PX = 3  # of a photo, inside the outline: mixed with the background
 AT_RIM = 0.02  # what they are trusted all the same
 MIRRORED = 0.02  # weight of a mirror image beside a photo
 FILLED = 0.0005  # weight of the nearest colours
+LEAST_WEIGHT = 1e-6
+SURE = 0.05  # where a photo's weight is more, nothing is filled in
 SPREAD = 30  # rounds of smoothing what is filled
 LETTERS = 0.03  # of a picture's side: details finer than this would read backwards
 LEAST_AREA = 1e-3  # texels
 LEAST_LIGHT = 0.4  # beside a chart it is led on beyond what there is
-SLIGHT = 0.03  # of the trust in what sees a face best: photos with less are left out there
+SLIGHT = 0.1  # of the trust in the photo that sees a place best: taken off all others, so that few of them count
 AT_ONCE = 1 << 16  # texels, so that they stay in the cache
 MAX_GAIN = 1.3  # between photos of one product; more is not a matter of exposure
 CREASE = float(np.cos(np.radians(38)))
@@ -84,7 +87,9 @@ def textured(vertices: F32, faces: Faces, seen_from: Mapping[View, Seen], size: 
     base = _filled(vertices, faces, seen * gains[None], weights)
     shown = (weights[faces].max(1)[:, [not p.mirror for p in projectors]] > MIRRORED).any(1)
     atlas = unfolded(vertices, faces, texture_px, finest, shown)
-    baked = _baked(atlas, vertices, size, projectors, gains, weights, base, fallen)
+    evened = [replace(p, picture=p.picture * np.append(gain, 1).astype(np.float32)) for p, gain in zip(projectors, gains, strict=True)]
+    weights = np.maximum(weights - SLIGHT * weights.max(1, keepdims=True), 0)
+    baked = _baked(atlas, vertices, size, evened, weights, base * fallen[:, None], fallen)
     out = io.BytesIO()
     Image.fromarray(baked).save(out, "JPEG", quality=JPEG_QUALITY, subsampling=0, optimize=True)
     positions = vertices[atlas.vertex]
@@ -201,37 +206,45 @@ def _filled(vertices: F32, faces: Faces, seen: F32, weights: F32) -> F32:
     return np.asarray(colours, np.float32)
 
 
-def _baked(atlas: Atlas, vertices: F32, size: Size, projectors: list[_Projector], gains: F32, weights: F32, base: F32, fallen: F32) -> U8:
-    """The atlas' picture, (height, width, 3) uint8."""
-    known = _slopes(atlas, np.hstack([vertices, fallen[:, None]])), _slopes(atlas, base), _slopes(atlas, weights)
-    trusted = weights[atlas.vertex][atlas.faces].max(1)
-    trusted = trusted > np.maximum(FILLED, SLIGHT * trusted.max(1, keepdims=True))
-    out = np.zeros((atlas.height * atlas.width, 4), np.uint8)
-    for first in range(0, len(atlas.drawn), AT_ONCE):
-        at, face = atlas.drawn[first : first + AT_ONCE], atlas.face[first : first + AT_ONCE]
-        place = np.stack([at % atlas.width + 0.5, at // atlas.width + 0.5, np.ones(len(at))], 1).astype(np.float32)
-        surface, filling = (_on_planes(planes, face, place) for planes in known[:2])
-        colour = np.hstack([filling * np.float32(FILLED), np.full((len(at), 1), FILLED, np.float32)])  # and how much it weighs
-        for number, projector in enumerate(projectors):
-            some = np.flatnonzero(trusted[:, number].take(face))
-            if not len(some):
-                continue
-            weight = np.maximum(_on_planes(known[2][:, :, number : number + 1], face.take(some), place.take(some, axis=0)), 0)
-            points = surface.take(some, axis=0)
-            sample = _sampled(projector, _places(projector, points[:, :3], size))
-            weight *= sample[:, 3:]
-            sample[:, :3] *= gains[number] / np.maximum(points[:, 3:], LEAST_LIGHT)
-            sample[:, 3] = 1
-            colour[some] += sample * weight
-        out[at, :3] = to_srgb(colour[:, :3] / colour[:, 3:])
-    spread = out.view(np.uint32).ravel().take(atlas.nearest)  # seen from afar, texels around a chart are averaged into it
-    spread.ravel()[atlas.drawn] = out.view(np.uint32).ravel()[atlas.drawn]
-    return cv2.cvtColor(spread.view(np.uint8).reshape(atlas.height, atlas.width, 4), cv2.COLOR_RGBA2RGB)
+def _baked(atlas: Atlas, vertices: F32, size: Size, projectors: list[_Projector], weights: F32, base: F32, fallen: F32) -> U8:
+    """The atlas' picture, (height, width, 3) uint8. base: (n, 3) colours as lit, where no photo tells any."""
+    slopes = _slopes(atlas, np.hstack([vertices, fallen[:, None], weights, base]))
+    most = weights[atlas.vertex][atlas.faces].max(1)
+    picture = np.zeros(atlas.height * atlas.width, np.uint32)
+    for faces, numbers, filled, group in _alike(atlas, most > FILLED, most.max(1) < SURE):
+        planes = slopes[faces][:, :, [0, 1, 2, 3, *(4 + numbers), *([-3, -2, -1] if filled else [])]]
+        among = np.zeros(len(slopes), np.int32)
+        among[faces] = np.arange(len(faces))
+        for first in range(0, len(group), AT_ONCE):
+            texels = group[first : first + AT_ONCE]
+            at = atlas.drawn.take(texels)
+            place = np.stack([at % atlas.width + 0.5, at // atlas.width + 0.5, np.ones(len(at))], 1).astype(np.float32)
+            known = np.einsum("nkc,nk->nc", planes.take(among.take(atlas.face.take(texels)), axis=0), place)
+            colour = np.zeros((len(at), 4), np.float32)  # and how much it weighs
+            if filled:
+                colour[:, :3], colour[:, 3] = known[:, -3:] * np.float32(FILLED), FILLED
+            for column, number in enumerate(numbers, 4):
+                sample = _sampled(projectors[number], _places(projectors[number], known[:, :3], size))
+                weight = np.maximum(known[:, column], LEAST_WEIGHT) * sample[:, 3]
+                sample[:, 3] = 1
+                colour += sample * weight[:, None]
+            weight = colour[:, 3:].copy()
+            colour[:, :3] /= np.maximum(known[:, 3:4], LEAST_LIGHT)
+            picture[at] = to_srgb(colour / weight).view(np.uint32)[:, 0]
+    spread = picture.take(atlas.nearest)  # seen from afar, texels around a chart are averaged into it
+    spread.ravel()[atlas.drawn] = picture[atlas.drawn]
+    return np.asarray(cv2.cvtColor(spread.view(np.uint8).reshape(atlas.height, atlas.width, 4), cv2.COLOR_RGBA2RGB), np.uint8)
 
 
-def _on_planes(planes: F32, face: NDArray[np.int32], place: F32) -> F32:
-    """What `planes` (m, 3, c) say at places (n, 3) of faces (n,): (n, c)."""
-    return np.einsum("nkc,nk->nc", planes.take(face, axis=0), place)
+def _alike(atlas: Atlas, photos: NDArray[np.bool_], filled: NDArray[np.bool_]) -> Iterator[tuple[I64, I64, bool, I64]]:
+    """Faces that take their colour from the same photos, (m, k), and are filled or not, (m,): the faces, the photos, whether filled, and the
+    texels, as places in `drawn`. So no photo's texels need to be picked out of others'."""
+    kind = (np.column_stack([photos, filled]) @ (1 << np.arange(photos.shape[1] + 1))).astype(np.uint16)
+    of_texel = kind.take(atlas.face)
+    for group in np.split(np.argsort(of_texel, kind="stable"), np.cumsum(np.bincount(of_texel))[:-1]):
+        if len(group):
+            faces = np.flatnonzero(kind == of_texel[group[0]])
+            yield faces, np.flatnonzero(photos[faces[0]]), bool(filled[faces[0]]), group
 
 
 def _slopes(atlas: Atlas, values: F32) -> F32:
