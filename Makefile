@@ -26,9 +26,9 @@ $(VENV)/.ready: constraints.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-frontend: $(VENDOR)/.ready ## Fetch model-viewer, Swagger UI, the Khronos validator and the meshopt decoder from npm
+frontend: $(VENDOR)/.ready ## Fetch model-viewer, Swagger UI, the Khronos validator and meshoptimizer from npm
 
-$(VENDOR)/.ready: package-lock.json | $(VENV)/.ready
+$(VENDOR)/.ready: package-lock.json Makefile | $(VENV)/.ready
 	@$(NPM) ci --silent --no-fund --no-audit
 	@mkdir -p $(VENDOR) $(SCRIPTS)
 	@cp node_modules/@google/model-viewer/dist/model-viewer.min.js node_modules/swagger-ui-dist/swagger-ui-bundle.js node_modules/swagger-ui-dist/swagger-ui.css $(VENDOR)/
@@ -37,6 +37,7 @@ $(VENDOR)/.ready: package-lock.json | $(VENV)/.ready
 	@cp node_modules/gltf-validator/gltf_validator.dart.js $(SCRIPTS)/
 	@cp node_modules/gltf-validator/LICENSE $(SCRIPTS)/gltf_validator.LICENSE
 	@cp node_modules/meshoptimizer/meshopt_decoder.cjs $(SCRIPTS)/
+	@sed 's/^export { MeshoptSimplifier };$$//' node_modules/meshoptimizer/meshopt_simplifier.js > $(SCRIPTS)/meshopt_simplifier.js
 	@cp node_modules/meshoptimizer/LICENSE.md $(SCRIPTS)/meshoptimizer.LICENSE
 	@touch $@
 

@@ -6,6 +6,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from dam_connector.catalog import prompts
+from dam_connector.catalog.file_names import LODS
 from dam_connector.catalog.product import View
 from dam_connector.catalog.rules import CAMERAS, FRAMES, PHOTO, Deliverable, Motion, When
 from dam_connector.catalog.run import RunKind
@@ -13,7 +14,7 @@ from schemas.common import SLUG, text, tuples
 
 KINDS = {"rendition": RunKind.IMAGE, "model": RunKind.MODEL}
 IMAGE_FORMATS = ("jpeg", "webp", "avif", "png")
-MODEL_FORMATS = ("glb", "usdz", "web")
+MODEL_FORMATS = ("glb", "usdz", "web", *LODS)
 _HEX = "#[0-9a-fA-F]{6}"
 _GROUND = validate.Regexp(rf"^({_HEX}|{_HEX} to {_HEX}|transparent)$", error='use "#rrggbb", "#rrggbb to #rrggbb" (top to bottom) or "transparent"')
 _CAMERA = validate.Regexp(rf"^({'|'.join(CAMERAS)}|-?\d{{1,3}},-?\d{{1,2}})$", error=f'use one of {", ".join(CAMERAS)}, or degrees as "35,18"')
@@ -68,7 +69,8 @@ class DeliverableSchema(Schema):
         fields.String(validate=validate.OneOf(IMAGE_FORMATS + MODEL_FORMATS)),
         validate=validate.Length(min=1),
         metadata={
-            "description": "File formats: jpeg, webp, avif, png for renditions; glb, usdz and web (a GLB packed by Draco and WebP) for models."
+            "description": "File formats: jpeg, webp, avif, png for renditions; glb, usdz, web (a GLB packed by Draco and WebP), "
+            "lod1 and lod2 (GLBs with a quarter and a sixteenth of the triangles, their textures half and a quarter as wide) for models."
         },
     )
     channels = fields.List(fields.String(), metadata={"description": "Where approved versions go live."})

@@ -5,11 +5,14 @@ the next call starts a fresh one.
 """
 
 import atexit
+import os
+import queue
 import threading
 import time
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 from py_mini_racer import JSEvalException, MiniRacer
 
@@ -28,6 +31,41 @@ class ScriptFailed(Exception):
     """The script threw, ran too long or took too much memory; the message says which."""
 
 
+class _Thread:
+    """The thread that all engines of a process live in: V8 crashes when two of them work side by side, or when another thread closes one,
+    and refuses time limits where an event loop runs. A pool's threads are gone before `atexit`; this one is there until the very end."""
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...], Future[Any]]] = queue.SimpleQueue()
+        self.process = os.getpid()  # a fork has no threads
+        threading.Thread(target=self._work, daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            job, arguments, told = self._jobs.get()
+            try:
+                told.set_result(job(*arguments))
+            except BaseException as error:  # noqa: BLE001 - whoever waits gets it
+                told.set_exception(error)
+
+    def do(self, job: Callable[..., Any], *arguments: object) -> Any:
+        told: Future[Any] = Future()
+        self._jobs.put((job, arguments, told))
+        return told.result()
+
+
+_starting = threading.Lock()
+_the_thread: list[_Thread] = []
+
+
+def _thread() -> _Thread:
+    """This process's."""
+    with _starting:
+        if not _the_thread or _the_thread[0].process != os.getpid():
+            _the_thread[:] = [_Thread()]
+        return _the_thread[0]
+
+
 class Script:
     """One file of JavaScript, loaded at the first call. ready: a promise that is awaited before the first call."""
 
@@ -35,17 +73,24 @@ class Script:
         self.path = VENDOR / name
         self._ready = ready
         self._engine: MiniRacer | None = None
-        self._lock = threading.Lock()
+        self._process = 0  # that the engine is of
 
     def run(self, program: str, inputs: Mapping[str, bytes], *, out: int = 0) -> tuple[str, bytes]:
         """What a program says: the text it assigns to `answer`, now or from a promise, and the `out` bytes that it writes into `output`.
 
         inputs: bytes by the name of the Uint8Array that the program finds them in. Raises: ScriptFailed.
         """
-        with self._lock, ThreadPoolExecutor(1) as thread:  # the engine refuses its time limit in a thread that runs an event loop
-            return thread.submit(self._run, program, inputs, out).result()
+        answer, written = _thread().do(self._run, program, inputs, out)
+        return str(answer), bytes(written)
+
+    def _end(self) -> None:
+        if self._process == os.getpid():
+            _thread().do(self._drop)
 
     def _run(self, program: str, inputs: Mapping[str, bytes], out: int) -> tuple[str, bytes]:
+        if self._process != os.getpid():
+            self._process, self._engine = os.getpid(), None
+            atexit.register(self._end)  # left to the interpreter's own end, V8 now and then waits for ever
         try:
             engine = self._engine = self._engine or self._start()
             for name, data in {**inputs, "output": bytes(out)}.items():
@@ -56,7 +101,7 @@ class Script:
             answer = self._wait(engine, "answer", ANSWER_S)
             written = bytes(memoryview(engine.eval("output"))) if out else b""
             engine.eval(" ".join(f"{name} = null;" for name in (*inputs, "output")))
-        except (JSEvalException, RuntimeError, MemoryError, ValueError) as error:
+        except (JSEvalException, RuntimeError, MemoryError, ValueError, OSError) as error:
             self._drop()
             raise ScriptFailed(f"{type(error).__name__}: {str(error)[:200]}") from error
         return answer, written
@@ -67,7 +112,6 @@ class Script:
         engine.eval(self.path.read_text())
         engine.eval(f"var begun = null; {self._ready}.then(function() {{ begun = 'yes'; }});")
         self._wait(engine, "begun", TIMEOUT_S)
-        atexit.register(engine.close)  # left to the interpreter's own end, its thread now and then waits for ever
         return engine
 
     def _wait(self, engine: MiniRacer, name: str, seconds: float) -> str:
@@ -83,5 +127,4 @@ class Script:
     def _drop(self) -> None:
         engine, self._engine = self._engine, None
         if engine is not None:
-            atexit.unregister(engine.close)
             engine.close()

@@ -17,6 +17,7 @@ from worker.steps.enlarge import enlarge
 from worker.steps.finish_model import finish_model
 from worker.steps.fit_dimensions import fit_dimensions
 from worker.steps.label_provenance import label_provenance
+from worker.steps.make_lods import make_lods
 from worker.steps.make_model import make_model
 from worker.steps.make_renditions import make_renditions
 from worker.steps.pack_web import pack_web
@@ -52,6 +53,7 @@ MODEL: tuple[Step, ...] = (
     finish_model,  # budgets, normals, a file the validator has no remark on
     convert_usdz,  # the same for Quick Look
     pack_web,  # the same, small, for web pages
+    make_lods,  # the same with fewer triangles, where asked for
     render_previews,  # pictures of it: hero and the sides
     assign_version,
     label_provenance,

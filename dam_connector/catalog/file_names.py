@@ -6,6 +6,8 @@ from dam_connector.catalog.rules import PHOTO, Deliverable, Rules
 from dam_connector.catalog.version import Role, VersionFile
 
 WEB = "web"  # a second GLB of a version
+LODS = ("lod1", "lod2")  # further ones, each with a quarter of the triangles of the one before
+GLBS = ("glb", WEB, *LODS)
 
 
 def file_stem(format: str, product: Product, deliverable: Deliverable, slot: int, number: int, rules: Rules) -> str:
@@ -22,8 +24,8 @@ def suffix_of(file: VersionFile) -> str:
     """What follows the name that the rules give: the view of a preview, the number of a picture in a turn, which GLB it is."""
     if file.role in (Role.PREVIEW, Role.EVIDENCE):
         return f"_{file.role.value}_{file.view.replace(',', '-')}"
-    if file.format == WEB:
-        return "_web"
+    if file.format in (WEB, *LODS):
+        return f"_{file.format}"
     return f"_{file.view}" if file.view else ""
 
 
@@ -32,7 +34,7 @@ def _values(format: str, product: Product, deliverable: Deliverable, slot: int, 
         "sku": product.sku,
         "name": product.name,
         "version": number,
-        "format": "glb" if format == WEB else format,
+        "format": "glb" if format in GLBS else format,
         "deliverable": deliverable.name,
         "slot": slot,
         "view": (deliverable.views or ("front",))[0] if deliverable.made_from == PHOTO else deliverable.camera.replace(",", "-"),

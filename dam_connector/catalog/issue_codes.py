@@ -176,6 +176,9 @@ CODES: dict[str, Code] = {
     "geometry.components": Code(
         "warning", "The model falls into more parts than the rules allow.", "Remove stray pieces, or raise `checks.max_components`."
     ),
+    "geometry.too_complex": Code(
+        "error", "The mesh cannot be simplified to the budget.", "Raise `max_triangles` of the deliverable, or simplify the mesh in a 3D tool."
+    ),
     "geometry.empty": Code("error", "The file holds no triangles.", "Export the mesh again."),
     "geometry.dimensions": Code(
         "error", "The model's bounding box is not the product's size.", "Scale the model in metres, or correct the product's dimensions."
@@ -247,6 +250,7 @@ CODES: dict[str, Code] = {
     "usdz.axis": Code("error", "The USDZ does not stand upright in Quick Look.", "Export with Y up."),
     "usdz.texture": Code("error", "A texture in the USDZ is none that Quick Look shows, or too large.", "Use PNG or JPEG within the limit."),
     "usdz.differs": Code("error", "The USDZ does not have the size of the GLB.", "Set metersPerUnit to what the numbers mean, or regenerate."),
+    "lod.differs": Code("error", "A level of detail is not of the model's size, or not lighter.", "Regenerate; if it stays, report it."),
     "web.differs": Code("error", "The web GLB does not hold the same model as the plain one.", "Regenerate; if it stays, report it."),
     # names
     "naming.pattern": Code("error", "A file's name does not follow the naming rule.", "Rename it as the report says."),

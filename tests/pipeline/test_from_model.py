@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dam_connector.catalog.issue import Waiver
@@ -17,6 +18,7 @@ from tests.support import MODEL, PhotoServer, picture, rules_json
 from worker.gltf.document import read_json
 from worker.imaging.labels import ENHANCED, RENDERED, TRAINED, TRAINED_PART, read_labels, relabel
 from worker.imaging.signing import read_manifest
+from worker.modeling.foreign import read_glb
 
 MODEL_ONE = {**MODEL, "formats": ["glb"], "max_triangles": 1500}
 SPIN = {"name": "spin", "kind": "rendition", "made_from": "model", "motion": "spin", "frames": 8, "size_px": 96, "formats": ["webp"]}
@@ -41,6 +43,20 @@ def test_what_is_made_from_a_model_follows_it(services: Services, photos: PhotoS
     send(services, chair(photos), message="msg_2")
     drain()
     assert len(services.runs.page()) == 4
+
+
+def test_levels_of_detail_are_made_on_request(services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable) -> None:
+    write_rules(deliverables=[{**MODEL_ONE, "formats": ["glb", "lod1", "lod2"]}], naming=NAMED)
+    send(services, chair(photos))
+    drain()
+    model = versions(services)["model"]
+    assert model.state is VersionState.IN_REVIEW and not model.report.errors()
+    files = {f.format: f for f in model.files if f.role is Role.PRIMARY}
+    assert [files[level].name for level in ("lod1", "lod2")] == [f"CH123_ModernDiningChair_model_V1_GLB_{level}.glb" for level in ("lod1", "lod2")]
+    whole, half, quarter = (read_glb(services.blobs.get(files[f].sha256)) for f in ("glb", "lod1", "lod2"))
+    assert len(quarter.faces) < len(half.faces) <= len(whole.faces) // 4 and len(quarter.faces) <= max(64, len(whole.faces) // 16)
+    assert files["lod2"].bytes < files["lod1"].bytes < files["glb"].bytes
+    assert np.allclose(whole.extent, half.extent, rtol=1e-3) and np.allclose(whole.extent, quarter.extent, rtol=1e-3)
 
 
 def test_the_next_model_makes_the_next_renditions(services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable) -> None:

@@ -205,6 +205,18 @@ def test_the_web_glb_holds_the_plain_ones_model() -> None:
     assert "file.unreadable" in codes(report_on(b"no glb", name="CH123_ModernDiningChair_V1_GLB_web.glb", format="web"))
 
 
+def test_levels_of_detail_are_of_the_same_size_and_lighter() -> None:
+    small, large, heavy = textured(box(0.4, 0.4, 0.3)), textured(box(0.4, 0.41, 0.3)), textured(ball(0.4))
+    found = {}
+    for name, level in {"same": small, "larger": large, "heavier": heavy}.items():
+        contents = {"glb": good(), "lod1": write_glb(level, "CH123", {"sku": "CH123"})}
+        files = tuple(file_of(contents[f], f"CH123_ModernDiningChair_V1_GLB{'_lod1' * (f == 'lod1')}.glb", f) for f in contents)
+        read = partial(lambda held, f: held[f.format], contents)
+        subject = Subject(product=product(), deliverable=RULES.deliverable("model"), slot=1, number=1, files=files, read=read)
+        found[name] = codes(run_checks(subject, RULES))
+    assert found == {"same": set(), "larger": {"lod.differs"}, "heavier": {"lod.differs"}}
+
+
 def test_renditions() -> None:
     rgb = np.random.default_rng(0).integers(0, 255, (50, 40, 3), np.uint8)
     data, name = encode(rgb, None, "jpeg"), "CH123_ModernDiningChair_Packshot_V1_JPEG.jpg"

@@ -25,10 +25,10 @@ from worker.modeling.foreign import read_glb
 from worker.modeling.glb import write_glb
 from worker.modeling.model import Model, tangents
 from worker.modeling.render import Look, Stage
+from worker.modeling.simplify import simplified, with_texture_within
 from worker.modeling.studies import study
 from worker.modeling.usdz import read_usdz_sku, write_usdz
 from worker.modeling.web import read_packed, write_web
-from worker.steps.finish_model import simplified, with_texture_within
 from worker.steps.fit_dimensions import fit
 
 
@@ -257,6 +257,30 @@ def test_a_model_over_budget_is_simplified_and_its_texture_reduced() -> None:
     fewer = simplified(built, 2000)
     assert len(fewer.faces) <= 2000 and len(fewer.uvs) == len(fewer.positions) and np.allclose(fewer.extent, built.extent, rtol=0.03)
     assert len(with_texture_within(built, 256).texture) < len(built.texture)
+
+
+def test_simplifying_keeps_seams_texture_places_and_outline() -> None:
+    plain = cutout_of(disc())
+    squares = (np.indices(plain.alpha.shape) // 20).sum(0) % 2
+    squared = replace(plain, rgb=np.where(squares[..., None], (210, 100, 60), (60, 60, 120)).astype(np.uint8))
+    model = build({View.FRONT: squared, View.RIGHT: squared, View.TOP: squared}, 1, 1, 1).model
+    fewer = simplified(model, len(model.faces) // 16)
+    assert len(fewer.faces) <= len(model.faces) // 16 and np.allclose(fewer.extent, model.extent, rtol=1e-4)
+    for view in ("front", "40,25"):
+        camera, look = camera_for(model.low, model.high, view), Look(background=None, shadow=False)
+        (one, seen), (two, also) = (Stage(m).render(camera, 160, look) for m in (model, fewer))
+        assert np.abs(seen.astype(int) - also).mean() < 2  # no cracks, the same outline
+        assert np.abs(one.astype(int) - two)[(seen > 250) & (also > 250)].mean() < 6  # the squares stay where they are
+
+
+@pytest.mark.parametrize("budget", [30, 4])
+def test_a_mesh_of_many_parts_is_not_simplified_to_nothing(budget: int) -> None:
+    places = [trimesh.transformations.translation_matrix((i % 10 * 0.1, i // 10 * 0.1, 0)) for i in range(60)]
+    many = as_model(trimesh.util.concatenate([trimesh.creation.box((0.01, 0.01, 0.01), transform=place) for place in places]))
+    assert len(simplified(many, 400).faces) == 400
+    with pytest.raises(InputError) as refused:
+        simplified(many, budget)
+    assert refused.value.issue_code == "geometry.too_complex" and "%" in refused.value.measured
 
 
 def test_rendering_shows_shape_light_and_shadow() -> None:

@@ -4,7 +4,22 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 
 from dam_connector.catalog.issue import Issue, Outcome, Report, Row, with_severities
 from dam_connector.catalog.rules import Rules
-from worker.checks import conformance, dimensions, file_limits, geometry, labels, likeness, model_profiles, names, pictures, profiles, usdz, uvs, web
+from worker.checks import (
+    conformance,
+    dimensions,
+    file_limits,
+    geometry,
+    labels,
+    likeness,
+    lods,
+    model_profiles,
+    names,
+    pictures,
+    profiles,
+    usdz,
+    uvs,
+    web,
+)
 from worker.checks.subject import Subject
 
 Check = Callable[[Subject, Rules], Iterator[Issue]]
@@ -19,6 +34,7 @@ CHECKS: Mapping[str, tuple[Check, str]] = {  # name -> function, and the format 
     "likeness": (likeness.check, "photo"),
     "usdz": (usdz.check, "usdz"),
     "web": (web.check, "web"),
+    "levels of detail": (lods.check, "lod"),
     "pictures": (pictures.check, "picture"),
     "picture profiles": (profiles.check, "picture"),
     "labels": (labels.check, "any"),

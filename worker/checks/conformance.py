@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from dam_connector.catalog.file_names import WEB
+from dam_connector.catalog.file_names import LODS, WEB
 from dam_connector.catalog.issue import Issue, issue
 from dam_connector.catalog.rules import Rules
 from dam_connector.errors import InputError
@@ -29,7 +29,7 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
     yield from _said(report, "")
     yield from _streams(subject)
     for file in subject.files:
-        if file.format == WEB:
+        if file.format in (WEB, *LODS):
             yield from _said(validate(subject.read(file)), f"/files/{file.name}")
 
 

@@ -111,9 +111,7 @@ class Guard:
         if self._process is not None and self._alive():
             return
         quiet = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "LC_ALL", "TMPDIR", "HOME", "PYTHONPATH", "VIRTUAL_ENV")}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "worker.checks.guard"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=quiet
-        )
+        self._process = subprocess.Popen([sys.executable, "-m", "worker.checks.guard"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=quiet)
         self._owner = os.getpid()
         self._read(time.monotonic() + START_S, MEMORY_BYTES)
 

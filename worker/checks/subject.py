@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
+from dam_connector.catalog.file_names import LODS
 from dam_connector.catalog.issue import Row
 from dam_connector.catalog.product import Product
 from dam_connector.catalog.rules import Deliverable
@@ -46,11 +47,13 @@ class Subject:
     _ahead: dict[str, Future[Any]] = field(default_factory=dict, repr=False)
 
     def has(self, wants: str) -> bool:
-        """Whether there is a file of a format; "picture" is any rendition, "any" any file, "photo" a GLB and a photo beside it."""
+        """Whether there is a file of a format; "picture" is any rendition, "any" any file, "photo" a GLB and a photo beside it, "lod" a level of detail."""
         if wants == "picture":
             return bool(self.pictures)
         if wants == "photo":
             return bool(self.photos) and self.has("glb")
+        if wants == "lod":
+            return any(f.format in LODS for f in self.files)
         return bool(self.files) if wants == "any" else any(f.format == wants for f in self.files)
 
     @property

@@ -191,7 +191,7 @@ def _guided(guide: F32, target: F32, radius: int, epsilon: float) -> F32:
     g, t = (cv2.resize(a, half, interpolation=cv2.INTER_AREA) for a in (guide, target))
     size = (radius + 1 - radius % 2, radius + 1 - radius % 2)
 
-    def mean(a: F32) -> F32:
+    def mean(a: NDArray[np.floating]) -> F32:
         return np.asarray(cv2.blur(a, size), np.float32)
 
     mean_g, mean_t = mean(g), mean(t)

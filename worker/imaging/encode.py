@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
+from dam_connector.catalog.file_names import GLBS
 from worker.imaging.labels import XMP_ROOM, reserved
 from worker.imaging.signing import SIGN_ROOM
 
@@ -15,11 +16,10 @@ MIME = {
     "webp": "image/webp",
     "avif": "image/avif",
     "png": "image/png",
-    "glb": "model/gltf-binary",
     "usdz": "model/vnd.usdz+zip",
-    "web": "model/gltf-binary",
+    **dict.fromkeys(GLBS, "model/gltf-binary"),
 }
-EXTENSION = {"jpeg": "jpg", "web": "glb"}
+EXTENSION = {"jpeg": "jpg"} | dict.fromkeys(GLBS, "glb")
 JPEG_QUALITY = 92
 WEBP_QUALITY = 88
 AVIF_QUALITY = 80

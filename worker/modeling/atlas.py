@@ -47,7 +47,7 @@ class Atlas:
     @property
     def uvs(self) -> F32:
         """(n, 2) float32, 0 to 1 from the top left."""
-        return self.texels / np.array([self.width, self.height], np.float32)
+        return np.asarray(self.texels / np.array([self.width, self.height], np.float32), np.float32)
 
 
 def unfolded(vertices: F32, faces: Faces, texture_px: int, texels_per_m: float, seen: NDArray[np.bool_]) -> Atlas:

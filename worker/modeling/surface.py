@@ -56,7 +56,9 @@ def _simplified(points: F32, faces: NDArray[np.integer], cell: float, max_triang
     around = _neighbours(faces, len(points))
     points = _taubin(points, around)  # first: on few vertices it would round corners off
     faces = _without_specks(points, faces, sparse.csgraph.connected_components(around, directed=False)[1])
-    solid = _manifold(*fast_simplification.simplify(points, faces, target_count=max_triangles, agg=AGGRESSION)) if len(faces) > max_triangles else None
+    solid = None
+    if len(faces) > max_triangles:
+        solid = _manifold(*fast_simplification.simplify(points, faces, target_count=max_triangles, agg=AGGRESSION))
     if solid is None:  # a quadric collapse may fold a mesh where it is thin
         solid = _manifold(points, faces) or manifold3d.Manifold()
     tolerance = FIRST_TOLERANCE * cell

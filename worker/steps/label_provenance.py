@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from dam_connector import __version__
 from dam_connector.catalog.alt_text import alt_text
+from dam_connector.catalog.file_names import GLBS
 from dam_connector.catalog.issue import issue
 from dam_connector.catalog.product import INSPIRATION
 from dam_connector.catalog.rules import PHOTO
@@ -90,7 +91,7 @@ def _labelled(data: bytes, file: VersionFile, labels: dict[str, str]) -> tuple[b
     if file.format == "usdz":  # labelled when it was written: a package cannot be changed without breaking its alignment
         return data, [] if read_usdz_sku(data) == labels["sku"] else ["sku"]
     wanted = cleaned(labels)
-    if file.format in ("glb", "web"):
+    if file.format in GLBS:
         data = relabel_glb(data, wanted)
         asset = read_json(data).get("asset")
         found = asset.get("extras", {}) if isinstance(asset, dict) else {}

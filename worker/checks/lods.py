@@ -1,0 +1,33 @@
+"""The levels of detail: each is of the model's size and has fewer triangles than the one before."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from dam_connector.catalog.file_names import LODS
+from dam_connector.catalog.issue import Issue, issue
+from dam_connector.catalog.rules import Rules
+from dam_connector.errors import InputError
+from worker.checks.subject import Subject
+from worker.modeling.foreign import read_glb
+
+TOLERANCE = 0.005  # of a side
+
+
+def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
+    """Issues lod.differs, file.unreadable."""
+    before = len(subject.surface.faces)
+    for file in sorted((f for f in subject.files if f.format in LODS), key=lambda f: f.format):
+        where = f"/files/{file.name}"
+        try:
+            model = read_glb(subject.read(file))
+        except InputError as error:
+            yield issue("file.unreadable", str(error), pointer=where)
+            continue
+        subject.measured[f"{file.format}_triangles"] = len(model.faces)
+        off = float(np.abs(model.extent / np.maximum(subject.surface.extent, 1e-9) - 1).max())
+        if off > TOLERANCE:
+            yield issue("lod.differs", "Its size is another.", pointer=where, measured=f"{off * 100:.1f} %", limit=f"{TOLERANCE * 100:.1f} %")
+        if len(model.faces) > before:
+            yield issue("lod.differs", "It has more triangles than the level before.", pointer=where, measured=len(model.faces), limit=before)
+        before = len(model.faces)
