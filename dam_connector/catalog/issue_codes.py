@@ -123,6 +123,11 @@ CODES: dict[str, Code] = {
         "The photos' outlines contradict each other or the dimensions.",
         "Check that each photo shows the view it is named after and the dimensions belong to this product.",
     ),
+    "model.view_recognised": Code(
+        "warning",
+        "A photo shows another side of the product than the record calls it, by its proportions.",
+        "Name the photo's view in the record, or correct the product's dimensions.",
+    ),
     "model.view_left_out": Code(
         "warning", "A photo whose cut-out is unsure was left out of the model.", "Supply this view on a plain, contrasting background."
     ),

@@ -52,6 +52,11 @@ CASES: dict[str, tuple[dict[str, Callable[[], bytes]], dict, set[str]]] = {
     "filled edge to edge": ({"front": edge_to_edge}, {}, {"cutout.empty", "cutout.cropped", "cutout.uncertain"}),
     "two products in one photo": ({"front": two_products}, {}, {"source.several_objects"}),
     "views that contradict each other": ({"front": picture, "right": wide}, {}, {"model.views_disagree"}),
+    "the side called the front": (
+        {"front": wide},
+        {"dimensions": {"width": 0.3, "height": 0.2, "depth": 0.8, "unit": "m"}},
+        {"model.view_recognised"},
+    ),
     "64 pixels": ({"front": tiny}, {}, {"source.too_small"}),
     "absurd dimensions": (
         {"front": picture},

@@ -13,6 +13,7 @@ from worker.modeling.grid import CELLS
 from worker.modeling.joinery import assembled
 from worker.modeling.model import Model
 from worker.modeling.shape import build_shape
+from worker.modeling.sides import recognised
 from worker.modeling.silhouettes import Outline, complete_size, disagreement, outline
 from worker.modeling.surface import extract
 from worker.modeling.texture import textured
@@ -44,16 +45,18 @@ _ROUGHNESS = {
     "paper": 0.85,
 }
 DEFAULT_ROUGHNESS = 0.65
+_SHOWS = {view: f"{view.value} side" for view in UPRIGHT} | {View.TOP: "product from above", View.HERO: "product from a corner"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """A model with what a reviewer should know about it."""
+    """A model with what a reviewer should know about it. shown: what photos show, by what they were called, where that is something else."""
 
     model: Model
     family: str
     confidence: float
     issues: tuple[Issue, ...]
+    shown: Mapping[View, View]
 
 
 def build_model(cutouts: Mapping[View, Cutout], dimensions: Dimensions, words: str, *, max_triangles: int, texture_px: int) -> Built:
@@ -64,8 +67,14 @@ def build_model(cutouts: Mapping[View, Cutout], dimensions: Dimensions, words: s
     used, issues = _sure_enough(_telling(cutouts))
     if not used:
         raise InputError("source.missing_view", "None of the photos can be made into a model.")
-    given = {view: outline(c) for view, c in used.items()}
-    size = complete_size(dimensions, given)
+    called = {view: outline(c) for view, c in used.items()}
+    size = complete_size(dimensions, called)
+    other = recognised(called, size)
+    given = {other.get(view, view): o for view, o in called.items()}
+    issues += [
+        issue("model.view_recognised", f"The {view.value} photo shows the {_SHOWS[side]} and was used so.", pointer=f"/images/{view.value}")
+        for view, side in other.items()
+    ]
     straight = straightened(given, size, words)
     shape = build_shape(straight.outlines, size, words) if straight.piece is None else assembled(straight.piece, size, CELLS)
     vertices, faces, stretch = extract(shape, size, max_triangles)
@@ -87,7 +96,7 @@ def build_model(cutouts: Mapping[View, Cutout], dimensions: Dimensions, words: s
     if confidence < LOW_CONFIDENCE:
         why = ", ".join([f"shape by {shape.family}", *(reason for _, reason in doubts)])
         issues.append(issue("model.low_confidence", f"{why[0].upper()}{why[1:]}.", measured=confidence, limit=LOW_CONFIDENCE))
-    return Built(model=model, family=shape.family, confidence=confidence, issues=tuple(issues))
+    return Built(model=model, family=shape.family, confidence=confidence, issues=tuple(issues), shown=other)
 
 
 def _telling(cutouts: Mapping[View, Cutout]) -> dict[View, Cutout]:

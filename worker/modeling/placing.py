@@ -54,6 +54,14 @@ def camera_at(size: Size, azimuth: float, elevation: float, fov: float) -> Camer
     return Camera(azimuth=azimuth, elevation=elevation, target=(0.0, size.height / 2, 0.0), half=radius, fov=fov or None)
 
 
+def pillar(size: Size, exponent: float) -> F32:
+    """Points of an upright cylinder with a rounded-square base that fills the box, (64, 3): what photos are first held against."""
+    turn = np.linspace(0, 2 * np.pi, 32, endpoint=False)
+    radius = (np.abs(np.cos(turn)) ** exponent + np.abs(np.sin(turn)) ** exponent) ** (-1 / exponent)
+    ring = np.stack([np.cos(turn) * radius * size.width / 2, np.zeros(32), np.sin(turn) * radius * size.depth / 2], 1)
+    return np.vstack([ring, ring + np.array([0, size.height, 0])]).astype(np.float32)
+
+
 def placed(camera: Camera, points: F32, width: float, height: float, reach: float = 0.0) -> Placed:
     """The camera's picture of `points`, each `reach` metres wide to all sides, fitted to a photo's crop of `width` x `height` pixels."""
     flat = camera.project(points)

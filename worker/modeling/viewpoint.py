@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from dam_connector.catalog.product import View
 from worker.modeling.families.turned import ROUND
 from worker.modeling.joinery import WORDS, Piece, fitted
-from worker.modeling.placing import COARSE_CELLS, HERO_FOV, PIXELS, Placed, Seen, camera_at, covered, inside, placed, upright
+from worker.modeling.placing import COARSE_CELLS, HERO_FOV, PIXELS, Placed, Seen, camera_at, covered, inside, pillar, placed, upright
 from worker.modeling.sections import Section, from_front, sections_of
 from worker.modeling.shape import build_shape
 from worker.modeling.silhouettes import Outline, Size, mismatch
@@ -56,14 +56,6 @@ class Guess:
 USUAL = Guess(elevation=3.5, fov=16.0)  # of photos of upright sides
 FARTHER = Guess(elevation=2.0, fov=12.0)
 LEVEL = Guess(elevation=0.0, fov=0.0)
-
-
-def _corners(size: Size, exponent: float) -> F32:
-    """Points of an upright cylinder with a rounded-square base that fills the box: what photos are first fitted to."""
-    turn = np.linspace(0, 2 * np.pi, 32, endpoint=False)
-    radius = (np.abs(np.cos(turn)) ** exponent + np.abs(np.sin(turn)) ** exponent) ** (-1 / exponent)
-    ring = np.stack([np.cos(turn) * radius * size.width / 2, np.zeros(32), np.sin(turn) * radius * size.depth / 2], 1)
-    return np.vstack([ring, ring + np.array([0, size.height, 0])]).astype(np.float32)
 
 
 def _small(outline: Outline) -> Outline:
@@ -153,7 +145,7 @@ def _tried(outlines: Mapping[View, Outline], size: Size, words: str, guess: Gues
     sides = {view: o for view, o in outlines.items() if view is not View.TOP}
     cameras = {view: camera_at(size, _AZIMUTHS.get(view, 0.0) + guess.azimuth, guess.elevation, guess.fov) for view in sides}
     where: dict[View, Placed] = {
-        view: placed(cameras[view], _corners(size, guess.square), o.alpha.shape[1], o.alpha.shape[0]) for view, o in sides.items()
+        view: placed(cameras[view], pillar(size, guess.square), o.alpha.shape[1], o.alpha.shape[0]) for view, o in sides.items()
     }
     for _ in range(1 if guess.section is None else 2):
         straight = {_facing(v): _drawn(v, o, where[v], size, guess, PIXELS) for v, o in sides.items()}

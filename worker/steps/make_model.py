@@ -67,7 +67,10 @@ def _make_locally(work: Work, services: Services) -> Work:
     product, d = work.product, work.deliverable
     words = f"{product.name} {product.category} {product.material}"
     built = build_model(cutouts, product.dimensions, words, max_triangles=d.max_triangles, texture_px=d.texture_px)
-    work = work.with_issues(*built.issues).with_facts(family=built.family, confidence=built.confidence, views=", ".join(cutouts))
+    work = work.with_issues(*built.issues).with_facts(
+        family=built.family, confidence=built.confidence, views=", ".join(built.shown.get(view, view) for view in cutouts)
+    )
     raw = services.blobs.put(write_glb(built.model, product.sku))
     made_by = {**photo_labels(p.labels for p in photos.values()), "generator": LOCAL}
-    return replace(work, raw_model=raw, provenance={**work.provenance, **made_by})
+    sources = {str(built.shown.get(View(view), view)): sha256 for view, sha256 in work.sources.items()}  # the checks look at what photos show
+    return replace(work, sources=sources, raw_model=raw, provenance={**work.provenance, **made_by})

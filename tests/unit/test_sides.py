@@ -1,0 +1,58 @@
+"""Which side of the product a photo shows, told by its proportions: a cabinet of 1.2 x 0.8 x 0.4 metres."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from dam_connector.catalog.product import View
+from worker.modeling.placing import camera_at, pillar
+from worker.modeling.sides import recognised
+from worker.modeling.silhouettes import Outline, Size
+
+CABINET = Size(width=1.2, height=0.8, depth=0.4)
+F, R, B, L, T, H = View.FRONT, View.RIGHT, View.BACK, View.LEFT, View.TOP, View.HERO
+PROPORTIONS = {F: 1.2 / 0.8, R: 0.4 / 0.8, T: 1.2 / 0.4}
+
+
+def seen(aspect: float) -> Outline:
+    alpha = np.ones((200, round(200 * aspect)), np.float32)
+    return Outline(alpha=alpha, rgb=np.zeros((*alpha.shape, 3), np.uint8))
+
+
+def of(side: View) -> Outline:
+    return seen(PROPORTIONS[side])
+
+
+@pytest.mark.parametrize(
+    ("called", "shown"),
+    [
+        ({F: F, R: R, T: T}, {}),
+        ({F: R}, {F: R}),
+        ({F: T}, {F: T}),
+        ({R: F}, {R: F}),
+        ({F: R, R: F}, {F: R, R: F}),  # changed places
+        ({F: F, B: R}, {B: R}),
+        ({F: F, R: R, B: R}, {B: L}),  # the right side is there already
+    ],
+)
+def test_photos_under_a_wrong_name(called: dict[View, View], shown: dict[View, View]) -> None:
+    assert recognised({view: of(side) for view, side in called.items()}, CABINET) == shown
+
+
+@pytest.mark.parametrize(("azimuth", "elevation"), list(product((25.0, 40.0), (8.0, 20.0))))
+def test_a_lone_three_quarter_photo_called_the_front(azimuth: float, elevation: float) -> None:
+    points = camera_at(CABINET, azimuth, elevation, 20.0).project(pillar(CABINET, 8.0))
+    photo = seen(float(np.divide(*np.ptp(points, axis=0))))
+    assert recognised({F: photo}, CABINET) == ({F: H} if abs(np.log(photo.aspect / 1.5)) > 0.15 else {})
+    assert recognised({F: photo, R: of(R)}, CABINET) == {}  # beside a side's photo it only contradicts
+
+
+def test_what_cannot_be_told() -> None:
+    cube = Size(width=1, height=1, depth=1)
+    assert recognised({F: seen(1.0), R: seen(1.0)}, cube) == {}
+    assert recognised({F: seen(9.0)}, CABINET) == {}  # fits nothing
+    guessed = Size(width=1.2, height=0.8, depth=0.4, guessed=("depth",))
+    assert recognised({F: of(R)}, guessed) == {}
+    perspective = seen(1.5 * 0.91)
+    assert recognised({F: perspective}, CABINET) == {}
