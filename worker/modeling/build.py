@@ -15,6 +15,7 @@ from worker.modeling.model import Model
 from worker.modeling.shape import build_shape
 from worker.modeling.sides import recognised
 from worker.modeling.silhouettes import Outline, complete_size, disagreement, outline
+from worker.modeling.substance import substance_of
 from worker.modeling.surface import extract
 from worker.modeling.texture import textured
 from worker.modeling.viewpoint import Straight, straightened
@@ -26,25 +27,6 @@ LOW_CONFIDENCE = 0.5
 LEAST_CERTAIN = 0.3  # of a cut-out
 WELL_EXPLAINED = 0.85  # overlap of the coarse shape with the photos
 UPRIGHT = (View.FRONT, View.RIGHT, View.BACK, View.LEFT)
-_ROUGHNESS = {
-    "metal": 0.35,
-    "steel": 0.3,
-    "brass": 0.35,
-    "glass": 0.15,
-    "ceramic": 0.35,
-    "porcelain": 0.3,
-    "plastic": 0.5,
-    "leather": 0.55,
-    "wood": 0.6,
-    "oak": 0.6,
-    "fabric": 0.95,
-    "cotton": 0.95,
-    "wool": 0.97,
-    "velvet": 0.9,
-    "cardboard": 0.85,
-    "paper": 0.85,
-}
-DEFAULT_ROUGHNESS = 0.65
 _SHOWS = {view: f"{view.value} side" for view in UPRIGHT} | {View.TOP: "product from above", View.HERO: "product from a corner"}
 
 
@@ -78,7 +60,7 @@ def build_model(cutouts: Mapping[View, Cutout], dimensions: Dimensions, words: s
     straight = straightened(given, size, words)
     shape = build_shape(straight.outlines, size, words) if straight.piece is None else assembled(straight.piece, size, CELLS)
     vertices, faces, stretch = extract(shape, size, max_triangles)
-    model = textured(vertices, faces, straight.seen, size, texture_px, roughness_of(words))
+    model = textured(vertices, faces, straight.seen, size, texture_px, substance_of(words))
     off = disagreement(size, given)
     doubts = _doubts(given, straight, off, stretch)
     certain = min(c.confidence for c in used.values())
@@ -136,9 +118,3 @@ def _doubts(outlines: Mapping[View, Outline], straight: Straight, off: float, st
 
 def _percent(share: float) -> str:
     return f"{share * 100:.0f} %"
-
-
-def roughness_of(material: str) -> float:
-    """The roughness that a material's name suggests."""
-    words = material.lower()
-    return next((value for name, value in _ROUGHNESS.items() if name in words), DEFAULT_ROUGHNESS)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 F32 = NDArray[np.float32]
 
 MIRRORED = 0.06  # linear, of a white studio in a surface that faces the camera, a little more where it does not
+STUDIO = 0.5  # how bright a studio is on the average, that metal mirrors
 LEAST = 0.2  # of a colour that is left when that is taken off: what is darker was lit less
 _UP = np.array([-1, -0.5, 0, 0.5, 1], np.float32)  # the upright part of the surface's direction
 _LIGHT = np.array([0.52, 0.73, 1.03, 1.13, 1.13], np.float32)  # what falls on it
@@ -20,6 +21,15 @@ _LIGHT = np.array([0.52, 0.73, 1.03, 1.13, 1.13], np.float32)  # what falls on i
 def matte(colours: F32) -> F32:
     """Linear colours (n, 3) of a photo without what the surface mirrors."""
     return np.maximum(colours - np.float32(MIRRORED), colours * np.float32(LEAST))
+
+
+def metal(colours: F32) -> F32:
+    """Linear colours (h, w, 3) of bare metal from a photo of it: it shows nothing but what it mirrors, in its own colour.
+
+    Halfway to the picture's median, or lights that the photo shows would stay on the product, white where they were too bright for it.
+    """
+    usual = np.median(colours[::4, ::4].reshape(-1, 3), axis=0).astype(np.float32)
+    return np.minimum(np.sqrt(colours * usual) / np.float32(STUDIO), np.float32(1))
 
 
 def light(normals: F32) -> F32:

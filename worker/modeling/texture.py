@@ -6,7 +6,7 @@ opposite may stand for takes that, without what would read backwards.
 """
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import cv2
@@ -20,10 +20,11 @@ from scipy import sparse
 from dam_connector.catalog.product import View
 from worker.imaging.compose import to_linear, to_srgb
 from worker.modeling.atlas import DIRECTIONS, RIGHTS, SIDES, UPS, Atlas, unfolded
-from worker.modeling.delight import light, matte
+from worker.modeling.delight import light, matte, metal
 from worker.modeling.model import Model, unit, vertex_normals
 from worker.modeling.placing import Placed, Seen
 from worker.modeling.silhouettes import Size
+from worker.modeling.substance import Substance
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
@@ -38,6 +39,7 @@ AT_RIM = 0.02  # what they are trusted all the same
 MIRRORED = 0.02  # weight of a mirror image beside a photo
 FILLED = 0.0005  # weight of the nearest colours
 LEAST_WEIGHT = 1e-6
+WELL_INSIDE, SAMPLED = 0.9, 50  # which pixels of a photo say what it is of
 SURE = 0.05  # where a photo's weight is more, nothing is filled in
 SPREAD = 30  # rounds of smoothing what is filled
 LETTERS = 0.03  # of a picture's side: details finer than this would read backwards
@@ -74,14 +76,15 @@ class _Projector:
         return (self.placed.camera.towards(points * self.turned) * self.turned).astype(np.float32)
 
 
-def textured(vertices: F32, faces: Faces, seen_from: Mapping[View, Seen], size: Size, texture_px: int, roughness: float) -> Model:
+def textured(vertices: F32, faces: Faces, seen_from: Mapping[View, Seen], size: Size, texture_px: int, substance: Substance) -> Model:
     """The mesh with its atlas; `vertices` fill the box of `size` exactly."""
     finest = max(s.outline.alpha.shape[0] / (size.depth if v is View.TOP else size.height) for v, s in seen_from.items()) * FINER
     smooth = vertex_normals(vertices, faces)
-    projectors = _projectors(seen_from)
+    bare = substance.is_bare(np.vstack([s.outline.rgb[s.outline.alpha > WELL_INSIDE][::SAMPLED] for s in seen_from.values()]))
+    projectors = _projectors(seen_from, metal if bare else matte)
     scene = _scene(vertices, faces)
     weights = np.stack([_weights(vertices, scene, smooth, p) for p in projectors], 1)
-    fallen = light(smooth)
+    fallen = np.ones(len(smooth), np.float32) if bare else light(smooth)
     seen = np.stack([_sampled(p, _places(p, vertices, size))[:, :3] for p in projectors], 1) / fallen[:, None, None]
     gains = _gains(seen, weights, [p.mirror for p in projectors])
     base = _filled(vertices, faces, seen * gains[None], weights)
@@ -95,17 +98,25 @@ def textured(vertices: F32, faces: Faces, seen_from: Mapping[View, Seen], size: 
     positions = vertices[atlas.vertex]
     welded, own = smooth[atlas.vertex], vertex_normals(positions, atlas.faces)
     normals = unit(np.where((np.einsum("nd,nd->n", welded, own) > CREASE)[:, None], welded, own).astype(np.float32))
-    return Model(positions=positions, normals=normals, uvs=atlas.uvs, faces=atlas.faces, texture=out.getvalue(), roughness=roughness)
+    return Model(
+        positions=positions,
+        normals=normals,
+        uvs=atlas.uvs,
+        faces=atlas.faces,
+        texture=out.getvalue(),
+        roughness=substance.roughness,
+        metallic=float(bare),
+    )
 
 
-def _projectors(seen: Mapping[View, Seen]) -> list[_Projector]:
-    """The photos, and mirror images for the sides without one."""
+def _projectors(seen: Mapping[View, Seen], unlit: Callable[[F32], F32]) -> list[_Projector]:
+    """The photos, and mirror images for the sides without one. unlit: takes the light off linear colours."""
     found = []
     for view, photo in seen.items():
         inside = np.pad((photo.outline.alpha > 0.5).astype(np.uint8), 1)
         trust = np.clip(cv2.distanceTransform(inside, cv2.DIST_L2, 3)[1:-1, 1:-1] / RIM_PX, 0, 1) + AT_RIM
         side = SIDES.index("front" if view is View.HERO else view.value)
-        picture = cv2.merge([*cv2.split(matte(to_linear(photo.outline.rgb))), trust])
+        picture = cv2.merge([*cv2.split(unlit(to_linear(photo.outline.rgb))), trust])
         found.append(_Projector(picture=picture, side=side, placed=photo.placed, turned=_AS_IT_IS))
     shown = {view.value for view in seen}
     mirrored = []
