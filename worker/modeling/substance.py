@@ -46,6 +46,24 @@ _ROUGHNESS = {
     "wool": 0.97,
     "metal": 0.35,
 }
+_RELIEF = {
+    "wool": 1.0,
+    "rattan": 1.0,
+    "wicker": 1.0,
+    "jute": 1.0,
+    "knit": 1.0,
+    "fabric": 0.8,
+    "linen": 0.8,
+    "canvas": 0.8,
+    "cotton": 0.7,
+    "cork": 0.7,
+    "leather": 0.6,
+    "stone": 0.6,
+    "concrete": 0.6,
+    "wood": 0.4,
+    "oak": 0.4,
+    "walnut": 0.3,
+}
 _GREY, _YELLOW, _RED = (0.0, 0.0), (60.0, 105.0), (30.0, 75.0)  # degrees of hue in CIE Lab; grey has none
 _METALS = {
     "chrome": (0.12, _GREY),
@@ -66,9 +84,10 @@ GREY_CHROMA, LEAST_CHROMA, LEAST_LIGHTNESS = 10.0, 12.0, 30.0  # of a metal's ow
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Substance:
-    """roughness: 0 to 1. metal: the hues, from and to, of the bare metal that it may be; None where it is none."""
+    """roughness: 0 to 1. relief: how deep its fine structure is, 0 to 1. metal: the hues, from and to, of the bare metal that it may be; None where it is none."""
 
     roughness: float
+    relief: float = 0.0
     metal: tuple[float, float] | None = None
 
     def is_bare(self, colours: U8) -> bool:
@@ -83,12 +102,14 @@ class Substance:
 
 
 def substance_of(words: str) -> Substance:
-    """What the product's name, category and material suggest; of several materials the mean roughness."""
+    """What the product's name, category and material suggest; of several materials the mean."""
     said = set(re.findall(r"[^\W\d_]+", words.lower()))
-    others = [rough for name, rough in _ROUGHNESS.items() if name in said or f"{name}en" in said]
+    said |= {word.removesuffix("en") for word in said}  # wooden, woolen
+    others = [rough for name, rough in _ROUGHNESS.items() if name in said]
     metals = [_METALS[name] for name in _METALS if name in said]
     rough = [*others, *(r for r, _ in metals)]
     if not rough:
         return Substance(roughness=DEFAULT_ROUGHNESS)
     bare = len({hues for _, hues in metals}) == 1 and not (said & (_ROUGHNESS.keys() - {"metal"})) and not said & set(_COATED)
-    return Substance(roughness=float(np.mean(rough)), metal=metals[0][1] if bare else None)
+    relief = [depth for name, depth in _RELIEF.items() if name in said]
+    return Substance(roughness=float(np.mean(rough)), relief=sum(relief) / max(len(rough), len(relief)), metal=metals[0][1] if bare else None)

@@ -23,6 +23,7 @@ from worker.modeling.atlas import DIRECTIONS, RIGHTS, SIDES, UPS, Atlas, unfolde
 from worker.modeling.delight import light, matte, metal
 from worker.modeling.model import Model, unit, vertex_normals
 from worker.modeling.placing import Placed, Seen
+from worker.modeling.relief import normal_map
 from worker.modeling.silhouettes import Size
 from worker.modeling.substance import Substance
 
@@ -95,6 +96,11 @@ def textured(vertices: F32, faces: Faces, seen_from: Mapping[View, Seen], size: 
     baked = _baked(atlas, vertices, size, evened, weights, base * fallen[:, None], fallen)
     out = io.BytesIO()
     Image.fromarray(baked).save(out, "JPEG", quality=JPEG_QUALITY, subsampling=0, optimize=True)
+    maps = {}
+    if substance.relief:
+        covered = np.zeros(atlas.height * atlas.width, bool)
+        covered[atlas.drawn] = True
+        maps["normal"] = normal_map(baked, covered.reshape(atlas.height, atlas.width), substance.relief)
     positions = vertices[atlas.vertex]
     welded, own = smooth[atlas.vertex], vertex_normals(positions, atlas.faces)
     normals = unit(np.where((np.einsum("nd,nd->n", welded, own) > CREASE)[:, None], welded, own).astype(np.float32))
@@ -106,6 +112,7 @@ def textured(vertices: F32, faces: Faces, seen_from: Mapping[View, Seen], size: 
         texture=out.getvalue(),
         roughness=substance.roughness,
         metallic=float(bare),
+        maps=maps,
     )
 
 
