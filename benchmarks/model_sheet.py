@@ -4,6 +4,7 @@ A row a product: one of its photos, then the product itself and the made model f
 and from 30 degrees beside it. On standard output: views, family, confidence.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -23,7 +24,13 @@ from worker.modeling.render import Stage
 
 PX = 210
 ANGLES = ("front", "hero", "65,18")
-WORDS = {"lamp": "lamp lighting", "table": "side table furniture", "chair": "chair furniture", "vase": "vase", "mug": "mug drinkware"}
+
+
+def words(name: str) -> str:
+    """What the sample catalog says of the product in this photo."""
+    entries = json.loads((OUT / "catalog.json").read_text())
+    record = next(e["product"] for e in entries if next(iter(e["product"]["images"].values())).startswith(f"{name}-"))
+    return f"{record['name']} {record['category']} {record['material']}"
 
 
 def made(name: str, model: Model) -> Built:
@@ -31,7 +38,7 @@ def made(name: str, model: Model) -> Built:
     width, height, depth = (float(v) for v in model.extent)
     cutouts = {View(v): cut_out(decode((OUT / f"{name}-{v}.jpg").read_bytes(), max_pixels=10**8)) for v in VIEWS[name]}
     size = Dimensions(width_m=width, height_m=height, depth_m=depth)
-    return build_model(cutouts, size, WORDS.get(name, name), max_triangles=30_000, texture_px=2048)
+    return build_model(cutouts, size, words(name), max_triangles=30_000, texture_px=2048)
 
 
 def row(name: str) -> NDArray[np.uint8]:

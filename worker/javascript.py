@@ -67,11 +67,11 @@ def _thread() -> _Thread:
 
 
 class Script:
-    """One file of JavaScript, loaded at the first call. ready: a promise that is awaited before the first call."""
+    """One file of JavaScript, loaded at the first call. ready: a promise that is awaited before the first call. timeout_s: of each program."""
 
-    def __init__(self, name: str, ready: str = "Promise.resolve()") -> None:
+    def __init__(self, name: str, ready: str = "Promise.resolve()", timeout_s: float = TIMEOUT_S) -> None:
         self.path = VENDOR / name
-        self._ready = ready
+        self._ready, self._timeout_s = ready, timeout_s
         self._engine: MiniRacer | None = None
         self._process = 0  # that the engine is of
 
@@ -97,7 +97,7 @@ class Script:
                 engine.eval(f"var {name} = new Uint8Array({len(data)});")
                 if data:
                     memoryview(engine.eval(name))[:] = data
-            engine.eval(f"var answer = null; {program}", timeout_sec=TIMEOUT_S, max_memory=MEMORY_BYTES)
+            engine.eval(f"var answer = null; {program}", timeout_sec=self._timeout_s, max_memory=MEMORY_BYTES)
             answer = self._wait(engine, "answer", ANSWER_S)
             written = bytes(memoryview(engine.eval("output"))) if out else b""
             engine.eval(" ".join(f"{name} = null;" for name in (*inputs, "output")))

@@ -18,7 +18,8 @@ from worker.modeling.model import Model
 UV_WEIGHT, NORMAL_WEIGHT = 2.0, 0.4  # beside a move of the surface by the whole of its size
 MAX_LOST = 0.03  # of a side: more would be stretched to hide what is missing
 WAYS = ("", "'Permissive'", "'Permissive', 'Prune'")  # seams are kept first; where that is not enough they may be crossed, then specks go
-_SIMPLIFIER = Script("meshopt_simplifier.js", ready="MeshoptSimplifier.ready")
+TIMEOUT_S = 60.0  # a million triangles take three
+_SIMPLIFIER = Script("meshopt_simplifier.js", ready="MeshoptSimplifier.ready", timeout_s=TIMEOUT_S)
 _PROGRAM = """
 var made = MeshoptSimplifier.simplifyWithAttributes(new Uint32Array(faces.buffer), new Float32Array(points.buffer), 3,
   new Float32Array(looks.buffer), 5, [%g, %g, %g, %g, %g], null, %d, 1.0, [%s])[0];
