@@ -14,6 +14,7 @@ from worker.modeling.silhouettes import Outline, Size
 
 F32 = NDArray[np.float32]
 
+CLEAR = 1.0  # cells: what is farther from the surface needs no look between cells
 STEPS = 40  # along each line of sight
 COARSE_CELLS = 24_000  # of shapes that are only compared with photos
 PIXELS = 48  # along the longer side of what they are compared on
@@ -104,9 +105,17 @@ def shown(shape: Shape, seen_by: Placed, width: int, height: int, border: int = 
     u, v = (across - seen_by.across) / seen_by.scale, (seen_by.down - down) / seen_by.scale
     origins, directions = seen_by.camera.rays(u.astype(np.float32), v.astype(np.float32))
     middle = ((np.array(seen_by.camera.target, np.float32) - origins) * directions).sum(1)
-    reach = seen_by.camera.half
-    seen = np.full(len(u), -1.0, np.float32)
-    for step in np.linspace(-reach, reach, STEPS):
-        at = (origins + directions * (middle + step)[:, None] - shape.grid.origin) / shape.grid.step
-        seen = np.maximum(seen, ndimage.map_coordinates(shape.field, at.T, order=1, cval=-1.0))
-    return np.asarray(seen.reshape(height + 2 * border, -1) > 0)
+    reach, grid = seen_by.camera.half, shape.grid
+    start, way = (origins + directions * middle[:, None] - grid.origin) / grid.step, directions / grid.step  # in cells
+    way = np.where(np.abs(way) < 1e-9, 1e-9, way)
+    ends = np.stack([-start / way, (np.array(grid.shape) - 1 - start) / way])
+    enters, leaves = ends.min(0).max(1), ends.max(0).min(1)  # most of a line of sight is beside the product
+    steps = np.linspace(-reach, reach, STEPS)[:, None]
+    step, ray = np.nonzero((steps > enters) & (steps < leaves))
+    at = start.T.take(ray, axis=1) + way.T.take(ray, axis=1) * steps.ravel().take(step)
+    seen = np.zeros(len(u), bool)
+    nearest = shape.field.ravel().take(np.ravel_multi_index(tuple(np.rint(at).astype(np.int32)), grid.shape))
+    seen[ray[nearest > CLEAR]] = True
+    unsure = (np.abs(nearest) <= CLEAR) & ~seen[ray]
+    seen[ray[unsure][ndimage.map_coordinates(shape.field, at[:, unsure], order=1) > 0]] = True
+    return seen.reshape(height + 2 * border, -1)
