@@ -73,12 +73,12 @@ class Blocked(Refused):
 
 
 class Http:
-    """Outgoing requests. `allowed_hosts` (`host` or `host:port`) may be in private networks; nothing else may."""
+    """Outgoing requests. `allowed_hosts` (`host` or `host:port`) may be in private networks; nothing else may. timeout_s: for each."""
 
     def __init__(
         self, allowed_hosts: frozenset[str] = frozenset(), *, timeout_s: float = 30, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
-        self._allowed, self._timeout_s, self._monotonic = allowed_hosts, timeout_s, monotonic
+        self._allowed, self.timeout_s, self._monotonic = allowed_hosts, timeout_s, monotonic
         self._guarded, self._open = _manager(guard=True), _manager(guard=False)
         self._kept = threading.local()
 
@@ -87,7 +87,7 @@ class Http:
 
         Raises: Blocked, NotFound, Refused (other 4xx), RateLimited, Unavailable (5xx, no answer, too slow), TooLarge, BadOutput (half an answer).
         """
-        with self._followed(url, vendor, headers, self._timeout_s) as (response, deadline):
+        with self._followed(url, vendor, headers, self.timeout_s) as (response, deadline):
             body = self._read(response, max_bytes, deadline, vendor)
             return Answer(status=response.status_code, content_type=response.headers.get("content-type", ""), body=body)
 
@@ -121,7 +121,7 @@ class Http:
         Raises: Unavailable when nothing was sent, or a GET was not answered; SubmitUnknown when anything else was sent and not
         answered; Blocked.
         """
-        most_s = timeout_s or self._timeout_s
+        most_s = timeout_s or self.timeout_s
         deadline = self._monotonic() + most_s
         opened = self._session_for(method, self._manager_for(url, vendor))
         form: dict[str, Any] = {"data": content if content is not None else dict(fields) if fields else None, "files": list(files) or None}
@@ -214,7 +214,7 @@ class Http:
                 if size > max_bytes:
                     raise TooLarge(vendor, "get", f"more than {max_bytes} bytes")
                 if self._monotonic() > deadline:
-                    raise Unavailable(vendor, "get", f"not finished after {self._timeout_s:g} s")
+                    raise Unavailable(vendor, "get", "not finished in time")
                 parts.append(chunk)
         except requests.exceptions.RequestException as error:
             raise Unavailable(vendor, "get", f"the answer broke off ({type(error).__name__})") from error

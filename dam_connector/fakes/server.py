@@ -7,6 +7,7 @@ operation meet, before their work or behind it. What was asked is kept, so that 
 import email.parser
 import email.policy
 import json
+import select
 import sys
 import threading
 import time
@@ -20,7 +21,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 LINK_S = 60.0
 FLOOD = 6_000_000  # bytes of an answer that nobody takes
-SLOW_S = 3.0
+PATIENCE_S = 60.0  # a slow answer comes then; whom it is for has hung up long before
 KEY = "key_fake"
 BEFORE = ("slow", "closed", "no json")  # faults that need no work of the vendor's
 METADATA = "http://169.254.169.254/latest/meta-data"
@@ -214,8 +215,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._cdn(request, fault)
         elif fault in self._fake.errors:
             self._say(self._fake.errors[fault])
-        elif fault in BEFORE:
-            self._stay_away(fault)
+        elif fault in BEFORE and self._stays_away(fault):
+            self.close_connection = True
         elif not self._fake.allowed(request):
             self._say(self._fake.errors["401"])
         else:
@@ -223,12 +224,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
 
-    def _stay_away(self, fault: str) -> None:
+    def _stays_away(self, fault: str) -> bool:
+        """Whether the vendor never learns of the request."""
         if fault == "no json":
             self._say(Said(200, b"<html>gateway</html>", mime="text/html"))
-            return
-        time.sleep(SLOW_S if fault == "slow" else 0)
-        self.close_connection = True
+        if fault == "slow":
+            return bool(select.select([self.connection], [], [], PATIENCE_S)[0])  # it can be read from once the client hangs up
+        return True
 
     def _behind(self, said: Said, fault: str) -> None:
         """The work was done; whether the answer arrives is another matter."""

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from werkzeug.serving import make_server
 
 from dam_connector.app import create_app
@@ -24,6 +24,7 @@ ARGS = [
     "--no-first-run",
     "--disable-quic",
 ]
+expect.set_options(timeout=20_000)  # what is looked for comes at once, but not on every machine
 SLOW_GRAPHICS = ("GPU stall due to ReadPixels", "rAF timed out in updateSource")  # said where pixels are drawn without a graphics card
 
 

@@ -14,14 +14,20 @@ from dam_connector.adapters.kit import Kit
 from dam_connector.catalog.rules import Connection
 from dam_connector.ports import Provider
 from dam_connector.store.library import Shelf
-from tests.contracts.provider_harness import HARNESSES, TIMEOUT_S, WORKFLOW, Harness
+from tests.contracts.provider_harness import HARNESSES, WORKFLOW, Harness
 from tests.support import TestClock
+
+PATIENT_S = 30.0  # so that a busy machine is no fault of a vendor's
+HURRIED_S = 2.0
 
 
 @pytest.fixture
-def kit(clock: TestClock, tmp_path: Path) -> Kit:
-    """What an adapter is given, without a database: none of those that need this fixture looks into the shelf."""
-    return Kit(http=Http(), clock=clock, secret=lambda reference: "wrong", public_url="https://dam.example", shelf=cast(Shelf, None), folder=tmp_path)
+def kit(clock: TestClock, tmp_path: Path, request: pytest.FixtureRequest) -> Kit:
+    """What an adapter is given, without a database: none of those that need this fixture looks into the shelf. It hurries where a test has
+    a slow server."""
+    given = getattr(request.node, "callspec", None)
+    http = Http(timeout_s=HURRIED_S if given and given.params.get("fault") == "slow" else PATIENT_S)
+    return Kit(http=http, clock=clock, secret=lambda reference: "wrong", public_url="https://dam.example", shelf=cast(Shelf, None), folder=tmp_path)
 
 
 @pytest.fixture
@@ -55,6 +61,6 @@ def unlisted(harness: Harness) -> Callable[[], Provider]:
 
     def opened() -> Provider:
         connection = Connection(adapter=harness.name, options={"base_url": harness.fake.base_url, **harness.options})
-        return open_adapter("provider", "x", connection, replace(harness.kit, http=Http(timeout_s=TIMEOUT_S)))
+        return open_adapter("provider", "x", connection, replace(harness.kit, http=Http(timeout_s=harness.kit.http.timeout_s)))
 
     return opened

@@ -14,7 +14,6 @@ from dam_connector.fakes import comfyui, fal, hunyuan3d, meshy, openai_images, s
 from dam_connector.ports import Generation, Inbound, Provider, Task
 from tests.support import picture, product
 
-TIMEOUT_S = 1.0
 WORKFLOW = {
     "1": {"class_type": "LoadImage", "inputs": {"image": "{{image:front}}"}},
     "3": {"class_type": "KSampler", "inputs": {"seed": "{{seed}}", "text": "a photo: {{prompt}}", "steps": 20}},
@@ -30,7 +29,8 @@ def order(kind: RunKind = RunKind.MODEL, *, none: bool = False, key: str = "run_
 @dataclass
 class Harness:
     """One vendor. fake: its server, None for memory. links: what it made lies behind links that die. failed: the operation and the fault with
-    which its task fails. odd, tells_model, knows_its_tasks: whether it tells a status, the model, and which tasks it does not know."""
+    which its task fails. patient: whether its answer is waited for as long as a picture takes. odd, tells_model, knows_its_tasks: whether it
+    tells a status, the model, and which tasks it does not know."""
 
     name: str
     kit: Kit
@@ -47,12 +47,13 @@ class Harness:
     unknown_ref: str = "nothing"
     uploads: bool = False
     polls: bool = True
+    patient: bool = False
     unmet: tuple[str, ...] = ()
 
     def adapter(self, **options: Any) -> Provider:
         """The adapter, allowed to talk to its fake and to nothing else on loopback."""
         base = {"base_url": self.fake.base_url} if self.fake else {}
-        http = Http(frozenset({self.fake.host} if self.fake else ()), timeout_s=TIMEOUT_S)
+        http = Http(frozenset({self.fake.host} if self.fake else ()), timeout_s=self.kit.http.timeout_s)
         connection = Connection(adapter=self.name, options={**base, **self.options, **options})
         opened: Any = open_adapter("provider", self.name, connection, replace(self.kit, http=http))
         if not self.fake:
@@ -109,6 +110,7 @@ def _stability(kit: Kit) -> Harness:
         {"api_key": "env/KEY"},
         links=False,
         polls=False,
+        patient=True,
         failed=("told", "wrong magic"),
         odd=False,
         failed_words="GLB",
@@ -156,6 +158,7 @@ def _openai_images(kit: Kit) -> Harness:
         links=False,
         failed=failed,
         polls=False,
+        patient=True,
         failed_words="not to be had",
         odd=False,
         unmet=("submit flood",),

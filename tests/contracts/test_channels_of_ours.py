@@ -58,7 +58,7 @@ def test_a_webhook_out_is_signed_and_carries_the_whole_listing(listener: Listene
     journal: list[tuple[str, str]] = []
     kit = replace(
         kit,
-        http=Http(frozenset({listener.server.host}), timeout_s=2),
+        http=Http(frozenset({listener.server.host}), timeout_s=kit.http.timeout_s),
         secret=lambda _: SECRET,
         journal=lambda sku, words: journal.append((sku, words)),
     )

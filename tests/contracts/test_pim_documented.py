@@ -141,7 +141,7 @@ def opened(kit: Kit) -> Iterator[Callable[..., tuple[Pim, Shop]]]:
     def open_one(name: str, **options: Any) -> tuple[Pim, Shop]:
         answer, usual = PLAYED[name]
         shops.append(Shop(answer))
-        own = replace(kit, http=Http(frozenset({shops[-1].host}), timeout_s=2), secret=SECRETS.__getitem__)
+        own = replace(kit, http=Http(frozenset({shops[-1].host}), timeout_s=kit.http.timeout_s), secret=SECRETS.__getitem__)
         found: Pim = open_adapter("pim", "main", Connection(adapter=name, options={"base_url": shops[-1].url, **usual, **options}), own)
         return found, shops[-1]
 

@@ -167,7 +167,7 @@ class Opened:
         self.options = {**self.options, address: self.shop.url + ("/graphql/" if name == "saleor" else "")}
 
     def source(self, **options: Any) -> Pim:
-        kit = replace(self._kit, http=Http(frozenset({self.shop.host}), timeout_s=2), secret=SECRETS.__getitem__)
+        kit = replace(self._kit, http=Http(frozenset({self.shop.host}), timeout_s=self._kit.http.timeout_s), secret=SECRETS.__getitem__)
         found: Pim = open_adapter("pim", self.name, Connection(adapter=self.name, options={**self.options, **options}), kit)
         return found
 

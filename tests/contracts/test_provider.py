@@ -10,7 +10,6 @@ import pytest
 from dam_connector.adapters import known
 from dam_connector.catalog.run import RunKind
 from dam_connector.errors import BadOutput, Busy, DeliveryError, OutOfCredit, RateLimited, Refused, SubmitUnknown, Unavailable, Unsupported
-from dam_connector.fakes.server import SLOW_S
 from dam_connector.ports import Provider, Task, TaskState
 from tests.contracts.provider_harness import HARNESSES, Harness, cases, met, order
 
@@ -91,7 +90,9 @@ def test_the_same_key_costs_once_where_that_is_promised(harness: Harness) -> Non
 
 
 @pytest.mark.parametrize(("harness", "fault"), met("submit", SUBMISSIONS), indirect=["harness"])
-def test_every_fault_of_a_submission_is_told_apart(harness: Harness, fault: str) -> None:
+def test_every_fault_of_a_submission_is_told_apart(harness: Harness, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if fault == "slow" and harness.patient:
+        monkeypatch.setattr(f"dam_connector.adapters.provider.{harness.name}.PATIENCE_S", harness.kit.http.timeout_s)
     provider = harness.adapter()
     harness.fake.faults["submit"] = [fault]
     with pytest.raises(SUBMISSIONS[fault]) as told:
@@ -202,7 +203,3 @@ def test_an_address_in_a_private_network_is_not_talked_to(harness: Harness, unli
     with pytest.raises(Refused, match="private network"):
         unlisted().submit(order(harness.adapter().capabilities.makes[0]))
     assert harness.fake.billed == 0
-
-
-def test_slow_means_slower_than_we_wait() -> None:
-    assert SLOW_S > 1.0

@@ -52,7 +52,7 @@ def server(system: System) -> Iterator[Shop]:
 
 
 def prepared(kit: Kit, server: Shop) -> list[Any]:
-    own = replace(kit, http=Http(frozenset({server.host}), timeout_s=2), secret=lambda _: "token")
+    own = replace(kit, http=Http(frozenset({server.host}), timeout_s=kit.http.timeout_s), secret=lambda _: "token")
     options = {"base_url": server.url, "token": "env/T"}
     return list(setup_of("dam", "directus").prepare(options, own, "https://dam.example/webhooks/directus"))
 

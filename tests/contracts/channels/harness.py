@@ -13,7 +13,6 @@ from dam_connector.fakes.server import FakeServer, Request, Said
 from dam_connector.ports import Channel
 
 SECRETS = {"env/TOKEN": "key_fake", "env/OTHER": "other"}
-TIMEOUT_S = 1.5
 SKU = "CH123"
 OTHER = "CH124"  # a second variant of the same product
 THEIRS = ["a.jpg", "b.jpg"]
@@ -37,7 +36,7 @@ class PlayedShop(FakeServer):
         self.start()
 
     def opened(self, kit: Kit, **options: Any) -> Channel:
-        kit = replace(kit, http=Http(frozenset({self.host}), timeout_s=TIMEOUT_S), secret=SECRETS.__getitem__)
+        kit = replace(kit, http=Http(frozenset({self.host}), timeout_s=kit.http.timeout_s), secret=SECRETS.__getitem__)
         connection = Connection(adapter=self.vendor, options={**self.own_options(), **self.options, **options})
         found: Channel = open_adapter("channel", self.vendor, connection, kit)
         return found

@@ -12,7 +12,6 @@ from dam_connector.fakes.server import FakeServer, Request, Said
 from dam_connector.ports import Dam, Inbound
 
 SECRETS = {"env/TOKEN": "key_fake", "env/HOOK": "hook-secret", "env/OTHER": "other"}
-TIMEOUT_S = 1.5
 
 
 class PlayedDam(FakeServer):
@@ -35,7 +34,7 @@ class PlayedDam(FakeServer):
 
     def opened(self, kit: Kit, **options: Any) -> Dam:
         """The adapter on this server."""
-        kit = replace(kit, http=Http(frozenset({self.host}), timeout_s=TIMEOUT_S), secret=SECRETS.__getitem__)
+        kit = replace(kit, http=Http(frozenset({self.host}), timeout_s=kit.http.timeout_s), secret=SECRETS.__getitem__)
         found: Dam = open_adapter("dam", self.vendor, Connection(adapter=self.vendor, options={**self.own_options(), **self.options, **options}), kit)
         return found
 
