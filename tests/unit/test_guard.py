@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -56,8 +57,8 @@ def test_a_check_that_crashes_costs_only_its_row(guard: Guard, monkeypatch: pyte
     begun = threading.Event()
     read = guard._read
 
-    def killing(end: float, memory: int, at: str = "") -> bytes:
-        message = read(end, memory, at)
+    def killing(limit: object, memory: int, at: str = "") -> bytes:
+        message = read(limit, memory, at)  # type: ignore[arg-type]
         if b'"at": "geometry"' in message and not begun.is_set():
             begun.set()
             os.kill(guard._process.pid, signal.SIGKILL)  # type: ignore[union-attr]
@@ -80,6 +81,28 @@ def test_what_takes_too_long_or_too_much_is_ended(guard: Guard, monkeypatch: pyt
     os.kill(guard._process.pid, signal.SIGSTOP)  # type: ignore[union-attr]
     report = guard.check(order(good())).report
     assert "file.harmful" in {i.code for i in report.issues} and report.blocked and time.monotonic() - began < 60
+
+
+def test_a_busy_machine_makes_no_file_harmful(guard: Guard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process gets no CPU for longer than a report may take of it."""
+    from worker.checks import guard as room
+
+    guard.check(order(good()))
+    monkeypatch.setattr(room, "TIME_S", 2.0)
+    pid = guard._process.pid  # type: ignore[union-attr]
+    os.kill(pid, signal.SIGSTOP)
+    threading.Timer(2.5, partial(os.kill, pid, signal.SIGCONT)).start()
+    assert "file.harmful" not in {i.code for i in guard.check(order(good())).report.issues}
+
+
+def test_what_waits_for_ever_is_ended(guard: Guard, monkeypatch: pytest.MonkeyPatch) -> None:
+    from worker.checks import guard as room
+
+    guard.warm()
+    monkeypatch.setattr(room, "TIME_S", 0.1)
+    os.kill(guard._process.pid, signal.SIGSTOP)  # type: ignore[union-attr]
+    ended = [i for i in guard.check(order(large())).report.issues if i.code == "file.harmful"]
+    assert ended and "too long" in ended[0].message
 
 
 def test_half_an_answer_left_by_another_job_blames_no_file(guard: Guard) -> None:

@@ -29,8 +29,10 @@ from dam_connector.catalog.product import Product
 from dam_connector.catalog.rules import Deliverable, Rules
 from dam_connector.catalog.version import VersionFile
 
-TIME_S = 9.0  # for one report on files
+TIME_S = 9.0  # CPU-seconds for one report on files: that a machine is busy with other things is no fault of theirs
 PHOTO_S = 4.0  # more, for each photo that a model is held against
+FIRST_SHARE = 0.6  # of them for the first try
+STUCK = 8  # times as long by the clock: what waits for ever takes no CPU
 MEMORY_BYTES = 1_000_000_000
 START_S = 60.0
 LOOK_S = 0.05
@@ -69,6 +71,14 @@ class Checked:
     pictures: Mapping[str, bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """How far the process may get: to so many CPU-seconds of its life, and to a time of the clock."""
+
+    cpu_s: float
+    end: float
+
+
 class Ended(Exception):
     """The process is gone or was ended; the message says why. check: what it was at."""
 
@@ -86,23 +96,24 @@ class Guard:
 
     def check(self, order: Order) -> Checked:
         """The report on an order. What cannot be checked is an issue file.harmful; nothing is raised for it."""
-        end = time.monotonic() + TIME_S + PHOTO_S * len(order.photos)
+        left = whole = TIME_S + PHOTO_S * len(order.photos)
         harmful: list[tuple[str, str]] = []
         stale = True  # a job that was ended may have left half an answer in the pipe: that is no fault of this file
         while True:
+            began = 0.0
             try:
                 self.warm()
-                left = end - time.monotonic()
-                checked = self._asked(replace(order, skip=tuple(name for name, _ in harmful)), time.monotonic() + (left if harmful else 0.6 * left))
+                began = self._cpu_s()
+                checked = self._asked(replace(order, skip=tuple(name for name, _ in harmful)), left if harmful else FIRST_SHARE * left)
                 return replace(checked, report=_with_harm(checked.report, harmful))
             except Ended as ended:
+                left -= max(0.0, self._cpu_s() - began)
                 self.stop()
                 if not ended.check and stale:
-                    stale = False
-                    end = time.monotonic() + TIME_S + PHOTO_S * len(order.photos)
+                    stale, left = False, whole
                     continue
                 harmful.append((ended.check, str(ended)))
-                if len(harmful) > 2 or not ended.check or time.monotonic() > end - 1:
+                if len(harmful) > 2 or not ended.check or left < 1:
                     rows = tuple(Row(check=name or "reading", outcome=Outcome.NOT_TESTED, detail=why) for name, why in harmful)
                     return Checked(report=_with_harm(Report(issues=order.found_before, rows=rows, facts=order.facts), harmful), pictures={})
 
@@ -113,7 +124,7 @@ class Guard:
         quiet = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "LC_ALL", "TMPDIR", "HOME", "PYTHONPATH", "VIRTUAL_ENV")}
         self._process = subprocess.Popen([sys.executable, "-m", "worker.checks.guard"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=quiet)
         self._owner = os.getpid()
-        self._read(time.monotonic() + START_S, MEMORY_BYTES)
+        self._read(_Limit(START_S, time.monotonic() + STUCK * START_S), MEMORY_BYTES)
 
     def stop(self) -> None:
         """End the process."""
@@ -133,17 +144,15 @@ class Guard:
         except psutil.NoSuchProcess:
             return False
 
-    def _asked(self, order: Order, end: float) -> Checked:
+    def _asked(self, order: Order, seconds: float) -> Checked:
+        """seconds: of CPU. Raises: Ended."""
         assert self._process is not None and self._process.stdin is not None
-        token = os.urandom(8).hex()
-        try:
-            _send(self._process.stdin, pickle.dumps((token, order)))
-        except OSError as error:
-            raise Ended("the checker is gone", "") from error
+        token, limit = os.urandom(8).hex(), _Limit(self._cpu_s() + seconds, time.monotonic() + STUCK * seconds)
+        self._write(pickle.dumps((token, order)), limit)
         at = ""
         while True:
             try:
-                message = json.loads(self._read(end, MEMORY_BYTES, at))
+                message = json.loads(self._read(limit, MEMORY_BYTES, at))
                 if message["token"] != token:
                     continue
                 if "at" in message:
@@ -154,14 +163,28 @@ class Guard:
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 raise Ended("its answer is none", at) from error
 
-    def _read(self, end: float, memory: int, at: str = "") -> bytes:
+    def _write(self, data: bytes, limit: _Limit) -> None:
         """One message. Raises: Ended."""
-        length = _LENGTH.unpack(self._exactly(_LENGTH.size, end, memory, at))[0]
+        assert self._process is not None and self._process.stdin is not None
+        descriptor, left = self._process.stdin.fileno(), memoryview(_LENGTH.pack(len(data)) + data)
+        os.set_blocking(descriptor, False)  # it may not read
+        try:
+            while left:
+                if select.select([], [descriptor], [], LOOK_S)[1]:
+                    left = left[os.write(descriptor, left) :]
+                elif self._past(limit):
+                    raise Ended("it took too long", "")
+        except OSError as error:
+            raise Ended("the checker is gone", "") from error
+
+    def _read(self, limit: _Limit, memory: int, at: str = "") -> bytes:
+        """One message. Raises: Ended."""
+        length = _LENGTH.unpack(self._exactly(_LENGTH.size, limit, memory, at))[0]
         if length > MEMORY_BYTES:
             raise Ended("its answer is none", at)
-        return self._exactly(length, end, memory, at)
+        return self._exactly(length, limit, memory, at)
 
-    def _exactly(self, count: int, end: float, memory: int, at: str) -> bytes:
+    def _exactly(self, count: int, limit: _Limit, memory: int, at: str) -> bytes:
         assert self._process is not None and self._process.stdout is not None
         descriptor, got = self._process.stdout.fileno(), bytearray()
         while len(got) < count:
@@ -171,11 +194,24 @@ class Guard:
                 if not part:
                     raise Ended("it crashed the checker", at)
                 got += part
-            elif time.monotonic() > end:
+            elif self._past(limit):
                 raise Ended("it took too long", at)
             if not ready and self.memory() > memory:
                 raise Ended(f"it took more than {memory // 1_000_000:,} MB", at)
         return bytes(got)
+
+    def _past(self, limit: _Limit) -> bool:
+        return self._cpu_s() > limit.cpu_s or time.monotonic() > limit.end
+
+    def _cpu_s(self) -> float:
+        """CPU-seconds that the process took in its life."""
+        if self._process is None:
+            return 0.0
+        try:
+            times = psutil.Process(self._process.pid).cpu_times()
+        except psutil.NoSuchProcess:
+            return 0.0
+        return float(times.user + times.system)
 
     def memory(self) -> int:
         """What the process holds now, in bytes."""
