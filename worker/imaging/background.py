@@ -14,14 +14,16 @@ STRIDE = 4  # the surface is fitted to every fourth pixel of every fourth row
 TOLD_BY = 4_000  # values are enough to tell how far they are spread
 ENOUGH = 12_000  # fewer known pixels than this are all taken
 LEAST_SPREAD = 0.4  # Lab units: finer than what 8 bits tell apart
+PLAIN, SHARE = 0.5, 98  # Lab units within which so many in a hundred values lie where the background is of one colour
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Background:
-    """surface: (h, w, 3) float32 Lab. noise: one standard deviation of lightness and of chroma about it, Lab units."""
+    """surface: (h, w, 3) float32 Lab. noise: one standard deviation of lightness and of chroma about it, Lab units. plain: of one colour."""
 
     surface: F32
     noise: tuple[float, float]
+    plain: bool = False
 
 
 def border_of(shape: tuple[int, ...]) -> Mask:
@@ -37,11 +39,17 @@ def fit_background(lab: F32, known: Mask, order: int) -> Background:
     xs, ys = (_powers(np.linspace(-1, 1, count, dtype=np.float32), order) for count in (lab.shape[1], lab.shape[0]))
     step = 1 if np.count_nonzero(known) < ENOUGH else STRIDE
     rows, columns = (at * step for at in np.nonzero(known[::step, ::step]))
-    values, terms = lab[rows, columns], np.stack([xs[columns, i] * ys[rows, j] for i, j in _degrees(order)], -1)
+    values = lab[rows, columns]
+    middle = np.median(values, axis=0).astype(np.float32)
+    if np.percentile(np.abs(values - middle).max(1), SHARE) < PLAIN:
+        return Background(surface=np.full_like(lab, middle), noise=_noise(np.asarray(values - middle, np.float32)), plain=True)
+    terms = np.stack([xs[columns, i] * ys[rows, j] for i, j in _degrees(order)], -1)
     coefficients, inlier = _robust(terms, values)
-    off = (values - terms @ coefficients)[inlier]
-    noise = (_deviation(np.abs(off[:, 0])), _deviation(np.hypot(off[:, 1], off[:, 2])))
-    return Background(surface=_surface(coefficients, xs, ys), noise=noise)
+    return Background(surface=_surface(coefficients, xs, ys), noise=_noise(np.asarray((values - terms @ coefficients)[inlier], np.float32)))
+
+
+def _noise(off: F32) -> tuple[float, float]:
+    return _deviation(np.abs(off[:, 0])), _deviation(np.hypot(off[:, 1], off[:, 2]))
 
 
 def _robust(terms: F32, values: F32) -> tuple[F32, Mask]:

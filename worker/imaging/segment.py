@@ -80,15 +80,20 @@ def segment(lab: F32, reduced: float) -> tuple[U8, float, Background]:
             known,
             SMEARED if reduced < 2 else TIGHT[1],
         )
+        if ground.plain:
+            break
     colour = np.maximum(bright, chroma)
     depth = 1 - (smooth[..., 0] + 16) / (ground.surface[..., 0] + 16)
     sharp = _relative(_sharp_slope(lab), border)
     holes = _open_holes(bright, dark, chroma, slopes)
     deviation = np.maximum(colour, dark)
-    masks = [_without_specks(_product(colour, dark, depth, sharp, holes, start), deviation) for start in (SHADOW_FROM, 0.0)]
-    sure = [_confidence(mask, deviation, sharp) for mask in masks]
-    best = int(sure[1] > sure[0] + SURER)
-    return _calmed(masks[best], deviation, sharp), max(0.0, sure[best] - _doubt(masks[best], deviation)), ground
+    mask, sure = np.zeros_like(known, np.uint8), -1.0
+    for start in (SHADOW_FROM, 0.0):
+        if sure <= 1 - SURER:
+            other = _without_specks(_product(colour, dark, depth, sharp, holes, start), deviation)
+            surer = _confidence(other, deviation, sharp)
+            mask, sure = (other, surer) if surer > sure + SURER else (mask, sure)
+    return _calmed(mask, deviation, sharp), max(0.0, sure - _doubt(mask, deviation)), ground
 
 
 def _difference(smooth: F32, ground: Background) -> Planes:

@@ -23,7 +23,7 @@ SMOOTHINGS = 3  # of the normals that choose sides: without, charts fray
 SUBPIXEL = 4  # bits, in drawing
 NO_FACE = -1
 LEAST_PX = 256  # of the picture's width
-BARELY, COARSER = 0.05, 0.25  # of a chart's faces; of the texels that it would have
+BARELY, COARSER = 0.05, 0.3  # of a chart's faces; of the texels that it would have
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

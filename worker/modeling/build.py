@@ -26,7 +26,6 @@ MAX_STRETCH = 0.03  # of a side; more means that a part at the rim is missing
 LOW_CONFIDENCE = 0.5
 LEAST_CERTAIN = 0.3  # of a cut-out
 WELL_EXPLAINED = 0.85  # overlap of the coarse shape with the photos
-WITH_RELIEF = 0.6  # of the triangles: a normal map needs tangents, and the two together no more bytes than before
 UPRIGHT = (View.FRONT, View.RIGHT, View.BACK, View.LEFT)
 _SHOWS = {view: f"{view.value} side" for view in UPRIGHT} | {View.TOP: "product from above", View.HERO: "product from a corner"}
 
@@ -61,7 +60,7 @@ def build_model(cutouts: Mapping[View, Cutout], dimensions: Dimensions, words: s
     straight = straightened(given, size, words)
     shape = build_shape(straight.outlines, size, words) if straight.piece is None else assembled(straight.piece, size, CELLS)
     substance = substance_of(words)
-    vertices, faces, stretch = extract(shape, size, round(max_triangles * (WITH_RELIEF if substance.relief else 1)))
+    vertices, faces, stretch = extract(shape, size, max_triangles)
     model = textured(vertices, faces, straight.seen, size, texture_px, substance)
     off = disagreement(size, given)
     doubts = _doubts(given, straight, off, stretch)

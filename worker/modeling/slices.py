@@ -5,6 +5,7 @@ or the third outline, scaled into that rectangle; so both outlines keep their pl
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -20,16 +21,44 @@ LEG_EXPONENT = 2.5  # slices in several parts are legs: rounder than a square, s
 LEAST_HALF = 0.35  # cells
 
 
-def swept(across: F32, along: F32, form: Form, stride: int = 1) -> F32:
-    """(a, n, b): slices at each n of `across` (a, n) and `along` (b, n), in cells, inside positive."""
-    out = np.full((across.shape[0], across.shape[1], along.shape[0]), -1, np.float32)
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One slice, not yet of any form. n: which; u, v: places across and along, -1 to 1 within a run; half_a, half_b: the runs' half widths
+    in cells; parted: whether it has several parts."""
+
+    n: int
+    u: F32
+    v: F32
+    half_a: F32
+    half_b: F32
+    parted: bool
+
+
+def sliced(across: F32, along: F32, stride: int = 1) -> list[Slice]:
+    """A slice at each n of `across` (a, n) and `along` (b, n) where both have something."""
+    found = []
     for n in range(0, across.shape[1], stride):
         first, second = runs(across[:, n]), runs(along[:, n])
         if first and second:
-            u, half_a = _places(len(across), first)
-            v, half_b = _places(len(along), second)
-            out[:, n] = form(u, v, len(first) > 1 or len(second) > 1) * np.minimum(half_a[:, None], half_b[None])
+            (u, half_a), (v, half_b) = _places(len(across), first), _places(len(along), second)
+            found.append(Slice(n, u, v, half_a, half_b, len(first) > 1 or len(second) > 1))
+    return found
+
+
+def swept(across: F32, along: F32, form: Form) -> F32:
+    """(a, n, b): slices of a form at each n of `across` (a, n) and `along` (b, n), in cells, inside positive."""
+    out = np.full((across.shape[0], across.shape[1], along.shape[0]), -1, np.float32)
+    for s in sliced(across, along):
+        out[:, s.n] = form(s.u, s.v, s.parted) * np.minimum(s.half_a[:, None], s.half_b[None])
     return out
+
+
+def footprint(slices: list[Slice], form: Form, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Where, (a, b), any of the slices has something in this form."""
+    found = np.zeros(shape, bool)
+    for s in slices:
+        found |= form(s.u, s.v, s.parted) > 0
+    return found
 
 
 def superellipse(exponent: float) -> Form:

@@ -40,7 +40,7 @@ AT_RIM = 0.02  # what they are trusted all the same
 MIRRORED = 0.02  # weight of a mirror image beside a photo
 FILLED = 0.0005  # weight of the nearest colours
 LEAST_WEIGHT = 1e-6
-WELL_INSIDE, SAMPLED = 0.9, 50  # which pixels of a photo say what it is of
+WELL_INSIDE, SAMPLED = 0.9, 7  # which pixels of a photo say what it is of
 SURE = 0.05  # where a photo's weight is more, nothing is filled in
 SPREAD = 30  # rounds of smoothing what is filled
 LETTERS = 0.03  # of a picture's side: details finer than this would read backwards
@@ -81,7 +81,9 @@ def textured(vertices: F32, faces: Faces, seen_from: Mapping[View, Seen], size: 
     """The mesh with its atlas; `vertices` fill the box of `size` exactly."""
     finest = max(s.outline.alpha.shape[0] / (size.depth if v is View.TOP else size.height) for v, s in seen_from.items()) * FINER
     smooth = vertex_normals(vertices, faces)
-    bare = substance.is_bare(np.vstack([s.outline.rgb[s.outline.alpha > WELL_INSIDE][::SAMPLED] for s in seen_from.values()]))
+    bare = substance.is_bare(
+        np.vstack([s.outline.rgb[::SAMPLED, ::SAMPLED][s.outline.alpha[::SAMPLED, ::SAMPLED] > WELL_INSIDE] for s in seen_from.values()])
+    )
     projectors = _projectors(seen_from, metal if bare else matte)
     scene = _scene(vertices, faces)
     weights = np.stack([_weights(vertices, scene, smooth, p) for p in projectors], 1)

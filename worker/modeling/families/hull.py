@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from worker.modeling.evidence import Evidence, Proposal, fill, overlap
 from worker.modeling.families.seat import hollow
 from worker.modeling.families.shoe import WORDS as SHOES
-from worker.modeling.slices import Form, domed, lengthwise, like, superellipse, swept
+from worker.modeling.slices import Form, domed, footprint, lengthwise, like, sliced, superellipse, swept
 
 F32 = NDArray[np.float32]
 
@@ -51,7 +51,8 @@ def _form(evidence: Evidence, front: F32, side: F32) -> tuple[str, Form | None]:
         return "superellipse 3", superellipse(3.0)
     if top is not None:
         forms = {f"superellipse {e:g}": superellipse(e) for e in EXPONENTS} | {"like the top": like(top)}
-        scores = {name: overlap((swept(front, side, form, STRIDE) > 0).any(1), top > 0) for name, form in forms.items()}
+        slices = sliced(front, side, STRIDE)
+        scores = {name: overlap(footprint(slices, form, top.shape), top > 0) for name, form in forms.items()}
         best = max(scores, key=scores.__getitem__)
         return best, forms[best]
     if fill(front) > SQUARE and fill(side) > SQUARE:
