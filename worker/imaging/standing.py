@@ -14,6 +14,7 @@ F32 = NDArray[np.float32]
 STEEPEST = 0.48  # rows a column: where a hull rises faster, it is the product's side, no longer its base
 TOUCHES = 0.022  # of the product's size: what is that near to the ground darkens it
 CORE, SOFT, WIDE = (0.75, 0.008), (0.45, 0.03), (0.22, 0.09)  # strength, and spread as a share of the product's size
+UNSEEN = 0.002  # of the light: what takes less is not looked at
 
 
 def ground_line(alpha: F32, *, oblique: bool) -> F32:
@@ -44,14 +45,16 @@ def contact_shadow(alpha: F32, ground: F32, *, oblique: bool) -> F32:
     gap[columns] = np.maximum(ground[columns] - 1 - bottom, 0)
     touching = np.exp(-0.5 * (gap / max(1.0, TOUCHES * size)) ** 2)
     above = np.where(np.isfinite(gap), np.exp(-gap / (0.3 * size)), 0)
-    below = np.arange(alpha.shape[0], dtype=np.float32)[:, None] - ground + 1
     behind = 2.2 if oblique else 1.5  # seen from above, the ground under the product is deeper than it is in front
     light = np.ones_like(alpha)
     for (strength, spread), along in ((CORE, touching), (SOFT, touching), (WIDE, above)):
         reach = max(0.8, spread * size)
         profile = gaussian_filter1d(along.astype(np.float32), 0.7 * reach, mode="constant")
-        fall = np.exp(-0.5 * (below / np.where(below < 0, behind * reach, 0.6 * reach)) ** 2)
-        light *= 1 - strength * profile * fall
+        above_it, below_it, far = np.float32(behind * reach), np.float32(0.6 * reach), float(np.sqrt(2 * np.log(strength / UNSEEN)))
+        first, last = max(0, int(ground.min() - far * above_it)), min(len(alpha), int(ground.max() + far * below_it) + 1)
+        below = np.arange(first, last, dtype=np.float32)[:, None] - ground + 1
+        fall = np.exp(np.float32(-0.5) * (below / np.where(below < 0, above_it, below_it)) ** 2)
+        light[first:last] *= 1 - np.float32(strength) * profile * fall
     return np.where(light > 0.988, 0, 1 - light).astype(np.float32)
 
 
