@@ -100,14 +100,14 @@ class Guard:
         harmful: list[tuple[str, str]] = []
         stale = True  # a job that was ended may have left half an answer in the pipe: that is no fault of this file
         while True:
-            began = 0.0
+            cpu_s, clock = 0.0, time.monotonic()
             try:
                 self.warm()
-                began = self._cpu_s()
+                cpu_s, clock = self._cpu_s(), time.monotonic()
                 checked = self._asked(replace(order, skip=tuple(name for name, _ in harmful)), left if harmful else FIRST_SHARE * left)
                 return replace(checked, report=_with_harm(checked.report, harmful))
             except Ended as ended:
-                left -= max(0.0, self._cpu_s() - began)
+                left -= max(self._cpu_s() - cpu_s, (time.monotonic() - clock) / STUCK)
                 self.stop()
                 if not ended.check and stale:
                     stale, left = False, whole

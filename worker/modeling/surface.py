@@ -36,7 +36,7 @@ def extract(shape: Shape, size: Size, max_triangles: int) -> tuple[F32, Faces, f
         raise InputError("cutout.empty", "The outlines leave nothing of the product; do all photos show the same product?")
     step = tuple(float(s) for s in shape.grid.step)
     vertices, faces, _, _ = marching_cubes(field, 0.0, spacing=step, gradient_direction="ascent")
-    points, triangles = _arrays(_simplified(vertices, faces, min(step), max_triangles))
+    points, triangles = _arrays(_simplified(vertices, faces, min(step), min(max_triangles, ENOUGH)))
     stretch = float(np.abs(size.as_array() / np.maximum(np.ptp(points, axis=0), 1e-9) - 1).max())
     return _apart(_fitted(points, size), triangles, min(step)), triangles, stretch
 
@@ -57,7 +57,7 @@ def _simplified(points: F32, faces: NDArray[np.integer], cell: float, max_triang
     around = _neighbours(faces, len(points))
     points = _taubin(points, around)  # first: on few vertices it would round corners off
     faces = _without_specks(points, faces, sparse.csgraph.connected_components(around, directed=False)[1])
-    solid, max_triangles = None, min(max_triangles, ENOUGH)
+    solid = None
     if len(faces) > max_triangles:
         solid = _manifold(*fast_simplification.simplify(points, faces, target_count=max_triangles, agg=AGGRESSION))
     if solid is None:  # a quadric collapse may fold a mesh where it is thin
