@@ -14,8 +14,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import cv2
 import numpy as np
@@ -26,7 +29,7 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 from dam_connector.catalog.product import Dimensions, View
 from worker.imaging.cutout import cut_out
 from worker.imaging.decode import decode
-from worker.modeling.build import build_model
+from worker.modeling import build
 from worker.modeling.camera import camera_for
 from worker.modeling.foreign import read_glb
 from worker.modeling.glb import write_glb
@@ -40,6 +43,12 @@ INPUTS: dict[str, dict[View, str]] = {
     "hero photo": {View.HERO: "hero_photo.jpg"},
 }
 SHOWN = ("envelope_iou", "silhouette", "chamfer")
+STAGES = {
+    "straightened": "outlines",
+    "build_shape": "shape",
+    "extract": "surface",
+    "textured": "texture",
+}  # functions that worker/modeling/build.py calls
 SHEET_PX = 240
 YARDSTICK_S = 0.135  # on the machine that the goal of 3 CPU-seconds was set on: .026, .029, .065 and .015
 
@@ -49,18 +58,42 @@ def made(folder: Path, files: dict[View, str], out: Path) -> dict[str, Any]:
     cv2.setNumThreads(1)
     facts = json.loads((folder / "dims.json").read_text())
     size = Dimensions(width_m=facts["width_m"], height_m=facts["height_m"], depth_m=facts["depth_m"])
+    stages: dict[str, tuple[float, float]] = {}
     began = time.process_time()
     cutouts = {view: cut_out(decode((folder / name).read_bytes(), max_pixels=10**8)) for view, name in files.items()}
     cut = time.process_time()
-    built = build_model(cutouts, size, f"{facts.get('material', '')} {facts['category']}", max_triangles=30_000, texture_px=2048)
+    stages["cut-outs"] = cut - began, _peak_mb()
+    with ExitStack() as timed:
+        for function, stage in STAGES.items():
+            timed.enter_context(patch.object(build, function, _timed(getattr(build, function), stage, stages)))
+        built = build.build_model(cutouts, size, f"{facts.get('material', '')} {facts['category']}", max_triangles=30_000, texture_px=2048)
+    written = time.process_time()
     out.write_bytes(write_glb(built.model, folder.name))
+    stages["file"] = time.process_time() - written, _peak_mb()
     return {
         "cut_out_s": cut - began,
         "build_s": time.process_time() - cut,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mb": _peak_mb(),
+        "stages": stages,
         "family": built.family,
         "confidence": built.confidence,
     }
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _timed(function: Callable[..., Any], stage: str, stages: dict[str, tuple[float, float]]) -> Callable[..., Any]:
+    """The function, which notes the CPU-seconds it takes and the process's peak of memory, in MB, after it."""
+
+    def run(*given: Any, **named: Any) -> Any:
+        began = time.process_time()
+        made = function(*given, **named)
+        stages[stage] = time.process_time() - began, _peak_mb()
+        return made
+
+    return run
 
 
 def yardstick() -> float:
@@ -132,6 +165,11 @@ def table(results: dict[str, dict[str, dict[str, Any]]]) -> str:
             f"{name}: envelope {means['envelope_iou']:.3f}, silhouette {means['silhouette']:.3f}, chamfer {means['chamfer'] * 100:.2f} %; "
             f"CIEDE2000 {means['colour']:.1f}, beside {means['colour_beside']:.1f}; {tight} of {len(products)} watertight, size off {means['dims_error_pct']:.2f} %; "
             f"{means['cut_out_s']:.2f} + {means['build_s']:.2f} CPU-s, by the yardstick {means['by_yardstick_s']:.2f}, {peak:.0f} MB"
+        )
+        stages = ("cut-outs", *STAGES.values(), "file")
+        of_stage = {s: [f["stages"].get(s, (0.0, 0.0)) for f in products.values()] for s in stages}
+        lines.append(
+            "    " + ", ".join(f"{s} {np.mean([c for c, _ in known]):.2f} CPU-s ({max(m for _, m in known):.0f} MB)" for s, known in of_stage.items())
         )
         for product, f in products.items():
             sides = " ".join(f"{f[f'silhouette_{v}']:.3f}" for v in ("front", "right", "top"))
