@@ -3,7 +3,7 @@
 DIR holds one folder a product (model.glb, dims.json, clean views and photos) and score.py, which compares two models; the
 table has, for each set of input views, the mean over the products and each product's own figures. CPU-seconds are of one
 thread, from the photos' bytes to the GLB's; memory is the peak of a process that makes one model. Machines differ, and a shared one
-differs by the hour: the same is told in seconds of a machine on which a known piece of work (`yardstick`) takes what it takes there.
+differs by the hour: to compare hours, the same is told divided by a known piece of work (`yardstick`).
 """
 
 import argparse
@@ -43,14 +43,10 @@ INPUTS: dict[str, dict[View, str]] = {
     "hero photo": {View.HERO: "hero_photo.jpg"},
 }
 SHOWN = ("envelope_iou", "silhouette", "chamfer")
-STAGES = {
-    "straightened": "outlines",
-    "build_shape": "shape",
-    "extract": "surface",
-    "textured": "texture",
-}  # functions that worker/modeling/build.py calls
+# functions that worker/modeling/build.py calls
+STAGES = {"straightened": "outlines", "build_shape": "shape", "extract": "surface", "textured": "texture"}
 SHEET_PX = 240
-YARDSTICK_S = 0.135  # on the machine that the goal of 3 CPU-seconds was set on: .026, .029, .065 and .015
+YARDSTICK_S = 0.135  # .026 + .029 + .065 + .015, what they took elsewhere for a mesh of as many triangles; no more than a common divisor
 
 
 def made(folder: Path, files: dict[View, str], out: Path) -> dict[str, Any]:
@@ -97,7 +93,7 @@ def _timed(function: Callable[..., Any], stage: str, stages: dict[str, tuple[flo
 
 
 def yardstick() -> float:
-    """How many times as long as there this machine takes now for what trimesh says of a sphere of 82,000 triangles: whether it is watertight,
+    """How many times YARDSTICK_S this machine takes now for what trimesh says of a sphere of 82,000 triangles: whether it is watertight,
     wound one way, its volume, its bodies."""
     sphere = trimesh.creation.icosphere(subdivisions=6)
     seconds = 0.0

@@ -15,6 +15,8 @@ import numpy as np
 from PIL import Image
 from standardwebhooks import Webhook
 
+from dam_connector.adapters.http import Http
+from dam_connector.adapters.kit import Kit
 from dam_connector.catalog.ids import Sha256
 from dam_connector.catalog.product import Product
 from dam_connector.catalog.version import Role, VersionFile
@@ -185,3 +187,8 @@ def file_of(data: bytes, name: str, format: str, role: Role = Role.PRIMARY) -> V
     from worker.imaging.encode import MIME
 
     return VersionFile(name=name, format=format, role=role, view="", mime=MIME[format], sha256=Sha256("0" * 64), bytes=len(data))
+
+
+def http_to(host: str, kit: Kit) -> Http:
+    """A way to a server on loopback, as patient as the kit's own."""
+    return Http(frozenset({host}), timeout_s=kit.http.timeout_s)

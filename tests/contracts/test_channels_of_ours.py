@@ -14,7 +14,6 @@ from standardwebhooks import Webhook
 
 from dam_connector.adapters import open_adapter
 from dam_connector.adapters.channel.storage import Storage
-from dam_connector.adapters.http import Http
 from dam_connector.adapters.kit import Kit
 from dam_connector.app import create_app
 from dam_connector.catalog.event import Decision, Verdict
@@ -27,7 +26,7 @@ from dam_connector.wiring import Services
 from tests.contracts.pim_servers import Shop
 from tests.contracts.test_channels import listing, model, packshot
 from tests.pipeline.helpers import Drain, chair, send, versions
-from tests.support import SECRET, PhotoServer
+from tests.support import SECRET, PhotoServer, http_to
 
 
 @pytest.fixture
@@ -58,7 +57,7 @@ def test_a_webhook_out_is_signed_and_carries_the_whole_listing(listener: Listene
     journal: list[tuple[str, str]] = []
     kit = replace(
         kit,
-        http=Http(frozenset({listener.server.host}), timeout_s=kit.http.timeout_s),
+        http=http_to(listener.server.host, kit),
         secret=lambda _: SECRET,
         journal=lambda sku, words: journal.append((sku, words)),
     )

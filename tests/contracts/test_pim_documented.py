@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from dam_connector.adapters import known, open_adapter
-from dam_connector.adapters.http import Http
 from dam_connector.adapters.kit import Kit
 from dam_connector.catalog.event import EventKind
 from dam_connector.catalog.product import View
@@ -23,7 +22,7 @@ from dam_connector.errors import BadOutput, ConfigError, DeliveryError, NotFound
 from dam_connector.ports import Inbound, Pim
 from tests.contracts.pim_servers import Answer, Shop
 from tests.contracts.test_pim_vendors import SHOPS
-from tests.support import TestClock, picture
+from tests.support import TestClock, http_to, picture
 
 SECRETS = {"env/S": "secret-1", "env/S2": "secret-2", "env/C": "client-word", "env/P": "word", "env/T": "token"}
 UUID = "6a9f1a2b-0000-4000-8000-000000000001"
@@ -141,7 +140,7 @@ def opened(kit: Kit) -> Iterator[Callable[..., tuple[Pim, Shop]]]:
     def open_one(name: str, **options: Any) -> tuple[Pim, Shop]:
         answer, usual = PLAYED[name]
         shops.append(Shop(answer))
-        own = replace(kit, http=Http(frozenset({shops[-1].host}), timeout_s=kit.http.timeout_s), secret=SECRETS.__getitem__)
+        own = replace(kit, http=http_to(shops[-1].host, kit), secret=SECRETS.__getitem__)
         found: Pim = open_adapter("pim", "main", Connection(adapter=name, options={"base_url": shops[-1].url, **usual, **options}), own)
         return found, shops[-1]
 

@@ -11,7 +11,6 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from dam_connector.adapters import open_adapter
-from dam_connector.adapters.http import Http
 from dam_connector.adapters.kit import Kit
 from dam_connector.catalog.event import EventKind
 from dam_connector.catalog.product import View
@@ -19,7 +18,7 @@ from dam_connector.catalog.rules import Connection
 from dam_connector.errors import BadOutput, ConfigError, DeliveryError, NotFound, RateLimited, Refused, Unavailable
 from dam_connector.ports import Inbound, Pim
 from tests.contracts.pim_servers import Answer, Shop
-from tests.support import ROOT, TestClock
+from tests.support import ROOT, TestClock, http_to
 
 PROBE = "whsec-probe"
 WOO_PRODUCT: dict[str, Any] = {
@@ -167,7 +166,7 @@ class Opened:
         self.options = {**self.options, address: self.shop.url + ("/graphql/" if name == "saleor" else "")}
 
     def source(self, **options: Any) -> Pim:
-        kit = replace(self._kit, http=Http(frozenset({self.shop.host}), timeout_s=self._kit.http.timeout_s), secret=SECRETS.__getitem__)
+        kit = replace(self._kit, http=http_to(self.shop.host, self._kit), secret=SECRETS.__getitem__)
         found: Pim = open_adapter("pim", self.name, Connection(adapter=self.name, options={**self.options, **options}), kit)
         return found
 

@@ -10,10 +10,10 @@ from click.testing import CliRunner
 
 from dam_connector import connection_commands
 from dam_connector.adapters import setup_of
-from dam_connector.adapters.http import Http
 from dam_connector.adapters.kit import Kit
 from dam_connector.errors import ConfigError, Refused
 from tests.contracts.pim_servers import Answer, Shop
+from tests.support import http_to
 
 
 class System:
@@ -52,7 +52,7 @@ def server(system: System) -> Iterator[Shop]:
 
 
 def prepared(kit: Kit, server: Shop) -> list[Any]:
-    own = replace(kit, http=Http(frozenset({server.host}), timeout_s=kit.http.timeout_s), secret=lambda _: "token")
+    own = replace(kit, http=http_to(server.host, kit), secret=lambda _: "token")
     options = {"base_url": server.url, "token": "env/T"}
     return list(setup_of("dam", "directus").prepare(options, own, "https://dam.example/webhooks/directus"))
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from dam_connector.adapters import open_adapter
-from dam_connector.adapters.http import Http
 from dam_connector.adapters.kit import Kit
 from dam_connector.catalog.rules import Connection
 from dam_connector.fakes.server import FakeServer, Request, Said
 from dam_connector.ports import Channel
+from tests.support import http_to
 
 SECRETS = {"env/TOKEN": "key_fake", "env/OTHER": "other"}
 SKU = "CH123"
@@ -36,7 +36,7 @@ class PlayedShop(FakeServer):
         self.start()
 
     def opened(self, kit: Kit, **options: Any) -> Channel:
-        kit = replace(kit, http=Http(frozenset({self.host}), timeout_s=kit.http.timeout_s), secret=SECRETS.__getitem__)
+        kit = replace(kit, http=http_to(self.host, kit), secret=SECRETS.__getitem__)
         connection = Connection(adapter=self.vendor, options={**self.own_options(), **self.options, **options})
         found: Channel = open_adapter("channel", self.vendor, connection, kit)
         return found

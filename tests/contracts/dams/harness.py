@@ -5,11 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 from dam_connector.adapters import open_adapter
-from dam_connector.adapters.http import Http
 from dam_connector.adapters.kit import Kit
 from dam_connector.catalog.rules import Connection
 from dam_connector.fakes.server import FakeServer, Request, Said
 from dam_connector.ports import Dam, Inbound
+from tests.support import http_to
 
 SECRETS = {"env/TOKEN": "key_fake", "env/HOOK": "hook-secret", "env/OTHER": "other"}
 
@@ -34,7 +34,7 @@ class PlayedDam(FakeServer):
 
     def opened(self, kit: Kit, **options: Any) -> Dam:
         """The adapter on this server."""
-        kit = replace(kit, http=Http(frozenset({self.host}), timeout_s=kit.http.timeout_s), secret=SECRETS.__getitem__)
+        kit = replace(kit, http=http_to(self.host, kit), secret=SECRETS.__getitem__)
         found: Dam = open_adapter("dam", self.vendor, Connection(adapter=self.vendor, options={**self.own_options(), **self.options, **options}), kit)
         return found
 
