@@ -227,7 +227,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _stays_away(self, fault: str) -> bool:
         """Whether the vendor never learns of the request."""
         if fault == "no json":
-            self._say(Said(200, b"<html>gateway</html>", mime="text/html"))
+            self._say(Said(200, b"<html>gateway</html>", {"Connection": "close"}, "text/html"))
         if fault == "slow":
             return bool(select.select([self.connection], [], [], PATIENCE_S)[0])  # it can be read from once the client hangs up
         return True
