@@ -14,6 +14,8 @@ STRIDE = 4  # the surface is fitted to every fourth pixel of every fourth row
 TOLD_BY = 4_000  # values are enough to tell how far they are spread
 ENOUGH = 12_000  # fewer known pixels than this are all taken
 LEAST_SPREAD = 0.4  # Lab units: finer than what 8 bits tell apart
+PLAIN_LEVELS, UNLIKE_LEVELS = 1, 3  # of a channel: what a rim of one colour keeps within, and what is surely none of it
+EVEN = 8  # pixels: a part begins and ends where a smaller picture's pixels do
 PLAIN, SHARE = 0.5, 98  # Lab units within which so many in a hundred values lie where the background is of one colour
 
 
@@ -28,10 +30,31 @@ class Background:
 
 def border_of(shape: tuple[int, ...]) -> Mask:
     """The picture's rim, (h, w)."""
-    rim = max(2, round(BORDER * min(shape[:2])))
+    rim = _rim(shape)
     border = np.ones(shape[:2], bool)
     border[rim:-rim, rim:-rim] = False
     return border
+
+
+def _rim(shape: tuple[int, ...]) -> int:
+    return max(2, round(BORDER * min(shape[:2])))
+
+
+def beyond_plain(rgb: NDArray[np.uint8], room: int) -> tuple[slice, slice]:
+    """The part of a photo, with so many pixels of room, beyond which it shows its ground alone: all of it, unless its rim is of one colour."""
+    everywhere = slice(0, rgb.shape[0]), slice(0, rgb.shape[1])
+    rim = _rim(rgb.shape)
+    frame = np.vstack([side.reshape(-1, 3) for side in (rgb[:rim], rgb[-rim:], rgb[:, :rim], rgb[:, -rim:])])
+    paper = np.median(frame[:: 1 + len(frame) // TOLD_BY], axis=0)
+    if cv2.inRange(frame[None], paper - PLAIN_LEVELS, paper + PLAIN_LEVELS).mean() < 255 * SHARE / 100:
+        return everywhere
+    like = cv2.inRange(rgb, paper - UNLIKE_LEVELS, paper + UNLIKE_LEVELS)
+    rows, columns = (np.flatnonzero(cv2.reduce(like, along, cv2.REDUCE_MIN).ravel() == 0) for along in (1, 0))
+    return (_with_room(rows, room, rgb.shape[0]), _with_room(columns, room, rgb.shape[1])) if len(rows) else everywhere
+
+
+def _with_room(at: NDArray[np.int64], room: int, length: int) -> slice:
+    return slice(max(0, at[0] - room) // EVEN * EVEN, min(length, -(-(at[-1] + 1 + room) // EVEN) * EVEN))
 
 
 def fit_background(lab: F32, known: Mask, order: int) -> Background:
@@ -40,7 +63,7 @@ def fit_background(lab: F32, known: Mask, order: int) -> Background:
     step = 1 if np.count_nonzero(known) < ENOUGH else STRIDE
     rows, columns = (at * step for at in np.nonzero(known[::step, ::step]))
     values = lab[rows, columns]
-    middle = np.median(values, axis=0).astype(np.float32)
+    middle = np.median(values[:: 1 + len(values) // TOLD_BY], axis=0).astype(np.float32)
     if np.percentile(np.abs(values - middle).max(1), SHARE) < PLAIN:
         return Background(surface=np.full_like(lab, middle), noise=_noise(np.asarray(values - middle, np.float32)), plain=True)
     terms = np.stack([xs[columns, i] * ys[rows, j] for i, j in _degrees(order)], -1)

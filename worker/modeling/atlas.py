@@ -30,9 +30,9 @@ BARELY, COARSER = 0.05, 0.3  # of a chart's faces; of the texels that it would h
 class Atlas:
     """A mesh unfolded. vertex: (n,) the mesh's vertex that each split one is.
 
-    texels: (n, 2) float32, right and down, in a picture of `width` x `height`. faces: (m, 3) on the split vertices. drawn: (t,) int32,
-    the texels that show a face or lie in its gutter, counted row by row; face: (t,) int32, which. nearest: (height, width) int32, the
-    nearest texel that shows a face.
+    texels: (n, 2) float32, right and down, in a picture of `width` x `height`. faces: (m, 3) on the split vertices. Blocks are of 2 x 2
+    texels. drawn: (t,) int32, those that show a face or lie in its gutter, counted row by row; face: (t,) int32, which. nearest:
+    (height / 2, width / 2) int32, the nearest block that shows a face.
     """
 
     vertex: I64
@@ -48,6 +48,13 @@ class Atlas:
     def uvs(self) -> F32:
         """(n, 2) float32, 0 to 1 from the top left."""
         return np.asarray(self.texels / np.array([self.width, self.height], np.float32), np.float32)
+
+    @property
+    def covered(self) -> NDArray[np.bool_]:
+        """Which texels show a face or lie in its gutter, (height, width)."""
+        blocks = np.zeros(self.nearest.shape, bool)
+        blocks.ravel()[self.drawn] = True
+        return blocks.repeat(2, axis=0).repeat(2, axis=1)
 
 
 def unfolded(vertices: F32, faces: Faces, texture_px: int, texels_per_m: float, seen: NDArray[np.bool_]) -> Atlas:
@@ -142,13 +149,13 @@ def _shelved(spans: NDArray[np.float64], scale: float, order: I64, across: int, 
 
 
 def _drawn(texels: F32, faces: Faces, width: int, height: int) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
-    """The texels that show a face, gutters included, the faces that they show, and for every texel the nearest one with a face."""
-    picture = np.full((height, width), NO_FACE, np.float32)
-    corners = np.round((texels[faces] - 0.5) * (1 << SUBPIXEL)).astype(np.int32)
+    """The blocks that show a face, gutters included, the faces that they show, and for every block the nearest one with a face."""
+    picture = np.full((height // 2, width // 2), NO_FACE, np.float32)
+    corners = np.round((texels[faces] / 2 - 0.5) * (1 << SUBPIXEL)).astype(np.int32)
     for number, corner in enumerate(corners):
         cv2.fillConvexPoly(picture, corner, number, lineType=cv2.LINE_8, shift=SUBPIXEL)
     empty = (picture == NO_FACE).astype(np.uint8)
     distance, label = cv2.distanceTransformWithLabels(empty, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
-    nearest = np.flatnonzero(empty == 0).astype(np.int32).take(label - 1)  # labels count the drawn texels in this order
-    drawn = np.flatnonzero(distance <= GUTTER_PX).astype(np.int32)
+    nearest = np.flatnonzero(empty == 0).astype(np.int32).take(label - 1)  # labels count the drawn blocks in this order
+    drawn = np.flatnonzero(distance <= GUTTER_PX / 2).astype(np.int32)
     return drawn, picture.ravel().take(nearest.ravel().take(drawn)).astype(np.int32), nearest

@@ -18,17 +18,17 @@ _UP = np.array([-1, -0.5, 0, 0.5, 1], np.float32)  # the upright part of the sur
 _LIGHT = np.array([0.52, 0.73, 1.03, 1.13, 1.13], np.float32)  # what falls on it
 
 
-def matte(colours: F32) -> F32:
-    """Linear colours (n, 3) of a photo without what the surface mirrors."""
+def matte(colours: F32, photo: F32) -> F32:
+    """Linear colours (n, 3) without what a surface mirrors, whatever else the photo shows."""
     return np.maximum(colours - np.float32(MIRRORED), colours * np.float32(LEAST))
 
 
-def metal(colours: F32) -> F32:
-    """Linear colours (h, w, 3) of bare metal from a photo of it: it shows nothing but what it mirrors, in its own colour.
+def metal(colours: F32, photo: F32) -> F32:
+    """Linear colours (n, 3) of bare metal in a photo of it, (m, 3): it shows nothing but what it mirrors, in its own colour.
 
     Halfway to the picture's median, or lights that the photo shows would stay on the product, white where they were too bright for it.
     """
-    usual = np.median(colours[::4, ::4].reshape(-1, 3), axis=0).astype(np.float32)
+    usual = np.median(photo, axis=0).astype(np.float32)
     return np.minimum(np.sqrt(colours * usual) / np.float32(STUDIO), np.float32(1))
 
 
