@@ -72,7 +72,8 @@ def fit_background(lab: F32, known: Mask, order: int) -> Background:
 
 
 def _noise(off: F32) -> tuple[float, float]:
-    return _deviation(np.abs(off[:, 0])), _deviation(np.hypot(off[:, 1], off[:, 2]))
+    some = off[:: 1 + len(off) // TOLD_BY]
+    return _deviation(np.abs(some[:, 0])), _deviation(np.hypot(some[:, 1], some[:, 2]))
 
 
 def _robust(terms: F32, values: F32) -> tuple[F32, Mask]:
