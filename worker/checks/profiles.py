@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -111,8 +112,9 @@ def _fill(rgb: U8 | None) -> float | None:
     """The product's share of the tighter side, where it stands out from the corner's colour."""
     if rgb is None:
         return None
-    off = np.abs(rgb.astype(np.int16) - rgb[0, 0].astype(np.int16)).max(2) > STANDS_OUT
-    if not off.any():
+    ground = rgb[0, 0].astype(float)
+    like = cv2.inRange(rgb, ground - STANDS_OUT, ground + STANDS_OUT)
+    rows, columns = (np.flatnonzero(cv2.reduce(like, along, cv2.REDUCE_MIN).ravel() == 0) for along in (1, 0))
+    if not len(rows):
         return None
-    rows, columns = np.flatnonzero(off.any(1)), np.flatnonzero(off.any(0))
     return float(max((rows[-1] - rows[0] + 1) / rgb.shape[0], (columns[-1] - columns[0] + 1) / rgb.shape[1]))

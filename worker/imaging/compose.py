@@ -1,6 +1,7 @@
 """Composition: the product on its ground, framed, with a contact shadow made from its outline. Light adds up linearly."""
 
 from dataclasses import dataclass
+from functools import reduce
 
 import cv2
 import numpy as np
@@ -85,25 +86,40 @@ def compose(cutout: Cutout, studio: Studio) -> Picture:
     """The product in a studio."""
     product, alpha, scale, box = placed(cutout, studio.width, studio.height, studio.fill)
     line = ground_line(alpha, oblique=studio.oblique)
-    shade = np.zeros_like(alpha)
-    if studio.shadow:
-        shade = SHADOW_STRENGTH * contact_shadow(alpha, line, oblique=studio.oblique) * _clear_rim(studio.width, studio.height)
+    shade = contact_shadow(alpha, line, oblique=studio.oblique) if studio.shadow else np.zeros_like(alpha)
     mirror, share = mirrored(product, alpha, line, gloss=GLOSS, reach=MIRROR_REACH * studio.height) if studio.reflection else (product, None)
+    part = holding(alpha, shade, share)  # the rest is ground alone
+    product, mirror, alpha, share = product[part], mirror[part], alpha[part], share if share is None else share[part]
+    shade = SHADOW_STRENGTH * shade[part] * _clear_rim(studio.width, studio.height, part)
     if studio.background == "transparent":
-        return Picture(*_on_nothing(product, alpha, shade, mirror, share), enlarged=scale, box=box)
-    ground = _ground(studio) * (1 - shade[..., None])
+        rgb, clear = np.zeros((studio.height, studio.width, 3), np.uint8), np.zeros((studio.height, studio.width), np.uint8)
+        rgb[part], clear[part] = _on_nothing(product, alpha, shade, mirror, share)
+        return Picture(rgb=rgb, alpha=clear, enlarged=scale, box=box)
+    free = _ground(studio)
+    ground = free[part[0]] * (1 - shade[..., None])
     if share is not None:
         ground = ground * (1 - share[..., None]) + mirror * share[..., None]
     a = alpha[..., None]
-    out = to_srgb(np.asarray(product * a + ground * (1 - a), np.float32), _DITHER if TO in studio.background else None)
-    if not studio.shadow and not studio.reflection and TO not in studio.background:
-        out[alpha == 0] = parse_color(studio.background)
+    shown = np.asarray(product * a + ground * (1 - a), np.float32)
+    if TO in studio.background:
+        whole = np.repeat(free, studio.width, axis=1)
+        whole[part] = shown
+        return Picture(rgb=to_srgb(whole, _DITHER), alpha=None, enlarged=scale, box=box)
+    out = np.full((studio.height, studio.width, 3), parse_color(studio.background), np.uint8)
+    cv2.copyTo(to_srgb(shown), (cv2.max(alpha, shade if share is None else cv2.max(shade, share)) > 0).astype(np.uint8), out[part])
     return Picture(rgb=out, alpha=None, enlarged=scale, box=box)
 
 
-def _clear_rim(width: int, height: int) -> F32:
-    """1 within the picture, falling to 0 before its rim, which channels want in the background's colour."""
-    sides = [np.minimum(np.arange(n), np.arange(n)[::-1]) - 1 for n in (height, width)]
+def holding(*pictures: F32 | None) -> tuple[slice, slice]:
+    """The rows and the columns in which any of the pictures, (h, w), has more than 0; what is not given has nothing."""
+    most = reduce(cv2.max, (p for p in pictures if p is not None))
+    rows, columns = (np.flatnonzero(cv2.reduce(most, along, cv2.REDUCE_MAX).ravel() > 0) for along in (1, 0))
+    return (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)) if len(rows) else (slice(0), slice(0))
+
+
+def _clear_rim(width: int, height: int, part: tuple[slice, slice]) -> F32:
+    """Of a part of the picture: 1 within it, falling to 0 before its rim, which channels want in the background's colour."""
+    sides = [(np.minimum(np.arange(n), np.arange(n)[::-1]) - 1)[s] for n, s in zip((height, width), part, strict=True)]
     near = np.minimum(sides[0][:, None], sides[1][None])
     return np.clip(near / (RIM * max(width, height)), 0, 1).astype(np.float32)
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.imaging.compose import Picture, placed, to_srgb
+from worker.imaging.compose import Picture, holding, placed, to_srgb
 from worker.imaging.cutout import Cutout
 from worker.imaging.materials import GLOSS, MATERIALS
 from worker.imaging.palette import Palette
@@ -72,13 +72,16 @@ def compose_lifestyle(cutout: Cutout, scene: Scene) -> Picture:
     ground = _room(room, scene, metres, product[alpha > 0.5].mean(0), rng)
     line = ground_line(alpha, oblique=scene.oblique)
     mirror, share = mirrored(product, alpha, line, gloss=GLOSS.get(room.floor, 0.0), reach=MIRROR_REACH * scene.height)
-    ground = ground * (1 - share[..., None]) + mirror * share[..., None]
-    cast = SHADOW * cast_shadow(alpha, line, aside=-room.light * SHADOW_LEAN, back=SHADOW_DEPTH)
+    part = holding(share)
+    ground[part] += (mirror[part] - ground[part]) * share[part][..., None]
+    cast, contact = cast_shadow(alpha, line, aside=-room.light * SHADOW_LEAN, back=SHADOW_DEPTH), contact_shadow(alpha, line, oblique=scene.oblique)
     cast[: round(SEAM * scene.height)] = 0
-    shade = 1 - (1 - cast) * (1 - CONTACT * contact_shadow(alpha, line, oblique=scene.oblique))
-    ground = ground * (1 - np.clip(shade, 0, 0.9)[..., None] * np.array([1.0, 0.985, 0.96], np.float32))
-    a = alpha[..., None]
-    return Picture(rgb=to_srgb(np.asarray(product * a + ground * (1 - a), np.float32)), alpha=None, enlarged=scale, box=box)
+    part = holding(cast, contact)
+    shade = 1 - (1 - SHADOW * cast[part]) * (1 - CONTACT * contact[part])
+    ground[part] *= 1 - np.clip(shade, 0, 0.9)[..., None] * np.array([1.0, 0.985, 0.96], np.float32)
+    part = holding(alpha)
+    ground[part] += (product[part] - ground[part]) * alpha[part][..., None]
+    return Picture(rgb=to_srgb(ground), alpha=None, enlarged=scale, box=box)
 
 
 def _decorated(room: Room, palette: Palette | None) -> Room:
@@ -93,11 +96,12 @@ def _room(room: Room, scene: Scene, metres: float, tint: F32, rng: np.random.Gen
     """The empty room, linear, (h, w, 3)."""
     height, width = scene.height, scene.width
     seam = round(SEAM * height)
-    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j].astype(np.float32)
+    y, x = np.linspace(0, 1, height, dtype=np.float32)[:, None], np.linspace(0, 1, width, dtype=np.float32)
     wall = np.array(room.wall, np.float32)
     wall = wall * (0.88 + 0.12 * tint / max(1e-3, float(tint.max())))  # a breath of the product's own colour
-    plaster = cv2.GaussianBlur(rng.normal(0, 1, (height, width)).astype(np.float32), (0, 0), 1.2) * 0.006
-    out = wall * (1 + plaster)[..., None]
+    plaster = cv2.GaussianBlur(rng.standard_normal((seam, width), np.float32), (0, 0), 1.2) * np.float32(0.006)
+    out = np.empty((height, width, 3), np.float32)
+    out[:seam] = wall * (1 + plaster)[..., None]
     floor = _floor(room.floor, scene, metres, rng)
     if room.floor_colour:
         floor = floor * np.array(room.floor_colour, np.float32) ** FROM_PALETTE * np.maximum(floor.mean((0, 1)), 1e-3) ** -FROM_PALETTE
@@ -110,7 +114,8 @@ def _room(room: Room, scene: Scene, metres: float, tint: F32, rng: np.random.Gen
         light += 0.20 * _window(scene, room.light)
     corner = np.exp(-np.abs(y * height - seam) / (0.035 * height))
     light *= 1 - 0.16 * corner
-    return np.asarray(out * np.clip(light, 0.2, 1.5)[..., None], np.float32)
+    out *= np.clip(light, 0.2, 1.5)[..., None]
+    return out
 
 
 def _with_skirting(out: F32, seam: int, height: int) -> F32:

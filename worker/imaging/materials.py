@@ -11,6 +11,7 @@ Material = Callable[[int, float, np.random.Generator], F32]
 
 BOARD_M = 0.14
 TILE_M = 0.60
+SHADES = 4096  # of a material that are told apart
 
 
 def oak(side: int, px_per_m: float, rng: np.random.Generator) -> F32:
@@ -27,8 +28,10 @@ def oak(side: int, px_per_m: float, rng: np.random.Generator) -> F32:
     along = ((np.arange(side, dtype=np.float32)[:, None] / np.float32(px_per_m * 1.6) + shift[number][None]) % 1) * np.float32(px_per_m * 1.6)
     joint = joint * np.clip(along / np.float32(1.4), 0, 1)
     colour = np.array([0.44, 0.27, 0.145], np.float32)
-    depth = np.log(np.clip(value * (0.45 + 0.55 * joint), 0.2, 1.6))  # single precision throughout: a third of the time
-    return np.asarray(colour * np.exp(depth[..., None] * np.array([1.0, 1.08, 1.2], np.float32)), np.float32)
+    shades = np.linspace(0, 1, SHADES, dtype=np.float32)[:, None]
+    stained = colour * (0.2 + 1.4 * shades) ** np.array([1.0, 1.08, 1.2], np.float32)  # by table: powers of each place took half of the time
+    at = np.clip((value * (0.45 + 0.55 * joint) - 0.2) * np.float32((SHADES - 1) / 1.4) + np.float32(0.5), 0, SHADES - 1)
+    return np.asarray(stained.take(at.astype(np.uint16), axis=0), np.float32)
 
 
 def concrete(side: int, px_per_m: float, rng: np.random.Generator) -> F32:

@@ -1,6 +1,7 @@
 """What is wrong with a product photo before anything is made from it, as issues; photos are compared with each other too."""
 
 from collections.abc import Iterator, Mapping
+from functools import reduce
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from worker.imaging.decode import Note, Photo
 F32 = NDArray[np.float32]
 
 WORK_PX = 1024
+ROOM = 16  # of these pixels around the product
 MAX_BLUR_PX = 1.8  # at 1024 px; sharp photos measured 0.0 to 1.1, those blurred by 2 px 1.6 to 2.6
 CLIPPED = 0.35  # of the product's pixels: white products have less, their shading stays below 255
 SAMPLE = 3  # every so many pixels tell how bright a photo is
@@ -62,8 +64,12 @@ def blur_px(photo: Photo, cutout: Cutout) -> float:
     An edge seen through two blurs is steeper by a ratio that tells its own (Zhuo and Sim 2011).
     """
     scale = min(1.0, WORK_PX / max(photo.size))
-    grey = cv2.cvtColor(cv2.resize(photo.rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY).astype(np.float32)
-    mask = cv2.resize(cutout.alpha, (grey.shape[1], grey.shape[0]), interpolation=cv2.INTER_AREA)
+    left, top, right, bottom = cutout.box
+    room = round(ROOM / scale)
+    part = slice(max(0, top - room), bottom + room), slice(max(0, left - room), right + room)
+    rgb, alpha = np.ascontiguousarray(photo.rgb[part]), np.ascontiguousarray(cutout.alpha[part])
+    grey = cv2.resize(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(np.float32)
+    mask = cv2.resize(alpha, (grey.shape[1], grey.shape[0]), interpolation=cv2.INTER_AREA)
     near = cv2.dilate((mask > 127).astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
     one, two = (_steepness(cv2.GaussianBlur(grey, (0, 0), sigma)) for sigma in (1.0, 2.0))
     strong = near & (one >= np.percentile(one[near], 97))
@@ -77,12 +83,13 @@ def _steepness(grey: F32) -> F32:
 
 def _exposure(photo: Photo, cutout: Cutout, view: str) -> Iterator[Issue]:
     where = f"/images/{view}"
-    rgb, there = photo.rgb[::SAMPLE, ::SAMPLE], cutout.alpha[::SAMPLE, ::SAMPLE] > 127
-    clipped = float((rgb.min(2)[there] >= 254).mean())
+    planes, there = cv2.split(np.ascontiguousarray(photo.rgb[::SAMPLE, ::SAMPLE])), cutout.alpha[::SAMPLE, ::SAMPLE] > 127
+    clipped = float((reduce(cv2.min, planes)[there] >= 254).mean())
     if clipped > CLIPPED:
         words = f"{view}: large parts of the product are pure white."
         yield issue("source.overexposed", words, pointer=where, measured=f"{clipped * 100:.0f} %", limit=f"{CLIPPED * 100:.0f} %")
-    levels = rgb.max(2) if photo.alpha is None else rgb.max(2)[there]
+    levels = reduce(cv2.max, planes)
+    levels = levels if photo.alpha is None else levels[there]
     brightest = float(np.percentile(levels, 95)) / 255
     if brightest < DARK:
         yield issue("source.underexposed", f"{view}: the photo is nearly black.", pointer=where, measured=f"{brightest:.2f}", limit=f"{DARK:g}")

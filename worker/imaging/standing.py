@@ -14,6 +14,7 @@ F32 = NDArray[np.float32]
 STEEPEST = 0.48  # rows a column: where a hull rises faster, it is the product's side, no longer its base
 TOUCHES = 0.022  # of the product's size: what is that near to the ground darkens it
 CORE, SOFT, WIDE = (0.75, 0.008), (0.45, 0.03), (0.22, 0.09)  # strength, and spread as a share of the product's size
+SOFTEST = 0.05  # of the product's height: how far a shadow that falls far is blurred
 UNSEEN = 0.002  # of the light: what takes less is not looked at
 
 
@@ -66,30 +67,34 @@ def cast_shadow(alpha: F32, ground: F32, *, aside: float, back: float) -> F32:
     height, width = alpha.shape
     foot, tall = float(ground.max()), int(np.count_nonzero((alpha > 0.5).any(1)))
     upright = _shifted(alpha, ground - foot)
-    warp = np.array([[1, -aside, aside * foot], [0, back, foot * (1 - back)]], np.float32)
-    laid = cv2.warpAffine(upright, warp, (width, height), flags=cv2.INTER_AREA)
-    laid[round(foot) + 2 :] = 0
-    soft = [blurred(laid, s * tall) for s in (0.006, 0.02, 0.05)]
-    rows = np.clip((foot - np.arange(height, dtype=np.float32)[:, None]) / max(1.0, back * tall), 0, 1)
+    reach = 4 * SOFTEST * tall
+    first, last = max(0, int(foot - back * tall - reach)), min(height, int(foot + reach) + 1)  # it falls nowhere else
+    warp = np.array([[1, -aside, aside * foot], [0, back, foot * (1 - back) - first]], np.float32)
+    laid = cv2.warpAffine(upright, warp, (width, last - first), flags=cv2.INTER_AREA)
+    laid[max(0, round(foot) + 2 - first) :] = 0
+    soft = [blurred(laid, s * tall) for s in (0.006, 0.02, SOFTEST)]
+    rows = np.clip((foot - np.arange(first, last, dtype=np.float32)[:, None]) / max(1.0, back * tall), 0, 1)
     near, far = (np.asarray(np.clip(r, 0, 1), np.float32) for r in (1 - rows * 2.5, rows * 1.6 - 0.5))
-    mixed = (soft[0] * near + soft[1] * (1 - near) * (1 - far) + soft[2] * far) * (1 - 0.45 * rows)
-    return _shifted(np.asarray(mixed, np.float32), foot - ground)
+    shadow = np.zeros_like(alpha)
+    shadow[first:last] = (soft[0] * near + soft[1] * (1 - near) * (1 - far) + soft[2] * far) * (1 - 0.45 * rows)
+    return _shifted(shadow, foot - ground)
 
 
 def mirrored(product: F32, alpha: F32, ground: F32, *, gloss: float, reach: float) -> tuple[F32, F32]:
     """What a polished ground shows of the product, linear colour, and how much of it, fading within `reach` pixels."""
-    height, width = alpha.shape
-    rows = np.arange(height, dtype=np.float32)[:, None]
-    columns = np.broadcast_to(np.arange(width, dtype=np.float32), alpha.shape)
-    source = (2 * ground - 1 - rows).astype(np.float32)
+    blur = max(0.8, 0.02 * reach)
+    first, last = max(0, int(ground.min() - 4 * blur)), min(len(alpha), int(ground.max() + reach + 4 * blur) + 1)  # it lies nowhere else
+    rows = np.arange(first, last, dtype=np.float32)[:, None]
+    source = np.asarray(2 * ground - 1 - rows, np.float32)
+    columns = np.broadcast_to(np.arange(alpha.shape[1], dtype=np.float32), source.shape)
     depth = rows - ground + 1
     share = cv2.remap(alpha, columns, source, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     share = share * np.where(depth > 0, np.clip(1 - depth / reach, 0, 1), 0).astype(np.float32) * gloss
     colour = cv2.remap(product, columns, source, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    blur = max(0.8, 0.02 * reach)
-    shown = cv2.GaussianBlur(colour * share[..., None], (0, 0), blur)
-    share = cv2.GaussianBlur(share, (0, 0), blur)
-    return np.asarray(shown / np.maximum(share[..., None], 1e-4), np.float32), share
+    shown, soft = cv2.GaussianBlur(colour * share[..., None], (0, 0), blur), cv2.GaussianBlur(share, (0, 0), blur)
+    mirror, shares = np.zeros_like(product), np.zeros_like(alpha)
+    mirror[first:last], shares[first:last] = shown / np.maximum(soft[..., None], 1e-4), soft
+    return mirror, shares
 
 
 def _bottom(alpha: F32) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
