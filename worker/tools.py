@@ -36,7 +36,7 @@ from worker.modeling.camera import NAMED_VIEWS, camera_for
 from worker.modeling.foreign import read_glb
 from worker.modeling.glb import write_glb
 from worker.modeling.render import Look, Stage
-from worker.modeling.studies import STUDIES, study
+from worker.modeling.studies import STUDIES, studies
 from worker.renditions import Order, make
 
 MAX_PIXELS = 200_000_000
@@ -287,7 +287,7 @@ def render(file: Path, views: str, size: int, out_dir: Path, machine: bool) -> N
     out_dir.mkdir(parents=True, exist_ok=True)
     for view in wanted:
         camera = camera_for(model.low, model.high, view if view in NAMED_VIEWS else "hero")
-        rgb = study(model, view, camera, size) if view in STUDIES else stage.render(camera, size, Look(samples=3))[0]
+        rgb = next(studies(stage, camera, size, [view])) if view in STUDIES else stage.render(camera, size, Look(samples=3))[0]
         path = out_dir / f"{file.stem}_{view}.png"
         path.write_bytes(encode(rgb, None, "png"))
         files[view] = str(path)

@@ -26,7 +26,7 @@ from worker.modeling.glb import write_glb
 from worker.modeling.model import Model, tangents
 from worker.modeling.render import Look, Stage
 from worker.modeling.simplify import simplified, with_texture_within
-from worker.modeling.studies import study
+from worker.modeling.studies import studies
 from worker.modeling.usdz import read_usdz_sku, write_usdz
 from worker.modeling.web import read_packed, write_web
 from worker.steps.fit_dimensions import fit
@@ -307,9 +307,9 @@ def test_the_web_glb_is_the_same_model_in_fewer_bytes() -> None:
 def test_studies_show_form_triangles_and_layout() -> None:
     model = build({View.FRONT: cutout_of(disc())}, 1, 1, 1).model
     camera = camera_for(model.low, model.high, "front")
-    form, wires, squares = (study(model, kind, camera, 160).astype(int) for kind in ("matcap", "wireframe", "checker"))
+    form, wires, squares = (rgb.astype(int) for rgb in studies(Stage(model), camera, 160, ("matcap", "wireframe", "checker")))
     assert form[45, 55].sum() > 1.5 * form[115, 105].sum()  # lit from the upper left
-    coarse = study(as_model(trimesh.creation.icosphere(1, 0.5)), "wireframe", camera, 160).astype(int)
+    coarse = next(studies(Stage(as_model(trimesh.creation.icosphere(1, 0.5))), camera, 160, ["wireframe"])).astype(int)
     inside = (slice(50, 110), slice(50, 110))
     assert wires[inside].mean() < coarse[inside].mean() - 10  # more triangles, more lines
     assert 0.3 < (squares[inside].sum(-1) < squares[inside].sum(-1).mean()).mean() < 0.7

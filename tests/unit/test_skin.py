@@ -58,7 +58,7 @@ def test_what_glows_is_brighter_and_what_is_hidden_darker() -> None:
 
 def test_black_under_white_light_is_black_again() -> None:
     photo = np.array([[0.05, 0.05, 0.05], [0.8, 0.4, 0.2]], np.float32)
-    colours = matte(photo)
+    colours = matte(photo, photo)
     assert colours[0].max() < 0.02 and np.allclose(photo[1] - colours[1], MIRRORED) and (colours > 0).all()
 
 

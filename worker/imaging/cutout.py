@@ -243,7 +243,7 @@ def _own_colours(rgb: U8, alpha: U8, background: U8) -> U8:
 def extend_colours(rgb: U8, known: Mask) -> U8:
     """Every pixel that is not known gets the colour of the nearest known one."""
     if known.all() or not known.any():
-        return rgb
+        return rgb.copy()
     colours, nearest = _nearest(rgb, known)
     return np.asarray(colours.take(nearest, axis=0), np.uint8)
 

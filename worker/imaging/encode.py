@@ -77,7 +77,14 @@ def encode_clip(frames: Sequence[NDArray[np.uint8]], alphas: Sequence[NDArray[np
     for quality in (CLIP_QUALITY, (CLIP_QUALITY + LEAST_QUALITY) // 2, LEAST_QUALITY):
         out = io.BytesIO()
         images[0].save(
-            out, "WEBP", save_all=True, append_images=images[1:], duration=round(TURN_S * 1000 / len(images)), loop=0, quality=quality, method=WEBP_METHOD
+            out,
+            "WEBP",
+            save_all=True,
+            append_images=images[1:],
+            duration=round(TURN_S * 1000 / len(images)),
+            loop=0,
+            quality=quality,
+            method=WEBP_METHOD,
         )
         if out.tell() + LABEL_ROOM <= max_bytes:
             break

@@ -29,6 +29,7 @@ COARSE, FINE = 64, 144  # px, of silhouettes while cameras are tried
 SOFT = 2.0  # px: colours are compared after this blur, since no fit is exact to the pixel
 STEEP = 0.001  # of the outline, a degree: what a camera that looks down on a side must gain
 UNUSUAL = 0.006  # of the outline: what another camera than the one straight ahead must gain
+BY_RIM = 0.01  # of the outline: a render's soft rim may add that much to it
 SLACK = 0.02  # of the canvas: a part must stick out by more
 GROUND, ONLY_PHOTO, ONLY_MODEL = 246, (214, 48, 49), (52, 101, 214)
 SIDES = {View.FRONT: 0.0, View.RIGHT: 90.0, View.BACK: 180.0, View.LEFT: 270.0}
@@ -70,6 +71,7 @@ class Likeness:
 
     def __init__(self, model: Model) -> None:
         self._stage = Stage(model)
+        self._covers: dict[tuple[Camera, int], float] = {}
         self._centre = (model.low + model.high) / 2
         self._half = float(np.linalg.norm(model.extent)) / 2 * 1.02
 
@@ -94,8 +96,10 @@ class Likeness:
             colour=colour,
             missing=missing,
             extra=extra,
-            mirrored=self._merit(replace(camera, azimuth=-camera.azimuth), photo, flipped=True) - good,
-            turned=max(self._merit(replace(camera, azimuth=camera.azimuth + by), photo) for by in (90, 180, 270)) - good if view in SIDES else 0.0,
+            mirrored=self._merit(replace(camera, azimuth=-camera.azimuth), photo, good, flipped=True) - good,
+            turned=max(self._merit(replace(camera, azimuth=camera.azimuth + by), photo, good) for by in (90, 180, 270)) - good
+            if view in SIDES
+            else 0.0,
         )
 
     def evidence(self, alpha: U8, rgb: U8, camera: Camera, pixels: int = 320) -> U8 | None:
@@ -124,6 +128,7 @@ class Likeness:
 
     def _fitted(self, photo: Framed, view: View) -> Camera:
         """The camera whose silhouette of the model covers the photo's best; an unusual one only for a gain."""
+        self._covers.clear()
         if view is View.TOP:
             return self._best([self._camera(0, e, f) for e, f in ((90, 0), (84, 20), (90, 20))], photo)
         if view in SIDES:
@@ -157,19 +162,26 @@ class Likeness:
         return max(cameras, key=lambda c: self._cover(c, photo, pixels) - STEEP * _steep(c))
 
     def _cover(self, camera: Camera, photo: Framed, pixels: int = COARSE) -> float:
-        seen = self._stage.silhouette(camera, pixels)
-        laid = _laid(seen.astype(np.uint8) * 255, np.zeros((pixels, pixels, 3), np.uint8), photo.size)
-        return overlap(photo.mask, laid.mask) if laid else 0.0
+        """How well the model's silhouette covers the photo's; each camera is looked through once a photo."""
+        asked = camera, pixels
+        if asked not in self._covers:
+            alpha = self._stage.silhouette(camera, pixels).astype(np.uint8) * np.uint8(255)
+            laid = _laid(alpha, alpha, photo.size)
+            self._covers[asked] = overlap(photo.mask, laid.mask) if laid else 0.0
+        return self._covers[asked]
 
     def _shown(self, camera: Camera, photo: Framed, pixels: int = CANVAS) -> Framed | None:
         rgb, alpha = self._stage.render(camera, pixels, _LOOK)
         return _laid(alpha, rgb, photo.size, pixels)
 
-    def _merit(self, camera: Camera, photo: Framed, *, flipped: bool = False) -> float:
-        """How well the model, seen by a camera, fits the photo by outline and colour."""
-        shown = self._shown(camera, photo)
+    def _merit(self, camera: Camera, photo: Framed, good: float, *, flipped: bool = False) -> float:
+        """How well the model, seen by a camera, fits the photo by outline and colour; by the outline alone where that is no better than `good`."""
+        alpha = self._stage.silhouette(camera, CANVAS).astype(np.uint8) * np.uint8(255)
+        laid = _laid(alpha, alpha, photo.size)
+        most = overlap(photo.mask, laid.mask[:, ::-1] if flipped else laid.mask) if laid else 0.0
+        shown = self._shown(camera, photo) if most > good - BY_RIM else None
         if shown is None:
-            return 0.0
+            return most
         if flipped:
             shown = Framed(rgb=shown.rgb[:, ::-1], mask=shown.mask[:, ::-1], size=shown.size)
         return _merit(overlap(photo.mask, shown.mask), colour_difference(photo, shown))

@@ -84,6 +84,13 @@ def tangents(model: Model) -> F32:
 
 def unit(vectors: F32) -> F32:
     """Vectors of length one; those of no length point up."""
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    out = np.where(length > 1e-20, vectors / np.maximum(length, 1e-20), np.array([0, 1, 0], np.float32))
-    return np.asarray(out, np.float32)
+    length = np.sqrt(np.einsum("nd,nd->n", vectors, vectors))
+    out = np.asarray(vectors / np.maximum(length, 1e-20)[:, None], np.float32)
+    if length.size and length.min() <= 1e-20:
+        out[length <= 1e-20] = (0, 1, 0)
+    return out
+
+
+def dot(one: F32, two: F32) -> F32:
+    """Row by row, (n,): a third of what a product and its sum take."""
+    return np.asarray(np.einsum("nd,nd->n", one, two), np.float32)

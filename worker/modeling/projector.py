@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dam_connector.catalog.product import View
 from worker.imaging.compose import to_linear
+from worker.imaging.sampling import sampled
 from worker.modeling.atlas import DIRECTIONS, RIGHTS, SIDES, UPS
 from worker.modeling.placing import Placed, Seen
 from worker.modeling.silhouettes import Size
@@ -19,7 +20,6 @@ U8 = NDArray[np.uint8]
 RIM_PX = 3  # of a photo, inside the outline: mixed with the background
 AT_RIM = 0.02  # what they are trusted all the same
 LETTERS = 0.03  # of a picture's side: details finer than this would read backwards
-_AT_ONCE = 4096  # places in a row: OpenCV takes pictures of less than 32768 pixels a side
 _AS_IT_IS = np.ones(3, np.float32)
 _OPPOSITE = {"front": ("back", (1, 1, -1)), "back": ("front", (1, 1, -1)), "left": ("right", (-1, 1, 1)), "right": ("left", (-1, 1, 1))}
 
@@ -58,11 +58,7 @@ class Projector:
 
     def sampled(self, at: F32) -> F32:
         """Linear colours and trust, (n, 4), at places (n, 2) of the picture."""
-        rows = -(-len(at) // _AT_ONCE)
-        padded = np.zeros((rows * _AT_ONCE, 2), np.float32)
-        padded[: len(at)] = at
-        found = cv2.remap(self.picture, padded.reshape(rows, _AT_ONCE, 2), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return np.asarray(cv2.LUT(found, self.levels[None]).reshape(-1, 4)[: len(at)], np.float32)
+        return np.asarray(cv2.LUT(sampled(self.picture, at)[None], self.levels[None])[0], np.float32)
 
     def brightened(self, gain: F32) -> "Projector":
         """With linear colours times `gain`, (3,)."""

@@ -10,8 +10,8 @@ neighbours, and gathered over those neighbours that lie on the same surface (int
 grain; this, .22 and none. Lost: sixteen directions for all tiles (their steps show on flat ground), random ones.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from worker.imaging.compose import to_srgb
 from worker.modeling.camera import Camera
-from worker.modeling.model import Model, unit
+from worker.modeling.model import Model, dot, unit
 from worker.modeling.skin import Skin
 from worker.modeling.visibility import gathered, interleaved, on_disc, on_sphere, softened, spread
 
@@ -36,6 +36,7 @@ EXPOSURE = 0.62  # a white wall that faces the viewer comes out white
 BRIGHTEST = 10.0  # of a highlight: more is white all the same
 REFLECTANCE = 0.04  # of what is no metal, at an index of 1.5
 KEY_SIZE = 0.28  # the tangent of the key light's half angle: how soft its shadows are
+DOWN = 0.05  # of a ray of length one: it meets the floor not too far away
 FLOOR_REACH = 1.5  # of the product's diagonal: its shadow falls no farther
 
 
@@ -63,32 +64,39 @@ class Hits:
 
 
 class Stage:
-    """A model made ready for rays. paint: the base colour in place of the model's own; lit: whether light falls on it."""
+    """A model made ready for rays."""
 
-    def __init__(self, model: Model, paint: Paint | None = None, *, lit: bool = True) -> None:
-        self._model, self._paint, self._lit = model, paint, lit
+    def __init__(self, model: Model) -> None:
+        self.model = model
         self._scene = rtcore_scene.EmbreeScene()
         TriangleMesh(self._scene, np.ascontiguousarray(model.positions[model.faces], np.float32))
         self._diagonal = float(np.linalg.norm(model.extent))
 
     @cached_property
+    def _flat(self) -> F32:
+        """The faces' own normals, (m, 3)."""
+        a, b, c = (self.model.positions[self.model.faces[:, k]] for k in range(3))
+        return unit(np.cross(b - a, c - a))
+
+    @cached_property
     def _skin(self) -> Skin:
-        return Skin(self._model)
+        return Skin(self.model)
 
     def silhouette(self, camera: Camera, size: int) -> NDArray[np.bool_]:
         """(size, size) bool: where the model is."""
-        return self._trace(*camera.rays(*_grid(size)))[0].reshape(size, size) >= 0
+        u, v = _grid(size)
+        window, seen = self._window(camera, size), np.zeros(size * size, bool)
+        seen[window] = self._free(*camera.rays(u[window], v[window])) == 0
+        return seen.reshape(size, size)
 
     def render(self, camera: Camera, size: int, look: Look = Look()) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """The picture as (size, size, 3) uint8 sRGB and its alpha (size, size) uint8."""
         turn = _turned(camera.azimuth)
         key, fill = turn @ KEY_DIRECTION, turn @ FILL_DIRECTION
-        u, v = _grid(size)
-        rays = camera.rays(u, v)
-        hits = self._hits(*rays)
+        hits, (_, v) = self._first_hits(camera, size), _grid(size)
         fine = size / (2 * camera.half)
         lit, sky = self._light(hits, key, size)
-        shade = self._floor(*rays, hits, key, size) if look.shadow else np.zeros(size * size, np.float32)
+        shade = self._floor(camera, hits, key, size) if look.shadow else np.zeros(size * size, np.float32)
         colour, alpha = _behind(look, shade, v)
         colour[hits.at] = self._shaded(hits, lit[hits.at], sky[hits.at], key, fill, fine)
         alpha[hits.at] = 1
@@ -97,16 +105,50 @@ class Stage:
             ground = spread(shade, _elsewhere(hits.at, size), size)
             visible = (spread(lit, hits.at, size), spread(sky, hits.at, size))
             sums = np.zeros((len(edges), 4), np.float32)
-            for du, dv in _subpixels(look.samples, size):
-                eu, ev = u[edges] + du, v[edges] + dv
+            for met, ev in self._finer(camera, edges, size, look.samples):
                 mixed, opaque = _behind(look, ground[edges], ev)
-                met = self._hits(*camera.rays(eu, ev))
                 mixed[met.at] = self._shaded(met, visible[0][edges[met.at]], visible[1][edges[met.at]], key, fill, fine)
                 opaque[met.at] = 1
                 sums += np.column_stack([mixed * opaque[:, None], opaque])
             colour[edges] = sums[:, :3] / np.maximum(sums[:, 3:], 1e-4)
             alpha[edges] = sums[:, 3] / look.samples**2
         return to_srgb(colour).reshape(size, size, 3), np.asarray(alpha * 255 + 0.5, np.uint8).reshape(size, size)
+
+    def painted(self, camera: Camera, size: int, paints: Iterable[Paint], samples: int = 2) -> Iterator[NDArray[np.uint8]]:
+        """The model in other colours than its own, no light on it: (size, size, 3) uint8 sRGB for each paint. Rays are traced once."""
+        hits, (_, v) = self._first_hits(camera, size), _grid(size)
+        edges = _edges(hits, size, 0.012 * self._diagonal)
+        finer = [(met, _behind(Look(), np.zeros(len(ev), np.float32), ev)[0]) for met, ev in self._finer(camera, edges, size, samples)]
+        ground, _ = _behind(Look(), np.zeros(size * size, np.float32), v)
+        for paint in paints:
+            colour = ground.copy()
+            colour[hits.at] = paint(hits.points, hits.normals, hits.face)
+            sums = np.zeros((len(edges), 3), np.float32)
+            for met, behind in finer:
+                mixed = behind.copy()
+                mixed[met.at] = paint(met.points, met.normals, met.face)
+                sums += mixed
+            colour[edges] = sums / samples**2
+            yield to_srgb(colour).reshape(size, size, 3)
+
+    def _window(self, camera: Camera, size: int) -> I64:
+        """The pixels in the box around all that the camera sees of the model, counted row by row; most others show nothing."""
+        places = (camera.project(self.model.positions) * np.array([1, -1], np.float32) + 1) * np.float32(size / 2)
+        low, high = np.clip(np.floor(places.min(0)) - 1, 0, size).astype(int), np.clip(np.ceil(places.max(0)) + 1, 0, size).astype(int)
+        return np.asarray((np.arange(low[1], high[1])[:, None] * size + np.arange(low[0], high[0])).ravel(), np.int64)
+
+    def _first_hits(self, camera: Camera, size: int) -> Hits:
+        """What the rays through all pixels' centres meet."""
+        u, v = _grid(size)
+        window = self._window(camera, size)
+        hits = self._hits(*camera.rays(u[window], v[window]))
+        return replace(hits, at=window[hits.at])
+
+    def _finer(self, camera: Camera, edges: I64, size: int, samples: int) -> Iterator[tuple[Hits, F32]]:
+        """What the rays through each pixel's parts meet, by place among `edges`, and how high in the picture they run."""
+        u, v = (c[edges] for c in _grid(size))
+        for du, dv in _subpixels(samples, size):
+            yield self._hits(*camera.rays(u + du, v + dv)), v + dv
 
     def _trace(self, origins: F32, directions: F32) -> tuple[I64, F32]:
         """Face index (-1: none) and barycentric weights (n, 3) of each ray's first hit."""
@@ -122,21 +164,19 @@ class Stage:
     def _hits(self, origins: F32, directions: F32) -> Hits:
         face, bary = self._trace(origins, directions)
         at = np.flatnonzero(face >= 0)
-        face, bary, directions = face[at], bary[at], directions[at]
-        m = self._model
-        corners = m.faces[face]
-        a, b, c = (m.positions[corners[:, k]] for k in range(3))
-        points = bary[:, :1] * a + bary[:, 1:2] * b + bary[:, 2:] * c
-        flat = unit(np.cross(b - a, c - a))
-        flat = np.where((flat * directions).sum(1, keepdims=True) > 0, -flat, flat)
-        normals = unit(sum(bary[:, k : k + 1] * m.normals[corners[:, k]] for k in range(3)))  # type: ignore[arg-type]
-        normals = np.where((normals * flat).sum(1, keepdims=True) < 0, -normals, normals)
+        face, bary, directions = face.take(at), bary.take(at, axis=0), directions.take(at, axis=0)
+        corners = self.model.faces.take(face, axis=0)
+        points, normals = (np.einsum("nk,nkc->nc", bary, known.take(corners, axis=0)) for known in (self.model.positions, self.model.normals))
+        flat = self._flat.take(face, axis=0)
+        flat *= np.where(dot(flat, directions) > 0, np.float32(-1), np.float32(1))[:, None]
+        normals = unit(normals)
+        normals *= np.where(dot(normals, flat) < 0, np.float32(-1), np.float32(1))[:, None]
         return Hits(at, face, bary, points, normals, flat, directions)
 
     def _light(self, hits: Hits, key: F32, size: int) -> tuple[F32, F32]:
         """How much of the key light and of the sky each pixel sees, (size * size,) float32 each; where nothing is, 0."""
         lit, sky = np.zeros(size * size, np.float32), np.zeros(size * size, np.float32)
-        if not len(hits.at) or not self._lit:
+        if not len(hits.at):
             return lit, sky
         start = hits.points + hits.flat * np.float32(1e-4 * self._diagonal)
         turn = interleaved(hits.at, size)
@@ -145,13 +185,16 @@ class Stage:
         both = gathered(np.column_stack([lit, sky]), hits.at, size, (hits.normals, hits.points, 0.02 * self._diagonal))
         return both[:, 0], np.where(both[:, 1] > 0, 0.25 + 0.75 * both[:, 1], 0.25).astype(np.float32)
 
-    def _floor(self, origins: F32, directions: F32, hits: Hits, key: F32, size: int) -> F32:
+    def _floor(self, camera: Camera, hits: Hits, key: F32, size: int) -> F32:
         """How much light the product takes from the floor at its base, where a ray meets the floor and not the product, (size * size,)."""
         shade = np.zeros(size * size, np.float32)
+        if camera.fov is None and np.sin(np.radians(camera.elevation)) < DOWN:
+            return shade
+        origins, directions = camera.rays(*_grid(size))
         free = np.ones(size * size, bool)
         free[hits.at] = False
-        down = np.flatnonzero(free & (directions[:, 1] < -0.05))
-        floor, centre = float(self._model.low[1]), (self._model.low + self._model.high) / 2
+        down = np.flatnonzero(free & (directions[:, 1] < -DOWN))
+        floor, centre = float(self.model.low[1]), (self.model.low + self.model.high) / 2
         points = origins[down] + directions[down] * ((floor - origins[down, 1]) / directions[down, 1])[:, None]
         near = np.hypot(points[:, 0] - centre[0], points[:, 2] - centre[2]) < FLOOR_REACH * self._diagonal
         down, points = down[near], points[near].astype(np.float32)
@@ -168,20 +211,14 @@ class Stage:
 
     def _shaded(self, hits: Hits, lit: F32, sky: F32, key: F32, fill: F32, pixels_per_m: float) -> F32:
         """Linear colour of each hit, (n, 3). lit, sky: how much of each light it sees."""
-        paint = self._paint(hits.points, hits.normals, hits.face) if self._paint is not None else None
-        if paint is not None and not self._lit:
-            return paint
         at = self._skin.at(hits.face, hits.bary, hits.normals, pixels_per_m)
-        albedo = at.albedo if paint is None else paint
-        if not self._lit:
-            return albedo
-        n, sky = at.normals, sky * at.free
+        n, sky, albedo = at.normals, sky * at.free, at.albedo
         towards = np.clip(n @ key, 0, 1) * lit
         diffuse = (KEY * towards + FILL * np.clip(n @ fill, 0, 1) + _around(n[:, 1]) * sky) * np.float32(EXPOSURE)
         half = unit((key - hits.directions).astype(np.float32))
         sharp = 2 / np.maximum(0.03, at.roughness) ** 2
-        gloss = np.clip((n * half).sum(1), 0, 1) ** sharp * (sharp + 2) / 8 * (towards > 0) * lit
-        facing = (n * hits.directions).sum(1)
+        gloss = np.clip(dot(n, half), 0, 1) ** sharp * (sharp + 2) / 8 * (towards > 0) * lit
+        facing = dot(n, hits.directions)
         rim = 0.05 * (1 - np.abs(facing)) ** 5 * (1 - at.roughness)
         # what the surface shows of the studio: sharp where it is smooth, as soft as its shading where it is rough
         mirrored, soft = (hits.directions - 2 * facing[:, None] * n)[:, 1], at.roughness**2
@@ -215,7 +252,7 @@ def _edges(hits: Hits, size: int, jump: float) -> I64:
     steps = np.zeros((size, size), bool)
     for axis in (0, 1):
         here, there = (slice(None, -1), slice(1, None)) if axis == 0 else ((slice(None), slice(None, -1)), (slice(None), slice(1, None)))
-        bend = (normal[here] * normal[there]).sum(-1) < 0.8
+        bend = np.einsum("yxd,yxd->yx", normal[here], normal[there]) < 0.8
         off = np.abs(depth[here] - depth[there])
         step = (off > jump) | (bend & (depth[here] < 1e6) & (depth[there] < 1e6))
         steps[here] |= step

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from worker.imaging.compose import to_linear
-from worker.modeling.model import Model, tangents, unit
+from worker.imaging.sampling import sampled
+from worker.modeling.model import Model, dot, tangents, unit
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]
@@ -47,11 +48,11 @@ class Skin:
     def at(self, face: I64, bary: F32, normals: F32, pixels_per_m: float) -> Point:
         """The surface where rays hit `face` (n,) at `bary` (n, 3), as a picture of `pixels_per_m` shows it. normals: (n, 3), the form's."""
         model, count = self._model, len(face)
-        corners = model.faces[face]
-        uv = np.einsum("nk,nkc->nc", bary, model.uvs[corners]) if self._mips else np.zeros((0, 2), np.float32)
+        corners = model.faces.take(face, axis=0)
+        uv = np.einsum("nk,nkc->nc", bary, model.uvs.take(corners, axis=0)) if self._mips else np.zeros((0, 2), np.float32)
 
         def picture(name: str) -> F32 | None:
-            return bilinear(self._level(name, pixels_per_m), uv) if name in self._mips else None
+            return _repeated(self._level(name, pixels_per_m), uv) if name in self._mips else None
 
         base, rough = np.array(model.color[:3], np.float32), picture("metallic_roughness")
         painted, hidden, glow = picture("base"), picture("occlusion"), picture("emissive")
@@ -68,8 +69,8 @@ class Skin:
     def _bent(self, normals: F32, relief: F32, corners: NDArray[np.uint32], bary: F32) -> F32:
         """The normals with the picture's relief."""
         assert self._tangents is not None
-        along = np.einsum("nk,nkc->nc", bary, self._tangents[corners])
-        tangent = unit(np.asarray(along[:, :3] - normals * (along[:, :3] * normals).sum(1, keepdims=True), np.float32))
+        along = np.einsum("nk,nkc->nc", bary, self._tangents.take(corners, axis=0))
+        tangent = unit(np.asarray(along[:, :3] - normals * dot(along[:, :3], normals)[:, None], np.float32))
         other = np.cross(normals, tangent) * np.sign(along[:, 3:])
         x, y, z = (relief * np.float32(2) - 1).T
         return unit((tangent * x[:, None] + other * y[:, None] + normals * np.maximum(z, 0.05)[:, None]).astype(np.float32))
@@ -92,15 +93,8 @@ def _texels_per_m(model: Model, height: int, width: int) -> float:
     return float(np.sqrt(covered * width * height / max(area, 1e-12)))
 
 
-def bilinear(picture: F32, uv: F32) -> F32:
+def _repeated(picture: F32, uv: F32) -> F32:
     """The picture's values (n, c) at uv (n, 2), origin top left; beyond 0 to 1 it repeats."""
     height, width = picture.shape[:2]
     uv = np.where((uv < 0) | (uv > 1), uv - np.floor(uv), uv)
-    x = np.clip(uv[:, 0] * width - 0.5, 0, width - 1.001)
-    y = np.clip(uv[:, 1] * height - 0.5, 0, height - 1.001)
-    x0, y0 = x.astype(np.int32), y.astype(np.int32)
-    fx, fy = (x - x0)[:, None], (y - y0)[:, None]
-    x1, y1 = np.minimum(x0 + 1, width - 1), np.minimum(y0 + 1, height - 1)
-    top = picture[y0, x0] * (1 - fx) + picture[y0, x1] * fx
-    low = picture[y1, x0] * (1 - fx) + picture[y1, x1] * fx
-    return np.asarray(top * (1 - fy) + low * fy, np.float32)
+    return sampled(picture, np.asarray(uv * (width, height) - 0.5, np.float32))

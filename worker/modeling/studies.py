@@ -1,13 +1,13 @@
 """Studies: renders that show how a model is built rather than how it looks: its triangles, its form, its texture's layout."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worker.modeling.camera import Camera
 from worker.modeling.model import Model
-from worker.modeling.render import Look, Paint, Stage
+from worker.modeling.render import Paint, Stage
 
 F32 = NDArray[np.float32]
 
@@ -16,9 +16,9 @@ SQUARES = 32  # of the checker, along the texture
 _WARM, _COOL = np.array([0.62, 0.52, 0.44], np.float32), np.array([0.10, 0.13, 0.19], np.float32)
 
 
-def study(model: Model, kind: str, camera: Camera, size: int) -> NDArray[np.uint8]:
-    """(size, size, 3) uint8: the model as one of STUDIES shows it."""
-    return Stage(model, STUDIES[kind](model, camera, size), lit=False).render(camera, size, Look(shadow=False))[0]
+def studies(stage: Stage, camera: Camera, size: int, kinds: Iterable[str]) -> Iterator[NDArray[np.uint8]]:
+    """(size, size, 3) uint8 for each kind: the model as that one of STUDIES shows it."""
+    return stage.painted(camera, size, [STUDIES[kind](stage.model, camera, size) for kind in kinds])
 
 
 def _matcap(model: Model, camera: Camera, size: int) -> Paint:

@@ -6,7 +6,7 @@ from worker.imaging.encode import encode
 from worker.modeling.camera import camera_for
 from worker.modeling.foreign import read_glb
 from worker.modeling.render import Look, Stage
-from worker.modeling.studies import STUDIES, study
+from worker.modeling.studies import STUDIES, studies
 from worker.work import Work
 
 SIZES_PX = {"hero": 640, "front": 400, "right": 400, "back": 400, "top": 400}
@@ -21,7 +21,6 @@ def render_previews(work: Work, services: Services) -> Work:
     for view, size in SIZES_PX.items():
         rgb, _ = stage.render(camera_for(model.low, model.high, view), size, Look(samples=SAMPLES))
         work = work.with_file(services, encode(rgb, None, "webp"), "webp", Role.PREVIEW, view)
-    for kind in STUDIES:
-        rgb = study(model, kind, camera_for(model.low, model.high, "hero"), STUDY_PX)
+    for kind, rgb in zip(STUDIES, studies(stage, camera_for(model.low, model.high, "hero"), STUDY_PX, STUDIES), strict=True):
         work = work.with_file(services, encode(rgb, None, "webp"), "webp", Role.PREVIEW, kind)
     return work
