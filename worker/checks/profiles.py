@@ -46,6 +46,7 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
     """Issues profile.*"""
     if subject.deliverable is None:
         return
+    looks = {file.name: _look(subject, file) for file in subject.pictures}
     for profile in subject.deliverable.profiles:
         taken = formats_of(profile)
         files = [f for f in subject.pictures if f.format in taken]
@@ -56,11 +57,10 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
         if not files:
             yield issue("profile.format", f"{profile} takes none of the files.", measured=formats, limit=", ".join(taken))
         for file in files:
-            yield from _against(subject, profile, file)
+            yield from _against(subject, profile, file, looks[file.name])
 
 
-def _against(subject: Subject, profile: str, file: VersionFile) -> Iterator[Issue]:
-    seen = _look(subject, file)
+def _against(subject: Subject, profile: str, file: VersionFile, seen: _Seen | None) -> Iterator[Issue]:
     for limit in PICTURE_PROFILES[profile]:
         if limit.rule not in CODES or seen is None:
             continue
@@ -113,8 +113,5 @@ def _fill(rgb: U8 | None) -> float | None:
     if rgb is None:
         return None
     ground = rgb[0, 0].astype(float)
-    like = cv2.inRange(rgb, ground - STANDS_OUT, ground + STANDS_OUT)
-    rows, columns = (np.flatnonzero(cv2.reduce(like, along, cv2.REDUCE_MIN).ravel() == 0) for along in (1, 0))
-    if not len(rows):
-        return None
-    return float(max((rows[-1] - rows[0] + 1) / rgb.shape[0], (columns[-1] - columns[0] + 1) / rgb.shape[1]))
+    _, _, width, height = cv2.boundingRect(cv2.bitwise_not(cv2.inRange(rgb, ground - STANDS_OUT, ground + STANDS_OUT)))
+    return float(max(height / rgb.shape[0], width / rgb.shape[1])) if width else None

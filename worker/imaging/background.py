@@ -48,13 +48,11 @@ def beyond_plain(rgb: NDArray[np.uint8], room: int) -> tuple[slice, slice]:
     paper = np.median(frame[:: 1 + len(frame) // TOLD_BY], axis=0)
     if cv2.inRange(frame[None], paper - PLAIN_LEVELS, paper + PLAIN_LEVELS).mean() < 255 * SHARE / 100:
         return everywhere
-    like = cv2.inRange(rgb, paper - UNLIKE_LEVELS, paper + UNLIKE_LEVELS)
-    rows, columns = (np.flatnonzero(cv2.reduce(like, along, cv2.REDUCE_MIN).ravel() == 0) for along in (1, 0))
-    return (_with_room(rows, room, rgb.shape[0]), _with_room(columns, room, rgb.shape[1])) if len(rows) else everywhere
-
-
-def _with_room(at: NDArray[np.int64], room: int, length: int) -> slice:
-    return slice(max(0, at[0] - room) // EVEN * EVEN, min(length, -(-(at[-1] + 1 + room) // EVEN) * EVEN))
+    unlike = cv2.bitwise_not(cv2.inRange(rgb, paper - UNLIKE_LEVELS, paper + UNLIKE_LEVELS))
+    left, top, width, height = cv2.boundingRect(unlike)
+    spans = ((top, height, rgb.shape[0]), (left, width, rgb.shape[1]))
+    rows, columns = (slice(max(0, a - room) // EVEN * EVEN, min(most, -(-(a + n + room) // EVEN) * EVEN)) for a, n, most in spans)
+    return (rows, columns) if width else everywhere
 
 
 def fit_background(lab: F32, known: Mask, order: int) -> Background:

@@ -113,8 +113,8 @@ def compose(cutout: Cutout, studio: Studio) -> Picture:
 def holding(*pictures: F32 | None) -> tuple[slice, slice]:
     """The rows and the columns in which any of the pictures, (h, w), has more than 0; what is not given has nothing."""
     most = reduce(cv2.max, (p for p in pictures if p is not None))
-    rows, columns = (np.flatnonzero(cv2.reduce(most, along, cv2.REDUCE_MAX).ravel() > 0) for along in (1, 0))
-    return (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)) if len(rows) else (slice(0), slice(0))
+    left, top, width, height = cv2.boundingRect((most > 0).astype(np.uint8))
+    return slice(top, top + height), slice(left, left + width)
 
 
 def _clear_rim(width: int, height: int, part: tuple[slice, slice]) -> F32:

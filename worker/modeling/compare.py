@@ -268,6 +268,9 @@ def _laid(alpha: U8, rgb: U8, size: tuple[float, float], pixels: int = CANVAS) -
         return None
     top, bottom, left, right = box
     scale = float(np.sqrt(size[0] * size[1] / ((right - left) * (bottom - top))))
+    if scale < 0.25:  # by halves first, which takes a tenth as long as by any other share
+        half = [np.asarray(cv2.resize(a, (a.shape[1] // 2, a.shape[0] // 2), interpolation=cv2.INTER_AREA), np.uint8) for a in (alpha, rgb)]
+        return _laid(half[0], half[1], size, pixels)
     if scale < 0.5:  # warping samples single pixels: shrink with their means first
         step = (max(1, round(alpha.shape[1] * scale)), max(1, round(alpha.shape[0] * scale)))
         small = cv2.resize(alpha, step, interpolation=cv2.INTER_AREA), cv2.resize(rgb, step, interpolation=cv2.INTER_AREA)

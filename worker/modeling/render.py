@@ -12,7 +12,8 @@ grain; this, .22 and none. Lost: sixteen directions for all tiles (their steps s
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import product
 
 import numpy as np
 from embreex import rtcore_scene
@@ -71,6 +72,11 @@ class Stage:
         self._scene = rtcore_scene.EmbreeScene()
         TriangleMesh(self._scene, np.ascontiguousarray(model.positions[model.faces], np.float32))
         self._diagonal = float(np.linalg.norm(model.extent))
+
+    @cached_property
+    def _corners(self) -> F32:
+        """Of the model's box, (8, 3)."""
+        return np.array(list(product(*zip(self.model.low, self.model.high, strict=True))), np.float32)
 
     @cached_property
     def _flat(self) -> F32:
@@ -132,8 +138,8 @@ class Stage:
             yield to_srgb(colour).reshape(size, size, 3)
 
     def _window(self, camera: Camera, size: int) -> I64:
-        """The pixels in the box around all that the camera sees of the model, counted row by row; most others show nothing."""
-        places = (camera.project(self.model.positions) * np.array([1, -1], np.float32) + 1) * np.float32(size / 2)
+        """The pixels around all that the camera sees of the model's box, counted row by row; the others show nothing of it."""
+        places = (camera.project(self._corners) * np.array([1, -1], np.float32) + 1) * np.float32(size / 2)
         low, high = np.clip(np.floor(places.min(0)) - 1, 0, size).astype(int), np.clip(np.ceil(places.max(0)) + 1, 0, size).astype(int)
         return np.asarray((np.arange(low[1], high[1])[:, None] * size + np.arange(low[0], high[0])).ravel(), np.int64)
 
@@ -279,6 +285,7 @@ def _turned(azimuth: float) -> F32:
     return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]], np.float32)
 
 
+@lru_cache(maxsize=4)
 def _grid(size: int) -> tuple[F32, F32]:
     """Picture positions of all pixels' centres, rows from the top, flat."""
     place = (np.arange(size, dtype=np.float32) + np.float32(0.5)) * np.float32(2.0 / size) - 1
