@@ -10,7 +10,7 @@ F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 BORDER = 0.03  # of the shorter side
-STRIDE = 4  # the surface is fitted to every fourth pixel of every fourth row
+STRIDE = 6  # the surface is fitted to every sixth pixel of every sixth row
 TOLD_BY = 4_000  # values are enough to tell how far they are spread
 ENOUGH = 12_000  # fewer known pixels than this are all taken
 LEAST_SPREAD = 0.4  # Lab units: finer than what 8 bits tell apart
