@@ -65,10 +65,10 @@ class Hits:
 
 
 class Stage:
-    """A model made ready for rays."""
+    """A model made ready for rays. paint: the base colour in place of the model's own."""
 
-    def __init__(self, model: Model) -> None:
-        self.model = model
+    def __init__(self, model: Model, paint: Paint | None = None) -> None:
+        self.model, self._paint = model, paint
         self._scene = rtcore_scene.EmbreeScene()
         TriangleMesh(self._scene, np.ascontiguousarray(model.positions[model.faces], np.float32))
         self._diagonal = float(np.linalg.norm(model.extent))
@@ -218,7 +218,8 @@ class Stage:
     def _shaded(self, hits: Hits, lit: F32, sky: F32, key: F32, fill: F32, pixels_per_m: float) -> F32:
         """Linear colour of each hit, (n, 3). lit, sky: how much of each light it sees."""
         at = self._skin.at(hits.face, hits.bary, hits.normals, pixels_per_m)
-        n, sky, albedo = at.normals, sky * at.free, at.albedo
+        albedo = at.albedo if self._paint is None else self._paint(hits.points, hits.normals, hits.face)
+        n, sky = at.normals, sky * at.free
         towards = np.clip(n @ key, 0, 1) * lit
         diffuse = (KEY * towards + FILL * np.clip(n @ fill, 0, 1) + _around(n[:, 1]) * sky) * np.float32(EXPOSURE)
         half = unit((key - hits.directions).astype(np.float32))
