@@ -136,11 +136,11 @@ def colour(truth: Path, mine: Path) -> dict[str, float]:
     return found
 
 
-def measure(bench: Path, out: Path, names: list[str]) -> dict[str, dict[str, dict[str, Any]]]:
-    """By set of inputs and product: score.py's figures and ours."""
+def measure(bench: Path, out: Path, names: list[str], processes: int = 2) -> dict[str, dict[str, dict[str, Any]]]:
+    """By set of inputs and product: score.py's figures and ours. processes: at once; each model is made in a fresh one."""
     folders = sorted(p.parent for p in bench.glob("*/dims.json"))
     jobs = [(folder, name, out) for name in names or INPUTS for folder in folders]
-    with multiprocessing.get_context("spawn").Pool(2, maxtasksperchild=1) as pool:
+    with multiprocessing.get_context("spawn").Pool(processes, maxtasksperchild=1) as pool:
         results: dict[str, dict[str, dict[str, Any]]] = {}
         for name, product, facts in pool.imap(_one, jobs):
             results.setdefault(name, {})[product] = facts
@@ -170,7 +170,7 @@ def table(results: dict[str, dict[str, dict[str, Any]]]) -> str:
         for product, f in products.items():
             sides = " ".join(f"{f[f'silhouette_{v}']:.3f}" for v in ("front", "right", "top"))
             lines.append(
-                f"    {product:16} {f['envelope_iou']:.3f} {f['silhouette']:.3f} ({sides}) {f['chamfer'] * 100:.2f} % {f['colour']:.1f} {f['colour_beside']:.1f} {f['by_yardstick_s']:.1f} s  {f['family']}, {f['confidence']}"
+                f"    {product:16} {f['envelope_iou']:.3f} {f['silhouette']:.3f} ({sides}) {f['chamfer'] * 100:.2f} % {f['colour']:.1f} {f['colour_beside']:.1f} {f['cut_out_s'] + f['build_s']:.1f} s ({f['by_yardstick_s']:.1f})  {f['family']}, {f['confidence']}"
             )
     return "\n".join(lines)
 
@@ -194,10 +194,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bench", type=Path, required=True)
     parser.add_argument("--sheets", type=Path)
+    parser.add_argument("--processes", type=int, default=2, help="at once; two on shared cores make each other slower")
     parser.add_argument("names", nargs="*", choices=[*INPUTS, []])
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(chosen.bench, Path(folder), chosen.names)
+        found = measure(chosen.bench, Path(folder), chosen.names, chosen.processes)
         print(table(found))
         if chosen.sheets:
             chosen.sheets.mkdir(parents=True, exist_ok=True)
