@@ -27,7 +27,7 @@ from PIL import Image
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from dam_connector.catalog.product import Dimensions, View
-from worker.imaging.cutout import cut_out
+from worker.imaging.cutout import cut_out, warm
 from worker.imaging.decode import decode
 from worker.modeling import build
 from worker.modeling.camera import camera_for
@@ -50,8 +50,9 @@ YARDSTICK_S = 0.135  # .026 + .029 + .065 + .015, what they took elsewhere for a
 
 
 def made(folder: Path, files: dict[View, str], out: Path) -> dict[str, Any]:
-    """Make one model in this process; what it cost and what it says of itself."""
+    """Make one model in this process, made ready as a worker is before it forks; what it cost and what it says of itself."""
     cv2.setNumThreads(1)
+    warm()
     facts = json.loads((folder / "dims.json").read_text())
     size = Dimensions(width_m=facts["width_m"], height_m=facts["height_m"], depth_m=facts["depth_m"])
     stages: dict[str, tuple[float, float]] = {}

@@ -78,8 +78,10 @@ def run(queue_name: str, burst: bool) -> None:
     import cv2
 
     import worker.jobs  # noqa: F401 - loaded before the fork, so that no job pays for it
+    from worker.imaging import cutout
 
     cv2.setNumThreads(1)
+    cutout.warm()
     settings = Settings.from_env()
     logs.configure(settings.log_format)
     kind = MakeWorker if queue_name == "make" else IntakeWorker

@@ -72,8 +72,10 @@ def _simplified(points: F32, faces: NDArray[np.integer], cell: float, max_triang
 
 def _without_specks(points: F32, faces: NDArray[np.integer], part: NDArray[np.integer]) -> NDArray[np.int32]:
     """The faces of parts that are large enough, outward. part: (n,) the number of the connected part of each point."""
-    corners = points[faces].astype(np.float64)
-    volume = np.bincount(part[faces[:, 0]], np.einsum("fd,fd->f", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])))
+    a, b, c = (points.take(faces[:, k], axis=0).T for k in range(3))
+    volume = np.bincount(
+        part[faces[:, 0]], a[0] * (b[1] * c[2] - b[2] * c[1]) + a[1] * (b[2] * c[0] - b[0] * c[2]) + a[2] * (b[0] * c[1] - b[1] * c[0])
+    )
     kept = np.abs(volume) > SPECK_SHARE * np.abs(volume).sum()
     faces = faces if kept.all() else faces[kept[part[faces[:, 0]]]]
     return np.ascontiguousarray(faces if volume.sum() > 0 else faces[:, ::-1], np.int32)
