@@ -11,7 +11,7 @@ from PIL import Image
 from worker.imaging.compose import Studio, compose
 from worker.imaging.cutout import cut_out
 from worker.imaging.decode import decode
-from worker.imaging.encode import AVIF_QUALITY, JPEG_QUALITY, WEBP_QUALITY, encode
+from worker.imaging.encode import AVIF_QUALITY, JPEG_QUALITY, WEBP_METHOD, WEBP_QUALITY, encode
 from worker.imaging.lifestyle import Scene, compose_lifestyle
 
 PHOTO = Path(__file__).parent.parent / "dam_connector" / "samples" / "chair-front.jpg"
@@ -37,7 +37,7 @@ def floor() -> None:
             picture = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
         for format, options in (
             ("JPEG", {"quality": JPEG_QUALITY, "progressive": True, "optimize": True, "subsampling": 0}),
-            ("WEBP", {"quality": WEBP_QUALITY, "method": 4}),
+            ("WEBP", {"quality": WEBP_QUALITY, "method": WEBP_METHOD}),
             ("AVIF", {"quality": AVIF_QUALITY, "subsampling": "4:4:4", "speed": 7, "max_threads": 1}),
         ):
             picture.save(io.BytesIO(), format, **options)
