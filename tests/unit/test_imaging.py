@@ -10,11 +10,13 @@ from PIL import Image
 from dam_connector.catalog.picture_profiles import byte_budget
 from dam_connector.errors import InputError
 from tests.support import SAMPLES, huge_png, picture
+from worker.imaging.background import beyond_plain
 from worker.imaging.compose import Studio, compose
 from worker.imaging.cutout import CONFIDENT, cut_out, extend_colours
 from worker.imaging.decode import Photo, decode
 from worker.imaging.encode import LABEL_ROOM, LEAST_QUALITY, encode, encode_within
 from worker.imaging.labels import ENHANCED, PROPERTIES, read_labels, relabel
+from worker.imaging.sampling import sampled
 
 LIMIT = 64_000_000
 
@@ -125,6 +127,31 @@ def test_a_faint_stroke_beside_the_product_is_dirt() -> None:
         cv2.line(a, (100, 300), (125, 325), (246, 246, 246), 4)
 
     assert cut_out(photo_of(draw, ground=238)[0]).box[3] < 210
+
+
+def test_more_of_a_plain_ground_changes_nothing() -> None:
+    small = np.full((400, 400, 3), 240, np.uint8)
+    cv2.rectangle(small, (120, 100), (280, 300), (170, 40, 40), -1)
+    assert beyond_plain(small, 40) == (slice(56, 344), slice(80, 328))
+    wide = cv2.copyMakeBorder(small, 200, 200, 240, 160, cv2.BORDER_CONSTANT, value=(240, 240, 240))
+    assert beyond_plain(wide, 40) == (slice(256, 544), slice(320, 568))
+    near, far = (cut_out(Photo(rgb=rgb, alpha=None, format="PNG")) for rgb in (small, wide))
+    inner = far.alpha[200:600, 240:640]
+    assert inner.sum() == far.alpha.sum() and np.abs(np.subtract(far.box, near.box) - (240, 200, 240, 200)).max() <= 1
+    assert iou(inner, near.alpha > 127) > 0.99
+
+
+def test_a_ground_that_is_not_plain_is_looked_at_whole() -> None:
+    rgb = np.random.default_rng(0).integers(200, 220, (300, 400, 3), np.uint8)
+    assert beyond_plain(rgb, 10) == (slice(0, 300), slice(0, 400))
+
+
+def test_a_picture_is_sampled_between_its_pixels_and_led_on_beyond_its_rim() -> None:
+    shown = np.arange(12, dtype=np.float32).reshape(3, 4, 1)
+    at = np.array([(0, 0), (1.5, 0), (1, 0.5), (-5, 1), (9, 9)], np.float32)
+    assert np.allclose(sampled(shown, at)[:, 0], [0, 1.5, 3, 4, 11])
+    many = np.tile(at, (2000, 1))  # more than a row of places
+    assert np.allclose(sampled(shown, many).reshape(-1, 5), [0, 1.5, 3, 4, 11])
 
 
 def test_white_on_white_is_uncertain() -> None:
