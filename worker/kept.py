@@ -1,27 +1,70 @@
-"""Kept cut-outs: each photo is cut out once, whatever is made from it and however often.
+"""Kept: what the steps of a run look at again, and what other runs do.
 
-They lie beside the data, as plain arrays, named by the photo's hash and by the code that made them; the oldest go when there are
-too many. Losing them costs time only.
+Within a process, the photos decoded and the models read last. For all of them, each photo's cut-out: made once, whatever is made from it
+and however often. Cut-outs lie beside the data, as plain arrays, named by the photo's hash and by the code that made them; the oldest go
+when there are too many. Losing any of it costs time only.
 """
 
 import hashlib
-import io
 import json
-import zipfile
+import os
+from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Generic, TypeVar
 
-import numpy as np
+from numpy.lib.format import read_array, write_array
 
 from dam_connector.catalog.ids import Sha256
 from dam_connector.wiring import Services
 from worker.imaging import background, cutout, segment
 from worker.imaging.cutout import Cutout, cut_out
-from worker.imaging.decode import Photo
+from worker.imaging.decode import WORK_SIDE_PX, Photo, decode
+from worker.modeling.foreign import read_glb
+from worker.modeling.model import Model
 
+T = TypeVar("T")
+PHOTOS, MODELS = 6, 2  # of one product, at the most, and a model before and after a step
 MAX_BYTES = 1_000_000_000  # about 100 photos of 1600 px
 METHOD = hashlib.sha256(b"".join(Path(str(m.__file__)).read_bytes() for m in (background, cutout, segment))).hexdigest()[:12]
+
+
+class Recent(Generic[T]):
+    """The last few of something, by hash."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._known = most, OrderedDict[Sha256, T]()
+
+    def get(self, sha256: Sha256) -> T | None:
+        if sha256 in self._known:
+            self._known.move_to_end(sha256)
+        return self._known.get(sha256)
+
+    def put(self, sha256: Sha256, value: T) -> T:
+        self._known[sha256] = value
+        while len(self._known) > self._most:
+            self._known.popitem(last=False)
+        return value
+
+
+_PHOTOS: Recent[tuple[Photo, int]] = Recent(PHOTOS)
+_MODELS: Recent[Model] = Recent(MODELS)
+
+
+def photo_of(services: Services, sha256: Sha256, pointer: str = "", longest_px: int = WORK_SIDE_PX) -> Photo:
+    """The stored photo, decoded (`decode.decode`). Raises: InputError source.*"""
+    photo, reduced_to = _PHOTOS.get(sha256) or (None, 0)
+    if photo is None or (longest_px != reduced_to and max(photo.size) >= min(longest_px, reduced_to)):
+        limit = services.settings.max_picture_pixels
+        photo = decode(services.blobs.get(sha256), max_pixels=limit, pointer=pointer, longest_px=longest_px)
+        _PHOTOS.put(sha256, (photo, longest_px))
+    return photo
+
+
+def model_of(services: Services, sha256: Sha256) -> Model:
+    """The stored GLB as a model (`foreign.read_glb`). Raises: InputError file.unreadable, file.*, geometry.empty."""
+    return _MODELS.get(sha256) or _MODELS.put(sha256, read_glb(services.blobs.get(sha256)))
 
 
 def keeper(services: Services, sha256: Sha256) -> Callable[[Photo, str], Cutout]:
@@ -29,7 +72,7 @@ def keeper(services: Services, sha256: Sha256) -> Callable[[Photo, str], Cutout]
     folder = services.settings.data_dir / "cache" / "cutouts"
 
     def cut(photo: Photo, pointer: str = "") -> Cutout:
-        path = folder / f"{sha256}-{photo.size[0]}x{photo.size[1]}-{METHOD}.npz"
+        path = folder / f"{sha256}-{photo.size[0]}x{photo.size[1]}-{METHOD}.cutout"
         found = _read(path)
         if found is None:
             found = cut_out(photo, pointer)
@@ -43,23 +86,24 @@ def keeper(services: Services, sha256: Sha256) -> Callable[[Photo, str], Cutout]
 
 def _read(path: Path) -> Cutout | None:
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
-            said = json.loads(str(kept["said"]))
-            touches = tuple(said["touches"])
-            found = Cutout(rgb=kept["rgb"], alpha=kept["alpha"], confidence=said["confidence"], busy=said["busy"], touches=touches)
+        with path.open("rb") as file:
+            rgb, alpha = read_array(file, allow_pickle=False), read_array(file, allow_pickle=False)
+            said = json.loads(file.read())
+        found = Cutout(rgb=rgb, alpha=alpha, confidence=said["confidence"], busy=said["busy"], touches=tuple(said["touches"]))
         path.touch()
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     return found
 
 
 def _write(path: Path, made: Cutout) -> None:
-    out = io.BytesIO()
     said = {"confidence": made.confidence, "busy": made.busy, "touches": made.touches}
-    np.savez(out, rgb=made.rgb, alpha=made.alpha, said=np.array(json.dumps(said)))
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{id(made)}.new")
-    temporary.write_bytes(out.getvalue())
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
+    with temporary.open("wb") as file:
+        for array in (made.rgb, made.alpha):
+            write_array(file, array, allow_pickle=False)
+        file.write(json.dumps(said).encode())
     temporary.replace(path)
 
 

@@ -11,7 +11,7 @@ from worker.imaging.compose import MAX_ENLARGEMENT, Picture
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import Photo, decode
 from worker.imaging.encode import encode_clip, encode_within
-from worker.imaging.likeness import likeness_issues, median_difference
+from worker.imaging.likeness import likeness_issues, median_differences
 from worker.imaging.palette import Palette
 from worker.imaging.quality import source_issues
 from worker.imaging.recognition import facts_of, fitted, most_like, recognition_issues
@@ -84,7 +84,7 @@ def _from_photo(source: bytes, order: Order, view: str, cut: Callable[[Photo, st
     cutout = cut(photo, where)
     picture = order.set(cutout, oblique=view in OBLIQUE)
     files = tuple(order.encoded(picture))
-    off = {f.format: median_difference(photo, cutout, picture, f.data) for f in files}
+    off = median_differences(photo, cutout, picture, {f.format: f.data for f in files})
     issues = [*source_issues(photo, cutout, view), *_enlargement_issues(picture, order.deliverable, where)]
     issues += [found for format, difference in off.items() for found in likeness_issues(difference, format, where)]
     return Made(

@@ -11,7 +11,7 @@ from worker.imaging.cutout import cut_out
 from worker.imaging.decode import decode
 from worker.imaging.encode import encode
 from worker.imaging.lifestyle import Scene, compose_lifestyle
-from worker.imaging.likeness import MAX_MEDIAN_DE, likeness_issues, median_difference
+from worker.imaging.likeness import MAX_MEDIAN_DE, likeness_issues, median_differences
 
 PHOTO = decode((SAMPLES / "speaker-front.jpg").read_bytes(), max_pixels=10**8)
 CUTOUT = cut_out(PHOTO)
@@ -22,13 +22,13 @@ ROOM = compose_lifestyle(CUTOUT, Scene(width=560, height=700, fill=0.58, slot=1,
 @pytest.mark.parametrize("format", ["jpeg", "webp", "avif", "png"])
 @pytest.mark.parametrize("picture", [STUDIO, ROOM], ids=["studio", "room"])
 def test_every_format_keeps_the_colours(format: str, picture) -> None:
-    off = median_difference(PHOTO, CUTOUT, picture, encode(picture.rgb, picture.alpha, format))
+    off = median_differences(PHOTO, CUTOUT, picture, {format: encode(picture.rgb, picture.alpha, format)})[format]
     assert off <= (0.01 if format == "png" else MAX_MEDIAN_DE)
     assert list(likeness_issues(off, format, "/images/front")) == []
 
 
 def test_a_recoloured_product_is_found() -> None:
     warm = replace(STUDIO, rgb=np.clip(STUDIO.rgb * np.array([1.15, 1.0, 0.85]) + 4, 0, 255).astype(np.uint8))
-    off = median_difference(PHOTO, CUTOUT, warm, encode(warm.rgb, None, "png"))
+    off = median_differences(PHOTO, CUTOUT, warm, {"png": encode(warm.rgb, None, "png")})["png"]
     found = list(likeness_issues(off, "png", "/images/front"))
     assert off > 3 and [(i.code, i.limit) for i in found] == [("rendition.likeness", "1")]

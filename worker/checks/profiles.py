@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache, partial
 
 import cv2
 import numpy as np
@@ -46,7 +47,7 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
     """Issues profile.*"""
     if subject.deliverable is None:
         return
-    looks = {file.name: _look(subject, file) for file in subject.pictures}
+    look = cache(partial(_look, subject))  # each file of a profile is decoded once
     for profile in subject.deliverable.profiles:
         taken = formats_of(profile)
         files = [f for f in subject.pictures if f.format in taken]
@@ -57,7 +58,7 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
         if not files:
             yield issue("profile.format", f"{profile} takes none of the files.", measured=formats, limit=", ".join(taken))
         for file in files:
-            yield from _against(subject, profile, file, looks[file.name])
+            yield from _against(subject, profile, file, look(file))
 
 
 def _against(subject: Subject, profile: str, file: VersionFile, seen: _Seen | None) -> Iterator[Issue]:

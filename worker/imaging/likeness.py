@@ -5,7 +5,7 @@ pale greys, whatever the quality (82, 90 and 95 gave 1.2): libavif's conversion 
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import cv2
 import numpy as np
@@ -24,21 +24,25 @@ PATCH = 5  # pixels: colours are compared as means over so many, as an eye does 
 INSIDE = 250  # of 255: the soft edge is mixed with the ground, and no colour of the product's
 
 
-def median_difference(photo: Photo, cutout: Cutout, picture: Picture, encoded: bytes) -> float:
-    """The median CIEDE2000 over the product's pixels between the file as it is decoded and the photo at the same size."""
+def median_differences(photo: Photo, cutout: Cutout, picture: Picture, files: Mapping[str, bytes]) -> dict[str, float]:
+    """For each encoded file the median CIEDE2000 over the product's pixels between it, decoded, and the photo at the same size."""
     left, top, right, bottom = picture.box
-    with Image.open(io.BytesIO(encoded)) as image:
-        made = np.asarray(image.convert("RGB"))[top:bottom, left:right]
     x0, y0, x1, y1 = cutout.box
     size = (right - left, bottom - top)
     way = cv2.INTER_AREA if right - left < x1 - x0 else cv2.INTER_CUBIC
     meant = cv2.resize(photo.rgb[y0:y1, x0:x1], size, interpolation=way)
-    core = cv2.erode(cv2.resize(cutout.alpha[y0:y1, x0:x1], size, interpolation=way), np.ones((PATCH, PATCH), np.uint8))
+    alpha = cv2.resize(cutout.alpha[y0:y1, x0:x1], size, interpolation=way)
+    core = cv2.erode(alpha, np.ones((PATCH, PATCH), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0.0)
     inside = np.flatnonzero(core > INSIDE)
     if not len(inside):
-        return 0.0
-    chosen = inside[:: max(1, len(inside) // SAMPLES)]
-    return float(np.median(deltaE_ciede2000(_lab(meant, chosen), _lab(made, chosen))))
+        return dict.fromkeys(files, 0.0)
+    places = np.divmod(inside[:: max(1, len(inside) // SAMPLES)], size[0])
+    wanted, off = _lab(meant, places), {}
+    for name, data in files.items():
+        with Image.open(io.BytesIO(data)) as image:
+            made = np.asarray(image.convert("RGB"))[top:bottom, left:right]
+        off[name] = float(np.median(deltaE_ciede2000(wanted, _lab(made, places))))
+    return off
 
 
 def likeness_issues(difference: float, format: str, pointer: str) -> Iterator[Issue]:
@@ -48,6 +52,10 @@ def likeness_issues(difference: float, format: str, pointer: str) -> Iterator[Is
         yield issue("rendition.likeness", words, pointer=pointer, measured=f"CIEDE2000 {difference:.2f}", limit=f"{MAX_MEDIAN_DE:g}")
 
 
-def _lab(rgb: NDArray[np.uint8], chosen: NDArray[np.int64]) -> NDArray[np.float64]:
-    local = cv2.boxFilter(rgb, cv2.CV_32F, (PATCH, PATCH)).reshape(-1, 3).take(chosen, axis=0) / 255
-    return np.asarray(rgb2lab(local[None])[0], np.float64)
+def _lab(rgb: NDArray[np.uint8], places: tuple[NDArray[np.int64], NDArray[np.int64]]) -> NDArray[np.float64]:
+    """CIELAB of the patches around rows and columns, none of which reaches beyond the picture."""
+    total = np.zeros((len(places[0]), 3), np.uint32)
+    for down in range(PATCH):
+        for across in range(PATCH):
+            total += rgb[places[0] + (down - PATCH // 2), places[1] + (across - PATCH // 2)]
+    return np.asarray(rgb2lab(total[None] / (255 * PATCH**2))[0], np.float64)

@@ -1,6 +1,7 @@
 """Camera: where a model is seen from."""
 
 from dataclasses import dataclass
+from math import cos, radians, sin
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,21 +37,29 @@ class Camera:
 
     def axes(self) -> tuple[F32, F32, F32]:
         """Unit vectors towards the viewer, to the picture's right and to its top."""
-        a, e = np.radians(self.azimuth), np.radians(self.elevation)
-        back = np.array([np.sin(a) * np.cos(e), np.sin(e), np.cos(a) * np.cos(e)])
-        right = np.array([np.cos(a), 0, -np.sin(a)])
-        return back.astype(np.float32), right.astype(np.float32), np.cross(back, right).astype(np.float32)
+        a, e = radians(self.azimuth), radians(self.elevation)
+        back, right = (sin(a) * cos(e), sin(e), cos(a) * cos(e)), (cos(a), 0.0, -sin(a))
+        up = (-sin(a) * sin(e), cos(e), -cos(a) * sin(e))  # back x right
+        return np.array(back, np.float32), np.array(right, np.float32), np.array(up, np.float32)
 
     def rays(self, u: F32, v: F32) -> tuple[F32, F32]:
         """Origins and directions of the rays through picture positions u (right) and v (up), each -1 to 1."""
-        back, right, up = self.axes()
-        across, upwards = (self.half * u)[:, None] * right, (self.half * v)[:, None] * up
+        _, right, up = self.axes()
+        return self._through((self.half * u)[:, None] * right, (self.half * v)[:, None] * up)
+
+    def rays_of(self, columns: F32, rows: F32) -> tuple[F32, F32]:
+        """`rays` through a window of the picture, row by row: columns are the positions u, rows the positions v."""
+        _, right, up = self.axes()
+        return self._through((self.half * columns)[:, None] * right, ((self.half * rows)[:, None] * up)[:, None])
+
+    def _through(self, across: F32, upwards: F32) -> tuple[F32, F32]:
+        back, target = self.axes()[0], np.array(self.target, np.float32)
         if self.fov is None:
-            at = np.array(self.target, np.float32) + across + upwards
-            return (at + back * self.half * 8).astype(np.float32), np.broadcast_to(-back, at.shape).astype(np.float32)
+            origins = np.asarray(across + (upwards + (target + back * np.float32(self.half * 8))), np.float32).reshape(-1, 3)
+            return origins, np.broadcast_to(-back, origins.shape)
         away = back * np.float32(self.half / np.tan(np.radians(self.fov) / 2))
-        eye = (np.array(self.target, np.float32) + away).astype(np.float32)
-        return np.broadcast_to(eye, across.shape), unit((across + upwards - away).astype(np.float32))
+        directions = np.asarray(across + (upwards - away), np.float32).reshape(-1, 3)
+        return np.broadcast_to(target + away, directions.shape), unit(directions)
 
     def towards(self, points: F32) -> F32:
         """Unit directions from points (n, 3) to the camera, (n, 3)."""

@@ -27,6 +27,7 @@ CANVAS = 192  # px a side, of what is compared
 FILL = 0.8  # of the canvas: the photo's longer side
 COARSE, FINE = 64, 144  # px, of silhouettes while cameras are tried
 SOFT = 2.0  # px: colours are compared after this blur, since no fit is exact to the pixel
+SPARSE = 3  # every so many pixels tell how far colours are apart, blurred as they are
 STEEP = 0.001  # of the outline, a degree: what a camera that looks down on a side must gain
 UNUSUAL = 0.006  # of the outline: what another camera than the one straight ahead must gain
 BY_RIM = 0.01  # of the outline: a render's soft rim may add that much to it
@@ -165,10 +166,15 @@ class Likeness:
         """How well the model's silhouette covers the photo's; each camera is looked through once a photo."""
         asked = camera, pixels
         if asked not in self._covers:
-            alpha = self._stage.silhouette(camera, pixels).astype(np.uint8) * np.uint8(255)
-            laid = _laid(alpha, alpha, photo.size)
-            self._covers[asked] = overlap(photo.mask, laid.mask) if laid else 0.0
+            laid = self._outline(camera, photo, pixels)
+            self._covers[asked] = overlap(photo.mask, laid) if laid is not None else 0.0
         return self._covers[asked]
+
+    def _outline(self, camera: Camera, photo: Framed, pixels: int) -> Mask | None:
+        """The model's outline on the canvas, as a camera sees it in so many pixels."""
+        alpha = self._stage.silhouette(camera, pixels).astype(np.uint8) * np.uint8(255)
+        move = _move(alpha, photo.size, CANVAS)
+        return None if move is None else _warped_mask(alpha, move[0], CANVAS)
 
     def _shown(self, camera: Camera, photo: Framed, pixels: int = CANVAS) -> Framed | None:
         rgb, alpha = self._stage.render(camera, pixels, _LOOK)
@@ -176,9 +182,8 @@ class Likeness:
 
     def _merit(self, camera: Camera, photo: Framed, good: float, *, flipped: bool = False) -> float:
         """How well the model, seen by a camera, fits the photo by outline and colour; by the outline alone where that is no better than `good`."""
-        alpha = self._stage.silhouette(camera, CANVAS).astype(np.uint8) * np.uint8(255)
-        laid = _laid(alpha, alpha, photo.size)
-        most = overlap(photo.mask, laid.mask[:, ::-1] if flipped else laid.mask) if laid else 0.0
+        laid = self._outline(camera, photo, CANVAS)
+        most = overlap(photo.mask, laid[:, ::-1] if flipped else laid) if laid is not None else 0.0
         shown = self._shown(camera, photo) if most > good - BY_RIM else None
         if shown is None:
             return most
@@ -220,17 +225,18 @@ def colour_difference(photo: Framed, render: Framed) -> float:
     both = ndimage.binary_erosion(photo.mask & render.mask, iterations=3)
     if not both.any():
         return 0.0
-    one, two = _blurred(photo), _blurred(render)
-    matched = to_srgb(np.clip(two[both] * _gain(photo, render), 0, 1))
-    return float(deltaE_ciede2000(rgb2lab(to_srgb(one[both])), rgb2lab(matched)).mean())
+    at = np.flatnonzero(both)[::SPARSE]
+    one, two = (_blurred(f).reshape(-1, 3).take(at, axis=0) for f in (photo, render))
+    matched = to_srgb(np.clip(two * _gain(photo, render), 0, 1))
+    return float(deltaE_ciede2000(rgb2lab(to_srgb(one)), rgb2lab(matched)).mean())
 
 
 def _gain(photo: Framed, render: Framed) -> np.float32:
     """How many times brighter the photo is than the render, where both are, in linear light."""
-    both = photo.mask & render.mask
-    if not both.any():
+    at = np.flatnonzero(photo.mask & render.mask)[::SPARSE]
+    if not len(at):
         return np.float32(1)
-    bright, dark = (float(np.median(to_linear(f.rgb)[both].mean(1))) for f in (photo, render))
+    bright, dark = (float(np.median(to_linear(f.rgb.reshape(-1, 3).take(at, axis=0)) @ np.full(3, 1 / 3, np.float32))) for f in (photo, render))
     return np.float32(np.clip(bright / max(1e-4, dark), 0.25, 4))
 
 
@@ -255,19 +261,16 @@ def _largest(has: Mask, has_not: Mask) -> float:
 
 
 def _box(alpha: U8) -> tuple[int, int, int, int] | None:
-    rows, columns = np.flatnonzero((alpha > 127).any(1)), np.flatnonzero((alpha > 127).any(0))
-    if not len(rows):
-        return None
-    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+    left, top, width, height = cv2.boundingRect((alpha > 127).astype(np.uint8))
+    return (top, top + height, left, left + width) if width else None
 
 
 def _laid(alpha: U8, rgb: U8, size: tuple[float, float], pixels: int = CANVAS) -> Framed | None:
     """A picture's content moved into the middle of the canvas, its box as large in area as `size`."""
-    box = _box(alpha)
-    if box is None:
+    move = _move(alpha, size, pixels)
+    if move is None:
         return None
-    top, bottom, left, right = box
-    scale = float(np.sqrt(size[0] * size[1] / ((right - left) * (bottom - top))))
+    scale = move[0][0, 0]
     if scale < 0.25:  # by halves first, which takes a tenth as long as by any other share
         half = [np.asarray(cv2.resize(a, (a.shape[1] // 2, a.shape[0] // 2), interpolation=cv2.INTER_AREA), np.uint8) for a in (alpha, rgb)]
         return _laid(half[0], half[1], size, pixels)
@@ -275,11 +278,20 @@ def _laid(alpha: U8, rgb: U8, size: tuple[float, float], pixels: int = CANVAS) -
         step = (max(1, round(alpha.shape[1] * scale)), max(1, round(alpha.shape[0] * scale)))
         small = cv2.resize(alpha, step, interpolation=cv2.INTER_AREA), cv2.resize(rgb, step, interpolation=cv2.INTER_AREA)
         return _laid(np.asarray(small[0], np.uint8), np.asarray(small[1], np.uint8), size, pixels)
-    shift = (pixels / 2 - scale * (left + right) / 2, pixels / 2 - scale * (top + bottom) / 2)
-    move = np.array([[scale, 0, shift[0] + scale * 0.5 - 0.5], [0, scale, shift[1] + scale * 0.5 - 0.5]], np.float64)
-    mask = cv2.warpAffine(alpha, move, (pixels, pixels), flags=cv2.INTER_LINEAR) > 127
-    return Framed(
-        rgb=np.asarray(cv2.warpAffine(rgb, move, (pixels, pixels), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8),
-        mask=np.asarray(mask),
-        size=((right - left) * scale, (bottom - top) * scale),
-    )
+    shown = cv2.warpAffine(rgb, move[0], (pixels, pixels), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return Framed(rgb=np.asarray(shown, np.uint8), mask=_warped_mask(alpha, move[0], pixels), size=move[1])
+
+
+def _move(alpha: U8, size: tuple[float, float], pixels: int) -> tuple[NDArray[np.float64], tuple[float, float]] | None:
+    """The warp, (2, 3), that lays a picture's content in the middle of the canvas, its box as large in area as `size`; and the box' size then."""
+    box = _box(alpha)
+    if box is None:
+        return None
+    top, bottom, left, right = box
+    scale = float(np.sqrt(size[0] * size[1] / ((right - left) * (bottom - top))))
+    across, down = (pixels / 2 - scale * (one + other) / 2 + scale * 0.5 - 0.5 for one, other in ((left, right), (top, bottom)))
+    return np.array([[scale, 0, across], [0, scale, down]], np.float64), ((right - left) * scale, (bottom - top) * scale)
+
+
+def _warped_mask(alpha: U8, move: NDArray[np.float64], pixels: int) -> Mask:
+    return np.asarray(cv2.warpAffine(alpha, move, (pixels, pixels), flags=cv2.INTER_LINEAR) > 127)

@@ -12,9 +12,10 @@ grain; this, .22 and none. Lost: sixteen directions for all tiles (their steps s
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import product
 
+import cv2
 import numpy as np
 from embreex import rtcore_scene
 from embreex.mesh_construction import TriangleMesh
@@ -90,29 +91,28 @@ class Stage:
 
     def silhouette(self, camera: Camera, size: int) -> NDArray[np.bool_]:
         """(size, size) bool: where the model is."""
-        u, v = _grid(size)
-        window, seen = self._window(camera, size), np.zeros(size * size, bool)
-        seen[window] = self._free(*camera.rays(u[window], v[window])) == 0
-        return seen.reshape(size, size)
+        rows, columns = self._window(camera, size)
+        seen, x = np.zeros((size, size), bool), _places(size)
+        seen[rows, columns] = (self._free(*camera.rays_of(x[columns], -x[rows])) == 0).reshape(rows.stop - rows.start, -1)
+        return seen
 
     def render(self, camera: Camera, size: int, look: Look = Look()) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """The picture as (size, size, 3) uint8 sRGB and its alpha (size, size) uint8."""
         turn = _turned(camera.azimuth)
         key, fill = turn @ KEY_DIRECTION, turn @ FILL_DIRECTION
-        hits, (_, v) = self._first_hits(camera, size), _grid(size)
+        hits, v = self._first_hits(camera, size), np.repeat(-_places(size), size)
         fine = size / (2 * camera.half)
         lit, sky = self._light(hits, key, size)
-        shade = self._floor(camera, hits, key, size) if look.shadow else np.zeros(size * size, np.float32)
+        shade = self._floor(camera, key, size) if look.shadow else np.zeros(size * size, np.float32)
         colour, alpha = _behind(look, shade, v)
         colour[hits.at] = self._shaded(hits, lit[hits.at], sky[hits.at], key, fill, fine)
         alpha[hits.at] = 1
         edges = _edges(hits, size, 0.012 * self._diagonal) if look.samples > 1 else np.zeros(0, np.int64)
         if len(edges):
-            ground = spread(shade, _elsewhere(hits.at, size), size)
             visible = (spread(lit, hits.at, size), spread(sky, hits.at, size))
             sums = np.zeros((len(edges), 4), np.float32)
             for met, ev in self._finer(camera, edges, size, look.samples):
-                mixed, opaque = _behind(look, ground[edges], ev)
+                mixed, opaque = _behind(look, shade[edges], ev)
                 mixed[met.at] = self._shaded(met, visible[0][edges[met.at]], visible[1][edges[met.at]], key, fill, fine)
                 opaque[met.at] = 1
                 sums += np.column_stack([mixed * opaque[:, None], opaque])
@@ -122,7 +122,7 @@ class Stage:
 
     def painted(self, camera: Camera, size: int, paints: Iterable[Paint], samples: int = 2) -> Iterator[NDArray[np.uint8]]:
         """The model in other colours than its own, no light on it: (size, size, 3) uint8 sRGB for each paint. Rays are traced once."""
-        hits, (_, v) = self._first_hits(camera, size), _grid(size)
+        hits, v = self._first_hits(camera, size), np.repeat(-_places(size), size)
         edges = _edges(hits, size, 0.012 * self._diagonal)
         finer = [(met, _behind(Look(), np.zeros(len(ev), np.float32), ev)[0]) for met, ev in self._finer(camera, edges, size, samples)]
         ground, _ = _behind(Look(), np.zeros(size * size, np.float32), v)
@@ -137,22 +137,24 @@ class Stage:
             colour[edges] = sums / samples**2
             yield to_srgb(colour).reshape(size, size, 3)
 
-    def _window(self, camera: Camera, size: int) -> I64:
-        """The pixels around all that the camera sees of the model's box, counted row by row; the others show nothing of it."""
+    def _window(self, camera: Camera, size: int) -> tuple[slice, slice]:
+        """The rows and columns around all that the camera sees of the model's box; the others show nothing of it."""
         places = (camera.project(self._corners) * np.array([1, -1], np.float32) + 1) * np.float32(size / 2)
         low, high = np.clip(np.floor(places.min(0)) - 1, 0, size).astype(int), np.clip(np.ceil(places.max(0)) + 1, 0, size).astype(int)
-        return np.asarray((np.arange(low[1], high[1])[:, None] * size + np.arange(low[0], high[0])).ravel(), np.int64)
+        return slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0]))
 
     def _first_hits(self, camera: Camera, size: int) -> Hits:
         """What the rays through all pixels' centres meet."""
-        u, v = _grid(size)
-        window = self._window(camera, size)
-        hits = self._hits(*camera.rays(u[window], v[window]))
-        return replace(hits, at=window[hits.at])
+        rows, columns = self._window(camera, size)
+        x = _places(size)
+        hits = self._hits(*camera.rays_of(x[columns], -x[rows]))
+        row, column = np.divmod(hits.at, max(1, columns.stop - columns.start))
+        return replace(hits, at=(row + rows.start) * size + column + columns.start)
 
     def _finer(self, camera: Camera, edges: I64, size: int, samples: int) -> Iterator[tuple[Hits, F32]]:
         """What the rays through each pixel's parts meet, by place among `edges`, and how high in the picture they run."""
-        u, v = (c[edges] for c in _grid(size))
+        x = _places(size)
+        u, v = x[edges % size], -x[edges // size]
         for du, dv in _subpixels(samples, size):
             yield self._hits(*camera.rays(u + du, v + dv)), v + dv
 
@@ -186,34 +188,36 @@ class Stage:
             return lit, sky
         start = hits.points + hits.flat * np.float32(1e-4 * self._diagonal)
         turn = interleaved(hits.at, size)
-        lit[hits.at] = self._free(start, unit(key + KEY_SIZE * on_disc(key)[turn]))
-        sky[hits.at] = self._free(start, unit(hits.normals + 0.98 * on_sphere()[turn]))
+        lit[hits.at] = self._free(start, unit(key + KEY_SIZE * on_disc(key)).take(turn, axis=0))
+        sky[hits.at] = self._free(start, unit(hits.normals + np.float32(0.98) * on_sphere().take(turn, axis=0)))
         both = gathered(np.column_stack([lit, sky]), hits.at, size, (hits.normals, hits.points, 0.02 * self._diagonal))
         return both[:, 0], np.where(both[:, 1] > 0, 0.25 + 0.75 * both[:, 1], 0.25).astype(np.float32)
 
-    def _floor(self, camera: Camera, hits: Hits, key: F32, size: int) -> F32:
-        """How much light the product takes from the floor at its base, where a ray meets the floor and not the product, (size * size,)."""
-        shade = np.zeros(size * size, np.float32)
+    def _floor(self, camera: Camera, key: F32, size: int) -> F32:
+        """How much light the product takes from the floor at its base, (size * size,), behind the product too.
+
+        Looked at in a quarter of the pixels: such a shadow has no edge that would show it.
+        """
+        half, shade = (size + 1) // 2, np.zeros(((size + 1) // 2) ** 2, np.float32)
         if camera.fov is None and np.sin(np.radians(camera.elevation)) < DOWN:
-            return shade
-        origins, directions = camera.rays(*_grid(size))
-        free = np.ones(size * size, bool)
-        free[hits.at] = False
-        down = np.flatnonzero(free & (directions[:, 1] < -DOWN))
+            return np.zeros(size * size, np.float32)
+        x = _places(half)
+        origins, directions = camera.rays_of(x, -x)
+        down = np.flatnonzero(directions[:, 1] < -DOWN)
+        origins, directions = origins.take(down, axis=0), directions.take(down, axis=0)
         floor, centre = float(self.model.low[1]), (self.model.low + self.model.high) / 2
-        points = origins[down] + directions[down] * ((floor - origins[down, 1]) / directions[down, 1])[:, None]
-        near = np.hypot(points[:, 0] - centre[0], points[:, 2] - centre[2]) < FLOOR_REACH * self._diagonal
-        down, points = down[near], points[near].astype(np.float32)
+        points = origins + directions * ((floor - origins[:, 1]) / directions[:, 1])[:, None]
+        near = np.flatnonzero(np.hypot(points[:, 0] - centre[0], points[:, 2] - centre[2]) < FLOOR_REACH * self._diagonal)
+        down, points = down.take(near), points.take(near, axis=0)
         if not len(down):
-            return shade
+            return np.zeros(size * size, np.float32)
         points[:, 1] += 2e-4 * self._diagonal
-        turn = interleaved(down, size)
+        turn = interleaved(down, half)
         up = np.array([0, 1, 0], np.float32)
-        hidden = (
-            0.6 - 0.3 * self._free(points, unit(key + KEY_SIZE * on_disc(key)[turn])) - 0.3 * self._free(points, unit(up + 0.98 * on_sphere()[turn]))
-        )
-        shade[down] = hidden
-        return np.where(free, softened(gathered(shade[:, None], down, size)[:, 0], down, size), 0).astype(np.float32)
+        looks = (unit(key + KEY_SIZE * on_disc(key)), unit(up + np.float32(0.98) * on_sphere()))
+        shade[down] = 0.6 - 0.3 * sum(self._free(points, ways.take(turn, axis=0)) for ways in looks)
+        soft = softened(gathered(shade[:, None], down, half)[:, 0], down, half).reshape(half, half)
+        return np.asarray(cv2.resize(soft, (size, size), interpolation=cv2.INTER_LINEAR), np.float32).ravel()
 
     def _shaded(self, hits: Hits, lit: F32, sky: F32, key: F32, fill: F32, pixels_per_m: float) -> F32:
         """Linear colour of each hit, (n, 3). lit, sky: how much of each light it sees."""
@@ -254,7 +258,7 @@ def _edges(hits: Hits, size: int, jump: float) -> I64:
     """The pixels on both sides of an outline, a crease or a step in depth."""
     flat_normal, flat_depth = np.zeros((size * size, 3), np.float32), np.full(size * size, 1e6, np.float32)
     flat_normal[hits.at] = hits.normals
-    flat_depth[hits.at] = -(hits.points * hits.directions.mean(0)).sum(1) if len(hits.at) else 0
+    flat_depth[hits.at] = -(hits.points @ hits.directions.mean(0)) if len(hits.at) else 0
     normal, depth = flat_normal.reshape(size, size, 3), flat_depth.reshape(size, size)
     steps = np.zeros((size, size), bool)
     for axis in (0, 1):
@@ -265,13 +269,6 @@ def _edges(hits: Hits, size: int, jump: float) -> I64:
         steps[here] |= step
         steps[there] |= step
     return np.flatnonzero(steps)
-
-
-def _elsewhere(at: I64, size: int) -> I64:
-    """The pixels that are not among these."""
-    free = np.ones(size * size, bool)
-    free[at] = False
-    return np.flatnonzero(free)
 
 
 def _subpixels(samples: int, size: int) -> list[tuple[np.float32, np.float32]]:
@@ -286,8 +283,6 @@ def _turned(azimuth: float) -> F32:
     return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]], np.float32)
 
 
-@lru_cache(maxsize=4)
-def _grid(size: int) -> tuple[F32, F32]:
-    """Picture positions of all pixels' centres, rows from the top, flat."""
-    place = (np.arange(size, dtype=np.float32) + np.float32(0.5)) * np.float32(2.0 / size) - 1
-    return np.tile(place, size), np.repeat(-place, size)
+def _places(size: int) -> F32:
+    """Picture positions of the columns' centres, (size,); the rows' are the same, from the top, with the other sign."""
+    return np.asarray((np.arange(size, dtype=np.float32) + np.float32(0.5)) * np.float32(2.0 / size) - 1, np.float32)

@@ -36,23 +36,19 @@ class Skin:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._mips: dict[str, list[F32]] = {}
-        for name, data in {"base": model.texture, **model.maps}.items():
-            if data is not None:
-                with Image.open(io.BytesIO(data)) as image:
-                    picture = np.asarray(image.convert("RGB"))
-                self._mips[name] = [to_linear(picture) if name in ("base", "emissive") else picture.astype(np.float32) / np.float32(255)]
-        self._density = {name: _texels_per_m(model, *mips[0].shape[:2]) for name, mips in self._mips.items()}
-        self._tangents = tangents(model) if "normal" in self._mips else None
+        self._pictures = {name: data for name, data in {"base": model.texture, **model.maps}.items() if data is not None}
+        self._density = {name: _texels_per_m(model, *_size(data)) for name, data in self._pictures.items()}
+        self._levels: dict[tuple[str, int], F32] = {}
+        self._tangents = tangents(model) if "normal" in self._pictures else None
 
     def at(self, face: I64, bary: F32, normals: F32, pixels_per_m: float) -> Point:
         """The surface where rays hit `face` (n,) at `bary` (n, 3), as a picture of `pixels_per_m` shows it. normals: (n, 3), the form's."""
         model, count = self._model, len(face)
         corners = model.faces.take(face, axis=0)
-        uv = np.einsum("nk,nkc->nc", bary, model.uvs.take(corners, axis=0)) if self._mips else np.zeros((0, 2), np.float32)
+        uv = np.einsum("nk,nkc->nc", bary, model.uvs.take(corners, axis=0)) if self._pictures else np.zeros((0, 2), np.float32)
 
         def picture(name: str) -> F32 | None:
-            return _repeated(self._level(name, pixels_per_m), uv) if name in self._mips else None
+            return _repeated(self._level(name, pixels_per_m), uv) if name in self._pictures else None
 
         base, rough = np.array(model.color[:3], np.float32), picture("metallic_roughness")
         painted, hidden, glow = picture("base"), picture("occlusion"), picture("emissive")
@@ -77,11 +73,26 @@ class Skin:
 
     def _level(self, name: str, pixels_per_m: float) -> F32:
         """The picture at the size that it is shown at, so that nothing of it is skipped."""
-        mips = self._mips[name]
         level = int(np.clip(np.round(np.log2(max(1.0, self._density[name] / pixels_per_m))), 0, SMALLEST))
-        while len(mips) <= level:
-            mips.append(np.asarray(cv2.resize(mips[-1], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.float32))
-        return mips[level]
+        if (name, level) not in self._levels:
+            picture = _halved(self._pictures[name], level)
+            light = name in ("base", "emissive")
+            self._levels[name, level] = to_linear(picture) if light else picture.astype(np.float32) / np.float32(255)
+        return self._levels[name, level]
+
+
+def _size(picture: bytes) -> tuple[int, int]:
+    """Of an encoded picture, height and width."""
+    with Image.open(io.BytesIO(picture)) as image:
+        return image.height, image.width
+
+
+def _halved(picture: bytes, times: int) -> NDArray[np.uint8]:
+    """An encoded picture's pixels, halved so often; a JPEG is not even decoded at its full size."""
+    with Image.open(io.BytesIO(picture)) as image:
+        size = max(1, image.width >> times), max(1, image.height >> times)
+        image.draft("RGB", size)
+        return np.asarray(cv2.resize(np.asarray(image.convert("RGB")), size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _texels_per_m(model: Model, height: int, width: int) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.modeling.camera import Camera
-from worker.modeling.model import Model
+from worker.modeling.model import Model, dot
 from worker.modeling.render import Paint, Stage
 
 F32 = NDArray[np.float32]
@@ -27,8 +27,8 @@ def _matcap(model: Model, camera: Camera, size: int) -> Paint:
     light = (0.45 * up - 0.35 * right + 0.82 * back).astype(np.float32)
 
     def colours(points: F32, normals: F32, face: NDArray[np.int64]) -> F32:
-        rise = np.clip(normals @ light * 0.7 + 0.3, 0, 1)[:, None] ** 1.8
-        shine = np.clip(normals @ light, 0, 1)[:, None] ** 30
+        towards = normals @ light
+        rise, shine = np.clip(towards * 0.7 + 0.3, 0, 1)[:, None] ** 1.8, np.clip(towards, 0, 1)[:, None] ** 30
         return np.asarray(_COOL + (_WARM - _COOL) * rise + 0.35 * shine, np.float32)
 
     return colours
@@ -40,12 +40,13 @@ def _wireframe(model: Model, camera: Camera, size: int) -> Paint:
     back, _, _ = camera.axes()
 
     def colours(points: F32, normals: F32, face: NDArray[np.int64]) -> F32:
-        corners = model.positions[model.faces[face]]
+        corners = model.positions.take(model.faces.take(face, axis=0), axis=0)
         away = np.full(len(points), np.inf, np.float32)
         for k in range(3):
             start, along = corners[:, k], corners[:, (k + 1) % 3] - corners[:, k]
-            share = ((points - start) * along).sum(1) / np.maximum((along * along).sum(1), 1e-20)
-            away = np.minimum(away, np.linalg.norm(points - start - share[:, None] * along, axis=1))
+            off = points - start
+            off -= (dot(off, along) / np.maximum(dot(along, along), 1e-20))[:, None] * along
+            away = np.minimum(away, np.sqrt(dot(off, off)))
         form = 0.35 + 0.45 * np.abs(normals @ back)
         return np.asarray((form * np.clip(0.15 + 0.85 * away / width, 0.15, 1))[:, None].repeat(3, 1), np.float32)
 
@@ -56,14 +57,15 @@ def _checker(model: Model, camera: Camera, size: int) -> Paint:
     """The texture's layout: squares that should be square and equal, coloured by their place."""
 
     def colours(points: F32, normals: F32, face: NDArray[np.int64]) -> F32:
-        corners, uvs = model.positions[model.faces[face]].astype(np.float64), model.uvs[model.faces[face]]
+        faces = model.faces.take(face, axis=0)
+        corners, uvs = model.positions.take(faces, axis=0).astype(np.float64), model.uvs.take(faces, axis=0)
         one, two, off = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0], points - corners[:, 0]
-        a, b, c = (one * one).sum(1), (one * two).sum(1), (two * two).sum(1)
-        d, e = (off * one).sum(1), (off * two).sum(1)
+        a, b, c, d, e = (np.einsum("nd,nd->n", x, y) for x, y in ((one, one), (one, two), (two, two), (off, one), (off, two)))
         area = np.maximum(a * c - b * b, 1e-30)
         second, third = (c * d - b * e) / area, (a * e - b * d) / area
         uv = uvs[:, 0] + second[:, None] * (uvs[:, 1] - uvs[:, 0]) + third[:, None] * (uvs[:, 2] - uvs[:, 0])
-        dark = (np.floor(uv * SQUARES).astype(int).sum(1) % 2)[:, None]
+        square = np.floor(uv * SQUARES).astype(int)
+        dark = ((square[:, 0] + square[:, 1]) % 2)[:, None]
         hue = np.stack([0.25 + 0.6 * uv[:, 0], 0.45 + 0.2 * uv[:, 1], 0.85 - 0.6 * uv[:, 0]], 1)
         return np.asarray(np.clip(hue, 0, 1) * (1 - 0.65 * dark), np.float32)
 

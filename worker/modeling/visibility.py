@@ -8,18 +8,22 @@ from worker.modeling.model import unit
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 SIDE = 4  # pixels: a tile of SIDE x SIDE looks in SIDE * SIDE directions, four tiles in four times as many
 DIRECTIONS = 4 * SIDE * SIDE
 GOLDEN = np.pi * (3 - np.sqrt(5))
 SOFT, FAINT = 0.022, 0.16  # of the picture's side; of the light taken
 SAME_WAY = 0.85  # the least cosine between the normals of one surface
+ROUNDS = tuple(  # the tile's pixels, then the tiles around it: along rows, then along columns, in half of the looks that both at once take
+    tuple((step, 0) if down else (0, step) for step in steps) for steps in ((-1, 1, 2), (-SIDE,), (SIDE,)) for down in (False, True)
+)
 _ORDER = np.array([0, 8, 2, 10, 12, 4, 14, 6, 3, 11, 1, 9, 15, 7, 13, 5])  # Bayer 4 x 4: neighbours look far apart
 
 
 def interleaved(at: I64, size: int) -> I64:
     """Which of the directions each pixel looks in, (n,): one of sixteen within its tile, other ones in each of 2 x 2 tiles."""
-    rows, columns = at // size, at % size
+    rows, columns = np.divmod(at, size)
     tile = rows // SIDE % 2 * 2 + columns // SIDE % 2
     return np.asarray(_ORDER[rows % SIDE * SIDE + columns % SIDE] * 4 + tile, np.int64)
 
@@ -48,7 +52,7 @@ def gathered(seen: F32, at: I64, size: int, surface: tuple[F32, F32, float] | No
     at: which pixels hold something. surface: their normals and points, (n, 3) each, and the metres within which two points
     can be of one surface; None where all lie on one plane.
     """
-    rows, columns = at // size, at % size
+    rows, columns = np.divmod(at, size)
     top, left = int(rows.min()), int(columns.min())
     shape = (int(rows.max()) - top + 1, int(columns.max()) - left + 1)
     place = (rows - top, columns - left)
@@ -57,8 +61,9 @@ def gathered(seen: F32, at: I64, size: int, surface: tuple[F32, F32, float] | No
     there[place] = True
     normals, points, near = surface or (np.zeros((0, 0)), np.zeros((0, 0)), 0.0)
     way, where = ([_plane(c, place, shape) for c in k.T] for k in (normals, points))
-    for offsets in (range(-1, 3), range(-SIDE, 1, SIDE), range(0, SIDE + 1, SIDE)):  # the tile's pixels, then the tiles around it
-        planes = _averaged(planes, way, where, there, offsets, near)
+    level = _dot(where, way) if way else None
+    for offsets in ROUNDS:
+        planes = _averaged(planes, way, where, level, there, offsets, near)
     out = np.zeros_like(seen)
     out[at] = np.column_stack([p[place] for p in planes])
     return out
@@ -70,20 +75,24 @@ def _plane(values: F32, place: tuple[I64, I64], shape: tuple[int, int]) -> F32:
     return out
 
 
-def _averaged(planes: list[F32], way: list[F32], where: list[F32], there: NDArray[np.bool_], offsets: range, near: float) -> list[F32]:
-    """One round over a pattern of neighbours."""
-    totals, weight = [np.zeros_like(p) for p in planes], np.zeros(there.shape, np.float32)
-    for dy in offsets:
-        for dx in offsets:
-            here, other = _overlap(there.shape, dy, dx)
-            same = there[here] & there[other]
-            if way:
-                same &= _dot([w[here] for w in way], [w[other] for w in way]) > SAME_WAY
-                same &= np.abs(_dot([w[other] - w[here] for w in where], [w[here] for w in way])) < near
-            for total, plane in zip(totals, planes, strict=True):
-                total[here] += plane[other] * same
-            weight[here] += same
-    return [np.where(weight > 0, t / np.maximum(weight, 1), p).astype(np.float32) for t, p in zip(totals, planes, strict=True)]
+def _averaged(
+    planes: list[F32], way: list[F32], where: list[F32], level: F32 | None, there: Mask, offsets: tuple[tuple[int, int], ...], near: float
+) -> list[F32]:
+    """One round over a pattern of neighbours. way, where: normals and points; level: how far each point lies along its own normal."""
+    totals, weight = [p.copy() for p in planes], there.astype(np.float32)
+    for dy, dx in offsets:
+        here, other = _overlap(there.shape, dy, dx)
+        same = there[here] & there[other]
+        if level is not None:
+            own = [w[here] for w in way]
+            same &= _dot(own, [w[other] for w in way]) > SAME_WAY
+            same &= np.abs(_dot(own, [w[other] for w in where]) - level[here]) < near
+        counts = same.astype(np.float32)
+        for total, plane in zip(totals, planes, strict=True):
+            total[here] += plane[other] * counts
+        weight[here] += counts
+    known = np.float32(1) / np.maximum(weight, 1)
+    return [np.asarray(t * known, np.float32) for t in totals]
 
 
 def _dot(one: list[F32], two: list[F32]) -> F32:

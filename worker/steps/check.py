@@ -4,23 +4,23 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
+from dam_connector.catalog.ids import Sha256
 from dam_connector.catalog.run import RunKind
 from dam_connector.catalog.version import Role
 from dam_connector.errors import InputError
 from dam_connector.wiring import Services
 from worker.checks.guard import GUARD, Order
 from worker.imaging.cutout import Cutout
-from worker.imaging.decode import LONGEST_PX, decode
-from worker.kept import keeper
+from worker.imaging.decode import LONGEST_PX
+from worker.kept import keeper, photo_of
 from worker.work import Work
 
 
 def check(work: Work, services: Services) -> Work:
     """The work with its report. Reads: files, sources, issues, facts. Adds: report, files."""
     rules = work.rules(services)
-    photographed = work.deliverable.kind is RunKind.MODEL
     files = tuple(f for f in work.files if f.role is not Role.EVIDENCE)
-    photos = {view: services.blobs.get(sha256) for view, sha256 in work.sources.items()} if photographed else {}
+    photos = {view: services.blobs.get(sha256) for view, sha256 in _photographed(work).items()}
     order = Order(
         product=work.product,
         deliverable=work.deliverable,
@@ -29,7 +29,7 @@ def check(work: Work, services: Services) -> Work:
         files=files,
         contents={f.name: services.blobs.get(f.sha256) for f in files if f.role is not Role.PREVIEW},
         photos=photos,
-        cutouts=dict(_cut_out(work, services, photos)),
+        cutouts=dict(_cut_out(work, services)),
         rules=rules,
         found_before=work.issues,
         facts=work.facts,
@@ -41,9 +41,13 @@ def check(work: Work, services: Services) -> Work:
     return work.with_names(services)
 
 
-def _cut_out(work: Work, services: Services, photos: Mapping[str, bytes]) -> Iterator[tuple[str, Cutout]]:
+def _photographed(work: Work) -> Mapping[str, Sha256]:
+    """The photos that a model is held against, by view."""
+    return work.sources if work.deliverable.kind is RunKind.MODEL else {}
+
+
+def _cut_out(work: Work, services: Services) -> Iterator[tuple[str, Cutout]]:
     """The photos' cut-outs, mostly kept from before; those that cannot be made are left to the check to tell."""
-    for view, data in photos.items():
+    for view, sha256 in _photographed(work).items():
         with suppress(InputError):
-            photo = decode(data, max_pixels=services.settings.max_picture_pixels, longest_px=LONGEST_PX)
-            yield view, keeper(services, work.sources[view])(photo, "")
+            yield view, keeper(services, sha256)(photo_of(services, sha256, longest_px=LONGEST_PX), "")

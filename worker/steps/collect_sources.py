@@ -8,7 +8,8 @@ from dam_connector.catalog.rules import LOCAL, PHOTO
 from dam_connector.catalog.run import RunKind
 from dam_connector.errors import InputError
 from dam_connector.wiring import Services
-from worker.imaging.decode import decode
+from worker.imaging.decode import LONGEST_PX, WORK_SIDE_PX
+from worker.kept import photo_of
 from worker.work import Work
 
 MODEL_VIEWS = (View.FRONT, View.RIGHT, View.BACK, View.LEFT, View.TOP, View.HERO)
@@ -27,12 +28,13 @@ def collect_sources(work: Work, services: Services) -> Work:
     wanted = _wanted(work)
     usable, refused = {}, []
     alone = work.deliverable.kind is RunKind.IMAGE and {*work.deliverable.generator, work.generator} <= {LOCAL, ""}  # our own code needs one photo
+    longest_px = WORK_SIDE_PX if work.deliverable.kind is RunKind.IMAGE else LONGEST_PX
     for view in wanted:
         sha256 = work.sources.get(view.value)
         if sha256 is None:
             continue
         try:
-            decode(services.blobs.get(sha256), max_pixels=services.settings.max_picture_pixels, pointer=f"/images/{view.value}")
+            photo_of(services, sha256, f"/images/{view.value}", longest_px)
             usable[view.value] = sha256
         except InputError as error:
             refused.append(error)

@@ -2,7 +2,7 @@
 
 from dam_connector.catalog.version import Role
 from dam_connector.wiring import Services
-from worker.modeling.foreign import read_glb
+from worker.kept import model_of
 from worker.modeling.usdz import write_usdz
 from worker.work import Work
 
@@ -11,5 +11,5 @@ def convert_usdz(work: Work, services: Services) -> Work:
     """The work with a USDZ of the same size and look. Reads: raw_model. Adds: files."""
     if "usdz" not in work.deliverable.formats:
         return work
-    model = read_glb(services.blobs.get(work.model))
+    model = model_of(services, work.model)
     return work.with_file(services, write_usdz(model, work.product.sku), "usdz", Role.USDZ)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from dam_connector.catalog.version import Role
 from dam_connector.wiring import Services
-from worker.modeling.foreign import read_glb
+from worker.kept import model_of
 from worker.modeling.glb import write_glb
 from worker.modeling.simplify import simplified, with_texture_within
 from worker.work import Work
@@ -16,7 +16,7 @@ def finish_model(work: Work, services: Services) -> Work:
     Reads: raw_model. Adds: files. Raises: InputError file.unreadable, geometry.empty,
     geometry.too_complex.
     """
-    model = read_glb(services.blobs.get(work.model))
+    model = model_of(services, work.model)
     d = work.deliverable
     model = with_texture_within(simplified(model, d.max_triangles), d.texture_px)
     data = write_glb(model, work.product.sku, {"sku": work.product.sku, "product": work.product.name})

@@ -9,7 +9,7 @@ import numpy as np
 
 from dam_connector.catalog.product import Dimensions
 from dam_connector.wiring import Services
-from worker.modeling.foreign import read_glb
+from worker.kept import model_of
 from worker.modeling.glb import write_glb
 from worker.modeling.model import Model
 from worker.work import Work
@@ -22,7 +22,7 @@ def fit_dimensions(work: Work, services: Services) -> Work:
 
     Reads: raw_model, the product's dimensions. Adds: raw_model. Raises: InputError file.unreadable, geometry.empty.
     """
-    model = read_glb(services.blobs.get(work.model))
+    model = model_of(services, work.model)
     fitted = fit(model, work.product.dimensions)
     if fitted is model:
         return work

@@ -2,7 +2,7 @@
 
 from dam_connector.catalog.file_names import LODS
 from dam_connector.wiring import Services
-from worker.modeling.foreign import read_glb
+from worker.kept import model_of
 from worker.modeling.glb import write_glb
 from worker.modeling.simplify import simplified, with_texture_within
 from worker.work import Work
@@ -16,7 +16,7 @@ def make_lods(work: Work, services: Services) -> Work:
     wanted = [level for level in LODS if level in work.deliverable.formats]
     if not wanted:
         return work
-    whole = read_glb(services.blobs.get(work.model))
+    whole = model_of(services, work.model)
     for level in wanted:
         step = 1 + LODS.index(level)
         fewer = simplified(whole, max(LEAST_TRIANGLES, len(whole.faces) // FEWER**step))

@@ -9,9 +9,9 @@ from dam_connector.flow.generating import Order
 from dam_connector.ports import Provider
 from dam_connector.wiring import Services
 from worker.imaging.cutout import Cutout
-from worker.imaging.decode import LONGEST_PX, Photo, decode
+from worker.imaging.decode import LONGEST_PX, Photo
 from worker.imaging.quality import same_picture_issues, source_issues, wrong_view_issues
-from worker.kept import keeper
+from worker.kept import keeper, photo_of
 from worker.modeling.build import build_model
 from worker.modeling.glb import write_glb
 from worker.remote import by_first, come, prompt_of
@@ -59,8 +59,7 @@ def _make_locally(work: Work, services: Services) -> Work:
     cutouts: dict[View, Cutout] = {}
     for view, sha256 in work.sources.items():
         where = f"/images/{view}"
-        data, limit = services.blobs.get(sha256), services.settings.max_picture_pixels
-        photos[view] = photo = decode(data, max_pixels=limit, pointer=where, longest_px=LONGEST_PX)
+        photos[view] = photo = photo_of(services, sha256, where, LONGEST_PX)
         cutouts[View(view)] = cutout = keeper(services, sha256)(photo, where)
         work = work.with_issues(*source_issues(photo, cutout, view))
     work = work.with_issues(*same_picture_issues(photos), *wrong_view_issues(cutouts, work.product.dimensions))

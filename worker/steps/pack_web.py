@@ -1,7 +1,7 @@
 """Pack the model for web pages, where the rules ask for it."""
 
 from dam_connector.wiring import Services
-from worker.modeling.foreign import read_glb
+from worker.kept import model_of
 from worker.modeling.web import write_web
 from worker.work import Work
 
@@ -10,5 +10,5 @@ def pack_web(work: Work, services: Services) -> Work:
     """The work with a small GLB of the same size and look. Reads: raw_model. Adds: files."""
     if "web" not in work.deliverable.formats:
         return work
-    model = read_glb(services.blobs.get(work.model))
+    model = model_of(services, work.model)
     return work.with_file(services, write_web(model, work.product.sku), "web")

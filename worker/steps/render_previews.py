@@ -2,9 +2,9 @@
 
 from dam_connector.catalog.version import Role
 from dam_connector.wiring import Services
+from worker.kept import model_of
 from worker.imaging.encode import encode
 from worker.modeling.camera import camera_for
-from worker.modeling.foreign import read_glb
 from worker.modeling.render import Look, Stage
 from worker.modeling.studies import STUDIES, studies
 from worker.work import Work
@@ -16,7 +16,7 @@ SAMPLES = 2
 
 def render_previews(work: Work, services: Services) -> Work:
     """The work with a preview for each view and each study. Reads: raw_model. Adds: files."""
-    model = read_glb(services.blobs.get(work.model))
+    model = model_of(services, work.model)
     stage = Stage(model)
     for view, size in SIZES_PX.items():
         rgb, _ = stage.render(camera_for(model.low, model.high, view), size, Look(samples=SAMPLES))
