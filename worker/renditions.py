@@ -17,6 +17,7 @@ from worker.imaging.quality import source_issues
 from worker.imaging.recognition import facts_of, fitted, most_like, recognition_issues
 from worker.imaging.style import preview, seed_of, set_in_style, size_of
 from worker.modeling.foreign import read_glb
+from worker.modeling.model import Model
 from worker.modeling.turntable import photographed
 
 OBLIQUE = (View.HERO, View.DETAIL)
@@ -70,17 +71,20 @@ class Order:
             yield MadeFile(data=encode_within(picture.rgb, picture.alpha, format, budget), format=format, view=view)
 
 
-def make(source: bytes, order: Order, *, view: str, cut: Callable[[Photo, str], Cutout] = cut_out) -> Made:
-    """The renditions of a photo, or of a GLB where the deliverable is rendered from a model. view: what the photo shows. cut: its cut-out.
+def opened(data: bytes, order: Order, view: str = "") -> Photo | Model:
+    """What the deliverable is made from: a photo, or a GLB's model. Raises: InputError source.*, file.* or geometry.empty."""
+    if order.deliverable.made_from != PHOTO:
+        return read_glb(data)
+    return decode(data, max_pixels=order.max_pixels, pointer=f"/images/{view}")
 
-    Raises: InputError source.*, cutout.empty, or file.unreadable.
-    """
-    return _from_photo(source, order, view, cut) if order.deliverable.made_from == PHOTO else _from_model(source, order)
+
+def make(source: Photo | Model, order: Order, *, view: str, cut: Callable[[Photo, str], Cutout] = cut_out) -> Made:
+    """The renditions of a photo or of a model. view: what the photo shows. cut: its cut-out. Raises: InputError cutout.empty."""
+    return _from_photo(source, order, view, cut) if isinstance(source, Photo) else _from_model(source, order)
 
 
-def _from_photo(source: bytes, order: Order, view: str, cut: Callable[[Photo, str], Cutout]) -> Made:
+def _from_photo(photo: Photo, order: Order, view: str, cut: Callable[[Photo, str], Cutout]) -> Made:
     where = f"/images/{view}"
-    photo = decode(source, max_pixels=order.max_pixels, pointer=where)
     cutout = cut(photo, where)
     picture = order.set(cutout, oblique=view in OBLIQUE)
     files = tuple(order.encoded(picture))
@@ -97,13 +101,12 @@ def _from_photo(source: bytes, order: Order, view: str, cut: Callable[[Photo, st
     )
 
 
-def made_elsewhere(pictures: Sequence[bytes], source: bytes, order: Order, *, view: str, cut: Callable[[Photo, str], Cutout] = cut_out) -> Made:
-    """The renditions of that one of a provider's pictures that shows the photo's product best, held against the photo. source: the photo's bytes.
+def made_elsewhere(pictures: Sequence[bytes], photo: Photo, order: Order, *, view: str, cut: Callable[[Photo, str], Cutout] = cut_out) -> Made:
+    """The renditions of that one of a provider's pictures that shows the photo's product best, held against the photo.
 
     Raises: InputError source.*, cutout.empty.
     """
     where, d = f"/images/{view}", order.deliverable
-    photo = decode(source, max_pixels=order.max_pixels, pointer=where)
     candidates = [decode(data, max_pixels=order.max_pixels) for data in pictures]
     chosen, found = most_like(cut(photo, where), candidates)
     width, height = size_of(d.aspect, d.size_px)
@@ -125,14 +128,14 @@ def _photo_facts(photo: Photo, cutout: Cutout, picture: Picture, view: str) -> d
     return {"view": view, **facts, "cutout_confidence": round(cutout.confidence, 2), "scale": round(picture.enlarged, 2)}
 
 
-def _from_model(source: bytes, order: Order) -> Made:
+def _from_model(model: Model, order: Order) -> Made:
     """One view of a model, a turn of it, or a clip of the turn."""
     d = order.deliverable
     width, height = size_of(d.aspect, d.size_px)
     files: list[MadeFile] = []
     clip: list[Picture] = []
     shown = b""
-    for shot in photographed(read_glb(source), d.camera, d.motion, d.frames, (d.fill * width, d.fill * height)):
+    for shot in photographed(model, d.camera, d.motion, d.frames, (d.fill * width, d.fill * height)):
         picture = order.set(shot.cutout, oblique=shot.oblique)
         shown = shown or preview(picture)
         if d.motion == Motion.CLIP:

@@ -37,7 +37,7 @@ from worker.modeling.foreign import read_glb
 from worker.modeling.glb import write_glb
 from worker.modeling.render import Look, Stage
 from worker.modeling.studies import STUDIES, studies
-from worker.renditions import Order, make
+from worker.renditions import Order, make, opened
 
 MAX_PIXELS = 200_000_000
 UNUSABLE = 2
@@ -239,7 +239,7 @@ def rendition(
     try:
         mood = palette_of(decode(inspiration.read_bytes(), max_pixels=MAX_PIXELS)) if inspiration else None
         order = Order(deliverable=found, product=product, slot=slot, palette=mood, max_pixels=MAX_PIXELS, max_bytes=rules.checks.max_image_bytes)
-        made = make(source.read_bytes(), order, view=view)
+        made = make(opened(source.read_bytes(), order, view), order, view=view)
     except InputError as error:
         _unusable(machine, error)
         raise

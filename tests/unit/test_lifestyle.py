@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.support import SAMPLES
+from worker.imaging import lifestyle
 from worker.imaging.cutout import cut_out
 from worker.imaging.decode import decode
 from worker.imaging.lifestyle import FOOT, ROOMS, Scene, compose_lifestyle
@@ -38,15 +39,20 @@ def test_the_products_pixels_are_the_photos() -> None:
         assert np.abs(near - centre).max(1).min() <= 3
 
 
-def test_the_product_stands_on_the_floor_and_takes_light_from_it() -> None:
-    picture = made(2).astype(float).mean(2)
+@pytest.mark.parametrize("slot", [1, 2, 3, 4])
+def test_the_product_stands_on_the_floor_and_takes_light_from_it(monkeypatch: pytest.MonkeyPatch, slot: int) -> None:
+    shaded = made(slot).astype(float).mean(2)
+    for shadow in ("contact_shadow", "cast_shadow"):
+        monkeypatch.setattr(lifestyle, shadow, lambda alpha, *_, **__: np.zeros_like(alpha))
+    taken = made(slot).astype(float).mean(2) - shaded  # the same room, its grain too
     foot = round(FOOT * 400)
-    assert picture[foot + 2 : foot + 6, 105:115].mean() < picture[foot + 40 : foot + 50, 105:115].mean() - 10
+    assert taken[foot + 2 : foot + 6, 105:115].max() > 12 and taken[foot + 40 : foot + 50, 105:115].max() < 2
+    assert taken.min() > -3 and taken[: foot - 120].max() < 3  # nothing gets lighter, and the wall behind stays as it is
 
 
 @pytest.mark.parametrize("name", MATERIALS)
 def test_materials_are_colours_with_texture(name: str) -> None:
-    drawn = MATERIALS[name](256, 200.0, np.random.default_rng(1))
+    drawn = MATERIALS[name].stained(MATERIALS[name].drawn(256, 200.0, np.random.default_rng(1)))
     assert drawn.shape == (256, 256, 3) and drawn.dtype == np.float32 and np.isfinite(drawn).all()
     assert drawn.min() >= 0.0 and drawn.max() <= 1.2 and 0.01 < drawn.std() < 0.3
     assert {room.floor for room in ROOMS} == set(MATERIALS)

@@ -17,7 +17,7 @@ from worker.modeling.camera import camera_for
 from worker.modeling.glb import write_glb
 from worker.modeling.render import Look, Stage
 from worker.modeling.turntable import photographed
-from worker.renditions import Made, Order, make
+from worker.renditions import Made, Order, make, opened
 
 BAR = box(0.4, 0.2, 0.1)
 FLAT = Deliverable(name="view", kind=RunKind.IMAGE, made_from="model", size_px=120, formats=("png",), background="transparent", shadow=False)
@@ -25,7 +25,7 @@ FLAT = Deliverable(name="view", kind=RunKind.IMAGE, made_from="model", size_px=1
 
 def made(**changes: object) -> Made:
     order = Order(deliverable=replace(FLAT, **changes), product=product(), max_pixels=10**7, max_bytes=10**7)  # type: ignore[arg-type]
-    return make(write_glb(BAR, "CH123"), order, view="")
+    return make(opened(write_glb(BAR, "CH123"), order), order, view="")
 
 
 def sides(alpha: np.ndarray) -> tuple[int, int]:
@@ -79,7 +79,7 @@ def test_a_model_stands_in_a_room_too() -> None:
 def test_what_is_no_model_is_refused() -> None:
     order = Order(deliverable=FLAT, product=product(), max_pixels=10**7, max_bytes=10**7)
     with pytest.raises(InputError):
-        make(b"no glb", order, view="")
+        make(opened(b"no glb", order), order, view="")
 
 
 def test_shadows_have_no_grain_and_edges_are_soft() -> None:

@@ -1,5 +1,6 @@
 """Composition: the product on its ground, framed, with a contact shadow made from its outline. Light adds up linearly."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -58,9 +59,12 @@ def to_linear(srgb: U8) -> F32:
 
 def to_srgb(linear: F32, dither: F32 | None = None) -> U8:
     """Linear light to sRGB bytes. dither: an (n, n) pattern, 0 to 1, that hides the steps of a gradient."""
-    at = (np.clip(linear, 0, 1) * np.float32(_FINE) + np.float32(0.5)).astype(np.uint16)
+    if not linear.size:
+        return np.zeros(linear.shape, np.uint8)
+    at = cv2.multiply(np.ascontiguousarray(linear, np.float32).reshape(1, -1), float(_FINE), dtype=cv2.CV_16U)  # rounds, and stops at 0 and 1
     if dither is None:
-        return np.asarray(cv2.LUT(at, _SRGB_BYTE), np.uint8).reshape(at.shape)
+        return np.asarray(cv2.LUT(at, _SRGB_BYTE), np.uint8).reshape(linear.shape)
+    at = np.asarray(at).reshape(linear.shape)
     height, width, n = *linear.shape[:2], len(dither)
     return np.asarray(np.minimum(_SRGB[at] + np.tile(dither, (height // n + 1, width // n + 1))[:height, :width, None], 255), np.uint8)
 
@@ -84,23 +88,23 @@ def parse_color(text: str) -> tuple[int, int, int]:
 
 def compose(cutout: Cutout, studio: Studio) -> Picture:
     """The product in a studio."""
-    product, alpha, scale, box = placed(cutout, studio.width, studio.height, studio.fill)
+    light, alpha, scale, box = placed(cutout, studio.width, studio.height, studio.fill)
     line = ground_line(alpha, oblique=studio.oblique)
     shade = contact_shadow(alpha, line, oblique=studio.oblique) if studio.shadow else np.zeros_like(alpha)
-    mirror, share = mirrored(product, alpha, line, gloss=GLOSS, reach=MIRROR_REACH * studio.height) if studio.reflection else (product, None)
+    mirror, share = mirrored(light, alpha, line, gloss=GLOSS, reach=MIRROR_REACH * studio.height) if studio.reflection else (light, None)
     part = holding(alpha, shade, share)  # the rest is ground alone
-    product, mirror, alpha, share = product[part], mirror[part], alpha[part], share if share is None else share[part]
+    light, mirror, alpha, share = light[part], mirror[part], alpha[part], share if share is None else share[part]
     shade = SHADOW_STRENGTH * shade[part] * _clear_rim(studio.width, studio.height, part)
     if studio.background == "transparent":
         rgb, clear = np.zeros((studio.height, studio.width, 3), np.uint8), np.zeros((studio.height, studio.width), np.uint8)
-        rgb[part], clear[part] = _on_nothing(product, alpha, shade, mirror, share)
+        rgb[part], clear[part] = _on_nothing(light, alpha, shade, mirror, share)
         return Picture(rgb=rgb, alpha=clear, enlarged=scale, box=box)
     free = _ground(studio)
-    ground = free[part[0]] * (1 - shade[..., None])
+    left = 1 - alpha  # of what is behind
     if share is not None:
-        ground = ground * (1 - share[..., None]) + mirror * share[..., None]
-    a = alpha[..., None]
-    shown = np.asarray(product * a + ground * (1 - a), np.float32)
+        light, left = light + times(mirror, share * left), left * (1 - share)
+    shown = coloured(left * (1 - shade), cv2.split(free[part[0]]))
+    cv2.add(shown, light, dst=shown)
     if TO in studio.background:
         whole = np.repeat(free, studio.width, axis=1)
         whole[part] = shown
@@ -108,6 +112,16 @@ def compose(cutout: Cutout, studio: Studio) -> Picture:
     out = np.full((studio.height, studio.width, 3), parse_color(studio.background), np.uint8)
     cv2.copyTo(to_srgb(shown), (cv2.max(alpha, shade if share is None else cv2.max(shade, share)) > 0).astype(np.uint8), out[part])
     return Picture(rgb=out, alpha=None, enlarged=scale, box=box)
+
+
+def times(picture: F32, plane: F32) -> F32:
+    """A picture, (h, w, 3), each pixel times its value in the plane, (h, w): numpy takes twice as long along a last axis of three."""
+    return np.asarray(cv2.multiply(picture, cv2.merge([plane] * 3)), np.float32) if plane.size else picture
+
+
+def coloured(plane: F32, colour: Sequence[float | F32]) -> F32:
+    """A plane, (h, w), in a colour, (h, w, 3)."""
+    return np.asarray(cv2.merge([np.asarray(plane * np.asarray(c, np.float32), np.float32) for c in colour]), np.float32)
 
 
 def holding(*pictures: F32 | None) -> tuple[slice, slice]:
@@ -124,14 +138,14 @@ def _clear_rim(width: int, height: int, part: tuple[slice, slice]) -> F32:
     return np.clip(near / (RIM * max(width, height)), 0, 1).astype(np.float32)
 
 
-def _on_nothing(product: F32, alpha: F32, shade: F32, mirror: F32, share: F32 | None) -> tuple[U8, U8]:
+def _on_nothing(light: F32, alpha: F32, shade: F32, mirror: F32, share: F32 | None) -> tuple[U8, U8]:
     """sRGB and alpha of the product with its shadow, black, and its mirror image over nothing."""
     below = shade if share is None else share + shade * (1 - share)
     covered = alpha + below * (1 - alpha)
-    light = product * alpha[..., None]
     if share is not None:
-        light = light + mirror * (share * (1 - alpha))[..., None]
-    return to_srgb(np.asarray(light / np.maximum(covered[..., None], 1e-4), np.float32)), np.asarray(covered * 255 + 0.5, np.uint8)
+        light = light + times(mirror, share * (1 - alpha))
+    own = times(light, np.asarray(1 / np.maximum(covered, 1e-4), np.float32))
+    return to_srgb(own), np.asarray(covered * 255 + 0.5, np.uint8)
 
 
 def _ground(studio: Studio) -> F32:
@@ -142,24 +156,26 @@ def _ground(studio: Studio) -> F32:
 
 
 def placed(cutout: Cutout, width: int, height: int, fill: float, foot: int | None = None) -> tuple[F32, F32, float, tuple[int, int, int, int]]:
-    """The product alone in a frame: linear colour, alpha 0 to 1, the scale used, and its box.
+    """The product alone in a frame: the light that comes from it (linear colour times alpha), alpha 0 to 1, the scale used, and its box.
 
     fill: its share of the tighter side. foot: the row it stands on; in the middle when None.
     """
     left, top, right, bottom = cutout.box
     scale = min(fill * width / (right - left), fill * height / (bottom - top))
     w, h = max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))
-    rgb, alpha = _resized(cutout.rgb[top:bottom, left:right], cutout.alpha[top:bottom, left:right], w, h)
+    own, alpha = _resized(cutout.rgb[top:bottom, left:right], cutout.alpha[top:bottom, left:right], w, h)
     x, y = (width - w) // 2, (height - h) // 2 if foot is None else foot - h
-    product, mask = np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32)
-    product[y : y + h, x : x + w], mask[y : y + h, x : x + w] = rgb, alpha
-    return product, mask, scale, (x, y, x + w, y + h)
+    light, mask = np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32)
+    light[y : y + h, x : x + w], mask[y : y + h, x : x + w] = own, alpha
+    return light, mask, scale, (x, y, x + w, y + h)
 
 
 def _resized(rgb: U8, alpha: U8, width: int, height: int) -> tuple[F32, F32]:
-    """Linear colour and alpha at a new size; colour weighted by alpha, so that no ground bleeds in."""
+    """Linear colour times alpha, and alpha, at a new size: so weighted, no ground bleeds in."""
     way = cv2.INTER_AREA if width < rgb.shape[1] else cv2.INTER_CUBIC
-    a = alpha.astype(np.float32) / 255
-    premultiplied = cv2.resize(to_linear(rgb) * a[..., None], (width, height), interpolation=way)
-    resized = np.clip(cv2.resize(a, (width, height), interpolation=way), 0, 1)
-    return np.clip(premultiplied / np.maximum(resized[..., None], 1e-4), 0, 1).astype(np.float32), resized
+    a = alpha.astype(np.float32) / np.float32(255)
+    light, resized = cv2.resize(times(to_linear(rgb), a), (width, height), interpolation=way), cv2.resize(a, (width, height), interpolation=way)
+    if way == cv2.INTER_CUBIC:  # which overshoots
+        resized = np.clip(resized, 0, 1)
+        light = np.clip(light, 0, resized[..., None])
+    return np.asarray(light, np.float32), np.asarray(resized, np.float32)

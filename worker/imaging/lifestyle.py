@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.imaging.compose import Picture, holding, placed, to_srgb
+from worker.imaging.compose import Picture, coloured, holding, placed, times, to_srgb
 from worker.imaging.cutout import Cutout
-from worker.imaging.materials import GLOSS, MATERIALS
+from worker.imaging.materials import MATERIALS
 from worker.imaging.palette import Palette
 from worker.imaging.standing import blurred, cast_shadow, contact_shadow, ground_line, mirrored
 
@@ -24,7 +24,10 @@ ON_THE_FLOOR_M = 0.5  # smaller products stand on a table: no skirting board beh
 USUAL_HEIGHT_M = 0.45
 SHADOW, SHADOW_LEAN, SHADOW_DEPTH = 0.50, 0.62, 0.17  # strength; how far it goes aside and back, of the product's height
 CONTACT, MIRROR_REACH = 0.75, 0.125
+SHADE_TINT = (1.0, 0.985, 0.96)  # of what a shadow takes: it is a little blue
 FROM_PALETTE = 0.72
+PLASTER = 8e-5  # of the wall's light, a level of its grain
+SPARSE = 4  # every so many pixels tell the product's own tone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,20 +70,23 @@ def compose_lifestyle(cutout: Cutout, scene: Scene) -> Picture:
     room = _decorated(ROOMS[(scene.slot - 1) % len(ROOMS)], scene.palette)
     rng = np.random.default_rng(scene.seed)
     foot = round(FOOT * scene.height)
-    product, alpha, scale, box = placed(cutout, scene.width, scene.height, min(scene.fill, FOOT - 0.06), foot)
+    light, alpha, scale, box = placed(cutout, scene.width, scene.height, min(scene.fill, FOOT - 0.06), foot)
     metres = (scene.height_m or USUAL_HEIGHT_M) / max(1, int(np.count_nonzero((alpha > 0.5).any(1))))
-    ground = _room(room, scene, metres, product[alpha > 0.5].mean(0), rng)
+    some = light[::SPARSE, ::SPARSE][alpha[::SPARSE, ::SPARSE] > 0.5]
+    ground = _room(room, scene, metres, some.mean(0) if len(some) else np.ones(3, np.float32), rng)
     line = ground_line(alpha, oblique=scene.oblique)
-    mirror, share = mirrored(product, alpha, line, gloss=GLOSS.get(room.floor, 0.0), reach=MIRROR_REACH * scene.height)
-    part = holding(share)
-    ground[part] += (mirror[part] - ground[part]) * share[part][..., None]
+    if gloss := MATERIALS[room.floor].gloss:
+        mirror, share = mirrored(light, alpha, line, gloss=gloss, reach=MIRROR_REACH * scene.height)
+        part = holding(share)
+        ground[part] = times(ground[part], 1 - share[part]) + times(mirror[part], share[part])
     cast, contact = cast_shadow(alpha, line, aside=-room.light * SHADOW_LEAN, back=SHADOW_DEPTH), contact_shadow(alpha, line, oblique=scene.oblique)
     cast[: round(SEAM * scene.height)] = 0
     part = holding(cast, contact)
     shade = 1 - (1 - SHADOW * cast[part]) * (1 - CONTACT * contact[part])
-    ground[part] *= 1 - np.clip(shade, 0, 0.9)[..., None] * np.array([1.0, 0.985, 0.96], np.float32)
+    shade = np.clip(shade, 0, 0.9)
+    ground[part] *= np.dstack([1 - shade * np.float32(share) for share in SHADE_TINT])
     part = holding(alpha)
-    ground[part] += (product[part] - ground[part]) * alpha[part][..., None]
+    ground[part] = times(ground[part], 1 - alpha[part]) + light[part]
     return Picture(rgb=to_srgb(ground), alpha=None, enlarged=scale, box=box)
 
 
@@ -99,9 +105,9 @@ def _room(room: Room, scene: Scene, metres: float, tint: F32, rng: np.random.Gen
     y, x = np.linspace(0, 1, height, dtype=np.float32)[:, None], np.linspace(0, 1, width, dtype=np.float32)
     wall = np.array(room.wall, np.float32)
     wall = wall * (0.88 + 0.12 * tint / max(1e-3, float(tint.max())))  # a breath of the product's own colour
-    plaster = cv2.GaussianBlur(rng.standard_normal((seam, width), np.float32), (0, 0), 1.2) * np.float32(0.006)
+    grain = cv2.GaussianBlur(np.frombuffer(rng.bytes(seam * width), np.uint8).reshape(seam, width), (0, 0), 1.2)
     out = np.empty((height, width, 3), np.float32)
-    out[:seam] = wall * (1 + plaster)[..., None]
+    out[:seam] = coloured(1 + (grain - np.float32(127.5)) * np.float32(PLASTER), wall.tolist())
     floor = _floor(room.floor, scene, metres, rng)
     if room.floor_colour:
         floor = floor * np.array(room.floor_colour, np.float32) ** FROM_PALETTE * np.maximum(floor.mean((0, 1)), 1e-3) ** -FROM_PALETTE
@@ -114,8 +120,7 @@ def _room(room: Room, scene: Scene, metres: float, tint: F32, rng: np.random.Gen
         light += 0.20 * _window(scene, room.light)
     corner = np.exp(-np.abs(y * height - seam) / (0.035 * height))
     light *= 1 - 0.16 * corner
-    out *= np.clip(light, 0.2, 1.5)[..., None]
-    return out
+    return times(out, np.clip(light, 0.2, 1.5).astype(np.float32))
 
 
 def _with_skirting(out: F32, seam: int, height: int) -> F32:
@@ -136,7 +141,7 @@ def _floor(material: str, scene: Scene, metres: float, rng: np.random.Generator)
     half = metres * scene.width / 2  # at the product, metres
     side_m = max(2 * half * far * 1.05, (far - near) * 2.2 * half)
     px_per_m = TEXTURE_PX / side_m
-    texture = MATERIALS[material](TEXTURE_PX, px_per_m, rng)
+    texture = MATERIALS[material].drawn(TEXTURE_PX, px_per_m, rng)
     middle, deep = TEXTURE_PX / 2, (far - near) * 2.2 * half * px_per_m
     corners = np.array(
         [
@@ -151,7 +156,7 @@ def _floor(material: str, scene: Scene, metres: float, rng: np.random.Generator)
     seen = np.array([[0, 0], [width, 0], [width, rows * 2], [0, rows * 2]], np.float32)
     warp = cv2.getPerspectiveTransform(corners, seen)
     drawn = cv2.warpPerspective(texture, warp, (width, rows * 2), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(cv2.resize(drawn, (scene.width, rows), interpolation=cv2.INTER_AREA), np.float32)
+    return MATERIALS[material].stained(np.asarray(cv2.resize(drawn, (scene.width, rows), interpolation=cv2.INTER_AREA), np.float32))
 
 
 def _window(scene: Scene, side: int) -> F32:

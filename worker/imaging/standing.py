@@ -56,7 +56,7 @@ def contact_shadow(alpha: F32, ground: F32, *, oblique: bool) -> F32:
         below = np.arange(first, last, dtype=np.float32)[:, None] - ground + 1
         fall = np.exp(np.float32(-0.5) * (below / np.where(below < 0, above_it, below_it)) ** 2)
         light[first:last] *= 1 - np.float32(strength) * profile * fall
-    return np.where(light > 0.988, 0, 1 - light).astype(np.float32)
+    return np.asarray(cv2.threshold(1 - light, 0.012, 0, cv2.THRESH_TOZERO)[1], np.float32)
 
 
 def cast_shadow(alpha: F32, ground: F32, *, aside: float, back: float) -> F32:
@@ -80,8 +80,8 @@ def cast_shadow(alpha: F32, ground: F32, *, aside: float, back: float) -> F32:
     return _shifted(shadow, foot - ground)
 
 
-def mirrored(product: F32, alpha: F32, ground: F32, *, gloss: float, reach: float) -> tuple[F32, F32]:
-    """What a polished ground shows of the product, linear colour, and how much of it, fading within `reach` pixels."""
+def mirrored(light: F32, alpha: F32, ground: F32, *, gloss: float, reach: float) -> tuple[F32, F32]:
+    """What a polished ground shows of the product, linear colour, and how much of it, fading within `reach` pixels. light: colour times alpha."""
     blur = max(0.8, 0.02 * reach)
     first, last = max(0, int(ground.min() - 4 * blur)), min(len(alpha), int(ground.max() + reach + 4 * blur) + 1)  # it lies nowhere else
     rows = np.arange(first, last, dtype=np.float32)[:, None]
@@ -89,11 +89,11 @@ def mirrored(product: F32, alpha: F32, ground: F32, *, gloss: float, reach: floa
     columns = np.broadcast_to(np.arange(alpha.shape[1], dtype=np.float32), source.shape)
     depth = rows - ground + 1
     share = cv2.remap(alpha, columns, source, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    share = share * np.where(depth > 0, np.clip(1 - depth / reach, 0, 1), 0).astype(np.float32) * gloss
-    colour = cv2.remap(product, columns, source, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    shown, soft = cv2.GaussianBlur(colour * share[..., None], (0, 0), blur), cv2.GaussianBlur(share, (0, 0), blur)
-    mirror, shares = np.zeros_like(product), np.zeros_like(alpha)
-    mirror[first:last], shares[first:last] = shown / np.maximum(soft[..., None], 1e-4), soft
+    fading = np.where(depth > 0, np.clip(1 - depth / np.float32(reach), 0, 1), 0) * np.float32(gloss)
+    colour = cv2.remap(light, columns, source, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    shown, soft = (cv2.GaussianBlur(p, (0, 0), blur) for p in (cv2.multiply(colour, cv2.merge([fading] * 3)), share * fading))
+    mirror, shares = np.zeros_like(light), np.zeros_like(alpha)
+    mirror[first:last], shares[first:last] = cv2.multiply(shown, cv2.merge([1 / np.maximum(soft, np.float32(1e-4))] * 3)), soft
     return mirror, shares
 
 

@@ -12,12 +12,11 @@ from dam_connector.errors import BadOutput, InputError
 from dam_connector.flow.generating import Order as Generation
 from dam_connector.ports import Provider
 from dam_connector.wiring import Services
-from worker.imaging.decode import decode
 from worker.imaging.palette import Palette, palette_of
 from worker.imaging.style import seed_of, size_of
-from worker.kept import keeper
+from worker.kept import keeper, model_of, photo_of
 from worker.remote import by_first, come, prompt_of, uncredited
-from worker.renditions import Made, Order, made_elsewhere, make
+from worker.renditions import Made, Order, made_elsewhere, make, opened
 from worker.work import Work, photo_labels
 
 CHANGED = ("rendition.product_unsure", "rendition.product_cut", "rendition.product_changed", "rendition.text_changed")
@@ -44,8 +43,11 @@ def _still_the_product(work: Work) -> bool:
 def _make_locally(work: Work, services: Services) -> Work:
     d = work.deliverable
     work, palette = _inspired(work, services)
-    view, source = (d.camera, work.model) if d.made_from != PHOTO else next(iter(work.sources.items()))
-    made = make(services.blobs.get(source), _order(work, services, palette), view=view, cut=keeper(services, source))
+    if d.made_from == PHOTO:
+        view, sha256 = next(iter(work.sources.items()))
+        made = make(photo_of(services, sha256, f"/images/{view}"), _order(work, services, palette), view=view, cut=keeper(services, sha256))
+    else:
+        view, made = d.camera, make(model_of(services, work.model), _order(work, services, palette), view=d.camera)
     return _with_made(uncredited(work), services, made, view, {"generator": LOCAL, "style": d.style, "seed": str(made.seed)})
 
 
@@ -54,14 +56,12 @@ def _make_remotely(work: Work, services: Services, name: str) -> Work:
     view, source = next((v, sha) for v, sha in work.sources.items() if v != INSPIRATION)
     came = come(work, services, name, lambda provider: _asked(work, provider))
     order = _order(came.work, services, None)
-    data, cut = services.blobs.get(source), keeper(services, source)
     pictures = [services.blobs.get(sha) for sha in came.files]
     try:
         if services.provider(name).capabilities.cuts_out:
-            return _with_made(
-                came.work, services, make(pictures[0], order, view=view), view, {"style": work.deliverable.style, "generated": "cut-out"}
-            )
-        made = made_elsewhere(pictures, data, order, view=view, cut=cut)
+            made = make(opened(pictures[0], order, view), order, view=view)
+            return _with_made(came.work, services, made, view, {"style": work.deliverable.style, "generated": "cut-out"})
+        made = made_elsewhere(pictures, photo_of(services, source, f"/images/{view}"), order, view=view, cut=keeper(services, source))
     except InputError as error:
         raise BadOutput(name, "generate", f"its picture cannot be used: {error}") from error
     return _with_made(came.work, services, made, view, {"style": work.deliverable.style})
@@ -110,7 +110,7 @@ def _inspired(work: Work, services: Services) -> tuple[Work, Palette | None]:
     if sha256 is None:
         return work, None
     try:
-        photo = decode(services.blobs.get(sha256), max_pixels=services.settings.max_picture_pixels, pointer=where)
+        photo = photo_of(services, sha256, where)
     except InputError as error:
         return work.with_issues(issue("source.inspiration", str(error), pointer=where, measured=error.measured, limit=error.limit)), None
     return work, palette_of(photo)
