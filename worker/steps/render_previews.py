@@ -2,8 +2,8 @@
 
 from dam_connector.catalog.version import Role
 from dam_connector.wiring import Services
-from worker.kept import model_of
 from worker.imaging.encode import encode
+from worker.kept import model_of
 from worker.modeling.camera import camera_for
 from worker.modeling.render import Look, Stage
 from worker.modeling.studies import STUDIES, studies
