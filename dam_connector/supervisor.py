@@ -35,6 +35,8 @@ STEADY_S = 20.0  # a child that lived so long starts with a short back-off again
 STOP_S = 20.0
 READY_S = 60.0
 QUEUE = "queue"
+_LARGE_BLOCKS = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=4294967295"}
+# a job works on blocks of tens of megabytes: kept, and in huge pages, they take half of the kernel's time (docs/benchmarks.md)
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
 
 
@@ -152,7 +154,7 @@ class Supervisor:
         self._add("web", web_command(s), env)
         self._add("intake", [*python, "worker", "run", "--queue", "intake"], {**env, **_ONE_THREAD})
         for number in range(1, self.workers + 1):
-            self._add(f"make-{number}", [*python, "worker", "run", "--queue", "make"], {**env, **_ONE_THREAD})
+            self._add(f"make-{number}", [*python, "worker", "run", "--queue", "make"], {**env, **_ONE_THREAD, **_LARGE_BLOCKS})
         self._add("sweeper", [*python, "worker", "sweep"], env)
         self._wait_for_web()
 

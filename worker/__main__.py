@@ -77,13 +77,13 @@ def run(queue_name: str, burst: bool) -> None:
     """Work on a queue until stopped."""
     import cv2
 
-    import worker.jobs  # noqa: F401 - loaded before the fork, so that no job pays for it
-    from worker.imaging import cutout
+    from worker import jobs
 
     cv2.setNumThreads(1)
-    cutout.warm()
     settings = Settings.from_env()
     logs.configure(settings.log_format)
+    if queue_name == "make":
+        jobs.warm()
     kind = MakeWorker if queue_name == "make" else IntakeWorker
     name = f"{queue_name}-{socket.gethostname()}-{os.getpid()}-{new_id('w', SystemClock().now())[-6:]}"
     server = kind(list(SERVED[queue_name]), name=name, connection=connect(settings.redis, patient=True), serializer=JSONSerializer)

@@ -8,6 +8,7 @@ import difflib
 import importlib
 import pkgutil
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -18,12 +19,13 @@ from dam_connector.errors import ConfigError
 PORTS = ("pim", "dam", "channel", "provider")
 
 
-def known(port: str) -> list[str]:
-    """The names of all adapters of a port."""
+@cache
+def known(port: str) -> tuple[str, ...]:
+    """The names of all adapters of a port; what is installed later, a new process finds."""
     package = importlib.import_module(f"dam_connector.adapters.{port}")
     shipped = [m.name for m in pkgutil.iter_modules(package.__path__)]
     foreign = [e.name.partition(".")[2] for e in entry_points(group="dam_connector.adapters") if e.name.startswith(f"{port}.")]
-    return sorted({*shipped, *foreign})
+    return tuple(sorted({*shipped, *foreign}))
 
 
 def open_adapter(port: str, name: str, connection: Connection, kit: Kit) -> Any:

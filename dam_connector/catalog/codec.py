@@ -16,7 +16,7 @@ _PLAIN = frozenset((str, int, float, bool, type(None)))
 
 def to_plain(value: Any) -> Any:
     """A value of dataclasses, tuples, mappings, enums and datetimes as JSON can hold it."""
-    cls = type(value)
+    cls: type = type(value)
     if cls in _PLAIN:
         return value
     if names := _fields(cls):
@@ -43,7 +43,7 @@ def from_plain(cls: type[T], data: Any) -> T:
 
     Raises: TypeError, KeyError or ValueError when the data is not of that shape.
     """
-    return typing.cast(T, _decoder(cls)(data))
+    return typing.cast(T, _decoder(typing.cast(type, cls))(data))
 
 
 @cache

@@ -98,7 +98,7 @@ def test_the_compose_file_is_healthy_unprivileged_and_speaks_of_real_settings() 
     known = (
         {f.metadata["env"] for f in Settings.__dataclass_fields__.values() if f.metadata}
         | set(GENERATED_SECRETS)
-        | {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"}
+        | {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "GLIBC_TUNABLES"}
     )
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert "USER connector" in dockerfile and "HEALTHCHECK" in dockerfile
