@@ -97,9 +97,11 @@ def _readable(texture: Texture) -> bytes:
         return b""
     try:
         with Image.open(io.BytesIO(texture.data)) as image:
-            image.load()
             if image.format in KEPT and image.mode in ("RGB", "L"):
+                image.draft(image.mode, (1, 1))  # of a JPEG all is read, for a file that is whole, and little is drawn
+                image.load()
                 return texture.data
+            image.load()
             out = io.BytesIO()
             image.convert("RGB").save(out, "JPEG", quality=92, subsampling=0)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

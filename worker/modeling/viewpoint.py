@@ -32,6 +32,7 @@ LEVEL_COST = 0.01
 GUESSED_COST = 0.08  # of a shape that no family knows: it follows any outline
 FLAT_COST = 0.02  # of a three-quarter photo taken for a picture of the front
 SQUARES = (2.0, 3.0, 6.0)  # of slices
+DRAWN_PX = 1024  # of the straightened photo's longer side, several to a cell of the field
 _AZIMUTHS = {View.FRONT: 0.0, View.RIGHT: 90.0, View.BACK: 180.0, View.LEFT: 270.0}
 
 
@@ -95,7 +96,7 @@ def straightened(outlines: Mapping[View, Outline], size: Size, words: str) -> St
     if best.guess is LEVEL:
         return Straight(outlines=sides | above, explained=best.explained, seen=level)
     seen = {view: Seen(outline=o, placed=best.where[view].enlarged(_share(o, small[view]))) for view, o in sides.items()}
-    drawn = {view: _drawn(view, o, where, size, best.guess, max(o.alpha.shape)) for view, o in sides.items() if (where := seen[view].placed)}
+    drawn = {view: _drawn(view, o, where, size, best.guess, min(DRAWN_PX, max(o.alpha.shape))) for view, o in sides.items() if (where := seen[view].placed)}
     return Straight(outlines=drawn | above, explained=best.explained, seen=level | seen)
 
 
