@@ -81,7 +81,7 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
         wrong = list(_wrong(found, name))
         outcome = Outcome.FAIL if wrong else Outcome.PASS
         subject.rows.append(Row(check=f"likeness to {name}", outcome=outcome, measured=_told(found), limit=_limits()))
-        picture = likeness.evidence(cutout.alpha, cutout.rgb, found.camera)
+        picture = likeness.evidence(cutout.alpha, cutout.rgb, found)
         if picture is not None:
             subject.pictures_made[f"{EVIDENCE}{name}"] = encode(picture, None, "webp")
         yield from wrong

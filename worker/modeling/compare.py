@@ -25,6 +25,7 @@ F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 CANVAS = 192  # px a side, of what is compared
 FILL = 0.8  # of the canvas: the photo's longer side
+EVIDENCE = 320  # px a side, of what is shown
 COARSE, FINE = 64, 144  # px, of silhouettes while cameras are tried
 SOFT = 2.0  # px: colours are compared after this blur, since no fit is exact to the pixel
 SPARSE = 3  # every so many pixels tell how far colours are apart, blurred as they are
@@ -48,7 +49,7 @@ class Framed:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Comparison:
-    """How far a model is from a photo.
+    """How far a model is from a photo. seen: the model as the camera saw it, rgb and alpha of EVIDENCE pixels a side.
 
     outline: intersection over union of the silhouettes, but for a pixel at their rims. aspect: width to height of the model's over the photo's, minus 1. colour: mean
     CIEDE2000 over the pixels both have. missing, extra: the largest part that only the photo or only the model has, of the photo's area.
@@ -58,6 +59,7 @@ class Comparison:
     camera: Camera
     photo: Framed
     render: Framed
+    seen: tuple[U8, U8]
     outline: float
     aspect: float
     colour: float
@@ -82,7 +84,8 @@ class Likeness:
         if photo is None or view is View.DETAIL:
             return None
         camera = self._fitted(photo, view)
-        shown = self._shown(camera, photo)
+        seen = self._stage.render(camera, EVIDENCE, _LOOK)
+        shown = _laid(seen[1], seen[0], photo.size)
         if shown is None:
             return None
         outline, colour = forgiving_overlap(photo.mask, shown.mask), colour_difference(photo, shown)
@@ -92,6 +95,7 @@ class Likeness:
             camera=camera,
             photo=photo,
             render=shown,
+            seen=seen,
             outline=outline,
             aspect=(shown.size[0] / shown.size[1]) / (photo.size[0] / photo.size[1]) - 1,
             colour=colour,
@@ -103,14 +107,14 @@ class Likeness:
             else 0.0,
         )
 
-    def evidence(self, alpha: U8, rgb: U8, camera: Camera, pixels: int = 320) -> U8 | None:
-        """The photo, the model as that camera sees it, and what differs, side by side: (pixels, 3 * pixels, 3).
+    def evidence(self, alpha: U8, rgb: U8, found: Comparison) -> U8 | None:
+        """The photo, the model as the camera found sees it, and what differs, side by side: (EVIDENCE, 3 * EVIDENCE, 3).
 
         The model's exposure is the photo's. What only the photo has is red, what only the model has is blue, where both are the
         colours' difference is dark.
         """
-        photo = framed(alpha, rgb, pixels)
-        shown = self._shown(camera, photo, pixels) if photo else None
+        photo = framed(alpha, rgb, EVIDENCE)
+        shown = _laid(found.seen[1], found.seen[0], photo.size, EVIDENCE) if photo else None
         if photo is None or shown is None:
             return None
         gain = _gain(photo, shown)
@@ -176,9 +180,9 @@ class Likeness:
         move = _move(alpha, photo.size, CANVAS)
         return None if move is None else _warped_mask(alpha, move[0], CANVAS)
 
-    def _shown(self, camera: Camera, photo: Framed, pixels: int = CANVAS) -> Framed | None:
-        rgb, alpha = self._stage.render(camera, pixels, _LOOK)
-        return _laid(alpha, rgb, photo.size, pixels)
+    def _shown(self, camera: Camera, photo: Framed) -> Framed | None:
+        rgb, alpha = self._stage.render(camera, CANVAS, _LOOK)
+        return _laid(alpha, rgb, photo.size)
 
     def _merit(self, camera: Camera, photo: Framed, good: float, *, flipped: bool = False) -> float:
         """How well the model, seen by a camera, fits the photo by outline and colour; by the outline alone where that is no better than `good`."""
