@@ -28,7 +28,7 @@ CLIP_QUALITY = 80
 TURN_S = 4.0  # seconds of a full turn
 LEAST_QUALITY = 40  # below it, artefacts show on plain ground
 
-ImageFile.MAXBLOCK = 1 << 26  # Pillow's own gives a progressive JPEG a byte a pixel, which a noisy photo exceeds
+ImageFile.MAXBLOCK = 1 << 26  # Pillow's own gives a JPEG with tables of its own a byte a pixel, which a noisy photo exceeds
 
 QUALITY = {"jpeg": JPEG_QUALITY, "webp": WEBP_QUALITY, "avif": AVIF_QUALITY}
 
@@ -61,7 +61,7 @@ def encode(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8] | None, format: str,
     image = Image.fromarray(rgb if alpha is None or format == "jpeg" else np.dstack([rgb, alpha]))
     out = io.BytesIO()
     if format == "jpeg":
-        image.save(out, "JPEG", quality=quality, progressive=True, optimize=True, subsampling=0)
+        image.save(out, "JPEG", quality=quality, optimize=True, subsampling=0)  # progressive ones: as large, twice the time, and half as long again to read
     elif format == "webp":
         image.save(out, "WEBP", quality=quality, method=WEBP_METHOD)
     elif format == "avif":
