@@ -61,7 +61,9 @@ def encode(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8] | None, format: str,
     image = Image.fromarray(rgb if alpha is None or format == "jpeg" else np.dstack([rgb, alpha]))
     out = io.BytesIO()
     if format == "jpeg":
-        image.save(out, "JPEG", quality=quality, optimize=True, subsampling=0)  # progressive ones: as large, twice the time, and half as long again to read
+        image.save(
+            out, "JPEG", quality=quality, optimize=True, subsampling=0
+        )  # progressive ones: as large, twice the time, and half as long again to read
     elif format == "webp":
         image.save(out, "WEBP", quality=quality, method=WEBP_METHOD)
     elif format == "avif":

@@ -96,7 +96,9 @@ def straightened(outlines: Mapping[View, Outline], size: Size, words: str) -> St
     if best.guess is LEVEL:
         return Straight(outlines=sides | above, explained=best.explained, seen=level)
     seen = {view: Seen(outline=o, placed=best.where[view].enlarged(_share(o, small[view]))) for view, o in sides.items()}
-    drawn = {view: _drawn(view, o, where, size, best.guess, min(DRAWN_PX, max(o.alpha.shape))) for view, o in sides.items() if (where := seen[view].placed)}
+    drawn = {
+        view: _drawn(view, o, where, size, best.guess, min(DRAWN_PX, max(o.alpha.shape))) for view, o in sides.items() if (where := seen[view].placed)
+    }
     return Straight(outlines=drawn | above, explained=best.explained, seen=level | seen)
 
 
