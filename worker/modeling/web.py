@@ -22,7 +22,7 @@ POSITION_BITS = 13  # of the longest side: an eighth of a thousandth
 UV_BITS = 12
 NORMAL_BITS = 9
 LEVEL = 10  # smallest
-WEBP_QUALITY, WEBP_METHOD = 80, 5
+WEBP_QUALITY, WEBP_METHOD = 80, 5  # method 6 saves a hundredth more and takes two thirds longer; 2, at a like SSIM, is a tenth larger
 
 
 @dataclass(frozen=True, slots=True)
