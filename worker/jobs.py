@@ -5,7 +5,6 @@ from contextlib import suppress
 from functools import cache
 
 from PIL import Image
-from sqlalchemy.exc import SQLAlchemyError
 
 from dam_connector.errors import ConnectorError
 from dam_connector.flow import batches, intake
@@ -29,7 +28,8 @@ def warm() -> None:
     """
     Image.init()
     cutout.warm()
-    with suppress(ConnectorError, SQLAlchemyError, OSError):
+    with suppress(ConnectorError, OSError):
+        services().db.ping()
         services().rules.current()
         for store in (services().runs, services().assets, services().products):
             store.get("")

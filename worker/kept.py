@@ -48,17 +48,18 @@ class Recent(Generic[T]):
         return value
 
 
-_PHOTOS: Recent[tuple[Photo, int]] = Recent(PHOTOS)
+_PHOTOS: Recent[tuple[Photo, int, int]] = Recent(PHOTOS)
 _MODELS: Recent[Model] = Recent(MODELS)
 
 
 def photo_of(services: Services, sha256: Sha256, pointer: str = "", longest_px: int = WORK_SIDE_PX) -> Photo:
     """The stored photo, decoded (`decode.decode`). Raises: InputError source.*"""
-    photo, reduced_to = _PHOTOS.get(sha256) or (None, 0)
-    if photo is None or (longest_px != reduced_to and max(photo.size) >= min(longest_px, reduced_to)):
-        limit = services.settings.max_picture_pixels
+    limit = services.settings.max_picture_pixels
+    photo, reduced_to, limited_to = _PHOTOS.get(sha256) or (None, 0, 0)
+    as_wanted = photo is not None and (reduced_to == longest_px or max(photo.size) < min(longest_px, reduced_to))
+    if photo is None or not as_wanted or limited_to != limit:
         photo = decode(services.blobs.get(sha256), max_pixels=limit, pointer=pointer, longest_px=longest_px)
-        _PHOTOS.put(sha256, (photo, longest_px))
+        _PHOTOS.put(sha256, (photo, longest_px, limit))
     return photo
 
 

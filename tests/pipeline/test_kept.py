@@ -1,6 +1,8 @@
-"""Cut-outs that are kept: the same as fresh ones, made once, bounded, and no harm when they are lost or spoiled."""
+"""What is kept: cut-outs, photos and models are the same as fresh ones, made once, bounded, and no harm when they are lost or spoiled."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,9 +10,15 @@ import pytest
 from dam_connector.errors import InputError
 from dam_connector.wiring import Services
 from tests.support import picture
+from tests.unit.shapes import box
 from worker import kept
 from worker.imaging import cutout
 from worker.imaging.decode import Photo, decode
+from worker.modeling.foreign import read_glb
+from worker.modeling.glb import write_glb
+from worker.modeling.model import Model
+
+CUBE = box(0.1, 0.1, 0.1)
 
 
 @pytest.fixture
@@ -74,3 +82,40 @@ def test_a_photo_without_a_product_is_told_each_time(services: Services) -> None
         with pytest.raises(InputError, match="Nothing stands out"):
             kept.keeper(services, services.blobs.put(b"a"))(blank, "/images/front")
     assert files(services) == []
+
+
+def test_a_photo_is_decoded_once_unless_it_is_wanted_larger_or_under_another_limit(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[int] = []
+
+    def counting(data: bytes, **options: Any) -> Photo:
+        decoded.append(options["longest_px"])
+        return decode(data, **options)
+
+    monkeypatch.setattr(kept, "decode", counting)
+    data = picture()
+    longer, sha256 = max(decode(data, max_pixels=10**7).size), services.blobs.put(data)
+    for _ in range(2):
+        assert max(kept.photo_of(services, sha256).size) == longer
+        assert max(kept.photo_of(services, sha256, longest_px=longer + 1).size) == longer
+    assert len(decoded) == 1
+    assert max(kept.photo_of(services, sha256, longest_px=300).size) == 300 and max(kept.photo_of(services, sha256).size) == longer
+    assert len(decoded) == 3
+    strict = replace(services, settings=replace(services.settings, max_picture_pixels=100))
+    with pytest.raises(InputError, match="pixels"):
+        kept.photo_of(strict, sha256)
+
+
+def test_models_are_read_once_and_the_oldest_is_forgotten(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+
+    def counting(data: bytes) -> Model:
+        read.append(len(data))
+        return read_glb(data)
+
+    monkeypatch.setattr(kept, "read_glb", counting)
+    files = [services.blobs.put(write_glb(CUBE, f"cube {n}")) for n in range(kept.MODELS + 1)]
+    for sha256 in (files[0], files[0], *files[1:]):
+        assert len(kept.model_of(services, sha256).faces) == len(CUBE.faces)
+    assert len(read) == len(files)
+    kept.model_of(services, files[0])
+    assert len(read) == len(files) + 1

@@ -305,3 +305,13 @@ def test_what_lies_under_transparency_is_led_on_from_the_product() -> None:
     Image.fromarray(rgba).save(out, "PNG")
     cutout = cut_out(decode(out.getvalue(), max_pixels=10**6))
     assert (cutout.rgb == (180, 40, 40)).all() and cutout.box == (100, 100, 300, 300)
+
+
+def test_a_cropped_cut_out_is_the_same_product() -> None:
+    whole = cut_out(decode(picture(), max_pixels=10**7))
+    part = whole.cropped()
+    left, top, right, bottom = whole.box
+    x0, y0, x1, y1 = part.box
+    assert part.alpha.size < whole.alpha.size and part.confidence == whole.confidence and part.touches == whole.touches
+    assert np.array_equal(part.rgb[y0:y1, x0:x1], whole.rgb[top:bottom, left:right])
+    assert np.array_equal(part.alpha[y0:y1, x0:x1], whole.alpha[top:bottom, left:right])

@@ -292,6 +292,16 @@ def test_rendering_shows_shape_light_and_shadow() -> None:
         camera_for(model.low, model.high, "sideways")
 
 
+@pytest.mark.parametrize("fov", [None, 28.0])
+def test_rays_of_a_window_are_those_of_its_pixels(fov: float | None) -> None:
+    camera = Camera(azimuth=33, elevation=21, target=(0.1, 0.4, -0.2), half=0.7, fov=fov)
+    columns, rows = np.linspace(-0.5, 0.9, 5, dtype=np.float32), np.linspace(0.8, -0.6, 4, dtype=np.float32)
+    for one, other in zip(camera.rays_of(columns, rows), camera.rays(np.tile(columns, 4), np.repeat(rows, 5)), strict=True):
+        assert one.shape == (20, 3) and np.allclose(one, other, atol=1e-6)
+    back, right, up = camera.axes()
+    assert np.allclose(np.cross(back, right), up, atol=1e-6)
+
+
 def test_the_web_glb_is_the_same_model_in_fewer_bytes() -> None:
     model = build({View.FRONT: cutout_of(disc()), View.RIGHT: cutout_of(disc())}, 1, 1, 1).model
     plain, web = write_glb(model, "x"), write_web(model, "x", {"sku": "A1"})
