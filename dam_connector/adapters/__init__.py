@@ -19,9 +19,14 @@ from dam_connector.errors import ConfigError
 PORTS = ("pim", "dam", "channel", "provider")
 
 
+def known(port: str) -> list[str]:
+    """The names of all adapters of a port."""
+    return list(_known(port))
+
+
 @cache
-def known(port: str) -> tuple[str, ...]:
-    """The names of all adapters of a port; what is installed later, a new process finds."""
+def _known(port: str) -> tuple[str, ...]:
+    """What is installed later, a new process finds."""
     package = importlib.import_module(f"dam_connector.adapters.{port}")
     shipped = [m.name for m in pkgutil.iter_modules(package.__path__)]
     foreign = [e.name.partition(".")[2] for e in entry_points(group="dam_connector.adapters") if e.name.startswith(f"{port}.")]

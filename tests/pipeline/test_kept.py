@@ -92,6 +92,7 @@ def test_a_photo_is_decoded_once_unless_it_is_wanted_larger_or_under_another_lim
         return decode(data, **options)
 
     monkeypatch.setattr(kept, "decode", counting)
+    monkeypatch.setattr(kept, "_PHOTOS", kept.Recent(kept.PHOTOS))
     data = picture()
     longer, sha256 = max(decode(data, max_pixels=10**7).size), services.blobs.put(data)
     for _ in range(2):
@@ -113,6 +114,7 @@ def test_models_are_read_once_and_the_oldest_is_forgotten(services: Services, mo
         return read_glb(data)
 
     monkeypatch.setattr(kept, "read_glb", counting)
+    monkeypatch.setattr(kept, "_MODELS", kept.Recent(kept.MODELS))
     files = [services.blobs.put(write_glb(CUBE, f"cube {n}")) for n in range(kept.MODELS + 1)]
     for sha256 in (files[0], files[0], *files[1:]):
         assert len(kept.model_of(services, sha256).faces) == len(CUBE.faces)
