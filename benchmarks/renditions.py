@@ -36,7 +36,7 @@ def floor() -> None:
         with Image.open(PHOTO) as image:
             picture = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
         for format, options in (
-            ("JPEG", {"quality": JPEG_QUALITY, "progressive": True, "optimize": True, "subsampling": 0}),
+            ("JPEG", {"quality": JPEG_QUALITY, "optimize": True, "subsampling": 0}),
             ("WEBP", {"quality": WEBP_QUALITY, "method": WEBP_METHOD}),
             ("AVIF", {"quality": AVIF_QUALITY, "subsampling": "4:4:4", "speed": 7, "max_threads": 1}),
         ):
