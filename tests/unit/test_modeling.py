@@ -293,6 +293,15 @@ def test_rendering_shows_shape_light_and_shadow() -> None:
 
 
 @pytest.mark.parametrize("fov", [None, 28.0])
+def test_a_model_beside_the_picture_is_not_seen(fov: float | None) -> None:
+    stage = Stage(box(0.4, 0.2, 0.1))
+    for target in ((5.0, 0.1, 0.0), (0.0, 5.0, 0.0), (-5.0, -5.0, 0.0)):
+        away = Camera(azimuth=0, elevation=10, target=target, half=0.5, fov=fov)
+        assert not stage.silhouette(away, 32).any()
+        assert not stage.render(away, 32, Look(background=None, shadow=False))[1].any()
+
+
+@pytest.mark.parametrize("fov", [None, 28.0])
 def test_rays_of_a_window_are_those_of_its_pixels(fov: float | None) -> None:
     camera = Camera(azimuth=33, elevation=21, target=(0.1, 0.4, -0.2), half=0.7, fov=fov)
     columns, rows = np.linspace(-0.5, 0.9, 5, dtype=np.float32), np.linspace(0.8, -0.6, 4, dtype=np.float32)

@@ -93,7 +93,8 @@ class Stage:
         """(size, size) bool: where the model is."""
         rows, columns = self._window(camera, size)
         seen, x = np.zeros((size, size), bool), _places(size)
-        seen[rows, columns] = (self._free(*camera.rays_of(x[columns], -x[rows])) == 0).reshape(rows.stop - rows.start, -1)
+        window = seen[rows, columns]
+        window[:] = (self._free(*camera.rays_of(x[columns], -x[rows])) == 0).reshape(window.shape)
         return seen
 
     def render(self, camera: Camera, size: int, look: Look = Look()) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
