@@ -35,8 +35,8 @@ STEADY_S = 20.0  # a child that lived so long starts with a short back-off again
 STOP_S = 20.0
 READY_S = 60.0
 QUEUE = "queue"
-_LARGE_BLOCKS = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=4294967295"}
 # a job works on blocks of tens of megabytes: kept, and in huge pages, they take half of the kernel's time (docs/benchmarks.md)
+_LARGE_BLOCKS = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=4294967295"}
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from dam_connector.errors import Unavailable
 from dam_connector.wiring import Services
 from worker import jobs
 
@@ -14,13 +15,16 @@ def unfrozen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gc.freeze", lambda: None)  # this process goes on
 
 
+def connections(services: Services) -> int:
+    return sum(e.pool.checkedin() + e.pool.checkedout() for e in (services.db._reader, services.db._writer))  # type: ignore[attr-defined]
+
+
 def test_no_connection_is_left_open(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "services", lambda: services)
     monkeypatch.setattr(Image, "_initialized", 0)
     jobs.warm()
     assert Image._initialized == 2  # all coders are loaded
-    for engine in (services.db._reader, services.db._writer):
-        assert engine.pool.checkedin() + engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    assert connections(services) == 0
     assert len(services.db._reader._compiled_cache) >= 3  # type: ignore[arg-type]
 
 
@@ -28,7 +32,11 @@ def test_rules_that_are_wrong_and_a_database_that_is_away_stop_no_worker(service
     monkeypatch.setattr(jobs, "services", lambda: services)
     Path(services.settings.plugin_json).write_text("{")
     jobs.warm()
+    assert services.rules.problem is not None and connections(services) == 0
 
     for table in services.settings.data_dir.glob("*.db*"):
         table.unlink()
     jobs.warm()
+    with pytest.raises(Unavailable):
+        services.db.ping()
+    services.db.close()

@@ -1,6 +1,5 @@
 """Composition: the product on its ground, framed, with a contact shadow made from its outline. Light adds up linearly."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.imaging.cutout import Cutout
+from worker.imaging.planes import coloured, times
 from worker.imaging.standing import contact_shadow, ground_line, mirrored
 
 F32 = NDArray[np.float32]
@@ -112,16 +112,6 @@ def compose(cutout: Cutout, studio: Studio) -> Picture:
     out = np.full((studio.height, studio.width, 3), parse_color(studio.background), np.uint8)
     cv2.copyTo(to_srgb(shown), (cv2.max(alpha, shade if share is None else cv2.max(shade, share)) > 0).astype(np.uint8), out[part])
     return Picture(rgb=out, alpha=None, enlarged=scale, box=box)
-
-
-def times(picture: F32, plane: F32) -> F32:
-    """A picture, (h, w, 3), each pixel times its value in the plane, (h, w): numpy takes twice as long along a last axis of three."""
-    return np.asarray(cv2.multiply(picture, cv2.merge([plane] * 3)), np.float32) if plane.size else picture
-
-
-def coloured(plane: F32, colour: Sequence[float | F32]) -> F32:
-    """A plane, (h, w), in a colour, (h, w, 3)."""
-    return np.asarray(cv2.merge([np.asarray(plane * np.asarray(c, np.float32), np.float32) for c in colour]), np.float32)
 
 
 def holding(*pictures: F32 | None) -> tuple[slice, slice]:

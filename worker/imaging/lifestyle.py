@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.imaging.compose import Picture, coloured, holding, placed, times, to_srgb
+from worker.imaging.compose import Picture, holding, placed, to_srgb
 from worker.imaging.cutout import Cutout
 from worker.imaging.materials import MATERIALS
 from worker.imaging.palette import Palette
+from worker.imaging.planes import coloured, times
 from worker.imaging.standing import blurred, cast_shadow, contact_shadow, ground_line, mirrored
 
 F32 = NDArray[np.float32]

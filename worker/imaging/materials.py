@@ -12,7 +12,9 @@ F32 = NDArray[np.float32]
 
 BOARD_M, BOARD_LENGTH_M = 0.14, 1.6
 TILE_M = 0.60
-SHADES = 1 << 16  # of a material that are told apart
+PORES = 0.00015  # of concrete's places
+BRIGHTEST = 1.6  # of a material's levels
+SHADES = 1 << 16  # of them that are told apart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +32,6 @@ class Material:
         at = cv2.multiply(levels, (SHADES - 1) / BRIGHTEST, dtype=cv2.CV_16U)
         shades = np.linspace(0, BRIGHTEST, SHADES, dtype=np.float32)
         return np.asarray(cv2.merge([cv2.LUT(at, np.float32(c) * shades ** np.float32(p)) for c, p in zip(self.colour, self.deeper, strict=True)]))
-
-
-BRIGHTEST = 1.6  # of a level
 
 
 def oak(side: int, px_per_m: float, rng: np.random.Generator) -> F32:
@@ -60,9 +59,6 @@ def concrete(side: int, px_per_m: float, rng: np.random.Generator) -> F32:
     pores = np.zeros((side, side), np.float32)
     pores.ravel()[rng.integers(0, side * side, round(PORES * side * side))] = 3.5
     return np.asarray(1 + np.float32(0.16) * clouds + grain - np.clip(cv2.GaussianBlur(pores, (0, 0), 1.3), 0, 0.5), np.float32)
-
-
-PORES = 0.00015  # of the places
 
 
 def linen(side: int, px_per_m: float, rng: np.random.Generator) -> F32:

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from worker.imaging.planes import times
+
 F32 = NDArray[np.float32]
 
 STEEPEST = 0.48  # rows a column: where a hull rises faster, it is the product's side, no longer its base
@@ -91,9 +93,9 @@ def mirrored(light: F32, alpha: F32, ground: F32, *, gloss: float, reach: float)
     share = cv2.remap(alpha, columns, source, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     fading = np.where(depth > 0, np.clip(1 - depth / np.float32(reach), 0, 1), 0) * np.float32(gloss)
     colour = cv2.remap(light, columns, source, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    shown, soft = (cv2.GaussianBlur(p, (0, 0), blur) for p in (cv2.multiply(colour, cv2.merge([fading] * 3)), share * fading))
+    shown, soft = (cv2.GaussianBlur(p, (0, 0), blur) for p in (times(np.asarray(colour, np.float32), fading), share * fading))
     mirror, shares = np.zeros_like(light), np.zeros_like(alpha)
-    mirror[first:last], shares[first:last] = cv2.multiply(shown, cv2.merge([1 / np.maximum(soft, np.float32(1e-4))] * 3)), soft
+    mirror[first:last], shares[first:last] = times(shown, 1 / np.maximum(soft, np.float32(1e-4))), soft
     return mirror, shares
 
 
