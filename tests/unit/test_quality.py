@@ -13,7 +13,7 @@ from dam_connector.catalog.product import Dimensions, View
 from tests.support import SAMPLES
 from worker.imaging.cutout import cut_out
 from worker.imaging.decode import Photo, decode
-from worker.imaging.quality import blur_px, fingerprint, same_picture_issues, source_issues, wrong_view_issues
+from worker.imaging.quality import SAME_BITS, blur_px, fingerprint, same_picture_issues, source_issues, wrong_view_issues
 
 GOOD = (SAMPLES / "chair-front.jpg").read_bytes()
 FRONT, RIGHT = (decode((SAMPLES / f"speaker-{view}.jpg").read_bytes(), max_pixels=10**8) for view in ("front", "right"))
@@ -106,3 +106,10 @@ def test_what_was_put_right_about_the_file_is_told() -> None:
     assert "source.profile_missing" in codes(decode(made["source.cmyk"], max_pixels=10**8))
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     assert codes(decode(stored("JPEG", icc_profile=profile), max_pixels=10**8)) == set()
+
+
+@pytest.mark.parametrize("side", [613, 777, 1023, 1399])
+def test_a_picture_scaled_by_any_share_keeps_its_fingerprint(side: int) -> None:
+    for photo in (FRONT, RIGHT):
+        scaled = replace(photo, rgb=cv2.resize(photo.rgb, (side, side), interpolation=cv2.INTER_AREA))
+        assert (fingerprint(photo) ^ fingerprint(scaled)).bit_count() <= SAME_BITS
