@@ -1,5 +1,6 @@
 """The web application: blueprints, error handlers, headers; nothing else."""
 
+import math
 import sys
 from datetime import timedelta
 
@@ -13,7 +14,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from dam_connector import __version__, logs
-from dam_connector.errors import ConfigError, DeliveryError, NotFound, Refused, StateConflict, Unavailable
+from dam_connector.errors import AdapterError, Busy, ConfigError, DeliveryError, NotFound, RateLimited, Refused, StateConflict, Unavailable
 from dam_connector.settings import Settings, with_secrets
 from dam_connector.web import api, auth, batches, connections, feeds, files, gallery, health, pages, products, publishing, viewer, webhooks
 from dam_connector.web.context import PEOPLE, csrf, limiter, problem
@@ -101,6 +102,8 @@ def _handle_errors(app: Flask) -> None:
     app.register_error_handler(NotFound, lambda e: _answer(404, str(e)))
     app.register_error_handler(Refused, lambda e: _answer(422, str(e)))
     app.register_error_handler(Unavailable, lambda e: _answer(503, str(e)))
+    app.register_error_handler(RateLimited, _too_soon)
+    app.register_error_handler(AdapterError, lambda e: _answer(502, str(e)))
     app.register_error_handler(ConfigError, _misconfigured)
     app.register_error_handler(
         CSRFError, lambda e: _answer(400, "The form is too old or came from elsewhere. Go back, reload the page and try again.")
@@ -121,6 +124,7 @@ _NAMES = {
     422: "invalid",
     429: "too_many_requests",
     500: "internal",
+    502: "bad_gateway",
     503: "unavailable",
 }
 
@@ -144,6 +148,12 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
         answer.headers.setdefault("Retry-After", str(retry or 60))
     if code == 405 and getattr(error, "valid_methods", None):
         answer.headers["Allow"] = ", ".join(sorted(error.valid_methods))  # type: ignore[attr-defined]
+    return answer
+
+
+def _too_soon(error: RateLimited) -> ResponseReturnValue:
+    answer = make_response(_answer(409 if isinstance(error, Busy) else 503, f"{error}; try again in {error.retry_after_s:g} s"))
+    answer.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
     return answer
 
 

@@ -22,6 +22,7 @@ from dam_connector.flow.backfilling import poll_pims
 from dam_connector.flow.brokering import Broker
 from dam_connector.flow.heeding import poll_dams
 from dam_connector.flow.reconciling import reconcile_when_due
+from dam_connector.flow.tidying import tidy
 from dam_connector.queue import SERVED, TURN, connect
 from dam_connector.settings import Settings
 from dam_connector.wiring import Services, build_services
@@ -33,6 +34,7 @@ SWEEP_S = 2.0
 BROKER_S = 1.0
 POLL_S = 15.0
 LIST_S = 300.0  # between two questions to a PIM for what was changed
+TIDY_S = 3600.0
 POLLER_LEASE_S = 60.0
 STOP_S = 5.0
 
@@ -124,8 +126,8 @@ def sweep() -> None:
 
 
 def _poll(services: Services, owner: str, stop: threading.Event) -> None:
-    """Ask DAMs, PIMs and, when it is time, compare them all, until stopped. One process does, by lease."""
-    listed = 0.0
+    """Ask DAMs, PIMs and, when it is time, compare them all and tidy up, until stopped. One process does, by lease."""
+    listed = tidied = 0.0
     while not stop.wait(POLL_S):
         try:
             if not services.ledger.lease("poller", owner, POLLER_LEASE_S):
@@ -134,6 +136,9 @@ def _poll(services: Services, owner: str, stop: threading.Event) -> None:
             if time.monotonic() - listed > LIST_S:
                 poll_pims(services)
                 listed = time.monotonic()
+            if time.monotonic() - tidied > TIDY_S:
+                tidy(services)
+                tidied = time.monotonic()
             reconcile_when_due(services, owner)
         except Exception:
             log.exception("poll_failed")

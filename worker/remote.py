@@ -61,10 +61,12 @@ def still_to_try(work: Work) -> Iterator[str]:
 
 def come(work: Work, services: Services, name: str, order: Callable[[Provider], Order]) -> Came:
     """What this provider made. Raises: Park while it works, or waits; Refused with its reason; BadOutput."""
+    entry = services.tasks.get(work.task.partition(TASK_MARK)[2]) if work.task.startswith(f"{name}{TASK_MARK}") else None
+    if entry is None and name not in services.rules.current().provider:  # a run keeps the rules that it began with
+        raise Refused(name, "generate", "plugin.json no longer names it under /connections/provider")
     provider = services.provider(name)
     if work.deliverable.kind not in provider.capabilities.makes:
         raise Unsupported(name, "generate", f"it makes no {work.deliverable.kind.value}")
-    entry = services.tasks.get(work.task.partition(TASK_MARK)[2]) if work.task.startswith(f"{name}{TASK_MARK}") else None
     if entry is None:
         d = work.deliverable
         wanted = order(provider)

@@ -103,6 +103,11 @@ class Ledger:
             row = c.execute(sa.select(idempotency).where(idempotency.c.key == key)).one_or_none()
         return (row.status, row.request_sha256, row.body) if row else None
 
+    def forget_answers(self, before: datetime) -> int:
+        """How many answers were forgotten: those kept before then."""
+        with self._db.write() as c:
+            return c.execute(sa.delete(idempotency).where(idempotency.c.at < before)).rowcount
+
     def keep_answer(self, key: str, request_sha256: str, status: int, body: Any) -> None:
         """Keep an answer under its idempotency key; the first one stays."""
         with self._db.write() as c:

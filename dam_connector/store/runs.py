@@ -219,16 +219,6 @@ class Runs:
             )
         return done.rowcount == 1
 
-    def cancel(self, run_id: str) -> bool:
-        """Stop an open run where it stands; False when it is not open."""
-        with self._db.write() as c:
-            done = c.execute(
-                sa.update(t)
-                .where(t.c.id == run_id, t.c.state.in_(OPEN))
-                .values(state=RunState.CANCELLED.value, fence=t.c.fence + 1, due_at=None, finished_at=self._clock.now())
-            )
-        return done.rowcount == 1
-
     def due(self, limit: int) -> list[tuple[str, RunKind, bool]]:
         """Open runs (id, kind, whether a batch asked for them) that are due and held by nobody, and were not woken lately: their wake-up was lost,
         their holder died, or they have slept long enough."""

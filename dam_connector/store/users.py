@@ -121,6 +121,12 @@ class Users:
             )
         return self.get(row.user_id) if used.rowcount == 1 else None
 
+    def forget_ended(self) -> int:
+        """How many tokens and links were forgotten: those whose time is over, and links that were used."""
+        over = sa.or_(credentials.c.expires_at <= self._clock.now(), credentials.c.used_at.is_not(None))
+        with self._db.write() as c:
+            return c.execute(sa.delete(credentials).where(over)).rowcount
+
     def _credential(self, kind: str, secret: str) -> Any:
         alive = sa.or_(credentials.c.expires_at.is_(None), credentials.c.expires_at > self._clock.now())
         with self._db.read() as c:

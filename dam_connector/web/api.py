@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-from flask import abort, make_response, request
+from flask import Response, abort, make_response, request
 from flask.typing import ResponseReturnValue
 from flask_smorest import Blueprint
 
@@ -35,7 +35,8 @@ def guard() -> None:
 
 
 def once(view: View) -> View:
-    """A write with an Idempotency-Key is carried out once; a repeat gets the first answer, another body 422."""
+    """A write with an Idempotency-Key is carried out once; a repeat gets the first answer, one that comes while the first is under way 409,
+    another request 422."""
 
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> ResponseReturnValue:
@@ -45,18 +46,23 @@ def once(view: View) -> View:
         if len(given) > MAX_KEY or not given.isprintable():
             abort(400, f"an Idempotency-Key has at most {MAX_KEY} printable characters")
         key = f"{signed_in().id}:{given}"
-        digest = hashlib.sha256(request.path.encode() + b"\n" + request.get_data()).hexdigest()
-        before = services().ledger.answer(key)
-        if before:
-            if before[1] != digest:
-                return problem(422, "idempotency_key_reused", "this Idempotency-Key came with another request before")
-            return make_response(before[2], before[0])
-        answer = make_response(view(*args, **kwargs))
-        if answer.status_code < 500:
-            services().ledger.keep_answer(key, digest, answer.status_code, json.loads(answer.get_data(as_text=True) or "null"))
-        return answer
+        with services().ledger.turn(f"answer {key}"):
+            return _answered_once(key, lambda: make_response(view(*args, **kwargs)))
 
     return cast(View, guarded)
+
+
+def _answered_once(key: str, view: Callable[[], Response]) -> Response:
+    digest = hashlib.sha256(f"{request.method} {request.path}\n".encode() + request.get_data()).hexdigest()
+    before = services().ledger.answer(key)
+    if before and before[1] != digest:
+        return make_response(problem(422, "idempotency_key_reused", "this Idempotency-Key came with another request before"))
+    if before:
+        return make_response(before[2], before[0])
+    answer = view()
+    if answer.status_code < 500:
+        services().ledger.keep_answer(key, digest, answer.status_code, json.loads(answer.get_data(as_text=True) or "null"))
+    return answer
 
 
 def _page(items: Sequence[Any], limit: int) -> dict[str, Any]:

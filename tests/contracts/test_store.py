@@ -13,6 +13,7 @@ from dam_connector.catalog.issue import Report, issue
 from dam_connector.catalog.run import RunKind, RunState
 from dam_connector.catalog.version import VersionState
 from dam_connector.errors import StateConflict
+from dam_connector.flow.tidying import tidy
 from dam_connector.ports import Inbound
 from dam_connector.store.runs import NewRun
 from dam_connector.store.tables import metadata
@@ -224,6 +225,20 @@ def test_passwords_tokens_and_links(services: Services, clock: TestClock) -> Non
     with services.db.read() as c:
         rows = str(c.execute(sa.text("SELECT * FROM credentials")).all()) + str(c.execute(sa.text("SELECT * FROM users")).all())
     assert token not in rows and link not in rows and "correct horse" not in rows
+
+
+def test_what_is_over_is_forgotten_and_nothing_else(services: Services, clock: TestClock) -> None:
+    ann = services.users.add("ann", UserRole.REVIEWER)
+    lasting, later = services.users.add_token(ann, "api"), services.users.add_token(ann, "api", days=30)
+    services.users.add_token(ann, "api", days=1)
+    services.users.use_login_link(services.users.add_login_link(ann))
+    services.ledger.keep_answer("old", "d", 202, {})
+    assert tidy(services) == 1  # the link that was used
+    clock.forward(86_400 * 8)
+    services.ledger.keep_answer("new", "d", 202, {})
+    assert tidy(services) == 2 and tidy(services) == 0
+    assert services.ledger.answer("old") is None and services.ledger.answer("new") is not None
+    assert services.users.by_token(lasting) == services.users.by_token(later) == ann
 
 
 def test_pages_by_cursor_cover_everything_once(services: Services, clock: TestClock) -> None:

@@ -1,6 +1,7 @@
 """The API: uses, roles, cursors, idempotency, one error shape; and schemathesis finds no 5xx."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import schemathesis
@@ -8,6 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
 
+from dam_connector.flow import intake
 from dam_connector.wiring import Services
 from tests.support import PhotoServer, TestClock, picture, record
 
@@ -48,6 +50,22 @@ def test_a_write_with_an_idempotency_key_happens_once(made: dict, api: Api) -> N
     first = client.post(address, json={"verdict": "approved"}, headers=headers)
     assert first.status_code == 200 and client.post(address, json={"verdict": "approved"}, headers=headers).json == first.json
     assert client.post(address, json={"verdict": "rejected"}, headers=headers).status_code == 422
+
+
+def test_a_repeat_that_comes_while_the_first_is_under_way_is_told_to_wait(made: dict, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    address, headers = "/api/v1/products/CH123/runs", {"Idempotency-Key": "k1"}
+    run_again, beside = intake.run_again, []
+
+    def meanwhile(*args: Any) -> int:
+        beside.append(api("merchandiser").post(address, headers=headers))
+        return run_again(*args)
+
+    monkeypatch.setattr(intake, "run_again", meanwhile)
+    first = api("merchandiser").post(address, headers=headers)
+    assert first.status_code == 202 and [(a.status_code, a.headers["Retry-After"], a.json["error"]["name"]) for a in beside] == [
+        (409, "1", "conflict")
+    ]
+    assert api("merchandiser").post(address, headers=headers).json == first.json and len(beside) == 1
 
 
 def test_wrong_input_names_every_place(api: Api) -> None:

@@ -14,6 +14,7 @@ from dam_connector.catalog.version import Version
 from dam_connector.cli import main
 from dam_connector.errors import Busy, OutOfCredit, StateConflict
 from dam_connector.fakes.tripo import FakeTripo
+from dam_connector.flow import intake
 from dam_connector.flow.brokering import Broker
 from dam_connector.store.spend import Caps
 from dam_connector.store.tasks import IN_FLIGHT, TaskEntry, TaskStanding
@@ -185,6 +186,17 @@ def test_what_was_made_is_not_ordered_again_by_the_same_run(
     assert place(services, 1).id == first.id and fake.billed == 1
 
 
+def test_a_provider_that_left_the_rules_is_passed_over(
+    services: Services, photos: PhotoServer, rounds: Callable, rules: Callable, write_rules: Callable, fake: FakeTripo
+) -> None:
+    rules("tripo", "local")
+    delivery, _ = send(services, chair(photos, dimensions=CUBE))
+    intake.handle(services, delivery)  # the run is planned, by rules that name tripo
+    write_rules()
+    rounds()
+    assert model(services).provenance["generator"] == "local" and not fake.billed
+
+
 def test_an_order_whose_run_was_given_up_is_dropped(
     services: Services, photos: PhotoServer, drain: Drain, broker: Broker, rules: Callable, fake: FakeTripo, clock: TestClock
 ) -> None:
@@ -194,7 +206,8 @@ def test_an_order_whose_run_was_given_up_is_dropped(
     drain()
     (run,) = [r for r in services.runs.page() if r.deliverable == "model"]
     turn(broker)
-    assert services.runs.cancel(run.id)
+    send(services, chair(photos, dimensions={**CUBE, "height": 31}), message="msg_2")  # newer facts: the run is not wanted any more
+    drain()
     clock.forward(5)
     turn(broker)
     assert services.tasks.find(run.id, "tripo").state is TaskStanding.RELEASED
