@@ -18,7 +18,7 @@ from numpy.lib.format import read_array, write_array
 
 from dam_connector.catalog.ids import Sha256
 from dam_connector.wiring import Services
-from worker.imaging import background, cutout, segment
+from worker.imaging import background, cutout, planes, segment
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import WORK_SIDE_PX, Photo, decode
 from worker.modeling.foreign import read_glb
@@ -27,7 +27,7 @@ from worker.modeling.model import Model
 T = TypeVar("T")
 PHOTOS, MODELS = 6, 2  # of one product, at the most, and a model before and after a step
 MAX_BYTES = 1_000_000_000  # about 100 photos of 1600 px
-METHOD = hashlib.sha256(b"".join(Path(str(m.__file__)).read_bytes() for m in (background, cutout, segment))).hexdigest()[:12]
+METHOD = hashlib.sha256(b"".join(Path(str(m.__file__)).read_bytes() for m in (background, cutout, segment, planes))).hexdigest()[:12]
 
 
 class Recent(Generic[T]):

@@ -185,12 +185,8 @@ class Http:
         try:
             with self._fresh(manager) as session:
                 return session.get(url, stream=True, headers=headers, timeout=(min(CONNECT_TIMEOUT_S, timeout_s), timeout_s))
-        except InvalidIPAddress as error:
-            raise Blocked(vendor, "get", "the address is in a private network") from error
-        except requests.exceptions.ConnectionError as error:
-            if "InvalidIPAddress" in repr(error):
-                raise Blocked(vendor, "get", "the address is in a private network") from error
-            raise Unavailable(vendor, "get", "no connection") from error
+        except (InvalidIPAddress, requests.exceptions.ConnectionError) as error:
+            raise self._not_sent(error, vendor, "get") from error
         except requests.exceptions.Timeout as error:
             raise Unavailable(vendor, "get", "no answer in time") from error
         except (requests.exceptions.RequestException, ValueError) as error:

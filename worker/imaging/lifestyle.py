@@ -14,8 +14,8 @@ from worker.imaging.compose import Picture, holding, placed, to_srgb
 from worker.imaging.cutout import Cutout
 from worker.imaging.materials import MATERIALS
 from worker.imaging.palette import Palette
-from worker.imaging.planes import coloured, times
-from worker.imaging.standing import blurred, cast_shadow, contact_shadow, ground_line, mirrored
+from worker.imaging.planes import blurred, coloured, times
+from worker.imaging.standing import cast_shadow, contact_shadow, ground_line, mirrored
 
 F32 = NDArray[np.float32]
 

@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.imaging.background import Background, Mask, border_of, fit_background
+from worker.imaging.planes import blurred
 
 F32 = NDArray[np.float32]
 Planes = tuple[F32, F32, F32]  # lightness, a and b
@@ -165,14 +166,8 @@ def _slope(lab: F32) -> F32:
 def _sharp_slope(lab: F32) -> F32:
     """Steepness of what stays when the smooth part is taken away: nothing of a soft shadow, nearly all of an outline."""
     fine = cv2.GaussianBlur(lab, (0, 0), 0.8)
-    steep, rest = _slope(fine), _slope(fine - _blurred(lab, COARSE))
+    steep, rest = _slope(fine), _slope(fine - blurred(lab, COARSE, 2))
     return np.asarray(rest * np.clip((rest / np.maximum(steep, 0.05) - 0.3) / 0.3, 0, 1), np.float32)
-
-
-def _blurred(picture: F32, radius: float) -> F32:
-    """A wide Gaussian blur, worked out at half the size."""
-    half = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.resize(cv2.GaussianBlur(half, (0, 0), radius / 2), picture.shape[1::-1], interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _relative(slope: F32, border: Mask) -> F32:
@@ -218,7 +213,7 @@ def _calmed(mask: U8, deviation: F32, sharp: F32) -> U8:
     """The mask with its outline smoothed where nothing says just where it runs: there it is noise that decides."""
     ring = cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
     clear = cv2.dilate((ring & ((sharp > 1) | (deviation > STRONG))).astype(np.uint8), disc(CALM)) > 0
-    smooth = (_blurred(mask.astype(np.float32), CALM) > 0.5).astype(np.uint8)
+    smooth = (blurred(mask.astype(np.float32), CALM, 2) > 0.5).astype(np.uint8)
     return np.where(clear, mask, smooth).astype(np.uint8)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from worker.imaging.planes import times
+from worker.imaging.planes import blurred, times
 
 F32 = NDArray[np.float32]
 
@@ -113,15 +113,6 @@ def _size(alpha: F32) -> float:
     solid = alpha > 0.5
     rows, columns = np.count_nonzero(solid.any(1)), np.count_nonzero(solid.any(0))
     return float(max(1, int(rows)) * max(1, int(columns))) ** 0.5
-
-
-def blurred(picture: F32, sigma: float) -> F32:
-    """A Gaussian blur, the wide ones at reduced size, where they look the same and cost a tenth."""
-    factor = max(1, int(sigma / 4))
-    height, width = picture.shape
-    small = cv2.resize(picture, (max(1, width // factor), max(1, height // factor)), interpolation=cv2.INTER_AREA) if factor > 1 else picture
-    soft = cv2.GaussianBlur(small, (0, 0), max(0.5, sigma / factor))
-    return np.asarray(cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR) if factor > 1 else soft, np.float32)
 
 
 def _shifted(picture: F32, rows: F32) -> F32:
