@@ -170,9 +170,12 @@ def deep(data: bytes, rng: random.Random) -> bytes:
 
 
 def crowded(data: bytes, rng: random.Random) -> bytes:
-    """The same mesh shown many times, or all its corners in one place."""
+    return crowd(data, rng.choice([50, 700, 90_000]))
+
+
+def crowd(data: bytes, count: int) -> bytes:
+    """The same mesh shown so many times."""
     document = read_json(data)
-    count = rng.choice([50, 700, 90_000])
     document["nodes"] = [{"mesh": 0} for _ in range(count)]
     document["scenes"] = [{"nodes": list(range(count))}]
     return packed(document, _binary(data))

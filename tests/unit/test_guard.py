@@ -8,16 +8,17 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
 
 from benchmarks.checks import large
-from benchmarks.hostile import MUTATIONS, mutant, packed, seeds
+from benchmarks.hostile import MUTATIONS, crowd, mutant, packed, seeds
 from dam_connector.errors import InputError
 from tests.support import file_of
 from tests.unit.shapes import box
 from tests.unit.test_checks import RULES, good, report_on
-from worker.checks.guard import Guard, Order
+from worker.checks.guard import AT_REST_BYTES, Guard, Order, Swollen
 from worker.gltf.document import Document, read_json
 from worker.modeling.foreign import read_glb
 from worker.modeling.glb import write_glb
@@ -49,6 +50,30 @@ def test_the_guards_report_is_the_same_as_ours(guard: Guard) -> None:
     data = good()
     mine, theirs = report_on(data, known=False, name="CH123_X_V1_GLB.glb"), guard.check(order(data)).report
     assert theirs.issues == mine.issues and theirs.rows == mine.rows and theirs.facts == mine.facts
+
+
+def test_a_file_of_90_000_nodes_is_checked_to_its_end(guard: Guard) -> None:
+    found = {i.code for i in guard.check(order(crowd(seeds(None)[0], 90_000))).report.issues}
+    assert "file.too_complex" in found and "file.harmful" not in found
+
+
+@pytest.mark.parametrize(("at_rest", "blamed"), [(AT_REST_BYTES + 1, False), (AT_REST_BYTES - 1, True)])
+def test_memory_that_files_before_took_is_no_fault_of_this_one(guard: Guard, monkeypatch: pytest.MonkeyPatch, at_rest: int, blamed: bool) -> None:
+    guard.warm()
+    assert guard._process is not None
+    first, exactly, memory = guard._process.pid, guard._exactly, guard.memory
+
+    def is_first() -> bool:
+        return guard._process is not None and guard._process.pid == first
+
+    def swelling(count: int, limit: Any, most: int, at: str) -> bytes:
+        if at and is_first():
+            raise Swollen("it took more than 1,000 MB", at)
+        return exactly(count, limit, most, at)
+
+    monkeypatch.setattr(guard, "_exactly", swelling)
+    monkeypatch.setattr(guard, "memory", lambda: at_rest if is_first() else memory())
+    assert ("file.harmful" in {i.code for i in guard.check(order(good())).report.issues}) is blamed
 
 
 def test_a_check_that_crashes_costs_only_its_row(guard: Guard, monkeypatch: pytest.MonkeyPatch) -> None:

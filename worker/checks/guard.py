@@ -34,6 +34,7 @@ PHOTO_S = 4.0  # more, for each photo that a model is held against
 FIRST_SHARE = 0.6  # of them for the first try
 STUCK = 8  # times as long by the clock: what waits for ever takes no CPU
 MEMORY_BYTES = 1_000_000_000
+AT_REST_BYTES = 600_000_000  # what usual files leave behind; beyond it, what ends a report may be others' memory
 START_S = 60.0
 LOOK_S = 0.05
 MAX_WRITTEN_BYTES = 64_000_000  # OpenUSD wants its packages on disk
@@ -87,6 +88,10 @@ class Ended(Exception):
         self.check = check
 
 
+class Swollen(Ended):
+    """It took too much memory, with all that files before had left in it."""
+
+
 class Guard:
     """One process that checks, started when it is needed and again after it ended."""
 
@@ -98,19 +103,19 @@ class Guard:
         """The report on an order. What cannot be checked is an issue file.harmful; nothing is raised for it."""
         left = whole = TIME_S + PHOTO_S * len(order.photos)
         harmful: list[tuple[str, str]] = []
-        stale = True  # a job that was ended may have left half an answer in the pipe: that is no fault of this file
+        stale = True  # what came before may have left half an answer in the pipe, or its memory: that is no fault of this file
         while True:
-            cpu_s, clock = 0.0, time.monotonic()
+            cpu_s, clock, at_rest = 0.0, time.monotonic(), 0
             try:
                 self.warm()
-                cpu_s, clock = self._cpu_s(), time.monotonic()
+                cpu_s, clock, at_rest = self._cpu_s(), time.monotonic(), self.memory()
                 checked = self._asked(replace(order, skip=tuple(name for name, _ in harmful)), left if harmful else FIRST_SHARE * left)
                 return replace(checked, report=_with_harm(checked.report, harmful))
             except Ended as ended:
                 left -= max(self._cpu_s() - cpu_s, (time.monotonic() - clock) / STUCK)
                 self.stop()
-                if not ended.check and stale:
-                    stale, left = False, whole
+                if stale and (not ended.check or (isinstance(ended, Swollen) and at_rest > AT_REST_BYTES)):
+                    stale, left = False, left if ended.check else whole
                     continue
                 harmful.append((ended.check, str(ended)))
                 if len(harmful) > 2 or not ended.check or left < 1:
@@ -197,7 +202,7 @@ class Guard:
             elif self._past(limit):
                 raise Ended("it took too long", at)
             if not ready and self.memory() > memory:
-                raise Ended(f"it took more than {memory // 1_000_000:,} MB", at)
+                raise Swollen(f"it took more than {memory // 1_000_000:,} MB", at)
         return bytes(got)
 
     def _past(self, limit: _Limit) -> bool:

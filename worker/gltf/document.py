@@ -308,11 +308,16 @@ class Document:
         return index
 
 
+_MOVES = ("translation", "rotation", "scale")
+
+
 def local_matrix(node: dict[str, Any], where: str) -> F64:
     """Where a node stands under its parent, (4, 4)."""
     if "matrix" in node:
         return _floats(node["matrix"], 16, where).reshape(4, 4).T
     made = np.eye(4)
+    if node.keys().isdisjoint(_MOVES):  # most nodes, of which a file may have 100,000
+        return made
     x, y, z, w = _floats(node.get("rotation", [0, 0, 0, 1]), 4, where)
     made[:3, :3] = [
         [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
