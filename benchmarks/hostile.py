@@ -173,10 +173,10 @@ def crowded(data: bytes, rng: random.Random) -> bytes:
     return crowd(data, rng.choice([50, 700, 90_000]))
 
 
-def crowd(data: bytes, count: int) -> bytes:
-    """The same mesh shown so many times."""
+def crowd(data: bytes, count: int, **moved: list[float]) -> bytes:
+    """The same mesh shown so many times. moved: each node's translation, rotation or scale."""
     document = read_json(data)
-    document["nodes"] = [{"mesh": 0} for _ in range(count)]
+    document["nodes"] = [{"mesh": 0, **moved} for _ in range(count)]
     document["scenes"] = [{"nodes": list(range(count))}]
     return packed(document, _binary(data))
 

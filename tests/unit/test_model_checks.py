@@ -8,7 +8,7 @@ import trimesh
 
 from dam_connector.catalog.issue import Outcome
 from dam_connector.catalog.model_profiles import MEASURES, MODEL_PROFILES, Level, Limit, ModelProfile
-from dam_connector.errors import ConfigError
+from dam_connector.errors import ConfigError, InputError
 from schemas.plugin import load_rules
 from tests.support import rules_json
 from tests.unit.shapes import as_model, ball, box, unwrapped
@@ -16,7 +16,7 @@ from tests.unit.test_checks import RULES, codes, report_on, textured
 from worker.checks.model_profiles import judge
 from worker.checks.surface import Surface, surface_of
 from worker.checks.unwrap import overlapping, unwraps
-from worker.gltf.document import Document, Primitive
+from worker.gltf.document import MAX_NODES, MAX_TRIANGLES, Document, Primitive
 from worker.modeling.glb import write_glb
 from worker.modeling.model import Model
 
@@ -271,18 +271,18 @@ def test_a_lying_stream_and_one_that_is_none() -> None:
     assert "file.stream" in codes(report_on(packed[: begin + 20] + b"\xff" * 40 + packed[begin + 60 :], known=False))
 
 
-def test_a_file_that_asks_for_too_much() -> None:
-    """A few bytes that mean millions of triangles: one mesh shown by many nodes."""
-    from worker.gltf import document
-
+@pytest.mark.parametrize(
+    ("node", "count", "told"), [({"mesh": 0}, MAX_TRIANGLES // len(ball().faces) + 2, "triangles"), ({}, MAX_NODES + 1, "nodes")]
+)
+def test_a_file_that_asks_for_too_much(node: dict, count: int, told: str) -> None:
+    """A few bytes that mean millions of triangles: one mesh shown by many nodes; or nodes without end."""
     many = Document(write_glb(ball(0.4), "x"))
     many._rows.clear()
-    many._rows.clear()
-    many.json["nodes"] = [{"mesh": 0} for _ in range(document.MAX_TRIANGLES // len(ball().faces) + 2)]
-    many.json["scenes"] = [{"nodes": list(range(len(many.json["nodes"])))}]
-    with pytest.raises(Exception, match="triangles") as refused:
+    many.json["nodes"] = [node] * count
+    many.json["scenes"] = [{"nodes": list(range(count))}]
+    with pytest.raises(InputError, match=told) as refused:
         _ = many.primitives
-    assert refused.value.issue_code == "file.too_complex"  # type: ignore[attr-defined]
+    assert refused.value.issue_code == "file.too_complex"
 
 
 def test_an_empty_surface_is_an_issue() -> None:

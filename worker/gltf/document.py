@@ -171,8 +171,10 @@ class Document:
         while open_nodes:
             number, parent = open_nodes.pop()
             here = f"/nodes/{number}"
-            if number in seen or len(seen) > MAX_NODES:
+            if number in seen:
                 raise _damage("The node stands under itself or under two others.", here)
+            if len(seen) == MAX_NODES:
+                raise InputError("file.too_complex", f"It shows more than {MAX_NODES:,} nodes.", measured=f"{len(self.rows('nodes')):,}")
             seen.add(number)
             row = self._row("nodes", number, here)
             world = parent @ local_matrix(row, here)
@@ -308,7 +310,7 @@ class Document:
         return index
 
 
-_MOVES = ("translation", "rotation", "scale")
+_STILL = {"translation": [0, 0, 0], "rotation": [0, 0, 0, 1], "scale": [1, 1, 1]}
 
 
 def local_matrix(node: dict[str, Any], where: str) -> F64:
@@ -316,7 +318,7 @@ def local_matrix(node: dict[str, Any], where: str) -> F64:
     if "matrix" in node:
         return _floats(node["matrix"], 16, where).reshape(4, 4).T
     made = np.eye(4)
-    if node.keys().isdisjoint(_MOVES):  # most nodes, of which a file may have 100,000
+    if all(node.get(key, still) == still for key, still in _STILL.items()):  # most nodes, of which a file may have 100,000
         return made
     x, y, z, w = _floats(node.get("rotation", [0, 0, 0, 1]), 4, where)
     made[:3, :3] = [
