@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import schemathesis
@@ -9,6 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
 
+from dam_connector.errors import OutOfCredit, RateLimited, Unavailable
 from dam_connector.flow import intake
 from dam_connector.wiring import Services
 from tests.support import PhotoServer, TestClock, picture, record
@@ -66,6 +68,23 @@ def test_a_repeat_that_comes_while_the_first_is_under_way_is_told_to_wait(made: 
         (409, "1", "conflict")
     ]
     assert api("merchandiser").post(address, headers=headers).json == first.json and len(beside) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "name", "retry"),
+    [
+        (RateLimited("tripo", "submit", "too many requests", retry_after_s=2.5), 503, "unavailable", "3"),
+        (OutOfCredit("tripo", "submit", "no credit is left"), 502, "bad_gateway", None),
+        (Unavailable("pim", "get", "no connection"), 503, "unavailable", None),
+    ],
+)
+def test_what_an_outside_system_refuses_is_told_and_is_no_500(
+    error: Exception, status: int, name: str, retry: str | None, made: dict, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "run_again", Mock(side_effect=error))
+    answer = api("merchandiser").post("/api/v1/products/CH123/runs")
+    assert (answer.status_code, answer.json["error"]["name"], answer.headers.get("Retry-After")) == (status, name, retry)
+    assert str(error) in answer.json["error"]["message"]
 
 
 def test_wrong_input_names_every_place(api: Api) -> None:
