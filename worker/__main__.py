@@ -34,7 +34,7 @@ SWEEP_S = 2.0
 BROKER_S = 1.0
 POLL_S = 15.0
 LIST_S = 300.0  # between two questions to a PIM for what was changed
-TIDY_S = 3600.0
+TIDY_S = 3600.0  # between two times that what is over is forgotten
 POLLER_LEASE_S = 60.0
 STOP_S = 5.0
 

@@ -317,17 +317,17 @@ def local_matrix(node: dict[str, Any], where: str) -> F64:
     """Where a node stands under its parent, (4, 4)."""
     if "matrix" in node:
         return _floats(node["matrix"], 16, where).reshape(4, 4).T
-    made = np.eye(4)
-    if all(node.get(key, still) == still for key, still in _STILL.items()):  # most nodes, of which a file may have 100,000
+    made, moved = np.eye(4), {key: node.get(key, still) for key, still in _STILL.items()}
+    if moved == _STILL:  # most nodes, of which a file may have 100,000
         return made
-    x, y, z, w = _floats(node.get("rotation", [0, 0, 0, 1]), 4, where)
+    x, y, z, w = _floats(moved["rotation"], 4, where)
     made[:3, :3] = [
         [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
         [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
         [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
     ]
-    made[:3, :3] *= _floats(node.get("scale", [1, 1, 1]), 3, where)
-    made[:3, 3] = _floats(node.get("translation", [0, 0, 0]), 3, where)
+    made[:3, :3] *= _floats(moved["scale"], 3, where)
+    made[:3, 3] = _floats(moved["translation"], 3, where)
     return made
 
 
