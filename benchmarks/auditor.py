@@ -20,14 +20,14 @@ import numpy as np
 import trimesh
 from PIL import Image
 
-from dam_connector.catalog.ids import Sha256
-from dam_connector.catalog.issue import Outcome
-from dam_connector.catalog.model_profiles import Limit
-from dam_connector.catalog.version import Role, VersionFile
+from dam_connector.domain.ids import Sha256
+from dam_connector.domain.issue import Outcome
+from dam_connector.domain.model_profiles import Limit
+from dam_connector.domain.version import Role, VersionFile
 from worker.checks import Subject
-from worker.checks.measures import Measured, measures
-from worker.checks.model_profiles import judge
-from worker.modeling.glb import write_glb
+from worker.checks.model_limits import judge
+from worker.measuring.glb_measures import Measured, measures
+from worker.modeling.glb_export import write_glb
 from worker.modeling.model import Model, vertex_normals
 
 PACKAGE = "node_modules/@khronosgroup/gltf-asset-auditor"

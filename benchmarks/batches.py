@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from dam_connector.flow import preview
 from dam_connector.settings import Settings, with_secrets
+from dam_connector.usecases import batch_preview
 from dam_connector.wiring import build_services
 from schemas.sheet import read_sheet
 
@@ -37,7 +37,7 @@ def taken() -> dict[str, Any]:
         services.db.migrate()
         began = time.perf_counter()
         sheet = read_sheet(path.read_bytes())
-        batch = services.batches.add("large", "bench", sheet.header, preview.checked(services, sheet, preview.mapping_of(sheet, {}), {}))
+        batch = services.batches.add("large", "bench", sheet.header, batch_preview.checked(services, sheet, batch_preview.mapping_of(sheet, {}), {}))
         seconds = time.perf_counter() - began
         began = time.perf_counter()
         waiting = services.batches.progress(batch.id).waiting

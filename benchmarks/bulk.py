@@ -22,8 +22,8 @@ from typing import Any
 import psutil
 from PIL import Image, ImageEnhance
 
-from dam_connector.flow import batches, intake
 from dam_connector.settings import Settings
+from dam_connector.usecases import batches, intake
 from dam_connector.wiring import Services, build_services
 from schemas.product import load_product
 

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from dam_connector.catalog.ids import Sha256
-from dam_connector.catalog.version import Role, VersionFile
+from dam_connector.domain.ids import Sha256
+from dam_connector.domain.version import Role, VersionFile
 from schemas.plugin import load_rules
-from worker.checks.guard import Guard, Order
-from worker.modeling.glb import write_glb
+from worker.check_process import Guard, Order
+from worker.modeling.glb_export import write_glb
 from worker.modeling.model import Model
 
 ROOT = Path(__file__).parent.parent

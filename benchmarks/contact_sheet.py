@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dam_connector.catalog.product import Dimensions, View
+from dam_connector.domain.product import Dimensions, View
 from worker.imaging.compose import Studio, compose
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import decode

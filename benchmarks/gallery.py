@@ -13,12 +13,12 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from dam_connector.app import create_app
-from dam_connector.catalog.codec import to_plain
-from dam_connector.catalog.ids import Sha256, Sku, new_id
-from dam_connector.catalog.issue import Report, issue
-from dam_connector.catalog.product import Product
-from dam_connector.catalog.tags import tags_of
-from dam_connector.catalog.version import Role, VersionFile
+from dam_connector.domain.codec import to_plain
+from dam_connector.domain.ids import Sha256, Sku, new_id
+from dam_connector.domain.issue import Report, issue
+from dam_connector.domain.product import Product
+from dam_connector.domain.search_tags import tags_of
+from dam_connector.domain.version import Role, VersionFile
 from dam_connector.settings import Settings, with_secrets
 from dam_connector.store import tables
 from dam_connector.store.users import UserRole

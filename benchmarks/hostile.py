@@ -22,14 +22,14 @@ import numpy as np
 import trimesh
 from PIL import Image
 
-from dam_connector.catalog.ids import Sha256
-from dam_connector.catalog.version import Role, VersionFile
+from dam_connector.domain.ids import Sha256
+from dam_connector.domain.version import Role, VersionFile
 from schemas.plugin import load_rules
-from worker.checks.guard import Guard, Order
+from worker.check_process import Guard, Order
 from worker.gltf.document import read_json
-from worker.modeling.glb import write_glb
+from worker.modeling.glb_export import write_glb
 from worker.modeling.model import Model, vertex_normals
-from worker.modeling.web import write_web
+from worker.modeling.web_packing import write_web
 
 RULES = Path(__file__).parent.parent / "plugin.json"
 LIMIT_S, LIMIT_MB = 10.0, 1024.0

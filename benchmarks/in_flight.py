@@ -19,10 +19,10 @@ from dam_connector.fakes.openai_images import FakeOpenAIImages
 from dam_connector.fakes.server import GLB, FakeServer
 from dam_connector.fakes.tripo import KEY as TRIPO_KEY
 from dam_connector.fakes.tripo import FakeTripo
-from dam_connector.flow.generating import Order, ordered
 from dam_connector.rules_file import rules_text
 from dam_connector.settings import Settings
 from dam_connector.store.tasks import About
+from dam_connector.usecases.provider_orders import Order, ordered
 from dam_connector.wiring import Services, build_services
 from schemas.product import load_product
 

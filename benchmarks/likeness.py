@@ -19,13 +19,13 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from dam_connector.catalog.product import View
+from dam_connector.domain.product import View
 from worker.checks.likeness import score
 from worker.imaging.cutout import cut_out
 from worker.imaging.decode import decode
-from worker.modeling.compare import Likeness
-from worker.modeling.foreign import read_glb
+from worker.modeling.glb_import import read_glb
 from worker.modeling.model import Model, vertex_normals
+from worker.modeling.photo_comparison import Likeness
 
 SETS: dict[str, dict[View, str]] = {
     "clean sides": {View.FRONT: "front.png", View.RIGHT: "right.png", View.BACK: "back.png", View.TOP: "top.png"},

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dam_connector.catalog.product import Dimensions, View
+from dam_connector.domain.product import Dimensions, View
 from samples.make_photos import OUT, VIEWS, painted
 from samples.shapes import PRODUCTS
 from worker.imaging.cutout import cut_out

@@ -26,13 +26,13 @@ import trimesh
 from PIL import Image
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from dam_connector.catalog.product import Dimensions, View
+from dam_connector.domain.product import Dimensions, View
 from worker.imaging.cutout import cut_out, warm
 from worker.imaging.decode import decode
 from worker.modeling import build
 from worker.modeling.camera import camera_for
-from worker.modeling.foreign import read_glb
-from worker.modeling.glb import write_glb
+from worker.modeling.glb_export import write_glb
+from worker.modeling.glb_import import read_glb
 from worker.modeling.render import Look, Stage
 
 INPUTS: dict[str, dict[View, str]] = {

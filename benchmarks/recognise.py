@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import decode
 from worker.imaging.lifestyle import Scene, compose_lifestyle
-from worker.imaging.recognise import Recognition, marks_of, recognise
-from worker.imaging.recognition import reasons
+from worker.imaging.product_match import Recognition, marks_of, recognise
+from worker.imaging.provider_pictures import reasons
 
 U8 = NDArray[np.uint8]
 SAMPLES = Path(__file__).parent.parent / "dam_connector" / "samples"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from worker.checks.validator import validate
+from worker.measuring.khronos_validator import validate
 
 MODELS = (".gltf", ".glb")
 

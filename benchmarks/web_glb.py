@@ -18,10 +18,10 @@ from skimage.metrics import structural_similarity
 
 from worker.gltf.document import read_json
 from worker.modeling.camera import camera_for
-from worker.modeling.foreign import read_glb
+from worker.modeling.glb_import import read_glb
 from worker.modeling.model import Model
 from worker.modeling.render import Stage
-from worker.modeling.web import DRACO, write_web
+from worker.modeling.web_packing import DRACO, write_web
 
 PX = 384
 TURNS = range(0, 360, 45)

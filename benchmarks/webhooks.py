@@ -14,7 +14,7 @@ from pathlib import Path
 from standardwebhooks import Webhook
 
 from benchmarks.processes import free_port, running
-from dam_connector import queue_server
+from dam_connector.ops import queue_server
 from dam_connector.settings import Settings
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -16,8 +16,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from dam_connector import __version__, logs
 from dam_connector.errors import AdapterError, Busy, ConfigError, DeliveryError, NotFound, RateLimited, Refused, StateConflict, Unavailable
 from dam_connector.settings import Settings, with_secrets
-from dam_connector.web import api, auth, batches, connections, feeds, files, gallery, health, pages, products, publishing, viewer, webhooks
-from dam_connector.web.context import PEOPLE, csrf, limiter, problem
+from dam_connector.web import api, ar_page, auth, batches, connections, feeds, files, gallery, health, pages, products, publishing, webhooks
+from dam_connector.web.request_context import PEOPLE, csrf, limiter, problem
 from dam_connector.wiring import Services, build_services
 from schemas.common import problems as as_lines
 
@@ -72,7 +72,7 @@ def create_app(services: Services) -> Flask:
         gallery.bp,
         batches.bp,
         files.bp,
-        viewer.bp,
+        ar_page.bp,
         health.bp,
         publishing.bp,
         feeds.bp,

@@ -6,12 +6,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from dam_connector.catalog.event import Decision, Event
-from dam_connector.catalog.ids import Sha256
-from dam_connector.catalog.listing import Listing
-from dam_connector.catalog.product import Product
-from dam_connector.catalog.run import RunKind
-from dam_connector.catalog.version import Version, VersionState
+from dam_connector.domain.event import Decision, Event
+from dam_connector.domain.ids import Sha256
+from dam_connector.domain.listing import Listing
+from dam_connector.domain.product import Product
+from dam_connector.domain.run import RunKind
+from dam_connector.domain.version import Version, VersionState
 
 
 class Clock(Protocol):

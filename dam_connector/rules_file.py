@@ -7,7 +7,7 @@ from pathlib import Path
 
 import structlog
 
-from dam_connector.catalog.rules import Rules
+from dam_connector.domain.rules import Rules
 from dam_connector.errors import ConfigError
 from dam_connector.store.ledger import Ledger
 from schemas.plugin import load_rules

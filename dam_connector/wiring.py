@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from dam_connector.adapters import open_adapter
+from dam_connector.adapters.common.context import Kit
 from dam_connector.adapters.http import Http
-from dam_connector.adapters.kit import Kit
-from dam_connector.catalog.rules import Connection, Rules
 from dam_connector.clock import SystemClock
+from dam_connector.domain.rules import Connection, Rules
 from dam_connector.errors import ConfigError
 from dam_connector.ports import Blobs, Channel, Clock, Dam, Pim, Provider, Queue
 from dam_connector.queue import BackgroundQueue, RqQueue

@@ -5,11 +5,11 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from dam_connector.catalog import prompts
-from dam_connector.catalog.file_names import LODS
-from dam_connector.catalog.product import View
-from dam_connector.catalog.rules import CAMERAS, FRAMES, PHOTO, Deliverable, Motion, When
-from dam_connector.catalog.run import RunKind
+from dam_connector.domain import prompts
+from dam_connector.domain.file_names import LODS
+from dam_connector.domain.product import View
+from dam_connector.domain.rules import CAMERAS, FRAMES, PHOTO, Deliverable, Motion, When
+from dam_connector.domain.run import RunKind
 from schemas.common import SLUG, text, tuples
 
 KINDS = {"rendition": RunKind.IMAGE, "model": RunKind.MODEL}

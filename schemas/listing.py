@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dam_connector.catalog.listing import Listing, Placement
+from dam_connector.domain.listing import Listing, Placement
 
 
 def dump_listing(listing: Listing) -> dict[str, Any]:

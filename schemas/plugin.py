@@ -11,12 +11,12 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from dam_connector.catalog import naming
-from dam_connector.catalog.issue_codes import CODES
-from dam_connector.catalog.picture_profiles import PICTURE_PROFILES, contradictions
-from dam_connector.catalog.product import View
-from dam_connector.catalog.rules import PHOTO, CheckRules, Connection, Naming, ProductRules, ReconcileRules, ReviewRules, Rules, ViewerRules
-from dam_connector.catalog.run import RunKind
+from dam_connector.domain import naming
+from dam_connector.domain.issue_codes import CODES
+from dam_connector.domain.picture_profiles import PICTURE_PROFILES, contradictions
+from dam_connector.domain.product import View
+from dam_connector.domain.rules import PHOTO, CheckRules, Connection, Naming, ProductRules, ReconcileRules, ReviewRules, Rules, ViewerRules
+from dam_connector.domain.run import RunKind
 from dam_connector.errors import ConfigError
 from schemas.common import COLOR, SLUG, pointer, problems, schema_name, text, tuples
 from schemas.deliverable import DeliverableSchema, build_deliverable

@@ -6,8 +6,8 @@ from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre_load, validate
 
-from dam_connector.catalog.ids import Sku
-from dam_connector.catalog.product import Dimensions, Product, SourceImage, View
+from dam_connector.domain.ids import Sku
+from dam_connector.domain.product import Dimensions, Product, SourceImage, View
 from schemas.common import Moment
 
 METRES_PER_UNIT = {"m": 1.0, "cm": 0.01, "mm": 0.001, "in": 0.0254, "ft": 0.3048}

@@ -4,8 +4,8 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validates_schema
 
-from dam_connector.catalog import naming
-from dam_connector.catalog.model_profiles import MEASURES, MODEL_PROFILES, Limit, ModelProfile
+from dam_connector.domain import naming
+from dam_connector.domain.model_profiles import MEASURES, MODEL_PROFILES, Limit, ModelProfile
 from schemas.common import text
 
 SOURCE = "plugin.json"

@@ -7,8 +7,8 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import Schema, fields, validate
 
-from dam_connector.catalog.checklist import answers
-from dam_connector.catalog.issue import Outcome, Report, Severity
+from dam_connector.domain.checklist import answers
+from dam_connector.domain.issue import Outcome, Report, Severity
 from schemas.common import schema_name
 
 

@@ -15,11 +15,12 @@ from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 
 import worker.jobs
-from dam_connector import logs, queue_server
-from dam_connector.flow import sweeping
-from dam_connector.flow.brokering import Broker
+from dam_connector import logs
+from dam_connector.ops import queue_server
 from dam_connector.queue import QUEUES, RqQueue
 from dam_connector.settings import Settings
+from dam_connector.usecases import maintenance
+from dam_connector.usecases.broker import Broker
 from dam_connector.wiring import Services, build_services
 from tests.support import ENVIRON, PhotoServer, TestClock, rules_json
 
@@ -161,7 +162,7 @@ def rounds(services: Services, drain: Callable[[], int], broker: Broker, clock: 
             drain()
             for pause in (0, pause_s):
                 clock.forward(pause)
-                sweeping.sweep(services, "me")
+                maintenance.sweep(services, "me")
                 broker.turn()
                 broker.settle()
         drain()

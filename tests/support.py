@@ -15,11 +15,11 @@ import numpy as np
 from PIL import Image
 from standardwebhooks import Webhook
 
+from dam_connector.adapters.common.context import Kit
 from dam_connector.adapters.http import Http
-from dam_connector.adapters.kit import Kit
-from dam_connector.catalog.ids import Sha256
-from dam_connector.catalog.product import Product
-from dam_connector.catalog.version import Role, VersionFile
+from dam_connector.domain.ids import Sha256
+from dam_connector.domain.product import Product
+from dam_connector.domain.version import Role, VersionFile
 from dam_connector.ports import Inbound
 from schemas.product import load_product
 

@@ -15,18 +15,18 @@ from rq import Queue, SimpleWorker, Worker
 from rq.serializers import JSONSerializer
 
 from dam_connector import logs
-from dam_connector.catalog.ids import new_id
 from dam_connector.clock import SystemClock
-from dam_connector.flow import sweeping
-from dam_connector.flow.backfilling import poll_pims
-from dam_connector.flow.brokering import Broker
-from dam_connector.flow.heeding import poll_dams
-from dam_connector.flow.reconciling import reconcile_when_due
-from dam_connector.flow.tidying import tidy
+from dam_connector.domain.ids import new_id
 from dam_connector.queue import SERVED, TURN, connect
 from dam_connector.settings import Settings
+from dam_connector.usecases import maintenance
+from dam_connector.usecases.backfill import poll_pims
+from dam_connector.usecases.broker import Broker
+from dam_connector.usecases.dam_sync import poll_dams
+from dam_connector.usecases.reconciliation import reconcile_when_due
+from dam_connector.usecases.tidying import tidy
 from dam_connector.wiring import Services, build_services
-from worker.checks.guard import GUARD, Ended
+from worker.check_process import GUARD, Ended
 from worker.tools import build, check, render, rendition
 
 log = structlog.get_logger()
@@ -118,7 +118,7 @@ def sweep() -> None:
     polling.start()
     while not stop.wait(SWEEP_S):
         try:
-            sweeping.sweep(services, owner)
+            maintenance.sweep(services, owner)
         except Exception:
             log.exception("sweep_failed")
     services.ledger.release("sweeper", owner)

@@ -7,8 +7,8 @@ from functools import cache
 from PIL import Image
 
 from dam_connector.errors import ConnectorError
-from dam_connector.flow import batches, intake
 from dam_connector.settings import Settings
+from dam_connector.usecases import batches, intake
 from dam_connector.wiring import Services, build_services
 from worker.imaging import cutout
 from worker.runner import advance

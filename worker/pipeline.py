@@ -7,7 +7,7 @@ worker/steps/, one line here (docs/adding.md).
 
 from collections.abc import Callable, Mapping
 
-from dam_connector.catalog.run import RunKind
+from dam_connector.domain.run import RunKind
 from dam_connector.wiring import Services
 from worker.steps.assign_version import assign_version
 from worker.steps.check import check

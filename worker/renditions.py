@@ -3,20 +3,20 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dam_connector.catalog.issue import Issue, issue
-from dam_connector.catalog.picture_profiles import byte_budget
-from dam_connector.catalog.product import Product, View
-from dam_connector.catalog.rules import PHOTO, Deliverable, Motion
+from dam_connector.domain.issue import Issue, issue
+from dam_connector.domain.picture_profiles import byte_budget
+from dam_connector.domain.product import Product, View
+from dam_connector.domain.rules import PHOTO, Deliverable, Motion
+from worker.imaging.colour_difference import likeness_issues, median_differences
 from worker.imaging.compose import MAX_ENLARGEMENT, Picture
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import Photo, decode
 from worker.imaging.encode import encode_clip, encode_within
-from worker.imaging.likeness import likeness_issues, median_differences
 from worker.imaging.palette import Palette
-from worker.imaging.quality import source_issues
-from worker.imaging.recognition import facts_of, fitted, most_like, recognition_issues
+from worker.imaging.photo_quality import source_issues
+from worker.imaging.provider_pictures import facts_of, fitted, most_like, recognition_issues
 from worker.imaging.style import preview, seed_of, set_in_style, size_of
-from worker.modeling.foreign import read_glb
+from worker.modeling.glb_import import read_glb
 from worker.modeling.model import Model
 from worker.modeling.turntable import photographed
 

@@ -12,11 +12,11 @@ from datetime import timedelta
 
 import structlog
 
-from dam_connector.catalog.codec import from_plain, to_plain
-from dam_connector.catalog.ids import Sha256
-from dam_connector.catalog.issue import issue
-from dam_connector.catalog.request import tailored
-from dam_connector.catalog.run import RunState
+from dam_connector.domain.codec import from_plain, to_plain
+from dam_connector.domain.ids import Sha256
+from dam_connector.domain.issue import issue
+from dam_connector.domain.row_request import tailored
+from dam_connector.domain.run import RunState
 from dam_connector.errors import RETRYABLE, Busy, ConnectorError, InputError, OutOfCredit, RateLimited, StateConflict
 from dam_connector.store.runs import RunRecord
 from dam_connector.wiring import Services

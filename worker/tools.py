@@ -9,15 +9,15 @@ from typing import Any
 import click
 from marshmallow import ValidationError
 
-from dam_connector.catalog.alt_text import alt_text
-from dam_connector.catalog.codec import to_plain
-from dam_connector.catalog.ids import Sha256, Sku
-from dam_connector.catalog.issue import Outcome, Report, issue
-from dam_connector.catalog.product import Dimensions, Product, View
-from dam_connector.catalog.report_text import junit, markdown
-from dam_connector.catalog.rules import PHOTO, Deliverable, Rules
-from dam_connector.catalog.run import RunKind
-from dam_connector.catalog.version import Role, VersionFile
+from dam_connector.domain.alt_text import alt_text
+from dam_connector.domain.codec import to_plain
+from dam_connector.domain.ids import Sha256, Sku
+from dam_connector.domain.issue import Outcome, Report, issue
+from dam_connector.domain.product import Dimensions, Product, View
+from dam_connector.domain.report_text import junit, markdown
+from dam_connector.domain.rules import PHOTO, Deliverable, Rules
+from dam_connector.domain.run import RunKind
+from dam_connector.domain.version import Role, VersionFile
 from dam_connector.errors import ConfigError, InputError
 from dam_connector.rules_file import rules_text
 from dam_connector.settings import Settings
@@ -25,18 +25,18 @@ from schemas.common import problems
 from schemas.plugin import load_rules
 from schemas.product import ProductSchema, load_product
 from schemas.report import ReportOut
-from worker.checks import guard
+from worker import check_process
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import decode
 from worker.imaging.encode import MIME, encode, extension
-from worker.imaging.labels import relabel, source_type
+from worker.imaging.metadata import relabel, source_type
 from worker.imaging.palette import palette_of
 from worker.modeling.build import build_model
 from worker.modeling.camera import NAMED_VIEWS, camera_for
-from worker.modeling.foreign import read_glb
-from worker.modeling.glb import write_glb
+from worker.modeling.diagnostic_views import STUDIES, studies
+from worker.modeling.glb_export import write_glb
+from worker.modeling.glb_import import read_glb
 from worker.modeling.render import Look, Stage
-from worker.modeling.studies import STUDIES, studies
 from worker.renditions import Order, make, opened
 
 MAX_PIXELS = 200_000_000
@@ -158,7 +158,7 @@ def check(
         _stop(machine, "profile", f"there is no profile {unknown!r}", f"Known: {', '.join(rules.model_profiles)}.")
     data = file.read_bytes()
     made = VersionFile(name=file.name, format=format, role=Role.PRIMARY, view="", mime=MIME[format], sha256=Sha256(""), bytes=len(data))
-    order = guard.Order(
+    order = check_process.Order(
         product=_product(product_file, machine) if product_file else None,
         deliverable=None,
         slot=1,
@@ -169,7 +169,7 @@ def check(
         photos=_photos(photos, machine),
         profiles=profiles,
     )
-    checked = guard.GUARD.check(order)
+    checked = check_process.GUARD.check(order)
     report = checked.report
     if pictures:
         pictures.mkdir(parents=True, exist_ok=True)
@@ -179,7 +179,7 @@ def check(
     lines = [texts[form](report, file.name)] if form in texts else _report_lines(file, report)
     _say(machine, {"file": str(file), **ReportOut().dump(report)}, lines)
     unreadable = any(i.code in ("file.unreadable", "geometry.empty", "source.not_an_image") for i in report.issues)
-    guard.GUARD.stop()
+    check_process.GUARD.stop()
     sys.exit(UNUSABLE if unreadable else int(report.blocked))
 
 

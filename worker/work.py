@@ -4,15 +4,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from dam_connector.catalog.file_names import file_stem, suffix_of
-from dam_connector.catalog.ids import RunId, Sha256, VersionId
-from dam_connector.catalog.issue import Issue, Report
-from dam_connector.catalog.product import Product
-from dam_connector.catalog.rules import Deliverable, Rules
-from dam_connector.catalog.version import Role, VersionFile
+from dam_connector.domain.file_names import file_stem, suffix_of
+from dam_connector.domain.ids import RunId, Sha256, VersionId
+from dam_connector.domain.issue import Issue, Report
+from dam_connector.domain.product import Product
+from dam_connector.domain.rules import Deliverable, Rules
+from dam_connector.domain.version import Role, VersionFile
 from dam_connector.wiring import Services
 from worker.imaging.encode import MIME, extension
-from worker.imaging.labels import KEPT, TRAINED, TRAINED_PART
+from worker.imaging.metadata import KEPT, TRAINED, TRAINED_PART
 
 PHOTO_LABEL = "photo_"  # before the name of a label in provenance that the photo brought
 Fact = str | int | float | bool | None

@@ -1,36 +1,78 @@
-"""Adapters: one file a vendor, found by its name.
+"""Adapters: the implementations of the ports, found by (port, name in plugin.json).
 
-`open_adapter` is the only loader. A file here or an entry point of the group `dam_connector.adapters`, called
-`<port>.<name>`, has a function `connect(options, kit)` that gives an object of its port.
+`open_adapter` is the only loader. It looks in the table `SHIPPED` and in the entry-point group `dam_connector.adapters`,
+whose names are `<port>.<name>`. Both lead to a function `connect(options, context)` that returns an object of the port.
 """
 
 import difflib
 import importlib
-import pkgutil
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
-from dam_connector.adapters.kit import Kit
-from dam_connector.catalog.rules import Connection
+from dam_connector.adapters.common.context import Kit
+from dam_connector.domain.rules import Connection
 from dam_connector.errors import ConfigError
 
-PORTS = ("pim", "dam", "channel", "provider")
+SHIPPED: Mapping[str, Mapping[str, str]] = {  # port -> name in plugin.json -> module below this package
+    "pim": {
+        "akeneo": "akeneo",
+        "csv": "csv",
+        "memory": "memory.pim",
+        "saleor": "saleor.pim",
+        "shopify": "shopify.pim",
+        "standard": "standard",
+        "vendure": "vendure.pim",
+        "woocommerce": "woocommerce.pim",
+    },
+    "dam": {
+        "aem": "aem",
+        "bynder": "bynder",
+        "cloudinary": "cloudinary",
+        "directus": "directus.dam",
+        "library": "library",
+        "memory": "memory.dam",
+        "resourcespace": "resourcespace",
+    },
+    "channel": {
+        "folder": "folder",
+        "google_merchant": "google_merchant",
+        "memory": "memory.channel",
+        "saleor": "saleor.channel",
+        "shopify": "shopify.channel",
+        "storage": "storage",
+        "vendure": "vendure.channel",
+        "viewer": "viewer",
+        "webhook": "webhook",
+        "woocommerce": "woocommerce.channel",
+    },
+    "provider": {
+        "comfyui": "comfyui",
+        "fal": "fal",
+        "hunyuan3d": "hunyuan3d",
+        "memory": "memory.provider",
+        "meshy": "meshy",
+        "openai_images": "openai_images",
+        "stability": "stability",
+        "tripo": "tripo",
+    },
+}
+SETUPS: Mapping[tuple[str, str], str] = {("dam", "directus"): "directus.setup"}  # (port, adapter) -> module below this package
+PORTS = tuple(SHIPPED)
 
 
 def known(port: str) -> list[str]:
-    """The names of all adapters of a port."""
+    """Return the names of all adapters of a port, sorted."""
     return list(_known(port))
 
 
 @cache
 def _known(port: str) -> tuple[str, ...]:
-    """What is installed later, a new process finds."""
-    package = importlib.import_module(f"dam_connector.adapters.{port}")
-    shipped = [m.name for m in pkgutil.iter_modules(package.__path__)]
+    """Cache the names for this process; a package that is installed later is seen after a restart."""
     foreign = [e.name.partition(".")[2] for e in entry_points(group="dam_connector.adapters") if e.name.startswith(f"{port}.")]
-    return tuple(sorted({*shipped, *foreign}))
+    return tuple(sorted({*SHIPPED[port], *foreign}))
 
 
 def open_adapter(port: str, name: str, connection: Connection, kit: Kit) -> Any:
@@ -45,7 +87,7 @@ def open_adapter(port: str, name: str, connection: Connection, kit: Kit) -> Any:
     kit = replace(kit, name=name)
     for entry in entry_points(group="dam_connector.adapters", name=f"{port}.{connection.adapter}"):
         return entry.load()(connection.options, kit)
-    module = importlib.import_module(f"dam_connector.adapters.{port}.{connection.adapter}")
+    module = importlib.import_module(f"{__name__}.{SHIPPED[port][connection.adapter]}")
     try:
         return module.connect(connection.options, kit)
     except ConfigError as error:
@@ -53,12 +95,12 @@ def open_adapter(port: str, name: str, connection: Connection, kit: Kit) -> Any:
 
 
 def setup_of(port: str, adapter: str) -> Any:
-    """The module that sets up the other side of a connection: `prepare(options, kit, hook_url)` and `BY_HAND`. Raises: ConfigError when there is none."""
-    package = importlib.import_module("dam_connector.adapters.setups")
-    name = f"{port}_{adapter}"
-    able = sorted(m.name for m in pkgutil.iter_modules(package.__path__))
-    if name not in able:
-        raise ConfigError(
-            f"nothing can be set up for {port} {adapter} from here; docs/connections says what to do; known: {', '.join(each.replace('_', ' ', 1) for each in able)}"
-        )
-    return importlib.import_module(f"{package.__name__}.{name}")
+    """Return the module that sets up the other side of a connection: it has `prepare(options, context, hook_url)` and `BY_HAND`.
+
+    Raises:
+        ConfigError: nothing can be set up for this adapter.
+    """
+    if (port, adapter) not in SETUPS:
+        able = ", ".join(" ".join(each) for each in SETUPS)
+        raise ConfigError(f"nothing can be set up for {port} {adapter} from here; docs/connections says what to do; known: {able}")
+    return importlib.import_module(f"{__name__}.{SETUPS[port, adapter]}")

@@ -6,10 +6,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dam_connector.catalog.codec import from_plain, to_plain
-from dam_connector.catalog.ids import AssetId, RunId, VersionId, new_id
-from dam_connector.catalog.issue import Report
-from dam_connector.catalog.version import TRANSITIONS, Asset, Version, VersionFile, VersionState
+from dam_connector.domain.codec import from_plain, to_plain
+from dam_connector.domain.ids import AssetId, RunId, VersionId, new_id
+from dam_connector.domain.issue import Report
+from dam_connector.domain.version import TRANSITIONS, Asset, Version, VersionFile, VersionState
 from dam_connector.errors import StateConflict
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database, changed_one

@@ -9,11 +9,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dam_connector.catalog.codec import from_plain, to_plain
-from dam_connector.catalog.ids import new_id
-from dam_connector.catalog.product import Product
-from dam_connector.catalog.run import COMPUTING
-from dam_connector.catalog.standing import Standing, standing
+from dam_connector.domain.codec import from_plain, to_plain
+from dam_connector.domain.ids import new_id
+from dam_connector.domain.product import Product
+from dam_connector.domain.row_status import Standing, standing
+from dam_connector.domain.run import COMPUTING
 from dam_connector.errors import StateConflict
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database

@@ -10,7 +10,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError
 from obstore.store import from_url
 
-from dam_connector.catalog.ids import Sha256
+from dam_connector.domain.ids import Sha256
 from dam_connector.errors import ConfigError, NotFound, Unavailable
 from dam_connector.ports import Blobs
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dam_connector.catalog.event import Decision, Verdict
-from dam_connector.catalog.ids import new_id
-from dam_connector.catalog.version import ApprovedVersion, Version, VersionState
+from dam_connector.domain.event import Decision, Verdict
+from dam_connector.domain.ids import new_id
+from dam_connector.domain.version import ApprovedVersion, Version, VersionState
 from dam_connector.errors import StateConflict
 from dam_connector.ports import Clock
 from dam_connector.store.assets import Assets

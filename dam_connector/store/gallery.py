@@ -11,11 +11,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dam_connector.catalog.codec import from_plain
-from dam_connector.catalog.ids import AssetId, VersionId
-from dam_connector.catalog.product import Product
-from dam_connector.catalog.tags import MAX_TAG, tag, tags_of, words_of
-from dam_connector.catalog.version import Asset, VersionFile, VersionState, picture_of
+from dam_connector.domain.codec import from_plain
+from dam_connector.domain.ids import AssetId, VersionId
+from dam_connector.domain.product import Product
+from dam_connector.domain.search_tags import MAX_TAG, tag, tags_of, words_of
+from dam_connector.domain.version import Asset, VersionFile, VersionState, picture_of
 from dam_connector.store.database import Database
 from dam_connector.store.tables import assets, batch_rows, publications, version_tags
 from dam_connector.store.tables import versions as t

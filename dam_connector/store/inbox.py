@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dam_connector.catalog.ids import DeliveryId, new_id
+from dam_connector.domain.ids import DeliveryId, new_id
 from dam_connector.errors import Unavailable
 from dam_connector.ports import Clock, Inbound
 from dam_connector.store.database import Database

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dam_connector.catalog.ids import new_id
+from dam_connector.domain.ids import new_id
 from dam_connector.errors import Busy
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database

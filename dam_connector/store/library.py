@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dam_connector.catalog.ids import Sha256, new_id
+from dam_connector.domain.ids import Sha256, new_id
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database
 from dam_connector.store.tables import library as t

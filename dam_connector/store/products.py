@@ -7,10 +7,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dam_connector.catalog.codec import from_plain, to_plain
-from dam_connector.catalog.ids import Sha256, new_id
-from dam_connector.catalog.issue import Issue, Severity
-from dam_connector.catalog.product import Product
+from dam_connector.domain.codec import from_plain, to_plain
+from dam_connector.domain.ids import Sha256, new_id
+from dam_connector.domain.issue import Issue, Severity
+from dam_connector.domain.product import Product
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database
 from dam_connector.store.tables import products as t

@@ -7,8 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dam_connector.catalog.ids import RunId, new_id
-from dam_connector.catalog.run import COMPUTING, MAKING, OPEN, TRANSITIONS, RunKind, RunState
+from dam_connector.domain.ids import RunId, new_id
+from dam_connector.domain.run import COMPUTING, MAKING, OPEN, TRANSITIONS, RunKind, RunState
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database, changed_one
 from dam_connector.store.tables import runs as t

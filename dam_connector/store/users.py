@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from werkzeug.security import check_password_hash, generate_password_hash
 
-from dam_connector.catalog.ids import new_id
+from dam_connector.domain.ids import new_id
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database
 from dam_connector.store.tables import credentials

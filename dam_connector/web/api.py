@@ -10,13 +10,13 @@ from flask import Response, abort, make_response, request
 from flask.typing import ResponseReturnValue
 from flask_smorest import Blueprint
 
-from dam_connector.catalog.event import Decision, Verdict
-from dam_connector.catalog.issue import Waiver
-from dam_connector.catalog.product import Product
-from dam_connector.catalog.version import Version, VersionState
-from dam_connector.flow import intake, publishing, reviewing
+from dam_connector.domain.event import Decision, Verdict
+from dam_connector.domain.issue import Waiver
+from dam_connector.domain.product import Product
+from dam_connector.domain.version import Version, VersionState
 from dam_connector.store.users import UserRole
-from dam_connector.web.context import csrf, current_user, problem, requires, services, signed_in
+from dam_connector.usecases import intake, publish, review
+from dam_connector.web.request_context import csrf, current_user, problem, requires, services, signed_in
 from schemas import api as s
 from schemas.product import ProductSchema
 
@@ -161,7 +161,7 @@ def version(version_id: str) -> Version:
 def decide(data: dict[str, Any], version_id: str) -> Any:
     """Approve or reject a version in review. 409 when somebody else decided first."""
     decision = Decision(verdict=Verdict(data["verdict"]), by=signed_in().name, reasons=tuple(data["reasons"]), note=data["note"])
-    reviewing.decide(services(), _version(version_id), decision, source="api", go_live_at=data["go_live_at"])
+    review.decide(services(), _version(version_id), decision, source="api", go_live_at=data["go_live_at"])
     return _version(version_id)
 
 
@@ -171,7 +171,7 @@ def decide(data: dict[str, Any], version_id: str) -> Any:
 @bp.response(202, s.VersionOut)
 def rollback(version_id: str) -> Any:
     """Make an earlier approved version the live one again, in every channel. 409 when nobody approved it, or it is live."""
-    publishing.rollback(services(), _version(version_id), by=signed_in().name)
+    publish.rollback(services(), _version(version_id), by=signed_in().name)
     return _version(version_id)
 
 
@@ -182,7 +182,7 @@ def rollback(version_id: str) -> Any:
 @bp.response(202, s.VersionOut)
 def withdraw(data: dict[str, Any], version_id: str) -> Any:
     """Take a live version off every channel. 409 when it is not live."""
-    publishing.withdraw(services(), _version(version_id), by=signed_in().name, reason=data["reason"])
+    publish.withdraw(services(), _version(version_id), by=signed_in().name, reason=data["reason"])
     return _version(version_id)
 
 
@@ -196,7 +196,7 @@ def regenerate(data: dict[str, Any], version_id: str) -> dict[str, Any]:
     found, user = _version(version_id), signed_in()
     if data["generator"] and not user.role.may(UserRole.ADMIN):
         abort(403, "only admins choose who makes it")
-    run = reviewing.regenerate(services(), found, note=data["note"], by=user.name, generator=data["generator"])
+    run = review.regenerate(services(), found, note=data["note"], by=user.name, generator=data["generator"])
     return {"sku": found.asset.sku, "outcome": "under way" if run else "asked for before", "planned": int(run is not None)}
 
 
@@ -207,7 +207,7 @@ def regenerate(data: dict[str, Any], version_id: str) -> dict[str, Any]:
 @bp.response(200, s.VersionOut)
 def waive(data: dict[str, Any], version_id: str) -> Any:
     """Accept an error of a blocked version, with a reason; recorded."""
-    reviewing.waive(services(), _version(version_id), Waiver(code=data["code"], by=signed_in().name, reason=data["reason"], until=data["until"]))
+    review.waive(services(), _version(version_id), Waiver(code=data["code"], by=signed_in().name, reason=data["reason"], until=data["until"]))
     return _version(version_id)
 
 

@@ -6,7 +6,7 @@ from flask import Blueprint, flash, redirect, render_template, request, session,
 from flask.typing import ResponseReturnValue
 
 from dam_connector.store.users import User
-from dam_connector.web.context import current_user, limiter, services
+from dam_connector.web.request_context import current_user, limiter, services
 
 bp = Blueprint("auth", __name__)
 

@@ -11,17 +11,17 @@ from typing import Any
 from flask import Blueprint, Response, abort, current_app, flash, jsonify, redirect, render_template, request, stream_with_context, url_for
 from flask.typing import ResponseReturnValue
 
-from dam_connector.catalog.ids import Sha256
+from dam_connector.domain.ids import Sha256
 from dam_connector.errors import InputError, NotFound, StateConflict
-from dam_connector.flow import batches as bulk
-from dam_connector.flow import exporting, preview
 from dam_connector.store.batches import Batch, BatchState, RowState
 from dam_connector.store.gallery import Card, Wanted
 from dam_connector.store.users import UserRole
-from dam_connector.web.context import requires, services, signed_in
-from schemas.row import COLUMNS
+from dam_connector.usecases import batch_preview, exports
+from dam_connector.usecases import batches as bulk
+from dam_connector.web.request_context import requires, services, signed_in
 from schemas.sheet import read_sheet
-from schemas.template import MIME, template
+from schemas.sheet_row import COLUMNS
+from schemas.sheet_template import MIME, template
 
 bp = Blueprint("batches", __name__, url_prefix="/batches")
 MAX_UPLOAD = 500_000_000
@@ -77,8 +77,8 @@ def check() -> ResponseReturnValue:
         pictures_id = services().blobs.put(package.read())
     try:
         read = read_sheet(_held(sheet_id))
-        mapping = preview.mapping_of(read, {c: request.form[f"map-{c}"] for c in COLUMNS if request.form.get(f"map-{c}") in read.header})
-        said = preview.preview(services(), read, mapping, _pictures(pictures_id))
+        mapping = batch_preview.mapping_of(read, {c: request.form[f"map-{c}"] for c in COLUMNS if request.form.get(f"map-{c}") in read.header})
+        said = batch_preview.preview(services(), read, mapping, _pictures(pictures_id))
     except InputError as error:
         header = _header(sheet_id)
         return render_template(
@@ -97,7 +97,7 @@ def begin() -> ResponseReturnValue:
     name = form.get("name", "").strip()[:MAX_NAME] or "upload"
     try:
         read = read_sheet(_held(form.get("sheet", "")))
-        mapping = preview.mapping_of(read, {c: form[f"map-{c}"] for c in COLUMNS if form.get(f"map-{c}") in read.header})
+        mapping = batch_preview.mapping_of(read, {c: form[f"map-{c}"] for c in COLUMNS if form.get(f"map-{c}") in read.header})
         batch = bulk.begin(services(), name, signed_in().name, read, mapping, _pictures(form.get("pictures_id", "")))
     except (InputError, StateConflict) as error:
         flash(str(error), "error")
@@ -202,7 +202,7 @@ def _snapshot(found: Batch, seen: dict[str, str]) -> dict[str, Any]:
 @requires(UserRole.VIEWER)
 def failed(batch_id: str) -> ResponseReturnValue:
     """The rows that failed, with why: to be mended and uploaded again."""
-    return _sheet(["\ufeff", exporting.failed_csv(services(), _batch(batch_id))], "failed_rows.csv")
+    return _sheet(["\ufeff", exports.failed_csv(services(), _batch(batch_id))], "failed_rows.csv")
 
 
 @bp.get("/<batch_id>/status.csv")
@@ -210,7 +210,7 @@ def failed(batch_id: str) -> ResponseReturnValue:
 def status(batch_id: str) -> ResponseReturnValue:
     """The sheet as it was uploaded, with the status of each row."""
     found = _batch(batch_id)
-    return _sheet(chain(["\ufeff"], exporting.status_csv(services(), found)), "status.csv")
+    return _sheet(chain(["\ufeff"], exports.status_csv(services(), found)), "status.csv")
 
 
 def _sheet(text: Iterable[str], name: str) -> Response:
@@ -222,7 +222,7 @@ def _sheet(text: Iterable[str], name: str) -> Response:
 @requires(UserRole.VIEWER)
 def manifest(batch_id: str) -> ResponseReturnValue:
     """A record for each row that is settled, one a line, as it is read."""
-    lines = stream_with_context(exporting.json_lines(exporting.manifest(services(), _batch(batch_id))))
+    lines = stream_with_context(exports.json_lines(exports.manifest(services(), _batch(batch_id))))
     return Response(lines, mimetype="application/jsonl", headers={"Content-Disposition": "attachment; filename=manifest.jsonl"})
 
 
@@ -231,7 +231,7 @@ def manifest(batch_id: str) -> ResponseReturnValue:
 def package(batch_id: str) -> ResponseReturnValue:
     """The newest usable version of everything that was made, in its folders, with the manifest."""
     s, found = services(), _batch(batch_id)
-    data = exporting.zip_stream(s, exporting.given(s, found), manifest=exporting.json_lines(exporting.manifest(s, found)))
+    data = exports.zip_stream(s, exports.given(s, found), manifest=exports.json_lines(exports.manifest(s, found)))
     return Response(stream_with_context(data), mimetype="application/zip", headers={"Content-Disposition": "attachment; filename=assets.zip"})
 
 

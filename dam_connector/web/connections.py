@@ -4,10 +4,10 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from dam_connector.errors import AdapterError, ConfigError
-from dam_connector.flow import reconciling
-from dam_connector.flow.connecting import PORTS
 from dam_connector.store.users import UserRole
-from dam_connector.web.context import requires, services
+from dam_connector.usecases import reconciliation
+from dam_connector.usecases.connections import PORTS
+from dam_connector.web.request_context import requires, services
 
 bp = Blueprint("connections", __name__)
 KINDS = {"pim": "Where products come from", "dam": "Where assets lie and are reviewed", "channel": "Where they go live", "provider": "Who generates"}
@@ -19,7 +19,7 @@ SENDERS = ("pim", "dam", "provider")  # that may send webhooks
 def overview() -> ResponseReturnValue:
     s = services()
     rules = s.rules.current()
-    at, count, found = reconciling.kept(s)
+    at, count, found = reconciliation.kept(s)
     return render_template(
         "connections.html",
         ports={port: getattr(rules, port) for port in PORTS},
@@ -38,15 +38,15 @@ def overview() -> ResponseReturnValue:
 def mend() -> ResponseReturnValue:
     """Put one finding of the last comparison right."""
     s = services()
-    _, _, found = reconciling.kept(s)
+    _, _, found = reconciliation.kept(s)
     wanted = (request.form.get("where"), request.form.get("ref"), request.form.get("kind"))
     drift = next((d for d in found if (d.where, d.ref, d.kind.value) == wanted), None)
     if drift is None:
         flash("It is not among what was found last.", "error")
         return redirect(url_for("connections.overview"))
     try:
-        flash(reconciling.mend(s, drift), "info")
-        reconciling.keep(s, [d for d in found if d != drift])
+        flash(reconciliation.mend(s, drift), "info")
+        reconciliation.keep(s, [d for d in found if d != drift])
     except (AdapterError, ConfigError) as error:
         flash(f"Not mended: {error}", "error")
     return redirect(url_for("connections.overview"))

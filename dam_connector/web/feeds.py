@@ -7,9 +7,9 @@ from xml.sax.saxutils import escape
 from flask import Blueprint, Response, abort
 from flask.typing import ResponseReturnValue
 
-from dam_connector.catalog.listing import Listing, media_of
-from dam_connector.flow.publishing import listing_of
-from dam_connector.web.context import services
+from dam_connector.domain.listing import Listing, media_of
+from dam_connector.usecases.publish import listing_of
+from dam_connector.web.request_context import services
 from dam_connector.wiring import Services
 
 bp = Blueprint("feeds", __name__)

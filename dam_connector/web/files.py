@@ -3,11 +3,11 @@
 from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
 
-from dam_connector.catalog.ids import Sha256
-from dam_connector.catalog.media import HEAD, picture_mime
+from dam_connector.domain.ids import Sha256
+from dam_connector.domain.media import HEAD, picture_mime
 from dam_connector.errors import NotFound
 from dam_connector.store.users import UserRole
-from dam_connector.web.context import current_user, requires, services
+from dam_connector.web.request_context import current_user, requires, services
 
 bp = Blueprint("files", __name__)
 _IMMUTABLE = "public, max-age=31536000, immutable"

@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, abort, flash, redirect, render_template, request, stream_with_context, url_for
 from flask.typing import ResponseReturnValue
 
-from dam_connector.catalog.event import Decision, Verdict
-from dam_connector.catalog.version import VersionState
-from dam_connector.flow import exporting, selection
+from dam_connector.domain.event import Decision, Verdict
+from dam_connector.domain.version import VersionState
 from dam_connector.store.gallery import SHOWN, Wanted
 from dam_connector.store.users import UserRole
-from dam_connector.web.context import PAGE, requires, services, signed_in
+from dam_connector.usecases import bulk_review, exports
+from dam_connector.web.request_context import PAGE, requires, services, signed_in
 
 bp = Blueprint("gallery", __name__)
 COUNTED = 200  # versions found, where they are many
@@ -78,7 +78,7 @@ def decide(what: str) -> ResponseReturnValue:
         flash("Say why they are rejected: choose a reason, or write a note.", "error")
         return _back()
     decision = Decision(verdict=verdict, by=signed_in().name, reasons=reasons, note=note)
-    outcome = selection.decide_all(services(), _chosen(), decision, delay_s=services().settings.undo_s)
+    outcome = bulk_review.decide_all(services(), _chosen(), decision, delay_s=services().settings.undo_s)
     _tell(outcome, verdict.value, "not in review", kind="undo-all")
     return _back()
 
@@ -87,7 +87,7 @@ def decide(what: str) -> ResponseReturnValue:
 @requires(UserRole.REVIEWER)
 def undo() -> ResponseReturnValue:
     """Take back what was decided together last."""
-    _tell(selection.undo_all(services(), by=signed_in().name), "in review again", "gone on meanwhile")
+    _tell(bulk_review.undo_all(services(), by=signed_in().name), "in review again", "gone on meanwhile")
     came_from = urlsplit(request.referrer or "")
     return redirect(f"{url_for('gallery.index')}?{came_from.query}" if came_from.path == url_for("gallery.index") else url_for("gallery.index"))
 
@@ -96,7 +96,7 @@ def undo() -> ResponseReturnValue:
 @requires(UserRole.REVIEWER)
 def regenerate() -> ResponseReturnValue:
     note = request.form.get("regenerate-note", "").strip()[:2000]
-    _tell(selection.regenerate_all(services(), _chosen(), note=note, by=signed_in().name), "being made again", "asked for before")
+    _tell(bulk_review.regenerate_all(services(), _chosen(), note=note, by=signed_in().name), "being made again", "asked for before")
     return _back()
 
 
@@ -104,7 +104,7 @@ def regenerate() -> ResponseReturnValue:
 @requires(UserRole.REVIEWER)
 def upscale() -> ResponseReturnValue:
     _tell(
-        selection.upscale_all(services(), _chosen(), by=signed_in().name), "being made with twice the pixels", "no still picture, or asked for before"
+        bulk_review.upscale_all(services(), _chosen(), by=signed_in().name), "being made with twice the pixels", "no still picture, or asked for before"
     )
     return _back()
 
@@ -116,11 +116,11 @@ def comment() -> ResponseReturnValue:
     if not text:
         flash("Write a comment first.", "error")
         return _back()
-    _tell(selection.comment_all(services(), _chosen(), text=text, by=signed_in().name), "commented on", "not found")
+    _tell(bulk_review.comment_all(services(), _chosen(), text=text, by=signed_in().name), "commented on", "not found")
     return _back()
 
 
-def _tell(outcome: selection.Outcome, done: str, refused: str, kind: str = "info") -> None:
+def _tell(outcome: bulk_review.Outcome, done: str, refused: str, kind: str = "info") -> None:
     parts = [f"{len(outcome.done)} {done}" if outcome.done else "", f"{outcome.refused} {refused}" if outcome.refused else ""]
     flash(", ".join(filter(None, parts)) + "." if any(parts) else "Choose some versions first.", kind if outcome.done else "error")
 
@@ -134,7 +134,7 @@ def download() -> ResponseReturnValue:
         flash("Choose some versions first.", "error")
         return _back()
     headers = {"Content-Disposition": "attachment; filename=assets.zip"}
-    return Response(stream_with_context(exporting.zip_stream(services(), cards)), mimetype="application/zip", headers=headers)
+    return Response(stream_with_context(exports.zip_stream(services(), cards)), mimetype="application/zip", headers=headers)
 
 
 @bp.post("/gallery/compare")

@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from dam_connector.errors import Unavailable
 from dam_connector.store.users import UserRole
-from dam_connector.web.context import requires, services
+from dam_connector.web.request_context import requires, services
 
 bp = Blueprint("health", __name__)
 

@@ -6,28 +6,28 @@ from urllib.parse import quote
 from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from dam_connector.catalog import report_text
-from dam_connector.catalog.checklist import answers
-from dam_connector.catalog.event import Decision, Verdict
-from dam_connector.catalog.issue import Waiver
-from dam_connector.catalog.run import OPEN
-from dam_connector.catalog.version import Version, VersionState
+from dam_connector.domain import report_text
+from dam_connector.domain.checklist import answers
+from dam_connector.domain.event import Decision, Verdict
+from dam_connector.domain.issue import Waiver
+from dam_connector.domain.run import OPEN
+from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import Refused, StateConflict
-from dam_connector.flow import intake, publishing, reviewing
-from dam_connector.flow.brokering import PAUSED
-from dam_connector.flow.generating import budget
 from dam_connector.store.users import UserRole
-from dam_connector.web import present
-from dam_connector.web.context import PAGE, current_user, requires, services, signed_in
+from dam_connector.usecases import intake, publish, review
+from dam_connector.usecases.broker import PAUSED
+from dam_connector.usecases.provider_orders import budget
+from dam_connector.web import formatting
+from dam_connector.web.request_context import PAGE, current_user, requires, services, signed_in
 from schemas.report import report_json
 
 bp = Blueprint("pages", __name__)
-bp.app_template_filter("ago")(present.ago)
-bp.app_template_filter("exact")(present.exact)
-bp.app_template_filter("size")(present.size)
-bp.app_template_filter("many")(present.many)
-bp.app_template_filter("duration")(present.duration)
-bp.app_template_filter("metres")(present.metres)
+bp.app_template_filter("ago")(formatting.ago)
+bp.app_template_filter("exact")(formatting.exact)
+bp.app_template_filter("size")(formatting.size)
+bp.app_template_filter("many")(formatting.many)
+bp.app_template_filter("duration")(formatting.duration)
+bp.app_template_filter("metres")(formatting.metres)
 
 
 @bp.app_context_processor
@@ -104,12 +104,12 @@ def version(version_id: str) -> ResponseReturnValue:
         decisions=s.decisions.of_version(found.id),
         publications=s.publications.of_version(found.id),
         history=s.ledger.history(version_id=found.id),
-        can_return=publishing.can_return(s, found),
-        waits_until=publishing.may_go_live(s, record.product, found) if record and found.state is VersionState.APPROVED else None,
+        can_return=publish.can_return(s, found),
+        waits_until=publish.may_go_live(s, record.product, found) if record and found.state is VersionState.APPROVED else None,
         review=s.rules.current().review,
         owner=s.rules.current().review.owners.get(record.product.category, "") if record else "",
         run=s.runs.get(found.run_id),
-        makers=reviewing.makers(s, found) if signed_in().role.may(UserRole.ADMIN) else [],
+        makers=review.makers(s, found) if signed_in().role.may(UserRole.ADMIN) else [],
         answers=answers(found.report),
         profiles=report_text.matrix(found.report.rows),
     )
@@ -150,8 +150,8 @@ def decide(version_id: str) -> ResponseReturnValue:
         note=form.get("note", "")[:2000],
     )
     try:
-        go_live_at = present.moment(form.get("go_live_at", ""))
-        reviewing.decide(services(), found, decision, source="page", delay_s=services().settings.undo_s, go_live_at=go_live_at)
+        go_live_at = formatting.moment(form.get("go_live_at", ""))
+        review.decide(services(), found, decision, source="page", delay_s=services().settings.undo_s, go_live_at=go_live_at)
     except StateConflict:
         flash(f"Somebody was faster: this version is {_version(version_id).state.value.replace('_', ' ')} now.", "error")
         return redirect(url_for("pages.version", version_id=version_id))
@@ -166,7 +166,7 @@ def decide(version_id: str) -> ResponseReturnValue:
 @requires(UserRole.REVIEWER)
 def undo(version_id: str) -> ResponseReturnValue:
     try:
-        reviewing.undo(services(), _version(version_id), by=signed_in().name)
+        review.undo(services(), _version(version_id), by=signed_in().name)
         flash("Undone: the version is in review again.", "info")
     except StateConflict:
         flash("Too late to undo: the version went on meanwhile.", "error")
@@ -180,7 +180,7 @@ def regenerate(version_id: str) -> ResponseReturnValue:
     if generator and not user.role.may(UserRole.ADMIN):
         abort(403)
     try:
-        run = reviewing.regenerate(services(), _version(version_id), note=request.form.get("note", "")[:2000], by=user.name, generator=generator)
+        run = review.regenerate(services(), _version(version_id), note=request.form.get("note", "")[:2000], by=user.name, generator=generator)
         flash("The next version is being made." if run else "The next version was asked for before.", "info")
     except Refused as error:
         flash(f"Nothing is made: {error}.", "error")
@@ -190,7 +190,7 @@ def regenerate(version_id: str) -> ResponseReturnValue:
 @bp.post("/versions/<version_id>/upscale")
 @requires(UserRole.REVIEWER)
 def upscale(version_id: str) -> ResponseReturnValue:
-    run = reviewing.upscale(services(), _version(version_id), by=signed_in().name)
+    run = review.upscale(services(), _version(version_id), by=signed_in().name)
     flash("A version with twice the pixels is being made." if run else "It was asked for before.", "info")
     return redirect(url_for("pages.version", version_id=version_id))
 
@@ -200,21 +200,21 @@ def upscale(version_id: str) -> ResponseReturnValue:
 def comment(version_id: str) -> ResponseReturnValue:
     text = request.form.get("comment", "").strip()[:2000]
     if text:
-        reviewing.comment(services(), _version(version_id), text=text, by=signed_in().name)
+        review.comment(services(), _version(version_id), text=text, by=signed_in().name)
     return redirect(url_for("pages.version", version_id=version_id))
 
 
 @bp.post("/versions/<version_id>/waive")
 @requires(UserRole.ADMIN)
 def waive(version_id: str) -> ResponseReturnValue:
-    reason, until = request.form.get("reason", "").strip(), present.day_end(request.form.get("until", ""))
+    reason, until = request.form.get("reason", "").strip(), formatting.day_end(request.form.get("until", ""))
     if len(reason) < 3:
         flash("Say why the finding is accepted.", "error")
     elif until is not None and until < services().clock.now():
         flash("That day is over: choose a later one, or none.", "error")
     else:
         waiver = Waiver(code=request.form.get("code", ""), by=signed_in().name, reason=reason[:500], until=until)
-        reviewing.waive(services(), _version(version_id), waiver)
+        review.waive(services(), _version(version_id), waiver)
         flash("Accepted, with your reason on record.", "info")
     return redirect(url_for("pages.version", version_id=version_id))
 
@@ -254,7 +254,7 @@ def deliveries() -> ResponseReturnValue:
 @requires(UserRole.VIEWER)
 def delivery(delivery_id: str) -> ResponseReturnValue:
     found = services().inbox.get(delivery_id) or abort(404)
-    return render_template("delivery.html", d=found, body=present.pretty(found.inbound.body))
+    return render_template("delivery.html", d=found, body=formatting.pretty(found.inbound.body))
 
 
 @bp.post("/deliveries/<delivery_id>/replay")

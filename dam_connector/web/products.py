@@ -6,15 +6,15 @@ from dataclasses import replace
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from dam_connector.catalog.issue import Issue
-from dam_connector.catalog.version import Version, VersionState
-from dam_connector.flow import intake, selection
+from dam_connector.domain.issue import Issue
+from dam_connector.domain.version import Version, VersionState
 from dam_connector.store.gallery import Card
 from dam_connector.store.products import ProductRecord
 from dam_connector.store.users import UserRole
-from dam_connector.web.context import PAGE, requires, services, signed_in
+from dam_connector.usecases import bulk_review, intake
+from dam_connector.web.request_context import PAGE, requires, services, signed_in
 from schemas.product import METRES_PER_UNIT
-from schemas.row import COLUMNS, read_row, row_of
+from schemas.sheet_row import COLUMNS, read_row, row_of
 
 bp = Blueprint("products", __name__, url_prefix="/products")
 EDITED = (
@@ -107,6 +107,6 @@ def again(product_id: str) -> ResponseReturnValue:
     """The next version of every asset, from the same facts."""
     record = services().products.by_id(product_id) or abort(404)
     newest = {m.card.asset.id: m.card.id for m in reversed(services().gallery.made_of([record.product.sku]).get(record.product.sku, []))}
-    outcome = selection.regenerate_all(services(), newest.values(), note="", by=signed_in().name)
+    outcome = bulk_review.regenerate_all(services(), newest.values(), note="", by=signed_in().name)
     flash(f"{len(outcome.done)} next versions are being made." if outcome.done else "They were asked for before.", "info")
     return redirect(url_for("products.product", product_id=product_id))

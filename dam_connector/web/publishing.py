@@ -3,11 +3,11 @@
 from flask import Blueprint, abort, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from dam_connector.catalog.version import Version
+from dam_connector.domain.version import Version
 from dam_connector.errors import StateConflict
-from dam_connector.flow import publishing
 from dam_connector.store.users import UserRole
-from dam_connector.web.context import requires, services, signed_in
+from dam_connector.usecases import publish
+from dam_connector.web.request_context import requires, services, signed_in
 
 bp = Blueprint("publishing", __name__)
 
@@ -17,7 +17,7 @@ bp = Blueprint("publishing", __name__)
 def rollback(version_id: str) -> ResponseReturnValue:
     found = _version(version_id)
     try:
-        publishing.rollback(services(), found, by=signed_in().name)
+        publish.rollback(services(), found, by=signed_in().name)
         flash(f"V{found.number} goes live again.", "info")
     except StateConflict as error:
         flash(f"Nothing was changed: {error}.", "error")
@@ -29,7 +29,7 @@ def rollback(version_id: str) -> ResponseReturnValue:
 def withdraw(version_id: str) -> ResponseReturnValue:
     found = _version(version_id)
     try:
-        publishing.withdraw(services(), found, by=signed_in().name, reason=request.form.get("reason", "")[:500])
+        publish.withdraw(services(), found, by=signed_in().name, reason=request.form.get("reason", "")[:500])
         flash(f"V{found.number} is taken off every channel.", "info")
     except StateConflict:
         flash("Nothing was changed: it is not live any more.", "error")

@@ -9,9 +9,9 @@ import time
 from flask import Blueprint, abort, request
 from flask.typing import ResponseReturnValue
 
-from dam_connector.flow import intake
 from dam_connector.ports import Inbound
-from dam_connector.web.context import problem, services
+from dam_connector.usecases import intake
+from dam_connector.web.request_context import problem, services
 
 bp = Blueprint("webhooks", __name__)
 JSON_TYPES = ("application/json", "application/cloudevents+json", "application/x-www-form-urlencoded", "text/json")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from dam_connector.catalog.version import VersionState
+from dam_connector.domain.version import VersionState
 from dam_connector.store.gallery import Wanted
 from dam_connector.store.users import UserRole
 from dam_connector.web import batches

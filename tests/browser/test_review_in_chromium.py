@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
-from dam_connector.flow import intake
 from dam_connector.store.users import UserRole
+from dam_connector.usecases import intake
 from dam_connector.wiring import Services
 from tests.browser.conftest import listening, needs_chromium, served
 from tests.support import MODEL, SAMPLES, PhotoServer, product, rules_json

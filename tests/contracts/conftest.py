@@ -9,9 +9,9 @@ from typing import cast
 import pytest
 
 from dam_connector.adapters import open_adapter
+from dam_connector.adapters.common.context import Kit
 from dam_connector.adapters.http import Http
-from dam_connector.adapters.kit import Kit
-from dam_connector.catalog.rules import Connection
+from dam_connector.domain.rules import Connection
 from dam_connector.ports import Provider
 from dam_connector.store.library import Shelf
 from tests.contracts.provider_harness import HARNESSES, WORKFLOW, Harness

@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any, cast
 
 from dam_connector.adapters import open_adapter
+from dam_connector.adapters.common.context import Kit
 from dam_connector.adapters.http import Http
-from dam_connector.adapters.kit import Kit
-from dam_connector.catalog.rules import Connection
-from dam_connector.catalog.run import RunKind
+from dam_connector.domain.rules import Connection
+from dam_connector.domain.run import RunKind
 from dam_connector.fakes import comfyui, fal, hunyuan3d, meshy, openai_images, server, stability, tripo
 from dam_connector.ports import Generation, Inbound, Provider, Task
 from tests.support import picture, product

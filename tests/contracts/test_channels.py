@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from dam_connector.adapters import known
-from dam_connector.adapters.kit import Kit
-from dam_connector.catalog.ids import AssetId
-from dam_connector.catalog.listing import Listing, Placement
-from dam_connector.catalog.version import ApprovedVersion, Role, VersionFile
+from dam_connector.adapters.common.context import Kit
+from dam_connector.domain.ids import AssetId
+from dam_connector.domain.listing import Listing, Placement
+from dam_connector.domain.version import ApprovedVersion, Role, VersionFile
 from dam_connector.errors import AdapterError, BadOutput, NotFound, RateLimited, Refused, Unavailable
 from dam_connector.ports import Blobs, Channel
 from dam_connector.store.blobs import open_blobs

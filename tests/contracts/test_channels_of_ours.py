@@ -13,15 +13,15 @@ from obstore.store import LocalStore
 from standardwebhooks import Webhook
 
 from dam_connector.adapters import open_adapter
-from dam_connector.adapters.channel.storage import Storage
-from dam_connector.adapters.kit import Kit
+from dam_connector.adapters.common.context import Kit
+from dam_connector.adapters.storage import Storage
 from dam_connector.app import create_app
-from dam_connector.catalog.event import Decision, Verdict
-from dam_connector.catalog.rules import Connection
+from dam_connector.domain.event import Decision, Verdict
+from dam_connector.domain.rules import Connection
 from dam_connector.errors import ConfigError, RateLimited, Refused, Unavailable
-from dam_connector.flow import reviewing
 from dam_connector.ports import Blobs
 from dam_connector.store.blobs import open_blobs
+from dam_connector.usecases import review
 from dam_connector.wiring import Services
 from tests.contracts.pim_servers import Shop
 from tests.contracts.test_channels import listing, model, packshot
@@ -125,7 +125,7 @@ def test_the_feed_names_what_is_live_and_a_withdrawn_version_no_longer(
     assert len(_entries(client)) == 0
     made = versions(services)
     for version in made.values():
-        reviewing.decide(services, version, Decision(verdict=Verdict.APPROVED, by="ann"), source="page")
+        review.decide(services, version, Decision(verdict=Verdict.APPROVED, by="ann"), source="page")
     drain()
     (entry,) = _entries(client)
     assert entry["id"] == "CH123" and "packshot" in entry["image_link"] and "room" in entry["lifestyle_image_link"]

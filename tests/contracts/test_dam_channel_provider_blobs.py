@@ -11,12 +11,12 @@ from urllib.parse import unquote, urlparse
 import pytest
 
 from dam_connector.adapters import known, open_adapter
-from dam_connector.catalog.event import Decision, Verdict
-from dam_connector.catalog.ids import AssetId, RunId, Sha256, VersionId
-from dam_connector.catalog.issue import Report
-from dam_connector.catalog.listing import Listing, Placement
-from dam_connector.catalog.rules import Connection
-from dam_connector.catalog.version import ApprovedVersion, Asset, Role, Version, VersionFile, VersionState
+from dam_connector.domain.event import Decision, Verdict
+from dam_connector.domain.ids import AssetId, RunId, Sha256, VersionId
+from dam_connector.domain.issue import Report
+from dam_connector.domain.listing import Listing, Placement
+from dam_connector.domain.rules import Connection
+from dam_connector.domain.version import ApprovedVersion, Asset, Role, Version, VersionFile, VersionState
 from dam_connector.errors import ConfigError, NotFound, Refused, Unavailable
 from dam_connector.ports import Blobs, Channel, Dam, PushRequest
 from dam_connector.store.blobs import open_blobs

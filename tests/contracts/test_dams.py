@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from dam_connector.adapters import known
-from dam_connector.adapters.kit import Kit
-from dam_connector.catalog.event import Decision, Verdict
-from dam_connector.catalog.version import Role, Version, VersionFile, VersionState
+from dam_connector.adapters.common.context import Kit
+from dam_connector.domain.event import Decision, Verdict
+from dam_connector.domain.version import Role, Version, VersionFile, VersionState
 from dam_connector.errors import AdapterError, BadOutput, DeliveryError, NotFound, RateLimited, Refused, Unavailable
 from dam_connector.ports import Blobs, Dam, PushRequest
 from dam_connector.store.blobs import open_blobs

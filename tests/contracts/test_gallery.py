@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from dam_connector.catalog.issue import Report
-from dam_connector.catalog.run import RunKind
-from dam_connector.catalog.version import VersionState
+from dam_connector.domain.issue import Report
+from dam_connector.domain.run import RunKind
+from dam_connector.domain.version import VersionState
 from dam_connector.store import gallery
 from dam_connector.store.batches import NewRow, RowState
 from dam_connector.store.gallery import Wanted

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from dam_connector.adapters import open_adapter
-from dam_connector.catalog.event import EventKind
-from dam_connector.catalog.rules import Connection
+from dam_connector.domain.event import EventKind
+from dam_connector.domain.rules import Connection
 from dam_connector.errors import BadOutput, DeliveryError, Unavailable, Unsupported
 from dam_connector.ports import Inbound, Pim
 from dam_connector.wiring import Services

@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 
 from dam_connector.adapters import open_adapter
+from dam_connector.adapters.common.context import Kit
 from dam_connector.adapters.http import Http
-from dam_connector.adapters.kit import Kit
-from dam_connector.catalog.event import EventKind
-from dam_connector.catalog.product import Product
-from dam_connector.catalog.rules import Connection
+from dam_connector.domain.event import EventKind
+from dam_connector.domain.product import Product
+from dam_connector.domain.rules import Connection
 from dam_connector.errors import DeliveryError, NotFound
-from dam_connector.flow import intake
-from dam_connector.flow.backfilling import poll_pims
 from dam_connector.ports import Inbound, Pim
+from dam_connector.usecases import intake
+from dam_connector.usecases.backfill import poll_pims
 from dam_connector.wiring import Services
 from tests.contracts.test_pim_documented import AKENEO, SHOPIFY
 from tests.support import SECRET, TestClock, event_body, product, signed
@@ -100,7 +100,7 @@ class Told:
         return [self.facts[ref][0]]
 
     def changed_since(self, moment: datetime) -> Iterator[Any]:
-        from dam_connector.catalog.event import Event
+        from dam_connector.domain.event import Event
 
         return (Event(kind=EventKind.UPDATED, ref=ref, at=at) for ref, (_, at) in self.facts.items() if at >= moment)
 

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from dam_connector.adapters import known, open_adapter
-from dam_connector.adapters.kit import Kit
-from dam_connector.catalog.event import EventKind
-from dam_connector.catalog.product import View
-from dam_connector.catalog.rules import Connection
+from dam_connector.adapters.common.context import Kit
+from dam_connector.domain.event import EventKind
+from dam_connector.domain.product import View
+from dam_connector.domain.rules import Connection
 from dam_connector.errors import BadOutput, ConfigError, DeliveryError, NotFound, RateLimited, Refused, Unavailable
 from dam_connector.ports import Inbound, Pim
 from tests.contracts.pim_servers import Answer, Shop

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from dam_connector.adapters import known
-from dam_connector.catalog.run import RunKind
+from dam_connector.domain.run import RunKind
 from dam_connector.errors import BadOutput, Busy, DeliveryError, OutOfCredit, RateLimited, Refused, SubmitUnknown, Unavailable, Unsupported
 from dam_connector.ports import Provider, Task, TaskState
 from tests.contracts.provider_harness import HARNESSES, Harness, cases, met, order
@@ -92,7 +92,7 @@ def test_the_same_key_costs_once_where_that_is_promised(harness: Harness) -> Non
 @pytest.mark.parametrize(("harness", "fault"), met("submit", SUBMISSIONS), indirect=["harness"])
 def test_every_fault_of_a_submission_is_told_apart(harness: Harness, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if fault == "slow" and harness.patient:
-        monkeypatch.setattr(f"dam_connector.adapters.provider.{harness.name}.PATIENCE_S", harness.kit.http.timeout_s)
+        monkeypatch.setattr(f"dam_connector.adapters.{harness.name}.PATIENCE_S", harness.kit.http.timeout_s)
     provider = harness.adapter()
     harness.fake.faults["submit"] = [fault]
     with pytest.raises(SUBMISSIONS[fault]) as told:

@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from dam_connector.catalog.product import SourceImage, View
-from dam_connector.catalog.run import RunKind
+from dam_connector.domain.product import SourceImage, View
+from dam_connector.domain.run import RunKind
 from dam_connector.errors import BadOutput, ConfigError, DeliveryError, Refused, SubmitUnknown, Unavailable
 from dam_connector.fakes.server import GLB
 from dam_connector.fakes.tripo import WEBHOOK_SECRET
@@ -301,7 +301,7 @@ def test_a_picture_that_was_paid_for_and_cannot_be_had_is_on_the_bill(vendor: Ve
 
 
 def test_a_5xx_is_asked_again_only_where_the_admin_says_so(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dam_connector.adapters.provider.openai_images.PAUSE_S", 0)
+    monkeypatch.setattr("dam_connector.adapters.openai_images.PAUSE_S", 0)
     h = vendor("openai_images")
     h.fake.faults["submit"] = ["500", "500", "500"]
     with pytest.raises(SubmitUnknown):

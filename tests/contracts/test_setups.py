@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from dam_connector import connection_commands
 from dam_connector.adapters import setup_of
-from dam_connector.adapters.kit import Kit
+from dam_connector.adapters.common.context import Kit
+from dam_connector.cli import connections
 from dam_connector.errors import ConfigError, Refused
 from tests.contracts.pim_servers import Answer, Shop
 from tests.support import http_to
@@ -91,5 +91,5 @@ def test_a_token_that_is_no_admin_s_is_told(kit: Kit, server: Shop, system: Syst
 def test_what_cannot_be_set_up_from_here_is_told() -> None:
     with pytest.raises(ConfigError, match="known: dam directus"):
         setup_of("dam", "bynder")
-    said = CliRunner().invoke(connection_commands.connect, ["dam", "directus", "--url", "https://x.example", "--token", "the-secret-itself"])
+    said = CliRunner().invoke(connections.connect, ["dam", "directus", "--url", "https://x.example", "--token", "the-secret-itself"])
     assert said.exit_code == 1 and "env/NAME" in said.output and "the-secret-itself" not in said.output

@@ -8,16 +8,16 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from dam_connector.catalog.event import Decision, Verdict
-from dam_connector.catalog.issue import Report, issue
-from dam_connector.catalog.run import RunKind, RunState
-from dam_connector.catalog.version import VersionState
+from dam_connector.domain.event import Decision, Verdict
+from dam_connector.domain.issue import Report, issue
+from dam_connector.domain.run import RunKind, RunState
+from dam_connector.domain.version import VersionState
 from dam_connector.errors import StateConflict
-from dam_connector.flow.tidying import tidy
 from dam_connector.ports import Inbound
 from dam_connector.store.runs import NewRun
 from dam_connector.store.tables import metadata
 from dam_connector.store.users import UserRole
+from dam_connector.usecases.tidying import tidy
 from dam_connector.wiring import Services
 from tests.support import TestClock, file_of, product
 

@@ -12,10 +12,10 @@ import pytest
 import requests
 
 from dam_connector.adapters import open_adapter
+from dam_connector.adapters.common.context import Kit
 from dam_connector.adapters.http import Http
-from dam_connector.adapters.kit import Kit
-from dam_connector.catalog.rules import Connection
 from dam_connector.clock import SystemClock
+from dam_connector.domain.rules import Connection
 from dam_connector.ports import Channel, Dam
 from dam_connector.store.library import Shelf
 from tests.contracts import test_channels, test_dams

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from dam_connector.catalog.version import Version
-from dam_connector.flow import intake
+from dam_connector.domain.version import Version
+from dam_connector.usecases import intake
 from dam_connector.wiring import Services
 from tests.support import PhotoServer, event_body, inbound, picture, record, signed
 

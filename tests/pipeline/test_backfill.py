@@ -6,11 +6,11 @@ from datetime import timedelta
 import pytest
 from click.testing import CliRunner
 
-from dam_connector import pim_commands
-from dam_connector.catalog.product import Product
+from dam_connector.cli import backfill as backfill_command
 from dam_connector.cli import main
+from dam_connector.domain.product import Product
 from dam_connector.errors import NotFound, RateLimited, Unavailable
-from dam_connector.flow.backfilling import backfill, poll_pims
+from dam_connector.usecases.backfill import backfill, poll_pims
 from dam_connector.wiring import Services
 from tests.support import PhotoServer, TestClock, picture, product
 
@@ -92,8 +92,8 @@ def test_what_is_gone_from_its_source_is_gone_here(services: Services, clock: Te
     del services.pim("mem").products["A"]
     clock.forward(60)
     services.pim("mem").products["A2"] = services.pim("mem").products["B"]
-    from dam_connector.catalog.event import Event, EventKind
-    from dam_connector.flow.intake import take_event
+    from dam_connector.domain.event import Event, EventKind
+    from dam_connector.usecases.intake import take_event
 
     assert take_event(services, "mem", Event(kind=EventKind.UPDATED, ref="A", at=clock.now())) == "A: gone from its source"
     assert take_event(services, "mem", Event(kind=EventKind.UPDATED, ref="nothing", at=clock.now())) == "nothing: not there"
@@ -102,7 +102,7 @@ def test_what_is_gone_from_its_source_is_gone_here(services: Services, clock: Te
 
 def test_the_command_shows_progress(services: Services, clock: TestClock, monkeypatch: pytest.MonkeyPatch) -> None:
     put(services, clock, "A", "B")
-    monkeypatch.setattr(pim_commands, "services_on", lambda folder: services)
+    monkeypatch.setattr(backfill_command, "services_on", lambda folder: services)
 
     def said(*command: str) -> tuple[int, str]:
         ran = CliRunner().invoke(main, list(command))

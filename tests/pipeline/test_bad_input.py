@@ -5,9 +5,9 @@ from collections.abc import Callable
 import cv2
 import pytest
 
-from dam_connector.catalog.run import RunState
-from dam_connector.catalog.version import VersionState
-from dam_connector.flow import intake
+from dam_connector.domain.run import RunState
+from dam_connector.domain.version import VersionState
+from dam_connector.usecases import intake
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain, chair, send, versions
 from tests.support import MODEL, PhotoServer, event_body, huge_png, inbound, picture, record, rules_json, signed

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from dam_connector.batch_commands import run_import
-from dam_connector.catalog.version import VersionState
+from dam_connector.cli.batches import run_import
+from dam_connector.domain.version import VersionState
 from dam_connector.errors import InputError, NotFound, StateConflict
-from dam_connector.flow import batches, exporting, intake, sweeping
 from dam_connector.store.batches import BatchState, RowState
+from dam_connector.usecases import batches, exports, intake, maintenance
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain, versions
 from tests.support import PhotoServer, TestClock, picture, product, rules_json
@@ -62,7 +62,7 @@ def test_good_rows_are_made_bad_ones_are_given_back_and_mended_ones_go_on(
     assert (progress.in_review, progress.failed, progress.under_way, progress.total) == (2, 4, 0, 6)
     assert batches.find(services, "autumn").state is BatchState.DONE
     assert {c for row in said.rows[RowState.FAILED] for c in row.codes} == {"row.value", "row.duplicate", "source.url_refused"}
-    mended = exporting.failed_csv(services, batch)
+    mended = exports.failed_csv(services, batch)
     assert mended.splitlines()[0] == HEADER.strip() + ",error"
     assert "The SKU is missing" in mended and "stands in row 2 too" in mended and "picture" in mended.lower() and mended.count("\n") == 5
     photos.files["none.jpg"] = picture()
@@ -158,7 +158,7 @@ def test_a_lost_job_is_found_by_the_sweeper(services: Services, photos: PhotoSer
 
     Redis.from_url(services.settings.redis).flushall()
     clock.forward(60)
-    sweeping.sweep(services, "me")
+    maintenance.sweep(services, "me")
     drain()
     assert services.batches.progress(batch.id).in_review == 1
 
@@ -191,7 +191,7 @@ def test_what_breaks_one_row_leaves_the_others(
     drain()
     progress = services.batches.progress(batch.id)
     assert (progress.in_review, progress.failed) == (2, 1) and batches.find(services, batch.id).state is BatchState.DONE
-    assert "RuntimeError" in exporting.failed_csv(services, batch)
+    assert "RuntimeError" in exports.failed_csv(services, batch)
 
 
 def test_what_a_batch_asks_for_waits_in_a_lane_of_its_own(services: Services, photos: PhotoServer, tmp_path: Path) -> None:
@@ -206,8 +206,8 @@ def test_what_a_batch_asks_for_waits_in_a_lane_of_its_own(services: Services, ph
 
 
 def test_a_row_without_a_request_follows_the_rules_and_old_hashes_stay(services: Services) -> None:
-    from dam_connector.catalog.planning import input_hash
-    from dam_connector.catalog.request import Request
+    from dam_connector.domain.planning import input_hash
+    from dam_connector.domain.row_request import Request
 
     rules = services.rules.current()
     plain = product()

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from dam_connector import batch_commands
-from dam_connector.catalog.event import Decision, Verdict
-from dam_connector.catalog.product import SourceImage, View
-from dam_connector.catalog.version import VersionState
+from dam_connector.cli import batches as batch_commands
+from dam_connector.domain.event import Decision, Verdict
+from dam_connector.domain.product import SourceImage, View
+from dam_connector.domain.version import VersionState
 from dam_connector.errors import ConfigError, StateConflict
-from dam_connector.flow import batches, exporting, intake, reviewing, selection
 from dam_connector.store.batches import Batch
 from dam_connector.store.gallery import Wanted
+from dam_connector.usecases import batches, bulk_review, exports, intake, review
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain, versions
 from tests.support import PhotoServer, picture, product, rules_json
@@ -37,7 +37,7 @@ def batch(services: Services, photos: PhotoServer, drain: Drain, tmp_path: Path,
 
 
 def test_the_manifest_tells_every_row(batch: Batch, services: Services) -> None:
-    made, lost, blank = exporting.manifest(services, batch)
+    made, lost, blank = exports.manifest(services, batch)
     assert (made["sku"], made["status"], made["image_count"], made["row"]) == ("A1", "completed", len(made["image_urls"]), 2)
     version = versions(services, "A1")["packshot"]
     assert made["request_id"] == version.run_id and made["model_actual"].startswith("local") and made["cost_usd"] == 0
@@ -46,23 +46,23 @@ def test_the_manifest_tells_every_row(batch: Batch, services: Services) -> None:
     assert {f["name"]: f["sha256"] for f in told["files"]} == {f.name: f.sha256 for f in version.shipped}
     assert all(url.startswith("http") for url in made["image_urls"])
     assert lost["status"] == blank["status"] == "failed" and "images" in lost["error"] and "cutout.empty" in blank["error"]
-    lines = list(exporting.json_lines(exporting.manifest(services, batch)))
+    lines = list(exports.json_lines(exports.manifest(services, batch)))
     assert [json.loads(line)["sku"] for line in lines] == ["A1", "A2", "A3"] and all(line.count("\n") == 1 for line in lines)
 
 
 def test_a_picture_counts_once_whatever_formats_and_versions_there_are(batch: Batch, services: Services, drain: Drain) -> None:
     version = versions(services, "A1")["packshot"]
     services.decisions.record(version, Decision(verdict=Verdict.APPROVED, by="ann"), "page")
-    reviewing.regenerate(services, version, note="", by="ann")
+    review.regenerate(services, version, note="", by="ann")
     drain()
-    made = next(exporting.manifest(services, batch))
+    made = next(exports.manifest(services, batch))
     assert [v["version"] for v in made["versions"]] == [2, 1] and len({f.format for f in version.shipped}) > 1
     assert made["image_count"] == 1 and "_V2_" in made["image_urls"][0]
 
 
 def test_the_sheet_comes_back_with_each_rows_status(batch: Batch, services: Services) -> None:
     def statuses() -> dict[str, tuple[str, str]]:
-        rows = csv.DictReader(io.StringIO("".join(exporting.status_csv(services, batch))))
+        rows = csv.DictReader(io.StringIO("".join(exports.status_csv(services, batch))))
         return {row["sku"]: (row["Status"], row["title"]) for row in rows}
 
     assert statuses() == {"A1": ("In review", "Oak Chair"), "A2": ("Failed", "Lost"), "A3": ("Failed", "Blank")}
@@ -74,7 +74,7 @@ def test_the_sheet_comes_back_with_each_rows_status(batch: Batch, services: Serv
 
 
 def test_failed_rows_hold_those_that_could_not_be_made(batch: Batch, services: Services) -> None:
-    rows = list(csv.DictReader(io.StringIO(exporting.failed_csv(services, batch))))
+    rows = list(csv.DictReader(io.StringIO(exports.failed_csv(services, batch))))
     assert [row["sku"] for row in rows] == ["A2", "A3"] and all(row["error"] for row in rows) and set(services.batches.broken(batch.id)) == {"A3"}
 
 
@@ -103,31 +103,31 @@ def test_many_are_decided_undone_commented_on_and_made_again(batch: Batch, servi
     ids = [card.id for card in services.gallery.page(Wanted(batch=batch.id))]
     assert len(ids) == 1
     yes = Decision(verdict=Verdict.APPROVED, by="ann")
-    outcome = selection.decide_all(services, [*ids, "ver_none", *ids], yes, delay_s=60)
+    outcome = bulk_review.decide_all(services, [*ids, "ver_none", *ids], yes, delay_s=60)
     assert (outcome.done, outcome.refused) == (ids, 1)
-    assert selection.decide_all(services, ids, yes, delay_s=60).refused == 1
-    assert selection.undo_all(services, by="ann").done == []  # the last action of this person decided nothing
+    assert bulk_review.decide_all(services, ids, yes, delay_s=60).refused == 1
+    assert bulk_review.undo_all(services, by="ann").done == []  # the last action of this person decided nothing
     services.ledger.note("undo:ann", ids)
-    assert selection.undo_all(services, by="ann").done == ids and selection.undo_all(services, by="ann").done == []
+    assert bulk_review.undo_all(services, by="ann").done == ids and bulk_review.undo_all(services, by="ann").done == []
     assert services.assets.get(ids[0]).state is VersionState.IN_REVIEW
-    selection.comment_all(services, ids, text="paler, please", by="ann")
+    bulk_review.comment_all(services, ids, text="paler, please", by="ann")
     assert [(h.by, h.detail) for h in services.ledger.history(version_id=ids[0]) if h.what == "comment"] == [("ann", "paler, please")]
-    assert selection.regenerate_all(services, ids, note="paler", by="ann").done == ids
-    assert selection.regenerate_all(services, ids, note="paler", by="ann").refused == 1
+    assert bulk_review.regenerate_all(services, ids, note="paler", by="ann").done == ids
+    assert bulk_review.regenerate_all(services, ids, note="paler", by="ann").refused == 1
     drain()
     assert versions(services, "A1")["packshot"].number == 2
 
 
 def test_an_enlarged_picture_is_the_next_version_and_says_so(batch: Batch, services: Services, drain: Drain) -> None:
     first = versions(services, "A1")["packshot"]
-    assert reviewing.upscale(services, first, by="ann") and reviewing.upscale(services, first, by="ann") is None
+    assert review.upscale(services, first, by="ann") and review.upscale(services, first, by="ann") is None
     drain()
     second = versions(services, "A1")["packshot"]
     assert second.number == 2 and second.state is VersionState.IN_REVIEW and services.assets.get(first.id).state is VersionState.SUPERSEDED
     assert second.report.facts["width_px"] == 2 * first.report.facts["width_px"] and second.provenance["upscaled"] == "2 times from V1"
     assert "rendition.upscaled" in {i.code for i in second.report.issues} and "rendition.size" not in {i.code for i in second.report.issues}
     assert {f.format for f in second.shipped} == {f.format for f in first.shipped}
-    selection.regenerate_all(services, [second.id], note="", by="ann")
+    bulk_review.regenerate_all(services, [second.id], note="", by="ann")
     drain()
     third = versions(services, "A1")["packshot"]
     assert third.number == 3 and third.report.facts["width_px"] == first.report.facts["width_px"] and "upscaled" not in third.provenance
@@ -138,7 +138,7 @@ def test_models_are_not_enlarged(services: Services, batch: Batch) -> None:
 
     version = versions(services, "A1")["packshot"]
     with pytest.raises(StateConflict, match="still pictures"):
-        reviewing.upscale(services, replace(version, asset=replace(version.asset, kind="model")), by="ann")
+        review.upscale(services, replace(version, asset=replace(version.asset, kind="model")), by="ann")
 
 
 def test_a_picture_in_the_dam_is_a_source(batch: Batch, services: Services, drain: Drain, tmp_path: Path) -> None:

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from dam_connector.catalog.event import Decision, Verdict
-from dam_connector.catalog.issue import Waiver
-from dam_connector.catalog.run import RunState
-from dam_connector.catalog.version import VersionState
+from dam_connector.domain.event import Decision, Verdict
+from dam_connector.domain.issue import Waiver
+from dam_connector.domain.run import RunState
+from dam_connector.domain.version import VersionState
 from dam_connector.errors import DeliveryError, RateLimited, StateConflict, Unavailable
-from dam_connector.flow import intake, reviewing, sweeping
-from dam_connector.flow.heeding import poll_dams
 from dam_connector.queue import RqQueue
+from dam_connector.usecases import intake, maintenance, review
+from dam_connector.usecases.dam_sync import poll_dams
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain, chair, send, versions
 from tests.support import MODEL, SAMPLES, PhotoServer, TestClock, event_body, inbound, record, rules_json, signed
@@ -36,7 +36,7 @@ def test_from_webhook_to_live(services: Services, photos: PhotoServer, drain: Dr
     assert not made["model"].report.errors()
     assert made["model"].dam_ref and made["model"].provenance["generator"] == "local"
     for version in made.values():
-        reviewing.decide(services, version, APPROVED, source="page")
+        review.decide(services, version, APPROVED, source="page")
     drain()
     assert {v.state for v in versions(services).values()} == {VersionState.PUBLISHED}
     assert services.publications.of_version(made["model"].id)[0].url.endswith("/ar/CH123")
@@ -124,7 +124,7 @@ def test_a_picture_server_that_is_away_is_asked_again_and_in_the_end_flagged(
     assert services.inbox.get(delivery).state == "received"
     photos.statuses.clear()
     clock.forward(30)
-    sweeping.sweep(services, "me")
+    maintenance.sweep(services, "me")
     drain()
     assert set(versions(services)) == {"packshot", "cutout"}
     photos.statuses["front.jpg"] = 503
@@ -133,7 +133,7 @@ def test_a_picture_server_that_is_away_is_asked_again_and_in_the_end_flagged(
     drain()
     for _ in range(8):
         clock.forward(10_000)
-        sweeping.sweep(services, "me")
+        maintenance.sweep(services, "me")
         drain()
     assert services.inbox.get(delivery).state == "handled"
     assert [i.code for i in services.products.get("X1").issues] == ["source.unreachable"]
@@ -145,9 +145,9 @@ def test_redis_down_during_intake_loses_nothing(services: Services, photos: Phot
     away = dataclasses.replace(services, queue=RqQueue(f"unix://{tmp_path}/nobody.sock"))
     for n in range(5):
         send(away, chair(photos, sku=f"S{n}"), message=f"m{n}")
-    assert sweeping.sweep(away, "me") == 0
+    assert maintenance.sweep(away, "me") == 0
     clock.forward(10)
-    assert sweeping.sweep(services, "me") == 5
+    assert maintenance.sweep(services, "me") == 5
     drain()
     assert len(services.gallery.cards_of([f"S{n}" for n in range(5)])) == 10
 
@@ -158,7 +158,7 @@ def test_a_flushed_queue_loses_nothing(services: Services, photos: PhotoServer, 
     Redis.from_url(queue_url).flushall()
     assert drain() == 0
     clock.forward(30)
-    sweeping.sweep(services, "me")
+    maintenance.sweep(services, "me")
     drain()
     assert set(versions(services)) == {"packshot", "cutout"}
 
@@ -170,25 +170,25 @@ def test_the_sweeper_backs_off_and_does_not_flood(services: Services, photos: Ph
     sent = 0
     for _ in range(120):
         clock.forward(2)
-        sent += sweeping.sweep(services, "me")
+        sent += maintenance.sweep(services, "me")
     assert 2 <= sent <= 2 * 5
-    assert sweeping.sweep(services, "somebody else") == 0
+    assert maintenance.sweep(services, "somebody else") == 0
 
 
 def test_reject_regenerate_and_approve_the_next(services: Services, photos: PhotoServer, drain: Drain) -> None:
     send(services, chair(photos))
     drain()
     first = versions(services)["packshot"]
-    reviewing.decide(services, first, Decision(verdict=Verdict.REJECTED, by="ann", reasons=("colour",), note="too red"), source="page")
-    run = reviewing.regenerate(services, first, note="too red", by="ann")
-    assert run and reviewing.regenerate(services, first, note="too red", by="ann") is None
+    review.decide(services, first, Decision(verdict=Verdict.REJECTED, by="ann", reasons=("colour",), note="too red"), source="page")
+    run = review.regenerate(services, first, note="too red", by="ann")
+    assert run and review.regenerate(services, first, note="too red", by="ann") is None
     drain()
     second = versions(services)["packshot"]
     assert second.number == 2 and second.provenance["note"] == "too red"
     send(services, chair(photos), message="msg_again")
     drain()
     assert len([v for v in services.assets.of_product("CH123") if v.asset.deliverable == "packshot"]) == 2
-    reviewing.decide(services, second, APPROVED, source="page")
+    review.decide(services, second, APPROVED, source="page")
     drain()
     assert services.assets.get(second.id).state is VersionState.PUBLISHED
 
@@ -197,33 +197,33 @@ def test_an_undone_approval_is_not_published(services: Services, photos: PhotoSe
     send(services, chair(photos))
     drain()
     version = versions(services)["packshot"]
-    reviewing.decide(services, version, APPROVED, source="page", delay_s=10)
-    reviewing.undo(services, services.assets.get(version.id), by="ann")
+    review.decide(services, version, APPROVED, source="page", delay_s=10)
+    review.undo(services, services.assets.get(version.id), by="ann")
     clock.forward(30)
-    sweeping.sweep(services, "me")
+    maintenance.sweep(services, "me")
     drain()
     assert services.assets.get(version.id).state is VersionState.IN_REVIEW
     assert services.publications.of_version(version.id) == []
-    reviewing.decide(services, services.assets.get(version.id), APPROVED, source="page")
+    review.decide(services, services.assets.get(version.id), APPROVED, source="page")
     drain()
     assert services.assets.get(version.id).state is VersionState.PUBLISHED
     with pytest.raises(StateConflict):
-        reviewing.undo(services, services.assets.get(version.id), by="ann")
+        review.undo(services, services.assets.get(version.id), by="ann")
 
 
 def test_the_newer_version_stays_live_when_the_older_is_approved_last(services: Services, photos: PhotoServer, drain: Drain) -> None:
     send(services, chair(photos))
     drain()
     first = versions(services)["packshot"]
-    reviewing.decide(services, first, APPROVED, source="page", delay_s=5)
+    review.decide(services, first, APPROVED, source="page", delay_s=5)
     services.clock.forward(1)
     send(services, chair(photos, color="green"), message="msg_2")
     drain()
     second = versions(services)["packshot"]
-    reviewing.decide(services, second, APPROVED, source="page")
+    review.decide(services, second, APPROVED, source="page")
     drain()
     services.clock.forward(60)
-    sweeping.sweep(services, "me")
+    maintenance.sweep(services, "me")
     drain()
     assert services.assets.get(second.id).state is VersionState.PUBLISHED
     assert services.assets.get(first.id).state is VersionState.SUPERSEDED
@@ -240,8 +240,8 @@ def test_a_blocked_version_is_never_pushed_until_its_error_is_waived(
     assert version.state is VersionState.BLOCKED and version.dam_ref == ""
     assert {i.code for i in version.report.errors()} == {"rendition.bytes"}
     with pytest.raises(StateConflict):
-        reviewing.decide(services, version, APPROVED, source="page")
-    reviewing.waive(services, version, Waiver(code="rendition.bytes", by="root", reason="a test"))
+        review.decide(services, version, APPROVED, source="page")
+    review.waive(services, version, Waiver(code="rendition.bytes", by="root", reason="a test"))
     drain()
     waived = services.assets.get(version.id)
     assert waived.state is VersionState.IN_REVIEW and waived.dam_ref and waived.report.waivers[0].reason == "a test"
@@ -277,7 +277,7 @@ def test_a_dam_that_is_away_is_tried_again(
     run = services.runs.page()[0]
     assert run.state is RunState.PARKED and "dam push" in run.error
     clock.forward(120)
-    sweeping.sweep(services, "me")
+    maintenance.sweep(services, "me")
     drain()
     assert services.runs.get(run.id).state is RunState.DONE
     assert len(services.dam("shelf").stored) == 1

@@ -7,18 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dam_connector.catalog.issue import Waiver
-from dam_connector.catalog.run import RunState
-from dam_connector.catalog.version import Role, VersionState
-from dam_connector.flow import reviewing
+from dam_connector.domain.issue import Waiver
+from dam_connector.domain.run import RunState
+from dam_connector.domain.version import Role, VersionState
+from dam_connector.usecases import review
 from dam_connector.wiring import Services
 from tests.certificates import write_credential
 from tests.pipeline.helpers import Drain, chair, send, versions
 from tests.support import MODEL, PhotoServer, picture, rules_json
 from worker.gltf.document import read_json
-from worker.imaging.labels import ENHANCED, RENDERED, TRAINED, TRAINED_PART, read_labels, relabel
-from worker.imaging.signing import read_manifest
-from worker.modeling.foreign import read_glb
+from worker.imaging.content_credentials import read_manifest
+from worker.imaging.metadata import ENHANCED, RENDERED, TRAINED, TRAINED_PART, read_labels, relabel
+from worker.modeling.glb_import import read_glb
 
 MODEL_ONE = {**MODEL, "formats": ["glb"], "max_triangles": 1500}
 SPIN = {"name": "spin", "kind": "rendition", "made_from": "model", "motion": "spin", "frames": 8, "size_px": 96, "formats": ["webp"]}
@@ -63,7 +63,7 @@ def test_the_next_model_makes_the_next_renditions(services: Services, photos: Ph
     write_rules(deliverables=[SPIN, MODEL_ONE], naming=NAMED)
     send(services, chair(photos))
     drain()
-    reviewing.regenerate(services, versions(services)["model"], note="again", by="ann")
+    review.regenerate(services, versions(services)["model"], note="again", by="ann")
     drain()
     states = {(v.asset.deliverable, v.number): v.state for v in services.assets.of_product("CH123")}
     assert states[("model", 2)] == states[("spin", 2)] == VersionState.IN_REVIEW and states[("spin", 1)] is VersionState.SUPERSEDED
@@ -77,7 +77,7 @@ def test_a_blocked_model_gives_no_renditions_until_it_is_waived(services: Servic
     drain()
     made = versions(services)
     assert set(made) == {"model"} and made["model"].state is VersionState.BLOCKED
-    reviewing.waive(services, made["model"], Waiver(code="file.triangles", by="root", reason="a test"))
+    review.waive(services, made["model"], Waiver(code="file.triangles", by="root", reason="a test"))
     drain()
     assert versions(services)["spin"].state is VersionState.IN_REVIEW
 
@@ -88,7 +88,7 @@ def test_a_model_that_went_away_is_said(services: Services, photos: PhotoServer,
     drain()
     made = versions(services)
     services.assets.move(made["model"].id, VersionState.REJECTED)
-    reviewing.regenerate(services, made["spin"], note="", by="ann")
+    review.regenerate(services, made["spin"], note="", by="ann")
     drain()
     assert "source.missing_model" in {i.code for i in services.products.get("CH123").issues}
 

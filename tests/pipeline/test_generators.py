@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from dam_connector.catalog.version import Version, VersionState
+from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import Refused
 from dam_connector.wiring import Services, check_rules
 from tests.pipeline.helpers import chair, send, versions
 from tests.support import PhotoServer, picture
 from tests.unit.shapes import ball
-from worker.modeling.glb import write_glb
+from worker.modeling.glb_export import write_glb
 
 CUBE = {"width": 30, "height": 30, "depth": 30, "unit": "cm"}
 

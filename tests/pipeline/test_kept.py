@@ -11,11 +11,11 @@ from dam_connector.errors import InputError
 from dam_connector.wiring import Services
 from tests.support import picture
 from tests.unit.shapes import box
-from worker import kept
+from worker import cache
 from worker.imaging import cutout
 from worker.imaging.decode import Photo, decode
-from worker.modeling.foreign import read_glb
-from worker.modeling.glb import write_glb
+from worker.modeling.glb_export import write_glb
+from worker.modeling.glb_import import read_glb
 from worker.modeling.model import Model
 
 CUBE = box(0.1, 0.1, 0.1)
@@ -35,7 +35,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         made.append(1)
         return cutout.cut_out(photo, pointer)
 
-    monkeypatch.setattr(kept, "cut_out", cut_out)
+    monkeypatch.setattr(cache, "cut_out", cut_out)
     return made
 
 
@@ -45,7 +45,7 @@ def files(services: Services) -> list[Path]:
 
 def test_a_kept_cut_out_is_the_fresh_one(services: Services, photo: Photo, counted: list[int]) -> None:
     sha256 = services.blobs.put(b"a")
-    first, second = (kept.keeper(services, sha256)(photo, "") for _ in range(2))
+    first, second = (cache.keeper(services, sha256)(photo, "") for _ in range(2))
     fresh = cutout.cut_out(photo)
     for found in (first, second):
         assert np.array_equal(found.rgb, fresh.rgb) and np.array_equal(found.alpha, fresh.alpha)
@@ -56,23 +56,23 @@ def test_a_kept_cut_out_is_the_fresh_one(services: Services, photo: Photo, count
 def test_another_photo_and_another_size_are_cut_out_anew(services: Services, photo: Photo, counted: list[int]) -> None:
     smaller = decode(picture(), max_pixels=10**7, longest_px=300)
     for sha256, given in ((services.blobs.put(b"a"), photo), (services.blobs.put(b"b"), photo), (services.blobs.put(b"a"), smaller)):
-        assert kept.keeper(services, sha256)(given, "").alpha.shape == given.rgb.shape[:2]
+        assert cache.keeper(services, sha256)(given, "").alpha.shape == given.rgb.shape[:2]
     assert len(counted) == 3
 
 
 @pytest.mark.parametrize("spoiled", [b"", b"PK\x03\x04 not an archive", b"x" * 1000])
 def test_what_is_spoiled_is_made_anew(services: Services, photo: Photo, counted: list[int], spoiled: bytes) -> None:
-    cut = kept.keeper(services, services.blobs.put(b"a"))
+    cut = cache.keeper(services, services.blobs.put(b"a"))
     cut(photo, "")
     files(services)[0].write_bytes(spoiled)
     assert cut(photo, "").alpha.any() and len(counted) == 2
 
 
 def test_the_oldest_go_when_there_are_too_many(services: Services, photo: Photo, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept.keeper(services, services.blobs.put(b"0"))(photo, "")
-    monkeypatch.setattr(kept, "MAX_BYTES", 3 * files(services)[0].stat().st_size)
+    cache.keeper(services, services.blobs.put(b"0"))(photo, "")
+    monkeypatch.setattr(cache, "MAX_BYTES", 3 * files(services)[0].stat().st_size)
     for n in range(6):
-        kept.keeper(services, services.blobs.put(bytes([n])))(photo, "")
+        cache.keeper(services, services.blobs.put(bytes([n])))(photo, "")
     assert len(files(services)) == 3
 
 
@@ -80,7 +80,7 @@ def test_a_photo_without_a_product_is_told_each_time(services: Services) -> None
     blank = decode(picture(lambda rgb: None), max_pixels=10**7)
     for _ in range(2):
         with pytest.raises(InputError, match="Nothing stands out"):
-            kept.keeper(services, services.blobs.put(b"a"))(blank, "/images/front")
+            cache.keeper(services, services.blobs.put(b"a"))(blank, "/images/front")
     assert files(services) == []
 
 
@@ -91,19 +91,19 @@ def test_a_photo_is_decoded_once_unless_it_is_wanted_larger_or_under_another_lim
         decoded.append(options["longest_px"])
         return decode(data, **options)
 
-    monkeypatch.setattr(kept, "decode", counting)
-    monkeypatch.setattr(kept, "_PHOTOS", kept.Recent(kept.PHOTOS))
+    monkeypatch.setattr(cache, "decode", counting)
+    monkeypatch.setattr(cache, "_PHOTOS", cache.Recent(cache.PHOTOS))
     data = picture()
     longer, sha256 = max(decode(data, max_pixels=10**7).size), services.blobs.put(data)
     for _ in range(2):
-        assert max(kept.photo_of(services, sha256).size) == longer
-        assert max(kept.photo_of(services, sha256, longest_px=longer + 1).size) == longer
+        assert max(cache.photo_of(services, sha256).size) == longer
+        assert max(cache.photo_of(services, sha256, longest_px=longer + 1).size) == longer
     assert len(decoded) == 1
-    assert max(kept.photo_of(services, sha256, longest_px=300).size) == 300 and max(kept.photo_of(services, sha256).size) == longer
+    assert max(cache.photo_of(services, sha256, longest_px=300).size) == 300 and max(cache.photo_of(services, sha256).size) == longer
     assert len(decoded) == 3
     strict = replace(services, settings=replace(services.settings, max_picture_pixels=100))
     with pytest.raises(InputError, match="pixels"):
-        kept.photo_of(strict, sha256)
+        cache.photo_of(strict, sha256)
 
 
 def test_models_are_read_once_and_the_oldest_is_forgotten(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,11 +113,11 @@ def test_models_are_read_once_and_the_oldest_is_forgotten(services: Services, mo
         read.append(len(data))
         return read_glb(data)
 
-    monkeypatch.setattr(kept, "read_glb", counting)
-    monkeypatch.setattr(kept, "_MODELS", kept.Recent(kept.MODELS))
-    files = [services.blobs.put(write_glb(CUBE, f"cube {n}")) for n in range(kept.MODELS + 1)]
+    monkeypatch.setattr(cache, "read_glb", counting)
+    monkeypatch.setattr(cache, "_MODELS", cache.Recent(cache.MODELS))
+    files = [services.blobs.put(write_glb(CUBE, f"cube {n}")) for n in range(cache.MODELS + 1)]
     for sha256 in (files[0], files[0], *files[1:]):
-        assert len(kept.model_of(services, sha256).faces) == len(CUBE.faces)
+        assert len(cache.model_of(services, sha256).faces) == len(CUBE.faces)
     assert len(read) == len(files)
-    kept.model_of(services, files[0])
+    cache.model_of(services, files[0])
     assert len(read) == len(files) + 1

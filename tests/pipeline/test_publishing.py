@@ -6,13 +6,13 @@ from datetime import timedelta
 
 import pytest
 
-from dam_connector.catalog.event import Decision, Verdict
-from dam_connector.catalog.run import RunKind, RunState
-from dam_connector.catalog.version import Version, VersionState
+from dam_connector.domain.event import Decision, Verdict
+from dam_connector.domain.run import RunKind, RunState
+from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import Refused, StateConflict, Unavailable
-from dam_connector.flow import heeding, intake, publishing, reviewing, sweeping
-from dam_connector.flow.heeding import heed, poll_dams
-from dam_connector.flow.publishing import turn_at
+from dam_connector.usecases import dam_sync, intake, maintenance, publish, review
+from dam_connector.usecases.dam_sync import heed, poll_dams
+from dam_connector.usecases.publish import turn_at
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain, chair, send
 from tests.support import PhotoServer, TestClock
@@ -57,23 +57,23 @@ def made(services: Services, photos: PhotoServer, drain: Drain, *, color: str = 
 
 def test_a_listing_keeps_the_order_of_the_rules_whatever_was_approved_first(shop: Services, photos: PhotoServer, drain: Drain) -> None:
     first = made(shop, photos, drain)
-    reviewing.decide(shop, newest(shop, "detail"), APPROVED, source="page")
+    review.decide(shop, newest(shop, "detail"), APPROVED, source="page")
     drain()
     assert live(shop) == ["detailV1"]
-    reviewing.decide(shop, first, APPROVED, source="page")
+    review.decide(shop, first, APPROVED, source="page")
     drain()
     assert live(shop) == ["packshotV1", "detailV1"]
 
 
 def test_a_rollback_brings_an_earlier_version_back_everywhere_and_forth_again(shop: Services, photos: PhotoServer, drain: Drain) -> None:
     first = made(shop, photos, drain)
-    reviewing.decide(shop, first, APPROVED, source="page")
+    review.decide(shop, first, APPROVED, source="page")
     drain()
     second = made(shop, photos, drain, color="green")
-    reviewing.decide(shop, second, APPROVED, source="page")
+    review.decide(shop, second, APPROVED, source="page")
     drain()
     assert live(shop) == ["packshotV2"] and states(shop) == ["V2 published", "V1 superseded"]
-    publishing.rollback(shop, shop.assets.get(first.id), by="ann")
+    publish.rollback(shop, shop.assets.get(first.id), by="ann")
     drain()
     assert live(shop) == ["packshotV1"] and states(shop) == ["V2 superseded", "V1 published"]
     assert {p.version_id for p in shop.publications.of_product("CH123")} == {first.id}
@@ -82,9 +82,9 @@ def test_a_rollback_brings_an_earlier_version_back_everywhere_and_forth_again(sh
         "mem:CH123:packshot:1:2": "superseded",
     }
     with pytest.raises(StateConflict):
-        publishing.rollback(shop, shop.assets.get(first.id), by="ann")  # it is live
+        publish.rollback(shop, shop.assets.get(first.id), by="ann")  # it is live
     shop.clock.forward(5)
-    publishing.rollback(shop, shop.assets.get(second.id), by="ann")
+    publish.rollback(shop, shop.assets.get(second.id), by="ann")
     drain()
     assert live(shop) == ["packshotV2"]
 
@@ -94,43 +94,43 @@ def test_what_nobody_approved_is_never_rolled_back_to(shop: Services, photos: Ph
     second = made(shop, photos, drain, color="green")
     assert states(shop) == ["V2 in_review", "V1 superseded"]
     with pytest.raises(StateConflict, match="nobody approved"):
-        publishing.rollback(shop, shop.assets.get(first.id), by="ann")
-    reviewing.decide(shop, second, Decision(verdict=Verdict.REJECTED, by="ann"), source="page")
+        publish.rollback(shop, shop.assets.get(first.id), by="ann")
+    review.decide(shop, second, Decision(verdict=Verdict.REJECTED, by="ann"), source="page")
     with pytest.raises(StateConflict):
-        publishing.rollback(shop, shop.assets.get(second.id), by="ann")
+        publish.rollback(shop, shop.assets.get(second.id), by="ann")
 
 
 def test_an_earlier_approval_that_was_held_up_does_not_undo_a_later_rollback(shop: Services, photos: PhotoServer, drain: Drain) -> None:
     first = made(shop, photos, drain)
-    reviewing.decide(shop, first, APPROVED, source="page")
+    review.decide(shop, first, APPROVED, source="page")
     drain()
     second = made(shop, photos, drain, color="green")
-    reviewing.decide(shop, second, APPROVED, source="page", delay_s=60)
+    review.decide(shop, second, APPROVED, source="page", delay_s=60)
     shop.clock.forward(1)
     third = made(shop, photos, drain, color="blue")
-    reviewing.decide(shop, third, APPROVED, source="page")
+    review.decide(shop, third, APPROVED, source="page")
     drain()
     shop.clock.forward(1)
-    publishing.rollback(shop, shop.assets.get(first.id), by="ann")
+    publish.rollback(shop, shop.assets.get(first.id), by="ann")
     drain()
     shop.clock.forward(120)
-    sweeping.sweep(shop, "me")
+    maintenance.sweep(shop, "me")
     drain()
     assert live(shop) == ["packshotV1"]
 
 
 def test_a_withdrawn_version_is_live_nowhere_and_its_files_are_not_public(shop: Services, photos: PhotoServer, drain: Drain) -> None:
     first = made(shop, photos, drain)
-    reviewing.decide(shop, first, APPROVED, source="page")
-    reviewing.decide(shop, newest(shop, "detail"), APPROVED, source="page")
+    review.decide(shop, first, APPROVED, source="page")
+    review.decide(shop, newest(shop, "detail"), APPROVED, source="page")
     drain()
     assert shop.assets.find_file(first.files[0].sha256, public=True)
-    publishing.withdraw(shop, shop.assets.get(first.id), by="ann", reason="recalled")
+    publish.withdraw(shop, shop.assets.get(first.id), by="ann", reason="recalled")
     assert shop.assets.find_file(first.files[0].sha256, public=True) is None  # at once
     drain()
     assert live(shop) == ["detailV1"] and states(shop) == ["V1 withdrawn"]
     assert shop.dam("shelf").standings["mem:CH123:packshot:1:1"].state is VersionState.WITHDRAWN
-    publishing.rollback(shop, shop.assets.get(first.id), by="ann")
+    publish.rollback(shop, shop.assets.get(first.id), by="ann")
     drain()
     assert live(shop) == ["packshotV1", "detailV1"]
 
@@ -138,7 +138,7 @@ def test_a_withdrawn_version_is_live_nowhere_and_its_files_are_not_public(shop: 
 def test_nothing_goes_live_before_its_day_or_its_product_s_embargo(shop: Services, photos: PhotoServer, drain: Drain, clock: TestClock) -> None:
     first = made(shop, photos, drain)
     day = clock.now() + timedelta(days=2)
-    reviewing.decide(shop, first, APPROVED, source="page", go_live_at=day)
+    review.decide(shop, first, APPROVED, source="page", go_live_at=day)
     drain()
     assert live(shop) == [] and states(shop) == ["V1 approved"] and shop.assets.find_file(first.files[0].sha256, public=True) is None
     clock.forward(3600)
@@ -147,7 +147,7 @@ def test_nothing_goes_live_before_its_day_or_its_product_s_embargo(shop: Service
     assert states(shop) == ["V1 approved"]  # an embargo is no new input
     for days, expected in ((2, []), (1, ["packshotV1"])):
         clock.forward(days * 86_400)
-        sweeping.sweep(shop, "me")
+        maintenance.sweep(shop, "me")
         drain()
         assert live(shop) == expected
 
@@ -156,13 +156,13 @@ def test_an_embargo_that_is_lifted_holds_nothing_up(shop: Services, photos: Phot
     day = (clock.now() + timedelta(days=30)).isoformat()
     send(shop, chair(photos, live_from=day))
     drain()
-    reviewing.decide(shop, newest(shop), APPROVED, source="page")
+    review.decide(shop, newest(shop), APPROVED, source="page")
     drain()
     assert live(shop) == []
     clock.forward(60)
     send(shop, chair(photos), message="lifted", kind="product.updated")
     clock.forward(600)
-    sweeping.sweep(shop, "me")
+    maintenance.sweep(shop, "me")
     drain()
     assert live(shop) == ["packshotV1"]
 
@@ -171,15 +171,15 @@ def test_a_channel_that_is_away_keeps_the_old_version_live_and_gets_the_new_one_
     shop: Services, photos: PhotoServer, drain: Drain, clock: TestClock
 ) -> None:
     first = made(shop, photos, drain)
-    reviewing.decide(shop, first, APPROVED, source="page")
+    review.decide(shop, first, APPROVED, source="page")
     drain()
     second = made(shop, photos, drain, color="green")
     shop.channel("shop").fail_with = Unavailable("shop", "publish", "down")
-    reviewing.decide(shop, second, APPROVED, source="page")
+    review.decide(shop, second, APPROVED, source="page")
     drain()
     assert live(shop) == ["packshotV1"] and shop.assets.find_file(first.files[0].sha256, public=True)
     clock.forward(60)
-    sweeping.sweep(shop, "me")
+    maintenance.sweep(shop, "me")
     drain()
     assert live(shop) == ["packshotV2"] and states(shop) == ["V2 published", "V1 superseded"]
 
@@ -192,7 +192,7 @@ def test_a_channel_that_refuses_holds_up_none_of_the_others(
     shop.settings.plugin_json.write_text(json.dumps(rules))
     first = made(shop, photos, drain)
     shop.channel("shop").fail_with = Refused("shop", "publish", "no such product")
-    reviewing.decide(shop, first, APPROVED, source="page")
+    review.decide(shop, first, APPROVED, source="page")
     drain()
     assert [p.channel for p in shop.publications.of_product("CH123")] == ["viewer"] and live(shop) == []
     (failed,) = [r for r in shop.runs.page() if r.state is RunState.FAILED]
@@ -205,21 +205,21 @@ def test_a_channel_that_refuses_holds_up_none_of_the_others(
 def test_one_at_a_time_changes_a_product_in_a_channel(shop: Services, photos: PhotoServer, drain: Drain, clock: TestClock) -> None:
     first = made(shop, photos, drain)
     with turn_at(shop, "shop", "CH123"):
-        reviewing.decide(shop, first, APPROVED, source="page")
+        review.decide(shop, first, APPROVED, source="page")
         for _ in range(12):  # more often than a failure is tried
             drain()
             clock.forward(5)
-            sweeping.sweep(shop, "me")
+            maintenance.sweep(shop, "me")
         assert live(shop) == []
     clock.forward(5)
-    sweeping.sweep(shop, "me")
+    maintenance.sweep(shop, "me")
     drain()
     assert live(shop) == ["packshotV1"]
 
 
 def test_the_first_decision_counts_and_the_second_person_sees_it(shop: Services, photos: PhotoServer, drain: Drain) -> None:
     first, dam = made(shop, photos, drain), shop.dam("shelf")
-    reviewing.decide(shop, first, APPROVED, source="page")
+    review.decide(shop, first, APPROVED, source="page")
     dam.decide(first.dam_ref, Decision(verdict=Verdict.REJECTED, by="bob", note="no"))  # before it was told
     assert poll_dams(shop) == 1
     drain()
@@ -250,10 +250,10 @@ def test_a_webhook_and_a_poll_at_the_same_moment_are_one_decision(
     dam.decide(first.dam_ref, APPROVED)
 
     def beaten(*args: object, **options: object) -> None:
-        reviewing.decide(*args, **options)  # by the other one, between our look and our word
-        reviewing.decide(*args, **options)
+        review.decide(*args, **options)  # by the other one, between our look and our word
+        review.decide(*args, **options)
 
-    monkeypatch.setattr(heeding, "decide", beaten)
+    monkeypatch.setattr(dam_sync, "decide", beaten)
     assert "meanwhile" in heed(shop, "shelf", first.dam_ref)
     drain()
     assert live(shop) == ["packshotV1"] and len(shop.decisions.of_version(first.id)) == 1
@@ -284,11 +284,11 @@ def test_a_version_is_withdrawn_from_the_dam(shop: Services, photos: PhotoServer
 def test_a_dam_that_is_away_is_told_later(shop: Services, photos: PhotoServer, drain: Drain, clock: TestClock) -> None:
     first, dam = made(shop, photos, drain), shop.dam("shelf")
     dam.fail_with = Unavailable("shelf", "write_state", "down")
-    reviewing.decide(shop, first, Decision(verdict=Verdict.REJECTED, by="ann", reasons=("colour",)), source="page")
+    review.decide(shop, first, Decision(verdict=Verdict.REJECTED, by="ann", reasons=("colour",)), source="page")
     drain()
     assert dam.standings[first.dam_ref].state is VersionState.IN_REVIEW
     assert [r.state for r in shop.runs.page() if r.kind is RunKind.TELL] == [RunState.PARKED]
     clock.forward(60)
-    sweeping.sweep(shop, "me")
+    maintenance.sweep(shop, "me")
     drain()
     assert dam.standings[first.dam_ref].state is VersionState.REJECTED and dam.standings[first.dam_ref].decision.reasons == ("colour",)

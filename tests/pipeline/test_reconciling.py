@@ -7,13 +7,13 @@ from datetime import timedelta
 import pytest
 from click.testing import CliRunner
 
-from dam_connector import connection_commands
-from dam_connector.catalog.event import Decision, Verdict
-from dam_connector.catalog.version import VersionState
+from dam_connector.cli import connections as connection_commands
+from dam_connector.domain.event import Decision, Verdict
+from dam_connector.domain.version import VersionState
 from dam_connector.errors import BadOutput, ConfigError, Unavailable
-from dam_connector.flow import reviewing
-from dam_connector.flow.reconciling import kept, mend, reconcile, reconcile_when_due
 from dam_connector.ports import DamStanding
+from dam_connector.usecases import review
+from dam_connector.usecases.reconciliation import kept, mend, reconcile, reconcile_when_due
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain, chair, send
 from tests.support import PhotoServer, TestClock, product
@@ -33,7 +33,7 @@ def wired(services: Services, write_rules: Callable[..., None], photos: PhotoSer
     )
     send(services, chair(photos))
     drain()
-    reviewing.decide(services, services.assets.of_product("CH123")[0], APPROVED, source="page")
+    review.decide(services, services.assets.of_product("CH123")[0], APPROVED, source="page")
     drain()
     assert list(reconcile(services)) == []
     return services

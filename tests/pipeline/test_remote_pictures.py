@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 
 from benchmarks.recognise import hue, room
-from dam_connector.catalog.event import Decision, Verdict
-from dam_connector.catalog.version import Version, VersionState
+from dam_connector.domain.event import Decision, Verdict
+from dam_connector.domain.version import Version, VersionState
 from dam_connector.fakes.openai_images import FakeOpenAIImages
 from dam_connector.fakes.server import FakeServer
 from dam_connector.fakes.stability import FakeStability
-from dam_connector.flow import reviewing
+from dam_connector.usecases import review
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import chair, send
 from tests.support import SAMPLES, PhotoServer
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import decode
 from worker.imaging.encode import encode
-from worker.imaging.labels import TRAINED, TRAINED_PART, read_labels
+from worker.imaging.metadata import TRAINED, TRAINED_PART, read_labels
 
 MUG = (SAMPLES / "mug-front.jpg").read_bytes()
 
@@ -132,8 +132,8 @@ def test_a_reviewers_note_becomes_part_of_the_next_prompt(
 ) -> None:
     version = made("openai", "local", prompt="A {name}.")
     no = Decision(verdict=Verdict.REJECTED, by="ada", reasons=("colour",), note="too dark")
-    reviewing.decide(services, version, no, source="page")
-    assert reviewing.regenerate(services, version, note="", by="ada")
+    review.decide(services, version, no, source="page")
+    assert review.regenerate(services, version, note="", by="ada")
     rounds(3)
     again = newest(services)
     assert again.number == 2 and again.provenance["prompt"] == "A Moon mug. A reviewer said of the last picture: colour; too dark. Correct that."
@@ -145,8 +145,8 @@ def test_a_person_sends_a_local_picture_to_a_provider(
 ) -> None:
     local = made("local")
     assert local.provenance["generator"] == "local" and fake.billed == 0
-    assert reviewing.regenerate(services, local, note="in a garden", by="ada", generator="openai")
-    assert reviewing.regenerate(services, local, note="in a garden", by="ada", generator="openai") is None
+    assert review.regenerate(services, local, note="in a garden", by="ada", generator="openai")
+    assert review.regenerate(services, local, note="in a garden", by="ada", generator="openai") is None
     rounds(3)
     again = newest(services)
     assert again.number == 2 and again.provenance["generator"] == "openai" and "in a garden" in again.provenance["prompt"]

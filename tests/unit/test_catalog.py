@@ -10,17 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
-from dam_connector.catalog import naming
-from dam_connector.catalog.codec import from_plain, to_plain
-from dam_connector.catalog.completeness import product_issues
-from dam_connector.catalog.ids import new_id
-from dam_connector.catalog.issue import Report, Severity, issue, with_severities
-from dam_connector.catalog.planning import input_hash, plan
-from dam_connector.catalog.product import Product, is_safe_sku
-from dam_connector.catalog.rules import ProductRules
-from dam_connector.catalog.run import TRANSITIONS as RUN_TRANSITIONS
-from dam_connector.catalog.run import RunState
-from dam_connector.catalog.version import TRANSITIONS, VersionState
+from dam_connector.domain import naming
+from dam_connector.domain.codec import from_plain, to_plain
+from dam_connector.domain.completeness import product_issues
+from dam_connector.domain.ids import new_id
+from dam_connector.domain.issue import Report, Severity, issue, with_severities
+from dam_connector.domain.planning import input_hash, plan
+from dam_connector.domain.product import Product, is_safe_sku
+from dam_connector.domain.rules import ProductRules
+from dam_connector.domain.run import TRANSITIONS as RUN_TRANSITIONS
+from dam_connector.domain.run import RunState
+from dam_connector.domain.version import TRANSITIONS, VersionState
 from dam_connector.errors import ConfigError
 from schemas.plugin import json_schema, load_rules
 from schemas.product import dump_product, load_product

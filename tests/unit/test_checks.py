@@ -8,18 +8,18 @@ import pytest
 import trimesh
 from PIL import Image
 
-from dam_connector.catalog.issue import Outcome
-from dam_connector.catalog.issue_codes import CODES
-from dam_connector.catalog.rules import CheckRules, Rules
+from dam_connector.domain.issue import Outcome
+from dam_connector.domain.issue_codes import CODES
+from dam_connector.domain.rules import CheckRules, Rules
 from schemas.plugin import load_rules
 from tests.support import ROOT, file_of, product
 from tests.unit.shapes import as_model, ball, box, unwrapped
 from worker.checks import CHECKS, Subject, run_checks
 from worker.imaging.encode import encode
-from worker.modeling.glb import write_glb
+from worker.modeling.glb_export import write_glb
 from worker.modeling.model import Model
-from worker.modeling.usdz import write_usdz
-from worker.modeling.web import write_web
+from worker.modeling.usdz_export import write_usdz
+from worker.modeling.web_packing import write_web
 
 RULES = load_rules((ROOT / "plugin.json").read_text())
 TEXTURE = encode(np.full((64, 64, 3), 120, np.uint8), None, "jpeg")
@@ -167,7 +167,7 @@ def test_the_khronos_validator_speaks() -> None:
 
 
 def test_without_the_validator_its_row_says_not_tested(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
-    from worker.checks.validator import VALIDATOR
+    from worker.measuring.khronos_validator import VALIDATOR
 
     monkeypatch.setattr(VALIDATOR, "path", tmp_path / "missing.js")
     report = report_on(good())

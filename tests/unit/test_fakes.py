@@ -9,7 +9,7 @@ from dam_connector.fakes.setup import _built, _size_of, with_fake_tripo
 from dam_connector.settings import Settings
 from schemas.plugin import load_rules
 from tests.support import SAMPLES, picture
-from worker.modeling.foreign import read_glb
+from worker.modeling.glb_import import read_glb
 
 
 def test_the_rules_ask_tripo_first_and_our_own_code_last(tmp_path: Path) -> None:

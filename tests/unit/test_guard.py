@@ -18,10 +18,10 @@ from dam_connector.errors import InputError
 from tests.support import file_of
 from tests.unit.shapes import box
 from tests.unit.test_checks import RULES, good, report_on
-from worker.checks.guard import AT_REST_BYTES, Guard, Order, Swollen
+from worker.check_process import AT_REST_BYTES, Guard, Order, Swollen
 from worker.gltf.document import Document, read_json
-from worker.modeling.foreign import read_glb
-from worker.modeling.glb import write_glb
+from worker.modeling.glb_export import write_glb
+from worker.modeling.glb_import import read_glb
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_a_check_that_crashes_costs_only_its_row(guard: Guard, monkeypatch: pyte
 
 
 def test_what_takes_too_long_or_too_much_is_ended(guard: Guard, monkeypatch: pytest.MonkeyPatch) -> None:
-    from worker.checks import guard as room
+    from worker import check_process as room
 
     guard.warm()
     monkeypatch.setattr(room, "MEMORY_BYTES", 1)
@@ -111,7 +111,7 @@ def test_what_takes_too_long_or_too_much_is_ended(guard: Guard, monkeypatch: pyt
 
 def test_a_busy_machine_makes_no_file_harmful(guard: Guard, monkeypatch: pytest.MonkeyPatch) -> None:
     """The process gets no CPU for longer than a report may take of it."""
-    from worker.checks import guard as room
+    from worker import check_process as room
 
     guard.check(order(good()))
     monkeypatch.setattr(room, "TIME_S", 2.0)
@@ -122,7 +122,7 @@ def test_a_busy_machine_makes_no_file_harmful(guard: Guard, monkeypatch: pytest.
 
 
 def test_what_waits_for_ever_is_ended(guard: Guard, monkeypatch: pytest.MonkeyPatch) -> None:
-    from worker.checks import guard as room
+    from worker import check_process as room
 
     guard.warm()
     monkeypatch.setattr(room, "TIME_S", 0.1)

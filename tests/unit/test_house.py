@@ -12,9 +12,10 @@ import pytest
 import yaml
 
 from benchmarks.checks import large
-from dam_connector import docgen, errors
+from dam_connector import errors
 from dam_connector.adapters import PORTS, known
-from dam_connector.catalog.issue_codes import CODES
+from dam_connector.domain.issue_codes import CODES
+from dam_connector.ops import docgen
 from dam_connector.queue import JOBS
 from dam_connector.settings import GENERATED_SECRETS, Settings, with_secrets
 from tests.support import ROOT

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image, IptcImagePlugin
 
-from dam_connector.catalog.alt_text import alt_text
+from dam_connector.domain.alt_text import alt_text
 from dam_connector.errors import ConfigError
 from dam_connector.settings import Settings
 from tests.certificates import write_credential
 from tests.support import picture, product
+from worker.imaging.content_credentials import SIGN_ROOM, credential_of, read_manifest, signed
 from worker.imaging.decode import decode
 from worker.imaging.encode import MIME, encode, encode_clip
-from worker.imaging.labels import COMPOSED, ENHANCED, RENDERED, TRAINED, TRAINED_PART, read_labels, relabel, source_type, xmp_packet
-from worker.imaging.signing import SIGN_ROOM, credential_of, read_manifest, signed
+from worker.imaging.metadata import COMPOSED, ENHANCED, RENDERED, TRAINED, TRAINED_PART, read_labels, relabel, source_type, xmp_packet
 
 LABELS = {
     "sku": "A<&1",

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from tests.support import SAMPLES
+from worker.imaging.colour_difference import MAX_MEDIAN_DE, likeness_issues, median_differences
 from worker.imaging.compose import Studio, compose
 from worker.imaging.cutout import cut_out
 from worker.imaging.decode import decode
 from worker.imaging.encode import encode
 from worker.imaging.lifestyle import Scene, compose_lifestyle
-from worker.imaging.likeness import MAX_MEDIAN_DE, likeness_issues, median_differences
 
 PHOTO = decode((SAMPLES / "speaker-front.jpg").read_bytes(), max_pixels=10**8)
 CUTOUT = cut_out(PHOTO)

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 import trimesh
 
-from dam_connector.catalog.issue import Outcome
-from dam_connector.catalog.model_profiles import MEASURES, MODEL_PROFILES, Level, Limit, ModelProfile
+from dam_connector.domain.issue import Outcome
+from dam_connector.domain.model_profiles import MEASURES, MODEL_PROFILES, Level, Limit, ModelProfile
 from dam_connector.errors import ConfigError, InputError
 from schemas.plugin import load_rules
 from tests.support import rules_json
 from tests.unit.shapes import as_model, ball, box, unwrapped
 from tests.unit.test_checks import RULES, codes, report_on, textured
-from worker.checks.model_profiles import judge
-from worker.checks.surface import Surface, surface_of
-from worker.checks.unwrap import overlapping, unwraps
+from worker.checks.model_limits import judge
 from worker.gltf.document import MAX_NODES, MAX_TRIANGLES, Document, Primitive
-from worker.modeling.glb import write_glb
+from worker.measuring.uv_layout import overlapping, unwraps
+from worker.measuring.welded_surface import Surface, surface_of
+from worker.modeling.glb_export import write_glb
 from worker.modeling.model import Model
 
 
@@ -263,7 +263,7 @@ def test_the_khronos_rule_for_names_has_a_proposal() -> None:
 
 
 def test_a_lying_stream_and_one_that_is_none() -> None:
-    from worker.modeling.web import write_web
+    from worker.modeling.web_packing import write_web
 
     packed = write_web(textured(ball(0.4)), "CH123", {"sku": "CH123"})
     assert "file.stream" not in codes(report_on(packed, known=False))

@@ -9,8 +9,8 @@ import pytest
 import trimesh
 from PIL import Image
 
-from dam_connector.catalog.issue import Outcome
-from dam_connector.catalog.product import View
+from dam_connector.domain.issue import Outcome
+from dam_connector.domain.product import View
 from tests.support import file_of
 from tests.unit.shapes import as_model
 from tests.unit.test_checks import RULES
@@ -18,10 +18,10 @@ from worker.checks import Subject, run_checks
 from worker.checks.likeness import score
 from worker.imaging.encode import encode
 from worker.modeling.camera import Camera
-from worker.modeling.compare import Likeness
-from worker.modeling.foreign import read_glb
-from worker.modeling.glb import write_glb
+from worker.modeling.glb_export import write_glb
+from worker.modeling.glb_import import read_glb
 from worker.modeling.model import Model
+from worker.modeling.photo_comparison import Likeness
 from worker.modeling.render import Look, Stage
 
 PX = 400

@@ -11,24 +11,24 @@ import trimesh
 from PIL import Image
 from pxr import Usd, UsdGeom, UsdShade
 
-from dam_connector.catalog.product import Dimensions, View
+from dam_connector.domain.product import Dimensions, View
 from dam_connector.errors import InputError
 from tests.support import SAMPLES
 from tests.unit.shapes import as_model, ball, box
-from worker.checks.validator import validate
 from worker.gltf.document import read_json
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import decode
+from worker.measuring.khronos_validator import validate
 from worker.modeling.build import build_model
 from worker.modeling.camera import Camera, camera_for
-from worker.modeling.foreign import read_glb
-from worker.modeling.glb import write_glb
+from worker.modeling.diagnostic_views import studies
+from worker.modeling.glb_export import write_glb
+from worker.modeling.glb_import import read_glb
 from worker.modeling.model import Model, tangents
 from worker.modeling.render import Look, Stage
 from worker.modeling.simplify import simplified, with_texture_within
-from worker.modeling.studies import studies
-from worker.modeling.usdz import read_usdz_sku, write_usdz
-from worker.modeling.web import read_packed, write_web
+from worker.modeling.usdz_export import read_usdz_sku, write_usdz
+from worker.modeling.web_packing import read_packed, write_web
 from worker.steps.fit_dimensions import fit
 
 

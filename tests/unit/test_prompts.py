@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from dam_connector.catalog.prompts import MAX_PROMPT, prompt, unknown
-from dam_connector.catalog.request import Request
-from dam_connector.catalog.rules import Deliverable
-from dam_connector.catalog.run import RunKind
+from dam_connector.domain.prompts import MAX_PROMPT, prompt, unknown
+from dam_connector.domain.row_request import Request
+from dam_connector.domain.rules import Deliverable
+from dam_connector.domain.run import RunKind
 from tests.support import product
 
 CHAIR = replace(product(), name="Falun chair", brand="Nord", style_tags="warm, oak", color="", material="")

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from dam_connector.catalog.product import Dimensions, View
+from dam_connector.domain.product import Dimensions, View
 from tests.support import SAMPLES
 from worker.imaging.cutout import cut_out
 from worker.imaging.decode import Photo, decode
-from worker.imaging.quality import SAME_BITS, blur_px, fingerprint, same_picture_issues, source_issues, wrong_view_issues
+from worker.imaging.photo_quality import SAME_BITS, blur_px, fingerprint, same_picture_issues, source_issues, wrong_view_issues
 
 GOOD = (SAMPLES / "chair-front.jpg").read_bytes()
 FRONT, RIGHT = (decode((SAMPLES / f"speaker-{view}.jpg").read_bytes(), max_pixels=10**8) for view in ("front", "right"))

@@ -8,8 +8,8 @@ from benchmarks.recognise import as_made, garbled, hue, lettered, mirrored, pain
 from tests.support import SAMPLES
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import Photo, decode
-from worker.imaging.recognise import recognise
-from worker.imaging.recognition import facts_of, fitted, most_like, reasons, recognition_issues
+from worker.imaging.product_match import recognise
+from worker.imaging.provider_pictures import facts_of, fitted, most_like, reasons, recognition_issues
 
 
 def product_of(name: str) -> Cutout:

@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 import jsonschema
 import pytest
 
-from dam_connector.catalog.checklist import answers
-from dam_connector.catalog.issue import Outcome, Report, Waiver, issue
-from dam_connector.catalog.report_text import junit, markdown
+from dam_connector.domain.checklist import answers
+from dam_connector.domain.issue import Outcome, Report, Waiver, issue
+from dam_connector.domain.report_text import junit, markdown
 from schemas.report import json_schema, report_json
 from tests.unit.shapes import box, unwrapped
 from tests.unit.test_checks import RULES, TEXTURE, report_on
-from worker.modeling.glb import write_glb
-from worker.modeling.usdz import write_usdz
+from worker.modeling.glb_export import write_glb
+from worker.modeling.usdz_export import write_usdz
 
 MODEL = replace(unwrapped(box(0.4, 0.4, 0.3)), texture=TEXTURE)
 HELD = replace(RULES, deliverables=tuple(replace(d, profiles=("khronos-banner",)) if d.name == "model" else d for d in RULES.deliverables))

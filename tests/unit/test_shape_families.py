@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from dam_connector.catalog.product import Dimensions, View
+from dam_connector.domain.product import Dimensions, View
 from samples.shapes import bar, lathe, rounded_box
 from tests.unit.shapes import as_model
 from worker.imaging.cutout import Cutout

@@ -6,12 +6,12 @@ import io
 import openpyxl
 import pytest
 
-from dam_connector.catalog.product import View
-from dam_connector.catalog.request import Request, tailored, type_of
+from dam_connector.domain.product import View
+from dam_connector.domain.row_request import Request, tailored, type_of
 from dam_connector.errors import InputError
-from schemas.row import COLUMNS, guessed, read_row, row_of
 from schemas.sheet import read_sheet
-from schemas.template import template
+from schemas.sheet_row import COLUMNS, guessed, read_row, row_of
+from schemas.sheet_template import template
 from tests.support import product
 from tests.unit.test_checks import RULES
 

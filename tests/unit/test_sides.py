@@ -5,10 +5,10 @@ from itertools import product
 import numpy as np
 import pytest
 
-from dam_connector.catalog.product import View
-from worker.modeling.placing import camera_at, pillar
-from worker.modeling.sides import recognised
-from worker.modeling.silhouettes import Outline, Size
+from dam_connector.domain.product import View
+from worker.modeling.outlines import Outline, Size
+from worker.modeling.photo_camera import camera_at, pillar
+from worker.modeling.view_recognition import recognised
 
 CABINET = Size(width=1.2, height=0.8, depth=0.4)
 F, R, B, L, T, H = View.FRONT, View.RIGHT, View.BACK, View.LEFT, View.TOP, View.HERO

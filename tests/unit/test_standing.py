@@ -6,7 +6,7 @@ import pytest
 
 from worker.imaging.compose import Studio, compose
 from worker.imaging.cutout import Cutout
-from worker.imaging.standing import cast_shadow, contact_shadow, ground_line, mirrored
+from worker.imaging.ground_shadow import cast_shadow, contact_shadow, ground_line, mirrored
 
 
 def table(*, oblique: bool) -> np.ndarray:

@@ -9,18 +9,18 @@ import pytest
 import trimesh
 from PIL import Image
 
-from dam_connector.catalog.product import Dimensions, View
+from dam_connector.domain.product import Dimensions, View
 from tests.unit.shapes import as_model
-from worker.checks.validator import validate
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import Photo
+from worker.measuring.khronos_validator import validate
 from worker.modeling.build import build_model
 from worker.modeling.camera import camera_for
-from worker.modeling.glb import write_glb
+from worker.modeling.glb_export import write_glb
+from worker.modeling.material_estimate import DEFAULT_ROUGHNESS, substance_of
 from worker.modeling.model import Model
-from worker.modeling.relief import normal_map
+from worker.modeling.normal_map import normal_map
 from worker.modeling.render import Look, Stage
-from worker.modeling.substance import DEFAULT_ROUGHNESS, substance_of
 
 GREY, GOLDEN, BLUE = (150, 151, 153), (190, 150, 80), (40, 80, 160)
 

@@ -8,13 +8,13 @@ import pytest
 import trimesh
 from PIL import Image
 
-from dam_connector.catalog.rules import Deliverable
-from dam_connector.catalog.run import RunKind
+from dam_connector.domain.rules import Deliverable
+from dam_connector.domain.run import RunKind
 from dam_connector.errors import InputError
 from tests.support import product
 from tests.unit.shapes import as_model, box
 from worker.modeling.camera import camera_for
-from worker.modeling.glb import write_glb
+from worker.modeling.glb_export import write_glb
 from worker.modeling.render import Look, Stage
 from worker.modeling.turntable import photographed
 from worker.renditions import Made, Order, make, opened

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
 
 from dam_connector.errors import OutOfCredit, RateLimited, Unavailable
-from dam_connector.flow import intake
+from dam_connector.usecases import intake
 from dam_connector.wiring import Services
 from tests.support import PhotoServer, TestClock, picture, record
 

@@ -6,7 +6,7 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dam_connector.flow import intake
+from dam_connector.usecases import intake
 from dam_connector.wiring import Services
 from tests.support import TestClock, record, signed
 

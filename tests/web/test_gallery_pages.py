@@ -10,9 +10,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from dam_connector.catalog.version import VersionState
-from dam_connector.flow import intake
+from dam_connector.domain.version import VersionState
 from dam_connector.store.gallery import Wanted
+from dam_connector.usecases import intake
 from dam_connector.wiring import Services
 from tests.support import PhotoServer, picture, product, rules_json
 

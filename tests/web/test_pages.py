@@ -8,9 +8,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from dam_connector.catalog.version import VersionState
-from dam_connector.flow import intake, reconciling, sweeping
+from dam_connector.domain.version import VersionState
 from dam_connector.store.users import UserRole
+from dam_connector.usecases import intake, maintenance, reconciliation
 from dam_connector.wiring import Services
 from tests.support import MODEL, PhotoServer, TestClock, event_body, inbound, picture, product, record, rules_json, signed
 
@@ -205,12 +205,12 @@ def test_an_earlier_version_goes_live_again_by_a_click_and_a_live_one_is_taken_o
         reviewer.post(f"/versions/{made[-1].id}/decide", data={"verdict": "approved", "go_live_at": later if color == "red" else ""})
         if color == "red":
             clock.forward(60)
-            sweeping.sweep(services, "me")
+            maintenance.sweep(services, "me")
             drain()
             assert "Goes live" in reviewer.get(f"/versions/{made[0].id}").text
             clock.forward(7200)
         clock.forward(60)
-        sweeping.sweep(services, "me")
+        maintenance.sweep(services, "me")
         drain()
     first, second = (f"/versions/{v.id}" for v in made)
     assert "Make V1 live again" in reviewer.get(first).text and "Take it off every channel" in reviewer.get(second).text
@@ -229,7 +229,7 @@ def test_the_connections_page_shows_drift_and_mends_it(browser_like: Visitor, se
     viewer = browser_like("viewer")
     assert "Nothing was compared yet" in viewer.get("/connections").text
     services.pim("mem").put(product("N1"), services.clock.now())
-    reconciling.keep(services, list(reconciling.reconcile(services)))
+    reconciliation.keep(services, list(reconciliation.reconcile(services)))
     shown = viewer.get("/connections").text
     assert "missing" in shown and "N1" in shown and "Mend" not in shown and "/webhooks/main" in shown
     admin, wanted = browser_like("admin"), {"where": "mem", "ref": "N1", "kind": "missing"}

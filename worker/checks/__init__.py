@@ -2,25 +2,25 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 
-from dam_connector.catalog.issue import Issue, Outcome, Report, Row, with_severities
-from dam_connector.catalog.rules import Rules
+from dam_connector.domain.issue import Issue, Outcome, Report, Row, with_severities
+from dam_connector.domain.rules import Rules
 from worker.checks import (
     conformance,
     dimensions,
+    embedded_metadata,
     file_limits,
     geometry,
-    labels,
     likeness,
     lods,
-    model_profiles,
+    model_limits,
     names,
+    picture_profiles,
     pictures,
-    profiles,
     usdz,
     uvs,
-    web,
+    web_glb,
 )
-from worker.checks.subject import Subject
+from worker.measuring.subject import Subject
 
 Check = Callable[[Subject, Rules], Iterator[Issue]]
 
@@ -30,14 +30,14 @@ CHECKS: Mapping[str, tuple[Check, str]] = {  # name -> function, and the format 
     "uvs": (uvs.check, "glb"),
     "conformance": (conformance.check, "glb"),
     "file limits": (file_limits.check, "glb"),
-    "model profiles": (model_profiles.check, "glb"),
+    "model profiles": (model_limits.check, "glb"),
     "likeness": (likeness.check, "photo"),
     "usdz": (usdz.check, "usdz"),
-    "web": (web.check, "web"),
+    "web": (web_glb.check, "web"),
     "levels of detail": (lods.check, "lod"),
     "pictures": (pictures.check, "picture"),
-    "picture profiles": (profiles.check, "picture"),
-    "labels": (labels.check, "any"),
+    "picture profiles": (picture_profiles.check, "picture"),
+    "labels": (embedded_metadata.check, "any"),
     "names": (names.check, "any"),
 }
 

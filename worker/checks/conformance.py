@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
-from dam_connector.catalog.file_names import LODS, WEB
-from dam_connector.catalog.issue import Issue, issue
-from dam_connector.catalog.rules import Rules
+from dam_connector.domain.file_names import LODS, WEB
+from dam_connector.domain.issue import Issue, issue
+from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
-from worker.checks.subject import Subject
-from worker.checks.validator import MAX_ISSUES, validate
 from worker.gltf.streams import DRACO, MESHOPT, MESHOPT_KHR
+from worker.measuring.khronos_validator import MAX_ISSUES, validate
+from worker.measuring.subject import Subject
 
 _CODES = {0: "conformance.error", 1: "conformance.warning"}
 SHOWN = 20  # of one kind; the rest is counted

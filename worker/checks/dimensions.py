@@ -6,12 +6,12 @@ from itertools import permutations
 import numpy as np
 from numpy.typing import NDArray
 
-from dam_connector.catalog.issue import Issue, issue
-from dam_connector.catalog.product import Dimensions
-from dam_connector.catalog.rules import Rules
+from dam_connector.domain.issue import Issue, issue
+from dam_connector.domain.product import Dimensions
+from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
-from worker.checks.plausible import longest_side, unit_of
-from worker.checks.subject import Subject
+from worker.measuring.plausible_sizes import longest_side, unit_of
+from worker.measuring.subject import Subject
 
 AXES = ("width", "height", "depth")
 LIKE = 0.06  # relative: this near to a unit's factor, or to the size when turned, is meant so

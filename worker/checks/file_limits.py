@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from dam_connector.catalog.issue import Issue, issue
-from dam_connector.catalog.rules import Rules
+from dam_connector.domain.issue import Issue, issue
+from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
-from worker.checks.subject import Subject
+from worker.measuring.subject import Subject
 
 
 def check(subject: Subject, rules: Rules) -> Iterator[Issue]:

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from dam_connector.catalog.issue import Issue, issue
-from dam_connector.catalog.rules import Rules
+from dam_connector.domain.issue import Issue, issue
+from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
-from worker.checks.subject import Subject
-from worker.checks.surface import FLOATING, Surface
 from worker.gltf.document import Primitive
+from worker.measuring.subject import Subject
+from worker.measuring.welded_surface import FLOATING, Surface
 
 ORIGIN_TOLERANCE = 0.02  # of the largest dimension: a centimetre on a chair
 CROSSING_SHARE = 0.01  # of the edges looked at: parts of real products do touch

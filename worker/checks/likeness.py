@@ -7,16 +7,16 @@ the worst that a right model had. Figures: docs/checks.md.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from dam_connector.catalog.issue import Issue, Outcome, Row, issue
-from dam_connector.catalog.product import View
-from dam_connector.catalog.rules import Rules
+from dam_connector.domain.issue import Issue, Outcome, Row, issue
+from dam_connector.domain.product import View
+from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
-from worker.checks.subject import Subject
 from worker.imaging.cutout import CONFIDENT, Cutout, cut_out
 from worker.imaging.decode import decode
 from worker.imaging.encode import encode
-from worker.modeling.compare import Comparison, Likeness
-from worker.modeling.foreign import read_glb
+from worker.measuring.subject import Subject
+from worker.modeling.glb_import import read_glb
+from worker.modeling.photo_comparison import Comparison, Likeness
 
 MAX_PIXELS = 60_000_000
 EVIDENCE = "likeness-"  # before the photo's view, in names of pictures

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from dam_connector.catalog.file_names import LODS
-from dam_connector.catalog.issue import Issue, issue
-from dam_connector.catalog.rules import Rules
+from dam_connector.domain.file_names import LODS
+from dam_connector.domain.issue import Issue, issue
+from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
-from worker.checks.subject import Subject
-from worker.modeling.foreign import read_glb
+from worker.measuring.subject import Subject
+from worker.modeling.glb_import import read_glb
 
 TOLERANCE = 0.005  # of a side
 

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import PurePath
 
-from dam_connector.catalog import naming
-from dam_connector.catalog.file_names import expected_fields, file_stem, suffix_of
-from dam_connector.catalog.issue import Issue, Outcome, Row, Severity, issue
-from dam_connector.catalog.model_profiles import ModelProfile
-from dam_connector.catalog.rules import Rules
-from dam_connector.catalog.version import Role, VersionFile
-from worker.checks.subject import Subject
+from dam_connector.domain import naming
+from dam_connector.domain.file_names import expected_fields, file_stem, suffix_of
+from dam_connector.domain.issue import Issue, Outcome, Row, Severity, issue
+from dam_connector.domain.model_profiles import ModelProfile
+from dam_connector.domain.rules import Rules
+from dam_connector.domain.version import Role, VersionFile
+from worker.measuring.subject import Subject
 
 LOWER_CASE = re.compile(r"[a-z][a-z0-9_-]*")  # the Khronos asset creation guidelines' rule
 LOWER_PATTERN = "{sku:lower}_{name:slug}_v{version}_{format:lower}"

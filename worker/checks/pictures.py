@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from PIL import Image
 
-from dam_connector.catalog.issue import Issue, issue
-from dam_connector.catalog.rules import Rules
-from worker.checks.subject import Subject
+from dam_connector.domain.issue import Issue, issue
+from dam_connector.domain.rules import Rules
+from worker.measuring.subject import Subject
 
 
 def check(subject: Subject, rules: Rules) -> Iterator[Issue]:

@@ -13,11 +13,11 @@ import numpy as np
 from PIL import Image
 from pxr import Usd, UsdGeom, UsdValidation
 
-from dam_connector.catalog.issue import Issue, issue
-from dam_connector.catalog.rules import Rules
+from dam_connector.domain.issue import Issue, issue
+from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
-from worker.checks.subject import Subject
-from worker.modeling.usdz import opened
+from worker.measuring.subject import Subject
+from worker.modeling.usdz_export import opened
 
 ALIGNMENT = 64
 LAYERS, PICTURES = (".usdc", ".usda", ".usd"), (".png", ".jpg", ".jpeg")

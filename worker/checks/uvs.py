@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from dam_connector.catalog.issue import Issue, issue
-from dam_connector.catalog.rules import Rules
+from dam_connector.domain.issue import Issue, issue
+from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
-from worker.checks.subject import Subject
-from worker.checks.unwrap import Unwrap
+from worker.measuring.subject import Subject
+from worker.measuring.uv_layout import Unwrap
 
 OVERLAP_SHARE = 0.01  # of the triangles: packers leave a sliver here and there
 INVERTED_SHARE = 0.005

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.imaging.cutout import Cutout
+from worker.imaging.ground_shadow import contact_shadow, ground_line, mirrored
 from worker.imaging.planes import coloured, times
-from worker.imaging.standing import contact_shadow, ground_line, mirrored
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dam_connector.errors import InputError
 from worker.imaging.background import Background, Mask, beyond_plain, border_of
 from worker.imaging.decode import Photo
-from worker.imaging.segment import disc, segment, within
+from worker.imaging.segmentation import disc, segment, within
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from dam_connector.errors import InputError
-from worker.imaging.labels import KEPT, labels_of
+from worker.imaging.metadata import KEPT, labels_of
 
 MIN_SIDE_PX = 200
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF")

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from dam_connector.catalog.file_names import GLBS
-from worker.imaging.labels import XMP_ROOM, reserved
-from worker.imaging.signing import SIGN_ROOM
+from dam_connector.domain.file_names import GLBS
+from worker.imaging.content_credentials import SIGN_ROOM
+from worker.imaging.metadata import XMP_ROOM, reserved
 
 MIME = {
     "jpeg": "image/jpeg",

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from worker.imaging.compose import Picture, holding, placed, to_srgb
 from worker.imaging.cutout import Cutout
-from worker.imaging.materials import MATERIALS
+from worker.imaging.floor_materials import MATERIALS
+from worker.imaging.ground_shadow import cast_shadow, contact_shadow, ground_line, mirrored
 from worker.imaging.palette import Palette
 from worker.imaging.planes import blurred, coloured, times
-from worker.imaging.standing import cast_shadow, contact_shadow, ground_line, mirrored
 
 F32 = NDArray[np.float32]
 

@@ -5,19 +5,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dam_connector.catalog.issue import Issue, issue
-from dam_connector.catalog.product import Dimensions, View
+from dam_connector.domain.issue import Issue, issue
+from dam_connector.domain.product import Dimensions, View
 from dam_connector.errors import InputError
 from worker.imaging.cutout import Cutout
+from worker.modeling.furniture import assembled
 from worker.modeling.grid import CELLS
-from worker.modeling.joinery import assembled
+from worker.modeling.material_estimate import substance_of
 from worker.modeling.model import Model
+from worker.modeling.outlines import Outline, complete_size, disagreement, outline
 from worker.modeling.shape import build_shape
-from worker.modeling.sides import recognised
-from worker.modeling.silhouettes import Outline, complete_size, disagreement, outline
-from worker.modeling.substance import substance_of
 from worker.modeling.surface import extract
 from worker.modeling.texture import textured
+from worker.modeling.view_recognition import recognised
 from worker.modeling.viewpoint import Straight, straightened
 
 USABLE = (View.FRONT, View.RIGHT, View.BACK, View.LEFT, View.TOP, View.HERO)

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.modeling.silhouettes import Outline, Size
+from worker.modeling.outlines import Outline, Size
 
 F32 = NDArray[np.float32]
 

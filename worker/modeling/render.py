@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 
 from worker.imaging.compose import to_srgb
 from worker.modeling.camera import Camera
+from worker.modeling.material_shading import Skin
 from worker.modeling.model import Model, dot, unit
-from worker.modeling.skin import Skin
-from worker.modeling.visibility import gathered, interleaved, on_disc, on_sphere, softened, spread
+from worker.modeling.soft_shadows import gathered, interleaved, on_disc, on_sphere, softened, spread
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]

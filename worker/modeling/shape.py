@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from dam_connector.catalog.product import View
+from dam_connector.domain.product import View
 from worker.modeling.evidence import Evidence
 from worker.modeling.families import best_proposal
-from worker.modeling.ghosts import without_ghosts
 from worker.modeling.grid import CELLS, Grid
-from worker.modeling.silhouettes import Outline, Size
+from worker.modeling.hull_cleanup import without_ghosts
+from worker.modeling.outlines import Outline, Size
 from worker.modeling.slices import reasserted
 
 F32 = NDArray[np.float32]

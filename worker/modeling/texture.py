@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import sparse
 
-from dam_connector.catalog.product import View
+from dam_connector.domain.product import View
 from worker.imaging.compose import to_srgb
 from worker.modeling.atlas import Atlas, unfolded
-from worker.modeling.delight import light, matte, metal
+from worker.modeling.delighting import light, matte, metal
+from worker.modeling.material_estimate import Substance
 from worker.modeling.model import Model, unit, vertex_normals
-from worker.modeling.placing import Seen
-from worker.modeling.projector import Projector, projectors
-from worker.modeling.relief import normal_map
-from worker.modeling.silhouettes import Size
-from worker.modeling.substance import Substance
+from worker.modeling.normal_map import normal_map
+from worker.modeling.outlines import Size
+from worker.modeling.photo_camera import Seen
+from worker.modeling.photo_projection import Projector, projectors
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dam_connector.catalog.rules import Motion
+from dam_connector.domain.rules import Motion
 from worker.imaging.cutout import Cutout
 from worker.modeling.camera import Camera, camera_for
 from worker.modeling.model import Model

@@ -15,13 +15,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dam_connector.catalog.product import View
+from dam_connector.domain.product import View
+from worker.modeling.cross_sections import Section, from_front, sections_of
 from worker.modeling.families.turned import ROUND
-from worker.modeling.joinery import WORDS, Piece, fitted
-from worker.modeling.placing import COARSE_CELLS, HERO_FOV, PIXELS, Placed, Seen, camera_at, covered, inside, pillar, placed, upright
-from worker.modeling.sections import Section, from_front, sections_of
+from worker.modeling.furniture import WORDS, Piece, fitted
+from worker.modeling.outlines import Outline, Size, mismatch
+from worker.modeling.photo_camera import COARSE_CELLS, HERO_FOV, PIXELS, Placed, Seen, camera_at, covered, inside, pillar, placed, upright
 from worker.modeling.shape import build_shape
-from worker.modeling.silhouettes import Outline, Size, mismatch
 
 F32 = NDArray[np.float32]
 

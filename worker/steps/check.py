@@ -4,15 +4,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
-from dam_connector.catalog.ids import Sha256
-from dam_connector.catalog.run import RunKind
-from dam_connector.catalog.version import Role
+from dam_connector.domain.ids import Sha256
+from dam_connector.domain.run import RunKind
+from dam_connector.domain.version import Role
 from dam_connector.errors import InputError
 from dam_connector.wiring import Services
-from worker.checks.guard import GUARD, Order
+from worker.cache import keeper, photo_of
+from worker.check_process import GUARD, Order
 from worker.imaging.cutout import Cutout
 from worker.imaging.decode import LONGEST_PX
-from worker.kept import keeper, photo_of
 from worker.work import Work
 
 

@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 
-from dam_connector.catalog.issue import Issue, issue
-from dam_connector.catalog.product import INSPIRATION, View
-from dam_connector.catalog.rules import LOCAL, PHOTO
-from dam_connector.catalog.run import RunKind
+from dam_connector.domain.issue import Issue, issue
+from dam_connector.domain.product import INSPIRATION, View
+from dam_connector.domain.rules import LOCAL, PHOTO
+from dam_connector.domain.run import RunKind
 from dam_connector.errors import InputError
 from dam_connector.wiring import Services
+from worker.cache import photo_of
 from worker.imaging.decode import LONGEST_PX, WORK_SIDE_PX
-from worker.kept import photo_of
 from worker.work import Work
 
 MODEL_VIEWS = (View.FRONT, View.RIGHT, View.BACK, View.LEFT, View.TOP, View.HERO)

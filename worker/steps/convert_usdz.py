@@ -1,9 +1,9 @@
 """Convert the GLB to USDZ for Quick Look, where the rules ask for it."""
 
-from dam_connector.catalog.version import Role
+from dam_connector.domain.version import Role
 from dam_connector.wiring import Services
-from worker.kept import model_of
-from worker.modeling.usdz import write_usdz
+from worker.cache import model_of
+from worker.modeling.usdz_export import write_usdz
 from worker.work import Work
 
 

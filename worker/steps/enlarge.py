@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from dam_connector.catalog.issue import issue
-from dam_connector.catalog.picture_profiles import byte_budget
-from dam_connector.catalog.version import Role, Version, VersionFile
+from dam_connector.domain.issue import issue
+from dam_connector.domain.picture_profiles import byte_budget
+from dam_connector.domain.version import Role, Version, VersionFile
 from dam_connector.errors import StateConflict
 from dam_connector.wiring import Services
 from worker.imaging.compose import Picture

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from dam_connector.catalog.version import Role
+from dam_connector.domain.version import Role
 from dam_connector.wiring import Services
-from worker.kept import model_of
-from worker.modeling.glb import write_glb
+from worker.cache import model_of
+from worker.modeling.glb_export import write_glb
 from worker.modeling.simplify import simplified, with_texture_within
 from worker.work import Work
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from dam_connector.catalog.product import Dimensions
+from dam_connector.domain.product import Dimensions
 from dam_connector.wiring import Services
-from worker.kept import model_of
-from worker.modeling.glb import write_glb
+from worker.cache import model_of
+from worker.modeling.glb_export import write_glb
 from worker.modeling.model import Model
 from worker.work import Work
 

@@ -5,18 +5,18 @@ import json
 from dataclasses import replace
 
 from dam_connector import __version__
-from dam_connector.catalog.alt_text import alt_text
-from dam_connector.catalog.file_names import GLBS
-from dam_connector.catalog.issue import issue
-from dam_connector.catalog.product import INSPIRATION
-from dam_connector.catalog.rules import PHOTO
-from dam_connector.catalog.run import RunKind
-from dam_connector.catalog.version import VersionFile
+from dam_connector.domain.alt_text import alt_text
+from dam_connector.domain.file_names import GLBS
+from dam_connector.domain.issue import issue
+from dam_connector.domain.product import INSPIRATION
+from dam_connector.domain.rules import PHOTO
+from dam_connector.domain.run import RunKind
+from dam_connector.domain.version import VersionFile
 from dam_connector.wiring import Services
 from worker.gltf.document import read_json
-from worker.imaging.labels import cleaned, mime_of, read_labels, relabel, source_type
-from worker.imaging.signing import SIGNABLE, credential_of, read_manifest, signed
-from worker.modeling.usdz import read_usdz_sku
+from worker.imaging.content_credentials import SIGNABLE, credential_of, read_manifest, signed
+from worker.imaging.metadata import cleaned, mime_of, read_labels, relabel, source_type
+from worker.modeling.usdz_export import read_usdz_sku
 from worker.work import PHOTO_LABEL, Work
 
 

@@ -1,9 +1,9 @@
 """Make the levels of detail, where the rules ask for them: the same model for scenes and small screens."""
 
-from dam_connector.catalog.file_names import LODS
+from dam_connector.domain.file_names import LODS
 from dam_connector.wiring import Services
-from worker.kept import model_of
-from worker.modeling.glb import write_glb
+from worker.cache import model_of
+from worker.modeling.glb_export import write_glb
 from worker.modeling.simplify import simplified, with_texture_within
 from worker.work import Work
 

@@ -2,19 +2,19 @@
 
 from dataclasses import replace
 
-from dam_connector.catalog.issue import issue
-from dam_connector.catalog.product import View
-from dam_connector.catalog.rules import LOCAL
-from dam_connector.flow.generating import Order
+from dam_connector.domain.issue import issue
+from dam_connector.domain.product import View
+from dam_connector.domain.rules import LOCAL
 from dam_connector.ports import Provider
+from dam_connector.usecases.provider_orders import Order
 from dam_connector.wiring import Services
+from worker.cache import keeper, photo_of
+from worker.generators import by_first, come, prompt_of
 from worker.imaging.cutout import Cutout
 from worker.imaging.decode import LONGEST_PX, Photo
-from worker.imaging.quality import same_picture_issues, source_issues, wrong_view_issues
-from worker.kept import keeper, photo_of
+from worker.imaging.photo_quality import same_picture_issues, source_issues, wrong_view_issues
 from worker.modeling.build import build_model
-from worker.modeling.glb import write_glb
-from worker.remote import by_first, come, prompt_of
+from worker.modeling.glb_export import write_glb
 from worker.work import Work, photo_labels
 
 LOCAL_FACTS = ("family", "confidence", "views")

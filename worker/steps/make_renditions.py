@@ -3,19 +3,19 @@ into a studio or a room; a provider's picture must still show the product."""
 
 from dataclasses import replace
 
-from dam_connector.catalog.issue import issue
-from dam_connector.catalog.product import INSPIRATION
-from dam_connector.catalog.rules import LOCAL, PHOTO
-from dam_connector.catalog.run import RunKind
-from dam_connector.catalog.version import Role
+from dam_connector.domain.issue import issue
+from dam_connector.domain.product import INSPIRATION
+from dam_connector.domain.rules import LOCAL, PHOTO
+from dam_connector.domain.run import RunKind
+from dam_connector.domain.version import Role
 from dam_connector.errors import BadOutput, InputError
-from dam_connector.flow.generating import Order as Generation
 from dam_connector.ports import Provider
+from dam_connector.usecases.provider_orders import Order as Generation
 from dam_connector.wiring import Services
+from worker.cache import keeper, model_of, photo_of
+from worker.generators import by_first, come, prompt_of, uncredited
 from worker.imaging.palette import Palette, palette_of
 from worker.imaging.style import seed_of, size_of
-from worker.kept import keeper, model_of, photo_of
-from worker.remote import by_first, come, prompt_of, uncredited
 from worker.renditions import Made, Order, made_elsewhere, make, opened
 from worker.work import Work, photo_labels
 

@@ -1,8 +1,8 @@
 """Pack the model for web pages, where the rules ask for it."""
 
 from dam_connector.wiring import Services
-from worker.kept import model_of
-from worker.modeling.web import write_web
+from worker.cache import model_of
+from worker.modeling.web_packing import write_web
 from worker.work import Work
 
 

@@ -1,6 +1,6 @@
 """Plan the renditions that are made from this model, now that there is one."""
 
-from dam_connector.flow.intake import plan_runs
+from dam_connector.usecases.intake import plan_runs
 from dam_connector.wiring import Services
 from worker.work import Work
 

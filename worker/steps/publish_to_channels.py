@@ -3,10 +3,10 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from dam_connector.catalog.product import Product
-from dam_connector.catalog.version import ApprovedVersion, Version
+from dam_connector.domain.product import Product
+from dam_connector.domain.version import ApprovedVersion, Version
 from dam_connector.errors import RETRYABLE, ConnectorError, NotFound, StateConflict
-from dam_connector.flow.publishing import listing_of, may_go_live, turn_at
+from dam_connector.usecases.publish import listing_of, may_go_live, turn_at
 from dam_connector.wiring import Services
 from worker.work import Park, Work
 

@@ -1,7 +1,7 @@
 """Push the version into the DAM as "in review", unless its report blocks it."""
 
-from dam_connector.catalog.file_names import product_folder
-from dam_connector.catalog.version import Role, Version
+from dam_connector.domain.file_names import product_folder
+from dam_connector.domain.version import Role, Version
 from dam_connector.errors import NotFound
 from dam_connector.ports import PushRequest
 from dam_connector.wiring import Services

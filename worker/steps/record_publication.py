@@ -1,6 +1,6 @@
 """Record what is live: from here on the version is published and the one before it superseded."""
 
-from dam_connector.catalog.version import VersionState
+from dam_connector.domain.version import VersionState
 from dam_connector.errors import NotFound
 from dam_connector.wiring import Services
 from worker.work import Work

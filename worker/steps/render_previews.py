@@ -1,12 +1,12 @@
 """Render previews of the model: what a reviewer sees first, what a DAM shows in its grid, what the AR page shows while loading."""
 
-from dam_connector.catalog.version import Role
+from dam_connector.domain.version import Role
 from dam_connector.wiring import Services
+from worker.cache import model_of
 from worker.imaging.encode import encode
-from worker.kept import model_of
 from worker.modeling.camera import camera_for
+from worker.modeling.diagnostic_views import STUDIES, studies
 from worker.modeling.render import Look, Stage
-from worker.modeling.studies import STUDIES, studies
 from worker.work import Work
 
 SIZES_PX = {"hero": 640, "front": 400, "right": 400, "back": 400, "top": 400}

@@ -1,6 +1,6 @@
 """Ask for a review: the version is in review, or blocked by its report; older ones of the asset step back."""
 
-from dam_connector.catalog.version import VersionState
+from dam_connector.domain.version import VersionState
 from dam_connector.errors import NotFound
 from dam_connector.wiring import Services
 from worker.work import Work

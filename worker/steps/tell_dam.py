@@ -1,7 +1,7 @@
 """Tell the DAM how the asset's versions stand now: what went live, what it replaced, what a person decided here."""
 
 from dam_connector.errors import NotFound
-from dam_connector.flow.telling import tell
+from dam_connector.usecases.telling import tell
 from dam_connector.wiring import Services
 from worker.work import Work
 

@@ -1,7 +1,7 @@
 """Take the version off every channel where it is live."""
 
 from dam_connector.errors import NotFound
-from dam_connector.flow.publishing import listing_of, turn_at
+from dam_connector.usecases.publish import listing_of, turn_at
 from dam_connector.wiring import Services
 from worker.work import Work
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from dam_connector.adapters import open_adapter
-from dam_connector.adapters.kit import Kit
-from dam_connector.catalog.rules import Connection
+from dam_connector.adapters.common.context import Kit
+from dam_connector.domain.rules import Connection
 from dam_connector.fakes.server import FakeServer, Request, Said
 from dam_connector.ports import Channel
 from tests.support import http_to

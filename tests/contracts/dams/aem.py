@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from dam_connector.adapters.kit import Kit
+from dam_connector.adapters.common.context import Kit
 from dam_connector.fakes.server import KEY, Request, Said
 from dam_connector.ports import Inbound
 from tests.contracts.dams.harness import PlayedDam

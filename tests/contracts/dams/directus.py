@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dam_connector.adapters.kit import Kit
+from dam_connector.adapters.common.context import Kit
 from dam_connector.fakes.server import Request, Said
 from dam_connector.ports import Inbound
 from tests.contracts.dams.harness import PlayedDam

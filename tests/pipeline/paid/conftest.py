@@ -12,7 +12,7 @@ from dam_connector.fakes.tripo import FakeTripo
 from dam_connector.wiring import Services
 from tests.support import PhotoServer
 from tests.unit.shapes import ball
-from worker.modeling.glb import write_glb
+from worker.modeling.glb_export import write_glb
 
 
 @pytest.fixture

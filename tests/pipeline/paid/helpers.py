@@ -1,9 +1,9 @@
 """An order that nobody else knows; a broker's turn."""
 
-from dam_connector.flow import generating
-from dam_connector.flow.brokering import Broker
-from dam_connector.flow.generating import Order
 from dam_connector.store.tasks import About, TaskEntry
+from dam_connector.usecases import provider_orders
+from dam_connector.usecases.broker import Broker
+from dam_connector.usecases.provider_orders import Order
 from dam_connector.wiring import Services
 from tests.support import picture, product
 
@@ -15,7 +15,7 @@ def place(services: Services, n: int, name: str = "tripo", batch_id: str = "") -
     """An order of a run that nobody else knows."""
     about = About(run_id=f"run_{n}", provider=name, sku=f"S{n}", category="decor", deliverable="model", batch_id=batch_id)
     pictures = {"front": services.blobs.put(picture(size=(64, 64)))}
-    return generating.ordered(services, about, Order(product=product(f"S{n}"), pictures=pictures, seed=n))
+    return provider_orders.ordered(services, about, Order(product=product(f"S{n}"), pictures=pictures, seed=n))
 
 
 def turn(broker: Broker, count: int = 1) -> None:

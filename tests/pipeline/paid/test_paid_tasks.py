@@ -8,17 +8,18 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from dam_connector import batch_commands, spend_commands
 from dam_connector.app import create_app
-from dam_connector.catalog.version import Version
+from dam_connector.cli import batches as batch_commands
 from dam_connector.cli import main
+from dam_connector.cli import providers as provider_commands
+from dam_connector.domain.version import Version
 from dam_connector.errors import Busy, OutOfCredit, StateConflict
 from dam_connector.fakes.tripo import FakeTripo
-from dam_connector.flow import intake
-from dam_connector.flow.brokering import Broker
 from dam_connector.store.spend import Caps
 from dam_connector.store.tasks import IN_FLIGHT, TaskEntry, TaskStanding
 from dam_connector.store.users import UserRole
+from dam_connector.usecases import intake
+from dam_connector.usecases.broker import Broker
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain, chair, send, versions
 from tests.pipeline.paid.helpers import CUBE, PRICE, place, turn
@@ -351,7 +352,7 @@ def test_commands_and_the_page_tell_what_was_spent(
     clock.forward(5)
     turn(broker)
     assert services.ledger.history(sku="S2")[0].detail == "tripo: $0.60 of $0.7 for this day are used"
-    monkeypatch.setattr(spend_commands, "services_on", lambda folder: services)
+    monkeypatch.setattr(provider_commands, "services_on", lambda folder: services)
 
     def said(*command: str) -> tuple[int, str]:
         ran = CliRunner().invoke(main, list(command))

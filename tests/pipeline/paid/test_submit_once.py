@@ -11,9 +11,9 @@ import pytest
 
 from dam_connector.fakes.meshy import FakeMeshy
 from dam_connector.fakes.tripo import FakeTripo
-from dam_connector.flow.brokering import Broker
 from dam_connector.ports import Generation, Task
 from dam_connector.store.tasks import TaskEntry
+from dam_connector.usecases.broker import Broker
 from dam_connector.wiring import Services
 from tests.pipeline.paid.helpers import PRICE, place
 from tests.support import TestClock

@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 from worker.modeling.evidence import Evidence, Proposal
 from worker.modeling.families.legs import on_legs, row_shares
-from worker.modeling.ghosts import without_ghosts
 from worker.modeling.grid import MARGIN, Grid
+from worker.modeling.hull_cleanup import without_ghosts
 from worker.modeling.slices import superellipse, swept
 
 F32 = NDArray[np.float32]

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from dam_connector.catalog.tags import tags_of
+from dam_connector.domain.search_tags import tags_of
 
 revision = "0003"
 down_revision = "0002"

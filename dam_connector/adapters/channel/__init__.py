@@ -1,1 +1,0 @@
-"""Adapters of the port `Channel`: one file a vendor."""

@@ -1,0 +1,48 @@
+"""The three envelopes our own event comes in: bare (Standard Webhooks), CloudEvents structured, CloudEvents binary."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC
+from typing import Any
+
+from marshmallow import ValidationError
+
+from dam_connector.domain.event import Event, EventKind
+from dam_connector.errors import BadOutput
+from dam_connector.ports import Inbound
+from schemas.common import problems
+from schemas.event import EventSchema
+from schemas.product import load_product
+
+
+def load_event(inbound: Inbound, vendor: str) -> Event:
+    """The event that a delivery carries. Raises: BadOutput with the place of each mistake."""
+    try:
+        loaded = EventSchema().load(_envelope(inbound, vendor))
+    except ValidationError as error:
+        raise BadOutput(vendor, "normalize", "; ".join(problems(error.messages, EventSchema()))) from error
+    kind = EventKind(loaded["type"].removeprefix("product."))
+    product = None if kind is EventKind.DELETED else load_product(loaded["data"])
+    return Event(kind=kind, ref=str(loaded["data"]["sku"]).strip(), at=loaded["timestamp"].astimezone(UTC), product=product)
+
+
+def _envelope(inbound: Inbound, vendor: str) -> Mapping[str, Any]:
+    """The event as `{type, timestamp, data}`, whichever of the three envelopes it came in."""
+    data = read_json(inbound.body, vendor)
+    if inbound.headers.get("content-type", "").startswith("application/cloudevents+json"):
+        if not isinstance(data, Mapping):
+            raise BadOutput(vendor, "normalize", "/: a CloudEvent is a JSON object")
+        return {"type": data.get("type"), "timestamp": data.get("time"), "data": data.get("data")}
+    if "ce-id" in inbound.headers:
+        return {"type": inbound.headers.get("ce-type"), "timestamp": inbound.headers.get("ce-time"), "data": data}
+    if not isinstance(data, Mapping):
+        raise BadOutput(vendor, "normalize", "/: the body is not a JSON object")
+    return data
+
+
+def read_json(body: bytes, vendor: str) -> Any:
+    """Raises: BadOutput."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise BadOutput(vendor, "normalize", f"/: not JSON ({type(error).__name__})") from error

@@ -1,1 +1,0 @@
-"""Adapters of the port `Dam`: one file a vendor."""

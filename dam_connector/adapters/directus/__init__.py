@@ -1,0 +1,1 @@
+"""The adapters for Directus, one module per port."""

@@ -1,0 +1,38 @@
+"""Google Merchant Center: a supplemental product feed at /feeds/CONNECTION.xml, which it fetches; the web floor reads it from our records.
+
+Options: `lifestyle`: the deliverables whose pictures go into lifestyle_image_link. docs/connections/google-merchant.md.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dam_connector.adapters.common.context import Kit, only
+from dam_connector.domain.listing import Listing, media_of
+from dam_connector.errors import Refused
+from dam_connector.ports import Blobs
+
+MAX_MODEL_BYTES = 15_728_640  # support.google.com/merchants/answer/13674896: virtual_model_link
+
+
+class GoogleMerchant:
+    """What is live in the feed is what is recorded as published."""
+
+    def __init__(self, feed_url: str) -> None:
+        self._feed_url = feed_url
+
+    def sync(self, listing: Listing, blobs: Blobs) -> str:
+        for media in media_of(listing, models=("glb",)):
+            if media.is_model and media.file.bytes > MAX_MODEL_BYTES:
+                raise Refused("google_merchant", "publish", f"{media.name} has {media.file.bytes} bytes; virtual_model_link takes {MAX_MODEL_BYTES}")
+        return self._feed_url
+
+    def live(self, listing: Listing) -> tuple[str, ...]:
+        return self.wanted(listing)
+
+    def wanted(self, listing: Listing) -> tuple[str, ...]:
+        return listing.file_names
+
+
+def connect(options: Mapping[str, Any], kit: Kit) -> GoogleMerchant:
+    only(options, "lifestyle")
+    return GoogleMerchant(f"{kit.public_url}/feeds/{kit.name}.xml")

@@ -1,0 +1,78 @@
+"""A DAM in memory: for tests of everything that stands behind the port."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dam_connector.adapters.common.context import Kit, only
+from dam_connector.adapters.common.no_webhooks import Deaf
+from dam_connector.domain.event import Decision
+from dam_connector.domain.version import Version, VersionState
+from dam_connector.errors import ConnectorError, NotFound
+from dam_connector.ports import Blobs, DamCapabilities, DamStanding, PushRequest
+
+
+class MemoryDam(Deaf):
+    """Versions by external id, with their bytes; `decide` is what a person does there; `fail_with` is raised once."""
+
+    capabilities = DamCapabilities()
+
+    def __init__(self) -> None:
+        self.stored: dict[str, dict[str, bytes]] = {}
+        self.standings: dict[str, DamStanding] = {}
+        self.by_hand: tuple[str, ...] = ()
+        self._touched: list[str] = []
+        self.fail_with: ConnectorError | None = None
+
+    def push(self, request: PushRequest, blobs: Blobs) -> str:
+        self._fail()
+        ref = f"mem:{request.external_id}"
+        if ref not in self.stored:
+            self.stored[ref] = {f"{request.folder}/{f.name}": blobs.get(f.sha256) for f in request.version.files}
+            self.standings[ref] = DamStanding(state=VersionState.IN_REVIEW)
+        return ref
+
+    def write_state(self, ref: str, state: VersionState, decision: Decision | None = None) -> None:
+        self._fail()
+        self.standing(ref)
+        self.standings[ref] = DamStanding(state=state, decision=decision)
+
+    def standing(self, ref: str, version: Version | None = None) -> DamStanding:
+        self._fail()
+        if ref not in self.standings:
+            raise NotFound("memory", "standing", ref)
+        return self.standings[ref]
+
+    def decide(self, ref: str, decision: Decision, *, changed: tuple[str, ...] = ()) -> None:
+        self.standings[ref] = DamStanding(state=VersionState(decision.verdict.value), decision=decision)
+        self.by_hand = changed
+        self._touched.append(ref)
+
+    def picture(self, name: str, blobs: Blobs) -> bytes:
+        self._fail()
+        for files in reversed(self.stored.values()):
+            for path, data in files.items():
+                if path.rpartition("/")[2] == name:
+                    return data
+        raise NotFound("memory", "picture", name)
+
+    def changed(self, ref: str, version: Version) -> tuple[str, ...]:
+        self.standing(ref)
+        return self.by_hand
+
+    def touched_since(self, cursor: str) -> tuple[list[str], str]:
+        self._fail()
+        return self._touched[int(cursor or 0) :], str(len(self._touched))
+
+    def remove(self, ref: str) -> None:
+        self.stored.pop(ref, None)
+        self.standings.pop(ref, None)
+
+    def _fail(self) -> None:
+        failure, self.fail_with = self.fail_with, None
+        if failure:
+            raise failure
+
+
+def connect(options: Mapping[str, Any], kit: Kit) -> MemoryDam:
+    only(options)
+    return MemoryDam()

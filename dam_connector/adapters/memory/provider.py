@@ -1,0 +1,81 @@
+"""A provider in memory: a task is ready after `polls` looks and gives the bytes it was told to give."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from dam_connector.adapters.common.context import Kit, only
+from dam_connector.domain.run import RunKind
+from dam_connector.errors import BadOutput, ConnectorError, DeliveryError, NotFound, Unsupported
+from dam_connector.ports import Generation, Inbound, ProviderCapabilities, Task, TaskState, Verified
+
+
+class MemoryProvider:
+    """Tasks by key: the same key never starts a second one. `fail_with` is raised once. `orders`: what it was asked, by key."""
+
+    capabilities = ProviderCapabilities(
+        makes=(RunKind.MODEL, RunKind.IMAGE),
+        views=("front", "right", "back", "left", "top", "hero"),
+        idempotent=True,
+        balance=True,
+        prompts=True,
+        polls=100,
+        poll_s=0.5,
+    )
+    model = ""
+
+    def __init__(self, polls: int) -> None:
+        self._polls = polls
+        self.results: tuple[bytes, ...] = (b"",)
+        self.orders: dict[str, Generation] = {}
+        self.looks: dict[str, int] = {}
+        self.fail_with: ConnectorError | None = None
+
+    def estimate(self, order: Generation) -> float:
+        return 0.0
+
+    def submit(self, order: Generation) -> Task:
+        self._fail()
+        self.looks.setdefault(order.key, 0)
+        self.orders[order.key] = order
+        return Task(ref=order.key, state=TaskState.WAITING)
+
+    def poll(self, refs: Sequence[str]) -> dict[str, Task]:
+        self._fail()
+        return {ref: self._task(ref) for ref in refs if ref in self.looks}
+
+    def _task(self, ref: str) -> Task:
+        self.looks[ref] += 1
+        ready = self.looks[ref] > self._polls
+        return Task(ref=ref, state=TaskState.SUCCEEDED if ready else TaskState.RUNNING, cost_usd=0.0 if ready else None, model="memory")
+
+    def fetch(self, ref: str) -> tuple[bytes, ...]:
+        self._fail()
+        if ref not in self.looks:
+            raise NotFound("memory", "fetch", ref)
+        return self.results
+
+    def reconcile(self, since: datetime, known: Collection[str]) -> str | None:
+        raise Unsupported("memory", "reconcile", "the same key is asked again")
+
+    def cancel(self, ref: str) -> bool:
+        raise Unsupported("memory", "cancel", "tasks are not stopped")
+
+    def balance(self) -> float:
+        return 0.0
+
+    def verify(self, inbound: Inbound) -> Verified:
+        raise DeliveryError(404, "it sends no webhooks")
+
+    def parse_webhook(self, inbound: Inbound) -> str:
+        raise BadOutput("memory", "webhook", "it sends none")
+
+    def _fail(self) -> None:
+        failure, self.fail_with = self.fail_with, None
+        if failure:
+            raise failure
+
+
+def connect(options: Mapping[str, Any], kit: Kit) -> MemoryProvider:
+    only(options, "polls")
+    return MemoryProvider(int(options.get("polls", 1)))

@@ -1,1 +1,0 @@
-"""Adapters of the port `Pim`: one file a vendor."""

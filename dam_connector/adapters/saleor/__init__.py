@@ -1,0 +1,1 @@
+"""The adapters for Saleor, one module per port."""

@@ -1,0 +1,1 @@
+"""The adapters for Shopify, one module per port."""

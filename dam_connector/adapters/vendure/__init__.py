@@ -1,0 +1,1 @@
+"""The adapters for Vendure, one module per port."""

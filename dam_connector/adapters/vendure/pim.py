@@ -1,0 +1,121 @@
+"""Vendure: thin events signed by Standard Webhooks (its core has none: a small plugin sends them), and the Admin API for the facts.
+
+Facts, and the plugin: docs/connections/vendure.md.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from dam_connector.adapters.common.context import Kit, only, web_address
+from dam_connector.adapters.common.envelopes import read_json
+from dam_connector.adapters.common.plain_pim import PlainSource
+from dam_connector.adapters.common.product_mapping import Fields, moment_of
+from dam_connector.adapters.common.signatures import signer, standard_webhook
+from dam_connector.adapters.vendure.client import Session, is_ours
+from dam_connector.domain.event import Event, EventKind
+from dam_connector.domain.product import Product
+from dam_connector.errors import BadOutput, ConfigError, NotFound
+from dam_connector.ports import Inbound, PimCapabilities, Verified
+
+USUAL = {"name": "name", "description": "description", "category": "category", "brand": "brand", "color": "color", "material": "material"}
+PAGE = 100
+CUSTOM = "custom:"  # before the name of a custom field
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PRODUCT = """query One($id: ID!) { product(id: $id) {
+  id name description updatedAt
+  facetValues { name facet { code } } collections { name } %s
+  assets { source preview name mimeType type tags { value } }
+  variants { sku name options { name group { code } } facetValues { name facet { code } }
+             assets { source preview name mimeType type tags { value } } } } }"""
+_SINCE = f"""query Since($at: DateTime!, $skip: Int!) {{
+  products(options: {{take: {PAGE}, skip: $skip, filter: {{updatedAt: {{after: $at}}}}, sort: {{updatedAt: ASC}}}}) {{ totalItems items {{ id updatedAt }} }} }}"""
+
+
+class Vendure(PlainSource):
+    """Products by their id there; one product for each variant."""
+
+    vendor = "vendure"
+    capabilities = PimCapabilities(fetch=True, changed_since=True)
+
+    def __init__(self, kit: Kit, base_url: str, user: str, password: str, secrets: list[str], fields: Fields) -> None:
+        self._shop, self._base, self._fields = Session(kit.http, base_url, user, password), base_url.rstrip("/"), fields
+        self._one = _PRODUCT % (f"customFields {{ {' '.join(own)} }}" if (own := fields.named(CUSTOM)) else "")
+        self._signers = [signer(secret) for secret in secrets]
+
+    def verify(self, inbound: Inbound) -> Verified:
+        return Verified(key=standard_webhook(inbound, self._signers))
+
+    def normalize(self, inbound: Inbound) -> list[Event]:
+        said = read_json(inbound.body, self.vendor)
+        data = said.get("data") if isinstance(said, dict) else None
+        if not isinstance(data, dict):
+            raise BadOutput(self.vendor, "normalize", "/data: the event has none")
+        subject, _, what = str(said.get("type", "")).partition(".")
+        ref = {"product": data.get("id"), "product_variant": data.get("productId")}.get(subject)
+        if ref is None:
+            return []  # of assets and the like
+        at = moment_of(said.get("timestamp")) or inbound.received_at
+        gone = subject == "product" and what == "deleted"
+        kind = EventKind.DELETED if gone else EventKind.CREATED if (subject, what) == ("product", "created") else EventKind.UPDATED
+        return [Event(kind=kind, ref=str(ref), at=at)]
+
+    def fetch(self, ref: str) -> list[Product]:
+        found = self._shop.query(self._one, {"id": ref}, "fetch").get("product")
+        if not isinstance(found, dict):
+            raise NotFound(self.vendor, "fetch", ref)
+        return [self._product(found, variant) for variant in found.get("variants") or () if variant.get("sku")]
+
+    def changed_since(self, moment: datetime) -> Iterator[Event]:
+        skip, total = 0, 1
+        while skip < total:
+            found = self._shop.query(_SINCE, {"at": moment.astimezone(UTC).isoformat(), "skip": skip}, "changed_since").get("products") or {}
+            total = int(found.get("totalItems") or 0)
+            for each in found.get("items") or ():
+                yield Event(kind=EventKind.UPDATED, ref=str(each["id"]), at=moment_of(each.get("updatedAt")) or moment)
+            skip += PAGE
+
+    def _product(self, product: Mapping[str, Any], variant: Mapping[str, Any]) -> Product:
+        attributes = {**_facets(product), **_facets(variant)}
+        attributes |= {str(option["group"]["code"]): str(option["name"]) for option in variant.get("options") or () if option.get("group")}
+        own = product.get("customFields") or {}
+        attributes |= {f"{CUSTOM}{name}": str(value) for name, value in own.items() if isinstance(value, (str, int, float))}
+        collections = [c.get("name") for c in product.get("collections") or ()]
+        facts = {"name": product.get("name"), "description": product.get("description"), "category": collections[0] if collections else ""}
+        assets = _photos(variant) or _photos(product)
+        images = [(self._address(str(a.get("source") or a.get("preview"))), str(a.get("name") or "")) for a in assets]
+        return self._fields.product(str(variant["sku"]), lambda path: facts.get(path) or attributes.get(path), images, attributes)
+
+    def _address(self, source: str) -> str:
+        return source if "://" in source else f"{self._base}/{source.lstrip('/')}"
+
+
+def _photos(holder: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The pictures that are not ours."""
+    return [a for a in holder.get("assets") or () if a.get("type") == "IMAGE" and not is_ours(a)]
+
+
+def _facets(data: Mapping[str, Any]) -> dict[str, str]:
+    found: dict[str, list[str]] = {}
+    for each in data.get("facetValues") or ():
+        found.setdefault(str((each.get("facet") or {}).get("code")), []).append(str(each.get("name")))
+    return {code: ", ".join(names) for code, names in found.items()}
+
+
+def connect(options: Mapping[str, Any], kit: Kit) -> Vendure:
+    only(options, "base_url", "user", "password", "secrets", "attributes", "unit", "image_order")
+    secrets = options.get("secrets")
+    if not isinstance(secrets, list) or not secrets:
+        raise ConfigError('secrets: those of its webhooks, such as ["env/VENDURE_WEBHOOK_SECRET"]')
+    fields = Fields("vendure", USUAL, options)
+    if wrong := [name for name in fields.named(CUSTOM) if not _NAME.fullmatch(name)]:
+        raise ConfigError(f"attributes: {wrong[0]!r} is no custom field's name")
+    return Vendure(
+        kit,
+        base_url=web_address(options),
+        user=str(options.get("user", "")),
+        password=kit.secret(str(options.get("password", "env/VENDURE_PASSWORD"))),
+        secrets=[kit.secret(str(each)) for each in secrets],
+        fields=fields,
+    )

@@ -1,0 +1,31 @@
+"""Our own AR page: a version is live there as soon as its publication is recorded; the page reads our records."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dam_connector.adapters.common.context import Kit, only
+from dam_connector.domain.listing import Listing
+from dam_connector.errors import Refused
+from dam_connector.ports import Blobs
+
+
+class Viewer:
+    """Serves published files at /ar/SKU and by content hash."""
+
+    def sync(self, listing: Listing, blobs: Blobs) -> str:
+        for placement in listing.placements:
+            for name, sha256 in placement.approved.files_sha256.items():
+                if not blobs.has(sha256):
+                    raise Refused("viewer", "publish", f"the bytes of {name} are not in storage")
+        return listing.page_url
+
+    def live(self, listing: Listing) -> tuple[str, ...]:
+        return self.wanted(listing)
+
+    def wanted(self, listing: Listing) -> tuple[str, ...]:
+        return listing.file_names
+
+
+def connect(options: Mapping[str, Any], kit: Kit) -> Viewer:
+    only(options)
+    return Viewer()

@@ -1,0 +1,1 @@
+"""The adapters for WooCommerce, one module per port."""

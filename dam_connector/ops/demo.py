@@ -1,0 +1,235 @@
+"""`dam-connector demo`: the whole connector on a throw-away data directory, with a sample catalog sent as signed webhooks.
+
+The photos are served on loopback by a small file server, which stands for the PIM's; everything else is the real thing.
+"""
+
+import json
+import threading
+import time
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
+from typing import Any
+
+import click
+import requests
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from standardwebhooks import Webhook
+
+from dam_connector.fakes.setup import FAKE_TRIPO, with_fake_tripo
+from dam_connector.ops.supervisor import Supervisor
+from dam_connector.settings import Settings
+from dam_connector.store.users import UserRole
+from dam_connector.wiring import Services, build_services
+
+CONNECTION = "main"
+TIMEOUT_S = 1200.0
+POLL_S = 1.0
+OPEN_STATES = ("queued", "running", "parked")
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    """Serves the sample photos without a word."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@dataclass
+class Demo:
+    """One demonstration from the first webhook to the last publication."""
+
+    settings: Settings
+    workers: int
+    headless: bool
+    summary: dict[str, Any] = field(default_factory=dict)
+    exit_code: int = 1
+    _console: Console = field(default_factory=lambda: Console(stderr=True))
+    _token: str = ""
+    _started: float = 0.0
+    _sent: dict[str, float] = field(default_factory=dict)
+    _live_at: dict[str, float] = field(default_factory=dict)
+
+    def run(self) -> int:
+        """The process' exit code: 0 when everything that should be live is live, and what should be flagged is flagged."""
+        photos = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(files("dam_connector").joinpath("samples"))))
+        threading.Thread(target=photos.serve_forever, daemon=True).start()
+        host = f"127.0.0.1:{photos.server_address[1]}"
+        self.settings = replace(self.settings, allow_hosts=",".join(filter(None, [self.settings.allow_hosts, host])))
+        fake = None
+        if self.settings.environ.get("DEMO_PROVIDER") == FAKE_TRIPO:
+            self.settings, fake = with_fake_tripo(self.settings)
+        supervisor = Supervisor(self.settings, self.workers)
+        driver = threading.Thread(target=self._drive, args=(supervisor, f"http://{host}"), daemon=True)
+        supervisor.on_ready = driver.start
+        self._started = time.monotonic()
+        try:
+            supervisor.run()
+        finally:
+            photos.shutdown()
+            if fake:
+                fake.stop()
+        return self.exit_code if self.headless else 0
+
+    def _drive(self, supervisor: Supervisor, photos: str) -> None:
+        """Send the catalog and watch it arrive; in headless mode approve all and stop."""
+        try:
+            services = build_services(self.settings)
+            user = services.users.add("demo", UserRole.ADMIN)
+            self._token = services.users.add_token(user, "demo", days=1)
+            catalog = json.loads(files("dam_connector").joinpath("samples/catalog.json").read_text())
+            for entry in catalog:
+                self._send(entry["product"], photos)
+            self._watch(catalog)
+            self._say(services, catalog)
+        except requests.RequestException as error:
+            self._console.print(f"[red]The demo stopped: {type(error).__name__}[/red]")
+        finally:
+            if self.headless:
+                supervisor.stop()
+
+    def _send(self, product: dict[str, Any], photos: str) -> None:
+        now = datetime.now(UTC)
+        images = {view: f"{photos}/{name}" for view, name in product["images"].items()}
+        body = json.dumps({"type": "product.created", "timestamp": now.isoformat(), "data": {**product, "images": images}})
+        secret, message = self.settings.secret("env/DAM_CONNECTOR_WEBHOOK_SECRET"), f"demo-{product['sku']}"
+        headers = {
+            "webhook-id": message,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "content-type": "application/json",
+            "webhook-signature": Webhook(secret).sign(message, now, body),
+        }
+        requests.post(f"{self._base}/webhooks/{CONNECTION}", data=body.encode(), headers=headers, timeout=10).raise_for_status()
+        self._sent[product["sku"]] = time.monotonic()
+
+    @property
+    def _base(self) -> str:
+        return f"http://{self.settings.host}:{self.settings.port}"
+
+    def _get(self, path: str, **query: str) -> Any:
+        answer = requests.get(f"{self._base}/api/v1{path}", params=query, headers={"Authorization": f"Bearer {self._token}"}, timeout=30)
+        return answer.json() if answer.ok else {}
+
+    def _watch(self, catalog: list[dict[str, Any]]) -> None:
+        """Until all that is expected came true, or time is up; shows progress on a terminal."""
+        deadline = time.monotonic() + TIMEOUT_S
+        with Live(console=self._console, refresh_per_second=4, transient=self.headless) as live:
+            while time.monotonic() < deadline:
+                rows = [self._row(entry["product"]["sku"]) for entry in catalog]
+                live.update(_table(rows, time.monotonic() - self._started))
+                if self.headless:
+                    self._approve_waiting()
+                if all(self._settled(entry, row) for entry, row in zip(catalog, rows, strict=True)):
+                    return
+                time.sleep(POLL_S)
+
+    def _row(self, sku: str) -> dict[str, Any]:
+        product = self._get(f"/products/{sku}")
+        return {
+            "sku": sku,
+            "name": product.get("product", {}).get("name", ""),
+            "flagged": product.get("flagged", False),
+            "issues": product.get("issues", []),
+            "assets": self._get("/assets", sku=sku) or [],
+            "runs": self._get("/runs", sku=sku).get("items", []),
+        }
+
+    def _settled(self, entry: dict[str, Any], row: dict[str, Any]) -> bool:
+        if any(r["state"] in OPEN_STATES for r in row["runs"]):
+            return False
+        if entry["expect"] == "flagged":
+            return bool(row["flagged"])
+        made = [a["versions"][0]["state"] for a in row["assets"]]
+        wanted = "published" if self.headless else "in_review"
+        done = bool(made) and all(state in (wanted, "published", "blocked") for state in made)
+        if done:
+            self._live_at.setdefault(row["sku"], time.monotonic())
+        return done
+
+    def _approve_waiting(self) -> None:
+        for version in self._get("/versions", state="in_review", limit="200").get("items", []):
+            requests.post(
+                f"{self._base}/api/v1/versions/{version['id']}/decision",
+                json={"verdict": "approved"},
+                timeout=30,
+                headers={"Authorization": f"Bearer {self._token}", "Idempotency-Key": f"demo-{version['id']}"},
+            )
+
+    def _say(self, services: Services, catalog: list[dict[str, Any]]) -> None:
+        self.summary = self._summarize(catalog)
+        self.exit_code = int(not self.summary["ok"])
+        if self.headless:
+            return
+        link = f"{self._base}/login/link/{services.users.add_login_link(services.users.add('demo', UserRole.ADMIN))}"
+        waiting = len(self._get("/versions", state="in_review", limit="200").get("items", []))
+        self._console.print(f"\n{waiting} versions wait for review. Open this once, then approve:\n  [bold]{link}[/bold]")
+        self._console.print(
+            f"Review queue  {self._base}/review\nAR page       {self._base}/ar/CH123 (live once the model is approved)\nAPI           {self._base}/api/docs"
+        )
+        self._console.print("Ctrl-C stops everything.")
+
+    def _summarize(self, catalog: list[dict[str, Any]]) -> dict[str, Any]:
+        """Per SKU: assets, versions, states, files; issues; seconds. And the totals."""
+        products = []
+        for entry in catalog:
+            sku = entry["product"]["sku"]
+            row = self._row(sku)
+            versions = [v for a in row["assets"] for v in (self._get(f"/versions/{x['id']}") for x in a["versions"])]
+            published = {(v["deliverable"], v["slot"]) for v in versions if v["state"] == "published"}
+            state = "live" if row["assets"] and len(published) == len(row["assets"]) else "flagged" if row["flagged"] else "open"
+            seconds = round(self._live_at[sku] - self._sent[sku], 1) if sku in self._live_at else None
+            products.append(
+                {
+                    "sku": sku,
+                    "state": state,
+                    "expected": entry["expect"],
+                    "seconds": seconds,
+                    "issues": row["issues"],
+                    "versions": [
+                        {
+                            "deliverable": v["deliverable"],
+                            "slot": v["slot"],
+                            "number": v["number"],
+                            "state": v["state"],
+                            "generator": v["provenance"].get("generator", ""),
+                            "issues": v["report"]["issues"],
+                            "files": [{k: f[k] for k in ("name", "bytes", "sha256")} for f in v["files"]],
+                        }
+                        for v in versions
+                    ],
+                }
+            )
+        flat = [f for p in products for v in p["versions"] for f in v["files"]]
+        totals = {
+            "products": len(products),
+            "live": sum(p["state"] == "live" for p in products),
+            "flagged": sum(p["state"] == "flagged" for p in products),
+            "versions": sum(len(p["versions"]) for p in products),
+            "files": len(flat),
+            "bytes": sum(f["bytes"] for f in flat),
+            "seconds": round(time.monotonic() - min(self._sent.values()), 1),
+        }
+        return {"ok": all(p["state"] == p["expected"] for p in products), "totals": totals, "products": products}
+
+
+def _table(rows: list[dict[str, Any]], seconds: float) -> Table:
+    table = Table(title=f"{seconds:.0f} s", title_justify="left", box=None, padding=(0, 2))
+    for heading in ("SKU", "Product", "Assets", "Now"):
+        table.add_column(heading)
+    for row in rows:
+        assets = "  ".join(f"{a['deliverable']} V{a['latest']} {a['versions'][0]['state'].replace('_', ' ')}" for a in row["assets"])
+        working = [r for r in row["runs"] if r["state"] in OPEN_STATES]
+        now = ", ".join(f"{r['deliverable']}: {r['step'].replace('_', ' ') or 'queued'}" for r in working[:2])
+        if row["flagged"]:
+            now = "[red]flagged: " + next((i["message"] for i in row["issues"] if i["severity"] == "error"), "") + "[/red]"
+        table.add_row(row["sku"], row["name"], assets, now)
+    return table
+
+
+def print_summary(summary: dict[str, Any]) -> None:
+    """The summary as JSON on standard output."""
+    click.echo(json.dumps(summary, indent=2))

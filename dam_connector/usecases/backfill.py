@@ -1,0 +1,106 @@
+"""Backfilling: what a source has that we were not told of: the whole catalog once, and what its webhooks lost.
+
+The sources list what changed since a moment; each product is fetched and taken in like an event's. How far it came is noted, so that it can be stopped
+and goes on from there.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from dam_connector.domain.event import Event
+from dam_connector.errors import AdapterError, ConfigError, RateLimited, Unavailable
+from dam_connector.usecases.batch_preview import seconds_of
+from dam_connector.usecases.intake import take_event
+from dam_connector.wiring import Services
+
+log = structlog.get_logger()
+BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
+OVERLAP = timedelta(minutes=2)  # between two polls: clocks differ, and lists lag
+MOST_WAIT_S = 300.0
+TRIES = 6
+
+
+@dataclass
+class Progress:
+    """What a backfill did so far. last: the reference that it is at. seconds: that making all of it will take, as far as is known."""
+
+    seen: int = 0
+    taken: int = 0
+    failed: int = 0
+    last: str = ""
+    seconds: float = 0.0
+
+
+def backfill(
+    services: Services,
+    connection: str,
+    *,
+    since: datetime | None = None,
+    dry_run: bool = False,
+    per_minute: float = 0,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[Progress]:
+    """Take in everything that a source says was changed since then, by default since the last backfill was stopped, or ever; tells after each product.
+
+    What it asks for is made in the lane of batches, behind single products. per_minute: products at most; as fast as the source allows, when 0.
+    A product that cannot be fetched or read is counted, and leaves the others. Raises: ConfigError, Unsupported, Refused; Unavailable after some tries.
+    """
+    name = f"backfill:{connection}"
+    noted = services.ledger.noted(name)
+    begin = since or (datetime.fromisoformat(noted) if noted else BEGINNING)
+    progress, each_s = Progress(), seconds_of(services, {d.name: d.count for d in services.rules.current().deliverables})
+    for event in services.pim(connection).changed_since(begin):
+        progress.seen, progress.last, progress.seconds = progress.seen + 1, event.ref, progress.seconds + each_s
+        if not dry_run:
+            _take(services, connection, event, progress, sleep)
+            services.ledger.note(name, event.at.isoformat())
+            if per_minute:
+                sleep(60 / per_minute)
+        yield progress
+    if not dry_run:
+        services.ledger.note(name, None)
+
+
+def _take(services: Services, connection: str, event: Event, progress: Progress, sleep: Callable[[float], None]) -> None:
+    for tried in range(1, TRIES + 1):
+        try:
+            take_event(services, connection, event, last_try=tried == TRIES, bulk=True)
+            progress.taken += 1
+            return
+        except (RateLimited, Unavailable) as error:
+            if tried == TRIES:
+                raise
+            sleep(min(MOST_WAIT_S, error.retry_after_s if isinstance(error, RateLimited) else 2.0**tried))
+        except AdapterError as error:
+            log.warning("backfill_skipped", connection=connection, ref=event.ref, error=str(error))
+            progress.failed += 1
+            return
+
+
+def poll_pims(services: Services) -> int:
+    """How many changes were found by asking each source: what its webhooks lost arrives here. What came by webhook already makes nothing again."""
+    found = 0
+    for name in services.rules.current().pim:
+        try:
+            source = services.pim(name)
+            if source.capabilities.changed_since:
+                found += _poll(services, name)
+        except (AdapterError, ConfigError) as error:
+            log.warning("pim_poll_failed", pim=name, error=str(error))
+    return found
+
+
+def _poll(services: Services, name: str) -> int:
+    """The changes since the last poll; the first one only notes when it was."""
+    cursor_name, now = f"pim-cursor:{name}", services.clock.now()
+    cursor, found = services.ledger.noted(cursor_name), 0
+    if cursor:
+        for event in services.pim(name).changed_since(datetime.fromisoformat(cursor) - OVERLAP):
+            take_event(services, name, event)
+            found += 1
+    services.ledger.note(cursor_name, now.isoformat())
+    return found

@@ -1,0 +1,190 @@
+"""What a sheet would do: every row read and judged, its pictures looked at, what it makes, costs and takes; before anything is made."""
+
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import islice
+
+from dam_connector.domain.completeness import product_issues
+from dam_connector.domain.ids import Sha256
+from dam_connector.domain.issue import Issue, Severity, issue
+from dam_connector.domain.product import INSPIRATION, Product
+from dam_connector.domain.row_request import tailored
+from dam_connector.domain.rules import LOCAL, Deliverable
+from dam_connector.domain.run import RunKind
+from dam_connector.errors import InputError
+from dam_connector.ports import Generation
+from dam_connector.store.batches import NewRow, RowState
+from dam_connector.usecases.source_images import HELD, addressed, addresses, look
+from dam_connector.wiring import Services
+from schemas.sheet import Sheet
+from schemas.sheet_row import COLUMNS, guessed, read_row
+
+KNOWN_AT_ONCE = 500
+SHOWN = 200  # rows of each kind that a preview holds
+LOOKS = 2000  # pictures looked at
+LOOK_S = 20.0
+LOOK_THREADS = 16
+USUAL_S = {RunKind.IMAGE: 1.8, RunKind.MODEL: 6.5}  # CPU-seconds of a run (docs/benchmarks.md), until there are own ones to go by
+
+
+@dataclass(kw_only=True)
+class Preview:
+    """What a sheet would do. rows: the first of each kind, by state; makes: versions of each deliverable."""
+
+    mapping: Mapping[str, str]
+    counts: dict[RowState, int] = field(default_factory=lambda: dict.fromkeys((RowState.WAITING, RowState.FAILED, RowState.UNCHANGED), 0))
+    rows: dict[RowState, list[NewRow]] = field(default_factory=dict)
+    makes: dict[str, int] = field(default_factory=dict)
+    paid: dict[str, int] = field(default_factory=dict)  # by provider, how many it will bill; our own code bills none
+    usd: float = 0.0  # of those, by the providers' price lists
+    unlooked: int = 0  # good rows at whose pictures nobody looked yet: there were too many
+    seconds: float = 0.0
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+
+def mapping_of(sheet: Sheet, given: Mapping[str, str]) -> dict[str, str]:
+    """Our columns to the sheet's: what the caller says, and the rest by its names.
+
+    Raises: InputError sheet.header when a named column is not there, or none holds the SKU.
+    """
+    unknown = [f"{ours}={theirs}" for ours, theirs in given.items() if ours not in COLUMNS or theirs not in sheet.header]
+    if unknown:
+        raise InputError("sheet.header", f"There is no such column: {', '.join(unknown)}. The sheet has: {', '.join(sheet.header)}.")
+    rest = tuple(name for name in sheet.header if name not in given.values())
+    found = {**{ours: theirs for ours, theirs in guessed(rest).items() if ours not in given}, **given}
+    if "sku" not in found:
+        raise InputError("sheet.header", f"No column holds the SKU. The sheet has: {', '.join(sheet.header)}.", limit="sku")
+    return found
+
+
+def checked(services: Services, sheet: Sheet, mapping: Mapping[str, str], pictures: Mapping[str, Sha256]) -> Iterator[NewRow]:
+    """Every row, judged: waiting (good), failed with the reasons, or unchanged. pictures: those beside the sheet, by file name."""
+    seen: dict[str, int] = {}
+    rows = (_read(line, cells, mapping, pictures, seen, services) for line, cells in sheet.rows)
+    while chunk := list(islice(rows, KNOWN_AT_ONCE)):
+        known = services.products.facts_of([r.sku for r in chunk if r.product])
+        for row in chunk:
+            same = row.state is RowState.WAITING and row.product is not None and known.get(row.sku) == row.product
+            yield replace(row, state=RowState.UNCHANGED) if same else row
+
+
+def _read(
+    line: int, cells: Mapping[str, str], mapping: Mapping[str, str], pictures: Mapping[str, Sha256], seen: dict[str, int], services: Services
+) -> NewRow:
+    product, wrong = read_row(cells, mapping)
+    sku = cells.get(mapping["sku"], "")
+    if product is not None:
+        product, missing = _with_pictures(product, pictures)
+        wrong = [*missing, *(i for i in product_issues(product, services.rules.current().products) if i.severity is Severity.ERROR)]
+    if sku and sku in seen:
+        wrong.append(issue("row.duplicate", f"{sku} stands in row {seen[sku]} too.", pointer="/sku", measured=sku))
+    seen.setdefault(sku, line)
+    state = RowState.FAILED if wrong else RowState.WAITING
+    told, codes = "; ".join(words(i) for i in wrong), tuple(i.code for i in wrong)
+    return NewRow(line=line, sku=sku, cells=cells, product=None if wrong else product, state=state, error=told, codes=codes)
+
+
+def words(found: Issue) -> str:
+    where = f"{found.pointer.strip('/')}: " if found.pointer else ""
+    measured, limit = f" ({found.measured})" if found.measured else "", f", wanted: {found.limit}" if found.limit else ""
+    return f"{where}{found.message.rstrip('.')}{measured}{limit}"
+
+
+def _with_pictures(product: Product, pictures: Mapping[str, Sha256]) -> tuple[Product, list[Issue]]:
+    """The product with the pictures beside the sheet in the place of their names."""
+    images, missing = [], []
+    for image in product.images:
+        name = image.url.strip()
+        if addressed(name):
+            images.append(image)
+        elif name in pictures:
+            images.append(replace(image, url=f"{HELD}{pictures[name]}"))
+        else:
+            missing.append(
+                issue("row.picture", "No such file beside the sheet, and no address.", pointer=f"/images/{image.view}", measured=name[:80])
+            )
+    return replace(product, images=tuple(images)), missing
+
+
+def preview(services: Services, sheet: Sheet, mapping: Mapping[str, str], pictures: Mapping[str, Sha256]) -> Preview:
+    """What the sheet would do; nothing is made and no product is stored."""
+    said = Preview(mapping=mapping)
+    look = _Look(services)
+    rows = checked(services, sheet, mapping, pictures)
+    while chunk := list(islice(rows, LOOK_THREADS * 8)):
+        for row in look.at(chunk):
+            said.counts[row.state] += 1
+            if len(kept := said.rows.setdefault(row.state, [])) < SHOWN:
+                kept.append(row)
+            if row.state is RowState.WAITING and row.product:
+                for deliverable in _wanted(services, row.product):
+                    said.makes[deliverable.name] = said.makes.get(deliverable.name, 0) + deliverable.count
+                    name, usd = _priced(services, deliverable, row.product)
+                    if name != LOCAL:
+                        said.paid[name] = said.paid.get(name, 0) + deliverable.count
+                        said.usd += deliverable.count * usd
+    said.unlooked, said.seconds = look.left_out, seconds_of(services, said.makes)
+    return said
+
+
+def _priced(services: Services, deliverable: Deliverable, product: Product) -> tuple[str, float]:
+    """Who will be asked first to make it, and what that costs in USD by the price list."""
+    for name in deliverable.generator:
+        if not deliverable.applies(name, product.category, len(product.images)):
+            continue
+        usd = 0.0 if name == LOCAL else services.provider(name).estimate(Generation(key="", product=product, pictures={}, kind=deliverable.kind))
+        most = deliverable.when[name].max_usd if name in deliverable.when else None
+        if most is None or usd <= most:
+            return name, usd
+    return LOCAL, 0.0
+
+
+def _wanted(services: Services, product: Product) -> Iterator[Deliverable]:
+    for deliverable in services.rules.current().deliverables:
+        made = tailored(deliverable, product.request)
+        if made and made.wanted_for(product.category):
+            yield made
+
+
+def seconds_of(services: Services, makes: Mapping[str, int]) -> float:
+    """How long making so many takes on the workers that there are, by what such runs took lately, or else usually take."""
+    known = {d.name: services.runs.usual_seconds(d.name) or USUAL_S[d.kind] for d in services.rules.current().deliverables}
+    return sum(count * known[name] for name, count in makes.items()) / max(1, services.queue.workers("advance_bulk_run"))
+
+
+class _Look:
+    """Looks at the pictures of good rows, many at a time, within bounds."""
+
+    def __init__(self, services: Services) -> None:
+        self._services, self._until = services, time.monotonic() + LOOK_S
+        self._found: dict[str, Issue | None] = {}
+        self.left_out = 0
+
+    def at(self, rows: list[NewRow]) -> list[NewRow]:
+        """The rows, those failed whose pictures cannot be used."""
+        wanted = {url: where for row in rows if self._good(row) for url, where in _looked_at(row) if url not in self._found}
+        if len(self._found) + len(wanted) > LOOKS or time.monotonic() > self._until:
+            self.left_out += sum(1 for row in rows if self._good(row))
+            return rows
+        with ThreadPoolExecutor(LOOK_THREADS) as pool:
+            self._found.update(zip(wanted, pool.map(lambda pair: look(self._services, *pair), wanted.items()), strict=True))
+        return [self._judged(row) if self._good(row) else row for row in rows]
+
+    def _good(self, row: NewRow) -> bool:
+        return row.state is RowState.WAITING and row.product is not None
+
+    def _judged(self, row: NewRow) -> NewRow:
+        wrong = [found for url, _ in _looked_at(row) if (found := self._found.get(url))]
+        if not wrong:
+            return row
+        return replace(row, state=RowState.FAILED, error="; ".join(words(i) for i in wrong), codes=tuple(i.code for i in wrong))
+
+
+def _looked_at(row: NewRow) -> list[tuple[str, str]]:
+    """The pictures without which the row cannot be made."""
+    return [pair for name, pair in addresses(row.product).items() if name != INSPIRATION] if row.product else []

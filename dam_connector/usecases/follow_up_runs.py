@@ -1,0 +1,46 @@
+"""Follow-ups: runs that come of what was said about a version."""
+
+from datetime import datetime
+
+from dam_connector.domain.ids import RunId, new_id
+from dam_connector.domain.run import MAKING, RunKind, job_for
+from dam_connector.domain.version import Version
+from dam_connector.store.runs import NewRun
+from dam_connector.wiring import Services
+
+
+def follow(
+    services: Services,
+    version: Version,
+    kind: RunKind,
+    input_hash: str,
+    *,
+    due_at: datetime | None = None,
+    note: str = "",
+    bulk: bool = False,
+    generator: str = "",
+) -> RunId | None:
+    """Plan a run about this version, or of its asset's next one; None when that was asked for already. due_at: now, when absent."""
+    asset, now = version.asset, services.clock.now()
+    wanted = NewRun(
+        kind=kind,
+        sku=asset.sku,
+        deliverable=asset.deliverable,
+        slot=asset.slot,
+        input_hash=input_hash,
+        note=note,
+        bulk=bulk,
+        generator=generator,
+        version_id=None if kind in MAKING else version.id,
+        due_at=due_at or now,
+        rules_fingerprint=services.rules.current().fingerprint,
+    )
+    added = services.runs.add([wanted])
+    if added and (due_at is None or due_at <= now):
+        services.queue.wake(job_for(kind, bulk=bulk), added)
+    return added[0] if added else None
+
+
+def again(what: str, services: Services) -> str:
+    """An input hash that no run had before: what was asked for is done each time that it is asked."""
+    return f"{what}:{new_id('ask', services.clock.now())}"

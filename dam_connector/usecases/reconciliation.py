@@ -1,0 +1,217 @@
+"""Reconciling: PIM, our records, DAM and channels compared; where they drifted apart is shown, and mended on request.
+
+Nothing here is urgent: webhooks and polls carry what happens. This finds what both lost, and what people changed by hand.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import structlog
+
+from dam_connector.domain.event import Event, EventKind
+from dam_connector.domain.listing import Listing
+from dam_connector.domain.run import RunKind
+from dam_connector.domain.version import Version, VersionState
+from dam_connector.errors import AdapterError, BadOutput, ConfigError, NotFound
+from dam_connector.usecases.backfill import BEGINNING
+from dam_connector.usecases.dam_sync import heed
+from dam_connector.usecases.follow_up_runs import again, follow
+from dam_connector.usecases.intake import take_event
+from dam_connector.usecases.publish import listing_of, turn_at
+from dam_connector.usecases.telling import tell_later
+from dam_connector.wiring import Services
+
+log = structlog.get_logger()
+LAST = "reconcile:last"
+KEPT = 500  # findings of the last reconciliation
+COMPARED = (VersionState.IN_REVIEW, VersionState.APPROVED, VersionState.REJECTED, VersionState.PUBLISHED)
+LEASE_S = 3600.0
+
+
+class Kind(StrEnum):
+    """In what way a connection and our records are not of one mind."""
+
+    MISSING = "missing"  # on the side that should have it
+    STALE = "stale"
+    ORPHANED = "orphaned"  # it is there, and should not
+    CHANGED = "changed"  # by hand
+    FAILED = "failed"  # it could not be asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """One finding. where: the connection. ref: how that connection names it, or the version's id here."""
+
+    kind: Kind
+    port: str
+    where: str
+    sku: str
+    ref: str
+    detail: str
+
+    @property
+    def remedy(self) -> str:
+        """What mending does about it."""
+        return _REMEDIES.get((self.port, self.kind), "look at it there")
+
+
+_REMEDIES = {
+    ("pim", Kind.MISSING): "take it in",
+    ("pim", Kind.STALE): "take in its newest facts",
+    ("pim", Kind.ORPHANED): "ask for it once more, and take it for deleted",
+    ("dam", Kind.MISSING): "push it again",
+    ("dam", Kind.STALE): "take in what was decided there, else write our state",
+    ("dam", Kind.CHANGED): "replace the files there by ours",
+    ("channel", Kind.MISSING): "publish it again",
+    ("channel", Kind.ORPHANED): "take it off",
+}
+
+
+def reconcile(services: Services, *, only: str = "", files: bool = True) -> Iterator[Drift]:
+    """Where things drifted apart, connection by connection. only: of this one. files: those in DAMs are read and compared too.
+
+    Raises: ConfigError when there is no such connection.
+    """
+    rules = services.rules.current()
+    looks = {"pim": rules.pim, "dam": rules.dam, "channel": rules.channel}
+    known = [(port, name) for port, connections in looks.items() for name in connections]
+    if only and only not in {name for _, name in known}:
+        raise ConfigError(f"there is no PIM, DAM or channel {only!r}; known: {', '.join(name for _, name in known)}")
+    for port, name in known:
+        if only in ("", name):
+            try:
+                yield from _pim(services, name) if port == "pim" else _dam(services, name, files) if port == "dam" else _channel(services, name)
+            except (AdapterError, ConfigError) as error:
+                yield Drift(kind=Kind.FAILED, port=port, where=name, sku="", ref="", detail=str(error))
+
+
+def _pim(services: Services, name: str) -> Iterator[Drift]:
+    """By the source's own list of everything, and when each was changed last."""
+    source = services.pim(name)
+    if not source.capabilities.changed_since:
+        return
+    known = services.products.of_connection(name)
+    listed: set[str] = set()
+    for event in source.changed_since(BEGINNING):
+        listed.add(event.ref)
+        here = known.get(event.ref)
+        if here is None:
+            yield Drift(kind=Kind.MISSING, port="pim", where=name, sku="", ref=event.ref, detail="it is there, and not here")
+        elif event.at > here[1]:
+            detail = f"changed there {event.at:%Y-%m-%d %H:%M}, known here of {here[1]:%Y-%m-%d %H:%M}"
+            yield Drift(kind=Kind.STALE, port="pim", where=name, sku=here[0], ref=event.ref, detail=detail)
+    if source.capabilities.fetch:  # else it lists what changed, not what there is
+        for ref, (sku, _) in known.items():
+            if ref not in listed:
+                yield Drift(kind=Kind.ORPHANED, port="pim", where=name, sku=sku, ref=ref, detail="it is here, and no longer there")
+
+
+def _dam(services: Services, name: str, files: bool) -> Iterator[Drift]:
+    dam = services.dam(name)
+    if dam.capabilities.decides_here:
+        return
+    for version in services.assets.held_by(name, COMPARED):
+        about = {"port": "dam", "where": name, "sku": version.asset.sku, "ref": version.id}
+        try:
+            found = dam.standing(version.dam_ref, version)
+            changed = dam.changed(version.dam_ref, version) if files else ()
+        except NotFound:
+            yield Drift(kind=Kind.MISSING, detail=f"{_title(version)} is not there any more", **about)
+            continue
+        except BadOutput as error:
+            yield Drift(kind=Kind.STALE, detail=f"{_title(version)}: {error}", **about)
+            continue
+        if found.state is not version.state:
+            yield Drift(kind=Kind.STALE, detail=f"{_title(version)} is {found.state.value} there, {version.state.value} here", **about)
+        if changed:
+            yield Drift(kind=Kind.CHANGED, detail=f"{_title(version)}: {', '.join(changed)}", **about)
+
+
+def _channel(services: Services, name: str) -> Iterator[Drift]:
+    channel = services.channel(name)
+    for sku in services.publications.skus(name):
+        listing = _listing(services, name, sku)
+        if listing is None:
+            continue
+        try:
+            live, wanted = set(channel.live(listing)), set(channel.wanted(listing))
+        except NotFound:
+            live, wanted = set(), set(channel.wanted(listing))
+        about = {"port": "channel", "where": name, "sku": sku, "ref": sku}
+        if gone := sorted(wanted - live):
+            yield Drift(kind=Kind.MISSING, detail=", ".join(gone), **about)
+        if left := sorted(live - wanted):
+            yield Drift(kind=Kind.ORPHANED, detail=", ".join(left), **about)
+
+
+def _listing(services: Services, channel: str, sku: str) -> Listing | None:
+    record = services.products.get(sku)
+    return listing_of(services, channel, record.product) if record and not record.deleted else None
+
+
+def _title(version: Version) -> str:
+    return f"{version.asset.deliverable} {version.asset.slot} V{version.number}"
+
+
+def mend(services: Services, drift: Drift) -> str:
+    """Put one finding right; gives a few words about it. Raises: AdapterError, ConfigError."""
+    if drift.port == "pim" and drift.kind is not Kind.FAILED:
+        return take_event(services, drift.where, Event(kind=EventKind.UPDATED, ref=drift.ref, at=services.clock.now()))
+    if drift.port == "channel" and (listing := _listing(services, drift.where, drift.sku)):
+        with turn_at(services, drift.where, drift.sku):
+            services.channel(drift.where).sync(listing, services.blobs)
+        return f"{drift.sku}: {len(listing.placements)} assets are live"
+    version = services.assets.get(drift.ref) if drift.port == "dam" else None
+    if version is None:
+        return "nothing can be done from here"
+    return _mend_in_dam(services, drift, version)
+
+
+def _mend_in_dam(services: Services, drift: Drift, version: Version) -> str:
+    if drift.kind is Kind.STALE:
+        try:
+            return heed(services, drift.where, version.dam_ref)
+        except BadOutput:
+            services.assets.set_dam_state(version.id, None)
+            tell_later(services, version)
+            return f"{_title(version)}: our state is written there again"
+    if drift.kind is Kind.CHANGED:
+        services.dam(drift.where).remove(version.dam_ref)
+    services.assets.set_dam_ref(version.id, "", "")
+    follow(services, version, RunKind.REVIEW, again("push", services))
+    return f"{_title(version)} is pushed again"
+
+
+def keep(services: Services, found: list[Drift]) -> None:
+    """Keep what was found for the page that shows it."""
+    rows = [{"kind": d.kind.value, "port": d.port, "where": d.where, "sku": d.sku, "ref": d.ref, "detail": d.detail} for d in found[:KEPT]]
+    services.ledger.note(LAST, {"at": services.clock.now().isoformat(), "count": len(found), "rows": rows})
+
+
+def kept(services: Services) -> tuple[datetime | None, int, list[Drift]]:
+    """When it was reconciled last, how much was found, and the first of it."""
+    noted = services.ledger.noted(LAST)
+    if not noted:
+        return None, 0, []
+    return datetime.fromisoformat(noted["at"]), noted["count"], [Drift(**{**row, "kind": Kind(row["kind"])}) for row in noted["rows"]]
+
+
+def reconcile_when_due(services: Services, owner: str) -> bool:
+    """Whether it was time, by plugin.json, and it was done; with `mend`, what was found is mended."""
+    rules = services.rules.current().reconcile
+    at, _, _ = kept(services)
+    now = services.clock.now()
+    if not rules.every_hours or (at and (now - at).total_seconds() < rules.every_hours * 3600):
+        return False
+    if not services.ledger.lease("reconcile", owner, LEASE_S):
+        return False
+    found = list(reconcile(services, files=rules.files))
+    keep(services, found)
+    for drift in found if rules.mend else ():
+        try:
+            log.info("mended", where=drift.where, sku=drift.sku, said=mend(services, drift))
+        except (AdapterError, ConfigError) as error:
+            log.warning("not_mended", where=drift.where, sku=drift.sku, error=str(error))
+    return True

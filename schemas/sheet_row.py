@@ -1,0 +1,184 @@
+"""A row of a sheet: the columns we know, what other people call them, and the product and request that a row means."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from marshmallow import ValidationError
+
+from dam_connector.domain.issue import Issue, issue
+from dam_connector.domain.naming import ascii_words
+from dam_connector.domain.product import Product, View
+from dam_connector.domain.row_request import Request, RequestType
+from schemas.common import problems
+from schemas.product import METRES_PER_UNIT, ProductSchema, load_product
+
+MAX_IMAGES = 4
+USUAL_UNIT = "in"  # of bulk uploads, as the template says
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: what stands in it, an example, and other names that people give it."""
+
+    meaning: str
+    example: str = ""
+    aliases: tuple[str, ...] = ()
+
+
+COLUMNS: Mapping[str, Column] = {
+    "sku": Column("Its identity. Required.", "CH123", ("item", "item number", "article", "product id", "id", "code", "Artikelnummer", "Artikel-Nr")),
+    "product_name": Column("Its name.", "Modern Dining Chair", ("name", "title", "product", "product title", "Titel", "Bezeichnung", "Produktname")),
+    "image_url": Column(
+        "The front photo: a public address, a file's name beside the sheet, or `dam:FILE` for what lies in the DAM.",
+        "https://example.com/ch123-front.jpg",
+        ("image", "front", "image url front", "product image url", "picture", "photo", "image file name", "image file", "Bild", "Bild URL"),
+    ),
+    "image_url_back": Column("The photo from behind.", "", ("back", "image back")),
+    "image_url_left": Column("The photo of its left side.", "", ("left", "image left")),
+    "image_url_right": Column("The photo of its right side.", "https://example.com/ch123-right.jpg", ("right", "image right", "side")),
+    "image_url_top": Column("The photo from above.", "", ("top", "image top")),
+    "image_url_hero": Column("A three-quarter photo.", "", ("hero", "three quarter", "perspective")),
+    "image_url_detail": Column("A photo of a detail.", "", ("detail", "image detail")),
+    "inspiration_image": Column("A picture whose colours lifestyle pictures take on.", "", ("inspiration", "mood image", "inspiration image url")),
+    "height": Column("Height, in `unit`.", "33.5", ("dimensions height", "h", "Höhe")),
+    "width": Column("Width, in `unit`.", "18.1", ("dimensions width", "w", "Breite")),
+    "depth": Column("Depth, in `unit`.", "19.3", ("dimensions depth", "d", "length", "Tiefe", "Länge")),
+    "unit": Column(f"{', '.join(METRES_PER_UNIT)}; {USUAL_UNIT} when empty.", "in", ("units", "dimension unit", "Einheit")),
+    "category": Column("Its category.", "furniture", ("type", "product type", "product category", "Kategorie", "Warengruppe")),
+    "brand": Column("Its brand.", "Norrvik", ("vendor", "manufacturer", "Marke", "Hersteller")),
+    "material": Column("What it is made of.", "oak, wool", ()),
+    "color": Column("Its colour.", "teal", ("colour", "Farbe")),
+    "style_tags": Column("Words for its style.", "scandinavian, calm", ("tags", "style")),
+    "prompt": Column("A word to whoever makes the pictures.", "", ("description prompt", "instructions")),
+    "number_of_images": Column(f"Lifestyle pictures, 1 to {MAX_IMAGES}.", "2", ("number of images", "images", "count", "n")),
+    "aspect_ratio": Column("Of lifestyle pictures, width to height.", "4:5", ("aspect", "ratio")),
+    "request_type": Column("Studio, Lifestyle, Model; several with commas. All when empty.", "Studio, Lifestyle, Model", ("request", "request type")),
+    "target_format": Column("File formats, with commas. The rules' own when empty.", "glb, usdz", ("format", "formats", "target file type")),
+    "channel": Column("Where it goes live, with commas. The rules' own when empty.", "", ("channels", "destination", "publishing channel")),
+    "live_from": Column(
+        "Nothing of it goes live before this day, such as 2026-12-01. UTC.", "", ("embargo", "embargo until", "release date", "launch date")
+    ),
+}
+_TEXTS = {"product_name": "name", "category": "category", "brand": "brand", "material": "material", "color": "color", "style_tags": "style_tags"}
+_VIEWS = {"image_url": View.FRONT, **{f"image_url_{v}": v for v in View if v is not View.FRONT}}
+_ASPECT = re.compile(r"[1-9]\d?:[1-9]\d?")
+
+
+def guessed(header: tuple[str, ...]) -> dict[str, str]:
+    """Which column of the sheet holds each of ours, by the names that people use; what is not found is left out."""
+    plain = {_plain(name): name for name in reversed(header)}
+    found: dict[str, str] = {}
+    for column, spec in COLUMNS.items():
+        name = next((plain[_plain(known)] for known in (column, *spec.aliases) if _plain(known) in plain), None)
+        if name is not None and name not in found.values():
+            found[column] = name
+    return found
+
+
+def _plain(name: str) -> str:
+    return " ".join(ascii_words(name)).lower()
+
+
+def read_row(cells: Mapping[str, str], mapping: Mapping[str, str]) -> tuple[Product | None, list[Issue]]:
+    """The product that a row means, with its request; None and what is wrong when it means none. mapping: our columns to the sheet's."""
+    row = {column: cells.get(name, "") for column, name in mapping.items()}
+    wrong = list(_misread(row))
+    if wrong:
+        return None, wrong
+    record: dict[str, Any] = {"sku": row.get("sku", ""), **{ours: row.get(column, "") for column, ours in _TEXTS.items()}}
+    record["images"] = {str(view): row[column] for column, view in _VIEWS.items() if row.get(column)}
+    record["inspiration_image"] = row.get("inspiration_image", "")
+    record["live_from"] = moment.isoformat() if (moment := _moment(row.get("live_from", ""))) else None
+    sizes = {axis: _number(row[axis]) for axis in ("height", "width", "depth") if row.get(axis)}
+    record["dimensions"] = {**sizes, "unit": (row.get("unit") or USUAL_UNIT).lower()} if sizes else None
+    try:
+        product = load_product(record)
+    except ValidationError as error:
+        return None, [issue("row.value", line) for line in problems(error.messages, ProductSchema())]
+    return product.with_request(_request(row)), []
+
+
+def row_of(product: Product) -> dict[str, str]:
+    """The row that means this product's facts and request, sizes in centimetres."""
+    d, asked = product.dimensions, product.request
+    sizes = {"width": d.width_m, "height": d.height_m, "depth": d.depth_m}
+    return {
+        "sku": product.sku,
+        **{column: getattr(product, ours) for column, ours in _TEXTS.items()},
+        **{axis: f"{metres * 100:.6g}" if metres else "" for axis, metres in sizes.items()},
+        "unit": "cm",
+        **{column: image.url if (image := product.image(view)) else "" for column, view in _VIEWS.items()},
+        "inspiration_image": product.inspiration_image,
+        "prompt": asked.prompt,
+        "number_of_images": str(asked.images or ""),
+        "aspect_ratio": asked.aspect,
+        "request_type": ", ".join(asked.types),
+        "target_format": ", ".join(asked.formats),
+        "channel": ", ".join(asked.channels),
+        "live_from": product.live_from.isoformat() if product.live_from else "",
+    }
+
+
+def _misread(row: Mapping[str, str]) -> Iterator[Issue]:
+    """Cells that do not hold what their column wants."""
+    if not row.get("sku"):
+        yield issue("row.value", "The SKU is missing.", pointer="/sku")
+    for axis in ("height", "width", "depth"):
+        if row.get(axis) and not (_number(row[axis]) or 0) > 0:
+            yield issue("row.value", f"{axis} is no size.", pointer=f"/{axis}", measured=row[axis][:40], limit="a number above 0")
+    if row.get("live_from") and _moment(row["live_from"]) is None:
+        yield issue("row.value", "live_from is no day.", pointer="/live_from", measured=row["live_from"][:40], limit="such as 2026-12-01")
+    unit = row.get("unit", "").lower()
+    if unit and unit not in METRES_PER_UNIT:
+        yield issue("row.value", "The unit is none we know.", pointer="/unit", measured=unit[:40], limit=", ".join(METRES_PER_UNIT))
+    count = row.get("number_of_images", "")
+    if count and not (count.isascii() and count.isdigit() and 1 <= int(count) <= MAX_IMAGES):
+        yield issue("row.value", "The number of images is none.", pointer="/number_of_images", measured=count[:40], limit=f"1 to {MAX_IMAGES}")
+    aspect = row.get("aspect_ratio", "")
+    if aspect and not _ASPECT.fullmatch(aspect):
+        yield issue("row.value", "The aspect ratio is none.", pointer="/aspect_ratio", measured=aspect[:40], limit="such as 4:5")
+    for name in _list(row.get("request_type", "")):
+        if name not in set(RequestType):
+            yield issue(
+                "row.value", "The request type is none we know.", pointer="/request_type", measured=name[:40], limit="Studio, Lifestyle, Model"
+            )
+
+
+def _request(row: Mapping[str, str]) -> Request:
+    count = row.get("number_of_images", "")
+    return Request(
+        types=_list(row.get("request_type", "")),
+        images=int(count) if count else None,
+        aspect=row.get("aspect_ratio", ""),
+        prompt=row.get("prompt", "")[:2000],
+        formats=_list(row.get("target_format", "")),
+        channels=_list(row.get("channel", "")),
+    )
+
+
+def _moment(cell: str) -> datetime | None:
+    """A day or a moment, ISO 8601, UTC where it names no zone; None for what is none."""
+    try:
+        found = datetime.fromisoformat(cell.strip())
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _list(cell: str) -> tuple[str, ...]:
+    return tuple(part.strip().lower() for part in re.split(r"[,;/]", cell) if part.strip())
+
+
+def _number(cell: str) -> float | None:
+    """46, 46.5, 46,5 and 1,046.5; None for what is no number."""
+    text = cell.replace(" ", "").replace("\u00a0", "")
+    if re.fullmatch(r"\d+,\d{1,2}", text):
+        text = text.replace(",", ".")
+    try:
+        value = float(text.replace(",", ""))
+    except ValueError:
+        return None
+    return value if value < 1e6 else None

@@ -1,0 +1,34 @@
+"""The sheet to fill in for a bulk upload, and rows written as CSV."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+
+from schemas.sheet_row import COLUMNS
+
+MIME = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
+
+
+def written(rows: Iterable[Sequence[str]]) -> str:
+    """Rows as CSV."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    return text.getvalue()
+
+
+def template(form: str) -> bytes:
+    """An empty sheet with our columns and one example row, as csv or xlsx; the workbook explains its columns."""
+    rows = [list(COLUMNS), [c.example for c in COLUMNS.values()]]
+    if form == "csv":
+        return b"\xef\xbb\xbf" + written(rows).encode()  # Excel reads UTF-8 only with its mark
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.worksheets[0].append(row)
+    notes = book.create_sheet("columns")
+    for name, column in COLUMNS.items():
+        notes.append([name, column.meaning])
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()

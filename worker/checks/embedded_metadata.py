@@ -1,0 +1,33 @@
+"""Labels: every made file still says what it is. A label that was lost on the way is an error."""
+
+from collections.abc import Iterator
+
+from dam_connector.domain.issue import Issue, issue
+from dam_connector.domain.rules import Rules
+from dam_connector.errors import InputError
+from worker.imaging.metadata import read_labels
+from worker.measuring.subject import Subject
+
+NEEDED = ("sku", "version", "source_type", "alt_text")
+
+
+def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
+    """Issues label.lost; files that are checked by hand need no label."""
+    if subject.product is None:
+        return
+    for file in subject.pictures:
+        found = read_labels(subject.read(file))
+        lost = [name for name in NEEDED if not found.get(name)]
+        if lost:
+            yield issue("label.lost", f"{file.name} has no {', '.join(lost)}.", pointer=f"/files/{file.name}")
+        elif found["sku"] != subject.product.sku:
+            yield issue(
+                "label.lost", f"{file.name} names another SKU.", pointer=f"/files/{file.name}", measured=found["sku"], limit=subject.product.sku
+            )
+    if subject.has("glb"):
+        try:
+            asset = subject.document.json.get("asset", {})
+        except InputError:
+            return  # the checks of the file say so
+        if not isinstance(asset, dict) or asset.get("extras", {}).get("sku") != subject.product.sku:
+            yield issue("label.lost", "The GLB's asset.extras do not name the SKU.", pointer="/asset/extras")

@@ -1,0 +1,35 @@
+"""The web GLB: the validator does not look into packed meshes, so what is inside is unpacked and held against the plain GLB."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from dam_connector.domain.issue import Issue, issue
+from dam_connector.domain.rules import Rules
+from dam_connector.errors import InputError
+from worker.measuring.subject import Subject
+from worker.modeling.web_packing import read_packed
+
+TOLERANCE = 0.002  # of a side; quantization takes a tenth of this
+
+
+def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
+    """Issues web.differs, file.unreadable."""
+    for file in subject.files:
+        if file.format != "web":
+            continue
+        where = f"/files/{file.name}"
+        data = subject.read(file)
+        subject.measured["web_bytes"] = len(data)
+        try:
+            packed = read_packed(data)
+        except InputError as error:
+            yield issue("file.unreadable", str(error), pointer=where)
+            continue
+        if not subject.has("glb"):
+            continue
+        off = float(np.abs(packed.extent / np.maximum(subject.surface.extent, 1e-9) - 1).max())
+        if off > TOLERANCE:
+            yield issue("web.differs", "Its size is another.", pointer=where, measured=f"{off * 100:.1f} %", limit=f"{TOLERANCE * 100:.1f} %")
+        if packed.triangles != len(subject.surface.faces):
+            yield issue("web.differs", "It has other triangles.", pointer=where, measured=packed.triangles, limit=len(subject.surface.faces))
