@@ -8,7 +8,19 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import batches, bulk, catalog, checks, first_page, gallery, idle, in_flight, renditions, rollback, webhooks
+from benchmarks import (
+    batches,
+    bulk,
+    catalog,
+    checks,
+    first_page,
+    gallery,
+    idle,
+    in_flight,
+    renditions,
+    rollback,
+    webhooks,
+)
 
 ALL = {
     "webhooks": webhooks.measure,

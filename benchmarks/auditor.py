@@ -63,7 +63,12 @@ EVERYTHING = {
         "requireManifoldEdges": True,
         "triangles": {"maximum": 100_000, "minimum": 1},
     },
-    "product": {"dimensions": {k: {"maximum": 100.0, "minimum": 0.01, "percentTolerance": 3} for k in ("height", "length", "width")}},
+    "product": {
+        "dimensions": {
+            k: {"maximum": 100.0, "minimum": 0.01, "percentTolerance": 3}
+            for k in ("height", "length", "width")
+        }
+    },
     "textures": {
         "height": {"maximum": 2048, "minimum": 512},
         "width": {"maximum": 2048, "minimum": 512},
@@ -79,7 +84,11 @@ EVERYTHING = {
         "requireRangeZeroToOne": True,
     },
 }
-AXES = {"height": "height_m", "length": "width_m", "width": "depth_m"}  # as its code has it: length is X, width Z
+AXES = {
+    "height": "height_m",
+    "length": "width_m",
+    "width": "depth_m",
+}  # as its code has it: length is X, width Z
 
 
 def limits(schema: dict[str, Any], product: dict[str, float]) -> Iterator[tuple[str, list[Limit]]]:
@@ -102,24 +111,40 @@ def limits(schema: dict[str, Any], product: dict[str, float]) -> Iterator[tuple[
     yield "fileSize", span("file_bytes", "fileSizeInKb", scale=1024)
     yield "materialCount", span("materials", "materials")
     for kind in ("nodes", "meshes", "primitives"):
-        yield {"nodes": "nodeCount", "meshes": "meshCount", "primitives": "primitiveCount"}[kind], span(kind, "model", "objectCount", kind)
+        yield (
+            {"nodes": "nodeCount", "meshes": "meshCount", "primitives": "primitiveCount"}[kind],
+            span(kind, "model", "objectCount", kind),
+        )
     yield "triangleCount", span("triangles", "model", "triangles")
     yield "requireBeveledEdges", none_of("hard_edges", "model", "requireBeveledEdges")
     yield "requireManifoldEdges", none_of("crowded_edges", "model", "requireManifoldEdges")
     yield "rootNodeCleanTransform", none_of("root_transforms", "model", "requireCleanRootNodeTransform")
-    yield "overallDimensionsWithinTolerance", [limit for axis, m in AXES.items() for limit in span(m, "product", "dimensions", axis)]
+    yield (
+        "overallDimensionsWithinTolerance",
+        [limit for axis, m in AXES.items() for limit in span(m, "product", "dimensions", axis)],
+    )
     near = []
     for axis, measure in AXES.items():
         if axis in product:
             off = (at("product", "dimensions", axis, "percentTolerance") or 0) / 100 * product[axis]
-            near.append(Limit(measure=measure, at_least=product[axis] - off, at_most=product[axis] + off, source=""))
+            near.append(
+                Limit(measure=measure, at_least=product[axis] - off, at_most=product[axis] + off, source="")
+            )
     yield "productDimensionsWithinTolerance", near
     for side in ("Height", "Width"):
         for end, key in (("Max", "maximum"), ("Min", "minimum")):
             bound = at("textures", side.lower(), key)
             bounds = {"at_most" if end == "Max" else "at_least": bound}
-            yield f"textureDimensions{end}{side}", [] if bound in (None, -1) else [Limit(measure=f"texture_{side.lower()}_px", source="", **bounds)]
-    yield "texturesPowerOfTwo", none_of("textures_not_power_of_two", "textures", "requireDimensionsBePowersOfTwo")
+            yield (
+                f"textureDimensions{end}{side}",
+                []
+                if bound in (None, -1)
+                else [Limit(measure=f"texture_{side.lower()}_px", source="", **bounds)],
+            )
+    yield (
+        "texturesPowerOfTwo",
+        none_of("textures_not_power_of_two", "textures", "requireDimensionsBePowersOfTwo"),
+    )
     yield "texturesQuadratic", none_of("textures_not_square", "textures", "requireDimensionsBeQuadratic")
     for item, measure, path in (
         ("pbrColor", "base_color", ("textures", "pbrColorRange")),
@@ -127,23 +152,43 @@ def limits(schema: dict[str, Any], product: dict[str, float]) -> Iterator[tuple[
     ):
         for end, key, bound_of in (("Max", "maximum", "at_most"), ("Min", "minimum", "at_least")):
             bound = at(*path, key)
-            yield f"{item}{end}", [] if bound in (None, -1) else [Limit(measure=measure, source="", **{bound_of: bound})]
+            yield (
+                f"{item}{end}",
+                [] if bound in (None, -1) else [Limit(measure=measure, source="", **{bound_of: bound})],
+            )
     yield "uvsInverted", none_of("uv_inverted", "uvs", "requireNotInverted")
     yield "uvsInZeroToOneRange", none_of("uv_outside", "uvs", "requireRangeZeroToOne")
     yield "uvsOverlap", none_of("uv_overlapping", "uvs", "requireNotOverlapping")
-    gutters = {int(k.removeprefix("resolution")): v for k, v in (at("uvs", "gutterWidth") or {}).items() if v and v > 0}
+    gutters = {
+        int(k.removeprefix("resolution")): v
+        for k, v in (at("uvs", "gutterWidth") or {}).items()
+        if v and v > 0
+    }
     needed = max((v / k * 1024 for k, v in gutters.items()), default=None)
-    yield "uvGutterWideEnough", [] if needed is None else [Limit(measure="uv_gutter_px", at_least=needed, source="")]
+    yield (
+        "uvGutterWideEnough",
+        [] if needed is None else [Limit(measure="uv_gutter_px", at_least=needed, source="")],
+    )
 
 
 def verdict(wanted: list[Limit], found: dict[str, Measured]) -> Outcome:
     outcomes = {judge(limit, found.get(limit.measure))[0] for limit in wanted}
-    return Outcome.FAIL if Outcome.FAIL in outcomes else Outcome.PASS if Outcome.PASS in outcomes else Outcome.NOT_TESTED
+    return (
+        Outcome.FAIL
+        if Outcome.FAIL in outcomes
+        else Outcome.PASS
+        if Outcome.PASS in outcomes
+        else Outcome.NOT_TESTED
+    )
 
 
 def measured(data: bytes) -> dict[str, Measured]:
-    made = VersionFile(name="x.glb", format="glb", role=Role.PRIMARY, view="", mime="", sha256=Sha256(""), bytes=len(data))
-    return measures(Subject(product=None, deliverable=None, slot=1, number=1, files=(made,), read=lambda _: data))
+    made = VersionFile(
+        name="x.glb", format="glb", role=Role.PRIMARY, view="", mime="", sha256=Sha256(""), bytes=len(data)
+    )
+    return measures(
+        Subject(product=None, deliverable=None, slot=1, number=1, files=(made,), read=lambda _: data)
+    )
 
 
 def compare(folder: Path) -> None:
@@ -155,10 +200,18 @@ def compare(folder: Path) -> None:
         everything = Path(scratch) / "everything.json"
         everything.write_text(json.dumps(EVERYTHING))
         schemas = [everything, *sorted((package / "tests/schemas").rglob("*.json"))]
-        asked = json.dumps({"schemas": [str(s) for s in schemas], "models": [str(m) for m in models], "product": str(product)})
+        asked = json.dumps(
+            {
+                "schemas": [str(s) for s in schemas],
+                "models": [str(m) for m in models],
+                "product": str(product),
+            }
+        )
         script = folder / "compare.mjs"
         script.write_text(_RUN)
-        ran = subprocess.run(["node", str(script)], input=asked, capture_output=True, text=True, check=True, cwd=folder)
+        ran = subprocess.run(
+            ["node", str(script)], input=asked, capture_output=True, text=True, check=True, cwd=folder
+        )
         theirs = json.loads(ran.stdout)
         ours = {m.name: measured(m.read_bytes()) for m in models}
         sizes = json.loads(product.read_text())["dimensions"]
@@ -176,13 +229,19 @@ def compare(folder: Path) -> None:
                     counts["tested by either"] += (own, said) != ("not_tested", "not_tested")
                     counts["tested and equal"] += own == said != "not_tested"
                     if own != said:
-                        other[item].append(f"{name.removeprefix('blender-').removesuffix('.glb')} ({path.stem}): it {said}, ours {own.value}")
+                        other[item].append(
+                            f"{name.removeprefix('blender-').removesuffix('.glb')} ({path.stem}): it {said}, ours {own.value}"
+                        )
     total = counts["equal"] + counts["other"]
-    print(f"{len(models)} models, {len(schemas)} schemas: {counts['equal']} of {total} verdicts equal ({counts['equal'] / total * 100:.2f} %);")
+    print(
+        f"{len(models)} models, {len(schemas)} schemas: {counts['equal']} of {total} verdicts equal ({counts['equal'] / total * 100:.2f} %);"
+    )
     print(
         f"of those tested by either {counts['tested and equal']} of {counts['tested by either']} ({counts['tested and equal'] / counts['tested by either'] * 100:.2f} %);"
     )
-    print(f"it could not open a model {counts['models that it cannot open']} times (Draco), ours opened every one")
+    print(
+        f"it could not open a model {counts['models that it cannot open']} times (Draco), ours opened every one"
+    )
     for item, cases in sorted(other.items()):
         print(f"  {item}: {POSITIONS.get(item, 'no position: look into it')}")
         for case in cases:
@@ -195,12 +254,25 @@ def slow(triangles: int = 100_000) -> None:
     positions, faces = mesh.vertices.astype(np.float32), mesh.faces[:triangles].astype(np.uint32)
     side = int(np.ceil(np.sqrt(len(faces))))
     cell = np.stack(np.divmod(np.arange(len(faces)), side), 1)
-    uvs = ((cell[:, None] + np.array([[0.2, 0.8], [0.8, 0.8], [0.2, 0.2]])) / side).reshape(-1, 2).astype(np.float32)
+    uvs = (
+        ((cell[:, None] + np.array([[0.2, 0.8], [0.8, 0.8], [0.2, 0.2]])) / side)
+        .reshape(-1, 2)
+        .astype(np.float32)
+    )
     corners = positions[faces].reshape(-1, 3)
     order = np.arange(len(corners), dtype=np.uint32).reshape(-1, 3)
     out = io.BytesIO()
     Image.effect_noise((2048, 2048), 40).convert("RGB").save(out, "JPEG", quality=90)
-    data = write_glb(Model(positions=corners, normals=vertex_normals(corners, order), uvs=uvs, faces=order, texture=out.getvalue()), "large")
+    data = write_glb(
+        Model(
+            positions=corners,
+            normals=vertex_normals(corners, order),
+            uvs=uvs,
+            faces=order,
+            texture=out.getvalue(),
+        ),
+        "large",
+    )
     measured(data)
     began = time.process_time()
     found = measured(data)

@@ -20,7 +20,9 @@ ROWS = 100_000
 
 def measure() -> dict[str, Any]:
     """The figures of a process of its own, so that its memory is its own."""
-    ran = subprocess.run([sys.executable, "-m", "benchmarks.batches"], check=True, capture_output=True, text=True)
+    ran = subprocess.run(
+        [sys.executable, "-m", "benchmarks.batches"], check=True, capture_output=True, text=True
+    )
     found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
     return found
 
@@ -32,12 +34,19 @@ def taken() -> dict[str, Any]:
         with path.open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(("sku", "title", "image_url", "category"))
-            writer.writerows((f"S{n}", f"Chair {n}", f"https://x.example/{n}.jpg", "seating") for n in range(ROWS))
+            writer.writerows(
+                (f"S{n}", f"Chair {n}", f"https://x.example/{n}.jpg", "seating") for n in range(ROWS)
+            )
         services = build_services(with_secrets(Settings.from_env({}, data_dir=Path(folder) / "data")))
         services.db.migrate()
         began = time.perf_counter()
         sheet = read_sheet(path.read_bytes())
-        batch = services.batches.add("large", "bench", sheet.header, batch_preview.checked(services, sheet, batch_preview.mapping_of(sheet, {}), {}))
+        batch = services.batches.add(
+            "large",
+            "bench",
+            sheet.header,
+            batch_preview.checked(services, sheet, batch_preview.mapping_of(sheet, {}), {}),
+        )
         seconds = time.perf_counter() - began
         began = time.perf_counter()
         waiting = services.batches.progress(batch.id).waiting

@@ -52,23 +52,35 @@ def measure(rows: int = ROWS) -> dict[str, Any]:
             str(sheet.parent / "photos"),
             "--json",
         ]
-        subprocess.run([*command, "--data-dir", str(services.settings.data_dir)], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [*command, "--data-dir", str(services.settings.data_dir)], check=True, stdout=subprocess.DEVNULL
+        )
         batch = services.batches.get("bench")
         assert batch is not None
-        while (progress := services.batches.progress(batch.id)).under_way and time.perf_counter() - began < TIMEOUT_S:
+        while (
+            progress := services.batches.progress(batch.id)
+        ).under_way and time.perf_counter() - began < TIMEOUT_S:
             time.sleep(1)
         seconds, used = time.perf_counter() - began, _cpu_s() - cpu
         steps = _steps(services)
         made = progress.in_review
     an_hour = round(made / seconds * 3600)
     return {
-        **{"rows": rows, "in_review": made, "failed": progress.failed, "seconds": round(seconds, 1), "products_an_hour": an_hour},
+        **{
+            "rows": rows,
+            "in_review": made,
+            "failed": progress.failed,
+            "seconds": round(seconds, 1),
+            "products_an_hour": an_hour,
+        },
         **{
             "times_600_an_hour": round(an_hour / ALL3D_CLAIM, 2),
             "cpu_s_a_product": round(used / rows, 2),
             "in_steps_cpu_s_a_product": steps[0] / rows,
         },
-        "cpu_s_a_product_by_step": {name: round(seconds / rows, 3) for name, seconds in steps[1].items() if seconds / rows > 0.005},
+        "cpu_s_a_product_by_step": {
+            name: round(seconds / rows, 3) for name, seconds in steps[1].items() if seconds / rows > 0.005
+        },
     }
 
 
@@ -76,18 +88,38 @@ def measure(rows: int = ROWS) -> dict[str, Any]:
 def running(folder: Path, rows: int) -> Iterator[tuple[Services, Path]]:
     """The connector on a folder of its own, with rules for a packshot, a lifestyle picture and a model; and a sheet for it."""
     rules = json.loads((ROOT / "plugin.json").read_text())
-    rules["deliverables"] = [d | {"count": 1} if d["kind"] == "rendition" else d for d in rules["deliverables"] if d["name"] != "cutout"]
+    rules["deliverables"] = [
+        d | {"count": 1} if d["kind"] == "rendition" else d
+        for d in rules["deliverables"]
+        if d["name"] != "cutout"
+    ]
     (folder / "plugin.json").write_text(json.dumps(rules))
     sheet = write_sheet(folder, rows)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environ = {**os.environ, "DAM_CONNECTOR_PLUGIN_JSON": str(folder / "plugin.json")}
-    command = [sys.executable, "-m", "dam_connector.cli", "up", "--data-dir", str(folder / "data"), "--workers", str(WORKERS), "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "dam_connector.cli",
+        "up",
+        "--data-dir",
+        str(folder / "data"),
+        "--workers",
+        str(WORKERS),
+        "--port",
+        str(port),
+    ]
     up = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True)
     try:
         assert up.stdout is not None and "Ready" in up.stdout.readline()
-        yield build_services(Settings.from_env({}, data_dir=folder / "data", plugin_json=folder / "plugin.json")), sheet
+        yield (
+            build_services(
+                Settings.from_env({}, data_dir=folder / "data", plugin_json=folder / "plugin.json")
+            ),
+            sheet,
+        )
     finally:
         up.terminate()
         up.wait(60)
@@ -95,16 +127,43 @@ def running(folder: Path, rows: int) -> Iterator[tuple[Services, Path]]:
 
 def write_sheet(folder: Path, rows: int) -> Path:
     """A sheet of so many rows, and a folder of photos beside it."""
-    known = {entry["product"]["sku"]: entry["product"] for entry in json.loads((SAMPLES / "catalog.json").read_text())}
+    known = {
+        entry["product"]["sku"]: entry["product"]
+        for entry in json.loads((SAMPLES / "catalog.json").read_text())
+    }
     (folder / "photos").mkdir()
     with (folder / "sheet.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["sku", "name", "category", "brand", "material", "color", "width", "height", "depth", "unit", *VIEWS])
+        writer.writerow(
+            [
+                "sku",
+                "name",
+                "category",
+                "brand",
+                "material",
+                "color",
+                "width",
+                "height",
+                "depth",
+                "unit",
+                *VIEWS,
+            ]
+        )
         for n in range(rows):
             product = known[NAMES[n % len(NAMES)]]
             size = product["dimensions"]
-            facts = [f"{product['sku']}-{n}", product["name"], product["category"], product["brand"], product["material"], product["color"]]
-            photos = [_photo(folder / "photos", product["images"][view], n) if view in product["images"] else "" for view in VIEWS]
+            facts = [
+                f"{product['sku']}-{n}",
+                product["name"],
+                product["category"],
+                product["brand"],
+                product["material"],
+                product["color"],
+            ]
+            photos = [
+                _photo(folder / "photos", product["images"][view], n) if view in product["images"] else ""
+                for view in VIEWS
+            ]
             writer.writerow([*facts, size["width"], size["height"], size["depth"], size["unit"], *photos])
     return folder / "sheet.csv"
 
@@ -116,7 +175,9 @@ def _photo(folder: Path, name: str, n: int) -> str:
     """A sample photo, a little brighter or darker: bytes of its own for each row."""
     own = f"{n}-{name}"
     out = io.BytesIO()
-    ImageEnhance.Brightness(Image.open(SAMPLES / name)).enhance(1 + 0.0002 * (n % 199 - 99)).save(out, "JPEG", quality=93)
+    ImageEnhance.Brightness(Image.open(SAMPLES / name)).enhance(1 + 0.0002 * (n % 199 - 99)).save(
+        out, "JPEG", quality=93
+    )
     (folder / own).write_bytes(out.getvalue() + n.to_bytes(4, "big"))
     return own
 
@@ -163,7 +224,11 @@ def fairness(large: int = LARGE) -> dict[str, Any]:
             batches.control(services, batches.find(services, name), "cancel")
     usual, waited = sorted(alone)[SINGLES // 2], sorted(beside)
     return {
-        **{"alone_s": round(usual, 1), "beside_s": round(waited[SINGLES // 2], 1), "beside_slowest_s": round(waited[-1], 1)},
+        **{
+            "alone_s": round(usual, 1),
+            "beside_s": round(waited[SINGLES // 2], 1),
+            "beside_slowest_s": round(waited[-1], 1),
+        },
         **{"delay_s": round(waited[SINGLES // 2] - usual, 1), "shared_s": SHARE_S},
         **{f"runs_of_the_{name}": after[name] - before[name] for name in ("large", "second")},
     }
@@ -172,10 +237,18 @@ def fairness(large: int = LARGE) -> dict[str, Any]:
 def _single(services: Services, folder: Path, sku: str) -> float:
     """Seconds until a product that came by itself has its packshot in review."""
     held = {"front": f"held:{services.blobs.put((folder / 'photos' / '0-chair-front.jpg').read_bytes())}"}
-    facts = {"sku": sku, "name": "Chair", "category": "decor", "images": held, "dimensions": {"width": 46, "height": 85, "depth": 49, "unit": "cm"}}
+    facts = {
+        "sku": sku,
+        "name": "Chair",
+        "category": "decor",
+        "images": held,
+        "dimensions": {"width": 46, "height": 85, "depth": 49, "unit": "cm"},
+    }
     began = time.perf_counter()
     intake.add_product(services, load_product(facts), by="bench")
-    while not any(v.asset.deliverable == "packshot" and v.state == "in_review" for v in services.assets.of_product(sku)):
+    while not any(
+        v.asset.deliverable == "packshot" and v.state == "in_review" for v in services.assets.of_product(sku)
+    ):
         time.sleep(0.05)
     return time.perf_counter() - began
 
@@ -193,7 +266,17 @@ def _repeated(folder: Path, sheet: Path, rows: int, prefix: str = "LARGE") -> Pa
 
 
 def _import(services: Services, sheet: Path, name: str) -> None:
-    command = [sys.executable, "-m", "dam_connector.cli", "import", str(sheet), "--name", name, "--pictures", str(sheet.parent / "photos")]
+    command = [
+        sys.executable,
+        "-m",
+        "dam_connector.cli",
+        "import",
+        str(sheet),
+        "--name",
+        name,
+        "--pictures",
+        str(sheet.parent / "photos"),
+    ]
     environ = {**os.environ, "DAM_CONNECTOR_PLUGIN_JSON": str(services.settings.plugin_json)}
     command += ["--data-dir", str(services.settings.data_dir)]
     subprocess.run(command, env=environ, check=True, stdout=subprocess.DEVNULL)
@@ -205,6 +288,8 @@ def _settled(services: Services) -> dict[str, int]:
     before = ""
     while runs := services.runs.page(state="done", before=before, limit=500):
         for run in runs:
-            counts["second" if run.sku.startswith("SECOND") else "large"] += run.sku.startswith(("LARGE", "SECOND"))
+            counts["second" if run.sku.startswith("SECOND") else "large"] += run.sku.startswith(
+                ("LARGE", "SECOND")
+            )
         before = runs[-1].id
     return counts

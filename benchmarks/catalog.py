@@ -15,7 +15,17 @@ def measure() -> dict[str, object]:
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
         done = subprocess.run(
-            [sys.executable, "-m", "dam_connector.cli", "demo", "--headless", "--workers", "2", "--data-dir", str(data)],
+            [
+                sys.executable,
+                "-m",
+                "dam_connector.cli",
+                "demo",
+                "--headless",
+                "--workers",
+                "2",
+                "--data-dir",
+                str(data),
+            ],
             capture_output=True,
             text=True,
             check=True,
@@ -34,6 +44,8 @@ def measure() -> dict[str, object]:
         "live_products_per_hour": round(live / seconds * 3600),
         "cpu_s_per_live_product": round(cpu / live, 2),
         "cpu_s_by_step": {
-            k: {"mean": round(sum(v) / len(v), 3), "runs": len(v)} for k, v in sorted(steps.items(), key=lambda x: -sum(x[1])) if sum(v) > 0.05
+            k: {"mean": round(sum(v) / len(v), 3), "runs": len(v)}
+            for k, v in sorted(steps.items(), key=lambda x: -sum(x[1]))
+            if sum(v) > 0.05
         },
     }

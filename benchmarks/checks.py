@@ -38,16 +38,30 @@ def large() -> bytes:
     rows, columns = 101, 151
     down, across = np.meshgrid(np.linspace(0, 1, rows), np.linspace(0, 1, columns), indexing="ij")
     theta, phi = down * np.pi, across * 2 * np.pi
-    unit = np.stack([np.sin(theta) * np.sin(phi), np.cos(theta), np.sin(theta) * np.cos(phi)], -1).reshape(-1, 3)
+    unit = np.stack([np.sin(theta) * np.sin(phi), np.cos(theta), np.sin(theta) * np.cos(phi)], -1).reshape(
+        -1, 3
+    )
     corner = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).ravel()
-    faces = np.concatenate([np.stack([corner, corner + columns, corner + 1], 1), np.stack([corner + 1, corner + columns, corner + columns + 1], 1)])
+    faces = np.concatenate(
+        [
+            np.stack([corner, corner + columns, corner + 1], 1),
+            np.stack([corner + 1, corner + columns, corner + columns + 1], 1),
+        ]
+    )
     uvs = np.stack([across, down], -1).reshape(-1, 2).astype(np.float32)
     noise = np.random.default_rng(0).integers(60, 200, (700, 700, 3)).astype(np.uint8)
     out = io.BytesIO()
     Image.fromarray(noise).resize((2048, 2048), Image.Resampling.BICUBIC).save(out, "JPEG", quality=93)
     positions = (unit * 0.2 + [0, 0.2, 0]).astype(np.float32)
     return write_glb(
-        Model(positions=positions, normals=unit.astype(np.float32), uvs=uvs, faces=faces.astype(np.uint32), texture=out.getvalue()), "large"
+        Model(
+            positions=positions,
+            normals=unit.astype(np.float32),
+            uvs=uvs,
+            faces=faces.astype(np.uint32),
+            texture=out.getvalue(),
+        ),
+        "large",
     )
 
 
@@ -64,7 +78,15 @@ def timed(what: Callable[[], object], rounds: int = ROUNDS) -> float:
 def measure(cli: str = "") -> dict[str, Any]:
     """Seconds for a report, and as shares of the baselines."""
     data, guard = large(), Guard()
-    made = VersionFile(name="x.glb", format="glb", role=Role.PRIMARY, view="", mime="model/gltf-binary", sha256=Sha256(""), bytes=len(data))
+    made = VersionFile(
+        name="x.glb",
+        format="glb",
+        role=Role.PRIMARY,
+        view="",
+        mime="model/gltf-binary",
+        sha256=Sha256(""),
+        bytes=len(data),
+    )
     order = Order(
         product=None,
         deliverable=None,
@@ -80,7 +102,9 @@ def measure(cli: str = "") -> dict[str, Any]:
         script.write_text(_NODE % (ROOT / "node_modules/gltf-validator"))
         guard.check(order)
         ours = timed(lambda: guard.check(order))
-        node = timed(lambda: subprocess.run(["node", str(script), str(path)], check=True, capture_output=True))
+        node = timed(
+            lambda: subprocess.run(["node", str(script), str(path)], check=True, capture_output=True)
+        )
         found: dict[str, Any] = {
             "megabytes": round(len(data) / 1e6, 2),
             "report_s": round(ours, 3),
@@ -88,7 +112,9 @@ def measure(cli: str = "") -> dict[str, Any]:
             "of_node": round(ours / node, 2),
         }
         if cli:
-            by_cli = timed(lambda: subprocess.run([cli, "validate", str(path)], check=False, capture_output=True), 5)
+            by_cli = timed(
+                lambda: subprocess.run([cli, "validate", str(path)], check=False, capture_output=True), 5
+            )
             found |= {"cli_s": round(by_cli, 3), "of_cli": round(ours / by_cli, 2)}
     guard.stop()
     return found

@@ -36,10 +36,18 @@ def row(cutout: Cutout, *, oblique: bool, height_m: float | None) -> NDArray[np.
     """One product in two studios and in every room, (HEIGHT, n WIDTH, 3)."""
     frame: dict[str, Any] = {"width": WIDTH * 2, "height": HEIGHT * 2, "oblique": oblique}
     studios = (("#ffffff", False), ("#f7f7f7 to #cdd2d7", True))
-    made = [compose(cutout, Studio(**frame, fill=0.78, background=b, shadow=True, reflection=r)) for b, r in studios]
-    scenes = (Scene(**frame, fill=0.62, slot=slot, seed=slot, height_m=height_m) for slot in range(1, len(ROOMS) + 1))
+    made = [
+        compose(cutout, Studio(**frame, fill=0.78, background=b, shadow=True, reflection=r))
+        for b, r in studios
+    ]
+    scenes = (
+        Scene(**frame, fill=0.62, slot=slot, seed=slot, height_m=height_m)
+        for slot in range(1, len(ROOMS) + 1)
+    )
     made += [compose_lifestyle(cutout, scene) for scene in scenes]
-    return np.hstack([cv2.resize(picture.rgb, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA) for picture in made])
+    return np.hstack(
+        [cv2.resize(picture.rgb, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA) for picture in made]
+    )
 
 
 def sheet(photos: list[Path]) -> NDArray[np.uint8]:
@@ -55,8 +63,17 @@ def sheet(photos: list[Path]) -> NDArray[np.uint8]:
 
 def _rendered() -> Cutout:
     """The sample mug, modelled from its photos and seen from above."""
-    views = {View(v): cut_out(decode((SAMPLES / f"mug-{v}.jpg").read_bytes(), max_pixels=10**8)) for v in ("front", "right", "top")}
-    built = build_model(views, Dimensions(width_m=0.118, height_m=0.095, depth_m=0.083), "ceramic", max_triangles=20_000, texture_px=1024)
+    views = {
+        View(v): cut_out(decode((SAMPLES / f"mug-{v}.jpg").read_bytes(), max_pixels=10**8))
+        for v in ("front", "right", "top")
+    }
+    built = build_model(
+        views,
+        Dimensions(width_m=0.118, height_m=0.095, depth_m=0.083),
+        "ceramic",
+        max_triangles=20_000,
+        texture_px=1024,
+    )
     return next(photographed(built.model, "-25,22", "still", 1, (WIDTH * 1.4, HEIGHT * 1.4))).cutout
 
 

@@ -20,7 +20,13 @@ from PIL import Image
 from worker.imaging.cutout import CONFIDENT, cut_out
 from worker.imaging.decode import Photo, decode
 
-GROUNDS = {"gradient": (0.80, 0.80, 0.79), "mid grey": (0.55, 0.55, 0.56), "blue": (0.72, 0.80, 0.88), "warm": (0.93, 0.90, 0.85), "white": (1, 1, 1)}
+GROUNDS = {
+    "gradient": (0.80, 0.80, 0.79),
+    "mid grey": (0.55, 0.55, 0.56),
+    "blue": (0.72, 0.80, 0.88),
+    "warm": (0.93, 0.90, 0.85),
+    "white": (1, 1, 1),
+}
 VIEWS = ("front", "right", "hero")
 GOOD = 0.95
 
@@ -37,24 +43,46 @@ def pictures(bench: Path) -> Iterator[tuple[str, Photo, Mask]]:
                 yield "photos" if path.suffix == ".jpg" else "clean on white", photo, truth
                 if path.suffix == ".png" and path.stem in VIEWS:
                     for ground in GROUNDS:
-                        yield f"composed on {ground}", *_composed(photo, truth, ground, seed=path.parent.name + path.stem + ground)
+                        yield (
+                            f"composed on {ground}",
+                            *_composed(photo, truth, ground, seed=path.parent.name + path.stem + ground),
+                        )
 
 
 def _composed(photo: Photo, truth: Mask, ground: str, *, seed: str) -> tuple[Photo, Mask]:
     rng = np.random.default_rng(list(seed.encode()))
     height, width = truth.shape
-    alpha = cv2.GaussianBlur(cv2.erode(truth.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32), (0, 0), 0.8)
+    alpha = cv2.GaussianBlur(
+        cv2.erode(truth.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32), (0, 0), 0.8
+    )
     y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     centre = rng.uniform(0.3, 0.7, 2)
     light = (
-        np.ones_like(x) if ground == "white" else 1 + 0.1 * (np.exp(-((x - centre[0]) ** 2 + (y - centre[1]) ** 2) / 0.3) - 0.5) + 0.06 * (y - 0.5)
+        np.ones_like(x)
+        if ground == "white"
+        else 1 + 0.1 * (np.exp(-((x - centre[0]) ** 2 + (y - centre[1]) ** 2) / 0.3) - 0.5) + 0.06 * (y - 0.5)
     )
     columns, foot = np.flatnonzero(truth.any(0)), int(np.flatnonzero(truth.any(1))[-1])
     stain = np.zeros((height, width), np.float32)
     middle = round((columns[0] + columns[-1]) / 2 + rng.uniform(-0.03, 0.06) * width)
-    cv2.ellipse(stain, (middle, foot - 4), (round((columns[-1] - columns[0]) * 0.52), round(0.022 * height)), 0, 0, 360, 1, -1)
-    light = light * (1 - 0.30 * cv2.GaussianBlur(stain, (0, 0), 0.012 * width) - 0.25 * cv2.GaussianBlur(stain, (0, 0), 0.03 * width))
-    mixed = photo.rgb / 255 * alpha[..., None] + np.array(GROUNDS[ground]) * light[..., None] * (1 - alpha[..., None])
+    cv2.ellipse(
+        stain,
+        (middle, foot - 4),
+        (round((columns[-1] - columns[0]) * 0.52), round(0.022 * height)),
+        0,
+        0,
+        360,
+        1,
+        -1,
+    )
+    light = light * (
+        1
+        - 0.30 * cv2.GaussianBlur(stain, (0, 0), 0.012 * width)
+        - 0.25 * cv2.GaussianBlur(stain, (0, 0), 0.03 * width)
+    )
+    mixed = photo.rgb / 255 * alpha[..., None] + np.array(GROUNDS[ground]) * light[..., None] * (
+        1 - alpha[..., None]
+    )
     noisy = np.clip(mixed + rng.normal(0, 0.008, mixed.shape), 0, 1)
     out = io.BytesIO()
     Image.fromarray((noisy * 255 + 0.5).astype(np.uint8)).save(out, "JPEG", quality=int(rng.integers(82, 95)))
@@ -69,7 +97,13 @@ def measure(bench: Path) -> dict[str, object]:
         began = time.process_time()
         cutout = cut_out(photo)
         mask = cutout.alpha > 127
-        groups[group].append((float((mask & truth).sum() / (mask | truth).sum()), cutout.confidence, time.process_time() - began))
+        groups[group].append(
+            (
+                float((mask & truth).sum() / (mask | truth).sum()),
+                cutout.confidence,
+                time.process_time() - began,
+            )
+        )
     return {
         name: {
             "pictures": len(rows),

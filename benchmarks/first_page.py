@@ -17,10 +17,23 @@ def measure() -> dict[str, object]:
         clone = Path(folder) / "clone"
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
         started = time.monotonic()
-        subprocess.run(["make", "setup", f"PYTHON={sys.executable}"], cwd=clone, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            ["make", "setup", f"PYTHON={sys.executable}"], cwd=clone, check=True, stdout=subprocess.DEVNULL
+        )
         set_up = time.monotonic() - started
         port = free_port()
         started = time.monotonic()
-        with running([str(clone / ".venv/bin/dam-connector"), "up", "--port", str(port), "--data-dir", f"{folder}/data"], port=port, path="/login"):
+        with running(
+            [
+                str(clone / ".venv/bin/dam-connector"),
+                "up",
+                "--port",
+                str(port),
+                "--data-dir",
+                f"{folder}/data",
+            ],
+            port=port,
+            path="/login",
+        ):
             first = time.monotonic() - started
     return {"set_up_s": round(set_up, 1), "start_to_first_page_s": round(first, 1)}

@@ -28,18 +28,32 @@ SIZES = (1_000, 100_000)
 ROUNDS = 12
 CATEGORIES = ("furniture", "lighting", "kitchen", "decor", "audio", "packaging")
 DELIVERABLES = (("packshot", "image"), ("lifestyle", "image"), ("model", "model"))
-STATES = ("in_review",) * 5 + ("published",) * 8 + ("approved", "rejected", "blocked", "superseded", "superseded")
+STATES = (
+    ("in_review",) * 5 + ("published",) * 8 + ("approved", "rejected", "blocked", "superseded", "superseded")
+)
 WORDS = ("Oak", "Pine", "Steel", "Modern", "Classic", "Round", "Tall", "Banded", "Woven", "Enamel")
 CODES = ("rendition.enlarged", "model.single_view", "model.part_lost", "likeness.proportions")
 PAGES = (
-    *("/gallery", "/gallery?category=kitchen", "/gallery?deliverable=model&state=in_review", "/gallery?text=oak", "/gallery?text=oak+chair+7"),
+    *(
+        "/gallery",
+        "/gallery?category=kitchen",
+        "/gallery?deliverable=model&state=in_review",
+        "/gallery?text=oak",
+        "/gallery?text=oak+chair+7",
+    ),
     *(
         "/gallery?code=model.part_lost",
         "/gallery?state=blocked&category=audio",
         "/gallery?batch=bat_b&deliverable=packshot",
         "/gallery?channel=viewer",
     ),
-    *("/gallery?text=sku-00077", "/gallery?category=decor&deliverable=lifestyle&state=published&text=tall", "/review", "/products", "/runs"),
+    *(
+        "/gallery?text=sku-00077",
+        "/gallery?category=decor&deliverable=lifestyle&state=published&text=tall",
+        "/review",
+        "/products",
+        "/runs",
+    ),
 )
 
 
@@ -72,7 +86,11 @@ def _client(folder: Path, size: int) -> FlaskClient:
 def _told(times: dict[str, list[float]]) -> dict[str, Any]:
     ranked = sorted(t for each in times.values() for t in each[1:])  # the first one fills caches
     usual = {page: round(sorted(each[1:])[len(each) // 2], 1) for page, each in times.items()}
-    return {"p50_ms": round(ranked[len(ranked) // 2], 1), "p95_ms": round(ranked[int(len(ranked) * 0.95)], 1), "pages_p50_ms": usual}
+    return {
+        "p50_ms": round(ranked[len(ranked) // 2], 1),
+        "p95_ms": round(ranked[int(len(ranked) * 0.95)], 1),
+        "pages_p50_ms": usual,
+    }
 
 
 def fill(services: Services, size: int) -> None:
@@ -110,45 +128,102 @@ def _rows(services: Services, size: int, pick: random.Random) -> Iterator[dict[s
         codes = [code for k, code in enumerate(CODES) if pick.random() < 0.3 / (k + 1) ** 2]
         version_id, asset_id, run_id = new_id("ver", at), new_id("ast", at), new_id("run", at)
         files = [_file(f"{sku}_{deliverable}_{k}.webp", k) for k in range(6)]
-        report = Report(issues=tuple(issue(code, "as it is") for code in codes), facts={"width_px": 1600, "confidence": 0.8})
+        report = Report(
+            issues=tuple(issue(code, "as it is") for code in codes),
+            facts={"width_px": 1600, "confidence": 0.8},
+        )
         row: dict[str, list[dict[str, Any]]] = {
-            "assets": [{"id": asset_id, "sku": sku, "deliverable": deliverable, "slot": 1, "kind": kind, "latest": 1}],
+            "assets": [
+                {"id": asset_id, "sku": sku, "deliverable": deliverable, "slot": 1, "kind": kind, "latest": 1}
+            ],
             "runs": [_run(run_id, sku, deliverable, kind, at)],
             "versions": [
                 {
-                    **{"id": version_id, "asset_id": asset_id, "number": 1, "run_id": run_id, "state": state, "created_at": at},
-                    **{"files": to_plain(files), "report": to_plain(report), "provenance": {"generator": "local"}, "rules_fingerprint": "r"},
+                    **{
+                        "id": version_id,
+                        "asset_id": asset_id,
+                        "number": 1,
+                        "run_id": run_id,
+                        "state": state,
+                        "created_at": at,
+                    },
+                    **{
+                        "files": to_plain(files),
+                        "report": to_plain(report),
+                        "provenance": {"generator": "local"},
+                        "rules_fingerprint": "r",
+                    },
                 }
             ],
-            "version_files": [{"version_id": version_id, "name": f.name, "sha256": f.sha256, "mime": f.mime} for f in files],
-            "version_tags": [{"version_id": version_id, "tag": tag} for tag in _tags(product, deliverable, codes, number)],
+            "version_files": [
+                {"version_id": version_id, "name": f.name, "sha256": f.sha256, "mime": f.mime} for f in files
+            ],
+            "version_tags": [
+                {"version_id": version_id, "tag": tag} for tag in _tags(product, deliverable, codes, number)
+            ],
         }
         if n % 3 == 0:
             row["products"] = [_product(product, at)]
         if state == "published":
-            row["publications"] = [{"asset_id": asset_id, "channel": "viewer", "version_id": version_id, "url": "", "at": at}]
+            row["publications"] = [
+                {"asset_id": asset_id, "channel": "viewer", "version_id": version_id, "url": "", "at": at}
+            ]
         yield row
 
 
 def _tags(product: Product, deliverable: str, codes: list[str], number: int) -> tuple[str, ...]:
     batches = ["bat_b"] if number % 10 == 0 else []
-    return tags_of(sku=product.sku, name=product.name, category=product.category, deliverable=deliverable, codes=codes, batches=batches)
+    return tags_of(
+        sku=product.sku,
+        name=product.name,
+        category=product.category,
+        deliverable=deliverable,
+        codes=codes,
+        batches=batches,
+    )
 
 
 def _file(name: str, k: int) -> VersionFile:
     role = Role.PREVIEW if k == 0 else Role.PRIMARY
     return VersionFile(
-        name=name, format="webp", role=role, view="hero", mime="image/webp", sha256=Sha256(f"{hash(name) & (2**255):064x}"), bytes=90_000
+        name=name,
+        format="webp",
+        role=role,
+        view="hero",
+        mime="image/webp",
+        sha256=Sha256(f"{hash(name) & (2**255):064x}"),
+        bytes=90_000,
     )
 
 
 def _run(run_id: str, sku: str, deliverable: str, kind: str, at: Any) -> dict[str, Any]:
-    made = {"id": run_id, "kind": kind, "sku": sku, "deliverable": deliverable, "slot": 1, "input_hash": run_id, "rules_fingerprint": "r"}
-    return {**made, "state": "done", "work": {}, "timings": {"make": 1.0}, "created_at": at, "finished_at": at}
+    made = {
+        "id": run_id,
+        "kind": kind,
+        "sku": sku,
+        "deliverable": deliverable,
+        "slot": 1,
+        "input_hash": run_id,
+        "rules_fingerprint": "r",
+    }
+    return {
+        **made,
+        "state": "done",
+        "work": {},
+        "timings": {"make": 1.0},
+        "created_at": at,
+        "finished_at": at,
+    }
 
 
 def _product(product: Product, at: Any) -> dict[str, Any]:
-    known = {"id": new_id("prd", at), "sku": product.sku, "name": product.name, "category": product.category, "facts": to_plain(product)}
+    known = {
+        "id": new_id("prd", at),
+        "sku": product.sku,
+        "name": product.name,
+        "category": product.category,
+        "facts": to_plain(product),
+    }
     return {**known, "sources": {}, "issues": [], "connection": "", "source_time": at, "updated_at": at}
 
 

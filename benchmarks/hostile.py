@@ -66,7 +66,13 @@ def seeds(bench: Path | None) -> list[bytes]:
     out = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(out, "PNG")
     uvs = (positions[:, :2] * 2 + 0.5).astype(np.float32)
-    model = Model(positions=positions, normals=vertex_normals(positions, faces), uvs=uvs, faces=faces, texture=out.getvalue())
+    model = Model(
+        positions=positions,
+        normals=vertex_normals(positions, faces),
+        uvs=uvs,
+        faces=faces,
+        texture=out.getvalue(),
+    )
     made = [write_glb(model, "a"), write_web(model, "a")]
     return made + ([p.read_bytes() for p in sorted(bench.glob("*/model.glb"))] if bench else [])
 
@@ -75,7 +81,9 @@ def packed(document: dict[str, Any], binary: bytes, text: bytes | None = None) -
     """A GLB of a document and its binary chunk."""
     text = json.dumps(document).encode() if text is None else text
     text += b" " * (-len(text) % 4)
-    chunks = struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(binary), b"BIN\x00") + binary
+    chunks = (
+        struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(binary), b"BIN\x00") + binary
+    )
     return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks
 
 
@@ -103,7 +111,11 @@ def truncated(data: bytes, rng: random.Random) -> bytes:
 
 def lying(data: bytes, rng: random.Random) -> bytes:
     at = rng.choice([4, 8, 12, 16, 20 + int.from_bytes(data[12:16], "little")])
-    return data[:at] + struct.pack("<I", rng.choice([0, 1, 2**31, 2**32 - 1, rng.randrange(2**32)])) + data[at + 4 :]
+    return (
+        data[:at]
+        + struct.pack("<I", rng.choice([0, 1, 2**31, 2**32 - 1, rng.randrange(2**32)]))
+        + data[at + 4 :]
+    )
 
 
 def wild_value(data: bytes, rng: random.Random) -> bytes:
@@ -127,7 +139,10 @@ def wild_value(data: bytes, rng: random.Random) -> bytes:
 def cyclic(data: bytes, rng: random.Random) -> bytes:
     document = read_json(data)
     count = rng.choice([1, 3, 2000])
-    document["nodes"] = [{"mesh": 0, "children": [rng.randrange(count) if rng.random() < 0.3 else (n + 1) % count]} for n in range(count)]
+    document["nodes"] = [
+        {"mesh": 0, "children": [rng.randrange(count) if rng.random() < 0.3 else (n + 1) % count]}
+        for n in range(count)
+    ]
     document["scenes"] = [{"nodes": [0]}]
     return packed(document, _binary(data))
 
@@ -136,7 +151,9 @@ def huge_floats(data: bytes, rng: random.Random) -> bytes:
     binary = bytearray(_binary(data))
     for _ in range(rng.choice([1, 20, 500])):
         at = rng.randrange(max(1, len(binary) // 4)) * 4
-        binary[at : at + 4] = struct.pack("<f", rng.choice([float("nan"), float("inf"), -float("inf"), 3e38, 1e20, -1e-40]))
+        binary[at : at + 4] = struct.pack(
+            "<f", rng.choice([float("nan"), float("inf"), -float("inf"), 3e38, 1e20, -1e-40])
+        )
     return packed(read_json(data), bytes(binary))
 
 
@@ -155,7 +172,9 @@ def bomb(data: bytes, rng: random.Random) -> bytes:
     out = io.BytesIO()
     Image.new("1", (side, side)).save(out, "PNG")
     document, binary = read_json(data), _binary(data)
-    document["bufferViews"].append({"buffer": 0, "byteOffset": len(binary), "byteLength": len(out.getvalue())})
+    document["bufferViews"].append(
+        {"buffer": 0, "byteOffset": len(binary), "byteLength": len(out.getvalue())}
+    )
     document["images"] = [{"bufferView": len(document["bufferViews"]) - 1, "mimeType": "image/png"}]
     document["textures"] = [{"source": 0}]
     binary += out.getvalue()
@@ -211,9 +230,27 @@ def _share(job: tuple[int, int, Path | None]) -> list[tuple[str, str, float, flo
     begun, guard, rules, rows = seeds(bench), Guard(), load_rules(RULES.read_text()), []
     for number in range(start, stop):
         how, data = mutant(number, begun)
-        made = VersionFile(name="x.glb", format="glb", role=Role.PRIMARY, view="", mime="model/gltf-binary", sha256=Sha256(""), bytes=len(data))
+        made = VersionFile(
+            name="x.glb",
+            format="glb",
+            role=Role.PRIMARY,
+            view="",
+            mime="model/gltf-binary",
+            sha256=Sha256(""),
+            bytes=len(data),
+        )
         began = time.monotonic()
-        report = guard.check(Order(product=None, deliverable=None, slot=1, number=1, files=(made,), contents={"x.glb": data}, rules=rules)).report
+        report = guard.check(
+            Order(
+                product=None,
+                deliverable=None,
+                slot=1,
+                number=1,
+                files=(made,),
+                contents={"x.glb": data},
+                rules=rules,
+            )
+        ).report
         took = time.monotonic() - began
         codes = {i.code for i in report.issues}
         outcome = "ended" if "file.harmful" in codes else "blocked" if report.blocked else "good"
@@ -229,7 +266,11 @@ def main(count: int, bench: Path | None) -> None:
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         for part in pool.imap_unordered(_share, shares):
             rows += part
-            print(f"{len(rows)} of {count}, {sum(o == 'ended' for _, o, _, _ in rows)} ended", file=sys.stderr, flush=True)
+            print(
+                f"{len(rows)} of {count}, {sum(o == 'ended' for _, o, _, _ in rows)} ended",
+                file=sys.stderr,
+                flush=True,
+            )
     print(f"{len(rows)} files in {time.monotonic() - began:.0f} s: {dict(Counter(o for _, o, _, _ in rows))}")
     for how in dict.fromkeys(m.__name__ for m in MUTATIONS):
         own = [r for r in rows if r[0] == how]

@@ -17,7 +17,18 @@ def measure() -> dict[str, object]:
     """CPU in percent of one core over half a minute; memory as unique set size, megabytes."""
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
-        argv = [sys.executable, "-m", "dam_connector.cli", "up", "--port", str(port), "--workers", "2", "--data-dir", folder]
+        argv = [
+            sys.executable,
+            "-m",
+            "dam_connector.cli",
+            "up",
+            "--port",
+            str(port),
+            "--workers",
+            "2",
+            "--data-dir",
+            folder,
+        ]
         with running(argv, port=port) as supervisor:
             time.sleep(15)
             rows = json.loads((Path(folder) / "run" / "children.json").read_text())
@@ -32,7 +43,10 @@ def measure() -> dict[str, object]:
     used = {name: round((after[name] - before[name]) / SECONDS * 100, 2) for name in parts}
     return {
         "cpu_pct": {**used, "total": round(sum(used.values()), 2)},
-        "memory_mb": {**{k: round(v / 1e6) for k, v in memory.items()}, "total": round(sum(memory.values()) / 1e6)},
+        "memory_mb": {
+            **{k: round(v / 1e6) for k, v in memory.items()},
+            "total": round(sum(memory.values()) / 1e6),
+        },
     }
 
 

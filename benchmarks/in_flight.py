@@ -36,9 +36,15 @@ FRONT = Path(__file__).parent.parent / "dam_connector" / "samples" / "mug-front.
 def measure() -> dict[str, object]:
     """CPU in percent of one core while so many tasks are in flight, turnover included; slots filled, of those that the provider has."""
     return {
-        "tripo": _measured(_Tripo(lambda pictures: GLB, seconds=TASK_S, concurrency=SLOTS, credits=1e9), "tripo", TRIPO_KEY),
-        "meshy": _measured(_Meshy(lambda pictures: GLB, seconds=TASK_S, concurrency=SLOTS, credits=1e9), "meshy", "key_fake"),
-        "openai_images": _measured(_Slow(lambda pictures: FRONT.read_bytes(), credits=1e9), "openai_images", "key_fake", slots=20),
+        "tripo": _measured(
+            _Tripo(lambda pictures: GLB, seconds=TASK_S, concurrency=SLOTS, credits=1e9), "tripo", TRIPO_KEY
+        ),
+        "meshy": _measured(
+            _Meshy(lambda pictures: GLB, seconds=TASK_S, concurrency=SLOTS, credits=1e9), "meshy", "key_fake"
+        ),
+        "openai_images": _measured(
+            _Slow(lambda pictures: FRONT.read_bytes(), credits=1e9), "openai_images", "key_fake", slots=20
+        ),
     }
 
 
@@ -74,7 +80,12 @@ def _measured(fake: FakeServer, adapter: str, key: str, slots: int = SLOTS) -> d
         _order(services, NAME, max(1000, slots * 6))
         log = Path(folder) / "sweep.log"
         with log.open("wb") as out:
-            process = subprocess.Popen([sys.executable, "-m", "worker", "sweep"], env=settings.child_environ(), stdout=out, stderr=out)
+            process = subprocess.Popen(
+                [sys.executable, "-m", "worker", "sweep"],
+                env=settings.child_environ(),
+                stdout=out,
+                stderr=out,
+            )
         try:
             return _watched(psutil.Process(process.pid), fake, slots)
         finally:
@@ -109,10 +120,14 @@ def _watched(process: psutil.Process, fake: FakeServer, slots: int) -> dict[str,
 
 def _settings(folder: Path, fake: FakeServer, adapter: str, key: str, slots: int) -> Settings:
     rules = json.loads(rules_text(Settings.from_env({}).plugin_json))
-    rules["connections"]["provider"] = {NAME: {"adapter": adapter, "base_url": fake.base_url, "api_key": "env/FAKE_KEY", "concurrency": slots}}
+    rules["connections"]["provider"] = {
+        NAME: {"adapter": adapter, "base_url": fake.base_url, "api_key": "env/FAKE_KEY", "concurrency": slots}
+    }
     (folder / "plugin.json").write_text(json.dumps(rules))
     environ = {"FAKE_KEY": key, "DAM_CONNECTOR_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
-    return Settings.from_env(environ, data_dir=folder / "data", plugin_json=folder / "plugin.json", allow_hosts=fake.host)
+    return Settings.from_env(
+        environ, data_dir=folder / "data", plugin_json=folder / "plugin.json", allow_hosts=fake.host
+    )
 
 
 def _order(services: Services, name: str, count: int) -> None:
@@ -120,4 +135,13 @@ def _order(services: Services, name: str, count: int) -> None:
     sha = services.blobs.put(FRONT.read_bytes())
     for n in range(count):
         about = About(run_id=f"run_{n}", provider=name, sku=f"S{n}", category="decor", deliverable="model")
-        ordered(services, about, Order(product=load_product({"sku": f"S{n}", "name": "Mug"}), pictures={"front": sha}, prompt="a mug", seed=n))
+        ordered(
+            services,
+            about,
+            Order(
+                product=load_product({"sku": f"S{n}", "name": "Mug"}),
+                pictures={"front": sha},
+                prompt="a mug",
+                seed=n,
+            ),
+        )

@@ -28,7 +28,12 @@ from worker.modeling.model import Model, vertex_normals
 from worker.modeling.photo_comparison import Likeness
 
 SETS: dict[str, dict[View, str]] = {
-    "clean sides": {View.FRONT: "front.png", View.RIGHT: "right.png", View.BACK: "back.png", View.TOP: "top.png"},
+    "clean sides": {
+        View.FRONT: "front.png",
+        View.RIGHT: "right.png",
+        View.BACK: "back.png",
+        View.TOP: "top.png",
+    },
     "clean front and three-quarter": {View.FRONT: "front.png", View.HERO: "hero.png"},
     "photos": {View.FRONT: "front_photo.jpg", View.HERO: "hero_photo.jpg"},
 }
@@ -55,7 +60,9 @@ def stretched(model: Model, axis: int, by: float = 1.1) -> Model:
 
 
 def mirrored(model: Model) -> Model:
-    flipped = replace(model, positions=model.positions * np.array([-1, 1, 1], np.float32), faces=model.faces[:, ::-1].copy())
+    flipped = replace(
+        model, positions=model.positions * np.array([-1, 1, 1], np.float32), faces=model.faces[:, ::-1].copy()
+    )
     return _moved(flipped, flipped.positions)
 
 
@@ -91,12 +98,18 @@ def _folder(job: tuple[Path, list[Path]]) -> list[dict[str, Any]]:
     folder, all_folders = job
     truth = read_glb((folder / "model.glb").read_bytes())
     others = [read_glb((f / "model.glb").read_bytes()) for f in all_folders if f != folder]
-    photos = {name: cut_out(decode((folder / name).read_bytes(), max_pixels=10**8)) for name in {n for s in SETS.values() for n in s.values()}}
+    photos = {
+        name: cut_out(decode((folder / name).read_bytes(), max_pixels=10**8))
+        for name in {n for s in SETS.values() for n in s.values()}
+    }
     rows = []
     for defect, model in [("none", truth), *wrong(truth, others)]:
         likeness = Likeness(model)
         began = time.process_time()
-        made = {(n, v): likeness.compare(photos[n].alpha, photos[n].rgb, v) for v, n in {(v, n) for s in SETS.values() for v, n in s.items()}}
+        made = {
+            (n, v): likeness.compare(photos[n].alpha, photos[n].rgb, v)
+            for v, n in {(v, n) for s in SETS.values() for v, n in s.items()}
+        }
         cost = (time.process_time() - began) / len(made)
         for name, views in SETS.items():
             found = [c for v, n in views.items() if (c := made[n, v]) is not None]
@@ -127,10 +140,14 @@ def main(bench: Path, out: Path | None) -> None:
         out.write_text(json.dumps(rows))
     good = [r["score"] for r in rows if r["defect"] == "none"]
     kinds = sorted({r["defect"].split()[0] for r in rows} - {"none"})
-    print(f"{len(good)} right models, {len(rows) - len(good)} wrong ones, {np.mean([r['cpu_s'] for r in rows]):.2f} CPU-s a photo")
+    print(
+        f"{len(good)} right models, {len(rows) - len(good)} wrong ones, {np.mean([r['cpu_s'] for r in rows]):.2f} CPU-s a photo"
+    )
     for kind in kinds:
         bad = [r["score"] for r in rows if r["defect"].startswith(kind)]
-        print(f"{kind:12} AUC {auc(good, bad):.3f}   told at 1.0: {np.mean(np.array(bad) > 1):.2f} of {len(bad)}")
+        print(
+            f"{kind:12} AUC {auc(good, bad):.3f}   told at 1.0: {np.mean(np.array(bad) > 1):.2f} of {len(bad)}"
+        )
     every = [r["score"] for r in rows if r["defect"] != "none"]
     print(
         f"{'all':12} AUC {auc(good, every):.3f}   told at 1.0: {np.mean(np.array(every) > 1):.2f}; right ones called wrong: {np.mean(np.array(good) > 1):.2f}"

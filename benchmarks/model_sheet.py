@@ -29,14 +29,19 @@ ANGLES = ("front", "hero", "65,18")
 def words(name: str) -> str:
     """What the sample catalog says of the product in this photo."""
     entries = json.loads((OUT / "catalog.json").read_text())
-    record = next(e["product"] for e in entries if next(iter(e["product"]["images"].values())).startswith(f"{name}-"))
+    record = next(
+        e["product"] for e in entries if next(iter(e["product"]["images"].values())).startswith(f"{name}-")
+    )
     return f"{record['name']} {record['category']} {record['material']}"
 
 
 def made(name: str, model: Model) -> Built:
     """The model that the product's photos give."""
     width, height, depth = (float(v) for v in model.extent)
-    cutouts = {View(v): cut_out(decode((OUT / f"{name}-{v}.jpg").read_bytes(), max_pixels=10**8)) for v in VIEWS[name]}
+    cutouts = {
+        View(v): cut_out(decode((OUT / f"{name}-{v}.jpg").read_bytes(), max_pixels=10**8))
+        for v in VIEWS[name]
+    }
     size = Dimensions(width_m=width, height_m=height, depth_m=depth)
     return build_model(cutouts, size, words(name), max_triangles=30_000, texture_px=2048)
 

@@ -36,7 +36,12 @@ from worker.modeling.glb_import import read_glb
 from worker.modeling.render import Look, Stage
 
 INPUTS: dict[str, dict[View, str]] = {
-    "front, right, back, top": {View.FRONT: "front.png", View.RIGHT: "right.png", View.BACK: "back.png", View.TOP: "top.png"},
+    "front, right, back, top": {
+        View.FRONT: "front.png",
+        View.RIGHT: "right.png",
+        View.BACK: "back.png",
+        View.TOP: "top.png",
+    },
     "front, right": {View.FRONT: "front.png", View.RIGHT: "right.png"},
     "front": {View.FRONT: "front.png"},
     "front photo": {View.FRONT: "front_photo.jpg"},
@@ -57,13 +62,23 @@ def made(folder: Path, files: dict[View, str], out: Path) -> dict[str, Any]:
     size = Dimensions(width_m=facts["width_m"], height_m=facts["height_m"], depth_m=facts["depth_m"])
     stages: dict[str, tuple[float, float]] = {}
     began = time.process_time()
-    cutouts = {view: cut_out(decode((folder / name).read_bytes(), max_pixels=10**8)) for view, name in files.items()}
+    cutouts = {
+        view: cut_out(decode((folder / name).read_bytes(), max_pixels=10**8)) for view, name in files.items()
+    }
     cut = time.process_time()
     stages["cut-outs"] = cut - began, _peak_mb()
     with ExitStack() as timed:
         for function, stage in STAGES.items():
-            timed.enter_context(patch.object(build, function, _timed(getattr(build, function), stage, stages)))
-        built = build.build_model(cutouts, size, f"{facts.get('material', '')} {facts['category']}", max_triangles=30_000, texture_px=2048)
+            timed.enter_context(
+                patch.object(build, function, _timed(getattr(build, function), stage, stages))
+            )
+        built = build.build_model(
+            cutouts,
+            size,
+            f"{facts.get('material', '')} {facts['category']}",
+            max_triangles=30_000,
+            texture_px=2048,
+        )
     written = time.process_time()
     out.write_bytes(write_glb(built.model, folder.name))
     stages["file"] = time.process_time() - written, _peak_mb()
@@ -81,7 +96,9 @@ def _peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _timed(function: Callable[..., Any], stage: str, stages: dict[str, tuple[float, float]]) -> Callable[..., Any]:
+def _timed(
+    function: Callable[..., Any], stage: str, stages: dict[str, tuple[float, float]]
+) -> Callable[..., Any]:
     """The function, which notes the CPU-seconds it takes and the process's peak of memory, in MB, after it."""
 
     def run(*given: Any, **named: Any) -> Any:
@@ -116,9 +133,16 @@ def _one(job: tuple[Path, str, Path]) -> tuple[str, str, dict[str, Any]]:
     facts = made(folder, INPUTS[name], path)
     facts["by_yardstick_s"] = (facts["cut_out_s"] + facts["build_s"]) / yardstick()
     scored = subprocess.run(
-        [sys.executable, str(folder.parent / "score.py"), str(folder), str(path), "--json"], check=True, capture_output=True, text=True
+        [sys.executable, str(folder.parent / "score.py"), str(folder), str(path), "--json"],
+        check=True,
+        capture_output=True,
+        text=True,
     )
-    return name, folder.name, {**facts, **json.loads(scored.stdout), **colour(folder / "model.glb", path), "path": str(path)}
+    return (
+        name,
+        folder.name,
+        {**facts, **json.loads(scored.stdout), **colour(folder / "model.glb", path), "path": str(path)},
+    )
 
 
 def colour(truth: Path, mine: Path) -> dict[str, float]:
@@ -130,14 +154,18 @@ def colour(truth: Path, mine: Path) -> dict[str, float]:
         off = []
         for view in views:
             camera = camera_for(model.low, model.high, view)
-            (a, seen), (b, also) = (stage.render(camera, SHEET_PX, Look(background=None, shadow=False)) for stage in (one, two))
+            (a, seen), (b, also) = (
+                stage.render(camera, SHEET_PX, Look(background=None, shadow=False)) for stage in (one, two)
+            )
             both = (seen > 250) & (also > 250)
             off.append(deltaE_ciede2000(rgb2lab(a[both]), rgb2lab(b[both])).mean())
         found[name] = float(np.mean(off))
     return found
 
 
-def measure(bench: Path, out: Path, names: list[str], processes: int = 2) -> dict[str, dict[str, dict[str, Any]]]:
+def measure(
+    bench: Path, out: Path, names: list[str], processes: int = 2
+) -> dict[str, dict[str, dict[str, Any]]]:
     """By set of inputs and product: score.py's figures and ours. processes: at once; each model is made in a fresh one."""
     folders = sorted(p.parent for p in bench.glob("*/dims.json"))
     jobs = [(folder, name, out) for name in names or INPUTS for folder in folders]
@@ -154,7 +182,15 @@ def table(results: dict[str, dict[str, dict[str, Any]]]) -> str:
     for name, products in results.items():
         means = {
             k: float(np.mean([f[k] for f in products.values()]))
-            for k in (*SHOWN, "colour", "colour_beside", "cut_out_s", "build_s", "by_yardstick_s", "dims_error_pct")
+            for k in (
+                *SHOWN,
+                "colour",
+                "colour_beside",
+                "cut_out_s",
+                "build_s",
+                "by_yardstick_s",
+                "dims_error_pct",
+            )
         }
         tight = sum(f["watertight"] for f in products.values())
         peak = max(f["peak_mb"] for f in products.values())
@@ -166,7 +202,11 @@ def table(results: dict[str, dict[str, dict[str, Any]]]) -> str:
         stages = ("cut-outs", *STAGES.values(), "file")
         of_stage = {s: [f["stages"].get(s, (0.0, 0.0)) for f in products.values()] for s in stages}
         lines.append(
-            "    " + ", ".join(f"{s} {np.mean([c for c, _ in known]):.2f} CPU-s ({max(m for _, m in known):.0f} MB)" for s, known in of_stage.items())
+            "    "
+            + ", ".join(
+                f"{s} {np.mean([c for c, _ in known]):.2f} CPU-s ({max(m for _, m in known):.0f} MB)"
+                for s, known in of_stage.items()
+            )
         )
         for product, f in products.items():
             sides = " ".join(f"{f[f'silhouette_{v}']:.3f}" for v in ("front", "right", "top"))
@@ -183,7 +223,9 @@ def sheets(bench: Path, results: dict[str, dict[str, dict[str, Any]]], out: Path
         for product, facts in products.items():
             with Image.open(bench / product / next(iter(INPUTS[name].values()))) as image:
                 row = [np.asarray(image.convert("RGB").resize((SHEET_PX, SHEET_PX)))]
-            truth, mine = (read_glb(p.read_bytes()) for p in (bench / product / "model.glb", Path(facts["path"])))
+            truth, mine = (
+                read_glb(p.read_bytes()) for p in (bench / product / "model.glb", Path(facts["path"]))
+            )
             for view in ("front", "hero", "65,18", "215,18"):
                 camera = camera_for(truth.low, truth.high, view)
                 row += [Stage(model).render(camera, SHEET_PX)[0] for model in (truth, mine)]
@@ -195,7 +237,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bench", type=Path, required=True)
     parser.add_argument("--sheets", type=Path)
-    parser.add_argument("--processes", type=int, default=2, help="at once; two on shared cores make each other slower")
+    parser.add_argument(
+        "--processes", type=int, default=2, help="at once; two on shared cores make each other slower"
+    )
     parser.add_argument("names", nargs="*", choices=[*INPUTS, []])
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

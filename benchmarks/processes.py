@@ -17,9 +17,17 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(argv: list[str], *, port: int, path: str = "/healthz", env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    argv: list[str], *, port: int, path: str = "/healthz", env: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """A server process that answers at `path`; ended with all it started when the block ends."""
-    process = subprocess.Popen(argv, env={**os.environ, **(env or {})}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(
+        argv,
+        env={**os.environ, **(env or {})},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     try:
         wait(port, path, process)
         yield process

@@ -42,7 +42,9 @@ def lettered(cutout: Cutout, words: str) -> Cutout:
     (width, height), _ = cv2.getTextSize(words, cv2.FONT_HERSHEY_DUPLEX, scale, max(1, round(2 * scale)))
     spot = _widest(cutout, width, height)
     light = 20 if rgb[spot[1] - height // 2, spot[0] + width // 2].mean() > 110 else 240
-    cv2.putText(rgb, words, spot, cv2.FONT_HERSHEY_DUPLEX, scale, (light,) * 3, max(1, round(2 * scale)), cv2.LINE_AA)
+    cv2.putText(
+        rgb, words, spot, cv2.FONT_HERSHEY_DUPLEX, scale, (light,) * 3, max(1, round(2 * scale)), cv2.LINE_AA
+    )
     return Cutout(rgb=rgb, alpha=cutout.alpha, confidence=cutout.confidence)
 
 
@@ -63,7 +65,10 @@ def hue(degrees: float) -> Callable[[Cutout], Cutout]:
         angle = np.radians(degrees)
         a, b = lab[..., 1].copy(), lab[..., 2].copy()
         chroma = np.hypot(a, b)
-        lab[..., 1], lab[..., 2] = a * np.cos(angle) - b * np.sin(angle), a * np.sin(angle) + b * np.cos(angle)
+        lab[..., 1], lab[..., 2] = (
+            a * np.cos(angle) - b * np.sin(angle),
+            a * np.sin(angle) + b * np.cos(angle),
+        )
         lab[..., 1] += np.where(chroma < 12, 25, 0)  # what has no colour gets one
         return changed(cutout, (np.clip(cv2.cvtColor(lab, cv2.COLOR_Lab2RGB), 0, 1) * 255).astype(np.uint8))
 
@@ -79,7 +84,11 @@ def stretched(factor: float) -> Callable[[Cutout], Cutout]:
 
 
 def mirrored(cutout: Cutout) -> Cutout:
-    return Cutout(rgb=np.ascontiguousarray(cutout.rgb[:, ::-1]), alpha=np.ascontiguousarray(cutout.alpha[:, ::-1]), confidence=1.0)
+    return Cutout(
+        rgb=np.ascontiguousarray(cutout.rgb[:, ::-1]),
+        alpha=np.ascontiguousarray(cutout.alpha[:, ::-1]),
+        confidence=1.0,
+    )
 
 
 def painted_over(cutout: Cutout) -> Cutout:
@@ -87,8 +96,12 @@ def painted_over(cutout: Cutout) -> Cutout:
     rgb = cutout.rgb.copy()
     left, top, right, bottom = cutout.box
     rows = slice(top + (bottom - top) // 3, top + 2 * (bottom - top) // 3)
-    noise = cv2.GaussianBlur(np.random.default_rng(3).normal(0, 1, rgb[rows, left:right].shape[:2]).astype(np.float32), (0, 0), 7)
-    rgb[rows, left:right] = np.clip(rgb[rows, left:right].mean((0, 1)) + 45 * (noise / noise.std())[..., None], 0, 255).astype(np.uint8)
+    noise = cv2.GaussianBlur(
+        np.random.default_rng(3).normal(0, 1, rgb[rows, left:right].shape[:2]).astype(np.float32), (0, 0), 7
+    )
+    rgb[rows, left:right] = np.clip(
+        rgb[rows, left:right].mean((0, 1)) + 45 * (noise / noise.std())[..., None], 0, 255
+    ).astype(np.uint8)
     return changed(cutout, rgb)
 
 
@@ -118,12 +131,22 @@ def as_made(picture: U8, seed: int) -> U8:
     """The picture as a provider might give it back: warmer or colder light, a bend of its tones, slightly turned, softened, coded."""
     rng = np.random.default_rng(seed)
     light = picture.astype(np.float32) / 255
-    light = np.clip(light ** rng.uniform(0.85, 1.2) * rng.uniform(0.88, 1.08) * (1 + rng.uniform(-0.06, 0.06, 3)), 0, 1)
+    light = np.clip(
+        light ** rng.uniform(0.85, 1.2) * rng.uniform(0.88, 1.08) * (1 + rng.uniform(-0.06, 0.06, 3)), 0, 1
+    )
     height, width = light.shape[:2]
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), rng.uniform(-2, 2), rng.uniform(0.94, 1.04))
-    light = cv2.warpAffine(light.astype(np.float32), turn, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    light = cv2.warpAffine(
+        light.astype(np.float32),
+        turn,
+        (width, height),
+        flags=cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
     light = cv2.GaussianBlur(light, (0, 0), rng.uniform(0.3, 0.9)) + rng.normal(0, 0.008, light.shape)
-    _, coded = cv2.imencode(".jpg", (np.clip(light, 0, 1)[..., ::-1] * 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 82])
+    _, coded = cv2.imencode(
+        ".jpg", (np.clip(light, 0, 1)[..., ::-1] * 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 82]
+    )
     decoded: U8 = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR))
     return np.ascontiguousarray(decoded[..., ::-1])
 

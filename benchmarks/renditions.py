@@ -23,8 +23,16 @@ ROUNDS = 3
 def ours() -> None:
     """One photo, cut out once, in two studios and two rooms."""
     cutout = cut_out(decode(PHOTO.read_bytes(), max_pixels=10**8))
-    pictures = [compose(cutout, Studio(width=SIDE, height=SIDE, background=b, fill=0.86, shadow=True)) for b in ("#ffffff", "#eeeeee")]
-    pictures += [compose_lifestyle(cutout, Scene(width=SIDE, height=SIDE, fill=0.58, slot=slot, seed=slot, height_m=0.81)) for slot in (1, 2)]
+    pictures = [
+        compose(cutout, Studio(width=SIDE, height=SIDE, background=b, fill=0.86, shadow=True))
+        for b in ("#ffffff", "#eeeeee")
+    ]
+    pictures += [
+        compose_lifestyle(
+            cutout, Scene(width=SIDE, height=SIDE, fill=0.58, slot=slot, seed=slot, height_m=0.81)
+        )
+        for slot in (1, 2)
+    ]
     for picture in pictures:
         for format in FORMATS:
             encode(picture.rgb, picture.alpha, format)

@@ -29,7 +29,9 @@ RULES: dict[str, Any] = {
         "channel": {"viewer": {"adapter": "viewer"}},
     },
     "products": {"required": ["sku"]},
-    "deliverables": [{"name": "packshot", "kind": "rendition", "size_px": 800, "formats": ["jpeg"], "channels": ["viewer"]}],
+    "deliverables": [
+        {"name": "packshot", "kind": "rendition", "size_px": 800, "formats": ["jpeg"], "channels": ["viewer"]}
+    ],
 }
 
 
@@ -38,7 +40,11 @@ def measure() -> dict[str, object]:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "plugin.json").write_text(json.dumps(RULES))
         port = free_port()
-        env = {"DAM_CONNECTOR_PLUGIN_JSON": f"{folder}/plugin.json", "DAM_CONNECTOR_DATA_DIR": f"{folder}/data", "DAM_CONNECTOR_UNDO_S": "0"}
+        env = {
+            "DAM_CONNECTOR_PLUGIN_JSON": f"{folder}/plugin.json",
+            "DAM_CONNECTOR_DATA_DIR": f"{folder}/data",
+            "DAM_CONNECTOR_UNDO_S": "0",
+        }
         command = [sys.executable, "-m", "dam_connector.cli"]
         with running([*command, "up", "--port", str(port), "--workers", "2"], port=port, env=env):
             settings = Settings.from_env({**env, "DAM_CONNECTOR_PORT": str(port)})
@@ -46,11 +52,25 @@ def measure() -> dict[str, object]:
             approved = bench.prepare()
             idle = [bench.rollback(sku, 1) for sku in bench.skus]
             sheet = write_sheet(Path(folder), ROWS)
-            load = [*command, "import", str(sheet), "--name", "load", "--pictures", str(sheet.parent / "photos"), "--json"]
+            load = [
+                *command,
+                "import",
+                str(sheet),
+                "--name",
+                "load",
+                "--pictures",
+                str(sheet.parent / "photos"),
+                "--json",
+            ]
             subprocess.run(load, env=_environ(env), check=True, stdout=subprocess.DEVNULL)
             time.sleep(5)
             busy = [bench.rollback(sku, 2) for sku in bench.skus]
-    return {"approval_ms": _said(approved), "rollback_idle_ms": _said(idle), "rollback_while_a_batch_runs_ms": _said(busy), "rollbacks": PRODUCTS}
+    return {
+        "approval_ms": _said(approved),
+        "rollback_idle_ms": _said(idle),
+        "rollback_while_a_batch_runs_ms": _said(busy),
+        "rollbacks": PRODUCTS,
+    }
 
 
 class _Bench:
@@ -69,7 +89,9 @@ class _Bench:
             for sku in self.skus:
                 number = 1 if color == "red" else 2
                 version = self._wait_for(sku, number)
-                took.append(self._timed(sku, number, f"/versions/{version}/decision", {"verdict": "approved"}))
+                took.append(
+                    self._timed(sku, number, f"/versions/{version}/decision", {"verdict": "approved"})
+                )
         return took
 
     def rollback(self, sku: str, number: int) -> float:
@@ -80,9 +102,9 @@ class _Bench:
         """Seconds from sending until the viewer's stable address leads to this version."""
         began = time.perf_counter()
         self._post(path, body)
-        while f"_V{number}_" not in requests.get(f"{self._url}/ar/{sku}/latest/packshot.jpg", allow_redirects=False, timeout=10).headers.get(
-            "Location", ""
-        ):
+        while f"_V{number}_" not in requests.get(
+            f"{self._url}/ar/{sku}/latest/packshot.jpg", allow_redirects=False, timeout=10
+        ).headers.get("Location", ""):
             if time.perf_counter() - began > 60:
                 raise TimeoutError(f"{sku} V{number} did not go live")
             time.sleep(0.01)
@@ -95,7 +117,11 @@ class _Bench:
     def _wait_for(self, sku: str, number: int) -> str:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            found = [v for v in self._services.assets.of_product(sku) if v.number == number and v.state == "in_review"]
+            found = [
+                v
+                for v in self._services.assets.of_product(sku)
+                if v.number == number and v.state == "in_review"
+            ]
             if found:
                 return str(found[0].id)
             time.sleep(0.05)
@@ -108,7 +134,9 @@ def _environ(env: dict[str, str]) -> dict[str, str]:
 
 def _token(command: list[str], env: dict[str, str]) -> str:
     for args in (["user", "add", "ann", "--role", "admin", "--no-password"], ["token", "add", "ann"]):
-        said = subprocess.run([*command, *args], env=_environ(env), check=True, capture_output=True, text=True).stdout
+        said = subprocess.run(
+            [*command, *args], env=_environ(env), check=True, capture_output=True, text=True
+        ).stdout
     return said.split()[-1]
 
 

@@ -52,13 +52,18 @@ def resources(path: Path, data: bytes) -> dict[str, bytes]:
     try:
         document = json.loads(data)
         rows = [*document.get("buffers", []), *document.get("images", [])]
-        uris = [unquote(r["uri"]) for r in rows if isinstance(r, dict) and isinstance(r.get("uri"), str) and not r["uri"].startswith("data:")]
+        uris = [
+            unquote(r["uri"])
+            for r in rows
+            if isinstance(r, dict) and isinstance(r.get("uri"), str) and not r["uri"].startswith("data:")
+        ]
     except (ValueError, AttributeError, TypeError):
         return {}
     return {
         uri: (path.parent / uri).read_bytes()
         for uri in uris
-        if (path.parent / uri).is_file() and (path.parent / uri).resolve().is_relative_to(path.parent.resolve())
+        if (path.parent / uri).is_file()
+        and (path.parent / uri).resolve().is_relative_to(path.parent.resolve())
     }
 
 
@@ -68,7 +73,9 @@ def measure(checkout: Path) -> tuple[int, int, list[str]]:
     other = []
     for path, expected in dict(cases(checkout)).items() if checkout.is_dir() else []:
         data = path.read_bytes() if path.is_file() else b""
-        said = validate(data, format="glb" if path.suffix == ".glb" else "gltf", resources=resources(path, data))
+        said = validate(
+            data, format="glb" if path.suffix == ".glb" else "gltf", resources=resources(path, data)
+        )
         ours = bool(said.get("failed")) or said["issues"]["numErrors"] > 0
         wanted = expected["issues"]["numErrors"] > 0
         total, equal = total + 1, equal + (ours == wanted)

@@ -38,7 +38,9 @@ def unpacked(data: bytes, roughness: float) -> Model:
 
     mesh = DracoPy.decode(view(doc["meshes"][0]["primitives"][0]["extensions"][DRACO]["bufferView"]))
     node = doc["nodes"][doc["scenes"][0]["nodes"][0]]
-    points = np.asarray(mesh.points) * np.array(node.get("scale", [1, 1, 1])) + np.array(node.get("translation", [0, 0, 0]))
+    points = np.asarray(mesh.points) * np.array(node.get("scale", [1, 1, 1])) + np.array(
+        node.get("translation", [0, 0, 0])
+    )
     texture = io.BytesIO()
     Image.open(io.BytesIO(view(doc["images"][0]["bufferView"]))).convert("RGB").save(texture, "PNG")
     return Model(
@@ -56,7 +58,9 @@ def likeness(plain: Model, packed: Model) -> float:
     one, two, found = Stage(plain), Stage(packed), []
     for turn in TURNS:
         camera = camera_for(plain.low, plain.high, f"{turn},15")
-        found.append(structural_similarity(one.render(camera, PX)[0], two.render(camera, PX)[0], channel_axis=2))
+        found.append(
+            structural_similarity(one.render(camera, PX)[0], two.render(camera, PX)[0], channel_axis=2)
+        )
     return float(np.mean(found))
 
 
@@ -66,9 +70,16 @@ def compare(path: Path, cli: str) -> str:
     mine = write_web(plain, path.stem)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "packed.glb"
-        subprocess.run([cli, "optimize", str(path), str(out), "--compress", "draco", "--texture-compress", "webp"], check=True, capture_output=True)
+        subprocess.run(
+            [cli, "optimize", str(path), str(out), "--compress", "draco", "--texture-compress", "webp"],
+            check=True,
+            capture_output=True,
+        )
         theirs = out.read_bytes()
-    shares = [f"{len(data)} bytes, SSIM {likeness(plain, unpacked(data, plain.roughness)):.4f}" for data in (mine, theirs)]
+    shares = [
+        f"{len(data)} bytes, SSIM {likeness(plain, unpacked(data, plain.roughness)):.4f}"
+        for data in (mine, theirs)
+    ]
     return f"{path.stem}: {len(path.read_bytes())} bytes; ours {shares[0]}; reference {shares[1]}; {len(mine) / len(theirs):.2f} times"
 
 

@@ -57,7 +57,10 @@ def measure() -> dict[str, object]:
 
         server = subprocess.Popen(queue, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            with bare, running([sys.executable, "-m", "dam_connector.cli", "web"], port=ports["ours"], env=env):
+            with (
+                bare,
+                running([sys.executable, "-m", "dam_connector.cli", "web"], port=ports["ours"], env=env),
+            ):
                 taken: dict[str, list[float]] = {"bare": [], "ours": []}
                 steady: dict[str, list[float]] = {"bare": [], "ours": []}
                 for port in ports.values():
@@ -76,7 +79,12 @@ def measure() -> dict[str, object]:
         "ours_to_bare": round(rate["ours"] / rate["bare"], 2),
         "rounds": {k: [round(x) for x in v] for k, v in taken.items()},
         f"ms_at_{RATE}_per_s": {
-            name: {"p50": round(percentile(v, 50), 1), "p99": round(percentile(v, 99), 1), "max": round(max(v), 1)} for name, v in steady.items()
+            name: {
+                "p50": round(percentile(v, 50), 1),
+                "p99": round(percentile(v, 99), 1),
+                "max": round(max(v), 1),
+            }
+            for name, v in steady.items()
         },
     }
 

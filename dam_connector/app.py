@@ -14,9 +14,33 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from dam_connector import __version__, logs
-from dam_connector.errors import AdapterError, Busy, ConfigError, DeliveryError, NotFound, RateLimited, Refused, StateConflict, Unavailable
+from dam_connector.errors import (
+    AdapterError,
+    Busy,
+    ConfigError,
+    DeliveryError,
+    NotFound,
+    RateLimited,
+    Refused,
+    StateConflict,
+    Unavailable,
+)
 from dam_connector.settings import Settings, with_secrets
-from dam_connector.web import api, ar_page, auth, batches, connections, feeds, files, gallery, health, pages, products, publishing, webhooks
+from dam_connector.web import (
+    api,
+    ar_page,
+    auth,
+    batches,
+    connections,
+    feeds,
+    files,
+    gallery,
+    health,
+    pages,
+    products,
+    publishing,
+    webhooks,
+)
 from dam_connector.web.request_context import PEOPLE, csrf, limiter, problem
 from dam_connector.wiring import Services, build_services
 from schemas.common import problems as as_lines
@@ -97,7 +121,9 @@ def _receiver(services: Services) -> Flask:
 
 
 def _handle_errors(app: Flask) -> None:
-    app.register_error_handler(DeliveryError, lambda e: problem(e.status, _NAMES.get(e.status, "refused"), str(e)))
+    app.register_error_handler(
+        DeliveryError, lambda e: problem(e.status, _NAMES.get(e.status, "refused"), str(e))
+    )
     app.register_error_handler(StateConflict, lambda e: _answer(409, str(e)))
     app.register_error_handler(NotFound, lambda e: _answer(404, str(e)))
     app.register_error_handler(Refused, lambda e: _answer(422, str(e)))
@@ -106,7 +132,10 @@ def _handle_errors(app: Flask) -> None:
     app.register_error_handler(AdapterError, lambda e: _answer(502, str(e)))
     app.register_error_handler(ConfigError, _misconfigured)
     app.register_error_handler(
-        CSRFError, lambda e: _answer(400, "The form is too old or came from elsewhere. Go back, reload the page and try again.")
+        CSRFError,
+        lambda e: _answer(
+            400, "The form is too old or came from elsewhere. Go back, reload the page and try again."
+        ),
     )
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
@@ -131,7 +160,11 @@ _NAMES = {
 
 def _answer(code: int, message: str, lines: list[str] | None = None) -> ResponseReturnValue:
     """JSON for machines, a page for people."""
-    if request.path.startswith("/api/") or request.script_root == "/webhooks" or request.accept_mimetypes.best == "application/json":
+    if (
+        request.path.startswith("/api/")
+        or request.script_root == "/webhooks"
+        or request.accept_mimetypes.best == "application/json"
+    ):
         return problem(code, _NAMES.get(code, "error"), message, lines)
     return render_template("error.html", code=code, message=message), code
 
@@ -140,9 +173,17 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
     code = error.code or 500
     if code < 400:
         return error
-    messages = getattr(error, "data", {}).get("messages") if isinstance(getattr(error, "data", None), dict) else None
+    messages = (
+        getattr(error, "data", {}).get("messages") if isinstance(getattr(error, "data", None), dict) else None
+    )
     lines = list(as_lines(messages, None)) if messages else []
-    answer = make_response(_answer(code, "the request does not fit; see problems" if lines else str(error.description or error.name), lines))
+    answer = make_response(
+        _answer(
+            code,
+            "the request does not fit; see problems" if lines else str(error.description or error.name),
+            lines,
+        )
+    )
     retry = getattr(error, "retry_after", None)
     if code == 429:
         answer.headers.setdefault("Retry-After", str(retry or 60))
@@ -152,7 +193,9 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
 
 
 def _too_soon(error: RateLimited) -> ResponseReturnValue:
-    answer = make_response(_answer(409 if isinstance(error, Busy) else 503, f"{error}; try again in {error.retry_after_s:g} s"))
+    answer = make_response(
+        _answer(409 if isinstance(error, Busy) else 503, f"{error}; try again in {error.retry_after_s:g} s")
+    )
     answer.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
     return answer
 
@@ -173,7 +216,9 @@ def _secure(response: Response) -> Response:
     headers.setdefault("Referrer-Policy", "same-origin")
     ancestors = "*" if request.endpoint == "viewer.page" else "'none'"
     headers.setdefault("Content-Security-Policy", f"{_PAGE_CSP}; frame-ancestors {ancestors}")
-    headers.setdefault("Permissions-Policy", "camera=(self), xr-spatial-tracking=(self), microphone=(), geolocation=()")
+    headers.setdefault(
+        "Permissions-Policy", "camera=(self), xr-spatial-tracking=(self), microphone=(), geolocation=()"
+    )
     if request.endpoint == "static":
         headers["Cache-Control"] = "public, max-age=86400"
     elif "Cache-Control" not in headers:
@@ -187,5 +232,7 @@ def create_from_env() -> Flask:
     logs.configure(settings.log_format)
     services = build_services(settings, background_wakeups=True)
     services.rules.current()  # a bad plugin.json stops here, with its problems
-    sys.setswitchinterval(0.0005)  # answers are short: with the usual 5 ms they queue behind each other (0.63 -> 0.67 of the bare rate)
+    sys.setswitchinterval(
+        0.0005
+    )  # answers are short: with the usual 5 ms they queue behind each other (0.63 -> 0.67 of the bare rate)
     return create_app(services)

@@ -47,7 +47,9 @@ class StateConflict(ConnectorError):
 class InputError(ConnectorError):
     """Input from a person or an outside system cannot be used; `issue_code` is its code in the catalog of issues."""
 
-    def __init__(self, issue_code: str, message: str, *, pointer: str = "", measured: str = "", limit: str = "") -> None:
+    def __init__(
+        self, issue_code: str, message: str, *, pointer: str = "", measured: str = "", limit: str = ""
+    ) -> None:
         super().__init__(message)
         self.issue_code = issue_code
         self.pointer = pointer

@@ -64,13 +64,18 @@ class RqQueue:
 
     def __init__(self, url: str) -> None:
         self._redis = connect(url)
-        self._queues = {name: RqNative(name, connection=self._redis, serializer=JSONSerializer) for name in QUEUES}
+        self._queues = {
+            name: RqNative(name, connection=self._redis, serializer=JSONSerializer) for name in QUEUES
+        }
 
     def wake(self, job: str, ids: Iterable[str]) -> bool:
         target, all_ids, step = self._queues[JOBS[job].queue], list(ids), JOBS[job].ids_per_job
         groups = [all_ids[at : at + step] for at in range(0, len(all_ids), step)]
         datas = [
-            RqNative.prepare_data(JOBS[job].function, args=tuple(group), timeout=JOB_TIMEOUT_S, result_ttl=0, failure_ttl=60) for group in groups
+            RqNative.prepare_data(
+                JOBS[job].function, args=tuple(group), timeout=JOB_TIMEOUT_S, result_ttl=0, failure_ttl=60
+            )
+            for group in groups
         ]
         try:
             for start in range(0, len(datas), _BATCH):

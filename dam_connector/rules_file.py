@@ -23,7 +23,11 @@ def rules_text(path: Path) -> str:
     """
     if not path.exists():
         shipped = files("dam_connector").joinpath("plugin.json")
-        return shipped.read_text() if shipped.is_file() else (Path(__file__).parent.parent / "plugin.json").read_text()
+        return (
+            shipped.read_text()
+            if shipped.is_file()
+            else (Path(__file__).parent.parent / "plugin.json").read_text()
+        )
     try:
         if path.stat().st_size > MAX_RULES_BYTES:
             raise ConfigError(f"{path}: larger than {MAX_RULES_BYTES} bytes")
@@ -77,7 +81,11 @@ class RulesFile:
         current = self.current()
         if current.fingerprint == fingerprint:
             return current
-        return _parsed(self._ledger.rules_text(fingerprint) or "") if self._ledger.rules_text(fingerprint) else current
+        return (
+            _parsed(self._ledger.rules_text(fingerprint) or "")
+            if self._ledger.rules_text(fingerprint)
+            else current
+        )
 
     def _stamp(self) -> tuple[float, int] | None:
         try:

@@ -17,9 +17,13 @@ from typing import Any
 from dam_connector.errors import ConfigError
 
 SECRETS_FILE = "secrets.env"
-GENERATED_SECRETS: Mapping[str, Callable[[], str]] = {  # made at the first start where the environment does not give them
+GENERATED_SECRETS: Mapping[
+    str, Callable[[], str]
+] = {  # made at the first start where the environment does not give them
     "DAM_CONNECTOR_SECRET_KEY": lambda: secrets.token_urlsafe(48),  # signs login sessions
-    "DAM_CONNECTOR_WEBHOOK_SECRET": lambda: "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),  # the default plugin.json's PIM
+    "DAM_CONNECTOR_WEBHOOK_SECRET": lambda: (
+        "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+    ),  # the default plugin.json's PIM
 }
 MAX_SOCKET_PATH = 100  # sockaddr_un takes 108 bytes on Linux, 104 on macOS
 
@@ -32,14 +36,24 @@ def _setting(env: str, default: Any, meaning: str) -> Any:
 class Settings:
     """The environment's word, checked once at start."""
 
-    data_dir: Path = _setting("DAM_CONNECTOR_DATA_DIR", Path("data"), "The one directory that holds everything.")
+    data_dir: Path = _setting(
+        "DAM_CONNECTOR_DATA_DIR", Path("data"), "The one directory that holds everything."
+    )
     plugin_json: Path = _setting(
-        "DAM_CONNECTOR_PLUGIN_JSON", Path("plugin.json"), "The rules. Where the file is missing, the rules that ship with the package apply."
+        "DAM_CONNECTOR_PLUGIN_JSON",
+        Path("plugin.json"),
+        "The rules. Where the file is missing, the rules that ship with the package apply.",
     )
     database_url: str = _setting(
-        "DATABASE_URL", "", "SQLAlchemy URL of a PostgreSQL database (`postgresql+psycopg://...`). Empty: SQLite in the data directory."
+        "DATABASE_URL",
+        "",
+        "SQLAlchemy URL of a PostgreSQL database (`postgresql+psycopg://...`). Empty: SQLite in the data directory.",
     )
-    redis_url: str = _setting("REDIS_URL", "", "The queue server. Empty: `dam-connector up` starts its own on a socket in the data directory.")
+    redis_url: str = _setting(
+        "REDIS_URL",
+        "",
+        "The queue server. Empty: `dam-connector up` starts its own on a socket in the data directory.",
+    )
     storage_url: str = _setting(
         "STORAGE_URL",
         "",
@@ -53,23 +67,57 @@ class Settings:
     host: str = _setting("DAM_CONNECTOR_HOST", "127.0.0.1", "The address to listen on.")
     port: int = _setting("DAM_CONNECTOR_PORT", 8321, "The port to listen on.")
     web_threads: int = _setting("DAM_CONNECTOR_WEB_THREADS", 8, "Threads of the web server.")
-    trusted_proxies: int = _setting("DAM_CONNECTOR_TRUSTED_PROXIES", 0, "How many reverse proxies stand before us and set X-Forwarded-*.")
+    trusted_proxies: int = _setting(
+        "DAM_CONNECTOR_TRUSTED_PROXIES", 0, "How many reverse proxies stand before us and set X-Forwarded-*."
+    )
     allow_hosts: str = _setting(
-        "DAM_CONNECTOR_ALLOW_HOSTS", "", "Hosts in private networks that pictures may be fetched from: `host` or `host:port`, separated by commas."
+        "DAM_CONNECTOR_ALLOW_HOSTS",
+        "",
+        "Hosts in private networks that pictures may be fetched from: `host` or `host:port`, separated by commas.",
     )
-    max_delivery_bytes: int = _setting("DAM_CONNECTOR_MAX_DELIVERY_BYTES", 1_048_576, "The largest webhook body taken.")
-    max_picture_bytes: int = _setting("DAM_CONNECTOR_MAX_PICTURE_BYTES", 33_554_432, "The largest product photo fetched.")
-    max_picture_pixels: int = _setting("DAM_CONNECTOR_MAX_PICTURE_PIXELS", 64_000_000, "The largest product photo decoded, in pixels.")
-    fetch_timeout_s: int = _setting("DAM_CONNECTOR_FETCH_TIMEOUT_S", 30, "The most seconds one fetch may take from first to last byte.")
-    webhooks_per_minute: int = _setting("DAM_CONNECTOR_WEBHOOKS_PER_MINUTE", 60_000, "Webhooks taken from one address in a minute, before 429.")
-    logins_per_minute: int = _setting("DAM_CONNECTOR_LOGINS_PER_MINUTE", 10, "Logins tried from one address in a minute, before 429.")
-    undo_s: int = _setting("DAM_CONNECTOR_UNDO_S", 10, "How long a decision on our pages can be undone before it takes effect.")
+    max_delivery_bytes: int = _setting(
+        "DAM_CONNECTOR_MAX_DELIVERY_BYTES", 1_048_576, "The largest webhook body taken."
+    )
+    max_picture_bytes: int = _setting(
+        "DAM_CONNECTOR_MAX_PICTURE_BYTES", 33_554_432, "The largest product photo fetched."
+    )
+    max_picture_pixels: int = _setting(
+        "DAM_CONNECTOR_MAX_PICTURE_PIXELS", 64_000_000, "The largest product photo decoded, in pixels."
+    )
+    fetch_timeout_s: int = _setting(
+        "DAM_CONNECTOR_FETCH_TIMEOUT_S", 30, "The most seconds one fetch may take from first to last byte."
+    )
+    webhooks_per_minute: int = _setting(
+        "DAM_CONNECTOR_WEBHOOKS_PER_MINUTE",
+        60_000,
+        "Webhooks taken from one address in a minute, before 429.",
+    )
+    logins_per_minute: int = _setting(
+        "DAM_CONNECTOR_LOGINS_PER_MINUTE", 10, "Logins tried from one address in a minute, before 429."
+    )
+    undo_s: int = _setting(
+        "DAM_CONNECTOR_UNDO_S", 10, "How long a decision on our pages can be undone before it takes effect."
+    )
     c2pa_certificate: str = _setting(
-        "DAM_CONNECTOR_C2PA_CERTIFICATE", "", "A PEM file, the signer's certificate first: pictures get signed content credentials. Empty: none."
+        "DAM_CONNECTOR_C2PA_CERTIFICATE",
+        "",
+        "A PEM file, the signer's certificate first: pictures get signed content credentials. Empty: none.",
     )
-    c2pa_key: str = _setting("DAM_CONNECTOR_C2PA_KEY", "", "A PEM file with that certificate's private key, readable by the worker alone.")
-    c2pa_algorithm: str = _setting("DAM_CONNECTOR_C2PA_ALGORITHM", "es256", "How it signs: es256, es384, es512, ps256, ps384, ps512 or ed25519.")
-    c2pa_timestamp_url: str = _setting("DAM_CONNECTOR_C2PA_TIMESTAMP_URL", "", "An RFC 3161 time stamp authority. Empty: signatures carry no time.")
+    c2pa_key: str = _setting(
+        "DAM_CONNECTOR_C2PA_KEY",
+        "",
+        "A PEM file with that certificate's private key, readable by the worker alone.",
+    )
+    c2pa_algorithm: str = _setting(
+        "DAM_CONNECTOR_C2PA_ALGORITHM",
+        "es256",
+        "How it signs: es256, es384, es512, ps256, ps384, ps512 or ed25519.",
+    )
+    c2pa_timestamp_url: str = _setting(
+        "DAM_CONNECTOR_C2PA_TIMESTAMP_URL",
+        "",
+        "An RFC 3161 time stamp authority. Empty: signatures carry no time.",
+    )
     log_format: str = _setting("DAM_CONNECTOR_LOG_FORMAT", "text", "`text` or `json`.")
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -88,7 +136,13 @@ class Settings:
             raw = environ.get(f.metadata.get("env", ""), "")
             if raw:
                 try:
-                    values[f.name] = Path(raw) if isinstance(f.default, Path) else int(raw) if isinstance(f.default, int) else raw
+                    values[f.name] = (
+                        Path(raw)
+                        if isinstance(f.default, Path)
+                        else int(raw)
+                        if isinstance(f.default, int)
+                        else raw
+                    )
                 except ValueError:
                     problems.append(f"{f.metadata['env']}: {raw!r} is not a whole number")
         if problems:
@@ -104,7 +158,10 @@ class Settings:
         path = (self.data_dir / "run" / "queue.sock").absolute()
         if len(str(path)) <= MAX_SOCKET_PATH:
             return path
-        return Path(tempfile.gettempdir()) / f"dam-connector-{hashlib.sha256(str(path).encode()).hexdigest()[:16]}.sock"
+        return (
+            Path(tempfile.gettempdir())
+            / f"dam-connector-{hashlib.sha256(str(path).encode()).hexdigest()[:16]}.sock"
+        )
 
     @property
     def redis(self) -> str:

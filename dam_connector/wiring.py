@@ -81,7 +81,13 @@ class Services:
         return self._adapters[key]
 
 
-def build_services(settings: Settings, *, clock: Clock | None = None, queue: Queue | None = None, background_wakeups: bool = False) -> Services:
+def build_services(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    queue: Queue | None = None,
+    background_wakeups: bool = False,
+) -> Services:
     """The services for these settings. Connects to nothing yet but the database.
 
     Raises: ConfigError.
@@ -131,7 +137,12 @@ def build_services(settings: Settings, *, clock: Clock | None = None, queue: Que
 def check_rules(rules: Rules, services: Services) -> list[str]:
     """What is wrong with the connections: every adapter is opened once, and nothing is sent."""
     found: list[str] = []
-    for port, connections in (("pim", rules.pim), ("dam", rules.dam), ("channel", rules.channel), ("provider", rules.provider)):
+    for port, connections in (
+        ("pim", rules.pim),
+        ("dam", rules.dam),
+        ("channel", rules.channel),
+        ("provider", rules.provider),
+    ):
         for name, connection in connections.items():
             try:
                 open_adapter(port, name, connection, services.kit)
@@ -141,5 +152,7 @@ def check_rules(rules: Rules, services: Services) -> list[str]:
         f"/deliverables/{number}/generator: {name} ({rules.provider[name].adapter}) makes no {d.kind.value}"
         for number, d in enumerate(rules.deliverables)
         for name in d.generator
-        if name in rules.provider and d.kind not in open_adapter("provider", name, rules.provider[name], services.kit).capabilities.makes
+        if name in rules.provider
+        and d.kind
+        not in open_adapter("provider", name, rules.provider[name], services.kit).capabilities.makes
     ]

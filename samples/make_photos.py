@@ -22,7 +22,14 @@ OUT = Path(__file__).parent.parent / "dam_connector" / "samples"
 SIZE = 1600
 FOV = 14.0
 SWEEP = (0.74, 0.86)
-ANGLES = {"front": (0, 3), "right": (90, 3), "back": (180, 3), "left": (270, 3), "top": (0, 90), "hero": (32, 16)}
+ANGLES = {
+    "front": (0, 3),
+    "right": (90, 3),
+    "back": (180, 3),
+    "left": (270, 3),
+    "top": (0, 90),
+    "hero": (32, 16),
+}
 VIEWS = {
     "chair": ("front", "right", "back", "top"),
     "lamp": ("front", "right"),
@@ -70,7 +77,13 @@ def photograph(name: str, view: str, size: int = SIZE) -> bytes:
     model, paint = painted(PRODUCTS[name]())
     azimuth, elevation = ANGLES[view]
     centre, half = (model.low + model.high) / 2, float(np.linalg.norm(model.extent)) * 0.5
-    camera = Camera(azimuth=azimuth, elevation=elevation, target=(float(centre[0]), float(centre[1]), float(centre[2])), half=half, fov=FOV)
+    camera = Camera(
+        azimuth=azimuth,
+        elevation=elevation,
+        target=(float(centre[0]), float(centre[1]), float(centre[2])),
+        half=half,
+        fov=FOV,
+    )
     rgb, _ = Stage(model, paint).render(camera, size, Look(background=SWEEP, samples=3))
     return _develop(rgb, seed=sum(map(ord, name + view)))
 

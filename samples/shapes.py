@@ -34,7 +34,11 @@ def _noise(p: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
     """A smooth pattern in -1 to 1, from a few sines."""
     q = p * scale
     return np.asarray(
-        (np.sin(q[:, 0] * 1.7 + 2.1 * np.sin(q[:, 1] * 0.7)) + np.sin(q[:, 1] * 2.3 + 1.3 * np.sin(q[:, 2])) + np.sin(q[:, 2] * 1.9 + q[:, 0] * 0.5))
+        (
+            np.sin(q[:, 0] * 1.7 + 2.1 * np.sin(q[:, 1] * 0.7))
+            + np.sin(q[:, 1] * 2.3 + 1.3 * np.sin(q[:, 2]))
+            + np.sin(q[:, 2] * 1.9 + q[:, 0] * 0.5)
+        )
         / 3,
         np.float32,
     )
@@ -48,7 +52,9 @@ def wood(light: str = "#c08a52", dark: str = "#8a5a30", axis: int = 1) -> Paint:
         q = p.copy()
         q[:, axis] *= 0.06
         rings = np.sin(np.linalg.norm(q, axis=1) * 420 + 3 * _noise(q, 40)) * 0.5 + 0.5
-        return np.asarray(a + (b - a) * (0.75 * rings + 0.25 * (0.5 + 0.5 * _noise(p, 300)))[:, None], np.float32)
+        return np.asarray(
+            a + (b - a) * (0.75 * rings + 0.25 * (0.5 + 0.5 * _noise(p, 300)))[:, None], np.float32
+        )
 
     return paint
 
@@ -59,7 +65,9 @@ def cloth(text: str) -> Paint:
 
     def paint(p: NDArray[np.float32], n: NDArray[np.float32]) -> Colour:
         weave = np.sin(p[:, 0] * 1400) * np.sin(p[:, 1] * 1400 + p[:, 2] * 1400)
-        return np.asarray((colour * (1 + 0.14 * weave + 0.08 * _noise(p, 60))[:, None]).clip(0, 1), np.float32)
+        return np.asarray(
+            (colour * (1 + 0.14 * weave + 0.08 * _noise(p, 60))[:, None]).clip(0, 1), np.float32
+        )
 
     return paint
 
@@ -80,10 +88,14 @@ def bands(text: str, stripes: list[tuple[float, float, str]]) -> Paint:
 def lathe(profile: list[tuple[float, float]], segments: int = 96) -> trimesh.Trimesh:
     """A body of revolution from (radius, height) points, closed at both ends."""
     smooth = np.array(profile, float)
-    return trimesh.creation.revolve(smooth, sections=segments, transform=trimesh.transformations.rotation_matrix(-np.pi / 2, [1, 0, 0]))
+    return trimesh.creation.revolve(
+        smooth, sections=segments, transform=trimesh.transformations.rotation_matrix(-np.pi / 2, [1, 0, 0])
+    )
 
 
-def rounded_box(size: tuple[float, float, float], radius: float, centre: tuple[float, float, float]) -> trimesh.Trimesh:
+def rounded_box(
+    size: tuple[float, float, float], radius: float, centre: tuple[float, float, float]
+) -> trimesh.Trimesh:
     ball = trimesh.creation.icosphere(3, radius)
     inner = np.array(size) / 2 - radius
     corners = [np.array(ball.vertices) + inner * [x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]
@@ -91,7 +103,9 @@ def rounded_box(size: tuple[float, float, float], radius: float, centre: tuple[f
     return mesh.apply_translation(centre)
 
 
-def bar(start: tuple[float, float, float], end: tuple[float, float, float], r0: float, r1: float | None = None) -> trimesh.Trimesh:
+def bar(
+    start: tuple[float, float, float], end: tuple[float, float, float], r0: float, r1: float | None = None
+) -> trimesh.Trimesh:
     """A round bar between two points, from radius r0 to r1."""
     a, b = np.array(start, float), np.array(end, float)
     length = float(np.linalg.norm(b - a))
@@ -126,22 +140,48 @@ def lamp() -> list[Part]:
 
 
 def bottle() -> list[Part]:
-    body = [(0, 0), (0.034, 0), (0.037, 0.004), (0.037, 0.17), (0.033, 0.195), (0.021, 0.215), (0.021, 0.222), (0, 0.222)]
+    body = [
+        (0, 0),
+        (0.034, 0),
+        (0.037, 0.004),
+        (0.037, 0.17),
+        (0.033, 0.195),
+        (0.021, 0.215),
+        (0.021, 0.222),
+        (0, 0.222),
+    ]
     return [
         Part(lathe(body), bands("#1f4e79", [(0.07, 0.125, "#e8b23a")])),
-        Part(lathe([(0, 0.222), (0.023, 0.222), (0.023, 0.262), (0.02, 0.267), (0, 0.267)]), plain("#26282b")),
+        Part(
+            lathe([(0, 0.222), (0.023, 0.222), (0.023, 0.262), (0.02, 0.267), (0, 0.267)]), plain("#26282b")
+        ),
     ]
 
 
 def mug() -> list[Part]:
-    body = lathe([(0, 0), (0.036, 0), (0.041, 0.005), (0.0415, 0.092), (0.040, 0.095), (0.038, 0.092), (0.037, 0.008), (0, 0.008)])
+    body = lathe(
+        [
+            (0, 0),
+            (0.036, 0),
+            (0.041, 0.005),
+            (0.0415, 0.092),
+            (0.040, 0.095),
+            (0.038, 0.092),
+            (0.037, 0.008),
+            (0, 0.008),
+        ]
+    )
     angles = np.linspace(np.radians(-82), np.radians(82), 24)
     path = [(0.036 + 0.034 * np.cos(a), 0.049 + 0.029 * np.sin(a), 0.0) for a in angles]
     green = bands("#2d6a4f", [(0.0, 0.006, "#12331f"), (0.088, 0.1, "#12331f")])
 
     def label(p: NDArray[np.float32], n: NDArray[np.float32]) -> Colour:
         out = green(p, n)
-        disc = (np.hypot(p[:, 0], p[:, 1] - 0.048) < 0.02) & (p[:, 2] > 0.02) & (np.hypot(p[:, 0], p[:, 2]) > 0.0395)
+        disc = (
+            (np.hypot(p[:, 0], p[:, 1] - 0.048) < 0.02)
+            & (p[:, 2] > 0.02)
+            & (np.hypot(p[:, 0], p[:, 2]) > 0.0395)
+        )
         out[disc] = rgb("#f2c14e")
         out[disc & (np.hypot(p[:, 0] + 0.007, p[:, 1] - 0.053) < 0.013)] = rgb("#2d6a4f")
         return out
@@ -175,10 +215,14 @@ def shoe_box() -> list[Part]:
 
 def table() -> list[Part]:
     oak = wood("#b9814a", "#7d4f2a", axis=0)
-    parts = [Part(lathe([(0, 0.472), (0.225, 0.472), (0.232, 0.48), (0.232, 0.492), (0.226, 0.5), (0, 0.5)]), oak)]
+    parts = [
+        Part(lathe([(0, 0.472), (0.225, 0.472), (0.232, 0.48), (0.232, 0.492), (0.226, 0.5), (0, 0.5)]), oak)
+    ]
     for angle in (45, 135, 225, 315):
         c, s = np.cos(np.radians(angle)), np.sin(np.radians(angle))
-        parts.append(Part(bar((0.19 * c, 0, 0.19 * s), (0.14 * c, 0.475, 0.14 * s), 0.012, 0.018), plain("#22252a")))
+        parts.append(
+            Part(bar((0.19 * c, 0, 0.19 * s), (0.14 * c, 0.475, 0.14 * s), 0.012, 0.018), plain("#22252a"))
+        )
     return parts
 
 
@@ -203,11 +247,21 @@ def speaker() -> list[Part]:
 
 def vase() -> list[Part]:
     t = np.linspace(0, 1, 40)
-    radius = 0.048 + 0.045 * np.sin(np.pi * (t * 0.92 + 0.06)) ** 2 - 0.028 * np.exp(-(((t - 0.88) / 0.09) ** 2)) - 0.01 * (1 - t)
+    radius = (
+        0.048
+        + 0.045 * np.sin(np.pi * (t * 0.92 + 0.06)) ** 2
+        - 0.028 * np.exp(-(((t - 0.88) / 0.09) ** 2))
+        - 0.01 * (1 - t)
+    )
     outer = [(float(r), float(y)) for r, y in zip(radius, t * 0.3, strict=True)]
     inner = [(max(r - 0.006, 0.004), y) for r, y in reversed(outer) if y > 0.012]
     profile = [(0, 0), *outer, *inner, (0, 0.012)]
-    return [Part(lathe(profile), bands("#3d5a98", [(0.095, 0.105, "#f0d9a8"), (0.115, 0.15, "#e07a5f"), (0.16, 0.17, "#f0d9a8")]))]
+    return [
+        Part(
+            lathe(profile),
+            bands("#3d5a98", [(0.095, 0.105, "#f0d9a8"), (0.115, 0.15, "#e07a5f"), (0.16, 0.17, "#f0d9a8")]),
+        )
+    ]
 
 
 PRODUCTS: dict[str, Callable[[], list[Part]]] = {

@@ -17,28 +17,51 @@ class PageArgs(Schema):
 
 
 class ProductArgs(PageArgs):
-    q = fields.String(load_default="", validate=validate.Length(max=200), metadata={"description": "Part of the SKU or the name."})
+    q = fields.String(
+        load_default="",
+        validate=validate.Length(max=200),
+        metadata={"description": "Part of the SKU or the name."},
+    )
     category = fields.String(load_default="", validate=validate.Length(max=200))
     flagged = fields.Boolean(
-        load_default=None, allow_none=True, metadata={"description": "Only products that need a person, or only those that do not."}
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "Only products that need a person, or only those that do not."},
     )
 
 
 class VersionArgs(PageArgs):
     state = fields.String(
         load_default="",
-        validate=validate.OneOf(["", "draft", "blocked", "in_review", "approved", "rejected", "published", "superseded", "withdrawn"]),
+        validate=validate.OneOf(
+            [
+                "",
+                "draft",
+                "blocked",
+                "in_review",
+                "approved",
+                "rejected",
+                "published",
+                "superseded",
+                "withdrawn",
+            ]
+        ),
     )
     deliverable = fields.String(load_default="", validate=validate.Length(max=40))
 
 
 class RunArgs(PageArgs):
-    state = fields.String(load_default="", validate=validate.OneOf(["", "queued", "running", "parked", "done", "failed", "cancelled"]))
+    state = fields.String(
+        load_default="",
+        validate=validate.OneOf(["", "queued", "running", "parked", "done", "failed", "cancelled"]),
+    )
     sku = fields.String(load_default="", validate=validate.Length(max=500))
 
 
 class DeliveryArgs(PageArgs):
-    state = fields.String(load_default="", validate=validate.OneOf(["", "received", "handled", "ignored", "failed"]))
+    state = fields.String(
+        load_default="", validate=validate.OneOf(["", "received", "handled", "ignored", "failed"])
+    )
 
 
 class AssetArgs(Schema):
@@ -136,12 +159,16 @@ class DeliveryOut(Schema):
 
 class DecisionIn(Schema):
     verdict = fields.String(required=True, validate=validate.OneOf(["approved", "rejected"]))
-    reasons = fields.List(fields.String(validate=validate.Length(1, 80)), load_default=list, validate=validate.Length(max=9))
+    reasons = fields.List(
+        fields.String(validate=validate.Length(1, 80)), load_default=list, validate=validate.Length(max=9)
+    )
     note = fields.String(load_default="", validate=validate.Length(max=2000))
     go_live_at = Moment(
         load_default=None,
         allow_none=True,
-        metadata={"description": "When an approved version is to go live, a day or a moment; at once when absent."},
+        metadata={
+            "description": "When an approved version is to go live, a day or a moment; at once when absent."
+        },
     )
 
 
@@ -161,7 +188,11 @@ class RegenerateIn(Schema):
 class WaiverIn(Schema):
     code = fields.String(required=True, validate=validate.Length(1, 80))
     reason = fields.String(required=True, validate=validate.Length(3, 500))
-    until = fields.AwareDateTime(load_default=None, allow_none=True, metadata={"description": "When the acceptance ends; never when absent."})
+    until = fields.AwareDateTime(
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "When the acceptance ends; never when absent."},
+    )
 
 
 class TakenOut(Schema):
@@ -172,7 +203,10 @@ class TakenOut(Schema):
 
 class RulesOut(Schema):
     fingerprint = fields.String()
-    problem = fields.List(fields.String(), metadata={"description": "Why the file as it stands now is refused; empty when it is in force."})
+    problem = fields.List(
+        fields.String(),
+        metadata={"description": "Why the file as it stands now is refused; empty when it is in force."},
+    )
     text = fields.Dict(metadata={"description": "The plugin.json in force."})
 
 
@@ -187,6 +221,9 @@ class ErrorOut(Schema):
 
 def page_of(item: type[Schema]) -> type[Schema]:
     """The schema of a page of items."""
-    members: dict[str, Any] = {"items": fields.List(fields.Nested(item)), "next": fields.String(allow_none=True)}
+    members: dict[str, Any] = {
+        "items": fields.List(fields.Nested(item)),
+        "next": fields.String(allow_none=True),
+    }
     made: type[Schema] = type(f"{item.__name__}Page", (Schema,), members)
     return made

@@ -7,7 +7,9 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
-SLUG = validate.Regexp(r"^[a-z][a-z0-9-]{0,39}$", error="use lower-case letters, digits and dashes, beginning with a letter")
+SLUG = validate.Regexp(
+    r"^[a-z][a-z0-9-]{0,39}$", error="use lower-case letters, digits and dashes, beginning with a letter"
+)
 COLOR = validate.Regexp(r"^#[0-9a-fA-F]{6}$", error='use "#rrggbb"')
 
 
@@ -37,7 +39,11 @@ def problems(messages: Any, schema: Schema | None, path: tuple[str | int, ...] =
                 yield from problems(below, inner(schema, key), path + step)
     else:
         for message in messages if isinstance(messages, list) else [messages]:
-            yield from problems(message, schema, path) if isinstance(message, Mapping) else (f"{pointer(path)}: {message}",)
+            yield from (
+                problems(message, schema, path)
+                if isinstance(message, Mapping)
+                else (f"{pointer(path)}: {message}",)
+            )
 
 
 def inner(schema: Any, key: str | int) -> Any:
@@ -73,4 +79,6 @@ class Moment(fields.AwareDateTime):
         text = str(value).strip()
         if not text:
             return None
-        return super()._deserialize(f"{text}T00:00:00" if len(text) == len("2026-12-01") else text, attr, data, **more)
+        return super()._deserialize(
+            f"{text}T00:00:00" if len(text) == len("2026-12-01") else text, attr, data, **more
+        )

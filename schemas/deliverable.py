@@ -16,16 +16,31 @@ KINDS = {"rendition": RunKind.IMAGE, "model": RunKind.MODEL}
 IMAGE_FORMATS = ("jpeg", "webp", "avif", "png")
 MODEL_FORMATS = ("glb", "usdz", "web", *LODS)
 _HEX = "#[0-9a-fA-F]{6}"
-_GROUND = validate.Regexp(rf"^({_HEX}|{_HEX} to {_HEX}|transparent)$", error='use "#rrggbb", "#rrggbb to #rrggbb" (top to bottom) or "transparent"')
-_CAMERA = validate.Regexp(rf"^({'|'.join(CAMERAS)}|-?\d{{1,3}},-?\d{{1,2}})$", error=f'use one of {", ".join(CAMERAS)}, or degrees as "35,18"')
+_GROUND = validate.Regexp(
+    rf"^({_HEX}|{_HEX} to {_HEX}|transparent)$",
+    error='use "#rrggbb", "#rrggbb to #rrggbb" (top to bottom) or "transparent"',
+)
+_CAMERA = validate.Regexp(
+    rf"^({'|'.join(CAMERAS)}|-?\d{{1,3}},-?\d{{1,2}})$",
+    error=f'use one of {", ".join(CAMERAS)}, or degrees as "35,18"',
+)
 
 
 class WhenSchema(Schema):
     """When a generator may make a deliverable."""
 
-    categories = fields.List(fields.String(), metadata={"description": "Only for these categories; all when absent."})
-    min_views = fields.Integer(strict=True, validate=validate.Range(1, 7), metadata={"description": "Only from so many usable photos on."})
-    max_usd = fields.Float(validate=validate.Range(0, 1000), metadata={"description": "Only where a task costs no more, by its price list."})
+    categories = fields.List(
+        fields.String(), metadata={"description": "Only for these categories; all when absent."}
+    )
+    min_views = fields.Integer(
+        strict=True,
+        validate=validate.Range(1, 7),
+        metadata={"description": "Only from so many usable photos on."},
+    )
+    max_usd = fields.Float(
+        validate=validate.Range(0, 1000),
+        metadata={"description": "Only where a task costs no more, by its price list."},
+    )
 
 
 class DeliverableSchema(Schema):
@@ -33,21 +48,32 @@ class DeliverableSchema(Schema):
 
     name = text("Its name, which asset names and URLs carry.", required=True, validate=SLUG)
     kind = text("What it is.", required=True, validate=validate.OneOf(list(KINDS)))
-    count = fields.Integer(strict=True, validate=validate.Range(1, 4), metadata={"description": "How many slots are made."})
-    categories = fields.List(fields.String(), metadata={"description": "Only for these categories; all when absent."})
-    made_from = text(f"What a rendition starts from: `{PHOTO}`, or the name of the model deliverable that it is rendered from.")
+    count = fields.Integer(
+        strict=True, validate=validate.Range(1, 4), metadata={"description": "How many slots are made."}
+    )
+    categories = fields.List(
+        fields.String(), metadata={"description": "Only for these categories; all when absent."}
+    )
+    made_from = text(
+        f"What a rendition starts from: `{PHOTO}`, or the name of the model deliverable that it is rendered from."
+    )
     views = fields.List(
         fields.String(validate=validate.OneOf([v.value for v in View])),
-        metadata={"description": "Which photo a rendition starts from, the first that there is; front, then hero, when absent."},
+        metadata={
+            "description": "Which photo a rendition starts from, the first that there is; front, then hero, when absent."
+        },
     )
     camera = text(
-        f"Where a rendered model is seen from: {', '.join(CAMERAS)}; or azimuth and elevation in degrees, such as `35,18`.", validate=_CAMERA
+        f"Where a rendered model is seen from: {', '.join(CAMERAS)}; or azimuth and elevation in degrees, such as `35,18`.",
+        validate=_CAMERA,
     )
     motion = text(
         "What a rendered model does: `still`; `spin`, one picture for each angle of a full turn; `clip`, the turn as an animated WebP.",
         validate=validate.OneOf(list(Motion)),
     )
-    frames = fields.Integer(strict=True, validate=validate.OneOf(FRAMES), metadata={"description": "Pictures in a full turn."})
+    frames = fields.Integer(
+        strict=True, validate=validate.OneOf(FRAMES), metadata={"description": "Pictures in a full turn."}
+    )
     generator = fields.List(
         fields.String(),
         validate=validate.Length(min=1),
@@ -56,7 +82,9 @@ class DeliverableSchema(Schema):
     when = fields.Dict(
         keys=fields.String(),
         values=fields.Nested(WhenSchema),
-        metadata={"description": "When a generator may make it, by its name under `generator`; always when absent."},
+        metadata={
+            "description": "When a generator may make it, by its name under `generator`; always when absent."
+        },
     )
     prompt = text(
         "What a provider that takes prompts is told: a template with `{name}`, `{brand}`, `{color}`, `{material}`, `{category}`, `{style_tags}`, "
@@ -76,28 +104,48 @@ class DeliverableSchema(Schema):
     channels = fields.List(fields.String(), metadata={"description": "Where approved versions go live."})
     profiles = fields.List(
         fields.String(),
-        metadata={"description": "Channel profiles that it must satisfy; docs/configuration.md lists those of pictures and of models."},
+        metadata={
+            "description": "Channel profiles that it must satisfy; docs/configuration.md lists those of pictures and of models."
+        },
     )
     style = text(
         "How a rendition is set: `studio`, on a plain ground; `lifestyle`, in a room, each slot in another one.",
         validate=validate.OneOf(["studio", "lifestyle"]),
     )
-    background = text("Background: `#rrggbb`, a gradient from top to bottom as `#rrggbb to #rrggbb`, or `transparent`.", validate=_GROUND)
-    fill = fields.Float(validate=validate.Range(0.3, 1.0), metadata={"description": "How much of the tighter side the product fills."})
-    aspect = text("Width to height.", validate=validate.Regexp(r"^[1-9]\d?:[1-9]\d?$", error='use "w:h", such as "4:5"'))
-    size_px = fields.Integer(strict=True, validate=validate.Range(64, 8000), metadata={"description": "The longer side, in pixels."})
+    background = text(
+        "Background: `#rrggbb`, a gradient from top to bottom as `#rrggbb to #rrggbb`, or `transparent`.",
+        validate=_GROUND,
+    )
+    fill = fields.Float(
+        validate=validate.Range(0.3, 1.0),
+        metadata={"description": "How much of the tighter side the product fills."},
+    )
+    aspect = text(
+        "Width to height.", validate=validate.Regexp(r"^[1-9]\d?:[1-9]\d?$", error='use "w:h", such as "4:5"')
+    )
+    size_px = fields.Integer(
+        strict=True,
+        validate=validate.Range(64, 8000),
+        metadata={"description": "The longer side, in pixels."},
+    )
     shadow = fields.Boolean(metadata={"description": "A soft contact shadow under the product."})
     reflection = fields.Boolean(metadata={"description": "The product mirrored in the ground, fading."})
     max_triangles = fields.Integer(
-        strict=True, validate=validate.Range(500, 1_000_000), metadata={"description": "How many triangles the made model may have."}
+        strict=True,
+        validate=validate.Range(500, 1_000_000),
+        metadata={"description": "How many triangles the made model may have."},
     )
     texture_px = fields.Integer(
-        strict=True, validate=validate.OneOf([512, 1024, 2048, 4096]), metadata={"description": "Side of the model's texture, in pixels."}
+        strict=True,
+        validate=validate.OneOf([512, 1024, 2048, 4096]),
+        metadata={"description": "Side of the model's texture, in pixels."},
     )
 
     min_confidence = fields.Float(
         validate=validate.Range(0, 1),
-        metadata={"description": "A local model less sure than this goes to the next generator; the last one's is flagged."},
+        metadata={
+            "description": "A local model less sure than this goes to the next generator; the last one's is flagged."
+        },
     )
 
     @validates_schema(skip_on_field_errors=True)
@@ -105,13 +153,21 @@ class DeliverableSchema(Schema):
         known = IMAGE_FORMATS if data["kind"] == "rendition" else MODEL_FORMATS
         for number, name in enumerate(data.get("formats", ())):
             if name not in known:
-                raise ValidationError({"formats": {number: [f"a {data['kind']} cannot be made as {name}; known: {', '.join(known)}"]}})
+                raise ValidationError(
+                    {
+                        "formats": {
+                            number: [f"a {data['kind']} cannot be made as {name}; known: {', '.join(known)}"]
+                        }
+                    }
+                )
 
     @validates_schema(skip_on_field_errors=True)
     def prompts_can_be_filled(self, data: dict[str, Any], **_: object) -> None:
         for name in ("prompt", "avoid"):
             if wrong := prompts.unknown(data.get(name, "")):
-                raise ValidationError(f"{{{wrong}}} means nothing; known: {', '.join(prompts.FACTS)}, attributes.NAME", name)
+                raise ValidationError(
+                    f"{{{wrong}}} means nothing; known: {', '.join(prompts.FACTS)}, attributes.NAME", name
+                )
         for name in data.get("when", {}):
             if name not in data.get("generator", ("local",)):
                 raise ValidationError({"when": {name: ["it is none of this deliverable's generators"]}})
@@ -132,14 +188,24 @@ def _misfits(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "min_confidence", "this is for models"
     moving = data.get("motion", Motion.STILL) != Motion.STILL
     if data["kind"] != "rendition":
-        yield from ((f, "this is for renditions") for f in ("made_from", "camera", "motion", "frames", "reflection") if f in data)
+        yield from (
+            (f, "this is for renditions")
+            for f in ("made_from", "camera", "motion", "frames", "reflection")
+            if f in data
+        )
         return
     if data.get("background") == "transparent" and "jpeg" in data.get("formats", ()):
         yield "formats", "jpeg cannot be transparent; take webp, avif or png"
     if data.get("style") == "lifestyle":
-        yield from ((f, f"a lifestyle picture has a room, no {f}") for f in ("background", "reflection") if f in data)
+        yield from (
+            (f, f"a lifestyle picture has a room, no {f}") for f in ("background", "reflection") if f in data
+        )
     if not rendered:
-        yield from ((f, "this is for what is rendered from a model; name it under `made_from`") for f in ("camera", "motion", "frames") if f in data)
+        yield from (
+            (f, "this is for what is rendered from a model; name it under `made_from`")
+            for f in ("camera", "motion", "frames")
+            if f in data
+        )
     elif set(data.get("generator", ["local"])) != {"local"}:
         yield "generator", "what is rendered from a model is rendered by our own code"
     elif "views" in data:
@@ -158,6 +224,14 @@ def _misfits(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def build_deliverable(data: dict[str, Any]) -> Deliverable:
     """The deliverable that loaded data mean."""
     kind = KINDS[data["kind"]]
-    usual = ["webp"] if data.get("motion") == Motion.CLIP else ["jpeg", "webp"] if kind is RunKind.IMAGE else ["glb", "usdz"]
+    usual = (
+        ["webp"]
+        if data.get("motion") == Motion.CLIP
+        else ["jpeg", "webp"]
+        if kind is RunKind.IMAGE
+        else ["glb", "usdz"]
+    )
     when = {name: When(**tuples(found)) for name, found in data.get("when", {}).items()}
-    return Deliverable(**tuples({**data, "kind": kind, "formats": data.get("formats") or usual, "when": when}))
+    return Deliverable(
+        **tuples({**data, "kind": kind, "formats": data.get("formats") or usual, "when": when})
+    )

@@ -15,14 +15,35 @@ from dam_connector.domain import naming
 from dam_connector.domain.issue_codes import CODES
 from dam_connector.domain.picture_profiles import PICTURE_PROFILES, contradictions
 from dam_connector.domain.product import View
-from dam_connector.domain.rules import PHOTO, CheckRules, Connection, Naming, ProductRules, ReconcileRules, ReviewRules, Rules, ViewerRules
+from dam_connector.domain.rules import (
+    PHOTO,
+    CheckRules,
+    Connection,
+    Naming,
+    ProductRules,
+    ReconcileRules,
+    ReviewRules,
+    Rules,
+    ViewerRules,
+)
 from dam_connector.domain.run import RunKind
 from dam_connector.errors import ConfigError
 from schemas.common import COLOR, SLUG, pointer, problems, schema_name, text, tuples
 from schemas.deliverable import DeliverableSchema, build_deliverable
 from schemas.profile import ProfileSchema, build_profile
 
-PRODUCT_FIELDS = ("sku", "name", "category", "brand", "color", "material", "description", "style_tags", "dimensions", "images")
+PRODUCT_FIELDS = (
+    "sku",
+    "name",
+    "category",
+    "brand",
+    "color",
+    "material",
+    "description",
+    "style_tags",
+    "dimensions",
+    "images",
+)
 _SECRET_KEY = re.compile(r"(secret|token|password|api_key|private_key)s?$")
 _ADAPTER_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _FIELD = validate.Regexp(
@@ -35,7 +56,11 @@ class ConnectionSchema(Schema):
     """One connection: the adapter's name, and the options that this adapter takes; secrets as `env/NAME`."""
 
     class Meta:
-        include = {"adapter": fields.String(required=True, validate=validate.Regexp(_ADAPTER_NAME, error="not an adapter's name"))}
+        include = {
+            "adapter": fields.String(
+                required=True, validate=validate.Regexp(_ADAPTER_NAME, error="not an adapter's name")
+            )
+        }
         unknown = "include"
 
     @validates_schema
@@ -43,11 +68,18 @@ class ConnectionSchema(Schema):
         for key, value in data.items():
             for each in value if isinstance(value, list) else [value]:
                 if _SECRET_KEY.search(key) and not str(each).startswith("env/"):
-                    raise ValidationError("a secret is never written here: put it into the environment and refer to it as env/NAME", key)
+                    raise ValidationError(
+                        "a secret is never written here: put it into the environment and refer to it as env/NAME",
+                        key,
+                    )
 
 
 def _connections(meaning: str) -> fields.Dict:
-    return fields.Dict(keys=fields.String(validate=SLUG), values=fields.Nested(ConnectionSchema), metadata={"description": meaning})
+    return fields.Dict(
+        keys=fields.String(validate=SLUG),
+        values=fields.Nested(ConnectionSchema),
+        metadata={"description": meaning},
+    )
 
 
 class ConnectionsSchema(Schema):
@@ -62,21 +94,32 @@ class ConnectionsSchema(Schema):
 class CategorySchema(Schema):
     """What one category needs beyond the rest."""
 
-    required = fields.List(fields.String(validate=_FIELD), metadata={"description": "Fields that products of this category must have."})
+    required = fields.List(
+        fields.String(validate=_FIELD),
+        metadata={"description": "Fields that products of this category must have."},
+    )
 
 
 class ProductsSchema(Schema):
     """Which fields a product must have before anything is made."""
 
-    required = fields.List(fields.String(validate=_FIELD), metadata={"description": "Fields that every product must have."})
-    categories = fields.Dict(keys=fields.String(), values=fields.Nested(CategorySchema), metadata={"description": "More, by category."})
+    required = fields.List(
+        fields.String(validate=_FIELD), metadata={"description": "Fields that every product must have."}
+    )
+    categories = fields.Dict(
+        keys=fields.String(),
+        values=fields.Nested(CategorySchema),
+        metadata={"description": "More, by category."},
+    )
 
 
 class NamingSchema(Schema):
     """File names and folders."""
 
     default = text("Pattern for every deliverable that has none of its own.")
-    patterns = fields.Dict(keys=fields.String(), values=fields.String(), metadata={"description": "Patterns by deliverable."})
+    patterns = fields.Dict(
+        keys=fields.String(), values=fields.String(), metadata={"description": "Patterns by deliverable."}
+    )
     folder = text("Pattern of the folder that an asset's files lie in.")
 
     @validates_schema
@@ -102,9 +145,16 @@ def _check_fields(pattern: str, path: tuple[str, ...]) -> list[str]:
 def _check_pattern(pattern: str, path: tuple[str, ...]) -> None:
     missing = {"sku", "version"} - set(_check_fields(pattern, path))
     if not missing and not naming.is_readable(pattern):
-        raise ValidationError(_nest(path, "names made by it cannot be read back; put `_` between fields, and {name:pascal} for {name}"))
+        raise ValidationError(
+            _nest(
+                path,
+                "names made by it cannot be read back; put `_` between fields, and {name:pascal} for {name}",
+            )
+        )
     if missing:
-        raise ValidationError(_nest(path, f"lacks {{{'}, {'.join(sorted(missing))}}}: names must be unique per version"))
+        raise ValidationError(
+            _nest(path, f"lacks {{{'}, {'.join(sorted(missing))}}}: names must be unique per version")
+        )
 
 
 def _nest(path: tuple[str, ...], message: str) -> dict[str, Any]:
@@ -114,7 +164,9 @@ def _nest(path: tuple[str, ...], message: str) -> dict[str, Any]:
 class DimensionsRuleSchema(Schema):
     """How far a model's bounding box may be from the product's size."""
 
-    tolerance_pct = fields.Float(validate=validate.Range(0.1, 50), metadata={"description": "Per axis, in percent."})
+    tolerance_pct = fields.Float(
+        validate=validate.Range(0.1, 50), metadata={"description": "Per axis, in percent."}
+    )
 
 
 def _limit(meaning: str, low: int = 1) -> fields.Integer:
@@ -150,7 +202,9 @@ class ReviewSchema(Schema):
     """Who reviews where, and how they say no."""
 
     dam = text("The DAM connection that versions are reviewed in.")
-    owners = fields.Dict(keys=fields.String(), values=fields.String(), metadata={"description": "Who reviews, by category."})
+    owners = fields.Dict(
+        keys=fields.String(), values=fields.String(), metadata={"description": "Who reviews, by category."}
+    )
     reasons = fields.List(
         fields.String(validate=validate.Length(1, 80)),
         validate=validate.Length(1, 9),
@@ -170,9 +224,18 @@ class ViewerSchema(Schema):
 class ReconcileSchema(Schema):
     """When PIMs, DAMs and channels are compared with what is known here."""
 
-    every_hours = fields.Float(validate=validate.Range(1, 24 * 31), metadata={"description": "How often; only when asked, when absent."})
-    files = fields.Boolean(metadata={"description": "Whether the files in DAMs are read and compared too: each of them, each time."})
-    mend = fields.Boolean(metadata={"description": "Whether what drifted apart is mended at once; else it is shown."})
+    every_hours = fields.Float(
+        validate=validate.Range(1, 24 * 31),
+        metadata={"description": "How often; only when asked, when absent."},
+    )
+    files = fields.Boolean(
+        metadata={
+            "description": "Whether the files in DAMs are read and compared too: each of them, each time."
+        }
+    )
+    mend = fields.Boolean(
+        metadata={"description": "Whether what drifted apart is mended at once; else it is shown."}
+    )
 
 
 class PluginSchema(Schema):
@@ -184,13 +247,17 @@ class PluginSchema(Schema):
     connections = fields.Nested(ConnectionsSchema, required=True)
     products = fields.Nested(ProductsSchema)
     deliverables = fields.List(
-        fields.Nested(DeliverableSchema), required=True, validate=validate.Length(min=1, error="name at least one deliverable")
+        fields.Nested(DeliverableSchema),
+        required=True,
+        validate=validate.Length(min=1, error="name at least one deliverable"),
     )
     naming = fields.Nested(NamingSchema)
     profiles = fields.Dict(
         keys=fields.String(validate=SLUG),
         values=fields.Nested(ProfileSchema),
-        metadata={"description": "Profiles of models, by name, beside the built-in ones of docs/configuration.md."},
+        metadata={
+            "description": "Profiles of models, by name, beside the built-in ones of docs/configuration.md."
+        },
     )
     checks = fields.Nested(ChecksSchema)
     review = fields.Nested(ReviewSchema)
@@ -207,7 +274,9 @@ def load_rules(text: str) -> Rules:
         raw = json.loads(text)
     except ValueError as error:
         where = "the file is empty" if not text.strip() else str(error)
-        raise ConfigError(f"/: not JSON: {where}; start from the plugin.json that ships with the package") from error
+        raise ConfigError(
+            f"/: not JSON: {where}; start from the plugin.json that ships with the package"
+        ) from error
     schema = PluginSchema()
     try:
         data = schema.load(raw)
@@ -233,7 +302,10 @@ def _build(data: dict[str, Any], text: str) -> Rules:
         name=data["name"],
         version=data["version"],
         fingerprint=hashlib.sha256(text.encode()).hexdigest()[:16],
-        **{kind: {name: _connection(c) for name, c in named.get(kind, {}).items()} for kind in ("pim", "dam", "provider", "channel")},
+        **{
+            kind: {name: _connection(c) for name, c in named.get(kind, {}).items()}
+            for kind in ("pim", "dam", "provider", "channel")
+        },
         products=ProductRules(**required, required_by_category=by_category),
         deliverables=tuple(build_deliverable(d) for d in data["deliverables"]),
         naming=Naming(**data.get("naming", {})),
@@ -258,7 +330,9 @@ def _dangling(rules: Rules) -> list[str]:
         if d.name in [e.name for e in rules.deliverables[:number]]:
             wrong.append(f"{pointer((*here, 'name'))}: {d.name!r} is given twice")
         wrong += [
-            f"{pointer((*here, 'channels'))}: there is no channel {c!r} under /connections/channel" for c in d.channels if c not in rules.channel
+            f"{pointer((*here, 'channels'))}: there is no channel {c!r} under /connections/channel"
+            for c in d.channels
+            if c not in rules.channel
         ]
         if d.made_from != PHOTO and d.made_from not in models:
             wrong.append(
@@ -320,7 +394,12 @@ def _name_clashes(rules: Rules) -> Iterator[str]:
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of plugin.json, generated from the classes above."""
-    spec = APISpec(title="plugin.json", version="1", openapi_version="3.1.0", plugins=[MarshmallowPlugin(schema_name_resolver=schema_name)])
+    spec = APISpec(
+        title="plugin.json",
+        version="1",
+        openapi_version="3.1.0",
+        plugins=[MarshmallowPlugin(schema_name_resolver=schema_name)],
+    )
     spec.components.schema("Plugin", schema=PluginSchema)
     components = spec.to_dict()["components"]["schemas"]
     for name, definition in components.items():

@@ -21,15 +21,24 @@ class DimensionsSchema(Schema):
     class Meta:
         unknown = EXCLUDE
 
-    width = fields.Float(allow_none=True, load_default=None, validate=validate.Range(min=0, min_inclusive=False))
-    height = fields.Float(allow_none=True, load_default=None, validate=validate.Range(min=0, min_inclusive=False))
-    depth = fields.Float(allow_none=True, load_default=None, validate=validate.Range(min=0, min_inclusive=False))
+    width = fields.Float(
+        allow_none=True, load_default=None, validate=validate.Range(min=0, min_inclusive=False)
+    )
+    height = fields.Float(
+        allow_none=True, load_default=None, validate=validate.Range(min=0, min_inclusive=False)
+    )
+    depth = fields.Float(
+        allow_none=True, load_default=None, validate=validate.Range(min=0, min_inclusive=False)
+    )
     unit = fields.String(load_default="m", validate=validate.OneOf(list(METRES_PER_UNIT)))
 
     @post_load
     def build(self, data: dict[str, Any], **_: object) -> Dimensions:
         scale = METRES_PER_UNIT[data["unit"]]
-        sizes = {f"{axis}_m": None if data[axis] is None else round(data[axis] * scale, 6) for axis in ("width", "height", "depth")}
+        sizes = {
+            f"{axis}_m": None if data[axis] is None else round(data[axis] * scale, 6)
+            for axis in ("width", "height", "depth")
+        }
         return Dimensions(**sizes)
 
 
@@ -64,7 +73,9 @@ class ProductSchema(Schema):
     live_from = Moment(
         load_default=None,
         allow_none=True,
-        metadata={"description": "An embargo, a day or a moment in ISO 8601: nothing of the product goes live before."},
+        metadata={
+            "description": "An embargo, a day or a moment in ISO 8601: nothing of the product goes live before."
+        },
     )
     attributes = fields.Dict(keys=fields.String(), values=fields.String(), load_default=dict, allow_none=True)
 

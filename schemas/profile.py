@@ -13,11 +13,18 @@ _BOUNDS = {"min": "at least", "max": "at most"}
 
 
 def _bound(title: str, word: str, unit: str) -> fields.Float:
-    return fields.Float(metadata={"description": f"{title[0].upper()}{title[1:]}: {word}{f', in {unit}' if unit else ''}."})
+    return fields.Float(
+        metadata={"description": f"{title[0].upper()}{title[1:]}: {word}{f', in {unit}' if unit else ''}."}
+    )
 
 
 _Limits = Schema.from_dict(
-    {f"{bound}_{name}": _bound(m.title, word, m.unit) for name, m in MEASURES.items() for bound, word in _BOUNDS.items()}, name="LimitsSchema"
+    {
+        f"{bound}_{name}": _bound(m.title, word, m.unit)
+        for name, m in MEASURES.items()
+        for bound, word in _BOUNDS.items()
+    },
+    name="LimitsSchema",
 )
 
 
@@ -50,4 +57,8 @@ def build_profile(data: dict[str, Any]) -> ModelProfile:
         if f"min_{name}" in data or f"max_{name}" in data
     )
     kept = tuple(limit for limit in base.limits if limit.measure not in {o.measure for o in own})
-    return ModelProfile(limits=kept + own, naming=data.get("naming", base.naming), lower_case=base.lower_case and "naming" not in data)
+    return ModelProfile(
+        limits=kept + own,
+        naming=data.get("naming", base.naming),
+        lower_case=base.lower_case and "naming" not in data,
+    )

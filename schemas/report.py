@@ -49,9 +49,16 @@ class ReportOut(Schema):
     blocked = fields.Boolean()
     issues = fields.List(fields.Nested(IssueOut))
     rows = fields.List(fields.Nested(RowOut))
-    held_to = fields.List(fields.String(), metadata={"description": "The profiles that must be satisfied; the others are told."})
+    held_to = fields.List(
+        fields.String(), metadata={"description": "The profiles that must be satisfied; the others are told."}
+    )
     answers = fields.Method(
-        "_answers", metadata={"type": "array", "items": {"$ref": "#/$defs/Answer"}, "description": "The review checklist, answered by the evidence."}
+        "_answers",
+        metadata={
+            "type": "array",
+            "items": {"$ref": "#/$defs/Answer"},
+            "description": "The review checklist, answered by the evidence.",
+        },
     )
 
     def _answers(self, report: Report) -> list[dict[str, Any]]:
@@ -68,7 +75,12 @@ def report_json(report: Report, title: str) -> str:
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a report."""
-    spec = APISpec(title="report", version="1", openapi_version="3.1.0", plugins=[MarshmallowPlugin(schema_name_resolver=schema_name)])
+    spec = APISpec(
+        title="report",
+        version="1",
+        openapi_version="3.1.0",
+        plugins=[MarshmallowPlugin(schema_name_resolver=schema_name)],
+    )
     spec.components.schema("Report", schema=ReportOut)
     spec.components.schema("Answer", schema=AnswerOut)
     components = spec.to_dict()["components"]["schemas"]

@@ -36,7 +36,12 @@ def read_sheet(data: bytes) -> Sheet:
     Raises: InputError sheet.unreadable, sheet.empty, sheet.header.
     """
     if len(data) > MAX_BYTES:
-        raise InputError("sheet.unreadable", "The file is too large.", measured=f"{len(data) / 1e6:.0f} MB", limit=f"{MAX_BYTES / 1e6:.0f} MB")
+        raise InputError(
+            "sheet.unreadable",
+            "The file is too large.",
+            measured=f"{len(data) / 1e6:.0f} MB",
+            limit=f"{MAX_BYTES / 1e6:.0f} MB",
+        )
     lines = _xlsx(data) if data.startswith(_XLSX) else _csv(data)
     first = next(((n, cells) for n, cells in lines if any(c.strip() for c in cells)), None)
     if first is None:
@@ -51,10 +56,15 @@ def read_sheet(data: bytes) -> Sheet:
     return Sheet(header=header, rows=_rows(header, lines))
 
 
-def _rows(header: tuple[str, ...], lines: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, Mapping[str, str]]]:
+def _rows(
+    header: tuple[str, ...], lines: Iterator[tuple[int, list[str]]]
+) -> Iterator[tuple[int, Mapping[str, str]]]:
     for number, cells in lines:
         if any(c.strip() for c in cells):
-            yield number, {name: cell.strip()[:MAX_CELL] for name, cell in zip(header, cells, strict=False) if name}
+            yield (
+                number,
+                {name: cell.strip()[:MAX_CELL] for name, cell in zip(header, cells, strict=False) if name},
+            )
 
 
 def _csv(data: bytes) -> Iterator[tuple[int, list[str]]]:
@@ -67,7 +77,11 @@ def _csv(data: bytes) -> Iterator[tuple[int, list[str]]]:
             yield begins, cells
             begins = reader.line_num + 1
     except csv.Error as error:
-        raise InputError("sheet.unreadable", f"The CSV does not hold together: {error}.", pointer=f"/rows/{reader.line_num}") from error
+        raise InputError(
+            "sheet.unreadable",
+            f"The CSV does not hold together: {error}.",
+            pointer=f"/rows/{reader.line_num}",
+        ) from error
 
 
 def decoded(data: bytes) -> str:
@@ -90,7 +104,11 @@ def _delimiter(text: str) -> str:
     best, most = ",", 0
     for delimiter in DELIMITERS:
         counts = [
-            len(cells) for cells in itertools.islice(csv.reader(io.StringIO(text[:200_000], newline=""), delimiter=delimiter), SNIFFED_LINES) if cells
+            len(cells)
+            for cells in itertools.islice(
+                csv.reader(io.StringIO(text[:200_000], newline=""), delimiter=delimiter), SNIFFED_LINES
+            )
+            if cells
         ]
         score = counts[0] if counts and counts[0] > 1 else 0
         if score > most:
@@ -104,7 +122,9 @@ def _xlsx(data: bytes) -> Iterator[tuple[int, list[str]]]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as package:
             if sum(m.file_size for m in package.infolist()) > MAX_UNPACKED_BYTES:
-                raise InputError("sheet.unreadable", "The workbook unpacks to more than any list of products needs.")
+                raise InputError(
+                    "sheet.unreadable", "The workbook unpacks to more than any list of products needs."
+                )
         book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
         sheet = book.worksheets[0]
         for number, cells in enumerate(sheet.iter_rows(values_only=True), 1):
@@ -112,7 +132,9 @@ def _xlsx(data: bytes) -> Iterator[tuple[int, list[str]]]:
     except InputError:
         raise
     except Exception as error:
-        raise InputError("sheet.unreadable", f"The workbook cannot be read ({type(error).__name__}).") from error
+        raise InputError(
+            "sheet.unreadable", f"The workbook cannot be read ({type(error).__name__})."
+        ) from error
 
 
 def _written(cell: object) -> str:

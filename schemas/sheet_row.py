@@ -29,40 +29,96 @@ class Column:
 
 
 COLUMNS: Mapping[str, Column] = {
-    "sku": Column("Its identity. Required.", "CH123", ("item", "item number", "article", "product id", "id", "code", "Artikelnummer", "Artikel-Nr")),
-    "product_name": Column("Its name.", "Modern Dining Chair", ("name", "title", "product", "product title", "Titel", "Bezeichnung", "Produktname")),
+    "sku": Column(
+        "Its identity. Required.",
+        "CH123",
+        ("item", "item number", "article", "product id", "id", "code", "Artikelnummer", "Artikel-Nr"),
+    ),
+    "product_name": Column(
+        "Its name.",
+        "Modern Dining Chair",
+        ("name", "title", "product", "product title", "Titel", "Bezeichnung", "Produktname"),
+    ),
     "image_url": Column(
         "The front photo: a public address, a file's name beside the sheet, or `dam:FILE` for what lies in the DAM.",
         "https://example.com/ch123-front.jpg",
-        ("image", "front", "image url front", "product image url", "picture", "photo", "image file name", "image file", "Bild", "Bild URL"),
+        (
+            "image",
+            "front",
+            "image url front",
+            "product image url",
+            "picture",
+            "photo",
+            "image file name",
+            "image file",
+            "Bild",
+            "Bild URL",
+        ),
     ),
     "image_url_back": Column("The photo from behind.", "", ("back", "image back")),
     "image_url_left": Column("The photo of its left side.", "", ("left", "image left")),
-    "image_url_right": Column("The photo of its right side.", "https://example.com/ch123-right.jpg", ("right", "image right", "side")),
+    "image_url_right": Column(
+        "The photo of its right side.",
+        "https://example.com/ch123-right.jpg",
+        ("right", "image right", "side"),
+    ),
     "image_url_top": Column("The photo from above.", "", ("top", "image top")),
     "image_url_hero": Column("A three-quarter photo.", "", ("hero", "three quarter", "perspective")),
     "image_url_detail": Column("A photo of a detail.", "", ("detail", "image detail")),
-    "inspiration_image": Column("A picture whose colours lifestyle pictures take on.", "", ("inspiration", "mood image", "inspiration image url")),
+    "inspiration_image": Column(
+        "A picture whose colours lifestyle pictures take on.",
+        "",
+        ("inspiration", "mood image", "inspiration image url"),
+    ),
     "height": Column("Height, in `unit`.", "33.5", ("dimensions height", "h", "Höhe")),
     "width": Column("Width, in `unit`.", "18.1", ("dimensions width", "w", "Breite")),
     "depth": Column("Depth, in `unit`.", "19.3", ("dimensions depth", "d", "length", "Tiefe", "Länge")),
-    "unit": Column(f"{', '.join(METRES_PER_UNIT)}; {USUAL_UNIT} when empty.", "in", ("units", "dimension unit", "Einheit")),
-    "category": Column("Its category.", "furniture", ("type", "product type", "product category", "Kategorie", "Warengruppe")),
+    "unit": Column(
+        f"{', '.join(METRES_PER_UNIT)}; {USUAL_UNIT} when empty.",
+        "in",
+        ("units", "dimension unit", "Einheit"),
+    ),
+    "category": Column(
+        "Its category.", "furniture", ("type", "product type", "product category", "Kategorie", "Warengruppe")
+    ),
     "brand": Column("Its brand.", "Norrvik", ("vendor", "manufacturer", "Marke", "Hersteller")),
     "material": Column("What it is made of.", "oak, wool", ()),
     "color": Column("Its colour.", "teal", ("colour", "Farbe")),
     "style_tags": Column("Words for its style.", "scandinavian, calm", ("tags", "style")),
     "prompt": Column("A word to whoever makes the pictures.", "", ("description prompt", "instructions")),
-    "number_of_images": Column(f"Lifestyle pictures, 1 to {MAX_IMAGES}.", "2", ("number of images", "images", "count", "n")),
+    "number_of_images": Column(
+        f"Lifestyle pictures, 1 to {MAX_IMAGES}.", "2", ("number of images", "images", "count", "n")
+    ),
     "aspect_ratio": Column("Of lifestyle pictures, width to height.", "4:5", ("aspect", "ratio")),
-    "request_type": Column("Studio, Lifestyle, Model; several with commas. All when empty.", "Studio, Lifestyle, Model", ("request", "request type")),
-    "target_format": Column("File formats, with commas. The rules' own when empty.", "glb, usdz", ("format", "formats", "target file type")),
-    "channel": Column("Where it goes live, with commas. The rules' own when empty.", "", ("channels", "destination", "publishing channel")),
+    "request_type": Column(
+        "Studio, Lifestyle, Model; several with commas. All when empty.",
+        "Studio, Lifestyle, Model",
+        ("request", "request type"),
+    ),
+    "target_format": Column(
+        "File formats, with commas. The rules' own when empty.",
+        "glb, usdz",
+        ("format", "formats", "target file type"),
+    ),
+    "channel": Column(
+        "Where it goes live, with commas. The rules' own when empty.",
+        "",
+        ("channels", "destination", "publishing channel"),
+    ),
     "live_from": Column(
-        "Nothing of it goes live before this day, such as 2026-12-01. UTC.", "", ("embargo", "embargo until", "release date", "launch date")
+        "Nothing of it goes live before this day, such as 2026-12-01. UTC.",
+        "",
+        ("embargo", "embargo until", "release date", "launch date"),
     ),
 }
-_TEXTS = {"product_name": "name", "category": "category", "brand": "brand", "material": "material", "color": "color", "style_tags": "style_tags"}
+_TEXTS = {
+    "product_name": "name",
+    "category": "category",
+    "brand": "brand",
+    "material": "material",
+    "color": "color",
+    "style_tags": "style_tags",
+}
 _VIEWS = {"image_url": View.FRONT, **{f"image_url_{v}": v for v in View if v is not View.FRONT}}
 _ASPECT = re.compile(r"[1-9]\d?:[1-9]\d?")
 
@@ -72,7 +128,9 @@ def guessed(header: tuple[str, ...]) -> dict[str, str]:
     plain = {_plain(name): name for name in reversed(header)}
     found: dict[str, str] = {}
     for column, spec in COLUMNS.items():
-        name = next((plain[_plain(known)] for known in (column, *spec.aliases) if _plain(known) in plain), None)
+        name = next(
+            (plain[_plain(known)] for known in (column, *spec.aliases) if _plain(known) in plain), None
+        )
         if name is not None and name not in found.values():
             found[column] = name
     return found
@@ -88,7 +146,10 @@ def read_row(cells: Mapping[str, str], mapping: Mapping[str, str]) -> tuple[Prod
     wrong = list(_misread(row))
     if wrong:
         return None, wrong
-    record: dict[str, Any] = {"sku": row.get("sku", ""), **{ours: row.get(column, "") for column, ours in _TEXTS.items()}}
+    record: dict[str, Any] = {
+        "sku": row.get("sku", ""),
+        **{ours: row.get(column, "") for column, ours in _TEXTS.items()},
+    }
     record["images"] = {str(view): row[column] for column, view in _VIEWS.items() if row.get(column)}
     record["inspiration_image"] = row.get("inspiration_image", "")
     record["live_from"] = moment.isoformat() if (moment := _moment(row.get("live_from", ""))) else None
@@ -128,22 +189,56 @@ def _misread(row: Mapping[str, str]) -> Iterator[Issue]:
         yield issue("row.value", "The SKU is missing.", pointer="/sku")
     for axis in ("height", "width", "depth"):
         if row.get(axis) and not (_number(row[axis]) or 0) > 0:
-            yield issue("row.value", f"{axis} is no size.", pointer=f"/{axis}", measured=row[axis][:40], limit="a number above 0")
+            yield issue(
+                "row.value",
+                f"{axis} is no size.",
+                pointer=f"/{axis}",
+                measured=row[axis][:40],
+                limit="a number above 0",
+            )
     if row.get("live_from") and _moment(row["live_from"]) is None:
-        yield issue("row.value", "live_from is no day.", pointer="/live_from", measured=row["live_from"][:40], limit="such as 2026-12-01")
+        yield issue(
+            "row.value",
+            "live_from is no day.",
+            pointer="/live_from",
+            measured=row["live_from"][:40],
+            limit="such as 2026-12-01",
+        )
     unit = row.get("unit", "").lower()
     if unit and unit not in METRES_PER_UNIT:
-        yield issue("row.value", "The unit is none we know.", pointer="/unit", measured=unit[:40], limit=", ".join(METRES_PER_UNIT))
+        yield issue(
+            "row.value",
+            "The unit is none we know.",
+            pointer="/unit",
+            measured=unit[:40],
+            limit=", ".join(METRES_PER_UNIT),
+        )
     count = row.get("number_of_images", "")
     if count and not (count.isascii() and count.isdigit() and 1 <= int(count) <= MAX_IMAGES):
-        yield issue("row.value", "The number of images is none.", pointer="/number_of_images", measured=count[:40], limit=f"1 to {MAX_IMAGES}")
+        yield issue(
+            "row.value",
+            "The number of images is none.",
+            pointer="/number_of_images",
+            measured=count[:40],
+            limit=f"1 to {MAX_IMAGES}",
+        )
     aspect = row.get("aspect_ratio", "")
     if aspect and not _ASPECT.fullmatch(aspect):
-        yield issue("row.value", "The aspect ratio is none.", pointer="/aspect_ratio", measured=aspect[:40], limit="such as 4:5")
+        yield issue(
+            "row.value",
+            "The aspect ratio is none.",
+            pointer="/aspect_ratio",
+            measured=aspect[:40],
+            limit="such as 4:5",
+        )
     for name in _list(row.get("request_type", "")):
         if name not in set(RequestType):
             yield issue(
-                "row.value", "The request type is none we know.", pointer="/request_type", measured=name[:40], limit="Studio, Lifestyle, Model"
+                "row.value",
+                "The request type is none we know.",
+                pointer="/request_type",
+                measured=name[:40],
+                limit="Studio, Lifestyle, Model",
             )
 
 

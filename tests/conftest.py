@@ -43,7 +43,9 @@ def queue_url() -> Iterator[str]:
     """A real queue server on a socket of its own."""
     with tempfile.TemporaryDirectory(prefix="damq-") as folder:
         settings = Settings.from_env({}, data_dir=Path(folder))
-        process = subprocess.Popen(queue_server.command(settings), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            queue_server.command(settings), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         queue_server.wait(settings)
         yield settings.redis
         process.terminate()
@@ -96,7 +98,9 @@ def allow_hosts(photos: PhotoServer) -> str:
 
 
 @pytest.fixture
-def services(tmp_path: Path, clock: TestClock, queue_url: str, allow_hosts: str, database_url: str) -> Iterator[Services]:
+def services(
+    tmp_path: Path, clock: TestClock, queue_url: str, allow_hosts: str, database_url: str
+) -> Iterator[Services]:
     """Services on a directory of their own, with an empty queue."""
     Redis.from_url(queue_url).flushall()
     (tmp_path / "plugin.json").write_text(json.dumps(rules_json()))
@@ -139,7 +143,9 @@ def drain(services: Services, queue_url: str, monkeypatch: pytest.MonkeyPatch) -
                 queue = Queue(name, connection=connection, serializer=JSONSerializer)
                 done += len(queue)
                 if len(queue):
-                    SimpleWorker([queue], connection=connection, serializer=JSONSerializer).work(burst=True, logging_level="CRITICAL")
+                    SimpleWorker([queue], connection=connection, serializer=JSONSerializer).work(
+                        burst=True, logging_level="CRITICAL"
+                    )
         return done
 
     return run
@@ -154,7 +160,9 @@ def broker(services: Services) -> Iterator[Broker]:
 
 
 @pytest.fixture
-def rounds(services: Services, drain: Callable[[], int], broker: Broker, clock: TestClock) -> Callable[..., None]:
+def rounds(
+    services: Services, drain: Callable[[], int], broker: Broker, clock: TestClock
+) -> Callable[..., None]:
     """Let workers, the sweeper and the broker have some rounds."""
 
     def work(count: int = 4, pause_s: float = 60) -> None:

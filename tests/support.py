@@ -50,23 +50,50 @@ def rules_json(**changes: Any) -> dict[str, Any]:
         "version": "1.0.0",
         "connections": {
             "pim": {
-                "main": {"adapter": "standard", "secrets": ["env/HOOK_SECRET", "env/HOOK_SECRET_OLD"], "tokens": ["env/HOOK_TOKEN"]},
+                "main": {
+                    "adapter": "standard",
+                    "secrets": ["env/HOOK_SECRET", "env/HOOK_SECRET_OLD"],
+                    "tokens": ["env/HOOK_TOKEN"],
+                },
                 "mem": {"adapter": "memory", "secret": "env/HOOK_TOKEN"},
             },
             "dam": {"library": {"adapter": "library"}},
             "channel": {"viewer": {"adapter": "viewer"}},
         },
-        "products": {"required": ["sku", "name", "images.any"], "categories": {"furniture": {"required": ["dimensions"]}}},
+        "products": {
+            "required": ["sku", "name", "images.any"],
+            "categories": {"furniture": {"required": ["dimensions"]}},
+        },
         "deliverables": [
-            {"name": "packshot", "kind": "rendition", "size_px": 320, "formats": ["jpeg", "webp"], "channels": ["viewer"]},
-            {"name": "cutout", "kind": "rendition", "background": "transparent", "size_px": 320, "formats": ["png"], "channels": ["viewer"]},
+            {
+                "name": "packshot",
+                "kind": "rendition",
+                "size_px": 320,
+                "formats": ["jpeg", "webp"],
+                "channels": ["viewer"],
+            },
+            {
+                "name": "cutout",
+                "kind": "rendition",
+                "background": "transparent",
+                "size_px": 320,
+                "formats": ["png"],
+                "channels": ["viewer"],
+            },
         ],
         "naming": {"default": "{sku}_{name:pascal}_V{version}_{format:upper}"},
     }
     return {**rules, **changes}
 
 
-MODEL = {"name": "model", "kind": "model", "formats": ["glb", "usdz"], "max_triangles": 4000, "texture_px": 512, "channels": ["viewer"]}
+MODEL = {
+    "name": "model",
+    "kind": "model",
+    "formats": ["glb", "usdz"],
+    "max_triangles": 4000,
+    "texture_px": 512,
+    "channels": ["viewer"],
+}
 ENVIRON = {
     "HOOK_SECRET": SECRET,
     "HOOK_SECRET_OLD": "whsec_" + "b2xkLXNlY3JldC1vbGQtc2VjcmV0",
@@ -80,11 +107,18 @@ ENVIRON = {
 }
 
 
-def picture(draw: Callable[[np.ndarray], None] | None = None, size: tuple[int, int] = (400, 400), ground: int = 235, format: str = "JPEG") -> bytes:
+def picture(
+    draw: Callable[[np.ndarray], None] | None = None,
+    size: tuple[int, int] = (400, 400),
+    ground: int = 235,
+    format: str = "JPEG",
+) -> bytes:
     """An encoded photo: a plain ground, on which `draw` paints with OpenCV; by default a red box."""
     rgb = np.full((size[1], size[0], 3), ground, np.uint8)
     if draw is None:
-        cv2.rectangle(rgb, (size[0] // 4, size[1] // 4), (3 * size[0] // 4, 3 * size[1] // 4), (170, 40, 40), -1)
+        cv2.rectangle(
+            rgb, (size[0] // 4, size[1] // 4), (3 * size[0] // 4, 3 * size[1] // 4), (170, 40, 40), -1
+        )
     else:
         draw(rgb)
     out = io.BytesIO()
@@ -186,7 +220,15 @@ def inbound(body: bytes, headers: dict[str, str], at: datetime) -> Inbound:
 def file_of(data: bytes, name: str, format: str, role: Role = Role.PRIMARY) -> VersionFile:
     from worker.imaging.encode import MIME
 
-    return VersionFile(name=name, format=format, role=role, view="", mime=MIME[format], sha256=Sha256("0" * 64), bytes=len(data))
+    return VersionFile(
+        name=name,
+        format=format,
+        role=role,
+        view="",
+        mime=MIME[format],
+        sha256=Sha256("0" * 64),
+        bytes=len(data),
+    )
 
 
 def http_to(host: str, kit: Kit) -> Http:

@@ -88,7 +88,12 @@ def run(queue_name: str, burst: bool) -> None:
         jobs.warm()
     kind = MakeWorker if queue_name == "make" else IntakeWorker
     name = f"{queue_name}-{socket.gethostname()}-{os.getpid()}-{new_id('w', SystemClock().now())[-6:]}"
-    server = kind(list(SERVED[queue_name]), name=name, connection=connect(settings.redis, patient=True), serializer=JSONSerializer)
+    server = kind(
+        list(SERVED[queue_name]),
+        name=name,
+        connection=connect(settings.redis, patient=True),
+        serializer=JSONSerializer,
+    )
     log.info("worker_ready", queue=queue_name)
     server.work(burst=burst, logging_level="ERROR", with_scheduler=False)
     GUARD.stop()
@@ -113,7 +118,9 @@ def sweep() -> None:
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, leave)
     brokering = threading.Thread(target=_broker, args=(services, owner, stop), name="broker")
-    polling = threading.Thread(target=_poll, args=(services, owner, stop), name="poller", daemon=True)  # a slow DAM holds up no wake-up
+    polling = threading.Thread(
+        target=_poll, args=(services, owner, stop), name="poller", daemon=True
+    )  # a slow DAM holds up no wake-up
     brokering.start()
     polling.start()
     while not stop.wait(SWEEP_S):

@@ -27,7 +27,9 @@ from worker.modeling.model import Model
 T = TypeVar("T")
 PHOTOS, MODELS = 6, 2  # of one product, at the most, and a model before and after a step
 MAX_BYTES = 1_000_000_000  # about 100 photos of 1600 px
-METHOD = hashlib.sha256(b"".join(Path(str(m.__file__)).read_bytes() for m in (background, cutout, segmentation, planes))).hexdigest()[:12]
+METHOD = hashlib.sha256(
+    b"".join(Path(str(m.__file__)).read_bytes() for m in (background, cutout, segmentation, planes))
+).hexdigest()[:12]
 
 
 class Recent(Generic[T]):
@@ -56,7 +58,9 @@ def photo_of(services: Services, sha256: Sha256, pointer: str = "", longest_px: 
     """The stored photo, decoded (`decode.decode`). Raises: InputError source.*"""
     limit = services.settings.max_picture_pixels
     photo, reduced_to, limited_to = _PHOTOS.get(sha256) or (None, 0, 0)
-    as_wanted = photo is not None and (reduced_to == longest_px or max(photo.size) < min(longest_px, reduced_to))
+    as_wanted = photo is not None and (
+        reduced_to == longest_px or max(photo.size) < min(longest_px, reduced_to)
+    )
     if photo is None or not as_wanted or limited_to != limit:
         photo = decode(services.blobs.get(sha256), max_pixels=limit, pointer=pointer, longest_px=longest_px)
         _PHOTOS.put(sha256, (photo, longest_px, limit))
@@ -90,7 +94,13 @@ def _read(path: Path) -> Cutout | None:
         with path.open("rb") as file:
             rgb, alpha = read_array(file, allow_pickle=False), read_array(file, allow_pickle=False)
             said = json.loads(file.read())
-        found = Cutout(rgb=rgb, alpha=alpha, confidence=said["confidence"], busy=said["busy"], touches=tuple(said["touches"]))
+        found = Cutout(
+            rgb=rgb,
+            alpha=alpha,
+            confidence=said["confidence"],
+            busy=said["busy"],
+            touches=tuple(said["touches"]),
+        )
         path.touch()
     except (OSError, ValueError, KeyError, TypeError):
         return None

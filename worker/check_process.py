@@ -29,12 +29,16 @@ from dam_connector.domain.product import Product
 from dam_connector.domain.rules import Deliverable, Rules
 from dam_connector.domain.version import VersionFile
 
-TIME_S = 9.0  # CPU-seconds for one report on files: that a machine is busy with other things is no fault of theirs
+TIME_S = (
+    9.0  # CPU-seconds for one report on files: that a machine is busy with other things is no fault of theirs
+)
 PHOTO_S = 4.0  # more, for each photo that a model is held against
 FIRST_SHARE = 0.6  # of them for the first try
 STUCK = 8  # times as long by the clock: what waits for ever takes no CPU
 MEMORY_BYTES = 1_000_000_000
-AT_REST_BYTES = 600_000_000  # what usual files leave behind; beyond it, what ends a report may be others' memory
+AT_REST_BYTES = (
+    600_000_000  # what usual files leave behind; beyond it, what ends a report may be others' memory
+)
 START_S = 60.0
 LOOK_S = 0.05
 MAX_WRITTEN_BYTES = 64_000_000  # OpenUSD wants its packages on disk
@@ -109,7 +113,10 @@ class Guard:
             try:
                 self.warm()
                 cpu_s, clock, at_rest = self._cpu_s(), time.monotonic(), self.memory()
-                checked = self._asked(replace(order, skip=tuple(name for name, _ in harmful)), left if harmful else FIRST_SHARE * left)
+                checked = self._asked(
+                    replace(order, skip=tuple(name for name, _ in harmful)),
+                    left if harmful else FIRST_SHARE * left,
+                )
                 return replace(checked, report=_with_harm(checked.report, harmful))
             except Ended as ended:
                 left -= max(self._cpu_s() - cpu_s, (time.monotonic() - clock) / STUCK)
@@ -119,15 +126,32 @@ class Guard:
                     continue
                 harmful.append((ended.check, str(ended)))
                 if len(harmful) > 2 or not ended.check or left < 1:
-                    rows = tuple(Row(check=name or "reading", outcome=Outcome.NOT_TESTED, detail=why) for name, why in harmful)
-                    return Checked(report=_with_harm(Report(issues=order.found_before, rows=rows, facts=order.facts), harmful), pictures={})
+                    rows = tuple(
+                        Row(check=name or "reading", outcome=Outcome.NOT_TESTED, detail=why)
+                        for name, why in harmful
+                    )
+                    return Checked(
+                        report=_with_harm(
+                            Report(issues=order.found_before, rows=rows, facts=order.facts), harmful
+                        ),
+                        pictures={},
+                    )
 
     def warm(self) -> None:
         """Start the process, if there is none: a worker does before it forks, so that its jobs find one. Raises: Ended."""
         if self._process is not None and self._alive():
             return
-        quiet = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "LC_ALL", "TMPDIR", "HOME", "PYTHONPATH", "VIRTUAL_ENV")}
-        self._process = subprocess.Popen([sys.executable, "-m", "worker.check_process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=quiet)
+        quiet = {
+            k: v
+            for k, v in os.environ.items()
+            if k in ("PATH", "LANG", "LC_ALL", "TMPDIR", "HOME", "PYTHONPATH", "VIRTUAL_ENV")
+        }
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "worker.check_process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=quiet,
+        )
         self._owner = os.getpid()
         self._read(_Limit(START_S, time.monotonic() + STUCK * START_S), MEMORY_BYTES)
 
@@ -152,7 +176,10 @@ class Guard:
     def _asked(self, order: Order, seconds: float) -> Checked:
         """seconds: of CPU. Raises: Ended."""
         assert self._process is not None and self._process.stdin is not None
-        token, limit = os.urandom(8).hex(), _Limit(self._cpu_s() + seconds, time.monotonic() + STUCK * seconds)
+        token, limit = (
+            os.urandom(8).hex(),
+            _Limit(self._cpu_s() + seconds, time.monotonic() + STUCK * seconds),
+        )
         self._write(pickle.dumps((token, order)), limit)
         at = ""
         while True:
@@ -234,7 +261,10 @@ atexit.register(GUARD.stop)
 
 def _with_harm(report: Report, harmful: list[tuple[str, str]]) -> Report:
     """The report with an issue for each check that the file broke."""
-    found = tuple(issue("file.harmful", f"Checking it ended badly: {why}.", measured=check or "reading") for check, why in harmful)
+    found = tuple(
+        issue("file.harmful", f"Checking it ended badly: {why}.", measured=check or "reading")
+        for check, why in harmful
+    )
     return replace(report, issues=(*found, *report.issues))
 
 
@@ -252,7 +282,14 @@ def serve(incoming: IO[bytes], outgoing: IO[bytes]) -> None:
         token, order = pickle.loads(incoming.read(_LENGTH.unpack(header)[0]))  # noqa: S301 - what our own process sends
         begin = partial(_begun, outgoing, token)
         subject = _subject(order)
-        report = run_checks(subject, order.rules, found_before=order.found_before, facts=order.facts, skip=order.skip, begin=begin)
+        report = run_checks(
+            subject,
+            order.rules,
+            found_before=order.found_before,
+            facts=order.facts,
+            skip=order.skip,
+            begin=begin,
+        )
         pictures = {name: base64.b64encode(data).decode() for name, data in subject.pictures_made.items()}
         _say(outgoing, {"token": token, "report": to_plain(report), "pictures": pictures})
 

@@ -19,7 +19,12 @@ from worker.work import Park, Work, photo_labels
 TASK_MARK = "|"  # between a provider's name and its task
 CREDITS = ("task", "request_id", "model_asked", "model_actual", "prompt", "seed")
 SPARE = timedelta(minutes=10)  # a sleeping run is roused when its task ends; this is for when that was lost
-REFUSALS = (Refused, Unsupported, BadOutput, InputError)  # the next generator goes on; out of credit is none: it waits until there is some
+REFUSALS = (
+    Refused,
+    Unsupported,
+    BadOutput,
+    InputError,
+)  # the next generator goes on; out of credit is none: it waits until there is some
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,9 @@ class Came:
     files: tuple[Sha256, ...]
 
 
-def by_first(work: Work, make: Callable[[Work, str], Work], *, enough: Callable[[Work], bool], made: bool) -> Work:
+def by_first(
+    work: Work, make: Callable[[Work, str], Work], *, enough: Callable[[Work], bool], made: bool
+) -> Work:
     """The work by the first generator that makes something good enough; else the last thing that any made.
 
     made: whether one made something before this run slept. Raises: Park while a provider works; the last refusal when none made anything.
@@ -61,8 +68,14 @@ def still_to_try(work: Work) -> Iterator[str]:
 
 def come(work: Work, services: Services, name: str, order: Callable[[Provider], Order]) -> Came:
     """What this provider made. Raises: Park while it works, or waits; Refused with its reason; BadOutput."""
-    entry = services.tasks.get(work.task.partition(TASK_MARK)[2]) if work.task.startswith(f"{name}{TASK_MARK}") else None
-    if entry is None and name not in services.rules.current().provider:  # a run keeps the rules that it began with
+    entry = (
+        services.tasks.get(work.task.partition(TASK_MARK)[2])
+        if work.task.startswith(f"{name}{TASK_MARK}")
+        else None
+    )
+    if (
+        entry is None and name not in services.rules.current().provider
+    ):  # a run keeps the rules that it began with
         raise Refused(name, "generate", "plugin.json no longer names it under /connections/provider")
     provider = services.provider(name)
     if work.deliverable.kind not in provider.capabilities.makes:
@@ -72,7 +85,12 @@ def come(work: Work, services: Services, name: str, order: Callable[[Provider], 
         wanted = order(provider)
         _refuse_dear(work, name, provider.estimate(wanted.generation(services, "", with_pictures=False)))
         about = About(
-            run_id=work.run_id, provider=name, sku=work.product.sku, category=work.product.category, deliverable=d.name, batch_id=work.batch_id
+            run_id=work.run_id,
+            provider=name,
+            sku=work.product.sku,
+            category=work.product.category,
+            deliverable=d.name,
+            batch_id=work.batch_id,
         )
         entry = ordered(services, about, wanted)
     if not entry.ended:
@@ -88,10 +106,16 @@ def come(work: Work, services: Services, name: str, order: Callable[[Provider], 
 def _refuse_dear(work: Work, name: str, usd: float) -> None:
     when = work.deliverable.when.get(name)
     if when and when.max_usd is not None and usd > when.max_usd and name != work.generator:
-        raise Refused(name, "generate", f"it would cost ${usd:.2f}, more than the ${when.max_usd:g} that the rules allow")
+        raise Refused(
+            name,
+            "generate",
+            f"it would cost ${usd:.2f}, more than the ${when.max_usd:g} that the rules allow",
+        )
 
 
-def _credited(work: Work, services: Services, entry: TaskEntry, model: str, request_id: str, asked: str) -> Work:
+def _credited(
+    work: Work, services: Services, entry: TaskEntry, model: str, request_id: str, asked: str
+) -> Work:
     """The work with who made it from what, by which prompt, at what cost."""
     order = order_of(entry)
     made_by = {
@@ -108,7 +132,14 @@ def _credited(work: Work, services: Services, entry: TaskEntry, model: str, requ
     work = uncredited(work)
     work = replace(work, provenance={**work.provenance, **made_by})
     if model and asked and model != asked:
-        work = work.with_issues(issue("provider.other_model", f"{entry.provider} made it with another model.", measured=model, limit=asked))
+        work = work.with_issues(
+            issue(
+                "provider.other_model",
+                f"{entry.provider} made it with another model.",
+                measured=model,
+                limit=asked,
+            )
+        )
     return work
 
 

@@ -37,7 +37,9 @@ class _Thread:
     and refuses time limits where an event loop runs. A pool's threads are gone before `atexit`; this one is there until the very end."""
 
     def __init__(self) -> None:
-        self._jobs: queue.SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...], Future[Any]]] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...], Future[Any]]] = (
+            queue.SimpleQueue()
+        )
         self.process = os.getpid()  # a fork has no threads
         threading.Thread(target=self._work, daemon=True).start()
 

@@ -74,7 +74,12 @@ UPSCALE: tuple[Step, ...] = (  # a picture with twice the pixels
     request_review,
     tell_dam,
 )
-REVIEW: tuple[Step, ...] = (push, request_review, tell_dam, plan_renditions)  # a blocked version whose errors were waived
+REVIEW: tuple[Step, ...] = (
+    push,
+    request_review,
+    tell_dam,
+    plan_renditions,
+)  # a blocked version whose errors were waived
 PUBLISH: tuple[Step, ...] = (
     publish_to_channels,
     record_publication,

@@ -62,13 +62,23 @@ class Order:
     def set(self, cutout: Cutout, *, oblique: bool) -> Picture:
         """The product as this order wants it shown."""
         height_m = self.product.dimensions.height_m
-        return set_in_style(cutout, self.deliverable, slot=self.slot, seed=self.seed, oblique=oblique, height_m=height_m, palette=self.palette)
+        return set_in_style(
+            cutout,
+            self.deliverable,
+            slot=self.slot,
+            seed=self.seed,
+            oblique=oblique,
+            height_m=height_m,
+            palette=self.palette,
+        )
 
     def encoded(self, picture: Picture, view: str = "") -> Iterator[MadeFile]:
         """The picture in each format, within the fewest bytes that the rules and the deliverable's profiles allow."""
         for format in self.deliverable.formats:
             budget = byte_budget(self.deliverable.profiles, format, self.max_bytes)
-            yield MadeFile(data=encode_within(picture.rgb, picture.alpha, format, budget), format=format, view=view)
+            yield MadeFile(
+                data=encode_within(picture.rgb, picture.alpha, format, budget), format=format, view=view
+            )
 
 
 def opened(data: bytes, order: Order, view: str = "") -> Photo | Model:
@@ -78,7 +88,9 @@ def opened(data: bytes, order: Order, view: str = "") -> Photo | Model:
     return decode(data, max_pixels=order.max_pixels, pointer=f"/images/{view}")
 
 
-def make(source: Photo | Model, order: Order, *, view: str, cut: Callable[[Photo, str], Cutout] = cut_out) -> Made:
+def make(
+    source: Photo | Model, order: Order, *, view: str, cut: Callable[[Photo, str], Cutout] = cut_out
+) -> Made:
     """The renditions of a photo or of a model. view: what the photo shows. cut: its cut-out. Raises: InputError cutout.empty."""
     return _from_photo(source, order, view, cut) if isinstance(source, Photo) else _from_model(source, order)
 
@@ -90,18 +102,30 @@ def _from_photo(photo: Photo, order: Order, view: str, cut: Callable[[Photo, str
     files = tuple(order.encoded(picture))
     off = median_differences(photo, cutout, picture, {f.format: f.data for f in files})
     issues = [*source_issues(photo, cutout, view), *_enlargement_issues(picture, order.deliverable, where)]
-    issues += [found for format, difference in off.items() for found in likeness_issues(difference, format, where)]
+    issues += [
+        found for format, difference in off.items() for found in likeness_issues(difference, format, where)
+    ]
     return Made(
         files=files,
         preview=preview(picture),
         seed=order.seed,
-        facts={**_photo_facts(photo, cutout, picture, view), **{f"{format}_de2000": round(d, 2) for format, d in off.items()}},
+        facts={
+            **_photo_facts(photo, cutout, picture, view),
+            **{f"{format}_de2000": round(d, 2) for format, d in off.items()},
+        },
         issues=tuple(issues),
         labels=photo.labels,
     )
 
 
-def made_elsewhere(pictures: Sequence[bytes], photo: Photo, order: Order, *, view: str, cut: Callable[[Photo, str], Cutout] = cut_out) -> Made:
+def made_elsewhere(
+    pictures: Sequence[bytes],
+    photo: Photo,
+    order: Order,
+    *,
+    view: str,
+    cut: Callable[[Photo, str], Cutout] = cut_out,
+) -> Made:
     """The renditions of that one of a provider's pictures that shows the photo's product best, held against the photo.
 
     Raises: InputError source.*, cutout.empty.
@@ -111,7 +135,12 @@ def made_elsewhere(pictures: Sequence[bytes], photo: Photo, order: Order, *, vie
     chosen, found = most_like(cut(photo, where), candidates)
     width, height = size_of(d.aspect, d.size_px)
     picture = fitted(chosen, found.box, width, height)
-    facts: dict[str, str | int | float] = {"view": view, "width_px": width, "height_px": height, "scale": round(picture.enlarged, 2)}
+    facts: dict[str, str | int | float] = {
+        "view": view,
+        "width_px": width,
+        "height_px": height,
+        "scale": round(picture.enlarged, 2),
+    }
     return Made(
         files=tuple(order.encoded(picture)),
         preview=preview(picture),
@@ -125,7 +154,12 @@ def made_elsewhere(pictures: Sequence[bytes], photo: Photo, order: Order, *, vie
 def _photo_facts(photo: Photo, cutout: Cutout, picture: Picture, view: str) -> dict[str, str | int | float]:
     height, width = picture.rgb.shape[:2]
     facts = {"width_px": width, "height_px": height, "photo_px": " x ".join(map(str, photo.size))}
-    return {"view": view, **facts, "cutout_confidence": round(cutout.confidence, 2), "scale": round(picture.enlarged, 2)}
+    return {
+        "view": view,
+        **facts,
+        "cutout_confidence": round(cutout.confidence, 2),
+        "scale": round(picture.enlarged, 2),
+    }
 
 
 def _from_model(model: Model, order: Order) -> Made:
@@ -143,9 +177,19 @@ def _from_model(model: Model, order: Order) -> Made:
         else:
             files += order.encoded(picture, shot.name if d.motion == Motion.SPIN else "")
     if clip:
-        files.append(MadeFile(data=encode_clip([p.rgb for p in clip], [p.alpha for p in clip], order.max_bytes), format="webp"))
+        files.append(
+            MadeFile(
+                data=encode_clip([p.rgb for p in clip], [p.alpha for p in clip], order.max_bytes),
+                format="webp",
+            )
+        )
     frames = 1 if d.motion == Motion.STILL else d.frames
-    facts: dict[str, str | int | float] = {"camera": d.camera, "frames": frames, "width_px": width, "height_px": height}
+    facts: dict[str, str | int | float] = {
+        "camera": d.camera,
+        "frames": frames,
+        "width_px": width,
+        "height_px": height,
+    }
     return Made(files=tuple(files), preview=shown, seed=order.seed, facts=facts)
 
 
@@ -156,4 +200,10 @@ def _enlargement_issues(picture: Picture, deliverable: Deliverable, pointer: str
         longer = max(right - left, bottom - top)
         has, needs = round(longer / picture.enlarged), round(longer / MAX_ENLARGEMENT)
         words = f"The product has {has} px in the photo; {deliverable.name} at {deliverable.size_px} px needs {needs}."
-        yield issue("rendition.enlarged", words, pointer=pointer, measured=f"{picture.enlarged:.2f} x", limit=f"{MAX_ENLARGEMENT:g} x")
+        yield issue(
+            "rendition.enlarged",
+            words,
+            pointer=pointer,
+            measured=f"{picture.enlarged:.2f} x",
+            limit=f"{MAX_ENLARGEMENT:g} x",
+        )

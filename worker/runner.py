@@ -17,7 +17,15 @@ from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import issue
 from dam_connector.domain.row_request import tailored
 from dam_connector.domain.run import RunState
-from dam_connector.errors import RETRYABLE, Busy, ConnectorError, InputError, OutOfCredit, RateLimited, StateConflict
+from dam_connector.errors import (
+    RETRYABLE,
+    Busy,
+    ConnectorError,
+    InputError,
+    OutOfCredit,
+    RateLimited,
+    StateConflict,
+)
 from dam_connector.store.runs import RunRecord
 from dam_connector.wiring import Services
 from worker.pipeline import PIPELINES
@@ -71,7 +79,9 @@ def _run_steps(services: Services, run: RunRecord) -> None:
         except InputError as error:
             _flag(services, run, error)
             return
-        except StateConflict as error:  # what the step was to do is no longer wanted; a lost lease shows itself here too
+        except (
+            StateConflict
+        ) as error:  # what the step was to do is no longer wanted; a lost lease shows itself here too
             services.runs.finish(run, RunState.CANCELLED, f"{step.__name__}: {error}")
             return
         except ConnectorError as error:
@@ -80,7 +90,11 @@ def _run_steps(services: Services, run: RunRecord) -> None:
         except Exception as error:
             log.exception("step_broke", step=step.__name__)
             where = traceback.extract_tb(error.__traceback__)[-1]
-            _fail(services, run, f"{step.__name__}: {type(error).__name__}: {error} ({os.path.basename(where.filename)}:{where.lineno})")
+            _fail(
+                services,
+                run,
+                f"{step.__name__}: {type(error).__name__}: {error} ({os.path.basename(where.filename)}:{where.lineno})",
+            )
             return
         timings[step.__name__] = round(timings.get(step.__name__, 0.0) + time.process_time() - started, 3)
         services.runs.checkpoint(run, position + 1, step.__name__, to_plain(work), timings)
@@ -96,7 +110,9 @@ def _begin(services: Services, run: RunRecord) -> Work:
     known = rules.deliverable(run.deliverable)
     deliverable = tailored(known, record.product.request) if record and known else None
     if record is None or deliverable is None:
-        services.runs.finish(run, RunState.CANCELLED, "the product or the deliverable is gone, or no longer asked for")
+        services.runs.finish(
+            run, RunState.CANCELLED, "the product or the deliverable is gone, or no longer asked for"
+        )
         raise StateConflict("nothing to do")
     version = services.assets.get(run.version_id) if run.version_id else None
     work = Work(
@@ -111,12 +127,20 @@ def _begin(services: Services, run: RunRecord) -> Work:
         generator=run.generator,
         sources={view: Sha256(sha) for view, sha in record.sources.items()},
     )
-    return replace(work, version_id=version.id, number=version.number, files=version.files, report=version.report) if version else work
+    return (
+        replace(
+            work, version_id=version.id, number=version.number, files=version.files, report=version.report
+        )
+        if version
+        else work
+    )
 
 
 def _flag(services: Services, run: RunRecord, error: InputError) -> None:
     """The product's input cannot be used: say so on the product, and end the run."""
-    found = issue(error.issue_code, str(error), pointer=error.pointer, measured=error.measured, limit=error.limit)
+    found = issue(
+        error.issue_code, str(error), pointer=error.pointer, measured=error.measured, limit=error.limit
+    )
     services.products.add_issues(run.sku, (found,))
     services.runs.finish(run, RunState.FAILED, f"{error.issue_code}: {error}")
     log.info("run_flagged", code=error.issue_code)
@@ -129,7 +153,12 @@ def _retry_or_fail(services: Services, run: RunRecord, step: str, error: Connect
         services.runs.park(run, services.clock.now() + timedelta(seconds=CREDIT_RETRY_S), message)
     elif isinstance(error, RETRYABLE) and run.attempts + 1 < MAX_ATTEMPTS:
         wait = error.retry_after_s if isinstance(error, RateLimited) else FIRST_RETRY_S * 2**run.attempts
-        services.runs.park(run, services.clock.now() + timedelta(seconds=wait), message, failed_try=not isinstance(error, Busy))
+        services.runs.park(
+            run,
+            services.clock.now() + timedelta(seconds=wait),
+            message,
+            failed_try=not isinstance(error, Busy),
+        )
         log.warning("run_put_off", step=step, error=str(error), wait_s=wait)
     else:
         _fail(services, run, message)

@@ -80,7 +80,9 @@ def _rules(machine: bool) -> Rules:
 @click.option("--material", default="", help="What it is made of: decides how it shines.")
 @click.option("--category", default="", help="What kind of product it is.")
 @click.option("--max-triangles", type=click.IntRange(500), default=30_000, show_default=True)
-@click.option("--texture-px", type=click.Choice(["512", "1024", "2048", "4096"]), default="2048", show_default=True)
+@click.option(
+    "--texture-px", type=click.Choice(["512", "1024", "2048", "4096"]), default="2048", show_default=True
+)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True)
 @as_json
 def build(
@@ -101,11 +103,15 @@ def build(
         cutouts: dict[View, Cutout] = {}
         for name, path in views.items():
             if path is not None:
-                cutouts[View(name)] = cut_out(decode(path.read_bytes(), max_pixels=MAX_PIXELS, pointer=f"/images/{name}"))
+                cutouts[View(name)] = cut_out(
+                    decode(path.read_bytes(), max_pixels=MAX_PIXELS, pointer=f"/images/{name}")
+                )
         if not cutouts:
             raise InputError("source.missing_view", "Name at least one photo, such as --front PHOTO.jpg.")
         size = Dimensions(width_m=width_m, height_m=height_m, depth_m=depth_m)
-        made = build_model(cutouts, size, f"{material} {category}", max_triangles=max_triangles, texture_px=int(texture_px))
+        made = build_model(
+            cutouts, size, f"{material} {category}", max_triangles=max_triangles, texture_px=int(texture_px)
+        )
     except InputError as error:
         _unusable(machine, error)
         raise
@@ -124,15 +130,27 @@ def build(
     _say(
         machine,
         facts,
-        [f"{out}: {len(data) / 1e6:.2f} MB, {len(made.model.faces)} triangles, {made.family}, confidence {made.confidence}"]
+        [
+            f"{out}: {len(data) / 1e6:.2f} MB, {len(made.model.faces)} triangles, {made.family}, confidence {made.confidence}"
+        ]
         + [f"  {i.severity.value}: {i.code}: {i.message}" for i in made.issues],
     )
 
 
 @click.command()
 @click.argument("file", type=a_file)
-@click.option("--profile", "profiles", multiple=True, help="A profile that it must satisfy, such as khronos-mobile-ar; may be given more than once.")
-@click.option("--product", "product_file", type=a_file, help="The product's record: then size, name and unit are checked too.")
+@click.option(
+    "--profile",
+    "profiles",
+    multiple=True,
+    help="A profile that it must satisfy, such as khronos-mobile-ar; may be given more than once.",
+)
+@click.option(
+    "--product",
+    "product_file",
+    type=a_file,
+    help="The product's record: then size, name and unit are checked too.",
+)
 @click.option(
     "--photo",
     "photos",
@@ -141,23 +159,54 @@ def build(
     help="A photo to hold a model against, such as front=chair.jpg; may be given more than once.",
 )
 @click.option(
-    "--as", "form", type=click.Choice(["text", "json", "markdown", "junit"]), default="text", show_default=True, help="How the report reads."
+    "--as",
+    "form",
+    type=click.Choice(["text", "json", "markdown", "junit"]),
+    default="text",
+    show_default=True,
+    help="How the report reads.",
 )
-@click.option("--pictures", type=click.Path(file_okay=False, path_type=Path), help="A folder for the report's pictures.")
+@click.option(
+    "--pictures", type=click.Path(file_okay=False, path_type=Path), help="A folder for the report's pictures."
+)
 @as_json
 def check(
-    file: Path, profiles: tuple[str, ...], product_file: Path | None, photos: tuple[str, ...], form: str, pictures: Path | None, machine: bool
+    file: Path,
+    profiles: tuple[str, ...],
+    product_file: Path | None,
+    photos: tuple[str, ...],
+    form: str,
+    pictures: Path | None,
+    machine: bool,
 ) -> None:
     """Check a GLB, USDZ or picture. Exit code 0: no error, 1: some, 2: the file is of no use."""
     machine = machine or form == "json"
     rules = _rules(machine)
     format = {"jpg": "jpeg"}.get(file.suffix[1:].lower(), file.suffix[1:].lower())
     if format not in MIME:
-        _stop(machine, "format", f"{file.name} is none of: {', '.join(MIME)}", "Give the file its right extension.")
+        _stop(
+            machine,
+            "format",
+            f"{file.name} is none of: {', '.join(MIME)}",
+            "Give the file its right extension.",
+        )
     for unknown in (p for p in profiles if p not in rules.model_profiles):
-        _stop(machine, "profile", f"there is no profile {unknown!r}", f"Known: {', '.join(rules.model_profiles)}.")
+        _stop(
+            machine,
+            "profile",
+            f"there is no profile {unknown!r}",
+            f"Known: {', '.join(rules.model_profiles)}.",
+        )
     data = file.read_bytes()
-    made = VersionFile(name=file.name, format=format, role=Role.PRIMARY, view="", mime=MIME[format], sha256=Sha256(""), bytes=len(data))
+    made = VersionFile(
+        name=file.name,
+        format=format,
+        role=Role.PRIMARY,
+        view="",
+        mime=MIME[format],
+        sha256=Sha256(""),
+        bytes=len(data),
+    )
     order = check_process.Order(
         product=_product(product_file, machine) if product_file else None,
         deliverable=None,
@@ -178,7 +227,9 @@ def check(
     texts = {"markdown": markdown, "junit": junit}
     lines = [texts[form](report, file.name)] if form in texts else _report_lines(file, report)
     _say(machine, {"file": str(file), **ReportOut().dump(report)}, lines)
-    unreadable = any(i.code in ("file.unreadable", "geometry.empty", "source.not_an_image") for i in report.issues)
+    unreadable = any(
+        i.code in ("file.unreadable", "geometry.empty", "source.not_an_image") for i in report.issues
+    )
     check_process.GUARD.stop()
     sys.exit(UNUSABLE if unreadable else int(report.blocked))
 
@@ -189,7 +240,12 @@ def _photos(given: tuple[str, ...], machine: bool) -> dict[str, bytes]:
     for each in given:
         view, _, path = each.partition("=")
         if view not in set(View) or not Path(path).is_file():
-            _stop(machine, "photo", f"{each!r} is not VIEW=FILE with a file that is there", f"Views: {', '.join(View)}.")
+            _stop(
+                machine,
+                "photo",
+                f"{each!r} is not VIEW=FILE with a file that is there",
+                f"Views: {', '.join(View)}.",
+            )
         found[view] = Path(path).read_bytes()
     return found
 
@@ -198,7 +254,11 @@ def _product(path: Path, machine: bool) -> Product:
     try:
         return load_product(json.loads(path.read_text()))
     except (ValueError, ValidationError) as error:
-        lines = list(problems(error.messages, ProductSchema())) if isinstance(error, ValidationError) else [str(error)]
+        lines = (
+            list(problems(error.messages, ProductSchema()))
+            if isinstance(error, ValidationError)
+            else [str(error)]
+        )
         _stop(machine, "product", "; ".join(lines), "See docs/configuration.md for the product record.")
         raise
 
@@ -206,11 +266,21 @@ def _product(path: Path, machine: bool) -> Product:
 def _report_lines(file: Path, report: Report) -> list[str]:
     """What a person reads in a terminal: the verdict, the checks, the profiles that matter, the findings worst first."""
     lines = [f"{file}: {'blocked' if report.blocked else 'good'}"]
-    lines += [f"  {row.outcome.value:10} {row.check}{f': {row.measured}' if row.measured else ''}" for row in report.rows if not row.profile]
+    lines += [
+        f"  {row.outcome.value:10} {row.check}{f': {row.measured}' if row.measured else ''}"
+        for row in report.rows
+        if not row.profile
+    ]
     for profile in dict.fromkeys(row.profile for row in report.rows if row.profile):
-        failed = [f"{row.check} {row.measured}" for row in report.rows if row.profile == profile and row.outcome is Outcome.FAIL]
+        failed = [
+            f"{row.check} {row.measured}"
+            for row in report.rows
+            if row.profile == profile and row.outcome is Outcome.FAIL
+        ]
         held = "must" if profile in report.held_to else "told"
-        lines.append(f"  {'fail' if failed else 'pass':10} profile {profile} ({held}){': ' + '; '.join(failed) if failed else ''}")
+        lines.append(
+            f"  {'fail' if failed else 'pass':10} profile {profile} ({held}){': ' + '; '.join(failed) if failed else ''}"
+        )
     for i in report.issues:
         lines += [
             f"  {i.severity.value}: {i.code} {i.pointer}",
@@ -223,14 +293,37 @@ def _report_lines(file: Path, report: Report) -> list[str]:
 @click.command()
 @click.argument("source", metavar="PHOTO", type=a_file)
 @click.option("--deliverable", default="packshot", show_default=True, help="Its name in plugin.json.")
-@click.option("--slot", type=click.IntRange(1, 4), default=1, show_default=True, help="Lifestyle pictures differ by slot.")
-@click.option("--view", type=click.Choice([v.value for v in View]), default="front", show_default=True, help="What the photo shows.")
-@click.option("--height-m", type=click.FloatRange(0.001, 100), help="The product's height: floors are drawn at true scale.")
+@click.option(
+    "--slot",
+    type=click.IntRange(1, 4),
+    default=1,
+    show_default=True,
+    help="Lifestyle pictures differ by slot.",
+)
+@click.option(
+    "--view",
+    type=click.Choice([v.value for v in View]),
+    default="front",
+    show_default=True,
+    help="What the photo shows.",
+)
+@click.option(
+    "--height-m",
+    type=click.FloatRange(0.001, 100),
+    help="The product's height: floors are drawn at true scale.",
+)
 @click.option("--inspiration", type=a_file, help="A picture whose colours a room takes on.")
 @click.option("--out-dir", type=click.Path(file_okay=False, path_type=Path), required=True)
 @as_json
 def rendition(
-    source: Path, deliverable: str, slot: int, view: str, height_m: float | None, inspiration: Path | None, out_dir: Path, machine: bool
+    source: Path,
+    deliverable: str,
+    slot: int,
+    view: str,
+    height_m: float | None,
+    inspiration: Path | None,
+    out_dir: Path,
+    machine: bool,
 ) -> None:
     """Make a rendition from one photo, as plugin.json says; one that is rendered from a model takes a GLB in its place."""
     rules = _rules(machine)
@@ -238,18 +331,39 @@ def rendition(
     product = Product(sku=Sku(source.stem), name=source.stem, dimensions=Dimensions(height_m=height_m))
     try:
         mood = palette_of(decode(inspiration.read_bytes(), max_pixels=MAX_PIXELS)) if inspiration else None
-        order = Order(deliverable=found, product=product, slot=slot, palette=mood, max_pixels=MAX_PIXELS, max_bytes=rules.checks.max_image_bytes)
+        order = Order(
+            deliverable=found,
+            product=product,
+            slot=slot,
+            palette=mood,
+            max_pixels=MAX_PIXELS,
+            max_bytes=rules.checks.max_image_bytes,
+        )
         made = make(opened(source.read_bytes(), order, view), order, view=view)
     except InputError as error:
         _unusable(machine, error)
         raise
     out_dir.mkdir(parents=True, exist_ok=True)
-    kind = source_type(rendered=found.made_from != PHOTO, style=found.style, generator="local", photo_type=made.labels.get("source_type", ""))
-    labels = {**made.labels, "sku": product.sku, "title": product.name, "source_type": kind, "alt_text": alt_text(product, view, style=found.style)}
+    kind = source_type(
+        rendered=found.made_from != PHOTO,
+        style=found.style,
+        generator="local",
+        photo_type=made.labels.get("source_type", ""),
+    )
+    labels = {
+        **made.labels,
+        "sku": product.sku,
+        "title": product.name,
+        "source_type": kind,
+        "alt_text": alt_text(product, view, style=found.style),
+    }
     files = {}
     for file in made.files:
         key = f"{file.format}_{file.view}" if file.view else file.format
-        path = out_dir / f"{source.stem}_{deliverable}{f'_{slot}' if slot > 1 else ''}{f'_{file.view}' if file.view else ''}.{extension(file.format)}"
+        path = (
+            out_dir
+            / f"{source.stem}_{deliverable}{f'_{slot}' if slot > 1 else ''}{f'_{file.view}' if file.view else ''}.{extension(file.format)}"
+        )
         path.write_bytes(relabel(file.data, labels))
         files[key] = str(path)
     lines = [*files.values(), *(f"  {i.severity.value}: {i.code}: {i.message}" for i in made.issues)]
@@ -287,7 +401,11 @@ def render(file: Path, views: str, size: int, out_dir: Path, machine: bool) -> N
     out_dir.mkdir(parents=True, exist_ok=True)
     for view in wanted:
         camera = camera_for(model.low, model.high, view if view in NAMED_VIEWS else "hero")
-        rgb = next(studies(stage, camera, size, [view])) if view in STUDIES else stage.render(camera, size, Look(samples=3))[0]
+        rgb = (
+            next(studies(stage, camera, size, [view]))
+            if view in STUDIES
+            else stage.render(camera, size, Look(samples=3))[0]
+        )
         path = out_dir / f"{file.stem}_{view}.png"
         path.write_bytes(encode(rgb, None, "png"))
         files[view] = str(path)

@@ -86,12 +86,30 @@ class Work:
     def with_names(self, services: Services) -> "Work":
         """The files named by the rules: each with what tells the version's files apart, and its format's extension."""
         rules = self.rules(services)
-        made = {f: file_stem(f.format, self.product, self.deliverable, self.slot, self.number, rules) for f in self.files}
-        return replace(self, files=tuple(replace(f, name=f"{stem}{suffix_of(f)}.{extension(f.format)}") for f, stem in made.items()))
+        made = {
+            f: file_stem(f.format, self.product, self.deliverable, self.slot, self.number, rules)
+            for f in self.files
+        }
+        return replace(
+            self,
+            files=tuple(
+                replace(f, name=f"{stem}{suffix_of(f)}.{extension(f.format)}") for f, stem in made.items()
+            ),
+        )
 
-    def with_file(self, services: Services, data: bytes, format: str, role: Role = Role.PRIMARY, view: str = "") -> "Work":
+    def with_file(
+        self, services: Services, data: bytes, format: str, role: Role = Role.PRIMARY, view: str = ""
+    ) -> "Work":
         """Store a made file and add it, in the place of one with the same format, role and view; it is named later."""
-        made = VersionFile(name="", format=format, role=role, view=view, mime=MIME[format], sha256=services.blobs.put(data), bytes=len(data))
+        made = VersionFile(
+            name="",
+            format=format,
+            role=role,
+            view=view,
+            mime=MIME[format],
+            sha256=services.blobs.put(data),
+            bytes=len(data),
+        )
         kept = tuple(f for f in self.files if (f.format, f.role, f.view) != (format, role, view))
         return replace(self, files=(*kept, made))
 

@@ -59,7 +59,9 @@ SHIPPED: Mapping[str, Mapping[str, str]] = {  # port -> name in plugin.json -> m
         "tripo": "tripo",
     },
 }
-SETUPS: Mapping[tuple[str, str], str] = {("dam", "directus"): "directus.setup"}  # (port, adapter) -> module below this package
+SETUPS: Mapping[tuple[str, str], str] = {
+    ("dam", "directus"): "directus.setup"
+}  # (port, adapter) -> module below this package
 PORTS = tuple(SHIPPED)
 
 
@@ -71,7 +73,11 @@ def known(port: str) -> list[str]:
 @cache
 def _known(port: str) -> tuple[str, ...]:
     """Cache the names for this process; a package that is installed later is seen after a restart."""
-    foreign = [e.name.partition(".")[2] for e in entry_points(group="dam_connector.adapters") if e.name.startswith(f"{port}.")]
+    foreign = [
+        e.name.partition(".")[2]
+        for e in entry_points(group="dam_connector.adapters")
+        if e.name.startswith(f"{port}.")
+    ]
     return tuple(sorted({*SHIPPED[port], *foreign}))
 
 
@@ -83,7 +89,9 @@ def open_adapter(port: str, name: str, connection: Connection, kit: Kit) -> Any:
     if connection.adapter not in known(port):
         near = difflib.get_close_matches(connection.adapter, known(port), n=1)
         hint = f'did you mean "{near[0]}"?' if near else f"known: {', '.join(known(port))}"
-        raise ConfigError(f"/connections/{port}/{name}/adapter: there is no {port} adapter {connection.adapter!r}; {hint}")
+        raise ConfigError(
+            f"/connections/{port}/{name}/adapter: there is no {port} adapter {connection.adapter!r}; {hint}"
+        )
     kit = replace(kit, name=name)
     for entry in entry_points(group="dam_connector.adapters", name=f"{port}.{connection.adapter}"):
         return entry.load()(connection.options, kit)
@@ -102,5 +110,7 @@ def setup_of(port: str, adapter: str) -> Any:
     """
     if (port, adapter) not in SETUPS:
         able = ", ".join(" ".join(each) for each in SETUPS)
-        raise ConfigError(f"nothing can be set up for {port} {adapter} from here; docs/connections says what to do; known: {able}")
+        raise ConfigError(
+            f"nothing can be set up for {port} {adapter} from here; docs/connections says what to do; known: {able}"
+        )
     return importlib.import_module(f"{__name__}.{SETUPS[port, adapter]}")

@@ -46,23 +46,37 @@ class Aem(Caller):
     vendor = "aem"
     capabilities = DamCapabilities(webhooks=True, poll_s=15.0)
 
-    def __init__(self, kit: Kit, base_url: str, token: str, root: str, user: str, client_id: str, keys_url: str) -> None:
+    def __init__(
+        self, kit: Kit, base_url: str, token: str, root: str, user: str, client_id: str, keys_url: str
+    ) -> None:
         super().__init__(kit.http, base_url, {"Authorization": f"Bearer {token}"})
-        self._clock, self._root, self._user, self._client_id, self._keys_url = kit.clock, root.strip("/"), user, client_id, keys_url
+        self._clock, self._root, self._user, self._client_id, self._keys_url = (
+            kit.clock,
+            root.strip("/"),
+            user,
+            client_id,
+            keys_url,
+        )
         self._keys: dict[str, tuple[datetime, RSAPublicKey]] = {}
         self._made: set[str] = set()
 
     def push(self, request: PushRequest, blobs: Blobs) -> str:
         version, shown = request.version, request.version.ordered[0]
         folder = self._folder(request)
-        for file in sorted(version.shipped, key=lambda f: f == shown):  # the one with the state comes last: who sees it, sees all of it
+        for file in sorted(
+            version.shipped, key=lambda f: f == shown
+        ):  # the one with the state comes last: who sees it, sees all of it
             if not self._holds(f"{folder}/{file.name}", file):
                 self._upload(folder, file, blobs.get(file.sha256))
         path = f"{folder}/{shown.name}"
         if "connector:id" not in self._metadata(path, "push")[0]:
             facts = {f"connector:{name}": value for name, value in about(version, request.product).items()}
             facts |= {"dc:title": title(version, request.product), "connector:review_url": request.review_url}
-            self._write(path, {**facts, "connector:id": request.external_id, "connector:state": S.IN_REVIEW.value}, "push")
+            self._write(
+                path,
+                {**facts, "connector:id": request.external_id, "connector:state": S.IN_REVIEW.value},
+                "push",
+            )
         return path
 
     def write_state(self, ref: str, state: VersionState, decision: Decision | None = None) -> None:
@@ -75,12 +89,19 @@ class Aem(Caller):
 
     def standing(self, ref: str, version: Version) -> DamStanding:
         found, by = self._metadata(ref, "standing")
-        status, ours = str(found.get("dam:status") or ""), read_state(found.get("connector:state"), self.vendor)
+        status, ours = (
+            str(found.get("dam:status") or ""),
+            read_state(found.get("connector:state"), self.vendor),
+        )
         if status == STATUS.get(ours, CLOSED):
             return DamStanding(state=ours)
         if status not in VERDICTS:
             return DamStanding(state=S.IN_REVIEW)
-        decision = Decision(verdict=VERDICTS[status], by=by or "a reviewer in aem", note=str(found.get("connector:note") or ""))
+        decision = Decision(
+            verdict=VERDICTS[status],
+            by=by or "a reviewer in aem",
+            note=str(found.get("connector:note") or ""),
+        )
         return DamStanding(state=S(status), decision=decision)
 
     def changed(self, ref: str, version: Version) -> tuple[str, ...]:
@@ -102,19 +123,39 @@ class Aem(Caller):
             "p.hits": "selective",
             "p.properties": "jcr:path jcr:content/jcr:lastModified jcr:content/jcr:lastModifiedBy",
         }
-        hits = [h for h in self.asked("GET", f"/bin/querybuilder.json?{urlencode(query)}", "poll").get("hits") or () if isinstance(h, dict)]
+        hits = [
+            h
+            for h in self.asked("GET", f"/bin/querybuilder.json?{urlencode(query)}", "poll").get("hits") or ()
+            if isinstance(h, dict)
+        ]
         if not hits:
             return [], cursor
-        theirs = [str(hit["jcr:path"]) for hit in hits if (hit.get("jcr:content") or {}).get("jcr:lastModifiedBy") != self._user]
+        theirs = [
+            str(hit["jcr:path"])
+            for hit in hits
+            if (hit.get("jcr:content") or {}).get("jcr:lastModifiedBy") != self._user
+        ]
         return theirs, str((hits[-1].get("jcr:content") or {}).get("jcr:lastModified"))
 
     def verify(self, inbound: Inbound) -> Verified:
         said = read_json(inbound.body, self.vendor)
-        if not isinstance(said, dict) or not self._client_id or said.get("recipient_client_id") != self._client_id:
+        if (
+            not isinstance(said, dict)
+            or not self._client_id
+            or said.get("recipient_client_id") != self._client_id
+        ):
             raise DeliveryError(401, "the event is not for this connection's client_id")
         for number in "12":
-            sign, path = (inbound.headers.get(f"x-adobe-{name}", "") for name in (f"digital-signature-{number}", f"public-key{number}-path"))
-            if sign and KEY_PATH.fullmatch(path) and ".." not in path and self._signed(inbound.body, sign, path):
+            sign, path = (
+                inbound.headers.get(f"x-adobe-{name}", "")
+                for name in (f"digital-signature-{number}", f"public-key{number}-path")
+            )
+            if (
+                sign
+                and KEY_PATH.fullmatch(path)
+                and ".." not in path
+                and self._signed(inbound.body, sign, path)
+            ):
                 return Verified(key=str(said.get("event_id") or hashlib.sha256(inbound.body).hexdigest()))
         raise DeliveryError(401, "x-adobe-digital-signature-1 and -2 match none of Adobe's published keys")
 
@@ -133,7 +174,11 @@ class Aem(Caller):
 
     def remove(self, ref: str) -> None:
         try:
-            self.ask("DELETE", f"/api/assets/{quote(ref.rpartition('/')[0].removeprefix('/content/dam/'))}", "remove")
+            self.ask(
+                "DELETE",
+                f"/api/assets/{quote(ref.rpartition('/')[0].removeprefix('/content/dam/'))}",
+                "remove",
+            )
         except NotFound:
             pass
         self._made.clear()
@@ -141,28 +186,51 @@ class Aem(Caller):
     def _folder(self, request: PushRequest) -> str:
         """The path of the version's folder, which is made with those above it where they are not there."""
         asset, path = request.version.asset, ""
-        for name in f"{self._root}/{request.folder}/{asset.deliverable}-{asset.slot}-V{request.version.number}".split("/"):
+        for name in (
+            f"{self._root}/{request.folder}/{asset.deliverable}-{asset.slot}-V{request.version.number}".split(
+                "/"
+            )
+        ):
             path = f"{path}/{name}".strip("/")
             if path not in self._made:
                 try:
-                    self.ask("POST", f"/api/assets/{quote(path)}", "push", json={"class": "folder", "properties": {"dc:title": name}})
+                    self.ask(
+                        "POST",
+                        f"/api/assets/{quote(path)}",
+                        "push",
+                        json={"class": "folder", "properties": {"dc:title": name}},
+                    )
                 except _Exists:
                     pass
                 self._made.add(path)
         return f"/content/dam/{path}"
 
     def refusal(self, reply: Reply, operation: str) -> AdapterError:
-        return _Exists(self.vendor, operation, "it is there already") if reply.status == 409 else super().refusal(reply, operation)
+        return (
+            _Exists(self.vendor, operation, "it is there already")
+            if reply.status == 409
+            else super().refusal(reply, operation)
+        )
 
     def _upload(self, folder: str, file: VersionFile, data: bytes) -> None:
         """Three requests: begun here, the bytes to a storage where our token does not go, completed here. A later one replaces what is there."""
-        begun = self.asked("POST", f"{quote(folder)}.initiateUpload.json", "push", fields={"fileName": file.name, "fileSize": str(len(data))})
+        begun = self.asked(
+            "POST",
+            f"{quote(folder)}.initiateUpload.json",
+            "push",
+            fields={"fileName": file.name, "fileSize": str(len(data))},
+        )
         (place, *_) = begun.get("files") or [{}]
         uris, most = place.get("uploadURIs") or [], int(place.get("maxPartSize") or len(data) or 1)
         size = max(1, min(most, -(-len(data) // max(1, len(uris)))))
         for number, start in enumerate(range(0, max(1, len(data)), size)):
             self.store("PUT", str(uris[number]), "push", content=data[start : start + size])
-        done = {"fileName": file.name, "mimeType": file.mime, "uploadToken": str(place.get("uploadToken")), "replace": "true"}
+        done = {
+            "fileName": file.name,
+            "mimeType": file.mime,
+            "uploadToken": str(place.get("uploadToken")),
+            "replace": "true",
+        }
         self.ask("POST", urljoin(f"{self._base}/", str(begun.get("completeURI"))), "push", fields=done)
 
     def _metadata(self, path: str, operation: str) -> tuple[dict[str, Any], str]:
@@ -171,14 +239,22 @@ class Aem(Caller):
         return dict(found.get("metadata") or {}), str(found.get("jcr:lastModifiedBy") or "")
 
     def _write(self, path: str, values: Mapping[str, str], operation: str) -> None:
-        fields = {f"./{name}" if value else f"./{name}@Delete": value or "true" for name, value in values.items()}
+        fields = {
+            f"./{name}" if value else f"./{name}@Delete": value or "true" for name, value in values.items()
+        }
         self.ask("POST", f"{quote(path)}/_jcr_content/metadata", operation, fields=fields)
 
     def _holds(self, path: str, file: VersionFile) -> bool:
         return holds(file, lambda: self._original(path, "changed"))
 
     def _original(self, path: str, operation: str) -> bytes:
-        return self.ask("GET", f"{quote(path)}/_jcr_content/renditions/original", operation, max_bytes=MAX_FILE, timeout_s=UPLOAD_S).body
+        return self.ask(
+            "GET",
+            f"{quote(path)}/_jcr_content/renditions/original",
+            operation,
+            max_bytes=MAX_FILE,
+            timeout_s=UPLOAD_S,
+        ).body
 
     def _signed(self, body: bytes, sign: str, path: str) -> bool:
         try:
@@ -192,7 +268,9 @@ class Aem(Caller):
         until, key = self._keys.get(path, (datetime.min.replace(tzinfo=UTC), None))
         if key is None or self._clock.now() > until:
             try:
-                found = load_pem_public_key(self._http.get(f"{self._keys_url}{path}", max_bytes=MAX_KEY, vendor=self.vendor).body)
+                found = load_pem_public_key(
+                    self._http.get(f"{self._keys_url}{path}", max_bytes=MAX_KEY, vendor=self.vendor).body
+                )
             except (AdapterError, ValueError) as error:
                 raise DeliveryError(503, "Adobe's published key cannot be had now; send it again") from error
             if not isinstance(found, RSAPublicKey):

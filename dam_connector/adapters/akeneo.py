@@ -21,11 +21,25 @@ from dam_connector.domain.product import Product
 from dam_connector.errors import AdapterError, BadOutput, ConfigError, DeliveryError, NotFound, Refused
 from dam_connector.ports import Inbound, PimCapabilities, Verified
 
-USUAL = {"name": "name", "description": "description", "category": "category", "brand": "brand", "color": "color", "material": "material"}
-_KINDS = {"created": EventKind.CREATED, "updated": EventKind.UPDATED, "became-complete": EventKind.UPDATED, "deleted": EventKind.DELETED}
+USUAL = {
+    "name": "name",
+    "description": "description",
+    "category": "category",
+    "brand": "brand",
+    "color": "color",
+    "material": "material",
+}
+_KINDS = {
+    "created": EventKind.CREATED,
+    "updated": EventKind.UPDATED,
+    "became-complete": EventKind.UPDATED,
+    "deleted": EventKind.DELETED,
+}
 TYPE = "com.akeneo.pim.v1."
 OLD_WINDOW = timedelta(minutes=5)
-NEW_WINDOW = timedelta(hours=24)  # it signs no time: retries come within the hour, and what is older is a replay
+NEW_WINDOW = timedelta(
+    hours=24
+)  # it signs no time: retries come within the hour, and what is older is a replay
 MODEL = "model:"  # before the code of a product model in a reference
 ASSET = "asset:"  # before an attribute that is an asset collection, in plugin.json
 PICTURE = "pim:"
@@ -40,12 +54,20 @@ class Akeneo(Caller):
 
     vendor = "akeneo"
 
-    def __init__(self, kit: Kit, options: Mapping[str, Any], fields: Fields, assets: Mapping[str, tuple[str, str]]) -> None:
+    def __init__(
+        self, kit: Kit, options: Mapping[str, Any], fields: Fields, assets: Mapping[str, tuple[str, str]]
+    ) -> None:
         super().__init__(kit.http, web_address(options, example="https://my-pim.cloud.akeneo.com"), {})
         self._name, self._clock, self._fields, self._assets = kit.name, kit.clock, fields, assets
         self._secrets = [kit.secret(str(each)) for each in options.get("secrets", [])]
-        self._login = basic(str(options.get("client_id", "")), kit.secret(str(options.get("client_secret", "env/AKENEO_CLIENT_SECRET"))))
-        self._user, self._word = str(options.get("user", "")), kit.secret(str(options.get("password", "env/AKENEO_PASSWORD")))
+        self._login = basic(
+            str(options.get("client_id", "")),
+            kit.secret(str(options.get("client_secret", "env/AKENEO_CLIENT_SECRET"))),
+        )
+        self._user, self._word = (
+            str(options.get("user", "")),
+            kit.secret(str(options.get("password", "env/AKENEO_PASSWORD"))),
+        )
         self._locale, self._scope = str(options.get("locale", "")), str(options.get("scope", ""))
         self._written = {str(k): str(v) for k, v in options.get("write_back", {}).items()}
         self._token, self._until = "", datetime.min.replace(tzinfo=UTC)
@@ -54,12 +76,21 @@ class Akeneo(Caller):
     def verify(self, inbound: Inbound) -> Verified:
         if "x-akeneo-signature-primary" in inbound.headers:
             return self._verify_platform(inbound)
-        sign, stamp = inbound.headers.get("x-akeneo-request-signature", ""), inbound.headers.get("x-akeneo-request-timestamp", "")
+        sign, stamp = (
+            inbound.headers.get("x-akeneo-request-signature", ""),
+            inbound.headers.get("x-akeneo-request-timestamp", ""),
+        )
         if not sign or not stamp.isascii() or not stamp.isdigit() or len(stamp) > 12:
-            raise DeliveryError(400, "x-akeneo-signature-primary, or x-akeneo-request-signature and -timestamp, are missing")
+            raise DeliveryError(
+                400, "x-akeneo-signature-primary, or x-akeneo-request-signature and -timestamp, are missing"
+            )
         if abs(inbound.received_at - datetime.fromtimestamp(int(stamp), UTC)) > OLD_WINDOW:
             raise DeliveryError(401, "x-akeneo-request-timestamp is more than five minutes off")
-        if not matches(sign, *(hmac_sha256(s, stamp.encode() + b"." + inbound.body) for s in self._secrets), hexadecimal=True):
+        if not matches(
+            sign,
+            *(hmac_sha256(s, stamp.encode() + b"." + inbound.body) for s in self._secrets),
+            hexadecimal=True,
+        ):
             raise DeliveryError(401, "the signature does not match any of this connection's secrets")
         return Verified(key=hashlib.sha256(inbound.body).hexdigest())
 
@@ -87,7 +118,12 @@ class Akeneo(Caller):
         if not isinstance(said, dict):
             raise BadOutput(self.vendor, "normalize", "/: no object")
         if isinstance(said.get("events"), list):
-            return [event for each in said["events"] if isinstance(each, dict) for event in self._old(each, inbound)]
+            return [
+                event
+                for each in said["events"]
+                if isinstance(each, dict)
+                for event in self._old(each, inbound)
+            ]
         subject, _, what = str(said.get("type", "")).removeprefix(TYPE).partition(".")
         kind, data = _KINDS.get(what.partition(".")[0]), said.get("data")
         if not str(said.get("type", "")).startswith(TYPE) or kind is None:
@@ -107,20 +143,28 @@ class Akeneo(Caller):
         if kind is None or (self._user and said.get("author") == self._user):
             return
         ref = _ref(subject.replace("_", "-"), (said.get("data") or {}).get("resource") or {})
-        yield Event(kind=_kind(kind, ref), ref=ref, at=moment_of(said.get("event_datetime")) or inbound.received_at)
+        yield Event(
+            kind=_kind(kind, ref), ref=ref, at=moment_of(said.get("event_datetime")) or inbound.received_at
+        )
 
     def fetch(self, ref: str) -> list[Product]:
         if not ref.startswith(MODEL):
             return [self._product(self._got(f"/api/rest/v1/products-uuid/{quote(ref, safe='')}", "fetch"))]
-        found = list(self._searched({"parent": [{"operator": "=", "value": ref.removeprefix(MODEL)}]}, "fetch"))
+        found = list(
+            self._searched({"parent": [{"operator": "=", "value": ref.removeprefix(MODEL)}]}, "fetch")
+        )
         if not found:
-            raise NotFound(self.vendor, "fetch", f"the product model {ref.removeprefix(MODEL)} has no products")
+            raise NotFound(
+                self.vendor, "fetch", f"the product model {ref.removeprefix(MODEL)} has no products"
+            )
         return [self._product(each) for each in found]
 
     def changed_since(self, moment: datetime) -> Iterator[Event]:
         since = moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
         for each in self._searched({"updated": [{"operator": ">", "value": since}]}, "changed_since"):
-            yield Event(kind=EventKind.UPDATED, ref=str(each["uuid"]), at=moment_of(each.get("updated")) or moment)
+            yield Event(
+                kind=EventKind.UPDATED, ref=str(each["uuid"]), at=moment_of(each.get("updated")) or moment
+            )
 
     def picture(self, name: str) -> bytes:
         """name: the code of a media file, or FAMILY/CODE/ATTRIBUTE of an asset."""
@@ -130,19 +174,32 @@ class Akeneo(Caller):
         if not name.startswith(ASSET):
             return self._bytes(f"/api/rest/v1/media-files/{quote(name)}/download")
         family, code, attribute = parts
-        asset = self._got(f"/api/rest/v1/asset-families/{quote(family, safe='')}/assets/{quote(code, safe='')}", "picture")
+        asset = self._got(
+            f"/api/rest/v1/asset-families/{quote(family, safe='')}/assets/{quote(code, safe='')}", "picture"
+        )
         value = self._chosen((asset.get("values") or {}).get(attribute) or [])
         return self._bytes(f"/api/rest/v1/asset-media-files/{quote(str(value))}")
 
     def write_back(self, ref: str, said: Mapping[str, str]) -> None:
         values = {
-            self._written[name]: [{"locale": None, "scope": None, "data": value or None}] for name, value in said.items() if name in self._written
+            self._written[name]: [{"locale": None, "scope": None, "data": value or None}]
+            for name, value in said.items()
+            if name in self._written
         }
         if values and not ref.startswith(MODEL):
-            self._authorized("PATCH", f"/api/rest/v1/products-uuid/{quote(ref, safe='')}", "write_back", json={"values": values})
+            self._authorized(
+                "PATCH",
+                f"/api/rest/v1/products-uuid/{quote(ref, safe='')}",
+                "write_back",
+                json={"values": values},
+            )
 
     def _product(self, record: Mapping[str, Any]) -> Product:
-        values = {code: self._chosen(each) for code, each in (record.get("values") or {}).items() if isinstance(each, list)}
+        values = {
+            code: self._chosen(each)
+            for code, each in (record.get("values") or {}).items()
+            if isinstance(each, list)
+        }
         values["category"] = values.get("category") or (record.get("categories") or [record.get("family")])[0]
         values["family"] = record.get("family")
         sku = str(record.get("identifier") or values.get("sku") or "")
@@ -166,13 +223,17 @@ class Akeneo(Caller):
         if not path.startswith(ASSET):
             return f"{PICTURE}{self._name}/{value}"
         family, media = self._assets[attribute]
-        return f"{PICTURE}{self._name}/{ASSET}{family}/{value[0] if isinstance(value, list) else value}/{media}"
+        return (
+            f"{PICTURE}{self._name}/{ASSET}{family}/{value[0] if isinstance(value, list) else value}/{media}"
+        )
 
     def _chosen(self, values: list[Any]) -> Any:
         """Of an attribute's values the one of our locale and scope; one that has none where ours is missing."""
 
         def fit(value: Mapping[str, Any]) -> int:
-            return (value.get("locale") in (None, self._locale)) + (value.get("scope", value.get("channel")) in (None, self._scope))
+            return (value.get("locale") in (None, self._locale)) + (
+                value.get("scope", value.get("channel")) in (None, self._scope)
+            )
 
         found = sorted((v for v in values if isinstance(v, dict)), key=fit)
         return found[-1].get("data") if found else None
@@ -182,7 +243,11 @@ class Akeneo(Caller):
         path = f"/api/rest/v1/products-uuid?{query}"
         while path:
             page = self._got(path, operation)
-            yield from (item for item in (page.get("_embedded") or {}).get("items") or () if isinstance(item, dict) and item.get("uuid"))
+            yield from (
+                item
+                for item in (page.get("_embedded") or {}).get("items") or ()
+                if isinstance(item, dict) and item.get("uuid")
+            )
             path = str(((page.get("_links") or {}).get("next") or {}).get("href") or "")
 
     def _got(self, path: str, operation: str) -> dict[str, Any]:
@@ -197,7 +262,13 @@ class Akeneo(Caller):
             if fresh or self._clock.now() > self._until:
                 self._log_in()
             try:
-                return self.ask(method, path, operation, headers={"Authorization": f"Bearer {self._token}"}, **{"max_bytes": MAX_ANSWER, **more})
+                return self.ask(
+                    method,
+                    path,
+                    operation,
+                    headers={"Authorization": f"Bearer {self._token}"},
+                    **{"max_bytes": MAX_ANSWER, **more},
+                )
             except _TokenEnded:
                 self._until = datetime.min.replace(tzinfo=UTC)
         raise Refused(self.vendor, operation, "its token is refused right after the login")
@@ -209,7 +280,9 @@ class Akeneo(Caller):
 
     def _log_in(self) -> None:
         said = {"grant_type": "password", "username": self._user, "password": self._word}
-        found = self.asked("POST", "/api/oauth/v1/token", "login", json=said, headers={"Authorization": self._login})
+        found = self.asked(
+            "POST", "/api/oauth/v1/token", "login", json=said, headers={"Authorization": self._login}
+        )
         if not found.get("access_token"):
             raise BadOutput(self.vendor, "login", "/access_token: there is none")
         self._token = str(found["access_token"])
@@ -221,7 +294,11 @@ class _TokenEnded(Refused):
 
 
 def _ref(subject: str, about: Mapping[str, Any]) -> str:
-    found = f"{MODEL}{about.get('code')}" if subject == "product-model" and about.get("code") else about.get("uuid")
+    found = (
+        f"{MODEL}{about.get('code')}"
+        if subject == "product-model" and about.get("code")
+        else about.get("uuid")
+    )
     if not found:
         raise BadOutput("akeneo", "normalize", "/data: it names no product")
     return str(found)
@@ -233,16 +310,33 @@ def _kind(kind: EventKind, ref: str) -> EventKind:
 
 
 def connect(options: Mapping[str, Any], kit: Kit) -> Akeneo:
-    known = ("base_url", "client_id", "client_secret", "user", "password", "secrets", "locale", "scope", "attributes", "assets", "unit", "write_back")
+    known = (
+        "base_url",
+        "client_id",
+        "client_secret",
+        "user",
+        "password",
+        "secrets",
+        "locale",
+        "scope",
+        "attributes",
+        "assets",
+        "unit",
+        "write_back",
+    )
     only(options, *known)
     fields = Fields("akeneo", USUAL, options)
     assets = options.get("assets", {})
     wanted = [path.removeprefix(ASSET) for path in fields.picture_paths if path.startswith(ASSET)]
-    if not isinstance(assets, dict) or (missing := [name for name in wanted if not {"family", "media"} <= set(assets.get(name, {}))]):
+    if not isinstance(assets, dict) or (
+        missing := [name for name in wanted if not {"family", "media"} <= set(assets.get(name, {}))]
+    ):
         name = missing[0] if isinstance(assets, dict) else "ATTRIBUTE"
         raise ConfigError(
             f'assets: say of {name} which family it is and which attribute holds the picture: {{"{name}": {{"family": "...", "media": "..."}}}}'
         )
     if wrong := [name for name in options.get("write_back", {}) if name not in ("ar_url", "status")]:
         raise ConfigError(f"write_back: {wrong[0]!r} is neither ar_url nor status")
-    return Akeneo(kit, options, fields, {name: (str(of["family"]), str(of["media"])) for name, of in assets.items()})
+    return Akeneo(
+        kit, options, fields, {name: (str(of["family"]), str(of["media"])) for name, of in assets.items()}
+    )

@@ -21,8 +21,17 @@ from dam_connector.errors import BadOutput, ConfigError, NotFound, Refused, Unav
 from dam_connector.ports import Blobs, DamCapabilities, DamStanding, PushRequest
 
 S = VersionState
-USUAL = {state: state.value.replace("_", " ").capitalize() for state in (S.IN_REVIEW, S.APPROVED, S.REJECTED, S.PUBLISHED, S.SUPERSEDED, S.WITHDRAWN)}
-PROPERTIES = {"id": "ConnectorId", "version": "ConnectorVersion", "written": "ConnectorState", "state": "ApprovalState", "reason": "ConnectorReason"}
+USUAL = {
+    state: state.value.replace("_", " ").capitalize()
+    for state in (S.IN_REVIEW, S.APPROVED, S.REJECTED, S.PUBLISHED, S.SUPERSEDED, S.WITHDRAWN)
+}
+PROPERTIES = {
+    "id": "ConnectorId",
+    "version": "ConnectorVersion",
+    "written": "ConnectorState",
+    "state": "ApprovalState",
+    "reason": "ConnectorReason",
+}
 CHUNK = 5_242_880  # the largest part it takes
 PAUSES_S = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 4.0)  # an import that is given up has to be uploaded again
 POLL_S = 30.0
@@ -40,7 +49,10 @@ class Bynder(Deaf, Caller):
         super().__init__(kit.http, base_url, {"Authorization": f"Bearer {token}"})
         self._brand = brand
         self._labels = labels_of(USUAL, options)
-        self._names = {**PROPERTIES, **{str(name): str(value) for name, value in options.get("properties", {}).items()}}
+        self._names = {
+            **PROPERTIES,
+            **{str(name): str(value) for name, value in options.get("properties", {}).items()},
+        }
         self._known: dict[str, dict[str, Any]] = {}
 
     def push(self, request: PushRequest, blobs: Blobs) -> str:
@@ -62,8 +74,15 @@ class Bynder(Deaf, Caller):
         media, on_top = self._on_top(ref, "write_state")
         if not on_top:
             return  # the media shows a later version by now
-        why = "; ".join(filter(None, [decision.by, ", ".join(decision.reasons), decision.note])) if decision else ""
-        self._write(str(media["id"]), {"state": self._option(self._labels[state]), "written": state.value, "reason": why})
+        why = (
+            "; ".join(filter(None, [decision.by, ", ".join(decision.reasons), decision.note]))
+            if decision
+            else ""
+        )
+        self._write(
+            str(media["id"]),
+            {"state": self._option(self._labels[state]), "written": state.value, "reason": why},
+        )
 
     def standing(self, ref: str, version: Version) -> DamStanding:
         media, on_top = self._on_top(ref, "standing")
@@ -90,7 +109,10 @@ class Bynder(Deaf, Caller):
 
     def _is_as_written(self, media: Mapping[str, Any]) -> bool:
         written = _one(media, self._names["written"])
-        return any(state.value == written and label == _one(media, self._names["state"]) for state, label in self._labels.items())
+        return any(
+            state.value == written and label == _one(media, self._names["state"])
+            for state, label in self._labels.items()
+        )
 
     def _modified_since(self, cursor: str) -> list[dict[str, Any]]:
         """All media that were modified after the cursor, newest first; at the first time only the newest."""
@@ -105,7 +127,9 @@ class Bynder(Deaf, Caller):
         return found
 
     def picture(self, name: str, blobs: Blobs) -> bytes:
-        rows = self._listed(f"/api/v4/media/?{urlencode({'keyword': name, 'type': 'image', 'limit': 1})}", "picture")
+        rows = self._listed(
+            f"/api/v4/media/?{urlencode({'keyword': name, 'type': 'image', 'limit': 1})}", "picture"
+        )
         if not rows:
             raise NotFound(self.vendor, "picture", name)
         return self._bytes(str(rows[0]["id"]), "", "picture")
@@ -126,17 +150,38 @@ class Bynder(Deaf, Caller):
         return self.asked("GET", f"/api/v4/media/{media_id}/?versions=1", operation)
 
     def _found(self, key: str) -> dict[str, Any] | None:
-        rows = self._listed(f"/api/v4/media/?{urlencode({'property_' + self._names['id']: key, 'limit': 1})}", "push")
+        rows = self._listed(
+            f"/api/v4/media/?{urlencode({'property_' + self._names['id']: key, 'limit': 1})}", "push"
+        )
         return self._media(str(rows[0]["id"]), "push") if rows else None
 
-    def _saved(self, request: PushRequest, file: VersionFile, blobs: Blobs, media: Mapping[str, Any] | None, key: str) -> str:
+    def _saved(
+        self, request: PushRequest, file: VersionFile, blobs: Blobs, media: Mapping[str, Any] | None, key: str
+    ) -> str:
         """The media that shows this version now: a new one, or that of the asset with a new version on top."""
         imported = self._imported(file, blobs.get(file.sha256))
-        version = {"id": key, "version": str(request.version.number), "written": S.IN_REVIEW.value, "state": self._option(self._labels[S.IN_REVIEW])}
-        words = {"description": json.dumps({**about(request.version, request.product), "review_url": request.review_url}, ensure_ascii=False)}
+        version = {
+            "id": key,
+            "version": str(request.version.number),
+            "written": S.IN_REVIEW.value,
+            "state": self._option(self._labels[S.IN_REVIEW]),
+        }
+        words = {
+            "description": json.dumps(
+                {**about(request.version, request.product), "review_url": request.review_url},
+                ensure_ascii=False,
+            )
+        }
         if media is None:
-            fields = {"brandId": self._brand, "name": title(request.version, request.product), **words, **self._fields(version)}
-            return str(self.asked("POST", f"/api/v4/media/save/{imported}/", "push", fields=fields).get("mediaid"))
+            fields = {
+                "brandId": self._brand,
+                "name": title(request.version, request.product),
+                **words,
+                **self._fields(version),
+            }
+            return str(
+                self.asked("POST", f"/api/v4/media/save/{imported}/", "push", fields=fields).get("mediaid")
+            )
         self.ask("POST", f"/api/v4/media/{media['id']}/save/{imported}/", "push")
         self._write(str(media["id"]), version, {"name": title(request.version, request.product), **words})
         return str(media["id"])
@@ -149,12 +194,28 @@ class Bynder(Deaf, Caller):
         parts = [data[start : start + CHUNK] for start in range(0, len(data), CHUNK)] or [b""]
         for number, part in enumerate(parts, 1):
             key = f"{place}/p{number}"
-            form = {**begun["multipart_params"], "Filename": key, "name": file.name, "chunk": str(number), "chunks": str(len(parts)), "key": key}
-            self.store("POST", str(storage), "push", fields=form, files=[("file", (file.name, part, file.mime))])
-            about_it = {"id": upload["uploadid"], "targetid": upload["targetid"], "filename": key, "chunkNumber": str(number)}
+            form = {
+                **begun["multipart_params"],
+                "Filename": key,
+                "name": file.name,
+                "chunk": str(number),
+                "chunks": str(len(parts)),
+                "key": key,
+            }
+            self.store(
+                "POST", str(storage), "push", fields=form, files=[("file", (file.name, part, file.mime))]
+            )
+            about_it = {
+                "id": upload["uploadid"],
+                "targetid": upload["targetid"],
+                "filename": key,
+                "chunkNumber": str(number),
+            }
             self.ask("POST", "/api/v4/upload/", "push", fields=about_it)
         fields = {"targetid": upload["targetid"], "s3_filename": place, "chunks": str(len(parts))}
-        imported = str(self.asked("POST", f"/api/v4/upload/{upload['uploadid']}/", "push", fields=fields).get("importId"))
+        imported = str(
+            self.asked("POST", f"/api/v4/upload/{upload['uploadid']}/", "push", fields=fields).get("importId")
+        )
         self._wait(imported, file)
         return imported
 
@@ -169,7 +230,9 @@ class Bynder(Deaf, Caller):
         raise Unavailable(self.vendor, "push", f"{file.name} is still being taken in")
 
     def _write(self, media_id: str, values: Mapping[str, str], more: Mapping[str, str] | None = None) -> None:
-        self.ask("POST", f"/api/v4/media/{media_id}/", "push", fields={**self._fields(values), **(more or {})})
+        self.ask(
+            "POST", f"/api/v4/media/{media_id}/", "push", fields={**self._fields(values), **(more or {})}
+        )
 
     def _fields(self, values: Mapping[str, str]) -> dict[str, str]:
         return {f"metaproperty.{self._property(name)['id']}": value for name, value in values.items()}
@@ -178,7 +241,11 @@ class Bynder(Deaf, Caller):
         for option in self._property("state").get("options") or ():
             if option.get("label") == label or option.get("name") == label:
                 return str(option["id"])
-        raise Refused(self.vendor, "push", f"the metaproperty {self._names['state']} has no option {label!r}; docs/connections/bynder.md lists them")
+        raise Refused(
+            self.vendor,
+            "push",
+            f"the metaproperty {self._names['state']} has no option {label!r}; docs/connections/bynder.md lists them",
+        )
 
     def _property(self, name: str) -> dict[str, Any]:
         if not self._known:
@@ -187,7 +254,9 @@ class Bynder(Deaf, Caller):
             found: dict[str, Any] = self._known[self._names[name]]
         except KeyError as error:
             raise Refused(
-                self.vendor, "push", f"there is no metaproperty {self._names[name]}; docs/connections/bynder.md says how to make it"
+                self.vendor,
+                "push",
+                f"there is no metaproperty {self._names[name]}; docs/connections/bynder.md says how to make it",
             ) from error
         return found
 
@@ -201,11 +270,18 @@ class Bynder(Deaf, Caller):
     def _holds(self, media: Mapping[str, Any], file: VersionFile, version: Version) -> bool:
         item = ""
         if file != version.ordered[0]:
-            item = next((str(i["id"]) for i in media.get("mediaItems") or () if i.get("fileName") == file.name), "none")
+            item = next(
+                (str(i["id"]) for i in media.get("mediaItems") or () if i.get("fileName") == file.name),
+                "none",
+            )
         return holds(file, lambda: self._bytes(str(media["id"]), item, "changed"))
 
     def _bytes(self, media_id: str, item: str, operation: str) -> bytes:
-        url = str(self.asked("GET", f"/api/v4/media/{media_id}/download/{item + '/' if item else ''}", operation).get("s3_file"))
+        url = str(
+            self.asked(
+                "GET", f"/api/v4/media/{media_id}/download/{item + '/' if item else ''}", operation
+            ).get("s3_file")
+        )
         return self._http.get(url, max_bytes=MAX_FILE, vendor=self.vendor).body
 
 
@@ -222,4 +298,6 @@ def connect(options: Mapping[str, Any], kit: Kit) -> Bynder:
     if not options.get("brand"):
         raise ConfigError("brand: the id of the brand that media belong to (GET /api/v4/brands/ lists them)")
     token = kit.secret(str(options.get("token", "env/BYNDER_TOKEN")))
-    return Bynder(kit, web_address(options, example="https://brand.bynder.com"), token, str(options["brand"]), options)
+    return Bynder(
+        kit, web_address(options, example="https://brand.bynder.com"), token, str(options["brand"]), options
+    )

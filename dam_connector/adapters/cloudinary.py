@@ -24,7 +24,10 @@ from dam_connector.errors import BadOutput, ConfigError, DeliveryError
 from dam_connector.ports import Blobs, Clock, DamCapabilities, DamStanding, Inbound, PushRequest, Verified
 
 S = VersionState
-MODERATION: dict[VersionState, str] = {S.IN_REVIEW: "pending", S.REJECTED: "rejected"}  # of all other states: approved
+MODERATION: dict[VersionState, str] = {
+    S.IN_REVIEW: "pending",
+    S.REJECTED: "rejected",
+}  # of all other states: approved
 VERDICTS = {"approved": Verdict.APPROVED, "rejected": Verdict.REJECTED}
 WINDOW = timedelta(hours=2)  # of a notification's signature, its makers' own advice
 POLL_S = 120.0
@@ -40,7 +43,9 @@ class Cloudinary(Caller):
     capabilities = DamCapabilities(webhooks=True, poll_s=POLL_S)
 
     def __init__(self, kit: Kit, base_url: str, cloud: str, key: str, secret: str, algorithm: str) -> None:
-        super().__init__(kit.http, f"{base_url.rstrip('/')}/v1_1/{quote(cloud)}", {"Authorization": basic(key, secret)})
+        super().__init__(
+            kit.http, f"{base_url.rstrip('/')}/v1_1/{quote(cloud)}", {"Authorization": basic(key, secret)}
+        )
         self._key, self._secret, self._algorithm = key, secret, algorithm
         self._clock: Clock = kit.clock
 
@@ -57,9 +62,14 @@ class Cloudinary(Caller):
         self._asset(ref, "write_state")
         said = {STATE: state.value, AT: self._clock.now().isoformat()}
         if decision:
-            said |= {"decided_by": decision.by, "reason": "; ".join(filter(None, [", ".join(decision.reasons), decision.note]))}
+            said |= {
+                "decided_by": decision.by,
+                "reason": "; ".join(filter(None, [", ".join(decision.reasons), decision.note])),
+            }
         if state is S.IN_REVIEW:  # only an explicit call makes a moderation pending again
-            fields = self._signed({"public_id": ref, "type": "upload", "moderation": "manual", "context": _context(said)})
+            fields = self._signed(
+                {"public_id": ref, "type": "upload", "moderation": "manual", "context": _context(said)}
+            )
             self.ask("POST", "/image/explicit", "write_state", fields=fields)
             return
         fields = {"moderation_status": MODERATION.get(state, "approved"), "context": _context(said)}
@@ -67,7 +77,9 @@ class Cloudinary(Caller):
 
     def standing(self, ref: str, version: Version) -> DamStanding:
         asset = self._asset(ref, "standing")
-        moderation: Mapping[str, Any] = next((m for m in asset.get("moderation") or () if m.get("kind") == "manual"), {})
+        moderation: Mapping[str, Any] = next(
+            (m for m in asset.get("moderation") or () if m.get("kind") == "manual"), {}
+        )
         status = str(moderation.get("status"))
         told = (asset.get("context") or {}).get("custom") or {}
         ours = read_state(told.get(STATE), self.vendor)
@@ -75,7 +87,11 @@ class Cloudinary(Caller):
             return DamStanding(state=ours)
         if status not in VERDICTS:
             return DamStanding(state=S.IN_REVIEW)
-        decision = Decision(verdict=VERDICTS[status], by=str(moderation.get("by") or "a moderator in cloudinary"), note=str(told.get("note") or ""))
+        decision = Decision(
+            verdict=VERDICTS[status],
+            by=str(moderation.get("by") or "a moderator in cloudinary"),
+            note=str(told.get("note") or ""),
+        )
         state = S.APPROVED if status == "approved" else S.REJECTED
         return DamStanding(state=state, decision=decision)
 
@@ -88,7 +104,9 @@ class Cloudinary(Caller):
         since, found = moment_of(cursor) or datetime(2000, 1, 1, tzinfo=UTC), []
         for status in VERDICTS:
             found += [(at, ref) for at, ref in self._moderated(status) if at > since]
-        return list(dict.fromkeys(ref for _, ref in sorted(found))), max((at for at, _ in found), default=since).isoformat() if found else cursor
+        return list(dict.fromkeys(ref for _, ref in sorted(found))), max(
+            (at for at, _ in found), default=since
+        ).isoformat() if found else cursor
 
     def verify(self, inbound: Inbound) -> Verified:
         sign, stamp = inbound.headers.get("x-cld-signature", ""), inbound.headers.get("x-cld-timestamp", "")
@@ -96,26 +114,46 @@ class Cloudinary(Caller):
             raise DeliveryError(400, "x-cld-signature or x-cld-timestamp is missing or malformed")
         if abs(inbound.received_at - datetime.fromtimestamp(int(stamp), UTC)) > WINDOW:
             raise DeliveryError(401, "x-cld-timestamp is more than two hours off")
-        expected = hashlib.new(self._algorithm, inbound.body + stamp.encode() + self._secret.encode()).hexdigest()
+        expected = hashlib.new(
+            self._algorithm, inbound.body + stamp.encode() + self._secret.encode()
+        ).hexdigest()
         if not hmac.compare_digest(sign.encode(), expected.encode()):
-            raise DeliveryError(401, "x-cld-signature does not match this connection's secret; see also signature_algorithm")
+            raise DeliveryError(
+                401, "x-cld-signature does not match this connection's secret; see also signature_algorithm"
+            )
         return Verified(key=f"{stamp}:{hashlib.sha256(inbound.body).hexdigest()}")
 
     def parse_webhook(self, inbound: Inbound) -> list[str]:
         said = read_json(inbound.body, self.vendor)
         if not isinstance(said, dict):
             raise BadOutput(self.vendor, "parse_webhook", "/: no object")
-        return [str(said["public_id"])] if said.get("notification_type") == "moderation" and said.get("public_id") else []
+        return (
+            [str(said["public_id"])]
+            if said.get("notification_type") == "moderation" and said.get("public_id")
+            else []
+        )
 
     def picture(self, name: str, blobs: Blobs) -> bytes:
         return self._bytes("image", name, "picture")
 
     def remove(self, ref: str) -> None:
         for kind in ("image", "raw"):
-            self.ask("DELETE", f"/resources/{kind}/upload?{urlencode({'prefix': ref.rpartition('/')[0] + '/'})}", "remove")
+            self.ask(
+                "DELETE",
+                f"/resources/{kind}/upload?{urlencode({'prefix': ref.rpartition('/')[0] + '/'})}",
+                "remove",
+            )
 
     def _moderated(self, status: str) -> Iterator[tuple[datetime, str]]:
-        query = urlencode({"max_results": PAGE, "direction": "desc", "moderations": "true", "context": "true", "tags": "true"})
+        query = urlencode(
+            {
+                "max_results": PAGE,
+                "direction": "desc",
+                "moderations": "true",
+                "context": "true",
+                "tags": "true",
+            }
+        )
         found = self.asked("GET", f"/resources/image/moderations/manual/{status}?{query}", "poll")
         for asset in found.get("resources") or ():
             told = (asset.get("context") or {}).get("custom") or {}
@@ -130,7 +168,11 @@ class Cloudinary(Caller):
 
     def _upload(self, request: PushRequest, file: VersionFile, data: bytes, more: Mapping[str, str]) -> None:
         version = request.version
-        facts = {**about(version, request.product), "title": title(version, request.product), "review_url": request.review_url}
+        facts = {
+            **about(version, request.product),
+            "title": title(version, request.product),
+            "review_url": request.review_url,
+        }
         wanted = {
             "public_id": f"{_home(request)}/{_name(file)}",
             "overwrite": "false",  # a repeat finds what is there
@@ -139,16 +181,29 @@ class Cloudinary(Caller):
             **more,
         }
         part = ("file", (file.name, data, file.mime))
-        self.ask("POST", f"/{_kind(file)}/upload", "push", fields=self._signed(wanted), files=[part], timeout_s=UPLOAD_S)
+        self.ask(
+            "POST",
+            f"/{_kind(file)}/upload",
+            "push",
+            fields=self._signed(wanted),
+            files=[part],
+            timeout_s=UPLOAD_S,
+        )
 
     def _signed(self, params: Mapping[str, str]) -> dict[str, str]:
         """The parameters of an upload with their signature."""
         signed = {**params, "timestamp": str(int(self._clock.now().timestamp()))}
         text = "&".join(f"{name}={value}" for name, value in sorted(signed.items()))
-        return {**signed, "signature": hashlib.new(self._algorithm, f"{text}{self._secret}".encode()).hexdigest(), "api_key": self._key}
+        return {
+            **signed,
+            "signature": hashlib.new(self._algorithm, f"{text}{self._secret}".encode()).hexdigest(),
+            "api_key": self._key,
+        }
 
     def _holds(self, ref: str, file: VersionFile) -> bool:
-        return holds(file, lambda: self._bytes(_kind(file), f"{ref.rpartition('/')[0]}/{_name(file)}", "changed"))
+        return holds(
+            file, lambda: self._bytes(_kind(file), f"{ref.rpartition('/')[0]}/{_name(file)}", "changed")
+        )
 
     def _bytes(self, kind: str, public_id: str, operation: str) -> bytes:
         asset = self.asked("GET", f"/resources/{kind}/upload/{quote(public_id, safe='')}", operation)
@@ -176,7 +231,11 @@ def _name(file: VersionFile) -> str:
 
 def _context(said: Mapping[str, str]) -> str:
     """Key and value pairs as Cloudinary takes them: `|` and `=` are its own."""
-    clean = {name: value.replace("\\", "").replace("|", "\\|").replace("=", "\\=") for name, value in said.items() if value}
+    clean = {
+        name: value.replace("\\", "").replace("|", "\\|").replace("=", "\\=")
+        for name, value in said.items()
+        if value
+    }
     return "|".join(f"{name}={value}" for name, value in clean.items())
 
 

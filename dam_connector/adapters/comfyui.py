@@ -29,12 +29,25 @@ class ComfyUI(Remote):
     vendor = "comfyui"
 
     def __init__(
-        self, kit: Kit, base_url: str, workflow: dict[str, Any], kind: RunKind, views: tuple[str, ...], minutes: float, concurrency: int
+        self,
+        kit: Kit,
+        base_url: str,
+        workflow: dict[str, Any],
+        kind: RunKind,
+        views: tuple[str, ...],
+        minutes: float,
+        concurrency: int,
     ) -> None:
         super().__init__(kit, base_url, {})
         self._workflow, self._kind, self._views = workflow, kind, views
         self.capabilities = ProviderCapabilities(
-            makes=(kind,), views=views, concurrency=concurrency, idempotent=True, prompts=True, longest_s=60 * minutes, poll_s=2.0
+            makes=(kind,),
+            views=views,
+            concurrency=concurrency,
+            idempotent=True,
+            prompts=True,
+            longest_s=60 * minutes,
+            poll_s=2.0,
         )
 
     def estimate(self, order: Generation) -> float:
@@ -42,12 +55,28 @@ class ComfyUI(Remote):
 
     def submit(self, order: Generation) -> Task:
         prompt_id = str(uuid.uuid5(_IDS, order.key))
-        names = {view: self._upload(f"{prompt_id}-{view}", data) for view, data in self.pictures(order, self._views, TAKEN, MAX_UPLOAD).items()}
-        body = {"prompt": filled(self._workflow, order, names), "client_id": "dam-connector", "prompt_id": prompt_id}
-        return Task(ref=self.begun(self.asked("POST", "/prompt", SUBMIT, json=body), "prompt_id"), state=TaskState.WAITING)
+        names = {
+            view: self._upload(f"{prompt_id}-{view}", data)
+            for view, data in self.pictures(order, self._views, TAKEN, MAX_UPLOAD).items()
+        }
+        body = {
+            "prompt": filled(self._workflow, order, names),
+            "client_id": "dam-connector",
+            "prompt_id": prompt_id,
+        }
+        return Task(
+            ref=self.begun(self.asked("POST", "/prompt", SUBMIT, json=body), "prompt_id"),
+            state=TaskState.WAITING,
+        )
 
     def _upload(self, name: str, picture: bytes) -> str:
-        said = self.asked("POST", "/upload/image", "upload", files=[part("image", name, picture)], fields={"overwrite": "true"})
+        said = self.asked(
+            "POST",
+            "/upload/image",
+            "upload",
+            files=[part("image", name, picture)],
+            fields={"overwrite": "true"},
+        )
         if not isinstance(said.get("name"), str):
             raise BadOutput("comfyui", "upload", "the answer has no name")
         return "/".join(filter(None, [str(said.get("subfolder") or ""), said["name"]]))
@@ -68,7 +97,9 @@ class ComfyUI(Remote):
         made = list(self._outputs(self._history(ref, "fetch")))
         if not made:
             raise BadOutput("comfyui", "fetch", f"the workflow put out no {self._kind.value}")
-        return tuple(what(self.ask("GET", f"/view?{urlencode(where)}", "fetch", max_bytes=most).body) for where in made)
+        return tuple(
+            what(self.ask("GET", f"/view?{urlencode(where)}", "fetch", max_bytes=most).body) for where in made
+        )
 
     def _outputs(self, said: Mapping[str, Any]) -> Iterator[dict[str, str]]:
         """Where the files lie that the workflow put out for good."""
@@ -76,8 +107,14 @@ class ComfyUI(Remote):
         for node in outputs.values() if isinstance(outputs, dict) else ():
             for name in _OUTPUTS[self._kind]:
                 for each in (node.get(name) or ()) if isinstance(node, dict) else ():
-                    if isinstance(each, dict) and "filename" in each and each.get("type", "output") == "output":
-                        yield {key: str(each.get(key, "")) for key in ("filename", "subfolder")} | {"type": "output"}
+                    if (
+                        isinstance(each, dict)
+                        and "filename" in each
+                        and each.get("type", "output") == "output"
+                    ):
+                        yield {key: str(each.get(key, "")) for key in ("filename", "subfolder")} | {
+                            "type": "output"
+                        }
 
     def _history(self, ref: str, operation: str) -> dict[str, Any]:
         said = self.asked("GET", f"/history/{ref}", operation, max_bytes=MAX_HISTORY).get(ref)
@@ -88,7 +125,11 @@ def _why(status: Mapping[str, Any]) -> str:
     """What a failed workflow says: the node and the words of its exception."""
     for kind, detail in status.get("messages") or ():
         if kind == "execution_error" and isinstance(detail, dict):
-            return f"node {detail.get('node_id')} {detail.get('node_type')}: {detail.get('exception_message')}"[:300]
+            return (
+                f"node {detail.get('node_id')} {detail.get('node_type')}: {detail.get('exception_message')}"[
+                    :300
+                ]
+            )
     return "the workflow failed"
 
 
@@ -97,9 +138,17 @@ def _workflow(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise ConfigError(f"workflow: {path.name} cannot be read ({type(error).__name__}); it lies beside plugin.json") from error
-    if not isinstance(data, dict) or not data or not all(isinstance(n, dict) and "class_type" in n for n in data.values()):
-        raise ConfigError(f"workflow: {path.name} is no workflow in API format; export it with Save (API Format)")
+        raise ConfigError(
+            f"workflow: {path.name} cannot be read ({type(error).__name__}); it lies beside plugin.json"
+        ) from error
+    if (
+        not isinstance(data, dict)
+        or not data
+        or not all(isinstance(n, dict) and "class_type" in n for n in data.values())
+    ):
+        raise ConfigError(
+            f"workflow: {path.name} is no workflow in API format; export it with Save (API Format)"
+        )
     check_template(data, f"workflow: {path.name}")
     return data
 

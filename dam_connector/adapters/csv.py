@@ -44,9 +44,15 @@ class WatchedFolder(MuteSource):
 
     def changed_since(self, moment: datetime) -> Iterator[Event]:
         try:
-            found = [(datetime.fromtimestamp(p.stat().st_mtime, UTC), p) for p in self._root.iterdir() if p.suffix.lower() in SHEETS and p.is_file()]
+            found = [
+                (datetime.fromtimestamp(p.stat().st_mtime, UTC), p)
+                for p in self._root.iterdir()
+                if p.suffix.lower() in SHEETS and p.is_file()
+            ]
         except OSError as error:
-            raise Unavailable(self.vendor, "changed_since", f"the folder cannot be read ({type(error).__name__})") from error
+            raise Unavailable(
+                self.vendor, "changed_since", f"the folder cannot be read ({type(error).__name__})"
+            ) from error
         for at, path in sorted(found):
             if at > moment and not path.name.startswith((".", "~")):
                 yield from self._rows(path, at)
@@ -63,13 +69,24 @@ class WatchedFolder(MuteSource):
             if path.stat().st_size > MAX_SHEET:
                 raise InputError("sheet.unreadable", "The file is too large.")
             sheet = read_sheet(path.read_bytes())
-            mapping = {**guessed(tuple(name for name in sheet.header if name not in self._columns.values())), **self._columns}
+            mapping = {
+                **guessed(tuple(name for name in sheet.header if name not in self._columns.values())),
+                **self._columns,
+            }
             if mapping.get("sku") not in sheet.header:
-                raise InputError("sheet.header", f"No column holds the SKU. The sheet has: {', '.join(sheet.header)}.")
+                raise InputError(
+                    "sheet.header", f"No column holds the SKU. The sheet has: {', '.join(sheet.header)}."
+                )
             for line, cells in sheet.rows:
                 product, wrong = read_row(cells, mapping)
                 if product is None:
-                    log.warning("row_left_out", connection=self._name, sheet=path.name, line=line, why="; ".join(i.message for i in wrong))
+                    log.warning(
+                        "row_left_out",
+                        connection=self._name,
+                        sheet=path.name,
+                        line=line,
+                        why="; ".join(i.message for i in wrong),
+                    )
                 else:
                     yield Event(kind=EventKind.UPDATED, ref=product.sku, at=at, product=self._placed(product))
         except (InputError, OSError) as error:
@@ -79,7 +96,11 @@ class WatchedFolder(MuteSource):
         """The product with addresses for the pictures that lie beside the sheet."""
 
         def address(url: str) -> str:
-            return url if not url or "://" in url or url.startswith(("dam:", BESIDE)) else f"{BESIDE}{self._name}/{url}"
+            return (
+                url
+                if not url or "://" in url or url.startswith(("dam:", BESIDE))
+                else f"{BESIDE}{self._name}/{url}"
+            )
 
         images = tuple(replace(image, url=address(image.url)) for image in product.images)
         return replace(product, images=images, inspiration_image=address(product.inspiration_image))
@@ -89,7 +110,9 @@ def connect(options: Mapping[str, Any], kit: Kit) -> WatchedFolder:
     only(options, "path", "columns")
     columns = options.get("columns", {})
     if not isinstance(columns, dict) or (wrong := [name for name in columns if name not in COLUMNS]):
-        raise ConfigError(f"columns: {wrong[0] if isinstance(columns, dict) else columns!r} is none of our columns; known: {', '.join(COLUMNS)}")
+        raise ConfigError(
+            f"columns: {wrong[0] if isinstance(columns, dict) else columns!r} is none of our columns; known: {', '.join(COLUMNS)}"
+        )
     if not options.get("path"):
         raise ConfigError('path: the folder to watch, such as "/srv/sheets"')
     return WatchedFolder(kit.name, Path(str(options["path"])), {str(k): str(v) for k, v in columns.items()})

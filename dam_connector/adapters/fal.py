@@ -12,18 +12,38 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from dam_connector.adapters.common.api_client import told
 from dam_connector.adapters.common.context import Kit, chosen, number, only
 from dam_connector.adapters.common.envelopes import read_json
-from dam_connector.adapters.common.provider_client import CAPS, MAX_MODEL, MAX_PICTURE, SUBMIT, Remote, data_uri
+from dam_connector.adapters.common.provider_client import (
+    CAPS,
+    MAX_MODEL,
+    MAX_PICTURE,
+    SUBMIT,
+    Remote,
+    data_uri,
+)
 from dam_connector.adapters.common.request_template import check_template, filled, found_at
 from dam_connector.adapters.common.signatures import TOLERANCE, PublishedKeys, unpadded
 from dam_connector.adapters.http import Reply
 from dam_connector.domain.run import RunKind
-from dam_connector.errors import AdapterError, BadOutput, ConfigError, DeliveryError, NotFound, OutOfCredit, RateLimited, Refused, SubmitUnknown
+from dam_connector.errors import (
+    AdapterError,
+    BadOutput,
+    ConfigError,
+    DeliveryError,
+    NotFound,
+    OutOfCredit,
+    RateLimited,
+    Refused,
+    SubmitUnknown,
+)
 from dam_connector.ports import Generation, Inbound, ProviderCapabilities, Task, TaskState, Verified
 
 BASE_URL = "https://queue.fal.run"
 KEYS_URL = "https://rest.alpha.fal.ai/.well-known/jwks.json"
 KINDS = {"picture": RunKind.IMAGE, "model": RunKind.MODEL}
-USUAL = {"picture": ({"image_url": "{{image}}", "prompt": "{{prompt}}"}, "images.*.url"), "model": ({"image_url": "{{image}}"}, "model_mesh.url")}
+USUAL = {
+    "picture": ({"image_url": "{{image}}", "prompt": "{{prompt}}"}, "images.*.url"),
+    "model": ({"image_url": "{{image}}"}, "model_mesh.url"),
+}
 TAKEN = ("image/jpeg", "image/png", "image/webp")
 MAX_UPLOAD = 20_000_000
 SELDOM_S = 20.0
@@ -39,18 +59,26 @@ class Fal(Remote):
 
     def __init__(self, kit: Kit, options: Mapping[str, Any]) -> None:
         super().__init__(
-            kit, str(options.get("base_url", BASE_URL)), {"Authorization": f"Key {kit.secret(str(options.get('api_key', 'env/FAL_KEY')))}"}
+            kit,
+            str(options.get("base_url", BASE_URL)),
+            {"Authorization": f"Key {kit.secret(str(options.get('api_key', 'env/FAL_KEY')))}"},
         )
         makes = chosen(options, "makes", "picture", KINDS)
         self.model, self._usd = str(options.get("model", "")), number(options, "usd_per_task", 0.05, 0, 100)
         if not self.model or "://" in self.model or ".." in self.model:
             raise ConfigError("model: name one, such as fal-ai/trellis")
-        self._input, self._output = options.get("input", USUAL[makes][0]), str(options.get("output", USUAL[makes][1]))
+        self._input, self._output = (
+            options.get("input", USUAL[makes][0]),
+            str(options.get("output", USUAL[makes][1])),
+        )
         check_template(self._input, "input")
         hook = urlencode({"fal_webhook": f"{kit.public_url}/webhooks/{kit.name}"})
         self._hook = f"?{hook}" if options.get("webhook") else ""
         self._keys = PublishedKeys(
-            kit, "fal", str(options.get("keys_url", KEYS_URL)), lambda key: Ed25519PublicKey.from_public_bytes(unpadded(key["x"]))
+            kit,
+            "fal",
+            str(options.get("keys_url", KEYS_URL)),
+            lambda key: Ed25519PublicKey.from_public_bytes(unpadded(key["x"])),
         )
         self.capabilities = ProviderCapabilities(
             makes=(KINDS[makes],),
@@ -66,8 +94,13 @@ class Fal(Remote):
         return self._usd
 
     def submit(self, order: Generation) -> Task:
-        pictures = {view: data_uri(data) for view, data in self.pictures(order, self.capabilities.views, TAKEN, MAX_UPLOAD).items()}
-        said = self.asked("POST", f"/{self.model}{self._hook}", SUBMIT, json=filled(self._input, order, pictures))
+        pictures = {
+            view: data_uri(data)
+            for view, data in self.pictures(order, self.capabilities.views, TAKEN, MAX_UPLOAD).items()
+        }
+        said = self.asked(
+            "POST", f"/{self.model}{self._hook}", SUBMIT, json=filled(self._input, order, pictures)
+        )
         parts = [said.get(name) for name in _PARTS]
         if not all(isinstance(each, str) and each and " " not in each for each in parts):
             raise SubmitUnknown("fal", SUBMIT, "the answer names no task")
@@ -88,7 +121,12 @@ class Fal(Remote):
         if state is TaskState.SUCCEEDED and said.get("error"):
             return Task(ref=ref, state=TaskState.FAILED, cost_usd=0.0, error=str(said["error"])[:300])
         cost = self._usd if state is TaskState.SUCCEEDED else None
-        return Task(ref=ref, state=state, cost_usd=cost, error=f"the status {status[:40]!r} is none we know" if state is TaskState.UNKNOWN else "")
+        return Task(
+            ref=ref,
+            state=state,
+            cost_usd=cost,
+            error=f"the status {status[:40]!r} is none we know" if state is TaskState.UNKNOWN else "",
+        )
 
     def fetch(self, ref: str) -> tuple[bytes, ...]:
         model = self.capabilities.makes == (RunKind.MODEL,)
@@ -120,7 +158,9 @@ class Fal(Remote):
             raise DeliveryError(400, "a header X-Fal-Webhook-... is missing or malformed")
         if abs(inbound.received_at - datetime.fromtimestamp(int(stamp), UTC)) > TOLERANCE:
             raise DeliveryError(401, "the signature is more than five minutes old")
-        message = "\n".join([*(given[name] for name in _SIGNED), hashlib.sha256(inbound.body).hexdigest()]).encode()
+        message = "\n".join(
+            [*(given[name] for name in _SIGNED), hashlib.sha256(inbound.body).hexdigest()]
+        ).encode()
         if not self._keys.fits(lambda key: _fits(key, given["signature"], message)):
             raise DeliveryError(401, "the signature matches none of fal's keys")
         return Verified(key=given["request-id"][:200])
@@ -153,5 +193,19 @@ def _fits(key: Ed25519PublicKey, sign: str, message: bytes) -> bool:
 
 
 def connect(options: Mapping[str, Any], kit: Kit) -> Fal:
-    only(options, "api_key", "base_url", "keys_url", "model", "makes", "views", "input", "output", "usd_per_task", "concurrency", "webhook", *CAPS)
+    only(
+        options,
+        "api_key",
+        "base_url",
+        "keys_url",
+        "model",
+        "makes",
+        "views",
+        "input",
+        "output",
+        "usd_per_task",
+        "concurrency",
+        "webhook",
+        *CAPS,
+    )
     return Fal(kit, options)

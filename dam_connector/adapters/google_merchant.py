@@ -23,7 +23,11 @@ class GoogleMerchant:
     def sync(self, listing: Listing, blobs: Blobs) -> str:
         for media in media_of(listing, models=("glb",)):
             if media.is_model and media.file.bytes > MAX_MODEL_BYTES:
-                raise Refused("google_merchant", "publish", f"{media.name} has {media.file.bytes} bytes; virtual_model_link takes {MAX_MODEL_BYTES}")
+                raise Refused(
+                    "google_merchant",
+                    "publish",
+                    f"{media.name} has {media.file.bytes} bytes; virtual_model_link takes {MAX_MODEL_BYTES}",
+                )
         return self._feed_url
 
     def live(self, listing: Listing) -> tuple[str, ...]:

@@ -76,20 +76,28 @@ class Http:
     """Outgoing requests. `allowed_hosts` (`host` or `host:port`) may be in private networks; nothing else may. timeout_s: for each."""
 
     def __init__(
-        self, allowed_hosts: frozenset[str] = frozenset(), *, timeout_s: float = 30, monotonic: Callable[[], float] = time.monotonic
+        self,
+        allowed_hosts: frozenset[str] = frozenset(),
+        *,
+        timeout_s: float = 30,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._allowed, self.timeout_s, self._monotonic = allowed_hosts, timeout_s, monotonic
         self._guarded, self._open = _manager(guard=True), _manager(guard=False)
         self._kept = threading.local()
 
-    def get(self, url: str, *, max_bytes: int, vendor: str = "web", headers: dict[str, str] | None = None) -> Answer:
+    def get(
+        self, url: str, *, max_bytes: int, vendor: str = "web", headers: dict[str, str] | None = None
+    ) -> Answer:
         """The answer to a GET.
 
         Raises: Blocked, NotFound, Refused (other 4xx), RateLimited, Unavailable (5xx, no answer, too slow), TooLarge, BadOutput (half an answer).
         """
         with self._followed(url, vendor, headers, self.timeout_s) as (response, deadline):
             body = self._read(response, max_bytes, deadline, vendor)
-            return Answer(status=response.status_code, content_type=response.headers.get("content-type", ""), body=body)
+            return Answer(
+                status=response.status_code, content_type=response.headers.get("content-type", ""), body=body
+            )
 
     def beginning(self, url: str, *, count: int, timeout_s: float, vendor: str = "web") -> bytes:
         """The first bytes of the answer to a GET; the rest is not waited for. Raises: as `get`."""
@@ -124,14 +132,29 @@ class Http:
         most_s = timeout_s or self.timeout_s
         deadline = self._monotonic() + most_s
         opened = self._session_for(method, self._manager_for(url, vendor))
-        form: dict[str, Any] = {"data": content if content is not None else dict(fields) if fields else None, "files": list(files) or None}
+        form: dict[str, Any] = {
+            "data": content if content is not None else dict(fields) if fields else None,
+            "files": list(files) or None,
+        }
         try:
             with (
                 opened as session,
-                session.request(method, url, stream=True, headers=dict(headers), json=json, timeout=(CONNECT_TIMEOUT_S, most_s), **form) as response,
+                session.request(
+                    method,
+                    url,
+                    stream=True,
+                    headers=dict(headers),
+                    json=json,
+                    timeout=(CONNECT_TIMEOUT_S, most_s),
+                    **form,
+                ) as response,
             ):
                 body = self._read(response, max_bytes, deadline, vendor)
-                return Reply(status=response.status_code, headers={k.lower(): v for k, v in response.headers.items()}, body=body)
+                return Reply(
+                    status=response.status_code,
+                    headers={k.lower(): v for k, v in response.headers.items()},
+                    body=body,
+                )
         except (InvalidIPAddress, requests.exceptions.ConnectTimeout) as error:
             raise self._not_sent(error, vendor, operation) from error
         except (requests.exceptions.RequestException, Unavailable, TooLarge) as error:
@@ -163,11 +186,15 @@ class Http:
 
     def _not_sent(self, error: Exception, vendor: str, operation: str) -> Exception:
         if "InvalidIPAddress" in repr(error):
-            return Blocked(vendor, operation, "the address is in a private network; DAM_CONNECTOR_ALLOW_HOSTS allows it")
+            return Blocked(
+                vendor, operation, "the address is in a private network; DAM_CONNECTOR_ALLOW_HOSTS allows it"
+            )
         return Unavailable(vendor, operation, "no connection")
 
     @contextmanager
-    def _followed(self, url: str, vendor: str, headers: dict[str, str] | None, timeout_s: float) -> Iterator[tuple[requests.Response, float]]:
+    def _followed(
+        self, url: str, vendor: str, headers: dict[str, str] | None, timeout_s: float
+    ) -> Iterator[tuple[requests.Response, float]]:
         """A good answer whose body is still to be read, behind its redirects; and until when."""
         deadline = self._monotonic() + timeout_s
         for _ in range(MAX_REDIRECTS + 1):
@@ -180,11 +207,15 @@ class Http:
                 return
         raise Refused(vendor, "get", f"more than {MAX_REDIRECTS} redirects")
 
-    def _send(self, url: str, vendor: str, headers: dict[str, str] | None, timeout_s: float) -> requests.Response:
+    def _send(
+        self, url: str, vendor: str, headers: dict[str, str] | None, timeout_s: float
+    ) -> requests.Response:
         manager = self._manager_for(url, vendor)
         try:
             with self._fresh(manager) as session:
-                return session.get(url, stream=True, headers=headers, timeout=(min(CONNECT_TIMEOUT_S, timeout_s), timeout_s))
+                return session.get(
+                    url, stream=True, headers=headers, timeout=(min(CONNECT_TIMEOUT_S, timeout_s), timeout_s)
+                )
         except (InvalidIPAddress, requests.exceptions.ConnectionError) as error:
             raise self._not_sent(error, vendor, "get") from error
         except requests.exceptions.Timeout as error:
@@ -198,7 +229,12 @@ class Http:
             host, port = parts.hostname or "", parts.port
         except ValueError as error:
             raise Blocked(vendor, "get", "not a usable address") from error
-        if parts.scheme not in ("http", "https") or not host or parts.username or re.search(r"[\x00-\x20\x7f]", url):
+        if (
+            parts.scheme not in ("http", "https")
+            or not host
+            or parts.username
+            or re.search(r"[\x00-\x20\x7f]", url)
+        ):
             raise Blocked(vendor, "get", "not a public http or https address")
         return self._open if {host, f"{host}:{port}"} & self._allowed else self._guarded
 

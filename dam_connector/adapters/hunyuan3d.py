@@ -23,11 +23,31 @@ class Hunyuan3D(Remote):
 
     vendor = "hunyuan3d"
 
-    def __init__(self, kit: Kit, base_url: str, texture: bool, steps: int, resolution: int, minutes: float, concurrency: int) -> None:
+    def __init__(
+        self,
+        kit: Kit,
+        base_url: str,
+        texture: bool,
+        steps: int,
+        resolution: int,
+        minutes: float,
+        concurrency: int,
+    ) -> None:
         super().__init__(kit, base_url, {})
-        self._how = {"texture": texture, "num_inference_steps": steps, "octree_resolution": resolution, "guidance_scale": 5.0, "type": "glb"}
+        self._how = {
+            "texture": texture,
+            "num_inference_steps": steps,
+            "octree_resolution": resolution,
+            "guidance_scale": 5.0,
+            "type": "glb",
+        }
         self.capabilities = ProviderCapabilities(
-            views=VIEWS, concurrency=concurrency, idempotent=True, longest_s=60 * minutes, poll_s=2.0, patience_s=60.0
+            views=VIEWS,
+            concurrency=concurrency,
+            idempotent=True,
+            longest_s=60 * minutes,
+            poll_s=2.0,
+            patience_s=60.0,
         )
 
     def estimate(self, order: Generation) -> float:
@@ -35,8 +55,15 @@ class Hunyuan3D(Remote):
 
     def submit(self, order: Generation) -> Task:
         (_, picture), *_ = self.pictures(order, VIEWS, TAKEN, MAX_UPLOAD).items()
-        body = {**self._how, "image": base64.b64encode(picture).decode(), "seed": order.seed, "face_count": order.max_triangles}
-        return Task(ref=self.begun(self.asked("POST", "/send", SUBMIT, json=body), "uid"), state=TaskState.WAITING)
+        body = {
+            **self._how,
+            "image": base64.b64encode(picture).decode(),
+            "seed": order.seed,
+            "face_count": order.max_triangles,
+        }
+        return Task(
+            ref=self.begun(self.asked("POST", "/send", SUBMIT, json=body), "uid"), state=TaskState.WAITING
+        )
 
     def poll(self, refs: Sequence[str]) -> dict[str, Task]:
         found = {}
@@ -44,11 +71,15 @@ class Hunyuan3D(Remote):
             said = self._said(ref, "poll")
             status = str(said.get("status"))
             if status == "completed":
-                found[ref] = Task(ref=ref, state=TaskState.SUCCEEDED, progress=100, cost_usd=0.0, files=(self._glb(said),))
+                found[ref] = Task(
+                    ref=ref, state=TaskState.SUCCEEDED, progress=100, cost_usd=0.0, files=(self._glb(said),)
+                )
             elif status in _RUNNING:
                 found[ref] = Task(ref=ref, state=TaskState.RUNNING)
             else:
-                found[ref] = Task(ref=ref, state=TaskState.UNKNOWN, error=f"the status {status[:40]!r} is none we know")
+                found[ref] = Task(
+                    ref=ref, state=TaskState.UNKNOWN, error=f"the status {status[:40]!r} is none we know"
+                )
         return found
 
     def fetch(self, ref: str) -> tuple[bytes, ...]:
@@ -65,11 +96,24 @@ class Hunyuan3D(Remote):
     def refusal(self, reply: Reply, operation: str) -> AdapterError:
         if reply.status == 404 and b"error_code" in reply.body:  # how it says that something broke
             return Refused("hunyuan3d", operation, f"HTTP 404: {told(reply)}")
-        return NotFound("hunyuan3d", operation, told(reply)) if reply.status == 404 else super().refusal(reply, operation)
+        return (
+            NotFound("hunyuan3d", operation, told(reply))
+            if reply.status == 404
+            else super().refusal(reply, operation)
+        )
 
 
 def connect(options: Mapping[str, Any], kit: Kit) -> Hunyuan3D:
-    only(options, "base_url", "texture", "num_inference_steps", "octree_resolution", "longest_minutes", "concurrency", *CAPS)
+    only(
+        options,
+        "base_url",
+        "texture",
+        "num_inference_steps",
+        "octree_resolution",
+        "longest_minutes",
+        "concurrency",
+        *CAPS,
+    )
     return Hunyuan3D(
         kit,
         base_url=str(options.get("base_url", BASE_URL)),

@@ -9,7 +9,15 @@ from dam_connector.adapters.common.context import Kit, number, only
 from dam_connector.adapters.common.envelopes import read_json
 from dam_connector.adapters.common.provider_client import CAPS, MAX_MODEL, SUBMIT, Remote, data_uri, usd
 from dam_connector.adapters.http import Reply
-from dam_connector.errors import AdapterError, BadOutput, Busy, DeliveryError, NotFound, Refused, SubmitUnknown
+from dam_connector.errors import (
+    AdapterError,
+    BadOutput,
+    Busy,
+    DeliveryError,
+    NotFound,
+    Refused,
+    SubmitUnknown,
+)
 from dam_connector.ports import Generation, Inbound, ProviderCapabilities, Task, TaskState, Verified
 
 BASE_URL = "https://api.meshy.ai"
@@ -31,18 +39,32 @@ class Meshy(Remote):
 
     vendor = "meshy"
 
-    def __init__(self, kit: Kit, api_key: str, base_url: str, model: str, usd_per_credit: float, concurrency: int) -> None:
+    def __init__(
+        self, kit: Kit, api_key: str, base_url: str, model: str, usd_per_credit: float, concurrency: int
+    ) -> None:
         super().__init__(kit, base_url, {"Authorization": f"Bearer {api_key}"})
         self.model, self._usd = model, usd_per_credit
-        self.capabilities = ProviderCapabilities(views=VIEWS, concurrency=concurrency, balance=True, cancels=True, reconciles=True, webhooks=True)
+        self.capabilities = ProviderCapabilities(
+            views=VIEWS, concurrency=concurrency, balance=True, cancels=True, reconciles=True, webhooks=True
+        )
 
     def estimate(self, order: Generation) -> float:
         return CREDITS * self._usd
 
     def submit(self, order: Generation) -> Task:
         pictures = [data_uri(data) for data in self.pictures(order, VIEWS, TAKEN, MAX_UPLOAD).values()]
-        body: dict[str, Any] = {"ai_model": self.model, "should_texture": True, "enable_pbr": True, "target_formats": ["glb"], "moderation": False}
-        body |= {"should_remesh": True, "topology": "triangle", "target_polycount": order.max_triangles}  # else it gives millions of triangles
+        body: dict[str, Any] = {
+            "ai_model": self.model,
+            "should_texture": True,
+            "enable_pbr": True,
+            "target_formats": ["glb"],
+            "moderation": False,
+        }
+        body |= {
+            "should_remesh": True,
+            "topology": "triangle",
+            "target_polycount": order.max_triangles,
+        }  # else it gives millions of triangles
         kind = SEVERAL if len(pictures) > 1 else ONE
         body |= {"image_urls": pictures} if kind == SEVERAL else {"image_url": pictures[0]}
         said = self.asked("POST", f"/openapi/v1/{kind}", SUBMIT, json=body)
@@ -72,9 +94,15 @@ class Meshy(Remote):
         for kind in (ONE, SEVERAL):
             reply = self.ask("GET", f"/openapi/v1/{kind}?sort_by=-created_at&page_size={LISTED}", "reconcile")
             tasks = read_json(reply.body, "meshy")
-            if not isinstance(tasks, list) or not all(isinstance(t, dict) and "id" in t and "created_at" in t for t in tasks):
+            if not isinstance(tasks, list) or not all(
+                isinstance(t, dict) and "id" in t and "created_at" in t for t in tasks
+            ):
                 raise BadOutput("meshy", "reconcile", "the answer is no list of tasks")
-            found += [f"{kind}/{t['id']}" for t in tasks if datetime.fromtimestamp(float(t["created_at"]) / 1000, UTC) >= since - SLACK]
+            found += [
+                f"{kind}/{t['id']}"
+                for t in tasks
+                if datetime.fromtimestamp(float(t["created_at"]) / 1000, UTC) >= since - SLACK
+            ]
         strangers = [ref for ref in found if ref not in known]
         if len(strangers) > 1:
             raise SubmitUnknown("meshy", "reconcile", f"{len(strangers)} tasks may be the one")
@@ -110,7 +138,9 @@ class Meshy(Remote):
 
     def refusal(self, reply: Reply, operation: str) -> AdapterError:
         if reply.status == 429 and b"NoMoreConcurrentTasks" in reply.body:
-            return Busy("meshy", operation, f"HTTP 429: {told(reply)}", retry_after_s=reply.retry_after_s(BUSY_S))
+            return Busy(
+                "meshy", operation, f"HTTP 429: {told(reply)}", retry_after_s=reply.retry_after_s(BUSY_S)
+            )
         return super().refusal(reply, operation)
 
     def _task(self, ref: str, said: Mapping[str, Any]) -> Task:

@@ -14,14 +14,27 @@ from dam_connector.adapters.common.provider_client import CAPS, MAX_PICTURE, SUB
 from dam_connector.adapters.http import Reply
 from dam_connector.domain.product import View
 from dam_connector.domain.run import RunKind
-from dam_connector.errors import AdapterError, BadOutput, NotFound, OutOfCredit, Refused, SubmitUnknown, Unavailable
+from dam_connector.errors import (
+    AdapterError,
+    BadOutput,
+    NotFound,
+    OutOfCredit,
+    Refused,
+    SubmitUnknown,
+    Unavailable,
+)
 from dam_connector.ports import Generation, ProviderCapabilities, Task, TaskState
 
 BASE_URL = "https://api.openai.com"
 MODEL = "gpt-image-2"
 SIZES = ("1024x1024", "1536x1024", "1024x1536")
 QUALITIES = ("auto", "low", "medium", "high")
-USD = {"low": 0.02, "medium": 0.07, "high": 0.19, "auto": 0.19}  # a picture, about; `usd_per_picture` says otherwise
+USD = {
+    "low": 0.02,
+    "medium": 0.07,
+    "high": 0.19,
+    "auto": 0.19,
+}  # a picture, about; `usd_per_picture` says otherwise
 EDITS, GENERATIONS = "edits", "generations"
 TAKEN = ("image/jpeg", "image/png", "image/webp")
 MAX_UPLOAD = 50_000_000
@@ -39,7 +52,10 @@ class OpenAIImages(Remote):
     def __init__(self, kit: Kit, options: Mapping[str, Any]) -> None:
         key = kit.secret(str(options.get("api_key", "env/OPENAI_API_KEY")))
         super().__init__(kit, str(options.get("base_url", BASE_URL)), {"Authorization": f"Bearer {key}"})
-        self.model, self._mode = str(options.get("model", MODEL)), chosen(options, "mode", EDITS, (EDITS, GENERATIONS))
+        self.model, self._mode = (
+            str(options.get("model", MODEL)),
+            chosen(options, "mode", EDITS, (EDITS, GENERATIONS)),
+        )
         self._quality = chosen(options, "quality", "high", QUALITIES)
         self._usd = number(options, "usd_per_picture", USD[self._quality], 0, 100)
         self._count = int(number(options, "n", 1, 1, 4))
@@ -61,13 +77,19 @@ class OpenAIImages(Remote):
         reply = self._answered(order)
         said = self.read(reply, SUBMIT)
         request_id = str(said.get("id") or reply.headers.get("x-request-id", ""))
-        done: dict[str, Any] = {"ref": request_id or order.key, "request_id": request_id, "cost_usd": self._usd * self._count}
+        done: dict[str, Any] = {
+            "ref": request_id or order.key,
+            "request_id": request_id,
+            "cost_usd": self._usd * self._count,
+        }
         done["model"] = str(said.get("model_actual") or said.get("model") or "")
         pictures = said.get("data")
         if not isinstance(pictures, list) or not pictures:
             raise SubmitUnknown("openai_images", SUBMIT, "the answer holds no pictures")
         try:
-            return Task(state=TaskState.SUCCEEDED, files=tuple(self._taken(each) for each in pictures), **done)
+            return Task(
+                state=TaskState.SUCCEEDED, files=tuple(self._taken(each) for each in pictures), **done
+            )
         except (BadOutput, Refused, NotFound, Unavailable) as error:  # paid for, and lost
             return Task(state=TaskState.FAILED, error=f"made, but not to be had: {error}"[:300], **done)
 
@@ -82,16 +104,33 @@ class OpenAIImages(Remote):
 
     def _request(self, order: Generation) -> Reply:
         pictures = self.pictures(order, (), TAKEN, MAX_UPLOAD)
-        body: dict[str, Any] = {"model": self.model, "prompt": order.prompt, "n": self._count, "size": self._size(order), "quality": self._quality}
+        body: dict[str, Any] = {
+            "model": self.model,
+            "prompt": order.prompt,
+            "n": self._count,
+            "size": self._size(order),
+            "quality": self._quality,
+        }
         if order.transparent:
             body |= {"background": "transparent", "output_format": "png"}
         long: dict[str, Any] = {"max_bytes": MAX_ANSWER, "timeout_s": PATIENCE_S}
         if self._mode == GENERATIONS:
             return self.ask(
-                "POST", "/v1/images/generations", SUBMIT, json={**body, "image_url": _address(order, *next(iter(pictures.items())))}, **long
+                "POST",
+                "/v1/images/generations",
+                SUBMIT,
+                json={**body, "image_url": _address(order, *next(iter(pictures.items())))},
+                **long,
             )
         files = [part("image[]", view, data) for view, data in list(pictures.items())[:MOST_PARTS]]
-        return self.ask("POST", "/v1/images/edits", SUBMIT, fields={name: str(value) for name, value in body.items()}, files=files, **long)
+        return self.ask(
+            "POST",
+            "/v1/images/edits",
+            SUBMIT,
+            fields={name: str(value) for name, value in body.items()},
+            files=files,
+            **long,
+        )
 
     def _size(self, order: Generation) -> str:
         """The size on offer whose proportions are nearest."""
@@ -136,6 +175,17 @@ def _address(order: Generation, view: str, picture: bytes) -> str:
 
 
 def connect(options: Mapping[str, Any], kit: Kit) -> OpenAIImages:
-    names = ("api_key", "base_url", "model", "mode", "quality", "sizes", "n", "usd_per_picture", "concurrency", "retries_5xx")
+    names = (
+        "api_key",
+        "base_url",
+        "model",
+        "mode",
+        "quality",
+        "sizes",
+        "n",
+        "usd_per_picture",
+        "concurrency",
+        "retries_5xx",
+    )
     only(options, *names, *CAPS)
     return OpenAIImages(kit, options)

@@ -22,7 +22,14 @@ from dam_connector.errors import BadOutput, ConfigError, NotFound, Refused
 from dam_connector.ports import Blobs, DamCapabilities, DamStanding, PushRequest
 
 S = VersionState
-USUAL = {S.IN_REVIEW: "-1", S.APPROVED: "0", S.REJECTED: "4", S.PUBLISHED: "0", S.SUPERSEDED: "2", S.WITHDRAWN: "2"}  # archive states
+USUAL = {
+    S.IN_REVIEW: "-1",
+    S.APPROVED: "0",
+    S.REJECTED: "4",
+    S.PUBLISHED: "0",
+    S.SUPERSEDED: "2",
+    S.WITHDRAWN: "2",
+}  # archive states
 TITLE_FIELD = "8"
 LOG_DAYS = 30
 LOG_ROWS = 500
@@ -50,7 +57,10 @@ class ResourceSpace(Deaf, Caller):
         if request.preview:
             part = ("file", ("preview.jpg", request.preview, "image/jpeg"))
             self._call("upload_multipart", "push", file=part, ref=ref, no_exif=1, revert=0, previewonly=1)
-        there = {str(each.get("name")): str(each.get("ref")) for each in self._rows("get_alternative_files", "push", resource=ref)}
+        there = {
+            str(each.get("name")): str(each.get("ref"))
+            for each in self._rows("get_alternative_files", "push", resource=ref)
+        }
         for file in others:
             self._upload(ref, file, blobs, there.get(file.name) or self._alternative(ref, file))
         return ref
@@ -58,14 +68,32 @@ class ResourceSpace(Deaf, Caller):
     def write_state(self, ref: str, state: VersionState, decision: Decision | None = None) -> None:
         row = self._resource(ref, "write_state")
         if decision and (field := self._fields.get("decision")):
-            words = "; ".join(filter(None, [f"{decision.verdict.value} by {decision.by}", ", ".join(decision.reasons), decision.note]))
+            words = "; ".join(
+                filter(
+                    None,
+                    [
+                        f"{decision.verdict.value} by {decision.by}",
+                        ", ".join(decision.reasons),
+                        decision.note,
+                    ],
+                )
+            )
             self._call("update_field", "write_state", resource=ref, field=field, value=words)
         if str(row.get("archive")) != self._labels[state]:
-            self._call("put_resource_data", "write_state", resource=ref, data=json.dumps({"archive": int(self._labels[state])}))
+            self._call(
+                "put_resource_data",
+                "write_state",
+                resource=ref,
+                data=json.dumps({"archive": int(self._labels[state])}),
+            )
 
     def standing(self, ref: str, version: Version) -> DamStanding:
-        state = state_of(str(self._resource(ref, "standing").get("archive")), self._labels, version, self.vendor)
-        last: dict[str, Any] = next((row for row in reversed(self._log(1)) if str(row.get("resource")) == ref), {})
+        state = state_of(
+            str(self._resource(ref, "standing").get("archive")), self._labels, version, self.vendor
+        )
+        last: dict[str, Any] = next(
+            (row for row in reversed(self._log(1)) if str(row.get("resource")) == ref), {}
+        )
         if state not in VERDICTS or _who(last) == self._user:
             return DamStanding(state=state)
         decision = Decision(verdict=VERDICTS[state], by=_who(last), note=str(last.get("notes") or ""))
@@ -83,7 +111,9 @@ class ResourceSpace(Deaf, Caller):
         return list(dict.fromkeys(found)), str(max(int(row["ref"]) for row in rows))
 
     def picture(self, name: str, blobs: Blobs) -> bytes:
-        rows = self._rows("do_search", "picture", search=f'originalfilename:"{name}"', archive="0,-1", fetchrows="0,1")
+        rows = self._rows(
+            "do_search", "picture", search=f'originalfilename:"{name}"', archive="0,-1", fetchrows="0,1"
+        )
         if not rows:
             raise NotFound(self.vendor, "picture", name)
         return self._bytes(str(rows[0]["ref"]), name.rpartition(".")[2], "", "picture")
@@ -101,10 +131,21 @@ class ResourceSpace(Deaf, Caller):
         return str(rows[0]["ref"]) if rows else ""
 
     def _created(self, request: PushRequest, mark: str) -> str:
-        facts = {**about(request.version, request.product), "review_url": request.review_url, "folder": request.folder, "external_id": mark}
+        facts = {
+            **about(request.version, request.product),
+            "review_url": request.review_url,
+            "folder": request.folder,
+            "external_id": mark,
+        }
         values = {TITLE_FIELD: title(request.version, request.product)}
         values |= {field: facts[name] for name, field in self._fields.items() if name in facts}
-        made = self._call("create_resource", "push", resource_type=self._kind, archive=self._labels[S.IN_REVIEW], metadata=json.dumps(values))
+        made = self._call(
+            "create_resource",
+            "push",
+            resource_type=self._kind,
+            archive=self._labels[S.IN_REVIEW],
+            metadata=json.dumps(values),
+        )
         if not str(made).isdigit():
             raise BadOutput(self.vendor, "push", f"create_resource gave {str(made)[:80]!r}, no resource")
         return str(made)
@@ -126,14 +167,24 @@ class ResourceSpace(Deaf, Caller):
         self._call("upload_multipart", "push", file=part, ref=ref, no_exif=1, revert=0, **more)
 
     def _resource(self, ref: str, operation: str) -> dict[str, Any]:
-        found = self._call("get_resource_data", operation, resource=ref, refusal=NotFound) if ref.isdigit() else None
+        found = (
+            self._call("get_resource_data", operation, resource=ref, refusal=NotFound)
+            if ref.isdigit()
+            else None
+        )
         if not isinstance(found, dict) or not found:
             raise NotFound(self.vendor, operation, ref)
         return found
 
     def _log(self, first: int) -> list[dict[str, Any]]:
         """Changes of state from this row of the log on, oldest first."""
-        more: dict[str, Any] = {"minref": first, "days": LOG_DAYS, "maxrecords": LOG_ROWS, "field": "", "log_code": "s"}
+        more: dict[str, Any] = {
+            "minref": first,
+            "days": LOG_DAYS,
+            "maxrecords": LOG_ROWS,
+            "field": "",
+            "log_code": "s",
+        }
         return sorted(self._rows("resource_log_last_rows", "poll", **more), key=lambda row: int(row["ref"]))
 
     def _holds(self, ref: str, file: VersionFile, version: Version) -> bool:
@@ -145,7 +196,9 @@ class ResourceSpace(Deaf, Caller):
 
     def _bytes(self, ref: str, extension: str, alternative: str, operation: str) -> bytes:
         more: dict[str, Any] = {"alternative": alternative} if alternative else {}
-        url = self._call("get_resource_path", operation, ref=ref, getfilepath=0, size="", extension=extension, **more)
+        url = self._call(
+            "get_resource_path", operation, ref=ref, getfilepath=0, size="", extension=extension, **more
+        )
         if not isinstance(url, str) or not url.startswith(("http://", "https://")):
             raise NotFound(self.vendor, operation, f"resource {ref} has no such file")
         return self._http.get(url, max_bytes=MAX_FILE, vendor=self.vendor).body
@@ -155,23 +208,44 @@ class ResourceSpace(Deaf, Caller):
         return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
 
     def _call(
-        self, function: str, operation: str, *, file: Part | None = None, refusal: type[Refused | NotFound] | None = Refused, **params: Any
+        self,
+        function: str,
+        operation: str,
+        *,
+        file: Part | None = None,
+        refusal: type[Refused | NotFound] | None = Refused,
+        **params: Any,
     ) -> Any:
         """What a function gives. refusal: what its `false` means; None: nothing. Raises: BadOutput for PHP's own errors, which come as 200."""
         query = urlencode({"user": self._user, "function": function, **params}, quote_via=quote_plus)
         sign = hashlib.sha256(f"{self._key}{query}".encode()).hexdigest()
         fields = {"query": query, "sign": sign, "user": self._user}
-        reply = self.ask("POST", "/api/", operation, fields=fields, files=[file] if file else [], timeout_s=UPLOAD_S if file else 0)
+        reply = self.ask(
+            "POST",
+            "/api/",
+            operation,
+            fields=fields,
+            files=[file] if file else [],
+            timeout_s=UPLOAD_S if file else 0,
+        )
         if reply.status == 204:
             return True
         if not reply.body.strip():
-            raise BadOutput(self.vendor, operation, f"it knows no function {function}, or its API is switched off")
+            raise BadOutput(
+                self.vendor, operation, f"it knows no function {function}, or its API is switched off"
+            )
         try:
             found = json.loads(reply.body)
         except ValueError as error:
-            raise BadOutput(self.vendor, operation, " ".join(reply.body[:200].decode("utf-8", "replace").split())) from error
+            raise BadOutput(
+                self.vendor, operation, " ".join(reply.body[:200].decode("utf-8", "replace").split())
+            ) from error
         if found is False and refusal:
-            raise refusal(self.vendor, operation, f"{function} was refused: the user {self._user} may not, or there is no such resource")
+            raise refusal(
+                self.vendor,
+                operation,
+                f"{function} was refused: the user {self._user} may not, or there is no such resource",
+            )
         return found
 
 
@@ -181,7 +255,9 @@ def _mark(external_id: str) -> str:
 
 
 def _who(row: Mapping[str, Any]) -> str:
-    return str(row.get("username") or row.get("user") or row.get("fullname") or "somebody in resourcespace")  # a busy log forgets
+    return str(
+        row.get("username") or row.get("user") or row.get("fullname") or "somebody in resourcespace"
+    )  # a busy log forgets
 
 
 def connect(options: Mapping[str, Any], kit: Kit) -> ResourceSpace:
@@ -190,6 +266,10 @@ def connect(options: Mapping[str, Any], kit: Kit) -> ResourceSpace:
         raise ConfigError('user: whose API key it is, such as "dam-connector"')
     fields = options.get("fields", {})
     if not isinstance(fields, dict) or not fields.get("external_id"):
-        raise ConfigError('fields: the number of each metadata field, external_id at least: {"external_id": 88}; docs/connections/resourcespace.md')
+        raise ConfigError(
+            'fields: the number of each metadata field, external_id at least: {"external_id": 88}; docs/connections/resourcespace.md'
+        )
     key = kit.secret(str(options.get("private_key", "env/RESOURCESPACE_KEY")))
-    return ResourceSpace(kit, web_address(options, example="https://dam.example"), str(options["user"]), key, options)
+    return ResourceSpace(
+        kit, web_address(options, example="https://dam.example"), str(options["user"]), key, options
+    )

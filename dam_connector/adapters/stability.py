@@ -13,7 +13,11 @@ from dam_connector.ports import Generation, ProviderCapabilities, Task, TaskStat
 
 BASE_URL = "https://api.stability.ai"
 SF3D, SPAR3D, CUTOUT = "stable-fast-3d", "stable-point-aware-3d", "remove-background"
-PATHS = {SF3D: "/v2beta/3d/stable-fast-3d", SPAR3D: "/v2beta/3d/stable-point-aware-3d", CUTOUT: "/v2beta/stable-image/edit/remove-background"}
+PATHS = {
+    SF3D: "/v2beta/3d/stable-fast-3d",
+    SPAR3D: "/v2beta/3d/stable-point-aware-3d",
+    CUTOUT: "/v2beta/stable-image/edit/remove-background",
+}
 USD = {SF3D: 0.10, SPAR3D: 0.04, CUTOUT: 0.05}  # a task, by its price list; `usd_per_task` says otherwise
 VIEWS = ("front",)
 TAKEN = ("image/jpeg", "image/png", "image/webp")
@@ -27,7 +31,16 @@ class Stability(Remote):
 
     vendor = "stability"
 
-    def __init__(self, kit: Kit, api_key: str, base_url: str, model: str, usd_per_task: float, texture_px: str, concurrency: int) -> None:
+    def __init__(
+        self,
+        kit: Kit,
+        api_key: str,
+        base_url: str,
+        model: str,
+        usd_per_task: float,
+        texture_px: str,
+        concurrency: int,
+    ) -> None:
         super().__init__(kit, base_url, {"Authorization": f"Bearer {api_key}"})
         self.model, self._usd, self._texture_px = model, usd_per_task, texture_px
         picture = model == CUTOUT
@@ -57,7 +70,12 @@ class Stability(Remote):
             timeout_s=PATIENCE_S,
         )
         request_id = reply.headers.get("x-request-id", "")
-        done: dict[str, Any] = {"ref": request_id or order.key, "request_id": request_id, "cost_usd": self._usd, "model": self.model}
+        done: dict[str, Any] = {
+            "ref": request_id or order.key,
+            "request_id": request_id,
+            "cost_usd": self._usd,
+            "model": self.model,
+        }
         try:
             return Task(state=TaskState.SUCCEEDED, files=(self._taken(reply),), **done)
         except BadOutput as error:
@@ -80,7 +98,9 @@ class Stability(Remote):
         if self.model != CUTOUT:
             return self.glb(reply.body)
         if reply.headers.get("finish-reason", "SUCCESS") != "SUCCESS":
-            raise BadOutput("stability", "fetch", f"the picture was held back ({reply.headers['finish-reason'][:40]})")
+            raise BadOutput(
+                "stability", "fetch", f"the picture was held back ({reply.headers['finish-reason'][:40]})"
+            )
         return self.picture(reply.body)
 
     def poll(self, refs: Sequence[str]) -> dict[str, Task]:
@@ -91,7 +111,12 @@ class Stability(Remote):
 
     def refusal(self, reply: Reply, operation: str) -> AdapterError:
         if reply.status == 429:
-            return RateLimited("stability", operation, f"HTTP 429: {told(reply)}", retry_after_s=reply.retry_after_s(LOCKOUT_S))
+            return RateLimited(
+                "stability",
+                operation,
+                f"HTTP 429: {told(reply)}",
+                retry_after_s=reply.retry_after_s(LOCKOUT_S),
+            )
         return super().refusal(reply, operation)
 
 

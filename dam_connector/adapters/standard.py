@@ -38,9 +38,16 @@ class Standard(PlainSource):
         if "webhook-signature" in inbound.headers:
             return Verified(key=standard_webhook(inbound, self._signers))
         bearer = inbound.headers.get("authorization", "").removeprefix("Bearer ")
-        if self._tokens and bearer and any([hmac.compare_digest(bearer.encode(), t.encode()) for t in self._tokens]):
+        if (
+            self._tokens
+            and bearer
+            and any([hmac.compare_digest(bearer.encode(), t.encode()) for t in self._tokens])
+        ):
             return Verified(key=_event_identity(inbound))
-        raise DeliveryError(401, "the request carries no valid signature; send webhook-id, webhook-timestamp and webhook-signature")
+        raise DeliveryError(
+            401,
+            "the request carries no valid signature; send webhook-id, webhook-timestamp and webhook-signature",
+        )
 
     def normalize(self, inbound: Inbound) -> list[Event]:
         return [load_event(inbound, VENDOR)]
@@ -48,7 +55,11 @@ class Standard(PlainSource):
     def fetch(self, ref: str) -> list[Product]:
         if not self._product_url:
             raise Unsupported(VENDOR, "fetch", "no product_url is configured")
-        answer = self._kit.http.get(self._product_url.replace("{sku}", quote(ref, safe="")), max_bytes=MAX_PRODUCT_BYTES, vendor=VENDOR)
+        answer = self._kit.http.get(
+            self._product_url.replace("{sku}", quote(ref, safe="")),
+            max_bytes=MAX_PRODUCT_BYTES,
+            vendor=VENDOR,
+        )
         return [product_of(read_json(answer.body, VENDOR), VENDOR)]
 
     def changed_since(self, moment: datetime) -> Iterable[Event]:

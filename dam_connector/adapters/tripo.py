@@ -11,7 +11,16 @@ from dam_connector.adapters.common.envelopes import read_json
 from dam_connector.adapters.common.provider_client import CAPS, MAX_MODEL, SUBMIT, Remote, part, usd
 from dam_connector.adapters.common.signatures import TOLERANCE
 from dam_connector.adapters.http import Reply
-from dam_connector.errors import AdapterError, BadOutput, Busy, DeliveryError, NotFound, OutOfCredit, RateLimited, SubmitUnknown
+from dam_connector.errors import (
+    AdapterError,
+    BadOutput,
+    Busy,
+    DeliveryError,
+    NotFound,
+    OutOfCredit,
+    RateLimited,
+    SubmitUnknown,
+)
 from dam_connector.ports import Generation, Inbound, ProviderCapabilities, Task, TaskState, Verified
 
 BASE_URL = "https://openapi.tripo3d.ai"
@@ -34,7 +43,16 @@ class Tripo(Remote):
 
     vendor = "tripo"
 
-    def __init__(self, kit: Kit, api_key: str, base_url: str, model: str, texture_quality: str, concurrency: int, webhook_secret: str) -> None:
+    def __init__(
+        self,
+        kit: Kit,
+        api_key: str,
+        base_url: str,
+        model: str,
+        texture_quality: str,
+        concurrency: int,
+        webhook_secret: str,
+    ) -> None:
         super().__init__(kit, base_url, {"Authorization": f"Bearer {api_key}"})
         self.model, self._quality, self._webhook_secret = model, texture_quality, webhook_secret
         self.capabilities = ProviderCapabilities(
@@ -50,18 +68,38 @@ class Tripo(Remote):
         return CREDITS[self._quality] * USD_PER_CREDIT
 
     def submit(self, order: Generation) -> Task:
-        tokens = {view: self._upload(view, data) for view, data in self.pictures(order, VIEWS, TAKEN, MAX_UPLOAD).items()}
-        body: dict[str, Any] = {"model": self.model, "texture": True, "pbr": True, "model_seed": order.seed, "texture_seed": order.seed}
+        tokens = {
+            view: self._upload(view, data)
+            for view, data in self.pictures(order, VIEWS, TAKEN, MAX_UPLOAD).items()
+        }
+        body: dict[str, Any] = {
+            "model": self.model,
+            "texture": True,
+            "pbr": True,
+            "model_seed": order.seed,
+            "texture_seed": order.seed,
+        }
         family = self.model.partition("-")[0]
         body["face_limit"] = min(order.max_triangles, MOST_FACES.get(family, order.max_triangles))
         if family != "v2.5":
             body["texture_quality"] = self._quality
-        body |= {"inputs": [{view: token} for view, token in tokens.items()]} if len(tokens) > 1 else {"input": tokens["front"]}
-        said = self._data("POST", f"/v3/generation/{'multiview' if len(tokens) > 1 else 'image'}-to-model", SUBMIT, json=body)
+        body |= (
+            {"inputs": [{view: token} for view, token in tokens.items()]}
+            if len(tokens) > 1
+            else {"input": tokens["front"]}
+        )
+        said = self._data(
+            "POST",
+            f"/v3/generation/{'multiview' if len(tokens) > 1 else 'image'}-to-model",
+            SUBMIT,
+            json=body,
+        )
         return Task(ref=self.begun(said, "task_id"), state=TaskState.WAITING)
 
     def _upload(self, view: str, picture: bytes) -> str:
-        token = self._data("POST", "/v3/files", "upload", files=[part("file", view, picture)]).get("file_token")
+        token = self._data("POST", "/v3/files", "upload", files=[part("file", view, picture)]).get(
+            "file_token"
+        )
         if not isinstance(token, str):
             raise BadOutput("tripo", "upload", "the answer has no file_token")
         return token
@@ -89,15 +127,25 @@ class Tripo(Remote):
         return left
 
     def verify(self, inbound: Inbound) -> Verified:
-        given = dict(each.partition("=")[::2] for each in inbound.headers.get("tripo-webhook-signature", "").split(","))
-        stamp, sign, key = given.get("t", ""), given.get("v1", ""), inbound.headers.get("tripo-webhook-delivery", "")
+        given = dict(
+            each.partition("=")[::2] for each in inbound.headers.get("tripo-webhook-signature", "").split(",")
+        )
+        stamp, sign, key = (
+            given.get("t", ""),
+            given.get("v1", ""),
+            inbound.headers.get("tripo-webhook-delivery", ""),
+        )
         if not self._webhook_secret:
             raise DeliveryError(401, "this connection has no webhook_secret")
         if not key or not stamp.isascii() or not stamp.isdigit() or len(stamp) > 12:
-            raise DeliveryError(400, "Tripo-Webhook-Signature or Tripo-Webhook-Delivery is missing or malformed")
+            raise DeliveryError(
+                400, "Tripo-Webhook-Signature or Tripo-Webhook-Delivery is missing or malformed"
+            )
         if abs(inbound.received_at - datetime.fromtimestamp(int(stamp), UTC)) > TOLERANCE:
             raise DeliveryError(401, "the signature is more than five minutes old")
-        expected = hmac.new(self._webhook_secret.encode(), f"{stamp}.".encode() + inbound.body, hashlib.sha256).hexdigest()
+        expected = hmac.new(
+            self._webhook_secret.encode(), f"{stamp}.".encode() + inbound.body, hashlib.sha256
+        ).hexdigest()
         if not hmac.compare_digest(sign.encode(), expected.encode()):
             raise DeliveryError(401, "the signature does not match webhook_secret")
         return Verified(key=key)
@@ -117,7 +165,11 @@ class Tripo(Remote):
         code = body.get("code")
         if code != 0:
             lost = operation == SUBMIT and not isinstance(code, int)
-            raise SubmitUnknown("tripo", operation, "the answer cannot be read") if lost else self.refusal(reply, operation)
+            raise (
+                SubmitUnknown("tripo", operation, "the answer cannot be read")
+                if lost
+                else self.refusal(reply, operation)
+            )
         data = body.get("data")
         return data if isinstance(data, dict) else {}
 
@@ -127,7 +179,9 @@ class Tripo(Remote):
         except BadOutput:
             return super().refusal(reply, operation)
         code, trace = body.get("code"), reply.headers.get("x-tripo-trace-id", "")
-        words = f"HTTP {reply.status}, code {code}: {str(body.get('message', ''))[:200]}" + (f" (trace {trace[:60]})" if trace else "")
+        words = f"HTTP {reply.status}, code {code}: {str(body.get('message', ''))[:200]}" + (
+            f" (trace {trace[:60]})" if trace else ""
+        )
         if reply.status == 429 and code == _BUSY:
             return Busy("tripo", operation, words, retry_after_s=reply.retry_after_s(BUSY_S))
         if reply.status == 429:

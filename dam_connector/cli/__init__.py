@@ -42,7 +42,11 @@ def main() -> None:
 @main.command()
 @data_dir
 @click.option(
-    "--workers", type=click.IntRange(1, 256), default=os.cpu_count() or 2, show_default=True, help="Processes that make pictures and models."
+    "--workers",
+    type=click.IntRange(1, 256),
+    default=os.cpu_count() or 2,
+    show_default=True,
+    help="Processes that make pictures and models.",
 )
 @click.option("--host", help="The address to listen on.")
 @click.option("--port", type=click.IntRange(1, 65535), help="The port to listen on.")
@@ -54,7 +58,9 @@ def up(data_dir: Path | None, workers: int, host: str | None, port: int | None) 
     supervisor = Supervisor(settings, workers)
 
     def say() -> None:
-        click.echo(f"Ready: {settings.public}/review  (data in {settings.data_dir}, logs in {settings.data_dir / 'logs'})")
+        click.echo(
+            f"Ready: {settings.public}/review  (data in {settings.data_dir}, logs in {settings.data_dir / 'logs'})"
+        )
         if not build_services(settings).users.all():
             click.echo("Nobody can log in yet: dam-connector user add NAME --role admin")
 
@@ -77,7 +83,9 @@ def web() -> None:
 @data_dir
 @click.option("--headless", is_flag=True, help="Approve everything, print a JSON summary, stop.")
 @click.option("--workers", type=click.IntRange(1, 64), default=os.cpu_count() or 2, show_default=True)
-@click.option("--port", type=click.IntRange(1, 65535), help="The port to listen on; headless takes a free one.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), help="The port to listen on; headless takes a free one."
+)
 @clear_errors
 def demo(data_dir: Path | None, headless: bool, workers: int, port: int | None) -> None:
     """Show the main job on a sample catalog."""
@@ -109,10 +117,20 @@ def doctor_command(data_dir: Path | None, machine: bool) -> None:
     """Look at every part, and say what to do about what fails."""
     found = list(doctor.examine(settings_on(data_dir)))
     if machine:
-        click.echo(json.dumps([{"part": f.part, "good": f.good, "detail": f.detail, "remedy": "" if f.good else f.remedy} for f in found]))
+        click.echo(
+            json.dumps(
+                [
+                    {"part": f.part, "good": f.good, "detail": f.detail, "remedy": "" if f.good else f.remedy}
+                    for f in found
+                ]
+            )
+        )
     else:
         for f in found:
-            click.echo(f"{'ok  ' if f.good else 'FAIL'} {f.part}: {f.detail}" + ("" if f.good else f"\n     {f.remedy}"))
+            click.echo(
+                f"{'ok  ' if f.good else 'FAIL'} {f.part}: {f.detail}"
+                + ("" if f.good else f"\n     {f.remedy}")
+            )
     sys.exit(int(not all(f.good for f in found)))
 
 
@@ -129,7 +147,11 @@ def check_config(file: Path | None, machine: bool) -> None:
             raise ConfigError(f"{file}: there is no such file")
         rules = load_rules(rules_text(path))
         with tempfile.TemporaryDirectory() as folder:
-            lines = [line for line in check_rules(rules, build_services(settings_on(Path(folder)))) if "environment variable" not in line]
+            lines = [
+                line
+                for line in check_rules(rules, build_services(settings_on(Path(folder))))
+                if "environment variable" not in line
+            ]
     except ConfigError as error:
         lines = list(error.problems)
     if machine:
@@ -154,16 +176,26 @@ def product_add(file: Path, data_dir: Path | None, machine: bool) -> None:
     try:
         loaded = load_product(json.loads(file.read_text()))
     except ValidationError as error:
-        raise ConfigError(*(f"{file}: {line}" for line in problems(error.messages, ProductSchema()))) from error
+        raise ConfigError(
+            *(f"{file}: {line}" for line in problems(error.messages, ProductSchema()))
+        ) from error
     except ValueError as error:
         raise ConfigError(f"{file}: not JSON: {error}") from error
     taken = intake.add_product(services_on(data_dir), loaded, by="command line")
-    click.echo(json.dumps({"sku": loaded.sku, "outcome": taken.words, "planned": taken.planned}) if machine else taken.words)
+    click.echo(
+        json.dumps({"sku": loaded.sku, "outcome": taken.words, "planned": taken.planned})
+        if machine
+        else taken.words
+    )
 
 
 @main.command("template")
 @click.option("--format", "form", type=click.Choice(["csv", "xlsx"]), default="csv", show_default=True)
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="The file to write; standard output when absent.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file to write; standard output when absent.",
+)
 def template_command(form: str, out: Path | None) -> None:
     """The sheet to fill in for a bulk upload, with an example row."""
     data = template(form)
@@ -176,9 +208,17 @@ def template_command(form: str, out: Path | None) -> None:
 @main.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--name", required=True, help="What the batch is called.")
-@click.option("--pictures", type=click.Path(exists=True, path_type=Path), help="A folder or ZIP with the pictures that the sheet names.")
 @click.option(
-    "--map", "given", multiple=True, metavar="COLUMN=NAME", help="Which column of the sheet holds one of ours, where its name does not tell."
+    "--pictures",
+    type=click.Path(exists=True, path_type=Path),
+    help="A folder or ZIP with the pictures that the sheet names.",
+)
+@click.option(
+    "--map",
+    "given",
+    multiple=True,
+    metavar="COLUMN=NAME",
+    help="Which column of the sheet holds one of ours, where its name does not tell.",
 )
 @click.option("--dry-run", is_flag=True, help="Only say what each row would do.")
 @click.option("--wait", is_flag=True, help="Watch until everything is made; exit code 1 when a row failed.")
@@ -186,18 +226,32 @@ def template_command(form: str, out: Path | None) -> None:
 @as_json
 @clear_errors
 def import_command(
-    file: Path, name: str, pictures: Path | None, given: tuple[str, ...], dry_run: bool, wait: bool, data_dir: Path | None, machine: bool
+    file: Path,
+    name: str,
+    pictures: Path | None,
+    given: tuple[str, ...],
+    dry_run: bool,
+    wait: bool,
+    data_dir: Path | None,
+    machine: bool,
 ) -> None:
     """Make a batch of products from a sheet: CSV or XLSX."""
     services = services_on(data_dir)
     pairs = dict(pair.partition("=")[::2] for pair in given)
     try:
-        batch, said = batch_commands.run_import(services, file, name=name, owner="command line", given=pairs, pictures=pictures, dry_run=dry_run)
+        batch, said = batch_commands.run_import(
+            services, file, name=name, owner="command line", given=pairs, pictures=pictures, dry_run=dry_run
+        )
     except InputError as error:
         batch_commands.stop(error, machine)
         raise
     counts = batch_commands.watch(services, batch) if batch and wait else {}
-    facts = {"batch": batch.id if batch else None, "rows": {s.value: n for s, n in said.counts.items()}, "makes": said.makes, "progress": counts}
+    facts = {
+        "batch": batch.id if batch else None,
+        "rows": {s.value: n for s, n in said.counts.items()},
+        "makes": said.makes,
+        "progress": counts,
+    }
     lines = [*batch_commands.told(said), *([f"batch {batch.name}: {batch.id}"] if batch else [])]
     batch_commands.say(facts, lines, machine)
     sys.exit(int(bool(counts.get("failed"))))
@@ -205,17 +259,31 @@ def import_command(
 
 @main.command("export")
 @click.option("--batch", "name", required=True, help="Name or id of the batch.")
-@click.option("--format", "form", type=click.Choice(["jsonl", "csv", "zip", "folder"]), default="jsonl", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help="The file or folder to write; standard output when absent.")
-@click.option("--follow", is_flag=True, help="With jsonl: go on while the batch does, a record as each row is settled.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["jsonl", "csv", "zip", "folder"]),
+    default="jsonl",
+    show_default=True,
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="The file or folder to write; standard output when absent."
+)
+@click.option(
+    "--follow", is_flag=True, help="With jsonl: go on while the batch does, a record as each row is settled."
+)
 @data_dir
 @as_json
 @clear_errors
-def export_command(name: str, form: str, out: Path | None, follow: bool, data_dir: Path | None, machine: bool) -> None:
+def export_command(
+    name: str, form: str, out: Path | None, follow: bool, data_dir: Path | None, machine: bool
+) -> None:
     """What a batch made: a manifest, the sheet with each row's status, or the files, laid out by the naming rules."""
     services = services_on(data_dir)
     facts = batch_commands.export(services, batches.find(services, name), form, out, follow=follow)
-    click.echo(json.dumps(facts) if machine else ", ".join(f"{k} {v}" for k, v in facts.items()), err=out is None)
+    click.echo(
+        json.dumps(facts) if machine else ", ".join(f"{k} {v}" for k, v in facts.items()), err=out is None
+    )
 
 
 @main.group()
@@ -231,8 +299,14 @@ def batch_list(data_dir: Path | None, machine: bool) -> None:
     """All batches with how far they are, newest first."""
     services = services_on(data_dir)
     found = [(b, asdict(services.batches.progress(b.id))) for b in services.batches.page(limit=200)]
-    facts = [{"id": b.id, "name": b.name, "owner": b.owner, "state": b.state.value, "progress": p} for b, p in found]
-    lines = [f"{b.name}\t{b.state.value}\t" + ", ".join(f"{n} {k.replace('_', ' ')}" for k, n in p.items() if n) for b, p in found]
+    facts = [
+        {"id": b.id, "name": b.name, "owner": b.owner, "state": b.state.value, "progress": p}
+        for b, p in found
+    ]
+    lines = [
+        f"{b.name}\t{b.state.value}\t" + ", ".join(f"{n} {k.replace('_', ' ')}" for k, n in p.items() if n)
+        for b, p in found
+    ]
     batch_commands.say(facts, lines, machine)
 
 
@@ -284,14 +358,20 @@ def user() -> None:
 @user.command("add")
 @click.argument("name")
 @click.option("--role", type=click.Choice([r.value for r in UserRole]), default="reviewer", show_default=True)
-@click.option("--password-stdin", is_flag=True, help="Read the password from standard input instead of asking.")
+@click.option(
+    "--password-stdin", is_flag=True, help="Read the password from standard input instead of asking."
+)
 @click.option("--no-password", is_flag=True, help="Let in by one-time link only.")
 @data_dir
 @clear_errors
 def user_add(name: str, role: str, password_stdin: bool, no_password: bool, data_dir: Path | None) -> None:
     """Add a user, or change one's role and password."""
     password = (
-        "" if no_password else sys.stdin.readline().strip() if password_stdin else click.prompt("Password", hide_input=True, confirmation_prompt=True)
+        ""
+        if no_password
+        else sys.stdin.readline().strip()
+        if password_stdin
+        else click.prompt("Password", hide_input=True, confirmation_prompt=True)
     )
     services = services_on(data_dir)
     try:
@@ -341,7 +421,9 @@ def token_add(name: str, label: str, days: int | None, data_dir: Path | None) ->
     services = services_on(data_dir)
     found = next((u for u in services.users.all() if u.name == name), None)
     if found is None:
-        raise ConfigError(f"there is no user {name!r}; add one: dam-connector user add {name} --role merchandiser")
+        raise ConfigError(
+            f"there is no user {name!r}; add one: dam-connector user add {name} --role merchandiser"
+        )
     click.echo(services.users.add_token(found, label, days))
 
 
@@ -351,7 +433,13 @@ def docs(check: bool) -> None:
     """Write the generated documents of this checkout."""
     root = Path(__file__).parent.parent.parent
     stale = (
-        [p for p, text in docgen.documents().items() if not (root / p).exists() or (root / p).read_text() != text] if check else docgen.write(root)
+        [
+            p
+            for p, text in docgen.documents().items()
+            if not (root / p).exists() or (root / p).read_text() != text
+        ]
+        if check
+        else docgen.write(root)
     )
     click.echo("\n".join(stale))
     sys.exit(int(check and bool(stale)))
@@ -363,4 +451,3 @@ main.add_command(backfill_command.backfill)
 main.add_command(connection_commands.connect)
 main.add_command(connection_commands.connection)
 main.add_command(connection_commands.reconcile)
-

@@ -29,12 +29,23 @@ def beside(services: Services, given: Path | None) -> dict[str, Sha256]:
     if given is None:
         return {}
     if given.is_dir():
-        return {p.name: services.blobs.put(p.read_bytes()) for p in sorted(given.rglob("*")) if p.suffix.lower() in batches.PICTURES and p.is_file()}
+        return {
+            p.name: services.blobs.put(p.read_bytes())
+            for p in sorted(given.rglob("*"))
+            if p.suffix.lower() in batches.PICTURES and p.is_file()
+        }
     return batches.zipped(services, given.read_bytes(), given.name)
 
 
 def run_import(
-    services: Services, file: Path, *, name: str, owner: str, given: dict[str, str], pictures: Path | None, dry_run: bool
+    services: Services,
+    file: Path,
+    *,
+    name: str,
+    owner: str,
+    given: dict[str, str],
+    pictures: Path | None,
+    dry_run: bool,
 ) -> tuple[Batch | None, batch_preview.Preview]:
     """The batch, and what its sheet does; with dry_run nothing is stored. Raises: InputError, StateConflict."""
     data = file.read_bytes()
@@ -49,7 +60,9 @@ def run_import(
 def told(said: batch_preview.Preview) -> list[str]:
     """A preview for a terminal."""
     counts = said.counts
-    lines = [f"{said.total} rows: {counts[RowState.WAITING]} good, {counts[RowState.FAILED]} bad, {counts[RowState.UNCHANGED]} unchanged"]
+    lines = [
+        f"{said.total} rows: {counts[RowState.WAITING]} good, {counts[RowState.FAILED]} bad, {counts[RowState.UNCHANGED]} unchanged"
+    ]
     lines += [f"  {name}: {count} to make" for name, count in said.makes.items()]
     if said.makes:
         bills = ", ".join(f"{count} billed by {name}" for name, count in said.paid.items())
@@ -57,7 +70,10 @@ def told(said: batch_preview.Preview) -> list[str]:
         lines += [f"  about {max(1, round(said.seconds / 60))} min; {bills}"]
     if said.unlooked:
         lines += [f"  the pictures of {said.unlooked} rows are looked at when their turn comes"]
-    lines += [f"  row {row.line} {row.sku or '(no SKU)'}: {row.error}" for row in said.rows.get(RowState.FAILED, [])[:20]]
+    lines += [
+        f"  row {row.line} {row.sku or '(no SKU)'}: {row.error}"
+        for row in said.rows.get(RowState.FAILED, [])[:20]
+    ]
     return lines
 
 
@@ -65,15 +81,17 @@ def watch(services: Services, batch: Batch) -> dict[str, int]:
     """Show a bar until nothing is under way; gives the last counts."""
     console = Console(stderr=True)
     with Progress(
-        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"), TimeRemainingColumn(), console=console
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TimeRemainingColumn(),
+        console=console,
     ) as bar:
         task = bar.add_task(batch.name, total=None)
         while True:
             now = services.batches.progress(batch.id)
             state = batches.find(services, batch.id).state
-            words = (
-                f"{batch.name}: {now.waiting} waiting, {now.generating} generating, {now.in_review} in review, {now.live} live, {now.failed} failed"
-            )
+            words = f"{batch.name}: {now.waiting} waiting, {now.generating} generating, {now.in_review} in review, {now.live} live, {now.failed} failed"
             bar.update(task, total=now.total, completed=now.total - now.under_way, description=words)
             if not now.under_way or state in ("paused", "cancelled"):
                 return asdict(now)
@@ -109,7 +127,9 @@ def followed(services: Services, batch: Batch) -> Iterator[dict[str, Any]]:
     """The manifest's records as their rows are settled, until nothing is under way."""
     seen: set[int] = set()
     while True:
-        over = not services.batches.progress(batch.id).under_way or batches.find(services, batch.id).state in ("paused", "cancelled")
+        over = not services.batches.progress(batch.id).under_way or batches.find(
+            services, batch.id
+        ).state in ("paused", "cancelled")
         for record in exports.manifest(services, batch):
             if record["row"] not in seen:
                 seen.add(record["row"])
@@ -127,7 +147,9 @@ def stop(error: InputError, machine: bool) -> None:
     """End with exit code 2: the sheet is of no use."""
     told_where = f" ({error.pointer})" if error.pointer else ""
     click.echo(
-        json.dumps({"error": {"code": error.issue_code, "message": str(error)}}) if machine else f"{error.issue_code}: {error}{told_where}",
+        json.dumps({"error": {"code": error.issue_code, "message": str(error)}})
+        if machine
+        else f"{error.issue_code}: {error}{told_where}",
         err=not machine,
     )
     sys.exit(2)

@@ -15,7 +15,11 @@ from dam_connector.wiring import Services, build_services
 
 Command = Callable[..., Any]
 as_json = click.option("--json", "machine", is_flag=True, help="Answer in JSON.")
-data_dir = click.option("--data-dir", type=click.Path(file_okay=False, path_type=Path), help="The one directory that holds everything.")
+data_dir = click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The one directory that holds everything.",
+)
 
 
 def clear_errors(command: Command) -> Command:

@@ -20,7 +20,11 @@ def connection() -> None:
 
 @connection.command("test")
 @click.argument("name")
-@click.option("--sku", default="", help="A product that a channel is tried with: what is live of it is written as it is.")
+@click.option(
+    "--sku",
+    default="",
+    help="A product that a channel is tried with: what is live of it is written as it is.",
+)
 @data_dir
 @as_json
 @clear_errors
@@ -42,7 +46,9 @@ def test_connection(name: str, sku: str, data_dir: Path | None, machine: bool) -
 @click.command()
 @click.option("--connection", default="", help="Only this PIM, DAM or channel.")
 @click.option("--mend", is_flag=True, help="Put right what was found.")
-@click.option("--files/--no-files", default=True, show_default=True, help="Read the files in DAMs and compare them too.")
+@click.option(
+    "--files/--no-files", default=True, show_default=True, help="Read the files in DAMs and compare them too."
+)
 @data_dir
 @as_json
 @clear_errors
@@ -56,11 +62,17 @@ def reconcile(connection: str, mend: bool, files: bool, data_dir: Path | None, m
         if machine:
             click.echo(json.dumps({**asdict(drift), "said" if mend else "remedy": said}, ensure_ascii=False))
         else:
-            click.echo(f"{drift.kind.value:<9} {drift.where:<16} {drift.sku or drift.ref:<24} {drift.detail}  -> {said}")
+            click.echo(
+                f"{drift.kind.value:<9} {drift.where:<16} {drift.sku or drift.ref:<24} {drift.detail}  -> {said}"
+            )
     if not connection:
         reconciliation.keep(services, found)
     if not machine:
-        click.echo(f"{len(found)} found." + ("" if mend or not found else " --mend puts them right.") if found else "Everything is of one mind.")
+        click.echo(
+            f"{len(found)} found." + ("" if mend or not found else " --mend puts them right.")
+            if found
+            else "Everything is of one mind."
+        )
 
 
 def _mended(services: Services, drift: reconciliation.Drift) -> str:
@@ -74,19 +86,31 @@ def _mended(services: Services, drift: reconciliation.Drift) -> str:
 @click.argument("port", type=click.Choice(connections.PORTS))
 @click.argument("adapter")
 @click.option("--url", required=True, help="The other side's address.")
-@click.option("--token", default="", help="A reference to an admin's secret, such as env/DIRECTUS_ADMIN_TOKEN; never the secret itself.")
-@click.option("--name", default="", help="What plugin.json calls the connection; the adapter's name when absent.")
+@click.option(
+    "--token",
+    default="",
+    help="A reference to an admin's secret, such as env/DIRECTUS_ADMIN_TOKEN; never the secret itself.",
+)
+@click.option(
+    "--name", default="", help="What plugin.json calls the connection; the adapter's name when absent."
+)
 @click.option("--yes", is_flag=True, help="Do it without asking.")
 @data_dir
 @clear_errors
-def connect(port: str, adapter: str, url: str, token: str, name: str, yes: bool, data_dir: Path | None) -> None:
+def connect(
+    port: str, adapter: str, url: str, token: str, name: str, yes: bool, data_dir: Path | None
+) -> None:
     """Create what a connection needs on the other side. Shows it first; what is there is left as it is."""
     if token and not token.startswith("env/"):
-        raise ConfigError("--token: a secret is never written here: put it into the environment and refer to it as env/NAME")
+        raise ConfigError(
+            "--token: a secret is never written here: put it into the environment and refer to it as env/NAME"
+        )
     services, name = services_on(data_dir), name or adapter
     options = {"base_url": url, **({"token": token} if token else {})}
     try:
-        wanted = list(connections.preparations(services, port, name, Connection(adapter=adapter, options=options)))
+        wanted = list(
+            connections.preparations(services, port, name, Connection(adapter=adapter, options=options))
+        )
         for each in wanted:
             click.echo(f"  {'there ' if each.there else 'create'}  {each.what}")
         missing = [each for each in wanted if not each.there]
@@ -100,5 +124,14 @@ def connect(port: str, adapter: str, url: str, token: str, name: str, yes: bool,
     click.echo("\nBy hand:")
     for line in connections.by_hand(port, adapter):
         click.echo(f"  - {line}")
-    entry = {name: {"adapter": adapter, "base_url": url, "token": f"env/{adapter.upper()}_TOKEN", "webhook_secret": f"env/{adapter.upper()}_HOOK"}}
-    click.echo(f'\nIn plugin.json, under /connections/{port}, and "review": {{"dam": "{name}"}}:\n  {json.dumps(entry)}')
+    entry = {
+        name: {
+            "adapter": adapter,
+            "base_url": url,
+            "token": f"env/{adapter.upper()}_TOKEN",
+            "webhook_secret": f"env/{adapter.upper()}_HOOK",
+        }
+    }
+    click.echo(
+        f'\nIn plugin.json, under /connections/{port}, and "review": {{"dam": "{name}"}}:\n  {json.dumps(entry)}'
+    )

@@ -29,21 +29,41 @@ def provider_list(data_dir: Path | None, machine: bool) -> None:
     services = services_on(data_dir)
     found = [_told(services, name) for name in services.rules.current().provider]
     lines = [
-        f"{p['name']}\t{p['adapter']}\t{p['model']}\t{', '.join(p['makes'])}\t{p['in_flight']} of {p['slots']} slots\t{_words(p)}" for p in found
+        f"{p['name']}\t{p['adapter']}\t{p['model']}\t{', '.join(p['makes'])}\t{p['in_flight']} of {p['slots']} slots\t{_words(p)}"
+        for p in found
     ]
-    click.echo(json.dumps(found) if machine else "\n".join(lines) or "plugin.json names no provider: everything is made by our own code")
+    click.echo(
+        json.dumps(found)
+        if machine
+        else "\n".join(lines) or "plugin.json names no provider: everything is made by our own code"
+    )
 
 
 def _told(services: Services, name: str) -> dict[str, Any]:
     connection = services.rules.current().provider[name]
     provider = services.provider(name)
-    about: dict[str, Any] = {"name": name, "adapter": connection.adapter, "model": provider.model, "slots": provider.capabilities.concurrency}
-    about |= {"makes": [kind.value for kind in provider.capabilities.makes], "in_flight": services.tasks.count(name, *IN_FLIGHT)}
-    return {**about, "budget": [{"of": b.of, "spent_usd": b.spent, "cap_usd": b.cap} for b in budget(services, name)]}
+    about: dict[str, Any] = {
+        "name": name,
+        "adapter": connection.adapter,
+        "model": provider.model,
+        "slots": provider.capabilities.concurrency,
+    }
+    about |= {
+        "makes": [kind.value for kind in provider.capabilities.makes],
+        "in_flight": services.tasks.count(name, *IN_FLIGHT),
+    }
+    return {
+        **about,
+        "budget": [{"of": b.of, "spent_usd": b.spent, "cap_usd": b.cap} for b in budget(services, name)],
+    }
 
 
 def _words(told: dict[str, Any]) -> str:
-    return ", ".join(f"${b['spent_usd']:.2f} this {b['of']}" + (f" of ${b['cap_usd']:g}" if b["cap_usd"] is not None else "") for b in told["budget"])
+    return ", ".join(
+        f"${b['spent_usd']:.2f} this {b['of']}"
+        + (f" of ${b['cap_usd']:g}" if b["cap_usd"] is not None else "")
+        for b in told["budget"]
+    )
 
 
 @provider.command("balance")
@@ -81,10 +101,14 @@ def provider_test(name: str, data_dir: Path | None, machine: bool) -> None:
 def spend(data_dir: Path | None, machine: bool) -> None:
     """What providers cost this month, by provider, batch, category, deliverable and state; tasks whose answer was lost, and those that wait."""
     services = services_on(data_dir)
-    facts: dict[str, Any] = {by: [{"name": n, "tasks": c, "usd": u} for n, c, u in services.spend.by(by)] for by in BY}
+    facts: dict[str, Any] = {
+        by: [{"name": n, "tasks": c, "usd": u} for n, c, u in services.spend.by(by)] for by in BY
+    }
     facts["budget"] = {name: _told(services, name)["budget"] for name in services.rules.current().provider}
     for state in ("unknown", "waiting"):
-        facts[state] = [{**task, "created_at": task["created_at"].isoformat()} for task in services.spend.listed(state)]
+        facts[state] = [
+            {**task, "created_at": task["created_at"].isoformat()} for task in services.spend.listed(state)
+        ]
     if machine:
         click.echo(json.dumps(facts))
         return
@@ -92,8 +116,12 @@ def spend(data_dir: Path | None, machine: bool) -> None:
         for row in facts[by]:
             click.echo(f"{by}\t{row['name']}\t{row['tasks']} tasks\t${row['usd']:.2f}")
     for task in facts["unknown"]:
-        click.echo(f"lost answer\t{task['provider']} {task['sku']} {task['deliverable']}\tperhaps ${task['estimate_usd']:.2f}\t{task['error']}")
+        click.echo(
+            f"lost answer\t{task['provider']} {task['sku']} {task['deliverable']}\tperhaps ${task['estimate_usd']:.2f}\t{task['error']}"
+        )
     for task in facts["waiting"]:
-        click.echo(f"waiting\t{task['provider']} {task['sku']} {task['deliverable']}\tabout ${task['estimate_usd']:.2f}\t{task['error']}")
+        click.echo(
+            f"waiting\t{task['provider']} {task['sku']} {task['deliverable']}\tabout ${task['estimate_usd']:.2f}\t{task['error']}"
+        )
     if not facts["provider"]:
         click.echo("nothing was spent this month")

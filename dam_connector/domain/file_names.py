@@ -10,14 +10,22 @@ LODS = ("lod1", "lod2")  # further ones, each with a quarter of the triangles of
 GLBS = ("glb", WEB, *LODS)
 
 
-def file_stem(format: str, product: Product, deliverable: Deliverable, slot: int, number: int, rules: Rules) -> str:
+def file_stem(
+    format: str, product: Product, deliverable: Deliverable, slot: int, number: int, rules: Rules
+) -> str:
     """The name that the rules give a version's file, without its extension."""
-    return naming.build(rules.naming.pattern_for(deliverable.name), _values(format, product, deliverable, slot, number))
+    return naming.build(
+        rules.naming.pattern_for(deliverable.name), _values(format, product, deliverable, slot, number)
+    )
 
 
-def expected_fields(format: str, product: Product, deliverable: Deliverable, slot: int, number: int, rules: Rules) -> dict[str, str]:
+def expected_fields(
+    format: str, product: Product, deliverable: Deliverable, slot: int, number: int, rules: Rules
+) -> dict[str, str]:
     """What reading that name back must give."""
-    return naming.canonical(rules.naming.pattern_for(deliverable.name), _values(format, product, deliverable, slot, number))
+    return naming.canonical(
+        rules.naming.pattern_for(deliverable.name), _values(format, product, deliverable, slot, number)
+    )
 
 
 def suffix_of(file: VersionFile) -> str:
@@ -29,7 +37,9 @@ def suffix_of(file: VersionFile) -> str:
     return f"_{file.view}" if file.view else ""
 
 
-def _values(format: str, product: Product, deliverable: Deliverable, slot: int, number: int) -> dict[str, str | int]:
+def _values(
+    format: str, product: Product, deliverable: Deliverable, slot: int, number: int
+) -> dict[str, str | int]:
     return {
         "sku": product.sku,
         "name": product.name,
@@ -37,7 +47,9 @@ def _values(format: str, product: Product, deliverable: Deliverable, slot: int, 
         "format": "glb" if format in GLBS else format,
         "deliverable": deliverable.name,
         "slot": slot,
-        "view": (deliverable.views or ("front",))[0] if deliverable.made_from == PHOTO else deliverable.camera.replace(",", "-"),
+        "view": (deliverable.views or ("front",))[0]
+        if deliverable.made_from == PHOTO
+        else deliverable.camera.replace(",", "-"),
         "category": product.category,
         "color": product.color,
     }
@@ -46,5 +58,11 @@ def _values(format: str, product: Product, deliverable: Deliverable, slot: int, 
 def product_folder(product: Product, rules: Rules) -> str:
     """The folder that the rules give a product's files."""
     return naming.folder(
-        rules.naming.folder, {"sku": product.sku, "name": product.name, "category": product.category or "uncategorized", "color": product.color}
+        rules.naming.folder,
+        {
+            "sku": product.sku,
+            "name": product.name,
+            "category": product.category or "uncategorized",
+            "color": product.color,
+        },
     )

@@ -39,7 +39,14 @@ def issue(code: str, message: str, *, pointer: str = "", measured: object = "", 
     Raises: KeyError when the code is not in the catalog.
     """
     spec = CODES[code]
-    return Issue(code=code, severity=Severity(spec.severity), message=message, pointer=pointer, measured=str(measured), limit=str(limit))
+    return Issue(
+        code=code,
+        severity=Severity(spec.severity),
+        message=message,
+        pointer=pointer,
+        measured=str(measured),
+        limit=str(limit),
+    )
 
 
 def with_severities(issues: Iterable[Issue], severities: Mapping[str, str]) -> tuple[Issue, ...]:

@@ -57,7 +57,9 @@ class MediaFile:
         return self.file.mime.startswith("model/")
 
 
-def media_of(listing: Listing, *, pictures: Sequence[str] = PICTURES, models: Sequence[str] = MODELS) -> Iterator[MediaFile]:
+def media_of(
+    listing: Listing, *, pictures: Sequence[str] = PICTURES, models: Sequence[str] = MODELS
+) -> Iterator[MediaFile]:
     """The files that a shop takes, in order: of each picture its best format by `pictures`, of each model those of `models`.
 
     The single pictures of a full turn are for viewers of their own, and left out.
@@ -70,4 +72,9 @@ def media_of(listing: Listing, *, pictures: Sequence[str] = PICTURES, models: Se
         else:
             wanted = [primary[format] for format in pictures if format in primary][:1]
         for file in wanted:
-            yield MediaFile(file=file, alt_text=placement.alt_text, link=placement.links.get(file.name, ""), deliverable=version.asset.deliverable)
+            yield MediaFile(
+                file=file,
+                alt_text=placement.alt_text,
+                link=placement.links.get(file.name, ""),
+                deliverable=version.asset.deliverable,
+            )

@@ -22,8 +22,12 @@ class Measure:
 
 
 MEASURES: Mapping[str, Measure] = {
-    "file_bytes": Measure("size of the file", "bytes", "Shrink the textures, simplify the mesh, or compress both."),
-    "validator_errors": Measure("errors by the Khronos validator", "", "Mend what the conformance findings name."),
+    "file_bytes": Measure(
+        "size of the file", "bytes", "Shrink the textures, simplify the mesh, or compress both."
+    ),
+    "validator_errors": Measure(
+        "errors by the Khronos validator", "", "Mend what the conformance findings name."
+    ),
     "triangles": Measure("triangles", "", "Simplify the mesh (`max_triangles` of the deliverable)."),
     "vertices": Measure("vertices", "", "Simplify the mesh; fewer seams and hard edges need fewer vertices."),
     "materials": Measure("materials", "", "Merge materials into one atlas."),
@@ -31,24 +35,52 @@ MEASURES: Mapping[str, Measure] = {
     "nodes": Measure("nodes", "", "Flatten the scene; remove empty nodes."),
     "primitives": Measure("draw calls", "", "Join primitives that share a material."),
     "textures": Measure("texture pictures", "", "Merge textures into one atlas."),
-    "texture_width_px": Measure("width of textures", "px", "Resize the textures (`texture_px` of the deliverable)."),
-    "texture_height_px": Measure("height of textures", "px", "Resize the textures (`texture_px` of the deliverable)."),
-    "textures_not_power_of_two": Measure("textures whose sides are no powers of two", "", "Resize them to 512, 1024, 2048 or 4096 px."),
+    "texture_width_px": Measure(
+        "width of textures", "px", "Resize the textures (`texture_px` of the deliverable)."
+    ),
+    "texture_height_px": Measure(
+        "height of textures", "px", "Resize the textures (`texture_px` of the deliverable)."
+    ),
+    "textures_not_power_of_two": Measure(
+        "textures whose sides are no powers of two", "", "Resize them to 512, 1024, 2048 or 4096 px."
+    ),
     "textures_not_square": Measure("textures that are not square", "", "Resize them to equal sides."),
-    "base_color": Measure("brightness of base colour textures", "of 255", "Keep pure black and pure white out of the base colour."),
+    "base_color": Measure(
+        "brightness of base colour textures",
+        "of 255",
+        "Keep pure black and pure white out of the base colour.",
+    ),
     "width_m": Measure("width", "m", "Scale the model in metres."),
     "height_m": Measure("height", "m", "Scale the model in metres."),
     "depth_m": Measure("depth", "m", "Scale the model in metres."),
-    "product_off_pct": Measure("off the product's size, on the worst axis", "%", "Scale the model to the product's dimensions, or correct those."),
+    "product_off_pct": Measure(
+        "off the product's size, on the worst axis",
+        "%",
+        "Scale the model to the product's dimensions, or correct those.",
+    ),
     "root_transforms": Measure("root nodes with a transform", "", "Apply the transforms to the mesh."),
     "open_edges": Measure("open edges", "", "Close the holes."),
-    "crowded_edges": Measure("edges of more than two faces", "", "Remove inner faces; separate what meets in one edge."),
-    "hard_edges": Measure("edges of 90 degrees and sharper", "", "Bevel them: no real edge is perfectly sharp."),
+    "crowded_edges": Measure(
+        "edges of more than two faces", "", "Remove inner faces; separate what meets in one edge."
+    ),
+    "hard_edges": Measure(
+        "edges of 90 degrees and sharper", "", "Bevel them: no real edge is perfectly sharp."
+    ),
     "uv_overlapping": Measure("triangles whose UVs overlap", "", "Unwrap the model anew, without overlap."),
-    "uv_inverted": Measure("triangles whose UVs are mirrored", "", "Flip the mirrored islands; letters would be mirrored on them."),
+    "uv_inverted": Measure(
+        "triangles whose UVs are mirrored",
+        "",
+        "Flip the mirrored islands; letters would be mirrored on them.",
+    ),
     "uv_outside": Measure("range of UVs beyond 0 to 1", "", "Move the islands into the 0 to 1 square."),
-    "uv_gutter_px": Measure("gutter between UV islands at 1024 px", "px", "Pack the islands farther apart, so that colours do not bleed."),
-    "texel_density": Measure("pixels of the texture per metre", "px/m", "Resize the texture, or give the islands a common scale."),
+    "uv_gutter_px": Measure(
+        "gutter between UV islands at 1024 px",
+        "px",
+        "Pack the islands farther apart, so that colours do not bleed.",
+    ),
+    "texel_density": Measure(
+        "pixels of the texture per metre", "px/m", "Resize the texture, or give the islands a common scale."
+    ),
     "animation_s": Measure("length of animations", "s", "Shorten or remove the animations."),
 }
 
@@ -80,8 +112,13 @@ class ModelProfile:
     lower_case: bool = False
 
 
-def _limits(source: str, level: Level = Level.MUST, **bounds: tuple[float | None, float | None]) -> tuple[Limit, ...]:
-    return tuple(Limit(measure=m, at_least=low, at_most=high, level=level, source=source) for m, (low, high) in bounds.items())
+def _limits(
+    source: str, level: Level = Level.MUST, **bounds: tuple[float | None, float | None]
+) -> tuple[Limit, ...]:
+    return tuple(
+        Limit(measure=m, at_least=low, at_most=high, level=level, source=source)
+        for m, (low, high) in bounds.items()
+    )
 
 
 _AUDITOR = "Khronos gltf-asset-auditor 1.0.6, recommended schema"
@@ -104,7 +141,9 @@ def _guide(megabytes: float, triangles: int, calls: int, texture_px: int) -> Mod
         texture_height_px=(None, texture_px),
         root_transforms=(None, 0),
     )
-    return ModelProfile(limits=musts + _limits(_GUIDE, Level.SHOULD, primitives=(None, calls)), lower_case=True)
+    return ModelProfile(
+        limits=musts + _limits(_GUIDE, Level.SHOULD, primitives=(None, calls)), lower_case=True
+    )
 
 
 MODEL_PROFILES: Mapping[str, ModelProfile] = {
@@ -128,14 +167,28 @@ MODEL_PROFILES: Mapping[str, ModelProfile] = {
     "khronos-planner": _guide(1, 40_000, 5, 1024),
     "khronos-banner": _guide(0.5, 30_000, 5, 512),
     "shopify": ModelProfile(
-        limits=_limits(_SHOPIFY, file_bytes=(None, 500 * MB), validator_errors=(None, 0)) + _limits(_SHOPIFY, Level.SHOULD, file_bytes=(None, 4 * MB))
+        limits=_limits(_SHOPIFY, file_bytes=(None, 500 * MB), validator_errors=(None, 0))
+        + _limits(_SHOPIFY, Level.SHOULD, file_bytes=(None, 4 * MB))
     ),
     "google-merchant": ModelProfile(
         limits=_limits(_GOOGLE, file_bytes=(None, 15 * MB), validator_errors=(None, 0))
-        + _limits(_GOOGLE, Level.SHOULD, file_bytes=(None, 10 * MB), texture_width_px=_TWO_K, texture_height_px=_TWO_K)
+        + _limits(
+            _GOOGLE,
+            Level.SHOULD,
+            file_bytes=(None, 10 * MB),
+            texture_width_px=_TWO_K,
+            texture_height_px=_TWO_K,
+        )
     ),
     "apple-quicklook": ModelProfile(
-        limits=_limits(_APPLE, Level.SHOULD, triangles=(None, 100_000), texture_width_px=_TWO_K, texture_height_px=_TWO_K, animation_s=(None, 10))
+        limits=_limits(
+            _APPLE,
+            Level.SHOULD,
+            triangles=(None, 100_000),
+            texture_width_px=_TWO_K,
+            texture_height_px=_TWO_K,
+            animation_s=(None, 10),
+        )
     ),
     "scene-viewer": ModelProfile(
         limits=_limits(
@@ -149,6 +202,12 @@ MODEL_PROFILES: Mapping[str, ModelProfile] = {
         )
     ),
     "amazon": ModelProfile(
-        limits=_limits(_AMAZON, Level.SHOULD, triangles=(None, 150_000), texture_width_px=(2048, 4096), texture_height_px=(2048, 4096))
+        limits=_limits(
+            _AMAZON,
+            Level.SHOULD,
+            triangles=(None, 150_000),
+            texture_width_px=(2048, 4096),
+            texture_height_px=(2048, 4096),
+        )
     ),
 }

@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping
 
 FIELDS = ("sku", "name", "version", "format", "deliverable", "slot", "view", "category", "color")
 MAX_NAME_BYTES = 200  # file systems stop at 255; this leaves room for an extension and a temporary suffix
-_WINDOWS_RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"{d}{n}" for d in ("com", "lpt") for n in range(1, 10))})
+_WINDOWS_RESERVED = frozenset(
+    {"con", "prn", "aux", "nul", *(f"{d}{n}" for d in ("com", "lpt") for n in range(1, 10))}
+)
 
 
 def ascii_words(text: str) -> list[str]:
@@ -70,7 +72,10 @@ def build(pattern: str, values: Mapping[str, str | int]) -> str:
 
     Raises: ValueError when the pattern is not one.
     """
-    name = "".join(text + (FILTERS[spec][0](str(values.get(field, ""))) if field else "") for text, field, spec in fields_of(pattern))
+    name = "".join(
+        text + (FILTERS[spec][0](str(values.get(field, ""))) if field else "")
+        for text, field, spec in fields_of(pattern)
+    )
     if name.lower().split(".")[0] in _WINDOWS_RESERVED:
         name = f"_{name}"
     return name[:MAX_NAME_BYTES]
@@ -97,7 +102,11 @@ def parse(pattern: str, name: str) -> dict[str, str] | None:
 
 def is_readable(pattern: str) -> bool:
     """Whether names made by a pattern can be read back, tried on values that are hard to tell apart."""
-    samples = (("A-1_b.c", "Two Words 3", "big-cat_1", "dark_red-2"), ("1", "V2", "v-3", "V4_x"), ("x_V9_GLB", "a", "b", "c"))
+    samples = (
+        ("A-1_b.c", "Two Words 3", "big-cat_1", "dark_red-2"),
+        ("1", "V2", "v-3", "V4_x"),
+        ("x_V9_GLB", "a", "b", "c"),
+    )
     for sku, name, category, color in samples:
         values: dict[str, str | int] = {
             "sku": sku,

@@ -84,7 +84,11 @@ def limit_of(profile: str, rule: str) -> int | float | str | tuple[str, ...] | N
 
 def byte_budget(profiles: tuple[str, ...], format: str, own_limit: int) -> int:
     """The fewest bytes that those profiles which take this format, and the admin's own limit, allow."""
-    found = [value for p in profiles if format in formats_of(p) and isinstance(value := limit_of(p, "max_bytes"), int)]
+    found = [
+        value
+        for p in profiles
+        if format in formats_of(p) and isinstance(value := limit_of(p, "max_bytes"), int)
+    ]
     return min([own_limit, *found])
 
 

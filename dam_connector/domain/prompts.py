@@ -41,13 +41,22 @@ def prompt(deliverable: Deliverable, product: Product, note: str = "") -> str:
     if avoid := _filled(deliverable.avoid, product, deliverable):
         sentences.append(f"Do not show: {avoid.rstrip('.')}.")
     if note:
-        sentences.append(f"A reviewer said of the last picture: {_phrase(note, 600).rstrip('.')}. Correct that.")
+        sentences.append(
+            f"A reviewer said of the last picture: {_phrase(note, 600).rstrip('.')}. Correct that."
+        )
     return " ".join(filter(None, sentences))[:MAX_PROMPT]
 
 
 def unknown(template: str) -> str:
     """The first field of a template that means nothing, or an empty text."""
-    return next((name for name in _FIELD.findall(template) if name not in FACTS and not name.startswith("attributes.")), "")
+    return next(
+        (
+            name
+            for name in _FIELD.findall(template)
+            if name not in FACTS and not name.startswith("attributes.")
+        ),
+        "",
+    )
 
 
 def _usual(deliverable: Deliverable) -> str:
@@ -65,7 +74,9 @@ def _filled(sentence: str, product: Product, deliverable: Deliverable) -> str:
     if names and not any(facts.values()):
         return ""
     text = _FIELD.sub(lambda found: facts[found[1]], sentence)
-    return re.sub(r"(?:\s*,)+\s*(?=[,.])|\s+(?=[,.])", "", " ".join(text.split())).strip(" ,").replace("..", ".")
+    return (
+        re.sub(r"(?:\s*,)+\s*(?=[,.])|\s+(?=[,.])", "", " ".join(text.split())).strip(" ,").replace("..", ".")
+    )
 
 
 def _fact(name: str, product: Product, deliverable: Deliverable) -> str:

@@ -14,10 +14,23 @@ def markdown(report: Report, title: str) -> str:
     lines = [f"# {title}", "", "Blocked: it has errors." if report.blocked else "Nothing blocks it.", ""]
     found = answers(report)
     if found:
-        lines += [*_table(("question", "answer", "evidence"), [(a.question, _yes(a.outcome), a.evidence) for a in found]), ""]
+        lines += [
+            *_table(
+                ("question", "answer", "evidence"), [(a.question, _yes(a.outcome), a.evidence) for a in found]
+            ),
+            "",
+        ]
     if report.issues:
-        rows = [(i.severity.value, f"`{i.code}`", i.pointer, i.message, _measured(i), i.remedy) for i in report.issues]
-        lines += ["## Findings", "", *_table(("severity", "code", "where", "what", "measured", "remedy"), rows), ""]
+        rows = [
+            (i.severity.value, f"`{i.code}`", i.pointer, i.message, _measured(i), i.remedy)
+            for i in report.issues
+        ]
+        lines += [
+            "## Findings",
+            "",
+            *_table(("severity", "code", "where", "what", "measured", "remedy"), rows),
+            "",
+        ]
     checks = [(r.check, OUTCOMES[r.outcome], r.measured or r.detail) for r in report.rows if not r.profile]
     lines += ["## Checks", "", *_table(("check", "outcome", ""), checks), ""]
     profiles = matrix(report.rows)
@@ -25,7 +38,10 @@ def markdown(report: Report, title: str) -> str:
         lines += ["## Profiles", "", "Bold ones are those that must be satisfied.", ""]
         names = list(dict.fromkeys(r.profile for r in report.rows if r.profile))
         heads = ("", *(f"**{n}**" if n in report.held_to else n for n in names))
-        lines += [*_table(heads, [(check, *(_cell(row.get(n)) for n in names)) for check, row in profiles.items()]), ""]
+        lines += [
+            *_table(heads, [(check, *(_cell(row.get(n)) for n in names)) for check, row in profiles.items()]),
+            "",
+        ]
     return "\n".join(lines)
 
 
@@ -41,7 +57,9 @@ def matrix(rows: Sequence[Row]) -> dict[str, dict[str, Row]]:
 def junit(report: Report, title: str) -> str:
     """The report as JUnit XML: a test case a check, and a limit of the profiles that must be satisfied; errors fail, warnings are told."""
     root = ET.Element("testsuites", name=title)
-    suites = {"checks": [r for r in report.rows if not r.profile]} | {p: [r for r in report.rows if r.profile == p] for p in report.held_to}
+    suites = {"checks": [r for r in report.rows if not r.profile]} | {
+        p: [r for r in report.rows if r.profile == p] for p in report.held_to
+    }
     for name, rows in suites.items():
         suite = ET.SubElement(root, "testsuite", name=name, tests=str(len(rows)))
         counts = [_case(suite, name, row, list(_belonging(report, row))) for row in rows]
@@ -54,7 +72,11 @@ def junit(report: Report, title: str) -> str:
 def _case(suite: ET.Element, name: str, row: Row, found: list[Issue]) -> Outcome:
     case = ET.SubElement(suite, "testcase", classname=name, name=row.check)
     errors = [i for i in found if i.severity == "error"]
-    words = _clean("\n".join(f"{i.severity.value}: {i.code} {i.pointer}\n{i.message} {_measured(i)}\n{i.remedy}" for i in found))
+    words = _clean(
+        "\n".join(
+            f"{i.severity.value}: {i.code} {i.pointer}\n{i.message} {_measured(i)}\n{i.remedy}" for i in found
+        )
+    )
     if row.outcome is Outcome.NOT_TESTED:
         ET.SubElement(case, "skipped", message=_clean(row.detail))
         return row.outcome
@@ -72,7 +94,11 @@ def _belonging(report: Report, row: Row) -> Iterator[Issue]:
     codes = set(row.detail.split(", "))
     for found in report.issues:
         of_profile = found.pointer.startswith(f"/profiles/{row.profile}/")
-        if (of_profile and found.message.split(": ", 1)[-1].startswith(row.check.removesuffix(" (advice)"))) if row.profile else found.code in codes:
+        if (
+            (of_profile and found.message.split(": ", 1)[-1].startswith(row.check.removesuffix(" (advice)")))
+            if row.profile
+            else found.code in codes
+        ):
             yield found
 
 
@@ -92,7 +118,9 @@ def _yes(outcome: Outcome) -> str:
 def _cell(row: Row | None) -> str:
     if row is None:
         return ""
-    return f"{OUTCOMES[row.outcome]} {row.measured}".strip() + (f" ({row.limit})" if row.outcome is Outcome.FAIL else "")
+    return f"{OUTCOMES[row.outcome]} {row.measured}".strip() + (
+        f" ({row.limit})" if row.outcome is Outcome.FAIL else ""
+    )
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

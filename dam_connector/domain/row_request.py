@@ -45,4 +45,6 @@ def tailored(deliverable: Deliverable, request: Request) -> Deliverable | None:
         made = replace(made, count=request.images or made.count, aspect=request.aspect or made.aspect)
     kept = tuple(f for f in made.formats if f in request.formats)
     channels = tuple(c for c in made.channels if c in request.channels)
-    return replace(made, formats=kept or made.formats, channels=channels if request.channels else made.channels)
+    return replace(
+        made, formats=kept or made.formats, channels=channels if request.channels else made.channels
+    )

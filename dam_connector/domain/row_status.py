@@ -19,12 +19,26 @@ class Standing(StrEnum):
     CANCELLED = "Cancelled"
 
 
-SETTLED = frozenset({Standing.IN_REVIEW, Standing.GENERATED, Standing.REJECTED, Standing.PUBLISHED, Standing.FAILED, Standing.CANCELLED})
+SETTLED = frozenset(
+    {
+        Standing.IN_REVIEW,
+        Standing.GENERATED,
+        Standing.REJECTED,
+        Standing.PUBLISHED,
+        Standing.FAILED,
+        Standing.CANCELLED,
+    }
+)
 
 
 def standing(*, making: bool, states: Collection[str]) -> Standing:
     """Of a row that was taken. making: one of its runs is open. states: of its versions; no usable one means that it failed."""
     if making:
         return Standing.GENERATING
-    order = ((V.PUBLISHED, Standing.PUBLISHED), (V.IN_REVIEW, Standing.IN_REVIEW), (V.APPROVED, Standing.GENERATED), (V.REJECTED, Standing.REJECTED))
+    order = (
+        (V.PUBLISHED, Standing.PUBLISHED),
+        (V.IN_REVIEW, Standing.IN_REVIEW),
+        (V.APPROVED, Standing.GENERATED),
+        (V.REJECTED, Standing.REJECTED),
+    )
     return next((stands for state, stands in order if state in states), Standing.FAILED)

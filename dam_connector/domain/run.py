@@ -28,7 +28,9 @@ class RunState(StrEnum):
 R = RunState
 TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
     R.QUEUED: frozenset({R.RUNNING, R.CANCELLED}),
-    R.RUNNING: frozenset({R.RUNNING, R.PARKED, R.DONE, R.FAILED, R.CANCELLED}),  # running again: a lost lease taken over
+    R.RUNNING: frozenset(
+        {R.RUNNING, R.PARKED, R.DONE, R.FAILED, R.CANCELLED}
+    ),  # running again: a lost lease taken over
     R.PARKED: frozenset({R.RUNNING, R.CANCELLED}),
     R.DONE: frozenset(),
     R.FAILED: frozenset({R.QUEUED}),

@@ -25,7 +25,9 @@ TRANSITIONS: Mapping[VersionState, frozenset[VersionState]] = {
     S.DRAFT: frozenset({S.BLOCKED, S.IN_REVIEW, S.SUPERSEDED}),
     S.BLOCKED: frozenset({S.IN_REVIEW, S.SUPERSEDED}),
     S.IN_REVIEW: frozenset({S.APPROVED, S.REJECTED, S.SUPERSEDED}),
-    S.APPROVED: frozenset({S.PUBLISHED, S.IN_REVIEW, S.REJECTED, S.SUPERSEDED}),  # in_review again: an undone decision
+    S.APPROVED: frozenset(
+        {S.PUBLISHED, S.IN_REVIEW, S.REJECTED, S.SUPERSEDED}
+    ),  # in_review again: an undone decision
     S.REJECTED: frozenset({S.APPROVED, S.IN_REVIEW, S.SUPERSEDED}),
     S.PUBLISHED: frozenset({S.SUPERSEDED, S.WITHDRAWN}),
     S.SUPERSEDED: frozenset({S.APPROVED, S.PUBLISHED}),  # a rollback to an earlier approved version
@@ -80,7 +82,9 @@ class Version:
     provenance: Mapping[str, object]
     rules_fingerprint: str
     created_at: datetime
-    dam: str = ""  # the connection of the DAM that holds it, how that DAM names it, and what it last took it for
+    dam: str = (
+        ""  # the connection of the DAM that holds it, how that DAM names it, and what it last took it for
+    )
     dam_ref: str = ""
     dam_state: str = ""
     go_live_at: datetime | None = None
@@ -88,7 +92,13 @@ class Version:
     def file(self, format: str = "", role: Role | None = None, view: str = "") -> VersionFile | None:
         """The first file that has this format, role and view; those left out are not asked about."""
         return next(
-            (f for f in self.files if (not format or f.format == format) and (role is None or f.role == role) and (not view or f.view == view)),
+            (
+                f
+                for f in self.files
+                if (not format or f.format == format)
+                and (role is None or f.role == role)
+                and (not view or f.view == view)
+            ),
             None,
         )
 
@@ -100,7 +110,17 @@ class Version:
     @property
     def ordered(self) -> tuple[VersionFile, ...]:
         """What is shipped, what the version is first of all in front: its GLB, or its picture."""
-        return tuple(sorted(self.shipped, key=lambda f: (f.role is not Role.PRIMARY, f.format not in ("glb", "jpeg", "png"), f.view, f.name)))
+        return tuple(
+            sorted(
+                self.shipped,
+                key=lambda f: (
+                    f.role is not Role.PRIMARY,
+                    f.format not in ("glb", "jpeg", "png"),
+                    f.view,
+                    f.name,
+                ),
+            )
+        )
 
     @property
     def evidence(self) -> tuple[VersionFile, ...]:

@@ -28,7 +28,9 @@ def summary(version: Version) -> str:
     if not found:
         return "no findings"
     codes = list(dict.fromkeys(i.code for i in found))
-    return f"{len(found)} finding{'s' if len(found) > 1 else ''}: {', '.join(codes[:5])}" + (" ..." if len(codes) > 5 else "")
+    return f"{len(found)} finding{'s' if len(found) > 1 else ''}: {', '.join(codes[:5])}" + (
+        " ..." if len(codes) > 5 else ""
+    )
 
 
 def title(version: Version, product: Product) -> str:

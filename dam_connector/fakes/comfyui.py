@@ -9,7 +9,13 @@ class FakeComfyUI(FakeServer):
     """Runs any workflow: what it puts out is what `make` gives, as `images` or `3d`."""
 
     errors = {
-        "400": Said(400, {"error": {"type": "prompt_outputs_failed_validation", "message": "bad"}, "node_errors": {"3": {"errors": []}}}),
+        "400": Said(
+            400,
+            {
+                "error": {"type": "prompt_outputs_failed_validation", "message": "bad"},
+                "node_errors": {"3": {"errors": []}},
+            },
+        ),
         "500": Said(500, b"500 Internal Server Error", mime="text/plain"),
         "401": Said(401, {}),
     }
@@ -40,13 +46,24 @@ class FakeComfyUI(FakeServer):
             if task is None or request.query.get("type") != "output":
                 return Said(404, {})
             data, fault = self.made_of(task), self.next_fault("told")
-            return Said(200, {"wrong magic": b"PK\x03\x04" + data[4:], "short": data[: len(data) // 2]}.get(fault, data), mime="image/png")
+            return Said(
+                200,
+                {"wrong magic": b"PK\x03\x04" + data[4:], "short": data[: len(data) // 2]}.get(fault, data),
+                mime="image/png",
+            )
         return self._told(request.path.rpartition("/")[2])
 
     def _begun(self, body: dict[str, Any]) -> Said:
-        values = [value for node in body["prompt"].values() for value in node.get("inputs", {}).values() if isinstance(value, str)]
+        values = [
+            value
+            for node in body["prompt"].values()
+            for value in node.get("inputs", {}).values()
+            if isinstance(value, str)
+        ]
         used = {name: self.files[name] for name in values if name in self.files}
-        task = self.tasks.get(body["prompt_id"]) or self.begin(body["prompt"], used, task_id=body["prompt_id"])
+        task = self.tasks.get(body["prompt_id"]) or self.begin(
+            body["prompt"], used, task_id=body["prompt_id"]
+        )
         return Said(200, {"prompt_id": task.id, "number": len(self.tasks), "node_errors": {}})
 
     def _told(self, task_id: str) -> Said:
@@ -57,9 +74,23 @@ class FakeComfyUI(FakeServer):
 
     def _history(self, task: FakeTask) -> dict[str, Any]:
         if self.next_fault("history") == "failed":
-            wrong = {"node_id": "3", "node_type": "KSampler", "exception_message": "content policy: out of memory"}
-            return {"outputs": {}, "status": {"status_str": "error", "completed": False, "messages": [["execution_error", wrong]]}}
+            wrong = {
+                "node_id": "3",
+                "node_type": "KSampler",
+                "exception_message": "content policy: out of memory",
+            }
+            return {
+                "outputs": {},
+                "status": {
+                    "status_str": "error",
+                    "completed": False,
+                    "messages": [["execution_error", wrong]],
+                },
+            }
         extension = "png" if self.output == "images" else "glb"
         made = {"filename": f"{task.id}.{extension}", "subfolder": "", "type": "output"}
         temporary = {"filename": "preview.png", "subfolder": "", "type": "temp"}
-        return {"outputs": {"9": {self.output: [temporary, made]}}, "status": {"status_str": "success", "completed": True, "messages": []}}
+        return {
+            "outputs": {"9": {self.output: [temporary, made]}},
+            "status": {"status_str": "success", "completed": True, "messages": []},
+        }

@@ -56,7 +56,9 @@ class FakeFal(FakeServer):
                 return Said(400, {"status": "ALREADY_COMPLETED"})
             task.cancelled = True
             return Said(202, {"status": "CANCELLATION_REQUESTED"})
-        return Said(200, self._status(task)) if request.path.endswith("/status") else Said(200, self.made(task))
+        return (
+            Said(200, self._status(task)) if request.path.endswith("/status") else Said(200, self.made(task))
+        )
 
     def _begun(self, request: Request) -> Said:
         image = str(request.json.get("image_url", ""))
@@ -87,5 +89,13 @@ class FakeFal(FakeServer):
         """The headers and the body with which it tells that a task ended."""
         body = json.dumps({"request_id": task.id, "status": "OK", "payload": self.made(task)}).encode()
         message = "\n".join([task.id, "user_1", str(at), hashlib.sha256(body).hexdigest()]).encode()
-        names = {"request-id": task.id, "user-id": "user_1", "timestamp": str(at), "signature": self._key.sign(message).hex()}
-        return {**{f"x-fal-webhook-{name}": value for name, value in names.items()}, "content-type": "application/json"}, body
+        names = {
+            "request-id": task.id,
+            "user-id": "user_1",
+            "timestamp": str(at),
+            "signature": self._key.sign(message).hex(),
+        }
+        return {
+            **{f"x-fal-webhook-{name}": value for name, value in names.items()},
+            "content-type": "application/json",
+        }, body

@@ -4,13 +4,20 @@ import base64
 
 from dam_connector.fakes.server import FakeServer, Request, Said
 
-BROKEN = {"text": "**NETWORK ERROR DUE TO HIGH TRAFFIC. PLEASE REGENERATE OR REFRESH THIS PAGE.**", "error_code": 1}
+BROKEN = {
+    "text": "**NETWORK ERROR DUE TO HIGH TRAFFIC. PLEASE REGENERATE OR REFRESH THIS PAGE.**",
+    "error_code": 1,
+}
 
 
 class FakeHunyuan3D(FakeServer):
     """Tasks by uid."""
 
-    errors = {"400": Said(404, BROKEN), "500": Said(500, b"Internal Server Error", mime="text/plain"), "401": Said(401, {})}
+    errors = {
+        "400": Said(404, BROKEN),
+        "500": Said(500, b"Internal Server Error", mime="text/plain"),
+        "401": Said(401, {}),
+    }
     price = 0.0
 
     def allowed(self, request: Request) -> bool:
@@ -22,7 +29,9 @@ class FakeHunyuan3D(FakeServer):
     def answer(self, request: Request, operation: str) -> Said:
         if operation == "submit":
             body = request.json
-            task = self.begin({k: v for k, v in body.items() if k != "image"}, {"front": base64.b64decode(body["image"])})
+            task = self.begin(
+                {k: v for k, v in body.items() if k != "image"}, {"front": base64.b64decode(body["image"])}
+            )
             return Said(200, {"uid": task.id})
         found = self.tasks.get(request.path.rpartition("/")[2])
         fault = self.next_fault("told")

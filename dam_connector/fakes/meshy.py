@@ -56,11 +56,17 @@ class FakeMeshy(FakeServer):
     def _begun(self, request: Request, kind: str) -> Said:
         body = request.json
         images = body.get("image_urls") or ([body["image_url"]] if "image_url" in body else [])
-        if not images or len(images) > 4 or not all(image.startswith(("data:image/jpeg", "data:image/png")) for image in images):
+        if (
+            not images
+            or len(images) > 4
+            or not all(image.startswith(("data:image/jpeg", "data:image/png")) for image in images)
+        ):
             return self.errors["400"]
         if refused := self.refuse():
             return refused
-        pictures = {f"{number}": base64.b64decode(image.partition(",")[2]) for number, image in enumerate(images)}
+        pictures = {
+            f"{number}": base64.b64decode(image.partition(",")[2]) for number, image in enumerate(images)
+        }
         task = self.begin(body, pictures, kind=kind, task_id=str(uuid.uuid4()))
         task.body["created_at"] = int(time.time() * 1000)
         return Said(202, {"result": task.id})
@@ -68,11 +74,27 @@ class FakeMeshy(FakeServer):
     def told(self, task: FakeTask) -> dict[str, Any]:
         """A task as a look, the list or a webhook tells it."""
         fault = self.next_fault("told")
-        said: dict[str, Any] = {"id": task.id, "ai_model": task.body["ai_model"], "created_at": task.body["created_at"], "progress": 100}
+        said: dict[str, Any] = {
+            "id": task.id,
+            "ai_model": task.body["ai_model"],
+            "created_at": task.body["created_at"],
+            "progress": 100,
+        }
         said["type"] = task.kind
         if fault in STATES:
-            return {**said, "status": STATES[fault], "task_error": {"message": "content policy" if fault == "failed" else ""}, "consumed_credits": 0}
+            return {
+                **said,
+                "status": STATES[fault],
+                "task_error": {"message": "content policy" if fault == "failed" else ""},
+                "consumed_credits": 0,
+            }
         if not task.ready:
             return {**said, "status": "IN_PROGRESS", "progress": 50}
         model = {"ai_model": "v9.9-later"} if fault == "other model" else {}
-        return {**said, **model, "status": "SUCCEEDED", "model_urls": {"glb": self.link(task, "glb", fault)}, "consumed_credits": self.price}
+        return {
+            **said,
+            **model,
+            "status": "SUCCEEDED",
+            "model_urls": {"glb": self.link(task, "glb", fault)},
+            "consumed_credits": self.price,
+        }

@@ -7,7 +7,11 @@ from dam_connector.fakes.server import FakeServer, Request, Said
 
 
 def _error(status: int, code: str, kind: str = "invalid_request_error") -> Said:
-    return Said(status, {"error": {"message": code, "type": kind, "param": None, "code": code}}, {"x-request-id": "req_error"})
+    return Said(
+        status,
+        {"error": {"message": code, "type": kind, "param": None, "code": code}},
+        {"x-request-id": "req_error"},
+    )
 
 
 class FakeOpenAIImages(FakeServer):
@@ -19,7 +23,9 @@ class FakeOpenAIImages(FakeServer):
         "moderated": _error(400, "moderation_blocked", "image_generation_user_error"),
         "no credit": _error(402, "insufficient_quota"),
         "quota": _error(429, "insufficient_quota"),
-        "rate": Said(429, {"error": {"message": "rate limit", "code": "rate_limit_exceeded"}}, {"Retry-After": "5"}),
+        "rate": Said(
+            429, {"error": {"message": "rate limit", "code": "rate_limit_exceeded"}}, {"Retry-After": "5"}
+        ),
         "500": _error(500, "server_error"),
     }
 
@@ -33,7 +39,9 @@ class FakeOpenAIImages(FakeServer):
     def answer(self, request: Request, operation: str) -> Said:
         if request.path.endswith("/edits"):
             body: dict[str, Any] = {name: data.decode() for name, data in request.parts if name != "image[]"}
-            pictures = {str(number): data for number, (name, data) in enumerate(request.parts) if name == "image[]"}
+            pictures = {
+                str(number): data for number, (name, data) in enumerate(request.parts) if name == "image[]"
+            }
         else:
             body, pictures = request.json, {}
             image = str(body.get("image_url", ""))
@@ -47,10 +55,18 @@ class FakeOpenAIImages(FakeServer):
         fault = self.next_fault("told")
         made = [self._picture(task, number, fault) for number in range(int(body.get("n", 1)))]
         actual = {"model_actual": self.model_actual} if self.model_actual else {}
-        return Said(200, {"id": f"gen_{task.id[:8]}", "created": 1, "data": made, **actual}, {"x-request-id": f"req_{task.id[:8]}"})
+        return Said(
+            200,
+            {"id": f"gen_{task.id[:8]}", "created": 1, "data": made, **actual},
+            {"x-request-id": f"req_{task.id[:8]}"},
+        )
 
     def _picture(self, task: Any, number: int, fault: str) -> dict[str, str]:
         if self.links or fault in ("dead link", "html"):
             return {"url": self.link(task, "png", fault, number)}
         data = self.made_of(task, number)
-        return {"b64_json": base64.b64encode(b"PK\x03\x04" + data[4:] if fault == "wrong magic" else data).decode()}
+        return {
+            "b64_json": base64.b64encode(
+                b"PK\x03\x04" + data[4:] if fault == "wrong magic" else data
+            ).decode()
+        }

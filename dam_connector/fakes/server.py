@@ -108,7 +108,12 @@ class FakeServer:
     price = 30.0  # credits a task
 
     def __init__(
-        self, make: Callable[[Mapping[str, bytes]], bytes], *, seconds: float = 0.0, credits: float = 10_000.0, concurrency: int = 10
+        self,
+        make: Callable[[Mapping[str, bytes]], bytes],
+        *,
+        seconds: float = 0.0,
+        credits: float = 10_000.0,
+        concurrency: int = 10,
     ) -> None:
         self.make, self.seconds, self.credits, self.concurrency = make, seconds, credits, concurrency
         self.faults: dict[str, list[str]] = {}
@@ -155,9 +160,17 @@ class FakeServer:
             waiting = self.faults.get(operation)
             return waiting.pop(0) if waiting else ""
 
-    def begin(self, body: dict[str, Any], pictures: dict[str, bytes], *, kind: str = "", task_id: str = "") -> FakeTask:
+    def begin(
+        self, body: dict[str, Any], pictures: dict[str, bytes], *, kind: str = "", task_id: str = ""
+    ) -> FakeTask:
         """A new task; the account pays for it."""
-        task = FakeTask(id=task_id or str(uuid.uuid4()), body=body, pictures=pictures, ready_at=time.monotonic() + self.seconds, kind=kind)
+        task = FakeTask(
+            id=task_id or str(uuid.uuid4()),
+            body=body,
+            pictures=pictures,
+            ready_at=time.monotonic() + self.seconds,
+            kind=kind,
+        )
         with self._lock:
             self.tasks[task.id] = task
             self.credits -= self.price
@@ -166,9 +179,14 @@ class FakeServer:
     def refuse(self) -> Said | None:
         """What stands against another task: no slot, no money."""
         with self._lock:
-            if "busy" in self.errors and sum(not task.ready for task in self.tasks.values()) >= self.concurrency:
+            if (
+                "busy" in self.errors
+                and sum(not task.ready for task in self.tasks.values()) >= self.concurrency
+            ):
                 return self.errors["busy"]
-            return self.errors["no credit"] if "no credit" in self.errors and self.credits < self.price else None
+            return (
+                self.errors["no credit"] if "no credit" in self.errors and self.credits < self.price else None
+            )
 
     def made_of(self, task: FakeTask, number: int = 0) -> bytes:
         """What the task makes, made when somebody wants it first."""
@@ -229,7 +247,9 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "no json":
             self._say(Said(200, b"<html>gateway</html>", {"Connection": "close"}, "text/html"))
         if fault == "slow":
-            return bool(select.select([self.connection], [], [], PATIENCE_S)[0])  # it can be read from once the client hangs up
+            return bool(
+                select.select([self.connection], [], [], PATIENCE_S)[0]
+            )  # it can be read from once the client hangs up
         return True
 
     def _behind(self, said: Said, fault: str) -> None:
@@ -248,7 +268,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _cdn(self, request: Request, fault: str) -> None:
         task_id, _, name = request.path.removeprefix("/cdn/").partition("/")
         task = self._fake.tasks.get(task_id)
-        if task is None or float(request.query.get("until", 0)) < time.time() or "authorization" in request.headers:
+        if (
+            task is None
+            or float(request.query.get("until", 0)) < time.time()
+            or "authorization" in request.headers
+        ):
             self._say(Said(403, {"message": "the link is dead, or a key was sent along"}))
             return
         if fault == "redirect":
@@ -256,7 +280,13 @@ class _Handler(BaseHTTPRequestHandler):
             return
         data = self._fake.made_of(task, int(name.partition(".")[0]))
         whole = {"wrong magic": b"PK\x03\x04" + data[4:], "short": data[: len(data) // 2]}.get(fault, data)
-        self._head(200, {"Content-Type": "application/octet-stream", "Content-Length": str(10**12 if fault == "huge" else len(whole))})
+        self._head(
+            200,
+            {
+                "Content-Type": "application/octet-stream",
+                "Content-Length": str(10**12 if fault == "huge" else len(whole)),
+            },
+        )
         self.wfile.write(whole if fault != "half" else data[: len(data) // 2])
         self.close_connection = self.close_connection or fault in ("half", "huge")
 
@@ -275,4 +305,6 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-GLB = b"glTF" + (2).to_bytes(4, "little") + (24).to_bytes(4, "little") + b"\x04\x00\x00\x00JSON{}  "  # the smallest one
+GLB = (
+    b"glTF" + (2).to_bytes(4, "little") + (24).to_bytes(4, "little") + b"\x04\x00\x00\x00JSON{}  "
+)  # the smallest one

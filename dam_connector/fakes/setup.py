@@ -32,7 +32,9 @@ def with_fake_tripo(settings: Settings) -> tuple[Settings, FakeTripo]:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(rules, indent=2))
     hosts = ",".join(filter(None, [settings.allow_hosts, fake.host]))
-    return replace(settings, plugin_json=path, allow_hosts=hosts, environ={**settings.environ, "TRIPO_API_KEY": KEY}), fake
+    return replace(
+        settings, plugin_json=path, allow_hosts=hosts, environ={**settings.environ, "TRIPO_API_KEY": KEY}
+    ), fake
 
 
 def _built(pictures: Mapping[str, bytes]) -> bytes:
@@ -41,7 +43,16 @@ def _built(pictures: Mapping[str, bytes]) -> bytes:
     The proportions of a sample product are those of its record, which a real provider would have to guess.
     """
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "worker", "build", "--texture-px", "1024", "--out", f"{folder}/made.glb"]
+        command = [
+            sys.executable,
+            "-m",
+            "worker",
+            "build",
+            "--texture-px",
+            "1024",
+            "--out",
+            f"{folder}/made.glb",
+        ]
         command += _size_of(pictures["front"])
         for view, data in pictures.items():
             (Path(folder) / f"{view}.jpg").write_bytes(data)
@@ -56,5 +67,9 @@ def _size_of(front: bytes) -> list[str]:
     for entry in json.loads(samples.joinpath("catalog.json").read_text()):
         photo, size = entry["product"]["images"].get("front"), entry["product"].get("dimensions")
         if photo and size and samples.joinpath(photo).read_bytes() == front:
-            return [word for axis in ("width", "height", "depth") for word in (f"--{axis}-m", f"{size[axis] * METRES_PER_UNIT[size['unit']]:.4f}")]
+            return [
+                word
+                for axis in ("width", "height", "depth")
+                for word in (f"--{axis}-m", f"{size[axis] * METRES_PER_UNIT[size['unit']]:.4f}")
+            ]
     return []

@@ -29,8 +29,17 @@ class FakeStability(FakeServer):
             return self.errors["400"]
         if refused := self.refuse():
             return refused
-        task = self.begin({name: value.decode() for name, value in form.items() if name != "image"}, {"front": image}, kind=request.path)
+        task = self.begin(
+            {name: value.decode() for name, value in form.items() if name != "image"},
+            {"front": image},
+            kind=request.path,
+        )
         data, fault = self.made_of(task), self.next_fault("told")
-        headers = {"x-request-id": task.id, "finish-reason": "CONTENT_FILTERED" if fault == "failed" else "SUCCESS"}
+        headers = {
+            "x-request-id": task.id,
+            "finish-reason": "CONTENT_FILTERED" if fault == "failed" else "SUCCESS",
+        }
         wrong = b"PK\x03\x04" + data[4:] if fault == "wrong magic" else data
-        return Said(200, wrong, headers, "image/png" if "remove-background" in request.path else "model/gltf-binary")
+        return Said(
+            200, wrong, headers, "image/png" if "remove-background" in request.path else "model/gltf-binary"
+        )

@@ -14,7 +14,11 @@ WEBHOOK_SECRET = "whsec_fake"
 
 def _error(status: int, code: int, message: str, **headers: str) -> Said:
     names = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Said(status, {"code": code, "status": "error", "message": message}, {"X-Tripo-Trace-ID": "trace_1", **names})
+    return Said(
+        status,
+        {"code": code, "status": "error", "message": message},
+        {"X-Tripo-Trace-ID": "trace_1", **names},
+    )
 
 
 class FakeTripo(FakeServer):
@@ -77,7 +81,13 @@ class FakeTripo(FakeServer):
         fault = self.next_fault("told")
         said: dict[str, Any] = {"task_id": task.id, "model": task.body["model"], "progress": 100}
         if fault == "failed":
-            return {**said, "status": "failed", "error_code": 2008, "error_message": "content policy", "credits_consumed": 0}
+            return {
+                **said,
+                "status": "failed",
+                "error_code": 2008,
+                "error_message": "content policy",
+                "credits_consumed": 0,
+            }
         if fault == "odd":
             return {**said, "status": "meditating"}
         if not task.ready:
@@ -88,9 +98,15 @@ class FakeTripo(FakeServer):
 
     def webhook(self, task: FakeTask, *, at: int, delivery: str = "dlv_1") -> tuple[dict[str, str], bytes]:
         """The headers and the body with which it tells that a task ended."""
-        body = json.dumps({"id": "evt_1", "type": "task.completed", "created_at": at, "data": self.told(task)}).encode()
+        body = json.dumps(
+            {"id": "evt_1", "type": "task.completed", "created_at": at, "data": self.told(task)}
+        ).encode()
         sign = hmac.new(WEBHOOK_SECRET.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
-        return {"tripo-webhook-signature": f"t={at},v1={sign}", "tripo-webhook-delivery": delivery, "content-type": "application/json"}, body
+        return {
+            "tripo-webhook-signature": f"t={at},v1={sign}",
+            "tripo-webhook-delivery": delivery,
+            "content-type": "application/json",
+        }, body
 
 
 def _good(data: dict[str, Any]) -> Said:

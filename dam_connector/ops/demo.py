@@ -56,10 +56,14 @@ class Demo:
 
     def run(self) -> int:
         """The process' exit code: 0 when everything that should be live is live, and what should be flagged is flagged."""
-        photos = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(files("dam_connector").joinpath("samples"))))
+        photos = ThreadingHTTPServer(
+            ("127.0.0.1", 0), partial(_Quiet, directory=str(files("dam_connector").joinpath("samples")))
+        )
         threading.Thread(target=photos.serve_forever, daemon=True).start()
         host = f"127.0.0.1:{photos.server_address[1]}"
-        self.settings = replace(self.settings, allow_hosts=",".join(filter(None, [self.settings.allow_hosts, host])))
+        self.settings = replace(
+            self.settings, allow_hosts=",".join(filter(None, [self.settings.allow_hosts, host]))
+        )
         fake = None
         if self.settings.environ.get("DEMO_PROVIDER") == FAKE_TRIPO:
             self.settings, fake = with_fake_tripo(self.settings)
@@ -95,7 +99,9 @@ class Demo:
     def _send(self, product: dict[str, Any], photos: str) -> None:
         now = datetime.now(UTC)
         images = {view: f"{photos}/{name}" for view, name in product["images"].items()}
-        body = json.dumps({"type": "product.created", "timestamp": now.isoformat(), "data": {**product, "images": images}})
+        body = json.dumps(
+            {"type": "product.created", "timestamp": now.isoformat(), "data": {**product, "images": images}}
+        )
         secret, message = self.settings.secret("env/DAM_CONNECTOR_WEBHOOK_SECRET"), f"demo-{product['sku']}"
         headers = {
             "webhook-id": message,
@@ -103,7 +109,9 @@ class Demo:
             "content-type": "application/json",
             "webhook-signature": Webhook(secret).sign(message, now, body),
         }
-        requests.post(f"{self._base}/webhooks/{CONNECTION}", data=body.encode(), headers=headers, timeout=10).raise_for_status()
+        requests.post(
+            f"{self._base}/webhooks/{CONNECTION}", data=body.encode(), headers=headers, timeout=10
+        ).raise_for_status()
         self._sent[product["sku"]] = time.monotonic()
 
     @property
@@ -111,7 +119,12 @@ class Demo:
         return f"http://{self.settings.host}:{self.settings.port}"
 
     def _get(self, path: str, **query: str) -> Any:
-        answer = requests.get(f"{self._base}/api/v1{path}", params=query, headers={"Authorization": f"Bearer {self._token}"}, timeout=30)
+        answer = requests.get(
+            f"{self._base}/api/v1{path}",
+            params=query,
+            headers={"Authorization": f"Bearer {self._token}"},
+            timeout=30,
+        )
         return answer.json() if answer.ok else {}
 
     def _watch(self, catalog: list[dict[str, Any]]) -> None:
@@ -156,7 +169,10 @@ class Demo:
                 f"{self._base}/api/v1/versions/{version['id']}/decision",
                 json={"verdict": "approved"},
                 timeout=30,
-                headers={"Authorization": f"Bearer {self._token}", "Idempotency-Key": f"demo-{version['id']}"},
+                headers={
+                    "Authorization": f"Bearer {self._token}",
+                    "Idempotency-Key": f"demo-{version['id']}",
+                },
             )
 
     def _say(self, services: Services, catalog: list[dict[str, Any]]) -> None:
@@ -166,7 +182,9 @@ class Demo:
             return
         link = f"{self._base}/login/link/{services.users.add_login_link(services.users.add('demo', UserRole.ADMIN))}"
         waiting = len(self._get("/versions", state="in_review", limit="200").get("items", []))
-        self._console.print(f"\n{waiting} versions wait for review. Open this once, then approve:\n  [bold]{link}[/bold]")
+        self._console.print(
+            f"\n{waiting} versions wait for review. Open this once, then approve:\n  [bold]{link}[/bold]"
+        )
         self._console.print(
             f"Review queue  {self._base}/review\nAR page       {self._base}/ar/CH123 (live once the model is approved)\nAPI           {self._base}/api/docs"
         )
@@ -178,9 +196,17 @@ class Demo:
         for entry in catalog:
             sku = entry["product"]["sku"]
             row = self._row(sku)
-            versions = [v for a in row["assets"] for v in (self._get(f"/versions/{x['id']}") for x in a["versions"])]
+            versions = [
+                v for a in row["assets"] for v in (self._get(f"/versions/{x['id']}") for x in a["versions"])
+            ]
             published = {(v["deliverable"], v["slot"]) for v in versions if v["state"] == "published"}
-            state = "live" if row["assets"] and len(published) == len(row["assets"]) else "flagged" if row["flagged"] else "open"
+            state = (
+                "live"
+                if row["assets"] and len(published) == len(row["assets"])
+                else "flagged"
+                if row["flagged"]
+                else "open"
+            )
             seconds = round(self._live_at[sku] - self._sent[sku], 1) if sku in self._live_at else None
             products.append(
                 {
@@ -213,7 +239,11 @@ class Demo:
             "bytes": sum(f["bytes"] for f in flat),
             "seconds": round(time.monotonic() - min(self._sent.values()), 1),
         }
-        return {"ok": all(p["state"] == p["expected"] for p in products), "totals": totals, "products": products}
+        return {
+            "ok": all(p["state"] == p["expected"] for p in products),
+            "totals": totals,
+            "products": products,
+        }
 
 
 def _table(rows: list[dict[str, Any]], seconds: float) -> Table:
@@ -221,11 +251,18 @@ def _table(rows: list[dict[str, Any]], seconds: float) -> Table:
     for heading in ("SKU", "Product", "Assets", "Now"):
         table.add_column(heading)
     for row in rows:
-        assets = "  ".join(f"{a['deliverable']} V{a['latest']} {a['versions'][0]['state'].replace('_', ' ')}" for a in row["assets"])
+        assets = "  ".join(
+            f"{a['deliverable']} V{a['latest']} {a['versions'][0]['state'].replace('_', ' ')}"
+            for a in row["assets"]
+        )
         working = [r for r in row["runs"] if r["state"] in OPEN_STATES]
         now = ", ".join(f"{r['deliverable']}: {r['step'].replace('_', ' ') or 'queued'}" for r in working[:2])
         if row["flagged"]:
-            now = "[red]flagged: " + next((i["message"] for i in row["issues"] if i["severity"] == "error"), "") + "[/red]"
+            now = (
+                "[red]flagged: "
+                + next((i["message"] for i in row["issues"] if i["severity"] == "error"), "")
+                + "[/red]"
+            )
         table.add_row(row["sku"], row["name"], assets, now)
     return table
 

@@ -45,7 +45,9 @@ def _issues() -> str:
         "| code | severity | meaning | what to do |",
         "|---|---|---|---|",
     ]
-    lines += [f"| `{name}` | {code.severity} | {code.meaning} | {code.remedy} |" for name, code in CODES.items()]
+    lines += [
+        f"| `{name}` | {code.severity} | {code.meaning} | {code.remedy} |" for name, code in CODES.items()
+    ]
     lines += [
         "",
         "## Where the limits come from",
@@ -69,7 +71,9 @@ def _configuration() -> str:
     ]
     for f in fields(Settings):
         if "env" in f.metadata:
-            lines.append(f"| `{f.metadata['env']}` | {f'`{f.default}`' if str(f.default) else 'empty'} | {f.metadata['meaning']} |")
+            lines.append(
+                f"| `{f.metadata['env']}` | {f'`{f.default}`' if str(f.default) else 'empty'} | {f.metadata['meaning']} |"
+            )
     lines += [
         "",
         f"Secrets: {', '.join(f'`{n}`' for n in GENERATED_SECRETS)} are made at the first start where the environment does not give them, and kept "
@@ -103,7 +107,10 @@ def _configuration() -> str:
                 "color": "teal",
                 "material": "oak, wool",
                 "dimensions": {"width": 46, "height": 85.2, "depth": 48.9, "unit": "cm"},
-                "images": {"front": "https://pim.example.com/ch123/front.jpg", "right": "https://pim.example.com/ch123/right.jpg"},
+                "images": {
+                    "front": "https://pim.example.com/ch123/front.jpg",
+                    "right": "https://pim.example.com/ch123/right.jpg",
+                },
             },
             indent=2,
         ),
@@ -144,7 +151,10 @@ def _model_profiles() -> Iterator[str]:
     )
     for name, profile in MODEL_PROFILES.items():
         for limit in profile.limits:
-            low, high = ("" if b is None else f"{b:g}" if b < 1e5 else f"{b:,.0f}" for b in (limit.at_least, limit.at_most))
+            low, high = (
+                "" if b is None else f"{b:g}" if b < 1e5 else f"{b:,.0f}"
+                for b in (limit.at_least, limit.at_most)
+            )
             yield f"| `{name}` | {MEASURES[limit.measure].title} | {low} | {high} | {limit.level} | {limit.source} |"
         if profile.lower_case:
             yield f"| `{name}` | name | | a to z, 0 to 9, _ and -, beginning with a letter | must | {profile.limits[0].source} |"

@@ -42,7 +42,9 @@ def _queue(settings: Settings) -> Finding:
     if queue_server.answers(settings):
         return Finding("queue", True, "REDIS_URL" if settings.redis_url else str(settings.queue_socket))
     if settings.redis_url:
-        return Finding("queue", False, "REDIS_URL does not answer", "Start that server, or correct REDIS_URL.")
+        return Finding(
+            "queue", False, "REDIS_URL does not answer", "Start that server, or correct REDIS_URL."
+        )
     try:
         return Finding("queue", True, f"not running now; dam-connector up starts {queue_server.binary()}")
     except ConfigError as error:
@@ -53,7 +55,12 @@ def _database(settings: Settings) -> Finding:
     try:
         Database(settings.database).ping()
     except ConnectorError as error:
-        return Finding("database", False, str(error), "Start it, or correct DATABASE_URL; dam-connector up creates the tables.")
+        return Finding(
+            "database",
+            False,
+            str(error),
+            "Start it, or correct DATABASE_URL; dam-connector up creates the tables.",
+        )
     return Finding("database", True, "PostgreSQL" if settings.database_url else settings.database)
 
 
@@ -62,7 +69,12 @@ def _storage(settings: Settings) -> Finding:
     try:
         blobs = open_blobs(settings.storage)
         if blobs.get(blobs.put(probe)) != probe:
-            return Finding("storage", False, "what was written did not come back", "Check the storage behind STORAGE_URL.")
+            return Finding(
+                "storage",
+                False,
+                "what was written did not come back",
+                "Check the storage behind STORAGE_URL.",
+            )
     except (ConnectorError, OSError) as error:
         return Finding("storage", False, str(error), "Check STORAGE_URL, its credentials and rights.")
     return Finding("storage", True, settings.storage_url or settings.storage)
@@ -71,15 +83,27 @@ def _storage(settings: Settings) -> Finding:
 def _disk(settings: Settings) -> Finding:
     folder = settings.data_dir.absolute()
     free = shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.exists())).free
-    return Finding("disk", free > LOW_DISK_BYTES, f"{free / 1e9:.1f} GB free", "Make room, or move DAM_CONNECTOR_DATA_DIR.")
+    return Finding(
+        "disk",
+        free > LOW_DISK_BYTES,
+        f"{free / 1e9:.1f} GB free",
+        "Make room, or move DAM_CONNECTOR_DATA_DIR.",
+    )
 
 
 def _signing(settings: Settings) -> Iterator[Finding]:
     """Content credentials, when any part of them is configured."""
-    files = {"DAM_CONNECTOR_C2PA_CERTIFICATE": settings.c2pa_certificate, "DAM_CONNECTOR_C2PA_KEY": settings.c2pa_key}
+    files = {
+        "DAM_CONNECTOR_C2PA_CERTIFICATE": settings.c2pa_certificate,
+        "DAM_CONNECTOR_C2PA_KEY": settings.c2pa_key,
+    }
     if not any(files.values()):
         return
-    wrong = [f"{name} names no file that can be read" for name, path in files.items() if not path or not os.access(path, os.R_OK)]
+    wrong = [
+        f"{name} names no file that can be read"
+        for name, path in files.items()
+        if not path or not os.access(path, os.R_OK)
+    ]
     if importlib.util.find_spec("c2pa") is None:
         wrong.append("the package that signs is not installed")
     remedy = "Set both variables to PEM files, and pip install 'dam-connector[c2pa]'."
@@ -91,8 +115,14 @@ def _rules(settings: Settings) -> Iterator[Finding]:
         rules = load_rules(rules_text(settings.plugin_json))
     except ConfigError as error:
         for line in error.problems:
-            yield Finding("plugin.json", False, line, "Correct it; dam-connector check-config shows the same.")
+            yield Finding(
+                "plugin.json", False, line, "Correct it; dam-connector check-config shows the same."
+            )
         return
-    yield Finding("plugin.json", True, f"{rules.name} {rules.version}, {len(rules.deliverables)} deliverables")
+    yield Finding(
+        "plugin.json", True, f"{rules.name} {rules.version}, {len(rules.deliverables)} deliverables"
+    )
     for line in check_rules(rules, build_services(settings)):
-        yield Finding("adapters", False, line, "Set what is missing in the environment, or correct plugin.json.")
+        yield Finding(
+            "adapters", False, line, "Set what is missing in the environment, or correct plugin.json."
+        )

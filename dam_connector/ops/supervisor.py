@@ -36,8 +36,15 @@ STOP_S = 20.0
 READY_S = 60.0
 QUEUE = "queue"
 # a job works on blocks of tens of megabytes: kept, and in huge pages, they take half of the kernel's time (docs/benchmarks.md)
-_LARGE_BLOCKS = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=4294967295"}
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
+_LARGE_BLOCKS = {
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=4294967295"
+}
+_ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENCV_FOR_THREADS_NUM": "1",
+}
 
 
 @dataclass
@@ -55,14 +62,25 @@ class Child:
 
     def start(self, log_file: Path) -> None:
         with log_file.open("ab") as out:
-            self.process = psutil.Popen(self.argv, env=self.env, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
+            self.process = psutil.Popen(
+                self.argv,
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
         self.started = time.monotonic()
 
     @property
     def alive(self) -> bool:
         if isinstance(self.process, psutil.Popen):
             return self.process.poll() is None
-        return self.process is not None and self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE
+        return (
+            self.process is not None
+            and self.process.is_running()
+            and self.process.status() != psutil.STATUS_ZOMBIE
+        )
 
     def stop(self, seconds: float) -> None:
         """Wait for an end that was asked for; after that, end it and what it forked."""
@@ -112,7 +130,9 @@ class Supervisor:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise ConfigError(f"dam-connector is already running on {self.settings.data_dir}; stop it first, or name another --data-dir") from error
+            raise ConfigError(
+                f"dam-connector is already running on {self.settings.data_dir}; stop it first, or name another --data-dir"
+            ) from error
 
     @property
     def _run_dir(self) -> Path:
@@ -144,7 +164,9 @@ class Supervisor:
         s, env = self.settings, {**self.settings.child_environ(), "PYTHONUNBUFFERED": "1"}
         if not s.redis_url:
             if self._adopted:
-                self.children.append(Child(name=QUEUE, argv=queue_server.command(s), env=env, process=self._adopted))
+                self.children.append(
+                    Child(name=QUEUE, argv=queue_server.command(s), env=env, process=self._adopted)
+                )
             else:
                 self._add(QUEUE, queue_server.command(s), env)
         queue_server.wait(s)
@@ -154,7 +176,11 @@ class Supervisor:
         self._add("web", web_command(s), env)
         self._add("intake", [*python, "worker", "run", "--queue", "intake"], {**env, **_ONE_THREAD})
         for number in range(1, self.workers + 1):
-            self._add(f"make-{number}", [*python, "worker", "run", "--queue", "make"], {**env, **_ONE_THREAD, **_LARGE_BLOCKS})
+            self._add(
+                f"make-{number}",
+                [*python, "worker", "run", "--queue", "make"],
+                {**env, **_ONE_THREAD, **_LARGE_BLOCKS},
+            )
         self._add("sweeper", [*python, "worker", "sweep"], env)
         self._wait_for_web()
 
@@ -170,7 +196,11 @@ class Supervisor:
         return folder / f"{child.name}.log"
 
     def _write_record(self) -> None:
-        rows = [(c.name, c.process.pid, _born(c.process.pid)) for c in self.children if c.process is not None and c.alive]
+        rows = [
+            (c.name, c.process.pid, _born(c.process.pid))
+            for c in self.children
+            if c.process is not None and c.alive
+        ]
         temporary = self._record.with_suffix(".new")
         temporary.write_text(json.dumps(rows))
         temporary.replace(self._record)
@@ -179,7 +209,9 @@ class Supervisor:
         deadline = time.monotonic() + READY_S
         while not self._stopping:
             try:
-                with urllib.request.urlopen(f"http://{_reachable(self.settings.host)}:{self.settings.port}/healthz", timeout=2):
+                with urllib.request.urlopen(
+                    f"http://{_reachable(self.settings.host)}:{self.settings.port}/healthz", timeout=2
+                ):
                     return
             except (urllib.error.URLError, OSError):
                 pass
@@ -196,11 +228,20 @@ class Supervisor:
             if child.alive:
                 continue
             if child.restart_at == 0.0:
-                child.backoff_s = FIRST_BACKOFF_S if now - child.started > STEADY_S else min(MAX_BACKOFF_S, child.backoff_s * 2)
+                child.backoff_s = (
+                    FIRST_BACKOFF_S
+                    if now - child.started > STEADY_S
+                    else min(MAX_BACKOFF_S, child.backoff_s * 2)
+                )
                 child.restart_at = now + child.backoff_s
                 if child.process is not None:
                     _end_group(child.process, signal.SIGKILL)  # what it forked must not hold its port
-                log.warning("child_died", child=child.name, status=getattr(child.process, "returncode", None), again_in_s=child.backoff_s)
+                log.warning(
+                    "child_died",
+                    child=child.name,
+                    status=getattr(child.process, "returncode", None),
+                    again_in_s=child.backoff_s,
+                )
             elif now >= child.restart_at:
                 child.restart_at, child.restarts = 0.0, child.restarts + 1
                 child.start(self._log_of(child))
@@ -265,7 +306,9 @@ def _check_port(settings: Settings) -> None:
         try:
             probe.bind((settings.host, settings.port))
         except OSError as error:
-            raise ConfigError(f"port {settings.port} on {settings.host} is taken ({error.strerror}); choose another with --port") from error
+            raise ConfigError(
+                f"port {settings.port} on {settings.host} is taken ({error.strerror}); choose another with --port"
+            ) from error
 
 
 def _born(pid: int) -> float:
@@ -279,7 +322,11 @@ def _same_process(pid: int, born: float) -> psutil.Process | None:
     """The process of this id, when it is still the one we started."""
     try:
         process = psutil.Process(pid)
-        return process if abs(process.create_time() - born) < 1.0 and process.status() != psutil.STATUS_ZOMBIE else None
+        return (
+            process
+            if abs(process.create_time() - born) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
+            else None
+        )
     except psutil.NoSuchProcess:
         return None
 

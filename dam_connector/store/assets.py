@@ -16,7 +16,9 @@ from dam_connector.store.database import Database, changed_one
 from dam_connector.store.tables import assets, version_files
 from dam_connector.store.tables import versions as t
 
-JOINED = sa.select(t, assets.c.sku, assets.c.deliverable, assets.c.slot, assets.c.kind).join_from(t, assets, assets.c.id == t.c.asset_id)
+JOINED = sa.select(t, assets.c.sku, assets.c.deliverable, assets.c.slot, assets.c.kind).join_from(
+    t, assets, assets.c.id == t.c.asset_id
+)
 PAGE = 200
 
 
@@ -26,11 +28,23 @@ class Assets:
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db, self._clock = db, clock
 
-    def assign_version(self, *, sku: str, deliverable: str, slot: int, kind: str, run_id: RunId, rules_fingerprint: str) -> tuple[VersionId, int]:
+    def assign_version(
+        self, *, sku: str, deliverable: str, slot: int, kind: str, run_id: RunId, rules_fingerprint: str
+    ) -> tuple[VersionId, int]:
         """The version this run makes: a fresh draft with the next number, or the one the run was given before."""
         now = self._clock.now()
         with self._db.write() as c:
-            self._db.insert_new(c, assets, {"id": new_id("ast", now), "sku": sku, "deliverable": deliverable, "slot": slot, "kind": kind})
+            self._db.insert_new(
+                c,
+                assets,
+                {
+                    "id": new_id("ast", now),
+                    "sku": sku,
+                    "deliverable": deliverable,
+                    "slot": slot,
+                    "kind": kind,
+                },
+            )
             same = (assets.c.sku == sku, assets.c.deliverable == deliverable, assets.c.slot == slot)
             c.execute(sa.update(assets).where(*same).values(kind=kind))  # takes the row's lock on PostgreSQL
             given = c.execute(sa.select(t.c.id, t.c.number).where(t.c.run_id == run_id)).one_or_none()
@@ -55,7 +69,13 @@ class Assets:
             )
         return version_id, asset.latest
 
-    def seal(self, version_id: str, files: tuple[VersionFile, ...], report: Report, provenance: Mapping[str, object]) -> None:
+    def seal(
+        self,
+        version_id: str,
+        files: tuple[VersionFile, ...],
+        report: Report,
+        provenance: Mapping[str, object],
+    ) -> None:
         """Write files, report and provenance into a draft; the same again is no change.
 
         Raises: StateConflict when the version is no draft any more and holds other files.
@@ -68,7 +88,13 @@ class Assets:
             )
             if done.rowcount == 1:
                 c.execute(sa.delete(version_files).where(version_files.c.version_id == version_id))
-                c.execute(sa.insert(version_files), [{"version_id": version_id, "name": f.name, "sha256": f.sha256, "mime": f.mime} for f in files])
+                c.execute(
+                    sa.insert(version_files),
+                    [
+                        {"version_id": version_id, "name": f.name, "sha256": f.sha256, "mime": f.mime}
+                        for f in files
+                    ],
+                )
                 return
             kept = c.execute(sa.select(t.c.files).where(t.c.id == version_id)).scalar_one()
         if kept != to_plain(files):
@@ -81,7 +107,11 @@ class Assets:
 
     def set_dam_ref(self, version_id: str, dam: str, ref: str) -> None:
         with self._db.write() as c:
-            c.execute(sa.update(t).where(t.c.id == version_id).values(dam=dam, dam_ref=ref, dam_state=VersionState.IN_REVIEW.value))
+            c.execute(
+                sa.update(t)
+                .where(t.c.id == version_id)
+                .values(dam=dam, dam_ref=ref, dam_state=VersionState.IN_REVIEW.value)
+            )
 
     def set_dam_state(self, version_id: str, state: VersionState | None) -> None:
         """Note what the DAM takes the version for; None: for nothing that we know, so that it is told again."""
@@ -98,7 +128,9 @@ class Assets:
         with self._db.write() as c:
             c.execute(sa.update(t).where(t.c.id == version_id).values(served=public))
 
-    def move(self, version_id: str, to: VersionState, *, source: Iterable[VersionState] | None = None) -> None:
+    def move(
+        self, version_id: str, to: VersionState, *, source: Iterable[VersionState] | None = None
+    ) -> None:
         """Change a version's state by the table of transitions; being there already is no change.
 
         Raises: StateConflict when the version stands where no way leads there.
@@ -106,22 +138,39 @@ class Assets:
         with self._db.write() as c:
             self.move_in(c, version_id, to, source=source)
 
-    def move_in(self, c: sa.Connection, version_id: str, to: VersionState, *, source: Iterable[VersionState] | None = None) -> None:
+    def move_in(
+        self,
+        c: sa.Connection,
+        version_id: str,
+        to: VersionState,
+        *,
+        source: Iterable[VersionState] | None = None,
+    ) -> None:
         """`move` as a part of the caller's unit of writing."""
         may = [s for s in (source or VersionState) if to in TRANSITIONS[s]]
         hidden = {"served": False} if to in (VersionState.SUPERSEDED, VersionState.WITHDRAWN) else {}
-        done = c.execute(sa.update(t).where(t.c.id == version_id, t.c.state.in_(may)).values(state=to.value, **hidden))
-        if done.rowcount == 0 and source is None and c.execute(sa.select(t.c.state).where(t.c.id == version_id)).scalar() == to.value:
+        done = c.execute(
+            sa.update(t).where(t.c.id == version_id, t.c.state.in_(may)).values(state=to.value, **hidden)
+        )
+        if (
+            done.rowcount == 0
+            and source is None
+            and c.execute(sa.select(t.c.state).where(t.c.id == version_id)).scalar() == to.value
+        ):
             return
         changed_one(done, f"version {version_id}")
 
-    def supersede_others(self, version_id: str, states: Iterable[VersionState], *, newer_too: bool = False) -> None:
+    def supersede_others(
+        self, version_id: str, states: Iterable[VersionState], *, newer_too: bool = False
+    ) -> None:
         """Supersede the older versions of the same asset that stand in one of these states."""
         with self._db.write() as c:
             row = c.execute(sa.select(t.c.asset_id, t.c.number).where(t.c.id == version_id)).one()
             others = [t.c.asset_id == row.asset_id, t.c.id != version_id, t.c.state.in_(list(states))]
             older = [] if newer_too else [t.c.number < row.number]
-            c.execute(sa.update(t).where(*others, *older).values(state=VersionState.SUPERSEDED.value, served=False))
+            c.execute(
+                sa.update(t).where(*others, *older).values(state=VersionState.SUPERSEDED.value, served=False)
+            )
 
     def get(self, version_id: str) -> Version | None:
         return self._one(t.c.id == version_id)
@@ -136,19 +185,34 @@ class Assets:
 
     def of_product(self, sku: str) -> list[Version]:
         """All versions of a SKU, by deliverable and slot, newest first."""
-        query = JOINED.where(assets.c.sku == sku).order_by(assets.c.deliverable, assets.c.slot, t.c.number.desc())
+        query = JOINED.where(assets.c.sku == sku).order_by(
+            assets.c.deliverable, assets.c.slot, t.c.number.desc()
+        )
         with self._db.read() as c:
             return [version_of(row) for row in c.execute(query)]
 
     def current(self, sku: str, deliverable: str) -> Version | None:
         """The newest version of a deliverable's first slot that is in review, approved or live."""
         states = [s.value for s in (VersionState.IN_REVIEW, VersionState.APPROVED, VersionState.PUBLISHED)]
-        query = JOINED.where(assets.c.sku == sku, assets.c.deliverable == deliverable, assets.c.slot == 1, t.c.state.in_(states))
+        query = JOINED.where(
+            assets.c.sku == sku,
+            assets.c.deliverable == deliverable,
+            assets.c.slot == 1,
+            t.c.state.in_(states),
+        )
         with self._db.read() as c:
             row = c.execute(query.order_by(t.c.number.desc()).limit(1)).one_or_none()
         return version_of(row) if row else None
 
-    def page(self, *, state: str = "", deliverable: str = "", before: str = "", limit: int = 50, oldest_first: bool = False) -> list[Version]:
+    def page(
+        self,
+        *,
+        state: str = "",
+        deliverable: str = "",
+        before: str = "",
+        limit: int = 50,
+        oldest_first: bool = False,
+    ) -> list[Version]:
         """Versions, newest first from just before the id `before`; oldest first from just after it when asked so."""
         query = JOINED.order_by(t.c.id if oldest_first else t.c.id.desc()).limit(limit)
         query = query.where(t.c.state == state) if state else query
@@ -164,13 +228,22 @@ class Assets:
     def of_asset(self, version: Version) -> list[Version]:
         """All versions of this one's asset, newest first."""
         with self._db.read() as c:
-            return [version_of(row) for row in c.execute(JOINED.where(t.c.asset_id == version.asset.id).order_by(t.c.number.desc()))]
+            return [
+                version_of(row)
+                for row in c.execute(
+                    JOINED.where(t.c.asset_id == version.asset.id).order_by(t.c.number.desc())
+                )
+            ]
 
     def held_by(self, dam: str, states: Iterable[VersionState]) -> Iterator[Version]:
         """Versions that lie in a DAM and stand in one of these states, oldest first, a page at a time."""
         last, wanted = "", [s.value for s in states]
         while True:
-            query = JOINED.where(t.c.dam == dam, t.c.dam_ref != "", t.c.state.in_(wanted), t.c.id > last).order_by(t.c.id).limit(PAGE)
+            query = (
+                JOINED.where(t.c.dam == dam, t.c.dam_ref != "", t.c.state.in_(wanted), t.c.id > last)
+                .order_by(t.c.id)
+                .limit(PAGE)
+            )
             with self._db.read() as c:
                 found = [version_of(row) for row in c.execute(query)]
             yield from found
@@ -180,15 +253,21 @@ class Assets:
 
     def find_file(self, sha256: str, *, public: bool) -> tuple[str, str] | None:
         """MIME type and name of a file of a version. public: only of one whose files anybody may fetch."""
-        query = sa.select(version_files.c.mime, version_files.c.name).join(t, t.c.id == version_files.c.version_id)
-        query = query.where(version_files.c.sha256 == sha256, *([t.c.served.is_(True)] if public else [])).limit(1)
+        query = sa.select(version_files.c.mime, version_files.c.name).join(
+            t, t.c.id == version_files.c.version_id
+        )
+        query = query.where(
+            version_files.c.sha256 == sha256, *([t.c.served.is_(True)] if public else [])
+        ).limit(1)
         with self._db.read() as c:
             row = c.execute(query).one_or_none()
         return (row.mime, row.name) if row else None
 
 
 def version_of(row: Any) -> Version:
-    asset = Asset(id=AssetId(row.asset_id), sku=row.sku, deliverable=row.deliverable, slot=row.slot, kind=row.kind)
+    asset = Asset(
+        id=AssetId(row.asset_id), sku=row.sku, deliverable=row.deliverable, slot=row.slot, kind=row.kind
+    )
     return Version(
         id=VersionId(row.id),
         asset=asset,

@@ -109,8 +109,23 @@ class Batches:
     def add(self, name: str, owner: str, columns: tuple[str, ...], rows: Iterable[NewRow]) -> Batch:
         """Store a batch. Raises: StateConflict when there is one of this name."""
         now = self._clock.now()
-        batch = Batch(id=new_id("bat", now), name=name, owner=owner, state=BatchState.RUNNING, created_at=now, columns=columns)
-        values = {"id": batch.id, "name": name, "owner": owner, "state": "paused", "created_at": now, "touched_at": now, "columns": list(columns)}
+        batch = Batch(
+            id=new_id("bat", now),
+            name=name,
+            owner=owner,
+            state=BatchState.RUNNING,
+            created_at=now,
+            columns=columns,
+        )
+        values = {
+            "id": batch.id,
+            "name": name,
+            "owner": owner,
+            "state": "paused",
+            "created_at": now,
+            "touched_at": now,
+            "columns": list(columns),
+        }
         with self._db.write() as c:
             if not self._db.insert_new(c, batches, values):
                 raise StateConflict(f"there is a batch {name!r} already; choose another name")
@@ -134,7 +149,9 @@ class Batches:
 
     def get(self, id_or_name: str) -> Batch | None:
         with self._db.read() as c:
-            row = c.execute(sa.select(batches).where(sa.or_(batches.c.id == id_or_name, batches.c.name == id_or_name))).first()
+            row = c.execute(
+                sa.select(batches).where(sa.or_(batches.c.id == id_or_name, batches.c.name == id_or_name))
+            ).first()
         return _batch(row) if row else None
 
     def page(self, *, before: str = "", limit: int = 50) -> list[Batch]:
@@ -145,7 +162,11 @@ class Batches:
 
     def set_state(self, batch_id: str, state: BatchState) -> None:
         with self._db.write() as c:
-            c.execute(sa.update(batches).where(batches.c.id == batch_id).values(state=state.value, touched_at=self._clock.now()))
+            c.execute(
+                sa.update(batches)
+                .where(batches.c.id == batch_id)
+                .values(state=state.value, touched_at=self._clock.now())
+            )
             if state is BatchState.CANCELLED:
                 waiting = (batch_rows.c.batch_id == batch_id) & (batch_rows.c.state == "waiting")
                 c.execute(sa.update(batch_rows).where(waiting).values(state="cancelled"))
@@ -153,32 +174,55 @@ class Batches:
     def finish(self, batch_id: str) -> None:
         """A running batch is done; one that was paused or cancelled meanwhile stays so."""
         with self._db.write() as c:
-            c.execute(sa.update(batches).where(batches.c.id == batch_id, batches.c.state == "running").values(state="done"))
+            c.execute(
+                sa.update(batches)
+                .where(batches.c.id == batch_id, batches.c.state == "running")
+                .values(state="done")
+            )
 
     def take_turn(self, turn: str) -> Batch | None:
         """The batch whose next rows are to be taken; None when somebody took this turn, or the batch is not running."""
         batch_id, _, number = turn.partition("~")
         mine = (batches.c.id == batch_id, batches.c.turn == int(number), batches.c.state == "running")
         with self._db.write() as c:
-            if c.execute(sa.update(batches).where(*mine).values(turn=int(number) + 1, touched_at=self._clock.now())).rowcount != 1:
+            if (
+                c.execute(
+                    sa.update(batches).where(*mine).values(turn=int(number) + 1, touched_at=self._clock.now())
+                ).rowcount
+                != 1
+            ):
                 return None
             return _batch(c.execute(sa.select(batches).where(batches.c.id == batch_id)).one())
 
     def idle(self) -> list[str]:
         """The next turns of running batches of which no row was taken for IDLE_S."""
-        idle = (batches.c.state == "running", batches.c.touched_at < self._clock.now() - timedelta(seconds=IDLE_S))
+        idle = (
+            batches.c.state == "running",
+            batches.c.touched_at < self._clock.now() - timedelta(seconds=IDLE_S),
+        )
         with self._db.read() as c:
             return [_batch(row).next_turn for row in c.execute(sa.select(batches).where(*idle))]
 
-    def rows(self, batch_id: str, *, state: RowState | None = None, after: int = 0, limit: int = 100) -> list[Row]:
+    def rows(
+        self, batch_id: str, *, state: RowState | None = None, after: int = 0, limit: int = 100
+    ) -> list[Row]:
         """Rows in the sheet's order, from just after a line."""
-        query = sa.select(batch_rows).where(batch_rows.c.batch_id == batch_id, batch_rows.c.line > after).order_by(batch_rows.c.line).limit(limit)
+        query = (
+            sa.select(batch_rows)
+            .where(batch_rows.c.batch_id == batch_id, batch_rows.c.line > after)
+            .order_by(batch_rows.c.line)
+            .limit(limit)
+        )
         with self._db.read() as c:
-            return [_row(r) for r in c.execute(query.where(batch_rows.c.state == state.value) if state else query)]
+            return [
+                _row(r) for r in c.execute(query.where(batch_rows.c.state == state.value) if state else query)
+            ]
 
     def newest(self, batch_id: str, *, limit: int) -> list[Row]:
         """Rows that were taken, the last ones first."""
-        query = sa.select(batch_rows).where(batch_rows.c.batch_id == batch_id, batch_rows.c.state.in_(["taken", "unchanged"]))
+        query = sa.select(batch_rows).where(
+            batch_rows.c.batch_id == batch_id, batch_rows.c.state.in_(["taken", "unchanged"])
+        )
         with self._db.read() as c:
             return [_row(r) for r in c.execute(query.order_by(batch_rows.c.line.desc()).limit(limit))]
 
@@ -191,23 +235,38 @@ class Batches:
 
     def finish_row(self, row_id: str, state: RowState, error: str = "") -> None:
         with self._db.write() as c:
-            c.execute(sa.update(batch_rows).where(batch_rows.c.id == row_id).values(state=state.value, error=error))
+            c.execute(
+                sa.update(batch_rows).where(batch_rows.c.id == row_id).values(state=state.value, error=error)
+            )
             mine = sa.select(batch_rows.c.batch_id).where(batch_rows.c.id == row_id).scalar_subquery()
             c.execute(sa.update(batches).where(batches.c.id == mine).values(touched_at=self._clock.now()))
 
     def retry_failed(self, batch_id: str) -> int:
         """Rows that have a product and failed wait again; gives how many."""
-        failed = (batch_rows.c.batch_id == batch_id) & (batch_rows.c.state == "failed") & (sa.cast(batch_rows.c.facts, sa.Text) != "{}")
+        failed = (
+            (batch_rows.c.batch_id == batch_id)
+            & (batch_rows.c.state == "failed")
+            & (sa.cast(batch_rows.c.facts, sa.Text) != "{}")
+        )
         with self._db.write() as c:
             done = c.execute(sa.update(batch_rows).where(failed).values(state="waiting", error=""))
         return done.rowcount
 
     def broken(self, batch_id: str, *, limit: int | None = None) -> dict[str, str]:
         """The SKUs of rows that were taken and of which a run failed, with what it said."""
-        mine = sa.select(batch_rows.c.sku).where(batch_rows.c.batch_id == batch_id, batch_rows.c.state.in_(["taken", "unchanged"]))
-        failed = (runs.c.state == "failed", runs.c.kind.in_([k.value for k in COMPUTING]), runs.c.sku.in_(mine))
+        mine = sa.select(batch_rows.c.sku).where(
+            batch_rows.c.batch_id == batch_id, batch_rows.c.state.in_(["taken", "unchanged"])
+        )
+        failed = (
+            runs.c.state == "failed",
+            runs.c.kind.in_([k.value for k in COMPUTING]),
+            runs.c.sku.in_(mine),
+        )
         with self._db.read() as c:
-            return {sku: error for sku, error in c.execute(sa.select(runs.c.sku, runs.c.error).where(*failed).limit(limit))}
+            return {
+                sku: error
+                for sku, error in c.execute(sa.select(runs.c.sku, runs.c.error).where(*failed).limit(limit))
+            }
 
     def progress(self, batch_id: str) -> Progress:
         """How far the rows have come; unchanged ones by what was made of them before.
@@ -215,12 +274,24 @@ class Batches:
         A taken row is generating while one of its runs is open, then live when one of its versions is, in review when one awaits or got a
         decision, else failed: its runs failed, or reports block all that was made.
         """
-        taken = sa.select(batch_rows.c.sku).where(batch_rows.c.batch_id == batch_id, batch_rows.c.state.in_(["taken", "unchanged"]))
-        making = sa.select(runs.c.sku).where(
-            runs.c.sku.in_(taken), runs.c.state.in_(["queued", "running", "parked"]), runs.c.kind.in_([k.value for k in COMPUTING])
+        taken = sa.select(batch_rows.c.sku).where(
+            batch_rows.c.batch_id == batch_id, batch_rows.c.state.in_(["taken", "unchanged"])
         )
-        made = sa.select(assets.c.sku, versions.c.state).join(versions, versions.c.asset_id == assets.c.id).where(assets.c.sku.in_(taken))
-        by_row_state = sa.select(batch_rows.c.state, sa.func.count()).where(batch_rows.c.batch_id == batch_id).group_by(batch_rows.c.state)
+        making = sa.select(runs.c.sku).where(
+            runs.c.sku.in_(taken),
+            runs.c.state.in_(["queued", "running", "parked"]),
+            runs.c.kind.in_([k.value for k in COMPUTING]),
+        )
+        made = (
+            sa.select(assets.c.sku, versions.c.state)
+            .join(versions, versions.c.asset_id == assets.c.id)
+            .where(assets.c.sku.in_(taken))
+        )
+        by_row_state = (
+            sa.select(batch_rows.c.state, sa.func.count())
+            .where(batch_rows.c.batch_id == batch_id)
+            .group_by(batch_rows.c.state)
+        )
         with self._db.read() as c:
             counts: dict[str, int] = {state: n for state, n in c.execute(by_row_state)}
             mine, generating = set(c.execute(taken).scalars()), set(c.execute(making.distinct()).scalars())
@@ -251,9 +322,25 @@ def _chunks(rows: Iterable[NewRow]) -> Iterator[list[NewRow]]:
 
 def _batch(row: Any) -> Batch:
     state, columns = BatchState(row.state), tuple(row.columns)
-    return Batch(id=row.id, name=row.name, owner=row.owner, state=state, created_at=row.created_at, columns=columns, turn=row.turn)
+    return Batch(
+        id=row.id,
+        name=row.name,
+        owner=row.owner,
+        state=state,
+        created_at=row.created_at,
+        columns=columns,
+        turn=row.turn,
+    )
 
 
 def _row(row: Any) -> Row:
     product = from_plain(Product, row.facts) if row.facts else None
-    return Row(id=row.id, line=row.line, sku=row.sku, state=RowState(row.state), cells=row.cells, product=product, error=row.error)
+    return Row(
+        id=row.id,
+        line=row.line,
+        sku=row.sku,
+        state=RowState(row.state),
+        cells=row.cells,
+        product=product,
+        error=row.error,
+    )

@@ -32,10 +32,15 @@ class Database:
         self._turn: AbstractContextManager[object]
         if self.is_sqlite:
             self._turn = threading.Lock()  # this process' threads wait here, where waiting is cheap, not in SQLite, which asks again and again
-            self._reader, self._writer = _sqlite_engine(self.url, "BEGIN"), _sqlite_engine(self.url, "BEGIN IMMEDIATE")
+            self._reader, self._writer = (
+                _sqlite_engine(self.url, "BEGIN"),
+                _sqlite_engine(self.url, "BEGIN IMMEDIATE"),
+            )
         else:
             self._turn = nullcontext()
-            self._reader = self._writer = sa.create_engine(self.url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+            self._reader = self._writer = sa.create_engine(
+                self.url, pool_pre_ping=True, pool_size=10, max_overflow=20
+            )
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -53,9 +58,15 @@ class Database:
         """Whether the row was new; one with any of its unique keys stays as it is."""
         return connection.execute(_insert_new(table, self.is_sqlite), values).first() is not None
 
-    def insert_new_ids(self, connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> set[str]:
+    def insert_new_ids(
+        self, connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]
+    ) -> set[str]:
         """The ids of those rows that were new."""
-        return set(connection.execute(_insert_new(table, self.is_sqlite), rows[0] if len(rows) == 1 else rows).scalars())
+        return set(
+            connection.execute(
+                _insert_new(table, self.is_sqlite), rows[0] if len(rows) == 1 else rows
+            ).scalars()
+        )
 
     def upsert(self, connection: sa.Connection, table: sa.Table, values: dict[str, Any]) -> None:
         """Insert a row or overwrite the one with its primary key."""
@@ -66,7 +77,11 @@ class Database:
 
     def count(self, connection: sa.Connection, query: Any, most: int = MANY) -> int:
         """How many rows a query gives, counted up to `most`."""
-        return int(connection.execute(sa.select(sa.func.count()).select_from(query.limit(most).subquery())).scalar_one())
+        return int(
+            connection.execute(
+                sa.select(sa.func.count()).select_from(query.limit(most).subquery())
+            ).scalar_one()
+        )
 
     def counts(self, column: Any, values: Iterable[str]) -> dict[str, int]:
         """How many rows have each of these values in an indexed column, each counted up to MANY."""
@@ -107,7 +122,9 @@ def _insert_new(table: sa.Table, is_sqlite: bool) -> Any:
 
 
 def _sqlite_engine(url: sa.URL, begin: str) -> sa.Engine:
-    engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False, "isolation_level": None})
+    engine = sa.create_engine(
+        url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False, "isolation_level": None}
+    )
 
     @sa.event.listens_for(engine, "connect")
     def configure(dbapi_connection: Any, _: object) -> None:
@@ -132,6 +149,8 @@ def check_url(url: str) -> None:
     try:
         backend = sa.make_url(url).get_backend_name()
     except sa.exc.ArgumentError as error:
-        raise ConfigError("DATABASE_URL is not a database URL; use postgresql+psycopg://user@host/name") from error
+        raise ConfigError(
+            "DATABASE_URL is not a database URL; use postgresql+psycopg://user@host/name"
+        ) from error
     if backend not in ("sqlite", "postgresql"):
         raise ConfigError(f"DATABASE_URL names {backend}; PostgreSQL and SQLite are supported")

@@ -77,7 +77,9 @@ class Decisions:
 
     def is_approved(self, version: Version) -> bool:
         """Whether the last word on a version was that it is good."""
-        return any(d.decision.verdict is Verdict.APPROVED and not d.undone for d in self.of_version(version.id)[:1])
+        return any(
+            d.decision.verdict is Verdict.APPROVED and not d.undone for d in self.of_version(version.id)[:1]
+        )
 
     def reinstate(self, version: Version) -> None:
         """Approve a version again that was superseded or withdrawn, by the approval it had.
@@ -87,7 +89,9 @@ class Decisions:
         if not self.is_approved(version):
             raise StateConflict(f"nobody approved version {version.id}")
         with self._db.write() as c:
-            self._assets.move_in(c, version.id, VersionState.APPROVED, source=[VersionState.SUPERSEDED, VersionState.WITHDRAWN])
+            self._assets.move_in(
+                c, version.id, VersionState.APPROVED, source=[VersionState.SUPERSEDED, VersionState.WITHDRAWN]
+            )
 
     def undo(self, version: Version) -> None:
         """Take the last decision back: the version is in review again.
@@ -95,13 +99,18 @@ class Decisions:
         Raises: StateConflict when it went on meanwhile.
         """
         with self._db.write() as c:
-            self._assets.move_in(c, version.id, VersionState.IN_REVIEW, source=[VersionState.APPROVED, VersionState.REJECTED])
+            self._assets.move_in(
+                c, version.id, VersionState.IN_REVIEW, source=[VersionState.APPROVED, VersionState.REJECTED]
+            )
             c.execute(sa.update(t).where(t.c.version_id == version.id).values(undone=True))
 
     def of_version(self, version_id: str) -> list[DecisionRecord]:
         """All decisions about a version, newest first."""
         with self._db.read() as c:
-            return [_record(row) for row in c.execute(sa.select(t).where(t.c.version_id == version_id).order_by(t.c.id.desc()))]
+            return [
+                _record(row)
+                for row in c.execute(sa.select(t).where(t.c.version_id == version_id).order_by(t.c.id.desc()))
+            ]
 
     def standing(self, version_id: str) -> Decision | None:
         """The decision that stands about a version: the newest that was not undone."""
@@ -112,7 +121,9 @@ class Decisions:
         with self._db.read() as c:
             row = c.execute(
                 sa.select(t)
-                .where(t.c.version_id == version.id, t.c.verdict == Verdict.APPROVED.value, t.c.undone.is_(False))
+                .where(
+                    t.c.version_id == version.id, t.c.verdict == Verdict.APPROVED.value, t.c.undone.is_(False)
+                )
                 .order_by(t.c.id.desc())
                 .limit(1)
             ).one_or_none()
@@ -132,21 +143,39 @@ class Publications:
 
     def set(self, version: Version, channel: str, url: str, *, asked_at: datetime) -> None:
         """This version is its asset's live one in the channel. asked_at: when a person wanted it so."""
-        row = {"asset_id": version.asset.id, "channel": channel, "version_id": version.id, "url": url, "at": self._clock.now(), "asked_at": asked_at}
+        row = {
+            "asset_id": version.asset.id,
+            "channel": channel,
+            "version_id": version.id,
+            "url": url,
+            "at": self._clock.now(),
+            "asked_at": asked_at,
+        }
         with self._db.write() as c:
             self._db.upsert(c, publications, row)
 
     def remove(self, asset_id: str, channel: str) -> None:
         with self._db.write() as c:
-            c.execute(sa.delete(publications).where(publications.c.asset_id == asset_id, publications.c.channel == channel))
+            c.execute(
+                sa.delete(publications).where(
+                    publications.c.asset_id == asset_id, publications.c.channel == channel
+                )
+            )
 
     def of_version(self, version_id: str) -> list[PublicationRecord]:
         with self._db.read() as c:
-            return [PublicationRecord(**row._mapping) for row in c.execute(sa.select(publications).where(publications.c.version_id == version_id))]
+            return [
+                PublicationRecord(**row._mapping)
+                for row in c.execute(sa.select(publications).where(publications.c.version_id == version_id))
+            ]
 
     def of_product(self, sku: str) -> list[PublicationRecord]:
         """What is live of a product, in all channels."""
-        query = sa.select(publications).join(assets, assets.c.id == publications.c.asset_id).where(assets.c.sku == sku)
+        query = (
+            sa.select(publications)
+            .join(assets, assets.c.id == publications.c.asset_id)
+            .where(assets.c.sku == sku)
+        )
         with self._db.read() as c:
             return [PublicationRecord(**row._mapping) for row in c.execute(query)]
 
@@ -154,9 +183,17 @@ class Publications:
         """The SKUs of which something is live in a channel, in order, a page at a time."""
         last = ""
         while True:
-            query = sa.select(assets.c.sku).join(publications, publications.c.asset_id == assets.c.id).where(publications.c.channel == channel)
+            query = (
+                sa.select(assets.c.sku)
+                .join(publications, publications.c.asset_id == assets.c.id)
+                .where(publications.c.channel == channel)
+            )
             with self._db.read() as c:
-                found = list(c.execute(query.where(assets.c.sku > last).distinct().order_by(assets.c.sku).limit(PAGE)).scalars())
+                found = list(
+                    c.execute(
+                        query.where(assets.c.sku > last).distinct().order_by(assets.c.sku).limit(PAGE)
+                    ).scalars()
+                )
             yield from found
             if len(found) < PAGE:
                 return
@@ -165,4 +202,11 @@ class Publications:
 
 def _record(row: Any) -> DecisionRecord:
     decision = Decision(verdict=Verdict(row.verdict), by=row.by, reasons=tuple(row.reasons), note=row.note)
-    return DecisionRecord(id=row.id, version_id=row.version_id, decision=decision, source=row.source, at=row.at, undone=row.undone)
+    return DecisionRecord(
+        id=row.id,
+        version_id=row.version_id,
+        decision=decision,
+        source=row.source,
+        at=row.at,
+        undone=row.undone,
+    )

@@ -25,7 +25,16 @@ MAX_WORDS = 6
 LATELY = 200
 LAST = "\U0010ffff"  # sorts behind every other character
 _CARDS = sa.select(
-    t.c.id, t.c.asset_id, t.c.number, t.c.state, t.c.files, t.c.created_at, assets.c.sku, assets.c.deliverable, assets.c.slot, assets.c.kind
+    t.c.id,
+    t.c.asset_id,
+    t.c.number,
+    t.c.state,
+    t.c.files,
+    t.c.created_at,
+    assets.c.sku,
+    assets.c.deliverable,
+    assets.c.slot,
+    assets.c.kind,
 ).join(assets, assets.c.id == t.c.asset_id)
 _STATE = t.c.state.op("||")("")  # so written, its index is not taken instead of a better one
 SHOWN = tuple(s for s in VersionState if s not in (VersionState.DRAFT, VersionState.SUPERSEDED))
@@ -90,18 +99,31 @@ class Gallery:
         with self._db.write() as c:
             mine = sa.select(batch_rows.c.batch_id).where(batch_rows.c.sku == product.sku).distinct()
             batches = list(c.execute(mine).scalars())
-            found = tags_of(sku=product.sku, name=product.name, category=product.category, deliverable=deliverable, codes=codes, batches=batches)
-            self._db.insert_new_ids(c, version_tags, [{"version_id": version_id, "tag": each} for each in found])
+            found = tags_of(
+                sku=product.sku,
+                name=product.name,
+                category=product.category,
+                deliverable=deliverable,
+                codes=codes,
+                batches=batches,
+            )
+            self._db.insert_new_ids(
+                c, version_tags, [{"version_id": version_id, "tag": each} for each in found]
+            )
 
     def file_batch(self, batch_id: str, sku: str = "") -> None:
         """File under a batch what there is of its unchanged rows, or of one SKU."""
-        query = sa.select(t.c.id, sa.literal(tag("batch", batch_id))).join(assets, assets.c.id == t.c.asset_id)
+        query = sa.select(t.c.id, sa.literal(tag("batch", batch_id))).join(
+            assets, assets.c.id == t.c.asset_id
+        )
         if sku:
             query = query.where(assets.c.sku == sku)
         else:
             mine = (batch_rows.c.batch_id == batch_id, batch_rows.c.state == "unchanged")
             query = query.where(assets.c.sku.in_(sa.select(batch_rows.c.sku).where(*mine)))
-        known = sa.exists().where(version_tags.c.version_id == t.c.id, version_tags.c.tag == tag("batch", batch_id))
+        known = sa.exists().where(
+            version_tags.c.version_id == t.c.id, version_tags.c.tag == tag("batch", batch_id)
+        )
         with self._db.write() as c:
             c.execute(sa.insert(version_tags).from_select(["version_id", "tag"], query.where(~known)))
 
@@ -115,13 +137,21 @@ class Gallery:
             found, key, few = self._found(c, wanted)
             most = RARE if few and most else most
             newest = found.order_by(key.desc())
-            ids = list(c.execute(newest.limit(max(limit, most)) if not before else newest.where(key < before).limit(limit)).scalars())
+            ids = list(
+                c.execute(
+                    newest.limit(max(limit, most)) if not before else newest.where(key < before).limit(limit)
+                ).scalars()
+            )
             count = self._db.count(c, found, most) if before and most else min(len(ids), most)
-            return [_card(row) for row in c.execute(_CARDS.where(t.c.id.in_(ids[:limit])).order_by(t.c.id.desc()))], count
+            return [
+                _card(row) for row in c.execute(_CARDS.where(t.c.id.in_(ids[:limit])).order_by(t.c.id.desc()))
+            ], count
 
     def cards(self, ids: Iterable[str]) -> list[Card]:
         """These versions, in the order of their assets."""
-        query = _CARDS.where(t.c.id.in_(list(ids))).order_by(assets.c.sku, assets.c.deliverable, assets.c.slot, t.c.number)
+        query = _CARDS.where(t.c.id.in_(list(ids))).order_by(
+            assets.c.sku, assets.c.deliverable, assets.c.slot, t.c.number
+        )
         with self._db.read() as c:
             return [_card(row) for row in c.execute(query)]
 
@@ -134,25 +164,42 @@ class Gallery:
     def made_of(self, skus: Iterable[str]) -> dict[str, list[Made]]:
         """By SKU its versions that were neither superseded nor are still drafts, each asset's newest first."""
         wanted = (assets.c.sku.in_(list(skus)), _STATE.in_([s.value for s in SHOWN]))
-        query = _CARDS.add_columns(t.c.run_id, t.c.provenance).where(*wanted).order_by(assets.c.deliverable, assets.c.slot, t.c.number.desc())
+        query = (
+            _CARDS.add_columns(t.c.run_id, t.c.provenance)
+            .where(*wanted)
+            .order_by(assets.c.deliverable, assets.c.slot, t.c.number.desc())
+        )
         coded = sa.select(version_tags).where(version_tags.c.tag.like("code:%"))
         codes: dict[str, list[str]] = {}
         found: dict[str, list[Made]] = {}
         with self._db.read() as c:
             rows = c.execute(query).all()
-            for version_id, each in c.execute(coded.where(version_tags.c.version_id.in_([row.id for row in rows]))):
+            for version_id, each in c.execute(
+                coded.where(version_tags.c.version_id.in_([row.id for row in rows]))
+            ):
                 codes.setdefault(version_id, []).append(each.partition(":")[2])
         for row in rows:
-            made = Made(card=_card(row), run_id=row.run_id, provenance=row.provenance, codes=tuple(sorted(codes.get(row.id, ()))))
+            made = Made(
+                card=_card(row),
+                run_id=row.run_id,
+                provenance=row.provenance,
+                codes=tuple(sorted(codes.get(row.id, ()))),
+            )
             found.setdefault(row.sku, []).append(made)
         return found
 
     def lately(self, batch_id: str, since: datetime) -> list[tuple[str, datetime]]:
         """SKU and time of the newest versions of a batch, those before `since` left out; at most LATELY."""
         query = (
-            sa.select(assets.c.sku, t.c.created_at).join(assets, assets.c.id == t.c.asset_id).join(version_tags, version_tags.c.version_id == t.c.id)
+            sa.select(assets.c.sku, t.c.created_at)
+            .join(assets, assets.c.id == t.c.asset_id)
+            .join(version_tags, version_tags.c.version_id == t.c.id)
         )
-        newest = query.where(version_tags.c.tag == tag("batch", batch_id)).order_by(version_tags.c.version_id.desc()).limit(LATELY)
+        newest = (
+            query.where(version_tags.c.tag == tag("batch", batch_id))
+            .order_by(version_tags.c.version_id.desc())
+            .limit(LATELY)
+        )
         with self._db.read() as c:
             return [(sku, at) for sku, at in c.execute(newest) if at >= since]
 
@@ -178,21 +225,35 @@ class Gallery:
             else:
                 common.append((ids[-1] if test.tag else "", test))
         if narrow is not None:
-            return sa.select(t.c.id).where(t.c.id.in_(narrow), *(test.passes(t.c.id) for _, test in common)), t.c.id, True
+            return (
+                sa.select(t.c.id).where(t.c.id.in_(narrow), *(test.passes(t.c.id) for _, test in common)),
+                t.c.id,
+                True,
+            )
         _, sparse = max(common, key=lambda found: found[0], default=("", None))
         if sparse is None or not sparse.tag:
             return sa.select(t.c.id).where(*(test.passes(t.c.id) for _, test in common)), t.c.id, False
-        led = version_tags.alias("led")  # the oldest hits of a tag reach the further the rarer it is: it leads the search
+        led = version_tags.alias(
+            "led"
+        )  # the oldest hits of a tag reach the further the rarer it is: it leads the search
         others = (test.passes(led.c.version_id) for _, test in common if test is not sparse)
         return sa.select(led.c.version_id).where(led.c.tag == sparse.tag, *others), led.c.version_id, False
 
     def _tests(self, c: sa.Connection, wanted: Wanted) -> Iterator[_Test]:
-        for kind, value in (("batch", wanted.batch), ("category", wanted.category), ("deliverable", wanted.deliverable), ("code", wanted.code)):
+        for kind, value in (
+            ("batch", wanted.batch),
+            ("category", wanted.category),
+            ("deliverable", wanted.deliverable),
+            ("code", wanted.code),
+        ):
             if value:
                 yield _tagged(tag(kind, value))
         if wanted.channel:
             live = publications.c.channel == wanted.channel
-            yield _Test(sa.select(publications.c.version_id).where(live), lambda key: sa.exists().where(publications.c.version_id == key, live))
+            yield _Test(
+                sa.select(publications.c.version_id).where(live),
+                lambda key: sa.exists().where(publications.c.version_id == key, live),
+            )
         words = words_of(wanted.text)[:MAX_WORDS]
         for word in words[:-1]:
             yield _tagged(tag("word", word))
@@ -204,9 +265,15 @@ class Gallery:
     def _begun(self, c: sa.Connection, begin: str, limit: int) -> list[str]:
         """The first tags that begin so: each is found from the one before it, so the number of versions does not count."""
         end = (begin + LAST)[: MAX_TAG + 1]
-        first = sa.select(sa.func.min(version_tags.c.tag).label("tag")).where(version_tags.c.tag >= begin, version_tags.c.tag < end)
+        first = sa.select(sa.func.min(version_tags.c.tag).label("tag")).where(
+            version_tags.c.tag >= begin, version_tags.c.tag < end
+        )
         each = first.cte(recursive=True)
-        later = sa.select(sa.func.min(version_tags.c.tag)).where(version_tags.c.tag > each.c.tag, version_tags.c.tag < end).scalar_subquery()
+        later = (
+            sa.select(sa.func.min(version_tags.c.tag))
+            .where(version_tags.c.tag > each.c.tag, version_tags.c.tag < end)
+            .scalar_subquery()
+        )
         each = each.union_all(sa.select(later).where(each.c.tag.is_not(None)))
         return list(c.execute(sa.select(each.c.tag).where(each.c.tag.is_not(None)).limit(limit)).scalars())
 
@@ -216,8 +283,13 @@ def _in_state(states: list[str]) -> _Test:
     among = held.c.state.in_(states)
     if len(states) > len(VersionState) / 2:  # fewer questions: whether it is in none of the others
         rest = [s.value for s in VersionState if s not in states]
-        return _Test(sa.select(t.c.id).where(t.c.state.in_(states)), lambda key: ~sa.exists().where(held.c.state.in_(rest), held.c.id == key))
-    return _Test(sa.select(t.c.id).where(t.c.state.in_(states)), lambda key: sa.exists().where(among, held.c.id == key))
+        return _Test(
+            sa.select(t.c.id).where(t.c.state.in_(states)),
+            lambda key: ~sa.exists().where(held.c.state.in_(rest), held.c.id == key),
+        )
+    return _Test(
+        sa.select(t.c.id).where(t.c.state.in_(states)), lambda key: sa.exists().where(among, held.c.id == key)
+    )
 
 
 def _tagged(whole: str) -> _Test:
@@ -233,6 +305,15 @@ def _begun(begin: str) -> _Test:
 
 
 def _card(row: Any) -> Card:
-    asset = Asset(id=AssetId(row.asset_id), sku=row.sku, deliverable=row.deliverable, slot=row.slot, kind=row.kind)
+    asset = Asset(
+        id=AssetId(row.asset_id), sku=row.sku, deliverable=row.deliverable, slot=row.slot, kind=row.kind
+    )
     files = tuple(from_plain(VersionFile, f) for f in row.files)
-    return Card(id=VersionId(row.id), asset=asset, number=row.number, state=VersionState(row.state), files=files, created_at=row.created_at)
+    return Card(
+        id=VersionId(row.id),
+        asset=asset,
+        number=row.number,
+        state=VersionState(row.state),
+        files=files,
+        created_at=row.created_at,
+    )

@@ -41,7 +41,9 @@ class Inbox:
         self._db, self._clock = db, clock
         self._writer = _GroupWriter(db)
 
-    def add(self, connection: str, key: str, inbound: Inbound, *, acts: bool = True, keeps: Collection[str] = ()) -> tuple[DeliveryId, bool]:
+    def add(
+        self, connection: str, key: str, inbound: Inbound, *, acts: bool = True, keeps: Collection[str] = ()
+    ) -> tuple[DeliveryId, bool]:
         """The delivery's id, durable when this returns, and whether it is new. keeps: headers that are stored beside the usual ones."""
         now = self._clock.now()
         headers = {k: v for k, v in inbound.headers.items() if k.startswith(_KEPT_HEADERS) or k in keeps}
@@ -66,7 +68,9 @@ class Inbox:
         """Close a delivery as handled, ignored or failed."""
         with self._db.write() as c:
             c.execute(
-                sa.update(t).where(t.c.id == delivery_id).values(state=state, summary=summary, error=error, due_at=None, attempts=t.c.attempts + 1)
+                sa.update(t)
+                .where(t.c.id == delivery_id)
+                .values(state=state, summary=summary, error=error, due_at=None, attempts=t.c.attempts + 1)
             )
 
     def retry_later(self, delivery_id: str, error: str) -> bool:
@@ -76,20 +80,31 @@ class Inbox:
             again = tried < MAX_ATTEMPTS
             due = self._clock.now() + timedelta(seconds=FIRST_RETRY_S * 2 ** (tried - 1)) if again else None
             c.execute(
-                sa.update(t).where(t.c.id == delivery_id).values(attempts=tried, error=error, due_at=due, state="received" if again else "failed")
+                sa.update(t)
+                .where(t.c.id == delivery_id)
+                .values(attempts=tried, error=error, due_at=due, state="received" if again else "failed")
             )
         return bool(again)
 
     def reopen(self, delivery_id: str) -> bool:
         """Make a delivery due again, for a replay; False when there is none."""
         with self._db.write() as c:
-            done = c.execute(sa.update(t).where(t.c.id == delivery_id).values(state="received", attempts=0, due_at=self._clock.now(), error=""))
+            done = c.execute(
+                sa.update(t)
+                .where(t.c.id == delivery_id)
+                .values(state="received", attempts=0, due_at=self._clock.now(), error="")
+            )
         return done.rowcount == 1
 
     def due(self, limit: int, *, older_than_s: float) -> list[str]:
         """Open deliveries that have been due for a while: their wake-up was lost."""
         before = self._clock.now() - timedelta(seconds=older_than_s)
-        query = sa.select(t.c.id).where(t.c.state == "received", t.c.due_at <= before).order_by(t.c.due_at).limit(limit)
+        query = (
+            sa.select(t.c.id)
+            .where(t.c.state == "received", t.c.due_at <= before)
+            .order_by(t.c.due_at)
+            .limit(limit)
+        )
         with self._db.read() as c:
             return list(c.execute(query).scalars())
 
@@ -97,7 +112,9 @@ class Inbox:
         """Say that these were woken just now: they are due again only after a while."""
         with self._db.write() as c:
             c.execute(
-                sa.update(t).where(t.c.id.in_(list(ids)), t.c.state == "received").values(due_at=self._clock.now() + timedelta(seconds=seconds))
+                sa.update(t)
+                .where(t.c.id.in_(list(ids)), t.c.state == "received")
+                .values(due_at=self._clock.now() + timedelta(seconds=seconds))
             )
 
     def page(self, *, state: str = "", before: str = "", limit: int = 50) -> list[DeliveryRecord]:
@@ -187,7 +204,9 @@ class _GroupWriter:
             stored = {row["id"]: (DeliveryId(row["id"]), True) for row in rows if row["id"] in new}
             for row in rows:
                 if row["id"] not in new:
-                    found = c.execute(sa.select(t.c.id).where(t.c.connection == row["connection"], t.c.key == row["key"])).scalar_one()
+                    found = c.execute(
+                        sa.select(t.c.id).where(t.c.connection == row["connection"], t.c.key == row["key"])
+                    ).scalar_one()
                     stored[row["id"]] = (DeliveryId(found), False)
         return stored
 

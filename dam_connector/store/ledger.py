@@ -37,11 +37,23 @@ class Ledger:
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db, self._clock = db, clock
 
-    def tell(self, what: str, *, sku: str, version_id: str | None = None, by: str = "", detail: str = "") -> None:
+    def tell(
+        self, what: str, *, sku: str, version_id: str | None = None, by: str = "", detail: str = ""
+    ) -> None:
         """Write a line into the history."""
         now = self._clock.now()
         with self._db.write() as c:
-            c.execute(sa.insert(history).values(id=new_id("his", now), at=now, sku=sku, version_id=version_id, what=what, by=by, detail=detail))
+            c.execute(
+                sa.insert(history).values(
+                    id=new_id("his", now),
+                    at=now,
+                    sku=sku,
+                    version_id=version_id,
+                    what=what,
+                    by=by,
+                    detail=detail,
+                )
+            )
 
     def history(self, *, sku: str = "", version_id: str = "", limit: int = 200) -> list[HistoryEntry]:
         """Lines about a product or a version, newest first."""
@@ -49,7 +61,10 @@ class Ledger:
         query = query.where(history.c.sku == sku) if sku else query
         query = query.where(history.c.version_id == version_id) if version_id else query
         with self._db.read() as c:
-            return [HistoryEntry(**{k: v for k, v in row._mapping.items() if k != "id"}) for row in c.execute(query)]
+            return [
+                HistoryEntry(**{k: v for k, v in row._mapping.items() if k != "id"})
+                for row in c.execute(query)
+            ]
 
     def lease(self, name: str, owner: str, seconds: float) -> bool:
         """Whether the owner now holds this lease, freshly or still."""
@@ -70,7 +85,9 @@ class Ledger:
         """One at a time does this; whose process died is waited for a while. Raises: Busy while somebody else does."""
         name, owner = f"turn:{sha256(what.encode()).hexdigest()[:32]}", new_id("own", self._clock.now())
         if not self.lease(name, owner, TURN_LEASE_S):
-            raise Busy("connector", "turn", "somebody else is changing the same thing just now", retry_after_s=TURN_S)
+            raise Busy(
+                "connector", "turn", "somebody else is changing the same thing just now", retry_after_s=TURN_S
+            )
         try:
             yield
         finally:
@@ -89,13 +106,17 @@ class Ledger:
     def keep_rules(self, fingerprint: str, text: str) -> None:
         """Keep the text of rules that came into force."""
         with self._db.write() as c:
-            self._db.upsert(c, rules_seen, {"fingerprint": fingerprint, "text": text, "at": self._clock.now()})
+            self._db.upsert(
+                c, rules_seen, {"fingerprint": fingerprint, "text": text, "at": self._clock.now()}
+            )
 
     def rules_text(self, fingerprint: str = "") -> str | None:
         """The text of the rules with this fingerprint, or of the newest."""
         query = sa.select(rules_seen.c.text).order_by(rules_seen.c.at.desc()).limit(1)
         with self._db.read() as c:
-            return c.execute(query.where(rules_seen.c.fingerprint == fingerprint) if fingerprint else query).scalar()
+            return c.execute(
+                query.where(rules_seen.c.fingerprint == fingerprint) if fingerprint else query
+            ).scalar()
 
     def answer(self, key: str) -> tuple[int, str, Any] | None:
         """Status, request hash and body of the answer that this idempotency key got before."""
@@ -112,5 +133,13 @@ class Ledger:
         """Keep an answer under its idempotency key; the first one stays."""
         with self._db.write() as c:
             self._db.insert_new(
-                c, idempotency, {"key": key, "request_sha256": request_sha256, "status": status, "body": body, "at": self._clock.now()}
+                c,
+                idempotency,
+                {
+                    "key": key,
+                    "request_sha256": request_sha256,
+                    "status": status,
+                    "body": body,
+                    "at": self._clock.now(),
+                },
             )

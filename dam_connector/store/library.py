@@ -29,7 +29,9 @@ class Shelf:
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db, self._clock = db, clock
 
-    def put(self, *, external_id: str, version_id: str, folder: str, state: str, files: Any, metadata: Any) -> str:
+    def put(
+        self, *, external_id: str, version_id: str, folder: str, state: str, files: Any, metadata: Any
+    ) -> str:
         """The reference of this external id, which is put there when it is new and left as it is when it is not."""
         now = self._clock.now()
         row = {
@@ -48,7 +50,12 @@ class Shelf:
 
     def set_state(self, ref: str, state: str) -> bool:
         with self._db.write() as c:
-            return c.execute(sa.update(t).where(t.c.ref == ref).values(state=state, updated_at=self._clock.now())).rowcount == 1
+            return (
+                c.execute(
+                    sa.update(t).where(t.c.ref == ref).values(state=state, updated_at=self._clock.now())
+                ).rowcount
+                == 1
+            )
 
     def remove(self, ref: str) -> None:
         with self._db.write() as c:
@@ -56,12 +63,20 @@ class Shelf:
 
     def file(self, name: str) -> Sha256 | None:
         """The newest file of this name, of what was put here."""
-        mine = sa.select(version_files.c.sha256).join(t, t.c.version_id == version_files.c.version_id).where(version_files.c.name == name)
+        mine = (
+            sa.select(version_files.c.sha256)
+            .join(t, t.c.version_id == version_files.c.version_id)
+            .where(version_files.c.name == name)
+        )
         with self._db.read() as c:
             found = c.execute(mine.order_by(version_files.c.version_id.desc()).limit(1)).scalar()
         return Sha256(found) if found else None
 
     def get(self, ref: str) -> ShelfRecord | None:
         with self._db.read() as c:
-            row = c.execute(sa.select(t.c.ref, t.c.external_id, t.c.version_id, t.c.folder, t.c.state).where(t.c.ref == ref)).one_or_none()
+            row = c.execute(
+                sa.select(t.c.ref, t.c.external_id, t.c.version_id, t.c.folder, t.c.state).where(
+                    t.c.ref == ref
+                )
+            ).one_or_none()
         return ShelfRecord(**row._mapping) if row else None

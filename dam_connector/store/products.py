@@ -55,15 +55,23 @@ class Products:
             "deleted": False,
         }
         with self._db.write() as c:
-            if self._db.insert_new(c, t, {"id": new_id("prd", now), "sku": product.sku, "sources": {}, "issues": [], **values}):
+            if self._db.insert_new(
+                c, t, {"id": new_id("prd", now), "sku": product.sku, "sources": {}, "issues": [], **values}
+            ):
                 return True
-            done = c.execute(sa.update(t).where(t.c.sku == product.sku, t.c.source_time <= source_time).values(values))
+            done = c.execute(
+                sa.update(t).where(t.c.sku == product.sku, t.c.source_time <= source_time).values(values)
+            )
         return done.rowcount == 1
 
-    def mark_deleted(self, connection: str, ref: str, source_time: datetime, *, but: Collection[str] = ()) -> int:
+    def mark_deleted(
+        self, connection: str, ref: str, source_time: datetime, *, but: Collection[str] = ()
+    ) -> int:
         """How many products of a source went with what this reference names there. but: SKUs that stay."""
         its_own = sa.and_(t.c.connection == connection, t.c.ref == ref)
-        by_hand = sa.and_(t.c.connection.in_((connection, "")), t.c.sku == ref)  # a sheet's word on the product does not keep it
+        by_hand = sa.and_(
+            t.c.connection.in_((connection, "")), t.c.sku == ref
+        )  # a sheet's word on the product does not keep it
         gone = sa.and_(sa.or_(its_own, by_hand), t.c.sku.not_in(list(but)))
         with self._db.write() as c:
             done = c.execute(
@@ -80,7 +88,12 @@ class Products:
             c.execute(
                 sa.update(t)
                 .where(t.c.sku == sku)
-                .values(sources=dict(sources), issues=to_plain(issues), flagged=flagged, updated_at=self._clock.now())
+                .values(
+                    sources=dict(sources),
+                    issues=to_plain(issues),
+                    flagged=flagged,
+                    updated_at=self._clock.now(),
+                )
             )
 
     def add_issues(self, sku: str, issues: tuple[Issue, ...]) -> None:
@@ -89,7 +102,11 @@ class Products:
             query = sa.select(t).where(t.c.sku == sku)
             row = c.execute(query if self._db.is_sqlite else query.with_for_update()).one()
             merged = tuple(dict.fromkeys((*_issues(row.issues), *issues)))
-            c.execute(sa.update(t).where(t.c.sku == sku).values(issues=to_plain(merged), flagged=any(i.severity is Severity.ERROR for i in merged)))
+            c.execute(
+                sa.update(t)
+                .where(t.c.sku == sku)
+                .values(issues=to_plain(merged), flagged=any(i.severity is Severity.ERROR for i in merged))
+            )
 
     def get(self, sku: str) -> ProductRecord | None:
         with self._db.read() as c:
@@ -98,7 +115,9 @@ class Products:
 
     def facts_of(self, skus: list[str]) -> dict[str, Product]:
         """What is known of these SKUs; those that need a person are left out, as if they were not known."""
-        query = sa.select(t.c.sku, t.c.facts).where(t.c.sku.in_(skus), t.c.flagged.is_(False), t.c.deleted.is_(False))
+        query = sa.select(t.c.sku, t.c.facts).where(
+            t.c.sku.in_(skus), t.c.flagged.is_(False), t.c.deleted.is_(False)
+        )
         with self._db.read() as c:
             return {row.sku: from_plain(Product, row.facts) for row in c.execute(query)}
 
@@ -110,7 +129,11 @@ class Products:
 
     def of_connection(self, connection: str) -> dict[str, tuple[str, datetime]]:
         """SKU and source time of what is known of a source, by its reference; of several SKUs of one reference the newest."""
-        query = sa.select(t.c.ref, t.c.sku, t.c.source_time).where(t.c.connection == connection, t.c.deleted.is_(False)).order_by(t.c.source_time)
+        query = (
+            sa.select(t.c.ref, t.c.sku, t.c.source_time)
+            .where(t.c.connection == connection, t.c.deleted.is_(False))
+            .order_by(t.c.source_time)
+        )
         with self._db.read() as c:
             return {row.ref: (row.sku, row.source_time) for row in c.execute(query)}
 
@@ -119,9 +142,19 @@ class Products:
             row = c.execute(sa.select(t).where(t.c.id == product_id)).one_or_none()
         return _record(row) if row else None
 
-    def page(self, *, text: str = "", category: str = "", flagged: bool | None = None, before: str = "", limit: int = 50) -> list[ProductRecord]:
+    def page(
+        self,
+        *,
+        text: str = "",
+        category: str = "",
+        flagged: bool | None = None,
+        before: str = "",
+        limit: int = 50,
+    ) -> list[ProductRecord]:
         """Products, newest first, from just before the id `before`; `text` is looked for in SKU and name."""
-        there = t.c.deleted.is_(False) if flagged else sa.case((t.c.deleted, 1), else_=0) == 0  # so written, the order comes before an index
+        there = (
+            t.c.deleted.is_(False) if flagged else sa.case((t.c.deleted, 1), else_=0) == 0
+        )  # so written, the order comes before an index
         query = sa.select(t).where(there).order_by(t.c.id.desc()).limit(limit)
         if text:
             like = f"%{text.replace('%', '').replace('_', chr(92) + '_')}%"
@@ -136,7 +169,10 @@ class Products:
         """How many products there are (`all`) and how many of them need a person (`flagged`), each up to MANY."""
         known = sa.select(t.c.flagged).where(t.c.deleted.is_(False))
         with self._db.read() as c:
-            return {"all": self._db.count(c, known), "flagged": self._db.count(c, known.where(t.c.flagged.is_(True)))}
+            return {
+                "all": self._db.count(c, known),
+                "flagged": self._db.count(c, known.where(t.c.flagged.is_(True))),
+            }
 
 
 def _issues(data: Any) -> tuple[Issue, ...]:

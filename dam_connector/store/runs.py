@@ -85,18 +85,32 @@ class Runs:
         added = []
         with self._db.write() as c:
             for run in runs:
-                run_id = self._add_making(c, run) if run.kind in MAKING else self._insert(c, run, run.input_hash)
+                run_id = (
+                    self._add_making(c, run) if run.kind in MAKING else self._insert(c, run, run.input_hash)
+                )
                 added += [run_id] if run_id else []
         return added
 
     def _add_making(self, c: sa.Connection, run: NewRun) -> RunId | None:
-        slot = (t.c.sku == run.sku, t.c.deliverable == run.deliverable, t.c.slot == run.slot, t.c.kind.in_(MAKING))
-        newest = sa.select(t.c.id, t.c.input_hash, t.c.state).where(*slot).order_by(t.c.created_at.desc(), t.c.id.desc()).limit(1)
+        slot = (
+            t.c.sku == run.sku,
+            t.c.deliverable == run.deliverable,
+            t.c.slot == run.slot,
+            t.c.kind.in_(MAKING),
+        )
+        newest = (
+            sa.select(t.c.id, t.c.input_hash, t.c.state)
+            .where(*slot)
+            .order_by(t.c.created_at.desc(), t.c.id.desc())
+            .limit(1)
+        )
         before = c.execute(newest).one_or_none()
         if before and facts_of(before.input_hash) == run.input_hash:
             return self._reopen_cancelled(c, before)
         run_id = self._insert(c, run, run.input_hash)
-        if run_id is None:  # the input ran before: by somebody at the same moment, or before another input came between
+        if (
+            run_id is None
+        ):  # the input ran before: by somebody at the same moment, or before another input came between
             before = c.execute(newest).one()
             if facts_of(before.input_hash) == facts_of(run.input_hash) or "~" in run.input_hash:
                 return None
@@ -105,7 +119,13 @@ class Runs:
             c.execute(
                 sa.update(t)
                 .where(*slot, t.c.id != run_id, t.c.state.in_(OPEN))
-                .values(state=RunState.CANCELLED.value, fence=t.c.fence + 1, due_at=None, finished_at=self._clock.now(), error=NEWER)
+                .values(
+                    state=RunState.CANCELLED.value,
+                    fence=t.c.fence + 1,
+                    due_at=None,
+                    finished_at=self._clock.now(),
+                    error=NEWER,
+                )
             )
         return run_id
 
@@ -137,7 +157,15 @@ class Runs:
         done = c.execute(
             sa.update(t)
             .where(t.c.id == before.id, t.c.state == RunState.CANCELLED.value, t.c.error == NEWER)
-            .values(state=RunState.QUEUED.value, due_at=self._clock.now(), attempts=0, error="", finished_at=None, lease_until=None, kicks=0)
+            .values(
+                state=RunState.QUEUED.value,
+                due_at=self._clock.now(),
+                attempts=0,
+                error="",
+                finished_at=None,
+                lease_until=None,
+                kicks=0,
+            )
         )
         return RunId(before.id) if done.rowcount == 1 else None
 
@@ -147,11 +175,18 @@ class Runs:
         Taking over from a holder whose lease ran out counts as an attempt.
         """
         now = self._clock.now()
-        free = sa.or_(t.c.state.in_((RunState.QUEUED, RunState.PARKED)), sa.and_(t.c.state == RunState.RUNNING, t.c.lease_until < now))
+        free = sa.or_(
+            t.c.state.in_((RunState.QUEUED, RunState.PARKED)),
+            sa.and_(t.c.state == RunState.RUNNING, t.c.lease_until < now),
+        )
         with self._db.write() as c:
             done = c.execute(
                 sa.update(t)
-                .where(t.c.id == run_id, free, sa.or_(t.c.due_at.is_(None), t.c.due_at <= now, t.c.state == RunState.RUNNING))
+                .where(
+                    t.c.id == run_id,
+                    free,
+                    sa.or_(t.c.due_at.is_(None), t.c.due_at <= now, t.c.state == RunState.RUNNING),
+                )
                 .values(
                     state=RunState.RUNNING.value,
                     fence=t.c.fence + 1,
@@ -171,7 +206,9 @@ class Runs:
         """Raises: StateConflict when the lease was lost."""
         self._set(run, lease_until=self._clock.now() + timedelta(seconds=seconds))
 
-    def checkpoint(self, run: RunRecord, position: int, step: str, work: Mapping[str, Any], timings: Mapping[str, float]) -> None:
+    def checkpoint(
+        self, run: RunRecord, position: int, step: str, work: Mapping[str, Any], timings: Mapping[str, float]
+    ) -> None:
         """Raises: StateConflict when the lease was lost."""
         self._set(run, position=position, step=step, work=dict(work), timings=dict(timings), attempts=0)
 
@@ -184,14 +221,21 @@ class Runs:
         with self._db.write() as c:
             where = (t.c.id == run_id, t.c.state == RunState.PARKED.value)
             row = c.execute(
-                sa.update(t).where(*where).values(due_at=self._clock.now(), lease_until=None, kicks=0).returning(t.c.kind, t.c.bulk)
+                sa.update(t)
+                .where(*where)
+                .values(due_at=self._clock.now(), lease_until=None, kicks=0)
+                .returning(t.c.kind, t.c.bulk)
             ).one_or_none()
         return (RunKind(row.kind), row.bulk) if row else None
 
     def tell(self, run_id: str, error: str) -> None:
         """Say what a sleeping run waits for."""
         with self._db.write() as c:
-            c.execute(sa.update(t).where(t.c.id == run_id, t.c.state == RunState.PARKED.value).values(error=error[:2000]))
+            c.execute(
+                sa.update(t)
+                .where(t.c.id == run_id, t.c.state == RunState.PARKED.value)
+                .values(error=error[:2000])
+            )
 
     def finish(self, run: RunRecord, state: RunState, error: str = "") -> None:
         """Close the run as done or failed. Raises: StateConflict."""
@@ -204,7 +248,11 @@ class Runs:
     def _set(self, run: RunRecord, **values: Any) -> None:
         with self._db.write() as c:
             changed_one(
-                c.execute(sa.update(t).where(t.c.id == run.id, t.c.state == RunState.RUNNING.value, t.c.fence == run.fence).values(values)),
+                c.execute(
+                    sa.update(t)
+                    .where(t.c.id == run.id, t.c.state == RunState.RUNNING.value, t.c.fence == run.fence)
+                    .values(values)
+                ),
                 f"run {run.id}",
             )
 
@@ -215,7 +263,15 @@ class Runs:
             done = c.execute(
                 sa.update(t)
                 .where(t.c.id == run_id, t.c.state.in_(again))
-                .values(state=RunState.QUEUED.value, due_at=self._clock.now(), attempts=0, error="", finished_at=None, lease_until=None, kicks=0)
+                .values(
+                    state=RunState.QUEUED.value,
+                    due_at=self._clock.now(),
+                    attempts=0,
+                    error="",
+                    finished_at=None,
+                    lease_until=None,
+                    kicks=0,
+                )
             )
         return done.rowcount == 1
 
@@ -224,11 +280,18 @@ class Runs:
         their holder died, or they have slept long enough."""
         now = self._clock.now()
         waiting = sa.and_(
-            t.c.state.in_((RunState.QUEUED, RunState.PARKED)), t.c.due_at <= now, sa.or_(t.c.lease_until.is_(None), t.c.lease_until < now)
+            t.c.state.in_((RunState.QUEUED, RunState.PARKED)),
+            t.c.due_at <= now,
+            sa.or_(t.c.lease_until.is_(None), t.c.lease_until < now),
         )
         abandoned = sa.and_(t.c.state == RunState.RUNNING, t.c.lease_until < now)
         with self._db.read() as c:
-            query = sa.select(t.c.id, t.c.kind, t.c.bulk).where(sa.or_(waiting, abandoned)).order_by(t.c.id).limit(limit)
+            query = (
+                sa.select(t.c.id, t.c.kind, t.c.bulk)
+                .where(sa.or_(waiting, abandoned))
+                .order_by(t.c.id)
+                .limit(limit)
+            )
             return [(row.id, RunKind(row.kind), row.bulk) for row in c.execute(query)]
 
     def woken(self, ids: Iterable[str], seconds: float) -> None:
@@ -240,10 +303,16 @@ class Runs:
         now = self._clock.now()
         waiting = (RunState.QUEUED, RunState.PARKED)
         with self._db.write() as c:
-            rows = c.execute(sa.select(t.c.id, t.c.kicks).where(t.c.id.in_(list(ids)), t.c.state.in_(waiting))).all()
+            rows = c.execute(
+                sa.select(t.c.id, t.c.kicks).where(t.c.id.in_(list(ids)), t.c.state.in_(waiting))
+            ).all()
             for row in rows:
                 until = now + timedelta(seconds=seconds * 2 ** min(row.kicks, 6))
-                c.execute(sa.update(t).where(t.c.id == row.id, t.c.state.in_(waiting)).values(kicks=row.kicks + 1, lease_until=until))
+                c.execute(
+                    sa.update(t)
+                    .where(t.c.id == row.id, t.c.state.in_(waiting))
+                    .values(kicks=row.kicks + 1, lease_until=until)
+                )
 
     def get(self, run_id: str) -> RunRecord | None:
         with self._db.read() as c:
@@ -261,14 +330,23 @@ class Runs:
 
     def usual_seconds(self, deliverable: str) -> float | None:
         """CPU-seconds that making this deliverable took lately, on average; None when it was never made."""
-        query = sa.select(t.c.timings).where(t.c.deliverable == deliverable, t.c.state == RunState.DONE.value, t.c.kind.in_(MAKING))
+        query = sa.select(t.c.timings).where(
+            t.c.deliverable == deliverable, t.c.state == RunState.DONE.value, t.c.kind.in_(MAKING)
+        )
         with self._db.read() as c:
-            lately = [sum(timings.values()) for timings in c.execute(query.order_by(t.c.id.desc()).limit(LATELY)).scalars()]
+            lately = [
+                sum(timings.values())
+                for timings in c.execute(query.order_by(t.c.id.desc()).limit(LATELY)).scalars()
+            ]
         return sum(lately) / len(lately) if lately else None
 
     def making_of(self, skus: Iterable[str]) -> dict[str, tuple[bool, str]]:
         """By SKU whether something is being made for it, and what its newest failed run said."""
-        query = sa.select(t.c.sku, t.c.state, t.c.error).where(t.c.sku.in_(list(skus)), t.c.kind.in_(COMPUTING)).order_by(t.c.id)
+        query = (
+            sa.select(t.c.sku, t.c.state, t.c.error)
+            .where(t.c.sku.in_(list(skus)), t.c.kind.in_(COMPUTING))
+            .order_by(t.c.id)
+        )
         found: dict[str, tuple[bool, str]] = {}
         with self._db.read() as c:
             for sku, state, error in c.execute(query):

@@ -43,32 +43,55 @@ class Spend:
 
     def hold(self, c: sa.Connection, provider: str, batch_id: str, usd: float, caps: Caps) -> None:
         """Raises: OutOfCredit when so much more would be above a cap."""
-        bounds = [("a day", caps.day, (t.c.created_at >= self._day(),)), ("a month", caps.month, (t.c.created_at >= self._month(),))]
+        bounds = [
+            ("a day", caps.day, (t.c.created_at >= self._day(),)),
+            ("a month", caps.month, (t.c.created_at >= self._month(),)),
+        ]
         if batch_id:
             bounds.append(("a batch", caps.batch, (t.c.batch_id == batch_id,)))
         for name, cap, which in bounds:
             if cap is not None and (spent := _sum(c, provider, *which)) + usd > cap + 1e-9:
-                raise OutOfCredit(provider, "submit", f"the cap of ${cap:g} {name} is reached: ${spent:.2f} are spent or reserved")
+                raise OutOfCredit(
+                    provider,
+                    "submit",
+                    f"the cap of ${cap:g} {name} is reached: ${spent:.2f} are spent or reserved",
+                )
 
     def spent(self, provider: str, batch_id: str = "") -> dict[str, float]:
         """USD spent or reserved at a provider: `day` (UTC), `month`, and `batch` where one is named."""
         with self._db.read() as c:
-            sums = {"day": _sum(c, provider, t.c.created_at >= self._day()), "month": _sum(c, provider, t.c.created_at >= self._month())}
+            sums = {
+                "day": _sum(c, provider, t.c.created_at >= self._day()),
+                "month": _sum(c, provider, t.c.created_at >= self._month()),
+            }
             return {**sums, "batch": _sum(c, provider, t.c.batch_id == batch_id)} if batch_id else sums
 
     def by(self, what: str, *, since: datetime | None = None) -> list[tuple[str, int, float]]:
         """Tasks and USD by provider, category, deliverable, state or batch, the dearest first."""
         counted = (t.c.state.not_in(FREE), t.c.created_at >= (since or self._month()))
-        usd, key = sa.func.sum(sa.func.coalesce(t.c.cost_usd, t.c.estimate_usd)), t.c["batch_id" if what == "batch" else what]
-        query = sa.select(key, sa.func.count(), usd).where(*counted, *([key != ""] if what == "batch" else []))
+        usd, key = (
+            sa.func.sum(sa.func.coalesce(t.c.cost_usd, t.c.estimate_usd)),
+            t.c["batch_id" if what == "batch" else what],
+        )
+        query = sa.select(key, sa.func.count(), usd).where(
+            *counted, *([key != ""] if what == "batch" else [])
+        )
         with self._db.read() as c:
-            return [(str(name), n, round(total or 0, 4)) for name, n, total in c.execute(query.group_by(key).order_by(usd.desc()))]
+            return [
+                (str(name), n, round(total or 0, 4))
+                for name, n, total in c.execute(query.group_by(key).order_by(usd.desc()))
+            ]
 
     def listed(self, state: str, *, limit: int = 50) -> list[Mapping[str, Any]]:
         """Tasks in a state, newest first: such as `unknown`, for a person to look up, or `waiting`, with what they wait for."""
-        query = sa.select(t.c.id, t.c.provider, t.c.sku, t.c.deliverable, t.c.estimate_usd, t.c.error, t.c.created_at)
+        query = sa.select(
+            t.c.id, t.c.provider, t.c.sku, t.c.deliverable, t.c.estimate_usd, t.c.error, t.c.created_at
+        )
         with self._db.read() as c:
-            return [dict(row._mapping) for row in c.execute(query.where(t.c.state == state).order_by(t.c.id.desc()).limit(limit))]
+            return [
+                dict(row._mapping)
+                for row in c.execute(query.where(t.c.state == state).order_by(t.c.id.desc()).limit(limit))
+            ]
 
     def _day(self) -> datetime:
         return self._clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
@@ -79,4 +102,7 @@ class Spend:
 
 def _sum(c: sa.Connection, provider: str, *which: Any) -> float:
     usd = sa.func.sum(sa.func.coalesce(t.c.cost_usd, t.c.estimate_usd))
-    return float(c.execute(sa.select(usd).where(t.c.provider == provider, t.c.state.not_in(FREE), *which)).scalar() or 0)
+    return float(
+        c.execute(sa.select(usd).where(t.c.provider == provider, t.c.state.not_in(FREE), *which)).scalar()
+        or 0
+    )

@@ -90,7 +90,9 @@ batches = sa.Table(
     sa.Column("state", sa.String(16), nullable=False),  # running, paused, cancelled, done
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("touched_at", Moment, nullable=False),
-    sa.Column("turn", sa.Integer, nullable=False, default=0, server_default="0"),  # of taking rows: each is taken once
+    sa.Column(
+        "turn", sa.Integer, nullable=False, default=0, server_default="0"
+    ),  # of taking rows: each is taken once
     _json("columns"),  # the sheet's own header, in order
     sa.UniqueConstraint("name"),
 )
@@ -169,9 +171,13 @@ versions = sa.Table(
     sa.Column("rules_fingerprint", sa.String(64), nullable=False),
     _text("dam"),
     _text("dam_ref"),
-    sa.Column("dam_state", sa.String(16), nullable=False, default="", server_default=""),  # what the DAM last took it for
+    sa.Column(
+        "dam_state", sa.String(16), nullable=False, default="", server_default=""
+    ),  # what the DAM last took it for
     sa.Column("go_live_at", Moment),
-    sa.Column("served", sa.Boolean, nullable=False, default=False, server_default=sa.false()),  # its files are public
+    sa.Column(
+        "served", sa.Boolean, nullable=False, default=False, server_default=sa.false()
+    ),  # its files are public
     sa.Column("created_at", Moment, nullable=False),
     sa.UniqueConstraint("asset_id", "number"),
     sa.Index(None, "dam", "dam_ref"),
@@ -218,36 +224,40 @@ version_tags = sa.Table(  # what versions are found by: `batch:ID`, `category:CH
     "version_tags",
     metadata,
     _ref("version_id", "versions.id", primary_key=True),
-    sa.Column("tag", sa.String(120).with_variant(sa.String(120, collation="C"), "postgresql"), primary_key=True),  # sorted by code point everywhere
+    sa.Column(
+        "tag", sa.String(120).with_variant(sa.String(120, collation="C"), "postgresql"), primary_key=True
+    ),  # sorted by code point everywhere
     sa.Index(None, "tag", "version_id"),
 )
 
-tasks = sa.Table(  # what providers are asked to do for a run, and what it costs: written before they are asked
-    "tasks",
-    metadata,
-    _id(),
-    sa.Column("run_id", sa.String(40), nullable=False),
-    sa.Column("provider", sa.String(40), nullable=False),
-    sa.Column("sku", sa.String(500), nullable=False),
-    sa.Column("category", sa.String(200), nullable=False),
-    sa.Column("deliverable", sa.String(40), nullable=False),
-    sa.Column("batch_id", sa.String(40), nullable=False, default="", server_default=""),
-    sa.Column("state", sa.String(16), nullable=False),  # store/tasks.py draws them
-    _text("ref"),
-    _json("order"),
-    _json("result"),
-    sa.Column("estimate_usd", sa.Float, nullable=False),
-    sa.Column("cost_usd", sa.Float),
-    _text("error"),
-    sa.Column("tries", sa.Integer, nullable=False, default=0, server_default="0"),
-    sa.Column("look_at", Moment, nullable=False),
-    sa.Column("heard", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
-    sa.Column("created_at", Moment, nullable=False),  # ordered; then begun
-    sa.Column("updated_at", Moment, nullable=False),
-    sa.Index(None, "run_id", "provider"),
-    sa.Index(None, "provider", "created_at"),
-    sa.Index(None, "state", "look_at"),
-    sa.Index(None, "batch_id"),
+tasks = (
+    sa.Table(  # what providers are asked to do for a run, and what it costs: written before they are asked
+        "tasks",
+        metadata,
+        _id(),
+        sa.Column("run_id", sa.String(40), nullable=False),
+        sa.Column("provider", sa.String(40), nullable=False),
+        sa.Column("sku", sa.String(500), nullable=False),
+        sa.Column("category", sa.String(200), nullable=False),
+        sa.Column("deliverable", sa.String(40), nullable=False),
+        sa.Column("batch_id", sa.String(40), nullable=False, default="", server_default=""),
+        sa.Column("state", sa.String(16), nullable=False),  # store/tasks.py draws them
+        _text("ref"),
+        _json("order"),
+        _json("result"),
+        sa.Column("estimate_usd", sa.Float, nullable=False),
+        sa.Column("cost_usd", sa.Float),
+        _text("error"),
+        sa.Column("tries", sa.Integer, nullable=False, default=0, server_default="0"),
+        sa.Column("look_at", Moment, nullable=False),
+        sa.Column("heard", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
+        sa.Column("created_at", Moment, nullable=False),  # ordered; then begun
+        sa.Column("updated_at", Moment, nullable=False),
+        sa.Index(None, "run_id", "provider"),
+        sa.Index(None, "provider", "created_at"),
+        sa.Index(None, "state", "look_at"),
+        sa.Index(None, "batch_id"),
+    )
 )
 
 history = sa.Table(

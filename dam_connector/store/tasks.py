@@ -96,16 +96,29 @@ class Tasks:
         now = self._clock.now()
         with self._spend.alone() as c:
             known = self._newest(c, about.run_id, about.provider)
-            if known and (known.result.get("files") or not (known.heard and known.ended)):  # a worker may have died over what was made
+            if known and (
+                known.result.get("files") or not (known.heard and known.ended)
+            ):  # a worker may have died over what was made
                 c.execute(sa.update(t).where(t.c.id == known.id).values(heard=False))
                 return known
             columns = {name: getattr(about, name) for name in About.__dataclass_fields__}
-            more: dict[str, Any] = {"id": new_id("tsk", now), "state": S.WAITING.value, "order": dict(order), "result": {}, "estimate_usd": usd}
+            more: dict[str, Any] = {
+                "id": new_id("tsk", now),
+                "state": S.WAITING.value,
+                "order": dict(order),
+                "result": {},
+                "estimate_usd": usd,
+            }
             c.execute(sa.insert(t).values(**columns, **more, look_at=now, created_at=now, updated_at=now))
             return _entry(c.execute(sa.select(t).where(t.c.id == more["id"])).one())
 
     def _newest(self, c: sa.Connection, run_id: str, provider: str) -> TaskEntry | None:
-        query = sa.select(t).where(t.c.run_id == run_id, t.c.provider == provider).order_by(t.c.id.desc()).limit(1)
+        query = (
+            sa.select(t)
+            .where(t.c.run_id == run_id, t.c.provider == provider)
+            .order_by(t.c.id.desc())
+            .limit(1)
+        )
         row = c.execute(query).one_or_none()
         return _entry(row) if row else None
 
@@ -125,16 +138,29 @@ class Tasks:
         Raises: OutOfCredit when a cap is reached, Busy when no slot is free, StateConflict when it waits no longer.
         """
         with self._spend.alone() as c:
-            flying = c.execute(sa.select(sa.func.count()).where(t.c.provider == entry.provider, t.c.state.in_(_plain(IN_FLIGHT)))).scalar_one()
+            flying = c.execute(
+                sa.select(sa.func.count()).where(
+                    t.c.provider == entry.provider, t.c.state.in_(_plain(IN_FLIGHT))
+                )
+            ).scalar_one()
             if flying >= concurrency:
                 raise Busy(entry.provider, "submit", f"all {concurrency} slots are taken", retry_after_s=0)
             self._spend.hold(c, entry.provider, entry.batch_id, entry.estimate_usd, caps)
             now = self._clock.now()
-            self._set(c, entry.id, (S.WAITING,), S.SUBMITTING, error="", look_at=now, created_at=now)  # it counts for the day on which it is spent
+            self._set(
+                c, entry.id, (S.WAITING,), S.SUBMITTING, error="", look_at=now, created_at=now
+            )  # it counts for the day on which it is spent
 
     def wait(self, entry: TaskEntry, until: datetime, error: str, *, tried: bool = False) -> None:
         """Nothing was begun: it is tried again then."""
-        self._move(entry, (S.WAITING, S.SUBMITTING, S.LOST), S.WAITING, look_at=until, error=error[:MAX_ERROR], tries=entry.tries + int(tried))
+        self._move(
+            entry,
+            (S.WAITING, S.SUBMITTING, S.LOST),
+            S.WAITING,
+            look_at=until,
+            error=error[:MAX_ERROR],
+            tries=entry.tries + int(tried),
+        )
 
     def submitted(self, entry: TaskEntry, ref: str, look_at: datetime) -> None:
         """The provider's reference. An answer that came after all counts more than that it was given up."""
@@ -155,49 +181,88 @@ class Tasks:
     def settle(self, entry: TaskEntry, usd: float | None, result: Mapping[str, Any], error: str = "") -> None:
         """What was billed, the estimate where the provider does not say; and what was made, or why it was not."""
         cost = entry.estimate_usd if usd is None else usd
-        self._move(entry, (S.SUBMITTING, S.SUBMITTED, S.UNKNOWN), S.SETTLED, cost_usd=cost, result=dict(result), error=error[:MAX_ERROR])
+        self._move(
+            entry,
+            (S.SUBMITTING, S.SUBMITTED, S.UNKNOWN),
+            S.SETTLED,
+            cost_usd=cost,
+            result=dict(result),
+            error=error[:MAX_ERROR],
+        )
 
     def hear(self, entry: TaskEntry) -> None:
         """The run was told of the end."""
         with self._db.write() as c:
             c.execute(sa.update(t).where(t.c.id == entry.id).values(heard=True))
 
-    def _move(self, entry: TaskEntry, source: tuple[TaskStanding, ...], to: TaskStanding, **values: Any) -> None:
+    def _move(
+        self, entry: TaskEntry, source: tuple[TaskStanding, ...], to: TaskStanding, **values: Any
+    ) -> None:
         with self._db.write() as c:
             self._set(c, entry.id, source, to, **values)
 
-    def _set(self, c: sa.Connection, task_id: str, source: tuple[TaskStanding, ...], to: TaskStanding, **values: Any) -> None:
+    def _set(
+        self,
+        c: sa.Connection,
+        task_id: str,
+        source: tuple[TaskStanding, ...],
+        to: TaskStanding,
+        **values: Any,
+    ) -> None:
         """Raises: StateConflict."""
         where = (t.c.id == task_id, t.c.state.in_(_plain(source)))
-        changed_one(c.execute(sa.update(t).where(*where).values(state=to.value, updated_at=self._clock.now(), **values)), f"task {task_id}")
+        changed_one(
+            c.execute(
+                sa.update(t).where(*where).values(state=to.value, updated_at=self._clock.now(), **values)
+            ),
+            f"task {task_id}",
+        )
 
     def due(self, state: TaskStanding, limit: int, provider: str = "") -> list[TaskEntry]:
         """Tasks in this state whose time to be looked at has come, the oldest first; of all providers or of one."""
-        which = (t.c.state == state.value, t.c.look_at <= self._clock.now(), *([t.c.provider == provider] if provider else []))
+        which = (
+            t.c.state == state.value,
+            t.c.look_at <= self._clock.now(),
+            *([t.c.provider == provider] if provider else []),
+        )
         return self._all(sa.select(t).where(*which).order_by(t.c.id).limit(limit))
 
     def waited_for(self) -> list[str]:
         """The providers that tasks wait for whose time has come."""
         with self._db.read() as c:
             which = (t.c.state == S.WAITING.value, t.c.look_at <= self._clock.now())
-            return list(c.execute(sa.select(t.c.provider).where(*which).distinct().order_by(t.c.provider)).scalars())
+            return list(
+                c.execute(sa.select(t.c.provider).where(*which).distinct().order_by(t.c.provider)).scalars()
+            )
 
     def abandoned(self, provider: str, seconds: float) -> list[TaskEntry]:
         """Tasks that have been submitting for longer than an answer takes."""
         before = self._clock.now() - timedelta(seconds=seconds)
-        return self._all(sa.select(t).where(t.c.state == S.SUBMITTING.value, t.c.provider == provider, t.c.updated_at < before))
+        return self._all(
+            sa.select(t).where(
+                t.c.state == S.SUBMITTING.value, t.c.provider == provider, t.c.updated_at < before
+            )
+        )
 
     def unheard(self, limit: int) -> list[TaskEntry]:
         """Ended tasks whose runs are open and were not told, though there was time."""
         before = self._clock.now() - timedelta(seconds=ROUSE_S)
         is_open = sa.exists().where(runs.c.id == t.c.run_id, runs.c.state.in_([s.value for s in OPEN]))
-        return self._all(sa.select(t).where(t.c.heard.is_(False), t.c.state.in_(_plain(ENDED)), t.c.updated_at < before, is_open).limit(limit))
+        return self._all(
+            sa.select(t)
+            .where(t.c.heard.is_(False), t.c.state.in_(_plain(ENDED)), t.c.updated_at < before, is_open)
+            .limit(limit)
+        )
 
     def orphans(self, limit: int) -> list[TaskEntry]:
         """Tasks that wait or run though nobody wants them any more."""
         is_open = sa.exists().where(runs.c.id == t.c.run_id, runs.c.state.in_([s.value for s in OPEN]))
         known = sa.exists().where(runs.c.id == t.c.run_id)
-        return self._all(sa.select(t).where(t.c.state.in_(_plain((S.WAITING, S.SUBMITTED))), t.c.heard.is_(False), known, ~is_open).limit(limit))
+        return self._all(
+            sa.select(t)
+            .where(t.c.state.in_(_plain((S.WAITING, S.SUBMITTED))), t.c.heard.is_(False), known, ~is_open)
+            .limit(limit)
+        )
 
     def _all(self, query: Any) -> list[TaskEntry]:
         with self._db.read() as c:
@@ -206,22 +271,36 @@ class Tasks:
     def look_again(self, ids: Iterable[str], at: datetime) -> None:
         """Say when these are looked at next."""
         with self._db.write() as c:
-            c.execute(sa.update(t).where(t.c.id.in_(list(ids)), t.c.state.in_(_plain((S.SUBMITTED, S.WAITING)))).values(look_at=at))
+            c.execute(
+                sa.update(t)
+                .where(t.c.id.in_(list(ids)), t.c.state.in_(_plain((S.SUBMITTED, S.WAITING))))
+                .values(look_at=at)
+            )
 
     def look_now(self, provider: str, ref: str) -> bool:
         """Whether a task of ours has this reference, or one that begins with it; then it is looked at next."""
         mine = sa.or_(t.c.ref == ref, t.c.ref.startswith(f"{ref} ", autoescape=True))
         with self._db.write() as c:
-            done = c.execute(sa.update(t).where(t.c.provider == provider, t.c.state == S.SUBMITTED.value, mine).values(look_at=self._clock.now()))
+            done = c.execute(
+                sa.update(t)
+                .where(t.c.provider == provider, t.c.state == S.SUBMITTED.value, mine)
+                .values(look_at=self._clock.now())
+            )
         return bool(done.rowcount)
 
     def count(self, provider: str, *states: TaskStanding) -> int:
         with self._db.read() as c:
-            return int(c.execute(sa.select(sa.func.count()).where(t.c.provider == provider, t.c.state.in_(_plain(states)))).scalar_one())
+            return int(
+                c.execute(
+                    sa.select(sa.func.count()).where(t.c.provider == provider, t.c.state.in_(_plain(states)))
+                ).scalar_one()
+            )
 
     def refs(self, provider: str, since: datetime) -> set[str]:
         """The references of the tasks that were begun since then, a while before included."""
-        query = sa.select(t.c.ref).where(t.c.provider == provider, t.c.ref != "", t.c.updated_at >= since - timedelta(hours=1))
+        query = sa.select(t.c.ref).where(
+            t.c.provider == provider, t.c.ref != "", t.c.updated_at >= since - timedelta(hours=1)
+        )
         with self._db.read() as c:
             return set(c.execute(query).scalars())
 

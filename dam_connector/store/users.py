@@ -19,7 +19,9 @@ from dam_connector.store.tables import users as t
 TOKEN_PREFIX = "damc_"
 LINK_LIFETIME = timedelta(hours=24)
 MIN_PASSWORD_LENGTH = 10
-_NOBODY_HASH = generate_password_hash(secrets.token_hex())  # compared with when there is no such user: same time either way
+_NOBODY_HASH = generate_password_hash(
+    secrets.token_hex()
+)  # compared with when there is no such user: same time either way
 
 
 class UserRole(StrEnum):
@@ -58,7 +60,9 @@ class Users:
         if password and len(password) < MIN_PASSWORD_LENGTH:
             raise ValueError(f"a password has at least {MIN_PASSWORD_LENGTH} characters")
         now = self._clock.now()
-        changes: dict[str, Any] = {"role": role.value, "active": True} | ({"password_hash": generate_password_hash(password)} if password else {})
+        changes: dict[str, Any] = {"role": role.value, "active": True} | (
+            {"password_hash": generate_password_hash(password)} if password else {}
+        )
         with self._db.write() as c:
             self._db.insert_new(c, t, {"id": new_id("usr", now), "name": name, "created_at": now, **changes})
             c.execute(sa.update(t).where(t.c.name == name).values(changes))
@@ -78,18 +82,24 @@ class Users:
         """The user of this name and password; takes equally long whether the name exists or not."""
         with self._db.read() as c:
             row = c.execute(sa.select(t).where(t.c.name == name, t.c.active)).one_or_none()
-        right = check_password_hash(row.password_hash if row and row.password_hash else _NOBODY_HASH, password)
+        right = check_password_hash(
+            row.password_hash if row and row.password_hash else _NOBODY_HASH, password
+        )
         return _user(row) if row and row.password_hash and right else None
 
     def add_token(self, user: User, label: str, days: int | None = None) -> str:
         """A new API token, shown this once."""
-        return TOKEN_PREFIX + self._add_credential(user, "token", label, timedelta(days=days) if days else None, TOKEN_PREFIX)
+        return TOKEN_PREFIX + self._add_credential(
+            user, "token", label, timedelta(days=days) if days else None, TOKEN_PREFIX
+        )
 
     def add_login_link(self, user: User) -> str:
         """The secret of a link that logs in once, within a day."""
         return self._add_credential(user, "link", "one-time login", LINK_LIFETIME)
 
-    def _add_credential(self, user: User, kind: str, label: str, lifetime: timedelta | None, prefix: str = "") -> str:
+    def _add_credential(
+        self, user: User, kind: str, label: str, lifetime: timedelta | None, prefix: str = ""
+    ) -> str:
         secret, now = secrets.token_urlsafe(32), self._clock.now()
         with self._db.write() as c:
             c.execute(
@@ -117,7 +127,9 @@ class Users:
             return None
         with self._db.write() as c:
             used = c.execute(
-                sa.update(credentials).where(credentials.c.id == row.id, credentials.c.used_at.is_(None)).values(used_at=self._clock.now())
+                sa.update(credentials)
+                .where(credentials.c.id == row.id, credentials.c.used_at.is_(None))
+                .values(used_at=self._clock.now())
             )
         return self.get(row.user_id) if used.rowcount == 1 else None
 
@@ -130,11 +142,17 @@ class Users:
     def _credential(self, kind: str, secret: str) -> Any:
         alive = sa.or_(credentials.c.expires_at.is_(None), credentials.c.expires_at > self._clock.now())
         with self._db.read() as c:
-            return c.execute(sa.select(credentials).where(credentials.c.kind == kind, credentials.c.hash == _hash(secret), alive)).one_or_none()
+            return c.execute(
+                sa.select(credentials).where(
+                    credentials.c.kind == kind, credentials.c.hash == _hash(secret), alive
+                )
+            ).one_or_none()
 
 
 def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()  # the secret has 256 random bits: no slow hash is needed
+    return hashlib.sha256(
+        secret.encode()
+    ).hexdigest()  # the secret has 256 random bits: no slow hash is needed
 
 
 def _user(row: Any) -> User:

@@ -52,9 +52,16 @@ def backfill(
     name = f"backfill:{connection}"
     noted = services.ledger.noted(name)
     begin = since or (datetime.fromisoformat(noted) if noted else BEGINNING)
-    progress, each_s = Progress(), seconds_of(services, {d.name: d.count for d in services.rules.current().deliverables})
+    progress, each_s = (
+        Progress(),
+        seconds_of(services, {d.name: d.count for d in services.rules.current().deliverables}),
+    )
     for event in services.pim(connection).changed_since(begin):
-        progress.seen, progress.last, progress.seconds = progress.seen + 1, event.ref, progress.seconds + each_s
+        progress.seen, progress.last, progress.seconds = (
+            progress.seen + 1,
+            event.ref,
+            progress.seconds + each_s,
+        )
         if not dry_run:
             _take(services, connection, event, progress, sleep)
             services.ledger.note(name, event.at.isoformat())
@@ -65,7 +72,9 @@ def backfill(
         services.ledger.note(name, None)
 
 
-def _take(services: Services, connection: str, event: Event, progress: Progress, sleep: Callable[[float], None]) -> None:
+def _take(
+    services: Services, connection: str, event: Event, progress: Progress, sleep: Callable[[float], None]
+) -> None:
     for tried in range(1, TRIES + 1):
         try:
             take_event(services, connection, event, last_try=tried == TRIES, bulk=True)

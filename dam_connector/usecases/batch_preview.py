@@ -26,7 +26,10 @@ SHOWN = 200  # rows of each kind that a preview holds
 LOOKS = 2000  # pictures looked at
 LOOK_S = 20.0
 LOOK_THREADS = 16
-USUAL_S = {RunKind.IMAGE: 1.8, RunKind.MODEL: 6.5}  # CPU-seconds of a run (docs/benchmarks.md), until there are own ones to go by
+USUAL_S = {
+    RunKind.IMAGE: 1.8,
+    RunKind.MODEL: 6.5,
+}  # CPU-seconds of a run (docs/benchmarks.md), until there are own ones to go by
 
 
 @dataclass(kw_only=True)
@@ -34,10 +37,14 @@ class Preview:
     """What a sheet would do. rows: the first of each kind, by state; makes: versions of each deliverable."""
 
     mapping: Mapping[str, str]
-    counts: dict[RowState, int] = field(default_factory=lambda: dict.fromkeys((RowState.WAITING, RowState.FAILED, RowState.UNCHANGED), 0))
+    counts: dict[RowState, int] = field(
+        default_factory=lambda: dict.fromkeys((RowState.WAITING, RowState.FAILED, RowState.UNCHANGED), 0)
+    )
     rows: dict[RowState, list[NewRow]] = field(default_factory=dict)
     makes: dict[str, int] = field(default_factory=dict)
-    paid: dict[str, int] = field(default_factory=dict)  # by provider, how many it will bill; our own code bills none
+    paid: dict[str, int] = field(
+        default_factory=dict
+    )  # by provider, how many it will bill; our own code bills none
     usd: float = 0.0  # of those, by the providers' price lists
     unlooked: int = 0  # good rows at whose pictures nobody looked yet: there were too many
     seconds: float = 0.0
@@ -52,46 +59,86 @@ def mapping_of(sheet: Sheet, given: Mapping[str, str]) -> dict[str, str]:
 
     Raises: InputError sheet.header when a named column is not there, or none holds the SKU.
     """
-    unknown = [f"{ours}={theirs}" for ours, theirs in given.items() if ours not in COLUMNS or theirs not in sheet.header]
+    unknown = [
+        f"{ours}={theirs}"
+        for ours, theirs in given.items()
+        if ours not in COLUMNS or theirs not in sheet.header
+    ]
     if unknown:
-        raise InputError("sheet.header", f"There is no such column: {', '.join(unknown)}. The sheet has: {', '.join(sheet.header)}.")
+        raise InputError(
+            "sheet.header",
+            f"There is no such column: {', '.join(unknown)}. The sheet has: {', '.join(sheet.header)}.",
+        )
     rest = tuple(name for name in sheet.header if name not in given.values())
     found = {**{ours: theirs for ours, theirs in guessed(rest).items() if ours not in given}, **given}
     if "sku" not in found:
-        raise InputError("sheet.header", f"No column holds the SKU. The sheet has: {', '.join(sheet.header)}.", limit="sku")
+        raise InputError(
+            "sheet.header", f"No column holds the SKU. The sheet has: {', '.join(sheet.header)}.", limit="sku"
+        )
     return found
 
 
-def checked(services: Services, sheet: Sheet, mapping: Mapping[str, str], pictures: Mapping[str, Sha256]) -> Iterator[NewRow]:
+def checked(
+    services: Services, sheet: Sheet, mapping: Mapping[str, str], pictures: Mapping[str, Sha256]
+) -> Iterator[NewRow]:
     """Every row, judged: waiting (good), failed with the reasons, or unchanged. pictures: those beside the sheet, by file name."""
     seen: dict[str, int] = {}
     rows = (_read(line, cells, mapping, pictures, seen, services) for line, cells in sheet.rows)
     while chunk := list(islice(rows, KNOWN_AT_ONCE)):
         known = services.products.facts_of([r.sku for r in chunk if r.product])
         for row in chunk:
-            same = row.state is RowState.WAITING and row.product is not None and known.get(row.sku) == row.product
+            same = (
+                row.state is RowState.WAITING
+                and row.product is not None
+                and known.get(row.sku) == row.product
+            )
             yield replace(row, state=RowState.UNCHANGED) if same else row
 
 
 def _read(
-    line: int, cells: Mapping[str, str], mapping: Mapping[str, str], pictures: Mapping[str, Sha256], seen: dict[str, int], services: Services
+    line: int,
+    cells: Mapping[str, str],
+    mapping: Mapping[str, str],
+    pictures: Mapping[str, Sha256],
+    seen: dict[str, int],
+    services: Services,
 ) -> NewRow:
     product, wrong = read_row(cells, mapping)
     sku = cells.get(mapping["sku"], "")
     if product is not None:
         product, missing = _with_pictures(product, pictures)
-        wrong = [*missing, *(i for i in product_issues(product, services.rules.current().products) if i.severity is Severity.ERROR)]
+        wrong = [
+            *missing,
+            *(
+                i
+                for i in product_issues(product, services.rules.current().products)
+                if i.severity is Severity.ERROR
+            ),
+        ]
     if sku and sku in seen:
-        wrong.append(issue("row.duplicate", f"{sku} stands in row {seen[sku]} too.", pointer="/sku", measured=sku))
+        wrong.append(
+            issue("row.duplicate", f"{sku} stands in row {seen[sku]} too.", pointer="/sku", measured=sku)
+        )
     seen.setdefault(sku, line)
     state = RowState.FAILED if wrong else RowState.WAITING
     told, codes = "; ".join(words(i) for i in wrong), tuple(i.code for i in wrong)
-    return NewRow(line=line, sku=sku, cells=cells, product=None if wrong else product, state=state, error=told, codes=codes)
+    return NewRow(
+        line=line,
+        sku=sku,
+        cells=cells,
+        product=None if wrong else product,
+        state=state,
+        error=told,
+        codes=codes,
+    )
 
 
 def words(found: Issue) -> str:
     where = f"{found.pointer.strip('/')}: " if found.pointer else ""
-    measured, limit = f" ({found.measured})" if found.measured else "", f", wanted: {found.limit}" if found.limit else ""
+    measured, limit = (
+        f" ({found.measured})" if found.measured else "",
+        f", wanted: {found.limit}" if found.limit else "",
+    )
     return f"{where}{found.message.rstrip('.')}{measured}{limit}"
 
 
@@ -106,12 +153,19 @@ def _with_pictures(product: Product, pictures: Mapping[str, Sha256]) -> tuple[Pr
             images.append(replace(image, url=f"{HELD}{pictures[name]}"))
         else:
             missing.append(
-                issue("row.picture", "No such file beside the sheet, and no address.", pointer=f"/images/{image.view}", measured=name[:80])
+                issue(
+                    "row.picture",
+                    "No such file beside the sheet, and no address.",
+                    pointer=f"/images/{image.view}",
+                    measured=name[:80],
+                )
             )
     return replace(product, images=tuple(images)), missing
 
 
-def preview(services: Services, sheet: Sheet, mapping: Mapping[str, str], pictures: Mapping[str, Sha256]) -> Preview:
+def preview(
+    services: Services, sheet: Sheet, mapping: Mapping[str, str], pictures: Mapping[str, Sha256]
+) -> Preview:
     """What the sheet would do; nothing is made and no product is stored."""
     said = Preview(mapping=mapping)
     look = _Look(services)
@@ -137,7 +191,13 @@ def _priced(services: Services, deliverable: Deliverable, product: Product) -> t
     for name in deliverable.generator:
         if not deliverable.applies(name, product.category, len(product.images)):
             continue
-        usd = 0.0 if name == LOCAL else services.provider(name).estimate(Generation(key="", product=product, pictures={}, kind=deliverable.kind))
+        usd = (
+            0.0
+            if name == LOCAL
+            else services.provider(name).estimate(
+                Generation(key="", product=product, pictures={}, kind=deliverable.kind)
+            )
+        )
         most = deliverable.when[name].max_usd if name in deliverable.when else None
         if most is None or usd <= most:
             return name, usd
@@ -153,8 +213,13 @@ def _wanted(services: Services, product: Product) -> Iterator[Deliverable]:
 
 def seconds_of(services: Services, makes: Mapping[str, int]) -> float:
     """How long making so many takes on the workers that there are, by what such runs took lately, or else usually take."""
-    known = {d.name: services.runs.usual_seconds(d.name) or USUAL_S[d.kind] for d in services.rules.current().deliverables}
-    return sum(count * known[name] for name, count in makes.items()) / max(1, services.queue.workers("advance_bulk_run"))
+    known = {
+        d.name: services.runs.usual_seconds(d.name) or USUAL_S[d.kind]
+        for d in services.rules.current().deliverables
+    }
+    return sum(count * known[name] for name, count in makes.items()) / max(
+        1, services.queue.workers("advance_bulk_run")
+    )
 
 
 class _Look:
@@ -167,12 +232,20 @@ class _Look:
 
     def at(self, rows: list[NewRow]) -> list[NewRow]:
         """The rows, those failed whose pictures cannot be used."""
-        wanted = {url: where for row in rows if self._good(row) for url, where in _looked_at(row) if url not in self._found}
+        wanted = {
+            url: where
+            for row in rows
+            if self._good(row)
+            for url, where in _looked_at(row)
+            if url not in self._found
+        }
         if len(self._found) + len(wanted) > LOOKS or time.monotonic() > self._until:
             self.left_out += sum(1 for row in rows if self._good(row))
             return rows
         with ThreadPoolExecutor(LOOK_THREADS) as pool:
-            self._found.update(zip(wanted, pool.map(lambda pair: look(self._services, *pair), wanted.items()), strict=True))
+            self._found.update(
+                zip(wanted, pool.map(lambda pair: look(self._services, *pair), wanted.items()), strict=True)
+            )
         return [self._judged(row) if self._good(row) else row for row in rows]
 
     def _good(self, row: NewRow) -> bool:
@@ -182,9 +255,16 @@ class _Look:
         wrong = [found for url, _ in _looked_at(row) if (found := self._found.get(url))]
         if not wrong:
             return row
-        return replace(row, state=RowState.FAILED, error="; ".join(words(i) for i in wrong), codes=tuple(i.code for i in wrong))
+        return replace(
+            row,
+            state=RowState.FAILED,
+            error="; ".join(words(i) for i in wrong),
+            codes=tuple(i.code for i in wrong),
+        )
 
 
 def _looked_at(row: NewRow) -> list[tuple[str, str]]:
     """The pictures without which the row cannot be made."""
-    return [pair for name, pair in addresses(row.product).items() if name != INSPIRATION] if row.product else []
+    return (
+        [pair for name, pair in addresses(row.product).items() if name != INSPIRATION] if row.product else []
+    )

@@ -22,10 +22,20 @@ from schemas.sheet import Sheet
 
 log = structlog.get_logger()
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff")
-LEAST_ROWS, MOST_ROWS = 2, 100  # of a turn; else one for each worker, so that what is queued keeps all busy and nobody waiting
+LEAST_ROWS, MOST_ROWS = (
+    2,
+    100,
+)  # of a turn; else one for each worker, so that what is queued keeps all busy and nobody waiting
 
 
-def begin(services: Services, name: str, owner: str, sheet: Sheet, mapping: Mapping[str, str], pictures: Mapping[str, Sha256]) -> Batch:
+def begin(
+    services: Services,
+    name: str,
+    owner: str,
+    sheet: Sheet,
+    mapping: Mapping[str, str],
+    pictures: Mapping[str, Sha256],
+) -> Batch:
     """Store the batch and set it going. Raises: StateConflict when there is one of this name."""
     batch = services.batches.add(name, owner, sheet.header, checked(services, sheet, mapping, pictures))
     services.gallery.file_batch(batch.id)
@@ -48,7 +58,9 @@ def advance(services: Services, turn: str) -> None:
             _take(services, batch, row)
         except Exception as error:  # a row's failure is its own, whatever it is
             log.exception("row_failed", batch_id=batch.id, sku=row.sku)
-            services.batches.finish_row(row.id, RowState.FAILED, f"could not be taken: {type(error).__name__}; the log has more")
+            services.batches.finish_row(
+                row.id, RowState.FAILED, f"could not be taken: {type(error).__name__}; the log has more"
+            )
     if len(rows) == limit:
         services.queue.wake("advance_batch", [batch.next_turn])
     else:
@@ -60,7 +72,9 @@ def _take(services: Services, batch: Batch, row: Row) -> None:
     if row.product is None:
         services.batches.finish_row(row.id, RowState.FAILED, row.error)
         return
-    taken = take_product(services, row.product, connection="", ref=row.sku, source_time=batch.created_at, batch_id=batch.id)
+    taken = take_product(
+        services, row.product, connection="", ref=row.sku, source_time=batch.created_at, batch_id=batch.id
+    )
     services.gallery.file_batch(batch.id, row.sku)
     record = services.products.get(row.sku)
     wrong = [i for i in record.issues if i.severity is Severity.ERROR] if record else []
@@ -85,9 +99,15 @@ def control(services: Services, batch: Batch, what: str) -> str:
         return "cancelled: what is made stays"
     if what == "retry" and batch.state is not BatchState.CANCELLED:
         again = services.batches.retry_failed(batch.id)
-        retried = sum(bool(run_again(services, sku, batch_id=batch.id)) for sku in services.batches.broken(batch.id))
+        retried = sum(
+            bool(run_again(services, sku, batch_id=batch.id)) for sku in services.batches.broken(batch.id)
+        )
         _go(services, batch, "")
-        return f"{again + retried} rows again" if again + retried else "what failed must be mended in the sheet and uploaded again"
+        return (
+            f"{again + retried} rows again"
+            if again + retried
+            else "what failed must be mended in the sheet and uploaded again"
+        )
     raise StateConflict(f"the batch is {batch.state.value}: it cannot {what}")
 
 
@@ -104,10 +124,15 @@ def zipped(services: Services, data: bytes, name: str) -> dict[str, Sha256]:
         with zipfile.ZipFile(io.BytesIO(data)) as package:
             for member in package.infolist():
                 base = PurePath(member.filename).name
-                if base.lower().endswith(PICTURES) and member.file_size <= services.settings.max_picture_bytes:
+                if (
+                    base.lower().endswith(PICTURES)
+                    and member.file_size <= services.settings.max_picture_bytes
+                ):
                     found[base] = services.blobs.put(package.read(member))
     except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
-        raise InputError("sheet.unreadable", f"{name} is neither a folder nor a ZIP that can be read.") from error
+        raise InputError(
+            "sheet.unreadable", f"{name} is neither a folder nor a ZIP that can be read."
+        ) from error
     return found
 
 

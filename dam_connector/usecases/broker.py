@@ -42,7 +42,9 @@ log = structlog.get_logger()
 
 LEASE_S = 15.0
 SOONEST_S = 0.25  # between two turns
-TIDY_S = 2.0  # between two looks at what is seldom: orders nobody wants, lost answers, runs that were not told
+TIDY_S = (
+    2.0  # between two looks at what is seldom: orders nobody wants, lost answers, runs that were not told
+)
 THREADS = 32  # each waits for an answer most of its time
 BATCH = 500
 LOOKS_PER_S = 10.0  # at one provider, where each task is looked at by itself
@@ -157,7 +159,9 @@ class Broker:
         self._told(entry)
 
     def _overdue(self, provider: Provider, entry: TaskEntry, why: str) -> None:
-        if (self._s.clock.now() - entry.updated_at).total_seconds() > provider.capabilities.longest_s:  # since it was submitted
+        if (
+            self._s.clock.now() - entry.updated_at
+        ).total_seconds() > provider.capabilities.longest_s:  # since it was submitted
             self._s.tasks.unknown(entry, f"the task did not end in time: {why}")
             self._told(entry)
 
@@ -179,7 +183,12 @@ class Broker:
             self._s.tasks.settle(entry, task.cost_usd, {}, f"what was made cannot be used: {error}")
         else:
             stored = tuple(self._s.blobs.put(data) for data in files)
-            made = Made(files=stored, model=task.model, request_id=task.request_id or entry.ref.partition(" ")[0], model_asked=provider.model)
+            made = Made(
+                files=stored,
+                model=task.model,
+                request_id=task.request_id or entry.ref.partition(" ")[0],
+                model_asked=provider.model,
+            )
             self._s.tasks.settle(entry, task.cost_usd, to_plain(made))
         self._told(entry)
 
@@ -233,7 +242,9 @@ class Broker:
             if name in self._quiet and self._s.clock.now() < self._quiet[name]:
                 continue
             provider = self._open(name, lambda n=name: self._s.tasks.due(TaskStanding.WAITING, BATCH, n))  # type: ignore[misc]
-            free = provider.capabilities.concurrency - self._s.tasks.count(name, *IN_FLIGHT) if provider else 0
+            free = (
+                provider.capabilities.concurrency - self._s.tasks.count(name, *IN_FLIGHT) if provider else 0
+            )
             if provider is None or free <= 0:
                 continue
             with suppress(Busy):  # somebody else took the last slot
@@ -284,7 +295,9 @@ class Broker:
             self._told(entry)
         else:
             self._began[entry.id] = self._s.clock.now()
-            self._s.tasks.submitted(entry, task.ref, self._in(max(provider.capabilities.poll_s, self._soonest(entry.provider))))
+            self._s.tasks.submitted(
+                entry, task.ref, self._in(max(provider.capabilities.poll_s, self._soonest(entry.provider)))
+            )
             log.info("task_submitted", provider=entry.provider, task=task.ref, run_id=entry.run_id)
 
     def _soonest(self, name: str) -> float:
@@ -295,7 +308,9 @@ class Broker:
     def _learn(self, entry: TaskEntry) -> None:
         began = self._began.pop(entry.id, None)
         if began:
-            self._took.setdefault(entry.provider, deque(maxlen=4 * LEARNED)).append((self._s.clock.now() - began).total_seconds())
+            self._took.setdefault(entry.provider, deque(maxlen=4 * LEARNED)).append(
+                (self._s.clock.now() - began).total_seconds()
+            )
 
     def _put_off(self, entry: TaskEntry, error: str) -> None:
         """Nothing was begun: try again a little later, a few times."""
@@ -304,7 +319,9 @@ class Broker:
             self._s.tasks.release(entry, f"{error} (tried {MAX_TRIES} times)")
             self._told(entry)
             return
-        self._s.tasks.wait(entry, self._in(min(MAX_RETRY_S, FIRST_RETRY_S * 2**entry.tries)), error, tried=True)
+        self._s.tasks.wait(
+            entry, self._in(min(MAX_RETRY_S, FIRST_RETRY_S * 2**entry.tries)), error, tried=True
+        )
         self._s.runs.tell(entry.run_id, error)
 
     def _later(self, entry: TaskEntry, error: Exception, seconds: float) -> None:

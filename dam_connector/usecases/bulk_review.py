@@ -20,7 +20,9 @@ class Outcome:
 
 def decide_all(services: Services, ids: Iterable[str], decision: Decision, *, delay_s: float) -> Outcome:
     """Approve or reject those that are in review; they can be taken back together."""
-    outcome = _each(services, ids, lambda v: review.decide(services, v, decision, source="page", delay_s=delay_s))
+    outcome = _each(
+        services, ids, lambda v: review.decide(services, v, decision, source="page", delay_s=delay_s)
+    )
     services.ledger.note(f"undo:{decision.by}", outcome.done)
     return outcome
 
@@ -34,7 +36,9 @@ def undo_all(services: Services, *, by: str) -> Outcome:
 
 def regenerate_all(services: Services, ids: Iterable[str], *, note: str, by: str) -> Outcome:
     """Ask for the next version of each; not twice for one version."""
-    return _each(services, ids, lambda v: review.regenerate(services, v, note=note, by=by, bulk=True) is not None)
+    return _each(
+        services, ids, lambda v: review.regenerate(services, v, note=note, by=by, bulk=True) is not None
+    )
 
 
 def upscale_all(services: Services, ids: Iterable[str], *, by: str) -> Outcome:

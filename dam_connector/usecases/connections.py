@@ -20,7 +20,9 @@ from dam_connector.usecases.backfill import BEGINNING
 from dam_connector.usecases.publish import listing_of
 from dam_connector.wiring import Services
 
-PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4//8/AAX+Av4N70a4AAAAAElFTkSuQmCC")  # a white one, as PNG
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4//8/AAX+Av4N70a4AAAAAElFTkSuQmCC"
+)  # a white one, as PNG
 PORTS = ("pim", "dam", "channel", "provider")
 
 
@@ -46,7 +48,9 @@ def test(services: Services, name: str, *, sku: str = "") -> Iterator[str]:
     for port in PORTS:
         if name in getattr(rules, port):
             yield f"{port} {name}: {getattr(rules, port)[name].adapter}"
-            yield from _test_channel(services, name, sku) if port == "channel" else tries[port](services, name)
+            yield from (
+                _test_channel(services, name, sku) if port == "channel" else tries[port](services, name)
+            )
             return
     known = ", ".join(n for port in PORTS for n in getattr(rules, port))
     raise ConfigError(f"/connections: there is no connection {name!r}; known: {known}")
@@ -69,7 +73,13 @@ def _test_dam(services: Services, name: str) -> Iterator[str]:
     dam, version = services.dam(name), _test_version(services)
     product = Product(sku=version.asset.sku, name="Connection test", category="connection-test")
     external_id = f"{version.asset.sku}:test:1:{int(services.clock.now().timestamp())}"
-    request = PushRequest(external_id=external_id, version=version, product=product, folder="connection-test", review_url=services.settings.public)
+    request = PushRequest(
+        external_id=external_id,
+        version=version,
+        product=product,
+        folder="connection-test",
+        review_url=services.settings.public,
+    )
     ref = dam.push(request, services.blobs)
     yield f"a file was pushed: {ref}"
     try:
@@ -130,6 +140,21 @@ def _test_version(services: Services) -> Version:
         sha256=services.blobs.put(data),
         bytes=len(data),
     )
-    asset = Asset(id=AssetId("connection-test"), sku=Sku("connection-test"), deliverable="test", slot=1, kind="image")
-    facts: dict[str, Any] = {"files": (file,), "report": Report(), "provenance": {}, "rules_fingerprint": "", "created_at": now}
-    return Version(id=VersionId("connection-test"), asset=asset, number=1, state=VersionState.IN_REVIEW, run_id=RunId(""), **facts)
+    asset = Asset(
+        id=AssetId("connection-test"), sku=Sku("connection-test"), deliverable="test", slot=1, kind="image"
+    )
+    facts: dict[str, Any] = {
+        "files": (file,),
+        "report": Report(),
+        "provenance": {},
+        "rules_fingerprint": "",
+        "created_at": now,
+    }
+    return Version(
+        id=VersionId("connection-test"),
+        asset=asset,
+        number=1,
+        state=VersionState.IN_REVIEW,
+        run_id=RunId(""),
+        **facts,
+    )

@@ -47,7 +47,11 @@ def _of_one_mind(services: Services, version: Version, found: DamStanding) -> bo
     if found.decision is None:
         return found.state is VersionState.IN_REVIEW
     standing = services.decisions.standing(version.id)
-    return standing is not None and standing.verdict is found.decision.verdict and version.state is not VersionState.IN_REVIEW
+    return (
+        standing is not None
+        and standing.verdict is found.decision.verdict
+        and version.state is not VersionState.IN_REVIEW
+    )
 
 
 def _follow(services: Services, version: Version, found: DamStanding, dam: str) -> str:
@@ -88,7 +92,11 @@ def poll_dams(services: Services) -> int:
 def _poll(services: Services, name: str) -> int:
     dam, now = services.dam(name), services.clock.now()
     noted = services.ledger.noted(f"dam-poll:{name}") or {}
-    if dam.capabilities.poll_s and noted and now < datetime.fromisoformat(noted["at"]) + timedelta(seconds=dam.capabilities.poll_s):
+    if (
+        dam.capabilities.poll_s
+        and noted
+        and now < datetime.fromisoformat(noted["at"]) + timedelta(seconds=dam.capabilities.poll_s)
+    ):
         return 0
     refs, cursor = dam.touched_since(noted.get("cursor", ""))
     for ref in refs:

@@ -23,10 +23,18 @@ AT_ONCE = 500
 ERROR = "error"  # the column that failed rows come back with
 STATUS = "status"
 STATUS_COLUMNS = ("status", "generation status", "generation_status", "asset status", "asset_status")
-GIVEN = (VersionState.IN_REVIEW, VersionState.APPROVED, VersionState.PUBLISHED)  # what an export of a whole batch holds
+GIVEN = (
+    VersionState.IN_REVIEW,
+    VersionState.APPROVED,
+    VersionState.PUBLISHED,
+)  # what an export of a whole batch holds
 NO_DAY = (1980, 1, 1, 0, 0, 0)  # the same files make the same ZIP
 PICTURES = ("image/jpeg", "image/png", "image/webp", "image/avif")
-_UNTAKEN = {RowState.WAITING: Standing.WAITING, RowState.FAILED: Standing.FAILED, RowState.CANCELLED: Standing.CANCELLED}
+_UNTAKEN = {
+    RowState.WAITING: Standing.WAITING,
+    RowState.FAILED: Standing.FAILED,
+    RowState.CANCELLED: Standing.CANCELLED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +62,11 @@ def _told(row: Row, made: list[Made], making: bool, error: str) -> Told:
         return Told(row, _UNTAKEN[row.state], (), row.error)
     stands = standing(making=making, states={m.card.state for m in made})
     codes = dict.fromkeys(code for m in made for code in m.codes)
-    why = error or (f"blocked: {', '.join(codes)}" if codes else "nothing could be made") if stands is Standing.FAILED else ""
+    why = (
+        error or (f"blocked: {', '.join(codes)}" if codes else "nothing could be made")
+        if stands is Standing.FAILED
+        else ""
+    )
     return Told(row, stands, tuple(made), why)
 
 
@@ -68,7 +80,12 @@ def manifest(services: Services, batch: Batch) -> Iterator[dict[str, Any]]:
 def record_of(services: Services, each: Told) -> dict[str, Any]:
     """A row as a manifest tells it."""
     if each.standing in (Standing.FAILED, Standing.CANCELLED):
-        return {"sku": each.row.sku, "status": each.standing.value.lower(), "error": each.error, "row": each.row.line}
+        return {
+            "sku": each.row.sku,
+            "status": each.standing.value.lower(),
+            "error": each.error,
+            "row": each.row.line,
+        }
     versions = [_version(services, made) for made in each.made]
     pictures = [_file(services, f)["url"] for card in _newest(each.made) for f in _pictures(card)]
     first = each.made[0]
@@ -78,7 +95,8 @@ def record_of(services: Services, each: Told) -> dict[str, Any]:
         "image_count": len(pictures),
         "image_urls": pictures,
         "request_id": first.provenance.get("request_id") or first.run_id,
-        "model_actual": first.provenance.get("model_actual") or f"{first.provenance.get('generator', 'local')} ({first.provenance.get('tool', '')})",
+        "model_actual": first.provenance.get("model_actual")
+        or f"{first.provenance.get('generator', 'local')} ({first.provenance.get('tool', '')})",
         "review": each.standing.value,
         "cost_usd": round(sum(v["cost_usd"] for v in versions), 6),
         "versions": versions,
@@ -102,7 +120,14 @@ def _version(services: Services, made: Made) -> dict[str, Any]:
 
 def _file(services: Services, file: VersionFile) -> dict[str, Any]:
     url = f"{services.settings.public}/files/{file.sha256}/{file.name}"
-    return {"name": file.name, "role": file.role.value, "mime": file.mime, "bytes": file.bytes, "sha256": file.sha256, "url": url}
+    return {
+        "name": file.name,
+        "role": file.role.value,
+        "mime": file.mime,
+        "bytes": file.bytes,
+        "sha256": file.sha256,
+        "url": url,
+    }
 
 
 def json_lines(records: Iterable[dict[str, Any]]) -> Iterator[str]:
@@ -125,7 +150,12 @@ def failed_csv(services: Services, batch: Batch) -> str:
     """The rows that failed as the sheet had them, with why: a sheet to be mended and uploaded again."""
     columns = tuple(c for c in batch.columns if c != ERROR)
     failed = (each for each in told(services, batch) if each.standing is Standing.FAILED)
-    return written(chain([[*columns, ERROR]], ([*(each.row.cells.get(c, "") for c in columns), each.error] for each in failed)))
+    return written(
+        chain(
+            [[*columns, ERROR]],
+            ([*(each.row.cells.get(c, "") for c in columns), each.error] for each in failed),
+        )
+    )
 
 
 def _newest(made: Iterable[Made]) -> Iterator[Card]:
@@ -170,7 +200,9 @@ def to_folder(services: Services, cards: Iterable[Card], folder: Path) -> int:
 def zip_stream(services: Services, cards: Iterable[Card], manifest: Iterable[str] = ()) -> Iterator[bytes]:
     """A ZIP of all files in their folders, as it is written: one file in memory at a time; then the manifest, if there is one."""
     out = _Out()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as package:  # pictures and models are compressed already
+    with zipfile.ZipFile(
+        out, "w", zipfile.ZIP_STORED
+    ) as package:  # pictures and models are compressed already
         for name, data in _contents(services, cards):
             package.writestr(zipfile.ZipInfo(name, NO_DAY), data)
             yield out.taken()

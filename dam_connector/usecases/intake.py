@@ -47,7 +47,9 @@ def receive(services: Services, connection: str, inbound: Inbound) -> tuple[Deli
     """
     source = _source(services, connection)
     verified = source.verify(inbound)
-    delivery_id, new = services.inbox.add(connection, verified.key, inbound, acts=verified.acts, keeps=verified.keeps)
+    delivery_id, new = services.inbox.add(
+        connection, verified.key, inbound, acts=verified.acts, keeps=verified.keeps
+    )
     if new and verified.acts:
         services.queue.wake("handle_delivery", [delivery_id])
     return delivery_id, new
@@ -84,7 +86,9 @@ def _meaning(services: Services, record: DeliveryRecord) -> str:
     """Do what a delivery means; gives a few words about it."""
     rules = services.rules.current()
     if record.connection in rules.provider:
-        return hinted(services, record.connection, services.provider(record.connection).parse_webhook(record.inbound))
+        return hinted(
+            services, record.connection, services.provider(record.connection).parse_webhook(record.inbound)
+        )
     if record.connection in rules.dam:
         refs = services.dam(record.connection).parse_webhook(record.inbound)
         return "; ".join(heed(services, record.connection, ref) for ref in refs) or "nothing of ours"
@@ -93,7 +97,9 @@ def _meaning(services: Services, record: DeliveryRecord) -> str:
     return "; ".join(take_event(services, record.connection, event, last_try=last_try) for event in events)
 
 
-def take_event(services: Services, connection: str, event: Event, *, last_try: bool = True, bulk: bool = False) -> str:
+def take_event(
+    services: Services, connection: str, event: Event, *, last_try: bool = True, bulk: bool = False
+) -> str:
     """Carry out what a source says of a product; gives a few words about it. bulk: it is one of many, and waits in their lane.
 
     Raises: as `Pim.fetch`; Unavailable or RateLimited when a picture's server is away, unless it is the last try.
@@ -107,7 +113,18 @@ def take_event(services: Services, connection: str, event: Event, *, last_try: b
         gone = services.products.mark_deleted(connection, event.ref, event.at)
         return f"{event.ref}: gone from its source" if gone else f"{event.ref}: not there"
     services.products.mark_deleted(connection, event.ref, event.at, but=[p.sku for p in products])
-    taken = [take_product(services, p, connection=connection, ref=event.ref, source_time=event.at, last_try=last_try, bulk=bulk) for p in products]
+    taken = [
+        take_product(
+            services,
+            p,
+            connection=connection,
+            ref=event.ref,
+            source_time=event.at,
+            last_try=last_try,
+            bulk=bulk,
+        )
+        for p in products
+    ]
     return "; ".join(each.words for each in taken) or f"{event.ref}: has no SKU"
 
 
@@ -117,7 +134,9 @@ def _newest(services: Services, connection: str, event: Event) -> list[Product]:
     if source.capabilities.fetch:
         return source.fetch(event.ref)
     if event.product is None:
-        raise BadOutput(connection, "normalize", "the event carries no product and the source cannot be asked")
+        raise BadOutput(
+            connection, "normalize", "the event carries no product and the source cannot be asked"
+        )
     return [event.product]
 
 
@@ -143,9 +162,15 @@ def take_product(
     sources, unusable = pictures_of(services, product, last_try=last_try)
     issues += unusable
     services.products.set_findings(product.sku, sources, tuple(issues))
-    added = plan_runs(services, product, sources, batch_id=batch_id, bulk=bulk) if set(sources) - {INSPIRATION} and not incomplete else 0
+    added = (
+        plan_runs(services, product, sources, batch_id=batch_id, bulk=bulk)
+        if set(sources) - {INSPIRATION} and not incomplete
+        else 0
+    )
     newest = services.products.get(product.sku)
-    if newest and newest.source_time > source_time:  # newer facts came while the pictures were fetched: theirs is the last word
+    if (
+        newest and newest.source_time > source_time
+    ):  # newer facts came while the pictures were fetched: theirs is the last word
         return take_product(
             services,
             newest.product,
@@ -156,16 +181,31 @@ def take_product(
             batch_id=batch_id,
             bulk=bulk,
         )
-    return Taken(f"{product.sku}: flagged" if incomplete else f"{product.sku}: {added} {'run' if added == 1 else 'runs'} planned", added)
+    return Taken(
+        f"{product.sku}: flagged"
+        if incomplete
+        else f"{product.sku}: {added} {'run' if added == 1 else 'runs'} planned",
+        added,
+    )
 
 
 def plan_runs(
-    services: Services, product: Product, sources: Mapping[str, Sha256], *, made_from: str = "", batch_id: str = "", bulk: bool = False
+    services: Services,
+    product: Product,
+    sources: Mapping[str, Sha256],
+    *,
+    made_from: str = "",
+    batch_id: str = "",
+    bulk: bool = False,
 ) -> int:
     """How many runs this product needed that were not planned before; they are woken. made_from: only those rendered from this model."""
     bulk = bulk or bool(batch_id)
     rules = services.rules.current()
-    models = {d.made_from: glb.sha256 for d in rules.deliverables if (glb := _current_glb(services, product.sku, d.made_from))}
+    models = {
+        d.made_from: glb.sha256
+        for d in rules.deliverables
+        if (glb := _current_glb(services, product.sku, d.made_from))
+    }
     wanted = [
         NewRun(
             kind=p.deliverable.kind,
@@ -216,7 +256,14 @@ def run_again(services: Services, sku: str, *, batch_id: str = "") -> int:
     if record is None or record.deleted:
         raise NotFound("catalog", "run", f"there is no product {sku}")
     retried = [r for r in services.runs.page(sku=sku, state="failed", limit=200) if retry(services, r)]
-    taken = take_product(services, record.product, connection=record.connection, ref=record.ref, source_time=record.source_time, batch_id=batch_id)
+    taken = take_product(
+        services,
+        record.product,
+        connection=record.connection,
+        ref=record.ref,
+        source_time=record.source_time,
+        batch_id=batch_id,
+    )
     return len(retried) + taken.planned
 
 

@@ -29,7 +29,9 @@ def sweep(services: Services, owner: str) -> int:
     if late and _wake(services, "handle_delivery", late):
         services.inbox.postpone(late, REKICK_S)
         sent += len(late)
-    for turn in services.batches.idle():  # its job was lost, or has not come yet: then the second one finds the turn taken
+    for turn in (
+        services.batches.idle()
+    ):  # its job was lost, or has not come yet: then the second one finds the turn taken
         sent += _wake(services, "advance_batch", [turn])
     due: dict[str, list[str]] = {}
     for run_id, kind, bulk in services.runs.due(BATCH):

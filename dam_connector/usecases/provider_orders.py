@@ -37,7 +37,13 @@ class Order:
     def generation(self, services: Services, key: str, *, with_pictures: bool = True) -> Generation:
         """What a provider is asked. key: of the task, the same for every try. Raises: NotFound when a picture is gone."""
         facts = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "pictures"}
-        return Generation(key=key, pictures={v: services.blobs.get(sha) for v, sha in self.pictures.items()} if with_pictures else {}, **facts)
+        return Generation(
+            key=key,
+            pictures={v: services.blobs.get(sha) for v, sha in self.pictures.items()}
+            if with_pictures
+            else {},
+            **facts,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +112,10 @@ class Budget:
 def budget(services: Services, name: str, batch_id: str = "") -> tuple[Budget, ...]:
     """How much of a provider's caps is used: those of the day and the month, and the one of a batch where one is named."""
     caps = caps_of(services, name)
-    return tuple(Budget(of=of, spent=spent, cap=getattr(caps, of)) for of, spent in services.spend.spent(name, batch_id).items())
+    return tuple(
+        Budget(of=of, spent=spent, cap=getattr(caps, of))
+        for of, spent in services.spend.spent(name, batch_id).items()
+    )
 
 
 def notice(services: Services, entry: TaskEntry) -> None:
@@ -114,15 +123,26 @@ def notice(services: Services, entry: TaskEntry) -> None:
     if caps_of(services, entry.provider) == Caps():
         return
     for used in budget(services, entry.provider, entry.batch_id):
-        period = {"day": services.clock.now().date().isoformat(), "month": services.clock.now().date().isoformat()[:7]}.get(used.of, entry.batch_id)
+        period = {
+            "day": services.clock.now().date().isoformat(),
+            "month": services.clock.now().date().isoformat()[:7],
+        }.get(used.of, entry.batch_id)
         name = f"notice:{entry.provider}:{used.of}"
         if used.notice and services.ledger.noted(name) != period:
             services.ledger.note(name, period)
             words = f"{entry.provider}: ${used.spent:.2f} of ${used.cap:g} for this {used.of} are used"
             services.ledger.tell("budget", sku=entry.sku, detail=words)
-            log.warning("budget_nearly_used", provider=entry.provider, of=used.of, spent_usd=round(used.spent, 2), cap_usd=used.cap)
+            log.warning(
+                "budget_nearly_used",
+                provider=entry.provider,
+                of=used.of,
+                spent_usd=round(used.spent, 2),
+                cap_usd=used.cap,
+            )
 
 
 def hinted(services: Services, name: str, ref: str) -> str:
     """Look at a task next, because its provider's webhook says that something happened; gives a few words."""
-    return f"{name}: the task is looked at" if services.tasks.look_now(name, ref) else f"{name}: not one of ours"
+    return (
+        f"{name}: the task is looked at" if services.tasks.look_now(name, ref) else f"{name}: not one of ours"
+    )

@@ -21,10 +21,21 @@ from dam_connector.wiring import Services
 log = structlog.get_logger()
 
 
-def listing_of(services: Services, channel: str, product: Product, *, put: ApprovedVersion | None = None, without: AssetId | None = None) -> Listing:
+def listing_of(
+    services: Services,
+    channel: str,
+    product: Product,
+    *,
+    put: ApprovedVersion | None = None,
+    without: AssetId | None = None,
+) -> Listing:
     """What is live of a product in a channel, in the order of plugin.json. put: in place of its asset's live version. without: this asset."""
     changed = put.version.asset.id if put else without
-    live = [p for p in services.publications.of_product(product.sku) if p.channel == channel and p.asset_id != changed]
+    live = [
+        p
+        for p in services.publications.of_product(product.sku)
+        if p.channel == channel and p.asset_id != changed
+    ]
     found = [put] if put else []
     for record in live:
         version = services.assets.get(record.version_id)
@@ -47,7 +58,11 @@ def _placement(services: Services, product: Product, approved: ApprovedVersion) 
     version = approved.version
     deliverable = services.rules.current().deliverable(version.asset.deliverable)
     links = {f.name: f"{services.settings.public}/files/{f.sha256}/{quote(f.name)}" for f in version.shipped}
-    return Placement(approved=approved, alt_text=alt_text(product, style=deliverable.style if deliverable else "studio"), links=links)
+    return Placement(
+        approved=approved,
+        alt_text=alt_text(product, style=deliverable.style if deliverable else "studio"),
+        links=links,
+    )
 
 
 def turn_at(services: Services, channel: str, sku: str) -> AbstractContextManager[None]:
@@ -68,7 +83,9 @@ def rollback(services: Services, version: Version, *, by: str) -> None:
     """
     services.decisions.reinstate(version)
     services.assets.schedule(version.id, None)
-    services.ledger.tell("rolled_back", sku=version.asset.sku, version_id=version.id, by=by, detail=f"to V{version.number}")
+    services.ledger.tell(
+        "rolled_back", sku=version.asset.sku, version_id=version.id, by=by, detail=f"to V{version.number}"
+    )
     follow(services, version, RunKind.PUBLISH, again("rollback", services))
 
 

@@ -78,11 +78,19 @@ def reconcile(services: Services, *, only: str = "", files: bool = True) -> Iter
     looks = {"pim": rules.pim, "dam": rules.dam, "channel": rules.channel}
     known = [(port, name) for port, connections in looks.items() for name in connections]
     if only and only not in {name for _, name in known}:
-        raise ConfigError(f"there is no PIM, DAM or channel {only!r}; known: {', '.join(name for _, name in known)}")
+        raise ConfigError(
+            f"there is no PIM, DAM or channel {only!r}; known: {', '.join(name for _, name in known)}"
+        )
     for port, name in known:
         if only in ("", name):
             try:
-                yield from _pim(services, name) if port == "pim" else _dam(services, name, files) if port == "dam" else _channel(services, name)
+                yield from (
+                    _pim(services, name)
+                    if port == "pim"
+                    else _dam(services, name, files)
+                    if port == "dam"
+                    else _channel(services, name)
+                )
             except (AdapterError, ConfigError) as error:
                 yield Drift(kind=Kind.FAILED, port=port, where=name, sku="", ref="", detail=str(error))
 
@@ -98,14 +106,28 @@ def _pim(services: Services, name: str) -> Iterator[Drift]:
         listed.add(event.ref)
         here = known.get(event.ref)
         if here is None:
-            yield Drift(kind=Kind.MISSING, port="pim", where=name, sku="", ref=event.ref, detail="it is there, and not here")
+            yield Drift(
+                kind=Kind.MISSING,
+                port="pim",
+                where=name,
+                sku="",
+                ref=event.ref,
+                detail="it is there, and not here",
+            )
         elif event.at > here[1]:
             detail = f"changed there {event.at:%Y-%m-%d %H:%M}, known here of {here[1]:%Y-%m-%d %H:%M}"
             yield Drift(kind=Kind.STALE, port="pim", where=name, sku=here[0], ref=event.ref, detail=detail)
     if source.capabilities.fetch:  # else it lists what changed, not what there is
         for ref, (sku, _) in known.items():
             if ref not in listed:
-                yield Drift(kind=Kind.ORPHANED, port="pim", where=name, sku=sku, ref=ref, detail="it is here, and no longer there")
+                yield Drift(
+                    kind=Kind.ORPHANED,
+                    port="pim",
+                    where=name,
+                    sku=sku,
+                    ref=ref,
+                    detail="it is here, and no longer there",
+                )
 
 
 def _dam(services: Services, name: str, files: bool) -> Iterator[Drift]:
@@ -124,7 +146,11 @@ def _dam(services: Services, name: str, files: bool) -> Iterator[Drift]:
             yield Drift(kind=Kind.STALE, detail=f"{_title(version)}: {error}", **about)
             continue
         if found.state is not version.state:
-            yield Drift(kind=Kind.STALE, detail=f"{_title(version)} is {found.state.value} there, {version.state.value} here", **about)
+            yield Drift(
+                kind=Kind.STALE,
+                detail=f"{_title(version)} is {found.state.value} there, {version.state.value} here",
+                **about,
+            )
         if changed:
             yield Drift(kind=Kind.CHANGED, detail=f"{_title(version)}: {', '.join(changed)}", **about)
 
@@ -158,7 +184,9 @@ def _title(version: Version) -> str:
 def mend(services: Services, drift: Drift) -> str:
     """Put one finding right; gives a few words about it. Raises: AdapterError, ConfigError."""
     if drift.port == "pim" and drift.kind is not Kind.FAILED:
-        return take_event(services, drift.where, Event(kind=EventKind.UPDATED, ref=drift.ref, at=services.clock.now()))
+        return take_event(
+            services, drift.where, Event(kind=EventKind.UPDATED, ref=drift.ref, at=services.clock.now())
+        )
     if drift.port == "channel" and (listing := _listing(services, drift.where, drift.sku)):
         with turn_at(services, drift.where, drift.sku):
             services.channel(drift.where).sync(listing, services.blobs)
@@ -186,7 +214,17 @@ def _mend_in_dam(services: Services, drift: Drift, version: Version) -> str:
 
 def keep(services: Services, found: list[Drift]) -> None:
     """Keep what was found for the page that shows it."""
-    rows = [{"kind": d.kind.value, "port": d.port, "where": d.where, "sku": d.sku, "ref": d.ref, "detail": d.detail} for d in found[:KEPT]]
+    rows = [
+        {
+            "kind": d.kind.value,
+            "port": d.port,
+            "where": d.where,
+            "sku": d.sku,
+            "ref": d.ref,
+            "detail": d.detail,
+        }
+        for d in found[:KEPT]
+    ]
     services.ledger.note(LAST, {"at": services.clock.now().isoformat(), "count": len(found), "rows": rows})
 
 
@@ -195,7 +233,11 @@ def kept(services: Services) -> tuple[datetime | None, int, list[Drift]]:
     noted = services.ledger.noted(LAST)
     if not noted:
         return None, 0, []
-    return datetime.fromisoformat(noted["at"]), noted["count"], [Drift(**{**row, "kind": Kind(row["kind"])}) for row in noted["rows"]]
+    return (
+        datetime.fromisoformat(noted["at"]),
+        noted["count"],
+        [Drift(**{**row, "kind": Kind(row["kind"])}) for row in noted["rows"]],
+    )
 
 
 def reconcile_when_due(services: Services, owner: str) -> bool:

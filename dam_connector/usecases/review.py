@@ -20,7 +20,15 @@ from dam_connector.wiring import Services
 COMMENT = "comment"
 
 
-def decide(services: Services, version: Version, decision: Decision, *, source: str, delay_s: float = 0, go_live_at: datetime | None = None) -> None:
+def decide(
+    services: Services,
+    version: Version,
+    decision: Decision,
+    *,
+    source: str,
+    delay_s: float = 0,
+    go_live_at: datetime | None = None,
+) -> None:
     """Approve or reject a version in review; an approved one is published after `delay_s` seconds, or on the day it is to go live.
 
     Raises: StateConflict when somebody else decided first.
@@ -32,7 +40,9 @@ def decide(services: Services, version: Version, decision: Decision, *, source: 
     else:
         tell_later(services, version)
     detail = "; ".join(filter(None, [", ".join(decision.reasons), decision.note]))
-    services.ledger.tell(decision.verdict.value, sku=version.asset.sku, version_id=version.id, by=decision.by, detail=detail)
+    services.ledger.tell(
+        decision.verdict.value, sku=version.asset.sku, version_id=version.id, by=decision.by, detail=detail
+    )
     if decision.verdict is Verdict.APPROVED:
         due_at = services.clock.now() + timedelta(seconds=delay_s) if delay_s else None
         follow(services, version, RunKind.PUBLISH, f"publish:{decision_id}", due_at=due_at)
@@ -54,7 +64,9 @@ def comment(services: Services, version: Version, *, text: str, by: str) -> None
     services.ledger.tell(COMMENT, sku=version.asset.sku, version_id=version.id, by=by, detail=text)
 
 
-def regenerate(services: Services, version: Version, *, note: str, by: str, bulk: bool = False, generator: str = "") -> RunId | None:
+def regenerate(
+    services: Services, version: Version, *, note: str, by: str, bulk: bool = False, generator: str = ""
+) -> RunId | None:
     """Make the next version of an asset, with a word of the reviewer's, by default that of its rejection; None when that was asked for already.
 
     generator: who is to make it, over the rules' own choice. Raises: NotFound, Refused when it is none that can.
@@ -62,11 +74,25 @@ def regenerate(services: Services, version: Version, *, note: str, by: str, bulk
     if generator:
         _check_generator(services, version, generator)
     made_by = services.runs.get(version.run_id)
-    while made_by and made_by.kind is RunKind.UPSCALE and (enlarged := services.assets.get(made_by.version_id or "")):
-        made_by = services.runs.get(enlarged.run_id)  # the next version is made from what the enlarged one was made from
+    while (
+        made_by
+        and made_by.kind is RunKind.UPSCALE
+        and (enlarged := services.assets.get(made_by.version_id or ""))
+    ):
+        made_by = services.runs.get(
+            enlarged.run_id
+        )  # the next version is made from what the enlarged one was made from
     facts = facts_of(made_by.input_hash) if made_by else ""
     again = f"{facts}~again:{version.id}" + (f":{generator}" if generator else "")
-    run = follow(services, version, RunKind(version.asset.kind), again, note=note or _why_rejected(services, version), bulk=bulk, generator=generator)
+    run = follow(
+        services,
+        version,
+        RunKind(version.asset.kind),
+        again,
+        note=note or _why_rejected(services, version),
+        bulk=bulk,
+        generator=generator,
+    )
     if run:
         detail = "; ".join(filter(None, [f"by {generator}" if generator else "", note]))
         services.ledger.tell("regenerate", sku=version.asset.sku, version_id=version.id, by=by, detail=detail)
@@ -122,6 +148,12 @@ def waive(services: Services, version: Version, waiver: Waiver) -> None:
         raise NotFound("report", "waive", f"no open error has the code {waiver.code}")
     report = replace(version.report, waivers=(*version.report.waivers, waiver))
     services.assets.set_report(version.id, report)
-    services.ledger.tell("waived", sku=version.asset.sku, version_id=version.id, by=waiver.by, detail=f"{waiver.code}: {waiver.reason}")
+    services.ledger.tell(
+        "waived",
+        sku=version.asset.sku,
+        version_id=version.id,
+        by=waiver.by,
+        detail=f"{waiver.code}: {waiver.reason}",
+    )
     if not report.blocked:
         follow(services, version, RunKind.REVIEW, f"review:{version.id}")

@@ -26,10 +26,16 @@ def addressed(text: str) -> bool:
 def addresses(product: Product) -> dict[str, tuple[str, str]]:
     """The product's pictures by name, each with its address and where the record names it."""
     wanted = {image.view.value: (image.url, f"/images/{image.view.value}") for image in product.images}
-    return {**wanted, INSPIRATION: (product.inspiration_image, "/inspiration_image")} if product.inspiration_image else wanted
+    return (
+        {**wanted, INSPIRATION: (product.inspiration_image, "/inspiration_image")}
+        if product.inspiration_image
+        else wanted
+    )
 
 
-def pictures_of(services: Services, product: Product, *, last_try: bool) -> tuple[dict[str, Sha256], list[Issue]]:
+def pictures_of(
+    services: Services, product: Product, *, last_try: bool
+) -> tuple[dict[str, Sha256], list[Issue]]:
     """The product's pictures by view, stored, and what is wrong with those that are not; of an incomplete product too: its page shows them.
 
     Raises: Unavailable or RateLimited when a picture's server is away, unless it is the last try.
@@ -46,7 +52,15 @@ def pictures_of(services: Services, product: Product, *, last_try: bool) -> tupl
         if not isinstance(found, Issue):
             sources[name] = found
         elif name == INSPIRATION:
-            issues.append(issue("source.inspiration", found.message, pointer=where, measured=found.measured, limit=found.limit))
+            issues.append(
+                issue(
+                    "source.inspiration",
+                    found.message,
+                    pointer=where,
+                    measured=found.measured,
+                    limit=found.limit,
+                )
+            )
         else:
             issues.append(found)
     return sources, issues
@@ -62,7 +76,12 @@ def look(services: Services, url: str, where: str) -> Issue | None:
     except AdapterError as error:
         return _wrong(error, url, where, services.settings.max_picture_bytes)
     if not picture_mime(head):
-        return issue("source.not_an_image", f"{_name(where)}: what lies there is no picture.", pointer=where, measured=url)
+        return issue(
+            "source.not_an_image",
+            f"{_name(where)}: what lies there is no picture.",
+            pointer=where,
+            measured=url,
+        )
     return None
 
 
@@ -70,7 +89,11 @@ def _stored(services: Services, url: str, where: str) -> Sha256 | Issue:
     """The picture's hash, its bytes being stored; or what is wrong with its address. Raises: Unavailable, RateLimited."""
     if url.startswith(HELD):
         held = Sha256(url.removeprefix(HELD))
-        return held if services.blobs.has(held) else issue("source.not_found", f"{_name(where)}: the picture is no longer stored.", pointer=where)
+        return (
+            held
+            if services.blobs.has(held)
+            else issue("source.not_found", f"{_name(where)}: the picture is no longer stored.", pointer=where)
+        )
     limit = services.settings.max_picture_bytes
     try:
         data = _fetched(services, url, limit)
@@ -106,7 +129,9 @@ def _wrong(error: Exception, url: str, where: str, limit: int) -> Issue:
     if isinstance(error, Blocked):
         return issue("source.url_refused", f"{name}: {error}.", pointer=where, measured=url)
     if isinstance(error, TooLarge):
-        return issue("source.too_large", f"{name}: more than {limit} bytes.", pointer=where, limit=f"{limit} bytes")
+        return issue(
+            "source.too_large", f"{name}: more than {limit} bytes.", pointer=where, limit=f"{limit} bytes"
+        )
     if isinstance(error, (NotFound, Refused, Unsupported, ConfigError)):
         return issue("source.not_found", f"{name}: {error}.", pointer=where, measured=url)
     return issue("source.unreachable", f"{name}: {error}.", pointer=where, measured=url)

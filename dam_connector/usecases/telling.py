@@ -35,10 +35,14 @@ def tell(services: Services, version: Version) -> None:
 
 def _tell_of(services: Services, version: Version) -> None:
     try:
-        services.dam(version.dam).write_state(version.dam_ref, version.state, services.decisions.standing(version.id))
+        services.dam(version.dam).write_state(
+            version.dam_ref, version.state, services.decisions.standing(version.id)
+        )
     except ConfigError:
         return
     except NotFound as error:
         log.warning("gone_from_dam", version_id=version.id, error=str(error))
-        services.ledger.tell("gone_from_dam", sku=version.asset.sku, version_id=version.id, detail=version.dam)
+        services.ledger.tell(
+            "gone_from_dam", sku=version.asset.sku, version_id=version.id, detail=version.dam
+        )
     services.assets.set_dam_state(version.id, version.state)

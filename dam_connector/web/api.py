@@ -20,7 +20,9 @@ from dam_connector.web.request_context import csrf, current_user, problem, requi
 from schemas import api as s
 from schemas.product import ProductSchema
 
-bp = Blueprint("api", "api", url_prefix="/api/v1", description="Products, versions, decisions, runs, deliveries, rules.")
+bp = Blueprint(
+    "api", "api", url_prefix="/api/v1", description="Products, versions, decisions, runs, deliveries, rules."
+)
 View = TypeVar("View", bound=Callable[..., Any])
 MAX_KEY = 100
 
@@ -28,7 +30,9 @@ MAX_KEY = 100
 @bp.before_request
 def guard() -> None:
     """A session's writes need its CSRF token; a bearer token is proof enough."""
-    if request.method not in ("GET", "HEAD", "OPTIONS") and not request.headers.get("Authorization", "").startswith("Bearer "):
+    if request.method not in ("GET", "HEAD", "OPTIONS") and not request.headers.get(
+        "Authorization", ""
+    ).startswith("Bearer "):
         if current_user() is None:
             abort(401, "log in, or send an API token as Authorization: Bearer ...")
         csrf.protect()
@@ -56,12 +60,16 @@ def _answered_once(key: str, view: Callable[[], Response]) -> Response:
     digest = hashlib.sha256(f"{request.method} {request.path}\n".encode() + request.get_data()).hexdigest()
     before = services().ledger.answer(key)
     if before and before[1] != digest:
-        return make_response(problem(422, "idempotency_key_reused", "this Idempotency-Key came with another request before"))
+        return make_response(
+            problem(422, "idempotency_key_reused", "this Idempotency-Key came with another request before")
+        )
     if before:
         return make_response(before[2], before[0])
     answer = view()
     if answer.status_code < 500:
-        services().ledger.keep_answer(key, digest, answer.status_code, json.loads(answer.get_data(as_text=True) or "null"))
+        services().ledger.keep_answer(
+            key, digest, answer.status_code, json.loads(answer.get_data(as_text=True) or "null")
+        )
     return answer
 
 
@@ -79,7 +87,13 @@ def _version(version_id: str) -> Version:
 @bp.response(200, s.page_of(s.ProductOut))
 def products(args: dict[str, Any]) -> dict[str, Any]:
     """Products, newest first."""
-    found = services().products.page(text=args["q"], category=args["category"], flagged=args["flagged"], before=args["cursor"], limit=args["limit"])
+    found = services().products.page(
+        text=args["q"],
+        category=args["category"],
+        flagged=args["flagged"],
+        before=args["cursor"],
+        limit=args["limit"],
+    )
     return _page(found, args["limit"])
 
 
@@ -141,7 +155,9 @@ def assets(args: dict[str, Any]) -> list[dict[str, Any]]:
 @bp.response(200, s.page_of(s.VersionOut))
 def versions(args: dict[str, Any]) -> dict[str, Any]:
     """Versions, newest first."""
-    found = services().assets.page(state=args["state"], deliverable=args["deliverable"], before=args["cursor"], limit=args["limit"])
+    found = services().assets.page(
+        state=args["state"], deliverable=args["deliverable"], before=args["cursor"], limit=args["limit"]
+    )
     return _page(found, args["limit"])
 
 
@@ -160,7 +176,12 @@ def version(version_id: str) -> Version:
 @bp.response(200, s.VersionOut)
 def decide(data: dict[str, Any], version_id: str) -> Any:
     """Approve or reject a version in review. 409 when somebody else decided first."""
-    decision = Decision(verdict=Verdict(data["verdict"]), by=signed_in().name, reasons=tuple(data["reasons"]), note=data["note"])
+    decision = Decision(
+        verdict=Verdict(data["verdict"]),
+        by=signed_in().name,
+        reasons=tuple(data["reasons"]),
+        note=data["note"],
+    )
     review.decide(services(), _version(version_id), decision, source="api", go_live_at=data["go_live_at"])
     return _version(version_id)
 
@@ -197,7 +218,11 @@ def regenerate(data: dict[str, Any], version_id: str) -> dict[str, Any]:
     if data["generator"] and not user.role.may(UserRole.ADMIN):
         abort(403, "only admins choose who makes it")
     run = review.regenerate(services(), found, note=data["note"], by=user.name, generator=data["generator"])
-    return {"sku": found.asset.sku, "outcome": "under way" if run else "asked for before", "planned": int(run is not None)}
+    return {
+        "sku": found.asset.sku,
+        "outcome": "under way" if run else "asked for before",
+        "planned": int(run is not None),
+    }
 
 
 @bp.post("/versions/<version_id>/waivers")
@@ -207,7 +232,11 @@ def regenerate(data: dict[str, Any], version_id: str) -> dict[str, Any]:
 @bp.response(200, s.VersionOut)
 def waive(data: dict[str, Any], version_id: str) -> Any:
     """Accept an error of a blocked version, with a reason; recorded."""
-    review.waive(services(), _version(version_id), Waiver(code=data["code"], by=signed_in().name, reason=data["reason"], until=data["until"]))
+    review.waive(
+        services(),
+        _version(version_id),
+        Waiver(code=data["code"], by=signed_in().name, reason=data["reason"], until=data["until"]),
+    )
     return _version(version_id)
 
 
@@ -217,7 +246,12 @@ def waive(data: dict[str, Any], version_id: str) -> Any:
 @bp.response(200, s.page_of(s.RunOut))
 def runs(args: dict[str, Any]) -> dict[str, Any]:
     """Runs, newest first."""
-    return _page(services().runs.page(state=args["state"], sku=args["sku"], before=args["cursor"], limit=args["limit"]), args["limit"])
+    return _page(
+        services().runs.page(
+            state=args["state"], sku=args["sku"], before=args["cursor"], limit=args["limit"]
+        ),
+        args["limit"],
+    )
 
 
 @bp.get("/runs/<run_id>")
@@ -246,7 +280,9 @@ def retry(run_id: str) -> Any:
 @bp.response(200, s.page_of(s.DeliveryOut))
 def deliveries(args: dict[str, Any]) -> dict[str, Any]:
     """Webhook deliveries, newest first."""
-    return _page(services().inbox.page(state=args["state"], before=args["cursor"], limit=args["limit"]), args["limit"])
+    return _page(
+        services().inbox.page(state=args["state"], before=args["cursor"], limit=args["limit"]), args["limit"]
+    )
 
 
 @bp.get("/deliveries/<delivery_id>")
@@ -275,4 +311,8 @@ def rules() -> dict[str, Any]:
     current = services().rules.current()
     refused = services().rules.problem
     text = services().ledger.rules_text(current.fingerprint) or "{}"
-    return {"fingerprint": current.fingerprint, "text": json.loads(text), "problem": list(refused.problems) if refused else []}
+    return {
+        "fingerprint": current.fingerprint,
+        "text": json.loads(text),
+        "problem": list(refused.problems) if refused else [],
+    }

@@ -24,7 +24,10 @@ def page(sku: str) -> ResponseReturnValue:
     if model is None:
         abort(404)
     picture = next((v for v in versions if v.asset.kind == "image"), None)
-    rules, address = services().rules.current(), f"{services().settings.public}{url_for('viewer.page', sku=sku)}"
+    rules, address = (
+        services().rules.current(),
+        f"{services().settings.public}{url_for('viewer.page', sku=sku)}",
+    )
     return render_template(
         "ar.html",
         product=record.product,
@@ -45,7 +48,13 @@ def latest(sku: str, deliverable: str, extension: str) -> ResponseReturnValue:
     """The latest approved file of a deliverable's first slot, under an address that never changes."""
     _, versions = _published(sku)
     wanted = "jpeg" if extension == "jpg" else extension
-    files = [f for v in versions if v.asset.deliverable == deliverable for f in v.files if f.role not in (Role.PREVIEW, Role.EVIDENCE)]
+    files = [
+        f
+        for v in versions
+        if v.asset.deliverable == deliverable
+        for f in v.files
+        if f.role not in (Role.PREVIEW, Role.EVIDENCE)
+    ]
     found = next((f for f in files if f.format == wanted), None)
     if found is None:
         abort(404)
@@ -63,15 +72,25 @@ def qr(sku: str) -> ResponseReturnValue:
     segno.make(f"{services().settings.public}{url_for('viewer.page', sku=sku)}", error="m").save(
         out, kind="svg", scale=4, border=2, dark="#111", light="#fff"
     )
-    return Response(out.getvalue(), mimetype="image/svg+xml", headers={"Cache-Control": "public, max-age=3600"})
+    return Response(
+        out.getvalue(), mimetype="image/svg+xml", headers={"Cache-Control": "public, max-age=3600"}
+    )
 
 
 def _published(sku: str) -> tuple[ProductRecord, list[Version]]:
     """The product and its versions that are live in the viewer; 404 when there are none."""
     record = services().products.get(sku)
-    viewers = {name for name, channel in services().rules.current().channel.items() if channel.adapter == CHANNEL_ADAPTER}
+    viewers = {
+        name
+        for name, channel in services().rules.current().channel.items()
+        if channel.adapter == CHANNEL_ADAPTER
+    }
     shown = {p.version_id for p in services().publications.of_product(sku) if p.channel in viewers}
-    live = [v for v in services().assets.of_product(sku) if v.id in shown and v.state is not VersionState.WITHDRAWN]
+    live = [
+        v
+        for v in services().assets.of_product(sku)
+        if v.id in shown and v.state is not VersionState.WITHDRAWN
+    ]
     if record is None or record.deleted or not live:
         abort(404)
     return record, live
@@ -84,7 +103,11 @@ def _url(file: VersionFile | None) -> str:
 def _linked_data(product: Product, model: Version, address: str) -> dict[str, object]:
     """schema.org Product with its 3DModel."""
     base = services().settings.public
-    media = [{"@type": "MediaObject", "contentUrl": base + _url(f), "encodingFormat": f.mime} for f in model.files if f.format in ("glb", "usdz")]
+    media = [
+        {"@type": "MediaObject", "contentUrl": base + _url(f), "encodingFormat": f.mime}
+        for f in model.files
+        if f.format in ("glb", "usdz")
+    ]
     data: dict[str, object] = {
         "@context": "https://schema.org",
         "@type": "Product",

@@ -25,7 +25,9 @@ def login() -> ResponseReturnValue:
 @bp.post("/login")
 @limiter.limit(_limit)
 def log_in() -> ResponseReturnValue:
-    user = services().users.by_password(request.form.get("name", "").strip(), request.form.get("password", ""))
+    user = services().users.by_password(
+        request.form.get("name", "").strip(), request.form.get("password", "")
+    )
     if user is None:
         flash("Name or password is wrong.", "error")
         return render_template("login.html", next=request.form.get("next", "")), 401
@@ -45,7 +47,10 @@ def follow_link(secret: str) -> ResponseReturnValue:
 def use_link(secret: str) -> ResponseReturnValue:
     user = services().users.use_login_link(secret)
     if user is None:
-        flash("This link was used before or is too old. Ask for a new one: dam-connector user link NAME", "error")
+        flash(
+            "This link was used before or is too old. Ask for a new one: dam-connector user link NAME",
+            "error",
+        )
         return render_template("login.html", next=""), 401
     _start_session(user)
     return redirect(url_for("pages.queue"))
@@ -66,5 +71,10 @@ def _start_session(user: User) -> None:
 def _inside(target: str) -> str:
     """A path of ours to go to after the login; never another site."""
     parts = urlsplit(target)
-    ours = target.startswith("/") and not target.startswith(("//", "/\\")) and not parts.netloc and not parts.scheme
+    ours = (
+        target.startswith("/")
+        and not target.startswith(("//", "/\\"))
+        and not parts.netloc
+        and not parts.scheme
+    )
     return target if ours else url_for("pages.queue")

@@ -8,7 +8,19 @@ from datetime import timedelta
 from itertools import chain
 from typing import Any
 
-from flask import Blueprint, Response, abort, current_app, flash, jsonify, redirect, render_template, request, stream_with_context, url_for
+from flask import (
+    Blueprint,
+    Response,
+    abort,
+    current_app,
+    flash,
+    jsonify,
+    redirect,
+    render_template,
+    request,
+    stream_with_context,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 
 from dam_connector.domain.ids import Sha256
@@ -45,7 +57,9 @@ def index() -> ResponseReturnValue:
     """All batches, newest first, each with its bar."""
     found = services().batches.page(before=request.args.get("cursor", ""), limit=30)
     progress = {b.id: services().batches.progress(b.id) for b in found}
-    return render_template("batches.html", batches=found, progress=progress, next=found[-1].id if len(found) == 30 else None)
+    return render_template(
+        "batches.html", batches=found, progress=progress, next=found[-1].id if len(found) == 30 else None
+    )
 
 
 @bp.get("/template.<form>")
@@ -70,22 +84,40 @@ def check() -> ResponseReturnValue:
     """What each row would do. The file is kept, so that it need not be chosen again; nothing is made yet."""
     sheet_id, pictures_id = request.form.get("sheet", ""), request.form.get("pictures_id", "")
     uploaded, package = request.files.get("file"), request.files.get("pictures")
-    name = request.form.get("name", "").strip()[:MAX_NAME] or (uploaded.filename if uploaded and uploaded.filename else "upload")
+    name = request.form.get("name", "").strip()[:MAX_NAME] or (
+        uploaded.filename if uploaded and uploaded.filename else "upload"
+    )
     if uploaded and uploaded.filename:
         sheet_id = services().blobs.put(uploaded.read())
     if package and package.filename:
         pictures_id = services().blobs.put(package.read())
     try:
         read = read_sheet(_held(sheet_id))
-        mapping = batch_preview.mapping_of(read, {c: request.form[f"map-{c}"] for c in COLUMNS if request.form.get(f"map-{c}") in read.header})
+        mapping = batch_preview.mapping_of(
+            read,
+            {c: request.form[f"map-{c}"] for c in COLUMNS if request.form.get(f"map-{c}") in read.header},
+        )
         said = batch_preview.preview(services(), read, mapping, _pictures(pictures_id))
     except InputError as error:
         header = _header(sheet_id)
         return render_template(
-            "batch_new.html", problem=error, name=name, header=header, columns=COLUMNS, sheet=sheet_id, pictures_id=pictures_id
+            "batch_new.html",
+            problem=error,
+            name=name,
+            header=header,
+            columns=COLUMNS,
+            sheet=sheet_id,
+            pictures_id=pictures_id,
         ), 422
     return render_template(
-        "batch_check.html", said=said, name=name, header=read.header, columns=COLUMNS, sheet=sheet_id, pictures_id=pictures_id, states=RowState
+        "batch_check.html",
+        said=said,
+        name=name,
+        header=read.header,
+        columns=COLUMNS,
+        sheet=sheet_id,
+        pictures_id=pictures_id,
+        states=RowState,
     )
 
 
@@ -97,8 +129,12 @@ def begin() -> ResponseReturnValue:
     name = form.get("name", "").strip()[:MAX_NAME] or "upload"
     try:
         read = read_sheet(_held(form.get("sheet", "")))
-        mapping = batch_preview.mapping_of(read, {c: form[f"map-{c}"] for c in COLUMNS if form.get(f"map-{c}") in read.header})
-        batch = bulk.begin(services(), name, signed_in().name, read, mapping, _pictures(form.get("pictures_id", "")))
+        mapping = batch_preview.mapping_of(
+            read, {c: form[f"map-{c}"] for c in COLUMNS if form.get(f"map-{c}") in read.header}
+        )
+        batch = bulk.begin(
+            services(), name, signed_in().name, read, mapping, _pictures(form.get("pictures_id", ""))
+        )
     except (InputError, StateConflict) as error:
         flash(str(error), "error")
         return redirect(url_for("batches.new"))
@@ -140,8 +176,18 @@ def _stand(found: Batch) -> dict[str, Any]:
     rejected = s.batches.rows(found.id, state=RowState.FAILED, limit=SHOWN_FAILED)
     broken = s.batches.broken(found.id, limit=SHOWN_FAILED)
     made = s.gallery.lately(found.id, now - PACE)
-    pace = len({sku for sku, _ in made}) / max(30.0, (now - min(at for _, at in made)).total_seconds()) if made else 0.0
-    return {"progress": progress, "failed": rejected, "broken": broken, "pace": pace, "left_s": progress.under_way / pace if pace else None}
+    pace = (
+        len({sku for sku, _ in made}) / max(30.0, (now - min(at for _, at in made)).total_seconds())
+        if made
+        else 0.0
+    )
+    return {
+        "progress": progress,
+        "failed": rejected,
+        "broken": broken,
+        "pace": pace,
+        "left_s": progress.under_way / pace if pace else None,
+    }
 
 
 def _newest(found: Batch) -> list[Card]:
@@ -160,7 +206,9 @@ def now(batch_id: str) -> ResponseReturnValue:
 def events(batch_id: str) -> ResponseReturnValue:
     """What changes, as server-sent events. Each stream holds a thread, so that there are few: the others are told to ask (204)."""
     found = _batch(batch_id)
-    places = current_app.extensions.setdefault("streams", threading.BoundedSemaphore(max(1, services().settings.web_threads // 4)))
+    places = current_app.extensions.setdefault(
+        "streams", threading.BoundedSemaphore(max(1, services().settings.web_threads // 4))
+    )
     if not places.acquire(blocking=False):
         return Response(status=204)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -215,7 +263,9 @@ def status(batch_id: str) -> ResponseReturnValue:
 
 def _sheet(text: Iterable[str], name: str) -> Response:
     lines = stream_with_context(part.encode() for part in text)
-    return Response(lines, mimetype=MIME["csv"], headers={"Content-Disposition": f"attachment; filename={name}"})
+    return Response(
+        lines, mimetype=MIME["csv"], headers={"Content-Disposition": f"attachment; filename={name}"}
+    )
 
 
 @bp.get("/<batch_id>/manifest.jsonl")
@@ -223,7 +273,11 @@ def _sheet(text: Iterable[str], name: str) -> Response:
 def manifest(batch_id: str) -> ResponseReturnValue:
     """A record for each row that is settled, one a line, as it is read."""
     lines = stream_with_context(exports.json_lines(exports.manifest(services(), _batch(batch_id))))
-    return Response(lines, mimetype="application/jsonl", headers={"Content-Disposition": "attachment; filename=manifest.jsonl"})
+    return Response(
+        lines,
+        mimetype="application/jsonl",
+        headers={"Content-Disposition": "attachment; filename=manifest.jsonl"},
+    )
 
 
 @bp.get("/<batch_id>/assets.zip")
@@ -231,8 +285,14 @@ def manifest(batch_id: str) -> ResponseReturnValue:
 def package(batch_id: str) -> ResponseReturnValue:
     """The newest usable version of everything that was made, in its folders, with the manifest."""
     s, found = services(), _batch(batch_id)
-    data = exports.zip_stream(s, exports.given(s, found), manifest=exports.json_lines(exports.manifest(s, found)))
-    return Response(stream_with_context(data), mimetype="application/zip", headers={"Content-Disposition": "attachment; filename=assets.zip"})
+    data = exports.zip_stream(
+        s, exports.given(s, found), manifest=exports.json_lines(exports.manifest(s, found))
+    )
+    return Response(
+        stream_with_context(data),
+        mimetype="application/zip",
+        headers={"Content-Disposition": "attachment; filename=assets.zip"},
+    )
 
 
 @bp.post("/<batch_id>/<any(pause, resume, cancel, retry):what>")

@@ -10,7 +10,12 @@ from dam_connector.usecases.connections import PORTS
 from dam_connector.web.request_context import requires, services
 
 bp = Blueprint("connections", __name__)
-KINDS = {"pim": "Where products come from", "dam": "Where assets lie and are reviewed", "channel": "Where they go live", "provider": "Who generates"}
+KINDS = {
+    "pim": "Where products come from",
+    "dam": "Where assets lie and are reviewed",
+    "channel": "Where they go live",
+    "provider": "Who generates",
+}
 SENDERS = ("pim", "dam", "provider")  # that may send webhooks
 
 

@@ -29,7 +29,11 @@ def feed(channel: str) -> ResponseReturnValue:
     lifestyle = {str(name) for name in found.options.get("lifestyle", ["lifestyle"])}  # type: ignore[attr-defined]
     if not _reading.acquire(blocking=False):
         return Response("the feed is being read; ask again", status=503, headers={"Retry-After": "60"})
-    return Response(_alone(_lines(services(), channel, lifestyle)), mimetype="application/xml", headers={"Cache-Control": "no-cache"})
+    return Response(
+        _alone(_lines(services(), channel, lifestyle)),
+        mimetype="application/xml",
+        headers={"Cache-Control": "no-cache"},
+    )
 
 
 def _alone(lines: Iterator[str]) -> Iterator[str]:

@@ -4,7 +4,17 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, abort, flash, redirect, render_template, request, stream_with_context, url_for
+from flask import (
+    Blueprint,
+    Response,
+    abort,
+    flash,
+    redirect,
+    render_template,
+    request,
+    stream_with_context,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 
 from dam_connector.domain.event import Decision, Verdict
@@ -27,7 +37,9 @@ BATCHES = 100
 def index() -> ResponseReturnValue:
     """Versions that fit the filters, newest first."""
     s, wanted = services(), _wanted()
-    cards, found = s.gallery.find(wanted, before=request.args.get("cursor", "")[:40], limit=PAGE, most=COUNTED)
+    cards, found = s.gallery.find(
+        wanted, before=request.args.get("cursor", "")[:40], limit=PAGE, most=COUNTED
+    )
     records = s.products.names_of({card.asset.sku for card in cards})
     choices = {kind: s.gallery.values(kind) for kind in ("category", "deliverable", "code")}
     return render_template(
@@ -89,14 +101,22 @@ def undo() -> ResponseReturnValue:
     """Take back what was decided together last."""
     _tell(bulk_review.undo_all(services(), by=signed_in().name), "in review again", "gone on meanwhile")
     came_from = urlsplit(request.referrer or "")
-    return redirect(f"{url_for('gallery.index')}?{came_from.query}" if came_from.path == url_for("gallery.index") else url_for("gallery.index"))
+    return redirect(
+        f"{url_for('gallery.index')}?{came_from.query}"
+        if came_from.path == url_for("gallery.index")
+        else url_for("gallery.index")
+    )
 
 
 @bp.post("/gallery/regenerate")
 @requires(UserRole.REVIEWER)
 def regenerate() -> ResponseReturnValue:
     note = request.form.get("regenerate-note", "").strip()[:2000]
-    _tell(bulk_review.regenerate_all(services(), _chosen(), note=note, by=signed_in().name), "being made again", "asked for before")
+    _tell(
+        bulk_review.regenerate_all(services(), _chosen(), note=note, by=signed_in().name),
+        "being made again",
+        "asked for before",
+    )
     return _back()
 
 
@@ -104,7 +124,9 @@ def regenerate() -> ResponseReturnValue:
 @requires(UserRole.REVIEWER)
 def upscale() -> ResponseReturnValue:
     _tell(
-        bulk_review.upscale_all(services(), _chosen(), by=signed_in().name), "being made with twice the pixels", "no still picture, or asked for before"
+        bulk_review.upscale_all(services(), _chosen(), by=signed_in().name),
+        "being made with twice the pixels",
+        "no still picture, or asked for before",
     )
     return _back()
 
@@ -116,13 +138,23 @@ def comment() -> ResponseReturnValue:
     if not text:
         flash("Write a comment first.", "error")
         return _back()
-    _tell(bulk_review.comment_all(services(), _chosen(), text=text, by=signed_in().name), "commented on", "not found")
+    _tell(
+        bulk_review.comment_all(services(), _chosen(), text=text, by=signed_in().name),
+        "commented on",
+        "not found",
+    )
     return _back()
 
 
 def _tell(outcome: bulk_review.Outcome, done: str, refused: str, kind: str = "info") -> None:
-    parts = [f"{len(outcome.done)} {done}" if outcome.done else "", f"{outcome.refused} {refused}" if outcome.refused else ""]
-    flash(", ".join(filter(None, parts)) + "." if any(parts) else "Choose some versions first.", kind if outcome.done else "error")
+    parts = [
+        f"{len(outcome.done)} {done}" if outcome.done else "",
+        f"{outcome.refused} {refused}" if outcome.refused else "",
+    ]
+    flash(
+        ", ".join(filter(None, parts)) + "." if any(parts) else "Choose some versions first.",
+        kind if outcome.done else "error",
+    )
 
 
 @bp.post("/gallery/download")
@@ -134,7 +166,11 @@ def download() -> ResponseReturnValue:
         flash("Choose some versions first.", "error")
         return _back()
     headers = {"Content-Disposition": "attachment; filename=assets.zip"}
-    return Response(stream_with_context(exports.zip_stream(services(), cards)), mimetype="application/zip", headers=headers)
+    return Response(
+        stream_with_context(exports.zip_stream(services(), cards)),
+        mimetype="application/zip",
+        headers=headers,
+    )
 
 
 @bp.post("/gallery/compare")
@@ -156,4 +192,6 @@ def compare() -> ResponseReturnValue:
     versions = [v for each in ids if (v := services().assets.get(each[:40]))]
     if len(versions) != len(ids) or not 2 <= len(versions) <= COMPARED:
         abort(404, f"a comparison names 2 to {COMPARED} versions that there are")
-    return render_template("compare.html", versions=versions, names=services().products.names_of({v.asset.sku for v in versions}))
+    return render_template(
+        "compare.html", versions=versions, names=services().products.names_of({v.asset.sku for v in versions})
+    )

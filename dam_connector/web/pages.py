@@ -37,7 +37,11 @@ def navigation() -> dict[str, Any]:
     if user is None:
         return {"user": None}
     s = services()
-    versions, runs, deliveries = s.assets.counts("in_review", "blocked"), s.runs.counts("failed", *OPEN), s.inbox.counts("failed")
+    versions, runs, deliveries = (
+        s.assets.counts("in_review", "blocked"),
+        s.runs.counts("failed", *OPEN),
+        s.inbox.counts("failed"),
+    )
     return {
         "user": user,
         "may": lambda role: user.role.may(UserRole(role)),
@@ -68,7 +72,13 @@ def queue() -> ResponseReturnValue:
     if state not in set(VersionState):
         abort(404)
     waiting = state in ("in_review", "blocked")
-    found = services().assets.page(state=state, deliverable=deliverable, before=request.args.get("cursor", ""), limit=PAGE, oldest_first=waiting)
+    found = services().assets.page(
+        state=state,
+        deliverable=deliverable,
+        before=request.args.get("cursor", ""),
+        limit=PAGE,
+        oldest_first=waiting,
+    )
     names = services().products.names_of({v.asset.sku for v in found})
     return render_template(
         "queue.html",
@@ -91,7 +101,9 @@ def version(version_id: str) -> ResponseReturnValue:
     record = s.products.get(found.asset.sku)
     siblings = [v for v in s.assets.of_product(found.asset.sku) if v.asset.id == found.asset.id]
     other = next((v for v in siblings if v.id == request.args.get("with")), None)
-    following = next((v for v in s.assets.page(state="in_review", before=found.id, limit=1, oldest_first=True)), None)
+    following = next(
+        (v for v in s.assets.page(state="in_review", before=found.id, limit=1, oldest_first=True)), None
+    )
     before = next((v for v in reversed(_waiting_before(found))), None)
     return render_template(
         "version.html",
@@ -105,7 +117,9 @@ def version(version_id: str) -> ResponseReturnValue:
         publications=s.publications.of_version(found.id),
         history=s.ledger.history(version_id=found.id),
         can_return=publish.can_return(s, found),
-        waits_until=publish.may_go_live(s, record.product, found) if record and found.state is VersionState.APPROVED else None,
+        waits_until=publish.may_go_live(s, record.product, found)
+        if record and found.state is VersionState.APPROVED
+        else None,
         review=s.rules.current().review,
         owner=s.rules.current().review.owners.get(record.product.category, "") if record else "",
         run=s.runs.get(found.run_id),
@@ -115,7 +129,11 @@ def version(version_id: str) -> ResponseReturnValue:
     )
 
 
-REPORTS = {"md": ("text/markdown", report_text.markdown), "xml": ("application/xml", report_text.junit), "json": ("application/json", report_json)}
+REPORTS = {
+    "md": ("text/markdown", report_text.markdown),
+    "xml": ("application/xml", report_text.junit),
+    "json": ("application/json", report_json),
+}
 
 
 @bp.get("/versions/<version_id>/report.<form>")
@@ -133,7 +151,11 @@ def report(version_id: str, form: str) -> ResponseReturnValue:
 
 def _waiting_before(version: Version) -> list[Version]:
     """The versions in review that are older, oldest first."""
-    return [v for v in services().assets.page(state="in_review", limit=PAGE, oldest_first=True) if v.id < version.id]
+    return [
+        v
+        for v in services().assets.page(state="in_review", limit=PAGE, oldest_first=True)
+        if v.id < version.id
+    ]
 
 
 @bp.post("/versions/<version_id>/decide")
@@ -151,15 +173,30 @@ def decide(version_id: str) -> ResponseReturnValue:
     )
     try:
         go_live_at = formatting.moment(form.get("go_live_at", ""))
-        review.decide(services(), found, decision, source="page", delay_s=services().settings.undo_s, go_live_at=go_live_at)
+        review.decide(
+            services(),
+            found,
+            decision,
+            source="page",
+            delay_s=services().settings.undo_s,
+            go_live_at=go_live_at,
+        )
     except StateConflict:
-        flash(f"Somebody was faster: this version is {_version(version_id).state.value.replace('_', ' ')} now.", "error")
+        flash(
+            f"Somebody was faster: this version is {_version(version_id).state.value.replace('_', ' ')} now.",
+            "error",
+        )
         return redirect(url_for("pages.version", version_id=version_id))
-    flash(f"{found.asset.sku} {found.asset.deliverable} V{found.number} {decision.verdict.value}.|{found.id}", "undo")
-    following = services().assets.page(state="in_review", before=found.id, limit=1, oldest_first=True) or services().assets.page(
-        state="in_review", limit=1, oldest_first=True
+    flash(
+        f"{found.asset.sku} {found.asset.deliverable} V{found.number} {decision.verdict.value}.|{found.id}",
+        "undo",
     )
-    return redirect(url_for("pages.version", version_id=following[0].id) if following else url_for("pages.queue"))
+    following = services().assets.page(
+        state="in_review", before=found.id, limit=1, oldest_first=True
+    ) or services().assets.page(state="in_review", limit=1, oldest_first=True)
+    return redirect(
+        url_for("pages.version", version_id=following[0].id) if following else url_for("pages.queue")
+    )
 
 
 @bp.post("/versions/<version_id>/undo")
@@ -180,7 +217,13 @@ def regenerate(version_id: str) -> ResponseReturnValue:
     if generator and not user.role.may(UserRole.ADMIN):
         abort(403)
     try:
-        run = review.regenerate(services(), _version(version_id), note=request.form.get("note", "")[:2000], by=user.name, generator=generator)
+        run = review.regenerate(
+            services(),
+            _version(version_id),
+            note=request.form.get("note", "")[:2000],
+            by=user.name,
+            generator=generator,
+        )
         flash("The next version is being made." if run else "The next version was asked for before.", "info")
     except Refused as error:
         flash(f"Nothing is made: {error}.", "error")
@@ -213,7 +256,9 @@ def waive(version_id: str) -> ResponseReturnValue:
     elif until is not None and until < services().clock.now():
         flash("That day is over: choose a later one, or none.", "error")
     else:
-        waiver = Waiver(code=request.form.get("code", ""), by=signed_in().name, reason=reason[:500], until=until)
+        waiver = Waiver(
+            code=request.form.get("code", ""), by=signed_in().name, reason=reason[:500], until=until
+        )
         review.waive(services(), _version(version_id), waiver)
         flash("Accepted, with your reason on record.", "info")
     return redirect(url_for("pages.version", version_id=version_id))
@@ -226,7 +271,12 @@ def runs() -> ResponseReturnValue:
     found = services().runs.page(state=state, before=request.args.get("cursor", ""), limit=PAGE)
     ids = {r.sku: record.id for r in found if (record := services().products.get(r.sku))}
     return render_template(
-        "runs.html", runs=found, state=state, by_state=services().runs.counts(), product_ids=ids, next=found[-1].id if len(found) == PAGE else None
+        "runs.html",
+        runs=found,
+        state=state,
+        by_state=services().runs.counts(),
+        product_ids=ids,
+        next=found[-1].id if len(found) == PAGE else None,
     )
 
 
@@ -246,7 +296,11 @@ def deliveries() -> ResponseReturnValue:
     state = request.args.get("state", "")
     found = services().inbox.page(state=state, before=request.args.get("cursor", ""), limit=PAGE)
     return render_template(
-        "deliveries.html", deliveries=found, state=state, by_state=services().inbox.counts(), next=found[-1].id if len(found) == PAGE else None
+        "deliveries.html",
+        deliveries=found,
+        state=state,
+        by_state=services().inbox.counts(),
+        next=found[-1].id if len(found) == PAGE else None,
     )
 
 
@@ -287,7 +341,10 @@ def spend() -> ResponseReturnValue:
 def rules() -> ResponseReturnValue:
     current = services().rules.current()
     return render_template(
-        "rules.html", rules=current, problem=services().rules.problem, text=services().ledger.rules_text(current.fingerprint) or ""
+        "rules.html",
+        rules=current,
+        problem=services().rules.problem,
+        text=services().ledger.rules_text(current.fingerprint) or "",
     )
 
 

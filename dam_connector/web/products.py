@@ -18,7 +18,18 @@ from schemas.sheet_row import COLUMNS, read_row, row_of
 
 bp = Blueprint("products", __name__, url_prefix="/products")
 EDITED = (
-    *("product_name", "category", "brand", "color", "material", "style_tags", "width", "height", "depth", "unit"),
+    *(
+        "product_name",
+        "category",
+        "brand",
+        "color",
+        "material",
+        "style_tags",
+        "width",
+        "height",
+        "depth",
+        "unit",
+    ),
     *(column for column in COLUMNS if column.startswith("image_url")),
     *("inspiration_image", "prompt", "number_of_images", "aspect_ratio", "request_type", "live_from"),
 )
@@ -28,7 +39,9 @@ EDITED = (
 @requires(UserRole.VIEWER)
 def index() -> ResponseReturnValue:
     text, flagged = request.args.get("q", "")[:200], request.args.get("flagged") == "1"
-    found = services().products.page(text=text, flagged=True if flagged else None, before=request.args.get("cursor", ""), limit=PAGE)
+    found = services().products.page(
+        text=text, flagged=True if flagged else None, before=request.args.get("cursor", ""), limit=PAGE
+    )
     made: dict[str, list[Card]] = {}
     for card in services().gallery.cards_of([r.product.sku for r in found]):
         made.setdefault(card.asset.sku, []).append(card)
@@ -55,7 +68,11 @@ def _page(record: ProductRecord, cells: Mapping[str, str], wrong: Sequence[Issue
     by_asset: dict[str, list[Version]] = {}
     for v in services().assets.of_product(record.product.sku):
         by_asset.setdefault(v.asset.id, []).append(v)
-    live = any(v.state is VersionState.PUBLISHED and v.asset.kind == "model" for group in by_asset.values() for v in group)
+    live = any(
+        v.state is VersionState.PUBLISHED and v.asset.kind == "model"
+        for group in by_asset.values()
+        for v in group
+    )
     return render_template(
         "product.html",
         record=record,
@@ -75,7 +92,10 @@ def _page(record: ProductRecord, cells: Mapping[str, str], wrong: Sequence[Issue
 def run_product(product_id: str) -> ResponseReturnValue:
     record = services().products.by_id(product_id) or abort(404)
     count = intake.run_again(services(), record.product.sku)
-    flash(f"{count} under way." if count else "Nothing to do: everything is made from these facts already.", "info")
+    flash(
+        f"{count} under way." if count else "Nothing to do: everything is made from these facts already.",
+        "info",
+    )
     return redirect(url_for("products.product", product_id=product_id))
 
 
@@ -92,12 +112,19 @@ def edit(product_id: str) -> ResponseReturnValue:
     resized = any(cells[name] != before[name] for name in ("width", "height", "depth", "unit"))
     changed = replace(
         read,
-        dimensions=read.dimensions if resized else was.dimensions,  # what went through centimetres differs in the last digit
+        dimensions=read.dimensions
+        if resized
+        else was.dimensions,  # what went through centimetres differs in the last digit
         attributes=was.attributes,
         description=request.form.get("description", "").strip()[:5000],
     )
     taken = intake.edit_product(services(), record, changed, by=signed_in().name)
-    flash(f"Saved. {taken.planned} next versions are being made." if taken.planned else "Saved. Nothing has to be made again.", "info")
+    flash(
+        f"Saved. {taken.planned} next versions are being made."
+        if taken.planned
+        else "Saved. Nothing has to be made again.",
+        "info",
+    )
     return redirect(url_for("products.product", product_id=product_id))
 
 
@@ -106,7 +133,15 @@ def edit(product_id: str) -> ResponseReturnValue:
 def again(product_id: str) -> ResponseReturnValue:
     """The next version of every asset, from the same facts."""
     record = services().products.by_id(product_id) or abort(404)
-    newest = {m.card.asset.id: m.card.id for m in reversed(services().gallery.made_of([record.product.sku]).get(record.product.sku, []))}
+    newest = {
+        m.card.asset.id: m.card.id
+        for m in reversed(services().gallery.made_of([record.product.sku]).get(record.product.sku, []))
+    }
     outcome = bulk_review.regenerate_all(services(), newest.values(), note="", by=signed_in().name)
-    flash(f"{len(outcome.done)} next versions are being made." if outcome.done else "They were asked for before.", "info")
+    flash(
+        f"{len(outcome.done)} next versions are being made."
+        if outcome.done
+        else "They were asked for before.",
+        "info",
+    )
     return redirect(url_for("products.product", product_id=product_id))

@@ -43,7 +43,9 @@ def services() -> Services:
 def current_user() -> User | None:
     """Who is asking: by session, or by bearer token on the API."""
     if "user" not in g:
-        g.user = _by_token() if request.headers.get("Authorization", "").startswith("Bearer ") else _by_session()
+        g.user = (
+            _by_token() if request.headers.get("Authorization", "").startswith("Bearer ") else _by_session()
+        )
     return cast(User | None, g.user)
 
 
@@ -83,4 +85,6 @@ def requires(role: UserRole) -> Callable[[View], View]:
 
 def problem(code: int, name: str, message: str, problems: list[str] | None = None) -> ResponseReturnValue:
     """An error as JSON, in the one shape."""
-    return jsonify({"error": {"code": code, "name": name, "message": message, "problems": problems or []}}), code
+    return jsonify(
+        {"error": {"code": code, "name": name, "message": message, "problems": problems or []}}
+    ), code

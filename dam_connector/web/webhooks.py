@@ -14,7 +14,12 @@ from dam_connector.usecases import intake
 from dam_connector.web.request_context import problem, services
 
 bp = Blueprint("webhooks", __name__)
-JSON_TYPES = ("application/json", "application/cloudevents+json", "application/x-www-form-urlencoded", "text/json")
+JSON_TYPES = (
+    "application/json",
+    "application/cloudevents+json",
+    "application/x-www-form-urlencoded",
+    "text/json",
+)
 
 
 class MinuteCounts:
@@ -44,7 +49,9 @@ _counts = MinuteCounts()
 @bp.post("/<connection>")
 def receive(connection: str) -> ResponseReturnValue:
     """202 with the delivery's id, the same one for a repeat."""
-    if not _counts.allow(request.remote_addr or "", services().settings.webhooks_per_minute, time.monotonic()):
+    if not _counts.allow(
+        request.remote_addr or "", services().settings.webhooks_per_minute, time.monotonic()
+    ):
         abort(429)
     limit = services().settings.max_delivery_bytes
     if (request.content_length or 0) > limit:
@@ -54,7 +61,9 @@ def receive(connection: str) -> ResponseReturnValue:
     body = request.stream.read(limit + 1) if request.content_length is None else request.get_data(cache=False)
     if len(body) > limit:
         return problem(413, "too_large", f"a delivery has at most {limit} bytes")
-    inbound = Inbound(headers={k.lower(): v for k, v in request.headers}, body=body, received_at=services().clock.now())
+    inbound = Inbound(
+        headers={k.lower(): v for k, v in request.headers}, body=body, received_at=services().clock.now()
+    )
     delivery_id, new = intake.receive(services(), connection, inbound)
     return {"delivery_id": delivery_id, "new": new}, 202
 

@@ -11,8 +11,14 @@ from werkzeug.serving import make_server
 from dam_connector.app import create_app
 from dam_connector.wiring import Services
 
-CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
-needs_chromium = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here; apt-get install chromium")]
+CHROMIUM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))),
+    None,
+)
+needs_chromium = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here; apt-get install chromium"),
+]
 ARGS = [
     "--no-sandbox",
     "--use-gl=angle",
@@ -25,7 +31,10 @@ ARGS = [
     "--disable-quic",
 ]
 expect.set_options(timeout=20_000)  # what is looked for comes at once, but not on every machine
-SLOW_GRAPHICS = ("GPU stall due to ReadPixels", "rAF timed out in updateSource")  # said where pixels are drawn without a graphics card
+SLOW_GRAPHICS = (
+    "GPU stall due to ReadPixels",
+    "rAF timed out in updateSource",
+)  # said where pixels are drawn without a graphics card
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +55,9 @@ def served(services: Services) -> Iterator[str]:
 
 def listening(chromium: Browser, site: str, link: str) -> Iterator[Page]:
     """A page of somebody who came in by a one-time link."""
-    context = chromium.new_context(base_url=site, viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
+    context = chromium.new_context(
+        base_url=site, viewport={"width": 1280, "height": 800}, reduced_motion="reduce"
+    )
     found = context.new_page()
     said: list[str] = []
     found.on("console", lambda m: said.append(m.text) if m.type in ("error", "warning") else None)

@@ -50,12 +50,29 @@ def filled(template: Path, tmp_path: Path, photos: PhotoServer) -> Path:
     """The downloaded template with three good rows and three bad ones, as a spreadsheet program would save it."""
     header = next(csv.reader(template.read_text(encoding="utf-8-sig").splitlines()))
     rows = [
-        {"sku": "C1", "product_name": GOOD["C1"], "image_url": "chair-front.jpg", "category": "seating", "brand": "Norrvik"},
+        {
+            "sku": "C1",
+            "product_name": GOOD["C1"],
+            "image_url": "chair-front.jpg",
+            "category": "seating",
+            "brand": "Norrvik",
+        },
         {"sku": "C2", "product_name": GOOD["C2"], "image_url": "chair-front.jpg", "category": "seating"},
         {"sku": "L1", "product_name": GOOD["L1"], "image_url": "lamp-front.jpg", "category": "lighting"},
         {"sku": "", "product_name": "Nameless", "image_url": "lamp-front.jpg", "category": "lighting"},
-        {"sku": "L2", "product_name": "Lost Lamp", "image_url": photos.url("gone.jpg"), "category": "lighting"},
-        {"sku": "L3", "product_name": "Tall Lamp", "image_url": "lamp-front.jpg", "category": "lighting", "height": "tall"},
+        {
+            "sku": "L2",
+            "product_name": "Lost Lamp",
+            "image_url": photos.url("gone.jpg"),
+            "category": "lighting",
+        },
+        {
+            "sku": "L3",
+            "product_name": "Tall Lamp",
+            "image_url": "lamp-front.jpg",
+            "category": "lighting",
+            "height": "tall",
+        },
     ]
     out = io.StringIO()
     writer = csv.DictWriter(out, header, delimiter=";", restval="")
@@ -105,7 +122,9 @@ def two_are_found_and_compared(page: Page) -> None:
     page.get_by_role("button", name="Over each other").click()
     wipe = page.get_by_label("How much of the second picture is shown")
     wipe.fill("25")
-    assert "inset(0px 0px 0px 75%)" in page.locator(".beside img.fit").nth(1).evaluate("i => getComputedStyle(i).clipPath")
+    assert "inset(0px 0px 0px 75%)" in page.locator(".beside img.fit").nth(1).evaluate(
+        "i => getComputedStyle(i).clipPath"
+    )
 
 
 def some_are_approved_and_one_is_rejected(page: Page, services: Services) -> None:
@@ -137,10 +156,15 @@ def all_are_downloaded(page: Page) -> None:
     with page.expect_download() as package:
         page.get_by_role("button", name="Download").click()
     with zipfile.ZipFile(package.value.path()) as made:
-        assert {name.split("/")[0] for name in made.namelist()} == {"seating", "lighting"} and made.testzip() is None
+        assert {name.split("/")[0] for name in made.namelist()} == {
+            "seating",
+            "lighting",
+        } and made.testzip() is None
 
 
-def bad_rows_are_mended_and_uploaded(page: Page, photos_zip: Path, drain: Callable[[], int], tmp_path: Path) -> None:
+def bad_rows_are_mended_and_uploaded(
+    page: Page, photos_zip: Path, drain: Callable[[], int], tmp_path: Path
+) -> None:
     with page.expect_download() as failed:
         page.get_by_role("link", name="Download failed_rows.csv").click()
     mended = tmp_path / "mended.csv"
@@ -153,7 +177,12 @@ def bad_rows_are_mended_and_uploaded(page: Page, photos_zip: Path, drain: Callab
 
 
 def test_a_merchandisers_whole_way(
-    page: Page, services: Services, photos: PhotoServer, photos_zip: Path, drain: Callable[[], int], tmp_path: Path
+    page: Page,
+    services: Services,
+    photos: PhotoServer,
+    photos_zip: Path,
+    drain: Callable[[], int],
+    tmp_path: Path,
 ) -> None:
     page.goto("/batches")
     with page.expect_download() as template:
@@ -197,4 +226,7 @@ def mend(text: str) -> str:
 def test_bulk_pages_fit_their_width(page: Page, address: str, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     page.goto(address)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width and page.locator("main h1").count() == 1
+    assert (
+        page.evaluate("document.documentElement.scrollWidth") <= width
+        and page.locator("main h1").count() == 1
+    )

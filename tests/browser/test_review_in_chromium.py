@@ -25,13 +25,23 @@ def deliverables() -> list[dict]:
 
 
 @pytest.fixture
-def site(services: Services, photos: PhotoServer, drain: Callable[[], int], write_rules: Callable, deliverables: list[dict]) -> Iterator[str]:
+def site(
+    services: Services,
+    photos: PhotoServer,
+    drain: Callable[[], int],
+    write_rules: Callable,
+    deliverables: list[dict],
+) -> Iterator[str]:
     """The application on loopback with a chair in review and a flagged product."""
     write_rules(deliverables=deliverables)
     for view in ("front", "right"):
         photos.files[f"{view}.jpg"] = (SAMPLES / f"chair-{view}.jpg").read_bytes()
     images = {view: photos.url(f"{view}.jpg") for view in ("front", "right")}
-    intake.add_product(services, product(images=images, dimensions={"width": 46, "height": 85.2, "depth": 48.9, "unit": "cm"}), by="test")
+    intake.add_product(
+        services,
+        product(images=images, dimensions={"width": 46, "height": 85.2, "depth": 48.9, "unit": "cm"}),
+        by="test",
+    )
     intake.add_product(services, product("FLAG1", category="furniture", dimensions=None), by="test")
     drain()
     yield from served(services)
@@ -40,7 +50,11 @@ def site(services: Services, photos: PhotoServer, drain: Callable[[], int], writ
 @pytest.fixture
 def page(chromium: Browser, site: str, services: Services) -> Iterator[Page]:
     """A reviewer's."""
-    yield from listening(chromium, site, "/login/link/" + services.users.add_login_link(services.users.add("ann", UserRole.ADMIN)))
+    yield from listening(
+        chromium,
+        site,
+        "/login/link/" + services.users.add_login_link(services.users.add("ann", UserRole.ADMIN)),
+    )
 
 
 def model_is_shown(page: Page, selector: str) -> bool:
@@ -55,7 +69,9 @@ def test_from_the_queue_to_the_ar_page(page: Page, services: Services, drain: Ca
     page.wait_for_url("**/versions/**")
     assert model_is_shown(page, "model-viewer")
     page.get_by_role("button", name="right", exact=True).first.click()
-    assert page.locator("[data-view=right]").is_visible() and not page.locator("[data-view=front]").is_visible()
+    assert (
+        page.locator("[data-view=right]").is_visible() and not page.locator("[data-view=front]").is_visible()
+    )
     page.locator("[data-show-render=hero]").click()
     assert page.locator("[data-render=hero]").is_visible() and not page.locator("model-viewer").is_visible()
     page.locator("[data-turn]").click()
@@ -77,7 +93,10 @@ def test_from_the_queue_to_the_ar_page(page: Page, services: Services, drain: Ca
     services.queue.wake("finish_run", [r.id for r in services.runs.page(state="queued")])
     drain()
     page.goto("/ar/CH123")
-    assert model_is_shown(page, "#model") and page.get_by_role("heading", name="Modern Dining Chair").is_visible()
+    assert (
+        model_is_shown(page, "#model")
+        and page.get_by_role("heading", name="Modern Dining Chair").is_visible()
+    )
     page.get_by_role("button", name="Show size").click()
     assert page.get_by_text("Height 85.2 cm").is_visible()
     assert page.locator(".qr img").evaluate("i => i.complete && i.naturalWidth > 0")
@@ -85,14 +104,26 @@ def test_from_the_queue_to_the_ar_page(page: Page, services: Services, drain: Ca
 
 
 @pytest.mark.parametrize(
-    "address", ["/review", "/review?state=blocked", "/products", "/products?flagged=1", "/runs", "/deliveries", "/rules", "/api/docs"]
+    "address",
+    [
+        "/review",
+        "/review?state=blocked",
+        "/products",
+        "/products?flagged=1",
+        "/runs",
+        "/deliveries",
+        "/rules",
+        "/api/docs",
+    ],
 )
 @pytest.mark.parametrize("width", [1280, 360])
 def test_every_page_opens_without_a_word_and_fits_its_width(page: Page, address: str, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     page.goto(address, wait_until="networkidle")
     page.locator(".opblock" if address == "/api/docs" else "main h1").first.wait_for()
-    assert page.evaluate("document.documentElement.scrollWidth") <= width or address == "/api/docs"  # Swagger UI scrolls by itself
+    assert (
+        page.evaluate("document.documentElement.scrollWidth") <= width or address == "/api/docs"
+    )  # Swagger UI scrolls by itself
     assert page.locator("main#main").count() == 1 and page.locator("[aria-current]").count() >= 1
 
 

@@ -27,7 +27,14 @@ def kit(clock: TestClock, tmp_path: Path, request: pytest.FixtureRequest) -> Kit
     a slow server."""
     given = getattr(request.node, "callspec", None)
     http = Http(timeout_s=HURRIED_S if given and given.params.get("fault") == "slow" else PATIENT_S)
-    return Kit(http=http, clock=clock, secret=lambda reference: "wrong", public_url="https://dam.example", shelf=cast(Shelf, None), folder=tmp_path)
+    return Kit(
+        http=http,
+        clock=clock,
+        secret=lambda reference: "wrong",
+        public_url="https://dam.example",
+        shelf=cast(Shelf, None),
+        folder=tmp_path,
+    )
 
 
 @pytest.fixture
@@ -60,7 +67,11 @@ def unlisted(harness: Harness) -> Callable[[], Provider]:
     """The adapter where plugin.json may name the fake, but nobody allowed its private address."""
 
     def opened() -> Provider:
-        connection = Connection(adapter=harness.name, options={"base_url": harness.fake.base_url, **harness.options})
-        return open_adapter("provider", "x", connection, replace(harness.kit, http=Http(timeout_s=harness.kit.http.timeout_s)))
+        connection = Connection(
+            adapter=harness.name, options={"base_url": harness.fake.base_url, **harness.options}
+        )
+        return open_adapter(
+            "provider", "x", connection, replace(harness.kit, http=Http(timeout_s=harness.kit.http.timeout_s))
+        )
 
     return opened

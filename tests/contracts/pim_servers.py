@@ -33,7 +33,9 @@ class Shop:
         if self.fail:
             return self.fail.pop(0)
         parts = urlsplit(target)
-        return self._answer(method, parts.path, dict(parse_qsl(parts.query)), headers, json.loads(body) if body else {})
+        return self._answer(
+            method, parts.path, dict(parse_qsl(parts.query)), headers, json.loads(body) if body else {}
+        )
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -45,10 +47,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", 0) or 0))
-        status, data, headers = self._shop.answer(self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, body)
+        status, data, headers = self._shop.answer(
+            self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, body
+        )
         raw = data if isinstance(data, bytes) else json.dumps(data).encode()
         self.send_response(status)
-        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(raw)), **headers}.items():
+        for name, value in {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(raw)),
+            **headers,
+        }.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(raw)

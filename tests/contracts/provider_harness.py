@@ -16,14 +16,27 @@ from tests.support import picture, product
 
 WORKFLOW = {
     "1": {"class_type": "LoadImage", "inputs": {"image": "{{image:front}}"}},
-    "3": {"class_type": "KSampler", "inputs": {"seed": "{{seed}}", "text": "a photo: {{prompt}}", "steps": 20}},
+    "3": {
+        "class_type": "KSampler",
+        "inputs": {"seed": "{{seed}}", "text": "a photo: {{prompt}}", "steps": 20},
+    },
     "9": {"class_type": "SaveImage", "inputs": {"images": ["3", 0], "filename_prefix": "{{sku}}"}},
 }
 
 
-def order(kind: RunKind = RunKind.MODEL, *, none: bool = False, key: str = "run_1", **views: bytes) -> Generation:
+def order(
+    kind: RunKind = RunKind.MODEL, *, none: bool = False, key: str = "run_1", **views: bytes
+) -> Generation:
     pictures = {} if none else views or {"front": picture()}
-    return Generation(key=key, product=product(), pictures=pictures, kind=kind, prompt="a chair", max_triangles=10_000, seed=7)
+    return Generation(
+        key=key,
+        product=product(),
+        pictures=pictures,
+        kind=kind,
+        prompt="a chair",
+        max_triangles=10_000,
+        seed=7,
+    )
 
 
 @dataclass
@@ -62,7 +75,12 @@ class Harness:
 
     def meets(self, operation: str, fault: str) -> bool:
         """Whether this vendor's operation can meet the fault."""
-        if not self.fake or fault in self.unmet or (operation == "upload" and not self.uploads) or (operation == "poll" and not self.polls):
+        if (
+            not self.fake
+            or fault in self.unmet
+            or (operation == "upload" and not self.uploads)
+            or (operation == "poll" and not self.polls)
+        ):
             return False
         generic = (*server.BEFORE, "lost", "500 after", "nonsense", "flood")
         return fault in self.fake.errors or (fault in generic and f"{operation} {fault}" not in self.unmet)
@@ -92,16 +110,30 @@ def png(pictures: Mapping[str, bytes]) -> bytes:
 
 
 def _tripo(kit: Kit) -> Harness:
-    return Harness("tripo", kit, tripo.FakeTripo(glb), tripo.KEY, {"api_key": "env/KEY"}, tells_model=True, uploads=True)
+    return Harness(
+        "tripo", kit, tripo.FakeTripo(glb), tripo.KEY, {"api_key": "env/KEY"}, tells_model=True, uploads=True
+    )
 
 
 def _meshy(kit: Kit) -> Harness:
-    return Harness("meshy", kit, meshy.FakeMeshy(glb), server.KEY, {"api_key": "env/KEY"}, tells_model=True, unknown_ref="image-to-3d/nothing")
+    return Harness(
+        "meshy",
+        kit,
+        meshy.FakeMeshy(glb),
+        server.KEY,
+        {"api_key": "env/KEY"},
+        tells_model=True,
+        unknown_ref="image-to-3d/nothing",
+    )
 
 
 def _stability(kit: Kit) -> Harness:
     fake = stability.FakeStability(glb)
-    unmet = ("submit nonsense", "submit no json", "submit flood")  # a file is what it is: one that is none is paid for and told as failed
+    unmet = (
+        "submit nonsense",
+        "submit no json",
+        "submit flood",
+    )  # a file is what it is: one that is none is paid for and told as failed
     return Harness(
         "stability",
         kit,
@@ -119,7 +151,15 @@ def _stability(kit: Kit) -> Harness:
 
 
 def _hunyuan3d(kit: Kit) -> Harness:
-    return Harness("hunyuan3d", kit, hunyuan3d.FakeHunyuan3D(glb), links=False, failed=None, knows_its_tasks=False, unmet=("401",))
+    return Harness(
+        "hunyuan3d",
+        kit,
+        hunyuan3d.FakeHunyuan3D(glb),
+        links=False,
+        failed=None,
+        knows_its_tasks=False,
+        unmet=("401",),
+    )
 
 
 def _comfyui(kit: Kit) -> Harness:
@@ -179,7 +219,9 @@ HARNESSES = {
     "fal": _fal,
     "openai_images": _openai_images,
 }
-ALL = {name: make(cast(Kit, None)) for name, make in HARNESSES.items()}  # as they are described: nothing is opened
+ALL = {
+    name: make(cast(Kit, None)) for name, make in HARNESSES.items()
+}  # as they are described: nothing is opened
 
 
 def cases(which: Callable[[Harness], object]) -> list[str]:
@@ -189,4 +231,6 @@ def cases(which: Callable[[Harness], object]) -> list[str]:
 
 def met(operation: str, faults: Iterable[str]) -> list[tuple[str, str]]:
     """Each vendor with each of these faults that this operation of it can meet."""
-    return [(name, fault) for name, harness in ALL.items() for fault in faults if harness.meets(operation, fault)]
+    return [
+        (name, fault) for name, harness in ALL.items() for fault in faults if harness.meets(operation, fault)
+    ]

@@ -24,7 +24,9 @@ from tests.contracts.channels.woocommerce import PlayedWooCommerce
 from tests.contracts.test_dam_channel_provider_blobs import a_version, approved
 from tests.support import product
 
-PLAYED: dict[str, type[PlayedShop]] = {each.vendor: each for each in (PlayedVendure, PlayedSaleor, PlayedWooCommerce, PlayedShopify)}
+PLAYED: dict[str, type[PlayedShop]] = {
+    each.vendor: each for each in (PlayedVendure, PlayedSaleor, PlayedWooCommerce, PlayedShopify)
+}
 OTHERS = ["folder", "google_merchant", "memory", "storage", "viewer", "webhook"]  # each has tests of its own
 
 
@@ -68,7 +70,9 @@ def packshot(blobs: Blobs, number: int = 1, slot: int = 1) -> ApprovedVersion:
         )
         for format, extension, head in (("jpeg", "jpg", b"\xff\xd8\xff"), ("webp", "webp", b"RIFF"))
     ]
-    asset = replace(version.asset, id=AssetId(f"ast_p{slot}"), deliverable="packshot", slot=slot, kind="image")
+    asset = replace(
+        version.asset, id=AssetId(f"ast_p{slot}"), deliverable="packshot", slot=slot, kind="image"
+    )
     return approved(replace(version, files=tuple(files), asset=asset))
 
 
@@ -77,14 +81,21 @@ def listing(*versions: ApprovedVersion, sku: str = "CH123") -> Listing:
         links = {f.name: f"https://dam.example/files/{f.sha256}/{f.name}" for f in each.version.files}
         return Placement(approved=each, alt_text="Chair, oak", links=links)
 
-    return Listing(product=product(sku), folder="decor/CH123", page_url="https://dam.example/ar/CH123", placements=tuple(map(placed, versions)))
+    return Listing(
+        product=product(sku),
+        folder="decor/CH123",
+        page_url="https://dam.example/ar/CH123",
+        placements=tuple(map(placed, versions)),
+    )
 
 
 def ours(played: PlayedShop) -> list[str]:
     return [name for name in played.shown() if name not in THEIRS]
 
 
-def test_ours_stand_behind_theirs_in_the_listing_s_order(played: PlayedShop, channel: Channel, blobs: Blobs, settle: Callable) -> None:
+def test_ours_stand_behind_theirs_in_the_listing_s_order(
+    played: PlayedShop, channel: Channel, blobs: Blobs, settle: Callable
+) -> None:
     wanted = listing(packshot(blobs), packshot(blobs, slot=2), model(blobs))
     assert settle(channel, wanted).startswith(("http", "/"))
     assert played.shown()[:2] == THEIRS and played.first() == THEIRS[0]
@@ -111,7 +122,9 @@ def settle(blobs: Blobs) -> Callable[[Channel, Listing], str]:
     return run
 
 
-def test_the_same_again_changes_nothing(played: PlayedShop, channel: Channel, blobs: Blobs, settle: Callable) -> None:
+def test_the_same_again_changes_nothing(
+    played: PlayedShop, channel: Channel, blobs: Blobs, settle: Callable
+) -> None:
     wanted = listing(packshot(blobs), model(blobs))
     address = settle(channel, wanted)
     before, writes = played.shown(), played.writes()
@@ -119,7 +132,9 @@ def test_the_same_again_changes_nothing(played: PlayedShop, channel: Channel, bl
     assert (played.shown(), played.writes()) == (before, writes)
 
 
-def test_the_next_version_takes_the_place_of_the_one_before(played: PlayedShop, channel: Channel, blobs: Blobs, settle: Callable) -> None:
+def test_the_next_version_takes_the_place_of_the_one_before(
+    played: PlayedShop, channel: Channel, blobs: Blobs, settle: Callable
+) -> None:
     settle(channel, listing(packshot(blobs), packshot(blobs, slot=2), model(blobs)))
     count = len(ours(played))
     wanted = listing(packshot(blobs, 2), packshot(blobs, slot=2), model(blobs, 2))
@@ -132,28 +147,41 @@ def test_the_next_version_takes_the_place_of_the_one_before(played: PlayedShop, 
     assert played.shown()[:2] == THEIRS and len(ours(played)) == count
 
 
-def test_what_is_no_longer_listed_is_taken_off_and_theirs_stay(played: PlayedShop, channel: Channel, blobs: Blobs, settle: Callable) -> None:
+def test_what_is_no_longer_listed_is_taken_off_and_theirs_stay(
+    played: PlayedShop, channel: Channel, blobs: Blobs, settle: Callable
+) -> None:
     settle(channel, listing(packshot(blobs), model(blobs)))
     settle(channel, listing())
     assert played.shown() == THEIRS and played.first() == THEIRS[0] and played.links() == []
     assert channel.live(listing()) == ()
 
 
-def test_variants_of_one_product_keep_to_themselves(played: PlayedShop, channel: Channel, blobs: Blobs, settle: Callable) -> None:
+def test_variants_of_one_product_keep_to_themselves(
+    played: PlayedShop, channel: Channel, blobs: Blobs, settle: Callable
+) -> None:
     played.split()
-    first, second = listing(packshot(blobs), model(blobs)), listing(packshot(blobs, 3), model(blobs, 3), sku=OTHER)
+    first, second = (
+        listing(packshot(blobs), model(blobs)),
+        listing(packshot(blobs, 3), model(blobs, 3), sku=OTHER),
+    )
     settle(channel, first)
     settle(channel, second)
     assert played.shown()[:2] == THEIRS
-    assert sorted(channel.live(first)) == sorted(channel.wanted(first)) and sorted(channel.live(second)) == sorted(channel.wanted(second))
-    assert {played.bytes_of(n) for n in played.shown_at(OTHER)} >= {blobs.get(second.placements[0].approved.version.files[0].sha256)}
+    assert sorted(channel.live(first)) == sorted(channel.wanted(first)) and sorted(
+        channel.live(second)
+    ) == sorted(channel.wanted(second))
+    assert {played.bytes_of(n) for n in played.shown_at(OTHER)} >= {
+        blobs.get(second.placements[0].approved.version.files[0].sha256)
+    }
     settle(channel, listing())
     assert channel.live(listing()) == () and sorted(channel.live(second)) == sorted(channel.wanted(second))
     settle(channel, listing(sku=OTHER))
     assert played.shown() == THEIRS and played.links() == []
 
 
-@pytest.mark.parametrize("name", ["woocommerce", "saleor", "shopify"])  # where variants share the product's media
+@pytest.mark.parametrize(
+    "name", ["woocommerce", "saleor", "shopify"]
+)  # where variants share the product's media
 def test_two_variants_that_are_published_at_once_do_not_write_over_each_other(
     name: str, kit: Kit, blobs: Blobs, services: Services, settle: Callable
 ) -> None:
@@ -177,7 +205,9 @@ def test_ours_may_stand_first(played: PlayedShop, kit: Kit, blobs: Blobs, settle
 
 
 @pytest.mark.parametrize("lost", range(8))
-def test_a_lost_answer_never_doubles_anything(played: PlayedShop, channel: Channel, blobs: Blobs, lost: int, settle: Callable) -> None:
+def test_a_lost_answer_never_doubles_anything(
+    played: PlayedShop, channel: Channel, blobs: Blobs, lost: int, settle: Callable
+) -> None:
     first, second = listing(packshot(blobs), model(blobs)), listing(packshot(blobs, 2), model(blobs, 2))
     for wanted in (first, second):
         played.faults["write"] = [*[""] * lost, "lost"]
@@ -209,7 +239,9 @@ def test_a_product_that_the_shop_does_not_have_is_not_found(channel: Channel, bl
         ("lost", Unavailable),
     ],
 )
-def test_every_failure_says_what_to_do_next(played: PlayedShop, channel: Channel, blobs: Blobs, fault: str, error: type[AdapterError]) -> None:
+def test_every_failure_says_what_to_do_next(
+    played: PlayedShop, channel: Channel, blobs: Blobs, fault: str, error: type[AdapterError]
+) -> None:
     channel.live(listing())
     played.faults["read"] = [fault]
     with pytest.raises(error) as told:
@@ -233,7 +265,9 @@ def test_a_model_that_shopify_shows_in_other_proportions_is_refused(kit: Kit, bl
 def test_a_usdz_that_a_vendure_does_not_take_is_told_with_the_remedy(kit: Kit, blobs: Blobs) -> None:
     shop = PlayedVendure()
     shop.do_add = lambda said, file: {  # type: ignore[method-assign]  # as the real one: it looks into the file
-        "createAssets": [{"__typename": "MimeTypeError", "message": 'The MIME type "application/zip" is not permitted.'}]
+        "createAssets": [
+            {"__typename": "MimeTypeError", "message": 'The MIME type "application/zip" is not permitted.'}
+        ]
     }
     with pytest.raises(Refused, match="permittedFileTypes"):
         shop.opened(kit).sync(listing(model(blobs)), blobs)
@@ -241,7 +275,9 @@ def test_a_usdz_that_a_vendure_does_not_take_is_told_with_the_remedy(kit: Kit, b
 
 
 @pytest.mark.parametrize("fault", ["lost", "500", "closed"])
-def test_a_storage_of_shopify_that_does_not_answer_is_tried_again(kit: Kit, blobs: Blobs, settle: Callable, fault: str) -> None:
+def test_a_storage_of_shopify_that_does_not_answer_is_tried_again(
+    kit: Kit, blobs: Blobs, settle: Callable, fault: str
+) -> None:
     shop = PlayedShopify()
     shop.faults["storage"] = [fault]
     with pytest.raises(Unavailable, match="storage"):

@@ -53,7 +53,9 @@ def listener() -> Iterator[Listener]:
     found.server.stop()
 
 
-def test_a_webhook_out_is_signed_and_carries_the_whole_listing(listener: Listener, kit: Kit, blobs: Blobs) -> None:
+def test_a_webhook_out_is_signed_and_carries_the_whole_listing(
+    listener: Listener, kit: Kit, blobs: Blobs
+) -> None:
     journal: list[tuple[str, str]] = []
     kit = replace(
         kit,
@@ -61,7 +63,12 @@ def test_a_webhook_out_is_signed_and_carries_the_whole_listing(listener: Listene
         secret=lambda _: SECRET,
         journal=lambda sku, words: journal.append((sku, words)),
     )
-    channel = open_adapter("channel", "out", Connection(adapter="webhook", options={"url": f"{listener.server.url}/hooks", "secret": "env/X"}), kit)
+    channel = open_adapter(
+        "channel",
+        "out",
+        Connection(adapter="webhook", options={"url": f"{listener.server.url}/hooks", "secret": "env/X"}),
+        kit,
+    )
     wanted = listing(packshot(blobs), model(blobs))
     channel.sync(wanted, blobs)
     headers, body = listener.got[0]
@@ -70,7 +77,10 @@ def test_a_webhook_out_is_signed_and_carries_the_whole_listing(listener: Listene
     assert headers["webhook-signature"] == Webhook(SECRET).sign(headers["webhook-id"], at, text)
     assert body["type"] == "listing.changed" and body["data"]["sku"] == "CH123"
     (picture, glb) = body["data"]["assets"]
-    assert glb["files"][0]["url"].startswith("https://dam.example/files/") and picture["alt_text"] == "Chair, oak"
+    assert (
+        glb["files"][0]["url"].startswith("https://dam.example/files/")
+        and picture["alt_text"] == "Chair, oak"
+    )
     channel.sync(wanted, blobs)
     channel.sync(listing(), blobs)
     ids = [headers["webhook-id"] for headers, _ in listener.got]
@@ -84,7 +94,12 @@ def test_a_webhook_out_is_signed_and_carries_the_whole_listing(listener: Listene
         listener.server.fail.append(answer)
         with pytest.raises(error):
             channel.sync(wanted, blobs)
-    assert len(journal) == 7 and "HTTP 204" in journal[0][1] and "not taken" in journal[3][1] and ids[0] in journal[0][1]
+    assert (
+        len(journal) == 7
+        and "HTTP 204" in journal[0][1]
+        and "not taken" in journal[3][1]
+        and ids[0] in journal[0][1]
+    )
 
 
 def test_object_storage_holds_the_live_version_alone(tmp_path: Path, blobs: Blobs) -> None:
@@ -96,7 +111,9 @@ def test_object_storage_holds_the_live_version_alone(tmp_path: Path, blobs: Blob
     )
     assert channel.sync(listing(model(blobs)), blobs) == "https://cdn.example/shop/decor/CH123/"
     channel.sync(listing(model(blobs, 2)), blobs)
-    assert [p.name for p in (tmp_path / "bucket").rglob("*.glb")] == ["CH123_X_V2_GLB.glb"] and channel.live(listing()) == ("CH123_X_V2_GLB.glb",)
+    assert [p.name for p in (tmp_path / "bucket").rglob("*.glb")] == ["CH123_X_V2_GLB.glb"] and channel.live(
+        listing()
+    ) == ("CH123_X_V2_GLB.glb",)
     channel.sync(listing(), blobs)
     assert not [p for p in (tmp_path / "bucket").rglob("*") if p.is_file()]
     with pytest.raises(Refused):
@@ -115,7 +132,10 @@ def test_the_feed_names_what_is_live_and_a_withdrawn_version_no_longer(
     connections = json.loads(services.settings.plugin_json.read_text())["connections"]
     kind = {"kind": "rendition", "size_px": 320, "formats": ["jpeg"], "channels": ["google"]}
     write_rules(
-        connections={**connections, "channel": {"google": {"adapter": "google_merchant", "lifestyle": ["room"]}}},
+        connections={
+            **connections,
+            "channel": {"google": {"adapter": "google_merchant", "lifestyle": ["room"]}},
+        },
         deliverables=[{"name": "packshot", **kind}, {"name": "room", **kind, "style": "lifestyle"}],
         naming={"default": "{sku}_{name:pascal}_{deliverable}_V{version}_{format:upper}"},
     )
@@ -128,9 +148,15 @@ def test_the_feed_names_what_is_live_and_a_withdrawn_version_no_longer(
         review.decide(services, version, Decision(verdict=Verdict.APPROVED, by="ann"), source="page")
     drain()
     (entry,) = _entries(client)
-    assert entry["id"] == "CH123" and "packshot" in entry["image_link"] and "room" in entry["lifestyle_image_link"]
+    assert (
+        entry["id"] == "CH123"
+        and "packshot" in entry["image_link"]
+        and "room" in entry["lifestyle_image_link"]
+    )
     path = entry["image_link"].removeprefix(services.settings.public)
-    assert client.get(path).data == services.blobs.get(next(f for f in made["packshot"].files if f.format == "jpeg").sha256)
+    assert client.get(path).data == services.blobs.get(
+        next(f for f in made["packshot"].files if f.format == "jpeg").sha256
+    )
     assert client.get("/feeds/nothing.xml").status_code == 404
 
 

@@ -24,10 +24,22 @@ from dam_connector.wiring import Services
 from tests.support import product
 
 
-def a_version(blobs: Blobs, data: bytes = b"glb", number: int = 1, state: VersionState = VersionState.APPROVED, stored: bool = True) -> Version:
+def a_version(
+    blobs: Blobs,
+    data: bytes = b"glb",
+    number: int = 1,
+    state: VersionState = VersionState.APPROVED,
+    stored: bool = True,
+) -> Version:
     sha = blobs.put(data) if stored else Sha256("0" * 64)
     file = VersionFile(
-        name=f"CH123_X_V{number}_GLB.glb", format="glb", role=Role.PRIMARY, view="", mime="model/gltf-binary", sha256=sha, bytes=len(data)
+        name=f"CH123_X_V{number}_GLB.glb",
+        format="glb",
+        role=Role.PRIMARY,
+        view="",
+        mime="model/gltf-binary",
+        sha256=sha,
+        bytes=len(data),
     )
     asset = Asset(id=AssetId("ast_1"), sku="CH123", deliverable="model", slot=1, kind="model")
     from datetime import UTC, datetime
@@ -47,7 +59,9 @@ def a_version(blobs: Blobs, data: bytes = b"glb", number: int = 1, state: Versio
 
 
 def approved(version: Version) -> ApprovedVersion:
-    return ApprovedVersion(version=version, files_sha256={f.name: f.sha256 for f in version.files}, approved_by="ann")
+    return ApprovedVersion(
+        version=version, files_sha256={f.name: f.sha256 for f in version.files}, approved_by="ann"
+    )
 
 
 @pytest.fixture(params=["library", "memory"])
@@ -82,7 +96,10 @@ def test_a_decision_is_written(dam: Dam, services: Services) -> None:
     ref = push(dam, services)
     dam.write_state(ref, VersionState.APPROVED, Decision(verdict=Verdict.APPROVED, by="ann"))
     assert dam.standing(ref, a_version(services.blobs)).state is VersionState.APPROVED
-    assert push(dam, services) == ref and dam.standing(ref, a_version(services.blobs)).state is VersionState.APPROVED
+    assert (
+        push(dam, services) == ref
+        and dam.standing(ref, a_version(services.blobs)).state is VersionState.APPROVED
+    )
 
 
 def test_an_unknown_reference_is_not_found(dam: Dam, services: Services) -> None:
@@ -113,7 +130,9 @@ def channel(request: pytest.FixtureRequest, services: Services, tmp_path: Path) 
 
 def listing(*versions: ApprovedVersion, folder: str = "decor/CH123") -> Listing:
     placements = tuple(Placement(approved=v, alt_text="A chair", links={}) for v in versions)
-    return Listing(product=product(), folder=folder, page_url="https://dam.example/ar/CH123", placements=placements)
+    return Listing(
+        product=product(), folder=folder, page_url="https://dam.example/ar/CH123", placements=placements
+    )
 
 
 def test_syncing_twice_is_syncing_once(channel: Channel, services: Services) -> None:
@@ -133,11 +152,17 @@ def test_only_an_approved_version_with_its_own_bytes_can_be_handed_to_a_channel(
     with pytest.raises(ValueError, match="not approved"):
         approved(a_version(services.blobs, state=VersionState.IN_REVIEW))
     with pytest.raises(ValueError, match="not those"):
-        ApprovedVersion(version=a_version(services.blobs), files_sha256={"other": Sha256("1")}, approved_by="x")
+        ApprovedVersion(
+            version=a_version(services.blobs), files_sha256={"other": Sha256("1")}, approved_by="x"
+        )
 
 
-def test_the_folder_holds_the_live_version_alone_and_leaves_what_is_not_ours(services: Services, tmp_path: Path) -> None:
-    channel = open_adapter("channel", "x", Connection(adapter="folder", options={"path": str(tmp_path / "out")}), services.kit)
+def test_the_folder_holds_the_live_version_alone_and_leaves_what_is_not_ours(
+    services: Services, tmp_path: Path
+) -> None:
+    channel = open_adapter(
+        "channel", "x", Connection(adapter="folder", options={"path": str(tmp_path / "out")}), services.kit
+    )
     url = channel.sync(listing(approved(a_version(services.blobs, b"one"))), services.blobs)
     folder = Path(unquote(urlparse(url).path))
     (folder / "theirs.glb").write_bytes(b"theirs")
@@ -148,24 +173,39 @@ def test_the_folder_holds_the_live_version_alone_and_leaves_what_is_not_ours(ser
         channel.sync(listing(approved(a_version(services.blobs)), folder="../../outside"), services.blobs)
 
 
-def test_an_export_that_is_cut_off_leaves_nothing_behind_for_good(services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    channel = open_adapter("channel", "x", Connection(adapter="folder", options={"path": str(tmp_path / "out")}), services.kit)
+def test_an_export_that_is_cut_off_leaves_nothing_behind_for_good(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = open_adapter(
+        "channel", "x", Connection(adapter="folder", options={"path": str(tmp_path / "out")}), services.kit
+    )
     channel.sync(listing(approved(a_version(services.blobs, b"one"))), services.blobs)
     second = listing(approved(a_version(services.blobs, b"two", 2)))
     for operation in ("remove", "write"):
         with monkeypatch.context() as cut:
-            cut.setattr(channel, operation, lambda *_: (_ for _ in ()).throw(Unavailable("folder", "publish", "cut off")))
+            cut.setattr(
+                channel,
+                operation,
+                lambda *_: (_ for _ in ()).throw(Unavailable("folder", "publish", "cut off")),
+            )
             with pytest.raises(Unavailable):
                 channel.sync(second, services.blobs)
     channel.sync(second, services.blobs)
     assert [p.name for p in (tmp_path / "out").rglob("*.glb")] == ["CH123_X_V2_GLB.glb"]
 
 
-@pytest.mark.parametrize(("port", "options"), [("pim", {}), ("channel", {"adapter": "folder"}), ("dam", {"colour": 1})])
+@pytest.mark.parametrize(
+    ("port", "options"), [("pim", {}), ("channel", {"adapter": "folder"}), ("dam", {"colour": 1})]
+)
 def test_wrong_options_are_config_errors(port: str, options: dict, services: Services) -> None:
     adapter = {"pim": "standard", "channel": "folder", "dam": "library"}[port]
     with pytest.raises(ConfigError):
-        open_adapter(port, "x", Connection(adapter=adapter, options={k: v for k, v in options.items() if k != "adapter"}), services.kit)
+        open_adapter(
+            port,
+            "x",
+            Connection(adapter=adapter, options={k: v for k, v in options.items() if k != "adapter"}),
+            services.kit,
+        )
 
 
 def test_an_unknown_adapter_is_named_with_the_nearest_known(services: Services) -> None:
@@ -184,7 +224,13 @@ def s3() -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", f"from moto.server import main; main(['-H', '127.0.0.1', '-p', '{port}'])"],
+        [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-c",
+            f"from moto.server import main; main(['-H', '127.0.0.1', '-p', '{port}'])",
+        ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -193,7 +239,9 @@ def s3() -> Iterator[str]:
 
     for _ in range(200):
         try:
-            urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{port}/bucket", method="PUT"), timeout=5).close()
+            urllib.request.urlopen(
+                urllib.request.Request(f"http://127.0.0.1:{port}/bucket", method="PUT"), timeout=5
+            ).close()
             break
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)

@@ -9,7 +9,15 @@ from dam_connector.adapters import known
 from dam_connector.adapters.common.context import Kit
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.version import Role, Version, VersionFile, VersionState
-from dam_connector.errors import AdapterError, BadOutput, DeliveryError, NotFound, RateLimited, Refused, Unavailable
+from dam_connector.errors import (
+    AdapterError,
+    BadOutput,
+    DeliveryError,
+    NotFound,
+    RateLimited,
+    Refused,
+    Unavailable,
+)
 from dam_connector.ports import Blobs, Dam, PushRequest
 from dam_connector.store.blobs import open_blobs
 from tests.contracts.dams.aem import PlayedAem
@@ -21,7 +29,10 @@ from tests.contracts.dams.resourcespace import PlayedResourceSpace
 from tests.contracts.test_dam_channel_provider_blobs import a_version
 from tests.support import picture, product
 
-PLAYED: dict[str, type[PlayedDam]] = {each.vendor: each for each in (PlayedDirectus, PlayedResourceSpace, PlayedCloudinary, PlayedBynder, PlayedAem)}
+PLAYED: dict[str, type[PlayedDam]] = {
+    each.vendor: each
+    for each in (PlayedDirectus, PlayedResourceSpace, PlayedCloudinary, PlayedBynder, PlayedAem)
+}
 HEARING = [name for name, played in PLAYED.items() if "hook" in vars(played)]
 
 
@@ -60,7 +71,10 @@ def test_every_dam_is_played() -> None:
 def version(blobs: Blobs, number: int = 1) -> Version:
     """A model with its USDZ and a preview, in review."""
     made = a_version(blobs, b"glTF" + bytes([number]) * 60, number, VersionState.IN_REVIEW)
-    more = [("usdz", Role.USDZ, "", "model/vnd.usdz+zip", b"PK\3\4" + bytes(40)), ("webp", Role.PREVIEW, "hero", "image/webp", b"RIFF" + bytes(40))]
+    more = [
+        ("usdz", Role.USDZ, "", "model/vnd.usdz+zip", b"PK\3\4" + bytes(40)),
+        ("webp", Role.PREVIEW, "hero", "image/webp", b"RIFF" + bytes(40)),
+    ]
     files = [
         VersionFile(
             name=f"CH123_X_V{number}{'_hero' if view else ''}.{format}",
@@ -78,8 +92,14 @@ def version(blobs: Blobs, number: int = 1) -> Version:
 
 def pushed(dam: Dam, blobs: Blobs, number: int = 1) -> str:
     found = version(blobs, number)
-    about = {"folder": "furniture/CH123", "review_url": "https://dam.example/versions/ver_1", "preview": picture()}
-    return dam.push(PushRequest(external_id=f"CH123:model:1:{number}", version=found, product=product(), **about), blobs)
+    about = {
+        "folder": "furniture/CH123",
+        "review_url": "https://dam.example/versions/ver_1",
+        "preview": picture(),
+    }
+    return dam.push(
+        PushRequest(external_id=f"CH123:model:1:{number}", version=found, product=product(), **about), blobs
+    )
 
 
 def test_a_version_lies_there_byte_for_byte_in_review(played: PlayedDam, dam: Dam, blobs: Blobs) -> None:
@@ -92,7 +112,9 @@ def test_a_version_lies_there_byte_for_byte_in_review(played: PlayedDam, dam: Da
 
 
 @pytest.mark.parametrize("lost", range(9))
-def test_a_lost_answer_never_makes_a_second_asset(played: PlayedDam, dam: Dam, blobs: Blobs, lost: int) -> None:
+def test_a_lost_answer_never_makes_a_second_asset(
+    played: PlayedDam, dam: Dam, blobs: Blobs, lost: int
+) -> None:
     played.faults["push"] = [*[""] * lost, "lost"]
     try:
         ref = pushed(dam, blobs)
@@ -104,23 +126,40 @@ def test_a_lost_answer_never_makes_a_second_asset(played: PlayedDam, dam: Dam, b
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))
-def test_a_person_s_decision_is_seen_once_with_name_and_note(played: PlayedDam, dam: Dam, blobs: Blobs, verdict: Verdict) -> None:
+def test_a_person_s_decision_is_seen_once_with_name_and_note(
+    played: PlayedDam, dam: Dam, blobs: Blobs, verdict: Verdict
+) -> None:
     ref, other = pushed(dam, blobs), "" if played.has_versions else pushed(dam, blobs, 2)
     _, cursor = dam.touched_since("")
     played.decide(ref, verdict.value, "rita", "legs too short")
     refs, cursor = dam.touched_since(cursor)
     assert refs == [ref] and dam.touched_since(cursor)[0] == []
     said = dam.standing(ref, version(blobs))
-    assert said.state.value == verdict.value and dam.changed(ref, version(blobs)) == () and said.decision and said.decision.verdict is verdict
-    assert said.decision.note == "legs too short" and ("rita" in said.decision.by or played.vendor in said.decision.by)
+    assert (
+        said.state.value == verdict.value
+        and dam.changed(ref, version(blobs)) == ()
+        and said.decision
+        and said.decision.verdict is verdict
+    )
+    assert said.decision.note == "legs too short" and (
+        "rita" in said.decision.by or played.vendor in said.decision.by
+    )
     assert not other or dam.standing(other, version(blobs, 2)).state is VersionState.IN_REVIEW
 
 
 def test_what_we_write_is_read_again_and_is_no_person_s_decision(dam: Dam, blobs: Blobs) -> None:
     ref = pushed(dam, blobs)
     _, cursor = dam.touched_since("")
-    for state in (VersionState.APPROVED, VersionState.PUBLISHED, VersionState.SUPERSEDED, VersionState.WITHDRAWN, VersionState.REJECTED):
-        dam.write_state(ref, state, Decision(verdict=Verdict.APPROVED, by="ann", reasons=("colour",), note="fine"))
+    for state in (
+        VersionState.APPROVED,
+        VersionState.PUBLISHED,
+        VersionState.SUPERSEDED,
+        VersionState.WITHDRAWN,
+        VersionState.REJECTED,
+    ):
+        dam.write_state(
+            ref, state, Decision(verdict=Verdict.APPROVED, by="ann", reasons=("colour",), note="fine")
+        )
         found = dam.standing(ref, replace(version(blobs), state=state))
         assert found.state is state and found.decision is None
         assert dam.touched_since(cursor)[0] == []
@@ -128,7 +167,9 @@ def test_what_we_write_is_read_again_and_is_no_person_s_decision(dam: Dam, blobs
     assert dam.standing(ref, version(blobs)).state is VersionState.IN_REVIEW
 
 
-def test_files_changed_by_hand_are_noticed_with_the_decision(played: PlayedDam, dam: Dam, blobs: Blobs) -> None:
+def test_files_changed_by_hand_are_noticed_with_the_decision(
+    played: PlayedDam, dam: Dam, blobs: Blobs
+) -> None:
     ref, name = pushed(dam, blobs), "CH123_X_V1_GLB.glb"
     played.change(name)
     played.decide(ref, "approved", "rita", "")
@@ -162,7 +203,9 @@ def test_what_is_removed_is_gone_for_good(played: PlayedDam, dam: Dam, blobs: Bl
         ("lost", Unavailable),
     ],
 )
-def test_every_failure_says_what_to_do_next(played: PlayedDam, dam: Dam, blobs: Blobs, fault: str, error: type[AdapterError]) -> None:
+def test_every_failure_says_what_to_do_next(
+    played: PlayedDam, dam: Dam, blobs: Blobs, fault: str, error: type[AdapterError]
+) -> None:
     ref = pushed(dam, blobs)
     dam.touched_since("")
     played.faults["read"] = [fault]
@@ -174,7 +217,9 @@ def test_every_failure_says_what_to_do_next(played: PlayedDam, dam: Dam, blobs: 
 
 
 @pytest.mark.parametrize("name", HEARING)
-def test_a_webhook_is_proved_and_names_what_changed(play: Callable[[str], PlayedDam], kit: Kit, blobs: Blobs, name: str) -> None:
+def test_a_webhook_is_proved_and_names_what_changed(
+    play: Callable[[str], PlayedDam], kit: Kit, blobs: Blobs, name: str
+) -> None:
     played = play(name)
     dam = played.opened(kit)
     ref = pushed(dam, blobs)
@@ -190,18 +235,26 @@ def test_a_webhook_is_proved_and_names_what_changed(play: Callable[[str], Played
         dam.parse_webhook(replace(inbound, body=b"{"))
 
 
-def test_a_busy_log_of_resourcespace_loses_the_name_and_not_the_decision(play: Callable[[str], PlayedDam], kit: Kit, blobs: Blobs) -> None:
+def test_a_busy_log_of_resourcespace_loses_the_name_and_not_the_decision(
+    play: Callable[[str], PlayedDam], kit: Kit, blobs: Blobs
+) -> None:
     played = play("resourcespace")
     dam = played.opened(kit)
     ref = pushed(dam, blobs)
     played.decide(ref, "approved", "rita", "fine")
     played.log.clear()  # type: ignore[attr-defined]
     said = dam.standing(ref, version(blobs))
-    assert said.state is VersionState.APPROVED and said.decision and said.decision.by == "somebody in resourcespace"
+    assert (
+        said.state is VersionState.APPROVED
+        and said.decision
+        and said.decision.by == "somebody in resourcespace"
+    )
 
 
 @pytest.mark.parametrize("name", ["cloudinary", "aem", "resourcespace", "bynder"])
-def test_a_picture_is_decided_about_in_full_not_by_its_preview(play: Callable[[str], PlayedDam], kit: Kit, blobs: Blobs, name: str) -> None:
+def test_a_picture_is_decided_about_in_full_not_by_its_preview(
+    play: Callable[[str], PlayedDam], kit: Kit, blobs: Blobs, name: str
+) -> None:
     found = version(blobs)
     files = [
         VersionFile(
@@ -219,15 +272,25 @@ def test_a_picture_is_decided_about_in_full_not_by_its_preview(play: Callable[[s
             ("jpeg", Role.PRIMARY, "", blobs.put(b"\xff\xd8\xff large")),
         )
     ]
-    picture_version = replace(found, files=tuple(files), asset=replace(found.asset, kind="image", deliverable="packshot"))
-    request = PushRequest(external_id="CH123:packshot:1:1", version=picture_version, product=product(), folder="x", review_url="")
+    picture_version = replace(
+        found, files=tuple(files), asset=replace(found.asset, kind="image", deliverable="packshot")
+    )
+    request = PushRequest(
+        external_id="CH123:packshot:1:1",
+        version=picture_version,
+        product=product(),
+        folder="x",
+        review_url="",
+    )
     assert picture_version.ordered[0].format == "jpeg"
     ref = play(name).opened(kit).push(request, blobs)
     if name in ("cloudinary", "aem"):
         assert "P_V1" in ref and "jpeg" in ref and "preview" not in ref
 
 
-def test_a_state_that_somebody_made_up_is_told_with_the_remedy(play: Callable[[str], PlayedDam], kit: Kit, blobs: Blobs) -> None:
+def test_a_state_that_somebody_made_up_is_told_with_the_remedy(
+    play: Callable[[str], PlayedDam], kit: Kit, blobs: Blobs
+) -> None:
     for name in ("directus", "cloudinary", "aem"):
         played = play(name)
         dam = played.opened(kit)
@@ -244,7 +307,9 @@ def test_a_state_that_somebody_made_up_is_told_with_the_remedy(play: Callable[[s
 
 @pytest.mark.parametrize("name", ["bynder", "aem"])
 @pytest.mark.parametrize("fault", ["lost", "500", "closed"])
-def test_a_storage_that_does_not_answer_is_tried_again(play: Callable[[str], PlayedDam], kit: Kit, blobs: Blobs, name: str, fault: str) -> None:
+def test_a_storage_that_does_not_answer_is_tried_again(
+    play: Callable[[str], PlayedDam], kit: Kit, blobs: Blobs, name: str, fault: str
+) -> None:
     played = play(name)
     dam = played.opened(kit)
     played.faults["storage"] = [fault]
@@ -254,14 +319,18 @@ def test_a_storage_that_does_not_answer_is_tried_again(play: Callable[[str], Pla
     assert played.assets() == 1 and dam.changed(ref, version(blobs)) == ()
 
 
-def test_an_import_of_bynder_that_takes_a_moment_is_waited_for(play: Callable[[str], PlayedDam], kit: Kit, blobs: Blobs) -> None:
+def test_an_import_of_bynder_that_takes_a_moment_is_waited_for(
+    play: Callable[[str], PlayedDam], kit: Kit, blobs: Blobs
+) -> None:
     played = play("bynder")
     played.slow = 2  # type: ignore[attr-defined]
     pushed(played.opened(kit), blobs)
     assert played.assets() == 1 and played.looks < 8  # type: ignore[attr-defined]  # looked at a few times, not as fast as it goes
 
 
-def test_changes_of_others_in_bynder_move_on_what_is_asked_for(play: Callable[[str], PlayedDam], kit: Kit, blobs: Blobs) -> None:
+def test_changes_of_others_in_bynder_move_on_what_is_asked_for(
+    play: Callable[[str], PlayedDam], kit: Kit, blobs: Blobs
+) -> None:
     played = play("bynder")
     dam = played.opened(kit)
     ref = pushed(dam, blobs)

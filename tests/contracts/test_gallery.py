@@ -26,13 +26,28 @@ def database_url(request: pytest.FixtureRequest) -> str:
 def make(services: Services, clock: TestClock) -> Make:
     """A version in review, filed; gives its id."""
 
-    def made(sku: str, name: str = "Chair", category: str = "seating", deliverable: str = "packshot", codes: tuple[str, ...] = ()) -> str:
+    def made(
+        sku: str,
+        name: str = "Chair",
+        category: str = "seating",
+        deliverable: str = "packshot",
+        codes: tuple[str, ...] = (),
+    ) -> str:
         clock.forward(1)
         thing = product(sku, name=name, category=category)
         services.products.upsert(thing, connection="", ref=sku, source_time=clock.now())
-        new = NewRun(kind=RunKind.IMAGE, sku=sku, deliverable=deliverable, slot=1, input_hash=f"{sku}{clock.now()}", rules_fingerprint="r")
+        new = NewRun(
+            kind=RunKind.IMAGE,
+            sku=sku,
+            deliverable=deliverable,
+            slot=1,
+            input_hash=f"{sku}{clock.now()}",
+            rules_fingerprint="r",
+        )
         run_id = services.runs.add([new])[0]
-        version_id, _ = services.assets.assign_version(sku=sku, deliverable=deliverable, slot=1, kind="image", run_id=run_id, rules_fingerprint="r")
+        version_id, _ = services.assets.assign_version(
+            sku=sku, deliverable=deliverable, slot=1, kind="image", run_id=run_id, rules_fingerprint="r"
+        )
         services.assets.seal(version_id, (file_of(b"x", f"{sku}.webp", "webp"),), Report(), {})
         services.gallery.file(version_id, thing, deliverable, codes)
         services.assets.move(version_id, VersionState.IN_REVIEW)
@@ -61,14 +76,28 @@ def test_every_filter_alone_and_together(services: Services, make: Make) -> None
     make("A2", name="Oak Table", category="tables", deliverable="model")
     make("B-77", name="Übergroßer Sessel")
     assert skus(services) == ["B-77", "A2", "A1"]
-    assert skus(services, category="tables") == ["A2"] and skus(services, deliverable="packshot") == ["B-77", "A1"]
+    assert skus(services, category="tables") == ["A2"] and skus(services, deliverable="packshot") == [
+        "B-77",
+        "A1",
+    ]
     assert skus(services, code="dimensions.wrong") == ["A1"] and skus(services, code="x.none") == []
-    assert skus(services, text="oak") == ["A2", "A1"] and skus(services, text="OAK ch") == ["A1"] and skus(services, text="chair oa") == ["A1"]
-    assert skus(services, text="ubergro") == ["B-77"] and skus(services, text="b-77") == ["B-77"] and skus(services, text="%") == ["B-77", "A2", "A1"]
+    assert (
+        skus(services, text="oak") == ["A2", "A1"]
+        and skus(services, text="OAK ch") == ["A1"]
+        and skus(services, text="chair oa") == ["A1"]
+    )
+    assert (
+        skus(services, text="ubergro") == ["B-77"]
+        and skus(services, text="b-77") == ["B-77"]
+        and skus(services, text="%") == ["B-77", "A2", "A1"]
+    )
     services.assets.move(first, VersionState.SUPERSEDED)
     assert skus(services) == ["B-77", "A2"] and skus(services, states=(VersionState.SUPERSEDED,)) == ["A1"]
     services.publications.set(services.assets.get(first), "shop", "", asked_at=services.clock.now())
-    assert skus(services, channel="shop", states=tuple(VersionState)) == ["A1"] and skus(services, channel="viewer") == []
+    assert (
+        skus(services, channel="shop", states=tuple(VersionState)) == ["A1"]
+        and skus(services, channel="viewer") == []
+    )
     assert services.gallery.find(Wanted(), limit=1, most=10)[1] == 2
 
 
@@ -83,10 +112,14 @@ def test_pages_cover_everything_once(services: Services, make: Make) -> None:
     assert seen == [f"S{n}" for n in reversed(range(7))] and len(services.gallery.ids(Wanted(), limit=5)) == 5
 
 
-def test_a_batch_shows_what_it_made_and_what_there_was_of_its_unchanged_rows(services: Services, make: Make) -> None:
+def test_a_batch_shows_what_it_made_and_what_there_was_of_its_unchanged_rows(
+    services: Services, make: Make
+) -> None:
     make("OLD")
     make("OTHER")
-    batch = services.batches.add("autumn", "ada", ("sku",), [row(2, "OLD", RowState.UNCHANGED), row(3, "NEW", RowState.WAITING)])
+    batch = services.batches.add(
+        "autumn", "ada", ("sku",), [row(2, "OLD", RowState.UNCHANGED), row(3, "NEW", RowState.WAITING)]
+    )
     services.gallery.file_batch(batch.id)
     services.gallery.file_batch(batch.id)
     make("NEW")
@@ -115,7 +148,12 @@ def test_what_was_made_before_the_gallery_is_found_in_it(services: Services, mak
             c.exec_driver_sql(statement)
         for table, column in (("batches", "turn"), ("runs", "bulk")):
             c.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN {column}")
-        for index in ("ix_publications_channel_version_id", "ix_products_deleted_flagged_id", "ix_version_files_name", "ix_library_version_id"):
+        for index in (
+            "ix_publications_channel_version_id",
+            "ix_products_deleted_flagged_id",
+            "ix_version_files_name",
+            "ix_library_version_id",
+        ):
             c.exec_driver_sql(f"DROP INDEX {index}")
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))

@@ -29,12 +29,20 @@ class Harness:
 @pytest.fixture(params=["standard", "memory"])
 def harness(request: pytest.FixtureRequest, services: Services, clock: TestClock) -> Harness:
     if request.param == "standard":
-        return Harness(services.pim("main"), lambda body, key: signed(body, at=clock.now(), message=key), {"webhook-signature": "v1,AAAA"})
+        return Harness(
+            services.pim("main"),
+            lambda body, key: signed(body, at=clock.now(), message=key),
+            {"webhook-signature": "v1,AAAA"},
+        )
     secret = {"x-memory-secret": "token-for-tests"}
-    return Harness(services.pim("mem"), lambda body, key: {**secret, "x-memory-id": key}, {"x-memory-secret": "wrong"})
+    return Harness(
+        services.pim("mem"), lambda body, key: {**secret, "x-memory-id": key}, {"x-memory-secret": "wrong"}
+    )
 
 
-def deliver(harness: Harness, clock: TestClock, data: dict[str, Any], kind: str = "product.created", key: str = "k1") -> Inbound:
+def deliver(
+    harness: Harness, clock: TestClock, data: dict[str, Any], kind: str = "product.created", key: str = "k1"
+) -> Inbound:
     body = event_body(data, kind=kind, at=clock.now())
     return inbound(body, harness.headers(body, key), clock.now())
 
@@ -46,7 +54,11 @@ def test_a_proved_delivery_has_its_senders_key(harness: Harness, clock: TestCloc
 def test_a_forged_delivery_is_401(harness: Harness, clock: TestClock) -> None:
     found = deliver(harness, clock, record())
     with pytest.raises(DeliveryError) as refusal:
-        harness.adapter.verify(Inbound(headers={**found.headers, **harness.forged}, body=found.body, received_at=found.received_at))
+        harness.adapter.verify(
+            Inbound(
+                headers={**found.headers, **harness.forged}, body=found.body, received_at=found.received_at
+            )
+        )
     assert refusal.value.status == 401
 
 
@@ -57,10 +69,23 @@ def test_the_meaning_of_a_delivery(harness: Harness, clock: TestClock, kind: str
     assert (event.product is None) == (kind == "deleted")
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"\xff", b'{"type":"x","timestamp":"y","data":{}}', b"[" * 3000, b'{"data":{"sku":"\\u0000"}}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"\xff",
+        b'{"type":"x","timestamp":"y","data":{}}',
+        b"[" * 3000,
+        b'{"data":{"sku":"\\u0000"}}',
+    ],
+)
 def test_nonsense_is_bad_output(harness: Harness, clock: TestClock, body: bytes) -> None:
     with pytest.raises(BadOutput):
-        harness.adapter.normalize(Inbound(headers={"content-type": "application/json"}, body=body, received_at=clock.now()))
+        harness.adapter.normalize(
+            Inbound(headers={"content-type": "application/json"}, body=body, received_at=clock.now())
+        )
 
 
 def test_what_cannot_be_asked_says_so(harness: Harness, clock: TestClock) -> None:
@@ -98,7 +123,14 @@ def test_the_window_is_five_minutes(services: Services, clock: TestClock, off_s:
 
 
 def cloud_event(clock: TestClock) -> dict[str, Any]:
-    return {"specversion": "1.0", "id": "ev-1", "source": "/pim", "type": "product.created", "time": clock.now().isoformat(), "data": record("CE1")}
+    return {
+        "specversion": "1.0",
+        "id": "ev-1",
+        "source": "/pim",
+        "type": "product.created",
+        "time": clock.now().isoformat(),
+        "data": record("CE1"),
+    }
 
 
 def test_cloudevents_structured_and_binary(services: Services, clock: TestClock) -> None:
@@ -132,7 +164,9 @@ def test_a_wrong_token_or_none_is_401(services: Services, clock: TestClock) -> N
         assert refusal.value.status == 401
 
 
-def test_a_real_delivery_of_a_standard_webhooks_sender_verifies(services: Services, clock: TestClock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_real_delivery_of_a_standard_webhooks_sender_verifies(
+    services: Services, clock: TestClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Vendure's plugin signs with the plain bytes of its secret: captured on the wire."""
     from datetime import UTC, datetime
 
@@ -141,7 +175,10 @@ def test_a_real_delivery_of_a_standard_webhooks_sender_verifies(services: Servic
     kit = services.kit
     object.__setattr__(kit, "secret", lambda reference: "whsec-probe")
     source = open_adapter("pim", "x", Connection(adapter="standard", options={"secrets": ["env/X"]}), kit)
-    assert source.verify(inbound(first["body"].encode(), first["headers"], at)).key == first["headers"]["webhook-id"]
+    assert (
+        source.verify(inbound(first["body"].encode(), first["headers"], at)).key
+        == first["headers"]["webhook-id"]
+    )
 
 
 def test_product_url_is_asked_for_the_newest_facts(services: Services, photos: Any, clock: TestClock) -> None:

@@ -44,7 +44,11 @@ def _hmac(body: bytes, secret: str = WORDS) -> bytes:
 def _woo(ref: str, id: str, at: datetime) -> tuple[dict[str, str], bytes]:
     body = json.dumps({"id": int(ref), "date_modified_gmt": at.strftime("%Y-%m-%dT%H:%M:%S")}).encode()
     sign = base64.b64encode(_hmac(body)).decode()
-    return {"x-wc-webhook-topic": "product.updated", "x-wc-webhook-delivery-id": id, "x-wc-webhook-signature": sign}, body
+    return {
+        "x-wc-webhook-topic": "product.updated",
+        "x-wc-webhook-delivery-id": id,
+        "x-wc-webhook-signature": sign,
+    }, body
 
 
 def _saleor(ref: str, id: str, at: datetime) -> tuple[dict[str, str], bytes]:
@@ -63,7 +67,12 @@ def _standard(ref: str, id: str, at: datetime) -> tuple[dict[str, str], bytes]:
 
 
 def _akeneo(ref: str, id: str, at: datetime) -> tuple[dict[str, str], bytes]:
-    said = {"id": id, "type": "com.akeneo.pim.v1.product.updated", "time": at.isoformat(), "data": {"product": {"uuid": ref}}}
+    said = {
+        "id": id,
+        "type": "com.akeneo.pim.v1.product.updated",
+        "time": at.isoformat(),
+        "data": {"product": {"uuid": ref}},
+    }
     body = json.dumps(said).encode()
     return {"x-akeneo-signature-primary": _hmac(body).hex()}, body
 
@@ -71,15 +80,24 @@ def _akeneo(ref: str, id: str, at: datetime) -> tuple[dict[str, str], bytes]:
 def _shopify(ref: str, id: str, at: datetime) -> tuple[dict[str, str], bytes]:
     body = json.dumps({"id": int(ref), "updated_at": at.isoformat()}).encode()
     sign = base64.b64encode(_hmac(body)).decode()
-    return {"x-shopify-topic": "products/update", "x-shopify-event-id": id, "x-shopify-hmac-sha256": sign}, body
+    return {
+        "x-shopify-topic": "products/update",
+        "x-shopify-event-id": id,
+        "x-shopify-hmac-sha256": sign,
+    }, body
 
 
 HOOK = {"secrets": ["env/S"]}
 SENT: dict[str, Sent] = {
     "standard": Sent({"secrets": ["env/W"]}, _standard, late_s=300),
-    "woocommerce": Sent({**HOOK, "base_url": "https://shop.example", "consumer_key": "env/S", "consumer_secret": "env/S"}, _woo),
+    "woocommerce": Sent(
+        {**HOOK, "base_url": "https://shop.example", "consumer_key": "env/S", "consumer_secret": "env/S"},
+        _woo,
+    ),
     "saleor": Sent({**HOOK, "api_url": "https://shop.example/graphql/", "token": "env/S"}, _saleor),
-    "vendure": Sent({"secrets": ["env/W"], "base_url": "https://shop.example", "password": "env/S"}, _vendure, late_s=300),
+    "vendure": Sent(
+        {"secrets": ["env/W"], "base_url": "https://shop.example", "password": "env/S"}, _vendure, late_s=300
+    ),
     "akeneo": Sent({**AKENEO, "base_url": "https://pim.example"}, _akeneo, late_s=86_400),
     "shopify": Sent({**SHOPIFY, "base_url": "https://shop.example"}, _shopify),
 }
@@ -102,7 +120,11 @@ class Told:
     def changed_since(self, moment: datetime) -> Iterator[Any]:
         from dam_connector.domain.event import Event
 
-        return (Event(kind=EventKind.UPDATED, ref=ref, at=at) for ref, (_, at) in self.facts.items() if at >= moment)
+        return (
+            Event(kind=EventKind.UPDATED, ref=ref, at=at)
+            for ref, (_, at) in self.facts.items()
+            if at >= moment
+        )
 
 
 @pytest.fixture(params=list(SENT))
@@ -123,7 +145,11 @@ def source(sent: Sent, services: Services, kit: Kit, monkeypatch: pytest.MonkeyP
 def deliver(services: Services, sent: Sent, id: str, at: datetime, *, after_s: float = 1) -> tuple[str, bool]:
     """Hand a delivery over and do what it means; gives its summary and whether it was new."""
     headers, body = sent.make("42", id, at)
-    inbound = Inbound(headers={"content-type": "application/json", **headers}, body=body, received_at=at + timedelta(seconds=after_s))
+    inbound = Inbound(
+        headers={"content-type": "application/json", **headers},
+        body=body,
+        received_at=at + timedelta(seconds=after_s),
+    )
     delivery, new = intake.receive(services, "main", inbound)
     intake.handle(services, delivery)
     record = services.inbox.get(delivery)
@@ -131,14 +157,18 @@ def deliver(services: Services, sent: Sent, id: str, at: datetime, *, after_s: f
     return record.summary, new
 
 
-def test_a_delivery_that_comes_twice_counts_once(sent: Sent, source: Told, services: Services, clock: TestClock) -> None:
+def test_a_delivery_that_comes_twice_counts_once(
+    sent: Sent, source: Told, services: Services, clock: TestClock
+) -> None:
     source.facts["42"] = (product("CH1"), clock.now())
     assert deliver(services, sent, "d-1", clock.now())[1]
     assert not deliver(services, sent, "d-1", clock.now())[1]
     assert len(services.inbox.page()) == 1
 
 
-def test_deliveries_in_the_wrong_order_leave_the_newest_facts(sent: Sent, source: Told, services: Services, clock: TestClock) -> None:
+def test_deliveries_in_the_wrong_order_leave_the_newest_facts(
+    sent: Sent, source: Told, services: Services, clock: TestClock
+) -> None:
     early, late = clock.now(), clock.now() + timedelta(seconds=30)
     source.facts["42"] = (product("CH1", color="green"), late)
     clock.forward(60)
@@ -151,7 +181,9 @@ def test_deliveries_in_the_wrong_order_leave_the_newest_facts(sent: Sent, source
     assert record and record.product.color == "green" and record.source_time == late
 
 
-def test_a_delivery_that_comes_too_late_is_refused_where_its_time_is_signed(sent: Sent, source: Told, services: Services, clock: TestClock) -> None:
+def test_a_delivery_that_comes_too_late_is_refused_where_its_time_is_signed(
+    sent: Sent, source: Told, services: Services, clock: TestClock
+) -> None:
     source.facts["42"] = (product("CH1"), clock.now())
     if sent.late_s:
         with pytest.raises(DeliveryError):
@@ -161,7 +193,9 @@ def test_a_delivery_that_comes_too_late_is_refused_where_its_time_is_signed(sent
         assert services.products.get("CH1")
 
 
-def test_a_delivery_that_was_lost_is_found_by_asking(sent: Sent, source: Told, services: Services, clock: TestClock) -> None:
+def test_a_delivery_that_was_lost_is_found_by_asking(
+    sent: Sent, source: Told, services: Services, clock: TestClock
+) -> None:
     poll_pims(services)
     clock.forward(300)
     source.facts["42"] = (product("CH1"), clock.now())
@@ -169,7 +203,9 @@ def test_a_delivery_that_was_lost_is_found_by_asking(sent: Sent, source: Told, s
     assert poll_pims(services) >= 1 and services.products.get("CH1")
 
 
-def test_of_a_product_that_is_gone_meanwhile_nothing_is_left(sent: Sent, source: Told, services: Services, clock: TestClock) -> None:
+def test_of_a_product_that_is_gone_meanwhile_nothing_is_left(
+    sent: Sent, source: Told, services: Services, clock: TestClock
+) -> None:
     source.facts["42"] = (product("CH1"), clock.now())
     deliver(services, sent, "d-1", clock.now())
     source.facts.clear()
@@ -177,9 +213,15 @@ def test_of_a_product_that_is_gone_meanwhile_nothing_is_left(sent: Sent, source:
     assert "gone" in deliver(services, sent, "d-2", clock.now())[0] and services.products.get("CH1").deleted
 
 
-def test_what_normalize_needs_is_stored_and_no_credential_is(sent: Sent, source: Told, services: Services, clock: TestClock) -> None:
+def test_what_normalize_needs_is_stored_and_no_credential_is(
+    sent: Sent, source: Told, services: Services, clock: TestClock
+) -> None:
     source.facts["42"] = (product("CH1"), clock.now())
     summary, _ = deliver(services, sent, "d-1", clock.now())
     assert "42" in summary or "CH1" in summary
     stored = services.inbox.page()[0].inbound.headers
-    assert not [name for name in stored if any(word in name for word in ("signature", "hmac", "authorization", "secret"))]
+    assert not [
+        name
+        for name in stored
+        if any(word in name for word in ("signature", "hmac", "authorization", "secret"))
+    ]

@@ -18,13 +18,27 @@ from dam_connector.adapters.common.context import Kit
 from dam_connector.domain.event import EventKind
 from dam_connector.domain.product import View
 from dam_connector.domain.rules import Connection
-from dam_connector.errors import BadOutput, ConfigError, DeliveryError, NotFound, RateLimited, Refused, Unavailable
+from dam_connector.errors import (
+    BadOutput,
+    ConfigError,
+    DeliveryError,
+    NotFound,
+    RateLimited,
+    Refused,
+    Unavailable,
+)
 from dam_connector.ports import Inbound, Pim
 from tests.contracts.pim_servers import Answer, Shop
 from tests.contracts.test_pim_vendors import SHOPS
 from tests.support import TestClock, http_to, picture
 
-SECRETS = {"env/S": "secret-1", "env/S2": "secret-2", "env/C": "client-word", "env/P": "word", "env/T": "token"}
+SECRETS = {
+    "env/S": "secret-1",
+    "env/S2": "secret-2",
+    "env/C": "client-word",
+    "env/P": "word",
+    "env/T": "token",
+}
 UUID = "6a9f1a2b-0000-4000-8000-000000000001"
 
 
@@ -54,7 +68,14 @@ AKENEO = {
     "password": "env/P",
     "secrets": ["env/S", "env/S2"],
     "locale": "en_US",
-    "attributes": {"name": "label", "color": "main_color", "width": "w", "height": "h", "front": "picture", "back": "asset:shots"},
+    "attributes": {
+        "name": "label",
+        "color": "main_color",
+        "width": "w",
+        "height": "h",
+        "front": "picture",
+        "back": "asset:shots",
+    },
     "assets": {"shots": {"family": "packshots", "media": "file"}},
     "write_back": {"ar_url": "ar_url", "status": "dam_status"},
 }
@@ -63,8 +84,15 @@ WRITTEN: list[Any] = []
 
 def akeneo(method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any) -> Answer:
     if path == "/api/oauth/v1/token":
-        good = headers["authorization"] == "Basic " + base64.b64encode(b"id:client-word").decode() and body["password"] == "word"
-        return (200, {"access_token": "at-1", "expires_in": 3600}, {}) if good else (422, {"message": "Parameter is invalid"}, {})
+        good = (
+            headers["authorization"] == "Basic " + base64.b64encode(b"id:client-word").decode()
+            and body["password"] == "word"
+        )
+        return (
+            (200, {"access_token": "at-1", "expires_in": 3600}, {})
+            if good
+            else (422, {"message": "Parameter is invalid"}, {})
+        )
     if headers.get("authorization") != "Bearer at-1":
         return 401, {"code": 401, "message": "The access token provided has expired."}, {}
     if method == "PATCH":
@@ -81,15 +109,21 @@ def akeneo(method: str, path: str, query: dict[str, str], headers: dict[str, str
     if path == "/api/rest/v1/products-uuid":
         search = json.loads(query["search"])
         if "parent" in search:
-            items = [AKENEO_PRODUCT, {**AKENEO_PRODUCT, "uuid": "u2", "identifier": "CH2"}] if search["parent"][0]["value"] == "chair" else []
+            items = (
+                [AKENEO_PRODUCT, {**AKENEO_PRODUCT, "uuid": "u2", "identifier": "CH2"}]
+                if search["parent"][0]["value"] == "chair"
+                else []
+            )
             return 200, {"_embedded": {"items": items}, "_links": {}}, {}
         assert search["updated"][0]["value"] == "2026-11-20 09:00:00"
         last = "search_after" in query
-        following = (
-            f"http://{headers['host']}{path}?{'search=' + query['search'].replace(' ', '%20').replace(chr(34), '%22')}&search_after=x&limit=100"
-        )
+        following = f"http://{headers['host']}{path}?{'search=' + query['search'].replace(' ', '%20').replace(chr(34), '%22')}&search_after=x&limit=100"
         items = [{**AKENEO_PRODUCT, "uuid": "b" if last else "a"}]
-        return 200, {"_embedded": {"items": items}, "_links": {} if last else {"next": {"href": following}}}, {}
+        return (
+            200,
+            {"_embedded": {"items": items}, "_links": {} if last else {"next": {"href": following}}},
+            {},
+        )
     return 404, {"code": 404, "message": "not found"}, {}
 
 
@@ -102,17 +136,32 @@ SHOPIFY_PRODUCT: dict[str, Any] = {
     "descriptionHtml": "<p>A <b>quiet</b> chair.</p>",
     "updatedAt": "2026-11-20T10:00:00Z",
     "ours": {"value": json.dumps({"CH1": {"sha": "gid://shopify/MediaImage/9"}})},
-    "metafields": {"nodes": [{"namespace": "custom", "key": "height", "value": '{"value": 81.5, "unit": "cm"}'}]},
+    "metafields": {
+        "nodes": [{"namespace": "custom", "key": "height", "value": '{"value": 81.5, "unit": "cm"}'}]
+    },
     "media": {
         "nodes": [
-            {"id": "gid://shopify/MediaImage/1", "alt": "front", "image": {"url": "https://cdn.example/a.jpg?v=1"}},
-            {"id": "gid://shopify/MediaImage/9", "alt": "ours", "image": {"url": "https://cdn.example/ours.jpg"}},
+            {
+                "id": "gid://shopify/MediaImage/1",
+                "alt": "front",
+                "image": {"url": "https://cdn.example/a.jpg?v=1"},
+            },
+            {
+                "id": "gid://shopify/MediaImage/9",
+                "alt": "ours",
+                "image": {"url": "https://cdn.example/ours.jpg"},
+            },
             {"id": "gid://shopify/Model3d/3", "alt": "", "mediaContentType": "MODEL_3D"},
         ]
     },
     "variants": {
         "nodes": [
-            {"sku": "CH1", "selectedOptions": [{"name": "Color", "value": "Teal"}], "media": {"nodes": []}, "metafields": {"nodes": []}},
+            {
+                "sku": "CH1",
+                "selectedOptions": [{"name": "Color", "value": "Teal"}],
+                "media": {"nodes": []},
+                "metafields": {"nodes": []},
+            },
             {"sku": "", "selectedOptions": [], "media": {"nodes": []}},
         ]
     },
@@ -122,15 +171,30 @@ SHOPIFY_PRODUCT: dict[str, Any] = {
 def shopify(method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any) -> Answer:
     assert path == "/admin/api/2026-10/graphql.json" and headers["x-shopify-access-token"] == "token"
     if "One" in body["query"]:
-        return 200, {"data": {"product": SHOPIFY_PRODUCT if body["variables"]["id"].endswith("/42") else None}}, {}
+        return (
+            200,
+            {"data": {"product": SHOPIFY_PRODUCT if body["variables"]["id"].endswith("/42") else None}},
+            {},
+        )
     after = body["variables"]["after"]
     assert body["variables"]["query"] == "updated_at:>'2026-11-20T09:00:00Z'"
     found = {"id": f"gid://shopify/Product/{2 if after else 1}", "updatedAt": "2026-11-20T10:00:00Z"}
-    return 200, {"data": {"products": {"nodes": [found], "pageInfo": {"hasNextPage": not after, "endCursor": "c"}}}}, {}
+    return (
+        200,
+        {"data": {"products": {"nodes": [found], "pageInfo": {"hasNextPage": not after, "endCursor": "c"}}}},
+        {},
+    )
 
 
-SHOPIFY = {"token": "env/T", "secrets": ["env/S"], "attributes": {"height": "meta:custom.height", "style_tags": "tags"}}
-PLAYED: dict[str, tuple[Callable[..., Answer], dict[str, Any]]] = {"akeneo": (akeneo, AKENEO), "shopify": (shopify, SHOPIFY)}
+SHOPIFY = {
+    "token": "env/T",
+    "secrets": ["env/S"],
+    "attributes": {"height": "meta:custom.height", "style_tags": "tags"},
+}
+PLAYED: dict[str, tuple[Callable[..., Answer], dict[str, Any]]] = {
+    "akeneo": (akeneo, AKENEO),
+    "shopify": (shopify, SHOPIFY),
+}
 
 
 @pytest.fixture
@@ -141,7 +205,12 @@ def opened(kit: Kit) -> Iterator[Callable[..., tuple[Pim, Shop]]]:
         answer, usual = PLAYED[name]
         shops.append(Shop(answer))
         own = replace(kit, http=http_to(shops[-1].host, kit), secret=SECRETS.__getitem__)
-        found: Pim = open_adapter("pim", "main", Connection(adapter=name, options={"base_url": shops[-1].url, **usual, **options}), own)
+        found: Pim = open_adapter(
+            "pim",
+            "main",
+            Connection(adapter=name, options={"base_url": shops[-1].url, **usual, **options}),
+            own,
+        )
         return found, shops[-1]
 
     yield open_one
@@ -150,14 +219,31 @@ def opened(kit: Kit) -> Iterator[Callable[..., tuple[Pim, Shop]]]:
 
 
 def platform(
-    clock: TestClock, kind: str, data: dict[str, Any], *, secret: str = "secret-1", age: timedelta = timedelta(), header: str = "primary"
+    clock: TestClock,
+    kind: str,
+    data: dict[str, Any],
+    *,
+    secret: str = "secret-1",
+    age: timedelta = timedelta(),
+    header: str = "primary",
 ) -> Inbound:
     """An event as the Event Platform sends it."""
     at = clock.now() - age
-    said = {"specversion": "1.0", "id": f"e-{kind}", "type": f"com.akeneo.pim.v1.{kind}", "source": "pim", "subject": "sub", "time": at.isoformat()}
+    said = {
+        "specversion": "1.0",
+        "id": f"e-{kind}",
+        "type": f"com.akeneo.pim.v1.{kind}",
+        "source": "pim",
+        "subject": "sub",
+        "time": at.isoformat(),
+    }
     body = json.dumps({**said, "datacontenttype": "application/json", "data": data}).encode()
     sign = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-    headers = {"x-akeneo-signature-primary": "0" * 64, f"x-akeneo-signature-{header}": sign, "x-akeneo-signature-algorithm": "HmacSHA256"}
+    headers = {
+        "x-akeneo-signature-primary": "0" * 64,
+        f"x-akeneo-signature-{header}": sign,
+        "x-akeneo-signature-algorithm": "HmacSHA256",
+    }
     return Inbound(headers=headers, body=body, received_at=clock.now())
 
 
@@ -165,15 +251,25 @@ def old_api(clock: TestClock, *events: dict[str, Any], age_s: int = 0, secret: s
     body = json.dumps({"events": list(events)}).encode()
     stamp = str(int(clock.now().timestamp()) - age_s)
     sign = hmac.new(secret.encode(), stamp.encode() + b"." + body, hashlib.sha256).hexdigest()
-    return Inbound(headers={"x-akeneo-request-signature": sign, "x-akeneo-request-timestamp": stamp}, body=body, received_at=clock.now())
+    return Inbound(
+        headers={"x-akeneo-request-signature": sign, "x-akeneo-request-timestamp": stamp},
+        body=body,
+        received_at=clock.now(),
+    )
 
 
-def test_akeneo_s_events_are_proved_by_either_secret_and_mean_what_they_say(opened: Callable, clock: TestClock) -> None:
+def test_akeneo_s_events_are_proved_by_either_secret_and_mean_what_they_say(
+    opened: Callable, clock: TestClock
+) -> None:
     source, _ = opened("akeneo")
     by = {"author": {"identifier": "julia", "type": "ui"}}
     for kind, data, meant in (
         ("product.created", {"product": {"uuid": UUID}}, (EventKind.CREATED, UUID)),
-        ("product.updated.delta", {"product": {"uuid": UUID, "changes": {"values": {}}}}, (EventKind.UPDATED, UUID)),
+        (
+            "product.updated.delta",
+            {"product": {"uuid": UUID, "changes": {"values": {}}}},
+            (EventKind.UPDATED, UUID),
+        ),
         ("product.became-complete", {"product": {"uuid": UUID}}, (EventKind.UPDATED, UUID)),
         ("product.deleted", {"product": {"uuid": UUID}}, (EventKind.DELETED, UUID)),
         ("product-model.updated", {"product_model": {"code": "chair"}}, (EventKind.UPDATED, "model:chair")),
@@ -183,7 +279,9 @@ def test_akeneo_s_events_are_proved_by_either_secret_and_mean_what_they_say(open
             assert source.verify(inbound).key == f"e-{kind}"
         (event,) = source.normalize(inbound)
         assert (event.kind, event.ref) == meant and event.at == clock.now()
-    ours = platform(clock, "product.updated", {"product": {"uuid": UUID}, "author": {"identifier": "dam_connector_api"}})
+    ours = platform(
+        clock, "product.updated", {"product": {"uuid": UUID}, "author": {"identifier": "dam_connector_api"}}
+    )
     assert source.verify(ours).acts and source.normalize(ours) == []
     for bad in (
         platform(clock, "product.updated", {}, secret="other"),
@@ -200,7 +298,13 @@ def test_akeneo_s_old_events_come_in_batches(opened: Callable, clock: TestClock)
     source, _ = opened("akeneo")
     resource = {"resource": {"uuid": UUID, "identifier": "CH1"}}
     events = [
-        {"action": "product.created", "event_id": "1", "event_datetime": "2026-11-20T10:00:00+00:00", "author": "julia", "data": resource},
+        {
+            "action": "product.created",
+            "event_id": "1",
+            "event_datetime": "2026-11-20T10:00:00+00:00",
+            "author": "julia",
+            "data": resource,
+        },
         {
             "action": "product.updated",
             "event_id": "2",
@@ -208,12 +312,25 @@ def test_akeneo_s_old_events_come_in_batches(opened: Callable, clock: TestClock)
             "author": "dam_connector_api",
             "data": resource,
         },
-        {"action": "product.removed", "event_id": "3", "event_datetime": "2026-11-20T12:00:00+00:00", "author": "julia", "data": resource},
+        {
+            "action": "product.removed",
+            "event_id": "3",
+            "event_datetime": "2026-11-20T12:00:00+00:00",
+            "author": "julia",
+            "data": resource,
+        },
     ]
     inbound = old_api(clock, *events)
     assert source.verify(inbound).acts
-    assert [(e.kind, e.ref, e.at.hour) for e in source.normalize(inbound)] == [(EventKind.CREATED, UUID, 10), (EventKind.DELETED, UUID, 12)]
-    for bad in (old_api(clock, *events, age_s=600), old_api(clock, *events, secret="x"), replace(inbound, body=b"{}")):
+    assert [(e.kind, e.ref, e.at.hour) for e in source.normalize(inbound)] == [
+        (EventKind.CREATED, UUID, 10),
+        (EventKind.DELETED, UUID, 12),
+    ]
+    for bad in (
+        old_api(clock, *events, age_s=600),
+        old_api(clock, *events, secret="x"),
+        replace(inbound, body=b"{}"),
+    ):
         with pytest.raises(DeliveryError):
             source.verify(bad)
 
@@ -265,23 +382,40 @@ def test_a_token_that_was_ended_early_is_renewed_once(opened: Callable) -> None:
         opened("akeneo", password="env/T")[0].fetch(UUID)
 
 
-def hook(clock: TestClock, topic: str, data: Any, *, secret: str = "secret-1", event: str = "ev-1") -> Inbound:
+def hook(
+    clock: TestClock, topic: str, data: Any, *, secret: str = "secret-1", event: str = "ev-1"
+) -> Inbound:
     body = json.dumps(data).encode()
     sign = base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest()).decode()
-    headers = {"x-shopify-hmac-sha256": sign, "x-shopify-topic": topic, "x-shopify-event-id": event, "x-shopify-triggered-at": "2026-11-20T11:00:00Z"}
+    headers = {
+        "x-shopify-hmac-sha256": sign,
+        "x-shopify-topic": topic,
+        "x-shopify-event-id": event,
+        "x-shopify-triggered-at": "2026-11-20T11:00:00Z",
+    }
     return Inbound(headers=headers, body=body, received_at=clock.now())
 
 
 def test_shopify_s_webhooks_are_proved_and_mean_what_they_say(opened: Callable, clock: TestClock) -> None:
     source, _ = opened("shopify")
-    updated = hook(clock, "products/update", {"id": 42, "title": "T", "updated_at": "2026-11-20T12:00:00+02:00"})
+    updated = hook(
+        clock, "products/update", {"id": 42, "title": "T", "updated_at": "2026-11-20T12:00:00+02:00"}
+    )
     assert source.verify(updated).key == "products/update:ev-1"
     (event,) = source.normalize(updated)
-    assert (event.kind, event.ref, event.at) == (EventKind.UPDATED, "42", datetime(2026, 11, 20, 10, tzinfo=UTC))
+    assert (event.kind, event.ref, event.at) == (
+        EventKind.UPDATED,
+        "42",
+        datetime(2026, 11, 20, 10, tzinfo=UTC),
+    )
     (gone,) = source.normalize(hook(clock, "products/delete", {"id": 42}))
     assert (gone.kind, gone.at) == (EventKind.DELETED, datetime(2026, 11, 20, 11, tzinfo=UTC))
     assert source.normalize(hook(clock, "orders/create", {"id": 1})) == []
-    for bad in (hook(clock, "products/update", {"id": 1}, secret="x"), replace(updated, body=b"{}"), replace(updated, headers={})):
+    for bad in (
+        hook(clock, "products/update", {"id": 1}, secret="x"),
+        replace(updated, body=b"{}"),
+        replace(updated, headers={}),
+    ):
         with pytest.raises(DeliveryError):
             source.verify(bad)
     with pytest.raises(BadOutput):
@@ -300,7 +434,9 @@ def test_a_product_of_shopify(opened: Callable) -> None:
         "warm, oak",
     )
     assert chair.description == "A quiet chair." and chair.dimensions.height_m == 0.815
-    assert [(i.view, i.url) for i in chair.images] == [(View.FRONT, "https://cdn.example/a.jpg?v=1")]  # ours is left aside
+    assert [(i.view, i.url) for i in chair.images] == [
+        (View.FRONT, "https://cdn.example/a.jpg?v=1")
+    ]  # ours is left aside
     with pytest.raises(NotFound):
         source.fetch("7")
     assert [e.ref for e in source.changed_since(datetime(2026, 11, 20, 9, tzinfo=UTC))] == ["1", "2"]
@@ -309,9 +445,16 @@ def test_a_product_of_shopify(opened: Callable) -> None:
 @pytest.mark.parametrize("name", list(PLAYED))
 @pytest.mark.parametrize(
     ("answer", "error"),
-    [((500, {}, {}), Unavailable), ((429, {}, {"Retry-After": "7"}), RateLimited), ((403, {}, {}), Refused), ((200, b"<html>", {}), BadOutput)],
+    [
+        ((500, {}, {}), Unavailable),
+        ((429, {}, {"Retry-After": "7"}), RateLimited),
+        ((403, {}, {}), Refused),
+        ((200, b"<html>", {}), BadOutput),
+    ],
 )
-def test_failures_say_what_to_do_next(opened: Callable, name: str, answer: Answer, error: type[Exception]) -> None:
+def test_failures_say_what_to_do_next(
+    opened: Callable, name: str, answer: Answer, error: type[Exception]
+) -> None:
     source, server = opened(name)
     ref = {"akeneo": UUID, "shopify": "42"}[name]
     source.fetch(ref)
@@ -321,15 +464,25 @@ def test_failures_say_what_to_do_next(opened: Callable, name: str, answer: Answe
     assert "secret" not in str(told.value) and "token " not in str(told.value)
 
 
-@pytest.mark.parametrize("options", [{"attributes": {"front": "asset:x"}}, {"write_back": {"price": "x"}}, {"base_url": "x"}, {"colour": 1}])
+@pytest.mark.parametrize(
+    "options",
+    [{"attributes": {"front": "asset:x"}}, {"write_back": {"price": "x"}}, {"base_url": "x"}, {"colour": 1}],
+)
 def test_wrong_options_of_akeneo_are_told(kit: Kit, options: dict[str, Any]) -> None:
     own = replace(kit, secret=SECRETS.__getitem__)
     with pytest.raises(ConfigError):
-        open_adapter("pim", "x", Connection(adapter="akeneo", options={"base_url": "https://pim.example", **AKENEO, **options}), own)
+        open_adapter(
+            "pim",
+            "x",
+            Connection(adapter="akeneo", options={"base_url": "https://pim.example", **AKENEO, **options}),
+            own,
+        )
 
 
 def watched(kit: Kit, folder: Path, **options: Any) -> Pim:
-    found: Pim = open_adapter("pim", "sheets", Connection(adapter="csv", options={"path": str(folder), **options}), kit)
+    found: Pim = open_adapter(
+        "pim", "sheets", Connection(adapter="csv", options={"path": str(folder), **options}), kit
+    )
     return found
 
 
@@ -341,7 +494,9 @@ def dropped(path: Path, text: str, at: datetime) -> None:
 def test_sheets_that_are_dropped_into_a_folder_are_products(kit: Kit, tmp_path: Path) -> None:
     early, late = datetime(2026, 11, 20, 9, tzinfo=UTC), datetime(2026, 11, 20, 11, tzinfo=UTC)
     dropped(
-        tmp_path / "a.csv", "sku,title,image_url,height,unit\nCH1,Chair,front.jpg,81.5,cm\n,No sku,,,\nCH2,Stool,https://x.example/s.jpg,,\n", early
+        tmp_path / "a.csv",
+        "sku,title,image_url,height,unit\nCH1,Chair,front.jpg,81.5,cm\n,No sku,,,\nCH2,Stool,https://x.example/s.jpg,,\n",
+        early,
     )
     dropped(tmp_path / "b.csv", "Artikel;Bezeichnung\nCH3;Tisch\n", late)
     dropped(tmp_path / "notes.md", "sku\nX\n", late)
@@ -353,7 +508,10 @@ def test_sheets_that_are_dropped_into_a_folder_are_products(kit: Kit, tmp_path: 
     source = watched(kit, tmp_path)
     chair, stool = list(source.changed_since(early - timedelta(hours=1)))
     assert (chair.at, chair.product.name, chair.product.dimensions.height_m) == (early, "Chair", 0.815)
-    assert chair.product.images[0].url == "pim:sheets/front.jpg" and stool.product.images[0].url == "https://x.example/s.jpg"
+    assert (
+        chair.product.images[0].url == "pim:sheets/front.jpg"
+        and stool.product.images[0].url == "https://x.example/s.jpg"
+    )
     assert source.picture("front.jpg") == picture()
     for outside in ("../secret", "/etc/passwd", "none.jpg"):
         with pytest.raises(NotFound):

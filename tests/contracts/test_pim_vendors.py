@@ -15,7 +15,15 @@ from dam_connector.adapters.common.context import Kit
 from dam_connector.domain.event import EventKind
 from dam_connector.domain.product import View
 from dam_connector.domain.rules import Connection
-from dam_connector.errors import BadOutput, ConfigError, DeliveryError, NotFound, RateLimited, Refused, Unavailable
+from dam_connector.errors import (
+    BadOutput,
+    ConfigError,
+    DeliveryError,
+    NotFound,
+    RateLimited,
+    Refused,
+    Unavailable,
+)
 from dam_connector.ports import Inbound, Pim
 from tests.contracts.pim_servers import Answer, Shop
 from tests.support import ROOT, TestClock, http_to
@@ -60,7 +68,11 @@ def woo(method: str, path: str, query: dict[str, str], headers: dict[str, str], 
         assert query["dates_are_gmt"] == "true" and query["modified_after"] == "2026-11-20T09:00:00"
         return 200, [{**WOO_PRODUCT, "id": 100 + int(query["page"])}], {"X-WP-TotalPages": "3"}
     known = {"13": WOO_PRODUCT, "14": WOO_VARIABLE, "20": {**WOO_PRODUCT, "id": 20, "status": "trash"}}
-    return (200, known[rest], {}) if rest in known else (404, {"code": "woocommerce_rest_product_invalid_id", "message": "Invalid ID."}, {})
+    return (
+        (200, known[rest], {})
+        if rest in known
+        else (404, {"code": "woocommerce_rest_product_invalid_id", "message": "Invalid ID."}, {})
+    )
 
 
 def attribute(slug: str, name: str) -> dict[str, Any]:
@@ -70,14 +82,21 @@ def attribute(slug: str, name: str) -> dict[str, Any]:
 SALEOR_PRODUCT = {
     "id": "UHJvZHVjdDox",
     "name": "Vase",
-    "description": json.dumps({"blocks": [{"data": {"text": "A <b>blue</b> vase."}}, {"data": {"text": "Tall."}}]}),
+    "description": json.dumps(
+        {"blocks": [{"data": {"text": "A <b>blue</b> vase."}}, {"data": {"text": "Tall."}}]}
+    ),
     "category": {"name": "Decor"},
     "updatedAt": "2026-11-20T10:00:00+00:00",
     "attributes": [attribute("color", "Blue"), attribute("height", "30")],
     "media": [
         {"url": "https://shop.example/front.jpg", "alt": "", "type": "IMAGE", "metadata": []},
         {"url": "https://shop.example/film.mp4", "alt": "", "type": "VIDEO", "metadata": []},
-        {"url": "https://shop.example/ours.jpg", "alt": "", "type": "IMAGE", "metadata": [{"key": "dam_connector", "value": "V1"}]},
+        {
+            "url": "https://shop.example/ours.jpg",
+            "alt": "",
+            "type": "IMAGE",
+            "metadata": [{"key": "dam_connector", "value": "V1"}],
+        },
     ],
     "variants": [
         {"sku": "VASE-1", "name": "", "attributes": [attribute("material", "Clay")], "media": []},
@@ -91,10 +110,22 @@ def saleor(method: str, path: str, query: dict[str, str], headers: dict[str, str
         return 200, {"keys": [SALEOR_KEY]}, {}
     assert (method, path) == ("POST", "/graphql/") and headers["authorization"] == "Bearer token"
     if "One" in body["query"]:
-        return 200, {"data": {"product": SALEOR_PRODUCT if body["variables"]["id"] == SALEOR_PRODUCT["id"] else None}}, {}
+        return (
+            200,
+            {
+                "data": {
+                    "product": SALEOR_PRODUCT if body["variables"]["id"] == SALEOR_PRODUCT["id"] else None
+                }
+            },
+            {},
+        )
     after = body["variables"]["after"]
     edges = [{"node": {"id": "b" if after else "a", "updatedAt": "2026-11-20T10:00:00+00:00"}}]
-    return 200, {"data": {"products": {"pageInfo": {"hasNextPage": not after, "endCursor": "next"}, "edges": edges}}}, {}
+    return (
+        200,
+        {"data": {"products": {"pageInfo": {"hasNextPage": not after, "endCursor": "next"}, "edges": edges}}},
+        {},
+    )
 
 
 def jwk() -> dict[str, str]:
@@ -118,14 +149,29 @@ VENDURE_PRODUCT = {
     "customFields": {"height": 30, "dam": None},
     "assets": [{"source": "assets/vase.jpg", "name": "vase.jpg", "type": "IMAGE", "tags": []}],
     "variants": [
-        {"sku": "VASE-1", "options": [{"name": "Blue", "group": {"code": "color"}}], "facetValues": [], "assets": []},
+        {
+            "sku": "VASE-1",
+            "options": [{"name": "Blue", "group": {"code": "color"}}],
+            "facetValues": [],
+            "assets": [],
+        },
         {
             "sku": "VASE-2",
             "options": [],
             "facetValues": [],
             "assets": [
-                {"source": "https://cdn.example/v2_front.jpg", "name": "v2_front.jpg", "type": "IMAGE", "tags": []},
-                {"source": "https://cdn.example/ours.jpg", "name": "ours.jpg", "type": "IMAGE", "tags": [{"value": "dam-connector"}]},
+                {
+                    "source": "https://cdn.example/v2_front.jpg",
+                    "name": "v2_front.jpg",
+                    "type": "IMAGE",
+                    "tags": [],
+                },
+                {
+                    "source": "https://cdn.example/ours.jpg",
+                    "name": "ours.jpg",
+                    "type": "IMAGE",
+                    "tags": [{"value": "dam-connector"}],
+                },
             ],
         },
     ],
@@ -136,22 +182,60 @@ def vendure(method: str, path: str, query: dict[str, str], headers: dict[str, st
     assert (method, path) == ("POST", "/admin-api")
     if "Login" in body["query"]:
         good = body["variables"] == {"name": "superadmin", "word": "word"}
-        user = {"__typename": "CurrentUser"} if good else {"__typename": "InvalidCredentialsError", "message": "The provided credentials are invalid"}
+        user = (
+            {"__typename": "CurrentUser"}
+            if good
+            else {"__typename": "InvalidCredentialsError", "message": "The provided credentials are invalid"}
+        )
         return 200, {"data": {"login": user}}, {"vendure-auth-token": "session-1"} if good else {}
     if headers.get("authorization") != "Bearer session-1":
-        return 200, {"errors": [{"message": "You are not currently authorized", "extensions": {"code": "FORBIDDEN"}}], "data": None}, {}
+        return (
+            200,
+            {
+                "errors": [
+                    {"message": "You are not currently authorized", "extensions": {"code": "FORBIDDEN"}}
+                ],
+                "data": None,
+            },
+            {},
+        )
     if "One" in body["query"]:
-        if "customFields" in body["query"] and "customFields { height }" not in body["query"]:  # as the real one
-            return 400, {"errors": [{"message": 'Field "customFields" must have a selection of subfields.'}]}, {}
+        if (
+            "customFields" in body["query"] and "customFields { height }" not in body["query"]
+        ):  # as the real one
+            return (
+                400,
+                {"errors": [{"message": 'Field "customFields" must have a selection of subfields.'}]},
+                {},
+            )
         return 200, {"data": {"product": VENDURE_PRODUCT if body["variables"]["id"] == "1" else None}}, {}
     skip = body["variables"]["skip"]
-    return 200, {"data": {"products": {"totalItems": 150, "items": [{"id": str(skip), "updatedAt": "2026-11-20T10:00:00.000Z"}]}}}, {}
+    return (
+        200,
+        {
+            "data": {
+                "products": {
+                    "totalItems": 150,
+                    "items": [{"id": str(skip), "updatedAt": "2026-11-20T10:00:00.000Z"}],
+                }
+            }
+        },
+        {},
+    )
 
 
 SHOPS: dict[str, tuple[Callable[..., Answer], dict[str, Any], str]] = {
-    "woocommerce": (woo, {"secrets": ["env/PROBE"], "consumer_key": "env/CK", "consumer_secret": "env/CS"}, "base_url"),
+    "woocommerce": (
+        woo,
+        {"secrets": ["env/PROBE"], "consumer_key": "env/CK", "consumer_secret": "env/CS"},
+        "base_url",
+    ),
     "saleor": (saleor, {"secrets": ["env/PROBE"], "token": "env/TOKEN", "app_id": "our-app"}, "api_url"),
-    "vendure": (vendure, {"secrets": ["env/PROBE"], "user": "superadmin", "password": "env/WORD"}, "base_url"),
+    "vendure": (
+        vendure,
+        {"secrets": ["env/PROBE"], "user": "superadmin", "password": "env/WORD"},
+        "base_url",
+    ),
 }
 SECRETS = {"env/PROBE": PROBE, "env/CK": "ck", "env/CS": "cs", "env/TOKEN": "token", "env/WORD": "word"}
 REFS = {"woocommerce": ("13", "99"), "saleor": ("UHJvZHVjdDox", "bm9uZQ=="), "vendure": ("1", "99")}
@@ -167,7 +251,9 @@ class Opened:
 
     def source(self, **options: Any) -> Pim:
         kit = replace(self._kit, http=http_to(self.shop.host, self._kit), secret=SECRETS.__getitem__)
-        found: Pim = open_adapter("pim", self.name, Connection(adapter=self.name, options={**self.options, **options}), kit)
+        found: Pim = open_adapter(
+            "pim", self.name, Connection(adapter=self.name, options={**self.options, **options}), kit
+        )
         return found
 
 
@@ -197,7 +283,9 @@ def captured(name: str) -> list[Inbound]:
 
 
 @pytest.mark.parametrize("name", list(SHOPS))
-def test_every_captured_delivery_verifies_and_says_what_it_means(opened: Callable[[str], Opened], name: str) -> None:
+def test_every_captured_delivery_verifies_and_says_what_it_means(
+    opened: Callable[[str], Opened], name: str
+) -> None:
     source = opened(name).source()
     keys = set()
     for inbound in captured(name):
@@ -209,7 +297,9 @@ def test_every_captured_delivery_verifies_and_says_what_it_means(opened: Callabl
 
 
 @pytest.mark.parametrize("name", list(SHOPS))
-def test_a_changed_body_a_wrong_secret_and_no_signature_are_refused(opened: Callable[[str], Opened], name: str) -> None:
+def test_a_changed_body_a_wrong_secret_and_no_signature_are_refused(
+    opened: Callable[[str], Opened], name: str
+) -> None:
     source = opened(name).source()
     for inbound in captured(name):
         if not source.verify(inbound).acts:
@@ -225,11 +315,15 @@ def test_a_changed_body_a_wrong_secret_and_no_signature_are_refused(opened: Call
 
 
 def meanings(source: Pim, name: str) -> list[tuple[str, str]]:
-    return [(e.kind.value, e.ref) for i in captured(name) if source.verify(i).acts for e in source.normalize(i)]
+    return [
+        (e.kind.value, e.ref) for i in captured(name) if source.verify(i).acts for e in source.normalize(i)
+    ]
 
 
 def test_what_the_captured_deliveries_mean(opened: Callable[[str], Opened]) -> None:
-    assert meanings(opened("woocommerce").source(), "woocommerce") == [("deleted", "13")]  # one body was dead, one delivery a ping
+    assert meanings(opened("woocommerce").source(), "woocommerce") == [
+        ("deleted", "13")
+    ]  # one body was dead, one delivery a ping
     said = meanings(opened("saleor").source(), "saleor")
     assert said[:3] == [("created", "UHJvZHVjdDox"), ("created", "UHJvZHVjdDox"), ("updated", "UHJvZHVjdDox")]
     assert meanings(opened("vendure").source(), "vendure")[:2] == [("created", "1"), ("updated", "1")]
@@ -241,7 +335,9 @@ def test_what_we_wrote_ourselves_does_not_come_back(opened: Callable[[str], Open
 
 @pytest.mark.parametrize("name", list(SHOPS))
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"7", b'"x"', b"\xff"])
-def test_nonsense_is_bad_output_or_nothing(opened: Callable[[str], Opened], name: str, body: bytes, clock: TestClock) -> None:
+def test_nonsense_is_bad_output_or_nothing(
+    opened: Callable[[str], Opened], name: str, body: bytes, clock: TestClock
+) -> None:
     headers = {"x-wc-webhook-topic": "product.updated", "saleor-event": "product_updated"}
     with pytest.raises(BadOutput):
         opened(name).source().normalize(Inbound(headers=headers, body=body, received_at=clock.now()))
@@ -250,19 +346,43 @@ def test_nonsense_is_bad_output_or_nothing(opened: Callable[[str], Opened], name
 def test_a_product_of_woocommerce(opened: Callable[[str], Opened]) -> None:
     source = opened("woocommerce").source(attributes={"brand": "meta:designer"})
     (chair,) = source.fetch("13")
-    assert (chair.sku, chair.name, chair.category, chair.color, chair.material) == ("CH1", "Falun chair", "Chairs", "Teal", "Oak, Wool")
+    assert (chair.sku, chair.name, chair.category, chair.color, chair.material) == (
+        "CH1",
+        "Falun chair",
+        "Chairs",
+        "Teal",
+        "Oak, Wool",
+    )
     assert chair.description == "A quiet chair." and chair.style_tags == "warm, oak" and chair.brand == "Ada"
-    assert (chair.dimensions.width_m, chair.dimensions.height_m, chair.dimensions.depth_m) == (0.46, 0.815, 0.5)
-    assert {i.view: i.url for i in chair.images} == {View.FRONT: "https://shop.example/a.jpg", View.BACK: "https://shop.example/b.jpg"}
+    assert (chair.dimensions.width_m, chair.dimensions.height_m, chair.dimensions.depth_m) == (
+        0.46,
+        0.815,
+        0.5,
+    )
+    assert {i.view: i.url for i in chair.images} == {
+        View.FRONT: "https://shop.example/a.jpg",
+        View.BACK: "https://shop.example/b.jpg",
+    }
     (red,) = source.fetch("14")
-    assert (red.sku, red.color, [i.url for i in red.images]) == ("CH2-RED", "Red", ["https://shop.example/red.jpg"])
+    assert (red.sku, red.color, [i.url for i in red.images]) == (
+        "CH2-RED",
+        "Red",
+        ["https://shop.example/red.jpg"],
+    )
     with pytest.raises(NotFound, match="trash"):
         source.fetch("20")
 
 
 def test_a_product_of_saleor(opened: Callable[[str], Opened], monkeypatch: pytest.MonkeyPatch) -> None:
-    ours = {"url": "https://shop.example/packshot.jpg", "alt": "", "type": "IMAGE", "metadata": [{"key": "dam_connector", "value": "VASE-1"}]}
-    monkeypatch.setitem(SALEOR_PRODUCT["variants"][0], "media", [ours])  # what we published is all that the variant shows of its own
+    ours = {
+        "url": "https://shop.example/packshot.jpg",
+        "alt": "",
+        "type": "IMAGE",
+        "metadata": [{"key": "dam_connector", "value": "VASE-1"}],
+    }
+    monkeypatch.setitem(
+        SALEOR_PRODUCT["variants"][0], "media", [ours]
+    )  # what we published is all that the variant shows of its own
     (vase,) = opened("saleor").source(attributes={"height": "height"}, unit="cm").fetch("UHJvZHVjdDox")
     assert (vase.sku, vase.category, vase.color, vase.material) == ("VASE-1", "Decor", "Blue", "Clay")
     assert vase.description == "A blue vase. Tall." and vase.dimensions.height_m == 0.3
@@ -270,14 +390,29 @@ def test_a_product_of_saleor(opened: Callable[[str], Opened], monkeypatch: pytes
 
 
 def test_a_product_of_vendure(opened: Callable[[str], Opened], monkeypatch: pytest.MonkeyPatch) -> None:
-    ours = {"source": "https://cdn.example/packshot.jpg", "name": "packshot.jpg", "type": "IMAGE", "tags": [{"value": "dam-connector"}]}
-    monkeypatch.setitem(VENDURE_PRODUCT["variants"][0], "assets", [ours])  # what we published is all that the variant has of its own
+    ours = {
+        "source": "https://cdn.example/packshot.jpg",
+        "name": "packshot.jpg",
+        "type": "IMAGE",
+        "tags": [{"value": "dam-connector"}],
+    }
+    monkeypatch.setitem(
+        VENDURE_PRODUCT["variants"][0], "assets", [ours]
+    )  # what we published is all that the variant has of its own
     shop = opened("vendure")
     source = shop.source(attributes={"height": "custom:height"})
     first, second = source.fetch("1")
-    assert (first.sku, first.category, first.color, first.material, first.dimensions.height_m) == ("VASE-1", "Decor", "Blue", "Clay", 0.3)
+    assert (first.sku, first.category, first.color, first.material, first.dimensions.height_m) == (
+        "VASE-1",
+        "Decor",
+        "Blue",
+        "Clay",
+        0.3,
+    )
     assert [i.url for i in first.images] == [f"{shop.shop.url}/assets/vase.jpg"]
-    assert second.sku == "VASE-2" and [(i.view, i.url) for i in second.images] == [(View.FRONT, "https://cdn.example/v2_front.jpg")]
+    assert second.sku == "VASE-2" and [(i.view, i.url) for i in second.images] == [
+        (View.FRONT, "https://cdn.example/v2_front.jpg")
+    ]
     source.fetch("1")
     assert len(shop.shop.asked) == 3  # logged in once
     with pytest.raises(Refused, match="credentials"):
@@ -303,7 +438,9 @@ def test_what_changed_since_is_listed_page_by_page(opened: Callable[[str], Opene
         ((302, b"", {"Location": "http://169.254.169.254/"}), Refused),
     ],
 )
-def test_faults_are_told_apart(opened: Callable[[str], Opened], name: str, answer: Answer, error: type[Exception]) -> None:
+def test_faults_are_told_apart(
+    opened: Callable[[str], Opened], name: str, answer: Answer, error: type[Exception]
+) -> None:
     shop = opened(name)
     shop.shop.fail = [answer]
     with pytest.raises(error) as told:
@@ -318,7 +455,9 @@ def test_a_product_that_is_not_there_is_not_found(opened: Callable[[str], Opened
 
 
 @pytest.mark.parametrize("name", list(SHOPS))
-@pytest.mark.parametrize("options", [{"attributes": {"colour": "x"}}, {"unit": "yard"}, {"image_order": ["aside"]}, {"shape": 1}])
+@pytest.mark.parametrize(
+    "options", [{"attributes": {"colour": "x"}}, {"unit": "yard"}, {"image_order": ["aside"]}, {"shape": 1}]
+)
 def test_wrong_options_are_told(opened: Callable[[str], Opened], name: str, options: dict) -> None:
     with pytest.raises(ConfigError):
         opened(name).source(**options)

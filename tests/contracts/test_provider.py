@@ -9,7 +9,17 @@ import pytest
 
 from dam_connector.adapters import known
 from dam_connector.domain.run import RunKind
-from dam_connector.errors import BadOutput, Busy, DeliveryError, OutOfCredit, RateLimited, Refused, SubmitUnknown, Unavailable, Unsupported
+from dam_connector.errors import (
+    BadOutput,
+    Busy,
+    DeliveryError,
+    OutOfCredit,
+    RateLimited,
+    Refused,
+    SubmitUnknown,
+    Unavailable,
+    Unsupported,
+)
 from dam_connector.ports import Provider, Task, TaskState
 from tests.contracts.provider_harness import HARNESSES, Harness, cases, met, order
 
@@ -31,7 +41,13 @@ SUBMISSIONS = {
     "nonsense": SubmitUnknown,
     "no json": SubmitUnknown,
 }
-LOOKS = {"500": Unavailable, "slow": Unavailable, "closed": Unavailable, "rate": RateLimited, "no json": BadOutput}
+LOOKS = {
+    "500": Unavailable,
+    "slow": Unavailable,
+    "closed": Unavailable,
+    "rate": RateLimited,
+    "no json": BadOutput,
+}
 
 
 def test_every_adapter_has_its_case() -> None:
@@ -85,12 +101,17 @@ def test_an_unknown_task_is_left_out(harness: Harness) -> None:
 def test_the_same_key_costs_once_where_that_is_promised(harness: Harness) -> None:
     provider = harness.adapter()
     if provider.capabilities.idempotent:
-        first, second = provider.submit(order(provider.capabilities.makes[0])), provider.submit(order(provider.capabilities.makes[0]))
+        first, second = (
+            provider.submit(order(provider.capabilities.makes[0])),
+            provider.submit(order(provider.capabilities.makes[0])),
+        )
         assert first.ref == second.ref or provider.estimate(order()) == 0
 
 
 @pytest.mark.parametrize(("harness", "fault"), met("submit", SUBMISSIONS), indirect=["harness"])
-def test_every_fault_of_a_submission_is_told_apart(harness: Harness, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_fault_of_a_submission_is_told_apart(
+    harness: Harness, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if fault == "slow" and harness.patient:
         monkeypatch.setattr(f"dam_connector.adapters.{harness.name}.PATIENCE_S", harness.kit.http.timeout_s)
     provider = harness.adapter()
@@ -103,7 +124,9 @@ def test_every_fault_of_a_submission_is_told_apart(harness: Harness, fault: str,
     assert harness.fake.billed == (1 if begun else 0)
 
 
-@pytest.mark.parametrize(("harness", "fault"), met("upload", ["500", "slow", "closed", "rate", "401"]), indirect=["harness"])
+@pytest.mark.parametrize(
+    ("harness", "fault"), met("upload", ["500", "slow", "closed", "rate", "401"]), indirect=["harness"]
+)
 def test_a_failed_upload_began_nothing(harness: Harness, fault: str) -> None:
     provider = harness.adapter()
     harness.fake.faults["upload"] = [fault]
@@ -184,7 +207,9 @@ def test_the_key_goes_to_its_vendor_and_nowhere_else(harness: Harness) -> None:
     provider = harness.adapter()
     task = finished(provider, provider.submit(order(provider.capabilities.makes[0])))
     assert made(provider, task)  # a fake's files are refused to those who send a key along
-    assert harness.key not in repr(provider) and (not harness.fake or harness.key not in repr(harness.fake.asked))
+    assert harness.key not in repr(provider) and (
+        not harness.fake or harness.key not in repr(harness.fake.asked)
+    )
 
 
 @pytest.mark.parametrize("harness", cases(lambda h: h.fake), indirect=True)
@@ -194,12 +219,18 @@ def test_a_picture_it_does_not_take_is_told_before_anything_is_sent(harness: Har
     with pytest.raises(Refused, match="it takes"):
         provider.submit(order(provider.capabilities.makes[0], **{view: b"II*\x00 a TIFF"}))
     with pytest.raises(Refused, match="it needs"):
-        provider.submit(order(provider.capabilities.makes[0], detail=b"\x89PNG") if provider.capabilities.views else order(RunKind.IMAGE, none=True))
+        provider.submit(
+            order(provider.capabilities.makes[0], detail=b"\x89PNG")
+            if provider.capabilities.views
+            else order(RunKind.IMAGE, none=True)
+        )
     assert harness.fake.billed == 0 and not harness.fake.asked
 
 
 @pytest.mark.parametrize("harness", cases(lambda h: h.fake), indirect=True)
-def test_an_address_in_a_private_network_is_not_talked_to(harness: Harness, unlisted: Callable[[], Provider]) -> None:
+def test_an_address_in_a_private_network_is_not_talked_to(
+    harness: Harness, unlisted: Callable[[], Provider]
+) -> None:
     with pytest.raises(Refused, match="private network"):
         unlisted().submit(order(harness.adapter().capabilities.makes[0]))
     assert harness.fake.billed == 0

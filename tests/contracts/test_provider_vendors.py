@@ -24,10 +24,20 @@ def test_tripo_is_asked_for_one_view_or_several(vendor: Vendor) -> None:
     h = vendor("tripo")
     tripo = h.adapter()
     one = h.fake.tasks[tripo.submit(order()).ref]
-    assert one.body["model"] == "v3.1-20260211" and one.body["face_limit"] == 10_000 and one.body["texture_quality"] == "standard"
-    assert one.pictures == {"front": picture()} and h.fake.asked[-1] == ("submit", "/v3/generation/image-to-model")
+    assert (
+        one.body["model"] == "v3.1-20260211"
+        and one.body["face_limit"] == 10_000
+        and one.body["texture_quality"] == "standard"
+    )
+    assert one.pictures == {"front": picture()} and h.fake.asked[-1] == (
+        "submit",
+        "/v3/generation/image-to-model",
+    )
     several = h.fake.tasks[tripo.submit(order(front=picture(), back=picture(), hero=b"left out")).ref]
-    assert set(several.pictures) == {"front", "back"} and h.fake.asked[-1] == ("submit", "/v3/generation/multiview-to-model")
+    assert set(several.pictures) == {"front", "back"} and h.fake.asked[-1] == (
+        "submit",
+        "/v3/generation/multiview-to-model",
+    )
     assert not {"quad", "compress"} & set(one.body) and tripo.balance() == pytest.approx((10_000 - 60) / 100)
 
 
@@ -76,7 +86,11 @@ def test_meshy_gets_its_pictures_in_the_request(vendor: Vendor) -> None:
     one = meshy.submit(order(front=picture()))
     body = h.fake.tasks[one.ref.removeprefix("image-to-3d/")].body
     assert base64.b64decode(body["image_url"].removeprefix("data:image/jpeg;base64,")) == picture()
-    assert body["should_remesh"] is True and body["target_polycount"] == 10_000 and body["ai_model"] == "meshy-7.1"
+    assert (
+        body["should_remesh"] is True
+        and body["target_polycount"] == 10_000
+        and body["ai_model"] == "meshy-7.1"
+    )
     several = meshy.submit(order(back=picture(), front=picture(ground=200)))
     assert several.ref.startswith("multi-image-to-3d/")
     pictures = h.fake.tasks[several.ref.partition("/")[2]].pictures
@@ -130,15 +144,30 @@ def test_stability_answers_with_what_it_made(vendor: Vendor) -> None:
     h = vendor("stability")
     task = h.adapter().submit(order())
     assert task.files == (GLB,) and task.request_id in h.fake.tasks and task.cost_usd == 0.1
-    assert h.fake.tasks[task.ref].body == {"texture_resolution": "2048", "foreground_ratio": "0.85", "remesh": "none"}
+    assert h.fake.tasks[task.ref].body == {
+        "texture_resolution": "2048",
+        "foreground_ratio": "0.85",
+        "remesh": "none",
+    }
     sparse = h.fake.tasks[h.adapter(model="stable-point-aware-3d").submit(order()).ref]
-    assert sparse.kind == "/v2beta/3d/stable-point-aware-3d" and sparse.body["target_count"] == "10000" and sparse.body["foreground_ratio"] == "1.3"
+    assert (
+        sparse.kind == "/v2beta/3d/stable-point-aware-3d"
+        and sparse.body["target_count"] == "10000"
+        and sparse.body["foreground_ratio"] == "1.3"
+    )
     h.fake.make = lambda pictures: picture(format="PNG")
     cutter = h.adapter(model="remove-background")
-    assert cutter.capabilities.cuts_out and cutter.submit(order(RunKind.IMAGE, hero=picture())).files[0][:4] == b"\x89PNG"
+    assert (
+        cutter.capabilities.cuts_out
+        and cutter.submit(order(RunKind.IMAGE, hero=picture())).files[0][:4] == b"\x89PNG"
+    )
     h.fake.faults["told"] = ["failed"]
     held_back = cutter.submit(order(RunKind.IMAGE))
-    assert held_back.state is TaskState.FAILED and "CONTENT_FILTERED" in held_back.error and held_back.cost_usd == 0.05
+    assert (
+        held_back.state is TaskState.FAILED
+        and "CONTENT_FILTERED" in held_back.error
+        and held_back.cost_usd == 0.05
+    )
 
 
 def test_hunyuan3d_gets_its_picture_and_never_ends_for_a_lost_task(vendor: Vendor) -> None:
@@ -146,9 +175,16 @@ def test_hunyuan3d_gets_its_picture_and_never_ends_for_a_lost_task(vendor: Vendo
     hunyuan = h.adapter(texture=False, octree_resolution=128)
     task = hunyuan.submit(order())
     asked = h.fake.tasks[task.ref]
-    assert asked.pictures["front"] == picture() and asked.body["face_count"] == 10_000 and asked.body["octree_resolution"] == 128
+    assert (
+        asked.pictures["front"] == picture()
+        and asked.body["face_count"] == 10_000
+        and asked.body["octree_resolution"] == 128
+    )
     assert hunyuan.poll([task.ref])[task.ref].files == (GLB,) and hunyuan.estimate(order()) == 0
-    assert hunyuan.poll(["nothing"])["nothing"].state is TaskState.RUNNING and hunyuan.capabilities.longest_s == 1200
+    assert (
+        hunyuan.poll(["nothing"])["nothing"].state is TaskState.RUNNING
+        and hunyuan.capabilities.longest_s == 1200
+    )
 
 
 def test_a_comfyui_workflow_is_filled_in(vendor: Vendor) -> None:
@@ -157,7 +193,8 @@ def test_a_comfyui_workflow_is_filled_in(vendor: Vendor) -> None:
     task = comfy.submit(order(RunKind.IMAGE))
     asked = h.fake.tasks[task.ref]
     assert (
-        asked.body["3"]["inputs"] == {"seed": 7, "text": "a photo: a chair", "steps": 20} and asked.body["9"]["inputs"]["filename_prefix"] == "CH123"
+        asked.body["3"]["inputs"] == {"seed": 7, "text": "a photo: a chair", "steps": 20}
+        and asked.body["9"]["inputs"]["filename_prefix"] == "CH123"
     )
     assert list(asked.pictures.values()) == [picture()] and comfy.submit(order(RunKind.IMAGE)).ref == task.ref
     assert comfy.submit(order(RunKind.IMAGE, key="run_2")).ref != task.ref and h.fake.billed == 2
@@ -188,7 +225,14 @@ def test_a_comfyui_workflow_that_cannot_be_run_is_told_at_once(vendor: Vendor, t
 def test_fal_models_are_mapped(vendor: Vendor) -> None:
     h = vendor("fal")
     fal = h.adapter(
-        input={"image": "{{image}}", "image_url": "{{image:front}}", "all": "{{images}}", "seed": "{{seed}}", "back": "{{image:back}}", "steps": 4}
+        input={
+            "image": "{{image}}",
+            "image_url": "{{image:front}}",
+            "all": "{{images}}",
+            "seed": "{{seed}}",
+            "back": "{{image:back}}",
+            "steps": 4,
+        }
     )
     task = fal.submit(order(RunKind.IMAGE))
     body = h.fake.tasks[task.request_id].body
@@ -200,7 +244,12 @@ def test_fal_models_are_mapped(vendor: Vendor) -> None:
     lost = h.adapter(output="nothing.here")
     with pytest.raises(BadOutput, match=r"nothing at nothing\.here"):
         lost.fetch(lost.submit(order(RunKind.IMAGE)).ref)
-    for options in ({"model": ""}, {"model": "https://evil.example"}, {"input": {"a": "{{colour}}"}}, {"makes": "sound"}):
+    for options in (
+        {"model": ""},
+        {"model": "https://evil.example"},
+        {"input": {"a": "{{colour}}"}},
+        {"makes": "sound"},
+    ):
         with pytest.raises(ConfigError):
             h.adapter(**options)
 
@@ -233,7 +282,9 @@ def test_fals_webhooks_are_proved_by_its_published_key(vendor: Vendor) -> None:
     now = int(h.now().timestamp())
     headers, body = h.fake.webhook(asked, at=now)
     inbound = h.inbound(headers, body)
-    assert fal.verify(inbound).key == task.request_id and task.ref.startswith(fal.parse_webhook(inbound) + " ")
+    assert fal.verify(inbound).key == task.request_id and task.ref.startswith(
+        fal.parse_webhook(inbound) + " "
+    )
     for wrong in (
         h.inbound(headers, body + b" "),
         h.inbound({**headers, "x-fal-webhook-signature": "zz"}, body),
@@ -253,10 +304,18 @@ def test_fals_webhooks_are_proved_by_its_published_key(vendor: Vendor) -> None:
 def test_openai_is_asked_for_edits_with_the_photos(vendor: Vendor) -> None:
     h = vendor("openai_images")
     openai = h.adapter(n=2, quality="medium")
-    wide = replace(order(RunKind.IMAGE, front=picture(), back=picture(ground=200)), width=1600, height=1000, transparent=True)
+    wide = replace(
+        order(RunKind.IMAGE, front=picture(), back=picture(ground=200)),
+        width=1600,
+        height=1000,
+        transparent=True,
+    )
     task = openai.submit(wide)
     asked = next(iter(h.fake.tasks.values()))
-    assert asked.kind == "/v1/images/edits" and list(asked.pictures.values()) == [picture(), picture(ground=200)]
+    assert asked.kind == "/v1/images/edits" and list(asked.pictures.values()) == [
+        picture(),
+        picture(ground=200),
+    ]
     assert asked.body == {
         "model": "gpt-image-2",
         "prompt": "a chair",
@@ -266,7 +325,11 @@ def test_openai_is_asked_for_edits_with_the_photos(vendor: Vendor) -> None:
         "background": "transparent",
         "output_format": "png",
     }
-    assert len(task.files) == 2 and task.cost_usd == pytest.approx(0.14) == openai.estimate(wide) and task.request_id.startswith("gen_")
+    assert (
+        len(task.files) == 2
+        and task.cost_usd == pytest.approx(0.14) == openai.estimate(wide)
+        and task.request_id.startswith("gen_")
+    )
 
 
 def test_creativeai_is_asked_as_its_importer_does(vendor: Vendor) -> None:
@@ -276,7 +339,9 @@ def test_creativeai_is_asked_as_its_importer_does(vendor: Vendor) -> None:
     shop = replace(product(), images=(SourceImage(view=View.FRONT, url="https://shop.example/chair.jpg"),))
     task = creative.submit(replace(order(RunKind.IMAGE), product=shop))
     asked = next(iter(h.fake.tasks.values()))
-    assert asked.kind == "/v1/images/generations" and asked.body["image_url"] == "https://shop.example/chair.jpg"
+    assert (
+        asked.kind == "/v1/images/generations" and asked.body["image_url"] == "https://shop.example/chair.jpg"
+    )
     assert {name: asked.body[name] for name in ("model", "size", "quality", "n")} == {
         "model": "gpt-image-1",
         "size": "1024x1024",
@@ -284,9 +349,14 @@ def test_creativeai_is_asked_as_its_importer_does(vendor: Vendor) -> None:
         "n": 4,
     }
     assert len(task.files) == 4 and task.model == "openai/gpt-image-1"
-    held = replace(order(RunKind.IMAGE), product=replace(product(), images=(SourceImage(view=View.FRONT, url="held:abc"),)))
+    held = replace(
+        order(RunKind.IMAGE),
+        product=replace(product(), images=(SourceImage(view=View.FRONT, url="held:abc"),)),
+    )
     creative.submit(held)
-    assert list(h.fake.tasks.values())[-1].pictures == {"0": picture()}  # no address of its own: the picture goes along
+    assert list(h.fake.tasks.values())[-1].pictures == {
+        "0": picture()
+    }  # no address of its own: the picture goes along
 
 
 def test_a_picture_that_was_paid_for_and_cannot_be_had_is_on_the_bill(vendor: Vendor) -> None:
@@ -300,7 +370,9 @@ def test_a_picture_that_was_paid_for_and_cannot_be_had_is_on_the_bill(vendor: Ve
     assert openai.submit(order(RunKind.IMAGE)).state is TaskState.SUCCEEDED  # asked for again
 
 
-def test_a_5xx_is_asked_again_only_where_the_admin_says_so(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_5xx_is_asked_again_only_where_the_admin_says_so(
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("dam_connector.adapters.openai_images.PAUSE_S", 0)
     h = vendor("openai_images")
     h.fake.faults["submit"] = ["500", "500", "500"]

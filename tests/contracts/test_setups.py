@@ -23,7 +23,9 @@ class System:
         self.made: list[tuple[str, Any]] = []
         self.role: Any = {"id": "r"}
 
-    def __call__(self, method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any) -> Answer:
+    def __call__(
+        self, method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any
+    ) -> Answer:
         if path == "/users/me":
             return 200, {"data": {"role": self.role}}, {}
         if method == "POST":
@@ -35,8 +37,14 @@ class System:
         there = [b for p, b in self.made if p == f"/{kind}"]
         if kind == "presets":
             return 200, {"data": there}, {}
-        names = {str(b.get("id") or b.get("collection")) for b in there} | {f"{b.get('collection')}/{b.get('field')}" for b in there}
-        return (200, {"data": {"id": "x"}}, {}) if "/".join(rest) in names else (403, {"errors": [{"extensions": {"code": "FORBIDDEN"}}]}, {})
+        names = {str(b.get("id") or b.get("collection")) for b in there} | {
+            f"{b.get('collection')}/{b.get('field')}" for b in there
+        }
+        return (
+            (200, {"data": {"id": "x"}}, {})
+            if "/".join(rest) in names
+            else (403, {"errors": [{"extensions": {"code": "FORBIDDEN"}}]}, {})
+        )
 
 
 @pytest.fixture
@@ -59,12 +67,18 @@ def prepared(kit: Kit, server: Shop) -> list[Any]:
 
 def test_what_is_needed_is_made_once(kit: Kit, server: Shop, system: System) -> None:
     wanted = prepared(kit, server)
-    assert len(wanted) > 9 and not any(each.there for each in wanted) and system.made == []  # shown, and nothing made
+    assert (
+        len(wanted) > 9 and not any(each.there for each in wanted) and system.made == []
+    )  # shown, and nothing made
     for each in wanted:
         each.make()
     assert all(each.there for each in prepared(kit, server))
     sent = json.dumps(system.made)
-    assert "https://dam.example/webhooks/directus" in sent and "{{$env.CONNECTOR_SECRET}}" in sent and "token" not in sent.replace("tokens", "")
+    assert (
+        "https://dam.example/webhooks/directus" in sent
+        and "{{$env.CONNECTOR_SECRET}}" in sent
+        and "token" not in sent.replace("tokens", "")
+    )
 
 
 def test_what_broke_off_goes_on_where_it_was(kit: Kit, server: Shop, system: System) -> None:
@@ -78,7 +92,9 @@ def test_reviewers_may_say_two_things_and_the_connector_no_more_than_it_must() -
     (update,) = [p for p in setup.ROLES["DAM reviewer"]("asset_versions") if p["action"] != "read"]
     assert update["fields"] == ["status", "reject_reason"]
     assert update["validation"] == {"status": {"_in": ["approved", "rejected", "withdrawn"]}}
-    writes = {p["collection"] for p in setup.ROLES["DAM connector"]("asset_versions") if p["action"] != "read"}
+    writes = {
+        p["collection"] for p in setup.ROLES["DAM connector"]("asset_versions") if p["action"] != "read"
+    }
     assert writes == {"asset_versions", "asset_versions_files", "directus_files", "directus_folders"}
 
 
@@ -91,5 +107,7 @@ def test_a_token_that_is_no_admin_s_is_told(kit: Kit, server: Shop, system: Syst
 def test_what_cannot_be_set_up_from_here_is_told() -> None:
     with pytest.raises(ConfigError, match="known: dam directus"):
         setup_of("dam", "bynder")
-    said = CliRunner().invoke(connections.connect, ["dam", "directus", "--url", "https://x.example", "--token", "the-secret-itself"])
+    said = CliRunner().invoke(
+        connections.connect, ["dam", "directus", "--url", "https://x.example", "--token", "the-secret-itself"]
+    )
     assert said.exit_code == 1 and "env/NAME" in said.output and "the-secret-itself" not in said.output

@@ -28,11 +28,20 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 
 def inbound(services: Services, body: bytes = b"{}") -> Inbound:
-    return Inbound(headers={"webhook-id": "1", "cookie": "secret"}, body=body, received_at=services.clock.now())
+    return Inbound(
+        headers={"webhook-id": "1", "cookie": "secret"}, body=body, received_at=services.clock.now()
+    )
 
 
 def new_run(**changes: object) -> NewRun:
-    values = {"kind": RunKind.IMAGE, "sku": "A", "deliverable": "packshot", "slot": 1, "input_hash": "h1", "rules_fingerprint": "r"}
+    values = {
+        "kind": RunKind.IMAGE,
+        "sku": "A",
+        "deliverable": "packshot",
+        "slot": 1,
+        "input_hash": "h1",
+        "rules_fingerprint": "r",
+    }
     return NewRun(**{**values, **changes})  # type: ignore[arg-type]
 
 
@@ -56,7 +65,9 @@ def test_a_delivery_keeps_its_bytes_and_only_harmless_headers(services: Services
     assert "cookie" not in found.inbound.headers
 
 
-def test_a_delivery_is_retried_with_growing_pauses_and_then_failed(services: Services, clock: TestClock) -> None:
+def test_a_delivery_is_retried_with_growing_pauses_and_then_failed(
+    services: Services, clock: TestClock
+) -> None:
     delivery_id, _ = services.inbox.add("main", "k", inbound(services))
     pauses = []
     while services.inbox.retry_later(delivery_id, "down"):
@@ -68,7 +79,9 @@ def test_a_delivery_is_retried_with_growing_pauses_and_then_failed(services: Ser
 def test_the_newest_word_on_a_product_wins_whatever_comes_first(services: Services, clock: TestClock) -> None:
     at = clock.now()
     assert services.products.upsert(product(name="New"), connection="main", ref="1", source_time=at)
-    assert not services.products.upsert(product(name="Old"), connection="main", ref="1", source_time=at - timedelta(seconds=1))
+    assert not services.products.upsert(
+        product(name="Old"), connection="main", ref="1", source_time=at - timedelta(seconds=1)
+    )
     assert services.products.get("CH123").product.name == "New"
 
 
@@ -113,7 +126,9 @@ def test_facts_that_come_back_after_others_were_made_are_made_again(services: Se
     assert services.runs.add([new_run(input_hash="a")]) == []
 
 
-def test_a_lease_is_held_by_one_and_its_fence_shuts_out_the_one_before(services: Services, clock: TestClock) -> None:
+def test_a_lease_is_held_by_one_and_its_fence_shuts_out_the_one_before(
+    services: Services, clock: TestClock
+) -> None:
     run_id = services.runs.add([new_run()])[0]
     first = services.runs.lease(run_id, "one", 10)
     assert first and services.runs.lease(run_id, "two", 10) is None
@@ -142,7 +157,9 @@ def test_version_numbers_are_given_once_and_without_gaps(services: Services) -> 
     ids = [services.runs.add([new_run(input_hash=f"h{n}", sku="S")])[0] for n in range(8)]
 
     def assign(run_id: str) -> int:
-        return services.assets.assign_version(sku="S", deliverable="packshot", slot=1, kind="image", run_id=run_id, rules_fingerprint="r")[1]
+        return services.assets.assign_version(
+            sku="S", deliverable="packshot", slot=1, kind="image", run_id=run_id, rules_fingerprint="r"
+        )[1]
 
     with ThreadPoolExecutor(8) as pool:
         numbers = list(pool.map(assign, ids * 3))
@@ -152,7 +169,9 @@ def test_version_numbers_are_given_once_and_without_gaps(services: Services) -> 
 
 def draft(services: Services, run: str = "h1") -> str:
     run_id = services.runs.add([new_run(input_hash=run)])[0]
-    version_id, _ = services.assets.assign_version(sku="A", deliverable="packshot", slot=1, kind="image", run_id=run_id, rules_fingerprint="r")
+    version_id, _ = services.assets.assign_version(
+        sku="A", deliverable="packshot", slot=1, kind="image", run_id=run_id, rules_fingerprint="r"
+    )
     services.assets.seal(version_id, (file_of(b"x", "a.jpg", "jpeg"),), Report(), {"tool": "test"})
     return version_id
 
@@ -184,13 +203,17 @@ def test_of_two_decisions_at_once_one_wins(services: Services) -> None:
 def test_an_approval_is_pinned_to_its_files(services: Services) -> None:
     version_id = draft(services)
     services.assets.move(version_id, VersionState.IN_REVIEW)
-    services.decisions.record(services.assets.get(version_id), Decision(verdict=Verdict.APPROVED, by="ann"), "page")
+    services.decisions.record(
+        services.assets.get(version_id), Decision(verdict=Verdict.APPROVED, by="ann"), "page"
+    )
     approved = services.decisions.approved(services.assets.get(version_id))
     assert approved.approved_by == "ann"
     with services.db.write() as c:
         c.execute(
             sa.text("UPDATE versions SET files = :files"),
-            {"files": '[{"name":"a.jpg","format":"jpeg","role":"primary","view":"","mime":"image/jpeg","sha256":"ff","bytes":1}]'},
+            {
+                "files": '[{"name":"a.jpg","format":"jpeg","role":"primary","view":"","mime":"image/jpeg","sha256":"ff","bytes":1}]'
+            },
         )
     with pytest.raises(StateConflict):
         services.decisions.approved(services.assets.get(version_id))
@@ -214,7 +237,10 @@ def test_one_holder_of_a_lease_by_name(services: Services, clock: TestClock) -> 
 def test_passwords_tokens_and_links(services: Services, clock: TestClock) -> None:
     ann = services.users.add("ann", UserRole.REVIEWER, "correct horse battery")
     assert services.users.by_password("ann", "correct horse battery") == ann
-    assert services.users.by_password("ann", "wrong") is None and services.users.by_password("nobody", "x") is None
+    assert (
+        services.users.by_password("ann", "wrong") is None
+        and services.users.by_password("nobody", "x") is None
+    )
     token = services.users.add_token(ann, "api", days=1)
     assert services.users.by_token(token) == ann and services.users.by_token(token + "x") is None
     link = services.users.add_login_link(ann)
@@ -223,7 +249,9 @@ def test_passwords_tokens_and_links(services: Services, clock: TestClock) -> Non
     clock.forward(86_401)
     assert services.users.by_token(token) is None
     with services.db.read() as c:
-        rows = str(c.execute(sa.text("SELECT * FROM credentials")).all()) + str(c.execute(sa.text("SELECT * FROM users")).all())
+        rows = str(c.execute(sa.text("SELECT * FROM credentials")).all()) + str(
+            c.execute(sa.text("SELECT * FROM users")).all()
+        )
     assert token not in rows and link not in rows and "correct horse" not in rows
 
 

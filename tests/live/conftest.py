@@ -21,7 +21,9 @@ RULES = {
                 "attributes": {"width": "custom:width", "height": "custom:height", "depth": "custom:depth"},
             }
         },
-        "dam": {"directus": {"adapter": "directus", "token": "env/DIRECTUS_TOKEN", "webhook_secret": "env/HOOK"}},
+        "dam": {
+            "directus": {"adapter": "directus", "token": "env/DIRECTUS_TOKEN", "webhook_secret": "env/HOOK"}
+        },
         "channel": {
             "viewer": {"adapter": "viewer"},
             "store": {"adapter": "vendure", "user": "superadmin", "password": "env/SHOP_PASSWORD"},
@@ -29,7 +31,13 @@ RULES = {
     },
     "products": {"required": ["sku", "name", "images.any"]},
     "deliverables": [
-        {"name": "packshot", "kind": "rendition", "size_px": 400, "formats": ["jpeg"], "channels": ["viewer", "store"]},
+        {
+            "name": "packshot",
+            "kind": "rendition",
+            "size_px": 400,
+            "formats": ["jpeg"],
+            "channels": ["viewer", "store"],
+        },
         {
             "name": "model",
             "kind": "model",
@@ -72,12 +80,21 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 
 
 def _wired(folder: Path, port: int, directus: Directus, vendure: Vendure, started: list[object]) -> Live:
-    RULES["connections"]["pim"]["shop"]["base_url"] = RULES["connections"]["channel"]["store"]["base_url"] = vendure.url
+    RULES["connections"]["pim"]["shop"]["base_url"] = RULES["connections"]["channel"]["store"]["base_url"] = (
+        vendure.url
+    )
     RULES["connections"]["dam"]["directus"]["base_url"] = directus.url
-    secrets = {"SHOP_PASSWORD": PASSWORD, "HOOK": HOOK, "DIRECTUS_ADMIN": ADMIN, "DIRECTUS_TOKEN": "token-of-connector-in-the-live-test"}
+    secrets = {
+        "SHOP_PASSWORD": PASSWORD,
+        "HOOK": HOOK,
+        "DIRECTUS_ADMIN": ADMIN,
+        "DIRECTUS_TOKEN": "token-of-connector-in-the-live-test",
+    }
     connector = Connector(folder / "connector", port, RULES, secrets)
     for _ in range(2):  # safe to run twice
-        said = connector.run("connect", "dam", "directus", "--url", directus.url, "--token", "env/DIRECTUS_ADMIN", "--yes")
+        said = connector.run(
+            "connect", "dam", "directus", "--url", directus.url, "--token", "env/DIRECTUS_ADMIN", "--yes"
+        )
     assert "Everything is there." in said
     assert directus.person("connector", "DAM connector") == secrets["DIRECTUS_TOKEN"]
     reviewer = directus.person("rita", "DAM reviewer")

@@ -44,7 +44,12 @@ class Server:
     def start(self) -> None:
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
-                self.command, cwd=self.cwd, env={**os.environ, **self.environ}, stdout=out, stderr=out, start_new_session=True
+                self.command,
+                cwd=self.cwd,
+                env={**os.environ, **self.environ},
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
             )
         until(self._well, WAIT_S, f"{self.command[0]} did not start: see {self.log}")
 
@@ -105,18 +110,33 @@ class Directus(Server):
         }
         home = INSTALLED / "directus"
         cli = ["node", str(home / "node_modules/directus/cli.js")]
-        subprocess.run([*cli, "bootstrap"], cwd=home, env={**os.environ, **environ}, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            [*cli, "bootstrap"],
+            cwd=home,
+            env={**os.environ, **environ},
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         super().__init__([*cli, "start"], environ, home, folder / "log", f"{self.url}/server/ping")
 
     def ask(self, method: str, path: str, token: str = ADMIN, **more: Any) -> Any:
-        answer = requests.request(method, f"{self.url}{path}", headers={"Authorization": f"Bearer {token}"}, timeout=30, **more)
+        answer = requests.request(
+            method, f"{self.url}{path}", headers={"Authorization": f"Bearer {token}"}, timeout=30, **more
+        )
         return answer.json().get("data") if answer.content else None
 
     def person(self, name: str, role: str) -> str:
         """The token of a new user with this role."""
         role_id = self.ask("GET", f"/roles?filter[name][_eq]={role}")[0]["id"]
         token = f"token-of-{name}-in-the-live-test"
-        made = {"email": f"{name}@example.com", "first_name": name.title(), "password": PASSWORD, "token": token, "role": role_id}
+        made = {
+            "email": f"{name}@example.com",
+            "first_name": name.title(),
+            "password": PASSWORD,
+            "token": token,
+            "role": role_id,
+        }
         assert self.ask("POST", "/users", json=made)
         return token
 
@@ -145,14 +165,19 @@ class Vendure(Server):
         super().start()
         answer = requests.post(
             f"{self.url}/admin-api",
-            json={"query": f'mutation {{ login(username: "superadmin", password: "{PASSWORD}") {{ __typename }} }}'},
+            json={
+                "query": f'mutation {{ login(username: "superadmin", password: "{PASSWORD}") {{ __typename }} }}'
+            },
             timeout=30,
         )
         self._token = answer.headers["vendure-auth-token"]
         country = self.ask(
             'mutation { made: createCountry(input: {code: "DE", enabled: true, translations: [{languageCode: en, name: "Germany"}]}) { id } }'
         )
-        zone = self.ask('mutation($ids: [ID!]) { made: createZone(input: {name: "EU", memberIds: $ids}) { id } }', ids=[country["made"]["id"]])
+        zone = self.ask(
+            'mutation($ids: [ID!]) { made: createZone(input: {name: "EU", memberIds: $ids}) { id } }',
+            ids=[country["made"]["id"]],
+        )
         self.ask(
             'mutation($z: ID!) { updateChannel(input: {id: "1", defaultTaxZoneId: $z, defaultShippingZoneId: $z}) { __typename } }',
             z=zone["made"]["id"],
@@ -161,7 +186,10 @@ class Vendure(Server):
 
     def ask(self, query: str, **variables: Any) -> Any:
         answer = requests.post(
-            f"{self.url}/admin-api", json={"query": query, "variables": variables}, headers={"Authorization": f"Bearer {self._token}"}, timeout=30
+            f"{self.url}/admin-api",
+            json={"query": query, "variables": variables},
+            headers={"Authorization": f"Bearer {self._token}"},
+            timeout=30,
         ).json()
         assert not answer.get("errors"), answer
         return answer["data"]
@@ -176,7 +204,11 @@ class Vendure(Server):
         headers = {"Authorization": f"Bearer {self._token}", "apollo-require-preflight": "true"}
         with path.open("rb") as file:
             answer = requests.post(
-                f"{self.url}/admin-api", data=form, files={"0": (path.name, file, "image/jpeg")}, headers=headers, timeout=60
+                f"{self.url}/admin-api",
+                data=form,
+                files={"0": (path.name, file, "image/jpeg")},
+                headers=headers,
+                timeout=60,
             ).json()
         assert "id" in answer["data"]["createAssets"][0], answer
         return str(answer["data"]["createAssets"][0]["id"])
@@ -186,9 +218,21 @@ class Vendure(Server):
         ids = [self.upload(photo) for photo in photos]
         words = [{"languageCode": "en", "name": name, "slug": sku.lower(), "description": ""}]
         about = {"translations": words, "assetIds": ids, "customFields": dict(size_cm)}
-        product = self.ask("mutation($i: CreateProductInput!) { made: createProduct(input: $i) { id } }", i=about)["made"]["id"]
-        variant = [{"productId": product, "sku": sku, "price": 9900, "translations": [{"languageCode": "en", "name": name}]}]
-        self.ask("mutation($v: [CreateProductVariantInput!]!) { createProductVariants(input: $v) { id } }", v=variant)
+        product = self.ask(
+            "mutation($i: CreateProductInput!) { made: createProduct(input: $i) { id } }", i=about
+        )["made"]["id"]
+        variant = [
+            {
+                "productId": product,
+                "sku": sku,
+                "price": 9900,
+                "translations": [{"languageCode": "en", "name": name}],
+            }
+        ]
+        self.ask(
+            "mutation($v: [CreateProductVariantInput!]!) { createProductVariants(input: $v) { id } }",
+            v=variant,
+        )
         return str(product)
 
     def assets(self, product: str) -> list[str]:
@@ -212,17 +256,34 @@ class Connector(Server):
             "DAM_CONNECTOR_PORT": str(port),
         }
         super().__init__(
-            [sys.executable, "-m", "dam_connector.cli", "up", "--workers", "2"], self.environ_of_commands, ROOT, folder / "log", f"{self.url}/readyz"
+            [sys.executable, "-m", "dam_connector.cli", "up", "--workers", "2"],
+            self.environ_of_commands,
+            ROOT,
+            folder / "log",
+            f"{self.url}/readyz",
         )
 
     def run(self, *args: str) -> str:
         """What a command of ours printed."""
         command = [sys.executable, "-m", "dam_connector.cli", *args]
-        done = subprocess.run(command, env={**os.environ, **self.environ_of_commands}, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(
+            command,
+            env={**os.environ, **self.environ_of_commands},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     def ask(self, method: str, path: str, token: str, **more: Any) -> Any:
-        answer = requests.request(method, f"{self.url}/api/v1{path}", headers={"Authorization": f"Bearer {token}"}, timeout=30, **more)
+        answer = requests.request(
+            method,
+            f"{self.url}/api/v1{path}",
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=30,
+            **more,
+        )
         assert answer.ok, answer.text
         return answer.json()

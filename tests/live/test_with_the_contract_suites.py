@@ -26,14 +26,26 @@ from tests.support import picture
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
 blobs, settle = test_dams.blobs, test_channels.settle
-SECRETS = {"env/TOKEN": "token-of-connector-in-the-live-test", "env/HOOK": HOOK, "env/WORD": PASSWORD, "env/ADMIN": ADMIN}
+SECRETS = {
+    "env/TOKEN": "token-of-connector-in-the-live-test",
+    "env/HOOK": HOOK,
+    "env/WORD": PASSWORD,
+    "env/ADMIN": ADMIN,
+}
 
 
 @pytest.fixture
 def kit(tmp_path: Path) -> Kit:
     http = Http(frozenset({"127.0.0.1"}), timeout_s=20)
     secret = SECRETS.__getitem__
-    return Kit(http=http, clock=SystemClock(), secret=secret, public_url="https://dam.example", shelf=cast(Shelf, None), folder=tmp_path)
+    return Kit(
+        http=http,
+        clock=SystemClock(),
+        secret=secret,
+        public_url="https://dam.example",
+        shelf=cast(Shelf, None),
+        folder=tmp_path,
+    )
 
 
 class RealDirectus:
@@ -53,10 +65,17 @@ class RealDirectus:
         return requests.get(url, headers={"Authorization": f"Bearer {ADMIN}"}, timeout=30).content
 
     def decide(self, ref: str, verdict: str, by: str, note: str) -> None:
-        assert self._server.ask("PATCH", f"/items/asset_versions/{ref}", self._reviewer, json={"status": verdict, "reject_reason": note})
+        assert self._server.ask(
+            "PATCH",
+            f"/items/asset_versions/{ref}",
+            self._reviewer,
+            json={"status": verdict, "reject_reason": note},
+        )
 
     def change(self, name: str) -> None:
-        self._server.ask("PATCH", f"/files/{self._file(name)}", files={"file": (name, b"by hand", "model/gltf-binary")})
+        self._server.ask(
+            "PATCH", f"/files/{self._file(name)}", files={"file": (name, b"by hand", "model/gltf-binary")}
+        )
 
     def clear(self) -> None:
         for row in self._rows():
@@ -65,7 +84,9 @@ class RealDirectus:
             self._server.ask("DELETE", f"/files/{file['id']}")
 
     def _rows(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self._server.ask("GET", "/items/asset_versions?limit=-1&filter[sku][_eq]=CH123")
+        found: list[dict[str, Any]] = self._server.ask(
+            "GET", "/items/asset_versions?limit=-1&filter[sku][_eq]=CH123"
+        )
         return found
 
     def _file(self, name: str) -> str:
@@ -86,7 +107,9 @@ class RealVendure:
 
     def opened(self, kit: Kit, **options: Any) -> Channel:
         usual = {"base_url": self._server.url, "user": "superadmin", "password": "env/WORD"}
-        found: Channel = open_adapter("channel", "store", Connection(adapter="vendure", options={**usual, **options}), kit)
+        found: Channel = open_adapter(
+            "channel", "store", Connection(adapter="vendure", options={**usual, **options}), kit
+        )
         return found
 
     def writes(self) -> int:
@@ -98,11 +121,15 @@ class RealVendure:
         return [name.replace("__02", "") for name in self._server.assets(self._product)]
 
     def first(self) -> str:
-        found = self._server.ask("query($id: ID!) { product(id: $id) { featuredAsset { name } } }", id=self._product)
+        found = self._server.ask(
+            "query($id: ID!) { product(id: $id) { featuredAsset { name } } }", id=self._product
+        )
         return str(found["product"]["featuredAsset"]["name"])
 
     def bytes_of(self, name: str) -> bytes:
-        assets = self._server.ask("query($id: ID!) { product(id: $id) { assets { name source } } }", id=self._product)["product"]["assets"]
+        assets = self._server.ask(
+            "query($id: ID!) { product(id: $id) { assets { name source } } }", id=self._product
+        )["product"]["assets"]
         return requests.get(next(a["source"] for a in assets if a["name"] == name), timeout=30).content
 
     def links(self) -> list[str]:
@@ -124,7 +151,9 @@ class TestDirectus:
     @pytest.fixture
     def dam(self, live: Live, kit: Kit) -> Dam:
         options = {"base_url": live.directus.url, "token": "env/TOKEN", "webhook_secret": "env/HOOK"}
-        found: Dam = open_adapter("dam", "directus", Connection(adapter="directus", options=options), replace(kit, name="directus"))
+        found: Dam = open_adapter(
+            "dam", "directus", Connection(adapter="directus", options=options), replace(kit, name="directus")
+        )
         return found
 
     test_lies_there = staticmethod(test_dams.test_a_version_lies_there_byte_for_byte_in_review)
@@ -140,7 +169,11 @@ class TestDirectus:
         refs, cursor = dam.touched_since(cursor)
         said = dam.standing(ref, test_dams.version(blobs))
         assert refs == [ref] and dam.touched_since(cursor)[0] == []
-        assert said.state.value == verdict and said.decision and (said.decision.by, said.decision.note) == ("Rita", "legs too short")
+        assert (
+            said.state.value == verdict
+            and said.decision
+            and (said.decision.by, said.decision.note) == ("Rita", "legs too short")
+        )
 
 
 class TestVendure:

@@ -11,7 +11,9 @@ from tests.support import PhotoServer, event_body, inbound, picture, record, sig
 Drain = Callable[[], int]
 
 
-def send(services: Services, data: dict, *, message: str = "msg_1", kind: str = "product.created", age_s: float = 0) -> tuple[str, bool]:
+def send(
+    services: Services, data: dict, *, message: str = "msg_1", kind: str = "product.created", age_s: float = 0
+) -> tuple[str, bool]:
     now = services.clock.now()
     body = event_body(data, kind=kind, at=now - timedelta(seconds=age_s))
     return intake.receive(services, "main", inbound(body, signed(body, at=now, message=message), now))

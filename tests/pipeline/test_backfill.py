@@ -25,7 +25,9 @@ def put(services: Services, clock: TestClock, *skus: str) -> None:
         services.pim("mem").put(product(sku), clock.now())
 
 
-def test_a_whole_catalog_is_taken_in_and_goes_on_where_it_was_stopped(services: Services, clock: TestClock) -> None:
+def test_a_whole_catalog_is_taken_in_and_goes_on_where_it_was_stopped(
+    services: Services, clock: TestClock
+) -> None:
     put(services, clock, "A", "B", "C")
     steps = backfill(services, "mem")
     assert next(steps).last == "A"
@@ -43,7 +45,9 @@ def test_a_dry_run_takes_nothing(services: Services, clock: TestClock) -> None:
     assert services.ledger.noted("backfill:mem") is None
 
 
-def test_a_catalog_is_made_behind_single_products_and_as_slowly_as_is_wished(services: Services, clock: TestClock, photos: PhotoServer) -> None:
+def test_a_catalog_is_made_behind_single_products_and_as_slowly_as_is_wished(
+    services: Services, clock: TestClock, photos: PhotoServer
+) -> None:
     photos.files["front.jpg"] = picture()
     for sku in ("A", "B"):
         services.pim("mem").put(product(sku, images={"front": photos.url("front.jpg")}), clock.now())
@@ -60,7 +64,10 @@ def test_it_waits_as_long_as_the_source_says_and_leaves_out_what_cannot_be_had(
     source, pauses = services.pim("mem"), []
     fetch, faults = (
         source.fetch,
-        {"A": [RateLimited("mem", "fetch", "x", retry_after_s=7), Unavailable("mem", "fetch", "x")], "B": [NotFound("mem", "fetch", "B")]},
+        {
+            "A": [RateLimited("mem", "fetch", "x", retry_after_s=7), Unavailable("mem", "fetch", "x")],
+            "B": [NotFound("mem", "fetch", "B")],
+        },
     )
 
     def failing(ref: str) -> list[Product]:
@@ -95,12 +102,20 @@ def test_what_is_gone_from_its_source_is_gone_here(services: Services, clock: Te
     from dam_connector.domain.event import Event, EventKind
     from dam_connector.usecases.intake import take_event
 
-    assert take_event(services, "mem", Event(kind=EventKind.UPDATED, ref="A", at=clock.now())) == "A: gone from its source"
-    assert take_event(services, "mem", Event(kind=EventKind.UPDATED, ref="nothing", at=clock.now())) == "nothing: not there"
+    assert (
+        take_event(services, "mem", Event(kind=EventKind.UPDATED, ref="A", at=clock.now()))
+        == "A: gone from its source"
+    )
+    assert (
+        take_event(services, "mem", Event(kind=EventKind.UPDATED, ref="nothing", at=clock.now()))
+        == "nothing: not there"
+    )
     assert known(services) == {"B"}
 
 
-def test_the_command_shows_progress(services: Services, clock: TestClock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_shows_progress(
+    services: Services, clock: TestClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     put(services, clock, "A", "B")
     monkeypatch.setattr(backfill_command, "services_on", lambda folder: services)
 
@@ -110,11 +125,16 @@ def test_the_command_shows_progress(services: Services, clock: TestClock, monkey
 
     code, told = said("backfill", "--connection", "mem", "--dry-run")
     assert code == 0 and "2 products would be taken in" in told
-    code, told = said("backfill", "--connection", "mem", "--since", (clock.now() - timedelta(days=1)).isoformat(), "--json")
+    code, told = said(
+        "backfill", "--connection", "mem", "--since", (clock.now() - timedelta(days=1)).isoformat(), "--json"
+    )
     assert code == 0 and json.loads(told.splitlines()[-1]) | {"seconds_of_making": 0} == {
         **{"connection": "mem", "seen": 2, "taken": 2, "failed": 0},
         **{"seconds_of_making": 0, "dry_run": False},
     }
     code, told = said("backfill", "--connection", "main")
     assert code == 1 and "has no list of changes" in told and "Traceback" not in told
-    assert said("backfill", "--connection", "nobody")[0] == 1 and said("backfill", "--connection", "mem", "--since", "soon")[0] == 2
+    assert (
+        said("backfill", "--connection", "nobody")[0] == 1
+        and said("backfill", "--connection", "mem", "--since", "soon")[0] == 2
+    )

@@ -10,7 +10,17 @@ from dam_connector.domain.version import VersionState
 from dam_connector.usecases import intake
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain, chair, send, versions
-from tests.support import MODEL, PhotoServer, event_body, huge_png, inbound, picture, record, rules_json, signed
+from tests.support import (
+    MODEL,
+    PhotoServer,
+    event_body,
+    huge_png,
+    inbound,
+    picture,
+    record,
+    rules_json,
+    signed,
+)
 
 BAD = {
     "a truncated JPEG": (lambda: picture()[:2000], "source.damaged"),
@@ -23,7 +33,9 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_bad_pictures_become_issues_and_the_rest_of_the_catalog_goes_on(what: str, services: Services, photos: PhotoServer, drain: Drain) -> None:
+def test_bad_pictures_become_issues_and_the_rest_of_the_catalog_goes_on(
+    what: str, services: Services, photos: PhotoServer, drain: Drain
+) -> None:
     make, code = BAD[what]
     photos.files["bad.jpg"] = make()
     send(services, record("BAD1", images={"front": photos.url("bad.jpg")}))
@@ -48,7 +60,9 @@ def test_bad_pictures_become_issues_and_the_rest_of_the_catalog_goes_on(what: st
         ("{photos}/login.jpg", "source.not_found"),
     ],
 )
-def test_bad_addresses_become_issues(url: str, code: str, services: Services, photos: PhotoServer, drain: Drain) -> None:
+def test_bad_addresses_become_issues(
+    url: str, code: str, services: Services, photos: PhotoServer, drain: Drain
+) -> None:
     photos.statuses["login.jpg"] = 403
     send(services, record("BAD1", images={"front": url.replace("{photos}", f"http://{photos.host}")}))
     drain()
@@ -56,22 +70,32 @@ def test_bad_addresses_become_issues(url: str, code: str, services: Services, ph
     assert services.runs.page() == []
 
 
-def test_a_redirect_into_a_private_network_is_not_followed(services: Services, photos: PhotoServer, drain: Drain) -> None:
-    photos.statuses["away.jpg"], photos.headers["away.jpg"], photos.files["away.jpg"] = 302, {"Location": "http://169.254.169.254/x"}, b""
+def test_a_redirect_into_a_private_network_is_not_followed(
+    services: Services, photos: PhotoServer, drain: Drain
+) -> None:
+    photos.statuses["away.jpg"], photos.headers["away.jpg"], photos.files["away.jpg"] = (
+        302,
+        {"Location": "http://169.254.169.254/x"},
+        b"",
+    )
     send(services, record("BAD1", images={"front": photos.url("away.jpg")}))
     drain()
     assert [i.code for i in services.products.get("BAD1").issues] == ["source.url_refused"]
 
 
 @pytest.mark.parametrize("sku", ["../../etc", "a/b", "x" * 65, ".hidden", "tab\tsku", "CON..TROL"])
-def test_unsafe_skus_are_flagged_and_make_nothing(sku: str, services: Services, photos: PhotoServer, drain: Drain) -> None:
+def test_unsafe_skus_are_flagged_and_make_nothing(
+    sku: str, services: Services, photos: PhotoServer, drain: Drain
+) -> None:
     send(services, chair(photos, sku=sku))
     drain()
     assert [i.code for i in services.products.get(sku.strip()).issues] == ["product.sku_unsafe"]
     assert services.runs.page() == []
 
 
-def test_missing_fields_are_flagged_by_category(services: Services, photos: PhotoServer, drain: Drain) -> None:
+def test_missing_fields_are_flagged_by_category(
+    services: Services, photos: PhotoServer, drain: Drain
+) -> None:
     data = chair(photos, category="furniture", name="")
     data.pop("dimensions")
     send(services, data)
@@ -86,9 +110,22 @@ def test_a_second_picture_that_is_bad_flags_the_product_and_the_rest_is_made(
 ) -> None:
     write_rules(deliverables=[rules_json()["deliverables"][0], MODEL])
     photos.files["bad.jpg"] = b"no picture"
-    send(services, chair(photos, images={"front": photos.url("front.jpg"), "right": photos.url("bad.jpg"), "back": photos.url("gone.jpg")}))
+    send(
+        services,
+        chair(
+            photos,
+            images={
+                "front": photos.url("front.jpg"),
+                "right": photos.url("bad.jpg"),
+                "back": photos.url("gone.jpg"),
+            },
+        ),
+    )
     drain()
-    assert {i.code for i in services.products.get("CH123").issues} == {"source.not_an_image", "source.not_found"}
+    assert {i.code for i in services.products.get("CH123").issues} == {
+        "source.not_an_image",
+        "source.not_found",
+    }
     assert set(versions(services)) == {"packshot", "model"}
 
 
@@ -99,21 +136,27 @@ def test_a_second_picture_that_is_bad_flags_the_product_and_the_rest_is_made(
         (lambda a: cv2.rectangle(a, (100, 100), (300, 420), (150, 40, 40), -1), "cutout.cropped"),
     ],
 )
-def test_doubts_about_a_photo_go_with_the_version(draw: Callable, code: str, services: Services, photos: PhotoServer, drain: Drain) -> None:
+def test_doubts_about_a_photo_go_with_the_version(
+    draw: Callable, code: str, services: Services, photos: PhotoServer, drain: Drain
+) -> None:
     photos.files["front.jpg"] = picture(draw, ground=252)
     send(services, chair(photos))
     drain()
     assert code in {i.code for i in versions(services)["packshot"].report.issues}
 
 
-def test_a_photo_that_is_too_small_for_the_size_is_remarked(services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable) -> None:
+def test_a_photo_that_is_too_small_for_the_size_is_remarked(
+    services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable
+) -> None:
     write_rules(deliverables=[{"name": "packshot", "kind": "rendition", "size_px": 1600}])
     send(services, chair(photos))
     drain()
     assert {i.code for i in versions(services)["packshot"].report.issues} == {"rendition.enlarged"}
 
 
-def test_a_deliverable_without_its_view_says_so(services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable) -> None:
+def test_a_deliverable_without_its_view_says_so(
+    services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable
+) -> None:
     write_rules(deliverables=[{"name": "top-shot", "kind": "rendition", "views": ["top"]}])
     send(services, chair(photos))
     drain()
@@ -122,8 +165,18 @@ def test_a_deliverable_without_its_view_says_so(services: Services, photos: Phot
 
 def test_unreadable_deliveries_fail_with_their_reason(services: Services, drain: Drain) -> None:
     now = services.clock.now()
-    for number, body in enumerate([b"[]", b"not json", b'{"type":"product.created"}', event_body({"name": "no sku"}, at=now), b"9" * 5000]):
-        delivery, _ = intake.receive(services, "main", inbound(body, signed(body, at=now, message=f"m{number}"), now))
+    for number, body in enumerate(
+        [
+            b"[]",
+            b"not json",
+            b'{"type":"product.created"}',
+            event_body({"name": "no sku"}, at=now),
+            b"9" * 5000,
+        ]
+    ):
+        delivery, _ = intake.receive(
+            services, "main", inbound(body, signed(body, at=now, message=f"m{number}"), now)
+        )
         drain()
         found = services.inbox.get(delivery)
         assert found.state == "failed" and found.error, body[:40]

@@ -14,9 +14,13 @@ MODEL = [{"name": "model", "kind": "model", "formats": ["glb"], "texture_px": 51
 RED, SIZE = (170, 40, 40), (600, 600)
 
 
-def box(rgb: np.ndarray, left: float = 0.25, top: float = 0.25, right: float = 0.75, bottom: float = 0.75) -> None:
+def box(
+    rgb: np.ndarray, left: float = 0.25, top: float = 0.25, right: float = 0.75, bottom: float = 0.75
+) -> None:
     height, width = rgb.shape[:2]
-    cv2.rectangle(rgb, (int(left * width), int(top * height)), (int(right * width), int(bottom * height)), RED, -1)
+    cv2.rectangle(
+        rgb, (int(left * width), int(top * height)), (int(right * width), int(bottom * height)), RED, -1
+    )
 
 
 def blank() -> bytes:
@@ -49,7 +53,11 @@ def enormous() -> bytes:
 # the views' photos, what is changed in the record, the codes of which one must be told
 CASES: dict[str, tuple[dict[str, Callable[[], bytes]], dict, set[str]]] = {
     "blank": ({"front": blank}, {}, {"cutout.empty"}),
-    "filled edge to edge": ({"front": edge_to_edge}, {}, {"cutout.empty", "cutout.cropped", "cutout.uncertain"}),
+    "filled edge to edge": (
+        {"front": edge_to_edge},
+        {},
+        {"cutout.empty", "cutout.cropped", "cutout.uncertain"},
+    ),
     "two products in one photo": ({"front": two_products}, {}, {"source.several_objects"}),
     "views that contradict each other": ({"front": picture, "right": wide}, {}, {"model.views_disagree"}),
     "the side called the front": (
@@ -72,7 +80,9 @@ CASES: dict[str, tuple[dict[str, Callable[[], bytes]], dict, set[str]]] = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_it_ends_in_a_clear_issue(name: str, services: Services, photos: PhotoServer, drain: Callable, write_rules: Callable) -> None:
+def test_it_ends_in_a_clear_issue(
+    name: str, services: Services, photos: PhotoServer, drain: Callable, write_rules: Callable
+) -> None:
     drawn, changes, codes = CASES[name]
     write_rules(deliverables=MODEL)
     for view, draw in drawn.items():
@@ -85,7 +95,9 @@ def test_it_ends_in_a_clear_issue(name: str, services: Services, photos: PhotoSe
     assert found and all(i.remedy for i in found), [i.code for i in told]
 
 
-def test_8000_pixels_make_a_model_like_any_other(services: Services, photos: PhotoServer, drain: Callable, write_rules: Callable) -> None:
+def test_8000_pixels_make_a_model_like_any_other(
+    services: Services, photos: PhotoServer, drain: Callable, write_rules: Callable
+) -> None:
     write_rules(deliverables=MODEL)
     photos.files["front.jpg"] = enormous()
     send(services, record(images={"front": photos.url("front.jpg")}))

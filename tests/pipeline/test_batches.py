@@ -21,7 +21,14 @@ HEADER = "sku,product_name,image_url,category,request_type,number_of_images\n"
 
 @pytest.fixture(autouse=True)
 def small_rules(write_rules: Callable) -> None:
-    lifestyle = {"name": "room", "kind": "rendition", "style": "lifestyle", "size_px": 320, "formats": ["webp"], "channels": ["viewer"]}
+    lifestyle = {
+        "name": "room",
+        "kind": "rendition",
+        "style": "lifestyle",
+        "size_px": 320,
+        "formats": ["webp"],
+        "channels": ["viewer"],
+    }
     patterns = {"room": "{sku}_{name:pascal}_Room_{slot}_V{version}_{format:upper}"}
     naming = {**rules_json()["naming"], "patterns": patterns}
     write_rules(deliverables=[rules_json()["deliverables"][0], lifestyle], naming=naming)
@@ -53,34 +60,61 @@ def test_good_rows_are_made_bad_ones_are_given_back_and_mended_ones_go_on(
         f"A4,Odd,{good},seating,Poster,",
     )
     batch, said = begun(services, file)
-    assert batch is not None and said.counts == {RowState.WAITING: 2, RowState.FAILED: 4, RowState.UNCHANGED: 0}
-    assert said.makes == {"packshot": 1, "room": 3} and said.paid == {} and said.seconds == pytest.approx(4 * 1.8)
+    assert batch is not None and said.counts == {
+        RowState.WAITING: 2,
+        RowState.FAILED: 4,
+        RowState.UNCHANGED: 0,
+    }
+    assert (
+        said.makes == {"packshot": 1, "room": 3}
+        and said.paid == {}
+        and said.seconds == pytest.approx(4 * 1.8)
+    )
     drain()
     assert set(versions(services, "A1")) == {"packshot"} and set(versions(services, "A2")) == {"room"}
     assert len(services.assets.of_product("A2")) == 3
     progress = services.batches.progress(batch.id)
     assert (progress.in_review, progress.failed, progress.under_way, progress.total) == (2, 4, 0, 6)
     assert batches.find(services, "autumn").state is BatchState.DONE
-    assert {c for row in said.rows[RowState.FAILED] for c in row.codes} == {"row.value", "row.duplicate", "source.url_refused"}
+    assert {c for row in said.rows[RowState.FAILED] for c in row.codes} == {
+        "row.value",
+        "row.duplicate",
+        "source.url_refused",
+    }
     mended = exports.failed_csv(services, batch)
     assert mended.splitlines()[0] == HEADER.strip() + ",error"
-    assert "The SKU is missing" in mended and "stands in row 2 too" in mended and "picture" in mended.lower() and mended.count("\n") == 5
+    assert (
+        "The SKU is missing" in mended
+        and "stands in row 2 too" in mended
+        and "picture" in mended.lower()
+        and mended.count("\n") == 5
+    )
     photos.files["none.jpg"] = picture()
     again = tmp_path / "mended.csv"
-    again.write_text(mended.replace("http://" + photos.host + ":1/none.jpg", photos.url("none.jpg")).replace("Poster", "Studio"))
+    again.write_text(
+        mended.replace("http://" + photos.host + ":1/none.jpg", photos.url("none.jpg")).replace(
+            "Poster", "Studio"
+        )
+    )
     second, said = begun(services, again, "autumn, mended")
     assert second is not None and said.counts[RowState.WAITING] >= 2
     drain()
     assert set(versions(services, "A3")) == {"packshot"} and set(versions(services, "A4")) == {"packshot"}
 
 
-def test_the_same_file_again_makes_nothing_again(services: Services, photos: PhotoServer, drain: Drain, tmp_path: Path) -> None:
+def test_the_same_file_again_makes_nothing_again(
+    services: Services, photos: PhotoServer, drain: Drain, tmp_path: Path
+) -> None:
     photos.files["a.jpg"] = picture()
     file = sheet(tmp_path, f"A1,Chair,{photos.url('a.jpg')},seating,Studio,")
     begun(services, file)
     drain()
     nothing, said = begun(services, file, "again")
-    assert nothing is None and said.counts[RowState.UNCHANGED] == 1 and len(services.assets.of_product("A1")) == 1
+    assert (
+        nothing is None
+        and said.counts[RowState.UNCHANGED] == 1
+        and len(services.assets.of_product("A1")) == 1
+    )
 
 
 def test_pictures_beside_the_sheet(services: Services, drain: Drain, tmp_path: Path) -> None:
@@ -90,16 +124,26 @@ def test_pictures_beside_the_sheet(services: Services, drain: Drain, tmp_path: P
     with zipfile.ZipFile(package, "w") as archive:
         archive.writestr("deep/../chair one.jpg", picture())
     for number, beside in enumerate((folder, package)):
-        file = sheet(tmp_path, f"P{number},Chair,chair one.jpg,seating,Studio,", f"Q{number},Chair,other.jpg,seating,Studio,")
+        file = sheet(
+            tmp_path,
+            f"P{number},Chair,chair one.jpg,seating,Studio,",
+            f"Q{number},Chair,other.jpg,seating,Studio,",
+        )
         batch, said = begun(services, file, f"with pictures {number}", pictures=beside)
-        assert batch is not None and said.counts[RowState.FAILED] == 1 and "row.picture" in said.rows[RowState.FAILED][0].codes
+        assert (
+            batch is not None
+            and said.counts[RowState.FAILED] == 1
+            and "row.picture" in said.rows[RowState.FAILED][0].codes
+        )
         drain()
         assert versions(services, f"P{number}")["packshot"].state is VersionState.IN_REVIEW
     with pytest.raises(InputError, match="neither a folder nor a ZIP"):
         begun(services, file, "none", pictures=tmp_path / "s.csv")
 
 
-def test_pause_resume_cancel_and_retry(services: Services, photos: PhotoServer, drain: Drain, tmp_path: Path) -> None:
+def test_pause_resume_cancel_and_retry(
+    services: Services, photos: PhotoServer, drain: Drain, tmp_path: Path
+) -> None:
     photos.files["a.jpg"] = picture()
     rows = [f"R{n},Chair,{photos.url('a.jpg')},seating,Studio," for n in range(12)]
     batch, _ = begun(services, sheet(tmp_path, *rows))
@@ -139,7 +183,9 @@ def test_a_batch_cancelled_while_its_last_rows_are_taken_stays_cancelled(
     assert batches.find(services, batch.id).state is BatchState.CANCELLED
 
 
-def test_retry_takes_failed_rows_again(services: Services, photos: PhotoServer, drain: Drain, tmp_path: Path) -> None:
+def test_retry_takes_failed_rows_again(
+    services: Services, photos: PhotoServer, drain: Drain, tmp_path: Path
+) -> None:
     batch, _ = begun(services, sheet(tmp_path, f"T1,Chair,{photos.url('late.jpg')},seating,Studio,"))
     assert batch is not None
     drain()
@@ -150,7 +196,9 @@ def test_retry_takes_failed_rows_again(services: Services, photos: PhotoServer, 
     assert services.batches.progress(batch.id).in_review == 1
 
 
-def test_a_lost_job_is_found_by_the_sweeper(services: Services, photos: PhotoServer, drain: Drain, tmp_path: Path, clock: TestClock) -> None:
+def test_a_lost_job_is_found_by_the_sweeper(
+    services: Services, photos: PhotoServer, drain: Drain, tmp_path: Path, clock: TestClock
+) -> None:
     photos.files["a.jpg"] = picture()
     batch, _ = begun(services, sheet(tmp_path, f"S1,Chair,{photos.url('a.jpg')},seating,Studio,"))
     assert batch is not None
@@ -163,9 +211,13 @@ def test_a_lost_job_is_found_by_the_sweeper(services: Services, photos: PhotoSer
     assert services.batches.progress(batch.id).in_review == 1
 
 
-def test_of_two_wake_ups_for_one_turn_one_takes_the_rows(services: Services, photos: PhotoServer, tmp_path: Path) -> None:
+def test_of_two_wake_ups_for_one_turn_one_takes_the_rows(
+    services: Services, photos: PhotoServer, tmp_path: Path
+) -> None:
     photos.files["a.jpg"] = picture()
-    batch, _ = begun(services, sheet(tmp_path, *(f"W{n},Chair,{photos.url('a.jpg')},seating,Studio," for n in range(3))))
+    batch, _ = begun(
+        services, sheet(tmp_path, *(f"W{n},Chair,{photos.url('a.jpg')},seating,Studio," for n in range(3)))
+    )
     assert batch is not None
     for _ in range(3):
         batches.advance(services, batch.next_turn)
@@ -178,7 +230,9 @@ def test_what_breaks_one_row_leaves_the_others(
     services: Services, photos: PhotoServer, drain: Drain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photos.files["a.jpg"] = picture()
-    batch, _ = begun(services, sheet(tmp_path, *(f"B{n},Chair,{photos.url('a.jpg')},seating,Studio," for n in range(3))))
+    batch, _ = begun(
+        services, sheet(tmp_path, *(f"B{n},Chair,{photos.url('a.jpg')},seating,Studio," for n in range(3)))
+    )
     assert batch is not None
     take = batches._take
 
@@ -190,11 +244,15 @@ def test_what_breaks_one_row_leaves_the_others(
     monkeypatch.setattr(batches, "_take", breaking)
     drain()
     progress = services.batches.progress(batch.id)
-    assert (progress.in_review, progress.failed) == (2, 1) and batches.find(services, batch.id).state is BatchState.DONE
+    assert (progress.in_review, progress.failed) == (2, 1) and batches.find(
+        services, batch.id
+    ).state is BatchState.DONE
     assert "RuntimeError" in exports.failed_csv(services, batch)
 
 
-def test_what_a_batch_asks_for_waits_in_a_lane_of_its_own(services: Services, photos: PhotoServer, tmp_path: Path) -> None:
+def test_what_a_batch_asks_for_waits_in_a_lane_of_its_own(
+    services: Services, photos: PhotoServer, tmp_path: Path
+) -> None:
     photos.files["a.jpg"] = picture()
     batch, _ = begun(services, sheet(tmp_path, f"L1,Chair,{photos.url('a.jpg')},seating,Studio,"))
     assert batch is not None
@@ -212,7 +270,9 @@ def test_a_row_without_a_request_follows_the_rules_and_old_hashes_stay(services:
     rules = services.rules.current()
     plain = product()
     one = input_hash(plain, {}, rules.deliverables[0], 1, rules)
-    assert one == input_hash(plain.with_request(Request(types=("studio",))), {}, rules.deliverables[0], 1, rules)
+    assert one == input_hash(
+        plain.with_request(Request(types=("studio",))), {}, rules.deliverables[0], 1, rules
+    )
     prompted = plain.with_request(Request(prompt="in the snow"))
     assert one == input_hash(prompted, {}, rules.deliverables[0], 1, rules)
     remote = replace(rules.deliverables[0], generator=("openai", "local"))

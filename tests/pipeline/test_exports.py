@@ -23,14 +23,22 @@ from tests.support import PhotoServer, picture, product, rules_json
 
 
 @pytest.fixture
-def batch(services: Services, photos: PhotoServer, drain: Drain, tmp_path: Path, write_rules: Callable) -> Batch:
+def batch(
+    services: Services, photos: PhotoServer, drain: Drain, tmp_path: Path, write_rules: Callable
+) -> Batch:
     """Three rows: one is made, one has no picture, one has a picture that cannot be used."""
     write_rules(deliverables=[rules_json()["deliverables"][0]])
     photos.files |= {"a.jpg": picture(), "blank.jpg": picture(lambda rgb: None)}
-    rows = [f"A1,Oak Chair,{photos.url('a.jpg')},seating,new", "A2,Lost,,seating,new", f"A3,Blank,{photos.url('blank.jpg')},seating,new"]
+    rows = [
+        f"A1,Oak Chair,{photos.url('a.jpg')},seating,new",
+        "A2,Lost,,seating,new",
+        f"A3,Blank,{photos.url('blank.jpg')},seating,new",
+    ]
     sheet = tmp_path / "autumn.csv"
     sheet.write_text("sku,title,image_url,category,Status\n" + "\n".join(rows) + "\n")
-    begun, _ = batch_commands.run_import(services, sheet, name="autumn", owner="ada", given={}, pictures=None, dry_run=False)
+    begun, _ = batch_commands.run_import(
+        services, sheet, name="autumn", owner="ada", given={}, pictures=None, dry_run=False
+    )
     assert begun is not None
     drain()
     return begun
@@ -38,19 +46,36 @@ def batch(services: Services, photos: PhotoServer, drain: Drain, tmp_path: Path,
 
 def test_the_manifest_tells_every_row(batch: Batch, services: Services) -> None:
     made, lost, blank = exports.manifest(services, batch)
-    assert (made["sku"], made["status"], made["image_count"], made["row"]) == ("A1", "completed", len(made["image_urls"]), 2)
+    assert (made["sku"], made["status"], made["image_count"], made["row"]) == (
+        "A1",
+        "completed",
+        len(made["image_urls"]),
+        2,
+    )
     version = versions(services, "A1")["packshot"]
-    assert made["request_id"] == version.run_id and made["model_actual"].startswith("local") and made["cost_usd"] == 0
+    assert (
+        made["request_id"] == version.run_id
+        and made["model_actual"].startswith("local")
+        and made["cost_usd"] == 0
+    )
     told = made["versions"][0]
     assert (told["id"], told["version"], told["state"]) == (version.id, 1, "in_review")
     assert {f["name"]: f["sha256"] for f in told["files"]} == {f.name: f.sha256 for f in version.shipped}
     assert all(url.startswith("http") for url in made["image_urls"])
-    assert lost["status"] == blank["status"] == "failed" and "images" in lost["error"] and "cutout.empty" in blank["error"]
+    assert (
+        lost["status"] == blank["status"] == "failed"
+        and "images" in lost["error"]
+        and "cutout.empty" in blank["error"]
+    )
     lines = list(exports.json_lines(exports.manifest(services, batch)))
-    assert [json.loads(line)["sku"] for line in lines] == ["A1", "A2", "A3"] and all(line.count("\n") == 1 for line in lines)
+    assert [json.loads(line)["sku"] for line in lines] == ["A1", "A2", "A3"] and all(
+        line.count("\n") == 1 for line in lines
+    )
 
 
-def test_a_picture_counts_once_whatever_formats_and_versions_there_are(batch: Batch, services: Services, drain: Drain) -> None:
+def test_a_picture_counts_once_whatever_formats_and_versions_there_are(
+    batch: Batch, services: Services, drain: Drain
+) -> None:
     version = versions(services, "A1")["packshot"]
     services.decisions.record(version, Decision(verdict=Verdict.APPROVED, by="ann"), "page")
     review.regenerate(services, version, note="", by="ann")
@@ -65,7 +90,11 @@ def test_the_sheet_comes_back_with_each_rows_status(batch: Batch, services: Serv
         rows = csv.DictReader(io.StringIO("".join(exports.status_csv(services, batch))))
         return {row["sku"]: (row["Status"], row["title"]) for row in rows}
 
-    assert statuses() == {"A1": ("In review", "Oak Chair"), "A2": ("Failed", "Lost"), "A3": ("Failed", "Blank")}
+    assert statuses() == {
+        "A1": ("In review", "Oak Chair"),
+        "A2": ("Failed", "Lost"),
+        "A3": ("Failed", "Blank"),
+    }
     version = versions(services, "A1")["packshot"]
     services.decisions.record(version, Decision(verdict=Verdict.APPROVED, by="ann"), "page")
     assert statuses()["A1"][0] == "Generated"
@@ -75,7 +104,11 @@ def test_the_sheet_comes_back_with_each_rows_status(batch: Batch, services: Serv
 
 def test_failed_rows_hold_those_that_could_not_be_made(batch: Batch, services: Services) -> None:
     rows = list(csv.DictReader(io.StringIO(exports.failed_csv(services, batch))))
-    assert [row["sku"] for row in rows] == ["A2", "A3"] and all(row["error"] for row in rows) and set(services.batches.broken(batch.id)) == {"A3"}
+    assert (
+        [row["sku"] for row in rows] == ["A2", "A3"]
+        and all(row["error"] for row in rows)
+        and set(services.batches.broken(batch.id)) == {"A3"}
+    )
 
 
 def test_files_go_into_their_folders(batch: Batch, services: Services, tmp_path: Path) -> None:
@@ -89,48 +122,79 @@ def test_files_go_into_their_folders(batch: Batch, services: Services, tmp_path:
     batch_commands.export(services, batch, "zip", tmp_path / "out.zip", follow=False)
     with zipfile.ZipFile(tmp_path / "out.zip") as package:
         assert package.testzip() is None and set(package.namelist()) == wanted | {"manifest.jsonl"}
-        assert package.read(f"seating/A1/{version.shipped[0].name}") == services.blobs.get(version.shipped[0].sha256)
+        assert package.read(f"seating/A1/{version.shipped[0].name}") == services.blobs.get(
+            version.shipped[0].sha256
+        )
     with pytest.raises(ConfigError, match="--out"):
         batch_commands.export(services, batch, "zip", None, follow=False)
 
 
-def test_lines_go_to_standard_output_and_the_summary_ends_them(batch: Batch, services: Services, capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_go_to_standard_output_and_the_summary_ends_them(
+    batch: Batch, services: Services, capsys: pytest.CaptureFixture[str]
+) -> None:
     summary = batch_commands.export(services, batch, "jsonl", None, follow=True)
-    assert summary == {"completed": 1, "failed": 2, "output": "-"} and len(capsys.readouterr().out.splitlines()) == 3
+    assert (
+        summary == {"completed": 1, "failed": 2, "output": "-"}
+        and len(capsys.readouterr().out.splitlines()) == 3
+    )
 
 
-def test_many_are_decided_undone_commented_on_and_made_again(batch: Batch, services: Services, drain: Drain) -> None:
+def test_many_are_decided_undone_commented_on_and_made_again(
+    batch: Batch, services: Services, drain: Drain
+) -> None:
     ids = [card.id for card in services.gallery.page(Wanted(batch=batch.id))]
     assert len(ids) == 1
     yes = Decision(verdict=Verdict.APPROVED, by="ann")
     outcome = bulk_review.decide_all(services, [*ids, "ver_none", *ids], yes, delay_s=60)
     assert (outcome.done, outcome.refused) == (ids, 1)
     assert bulk_review.decide_all(services, ids, yes, delay_s=60).refused == 1
-    assert bulk_review.undo_all(services, by="ann").done == []  # the last action of this person decided nothing
+    assert (
+        bulk_review.undo_all(services, by="ann").done == []
+    )  # the last action of this person decided nothing
     services.ledger.note("undo:ann", ids)
-    assert bulk_review.undo_all(services, by="ann").done == ids and bulk_review.undo_all(services, by="ann").done == []
+    assert (
+        bulk_review.undo_all(services, by="ann").done == ids
+        and bulk_review.undo_all(services, by="ann").done == []
+    )
     assert services.assets.get(ids[0]).state is VersionState.IN_REVIEW
     bulk_review.comment_all(services, ids, text="paler, please", by="ann")
-    assert [(h.by, h.detail) for h in services.ledger.history(version_id=ids[0]) if h.what == "comment"] == [("ann", "paler, please")]
+    assert [(h.by, h.detail) for h in services.ledger.history(version_id=ids[0]) if h.what == "comment"] == [
+        ("ann", "paler, please")
+    ]
     assert bulk_review.regenerate_all(services, ids, note="paler", by="ann").done == ids
     assert bulk_review.regenerate_all(services, ids, note="paler", by="ann").refused == 1
     drain()
     assert versions(services, "A1")["packshot"].number == 2
 
 
-def test_an_enlarged_picture_is_the_next_version_and_says_so(batch: Batch, services: Services, drain: Drain) -> None:
+def test_an_enlarged_picture_is_the_next_version_and_says_so(
+    batch: Batch, services: Services, drain: Drain
+) -> None:
     first = versions(services, "A1")["packshot"]
     assert review.upscale(services, first, by="ann") and review.upscale(services, first, by="ann") is None
     drain()
     second = versions(services, "A1")["packshot"]
-    assert second.number == 2 and second.state is VersionState.IN_REVIEW and services.assets.get(first.id).state is VersionState.SUPERSEDED
-    assert second.report.facts["width_px"] == 2 * first.report.facts["width_px"] and second.provenance["upscaled"] == "2 times from V1"
-    assert "rendition.upscaled" in {i.code for i in second.report.issues} and "rendition.size" not in {i.code for i in second.report.issues}
+    assert (
+        second.number == 2
+        and second.state is VersionState.IN_REVIEW
+        and services.assets.get(first.id).state is VersionState.SUPERSEDED
+    )
+    assert (
+        second.report.facts["width_px"] == 2 * first.report.facts["width_px"]
+        and second.provenance["upscaled"] == "2 times from V1"
+    )
+    assert "rendition.upscaled" in {i.code for i in second.report.issues} and "rendition.size" not in {
+        i.code for i in second.report.issues
+    }
     assert {f.format for f in second.shipped} == {f.format for f in first.shipped}
     bulk_review.regenerate_all(services, [second.id], note="", by="ann")
     drain()
     third = versions(services, "A1")["packshot"]
-    assert third.number == 3 and third.report.facts["width_px"] == first.report.facts["width_px"] and "upscaled" not in third.provenance
+    assert (
+        third.number == 3
+        and third.report.facts["width_px"] == first.report.facts["width_px"]
+        and "upscaled" not in third.provenance
+    )
 
 
 def test_models_are_not_enlarged(services: Services, batch: Batch) -> None:
@@ -141,29 +205,47 @@ def test_models_are_not_enlarged(services: Services, batch: Batch) -> None:
         review.upscale(services, replace(version, asset=replace(version.asset, kind="model")), by="ann")
 
 
-def test_a_picture_in_the_dam_is_a_source(batch: Batch, services: Services, drain: Drain, tmp_path: Path) -> None:
-    name = versions(services, "A1")["packshot"].file("png").name if versions(services, "A1")["packshot"].file("png") else ""
+def test_a_picture_in_the_dam_is_a_source(
+    batch: Batch, services: Services, drain: Drain, tmp_path: Path
+) -> None:
+    name = (
+        versions(services, "A1")["packshot"].file("png").name
+        if versions(services, "A1")["packshot"].file("png")
+        else ""
+    )
     name = name or versions(services, "A1")["packshot"].shipped[0].name
     sheet = tmp_path / "dam.csv"
     sheet.write_text(
         f"sku,title,image_url,category\nD1,Chair,dam:{name},seating\nD2,Chair,dam:library/{name},seating\nD3,Chair,dam:none.jpg,seating\n"
     )
-    second, said = batch_commands.run_import(services, sheet, name="from the DAM", owner="ada", given={}, pictures=None, dry_run=False)
-    assert second is not None and [said.counts[s] for s in ("waiting", "failed")] == [2, 1] and "none.jpg" in said.rows["failed"][0].error
+    second, said = batch_commands.run_import(
+        services, sheet, name="from the DAM", owner="ada", given={}, pictures=None, dry_run=False
+    )
+    assert (
+        second is not None
+        and [said.counts[s] for s in ("waiting", "failed")] == [2, 1]
+        and "none.jpg" in said.rows["failed"][0].error
+    )
     drain()
     assert services.batches.progress(second.id).in_review == 2
 
 
-def test_an_edit_makes_the_next_version_of_what_it_changes(services: Services, photos: PhotoServer, drain: Drain, batch: Batch) -> None:
+def test_an_edit_makes_the_next_version_of_what_it_changes(
+    services: Services, photos: PhotoServer, drain: Drain, batch: Batch
+) -> None:
     record = services.products.get("A1")
     same = intake.edit_product(services, record, record.product, by="ann")
     assert same.planned == 0
     changed = product("A1", name="Oak Armchair", category="seating", dimensions=None)
     changed = type(changed)(
-        **{f: getattr(changed, f) for f in changed.__dataclass_fields__} | {"images": (SourceImage(view=View.FRONT, url=photos.url("a.jpg")),)}
+        **{f: getattr(changed, f) for f in changed.__dataclass_fields__}
+        | {"images": (SourceImage(view=View.FRONT, url=photos.url("a.jpg")),)}
     )
     assert intake.edit_product(services, record, changed, by="ann").planned == 1
     drain()
-    assert versions(services, "A1")["packshot"].number == 2 and "Armchair" in versions(services, "A1")["packshot"].shipped[-1].name
+    assert (
+        versions(services, "A1")["packshot"].number == 2
+        and "Armchair" in versions(services, "A1")["packshot"].shipped[-1].name
+    )
     assert [h.detail for h in services.ledger.history(sku="A1") if h.what == "edited"] == ["name", "nothing"]
     assert batches.find(services, "autumn").id == batch.id

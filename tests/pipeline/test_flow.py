@@ -18,17 +18,32 @@ from dam_connector.usecases import intake, maintenance, review
 from dam_connector.usecases.dam_sync import poll_dams
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain, chair, send, versions
-from tests.support import MODEL, SAMPLES, PhotoServer, TestClock, event_body, inbound, record, rules_json, signed
+from tests.support import (
+    MODEL,
+    SAMPLES,
+    PhotoServer,
+    TestClock,
+    event_body,
+    inbound,
+    record,
+    rules_json,
+    signed,
+)
 
 APPROVED = Decision(verdict=Verdict.APPROVED, by="ann")
 
 
-def test_from_webhook_to_live(services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable) -> None:
+def test_from_webhook_to_live(
+    services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable
+) -> None:
     write_rules(deliverables=[rules_json()["deliverables"][0], MODEL])
     send(services, chair(photos))
     drain()
     made = versions(services)
-    assert {d: v.state for d, v in made.items()} == {"packshot": VersionState.IN_REVIEW, "model": VersionState.IN_REVIEW}
+    assert {d: v.state for d, v in made.items()} == {
+        "packshot": VersionState.IN_REVIEW,
+        "model": VersionState.IN_REVIEW,
+    }
     assert {f.name for f in made["model"].files if f.role not in ("preview", "evidence")} == {
         "CH123_ModernDiningChair_V1_GLB.glb",
         "CH123_ModernDiningChair_V1_USDZ.usdz",
@@ -43,7 +58,9 @@ def test_from_webhook_to_live(services: Services, photos: PhotoServer, drain: Dr
     assert services.kit.shelf.get(made["model"].dam_ref).state == "published"
 
 
-def test_50_equal_webhooks_at_once_make_one_run_a_deliverable_and_one_version(services: Services, photos: PhotoServer, drain: Drain) -> None:
+def test_50_equal_webhooks_at_once_make_one_run_a_deliverable_and_one_version(
+    services: Services, photos: PhotoServer, drain: Drain
+) -> None:
     data = chair(photos)
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda n: send(services, data, message=f"msg_{n % 5}"), range(50)))
@@ -53,7 +70,9 @@ def test_50_equal_webhooks_at_once_make_one_run_a_deliverable_and_one_version(se
     assert [v.number for v in services.assets.of_product("CH123")] == [1, 1]
 
 
-def test_the_same_again_makes_nothing_and_a_moved_picture_neither(services: Services, photos: PhotoServer, drain: Drain) -> None:
+def test_the_same_again_makes_nothing_and_a_moved_picture_neither(
+    services: Services, photos: PhotoServer, drain: Drain
+) -> None:
     send(services, chair(photos))
     drain()
     photos.files["moved.jpg"] = photos.files["front.jpg"]
@@ -62,7 +81,9 @@ def test_the_same_again_makes_nothing_and_a_moved_picture_neither(services: Serv
     assert len(services.runs.page()) == 2
 
 
-def test_new_facts_make_the_next_version_and_supersede_the_one_in_review(services: Services, photos: PhotoServer, drain: Drain) -> None:
+def test_new_facts_make_the_next_version_and_supersede_the_one_in_review(
+    services: Services, photos: PhotoServer, drain: Drain
+) -> None:
     send(services, chair(photos))
     drain()
     services.clock.forward(5)
@@ -139,7 +160,9 @@ def test_a_picture_server_that_is_away_is_asked_again_and_in_the_end_flagged(
     assert [i.code for i in services.products.get("X1").issues] == ["source.unreachable"]
 
 
-def test_redis_down_during_intake_loses_nothing(services: Services, photos: PhotoServer, drain: Drain, clock: TestClock, tmp_path: Path) -> None:
+def test_redis_down_during_intake_loses_nothing(
+    services: Services, photos: PhotoServer, drain: Drain, clock: TestClock, tmp_path: Path
+) -> None:
     import dataclasses
 
     away = dataclasses.replace(services, queue=RqQueue(f"unix://{tmp_path}/nobody.sock"))
@@ -152,7 +175,9 @@ def test_redis_down_during_intake_loses_nothing(services: Services, photos: Phot
     assert len(services.gallery.cards_of([f"S{n}" for n in range(5)])) == 10
 
 
-def test_a_flushed_queue_loses_nothing(services: Services, photos: PhotoServer, drain: Drain, clock: TestClock, queue_url: str) -> None:
+def test_a_flushed_queue_loses_nothing(
+    services: Services, photos: PhotoServer, drain: Drain, clock: TestClock, queue_url: str
+) -> None:
     delivery, _ = send(services, chair(photos))
     intake.handle(services, delivery)
     Redis.from_url(queue_url).flushall()
@@ -163,7 +188,9 @@ def test_a_flushed_queue_loses_nothing(services: Services, photos: PhotoServer, 
     assert set(versions(services)) == {"packshot", "cutout"}
 
 
-def test_the_sweeper_backs_off_and_does_not_flood(services: Services, photos: PhotoServer, clock: TestClock, queue_url: str) -> None:
+def test_the_sweeper_backs_off_and_does_not_flood(
+    services: Services, photos: PhotoServer, clock: TestClock, queue_url: str
+) -> None:
     delivery, _ = send(services, chair(photos))
     intake.handle(services, delivery)
     Redis.from_url(queue_url).flushall()
@@ -175,11 +202,18 @@ def test_the_sweeper_backs_off_and_does_not_flood(services: Services, photos: Ph
     assert maintenance.sweep(services, "somebody else") == 0
 
 
-def test_reject_regenerate_and_approve_the_next(services: Services, photos: PhotoServer, drain: Drain) -> None:
+def test_reject_regenerate_and_approve_the_next(
+    services: Services, photos: PhotoServer, drain: Drain
+) -> None:
     send(services, chair(photos))
     drain()
     first = versions(services)["packshot"]
-    review.decide(services, first, Decision(verdict=Verdict.REJECTED, by="ann", reasons=("colour",), note="too red"), source="page")
+    review.decide(
+        services,
+        first,
+        Decision(verdict=Verdict.REJECTED, by="ann", reasons=("colour",), note="too red"),
+        source="page",
+    )
     run = review.regenerate(services, first, note="too red", by="ann")
     assert run and review.regenerate(services, first, note="too red", by="ann") is None
     drain()
@@ -193,7 +227,9 @@ def test_reject_regenerate_and_approve_the_next(services: Services, photos: Phot
     assert services.assets.get(second.id).state is VersionState.PUBLISHED
 
 
-def test_an_undone_approval_is_not_published(services: Services, photos: PhotoServer, drain: Drain, clock: TestClock) -> None:
+def test_an_undone_approval_is_not_published(
+    services: Services, photos: PhotoServer, drain: Drain, clock: TestClock
+) -> None:
     send(services, chair(photos))
     drain()
     version = versions(services)["packshot"]
@@ -211,7 +247,9 @@ def test_an_undone_approval_is_not_published(services: Services, photos: PhotoSe
         review.undo(services, services.assets.get(version.id), by="ann")
 
 
-def test_the_newer_version_stays_live_when_the_older_is_approved_last(services: Services, photos: PhotoServer, drain: Drain) -> None:
+def test_the_newer_version_stays_live_when_the_older_is_approved_last(
+    services: Services, photos: PhotoServer, drain: Drain
+) -> None:
     send(services, chair(photos))
     drain()
     first = versions(services)["packshot"]
@@ -244,12 +282,21 @@ def test_a_blocked_version_is_never_pushed_until_its_error_is_waived(
     review.waive(services, version, Waiver(code="rendition.bytes", by="root", reason="a test"))
     drain()
     waived = services.assets.get(version.id)
-    assert waived.state is VersionState.IN_REVIEW and waived.dam_ref and waived.report.waivers[0].reason == "a test"
+    assert (
+        waived.state is VersionState.IN_REVIEW
+        and waived.dam_ref
+        and waived.report.waivers[0].reason == "a test"
+    )
 
 
-def test_a_decision_in_the_dam_publishes(services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable) -> None:
+def test_a_decision_in_the_dam_publishes(
+    services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable
+) -> None:
     write_rules(
-        connections={**json.loads(services.settings.plugin_json.read_text())["connections"], "dam": {"shelf": {"adapter": "memory"}}},
+        connections={
+            **json.loads(services.settings.plugin_json.read_text())["connections"],
+            "dam": {"shelf": {"adapter": "memory"}},
+        },
         review={"dam": "shelf"},
     )
     send(services, chair(photos))
@@ -262,12 +309,22 @@ def test_a_decision_in_the_dam_publishes(services: Services, photos: PhotoServer
     assert services.assets.get(version.id).state is VersionState.PUBLISHED
 
 
-@pytest.mark.parametrize("fault", [Unavailable("dam", "push", "down"), RateLimited("dam", "push", "slow", retry_after_s=7)])
+@pytest.mark.parametrize(
+    "fault", [Unavailable("dam", "push", "down"), RateLimited("dam", "push", "slow", retry_after_s=7)]
+)
 def test_a_dam_that_is_away_is_tried_again(
-    fault: Exception, services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable, clock: TestClock
+    fault: Exception,
+    services: Services,
+    photos: PhotoServer,
+    drain: Drain,
+    write_rules: Callable,
+    clock: TestClock,
 ) -> None:
     write_rules(
-        connections={**json.loads(services.settings.plugin_json.read_text())["connections"], "dam": {"shelf": {"adapter": "memory"}}},
+        connections={
+            **json.loads(services.settings.plugin_json.read_text())["connections"],
+            "dam": {"shelf": {"adapter": "memory"}},
+        },
         review={"dam": "shelf"},
         deliverables=[{"name": "packshot", "kind": "rendition", "size_px": 320}],
     )
@@ -283,7 +340,9 @@ def test_a_dam_that_is_away_is_tried_again(
     assert len(services.dam("shelf").stored) == 1
 
 
-def test_a_changed_plugin_json_is_taken_up_and_a_bad_one_refused(services: Services, write_rules: Callable) -> None:
+def test_a_changed_plugin_json_is_taken_up_and_a_bad_one_refused(
+    services: Services, write_rules: Callable
+) -> None:
     write_rules(deliverables=[{"name": "hero", "kind": "rendition"}])
     assert [d.name for d in services.rules.current().deliverables] == ["hero"]
     services.settings.plugin_json.write_text("{}")
@@ -291,7 +350,9 @@ def test_a_changed_plugin_json_is_taken_up_and_a_bad_one_refused(services: Servi
     assert services.rules.problem and any("/connections" in p for p in services.rules.problem.problems)
 
 
-def test_a_run_keeps_the_rules_it_was_planned_under(services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable) -> None:
+def test_a_run_keeps_the_rules_it_was_planned_under(
+    services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable
+) -> None:
     write_rules(deliverables=[{"name": "packshot", "kind": "rendition", "size_px": 320}])
     planned = services.rules.current().fingerprint
     delivery, _ = send(services, chair(photos))

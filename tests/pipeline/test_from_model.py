@@ -21,23 +21,55 @@ from worker.imaging.metadata import ENHANCED, RENDERED, TRAINED, TRAINED_PART, r
 from worker.modeling.glb_import import read_glb
 
 MODEL_ONE = {**MODEL, "formats": ["glb"], "max_triangles": 1500}
-SPIN = {"name": "spin", "kind": "rendition", "made_from": "model", "motion": "spin", "frames": 8, "size_px": 96, "formats": ["webp"]}
-CLIP = {"name": "clip", "kind": "rendition", "made_from": "model", "motion": "clip", "frames": 8, "size_px": 96}
-ROOM = {"name": "room", "kind": "rendition", "made_from": "model", "style": "lifestyle", "size_px": 96, "formats": ["jpeg"]}
+SPIN = {
+    "name": "spin",
+    "kind": "rendition",
+    "made_from": "model",
+    "motion": "spin",
+    "frames": 8,
+    "size_px": 96,
+    "formats": ["webp"],
+}
+CLIP = {
+    "name": "clip",
+    "kind": "rendition",
+    "made_from": "model",
+    "motion": "clip",
+    "frames": 8,
+    "size_px": 96,
+}
+ROOM = {
+    "name": "room",
+    "kind": "rendition",
+    "made_from": "model",
+    "style": "lifestyle",
+    "size_px": 96,
+    "formats": ["jpeg"],
+}
 NAMED = {"default": "{sku}_{name:pascal}_{deliverable}_V{version}_{format:upper}"}
 
 
-def test_what_is_made_from_a_model_follows_it(services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable) -> None:
+def test_what_is_made_from_a_model_follows_it(
+    services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable
+) -> None:
     write_rules(deliverables=[SPIN, CLIP, ROOM, MODEL_ONE], naming=NAMED)
     send(services, chair(photos))
     drain()
     made = versions(services)
-    assert {v.state for v in made.values()} == {VersionState.IN_REVIEW} and set(made) == {"model", "spin", "clip", "room"}
+    assert {v.state for v in made.values()} == {VersionState.IN_REVIEW} and set(made) == {
+        "model",
+        "spin",
+        "clip",
+        "room",
+    }
     names = sorted(f.name for f in made["spin"].files if f.role is Role.PRIMARY)
     assert names == [f"CH123_ModernDiningChair_spin_V1_WEBP_0{n}.webp" for n in range(1, 9)]
     for name in ("spin", "clip", "room"):
         assert not made[name].report.errors() and made[name].picture
-        assert made[name].provenance["made_from"] == "model V1" and made[name].provenance["source_model"] == made["model"].file("glb").sha256
+        assert (
+            made[name].provenance["made_from"] == "model V1"
+            and made[name].provenance["source_model"] == made["model"].file("glb").sha256
+        )
     labels = read_labels(services.blobs.get(made["clip"].file("webp", Role.PRIMARY).sha256))
     assert labels["source_type"] == RENDERED and labels["sku"] == "CH123"
     send(services, chair(photos), message="msg_2")
@@ -45,33 +77,50 @@ def test_what_is_made_from_a_model_follows_it(services: Services, photos: PhotoS
     assert len(services.runs.page()) == 4
 
 
-def test_levels_of_detail_are_made_on_request(services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable) -> None:
+def test_levels_of_detail_are_made_on_request(
+    services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable
+) -> None:
     write_rules(deliverables=[{**MODEL_ONE, "formats": ["glb", "lod1", "lod2"]}], naming=NAMED)
     send(services, chair(photos))
     drain()
     model = versions(services)["model"]
     assert model.state is VersionState.IN_REVIEW and not model.report.errors()
     files = {f.format: f for f in model.files if f.role is Role.PRIMARY}
-    assert [files[level].name for level in ("lod1", "lod2")] == [f"CH123_ModernDiningChair_model_V1_GLB_{level}.glb" for level in ("lod1", "lod2")]
+    assert [files[level].name for level in ("lod1", "lod2")] == [
+        f"CH123_ModernDiningChair_model_V1_GLB_{level}.glb" for level in ("lod1", "lod2")
+    ]
     whole, half, quarter = (read_glb(services.blobs.get(files[f].sha256)) for f in ("glb", "lod1", "lod2"))
-    assert len(quarter.faces) < len(half.faces) <= len(whole.faces) // 4 and len(quarter.faces) <= max(64, len(whole.faces) // 16)
+    assert len(quarter.faces) < len(half.faces) <= len(whole.faces) // 4 and len(quarter.faces) <= max(
+        64, len(whole.faces) // 16
+    )
     assert files["lod2"].bytes < files["lod1"].bytes < files["glb"].bytes
-    assert np.allclose(whole.extent, half.extent, rtol=1e-3) and np.allclose(whole.extent, quarter.extent, rtol=1e-3)
+    assert np.allclose(whole.extent, half.extent, rtol=1e-3) and np.allclose(
+        whole.extent, quarter.extent, rtol=1e-3
+    )
 
 
-def test_the_next_model_makes_the_next_renditions(services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable) -> None:
+def test_the_next_model_makes_the_next_renditions(
+    services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable
+) -> None:
     write_rules(deliverables=[SPIN, MODEL_ONE], naming=NAMED)
     send(services, chair(photos))
     drain()
     review.regenerate(services, versions(services)["model"], note="again", by="ann")
     drain()
     states = {(v.asset.deliverable, v.number): v.state for v in services.assets.of_product("CH123")}
-    assert states[("model", 2)] == states[("spin", 2)] == VersionState.IN_REVIEW and states[("spin", 1)] is VersionState.SUPERSEDED
-    newest = next(v for v in services.assets.of_product("CH123") if v.asset.deliverable == "spin" and v.number == 2)
+    assert (
+        states[("model", 2)] == states[("spin", 2)] == VersionState.IN_REVIEW
+        and states[("spin", 1)] is VersionState.SUPERSEDED
+    )
+    newest = next(
+        v for v in services.assets.of_product("CH123") if v.asset.deliverable == "spin" and v.number == 2
+    )
     assert newest.provenance["made_from"] == "model V2"
 
 
-def test_a_blocked_model_gives_no_renditions_until_it_is_waived(services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable) -> None:
+def test_a_blocked_model_gives_no_renditions_until_it_is_waived(
+    services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable
+) -> None:
     write_rules(deliverables=[SPIN, MODEL_ONE], naming=NAMED, checks={"max_triangles": 10})
     send(services, chair(photos))
     drain()
@@ -82,7 +131,9 @@ def test_a_blocked_model_gives_no_renditions_until_it_is_waived(services: Servic
     assert versions(services)["spin"].state is VersionState.IN_REVIEW
 
 
-def test_a_model_that_went_away_is_said(services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable) -> None:
+def test_a_model_that_went_away_is_said(
+    services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable
+) -> None:
     write_rules(deliverables=[SPIN, MODEL_ONE], naming=NAMED)
     send(services, chair(photos))
     drain()
@@ -93,7 +144,9 @@ def test_a_model_that_went_away_is_said(services: Services, photos: PhotoServer,
     assert "source.missing_model" in {i.code for i in services.products.get("CH123").issues}
 
 
-def test_an_inspiration_image_colours_the_room_and_nothing_else(services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable) -> None:
+def test_an_inspiration_image_colours_the_room_and_nothing_else(
+    services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable
+) -> None:
     room = {"name": "room", "kind": "rendition", "style": "lifestyle", "size_px": 160, "formats": ["jpeg"]}
     write_rules(deliverables=[rules_json()["deliverables"][0], room], naming=NAMED)
     photos.files["mood.jpg"] = picture(lambda a: a.__setitem__(slice(None), (90, 120, 200)))
@@ -104,7 +157,11 @@ def test_an_inspiration_image_colours_the_room_and_nothing_else(services: Servic
     drain()
     numbers = {d: v.number for d, v in versions(services).items()}
     assert numbers == {"packshot": 1, "room": 2}
-    before, after = (v.file("jpeg").sha256 for v in reversed(services.assets.of_product("CH123")) if v.asset.deliverable == "room")
+    before, after = (
+        v.file("jpeg").sha256
+        for v in reversed(services.assets.of_product("CH123"))
+        if v.asset.deliverable == "room"
+    )
     assert before != after and "source_inspiration" in versions(services)["room"].provenance
 
 
@@ -112,7 +169,11 @@ def test_an_inspiration_image_colours_the_room_and_nothing_else(services: Servic
 def test_an_inspiration_image_that_is_of_no_use_is_a_warning(
     content: bytes | None, services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable
 ) -> None:
-    write_rules(deliverables=[{"name": "room", "kind": "rendition", "style": "lifestyle", "size_px": 160, "formats": ["jpeg"]}])
+    write_rules(
+        deliverables=[
+            {"name": "room", "kind": "rendition", "style": "lifestyle", "size_px": 160, "formats": ["jpeg"]}
+        ]
+    )
     if content:
         photos.files["mood.jpg"] = content
     send(services, chair(photos, inspiration_image=photos.url("mood.jpg")))
@@ -129,13 +190,19 @@ def test_a_photos_rights_and_the_mark_of_an_ai_stay_with_all_that_is_made_from_i
     services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable
 ) -> None:
     write_rules(deliverables=[rules_json()["deliverables"][0], MODEL_ONE])
-    photos.files["front.jpg"] = relabel(picture(), {"rights": "© 2026 Studio", "creator": "Ann", "source_type": TRAINED})
+    photos.files["front.jpg"] = relabel(
+        picture(), {"rights": "© 2026 Studio", "creator": "Ann", "source_type": TRAINED}
+    )
     send(services, chair(photos, brand="Nord"))
     drain()
     made = versions(services)
     for format in ("jpeg", "webp"):
         labels = read_labels(services.blobs.get(made["packshot"].file(format, Role.PRIMARY).sha256))
-        assert labels["rights"] == "© 2026 Studio" and labels["creator"] == "Ann" and labels["source_type"] == TRAINED_PART
+        assert (
+            labels["rights"] == "© 2026 Studio"
+            and labels["creator"] == "Ann"
+            and labels["source_type"] == TRAINED_PART
+        )
         assert labels["alt_text"] == "Modern Dining Chair by Nord, front view" and labels["version"] == "1"
     asset = read_json(services.blobs.get(made["model"].file("glb").sha256))["asset"]
     assert asset["copyright"] == "© 2026 Studio" and asset["extras"]["source_type"] == TRAINED_PART
@@ -164,4 +231,6 @@ def test_a_certificate_that_cannot_sign_stops_the_run_with_a_word(
     send(services, chair(photos))
     drain()
     errors = {(r.state, r.error) for r in services.runs.page()}
-    assert {state for state, _ in errors} == {RunState.FAILED} and all("none.pem cannot be read" in e for _, e in errors)
+    assert {state for state, _ in errors} == {RunState.FAILED} and all(
+        "none.pem cannot be read" in e for _, e in errors
+    )

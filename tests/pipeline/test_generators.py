@@ -18,14 +18,25 @@ CUBE = {"width": 30, "height": 30, "depth": 30, "unit": "cm"}
 
 
 @pytest.fixture
-def made(services: Services, photos: PhotoServer, rounds: Callable, write_rules: Callable) -> Callable[..., Version]:
+def made(
+    services: Services, photos: PhotoServer, rounds: Callable, write_rules: Callable
+) -> Callable[..., Version]:
     """A product's model by these generators, after some rounds of work; the provider is called `gen` and gives a ball."""
 
     def make(*generator: str, fail_with: Refused | None = None, **deliverable: Any) -> Version:
         connections = json.loads(services.settings.plugin_json.read_text())["connections"]
         write_rules(
             connections={**connections, "provider": {"gen": {"adapter": "memory", "polls": 2}}},
-            deliverables=[{"name": "model", "kind": "model", "generator": list(generator), "formats": ["glb"], "texture_px": 512, **deliverable}],
+            deliverables=[
+                {
+                    "name": "model",
+                    "kind": "model",
+                    "generator": list(generator),
+                    "formats": ["glb"],
+                    "texture_px": 512,
+                    **deliverable,
+                }
+            ],
         )
         services.provider("gen").results = (write_glb(ball(3.0), "remote"),)
         services.provider("gen").fail_with = fail_with
@@ -36,35 +47,62 @@ def made(services: Services, photos: PhotoServer, rounds: Callable, write_rules:
     return make
 
 
-def test_a_provider_task_parks_the_run_and_its_model_goes_the_same_way(services: Services, made: Callable[..., Version]) -> None:
+def test_a_provider_task_parks_the_run_and_its_model_goes_the_same_way(
+    services: Services, made: Callable[..., Version]
+) -> None:
     version = made("gen", "local", channels=["viewer"])
-    assert version.provenance["generator"] == "gen" and version.report.facts["size_m"] == "0.300 x 0.300 x 0.300"
+    assert (
+        version.provenance["generator"] == "gen" and version.report.facts["size_m"] == "0.300 x 0.300 x 0.300"
+    )
     assert len(services.provider("gen").looks) == 1
 
 
-def test_a_local_model_below_the_threshold_goes_to_the_provider(services: Services, made: Callable[..., Version]) -> None:
+def test_a_local_model_below_the_threshold_goes_to_the_provider(
+    services: Services, made: Callable[..., Version]
+) -> None:
     version = made("local", "gen", min_confidence=1.0)
     assert version.provenance["generator"] == "gen" and "confidence" not in version.report.facts
-    assert not [i for i in version.report.issues if i.code.startswith("model.")] and len(services.provider("gen").looks) == 1
+    assert (
+        not [i for i in version.report.issues if i.code.startswith("model.")]
+        and len(services.provider("gen").looks) == 1
+    )
 
 
-def test_a_local_model_below_the_threshold_is_flagged_when_nobody_else_makes_one(made: Callable[..., Version]) -> None:
+def test_a_local_model_below_the_threshold_is_flagged_when_nobody_else_makes_one(
+    made: Callable[..., Version],
+) -> None:
     version = made("local", min_confidence=1.0)
-    assert version.state is VersionState.BLOCKED and "model.below_threshold" in {i.code for i in version.report.issues}
+    assert version.state is VersionState.BLOCKED and "model.below_threshold" in {
+        i.code for i in version.report.issues
+    }
 
 
-def test_a_photo_that_our_code_cannot_cut_out_goes_to_the_provider(photos: PhotoServer, made: Callable[..., Version]) -> None:
+def test_a_photo_that_our_code_cannot_cut_out_goes_to_the_provider(
+    photos: PhotoServer, made: Callable[..., Version]
+) -> None:
     photos.files["front.jpg"] = picture(lambda rgb: None)
     assert made("local", "gen").provenance["generator"] == "gen"
 
 
 def test_a_refusing_provider_falls_back_to_our_own_code(made: Callable[..., Version]) -> None:
-    assert made("gen", "local", fail_with=Refused("gen", "submit", "moderated")).provenance["generator"] == "local"
+    assert (
+        made("gen", "local", fail_with=Refused("gen", "submit", "moderated")).provenance["generator"]
+        == "local"
+    )
 
 
-def test_rules_that_ask_a_provider_for_what_it_does_not_make_are_told(services: Services, write_rules: Callable) -> None:
+def test_rules_that_ask_a_provider_for_what_it_does_not_make_are_told(
+    services: Services, write_rules: Callable
+) -> None:
     connections = json.loads(services.settings.plugin_json.read_text())["connections"]
     tripo = {"adapter": "tripo", "api_key": "env/TRIPO_API_KEY"}
-    picture_of = {"name": "lifestyle", "kind": "rendition", "style": "lifestyle", "generator": ["tripo", "local"]}
+    picture_of = {
+        "name": "lifestyle",
+        "kind": "rendition",
+        "style": "lifestyle",
+        "generator": ["tripo", "local"],
+    }
     write_rules(connections={**connections, "provider": {"tripo": tripo}}, deliverables=[picture_of])
-    assert check_rules(services.rules.current(), services) == ["/deliverables/0/generator: tripo (tripo) makes no image"]
+    assert check_rules(services.rules.current(), services) == [
+        "/deliverables/0/generator: tripo (tripo) makes no image"
+    ]

@@ -49,26 +49,41 @@ def test_a_kept_cut_out_is_the_fresh_one(services: Services, photo: Photo, count
     fresh = cutout.cut_out(photo)
     for found in (first, second):
         assert np.array_equal(found.rgb, fresh.rgb) and np.array_equal(found.alpha, fresh.alpha)
-        assert (found.confidence, found.busy, found.touches, found.box) == (fresh.confidence, fresh.busy, fresh.touches, fresh.box)
+        assert (found.confidence, found.busy, found.touches, found.box) == (
+            fresh.confidence,
+            fresh.busy,
+            fresh.touches,
+            fresh.box,
+        )
     assert len(counted) == 1 and len(files(services)) == 1
 
 
-def test_another_photo_and_another_size_are_cut_out_anew(services: Services, photo: Photo, counted: list[int]) -> None:
+def test_another_photo_and_another_size_are_cut_out_anew(
+    services: Services, photo: Photo, counted: list[int]
+) -> None:
     smaller = decode(picture(), max_pixels=10**7, longest_px=300)
-    for sha256, given in ((services.blobs.put(b"a"), photo), (services.blobs.put(b"b"), photo), (services.blobs.put(b"a"), smaller)):
+    for sha256, given in (
+        (services.blobs.put(b"a"), photo),
+        (services.blobs.put(b"b"), photo),
+        (services.blobs.put(b"a"), smaller),
+    ):
         assert cache.keeper(services, sha256)(given, "").alpha.shape == given.rgb.shape[:2]
     assert len(counted) == 3
 
 
 @pytest.mark.parametrize("spoiled", [b"", b"PK\x03\x04 not an archive", b"x" * 1000])
-def test_what_is_spoiled_is_made_anew(services: Services, photo: Photo, counted: list[int], spoiled: bytes) -> None:
+def test_what_is_spoiled_is_made_anew(
+    services: Services, photo: Photo, counted: list[int], spoiled: bytes
+) -> None:
     cut = cache.keeper(services, services.blobs.put(b"a"))
     cut(photo, "")
     files(services)[0].write_bytes(spoiled)
     assert cut(photo, "").alpha.any() and len(counted) == 2
 
 
-def test_the_oldest_go_when_there_are_too_many(services: Services, photo: Photo, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_oldest_go_when_there_are_too_many(
+    services: Services, photo: Photo, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cache.keeper(services, services.blobs.put(b"0"))(photo, "")
     monkeypatch.setattr(cache, "MAX_BYTES", 3 * files(services)[0].stat().st_size)
     for n in range(6):
@@ -84,7 +99,9 @@ def test_a_photo_without_a_product_is_told_each_time(services: Services) -> None
     assert files(services) == []
 
 
-def test_a_photo_is_decoded_once_unless_it_is_wanted_larger_or_under_another_limit(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_photo_is_decoded_once_unless_it_is_wanted_larger_or_under_another_limit(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
     decoded: list[int] = []
 
     def counting(data: bytes, **options: Any) -> Photo:
@@ -99,14 +116,19 @@ def test_a_photo_is_decoded_once_unless_it_is_wanted_larger_or_under_another_lim
         assert max(cache.photo_of(services, sha256).size) == longer
         assert max(cache.photo_of(services, sha256, longest_px=longer + 1).size) == longer
     assert len(decoded) == 1
-    assert max(cache.photo_of(services, sha256, longest_px=300).size) == 300 and max(cache.photo_of(services, sha256).size) == longer
+    assert (
+        max(cache.photo_of(services, sha256, longest_px=300).size) == 300
+        and max(cache.photo_of(services, sha256).size) == longer
+    )
     assert len(decoded) == 3
     strict = replace(services, settings=replace(services.settings, max_picture_pixels=100))
     with pytest.raises(InputError, match="pixels"):
         cache.photo_of(strict, sha256)
 
 
-def test_models_are_read_once_and_the_oldest_is_forgotten(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_are_read_once_and_the_oldest_is_forgotten(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read: list[int] = []
 
     def counting(data: bytes) -> Model:

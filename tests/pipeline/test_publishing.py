@@ -18,7 +18,13 @@ from tests.pipeline.helpers import Drain, chair, send
 from tests.support import PhotoServer, TestClock
 
 APPROVED = Decision(verdict=Verdict.APPROVED, by="ann")
-PACKSHOT = {"name": "packshot", "kind": "rendition", "size_px": 320, "formats": ["jpeg"], "channels": ["viewer", "shop"]}
+PACKSHOT = {
+    "name": "packshot",
+    "kind": "rendition",
+    "size_px": 320,
+    "formats": ["jpeg"],
+    "channels": ["viewer", "shop"],
+}
 
 
 @pytest.fixture
@@ -40,11 +46,19 @@ def newest(services: Services, deliverable: str = "packshot", sku: str = "CH123"
 
 
 def live(services: Services) -> list[str]:
-    return [name.split("_")[-3] + name.split("_")[-2] for name in services.channel("shop").shown.get("CH123", {}) if name.endswith(".jpg")]
+    return [
+        name.split("_")[-3] + name.split("_")[-2]
+        for name in services.channel("shop").shown.get("CH123", {})
+        if name.endswith(".jpg")
+    ]
 
 
 def states(services: Services) -> list[str]:
-    return [f"V{v.number} {v.state.value}" for v in services.assets.of_product("CH123") if v.asset.deliverable == "packshot"]
+    return [
+        f"V{v.number} {v.state.value}"
+        for v in services.assets.of_product("CH123")
+        if v.asset.deliverable == "packshot"
+    ]
 
 
 def made(services: Services, photos: PhotoServer, drain: Drain, *, color: str = "red") -> Version:
@@ -55,7 +69,9 @@ def made(services: Services, photos: PhotoServer, drain: Drain, *, color: str = 
     return newest(services)
 
 
-def test_a_listing_keeps_the_order_of_the_rules_whatever_was_approved_first(shop: Services, photos: PhotoServer, drain: Drain) -> None:
+def test_a_listing_keeps_the_order_of_the_rules_whatever_was_approved_first(
+    shop: Services, photos: PhotoServer, drain: Drain
+) -> None:
     first = made(shop, photos, drain)
     review.decide(shop, newest(shop, "detail"), APPROVED, source="page")
     drain()
@@ -65,7 +81,9 @@ def test_a_listing_keeps_the_order_of_the_rules_whatever_was_approved_first(shop
     assert live(shop) == ["packshotV1", "detailV1"]
 
 
-def test_a_rollback_brings_an_earlier_version_back_everywhere_and_forth_again(shop: Services, photos: PhotoServer, drain: Drain) -> None:
+def test_a_rollback_brings_an_earlier_version_back_everywhere_and_forth_again(
+    shop: Services, photos: PhotoServer, drain: Drain
+) -> None:
     first = made(shop, photos, drain)
     review.decide(shop, first, APPROVED, source="page")
     drain()
@@ -89,7 +107,9 @@ def test_a_rollback_brings_an_earlier_version_back_everywhere_and_forth_again(sh
     assert live(shop) == ["packshotV2"]
 
 
-def test_what_nobody_approved_is_never_rolled_back_to(shop: Services, photos: PhotoServer, drain: Drain) -> None:
+def test_what_nobody_approved_is_never_rolled_back_to(
+    shop: Services, photos: PhotoServer, drain: Drain
+) -> None:
     first = made(shop, photos, drain)
     second = made(shop, photos, drain, color="green")
     assert states(shop) == ["V2 in_review", "V1 superseded"]
@@ -100,7 +120,9 @@ def test_what_nobody_approved_is_never_rolled_back_to(shop: Services, photos: Ph
         publish.rollback(shop, shop.assets.get(second.id), by="ann")
 
 
-def test_an_earlier_approval_that_was_held_up_does_not_undo_a_later_rollback(shop: Services, photos: PhotoServer, drain: Drain) -> None:
+def test_an_earlier_approval_that_was_held_up_does_not_undo_a_later_rollback(
+    shop: Services, photos: PhotoServer, drain: Drain
+) -> None:
     first = made(shop, photos, drain)
     review.decide(shop, first, APPROVED, source="page")
     drain()
@@ -119,7 +141,9 @@ def test_an_earlier_approval_that_was_held_up_does_not_undo_a_later_rollback(sho
     assert live(shop) == ["packshotV1"]
 
 
-def test_a_withdrawn_version_is_live_nowhere_and_its_files_are_not_public(shop: Services, photos: PhotoServer, drain: Drain) -> None:
+def test_a_withdrawn_version_is_live_nowhere_and_its_files_are_not_public(
+    shop: Services, photos: PhotoServer, drain: Drain
+) -> None:
     first = made(shop, photos, drain)
     review.decide(shop, first, APPROVED, source="page")
     review.decide(shop, newest(shop, "detail"), APPROVED, source="page")
@@ -135,14 +159,25 @@ def test_a_withdrawn_version_is_live_nowhere_and_its_files_are_not_public(shop: 
     assert live(shop) == ["packshotV1", "detailV1"]
 
 
-def test_nothing_goes_live_before_its_day_or_its_product_s_embargo(shop: Services, photos: PhotoServer, drain: Drain, clock: TestClock) -> None:
+def test_nothing_goes_live_before_its_day_or_its_product_s_embargo(
+    shop: Services, photos: PhotoServer, drain: Drain, clock: TestClock
+) -> None:
     first = made(shop, photos, drain)
     day = clock.now() + timedelta(days=2)
     review.decide(shop, first, APPROVED, source="page", go_live_at=day)
     drain()
-    assert live(shop) == [] and states(shop) == ["V1 approved"] and shop.assets.find_file(first.files[0].sha256, public=True) is None
+    assert (
+        live(shop) == []
+        and states(shop) == ["V1 approved"]
+        and shop.assets.find_file(first.files[0].sha256, public=True) is None
+    )
     clock.forward(3600)
-    send(shop, chair(photos, color="red", live_from=(day + timedelta(days=1)).isoformat()), message="embargo", kind="product.updated")
+    send(
+        shop,
+        chair(photos, color="red", live_from=(day + timedelta(days=1)).isoformat()),
+        message="embargo",
+        kind="product.updated",
+    )
     drain()
     assert states(shop) == ["V1 approved"]  # an embargo is no new input
     for days, expected in ((2, []), (1, ["packshotV1"])):
@@ -152,7 +187,9 @@ def test_nothing_goes_live_before_its_day_or_its_product_s_embargo(shop: Service
         assert live(shop) == expected
 
 
-def test_an_embargo_that_is_lifted_holds_nothing_up(shop: Services, photos: PhotoServer, drain: Drain, clock: TestClock) -> None:
+def test_an_embargo_that_is_lifted_holds_nothing_up(
+    shop: Services, photos: PhotoServer, drain: Drain, clock: TestClock
+) -> None:
     day = (clock.now() + timedelta(days=30)).isoformat()
     send(shop, chair(photos, live_from=day))
     drain()
@@ -202,7 +239,9 @@ def test_a_channel_that_refuses_holds_up_none_of_the_others(
     assert live(shop) == ["packshotV1"] and states(shop) == ["V1 published"]
 
 
-def test_one_at_a_time_changes_a_product_in_a_channel(shop: Services, photos: PhotoServer, drain: Drain, clock: TestClock) -> None:
+def test_one_at_a_time_changes_a_product_in_a_channel(
+    shop: Services, photos: PhotoServer, drain: Drain, clock: TestClock
+) -> None:
     first = made(shop, photos, drain)
     with turn_at(shop, "shop", "CH123"):
         review.decide(shop, first, APPROVED, source="page")
@@ -217,7 +256,9 @@ def test_one_at_a_time_changes_a_product_in_a_channel(shop: Services, photos: Ph
     assert live(shop) == ["packshotV1"]
 
 
-def test_the_first_decision_counts_and_the_second_person_sees_it(shop: Services, photos: PhotoServer, drain: Drain) -> None:
+def test_the_first_decision_counts_and_the_second_person_sees_it(
+    shop: Services, photos: PhotoServer, drain: Drain
+) -> None:
     first, dam = made(shop, photos, drain), shop.dam("shelf")
     review.decide(shop, first, APPROVED, source="page")
     dam.decide(first.dam_ref, Decision(verdict=Verdict.REJECTED, by="bob", note="no"))  # before it was told
@@ -228,7 +269,9 @@ def test_the_first_decision_counts_and_the_second_person_sees_it(shop: Services,
     assert len(said) == 1 and "rejected by bob" in said[0].detail
 
 
-def test_a_decision_that_comes_twice_and_late_counts_once(shop: Services, photos: PhotoServer, drain: Drain) -> None:
+def test_a_decision_that_comes_twice_and_late_counts_once(
+    shop: Services, photos: PhotoServer, drain: Drain
+) -> None:
     first, dam = made(shop, photos, drain), shop.dam("shelf")
     dam.decide(first.dam_ref, APPROVED)
     said = dam.standings[first.dam_ref]
@@ -266,7 +309,9 @@ def test_files_changed_by_hand_are_never_approved(shop: Services, photos: PhotoS
     assert "changed_in_dam" in heed(shop, "shelf", first.dam_ref)
     drain()
     assert states(shop) == ["V1 in_review"] and dam.standings[first.dam_ref].state is VersionState.IN_REVIEW
-    assert any(h.what == "changed_in_dam" and "a.jpg" in h.detail for h in shop.ledger.history(version_id=first.id))
+    assert any(
+        h.what == "changed_in_dam" and "a.jpg" in h.detail for h in shop.ledger.history(version_id=first.id)
+    )
 
 
 def test_a_version_is_withdrawn_from_the_dam(shop: Services, photos: PhotoServer, drain: Drain) -> None:
@@ -275,20 +320,28 @@ def test_a_version_is_withdrawn_from_the_dam(shop: Services, photos: PhotoServer
     heed(shop, "shelf", first.dam_ref)
     drain()
     assert live(shop) == ["packshotV1"]
-    dam.write_state(first.dam_ref, VersionState.WITHDRAWN, Decision(verdict=Verdict.REJECTED, by="bob", note="recalled"))
+    dam.write_state(
+        first.dam_ref, VersionState.WITHDRAWN, Decision(verdict=Verdict.REJECTED, by="bob", note="recalled")
+    )
     heed(shop, "shelf", first.dam_ref)
     drain()
     assert live(shop) == [] and states(shop) == ["V1 withdrawn"]
 
 
-def test_a_dam_that_is_away_is_told_later(shop: Services, photos: PhotoServer, drain: Drain, clock: TestClock) -> None:
+def test_a_dam_that_is_away_is_told_later(
+    shop: Services, photos: PhotoServer, drain: Drain, clock: TestClock
+) -> None:
     first, dam = made(shop, photos, drain), shop.dam("shelf")
     dam.fail_with = Unavailable("shelf", "write_state", "down")
-    review.decide(shop, first, Decision(verdict=Verdict.REJECTED, by="ann", reasons=("colour",)), source="page")
+    review.decide(
+        shop, first, Decision(verdict=Verdict.REJECTED, by="ann", reasons=("colour",)), source="page"
+    )
     drain()
     assert dam.standings[first.dam_ref].state is VersionState.IN_REVIEW
     assert [r.state for r in shop.runs.page() if r.kind is RunKind.TELL] == [RunState.PARKED]
     clock.forward(60)
     maintenance.sweep(shop, "me")
     drain()
-    assert dam.standings[first.dam_ref].state is VersionState.REJECTED and dam.standings[first.dam_ref].decision.reasons == ("colour",)
+    assert dam.standings[first.dam_ref].state is VersionState.REJECTED and dam.standings[
+        first.dam_ref
+    ].decision.reasons == ("colour",)

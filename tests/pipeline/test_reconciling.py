@@ -22,13 +22,27 @@ APPROVED = Decision(verdict=Verdict.APPROVED, by="ann")
 
 
 @pytest.fixture
-def wired(services: Services, write_rules: Callable[..., None], photos: PhotoServer, drain: Drain) -> Services:
+def wired(
+    services: Services, write_rules: Callable[..., None], photos: PhotoServer, drain: Drain
+) -> Services:
     """A product of a source that can be asked, live in a shop, with its version in a DAM that decides itself."""
     connections = json.loads(services.settings.plugin_json.read_text())["connections"]
     write_rules(
-        connections={**connections, "dam": {"shelf": {"adapter": "memory"}}, "channel": {"shop": {"adapter": "memory"}}},
+        connections={
+            **connections,
+            "dam": {"shelf": {"adapter": "memory"}},
+            "channel": {"shop": {"adapter": "memory"}},
+        },
         review={"dam": "shelf"},
-        deliverables=[{"name": "packshot", "kind": "rendition", "size_px": 320, "formats": ["jpeg"], "channels": ["shop"]}],
+        deliverables=[
+            {
+                "name": "packshot",
+                "kind": "rendition",
+                "size_px": 320,
+                "formats": ["jpeg"],
+                "channels": ["shop"],
+            }
+        ],
         reconcile={"every_hours": 2, "mend": True},
     )
     send(services, chair(photos))
@@ -72,7 +86,9 @@ def test_a_state_that_the_dam_was_not_told_is_told(wired: Services, drain: Drain
     assert dam.standings[ref].state is VersionState.PUBLISHED and said(wired) == []
 
 
-def test_a_state_that_somebody_made_up_is_written_over(wired: Services, drain: Drain, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_state_that_somebody_made_up_is_written_over(
+    wired: Services, drain: Drain, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dam, ref = wired.dam("shelf"), "mem:CH123:packshot:1:1"
     standing = dam.standing
 
@@ -82,7 +98,13 @@ def test_a_state_that_somebody_made_up_is_written_over(wired: Services, drain: D
         return standing(asked, version)
 
     monkeypatch.setattr(dam, "standing", made_up)
-    monkeypatch.setattr(dam, "write_state", lambda r, state, decision=None: dam.standings.update({r: DamStanding(state=state, decision=decision)}))
+    monkeypatch.setattr(
+        dam,
+        "write_state",
+        lambda r, state, decision=None: dam.standings.update(
+            {r: DamStanding(state=state, decision=decision)}
+        ),
+    )
     dam.standings[ref] = DamStanding(state=VersionState.BLOCKED)
     (found,) = reconcile(wired)
     assert (found.kind.value, "nearly" in found.detail) == ("stale", True)
@@ -102,7 +124,9 @@ def test_files_that_were_changed_by_hand_are_replaced_by_ours(wired: Services, d
     assert dam.stored[ref] == before and said(wired) == []
 
 
-def test_what_a_source_has_and_we_do_not_and_the_other_way_round(wired: Services, photos: PhotoServer, drain: Drain, clock: TestClock) -> None:
+def test_what_a_source_has_and_we_do_not_and_the_other_way_round(
+    wired: Services, photos: PhotoServer, drain: Drain, clock: TestClock
+) -> None:
     source = wired.pim("mem")
     picture = {"images": {"front": photos.url("front.jpg")}}
     for sku in ("N1", "N2"):
@@ -117,13 +141,20 @@ def test_what_a_source_has_and_we_do_not_and_the_other_way_round(wired: Services
     clock.forward(120)
     for found in list(reconcile(wired)):
         mend(wired, found)
-    assert wired.products.get("N1").product.color == "green" and wired.products.get("N2").deleted and said(wired) == []
+    assert (
+        wired.products.get("N1").product.color == "green"
+        and wired.products.get("N2").deleted
+        and said(wired) == []
+    )
 
 
 def test_one_connection_that_is_away_leaves_the_others(wired: Services) -> None:
     wired.dam("shelf").fail_with = Unavailable("shelf", "standing", "down")
     wired.channel("shop").shown.clear()
-    assert [(d.where, d.kind.value, d.port) for d in reconcile(wired)] == [("shelf", "failed", "dam"), ("shop", "missing", "channel")]
+    assert [(d.where, d.kind.value, d.port) for d in reconcile(wired)] == [
+        ("shelf", "failed", "dam"),
+        ("shop", "missing", "channel"),
+    ]
     with pytest.raises(ConfigError, match="nothing-of-this-name"):
         list(reconcile(wired, only="nothing-of-this-name"))
 
@@ -145,6 +176,10 @@ def test_the_command_shows_a_table_and_speaks_json(wired: Services, monkeypatch:
     assert json.loads(mended.output)["said"] == "CH123: 1 assets are live"
     assert "one mind" in CliRunner().invoke(connection_commands.reconcile, []).output
     tested = CliRunner().invoke(connection_commands.connection, ["test", "shelf"])
-    assert tested.exit_code == 0 and "byte for byte" in tested.output and tested.output.rstrip().endswith("shelf: good")
+    assert (
+        tested.exit_code == 0
+        and "byte for byte" in tested.output
+        and tested.output.rstrip().endswith("shelf: good")
+    )
     assert "connection-test" not in str(wired.dam("shelf").stored)
     assert "no connection 'x'" in CliRunner().invoke(connection_commands.connection, ["test", "x"]).output

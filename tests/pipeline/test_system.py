@@ -44,16 +44,27 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     started: list[subprocess.Popen[str]] = []
 
     def run(*args: str) -> subprocess.Popen[str]:
-        environ = {k: v for k, v in os.environ.items() if not k.startswith(("DAM_CONNECTOR", "REDIS", "DATABASE", "STORAGE"))}
+        environ = {
+            k: v
+            for k, v in os.environ.items()
+            if not k.startswith(("DAM_CONNECTOR", "REDIS", "DATABASE", "STORAGE"))
+        }
         process = subprocess.Popen(
-            [*CLI, *args, "--data-dir", str(tmp_path / "d")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ
+            [*CLI, *args, "--data-dir", str(tmp_path / "d")],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environ,
         )
         started.append(process)
         return process
 
     yield run
     for process in started:
-        left = [*children(tmp_path / "d").values(), *([psutil.Process(process.pid)] if process.poll() is None else [])]
+        left = [
+            *children(tmp_path / "d").values(),
+            *([psutil.Process(process.pid)] if process.poll() is None else []),
+        ]
         for each in left:
             each.kill()
         process.communicate()
@@ -79,7 +90,9 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
-def test_up_refuses_a_second_start_survives_its_own_death_and_stops_cleanly(start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+def test_up_refuses_a_second_start_survives_its_own_death_and_stops_cleanly(
+    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
     port, data = free_port(), tmp_path / "d"
     first = start("up", "--port", str(port), "--workers", "1")
     wait_ready(port, first)
@@ -94,7 +107,12 @@ def test_up_refuses_a_second_start_survives_its_own_death_and_stops_cleanly(star
     first.kill()
     first.wait()
     again = start("up", "--port", str(port), "--workers", "1")
-    until(lambda: children(data).get("web", parts["web"]).pid not in (web, parts["web"].pid) and "sweeper" in children(data))
+    until(
+        lambda: (
+            children(data).get("web", parts["web"]).pid not in (web, parts["web"].pid)
+            and "sweeper" in children(data)
+        )
+    )
     wait_ready(port, again)
     assert psutil.pid_exists(queue)
     everyone = [*children(data).values(), psutil.Process(queue)]
@@ -137,7 +155,9 @@ def flushed(data: Path) -> bool:
 
 
 @pytest.mark.timeout(600)
-def test_the_demo_ends_the_same_with_20_kills_a_dead_queue_server_and_a_flush(start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+def test_the_demo_ends_the_same_with_20_kills_a_dead_queue_server_and_a_flush(
+    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
     data, chance = tmp_path / "d", random.Random(7)
     demo = start("demo", "--headless", "--workers", "2")
     while "sweeper" not in children(data):
@@ -158,8 +178,14 @@ def test_the_demo_ends_the_same_with_20_kills_a_dead_queue_server_and_a_flush(st
     assert demo.returncode == 0, err[-2000:]
     summary = json.loads(out)
     assert kills == KILLS
-    assert {k: summary["totals"][k] for k in ("live", "flagged", "versions")} == {"live": 6, "flagged": 2, "versions": 30}
+    assert {k: summary["totals"][k] for k in ("live", "flagged", "versions")} == {
+        "live": 6,
+        "flagged": 2,
+        "versions": 30,
+    }
     assert {v["number"] for p in summary["products"] for v in p["versions"]} == {1}
     assert {v["state"] for p in summary["products"] for v in p["versions"]} == {"published"}
-    reasons = {p["sku"]: [i["code"] for i in p["issues"]] for p in summary["products"] if p["state"] == "flagged"}
+    reasons = {
+        p["sku"]: [i["code"] for i in p["issues"]] for p in summary["products"] if p["state"] == "flagged"
+    }
     assert reasons == {"TB620": ["product.field_missing"], "BT310": ["source.damaged"]}

@@ -28,7 +28,9 @@ def test_no_connection_is_left_open(services: Services, monkeypatch: pytest.Monk
     assert len(services.db._reader._compiled_cache) >= 3  # type: ignore[arg-type]
 
 
-def test_rules_that_are_wrong_and_a_database_that_is_away_stop_no_worker(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rules_that_are_wrong_and_a_database_that_is_away_stop_no_worker(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(jobs, "services", lambda: services)
     Path(services.settings.plugin_json).write_text("{")
     jobs.warm()

@@ -33,7 +33,9 @@ def unwrapped(model: Model) -> Model:
     return replace(
         model,
         positions=corners,
-        normals=np.repeat(cross / np.maximum(np.linalg.norm(cross, axis=1, keepdims=True), 1e-12), 3, 0).astype(np.float32),
+        normals=np.repeat(
+            cross / np.maximum(np.linalg.norm(cross, axis=1, keepdims=True), 1e-12), 3, 0
+        ).astype(np.float32),
         uvs=uvs.reshape(-1, 2).astype(np.float32),
         faces=np.arange(len(corners), dtype=np.uint32).reshape(-1, 3),
     )

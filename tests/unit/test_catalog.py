@@ -26,7 +26,9 @@ from schemas.plugin import json_schema, load_rules
 from schemas.product import dump_product, load_product
 from tests.support import MODEL, ROOT, product, record, rules_json
 
-SAFE_SKU = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._+-]{0,20}[A-Za-z0-9])?", fullmatch=True).filter(is_safe_sku)
+SAFE_SKU = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._+-]{0,20}[A-Za-z0-9])?", fullmatch=True).filter(
+    is_safe_sku
+)
 PATTERN = "{sku}_{name:pascal}_V{version}_{format:upper}"
 
 
@@ -36,7 +38,12 @@ def test_the_name_that_everybody_expects() -> None:
 
 
 @settings(derandomize=True, deadline=None)
-@given(sku=SAFE_SKU, name=st.text(max_size=40), version=st.integers(1, 9999), format=st.sampled_from(["glb", "usdz", "jpeg", "webp", "png"]))
+@given(
+    sku=SAFE_SKU,
+    name=st.text(max_size=40),
+    version=st.integers(1, 9999),
+    format=st.sampled_from(["glb", "usdz", "jpeg", "webp", "png"]),
+)
 def test_parse_undoes_build_for_any_product(sku: str, name: str, version: int, format: str) -> None:
     values = {"sku": sku, "name": name, "version": version, "format": format}
     built = naming.build(PATTERN, values)
@@ -46,15 +53,34 @@ def test_parse_undoes_build_for_any_product(sku: str, name: str, version: int, f
 
 
 @pytest.mark.parametrize(
-    "pattern", ["{sku}_{name:slug}_v{version}.{format:lower}", "{sku}_{slot}_{version}", "{sku:lower}_{color:pascal}_V{version}"]
+    "pattern",
+    [
+        "{sku}_{name:slug}_v{version}.{format:lower}",
+        "{sku}_{slot}_{version}",
+        "{sku:lower}_{color:pascal}_V{version}",
+    ],
 )
 def test_parse_undoes_build_for_other_patterns(pattern: str) -> None:
-    values = {"sku": "AB-1", "name": "Größe Vase", "version": 3, "format": "png", "category": "Home & Garden", "slot": 2, "color": "dark green"}
+    values = {
+        "sku": "AB-1",
+        "name": "Größe Vase",
+        "version": 3,
+        "format": "png",
+        "category": "Home & Garden",
+        "slot": 2,
+        "color": "dark green",
+    }
     assert naming.parse(pattern, naming.build(pattern, values)) == naming.canonical(pattern, values)
 
 
 @pytest.mark.parametrize(
-    "pattern", ["{sku}-{name:slug}-v{version}", "{sku:lower}_{color:snake}_V{version}", "{sku}{version}", "{name}_{sku}_{version}"]
+    "pattern",
+    [
+        "{sku}-{name:slug}-v{version}",
+        "{sku:lower}_{color:snake}_V{version}",
+        "{sku}{version}",
+        "{name}_{sku}_{version}",
+    ],
 )
 def test_patterns_whose_names_cannot_be_read_back_are_refused(pattern: str) -> None:
     with pytest.raises(ConfigError, match="cannot be read back"):
@@ -62,7 +88,13 @@ def test_patterns_whose_names_cannot_be_read_back_are_refused(pattern: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("pattern", "why"), [("{skuu}", "unknown field"), ("{sku:camel}", "unknown filter"), ("{sku}/x", "not safe"), ("{sku", "expected")]
+    ("pattern", "why"),
+    [
+        ("{skuu}", "unknown field"),
+        ("{sku:camel}", "unknown filter"),
+        ("{sku}/x", "not safe"),
+        ("{sku", "expected"),
+    ],
 )
 def test_bad_patterns_say_why(pattern: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
@@ -79,7 +111,9 @@ def test_safe_skus(sku: str) -> None:
     assert is_safe_sku(sku)
 
 
-@pytest.mark.parametrize("sku", ["", "../x", "a/b", "a\\b", "a b", "-a", ".a", "a..b", "a\n", "ä", "9" * 65, "a."])
+@pytest.mark.parametrize(
+    "sku", ["", "../x", "a/b", "a\\b", "a b", "-a", ".a", "a..b", "a\n", "ä", "9" * 65, "a."]
+)
 def test_unsafe_skus(sku: str) -> None:
     assert not is_safe_sku(sku)
 
@@ -94,22 +128,51 @@ def test_the_shipped_rules_are_good_and_fit_their_schema() -> None:
     ("change", "lines"),
     [
         ({"deliverabels": []}, ['/deliverabels: unknown key, did you mean "deliverables"?']),
-        ({"checks": {"max_triangels": 1}}, ['/checks/max_triangels: unknown key, did you mean "max_triangles"?']),
+        (
+            {"checks": {"max_triangels": 1}},
+            ['/checks/max_triangels: unknown key, did you mean "max_triangles"?'],
+        ),
         (
             {"checks": {"severities": {"geometry.windin": "off"}}},
             ['/checks/severities/geometry.windin: no such issue code, did you mean "geometry.winding"?'],
         ),
-        ({"deliverables": [{"name": "a", "kind": "rendition", "fil": 1}]}, ['/deliverables/0/fil: unknown key, did you mean "fill"?']),
+        (
+            {"deliverables": [{"name": "a", "kind": "rendition", "fil": 1}]},
+            ['/deliverables/0/fil: unknown key, did you mean "fill"?'],
+        ),
         (
             {"deliverables": [{"name": "a", "kind": "rendition", "formats": ["glb"]}]},
             ["/deliverables/0/formats/0: a rendition cannot be made as glb"],
         ),
-        ({"deliverables": [{"name": "a", "kind": "rendition", "background": "transparent"}], "x": 1}, ["/x: unknown key"]),
-        ({"deliverables": [{"name": "a", "kind": "rendition", "channels": ["shop"]}]}, ["/deliverables/0/channels: there is no channel 'shop'"]),
-        ({"deliverables": [{"name": "a", "kind": "model", "generator": ["tripo"]}]}, ["/deliverables/0/generator: there is no provider 'tripo'"]),
-        ({"deliverables": [{"name": "a", "kind": "rendition", "count": 2}]}, ["/deliverables/0: its jpeg would be called like that of a slot 1"]),
         (
-            {"deliverables": [{"name": "a", "kind": "rendition", "profiles": ["amazon-main"], "size_px": 800, "fill": 0.7, "background": "#eeeeee"}]},
+            {"deliverables": [{"name": "a", "kind": "rendition", "background": "transparent"}], "x": 1},
+            ["/x: unknown key"],
+        ),
+        (
+            {"deliverables": [{"name": "a", "kind": "rendition", "channels": ["shop"]}]},
+            ["/deliverables/0/channels: there is no channel 'shop'"],
+        ),
+        (
+            {"deliverables": [{"name": "a", "kind": "model", "generator": ["tripo"]}]},
+            ["/deliverables/0/generator: there is no provider 'tripo'"],
+        ),
+        (
+            {"deliverables": [{"name": "a", "kind": "rendition", "count": 2}]},
+            ["/deliverables/0: its jpeg would be called like that of a slot 1"],
+        ),
+        (
+            {
+                "deliverables": [
+                    {
+                        "name": "a",
+                        "kind": "rendition",
+                        "profiles": ["amazon-main"],
+                        "size_px": 800,
+                        "fill": 0.7,
+                        "background": "#eeeeee",
+                    }
+                ]
+            },
             [
                 "/deliverables/0/size_px: amazon-main wants at least 1000 px",
                 "/deliverables/0/background: amazon-main wants #ffffff",
@@ -117,22 +180,53 @@ def test_the_shipped_rules_are_good_and_fit_their_schema() -> None:
             ],
         ),
         (
-            {"deliverables": [{"name": "a", "kind": "rendition", "profiles": ["social-portrait"], "formats": ["webp"]}]},
-            ["/deliverables/0/formats: social-portrait takes jpeg or png", "/deliverables/0/aspect: social-portrait wants 4:5"],
+            {
+                "deliverables": [
+                    {"name": "a", "kind": "rendition", "profiles": ["social-portrait"], "formats": ["webp"]}
+                ]
+            },
+            [
+                "/deliverables/0/formats: social-portrait takes jpeg or png",
+                "/deliverables/0/aspect: social-portrait wants 4:5",
+            ],
         ),
         (
             {"deliverables": [{"name": "a", "kind": "model", "profiles": ["web"]}]},
             ["/deliverables/0/profiles/0: there is no profile 'web' of models; known: khronos-recommended"],
         ),
         (
-            {"deliverables": [{"name": "a", "kind": "rendition", "profiles": ["web", "google-merchant"], "size_px": 3000, "fill": 0.95}]},
-            ["/deliverables/0/size_px: web wants at most 2560 px", "/deliverables/0/fill: google-merchant wants at most 0.9"],
+            {
+                "deliverables": [
+                    {
+                        "name": "a",
+                        "kind": "rendition",
+                        "profiles": ["web", "google-merchant"],
+                        "size_px": 3000,
+                        "fill": 0.95,
+                    }
+                ]
+            },
+            [
+                "/deliverables/0/size_px: web wants at most 2560 px",
+                "/deliverables/0/fill: google-merchant wants at most 0.9",
+            ],
         ),
         (
-            {"deliverables": [{"name": "a", "kind": "rendition", "made_from": "b", "views": ["front"], "frames": 8}, {"name": "m", "kind": "model"}]},
-            ["/deliverables/0/views: a rendered model has no photo", "/deliverables/0/frames: this is for `motion` spin or clip"],
+            {
+                "deliverables": [
+                    {"name": "a", "kind": "rendition", "made_from": "b", "views": ["front"], "frames": 8},
+                    {"name": "m", "kind": "model"},
+                ]
+            },
+            [
+                "/deliverables/0/views: a rendered model has no photo",
+                "/deliverables/0/frames: this is for `motion` spin or clip",
+            ],
         ),
-        ({"deliverables": [{"name": "a", "kind": "rendition", "made_from": "b"}]}, ["/deliverables/0/made_from: there is no model deliverable 'b'"]),
+        (
+            {"deliverables": [{"name": "a", "kind": "rendition", "made_from": "b"}]},
+            ["/deliverables/0/made_from: there is no model deliverable 'b'"],
+        ),
         (
             {"deliverables": [{"name": "a", "kind": "rendition", "camera": "north", "motion": "spin"}]},
             ["/deliverables/0/camera: use one of hero, front"],
@@ -142,21 +236,63 @@ def test_the_shipped_rules_are_good_and_fit_their_schema() -> None:
             ["/deliverables/0/motion: this is for what is rendered from a model"],
         ),
         (
-            {"deliverables": [{"name": "a", "kind": "rendition", "made_from": "m", "motion": "clip", "formats": ["jpeg"], "profiles": ["web"]}]},
-            ["/deliverables/0/formats: a clip is made as webp", "/deliverables/0/profiles: profiles are for still pictures"],
+            {
+                "deliverables": [
+                    {
+                        "name": "a",
+                        "kind": "rendition",
+                        "made_from": "m",
+                        "motion": "clip",
+                        "formats": ["jpeg"],
+                        "profiles": ["web"],
+                    }
+                ]
+            },
+            [
+                "/deliverables/0/formats: a clip is made as webp",
+                "/deliverables/0/profiles: profiles are for still pictures",
+            ],
         ),
         (
-            {"deliverables": [{"name": "a", "kind": "rendition", "made_from": "m", "motion": "spin", "style": "lifestyle", "reflection": True}]},
-            ["/deliverables/0/motion: what turns stands in a studio", "/deliverables/0/reflection: a lifestyle picture has a room"],
+            {
+                "deliverables": [
+                    {
+                        "name": "a",
+                        "kind": "rendition",
+                        "made_from": "m",
+                        "motion": "spin",
+                        "style": "lifestyle",
+                        "reflection": True,
+                    }
+                ]
+            },
+            [
+                "/deliverables/0/motion: what turns stands in a studio",
+                "/deliverables/0/reflection: a lifestyle picture has a room",
+            ],
         ),
-        ({"deliverables": [{"name": "a", "kind": "model", "made_from": "photo"}]}, ["/deliverables/0/made_from: this is for renditions"]),
-        ({"deliverables": [{"name": "a", "kind": "rendition", "background": "#fff to #000"}]}, ["/deliverables/0/background: use"]),
+        (
+            {"deliverables": [{"name": "a", "kind": "model", "made_from": "photo"}]},
+            ["/deliverables/0/made_from: this is for renditions"],
+        ),
+        (
+            {"deliverables": [{"name": "a", "kind": "rendition", "background": "#fff to #000"}]},
+            ["/deliverables/0/background: use"],
+        ),
         ({"naming": {"default": "{sku}_{format}"}}, ["/naming/default: lacks {version}"]),
-        ({"naming": {"patterns": {"packshot": "{nmae}"}}}, ["/naming/patterns/packshot: unknown field {nmae}"]),
+        (
+            {"naming": {"patterns": {"packshot": "{nmae}"}}},
+            ["/naming/patterns/packshot: unknown field {nmae}"],
+        ),
         ({"review": {"dam": "bynder"}}, ["/review/dam: there is no DAM 'bynder'"]),
         ({"products": {"required": ["colour"]}}, ["/products/required/0: not a product field"]),
         (
-            {"connections": {"pim": {"a": {"adapter": "standard", "secrets": ["hunter2"]}}, "dam": {"library": {"adapter": "library"}}}},
+            {
+                "connections": {
+                    "pim": {"a": {"adapter": "standard", "secrets": ["hunter2"]}},
+                    "dam": {"library": {"adapter": "library"}},
+                }
+            },
             ["/connections/pim/a/secrets: a secret is never written here"],
         ),
     ],
@@ -180,7 +316,10 @@ def test_what_is_no_rules_at_all_is_refused_clearly(text: str) -> None:
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(max_size=8),
-        lambda x: st.lists(x, max_size=3) | st.dictionaries(st.sampled_from([*rules_json(), "adapter", "kind", "x"]), x, max_size=4),
+        lambda x: (
+            st.lists(x, max_size=3)
+            | st.dictionaries(st.sampled_from([*rules_json(), "adapter", "kind", "x"]), x, max_size=4)
+        ),
         max_leaves=10,
     )
 )
@@ -190,9 +329,20 @@ def test_no_json_breaks_the_rules_reader(data: object) -> None:
 
 
 def test_completeness_by_category_and_plausible_sizes() -> None:
-    rules = ProductRules(required=("sku", "name", "images.any"), required_by_category={"furniture": ("dimensions", "attributes.ean", "images.front")})
+    rules = ProductRules(
+        required=("sku", "name", "images.any"),
+        required_by_category={"furniture": ("dimensions", "attributes.ean", "images.front")},
+    )
     found = list(
-        product_issues(product("T1", category="furniture", dimensions={"width": 900, "height": 1, "unit": "m"}, images={"hero": "http://x/y"}), rules)
+        product_issues(
+            product(
+                "T1",
+                category="furniture",
+                dimensions={"width": 900, "height": 1, "unit": "m"},
+                images={"hero": "http://x/y"},
+            ),
+            rules,
+        )
     )
     assert {(i.code, i.pointer) for i in found} == {
         ("product.field_missing", "/dimensions"),
@@ -202,13 +352,17 @@ def test_completeness_by_category_and_plausible_sizes() -> None:
     }
 
 
-@pytest.mark.parametrize(("unit", "metres"), [("m", 2.0), ("cm", 0.02), ("mm", 0.002), ("in", 0.0508), ("ft", 0.6096)])
+@pytest.mark.parametrize(
+    ("unit", "metres"), [("m", 2.0), ("cm", 0.02), ("mm", 0.002), ("in", 0.0508), ("ft", 0.6096)]
+)
 def test_units(unit: str, metres: float) -> None:
     assert product(dimensions={"width": 2, "unit": unit}).dimensions.width_m == metres
 
 
 def test_a_product_goes_over_the_wire_and_into_the_store_and_back() -> None:
-    original = product(images={"front": "http://x/f.jpg", "back": "http://x/b.jpg"}, attributes={"ean": "1"}, brand="B")
+    original = product(
+        images={"front": "http://x/f.jpg", "back": "http://x/b.jpg"}, attributes={"ean": "1"}, brand="B"
+    )
     assert load_product(dump_product(original)) == original
     assert from_plain(Product, json.loads(json.dumps(to_plain(original)))) == original
 
@@ -234,19 +388,34 @@ def test_planning_goes_by_category_and_count() -> None:
     rules = load_rules(
         json.dumps(
             rules_json(
-                deliverables=[{"name": "life", "kind": "rendition", "count": 3, "categories": ["decor"]}, {"name": "model", "kind": "model"}],
+                deliverables=[
+                    {"name": "life", "kind": "rendition", "count": 3, "categories": ["decor"]},
+                    {"name": "model", "kind": "model"},
+                ],
                 naming={"default": "{sku}_{deliverable:slug}_{slot}_V{version}_{format}"},
             )
         )
     )
-    assert [(p.deliverable.name, p.slot) for p in plan(product(), PHOTOS, {}, rules)] == [("life", 1), ("life", 2), ("life", 3), ("model", 1)]
+    assert [(p.deliverable.name, p.slot) for p in plan(product(), PHOTOS, {}, rules)] == [
+        ("life", 1),
+        ("life", 2),
+        ("life", 3),
+        ("model", 1),
+    ]
     assert [p.deliverable.name for p in plan(product(category="shoes"), PHOTOS, {}, rules)] == ["model"]
 
 
 def test_planning_goes_by_what_there_is_to_start_from() -> None:
     spin = {"name": "spin", "kind": "rendition", "made_from": "model", "motion": "spin", "formats": ["webp"]}
     room = {"name": "room", "kind": "rendition", "style": "lifestyle", "formats": ["png"]}
-    rules = load_rules(json.dumps(rules_json(deliverables=[spin, room, MODEL], naming={"default": "{sku}_{deliverable:slug}_V{version}_{format}"})))
+    rules = load_rules(
+        json.dumps(
+            rules_json(
+                deliverables=[spin, room, MODEL],
+                naming={"default": "{sku}_{deliverable:slug}_V{version}_{format}"},
+            )
+        )
+    )
 
     def hashes(sources: dict, models: dict) -> dict[str, str]:
         return {p.deliverable.name: p.input_hash for p in plan(product(), sources, models, rules)}
@@ -259,13 +428,18 @@ def test_planning_goes_by_what_there_is_to_start_from() -> None:
         hashes(PHOTOS, {"model": "6"}),
         hashes({**PHOTOS, "inspiration": "9"}, {"model": "5"}),
     )
-    assert other_photo["spin"] == with_model["spin"] != other_model["spin"] and other_model["room"] == with_model["room"]
+    assert (
+        other_photo["spin"] == with_model["spin"] != other_model["spin"]
+        and other_model["room"] == with_model["room"]
+    )
     assert inspired["room"] != with_model["room"] and inspired["model"] == with_model["model"]
 
 
 def test_ids_sort_by_time_also_within_a_millisecond() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    ids = [new_id("x", now) for _ in range(500)] + [new_id("x", now + timedelta(milliseconds=n)) for n in range(1, 50)]
+    ids = [new_id("x", now) for _ in range(500)] + [
+        new_id("x", now + timedelta(milliseconds=n)) for n in range(1, 50)
+    ]
     assert ids == sorted(ids) and len(set(ids)) == len(ids)
 
 
@@ -274,7 +448,10 @@ def test_severities_are_the_admins_and_the_worst_comes_first() -> None:
         [issue("model.single_view", "a"), issue("file.bytes", "b"), issue("cutout.cropped", "c")],
         {"cutout.cropped": "error", "model.single_view": "off"},
     )
-    assert [(i.code, i.severity) for i in found] == [("cutout.cropped", Severity.ERROR), ("file.bytes", Severity.ERROR)]
+    assert [(i.code, i.severity) for i in found] == [
+        ("cutout.cropped", Severity.ERROR),
+        ("file.bytes", Severity.ERROR),
+    ]
     assert Report(issues=found).blocked
 
 

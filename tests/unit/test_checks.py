@@ -26,7 +26,13 @@ TEXTURE = encode(np.full((64, 64, 3), 120, np.uint8), None, "jpeg")
 
 
 def report_on(
-    data: bytes, *, name: str = "CH123_ModernDiningChair_V1_GLB.glb", format: str = "glb", known: bool = True, rules: Rules = RULES, **facts: object
+    data: bytes,
+    *,
+    name: str = "CH123_ModernDiningChair_V1_GLB.glb",
+    format: str = "glb",
+    known: bool = True,
+    rules: Rules = RULES,
+    **facts: object,
 ):
     made = file_of(data, name, format)
     deliverable = rules.deliverable("model" if format in ("glb", "usdz", "web") else "packshot")
@@ -58,7 +64,9 @@ def good() -> bytes:
 def test_a_good_model_has_nothing_to_remark() -> None:
     report = report_on(good())
     assert codes(report) == set() and {r.check: r.outcome for r in report.rows}["geometry"] is Outcome.PASS
-    assert {r.check for r in report.rows if not r.profile} == set(CHECKS) and {r.check: r.outcome for r in report.rows}["usdz"] is Outcome.NOT_TESTED
+    assert {r.check for r in report.rows if not r.profile} == set(CHECKS) and {
+        r.check: r.outcome for r in report.rows
+    }["usdz"] is Outcome.NOT_TESTED
 
 
 def changed(old: bytes, new: bytes) -> bytes:
@@ -94,7 +102,11 @@ def degenerate() -> Model:
 
 
 def pieces() -> Model:
-    return as_model(trimesh.util.concatenate([trimesh.creation.box((0.02, 0.4, 0.02)).apply_translation([x * 0.025, 0, 0]) for x in range(14)]))
+    return as_model(
+        trimesh.util.concatenate(
+            [trimesh.creation.box((0.02, 0.4, 0.02)).apply_translation([x * 0.025, 0, 0]) for x in range(14)]
+        )
+    )
 
 
 def aside() -> Model:
@@ -107,7 +119,10 @@ MODELS = {
     "geometry.winding": lambda: (inside_out(), {}),
     "geometry.components": lambda: (pieces(), {}),
     "geometry.origin": lambda: (aside(), {}),
-    "geometry.dimensions": lambda: (box(0.4, 0.4, 0.3), {"dimensions": {"width": 40, "height": 80, "depth": 30, "unit": "cm"}}),
+    "geometry.dimensions": lambda: (
+        box(0.4, 0.4, 0.3),
+        {"dimensions": {"width": 40, "height": 80, "depth": 30, "unit": "cm"}},
+    ),
 }
 
 
@@ -123,7 +138,9 @@ def test_twisted_faces_and_faces_without_area() -> None:
 
 
 def test_size_within_tolerance_passes_and_unknown_axes_are_not_tested() -> None:
-    assert "geometry.dimensions" not in codes(report_on(good(), dimensions={"width": 41, "height": 40, "depth": 30, "unit": "cm"}))
+    assert "geometry.dimensions" not in codes(
+        report_on(good(), dimensions={"width": 41, "height": 40, "depth": 30, "unit": "cm"})
+    )
     assert "geometry.dimensions" not in codes(report_on(good(), dimensions={"height": 40, "unit": "cm"}))
 
 
@@ -148,7 +165,15 @@ def test_materials_that_are_not_as_they_should_be() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"no glb", good()[:200], good()[:-100], changed(b'"bufferViews"', b'"bufferVjews"'), changed(b'"meshes"', b'"meshez"')]
+    "data",
+    [
+        b"",
+        b"no glb",
+        good()[:200],
+        good()[:-100],
+        changed(b'"bufferViews"', b'"bufferVjews"'),
+        changed(b'"meshes"', b'"meshez"'),
+    ],
 )
 def test_damaged_files_are_reported_and_break_nothing(data: bytes) -> None:
     assert codes(report_on(data)) & {"file.unreadable", "geometry.empty", "conformance.error"}
@@ -194,35 +219,80 @@ def test_usdz_layout() -> None:
 def codes_beside(format: str, data: bytes) -> set[str]:
     """What is found in a version of the plain GLB and a file of another format."""
     contents = {"glb": good(), format: data}
-    files = tuple(file_of(contents[f], f"CH123_ModernDiningChair_V1_GLB{f'_{f}' * (f != 'glb')}.glb", f) for f in contents)
+    files = tuple(
+        file_of(contents[f], f"CH123_ModernDiningChair_V1_GLB{f'_{f}' * (f != 'glb')}.glb", f)
+        for f in contents
+    )
     model = RULES.deliverable("model")
-    return codes(run_checks(Subject(product=product(), deliverable=model, slot=1, number=1, files=files, read=lambda f: contents[f.format]), RULES))
+    return codes(
+        run_checks(
+            Subject(
+                product=product(),
+                deliverable=model,
+                slot=1,
+                number=1,
+                files=files,
+                read=lambda f: contents[f.format],
+            ),
+            RULES,
+        )
+    )
 
 
 def test_the_web_glb_holds_the_plain_ones_model() -> None:
-    for model, found in ((box(0.4, 0.4, 0.3), set()), (box(0.4, 0.41, 0.3), {"web.differs"}), (ball(0.4), {"web.differs"})):
+    for model, found in (
+        (box(0.4, 0.4, 0.3), set()),
+        (box(0.4, 0.41, 0.3), {"web.differs"}),
+        (ball(0.4), {"web.differs"}),
+    ):
         assert codes_beside("web", write_web(textured(model), "CH123", {"sku": "CH123"})) == found
-    assert "file.unreadable" in codes(report_on(b"no glb", name="CH123_ModernDiningChair_V1_GLB_web.glb", format="web"))
+    assert "file.unreadable" in codes(
+        report_on(b"no glb", name="CH123_ModernDiningChair_V1_GLB_web.glb", format="web")
+    )
 
 
 def test_levels_of_detail_are_of_the_same_size_and_lighter() -> None:
-    for model, found in ((box(0.4, 0.4, 0.3), set()), (box(0.4, 0.41, 0.3), {"lod.differs"}), (ball(0.4), {"lod.differs"})):
+    for model, found in (
+        (box(0.4, 0.4, 0.3), set()),
+        (box(0.4, 0.41, 0.3), {"lod.differs"}),
+        (ball(0.4), {"lod.differs"}),
+    ):
         assert codes_beside("lod1", write_glb(textured(model), "CH123", {"sku": "CH123"})) == found
 
 
 def test_renditions() -> None:
     rgb = np.random.default_rng(0).integers(0, 255, (50, 40, 3), np.uint8)
     data, name = encode(rgb, None, "jpeg"), "CH123_ModernDiningChair_Packshot_V1_JPEG.jpg"
-    assert {c for c in codes(report_on(data, name=name, format="jpeg")) if not c.startswith("profile.")} == {"rendition.size", "label.lost"}
-    assert "rendition.bytes" in codes(report_on(data, name=name, format="jpeg", rules=replace(RULES, checks=CheckRules(max_image_bytes=1000))))
+    assert {c for c in codes(report_on(data, name=name, format="jpeg")) if not c.startswith("profile.")} == {
+        "rendition.size",
+        "label.lost",
+    }
+    assert "rendition.bytes" in codes(
+        report_on(
+            data, name=name, format="jpeg", rules=replace(RULES, checks=CheckRules(max_image_bytes=1000))
+        )
+    )
     assert "source.not_an_image" in codes(report_on(b"x", name=name, format="jpeg", known=False))
 
 
 def profiled(profile: str, rgb: np.ndarray, format: str = "jpeg", **asked: object):
     """The report's rows and codes of one picture against one profile."""
-    rules = replace(RULES, deliverables=tuple(replace(d, profiles=(profile,), **asked) if d.name == "packshot" else d for d in RULES.deliverables))
-    report = report_on(encode(rgb, None, format), name=f"CH123_ModernDiningChair_Packshot_V1_{format.upper()}.jpg", format=format, rules=rules)
-    return {r.check: r.outcome for r in report.rows if r.profile == profile}, {c for c in codes(report) if c.startswith("profile.")}
+    rules = replace(
+        RULES,
+        deliverables=tuple(
+            replace(d, profiles=(profile,), **asked) if d.name == "packshot" else d
+            for d in RULES.deliverables
+        ),
+    )
+    report = report_on(
+        encode(rgb, None, format),
+        name=f"CH123_ModernDiningChair_Packshot_V1_{format.upper()}.jpg",
+        format=format,
+        rules=rules,
+    )
+    return {r.check: r.outcome for r in report.rows if r.profile == profile}, {
+        c for c in codes(report) if c.startswith("profile.")
+    }
 
 
 def on_ground(size: tuple[int, int], fill: float, ground: int = 255) -> np.ndarray:
@@ -249,7 +319,12 @@ def test_profiles_have_a_row_for_each_limit() -> None:
         ("amazon-main", on_ground((1600, 1600), 0.88), "webp", {"profile.format"}),
         ("social-portrait", on_ground((1400, 1400), 0.8), "jpeg", {"profile.aspect"}),
         ("web", on_ground((3000, 3000), 0.8), "jpeg", {"profile.too_large"}),
-        ("web", np.random.default_rng(1).integers(0, 255, (900, 900, 3), np.uint8), "jpeg", {"profile.bytes"}),
+        (
+            "web",
+            np.random.default_rng(1).integers(0, 255, (900, 900, 3), np.uint8),
+            "jpeg",
+            {"profile.bytes"},
+        ),
     ],
 )
 def test_what_a_channel_would_refuse(profile: str, rgb: np.ndarray, format: str, expected: set[str]) -> None:
@@ -268,8 +343,12 @@ def test_a_lost_label_is_an_error() -> None:
 
 
 def test_severities_of_the_admin_count() -> None:
-    off = replace(RULES, checks=CheckRules(severities={"geometry.dimensions": "off", "naming.pattern": "info"}))
-    report = report_on(good(), rules=off, name="x.glb", dimensions={"width": 41, "height": 48, "depth": 35, "unit": "cm"})
+    off = replace(
+        RULES, checks=CheckRules(severities={"geometry.dimensions": "off", "naming.pattern": "info"})
+    )
+    report = report_on(
+        good(), rules=off, name="x.glb", dimensions={"width": 41, "height": 48, "depth": 35, "unit": "cm"}
+    )
     assert codes(report) == {"naming.pattern"} and not report.blocked
 
 
@@ -283,5 +362,9 @@ def test_pictures_with_a_lying_header_are_reported() -> None:
 def test_every_code_has_words_and_a_test() -> None:
     tested = "".join(p.read_text() for p in (ROOT / "tests").rglob("*.py"))
     for code, spec in CODES.items():
-        assert spec.meaning.endswith(".") and spec.remedy.endswith(".") and spec.severity in ("error", "warning", "info"), code
+        assert (
+            spec.meaning.endswith(".")
+            and spec.remedy.endswith(".")
+            and spec.severity in ("error", "warning", "info")
+        ), code
         assert f'"{code}"' in tested, f"{code} has no test"

@@ -13,11 +13,19 @@ from worker.modeling.glb_import import read_glb
 
 
 def test_the_rules_ask_tripo_first_and_our_own_code_last(tmp_path: Path) -> None:
-    settings, fake = with_fake_tripo(replace(Settings.from_env({}, data_dir=tmp_path), allow_hosts="photos.example"))
+    settings, fake = with_fake_tripo(
+        replace(Settings.from_env({}, data_dir=tmp_path), allow_hosts="photos.example")
+    )
     try:
         rules = load_rules(settings.plugin_json.read_text())
-        assert rules.deliverable("model").generator == ("tripo", "local") and rules.provider["tripo"].options["base_url"] == fake.base_url
-        assert settings.secret("env/TRIPO_API_KEY") and settings.allow_hosts == f"photos.example,{fake.base_url.removeprefix('http://')}"
+        assert (
+            rules.deliverable("model").generator == ("tripo", "local")
+            and rules.provider["tripo"].options["base_url"] == fake.base_url
+        )
+        assert (
+            settings.secret("env/TRIPO_API_KEY")
+            and settings.allow_hosts == f"photos.example,{fake.base_url.removeprefix('http://')}"
+        )
         assert all(d.generator == ("local",) for d in rules.deliverables if d.kind == "image")
     finally:
         fake.stop()

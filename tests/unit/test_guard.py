@@ -33,7 +33,16 @@ def guard() -> Iterator[Guard]:
 
 def order(data: bytes, **more: object) -> Order:
     made = file_of(data, "CH123_X_V1_GLB.glb", "glb")
-    return Order(product=None, deliverable=None, slot=1, number=1, files=(made,), contents={made.name: data}, rules=RULES, **more)  # type: ignore[arg-type]
+    return Order(
+        product=None,
+        deliverable=None,
+        slot=1,
+        number=1,
+        files=(made,),
+        contents={made.name: data},
+        rules=RULES,
+        **more,
+    )  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("number", range(len(MUTATIONS) * 6))
@@ -43,7 +52,13 @@ def test_a_mutated_file_has_a_report_or_a_clear_refusal(number: int) -> None:
     try:
         read_glb(data)
     except InputError as error:
-        assert error.issue_code in ("file.unreadable", "file.stream", "file.too_complex", "file.texture_size", "geometry.empty")
+        assert error.issue_code in (
+            "file.unreadable",
+            "file.stream",
+            "file.too_complex",
+            "file.texture_size",
+            "geometry.empty",
+        )
 
 
 def test_the_guards_report_is_the_same_as_ours(guard: Guard) -> None:
@@ -59,7 +74,9 @@ def test_a_file_of_90_000_nodes_is_checked_to_its_end(guard: Guard, moved: dict)
 
 
 @pytest.mark.parametrize(("at_rest", "blamed"), [(AT_REST_BYTES + 1, False), (AT_REST_BYTES - 1, True)])
-def test_memory_that_files_before_took_is_no_fault_of_this_one(guard: Guard, monkeypatch: pytest.MonkeyPatch, at_rest: int, blamed: bool) -> None:
+def test_memory_that_files_before_took_is_no_fault_of_this_one(
+    guard: Guard, monkeypatch: pytest.MonkeyPatch, at_rest: int, blamed: bool
+) -> None:
     guard.warm()
     assert guard._process is not None
     first, exactly, memory = guard._process.pid, guard._exactly, guard.memory
@@ -92,7 +109,11 @@ def test_a_check_that_crashes_costs_only_its_row(guard: Guard, monkeypatch: pyte
 
     monkeypatch.setattr(guard, "_read", killing)
     report = guard.check(order(large())).report
-    assert begun.is_set() and [i.measured for i in report.issues if i.code == "file.harmful"] == ["geometry"] and report.blocked
+    assert (
+        begun.is_set()
+        and [i.measured for i in report.issues if i.code == "file.harmful"] == ["geometry"]
+        and report.blocked
+    )
     outcomes = {r.check: r.outcome.value for r in report.rows}
     assert outcomes["geometry"] == "not_tested" and outcomes["conformance"] == outcomes["uvs"] == "pass"
     assert guard.check(order(good())).report.rows  # and the next file is checked by a new process
@@ -106,7 +127,9 @@ def test_what_takes_too_long_or_too_much_is_ended(guard: Guard, monkeypatch: pyt
     began = time.monotonic()
     os.kill(guard._process.pid, signal.SIGSTOP)  # type: ignore[union-attr]
     report = guard.check(order(good())).report
-    assert "file.harmful" in {i.code for i in report.issues} and report.blocked and time.monotonic() - began < 60
+    assert (
+        "file.harmful" in {i.code for i in report.issues} and report.blocked and time.monotonic() - began < 60
+    )
 
 
 def test_a_busy_machine_makes_no_file_harmful(guard: Guard, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,8 +215,12 @@ def test_sparse_and_quantized_positions() -> None:
     shorts = np.round((model.positions - [0, 1, 0]) * 32767).astype("<i2")
     padded = np.zeros((len(shorts), 4), "<i2")
     padded[:, :3] = shorts
-    document["bufferViews"].append({"buffer": 0, "byteOffset": len(binary), "byteLength": padded.nbytes, "byteStride": 8})
-    document["accessors"][0].update(bufferView=len(document["bufferViews"]) - 1, componentType=5122, normalized=True)
+    document["bufferViews"].append(
+        {"buffer": 0, "byteOffset": len(binary), "byteLength": padded.nbytes, "byteStride": 8}
+    )
+    document["accessors"][0].update(
+        bufferView=len(document["bufferViews"]) - 1, componentType=5122, normalized=True
+    )
     binary += padded.tobytes()
     assert Document(packed(document, binary)).primitives[0].positions.max() == pytest.approx(1.0)
     document["accessors"][0].pop("normalized")

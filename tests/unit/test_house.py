@@ -30,12 +30,18 @@ def test_every_job_name_resolves(job: str) -> None:
 
 @pytest.mark.parametrize("port", PORTS)
 def test_every_connection_has_a_page(port: str) -> None:
-    assert [name for name in known(port) if name != "memory" and not (ROOT / f"docs/connections/{name}.md").exists()] == []
+    assert [
+        name
+        for name in known(port)
+        if name != "memory" and not (ROOT / f"docs/connections/{name}.md").exists()
+    ] == []
 
 
 def test_steps_are_named_like_their_files_and_say_what_they_read_and_add() -> None:
     steps = {step for row in PIPELINES.values() for step in row}
-    assert {s.__name__ for s in steps} == {p.stem for p in (ROOT / "worker/steps").glob("*.py")} - {"__init__"}
+    assert {s.__name__ for s in steps} == {p.stem for p in (ROOT / "worker/steps").glob("*.py")} - {
+        "__init__"
+    }
     assert all(s.__module__ == f"worker.steps.{s.__name__}" and "Reads:" in (s.__doc__ or "") for s in steps)
 
 
@@ -46,13 +52,17 @@ def test_generated_documents_are_up_to_date(path: str, text: str) -> None:
 
 def test_every_setting_and_code_is_documented() -> None:
     settings, issues = (ROOT / "docs/configuration.md").read_text(), (ROOT / "docs/issues.md").read_text()
-    assert all(f"`{f.metadata['env']}`" in settings for f in Settings.__dataclass_fields__.values() if f.metadata)
+    assert all(
+        f"`{f.metadata['env']}`" in settings for f in Settings.__dataclass_fields__.values() if f.metadata
+    )
     assert all(f"`{code}`" in issues for code in CODES)
 
 
 def test_the_error_tree_in_the_docstring_is_the_tree() -> None:
     drawn = set(re.findall(r"[├└]── (\w+)", errors.__doc__ or "")) | {"ConnectorError"}
-    assert drawn == {name for name, x in vars(errors).items() if isinstance(x, type) and issubclass(x, Exception)}
+    assert drawn == {
+        name for name, x in vars(errors).items() if isinstance(x, type) and issubclass(x, Exception)
+    }
 
 
 def test_settings_read_numbers_and_name_what_they_cannot_read(tmp_path: Path) -> None:
@@ -65,7 +75,9 @@ def test_secrets_are_made_once_kept_for_the_owner_and_never_shown(tmp_path: Path
     made = with_secrets(Settings.from_env({}, data_dir=tmp_path))
     again = Settings.from_env({}, data_dir=tmp_path)
     for name in GENERATED_SECRETS:
-        assert made.secret(f"env/{name}") == again.secret(f"env/{name}") and made.secret(f"env/{name}") not in repr(made)
+        assert made.secret(f"env/{name}") == again.secret(f"env/{name}") and made.secret(
+            f"env/{name}"
+        ) not in repr(made)
     assert (tmp_path / "secrets.env").stat().st_mode & 0o077 == 0
     with pytest.raises(errors.ConfigError) as found:
         made.secret("hunter2hunter2")
@@ -73,7 +85,12 @@ def test_secrets_are_made_once_kept_for_the_owner_and_never_shown(tmp_path: Path
 
 
 def test_the_wheel_carries_what_it_needs_without_node(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)], cwd=ROOT, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
     names = set(zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist())
     assert {
         "dam_connector/web/static/vendor/model-viewer.min.js",
@@ -109,7 +126,11 @@ def test_the_compose_file_is_healthy_unprivileged_and_speaks_of_real_settings() 
             source = volume.split(":")[0]
             assert source in compose["volumes"] or source.startswith("./"), volume
         if "build" in service:
-            assert set(service["environment"]) <= known and service["cap_drop"] == ["ALL"] and service["read_only"]
+            assert (
+                set(service["environment"]) <= known
+                and service["cap_drop"] == ["ALL"]
+                and service["read_only"]
+            )
             assert service["command"][0] in ("dam-connector", "dam-worker")
     assert "appendonly" in compose["services"]["redis"]["command"][1]
 
@@ -123,8 +144,19 @@ def test_the_web_process_loads_no_3d_library() -> None:
 def cli(*args: str, data: Path, **environ: str) -> subprocess.CompletedProcess[str]:
     import os
 
-    env = {k: v for k, v in os.environ.items() if not k.startswith("DAM_CONNECTOR")} | {"DAM_CONNECTOR_DATA_DIR": str(data)} | environ
-    return subprocess.run([sys.executable, "-m", args[0], *args[1:]], capture_output=True, text=True, env=env, cwd=ROOT, timeout=120)
+    env = (
+        {k: v for k, v in os.environ.items() if not k.startswith("DAM_CONNECTOR")}
+        | {"DAM_CONNECTOR_DATA_DIR": str(data)}
+        | environ
+    )
+    return subprocess.run(
+        [sys.executable, "-m", args[0], *args[1:]],
+        capture_output=True,
+        text=True,
+        env=env,
+        cwd=ROOT,
+        timeout=120,
+    )
 
 
 def test_check_config_says_good_and_what_is_wrong(tmp_path: Path) -> None:
@@ -147,9 +179,25 @@ def test_doctor_users_tokens_and_products_by_hand(tmp_path: Path) -> None:
     assert cli("dam_connector.cli", "replay", "dlv_none", data=tmp_path).returncode == 1
     examined = cli("dam_connector.cli", "doctor", "--json", data=tmp_path)
     found = {f["part"]: f for f in json.loads(examined.stdout)}
-    assert found["database"]["good"] and found["storage"]["good"] and found["plugin.json"]["good"] and set(found) >= {"queue", "disk"}
-    away = cli("dam_connector.cli", "doctor", data=tmp_path, DATABASE_URL="postgresql+psycopg://x@127.0.0.1:1/x", REDIS_URL="redis://127.0.0.1:1")
-    assert away.returncode == 1 and "FAIL queue" in away.stdout and "FAIL database" in away.stdout and "Traceback" not in away.stderr
+    assert (
+        found["database"]["good"]
+        and found["storage"]["good"]
+        and found["plugin.json"]["good"]
+        and set(found) >= {"queue", "disk"}
+    )
+    away = cli(
+        "dam_connector.cli",
+        "doctor",
+        data=tmp_path,
+        DATABASE_URL="postgresql+psycopg://x@127.0.0.1:1/x",
+        REDIS_URL="redis://127.0.0.1:1",
+    )
+    assert (
+        away.returncode == 1
+        and "FAIL queue" in away.stdout
+        and "FAIL database" in away.stdout
+        and "Traceback" not in away.stderr
+    )
 
 
 def test_tools_by_hand(tmp_path: Path) -> None:
@@ -182,11 +230,58 @@ def test_tools_by_hand(tmp_path: Path) -> None:
     assert cli("worker", "check", str(tmp_path / "chair.glb"), data=tmp_path).returncode == 0
     (tmp_path / "large.glb").write_bytes(large())
     for name, fits in (("chair.glb", 0), ("large.glb", 1)):
-        assert cli("worker", "check", str(tmp_path / name), "--profile", "khronos-banner", data=tmp_path).returncode == fits
-    made = cli("worker", "rendition", str(samples / "mug-front.jpg"), "--out-dir", str(tmp_path / "r"), "--json", data=tmp_path)
+        assert (
+            cli(
+                "worker", "check", str(tmp_path / name), "--profile", "khronos-banner", data=tmp_path
+            ).returncode
+            == fits
+        )
+    made = cli(
+        "worker",
+        "rendition",
+        str(samples / "mug-front.jpg"),
+        "--out-dir",
+        str(tmp_path / "r"),
+        "--json",
+        data=tmp_path,
+    )
     assert set(json.loads(made.stdout)["files"]) == {"jpeg", "webp"}
-    assert cli("worker", "rendition", str(samples / "bottle-front.jpg"), "--out-dir", str(tmp_path / "r"), data=tmp_path).returncode == 2
-    seen = cli("worker", "render", str(out), "--views", "hero,top", "--size", "64", "--out-dir", str(tmp_path / "v"), "--json", data=tmp_path)
+    assert (
+        cli(
+            "worker",
+            "rendition",
+            str(samples / "bottle-front.jpg"),
+            "--out-dir",
+            str(tmp_path / "r"),
+            data=tmp_path,
+        ).returncode
+        == 2
+    )
+    seen = cli(
+        "worker",
+        "render",
+        str(out),
+        "--views",
+        "hero,top",
+        "--size",
+        "64",
+        "--out-dir",
+        str(tmp_path / "v"),
+        "--json",
+        data=tmp_path,
+    )
     assert all(Path(p).stat().st_size > 500 for p in json.loads(seen.stdout)["files"].values())
-    assert cli("worker", "render", str(out), "--views", "sideways", "--out-dir", str(tmp_path / "v"), data=tmp_path).returncode == 2
+    assert (
+        cli(
+            "worker",
+            "render",
+            str(out),
+            "--views",
+            "sideways",
+            "--out-dir",
+            str(tmp_path / "v"),
+            data=tmp_path,
+        ).returncode
+        == 2
+    )
     assert cli("worker", "build", "--out", str(out), data=tmp_path).returncode == 2

@@ -81,7 +81,8 @@ DRAWINGS = {
     "a disc": lambda a: cv2.circle(a, (200, 210), 120, (30, 60, 160), -1),
     "a ring": lambda a: cv2.circle(a, (200, 200), 110, (30, 120, 60), 40),
     "thin legs": lambda a: (
-        [cv2.line(a, (x, 150), (x, 350), (60, 40, 20), 8) for x in (120, 280)] + [cv2.rectangle(a, (100, 130), (300, 160), (60, 40, 20), -1)]
+        [cv2.line(a, (x, 150), (x, 350), (60, 40, 20), 8) for x in (120, 280)]
+        + [cv2.rectangle(a, (100, 130), (300, 160), (60, 40, 20), -1)]
     ),
 }
 
@@ -137,7 +138,10 @@ def test_more_of_a_plain_ground_changes_nothing() -> None:
     assert beyond_plain(wide, 40) == (slice(256, 544), slice(320, 568))
     near, far = (cut_out(Photo(rgb=rgb, alpha=None, format="PNG")) for rgb in (small, wide))
     inner = far.alpha[200:600, 240:640]
-    assert inner.sum() == far.alpha.sum() and np.abs(np.subtract(far.box, near.box) - (240, 200, 240, 200)).max() <= 1
+    assert (
+        inner.sum() == far.alpha.sum()
+        and np.abs(np.subtract(far.box, near.box) - (240, 200, 240, 200)).max() <= 1
+    )
     assert iou(inner, near.alpha > 127) > 0.99
 
 
@@ -202,7 +206,9 @@ def test_a_corner_where_the_light_falls_off_is_not_product() -> None:
 
 def test_no_halo_on_dark_ground() -> None:
     photo, _ = photo_of(lambda a: cv2.circle(a, (200, 200), 120, (120, 20, 20), -1), ground=250)
-    picture_ = compose(cut_out(photo), Studio(width=400, height=400, background="#000000", fill=0.6, shadow=False))
+    picture_ = compose(
+        cut_out(photo), Studio(width=400, height=400, background="#000000", fill=0.6, shadow=False)
+    )
     bright = picture_.rgb.max(2) > 140
     outline = 2 * np.pi * 120
     assert bright.sum() < 0.03 * outline
@@ -210,7 +216,9 @@ def test_no_halo_on_dark_ground() -> None:
 
 def test_no_crumbs_of_bright_ground_hang_at_a_dark_foot() -> None:
     cutout = cut_out(decode((SAMPLES / "mug-front.jpg").read_bytes(), max_pixels=LIMIT))
-    foot = compose(cutout, Studio(width=800, height=800, background="#000000", fill=0.8, shadow=False)).rgb[560:]
+    foot = compose(cutout, Studio(width=800, height=800, background="#000000", fill=0.8, shadow=False)).rgb[
+        560:
+    ]
     rows = np.flatnonzero((foot > 8).any((1, 2)))
     assert (foot[rows[-1] - 16 :].max(2) > 60).sum() < 40  # there were a thousand
 
@@ -232,7 +240,9 @@ def test_a_dark_legs_light_foot_stays() -> None:
 @pytest.mark.parametrize(("width", "height"), [(400, 400), (400, 500), (800, 200)])
 def test_framing_keeps_the_proportions_and_fills_the_tighter_side(width: int, height: int) -> None:
     photo, _ = photo_of(lambda a: cv2.rectangle(a, (100, 150), (299, 249), (170, 40, 40), -1))
-    made = compose(cut_out(photo), Studio(width=width, height=height, background="transparent", fill=0.8, shadow=False))
+    made = compose(
+        cut_out(photo), Studio(width=width, height=height, background="transparent", fill=0.8, shadow=False)
+    )
     rows, columns = np.flatnonzero((made.alpha > 127).any(1)), np.flatnonzero((made.alpha > 127).any(0))
     w, h = columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1
     assert abs(w / h - 2) < 0.06 and abs(max(w / width, h / height) - 0.8) < 0.02
@@ -246,7 +256,9 @@ def test_a_white_background_is_pure_white_away_from_the_shadow() -> None:
 
 def test_the_products_pixels_are_the_photos_pixels() -> None:
     photo, _ = photo_of(DRAWINGS["a box"])
-    made = compose(cut_out(photo), Studio(width=400, height=400, background="#ffffff", fill=0.525, shadow=False))
+    made = compose(
+        cut_out(photo), Studio(width=400, height=400, background="#ffffff", fill=0.525, shadow=False)
+    )
     assert np.abs(made.rgb[200, 200].astype(int) - photo.rgb[200, 200].astype(int)).max() <= 2
 
 
@@ -312,6 +324,10 @@ def test_a_cropped_cut_out_is_the_same_product() -> None:
     part = whole.cropped()
     left, top, right, bottom = whole.box
     x0, y0, x1, y1 = part.box
-    assert part.alpha.size < whole.alpha.size and part.confidence == whole.confidence and part.touches == whole.touches
+    assert (
+        part.alpha.size < whole.alpha.size
+        and part.confidence == whole.confidence
+        and part.touches == whole.touches
+    )
     assert np.array_equal(part.rgb[y0:y1, x0:x1], whole.rgb[top:bottom, left:right])
     assert np.array_equal(part.alpha[y0:y1, x0:x1], whole.alpha[top:bottom, left:right])

@@ -16,7 +16,17 @@ from tests.support import picture, product
 from worker.imaging.content_credentials import SIGN_ROOM, credential_of, read_manifest, signed
 from worker.imaging.decode import decode
 from worker.imaging.encode import MIME, encode, encode_clip
-from worker.imaging.metadata import COMPOSED, ENHANCED, RENDERED, TRAINED, TRAINED_PART, read_labels, relabel, source_type, xmp_packet
+from worker.imaging.metadata import (
+    COMPOSED,
+    ENHANCED,
+    RENDERED,
+    TRAINED,
+    TRAINED_PART,
+    read_labels,
+    relabel,
+    source_type,
+    xmp_packet,
+)
 
 LABELS = {
     "sku": "A<&1",
@@ -36,7 +46,9 @@ def test_jpegs_carry_the_old_records_too_and_stay_jfif() -> None:
     assert labelled[2:4] == b"\xff\xe0"
     with Image.open(io.BytesIO(labelled)) as image:
         records = IptcImagePlugin.getiptcinfo(image)
-        assert records[(2, 116)].decode() == LABELS["rights"] and records[(2, 80)].decode() == LABELS["creator"]
+        assert (
+            records[(2, 116)].decode() == LABELS["rights"] and records[(2, 80)].decode() == LABELS["creator"]
+        )
         image.load()
 
 
@@ -59,7 +71,10 @@ def photo_with(labels: dict[str, str]) -> bytes:
 
 
 def test_a_photos_own_labels_are_read_from_wherever_they_stand() -> None:
-    xmp = decode(photo_with({"rights": "© X", "creator": "Ann", "source_type": TRAINED, "title": "not kept"}), max_pixels=10**7)
+    xmp = decode(
+        photo_with({"rights": "© X", "creator": "Ann", "source_type": TRAINED, "title": "not kept"}),
+        max_pixels=10**7,
+    )
     assert xmp.labels == {"rights": "© X", "creator": "Ann", "source_type": TRAINED}
     exif = Image.Exif()
     exif[0x013B], exif[0x8298] = "Ben", "Y Ltd"
@@ -67,7 +82,9 @@ def test_a_photos_own_labels_are_read_from_wherever_they_stand() -> None:
     Image.open(io.BytesIO(picture())).save(out, "JPEG", exif=exif)
     assert decode(out.getvalue(), max_pixels=10**7).labels == {"creator": "Ben", "rights": "Y Ltd"}
     old = relabel(encode(RGB, None, "jpeg"), {"credit": "Agency"})
-    assert read_labels(old.replace(b"http://ns.adobe.com/xap/1.0/\x00", b"http://ns.adobe.com/xxx/1.0/\x00")) == {"credit": "Agency"}
+    assert read_labels(
+        old.replace(b"http://ns.adobe.com/xap/1.0/\x00", b"http://ns.adobe.com/xxx/1.0/\x00")
+    ) == {"credit": "Agency"}
 
 
 def test_attributes_and_several_creators_are_read() -> None:
@@ -101,9 +118,15 @@ def test_control_characters_make_no_broken_packet() -> None:
 
 def test_the_source_type_says_how_it_was_made() -> None:
     def type_of(**changes: object) -> str:
-        return source_type(**{"rendered": False, "style": "studio", "generator": "local", "photo_type": "", **changes})  # type: ignore[arg-type]
+        return source_type(
+            **{"rendered": False, "style": "studio", "generator": "local", "photo_type": "", **changes}
+        )  # type: ignore[arg-type]
 
-    assert type_of() == ENHANCED and type_of(style="lifestyle") == COMPOSED and type_of(rendered=True) == RENDERED
+    assert (
+        type_of() == ENHANCED
+        and type_of(style="lifestyle") == COMPOSED
+        and type_of(rendered=True) == RENDERED
+    )
     assert type_of(rendered=True, generator="tripo") == TRAINED and type_of(generator="openai") == TRAINED
     assert type_of(generator="stability", cut_only=True) == TRAINED_PART
     for style, rendered in itertools.product(("studio", "lifestyle"), (True, False)):
@@ -124,10 +147,19 @@ def signing(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_signed_pictures_say_what_they_were_made_from_and_notice_a_change(format: str, signing: Settings) -> None:
+def test_signed_pictures_say_what_they_were_made_from_and_notice_a_change(
+    format: str, signing: Settings
+) -> None:
     credential = credential_of(signing)
     data = relabel(encode(RGB, None, format), LABELS)
-    made = signed(data, MIME[format], credential, title="a.x", source_type=COMPOSED, ingredients={"front": ("image/jpeg", picture())})
+    made = signed(
+        data,
+        MIME[format],
+        credential,
+        title="a.x",
+        source_type=COMPOSED,
+        ingredients={"front": ("image/jpeg", picture())},
+    )
     manifest = read_manifest(made, MIME[format])
     assert manifest["title"] == "a.x" and [i["title"] for i in manifest["ingredients"]] == ["front"]
     assert COMPOSED in str(manifest["assertions"]) and read_labels(made) == LABELS
@@ -141,7 +173,12 @@ def test_a_signed_photo_stays_in_the_chain(signing: Settings) -> None:
     credential = credential_of(signing)
     photo = signed(picture(), "image/jpeg", credential, title="photo", source_type=TRAINED, ingredients={})
     made = signed(
-        encode(RGB, None, "webp"), "image/webp", credential, title="made", source_type=ENHANCED, ingredients={"front": ("image/jpeg", photo)}
+        encode(RGB, None, "webp"),
+        "image/webp",
+        credential,
+        title="made",
+        source_type=ENHANCED,
+        ingredients={"front": ("image/jpeg", photo)},
     )
     assert read_manifest(made, "image/webp")["ingredients"][0]["active_manifest"]
 
@@ -158,7 +195,9 @@ def test_signing_wants_both_halves_and_says_which_is_wrong(signing: Settings, tm
     ):
         with pytest.raises(ConfigError, match=words):
             credential_of(Settings.from_env({}, data_dir=tmp_path, **{**good, **changes}))
-    credential = credential_of(Settings.from_env({}, data_dir=tmp_path, **{**good, "c2pa_certificate": str(wrong)}))
+    credential = credential_of(
+        Settings.from_env({}, data_dir=tmp_path, **{**good, "c2pa_certificate": str(wrong)})
+    )
     assert "PRIVATE" not in repr(credential)
     with pytest.raises(ConfigError, match="cannot sign"):
         signed(picture(), "image/jpeg", credential, title="a", source_type=ENHANCED, ingredients={})

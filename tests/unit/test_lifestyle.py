@@ -15,7 +15,9 @@ CHAIR = cut_out(decode((SAMPLES / "chair-front.jpg").read_bytes(), max_pixels=10
 
 
 def made(slot: int = 1, seed: int = 7, **options: object) -> np.ndarray:
-    return compose_lifestyle(CHAIR, Scene(width=320, height=400, fill=0.6, slot=slot, seed=seed, height_m=0.81, **options)).rgb  # type: ignore[arg-type]
+    return compose_lifestyle(
+        CHAIR, Scene(width=320, height=400, fill=0.6, slot=slot, seed=seed, height_m=0.81, **options)
+    ).rgb  # type: ignore[arg-type]
 
 
 def test_the_same_seed_gives_the_same_picture_and_another_seed_another_grain() -> None:
@@ -40,14 +42,18 @@ def test_the_products_pixels_are_the_photos() -> None:
 
 
 @pytest.mark.parametrize("slot", [1, 2, 3, 4])
-def test_the_product_stands_on_the_floor_and_takes_light_from_it(monkeypatch: pytest.MonkeyPatch, slot: int) -> None:
+def test_the_product_stands_on_the_floor_and_takes_light_from_it(
+    monkeypatch: pytest.MonkeyPatch, slot: int
+) -> None:
     shaded = made(slot).astype(float).mean(2)
     for shadow in ("contact_shadow", "cast_shadow"):
         monkeypatch.setattr(lifestyle, shadow, lambda alpha, *_, **__: np.zeros_like(alpha))
     taken = made(slot).astype(float).mean(2) - shaded  # the same room, its grain too
     foot = round(FOOT * 400)
     assert taken[foot + 2 : foot + 6, 105:115].max() > 10 and taken[foot + 40 : foot + 50, 105:115].max() < 2
-    assert taken.min() > -3 and taken[: foot - 120].max() < 3  # nothing gets lighter, and the wall behind stays as it is
+    assert (
+        taken.min() > -3 and taken[: foot - 120].max() < 3
+    )  # nothing gets lighter, and the wall behind stays as it is
 
 
 @pytest.mark.parametrize("name", MATERIALS)

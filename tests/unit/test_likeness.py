@@ -22,7 +22,9 @@ ROOM = compose_lifestyle(CUTOUT, Scene(width=560, height=700, fill=0.58, slot=1,
 @pytest.mark.parametrize("format", ["jpeg", "webp", "avif", "png"])
 @pytest.mark.parametrize("picture", [STUDIO, ROOM], ids=["studio", "room"])
 def test_every_format_keeps_the_colours(format: str, picture) -> None:
-    off = median_differences(PHOTO, CUTOUT, picture, {format: encode(picture.rgb, picture.alpha, format)})[format]
+    off = median_differences(PHOTO, CUTOUT, picture, {format: encode(picture.rgb, picture.alpha, format)})[
+        format
+    ]
     assert off <= (0.01 if format == "png" else MAX_MEDIAN_DE)
     assert list(likeness_issues(off, format, "/images/front")) == []
 

@@ -36,7 +36,11 @@ def at(mesh: trimesh.Trimesh, x: float, y: float = 0.0, z: float = 0.0) -> trime
 def fan() -> Model:
     """Three walls that meet in one edge: no solid has such."""
     walls = [[0, 1, 2], [0, 1, 3], [0, 1, 4]]
-    return as_model(trimesh.Trimesh([[0, 0, 0], [0, 0.4, 0], [0.4, 0.2, 0], [0, 0.2, 0.4], [-0.3, 0.2, -0.3]], walls, process=False))
+    return as_model(
+        trimesh.Trimesh(
+            [[0, 0, 0], [0, 0.4, 0], [0.4, 0.2, 0], [0, 0.2, 0.4], [-0.3, 0.2, -0.3]], walls, process=False
+        )
+    )
 
 
 def doubled() -> Model:
@@ -47,9 +51,15 @@ def doubled() -> Model:
 SHAPES = {
     "geometry.non_manifold": fan,
     "geometry.duplicate_faces": doubled,
-    "geometry.self_intersection": lambda: joined(trimesh.creation.icosphere(3, 0.2), at(trimesh.creation.icosphere(3, 0.2), 0.15)),
-    "geometry.floating": lambda: joined(trimesh.creation.box((0.4, 0.2, 0.3)), at(trimesh.creation.icosphere(1, 0.03), 0, 0.3)),
-    "geometry.inner": lambda: joined(trimesh.creation.box((0.4, 0.4, 0.3)), trimesh.creation.icosphere(1, 0.05)),
+    "geometry.self_intersection": lambda: joined(
+        trimesh.creation.icosphere(3, 0.2), at(trimesh.creation.icosphere(3, 0.2), 0.15)
+    ),
+    "geometry.floating": lambda: joined(
+        trimesh.creation.box((0.4, 0.2, 0.3)), at(trimesh.creation.icosphere(1, 0.03), 0, 0.3)
+    ),
+    "geometry.inner": lambda: joined(
+        trimesh.creation.box((0.4, 0.4, 0.3)), trimesh.creation.icosphere(1, 0.05)
+    ),
     "geometry.normals": lambda: replace(box(0.4, 0.4, 0.3), normals=-box(0.4, 0.4, 0.3).normals),
 }
 
@@ -73,13 +83,19 @@ def test_short_normals_are_told_with_their_place() -> None:
 def test_counts_on_shapes_that_are_known() -> None:
     cube = surface_of(Document(write_glb(unwrapped(box(0.4, 0.4, 0.3)), "x")).primitives)
     assert len(cube.positions) == 8 and cube.open_edges == cube.crowded_edges == cube.opposed == 0
-    assert cube.hard_edges == 12 and cube.volume == pytest.approx(0.4 * 0.4 * 0.3, rel=1e-6) and cube.parts[0] == 1
+    assert (
+        cube.hard_edges == 12
+        and cube.volume == pytest.approx(0.4 * 0.4 * 0.3, rel=1e-6)
+        and cube.parts[0] == 1
+    )
     assert surface_of(Document(write_glb(ball(1.0), "x")).primitives).hard_edges == 0
 
 
 def test_seams_that_round_differently_are_still_closed() -> None:
     model = unwrapped(box(0.4, 0.4, 0.3))
-    shaken = model.positions + np.random.default_rng(0).uniform(-1e-7, 1e-7, model.positions.shape).astype(np.float32)
+    shaken = model.positions + np.random.default_rng(0).uniform(-1e-7, 1e-7, model.positions.shape).astype(
+        np.float32
+    )
     assert surface_of(Document(write_glb(replace(model, positions=shaken), "x")).primitives).open_edges == 0
 
 
@@ -87,17 +103,30 @@ def test_seams_that_round_differently_are_still_closed() -> None:
     ("size", "facts", "code"),
     [
         ((0.4, 9.0, 0.3), {"name": "Coffee mug", "category": "kitchen"}, "geometry.unit"),
-        ((40.0, 40.0, 30.0), {"dimensions": {"width": 40, "height": 40, "depth": 30, "unit": "cm"}}, "geometry.unit"),
-        ((0.4, 0.3, 0.8), {"dimensions": {"width": 40, "height": 80, "depth": 30, "unit": "cm"}}, "geometry.axis"),
+        (
+            (40.0, 40.0, 30.0),
+            {"dimensions": {"width": 40, "height": 40, "depth": 30, "unit": "cm"}},
+            "geometry.unit",
+        ),
+        (
+            (0.4, 0.3, 0.8),
+            {"dimensions": {"width": 40, "height": 80, "depth": 30, "unit": "cm"}},
+            "geometry.axis",
+        ),
     ],
 )
-def test_wrong_units_and_axes_are_named(size: tuple[float, float, float], facts: dict[str, object], code: str) -> None:
+def test_wrong_units_and_axes_are_named(
+    size: tuple[float, float, float], facts: dict[str, object], code: str
+) -> None:
     issues = [i for i in report_on(write_glb(textured(box(*size)), "x"), **facts).issues if i.code == code]
     assert issues and ("swap Y and Z" in issues[0].message if code == "geometry.axis" else issues[0].measured)
 
 
 def test_the_unit_is_named() -> None:
-    report = report_on(write_glb(textured(box(40, 40, 30)), "x"), dimensions={"width": 40, "height": 40, "depth": 30, "unit": "cm"})
+    report = report_on(
+        write_glb(textured(box(40, 40, 30)), "x"),
+        dimensions={"width": 40, "height": 40, "depth": 30, "unit": "cm"},
+    )
     assert any("centimetres" in i.message for i in report.issues if i.code == "geometry.unit")
 
 
@@ -121,7 +150,9 @@ UVS = {
     "uv.overlap": crowded,
     "uv.inverted": lambda uvs: uvs * [-1, 1] + [1, 0],
     "uv.range": lambda uvs: uvs * 3,
-    "uv.gutter": lambda uvs: (np.round(uvs * 4) / 4 - 0.5) * 0.999 + 0.5 + np.repeat(np.arange(12), 3)[:, None] * 1e-4,
+    "uv.gutter": lambda uvs: (
+        (np.round(uvs * 4) / 4 - 0.5) * 0.999 + 0.5 + np.repeat(np.arange(12), 3)[:, None] * 1e-4
+    ),
     "uv.empty": lambda uvs: uvs * 0 + 0.5,
 }
 
@@ -133,7 +164,9 @@ def test_how_textures_lie(code: str) -> None:
 
 def test_an_uneven_texture_is_told() -> None:
     model = textured(ball(0.4))
-    assert "uv.density" not in found(model) and "uv.density" in found(replace(model, uvs=uneven(model.uvs.copy()).astype(np.float32)))
+    assert "uv.density" not in found(model) and "uv.density" in found(
+        replace(model, uvs=uneven(model.uvs.copy()).astype(np.float32))
+    )
 
 
 def test_a_textured_part_without_uvs() -> None:
@@ -200,7 +233,10 @@ def test_each_measure_is_measured_and_limited() -> None:
     report = report_on(data, rules=limited(**bounds))
     assert {c for c in codes(report) if c.startswith("limit.")} == set(FAILING)
     assert all(i.measured and i.limit and i.remedy for i in report.issues if i.code.startswith("limit."))
-    kept = {m: {"at_most": b.get("at_least", 1e12)} if "at_least" in b else {"at_least": 0.0} for m, b in bounds.items()}
+    kept = {
+        m: {"at_most": b.get("at_least", 1e12)} if "at_least" in b else {"at_least": 0.0}
+        for m, b in bounds.items()
+    }
     assert not {c for c in codes(report_on(data, rules=limited(**kept))) if c.startswith("limit.")}
 
 
@@ -219,20 +255,29 @@ def test_advice_warns_and_what_cannot_be_measured_is_not_tested() -> None:
     models = tuple(replace(d, profiles=("mine",)) if d.name == "model" else d for d in RULES.deliverables)
     rules = replace(RULES, profiles={"mine": ModelProfile(limits=(advice,))}, deliverables=models)
     report = report_on(write_glb(textured(box(0.4, 0.4, 0.3)), "CH123", {"sku": "CH123"}), rules=rules)
-    assert [i.severity.value for i in report.issues if i.code == "limit.triangles"] == ["warning"] and not report.blocked
+    assert [i.severity.value for i in report.issues if i.code == "limit.triangles"] == [
+        "warning"
+    ] and not report.blocked
     assert judge(Limit(measure="texel_density", at_most=1, source=""), None) == (Outcome.NOT_TESTED, None)
 
 
 def test_an_admins_own_profile() -> None:
     import json
 
-    raw = rules_json(profiles={"web-shop": {"based_on": "khronos-mobile-ar", "max_triangles": 9, "naming": "{sku}_v{version}"}})
+    raw = rules_json(
+        profiles={
+            "web-shop": {"based_on": "khronos-mobile-ar", "max_triangles": 9, "naming": "{sku}_v{version}"}
+        }
+    )
     raw["deliverables"].append({"name": "model", "kind": "model", "profiles": ["web-shop"]})
     rules = load_rules(json.dumps(raw))
     report = report_on(write_glb(textured(box(0.4, 0.4, 0.3)), "CH123", {"sku": "CH123"}), rules=rules)
     assert {"limit.triangles", "naming.profile"} <= codes(report)
     assert any(i.code == "naming.profile" and "CH123_v1" in i.message for i in report.issues)
-    assert any(r.profile == "web-shop" and r.check == "size of the file" and r.outcome is Outcome.PASS for r in report.rows)
+    assert any(
+        r.profile == "web-shop" and r.check == "size of the file" and r.outcome is Outcome.PASS
+        for r in report.rows
+    )
 
 
 @pytest.mark.parametrize(
@@ -246,7 +291,9 @@ def test_an_admins_own_profile() -> None:
         ({}, "amazon-main", "/deliverables/2/profiles/0"),
     ],
 )
-def test_a_profile_that_is_none_is_refused_with_its_place(profiles: dict[str, object], named: str, where: str) -> None:
+def test_a_profile_that_is_none_is_refused_with_its_place(
+    profiles: dict[str, object], named: str, where: str
+) -> None:
     import json
 
     raw = rules_json(profiles=profiles)
@@ -257,9 +304,16 @@ def test_a_profile_that_is_none_is_refused_with_its_place(profiles: dict[str, ob
 
 
 def test_the_khronos_rule_for_names_has_a_proposal() -> None:
-    models = tuple(replace(d, profiles=("khronos-mobile-ar",)) if d.name == "model" else d for d in RULES.deliverables)
-    report = report_on(write_glb(textured(box(0.4, 0.4, 0.3)), "CH123", {"sku": "CH123"}), rules=replace(RULES, deliverables=models))
-    assert any("ch123_modern-dining-chair_v1_glb" in i.message for i in report.issues if i.code == "naming.profile")
+    models = tuple(
+        replace(d, profiles=("khronos-mobile-ar",)) if d.name == "model" else d for d in RULES.deliverables
+    )
+    report = report_on(
+        write_glb(textured(box(0.4, 0.4, 0.3)), "CH123", {"sku": "CH123"}),
+        rules=replace(RULES, deliverables=models),
+    )
+    assert any(
+        "ch123_modern-dining-chair_v1_glb" in i.message for i in report.issues if i.code == "naming.profile"
+    )
 
 
 def test_a_lying_stream_and_one_that_is_none() -> None:
@@ -268,11 +322,14 @@ def test_a_lying_stream_and_one_that_is_none() -> None:
     packed = write_web(textured(ball(0.4)), "CH123", {"sku": "CH123"})
     assert "file.stream" not in codes(report_on(packed, known=False))
     begin = packed.index(b"DRACO")
-    assert "file.stream" in codes(report_on(packed[: begin + 20] + b"\xff" * 40 + packed[begin + 60 :], known=False))
+    assert "file.stream" in codes(
+        report_on(packed[: begin + 20] + b"\xff" * 40 + packed[begin + 60 :], known=False)
+    )
 
 
 @pytest.mark.parametrize(
-    ("node", "count", "told"), [({"mesh": 0}, MAX_TRIANGLES // len(ball().faces) + 2, "triangles"), ({}, MAX_NODES + 1, "nodes")]
+    ("node", "count", "told"),
+    [({"mesh": 0}, MAX_TRIANGLES // len(ball().faces) + 2, "triangles"), ({}, MAX_NODES + 1, "nodes")],
 )
 def test_a_file_that_asks_for_too_much(node: dict, count: int, told: str) -> None:
     """A few bytes that mean millions of triangles: one mesh shown by many nodes; or nodes without end."""
@@ -286,7 +343,14 @@ def test_a_file_that_asks_for_too_much(node: dict, count: int, told: str) -> Non
 
 
 def test_an_empty_surface_is_an_issue() -> None:
-    line = Primitive(where="/", positions=np.zeros((2, 3)), faces=np.zeros((0, 3), np.int64), normals=None, uvs=None, material=None)
+    line = Primitive(
+        where="/",
+        positions=np.zeros((2, 3)),
+        faces=np.zeros((0, 3), np.int64),
+        normals=None,
+        uvs=None,
+        material=None,
+    )
     with pytest.raises(Exception, match="no triangles"):
         surface_of([line])
     assert Surface(positions=np.zeros((3, 3)), faces=np.array([[0, 1, 2]])).degenerate.all()

@@ -29,21 +29,38 @@ PX = 400
 
 def boot() -> Model:
     """Something without a symmetry: a block with a tower on its left and a bar at its right front; its upper part red, the rest blue."""
-    parts = [((0.4, 0.2, 0.3), (0, 0.1, 0)), ((0.1, 0.3, 0.1), (-0.14, 0.3, 0)), ((0.06, 0.06, 0.2), (0.16, 0.22, 0.14))]
-    mesh = trimesh.util.concatenate([trimesh.creation.box(s).apply_translation(at) for s, at in parts]).subdivide().subdivide()
+    parts = [
+        ((0.4, 0.2, 0.3), (0, 0.1, 0)),
+        ((0.1, 0.3, 0.1), (-0.14, 0.3, 0)),
+        ((0.06, 0.06, 0.2), (0.16, 0.22, 0.14)),
+    ]
+    mesh = (
+        trimesh.util.concatenate([trimesh.creation.box(s).apply_translation(at) for s, at in parts])
+        .subdivide()
+        .subdivide()
+    )
     model = as_model(mesh)
     picture = np.zeros((8, 8, 3), np.uint8)
     picture[:4], picture[4:] = (40, 70, 170), (190, 50, 40)
     out = io.BytesIO()
     Image.fromarray(cv2.resize(picture, (64, 64), interpolation=cv2.INTER_NEAREST)).save(out, "PNG")
-    uvs = np.stack([np.full(len(model.positions), 0.5), 0.1 + 0.8 * model.positions[:, 1] / model.positions[:, 1].max()], 1)
+    uvs = np.stack(
+        [np.full(len(model.positions), 0.5), 0.1 + 0.8 * model.positions[:, 1] / model.positions[:, 1].max()],
+        1,
+    )
     return replace(model, uvs=uvs.astype(np.float32), texture=out.getvalue())
 
 
 def photo(model: Model, azimuth: float, elevation: float = 0.0, fov: float | None = None) -> np.ndarray:
     """The model as a transparent picture from somewhere, (PX, PX, 4)."""
     x, y, z = ((model.low + model.high) / 2).tolist()
-    camera = Camera(azimuth=azimuth, elevation=elevation, target=(x, y, z), half=float(np.linalg.norm(model.extent)) * 0.6, fov=fov)
+    camera = Camera(
+        azimuth=azimuth,
+        elevation=elevation,
+        target=(x, y, z),
+        half=float(np.linalg.norm(model.extent)) * 0.6,
+        fov=fov,
+    )
     rgb, alpha = Stage(model).render(camera, PX, Look(background=None, shadow=False, samples=2))
     return np.dstack([rgb, alpha])
 
@@ -98,14 +115,18 @@ def report(model: Model, photos: dict[View, np.ndarray]):
     data = write_glb(model, "x")
     made = file_of(data, "x.glb", "glb")
     encoded = {view.value: encode(p[..., :3], p[..., 3], "png") for view, p in photos.items()}
-    subject = Subject(product=None, deliverable=None, slot=1, number=1, files=(made,), read=lambda _: data, photos=encoded)
+    subject = Subject(
+        product=None, deliverable=None, slot=1, number=1, files=(made,), read=lambda _: data, photos=encoded
+    )
     return run_checks(subject, RULES), subject
 
 
 def test_the_right_model_is_like_its_photos_and_shows_it(photos: dict[View, np.ndarray]) -> None:
     found, subject = report(boot(), photos)
     assert not [i for i in found.issues if i.code.startswith("likeness.")]
-    assert {r.check: r.outcome for r in found.rows if r.check.startswith("likeness to")} == {f"likeness to {v}": Outcome.PASS for v in photos}
+    assert {r.check: r.outcome for r in found.rows if r.check.startswith("likeness to")} == {
+        f"likeness to {v}": Outcome.PASS for v in photos
+    }
     assert set(subject.pictures_made) == {f"likeness-{v}" for v in photos}
     with Image.open(io.BytesIO(subject.pictures_made["likeness-front"])) as picture:
         assert picture.size == (960, 320)
@@ -131,7 +152,12 @@ def test_each_defect_is_told(change, code: str, photos: dict[View, np.ndarray]) 
 def test_the_camera_of_a_three_quarter_photo_is_found(photos: dict[View, np.ndarray]) -> None:
     hero = photos[View.HERO]
     found = Likeness(boot()).compare(hero[..., 3], np.ascontiguousarray(hero[..., :3]), View.HERO)
-    assert found is not None and abs(found.camera.azimuth - 37) < 4 and abs(found.camera.elevation - 17) < 4 and found.outline > 0.96
+    assert (
+        found is not None
+        and abs(found.camera.azimuth - 37) < 4
+        and abs(found.camera.elevation - 17) < 4
+        and found.outline > 0.96
+    )
     assert score([found]) < 1
 
 
@@ -154,8 +180,19 @@ def test_several_materials_are_read_onto_one_atlas() -> None:
     one = boot()
     data = write_glb(replace(one, texture=None, color=(1.0, 0.0, 0.0, 1.0)), "x")
     document = read_json(data)
-    document["materials"].append({"pbrMetallicRoughness": {"baseColorFactor": [0.0, 1.0, 0.0, 1.0], "metallicFactor": 0.0, "roughnessFactor": 0.5}})
-    second = {**document["meshes"][0], "primitives": [{**document["meshes"][0]["primitives"][0], "material": 1}]}
+    document["materials"].append(
+        {
+            "pbrMetallicRoughness": {
+                "baseColorFactor": [0.0, 1.0, 0.0, 1.0],
+                "metallicFactor": 0.0,
+                "roughnessFactor": 0.5,
+            }
+        }
+    )
+    second = {
+        **document["meshes"][0],
+        "primitives": [{**document["meshes"][0]["primitives"][0], "material": 1}],
+    }
     document["meshes"].append(second)
     document["nodes"].append({"mesh": 1, "translation": [2.0, 0.0, 0.0]})
     document["scenes"][0]["nodes"] = [0, 1]
@@ -163,12 +200,23 @@ def test_several_materials_are_read_onto_one_atlas() -> None:
 
     start = 28 + int.from_bytes(data[12:16], "little")
     model = read_glb(packed(document, data[start:]))
-    assert model.texture is not None and len(model.faces) == 2 * len(one.faces) and model.extent[0] == pytest.approx(one.extent[0] + 2, rel=1e-5)
-    rgb, alpha = Stage(model).render(
-        Camera(azimuth=0, elevation=0, target=(1.0, 0.2, 0.0), half=1.4), 128, Look(background=None, shadow=False, samples=1)
+    assert (
+        model.texture is not None
+        and len(model.faces) == 2 * len(one.faces)
+        and model.extent[0] == pytest.approx(one.extent[0] + 2, rel=1e-5)
     )
-    left, right = (rgb[:, part][alpha[:, part] > 200].astype(int).mean(0) for part in (slice(0, 64), slice(64, 128)))
+    rgb, alpha = Stage(model).render(
+        Camera(azimuth=0, elevation=0, target=(1.0, 0.2, 0.0), half=1.4),
+        128,
+        Look(background=None, shadow=False, samples=1),
+    )
+    left, right = (
+        rgb[:, part][alpha[:, part] > 200].astype(int).mean(0) for part in (slice(0, 64), slice(64, 128))
+    )
     assert left[0] > 3 * left[1] and right[1] > 3 * right[0]
     with Image.open(io.BytesIO(model.maps["metallic_roughness"])) as map_:
         pixels = np.asarray(map_)
-    assert [abs(int(pixels[500, x, 1]) - rough) < 6 for x, rough in ((500, 178), (1500, 128))] == [True, True] and pixels[..., 2].max() < 60
+    assert [abs(int(pixels[500, x, 1]) - rough) < 6 for x, rough in ((500, 178), (1500, 128))] == [
+        True,
+        True,
+    ] and pixels[..., 2].max() < 60

@@ -37,7 +37,9 @@ def cutout_of(mask: np.ndarray, colour: tuple[int, int, int] = (120, 90, 60)) ->
     return Cutout(rgb=np.full((*padded.shape, 3), colour, np.uint8), alpha=padded, confidence=1.0, touches=())
 
 
-def build(views: dict[View, Cutout], width: float | None, height: float | None, depth: float | None, **options):
+def build(
+    views: dict[View, Cutout], width: float | None, height: float | None, depth: float | None, **options
+):
     size = Dimensions(width_m=width, height_m=height, depth_m=depth)
     return build_model(views, size, "", **{"max_triangles": 12_000, "texture_px": 512, **options})
 
@@ -56,14 +58,20 @@ def test_three_rectangles_make_a_box() -> None:
     full = np.ones((200, 200), np.uint8)
     built = build({v: cutout_of(full) for v in (View.FRONT, View.RIGHT, View.TOP)}, 0.4, 0.2, 0.3)
     mesh = mesh_of(built.model)
-    assert built.family.startswith("hull") and mesh.is_watertight and mesh.volume == pytest.approx(0.4 * 0.2 * 0.3, rel=0.03)
+    assert (
+        built.family.startswith("hull")
+        and mesh.is_watertight
+        and mesh.volume == pytest.approx(0.4 * 0.2 * 0.3, rel=0.03)
+    )
     assert np.allclose(built.model.extent, [0.4, 0.2, 0.3], atol=1e-6)
 
 
 def test_three_discs_make_a_ball() -> None:
     built = build({v: cutout_of(disc()) for v in (View.FRONT, View.RIGHT, View.TOP)}, 1.0, 1.0, 1.0)
     mesh = mesh_of(built.model)
-    assert built.family == "turned" and mesh.is_watertight and mesh.volume == pytest.approx(np.pi / 6, rel=0.04)
+    assert (
+        built.family == "turned" and mesh.is_watertight and mesh.volume == pytest.approx(np.pi / 6, rel=0.04)
+    )
 
 
 def test_one_disc_with_equal_width_and_depth_is_a_ball_turned() -> None:
@@ -88,7 +96,16 @@ def test_legs_stay_and_stand() -> None:
     mask[:30] = 1
     for x in (10, 270):
         mask[:, x : x + 14] = 1
-    built = build({View.FRONT: cutout_of(mask), View.RIGHT: cutout_of(mask), View.TOP: cutout_of(np.ones((200, 200), np.uint8))}, 1.0, 1.0, 1.0)
+    built = build(
+        {
+            View.FRONT: cutout_of(mask),
+            View.RIGHT: cutout_of(mask),
+            View.TOP: cutout_of(np.ones((200, 200), np.uint8)),
+        },
+        1.0,
+        1.0,
+        1.0,
+    )
     mesh = mesh_of(built.model)
     feet = mesh.section([0, 1, 0], [0, 0.1, 0]).discrete
     assert mesh.is_watertight and mesh.body_count == 1 and len(feet) == 4
@@ -108,12 +125,18 @@ def test_asymmetric_views_stand_the_right_way_round() -> None:
     red, blue = (200, 20, 20), (20, 20, 200)
     built = build({View.FRONT: cutout_of(front, red), View.RIGHT: cutout_of(side, blue)}, 1.0, 1.0, 1.0)
     mesh = mesh_of(built.model)
-    inside = mesh.contains([[-0.25, 0.75, -0.25], [0.25, 0.75, -0.25], [-0.25, 0.75, 0.25], [0.25, 0.25, 0.25]])
+    inside = mesh.contains(
+        [[-0.25, 0.75, -0.25], [0.25, 0.75, -0.25], [-0.25, 0.75, 0.25], [0.25, 0.25, 0.25]]
+    )
     assert inside.tolist() == [True, False, False, True]
     stage = Stage(built.model)
-    rgb, _ = stage.render(Camera(azimuth=0, elevation=0, target=(0, 0.5, 0), half=0.6), 64, Look(samples=1, shadow=False))
+    rgb, _ = stage.render(
+        Camera(azimuth=0, elevation=0, target=(0, 0.5, 0), half=0.6), 64, Look(samples=1, shadow=False)
+    )
     assert rgb[48, 32, 0] > rgb[48, 32, 2]
-    rgb, _ = stage.render(Camera(azimuth=90, elevation=0, target=(0, 0.5, 0), half=0.6), 64, Look(samples=1, shadow=False))
+    rgb, _ = stage.render(
+        Camera(azimuth=90, elevation=0, target=(0, 0.5, 0), half=0.6), 64, Look(samples=1, shadow=False)
+    )
     assert rgb[48, 32, 2] > rgb[48, 32, 0]
 
 
@@ -122,30 +145,54 @@ def test_the_photo_stands_on_the_front_as_it_is() -> None:
     cutout = cutout_of(mask)
     rgb = cutout.rgb.copy()
     rgb[:120, :120] = (220, 30, 30)  # top left of the picture
-    built = build({View.FRONT: Cutout(rgb=rgb, alpha=cutout.alpha, confidence=1.0, touches=())}, 1.0, 1.0, 1.0)
-    seen, _ = Stage(built.model).render(camera_for(built.model.low, built.model.high, "front"), 100, Look(samples=1, shadow=False))
+    built = build(
+        {View.FRONT: Cutout(rgb=rgb, alpha=cutout.alpha, confidence=1.0, touches=())}, 1.0, 1.0, 1.0
+    )
+    seen, _ = Stage(built.model).render(
+        camera_for(built.model.low, built.model.high, "front"), 100, Look(samples=1, shadow=False)
+    )
     assert seen[30, 30, 0] > 1.6 * seen[70, 70, 0]
 
 
-@pytest.mark.parametrize(("known", "guessed"), [((1.0, None, None), ["height", "depth"]), ((None, None, None), ["width", "height", "depth"])])
+@pytest.mark.parametrize(
+    ("known", "guessed"),
+    [((1.0, None, None), ["height", "depth"]), ((None, None, None), ["width", "height", "depth"])],
+)
 def test_missing_dimensions_are_completed_from_the_views_and_said(known: tuple, guessed: list[str]) -> None:
-    built = build({View.FRONT: cutout_of(np.ones((100, 200), np.uint8)), View.RIGHT: cutout_of(np.ones((100, 50), np.uint8))}, *known)
+    built = build(
+        {
+            View.FRONT: cutout_of(np.ones((100, 200), np.uint8)),
+            View.RIGHT: cutout_of(np.ones((100, 50), np.uint8)),
+        },
+        *known,
+    )
     found = next(i for i in built.issues if i.code == "model.dimensions_missing")
     assert all(g in found.message for g in guessed)
-    assert built.model.extent[0] / built.model.extent[1] == pytest.approx(2, rel=0.01) and built.model.extent[2] / built.model.extent[
-        1
-    ] == pytest.approx(0.5, rel=0.01)
+    assert built.model.extent[0] / built.model.extent[1] == pytest.approx(2, rel=0.01) and built.model.extent[
+        2
+    ] / built.model.extent[1] == pytest.approx(0.5, rel=0.01)
 
 
 def test_views_that_contradict_the_size_are_reported() -> None:
-    built = build({View.FRONT: cutout_of(np.ones((100, 300), np.uint8)), View.RIGHT: cutout_of(np.ones((100, 100), np.uint8))}, 1.0, 1.0, 1.0)
+    built = build(
+        {
+            View.FRONT: cutout_of(np.ones((100, 300), np.uint8)),
+            View.RIGHT: cutout_of(np.ones((100, 100), np.uint8)),
+        },
+        1.0,
+        1.0,
+        1.0,
+    )
     assert "model.views_disagree" in {i.code for i in built.issues} and built.confidence < 0.7
 
 
 def test_one_view_of_an_odd_shape_is_a_guess_and_says_so() -> None:
     mask = np.ones((200, 200), np.uint8)
     mask[:130, 70:] = 0
-    assert {i.code for i in build({View.FRONT: cutout_of(mask)}, 1.0, 1.0, 0.6).issues} == {"model.single_view", "model.low_confidence"}
+    assert {i.code for i in build({View.FRONT: cutout_of(mask)}, 1.0, 1.0, 0.6).issues} == {
+        "model.single_view",
+        "model.low_confidence",
+    }
 
 
 def test_outlines_that_hardly_meet_still_give_a_solid_of_the_products_size() -> None:
@@ -155,7 +202,9 @@ def test_outlines_that_hardly_meet_still_give_a_solid_of_the_products_size() -> 
     left[20:80, :2] = 1
     top = np.zeros((100, 100), np.uint8)
     top[:3, :3], top[97:, 97:] = 1, 1
-    built = build({View.FRONT: cutout_of(left), View.RIGHT: cutout_of(right), View.TOP: cutout_of(top)}, 1.0, 1.0, 1.0)
+    built = build(
+        {View.FRONT: cutout_of(left), View.RIGHT: cutout_of(right), View.TOP: cutout_of(top)}, 1.0, 1.0, 1.0
+    )
     assert np.allclose(built.model.extent, 1.0, atol=0.005) and mesh_of(built.model).is_watertight
 
 
@@ -164,20 +213,42 @@ SAMPLES_BY_NAME = {"chair": (0.46, 0.852, 0.489), "vase": (0.18, 0.3, 0.18), "sp
 
 @pytest.mark.parametrize("name", SAMPLES_BY_NAME)
 def test_the_sample_products_make_good_models(name: str) -> None:
-    photos = {View(p.stem.rsplit("-", 1)[1]): cut_out(decode(p.read_bytes(), max_pixels=10**8)) for p in SAMPLES.glob(f"{name}-*.jpg")}
+    photos = {
+        View(p.stem.rsplit("-", 1)[1]): cut_out(decode(p.read_bytes(), max_pixels=10**8))
+        for p in SAMPLES.glob(f"{name}-*.jpg")
+    }
     built = build(photos, *SAMPLES_BY_NAME[name])
     mesh, data = mesh_of(built.model), write_glb(built.model, name)
-    assert mesh.is_watertight and mesh.body_count == 1 and np.allclose(built.model.extent, SAMPLES_BY_NAME[name], rtol=0.005)
+    assert (
+        mesh.is_watertight
+        and mesh.body_count == 1
+        and np.allclose(built.model.extent, SAMPLES_BY_NAME[name], rtol=0.005)
+    )
     assert len(built.model.faces) <= 12_000 and len(data) < 1_500_000
     report = validate(data)
-    assert report["issues"]["numErrors"] == report["issues"]["numWarnings"] == report["issues"]["numInfos"] == report["issues"]["numHints"] == 0
+    assert (
+        report["issues"]["numErrors"]
+        == report["issues"]["numWarnings"]
+        == report["issues"]["numInfos"]
+        == report["issues"]["numHints"]
+        == 0
+    )
     front = photos.get(View.FRONT) or photos[View.HERO]
     left, top, right, bottom = front.box
     truth = cv2.resize(front.alpha[top:bottom, left:right], (256, 256), interpolation=cv2.INTER_AREA) > 127
     w, h = built.model.extent[0], built.model.extent[1]
-    seen = Stage(built.model).silhouette(Camera(azimuth=0, elevation=0, target=(0, h / 2, 0), half=max(w, h) / 2), 512)
+    seen = Stage(built.model).silhouette(
+        Camera(azimuth=0, elevation=0, target=(0, h / 2, 0), half=max(w, h) / 2), 512
+    )
     rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
-    crop = cv2.resize(seen[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.uint8), (256, 256), interpolation=cv2.INTER_AREA) > 0
+    crop = (
+        cv2.resize(
+            seen[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.uint8),
+            (256, 256),
+            interpolation=cv2.INTER_AREA,
+        )
+        > 0
+    )
     assert (crop & truth).sum() / (crop | truth).sum() > 0.85
 
 
@@ -226,7 +297,12 @@ def test_the_usdz_has_the_glbs_size_in_metres_y_up(tmp_path) -> None:
     path.write_bytes(write_usdz(built, "CH1"))
     stage = Usd.Stage.Open(str(path))
     assert UsdGeom.GetStageUpAxis(stage) == "Y" and UsdGeom.GetStageMetersPerUnit(stage) == 1.0
-    size = UsdGeom.BBoxCache(0, ["default"]).ComputeWorldBound(stage.GetDefaultPrim()).ComputeAlignedRange().GetSize()
+    size = (
+        UsdGeom.BBoxCache(0, ["default"])
+        .ComputeWorldBound(stage.GetDefaultPrim())
+        .ComputeAlignedRange()
+        .GetSize()
+    )
     assert np.allclose(size, built.extent, atol=1e-5)
     with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as package:
         assert {i.compress_type for i in package.infolist()} == {zipfile.ZIP_STORED}
@@ -238,7 +314,10 @@ def test_the_usdz_has_the_glbs_size_in_metres_y_up(tmp_path) -> None:
         (Dimensions(width_m=1, height_m=2, depth_m=1), [1, 2, 1]),
         (Dimensions(height_m=1), [0.5, 1, 0.5]),
         (Dimensions(), [50, 100, 50]),
-        (Dimensions(width_m=2, height_m=1, depth_m=0.5), [0.5, 1, 0.5]),  # four times too wide is another shape: no stretching in silence
+        (
+            Dimensions(width_m=2, height_m=1, depth_m=0.5),
+            [0.5, 1, 0.5],
+        ),  # four times too wide is another shape: no stretching in silence
         (Dimensions(width_m=0.51, height_m=1, depth_m=0.5), [0.51, 1, 0.5]),
     ],
 )
@@ -255,7 +334,11 @@ def test_fitting_to_the_products_size(known: Dimensions, extent: list[float]) ->
 def test_a_model_over_budget_is_simplified_and_its_texture_reduced() -> None:
     built = build({View.FRONT: cutout_of(disc())}, 1.0, 1.0, 1.0, texture_px=1024).model
     fewer = simplified(built, 2000)
-    assert len(fewer.faces) <= 2000 and len(fewer.uvs) == len(fewer.positions) and np.allclose(fewer.extent, built.extent, rtol=0.03)
+    assert (
+        len(fewer.faces) <= 2000
+        and len(fewer.uvs) == len(fewer.positions)
+        and np.allclose(fewer.extent, built.extent, rtol=0.03)
+    )
     assert len(with_texture_within(built, 256).texture) < len(built.texture)
 
 
@@ -270,13 +353,19 @@ def test_simplifying_keeps_seams_texture_places_and_outline() -> None:
         camera, look = camera_for(model.low, model.high, view), Look(background=None, shadow=False)
         (one, seen), (two, also) = (Stage(m).render(camera, 160, look) for m in (model, fewer))
         assert np.abs(seen.astype(int) - also).mean() < 2  # no cracks, the same outline
-        assert np.abs(one.astype(int) - two)[(seen > 250) & (also > 250)].mean() < 6  # the squares stay where they are
+        assert (
+            np.abs(one.astype(int) - two)[(seen > 250) & (also > 250)].mean() < 6
+        )  # the squares stay where they are
 
 
 @pytest.mark.parametrize("budget", [30, 4])
 def test_a_mesh_of_many_parts_is_not_simplified_to_nothing(budget: int) -> None:
     places = [trimesh.transformations.translation_matrix((i % 10 * 0.1, i // 10 * 0.1, 0)) for i in range(60)]
-    many = as_model(trimesh.util.concatenate([trimesh.creation.box((0.01, 0.01, 0.01), transform=place) for place in places]))
+    many = as_model(
+        trimesh.util.concatenate(
+            [trimesh.creation.box((0.01, 0.01, 0.01), transform=place) for place in places]
+        )
+    )
     assert len(simplified(many, 400).faces) == 400
     with pytest.raises(InputError) as refused:
         simplified(many, budget)
@@ -285,7 +374,9 @@ def test_a_mesh_of_many_parts_is_not_simplified_to_nothing(budget: int) -> None:
 
 def test_rendering_shows_shape_light_and_shadow() -> None:
     model = as_model(trimesh.creation.icosphere(4, 0.5))
-    rgb, alpha = Stage(model).render(camera_for(model.low, model.high, "front"), 96, Look(background=None, samples=1))
+    rgb, alpha = Stage(model).render(
+        camera_for(model.low, model.high, "front"), 96, Look(background=None, samples=1)
+    )
     assert alpha[48, 48] == 255 and alpha[2, 2] == 0
     assert rgb[30, 40].mean() > rgb[70, 60].mean()
     with pytest.raises(KeyError):
@@ -305,7 +396,9 @@ def test_a_model_beside_the_picture_is_not_seen(fov: float | None) -> None:
 def test_rays_of_a_window_are_those_of_its_pixels(fov: float | None) -> None:
     camera = Camera(azimuth=33, elevation=21, target=(0.1, 0.4, -0.2), half=0.7, fov=fov)
     columns, rows = np.linspace(-0.5, 0.9, 5, dtype=np.float32), np.linspace(0.8, -0.6, 4, dtype=np.float32)
-    for one, other in zip(camera.rays_of(columns, rows), camera.rays(np.tile(columns, 4), np.repeat(rows, 5)), strict=True):
+    for one, other in zip(
+        camera.rays_of(columns, rows), camera.rays(np.tile(columns, 4), np.repeat(rows, 5)), strict=True
+    ):
         assert one.shape == (20, 3) and np.allclose(one, other, atol=1e-6)
     back, right, up = camera.axes()
     assert np.allclose(np.cross(back, right), up, atol=1e-6)
@@ -315,7 +408,11 @@ def test_the_web_glb_is_the_same_model_in_fewer_bytes() -> None:
     model = build({View.FRONT: cutout_of(disc()), View.RIGHT: cutout_of(disc())}, 1, 1, 1).model
     plain, web = write_glb(model, "x"), write_web(model, "x", {"sku": "A1"})
     packed = read_packed(web)
-    assert packed.triangles == len(model.faces) and np.allclose(packed.extent, model.extent, rtol=0.001) and len(web) < 0.4 * len(plain)
+    assert (
+        packed.triangles == len(model.faces)
+        and np.allclose(packed.extent, model.extent, rtol=0.001)
+        and len(web) < 0.4 * len(plain)
+    )
     document = read_json(web)
     assert document["extensionsRequired"] == ["KHR_draco_mesh_compression", "EXT_texture_webp"]
     assert document["asset"]["extras"] == {"sku": "A1"}
@@ -326,9 +423,13 @@ def test_the_web_glb_is_the_same_model_in_fewer_bytes() -> None:
 def test_studies_show_form_triangles_and_layout() -> None:
     model = build({View.FRONT: cutout_of(disc())}, 1, 1, 1).model
     camera = camera_for(model.low, model.high, "front")
-    form, wires, squares = (rgb.astype(int) for rgb in studies(Stage(model), camera, 160, ("matcap", "wireframe", "checker")))
+    form, wires, squares = (
+        rgb.astype(int) for rgb in studies(Stage(model), camera, 160, ("matcap", "wireframe", "checker"))
+    )
     assert form[45, 55].sum() > 1.5 * form[115, 105].sum()  # lit from the upper left
-    coarse = next(studies(Stage(as_model(trimesh.creation.icosphere(1, 0.5))), camera, 160, ["wireframe"])).astype(int)
+    coarse = next(
+        studies(Stage(as_model(trimesh.creation.icosphere(1, 0.5))), camera, 160, ["wireframe"])
+    ).astype(int)
     inside = (slice(50, 110), slice(50, 110))
     assert wires[inside].mean() < coarse[inside].mean() - 10  # more triangles, more lines
     assert 0.3 < (squares[inside].sum(-1) < squares[inside].sum(-1).mean()).mean() < 0.7
@@ -337,9 +438,15 @@ def test_studies_show_form_triangles_and_layout() -> None:
 def with_maps() -> Model:
     """A box with a base colour, a normal map and a metallic-roughness map, as providers send."""
     rng, pictures = np.random.default_rng(3), {}
-    for name, base in (("base", (180, 60, 40)), ("normal", (128, 128, 255)), ("metallic_roughness", (0, 140, 20))):
+    for name, base in (
+        ("base", (180, 60, 40)),
+        ("normal", (128, 128, 255)),
+        ("metallic_roughness", (0, 140, 20)),
+    ):
         out = io.BytesIO()
-        Image.fromarray((np.full((64, 64, 3), base) + rng.integers(-9, 9, (64, 64, 3))).clip(0, 255).astype(np.uint8)).save(out, "PNG")
+        Image.fromarray(
+            (np.full((64, 64, 3), base) + rng.integers(-9, 9, (64, 64, 3))).clip(0, 255).astype(np.uint8)
+        ).save(out, "PNG")
         pictures[name] = out.getvalue()
     plain = build({View.FRONT: cutout_of(disc())}, 1, 1, 1).model
     return replace(plain, texture=pictures.pop("base"), maps=pictures)
@@ -353,8 +460,12 @@ def test_a_models_maps_stay_with_it() -> None:
     back = read_glb(data)
     small = with_texture_within(simplified(back, 2000), 32)
     assert set(back.maps) == {"normal", "metallic_roughness"} == set(small.maps)
-    mean = {name: np.asarray(Image.open(io.BytesIO(picture))).mean((0, 1)) for name, picture in small.maps.items()}
-    assert np.allclose(mean["normal"], (128, 128, 255), atol=6) and np.allclose(mean["metallic_roughness"], (4, 140, 20), atol=6)
+    mean = {
+        name: np.asarray(Image.open(io.BytesIO(picture))).mean((0, 1)) for name, picture in small.maps.items()
+    }
+    assert np.allclose(mean["normal"], (128, 128, 255), atol=6) and np.allclose(
+        mean["metallic_roughness"], (4, 140, 20), atol=6
+    )
     assert Image.open(io.BytesIO(small.maps["normal"])).size == (32, 32)
     assert len(read_json(write_web(model, "x"))["images"]) == 3
 
@@ -362,10 +473,18 @@ def test_a_models_maps_stay_with_it() -> None:
 def test_the_usdz_has_the_maps_too(tmp_path) -> None:
     package = tmp_path / "model.usdz"
     package.write_bytes(write_usdz(with_maps(), "A1"))
-    assert {n.filename for n in zipfile.ZipFile(package).infolist()} == {"model.usdc", "base.png", "normal.png", "metallic_roughness.png"}
+    assert {n.filename for n in zipfile.ZipFile(package).infolist()} == {
+        "model.usdc",
+        "base.png",
+        "normal.png",
+        "metallic_roughness.png",
+    }
     stage = Usd.Stage.Open(str(package))
     surface = UsdShade.Shader(stage.GetPrimAtPath("/Product/Material/Surface"))
-    sources = {n: surface.GetInput(n).GetConnectedSources()[0][0] for n in ("diffuseColor", "normal", "roughness", "metallic")}
+    sources = {
+        n: surface.GetInput(n).GetConnectedSources()[0][0]
+        for n in ("diffuseColor", "normal", "roughness", "metallic")
+    }
     told = {n: (source.source.GetPath().name, str(source.sourceName)) for n, source in sources.items()}
     assert told == {
         "diffuseColor": ("Base", "rgb"),
@@ -390,10 +509,16 @@ def test_tangents_run_along_the_picture() -> None:
 
 def test_a_model_without_a_texture_packs_too() -> None:
     web = write_web(ball(), "x")
-    assert read_packed(web).triangles == len(ball().faces) and "EXT_texture_webp" not in read_json(web)["extensionsUsed"]
+    assert (
+        read_packed(web).triangles == len(ball().faces)
+        and "EXT_texture_webp" not in read_json(web)["extensionsUsed"]
+    )
 
 
-@pytest.mark.parametrize("damage", [lambda d: d[:-200], lambda d: d.replace(b"DRACO", b"DRAGO", 1), lambda d: write_glb(ball(), "x")])
+@pytest.mark.parametrize(
+    "damage",
+    [lambda d: d[:-200], lambda d: d.replace(b"DRACO", b"DRAGO", 1), lambda d: write_glb(ball(), "x")],
+)
 def test_a_damaged_web_glb_is_refused(damage) -> None:
     with pytest.raises(InputError) as raised:
         read_packed(damage(write_web(ball(), "x")))

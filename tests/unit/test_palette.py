@@ -35,7 +35,9 @@ def test_rooms_take_the_palette_and_slots_still_differ() -> None:
     chair = cut_out(decode((SAMPLES / "chair-front.jpg").read_bytes(), max_pixels=10**8))
 
     def made(slot: int, palette: object) -> np.ndarray:
-        return compose_lifestyle(chair, Scene(width=240, height=300, fill=0.6, slot=slot, seed=1, palette=palette)).rgb.astype(float)  # type: ignore[arg-type]
+        return compose_lifestyle(
+            chair, Scene(width=240, height=300, fill=0.6, slot=slot, seed=1, palette=palette)
+        ).rgb.astype(float)  # type: ignore[arg-type]
 
     rooms = [made(slot, mood(BLUE_OVER_BROWN)) for slot in (1, 2, 3, 4)]
     for slot, room in enumerate(rooms, 1):

@@ -14,7 +14,9 @@ CHAIR = replace(product(), name="Falun chair", brand="Nord", style_tags="warm, o
 
 
 def told(template: str = "", note: str = "", avoid: str = "", **facts: object) -> str:
-    deliverable = Deliverable(name="lifestyle", kind=RunKind.IMAGE, prompt=template, avoid=avoid, style="lifestyle")
+    deliverable = Deliverable(
+        name="lifestyle", kind=RunKind.IMAGE, prompt=template, avoid=avoid, style="lifestyle"
+    )
     return prompt(deliverable, replace(CHAIR, **facts), note)
 
 
@@ -30,7 +32,12 @@ def test_a_sentence_without_its_facts_is_left_out() -> None:
 
 def test_without_a_template_the_style_has_its_own() -> None:
     usual = told(brand="")
-    assert usual.startswith("Lifestyle photo of Falun chair in use, in a real room. warm, oak. Keep the product exactly") and "Brand" not in usual
+    assert (
+        usual.startswith(
+            "Lifestyle photo of Falun chair in use, in a real room. warm, oak. Keep the product exactly"
+        )
+        and "Brand" not in usual
+    )
     studio = Deliverable(name="packshot", kind=RunKind.IMAGE, background="#eeeeee")
     assert "On a plain background, #eeeeee." in prompt(studio, CHAIR)
     clear = replace(studio, background="transparent")
@@ -39,7 +46,12 @@ def test_without_a_template_the_style_has_its_own() -> None:
 
 
 def test_a_rows_own_request_a_reviewers_note_and_what_to_avoid_go_along() -> None:
-    asked = told("A {name}. {prompt}.", note="the legs\nare too thin.", avoid="people, text", request=Request(prompt="on a beach"))
+    asked = told(
+        "A {name}. {prompt}.",
+        note="the legs\nare too thin.",
+        avoid="people, text",
+        request=Request(prompt="on a beach"),
+    )
     assert asked == (
         "A Falun chair. on a beach. Do not show: people, text. A reviewer said of the last picture: the legs are too thin. Correct that."
     )
@@ -51,6 +63,9 @@ def test_a_fact_is_a_phrase_and_no_place_for_orders() -> None:
     assert len(told("word " * 2000)) == MAX_PROMPT
 
 
-@pytest.mark.parametrize(("template", "wrong"), [("{name}", ""), ("{attributes.A B}", ""), ("{colour}", "colour"), ("{name} {sku}", "sku")])
+@pytest.mark.parametrize(
+    ("template", "wrong"),
+    [("{name}", ""), ("{attributes.A B}", ""), ("{colour}", "colour"), ("{name} {sku}", "sku")],
+)
 def test_a_field_that_means_nothing_is_told(template: str, wrong: str) -> None:
     assert unknown(template) == wrong

@@ -13,10 +13,19 @@ from dam_connector.domain.product import Dimensions, View
 from tests.support import SAMPLES
 from worker.imaging.cutout import cut_out
 from worker.imaging.decode import Photo, decode
-from worker.imaging.photo_quality import SAME_BITS, blur_px, fingerprint, same_picture_issues, source_issues, wrong_view_issues
+from worker.imaging.photo_quality import (
+    SAME_BITS,
+    blur_px,
+    fingerprint,
+    same_picture_issues,
+    source_issues,
+    wrong_view_issues,
+)
 
 GOOD = (SAMPLES / "chair-front.jpg").read_bytes()
-FRONT, RIGHT = (decode((SAMPLES / f"speaker-{view}.jpg").read_bytes(), max_pixels=10**8) for view in ("front", "right"))
+FRONT, RIGHT = (
+    decode((SAMPLES / f"speaker-{view}.jpg").read_bytes(), max_pixels=10**8) for view in ("front", "right")
+)
 
 
 def of(rgb: np.ndarray) -> Photo:
@@ -53,7 +62,13 @@ def test_blur_is_measured_in_pixels(sigma: float) -> None:
 
 
 def test_too_much_and_too_little_light() -> None:
-    burnt = scene(lambda a: (cv2.circle(a, (300, 300), 150, (255, 255, 255), -1), cv2.circle(a, (300, 300), 60, (200, 40, 40), -1)), ground=180)
+    burnt = scene(
+        lambda a: (
+            cv2.circle(a, (300, 300), 150, (255, 255, 255), -1),
+            cv2.circle(a, (300, 300), 60, (200, 40, 40), -1),
+        ),
+        ground=180,
+    )
     assert "source.overexposed" in codes(burnt)
     dark = scene(lambda a: cv2.circle(a, (300, 300), 150, (4, 4, 4), -1), ground=36)
     assert "source.underexposed" in codes(dark)
@@ -61,16 +76,26 @@ def test_too_much_and_too_little_light() -> None:
 
 def test_two_products_in_one_photo() -> None:
     pair = scene(lambda a: [cv2.circle(a, (x, 300), 90, (170, 40, 40), -1) for x in (170, 430)])
-    speck = scene(lambda a: (cv2.circle(a, (300, 300), 150, (170, 40, 40), -1), cv2.circle(a, (540, 60), 12, (20, 20, 20), -1)))
+    speck = scene(
+        lambda a: (
+            cv2.circle(a, (300, 300), 150, (170, 40, 40), -1),
+            cv2.circle(a, (540, 60), 12, (20, 20, 20), -1),
+        )
+    )
     assert "source.several_objects" in codes(pair) and "source.several_objects" not in codes(speck)
 
 
 def test_a_background_that_is_not_plain() -> None:
     rng = np.random.default_rng(3)
-    busy = cv2.resize(rng.integers(90, 240, (20, 20, 3), np.uint8), (600, 600), interpolation=cv2.INTER_NEAREST)
+    busy = cv2.resize(
+        rng.integers(90, 240, (20, 20, 3), np.uint8), (600, 600), interpolation=cv2.INTER_NEAREST
+    )
     cv2.circle(busy, (300, 300), 150, (200, 20, 20), -1)
     cutout = cut_out(of(busy))
-    assert "source.background_busy" in {i.code for i in source_issues(of(busy), cutout, "front")} and cutout.busy > 0.25
+    assert (
+        "source.background_busy" in {i.code for i in source_issues(of(busy), cutout, "front")}
+        and cutout.busy > 0.25
+    )
 
 
 def test_one_picture_given_as_two_views() -> None:
@@ -82,10 +107,16 @@ def test_one_picture_given_as_two_views() -> None:
 
 def test_a_view_that_shows_another_side() -> None:
     size = Dimensions(width_m=0.16, height_m=0.27, depth_m=0.09)
-    wide, narrow = (cut_out(scene(lambda a, w=w: cv2.rectangle(a, (300 - w, 165), (300 + w, 435), (170, 40, 40), -1))) for w in (80, 45))
+    wide, narrow = (
+        cut_out(scene(lambda a, w=w: cv2.rectangle(a, (300 - w, 165), (300 + w, 435), (170, 40, 40), -1)))
+        for w in (80, 45)
+    )
     assert list(wrong_view_issues({View.FRONT: wide, View.RIGHT: narrow}, size)) == []
     found = list(wrong_view_issues({View.FRONT: narrow, View.RIGHT: wide}, size))
-    assert [(i.code, i.pointer) for i in found] == [("source.wrong_view", "/images/front"), ("source.wrong_view", "/images/right")]
+    assert [(i.code, i.pointer) for i in found] == [
+        ("source.wrong_view", "/images/front"),
+        ("source.wrong_view", "/images/right"),
+    ]
     assert list(wrong_view_issues({View.FRONT: narrow}, replace(size, depth_m=None))) == []
 
 

@@ -53,7 +53,9 @@ def test_another_product_is_not_taken_for_it(other: str) -> None:
 
 def test_a_picture_without_the_product_or_with_half_of_it_is_told() -> None:
     empty = np.full((600, 600, 3), 200, np.uint8)
-    assert codes(MUG, empty) == ["rendition.product_unsure"] and facts_of(recognise(MUG, empty)) == {"product_found": "no"}
+    assert codes(MUG, empty) == ["rendition.product_unsure"] and facts_of(recognise(MUG, empty)) == {
+        "product_found": "no"
+    }
     whole = room(CHAIR, 1)
     _, top, _, bottom = recognise(CHAIR, whole).box
     half = np.ascontiguousarray(whole[: (top + bottom) // 2 + 120])
@@ -64,12 +66,18 @@ def test_the_issues_say_what_was_measured() -> None:
     found = recognise(MUG, as_made(room(stretched(1.15)(MUG), 1), 3))
     (told,) = recognition_issues(found, "/images/front")
     assert (
-        told.code == "rendition.product_changed" and told.measured == "proportions +15 %" and told.limit == "7 %" and told.pointer == "/images/front"
+        told.code == "rendition.product_changed"
+        and told.measured == "proportions +15 %"
+        and told.limit == "7 %"
+        and told.pointer == "/images/front"
     )
 
 
 def test_of_several_pictures_the_best_is_taken() -> None:
-    made = [Photo(rgb=as_made(room(change(MUG), 1), 3), alpha=None, format="PNG") for change in (hue(70), lambda cutout: cutout, stretched(1.2))]
+    made = [
+        Photo(rgb=as_made(room(change(MUG), 1), 3), alpha=None, format="PNG")
+        for change in (hue(70), lambda cutout: cutout, stretched(1.2))
+    ]
     chosen, found = most_like(MUG, made)
     assert chosen is made[1] and not list(reasons(found))
 
@@ -78,7 +86,11 @@ def test_a_picture_is_fitted_around_its_product() -> None:
     rgb = np.zeros((1000, 1500, 3), np.uint8)
     cv2.rectangle(rgb, (1100, 300), (1399, 699), (250, 0, 0), -1)
     picture = fitted(Photo(rgb=rgb, alpha=None, format="PNG"), (1100, 300, 1400, 700), 800, 1000)
-    assert picture.rgb.shape == (1000, 800, 3) and picture.enlarged == 1.0 and picture.box == (400, 300, 700, 700)
+    assert (
+        picture.rgb.shape == (1000, 800, 3)
+        and picture.enlarged == 1.0
+        and picture.box == (400, 300, 700, 700)
+    )
     assert picture.rgb[500, 550, 0] == 250 and picture.rgb[500, 350, 0] == 0
     whole = fitted(Photo(rgb=rgb, alpha=rgb[..., 0].copy(), format="PNG"), (0, 0, 0, 0), 3000, 2000)
     assert whole.rgb.shape == (2000, 3000, 3) and whole.alpha is not None and whole.enlarged == 2.0

@@ -20,7 +20,12 @@ from worker.modeling.glb_export import write_glb
 from worker.modeling.usdz_export import write_usdz
 
 MODEL = replace(unwrapped(box(0.4, 0.4, 0.3)), texture=TEXTURE)
-HELD = replace(RULES, deliverables=tuple(replace(d, profiles=("khronos-banner",)) if d.name == "model" else d for d in RULES.deliverables))
+HELD = replace(
+    RULES,
+    deliverables=tuple(
+        replace(d, profiles=("khronos-banner",)) if d.name == "model" else d for d in RULES.deliverables
+    ),
+)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +40,11 @@ def test_markdown_has_the_verdict_the_findings_and_the_matrix(report: Report) ->
     assert "# chair.glb" in text and "Blocked: it has errors." in text
     assert "| error | `geometry.dimensions` | /dimensions/width |" in text and "**khronos-banner**" in text
     assert "| Are the proportions close to the real product? | **no** |" in text
-    cells = {line.count(" | ") for line in text.split("## Profiles")[1].splitlines() if line.startswith("|") and "---" not in line}
+    cells = {
+        line.count(" | ")
+        for line in text.split("## Profiles")[1].splitlines()
+        if line.startswith("|") and "---" not in line
+    }
     assert len(cells) == 1
     broken = replace(report, issues=(issue("file.unreadable", "a | b\n<script>"),))
     assert "a \\| b &lt;script>" in markdown(broken, "x")
@@ -48,15 +57,26 @@ def test_junit_fails_where_errors_are_and_only_for_profiles_that_must_be_satisfi
     failed = {c.get("name") for c in suites["checks"] if c.find("failure") is not None}
     assert failed == {"dimensions"} and suites["checks"].get("failures") == "1"
     skipped = {c.get("name") for c in suites["checks"] if c.find("skipped") is not None}
-    assert "usdz" in skipped and "likeness" in skipped and int(suites["checks"].get("tests") or 0) == len(suites["checks"])
-    assert junit(replace(report, issues=(issue("file.unreadable", "bell \x07"),)), "x").isprintable() is False  # line breaks only
+    assert (
+        "usdz" in skipped
+        and "likeness" in skipped
+        and int(suites["checks"].get("tests") or 0) == len(suites["checks"])
+    )
+    assert (
+        junit(replace(report, issues=(issue("file.unreadable", "bell \x07"),)), "x").isprintable() is False
+    )  # line breaks only
     assert "\x07" not in junit(replace(report, issues=(issue("geometry.dimensions", "bell \x07"),)), "x")
 
 
 def test_json_is_what_its_schema_says(report: Report) -> None:
     told = json.loads(report_json(report, "chair.glb"))
     jsonschema.validate(told, json_schema())
-    assert told["blocked"] and told["issues"][0]["remedy"] and told["held_to"] == ["khronos-banner"] and len(told["answers"]) == 6
+    assert (
+        told["blocked"]
+        and told["issues"][0]["remedy"]
+        and told["held_to"] == ["khronos-banner"]
+        and len(told["answers"]) == 6
+    )
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({**told, "verdict": "fine"}, json_schema())
 
@@ -73,10 +93,13 @@ def test_the_checklist_is_answered_by_evidence(report: Report) -> None:
 def test_a_waiver_ends() -> None:
     day = datetime(2026, 12, 1, tzinfo=UTC)
     found = Report(
-        issues=(issue("geometry.dimensions", "wide"),), waivers=(Waiver(code="geometry.dimensions", by="ada", reason="sample", until=day),)
+        issues=(issue("geometry.dimensions", "wide"),),
+        waivers=(Waiver(code="geometry.dimensions", by="ada", reason="sample", until=day),),
     )
     assert not found.blocked and not found.errors(day.replace(month=11)) and found.errors(day.replace(day=2))
-    assert not replace(found, waivers=(Waiver(code="geometry.dimensions", by="ada", reason="sample"),)).errors(day)
+    assert not replace(
+        found, waivers=(Waiver(code="geometry.dimensions", by="ada", reason="sample"),)
+    ).errors(day)
 
 
 def test_the_usdz_is_opened_measured_and_validated(tmp_path) -> None:
@@ -87,7 +110,10 @@ def test_the_usdz_is_opened_measured_and_validated(tmp_path) -> None:
         from worker.checks import Subject, run_checks
 
         glb = write_glb(MODEL, "CH123", {"sku": "CH123"})
-        files = (file_of(glb, "CH123_ModernDiningChair_V1_GLB.glb", "glb"), file_of(data, "CH123_ModernDiningChair_V1_USDZ.usdz", "usdz"))
+        files = (
+            file_of(glb, "CH123_ModernDiningChair_V1_GLB.glb", "glb"),
+            file_of(data, "CH123_ModernDiningChair_V1_USDZ.usdz", "usdz"),
+        )
         subject = Subject(
             product=product(),
             deliverable=RULES.deliverable("model"),
@@ -119,6 +145,8 @@ def test_the_usdz_is_opened_measured_and_validated(tmp_path) -> None:
     def unbound(stage) -> None:
         UsdShade.MaterialBindingAPI(stage.GetPrimAtPath("/Product/Mesh")).UnbindAllBindings()
         stage.GetPrimAtPath("/Product/Mesh").RemoveAPI(UsdShade.MaterialBindingAPI)
-        stage.GetPrimAtPath("/Product/Mesh").CreateRelationship("material:binding").SetTargets(["/Product/Material"])
+        stage.GetPrimAtPath("/Product/Mesh").CreateRelationship("material:binding").SetTargets(
+            ["/Product/Material"]
+        )
 
     assert {"usdz.stage", "usdz.advice"} & found(changed(unbound))

@@ -24,6 +24,10 @@ def test_records_have_the_size_of_what_is_photographed() -> None:
     shapes = {name: painted(PRODUCTS[name]())[0].extent for name in VIEWS}
     for row in json.loads((SAMPLES / "catalog.json").read_text()):
         known = load_product({**row["product"], "images": {}}).dimensions
-        shape = next(extent for name, extent in shapes.items() if any(p.startswith(name) for p in row["product"]["images"].values()))
+        shape = next(
+            extent
+            for name, extent in shapes.items()
+            if any(p.startswith(name) for p in row["product"]["images"].values())
+        )
         for size, measured in zip((known.width_m, known.height_m, known.depth_m), shape, strict=True):
             assert size is None or np.isclose(size, measured, rtol=0.03), row["product"]["sku"]

@@ -15,7 +15,13 @@ from worker.modeling.build import Built, build_model
 from worker.modeling.camera import Camera
 from worker.modeling.render import Stage
 
-ANGLES = {View.FRONT: (0, 0), View.RIGHT: (90, 0), View.BACK: (180, 0), View.LEFT: (270, 0), View.TOP: (0, 90)}
+ANGLES = {
+    View.FRONT: (0, 0),
+    View.RIGHT: (90, 0),
+    View.BACK: (180, 0),
+    View.LEFT: (270, 0),
+    View.TOP: (0, 90),
+}
 POINTS = 6000
 
 
@@ -52,7 +58,12 @@ def cone() -> Truth:
 def cup() -> Truth:
     turn = np.linspace(np.radians(-80), np.radians(80), 20)
     path = [(0.036 + 0.03 * np.cos(a), 0.05 + 0.03 * np.sin(a), 0.0) for a in turn]
-    return Truth([lathe([(0, 0), (0.036, 0), (0.04, 0.1), (0, 0.1)]), *(bar(a, b, 0.006) for a, b in itertools.pairwise(path))])
+    return Truth(
+        [
+            lathe([(0, 0), (0.036, 0), (0.04, 0.1), (0, 0.1)]),
+            *(bar(a, b, 0.006) for a, b in itertools.pairwise(path)),
+        ]
+    )
 
 
 def table() -> Truth:
@@ -68,27 +79,49 @@ def chair() -> Truth:
 
 def frame() -> Truth:
     rails = [trimesh.creation.box((0.5, 0.04, 0.03)).apply_translation((0, y, 0)) for y in (0.02, 0.68)]
-    return Truth([*rails, *(trimesh.creation.box((0.04, 0.7, 0.03)).apply_translation((x, 0.35, 0)) for x in (-0.23, 0.23))])
+    return Truth(
+        [
+            *rails,
+            *(trimesh.creation.box((0.04, 0.7, 0.03)).apply_translation((x, 0.35, 0)) for x in (-0.23, 0.23)),
+        ]
+    )
 
 
 def bag() -> Truth:
     turn = np.linspace(0, np.pi, 20)
     path = [(0.1 * np.cos(a), 0.25 + 0.12 * np.sin(a), 0.0) for a in turn]
-    return Truth([rounded_box((0.36, 0.26, 0.12), 0.03, (0, 0.13, 0)), *(bar(a, b, 0.008) for a, b in itertools.pairwise(path))])
+    return Truth(
+        [
+            rounded_box((0.36, 0.26, 0.12), 0.03, (0, 0.13, 0)),
+            *(bar(a, b, 0.008) for a, b in itertools.pairwise(path)),
+        ]
+    )
 
 
 def shoe() -> Truth:
     along = np.linspace(0, 1, 24)
     sole = np.interp(along, [0, 0.2, 0.5, 0.75, 1], [0.026, 0.035, 0.034, 0.05, 0.012])
     top = 0.04 + 0.075 / (1 + np.exp((along - 0.45) / 0.08))
-    rings = [(x * 0.28, y, s * w * (1 - 0.4 * (y / 0.115))) for x, w, h in zip(along, sole, top, strict=True) for y in (0, h) for s in (-1, 1)]
+    rings = [
+        (x * 0.28, y, s * w * (1 - 0.4 * (y / 0.115)))
+        for x, w, h in zip(along, sole, top, strict=True)
+        for y in (0, h)
+        for s in (-1, 1)
+    ]
     rows = np.array(rings).reshape(24, 4, 3)
     return Truth([trimesh.convex.convex_hull(rows[i : i + 2].reshape(-1, 3)) for i in range(23)])
 
 
 def lattice() -> Truth:
-    boards = [trimesh.creation.box((0.8, 0.03, 0.3)).apply_translation((0, y, 0)) for y in (0.015, 0.4, 0.8, 1.185)]
-    return Truth([*boards, *(trimesh.creation.box((0.03, 1.2, 0.3)).apply_translation((x, 0.6, 0)) for x in (-0.385, 0.385))])
+    boards = [
+        trimesh.creation.box((0.8, 0.03, 0.3)).apply_translation((0, y, 0)) for y in (0.015, 0.4, 0.8, 1.185)
+    ]
+    return Truth(
+        [
+            *boards,
+            *(trimesh.creation.box((0.03, 1.2, 0.3)).apply_translation((x, 0.6, 0)) for x in (-0.385, 0.385)),
+        ]
+    )
 
 
 def cabinet() -> Truth:
@@ -119,8 +152,18 @@ def photographed(truth: Truth, *views: View) -> dict[View, Cutout]:
     found = {}
     for view in views:
         azimuth, elevation = ANGLES[view]
-        mask = stage.silhouette(Camera(azimuth=azimuth, elevation=elevation, target=(0, float(mesh.extents[1]) / 2, 0), half=half), 480)
-        found[view] = Cutout(rgb=np.full((480, 480, 3), 120, np.uint8), alpha=mask.astype(np.uint8) * 255, confidence=1.0, touches=())
+        mask = stage.silhouette(
+            Camera(
+                azimuth=azimuth, elevation=elevation, target=(0, float(mesh.extents[1]) / 2, 0), half=half
+            ),
+            480,
+        )
+        found[view] = Cutout(
+            rgb=np.full((480, 480, 3), 120, np.uint8),
+            alpha=mask.astype(np.uint8) * 255,
+            confidence=1.0,
+            touches=(),
+        )
     return found
 
 
@@ -134,7 +177,9 @@ def shared(truth: Truth, built: Built) -> float:
     """Intersection over union of the solids, by points in their box."""
     extents = truth.whole.extents
     points = (np.random.default_rng(1).random((POINTS, 3)) - [0.5, 0, 0.5]) * extents
-    mesh = trimesh.Trimesh(built.model.positions, built.model.faces, process=True, merge_norm=True, merge_tex=True)
+    mesh = trimesh.Trimesh(
+        built.model.positions, built.model.faces, process=True, merge_norm=True, merge_tex=True
+    )
     mine, true = mesh.contains(points), truth.contains(points)
     assert mesh.is_watertight and np.allclose(built.model.extent, extents, rtol=0.005)
     return float((mine & true).sum() / (mine | true).sum())
@@ -173,7 +218,12 @@ def test_other_sets_of_views_stand_the_right_way_round(shape, views, least) -> N
 
 def test_an_unsure_photo_is_left_out_while_others_remain() -> None:
     photos = photographed(cabinet(), View.FRONT, View.RIGHT)
-    noise = Cutout(rgb=photos[View.FRONT].rgb, alpha=np.triu(np.full((480, 480), 255, np.uint8)), confidence=0.05, touches=())
+    noise = Cutout(
+        rgb=photos[View.FRONT].rgb,
+        alpha=np.triu(np.full((480, 480), 255, np.uint8)),
+        confidence=0.05,
+        touches=(),
+    )
     size = Dimensions(width_m=1.2, height_m=0.69, depth_m=0.4)
     built = build_model({**photos, View.TOP: noise}, size, "furniture", max_triangles=8000, texture_px=512)
     left_out = next(i for i in built.issues if i.code == "model.view_left_out")
@@ -187,28 +237,57 @@ def test_a_part_that_the_views_cannot_agree_on_is_told_and_lowers_the_confidence
     front[20:150, 150:154] = side[20:150, 60:64] = 255
     top[60:240, 80:240] = 255
     views = {View.FRONT: front, View.RIGHT: side, View.TOP: top}
-    cutouts = {v: Cutout(rgb=np.full((300, 300, 3), 99, np.uint8), alpha=a, confidence=1.0, touches=()) for v, a in views.items()}
-    built = build_model(cutouts, Dimensions(width_m=0.7, height_m=1.0, depth_m=0.7), "", max_triangles=8000, texture_px=512)
+    cutouts = {
+        v: Cutout(rgb=np.full((300, 300, 3), 99, np.uint8), alpha=a, confidence=1.0, touches=())
+        for v, a in views.items()
+    }
+    built = build_model(
+        cutouts, Dimensions(width_m=0.7, height_m=1.0, depth_m=0.7), "", max_triangles=8000, texture_px=512
+    )
     lost = next(i for i in built.issues if i.code == "model.part_lost")
     doubt = next(i for i in built.issues if i.code == "model.low_confidence")
-    assert float(lost.measured.rstrip(" %")) > 20 and "thin parts lost" in doubt.message and built.confidence < 0.3
+    assert (
+        float(lost.measured.rstrip(" %")) > 20
+        and "thin parts lost" in doubt.message
+        and built.confidence < 0.3
+    )
 
 
 def test_a_photo_from_slightly_above_is_straightened() -> None:
     """The bottle's bottom rim bows below its axis' foot; the model stands as tall and as wide as the product."""
     truth = cylinder()
     mesh = truth.whole
-    alpha = Stage(as_model(mesh)).silhouette(Camera(azimuth=0, elevation=4, target=(0, 0.1, 0), half=0.12, fov=18), 640)
-    photo = Cutout(rgb=np.full((640, 640, 3), 120, np.uint8), alpha=alpha.astype(np.uint8) * 255, confidence=1.0, touches=())
-    built = build_model({View.FRONT: photo}, Dimensions(width_m=0.1, height_m=0.2, depth_m=0.1), "bottle", max_triangles=8000, texture_px=512)
+    alpha = Stage(as_model(mesh)).silhouette(
+        Camera(azimuth=0, elevation=4, target=(0, 0.1, 0), half=0.12, fov=18), 640
+    )
+    photo = Cutout(
+        rgb=np.full((640, 640, 3), 120, np.uint8),
+        alpha=alpha.astype(np.uint8) * 255,
+        confidence=1.0,
+        touches=(),
+    )
+    built = build_model(
+        {View.FRONT: photo},
+        Dimensions(width_m=0.1, height_m=0.2, depth_m=0.1),
+        "bottle",
+        max_triangles=8000,
+        texture_px=512,
+    )
     assert built.family == "turned" and shared(truth, built) > 0.95
 
 
 def test_a_three_quarter_photo_alone_is_a_guess() -> None:
     truth = cabinet()
     mesh = truth.whole
-    alpha = Stage(as_model(mesh)).silhouette(Camera(azimuth=-35, elevation=16, target=(0, 0.3, 0), half=0.9, fov=26), 640)
-    photo = Cutout(rgb=np.full((640, 640, 3), 120, np.uint8), alpha=alpha.astype(np.uint8) * 255, confidence=1.0, touches=())
+    alpha = Stage(as_model(mesh)).silhouette(
+        Camera(azimuth=-35, elevation=16, target=(0, 0.3, 0), half=0.9, fov=26), 640
+    )
+    photo = Cutout(
+        rgb=np.full((640, 640, 3), 120, np.uint8),
+        alpha=alpha.astype(np.uint8) * 255,
+        confidence=1.0,
+        touches=(),
+    )
     width, height, depth = mesh.extents
     size = Dimensions(width_m=width, height_m=height, depth_m=depth)
     built = build_model({View.HERO: photo}, size, "furniture", max_triangles=8000, texture_px=512)
@@ -219,7 +298,11 @@ def test_a_three_quarter_photo_alone_is_a_guess() -> None:
 def test_a_cup_is_open_and_a_bottle_is_closed() -> None:
     """The words tell an open vessel; a neck or a cap tells a closed one whatever the words say."""
     filled = {}
-    for name, truth, words in (("cup", cup(), "mug"), ("candle", cup(), "candle"), ("cone", cone(), "drinkware")):
+    for name, truth, words in (
+        ("cup", cup(), "mug"),
+        ("candle", cup(), "candle"),
+        ("cone", cone(), "drinkware"),
+    ):
         model = made(truth, words, View.FRONT, View.RIGHT, View.TOP).model
         mesh = trimesh.Trimesh(model.positions, model.faces, process=True, merge_norm=True, merge_tex=True)
         axis = model.low[0] + (0.04 if name != "cone" else 0.08)
@@ -231,7 +314,10 @@ def test_a_three_quarter_photo_beside_a_front_leaves_it_one_view() -> None:
     photos = photographed(cabinet(), View.FRONT)
     hero = Cutout(rgb=photos[View.FRONT].rgb, alpha=photos[View.FRONT].alpha, confidence=0.1, touches=())
     size = Dimensions(width_m=1.2, height_m=0.69, depth_m=0.4)
-    alone, both = (build_model(v, size, "furniture", max_triangles=8000, texture_px=512) for v in (photos, {**photos, View.HERO: hero}))
+    alone, both = (
+        build_model(v, size, "furniture", max_triangles=8000, texture_px=512)
+        for v in (photos, {**photos, View.HERO: hero})
+    )
     assert both.confidence == alone.confidence and {i.code for i in both.issues} == {"model.single_view"}
 
 
@@ -258,7 +344,9 @@ def inside(truth: Truth, built: Built, *points: tuple[float, float, float]) -> l
     """Whether the model holds these points, given where the truth was built."""
     low, high = trimesh.util.concatenate(truth.parts).bounds
     moved = np.array(points) - [(low[0] + high[0]) / 2, low[1], (low[2] + high[2]) / 2]
-    mesh = trimesh.Trimesh(built.model.positions, built.model.faces, process=True, merge_norm=True, merge_tex=True)
+    mesh = trimesh.Trimesh(
+        built.model.positions, built.model.faces, process=True, merge_norm=True, merge_tex=True
+    )
     return [bool(found) for found in mesh.contains(moved)]
 
 
@@ -273,7 +361,12 @@ def test_posts_hidden_by_the_seat_are_no_slab_and_four_legs_are_not_eight() -> N
 @pytest.mark.parametrize("views", [(View.FRONT, View.RIGHT, View.TOP), (View.FRONT, View.RIGHT)])
 def test_a_sofas_seat_is_free(views) -> None:
     built = made(sofa(), "sofa", *views)
-    assert inside(sofa(), built, (0, 0.6, 0.3), (0, 0.6, -0.35), (0.9, 0.5, 0.1), (0, 0.3, 0.3)) == [False, True, True, True]
+    assert inside(sofa(), built, (0, 0.6, 0.3), (0, 0.6, -0.35), (0.9, 0.5, 0.1), (0, 0.3, 0.3)) == [
+        False,
+        True,
+        True,
+        True,
+    ]
     assert made(sofa(arms=False), "sofa", *views).family.count("seat") == 0  # the side tells it all
 
 
@@ -281,11 +374,24 @@ def from_a_corner(truth: Truth, words: str, azimuth: float, elevation: float, *o
     """The model from a three-quarter photo, alone or beside others."""
     mesh = truth.whole
     width, height, depth = mesh.extents
-    camera = Camera(azimuth=azimuth, elevation=elevation, target=(0, height / 2, 0), half=float(np.linalg.norm(mesh.extents)) * 0.55, fov=26)
+    camera = Camera(
+        azimuth=azimuth,
+        elevation=elevation,
+        target=(0, height / 2, 0),
+        half=float(np.linalg.norm(mesh.extents)) * 0.55,
+        fov=26,
+    )
     alpha = Stage(as_model(mesh)).silhouette(camera, 640)
-    photo = Cutout(rgb=np.full((640, 640, 3), 120, np.uint8), alpha=alpha.astype(np.uint8) * 255, confidence=1.0, touches=())
+    photo = Cutout(
+        rgb=np.full((640, 640, 3), 120, np.uint8),
+        alpha=alpha.astype(np.uint8) * 255,
+        confidence=1.0,
+        touches=(),
+    )
     size = Dimensions(width_m=width, height_m=height, depth_m=depth)
-    return build_model({View.HERO: photo, **photographed(truth, *others)}, size, words, max_triangles=8000, texture_px=512)
+    return build_model(
+        {View.HERO: photo, **photographed(truth, *others)}, size, words, max_triangles=8000, texture_px=512
+    )
 
 
 def bottle() -> Truth:
@@ -319,6 +425,12 @@ def test_a_photo_from_above_beside_a_three_quarter_one_counts() -> None:
 def test_an_antenna_that_leans_beside_the_body_is_no_sheet() -> None:
     """The body hides its lower half from the side; where it stands alone the side shows how it leans."""
     body = trimesh.creation.box((0.3, 0.3, 0.3)).apply_translation((-0.02, 0.15, 0))
-    truth = Truth([body, bar((0.15, 0.1, 0.05), (0.15, 0.6, -0.2), 0.01), bar((0.12, 0.1, 0.05), (0.15, 0.1, 0.05), 0.01)])
+    truth = Truth(
+        [
+            body,
+            bar((0.15, 0.1, 0.05), (0.15, 0.6, -0.2), 0.01),
+            bar((0.12, 0.1, 0.05), (0.15, 0.1, 0.05), 0.01),
+        ]
+    )
     built = made(truth, "electronics", View.FRONT, View.RIGHT, View.TOP)
     assert inside(truth, built, (0.15, 0.25, -0.12), (0.15, 0.25, -0.025)) == [False, True]

@@ -15,7 +15,11 @@ from schemas.sheet_template import template
 from tests.support import product
 from tests.unit.test_checks import RULES
 
-ROWS = [["sku", "title", "image_url", "brand"], ["CH1", "Größe – „Stuhl“", "https://x.example/a.jpg", "a;b,c\td"], ["CH2", "two\nlines", "u", "€"]]
+ROWS = [
+    ["sku", "title", "image_url", "brand"],
+    ["CH1", "Größe – „Stuhl“", "https://x.example/a.jpg", "a;b,c\td"],
+    ["CH2", "two\nlines", "u", "€"],
+]
 
 
 def written(delimiter: str = ",", rows: list[list[str]] = ROWS) -> str:
@@ -70,8 +74,15 @@ def test_the_template_reads_back_and_its_example_is_a_product() -> None:
         sheet = read_sheet(template(form))
         assert sheet.header == tuple(COLUMNS)
         product, wrong = read_row(next(sheet.rows)[1], guessed(sheet.header))
-        assert not wrong and product is not None and product.sku == "CH123" and product.dimensions.height_m == pytest.approx(33.5 * 0.0254, abs=1e-6)
-        assert product.request == Request(types=("studio", "lifestyle", "model"), images=2, aspect="4:5", formats=("glb", "usdz"))
+        assert (
+            not wrong
+            and product is not None
+            and product.sku == "CH123"
+            and product.dimensions.height_m == pytest.approx(33.5 * 0.0254, abs=1e-6)
+        )
+        assert product.request == Request(
+            types=("studio", "lifestyle", "model"), images=2, aspect="4:5", formats=("glb", "usdz")
+        )
         assert {i.view for i in product.images} == {View.FRONT, View.RIGHT}
 
 
@@ -84,9 +95,21 @@ def test_other_peoples_headers_are_understood() -> None:
         "style_tags": "style_tags",
     }
     german = guessed(("Artikelnummer", "Bezeichnung", "Höhe", "Bild", "Kategorie"))
-    assert german == {"sku": "Artikelnummer", "product_name": "Bezeichnung", "height": "Höhe", "image_url": "Bild", "category": "Kategorie"}
-    found = guessed(("Product Name", "SKU", "Image file name", "Colour", "Dimensions (height)", "Number of images"))
-    assert found["product_name"] == "Product Name" and found["image_url"] == "Image file name" and found["height"] == "Dimensions (height)"
+    assert german == {
+        "sku": "Artikelnummer",
+        "product_name": "Bezeichnung",
+        "height": "Höhe",
+        "image_url": "Bild",
+        "category": "Kategorie",
+    }
+    found = guessed(
+        ("Product Name", "SKU", "Image file name", "Colour", "Dimensions (height)", "Number of images")
+    )
+    assert (
+        found["product_name"] == "Product Name"
+        and found["image_url"] == "Image file name"
+        and found["height"] == "Dimensions (height)"
+    )
 
 
 @pytest.mark.parametrize(
@@ -105,7 +128,9 @@ def test_other_peoples_headers_are_understood() -> None:
 def test_a_cell_that_cannot_be_meant_is_told(column: str, cell: str, place: str) -> None:
     cells = {**{name: c.example for name, c in COLUMNS.items()}, column: cell}
     product, wrong = read_row(cells, {name: name for name in COLUMNS})
-    assert product is None and [(i.code, i.pointer) for i in wrong] == [("row.value", place)] and wrong[0].remedy
+    assert (
+        product is None and [(i.code, i.pointer) for i in wrong] == [("row.value", place)] and wrong[0].remedy
+    )
 
 
 def test_numbers_as_people_write_them() -> None:
@@ -121,14 +146,28 @@ def test_a_request_narrows_and_tailors_what_the_rules_say() -> None:
     only = Request(types=("lifestyle",), images=3, aspect="1:1", formats=("webp", "glb"), channels=("shop",))
     assert tailored(found["packshot"], only) is None and tailored(found["model"], only) is None
     made = tailored(found["lifestyle"], only)
-    assert made is not None and (made.count, made.aspect, made.formats, made.channels) == (3, "1:1", ("webp",), ())
+    assert made is not None and (made.count, made.aspect, made.formats, made.channels) == (
+        3,
+        "1:1",
+        ("webp",),
+        (),
+    )
     assert tailored(found["packshot"], Request()) == found["packshot"]
 
 
 def test_a_product_as_a_row_means_that_product_again() -> None:
-    asked = Request(types=("studio", "model"), images=3, aspect="4:5", prompt="calm", formats=("glb",), channels=("viewer",))
+    asked = Request(
+        types=("studio", "model"),
+        images=3,
+        aspect="4:5",
+        prompt="calm",
+        formats=("glb",),
+        channels=("viewer",),
+    )
     images = {"front": "https://x.example/f.jpg", "top": "dam:top.png"}
-    thing = product("A1", brand="Tarn", color="teal", images=images, inspiration_image="https://x.example/mood.jpg").with_request(asked)
+    thing = product(
+        "A1", brand="Tarn", color="teal", images=images, inspiration_image="https://x.example/mood.jpg"
+    ).with_request(asked)
     row = row_of(thing)
     read, wrong = read_row(row, {name: name for name in row})
     assert wrong == [] and read == thing

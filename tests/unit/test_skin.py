@@ -22,7 +22,9 @@ def flat(*colour: int) -> bytes:
 
 def seen(model: Model) -> np.ndarray:
     """The mean colour of the model's front."""
-    rgb, alpha = Stage(model).render(camera_for(model.low, model.high, "front"), 48, Look(background=None, shadow=False, samples=1))
+    rgb, alpha = Stage(model).render(
+        camera_for(model.low, model.high, "front"), 48, Look(background=None, shadow=False, samples=1)
+    )
     return np.asarray(rgb[alpha > 250].mean(0))
 
 
@@ -40,7 +42,9 @@ def test_a_picture_says_where_a_model_is_metal() -> None:
 def test_metal_shows_the_studio_in_its_own_colour() -> None:
     metal = seen(painted(metallic=1.0, roughness=0.3))
     assert metal[0] > 1.8 * metal[2]
-    assert seen(painted(metallic=0.0, roughness=0.3)) == pytest.approx(seen(painted(metallic=0.0, roughness=0.8)), abs=8)
+    assert seen(painted(metallic=0.0, roughness=0.3)) == pytest.approx(
+        seen(painted(metallic=0.0, roughness=0.8)), abs=8
+    )
 
 
 def test_relief_turns_the_light() -> None:

@@ -13,7 +13,13 @@ def table(*, oblique: bool) -> np.ndarray:
     """A top on four legs, (400, 400) 0 to 1; seen from above, the legs' feet stand at several heights."""
     alpha = np.zeros((400, 400), np.float32)
     cv2.fillConvexPoly(
-        alpha, np.array([[60, 130], [200, 100], [340, 130], [200, 170]] if oblique else [[60, 100], [340, 100], [340, 130], [60, 130]]), 1
+        alpha,
+        np.array(
+            [[60, 130], [200, 100], [340, 130], [200, 170]]
+            if oblique
+            else [[60, 100], [340, 100], [340, 130], [60, 130]]
+        ),
+        1,
     )
     for x, foot in ((66, 300), (196, 360), (326, 300)) if oblique else ((66, 300), (326, 300)):
         alpha[130:foot, x : x + 10] = 1
@@ -26,14 +32,20 @@ def test_seen_from_the_side_the_ground_is_one_row() -> None:
 
 def test_seen_from_above_the_ground_goes_through_the_feet() -> None:
     line = ground_line(table(oblique=True), oblique=True)
-    assert line[71] == pytest.approx(300, abs=3) and line[201] == pytest.approx(360, abs=1) and line[331] == pytest.approx(300, abs=3)
+    assert (
+        line[71] == pytest.approx(300, abs=3)
+        and line[201] == pytest.approx(360, abs=1)
+        and line[331] == pytest.approx(300, abs=3)
+    )
     assert 320 < line[136] < 340 and (np.abs(np.diff(line)) < 0.6).all()
 
 
 def test_the_shadow_is_dark_at_the_feet_and_not_under_what_hangs() -> None:
     alpha = table(oblique=True)
     shade = contact_shadow(alpha, ground_line(alpha, oblique=True), oblique=True)
-    middle = round(float(ground_line(alpha, oblique=True)[136])) + 2  # on the ground between two feet, under the top
+    middle = (
+        round(float(ground_line(alpha, oblique=True)[136])) + 2
+    )  # on the ground between two feet, under the top
     assert min(shade[361, 201], shade[302, 71]) > 0.3 > 0.2 > shade[middle, 136]
     assert shade[395, 201] < 0.05 and shade[60].max() == 0
 
@@ -41,8 +53,12 @@ def test_the_shadow_is_dark_at_the_feet_and_not_under_what_hangs() -> None:
 def test_the_cast_shadow_falls_away_from_the_light_and_back() -> None:
     alpha = np.zeros((300, 300), np.float32)
     alpha[100:250, 140:160] = 1
-    right, left = (cast_shadow(alpha, ground_line(alpha, oblique=False), aside=a, back=0.2) for a in (0.6, -0.6))
-    assert right[240, 150:].sum() > 5 * right[240, :140].sum() and np.allclose(right, left[:, ::-1], atol=0.05)
+    right, left = (
+        cast_shadow(alpha, ground_line(alpha, oblique=False), aside=a, back=0.2) for a in (0.6, -0.6)
+    )
+    assert right[240, 150:].sum() > 5 * right[240, :140].sum() and np.allclose(
+        right, left[:, ::-1], atol=0.05
+    )
     assert right[:210].max() < 0.1 and right[255:].max() < 0.1
 
 
@@ -52,7 +68,12 @@ def test_the_mirror_image_begins_at_the_ground_and_fades() -> None:
     colour = np.zeros((300, 300, 3), np.float32)
     colour[150:200] = (1, 0, 0)
     shown, share = mirrored(colour, alpha, ground_line(alpha, oblique=False), gloss=0.5, reach=40)
-    assert share[190, 150] < 0.02 and 0.3 < share[204, 150] < 0.5 and share[245, 150] == 0 and share[210, 50] == 0
+    assert (
+        share[190, 150] < 0.02
+        and 0.3 < share[204, 150] < 0.5
+        and share[245, 150] == 0
+        and share[210, 50] == 0
+    )
     assert (np.diff(share[205:238, 150]) <= 0).all() and shown[210, 150, 0] > 0.95 and shown[210, 150, 1] == 0
 
 
@@ -63,7 +84,9 @@ def square() -> Cutout:
 
 
 def test_a_gradient_goes_from_its_first_colour_to_its_second_without_bands() -> None:
-    made = compose(square(), Studio(width=300, height=300, background="#ffffff to #c0c0c0", fill=0.5, shadow=False))
+    made = compose(
+        square(), Studio(width=300, height=300, background="#ffffff to #c0c0c0", fill=0.5, shadow=False)
+    )
     assert (made.rgb[0] >= 254).all() and np.abs(made.rgb[-1].astype(int) - 0xC0).max() <= 1
     side = made.rgb[:, 10:42, 0].astype(float).mean(1)
     assert (np.diff(side) <= 0.3).all() and np.abs(side - np.linspace(255, 192, 300)).max() < 0.7
@@ -73,11 +96,18 @@ def test_a_gradient_goes_from_its_first_colour_to_its_second_without_bands() -> 
 def test_a_reflection_shows_on_any_ground() -> None:
     for ground in ("#ffffff", "#ffffff to #dddddd", "transparent"):
         plain, mirror = (
-            compose(square(), Studio(width=300, height=300, background=ground, fill=0.5, shadow=False, reflection=r)) for r in (False, True)
+            compose(
+                square(),
+                Studio(width=300, height=300, background=ground, fill=0.5, shadow=False, reflection=r),
+            )
+            for r in (False, True)
         )
         below = slice(228, 240)
         if ground == "transparent":
-            assert mirror.alpha[below, 150].min() > 10 > plain.alpha[below, 150].max() and mirror.rgb[230, 150, 0] > 2 * mirror.rgb[230, 150, 1]
+            assert (
+                mirror.alpha[below, 150].min() > 10 > plain.alpha[below, 150].max()
+                and mirror.rgb[230, 150, 0] > 2 * mirror.rgb[230, 150, 1]
+            )
         else:
             assert (mirror.rgb[below, 150, 1] < plain.rgb[below, 150, 1] - 8).all()
         assert (mirror.rgb[150, 150] == plain.rgb[150, 150]).all()

@@ -48,23 +48,38 @@ def test_bare_metal(words: str, colour: tuple[int, int, int], bare: bool) -> Non
 
 
 def test_roughness() -> None:
-    assert substance_of("Mug ceramic").roughness < substance_of("Chair oak").roughness < substance_of("Chair oak, wool").roughness < 0.9
-    assert substance_of("Wooden stool").roughness == substance_of("wood").roughness and substance_of("Thing").roughness == DEFAULT_ROUGHNESS
+    assert (
+        substance_of("Mug ceramic").roughness
+        < substance_of("Chair oak").roughness
+        < substance_of("Chair oak, wool").roughness
+        < 0.9
+    )
+    assert (
+        substance_of("Wooden stool").roughness == substance_of("wood").roughness
+        and substance_of("Thing").roughness == DEFAULT_ROUGHNESS
+    )
 
 
 def test_a_model_of_bare_metal_looks_like_it_from_the_side_that_no_photo_shows() -> None:
-    turned = trimesh.creation.revolve(np.array([[0, 0], [0.035, 0], [0.035, 0.15], [0.02, 0.18], [0.02, 0.2], [0, 0.2]]), sections=64)
+    turned = trimesh.creation.revolve(
+        np.array([[0, 0], [0.035, 0], [0.035, 0.15], [0.02, 0.18], [0.02, 0.2], [0, 0.2]]), sections=64
+    )
     turned.apply_transform(trimesh.transformations.rotation_matrix(-np.pi / 2, (1, 0, 0)))
     flask = replace(as_model(turned), metallic=1.0, roughness=0.3, color=(0.6, 0.6, 0.62, 1.0))
     flask = replace(flask, positions=flask.positions - np.array([0, flask.low[1], 0], np.float32))
     rgb, _ = Stage(flask).render(camera_for(flask.low, flask.high, "front"), 400)
-    photo, size = cut_out(Photo(rgb=rgb, alpha=None, format="PNG")), Dimensions(width_m=0.07, height_m=0.2, depth_m=0.07)
+    photo, size = (
+        cut_out(Photo(rgb=rgb, alpha=None, format="PNG")),
+        Dimensions(width_m=0.07, height_m=0.2, depth_m=0.07),
+    )
 
     def made(words: str) -> Model:
         return build_model({View.FRONT: photo}, size, words, max_triangles=8000, texture_px=512).model
 
     camera, look = camera_for(flask.low, flask.high, "60,10"), Look(background=None, shadow=False)
-    (truth, seen), (steel, also), (nothing, too) = (Stage(m).render(camera, 160, look) for m in (flask, made("stainless steel"), made("")))
+    (truth, seen), (steel, also), (nothing, too) = (
+        Stage(m).render(camera, 160, look) for m in (flask, made("stainless steel"), made(""))
+    )
     both = (seen > 250) & (also > 250) & (too > 250)
     off = [float(np.abs(truth[both].astype(int) - other[both]).mean()) for other in (steel, nothing)]
     assert made("stainless steel").metallic == 1.0 and off[0] < 0.7 * off[1]
@@ -79,14 +94,20 @@ def normals_of(atlas: np.ndarray, strength: float = 1.0) -> np.ndarray:
 
 def test_relief_is_what_is_fine_in_the_photos() -> None:
     x, y = np.meshgrid(np.arange(256), np.arange(256))
-    ribs = np.repeat((150 + 12 * np.sin(x * 2 * np.pi / 16))[..., None], 3, 2).astype(np.uint8)  # dark is deep
+    ribs = np.repeat((150 + 12 * np.sin(x * 2 * np.pi / 16))[..., None], 3, 2).astype(
+        np.uint8
+    )  # dark is deep
     normal = normals_of(ribs)
     inner = normal[40:88, 40:88]
-    rising = np.cos((2 * np.arange(40, 88) + 0.5) * 2 * np.pi / 16)  # a slope that rises to the right looks to the left
+    rising = np.cos(
+        (2 * np.arange(40, 88) + 0.5) * 2 * np.pi / 16
+    )  # a slope that rises to the right looks to the left
     assert np.corrcoef(inner[..., 0].mean(0), -rising)[0, 1] > 0.95 and np.abs(inner[..., 1]).mean() < 0.05
     assert np.abs(normal[:12]).max(axis=(0, 1))[0] < 0.1  # nothing beyond the product
     across = normals_of(np.swapaxes(ribs, 0, 1).copy())[40:88, 40:88]
-    assert np.corrcoef(across[..., 1].mean(1), rising)[0, 1] > 0.95  # green is up: a slope that rises downwards looks up
+    assert (
+        np.corrcoef(across[..., 1].mean(1), rising)[0, 1] > 0.95
+    )  # green is up: a slope that rises downwards looks up
     assert np.abs(normals_of(ribs, 0.2)[40:88, 40:88, 0]).mean() < 0.4 * np.abs(inner[..., 0]).mean()
     coarse = np.repeat((150 + 12 * np.sin(y * 2 * np.pi / 128))[..., None], 3, 2).astype(np.uint8)
     assert np.abs(normals_of(coarse)[40:88, 40:88, :2]).max() < 0.1  # a shade is no relief
@@ -96,8 +117,14 @@ def test_woven_products_get_a_normal_map_and_others_none() -> None:
     disc = np.zeros((200, 200), np.uint8)
     cv2.circle(disc, (100, 100), 90, 255, -1)
     rgb = np.random.default_rng(2).integers(90, 160, (200, 200, 3), np.uint8)
-    photo, size = Cutout(rgb=rgb, alpha=disc, confidence=1.0), Dimensions(width_m=0.4, height_m=0.4, depth_m=0.4)
-    woven, plain = (build_model({View.FRONT: photo}, size, words, max_triangles=6000, texture_px=512).model for words in ("wool pouf", "vase"))
+    photo, size = (
+        Cutout(rgb=rgb, alpha=disc, confidence=1.0),
+        Dimensions(width_m=0.4, height_m=0.4, depth_m=0.4),
+    )
+    woven, plain = (
+        build_model({View.FRONT: photo}, size, words, max_triangles=6000, texture_px=512).model
+        for words in ("wool pouf", "vase")
+    )
     assert set(woven.maps) == {"normal"} and not plain.maps
     report = validate(write_glb(woven, "x"))["issues"]
     assert report["numErrors"] == report["numWarnings"] == report["numInfos"] == report["numHints"] == 0

@@ -20,7 +20,15 @@ from worker.modeling.turntable import photographed
 from worker.renditions import Made, Order, make, opened
 
 BAR = box(0.4, 0.2, 0.1)
-FLAT = Deliverable(name="view", kind=RunKind.IMAGE, made_from="model", size_px=120, formats=("png",), background="transparent", shadow=False)
+FLAT = Deliverable(
+    name="view",
+    kind=RunKind.IMAGE,
+    made_from="model",
+    size_px=120,
+    formats=("png",),
+    background="transparent",
+    shadow=False,
+)
 
 
 def made(**changes: object) -> Made:
@@ -32,18 +40,26 @@ def sides(alpha: np.ndarray) -> tuple[int, int]:
     return int((alpha > 127).any(0).sum()), int((alpha > 127).any(1).sum())
 
 
-@pytest.mark.parametrize(("view", "proportions"), [("front", 2.0), ("right", 0.5), ("top", 4.0), ("90,0", 0.5)])
+@pytest.mark.parametrize(
+    ("view", "proportions"), [("front", 2.0), ("right", 0.5), ("top", 4.0), ("90,0", 0.5)]
+)
 def test_a_view_fills_its_box(view: str, proportions: float) -> None:
     shot = next(photographed(BAR, view, "still", 24, (300, 300)))
     width, height = sides(shot.cutout.alpha)
-    assert width / height == pytest.approx(proportions, rel=0.06) and max(width, height) == pytest.approx(300, abs=3)
+    assert width / height == pytest.approx(proportions, rel=0.06) and max(width, height) == pytest.approx(
+        300, abs=3
+    )
     left, top, right, bottom = shot.cutout.box
-    assert (max(right - left, bottom - top) == 300 and shot.name == view and not shot.oblique) or view == "top"
+    assert (
+        max(right - left, bottom - top) == 300 and shot.name == view and not shot.oblique
+    ) or view == "top"
 
 
 def test_a_turn_keeps_scale_and_axis() -> None:
     shots = list(photographed(BAR, "front", "spin", 8, (400, 400)))
-    assert [s.name for s in shots] == [f"{n:02d}" for n in range(1, 9)] and len({s.cutout.box for s in shots}) == 1
+    assert [s.name for s in shots] == [f"{n:02d}" for n in range(1, 9)] and len(
+        {s.cutout.box for s in shots}
+    ) == 1
     assert {sides(s.cutout.alpha)[1] for s in shots} <= set(range(195, 206))
     for shot in shots:
         columns = np.flatnonzero((shot.cutout.alpha > 127).any(0))
@@ -61,7 +77,9 @@ def test_a_still_a_spin_and_a_clip() -> None:
     still = made(camera="front")
     assert [(f.format, f.view) for f in still.files] == [("png", "")] and still.facts["frames"] == 1
     with Image.open(io.BytesIO(still.files[0].data)) as image:
-        assert image.size == (120, 120) and sides(np.asarray(image.getchannel("A")))[0] == pytest.approx(103, abs=2)
+        assert image.size == (120, 120) and sides(np.asarray(image.getchannel("A")))[0] == pytest.approx(
+            103, abs=2
+        )
     spin = made(motion="spin", frames=8, formats=("webp", "png"))
     assert len(spin.files) == 16 and {f.view for f in spin.files} == {f"{n:02d}" for n in range(1, 9)}
     clip = made(motion="clip", frames=8, formats=("webp",), background="#ffffff")
@@ -87,7 +105,11 @@ def test_shadows_have_no_grain_and_edges_are_soft() -> None:
     rgb, _ = Stage(ball).render(camera_for(ball.low, ball.high, "hero"), 200, Look())
     grey = rgb.astype(float).mean(2)
     ground = grey[150:190, 20:180]
-    assert ground.std() > 3 and np.abs(np.diff(ground, axis=1)).mean() < 1.0  # there is a shadow, and it is smooth
-    _, alpha = Stage(ball).render(camera_for(ball.low, ball.high, "hero"), 200, Look(background=None, shadow=False))
+    assert (
+        ground.std() > 3 and np.abs(np.diff(ground, axis=1)).mean() < 1.0
+    )  # there is a shadow, and it is smooth
+    _, alpha = Stage(ball).render(
+        camera_for(ball.low, ball.high, "hero"), 200, Look(background=None, shadow=False)
+    )
     assert 100 < ((alpha > 0) & (alpha < 255)).sum() < 2000
     assert (rgb == Stage(ball).render(camera_for(ball.low, ball.high, "hero"), 200, Look())[0]).all()

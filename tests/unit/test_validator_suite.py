@@ -29,11 +29,22 @@ def folder(tmp_path: Path) -> Path:
         "asset": {"version": "2.0"},
         "buffers": [{"uri": "a%20b.bin", "byteLength": len(buffer)}],
         "bufferViews": [{"buffer": 0, "byteLength": len(buffer)}],
-        "accessors": [{"bufferView": 0, "componentType": 5126, "count": 3, "type": "VEC3", "min": [0, 0, 0], "max": [1, 1, 0]}],
+        "accessors": [
+            {
+                "bufferView": 0,
+                "componentType": 5126,
+                "count": 3,
+                "type": "VEC3",
+                "min": [0, 0, 0],
+                "max": [1, 1, 0],
+            }
+        ],
         "meshes": [{"primitives": [{"attributes": {"POSITION": 0}}]}],
     }
     (here / "good.gltf").write_text(json.dumps(document))
-    (here / "bad.gltf").write_text(json.dumps({**document, "buffers": [{"uri": "none.bin", "byteLength": 36}]}))
+    (here / "bad.gltf").write_text(
+        json.dumps({**document, "buffers": [{"uri": "none.bin", "byteLength": 36}]})
+    )
     for name in ("good.glb", "bad.glb", "good.gltf", "bad.gltf"):
         (here / f"{name}.report.json").write_text(json.dumps({"issues": {"numErrors": int("bad" in name)}}))
     return here
@@ -41,7 +52,9 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("listing", range(len(LISTINGS)))
 def test_each_case_is_found_and_judged(folder: Path, listing: int) -> None:
-    (folder / "assets.json").write_text(json.dumps(LISTINGS[listing](["good.glb", "bad.glb", "good.gltf", "bad.gltf"])))
+    (folder / "assets.json").write_text(
+        json.dumps(LISTINGS[listing](["good.glb", "bad.glb", "good.gltf", "bad.gltf"]))
+    )
     assert measure(folder.parent) == (4, 4, [])
 
 

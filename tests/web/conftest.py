@@ -43,7 +43,10 @@ def browser_like(app: Flask, services: Services) -> Callable[[str], FlaskClient]
     def of(role: str) -> FlaskClient:
         user = services.users.add(role, UserRole(role), "a long enough password")
         client = app.test_client()
-        assert client.post("/login", data={"name": user.name, "password": "a long enough password"}).status_code == 302
+        assert (
+            client.post("/login", data={"name": user.name, "password": "a long enough password"}).status_code
+            == 302
+        )
         return client
 
     return of

@@ -22,26 +22,44 @@ Api = Callable[[str], FlaskClient]
 def made(services: Services, photos: PhotoServer, api: Api, drain: Callable[[], int]) -> dict:
     """A product with versions in review, added by the API."""
     photos.files["front.jpg"] = picture()
-    answer = api("merchandiser").post("/api/v1/products", json=record(images={"front": photos.url("front.jpg")}))
+    answer = api("merchandiser").post(
+        "/api/v1/products", json=record(images={"front": photos.url("front.jpg")})
+    )
     assert answer.status_code == 202 and answer.json["planned"] == 2
     drain()
     return {v["deliverable"]: v for v in api("viewer").get("/api/v1/versions").json["items"]}
 
 
 def test_strangers_are_401_in_the_one_shape(client: FlaskClient) -> None:
-    for call in (client.get("/api/v1/products"), client.post("/api/v1/products", json=record()), client.get("/api/v1/rules")):
+    for call in (
+        client.get("/api/v1/products"),
+        client.post("/api/v1/products", json=record()),
+        client.get("/api/v1/rules"),
+    ):
         assert call.status_code == 401 and call.json["error"]["name"] == "unauthorized"
     assert client.get("/api/v1/products", headers={"Authorization": "Bearer damc_wrong"}).status_code == 401
 
 
-@pytest.mark.parametrize(("role", "status"), [("viewer", 403), ("merchandiser", 403), ("reviewer", 200), ("admin", 200)])
+@pytest.mark.parametrize(
+    ("role", "status"), [("viewer", 403), ("merchandiser", 403), ("reviewer", 200), ("admin", 200)]
+)
 def test_roles_decide_who_decides(role: str, status: int, made: dict, api: Api) -> None:
-    assert api(role).post(f"/api/v1/versions/{made['packshot']['id']}/decision", json={"verdict": "approved"}).status_code == status
+    assert (
+        api(role)
+        .post(f"/api/v1/versions/{made['packshot']['id']}/decision", json={"verdict": "approved"})
+        .status_code
+        == status
+    )
 
 
 def test_a_second_decision_is_409(made: dict, api: Api) -> None:
     address = f"/api/v1/versions/{made['packshot']['id']}/decision"
-    assert api("reviewer").post(address, json={"verdict": "rejected", "reasons": ["colour"], "note": "x"}).json["state"] == "rejected"
+    assert (
+        api("reviewer")
+        .post(address, json={"verdict": "rejected", "reasons": ["colour"], "note": "x"})
+        .json["state"]
+        == "rejected"
+    )
     answer = api("reviewer").post(address, json={"verdict": "approved"})
     assert answer.status_code == 409 and answer.json["error"]["name"] == "conflict"
 
@@ -50,11 +68,16 @@ def test_a_write_with_an_idempotency_key_happens_once(made: dict, api: Api) -> N
     address, headers = f"/api/v1/versions/{made['packshot']['id']}/decision", {"Idempotency-Key": "k1"}
     client = api("reviewer")
     first = client.post(address, json={"verdict": "approved"}, headers=headers)
-    assert first.status_code == 200 and client.post(address, json={"verdict": "approved"}, headers=headers).json == first.json
+    assert (
+        first.status_code == 200
+        and client.post(address, json={"verdict": "approved"}, headers=headers).json == first.json
+    )
     assert client.post(address, json={"verdict": "rejected"}, headers=headers).status_code == 422
 
 
-def test_a_repeat_that_comes_while_the_first_is_under_way_is_told_to_wait(made: dict, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_repeat_that_comes_while_the_first_is_under_way_is_told_to_wait(
+    made: dict, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     address, headers = "/api/v1/products/CH123/runs", {"Idempotency-Key": "k1"}
     run_again, beside = intake.run_again, []
 
@@ -64,9 +87,9 @@ def test_a_repeat_that_comes_while_the_first_is_under_way_is_told_to_wait(made: 
 
     monkeypatch.setattr(intake, "run_again", meanwhile)
     first = api("merchandiser").post(address, headers=headers)
-    assert first.status_code == 202 and [(a.status_code, a.headers["Retry-After"], a.json["error"]["name"]) for a in beside] == [
-        (409, "1", "conflict")
-    ]
+    assert first.status_code == 202 and [
+        (a.status_code, a.headers["Retry-After"], a.json["error"]["name"]) for a in beside
+    ] == [(409, "1", "conflict")]
     assert api("merchandiser").post(address, headers=headers).json == first.json and len(beside) == 1
 
 
@@ -79,19 +102,41 @@ def test_a_repeat_that_comes_while_the_first_is_under_way_is_told_to_wait(made: 
     ],
 )
 def test_what_an_outside_system_refuses_is_told_and_is_no_500(
-    error: Exception, status: int, name: str, retry: str | None, made: dict, api: Api, monkeypatch: pytest.MonkeyPatch
+    error: Exception,
+    status: int,
+    name: str,
+    retry: str | None,
+    made: dict,
+    api: Api,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(intake, "run_again", Mock(side_effect=error))
     answer = api("merchandiser").post("/api/v1/products/CH123/runs")
-    assert (answer.status_code, answer.json["error"]["name"], answer.headers.get("Retry-After")) == (status, name, retry)
+    assert (answer.status_code, answer.json["error"]["name"], answer.headers.get("Retry-After")) == (
+        status,
+        name,
+        retry,
+    )
     assert str(error) in answer.json["error"]["message"]
 
 
 def test_wrong_input_names_every_place(api: Api) -> None:
-    answer = api("merchandiser").post("/api/v1/products", json={"name": 7, "dimensions": {"width": -1, "unit": "mile"}, "images": {"side": "x"}})
+    answer = api("merchandiser").post(
+        "/api/v1/products",
+        json={"name": 7, "dimensions": {"width": -1, "unit": "mile"}, "images": {"side": "x"}},
+    )
     problems = " ".join(answer.json["error"]["problems"])
     assert answer.status_code == 422
-    assert all(place in problems for place in ("/json/sku", "/json/name", "/json/dimensions/width", "/json/dimensions/unit", "/json/images/side"))
+    assert all(
+        place in problems
+        for place in (
+            "/json/sku",
+            "/json/name",
+            "/json/dimensions/width",
+            "/json/dimensions/unit",
+            "/json/images/side",
+        )
+    )
 
 
 def test_pages_by_cursor(api: Api) -> None:
@@ -100,7 +145,13 @@ def test_pages_by_cursor(api: Api) -> None:
         client.post("/api/v1/products", json=record(f"S{n}"))
     first = client.get("/api/v1/products?limit=3").json
     second = client.get(f"/api/v1/products?limit=3&cursor={first['next']}").json
-    assert [p["product"]["sku"] for p in first["items"] + second["items"]] == ["S4", "S3", "S2", "S1", "S0"] and second["next"] is None
+    assert [p["product"]["sku"] for p in first["items"] + second["items"]] == [
+        "S4",
+        "S3",
+        "S2",
+        "S1",
+        "S0",
+    ] and second["next"] is None
     assert [p["product"]["sku"] for p in client.get("/api/v1/products?q=s3").json["items"]] == ["S3"]
     assert len(client.get("/api/v1/products?flagged=true").json["items"]) == 5
 
@@ -111,7 +162,10 @@ def test_everything_has_its_address(made: dict, api: Api, services: Services) ->
     assert client.get(f"/api/v1/versions/{version['id']}").json["report"]["blocked"] is False
     assert client.get("/api/v1/products/CH123").json["product"]["name"] == "Modern Dining Chair"
     assets = client.get("/api/v1/assets?sku=CH123").json
-    assert {(a["deliverable"], a["latest"], a["published"]) for a in assets} == {("packshot", 1, None), ("cutout", 1, None)}
+    assert {(a["deliverable"], a["latest"], a["published"]) for a in assets} == {
+        ("packshot", 1, None),
+        ("cutout", 1, None),
+    }
     run = client.get("/api/v1/runs?sku=CH123").json["items"][0]
     assert client.get(f"/api/v1/runs/{run['id']}").json["state"] == "done"
     assert client.post(f"/api/v1/runs/{run['id']}/retry").status_code == 409
@@ -120,24 +174,42 @@ def test_everything_has_its_address(made: dict, api: Api, services: Services) ->
     assert wrong.status_code == 422 and "known: local" in wrong.text
     asked = api("reviewer").post(f"/api/v1/versions/{version['id']}/regenerate", json={"generator": "local"})
     assert asked.status_code == 403 and "only admins" in asked.text
-    assert client.post(f"/api/v1/versions/{version['id']}/regenerate", json={"note": "again"}).json["planned"] == 1
-    assert client.post(f"/api/v1/versions/{version['id']}/waivers", json={"code": "file.bytes", "reason": "because"}).status_code == 409
+    assert (
+        client.post(f"/api/v1/versions/{version['id']}/regenerate", json={"note": "again"}).json["planned"]
+        == 1
+    )
+    assert (
+        client.post(
+            f"/api/v1/versions/{version['id']}/waivers", json={"code": "file.bytes", "reason": "because"}
+        ).status_code
+        == 409
+    )
     assert client.get("/api/v1/rules").json["fingerprint"] == services.rules.current().fingerprint
     for missing in ("products/none", "versions/none", "runs/none", "deliveries/none"):
         assert client.get(f"/api/v1/{missing}").status_code == 404
     assert client.post("/api/v1/deliveries/none/replay").status_code == 404
 
 
-def test_files_are_private_until_published(made: dict, api: Api, client: FlaskClient, drain: Callable[[], int]) -> None:
+def test_files_are_private_until_published(
+    made: dict, api: Api, client: FlaskClient, drain: Callable[[], int]
+) -> None:
     version = made["packshot"]
     address = next(f["url"] for f in version["files"] if f["format"] == "jpeg")
     assert client.get(address).status_code == 404
     private = api("viewer").get(address)
-    assert private.status_code == 200 and private.mimetype == "image/jpeg" and "private" in private.headers["Cache-Control"]
+    assert (
+        private.status_code == 200
+        and private.mimetype == "image/jpeg"
+        and "private" in private.headers["Cache-Control"]
+    )
     api("reviewer").post(f"/api/v1/versions/{version['id']}/decision", json={"verdict": "approved"})
     drain()
     public = client.get(address)
-    assert public.status_code == 200 and "immutable" in public.headers["Cache-Control"] and public.headers["X-Content-Type-Options"] == "nosniff"
+    assert (
+        public.status_code == 200
+        and "immutable" in public.headers["Cache-Control"]
+        and public.headers["X-Content-Type-Options"] == "nosniff"
+    )
     assert client.get(address, headers={"If-None-Match": public.headers["ETag"]}).status_code == 304
 
 
@@ -156,7 +228,9 @@ def test_a_session_needs_its_csrf_token_to_write(app: Flask, services: Services)
     assert client.post("/api/v1/products", json=record(), headers={"X-CSRFToken": token}).status_code == 202
 
 
-def test_no_request_that_the_specification_allows_or_forbids_makes_a_5xx(app: Flask, services: Services, clock: TestClock) -> None:
+def test_no_request_that_the_specification_allows_or_forbids_makes_a_5xx(
+    app: Flask, services: Services, clock: TestClock
+) -> None:
     from dam_connector.store.users import UserRole
 
     token = services.users.add_token(services.users.add("fuzz", UserRole.ADMIN), "fuzz")
@@ -166,7 +240,13 @@ def test_no_request_that_the_specification_allows_or_forbids_makes_a_5xx(app: Fl
     for result in schema.get_all_operations():
         operation = result.ok()
 
-        @settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
+        @settings(
+            max_examples=12,
+            deadline=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+            database=None,
+        )
         @schemathesis_given(operation)
         def probe(case: schemathesis.Case) -> None:
             nonlocal count

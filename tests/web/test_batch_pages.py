@@ -22,7 +22,9 @@ def rows(photos: PhotoServer) -> str:
 
 
 def checked(client: FlaskClient, text: str, **more: object) -> str:
-    answer = client.post("/batches/check", data={"file": (io.BytesIO(text.encode()), "autumn.csv"), "name": "Autumn", **more})
+    answer = client.post(
+        "/batches/check", data={"file": (io.BytesIO(text.encode()), "autumn.csv"), "name": "Autumn", **more}
+    )
     assert answer.status_code == 200, answer.text
     return answer.text
 
@@ -41,17 +43,34 @@ def test_from_the_template_to_the_failed_rows(
 ) -> None:
     write_rules(deliverables=[rules_json()["deliverables"][0]])
     client = browser_like("merchandiser")
-    assert client.get("/batches/template.csv").data.startswith(b"\xef\xbb\xbfsku,") and client.get("/batches/template.xlsx").data[:2] == b"PK"
-    assert "No sheet was uploaded yet" in client.get("/batches").text and client.get("/batches/template.doc").status_code == 404
+    assert (
+        client.get("/batches/template.csv").data.startswith(b"\xef\xbb\xbfsku,")
+        and client.get("/batches/template.xlsx").data[:2] == b"PK"
+    )
+    assert (
+        "No sheet was uploaded yet" in client.get("/batches").text
+        and client.get("/batches/template.doc").status_code == 404
+    )
     page = checked(client, rows)
-    assert "2 good" in page and "1 bad" in page and "The SKU is missing" in page and "&lt;b&gt;Chair" in page and "<b>Chair" not in page
+    assert (
+        "2 good" in page
+        and "1 bad" in page
+        and "The SKU is missing" in page
+        and "&lt;b&gt;Chair" in page
+        and "<b>Chair" not in page
+    )
     assert not services.batches.page()
     begun = client.post("/batches", data=hidden(page))
     assert begun.status_code == 302
     assert "waiting" in client.get(begun.location).text
     drain()
     watched = client.get(begun.location).text
-    assert "2 in review" in watched and "1 failed" in watched and "/versions/" in watched and 'http-equiv="refresh"' not in watched
+    assert (
+        "2 in review" in watched
+        and "1 failed" in watched
+        and "/versions/" in watched
+        and 'http-equiv="refresh"' not in watched
+    )
     back = client.get(f"{begun.location}/failed_rows.csv")
     assert back.data.startswith(b"\xef\xbb\xbfsku,title,image_url,category,error") and "Nameless" in back.text
     again = client.post("/batches", data=hidden(page), follow_redirects=True)
@@ -59,13 +78,21 @@ def test_from_the_template_to_the_failed_rows(
     assert "Autumn" in client.get("/batches").text
 
 
-def test_columns_are_chosen_by_hand_where_their_names_do_not_tell(photos: PhotoServer, browser_like: Visitor) -> None:
+def test_columns_are_chosen_by_hand_where_their_names_do_not_tell(
+    photos: PhotoServer, browser_like: Visitor
+) -> None:
     photos.files["a.jpg"] = picture()
     client = browser_like("merchandiser")
     text = f"Nr,Foto,Was,Gruppe\nA1,{photos.url('a.jpg')},Stuhl,seating\n"
     answer = client.post("/batches/check", data={"file": (io.BytesIO(text.encode()), "x.csv")})
     assert answer.status_code == 422 and "No column holds the SKU" in answer.text
-    chosen = {**hidden(answer.text), "map-sku": "Nr", "map-image_url": "Foto", "map-product_name": "Was", "map-category": "Gruppe"}
+    chosen = {
+        **hidden(answer.text),
+        "map-sku": "Nr",
+        "map-image_url": "Foto",
+        "map-product_name": "Was",
+        "map-category": "Gruppe",
+    }
     assert "1 good" in client.post("/batches/check", data=chosen).text
 
 
@@ -75,25 +102,44 @@ def test_pictures_come_as_a_zip(browser_like: Visitor) -> None:
         archive.writestr("a.jpg", picture())
     package.seek(0)
     client = browser_like("merchandiser")
-    page = checked(client, "sku,name,image_url,category\nA1,Chair,a.jpg,seating\nA2,Chair,b.jpg,seating\n", pictures=(package, "p.zip"))
+    page = checked(
+        client,
+        "sku,name,image_url,category\nA1,Chair,a.jpg,seating\nA2,Chair,b.jpg,seating\n",
+        pictures=(package, "p.zip"),
+    )
     assert "1 good" in page and "No such file beside the sheet" in page
 
 
 def test_a_batch_is_paused_resumed_and_cancelled(rows: str, browser_like: Visitor) -> None:
     client = browser_like("merchandiser")
     where = client.post("/batches", data=hidden(checked(client, rows))).location
-    for what, word in (("pause", "paused"), ("resume", "going on"), ("cancel", "what is made stays"), ("resume", "cannot resume")):
+    for what, word in (
+        ("pause", "paused"),
+        ("resume", "going on"),
+        ("cancel", "what is made stays"),
+        ("resume", "cannot resume"),
+    ):
         assert word in client.post(f"{where}/{what}", follow_redirects=True).text
-    assert client.post(f"{where}/explode").status_code == 404 and client.get("/batches/bat_none").status_code == 404
+    assert (
+        client.post(f"{where}/explode").status_code == 404
+        and client.get("/batches/bat_none").status_code == 404
+    )
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04 no workbook", b"\x00\x01\x02", b"sku,sku\n"])
 def test_what_is_no_sheet_is_told_on_the_page(data: bytes, browser_like: Visitor) -> None:
-    answer = browser_like("merchandiser").post("/batches/check", data={"file": (io.BytesIO(data), "x.csv"), "sheet": "../../etc/passwd"})
+    answer = browser_like("merchandiser").post(
+        "/batches/check", data={"file": (io.BytesIO(data), "x.csv"), "sheet": "../../etc/passwd"}
+    )
     assert answer.status_code in (200, 422) and "Traceback" not in answer.text
 
 
 def test_viewers_watch_and_change_nothing(browser_like: Visitor) -> None:
     client = browser_like("viewer")
     assert client.get("/batches").status_code == 200
-    assert client.get("/batches/new").status_code == client.post("/batches").status_code == client.post("/batches/check").status_code == 403
+    assert (
+        client.get("/batches/new").status_code
+        == client.post("/batches").status_code
+        == client.post("/batches/check").status_code
+        == 403
+    )

@@ -20,12 +20,22 @@ Visitor = Callable[[str], FlaskClient]
 
 
 @pytest.fixture
-def made(services: Services, photos: PhotoServer, drain: Callable[[], int], write_rules: Callable) -> dict[str, str]:
+def made(
+    services: Services, photos: PhotoServer, drain: Callable[[], int], write_rules: Callable
+) -> dict[str, str]:
     """Three chairs in review; the ids of their versions by SKU."""
     write_rules(deliverables=[rules_json()["deliverables"][0]])
     photos.files["a.jpg"] = picture()
-    for sku, name, category in (("A1", "Oak Chair", "seating"), ("A2", "Pine <i>Chair</i>", "seating"), ("A3", "Lamp", "lighting")):
-        intake.add_product(services, product(sku, name=name, category=category, images={"front": photos.url("a.jpg")}), by="test")
+    for sku, name, category in (
+        ("A1", "Oak Chair", "seating"),
+        ("A2", "Pine <i>Chair</i>", "seating"),
+        ("A3", "Lamp", "lighting"),
+    ):
+        intake.add_product(
+            services,
+            product(sku, name=name, category=category, images={"front": photos.url("a.jpg")}),
+            by="test",
+        )
     drain()
     return {card.asset.sku: card.id for card in services.gallery.page(Wanted())}
 
@@ -37,10 +47,14 @@ def skus(page: str) -> list[str]:
 def test_filters_find_and_keep_their_words(made: dict[str, str], browser_like: Visitor) -> None:
     client = browser_like("viewer")
     assert skus(client.get("/gallery").text) == ["A1", "A2", "A3"]
-    assert skus(client.get("/gallery?category=lighting").text) == ["A3"] and skus(client.get("/gallery?text=pin").text) == ["A2"]
+    assert skus(client.get("/gallery?category=lighting").text) == ["A3"] and skus(
+        client.get("/gallery?text=pin").text
+    ) == ["A2"]
     assert skus(client.get("/gallery?state=in_review&deliverable=packshot&text=chair").text) == ["A1", "A2"]
     empty = client.get('/gallery?text="><script>&state=rejected').text
-    assert "Nothing fits these filters" in empty and "<script>" not in empty.replace("<script src", "").replace("<script type", "")
+    assert "Nothing fits these filters" in empty and "<script>" not in empty.replace(
+        "<script src", ""
+    ).replace("<script type", "")
     assert "&lt;i&gt;Chair" in client.get("/gallery").text
     assert client.get("/gallery?batch=none&code=none&channel=none&state=explode&cursor=zz").status_code == 200
 
@@ -51,36 +65,63 @@ def test_strangers_are_sent_to_the_login(client: FlaskClient) -> None:
     assert client.post("/gallery/approve").status_code == 400  # without a CSRF token
 
 
-def test_many_are_approved_rejected_and_taken_back(made: dict[str, str], browser_like: Visitor, services: Services) -> None:
+def test_many_are_approved_rejected_and_taken_back(
+    made: dict[str, str], browser_like: Visitor, services: Services
+) -> None:
     client = browser_like("reviewer")
-    done = client.post("/gallery/approve", data={"v": [made["A1"], made["A2"], "ver_none"], "category": "seating"}, follow_redirects=True)
+    done = client.post(
+        "/gallery/approve",
+        data={"v": [made["A1"], made["A2"], "ver_none"], "category": "seating"},
+        follow_redirects=True,
+    )
     assert "2 approved, 1 not in review." in done.text and done.request.args["category"] == "seating"
     assert services.assets.get(made["A1"]).state is VersionState.APPROVED
     assert "2 in review again" in client.post("/gallery/undo", follow_redirects=True).text
     assert "Say why" in client.post("/gallery/reject", data={"v": made["A3"]}, follow_redirects=True).text
-    told = client.post("/gallery/reject", data={"all": "1", "category": "lighting", "reasons": "colour"}, follow_redirects=True).text
+    told = client.post(
+        "/gallery/reject",
+        data={"all": "1", "category": "lighting", "reasons": "colour"},
+        follow_redirects=True,
+    ).text
     assert "1 rejected" in told and services.assets.get(made["A3"]).state is VersionState.REJECTED
     assert services.assets.get(made["A1"]).state is VersionState.IN_REVIEW
     assert "Choose some versions first" in client.post("/gallery/approve", follow_redirects=True).text
 
 
-def test_many_are_commented_on_enlarged_and_made_again(made: dict[str, str], browser_like: Visitor, drain: Callable[[], int]) -> None:
+def test_many_are_commented_on_enlarged_and_made_again(
+    made: dict[str, str], browser_like: Visitor, drain: Callable[[], int]
+) -> None:
     client = browser_like("reviewer")
     ids = [made["A1"], made["A2"]]
     assert "Write a comment" in client.post("/gallery/comment", data={"v": ids}, follow_redirects=True).text
-    assert "2 commented on" in client.post("/gallery/comment", data={"v": ids, "comment": "<b>warmer</b>"}, follow_redirects=True).text
+    assert (
+        "2 commented on"
+        in client.post(
+            "/gallery/comment", data={"v": ids, "comment": "<b>warmer</b>"}, follow_redirects=True
+        ).text
+    )
     page = client.get(f"/versions/{made['A1']}").text
     assert "&lt;b&gt;warmer&lt;/b&gt;" in page and "<b>warmer" not in page
     client.post(f"/versions/{made['A1']}/comment", data={"comment": "and softer"})
     assert "and softer" in client.get(f"/versions/{made['A1']}").text
-    assert "2 being made again" in client.post("/gallery/regenerate", data={"v": ids, "regenerate-note": "warmer"}, follow_redirects=True).text
-    assert "1 being made with twice" in client.post("/gallery/upscale", data={"v": made["A3"]}, follow_redirects=True).text
+    assert (
+        "2 being made again"
+        in client.post(
+            "/gallery/regenerate", data={"v": ids, "regenerate-note": "warmer"}, follow_redirects=True
+        ).text
+    )
+    assert (
+        "1 being made with twice"
+        in client.post("/gallery/upscale", data={"v": made["A3"]}, follow_redirects=True).text
+    )
     assert "asked for before" in client.post(f"/versions/{made['A3']}/upscale", follow_redirects=True).text
     drain()
     assert client.get("/gallery").text.count("· V2") == 3
 
 
-def test_what_is_chosen_is_downloaded_under_its_names(made: dict[str, str], browser_like: Visitor, services: Services) -> None:
+def test_what_is_chosen_is_downloaded_under_its_names(
+    made: dict[str, str], browser_like: Visitor, services: Services
+) -> None:
     client = browser_like("viewer")
     answer = client.post("/gallery/download", data={"v": [made["A1"], made["A3"]]})
     assert answer.mimetype == "application/zip"
@@ -96,28 +137,57 @@ def test_two_to_four_are_compared_under_an_address(made: dict[str, str], browser
     chosen = client.post("/gallery/compare", data={"v": list(made.values())})
     page = client.get(chosen.location).text
     assert all(sku in page for sku in made) and page.count("<figure") == 3
-    assert "Choose 2 to 4" in client.post("/gallery/compare", data={"v": made["A1"]}, follow_redirects=True).text
+    assert (
+        "Choose 2 to 4" in client.post("/gallery/compare", data={"v": made["A1"]}, follow_redirects=True).text
+    )
     for query in ("", "v=a", "v=a&v=b", "&".join(f"v={made['A1']}" for _ in range(5))):
         assert client.get(f"/compare?{query}").status_code == 404
 
 
-def test_viewers_look_and_change_nothing(made: dict[str, str], browser_like: Visitor, services: Services) -> None:
+def test_viewers_look_and_change_nothing(
+    made: dict[str, str], browser_like: Visitor, services: Services
+) -> None:
     client = browser_like("viewer")
     for what in ("approve", "reject", "regenerate", "comment", "upscale", "undo"):
-        assert client.post(f"/gallery/{what}", data={"v": made["A1"], "comment": "x", "reasons": "colour"}).status_code == 403
+        assert (
+            client.post(
+                f"/gallery/{what}", data={"v": made["A1"], "comment": "x", "reasons": "colour"}
+            ).status_code
+            == 403
+        )
     record = services.products.get("A1")
-    assert client.post(f"/products/{record.id}/edit").status_code == client.post(f"/products/{record.id}/again").status_code == 403
-    assert "Approve" not in client.get("/gallery").text and "Save and make" not in client.get(f"/products/{record.id}").text
+    assert (
+        client.post(f"/products/{record.id}/edit").status_code
+        == client.post(f"/products/{record.id}/again").status_code
+        == 403
+    )
+    assert (
+        "Approve" not in client.get("/gallery").text
+        and "Save and make" not in client.get(f"/products/{record.id}").text
+    )
     assert services.assets.get(made["A1"]).state is VersionState.IN_REVIEW
 
 
-def test_a_product_is_edited(made: dict[str, str], browser_like: Visitor, services: Services, drain: Callable[[], int]) -> None:
+def test_a_product_is_edited(
+    made: dict[str, str], browser_like: Visitor, services: Services, drain: Callable[[], int]
+) -> None:
     client = browser_like("merchandiser")
     record = services.products.get("A1")
     where = f"/products/{record.id}"
-    form = {"product_name": "Oak Armchair", "category": "seating", "width": "40", "height": "40", "depth": "30", "unit": "cm", "description": "Soft."}
+    form = {
+        "product_name": "Oak Armchair",
+        "category": "seating",
+        "width": "40",
+        "height": "40",
+        "depth": "30",
+        "unit": "cm",
+        "description": "Soft.",
+    }
     form["image_url"] = record.product.images[0].url
-    assert "1 next versions are being made" in client.post(f"{where}/edit", data=form, follow_redirects=True).text
+    assert (
+        "1 next versions are being made"
+        in client.post(f"{where}/edit", data=form, follow_redirects=True).text
+    )
     changed = services.products.get("A1").product
     assert (changed.name, changed.description, changed.images, changed.dimensions) == (
         "Oak Armchair",
@@ -125,7 +195,9 @@ def test_a_product_is_edited(made: dict[str, str], browser_like: Visitor, servic
         record.product.images,
         record.product.dimensions,
     )
-    assert "Nothing has to be made again" in client.post(f"{where}/edit", data=form, follow_redirects=True).text
+    assert (
+        "Nothing has to be made again" in client.post(f"{where}/edit", data=form, follow_redirects=True).text
+    )
     bad = client.post(f"{where}/edit", data={**form, "width": "wide", "number_of_images": "9"})
     assert bad.status_code == 422 and "width is no size" in bad.text and 'value="wide"' in bad.text
     drain()
@@ -136,7 +208,12 @@ def test_a_product_is_edited(made: dict[str, str], browser_like: Visitor, servic
 
 
 def test_a_batch_tells_how_it_goes_on(
-    app: Flask, services: Services, photos: PhotoServer, browser_like: Visitor, drain: Callable[[], int], write_rules: Callable
+    app: Flask,
+    services: Services,
+    photos: PhotoServer,
+    browser_like: Visitor,
+    drain: Callable[[], int],
+    write_rules: Callable,
 ) -> None:
     write_rules(deliverables=[rules_json()["deliverables"][0]])
     photos.files["a.jpg"] = picture()
@@ -150,9 +227,17 @@ def test_a_batch_tells_how_it_goes_on(
     begin, event = stream.text.strip().split("\n\n")
     last = json.loads(event.removeprefix("data: "))
     assert stream.mimetype == "text/event-stream" and begin.startswith("retry")
-    assert last["over"] and "1 in review" in last["bar"] and "1 failed" in last["bar"] and "B1" in last["cards"][0]["html"]
+    assert (
+        last["over"]
+        and "1 in review" in last["bar"]
+        and "1 failed" in last["bar"]
+        and "B1" in last["cards"][0]["html"]
+    )
     app.extensions["streams"] = threading.Semaphore(0)
     assert client.get(f"{where}/events").status_code == 204  # few listen at once; the others ask
     lines = client.get(f"{where}/manifest.jsonl").text.splitlines()
     assert [json.loads(line)["status"] for line in lines] == ["completed", "failed"]
-    assert "B1,Chair" in client.get(f"{where}/status.csv").text and client.get(f"{where}/assets.zip").data[:2] == b"PK"
+    assert (
+        "B1,Chair" in client.get(f"{where}/status.csv").text
+        and client.get(f"{where}/assets.zip").data[:2] == b"PK"
+    )

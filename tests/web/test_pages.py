@@ -12,7 +12,18 @@ from dam_connector.domain.version import VersionState
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import intake, maintenance, reconciliation
 from dam_connector.wiring import Services
-from tests.support import MODEL, PhotoServer, TestClock, event_body, inbound, picture, product, record, rules_json, signed
+from tests.support import (
+    MODEL,
+    PhotoServer,
+    TestClock,
+    event_body,
+    inbound,
+    picture,
+    product,
+    record,
+    rules_json,
+    signed,
+)
 
 Visitor = Callable[[str], FlaskClient]
 PAGES = ["/review", "/products", "/batches", "/runs", "/deliveries", "/rules", "/api/docs"]
@@ -24,7 +35,10 @@ def made(services: Services, photos: PhotoServer, drain: Callable[[], int], cloc
     photos.files["front.jpg"] = picture()
     now = clock.now()
     for n, data in enumerate(
-        [record(images={"front": photos.url("front.jpg")}), record("FLAG1", name="<b>Bold</b>", category="furniture", dimensions=None)]
+        [
+            record(images={"front": photos.url("front.jpg")}),
+            record("FLAG1", name="<b>Bold</b>", category="furniture", dimensions=None),
+        ]
     ):
         body = event_body(data, at=now)
         intake.receive(services, "main", inbound(body, signed(body, at=now, message=f"m{n}"), now))
@@ -38,30 +52,43 @@ def test_strangers_are_sent_to_the_login_and_back(address: str, client: FlaskCli
     answer = client.get(address)
     assert answer.status_code in (302, 401)
     if answer.status_code == 302:
-        assert answer.location == f"/login?next={address.replace('/', '%2F')}" or answer.location.endswith(f"next={address}")
+        assert answer.location == f"/login?next={address.replace('/', '%2F')}" or answer.location.endswith(
+            f"next={address}"
+        )
 
 
 @pytest.mark.parametrize("address", PAGES)
-def test_every_page_opens_for_a_viewer_and_weighs_little(address: str, made: dict, browser_like: Visitor) -> None:
+def test_every_page_opens_for_a_viewer_and_weighs_little(
+    address: str, made: dict, browser_like: Visitor
+) -> None:
     answer = browser_like("viewer").get(address)
     assert answer.status_code == 200 and len(answer.data) < 100_000
-    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"] and "unsafe-eval'" not in answer.headers[
+    assert "frame-ancestors 'none'" in answer.headers[
         "Content-Security-Policy"
-    ].replace("wasm-unsafe-eval'", "")
+    ] and "unsafe-eval'" not in answer.headers["Content-Security-Policy"].replace("wasm-unsafe-eval'", "")
 
 
 def test_empty_pages_say_how_to_begin(browser_like: Visitor) -> None:
     client = browser_like("viewer")
-    assert "Nothing waits for you" in client.get("/review").text and "product add" in client.get("/products").text
+    assert (
+        "Nothing waits for you" in client.get("/review").text
+        and "product add" in client.get("/products").text
+    )
     assert "No webhook has arrived yet" in client.get("/deliveries").text
 
 
-def test_the_queue_leads_to_the_version_and_its_decision_to_the_next(made: dict, browser_like: Visitor, services: Services) -> None:
+def test_the_queue_leads_to_the_version_and_its_decision_to_the_next(
+    made: dict, browser_like: Visitor, services: Services
+) -> None:
     client = browser_like("reviewer")
     assert "Modern Dining Chair" in client.get("/review").text
     first = made["packshot"]
     page = client.get(f"/versions/{first.id}").text
-    assert "Approve" in page and "files/" in page and f'value="{services.rules.current().review.reasons[0]}"' in page
+    assert (
+        "Approve" in page
+        and "files/" in page
+        and f'value="{services.rules.current().review.reasons[0]}"' in page
+    )
     answer = client.post(f"/versions/{first.id}/decide", data={"verdict": "approved"})
     assert answer.location == f"/versions/{made['cutout'].id}"
     assert "Undo" in client.get(answer.location).text
@@ -72,16 +99,23 @@ def test_the_queue_leads_to_the_version_and_its_decision_to_the_next(made: dict,
 def test_a_rejection_carries_reasons_and_note(made: dict, browser_like: Visitor, services: Services) -> None:
     version = made["packshot"]
     browser_like("reviewer").post(
-        f"/versions/{version.id}/decide", data={"verdict": "rejected", "reasons": ["colour", "proportions"], "note": "greener"}
+        f"/versions/{version.id}/decide",
+        data={"verdict": "rejected", "reasons": ["colour", "proportions"], "note": "greener"},
     )
     decision = services.decisions.of_version(version.id)[0].decision
-    assert decision.reasons == ("colour", "proportions") and decision.note == "greener" and decision.by == "reviewer"
+    assert (
+        decision.reasons == ("colour", "proportions")
+        and decision.note == "greener"
+        and decision.by == "reviewer"
+    )
 
 
 def test_the_slower_of_two_reviewers_is_told(made: dict, browser_like: Visitor) -> None:
     client, version = browser_like("reviewer"), made["packshot"]
     client.post(f"/versions/{version.id}/decide", data={"verdict": "approved"})
-    answer = client.post(f"/versions/{version.id}/decide", data={"verdict": "rejected"}, follow_redirects=True)
+    answer = client.post(
+        f"/versions/{version.id}/decide", data={"verdict": "rejected"}, follow_redirects=True
+    )
     assert "Somebody was faster" in answer.text
 
 
@@ -91,14 +125,22 @@ def test_viewers_see_no_buttons_and_cannot_decide(made: dict, browser_like: Visi
     assert client.post(f"/versions/{version.id}/decide", data={"verdict": "approved"}).status_code == 403
 
 
-def test_flagged_products_say_why_and_text_is_escaped(made: dict, browser_like: Visitor, services: Services) -> None:
+def test_flagged_products_say_why_and_text_is_escaped(
+    made: dict, browser_like: Visitor, services: Services
+) -> None:
     client = browser_like("viewer")
     page = client.get("/products?flagged=1").text
-    assert "The field dimensions is missing" in page and "&lt;b&gt;Bold&lt;/b&gt;" in page and "<b>Bold" not in page
+    assert (
+        "The field dimensions is missing" in page
+        and "&lt;b&gt;Bold&lt;/b&gt;" in page
+        and "<b>Bold" not in page
+    )
     assert "Fill the field in the PIM" in client.get(f"/products/{services.products.get('FLAG1').id}").text
 
 
-def test_a_failed_delivery_shows_its_cause_and_is_replayed(made: dict, browser_like: Visitor, services: Services) -> None:
+def test_a_failed_delivery_shows_its_cause_and_is_replayed(
+    made: dict, browser_like: Visitor, services: Services
+) -> None:
     client = browser_like("merchandiser")
     failed = services.inbox.page(state="failed")[0]
     assert "/type" in client.get(f"/deliveries/{failed.id}").text
@@ -106,7 +148,9 @@ def test_a_failed_delivery_shows_its_cause_and_is_replayed(made: dict, browser_l
     assert services.inbox.get(failed.id).state == "received"
 
 
-def test_runs_are_retried_and_products_run_again(made: dict, browser_like: Visitor, services: Services) -> None:
+def test_runs_are_retried_and_products_run_again(
+    made: dict, browser_like: Visitor, services: Services
+) -> None:
     client = browser_like("merchandiser")
     run = services.runs.page()[0]
     assert "Only failed" in client.post(f"/runs/{run.id}/retry", follow_redirects=True).text
@@ -132,22 +176,43 @@ def test_logins_are_limited(services: Services) -> None:
 
     from dam_connector.app import create_app
 
-    app = create_app(dataclasses.replace(services, settings=dataclasses.replace(services.settings, logins_per_minute=3)))
+    app = create_app(
+        dataclasses.replace(services, settings=dataclasses.replace(services.settings, logins_per_minute=3))
+    )
     app.config["WTF_CSRF_ENABLED"] = False
     client = app.test_client()
-    assert [client.post("/login", data={"name": "a", "password": "b"}).status_code for _ in range(5)] == [401, 401, 401, 429, 429]
+    assert [client.post("/login", data={"name": "a", "password": "b"}).status_code for _ in range(5)] == [
+        401,
+        401,
+        401,
+        429,
+        429,
+    ]
 
 
-@pytest.mark.parametrize("target", ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)", ""])
+@pytest.mark.parametrize(
+    "target", ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)", ""]
+)
 def test_the_login_leads_nowhere_else(target: str, app: Flask, services: Services) -> None:
     app.config["WTF_CSRF_ENABLED"] = False
     services.users.add("ann", UserRole.VIEWER, "a long enough password")
-    answer = app.test_client().post("/login", data={"name": "ann", "password": "a long enough password", "next": target})
+    answer = app.test_client().post(
+        "/login", data={"name": "ann", "password": "a long enough password", "next": target}
+    )
     assert answer.location == "/review"
 
 
 @pytest.mark.parametrize(
-    "address", ["/versions/none", "/products/none", "/deliveries/none", "/review?state=nonsense", "/files/zz/x", "/sources/none/front", "/nowhere"]
+    "address",
+    [
+        "/versions/none",
+        "/products/none",
+        "/deliveries/none",
+        "/review?state=nonsense",
+        "/files/zz/x",
+        "/sources/none/front",
+        "/nowhere",
+    ],
 )
 def test_what_is_not_there_is_a_friendly_404(address: str, browser_like: Visitor) -> None:
     answer = browser_like("viewer").get(address)
@@ -155,13 +220,27 @@ def test_what_is_not_there_is_a_friendly_404(address: str, browser_like: Visitor
 
 
 def test_the_ar_page_is_public_when_published_and_404_before(
-    services: Services, photos: PhotoServer, drain: Callable[[], int], client: FlaskClient, write_rules: Callable, browser_like: Visitor
+    services: Services,
+    photos: PhotoServer,
+    drain: Callable[[], int],
+    client: FlaskClient,
+    write_rules: Callable,
+    browser_like: Visitor,
 ) -> None:
-    write_rules(deliverables=[rules_json()["deliverables"][0], MODEL], viewer={"accent": "#aa3300", "brand": "Tarn"})
+    write_rules(
+        deliverables=[rules_json()["deliverables"][0], MODEL], viewer={"accent": "#aa3300", "brand": "Tarn"}
+    )
     photos.files["front.jpg"] = picture()
-    intake.add_product(services, product("AR1", description="</script><b>x", images={"front": photos.url("front.jpg")}), by="test")
+    intake.add_product(
+        services,
+        product("AR1", description="</script><b>x", images={"front": photos.url("front.jpg")}),
+        by="test",
+    )
     drain()
-    assert [client.get(a).status_code for a in ("/ar/AR1", "/ar/AR1/latest/model.glb", "/ar/AR1/qr.svg", "/ar/none")] == [404] * 4
+    assert [
+        client.get(a).status_code
+        for a in ("/ar/AR1", "/ar/AR1/latest/model.glb", "/ar/AR1/qr.svg", "/ar/none")
+    ] == [404] * 4
     reviewer = browser_like("reviewer")
     for version in services.assets.of_product("AR1"):
         reviewer.post(f"/versions/{version.id}/decide", data={"verdict": "approved"})
@@ -170,16 +249,32 @@ def test_the_ar_page_is_public_when_published_and_404_before(
     drain()
     page = client.get("/ar/AR1")
     assert page.status_code == 200 and "frame-ancestors *" in page.headers["Content-Security-Policy"]
-    assert "#aa3300" in page.text and "Tarn" in page.text and 'ar-scale="fixed"' in page.text and "</script><b>" not in page.text
+    assert (
+        "#aa3300" in page.text
+        and "Tarn" in page.text
+        and 'ar-scale="fixed"' in page.text
+        and "</script><b>" not in page.text
+    )
     data = json.loads(page.text.split('<script type="application/ld+json">')[1].split("</script>")[0])
-    assert data["@type"] == "Product" and data["subjectOf"]["encoding"][0]["contentUrl"].endswith(".glb") and data["height"]["value"] == 0.4
+    assert (
+        data["@type"] == "Product"
+        and data["subjectOf"]["encoding"][0]["contentUrl"].endswith(".glb")
+        and data["height"]["value"] == 0.4
+    )
     stable = client.get("/ar/AR1/latest/model.glb")
     assert stable.status_code == 302
     glb = client.get(stable.location)
-    assert glb.mimetype == "model/gltf-binary" and glb.data[:4] == b"glTF" and glb.headers["Access-Control-Allow-Origin"] == "*"
+    assert (
+        glb.mimetype == "model/gltf-binary"
+        and glb.data[:4] == b"glTF"
+        and glb.headers["Access-Control-Allow-Origin"] == "*"
+    )
     usdz = client.get(client.get("/ar/AR1/latest/model.usdz").location)
     assert usdz.mimetype == "model/vnd.usdz+zip"
-    assert client.get("/ar/AR1/latest/packshot.jpg").status_code == 302 and client.get("/ar/AR1/latest/packshot.gif").status_code == 404
+    assert (
+        client.get("/ar/AR1/latest/packshot.jpg").status_code == 302
+        and client.get("/ar/AR1/latest/packshot.gif").status_code == 404
+    )
     assert client.get("/ar/AR1/qr.svg").mimetype == "image/svg+xml"
 
 
@@ -191,18 +286,25 @@ def test_health(client: FlaskClient) -> None:
 def test_an_earlier_version_goes_live_again_by_a_click_and_a_live_one_is_taken_off(
     services: Services, photos: PhotoServer, drain: Callable, browser_like: Visitor, clock: TestClock
 ) -> None:
-    services.settings.plugin_json.write_text(json.dumps(rules_json(deliverables=[rules_json()["deliverables"][0]])))
+    services.settings.plugin_json.write_text(
+        json.dumps(rules_json(deliverables=[rules_json()["deliverables"][0]]))
+    )
     reviewer = browser_like("reviewer")
     made = []
     for color in ("red", "green"):
         photos.files.setdefault("front.jpg", picture())
         body = event_body(record(color=color, images={"front": photos.url("front.jpg")}), at=clock.now())
-        delivery, _ = intake.receive(services, "main", inbound(body, signed(body, at=clock.now(), message=color), clock.now()))
+        delivery, _ = intake.receive(
+            services, "main", inbound(body, signed(body, at=clock.now(), message=color), clock.now())
+        )
         intake.handle(services, delivery)
         drain()
         made.append(services.assets.of_product("CH123")[0])
         later = (clock.now() + timedelta(hours=2)).strftime("%Y-%m-%dT%H:%M")
-        reviewer.post(f"/versions/{made[-1].id}/decide", data={"verdict": "approved", "go_live_at": later if color == "red" else ""})
+        reviewer.post(
+            f"/versions/{made[-1].id}/decide",
+            data={"verdict": "approved", "go_live_at": later if color == "red" else ""},
+        )
         if color == "red":
             clock.forward(60)
             maintenance.sweep(services, "me")
@@ -213,15 +315,26 @@ def test_an_earlier_version_goes_live_again_by_a_click_and_a_live_one_is_taken_o
         maintenance.sweep(services, "me")
         drain()
     first, second = (f"/versions/{v.id}" for v in made)
-    assert "Make V1 live again" in reviewer.get(first).text and "Take it off every channel" in reviewer.get(second).text
+    assert (
+        "Make V1 live again" in reviewer.get(first).text
+        and "Take it off every channel" in reviewer.get(second).text
+    )
     assert "V1 goes live again" in reviewer.post(f"{first}/rollback", follow_redirects=True).text
     drain()
-    assert services.assets.get(made[0].id).state is VersionState.PUBLISHED and "Make V2 live again" in reviewer.get(second).text
-    assert "taken off every channel" in reviewer.post(f"{first}/withdraw", data={"reason": "recalled"}, follow_redirects=True).text
+    assert (
+        services.assets.get(made[0].id).state is VersionState.PUBLISHED
+        and "Make V2 live again" in reviewer.get(second).text
+    )
+    assert (
+        "taken off every channel"
+        in reviewer.post(f"{first}/withdraw", data={"reason": "recalled"}, follow_redirects=True).text
+    )
     drain()
     assert services.publications.of_product("CH123") == []
     assert "not live any more" in reviewer.post(f"{first}/withdraw", follow_redirects=True).text
-    assert "Nothing was changed" in reviewer.post(f"/versions/{made[1].id}/withdraw", follow_redirects=True).text
+    assert (
+        "Nothing was changed" in reviewer.post(f"/versions/{made[1].id}/withdraw", follow_redirects=True).text
+    )
     assert browser_like("viewer").post(f"{first}/rollback").status_code == 403
 
 
@@ -237,4 +350,6 @@ def test_the_connections_page_shows_drift_and_mends_it(browser_like: Visitor, se
     assert viewer.post("/connections/mend", data=wanted).status_code == 403
     admin.post("/connections/mend", data=wanted)
     assert services.products.get("N1") and "of one mind" in admin.get("/connections").text
-    assert "not among what was found" in admin.post("/connections/mend", data=wanted, follow_redirects=True).text
+    assert (
+        "not among what was found" in admin.post("/connections/mend", data=wanted, follow_redirects=True).text
+    )

@@ -15,15 +15,27 @@ from dam_connector.wiring import Services, build_services
 from tests.support import ENVIRON, TestClock, event_body, record, signed
 
 
-def post(client: FlaskClient, clock: TestClock, body: bytes | None = None, *, connection: str = "main", **headers: str):
+def post(
+    client: FlaskClient,
+    clock: TestClock,
+    body: bytes | None = None,
+    *,
+    connection: str = "main",
+    **headers: str,
+):
     body = body if body is not None else event_body(record(), at=clock.now())
-    return client.post(f"/webhooks/{connection}", data=body, headers={**signed(body, at=clock.now()), **headers})
+    return client.post(
+        f"/webhooks/{connection}", data=body, headers={**signed(body, at=clock.now()), **headers}
+    )
 
 
 def test_a_signed_delivery_is_202_and_a_repeat_has_the_same_id(client: FlaskClient, clock: TestClock) -> None:
     first, second = post(client, clock), post(client, clock)
     assert first.status_code == second.status_code == 202
-    assert first.json["delivery_id"] == second.json["delivery_id"] and (first.json["new"], second.json["new"]) == (True, False)
+    assert first.json["delivery_id"] == second.json["delivery_id"] and (
+        first.json["new"],
+        second.json["new"],
+    ) == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -35,10 +47,16 @@ def test_a_signed_delivery_is_202_and_a_repeat_has_the_same_id(client: FlaskClie
         ({"content-type": "text/html"}, 415),
     ],
 )
-def test_refusals_have_one_shape(client: FlaskClient, clock: TestClock, change: dict[str, str], status: int) -> None:
+def test_refusals_have_one_shape(
+    client: FlaskClient, clock: TestClock, change: dict[str, str], status: int
+) -> None:
     answer = post(client, clock, **change)
     assert answer.status_code == status
-    assert answer.json["error"]["code"] == status and answer.json["error"]["message"] and answer.json["error"]["problems"] == []
+    assert (
+        answer.json["error"]["code"] == status
+        and answer.json["error"]["message"]
+        and answer.json["error"]["problems"] == []
+    )
 
 
 def test_an_unknown_connection_is_404(client: FlaskClient, clock: TestClock) -> None:
@@ -58,12 +76,18 @@ def test_other_methods_are_405_in_the_same_shape(client: FlaskClient) -> None:
     assert answer.status_code == 405 and answer.json["error"]["name"] == "method_not_allowed"
 
 
-def test_too_many_are_429_with_retry_after(services: Services, clock: TestClock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_are_429_with_retry_after(
+    services: Services, clock: TestClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import dataclasses
 
     monkeypatch.setattr(webhooks, "_counts", webhooks.MinuteCounts())
-    monkeypatch.setattr(webhooks, "time", SimpleNamespace(monotonic=lambda: 30.0))  # no minute ends while this runs
-    app = create_app(dataclasses.replace(services, settings=dataclasses.replace(services.settings, webhooks_per_minute=3)))
+    monkeypatch.setattr(
+        webhooks, "time", SimpleNamespace(monotonic=lambda: 30.0)
+    )  # no minute ends while this runs
+    app = create_app(
+        dataclasses.replace(services, settings=dataclasses.replace(services.settings, webhooks_per_minute=3))
+    )
     client = app.test_client()
     answers = [post(client, clock) for _ in range(5)]
     assert [a.status_code for a in answers] == [202, 202, 202, 429, 429]
@@ -82,7 +106,9 @@ def test_many_at_once_are_all_taken_and_each_once(services: Services, clock: Tes
     bodies = [event_body(record(f"S{n % 40}"), at=clock.now()) for n in range(120)]
 
     def send(n: int):
-        return app.test_client().post("/webhooks/main", data=bodies[n], headers=signed(bodies[n], at=clock.now(), message=f"m{n % 40}"))
+        return app.test_client().post(
+            "/webhooks/main", data=bodies[n], headers=signed(bodies[n], at=clock.now(), message=f"m{n % 40}")
+        )
 
     with ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(send, range(120)))
@@ -90,9 +116,16 @@ def test_many_at_once_are_all_taken_and_each_once(services: Services, clock: Tes
     assert sum(a.json["new"] for a in answers) == 40 == len({a.json["delivery_id"] for a in answers})
 
 
-def test_a_connection_whose_secret_is_not_set_is_503_and_says_what_to_set(client: FlaskClient, clock: TestClock, write_rules) -> None:
+def test_a_connection_whose_secret_is_not_set_is_503_and_says_what_to_set(
+    client: FlaskClient, clock: TestClock, write_rules
+) -> None:
     rules = json.loads(client.application.extensions["services"].settings.plugin_json.read_text())
-    write_rules(connections={**rules["connections"], "pim": {"new": {"adapter": "standard", "secrets": ["env/NOT_SET"]}}})
+    write_rules(
+        connections={
+            **rules["connections"],
+            "pim": {"new": {"adapter": "standard", "secrets": ["env/NOT_SET"]}},
+        }
+    )
     answer = post(client, clock, connection="new")
     assert answer.status_code == 503 and "NOT_SET" in answer.json["error"]["message"]
 
@@ -101,7 +134,10 @@ def test_redis_down_does_not_hold_the_answer_up(tmp_path, clock: TestClock, serv
     import time
 
     settings = Settings.from_env(
-        ENVIRON, data_dir=tmp_path / "data", plugin_json=services.settings.plugin_json, redis_url=f"unix://{tmp_path}/nobody.sock"
+        ENVIRON,
+        data_dir=tmp_path / "data",
+        plugin_json=services.settings.plugin_json,
+        redis_url=f"unix://{tmp_path}/nobody.sock",
     )
     away = build_services(settings, clock=clock, queue=BackgroundQueue(RqQueue(settings.redis)))
     client = create_app(away).test_client()

@@ -66,7 +66,9 @@ def run_checks(
                 Row(
                     check=name,
                     outcome=Outcome.NOT_TESTED,
-                    detail="no photo to hold it against" if wants == "photo" else "no such file in this version",
+                    detail="no photo to hold it against"
+                    if wants == "photo"
+                    else "no such file in this version",
                 )
             )
             continue
@@ -74,9 +76,20 @@ def run_checks(
         found = list(check(subject, rules))
         untested = [i for i in found if i.code.endswith(".not_tested")]
         counted = with_severities([i for i in found if i not in untested], rules.checks.severities)
-        outcome = Outcome.NOT_TESTED if untested else Outcome.FAIL if any(i.severity == "error" for i in counted) else Outcome.PASS
+        outcome = (
+            Outcome.NOT_TESTED
+            if untested
+            else Outcome.FAIL
+            if any(i.severity == "error" for i in counted)
+            else Outcome.PASS
+        )
         rows.append(
-            Row(check=name, outcome=outcome, detail=", ".join(sorted({i.code for i in counted})) or (untested[0].message if untested else ""))
+            Row(
+                check=name,
+                outcome=outcome,
+                detail=", ".join(sorted({i.code for i in counted}))
+                or (untested[0].message if untested else ""),
+            )
         )
         issues += found
         rows += subject.rows

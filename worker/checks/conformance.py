@@ -36,15 +36,27 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
 def _said(report: dict[str, Any], where: str) -> Iterator[Issue]:
     """The validator's errors and warnings. where: before its pointers."""
     if "failed" in report:
-        yield issue("conformance.error", f"The validator could not read the file: {report['failed'][:200]}", pointer=where)
+        yield issue(
+            "conformance.error",
+            f"The validator could not read the file: {report['failed'][:200]}",
+            pointer=where,
+        )
         return
     found = report["issues"]
     shown = [m for m in found["messages"] if m["severity"] in _CODES]
     for message in shown[:SHOWN]:
-        yield issue(_CODES[message["severity"]], f"{message['code']}: {message['message']}", pointer=where + message.get("pointer", ""))
+        yield issue(
+            _CODES[message["severity"]],
+            f"{message['code']}: {message['message']}",
+            pointer=where + message.get("pointer", ""),
+        )
     if len(shown) > SHOWN:
         more = f"{'more than ' if found.get('truncated') else ''}{min(len(shown), MAX_ISSUES) - SHOWN}"
-        yield issue(_CODES[min(m["severity"] for m in shown[SHOWN:])], f"There are {more} further findings of the validator.", pointer=where)
+        yield issue(
+            _CODES[min(m["severity"] for m in shown[SHOWN:])],
+            f"There are {more} further findings of the validator.",
+            pointer=where,
+        )
 
 
 def _streams(subject: Subject) -> Iterator[Issue]:
@@ -67,4 +79,10 @@ def _promised(subject: Subject, where: str, vertices: int) -> Iterator[Issue]:
     accessor = row["attributes"]["POSITION"]
     count = subject.document.rows("accessors")[accessor].get("count") if isinstance(accessor, int) else None
     if count != vertices:
-        yield issue("file.stream", "The stream holds another number of vertices than its accessor.", pointer=where, measured=vertices, limit=count)
+        yield issue(
+            "file.stream",
+            "The stream holds another number of vertices than its accessor.",
+            pointer=where,
+            measured=vertices,
+            limit=count,
+        )

@@ -59,8 +59,14 @@ def _against(extent: NDArray[np.float64], known: Dimensions, tolerance: float) -
             limit="1",
         )
     for order in permutations(range(3)):
-        if order in _TURNS and all(w and abs(float(extent[o]) / w - 1) < LIKE for o, w in zip(order, wanted, strict=True)):
-            yield issue("geometry.axis", f"The size fits when turned: {_TURNS[order]}.", measured=" x ".join(f"{v:.3f}" for v in extent))
+        if order in _TURNS and all(
+            w and abs(float(extent[o]) / w - 1) < LIKE for o, w in zip(order, wanted, strict=True)
+        ):
+            yield issue(
+                "geometry.axis",
+                f"The size fits when turned: {_TURNS[order]}.",
+                measured=" x ".join(f"{v:.3f}" for v in extent),
+            )
     for axis, measured, size in zip(AXES, extent, wanted, strict=True):
         if size and abs(float(measured) / size - 1) * 100 > tolerance:
             yield issue(

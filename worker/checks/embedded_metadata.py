@@ -22,7 +22,11 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
             yield issue("label.lost", f"{file.name} has no {', '.join(lost)}.", pointer=f"/files/{file.name}")
         elif found["sku"] != subject.product.sku:
             yield issue(
-                "label.lost", f"{file.name} names another SKU.", pointer=f"/files/{file.name}", measured=found["sku"], limit=subject.product.sku
+                "label.lost",
+                f"{file.name} names another SKU.",
+                pointer=f"/files/{file.name}",
+                measured=found["sku"],
+                limit=subject.product.sku,
             )
     if subject.has("glb"):
         try:

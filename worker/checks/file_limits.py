@@ -13,13 +13,20 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
     limits, size = rules.checks, len(subject.glb)
     subject.measured["bytes"] = size
     if size > limits.max_model_bytes:
-        yield issue("file.bytes", "The GLB is too large.", measured=f"{size / 1e6:.2f} MB", limit=f"{limits.max_model_bytes / 1e6:.2f} MB")
+        yield issue(
+            "file.bytes",
+            "The GLB is too large.",
+            measured=f"{size / 1e6:.2f} MB",
+            limit=f"{limits.max_model_bytes / 1e6:.2f} MB",
+        )
     try:
         yield from _materials(subject, rules)
         yield from _textures(subject, rules)
         triangles = sum(len(p.faces) for p in subject.document.primitives)
     except InputError as error:
-        yield issue(error.issue_code, str(error), pointer=error.pointer, measured=error.measured, limit=error.limit)
+        yield issue(
+            error.issue_code, str(error), pointer=error.pointer, measured=error.measured, limit=error.limit
+        )
         return
     subject.measured["triangles"] = triangles
     subject.measured["vertices"] = sum(len(p.positions) for p in subject.document.primitives)
@@ -31,7 +38,9 @@ def _materials(subject: Subject, rules: Rules) -> Iterator[Issue]:
     materials = subject.document.rows("materials")
     subject.measured["materials"] = len(materials)
     if len(materials) > rules.checks.max_materials:
-        yield issue("file.materials", "Too many materials.", measured=len(materials), limit=rules.checks.max_materials)
+        yield issue(
+            "file.materials", "Too many materials.", measured=len(materials), limit=rules.checks.max_materials
+        )
     for number, material in enumerate(materials):
         pbr, where = material.get("pbrMetallicRoughness"), f"/materials/{number}"
         if not isinstance(pbr, dict):
@@ -48,6 +57,10 @@ def _textures(subject: Subject, rules: Rules) -> Iterator[Issue]:
         side = max(texture.width, texture.height)
         if side > most:
             yield issue(
-                "file.texture_size", "The texture is too large.", pointer=f"/images/{texture.index}", measured=f"{side} px", limit=f"{most} px"
+                "file.texture_size",
+                "The texture is too large.",
+                pointer=f"/images/{texture.index}",
+                measured=f"{side} px",
+                limit=f"{most} px",
             )
     subject.measured["texture_px"] = max((max(t.width, t.height) for t in subject.textures), default=0)

@@ -22,7 +22,9 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
     try:
         surface = subject.surface
     except InputError as error:
-        yield issue(error.issue_code, str(error), pointer=error.pointer, measured=error.measured, limit=error.limit)
+        yield issue(
+            error.issue_code, str(error), pointer=error.pointer, measured=error.measured, limit=error.limit
+        )
         return
     yield from _closed(surface)
     yield from _faces(surface)
@@ -31,16 +33,36 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
     low, high = surface.low, surface.high
     off = np.array([(low[0] + high[0]) / 2, low[1], (low[2] + high[2]) / 2])
     if np.abs(off).max() > ORIGIN_TOLERANCE * float((high - low).max()):
-        yield issue("geometry.origin", "The bottom centre is not at the origin.", measured=", ".join(f"{v:.3f} m" for v in off), limit="0, 0, 0")
+        yield issue(
+            "geometry.origin",
+            "The bottom centre is not at the origin.",
+            measured=", ".join(f"{v:.3f} m" for v in off),
+            limit="0, 0, 0",
+        )
 
 
 def _closed(surface: Surface) -> Iterator[Issue]:
     if surface.open_edges:
-        yield issue("geometry.not_watertight", f"{surface.open_edges:,} edges have a face on one side only.", measured=surface.open_edges, limit=0)
+        yield issue(
+            "geometry.not_watertight",
+            f"{surface.open_edges:,} edges have a face on one side only.",
+            measured=surface.open_edges,
+            limit=0,
+        )
     if surface.crowded_edges:
-        yield issue("geometry.non_manifold", f"{surface.crowded_edges:,} edges join more than two faces.", measured=surface.crowded_edges, limit=0)
+        yield issue(
+            "geometry.non_manifold",
+            f"{surface.crowded_edges:,} edges join more than two faces.",
+            measured=surface.crowded_edges,
+            limit=0,
+        )
     if surface.opposed:
-        yield issue("geometry.winding", "Neighbouring faces look opposite ways.", measured=f"{surface.opposed:,} edges", limit=0)
+        yield issue(
+            "geometry.winding",
+            "Neighbouring faces look opposite ways.",
+            measured=f"{surface.opposed:,} edges",
+            limit=0,
+        )
     elif not surface.open_edges and surface.volume < 0:
         yield issue("geometry.winding", "The faces look inwards.", measured=f"{surface.volume:.3g} m3")
 
@@ -48,9 +70,16 @@ def _closed(surface: Surface) -> Iterator[Issue]:
 def _faces(surface: Surface) -> Iterator[Issue]:
     degenerate = int(surface.degenerate.sum())
     if degenerate:
-        yield issue("geometry.degenerate_faces", f"{degenerate:,} faces have no area.", measured=degenerate, limit=0)
+        yield issue(
+            "geometry.degenerate_faces", f"{degenerate:,} faces have no area.", measured=degenerate, limit=0
+        )
     if surface.duplicates:
-        yield issue("geometry.duplicate_faces", f"{surface.duplicates:,} faces lie on another.", measured=surface.duplicates, limit=0)
+        yield issue(
+            "geometry.duplicate_faces",
+            f"{surface.duplicates:,} faces lie on another.",
+            measured=surface.duplicates,
+            limit=0,
+        )
     crossings, looked_at = surface.crossings
     if crossings > CROSSING_SHARE * looked_at:
         yield issue(
@@ -65,14 +94,24 @@ def _parts(subject: Subject, surface: Surface, rules: Rules) -> Iterator[Issue]:
     count, _ = surface.parts
     subject.measured["components"] = count
     if count > rules.checks.max_components:
-        yield issue("geometry.components", f"It falls into {count} parts.", measured=count, limit=rules.checks.max_components)
+        yield issue(
+            "geometry.components",
+            f"It falls into {count} parts.",
+            measured=count,
+            limit=rules.checks.max_components,
+        )
     floating, inner = surface.loose()
     if floating:
         yield issue(
-            "geometry.floating", f"{floating} parts hang in the air.", measured=floating, limit=f"none farther than {FLOATING * 100:g} % of the size"
+            "geometry.floating",
+            f"{floating} parts hang in the air.",
+            measured=floating,
+            limit=f"none farther than {FLOATING * 100:g} % of the size",
         )
     if inner:
-        yield issue("geometry.inner", f"{inner} parts lie inside and are never seen.", measured=inner, limit=0)
+        yield issue(
+            "geometry.inner", f"{inner} parts lie inside and are never seen.", measured=inner, limit=0
+        )
 
 
 def _normals(primitives: tuple[Primitive, ...]) -> Iterator[Issue]:
@@ -84,7 +123,11 @@ def _normals(primitives: tuple[Primitive, ...]) -> Iterator[Issue]:
         wrong = int((~(np.abs(long - 1) < UNIT_TOLERANCE)).sum())
         if wrong:
             yield issue(
-                "geometry.normals", f"{wrong:,} normals are not of length 1.", pointer=f"{p.where}/attributes/NORMAL", measured=wrong, limit=0
+                "geometry.normals",
+                f"{wrong:,} normals are not of length 1.",
+                pointer=f"{p.where}/attributes/NORMAL",
+                measured=wrong,
+                limit=0,
             )
             continue
         a, b, c = (p.positions[p.faces[:, k]] for k in range(3))

@@ -35,11 +35,15 @@ class Threshold:
 THRESHOLDS = {
     "outline": Threshold("likeness.outline", 0.03, "The outline is not the photo's."),
     "aspect": Threshold("likeness.proportions", 0.03, "Width to height is not as in the photo."),
-    "colour": Threshold("likeness.colour", 13.0, "The colours are not the photo's, its light allowed for.", percent=False),
+    "colour": Threshold(
+        "likeness.colour", 13.0, "The colours are not the photo's, its light allowed for.", percent=False
+    ),
     "missing": Threshold("likeness.part_missing", 0.012, "The photo shows a part that the model has not."),
     "extra": Threshold("likeness.part_extra", 0.012, "The model has a part that the photo does not show."),
     "mirrored": Threshold("likeness.mirrored", 0.04, "It fits the photo better when mirrored."),
-    "turned": Threshold("likeness.turned", 0.04, "It fits the photo better when turned about its upright axis."),
+    "turned": Threshold(
+        "likeness.turned", 0.04, "It fits the photo better when turned about its upright axis."
+    ),
 }
 
 
@@ -58,7 +62,9 @@ def measured(c: Comparison) -> dict[str, float]:
 
 def score(found: Sequence[Comparison]) -> float:
     """The worst measure over its threshold: above 1 the model is called wrong."""
-    return max((value / THRESHOLDS[name].limit for c in found for name, value in measured(c).items()), default=0.0)
+    return max(
+        (value / THRESHOLDS[name].limit for c in found for name, value in measured(c).items()), default=0.0
+    )
 
 
 def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
@@ -75,12 +81,18 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
         found = likeness.compare(cutout.alpha, cutout.rgb, view) if cutout else None
         if cutout is None or found is None:
             subject.rows.append(
-                Row(check=f"likeness to {name}", outcome=Outcome.NOT_TESTED, detail="the product cannot be cut out of the photo with confidence")
+                Row(
+                    check=f"likeness to {name}",
+                    outcome=Outcome.NOT_TESTED,
+                    detail="the product cannot be cut out of the photo with confidence",
+                )
             )
             continue
         wrong = list(_wrong(found, name))
         outcome = Outcome.FAIL if wrong else Outcome.PASS
-        subject.rows.append(Row(check=f"likeness to {name}", outcome=outcome, measured=_told(found), limit=_limits()))
+        subject.rows.append(
+            Row(check=f"likeness to {name}", outcome=outcome, measured=_told(found), limit=_limits())
+        )
         picture = likeness.evidence(cutout.alpha, cutout.rgb, found)
         if picture is not None:
             subject.pictures_made[f"{EVIDENCE}{name}"] = encode(picture, None, "webp")
@@ -100,8 +112,13 @@ def _wrong(found: Comparison, name: str) -> Iterator[Issue]:
     for measure, value in measured(found).items():
         threshold = THRESHOLDS[measure]
         if value > threshold.limit:
-            told, limit = (f"{v * 100:.1f} %" if threshold.percent else f"{v:.1f} CIEDE2000" for v in (value, threshold.limit))
-            yield issue(threshold.code, threshold.words, pointer=f"/images/{name}", measured=told, limit=limit)
+            told, limit = (
+                f"{v * 100:.1f} %" if threshold.percent else f"{v:.1f} CIEDE2000"
+                for v in (value, threshold.limit)
+            )
+            yield issue(
+                threshold.code, threshold.words, pointer=f"/images/{name}", measured=told, limit=limit
+            )
 
 
 def _told(c: Comparison) -> str:

@@ -27,7 +27,19 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
         subject.measured[f"{file.format}_triangles"] = len(model.faces)
         off = float(np.abs(model.extent / np.maximum(subject.surface.extent, 1e-9) - 1).max())
         if off > TOLERANCE:
-            yield issue("lod.differs", "Its size is another.", pointer=where, measured=f"{off * 100:.1f} %", limit=f"{TOLERANCE * 100:.1f} %")
+            yield issue(
+                "lod.differs",
+                "Its size is another.",
+                pointer=where,
+                measured=f"{off * 100:.1f} %",
+                limit=f"{TOLERANCE * 100:.1f} %",
+            )
         if len(model.faces) > before:
-            yield issue("lod.differs", "It has more triangles than the level before.", pointer=where, measured=len(model.faces), limit=before)
+            yield issue(
+                "lod.differs",
+                "It has more triangles than the level before.",
+                pointer=where,
+                measured=len(model.faces),
+                limit=before,
+            )
         before = len(model.faces)

@@ -57,7 +57,9 @@ def _row(name: str, limit: Limit, outcome: Outcome, worst: float | None) -> Row:
 
 def _bound(limit: Limit) -> str:
     bounds: Mapping[str, float | None] = {"at least": limit.at_least, "at most": limit.at_most}
-    return ", ".join(f"{word} {_told(bound, limit.measure)}" for word, bound in bounds.items() if bound is not None)
+    return ", ".join(
+        f"{word} {_told(bound, limit.measure)}" for word, bound in bounds.items() if bound is not None
+    )
 
 
 def _told(value: float | None, measure: str) -> str:
@@ -67,4 +69,8 @@ def _told(value: float | None, measure: str) -> str:
     if measure == "file_bytes":
         return f"{value / 1e6:.2f} MB"
     unit, value = MEASURES[measure].unit, 0.0 if abs(value) < 1e-4 else value
-    return f"{value:,.0f}{f' {unit}' if unit else ''}" if float(value).is_integer() else f"{value:,.4g}{f' {unit}' if unit else ''}"
+    return (
+        f"{value:,.0f}{f' {unit}' if unit else ''}"
+        if float(value).is_integer()
+        else f"{value:,.4g}{f' {unit}' if unit else ''}"
+    )

@@ -34,9 +34,15 @@ def _by_rules(subject: Subject, rules: Rules) -> Iterator[Issue]:
         for file in subject.files:
             if naming.parse(pattern, PurePath(file.name).stem) is None:
                 found = issue(
-                    "naming.pattern", f"{file.name} does not follow {pattern}.", pointer=f"/files/{file.name}", measured=file.name, limit=pattern
+                    "naming.pattern",
+                    f"{file.name} does not follow {pattern}.",
+                    pointer=f"/files/{file.name}",
+                    measured=file.name,
+                    limit=pattern,
                 )
-                yield replace(found, severity=Severity.INFO)  # nobody said that the file belongs to a product of these rules
+                yield replace(
+                    found, severity=Severity.INFO
+                )  # nobody said that the file belongs to a product of these rules
         return
     pattern = rules.naming.pattern_for(deliverable.name)
     for file in subject.files:
@@ -44,16 +50,26 @@ def _by_rules(subject: Subject, rules: Rules) -> Iterator[Issue]:
             continue
         stem = PurePath(file.name).stem.removesuffix(suffix_of(file))
         wanted = file_stem(file.format, product, deliverable, subject.slot, subject.number, rules)
-        if stem != wanted or naming.parse(pattern, stem) != expected_fields(file.format, product, deliverable, subject.slot, subject.number, rules):
+        if stem != wanted or naming.parse(pattern, stem) != expected_fields(
+            file.format, product, deliverable, subject.slot, subject.number, rules
+        ):
             yield issue(
-                "naming.pattern", f"It should be called {wanted}{suffix_of(file)}.", pointer=f"/files/{file.name}", measured=stem, limit=pattern
+                "naming.pattern",
+                f"It should be called {wanted}{suffix_of(file)}.",
+                pointer=f"/files/{file.name}",
+                measured=stem,
+                limit=pattern,
             )
 
 
 def _by_profile(subject: Subject, name: str, profile: ModelProfile, file: VersionFile) -> Iterator[Issue]:
     """A row for the profile's naming rule; an issue where the file must satisfy it."""
     stem = PurePath(file.name).stem
-    good = naming.parse(profile.naming, stem) is not None if profile.naming else LOWER_CASE.fullmatch(stem) is not None
+    good = (
+        naming.parse(profile.naming, stem) is not None
+        if profile.naming
+        else LOWER_CASE.fullmatch(stem) is not None
+    )
     rule = profile.naming or "a to z, 0 to 9, _ and -, beginning with a letter"
     subject.rows.append(
         Row(
@@ -67,7 +83,13 @@ def _by_profile(subject: Subject, name: str, profile: ModelProfile, file: Versio
     )
     if not good and name in subject.held_to:
         wanted = _wanted(subject, profile.naming or LOWER_PATTERN, stem)
-        yield issue("naming.profile", f"{name} wants it to be called {wanted}.", pointer=f"/profiles/{name}/naming", measured=stem, limit=rule)
+        yield issue(
+            "naming.profile",
+            f"{name} wants it to be called {wanted}.",
+            pointer=f"/profiles/{name}/naming",
+            measured=stem,
+            limit=rule,
+        )
 
 
 def _wanted(subject: Subject, pattern: str, stem: str) -> str:

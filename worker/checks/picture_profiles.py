@@ -53,10 +53,21 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
         files = [f for f in subject.pictures if f.format in taken]
         formats = ", ".join(f.format for f in subject.pictures)
         subject.rows.append(
-            Row(check="format", outcome=Outcome.PASS if files else Outcome.FAIL, profile=profile, measured=formats, limit=", ".join(taken))
+            Row(
+                check="format",
+                outcome=Outcome.PASS if files else Outcome.FAIL,
+                profile=profile,
+                measured=formats,
+                limit=", ".join(taken),
+            )
         )
         if not files:
-            yield issue("profile.format", f"{profile} takes none of the files.", measured=formats, limit=", ".join(taken))
+            yield issue(
+                "profile.format",
+                f"{profile} takes none of the files.",
+                measured=formats,
+                limit=", ".join(taken),
+            )
         for file in files:
             yield from _against(subject, profile, file, look(file))
 
@@ -66,11 +77,29 @@ def _against(subject: Subject, profile: str, file: VersionFile, seen: _Seen | No
         if limit.rule not in CODES or seen is None:
             continue
         measured, wanted, good = _judge(limit, seen)
-        name, outcome = f"{limit.rule.replace('_', ' ')} ({file.format})", Outcome.PASS if good else Outcome.FAIL
-        subject.rows.append(Row(check=name, outcome=outcome, profile=profile, measured=measured, limit=wanted, source=limit.source))
+        name, outcome = (
+            f"{limit.rule.replace('_', ' ')} ({file.format})",
+            Outcome.PASS if good else Outcome.FAIL,
+        )
+        subject.rows.append(
+            Row(
+                check=name,
+                outcome=outcome,
+                profile=profile,
+                measured=measured,
+                limit=wanted,
+                source=limit.source,
+            )
+        )
         if not good:
             words = f"{profile}: {file.name}."
-            yield issue(CODES[limit.rule], words, pointer=f"/files/{file.name}", measured=measured, limit=f"{wanted} ({limit.source})")
+            yield issue(
+                CODES[limit.rule],
+                words,
+                pointer=f"/files/{file.name}",
+                measured=measured,
+                limit=f"{wanted} ({limit.source})",
+            )
 
 
 def _look(subject: Subject, file: VersionFile) -> _Seen | None:
@@ -95,10 +124,16 @@ def _judge(limit: PictureLimit, seen: _Seen) -> tuple[str, str, bool]:
     assert isinstance(value, int | float)
     if limit.rule in ("min_fill", "max_fill"):
         fill = _fill(seen.rgb)
-        good = fill is not None and (fill >= value - 0.01 if limit.rule == "min_fill" else fill <= value + 0.01)
+        good = fill is not None and (
+            fill >= value - 0.01 if limit.rule == "min_fill" else fill <= value + 0.01
+        )
         return "not measured" if fill is None else f"{fill:.2f}", f"{value:g}", good
     measured = {"max_bytes": seen.bytes, "max_pixels": seen.width * seen.height}.get(limit.rule, longer)
-    return f"{measured:,}", f"{value:,}", measured >= value if limit.rule in ("min_px", "advised_px") else measured <= value
+    return (
+        f"{measured:,}",
+        f"{value:,}",
+        measured >= value if limit.rule in ("min_px", "advised_px") else measured <= value,
+    )
 
 
 def _rim(rgb: U8, wanted: str) -> str:
@@ -114,5 +149,7 @@ def _fill(rgb: U8 | None) -> float | None:
     if rgb is None:
         return None
     ground = rgb[0, 0].astype(float)
-    _, _, width, height = cv2.boundingRect(cv2.bitwise_not(cv2.inRange(rgb, ground - STANDS_OUT, ground + STANDS_OUT)))
+    _, _, width, height = cv2.boundingRect(
+        cv2.bitwise_not(cv2.inRange(rgb, ground - STANDS_OUT, ground + STANDS_OUT))
+    )
     return float(max(height / rgb.shape[0], width / rgb.shape[1])) if width else None

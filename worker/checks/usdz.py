@@ -53,18 +53,37 @@ def _layout(data: bytes, where: str) -> Iterator[Issue]:
     if not members or not members[0].filename.endswith(LAYERS):
         yield issue("usdz.layout", "The first file is no USD layer.", pointer=where)
     if len(members) > MAX_MEMBERS or sum(m.file_size for m in members) > MAX_UNPACKED_BYTES:
-        yield issue("usdz.layout", "It holds more files or bytes than any model needs.", pointer=where, measured=len(members), limit=MAX_MEMBERS)
+        yield issue(
+            "usdz.layout",
+            "It holds more files or bytes than any model needs.",
+            pointer=where,
+            measured=len(members),
+            limit=MAX_MEMBERS,
+        )
         return
     for member in members:
         name = PurePosixPath(member.filename)
-        if name.is_absolute() or ".." in name.parts or name.suffix.lower() not in (*LAYERS, *PICTURES, *SOUNDS):
+        if (
+            name.is_absolute()
+            or ".." in name.parts
+            or name.suffix.lower() not in (*LAYERS, *PICTURES, *SOUNDS)
+        ):
             yield issue(
-                "usdz.layout", f"{member.filename[:80]} has no place in a package.", pointer=where, limit=", ".join((*LAYERS, *PICTURES, *SOUNDS))
+                "usdz.layout",
+                f"{member.filename[:80]} has no place in a package.",
+                pointer=where,
+                limit=", ".join((*LAYERS, *PICTURES, *SOUNDS)),
             )
         extra = int.from_bytes(data[member.header_offset + 28 : member.header_offset + 30], "little")
         start = member.header_offset + _HEADER + len(member.filename.encode()) + extra
         if member.compress_type != zipfile.ZIP_STORED or start % ALIGNMENT:
-            yield issue("usdz.layout", f"{member.filename[:80]} is compressed or not aligned.", pointer=where, measured=start % ALIGNMENT, limit=0)
+            yield issue(
+                "usdz.layout",
+                f"{member.filename[:80]} is compressed or not aligned.",
+                pointer=where,
+                measured=start % ALIGNMENT,
+                limit=0,
+            )
 
 
 def _textures(data: bytes, where: str, most_px: int) -> Iterator[Issue]:
@@ -78,7 +97,13 @@ def _textures(data: bytes, where: str, most_px: int) -> Iterator[Issue]:
                 yield issue("usdz.texture", f"{name} is no PNG or JPEG that can be opened.", pointer=where)
                 continue
             if side > most_px:
-                yield issue("usdz.texture", f"{name} is too large.", pointer=where, measured=f"{side} px", limit=f"{most_px} px")
+                yield issue(
+                    "usdz.texture",
+                    f"{name} is too large.",
+                    pointer=where,
+                    measured=f"{side} px",
+                    limit=f"{most_px} px",
+                )
 
 
 def _stage(subject: Subject, data: bytes, where: str) -> Iterator[Issue]:
@@ -93,7 +118,9 @@ def _stage(subject: Subject, data: bytes, where: str) -> Iterator[Issue]:
         up, metres = str(UsdGeom.GetStageUpAxis(stage)), float(UsdGeom.GetStageMetersPerUnit(stage))
         if up != "Y":
             yield issue("usdz.axis", "Its up axis is not Y.", pointer=where, measured=up, limit="Y")
-        box = UsdGeom.BBoxCache(Usd.TimeCode.Default(), [UsdGeom.Tokens.default_, UsdGeom.Tokens.render]).ComputeWorldBound(stage.GetPseudoRoot())
+        box = UsdGeom.BBoxCache(
+            Usd.TimeCode.Default(), [UsdGeom.Tokens.default_, UsdGeom.Tokens.render]
+        ).ComputeWorldBound(stage.GetPseudoRoot())
         size = np.array(box.ComputeAlignedRange().GetSize()) * metres
         yield from _same_size(subject, size, where)
 
@@ -106,7 +133,9 @@ def _validated(stage: Usd.Stage, where: str) -> Iterator[Issue]:
         yield issue(code, f"{error.GetName()}: {error.GetMessage()[:300]}", pointer=where)
 
 
-def _same_size(subject: Subject, size: np.ndarray[tuple[int], np.dtype[np.float64]], where: str) -> Iterator[Issue]:
+def _same_size(
+    subject: Subject, size: np.ndarray[tuple[int], np.dtype[np.float64]], where: str
+) -> Iterator[Issue]:
     """The size in metres against the GLB's."""
     if not subject.has("glb"):
         return
@@ -117,4 +146,6 @@ def _same_size(subject: Subject, size: np.ndarray[tuple[int], np.dtype[np.float6
     off = float(np.abs(size / np.maximum(wanted, 1e-9) - 1).max())
     if not off <= SIZE_TOLERANCE:
         told, limit = (" x ".join(f"{v:.3f}" for v in s) + " m" for s in (size, wanted))
-        yield issue("usdz.differs", "It does not have the size of the GLB.", pointer=where, measured=told, limit=limit)
+        yield issue(
+            "usdz.differs", "It does not have the size of the GLB.", pointer=where, measured=told, limit=limit
+        )

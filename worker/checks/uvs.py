@@ -22,7 +22,11 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
         textured = {m for t in subject.textures for _, m in t.uses}
         for p in subject.document.primitives:
             if p.material in textured and p.uvs is None:
-                yield issue("uv.missing", "Its material has textures, but it has no UVs to lay them on.", pointer=f"{p.where}/attributes")
+                yield issue(
+                    "uv.missing",
+                    "Its material has textures, but it has no UVs to lay them on.",
+                    pointer=f"{p.where}/attributes",
+                )
         for unwrap in subject.unwraps:
             if unwrap.material in textured:
                 yield from _laid(unwrap, f"/materials/{unwrap.material}")
@@ -33,19 +37,41 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
 def _laid(unwrap: Unwrap, where: str) -> Iterator[Issue]:
     if unwrap.overlapping > OVERLAP_SHARE * unwrap.faces:
         yield issue(
-            "uv.overlap", f"{unwrap.overlapping:,} triangles share their place in the texture.", pointer=where, measured=unwrap.overlapping, limit=0
+            "uv.overlap",
+            f"{unwrap.overlapping:,} triangles share their place in the texture.",
+            pointer=where,
+            measured=unwrap.overlapping,
+            limit=0,
         )
     if unwrap.inverted > INVERTED_SHARE * unwrap.faces:
-        yield issue("uv.inverted", f"{unwrap.inverted:,} triangles show the texture mirrored.", pointer=where, measured=unwrap.inverted, limit=0)
+        yield issue(
+            "uv.inverted",
+            f"{unwrap.inverted:,} triangles show the texture mirrored.",
+            pointer=where,
+            measured=unwrap.inverted,
+            limit=0,
+        )
     if min(unwrap.low) < -1e-4 or max(unwrap.high) > 1 + 1e-4:
         span = f"u {unwrap.low[0]:.2f} to {unwrap.high[0]:.2f}, v {unwrap.low[1]:.2f} to {unwrap.high[1]:.2f}"
-        yield issue("uv.range", "The UVs leave the texture: it repeats.", pointer=where, measured=span, limit="0 to 1")
+        yield issue(
+            "uv.range", "The UVs leave the texture: it repeats.", pointer=where, measured=span, limit="0 to 1"
+        )
     if unwrap.gutter is not None and unwrap.gutter < GUTTER_PX:
         yield issue(
-            "uv.gutter", "Islands lie so close that colours bleed.", pointer=where, measured=f"{unwrap.gutter} px", limit=f"{GUTTER_PX} px at 1024 px"
+            "uv.gutter",
+            "Islands lie so close that colours bleed.",
+            pointer=where,
+            measured=f"{unwrap.gutter} px",
+            limit=f"{GUTTER_PX} px at 1024 px",
         )
     if unwrap.empty > OVERLAP_SHARE * unwrap.faces:
-        yield issue("uv.empty", f"{unwrap.empty:,} triangles have a line or a point of the texture.", pointer=where, measured=unwrap.empty, limit=0)
+        yield issue(
+            "uv.empty",
+            f"{unwrap.empty:,} triangles have a line or a point of the texture.",
+            pointer=where,
+            measured=unwrap.empty,
+            limit=0,
+        )
     spread = unwrap.density[unwrap.density > 0]
     if len(spread) > 20:
         low, high = np.percentile(spread, [5, 95])

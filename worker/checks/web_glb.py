@@ -30,6 +30,18 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
             continue
         off = float(np.abs(packed.extent / np.maximum(subject.surface.extent, 1e-9) - 1).max())
         if off > TOLERANCE:
-            yield issue("web.differs", "Its size is another.", pointer=where, measured=f"{off * 100:.1f} %", limit=f"{TOLERANCE * 100:.1f} %")
+            yield issue(
+                "web.differs",
+                "Its size is another.",
+                pointer=where,
+                measured=f"{off * 100:.1f} %",
+                limit=f"{TOLERANCE * 100:.1f} %",
+            )
         if packed.triangles != len(subject.surface.faces):
-            yield issue("web.differs", "It has other triangles.", pointer=where, measured=packed.triangles, limit=len(subject.surface.faces))
+            yield issue(
+                "web.differs",
+                "It has other triangles.",
+                pointer=where,
+                measured=packed.triangles,
+                limit=len(subject.surface.faces),
+            )

@@ -23,7 +23,14 @@ MAX_JSON_BYTES = 32_000_000
 MAX_ARRAY_BYTES = 256_000_000
 MAX_TRIANGLES = 500_000
 MAX_NODES = 10_000
-COMPONENTS: Mapping[int, type[np.generic]] = {5120: np.int8, 5121: np.uint8, 5122: np.int16, 5123: np.uint16, 5125: np.uint32, 5126: np.float32}
+COMPONENTS: Mapping[int, type[np.generic]] = {
+    5120: np.int8,
+    5121: np.uint8,
+    5122: np.int16,
+    5123: np.uint16,
+    5125: np.uint32,
+    5126: np.float32,
+}
 WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
 TRIANGLES, STRIP, FAN = 4, 5, 6
 FARTHEST_M = 1e15
@@ -105,7 +112,11 @@ class Document:
         number = self._known("bufferViews", index, where)
         if number not in self._views:
             packed = _extension(row, MESHOPT) or _extension(row, MESHOPT_KHR)
-            self._views[number] = self._unpacked(packed, f"/bufferViews/{number}") if packed else self._slice(row, f"/bufferViews/{number}")
+            self._views[number] = (
+                self._unpacked(packed, f"/bufferViews/{number}")
+                if packed
+                else self._slice(row, f"/bufferViews/{number}")
+            )
         return self._views[number]
 
     def accessor(self, index: object, where: str) -> NDArray[np.generic]:
@@ -118,7 +129,11 @@ class Document:
         count = _whole(row, "count", here)
         if count * width * 8 > MAX_ARRAY_BYTES:
             raise _damage(f"The accessor asks for {count:,} elements.", f"{here}/count")
-        values = self._strided(row, dtype, width, count, here).copy() if "bufferView" in row else np.zeros((count, width), dtype)
+        values = (
+            self._strided(row, dtype, width, count, here).copy()
+            if "bufferView" in row
+            else np.zeros((count, width), dtype)
+        )
         if "sparse" in row:
             self._replace(values, row["sparse"], dtype, width, here)
         if not row.get("normalized") or dtype is np.float32:
@@ -139,13 +154,19 @@ class Document:
     def _shown(self) -> tuple[Primitive, ...]:
         found, triangles = [], 0
         for mesh, world in self._placed():
-            for number, row in enumerate(_objects(self._row("meshes", mesh, "/nodes"), "primitives", f"/meshes/{mesh}")):
+            for number, row in enumerate(
+                _objects(self._row("meshes", mesh, "/nodes"), "primitives", f"/meshes/{mesh}")
+            ):
                 made = self._primitive(row, world, f"/meshes/{mesh}/primitives/{number}")
                 if made is not None:
                     triangles += len(made.faces)
                     found.append(made)
                 if triangles > MAX_TRIANGLES:
-                    raise InputError("file.too_complex", f"It has more than {MAX_TRIANGLES:,} triangles.", measured=f"{triangles:,}")
+                    raise InputError(
+                        "file.too_complex",
+                        f"It has more than {MAX_TRIANGLES:,} triangles.",
+                        measured=f"{triangles:,}",
+                    )
         return tuple(found)
 
     @cached_property
@@ -174,13 +195,20 @@ class Document:
             if number in seen:
                 raise _damage("The node stands under itself or under two others.", here)
             if len(seen) == MAX_NODES:
-                raise InputError("file.too_complex", f"It shows more than {MAX_NODES:,} nodes.", measured=f"{len(self.rows('nodes')):,}")
+                raise InputError(
+                    "file.too_complex",
+                    f"It shows more than {MAX_NODES:,} nodes.",
+                    measured=f"{len(self.rows('nodes')):,}",
+                )
             seen.add(number)
             row = self._row("nodes", number, here)
             world = parent @ local_matrix(row, here)
             if "mesh" in row:
                 yield row["mesh"], world
-            open_nodes += [(self._known("nodes", c, here), world) for c in reversed(_numbers(row.get("children", []), here))]
+            open_nodes += [
+                (self._known("nodes", c, here), world)
+                for c in reversed(_numbers(row.get("children", []), here))
+            ]
 
     def _primitive(self, row: dict[str, Any], world: F64, where: str) -> Primitive | None:
         """What a node shows of a primitive, in world space; None where it has no triangles."""
@@ -219,8 +247,16 @@ class Document:
 
         positions = attribute("POSITION")
         assert positions is not None
-        if positions.ndim != 2 or positions.shape[1] != 3 or not np.isfinite(positions).all() or (np.abs(positions) > FARTHEST_M).any():
-            raise _damage("The positions are no places in space: not three finite numbers each.", f"{where}/attributes/POSITION")
+        if (
+            positions.ndim != 2
+            or positions.shape[1] != 3
+            or not np.isfinite(positions).all()
+            or (np.abs(positions) > FARTHEST_M).any()
+        ):
+            raise _damage(
+                "The positions are no places in space: not three finite numbers each.",
+                f"{where}/attributes/POSITION",
+            )
         faces = stream.faces if stream is not None else self._faces(row, len(positions), int(mode), where)
         if len(faces) and int(faces.max()) >= len(positions):
             raise _damage("The faces name vertices that are not there.", f"{where}/indices")
@@ -229,7 +265,11 @@ class Document:
             positions=positions,
             faces=faces,
             normals=normals if normals is not None and normals.shape == positions.shape else None,
-            uvs=uvs if uvs is not None and uvs.shape == (len(positions), 2) and bool((np.abs(uvs) < FARTHEST_UV).all()) else None,
+            uvs=uvs
+            if uvs is not None
+            and uvs.shape == (len(positions), 2)
+            and bool((np.abs(uvs) < FARTHEST_UV).all())
+            else None,
         )
 
     def _faces(self, row: dict[str, Any], vertices: int, mode: int, where: str) -> I64:
@@ -259,7 +299,14 @@ class Document:
 
     def _unpacked(self, packed: dict[str, Any], where: str) -> bytes:
         count, stride = _whole(packed, "count", where), _whole(packed, "byteStride", where)
-        return meshopt(self._slice(packed, where), count, stride, str(packed.get("mode")), str(packed.get("filter", "NONE")), where)
+        return meshopt(
+            self._slice(packed, where),
+            count,
+            stride,
+            str(packed.get("mode")),
+            str(packed.get("filter", "NONE")),
+            where,
+        )
 
     def _slice(self, row: dict[str, Any], where: str) -> bytes:
         """The bytes that a view or a compressed view names in the binary chunk."""
@@ -270,22 +317,39 @@ class Document:
             raise _damage(f"It ends at byte {start + length:,}; the file holds {len(self._binary):,}.", where)
         return self._binary[start : start + length]
 
-    def _strided(self, row: dict[str, Any], dtype: type[np.generic], width: int, count: int, where: str) -> NDArray[np.generic]:
+    def _strided(
+        self, row: dict[str, Any], dtype: type[np.generic], width: int, count: int, where: str
+    ) -> NDArray[np.generic]:
         data = self.view(row["bufferView"], where)
         size = np.dtype(dtype).itemsize * width
         stride = _whole(self.rows("bufferViews")[row["bufferView"]], "byteStride", where, size) or size
         start = _whole(row, "byteOffset", where, 0)
         if count and (start + stride * (count - 1) + size > len(data) or stride < size):
-            raise _damage(f"It reads {start + stride * (count - 1) + size:,} bytes of a view of {len(data):,}.", where)
+            raise _damage(
+                f"It reads {start + stride * (count - 1) + size:,} bytes of a view of {len(data):,}.", where
+            )
         return np.ndarray(
-            (count, width), dtype, buffer=data if count else b"", offset=start if count else 0, strides=(stride, np.dtype(dtype).itemsize)
+            (count, width),
+            dtype,
+            buffer=data if count else b"",
+            offset=start if count else 0,
+            strides=(stride, np.dtype(dtype).itemsize),
         )
 
-    def _replace(self, values: NDArray[np.generic], sparse: object, dtype: type[np.generic], width: int, where: str) -> None:
+    def _replace(
+        self, values: NDArray[np.generic], sparse: object, dtype: type[np.generic], width: int, where: str
+    ) -> None:
         """Put the sparse elements into their places."""
-        if not isinstance(sparse, dict) or not isinstance(sparse.get("indices"), dict) or not isinstance(sparse.get("values"), dict):
+        if (
+            not isinstance(sparse, dict)
+            or not isinstance(sparse.get("indices"), dict)
+            or not isinstance(sparse.get("values"), dict)
+        ):
             raise _damage("The sparse part is not whole.", where)
-        count, kind = _whole(sparse, "count", where), COMPONENTS.get(sparse["indices"].get("componentType", 0))
+        count, kind = (
+            _whole(sparse, "count", where),
+            COMPONENTS.get(sparse["indices"].get("componentType", 0)),
+        )
         if kind not in (np.uint8, np.uint16, np.uint32) or count > len(values):
             raise _damage("The sparse part's indices are not whole.", where)
         assert kind is not None
@@ -335,9 +399,13 @@ def _turned(normals: F64, world: F64) -> F64:
     linear = world[:3, :3]
     if abs(np.linalg.det(linear)) < 1e-30:
         return normals
-    with np.errstate(invalid="ignore", over="ignore"):  # what is no number stays none, and is told by the check of normals
+    with np.errstate(
+        invalid="ignore", over="ignore"
+    ):  # what is no number stays none, and is told by the check of normals
         turned = normals @ np.linalg.inv(linear)
-        scale = np.linalg.norm(normals, axis=1, keepdims=True) / np.maximum(np.linalg.norm(turned, axis=1, keepdims=True), 1e-30)
+        scale = np.linalg.norm(normals, axis=1, keepdims=True) / np.maximum(
+            np.linalg.norm(turned, axis=1, keepdims=True), 1e-30
+        )
         return np.asarray(turned * scale, np.float64)
 
 

@@ -47,7 +47,8 @@ class Texture:
         try:
             with Image.open(io.BytesIO(self.data), formats=_PICTURES) as picture:
                 strips = [
-                    _extrema(picture.crop((0, top, picture.width, min(top + STRIP_PX, picture.height)))) for top in range(0, picture.height, STRIP_PX)
+                    _extrema(picture.crop((0, top, picture.width, min(top + STRIP_PX, picture.height))))
+                    for top in range(0, picture.height, STRIP_PX)
                 ]
             return min(low for low, _ in strips), max(high for _, high in strips)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
@@ -69,7 +70,11 @@ def textures(document: Document) -> list[Texture]:
         data = document.picture(index, f"/images/{index}")
         if data:
             width, height = _size(data, f"/images/{index}")
-            found.append(Texture(index=index, data=data, width=width, height=height, uses=frozenset(uses.get(index, ()))))
+            found.append(
+                Texture(
+                    index=index, data=data, width=width, height=height, uses=frozenset(uses.get(index, ()))
+                )
+            )
     return found
 
 
@@ -81,10 +86,18 @@ def _size(data: bytes, where: str) -> tuple[int, int]:
         with Image.open(io.BytesIO(data), formats=_PICTURES) as picture:
             size = picture.size
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError("file.unreadable", "The texture cannot be read: it is no PNG, JPEG, WebP, AVIF or KTX2.", pointer=where) from error
+        raise InputError(
+            "file.unreadable",
+            "The texture cannot be read: it is no PNG, JPEG, WebP, AVIF or KTX2.",
+            pointer=where,
+        ) from error
     if size[0] * size[1] > MAX_PIXELS:
         raise InputError(
-            "file.texture_size", "The texture is too large to be opened.", pointer=where, measured=f"{size[0]} x {size[1]} px", limit="8192 x 8192 px"
+            "file.texture_size",
+            "The texture is too large to be opened.",
+            pointer=where,
+            measured=f"{size[0]} x {size[1]} px",
+            limit="8192 x 8192 px",
         )
     return size
 
@@ -104,7 +117,14 @@ def _uses(document: Document) -> dict[int, set[tuple[str, int]]]:
 def _source(row: dict[str, Any]) -> Any:
     extensions = row.get("extensions") if isinstance(row.get("extensions"), dict) else {}
     assert isinstance(extensions, dict)
-    packed = next((extensions[n]["source"] for n in _SOURCES if isinstance(extensions.get(n), dict) and "source" in extensions[n]), None)
+    packed = next(
+        (
+            extensions[n]["source"]
+            for n in _SOURCES
+            if isinstance(extensions.get(n), dict) and "source" in extensions[n]
+        ),
+        None,
+    )
     return packed if packed is not None else row.get("source")
 
 
@@ -112,4 +132,6 @@ def _infos(material: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """The material's own textures and those of its metallic-roughness part."""
     pbr = material.get("pbrMetallicRoughness")
     for part in (material, pbr if isinstance(pbr, dict) else {}):
-        yield from ((name, info) for name, info in part.items() if name.endswith("Texture") and isinstance(info, dict))
+        yield from (
+            (name, info) for name, info in part.items() if name.endswith("Texture") and isinstance(info, dict)
+        )

@@ -14,9 +14,15 @@ STRIDE = 6  # the surface is fitted to every sixth pixel of every sixth row
 TOLD_BY = 4_000  # values are enough to tell how far they are spread
 ENOUGH = 12_000  # fewer known pixels than this are all taken
 LEAST_SPREAD = 0.4  # Lab units: finer than what 8 bits tell apart
-PLAIN_LEVELS, UNLIKE_LEVELS = 1, 3  # of a channel: what a rim of one colour keeps within, and what is surely none of it
+PLAIN_LEVELS, UNLIKE_LEVELS = (
+    1,
+    3,
+)  # of a channel: what a rim of one colour keeps within, and what is surely none of it
 EVEN = 8  # pixels: a part begins and ends where a smaller picture's pixels do
-PLAIN, SHARE = 0.5, 98  # Lab units within which so many in a hundred values lie where the background is of one colour
+PLAIN, SHARE = (
+    0.5,
+    98,
+)  # Lab units within which so many in a hundred values lie where the background is of one colour
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,22 +57,34 @@ def beyond_plain(rgb: NDArray[np.uint8], room: int) -> tuple[slice, slice]:
     unlike = cv2.bitwise_not(cv2.inRange(rgb, paper - UNLIKE_LEVELS, paper + UNLIKE_LEVELS))
     left, top, width, height = cv2.boundingRect(unlike)
     spans = ((top, height, rgb.shape[0]), (left, width, rgb.shape[1]))
-    rows, columns = (slice(max(0, a - room) // EVEN * EVEN, min(most, -(-(a + n + room) // EVEN) * EVEN)) for a, n, most in spans)
+    rows, columns = (
+        slice(max(0, a - room) // EVEN * EVEN, min(most, -(-(a + n + room) // EVEN) * EVEN))
+        for a, n, most in spans
+    )
     return (rows, columns) if width else everywhere
 
 
 def fit_background(lab: F32, known: Mask, order: int) -> Background:
     """The polynomial surface of an order through the pixels known to be background; outliers, shadows first of all, are left out."""
-    xs, ys = (_powers(np.linspace(-1, 1, count, dtype=np.float32), order) for count in (lab.shape[1], lab.shape[0]))
+    xs, ys = (
+        _powers(np.linspace(-1, 1, count, dtype=np.float32), order) for count in (lab.shape[1], lab.shape[0])
+    )
     step = 1 if np.count_nonzero(known) < ENOUGH else STRIDE
     rows, columns = (at * step for at in np.nonzero(known[::step, ::step]))
     values = lab[rows, columns]
     middle = np.median(values[:: 1 + len(values) // TOLD_BY], axis=0).astype(np.float32)
     if np.percentile(np.abs(values - middle).max(1), SHARE) < PLAIN:
-        return Background(surface=np.full_like(lab, middle), noise=_noise(np.asarray(values - middle, np.float32)), plain=True)
+        return Background(
+            surface=np.full_like(lab, middle),
+            noise=_noise(np.asarray(values - middle, np.float32)),
+            plain=True,
+        )
     terms = np.stack([xs[columns, i] * ys[rows, j] for i, j in _degrees(order)], -1)
     coefficients, inlier = _robust(terms, values)
-    return Background(surface=_surface(coefficients, xs, ys), noise=_noise(np.asarray((values - terms @ coefficients)[inlier], np.float32)))
+    return Background(
+        surface=_surface(coefficients, xs, ys),
+        noise=_noise(np.asarray((values - terms @ coefficients)[inlier], np.float32)),
+    )
 
 
 def _noise(off: F32) -> tuple[float, float]:
@@ -85,8 +103,13 @@ def _robust(terms: F32, values: F32) -> tuple[F32, Mask]:
         square = (weighted.T @ terms).astype(np.float64) + 1e-4 * np.eye(terms.shape[1])
         coefficients = np.linalg.solve(square, (weighted.T @ values).astype(np.float64)).astype(np.float32)
         off = values - terms @ coefficients
-        light, tint = max(LEAST_SPREAD, _spread(off[inlier, 0])), max(LEAST_SPREAD, _spread(off[inlier, 1:].ravel()))
-        inlier = (off[:, 0] < 3 * light) & (off[:, 0] > -2.5 * light) & (np.hypot(off[:, 1], off[:, 2]) < 4 * tint)
+        light, tint = (
+            max(LEAST_SPREAD, _spread(off[inlier, 0])),
+            max(LEAST_SPREAD, _spread(off[inlier, 1:].ravel())),
+        )
+        inlier = (
+            (off[:, 0] < 3 * light) & (off[:, 0] > -2.5 * light) & (np.hypot(off[:, 1], off[:, 2]) < 4 * tint)
+        )
         if not inlier.any():
             inlier[:] = True
     return coefficients, inlier

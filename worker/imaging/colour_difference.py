@@ -24,7 +24,9 @@ PATCH = 5  # pixels: colours are compared as means over so many, as an eye does 
 INSIDE = 250  # of 255: the soft edge is mixed with the ground, and no colour of the product's
 
 
-def median_differences(photo: Photo, cutout: Cutout, picture: Picture, files: Mapping[str, bytes]) -> dict[str, float]:
+def median_differences(
+    photo: Photo, cutout: Cutout, picture: Picture, files: Mapping[str, bytes]
+) -> dict[str, float]:
     """For each encoded file the median CIEDE2000 over the product's pixels between it, decoded, and the photo at the same size."""
     left, top, right, bottom = picture.box
     x0, y0, x1, y1 = cutout.box
@@ -32,7 +34,9 @@ def median_differences(photo: Photo, cutout: Cutout, picture: Picture, files: Ma
     way = cv2.INTER_AREA if right - left < x1 - x0 else cv2.INTER_CUBIC
     meant = cv2.resize(photo.rgb[y0:y1, x0:x1], size, interpolation=way)
     alpha = cv2.resize(cutout.alpha[y0:y1, x0:x1], size, interpolation=way)
-    core = cv2.erode(alpha, np.ones((PATCH, PATCH), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0.0)
+    core = cv2.erode(
+        alpha, np.ones((PATCH, PATCH), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0.0
+    )
     inside = np.flatnonzero(core > INSIDE)
     if not len(inside):
         return dict.fromkeys(files, 0.0)
@@ -49,7 +53,13 @@ def likeness_issues(difference: float, format: str, pointer: str) -> Iterator[Is
     """Issues rendition.likeness."""
     if difference > MAX_MEDIAN_DE:
         words = f"{format}: the product's colours moved away from the photo's."
-        yield issue("rendition.likeness", words, pointer=pointer, measured=f"CIEDE2000 {difference:.2f}", limit=f"{MAX_MEDIAN_DE:g}")
+        yield issue(
+            "rendition.likeness",
+            words,
+            pointer=pointer,
+            measured=f"CIEDE2000 {difference:.2f}",
+            limit=f"{MAX_MEDIAN_DE:g}",
+        )
 
 
 def _lab(rgb: NDArray[np.uint8], places: tuple[NDArray[np.int64], NDArray[np.int64]]) -> NDArray[np.float64]:

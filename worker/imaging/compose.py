@@ -15,7 +15,10 @@ F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 MAX_ENLARGEMENT = 1.5
 SHADOW_STRENGTH = 0.62
-GLOSS, MIRROR_REACH = 0.24, 0.13  # of a reflection: how much is seen where it begins, and how far it goes, of the height
+GLOSS, MIRROR_REACH = (
+    0.24,
+    0.13,
+)  # of a reflection: how much is seen where it begins, and how far it goes, of the height
 RIM = 0.03  # of the longer side: where shadows end
 TO = " to "  # between the two colours of a gradient
 
@@ -54,24 +57,35 @@ def _to_linear_fine(srgb: F32) -> F32:
 
 def to_linear(srgb: U8) -> F32:
     """sRGB bytes to linear light, 0 to 1 (IEC 61966-2-1)."""
-    return np.asarray(cv2.LUT(srgb, _LINEAR), np.float32).reshape(srgb.shape)  # four times as fast as an index
+    return np.asarray(cv2.LUT(srgb, _LINEAR), np.float32).reshape(
+        srgb.shape
+    )  # four times as fast as an index
 
 
 def to_srgb(linear: F32, dither: F32 | None = None) -> U8:
     """Linear light to sRGB bytes. dither: an (n, n) pattern, 0 to 1, that hides the steps of a gradient."""
     if not linear.size:
         return np.zeros(linear.shape, np.uint8)
-    at = cv2.multiply(np.ascontiguousarray(linear, np.float32).reshape(1, -1), float(_FINE), dtype=cv2.CV_16U)  # rounds, and stops at 0 and 1
+    at = cv2.multiply(
+        np.ascontiguousarray(linear, np.float32).reshape(1, -1), float(_FINE), dtype=cv2.CV_16U
+    )  # rounds, and stops at 0 and 1
     if dither is None:
         return np.asarray(cv2.LUT(at, _SRGB_BYTE), np.uint8).reshape(linear.shape)
     at = np.asarray(at).reshape(linear.shape)
     height, width, n = *linear.shape[:2], len(dither)
-    return np.asarray(np.minimum(_SRGB[at] + np.tile(dither, (height // n + 1, width // n + 1))[:height, :width, None], 255), np.uint8)
+    return np.asarray(
+        np.minimum(
+            _SRGB[at] + np.tile(dither, (height // n + 1, width // n + 1))[:height, :width, None], 255
+        ),
+        np.uint8,
+    )
 
 
 _FINE = 65535  # steps of linear light that are told apart: a tenth of the time of powers, and one level off in 2 of 1,000 values
 _light = np.arange(_FINE + 1, dtype=np.float64) / _FINE
-_SRGB = (np.where(_light <= 0.0031308, _light * 12.92, 1.055 * _light ** (1 / 2.4) - 0.055) * 255).astype(np.float32)
+_SRGB = (np.where(_light <= 0.0031308, _light * 12.92, 1.055 * _light ** (1 / 2.4) - 0.055) * 255).astype(
+    np.float32
+)
 _SRGB_BYTE = (_SRGB + 0.5).astype(np.uint8)
 _steps = np.arange(256, dtype=np.float32) / 255
 _LINEAR = np.where(_steps <= 0.04045, _steps / 12.92, ((_steps + 0.055) / 1.055) ** 2.4).astype(np.float32)
@@ -91,12 +105,24 @@ def compose(cutout: Cutout, studio: Studio) -> Picture:
     light, alpha, scale, box = placed(cutout, studio.width, studio.height, studio.fill)
     line = ground_line(alpha, oblique=studio.oblique)
     shade = contact_shadow(alpha, line, oblique=studio.oblique) if studio.shadow else np.zeros_like(alpha)
-    mirror, share = mirrored(light, alpha, line, gloss=GLOSS, reach=MIRROR_REACH * studio.height) if studio.reflection else (light, None)
+    mirror, share = (
+        mirrored(light, alpha, line, gloss=GLOSS, reach=MIRROR_REACH * studio.height)
+        if studio.reflection
+        else (light, None)
+    )
     part = holding(alpha, shade, share)  # the rest is ground alone
-    light, mirror, alpha, share = light[part], mirror[part], alpha[part], share if share is None else share[part]
+    light, mirror, alpha, share = (
+        light[part],
+        mirror[part],
+        alpha[part],
+        share if share is None else share[part],
+    )
     shade = SHADOW_STRENGTH * shade[part] * _clear_rim(studio.width, studio.height, part)
     if studio.background == "transparent":
-        rgb, clear = np.zeros((studio.height, studio.width, 3), np.uint8), np.zeros((studio.height, studio.width), np.uint8)
+        rgb, clear = (
+            np.zeros((studio.height, studio.width, 3), np.uint8),
+            np.zeros((studio.height, studio.width), np.uint8),
+        )
         rgb[part], clear[part] = _on_nothing(light, alpha, shade, mirror, share)
         return Picture(rgb=rgb, alpha=clear, enlarged=scale, box=box)
     free = _ground(studio)
@@ -110,7 +136,11 @@ def compose(cutout: Cutout, studio: Studio) -> Picture:
         whole[part] = shown
         return Picture(rgb=to_srgb(whole, _DITHER), alpha=None, enlarged=scale, box=box)
     out = np.full((studio.height, studio.width, 3), parse_color(studio.background), np.uint8)
-    cv2.copyTo(to_srgb(shown), (cv2.max(alpha, shade if share is None else cv2.max(shade, share)) > 0).astype(np.uint8), out[part])
+    cv2.copyTo(
+        to_srgb(shown),
+        (cv2.max(alpha, shade if share is None else cv2.max(shade, share)) > 0).astype(np.uint8),
+        out[part],
+    )
     return Picture(rgb=out, alpha=None, enlarged=scale, box=box)
 
 
@@ -123,7 +153,10 @@ def holding(*pictures: F32 | None) -> tuple[slice, slice]:
 
 def _clear_rim(width: int, height: int, part: tuple[slice, slice]) -> F32:
     """Of a part of the picture: 1 within it, falling to 0 before its rim, which channels want in the background's colour."""
-    sides = [(np.minimum(np.arange(n), np.arange(n)[::-1]) - 1)[s] for n, s in zip((height, width), part, strict=True)]
+    sides = [
+        (np.minimum(np.arange(n), np.arange(n)[::-1]) - 1)[s]
+        for n, s in zip((height, width), part, strict=True)
+    ]
     near = np.minimum(sides[0][:, None], sides[1][None])
     return np.clip(near / (RIM * max(width, height)), 0, 1).astype(np.float32)
 
@@ -145,7 +178,9 @@ def _ground(studio: Studio) -> F32:
     return _to_linear_fine(ends[0] * (1 - share) + ends[-1] * share)
 
 
-def placed(cutout: Cutout, width: int, height: int, fill: float, foot: int | None = None) -> tuple[F32, F32, float, tuple[int, int, int, int]]:
+def placed(
+    cutout: Cutout, width: int, height: int, fill: float, foot: int | None = None
+) -> tuple[F32, F32, float, tuple[int, int, int, int]]:
     """The product alone in a frame: the light that comes from it (linear colour times alpha), alpha 0 to 1, the scale used, and its box.
 
     fill: its share of the tighter side. foot: the row it stands on; in the middle when None.
@@ -164,7 +199,10 @@ def _resized(rgb: U8, alpha: U8, width: int, height: int) -> tuple[F32, F32]:
     """Linear colour times alpha, and alpha, at a new size: so weighted, no ground bleeds in."""
     way = cv2.INTER_AREA if width < rgb.shape[1] else cv2.INTER_CUBIC
     a = alpha.astype(np.float32) / np.float32(255)
-    light, resized = cv2.resize(times(to_linear(rgb), a), (width, height), interpolation=way), cv2.resize(a, (width, height), interpolation=way)
+    light, resized = (
+        cv2.resize(times(to_linear(rgb), a), (width, height), interpolation=way),
+        cv2.resize(a, (width, height), interpolation=way),
+    )
     if way == cv2.INTER_CUBIC:  # which overshoots
         resized = np.clip(resized, 0, 1)
         light = np.clip(light, 0, resized[..., None])

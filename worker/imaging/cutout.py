@@ -62,8 +62,13 @@ class Cutout:
     def cropped(self) -> "Cutout":
         """The product with little around it. Of a cut-out without a frame of its own."""
         left, top, right, bottom = self.box
-        part = slice(max(0, top // ROUGH - 1) * ROUGH, bottom + ROUGH), slice(max(0, left // ROUGH - 1) * ROUGH, right + ROUGH)
-        return replace(self, rgb=np.ascontiguousarray(self.rgb[part]), alpha=np.ascontiguousarray(self.alpha[part]))
+        part = (
+            slice(max(0, top // ROUGH - 1) * ROUGH, bottom + ROUGH),
+            slice(max(0, left // ROUGH - 1) * ROUGH, right + ROUGH),
+        )
+        return replace(
+            self, rgb=np.ascontiguousarray(self.rgb[part]), alpha=np.ascontiguousarray(self.alpha[part])
+        )
 
 
 def warm() -> None:
@@ -81,7 +86,9 @@ def cut_out(photo: Photo, pointer: str = "") -> Cutout:
         rgb = np.where(photo.alpha[..., None] > 0, photo.rgb, extend_colours(photo.rgb, photo.alpha > 250))
         return _checked(rgb, photo.alpha, 1.0, 0.0, pointer)
     longer = max(photo.rgb.shape[:2])
-    scale = min(1.0, max(LEAST_PX / longer, min(0.5, WORK_PX / longer)))  # halved at least: a coder's ringing goes
+    scale = min(
+        1.0, max(LEAST_PX / longer, min(0.5, WORK_PX / longer))
+    )  # halved at least: a coder's ringing goes
     alpha, rgb = np.zeros(photo.rgb.shape[:2], np.uint8), photo.rgb.copy()
     part = beyond_plain(photo.rgb, round(ROOM / scale))
     alpha[part], rgb[part], confidence, busy = _apart(np.ascontiguousarray(photo.rgb[part]), scale)
@@ -96,7 +103,9 @@ def _apart(photo: U8, scale: float) -> tuple[U8, U8, float, float]:
     mask, confidence, ground = segment(lab, 1 / scale)
     near = _ground_near(small, mask, cv2.cvtColor(ground.surface, cv2.COLOR_Lab2RGB))
     around = _around(mask, height, width)
-    coarse = cv2.resize(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.7), (width, height), interpolation=cv2.INTER_CUBIC)[around]
+    coarse = cv2.resize(
+        cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.7), (width, height), interpolation=cv2.INTER_CUBIC
+    )[around]
     near = np.ascontiguousarray(cv2.resize(near, (width, height))[around])
     alpha, rgb = np.zeros((height, width), np.uint8), photo.copy()
     inner = np.ascontiguousarray(photo[around])
@@ -110,7 +119,11 @@ def _around(mask: U8, height: int, width: int) -> tuple[slice, slice]:
 
     def span(line: Mask, length: int) -> slice:
         at, step = np.flatnonzero(line), length / len(line)
-        return slice(max(0, int((at[0] - ROOM) * step)), min(length, int((at[-1] + 1 + ROOM) * step) + 1)) if len(at) else slice(0, length)
+        return (
+            slice(max(0, int((at[0] - ROOM) * step)), min(length, int((at[-1] + 1 + ROOM) * step) + 1))
+            if len(at)
+            else slice(0, length)
+        )
 
     return span(np.asarray(mask.any(1)), height), span(np.asarray(mask.any(0)), width)
 
@@ -118,8 +131,18 @@ def _around(mask: U8, height: int, width: int) -> tuple[slice, slice]:
 def _checked(rgb: U8, alpha: U8, confidence: float, busy: float, pointer: str) -> Cutout:
     share = float((alpha > 127).mean())
     if share < 0.003 or share > 0.995:
-        what = "Nothing stands out from the background." if share < 0.5 else "The whole picture looks like product."
-        raise InputError("cutout.empty", what, pointer=pointer, measured=f"{share * 100:.1f} % of the picture", limit="0.3 to 99.5 %")
+        what = (
+            "Nothing stands out from the background."
+            if share < 0.5
+            else "The whole picture looks like product."
+        )
+        raise InputError(
+            "cutout.empty",
+            what,
+            pointer=pointer,
+            measured=f"{share * 100:.1f} % of the picture",
+            limit="0.3 to 99.5 %",
+        )
     edges = {"left": alpha[:, 0], "right": alpha[:, -1], "top": alpha[0], "bottom": alpha[-1]}
     touches = tuple(side for side, line in edges.items() if (line > 127).mean() > EDGE_TOUCH)
     return Cutout(rgb=rgb, alpha=alpha, confidence=confidence, busy=busy, touches=touches)
@@ -129,7 +152,9 @@ def _busy(lab: F32, mask: U8, ground: Background) -> float:
     """How much of the rim, the product apart, is neither the background's surface nor a shadow on it."""
     rim = border_of(lab.shape) & (mask == 0)
     off = cv2.GaussianBlur(lab, (0, 0), 0.8)[rim] - ground.surface[rim]
-    return float(((np.abs(off[:, 0]) > 6) | (np.hypot(off[:, 1], off[:, 2]) > 6)).mean()) if rim.any() else 1.0
+    return (
+        float(((np.abs(off[:, 0]) > 6) | (np.hypot(off[:, 1], off[:, 2]) > 6)).mean()) if rim.any() else 1.0
+    )
 
 
 def _ground_near(rgb: U8, mask: U8, surface: F32) -> U8:
@@ -139,7 +164,9 @@ def _ground_near(rgb: U8, mask: U8, surface: F32) -> U8:
     share = cv2.blur(free, side)
     trust, known = np.clip(share / 0.15, 0, 1), 1 / np.maximum(share, 1e-3)
     planes = []
-    for colour, ground in zip(cv2.split(rgb), cv2.split(np.clip(surface, 0, 1) * 255), strict=True):  # numpy is slow along a last axis of three
+    for colour, ground in zip(
+        cv2.split(rgb), cv2.split(np.clip(surface, 0, 1) * 255), strict=True
+    ):  # numpy is slow along a last axis of three
         seen = cv2.blur(colour * free, side) * known
         planes.append(ground + (seen - ground) * trust)
     return np.asarray(cv2.convertScaleAbs(cv2.merge(planes)), np.uint8)
@@ -160,8 +187,12 @@ def _full_resolution(rgb: U8, coarse: F32, background: U8, factor: float) -> U8:
     core = (inside > deep) & ~overshot
     band = (cv2.dilate(solid.astype(np.uint8), disc(max(1, reach // 2))) > 0) & ~core
     narrow = solid & ~within(inside > 2 * deep, 2 * deep)
-    clear = narrow & (cv2.erode(stands_out, disc(1)) > PLAIN)  # a leg's light foot is no overshot rim of the dark leg
-    thin = solid & ~within(core, deep + 1) & (~overshot | clear)  # parts without a core have no colour to go by
+    clear = narrow & (
+        cv2.erode(stands_out, disc(1)) > PLAIN
+    )  # a leg's light foot is no overshot rim of the dark leg
+    thin = (
+        solid & ~within(core, deep + 1) & (~overshot | clear)
+    )  # parts without a core have no colour to go by
     unsure = band & _large(thin, 10 * reach * reach)
     at = np.flatnonzero(band & ~unsure)
     ground = _shares(_taken(background, at))
@@ -224,9 +255,13 @@ def _guided(rgb: U8, coarse: F32, stands_out: U8, wanted: Mask, radius: int) -> 
         left, right = columns[0], columns[-1] + 1
         window = slice(max(0, top - room), top + STRIP + room), slice(max(0, left - room), right + room)
         guide = cv2.cvtColor(np.ascontiguousarray(rgb[window]), cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
-        led = _guided_filter(guide, coarse[window], radius, 1e-4)[rows.start - window[0].start :, left - window[1].start :][:STRIP, : right - left]
+        led = _guided_filter(guide, coarse[window], radius, 1e-4)[
+            rows.start - window[0].start :, left - window[1].start :
+        ][:STRIP, : right - left]
         out[rows, left:right] = np.clip((led - 0.5) * 1.8 + 0.5, 0, 1)
-    return np.asarray(out * np.minimum(stands_out / np.float32(STANDS_OUT), 1), np.float32)  # what looks just like the background is no edge
+    return np.asarray(
+        out * np.minimum(stands_out / np.float32(STANDS_OUT), 1), np.float32
+    )  # what looks just like the background is no edge
 
 
 def _guided_filter(guide: F32, target: F32, radius: int, epsilon: float) -> F32:
@@ -277,5 +312,7 @@ def nearest_colours(rgb: U8, known: Mask, at: I64, step: int = 1) -> U8:
 
 def _nearest(rgb: U8, known: Mask) -> tuple[U8, NDArray[np.int32]]:
     """The known pixels' colours, (n, 3), and which of them is the nearest to each pixel, (h, w)."""
-    _, labels = cv2.distanceTransformWithLabels((~known).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
+    _, labels = cv2.distanceTransformWithLabels(
+        (~known).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
+    )
     return _taken(rgb, np.flatnonzero(known)), labels - 1  # labels count the known pixels in this order

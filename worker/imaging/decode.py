@@ -59,7 +59,9 @@ def decode(data: bytes, *, max_pixels: int, pointer: str = "", longest_px: int =
     except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError, SyntaxError) as error:
         if isinstance(error, Image.DecompressionBombError):
             raise _too_large(pointer, max_pixels, "far too many") from error
-        raise InputError("source.not_an_image", "The file is not a JPEG, PNG, WebP, TIFF or AVIF picture.", pointer=pointer) from error
+        raise InputError(
+            "source.not_an_image", "The file is not a JPEG, PNG, WebP, TIFF or AVIF picture.", pointer=pointer
+        ) from error
     width, height = image.size
     if width * height > max_pixels:
         raise _too_large(pointer, max_pixels, f"{width} x {height}")
@@ -76,11 +78,21 @@ def decode(data: bytes, *, max_pixels: int, pointer: str = "", longest_px: int =
         labels = labels_of(image)
         return replace(photo, labels={name: labels[name] for name in KEPT if name in labels})
     except (OSError, ValueError, SyntaxError, MemoryError, EOFError, KeyError, IndexError) as error:
-        raise InputError("source.damaged", f"The picture cannot be decoded to its end ({type(error).__name__}).", pointer=pointer) from error
+        raise InputError(
+            "source.damaged",
+            f"The picture cannot be decoded to its end ({type(error).__name__}).",
+            pointer=pointer,
+        ) from error
 
 
 def _too_large(pointer: str, max_pixels: int, size: str) -> InputError:
-    return InputError("source.too_large", f"The picture has {size} pixels.", pointer=pointer, measured=size, limit=f"{max_pixels} pixels")
+    return InputError(
+        "source.too_large",
+        f"The picture has {size} pixels.",
+        pointer=pointer,
+        measured=size,
+        limit=f"{max_pixels} pixels",
+    )
 
 
 def _load(image: Image.Image, longest_px: int) -> Photo:
@@ -122,6 +134,8 @@ def _to_srgb(image: Image.Image) -> Image.Image:
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         mode = "RGBA" if image.mode == "RGBA" else "RGB"
-        return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode=mode) or image
+        return (
+            ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode=mode) or image
+        )
     except (ImageCms.PyCMSError, OSError, ValueError):
         return image

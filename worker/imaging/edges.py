@@ -72,8 +72,15 @@ def _on_contrast(photo: U8, mask: U8) -> tuple[U8, U8]:
     inside = photo[mask > 127]
     ground = 255.0 if inside.size and inside.mean() < 128 else 0.0
     room = 6
-    rgb = cv2.copyMakeBorder(np.asarray(photo * a + ground * (1 - a), np.uint8), *(room,) * 4, cv2.BORDER_CONSTANT, value=(ground,) * 3)
-    wide = cv2.dilate(cv2.copyMakeBorder(mask, *(room,) * 4, cv2.BORDER_CONSTANT, value=0), np.ones((5, 5), np.uint8))
+    rgb = cv2.copyMakeBorder(
+        np.asarray(photo * a + ground * (1 - a), np.uint8),
+        *(room,) * 4,
+        cv2.BORDER_CONSTANT,
+        value=(ground,) * 3,
+    )
+    wide = cv2.dilate(
+        cv2.copyMakeBorder(mask, *(room,) * 4, cv2.BORDER_CONSTANT, value=0), np.ones((5, 5), np.uint8)
+    )
     return rgb, wide
 
 
@@ -89,11 +96,24 @@ def _candidates(photo: U8, mask: U8, shown: U8) -> Iterator[F32]:
         size = (round(rgb.shape[1] * scale), round(rgb.shape[0] * scale))
         if min(size) < 12 or size[0] > there.shape[1] or size[1] > there.shape[0]:
             continue
-        own = _field(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), cv2.resize(wide, size, interpolation=cv2.INTER_NEAREST))
-        fit = sum(cv2.matchTemplate(np.ascontiguousarray(there[..., n]), np.ascontiguousarray(own[..., n]), cv2.TM_CCORR) for n in (0, 1))
+        own = _field(
+            cv2.resize(rgb, size, interpolation=cv2.INTER_AREA),
+            cv2.resize(wide, size, interpolation=cv2.INTER_NEAREST),
+        )
+        fit = sum(
+            cv2.matchTemplate(
+                np.ascontiguousarray(there[..., n]), np.ascontiguousarray(own[..., n]), cv2.TM_CCORR
+            )
+            for n in (0, 1)
+        )
         fit = fit / max(1.0, float((own**2).sum()))
         y, x = np.unravel_index(int(fit.argmax()), fit.shape)
-        found.append((float(fit[y, x]), np.array([[scale, 0, x + 6 * scale], [0, scale, y + 6 * scale]], np.float32) / small))
+        found.append(
+            (
+                float(fit[y, x]),
+                np.array([[scale, 0, x + 6 * scale], [0, scale, y + 6 * scale]], np.float32) / small,
+            )
+        )
     yield from (place for _, place in sorted(found, key=lambda each: -each[0])[:CANDIDATES])
 
 
@@ -116,7 +136,9 @@ def _agreement(points: F32, ways: F32, field: F32, place: F32) -> F32:
     at = points @ place[:, :2].T + place[:, 2]
     turn = np.arctan2(place[1, 0], place[0, 0]) * 2
     turned = ways @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]], np.float32)
-    seen = cv2.remap(field, at[None, :, 0].astype(np.float32), at[None, :, 1].astype(np.float32), cv2.INTER_LINEAR)[0]
+    seen = cv2.remap(
+        field, at[None, :, 0].astype(np.float32), at[None, :, 1].astype(np.float32), cv2.INTER_LINEAR
+    )[0]
     return np.asarray((seen * turned).sum(1), np.float32)
 
 

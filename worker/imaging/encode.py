@@ -21,14 +21,19 @@ MIME = {
 }
 EXTENSION = {"jpeg": "jpg"} | dict.fromkeys(GLBS, "glb")
 JPEG_QUALITY = 92
-WEBP_QUALITY, WEBP_METHOD = 88, 2  # method 4 saves 2 to 7 bytes of a hundred and takes two and a half times as long
+WEBP_QUALITY, WEBP_METHOD = (
+    88,
+    2,
+)  # method 4 saves 2 to 7 bytes of a hundred and takes two and a half times as long
 AVIF_QUALITY = 80
 LABEL_ROOM = XMP_ROOM + SIGN_ROOM  # bytes that labels and a signature may add to a file
 CLIP_QUALITY = 80
 TURN_S = 4.0  # seconds of a full turn
 LEAST_QUALITY = 40  # below it, artefacts show on plain ground
 
-ImageFile.MAXBLOCK = 1 << 26  # Pillow's own gives a JPEG with tables of its own a byte a pixel, which a noisy photo exceeds
+ImageFile.MAXBLOCK = (
+    1 << 26
+)  # Pillow's own gives a JPEG with tables of its own a byte a pixel, which a noisy photo exceeds
 
 QUALITY = {"jpeg": JPEG_QUALITY, "webp": WEBP_QUALITY, "avif": AVIF_QUALITY}
 
@@ -38,7 +43,9 @@ def extension(format: str) -> str:
     return EXTENSION.get(format, format)
 
 
-def encode_within(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8] | None, format: str, max_bytes: int) -> bytes:
+def encode_within(
+    rgb: NDArray[np.uint8], alpha: NDArray[np.uint8] | None, format: str, max_bytes: int
+) -> bytes:
     """The picture at the best quality whose file, with room for its labels, has at most so many bytes; else at the least quality."""
     data = encode(rgb, alpha, format)
     low, high = LEAST_QUALITY, QUALITY.get(format, LEAST_QUALITY)
@@ -55,7 +62,9 @@ def encode_within(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8] | None, forma
     return data
 
 
-def encode(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8] | None, format: str, *, quality: int = 0) -> bytes:
+def encode(
+    rgb: NDArray[np.uint8], alpha: NDArray[np.uint8] | None, format: str, *, quality: int = 0
+) -> bytes:
     """The picture as jpeg, webp, avif or png; jpeg drops the alpha. quality: 1 to 100, the format's own when 0."""
     quality = quality or QUALITY.get(format, 0)
     image = Image.fromarray(rgb if alpha is None or format == "jpeg" else np.dstack([rgb, alpha]))
@@ -73,9 +82,14 @@ def encode(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8] | None, format: str,
     return out.getvalue()
 
 
-def encode_clip(frames: Sequence[NDArray[np.uint8]], alphas: Sequence[NDArray[np.uint8] | None], max_bytes: int) -> bytes:
+def encode_clip(
+    frames: Sequence[NDArray[np.uint8]], alphas: Sequence[NDArray[np.uint8] | None], max_bytes: int
+) -> bytes:
     """The frames as an endless animated WebP, at the best of a few qualities that has at most so many bytes."""
-    images = [Image.fromarray(rgb if a is None else np.dstack([rgb, a])) for rgb, a in zip(frames, alphas, strict=True)]
+    images = [
+        Image.fromarray(rgb if a is None else np.dstack([rgb, a]))
+        for rgb, a in zip(frames, alphas, strict=True)
+    ]
     for quality in (CLIP_QUALITY, (CLIP_QUALITY + LEAST_QUALITY) // 2, LEAST_QUALITY):
         out = io.BytesIO()
         images[0].save(

@@ -31,7 +31,14 @@ class Material:
         """Linear colour of levels (h, w), (h, w, 3): by table, since powers of each place took half of the time."""
         at = cv2.multiply(levels, (SHADES - 1) / BRIGHTEST, dtype=cv2.CV_16U)
         shades = np.linspace(0, BRIGHTEST, SHADES, dtype=np.float32)
-        return np.asarray(cv2.merge([cv2.LUT(at, np.float32(c) * shades ** np.float32(p)) for c, p in zip(self.colour, self.deeper, strict=True)]))
+        return np.asarray(
+            cv2.merge(
+                [
+                    cv2.LUT(at, np.float32(c) * shades ** np.float32(p))
+                    for c, p in zip(self.colour, self.deeper, strict=True)
+                ]
+            )
+        )
 
 
 def oak(side: int, px_per_m: float, rng: np.random.Generator) -> F32:
@@ -41,12 +48,19 @@ def oak(side: int, px_per_m: float, rng: np.random.Generator) -> F32:
     number, within = column.astype(int), (column % 1).astype(np.float32)
     boards = number[-1] + 1
     stretched = _noise(side, (max(2, side // 90), max(2, side // 6)), rng)
-    cv2.addWeighted(stretched, 0.5, _noise(side, (max(2, side // 40), max(2, side // 2)), rng), 0.35, 0, dst=stretched)
-    rings = np.sin(_noise(side, (3, 14), rng) * np.float32(9 * 2.2) + ((within * 5 + number * 2.1) * 2.2).astype(np.float32))
+    cv2.addWeighted(
+        stretched, 0.5, _noise(side, (max(2, side // 40), max(2, side // 2)), rng), 0.35, 0, dst=stretched
+    )
+    rings = np.sin(
+        _noise(side, (3, 14), rng) * np.float32(9 * 2.2)
+        + ((within * 5 + number * 2.1) * 2.2).astype(np.float32)
+    )
     tone = rng.normal(1, 0.09, boards).astype(np.float32)[number]
     value = cv2.addWeighted(stretched, 0.16, rings, 0.028, 0) + tone
     length = np.float32(BOARD_LENGTH_M * px_per_m)
-    along = (np.arange(side, dtype=np.float32)[:, None] + rng.uniform(0, length, boards).astype(np.float32)) % length  # of each board, from its end
+    along = (
+        np.arange(side, dtype=np.float32)[:, None] + rng.uniform(0, length, boards).astype(np.float32)
+    ) % length  # of each board, from its end
     end = (0.55 * np.clip(along / np.float32(1.4), 0, 1)).take(number, axis=1)
     joint = np.clip(np.minimum(within, 1 - within) * np.float32(board / 1.4), 0, 1)
     return np.asarray(value * (end * joint + np.float32(0.45)), np.float32)
@@ -54,11 +68,18 @@ def oak(side: int, px_per_m: float, rng: np.random.Generator) -> F32:
 
 def concrete(side: int, px_per_m: float, rng: np.random.Generator) -> F32:
     """Trowelled concrete: clouds, fine grain, a few pores."""
-    clouds = _noise(side, (4, 4), rng) * 0.5 + _noise(side, (14, 14), rng) * 0.3 + _noise(side, (60, 60), rng) * 0.16
+    clouds = (
+        _noise(side, (4, 4), rng) * 0.5
+        + _noise(side, (14, 14), rng) * 0.3
+        + _noise(side, (60, 60), rng) * 0.16
+    )
     grain = rng.standard_normal((side, side), np.float32) * np.float32(0.03)
     pores = np.zeros((side, side), np.float32)
     pores.ravel()[rng.integers(0, side * side, round(PORES * side * side))] = 3.5
-    return np.asarray(1 + np.float32(0.16) * clouds + grain - np.clip(cv2.GaussianBlur(pores, (0, 0), 1.3), 0, 0.5), np.float32)
+    return np.asarray(
+        1 + np.float32(0.16) * clouds + grain - np.clip(cv2.GaussianBlur(pores, (0, 0), 1.3), 0, 0.5),
+        np.float32,
+    )
 
 
 def linen(side: int, px_per_m: float, rng: np.random.Generator) -> F32:
@@ -66,14 +87,26 @@ def linen(side: int, px_per_m: float, rng: np.random.Generator) -> F32:
     step = max(3.0, 0.0016 * px_per_m)
     thread = np.sin(np.arange(side) * 2 * np.pi / step).astype(np.float32)
     uneven = (_noise(side, (side // 5, 9), rng) + _noise(side, (9, side // 5), rng)) * np.float32(0.05)
-    return np.asarray(1 + np.float32(0.05) * thread[:, None] * thread + uneven + np.float32(0.05) * _noise(side, (5, 5), rng), np.float32)
+    return np.asarray(
+        1
+        + np.float32(0.05) * thread[:, None] * thread
+        + uneven
+        + np.float32(0.05) * _noise(side, (5, 5), rng),
+        np.float32,
+    )
 
 
 def marble(side: int, px_per_m: float, rng: np.random.Generator) -> F32:
     """Pale polished marble in large slabs: soft clouds and thin, wandering veins."""
-    wander = np.sum([_noise(side, (n, n), rng) / np.float32(k + 1) for k, n in enumerate((3, 7, 15, 31, 63))], axis=0, dtype=np.float32)
+    wander = np.sum(
+        [_noise(side, (n, n), rng) / np.float32(k + 1) for k, n in enumerate((3, 7, 15, 31, 63))],
+        axis=0,
+        dtype=np.float32,
+    )
     across = np.linspace(0, 1, side, dtype=np.float32)
-    vein = np.abs(np.sin((across * np.float32(1.3) + across[:, None] * np.float32(0.8)) * 8 + wander * np.float32(1.1)))
+    vein = np.abs(
+        np.sin((across * np.float32(1.3) + across[:, None] * np.float32(0.8)) * 8 + wander * np.float32(1.1))
+    )
     strength = np.clip(np.float32(0.25) + np.float32(0.75) * _noise(side, (6, 6), rng), 0, 1)
     fine = np.exp(vein * np.float32(-2))
     veins = (fine**11 * np.float32(0.6) + fine**2 * np.float32(0.4)) * strength

@@ -15,7 +15,11 @@ F32 = NDArray[np.float32]
 
 STEEPEST = 0.48  # rows a column: where a hull rises faster, it is the product's side, no longer its base
 TOUCHES = 0.022  # of the product's size: what is that near to the ground darkens it
-CORE, SOFT, WIDE = (0.75, 0.008), (0.45, 0.03), (0.22, 0.09)  # strength, and spread as a share of the product's size
+CORE, SOFT, WIDE = (
+    (0.75, 0.008),
+    (0.45, 0.03),
+    (0.22, 0.09),
+)  # strength, and spread as a share of the product's size
 SOFTEST = 0.05  # of the product's height: how far a shadow that falls far is blurred
 UNSEEN = 0.002  # of the light: what takes less is not looked at
 
@@ -35,7 +39,10 @@ def ground_line(alpha: F32, *, oblique: bool) -> F32:
     row = np.interp(x, lower[:, 0], lower[:, 1])
     lowest = int(row.argmax())
     rise = STEEPEST * np.abs(x - lowest)
-    for side in (slice(lowest, None), slice(lowest, None, -1)):  # outwards, never rising faster than a base does
+    for side in (
+        slice(lowest, None),
+        slice(lowest, None, -1),
+    ):  # outwards, never rising faster than a base does
         row[side] = np.maximum.accumulate(row[side] + rise[side]) - rise[side]
     return (row + 1).astype(np.float32)
 
@@ -48,13 +55,22 @@ def contact_shadow(alpha: F32, ground: F32, *, oblique: bool) -> F32:
     gap[columns] = np.maximum(ground[columns] - 1 - bottom, 0)
     touching = np.exp(-0.5 * (gap / max(1.0, TOUCHES * size)) ** 2)
     above = np.where(np.isfinite(gap), np.exp(-gap / (0.3 * size)), 0)
-    behind = 2.2 if oblique else 1.5  # seen from above, the ground under the product is deeper than it is in front
+    behind = (
+        2.2 if oblique else 1.5
+    )  # seen from above, the ground under the product is deeper than it is in front
     light = np.ones_like(alpha)
     for (strength, spread), along in ((CORE, touching), (SOFT, touching), (WIDE, above)):
         reach = max(0.8, spread * size)
         profile = gaussian_filter1d(along.astype(np.float32), 0.7 * reach, mode="constant")
-        above_it, below_it, far = np.float32(behind * reach), np.float32(0.6 * reach), float(np.sqrt(2 * np.log(strength / UNSEEN)))
-        first, last = max(0, int(ground.min() - far * above_it)), min(len(alpha), int(ground.max() + far * below_it) + 1)
+        above_it, below_it, far = (
+            np.float32(behind * reach),
+            np.float32(0.6 * reach),
+            float(np.sqrt(2 * np.log(strength / UNSEEN))),
+        )
+        first, last = (
+            max(0, int(ground.min() - far * above_it)),
+            min(len(alpha), int(ground.max() + far * below_it) + 1),
+        )
         below = np.arange(first, last, dtype=np.float32)[:, None] - ground + 1
         fall = np.exp(np.float32(-0.5) * (below / np.where(below < 0, above_it, below_it)) ** 2)
         light[first:last] *= 1 - np.float32(strength) * profile * fall
@@ -70,7 +86,10 @@ def cast_shadow(alpha: F32, ground: F32, *, aside: float, back: float) -> F32:
     foot, tall = float(ground.max()), int(np.count_nonzero((alpha > 0.5).any(1)))
     upright = _shifted(alpha, ground - foot)
     reach = 4 * SOFTEST * tall
-    first, last = max(0, int(foot - back * tall - reach)), min(height, int(foot + reach) + 1)  # it falls nowhere else
+    first, last = (
+        max(0, int(foot - back * tall - reach)),
+        min(height, int(foot + reach) + 1),
+    )  # it falls nowhere else
     warp = np.array([[1, -aside, aside * foot], [0, back, foot * (1 - back) - first]], np.float32)
     laid = cv2.warpAffine(upright, warp, (width, last - first), flags=cv2.INTER_AREA)
     laid[max(0, round(foot) + 2 - first) :] = 0
@@ -78,14 +97,19 @@ def cast_shadow(alpha: F32, ground: F32, *, aside: float, back: float) -> F32:
     rows = np.clip((foot - np.arange(first, last, dtype=np.float32)[:, None]) / max(1.0, back * tall), 0, 1)
     near, far = (np.asarray(np.clip(r, 0, 1), np.float32) for r in (1 - rows * 2.5, rows * 1.6 - 0.5))
     shadow = np.zeros_like(alpha)
-    shadow[first:last] = (soft[0] * near + soft[1] * (1 - near) * (1 - far) + soft[2] * far) * (1 - 0.45 * rows)
+    shadow[first:last] = (soft[0] * near + soft[1] * (1 - near) * (1 - far) + soft[2] * far) * (
+        1 - 0.45 * rows
+    )
     return _shifted(shadow, foot - ground)
 
 
 def mirrored(light: F32, alpha: F32, ground: F32, *, gloss: float, reach: float) -> tuple[F32, F32]:
     """What a polished ground shows of the product, linear colour, and how much of it, fading within `reach` pixels. light: colour times alpha."""
     blur = max(0.8, 0.02 * reach)
-    first, last = max(0, int(ground.min() - 4 * blur)), min(len(alpha), int(ground.max() + reach + 4 * blur) + 1)  # it lies nowhere else
+    first, last = (
+        max(0, int(ground.min() - 4 * blur)),
+        min(len(alpha), int(ground.max() + reach + 4 * blur) + 1),
+    )  # it lies nowhere else
     rows = np.arange(first, last, dtype=np.float32)[:, None]
     source = np.asarray(2 * ground - 1 - rows, np.float32)
     columns = np.broadcast_to(np.arange(alpha.shape[1], dtype=np.float32), source.shape)
@@ -93,7 +117,10 @@ def mirrored(light: F32, alpha: F32, ground: F32, *, gloss: float, reach: float)
     share = cv2.remap(alpha, columns, source, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     fading = np.where(depth > 0, np.clip(1 - depth / np.float32(reach), 0, 1), 0) * np.float32(gloss)
     colour = cv2.remap(light, columns, source, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    shown, soft = (cv2.GaussianBlur(p, (0, 0), blur) for p in (times(np.asarray(colour, np.float32), fading), share * fading))
+    shown, soft = (
+        cv2.GaussianBlur(p, (0, 0), blur)
+        for p in (times(np.asarray(colour, np.float32), fading), share * fading)
+    )
     mirror, shares = np.zeros_like(light), np.zeros_like(alpha)
     mirror[first:last], shares[first:last] = times(shown, 1 / np.maximum(soft, np.float32(1e-4))), soft
     return mirror, shares
@@ -122,4 +149,9 @@ def _shifted(picture: F32, rows: F32) -> F32:
     height, width = picture.shape
     columns = np.broadcast_to(np.arange(width, dtype=np.float32), picture.shape)
     source = np.arange(height, dtype=np.float32)[:, None] + rows
-    return np.asarray(cv2.remap(picture, columns, source.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT), np.float32)
+    return np.asarray(
+        cv2.remap(
+            picture, columns, source.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
+        ),
+        np.float32,
+    )

@@ -19,11 +19,19 @@ from worker.imaging.planes import blurred, coloured, times
 
 F32 = NDArray[np.float32]
 
-FOOT, SEAM, EYE = 0.83, 0.665, 0.46  # of the picture's height: where it stands, where wall and floor meet, the eye's level
+FOOT, SEAM, EYE = (
+    0.83,
+    0.665,
+    0.46,
+)  # of the picture's height: where it stands, where wall and floor meet, the eye's level
 TEXTURE_PX = 1536
 ON_THE_FLOOR_M = 0.5  # smaller products stand on a table: no skirting board behind
 USUAL_HEIGHT_M = 0.45
-SHADOW, SHADOW_LEAN, SHADOW_DEPTH = 0.50, 0.62, 0.17  # strength; how far it goes aside and back, of the product's height
+SHADOW, SHADOW_LEAN, SHADOW_DEPTH = (
+    0.50,
+    0.62,
+    0.17,
+)  # strength; how far it goes aside and back, of the product's height
 CONTACT, MIRROR_REACH = 0.75, 0.125
 SHADE_TINT = (1.0, 0.985, 0.96)  # of what a shadow takes: it is a little blue
 FROM_PALETTE = 0.72
@@ -80,7 +88,10 @@ def compose_lifestyle(cutout: Cutout, scene: Scene) -> Picture:
         mirror, share = mirrored(light, alpha, line, gloss=gloss, reach=MIRROR_REACH * scene.height)
         part = holding(share)
         ground[part] = times(ground[part], 1 - share[part]) + times(mirror[part], share[part])
-    cast, contact = cast_shadow(alpha, line, aside=-room.light * SHADOW_LEAN, back=SHADOW_DEPTH), contact_shadow(alpha, line, oblique=scene.oblique)
+    cast, contact = (
+        cast_shadow(alpha, line, aside=-room.light * SHADOW_LEAN, back=SHADOW_DEPTH),
+        contact_shadow(alpha, line, oblique=scene.oblique),
+    )
     cast[: round(SEAM * scene.height)] = 0
     part = holding(cast, contact)
     shade = 1 - (1 - SHADOW * cast[part]) * (1 - CONTACT * contact[part])
@@ -106,12 +117,18 @@ def _room(room: Room, scene: Scene, metres: float, tint: F32, rng: np.random.Gen
     y, x = np.linspace(0, 1, height, dtype=np.float32)[:, None], np.linspace(0, 1, width, dtype=np.float32)
     wall = np.array(room.wall, np.float32)
     wall = wall * (0.88 + 0.12 * tint / max(1e-3, float(tint.max())))  # a breath of the product's own colour
-    grain = cv2.GaussianBlur(np.frombuffer(rng.bytes(seam * width), np.uint8).reshape(seam, width), (0, 0), 1.2)
+    grain = cv2.GaussianBlur(
+        np.frombuffer(rng.bytes(seam * width), np.uint8).reshape(seam, width), (0, 0), 1.2
+    )
     out = np.empty((height, width, 3), np.float32)
     out[:seam] = coloured(1 + (grain - np.float32(127.5)) * np.float32(PLASTER), wall.tolist())
     floor = _floor(room.floor, scene, metres, rng)
     if room.floor_colour:
-        floor = floor * np.array(room.floor_colour, np.float32) ** FROM_PALETTE * np.maximum(floor.mean((0, 1)), 1e-3) ** -FROM_PALETTE
+        floor = (
+            floor
+            * np.array(room.floor_colour, np.float32) ** FROM_PALETTE
+            * np.maximum(floor.mean((0, 1)), 1e-3) ** -FROM_PALETTE
+        )
     out[seam:] = floor
     if (scene.height_m or USUAL_HEIGHT_M) >= ON_THE_FLOOR_M:
         out = _with_skirting(out, seam, height)
@@ -138,7 +155,10 @@ def _floor(material: str, scene: Scene, metres: float, rng: np.random.Generator)
     """The floor in perspective, from the seam down, drawn at twice the size so that its far end does not shimmer."""
     height, width = scene.height * 2, scene.width * 2
     eye, foot, seam = EYE * height, FOOT * height, SEAM * height
-    near, far = (foot - eye) / (height - eye), (foot - eye) / (seam - eye)  # distance, 1 where the product stands
+    near, far = (
+        (foot - eye) / (height - eye),
+        (foot - eye) / (seam - eye),
+    )  # distance, 1 where the product stands
     half = metres * scene.width / 2  # at the product, metres
     side_m = max(2 * half * far * 1.05, (far - near) * 2.2 * half)
     px_per_m = TEXTURE_PX / side_m
@@ -156,8 +176,12 @@ def _floor(material: str, scene: Scene, metres: float, rng: np.random.Generator)
     rows = scene.height - round(seam / 2)
     seen = np.array([[0, 0], [width, 0], [width, rows * 2], [0, rows * 2]], np.float32)
     warp = cv2.getPerspectiveTransform(corners, seen)
-    drawn = cv2.warpPerspective(texture, warp, (width, rows * 2), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return MATERIALS[material].stained(np.asarray(cv2.resize(drawn, (scene.width, rows), interpolation=cv2.INTER_AREA), np.float32))
+    drawn = cv2.warpPerspective(
+        texture, warp, (width, rows * 2), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return MATERIALS[material].stained(
+        np.asarray(cv2.resize(drawn, (scene.width, rows), interpolation=cv2.INTER_AREA), np.float32)
+    )
 
 
 def _window(scene: Scene, side: int) -> F32:
@@ -169,6 +193,13 @@ def _window(scene: Scene, side: int) -> F32:
     for row in range(2):
         for column in range(2):
             x, y = left + column * w * 1.12 + row * lean, 0.07 * height + row * h * 1.09
-            corners = np.array([[x, y], [x + w, y - 0.012 * height], [x + w + lean, y + h - 0.012 * height], [x + lean, y + h]])
+            corners = np.array(
+                [
+                    [x, y],
+                    [x + w, y - 0.012 * height],
+                    [x + w + lean, y + h - 0.012 * height],
+                    [x + lean, y + h],
+                ]
+            )
             cv2.fillConvexPoly(panes, np.round(corners).astype(np.int32), 1.0, cv2.LINE_AA)
     return blurred(panes, 0.009 * width)

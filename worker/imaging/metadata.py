@@ -48,7 +48,14 @@ PROPERTIES = {  # our name of a label: its XMP property, and the array that the 
     "version": ("xmpMM:VersionID", ""),
     "web_statement": ("xmpRights:WebStatement", ""),
 }
-KEPT = ("creator", "credit", "rights", "source_type", "usage_terms", "web_statement")  # of a photo, by what is made from it
+KEPT = (
+    "creator",
+    "credit",
+    "rights",
+    "source_type",
+    "usage_terms",
+    "web_statement",
+)  # of a photo, by what is made from it
 IIM = {"title": (2, 5), "creator": (2, 80), "credit": (2, 110), "rights": (2, 116), "description": (2, 120)}
 EXIF = {"creator": 0x013B, "rights": 0x8298}
 
@@ -59,7 +66,9 @@ _PACKET_BEGIN, _PACKET_END = b"<?xpacket begin", b'<?xpacket end="w"?>'
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 
 
-def source_type(*, rendered: bool, style: str, generator: str, photo_type: str, cut_only: bool = False) -> str:
+def source_type(
+    *, rendered: bool, style: str, generator: str, photo_type: str, cut_only: bool = False
+) -> str:
     """IPTC's digital source type of a picture by how it was made; what a trained model had a part in stays marked so.
 
     cut_only: the generator did no more than take the photo's ground away.
@@ -88,7 +97,11 @@ def _shortened(text: str) -> str:
 
 def xmp_packet(labels: Mapping[str, str]) -> bytes:
     """An XMP packet with those labels that PROPERTIES names."""
-    body = "".join(_property(*PROPERTIES[name], escape(value)) for name, value in sorted(cleaned(labels).items()) if name in PROPERTIES)
+    body = "".join(
+        _property(*PROPERTIES[name], escape(value))
+        for name, value in sorted(cleaned(labels).items())
+        if name in PROPERTIES
+    )
     spaces = " ".join(f'xmlns:{prefix}="{uri}"' for prefix, uri in NAMESPACES.items())
     return (
         '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
@@ -150,7 +163,9 @@ def read_packet(packet: bytes) -> dict[str, str]:
             prefix, _, local = qualified.partition(":")
             key = f"{{{NAMESPACES[prefix]}}}{local}"
             here = about.find(key)
-            text = about.get(key) or ("" if here is None else ", ".join(t.strip() for t in here.itertext() if t.strip()))
+            text = about.get(key) or (
+                "" if here is None else ", ".join(t.strip() for t in here.itertext() if t.strip())
+            )
             if text:
                 found.setdefault(name, text)
     return found
@@ -181,11 +196,19 @@ def relabel(data: bytes, labels: Mapping[str, str]) -> bytes:
 def _relabel_jpeg(data: bytes, xmp: bytes, labels: Mapping[str, str]) -> bytes:
     """XMP in an APP1 and IPTC-IIM in an APP13 segment, after the JFIF header."""
     at = 4 + int.from_bytes(data[4:6], "big") if data[2:4] == b"\xff\xe0" else 2
-    texts = [(record, labels[name].encode()) for name, record in sorted(IIM.items(), key=lambda item: item[1]) if name in labels]
-    records = b"\x1c\x01\x5a\x00\x03\x1b%G" + b"".join(bytes([0x1C, *key]) + len(text).to_bytes(2, "big") + text for key, text in texts)
+    texts = [
+        (record, labels[name].encode())
+        for name, record in sorted(IIM.items(), key=lambda item: item[1])
+        if name in labels
+    ]
+    records = b"\x1c\x01\x5a\x00\x03\x1b%G" + b"".join(
+        bytes([0x1C, *key]) + len(text).to_bytes(2, "big") + text for key, text in texts
+    )
     block = b"8BIM\x04\x04\x00\x00" + len(records).to_bytes(4, "big") + records + b"\x00" * (len(records) % 2)
     segments = ((0xE1, b"http://ns.adobe.com/xap/1.0/\x00" + xmp), (0xED, b"Photoshop 3.0\x00" + block))
-    added = b"".join(bytes([0xFF, mark]) + (len(payload) + 2).to_bytes(2, "big") + payload for mark, payload in segments)
+    added = b"".join(
+        bytes([0xFF, mark]) + (len(payload) + 2).to_bytes(2, "big") + payload for mark, payload in segments
+    )
     return data[:at] + added + data[at:]
 
 
@@ -220,7 +243,9 @@ def _relabel_webp(data: bytes, xmp: bytes) -> bytes:
     flags = (extended[0] if extended else 0x10 if has_alpha else 0) | 0x04
     header = bytes([flags, 0, 0, 0]) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
     kept = [(b"VP8X", header)] + [c for c in chunks if c[0] not in (b"VP8X", b"XMP ")] + [(b"XMP ", xmp)]
-    body = b"WEBP" + b"".join(name + len(c).to_bytes(4, "little") + c + b"\x00" * (len(c) % 2) for name, c in kept)
+    body = b"WEBP" + b"".join(
+        name + len(c).to_bytes(4, "little") + c + b"\x00" * (len(c) % 2) for name, c in kept
+    )
     return b"RIFF" + len(body).to_bytes(4, "little") + body
 
 

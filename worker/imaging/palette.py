@@ -31,7 +31,9 @@ def palette_of(photo: Photo) -> Palette:
     lab = cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2LAB).reshape(-1, 3)
     cv2.setRNGSeed(1)
     until = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 40, 0.2)
-    _, labels, centres = cv2.kmeans(lab, COLOURS, np.zeros((len(lab), 1), np.int32), until, 3, cv2.KMEANS_PP_CENTERS)
+    _, labels, centres = cv2.kmeans(
+        lab, COLOURS, np.zeros((len(lab), 1), np.int32), until, 3, cv2.KMEANS_PP_CENTERS
+    )
     shares = np.bincount(labels.ravel(), minlength=COLOURS) / len(lab)
     calm = shares / (1 + np.hypot(centres[:, 1], centres[:, 2]) / 40)
     wall = int(calm.argmax())

@@ -42,21 +42,45 @@ def source_issues(photo: Photo, cutout: Cutout, view: str) -> Iterator[Issue]:
         yield issue(code, f"{view}: {words}", pointer=where)
     if cutout.confidence < CONFIDENT:
         words = f"{view}: the outline is not clear everywhere."
-        yield issue("cutout.uncertain", words, pointer=where, measured=f"{cutout.confidence:.2f}", limit=f"{CONFIDENT:g}")
+        yield issue(
+            "cutout.uncertain",
+            words,
+            pointer=where,
+            measured=f"{cutout.confidence:.2f}",
+            limit=f"{CONFIDENT:g}",
+        )
     if cutout.touches:
-        yield issue("cutout.cropped", f"{view}: it touches the frame at: {', '.join(cutout.touches)}.", pointer=where)
+        yield issue(
+            "cutout.cropped", f"{view}: it touches the frame at: {', '.join(cutout.touches)}.", pointer=where
+        )
     blur = blur_px(photo, cutout)
     if blur > MAX_BLUR_PX:
         yield issue(
-            "source.blurred", f"{view}: edges are soft.", pointer=where, measured=f"{blur:.1f} px at {WORK_PX} px", limit=f"{MAX_BLUR_PX:g} px"
+            "source.blurred",
+            f"{view}: edges are soft.",
+            pointer=where,
+            measured=f"{blur:.1f} px at {WORK_PX} px",
+            limit=f"{MAX_BLUR_PX:g} px",
         )
     yield from _exposure(photo, cutout, view)
     parts = _parts(cutout)
     if parts > 1:
-        yield issue("source.several_objects", f"{view}: it shows {parts} separate objects.", pointer=where, measured=parts, limit=1)
+        yield issue(
+            "source.several_objects",
+            f"{view}: it shows {parts} separate objects.",
+            pointer=where,
+            measured=parts,
+            limit=1,
+        )
     if photo.alpha is None and cutout.busy > BUSY:
         words = f"{view}: the background is not plain."
-        yield issue("source.background_busy", words, pointer=where, measured=f"{cutout.busy * 100:.0f} % of the rim", limit=f"{BUSY * 100:.0f} %")
+        yield issue(
+            "source.background_busy",
+            words,
+            pointer=where,
+            measured=f"{cutout.busy * 100:.0f} % of the rim",
+            limit=f"{BUSY * 100:.0f} %",
+        )
 
 
 def blur_px(photo: Photo, cutout: Cutout) -> float:
@@ -69,7 +93,9 @@ def blur_px(photo: Photo, cutout: Cutout) -> float:
     room = round(ROOM / scale)
     part = slice(max(0, top - room), bottom + room), slice(max(0, left - room), right + room)
     rgb, alpha = np.ascontiguousarray(photo.rgb[part]), np.ascontiguousarray(cutout.alpha[part])
-    grey = cv2.resize(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(np.float32)
+    grey = cv2.resize(
+        cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA
+    ).astype(np.float32)
     mask = cv2.resize(alpha, (grey.shape[1], grey.shape[0]), interpolation=cv2.INTER_AREA)
     near = cv2.dilate((mask > 127).astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
     one, two = (_steepness(cv2.GaussianBlur(grey, (0, 0), sigma)) for sigma in (1.0, 2.0))
@@ -79,27 +105,48 @@ def blur_px(photo: Photo, cutout: Cutout) -> float:
 
 
 def _steepness(grey: F32) -> F32:
-    return np.asarray(cv2.magnitude(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)), np.float32)
+    return np.asarray(
+        cv2.magnitude(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)), np.float32
+    )
 
 
 def _exposure(photo: Photo, cutout: Cutout, view: str) -> Iterator[Issue]:
     where = f"/images/{view}"
-    planes, there = cv2.split(np.ascontiguousarray(photo.rgb[::SAMPLE, ::SAMPLE])), cutout.alpha[::SAMPLE, ::SAMPLE] > 127
+    planes, there = (
+        cv2.split(np.ascontiguousarray(photo.rgb[::SAMPLE, ::SAMPLE])),
+        cutout.alpha[::SAMPLE, ::SAMPLE] > 127,
+    )
     clipped = float((reduce(cv2.min, planes)[there] >= 254).mean())
     if clipped > CLIPPED:
         words = f"{view}: large parts of the product are pure white."
-        yield issue("source.overexposed", words, pointer=where, measured=f"{clipped * 100:.0f} %", limit=f"{CLIPPED * 100:.0f} %")
+        yield issue(
+            "source.overexposed",
+            words,
+            pointer=where,
+            measured=f"{clipped * 100:.0f} %",
+            limit=f"{CLIPPED * 100:.0f} %",
+        )
     levels = reduce(cv2.max, planes)
     levels = levels if photo.alpha is None else levels[there]
     brightest = float(np.percentile(levels, 95)) / 255
     if brightest < DARK:
-        yield issue("source.underexposed", f"{view}: the photo is nearly black.", pointer=where, measured=f"{brightest:.2f}", limit=f"{DARK:g}")
+        yield issue(
+            "source.underexposed",
+            f"{view}: the photo is nearly black.",
+            pointer=where,
+            measured=f"{brightest:.2f}",
+            limit=f"{DARK:g}",
+        )
 
 
 def _parts(cutout: Cutout) -> int:
-    step = max(1, min(cutout.alpha.shape) // PARTS_PX)  # whole: OpenCV takes a fifth of the time that any other share takes
+    step = max(
+        1, min(cutout.alpha.shape) // PARTS_PX
+    )  # whole: OpenCV takes a fifth of the time that any other share takes
     height, width = (n // step for n in cutout.alpha.shape)
-    small = cv2.resize(cutout.alpha[: height * step, : width * step], (width, height), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(
+        cutout.alpha[: height * step, : width * step], (width, height), interpolation=cv2.INTER_AREA
+    )
     _, _, stats, _ = cv2.connectedComponentsWithStats((small > 100).astype(np.uint8), connectivity=8)
     areas = stats[1:, cv2.CC_STAT_AREA]
     return int((areas >= SECOND * areas.max()).sum()) if len(areas) else 0
@@ -115,7 +162,11 @@ def same_picture_issues(photos: Mapping[str, Photo]) -> Iterator[Issue]:
             if apart <= SAME_BITS:
                 words = f"{view} and {other} are the same picture."
                 yield issue(
-                    "source.same_picture", words, pointer=f"/images/{view}", measured=f"{apart} of 256 bits differ", limit=f"more than {SAME_BITS}"
+                    "source.same_picture",
+                    words,
+                    pointer=f"/images/{view}",
+                    measured=f"{apart} of 256 bits differ",
+                    limit=f"more than {SAME_BITS}",
                 )
         prints[view] = mine
 
@@ -125,7 +176,9 @@ def fingerprint(photo: Photo) -> int:
 
     By exact shares of the picture: cells of whole pixels are quicker, and tell half of all scaled copies as others.
     """
-    grey = cv2.resize(cv2.cvtColor(photo.rgb, cv2.COLOR_RGB2GRAY), (17, 16), interpolation=cv2.INTER_AREA).astype(np.int16)
+    grey = cv2.resize(
+        cv2.cvtColor(photo.rgb, cv2.COLOR_RGB2GRAY), (17, 16), interpolation=cv2.INTER_AREA
+    ).astype(np.int16)
     return int.from_bytes(np.packbits(grey[:, 1:] > grey[:, :-1] + 1).tobytes(), "big")
 
 
@@ -141,7 +194,9 @@ def wrong_view_issues(cutouts: Mapping[View, Cutout], size: Dimensions) -> Itera
         if side is None or cutout.touches:
             continue
         left, top, right, bottom = cutout.box
-        off = {name: abs(np.log((right - left) / (bottom - top) / aspect)) for name, aspect in expected.items()}
+        off = {
+            name: abs(np.log((right - left) / (bottom - top) / aspect)) for name, aspect in expected.items()
+        }
         nearest = min(off, key=lambda name: off[name])
         if off[side] > ASPECT_OFF and off[nearest] < ASPECT_FITS:
             yield issue(

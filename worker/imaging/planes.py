@@ -23,11 +23,15 @@ def blurred(picture: F32, sigma: float, reduced: int = 0) -> F32:
     if factor == 1:
         return np.asarray(cv2.GaussianBlur(picture, (0, 0), max(0.5, sigma)), np.float32)
     height, width = picture.shape[:2]
-    small = cv2.resize(picture, (max(1, width // factor), max(1, height // factor)), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(
+        picture, (max(1, width // factor), max(1, height // factor)), interpolation=cv2.INTER_AREA
+    )
     soft = cv2.GaussianBlur(small, (0, 0), max(0.5, sigma / factor))
     return np.asarray(cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def coloured(plane: F32, colour: Sequence[float | F32]) -> F32:
     """A plane, (h, w), in a colour, (h, w, 3)."""
-    return np.asarray(cv2.merge([np.asarray(plane * np.asarray(c, np.float32), np.float32) for c in colour]), np.float32)
+    return np.asarray(
+        cv2.merge([np.asarray(plane * np.asarray(c, np.float32), np.float32) for c in colour]), np.float32
+    )

@@ -61,12 +61,27 @@ def recognise(cutout: Cutout, made: U8) -> Recognition:
     else:
         found, by = found_by_edges(photo, mask, shown), "edges"
     if found is None or not _sane(found):
-        swapped = found_by_edges(np.ascontiguousarray(photo[:, ::-1]), np.ascontiguousarray(mask[:, ::-1]), shown)
-        return Recognition() if swapped is None or not _sane(swapped) else Recognition(by="edges", mirrored=True)
+        swapped = found_by_edges(
+            np.ascontiguousarray(photo[:, ::-1]), np.ascontiguousarray(mask[:, ::-1]), shown
+        )
+        return (
+            Recognition() if swapped is None or not _sane(swapped) else Recognition(by="edges", mirrored=True)
+        )
     found = _refined(photo, mask, shown, found)
     height, width = mask.shape
-    there = cv2.warpAffine(shown, found, (width, height), flags=cv2.INTER_AREA | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE)
-    frame = cv2.warpAffine(np.full(shown.shape[:2], 255, np.uint8), found, (width, height), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
+    there = cv2.warpAffine(
+        shown,
+        found,
+        (width, height),
+        flags=cv2.INTER_AREA | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    frame = cv2.warpAffine(
+        np.full(shown.shape[:2], 255, np.uint8),
+        found,
+        (width, height),
+        flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP,
+    )
     core = cv2.erode(mask, np.ones((2 * INSIDE_PX + 1,) * 2, np.uint8)) > 127
     seen = float((frame[mask > 127] > 0).mean())
     core &= frame > 0
@@ -111,7 +126,12 @@ def _by_features(photo: U8, mask: U8, shown: U8) -> F32 | None:
     inner = cv2.erode(mask, np.ones((3, 3), np.uint8))
     keys, described = sift.detectAndCompute(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), inner)
     keys_made, described_made = sift.detectAndCompute(cv2.cvtColor(shown, cv2.COLOR_RGB2GRAY), None)
-    if described is None or described_made is None or len(keys) < LEAST_INLIERS or len(keys_made) < LEAST_INLIERS:
+    if (
+        described is None
+        or described_made is None
+        or len(keys) < LEAST_INLIERS
+        or len(keys_made) < LEAST_INLIERS
+    ):
         return None
     pairs = cv2.BFMatcher(cv2.NORM_L2).knnMatch(described, described_made, k=2)
     good = [p[0] for p in pairs if len(p) == 2 and p[0].distance < RATIO * p[1].distance]
@@ -119,12 +139,18 @@ def _by_features(photo: U8, mask: U8, shown: U8) -> F32 | None:
         return None
     source = np.array([keys[m.queryIdx].pt for m in good], np.float32)
     target = np.array([keys_made[m.trainIdx].pt for m in good], np.float32)
-    found, inliers = cv2.estimateAffine2D(source, target, method=cv2.USAC_MAGSAC, ransacReprojThreshold=3.0, maxIters=5000, confidence=0.999)
+    found, inliers = cv2.estimateAffine2D(
+        source, target, method=cv2.USAC_MAGSAC, ransacReprojThreshold=3.0, maxIters=5000, confidence=0.999
+    )
     if found is None or int(inliers.sum()) < max(LEAST_INLIERS, 0.15 * len(good)):
         return None
     spread = np.ptp(source[inliers.ravel() > 0], axis=0) / np.array(mask.shape[::-1])
-    if spread.max() < 0.3 or not _sane(found):  # a corner that fits says nothing of the rest: a similarity does not bend
-        found, inliers = cv2.estimateAffinePartial2D(source, target, method=cv2.RANSAC, ransacReprojThreshold=4.0, maxIters=5000, confidence=0.999)
+    if spread.max() < 0.3 or not _sane(
+        found
+    ):  # a corner that fits says nothing of the rest: a similarity does not bend
+        found, inliers = cv2.estimateAffinePartial2D(
+            source, target, method=cv2.RANSAC, ransacReprojThreshold=4.0, maxIters=5000, confidence=0.999
+        )
         if found is None or int(inliers.sum()) < LEAST_INLIERS or not _sane(found):
             return None
     return np.asarray(found, np.float32)
@@ -142,10 +168,18 @@ def _sane(found: NDArray[np.floating]) -> bool:
 
 def _refined(photo: U8, mask: U8, shown: U8, found: F32) -> F32:
     """The map made finer by the grey values themselves; as it was where that does not settle."""
-    grey, grey_made = (cv2.GaussianBlur(cv2.cvtColor(p, cv2.COLOR_RGB2GRAY), (0, 0), 1.2) for p in (photo, shown))
+    grey, grey_made = (
+        cv2.GaussianBlur(cv2.cvtColor(p, cv2.COLOR_RGB2GRAY), (0, 0), 1.2) for p in (photo, shown)
+    )
     try:
         value, finer = cv2.findTransformECC(
-            grey, grey_made, found.copy(), cv2.MOTION_AFFINE, (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 60, 1e-5), mask, 5
+            grey,
+            grey_made,
+            found.copy(),
+            cv2.MOTION_AFFINE,
+            (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 60, 1e-5),
+            mask,
+            5,
         )
     except cv2.error:
         return found
@@ -160,7 +194,11 @@ def _stretch(found: F32) -> float:
 def _box(mask: U8, found: F32, scale: float) -> tuple[int, int, int, int]:
     """Where the product is in the picture made, at its full size."""
     rows, columns = np.flatnonzero((mask > 127).any(1)), np.flatnonzero((mask > 127).any(0))
-    corners = np.array([[x, y, 1] for x in (columns[0], columns[-1]) for y in (rows[0], rows[-1])], np.float64) @ found.T / scale
+    corners = (
+        np.array([[x, y, 1] for x in (columns[0], columns[-1]) for y in (rows[0], rows[-1])], np.float64)
+        @ found.T
+        / scale
+    )
     (left, top), (right, bottom) = corners.min(0), corners.max(0)
     return round(left), round(top), round(right), round(bottom)
 
@@ -178,7 +216,9 @@ def _same_light(lab: F32, made: F32, core: NDArray[np.bool_]) -> tuple[F32, F32]
     out[..., 0] = (made[..., 0] - np.median(made[..., 0][core])) * gain + np.median(lab[..., 0][core])
     tint = np.median(lab[..., 1:][core] - made[..., 1:][core], axis=0)
     away = float(np.hypot(*tint))
-    out[..., 1:] += tint * min(1.0, LIGHT / max(away, 1e-6)) * 0.5  # half: a product that changed its colour altogether stays different
+    out[..., 1:] += (
+        tint * min(1.0, LIGHT / max(away, 1e-6)) * 0.5
+    )  # half: a product that changed its colour altogether stays different
     return lab, out
 
 
@@ -211,7 +251,13 @@ def _fit(patch: F32, made: F32, x: int, y: int, play: int) -> float:
     around = made[top : y + height + play, left : x + width + play]
     if around.shape[0] < height or around.shape[1] < width:
         return 0.0
-    return float(cv2.matchTemplate(np.ascontiguousarray(around, np.float32), np.ascontiguousarray(patch, np.float32), cv2.TM_CCOEFF_NORMED).max())
+    return float(
+        cv2.matchTemplate(
+            np.ascontiguousarray(around, np.float32),
+            np.ascontiguousarray(patch, np.float32),
+            cv2.TM_CCOEFF_NORMED,
+        ).max()
+    )
 
 
 def marks_of(rgb: U8, mask: U8) -> list[tuple[int, int, int, int]]:
@@ -250,9 +296,15 @@ def _mark_fit(photo: U8, shown: U8, found: F32, box: tuple[int, int, int, int]) 
     play = max(3, round(SEARCH * height))
     here = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY).astype(np.float32)
     size = (photo.shape[1], photo.shape[0])
-    warped = cv2.warpAffine(shown, found, size, flags=cv2.INTER_AREA | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE)
+    warped = cv2.warpAffine(
+        shown, found, size, flags=cv2.INTER_AREA | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
+    )
     there = cv2.cvtColor(warped, cv2.COLOR_RGB2GRAY).astype(np.float32)
     step = max(4, height)
     letters = [(left, min(step, x + width - left)) for left in range(x, x + width - step // 2, step)]
-    fits = sorted(_fit(here[y - 1 : y + height + 1, left : left + wide], there, left, y - 1, play) for left, wide in letters if wide >= step // 2)
+    fits = sorted(
+        _fit(here[y - 1 : y + height + 1, left : left + wide], there, left, y - 1, play)
+        for left, wide in letters
+        if wide >= step // 2
+    )
     return float(np.mean(fits[: max(1, len(fits) // 3)])) if fits else 1.0

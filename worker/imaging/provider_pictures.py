@@ -32,11 +32,19 @@ def reasons(found: Recognition) -> Iterator[tuple[str, str, str]]:
     if found.seen < MIN_SEEN:
         yield "rendition.product_cut", f"{found.seen * 100:.0f} % of it", f"{MIN_SEEN * 100:.0f} %"
     if abs(found.stretch - 1) > MAX_STRETCH:
-        yield "rendition.product_changed", f"proportions {(found.stretch - 1) * 100:+.0f} %", f"{MAX_STRETCH * 100:.0f} %"
+        yield (
+            "rendition.product_changed",
+            f"proportions {(found.stretch - 1) * 100:+.0f} %",
+            f"{MAX_STRETCH * 100:.0f} %",
+        )
     if found.colour > MAX_COLOUR:
         yield "rendition.product_changed", f"CIEDE2000 {found.colour:.1f}", f"{MAX_COLOUR:g}"
     if found.structure < MIN_STRUCTURE:
-        yield "rendition.product_changed", f"{found.structure * 100:.0f} % of its pattern", f"{MIN_STRUCTURE * 100:.0f} %"
+        yield (
+            "rendition.product_changed",
+            f"{found.structure * 100:.0f} % of its pattern",
+            f"{MIN_STRUCTURE * 100:.0f} %",
+        )
     if found.marks is not None and found.marks < MIN_MARKS:
         yield "rendition.text_changed", f"{found.marks * 100:.0f} % alike", f"{MIN_MARKS * 100:.0f} %"
 
@@ -54,7 +62,11 @@ def facts_of(found: Recognition) -> dict[str, str | float]:
     if found.mirrored:
         return {"product_found": "mirrored"}
     marks = {} if found.marks is None else {"lettering_alike": round(found.marks, 2)}
-    measured = {"product_de2000": round(found.colour, 2), "pattern_alike": round(found.structure, 2), "stretch": round(found.stretch, 3)}
+    measured = {
+        "product_de2000": round(found.colour, 2),
+        "pattern_alike": round(found.structure, 2),
+        "stretch": round(found.stretch, 3),
+    }
     return {"product_found": f"by its {found.by}", **measured, **marks}
 
 
@@ -73,9 +85,14 @@ def fitted(picture: Photo, box: tuple[int, int, int, int], width: int, height: i
     x = _start((left + right) / 2, crop_width, have_width)
     y = _start((top + bottom) / 2, crop_height, have_height)
     scale = width / crop_width
-    rgb, alpha = (_scaled(channel, x, y, crop_width, crop_height, width, height) for channel in (picture.rgb, picture.alpha))
+    rgb, alpha = (
+        _scaled(channel, x, y, crop_width, crop_height, width, height)
+        for channel in (picture.rgb, picture.alpha)
+    )
     assert rgb is not None
-    there = tuple(round((value - start) * scale) for value, start in ((left, x), (top, y), (right, x), (bottom, y)))
+    there = tuple(
+        round((value - start) * scale) for value, start in ((left, x), (top, y), (right, x), (bottom, y))
+    )
     return Picture(rgb=rgb, alpha=alpha, enlarged=scale, box=(there[0], there[1], there[2], there[3]))
 
 
@@ -84,7 +101,9 @@ def _start(middle: float, size: int, whole: int) -> int:
     return int(min(max(0, round(middle - size / 2)), whole - size))
 
 
-def _scaled(channel: NDArray[np.uint8] | None, x: int, y: int, wide: int, high: int, width: int, height: int) -> NDArray[np.uint8] | None:
+def _scaled(
+    channel: NDArray[np.uint8] | None, x: int, y: int, wide: int, high: int, width: int, height: int
+) -> NDArray[np.uint8] | None:
     if channel is None:
         return None
     part = channel[y : y + high, x : x + wide]

@@ -17,5 +17,7 @@ def sampled(picture: NDArray[Level], at: F32) -> NDArray[Level]:
     rows = -(-len(at) // AT_ONCE)
     padded = np.zeros((rows * AT_ONCE, 2), np.float32)
     padded[: len(at)] = at
-    found = cv2.remap(picture, padded.reshape(rows, AT_ONCE, 2), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    found = cv2.remap(
+        picture, padded.reshape(rows, AT_ONCE, 2), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     return np.asarray(found, picture.dtype).reshape(rows * AT_ONCE, -1)[: len(at)]

@@ -45,9 +45,15 @@ GROWTH = 7  # pixels: how far it creeps on where it cannot walk
 STRONG = 2.5  # deviations above this colour their neighbourhood, by the coder's blocks
 SHADOW_DEPTH = 0.4  # of (L + 16): deeper is no shadow
 SHADOW_SHARP = 0.9
-SHADOW_FROM = 0.3  # of the product's height, from its top: shadows lie below, unless the outline is surer without any
+SHADOW_FROM = (
+    0.3  # of the product's height, from its top: shadows lie below, unless the outline is surer without any
+)
 SURER = 0.08
-LOW, HIGH_SHADE, DOUBTFUL = 0.7, 0.1, 3.0  # shadows lie below this share of the height; more of the product's area above it is doubtful
+LOW, HIGH_SHADE, DOUBTFUL = (
+    0.7,
+    0.1,
+    3.0,
+)  # shadows lie below this share of the height; more of the product's area above it is doubtful
 HOLE_MIN = 0.0006  # of the picture's area; a fifth of it where the hole is just like the background
 HOLE_ALIKE, HOLE_SAME = 0.7, 0.25
 SPECK = 0.004  # of the largest part's area: smaller parts are dirt
@@ -102,7 +108,10 @@ def _difference(smooth: F32, ground: Background) -> Planes:
     """What a pixel has more than the background; a shadow scales a and b as it scales L + 16, and is no difference in them."""
     (light, *tints), (paper, *tinted) = cv2.split(smooth), cv2.split(ground.surface)
     ratio = (light + 16) / (paper + 16)
-    a, b = (cv2.GaussianBlur(tint - of_paper * ratio, (0, 0), 1.0) for tint, of_paper in zip(tints, tinted, strict=True))
+    a, b = (
+        cv2.GaussianBlur(tint - of_paper * ratio, (0, 0), 1.0)
+        for tint, of_paper in zip(tints, tinted, strict=True)
+    )
     return light - paper, a, b
 
 
@@ -191,7 +200,9 @@ def _grown(start: Mask, passable: Mask) -> Mask:
 
 def disc(radius: int) -> U8:
     """A round brush, (2 radius + 1) pixels across."""
-    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)), np.uint8)
+    return np.asarray(
+        cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)), np.uint8
+    )
 
 
 def within(parts: Mask, radius: int) -> Mask:
@@ -240,7 +251,11 @@ def _doubt(mask: U8, deviation: F32) -> float:
     ends = mask[rows].argmax(1), mask.shape[1] - 1 - mask[rows, ::-1].argmax(1)
     hull = cv2.convexHull(np.vstack([np.stack([columns, rows], 1) for columns in ends]).astype(np.int32))
     cv2.fillConvexPoly(within, hull, 1)
-    let_go = cv2.morphologyEx(((deviation > 1) & (mask == 0) & (within > 0)).astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
+    let_go = cv2.morphologyEx(
+        ((deviation > 1) & (mask == 0) & (within > 0)).astype(np.uint8),
+        cv2.MORPH_OPEN,
+        np.ones((5, 5), np.uint8),
+    )
     high = int(let_go[: round(rows[0] + LOW * (rows[-1] - rows[0]))].sum())
     return float(DOUBTFUL * max(0.0, high / int(mask.sum()) - HIGH_SHADE))
 

@@ -15,17 +15,41 @@ PREVIEW_PX = 640
 
 
 def set_in_style(
-    cutout: Cutout, deliverable: Deliverable, *, slot: int, seed: int, oblique: bool, height_m: float | None, palette: Palette | None = None
+    cutout: Cutout,
+    deliverable: Deliverable,
+    *,
+    slot: int,
+    seed: int,
+    oblique: bool,
+    height_m: float | None,
+    palette: Palette | None = None,
 ) -> Picture:
     """The product as its deliverable wants it shown; the same seed gives the same picture. oblique: it is seen from above."""
     d = deliverable
     width, height = size_of(d.aspect, d.size_px)
     if d.style == "lifestyle":
-        scene = Scene(width=width, height=height, fill=d.fill, slot=slot, seed=seed, height_m=height_m, oblique=oblique, palette=palette)
+        scene = Scene(
+            width=width,
+            height=height,
+            fill=d.fill,
+            slot=slot,
+            seed=seed,
+            height_m=height_m,
+            oblique=oblique,
+            palette=palette,
+        )
         return compose_lifestyle(cutout, scene)
     return compose(
         cutout,
-        Studio(width=width, height=height, background=d.background, fill=d.fill, shadow=d.shadow, reflection=d.reflection, oblique=oblique),
+        Studio(
+            width=width,
+            height=height,
+            background=d.background,
+            fill=d.fill,
+            shadow=d.shadow,
+            reflection=d.reflection,
+            oblique=oblique,
+        ),
     )
 
 

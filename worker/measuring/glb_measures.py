@@ -37,7 +37,10 @@ def _counted(subject: Subject) -> Iterator[tuple[str, Measured]]:
     document = subject.document
     for name in ("materials", "meshes", "nodes"):
         yield name, len(document.rows(name))
-    yield "primitives", sum(len(p) for m in document.rows("meshes") if isinstance(p := m.get("primitives"), list))
+    yield (
+        "primitives",
+        sum(len(p) for m in document.rows("meshes") if isinstance(p := m.get("primitives"), list)),
+    )
     nodes, still = document.rows("nodes"), np.eye(4)
     moved = (n for n in document.roots if np.abs(local_matrix(nodes[n], f"/nodes/{n}") - still).max() > STILL)
     yield "root_transforms", sum(1 for _ in islice(moved, COUNTED))
@@ -50,7 +53,9 @@ def _ends(subject: Subject, animation: dict[str, object]) -> float:
     ends = [0.0]
     for sampler in samplers if isinstance(samplers, list) else []:
         if isinstance(sampler, dict):
-            ends.append(float(np.nanmax(subject.document.accessor(sampler.get("input"), "/animations"), initial=0.0)))
+            ends.append(
+                float(np.nanmax(subject.document.accessor(sampler.get("input"), "/animations"), initial=0.0))
+            )
     return max(ends)
 
 
@@ -83,7 +88,11 @@ def _shaped(subject: Subject) -> Iterator[tuple[str, Measured]]:
     yield "hard_edges", surface.hard_edges
     if subject.product is not None:
         known = subject.product.dimensions
-        off = [abs(float(e) / w - 1) * 100 for e, w in zip(surface.extent, (known.width_m, known.height_m, known.depth_m), strict=True) if w]
+        off = [
+            abs(float(e) / w - 1) * 100
+            for e, w in zip(surface.extent, (known.width_m, known.height_m, known.depth_m), strict=True)
+            if w
+        ]
         if off:
             yield "product_off_pct", max(off)
 
@@ -98,7 +107,9 @@ def _unwrapped(subject: Subject) -> Iterator[tuple[str, Measured]]:
     yield "uv_gutter_px", min((u.gutter for u in found if u.gutter is not None), default=WIDEST_GUTTER)
     sides = {m: side for m, side in _sides(subject)}
     densities = [
-        (float(d.min()) * sides[u.material], float(d.max()) * sides[u.material]) for u in found if u.material in sides and len(d := u.density)
+        (float(d.min()) * sides[u.material], float(d.max()) * sides[u.material])
+        for u in found
+        if u.material in sides and len(d := u.density)
     ]
     if densities:
         yield "texel_density", (min(d[0] for d in densities), max(d[1] for d in densities))

@@ -18,7 +18,11 @@ exports.validateBytes(input, {maxIssues: %d, format: '%s', writeTimestamp: false
 
 
 def validate(
-    data: bytes, *, format: str = "glb", max_issues: int = MAX_ISSUES, resources: Mapping[str, bytes] = MappingProxyType({})
+    data: bytes,
+    *,
+    format: str = "glb",
+    max_issues: int = MAX_ISSUES,
+    resources: Mapping[str, bytes] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """The validator's own report, or `{"failed": why}`; nothing where the validator is not installed.
 

@@ -58,7 +58,9 @@ def unwraps(primitives: Sequence[Primitive]) -> list[Unwrap]:
 
 def _unwrap(material: int | None, group: list[Primitive]) -> Unwrap:
     corners = np.concatenate([p.uvs[p.faces] for p in group if p.uvs is not None])
-    solid = np.concatenate([np.linalg.norm(np.cross(*_sides(p.positions[p.faces])), axis=1) / 2 for p in group])
+    solid = np.concatenate(
+        [np.linalg.norm(np.cross(*_sides(p.positions[p.faces])), axis=1) / 2 for p in group]
+    )
     doubled = _doubled(corners)
     filled = np.abs(doubled) > 1e-12
     density = np.sqrt(np.abs(doubled[solid > 0]) / 2 / solid[solid > 0])
@@ -69,7 +71,9 @@ def _unwrap(material: int | None, group: list[Primitive]) -> Unwrap:
         faces=len(corners),
         low=(float(corners[..., 0].min()), float(corners[..., 1].min())),
         high=(float(corners[..., 0].max()), float(corners[..., 1].max())),
-        inverted=int((doubled[filled] > 0).sum()),  # v runs downwards: what is counter-clockwise in space is clockwise there
+        inverted=int(
+            (doubled[filled] > 0).sum()
+        ),  # v runs downwards: what is counter-clockwise in space is clockwise there
         empty=int((~filled).sum()),
         overlapping=overlapping(shape),
         islands=int(label.max()) + 1,
@@ -94,7 +98,11 @@ def _islands(corners: F64) -> I64:
     _, ids = np.unique(places[:, 0] * 4_000_037 + places[:, 1], return_inverse=True)
     ids = ids.reshape(-1, 3)
     joined = sparse.coo_array(
-        (np.ones(2 * len(ids), bool), (np.concatenate([ids[:, 0], ids[:, 1]]), np.concatenate([ids[:, 1], ids[:, 2]]))), (ids.max() + 1,) * 2
+        (
+            np.ones(2 * len(ids), bool),
+            (np.concatenate([ids[:, 0], ids[:, 1]]), np.concatenate([ids[:, 1], ids[:, 2]])),
+        ),
+        (ids.max() + 1,) * 2,
     )
     return np.asarray(csgraph.connected_components(joined, directed=False)[1][ids[:, 0]], np.int64)
 
@@ -135,7 +143,9 @@ def _neighbours(corners: F64) -> tuple[I64, I64]:
 def _paired(who: I64, cell: I64, low: F64, high: F64) -> tuple[I64, I64]:
     """Pairs of one cell, at a distance of 1, 2, 3 ... in its list, until there is none left."""
     pairs, total = [], 0
-    left, right, top, bottom = (np.ascontiguousarray(c) for c in (low[:, 0], high[:, 0] - TOUCH, low[:, 1], high[:, 1] - TOUCH))
+    left, right, top, bottom = (
+        np.ascontiguousarray(c) for c in (low[:, 0], high[:, 0] - TOUCH, low[:, 1], high[:, 1] - TOUCH)
+    )
     for step in range(1, MAX_A_CELL * 20):
         same = cell[step:] == cell[:-step]
         if not same.any():
@@ -188,7 +198,9 @@ def _gutter(corners: F64, label: I64) -> int | None:
     raster = np.zeros((GUTTER_PX, GUTTER_PX), np.float32)
     order = np.argsort(label, kind="stable")
     scaled = (
-        np.round((corners[order] - np.floor(corners[order].min(1, keepdims=True).clip(-1e6, 1e6))) * GUTTER_PX * 16)
+        np.round(
+            (corners[order] - np.floor(corners[order].min(1, keepdims=True).clip(-1e6, 1e6))) * GUTTER_PX * 16
+        )
         .clip(-(2**20), 2**20)
         .astype(np.int32)
     )

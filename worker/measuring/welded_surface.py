@@ -79,7 +79,12 @@ class Surface:
     def degenerate(self) -> NDArray[np.bool_]:
         """The faces without area, (m,)."""
         f = self.faces
-        return np.asarray((self.areas <= FLAT * self.diagonal**2) | (f[:, 0] == f[:, 1]) | (f[:, 1] == f[:, 2]) | (f[:, 2] == f[:, 0]))
+        return np.asarray(
+            (self.areas <= FLAT * self.diagonal**2)
+            | (f[:, 0] == f[:, 1])
+            | (f[:, 1] == f[:, 2])
+            | (f[:, 2] == f[:, 0])
+        )
 
     @cached_property
     def duplicates(self) -> int:
@@ -96,7 +101,11 @@ class Surface:
         key = np.minimum(one, two) * len(self.positions) + np.maximum(one, two)
         order = np.argsort(key, kind="stable")
         key = key[order]
-        starts = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]])) if len(key) else np.zeros(0, np.int64)
+        starts = (
+            np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))
+            if len(key)
+            else np.zeros(0, np.int64)
+        )
         return starts, np.tile(solid, 3)[order], (one < two)[order], key
 
     @cached_property
@@ -137,7 +146,9 @@ class Surface:
     def hard_edges(self) -> int:
         """Edges whose faces stand at a right angle or sharper."""
         one, two = self.crosses[self.pairs[:, 0]], self.crosses[self.pairs[:, 1]]
-        cosine = (one * two).sum(1) / np.maximum(np.linalg.norm(one, axis=1) * np.linalg.norm(two, axis=1), 1e-300)
+        cosine = (one * two).sum(1) / np.maximum(
+            np.linalg.norm(one, axis=1) * np.linalg.norm(two, axis=1), 1e-300
+        )
         return int((cosine <= np.cos(np.radians(HARD_DEGREES)) + 1e-6).sum())
 
     @cached_property
@@ -145,7 +156,11 @@ class Surface:
         """How many loose parts there are, and the part of each vertex, (n,)."""
         f = self.faces
         joined = sparse.coo_array(
-            (np.ones(2 * len(f), bool), (np.concatenate([f[:, 0], f[:, 1]]), np.concatenate([f[:, 1], f[:, 2]]))), (len(self.positions),) * 2
+            (
+                np.ones(2 * len(f), bool),
+                (np.concatenate([f[:, 0], f[:, 1]]), np.concatenate([f[:, 1], f[:, 2]])),
+            ),
+            (len(self.positions),) * 2,
         )
         count, label = csgraph.connected_components(joined, directed=False)
         used = np.unique(label[f[:, 0]])
@@ -176,7 +191,11 @@ class Surface:
                 inner += 1
             else:
                 floating += not self._near(
-                    _some(points, 16 * POINTS_A_PART), _some(middles[of_face == part], 16 * POINTS_A_PART), int(part), tree, owner
+                    _some(points, 16 * POINTS_A_PART),
+                    _some(middles[of_face == part], 16 * POINTS_A_PART),
+                    int(part),
+                    tree,
+                    owner,
                 )
         return floating, inner
 
@@ -194,13 +213,16 @@ class Surface:
         """Whether each point, looking out in all directions, sees only other parts or its own."""
         ways = _DIRECTIONS
         face, _ = self._cast(
-            np.repeat(points, len(ways), 0) + np.tile(ways, (len(points), 1)) * 1e-5 * self.diagonal, np.tile(ways, (len(points), 1))
+            np.repeat(points, len(ways), 0) + np.tile(ways, (len(points), 1)) * 1e-5 * self.diagonal,
+            np.tile(ways, (len(points), 1)),
         )
         return bool((face >= 0).all()) and bool((of_face[face] != part).any(0).all() if len(face) else False)
 
     def _cast(self, origins: F64, directions: F64) -> tuple[I64, F64]:
         """The face that each ray meets first (-1: none) and how far away."""
-        found = self.rays.run(np.ascontiguousarray(origins, np.float32), np.ascontiguousarray(directions, np.float32), output=1)
+        found = self.rays.run(
+            np.ascontiguousarray(origins, np.float32), np.ascontiguousarray(directions, np.float32), output=1
+        )
         return found["primID"].astype(np.int64), np.asarray(found["tfar"], np.float64)
 
     @cached_property
@@ -222,13 +244,18 @@ class Surface:
         hit = (face >= 0) & (distance < 0.96 * length) & (distance > 0.0)
         met = self.faces[face]
         touching = (met[:, :, None] == ends[:, None, :]).any((1, 2))
-        normal = self.crosses[face] / np.maximum(np.linalg.norm(self.crosses[face], axis=1, keepdims=True), 1e-300)
+        normal = self.crosses[face] / np.maximum(
+            np.linalg.norm(self.crosses[face], axis=1, keepdims=True), 1e-300
+        )
         through = np.abs((normal * way).sum(1)) > 0.05  # what only grazes a face lies in its plane
         return int((hit & ~touching & through).sum()), len(one)
 
 
 _AXES = np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]], np.float64)
-_DIRECTIONS = np.array([[x, y, z] for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1) if (x, y, z) != (0, 0, 0)], np.float64)
+_DIRECTIONS = np.array(
+    [[x, y, z] for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1) if (x, y, z) != (0, 0, 0)],
+    np.float64,
+)
 _DIRECTIONS /= np.linalg.norm(_DIRECTIONS, axis=1, keepdims=True)
 
 
@@ -240,7 +267,9 @@ def surface_of(primitives: Sequence[Primitive]) -> Surface:
     starts = np.cumsum([0, *(len(p.positions) for p in primitives[:-1])])
     positions = np.concatenate([p.positions for p in primitives])
     faces = np.concatenate([p.faces + start for p, start in zip(primitives, starts, strict=True)])
-    made = _welded(positions, faces, *np.unique(_exact(positions), return_index=True, return_inverse=True)[1:])
+    made = _welded(
+        positions, faces, *np.unique(_exact(positions), return_index=True, return_inverse=True)[1:]
+    )
     if not made.open_edges:
         return made
     return _welded(made.positions, made.faces, *_close(made.positions, WELD * made.diagonal))

@@ -57,7 +57,9 @@ class Atlas:
         return blocks.repeat(2, axis=0).repeat(2, axis=1)
 
 
-def unfolded(vertices: F32, faces: Faces, texture_px: int, texels_per_m: float, seen: NDArray[np.bool_]) -> Atlas:
+def unfolded(
+    vertices: F32, faces: Faces, texture_px: int, texels_per_m: float, seen: NDArray[np.bool_]
+) -> Atlas:
     """The mesh laid out in the smallest picture of at most `texture_px` texels a side that has `texels_per_m`, or in the largest.
 
     seen: (m,) the faces that a photo shows; charts of which hardly anything is seen are COARSER.
@@ -71,7 +73,10 @@ def unfolded(vertices: F32, faces: Faces, texture_px: int, texels_per_m: float, 
     side_of_chart[chart] = side
     own = side_of_chart[chart_of]
     fine = np.where(np.bincount(chart, seen) > BARELY * np.bincount(chart), 1, COARSER)
-    flat = np.stack([(vertices[vertex] * RIGHTS[own]).sum(1), -(vertices[vertex] * UPS[own]).sum(1)], 1) * fine[chart_of, None]
+    flat = (
+        np.stack([(vertices[vertex] * RIGHTS[own]).sum(1), -(vertices[vertex] * UPS[own]).sum(1)], 1)
+        * fine[chart_of, None]
+    )
     low = np.full((len(side_of_chart), 2), np.inf)
     high = -low
     np.minimum.at(low, chart_of, flat)
@@ -79,7 +84,16 @@ def unfolded(vertices: F32, faces: Faces, texture_px: int, texels_per_m: float, 
     scale, corners, (width, height) = _packed(high - low, texture_px, texels_per_m)
     texels = ((flat - low[chart_of]) * scale + corners[chart_of] + GUTTER_PX).astype(np.float32)
     drawn, face, nearest = _drawn(texels, split_faces, width, height)
-    return Atlas(vertex=vertex, texels=texels, faces=split_faces, width=width, height=height, drawn=drawn, face=face, nearest=nearest)
+    return Atlas(
+        vertex=vertex,
+        texels=texels,
+        faces=split_faces,
+        width=width,
+        height=height,
+        drawn=drawn,
+        face=face,
+        nearest=nearest,
+    )
 
 
 def _side_of_faces(vertices: F32, faces: Faces) -> I64:
@@ -90,27 +104,37 @@ def _side_of_faces(vertices: F32, faces: Faces) -> I64:
         per_face = normals[faces].mean(1)
         for corner in range(3):
             for axis in range(3):
-                smooth[:, axis] += np.bincount(faces[:, corner], weights=per_face[:, axis], minlength=len(vertices)).astype(np.float32)
+                smooth[:, axis] += np.bincount(
+                    faces[:, corner], weights=per_face[:, axis], minlength=len(vertices)
+                ).astype(np.float32)
         normals = unit(smooth)
     corners = vertices[faces]
     flat = unit(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]).astype(np.float32))
     chosen = np.argmax((normals[faces].mean(1) + 0.5 * flat) @ DIRECTIONS.T, axis=1)
     own = np.einsum("fd,fd->f", flat, DIRECTIONS[chosen])
-    return np.where(own > 0.05, chosen, np.argmax(flat @ DIRECTIONS.T, axis=1))  # a face seen from behind would be drawn inside out
+    return np.where(
+        own > 0.05, chosen, np.argmax(flat @ DIRECTIONS.T, axis=1)
+    )  # a face seen from behind would be drawn inside out
 
 
 def _charts(faces: Faces, side: I64) -> I64:
     """The number of the connected patch of one side that each face belongs to."""
-    edges = np.sort(np.vstack([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).astype(np.int64), axis=1)
+    edges = np.sort(
+        np.vstack([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).astype(np.int64), axis=1
+    )
     owner = np.tile(np.arange(len(faces)), 3)
     order = np.lexsort((edges[:, 1], edges[:, 0]))
     edges, owner = edges[order], owner[order]
     same = (edges[1:] == edges[:-1]).all(1) & (side[owner[1:]] == side[owner[:-1]])
-    joined = sparse.coo_matrix((np.ones(int(same.sum())), (owner[1:][same], owner[:-1][same])), shape=(len(faces), len(faces)))
+    joined = sparse.coo_matrix(
+        (np.ones(int(same.sum())), (owner[1:][same], owner[:-1][same])), shape=(len(faces), len(faces))
+    )
     return np.asarray(sparse.csgraph.connected_components(joined, directed=False)[1], np.int64)
 
 
-def _packed(spans: NDArray[np.float64], texture_px: int, finest: float) -> tuple[float, NDArray[np.float64], tuple[int, int]]:
+def _packed(
+    spans: NDArray[np.float64], texture_px: int, finest: float
+) -> tuple[float, NDArray[np.float64], tuple[int, int]]:
     """Texels per metre, each chart's corner, on shelves from the tallest to the lowest, and the picture's width and height."""
     order = np.argsort(-spans[:, 1])
     sides = [px for px in (texture_px >> k for k in range(4)) if px >= LEAST_PX] or [texture_px]
@@ -130,7 +154,9 @@ def _packed(spans: NDArray[np.float64], texture_px: int, finest: float) -> tuple
     return low, found, (texture_px, texture_px)
 
 
-def _shelved(spans: NDArray[np.float64], scale: float, order: I64, across: int, down: int) -> NDArray[np.float64] | None:
+def _shelved(
+    spans: NDArray[np.float64], scale: float, order: I64, across: int, down: int
+) -> NDArray[np.float64] | None:
     """Corners of the charts' boxes set on shelves of `across` texels, or None when they do not fit."""
     boxes = np.ceil(spans * scale) + 2 * GUTTER_PX + 1
     if boxes.prod(1).sum() > across * down or (boxes.max(0) > [across, down]).any():
@@ -148,7 +174,9 @@ def _shelved(spans: NDArray[np.float64], scale: float, order: I64, across: int, 
     return corners
 
 
-def _drawn(texels: F32, faces: Faces, width: int, height: int) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+def _drawn(
+    texels: F32, faces: Faces, width: int, height: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
     """The blocks that show a face, gutters included, the faces that they show, and for every block the nearest one with a face."""
     picture = np.full((height // 2, width // 2), NO_FACE, np.float32)
     corners = np.round((texels[faces] / 2 - 0.5) * (1 << SUBPIXEL)).astype(np.int32)
@@ -156,6 +184,8 @@ def _drawn(texels: F32, faces: Faces, width: int, height: int) -> tuple[NDArray[
         cv2.fillConvexPoly(picture, corner, number, lineType=cv2.LINE_8, shift=SUBPIXEL)
     empty = (picture == NO_FACE).astype(np.uint8)
     distance, label = cv2.distanceTransformWithLabels(empty, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
-    nearest = np.flatnonzero(empty == 0).astype(np.int32).take(label - 1)  # labels count the drawn blocks in this order
+    nearest = (
+        np.flatnonzero(empty == 0).astype(np.int32).take(label - 1)
+    )  # labels count the drawn blocks in this order
     drawn = np.flatnonzero(distance <= GUTTER_PX / 2).astype(np.int32)
     return drawn, picture.ravel().take(nearest.ravel().take(drawn)).astype(np.int32), nearest

@@ -27,7 +27,10 @@ LOW_CONFIDENCE = 0.5
 LEAST_CERTAIN = 0.3  # of a cut-out
 WELL_EXPLAINED = 0.85  # overlap of the coarse shape with the photos
 UPRIGHT = (View.FRONT, View.RIGHT, View.BACK, View.LEFT)
-_SHOWS = {view: f"{view.value} side" for view in UPRIGHT} | {View.TOP: "product from above", View.HERO: "product from a corner"}
+_SHOWS = {view: f"{view.value} side" for view in UPRIGHT} | {
+    View.TOP: "product from above",
+    View.HERO: "product from a corner",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +44,9 @@ class Built:
     shown: Mapping[View, View]
 
 
-def build_model(cutouts: Mapping[View, Cutout], dimensions: Dimensions, words: str, *, max_triangles: int, texture_px: int) -> Built:
+def build_model(
+    cutouts: Mapping[View, Cutout], dimensions: Dimensions, words: str, *, max_triangles: int, texture_px: int
+) -> Built:
     """A watertight textured model of the product's true size. words: the product's name, category and material.
 
     Raises: InputError source.missing_view when no view can be used, cutout.empty when the outlines leave nothing.
@@ -54,11 +59,19 @@ def build_model(cutouts: Mapping[View, Cutout], dimensions: Dimensions, words: s
     other = recognised(called, size)
     given = {other.get(view, view): o for view, o in called.items()}
     issues += [
-        issue("model.view_recognised", f"The {view.value} photo shows the {_SHOWS[side]} and was used so.", pointer=f"/images/{view.value}")
+        issue(
+            "model.view_recognised",
+            f"The {view.value} photo shows the {_SHOWS[side]} and was used so.",
+            pointer=f"/images/{view.value}",
+        )
         for view, side in other.items()
     ]
     straight = straightened(given, size, words)
-    shape = build_shape(straight.outlines, size, words) if straight.piece is None else assembled(straight.piece, size, CELLS)
+    shape = (
+        build_shape(straight.outlines, size, words)
+        if straight.piece is None
+        else assembled(straight.piece, size, CELLS)
+    )
     substance = substance_of(words)
     vertices, faces, stretch = extract(shape, size, max_triangles)
     model = textured(vertices, faces, straight.seen, size, texture_px, substance)
@@ -67,18 +80,39 @@ def build_model(cutouts: Mapping[View, Cutout], dimensions: Dimensions, words: s
     certain = min(c.confidence for c in used.values())
     confidence = round(shape.confidence * certain * float(np.prod([1 - share for share, _ in doubts])), 2)
     if size.guessed:
-        issues.append(issue("model.dimensions_missing", f"Guessed: {', '.join(size.guessed)}.", pointer="/dimensions"))
+        issues.append(
+            issue("model.dimensions_missing", f"Guessed: {', '.join(size.guessed)}.", pointer="/dimensions")
+        )
     if len(given) == 1:
         issues.append(issue("model.single_view", f"Made from the {next(iter(given)).value} view alone."))
     if off > MAX_DISAGREEMENT:
         issues.append(
-            issue("model.views_disagree", "A photo's proportions are not the product's.", measured=_percent(off), limit=_percent(MAX_DISAGREEMENT))
+            issue(
+                "model.views_disagree",
+                "A photo's proportions are not the product's.",
+                measured=_percent(off),
+                limit=_percent(MAX_DISAGREEMENT),
+            )
         )
     if stretch > MAX_STRETCH:
-        issues.append(issue("model.part_lost", "A part at the product's rim was lost.", measured=_percent(stretch), limit=_percent(MAX_STRETCH)))
+        issues.append(
+            issue(
+                "model.part_lost",
+                "A part at the product's rim was lost.",
+                measured=_percent(stretch),
+                limit=_percent(MAX_STRETCH),
+            )
+        )
     if confidence < LOW_CONFIDENCE:
         why = ", ".join([f"shape by {shape.family}", *(reason for _, reason in doubts)])
-        issues.append(issue("model.low_confidence", f"{why[0].upper()}{why[1:]}.", measured=confidence, limit=LOW_CONFIDENCE))
+        issues.append(
+            issue(
+                "model.low_confidence",
+                f"{why[0].upper()}{why[1:]}.",
+                measured=confidence,
+                limit=LOW_CONFIDENCE,
+            )
+        )
     return Built(model=model, family=shape.family, confidence=confidence, issues=tuple(issues), shown=other)
 
 
@@ -95,7 +129,11 @@ def _sure_enough(cutouts: Mapping[View, Cutout]) -> tuple[dict[View, Cutout], li
         return dict(cutouts), []
     left = [
         issue(
-            "model.view_left_out", f"The {view.value} photo.", pointer=f"/images/{view.value}", measured=round(c.confidence, 2), limit=LEAST_CERTAIN
+            "model.view_left_out",
+            f"The {view.value} photo.",
+            pointer=f"/images/{view.value}",
+            measured=round(c.confidence, 2),
+            limit=LEAST_CERTAIN,
         )
         for view, c in cutouts.items()
         if view not in sure
@@ -103,7 +141,9 @@ def _sure_enough(cutouts: Mapping[View, Cutout]) -> tuple[dict[View, Cutout], li
     return sure, left
 
 
-def _doubts(outlines: Mapping[View, Outline], straight: Straight, off: float, stretch: float) -> list[tuple[float, str]]:
+def _doubts(
+    outlines: Mapping[View, Outline], straight: Straight, off: float, stretch: float
+) -> list[tuple[float, str]]:
     """What lowers the trust in the shape: the share of it that goes, and why."""
     found = []
     if off > MAX_DISAGREEMENT:

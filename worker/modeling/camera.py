@@ -50,12 +50,16 @@ class Camera:
     def rays_of(self, columns: F32, rows: F32) -> tuple[F32, F32]:
         """`rays` through a window of the picture, row by row: columns are the positions u, rows the positions v."""
         _, right, up = self.axes()
-        return self._through((self.half * columns)[:, None] * right, ((self.half * rows)[:, None] * up)[:, None])
+        return self._through(
+            (self.half * columns)[:, None] * right, ((self.half * rows)[:, None] * up)[:, None]
+        )
 
     def _through(self, across: F32, upwards: F32) -> tuple[F32, F32]:
         back, target = self.axes()[0], np.array(self.target, np.float32)
         if self.fov is None:
-            origins = np.asarray(across + (upwards + (target + back * np.float32(self.half * 8))), np.float32).reshape(-1, 3)
+            origins = np.asarray(
+                across + (upwards + (target + back * np.float32(self.half * 8))), np.float32
+            ).reshape(-1, 3)
             return origins, np.broadcast_to(-back, origins.shape)
         away = back * np.float32(self.half / np.tan(np.radians(self.fov) / 2))
         directions = np.asarray(across + (upwards - away), np.float32).reshape(-1, 3)
@@ -66,7 +70,9 @@ class Camera:
         back, _, _ = self.axes()
         if self.fov is None:
             return np.broadcast_to(back, points.shape).astype(np.float32)
-        eye = np.array(self.target, np.float32) + back * np.float32(self.half / np.tan(np.radians(self.fov) / 2))
+        eye = np.array(self.target, np.float32) + back * np.float32(
+            self.half / np.tan(np.radians(self.fov) / 2)
+        )
         return unit((eye - points).astype(np.float32))
 
     def project(self, points: F32) -> F32:
@@ -96,7 +102,19 @@ def camera_for(low: F32, high: F32, view: str, margin: float = 1.12) -> Camera:
     camera = Camera(azimuth=azimuth, elevation=elevation, target=(0, 0, 0), half=1.0, fov=fov)
     back, right, up = camera.axes()
     centre = (low + high) / 2
-    corners = np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])]) - centre
+    corners = (
+        np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])])
+        - centre
+    )
     reach = np.maximum(np.abs(corners @ right), np.abs(corners @ up))
-    half = float((reach + (np.maximum(corners @ back, 0) * np.tan(np.radians(fov) / 2) if fov else 0)).max()) * margin
-    return Camera(azimuth=azimuth, elevation=elevation, target=(float(centre[0]), float(centre[1]), float(centre[2])), half=max(half, 1e-6), fov=fov)
+    half = (
+        float((reach + (np.maximum(corners @ back, 0) * np.tan(np.radians(fov) / 2) if fov else 0)).max())
+        * margin
+    )
+    return Camera(
+        azimuth=azimuth,
+        elevation=elevation,
+        target=(float(centre[0]), float(centre[1]), float(centre[2])),
+        half=max(half, 1e-6),
+        fov=fov,
+    )

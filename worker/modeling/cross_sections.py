@@ -40,8 +40,12 @@ class Section:
     def rim(self) -> F32:
         """Points around it, (n, 2): x and z from its middle, in metres."""
         turn = np.linspace(0, 2 * np.pi, POINTS, endpoint=False)
-        radius = (np.abs(np.cos(turn)) ** self.square + np.abs(np.sin(turn)) ** self.square) ** (-1 / self.square)
-        return np.stack([np.cos(turn) * radius * self.width / 2, np.sin(turn) * radius * self.depth / 2], 1).astype(np.float32)
+        radius = (np.abs(np.cos(turn)) ** self.square + np.abs(np.sin(turn)) ** self.square) ** (
+            -1 / self.square
+        )
+        return np.stack(
+            [np.cos(turn) * radius * self.width / 2, np.sin(turn) * radius * self.depth / 2], 1
+        ).astype(np.float32)
 
 
 def sections_of(size: Size, square: float, *, round_body: bool) -> list[Section]:
@@ -49,7 +53,10 @@ def sections_of(size: Size, square: float, *, round_body: bool) -> list[Section]
     found = [Section(square=square, width=size.width, depth=size.depth)]
     least = min(size.width, size.depth)
     if round_body and square == 2 and size.width > 1.1 * least:
-        found += [Section(square=2, width=least, depth=least, across=side * (size.width - least) / 2) for side in (1, -1)]
+        found += [
+            Section(square=2, width=least, depth=least, across=side * (size.width - least) / 2)
+            for side in (1, -1)
+        ]
     return found
 
 
@@ -59,13 +66,23 @@ def from_front(photo: Outline, seen_by: Placed, size: Size, section: Section, pi
     drawn = upright(photo, seen_by, size, 0.0, pixels)
     rows, columns = drawn.alpha.shape
     x = ((np.arange(columns) + 0.5) / columns - 0.5) * size.width
-    half = np.interp(1 - (np.arange(rows) + 0.5) / rows, (np.arange(len(shares)) + 0.5) / len(shares), shares) * section.width / 2
-    body = np.clip((half[:, None] - np.abs(x[None] - section.across)) * columns / size.width + 0.5, 0, 1).astype(np.float32)
+    half = (
+        np.interp(1 - (np.arange(rows) + 0.5) / rows, (np.arange(len(shares)) + 0.5) / len(shares), shares)
+        * section.width
+        / 2
+    )
+    body = np.clip(
+        (half[:, None] - np.abs(x[None] - section.across)) * columns / size.width + 0.5, 0, 1
+    ).astype(np.float32)
     rest = _rest(photo, seen_by, size, section, shares)
     if rest is not None:
-        body = np.maximum(body, upright(Outline(alpha=photo.alpha * rest, rgb=photo.rgb), seen_by, size, 0.0, pixels).alpha)
+        body = np.maximum(
+            body, upright(Outline(alpha=photo.alpha * rest, rgb=photo.rgb), seen_by, size, 0.0, pixels).alpha
+        )
         near = max(1, round(BRIDGE * columns))
-        body = cv2.morphologyEx(np.pad(body, ((0, 0), (near, near))), cv2.MORPH_CLOSE, np.ones((1, near), np.uint8))[:, near:-near]
+        body = cv2.morphologyEx(
+            np.pad(body, ((0, 0), (near, near))), cv2.MORPH_CLOSE, np.ones((1, near), np.uint8)
+        )[:, near:-near]
     return Outline(alpha=body, rgb=drawn.rgb)
 
 
@@ -88,9 +105,16 @@ def _shares(photo: Outline, seen_by: Placed, size: Size, section: Section, rows:
     if len(thin) and found[widest + thin[0] :].max() > NECK * found[widest]:  # a handle over it, seen through
         found[widest + thin[0] :] = 0
         filled = np.array([filled[0], rows - 1])
-    found = np.interp(np.linspace(filled[0], filled[-1], rows), np.arange(rows), found / np.percentile(found, WIDEST))
+    found = np.interp(
+        np.linspace(filled[0], filled[-1], rows), np.arange(rows), found / np.percentile(found, WIDEST)
+    )
     near = max(3, rows // 24) | 1
-    return np.minimum(ndimage.gaussian_filter1d(ndimage.median_filter(found, near, mode="nearest"), near / 3, mode="nearest"), 1).astype(np.float32)
+    return np.minimum(
+        ndimage.gaussian_filter1d(
+            ndimage.median_filter(found, near, mode="nearest"), near / 3, mode="nearest"
+        ),
+        1,
+    ).astype(np.float32)
 
 
 def _rest(photo: Outline, seen_by: Placed, size: Size, section: Section, shares: F32) -> F32 | None:
@@ -106,14 +130,20 @@ def _rest(photo: Outline, seen_by: Placed, size: Size, section: Section, shares:
     if not large.any():
         return None
     grown = ndimage.binary_dilation(large[labels], iterations=3) & small
-    mask = cv2.resize(grown.astype(np.float32), (photo.alpha.shape[1], photo.alpha.shape[0]), interpolation=cv2.INTER_LINEAR)
+    mask = cv2.resize(
+        grown.astype(np.float32), (photo.alpha.shape[1], photo.alpha.shape[0]), interpolation=cv2.INTER_LINEAR
+    )
     return np.asarray(mask > 0.5, np.float32)
 
 
 def _solid(size: Size, section: Section, shares: F32) -> Shape:
     """The slices as a coarse shape."""
     grid = Grid(size, COARSE_CELLS)
-    share = np.where((grid.y < 0) | (grid.y > size.height), 0, np.interp(grid.y / size.height, (np.arange(len(shares)) + 0.5) / len(shares), shares))
+    share = np.where(
+        (grid.y < 0) | (grid.y > size.height),
+        0,
+        np.interp(grid.y / size.height, (np.arange(len(shares)) + 0.5) / len(shares), shares),
+    )
     across, along = np.abs(grid.x - section.across) / section.width * 2, np.abs(grid.z) / section.depth * 2
     place = (across[:, None] ** section.square + along[None] ** section.square) ** (1 / section.square)
     field = (share[None, :, None] - place[:, None, :]) * min(section.width, section.depth) / 2 / grid.cell

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 F32 = NDArray[np.float32]
 
-MIRRORED = 0.06  # linear, of a white studio in a surface that faces the camera, a little more where it does not
+MIRRORED = (
+    0.06  # linear, of a white studio in a surface that faces the camera, a little more where it does not
+)
 STUDIO = 0.5  # how bright a studio is on the average, that metal mirrors
 LEAST = 0.2  # of a colour that is left when that is taken off: what is darker was lit less
 _UP = np.array([-1, -0.5, 0, 0.5, 1], np.float32)  # the upright part of the surface's direction

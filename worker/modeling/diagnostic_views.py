@@ -28,7 +28,10 @@ def _matcap(model: Model, camera: Camera, size: int) -> Paint:
 
     def colours(points: F32, normals: F32, face: NDArray[np.int64]) -> F32:
         towards = normals @ light
-        rise, shine = np.clip(towards * 0.7 + 0.3, 0, 1)[:, None] ** 1.8, np.clip(towards, 0, 1)[:, None] ** 30
+        rise, shine = (
+            np.clip(towards * 0.7 + 0.3, 0, 1)[:, None] ** 1.8,
+            np.clip(towards, 0, 1)[:, None] ** 30,
+        )
         return np.asarray(_COOL + (_WARM - _COOL) * rise + 0.35 * shine, np.float32)
 
     return colours
@@ -48,7 +51,9 @@ def _wireframe(model: Model, camera: Camera, size: int) -> Paint:
             off -= (dot(off, along) / np.maximum(dot(along, along), 1e-20))[:, None] * along
             away = np.minimum(away, np.sqrt(dot(off, off)))
         form = 0.35 + 0.45 * np.abs(normals @ back)
-        return np.asarray((form * np.clip(0.15 + 0.85 * away / width, 0.15, 1))[:, None].repeat(3, 1), np.float32)
+        return np.asarray(
+            (form * np.clip(0.15 + 0.85 * away / width, 0.15, 1))[:, None].repeat(3, 1), np.float32
+        )
 
     return colours
 
@@ -60,7 +65,10 @@ def _checker(model: Model, camera: Camera, size: int) -> Paint:
         faces = model.faces.take(face, axis=0)
         corners, uvs = model.positions.take(faces, axis=0).astype(np.float64), model.uvs.take(faces, axis=0)
         one, two, off = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0], points - corners[:, 0]
-        a, b, c, d, e = (np.einsum("nd,nd->n", x, y) for x, y in ((one, one), (one, two), (two, two), (off, one), (off, two)))
+        a, b, c, d, e = (
+            np.einsum("nd,nd->n", x, y)
+            for x, y in ((one, one), (one, two), (two, two), (off, one), (off, two))
+        )
         area = np.maximum(a * c - b * b, 1e-30)
         second, third = (c * d - b * e) / area, (a * e - b * d) / area
         uv = uvs[:, 0] + second[:, None] * (uvs[:, 1] - uvs[:, 0]) + third[:, None] * (uvs[:, 2] - uvs[:, 0])
@@ -72,4 +80,8 @@ def _checker(model: Model, camera: Camera, size: int) -> Paint:
     return colours
 
 
-STUDIES: Mapping[str, Callable[[Model, Camera, int], Paint]] = {"matcap": _matcap, "wireframe": _wireframe, "checker": _checker}
+STUDIES: Mapping[str, Callable[[Model, Camera, int], Paint]] = {
+    "matcap": _matcap,
+    "wireframe": _wireframe,
+    "checker": _checker,
+}

@@ -18,14 +18,31 @@ from worker.modeling.shape import Shape
 
 F32 = NDArray[np.float32]
 
-WORDS = ("furniture", "chair", "sofa", "seat", "bench", "couch", "table", "desk", "stool", "cabinet", "shelf", "sideboard")
+WORDS = (
+    "furniture",
+    "chair",
+    "sofa",
+    "seat",
+    "bench",
+    "couch",
+    "table",
+    "desk",
+    "stool",
+    "cabinet",
+    "shelf",
+    "sideboard",
+)
 LEG = 0.07  # of the shorter of width and depth
 SOFTNESS = 0.03  # of the longest side: edges are rounded by so much
 ARM = 0.12  # of the width
 CABINET_LEGS, TABLE_LEGS = 0.25, 0.7  # of the height: at most, at least
 CABINET_DEPTH_M = 0.7  # what is deeper is sat on
 SEAT_M, SEAT_SLACK_M = 0.44, 0.06  # above the floor
-SOFA_M, SOFA_THICK_M, SOFA_LEGS_M = 1.1, 0.18, 0.22  # wider than this is a sofa; its seat's thickness at least, its legs at most
+SOFA_M, SOFA_THICK_M, SOFA_LEGS_M = (
+    1.1,
+    0.18,
+    0.22,
+)  # wider than this is a sofa; its seat's thickness at least, its legs at most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +68,19 @@ CHOICES: Sequence[tuple[str, Sequence[float]]] = (
     ("arms", (0.0, 0.6, 0.7, 0.8, 1.0)),
     ("wide", (0.7, 0.85, 1.0)),
 )
-STARTS = (Piece(), Piece(legs=0.2, top=0.55), Piece(legs=0.12, top=0.5, back=0.3, arms=0.7), Piece(legs=0.88, top=1.0), Piece(legs=0.1, top=1.0))
-VIEWS = tuple((side * azimuth, elevation) for azimuth in (25.0, 35.0, 45.0) for elevation in (12.0, 20.0) for side in (1, -1))
+STARTS = (
+    Piece(),
+    Piece(legs=0.2, top=0.55),
+    Piece(legs=0.12, top=0.5, back=0.3, arms=0.7),
+    Piece(legs=0.88, top=1.0),
+    Piece(legs=0.1, top=1.0),
+)
+VIEWS = tuple(
+    (side * azimuth, elevation)
+    for azimuth in (25.0, 35.0, 45.0)
+    for elevation in (12.0, 20.0)
+    for side in (1, -1)
+)
 UNUSUAL = 0.002  # of the outline: what each part must gain
 
 
@@ -73,11 +101,28 @@ def fitted(photo: Outline, size: Size) -> Fit:
     def worth(fit: Fit) -> float:
         return _worth(fit, size.height)
 
-    start = max((_seen(photo, grid, piece, view) for piece in STARTS if _built_so(piece, size) for view in VIEWS[4:8]), key=worth)
+    start = max(
+        (
+            _seen(photo, grid, piece, view)
+            for piece in STARTS
+            if _built_so(piece, size)
+            for view in VIEWS[4:8]
+        ),
+        key=worth,
+    )
     best = max((_seen(photo, grid, start.piece, view) for view in VIEWS), key=worth)
     for _ in range(2):
         for name, values in CHOICES:
-            best = max([best, *(_seen(photo, grid, piece, best.view) for piece in _changed(best.piece, name, values, size))], key=worth)
+            best = max(
+                [
+                    best,
+                    *(
+                        _seen(photo, grid, piece, best.view)
+                        for piece in _changed(best.piece, name, values, size)
+                    ),
+                ],
+                key=worth,
+            )
         best = max([best, *(_seen(photo, grid, best.piece, view) for view in VIEWS)], key=worth)
     return best
 
@@ -85,7 +130,12 @@ def fitted(photo: Outline, size: Size) -> Fit:
 def assembled(piece: Piece, size: Size, cells: int) -> Shape:
     """The piece as a shape on a grid of that many cells."""
     grid = Grid(size, cells)
-    return Shape(field=_field(grid, piece, rounded=True), grid=grid, family=f"joinery, {_name(piece, size)}", confidence=0.55)
+    return Shape(
+        field=_field(grid, piece, rounded=True),
+        grid=grid,
+        family=f"joinery, {_name(piece, size)}",
+        confidence=0.55,
+    )
 
 
 def _name(piece: Piece, size: Size) -> str:
@@ -115,7 +165,11 @@ def _built_so(piece: Piece, size: Size) -> bool:
 def _worth(fit: Fit, height: float) -> float:
     piece = fit.piece
     parts = (piece.gap > 0) + (piece.arms > 0) + (piece.wide < 1) + (piece.legs > 0)
-    seat = 0.0 if piece.top == 1 else 0.02 * min(4.0, max(0.0, abs(piece.top * height - SEAT_M) / SEAT_SLACK_M - 1))
+    seat = (
+        0.0
+        if piece.top == 1
+        else 0.02 * min(4.0, max(0.0, abs(piece.top * height - SEAT_M) / SEAT_SLACK_M - 1))
+    )
     return fit.explained - seat - UNUSUAL * parts - 0.01 * ((abs(fit.view[0]) - 35) / 12) ** 2
 
 
@@ -135,43 +189,77 @@ def _field(grid: Grid, piece: Piece, *, rounded: bool) -> F32:
     leg = LEG * min(width, depth)
     low, top = piece.legs * height, piece.top * height
     soft = SOFTNESS * max(width, height, depth) if rounded else 0.0
-    body = _block(grid, (-width / 2, width / 2), (low, top), (-depth / 2, depth / 2), min(soft, (top - low) / 3))
+    body = _block(
+        grid, (-width / 2, width / 2), (low, top), (-depth / 2, depth / 2), min(soft, (top - low) / 3)
+    )
     parts = [body]
     if piece.legs > 0:
         for x in (-1, 1):
             for z in (-1, 1):
                 middle = (x * (width / 2 - leg), z * (depth / 2 - leg))
                 parts.append(
-                    _block(grid, (middle[0] - leg / 2, middle[0] + leg / 2), (0, low + leg), (middle[1] - leg / 2, middle[1] + leg / 2), 0.0)
+                    _block(
+                        grid,
+                        (middle[0] - leg / 2, middle[0] + leg / 2),
+                        (0, low + leg),
+                        (middle[1] - leg / 2, middle[1] + leg / 2),
+                        0.0,
+                    )
                 )
     if piece.top < 1:
         thick, half = piece.back * depth, piece.wide * width / 2
         start = top + piece.gap * height
         rise = np.clip((grid.y - start) / max(height - start, 1e-6), 0, 1)
         front = -depth / 2 + thick * (1 - piece.lean * rise)
-        back = _block(grid, (-half, half), (start if piece.gap else low, height), (-depth / 2, -depth / 2 + thick), min(soft, thick / 3))
+        back = _block(
+            grid,
+            (-half, half),
+            (start if piece.gap else low, height),
+            (-depth / 2, -depth / 2 + thick),
+            min(soft, thick / 3),
+        )
         parts.append(np.minimum(back, ((front[:, None] - grid.z[None]) / grid.cell)[None]))
         if piece.gap:
             parts += [
-                _block(grid, (x - leg / 2, x + leg / 2), (low, start + leg), (-depth / 2, -depth / 2 + leg), 0.0) for x in (-0.5 * half, 0.5 * half)
+                _block(
+                    grid, (x - leg / 2, x + leg / 2), (low, start + leg), (-depth / 2, -depth / 2 + leg), 0.0
+                )
+                for x in (-0.5 * half, 0.5 * half)
             ]
         if piece.arms > piece.top:
             arm = ARM * width
             for side in (-width / 2, width / 2 - arm):
-                parts.append(_block(grid, (side, side + arm), (low, piece.arms * height), (-depth / 2, depth / 2), min(soft, arm / 3)))
+                parts.append(
+                    _block(
+                        grid,
+                        (side, side + arm),
+                        (low, piece.arms * height),
+                        (-depth / 2, depth / 2),
+                        min(soft, arm / 3),
+                    )
+                )
     field = parts[0]
     for part in parts[1:]:
         field = np.maximum(field, part)
     return np.asarray(np.minimum(field, grid.box()), np.float32)
 
 
-def _block(grid: Grid, x: tuple[float, float], y: tuple[float, float], z: tuple[float, float], soft: float) -> F32:
+def _block(
+    grid: Grid, x: tuple[float, float], y: tuple[float, float], z: tuple[float, float], soft: float
+) -> F32:
     """Cells to the surface of a block between those places in metres, its edges rounded by `soft` metres."""
-    off = [np.abs(places - (a + b) / 2) - (b - a) / 2 + soft for places, (a, b) in ((grid.x, x), (grid.y, y), (grid.z, z))]
+    off = [
+        np.abs(places - (a + b) / 2) - (b - a) / 2 + soft
+        for places, (a, b) in ((grid.x, x), (grid.y, y), (grid.z, z))
+    ]
     if not soft:
         out = np.maximum(np.maximum(off[0][:, None, None], off[1][None, :, None]), off[2][None, None, :])
         return np.asarray(-out / grid.cell, np.float32)
     beyond = [np.maximum(o, 0) for o in off]
-    outside = np.sqrt(beyond[0][:, None, None] ** 2 + beyond[1][None, :, None] ** 2 + beyond[2][None, None, :] ** 2)
-    inner = np.minimum(np.maximum(np.maximum(off[0][:, None, None], off[1][None, :, None]), off[2][None, None, :]), 0)
+    outside = np.sqrt(
+        beyond[0][:, None, None] ** 2 + beyond[1][None, :, None] ** 2 + beyond[2][None, None, :] ** 2
+    )
+    inner = np.minimum(
+        np.maximum(np.maximum(off[0][:, None, None], off[1][None, :, None]), off[2][None, None, :]), 0
+    )
     return np.asarray((soft - outside - inner) / grid.cell, np.float32)

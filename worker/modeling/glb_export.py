@@ -19,12 +19,18 @@ def write_glb(model: Model, name: str, extras: Mapping[str, str] | None = None) 
     attributes = gltf.Attributes(
         POSITION=blob.accessor(model.positions, gltf.VEC3, gltf.ARRAY_BUFFER, bounds=True),
         NORMAL=blob.accessor(model.normals, gltf.VEC3, gltf.ARRAY_BUFFER),
-        TANGENT=blob.accessor(tangents(model), gltf.VEC4, gltf.ARRAY_BUFFER) if "normal" in model.maps else None,
+        TANGENT=blob.accessor(tangents(model), gltf.VEC4, gltf.ARRAY_BUFFER)
+        if "normal" in model.maps
+        else None,
         TEXCOORD_0=blob.accessor(model.uvs, gltf.VEC2, gltf.ARRAY_BUFFER) if model.pictured else None,
     )
     small = len(model.positions) < 65_535
     indices = model.faces.ravel().astype(np.uint16 if small else np.uint32)
-    primitive = gltf.Primitive(attributes=attributes, indices=blob.accessor(indices, gltf.SCALAR, gltf.ELEMENT_ARRAY_BUFFER), material=0)
+    primitive = gltf.Primitive(
+        attributes=attributes,
+        indices=blob.accessor(indices, gltf.SCALAR, gltf.ELEMENT_ARRAY_BUFFER),
+        material=0,
+    )
     doc.materials.append(material(model, name, blob.picture))
     doc.meshes.append(gltf.Mesh(name=name, primitives=[primitive]))
     return blob.finish(name)
@@ -32,7 +38,9 @@ def write_glb(model: Model, name: str, extras: Mapping[str, str] | None = None) 
 
 def material(model: Model, name: str, picture: Callable[[bytes], int]) -> gltf.Material:
     """The model's material. picture: puts an encoded picture into the document and gives its texture's index."""
-    pbr = gltf.PbrMetallicRoughness(metallicFactor=model.metallic, roughnessFactor=model.roughness, baseColorFactor=list(model.color))
+    pbr = gltf.PbrMetallicRoughness(
+        metallicFactor=model.metallic, roughnessFactor=model.roughness, baseColorFactor=list(model.color)
+    )
     made = gltf.Material(name=f"{name}_material", pbrMetallicRoughness=pbr, alphaCutoff=None)
     if model.texture is not None:
         pbr.baseColorTexture = gltf.TextureInfo(index=picture(model.texture))
@@ -60,7 +68,9 @@ class Blob:
         self._doc, self._data = doc, bytearray()
 
     def view(self, data: bytes, target: int | None = None) -> int:
-        self._doc.bufferViews.append(gltf.BufferView(buffer=0, byteOffset=len(self._data), byteLength=len(data), target=target))
+        self._doc.bufferViews.append(
+            gltf.BufferView(buffer=0, byteOffset=len(self._data), byteLength=len(data), target=target)
+        )
         self._data += data + b"\x00" * (-len(data) % 4)
         return len(self._doc.bufferViews) - 1
 
@@ -84,11 +94,18 @@ class Blob:
         self._doc.images.append(gltf.Image(bufferView=self.view(data), mimeType=mime))
         if not self._doc.samplers:
             self._doc.samplers.append(
-                gltf.Sampler(magFilter=gltf.LINEAR, minFilter=gltf.LINEAR_MIPMAP_LINEAR, wrapS=gltf.CLAMP_TO_EDGE, wrapT=gltf.CLAMP_TO_EDGE)
+                gltf.Sampler(
+                    magFilter=gltf.LINEAR,
+                    minFilter=gltf.LINEAR_MIPMAP_LINEAR,
+                    wrapS=gltf.CLAMP_TO_EDGE,
+                    wrapT=gltf.CLAMP_TO_EDGE,
+                )
             )
         source = len(self._doc.images) - 1
         self._doc.textures.append(
-            gltf.Texture(sampler=0, extensions={extension: {"source": source}}) if extension else gltf.Texture(sampler=0, source=source)
+            gltf.Texture(sampler=0, extensions={extension: {"source": source}})
+            if extension
+            else gltf.Texture(sampler=0, source=source)
         )
         return len(self._doc.textures) - 1
 

@@ -59,13 +59,20 @@ def read_glb(data: bytes) -> Model:
     materials = {index: _material(document, index, held) for index in used}
     starts = np.cumsum([0, *(len(p.positions) for p in shown[:-1])])
     positions = np.concatenate([p.positions for p in shown]).astype(np.float32)
-    faces = np.concatenate([p.faces + start for p, start in zip(shown, starts, strict=True)]).astype(np.uint32)
+    faces = np.concatenate([p.faces + start for p, start in zip(shown, starts, strict=True)]).astype(
+        np.uint32
+    )
     normals = np.concatenate([_normals(p) for p in shown])
     uvs = [_uvs(p, materials[-1 if p.material is None else p.material]) for p in shown]
     if len(used) == 1:
         return _plain(positions, normals, np.concatenate(uvs), faces, materials[used[0]])
     return _merged(
-        positions, normals, uvs, faces, [used.index(-1 if p.material is None else p.material) for p in shown], [materials[u] for u in used]
+        positions,
+        normals,
+        uvs,
+        faces,
+        [used.index(-1 if p.material is None else p.material) for p in shown],
+        [materials[u] for u in used],
     )
 
 
@@ -98,14 +105,18 @@ def _readable(texture: Texture) -> bytes:
     try:
         with Image.open(io.BytesIO(texture.data)) as image:
             if image.format in KEPT and image.mode in ("RGB", "L"):
-                image.draft(image.mode, (1, 1))  # of a JPEG all is read, for a file that is whole, and little is drawn
+                image.draft(
+                    image.mode, (1, 1)
+                )  # of a JPEG all is read, for a file that is whole, and little is drawn
                 image.load()
                 return texture.data
             image.load()
             out = io.BytesIO()
             image.convert("RGB").save(out, "JPEG", quality=92, subsampling=0)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError("file.unreadable", "The texture is damaged.", pointer=f"/images/{texture.index}") from error
+        raise InputError(
+            "file.unreadable", "The texture is damaged.", pointer=f"/images/{texture.index}"
+        ) from error
     return out.getvalue()
 
 
@@ -122,14 +133,20 @@ def _transform(info: object) -> NDArray[np.float64]:
 
 
 def _numbers(found: Any, usual: tuple[float, ...]) -> tuple[float, ...]:
-    good = isinstance(found, list) and len(found) == len(usual) and all(isinstance(n, int | float) and abs(n) < 1e6 for n in found)
+    good = (
+        isinstance(found, list)
+        and len(found) == len(usual)
+        and all(isinstance(n, int | float) and abs(n) < 1e6 for n in found)
+    )
     return tuple(float(n) for n in found) if good else usual
 
 
 def _normals(p: Primitive) -> F32:
     usable = p.normals is not None and bool(np.isfinite(p.normals).all())
     if usable and p.normals is not None:
-        return (p.normals / np.maximum(np.linalg.norm(p.normals, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+        return (p.normals / np.maximum(np.linalg.norm(p.normals, axis=1, keepdims=True), 1e-12)).astype(
+            np.float32
+        )
     return vertex_normals(p.positions.astype(np.float32), p.faces.astype(np.uint32))
 
 
@@ -153,7 +170,14 @@ def _plain(positions: F32, normals: F32, uvs: F32, faces: NDArray[np.uint32], ma
     )
 
 
-def _merged(positions: F32, normals: F32, uvs: list[F32], faces: NDArray[np.uint32], owners: list[int], materials: Sequence[Material]) -> Model:
+def _merged(
+    positions: F32,
+    normals: F32,
+    uvs: list[F32],
+    faces: NDArray[np.uint32],
+    owners: list[int],
+    materials: Sequence[Material],
+) -> Model:
     """The model on an atlas of its materials. owners: the material of each primitive, whose uvs these are."""
     side = int(np.ceil(np.sqrt(len(materials))))
     cell = ATLAS_PX // side
@@ -185,7 +209,9 @@ def _shown(uvs: list[F32]) -> tuple[F32, F32]:
     return low, np.clip(high - low, 1e-3, MOST_REPEATS).astype(np.float32)
 
 
-def _atlas(slot: str, materials: Sequence[Material], shown: Sequence[tuple[F32, F32]], side: int, cell: int) -> bytes:
+def _atlas(
+    slot: str, materials: Sequence[Material], shown: Sequence[tuple[F32, F32]], side: int, cell: int
+) -> bytes:
     """One picture with a cell for each material, as JPEG."""
     canvas = np.zeros((side * cell, side * cell, 3), np.uint8)
     for number, (material, (low, span)) in enumerate(zip(materials, shown, strict=True)):
@@ -200,13 +226,17 @@ def _cell(slot: str, material: Material, low: F32, span: F32, cell: int) -> U8:
     """What a material shows of one slot, (cell, cell, 3), its factors included; around it what the texture has there."""
     neutral = {"normal": (128, 128, 255), "occlusion": (255, 255, 255)}.get(slot, (255, 255, 255))
     picture = material.pictures.get(slot)
-    drawn = np.full((cell, cell, 3), neutral, np.uint8) if picture is None else _drawn(picture, low, span, cell)
+    drawn = (
+        np.full((cell, cell, 3), neutral, np.uint8) if picture is None else _drawn(picture, low, span, cell)
+    )
     if slot == BASE and material.color[:3] != (1.0, 1.0, 1.0):
         return np.asarray(to_srgb(to_linear(drawn) * np.array(material.color[:3], np.float32)), np.uint8)
     if slot == "metallic_roughness":
         return np.asarray(drawn * np.array([1.0, material.roughness, material.metallic]) + 0.5, np.uint8)
     if slot == "emissive":
-        return np.asarray(to_srgb(to_linear(drawn) * np.clip(np.array(material.emissive, np.float32), 0, 1)), np.uint8)
+        return np.asarray(
+            to_srgb(to_linear(drawn) * np.clip(np.array(material.emissive, np.float32), 0, 1)), np.uint8
+        )
     return drawn
 
 
@@ -219,6 +249,9 @@ def _drawn(picture: bytes, low: F32, span: F32, cell: int) -> U8:
     if (less < 1).any():
         source = cv2.resize(source, (int(size[0]), int(size[1])), interpolation=cv2.INTER_AREA)
     place = (np.arange(cell) - GUTTER_PX + 0.5) / inner
-    u, v = (low[0] + place * span[0]) * source.shape[1] - 0.5, (low[1] + place * span[1]) * source.shape[0] - 0.5
+    u, v = (
+        (low[0] + place * span[0]) * source.shape[1] - 0.5,
+        (low[1] + place * span[1]) * source.shape[0] - 0.5,
+    )
     across, down = np.meshgrid(u.astype(np.float32), v.astype(np.float32))
     return np.asarray(cv2.remap(source, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP), np.uint8)

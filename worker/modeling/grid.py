@@ -15,7 +15,9 @@ CELLS = 2_000_000  # in the product's box: about 126 a side for a cube
 LONGEST = 288  # along one side, so that long thin products stay affordable
 FEWEST = 20  # along one side, so that flat products keep a shape
 MARGIN = 3
-FINE = 4  # outlines are measured on this many times as many cells, so that they keep their place between cells
+FINE = (
+    4  # outlines are measured on this many times as many cells, so that they keep their place between cells
+)
 THIN = 7  # fine cells: parts narrower than this are widened by one cell, or smoothing would tear them
 
 
@@ -47,7 +49,10 @@ class Grid:
 
     def box(self) -> F32:
         """Cells to the nearest face of the product's box."""
-        x, y, z = (np.minimum(i + 0.5, n - i - 0.5).astype(np.float32) for n, i in ((n, np.arange(-MARGIN, n + MARGIN)) for n in self.counts))
+        x, y, z = (
+            np.minimum(i + 0.5, n - i - 0.5).astype(np.float32)
+            for n, i in ((n, np.arange(-MARGIN, n + MARGIN)) for n in self.counts)
+        )
         return np.minimum(np.minimum(x[:, None, None], y[None, :, None]), z[None, None, :])
 
     def front(self, seen: Outline) -> F32:
@@ -66,10 +71,16 @@ class Grid:
 def _laid(seen: Outline, columns: int, rows: int) -> F32:
     """Cells to the outline, (rows, columns) and the margin; row 0 is the top."""
     shrinking = seen.alpha.shape[1] > columns * FINE
-    resized = cv2.resize(seen.alpha, (int(columns) * FINE, int(rows) * FINE), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
+    resized = cv2.resize(
+        seen.alpha,
+        (int(columns) * FINE, int(rows) * FINE),
+        interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR,
+    )
     inside = _thin_kept(np.pad((resized > 0.5).astype(np.uint8), MARGIN * FINE))
     signed = signed_distance(inside > 0)
-    coarse = cv2.resize(signed, (int(columns) + 2 * MARGIN, int(rows) + 2 * MARGIN), interpolation=cv2.INTER_AREA)
+    coarse = cv2.resize(
+        signed, (int(columns) + 2 * MARGIN, int(rows) + 2 * MARGIN), interpolation=cv2.INTER_AREA
+    )
     return np.asarray(coarse / FINE, np.float32)
 
 
@@ -82,10 +93,18 @@ def signed_distance(inside: NDArray[np.bool_]) -> F32:
 
 def _thin_kept(inside: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Long parts narrower than THIN widened; mere corners, which opening takes too, are left."""
-    opened = cv2.morphologyEx(inside, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (THIN, THIN)))
+    opened = cv2.morphologyEx(
+        inside, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (THIN, THIN))
+    )
     _, labels, stats, _ = cv2.connectedComponentsWithStats(inside & (1 - opened), connectivity=8)
-    long = (stats[:, cv2.CC_STAT_AREA] > 4 * THIN) & (np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]) > 1.5 * THIN)
+    long = (stats[:, cv2.CC_STAT_AREA] > 4 * THIN) & (
+        np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]) > 1.5 * THIN
+    )
     long[0] = False
     if not long.any():
         return inside
-    return np.asarray(inside | cv2.dilate(long[labels].astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))), np.uint8)
+    return np.asarray(
+        inside
+        | cv2.dilate(long[labels].astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))),
+        np.uint8,
+    )

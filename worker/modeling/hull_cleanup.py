@@ -21,7 +21,10 @@ Crossings = Counter[tuple[int, int]]
 RIM = 1.2  # times the least distance to the rim: a leg that stands as near as that is believed
 NEAR = 2.0  # cells, added to it
 LEG_SHARE = 0.25  # of the grid: what is wider is what legs carry
-ALONE = (0.015, 0.08)  # of the height: so far at least a run stands alone (a leg that is a little longer does not); so far it is looked at
+ALONE = (
+    0.015,
+    0.08,
+)  # of the height: so far at least a run stands alone (a leg that is a little longer does not); so far it is looked at
 MOST = 0.5  # of the rows in which two runs cross: so often they must be believed to
 
 
@@ -60,7 +63,11 @@ def _alone(rows: list[Runs], row: int, run: int, others: list[Runs], count: int)
     least, most = (max(2, round(share * len(rows))) for share in ALONE)
     for step in (1, -1):
         n, now, alone = row, run, 0
-        while alone < most and (after := _next(rows, n, now, step)) is not None and not (alone >= least and len(rows[n + step]) > 1):
+        while (
+            alone < most
+            and (after := _next(rows, n, now, step)) is not None
+            and not (alone >= least and len(rows[n + step]) > 1)
+        ):
             n, now = n + step, after
             alone = alone + 1 if len(rows[n]) == 1 else 0
         if alone >= least:
@@ -73,7 +80,10 @@ def _led_on(near: Runs, far: Runs, row: int, at: int, apart: int) -> Runs:
     if len(near) != len(far) or not apart:
         return near
     slopes = [((a + b) - (c + d)) / 2 / -apart for (a, b), (c, d) in zip(near, far, strict=True)]
-    return [(a + slope * (row - at + apart), b + slope * (row - at + apart)) for (a, b), slope in zip(near, slopes, strict=True)]
+    return [
+        (a + slope * (row - at + apart), b + slope * (row - at + apart))
+        for (a, b), slope in zip(near, slopes, strict=True)
+    ]
 
 
 def _next(rows: list[Runs], row: int, run: int, step: int) -> int | None:
@@ -104,7 +114,10 @@ def _believed(across: list[Runs], along: list[Runs], rim: F32) -> list[list[list
         for leg in {pair[place] for pair in seen} - {pair[place] for pair in good}:
             good.add(max((p for p in seen if p[place] == leg), key=lambda p: said[p] / seen[p]))
     return [
-        [[i for i in range(len(first)) if (owners[0][n][i], owners[1][n][j]) in good] for j in range(len(second))]
+        [
+            [i for i in range(len(first)) if (owners[0][n][i], owners[1][n][j]) in good]
+            for j in range(len(second))
+        ]
         for n, (first, second) in enumerate(zip(across, along, strict=True))
     ]
 
@@ -134,9 +147,13 @@ def _crossings(across: list[Runs], along: list[Runs], rim: F32) -> Iterator[tupl
         if len(first) == 4 and len(second) == 2:
             believed = np.array([[False, True], [True, False], [True, False], [False, True]])
         else:
-            away = np.array([[rim[round((a + b) / 2), round((c + d) / 2)] for c, d in second] for a, b in first])
+            away = np.array(
+                [[rim[round((a + b) / 2), round((c + d) / 2)] for c, d in second] for a, b in first]
+            )
             away = np.where(away > -NEAR, np.maximum(away, 0), np.inf)
-            believed = (away <= away.min(0, keepdims=True) * RIM + NEAR) | (away <= away.min(1, keepdims=True) * RIM + NEAR)
+            believed = (away <= away.min(0, keepdims=True) * RIM + NEAR) | (
+                away <= away.min(1, keepdims=True) * RIM + NEAR
+            )
             believed &= np.isfinite(away)
             believed |= _wide(first, rim.shape[0])[:, None] | _wide(second, rim.shape[1])[None]
         yield from ((n, int(i), int(j), bool(believed[i, j])) for i, j in np.ndindex(believed.shape))
@@ -150,7 +167,9 @@ def _wide(row: Runs, count: int) -> NDArray[np.bool_]:
 def _within(count: int, chosen: Runs) -> F32:
     """Cells to the end of the nearest of the runs, inside positive."""
     cells = np.arange(count, dtype=np.float32)
-    return np.max([np.minimum(cells - a, b - cells) for a, b in chosen] or [np.full(count, -1.0)], axis=0).astype(np.float32)
+    return np.max(
+        [np.minimum(cells - a, b - cells) for a, b in chosen] or [np.full(count, -1.0)], axis=0
+    ).astype(np.float32)
 
 
 def _nearest(count: int, found: Runs) -> NDArray[np.intp]:

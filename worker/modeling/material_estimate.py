@@ -94,11 +94,17 @@ class Substance:
         """Whether what has these colours (n, 3) in a photo is, mostly, bare metal."""
         if self.metal is None or not len(colours):
             return False
-        lightness, a, b = np.median(cv2.cvtColor(colours[None].astype(np.float32) / 255, cv2.COLOR_RGB2Lab)[0], axis=0)
+        lightness, a, b = np.median(
+            cv2.cvtColor(colours[None].astype(np.float32) / 255, cv2.COLOR_RGB2Lab)[0], axis=0
+        )
         chroma, hue = np.hypot(a, b), np.degrees(np.arctan2(b, a)) % 360
         if lightness < LEAST_LIGHTNESS:
             return False
-        return bool(chroma < GREY_CHROMA if self.metal == _GREY else chroma > LEAST_CHROMA and self.metal[0] <= hue <= self.metal[1])
+        return bool(
+            chroma < GREY_CHROMA
+            if self.metal == _GREY
+            else chroma > LEAST_CHROMA and self.metal[0] <= hue <= self.metal[1]
+        )
 
 
 def substance_of(words: str) -> Substance:
@@ -110,6 +116,14 @@ def substance_of(words: str) -> Substance:
     rough = [*others, *(r for r, _ in metals)]
     if not rough:
         return Substance(roughness=DEFAULT_ROUGHNESS)
-    bare = len({hues for _, hues in metals}) == 1 and not (said & (_ROUGHNESS.keys() - {"metal"})) and not said & set(_COATED)
+    bare = (
+        len({hues for _, hues in metals}) == 1
+        and not (said & (_ROUGHNESS.keys() - {"metal"}))
+        and not said & set(_COATED)
+    )
     relief = [depth for name, depth in _RELIEF.items() if name in said]
-    return Substance(roughness=float(np.mean(rough)), relief=sum(relief) / max(len(rough), len(relief)), metal=metals[0][1] if bare else None)
+    return Substance(
+        roughness=float(np.mean(rough)),
+        relief=sum(relief) / max(len(rough), len(relief)),
+        metal=metals[0][1] if bare else None,
+    )

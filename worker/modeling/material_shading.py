@@ -36,7 +36,9 @@ class Skin:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._pictures = {name: data for name, data in {"base": model.texture, **model.maps}.items() if data is not None}
+        self._pictures = {
+            name: data for name, data in {"base": model.texture, **model.maps}.items() if data is not None
+        }
         self._density = {name: _texels_per_m(model, *_size(data)) for name, data in self._pictures.items()}
         self._levels: dict[tuple[str, int], F32] = {}
         self._tangents = tangents(model) if "normal" in self._pictures else None
@@ -45,7 +47,11 @@ class Skin:
         """The surface where rays hit `face` (n,) at `bary` (n, 3), as a picture of `pixels_per_m` shows it. normals: (n, 3), the form's."""
         model, count = self._model, len(face)
         corners = model.faces.take(face, axis=0)
-        uv = np.einsum("nk,nkc->nc", bary, model.uvs.take(corners, axis=0)) if self._pictures else np.zeros((0, 2), np.float32)
+        uv = (
+            np.einsum("nk,nkc->nc", bary, model.uvs.take(corners, axis=0))
+            if self._pictures
+            else np.zeros((0, 2), np.float32)
+        )
 
         def picture(name: str) -> F32 | None:
             return _repeated(self._level(name, pixels_per_m), uv) if name in self._pictures else None
@@ -55,8 +61,12 @@ class Skin:
         relief = picture("normal")
         return Point(
             albedo=np.broadcast_to(base, (count, 3)) if painted is None else painted * base,
-            metallic=np.full(count, model.metallic, np.float32) if rough is None else rough[:, 2] * np.float32(model.metallic),
-            roughness=np.full(count, model.roughness, np.float32) if rough is None else rough[:, 1] * np.float32(model.roughness),
+            metallic=np.full(count, model.metallic, np.float32)
+            if rough is None
+            else rough[:, 2] * np.float32(model.metallic),
+            roughness=np.full(count, model.roughness, np.float32)
+            if rough is None
+            else rough[:, 1] * np.float32(model.roughness),
             normals=normals if relief is None else self._bent(normals, relief, corners, bary),
             free=np.ones(count, np.float32) if hidden is None else hidden[:, 0],
             glow=glow,
@@ -69,7 +79,11 @@ class Skin:
         tangent = unit(np.asarray(along[:, :3] - normals * dot(along[:, :3], normals)[:, None], np.float32))
         other = np.cross(normals, tangent) * np.sign(along[:, 3:])
         x, y, z = (relief * np.float32(2) - 1).T
-        return unit((tangent * x[:, None] + other * y[:, None] + normals * np.maximum(z, 0.05)[:, None]).astype(np.float32))
+        return unit(
+            (tangent * x[:, None] + other * y[:, None] + normals * np.maximum(z, 0.05)[:, None]).astype(
+                np.float32
+            )
+        )
 
     def _level(self, name: str, pixels_per_m: float) -> F32:
         """The picture at the size that it is shown at, so that nothing of it is skipped."""
@@ -77,7 +91,9 @@ class Skin:
         if (name, level) not in self._levels:
             picture = _halved(self._pictures[name], level)
             light = name in ("base", "emissive")
-            self._levels[name, level] = to_linear(picture) if light else picture.astype(np.float32) / np.float32(255)
+            self._levels[name, level] = (
+                to_linear(picture) if light else picture.astype(np.float32) / np.float32(255)
+            )
         return self._levels[name, level]
 
 
@@ -92,7 +108,9 @@ def _halved(picture: bytes, times: int) -> NDArray[np.uint8]:
     with Image.open(io.BytesIO(picture)) as image:
         size = max(1, image.width >> times), max(1, image.height >> times)
         image.draft("RGB", size)
-        return np.asarray(cv2.resize(np.asarray(image.convert("RGB")), size, interpolation=cv2.INTER_AREA), np.uint8)
+        return np.asarray(
+            cv2.resize(np.asarray(image.convert("RGB")), size, interpolation=cv2.INTER_AREA), np.uint8
+        )
 
 
 def _texels_per_m(model: Model, height: int, width: int) -> float:

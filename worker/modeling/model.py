@@ -57,7 +57,9 @@ def vertex_normals(positions: F32, faces: NDArray[np.uint32]) -> F32:
     normals = np.zeros_like(positions)
     for corner in range(3):
         for axis in range(3):
-            normals[:, axis] += np.bincount(faces[:, corner], weights=weighted[:, axis], minlength=len(positions)).astype(np.float32)
+            normals[:, axis] += np.bincount(
+                faces[:, corner], weights=weighted[:, axis], minlength=len(positions)
+            ).astype(np.float32)
     return unit(normals)
 
 
@@ -68,17 +70,26 @@ def tangents(model: Model) -> F32:
     (du1, dv1), (du2, dv2) = (uvs[:, 1] - uvs[:, 0]).T, (uvs[:, 2] - uvs[:, 0]).T
     area = du1 * dv2 - du2 * dv1
     inverse = np.where(np.abs(area) > 1e-20, 1 / np.where(area == 0, 1, area), 0)[:, None]
-    along = {"u": (one * dv2[:, None] - two * dv1[:, None]) * inverse, "v": (two * du1[:, None] - one * du2[:, None]) * inverse}
+    along = {
+        "u": (one * dv2[:, None] - two * dv1[:, None]) * inverse,
+        "v": (two * du1[:, None] - one * du2[:, None]) * inverse,
+    }
     summed = {name: np.zeros_like(model.positions) for name in along}
     for name, values in along.items():
         for corner in range(3):
             for axis in range(3):
-                summed[name][:, axis] += np.bincount(model.faces[:, corner], weights=values[:, axis], minlength=len(model.positions))
+                summed[name][:, axis] += np.bincount(
+                    model.faces[:, corner], weights=values[:, axis], minlength=len(model.positions)
+                )
     flat = summed["u"] - model.normals * (summed["u"] * model.normals).sum(1, keepdims=True)
     lost = np.linalg.norm(flat, axis=1) < 1e-12  # no direction of its own: any that lies in the surface
-    aside = np.cross(model.normals, np.where(np.abs(model.normals[:, :1]) < 0.9, [[1.0, 0, 0]], [[0, 1.0, 0]]))
+    aside = np.cross(
+        model.normals, np.where(np.abs(model.normals[:, :1]) < 0.9, [[1.0, 0, 0]], [[0, 1.0, 0]])
+    )
     tangent = unit(np.where(lost[:, None], aside, flat).astype(np.float32))
-    side = np.where((np.cross(model.normals, tangent) * summed["v"]).sum(1) > 0, -1.0, 1.0)  # v runs down the picture
+    side = np.where(
+        (np.cross(model.normals, tangent) * summed["v"]).sum(1) > 0, -1.0, 1.0
+    )  # v runs down the picture
     return np.column_stack([tangent, side]).astype(np.float32)
 
 

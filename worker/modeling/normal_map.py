@@ -28,13 +28,21 @@ def normal_map(atlas: U8, covered: NDArray[np.bool_], strength: float) -> bytes:
     """
     height, width = atlas.shape[0] // 2, atlas.shape[1] // 2
     grey = cv2.resize(cv2.cvtColor(atlas, cv2.COLOR_RGB2GRAY), (width, height), interpolation=cv2.INTER_AREA)
-    inside = cv2.erode(cv2.resize(covered.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST), np.ones((2 * RIM + 1,) * 2, np.uint8))
+    inside = cv2.erode(
+        cv2.resize(covered.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST),
+        np.ones((2 * RIM + 1,) * 2, np.uint8),
+    )
     light = np.log(grey.astype(np.float32) / 255 + 0.05)
     deep = cv2.GaussianBlur(light, (0, 0), COARSER_THAN) - cv2.GaussianBlur(light, (0, 0), FINER_THAN)
     deep = np.clip(deep, -DEEPEST, DEEPEST) * inside
-    right, down = (cv2.Sobel(deep, cv2.CV_32F, *way, ksize=3, scale=TILT * strength / 8 / DEEPEST) for way in ((1, 0), (0, 1)))
+    right, down = (
+        cv2.Sobel(deep, cv2.CV_32F, *way, ksize=3, scale=TILT * strength / 8 / DEEPEST)
+        for way in ((1, 0), (0, 1))
+    )
     normal = cv2.merge([-right, down, np.ones_like(right)])
     normal /= np.linalg.norm(normal, axis=2, keepdims=True)
     out = io.BytesIO()
-    Image.fromarray(np.asarray(normal * 127.5 + 128, np.uint8)).save(out, "JPEG", quality=JPEG_QUALITY, subsampling=0, optimize=True)
+    Image.fromarray(np.asarray(normal * 127.5 + 128, np.uint8)).save(
+        out, "JPEG", quality=JPEG_QUALITY, subsampling=0, optimize=True
+    )
     return out.getvalue()

@@ -34,17 +34,24 @@ class Outline:
         return self.alpha.shape[1] / self.alpha.shape[0]
 
     def mirrored(self) -> "Outline":
-        return Outline(alpha=np.ascontiguousarray(self.alpha[:, ::-1]), rgb=np.ascontiguousarray(self.rgb[:, ::-1]))
+        return Outline(
+            alpha=np.ascontiguousarray(self.alpha[:, ::-1]), rgb=np.ascontiguousarray(self.rgb[:, ::-1])
+        )
 
     def turned(self) -> "Outline":
         """Width and depth of a view from above change places: its columns become rows."""
-        return Outline(alpha=np.ascontiguousarray(self.alpha.T), rgb=np.ascontiguousarray(np.swapaxes(self.rgb, 0, 1)))
+        return Outline(
+            alpha=np.ascontiguousarray(self.alpha.T), rgb=np.ascontiguousarray(np.swapaxes(self.rgb, 0, 1))
+        )
 
 
 def outline(cutout: Cutout) -> Outline:
     """The cut-out cropped to its box."""
     left, top, right, bottom = cutout.box
-    return Outline(alpha=np.asarray(cutout.alpha[top:bottom, left:right] / 255, np.float32), rgb=cutout.rgb[top:bottom, left:right])
+    return Outline(
+        alpha=np.asarray(cutout.alpha[top:bottom, left:right] / 255, np.float32),
+        rgb=cutout.rgb[top:bottom, left:right],
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +84,11 @@ def complete_size(known: Dimensions, outlines: Mapping[View, Outline]) -> Size:
     if width is None:
         width = height * across
     if depth is None:
-        depth = height * side.aspect if side else (width / top.aspect if top else min(width, height * 2) * DEPTH_GUESS)
+        depth = (
+            height * side.aspect
+            if side
+            else (width / top.aspect if top else min(width, height * 2) * DEPTH_GUESS)
+        )
     return Size(width=width, height=height, depth=depth, guessed=guessed)
 
 
@@ -89,4 +100,6 @@ def mismatch(view: View, outline: Outline, size: Size) -> float:
 
 def disagreement(size: Size, outlines: Mapping[View, Outline]) -> float:
     """The largest mismatch over orthographic views."""
-    return max((abs(mismatch(view, o, size)) for view, o in outlines.items() if view is not View.HERO), default=0.0)
+    return max(
+        (abs(mismatch(view, o, size)) for view, o in outlines.items() if view is not View.HERO), default=0.0
+    )

@@ -52,14 +52,18 @@ class Seen:
 def camera_at(size: Size, azimuth: float, elevation: float, fov: float) -> Camera:
     """A camera that looks at the middle of the product's box and just has it whole in its picture."""
     radius = float(np.linalg.norm(size.as_array())) / 2
-    return Camera(azimuth=azimuth, elevation=elevation, target=(0.0, size.height / 2, 0.0), half=radius, fov=fov or None)
+    return Camera(
+        azimuth=azimuth, elevation=elevation, target=(0.0, size.height / 2, 0.0), half=radius, fov=fov or None
+    )
 
 
 def pillar(size: Size, exponent: float) -> F32:
     """Points of an upright cylinder with a rounded-square base that fills the box, (64, 3): what photos are first held against."""
     turn = np.linspace(0, 2 * np.pi, 32, endpoint=False)
     radius = (np.abs(np.cos(turn)) ** exponent + np.abs(np.sin(turn)) ** exponent) ** (-1 / exponent)
-    ring = np.stack([np.cos(turn) * radius * size.width / 2, np.zeros(32), np.sin(turn) * radius * size.depth / 2], 1)
+    ring = np.stack(
+        [np.cos(turn) * radius * size.width / 2, np.zeros(32), np.sin(turn) * radius * size.depth / 2], 1
+    )
     return np.vstack([ring, ring + np.array([0, size.height, 0])]).astype(np.float32)
 
 
@@ -69,7 +73,12 @@ def placed(camera: Camera, points: F32, width: float, height: float, reach: floa
     low, high = flat.min(0) - reach / camera.half, flat.max(0) + reach / camera.half
     scale = float(np.sqrt(width * height / max(1e-9, float((high[0] - low[0]) * (high[1] - low[1])))))
     middle = (low + high) / 2
-    return Placed(camera=camera, scale=scale, across=width / 2 - scale * float(middle[0]), down=height / 2 + scale * float(middle[1]))
+    return Placed(
+        camera=camera,
+        scale=scale,
+        across=width / 2 - scale * float(middle[0]),
+        down=height / 2 + scale * float(middle[1]),
+    )
 
 
 def upright(outline: Outline, seen_by: Placed, size: Size, azimuth: float, pixels: int) -> Outline:
@@ -82,7 +91,9 @@ def upright(outline: Outline, seen_by: Placed, size: Size, azimuth: float, pixel
     y = (1 - (np.arange(rows) + 0.5) / rows) * size.height
     points = (x[None, :, None] * right + np.array([0, 1, 0], np.float32) * y[:, None, None]).reshape(-1, 3)
     at = (seen_by.pixels(points.astype(np.float32)).reshape(rows, columns, 2) - 0.5).astype(np.float32)
-    alpha = cv2.remap(outline.alpha, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+    alpha = cv2.remap(
+        outline.alpha, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0
+    )
     rgb = cv2.remap(outline.rgb, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return Outline(alpha=alpha, rgb=rgb)
 
@@ -106,7 +117,10 @@ def shown(shape: Shape, seen_by: Placed, width: int, height: int, border: int = 
     origins, directions = seen_by.camera.rays(u.astype(np.float32), v.astype(np.float32))
     middle = ((np.array(seen_by.camera.target, np.float32) - origins) * directions).sum(1)
     reach, grid = seen_by.camera.half, shape.grid
-    start, way = (origins + directions * middle[:, None] - grid.origin) / grid.step, directions / grid.step  # in cells
+    start, way = (
+        (origins + directions * middle[:, None] - grid.origin) / grid.step,
+        directions / grid.step,
+    )  # in cells
     way = np.where(np.abs(way) < 1e-9, 1e-9, way)
     ends = np.stack([-start / way, (np.array(grid.shape) - 1 - start) / way])
     enters, leaves = ends.min(0).max(1), ends.max(0).min(1)  # most of a line of sight is beside the product

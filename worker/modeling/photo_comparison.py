@@ -102,7 +102,11 @@ class Likeness:
             missing=missing,
             extra=extra,
             mirrored=self._merit(replace(camera, azimuth=-camera.azimuth), photo, good, flipped=True) - good,
-            turned=max(self._merit(replace(camera, azimuth=camera.azimuth + by), photo, good) for by in (90, 180, 270)) - good
+            turned=max(
+                self._merit(replace(camera, azimuth=camera.azimuth + by), photo, good)
+                for by in (90, 180, 270)
+            )
+            - good
             if view in SIDES
             else 0.0,
         )
@@ -129,7 +133,9 @@ class Likeness:
 
     def _camera(self, azimuth: float, elevation: float, fov: float) -> Camera:
         x, y, z = (float(v) for v in self._centre)
-        return Camera(azimuth=azimuth, elevation=elevation, target=(x, y, z), half=self._half, fov=fov or None)
+        return Camera(
+            azimuth=azimuth, elevation=elevation, target=(x, y, z), half=self._half, fov=fov or None
+        )
 
     def _fitted(self, photo: Framed, view: View) -> Camera:
         """The camera whose silhouette of the model covers the photo's best; an unusual one only for a gain."""
@@ -141,10 +147,16 @@ class Likeness:
             level = self._camera(at, 0, 0)
             start = self._best([level, *(self._camera(at, e, f) for e in (0, 4, 9) for f in (16, 30))], photo)
             found = self._refined(start, photo, steps=(2.0, 1.0, 0.5), reach=8.0)
-            return level if self._cover(level, photo, FINE) > self._cover(found, photo, FINE) - UNUSUAL else found
+            return (
+                level
+                if self._cover(level, photo, FINE) > self._cover(found, photo, FINE) - UNUSUAL
+                else found
+            )
         grid = [self._camera(a, e, 28) for a in range(-75, 76, 15) for e in (6, 14, 22, 32)]
         nearest = sorted(grid, key=lambda c: -self._cover(c, photo))[:3]
-        return self._best([self._refined(c, photo, steps=(6.0, 3.0, 1.5, 0.7), reach=20.0) for c in nearest], photo, FINE)
+        return self._best(
+            [self._refined(c, photo, steps=(6.0, 3.0, 1.5, 0.7), reach=20.0) for c in nearest], photo, FINE
+        )
 
     def _refined(self, camera: Camera, photo: Framed, steps: tuple[float, ...], reach: float) -> Camera:
         middle = camera
@@ -153,10 +165,13 @@ class Likeness:
                 around = [
                     replace(camera, azimuth=camera.azimuth + a * step, elevation=camera.elevation + e * step)
                     for a, e in ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))
-                    if abs(camera.azimuth + a * step - middle.azimuth) <= reach and abs(camera.elevation + e * step - middle.elevation) <= reach
+                    if abs(camera.azimuth + a * step - middle.azimuth) <= reach
+                    and abs(camera.elevation + e * step - middle.elevation) <= reach
                 ]
                 if camera.fov:
-                    around += [replace(camera, fov=camera.fov * f) for f in (0.8, 1.25) if 8 < camera.fov * f < 60]
+                    around += [
+                        replace(camera, fov=camera.fov * f) for f in (0.8, 1.25) if 8 < camera.fov * f < 60
+                    ]
                 better = self._best(around, photo, COARSE if step > 2 else FINE)
                 if better == camera:
                     break
@@ -198,7 +213,9 @@ class Likeness:
 
 def _steep(camera: Camera) -> float:
     """Degrees beyond what a camera in front of a side, or above, usually has."""
-    return max(0.0, abs(camera.elevation - 3) - 3) if camera.azimuth % 90 == 0 and camera.elevation < 60 else 0.0
+    return (
+        max(0.0, abs(camera.elevation - 3) - 3) if camera.azimuth % 90 == 0 and camera.elevation < 60 else 0.0
+    )
 
 
 def framed(alpha: U8, rgb: U8, pixels: int = CANVAS) -> Framed | None:
@@ -240,7 +257,10 @@ def _gain(photo: Framed, render: Framed) -> np.float32:
     at = np.flatnonzero(photo.mask & render.mask)[::SPARSE]
     if not len(at):
         return np.float32(1)
-    bright, dark = (float(np.median(to_linear(f.rgb.reshape(-1, 3).take(at, axis=0)) @ np.full(3, 1 / 3, np.float32))) for f in (photo, render))
+    bright, dark = (
+        float(np.median(to_linear(f.rgb.reshape(-1, 3).take(at, axis=0)) @ np.full(3, 1 / 3, np.float32)))
+        for f in (photo, render)
+    )
     return np.float32(np.clip(bright / max(1e-4, dark), 0.25, 4))
 
 
@@ -257,7 +277,9 @@ def _merit(outline: float, colour: float) -> float:
 
 def _largest(has: Mask, has_not: Mask) -> float:
     """The largest part of one that sticks out of the other, of its own area."""
-    near = cv2.dilate(has_not.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=round(SLACK * CANVAS)) > 0
+    near = (
+        cv2.dilate(has_not.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=round(SLACK * CANVAS)) > 0
+    )
     label, count = ndimage.label(has & ~near)
     if not count:
         return 0.0
@@ -276,25 +298,43 @@ def _laid(alpha: U8, rgb: U8, size: tuple[float, float], pixels: int = CANVAS) -
         return None
     scale = move[0][0, 0]
     if scale < 0.25:  # by halves first, which takes a tenth as long as by any other share
-        half = [np.asarray(cv2.resize(a, (a.shape[1] // 2, a.shape[0] // 2), interpolation=cv2.INTER_AREA), np.uint8) for a in (alpha, rgb)]
+        half = [
+            np.asarray(
+                cv2.resize(a, (a.shape[1] // 2, a.shape[0] // 2), interpolation=cv2.INTER_AREA), np.uint8
+            )
+            for a in (alpha, rgb)
+        ]
         return _laid(half[0], half[1], size, pixels)
     if scale < 0.5:  # warping samples single pixels: shrink with their means first
         step = (max(1, round(alpha.shape[1] * scale)), max(1, round(alpha.shape[0] * scale)))
-        small = cv2.resize(alpha, step, interpolation=cv2.INTER_AREA), cv2.resize(rgb, step, interpolation=cv2.INTER_AREA)
+        small = (
+            cv2.resize(alpha, step, interpolation=cv2.INTER_AREA),
+            cv2.resize(rgb, step, interpolation=cv2.INTER_AREA),
+        )
         return _laid(np.asarray(small[0], np.uint8), np.asarray(small[1], np.uint8), size, pixels)
-    shown = cv2.warpAffine(rgb, move[0], (pixels, pixels), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    shown = cv2.warpAffine(
+        rgb, move[0], (pixels, pixels), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     return Framed(rgb=np.asarray(shown, np.uint8), mask=_warped_mask(alpha, move[0], pixels), size=move[1])
 
 
-def _move(alpha: U8, size: tuple[float, float], pixels: int) -> tuple[NDArray[np.float64], tuple[float, float]] | None:
+def _move(
+    alpha: U8, size: tuple[float, float], pixels: int
+) -> tuple[NDArray[np.float64], tuple[float, float]] | None:
     """The warp, (2, 3), that lays a picture's content in the middle of the canvas, its box as large in area as `size`; and the box' size then."""
     box = _box(alpha)
     if box is None:
         return None
     top, bottom, left, right = box
     scale = float(np.sqrt(size[0] * size[1] / ((right - left) * (bottom - top))))
-    across, down = (pixels / 2 - scale * (one + other) / 2 + scale * 0.5 - 0.5 for one, other in ((left, right), (top, bottom)))
-    return np.array([[scale, 0, across], [0, scale, down]], np.float64), ((right - left) * scale, (bottom - top) * scale)
+    across, down = (
+        pixels / 2 - scale * (one + other) / 2 + scale * 0.5 - 0.5
+        for one, other in ((left, right), (top, bottom))
+    )
+    return np.array([[scale, 0, across], [0, scale, down]], np.float64), (
+        (right - left) * scale,
+        (bottom - top) * scale,
+    )
 
 
 def _warped_mask(alpha: U8, move: NDArray[np.float64], pixels: int) -> Mask:

@@ -21,7 +21,12 @@ RIM_PX = 3  # of a photo, inside the outline: mixed with the background
 AT_RIM = 0.02  # what they are trusted all the same
 LETTERS = 0.03  # of a picture's side: details finer than this would read backwards
 _AS_IT_IS = np.ones(3, np.float32)
-_OPPOSITE = {"front": ("back", (1, 1, -1)), "back": ("front", (1, 1, -1)), "left": ("right", (-1, 1, 1)), "right": ("left", (-1, 1, 1))}
+_OPPOSITE = {
+    "front": ("back", (1, 1, -1)),
+    "back": ("front", (1, 1, -1)),
+    "left": ("right", (-1, 1, 1)),
+    "right": ("left", (-1, 1, 1)),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +57,14 @@ class Projector:
         if self.placed is not None:
             return (self.placed.pixels(points * self.turned) - 0.5).astype(np.float32)
         box, pixels = size.as_array(), np.array(self.picture.shape[1::-1], np.float32)
-        ways = np.stack([RIGHTS[self.side], -UPS[self.side]], 1) / box[:, None] * pixels  # the picture's two directions
+        ways = (
+            np.stack([RIGHTS[self.side], -UPS[self.side]], 1) / box[:, None] * pixels
+        )  # the picture's two directions
         at_floor = (pixels - 1) / 2 - np.array([0, box[1] / 2, 0]) @ ways
-        return np.asarray(points @ (ways * self.turned[:, None]).astype(np.float32) + at_floor.astype(np.float32), np.float32)
+        return np.asarray(
+            points @ (ways * self.turned[:, None]).astype(np.float32) + at_floor.astype(np.float32),
+            np.float32,
+        )
 
     def sampled(self, at: F32) -> F32:
         """Linear colours and trust, (n, 4), at places (n, 2) of the picture."""
@@ -72,8 +82,21 @@ def projectors(seen: Mapping[View, Seen], unlit: Callable[[F32, F32], F32]) -> l
         side = SIDES.index("front" if view is View.HERO else view.value)
         picture = cv2.merge([*cv2.split(photo.outline.rgb), _trusted(photo.outline.alpha > 0.5)])
         grey = to_linear(np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1))
-        levels = np.column_stack([unlit(grey, to_linear(photo.outline.rgb[::4, ::4]).reshape(-1, 3)), np.linspace(0, 1, 256) + AT_RIM])
-        found.append(Projector(picture=picture, levels=levels.astype(np.float32), side=side, placed=photo.placed, turned=_AS_IT_IS))
+        levels = np.column_stack(
+            [
+                unlit(grey, to_linear(photo.outline.rgb[::4, ::4]).reshape(-1, 3)),
+                np.linspace(0, 1, 256) + AT_RIM,
+            ]
+        )
+        found.append(
+            Projector(
+                picture=picture,
+                levels=levels.astype(np.float32),
+                side=side,
+                placed=photo.placed,
+                turned=_AS_IT_IS,
+            )
+        )
     shown = {view.value for view in seen}
     mirrored = []
     for projector in found:
@@ -84,7 +107,9 @@ def projectors(seen: Mapping[View, Seen], unlit: Callable[[F32, F32], F32]) -> l
             ways = [_OPPOSITE[name][1]] if name in _OPPOSITE and _OPPOSITE[name][0] not in shown else []
         if ways:
             blurred = _unlettered(projector.picture)
-            mirrored += [replace(projector, picture=blurred, turned=np.array(way, np.float32)) for way in ways]
+            mirrored += [
+                replace(projector, picture=blurred, turned=np.array(way, np.float32)) for way in ways
+            ]
     return found + mirrored
 
 

@@ -97,7 +97,9 @@ class Stage:
         window[:] = (self._free(*camera.rays_of(x[columns], -x[rows])) == 0).reshape(window.shape)
         return seen
 
-    def render(self, camera: Camera, size: int, look: Look = Look()) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    def render(
+        self, camera: Camera, size: int, look: Look = Look()
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """The picture as (size, size, 3) uint8 sRGB and its alpha (size, size) uint8."""
         turn = _turned(camera.azimuth)
         key, fill = turn @ KEY_DIRECTION, turn @ FILL_DIRECTION
@@ -114,18 +116,27 @@ class Stage:
             sums = np.zeros((len(edges), 4), np.float32)
             for met, ev in self._finer(camera, edges, size, look.samples):
                 mixed, opaque = _behind(look, shade[edges], ev)
-                mixed[met.at] = self._shaded(met, visible[0][edges[met.at]], visible[1][edges[met.at]], key, fill, fine)
+                mixed[met.at] = self._shaded(
+                    met, visible[0][edges[met.at]], visible[1][edges[met.at]], key, fill, fine
+                )
                 opaque[met.at] = 1
                 sums += np.column_stack([mixed * opaque[:, None], opaque])
             colour[edges] = sums[:, :3] / np.maximum(sums[:, 3:], 1e-4)
             alpha[edges] = sums[:, 3] / look.samples**2
-        return to_srgb(colour).reshape(size, size, 3), np.asarray(alpha * 255 + 0.5, np.uint8).reshape(size, size)
+        return to_srgb(colour).reshape(size, size, 3), np.asarray(alpha * 255 + 0.5, np.uint8).reshape(
+            size, size
+        )
 
-    def painted(self, camera: Camera, size: int, paints: Iterable[Paint], samples: int = 2) -> Iterator[NDArray[np.uint8]]:
+    def painted(
+        self, camera: Camera, size: int, paints: Iterable[Paint], samples: int = 2
+    ) -> Iterator[NDArray[np.uint8]]:
         """The model in other colours than its own, no light on it: (size, size, 3) uint8 sRGB for each paint. Rays are traced once."""
         hits, v = self._first_hits(camera, size), np.repeat(-_places(size), size)
         edges = _edges(hits, size, 0.012 * self._diagonal)
-        finer = [(met, _behind(Look(), np.zeros(len(ev), np.float32), ev)[0]) for met, ev in self._finer(camera, edges, size, samples)]
+        finer = [
+            (met, _behind(Look(), np.zeros(len(ev), np.float32), ev)[0])
+            for met, ev in self._finer(camera, edges, size, samples)
+        ]
         ground, _ = _behind(Look(), np.zeros(size * size, np.float32), v)
         for paint in paints:
             colour = ground.copy()
@@ -141,7 +152,10 @@ class Stage:
     def _window(self, camera: Camera, size: int) -> tuple[slice, slice]:
         """The rows and columns around all that the camera sees of the model's box; the others show nothing of it."""
         places = (camera.project(self._corners) * np.array([1, -1], np.float32) + 1) * np.float32(size / 2)
-        low, high = np.clip(np.floor(places.min(0)) - 1, 0, size).astype(int), np.clip(np.ceil(places.max(0)) + 1, 0, size).astype(int)
+        low, high = (
+            np.clip(np.floor(places.min(0)) - 1, 0, size).astype(int),
+            np.clip(np.ceil(places.max(0)) + 1, 0, size).astype(int),
+        )
         return slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0]))
 
     def _first_hits(self, camera: Camera, size: int) -> Hits:
@@ -161,13 +175,17 @@ class Stage:
 
     def _trace(self, origins: F32, directions: F32) -> tuple[I64, F32]:
         """Face index (-1: none) and barycentric weights (n, 3) of each ray's first hit."""
-        found = self._scene.run(np.ascontiguousarray(origins, np.float32), np.ascontiguousarray(directions, np.float32), output=1)
+        found = self._scene.run(
+            np.ascontiguousarray(origins, np.float32), np.ascontiguousarray(directions, np.float32), output=1
+        )
         u, v = found["u"], found["v"]
         return found["primID"].astype(np.int64), np.stack([1 - u - v, u, v], -1).astype(np.float32)
 
     def _free(self, origins: F32, directions: F32) -> F32:
         """1 where a ray meets nothing, else 0, (n,) float32."""
-        hits: NDArray[np.int32] = self._scene.run(np.ascontiguousarray(origins, np.float32), np.ascontiguousarray(directions, np.float32))
+        hits: NDArray[np.int32] = self._scene.run(
+            np.ascontiguousarray(origins, np.float32), np.ascontiguousarray(directions, np.float32)
+        )
         return np.asarray(hits < 0, np.float32)
 
     def _hits(self, origins: F32, directions: F32) -> Hits:
@@ -175,7 +193,10 @@ class Stage:
         at = np.flatnonzero(face >= 0)
         face, bary, directions = face.take(at), bary.take(at, axis=0), directions.take(at, axis=0)
         corners = self.model.faces.take(face, axis=0)
-        points, normals = (np.einsum("nk,nkc->nc", bary, known.take(corners, axis=0)) for known in (self.model.positions, self.model.normals))
+        points, normals = (
+            np.einsum("nk,nkc->nc", bary, known.take(corners, axis=0))
+            for known in (self.model.positions, self.model.normals)
+        )
         flat = self._flat.take(face, axis=0)
         flat *= np.where(dot(flat, directions) > 0, np.float32(-1), np.float32(1))[:, None]
         normals = unit(normals)
@@ -190,8 +211,12 @@ class Stage:
         start = hits.points + hits.flat * np.float32(1e-4 * self._diagonal)
         turn = interleaved(hits.at, size)
         lit[hits.at] = self._free(start, unit(key + KEY_SIZE * on_disc(key)).take(turn, axis=0))
-        sky[hits.at] = self._free(start, unit(hits.normals + np.float32(0.98) * on_sphere().take(turn, axis=0)))
-        both = gathered(np.column_stack([lit, sky]), hits.at, size, (hits.normals, hits.points, 0.02 * self._diagonal))
+        sky[hits.at] = self._free(
+            start, unit(hits.normals + np.float32(0.98) * on_sphere().take(turn, axis=0))
+        )
+        both = gathered(
+            np.column_stack([lit, sky]), hits.at, size, (hits.normals, hits.points, 0.02 * self._diagonal)
+        )
         return both[:, 0], np.where(both[:, 1] > 0, 0.25 + 0.75 * both[:, 1], 0.25).astype(np.float32)
 
     def _floor(self, camera: Camera, key: F32, size: int) -> F32:
@@ -208,7 +233,9 @@ class Stage:
         origins, directions = origins.take(down, axis=0), directions.take(down, axis=0)
         floor, centre = float(self.model.low[1]), (self.model.low + self.model.high) / 2
         points = origins + directions * ((floor - origins[:, 1]) / directions[:, 1])[:, None]
-        near = np.flatnonzero(np.hypot(points[:, 0] - centre[0], points[:, 2] - centre[2]) < FLOOR_REACH * self._diagonal)
+        near = np.flatnonzero(
+            np.hypot(points[:, 0] - centre[0], points[:, 2] - centre[2]) < FLOOR_REACH * self._diagonal
+        )
         down, points = down.take(near), points.take(near, axis=0)
         if not len(down):
             return np.zeros(size * size, np.float32)
@@ -226,7 +253,9 @@ class Stage:
         albedo = at.albedo if self._paint is None else self._paint(hits.points, hits.normals, hits.face)
         n, sky = at.normals, sky * at.free
         towards = np.clip(n @ key, 0, 1) * lit
-        diffuse = (KEY * towards + FILL * np.clip(n @ fill, 0, 1) + _around(n[:, 1]) * sky) * np.float32(EXPOSURE)
+        diffuse = (KEY * towards + FILL * np.clip(n @ fill, 0, 1) + _around(n[:, 1]) * sky) * np.float32(
+            EXPOSURE
+        )
         half = unit((key - hits.directions).astype(np.float32))
         sharp = 2 / np.maximum(0.03, at.roughness) ** 2
         gloss = np.clip(dot(n, half), 0, 1) ** sharp * (sharp + 2) / 8 * (towards > 0) * lit
@@ -234,7 +263,9 @@ class Stage:
         rim = 0.05 * (1 - np.abs(facing)) ** 5 * (1 - at.roughness)
         # what the surface shows of the studio: sharp where it is smooth, as soft as its shading where it is rough
         mirrored, soft = (hits.directions - 2 * facing[:, None] * n)[:, 1], at.roughness**2
-        shown = (_around(mirrored) * (1 - soft) + _around(n[:, 1]) * soft) * sky + FILL * np.clip(n @ fill, 0, 1)
+        shown = (_around(mirrored) * (1 - soft) + _around(n[:, 1]) * soft) * sky + FILL * np.clip(
+            n @ fill, 0, 1
+        )
         tint = albedo * at.metallic[:, None] + (REFLECTANCE * (1 - at.metallic))[:, None]
         colour = albedo * (diffuse * (1 - at.metallic))[:, None] + rim[:, None]
         colour += tint * (shown * EXPOSURE + np.minimum(gloss, BRIGHTEST))[:, None]
@@ -263,7 +294,11 @@ def _edges(hits: Hits, size: int, jump: float) -> I64:
     normal, depth = flat_normal.reshape(size, size, 3), flat_depth.reshape(size, size)
     steps = np.zeros((size, size), bool)
     for axis in (0, 1):
-        here, there = (slice(None, -1), slice(1, None)) if axis == 0 else ((slice(None), slice(None, -1)), (slice(None), slice(1, None)))
+        here, there = (
+            (slice(None, -1), slice(1, None))
+            if axis == 0
+            else ((slice(None), slice(None, -1)), (slice(None), slice(1, None)))
+        )
         bend = np.einsum("yxd,yxd->yx", normal[here], normal[there]) < 0.8
         off = np.abs(depth[here] - depth[there])
         step = (off > jump) | (bend & (depth[here] < 1e6) & (depth[there] < 1e6))
@@ -286,4 +321,6 @@ def _turned(azimuth: float) -> F32:
 
 def _places(size: int) -> F32:
     """Picture positions of the columns' centres, (size,); the rows' are the same, from the top, with the other sign."""
-    return np.asarray((np.arange(size, dtype=np.float32) + np.float32(0.5)) * np.float32(2.0 / size) - 1, np.float32)
+    return np.asarray(
+        (np.arange(size, dtype=np.float32) + np.float32(0.5)) * np.float32(2.0 / size) - 1, np.float32
+    )

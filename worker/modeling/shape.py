@@ -34,23 +34,40 @@ def build_shape(outlines: Mapping[View, Outline], size: Size, words: str = "", c
     """The shape that the outlines tell; `outlines` holds at least one view. words: the product's category and material."""
     front, side, top = _front(outlines), _side(outlines), outlines.get(View.TOP)
     if front is None and side is not None:  # worked out as if the side were the front, then turned
-        turned = build_shape({View.FRONT: side.mirrored()} | ({View.TOP: top.turned()} if top else {}), size.turned(), words, cells)
-        return replace(turned, field=np.ascontiguousarray(np.swapaxes(turned.field, 0, 2)), grid=Grid(size, cells))
+        turned = build_shape(
+            {View.FRONT: side.mirrored()} | ({View.TOP: top.turned()} if top else {}),
+            size.turned(),
+            words,
+            cells,
+        )
+        return replace(
+            turned, field=np.ascontiguousarray(np.swapaxes(turned.field, 0, 2)), grid=Grid(size, cells)
+        )
     evidence = _evidence(Grid(size, cells), front, side, top, words)
     proposal = best_proposal(evidence)
     field = np.minimum(proposal.field, evidence.hull)
     if not proposal.whole:
-        seen = [axis for axis, outline in ((2, evidence.front), (0, evidence.side), (1, evidence.top)) if outline is not None]
+        seen = [
+            axis
+            for axis, outline in ((2, evidence.front), (0, evidence.side), (1, evidence.top))
+            if outline is not None
+        ]
         field = reasserted(field, evidence.hull, seen)
     return Shape(field=field, grid=evidence.grid, family=proposal.family, confidence=proposal.confidence)
 
 
-def _evidence(grid: Grid, front: Outline | None, side: Outline | None, top: Outline | None, words: str) -> Evidence:
+def _evidence(
+    grid: Grid, front: Outline | None, side: Outline | None, top: Outline | None, words: str
+) -> Evidence:
     f = grid.front(front) if front is not None else None
     s = grid.side(side) if side is not None else None
     t = grid.top(top) if top is not None else None
     hull = grid.box()
-    for outline in (f[:, :, None] if f is not None else None, s.T[None] if s is not None else None, t[:, None, :] if t is not None else None):
+    for outline in (
+        f[:, :, None] if f is not None else None,
+        s.T[None] if s is not None else None,
+        t[:, None, :] if t is not None else None,
+    ):
         if outline is not None:
             hull = np.minimum(hull, outline)
     if f is not None and s is not None:

@@ -17,7 +17,11 @@ from worker.modeling.model import Model
 
 UV_WEIGHT, NORMAL_WEIGHT = 2.0, 0.4  # beside a move of the surface by the whole of its size
 MAX_LOST = 0.03  # of a side: more would be stretched to hide what is missing
-WAYS = ("", "'Permissive'", "'Permissive', 'Prune'")  # seams are kept first; where that is not enough they may be crossed, then specks go
+WAYS = (
+    "",
+    "'Permissive'",
+    "'Permissive', 'Prune'",
+)  # seams are kept first; where that is not enough they may be crossed, then specks go
 TIMEOUT_S = 60.0  # a million triangles take three
 _SIMPLIFIER = Script("meshopt_simplifier.js", ready="MeshoptSimplifier.ready", timeout_s=TIMEOUT_S)
 _PROGRAM = """
@@ -43,14 +47,20 @@ def simplified(model: Model, max_triangles: int) -> Model:
     for way in WAYS:
         weights = (UV_WEIGHT, UV_WEIGHT, NORMAL_WEIGHT, NORMAL_WEIGHT, NORMAL_WEIGHT)
         try:
-            count, data = _SIMPLIFIER.run(_PROGRAM % (*weights, 3 * max_triangles, way), inputs, out=model.faces.size * 4)
+            count, data = _SIMPLIFIER.run(
+                _PROGRAM % (*weights, 3 * max_triangles, way), inputs, out=model.faces.size * 4
+            )
         except ScriptFailed as error:
-            raise InputError("geometry.too_complex", f"The mesh cannot be simplified ({str(error)[:80]}).") from error
+            raise InputError(
+                "geometry.too_complex", f"The mesh cannot be simplified ({str(error)[:80]})."
+            ) from error
         if 0 < int(count) <= 3 * max_triangles:
             break
     else:
         measured, limit = f"{int(count) // 3} triangles", f"{max_triangles} triangles"
-        raise InputError("geometry.too_complex", "The mesh cannot be simplified that far.", measured=measured, limit=limit)
+        raise InputError(
+            "geometry.too_complex", "The mesh cannot be simplified that far.", measured=measured, limit=limit
+        )
     return _of_faces(model, np.frombuffer(data, np.uint32)[: int(count)].reshape(-1, 3))
 
 
@@ -62,7 +72,12 @@ def _of_faces(model: Model, faces: NDArray[np.uint32]) -> Model:
     lost = float((1 - extent / np.maximum(model.extent, 1e-9)).max())
     if lost > MAX_LOST:
         measured, limit = f"{lost * 100:.0f} % of a side lost", f"{MAX_LOST * 100:.0f} %"
-        raise InputError("geometry.too_complex", "The mesh falls into too many parts to be simplified that far.", measured=measured, limit=limit)
+        raise InputError(
+            "geometry.too_complex",
+            "The mesh falls into too many parts to be simplified that far.",
+            measured=measured,
+            limit=limit,
+        )
     points = model.low + (points - low) * (model.extent / np.maximum(extent, 1e-9))
     return replace(
         model,
@@ -76,7 +91,9 @@ def _of_faces(model: Model, faces: NDArray[np.uint32]) -> Model:
 def with_texture_within(model: Model, side_px: int) -> Model:
     """The texture and the maps reduced to at most `side_px` on their longer side."""
     texture = None if model.texture is None else _reduced(model.texture, side_px)
-    return replace(model, texture=texture, maps={name: _reduced(data, side_px) for name, data in model.maps.items()})
+    return replace(
+        model, texture=texture, maps={name: _reduced(data, side_px) for name, data in model.maps.items()}
+    )
 
 
 def _reduced(picture: bytes, side_px: int) -> bytes:

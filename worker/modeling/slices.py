@@ -15,7 +15,9 @@ from worker.modeling.grid import MARGIN
 
 F32 = NDArray[np.float32]
 Runs = list[tuple[float, float]]
-Form = Callable[[F32, F32, bool], F32]  # places -1 to 1 across (a) and along (b), and whether the slice has several parts: (a, b), 1 to -1
+Form = Callable[
+    [F32, F32, bool], F32
+]  # places -1 to 1 across (a) and along (b), and whether the slice has several parts: (a, b), 1 to -1
 
 LEG_EXPONENT = 2.5  # slices in several parts are legs: rounder than a square, squarer than a circle
 LEAST_HALF = 0.35  # cells
@@ -67,7 +69,9 @@ def superellipse(exponent: float) -> Form:
     def form(u: F32, v: F32, parted: bool) -> F32:
         if exponent == 2:
             return np.asarray(1 - np.sqrt(u[:, None] ** 2 + v[None] ** 2), np.float32)
-        return np.asarray(1 - (np.abs(u)[:, None] ** exponent + np.abs(v)[None] ** exponent) ** (1 / exponent), np.float32)
+        return np.asarray(
+            1 - (np.abs(u)[:, None] ** exponent + np.abs(v)[None] ** exponent) ** (1 / exponent), np.float32
+        )
 
     return form
 
@@ -98,7 +102,13 @@ def like(outline: F32) -> Form:
             return legs(u, v, parted)
         at_v = np.broadcast_to((centre[1] + v * half[1]).astype(np.float32)[None], (len(u), len(v)))
         at_u = np.broadcast_to((centre[0] + u * half[0]).astype(np.float32)[:, None], (len(u), len(v)))
-        found = cv2.remap(outline, np.ascontiguousarray(at_v), np.ascontiguousarray(at_u), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        found = cv2.remap(
+            outline,
+            np.ascontiguousarray(at_v),
+            np.ascontiguousarray(at_u),
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
         return np.asarray(found / half.min(), np.float32)
 
     return form

@@ -16,9 +16,13 @@ GOLDEN = np.pi * (3 - np.sqrt(5))
 SOFT, FAINT = 0.022, 0.16  # of the picture's side; of the light taken
 SAME_WAY = 0.85  # the least cosine between the normals of one surface
 ROUNDS = tuple(  # the tile's pixels, then the tiles around it: along rows, then along columns, in half of the looks that both at once take
-    tuple((step, 0) if down else (0, step) for step in steps) for steps in ((-1, 1, 2), (-SIDE,), (SIDE,)) for down in (False, True)
+    tuple((step, 0) if down else (0, step) for step in steps)
+    for steps in ((-1, 1, 2), (-SIDE,), (SIDE,))
+    for down in (False, True)
 )
-_ORDER = np.array([0, 8, 2, 10, 12, 4, 14, 6, 3, 11, 1, 9, 15, 7, 13, 5])  # Bayer 4 x 4: neighbours look far apart
+_ORDER = np.array(
+    [0, 8, 2, 10, 12, 4, 14, 6, 3, 11, 1, 9, 15, 7, 13, 5]
+)  # Bayer 4 x 4: neighbours look far apart
 
 
 def interleaved(at: I64, size: int) -> I64:
@@ -35,7 +39,9 @@ def on_disc(around: F32) -> F32:
     one = np.cross(around, [0.0, 0.0, 1.0] if abs(around[2]) < 0.9 else [1.0, 0.0, 0.0])
     one = one / np.linalg.norm(one)
     two = np.cross(around, one)
-    return np.asarray((radius * np.cos(angle))[:, None] * one + (radius * np.sin(angle))[:, None] * two, np.float32)
+    return np.asarray(
+        (radius * np.cos(angle))[:, None] * one + (radius * np.sin(angle))[:, None] * two, np.float32
+    )
 
 
 def on_sphere() -> F32:
@@ -76,7 +82,13 @@ def _plane(values: F32, place: tuple[I64, I64], shape: tuple[int, int]) -> F32:
 
 
 def _averaged(
-    planes: list[F32], way: list[F32], where: list[F32], level: F32 | None, there: Mask, offsets: tuple[tuple[int, int], ...], near: float
+    planes: list[F32],
+    way: list[F32],
+    where: list[F32],
+    level: F32 | None,
+    there: Mask,
+    offsets: tuple[tuple[int, int], ...],
+    near: float,
 ) -> list[F32]:
     """One round over a pattern of neighbours. way, where: normals and points; level: how far each point lies along its own normal."""
     totals, weight = [p.copy() for p in planes], there.astype(np.float32)
@@ -104,7 +116,10 @@ def _overlap(shape: tuple[int, ...], dy: int, dx: int) -> tuple[tuple[slice, sli
     """The part of a picture that has a neighbour dy down and dx to the right, and those neighbours."""
     height, width = shape
     rows, columns = slice(max(0, -dy), min(height, height - dy)), slice(max(0, -dx), min(width, width - dx))
-    return (rows, columns), (slice(rows.start + dy, rows.stop + dy), slice(columns.start + dx, columns.stop + dx))
+    return (rows, columns), (
+        slice(rows.start + dy, rows.stop + dy),
+        slice(columns.start + dx, columns.stop + dx),
+    )
 
 
 def softened(shade: F32, at: I64, size: int) -> F32:
@@ -113,7 +128,9 @@ def softened(shade: F32, at: I64, size: int) -> F32:
     known[at] = 1
     blur = max(1.0, SOFT * size)
     weight = cv2.GaussianBlur(known.reshape(size, size), (0, 0), blur).ravel()
-    soft = cv2.GaussianBlur((shade * known).reshape(size, size), (0, 0), blur).ravel() / np.maximum(weight, 1e-6)
+    soft = cv2.GaussianBlur((shade * known).reshape(size, size), (0, 0), blur).ravel() / np.maximum(
+        weight, 1e-6
+    )
     sharp = np.clip((np.minimum(shade, soft) - FAINT) / FAINT, 0, 1)
     return np.asarray(soft + (shade - soft) * sharp, np.float32)
 

@@ -33,7 +33,9 @@ def extract(shape: Shape, size: Size, max_triangles: int) -> tuple[F32, Faces, f
     """
     field = _smoothed(shape.field)
     if not (field > 0).any():
-        raise InputError("cutout.empty", "The outlines leave nothing of the product; do all photos show the same product?")
+        raise InputError(
+            "cutout.empty", "The outlines leave nothing of the product; do all photos show the same product?"
+        )
     step = tuple(float(s) for s in shape.grid.step)
     vertices, faces, _, _ = marching_cubes(field, 0.0, spacing=step, gradient_direction="ascent")
     points, triangles = _arrays(_simplified(vertices, faces, min(step), min(max_triangles, ENOUGH)))
@@ -52,14 +54,18 @@ def _smoothed(field: F32) -> F32:
     return np.asarray(np.where(lost, np.maximum(field, 0.3), soft), np.float32)
 
 
-def _simplified(points: F32, faces: NDArray[np.integer], cell: float, max_triangles: int) -> manifold3d.Manifold:
+def _simplified(
+    points: F32, faces: NDArray[np.integer], cell: float, max_triangles: int
+) -> manifold3d.Manifold:
     """The mesh smoothed, without specks, outward, and with as few triangles as its form and the budget ask for."""
     around = _neighbours(faces, len(points))
     points = _taubin(points, around)  # first: on few vertices it would round corners off
     faces = _without_specks(points, faces, sparse.csgraph.connected_components(around, directed=False)[1])
     solid = None
     if len(faces) > max_triangles:
-        solid = _manifold(*fast_simplification.simplify(points, faces, target_count=max_triangles, agg=AGGRESSION))
+        solid = _manifold(
+            *fast_simplification.simplify(points, faces, target_count=max_triangles, agg=AGGRESSION)
+        )
     if solid is None:  # a quadric collapse may fold a mesh where it is thin
         solid = _manifold(points, faces) or manifold3d.Manifold()
     tolerance = FIRST_TOLERANCE * cell
@@ -74,7 +80,10 @@ def _without_specks(points: F32, faces: NDArray[np.integer], part: NDArray[np.in
     """The faces of parts that are large enough, outward. part: (n,) the number of the connected part of each point."""
     a, b, c = (points.take(faces[:, k], axis=0).T for k in range(3))
     volume = np.bincount(
-        part[faces[:, 0]], a[0] * (b[1] * c[2] - b[2] * c[1]) + a[1] * (b[2] * c[0] - b[0] * c[2]) + a[2] * (b[0] * c[1] - b[1] * c[0])
+        part[faces[:, 0]],
+        a[0] * (b[1] * c[2] - b[2] * c[1])
+        + a[1] * (b[2] * c[0] - b[0] * c[2])
+        + a[2] * (b[0] * c[1] - b[1] * c[0]),
     )
     kept = np.abs(volume) > SPECK_SHARE * np.abs(volume).sum()
     faces = faces if kept.all() else faces[kept[part[faces[:, 0]]]]
@@ -83,7 +92,10 @@ def _without_specks(points: F32, faces: NDArray[np.integer], part: NDArray[np.in
 
 def _manifold(points: F32, faces: NDArray[np.integer]) -> manifold3d.Manifold | None:
     """None when the mesh is none."""
-    mesh = manifold3d.Mesh(vert_properties=np.ascontiguousarray(points, np.float32), tri_verts=np.ascontiguousarray(faces, np.uint32))
+    mesh = manifold3d.Mesh(
+        vert_properties=np.ascontiguousarray(points, np.float32),
+        tri_verts=np.ascontiguousarray(faces, np.uint32),
+    )
     mesh.merge()
     solid = manifold3d.Manifold(mesh)
     return solid if solid.status() == manifold3d.Error.NoError and solid.num_tri() else None
@@ -118,4 +130,6 @@ def _apart(points: F32, faces: Faces, cell: float) -> F32:
     touching = count[group.ravel()] > 1
     if not touching.any():
         return points
-    return np.asarray(np.where(touching[:, None], points - TOUCH * cell * vertex_normals(points, faces), points), np.float32)
+    return np.asarray(
+        np.where(touching[:, None], points - TOUCH * cell * vertex_normals(points, faces), points), np.float32
+    )

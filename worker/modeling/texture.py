@@ -43,26 +43,49 @@ SURE = 0.05  # where a photo's weight is more, nothing is filled in
 SPREAD = 30  # rounds of smoothing what is filled
 SLIVER = 0.3  # texels: narrower faces
 LEAST_LIGHT = 0.4  # beside a chart it is led on beyond what there is
-SLIGHT = 0.1  # of the trust in the photo that sees a place best: taken off all others, so that few of them count
+SLIGHT = (
+    0.1  # of the trust in the photo that sees a place best: taken off all others, so that few of them count
+)
 AT_ONCE = 1 << 14  # blocks of texels, so that they stay in the cache
 MAX_GAIN = 1.3  # between photos of one product; more is not a matter of exposure
 CREASE = float(np.cos(np.radians(38)))
 JPEG_QUALITY = 88
 
 
-def textured(vertices: F32, faces: Faces, seen_from: Mapping[View, Seen], size: Size, texture_px: int, substance: Substance) -> Model:
+def textured(
+    vertices: F32,
+    faces: Faces,
+    seen_from: Mapping[View, Seen],
+    size: Size,
+    texture_px: int,
+    substance: Substance,
+) -> Model:
     """The mesh with its atlas; `vertices` fill the box of `size` exactly."""
-    finest = max(s.outline.alpha.shape[0] / (size.depth if v is View.TOP else size.height) for v, s in seen_from.items()) * FINER
+    finest = (
+        max(
+            s.outline.alpha.shape[0] / (size.depth if v is View.TOP else size.height)
+            for v, s in seen_from.items()
+        )
+        * FINER
+    )
     smooth = vertex_normals(vertices, faces)
     bare = substance.is_bare(
-        np.vstack([s.outline.rgb[::SAMPLED, ::SAMPLED][s.outline.alpha[::SAMPLED, ::SAMPLED] > WELL_INSIDE] for s in seen_from.values()])
+        np.vstack(
+            [
+                s.outline.rgb[::SAMPLED, ::SAMPLED][s.outline.alpha[::SAMPLED, ::SAMPLED] > WELL_INSIDE]
+                for s in seen_from.values()
+            ]
+        )
     )
     photos = projectors(seen_from, metal if bare else matte)
     scene = _scene(vertices, faces)
     weights = np.stack([_weights(vertices, scene, smooth, p) for p in photos], 1)
     fallen = np.ones(len(smooth), np.float32) if bare else light(smooth)
     places = [p.places(vertices, size) for p in photos]
-    seen = np.stack([p.sampled(at)[:, :3] for p, at in zip(photos, places, strict=True)], 1) / fallen[:, None, None]
+    seen = (
+        np.stack([p.sampled(at)[:, :3] for p, at in zip(photos, places, strict=True)], 1)
+        / fallen[:, None, None]
+    )
     gains = _gains(seen, weights, [p.mirror for p in photos])
     base = _filled(vertices, faces, seen * gains[None], weights)
     shown = (weights[faces].max(1)[:, [not p.mirror for p in photos]] > MIRRORED).any(1)
@@ -77,7 +100,9 @@ def textured(vertices: F32, faces: Faces, seen_from: Mapping[View, Seen], size: 
         maps["normal"] = normal_map(baked, atlas.covered, substance.relief)
     positions = vertices[atlas.vertex]
     welded, own = smooth[atlas.vertex], vertex_normals(positions, atlas.faces)
-    normals = unit(np.where((np.einsum("nd,nd->n", welded, own) > CREASE)[:, None], welded, own).astype(np.float32))
+    normals = unit(
+        np.where((np.einsum("nd,nd->n", welded, own) > CREASE)[:, None], welded, own).astype(np.float32)
+    )
     return Model(
         positions=positions,
         normals=normals,
@@ -104,7 +129,9 @@ def _weights(vertices: F32, scene: rtcore_scene.EmbreeScene, normals: F32, proje
     asked = np.flatnonzero(weight)
     reach = 0.004 * float(np.ptp(vertices, axis=0).max())
     origins = vertices[asked] + normals[asked] * np.float32(reach)
-    hits = scene.run(np.ascontiguousarray(origins, np.float32), np.ascontiguousarray(towards[asked], np.float32))
+    hits = scene.run(
+        np.ascontiguousarray(origins, np.float32), np.ascontiguousarray(towards[asked], np.float32)
+    )
     weight[asked[hits >= 0]] = 0
     return weight * np.float32(MIRRORED if projector.mirror else 1)
 
@@ -136,7 +163,9 @@ def _filled(vertices: F32, faces: Faces, seen: F32, weights: F32) -> F32:
     ends = np.vstack([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).astype(np.int64)
     lengths = np.linalg.norm(vertices[ends[:, 0]] - vertices[ends[:, 1]], axis=1) + 1e-9
     edges = sparse.coo_matrix((lengths, ends.T), shape=(len(vertices), len(vertices))).tocsr()
-    _, _, nearest = sparse.csgraph.dijkstra(edges, directed=False, indices=known, min_only=True, return_predecessors=True)
+    _, _, nearest = sparse.csgraph.dijkstra(
+        edges, directed=False, indices=known, min_only=True, return_predecessors=True
+    )
     reached = nearest[unknown] >= 0
     colours[unknown[reached]] = colours[nearest[unknown[reached]]]
     colours[unknown[~reached]] = colours[known].mean(0)  # a part that no photo sees
@@ -147,14 +176,27 @@ def _filled(vertices: F32, faces: Faces, seen: F32, weights: F32) -> F32:
     return np.asarray(colours, np.float32)
 
 
-def _baked(atlas: Atlas, photos: list[Projector], places: list[F32], weights: F32, base: F32, fallen: F32) -> U8:
+def _baked(
+    atlas: Atlas, photos: list[Projector], places: list[F32], weights: F32, base: F32, fallen: F32
+) -> U8:
     """The atlas' picture, (height, width, 3) uint8. places: of each vertex in each photo, (n, 2). base: (n, 3) colours as lit, where no
     photo tells any."""
-    slopes = _slopes(atlas, np.hstack([fallen[:, None], base, *(np.column_stack([p, w]) for p, w in zip(places, weights.T, strict=True))]))
+    slopes = _slopes(
+        atlas,
+        np.hstack(
+            [
+                fallen[:, None],
+                base,
+                *(np.column_stack([p, w]) for p, w in zip(places, weights.T, strict=True)),
+            ]
+        ),
+    )
     most = weights[atlas.vertex][atlas.faces].max(1)
     blocks = np.zeros((atlas.nearest.size, 4), np.uint32)
     for faces, numbers, filled, group in _alike(atlas, most > FILLED, most.max(1) < SURE):
-        planes = slopes[faces][:, :, [0, *((4 + 3 * numbers)[:, None] + np.arange(3)).ravel(), *([1, 2, 3] if filled else [])]]
+        planes = slopes[faces][
+            :, :, [0, *((4 + 3 * numbers)[:, None] + np.arange(3)).ravel(), *([1, 2, 3] if filled else [])]
+        ]
         among = np.zeros(len(slopes), np.int32)
         among[faces] = np.arange(len(faces))
         for first in range(0, len(group), AT_ONCE):
@@ -177,21 +219,35 @@ def _baked(atlas: Atlas, photos: list[Projector], places: list[F32], weights: F3
             blocks[at] = to_srgb(colour).view(np.uint32).reshape(4, -1).T
     source = atlas.nearest.ravel().copy()  # seen from afar, texels around a chart are averaged into it
     source[atlas.drawn] = atlas.drawn
-    spread = blocks.take(source, axis=0).reshape(*atlas.nearest.shape, 2, 2).swapaxes(1, 2).reshape(atlas.height, atlas.width)
-    return np.asarray(cv2.cvtColor(spread.view(np.uint8).reshape(atlas.height, atlas.width, 4), cv2.COLOR_RGBA2RGB), np.uint8)
+    spread = (
+        blocks.take(source, axis=0)
+        .reshape(*atlas.nearest.shape, 2, 2)
+        .swapaxes(1, 2)
+        .reshape(atlas.height, atlas.width)
+    )
+    return np.asarray(
+        cv2.cvtColor(spread.view(np.uint8).reshape(atlas.height, atlas.width, 4), cv2.COLOR_RGBA2RGB),
+        np.uint8,
+    )
 
 
 def _over_blocks(planes: F32, at: NDArray[np.int32], across: int) -> F32:
     """The planes' (n, 3, c) values at the four texels of each block, those on the right and below last: (4 n, c)."""
     right, down, start = planes[:, 0], planes[:, 1], planes[:, 2]
     known = np.empty((2, 2, *right.shape), np.float32)
-    known[0, 0] = start + right * (at % across * 2 + np.float32(0.5))[:, None] + down * (at // across * 2 + np.float32(0.5))[:, None]
+    known[0, 0] = (
+        start
+        + right * (at % across * 2 + np.float32(0.5))[:, None]
+        + down * (at // across * 2 + np.float32(0.5))[:, None]
+    )
     known[0, 1] = known[0, 0] + right
     known[1] = known[0] + down
     return known.reshape(-1, right.shape[1])
 
 
-def _alike(atlas: Atlas, photos: NDArray[np.bool_], filled: NDArray[np.bool_]) -> Iterator[tuple[I64, I64, bool, I64]]:
+def _alike(
+    atlas: Atlas, photos: NDArray[np.bool_], filled: NDArray[np.bool_]
+) -> Iterator[tuple[I64, I64, bool, I64]]:
     """Faces that take their colour from the same photos, (m, k), and are filled or not, (m,): the faces, the photos, whether filled, and the
     blocks, as places in `drawn`. So no photo's texels need to be picked out of others'."""
     kind = (np.column_stack([photos, filled]) @ (1 << np.arange(photos.shape[1] + 1))).astype(np.uint16)
@@ -207,9 +263,14 @@ def _slopes(atlas: Atlas, values: F32) -> F32:
 
     Across a sliver it would change at any rate; there it is taken not to change.
     """
-    corners, known = atlas.texels[atlas.faces].astype(np.float64), values[atlas.vertex][atlas.faces].astype(np.float64)
+    corners, known = (
+        atlas.texels[atlas.faces].astype(np.float64),
+        values[atlas.vertex][atlas.faces].astype(np.float64),
+    )
     middle, mean = corners.mean(1), known.mean(1)
     off = corners - middle[:, None]
     square = np.einsum("fki,fkj->fij", off, off) + SLIVER**2 * np.eye(2)
     ways = np.einsum("fij,fki->fjk", np.linalg.inv(square), off) @ (known - mean[:, None])
-    return np.concatenate([ways, (mean - np.einsum("fi,fic->fc", middle, ways))[:, None]], 1).astype(np.float32)
+    return np.concatenate([ways, (mean - np.einsum("fi,fic->fc", middle, ways))[:, None]], 1).astype(
+        np.float32
+    )

@@ -24,7 +24,9 @@ class Shot:
     oblique: bool
 
 
-def photographed(model: Model, view: str, motion: str, frames: int, box_px: tuple[float, float]) -> Iterator[Shot]:
+def photographed(
+    model: Model, view: str, motion: str, frames: int, box_px: tuple[float, float]
+) -> Iterator[Shot]:
     """The model from a view, or a full turn from there on, as large as fits a box of so many pixels.
 
     In a turn every picture has the same scale, and the axis of the turn stands still. Raises: KeyError for an unknown view.
@@ -45,7 +47,11 @@ def photographed(model: Model, view: str, motion: str, frames: int, box_px: tupl
     for number, camera in enumerate(cameras, 1):
         rgb, alpha = stage.render(camera, size, Look(background=None, shadow=False))
         name = view if motion == Motion.STILL else f"{number:02d}"
-        yield Shot(name=name, cutout=Cutout(rgb=rgb, alpha=alpha, confidence=1.0, frame=frame), oblique=first.elevation > OBLIQUE)
+        yield Shot(
+            name=name,
+            cutout=Cutout(rgb=rgb, alpha=alpha, confidence=1.0, frame=frame),
+            oblique=first.elevation > OBLIQUE,
+        )
 
 
 def _reach(model: Model, cameras: list[Camera]) -> tuple[np.ndarray, np.ndarray]:

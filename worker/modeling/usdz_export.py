@@ -14,7 +14,10 @@ PNG = b"\x89PNG"
 _INPUTS = {  # for each picture: the surface's input, its type, and the picture's channel
     "base": [("diffuseColor", Sdf.ValueTypeNames.Color3f, "rgb")],
     "normal": [("normal", Sdf.ValueTypeNames.Normal3f, "rgb")],
-    "metallic_roughness": [("roughness", Sdf.ValueTypeNames.Float, "g"), ("metallic", Sdf.ValueTypeNames.Float, "b")],
+    "metallic_roughness": [
+        ("roughness", Sdf.ValueTypeNames.Float, "g"),
+        ("metallic", Sdf.ValueTypeNames.Float, "b"),
+    ],
     "occlusion": [("occlusion", Sdf.ValueTypeNames.Float, "r")],
     "emissive": [("emissiveColor", Sdf.ValueTypeNames.Color3f, "rgb")],
 }
@@ -69,7 +72,9 @@ def _write_stage(model: Model, name: str, path: str, pictures: Mapping[str, str]
     mesh.SetNormalsInterpolation(UsdGeom.Tokens.vertex)
     mesh.CreateSubdivisionSchemeAttr(UsdGeom.Tokens.none)
     mesh.CreateExtentAttr([Gf.Vec3f(*map(float, model.low)), Gf.Vec3f(*map(float, model.high))])
-    st = UsdGeom.PrimvarsAPI(mesh).CreatePrimvar("st", Sdf.ValueTypeNames.TexCoord2fArray, UsdGeom.Tokens.vertex)
+    st = UsdGeom.PrimvarsAPI(mesh).CreatePrimvar(
+        "st", Sdf.ValueTypeNames.TexCoord2fArray, UsdGeom.Tokens.vertex
+    )
     st.Set(Vt.Vec2fArray.FromNumpy(np.ascontiguousarray(model.uvs * [1, -1] + [0, 1], np.float32)))
     UsdShade.MaterialBindingAPI.Apply(mesh.GetPrim()).Bind(_material(stage, model, pictures))
     stage.GetRootLayer().Save()
@@ -90,9 +95,13 @@ def _material(stage: Usd.Stage, model: Model, pictures: Mapping[str, str]) -> Us
         for of, file in pictures.items():
             picture = _picture(stage, of, file, places)
             if of == "metallic_roughness":
-                picture.CreateInput("scale", Sdf.ValueTypeNames.Float4).Set(Gf.Vec4f(1, model.roughness, model.metallic, 1))
+                picture.CreateInput("scale", Sdf.ValueTypeNames.Float4).Set(
+                    Gf.Vec4f(1, model.roughness, model.metallic, 1)
+                )
             for name, kind, channel in _INPUTS[of]:
-                source = picture.CreateOutput(channel, Sdf.ValueTypeNames.Float3 if channel == "rgb" else Sdf.ValueTypeNames.Float)
+                source = picture.CreateOutput(
+                    channel, Sdf.ValueTypeNames.Float3 if channel == "rgb" else Sdf.ValueTypeNames.Float
+                )
                 surface.CreateInput(name, kind).ConnectToSource(source)
     material.CreateSurfaceOutput().ConnectToSource(surface.CreateOutput("surface", Sdf.ValueTypeNames.Token))
     return material
@@ -102,7 +111,9 @@ def _picture(stage: Usd.Stage, of: str, file: str, places: UsdShade.Output) -> U
     picture = UsdShade.Shader.Define(stage, f"/Product/Material/{of.title().replace('_', '')}")
     picture.CreateIdAttr("UsdUVTexture")
     picture.CreateInput("file", Sdf.ValueTypeNames.Asset).Set(Sdf.AssetPath(f"./{file}"))
-    picture.CreateInput("sourceColorSpace", Sdf.ValueTypeNames.Token).Set("sRGB" if of in ("base", "emissive") else "raw")
+    picture.CreateInput("sourceColorSpace", Sdf.ValueTypeNames.Token).Set(
+        "sRGB" if of in ("base", "emissive") else "raw"
+    )
     picture.CreateInput("st", Sdf.ValueTypeNames.Float2).ConnectToSource(places)
     if of == "normal":  # from 0 to 1 in the picture to -1 to 1
         picture.CreateInput("scale", Sdf.ValueTypeNames.Float4).Set(Gf.Vec4f(2, 2, 2, 1))

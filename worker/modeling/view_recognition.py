@@ -13,7 +13,10 @@ from worker.modeling.outlines import Outline, Size, mismatch
 from worker.modeling.photo_camera import camera_at, pillar
 from worker.modeling.viewpoint import HERO_AZIMUTHS, HERO_ELEVATIONS
 
-OFF, FITS = 0.15, 0.05  # of the proportions, as logarithms: what is no such side, and what is another; perspective makes up for 0.1
+OFF, FITS = (
+    0.15,
+    0.05,
+)  # of the proportions, as logarithms: what is no such side, and what is another; perspective makes up for 0.1
 OBLIQUE_FITS = 0.08
 _ORDER = (View.FRONT, View.RIGHT, View.TOP, View.BACK, View.LEFT)
 
@@ -34,7 +37,11 @@ def recognised(outlines: Mapping[View, Outline], size: Size) -> dict[View, View]
         if better is not None:
             found[view] = better
             free.remove(better)
-        elif len(outlines) == 1 and view is not View.TOP and any(abs(np.log(photo.aspect / a)) < OBLIQUE_FITS for a in _oblique(size)):
+        elif (
+            len(outlines) == 1
+            and view is not View.TOP
+            and any(abs(np.log(photo.aspect / a)) < OBLIQUE_FITS for a in _oblique(size))
+        ):
             found[view] = View.HERO
     clashing = [view for view in off if view not in found and view in found.values()]  # it would stand twice
     return {} if clashing else found

@@ -20,7 +20,19 @@ from worker.modeling.cross_sections import Section, from_front, sections_of
 from worker.modeling.families.turned import ROUND
 from worker.modeling.furniture import WORDS, Piece, fitted
 from worker.modeling.outlines import Outline, Size, mismatch
-from worker.modeling.photo_camera import COARSE_CELLS, HERO_FOV, PIXELS, Placed, Seen, camera_at, covered, inside, pillar, placed, upright
+from worker.modeling.photo_camera import (
+    COARSE_CELLS,
+    HERO_FOV,
+    PIXELS,
+    Placed,
+    Seen,
+    camera_at,
+    covered,
+    inside,
+    pillar,
+    placed,
+    upright,
+)
 from worker.modeling.shape import build_shape
 
 F32 = NDArray[np.float32]
@@ -51,7 +63,11 @@ class Guess:
         """What an unusual guess must gain to be believed."""
         if not self.azimuth:
             return 0.0 if self.fov else LEVEL_COST
-        return (0.0 if self.section else FLAT_COST) + 0.01 * ((abs(self.azimuth) - 35) / 12) ** 2 + 0.01 * ((self.elevation - 17) / 7) ** 2
+        return (
+            (0.0 if self.section else FLAT_COST)
+            + 0.01 * ((abs(self.azimuth) - 35) / 12) ** 2
+            + 0.01 * ((self.elevation - 17) / 7) ** 2
+        )
 
 
 USUAL = Guess(elevation=3.5, fov=16.0)  # of photos of upright sides
@@ -84,20 +100,31 @@ def straightened(outlines: Mapping[View, Outline], size: Size, words: str) -> St
     level = {view: Seen(outline=o) for view, o in outlines.items() if view in _AZIMUTHS or view is View.TOP}
     above = {view: o for view, o in outlines.items() if view is View.TOP}
     if sides:
-        if sorted(abs(mismatch(view, o, size)) for view, o in sides.items())[(len(sides) - 1) // 2] < EXACT:  # one view may have lost a part
+        if (
+            sorted(abs(mismatch(view, o, size)) for view, o in sides.items())[(len(sides) - 1) // 2] < EXACT
+        ):  # one view may have lost a part
             return Straight(outlines=sides | above, explained=1.0, seen=level)
     elif View.HERO not in outlines:  # from above alone
         return Straight(outlines=dict(outlines), explained=1.0, seen=level)
     if not sides:
-        corner = _from_a_corner(outlines[View.HERO], {view: _small(o) for view, o in outlines.items()}, size, words)
+        corner = _from_a_corner(
+            outlines[View.HERO], {view: _small(o) for view, o in outlines.items()}, size, words
+        )
         return replace(corner, outlines=corner.outlines | above, seen=level | corner.seen)
     small = {view: _small(o) for view, o in (sides | above).items()}
-    best = max((_tried(small, size, words, guess) for guess in (USUAL, FARTHER, LEVEL)), key=lambda t: t.worth)
+    best = max(
+        (_tried(small, size, words, guess) for guess in (USUAL, FARTHER, LEVEL)), key=lambda t: t.worth
+    )
     if best.guess is LEVEL:
         return Straight(outlines=sides | above, explained=best.explained, seen=level)
-    seen = {view: Seen(outline=o, placed=best.where[view].enlarged(_share(o, small[view]))) for view, o in sides.items()}
+    seen = {
+        view: Seen(outline=o, placed=best.where[view].enlarged(_share(o, small[view])))
+        for view, o in sides.items()
+    }
     drawn = {
-        view: _drawn(view, o, where, size, best.guess, min(DRAWN_PX, max(o.alpha.shape))) for view, o in sides.items() if (where := seen[view].placed)
+        view: _drawn(view, o, where, size, best.guess, min(DRAWN_PX, max(o.alpha.shape)))
+        for view, o in sides.items()
+        if (where := seen[view].placed)
     }
     return Straight(outlines=drawn | above, explained=best.explained, seen=level | seen)
 
@@ -106,17 +133,30 @@ def _from_a_corner(photo: Outline, small: Mapping[View, Outline], size: Size, wo
     """A three-quarter photo without one from a side: of furniture, of something built up of like slices, or taken for a picture of
     the front. small: that photo and, if there is one, the one from above, reduced."""
     view = View.HERO
-    furniture, round_body = (any(word in words.lower() for word in said) for said in (WORDS, ROUND))  # a table lamp may be both
-    ways = [_flat_forms()] if furniture and not round_body else [_flat_forms(), _section_forms(size, round_body=round_body)]
+    furniture, round_body = (
+        any(word in words.lower() for word in said) for said in (WORDS, ROUND)
+    )  # a table lamp may be both
+    ways = (
+        [_flat_forms()]
+        if furniture and not round_body
+        else [_flat_forms(), _section_forms(size, round_body=round_body)]
+    )
     best = max((_searched(small, size, words, forms) for forms in ways), key=lambda t: t.worth)
     fit = fitted(small[view], size) if furniture and View.TOP not in small else None
     if fit is not None and fit.explained > best.worth:
         where = fit.where.enlarged(_share(photo, small[view]))
         drawn = upright(photo, where, size, 0.0, max(photo.alpha.shape))
-        return Straight(outlines={View.FRONT: drawn}, explained=fit.explained, seen={view: Seen(outline=photo, placed=where)}, piece=fit.piece)
+        return Straight(
+            outlines={View.FRONT: drawn},
+            explained=fit.explained,
+            seen={view: Seen(outline=photo, placed=where)},
+            piece=fit.piece,
+        )
     where = best.where[view].enlarged(_share(photo, small[view]))
     drawn = _drawn(view, photo, where, size, best.guess, max(photo.alpha.shape))
-    return Straight(outlines={View.FRONT: drawn}, explained=best.explained, seen={view: Seen(outline=photo, placed=where)})
+    return Straight(
+        outlines={View.FRONT: drawn}, explained=best.explained, seen={view: Seen(outline=photo, placed=where)}
+    )
 
 
 def _share(photo: Outline, small: Outline) -> float:
@@ -146,17 +186,26 @@ class Tried:
 
 def _tried(outlines: Mapping[View, Outline], size: Size, words: str, guess: Guess) -> Tried:
     sides = {view: o for view, o in outlines.items() if view is not View.TOP}
-    cameras = {view: camera_at(size, _AZIMUTHS.get(view, 0.0) + guess.azimuth, guess.elevation, guess.fov) for view in sides}
+    cameras = {
+        view: camera_at(size, _AZIMUTHS.get(view, 0.0) + guess.azimuth, guess.elevation, guess.fov)
+        for view in sides
+    }
     where: dict[View, Placed] = {
-        view: placed(cameras[view], pillar(size, guess.square), o.alpha.shape[1], o.alpha.shape[0]) for view, o in sides.items()
+        view: placed(cameras[view], pillar(size, guess.square), o.alpha.shape[1], o.alpha.shape[0])
+        for view, o in sides.items()
     }
     for _ in range(1 if guess.section is None else 2):
         straight = {_facing(v): _drawn(v, o, where[v], size, guess, PIXELS) for v, o in sides.items()}
-        shape = build_shape(straight | {v: o for v, o in outlines.items() if v is View.TOP}, size, words, COARSE_CELLS)
+        shape = build_shape(
+            straight | {v: o for v, o in outlines.items() if v is View.TOP}, size, words, COARSE_CELLS
+        )
         points = inside(shape)
         if not len(points):
             return Tried(guess=guess, explained=0.0, worth=-1.0, where=where)
-        where = {view: placed(cameras[view], points, o.alpha.shape[1], o.alpha.shape[0], shape.grid.cell / 2) for view, o in sides.items()}
+        where = {
+            view: placed(cameras[view], points, o.alpha.shape[1], o.alpha.shape[0], shape.grid.cell / 2)
+            for view, o in sides.items()
+        }
     explained = float(np.mean([covered(shape, where[view], o.alpha > 0.5) for view, o in sides.items()]))
     unlikely = guess.cost() + (GUESSED_COST if View.HERO in sides and shape.family == "inflation" else 0.0)
     return Tried(guess=guess, explained=explained, worth=explained - unlikely, where=where)
@@ -164,13 +213,22 @@ def _tried(outlines: Mapping[View, Outline], size: Size, words: str, guess: Gues
 
 def _flat_forms() -> list[Guess]:
     usual = Guess(azimuth=HERO_AZIMUTHS[-2], elevation=HERO_ELEVATIONS[1], fov=HERO_FOV)
-    return [replace(usual, azimuth=side * azimuth, square=square) for azimuth in HERO_AZIMUTHS[::2] for square in (2.0, 6.0) for side in (1, -1)]
+    return [
+        replace(usual, azimuth=side * azimuth, square=square)
+        for azimuth in HERO_AZIMUTHS[::2]
+        for square in (2.0, 6.0)
+        for side in (1, -1)
+    ]
 
 
 def _section_forms(size: Size, *, round_body: bool) -> list[Guess]:
     usual = Guess(azimuth=HERO_AZIMUTHS[-2], elevation=HERO_ELEVATIONS[1], fov=HERO_FOV)
     forms = [section for square in SQUARES for section in sections_of(size, square, round_body=round_body)]
-    return [replace(usual, azimuth=side * usual.azimuth, square=f.square, section=f) for f in forms for side in (1, -1)]
+    return [
+        replace(usual, azimuth=side * usual.azimuth, square=f.square, section=f)
+        for f in forms
+        for side in (1, -1)
+    ]
 
 
 def _searched(outlines: Mapping[View, Outline], size: Size, words: str, forms: Iterable[Guess]) -> Tried:
@@ -181,4 +239,6 @@ def _searched(outlines: Mapping[View, Outline], size: Size, words: str, forms: I
 
     form = best(forms).guess
     level = best(replace(form, elevation=elevation) for elevation in HERO_ELEVATIONS).guess
-    return best(replace(level, azimuth=float(np.copysign(azimuth, level.azimuth))) for azimuth in HERO_AZIMUTHS)
+    return best(
+        replace(level, azimuth=float(np.copysign(azimuth, level.azimuth))) for azimuth in HERO_AZIMUTHS
+    )

@@ -22,7 +22,10 @@ POSITION_BITS = 13  # of the longest side: an eighth of a thousandth
 UV_BITS = 12
 NORMAL_BITS = 9
 LEVEL = 10  # smallest
-WEBP_QUALITY, WEBP_METHOD = 80, 5  # method 6 saves a hundredth more and takes two thirds longer; 2, at a like SSIM, is a tenth larger
+WEBP_QUALITY, WEBP_METHOD = (
+    80,
+    5,
+)  # method 6 saves a hundredth more and takes two thirds longer; 2, at a like SSIM, is a tenth larger
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +54,20 @@ def write_web(model: Model, name: str, extras: Mapping[str, str] | None = None) 
     back = DracoPy.decode(stream)
     ids = {attribute["attribute_type"]: attribute["unique_id"] for attribute in back.attributes}
     kinds = DracoPy.AttributeType
-    named = {"POSITION": ids[kinds.POSITION], "NORMAL": ids[kinds.NORMAL], **({"TEXCOORD_0": ids[kinds.TEX_COORD]} if textured else {})}
+    named = {
+        "POSITION": ids[kinds.POSITION],
+        "NORMAL": ids[kinds.NORMAL],
+        **({"TEXCOORD_0": ids[kinds.TEX_COORD]} if textured else {}),
+    }
     points = np.asarray(back.points, np.float32)
     accessors = [
-        gltf.Accessor(componentType=gltf.FLOAT, count=len(points), type=gltf.VEC3, min=points.min(0).tolist(), max=points.max(0).tolist()),
+        gltf.Accessor(
+            componentType=gltf.FLOAT,
+            count=len(points),
+            type=gltf.VEC3,
+            min=points.min(0).tolist(),
+            max=points.max(0).tolist(),
+        ),
         gltf.Accessor(componentType=gltf.FLOAT, count=len(points), type=gltf.VEC3),
         gltf.Accessor(componentType=gltf.UNSIGNED_INT, count=len(back.faces) * 3, type=gltf.SCALAR),
     ]
@@ -66,11 +79,18 @@ def write_web(model: Model, name: str, extras: Mapping[str, str] | None = None) 
     attributes = gltf.Attributes(POSITION=0, NORMAL=1, TEXCOORD_0=3 if textured else None)
     draco = {DRACO: {"bufferView": blob.view(stream), "attributes": named}}
     doc.extensionsUsed, doc.extensionsRequired = [DRACO], [DRACO]
-    doc.materials.append(material(model, name, lambda data: blob.picture(_webp(data), mime="image/webp", extension=WEBP)))
+    doc.materials.append(
+        material(model, name, lambda data: blob.picture(_webp(data), mime="image/webp", extension=WEBP))
+    )
     if textured:
         doc.extensionsUsed.append(WEBP)
         doc.extensionsRequired.append(WEBP)
-    doc.meshes.append(gltf.Mesh(name=name, primitives=[gltf.Primitive(attributes=attributes, indices=2, material=0, extensions=draco)]))
+    doc.meshes.append(
+        gltf.Mesh(
+            name=name,
+            primitives=[gltf.Primitive(attributes=attributes, indices=2, material=0, extensions=draco)],
+        )
+    )
     return blob.finish(name)
 
 
@@ -93,4 +113,6 @@ def read_packed(data: bytes) -> Packed:
         mesh = DracoPy.decode(data[start : start + view["byteLength"]])
         return Packed(triangles=len(mesh.faces), extent=np.ptp(np.asarray(mesh.points, float), axis=0))
     except (KeyError, IndexError, TypeError, ValueError, DracoPy.FileTypeException) as error:
-        raise InputError("file.unreadable", f"The web GLB cannot be read ({type(error).__name__}).") from error
+        raise InputError(
+            "file.unreadable", f"The web GLB cannot be read ({type(error).__name__})."
+        ) from error

@@ -50,4 +50,7 @@ def _cut_out(work: Work, services: Services) -> Iterator[tuple[str, Cutout]]:
     """The photos' cut-outs, mostly kept from before; those that cannot be made are left to the check to tell."""
     for view, sha256 in _photographed(work).items():
         with suppress(InputError):
-            yield view, keeper(services, sha256)(photo_of(services, sha256, longest_px=LONGEST_PX), "").cropped()
+            yield (
+                view,
+                keeper(services, sha256)(photo_of(services, sha256, longest_px=LONGEST_PX), "").cropped(),
+            )

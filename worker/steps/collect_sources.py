@@ -27,7 +27,10 @@ def collect_sources(work: Work, services: Services) -> Work:
         return _with_model(work, services)
     wanted = _wanted(work)
     usable, refused = {}, []
-    alone = work.deliverable.kind is RunKind.IMAGE and {*work.deliverable.generator, work.generator} <= {LOCAL, ""}  # our own code needs one photo
+    alone = work.deliverable.kind is RunKind.IMAGE and {*work.deliverable.generator, work.generator} <= {
+        LOCAL,
+        "",
+    }  # our own code needs one photo
     longest_px = WORK_SIDE_PX if work.deliverable.kind is RunKind.IMAGE else LONGEST_PX
     for view in wanted:
         sha256 = work.sources.get(view.value)
@@ -42,7 +45,13 @@ def collect_sources(work: Work, services: Services) -> Work:
             break
     if not usable:
         names = ", ".join(v.value for v in wanted)
-        raise refused[0] if refused else InputError("source.missing_view", f"{work.deliverable.name} needs one of: {names}.", pointer="/images")
+        raise (
+            refused[0]
+            if refused
+            else InputError(
+                "source.missing_view", f"{work.deliverable.name} needs one of: {names}.", pointer="/images"
+            )
+        )
     if refused:
         services.products.add_issues(work.product.sku, tuple(_as_issue(e) for e in refused))
     if INSPIRATION in work.sources and work.deliverable.style == "lifestyle":
@@ -57,9 +66,17 @@ def _with_model(work: Work, services: Services) -> Work:
     if version is None or glb is None:
         words = f"{work.deliverable.name} is rendered from {work.deliverable.made_from}, which has no version with a GLB."
         raise InputError("source.missing_model", words, pointer="/deliverables")
-    made_by = {"made_from": f"{work.deliverable.made_from} V{version.number}", "generator": str(version.provenance.get("generator", "local"))}
+    made_by = {
+        "made_from": f"{work.deliverable.made_from} V{version.number}",
+        "generator": str(version.provenance.get("generator", "local")),
+    }
     kept = {view: sha for view, sha in work.sources.items() if view == INSPIRATION}
-    return replace(work, sources=kept, raw_model=glb.sha256, provenance={**work.provenance, **made_by, "source_model": glb.sha256})
+    return replace(
+        work,
+        sources=kept,
+        raw_model=glb.sha256,
+        provenance={**work.provenance, **made_by, "source_model": glb.sha256},
+    )
 
 
 def _wanted(work: Work) -> tuple[View, ...]:
@@ -69,4 +86,6 @@ def _wanted(work: Work) -> tuple[View, ...]:
 
 
 def _as_issue(error: InputError) -> Issue:
-    return issue(error.issue_code, str(error), pointer=error.pointer, measured=error.measured, limit=error.limit)
+    return issue(
+        error.issue_code, str(error), pointer=error.pointer, measured=error.measured, limit=error.limit
+    )

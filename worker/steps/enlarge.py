@@ -27,9 +27,15 @@ def enlarge(work: Work, services: Services) -> Work:
     if origin is None or origin.asset.kind == "model" or origin.turn:
         raise StateConflict("only still pictures are enlarged")
     source = min((f for f in origin.files if f.role is Role.PRIMARY), key=lambda f: _BEST.index(f.format))
-    photo = decode(services.blobs.get(source.sha256), max_pixels=services.settings.max_picture_pixels, longest_px=MAX_LONGER_PX + 1)
+    photo = decode(
+        services.blobs.get(source.sha256),
+        max_pixels=services.settings.max_picture_pixels,
+        longest_px=MAX_LONGER_PX + 1,
+    )
     if max(photo.size) > MAX_LONGER_PX:
-        raise StateConflict(f"the picture has {max(photo.size)} px; pictures of up to {MAX_LONGER_PX} px are enlarged")
+        raise StateConflict(
+            f"the picture has {max(photo.size)} px; pictures of up to {MAX_LONGER_PX} px are enlarged"
+        )
     alpha = None if photo.alpha is None else upscale(photo.alpha)
     rgb = upscale(photo.rgb)
     height, width = rgb.shape[:2]
@@ -38,11 +44,19 @@ def enlarge(work: Work, services: Services) -> Work:
     facts = {k: v for k, v in (origin.report.facts or {}).items() if not k.endswith("_bytes")}
     work = work.with_facts(**facts).with_facts(width_px=width, height_px=height, upscaled=FACTOR)
     small = max(photo.size)
-    work = work.with_issues(issue("rendition.upscaled", f"Made from V{origin.number} with {FACTOR} times its pixels.", measured=f"{small} px"))
+    work = work.with_issues(
+        issue(
+            "rendition.upscaled",
+            f"Made from V{origin.number} with {FACTOR} times its pixels.",
+            measured=f"{small} px",
+        )
+    )
     picture = Picture(rgb=rgb, alpha=alpha, enlarged=float(FACTOR), box=(0, 0, width, height))
     work = work.with_file(services, preview(picture), "webp", Role.PREVIEW, _view(origin.files))
     for file in (f for f in origin.files if f.role is Role.PRIMARY):
-        budget = byte_budget(work.deliverable.profiles, file.format, work.rules(services).checks.max_image_bytes)
+        budget = byte_budget(
+            work.deliverable.profiles, file.format, work.rules(services).checks.max_image_bytes
+        )
         work = work.with_file(services, encode_within(rgb, alpha, file.format, budget), file.format)
     return work
 

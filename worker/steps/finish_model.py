@@ -20,4 +20,6 @@ def finish_model(work: Work, services: Services) -> Work:
     d = work.deliverable
     model = with_texture_within(simplified(model, d.max_triangles), d.texture_px)
     data = write_glb(model, work.product.sku, {"sku": work.product.sku, "product": work.product.name})
-    return replace(work.with_facts(triangles=len(model.faces)), raw_model=services.blobs.put(data)).with_file(services, data, "glb", Role.PRIMARY)
+    return replace(work.with_facts(triangles=len(model.faces)), raw_model=services.blobs.put(data)).with_file(
+        services, data, "glb", Role.PRIMARY
+    )

@@ -45,4 +45,8 @@ def fit(model: Model, known: Dimensions) -> Model:
         return model
     positions = ((model.positions - offset) * scale).astype(np.float32)
     normals = model.normals / scale
-    return replace(model, positions=positions, normals=(normals / np.linalg.norm(normals, axis=1, keepdims=True)).astype(np.float32))
+    return replace(
+        model,
+        positions=positions,
+        normals=(normals / np.linalg.norm(normals, axis=1, keepdims=True)).astype(np.float32),
+    )

@@ -49,16 +49,28 @@ def label_provenance(work: Work, services: Services) -> Work:
     credential = credential_of(services.settings)
     ingredients = _ingredients(work, services) if credential else {}
     for file in work.files:
-        own = {**labels, "alt_text": alt_text(p, file.view or str(work.facts.get("view") or d.camera), style=d.style)}
+        own = {
+            **labels,
+            "alt_text": alt_text(p, file.view or str(work.facts.get("view") or d.camera), style=d.style),
+        }
         labelled, lost = _labelled(services.blobs.get(file.sha256), file, own)
         if credential and file.mime in SIGNABLE:
-            labelled = signed(labelled, file.mime, credential, title=file.name, source_type=labels["source_type"], ingredients=ingredients)
+            labelled = signed(
+                labelled,
+                file.mime,
+                credential,
+                title=file.name,
+                source_type=labels["source_type"],
+                ingredients=ingredients,
+            )
             lost += [] if read_manifest(labelled, file.mime).get("title") == file.name else ["signature"]
         if lost:
             words = f"{file.name} lost its {', '.join(lost)}."
             work = work.with_issues(issue("label.lost", words, pointer=f"/files/{file.name}"))
         work = _replaced(work, replace(file, sha256=services.blobs.put(labelled), bytes=len(labelled)))
-    facts = hashlib.sha256(json.dumps([p.sku, p.name, dict(p.attributes)], sort_keys=True).encode()).hexdigest()
+    facts = hashlib.sha256(
+        json.dumps([p.sku, p.name, dict(p.attributes)], sort_keys=True).encode()
+    ).hexdigest()
     provenance = {
         **work.provenance,
         "generator": generator,
@@ -88,7 +100,9 @@ def _replaced(work: Work, file: VersionFile) -> Work:
 
 def _labelled(data: bytes, file: VersionFile, labels: dict[str, str]) -> tuple[bytes, list[str]]:
     """The labelled bytes, and the names of the labels that cannot be read back from them."""
-    if file.format == "usdz":  # labelled when it was written: a package cannot be changed without breaking its alignment
+    if (
+        file.format == "usdz"
+    ):  # labelled when it was written: a package cannot be changed without breaking its alignment
         return data, [] if read_usdz_sku(data) == labels["sku"] else ["sku"]
     wanted = cleaned(labels)
     if file.format in GLBS:

@@ -21,5 +21,7 @@ def make_lods(work: Work, services: Services) -> Work:
         step = 1 + LODS.index(level)
         fewer = simplified(whole, max(LEAST_TRIANGLES, len(whole.faces) // FEWER**step))
         model = with_texture_within(fewer, max(LEAST_PX, work.deliverable.texture_px // NARROWER**step))
-        work = work.with_file(services, write_glb(model, f"{work.product.sku} {level}", {"sku": work.product.sku}), level)
+        work = work.with_file(
+            services, write_glb(model, f"{work.product.sku} {level}", {"sku": work.product.sku}), level
+        )
     return work

@@ -34,7 +34,9 @@ def make_model(work: Work, services: Services) -> Work:
     if _sure_enough(made):
         return made
     measured, limit = made.facts["confidence"], made.deliverable.min_confidence
-    return made.with_issues(issue("model.below_threshold", "No other generator made this model.", measured=measured, limit=limit))
+    return made.with_issues(
+        issue("model.below_threshold", "No other generator made this model.", measured=measured, limit=limit)
+    )
 
 
 def _sure_enough(work: Work) -> bool:
@@ -50,8 +52,18 @@ def _make_remotely(work: Work, services: Services, name: str) -> Work:
 
 def _order(work: Work, provider: Provider) -> Order:
     d = work.deliverable
-    pictures = {view: work.sources[view] for view in provider.capabilities.views or tuple(work.sources) if view in work.sources}
-    return Order(product=work.product, pictures=pictures, prompt=prompt_of(work, provider), max_triangles=d.max_triangles, texture_px=d.texture_px)
+    pictures = {
+        view: work.sources[view]
+        for view in provider.capabilities.views or tuple(work.sources)
+        if view in work.sources
+    }
+    return Order(
+        product=work.product,
+        pictures=pictures,
+        prompt=prompt_of(work, provider),
+        max_triangles=d.max_triangles,
+        texture_px=d.texture_px,
+    )
 
 
 def _make_locally(work: Work, services: Services) -> Work:
@@ -62,14 +74,22 @@ def _make_locally(work: Work, services: Services) -> Work:
         photos[view] = photo = photo_of(services, sha256, where, LONGEST_PX)
         cutouts[View(view)] = cutout = keeper(services, sha256)(photo, where)
         work = work.with_issues(*source_issues(photo, cutout, view))
-    work = work.with_issues(*same_picture_issues(photos), *wrong_view_issues(cutouts, work.product.dimensions))
+    work = work.with_issues(
+        *same_picture_issues(photos), *wrong_view_issues(cutouts, work.product.dimensions)
+    )
     product, d = work.product, work.deliverable
     words = f"{product.name} {product.category} {product.material}"
-    built = build_model(cutouts, product.dimensions, words, max_triangles=d.max_triangles, texture_px=d.texture_px)
+    built = build_model(
+        cutouts, product.dimensions, words, max_triangles=d.max_triangles, texture_px=d.texture_px
+    )
     work = work.with_issues(*built.issues).with_facts(
-        family=built.family, confidence=built.confidence, views=", ".join(built.shown.get(view, view) for view in cutouts)
+        family=built.family,
+        confidence=built.confidence,
+        views=", ".join(built.shown.get(view, view) for view in cutouts),
     )
     raw = services.blobs.put(write_glb(built.model, product.sku))
     made_by = {**photo_labels(p.labels for p in photos.values()), "generator": LOCAL}
-    sources = {str(built.shown.get(View(view), view)): sha256 for view, sha256 in work.sources.items()}  # the checks look at what photos show
+    sources = {
+        str(built.shown.get(View(view), view)): sha256 for view, sha256 in work.sources.items()
+    }  # the checks look at what photos show
     return replace(work, sources=sources, raw_model=raw, provenance={**work.provenance, **made_by})

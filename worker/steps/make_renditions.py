@@ -19,7 +19,12 @@ from worker.imaging.style import seed_of, size_of
 from worker.renditions import Made, Order, made_elsewhere, make, opened
 from worker.work import Work, photo_labels
 
-CHANGED = ("rendition.product_unsure", "rendition.product_cut", "rendition.product_changed", "rendition.text_changed")
+CHANGED = (
+    "rendition.product_unsure",
+    "rendition.product_cut",
+    "rendition.product_changed",
+    "rendition.text_changed",
+)
 
 
 def make_renditions(work: Work, services: Services) -> Work:
@@ -30,7 +35,9 @@ def make_renditions(work: Work, services: Services) -> Work:
     """
 
     def by(work: Work, name: str) -> Work:
-        clean = replace(work.without("rendition."), facts={}) if work.files else work  # what was said of another generator's picture
+        clean = (
+            replace(work.without("rendition."), facts={}) if work.files else work
+        )  # what was said of another generator's picture
         return _make_locally(clean, services) if name == LOCAL else _make_remotely(clean, services, name)
 
     return by_first(work, by, enough=_still_the_product, made=bool(work.files))
@@ -45,10 +52,20 @@ def _make_locally(work: Work, services: Services) -> Work:
     work, palette = _inspired(work, services)
     if d.made_from == PHOTO:
         view, sha256 = next(iter(work.sources.items()))
-        made = make(photo_of(services, sha256, f"/images/{view}"), _order(work, services, palette), view=view, cut=keeper(services, sha256))
+        made = make(
+            photo_of(services, sha256, f"/images/{view}"),
+            _order(work, services, palette),
+            view=view,
+            cut=keeper(services, sha256),
+        )
     else:
-        view, made = d.camera, make(model_of(services, work.model), _order(work, services, palette), view=d.camera)
-    return _with_made(uncredited(work), services, made, view, {"generator": LOCAL, "style": d.style, "seed": str(made.seed)})
+        view, made = (
+            d.camera,
+            make(model_of(services, work.model), _order(work, services, palette), view=d.camera),
+        )
+    return _with_made(
+        uncredited(work), services, made, view, {"generator": LOCAL, "style": d.style, "seed": str(made.seed)}
+    )
 
 
 def _make_remotely(work: Work, services: Services, name: str) -> Work:
@@ -60,8 +77,16 @@ def _make_remotely(work: Work, services: Services, name: str) -> Work:
     try:
         if services.provider(name).capabilities.cuts_out:
             made = make(opened(pictures[0], order, view), order, view=view)
-            return _with_made(came.work, services, made, view, {"style": work.deliverable.style, "generated": "cut-out"})
-        made = made_elsewhere(pictures, photo_of(services, source, f"/images/{view}"), order, view=view, cut=keeper(services, source))
+            return _with_made(
+                came.work, services, made, view, {"style": work.deliverable.style, "generated": "cut-out"}
+            )
+        made = made_elsewhere(
+            pictures,
+            photo_of(services, source, f"/images/{view}"),
+            order,
+            view=view,
+            cut=keeper(services, source),
+        )
     except InputError as error:
         raise BadOutput(name, "generate", f"its picture cannot be used: {error}") from error
     return _with_made(came.work, services, made, view, {"style": work.deliverable.style})
@@ -112,5 +137,7 @@ def _inspired(work: Work, services: Services) -> tuple[Work, Palette | None]:
     try:
         photo = photo_of(services, sha256, where)
     except InputError as error:
-        return work.with_issues(issue("source.inspiration", str(error), pointer=where, measured=error.measured, limit=error.limit)), None
+        return work.with_issues(
+            issue("source.inspiration", str(error), pointer=where, measured=error.measured, limit=error.limit)
+        ), None
     return work, palette_of(photo)

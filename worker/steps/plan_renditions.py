@@ -9,5 +9,12 @@ def plan_renditions(work: Work, services: Services) -> Work:
     """The same work; runs for what plugin.json says to render from this deliverable are on their way. Reads: version."""
     record = services.products.get(work.product.sku)
     if record and not record.deleted:
-        plan_runs(services, record.product, record.sources, made_from=work.deliverable.name, bulk=work.bulk, batch_id=work.batch_id)
+        plan_runs(
+            services,
+            record.product,
+            record.sources,
+            made_from=work.deliverable.name,
+            bulk=work.bulk,
+            batch_id=work.batch_id,
+        )
     return work

@@ -30,7 +30,9 @@ def publish_to_channels(work: Work, services: Services) -> Work:
     if _overtaken(services, version, asked_at):
         return work
     if version.report.errors(services.clock.now()):
-        raise StateConflict(f"version {version.id} is blocked: what was accepted on it was accepted only until a day that is over")
+        raise StateConflict(
+            f"version {version.id} is blocked: what was accepted on it was accepted only until a day that is over"
+        )
     approved = services.decisions.approved(version)
     services.assets.serve(version.id, public=True)  # a channel may fetch what it is told of at once
     live, failed = dict[str, str](), list[ConnectorError]()
@@ -47,11 +49,17 @@ def publish_to_channels(work: Work, services: Services) -> Work:
 def _overtaken(services: Services, version: Version, asked_at: datetime) -> bool:
     """Whether another version of the asset went live that was asked for later, while this one waited."""
     live = services.publications.of_product(version.asset.sku)
-    return any(p.asset_id == version.asset.id and p.version_id != version.id and p.asked_at > asked_at for p in live)
+    return any(
+        p.asset_id == version.asset.id and p.version_id != version.id and p.asked_at > asked_at for p in live
+    )
 
 
-def _publish(services: Services, channel: str, product: Product, approved: ApprovedVersion, asked_at: datetime) -> str:
+def _publish(
+    services: Services, channel: str, product: Product, approved: ApprovedVersion, asked_at: datetime
+) -> str:
     with turn_at(services, channel, product.sku):
-        url = services.channel(channel).sync(listing_of(services, channel, product, put=approved), services.blobs)
+        url = services.channel(channel).sync(
+            listing_of(services, channel, product, put=approved), services.blobs
+        )
         services.publications.set(approved.version, channel, url, asked_at=asked_at)
     return url

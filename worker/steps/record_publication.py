@@ -16,7 +16,9 @@ def record_publication(work: Work, services: Services) -> Work:
         return work
     if version.state is not VersionState.PUBLISHED:
         services.assets.move(version.id, VersionState.PUBLISHED)
-        services.ledger.tell("published", sku=work.product.sku, version_id=version.id, detail=", ".join(work.published))
+        services.ledger.tell(
+            "published", sku=work.product.sku, version_id=version.id, detail=", ".join(work.published)
+        )
     services.assets.supersede_others(version.id, [VersionState.PUBLISHED], newer_too=True)
     services.assets.supersede_others(version.id, [VersionState.APPROVED])
     return work

@@ -21,6 +21,8 @@ def render_previews(work: Work, services: Services) -> Work:
     for view, size in SIZES_PX.items():
         rgb, _ = stage.render(camera_for(model.low, model.high, view), size, Look(samples=SAMPLES))
         work = work.with_file(services, encode(rgb, None, "webp"), "webp", Role.PREVIEW, view)
-    for kind, rgb in zip(STUDIES, studies(stage, camera_for(model.low, model.high, "hero"), STUDY_PX, STUDIES), strict=True):
+    for kind, rgb in zip(
+        STUDIES, studies(stage, camera_for(model.low, model.high, "hero"), STUDY_PX, STUDIES), strict=True
+    ):
         work = work.with_file(services, encode(rgb, None, "webp"), "webp", Role.PREVIEW, kind)
     return work

@@ -16,6 +16,8 @@ def request_review(work: Work, services: Services) -> Work:
         return work  # this step ran before
     services.assets.move(version.id, wanted)
     if wanted is VersionState.IN_REVIEW:
-        services.assets.supersede_others(version.id, [VersionState.DRAFT, VersionState.BLOCKED, VersionState.IN_REVIEW])
+        services.assets.supersede_others(
+            version.id, [VersionState.DRAFT, VersionState.BLOCKED, VersionState.IN_REVIEW]
+        )
     services.ledger.tell(wanted.value, sku=work.product.sku, version_id=version.id)
     return work

@@ -4,7 +4,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dam_connector.adapters.http import Http, Part, Reply
-from dam_connector.errors import AdapterError, BadOutput, NotFound, OutOfCredit, RateLimited, Refused, SubmitUnknown, Unavailable
+from dam_connector.errors import (
+    AdapterError,
+    BadOutput,
+    NotFound,
+    OutOfCredit,
+    RateLimited,
+    Refused,
+    SubmitUnknown,
+    Unavailable,
+)
 
 RATE_S = 10.0
 MAX_ANSWER = 1_048_576
@@ -24,7 +33,11 @@ class Caller:
     once: tuple[str, ...] = ()
 
     def __init__(self, http: Http, base_url: str, headers: Mapping[str, str]) -> None:
-        self._http, self._base, self._headers = http, base_url.rstrip("/"), {"Accept": "application/json", **headers}
+        self._http, self._base, self._headers = (
+            http,
+            base_url.rstrip("/"),
+            {"Accept": "application/json", **headers},
+        )
 
     def refusal(self, reply: Reply, operation: str) -> AdapterError:
         """What a reply means that is neither good nor a 5xx."""
@@ -57,10 +70,26 @@ class Caller:
         """
         url = path if path.startswith(f"{self._base}/") else f"{self._base}{path}"
         if path.startswith(("http://", "https://")) and url != path:
-            raise BadOutput(self.vendor, operation, "it names an address on another host, where our key does not go")
-        more: dict[str, Any] = {"json": json, "fields": fields, "files": files, "content": content, "max_bytes": max_bytes, "timeout_s": timeout_s}
+            raise BadOutput(
+                self.vendor, operation, "it names an address on another host, where our key does not go"
+            )
+        more: dict[str, Any] = {
+            "json": json,
+            "fields": fields,
+            "files": files,
+            "content": content,
+            "max_bytes": max_bytes,
+            "timeout_s": timeout_s,
+        }
         try:
-            reply = self._http.ask(method, url, vendor=self.vendor, operation=operation, headers={**self._headers, **(headers or {})}, **more)
+            reply = self._http.ask(
+                method,
+                url,
+                vendor=self.vendor,
+                operation=operation,
+                headers={**self._headers, **(headers or {})},
+                **more,
+            )
         except SubmitUnknown as error:
             if operation in self.once:
                 raise
@@ -78,7 +107,9 @@ class Caller:
         Raises: Unavailable when it did not take them; Blocked.
         """
         try:
-            reply = self._http.ask(method, url, vendor=self.vendor, operation=operation, headers={}, timeout_s=UPLOAD_S, **more)
+            reply = self._http.ask(
+                method, url, vendor=self.vendor, operation=operation, headers={}, timeout_s=UPLOAD_S, **more
+            )
         except SubmitUnknown as error:
             raise Unavailable(self.vendor, operation, "its storage did not answer") from error
         if not 200 <= reply.status < 300:

@@ -33,7 +33,9 @@ class Kit:
     folder: Path = Path()  # that plugin.json lies in
     name: str = ""
     journal: Callable[[str, str], None] = _unheard  # a SKU, and what an adapter did for it, for its history
-    turn: Callable[[str], AbstractContextManager[None]] = _alone  # one at a time; raises Busy: who reads, changes and writes something shared
+    turn: Callable[[str], AbstractContextManager[None]] = (
+        _alone  # one at a time; raises Busy: who reads, changes and writes something shared
+    )
 
     def turn_at(self, place: str) -> AbstractContextManager[None]:
         """The turn at something of this connection's, such as a product in a shop, whose variants share a list of media."""
@@ -55,7 +57,9 @@ def chosen(options: Mapping[str, Any], name: str, usual: str, known: Iterable[st
     return value
 
 
-def web_address(options: Mapping[str, Any], name: str = "base_url", example: str = "https://shop.example") -> str:
+def web_address(
+    options: Mapping[str, Any], name: str = "base_url", example: str = "https://shop.example"
+) -> str:
     """The value of an option that is an address. Raises: ConfigError."""
     value = str(options.get(name, ""))
     if not value.startswith(("http://", "https://")):

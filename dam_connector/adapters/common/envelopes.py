@@ -23,7 +23,12 @@ def load_event(inbound: Inbound, vendor: str) -> Event:
         raise BadOutput(vendor, "normalize", "; ".join(problems(error.messages, EventSchema()))) from error
     kind = EventKind(loaded["type"].removeprefix("product."))
     product = None if kind is EventKind.DELETED else load_product(loaded["data"])
-    return Event(kind=kind, ref=str(loaded["data"]["sku"]).strip(), at=loaded["timestamp"].astimezone(UTC), product=product)
+    return Event(
+        kind=kind,
+        ref=str(loaded["data"]["sku"]).strip(),
+        at=loaded["timestamp"].astimezone(UTC),
+        product=product,
+    )
 
 
 def _envelope(inbound: Inbound, vendor: str) -> Mapping[str, Any]:
@@ -34,7 +39,11 @@ def _envelope(inbound: Inbound, vendor: str) -> Mapping[str, Any]:
             raise BadOutput(vendor, "normalize", "/: a CloudEvent is a JSON object")
         return {"type": data.get("type"), "timestamp": data.get("time"), "data": data.get("data")}
     if "ce-id" in inbound.headers:
-        return {"type": inbound.headers.get("ce-type"), "timestamp": inbound.headers.get("ce-time"), "data": data}
+        return {
+            "type": inbound.headers.get("ce-type"),
+            "timestamp": inbound.headers.get("ce-time"),
+            "data": data,
+        }
     if not isinstance(data, Mapping):
         raise BadOutput(vendor, "normalize", "/: the body is not a JSON object")
     return data

@@ -28,14 +28,22 @@ def sync(tree: Tree, listing: Listing, blobs: Blobs) -> None:
     for name in known.keys() - names.keys():
         tree.remove(f"{home}/{name.rpartition('/')[2]}")
     if names:
-        tree.write(_path(listing), json.dumps(_index_of(listing), indent=2, sort_keys=True).encode(), "application/json")
+        tree.write(
+            _path(listing),
+            json.dumps(_index_of(listing), indent=2, sort_keys=True).encode(),
+            "application/json",
+        )
     else:
         tree.remove(_path(listing))
 
 
 def live(tree: Tree, listing: Listing) -> tuple[str, ...]:
     """The names of our files that lie there."""
-    return tuple(name for name in _names(_read(tree, listing)) if tree.has(f"{listing.folder}/{name.rpartition('/')[2]}"))
+    return tuple(
+        name
+        for name in _names(_read(tree, listing))
+        if tree.has(f"{listing.folder}/{name.rpartition('/')[2]}")
+    )
 
 
 def _path(listing: Listing) -> str:
@@ -57,7 +65,9 @@ def _index_of(listing: Listing) -> dict[str, Any]:
 
 
 def _names(index: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: sha256 for asset in index.get("assets", {}).values() for name, sha256 in asset["files"].items()}
+    return {
+        name: sha256 for asset in index.get("assets", {}).values() for name, sha256 in asset["files"].items()
+    }
 
 
 def _read(tree: Tree, listing: Listing) -> dict[str, Any]:

@@ -9,7 +9,14 @@ from dam_connector.adapters.http import Http
 from dam_connector.errors import AdapterError, BadOutput, RateLimited, Refused
 
 MAX_GRAPH = 16_000_000
-FORBIDDEN = ("FORBIDDEN", "UNAUTHORIZED", "PermissionDenied", "ACCESS_DENIED", "InvalidToken", "ExpiredSignatureError")
+FORBIDDEN = (
+    "FORBIDDEN",
+    "UNAUTHORIZED",
+    "PermissionDenied",
+    "ACCESS_DENIED",
+    "InvalidToken",
+    "ExpiredSignatureError",
+)
 THROTTLED = ("THROTTLED", "TooManyRequests")
 
 
@@ -20,7 +27,14 @@ class GraphQl(Caller):
         super().__init__(http, base_url, headers)
         self._path = path
 
-    def query(self, query: str, variables: Mapping[str, Any], operation: str, *, file: tuple[str, bytes, str] | None = None) -> dict[str, Any]:
+    def query(
+        self,
+        query: str,
+        variables: Mapping[str, Any],
+        operation: str,
+        *,
+        file: tuple[str, bytes, str] | None = None,
+    ) -> dict[str, Any]:
         """The data of an answer. file: the name, bytes and type of an upload, which stands at `$file` or in `$input[0].file`.
 
         Raises: as `Caller.ask`; Refused where the interface says that we may not, BadOutput for its other errors.
@@ -38,9 +52,15 @@ class GraphQl(Caller):
         code = str(more.get("code") or (more.get("exception") or {}).get("code"))
         if code in THROTTLED:
             return RateLimited(self.vendor, operation, words, retry_after_s=RATE_S)
-        return Refused(self.vendor, operation, words) if code in FORBIDDEN else BadOutput(self.vendor, operation, words)
+        return (
+            Refused(self.vendor, operation, words)
+            if code in FORBIDDEN
+            else BadOutput(self.vendor, operation, words)
+        )
 
-    def done(self, answer: Mapping[str, Any], name: str, operation: str, *, errors: str = "errors") -> dict[str, Any]:
+    def done(
+        self, answer: Mapping[str, Any], name: str, operation: str, *, errors: str = "errors"
+    ) -> dict[str, Any]:
         """What a mutation gave. Raises: Refused with the place and words of its first error."""
         found = answer.get(name) or {}
         if wrong := found.get(errors):
@@ -50,17 +70,35 @@ class GraphQl(Caller):
         return dict(found)
 
     def _sent(
-        self, query: str, variables: Mapping[str, Any], operation: str, headers: Mapping[str, str], file: tuple[str, bytes, str] | None = None
+        self,
+        query: str,
+        variables: Mapping[str, Any],
+        operation: str,
+        headers: Mapping[str, str],
+        file: tuple[str, bytes, str] | None = None,
     ) -> dict[str, Any]:
         body = {"query": query, "variables": dict(variables)}
         if file is None:
             return self.asked("POST", self._path, operation, json=body, headers=headers, max_bytes=MAX_GRAPH)
-        place = "variables.file" if "file" in variables else "variables.input.0.file"  # GraphQL multipart request specification
+        place = (
+            "variables.file" if "file" in variables else "variables.input.0.file"
+        )  # GraphQL multipart request specification
         fields = {"operations": json.dumps(body), "map": json.dumps({"0": [place]})}
-        return self.asked("POST", self._path, operation, fields=fields, files=[("0", file)], headers=headers, max_bytes=MAX_GRAPH, timeout_s=UPLOAD_S)
+        return self.asked(
+            "POST",
+            self._path,
+            operation,
+            fields=fields,
+            files=[("0", file)],
+            headers=headers,
+            max_bytes=MAX_GRAPH,
+            timeout_s=UPLOAD_S,
+        )
 
 
 def nodes(connection: Any) -> Iterator[dict[str, Any]]:
     """The nodes of a connection, however it is asked for: by edges or by nodes."""
-    found: Sequence[Any] = (connection or {}).get("nodes") or [e.get("node") for e in (connection or {}).get("edges") or ()]
+    found: Sequence[Any] = (connection or {}).get("nodes") or [
+        e.get("node") for e in (connection or {}).get("edges") or ()
+    ]
     return (node for node in found if isinstance(node, dict))

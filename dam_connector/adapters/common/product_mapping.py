@@ -30,7 +30,9 @@ class Fields:
         """Raises: ConfigError for a field that there is not."""
         own = options.get("attributes", {})
         if not isinstance(own, dict) or (wrong := [name for name in own if name not in FIELDS]):
-            raise ConfigError(f"attributes: {wrong[0] if isinstance(own, dict) else own!r} is none of our fields; known: {', '.join(FIELDS)}")
+            raise ConfigError(
+                f"attributes: {wrong[0] if isinstance(own, dict) else own!r} is none of our fields; known: {', '.join(FIELDS)}"
+            )
         self._vendor, self._paths = vendor, {**usual, **{name: str(path) for name, path in own.items()}}
         self._unit = str(options.get("unit", "cm"))
         if self._unit not in METRES_PER_UNIT:
@@ -48,7 +50,13 @@ class Fields:
         """The attributes that plugin.json names with this prefix, without it."""
         return sorted({path.removeprefix(prefix) for path in self._paths.values() if path.startswith(prefix)})
 
-    def product(self, sku: str, look: Look, images: Iterable[tuple[str, str]] = (), attributes: Mapping[str, str] | None = None) -> Product:
+    def product(
+        self,
+        sku: str,
+        look: Look,
+        images: Iterable[tuple[str, str]] = (),
+        attributes: Mapping[str, str] | None = None,
+    ) -> Product:
         """The product whose attributes `look` finds by their names. images: address and words (file name, alt text) of its pictures, in order.
 
         Raises: BadOutput with the place of each mistake.
@@ -57,7 +65,9 @@ class Fields:
         record |= {name: as_text(look(self._paths[name])) for name in TEXTS if name in self._paths}
         record["dimensions"] = {**self._sizes(look), "unit": "m"}
         shown = by_side(images, self._order)
-        shown |= {view: url for view in VIEWS if view in self._paths and (url := as_text(look(self._paths[view])))}
+        shown |= {
+            view: url for view in VIEWS if view in self._paths and (url := as_text(look(self._paths[view])))
+        }
         record["images"] = shown
         if "inspiration_image" in self._paths:
             record["inspiration_image"] = as_text(look(self._paths["inspiration_image"]))
@@ -66,7 +76,10 @@ class Fields:
         return product_of(record, self._vendor)
 
     def _sizes(self, look: Look) -> dict[str, float | None]:
-        return {axis: metres(look(self._paths[axis]), self._unit) if axis in self._paths else None for axis in AXES}
+        return {
+            axis: metres(look(self._paths[axis]), self._unit) if axis in self._paths else None
+            for axis in AXES
+        }
 
 
 def product_of(record: Mapping[str, Any], vendor: str) -> Product:
@@ -97,7 +110,10 @@ def by_side(images: Iterable[tuple[str, str]], order: Iterable[str]) -> dict[str
 def metres(value: Any, unit: str) -> float | None:
     """A length in metres: a number or its text in this unit, or a measure with a unit of its own. None where it is none, or none above 0."""
     if isinstance(value, dict):
-        value, unit = value.get("amount", value.get("value")), UNITS.get(str(value.get("unit", "")).upper(), str(value.get("unit", "")).lower())
+        value, unit = (
+            value.get("amount", value.get("value")),
+            UNITS.get(str(value.get("unit", "")).upper(), str(value.get("unit", "")).lower()),
+        )
     try:
         number = float(str(value).replace(",", ".")) * METRES_PER_UNIT[unit]
     except (ValueError, KeyError):

@@ -14,7 +14,15 @@ from dam_connector.adapters.common.api_client import Caller
 from dam_connector.adapters.common.context import Kit
 from dam_connector.adapters.http import Part
 from dam_connector.domain.media import picture_mime
-from dam_connector.errors import BadOutput, DeliveryError, NotFound, Refused, SubmitUnknown, Unavailable, Unsupported
+from dam_connector.errors import (
+    BadOutput,
+    DeliveryError,
+    NotFound,
+    Refused,
+    SubmitUnknown,
+    Unavailable,
+    Unsupported,
+)
 from dam_connector.ports import Generation, Inbound, ProviderCapabilities, Verified
 
 SUBMIT = "submit"  # the one operation that may cost money
@@ -56,7 +64,9 @@ class Remote(Caller):
                 return ref
         raise SubmitUnknown(self.vendor, SUBMIT, "the answer names no task")
 
-    def pictures(self, order: Generation, views: Sequence[str], types: Sequence[str], max_bytes: int) -> dict[str, bytes]:
+    def pictures(
+        self, order: Generation, views: Sequence[str], types: Sequence[str], max_bytes: int
+    ) -> dict[str, bytes]:
         """The order's pictures of these views, in this order; of any where `views` is empty. Raises: Refused when there is none, or not a fit one."""
         found = {view: order.pictures[view] for view in views or order.pictures if view in order.pictures}
         if not found or (views and views[0] not in found):
@@ -64,7 +74,9 @@ class Remote(Caller):
         names = ", ".join(EXTENSIONS[t].upper() for t in types)
         for view, data in found.items():
             if picture_mime(data[:16]) not in types or len(data) > max_bytes:
-                raise Refused(self.vendor, SUBMIT, f"{view}: it takes {names} of up to {max_bytes // 10**6} MB")
+                raise Refused(
+                    self.vendor, SUBMIT, f"{view}: it takes {names} of up to {max_bytes // 10**6} MB"
+                )
         return found
 
     def download(self, link: Callable[[], str], what: Callable[[bytes], bytes], max_bytes: int) -> bytes:
@@ -79,7 +91,11 @@ class Remote(Caller):
 
     def glb(self, data: bytes) -> bytes:
         """Raises: BadOutput unless the bytes are one whole GLB."""
-        if data[:4] != b"glTF" or int.from_bytes(data[4:8], "little") != 2 or int.from_bytes(data[8:12], "little") != len(data):
+        if (
+            data[:4] != b"glTF"
+            or int.from_bytes(data[4:8], "little") != 2
+            or int.from_bytes(data[8:12], "little") != len(data)
+        ):
             raise BadOutput(self.vendor, "fetch", "what came is no GLB, or not all of one")
         return data
 

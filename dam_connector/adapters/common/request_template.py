@@ -26,7 +26,9 @@ def check_template(template: Any, where: str) -> None:
     """Raises: ConfigError for a mark that means nothing."""
     for mark in marks(template):
         if mark not in FACTS and mark != "images" and mark.partition(":")[0] != "image":
-            raise ConfigError(f"{where}: {{{{{mark}}}}} means nothing; known: {', '.join(FACTS)}, image, image:VIEW, images")
+            raise ConfigError(
+                f"{where}: {{{{{mark}}}}} means nothing; known: {', '.join(FACTS)}, image, image:VIEW, images"
+            )
 
 
 def marks(template: Any) -> Iterator[str]:
@@ -40,7 +42,11 @@ def filled(template: Any, order: Generation, pictures: Mapping[str, str]) -> Any
     A text that is nothing but a mark becomes the fact itself, a number or a list too. A key whose picture there is not is left out.
     """
     if isinstance(template, dict):
-        return {key: value for key, each in template.items() if (value := filled(each, order, pictures)) is not None}
+        return {
+            key: value
+            for key, each in template.items()
+            if (value := filled(each, order, pictures)) is not None
+        }
     if isinstance(template, list):
         return [value for each in template if (value := filled(each, order, pictures)) is not None]
     if not isinstance(template, str):

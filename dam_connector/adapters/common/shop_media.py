@@ -14,13 +14,21 @@ def formats(options: Mapping[str, Any], usual: Sequence[str]) -> tuple[str, ...]
     """The formats that go to a shop: of pictures the first that there is, of models all. Raises: ConfigError."""
     wanted = options.get("formats", list(usual))
     if not isinstance(wanted, list) or (wrong := [f for f in wanted if f not in FORMATS]):
-        raise ConfigError(f"formats: {wrong[0] if isinstance(wanted, list) else wanted!r} is none of {', '.join(FORMATS)}")
+        raise ConfigError(
+            f"formats: {wrong[0] if isinstance(wanted, list) else wanted!r} is none of {', '.join(FORMATS)}"
+        )
     return tuple(wanted)
 
 
 def wanted_of(listing: Listing, chosen: Sequence[str]) -> list[MediaFile]:
     """The files of a listing that go to a shop that takes these formats."""
-    return list(media_of(listing, pictures=[f for f in chosen if f in PICTURES], models=[f for f in chosen if f not in PICTURES]))
+    return list(
+        media_of(
+            listing,
+            pictures=[f for f in chosen if f in PICTURES],
+            models=[f for f in chosen if f not in PICTURES],
+        )
+    )
 
 
 def merged(theirs: Sequence[T], ours: Sequence[T], *, first: bool) -> list[T]:

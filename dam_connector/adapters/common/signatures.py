@@ -43,7 +43,9 @@ def standard_webhook(inbound: Inbound, signers: Sequence[Webhook]) -> str:
         raise DeliveryError(400, "the body is not UTF-8") from error
     given = [s.encode() for s in inbound.headers.get("webhook-signature", "").split()]
     expected = [w.sign(message_id, sent_at, text).encode() for w in signers]
-    if not any([hmac.compare_digest(g, e) for g in given for e in expected]):  # a list: every pair is compared
+    if not any(
+        [hmac.compare_digest(g, e) for g in given for e in expected]
+    ):  # a list: every pair is compared
         raise DeliveryError(401, "the signature does not match any of this connection's secrets")
     return message_id
 
@@ -70,7 +72,9 @@ class PublishedKeys:
 
     def _ask(self, now: datetime) -> None:
         try:
-            found = read_json(self._http.get(self._url, max_bytes=MAX_KEYS, vendor=self._vendor).body, self._vendor)
+            found = read_json(
+                self._http.get(self._url, max_bytes=MAX_KEYS, vendor=self._vendor).body, self._vendor
+            )
             self._keys = [self._read(key) for key in found["keys"]]
         except (AdapterError, KeyError, TypeError, ValueError, binascii.Error) as error:
             raise DeliveryError(503, f"{self._vendor}'s keys cannot be had now") from error

@@ -7,9 +7,15 @@ from dam_connector.domain.event import Verdict
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import BadOutput, ConfigError
 
-STATES = tuple(VersionState(name) for name in ("in_review", "approved", "rejected", "published", "superseded", "withdrawn"))  # that a DAM is told of
+STATES = tuple(
+    VersionState(name)
+    for name in ("in_review", "approved", "rejected", "published", "superseded", "withdrawn")
+)  # that a DAM is told of
 
-VERDICTS = {VersionState.APPROVED: Verdict.APPROVED, VersionState.REJECTED: Verdict.REJECTED}  # what people decide there
+VERDICTS = {
+    VersionState.APPROVED: Verdict.APPROVED,
+    VersionState.REJECTED: Verdict.REJECTED,
+}  # what people decide there
 
 
 def read_state(text: Any, vendor: str) -> VersionState:
@@ -17,14 +23,20 @@ def read_state(text: Any, vendor: str) -> VersionState:
     try:
         return VersionState(str(text or VersionState.IN_REVIEW.value))
     except ValueError as error:
-        raise BadOutput(vendor, "standing", f"its state is {str(text)[:40]!r}, which is none of ours; reconcile --mend writes it again") from error
+        raise BadOutput(
+            vendor,
+            "standing",
+            f"its state is {str(text)[:40]!r}, which is none of ours; reconcile --mend writes it again",
+        ) from error
 
 
 def labels_of(usual: Mapping[VersionState, str], options: Mapping[str, Any]) -> dict[VersionState, str]:
     """A DAM's label of each state: its usual ones, over which plugin.json (`states`) has the last word. Raises: ConfigError."""
     own = options.get("states", {})
     if not isinstance(own, dict) or (wrong := [name for name in own if name not in STATES]):
-        raise ConfigError(f"states: {wrong[0] if isinstance(own, dict) else own!r} is none of {', '.join(STATES)}")
+        raise ConfigError(
+            f"states: {wrong[0] if isinstance(own, dict) else own!r} is none of {', '.join(STATES)}"
+        )
     labels = {**usual, **{VersionState(name): str(label) for name, label in own.items()}}
     if len({labels[s] for s in (VersionState.IN_REVIEW, VersionState.APPROVED, VersionState.REJECTED)}) < 3:
         raise ConfigError("states: in_review, approved and rejected need labels of their own")
@@ -35,5 +47,9 @@ def state_of(label: str, labels: Mapping[VersionState, str], version: Version, v
     """The state that a label stands for: that of the version on our side, where it may be meant. Raises: BadOutput for a label of none."""
     meant = [state for state in STATES if labels.get(state) == label]
     if not meant:
-        raise BadOutput(vendor, "standing", f"its state is {label!r}, which is none of {', '.join(sorted(set(labels.values())))}")
+        raise BadOutput(
+            vendor,
+            "standing",
+            f"its state is {label!r}, which is none of {', '.join(sorted(set(labels.values())))}",
+        )
     return version.state if version.state in meant else meant[0]

@@ -38,7 +38,9 @@ class Directus(Caller):
     vendor = "directus"
     capabilities = DamCapabilities(webhooks=True)
 
-    def __init__(self, kit: Kit, base_url: str, token: str, collection: str, root: str, hook_secret: str) -> None:
+    def __init__(
+        self, kit: Kit, base_url: str, token: str, collection: str, root: str, hook_secret: str
+    ) -> None:
         super().__init__(kit.http, base_url, {"Authorization": f"Bearer {token}"})
         self._collection, self._root, self._hook_secret = collection, root, hook_secret
         self._folders: dict[str, str] = {}
@@ -84,7 +86,11 @@ class Directus(Caller):
         by = row.get("user_updated") or {}
         if state not in VERDICTS or by.get("id") == self._own_id():
             return DamStanding(state=state)
-        name = " ".join(filter(None, [by.get("first_name"), by.get("last_name")])) or by.get("email") or "somebody"
+        name = (
+            " ".join(filter(None, [by.get("first_name"), by.get("last_name")]))
+            or by.get("email")
+            or "somebody"
+        )
         decision = Decision(verdict=VERDICTS[state], by=str(name), note=str(row.get("reject_reason") or ""))
         return DamStanding(state=state, decision=decision)
 
@@ -95,8 +101,14 @@ class Directus(Caller):
     def touched_since(self, cursor: str) -> tuple[list[str], str]:
         moment, _, seen = cursor.partition(" ")
         query = f"fields=id,date_updated&sort=date_updated&limit={PAGE}&filter[date_updated][_gte]={moment or '2000-01-01T00:00:00Z'}"
-        rows = self._listed(f"/items/{self._collection}?{query}&filter[user_updated][_neq]={self._own_id()}", "poll")
-        found = [str(row["id"]) for row in rows if str(row["id"]) not in seen.split(",") or row["date_updated"] != moment]
+        rows = self._listed(
+            f"/items/{self._collection}?{query}&filter[user_updated][_neq]={self._own_id()}", "poll"
+        )
+        found = [
+            str(row["id"])
+            for row in rows
+            if str(row["id"]) not in seen.split(",") or row["date_updated"] != moment
+        ]
         if not rows:
             return [], cursor
         last = str(rows[-1]["date_updated"])
@@ -106,13 +118,17 @@ class Directus(Caller):
         given = inbound.headers.get("x-webhook-secret", "")
         if not self._hook_secret or not hmac.compare_digest(given.encode(), self._hook_secret.encode()):
             raise DeliveryError(401, "X-Webhook-Secret is not this connection's")
-        return Verified(key=f"{hashlib.sha256(inbound.body).hexdigest()}:{inbound.received_at.isoformat()}")  # its flows number nothing
+        return Verified(
+            key=f"{hashlib.sha256(inbound.body).hexdigest()}:{inbound.received_at.isoformat()}"
+        )  # its flows number nothing
 
     def parse_webhook(self, inbound: Inbound) -> list[str]:
         said = read_json(inbound.body, self.vendor)
         keys = said.get("keys") if isinstance(said, dict) else None
         if not isinstance(keys, list):
-            raise BadOutput(self.vendor, "parse_webhook", "/keys: there are none; the flow's request sends {{$trigger}}")
+            raise BadOutput(
+                self.vendor, "parse_webhook", "/keys: there are none; the flow's request sends {{$trigger}}"
+            )
         return [str(key) for key in keys]
 
     def picture(self, name: str, blobs: Blobs) -> bytes:
@@ -123,14 +139,19 @@ class Directus(Caller):
         return self._bytes(str(rows[0]["id"]), "picture")
 
     def remove(self, ref: str) -> None:
-        rows = self._listed(f"/items/{self._collection}?fields=id,files.directus_files_id&filter[id][_eq]={quote(ref, safe='')}", "remove")
+        rows = self._listed(
+            f"/items/{self._collection}?fields=id,files.directus_files_id&filter[id][_eq]={quote(ref, safe='')}",
+            "remove",
+        )
         for row in rows:
             self.ask("DELETE", f"/items/{self._collection}/{row['id']}", "remove")
             for file in row.get("files") or ():
                 self.ask("DELETE", f"/files/{file['directus_files_id']}", "remove")
 
     def _row(self, ref: str, operation: str) -> dict[str, Any]:
-        rows = self._listed(f"/items/{self._collection}?fields={FIELDS}&filter[id][_eq]={quote(ref, safe='')}", operation)
+        rows = self._listed(
+            f"/items/{self._collection}?fields={FIELDS}&filter[id][_eq]={quote(ref, safe='')}", operation
+        )
         if not rows:
             raise NotFound(self.vendor, operation, ref)
         return rows[0]
@@ -153,7 +174,12 @@ class Directus(Caller):
             so_far = f"{so_far}/{name}"
             if so_far not in self._folders:
                 try:
-                    self.ask("POST", "/folders", "push", json={"id": _id(f"folder:{so_far}"), "name": name, "parent": parent})
+                    self.ask(
+                        "POST",
+                        "/folders",
+                        "push",
+                        json={"id": _id(f"folder:{so_far}"), "name": name, "parent": parent},
+                    )
                 except Exists:
                     pass
                 self._folders[so_far] = _id(f"folder:{so_far}")
@@ -167,7 +193,9 @@ class Directus(Caller):
             "id": file_id,
             "folder": folder,
             "title": file.name,
-            "tags": json.dumps([request.product.sku, request.version.asset.deliverable, f"V{request.version.number}"]),
+            "tags": json.dumps(
+                [request.product.sku, request.version.asset.deliverable, f"V{request.version.number}"]
+            ),
             "metadata": json.dumps({**about(request.version, request.product), "sha256": file.sha256}),
         }
         part = [("file", (file.name, data, file.mime))]
@@ -191,7 +219,9 @@ def _id(text: str) -> str:
 
 
 def _file_id(version: Version, file: VersionFile) -> str:
-    return _id(f"file:{version.asset.sku}:{version.asset.deliverable}:{version.asset.slot}:{version.number}:{file.name}:{file.sha256}")
+    return _id(
+        f"file:{version.asset.sku}:{version.asset.deliverable}:{version.asset.slot}:{version.number}:{file.name}:{file.sha256}"
+    )
 
 
 def connect(options: Mapping[str, Any], kit: Kit) -> Directus:

@@ -27,7 +27,9 @@ class MemoryDam(Deaf):
         self._fail()
         ref = f"mem:{request.external_id}"
         if ref not in self.stored:
-            self.stored[ref] = {f"{request.folder}/{f.name}": blobs.get(f.sha256) for f in request.version.files}
+            self.stored[ref] = {
+                f"{request.folder}/{f.name}": blobs.get(f.sha256) for f in request.version.files
+            }
             self.standings[ref] = DamStanding(state=VersionState.IN_REVIEW)
         return ref
 

@@ -31,7 +31,9 @@ class MemoryPim(PlainSource):
         self.products[product.sku] = (product, at)
 
     def verify(self, inbound: Inbound) -> Verified:
-        if not hmac.compare_digest(inbound.headers.get("x-memory-secret", "").encode(), self._secret.encode()):
+        if not hmac.compare_digest(
+            inbound.headers.get("x-memory-secret", "").encode(), self._secret.encode()
+        ):
             raise DeliveryError(401, "x-memory-secret does not match")
         if not inbound.headers.get("x-memory-id"):
             raise DeliveryError(400, "x-memory-id is missing")
@@ -48,7 +50,11 @@ class MemoryPim(PlainSource):
 
     def changed_since(self, moment: datetime) -> Iterable[Event]:
         self._fail()
-        return [Event(kind=EventKind.UPDATED, ref=sku, at=at, product=product) for sku, (product, at) in self.products.items() if at >= moment]
+        return [
+            Event(kind=EventKind.UPDATED, ref=sku, at=at, product=product)
+            for sku, (product, at) in self.products.items()
+            if at >= moment
+        ]
 
     def _fail(self) -> None:
         failure, self.fail_with = self.fail_with, None

@@ -47,7 +47,12 @@ class MemoryProvider:
     def _task(self, ref: str) -> Task:
         self.looks[ref] += 1
         ready = self.looks[ref] > self._polls
-        return Task(ref=ref, state=TaskState.SUCCEEDED if ready else TaskState.RUNNING, cost_usd=0.0 if ready else None, model="memory")
+        return Task(
+            ref=ref,
+            state=TaskState.SUCCEEDED if ready else TaskState.RUNNING,
+            cost_usd=0.0 if ready else None,
+            model="memory",
+        )
 
     def fetch(self, ref: str) -> tuple[bytes, ...]:
         self._fail()

@@ -45,7 +45,14 @@ class Saleor:
         with self._kit.turn_at(f"product {variant['product']['id']}"):  # other variants share its media
             return self._changed(self._variant(sku) or variant, sku, wanted, links, blobs)
 
-    def _changed(self, variant: Mapping[str, Any], sku: str, wanted: list[MediaFile], links: Mapping[str, str], blobs: Blobs) -> str:
+    def _changed(
+        self,
+        variant: Mapping[str, Any],
+        sku: str,
+        wanted: list[MediaFile],
+        links: Mapping[str, str],
+        blobs: Blobs,
+    ) -> str:
         product = variant["product"]
         known = {_value(m, f"{OURS}.sha256"): m for m in product["media"] if _value(m, OURS) == sku}
         ours = settled(wanted, known, lambda file: self._added(file, sku, product, blobs))
@@ -69,7 +76,9 @@ class Saleor:
         if variant is None:
             return ()
         media, links = variant["product"]["media"], wanted_of(listing, LINKS)
-        linked = [m.name for m in links if _value(variant["product"], f"{OURS}.{m.file.format}.{sku}") == m.link]
+        linked = [
+            m.name for m in links if _value(variant["product"], f"{OURS}.{m.file.format}.{sku}") == m.link
+        ]
         return (*(_value(m, f"{OURS}.name") for m in media if _value(m, OURS) == sku), *linked)
 
     def _variant(self, sku: str) -> dict[str, Any] | None:
@@ -79,16 +88,29 @@ class Saleor:
     def _added(self, file: MediaFile, sku: str, product: Mapping[str, Any], blobs: Blobs) -> Media:
         """A picture with our mark: one that an earlier try left without it, known by its file's name, else a new one."""
         stem = file.name.rpartition(".")[0]
-        left = (m for m in product["media"] if not is_ours(m) and str(m.get("url", "")).rpartition("/")[2].startswith(stem))
+        left = (
+            m
+            for m in product["media"]
+            if not is_ours(m) and str(m.get("url", "")).rpartition("/")[2].startswith(stem)
+        )
         media: Media | None = next(left, None)
         if media is None:
             upload = (file.name, blobs.get(file.sha256), file.file.mime)
-            said = self._shop.query(_ADD, {"product": product["id"], "alt": file.alt_text[:250], "file": None}, "publish", file=upload)
+            said = self._shop.query(
+                _ADD,
+                {"product": product["id"], "alt": file.alt_text[:250], "file": None},
+                "publish",
+                file=upload,
+            )
             media = self._shop.done(said, "productMediaCreate", "publish").get("media")
         if not media:
             raise BadOutput("saleor", "publish", "/data/productMediaCreate/media: there is none")
         mark = {OURS: sku, f"{OURS}.sha256": file.sha256, f"{OURS}.name": file.name}
-        self._do(_MARK, {"id": media["id"], "said": [{"key": k, "value": v} for k, v in mark.items()]}, "updateMetadata")
+        self._do(
+            _MARK,
+            {"id": media["id"], "said": [{"key": k, "value": v} for k, v in mark.items()]},
+            "updateMetadata",
+        )
         return media
 
     def _order(self, product: Mapping[str, Any], sku: str, ours: list[Media]) -> None:
@@ -119,4 +141,9 @@ def _value(data: Mapping[str, Any], key: str) -> str:
 def connect(options: Mapping[str, Any], kit: Kit) -> Saleor:
     only(options, "api_url", "token", "formats", "place")
     shop = Shop(kit.http, api_url_of(options), kit.secret(str(options.get("token", "env/SALEOR_TOKEN"))))
-    return Saleor(kit, shop, formats(options, USUAL), first=chosen(options, "place", "after", ("after", "before")) == "before")
+    return Saleor(
+        kit,
+        shop,
+        formats(options, USUAL),
+        first=chosen(options, "place", "after", ("after", "before")) == "before",
+    )

@@ -19,7 +19,9 @@ class Shop(GraphQl):
 
     def __init__(self, http: Http, api_url: str, token: str) -> None:
         parts = urlsplit(api_url)
-        super().__init__(http, f"{parts.scheme}://{parts.netloc}", parts.path, {"Authorization": f"Bearer {token}"})
+        super().__init__(
+            http, f"{parts.scheme}://{parts.netloc}", parts.path, {"Authorization": f"Bearer {token}"}
+        )
         self.origin = f"{parts.scheme}://{parts.netloc}"
 
 

@@ -22,7 +22,14 @@ from dam_connector.domain.product import Product
 from dam_connector.errors import BadOutput, DeliveryError, NotFound
 from dam_connector.ports import Inbound, PimCapabilities, Verified
 
-USUAL = {"name": "name", "description": "description", "category": "category", "brand": "brand", "color": "color", "material": "material"}
+USUAL = {
+    "name": "name",
+    "description": "description",
+    "category": "category",
+    "brand": "brand",
+    "color": "color",
+    "material": "material",
+}
 PAGE = 50
 _KINDS = {
     "product_created": EventKind.CREATED,
@@ -53,8 +60,15 @@ class Saleor(PlainSource):
     vendor = "saleor"
     capabilities = PimCapabilities(fetch=True, changed_since=True)
 
-    def __init__(self, kit: Kit, api_url: str, token: str, secrets: list[str], app_id: str, fields: Fields) -> None:
-        self._shop, self._secrets, self._app_id, self._fields = Shop(kit.http, api_url, token), secrets, app_id, fields
+    def __init__(
+        self, kit: Kit, api_url: str, token: str, secrets: list[str], app_id: str, fields: Fields
+    ) -> None:
+        self._shop, self._secrets, self._app_id, self._fields = (
+            Shop(kit.http, api_url, token),
+            secrets,
+            app_id,
+            fields,
+        )
         self._keys = PublishedKeys(kit, self.vendor, f"{self._shop.origin}/.well-known/jwks.json", _key)
 
     def verify(self, inbound: Inbound) -> Verified:
@@ -62,7 +76,9 @@ class Saleor(PlainSource):
         if not sign or not event:
             raise DeliveryError(400, "saleor-signature or saleor-event is missing")
         if not (self._by_key(sign, inbound.body) if ".." in sign else self._by_secret(sign, inbound.body)):
-            raise DeliveryError(401, "the signature matches none of the shop's keys, nor of this connection's secrets")
+            raise DeliveryError(
+                401, "the signature matches none of the shop's keys, nor of this connection's secrets"
+            )
         return Verified(
             key=f"{event}:{hashlib.sha256(inbound.body).hexdigest()}", keeps=("saleor-event",)
         )  # a delivery has no id, but says when it was issued
@@ -77,7 +93,12 @@ class Saleor(PlainSource):
             found, proof = json.loads(unpadded(header)), unpadded(signature)
         except ValueError:
             return False
-        if not isinstance(found, dict) or found.get("alg") != "RS256" or found.get("b64") is not False or found.get("crit") != ["b64"]:
+        if (
+            not isinstance(found, dict)
+            or found.get("alg") != "RS256"
+            or found.get("b64") is not False
+            or found.get("crit") != ["b64"]
+        ):
             return False
         return self._keys.fits(lambda key: _signed(key, proof, header.encode() + b"." + body))
 
@@ -102,14 +123,25 @@ class Saleor(PlainSource):
         found = self._shop.query(_ONE, {"id": ref}, "fetch").get("product")
         if not isinstance(found, dict):
             raise NotFound(self.vendor, "fetch", ref)
-        return [self._product(found, variant) for variant in found.get("variants") or () if variant.get("sku")]
+        return [
+            self._product(found, variant) for variant in found.get("variants") or () if variant.get("sku")
+        ]
 
     def changed_since(self, moment: datetime) -> Iterator[Event]:
         after: str | None = None
         while True:
-            found = self._shop.query(_SINCE, {"at": moment.astimezone(UTC).isoformat(), "after": after}, "changed_since").get("products") or {}
+            found = (
+                self._shop.query(
+                    _SINCE, {"at": moment.astimezone(UTC).isoformat(), "after": after}, "changed_since"
+                ).get("products")
+                or {}
+            )
             for edge in found.get("edges") or ():
-                yield Event(kind=EventKind.UPDATED, ref=str(edge["node"]["id"]), at=moment_of(edge["node"].get("updatedAt")) or moment)
+                yield Event(
+                    kind=EventKind.UPDATED,
+                    ref=str(edge["node"]["id"]),
+                    at=moment_of(edge["node"].get("updatedAt")) or moment,
+                )
             if not (found.get("pageInfo") or {}).get("hasNextPage"):
                 return
             after = found["pageInfo"]["endCursor"]
@@ -123,7 +155,9 @@ class Saleor(PlainSource):
         }
         media = _photos(variant) or _photos(product)
         images = [(str(m["url"]), str(m.get("alt") or "")) for m in media]
-        return self._fields.product(str(variant["sku"]), lambda path: facts.get(path, attributes.get(path)), images, attributes)
+        return self._fields.product(
+            str(variant["sku"]), lambda path: facts.get(path, attributes.get(path)), images, attributes
+        )
 
 
 def _photos(holder: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -132,7 +166,12 @@ def _photos(holder: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _product_id(data: Mapping[str, Any]) -> str:
-    for holder in (data.get("product"), (data.get("productVariant") or {}).get("product"), (data.get("productMedia") or {}), data):
+    for holder in (
+        data.get("product"),
+        (data.get("productVariant") or {}).get("product"),
+        (data.get("productMedia") or {}),
+        data,
+    ):
         if isinstance(holder, dict) and isinstance(ref := holder.get("productId") or holder.get("id"), str):
             return ref
     raise BadOutput("saleor", "normalize", "/product/id: it names no product; subscribe to product { id }")

@@ -52,7 +52,9 @@ class Shopify:
         with self._kit.turn_at(f"product {product['id']}"):  # other variants share its media
             return self._changed(self._product(sku) or product, listing, wanted, blobs)
 
-    def _changed(self, product: dict[str, Any], listing: Listing, wanted: list[MediaFile], blobs: Blobs) -> str:
+    def _changed(
+        self, product: dict[str, Any], listing: Listing, wanted: list[MediaFile], blobs: Blobs
+    ) -> str:
         noted, sku = noted_media(product.get("metafield")), str(listing.product.sku)
         known = {sha256: str(id) for sha256, id in noted.get(sku, {}).items()}
         ours = settled(wanted, known, lambda file: self._ready(file, listing.product.dimensions, blobs))
@@ -77,16 +79,27 @@ class Shopify:
         attached = {node["id"] for node in nodes(product.get("media"))}
         names: dict[str, str] = {m.sha256: m.name for m in wanted_of(listing, self._formats)}
         return tuple(
-            names.get(sha256, sha256) for sha256, id in noted_media(product.get("metafield")).get(listing.product.sku, {}).items() if id in attached
+            names.get(sha256, sha256)
+            for sha256, id in noted_media(product.get("metafield")).get(listing.product.sku, {}).items()
+            if id in attached
         )
 
     def _product(self, sku: str) -> dict[str, Any] | None:
-        found = nodes(self._shop.query(_PLACE, {"query": f"sku:{json.dumps(sku)}"}, "publish").get("productVariants"))
+        found = nodes(
+            self._shop.query(_PLACE, {"query": f"sku:{json.dumps(sku)}"}, "publish").get("productVariants")
+        )
         return next((node["product"] for node in found if node.get("sku") == sku), None)
 
     def _ready(self, file: MediaFile, size: Dimensions, blobs: Blobs) -> str:
         """The id of a file that can be shown: one of this name that an earlier try made, else a new one. Raises: Busy while it is processed."""
-        found = next(nodes(self._shop.query(_FIND, {"query": f"filename:{json.dumps(file.name)}"}, "publish").get("files")), None)
+        found = next(
+            nodes(
+                self._shop.query(_FIND, {"query": f"filename:{json.dumps(file.name)}"}, "publish").get(
+                    "files"
+                )
+            ),
+            None,
+        )
         if found is None:
             place = self._staged(file, blobs.get(file.sha256))
             kind = "MODEL_3D" if file.is_model else "IMAGE"
@@ -100,17 +113,33 @@ class Shopify:
             self._do(_DROP, {"ids": [found["id"]]}, "fileDelete")
             raise Refused("shopify", "publish", f"it could not process {file.name}")
         if status != "READY":
-            raise Busy("shopify", "publish", f"{file.name} is being processed there", retry_after_s=PROCESSING_S)
+            raise Busy(
+                "shopify", "publish", f"{file.name} is being processed there", retry_after_s=PROCESSING_S
+            )
         self._check_size(file, found, size)
         return str(found["id"])
 
     def _staged(self, file: MediaFile, data: bytes) -> str:
         """Where the bytes lie, on a storage where our token does not go."""
         kind = "MODEL_3D" if file.is_model else "IMAGE"
-        wanted = {"filename": file.name, "mimeType": file.file.mime, "httpMethod": "POST", "resource": kind, "fileSize": str(len(data))}
-        (target, *_) = self._do(_STAGE, {"input": [wanted]}, "stagedUploadsCreate").get("stagedTargets") or [{}]
+        wanted = {
+            "filename": file.name,
+            "mimeType": file.file.mime,
+            "httpMethod": "POST",
+            "resource": kind,
+            "fileSize": str(len(data)),
+        }
+        (target, *_) = self._do(_STAGE, {"input": [wanted]}, "stagedUploadsCreate").get("stagedTargets") or [
+            {}
+        ]
         fields = {p["name"]: p["value"] for p in target.get("parameters") or ()}
-        self._shop.store("POST", str(target.get("url")), "publish", fields=fields, files=[("file", (file.name, data, file.file.mime))])
+        self._shop.store(
+            "POST",
+            str(target.get("url")),
+            "publish",
+            fields=fields,
+            files=[("file", (file.name, data, file.file.mime))],
+        )
         return str(target["resourceUrl"])
 
     def _check_size(self, file: MediaFile, found: Mapping[str, Any], size: Dimensions) -> None:
@@ -122,14 +151,24 @@ class Shopify:
         scales = [float(r) / float(t) for r, t in zip(read, true, strict=True) if r and t]
         if max(scales) / min(scales) > 1 + TOLERANCE:
             raise Refused(
-                "shopify", "publish", f"{file.name} came out as {read[0]:g} x {read[1]:g} x {read[2]:g}, which are not the product's proportions"
+                "shopify",
+                "publish",
+                f"{file.name} came out as {read[0]:g} x {read[1]:g} x {read[2]:g}, which are not the product's proportions",
             )
 
     def _note(self, product: Mapping[str, Any], noted: _Noted, *, was: _Noted | None = None) -> None:
         """Note which media are ours, unless it stands there already."""
-        if {sku: of for sku, of in noted.items() if of} != (noted_media(product.get("metafield")) if was is None else was):
+        if {sku: of for sku, of in noted.items() if of} != (
+            noted_media(product.get("metafield")) if was is None else was
+        ):
             value = json.dumps({sku: of for sku, of in noted.items() if of})
-            field = {"ownerId": product["id"], "namespace": NAMESPACE, "key": KEY, "type": "json", "value": value}
+            field = {
+                "ownerId": product["id"],
+                "namespace": NAMESPACE,
+                "key": KEY,
+                "type": "json",
+                "value": value,
+            }
             self._do(_NOTE, {"fields": [field]}, "metafieldsSet")
 
     def _refer(self, product: Mapping[str, Any], wanted: _Noted, ours: _Noted) -> None:
@@ -137,18 +176,33 @@ class Shopify:
         media = [str(node["id"]) for node in nodes(product.get("media"))]
         every = [id for of in wanted.values() for id in of.values()]
         if new := [id for id in every if id not in media]:
-            self._do(_REFER, {"files": [{"id": id, "referencesToAdd": [product["id"]]} for id in new]}, "fileUpdate")
+            self._do(
+                _REFER,
+                {"files": [{"id": id, "referencesToAdd": [product["id"]]} for id in new]},
+                "fileUpdate",
+            )
         mine = {id for of in ours.values() for id in of.values()}
         theirs = [id for id in media if id not in mine]
         order = merged(theirs, every, first=self._first)
         if order != [id for id in media if id in order] + new:
             moves = [{"id": id, "newPosition": str(place)} for place, id in enumerate(order)]
-            self._do(_ORDER, {"id": product["id"], "moves": moves}, "productReorderMedia", errors="mediaUserErrors")
+            self._do(
+                _ORDER, {"id": product["id"], "moves": moves}, "productReorderMedia", errors="mediaUserErrors"
+            )
 
-    def _do(self, mutation: str, variables: Mapping[str, Any], name: str, *, errors: str = "userErrors") -> dict[str, Any]:
-        return self._shop.done(self._shop.query(mutation, variables, "publish"), name, "publish", errors=errors)
+    def _do(
+        self, mutation: str, variables: Mapping[str, Any], name: str, *, errors: str = "userErrors"
+    ) -> dict[str, Any]:
+        return self._shop.done(
+            self._shop.query(mutation, variables, "publish"), name, "publish", errors=errors
+        )
 
 
 def connect(options: Mapping[str, Any], kit: Kit) -> Shopify:
     only(options, "base_url", "token", "api_version", "formats", "place")
-    return Shopify(kit, open_shop(options, kit), formats(options, USUAL), first=chosen(options, "place", "after", ("after", "before")) == "before")
+    return Shopify(
+        kit,
+        open_shop(options, kit),
+        formats(options, USUAL),
+        first=chosen(options, "place", "after", ("after", "before")) == "before",
+    )

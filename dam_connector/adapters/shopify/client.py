@@ -9,7 +9,10 @@ from dam_connector.adapters.common.graphql import GraphQl
 from dam_connector.adapters.http import Http
 
 API_VERSION = "2026-10"
-NAMESPACE, KEY = "dam_connector", "files"  # of the metafield that says which media of a product are ours: by SKU, ids by the hash of their bytes
+NAMESPACE, KEY = (
+    "dam_connector",
+    "files",
+)  # of the metafield that says which media of a product are ours: by SKU, ids by the hash of their bytes
 
 
 class Shop(GraphQl):
@@ -18,7 +21,9 @@ class Shop(GraphQl):
     vendor = "shopify"
 
     def __init__(self, http: Http, base_url: str, token: str, version: str) -> None:
-        super().__init__(http, base_url, f"/admin/api/{version}/graphql.json", {"X-Shopify-Access-Token": token})
+        super().__init__(
+            http, base_url, f"/admin/api/{version}/graphql.json", {"X-Shopify-Access-Token": token}
+        )
         self.base_url = base_url.rstrip("/")
 
 
@@ -28,10 +33,19 @@ def noted_media(metafield: Mapping[str, Any] | None) -> dict[str, dict[str, str]
         found = json.loads((metafield or {}).get("value") or "{}")
     except ValueError:
         return {}
-    return {str(sku): dict(of) for sku, of in found.items() if isinstance(of, dict)} if isinstance(found, dict) else {}
+    return (
+        {str(sku): dict(of) for sku, of in found.items() if isinstance(of, dict)}
+        if isinstance(found, dict)
+        else {}
+    )
 
 
 def open_shop(options: Mapping[str, Any], kit: Kit) -> Shop:
     """Options: base_url, token, api_version. Raises: ConfigError."""
     token = kit.secret(str(options.get("token", "env/SHOPIFY_TOKEN")))
-    return Shop(kit.http, web_address(options, example="https://my-shop.myshopify.com"), token, str(options.get("api_version", API_VERSION)))
+    return Shop(
+        kit.http,
+        web_address(options, example="https://my-shop.myshopify.com"),
+        token,
+        str(options.get("api_version", API_VERSION)),
+    )

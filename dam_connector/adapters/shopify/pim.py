@@ -16,11 +16,22 @@ from dam_connector.domain.product import Product
 from dam_connector.errors import BadOutput, ConfigError, DeliveryError, NotFound
 from dam_connector.ports import Inbound, PimCapabilities, Verified
 
-USUAL = {"name": "title", "description": "descriptionHtml", "category": "productType", "brand": "vendor", "color": "Color", "material": "Material"}
+USUAL = {
+    "name": "title",
+    "description": "descriptionHtml",
+    "category": "productType",
+    "brand": "vendor",
+    "color": "Color",
+    "material": "Material",
+}
 PAGE = 100
 GID = "gid://shopify/Product/"
 META = "meta:"  # before NAMESPACE.KEY of a metafield, in plugin.json
-_KINDS = {"products/create": EventKind.CREATED, "products/update": EventKind.UPDATED, "products/delete": EventKind.DELETED}
+_KINDS = {
+    "products/create": EventKind.CREATED,
+    "products/update": EventKind.UPDATED,
+    "products/delete": EventKind.DELETED,
+}
 _ONE = f"""query One($id: ID!) {{ product(id: $id) {{ id title vendor productType tags descriptionHtml updatedAt
   ours: metafield(namespace: "{NAMESPACE}", key: "{KEY}") {{ value }}
   metafields(first: 100) {{ nodes {{ namespace key value }} }}
@@ -59,22 +70,35 @@ class Shopify(PlainSource):
             return []
         if not isinstance(data.get("id"), int):
             raise BadOutput(self.vendor, "normalize", "/id: the product has none")
-        at = moment_of(data.get("updated_at")) or moment_of(inbound.headers.get("x-shopify-triggered-at")) or inbound.received_at
+        at = (
+            moment_of(data.get("updated_at"))
+            or moment_of(inbound.headers.get("x-shopify-triggered-at"))
+            or inbound.received_at
+        )
         return [Event(kind=kind, ref=str(data["id"]), at=at)]
 
     def fetch(self, ref: str) -> list[Product]:
         found = self._shop.query(_ONE, {"id": f"{GID}{ref}"}, "fetch").get("product")
         if not isinstance(found, dict):
             raise NotFound(self.vendor, "fetch", ref)
-        return [self._product(found, variant) for variant in nodes(found.get("variants")) if variant.get("sku")]
+        return [
+            self._product(found, variant) for variant in nodes(found.get("variants")) if variant.get("sku")
+        ]
 
     def changed_since(self, moment: datetime) -> Iterator[Event]:
         after: str | None = None
         query = f"updated_at:>'{moment.astimezone(UTC).strftime('%Y-%m-%dT%H:%M:%SZ')}'"
         while True:
-            found = self._shop.query(_SINCE, {"query": query, "after": after}, "changed_since").get("products") or {}
+            found = (
+                self._shop.query(_SINCE, {"query": query, "after": after}, "changed_since").get("products")
+                or {}
+            )
             for node in nodes(found):
-                yield Event(kind=EventKind.UPDATED, ref=str(node["id"]).removeprefix(GID), at=moment_of(node.get("updatedAt")) or moment)
+                yield Event(
+                    kind=EventKind.UPDATED,
+                    ref=str(node["id"]).removeprefix(GID),
+                    at=moment_of(node.get("updatedAt")) or moment,
+                )
             if not (found.get("pageInfo") or {}).get("hasNextPage"):
                 return
             after = found["pageInfo"]["endCursor"]
@@ -82,16 +106,26 @@ class Shopify(PlainSource):
     def _product(self, product: Mapping[str, Any], variant: Mapping[str, Any]) -> Product:
         options = {str(o.get("name")): str(o.get("value")) for o in variant.get("selectedOptions") or ()}
         metafields = {**_metafields(product), **_metafields(variant)}
-        facts = {name: product.get(name) for name in ("title", "vendor", "productType", "tags", "descriptionHtml")}
+        facts = {
+            name: product.get(name) for name in ("title", "vendor", "productType", "tags", "descriptionHtml")
+        }
         ours = {id for of in noted_media(product.get("ours")).values() for id in of.values()}
         media = [m for m in nodes(variant.get("media")) if m.get("id") not in ours] or [
             m for m in nodes(product.get("media")) if m.get("id") not in ours
         ]
-        images = [(str(m["image"]["url"]), f"{m['image']['url'].rpartition('/')[2]} {m.get('alt') or ''}") for m in media if m.get("image")]
+        images = [
+            (str(m["image"]["url"]), f"{m['image']['url'].rpartition('/')[2]} {m.get('alt') or ''}")
+            for m in media
+            if m.get("image")
+        ]
         attributes = {**options, **{name: str(value) for name, value in metafields.items()}}
 
         def look(path: str) -> Any:
-            return metafields.get(path.removeprefix(META)) if path.startswith(META) else facts.get(path, options.get(path))
+            return (
+                metafields.get(path.removeprefix(META))
+                if path.startswith(META)
+                else facts.get(path, options.get(path))
+            )
 
         return self._fields.product(str(variant["sku"]), look, images, attributes)
 
@@ -116,4 +150,8 @@ def connect(options: Mapping[str, Any], kit: Kit) -> Shopify:
     secrets = options.get("secrets")
     if not isinstance(secrets, list) or not secrets:
         raise ConfigError('secrets: the app\'s, such as ["env/SHOPIFY_SECRET"]')
-    return Shopify(open_shop(options, kit), [kit.secret(str(each)) for each in secrets], Fields("shopify", USUAL, options))
+    return Shopify(
+        open_shop(options, kit),
+        [kit.secret(str(each)) for each in secrets],
+        Fields("shopify", USUAL, options),
+    )

@@ -56,7 +56,9 @@ class Vendure:
         ours = settled(wanted, known, lambda file: self._added(file, sku, blobs))
         if place:  # what Vendure keeps for itself of a product or variant is only ours to change: no other SKU stands there
             self._put(place, ours)
-        if gone := [str(asset["id"]) for key, asset in known.items() if key not in {f.sha256 for f in wanted}]:
+        if gone := [
+            str(asset["id"]) for key, asset in known.items() if key not in {f.sha256 for f in wanted}
+        ]:
             self._shop.query(_DROP, {"ids": gone}, "publish")
         return str(ours[0]["source"]) if ours else self._base_url
 
@@ -68,26 +70,46 @@ class Vendure:
         return tuple(str(asset["name"]) for asset in place.assets if is_ours(asset)) if place else ()
 
     def _place(self, sku: str) -> _Place | None:
-        items = (self._shop.query(_PLACE, {"sku": sku}, "publish").get("productVariants") or {}).get("items") or ()
+        items = (self._shop.query(_PLACE, {"sku": sku}, "publish").get("productVariants") or {}).get(
+            "items"
+        ) or ()
         for found in items:
             single = len(found["product"]["variants"]) == 1
             kind, holder = ("product", found["product"]) if single else ("variant", found)
-            return _Place(kind, str(holder["id"]), holder.get("assets") or [], str((holder.get("featuredAsset") or {}).get("id") or ""))
+            return _Place(
+                kind,
+                str(holder["id"]),
+                holder.get("assets") or [],
+                str((holder.get("featuredAsset") or {}).get("id") or ""),
+            )
         return None
 
     def _known(self, sku: str) -> dict[str, Asset]:
         """Our assets of a SKU, by the hash of their bytes, wherever an earlier try left them."""
-        found = (self._shop.query(_OURS, {"tags": [OURS, f"sku:{sku}"]}, "publish").get("assets") or {}).get("items") or ()
-        return {tag["value"].removeprefix(HASH): asset for asset in found for tag in asset["tags"] if tag["value"].startswith(HASH)}
+        found = (self._shop.query(_OURS, {"tags": [OURS, f"sku:{sku}"]}, "publish").get("assets") or {}).get(
+            "items"
+        ) or ()
+        return {
+            tag["value"].removeprefix(HASH): asset
+            for asset in found
+            for tag in asset["tags"]
+            if tag["value"].startswith(HASH)
+        }
 
     def _added(self, file: MediaFile, sku: str, blobs: Blobs) -> Asset:
         tags = [OURS, f"sku:{sku}", f"{HASH}{file.sha256}"]
         upload = (file.name, blobs.get(file.sha256), file.file.mime)
-        made = self._shop.query(_ADD, {"input": [{"file": None, "tags": tags}]}, "publish", file=upload).get("createAssets")
+        made = self._shop.query(_ADD, {"input": [{"file": None, "tags": tags}]}, "publish", file=upload).get(
+            "createAssets"
+        )
         if not isinstance(made, list) or not made or not isinstance(made[0], dict):
             raise BadOutput("vendure", "publish", "/data/createAssets: no asset")
         if made[0].get("__typename") != "Asset":
-            raise Refused("vendure", "publish", f"{file.name}: {made[0].get('message')} See permittedFileTypes in docs/connections/vendure.md.")
+            raise Refused(
+                "vendure",
+                "publish",
+                f"{file.name}: {made[0].get('message')} See permittedFileTypes in docs/connections/vendure.md.",
+            )
         found: Asset = made[0]
         return found
 
@@ -99,11 +121,23 @@ class Vendure:
         picture = next((str(a["id"]) for a in assets if a.get("type") == "IMAGE"), None)
         ids = [str(a["id"]) for a in assets]
         if ids != [str(a["id"]) for a in place.assets] or kept != place.featured:
-            self._shop.query(_PUT[place.kind], {"id": place.id, "ids": ids, "first": kept or picture}, "publish")
+            self._shop.query(
+                _PUT[place.kind], {"id": place.id, "ids": ids, "first": kept or picture}, "publish"
+            )
 
 
 def connect(options: Mapping[str, Any], kit: Kit) -> Vendure:
     only(options, "base_url", "user", "password", "formats", "place")
     base_url = web_address(options)
-    shop = Session(kit.http, base_url, str(options.get("user", "")), kit.secret(str(options.get("password", "env/VENDURE_PASSWORD"))))
-    return Vendure(shop, base_url, formats(options, USUAL), first=chosen(options, "place", "after", ("after", "before")) == "before")
+    shop = Session(
+        kit.http,
+        base_url,
+        str(options.get("user", "")),
+        kit.secret(str(options.get("password", "env/VENDURE_PASSWORD"))),
+    )
+    return Vendure(
+        shop,
+        base_url,
+        formats(options, USUAL),
+        first=chosen(options, "place", "after", ("after", "before")) == "before",
+    )

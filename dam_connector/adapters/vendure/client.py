@@ -21,7 +21,14 @@ class Session(GraphQl):
         self._user, self._password = user, password
         self._token = ""
 
-    def query(self, query: str, variables: Mapping[str, Any], operation: str, *, file: tuple[str, bytes, str] | None = None) -> dict[str, Any]:
+    def query(
+        self,
+        query: str,
+        variables: Mapping[str, Any],
+        operation: str,
+        *,
+        file: tuple[str, bytes, str] | None = None,
+    ) -> dict[str, Any]:
         for fresh in (False, True):
             if fresh or not self._token:
                 self._log_in()
@@ -32,15 +39,28 @@ class Session(GraphQl):
                 return data if isinstance(data, dict) else {}
             if (errors[0].get("extensions") or {}).get("code") != "FORBIDDEN":
                 raise self.meant(errors[0], operation)
-        raise Refused(self.vendor, operation, f"the user {self._user} may not do this; docs/connections/vendure.md says which rights it needs")
+        raise Refused(
+            self.vendor,
+            operation,
+            f"the user {self._user} may not do this; docs/connections/vendure.md says which rights it needs",
+        )
 
     def _log_in(self) -> None:
-        reply: Reply = self.ask("POST", self._path, "login", json={"query": _LOGIN, "variables": {"name": self._user, "word": self._password}})
+        reply: Reply = self.ask(
+            "POST",
+            self._path,
+            "login",
+            json={"query": _LOGIN, "variables": {"name": self._user, "word": self._password}},
+        )
         found = (self.read(reply, "login").get("data") or {}).get("login") or {}
         if found.get("__typename") != "CurrentUser":
-            raise Refused(self.vendor, "login", str(found.get("message") or "the user or the password is wrong")[:200])
+            raise Refused(
+                self.vendor, "login", str(found.get("message") or "the user or the password is wrong")[:200]
+            )
         if not (token := reply.headers.get("vendure-auth-token", "")):
-            raise Unavailable(self.vendor, "login", "no vendure-auth-token came; its tokenMethod must allow bearer")
+            raise Unavailable(
+                self.vendor, "login", "no vendure-auth-token came; its tokenMethod must allow bearer"
+            )
         self._token = token
 
 

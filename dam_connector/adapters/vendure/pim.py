@@ -19,7 +19,14 @@ from dam_connector.domain.product import Product
 from dam_connector.errors import BadOutput, ConfigError, NotFound
 from dam_connector.ports import Inbound, PimCapabilities, Verified
 
-USUAL = {"name": "name", "description": "description", "category": "category", "brand": "brand", "color": "color", "material": "material"}
+USUAL = {
+    "name": "name",
+    "description": "description",
+    "category": "category",
+    "brand": "brand",
+    "color": "color",
+    "material": "material",
+}
 PAGE = 100
 CUSTOM = "custom:"  # before the name of a custom field
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -39,9 +46,17 @@ class Vendure(PlainSource):
     vendor = "vendure"
     capabilities = PimCapabilities(fetch=True, changed_since=True)
 
-    def __init__(self, kit: Kit, base_url: str, user: str, password: str, secrets: list[str], fields: Fields) -> None:
-        self._shop, self._base, self._fields = Session(kit.http, base_url, user, password), base_url.rstrip("/"), fields
-        self._one = _PRODUCT % (f"customFields {{ {' '.join(own)} }}" if (own := fields.named(CUSTOM)) else "")
+    def __init__(
+        self, kit: Kit, base_url: str, user: str, password: str, secrets: list[str], fields: Fields
+    ) -> None:
+        self._shop, self._base, self._fields = (
+            Session(kit.http, base_url, user, password),
+            base_url.rstrip("/"),
+            fields,
+        )
+        self._one = _PRODUCT % (
+            f"customFields {{ {' '.join(own)} }}" if (own := fields.named(CUSTOM)) else ""
+        )
         self._signers = [signer(secret) for secret in secrets]
 
     def verify(self, inbound: Inbound) -> Verified:
@@ -58,34 +73,66 @@ class Vendure(PlainSource):
             return []  # of assets and the like
         at = moment_of(said.get("timestamp")) or inbound.received_at
         gone = subject == "product" and what == "deleted"
-        kind = EventKind.DELETED if gone else EventKind.CREATED if (subject, what) == ("product", "created") else EventKind.UPDATED
+        kind = (
+            EventKind.DELETED
+            if gone
+            else EventKind.CREATED
+            if (subject, what) == ("product", "created")
+            else EventKind.UPDATED
+        )
         return [Event(kind=kind, ref=str(ref), at=at)]
 
     def fetch(self, ref: str) -> list[Product]:
         found = self._shop.query(self._one, {"id": ref}, "fetch").get("product")
         if not isinstance(found, dict):
             raise NotFound(self.vendor, "fetch", ref)
-        return [self._product(found, variant) for variant in found.get("variants") or () if variant.get("sku")]
+        return [
+            self._product(found, variant) for variant in found.get("variants") or () if variant.get("sku")
+        ]
 
     def changed_since(self, moment: datetime) -> Iterator[Event]:
         skip, total = 0, 1
         while skip < total:
-            found = self._shop.query(_SINCE, {"at": moment.astimezone(UTC).isoformat(), "skip": skip}, "changed_since").get("products") or {}
+            found = (
+                self._shop.query(
+                    _SINCE, {"at": moment.astimezone(UTC).isoformat(), "skip": skip}, "changed_since"
+                ).get("products")
+                or {}
+            )
             total = int(found.get("totalItems") or 0)
             for each in found.get("items") or ():
-                yield Event(kind=EventKind.UPDATED, ref=str(each["id"]), at=moment_of(each.get("updatedAt")) or moment)
+                yield Event(
+                    kind=EventKind.UPDATED, ref=str(each["id"]), at=moment_of(each.get("updatedAt")) or moment
+                )
             skip += PAGE
 
     def _product(self, product: Mapping[str, Any], variant: Mapping[str, Any]) -> Product:
         attributes = {**_facets(product), **_facets(variant)}
-        attributes |= {str(option["group"]["code"]): str(option["name"]) for option in variant.get("options") or () if option.get("group")}
+        attributes |= {
+            str(option["group"]["code"]): str(option["name"])
+            for option in variant.get("options") or ()
+            if option.get("group")
+        }
         own = product.get("customFields") or {}
-        attributes |= {f"{CUSTOM}{name}": str(value) for name, value in own.items() if isinstance(value, (str, int, float))}
+        attributes |= {
+            f"{CUSTOM}{name}": str(value)
+            for name, value in own.items()
+            if isinstance(value, (str, int, float))
+        }
         collections = [c.get("name") for c in product.get("collections") or ()]
-        facts = {"name": product.get("name"), "description": product.get("description"), "category": collections[0] if collections else ""}
+        facts = {
+            "name": product.get("name"),
+            "description": product.get("description"),
+            "category": collections[0] if collections else "",
+        }
         assets = _photos(variant) or _photos(product)
-        images = [(self._address(str(a.get("source") or a.get("preview"))), str(a.get("name") or "")) for a in assets]
-        return self._fields.product(str(variant["sku"]), lambda path: facts.get(path) or attributes.get(path), images, attributes)
+        images = [
+            (self._address(str(a.get("source") or a.get("preview"))), str(a.get("name") or ""))
+            for a in assets
+        ]
+        return self._fields.product(
+            str(variant["sku"]), lambda path: facts.get(path) or attributes.get(path), images, attributes
+        )
 
     def _address(self, source: str) -> str:
         return source if "://" in source else f"{self._base}/{source.lstrip('/')}"

@@ -21,7 +21,10 @@ from dam_connector.ports import Blobs
 USUAL = ("jpeg", "png", "webp")
 MEDIA = "_dam_connector_media"  # of a product's meta data: the ids of all pictures of ours, which the source leaves aside
 FILES = "_dam_connector_files"  # by SKU, our pictures' ids by the hash of their bytes
-LINKS = {"glb": "_dam_connector_glb", "usdz": "_dam_connector_usdz"}  # our public addresses of a model's files
+LINKS = {
+    "glb": "_dam_connector_glb",
+    "usdz": "_dam_connector_usdz",
+}  # our public addresses of a model's files
 MAX_ANSWER = 16_000_000
 
 
@@ -42,10 +45,23 @@ class WooCommerce:
         with self._kit.turn_at(f"product {product['id']}"):  # other variations share its gallery
             return self._changed(self._product(sku) or product, sku, wanted, links, blobs)
 
-    def _changed(self, product: Mapping[str, Any], sku: str, wanted: list[MediaFile], links: Mapping[str, str], blobs: Blobs) -> str:
-        files = {name: dict(ids) for name, ids in (_meta(product, FILES) or {}).items() if isinstance(ids, dict)}
+    def _changed(
+        self,
+        product: Mapping[str, Any],
+        sku: str,
+        wanted: list[MediaFile],
+        links: Mapping[str, str],
+        blobs: Blobs,
+    ) -> str:
+        files = {
+            name: dict(ids) for name, ids in (_meta(product, FILES) or {}).items() if isinstance(ids, dict)
+        }
         before = files.get(sku, {})
-        ids = settled(wanted, {sha256: int(id) for sha256, id in before.items()}, lambda file: self._added(file, sku, blobs))
+        ids = settled(
+            wanted,
+            {sha256: int(id) for sha256, id in before.items()},
+            lambda file: self._added(file, sku, blobs),
+        )
         files[sku] = {file.sha256: id for file, id in zip(wanted, ids, strict=True)}
         self._put(product, {name: of for name, of in files.items() if of}, links, sku)
         for gone in {int(id) for id in before.values()} - set(ids):
@@ -53,17 +69,24 @@ class WooCommerce:
         return str(product.get("permalink") or "")
 
     def wanted(self, listing: Listing) -> tuple[str, ...]:
-        return tuple(media.name for media in (*wanted_of(listing, self._formats), *wanted_of(listing, ("glb", "usdz"))))
+        return tuple(
+            media.name for media in (*wanted_of(listing, self._formats), *wanted_of(listing, ("glb", "usdz")))
+        )
 
     def live(self, listing: Listing) -> tuple[str, ...]:
         product = self._product(listing.product.sku)
         if product is None:
             return ()
-        known = {int(id): sha256 for sha256, id in (_meta(product, FILES) or {}).get(listing.product.sku, {}).items()}
+        known = {
+            int(id): sha256
+            for sha256, id in (_meta(product, FILES) or {}).get(listing.product.sku, {}).items()
+        }
         shown = [known[image["id"]] for image in product.get("images") or () if image.get("id") in known]
         names = {m.sha256: m.name for m in wanted_of(listing, (*self._formats, "glb", "usdz"))}
         linked = [
-            m.name for m in wanted_of(listing, ("glb", "usdz")) if _meta(product, _link_of(LINKS[m.file.format], listing.product.sku)) == m.link
+            m.name
+            for m in wanted_of(listing, ("glb", "usdz"))
+            if _meta(product, _link_of(LINKS[m.file.format], listing.product.sku)) == m.link
         ]
         return (*(names.get(sha256, sha256) for sha256 in shown), *linked)
 
@@ -71,7 +94,9 @@ class WooCommerce:
         rows = _rows(self._shop, f"/products?{urlencode({'sku': sku, 'status': 'any'})}")
         found = next((row for row in rows if row.get("sku") == sku), None)
         if found and found.get("parent_id"):
-            return self._shop.asked("GET", f"/products/{int(found['parent_id'])}", "publish", max_bytes=MAX_ANSWER)
+            return self._shop.asked(
+                "GET", f"/products/{int(found['parent_id'])}", "publish", max_bytes=MAX_ANSWER
+            )
         return found
 
     def _added(self, file: MediaFile, sku: str, blobs: Blobs) -> int:
@@ -86,18 +111,31 @@ class WooCommerce:
             raise BadOutput("woocommerce", "publish", "/id: the picture has none")
         return int(made["id"])
 
-    def _put(self, product: Mapping[str, Any], files: Mapping[str, Mapping[str, int]], links: Mapping[str, str], sku: str) -> None:
+    def _put(
+        self,
+        product: Mapping[str, Any],
+        files: Mapping[str, Mapping[str, int]],
+        links: Mapping[str, str],
+        sku: str,
+    ) -> None:
         """Give the product these of ours beside its own; the first picture is the one that the shop shows."""
         was = {int(id) for id in _meta(product, MEDIA) or ()}
         ours = [int(id) for of in files.values() for id in of.values()]
         theirs = [int(image["id"]) for image in product.get("images") or () if int(image["id"]) not in was]
         wanted = merged(theirs, ours, first=self._first)
-        meta = {MEDIA: ours, FILES: files, **{_link_of(name, sku): links.get(format, "") for format, name in LINKS.items()}}
+        meta = {
+            MEDIA: ours,
+            FILES: files,
+            **{_link_of(name, sku): links.get(format, "") for format, name in LINKS.items()},
+        }
         if wanted == [int(image["id"]) for image in product.get("images") or ()] and all(
             (_meta(product, k) or "") == (v or "") for k, v in meta.items()
         ):
             return
-        body = {"images": [{"id": id} for id in wanted], "meta_data": [{"key": key, "value": value} for key, value in meta.items()]}
+        body = {
+            "images": [{"id": id} for id in wanted],
+            "meta_data": [{"key": key, "value": value} for key, value in meta.items()],
+        }
         self._shop.ask("PUT", f"/products/{int(product['id'])}", "publish", json=body, max_bytes=MAX_ANSWER)
 
     def _drop(self, media: int) -> None:
@@ -119,7 +157,10 @@ def _rows(caller: Caller, path: str) -> Iterator[dict[str, Any]]:
 
 
 def _meta(data: Mapping[str, Any], name: str) -> Any:
-    return next((m.get("value") for m in data.get("meta_data") or () if isinstance(m, dict) and m.get("key") == name), None)
+    return next(
+        (m.get("value") for m in data.get("meta_data") or () if isinstance(m, dict) and m.get("key") == name),
+        None,
+    )
 
 
 class _Site(Caller):
@@ -132,8 +173,16 @@ def connect(options: Mapping[str, Any], kit: Kit) -> WooCommerce:
     keys = [kit.secret(str(options.get(name, usual))) for name, usual in _KEYS.items()]
     word = kit.secret(str(options.get("password", "env/WORDPRESS_PASSWORD")))
     shop = _Site(kit.http, f"{base}/wp-json/wc/v3", {"Authorization": basic(keys[0], keys[1])})
-    site = _Site(kit.http, f"{base}/wp-json/wp/v2", {"Authorization": basic(str(options.get("user", "")), word)})
-    return WooCommerce(kit, shop, site, formats(options, USUAL), first=chosen(options, "place", "after", ("after", "before")) == "before")
+    site = _Site(
+        kit.http, f"{base}/wp-json/wp/v2", {"Authorization": basic(str(options.get("user", "")), word)}
+    )
+    return WooCommerce(
+        kit,
+        shop,
+        site,
+        formats(options, USUAL),
+        first=chosen(options, "place", "after", ("after", "before")) == "before",
+    )
 
 
 _KEYS = {"consumer_key": "env/WOOCOMMERCE_KEY", "consumer_secret": "env/WOOCOMMERCE_SECRET"}

@@ -30,7 +30,12 @@ USUAL = {
 PAGE = 100
 MAX_PAGE_BYTES = 16_000_000
 OURS = "_dam_connector_media"  # of a product's meta data: the ids of pictures that we put there
-_KINDS = {"created": EventKind.CREATED, "updated": EventKind.UPDATED, "restored": EventKind.UPDATED, "deleted": EventKind.DELETED}
+_KINDS = {
+    "created": EventKind.CREATED,
+    "updated": EventKind.UPDATED,
+    "restored": EventKind.UPDATED,
+    "deleted": EventKind.DELETED,
+}
 
 
 class WooCommerce(PlainSource, Caller):
@@ -39,14 +44,20 @@ class WooCommerce(PlainSource, Caller):
     vendor = "woocommerce"
     capabilities = PimCapabilities(fetch=True, changed_since=True)
 
-    def __init__(self, kit: Kit, base_url: str, key: str, secret: str, webhook_secrets: list[str], fields: Fields) -> None:
-        super().__init__(kit.http, f"{base_url.rstrip('/')}/wp-json/wc/v3", {"Authorization": basic(key, secret)})
+    def __init__(
+        self, kit: Kit, base_url: str, key: str, secret: str, webhook_secrets: list[str], fields: Fields
+    ) -> None:
+        super().__init__(
+            kit.http, f"{base_url.rstrip('/')}/wp-json/wc/v3", {"Authorization": basic(key, secret)}
+        )
         self._secrets, self._fields = webhook_secrets, fields
 
     def verify(self, inbound: Inbound) -> Verified:
         sign = inbound.headers.get("x-wc-webhook-signature", "")
         if not sign and inbound.body.startswith(b"webhook_id=") and len(inbound.body) < 64:
-            return Verified(key=f"ping:{inbound.body.decode('ascii', 'replace')}", acts=False)  # it is sent, unsigned, when a webhook is switched on
+            return Verified(
+                key=f"ping:{inbound.body.decode('ascii', 'replace')}", acts=False
+            )  # it is sent, unsigned, when a webhook is switched on
         if not sign or not matches(sign, *(hmac_sha256(secret, inbound.body) for secret in self._secrets)):
             raise DeliveryError(401, "x-wc-webhook-signature does not match any of this connection's secrets")
         key = inbound.headers.get("x-wc-webhook-delivery-id", "")
@@ -66,7 +77,13 @@ class WooCommerce(PlainSource, Caller):
             return []
         if not isinstance(data.get("id"), int):
             raise BadOutput(self.vendor, "normalize", "/id: the product has none")
-        return [Event(kind=kind, ref=str(data["id"]), at=moment_of(data.get("date_modified_gmt")) or inbound.received_at)]
+        return [
+            Event(
+                kind=kind,
+                ref=str(data["id"]),
+                at=moment_of(data.get("date_modified_gmt")) or inbound.received_at,
+            )
+        ]
 
     def fetch(self, ref: str) -> list[Product]:
         data = self.asked("GET", f"/products/{int(ref)}", "fetch", max_bytes=MAX_PAGE_BYTES)
@@ -75,13 +92,23 @@ class WooCommerce(PlainSource, Caller):
         if data.get("type") != "variable":
             return [self._product(data, data)] if data.get("sku") else []
         variations = self._pages(f"/products/{int(ref)}/variations?per_page={PAGE}", "fetch")
-        return [self._product({**data, **_own(variation)}, data) for variation in variations if variation.get("sku")]
+        return [
+            self._product({**data, **_own(variation)}, data)
+            for variation in variations
+            if variation.get("sku")
+        ]
 
     def changed_since(self, moment: datetime) -> Iterator[Event]:
         since = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        path = f"/products?modified_after={since}&dates_are_gmt=true&orderby=modified&order=asc&per_page={PAGE}"
+        path = (
+            f"/products?modified_after={since}&dates_are_gmt=true&orderby=modified&order=asc&per_page={PAGE}"
+        )
         for data in self._pages(path, "changed_since"):
-            yield Event(kind=EventKind.UPDATED, ref=str(data["id"]), at=moment_of(data.get("date_modified_gmt")) or moment)
+            yield Event(
+                kind=EventKind.UPDATED,
+                ref=str(data["id"]),
+                at=moment_of(data.get("date_modified_gmt")) or moment,
+            )
 
     def _pages(self, path: str, operation: str) -> Iterator[dict[str, Any]]:
         number, last = 1, 1
@@ -96,9 +123,17 @@ class WooCommerce(PlainSource, Caller):
 
     def _product(self, data: Mapping[str, Any], whole: Mapping[str, Any]) -> Product:
         ours = {int(i) for i in _meta(whole, OURS) or () if str(i).isdigit()}
-        pictures = [i for i in data.get("images") or () if isinstance(i, dict) and i.get("id") not in ours and i.get("src")]
+        pictures = [
+            i
+            for i in data.get("images") or ()
+            if isinstance(i, dict) and i.get("id") not in ours and i.get("src")
+        ]
         images = [(str(i["src"]), f"{i.get('name', '')} {i.get('alt', '')}") for i in pictures]
-        attributes = {str(a.get("name")): ", ".join(map(str, _options(a))) for a in data.get("attributes") or () if isinstance(a, dict)}
+        attributes = {
+            str(a.get("name")): ", ".join(map(str, _options(a)))
+            for a in data.get("attributes") or ()
+            if isinstance(a, dict)
+        }
         return self._fields.product(str(data["sku"]), lambda path: _look(data, path), images, attributes)
 
 
@@ -126,7 +161,11 @@ def _look(data: Mapping[str, Any], path: str) -> Any:
         )
     if here is not None:
         return here
-    named = (a for a in data.get("attributes") or () if isinstance(a, dict) and str(a.get("name", "")).lower().removeprefix("pa_") == path.lower())
+    named = (
+        a
+        for a in data.get("attributes") or ()
+        if isinstance(a, dict) and str(a.get("name", "")).lower().removeprefix("pa_") == path.lower()
+    )
     return next((_options(a) for a in named), None)
 
 
@@ -135,11 +174,16 @@ def _options(attribute: Mapping[str, Any]) -> list[Any]:
 
 
 def _meta(data: Mapping[str, Any], name: str) -> Any:
-    return next((m.get("value") for m in data.get("meta_data") or () if isinstance(m, dict) and m.get("key") == name), None)
+    return next(
+        (m.get("value") for m in data.get("meta_data") or () if isinstance(m, dict) and m.get("key") == name),
+        None,
+    )
 
 
 def connect(options: Mapping[str, Any], kit: Kit) -> WooCommerce:
-    only(options, "base_url", "consumer_key", "consumer_secret", "secrets", "attributes", "unit", "image_order")
+    only(
+        options, "base_url", "consumer_key", "consumer_secret", "secrets", "attributes", "unit", "image_order"
+    )
     secrets = options.get("secrets")
     if not isinstance(secrets, list) or not secrets:
         raise ConfigError('secrets: those of its webhooks, such as ["env/WOOCOMMERCE_WEBHOOK_SECRET"]')

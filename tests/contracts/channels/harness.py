@@ -37,7 +37,9 @@ class PlayedShop(FakeServer):
 
     def opened(self, kit: Kit, **options: Any) -> Channel:
         kit = replace(kit, http=http_to(self.host, kit), secret=SECRETS.__getitem__)
-        connection = Connection(adapter=self.vendor, options={**self.own_options(), **self.options, **options})
+        connection = Connection(
+            adapter=self.vendor, options={**self.own_options(), **self.options, **options}
+        )
         found: Channel = open_adapter("channel", self.vendor, connection, kit)
         return found
 
@@ -80,7 +82,11 @@ class GraphShop(PlayedShop):
     def operation(self, request: Request) -> str:
         if request.path.startswith("/storage"):
             return "storage"
-        return "write" if "mutation" in self._asked(request)[0] and "login" not in self._asked(request)[0] else "read"
+        return (
+            "write"
+            if "mutation" in self._asked(request)[0] and "login" not in self._asked(request)[0]
+            else "read"
+        )
 
     def answer(self, request: Request, operation: str) -> Said:
         query, variables = self._asked(request)
@@ -95,7 +101,10 @@ class GraphShop(PlayedShop):
         if request.path != self.path:
             return "", {}
         if request.raw.startswith(b"--"):
-            assert json.loads(request.form["map"]) in ({"0": ["variables.file"]}, {"0": ["variables.input.0.file"]})
+            assert json.loads(request.form["map"]) in (
+                {"0": ["variables.file"]},
+                {"0": ["variables.input.0.file"]},
+            )
             said = json.loads(request.form["operations"])
         else:
             said = request.json

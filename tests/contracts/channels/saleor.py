@@ -12,7 +12,9 @@ class PlayedSaleor(GraphShop):
     options = {"token": "env/TOKEN"}
 
     def __init__(self) -> None:
-        self.media: dict[str, dict[str, Any]] = {f"m{n}": self._new(name, b"theirs") for n, name in enumerate(THEIRS)}
+        self.media: dict[str, dict[str, Any]] = {
+            f"m{n}": self._new(name, b"theirs") for n, name in enumerate(THEIRS)
+        }
         self.count = 100
         self.variants: dict[str, list[str]] = {}  # the media that each shows, once there are two
         self.metadata: dict[str, str] = {}
@@ -39,7 +41,9 @@ class PlayedSaleor(GraphShop):
         assert data.startswith(b"\xff\xd8")
         self.count += 1
         id = f"m{self.count}"
-        self.media[id] = self._new(f"{name}_a1b2c3.jpg", data)  # as the real one, which adds something of its own
+        self.media[id] = self._new(
+            f"{name}_a1b2c3.jpg", data
+        )  # as the real one, which adds something of its own
         return {"productMediaCreate": {"media": {"id": id, **self._shown(self.media[id])}, "errors": []}}
 
     def do_mark(self, said: dict[str, Any]) -> Any:
@@ -67,7 +71,11 @@ class PlayedSaleor(GraphShop):
         return {"name": name, "data": data, "metadata": {}}
 
     def _shown(self, media: dict[str, Any]) -> dict[str, Any]:
-        return {"url": f"https://cdn.example/products/{media['name']}", "alt": "", "metadata": _pairs(media["metadata"])}
+        return {
+            "url": f"https://cdn.example/products/{media['name']}",
+            "alt": "",
+            "metadata": _pairs(media["metadata"]),
+        }
 
     def split(self) -> None:
         self.variants = {SKU: [], OTHER: []}

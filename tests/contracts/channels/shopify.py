@@ -16,7 +16,9 @@ class PlayedShopify(GraphShop):
     box = {"x": 0.4, "y": 0.4, "z": 0.3}
 
     def __init__(self) -> None:
-        self.files: dict[str, dict[str, Any]] = {f"gid://f{n}": {"name": name, "data": b"theirs", "looks": 9} for n, name in enumerate(THEIRS)}
+        self.files: dict[str, dict[str, Any]] = {
+            f"gid://f{n}": {"name": name, "data": b"theirs", "looks": 9} for n, name in enumerate(THEIRS)
+        }
         self.count = 100
         self.product: list[str] = list(self.files)
         self.metafield = ""
@@ -40,8 +42,17 @@ class PlayedShopify(GraphShop):
         sku = json.loads(said["query"].removeprefix("sku:"))
         if sku not in self.skus:
             return {"productVariants": {"nodes": []}}
-        product = {"id": "gid://p1", "handle": "chair", "onlineStoreUrl": None, "metafield": {"value": self.metafield} if self.metafield else None}
-        node = {"id": "gid://v1", "sku": sku, "product": {**product, "media": {"nodes": [{"id": id} for id in self.product]}}}
+        product = {
+            "id": "gid://p1",
+            "handle": "chair",
+            "onlineStoreUrl": None,
+            "metafield": {"value": self.metafield} if self.metafield else None,
+        }
+        node = {
+            "id": "gid://v1",
+            "sku": sku,
+            "product": {**product, "media": {"nodes": [{"id": id} for id in self.product]}},
+        }
         return {"productVariants": {"nodes": [node]}}
 
     def do_find(self, said: dict[str, Any]) -> Any:
@@ -59,7 +70,12 @@ class PlayedShopify(GraphShop):
         (wanted,) = said["files"]
         self.count += 1
         id = f"gid://f{self.count}"
-        self.files[id] = {"name": wanted["filename"], "data": self.stored[wanted["originalSource"]], "looks": 0, "alt": wanted["alt"]}
+        self.files[id] = {
+            "name": wanted["filename"],
+            "data": self.stored[wanted["originalSource"]],
+            "looks": 0,
+            "alt": wanted["alt"],
+        }
         return {"fileCreate": {"files": [{"id": id, "fileStatus": "UPLOADED"}], "userErrors": []}}
 
     def do_refer(self, said: dict[str, Any]) -> Any:
@@ -81,7 +97,11 @@ class PlayedShopify(GraphShop):
 
     def do_drop(self, said: dict[str, Any]) -> Any:
         if missing := [id for id in said["ids"] if id not in self.files]:
-            return {"fileDelete": {"userErrors": [{"field": ["fileIds"], "message": f"{missing[0]} does not exist"}]}}
+            return {
+                "fileDelete": {
+                    "userErrors": [{"field": ["fileIds"], "message": f"{missing[0]} does not exist"}]
+                }
+            }
         for id in said["ids"]:
             del self.files[id]
             self.product = [i for i in self.product if i != id]

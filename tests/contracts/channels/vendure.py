@@ -28,7 +28,11 @@ class PlayedVendure(GraphShop):
         return {"vendure-auth-token": "session"}
 
     def do_login(self, said: dict[str, Any]) -> Any:
-        return {"login": {"__typename": "CurrentUser"} if said["word"] == "key_fake" else {"__typename": "InvalidCredentialsError"}}
+        return {
+            "login": {"__typename": "CurrentUser"}
+            if said["word"] == "key_fake"
+            else {"__typename": "InvalidCredentialsError"}
+        }
 
     def do_place(self, said: dict[str, Any]) -> Any:
         if said["sku"] not in (self.variants or [SKU]):
@@ -40,10 +44,28 @@ class PlayedVendure(GraphShop):
             "assets": [self._shown(i) for i in self.product],
         }
         own = [self._shown(i) for i in self.variants.get(said["sku"], [])]
-        return {"productVariants": {"items": [{"id": said["sku"], "sku": said["sku"], "featuredAsset": None, "assets": own, "product": product}]}}
+        return {
+            "productVariants": {
+                "items": [
+                    {
+                        "id": said["sku"],
+                        "sku": said["sku"],
+                        "featuredAsset": None,
+                        "assets": own,
+                        "product": product,
+                    }
+                ]
+            }
+        }
 
     def do_ours(self, said: dict[str, Any]) -> Any:
-        return {"assets": {"items": [self._shown(i) for i, a in self.assets.items() if set(said["tags"]) <= set(a["tags"])]}}
+        return {
+            "assets": {
+                "items": [
+                    self._shown(i) for i, a in self.assets.items() if set(said["tags"]) <= set(a["tags"])
+                ]
+            }
+        }
 
     def do_add(self, said: dict[str, Any], file: tuple[str, bytes]) -> Any:
         (wanted,) = said["input"]
@@ -73,7 +95,13 @@ class PlayedVendure(GraphShop):
     def _shown(self, id: str) -> dict[str, Any]:
         asset = self.assets[id]
         kind = "BINARY" if asset["name"].endswith("glb") else "IMAGE"
-        return {"id": id, "name": asset["name"], "source": f"/assets/{id}", "type": kind, "tags": [{"value": t} for t in asset["tags"]]}
+        return {
+            "id": id,
+            "name": asset["name"],
+            "source": f"/assets/{id}",
+            "type": kind,
+            "tags": [{"value": t} for t in asset["tags"]],
+        }
 
     def shown(self) -> list[str]:
         return [self.assets[i]["name"] for i in self.product]

@@ -14,12 +14,25 @@ MISSING = Said(404, {"code": "rest_post_invalid_id", "message": "Invalid post ID
 class PlayedWooCommerce(PlayedShop):
     vendor = "woocommerce"
     links_models = True
-    options = {"consumer_key": "env/OTHER", "consumer_secret": "env/TOKEN", "user": "dam", "password": "env/TOKEN"}
+    options = {
+        "consumer_key": "env/OTHER",
+        "consumer_secret": "env/TOKEN",
+        "user": "dam",
+        "password": "env/TOKEN",
+    }
 
     def __init__(self) -> None:
-        self.media: dict[int, dict[str, Any]] = {n: {"title": name, "slug": name, "data": b"theirs"} for n, name in enumerate(THEIRS, 1)}
+        self.media: dict[int, dict[str, Any]] = {
+            n: {"title": name, "slug": name, "data": b"theirs"} for n, name in enumerate(THEIRS, 1)
+        }
         self.split_up = False
-        self.product: dict[str, Any] = {"id": 13, "sku": SKU, "permalink": "https://shop.example/p/13", "images": [1, 2], "meta": {}}
+        self.product: dict[str, Any] = {
+            "id": 13,
+            "sku": SKU,
+            "permalink": "https://shop.example/p/13",
+            "images": [1, 2],
+            "meta": {},
+        }
         super().__init__()
 
     def allowed(self, request: Request) -> bool:
@@ -48,18 +61,29 @@ class PlayedWooCommerce(PlayedShop):
 
     def _shown(self) -> dict[str, Any]:
         meta = [{"key": k, "value": json.loads(json.dumps(v))} for k, v in self.product["meta"].items()]
-        return {**self.product, "images": [{"id": i, "src": f"/{i}"} for i in self.product["images"]], "meta_data": meta}
+        return {
+            **self.product,
+            "images": [{"id": i, "src": f"/{i}"} for i in self.product["images"]],
+            "meta_data": meta,
+        }
 
     def _media(self, request: Request, rest: list[str]) -> Said:
         if request.method == "GET":
-            return Said(200, [{"id": id} for id, m in self.media.items() if m["slug"] == request.query["slug"]])
+            return Said(
+                200, [{"id": id} for id, m in self.media.items() if m["slug"] == request.query["slug"]]
+            )
         if request.method == "DELETE":
             id = int(rest[0])
             self.product["images"] = [i for i in self.product["images"] if i != id]
             return Said(200, {"deleted": True}) if self.media.pop(id, None) else MISSING
         form = request.form
         id = max(self.media) + 1
-        self.media[id] = {"title": form["title"].decode(), "slug": form["slug"].decode(), "data": form["file"], "alt": form["alt_text"].decode()}
+        self.media[id] = {
+            "title": form["title"].decode(),
+            "slug": form["slug"].decode(),
+            "data": form["file"],
+            "alt": form["alt_text"].decode(),
+        }
         return Said(201, {"id": id, "source_url": f"/{id}"})
 
     def split(self) -> None:
@@ -72,4 +96,8 @@ class PlayedWooCommerce(PlayedShop):
         return next(bytes(m["data"]) for m in self.media.values() if m["title"] == name)
 
     def links(self) -> list[str]:
-        return [v for k, v in self.product["meta"].items() if k.startswith(("_dam_connector_glb", "_dam_connector_usdz")) and v]
+        return [
+            v
+            for k, v in self.product["meta"].items()
+            if k.startswith(("_dam_connector_glb", "_dam_connector_usdz")) and v
+        ]

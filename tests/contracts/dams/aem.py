@@ -50,9 +50,16 @@ class PlayedAem(PlayedDam):
         return "push" if request.method == "POST" else super().operation(request)
 
     def answer(self, request: Request, operation: str) -> Said:
-        path, form = unquote(request.path), dict(parse_qsl(request.raw.decode("latin-1"))) if request.method == "POST" else {}
+        path, form = (
+            unquote(request.path),
+            dict(parse_qsl(request.raw.decode("latin-1"))) if request.method == "POST" else {},
+        )
         if path == KEY_PATH:
-            return Said(200, private_key().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), mime="text/plain")
+            return Said(
+                200,
+                private_key().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
+                mime="text/plain",
+            )
         if path.startswith("/storage/"):
             self.parts[path] = request.raw
             return Said(201, b"")
@@ -63,9 +70,17 @@ class PlayedAem(PlayedDam):
         if path.endswith(".initiateUpload.json"):
             folder = path.removesuffix(".initiateUpload.json")
             assert folder.removeprefix("/content/dam/") in self.folders
-            self.parts = {p: d for p, d in self.parts.items() if f"-{form['fileName']}/" not in p}  # of an upload that was given up
+            self.parts = {
+                p: d for p, d in self.parts.items() if f"-{form['fileName']}/" not in p
+            }  # of an upload that was given up
             uris = [f"{self.base_url}/storage/{len(self.parts)}-{form['fileName']}/{n}" for n in range(2)]
-            place = {"fileName": form["fileName"], "uploadToken": "t", "uploadURIs": uris, "minPartSize": 1, "maxPartSize": int(form["fileSize"])}
+            place = {
+                "fileName": form["fileName"],
+                "uploadToken": "t",
+                "uploadURIs": uris,
+                "minPartSize": 1,
+                "maxPartSize": int(form["fileSize"]),
+            }
             return Said(200, {"completeURI": f"{folder}.completeUpload.json", "files": [place]})
         if path.endswith(".completeUpload.json"):
             return self._complete(path.removesuffix(".completeUpload.json"), form)
@@ -87,7 +102,12 @@ class PlayedAem(PlayedDam):
         parts = [data for path, data in sorted(self.parts.items()) if f"-{name}/" in path]
         self.parts = {p: d for p, d in self.parts.items() if f"-{name}/" not in p}
         kept = self.stored.get(f"{folder}/{name}", {"metadata": {}})["metadata"]
-        self.stored[f"{folder}/{name}"] = {"data": b"".join(parts), "metadata": kept, "by": US, "at": self._tick()}
+        self.stored[f"{folder}/{name}"] = {
+            "data": b"".join(parts),
+            "metadata": kept,
+            "by": US,
+            "at": self._tick(),
+        }
         return Said(200, {})
 
     def _node(self, method: str, path: str, form: dict[str, str]) -> Said:
@@ -116,8 +136,15 @@ class PlayedAem(PlayedDam):
         return self._now.strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def _changed(self, query: dict[str, str]) -> list[dict[str, Any]]:
-        found = [(a["at"], p, a["by"]) for p, a in self.stored.items() if "connector:id" in a["metadata"] and a["at"] > query["daterange.lowerBound"]]
-        return [{"jcr:path": p, "jcr:content": {"jcr:lastModified": at, "jcr:lastModifiedBy": by}} for at, p, by in sorted(found)]
+        found = [
+            (a["at"], p, a["by"])
+            for p, a in self.stored.items()
+            if "connector:id" in a["metadata"] and a["at"] > query["daterange.lowerBound"]
+        ]
+        return [
+            {"jcr:path": p, "jcr:content": {"jcr:lastModified": at, "jcr:lastModifiedBy": by}}
+            for at, p, by in sorted(found)
+        ]
 
     def assets(self) -> int:
         return sum("connector:id" in asset["metadata"] for asset in self.stored.values())
@@ -132,7 +159,11 @@ class PlayedAem(PlayedDam):
         next(a for p, a in self.stored.items() if p.endswith(f"/{name}"))["data"] = b"by hand"
 
     def hook(self, ref: str, kit: Kit) -> Inbound:
-        event = {"event_id": "e1", "recipient_client_id": "client-1", "event": {"data": {"repositoryMetadata": {"repo:path": ref}}}}
+        event = {
+            "event_id": "e1",
+            "recipient_client_id": "client-1",
+            "event": {"data": {"repositoryMetadata": {"repo:path": ref}}},
+        }
         body = json.dumps(event).encode()
         sign = base64.b64encode(private_key().sign(body, padding.PKCS1v15(), hashes.SHA256())).decode()
         headers = {"x-adobe-digital-signature-1": "AAAA", "x-adobe-public-key1-path": "/../x.pem"}

@@ -17,7 +17,11 @@ NAMES = {
     "ConnectorReason": "p-reason",
 }
 PROPERTIES = {
-    name: {"id": id, "options": [{"id": o, "label": label} for o, label in OPTIONS.items()] if id == "p-state" else []} for name, id in NAMES.items()
+    name: {
+        "id": id,
+        "options": [{"id": o, "label": label} for o, label in OPTIONS.items()] if id == "p-state" else [],
+    }
+    for name, id in NAMES.items()
 }
 MISSING = Said(404, {"message": "not found"})
 
@@ -53,7 +57,9 @@ class PlayedBynder(PlayedDam):
         if path[0] == "file":
             media, item = self.media[path[1]], path[2:]
             return Said(
-                200, next(i["data"] for i in media["items"] if i["id"] == item[0]) if item else media["data"], mime="application/octet-stream"
+                200,
+                next(i["data"] for i in media["items"] if i["id"] == item[0]) if item else media["data"],
+                mime="application/octet-stream",
             )
         form = dict(parse_qsl(request.raw.decode()))
         if path[:2] == ["api", "upload"]:
@@ -61,7 +67,14 @@ class PlayedBynder(PlayedDam):
                 return Said(200, f"{self.base_url}/storage")
             id = f"up{len(self.imports)}-{len(self.parts)}"
             s3 = {"uploadid": id, "targetid": "t"}
-            return Said(200, {"s3file": s3, "s3_filename": f"place/{id}/{form['filename']}", "multipart_params": {"policy": "p"}})
+            return Said(
+                200,
+                {
+                    "s3file": s3,
+                    "s3_filename": f"place/{id}/{form['filename']}",
+                    "multipart_params": {"policy": "p"},
+                },
+            )
         return getattr(self, f"_{path[2]}")(request, path[3:], form)
 
     def _metaproperties(self, request: Request, rest: list[str], form: dict[str, str]) -> Said:
@@ -112,7 +125,11 @@ class PlayedBynder(PlayedDam):
 
     def _change(self, id: str, form: dict[str, str]) -> None:
         self._now += timedelta(seconds=1)
-        values = {name.removeprefix("metaproperty."): value for name, value in form.items() if name.startswith("metaproperty.")}
+        values = {
+            name.removeprefix("metaproperty."): value
+            for name, value in form.items()
+            if name.startswith("metaproperty.")
+        }
         self.media[id]["values"] |= values
         self.media[id]["dateModified"] = self._now.strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -120,7 +137,13 @@ class PlayedBynder(PlayedDam):
         items = [{"id": i["id"], "fileName": i["fileName"], "type": "additional"} for i in media["items"]]
         known = {f"property_{name}": media["values"].get(id, "") for name, id in NAMES.items()}
         known["property_ApprovalState"] = [OPTIONS[media["values"]["p-state"]]]
-        return {"id": media["id"], "name": media["name"], "dateModified": media["dateModified"], "mediaItems": items, **known}
+        return {
+            "id": media["id"],
+            "name": media["name"],
+            "dateModified": media["dateModified"],
+            "mediaItems": items,
+            **known,
+        }
 
     def _list(self, query: dict[str, str]) -> list[dict[str, Any]]:
         wanted = query.get("property_ConnectorId")

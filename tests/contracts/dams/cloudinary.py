@@ -26,11 +26,15 @@ class PlayedCloudinary(PlayedDam):
         super().__init__()
 
     def allowed(self, request: Request) -> bool:
-        basic = request.headers.get("authorization") == "Basic " + base64.b64encode(b"other:key_fake").decode()
+        basic = (
+            request.headers.get("authorization") == "Basic " + base64.b64encode(b"other:key_fake").decode()
+        )
         return basic or request.path.startswith("/demo/")
 
     def operation(self, request: Request) -> str:
-        return "push" if request.path.endswith(("/upload", "/explicit")) and request.method == "POST" else "read"
+        return (
+            "push" if request.path.endswith(("/upload", "/explicit")) and request.method == "POST" else "read"
+        )
 
     def answer(self, request: Request, operation: str) -> Said:
         if request.path.startswith("/demo/"):
@@ -40,19 +44,33 @@ class PlayedCloudinary(PlayedDam):
         rest = request.path.removeprefix(BASE).strip("/")
         if operation == "push":
             kind, what = rest.split("/")
-            fields = {name: data.decode() for name, data in request.parts if name != "file"} or dict(parse_qsl(request.raw.decode()))
+            fields = {name: data.decode() for name, data in request.parts if name != "file"} or dict(
+                parse_qsl(request.raw.decode())
+            )
             signed = {name: value for name, value in fields.items() if name not in ("signature", "api_key")}
             text = "&".join(f"{name}={value}" for name, value in sorted(signed.items()))
             if fields["signature"] != hashlib.sha1(f"{text}key_fake".encode()).hexdigest():
                 return Said(401, {"error": {"message": "Invalid Signature"}})
-            return self._explicit(kind, fields) if what == "explicit" else self._upload(kind, fields, request.form["file"])
+            return (
+                self._explicit(kind, fields)
+                if what == "explicit"
+                else self._upload(kind, fields, request.form["file"])
+            )
         if rest.startswith("resources/image/moderations/manual/"):
             status = rest.rpartition("/")[2]
-            found = [self._shown(a) for a in self.stored.values() if a["moderation"] and a["moderation"][0]["status"] == status]
+            found = [
+                self._shown(a)
+                for a in self.stored.values()
+                if a["moderation"] and a["moderation"][0]["status"] == status
+            ]
             return Said(200, {"resources": found})
         _, kind, _, *path = rest.split("/", 3)
         if request.method == "DELETE":
-            self.stored = {k: v for k, v in self.stored.items() if not (k[0] == kind and k[1].startswith(request.query["prefix"]))}
+            self.stored = {
+                k: v
+                for k, v in self.stored.items()
+                if not (k[0] == kind and k[1].startswith(request.query["prefix"]))
+            }
             return Said(200, {"deleted": {}})
         asset = self.stored.get((kind, unquote(path[0])))
         if asset is None:
@@ -67,7 +85,9 @@ class PlayedCloudinary(PlayedDam):
         key = (kind, fields["public_id"])
         there = key in self.stored
         if not there or fields["overwrite"] != "false":
-            moderation = [{"kind": "manual", "status": "pending"}] if fields.get("moderation") == "manual" else []
+            moderation = (
+                [{"kind": "manual", "status": "pending"}] if fields.get("moderation") == "manual" else []
+            )
             self.stored[key] = {
                 "public_id": key[1],
                 "kind": kind,
@@ -79,7 +99,10 @@ class PlayedCloudinary(PlayedDam):
 
     def _explicit(self, kind: str, fields: dict[str, str]) -> Said:
         asset = self.stored[kind, fields["public_id"]]
-        asset |= {"moderation": [{"kind": "manual", "status": "pending"}], "context": self._context(fields["context"])}
+        asset |= {
+            "moderation": [{"kind": "manual", "status": "pending"}],
+            "context": self._context(fields["context"]),
+        }
         return Said(200, self._shown(asset))
 
     def _context(self, text: str) -> dict[str, str]:
@@ -87,7 +110,12 @@ class PlayedCloudinary(PlayedDam):
 
     def _shown(self, asset: dict[str, Any]) -> dict[str, Any]:
         url = f"{self.base_url}/demo/{asset['kind']}/{asset['public_id']}"
-        return {"public_id": asset["public_id"], "secure_url": url, "moderation": asset["moderation"], "context": {"custom": asset["context"]}}
+        return {
+            "public_id": asset["public_id"],
+            "secure_url": url,
+            "moderation": asset["moderation"],
+            "context": {"custom": asset["context"]},
+        }
 
     def _moderate(self, asset: dict[str, Any], status: str, by: str) -> None:
         self._now += timedelta(minutes=1)
@@ -99,7 +127,11 @@ class PlayedCloudinary(PlayedDam):
 
     def bytes_of(self, name: str) -> bytes:
         stem, _, extension = name.rpartition(".")
-        return next(a["data"] for a in self.stored.values() if a["public_id"].rpartition("/")[2] in (name, f"{stem}-{extension}"))
+        return next(
+            a["data"]
+            for a in self.stored.values()
+            if a["public_id"].rpartition("/")[2] in (name, f"{stem}-{extension}")
+        )
 
     def decide(self, ref: str, verdict: str, by: str, note: str) -> None:
         asset = self.stored["image", ref]
@@ -108,10 +140,23 @@ class PlayedCloudinary(PlayedDam):
 
     def change(self, name: str) -> None:
         stem, _, extension = name.rpartition(".")
-        next(a for a in self.stored.values() if a["public_id"].endswith(f"{stem}-{extension}"))["data"] = b"by hand"
+        next(a for a in self.stored.values() if a["public_id"].endswith(f"{stem}-{extension}"))["data"] = (
+            b"by hand"
+        )
 
     def hook(self, ref: str, kit: Kit) -> Inbound:
-        body = json.dumps({"notification_type": "moderation", "moderation_status": "approved", "public_id": ref, "asset_id": "a1"}).encode()
+        body = json.dumps(
+            {
+                "notification_type": "moderation",
+                "moderation_status": "approved",
+                "public_id": ref,
+                "asset_id": "a1",
+            }
+        ).encode()
         stamp = str(int(kit.clock.now().timestamp()))
         sign = hashlib.sha1(body + stamp.encode() + b"key_fake").hexdigest()
-        return Inbound(headers={"x-cld-signature": sign, "x-cld-timestamp": stamp}, body=body, received_at=kit.clock.now())
+        return Inbound(
+            headers={"x-cld-signature": sign, "x-cld-timestamp": stamp},
+            body=body,
+            received_at=kit.clock.now(),
+        )

@@ -9,8 +9,17 @@ from dam_connector.fakes.server import Request, Said
 from dam_connector.ports import Inbound
 from tests.contracts.dams.harness import PlayedDam
 
-FORBIDDEN = Said(403, {"errors": [{"message": "You don't have permission to access this.", "extensions": {"code": "FORBIDDEN"}}]})
-TWICE = Said(400, {"errors": [{"message": "Value has to be unique.", "extensions": {"code": "RECORD_NOT_UNIQUE"}}]})
+FORBIDDEN = Said(
+    403,
+    {
+        "errors": [
+            {"message": "You don't have permission to access this.", "extensions": {"code": "FORBIDDEN"}}
+        ]
+    },
+)
+TWICE = Said(
+    400, {"errors": [{"message": "Value has to be unique.", "extensions": {"code": "RECORD_NOT_UNIQUE"}}]}
+)
 REVIEWER = {"id": "u-rita", "first_name": "Rita", "last_name": None, "email": "rita@example.com"}
 OURS = {"id": "u-us"}
 
@@ -32,7 +41,11 @@ class PlayedDirectus(PlayedDam):
         if request.path == "/users/me":
             return Said(200, {"data": OURS})
         if kind == "assets":
-            return Said(200, self.files[rest[0]][1], mime="application/octet-stream") if rest[0] in self.files else FORBIDDEN
+            return (
+                Said(200, self.files[rest[0]][1], mime="application/octet-stream")
+                if rest[0] in self.files
+                else FORBIDDEN
+            )
         return getattr(self, f"_{kind}")(request, rest)
 
     def _folders(self, request: Request, rest: list[str]) -> Said:
@@ -43,7 +56,9 @@ class PlayedDirectus(PlayedDam):
             return Said(204, b"") if self.files.pop(rest[0], None) else FORBIDDEN
         if request.method == "GET":
             name = request.query["filter[filename_download][_eq]"]
-            return Said(200, {"data": [{"id": id} for id, (known, _) in self.files.items() if known == name][:1]})
+            return Said(
+                200, {"data": [{"id": id} for id, (known, _) in self.files.items() if known == name][:1]}
+            )
         form = request.form
         if request.method == "PATCH":
             self.files[rest[0]] = (self.files[rest[0]][0], form["file"])
@@ -54,7 +69,9 @@ class PlayedDirectus(PlayedDam):
     def _items(self, request: Request, rest: list[str]) -> Said:
         assert rest[0] == "asset_versions"
         if request.method == "POST":
-            return self._made(self.rows, request.json["id"], {**request.json, "date_updated": None, "user_updated": None})
+            return self._made(
+                self.rows, request.json["id"], {**request.json, "date_updated": None, "user_updated": None}
+            )
         if request.method == "PATCH":
             return self.change_row(rest[1], request.json, OURS) if rest[1] in self.rows else FORBIDDEN
         if request.method == "DELETE":
@@ -62,8 +79,15 @@ class PlayedDirectus(PlayedDam):
         found = sorted(self.rows.values(), key=lambda row: row["date_updated"] or "")
         if wanted := request.query.get("filter[id][_eq]"):
             return Said(200, {"data": [row for row in found if row["id"] == wanted]})
-        since, other = request.query["filter[date_updated][_gte]"], request.query["filter[user_updated][_neq]"]
-        changed = [r for r in found if r["date_updated"] and r["date_updated"] >= since and r["user_updated"]["id"] != other]
+        since, other = (
+            request.query["filter[date_updated][_gte]"],
+            request.query["filter[user_updated][_neq]"],
+        )
+        changed = [
+            r
+            for r in found
+            if r["date_updated"] and r["date_updated"] >= since and r["user_updated"]["id"] != other
+        ]
         return Said(200, {"data": changed})
 
     def _made(self, table: dict[str, Any], id: str, value: Any) -> Said:
@@ -74,7 +98,11 @@ class PlayedDirectus(PlayedDam):
 
     def change_row(self, id: str, values: dict[str, Any], by: dict[str, Any]) -> Said:
         self._now += timedelta(seconds=1)
-        self.rows[id] |= {**values, "date_updated": self._now.strftime("%Y-%m-%dT%H:%M:%S.000Z"), "user_updated": by}
+        self.rows[id] |= {
+            **values,
+            "date_updated": self._now.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+            "user_updated": by,
+        }
         return Said(200, {"data": self.rows[id]})
 
     def assets(self) -> int:

@@ -35,14 +35,25 @@ class PlayedDam(FakeServer):
     def opened(self, kit: Kit, **options: Any) -> Dam:
         """The adapter on this server."""
         kit = replace(kit, http=http_to(self.host, kit), secret=SECRETS.__getitem__)
-        found: Dam = open_adapter("dam", self.vendor, Connection(adapter=self.vendor, options={**self.own_options(), **self.options, **options}), kit)
+        found: Dam = open_adapter(
+            "dam",
+            self.vendor,
+            Connection(adapter=self.vendor, options={**self.own_options(), **self.options, **options}),
+            kit,
+        )
         return found
 
     def own_options(self) -> dict[str, Any]:
         return {"base_url": self.base_url}
 
     def operation(self, request: Request) -> str:
-        return "storage" if request.path.startswith("/storage") else "read" if request.method == "GET" else "push"
+        return (
+            "storage"
+            if request.path.startswith("/storage")
+            else "read"
+            if request.method == "GET"
+            else "push"
+        )
 
     def assets(self) -> int:
         """How many assets there are, as a person counts them."""

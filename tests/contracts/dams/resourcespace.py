@@ -27,10 +27,14 @@ class PlayedResourceSpace(PlayedDam):
 
     def operation(self, request: Request) -> str:
         query = (
-            request.form.get("query", b"").decode() if request.method == "POST" and b"multipart" in request.headers["content-type"].encode() else ""
+            request.form.get("query", b"").decode()
+            if request.method == "POST" and b"multipart" in request.headers["content-type"].encode()
+            else ""
         )
         function = dict(parse_qsl(query or self._fields(request).get("query", ""))).get("function", "")
-        return "push" if function.startswith(("create", "add", "upload", "update", "put", "delete")) else "read"
+        return (
+            "push" if function.startswith(("create", "add", "upload", "update", "put", "delete")) else "read"
+        )
 
     def _fields(self, request: Request) -> dict[str, str]:
         if "multipart" in request.headers.get("content-type", ""):
@@ -54,12 +58,24 @@ class PlayedResourceSpace(PlayedDam):
 
     def _create_resource(self, params: dict[str, str], request: Request) -> Any:
         ref = str(len(self.resources) + 1)
-        self.resources[ref] = {"ref": ref, "archive": params["archive"], "metadata": json.loads(params["metadata"])}
+        self.resources[ref] = {
+            "ref": ref,
+            "archive": params["archive"],
+            "metadata": json.loads(params["metadata"]),
+        }
         return int(ref)
 
     def _do_search(self, params: dict[str, str], request: Request) -> Any:
-        assert params["search"].startswith("externalid:") and set(params["archive"].split(",")) >= {"-1", "0", "4"}
-        return [r for r in self.resources.values() if r["metadata"].get("88") == params["search"].partition(":")[2]]
+        assert params["search"].startswith("externalid:") and set(params["archive"].split(",")) >= {
+            "-1",
+            "0",
+            "4",
+        }
+        return [
+            r
+            for r in self.resources.values()
+            if r["metadata"].get("88") == params["search"].partition(":")[2]
+        ]
 
     def _upload_multipart(self, params: dict[str, str], request: Request) -> Any:
         data = request.form["file"]
@@ -72,7 +88,9 @@ class PlayedResourceSpace(PlayedDam):
 
     def _add_alternative_file(self, params: dict[str, str], request: Request) -> Any:
         ref = str(1000 + len(self.files))
-        self.resources[params["resource"]].setdefault("alternatives", []).append({"ref": ref, "name": params["name"]})
+        self.resources[params["resource"]].setdefault("alternatives", []).append(
+            {"ref": ref, "name": params["name"]}
+        )
         return int(ref)
 
     def _get_alternative_files(self, params: dict[str, str], request: Request) -> Any:
@@ -91,7 +109,9 @@ class PlayedResourceSpace(PlayedDam):
 
     def _get_resource_path(self, params: dict[str, str], request: Request) -> Any:
         known = (params["ref"], params.get("alternative", "")) in self.files
-        return f"{self.base_url}/download/{params['ref']}/-{params.get('alternative', '')}" if known else False
+        return (
+            f"{self.base_url}/download/{params['ref']}/-{params.get('alternative', '')}" if known else False
+        )
 
     def _resource_log_last_rows(self, params: dict[str, str], request: Request) -> Any:
         assert params["log_code"] == "s"
@@ -103,7 +123,14 @@ class PlayedResourceSpace(PlayedDam):
     def _move(self, ref: str, archive: str, by: str, note: str) -> None:
         self.resources[ref]["archive"] = archive
         self.log.append(
-            {"ref": len(self.log) + 1, "resource": int(ref), "username": by, "notes": note, "type": "s", "diff": "Pending review -> Active"}
+            {
+                "ref": len(self.log) + 1,
+                "resource": int(ref),
+                "username": by,
+                "notes": note,
+                "type": "s",
+                "diff": "Pending review -> Active",
+            }
         )
 
     def assets(self) -> int:

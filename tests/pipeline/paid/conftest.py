@@ -43,7 +43,13 @@ def rules(services: Services, write_rules: Callable, fake: FakeTripo) -> Callabl
     def write(*generator: str, **options: Any) -> None:
         connections = json.loads(services.settings.plugin_json.read_text())["connections"]
         tripo = {"adapter": "tripo", "api_key": "env/TRIPO_API_KEY", "base_url": fake.base_url, **options}
-        model = {"name": "model", "kind": "model", "generator": list(generator or ("tripo",)), "formats": ["glb"], "texture_px": 512}
+        model = {
+            "name": "model",
+            "kind": "model",
+            "generator": list(generator or ("tripo",)),
+            "formats": ["glb"],
+            "texture_px": 512,
+        }
         write_rules(connections={**connections, "provider": {"tripo": tripo}}, deliverables=[model])
 
     write()

@@ -13,9 +13,18 @@ PRICE = 0.30
 
 def place(services: Services, n: int, name: str = "tripo", batch_id: str = "") -> TaskEntry:
     """An order of a run that nobody else knows."""
-    about = About(run_id=f"run_{n}", provider=name, sku=f"S{n}", category="decor", deliverable="model", batch_id=batch_id)
+    about = About(
+        run_id=f"run_{n}",
+        provider=name,
+        sku=f"S{n}",
+        category="decor",
+        deliverable="model",
+        batch_id=batch_id,
+    )
     pictures = {"front": services.blobs.put(picture(size=(64, 64)))}
-    return provider_orders.ordered(services, about, Order(product=product(f"S{n}"), pictures=pictures, seed=n))
+    return provider_orders.ordered(
+        services, about, Order(product=product(f"S{n}"), pictures=pictures, seed=n)
+    )
 
 
 def turn(broker: Broker, count: int = 1) -> None:

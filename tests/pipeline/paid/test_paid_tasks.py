@@ -31,18 +31,28 @@ def model(services: Services) -> Version:
 
 
 @pytest.mark.usefixtures("rules")
-def test_a_model_comes_from_tripo_and_its_cost_is_on_record(services: Services, photos: PhotoServer, rounds: Callable, fake: FakeTripo) -> None:
+def test_a_model_comes_from_tripo_and_its_cost_is_on_record(
+    services: Services, photos: PhotoServer, rounds: Callable, fake: FakeTripo
+) -> None:
     send(services, chair(photos, dimensions=CUBE))
     rounds()
     made = model(services)
     assert fake.billed == 1 and made.report.facts["size_m"] == "0.300 x 0.300 x 0.300"
-    assert (made.provenance["generator"], made.provenance["cost_usd"], made.provenance["task"]) == ("tripo", "0.3", next(iter(fake.tasks)))
+    assert (made.provenance["generator"], made.provenance["cost_usd"], made.provenance["task"]) == (
+        "tripo",
+        "0.3",
+        next(iter(fake.tasks)),
+    )
     assert made.provenance["model_asked"] == made.provenance["model_actual"] == "v3.1-20260211"
-    assert services.spend.spent("tripo") == {"day": PRICE, "month": PRICE} and services.spend.by("category") == [("decor", 1, PRICE)]
+    assert services.spend.spent("tripo") == {"day": PRICE, "month": PRICE} and services.spend.by(
+        "category"
+    ) == [("decor", 1, PRICE)]
 
 
 @pytest.mark.usefixtures("rules")
-def test_another_model_than_was_asked_for_is_told(services: Services, photos: PhotoServer, rounds: Callable, fake: FakeTripo) -> None:
+def test_another_model_than_was_asked_for_is_told(
+    services: Services, photos: PhotoServer, rounds: Callable, fake: FakeTripo
+) -> None:
     fake.faults["told"] = ["other model"] * 9
     send(services, chair(photos, dimensions=CUBE))
     rounds()
@@ -58,12 +68,16 @@ def test_a_lost_answer_is_not_asked_for_again_and_the_next_generator_goes_on(
     send(services, chair(photos, dimensions=CUBE))
     rounds()
     assert model(services).provenance["generator"] == "local" and fake.billed == 1
-    assert [(task["provider"], task["sku"]) for task in services.spend.listed("unknown")] == [("tripo", "CH123")]
+    assert [(task["provider"], task["sku"]) for task in services.spend.listed("unknown")] == [
+        ("tripo", "CH123")
+    ]
     assert services.spend.spent("tripo")["day"] == PRICE  # until a person says otherwise
 
 
 @pytest.mark.usefixtures("rules")
-def test_what_proves_that_nothing_was_begun_is_tried_again(services: Services, photos: PhotoServer, rounds: Callable, fake: FakeTripo) -> None:
+def test_what_proves_that_nothing_was_begun_is_tried_again(
+    services: Services, photos: PhotoServer, rounds: Callable, fake: FakeTripo
+) -> None:
     fake.faults = {"upload": ["500", "closed"], "submit": ["rate", "busy"], "poll": ["500"]}
     send(services, chair(photos, dimensions=CUBE))
     rounds(8)
@@ -71,7 +85,9 @@ def test_what_proves_that_nothing_was_begun_is_tried_again(services: Services, p
 
 
 @pytest.mark.usefixtures("rules")
-def test_an_empty_account_lets_the_run_wait_until_there_is_credit(services: Services, photos: PhotoServer, rounds: Callable, fake: FakeTripo) -> None:
+def test_an_empty_account_lets_the_run_wait_until_there_is_credit(
+    services: Services, photos: PhotoServer, rounds: Callable, fake: FakeTripo
+) -> None:
     fake.credits = 0
     send(services, chair(photos, dimensions=CUBE))
     rounds(2)
@@ -84,7 +100,9 @@ def test_an_empty_account_lets_the_run_wait_until_there_is_credit(services: Serv
     assert model(services).provenance["generator"] == "tripo" and fake.billed == 1
 
 
-def test_a_cap_lets_the_run_wait_too(services: Services, photos: PhotoServer, rounds: Callable, rules: Callable, fake: FakeTripo) -> None:
+def test_a_cap_lets_the_run_wait_too(
+    services: Services, photos: PhotoServer, rounds: Callable, rules: Callable, fake: FakeTripo
+) -> None:
     rules("tripo", max_usd_per_day=0.5)
     place(services, 1)
     rounds(1)
@@ -98,7 +116,9 @@ def test_a_cap_lets_the_run_wait_too(services: Services, photos: PhotoServer, ro
 
 
 @pytest.mark.usefixtures("rules")
-def test_a_task_that_never_ends_is_given_up(services: Services, photos: PhotoServer, rounds: Callable, fake: FakeTripo) -> None:
+def test_a_task_that_never_ends_is_given_up(
+    services: Services, photos: PhotoServer, rounds: Callable, fake: FakeTripo
+) -> None:
     fake.seconds = 1e6
     send(services, chair(photos, dimensions=CUBE))
     rounds(5, pause_s=1000)
@@ -106,7 +126,9 @@ def test_a_task_that_never_ends_is_given_up(services: Services, photos: PhotoSer
     assert run.state == "failed" and "did not end in time" in run.error and fake.billed == 1
 
 
-def test_a_cap_for_a_batch_holds_up_that_batch_alone(services: Services, broker: Broker, rules: Callable, fake: FakeTripo) -> None:
+def test_a_cap_for_a_batch_holds_up_that_batch_alone(
+    services: Services, broker: Broker, rules: Callable, fake: FakeTripo
+) -> None:
     rules("tripo", max_usd_per_batch=0.6)
     for n in range(6):
         place(services, n, batch_id="bat_1" if n < 4 else "bat_2")
@@ -130,7 +152,11 @@ def test_what_waits_for_a_slot_gets_one_when_a_task_ended(
         turn(broker)
         flown.append(services.tasks.count("tripo", *IN_FLIGHT))
         clock.forward(30)
-    assert max(flown) == 3 and fake.billed == 8 and services.spend.by("state") == [("settled", 8, pytest.approx(8 * PRICE))]
+    assert (
+        max(flown) == 3
+        and fake.billed == 8
+        and services.spend.by("state") == [("settled", 8, pytest.approx(8 * PRICE))]
+    )
     assert not [1 for operation, _ in fake.asked if operation == "submit"][8:]  # nobody was turned away
 
 
@@ -165,7 +191,10 @@ def test_what_waited_long_for_a_slot_is_neither_late_nor_yesterdays(
     for _ in range(3):
         clock.forward(3000)  # the first one is given up in that time, and frees its slot
         turn(broker)
-    assert services.tasks.get(first.id).state is TaskStanding.UNKNOWN and services.tasks.get(second.id).state is TaskStanding.SUBMITTED
+    assert (
+        services.tasks.get(first.id).state is TaskStanding.UNKNOWN
+        and services.tasks.get(second.id).state is TaskStanding.SUBMITTED
+    )
     place(services, 3)
     clock.forward(86_400 - 3000)
     fake.seconds = 0.0
@@ -188,7 +217,12 @@ def test_what_was_made_is_not_ordered_again_by_the_same_run(
 
 
 def test_a_provider_that_left_the_rules_is_passed_over(
-    services: Services, photos: PhotoServer, rounds: Callable, rules: Callable, write_rules: Callable, fake: FakeTripo
+    services: Services,
+    photos: PhotoServer,
+    rounds: Callable,
+    rules: Callable,
+    write_rules: Callable,
+    fake: FakeTripo,
 ) -> None:
     rules("tripo", "local")
     delivery, _ = send(services, chair(photos, dimensions=CUBE))
@@ -199,7 +233,13 @@ def test_a_provider_that_left_the_rules_is_passed_over(
 
 
 def test_an_order_whose_run_was_given_up_is_dropped(
-    services: Services, photos: PhotoServer, drain: Drain, broker: Broker, rules: Callable, fake: FakeTripo, clock: TestClock
+    services: Services,
+    photos: PhotoServer,
+    drain: Drain,
+    broker: Broker,
+    rules: Callable,
+    fake: FakeTripo,
+    clock: TestClock,
 ) -> None:
     rules("tripo")
     fake.credits = 0
@@ -207,7 +247,9 @@ def test_an_order_whose_run_was_given_up_is_dropped(
     drain()
     (run,) = [r for r in services.runs.page() if r.deliverable == "model"]
     turn(broker)
-    send(services, chair(photos, dimensions={**CUBE, "height": 31}), message="msg_2")  # newer facts: the run is not wanted any more
+    send(
+        services, chair(photos, dimensions={**CUBE, "height": 31}), message="msg_2"
+    )  # newer facts: the run is not wanted any more
     drain()
     clock.forward(5)
     turn(broker)
@@ -215,11 +257,20 @@ def test_an_order_whose_run_was_given_up_is_dropped(
 
 
 def test_a_run_that_was_not_asleep_yet_is_told_later(
-    services: Services, photos: PhotoServer, rounds: Callable, rules: Callable, fake: FakeTripo, monkeypatch: pytest.MonkeyPatch
+    services: Services,
+    photos: PhotoServer,
+    rounds: Callable,
+    rules: Callable,
+    fake: FakeTripo,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rules("tripo")
     rouse, told = services.runs.rouse, []
-    monkeypatch.setattr(services.runs, "rouse", lambda run_id: (told.append(run_id), rouse(run_id))[1] if told else told.append(run_id))
+    monkeypatch.setattr(
+        services.runs,
+        "rouse",
+        lambda run_id: (told.append(run_id), rouse(run_id))[1] if told else told.append(run_id),
+    )
     send(services, chair(photos, dimensions=CUBE))
     rounds(6)
     assert len(told) == 2 and model(services).provenance["generator"] == "tripo"
@@ -227,7 +278,13 @@ def test_a_run_that_was_not_asleep_yet_is_told_later(
 
 @pytest.mark.usefixtures("rules")
 def test_a_webhook_wakes_the_look(
-    services: Services, photos: PhotoServer, drain: Drain, broker: Broker, rules: Callable, fake: FakeTripo, clock: TestClock
+    services: Services,
+    photos: PhotoServer,
+    drain: Drain,
+    broker: Broker,
+    rules: Callable,
+    fake: FakeTripo,
+    clock: TestClock,
 ) -> None:
     rules("tripo", webhook_secret="env/TRIPO_WEBHOOK_SECRET")
     send(services, chair(photos, dimensions=CUBE))
@@ -236,7 +293,12 @@ def test_a_webhook_wakes_the_look(
     (task,) = fake.tasks.values()
     client = create_app(services).test_client()
     headers, body = fake.webhook(task, at=int(clock.now().timestamp()))
-    assert client.post("/webhooks/tripo", data=body, headers={**headers, "tripo-webhook-signature": "t=1,v1=00"}).status_code == 401
+    assert (
+        client.post(
+            "/webhooks/tripo", data=body, headers={**headers, "tripo-webhook-signature": "t=1,v1=00"}
+        ).status_code
+        == 401
+    )
     first, again = (client.post("/webhooks/tripo", data=body, headers=headers) for _ in range(2))
     assert first.status_code == 202 and first.json["new"] and not again.json["new"]
     drain()
@@ -257,9 +319,19 @@ def test_a_sheets_cost_is_told_before_anything_is_spent(
     rules("tripo", "local")
     photos.files["a.jpg"] = picture()
     sheet = tmp_path / "s.csv"
-    sheet.write_text("sku,title,image_url,category\n" + "".join(f"T{n},Ball,{photos.url('a.jpg')},decor\n" for n in range(4)))
-    batch, said = batch_commands.run_import(services, sheet, name="x", owner="ada", given={}, pictures=None, dry_run=True)
-    assert batch is None and said.paid == {"tripo": 4} and said.usd == pytest.approx(4 * PRICE) and fake.billed == 0
+    sheet.write_text(
+        "sku,title,image_url,category\n"
+        + "".join(f"T{n},Ball,{photos.url('a.jpg')},decor\n" for n in range(4))
+    )
+    batch, said = batch_commands.run_import(
+        services, sheet, name="x", owner="ada", given={}, pictures=None, dry_run=True
+    )
+    assert (
+        batch is None
+        and said.paid == {"tripo": 4}
+        and said.usd == pytest.approx(4 * PRICE)
+        and fake.billed == 0
+    )
     assert "4 billed by tripo: about $1.20" in "\n".join(batch_commands.told(said))
 
 
@@ -272,12 +344,18 @@ def test_a_task_counts_for_the_one_batch_that_asked_for_it(
     header = "sku,title,image_url,category,width,height,depth,unit\n"
     for name, color in (("first", "Ball"), ("second", "Other Ball")):
         sheet.write_text(header + f"T1,{color},{photos.url('a.jpg')},decor,{size}\n")
-        batch_commands.run_import(services, sheet, name=name, owner="ada", given={}, pictures=None, dry_run=False)
+        batch_commands.run_import(
+            services, sheet, name=name, owner="ada", given={}, pictures=None, dry_run=False
+        )
         rounds(3)
     send(services, chair(photos, dimensions=CUBE))
     rounds(3)
-    by_batch = {services.batches.get(batch_id).name: (n, usd) for batch_id, n, usd in services.spend.by("batch")}
-    assert by_batch == {"first": (1, PRICE), "second": (1, PRICE)} and services.spend.by("provider") == [("tripo", 3, 0.9)]
+    by_batch = {
+        services.batches.get(batch_id).name: (n, usd) for batch_id, n, usd in services.spend.by("batch")
+    }
+    assert by_batch == {"first": (1, PRICE), "second": (1, PRICE)} and services.spend.by("provider") == [
+        ("tripo", 3, 0.9)
+    ]
 
 
 def test_caps_hold_under_32_at_once(services: Services, rules: Callable) -> None:
@@ -311,7 +389,9 @@ def test_slots_hold_under_32_at_once(services: Services, rules: Callable) -> Non
         assert sum(pool.map(reserve, entries)) == 7
 
 
-def test_what_is_released_is_free_again_and_settled_once(services: Services, clock: TestClock, rules: Callable) -> None:
+def test_what_is_released_is_free_again_and_settled_once(
+    services: Services, clock: TestClock, rules: Callable
+) -> None:
     rules("tripo")
     caps = Caps(day=PRICE, month=2 * PRICE)
 
@@ -329,7 +409,10 @@ def test_what_is_released_is_free_again_and_settled_once(services: Services, clo
     services.tasks.settle(second, 0.2, {})
     with pytest.raises(StateConflict):
         services.tasks.settle(second, 0.3, {})
-    assert services.spend.spent("tripo")["day"] == pytest.approx(0.2) and services.tasks.find("run_3", "tripo").state is TaskStanding.SETTLED
+    assert (
+        services.spend.spent("tripo")["day"] == pytest.approx(0.2)
+        and services.tasks.find("run_3", "tripo").state is TaskStanding.SETTLED
+    )
     clock.forward(86_400)
     begin(4)
     with pytest.raises(OutOfCredit):
@@ -341,7 +424,12 @@ def test_what_is_released_is_free_again_and_settled_once(services: Services, clo
 
 
 def test_commands_and_the_page_tell_what_was_spent(
-    services: Services, broker: Broker, rules: Callable, fake: FakeTripo, clock: TestClock, monkeypatch: pytest.MonkeyPatch
+    services: Services,
+    broker: Broker,
+    rules: Callable,
+    fake: FakeTripo,
+    clock: TestClock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rules("tripo", max_usd_per_day=0.7)
     place(services, 1)
@@ -360,14 +448,23 @@ def test_commands_and_the_page_tell_what_was_spent(
 
     code, listed = said("provider", "list")
     assert code == 0 and "tripo\ttripo\tv3.1-20260211\tmodel\t0 of 10 slots\t$0.60 this day of $0.7" in listed
-    assert said("provider", "test", "tripo")[0] == 0 and json.loads(said("provider", "balance", "tripo", "--json")[1])["balance_usd"] == 99.4
+    assert (
+        said("provider", "test", "tripo")[0] == 0
+        and json.loads(said("provider", "balance", "tripo", "--json")[1])["balance_usd"] == 99.4
+    )
     told = json.loads(said("spend", "--json")[1])
-    assert told["category"] == [{"name": "decor", "tasks": 2, "usd": 0.6}] and [t["sku"] for t in told["unknown"]] == ["S2"]
+    assert told["category"] == [{"name": "decor", "tasks": 2, "usd": 0.6}] and [
+        t["sku"] for t in told["unknown"]
+    ] == ["S2"]
     assert "lost answer\ttripo S2 model" in said("spend")[1]
     fake.faults["balance"] = ["401"]
     code, wrong = said("provider", "test", "tripo")
     assert code == 1 and "invalid api key" in wrong and "Traceback" not in wrong and "tsk_fake" not in wrong
     client = create_app(services).test_client()
-    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {services.users.add_token(services.users.add('mia', UserRole.MERCHANDISER), 'x')}"
+    client.environ_base["HTTP_AUTHORIZATION"] = (
+        f"Bearer {services.users.add_token(services.users.add('mia', UserRole.MERCHANDISER), 'x')}"
+    )
     page = client.get("/spend").text
-    assert "$0.60 of $0.7" in page and "Lost answers" in page and "86 % of the cap" in page and ">Spend<" in page
+    assert (
+        "$0.60 of $0.7" in page and "Lost answers" in page and "86 % of the cap" in page and ">Spend<" in page
+    )

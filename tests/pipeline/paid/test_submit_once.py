@@ -72,25 +72,48 @@ def test_a_thousand_submissions_with_kills_pay_for_none_twice(
     chance, fake.concurrency, fake.credits = random.Random(7), 10_000, 1e9
     adapter = services.provider("tripo")
     upload = adapter._upload  # type: ignore[attr-defined]
-    monkeypatch.setattr(adapter, "_upload", lambda view, data: next(iter(fake.files), None) or upload(view, data))
-    fake.faults["submit"] = [chance.choice(["lost", "500", "busy", "closed", "500 after"]) if chance.random() < 0.1 else "" for _ in range(1200)]
+    monkeypatch.setattr(
+        adapter, "_upload", lambda view, data: next(iter(fake.files), None) or upload(view, data)
+    )
+    fake.faults["submit"] = [
+        chance.choice(["lost", "500", "busy", "closed", "500 after"]) if chance.random() < 0.1 else ""
+        for _ in range(1200)
+    ]
     mortal = Mortal(services, adapter, monkeypatch)
     for n in range(1000):
         place(services, n)
     mortal.work(clock, 40)
     paid = [task.body["model_seed"] for task in fake.tasks.values()]
     assert len(paid) == len(set(paid)), "a run was paid for twice"
-    ended = {state: count for state, count, _ in services.spend.by("state", since=datetime.min.replace(tzinfo=UTC))}
-    assert sum(ended.values()) == 1000 and set(ended) == {"settled", "unknown"} and ended["settled"] > 700 and mortal.deaths > 80
+    ended = {
+        state: count for state, count, _ in services.spend.by("state", since=datetime.min.replace(tzinfo=UTC))
+    }
+    assert (
+        sum(ended.values()) == 1000
+        and set(ended) == {"settled", "unknown"}
+        and ended["settled"] > 700
+        and mortal.deaths > 80
+    )
     counted = sum(usd for _, _, usd in services.spend.by("provider", since=datetime.min.replace(tzinfo=UTC)))
-    assert counted == pytest.approx(1000 * PRICE) and len(paid) >= ended["settled"]  # what may have been billed counts as spent
+    assert (
+        counted == pytest.approx(1000 * PRICE) and len(paid) >= ended["settled"]
+    )  # what may have been billed counts as spent
 
 
 def test_lost_submissions_are_found_in_the_vendors_list(
-    services: Services, write_rules: Callable, clock: TestClock, monkeypatch: pytest.MonkeyPatch, meshy: FakeMeshy
+    services: Services,
+    write_rules: Callable,
+    clock: TestClock,
+    monkeypatch: pytest.MonkeyPatch,
+    meshy: FakeMeshy,
 ) -> None:
     connections = json.loads(services.settings.plugin_json.read_text())["connections"]
-    options = {"adapter": "meshy", "api_key": "env/MESHY_API_KEY", "base_url": meshy.base_url, "concurrency": 1}
+    options = {
+        "adapter": "meshy",
+        "api_key": "env/MESHY_API_KEY",
+        "base_url": meshy.base_url,
+        "concurrency": 1,
+    }
     write_rules(connections={**connections, "provider": {"meshy": options}})
     meshy.faults["submit"] = ["lost", "", "500 after", "closed", "", "500", "", "lost"]
     monkeypatch.setattr("dam_connector.fakes.meshy.time.time", lambda: clock.now().timestamp())
@@ -98,5 +121,9 @@ def test_lost_submissions_are_found_in_the_vendors_list(
     for n in range(60):
         place(services, n, "meshy")
     mortal.work(clock, 220)
-    states = {state: count for state, count, _ in services.spend.by("state", since=datetime.min.replace(tzinfo=UTC))}
-    assert states == {"settled": 60} and meshy.billed == 60 and mortal.deaths > 4  # none lost, none paid twice
+    states = {
+        state: count for state, count, _ in services.spend.by("state", since=datetime.min.replace(tzinfo=UTC))
+    }
+    assert (
+        states == {"settled": 60} and meshy.billed == 60 and mortal.deaths > 4
+    )  # none lost, none paid twice

@@ -12,7 +12,9 @@ def propose(evidence: Evidence) -> Proposal | None:
     front = evidence.single
     if front is None or not evidence.says("furniture", "cabinet", "shelf", "storage", "sideboard"):
         return None
-    field = np.minimum(evidence.hull, on_legs(evidence.grid, front, LEGS_BELOW) if _stands_on_legs(front) else np.inf)
+    field = np.minimum(
+        evidence.hull, on_legs(evidence.grid, front, LEGS_BELOW) if _stands_on_legs(front) else np.inf
+    )
     return Proposal(field=field.astype(np.float32), family="carcass", claim=0.84, confidence=0.6)
 
 

@@ -28,14 +28,26 @@ def propose(evidence: Evidence) -> Proposal | None:
         field, free = swept(front, side, form), hollow(evidence)
         if free is not None:
             sides = evidence.hull if top is not None else field  # the top tells the corners
-            return Proposal(field=np.minimum(sides, free), family=f"hull, {name}, with a seat", claim=0.8, confidence=confidence)
+            return Proposal(
+                field=np.minimum(sides, free),
+                family=f"hull, {name}, with a seat",
+                claim=0.8,
+                confidence=confidence,
+            )
         if top is not None and _shoe(evidence):
             field = np.minimum(field, lengthwise(front, top, domed(UPPER)))
         return Proposal(field=field, family=f"hull, {name}", claim=0.8, confidence=confidence)
-    if front is not None and top is not None:  # along the width: slices between the front's columns and the top's
+    if (
+        front is not None and top is not None
+    ):  # along the width: slices between the front's columns and the top's
         if fill(front) > SQUARE:
             return Proposal(field=evidence.hull, family="hull", claim=0.8, confidence=0.75)
-        return Proposal(field=lengthwise(front, top, superellipse(3.0)), family="hull, along the width", claim=0.8, confidence=0.7)
+        return Proposal(
+            field=lengthwise(front, top, superellipse(3.0)),
+            family="hull, along the width",
+            claim=0.8,
+            confidence=0.7,
+        )
     return None
 
 

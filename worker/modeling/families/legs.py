@@ -19,7 +19,11 @@ INSET = 0.06  # of the depth: how far legs stand from the edge
 
 def propose(evidence: Evidence) -> Proposal | None:
     front = evidence.single
-    if front is None or not _has_legs(front) or row_shares(front)[-MARGIN - round(0.12 * evidence.grid.counts[1]) :].max() < TOP_SHARE:
+    if (
+        front is None
+        or not _has_legs(front)
+        or row_shares(front)[-MARGIN - round(0.12 * evidence.grid.counts[1]) :].max() < TOP_SHARE
+    ):
         return None
     field = swept(front, as_side(front, len(evidence.grid.z)), superellipse(4.0))
     return Proposal(field=field, family="legs and a top", claim=0.85, confidence=0.6)

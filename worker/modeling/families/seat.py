@@ -46,7 +46,9 @@ def propose(evidence: Evidence) -> Proposal | None:
     arms = _arms(front, seat)
     field[arms] = np.maximum(field[arms], np.minimum(front[arms][:, :, None], evidence.hull[arms]))
     legs = on_legs(evidence.grid, front, seat)
-    field = without_ghosts(np.minimum(field, legs), front, np.minimum(legs[0].T, float(evidence.grid.counts[2])), None)
+    field = without_ghosts(
+        np.minimum(field, legs), front, np.minimum(legs[0].T, float(evidence.grid.counts[2])), None
+    )
     return Proposal(field=field, family="seat and back", claim=0.9 if named else 0.87, confidence=0.6)
 
 
@@ -85,9 +87,14 @@ def _beside(front: F32, side: F32, grid: Grid) -> F32:
     inside = front > 0
     tops = np.where(inside.any(1), inside.shape[1] - 1 - inside[:, ::-1].argmax(1), 0)
     across, reach = np.arange(len(grid.x)) - MARGIN + 0.5, max(2, round(SOFA_ARM * grid.counts[0]))
-    left, right = (float(np.median(ends)) >= high for ends in (tops[MARGIN : MARGIN + reach], tops[-MARGIN - reach : -MARGIN]))
+    left, right = (
+        float(np.median(ends)) >= high
+        for ends in (tops[MARGIN : MARGIN + reach], tops[-MARGIN - reach : -MARGIN])
+    )
     far = np.full(len(across), float(len(across)))
-    return np.minimum(across - reach if left else far, grid.counts[0] - across - reach if right else far).astype(np.float32)
+    return np.minimum(
+        across - reach if left else far, grid.counts[0] - across - reach if right else far
+    ).astype(np.float32)
 
 
 def _step(side: F32, grid: Grid) -> int | None:
@@ -95,7 +102,11 @@ def _step(side: F32, grid: Grid) -> int | None:
     inside = side > 0
     reach = np.where(inside.any(0), len(side) - 1 - inside[::-1].argmax(0), 0)
     some = max(1, round(STEP_M / float(grid.step[1])))
-    rows = np.flatnonzero((grid.y > SEATS_M[0]) & (grid.y < SEATS_M[1]) & (np.arange(len(grid.y)) < len(grid.y) - MARGIN - 2 * some))
+    rows = np.flatnonzero(
+        (grid.y > SEATS_M[0])
+        & (grid.y < SEATS_M[1])
+        & (np.arange(len(grid.y)) < len(grid.y) - MARGIN - 2 * some)
+    )
     if not len(rows):
         return None
     steps = reach[rows - some] - reach[rows + some]
@@ -132,9 +143,13 @@ def _profile(evidence: Evidence, front: F32, seat: float) -> F32:
     posts = _on_posts(front, seat)
     low, high = POSTED if posts else BACK[bool(grid.size.width > SOFA_M)]
     rear = LEAN * depth * (1 - rise) if posts else 0.0 * rise
-    back = np.minimum(from_back[:, None] - rear, rear + depth * (low + (high - low) * rise) - from_back[:, None])
+    back = np.minimum(
+        from_back[:, None] - rear, rear + depth * (low + (high - low) * rise) - from_back[:, None]
+    )
     begins = BEHIND * depth if posts else 0.0
-    sitting = np.minimum(np.minimum(from_back - begins, depth - from_back)[:, None], (seat - height)[None] * count)
+    sitting = np.minimum(
+        np.minimum(from_back - begins, depth - from_back)[:, None], (seat - height)[None] * count
+    )
     return np.asarray(np.maximum(sitting, np.where(height > seat, back, -1)), np.float32)
 
 

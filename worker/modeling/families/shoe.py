@@ -9,13 +9,30 @@ F32 = NDArray[np.float32]
 
 WORDS = ("footwear", "shoe", "sneaker", "boot", "sandal")
 # a last's half width along its length, heel to toe, as shares of the widest
-_LAST = np.array([(0, 0.35), (0.06, 0.62), (0.2, 0.72), (0.4, 0.7), (0.55, 0.82), (0.7, 1.0), (0.82, 0.97), (0.92, 0.75), (1, 0.3)])
+_LAST = np.array(
+    [
+        (0, 0.35),
+        (0.06, 0.62),
+        (0.2, 0.72),
+        (0.4, 0.7),
+        (0.55, 0.82),
+        (0.7, 1.0),
+        (0.82, 0.97),
+        (0.92, 0.75),
+        (1, 0.3),
+    ]
+)
 TAPER = 0.45  # how much narrower the upper is at the opening than the sole
 
 
 def propose(evidence: Evidence) -> Proposal | None:
     front, grid = evidence.front, evidence.grid
-    if front is None or evidence.top is not None or not evidence.says(*WORDS) or grid.size.width < 1.3 * grid.size.depth:
+    if (
+        front is None
+        or evidence.top is not None
+        or not evidence.says(*WORDS)
+        or grid.size.width < 1.3 * grid.size.depth
+    ):
         return None
     inside = front > 0
     heights = inside.sum(1).astype(float)

@@ -10,7 +10,21 @@ from worker.modeling.slices import runs
 
 F32 = NDArray[np.float32]
 
-ROUND = ("drinkware", "bottle", "mug", "cup", "vase", "jar", "candle", "can ", "pot", "bowl", "lamp", "lighting", "glass")
+ROUND = (
+    "drinkware",
+    "bottle",
+    "mug",
+    "cup",
+    "vase",
+    "jar",
+    "candle",
+    "can ",
+    "pot",
+    "bowl",
+    "lamp",
+    "lighting",
+    "glass",
+)
 OPEN = ("drinkware", "mug", "cup", "bowl", "tumbler", "bucket", "planter", "flowerpot")
 MOUTH = 0.85  # of the widest: narrower at the top is a neck or a cap
 RECESS = 0.04  # of the height, so that a rim stands: how deep it really is, no outline tells
@@ -30,7 +44,9 @@ def propose(evidence: Evidence) -> Proposal | None:
     front = evidence.front
     if front is None or (evidence.single is not None and fill(front) > 0.96 and not evidence.says(*ROUND)):
         return None
-    half_depth = evidence.grid.counts[2] / 2 * evidence.grid.step[2] / evidence.grid.step[0]  # in cells of the width
+    half_depth = (
+        evidence.grid.counts[2] / 2 * evidence.grid.step[2] / evidence.grid.step[0]
+    )  # in cells of the width
     axis, radii = _body(front, float(half_depth))
     if evidence.side is not None:
         radii = np.minimum(radii, _half_runs(evidence.side))
@@ -39,13 +55,20 @@ def propose(evidence: Evidence) -> Proposal | None:
     rows = (front > 0).any(0)
     rest = 1 - 2 * radii.sum() / max(1, (front > 0).sum())
     squash = half_depth / max(widest, 1e-6)
-    if rest > LARGEST_REST or (radii[rows] > 0.02 * widest).mean() < SOLID_ROWS or _all_along(front, axis, radii):
+    if (
+        rest > LARGEST_REST
+        or (radii[rows] > 0.02 * widest).mean() < SOLID_ROWS
+        or _all_along(front, axis, radii)
+    ):
         return None
     if abs(squash - 1) > ROUNDNESS and (rest > 0.04 or not ELLIPTIC[0] <= squash <= ELLIPTIC[1]):
         return None
     if not _fits(evidence, axis, radii, squash):
         return None
-    across, along = np.arange(len(evidence.grid.x)) - axis, np.arange(len(evidence.grid.z)) - (len(evidence.grid.z) - 1) / 2
+    across, along = (
+        np.arange(len(evidence.grid.x)) - axis,
+        np.arange(len(evidence.grid.z)) - (len(evidence.grid.z) - 1) / 2,
+    )
     along = along * evidence.grid.step[2] / evidence.grid.step[0] / squash
     body = radii[None, :, None] - np.hypot(across[:, None, None], along[None, None, :])
     field = body if rest < 0.02 else np.maximum(body, _parts(evidence, front, axis, radii))
@@ -53,7 +76,11 @@ def propose(evidence: Evidence) -> Proposal | None:
         field = np.minimum(field, _hollow(evidence, across, along, radii))
     confidence = 0.85 if evidence.single is not None else 0.92
     return Proposal(
-        field=field.astype(np.float32), family="turned" if rest < 0.02 else "turned with parts", claim=0.94, confidence=confidence, whole=True
+        field=field.astype(np.float32),
+        family="turned" if rest < 0.02 else "turned with parts",
+        claim=0.94,
+        confidence=confidence,
+        whole=True,
     )
 
 
@@ -104,7 +131,10 @@ def _reach(inside: NDArray[np.bool_]) -> F32:
 def _half_runs(side: F32) -> F32:
     """Half the width of each row's run around the middle."""
     middle = (len(side) - 1) / 2
-    around = (next(((a, b) for a, b in runs(side[:, row]) if a - 1 <= middle <= b + 1), (0.0, 0.0)) for row in range(side.shape[1]))
+    around = (
+        next(((a, b) for a, b in runs(side[:, row]) if a - 1 <= middle <= b + 1), (0.0, 0.0))
+        for row in range(side.shape[1])
+    )
     return np.array([(b - a) / 2 for a, b in around], np.float32)
 
 
@@ -117,13 +147,20 @@ def _hollow(evidence: Evidence, across: NDArray[np.floating], along: NDArray[np.
         return np.full((1, 1, 1), np.inf, np.float32)
     wall = max(2.5, WALL * widest)
     depth = np.arange(len(radii)) - (top + 0.5 - max(3.0, RECESS * evidence.grid.counts[1]))
-    inside = np.minimum(mouth - wall - np.hypot(across[:, None, None], along[None, None, :]), depth[None, :, None])
+    inside = np.minimum(
+        mouth - wall - np.hypot(across[:, None, None], along[None, None, :]), depth[None, :, None]
+    )
     return np.asarray(-inside, np.float32)
 
 
 def _fits(evidence: Evidence, axis: float, radii: F32, squash: float) -> bool:
     """Whether the other views show the body."""
-    along = np.abs(np.arange(len(evidence.grid.z)) - (len(evidence.grid.z) - 1) / 2) * evidence.grid.step[2] / evidence.grid.step[0] / squash
+    along = (
+        np.abs(np.arange(len(evidence.grid.z)) - (len(evidence.grid.z) - 1) / 2)
+        * evidence.grid.step[2]
+        / evidence.grid.step[0]
+        / squash
+    )
     if evidence.side is not None and overlap(along[:, None] < radii[None], evidence.side > 0) < FITTING:
         return False
     if evidence.top is not None:
@@ -157,14 +194,21 @@ def _parts(evidence: Evidence, front: F32, axis: float, radii: F32) -> F32:
     front = _jutting(front, axis, radii)
     beyond = np.where((np.abs(across)[:, None] > radii[None] - 1) & (front > 0), front, 0).astype(np.float32)
     reach = 2 * max(1, round(float(beyond.max()))) + 1
-    half = cv2.dilate(beyond, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))  # how wide the part is around here
+    half = cv2.dilate(
+        beyond, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+    )  # how wide the part is around here
     along = np.abs(np.arange(len(evidence.grid.z)) - (len(evidence.grid.z) - 1) / 2)
     if evidence.top is not None:
         outer = np.abs(across) > radii.max() + 1
-        thick = np.array([max((b - a) / 2 for a, b in runs(line)) if (line > 0).any() else 0 for line in evidence.top])
+        thick = np.array(
+            [max((b - a) / 2 for a, b in runs(line)) if (line > 0).any() else 0 for line in evidence.top]
+        )
         half = np.minimum(
-            np.where(outer[:, None], thick[:, None], thick[outer].max() if outer.any() else half.max()), np.maximum(half, thick[:, None])
+            np.where(outer[:, None], thick[:, None], thick[outer].max() if outer.any() else half.max()),
+            np.maximum(half, thick[:, None]),
         )
         return np.asarray(np.minimum(front[:, :, None], half[:, :, None] - along[None, None]), np.float32)
-    round_half = np.maximum(np.sqrt(np.maximum(half**2 - (half - np.clip(front, 0, half)) ** 2, 0)), LEAST_HALF)
+    round_half = np.maximum(
+        np.sqrt(np.maximum(half**2 - (half - np.clip(front, 0, half)) ** 2, 0)), LEAST_HALF
+    )
     return np.asarray(np.minimum(front[:, :, None], round_half[:, :, None] - along[None, None]), np.float32)
