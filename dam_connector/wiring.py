@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from dam_connector.adapters import open_adapter
-from dam_connector.adapters.common.context import Kit
+from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.adapters.http import Http
 from dam_connector.clock import SystemClock
 from dam_connector.domain.rules import Connection, Rules
@@ -53,7 +53,7 @@ class Services:
     blobs: Blobs
     queue: Queue
     http: Http
-    kit: Kit
+    adapter_context: AdapterContext
     _adapters: dict[tuple[str, str, str], Any] = field(default_factory=dict, repr=False)
 
     def pim(self, name: str) -> Pim:
@@ -77,7 +77,7 @@ class Services:
             raise ConfigError(f"there is no connection {name!r} under /connections/{port} in plugin.json")
         key = (port, name, repr(connections[name]))  # options changed in plugin.json: a new adapter
         if key not in self._adapters:
-            self._adapters[key] = open_adapter(port, name, connections[name], self.kit)
+            self._adapters[key] = open_adapter(port, name, connections[name], self.adapter_context)
         return self._adapters[key]
 
 
@@ -121,15 +121,15 @@ def build_services(
         blobs=open_blobs(settings.storage),
         queue=queue,
         http=http,
-        kit=Kit(
+        adapter_context=AdapterContext(
             http=http,
             clock=clock,
             secret=settings.secret,
             public_url=settings.public,
-            shelf=Shelf(db, clock),
+            library=Shelf(db, clock),
             folder=settings.plugin_json.parent,
-            journal=lambda sku, words: ledger.tell("sent", sku=sku, detail=words),
-            turn=ledger.turn,
+            log_history=lambda sku, words: ledger.tell("sent", sku=sku, detail=words),
+            lock=ledger.turn,
         ),
     )
 
@@ -145,7 +145,7 @@ def check_rules(rules: Rules, services: Services) -> list[str]:
     ):
         for name, connection in connections.items():
             try:
-                open_adapter(port, name, connection, services.kit)
+                open_adapter(port, name, connection, services.adapter_context)
             except ConfigError as error:
                 found.extend(error.problems)
     return found or [
@@ -154,5 +154,5 @@ def check_rules(rules: Rules, services: Services) -> list[str]:
         for name in d.generator
         if name in rules.provider
         and d.kind
-        not in open_adapter("provider", name, rules.provider[name], services.kit).capabilities.makes
+        not in open_adapter("provider", name, rules.provider[name], services.adapter_context).capabilities.makes
     ]

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 from standardwebhooks import Webhook
 
-from dam_connector.adapters.common.context import Kit
+from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.adapters.http import Http
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.product import Product
@@ -231,6 +231,6 @@ def file_of(data: bytes, name: str, format: str, role: Role = Role.PRIMARY) -> V
     )
 
 
-def http_to(host: str, kit: Kit) -> Http:
+def http_to(host: str, kit: AdapterContext) -> Http:
     """A way to a server on loopback, as patient as the kit's own."""
     return Http(frozenset({host}), timeout_s=kit.http.timeout_s)

@@ -12,7 +12,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
-from dam_connector.adapters.common.context import Kit
+from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.domain.rules import Connection
 from dam_connector.errors import ConfigError
 
@@ -81,7 +81,7 @@ def _known(port: str) -> tuple[str, ...]:
     return tuple(sorted({*SHIPPED[port], *foreign}))
 
 
-def open_adapter(port: str, name: str, connection: Connection, kit: Kit) -> Any:
+def open_adapter(port: str, name: str, connection: Connection, kit: AdapterContext) -> Any:
     """The adapter of a connection.
 
     Raises: ConfigError when there is none of that name, or its options are wrong.

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from dam_connector.adapters.common.api_client import MAX_FILE, UPLOAD_S, Caller
-from dam_connector.adapters.common.context import Kit, only, web_address
+from dam_connector.adapters.common.context import AdapterContext, only, web_address
 from dam_connector.adapters.common.envelopes import read_json
 from dam_connector.adapters.common.file_hashes import holds
 from dam_connector.adapters.common.state_labels import read_state
@@ -47,7 +47,7 @@ class Aem(Caller):
     capabilities = DamCapabilities(webhooks=True, poll_s=15.0)
 
     def __init__(
-        self, kit: Kit, base_url: str, token: str, root: str, user: str, client_id: str, keys_url: str
+        self, kit: AdapterContext, base_url: str, token: str, root: str, user: str, client_id: str, keys_url: str
     ) -> None:
         super().__init__(kit.http, base_url, {"Authorization": f"Bearer {token}"})
         self._clock, self._root, self._user, self._client_id, self._keys_url = (
@@ -296,7 +296,7 @@ def _paths(value: Any) -> Iterator[str]:
             yield from _paths(each)
 
 
-def connect(options: Mapping[str, Any], kit: Kit) -> Aem:
+def connect(options: Mapping[str, Any], kit: AdapterContext) -> Aem:
     only(options, "base_url", "token", "folder", "user", "client_id", "keys_url")
     return Aem(
         kit,

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from dam_connector.adapters.common.api_client import Caller
-from dam_connector.adapters.common.context import Kit, only, web_address
+from dam_connector.adapters.common.context import AdapterContext, only, web_address
 from dam_connector.adapters.common.envelopes import read_json
 from dam_connector.adapters.common.product_mapping import Fields, as_text, hmac_sha256, matches, moment_of
 from dam_connector.adapters.common.signatures import basic
@@ -55,7 +55,7 @@ class Akeneo(Caller):
     vendor = "akeneo"
 
     def __init__(
-        self, kit: Kit, options: Mapping[str, Any], fields: Fields, assets: Mapping[str, tuple[str, str]]
+        self, kit: AdapterContext, options: Mapping[str, Any], fields: Fields, assets: Mapping[str, tuple[str, str]]
     ) -> None:
         super().__init__(kit.http, web_address(options, example="https://my-pim.cloud.akeneo.com"), {})
         self._name, self._clock, self._fields, self._assets = kit.name, kit.clock, fields, assets
@@ -309,7 +309,7 @@ def _kind(kind: EventKind, ref: str) -> EventKind:
     return EventKind.UPDATED if ref.startswith(MODEL) else kind
 
 
-def connect(options: Mapping[str, Any], kit: Kit) -> Akeneo:
+def connect(options: Mapping[str, Any], kit: AdapterContext) -> Akeneo:
     known = (
         "base_url",
         "client_id",

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from dam_connector.adapters.common.api_client import MAX_FILE, Caller
-from dam_connector.adapters.common.context import Kit, only, web_address
+from dam_connector.adapters.common.context import AdapterContext, only, web_address
 from dam_connector.adapters.common.file_hashes import holds
 from dam_connector.adapters.common.no_webhooks import Deaf
 from dam_connector.adapters.common.state_labels import VERDICTS, labels_of, state_of
@@ -45,7 +45,7 @@ class Bynder(Deaf, Caller):
     vendor = "bynder"
     capabilities = DamCapabilities(poll_s=POLL_S)
 
-    def __init__(self, kit: Kit, base_url: str, token: str, brand: str, options: Mapping[str, Any]) -> None:
+    def __init__(self, kit: AdapterContext, base_url: str, token: str, brand: str, options: Mapping[str, Any]) -> None:
         super().__init__(kit.http, base_url, {"Authorization": f"Bearer {token}"})
         self._brand = brand
         self._labels = labels_of(USUAL, options)
@@ -291,7 +291,7 @@ def _one(media: Mapping[str, Any], name: str) -> str:
     return str(value[0] if isinstance(value, list) and value else value or "")
 
 
-def connect(options: Mapping[str, Any], kit: Kit) -> Bynder:
+def connect(options: Mapping[str, Any], kit: AdapterContext) -> Bynder:
     only(options, "base_url", "token", "brand", "properties", "states")
     if wrong := [name for name in options.get("properties", {}) if name not in PROPERTIES]:
         raise ConfigError(f"properties: {wrong[0]!r} is none of {', '.join(PROPERTIES)}")

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from dam_connector.adapters.common.api_client import MAX_FILE, UPLOAD_S, Caller
-from dam_connector.adapters.common.context import Kit, chosen, only, web_address
+from dam_connector.adapters.common.context import AdapterContext, chosen, only, web_address
 from dam_connector.adapters.common.envelopes import read_json
 from dam_connector.adapters.common.file_hashes import holds
 from dam_connector.adapters.common.product_mapping import moment_of
@@ -42,7 +42,7 @@ class Cloudinary(Caller):
     vendor = "cloudinary"
     capabilities = DamCapabilities(webhooks=True, poll_s=POLL_S)
 
-    def __init__(self, kit: Kit, base_url: str, cloud: str, key: str, secret: str, algorithm: str) -> None:
+    def __init__(self, kit: AdapterContext, base_url: str, cloud: str, key: str, secret: str, algorithm: str) -> None:
         super().__init__(
             kit.http, f"{base_url.rstrip('/')}/v1_1/{quote(cloud)}", {"Authorization": basic(key, secret)}
         )
@@ -239,7 +239,7 @@ def _context(said: Mapping[str, str]) -> str:
     return "|".join(f"{name}={value}" for name, value in clean.items())
 
 
-def connect(options: Mapping[str, Any], kit: Kit) -> Cloudinary:
+def connect(options: Mapping[str, Any], kit: AdapterContext) -> Cloudinary:
     only(options, "base_url", "cloud_name", "api_key", "api_secret", "signature_algorithm")
     if not options.get("cloud_name"):
         raise ConfigError("cloud_name: the name of the product environment")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from dam_connector.adapters.common.context import Kit, chosen, number, only
+from dam_connector.adapters.common.context import AdapterContext, chosen, number, only
 from dam_connector.adapters.common.provider_client import CAPS, MAX_MODEL, MAX_PICTURE, SUBMIT, Remote, part
 from dam_connector.adapters.common.request_template import check_template, filled
 from dam_connector.domain.run import RunKind
@@ -30,7 +30,7 @@ class ComfyUI(Remote):
 
     def __init__(
         self,
-        kit: Kit,
+        kit: AdapterContext,
         base_url: str,
         workflow: dict[str, Any],
         kind: RunKind,
@@ -153,7 +153,7 @@ def _workflow(path: Path) -> dict[str, Any]:
     return data
 
 
-def connect(options: Mapping[str, Any], kit: Kit) -> ComfyUI:
+def connect(options: Mapping[str, Any], kit: AdapterContext) -> ComfyUI:
     only(options, "base_url", "workflow", "makes", "views", "longest_minutes", "concurrency", *CAPS)
     name = str(options.get("workflow", ""))
     if not name or Path(name).name != name:

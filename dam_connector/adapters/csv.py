@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from dam_connector.adapters.common.context import Kit, only
+from dam_connector.adapters.common.context import AdapterContext, only
 from dam_connector.adapters.common.plain_pim import MuteSource
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.product import Product
@@ -106,7 +106,7 @@ class WatchedFolder(MuteSource):
         return replace(product, images=images, inspiration_image=address(product.inspiration_image))
 
 
-def connect(options: Mapping[str, Any], kit: Kit) -> WatchedFolder:
+def connect(options: Mapping[str, Any], kit: AdapterContext) -> WatchedFolder:
     only(options, "path", "columns")
     columns = options.get("columns", {})
     if not isinstance(columns, dict) or (wrong := [name for name in columns if name not in COLUMNS]):

@@ -10,7 +10,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from dam_connector.adapters.common.api_client import told
-from dam_connector.adapters.common.context import Kit, chosen, number, only
+from dam_connector.adapters.common.context import AdapterContext, chosen, number, only
 from dam_connector.adapters.common.envelopes import read_json
 from dam_connector.adapters.common.provider_client import (
     CAPS,
@@ -57,7 +57,7 @@ class Fal(Remote):
 
     vendor = "fal"
 
-    def __init__(self, kit: Kit, options: Mapping[str, Any]) -> None:
+    def __init__(self, kit: AdapterContext, options: Mapping[str, Any]) -> None:
         super().__init__(
             kit,
             str(options.get("base_url", BASE_URL)),
@@ -192,7 +192,7 @@ def _fits(key: Ed25519PublicKey, sign: str, message: bytes) -> bool:
     return True
 
 
-def connect(options: Mapping[str, Any], kit: Kit) -> Fal:
+def connect(options: Mapping[str, Any], kit: AdapterContext) -> Fal:
     only(
         options,
         "api_key",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dam_connector.adapters.common import export_tree
-from dam_connector.adapters.common.context import Kit, only
+from dam_connector.adapters.common.context import AdapterContext, only
 from dam_connector.domain.listing import Listing
 from dam_connector.errors import ConfigError, Refused, Unavailable
 from dam_connector.ports import Blobs
@@ -70,7 +70,7 @@ def _told() -> Iterator[None]:
         raise Unavailable("folder", "publish", type(error).__name__) from error
 
 
-def connect(options: Mapping[str, Any], kit: Kit) -> Folder:
+def connect(options: Mapping[str, Any], kit: AdapterContext) -> Folder:
     """Raises: ConfigError when no path is given."""
     only(options, "path")
     if not options.get("path"):

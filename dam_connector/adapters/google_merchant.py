@@ -6,7 +6,7 @@ Options: `lifestyle`: the deliverables whose pictures go into lifestyle_image_li
 from collections.abc import Mapping
 from typing import Any
 
-from dam_connector.adapters.common.context import Kit, only
+from dam_connector.adapters.common.context import AdapterContext, only
 from dam_connector.domain.listing import Listing, media_of
 from dam_connector.errors import Refused
 from dam_connector.ports import Blobs
@@ -37,6 +37,6 @@ class GoogleMerchant:
         return listing.file_names
 
 
-def connect(options: Mapping[str, Any], kit: Kit) -> GoogleMerchant:
+def connect(options: Mapping[str, Any], kit: AdapterContext) -> GoogleMerchant:
     only(options, "lifestyle")
     return GoogleMerchant(f"{kit.public_url}/feeds/{kit.name}.xml")

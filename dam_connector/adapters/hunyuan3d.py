@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dam_connector.adapters.common.api_client import told
-from dam_connector.adapters.common.context import Kit, number, only
+from dam_connector.adapters.common.context import AdapterContext, number, only
 from dam_connector.adapters.common.provider_client import CAPS, MAX_MODEL, SUBMIT, Remote
 from dam_connector.adapters.http import Reply
 from dam_connector.errors import AdapterError, BadOutput, NotFound, Refused
@@ -25,7 +25,7 @@ class Hunyuan3D(Remote):
 
     def __init__(
         self,
-        kit: Kit,
+        kit: AdapterContext,
         base_url: str,
         texture: bool,
         steps: int,
@@ -103,7 +103,7 @@ class Hunyuan3D(Remote):
         )
 
 
-def connect(options: Mapping[str, Any], kit: Kit) -> Hunyuan3D:
+def connect(options: Mapping[str, Any], kit: AdapterContext) -> Hunyuan3D:
     only(
         options,
         "base_url",

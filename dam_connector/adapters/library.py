@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dam_connector.adapters.common.context import Kit, only
+from dam_connector.adapters.common.context import AdapterContext, only
 from dam_connector.adapters.common.no_webhooks import Deaf
 from dam_connector.domain.codec import to_plain
 from dam_connector.domain.event import Decision
@@ -69,6 +69,6 @@ class Library(Deaf):
         self._shelf.remove(ref)
 
 
-def connect(options: Mapping[str, Any], kit: Kit) -> Library:
+def connect(options: Mapping[str, Any], kit: AdapterContext) -> Library:
     only(options)
-    return Library(kit.shelf)
+    return Library(kit.library)

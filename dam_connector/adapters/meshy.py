@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dam_connector.adapters.common.api_client import told
-from dam_connector.adapters.common.context import Kit, number, only
+from dam_connector.adapters.common.context import AdapterContext, number, only
 from dam_connector.adapters.common.envelopes import read_json
 from dam_connector.adapters.common.provider_client import CAPS, MAX_MODEL, SUBMIT, Remote, data_uri, usd
 from dam_connector.adapters.http import Reply
@@ -40,7 +40,7 @@ class Meshy(Remote):
     vendor = "meshy"
 
     def __init__(
-        self, kit: Kit, api_key: str, base_url: str, model: str, usd_per_credit: float, concurrency: int
+        self, kit: AdapterContext, api_key: str, base_url: str, model: str, usd_per_credit: float, concurrency: int
     ) -> None:
         super().__init__(kit, base_url, {"Authorization": f"Bearer {api_key}"})
         self.model, self._usd = model, usd_per_credit
@@ -157,7 +157,7 @@ class Meshy(Remote):
         )
 
 
-def connect(options: Mapping[str, Any], kit: Kit) -> Meshy:
+def connect(options: Mapping[str, Any], kit: AdapterContext) -> Meshy:
     only(options, "api_key", "base_url", "model", "usd_per_credit", "concurrency", *CAPS)
     return Meshy(
         kit,

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dam_connector.adapters.common.api_client import ServerFault, told
-from dam_connector.adapters.common.context import Kit, chosen, number, only
+from dam_connector.adapters.common.context import AdapterContext, chosen, number, only
 from dam_connector.adapters.common.provider_client import CAPS, MAX_PICTURE, SUBMIT, Remote, data_uri, part
 from dam_connector.adapters.http import Reply
 from dam_connector.domain.product import View
@@ -49,7 +49,7 @@ class OpenAIImages(Remote):
 
     vendor = "openai_images"
 
-    def __init__(self, kit: Kit, options: Mapping[str, Any]) -> None:
+    def __init__(self, kit: AdapterContext, options: Mapping[str, Any]) -> None:
         key = kit.secret(str(options.get("api_key", "env/OPENAI_API_KEY")))
         super().__init__(kit, str(options.get("base_url", BASE_URL)), {"Authorization": f"Bearer {key}"})
         self.model, self._mode = (
@@ -174,7 +174,7 @@ def _address(order: Generation, view: str, picture: bytes) -> str:
     return image.url if image and image.url.startswith(("https://", "http://")) else data_uri(picture)
 
 
-def connect(options: Mapping[str, Any], kit: Kit) -> OpenAIImages:
+def connect(options: Mapping[str, Any], kit: AdapterContext) -> OpenAIImages:
     names = (
         "api_key",
         "base_url",

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote_plus, urlencode
 
 from dam_connector.adapters.common.api_client import MAX_FILE, UPLOAD_S, Caller
-from dam_connector.adapters.common.context import Kit, only, web_address
+from dam_connector.adapters.common.context import AdapterContext, only, web_address
 from dam_connector.adapters.common.file_hashes import holds
 from dam_connector.adapters.common.no_webhooks import Deaf
 from dam_connector.adapters.common.state_labels import VERDICTS, labels_of, state_of
@@ -41,7 +41,7 @@ class ResourceSpace(Deaf, Caller):
     vendor = "resourcespace"
     capabilities = DamCapabilities()
 
-    def __init__(self, kit: Kit, base_url: str, user: str, key: str, options: Mapping[str, Any]) -> None:
+    def __init__(self, kit: AdapterContext, base_url: str, user: str, key: str, options: Mapping[str, Any]) -> None:
         super().__init__(kit.http, base_url, {})
         self._user, self._key = user, key
         self._labels = labels_of(USUAL, options)
@@ -260,7 +260,7 @@ def _who(row: Mapping[str, Any]) -> str:
     )  # a busy log forgets
 
 
-def connect(options: Mapping[str, Any], kit: Kit) -> ResourceSpace:
+def connect(options: Mapping[str, Any], kit: AdapterContext) -> ResourceSpace:
     only(options, "base_url", "user", "private_key", "resource_type", "fields", "states")
     if not options.get("user"):
         raise ConfigError('user: whose API key it is, such as "dam-connector"')

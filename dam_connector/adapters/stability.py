@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dam_connector.adapters.common.api_client import told
-from dam_connector.adapters.common.context import Kit, chosen, number, only
+from dam_connector.adapters.common.context import AdapterContext, chosen, number, only
 from dam_connector.adapters.common.provider_client import CAPS, MAX_MODEL, SUBMIT, Remote, part
 from dam_connector.adapters.http import Reply
 from dam_connector.domain.run import RunKind
@@ -33,7 +33,7 @@ class Stability(Remote):
 
     def __init__(
         self,
-        kit: Kit,
+        kit: AdapterContext,
         api_key: str,
         base_url: str,
         model: str,
@@ -120,7 +120,7 @@ class Stability(Remote):
         return super().refusal(reply, operation)
 
 
-def connect(options: Mapping[str, Any], kit: Kit) -> Stability:
+def connect(options: Mapping[str, Any], kit: AdapterContext) -> Stability:
     only(options, "api_key", "base_url", "model", "usd_per_task", "texture_resolution", "concurrency", *CAPS)
     model = chosen(options, "model", SF3D, PATHS)
     return Stability(

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from dam_connector.adapters.common.context import Kit, only
+from dam_connector.adapters.common.context import AdapterContext, only
 from dam_connector.adapters.common.envelopes import load_event, read_json
 from dam_connector.adapters.common.plain_pim import PlainSource
 from dam_connector.adapters.common.product_mapping import product_of
@@ -29,7 +29,7 @@ VENDOR = "standard"
 class Standard(PlainSource):
     """A source that signs by Standard Webhooks."""
 
-    def __init__(self, secrets: list[str], tokens: list[str], product_url: str, kit: Kit) -> None:
+    def __init__(self, secrets: list[str], tokens: list[str], product_url: str, kit: AdapterContext) -> None:
         self._signers = [signer(s) for s in secrets]
         self._tokens, self._product_url, self._kit = tokens, product_url, kit
         self.capabilities = PimCapabilities(fetch=bool(product_url))
@@ -82,7 +82,7 @@ def _event_identity(inbound: Inbound) -> str:
     return f"{source}#{identity}"
 
 
-def connect(options: Mapping[str, Any], kit: Kit) -> Standard:
+def connect(options: Mapping[str, Any], kit: AdapterContext) -> Standard:
     """Raises: ConfigError when no way to prove a sender is configured."""
     only(options, "secrets", "tokens", "product_url")
     if not options.get("secrets") and not options.get("tokens"):

@@ -13,7 +13,7 @@ from obstore.exceptions import BaseError
 from obstore.store import from_url
 
 from dam_connector.adapters.common import export_tree
-from dam_connector.adapters.common.context import Kit, only
+from dam_connector.adapters.common.context import AdapterContext, only
 from dam_connector.domain.listing import Listing
 from dam_connector.errors import ConfigError, Refused, Unavailable
 from dam_connector.ports import Blobs
@@ -76,7 +76,7 @@ def _told() -> Iterator[None]:
         raise Unavailable("storage", "publish", type(error).__name__) from error
 
 
-def connect(options: Mapping[str, Any], kit: Kit) -> Storage:
+def connect(options: Mapping[str, Any], kit: AdapterContext) -> Storage:
     """Raises: ConfigError when the URL is of no known kind."""
     only(options, "url", "public_url")
     url = str(options.get("url", ""))

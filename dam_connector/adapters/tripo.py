@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from dam_connector.adapters.common.context import Kit, chosen, number, only
+from dam_connector.adapters.common.context import AdapterContext, chosen, number, only
 from dam_connector.adapters.common.envelopes import read_json
 from dam_connector.adapters.common.provider_client import CAPS, MAX_MODEL, SUBMIT, Remote, part, usd
 from dam_connector.adapters.common.signatures import TOLERANCE
@@ -45,7 +45,7 @@ class Tripo(Remote):
 
     def __init__(
         self,
-        kit: Kit,
+        kit: AdapterContext,
         api_key: str,
         base_url: str,
         model: str,
@@ -205,7 +205,7 @@ def _task(said: Mapping[str, Any]) -> Task:
     )
 
 
-def connect(options: Mapping[str, Any], kit: Kit) -> Tripo:
+def connect(options: Mapping[str, Any], kit: AdapterContext) -> Tripo:
     only(options, "api_key", "base_url", "model", "texture_quality", "concurrency", "webhook_secret", *CAPS)
     return Tripo(
         kit,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dam_connector.adapters.common.context import Kit, only
+from dam_connector.adapters.common.context import AdapterContext, only
 from dam_connector.domain.listing import Listing
 from dam_connector.errors import Refused
 from dam_connector.ports import Blobs
@@ -26,6 +26,6 @@ class Viewer:
         return listing.file_names
 
 
-def connect(options: Mapping[str, Any], kit: Kit) -> Viewer:
+def connect(options: Mapping[str, Any], kit: AdapterContext) -> Viewer:
     only(options)
     return Viewer()

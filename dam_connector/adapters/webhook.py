@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dam_connector.adapters.common.api_client import Caller
-from dam_connector.adapters.common.context import Kit, only, web_address
+from dam_connector.adapters.common.context import AdapterContext, only, web_address
 from dam_connector.adapters.common.signatures import signer
 from dam_connector.domain.listing import Listing
 from dam_connector.errors import AdapterError
@@ -25,7 +25,7 @@ class WebhookOut(Caller):
 
     vendor = "webhook"
 
-    def __init__(self, kit: Kit, url: str, secret: str) -> None:
+    def __init__(self, kit: AdapterContext, url: str, secret: str) -> None:
         super().__init__(kit.http, url, {})
         self._kit, self._url, self._signer = kit, url, signer(secret)
 
@@ -55,10 +55,10 @@ class WebhookOut(Caller):
         return listing.file_names
 
     def _tell(self, listing: Listing, words: str) -> None:
-        self._kit.journal(listing.product.sku, f"{self._kit.name} {words}")
+        self._kit.log_history(listing.product.sku, f"{self._kit.name} {words}")
 
 
-def connect(options: Mapping[str, Any], kit: Kit) -> WebhookOut:
+def connect(options: Mapping[str, Any], kit: AdapterContext) -> WebhookOut:
     only(options, "url", "secret")
     url = web_address(options, "url", "https://shop.example/hooks/assets")
     return WebhookOut(kit, url, kit.secret(str(options.get("secret", "env/DAM_CONNECTOR_OUT_SECRET"))))

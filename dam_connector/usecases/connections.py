@@ -29,7 +29,7 @@ PORTS = ("pim", "dam", "channel", "provider")
 def preparations(services: Services, port: str, name: str, connection: Connection) -> Iterator[Preparation]:
     """What is needed on the other side of a connection, with what is there already. Raises: ConfigError when there is nothing to set up."""
     setup = setup_of(port, connection.adapter)
-    yield from setup.prepare(connection.options, services.kit, f"{services.settings.public}/webhooks/{name}")
+    yield from setup.prepare(connection.options, services.adapter_context, f"{services.settings.public}/webhooks/{name}")
 
 
 def by_hand(port: str, adapter: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from dam_connector.adapters import open_adapter
-from dam_connector.adapters.common.context import Kit
+from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.adapters.http import Http
 from dam_connector.domain.rules import Connection
 from dam_connector.ports import Provider
@@ -22,23 +22,23 @@ HURRIED_S = 2.0
 
 
 @pytest.fixture
-def kit(clock: TestClock, tmp_path: Path, request: pytest.FixtureRequest) -> Kit:
+def kit(clock: TestClock, tmp_path: Path, request: pytest.FixtureRequest) -> AdapterContext:
     """What an adapter is given, without a database: none of those that need this fixture looks into the shelf. It hurries where a test has
     a slow server."""
     given = getattr(request.node, "callspec", None)
     http = Http(timeout_s=HURRIED_S if given and given.params.get("fault") == "slow" else PATIENT_S)
-    return Kit(
+    return AdapterContext(
         http=http,
         clock=clock,
         secret=lambda reference: "wrong",
         public_url="https://dam.example",
-        shelf=cast(Shelf, None),
+        library=cast(Shelf, None),
         folder=tmp_path,
     )
 
 
 @pytest.fixture
-def vendor(kit: Kit, tmp_path: Path) -> Iterator[Callable[[str], Harness]]:
+def vendor(kit: AdapterContext, tmp_path: Path) -> Iterator[Callable[[str], Harness]]:
     """Opens a vendor's harness; its server ends with the test."""
     opened: list[Harness] = []
     (tmp_path / "workflow.json").write_text(json.dumps(WORKFLOW))

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from dam_connector.adapters import open_adapter
-from dam_connector.adapters.common.context import Kit
+from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.adapters.http import Http
 from dam_connector.domain.rules import Connection
 from dam_connector.domain.run import RunKind
@@ -46,7 +46,7 @@ class Harness:
     tells a status, the model, and which tasks it does not know."""
 
     name: str
-    kit: Kit
+    kit: AdapterContext
     fake: Any = None
     key: str = "(it has no key)"
     options: dict[str, Any] = field(default_factory=dict)
@@ -109,13 +109,13 @@ def png(pictures: Mapping[str, bytes]) -> bytes:
     return picture(format="PNG")
 
 
-def _tripo(kit: Kit) -> Harness:
+def _tripo(kit: AdapterContext) -> Harness:
     return Harness(
         "tripo", kit, tripo.FakeTripo(glb), tripo.KEY, {"api_key": "env/KEY"}, tells_model=True, uploads=True
     )
 
 
-def _meshy(kit: Kit) -> Harness:
+def _meshy(kit: AdapterContext) -> Harness:
     return Harness(
         "meshy",
         kit,
@@ -127,7 +127,7 @@ def _meshy(kit: Kit) -> Harness:
     )
 
 
-def _stability(kit: Kit) -> Harness:
+def _stability(kit: AdapterContext) -> Harness:
     fake = stability.FakeStability(glb)
     unmet = (
         "submit nonsense",
@@ -150,7 +150,7 @@ def _stability(kit: Kit) -> Harness:
     )
 
 
-def _hunyuan3d(kit: Kit) -> Harness:
+def _hunyuan3d(kit: AdapterContext) -> Harness:
     return Harness(
         "hunyuan3d",
         kit,
@@ -162,7 +162,7 @@ def _hunyuan3d(kit: Kit) -> Harness:
     )
 
 
-def _comfyui(kit: Kit) -> Harness:
+def _comfyui(kit: AdapterContext) -> Harness:
     fake = comfyui.FakeComfyUI(png)
     options = {"workflow": "workflow.json"}
     return Harness(
@@ -179,14 +179,14 @@ def _comfyui(kit: Kit) -> Harness:
     )
 
 
-def _fal(kit: Kit) -> Harness:
+def _fal(kit: AdapterContext) -> Harness:
     fake = fal.FakeFal(png)
     options = {"api_key": "env/KEY", "model": "fal-ai/flux-pro/kontext"}
     ref = "nothing {0}/x/requests/nothing/status {0}/x/requests/nothing {0}/x/requests/nothing/cancel"
     return Harness("fal", kit, fake, server.KEY, options, link_fault="link", unknown_ref=ref)
 
 
-def _openai_images(kit: Kit) -> Harness:
+def _openai_images(kit: AdapterContext) -> Harness:
     fake = openai_images.FakeOpenAIImages(png)
     failed = ("told", "wrong magic")
     return Harness(
@@ -205,7 +205,7 @@ def _openai_images(kit: Kit) -> Harness:
     )
 
 
-def _memory(kit: Kit) -> Harness:
+def _memory(kit: AdapterContext) -> Harness:
     return Harness("memory", kit, links=False, failed=None, odd=False, polls=False)
 
 
@@ -220,7 +220,7 @@ HARNESSES = {
     "openai_images": _openai_images,
 }
 ALL = {
-    name: make(cast(Kit, None)) for name, make in HARNESSES.items()
+    name: make(cast(AdapterContext, None)) for name, make in HARNESSES.items()
 }  # as they are described: nothing is opened
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from dam_connector.adapters import known
-from dam_connector.adapters.common.context import Kit
+from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.domain.ids import AssetId
 from dam_connector.domain.listing import Listing, Placement
 from dam_connector.domain.version import ApprovedVersion, Role, VersionFile
@@ -47,7 +47,7 @@ def played(request: pytest.FixtureRequest) -> Iterator[PlayedShop]:
 
 
 @pytest.fixture
-def channel(played: PlayedShop, kit: Kit) -> Channel:
+def channel(played: PlayedShop, kit: AdapterContext) -> Channel:
     return played.opened(kit)
 
 
@@ -183,7 +183,7 @@ def test_variants_of_one_product_keep_to_themselves(
     "name", ["woocommerce", "saleor", "shopify"]
 )  # where variants share the product's media
 def test_two_variants_that_are_published_at_once_do_not_write_over_each_other(
-    name: str, kit: Kit, blobs: Blobs, services: Services, settle: Callable
+    name: str, kit: AdapterContext, blobs: Blobs, services: Services, settle: Callable
 ) -> None:
     shop = PLAYED[name]()
     shop.split()
@@ -199,7 +199,7 @@ def test_two_variants_that_are_published_at_once_do_not_write_over_each_other(
     shop.stop()
 
 
-def test_ours_may_stand_first(played: PlayedShop, kit: Kit, blobs: Blobs, settle: Callable) -> None:
+def test_ours_may_stand_first(played: PlayedShop, kit: AdapterContext, blobs: Blobs, settle: Callable) -> None:
     settle(played.opened(kit, place="before"), listing(packshot(blobs)))
     assert played.shown()[1:] == THEIRS
 
@@ -249,7 +249,7 @@ def test_every_failure_says_what_to_do_next(
     assert told.value.vendor == played.vendor and "key_fake" not in str(told.value)
 
 
-def test_a_model_that_shopify_shows_in_other_proportions_is_refused(kit: Kit, blobs: Blobs) -> None:
+def test_a_model_that_shopify_shows_in_other_proportions_is_refused(kit: AdapterContext, blobs: Blobs) -> None:
     shop = PlayedShopify()
     shop.box = {"x": 0.4, "y": 0.4, "z": 0.9}
     with pytest.raises(Refused, match="proportions"):
@@ -262,7 +262,7 @@ def test_a_model_that_shopify_shows_in_other_proportions_is_refused(kit: Kit, bl
     shop.stop()
 
 
-def test_a_usdz_that_a_vendure_does_not_take_is_told_with_the_remedy(kit: Kit, blobs: Blobs) -> None:
+def test_a_usdz_that_a_vendure_does_not_take_is_told_with_the_remedy(kit: AdapterContext, blobs: Blobs) -> None:
     shop = PlayedVendure()
     shop.do_add = lambda said, file: {  # type: ignore[method-assign]  # as the real one: it looks into the file
         "createAssets": [
@@ -276,7 +276,7 @@ def test_a_usdz_that_a_vendure_does_not_take_is_told_with_the_remedy(kit: Kit, b
 
 @pytest.mark.parametrize("fault", ["lost", "500", "closed"])
 def test_a_storage_of_shopify_that_does_not_answer_is_tried_again(
-    kit: Kit, blobs: Blobs, settle: Callable, fault: str
+    kit: AdapterContext, blobs: Blobs, settle: Callable, fault: str
 ) -> None:
     shop = PlayedShopify()
     shop.faults["storage"] = [fault]

@@ -13,7 +13,7 @@ from obstore.store import LocalStore
 from standardwebhooks import Webhook
 
 from dam_connector.adapters import open_adapter
-from dam_connector.adapters.common.context import Kit
+from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.adapters.storage import Storage
 from dam_connector.app import create_app
 from dam_connector.domain.event import Decision, Verdict
@@ -54,7 +54,7 @@ def listener() -> Iterator[Listener]:
 
 
 def test_a_webhook_out_is_signed_and_carries_the_whole_listing(
-    listener: Listener, kit: Kit, blobs: Blobs
+    listener: Listener, kit: AdapterContext, blobs: Blobs
 ) -> None:
     journal: list[tuple[str, str]] = []
     kit = replace(
@@ -121,7 +121,7 @@ def test_object_storage_holds_the_live_version_alone(tmp_path: Path, blobs: Blob
 
 
 @pytest.mark.parametrize("url", ["", "ftp://x", "/tmp/x", "file:///etc"])
-def test_only_object_storage_is_taken_for_it(url: str, kit: Kit) -> None:
+def test_only_object_storage_is_taken_for_it(url: str, kit: AdapterContext) -> None:
     with pytest.raises(ConfigError):
         open_adapter("channel", "x", Connection(adapter="storage", options={"url": url}), kit)
 

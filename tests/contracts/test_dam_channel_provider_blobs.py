@@ -66,7 +66,7 @@ def approved(version: Version) -> ApprovedVersion:
 
 @pytest.fixture(params=["library", "memory"])
 def dam(request: pytest.FixtureRequest, services: Services) -> Dam:
-    return open_adapter("dam", "x", Connection(adapter=request.param), services.kit)
+    return open_adapter("dam", "x", Connection(adapter=request.param), services.adapter_context)
 
 
 def push(dam: Dam, services: Services, number: int = 1, **version: object) -> str:
@@ -125,7 +125,7 @@ def test_bytes_that_are_gone_are_noticed(dam: Dam, services: Services) -> None:
 @pytest.fixture(params=["viewer", "folder", "memory"])
 def channel(request: pytest.FixtureRequest, services: Services, tmp_path: Path) -> Channel:
     options = {"path": str(tmp_path / "export")} if request.param == "folder" else {}
-    return open_adapter("channel", "x", Connection(adapter=request.param, options=options), services.kit)
+    return open_adapter("channel", "x", Connection(adapter=request.param, options=options), services.adapter_context)
 
 
 def listing(*versions: ApprovedVersion, folder: str = "decor/CH123") -> Listing:
@@ -161,7 +161,7 @@ def test_the_folder_holds_the_live_version_alone_and_leaves_what_is_not_ours(
     services: Services, tmp_path: Path
 ) -> None:
     channel = open_adapter(
-        "channel", "x", Connection(adapter="folder", options={"path": str(tmp_path / "out")}), services.kit
+        "channel", "x", Connection(adapter="folder", options={"path": str(tmp_path / "out")}), services.adapter_context
     )
     url = channel.sync(listing(approved(a_version(services.blobs, b"one"))), services.blobs)
     folder = Path(unquote(urlparse(url).path))
@@ -177,7 +177,7 @@ def test_an_export_that_is_cut_off_leaves_nothing_behind_for_good(
     services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     channel = open_adapter(
-        "channel", "x", Connection(adapter="folder", options={"path": str(tmp_path / "out")}), services.kit
+        "channel", "x", Connection(adapter="folder", options={"path": str(tmp_path / "out")}), services.adapter_context
     )
     channel.sync(listing(approved(a_version(services.blobs, b"one"))), services.blobs)
     second = listing(approved(a_version(services.blobs, b"two", 2)))
@@ -204,15 +204,15 @@ def test_wrong_options_are_config_errors(port: str, options: dict, services: Ser
             port,
             "x",
             Connection(adapter=adapter, options={k: v for k, v in options.items() if k != "adapter"}),
-            services.kit,
+            services.adapter_context,
         )
 
 
 def test_an_unknown_adapter_is_named_with_the_nearest_known(services: Services) -> None:
     with pytest.raises(ConfigError, match='did you mean "library"'):
-        open_adapter("dam", "x", Connection(adapter="libary"), services.kit)
+        open_adapter("dam", "x", Connection(adapter="libary"), services.adapter_context)
     with pytest.raises(ConfigError):
-        open_adapter("dam", "x", Connection(adapter="../../os"), services.kit)
+        open_adapter("dam", "x", Connection(adapter="../../os"), services.adapter_context)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from dam_connector.adapters import known
-from dam_connector.adapters.common.context import Kit
+from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.version import Role, Version, VersionFile, VersionState
 from dam_connector.errors import (
@@ -60,7 +60,7 @@ def played(request: pytest.FixtureRequest, play: Callable[[str], PlayedDam]) -> 
 
 
 @pytest.fixture
-def dam(played: PlayedDam, kit: Kit) -> Dam:
+def dam(played: PlayedDam, kit: AdapterContext) -> Dam:
     return played.opened(kit)
 
 
@@ -218,7 +218,7 @@ def test_every_failure_says_what_to_do_next(
 
 @pytest.mark.parametrize("name", HEARING)
 def test_a_webhook_is_proved_and_names_what_changed(
-    play: Callable[[str], PlayedDam], kit: Kit, blobs: Blobs, name: str
+    play: Callable[[str], PlayedDam], kit: AdapterContext, blobs: Blobs, name: str
 ) -> None:
     played = play(name)
     dam = played.opened(kit)
@@ -236,7 +236,7 @@ def test_a_webhook_is_proved_and_names_what_changed(
 
 
 def test_a_busy_log_of_resourcespace_loses_the_name_and_not_the_decision(
-    play: Callable[[str], PlayedDam], kit: Kit, blobs: Blobs
+    play: Callable[[str], PlayedDam], kit: AdapterContext, blobs: Blobs
 ) -> None:
     played = play("resourcespace")
     dam = played.opened(kit)
@@ -253,7 +253,7 @@ def test_a_busy_log_of_resourcespace_loses_the_name_and_not_the_decision(
 
 @pytest.mark.parametrize("name", ["cloudinary", "aem", "resourcespace", "bynder"])
 def test_a_picture_is_decided_about_in_full_not_by_its_preview(
-    play: Callable[[str], PlayedDam], kit: Kit, blobs: Blobs, name: str
+    play: Callable[[str], PlayedDam], kit: AdapterContext, blobs: Blobs, name: str
 ) -> None:
     found = version(blobs)
     files = [
@@ -289,7 +289,7 @@ def test_a_picture_is_decided_about_in_full_not_by_its_preview(
 
 
 def test_a_state_that_somebody_made_up_is_told_with_the_remedy(
-    play: Callable[[str], PlayedDam], kit: Kit, blobs: Blobs
+    play: Callable[[str], PlayedDam], kit: AdapterContext, blobs: Blobs
 ) -> None:
     for name in ("directus", "cloudinary", "aem"):
         played = play(name)
@@ -308,7 +308,7 @@ def test_a_state_that_somebody_made_up_is_told_with_the_remedy(
 @pytest.mark.parametrize("name", ["bynder", "aem"])
 @pytest.mark.parametrize("fault", ["lost", "500", "closed"])
 def test_a_storage_that_does_not_answer_is_tried_again(
-    play: Callable[[str], PlayedDam], kit: Kit, blobs: Blobs, name: str, fault: str
+    play: Callable[[str], PlayedDam], kit: AdapterContext, blobs: Blobs, name: str, fault: str
 ) -> None:
     played = play(name)
     dam = played.opened(kit)
@@ -320,7 +320,7 @@ def test_a_storage_that_does_not_answer_is_tried_again(
 
 
 def test_an_import_of_bynder_that_takes_a_moment_is_waited_for(
-    play: Callable[[str], PlayedDam], kit: Kit, blobs: Blobs
+    play: Callable[[str], PlayedDam], kit: AdapterContext, blobs: Blobs
 ) -> None:
     played = play("bynder")
     played.slow = 2  # type: ignore[attr-defined]
@@ -329,7 +329,7 @@ def test_an_import_of_bynder_that_takes_a_moment_is_waited_for(
 
 
 def test_changes_of_others_in_bynder_move_on_what_is_asked_for(
-    play: Callable[[str], PlayedDam], kit: Kit, blobs: Blobs
+    play: Callable[[str], PlayedDam], kit: AdapterContext, blobs: Blobs
 ) -> None:
     played = play("bynder")
     dam = played.opened(kit)

@@ -172,7 +172,7 @@ def test_a_real_delivery_of_a_standard_webhooks_sender_verifies(
 
     first = json.loads((ROOT / "tests/data/vendure.jsonl").read_text().splitlines()[0])
     at = datetime.fromtimestamp(int(first["headers"]["webhook-timestamp"]), UTC)
-    kit = services.kit
+    kit = services.adapter_context
     object.__setattr__(kit, "secret", lambda reference: "whsec-probe")
     source = open_adapter("pim", "x", Connection(adapter="standard", options={"secrets": ["env/X"]}), kit)
     assert (
@@ -184,7 +184,7 @@ def test_a_real_delivery_of_a_standard_webhooks_sender_verifies(
 def test_product_url_is_asked_for_the_newest_facts(services: Services, photos: Any, clock: TestClock) -> None:
     photos.files["p/CH%2F1"] = json.dumps(record("CH/1", name="As it is now")).encode()
     options = {"secrets": ["env/HOOK_SECRET"], "product_url": photos.url("p/{sku}")}
-    source = open_adapter("pim", "x", Connection(adapter="standard", options=options), services.kit)
+    source = open_adapter("pim", "x", Connection(adapter="standard", options=options), services.adapter_context)
     assert source.capabilities.fetch and source.fetch("CH/1")[0].name == "As it is now"
     photos.files["p/BAD"] = b'{"no":"sku"}'
     with pytest.raises(BadOutput):

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dam_connector.adapters import open_adapter
-from dam_connector.adapters.common.context import Kit
+from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.adapters.http import Http
 from dam_connector.domain.event import EventKind
 from dam_connector.domain.product import Product
@@ -133,7 +133,7 @@ def sent(request: pytest.FixtureRequest) -> Sent:
 
 
 @pytest.fixture
-def source(sent: Sent, services: Services, kit: Kit, monkeypatch: pytest.MonkeyPatch) -> Told:
+def source(sent: Sent, services: Services, kit: AdapterContext, monkeypatch: pytest.MonkeyPatch) -> Told:
     name = next(n for n, each in SENT.items() if each is sent)
     secrets = {"env/S": WORDS, "env/S2": "secret-2", "env/W": SECRET}
     own = replace(kit, http=Http(), secret=lambda ref: secrets.get(ref, "word"))

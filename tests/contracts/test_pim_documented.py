@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from dam_connector.adapters import known, open_adapter
-from dam_connector.adapters.common.context import Kit
+from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.domain.event import EventKind
 from dam_connector.domain.product import View
 from dam_connector.domain.rules import Connection
@@ -198,7 +198,7 @@ PLAYED: dict[str, tuple[Callable[..., Answer], dict[str, Any]]] = {
 
 
 @pytest.fixture
-def opened(kit: Kit) -> Iterator[Callable[..., tuple[Pim, Shop]]]:
+def opened(kit: AdapterContext) -> Iterator[Callable[..., tuple[Pim, Shop]]]:
     shops: list[Shop] = []
 
     def open_one(name: str, **options: Any) -> tuple[Pim, Shop]:
@@ -468,7 +468,7 @@ def test_failures_say_what_to_do_next(
     "options",
     [{"attributes": {"front": "asset:x"}}, {"write_back": {"price": "x"}}, {"base_url": "x"}, {"colour": 1}],
 )
-def test_wrong_options_of_akeneo_are_told(kit: Kit, options: dict[str, Any]) -> None:
+def test_wrong_options_of_akeneo_are_told(kit: AdapterContext, options: dict[str, Any]) -> None:
     own = replace(kit, secret=SECRETS.__getitem__)
     with pytest.raises(ConfigError):
         open_adapter(
@@ -479,7 +479,7 @@ def test_wrong_options_of_akeneo_are_told(kit: Kit, options: dict[str, Any]) -> 
         )
 
 
-def watched(kit: Kit, folder: Path, **options: Any) -> Pim:
+def watched(kit: AdapterContext, folder: Path, **options: Any) -> Pim:
     found: Pim = open_adapter(
         "pim", "sheets", Connection(adapter="csv", options={"path": str(folder), **options}), kit
     )
@@ -491,7 +491,7 @@ def dropped(path: Path, text: str, at: datetime) -> None:
     os.utime(path, (at.timestamp(), at.timestamp()))
 
 
-def test_sheets_that_are_dropped_into_a_folder_are_products(kit: Kit, tmp_path: Path) -> None:
+def test_sheets_that_are_dropped_into_a_folder_are_products(kit: AdapterContext, tmp_path: Path) -> None:
     early, late = datetime(2026, 11, 20, 9, tzinfo=UTC), datetime(2026, 11, 20, 11, tzinfo=UTC)
     dropped(
         tmp_path / "a.csv",

@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from dam_connector.adapters import open_adapter
-from dam_connector.adapters.common.context import Kit
+from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.domain.event import EventKind
 from dam_connector.domain.product import View
 from dam_connector.domain.rules import Connection
@@ -244,7 +244,7 @@ REFS = {"woocommerce": ("13", "99"), "saleor": ("UHJvZHVjdDox", "bm9uZQ=="), "ve
 class Opened:
     """A source with its shop."""
 
-    def __init__(self, kit: Kit, name: str) -> None:
+    def __init__(self, kit: AdapterContext, name: str) -> None:
         answer, self.options, address = SHOPS[name]
         self.name, self.shop, self._kit = name, Shop(answer), kit
         self.options = {**self.options, address: self.shop.url + ("/graphql/" if name == "saleor" else "")}
@@ -258,7 +258,7 @@ class Opened:
 
 
 @pytest.fixture
-def opened(kit: Kit) -> Iterator[Callable[[str], Opened]]:
+def opened(kit: AdapterContext) -> Iterator[Callable[[str], Opened]]:
     all_opened: list[Opened] = []
 
     def open_one(name: str) -> Opened:

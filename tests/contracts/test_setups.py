@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from dam_connector.adapters import setup_of
-from dam_connector.adapters.common.context import Kit
+from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.cli import connections
 from dam_connector.errors import ConfigError, Refused
 from tests.contracts.pim_servers import Answer, Shop
@@ -59,13 +59,13 @@ def server(system: System) -> Iterator[Shop]:
     found.stop()
 
 
-def prepared(kit: Kit, server: Shop) -> list[Any]:
+def prepared(kit: AdapterContext, server: Shop) -> list[Any]:
     own = replace(kit, http=http_to(server.host, kit), secret=lambda _: "token")
     options = {"base_url": server.url, "token": "env/T"}
     return list(setup_of("dam", "directus").prepare(options, own, "https://dam.example/webhooks/directus"))
 
 
-def test_what_is_needed_is_made_once(kit: Kit, server: Shop, system: System) -> None:
+def test_what_is_needed_is_made_once(kit: AdapterContext, server: Shop, system: System) -> None:
     wanted = prepared(kit, server)
     assert (
         len(wanted) > 9 and not any(each.there for each in wanted) and system.made == []
@@ -81,7 +81,7 @@ def test_what_is_needed_is_made_once(kit: Kit, server: Shop, system: System) -> 
     )
 
 
-def test_what_broke_off_goes_on_where_it_was(kit: Kit, server: Shop, system: System) -> None:
+def test_what_broke_off_goes_on_where_it_was(kit: AdapterContext, server: Shop, system: System) -> None:
     for each in prepared(kit, server)[:4]:
         each.make()
     assert [each.there for each in prepared(kit, server)][:5] == [True, True, True, True, False]
@@ -98,7 +98,7 @@ def test_reviewers_may_say_two_things_and_the_connector_no_more_than_it_must() -
     assert writes == {"asset_versions", "asset_versions_files", "directus_files", "directus_folders"}
 
 
-def test_a_token_that_is_no_admin_s_is_told(kit: Kit, server: Shop, system: System) -> None:
+def test_a_token_that_is_no_admin_s_is_told(kit: AdapterContext, server: Shop, system: System) -> None:
     system.role = None
     with pytest.raises(Refused, match="no admin"):
         prepared(kit, server)

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from dam_connector.adapters import open_adapter
-from dam_connector.adapters.common.context import Kit
+from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.adapters.http import Http
 from dam_connector.clock import SystemClock
 from dam_connector.domain.rules import Connection
@@ -35,15 +35,15 @@ SECRETS = {
 
 
 @pytest.fixture
-def kit(tmp_path: Path) -> Kit:
+def kit(tmp_path: Path) -> AdapterContext:
     http = Http(frozenset({"127.0.0.1"}), timeout_s=20)
     secret = SECRETS.__getitem__
-    return Kit(
+    return AdapterContext(
         http=http,
         clock=SystemClock(),
         secret=secret,
         public_url="https://dam.example",
-        shelf=cast(Shelf, None),
+        library=cast(Shelf, None),
         folder=tmp_path,
     )
 
@@ -105,7 +105,7 @@ class RealVendure:
             path.write_bytes(picture())
         self._product = server.add_product("Chair", SKU, paths, {"width": 40, "height": 40, "depth": 30})
 
-    def opened(self, kit: Kit, **options: Any) -> Channel:
+    def opened(self, kit: AdapterContext, **options: Any) -> Channel:
         usual = {"base_url": self._server.url, "user": "superadmin", "password": "env/WORD"}
         found: Channel = open_adapter(
             "channel", "store", Connection(adapter="vendure", options={**usual, **options}), kit
@@ -149,7 +149,7 @@ class TestDirectus:
         server.clear()
 
     @pytest.fixture
-    def dam(self, live: Live, kit: Kit) -> Dam:
+    def dam(self, live: Live, kit: AdapterContext) -> Dam:
         options = {"base_url": live.directus.url, "token": "env/TOKEN", "webhook_secret": "env/HOOK"}
         found: Dam = open_adapter(
             "dam", "directus", Connection(adapter="directus", options=options), replace(kit, name="directus")
@@ -186,7 +186,7 @@ class TestVendure:
         server.clear()
 
     @pytest.fixture
-    def channel(self, played: RealVendure, kit: Kit) -> Channel:
+    def channel(self, played: RealVendure, kit: AdapterContext) -> Channel:
         return played.opened(kit)
 
     test_in_order = staticmethod(test_channels.test_ours_stand_behind_theirs_in_the_listing_s_order)

@@ -12,34 +12,34 @@ from dam_connector.ports import Clock
 from dam_connector.store.library import Shelf
 
 
-def _alone(what: str) -> AbstractContextManager[None]:
+def _no_lock(what: str) -> AbstractContextManager[None]:
     """Nobody else is there."""
     return nullcontext()
 
 
-def _unheard(sku: str, words: str) -> None:
+def _no_history(sku: str, words: str) -> None:
     """Nobody keeps a history."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kit:
+class AdapterContext:
     """The outgoing HTTP session, the clock, the look-up of secrets, our public address, the built-in DAM's shelf; name: of the connection."""
 
     http: Http
     clock: Clock
     secret: Callable[[str], str]
     public_url: str
-    shelf: Shelf
+    library: Shelf
     folder: Path = Path()  # that plugin.json lies in
     name: str = ""
-    journal: Callable[[str, str], None] = _unheard  # a SKU, and what an adapter did for it, for its history
-    turn: Callable[[str], AbstractContextManager[None]] = (
-        _alone  # one at a time; raises Busy: who reads, changes and writes something shared
+    log_history: Callable[[str, str], None] = _no_history  # a SKU, and what an adapter did for it, for its history
+    lock: Callable[[str], AbstractContextManager[None]] = (
+        _no_lock  # one at a time; raises Busy: who reads, changes and writes something shared
     )
 
-    def turn_at(self, place: str) -> AbstractContextManager[None]:
+    def lock_resource(self, place: str) -> AbstractContextManager[None]:
         """The turn at something of this connection's, such as a product in a shop, whose variants share a list of media."""
-        return self.turn(f"{self.name} {place}")
+        return self.lock(f"{self.name} {place}")
 
 
 def only(options: Mapping[str, Any], *names: str) -> None:

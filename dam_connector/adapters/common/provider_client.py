@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from dam_connector.adapters.common.api_client import Caller
-from dam_connector.adapters.common.context import Kit
+from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.adapters.http import Part
 from dam_connector.domain.media import picture_mime
 from dam_connector.errors import (
@@ -39,7 +39,7 @@ class Remote(Caller):
     capabilities = ProviderCapabilities()
     model = ""
 
-    def __init__(self, kit: Kit, base_url: str, headers: Mapping[str, str]) -> None:
+    def __init__(self, kit: AdapterContext, base_url: str, headers: Mapping[str, str]) -> None:
         super().__init__(kit.http, base_url, headers)
 
     def reconcile(self, since: datetime, known: Collection[str]) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from standardwebhooks import Webhook
 
-from dam_connector.adapters.common.context import Kit
+from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.adapters.common.envelopes import read_json
 from dam_connector.errors import AdapterError, DeliveryError
 from dam_connector.ports import Inbound
@@ -53,7 +53,7 @@ def standard_webhook(inbound: Inbound, signers: Sequence[Webhook]) -> str:
 class PublishedKeys:
     """The public keys that a sender publishes, asked for once a day, and once more where none of them fits: keys are rotated."""
 
-    def __init__(self, kit: Kit, vendor: str, url: str, read: Callable[[dict[str, Any]], Any]) -> None:
+    def __init__(self, kit: AdapterContext, vendor: str, url: str, read: Callable[[dict[str, Any]], Any]) -> None:
         self._http, self._clock, self._vendor, self._url, self._read = kit.http, kit.clock, vendor, url, read
         self._keys: list[Any] = []
         self._until = self._asked = datetime.min.replace(tzinfo=UTC)

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from dam_connector.adapters.common.api_client import MAX_FILE, UPLOAD_S, Caller
-from dam_connector.adapters.common.context import Kit, only, web_address
+from dam_connector.adapters.common.context import AdapterContext, only, web_address
 from dam_connector.adapters.common.envelopes import read_json
 from dam_connector.adapters.common.file_hashes import holds
 from dam_connector.adapters.common.state_labels import VERDICTS, read_state
@@ -39,7 +39,7 @@ class Directus(Caller):
     capabilities = DamCapabilities(webhooks=True)
 
     def __init__(
-        self, kit: Kit, base_url: str, token: str, collection: str, root: str, hook_secret: str
+        self, kit: AdapterContext, base_url: str, token: str, collection: str, root: str, hook_secret: str
     ) -> None:
         super().__init__(kit.http, base_url, {"Authorization": f"Bearer {token}"})
         self._collection, self._root, self._hook_secret = collection, root, hook_secret
@@ -224,7 +224,7 @@ def _file_id(version: Version, file: VersionFile) -> str:
     )
 
 
-def connect(options: Mapping[str, Any], kit: Kit) -> Directus:
+def connect(options: Mapping[str, Any], kit: AdapterContext) -> Directus:
     only(options, "base_url", "token", "collection", "folder", "webhook_secret")
     return Directus(
         kit,

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dam_connector.adapters.common.api_client import Caller
-from dam_connector.adapters.common.context import Kit
+from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.adapters.common.preparation import Preparation
 from dam_connector.errors import NotFound, Refused
 
@@ -56,7 +56,7 @@ class _Directus(Caller):
         self.ask("POST", path, "setup", json=body)
 
 
-def prepare(options: Mapping[str, Any], kit: Kit, hook_url: str) -> Iterator[Preparation]:
+def prepare(options: Mapping[str, Any], kit: AdapterContext, hook_url: str) -> Iterator[Preparation]:
     """Each thing that is needed there, and whether it is there. options: those of the connection; its token must be an admin's. Raises: AdapterError."""
     there = _Directus(
         kit.http,

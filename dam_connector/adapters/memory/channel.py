@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dam_connector.adapters.common.context import Kit, only
+from dam_connector.adapters.common.context import AdapterContext, only
 from dam_connector.domain.listing import Listing
 from dam_connector.errors import ConnectorError
 from dam_connector.ports import Blobs
@@ -31,6 +31,6 @@ class MemoryChannel:
         return tuple(self.shown.get(listing.product.sku, ()))
 
 
-def connect(options: Mapping[str, Any], kit: Kit) -> MemoryChannel:
+def connect(options: Mapping[str, Any], kit: AdapterContext) -> MemoryChannel:
     only(options)
     return MemoryChannel()

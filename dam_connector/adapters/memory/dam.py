@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dam_connector.adapters.common.context import Kit, only
+from dam_connector.adapters.common.context import AdapterContext, only
 from dam_connector.adapters.common.no_webhooks import Deaf
 from dam_connector.domain.event import Decision
 from dam_connector.domain.version import Version, VersionState
@@ -75,6 +75,6 @@ class MemoryDam(Deaf):
             raise failure
 
 
-def connect(options: Mapping[str, Any], kit: Kit) -> MemoryDam:
+def connect(options: Mapping[str, Any], kit: AdapterContext) -> MemoryDam:
     only(options)
     return MemoryDam()

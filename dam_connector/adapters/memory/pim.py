@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from dam_connector.adapters.common.context import Kit, only
+from dam_connector.adapters.common.context import AdapterContext, only
 from dam_connector.adapters.common.envelopes import load_event
 from dam_connector.adapters.common.plain_pim import PlainSource
 from dam_connector.domain.event import Event, EventKind
@@ -62,6 +62,6 @@ class MemoryPim(PlainSource):
             raise failure
 
 
-def connect(options: Mapping[str, Any], kit: Kit) -> MemoryPim:
+def connect(options: Mapping[str, Any], kit: AdapterContext) -> MemoryPim:
     only(options, "secret")
     return MemoryPim(kit.secret(str(options.get("secret", ""))))

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from dam_connector.adapters.common.context import Kit, only
+from dam_connector.adapters.common.context import AdapterContext, only
 from dam_connector.domain.run import RunKind
 from dam_connector.errors import BadOutput, ConnectorError, DeliveryError, NotFound, Unsupported
 from dam_connector.ports import Generation, Inbound, ProviderCapabilities, Task, TaskState, Verified
@@ -81,6 +81,6 @@ class MemoryProvider:
             raise failure
 
 
-def connect(options: Mapping[str, Any], kit: Kit) -> MemoryProvider:
+def connect(options: Mapping[str, Any], kit: AdapterContext) -> MemoryProvider:
     only(options, "polls")
     return MemoryProvider(int(options.get("polls", 1)))

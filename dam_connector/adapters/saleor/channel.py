@@ -6,7 +6,7 @@ Ours carry metadata: of which SKU they are, and the hash of their bytes. Facts: 
 from collections.abc import Mapping
 from typing import Any
 
-from dam_connector.adapters.common.context import Kit, chosen, only
+from dam_connector.adapters.common.context import AdapterContext, chosen, only
 from dam_connector.adapters.common.shop_media import formats, merged, settled, wanted_of
 from dam_connector.adapters.saleor.client import OURS, Shop, api_url_of, is_ours
 from dam_connector.domain.listing import Listing, MediaFile
@@ -31,7 +31,7 @@ Media = Mapping[str, Any]
 class Saleor:
     """A shop's catalog, by SKU."""
 
-    def __init__(self, kit: Kit, shop: Shop, wanted: tuple[str, ...], *, first: bool) -> None:
+    def __init__(self, kit: AdapterContext, shop: Shop, wanted: tuple[str, ...], *, first: bool) -> None:
         self._kit, self._shop, self._formats, self._first = kit, shop, wanted, first
 
     def sync(self, listing: Listing, blobs: Blobs) -> str:
@@ -42,7 +42,7 @@ class Saleor:
             if wanted or links:
                 raise NotFound("saleor", "publish", f"the shop has no variant with the SKU {sku}")
             return self._shop.origin
-        with self._kit.turn_at(f"product {variant['product']['id']}"):  # other variants share its media
+        with self._kit.lock_resource(f"product {variant['product']['id']}"):  # other variants share its media
             return self._changed(self._variant(sku) or variant, sku, wanted, links, blobs)
 
     def _changed(
@@ -138,7 +138,7 @@ def _value(data: Mapping[str, Any], key: str) -> str:
     return next((str(m.get("value")) for m in data.get("metadata") or () if m.get("key") == key), "")
 
 
-def connect(options: Mapping[str, Any], kit: Kit) -> Saleor:
+def connect(options: Mapping[str, Any], kit: AdapterContext) -> Saleor:
     only(options, "api_url", "token", "formats", "place")
     shop = Shop(kit.http, api_url_of(options), kit.secret(str(options.get("token", "env/SALEOR_TOKEN"))))
     return Saleor(

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
 
-from dam_connector.adapters.common.context import Kit, only
+from dam_connector.adapters.common.context import AdapterContext, only
 from dam_connector.adapters.common.envelopes import read_json
 from dam_connector.adapters.common.plain_pim import PlainSource
 from dam_connector.adapters.common.product_mapping import Fields, hmac_sha256, matches, moment_of
@@ -61,7 +61,7 @@ class Saleor(PlainSource):
     capabilities = PimCapabilities(fetch=True, changed_since=True)
 
     def __init__(
-        self, kit: Kit, api_url: str, token: str, secrets: list[str], app_id: str, fields: Fields
+        self, kit: AdapterContext, api_url: str, token: str, secrets: list[str], app_id: str, fields: Fields
     ) -> None:
         self._shop, self._secrets, self._app_id, self._fields = (
             Shop(kit.http, api_url, token),
@@ -207,7 +207,7 @@ def _signed(key: RSAPublicKey, proof: bytes, message: bytes) -> bool:
     return True
 
 
-def connect(options: Mapping[str, Any], kit: Kit) -> Saleor:
+def connect(options: Mapping[str, Any], kit: AdapterContext) -> Saleor:
     only(options, "api_url", "token", "secrets", "app_id", "attributes", "unit", "image_order")
     return Saleor(
         kit,

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from dam_connector.adapters.common.context import Kit, chosen, only
+from dam_connector.adapters.common.context import AdapterContext, chosen, only
 from dam_connector.adapters.common.graphql import nodes
 from dam_connector.adapters.common.shop_media import formats, merged, settled, wanted_of
 from dam_connector.adapters.shopify.client import KEY, NAMESPACE, Shop, noted_media, open_shop
@@ -39,7 +39,7 @@ _Noted = Mapping[str, Mapping[str, str]]
 class Shopify:
     """A shop's products, by the SKU of a variant."""
 
-    def __init__(self, kit: Kit, shop: Shop, wanted: tuple[str, ...], *, first: bool) -> None:
+    def __init__(self, kit: AdapterContext, shop: Shop, wanted: tuple[str, ...], *, first: bool) -> None:
         self._kit, self._shop, self._formats, self._first = kit, shop, wanted, first
 
     def sync(self, listing: Listing, blobs: Blobs) -> str:
@@ -49,7 +49,7 @@ class Shopify:
             if wanted:
                 raise NotFound("shopify", "publish", f"the shop has no variant with the SKU {sku}")
             return ""
-        with self._kit.turn_at(f"product {product['id']}"):  # other variants share its media
+        with self._kit.lock_resource(f"product {product['id']}"):  # other variants share its media
             return self._changed(self._product(sku) or product, listing, wanted, blobs)
 
     def _changed(
@@ -198,7 +198,7 @@ class Shopify:
         )
 
 
-def connect(options: Mapping[str, Any], kit: Kit) -> Shopify:
+def connect(options: Mapping[str, Any], kit: AdapterContext) -> Shopify:
     only(options, "base_url", "token", "api_version", "formats", "place")
     return Shopify(
         kit,

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from dam_connector.adapters.common.context import Kit, web_address
+from dam_connector.adapters.common.context import AdapterContext, web_address
 from dam_connector.adapters.common.graphql import GraphQl
 from dam_connector.adapters.http import Http
 
@@ -40,7 +40,7 @@ def noted_media(metafield: Mapping[str, Any] | None) -> dict[str, dict[str, str]
     )
 
 
-def open_shop(options: Mapping[str, Any], kit: Kit) -> Shop:
+def open_shop(options: Mapping[str, Any], kit: AdapterContext) -> Shop:
     """Options: base_url, token, api_version. Raises: ConfigError."""
     token = kit.secret(str(options.get("token", "env/SHOPIFY_TOKEN")))
     return Shop(

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from dam_connector.adapters.common.context import Kit, only
+from dam_connector.adapters.common.context import AdapterContext, only
 from dam_connector.adapters.common.envelopes import read_json
 from dam_connector.adapters.common.graphql import nodes
 from dam_connector.adapters.common.plain_pim import PlainSource
@@ -145,7 +145,7 @@ def _metafields(holder: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def connect(options: Mapping[str, Any], kit: Kit) -> Shopify:
+def connect(options: Mapping[str, Any], kit: AdapterContext) -> Shopify:
     only(options, "base_url", "token", "api_version", "secrets", "attributes", "unit", "image_order")
     secrets = options.get("secrets")
     if not isinstance(secrets, list) or not secrets:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dam_connector.adapters.common.context import Kit, chosen, only, web_address
+from dam_connector.adapters.common.context import AdapterContext, chosen, only, web_address
 from dam_connector.adapters.common.shop_media import formats, merged, settled, wanted_of
 from dam_connector.adapters.vendure.client import OURS, Session, is_ours
 from dam_connector.domain.listing import Listing, MediaFile
@@ -126,7 +126,7 @@ class Vendure:
             )
 
 
-def connect(options: Mapping[str, Any], kit: Kit) -> Vendure:
+def connect(options: Mapping[str, Any], kit: AdapterContext) -> Vendure:
     only(options, "base_url", "user", "password", "formats", "place")
     base_url = web_address(options)
     shop = Session(

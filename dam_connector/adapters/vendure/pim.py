@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from dam_connector.adapters.common.context import Kit, only, web_address
+from dam_connector.adapters.common.context import AdapterContext, only, web_address
 from dam_connector.adapters.common.envelopes import read_json
 from dam_connector.adapters.common.plain_pim import PlainSource
 from dam_connector.adapters.common.product_mapping import Fields, moment_of
@@ -47,7 +47,7 @@ class Vendure(PlainSource):
     capabilities = PimCapabilities(fetch=True, changed_since=True)
 
     def __init__(
-        self, kit: Kit, base_url: str, user: str, password: str, secrets: list[str], fields: Fields
+        self, kit: AdapterContext, base_url: str, user: str, password: str, secrets: list[str], fields: Fields
     ) -> None:
         self._shop, self._base, self._fields = (
             Session(kit.http, base_url, user, password),
@@ -150,7 +150,7 @@ def _facets(data: Mapping[str, Any]) -> dict[str, str]:
     return {code: ", ".join(names) for code, names in found.items()}
 
 
-def connect(options: Mapping[str, Any], kit: Kit) -> Vendure:
+def connect(options: Mapping[str, Any], kit: AdapterContext) -> Vendure:
     only(options, "base_url", "user", "password", "secrets", "attributes", "unit", "image_order")
     secrets = options.get("secrets")
     if not isinstance(secrets, list) or not secrets:

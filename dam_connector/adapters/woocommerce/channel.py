@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from dam_connector.adapters.common.api_client import UPLOAD_S, Caller
-from dam_connector.adapters.common.context import Kit, chosen, only, web_address
+from dam_connector.adapters.common.context import AdapterContext, chosen, only, web_address
 from dam_connector.adapters.common.envelopes import read_json
 from dam_connector.adapters.common.shop_media import formats, merged, settled, wanted_of
 from dam_connector.adapters.common.signatures import basic
@@ -31,7 +31,7 @@ MAX_ANSWER = 16_000_000
 class WooCommerce:
     """Products by SKU; the media of a variation go to its product."""
 
-    def __init__(self, kit: Kit, shop: Caller, site: Caller, wanted: tuple[str, ...], *, first: bool) -> None:
+    def __init__(self, kit: AdapterContext, shop: Caller, site: Caller, wanted: tuple[str, ...], *, first: bool) -> None:
         self._kit, self._shop, self._site, self._formats, self._first = kit, shop, site, wanted, first
 
     def sync(self, listing: Listing, blobs: Blobs) -> str:
@@ -42,7 +42,7 @@ class WooCommerce:
             if wanted or links:
                 raise NotFound("woocommerce", "publish", f"the shop has no product with the SKU {sku}")
             return ""
-        with self._kit.turn_at(f"product {product['id']}"):  # other variations share its gallery
+        with self._kit.lock_resource(f"product {product['id']}"):  # other variations share its gallery
             return self._changed(self._product(sku) or product, sku, wanted, links, blobs)
 
     def _changed(
@@ -167,7 +167,7 @@ class _Site(Caller):
     vendor = "woocommerce"
 
 
-def connect(options: Mapping[str, Any], kit: Kit) -> WooCommerce:
+def connect(options: Mapping[str, Any], kit: AdapterContext) -> WooCommerce:
     only(options, "base_url", "consumer_key", "consumer_secret", "user", "password", "formats", "place")
     base = web_address(options).rstrip("/")
     keys = [kit.secret(str(options.get(name, usual))) for name, usual in _KEYS.items()]

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dam_connector.adapters.common.api_client import Caller
-from dam_connector.adapters.common.context import Kit, only, web_address
+from dam_connector.adapters.common.context import AdapterContext, only, web_address
 from dam_connector.adapters.common.envelopes import read_json
 from dam_connector.adapters.common.plain_pim import PlainSource
 from dam_connector.adapters.common.product_mapping import Fields, hmac_sha256, matches, moment_of
@@ -45,7 +45,7 @@ class WooCommerce(PlainSource, Caller):
     capabilities = PimCapabilities(fetch=True, changed_since=True)
 
     def __init__(
-        self, kit: Kit, base_url: str, key: str, secret: str, webhook_secrets: list[str], fields: Fields
+        self, kit: AdapterContext, base_url: str, key: str, secret: str, webhook_secrets: list[str], fields: Fields
     ) -> None:
         super().__init__(
             kit.http, f"{base_url.rstrip('/')}/wp-json/wc/v3", {"Authorization": basic(key, secret)}
@@ -180,7 +180,7 @@ def _meta(data: Mapping[str, Any], name: str) -> Any:
     )
 
 
-def connect(options: Mapping[str, Any], kit: Kit) -> WooCommerce:
+def connect(options: Mapping[str, Any], kit: AdapterContext) -> WooCommerce:
     only(
         options, "base_url", "consumer_key", "consumer_secret", "secrets", "attributes", "unit", "image_order"
     )

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from dam_connector.adapters import open_adapter
-from dam_connector.adapters.common.context import Kit
+from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.domain.rules import Connection
 from dam_connector.fakes.server import FakeServer, Request, Said
 from dam_connector.ports import Channel
@@ -35,7 +35,7 @@ class PlayedShop(FakeServer):
         super().__init__(make=lambda _: b"")
         self.start()
 
-    def opened(self, kit: Kit, **options: Any) -> Channel:
+    def opened(self, kit: AdapterContext, **options: Any) -> Channel:
         kit = replace(kit, http=http_to(self.host, kit), secret=SECRETS.__getitem__)
         connection = Connection(
             adapter=self.vendor, options={**self.own_options(), **self.options, **options}

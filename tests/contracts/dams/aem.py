@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from dam_connector.adapters.common.context import Kit
+from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.fakes.server import KEY, Request, Said
 from dam_connector.ports import Inbound
 from tests.contracts.dams.harness import PlayedDam
@@ -158,7 +158,7 @@ class PlayedAem(PlayedDam):
     def change(self, name: str) -> None:
         next(a for p, a in self.stored.items() if p.endswith(f"/{name}"))["data"] = b"by hand"
 
-    def hook(self, ref: str, kit: Kit) -> Inbound:
+    def hook(self, ref: str, kit: AdapterContext) -> Inbound:
         event = {
             "event_id": "e1",
             "recipient_client_id": "client-1",

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from dam_connector.adapters.common.context import Kit
+from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.fakes.server import Request, Said
 from dam_connector.ports import Inbound
 from tests.contracts.dams.harness import PlayedDam
@@ -144,7 +144,7 @@ class PlayedCloudinary(PlayedDam):
             b"by hand"
         )
 
-    def hook(self, ref: str, kit: Kit) -> Inbound:
+    def hook(self, ref: str, kit: AdapterContext) -> Inbound:
         body = json.dumps(
             {
                 "notification_type": "moderation",

@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dam_connector.adapters.common.context import Kit
+from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.fakes.server import Request, Said
 from dam_connector.ports import Inbound
 from tests.contracts.dams.harness import PlayedDam
@@ -118,6 +118,6 @@ class PlayedDirectus(PlayedDam):
         id = next(id for id, (known, _) in self.files.items() if known == name)
         self.files[id] = (name, b"by hand")
 
-    def hook(self, ref: str, kit: Kit) -> Inbound:
+    def hook(self, ref: str, kit: AdapterContext) -> Inbound:
         body = json.dumps({"collection": "asset_versions", "keys": [ref]}).encode()
         return Inbound(headers={"x-webhook-secret": "hook-secret"}, body=body, received_at=kit.clock.now())

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from dam_connector.adapters import open_adapter
-from dam_connector.adapters.common.context import Kit
+from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.domain.rules import Connection
 from dam_connector.fakes.server import FakeServer, Request, Said
 from dam_connector.ports import Dam, Inbound
@@ -32,7 +32,7 @@ class PlayedDam(FakeServer):
         super().__init__(make=lambda _: b"")
         self.start()
 
-    def opened(self, kit: Kit, **options: Any) -> Dam:
+    def opened(self, kit: AdapterContext, **options: Any) -> Dam:
         """The adapter on this server."""
         kit = replace(kit, http=http_to(self.host, kit), secret=SECRETS.__getitem__)
         found: Dam = open_adapter(
@@ -71,6 +71,6 @@ class PlayedDam(FakeServer):
         """Somebody replaces a file's bytes by hand."""
         raise NotImplementedError
 
-    def hook(self, ref: str, kit: Kit) -> Inbound:
+    def hook(self, ref: str, kit: AdapterContext) -> Inbound:
         """What the DAM sends when a version changed, as it is signed there."""
         raise NotImplementedError
