@@ -19,15 +19,22 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from dam_connector.adapters.common.api_client import MAX_FILE, UPLOAD_S, Caller
 from dam_connector.adapters.common.context import AdapterContext, only, web_address
+from dam_connector.adapters.common.dam_helpers import read_state
 from dam_connector.adapters.common.envelopes import read_json
 from dam_connector.adapters.common.file_hashes import holds
-from dam_connector.adapters.common.state_labels import read_state
 from dam_connector.adapters.http import Reply
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.version import Version, VersionFile, VersionState
 from dam_connector.domain.version_metadata import about, title
 from dam_connector.errors import AdapterError, BadOutput, DeliveryError, NotFound, Refused
-from dam_connector.ports import Blobs, DamCapabilities, DamStanding, Inbound, PushRequest, Verified
+from dam_connector.ports import (
+    Blobs,
+    DamCapabilities,
+    InboundWebhook,
+    PushRequest,
+    RemoteState,
+    VerifiedWebhook,
+)
 
 S = VersionState
 STATUS = {S.IN_REVIEW: "", S.APPROVED: "approved", S.PUBLISHED: "approved", S.REJECTED: "rejected"}
@@ -87,22 +94,22 @@ class Aem(Caller):
             said |= {"connector:decided_by": decision.by, "connector:note": words}
         self._write(ref, said, "write_state")
 
-    def standing(self, ref: str, version: Version) -> DamStanding:
+    def standing(self, ref: str, version: Version) -> RemoteState:
         found, by = self._metadata(ref, "standing")
         status, ours = (
             str(found.get("dam:status") or ""),
             read_state(found.get("connector:state"), self.vendor),
         )
         if status == STATUS.get(ours, CLOSED):
-            return DamStanding(state=ours)
+            return RemoteState(state=ours)
         if status not in VERDICTS:
-            return DamStanding(state=S.IN_REVIEW)
+            return RemoteState(state=S.IN_REVIEW)
         decision = Decision(
             verdict=VERDICTS[status],
             by=by or "a reviewer in aem",
             note=str(found.get("connector:note") or ""),
         )
-        return DamStanding(state=S(status), decision=decision)
+        return RemoteState(state=S(status), decision=decision)
 
     def changed(self, ref: str, version: Version) -> tuple[str, ...]:
         folder = ref.rpartition("/")[0]
@@ -137,7 +144,7 @@ class Aem(Caller):
         ]
         return theirs, str((hits[-1].get("jcr:content") or {}).get("jcr:lastModified"))
 
-    def verify(self, inbound: Inbound) -> Verified:
+    def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
         said = read_json(inbound.body, self.vendor)
         if (
             not isinstance(said, dict)
@@ -156,10 +163,10 @@ class Aem(Caller):
                 and ".." not in path
                 and self._signed(inbound.body, sign, path)
             ):
-                return Verified(key=str(said.get("event_id") or hashlib.sha256(inbound.body).hexdigest()))
+                return VerifiedWebhook(key=str(said.get("event_id") or hashlib.sha256(inbound.body).hexdigest()))
         raise DeliveryError(401, "x-adobe-digital-signature-1 and -2 match none of Adobe's published keys")
 
-    def parse_webhook(self, inbound: Inbound) -> list[str]:
+    def parse_webhook(self, inbound: InboundWebhook) -> list[str]:
         said = read_json(inbound.body, self.vendor)
         if not isinstance(said, dict):
             raise BadOutput(self.vendor, "parse_webhook", "/: no object")

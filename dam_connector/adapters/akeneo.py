@@ -14,12 +14,12 @@ from dam_connector.adapters.common.api_client import Caller
 from dam_connector.adapters.common.context import AdapterContext, only, web_address
 from dam_connector.adapters.common.envelopes import read_json
 from dam_connector.adapters.common.product_mapping import Fields, as_text, hmac_sha256, matches, moment_of
-from dam_connector.adapters.common.signatures import basic
+from dam_connector.adapters.common.webhook_signatures import basic
 from dam_connector.adapters.http import Reply
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.product import Product
 from dam_connector.errors import AdapterError, BadOutput, ConfigError, DeliveryError, NotFound, Refused
-from dam_connector.ports import Inbound, PimCapabilities, Verified
+from dam_connector.ports import InboundWebhook, PimCapabilities, VerifiedWebhook
 
 USUAL = {
     "name": "name",
@@ -73,7 +73,7 @@ class Akeneo(Caller):
         self._token, self._until = "", datetime.min.replace(tzinfo=UTC)
         self.capabilities = PimCapabilities(fetch=True, changed_since=True, write_back=bool(self._written))
 
-    def verify(self, inbound: Inbound) -> Verified:
+    def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
         if "x-akeneo-signature-primary" in inbound.headers:
             return self._verify_platform(inbound)
         sign, stamp = (
@@ -92,9 +92,9 @@ class Akeneo(Caller):
             hexadecimal=True,
         ):
             raise DeliveryError(401, "the signature does not match any of this connection's secrets")
-        return Verified(key=hashlib.sha256(inbound.body).hexdigest())
+        return VerifiedWebhook(key=hashlib.sha256(inbound.body).hexdigest())
 
-    def _verify_platform(self, inbound: Inbound) -> Verified:
+    def _verify_platform(self, inbound: InboundWebhook) -> VerifiedWebhook:
         """One event of the Event Platform: no time is signed, but the body says when it happened."""
         if inbound.headers.get("x-akeneo-signature-algorithm", "HmacSHA256") != "HmacSHA256":
             raise DeliveryError(400, "x-akeneo-signature-algorithm: only HmacSHA256 is known")
@@ -107,13 +107,13 @@ class Akeneo(Caller):
         except BadOutput as error:
             raise DeliveryError(400, str(error)) from error
         if not isinstance(said, dict) or not said.get("id"):
-            return Verified(key=f"ping:{hashlib.sha256(inbound.body).hexdigest()}", acts=False)
+            return VerifiedWebhook(key=f"ping:{hashlib.sha256(inbound.body).hexdigest()}", acts=False)
         at = moment_of(said.get("time"))
         if at is None or abs(inbound.received_at - at) > NEW_WINDOW:
             raise DeliveryError(401, "the event's time is more than a day off")
-        return Verified(key=str(said["id"])[:180])
+        return VerifiedWebhook(key=str(said["id"])[:180])
 
-    def normalize(self, inbound: Inbound) -> list[Event]:
+    def normalize(self, inbound: InboundWebhook) -> list[Event]:
         said = read_json(inbound.body, self.vendor)
         if not isinstance(said, dict):
             raise BadOutput(self.vendor, "normalize", "/: no object")
@@ -136,7 +136,7 @@ class Akeneo(Caller):
         ref = _ref(subject, about)
         return [Event(kind=_kind(kind, ref), ref=ref, at=moment_of(said.get("time")) or inbound.received_at)]
 
-    def _old(self, said: Mapping[str, Any], inbound: Inbound) -> Iterator[Event]:
+    def _old(self, said: Mapping[str, Any], inbound: InboundWebhook) -> Iterator[Event]:
         """What an event of the old Events API means; a request carries up to ten."""
         subject, _, what = str(said.get("action", "")).partition(".")
         kind = {**_KINDS, "removed": EventKind.DELETED}.get(what)

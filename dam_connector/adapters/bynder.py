@@ -11,14 +11,14 @@ from urllib.parse import urlencode
 
 from dam_connector.adapters.common.api_client import MAX_FILE, Caller
 from dam_connector.adapters.common.context import AdapterContext, only, web_address
+from dam_connector.adapters.common.dam_helpers import VERDICTS, labels_of, state_of
 from dam_connector.adapters.common.file_hashes import holds
-from dam_connector.adapters.common.no_webhooks import Deaf
-from dam_connector.adapters.common.state_labels import VERDICTS, labels_of, state_of
+from dam_connector.adapters.common.mixins import Deaf
 from dam_connector.domain.event import Decision
 from dam_connector.domain.version import Version, VersionFile, VersionState
 from dam_connector.domain.version_metadata import about, title
 from dam_connector.errors import BadOutput, ConfigError, NotFound, Refused, Unavailable
-from dam_connector.ports import Blobs, DamCapabilities, DamStanding, PushRequest
+from dam_connector.ports import Blobs, DamCapabilities, PushRequest, RemoteState
 
 S = VersionState
 USUAL = {
@@ -84,16 +84,16 @@ class Bynder(Deaf, Caller):
             {"state": self._option(self._labels[state]), "written": state.value, "reason": why},
         )
 
-    def standing(self, ref: str, version: Version) -> DamStanding:
+    def standing(self, ref: str, version: Version) -> RemoteState:
         media, on_top = self._on_top(ref, "standing")
         if not on_top:
-            return DamStanding(state=version.state)
+            return RemoteState(state=version.state)
         state = state_of(_one(media, self._names["state"]), self._labels, version, self.vendor)
         if state not in VERDICTS or _one(media, self._names["written"]) == state.value:
-            return DamStanding(state=state)
+            return RemoteState(state=state)
         by = str(media.get("userModified") or "a reviewer in bynder")
         decision = Decision(verdict=VERDICTS[state], by=by, note=_one(media, self._names["reason"]))
-        return DamStanding(state=state, decision=decision)
+        return RemoteState(state=state, decision=decision)
 
     def changed(self, ref: str, version: Version) -> tuple[str, ...]:
         media, on_top = self._on_top(ref, "changed")

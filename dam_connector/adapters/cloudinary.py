@@ -12,16 +12,24 @@ from urllib.parse import quote, urlencode
 
 from dam_connector.adapters.common.api_client import MAX_FILE, UPLOAD_S, Caller
 from dam_connector.adapters.common.context import AdapterContext, chosen, only, web_address
+from dam_connector.adapters.common.dam_helpers import read_state
 from dam_connector.adapters.common.envelopes import read_json
 from dam_connector.adapters.common.file_hashes import holds
 from dam_connector.adapters.common.product_mapping import moment_of
-from dam_connector.adapters.common.signatures import basic
-from dam_connector.adapters.common.state_labels import read_state
+from dam_connector.adapters.common.webhook_signatures import basic
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.version import Version, VersionFile, VersionState
 from dam_connector.domain.version_metadata import about, title
 from dam_connector.errors import BadOutput, ConfigError, DeliveryError
-from dam_connector.ports import Blobs, Clock, DamCapabilities, DamStanding, Inbound, PushRequest, Verified
+from dam_connector.ports import (
+    Blobs,
+    Clock,
+    DamCapabilities,
+    InboundWebhook,
+    PushRequest,
+    RemoteState,
+    VerifiedWebhook,
+)
 
 S = VersionState
 MODERATION: dict[VersionState, str] = {
@@ -75,7 +83,7 @@ class Cloudinary(Caller):
         fields = {"moderation_status": MODERATION.get(state, "approved"), "context": _context(said)}
         self.ask("POST", f"/resources/image/upload/{quote(ref, safe='')}", "write_state", fields=fields)
 
-    def standing(self, ref: str, version: Version) -> DamStanding:
+    def standing(self, ref: str, version: Version) -> RemoteState:
         asset = self._asset(ref, "standing")
         moderation: Mapping[str, Any] = next(
             (m for m in asset.get("moderation") or () if m.get("kind") == "manual"), {}
@@ -84,16 +92,16 @@ class Cloudinary(Caller):
         told = (asset.get("context") or {}).get("custom") or {}
         ours = read_state(told.get(STATE), self.vendor)
         if status == MODERATION.get(ours, "approved"):
-            return DamStanding(state=ours)
+            return RemoteState(state=ours)
         if status not in VERDICTS:
-            return DamStanding(state=S.IN_REVIEW)
+            return RemoteState(state=S.IN_REVIEW)
         decision = Decision(
             verdict=VERDICTS[status],
             by=str(moderation.get("by") or "a moderator in cloudinary"),
             note=str(told.get("note") or ""),
         )
         state = S.APPROVED if status == "approved" else S.REJECTED
-        return DamStanding(state=state, decision=decision)
+        return RemoteState(state=state, decision=decision)
 
     def changed(self, ref: str, version: Version) -> tuple[str, ...]:
         self._asset(ref, "changed")
@@ -108,7 +116,7 @@ class Cloudinary(Caller):
             (at for at, _ in found), default=since
         ).isoformat() if found else cursor
 
-    def verify(self, inbound: Inbound) -> Verified:
+    def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
         sign, stamp = inbound.headers.get("x-cld-signature", ""), inbound.headers.get("x-cld-timestamp", "")
         if not sign or not stamp.isascii() or not stamp.isdigit() or len(stamp) > 12:
             raise DeliveryError(400, "x-cld-signature or x-cld-timestamp is missing or malformed")
@@ -121,9 +129,9 @@ class Cloudinary(Caller):
             raise DeliveryError(
                 401, "x-cld-signature does not match this connection's secret; see also signature_algorithm"
             )
-        return Verified(key=f"{stamp}:{hashlib.sha256(inbound.body).hexdigest()}")
+        return VerifiedWebhook(key=f"{stamp}:{hashlib.sha256(inbound.body).hexdigest()}")
 
-    def parse_webhook(self, inbound: Inbound) -> list[str]:
+    def parse_webhook(self, inbound: InboundWebhook) -> list[str]:
         said = read_json(inbound.body, self.vendor)
         if not isinstance(said, dict):
             raise BadOutput(self.vendor, "parse_webhook", "/: no object")

@@ -12,7 +12,7 @@ from dam_connector.adapters.common.provider_client import CAPS, MAX_MODEL, MAX_P
 from dam_connector.adapters.common.request_template import check_template, filled
 from dam_connector.domain.run import RunKind
 from dam_connector.errors import BadOutput, ConfigError
-from dam_connector.ports import Generation, ProviderCapabilities, Task, TaskState
+from dam_connector.ports import GenerationRequest, ProviderCapabilities, RemoteTask, RemoteTaskState
 
 BASE_URL = "http://127.0.0.1:8188"
 KINDS = {"picture": RunKind.IMAGE, "model": RunKind.MODEL}
@@ -50,10 +50,10 @@ class ComfyUI(Remote):
             poll_s=2.0,
         )
 
-    def estimate(self, order: Generation) -> float:
+    def estimate(self, order: GenerationRequest) -> float:
         return 0.0
 
-    def submit(self, order: Generation) -> Task:
+    def submit(self, order: GenerationRequest) -> RemoteTask:
         prompt_id = str(uuid.uuid5(_IDS, order.key))
         names = {
             view: self._upload(f"{prompt_id}-{view}", data)
@@ -64,9 +64,9 @@ class ComfyUI(Remote):
             "client_id": "dam-connector",
             "prompt_id": prompt_id,
         }
-        return Task(
+        return RemoteTask(
             ref=self.begun(self.asked("POST", "/prompt", SUBMIT, json=body), "prompt_id"),
-            state=TaskState.WAITING,
+            state=RemoteTaskState.WAITING,
         )
 
     def _upload(self, name: str, picture: bytes) -> str:
@@ -81,16 +81,16 @@ class ComfyUI(Remote):
             raise BadOutput("comfyui", "upload", "the answer has no name")
         return "/".join(filter(None, [str(said.get("subfolder") or ""), said["name"]]))
 
-    def poll(self, refs: Sequence[str]) -> dict[str, Task]:
+    def poll(self, refs: Sequence[str]) -> dict[str, RemoteTask]:
         return {ref: self._task(ref, self._history(ref, "poll")) for ref in refs}
 
-    def _task(self, ref: str, said: Mapping[str, Any]) -> Task:
+    def _task(self, ref: str, said: Mapping[str, Any]) -> RemoteTask:
         if not said:
-            return Task(ref=ref, state=TaskState.RUNNING)
+            return RemoteTask(ref=ref, state=RemoteTaskState.RUNNING)
         status = said.get("status")
         if isinstance(status, dict) and status.get("status_str") == "error":
-            return Task(ref=ref, state=TaskState.FAILED, cost_usd=0.0, error=_why(status))
-        return Task(ref=ref, state=TaskState.SUCCEEDED, progress=100, cost_usd=0.0)
+            return RemoteTask(ref=ref, state=RemoteTaskState.FAILED, cost_usd=0.0, error=_why(status))
+        return RemoteTask(ref=ref, state=RemoteTaskState.SUCCEEDED, progress=100, cost_usd=0.0)
 
     def fetch(self, ref: str) -> tuple[bytes, ...]:
         most, what = (MAX_MODEL, self.glb) if self._kind is RunKind.MODEL else (MAX_PICTURE, self.picture)

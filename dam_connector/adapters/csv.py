@@ -16,7 +16,7 @@ from dam_connector.adapters.common.plain_pim import MuteSource
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.product import Product
 from dam_connector.errors import ConfigError, InputError, NotFound, Unavailable, Unsupported
-from dam_connector.ports import Inbound, PimCapabilities
+from dam_connector.ports import InboundWebhook, PimCapabilities
 from schemas.sheet import read_sheet
 from schemas.sheet_row import COLUMNS, guessed, read_row
 
@@ -36,7 +36,7 @@ class WatchedFolder(MuteSource):
     def __init__(self, name: str, root: Path, columns: Mapping[str, str]) -> None:
         self._name, self._root, self._columns = name, root.resolve(), columns
 
-    def normalize(self, inbound: Inbound) -> list[Event]:
+    def normalize(self, inbound: InboundWebhook) -> list[Event]:
         return []
 
     def fetch(self, ref: str) -> list[Product]:

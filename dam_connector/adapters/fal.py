@@ -21,7 +21,7 @@ from dam_connector.adapters.common.provider_client import (
     data_uri,
 )
 from dam_connector.adapters.common.request_template import check_template, filled, found_at
-from dam_connector.adapters.common.signatures import TOLERANCE, PublishedKeys, unpadded
+from dam_connector.adapters.common.webhook_signatures import TOLERANCE, PublishedKeys, unpadded
 from dam_connector.adapters.http import Reply
 from dam_connector.domain.run import RunKind
 from dam_connector.errors import (
@@ -35,7 +35,14 @@ from dam_connector.errors import (
     Refused,
     SubmitUnknown,
 )
-from dam_connector.ports import Generation, Inbound, ProviderCapabilities, Task, TaskState, Verified
+from dam_connector.ports import (
+    GenerationRequest,
+    InboundWebhook,
+    ProviderCapabilities,
+    RemoteTask,
+    RemoteTaskState,
+    VerifiedWebhook,
+)
 
 BASE_URL = "https://queue.fal.run"
 KEYS_URL = "https://rest.alpha.fal.ai/.well-known/jwks.json"
@@ -47,7 +54,7 @@ USUAL = {
 TAKEN = ("image/jpeg", "image/png", "image/webp")
 MAX_UPLOAD = 20_000_000
 SELDOM_S = 20.0
-_STATES = {"IN_QUEUE": TaskState.WAITING, "IN_PROGRESS": TaskState.RUNNING, "COMPLETED": TaskState.SUCCEEDED}
+_STATES = {"IN_QUEUE": RemoteTaskState.WAITING, "IN_PROGRESS": RemoteTaskState.RUNNING, "COMPLETED": RemoteTaskState.SUCCEEDED}
 _PARTS = ("request_id", "status_url", "response_url", "cancel_url")
 _SIGNED = ("request-id", "user-id", "timestamp")
 
@@ -90,10 +97,10 @@ class Fal(Remote):
             poll_s=SELDOM_S if self._hook else 3.0,
         )
 
-    def estimate(self, order: Generation) -> float:
+    def estimate(self, order: GenerationRequest) -> float:
         return self._usd
 
-    def submit(self, order: Generation) -> Task:
+    def submit(self, order: GenerationRequest) -> RemoteTask:
         pictures = {
             view: data_uri(data)
             for view, data in self.pictures(order, self.capabilities.views, TAKEN, MAX_UPLOAD).items()
@@ -104,9 +111,9 @@ class Fal(Remote):
         parts = [said.get(name) for name in _PARTS]
         if not all(isinstance(each, str) and each and " " not in each for each in parts):
             raise SubmitUnknown("fal", SUBMIT, "the answer names no task")
-        return Task(ref=" ".join(map(str, parts)), state=TaskState.WAITING, request_id=str(parts[0]))
+        return RemoteTask(ref=" ".join(map(str, parts)), state=RemoteTaskState.WAITING, request_id=str(parts[0]))
 
-    def poll(self, refs: Sequence[str]) -> dict[str, Task]:
+    def poll(self, refs: Sequence[str]) -> dict[str, RemoteTask]:
         found = {}
         for ref in refs:
             try:
@@ -115,17 +122,17 @@ class Fal(Remote):
                 continue
         return found
 
-    def _task(self, ref: str, said: Mapping[str, Any]) -> Task:
+    def _task(self, ref: str, said: Mapping[str, Any]) -> RemoteTask:
         status = str(said.get("status"))
-        state = _STATES.get(status, TaskState.UNKNOWN)
-        if state is TaskState.SUCCEEDED and said.get("error"):
-            return Task(ref=ref, state=TaskState.FAILED, cost_usd=0.0, error=str(said["error"])[:300])
-        cost = self._usd if state is TaskState.SUCCEEDED else None
-        return Task(
+        state = _STATES.get(status, RemoteTaskState.UNKNOWN)
+        if state is RemoteTaskState.SUCCEEDED and said.get("error"):
+            return RemoteTask(ref=ref, state=RemoteTaskState.FAILED, cost_usd=0.0, error=str(said["error"])[:300])
+        cost = self._usd if state is RemoteTaskState.SUCCEEDED else None
+        return RemoteTask(
             ref=ref,
             state=state,
             cost_usd=cost,
-            error=f"the status {status[:40]!r} is none we know" if state is TaskState.UNKNOWN else "",
+            error=f"the status {status[:40]!r} is none we know" if state is RemoteTaskState.UNKNOWN else "",
         )
 
     def fetch(self, ref: str) -> tuple[bytes, ...]:
@@ -151,7 +158,7 @@ class Fal(Remote):
             return False
         return True
 
-    def verify(self, inbound: Inbound) -> Verified:
+    def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
         given = {name: inbound.headers.get(f"x-fal-webhook-{name}", "") for name in (*_SIGNED, "signature")}
         stamp = given["timestamp"]
         if not all(given.values()) or not stamp.isascii() or not stamp.isdigit() or len(stamp) > 12:
@@ -163,9 +170,9 @@ class Fal(Remote):
         ).encode()
         if not self._keys.fits(lambda key: _fits(key, given["signature"], message)):
             raise DeliveryError(401, "the signature matches none of fal's keys")
-        return Verified(key=given["request-id"][:200])
+        return VerifiedWebhook(key=given["request-id"][:200])
 
-    def parse_webhook(self, inbound: Inbound) -> str:
+    def parse_webhook(self, inbound: InboundWebhook) -> str:
         said = read_json(inbound.body, "fal")
         if not isinstance(said, dict) or not isinstance(said.get("request_id"), str):
             raise BadOutput("fal", "webhook", "it names no task")

@@ -9,7 +9,7 @@ from dam_connector.adapters.common.context import AdapterContext, number, only
 from dam_connector.adapters.common.provider_client import CAPS, MAX_MODEL, SUBMIT, Remote
 from dam_connector.adapters.http import Reply
 from dam_connector.errors import AdapterError, BadOutput, NotFound, Refused
-from dam_connector.ports import Generation, ProviderCapabilities, Task, TaskState
+from dam_connector.ports import GenerationRequest, ProviderCapabilities, RemoteTask, RemoteTaskState
 
 BASE_URL = "http://127.0.0.1:8081"
 VIEWS = ("front",)
@@ -50,10 +50,10 @@ class Hunyuan3D(Remote):
             patience_s=60.0,
         )
 
-    def estimate(self, order: Generation) -> float:
+    def estimate(self, order: GenerationRequest) -> float:
         return 0.0
 
-    def submit(self, order: Generation) -> Task:
+    def submit(self, order: GenerationRequest) -> RemoteTask:
         (_, picture), *_ = self.pictures(order, VIEWS, TAKEN, MAX_UPLOAD).items()
         body = {
             **self._how,
@@ -61,24 +61,24 @@ class Hunyuan3D(Remote):
             "seed": order.seed,
             "face_count": order.max_triangles,
         }
-        return Task(
-            ref=self.begun(self.asked("POST", "/send", SUBMIT, json=body), "uid"), state=TaskState.WAITING
+        return RemoteTask(
+            ref=self.begun(self.asked("POST", "/send", SUBMIT, json=body), "uid"), state=RemoteTaskState.WAITING
         )
 
-    def poll(self, refs: Sequence[str]) -> dict[str, Task]:
+    def poll(self, refs: Sequence[str]) -> dict[str, RemoteTask]:
         found = {}
         for ref in refs:
             said = self._said(ref, "poll")
             status = str(said.get("status"))
             if status == "completed":
-                found[ref] = Task(
-                    ref=ref, state=TaskState.SUCCEEDED, progress=100, cost_usd=0.0, files=(self._glb(said),)
+                found[ref] = RemoteTask(
+                    ref=ref, state=RemoteTaskState.SUCCEEDED, progress=100, cost_usd=0.0, files=(self._glb(said),)
                 )
             elif status in _RUNNING:
-                found[ref] = Task(ref=ref, state=TaskState.RUNNING)
+                found[ref] = RemoteTask(ref=ref, state=RemoteTaskState.RUNNING)
             else:
-                found[ref] = Task(
-                    ref=ref, state=TaskState.UNKNOWN, error=f"the status {status[:40]!r} is none we know"
+                found[ref] = RemoteTask(
+                    ref=ref, state=RemoteTaskState.UNKNOWN, error=f"the status {status[:40]!r} is none we know"
                 )
         return found
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from dam_connector.adapters.common.context import AdapterContext, only
-from dam_connector.adapters.common.no_webhooks import Deaf
+from dam_connector.adapters.common.mixins import Deaf
 from dam_connector.domain.codec import to_plain
 from dam_connector.domain.event import Decision
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import NotFound, Refused
-from dam_connector.ports import Blobs, DamCapabilities, DamStanding, PushRequest
+from dam_connector.ports import Blobs, DamCapabilities, PushRequest, RemoteState
 from dam_connector.store.library import Shelf
 
 
@@ -45,11 +45,11 @@ class Library(Deaf):
         if not self._shelf.set_state(ref, state.value):
             raise NotFound("library", "write_state", ref)
 
-    def standing(self, ref: str, version: Version) -> DamStanding:
+    def standing(self, ref: str, version: Version) -> RemoteState:
         record = self._shelf.get(ref)
         if record is None:
             raise NotFound("library", "standing", ref)
-        return DamStanding(state=VersionState(record.state))
+        return RemoteState(state=VersionState(record.state))
 
     def changed(self, ref: str, version: Version) -> tuple[str, ...]:
         if self._shelf.get(ref) is None:

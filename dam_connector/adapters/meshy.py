@@ -18,7 +18,14 @@ from dam_connector.errors import (
     Refused,
     SubmitUnknown,
 )
-from dam_connector.ports import Generation, Inbound, ProviderCapabilities, Task, TaskState, Verified
+from dam_connector.ports import (
+    GenerationRequest,
+    InboundWebhook,
+    ProviderCapabilities,
+    RemoteTask,
+    RemoteTaskState,
+    VerifiedWebhook,
+)
 
 BASE_URL = "https://api.meshy.ai"
 MODEL = "meshy-7.1"
@@ -30,7 +37,7 @@ MAX_UPLOAD = 20_000_000
 BUSY_S = 15.0
 LISTED = 50
 SLACK = timedelta(seconds=30)  # between two clocks
-_STATES = {"PENDING": TaskState.WAITING, "IN_PROGRESS": TaskState.RUNNING, "SUCCEEDED": TaskState.SUCCEEDED}
+_STATES = {"PENDING": RemoteTaskState.WAITING, "IN_PROGRESS": RemoteTaskState.RUNNING, "SUCCEEDED": RemoteTaskState.SUCCEEDED}
 _FAILED = ("FAILED", "CANCELED", "EXPIRED")
 
 
@@ -48,10 +55,10 @@ class Meshy(Remote):
             views=VIEWS, concurrency=concurrency, balance=True, cancels=True, reconciles=True, webhooks=True
         )
 
-    def estimate(self, order: Generation) -> float:
+    def estimate(self, order: GenerationRequest) -> float:
         return CREDITS * self._usd
 
-    def submit(self, order: Generation) -> Task:
+    def submit(self, order: GenerationRequest) -> RemoteTask:
         pictures = [data_uri(data) for data in self.pictures(order, VIEWS, TAKEN, MAX_UPLOAD).values()]
         body: dict[str, Any] = {
             "ai_model": self.model,
@@ -68,9 +75,9 @@ class Meshy(Remote):
         kind = SEVERAL if len(pictures) > 1 else ONE
         body |= {"image_urls": pictures} if kind == SEVERAL else {"image_url": pictures[0]}
         said = self.asked("POST", f"/openapi/v1/{kind}", SUBMIT, json=body)
-        return Task(ref=f"{kind}/{self.begun(said, 'result')}", state=TaskState.WAITING)
+        return RemoteTask(ref=f"{kind}/{self.begun(said, 'result')}", state=RemoteTaskState.WAITING)
 
-    def poll(self, refs: Sequence[str]) -> dict[str, Task]:
+    def poll(self, refs: Sequence[str]) -> dict[str, RemoteTask]:
         found = {}
         for ref in refs:
             try:
@@ -121,7 +128,7 @@ class Meshy(Remote):
             raise BadOutput("meshy", "balance", "the answer has no balance")
         return left
 
-    def verify(self, inbound: Inbound) -> Verified:
+    def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
         """Nothing proves who sent it: it is no more than a hint to look, and only tasks of ours are looked at."""
         try:
             said = read_json(inbound.body, "meshy")
@@ -129,9 +136,9 @@ class Meshy(Remote):
             raise DeliveryError(400, str(error)) from error
         if not isinstance(said, dict) or not isinstance(said.get("id"), str):
             raise DeliveryError(400, "it names no task")
-        return Verified(key=f"{said['id']}:{said.get('status')}"[:200])
+        return VerifiedWebhook(key=f"{said['id']}:{said.get('status')}"[:200])
 
-    def parse_webhook(self, inbound: Inbound) -> str:
+    def parse_webhook(self, inbound: InboundWebhook) -> str:
         said = read_json(inbound.body, "meshy")
         several = "multi" in str(said.get("type", "")) or "image_urls" in said
         return f"{SEVERAL if several else ONE}/{said['id']}"
@@ -143,11 +150,11 @@ class Meshy(Remote):
             )
         return super().refusal(reply, operation)
 
-    def _task(self, ref: str, said: Mapping[str, Any]) -> Task:
+    def _task(self, ref: str, said: Mapping[str, Any]) -> RemoteTask:
         status, wrong = str(said.get("status")), said.get("task_error")
-        state = TaskState.FAILED if status in _FAILED else _STATES.get(status, TaskState.UNKNOWN)
+        state = RemoteTaskState.FAILED if status in _FAILED else _STATES.get(status, RemoteTaskState.UNKNOWN)
         words = str(wrong.get("message") or status) if isinstance(wrong, dict) else status
-        return Task(
+        return RemoteTask(
             ref=ref,
             state=state,
             progress=int(said.get("progress") or 0),

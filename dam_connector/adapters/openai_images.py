@@ -23,7 +23,7 @@ from dam_connector.errors import (
     SubmitUnknown,
     Unavailable,
 )
-from dam_connector.ports import Generation, ProviderCapabilities, Task, TaskState
+from dam_connector.ports import GenerationRequest, ProviderCapabilities, RemoteTask, RemoteTaskState
 
 BASE_URL = "https://api.openai.com"
 MODEL = "gpt-image-2"
@@ -70,10 +70,10 @@ class OpenAIImages(Remote):
             prompts=True,
         )
 
-    def estimate(self, order: Generation) -> float:
+    def estimate(self, order: GenerationRequest) -> float:
         return self._usd * self._count
 
-    def submit(self, order: Generation) -> Task:
+    def submit(self, order: GenerationRequest) -> RemoteTask:
         reply = self._answered(order)
         said = self.read(reply, SUBMIT)
         request_id = str(said.get("id") or reply.headers.get("x-request-id", ""))
@@ -87,13 +87,13 @@ class OpenAIImages(Remote):
         if not isinstance(pictures, list) or not pictures:
             raise SubmitUnknown("openai_images", SUBMIT, "the answer holds no pictures")
         try:
-            return Task(
-                state=TaskState.SUCCEEDED, files=tuple(self._taken(each) for each in pictures), **done
+            return RemoteTask(
+                state=RemoteTaskState.SUCCEEDED, files=tuple(self._taken(each) for each in pictures), **done
             )
         except (BadOutput, Refused, NotFound, Unavailable) as error:  # paid for, and lost
-            return Task(state=TaskState.FAILED, error=f"made, but not to be had: {error}"[:300], **done)
+            return RemoteTask(state=RemoteTaskState.FAILED, error=f"made, but not to be had: {error}"[:300], **done)
 
-    def _answered(self, order: Generation) -> Reply:
+    def _answered(self, order: GenerationRequest) -> Reply:
         """The answer; asked again after a 5xx only where the admin accepts that this may be billed again."""
         for _ in range(self._again):
             try:
@@ -102,7 +102,7 @@ class OpenAIImages(Remote):
                 time.sleep(PAUSE_S)
         return self._request(order)
 
-    def _request(self, order: Generation) -> Reply:
+    def _request(self, order: GenerationRequest) -> Reply:
         pictures = self.pictures(order, (), TAKEN, MAX_UPLOAD)
         body: dict[str, Any] = {
             "model": self.model,
@@ -132,7 +132,7 @@ class OpenAIImages(Remote):
             **long,
         )
 
-    def _size(self, order: Generation) -> str:
+    def _size(self, order: GenerationRequest) -> str:
         """The size on offer whose proportions are nearest."""
 
         def off(size: str) -> float:
@@ -156,7 +156,7 @@ class OpenAIImages(Remote):
                 time.sleep(PAUSE_S)
         raise AssertionError("unreachable")
 
-    def poll(self, refs: Sequence[str]) -> dict[str, Task]:
+    def poll(self, refs: Sequence[str]) -> dict[str, RemoteTask]:
         return {}
 
     def fetch(self, ref: str) -> tuple[bytes, ...]:
@@ -168,7 +168,7 @@ class OpenAIImages(Remote):
         return super().refusal(reply, operation)
 
 
-def _address(order: Generation, view: str, picture: bytes) -> str:
+def _address(order: GenerationRequest, view: str, picture: bytes) -> str:
     """Where the server finds the photo: at the product's own address, or in the address itself."""
     image = order.product.image(View(view)) if view in list(View) else None
     return image.url if image and image.url.startswith(("https://", "http://")) else data_uri(picture)

@@ -11,15 +11,15 @@ from urllib.parse import quote_plus, urlencode
 
 from dam_connector.adapters.common.api_client import MAX_FILE, UPLOAD_S, Caller
 from dam_connector.adapters.common.context import AdapterContext, only, web_address
+from dam_connector.adapters.common.dam_helpers import VERDICTS, labels_of, state_of
 from dam_connector.adapters.common.file_hashes import holds
-from dam_connector.adapters.common.no_webhooks import Deaf
-from dam_connector.adapters.common.state_labels import VERDICTS, labels_of, state_of
+from dam_connector.adapters.common.mixins import Deaf
 from dam_connector.adapters.http import Part
 from dam_connector.domain.event import Decision
 from dam_connector.domain.version import Version, VersionFile, VersionState
 from dam_connector.domain.version_metadata import about, title
 from dam_connector.errors import BadOutput, ConfigError, NotFound, Refused
-from dam_connector.ports import Blobs, DamCapabilities, DamStanding, PushRequest
+from dam_connector.ports import Blobs, DamCapabilities, PushRequest, RemoteState
 
 S = VersionState
 USUAL = {
@@ -87,7 +87,7 @@ class ResourceSpace(Deaf, Caller):
                 data=json.dumps({"archive": int(self._labels[state])}),
             )
 
-    def standing(self, ref: str, version: Version) -> DamStanding:
+    def standing(self, ref: str, version: Version) -> RemoteState:
         state = state_of(
             str(self._resource(ref, "standing").get("archive")), self._labels, version, self.vendor
         )
@@ -95,9 +95,9 @@ class ResourceSpace(Deaf, Caller):
             (row for row in reversed(self._log(1)) if str(row.get("resource")) == ref), {}
         )
         if state not in VERDICTS or _who(last) == self._user:
-            return DamStanding(state=state)
+            return RemoteState(state=state)
         decision = Decision(verdict=VERDICTS[state], by=_who(last), note=str(last.get("notes") or ""))
-        return DamStanding(state=state, decision=decision)
+        return RemoteState(state=state, decision=decision)
 
     def changed(self, ref: str, version: Version) -> tuple[str, ...]:
         self._resource(ref, "changed")

@@ -9,7 +9,7 @@ from dam_connector.adapters.common.provider_client import CAPS, MAX_MODEL, SUBMI
 from dam_connector.adapters.http import Reply
 from dam_connector.domain.run import RunKind
 from dam_connector.errors import AdapterError, BadOutput, NotFound, RateLimited
-from dam_connector.ports import Generation, ProviderCapabilities, Task, TaskState
+from dam_connector.ports import GenerationRequest, ProviderCapabilities, RemoteTask, RemoteTaskState
 
 BASE_URL = "https://api.stability.ai"
 SF3D, SPAR3D, CUTOUT = "stable-fast-3d", "stable-point-aware-3d", "remove-background"
@@ -53,10 +53,10 @@ class Stability(Remote):
             cuts_out=picture,
         )
 
-    def estimate(self, order: Generation) -> float:
+    def estimate(self, order: GenerationRequest) -> float:
         return self._usd
 
-    def submit(self, order: Generation) -> Task:
+    def submit(self, order: GenerationRequest) -> RemoteTask:
         (view, picture), *_ = self.pictures(order, self.capabilities.views, TAKEN, MAX_UPLOAD).items()
         accept = "image/*" if self.model == CUTOUT else "model/gltf-binary"
         reply = self.ask(
@@ -77,11 +77,11 @@ class Stability(Remote):
             "model": self.model,
         }
         try:
-            return Task(state=TaskState.SUCCEEDED, files=(self._taken(reply),), **done)
+            return RemoteTask(state=RemoteTaskState.SUCCEEDED, files=(self._taken(reply),), **done)
         except BadOutput as error:
-            return Task(state=TaskState.FAILED, error=str(error), **done)
+            return RemoteTask(state=RemoteTaskState.FAILED, error=str(error), **done)
 
-    def _fields(self, order: Generation) -> dict[str, str]:
+    def _fields(self, order: GenerationRequest) -> dict[str, str]:
         if self.model == SF3D:
             return {"texture_resolution": self._texture_px, "foreground_ratio": "0.85", "remesh": "none"}
         if self.model == SPAR3D:
@@ -103,7 +103,7 @@ class Stability(Remote):
             )
         return self.picture(reply.body)
 
-    def poll(self, refs: Sequence[str]) -> dict[str, Task]:
+    def poll(self, refs: Sequence[str]) -> dict[str, RemoteTask]:
         return {}
 
     def fetch(self, ref: str) -> tuple[bytes, ...]:

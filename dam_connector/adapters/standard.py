@@ -16,11 +16,11 @@ from dam_connector.adapters.common.context import AdapterContext, only
 from dam_connector.adapters.common.envelopes import load_event, read_json
 from dam_connector.adapters.common.plain_pim import PlainSource
 from dam_connector.adapters.common.product_mapping import product_of
-from dam_connector.adapters.common.signatures import signer, standard_webhook
+from dam_connector.adapters.common.webhook_signatures import signer, standard_webhook
 from dam_connector.domain.event import Event
 from dam_connector.domain.product import Product
 from dam_connector.errors import BadOutput, ConfigError, DeliveryError, Unsupported
-from dam_connector.ports import Inbound, PimCapabilities, Verified
+from dam_connector.ports import InboundWebhook, PimCapabilities, VerifiedWebhook
 
 MAX_PRODUCT_BYTES = 1_048_576
 VENDOR = "standard"
@@ -34,22 +34,22 @@ class Standard(PlainSource):
         self._tokens, self._product_url, self._kit = tokens, product_url, kit
         self.capabilities = PimCapabilities(fetch=bool(product_url))
 
-    def verify(self, inbound: Inbound) -> Verified:
+    def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
         if "webhook-signature" in inbound.headers:
-            return Verified(key=standard_webhook(inbound, self._signers))
+            return VerifiedWebhook(key=standard_webhook(inbound, self._signers))
         bearer = inbound.headers.get("authorization", "").removeprefix("Bearer ")
         if (
             self._tokens
             and bearer
             and any([hmac.compare_digest(bearer.encode(), t.encode()) for t in self._tokens])
         ):
-            return Verified(key=_event_identity(inbound))
+            return VerifiedWebhook(key=_event_identity(inbound))
         raise DeliveryError(
             401,
             "the request carries no valid signature; send webhook-id, webhook-timestamp and webhook-signature",
         )
 
-    def normalize(self, inbound: Inbound) -> list[Event]:
+    def normalize(self, inbound: InboundWebhook) -> list[Event]:
         return [load_event(inbound, VENDOR)]
 
     def fetch(self, ref: str) -> list[Product]:
@@ -66,7 +66,7 @@ class Standard(PlainSource):
         raise Unsupported(VENDOR, "changed_since", "the standard source has no list of changes")
 
 
-def _event_identity(inbound: Inbound) -> str:
+def _event_identity(inbound: InboundWebhook) -> str:
     """source#id of a CloudEvent. Raises: DeliveryError 400 when it has none."""
     headers = inbound.headers
     if headers.get("content-type", "").startswith("application/cloudevents+json"):

@@ -9,7 +9,7 @@ from typing import Any
 from dam_connector.adapters.common.context import AdapterContext, chosen, number, only
 from dam_connector.adapters.common.envelopes import read_json
 from dam_connector.adapters.common.provider_client import CAPS, MAX_MODEL, SUBMIT, Remote, part, usd
-from dam_connector.adapters.common.signatures import TOLERANCE
+from dam_connector.adapters.common.webhook_signatures import TOLERANCE
 from dam_connector.adapters.http import Reply
 from dam_connector.errors import (
     AdapterError,
@@ -21,7 +21,14 @@ from dam_connector.errors import (
     RateLimited,
     SubmitUnknown,
 )
-from dam_connector.ports import Generation, Inbound, ProviderCapabilities, Task, TaskState, Verified
+from dam_connector.ports import (
+    GenerationRequest,
+    InboundWebhook,
+    ProviderCapabilities,
+    RemoteTask,
+    RemoteTaskState,
+    VerifiedWebhook,
+)
 
 BASE_URL = "https://openapi.tripo3d.ai"
 MODEL = "v3.1-20260211"
@@ -33,7 +40,7 @@ TAKEN = ("image/jpeg", "image/png", "image/webp")
 MAX_UPLOAD = 20_000_000
 MOST_LOOKS = 100  # tasks of one look
 BUSY_S, RATE_S, SELDOM_S = 10.0, 5.0, 20.0
-_STATES = {"queued": TaskState.WAITING, "running": TaskState.RUNNING, "success": TaskState.SUCCEEDED}
+_STATES = {"queued": RemoteTaskState.WAITING, "running": RemoteTaskState.RUNNING, "success": RemoteTaskState.SUCCEEDED}
 _FAILED = ("failed", "cancelled", "banned", "expired", "unknown")
 _NO_CREDIT, _NO_TASK, _BUSY = 2010, 2001, 2000
 
@@ -64,10 +71,10 @@ class Tripo(Remote):
             poll_s=SELDOM_S if webhook_secret else 4.0,
         )
 
-    def estimate(self, order: Generation) -> float:
+    def estimate(self, order: GenerationRequest) -> float:
         return CREDITS[self._quality] * USD_PER_CREDIT
 
-    def submit(self, order: Generation) -> Task:
+    def submit(self, order: GenerationRequest) -> RemoteTask:
         tokens = {
             view: self._upload(view, data)
             for view, data in self.pictures(order, VIEWS, TAKEN, MAX_UPLOAD).items()
@@ -94,7 +101,7 @@ class Tripo(Remote):
             SUBMIT,
             json=body,
         )
-        return Task(ref=self.begun(said, "task_id"), state=TaskState.WAITING)
+        return RemoteTask(ref=self.begun(said, "task_id"), state=RemoteTaskState.WAITING)
 
     def _upload(self, view: str, picture: bytes) -> str:
         token = self._data("POST", "/v3/files", "upload", files=[part("file", view, picture)]).get(
@@ -104,7 +111,7 @@ class Tripo(Remote):
             raise BadOutput("tripo", "upload", "the answer has no file_token")
         return token
 
-    def poll(self, refs: Sequence[str]) -> dict[str, Task]:
+    def poll(self, refs: Sequence[str]) -> dict[str, RemoteTask]:
         tasks = self._data("POST", "/v3/tasks/list", "poll", json={"task_ids": list(refs)}).get("tasks")
         if not isinstance(tasks, list):
             raise BadOutput("tripo", "poll", "the answer lists no tasks")
@@ -126,7 +133,7 @@ class Tripo(Remote):
             raise BadOutput("tripo", "balance", "the answer has no balance")
         return left
 
-    def verify(self, inbound: Inbound) -> Verified:
+    def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
         given = dict(
             each.partition("=")[::2] for each in inbound.headers.get("tripo-webhook-signature", "").split(",")
         )
@@ -148,9 +155,9 @@ class Tripo(Remote):
         ).hexdigest()
         if not hmac.compare_digest(sign.encode(), expected.encode()):
             raise DeliveryError(401, "the signature does not match webhook_secret")
-        return Verified(key=key)
+        return VerifiedWebhook(key=key)
 
-    def parse_webhook(self, inbound: Inbound) -> str:
+    def parse_webhook(self, inbound: InboundWebhook) -> str:
         said = read_json(inbound.body, "tripo")
         data = said.get("data") if isinstance(said, dict) else None
         ref = data.get("task_id") if isinstance(data, dict) else None
@@ -191,11 +198,11 @@ class Tripo(Remote):
         return NotFound("tripo", operation, words) if code == _NO_TASK else super().refusal(reply, operation)
 
 
-def _task(said: Mapping[str, Any]) -> Task:
+def _task(said: Mapping[str, Any]) -> RemoteTask:
     status = str(said.get("status"))
-    state = TaskState.FAILED if status in _FAILED else _STATES.get(status, TaskState.UNKNOWN)
+    state = RemoteTaskState.FAILED if status in _FAILED else _STATES.get(status, RemoteTaskState.UNKNOWN)
     error = f"{said.get('error_code', '')} {said.get('error_message', '') or status}".strip()[:300]
-    return Task(
+    return RemoteTask(
         ref=str(said["task_id"]),
         state=state,
         progress=int(said.get("progress") or 0),

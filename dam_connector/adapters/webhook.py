@@ -11,7 +11,7 @@ from typing import Any
 
 from dam_connector.adapters.common.api_client import Caller
 from dam_connector.adapters.common.context import AdapterContext, only, web_address
-from dam_connector.adapters.common.signatures import signer
+from dam_connector.adapters.common.webhook_signatures import signer
 from dam_connector.domain.listing import Listing
 from dam_connector.errors import AdapterError
 from dam_connector.ports import Blobs

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from dam_connector.adapters import setup_of
-from dam_connector.adapters.common.preparation import Preparation
+from dam_connector.adapters.directus.preparation import Preparation
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.ids import AssetId, RunId, Sku, VersionId
 from dam_connector.domain.issue import Report
@@ -89,7 +89,7 @@ def _test_dam(services: Services, name: str) -> Iterator[str]:
         for state in (VersionState.IN_REVIEW, VersionState.REJECTED):
             if state is VersionState.REJECTED:
                 dam.write_state(ref, state, Decision(verdict=Verdict.REJECTED, by="connection test"))
-            found = dam.standing(ref, replace(version, state=state))
+            found = dam.remote_state(ref, replace(version, state=state))
             if found.state is not state:
                 raise BadOutput(name, "standing", f"{state.value} was written, {found.state.value} was read")
             yield f"it reads as {state.value.replace('_', ' ')}"

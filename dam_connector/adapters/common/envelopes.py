@@ -9,13 +9,13 @@ from marshmallow import ValidationError
 
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.errors import BadOutput
-from dam_connector.ports import Inbound
+from dam_connector.ports import InboundWebhook
 from schemas.common import problems
 from schemas.event import EventSchema
 from schemas.product import load_product
 
 
-def load_event(inbound: Inbound, vendor: str) -> Event:
+def load_event(inbound: InboundWebhook, vendor: str) -> Event:
     """The event that a delivery carries. Raises: BadOutput with the place of each mistake."""
     try:
         loaded = EventSchema().load(_envelope(inbound, vendor))
@@ -31,7 +31,7 @@ def load_event(inbound: Inbound, vendor: str) -> Event:
     )
 
 
-def _envelope(inbound: Inbound, vendor: str) -> Mapping[str, Any]:
+def _envelope(inbound: InboundWebhook, vendor: str) -> Mapping[str, Any]:
     """The event as `{type, timestamp, data}`, whichever of the three envelopes it came in."""
     data = read_json(inbound.body, vendor)
     if inbound.headers.get("content-type", "").startswith("application/cloudevents+json"):

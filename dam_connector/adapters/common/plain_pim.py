@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from dam_connector.errors import DeliveryError, Unsupported
-from dam_connector.ports import Inbound, Verified
+from dam_connector.ports import InboundWebhook, VerifiedWebhook
 
 
 class PlainSource:
@@ -21,5 +21,5 @@ class PlainSource:
 class MuteSource(PlainSource):
     """A source that sends nothing: it is polled."""
 
-    def verify(self, inbound: Inbound) -> Verified:
+    def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
         raise DeliveryError(404, "this connection takes no webhooks; it is looked at every few minutes")

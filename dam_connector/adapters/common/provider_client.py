@@ -23,7 +23,7 @@ from dam_connector.errors import (
     Unavailable,
     Unsupported,
 )
-from dam_connector.ports import Generation, Inbound, ProviderCapabilities, Verified
+from dam_connector.ports import GenerationRequest, InboundWebhook, ProviderCapabilities, VerifiedWebhook
 
 SUBMIT = "submit"  # the one operation that may cost money
 MAX_MODEL = 200_000_000  # bytes
@@ -51,10 +51,10 @@ class Remote(Caller):
     def balance(self) -> float:
         raise Unsupported(self.vendor, "balance", "it has no balance to ask for")
 
-    def verify(self, inbound: Inbound) -> Verified:
+    def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
         raise DeliveryError(404, f"{self.vendor} sends no webhooks")
 
-    def parse_webhook(self, inbound: Inbound) -> str:
+    def parse_webhook(self, inbound: InboundWebhook) -> str:
         raise BadOutput(self.vendor, "webhook", "it sends none")
 
     def begun(self, said: Mapping[str, Any], *names: str) -> str:
@@ -65,7 +65,7 @@ class Remote(Caller):
         raise SubmitUnknown(self.vendor, SUBMIT, "the answer names no task")
 
     def pictures(
-        self, order: Generation, views: Sequence[str], types: Sequence[str], max_bytes: int
+        self, order: GenerationRequest, views: Sequence[str], types: Sequence[str], max_bytes: int
     ) -> dict[str, bytes]:
         """The order's pictures of these views, in this order; of any where `views` is empty. Raises: Refused when there is none, or not a fit one."""
         found = {view: order.pictures[view] for view in views or order.pictures if view in order.pictures}

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from dam_connector.errors import BadOutput, ConfigError
-from dam_connector.ports import Generation
+from dam_connector.ports import GenerationRequest
 
 _MARK = re.compile(r"\{\{([a-z_]+(?::[a-z]+)?)\}\}")
-FACTS: Mapping[str, Callable[[Generation], Any]] = {
+FACTS: Mapping[str, Callable[[GenerationRequest], Any]] = {
     "prompt": lambda order: order.prompt,
     "seed": lambda order: order.seed,
     "width": lambda order: order.width,
@@ -36,7 +36,7 @@ def marks(template: Any) -> Iterator[str]:
     yield from _MARK.findall(json.dumps(template))
 
 
-def filled(template: Any, order: Generation, pictures: Mapping[str, str]) -> Any:
+def filled(template: Any, order: GenerationRequest, pictures: Mapping[str, str]) -> Any:
     """The template with this order's facts in it. pictures: what stands for a picture, by view; `image` is the first, `images` all of them.
 
     A text that is nothing but a mark becomes the fact itself, a number or a list too. A key whose picture there is not is left out.
@@ -56,7 +56,7 @@ def filled(template: Any, order: Generation, pictures: Mapping[str, str]) -> Any
     return _MARK.sub(lambda found: str(_fact(found[1], order, pictures) or ""), template)
 
 
-def _fact(mark: str, order: Generation, pictures: Mapping[str, str]) -> Any:
+def _fact(mark: str, order: GenerationRequest, pictures: Mapping[str, str]) -> Any:
     if mark == "images":
         return list(pictures.values())
     name, _, view = mark.partition(":")

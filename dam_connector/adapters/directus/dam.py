@@ -13,15 +13,22 @@ from urllib.parse import quote
 
 from dam_connector.adapters.common.api_client import MAX_FILE, UPLOAD_S, Caller
 from dam_connector.adapters.common.context import AdapterContext, only, web_address
+from dam_connector.adapters.common.dam_helpers import VERDICTS, read_state
 from dam_connector.adapters.common.envelopes import read_json
 from dam_connector.adapters.common.file_hashes import holds
-from dam_connector.adapters.common.state_labels import VERDICTS, read_state
 from dam_connector.adapters.http import Reply
 from dam_connector.domain.event import Decision
 from dam_connector.domain.version import Version, VersionFile, VersionState
 from dam_connector.domain.version_metadata import about, title
 from dam_connector.errors import AdapterError, BadOutput, DeliveryError, NotFound, Refused
-from dam_connector.ports import Blobs, DamCapabilities, DamStanding, Inbound, PushRequest, Verified
+from dam_connector.ports import (
+    Blobs,
+    DamCapabilities,
+    InboundWebhook,
+    PushRequest,
+    RemoteState,
+    VerifiedWebhook,
+)
 
 SPACE = uuid.UUID("6c0c2a5e-3d0f-5b52-9c1a-2f6f8f0f7d11")  # our own, for ids made from names
 PAGE = 200
@@ -80,19 +87,19 @@ class Directus(Caller):
             said |= {"decided_by": decision.by if decision else "", "reject_reason": why}
         self.ask("PATCH", f"/items/{self._collection}/{ref}", "write_state", json=said)
 
-    def standing(self, ref: str, version: Version) -> DamStanding:
+    def standing(self, ref: str, version: Version) -> RemoteState:
         row = self._row(ref, "standing")
         state = read_state(row.get("status"), self.vendor)
         by = row.get("user_updated") or {}
         if state not in VERDICTS or by.get("id") == self._own_id():
-            return DamStanding(state=state)
+            return RemoteState(state=state)
         name = (
             " ".join(filter(None, [by.get("first_name"), by.get("last_name")]))
             or by.get("email")
             or "somebody"
         )
         decision = Decision(verdict=VERDICTS[state], by=str(name), note=str(row.get("reject_reason") or ""))
-        return DamStanding(state=state, decision=decision)
+        return RemoteState(state=state, decision=decision)
 
     def changed(self, ref: str, version: Version) -> tuple[str, ...]:
         self._row(ref, "changed")
@@ -114,15 +121,15 @@ class Directus(Caller):
         last = str(rows[-1]["date_updated"])
         return found, f"{last} {','.join(str(row['id']) for row in rows if row['date_updated'] == last)}"
 
-    def verify(self, inbound: Inbound) -> Verified:
+    def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
         given = inbound.headers.get("x-webhook-secret", "")
         if not self._hook_secret or not hmac.compare_digest(given.encode(), self._hook_secret.encode()):
             raise DeliveryError(401, "X-Webhook-Secret is not this connection's")
-        return Verified(
+        return VerifiedWebhook(
             key=f"{hashlib.sha256(inbound.body).hexdigest()}:{inbound.received_at.isoformat()}"
         )  # its flows number nothing
 
-    def parse_webhook(self, inbound: Inbound) -> list[str]:
+    def parse_webhook(self, inbound: InboundWebhook) -> list[str]:
         said = read_json(inbound.body, self.vendor)
         keys = said.get("keys") if isinstance(said, dict) else None
         if not isinstance(keys, list):

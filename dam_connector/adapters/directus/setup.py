@@ -9,7 +9,7 @@ from typing import Any
 
 from dam_connector.adapters.common.api_client import Caller
 from dam_connector.adapters.common.context import AdapterContext
-from dam_connector.adapters.common.preparation import Preparation
+from dam_connector.adapters.directus.preparation import Preparation
 from dam_connector.errors import NotFound, Refused
 
 SPACE = uuid.UUID("0f3f1a52-7d52-5c0e-8f8a-3d0b6b1f9a44")

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from dam_connector.adapters.common.context import AdapterContext, only
-from dam_connector.adapters.common.no_webhooks import Deaf
+from dam_connector.adapters.common.mixins import Deaf
 from dam_connector.domain.event import Decision
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import ConnectorError, NotFound
-from dam_connector.ports import Blobs, DamCapabilities, DamStanding, PushRequest
+from dam_connector.ports import Blobs, DamCapabilities, PushRequest, RemoteState
 
 
 class MemoryDam(Deaf):
@@ -18,7 +18,7 @@ class MemoryDam(Deaf):
 
     def __init__(self) -> None:
         self.stored: dict[str, dict[str, bytes]] = {}
-        self.standings: dict[str, DamStanding] = {}
+        self.standings: dict[str, RemoteState] = {}
         self.by_hand: tuple[str, ...] = ()
         self._touched: list[str] = []
         self.fail_with: ConnectorError | None = None
@@ -30,22 +30,22 @@ class MemoryDam(Deaf):
             self.stored[ref] = {
                 f"{request.folder}/{f.name}": blobs.get(f.sha256) for f in request.version.files
             }
-            self.standings[ref] = DamStanding(state=VersionState.IN_REVIEW)
+            self.standings[ref] = RemoteState(state=VersionState.IN_REVIEW)
         return ref
 
     def write_state(self, ref: str, state: VersionState, decision: Decision | None = None) -> None:
         self._fail()
         self.standing(ref)
-        self.standings[ref] = DamStanding(state=state, decision=decision)
+        self.standings[ref] = RemoteState(state=state, decision=decision)
 
-    def standing(self, ref: str, version: Version | None = None) -> DamStanding:
+    def standing(self, ref: str, version: Version | None = None) -> RemoteState:
         self._fail()
         if ref not in self.standings:
             raise NotFound("memory", "standing", ref)
         return self.standings[ref]
 
     def decide(self, ref: str, decision: Decision, *, changed: tuple[str, ...] = ()) -> None:
-        self.standings[ref] = DamStanding(state=VersionState(decision.verdict.value), decision=decision)
+        self.standings[ref] = RemoteState(state=VersionState(decision.verdict.value), decision=decision)
         self.by_hand = changed
         self._touched.append(ref)
 

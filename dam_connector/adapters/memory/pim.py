@@ -14,7 +14,7 @@ from dam_connector.adapters.common.plain_pim import PlainSource
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.product import Product
 from dam_connector.errors import ConnectorError, DeliveryError, NotFound
-from dam_connector.ports import Inbound, PimCapabilities, Verified
+from dam_connector.ports import InboundWebhook, PimCapabilities, VerifiedWebhook
 
 
 class MemoryPim(PlainSource):
@@ -30,16 +30,16 @@ class MemoryPim(PlainSource):
     def put(self, product: Product, at: datetime) -> None:
         self.products[product.sku] = (product, at)
 
-    def verify(self, inbound: Inbound) -> Verified:
+    def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
         if not hmac.compare_digest(
             inbound.headers.get("x-memory-secret", "").encode(), self._secret.encode()
         ):
             raise DeliveryError(401, "x-memory-secret does not match")
         if not inbound.headers.get("x-memory-id"):
             raise DeliveryError(400, "x-memory-id is missing")
-        return Verified(key=inbound.headers["x-memory-id"], acts=inbound.headers.get("x-memory-ping") is None)
+        return VerifiedWebhook(key=inbound.headers["x-memory-id"], acts=inbound.headers.get("x-memory-ping") is None)
 
-    def normalize(self, inbound: Inbound) -> list[Event]:
+    def normalize(self, inbound: InboundWebhook) -> list[Event]:
         return [load_event(inbound, "memory")]
 
     def fetch(self, ref: str) -> list[Product]:

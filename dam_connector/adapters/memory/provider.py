@@ -7,7 +7,14 @@ from typing import Any
 from dam_connector.adapters.common.context import AdapterContext, only
 from dam_connector.domain.run import RunKind
 from dam_connector.errors import BadOutput, ConnectorError, DeliveryError, NotFound, Unsupported
-from dam_connector.ports import Generation, Inbound, ProviderCapabilities, Task, TaskState, Verified
+from dam_connector.ports import (
+    GenerationRequest,
+    InboundWebhook,
+    ProviderCapabilities,
+    RemoteTask,
+    RemoteTaskState,
+    VerifiedWebhook,
+)
 
 
 class MemoryProvider:
@@ -27,29 +34,29 @@ class MemoryProvider:
     def __init__(self, polls: int) -> None:
         self._polls = polls
         self.results: tuple[bytes, ...] = (b"",)
-        self.orders: dict[str, Generation] = {}
+        self.orders: dict[str, GenerationRequest] = {}
         self.looks: dict[str, int] = {}
         self.fail_with: ConnectorError | None = None
 
-    def estimate(self, order: Generation) -> float:
+    def estimate(self, order: GenerationRequest) -> float:
         return 0.0
 
-    def submit(self, order: Generation) -> Task:
+    def submit(self, order: GenerationRequest) -> RemoteTask:
         self._fail()
         self.looks.setdefault(order.key, 0)
         self.orders[order.key] = order
-        return Task(ref=order.key, state=TaskState.WAITING)
+        return RemoteTask(ref=order.key, state=RemoteTaskState.WAITING)
 
-    def poll(self, refs: Sequence[str]) -> dict[str, Task]:
+    def poll(self, refs: Sequence[str]) -> dict[str, RemoteTask]:
         self._fail()
         return {ref: self._task(ref) for ref in refs if ref in self.looks}
 
-    def _task(self, ref: str) -> Task:
+    def _task(self, ref: str) -> RemoteTask:
         self.looks[ref] += 1
         ready = self.looks[ref] > self._polls
-        return Task(
+        return RemoteTask(
             ref=ref,
-            state=TaskState.SUCCEEDED if ready else TaskState.RUNNING,
+            state=RemoteTaskState.SUCCEEDED if ready else RemoteTaskState.RUNNING,
             cost_usd=0.0 if ready else None,
             model="memory",
         )
@@ -69,10 +76,10 @@ class MemoryProvider:
     def balance(self) -> float:
         return 0.0
 
-    def verify(self, inbound: Inbound) -> Verified:
+    def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
         raise DeliveryError(404, "it sends no webhooks")
 
-    def parse_webhook(self, inbound: Inbound) -> str:
+    def parse_webhook(self, inbound: InboundWebhook) -> str:
         raise BadOutput("memory", "webhook", "it sends none")
 
     def _fail(self) -> None:

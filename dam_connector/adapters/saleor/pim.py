@@ -15,12 +15,12 @@ from dam_connector.adapters.common.context import AdapterContext, only
 from dam_connector.adapters.common.envelopes import read_json
 from dam_connector.adapters.common.plain_pim import PlainSource
 from dam_connector.adapters.common.product_mapping import Fields, hmac_sha256, matches, moment_of
-from dam_connector.adapters.common.signatures import PublishedKeys, unpadded
+from dam_connector.adapters.common.webhook_signatures import PublishedKeys, unpadded
 from dam_connector.adapters.saleor.client import Shop, api_url_of, is_ours
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.product import Product
 from dam_connector.errors import BadOutput, DeliveryError, NotFound
-from dam_connector.ports import Inbound, PimCapabilities, Verified
+from dam_connector.ports import InboundWebhook, PimCapabilities, VerifiedWebhook
 
 USUAL = {
     "name": "name",
@@ -71,7 +71,7 @@ class Saleor(PlainSource):
         )
         self._keys = PublishedKeys(kit, self.vendor, f"{self._shop.origin}/.well-known/jwks.json", _key)
 
-    def verify(self, inbound: Inbound) -> Verified:
+    def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
         sign, event = inbound.headers.get("saleor-signature", ""), inbound.headers.get("saleor-event", "")
         if not sign or not event:
             raise DeliveryError(400, "saleor-signature or saleor-event is missing")
@@ -79,7 +79,7 @@ class Saleor(PlainSource):
             raise DeliveryError(
                 401, "the signature matches none of the shop's keys, nor of this connection's secrets"
             )
-        return Verified(
+        return VerifiedWebhook(
             key=f"{event}:{hashlib.sha256(inbound.body).hexdigest()}", keeps=("saleor-event",)
         )  # a delivery has no id, but says when it was issued
 
@@ -102,7 +102,7 @@ class Saleor(PlainSource):
             return False
         return self._keys.fits(lambda key: _signed(key, proof, header.encode() + b"." + body))
 
-    def normalize(self, inbound: Inbound) -> list[Event]:
+    def normalize(self, inbound: InboundWebhook) -> list[Event]:
         data = read_json(inbound.body, self.vendor)
         data = data[0] if isinstance(data, list) and data else data
         if not isinstance(data, dict):

@@ -14,7 +14,7 @@ from dam_connector.adapters.shopify.client import KEY, NAMESPACE, Shop, noted_me
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.product import Product
 from dam_connector.errors import BadOutput, ConfigError, DeliveryError, NotFound
-from dam_connector.ports import Inbound, PimCapabilities, Verified
+from dam_connector.ports import InboundWebhook, PimCapabilities, VerifiedWebhook
 
 USUAL = {
     "name": "title",
@@ -51,7 +51,7 @@ class Shopify(PlainSource):
     def __init__(self, shop: Shop, secrets: list[str], fields: Fields) -> None:
         self._shop, self._secrets, self._fields = shop, secrets, fields
 
-    def verify(self, inbound: Inbound) -> Verified:
+    def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
         sign = inbound.headers.get("x-shopify-hmac-sha256", "")
         if not sign or not matches(sign, *(hmac_sha256(secret, inbound.body) for secret in self._secrets)):
             raise DeliveryError(401, "x-shopify-hmac-sha256 does not match any of this connection's secrets")
@@ -59,9 +59,9 @@ class Shopify(PlainSource):
         topic = inbound.headers.get("x-shopify-topic", "")
         if not event or not topic:
             raise DeliveryError(400, "x-shopify-event-id or x-shopify-topic is missing")
-        return Verified(key=f"{topic}:{event}"[:200], keeps=("x-shopify-topic", "x-shopify-triggered-at"))
+        return VerifiedWebhook(key=f"{topic}:{event}"[:200], keeps=("x-shopify-topic", "x-shopify-triggered-at"))
 
-    def normalize(self, inbound: Inbound) -> list[Event]:
+    def normalize(self, inbound: InboundWebhook) -> list[Event]:
         data = read_json(inbound.body, self.vendor)
         kind = _KINDS.get(inbound.headers.get("x-shopify-topic", "products/update"))
         if not isinstance(data, dict):

@@ -12,12 +12,12 @@ from dam_connector.adapters.common.context import AdapterContext, only, web_addr
 from dam_connector.adapters.common.envelopes import read_json
 from dam_connector.adapters.common.plain_pim import PlainSource
 from dam_connector.adapters.common.product_mapping import Fields, moment_of
-from dam_connector.adapters.common.signatures import signer, standard_webhook
+from dam_connector.adapters.common.webhook_signatures import signer, standard_webhook
 from dam_connector.adapters.vendure.client import Session, is_ours
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.product import Product
 from dam_connector.errors import BadOutput, ConfigError, NotFound
-from dam_connector.ports import Inbound, PimCapabilities, Verified
+from dam_connector.ports import InboundWebhook, PimCapabilities, VerifiedWebhook
 
 USUAL = {
     "name": "name",
@@ -59,10 +59,10 @@ class Vendure(PlainSource):
         )
         self._signers = [signer(secret) for secret in secrets]
 
-    def verify(self, inbound: Inbound) -> Verified:
-        return Verified(key=standard_webhook(inbound, self._signers))
+    def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
+        return VerifiedWebhook(key=standard_webhook(inbound, self._signers))
 
-    def normalize(self, inbound: Inbound) -> list[Event]:
+    def normalize(self, inbound: InboundWebhook) -> list[Event]:
         said = read_json(inbound.body, self.vendor)
         data = said.get("data") if isinstance(said, dict) else None
         if not isinstance(data, dict):

@@ -13,7 +13,7 @@ from dam_connector.adapters.common.api_client import UPLOAD_S, Caller
 from dam_connector.adapters.common.context import AdapterContext, chosen, only, web_address
 from dam_connector.adapters.common.envelopes import read_json
 from dam_connector.adapters.common.shop_media import formats, merged, settled, wanted_of
-from dam_connector.adapters.common.signatures import basic
+from dam_connector.adapters.common.webhook_signatures import basic
 from dam_connector.domain.listing import Listing, MediaFile
 from dam_connector.errors import BadOutput, NotFound
 from dam_connector.ports import Blobs

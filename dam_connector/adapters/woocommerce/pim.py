@@ -9,11 +9,11 @@ from dam_connector.adapters.common.context import AdapterContext, only, web_addr
 from dam_connector.adapters.common.envelopes import read_json
 from dam_connector.adapters.common.plain_pim import PlainSource
 from dam_connector.adapters.common.product_mapping import Fields, hmac_sha256, matches, moment_of
-from dam_connector.adapters.common.signatures import basic
+from dam_connector.adapters.common.webhook_signatures import basic
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.product import Product
 from dam_connector.errors import BadOutput, ConfigError, DeliveryError, NotFound
-from dam_connector.ports import Inbound, PimCapabilities, Verified
+from dam_connector.ports import InboundWebhook, PimCapabilities, VerifiedWebhook
 
 USUAL = {
     "name": "name",
@@ -52,10 +52,10 @@ class WooCommerce(PlainSource, Caller):
         )
         self._secrets, self._fields = webhook_secrets, fields
 
-    def verify(self, inbound: Inbound) -> Verified:
+    def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
         sign = inbound.headers.get("x-wc-webhook-signature", "")
         if not sign and inbound.body.startswith(b"webhook_id=") and len(inbound.body) < 64:
-            return Verified(
+            return VerifiedWebhook(
                 key=f"ping:{inbound.body.decode('ascii', 'replace')}", acts=False
             )  # it is sent, unsigned, when a webhook is switched on
         if not sign or not matches(sign, *(hmac_sha256(secret, inbound.body) for secret in self._secrets)):
@@ -63,9 +63,9 @@ class WooCommerce(PlainSource, Caller):
         key = inbound.headers.get("x-wc-webhook-delivery-id", "")
         if not key:
             raise DeliveryError(400, "x-wc-webhook-delivery-id is missing")
-        return Verified(key=key, keeps=("x-wc-webhook-topic",))
+        return VerifiedWebhook(key=key, keeps=("x-wc-webhook-topic",))
 
-    def normalize(self, inbound: Inbound) -> list[Event]:
+    def normalize(self, inbound: InboundWebhook) -> list[Event]:
         data = read_json(inbound.body, self.vendor)
         topic = inbound.headers.get("x-wc-webhook-topic", "product.updated")
         kind = _KINDS.get(topic.partition(".")[2])

@@ -12,7 +12,7 @@ from standardwebhooks import Webhook
 from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.adapters.common.envelopes import read_json
 from dam_connector.errors import AdapterError, DeliveryError
-from dam_connector.ports import Inbound
+from dam_connector.ports import InboundWebhook
 
 TOLERANCE = timedelta(minutes=5)  # Standard Webhooks' own
 KEYS_FOR = timedelta(hours=24)
@@ -29,7 +29,7 @@ def signer(secret: str) -> Webhook:
     return Webhook(bare)
 
 
-def standard_webhook(inbound: Inbound, signers: Sequence[Webhook]) -> str:
+def standard_webhook(inbound: InboundWebhook, signers: Sequence[Webhook]) -> str:
     """The id of a proved Standard Webhook. Raises: DeliveryError."""
     message_id, stamp = inbound.headers.get("webhook-id", ""), inbound.headers.get("webhook-timestamp", "")
     if not message_id or not stamp.isascii() or not stamp.isdigit() or len(stamp) > 12:
