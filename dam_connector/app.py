@@ -27,18 +27,18 @@ from dam_connector.errors import (
 )
 from dam_connector.settings import Settings, with_secrets
 from dam_connector.web import (
+    admin,
     api,
     ar_page,
     auth,
     batches,
-    connections,
     feeds,
     files,
     gallery,
     health,
-    pages,
     products,
-    publishing,
+    version_actions,
+    versions,
     webhooks,
 )
 from dam_connector.web.request_context import PEOPLE, csrf, limiter, problem
@@ -91,16 +91,16 @@ def create_app(services: Services) -> Flask:
     smorest.register_blueprint(api.bp)
     for blueprint in (
         auth.bp,
-        pages.bp,
+        versions.bp,
         products.bp,
         gallery.bp,
         batches.bp,
         files.bp,
         ar_page.bp,
         health.bp,
-        publishing.bp,
+        version_actions.bp,
         feeds.bp,
-        connections.bp,
+        admin.bp,
     ):
         app.register_blueprint(blueprint)
     csrf.exempt(api.bp)  # guards itself: a bearer token needs no CSRF token

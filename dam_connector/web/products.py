@@ -83,7 +83,7 @@ def _page(record: ProductRecord, cells: Mapping[str, str], wrong: Sequence[Issue
         assets=list(by_asset.values()),
         live=live,
         runs=services().runs.page(sku=record.product.sku, limit=30),
-        history=services().ledger.history(sku=record.product.sku, limit=40),
+        history=services().history.entries(sku=record.product.sku, limit=40),
     )
 
 

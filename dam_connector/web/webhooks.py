@@ -9,7 +9,7 @@ import time
 from flask import Blueprint, abort, request
 from flask.typing import ResponseReturnValue
 
-from dam_connector.ports import Inbound
+from dam_connector.ports import InboundWebhook
 from dam_connector.usecases import intake
 from dam_connector.web.request_context import problem, services
 
@@ -61,7 +61,7 @@ def receive(connection: str) -> ResponseReturnValue:
     body = request.stream.read(limit + 1) if request.content_length is None else request.get_data(cache=False)
     if len(body) > limit:
         return problem(413, "too_large", f"a delivery has at most {limit} bytes")
-    inbound = Inbound(
+    inbound = InboundWebhook(
         headers={k.lower(): v for k, v in request.headers}, body=body, received_at=services().clock.now()
     )
     delivery_id, new = intake.receive(services(), connection, inbound)

@@ -115,7 +115,7 @@ def version(version_id: str) -> ResponseReturnValue:
         before=before,
         decisions=s.decisions.of_version(found.id),
         publications=s.publications.of_version(found.id),
-        history=s.ledger.history(version_id=found.id),
+        history=s.history.entries(version_id=found.id),
         can_return=publish.can_return(s, found),
         waits_until=publish.may_go_live(s, record.product, found)
         if record and found.state is VersionState.APPROVED
@@ -330,7 +330,7 @@ def spend() -> ResponseReturnValue:
         budgets={name: budget(s, name) for name in s.rules.current().provider},
         unknown=s.spend.listed("unknown"),
         waiting=s.spend.listed("waiting"),
-        paused={name: s.ledger.noted(PAUSED + name) for name in s.rules.current().provider},
+        paused={name: s.notes.get(PAUSED + name) for name in s.rules.current().provider},
         tables=tables,
         labels={b.id: b.name for b in s.batches.page(limit=200)},
     )
@@ -344,7 +344,7 @@ def rules() -> ResponseReturnValue:
         "rules.html",
         rules=current,
         problem=services().rules.problem,
-        text=services().ledger.rules_text(current.fingerprint) or "",
+        text=services().rules_archive.get(current.fingerprint) or "",
     )
 
 

@@ -50,7 +50,7 @@ def once(view: View) -> View:
         if len(given) > MAX_KEY or not given.isprintable():
             abort(400, f"an Idempotency-Key has at most {MAX_KEY} printable characters")
         key = f"{signed_in().id}:{given}"
-        with services().ledger.turn(f"answer {key}"):
+        with services().locks.lock(f"answer {key}"):
             return _answered_once(key, lambda: make_response(view(*args, **kwargs)))
 
     return cast(View, guarded)
@@ -58,18 +58,17 @@ def once(view: View) -> View:
 
 def _answered_once(key: str, view: Callable[[], Response]) -> Response:
     digest = hashlib.sha256(f"{request.method} {request.path}\n".encode() + request.get_data()).hexdigest()
-    before = services().ledger.answer(key)
-    if before and before[1] != digest:
+    before = services().idempotency.get(key)
+    if before and before.request_sha256 != digest:
         return make_response(
             problem(422, "idempotency_key_reused", "this Idempotency-Key came with another request before")
         )
     if before:
-        return make_response(before[2], before[0])
+        return make_response(before.body, before.status)
     answer = view()
     if answer.status_code < 500:
-        services().ledger.keep_answer(
-            key, digest, answer.status_code, json.loads(answer.get_data(as_text=True) or "null")
-        )
+        body = json.loads(answer.get_data(as_text=True) or "null")
+        services().idempotency.add(key, StoredResponse(answer.status_code, digest, body))
     return answer
 
 
@@ -310,7 +309,7 @@ def rules() -> dict[str, Any]:
     """The rules in force, and what is wrong with plugin.json when it was changed to something that is refused."""
     current = services().rules.current()
     refused = services().rules.problem
-    text = services().ledger.rules_text(current.fingerprint) or "{}"
+    text = services().rules_archive.get(current.fingerprint) or "{}"
     return {
         "fingerprint": current.fingerprint,
         "text": json.loads(text),
