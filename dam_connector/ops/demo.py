@@ -20,7 +20,7 @@ from rich.live import Live
 from rich.table import Table
 from standardwebhooks import Webhook
 
-from dam_connector.fakes.setup import FAKE_TRIPO, with_fake_tripo
+from dam_connector.fakes.demo_provider import FAKE_TRIPO, with_fake_tripo
 from dam_connector.ops.supervisor import Supervisor
 from dam_connector.settings import Settings
 from dam_connector.store.users import UserRole

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dam_connector.fakes.setup import _built, _size_of, with_fake_tripo
+from dam_connector.fakes.demo_provider import _built, _size_of, with_fake_tripo
 from dam_connector.settings import Settings
 from schemas.plugin import load_rules
 from tests.support import SAMPLES, picture
