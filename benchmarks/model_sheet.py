@@ -14,13 +14,13 @@ from PIL import Image
 
 from dam_connector.domain.product import Dimensions, View
 from samples.make_photos import OUT, VIEWS, painted
-from samples.shapes import PRODUCTS
+from samples.product_meshes import PRODUCTS
 from worker.imaging.cutout import cut_out
 from worker.imaging.decode import decode
 from worker.modeling.build import Built, build_model
 from worker.modeling.camera import camera_for
-from worker.modeling.model import Model
 from worker.modeling.render import Stage
+from worker.modeling.textured_mesh import Model
 
 PX = 210
 ANGLES = ("front", "hero", "65,18")

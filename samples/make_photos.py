@@ -12,11 +12,11 @@ import numpy as np
 import trimesh
 from PIL import Image
 
-from samples.shapes import PRODUCTS, Part
-from worker.imaging.compose import to_linear, to_srgb
+from samples.product_meshes import PRODUCTS, Part
+from worker.imaging.composition import to_linear, to_srgb
 from worker.modeling.camera import Camera
-from worker.modeling.model import Model
 from worker.modeling.render import Look, Paint, Stage
+from worker.modeling.textured_mesh import Model
 
 OUT = Path(__file__).parent.parent / "dam_connector" / "samples"
 SIZE = 1600

@@ -18,17 +18,17 @@ from numpy.lib.format import read_array, write_array
 
 from dam_connector.domain.ids import Sha256
 from dam_connector.wiring import Services
-from worker.imaging import background, cutout, planes, segmentation
+from worker.imaging import background, cutout, plane_arithmetic, segmentation
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import WORK_SIDE_PX, Photo, decode
 from worker.modeling.glb_import import read_glb
-from worker.modeling.model import Model
+from worker.modeling.textured_mesh import Model
 
 T = TypeVar("T")
 PHOTOS, MODELS = 6, 2  # of one product, at the most, and a model before and after a step
 MAX_BYTES = 1_000_000_000  # about 100 photos of 1600 px
 METHOD = hashlib.sha256(
-    b"".join(Path(str(m.__file__)).read_bytes() for m in (background, cutout, segmentation, planes))
+    b"".join(Path(str(m.__file__)).read_bytes() for m in (background, cutout, segmentation, plane_arithmetic))
 ).hexdigest()[:12]
 
 

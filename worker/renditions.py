@@ -8,23 +8,23 @@ from dam_connector.domain.picture_profiles import byte_budget
 from dam_connector.domain.product import Product, View
 from dam_connector.domain.rules import PHOTO, Deliverable, Motion
 from worker.imaging.colour_difference import likeness_issues, median_differences
-from worker.imaging.compose import MAX_ENLARGEMENT, Picture
+from worker.imaging.composition import MAX_ENLARGEMENT, Picture
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import Photo, decode
+from worker.imaging.deliverable_styles import preview, seed_of, set_in_style, size_of
 from worker.imaging.encode import encode_clip, encode_within
 from worker.imaging.palette import Palette
 from worker.imaging.photo_quality import source_issues
 from worker.imaging.provider_pictures import facts_of, fitted, most_like, recognition_issues
-from worker.imaging.style import preview, seed_of, set_in_style, size_of
 from worker.modeling.glb_import import read_glb
-from worker.modeling.model import Model
+from worker.modeling.textured_mesh import Model
 from worker.modeling.turntable import photographed
 
 OBLIQUE = (View.HERO, View.DETAIL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MadeFile:
+class RenditionFile:
     """An encoded picture, not labelled yet. view: its number within a turn, else empty."""
 
     data: bytes
@@ -33,10 +33,10 @@ class MadeFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class RenditionResult:
     """What was made. labels: those that the photo brought (labels.KEPT)."""
 
-    files: tuple[MadeFile, ...]
+    files: tuple[RenditionFile, ...]
     preview: bytes
     seed: int
     facts: Mapping[str, str | int | float]
@@ -45,7 +45,7 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class RenditionRequest:
     """What is to be made. max_pixels of a photo; max_bytes of a file, by the admin's own limit."""
 
     deliverable: Deliverable
@@ -59,7 +59,7 @@ class Order:
     def seed(self) -> int:
         return seed_of(self.product.sku, self.deliverable.name, self.slot)
 
-    def set(self, cutout: Cutout, *, oblique: bool) -> Picture:
+    def compose(self, cutout: Cutout, *, oblique: bool) -> Picture:
         """The product as this order wants it shown."""
         height_m = self.product.dimensions.height_m
         return set_in_style(
@@ -72,40 +72,40 @@ class Order:
             palette=self.palette,
         )
 
-    def encoded(self, picture: Picture, view: str = "") -> Iterator[MadeFile]:
+    def encode(self, picture: Picture, view: str = "") -> Iterator[RenditionFile]:
         """The picture in each format, within the fewest bytes that the rules and the deliverable's profiles allow."""
         for format in self.deliverable.formats:
             budget = byte_budget(self.deliverable.profiles, format, self.max_bytes)
-            yield MadeFile(
+            yield RenditionFile(
                 data=encode_within(picture.rgb, picture.alpha, format, budget), format=format, view=view
             )
 
 
-def opened(data: bytes, order: Order, view: str = "") -> Photo | Model:
+def open_source(data: bytes, order: RenditionRequest, view: str = "") -> Photo | Model:
     """What the deliverable is made from: a photo, or a GLB's model. Raises: InputError source.*, file.* or geometry.empty."""
     if order.deliverable.made_from != PHOTO:
         return read_glb(data)
     return decode(data, max_pixels=order.max_pixels, pointer=f"/images/{view}")
 
 
-def make(
-    source: Photo | Model, order: Order, *, view: str, cut: Callable[[Photo, str], Cutout] = cut_out
-) -> Made:
+def make_rendition(
+    source: Photo | Model, order: RenditionRequest, *, view: str, cut: Callable[[Photo, str], Cutout] = cut_out
+) -> RenditionResult:
     """The renditions of a photo or of a model. view: what the photo shows. cut: its cut-out. Raises: InputError cutout.empty."""
     return _from_photo(source, order, view, cut) if isinstance(source, Photo) else _from_model(source, order)
 
 
-def _from_photo(photo: Photo, order: Order, view: str, cut: Callable[[Photo, str], Cutout]) -> Made:
+def _from_photo(photo: Photo, order: RenditionRequest, view: str, cut: Callable[[Photo, str], Cutout]) -> RenditionResult:
     where = f"/images/{view}"
     cutout = cut(photo, where)
-    picture = order.set(cutout, oblique=view in OBLIQUE)
-    files = tuple(order.encoded(picture))
+    picture = order.compose(cutout, oblique=view in OBLIQUE)
+    files = tuple(order.encode(picture))
     off = median_differences(photo, cutout, picture, {f.format: f.data for f in files})
     issues = [*source_issues(photo, cutout, view), *_enlargement_issues(picture, order.deliverable, where)]
     issues += [
         found for format, difference in off.items() for found in likeness_issues(difference, format, where)
     ]
-    return Made(
+    return RenditionResult(
         files=files,
         preview=preview(picture),
         seed=order.seed,
@@ -118,14 +118,14 @@ def _from_photo(photo: Photo, order: Order, view: str, cut: Callable[[Photo, str
     )
 
 
-def made_elsewhere(
+def fit_provider_pictures(
     pictures: Sequence[bytes],
     photo: Photo,
-    order: Order,
+    order: RenditionRequest,
     *,
     view: str,
     cut: Callable[[Photo, str], Cutout] = cut_out,
-) -> Made:
+) -> RenditionResult:
     """The renditions of that one of a provider's pictures that shows the photo's product best, held against the photo.
 
     Raises: InputError source.*, cutout.empty.
@@ -141,8 +141,8 @@ def made_elsewhere(
         "height_px": height,
         "scale": round(picture.enlarged, 2),
     }
-    return Made(
-        files=tuple(order.encoded(picture)),
+    return RenditionResult(
+        files=tuple(order.encode(picture)),
         preview=preview(picture),
         seed=order.seed,
         facts={**facts, **facts_of(found), "candidates": len(candidates)},
@@ -162,23 +162,23 @@ def _photo_facts(photo: Photo, cutout: Cutout, picture: Picture, view: str) -> d
     }
 
 
-def _from_model(model: Model, order: Order) -> Made:
+def _from_model(model: Model, order: RenditionRequest) -> RenditionResult:
     """One view of a model, a turn of it, or a clip of the turn."""
     d = order.deliverable
     width, height = size_of(d.aspect, d.size_px)
-    files: list[MadeFile] = []
+    files: list[RenditionFile] = []
     clip: list[Picture] = []
     shown = b""
     for shot in photographed(model, d.camera, d.motion, d.frames, (d.fill * width, d.fill * height)):
-        picture = order.set(shot.cutout, oblique=shot.oblique)
+        picture = order.compose(shot.cutout, oblique=shot.oblique)
         shown = shown or preview(picture)
         if d.motion == Motion.CLIP:
             clip.append(picture)
         else:
-            files += order.encoded(picture, shot.name if d.motion == Motion.SPIN else "")
+            files += order.encode(picture, shot.name if d.motion == Motion.SPIN else "")
     if clip:
         files.append(
-            MadeFile(
+            RenditionFile(
                 data=encode_clip([p.rgb for p in clip], [p.alpha for p in clip], order.max_bytes),
                 format="webp",
             )
@@ -190,7 +190,7 @@ def _from_model(model: Model, order: Order) -> Made:
         "width_px": width,
         "height_px": height,
     }
-    return Made(files=tuple(files), preview=shown, seed=order.seed, facts=facts)
+    return RenditionResult(files=tuple(files), preview=shown, seed=order.seed, facts=facts)
 
 
 def _enlargement_issues(picture: Picture, deliverable: Deliverable, pointer: str) -> Iterator[Issue]:

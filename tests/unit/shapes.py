@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import trimesh
 
-from worker.modeling.model import Model, vertex_normals
+from worker.modeling.textured_mesh import Model, vertex_normals
 
 
 def as_model(mesh: trimesh.Trimesh, texture: bytes | None = None) -> Model:

@@ -14,10 +14,10 @@ from dam_connector.domain.rules import CheckRules, Rules
 from schemas.plugin import load_rules
 from tests.support import ROOT, file_of, product
 from tests.unit.shapes import as_model, ball, box, unwrapped
-from worker.checks import CHECKS, Subject, run_checks
+from worker.checks import CHECKS, CheckSubject, run_checks
 from worker.imaging.encode import encode
 from worker.modeling.glb_export import write_glb
-from worker.modeling.model import Model
+from worker.modeling.textured_mesh import Model
 from worker.modeling.usdz_export import write_usdz
 from worker.modeling.web_packing import write_web
 
@@ -37,7 +37,7 @@ def report_on(
     made = file_of(data, name, format)
     deliverable = rules.deliverable("model" if format in ("glb", "usdz", "web") else "packshot")
     return run_checks(
-        Subject(
+        CheckSubject(
             product=product(**facts) if known else None,
             deliverable=deliverable if known else None,
             slot=1,
@@ -226,7 +226,7 @@ def codes_beside(format: str, data: bytes) -> set[str]:
     model = RULES.deliverable("model")
     return codes(
         run_checks(
-            Subject(
+            CheckSubject(
                 product=product(),
                 deliverable=model,
                 slot=1,

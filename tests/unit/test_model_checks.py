@@ -18,7 +18,7 @@ from worker.gltf.document import MAX_NODES, MAX_TRIANGLES, Document, Primitive
 from worker.measuring.uv_layout import overlapping, unwraps
 from worker.measuring.welded_surface import Surface, surface_of
 from worker.modeling.glb_export import write_glb
-from worker.modeling.model import Model
+from worker.modeling.textured_mesh import Model
 
 
 def found(model: Model, **facts: object) -> set[str]:

@@ -14,15 +14,15 @@ from dam_connector.domain.product import View
 from tests.support import file_of
 from tests.unit.shapes import as_model
 from tests.unit.test_checks import RULES
-from worker.checks import Subject, run_checks
+from worker.checks import CheckSubject, run_checks
 from worker.checks.likeness import score
 from worker.imaging.encode import encode
 from worker.modeling.camera import Camera
 from worker.modeling.glb_export import write_glb
 from worker.modeling.glb_import import read_glb
-from worker.modeling.model import Model
 from worker.modeling.photo_comparison import Likeness
 from worker.modeling.render import Look, Stage
+from worker.modeling.textured_mesh import Model
 
 PX = 400
 
@@ -115,7 +115,7 @@ def report(model: Model, photos: dict[View, np.ndarray]):
     data = write_glb(model, "x")
     made = file_of(data, "x.glb", "glb")
     encoded = {view.value: encode(p[..., :3], p[..., 3], "png") for view, p in photos.items()}
-    subject = Subject(
+    subject = CheckSubject(
         product=None, deliverable=None, slot=1, number=1, files=(made,), read=lambda _: data, photos=encoded
     )
     return run_checks(subject, RULES), subject
@@ -196,7 +196,7 @@ def test_several_materials_are_read_onto_one_atlas() -> None:
     document["meshes"].append(second)
     document["nodes"].append({"mesh": 1, "translation": [2.0, 0.0, 0.0]})
     document["scenes"][0]["nodes"] = [0, 1]
-    from benchmarks.hostile import packed
+    from benchmarks.hostile_glbs import packed
 
     start = 28 + int.from_bytes(data[12:16], "little")
     model = read_glb(packed(document, data[start:]))

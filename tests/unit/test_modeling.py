@@ -24,9 +24,9 @@ from worker.modeling.camera import Camera, camera_for
 from worker.modeling.diagnostic_views import studies
 from worker.modeling.glb_export import write_glb
 from worker.modeling.glb_import import read_glb
-from worker.modeling.model import Model, tangents
 from worker.modeling.render import Look, Stage
 from worker.modeling.simplify import simplified, with_texture_within
+from worker.modeling.textured_mesh import Model, tangents
 from worker.modeling.usdz_export import read_usdz_sku, write_usdz
 from worker.modeling.web_packing import read_packed, write_web
 from worker.steps.fit_dimensions import fit

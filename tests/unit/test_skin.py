@@ -10,8 +10,8 @@ from PIL import Image
 from tests.unit.shapes import box, unwrapped
 from worker.modeling.camera import camera_for
 from worker.modeling.delighting import MIRRORED, light, matte
-from worker.modeling.model import Model
 from worker.modeling.render import Look, Stage
+from worker.modeling.textured_mesh import Model
 
 
 def flat(*colour: int) -> bytes:

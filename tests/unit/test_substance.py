@@ -18,9 +18,9 @@ from worker.modeling.build import build_model
 from worker.modeling.camera import camera_for
 from worker.modeling.glb_export import write_glb
 from worker.modeling.material_estimate import DEFAULT_ROUGHNESS, substance_of
-from worker.modeling.model import Model
 from worker.modeling.normal_map import normal_map
 from worker.modeling.render import Look, Stage
+from worker.modeling.textured_mesh import Model
 
 GREY, GOLDEN, BLUE = (150, 151, 153), (190, 150, 80), (40, 80, 160)
 

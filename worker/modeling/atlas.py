@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from worker.modeling.model import unit, vertex_normals
+from worker.modeling.textured_mesh import unit, vertex_normals
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]

@@ -9,16 +9,16 @@ from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.product import Dimensions, View
 from dam_connector.errors import InputError
 from worker.imaging.cutout import Cutout
-from worker.modeling.furniture import assembled
-from worker.modeling.grid import CELLS
+from worker.modeling.furniture_fitting import assembled
 from worker.modeling.material_estimate import substance_of
-from worker.modeling.model import Model
+from worker.modeling.mesh_extraction import extract
 from worker.modeling.outlines import Outline, complete_size, disagreement, outline
+from worker.modeling.pose_search import Straight, straightened
 from worker.modeling.shape import build_shape
-from worker.modeling.surface import extract
 from worker.modeling.texture import textured
+from worker.modeling.textured_mesh import Model
 from worker.modeling.view_recognition import recognised
-from worker.modeling.viewpoint import Straight, straightened
+from worker.modeling.voxel_grid import CELLS
 
 USABLE = (View.FRONT, View.RIGHT, View.BACK, View.LEFT, View.TOP, View.HERO)
 MAX_DISAGREEMENT = 0.12  # perspective of a photo from two metres accounts for about half of this

@@ -6,7 +6,7 @@ from math import cos, radians, sin
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.modeling.model import unit
+from worker.modeling.textured_mesh import unit
 
 F32 = NDArray[np.float32]
 

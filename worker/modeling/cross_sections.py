@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from worker.modeling.grid import Grid
 from worker.modeling.outlines import Outline, Size
 from worker.modeling.photo_camera import COARSE_CELLS, PIXELS, Placed, shown, upright
 from worker.modeling.shape import Shape
+from worker.modeling.voxel_grid import Grid
 
 F32 = NDArray[np.float32]
 

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.modeling.camera import Camera
-from worker.modeling.model import Model, dot
 from worker.modeling.render import Paint, Stage
+from worker.modeling.textured_mesh import Model, dot
 
 F32 = NDArray[np.float32]
 

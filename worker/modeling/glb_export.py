@@ -7,7 +7,7 @@ import pygltflib as gltf
 from numpy.typing import NDArray
 
 from dam_connector import __version__
-from worker.modeling.model import Model, tangents
+from worker.modeling.textured_mesh import Model, tangents
 
 GENERATOR = f"dam-connector {__version__}"
 

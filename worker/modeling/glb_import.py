@@ -16,9 +16,9 @@ from PIL import Image
 
 from dam_connector.errors import InputError
 from worker.gltf.document import Document, Primitive
-from worker.gltf.textures import Texture, textures
-from worker.imaging.compose import to_linear, to_srgb
-from worker.modeling.model import MAPS, Model, vertex_normals
+from worker.gltf.embedded_textures import Texture, textures
+from worker.imaging.composition import to_linear, to_srgb
+from worker.modeling.textured_mesh import MAPS, Model, vertex_normals
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]

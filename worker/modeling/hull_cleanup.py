@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.modeling.slices import Runs, runs
+from worker.modeling.lofting import Runs, runs
 
 F32 = NDArray[np.float32]
 Crossings = Counter[tuple[int, int]]

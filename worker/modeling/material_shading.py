@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from worker.imaging.compose import to_linear
-from worker.imaging.sampling import sampled
-from worker.modeling.model import Model, dot, tangents, unit
+from worker.imaging.bilinear_sampling import sampled
+from worker.imaging.composition import to_linear
+from worker.modeling.textured_mesh import Model, dot, tangents, unit
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]

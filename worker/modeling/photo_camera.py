@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from worker.modeling.camera import Camera
-from worker.modeling.evidence import overlap
 from worker.modeling.outlines import Outline, Size
 from worker.modeling.shape import Shape
+from worker.modeling.shape_evidence import overlap
 
 F32 = NDArray[np.float32]
 

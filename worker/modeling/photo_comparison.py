@@ -15,10 +15,10 @@ from scipy import ndimage
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from dam_connector.domain.product import View
-from worker.imaging.compose import to_linear, to_srgb
+from worker.imaging.composition import to_linear, to_srgb
 from worker.modeling.camera import Camera
-from worker.modeling.model import Model
 from worker.modeling.render import Look, Stage
+from worker.modeling.textured_mesh import Model
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dam_connector.domain.product import View
-from worker.imaging.compose import to_linear
-from worker.imaging.sampling import sampled
+from worker.imaging.bilinear_sampling import sampled
+from worker.imaging.composition import to_linear
 from worker.modeling.atlas import DIRECTIONS, RIGHTS, SIDES, UPS
 from worker.modeling.outlines import Size
 from worker.modeling.photo_camera import Placed, Seen

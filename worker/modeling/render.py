@@ -21,11 +21,11 @@ from embreex import rtcore_scene
 from embreex.mesh_construction import TriangleMesh
 from numpy.typing import NDArray
 
-from worker.imaging.compose import to_srgb
+from worker.imaging.composition import to_srgb
 from worker.modeling.camera import Camera
 from worker.modeling.material_shading import Skin
-from worker.modeling.model import Model, dot, unit
 from worker.modeling.soft_shadows import gathered, interleaved, on_disc, on_sphere, softened, spread
+from worker.modeling.textured_mesh import Model, dot, unit
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dam_connector.domain.product import View
-from worker.modeling.evidence import Evidence
 from worker.modeling.families import best_proposal
-from worker.modeling.grid import CELLS, Grid
 from worker.modeling.hull_cleanup import without_ghosts
+from worker.modeling.lofting import reasserted
 from worker.modeling.outlines import Outline, Size
-from worker.modeling.slices import reasserted
+from worker.modeling.shape_evidence import Evidence
+from worker.modeling.voxel_grid import CELLS, Grid
 
 F32 = NDArray[np.float32]
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from dam_connector.errors import InputError
 from worker.javascript import Script, ScriptFailed
-from worker.modeling.model import Model
+from worker.modeling.textured_mesh import Model
 
 UV_WEIGHT, NORMAL_WEIGHT = 2.0, 0.4  # beside a move of the surface by the whole of its size
 MAX_LOST = 0.03  # of a side: more would be stretched to hide what is missing

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.modeling.model import unit
+from worker.modeling.textured_mesh import unit
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]

@@ -17,15 +17,15 @@ from PIL import Image
 from scipy import sparse
 
 from dam_connector.domain.product import View
-from worker.imaging.compose import to_srgb
+from worker.imaging.composition import to_srgb
 from worker.modeling.atlas import Atlas, unfolded
 from worker.modeling.delighting import light, matte, metal
 from worker.modeling.material_estimate import Substance
-from worker.modeling.model import Model, unit, vertex_normals
 from worker.modeling.normal_map import normal_map
 from worker.modeling.outlines import Size
 from worker.modeling.photo_camera import Seen
 from worker.modeling.photo_projection import Projector, projectors
+from worker.modeling.textured_mesh import Model, unit, vertex_normals
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]

@@ -8,8 +8,8 @@ import numpy as np
 from dam_connector.domain.rules import Motion
 from worker.imaging.cutout import Cutout
 from worker.modeling.camera import Camera, camera_for
-from worker.modeling.model import Model
 from worker.modeling.render import Look, Stage
+from worker.modeling.textured_mesh import Model
 
 OBLIQUE = 5.0  # degrees above the ground: from there on, what stands on it shows its depth
 LEAST_PX = 64

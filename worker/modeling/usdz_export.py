@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from pxr import Gf, Sdf, Tf, Usd, UsdGeom, UsdShade, UsdUtils, Vt
 
-from worker.modeling.model import Model
+from worker.modeling.textured_mesh import Model
 
 PNG = b"\x89PNG"
 _INPUTS = {  # for each picture: the surface's input, its type, and the picture's channel

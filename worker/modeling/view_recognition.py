@@ -11,7 +11,7 @@ import numpy as np
 from dam_connector.domain.product import View
 from worker.modeling.outlines import Outline, Size, mismatch
 from worker.modeling.photo_camera import camera_at, pillar
-from worker.modeling.viewpoint import HERO_AZIMUTHS, HERO_ELEVATIONS
+from worker.modeling.pose_search import HERO_AZIMUTHS, HERO_ELEVATIONS
 
 OFF, FITS = (
     0.15,

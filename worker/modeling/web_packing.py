@@ -15,7 +15,7 @@ from PIL import Image
 from dam_connector.errors import InputError
 from worker.gltf.document import read_json
 from worker.modeling.glb_export import Blob, document, material
-from worker.modeling.model import Model
+from worker.modeling.textured_mesh import Model
 
 DRACO, WEBP = "KHR_draco_mesh_compression", "EXT_texture_webp"
 POSITION_BITS = 13  # of the longest side: an eighth of a thousandth

@@ -11,7 +11,7 @@ from dam_connector.domain.product import Dimensions
 from dam_connector.wiring import Services
 from worker.cache import model_of
 from worker.modeling.glb_export import write_glb
-from worker.modeling.model import Model
+from worker.modeling.textured_mesh import Model
 from worker.work import Work
 
 MAX_STRETCH = 0.03  # more than this per axis is another product's shape, or a lost part

@@ -5,18 +5,28 @@ A new family is a file with a `propose` function and a line in `FAMILIES`. The p
 
 from collections.abc import Callable
 
-from worker.modeling.evidence import Evidence, Proposal
-from worker.modeling.families import box, carcass, hull, inflation, legs, panel, seat, shoe, turned
+from worker.modeling.families import (
+    box,
+    cabinet,
+    inflation,
+    panel,
+    revolved,
+    rounded_hull,
+    seating,
+    shoe,
+    table,
+)
+from worker.modeling.shape_evidence import Evidence, Proposal
 
 FAMILIES: tuple[Callable[[Evidence], Proposal | None], ...] = (
     box.propose,
     panel.propose,
-    turned.propose,
-    seat.propose,
-    legs.propose,
-    carcass.propose,
+    revolved.propose,
+    seating.propose,
+    table.propose,
+    cabinet.propose,
     shoe.propose,
-    hull.propose,
+    rounded_hull.propose,
     inflation.propose,
 )
 

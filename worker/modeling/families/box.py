@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from worker.modeling.evidence import Evidence, Proposal, fill
-from worker.modeling.families.turned import ROUND
+from worker.modeling.families.revolved import ROUND
+from worker.modeling.shape_evidence import Evidence, Proposal, fill
 
 SOFT = ("cushion", "pillow", "textile", "bedding", "bag")
 FULL = 0.96  # of the frame; a rounded edge takes less

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from worker.modeling.evidence import Evidence, Proposal
+from worker.modeling.shape_evidence import Evidence, Proposal
 
 
 def propose(evidence: Evidence) -> Proposal | None:

@@ -1,6 +1,6 @@
 """Panel: frames, mirrors, rugs, signs from one view: thin for their size, led straight back."""
 
-from worker.modeling.evidence import Evidence, Proposal
+from worker.modeling.shape_evidence import Evidence, Proposal
 
 THIN = 0.15  # depth to the shorter of width and height
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.modeling.evidence import Evidence, Proposal
+from worker.modeling.shape_evidence import Evidence, Proposal
 
 F32 = NDArray[np.float32]
 

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.modeling.evidence import Evidence, Proposal
-from worker.modeling.grid import MARGIN, Grid
-from worker.modeling.slices import runs, superellipse, swept
+from worker.modeling.lofting import runs, superellipse, swept
+from worker.modeling.shape_evidence import Evidence, Proposal
+from worker.modeling.voxel_grid import MARGIN, Grid
 
 F32 = NDArray[np.float32]
 

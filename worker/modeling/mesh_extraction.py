@@ -8,9 +8,9 @@ from scipy import ndimage, sparse
 from skimage.measure import marching_cubes
 
 from dam_connector.errors import InputError
-from worker.modeling.model import vertex_normals
 from worker.modeling.outlines import Size
 from worker.modeling.shape import Shape
+from worker.modeling.textured_mesh import vertex_normals
 
 F32 = NDArray[np.float32]
 Faces = NDArray[np.uint32]

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.modeling.grid import Grid
 from worker.modeling.outlines import Outline, Size
 from worker.modeling.photo_camera import COARSE_CELLS, HERO_FOV, Placed, camera_at, covered, inside, placed
 from worker.modeling.shape import Shape
+from worker.modeling.voxel_grid import Grid
 
 F32 = NDArray[np.float32]
 

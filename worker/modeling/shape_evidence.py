@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.modeling.grid import MARGIN, Grid
+from worker.modeling.voxel_grid import MARGIN, Grid
 
 F32 = NDArray[np.float32]
 

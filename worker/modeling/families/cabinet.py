@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from worker.modeling.evidence import Evidence, Proposal
-from worker.modeling.families.legs import F32, on_legs, row_shares
+from worker.modeling.families.table import F32, on_legs, row_shares
+from worker.modeling.shape_evidence import Evidence, Proposal
 
 LEGS_BELOW = 0.4  # of the height
 

@@ -3,11 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.modeling.evidence import Evidence, Proposal
-from worker.modeling.families.legs import on_legs, row_shares
-from worker.modeling.grid import MARGIN, Grid
+from worker.modeling.families.table import on_legs, row_shares
 from worker.modeling.hull_cleanup import without_ghosts
-from worker.modeling.slices import superellipse, swept
+from worker.modeling.lofting import superellipse, swept
+from worker.modeling.shape_evidence import Evidence, Proposal
+from worker.modeling.voxel_grid import MARGIN, Grid
 
 F32 = NDArray[np.float32]
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from dam_connector.domain.product import View
 from worker.modeling.cross_sections import Section, from_front, sections_of
-from worker.modeling.families.turned import ROUND
-from worker.modeling.furniture import WORDS, Piece, fitted
+from worker.modeling.families.revolved import ROUND
+from worker.modeling.furniture_fitting import WORDS, Piece, fitted
 from worker.modeling.outlines import Outline, Size, mismatch
 from worker.modeling.photo_camera import (
     COARSE_CELLS,

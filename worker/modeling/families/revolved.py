@@ -5,8 +5,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from worker.modeling.evidence import Evidence, Proposal, fill, overlap
-from worker.modeling.slices import runs
+from worker.modeling.lofting import runs
+from worker.modeling.shape_evidence import Evidence, Proposal, fill, overlap
 
 F32 = NDArray[np.float32]
 

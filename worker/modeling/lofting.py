@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.modeling.grid import MARGIN
+from worker.modeling.voxel_grid import MARGIN
 
 F32 = NDArray[np.float32]
 Runs = list[tuple[float, float]]

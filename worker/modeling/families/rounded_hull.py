@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.modeling.evidence import Evidence, Proposal, fill, overlap
-from worker.modeling.families.seat import hollow
+from worker.modeling.families.seating import hollow
 from worker.modeling.families.shoe import WORDS as SHOES
-from worker.modeling.slices import Form, domed, footprint, lengthwise, like, sliced, superellipse, swept
+from worker.modeling.lofting import Form, domed, footprint, lengthwise, like, sliced, superellipse, swept
+from worker.modeling.shape_evidence import Evidence, Proposal, fill, overlap
 
 F32 = NDArray[np.float32]
 

@@ -1,0 +1,291 @@
+"""Damaged and malicious GLBs through the checks: `python -m benchmarks.hostile_glbs [--count 10000] [--bench DIR]`.
+
+Seeds are models made here (plain, Draco with WebP, meshopt, several materials) and, with --bench, `model.glb` of each folder of DIR. Each is mutated in
+one of many ways: bits, truncation, lying lengths, cyclic nodes, NaN and huge floats, counts of 2^31, picture bombs, deep JSON. Every one must have
+a report within 10 seconds and 1 GiB, and the process that asks must live. Printed: outcomes, the slowest, the largest.
+"""
+
+import argparse
+import io
+import json
+import multiprocessing
+import random
+import struct
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import trimesh
+from PIL import Image
+
+from dam_connector.domain.ids import Sha256
+from dam_connector.domain.version import Role, VersionFile
+from schemas.plugin import load_rules
+from worker.check_process import CheckProcess, CheckRequest
+from worker.gltf.document import read_json
+from worker.modeling.glb_export import write_glb
+from worker.modeling.textured_mesh import Model, vertex_normals
+from worker.modeling.web_packing import write_web
+
+RULES = Path(__file__).parent.parent / "plugin.json"
+LIMIT_S, LIMIT_MB = 10.0, 1024.0
+SHARE = 250  # files a process checks before it reports
+WILD: tuple[Any, ...] = (
+    -1,
+    0,
+    1,
+    2,
+    255,
+    65_535,
+    2**31 - 1,
+    2**31,
+    2**32,
+    2**53,
+    -(2**31),
+    1e300,
+    -0.0,
+    0.5,
+    None,
+    "",
+    "x" * 1000,
+    [],
+    {},
+    [[]],
+    True,
+)
+
+
+def seeds(bench: Path | None) -> list[bytes]:
+    """GLBs to begin with."""
+    mesh = trimesh.creation.icosphere(3, 0.2)
+    positions, faces = mesh.vertices.astype(np.float32), mesh.faces.astype(np.uint32)
+    out = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(out, "PNG")
+    uvs = (positions[:, :2] * 2 + 0.5).astype(np.float32)
+    model = Model(
+        positions=positions,
+        normals=vertex_normals(positions, faces),
+        uvs=uvs,
+        faces=faces,
+        texture=out.getvalue(),
+    )
+    made = [write_glb(model, "a"), write_web(model, "a")]
+    return made + ([p.read_bytes() for p in sorted(bench.glob("*/model.glb"))] if bench else [])
+
+
+def packed(document: dict[str, Any], binary: bytes, text: bytes | None = None) -> bytes:
+    """A GLB of a document and its binary chunk."""
+    text = json.dumps(document).encode() if text is None else text
+    text += b" " * (-len(text) % 4)
+    chunks = (
+        struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(binary), b"BIN\x00") + binary
+    )
+    return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks
+
+
+def _binary(data: bytes) -> bytes:
+    length = int.from_bytes(data[12:16], "little")
+    return data[28 + length :]
+
+
+def bits(data: bytes, rng: random.Random) -> bytes:
+    out = bytearray(data)
+    for _ in range(rng.choice([1, 4, 64, 1000])):
+        out[rng.randrange(len(out))] ^= 1 << rng.randrange(8)
+    return bytes(out)
+
+
+def binary_bits(data: bytes, rng: random.Random) -> bytes:
+    start = 28 + int.from_bytes(data[12:16], "little")
+    return data[:start] + bits(data[start:], rng)
+
+
+def truncated(data: bytes, rng: random.Random) -> bytes:
+    cut = data[: rng.randrange(len(data))]
+    return cut if rng.random() < 0.5 else cut[:8] + struct.pack("<I", len(cut)) + cut[12:]
+
+
+def lying(data: bytes, rng: random.Random) -> bytes:
+    at = rng.choice([4, 8, 12, 16, 20 + int.from_bytes(data[12:16], "little")])
+    return (
+        data[:at]
+        + struct.pack("<I", rng.choice([0, 1, 2**31, 2**32 - 1, rng.randrange(2**32)]))
+        + data[at + 4 :]
+    )
+
+
+def wild_value(data: bytes, rng: random.Random) -> bytes:
+    """Some values of the JSON replaced by ones that do not belong there."""
+    document = read_json(data)
+    for _ in range(rng.choice([1, 1, 2, 5])):
+        here: Any = document
+        while True:
+            keys = list(here) if isinstance(here, dict) else list(range(len(here)))
+            if not keys:
+                break
+            key = rng.choice(keys)
+            if isinstance(here[key], dict | list) and here[key] and rng.random() < 0.85:
+                here = here[key]
+                continue
+            here[key] = rng.choice(WILD)
+            break
+    return packed(document, _binary(data))
+
+
+def cyclic(data: bytes, rng: random.Random) -> bytes:
+    document = read_json(data)
+    count = rng.choice([1, 3, 2000])
+    document["nodes"] = [
+        {"mesh": 0, "children": [rng.randrange(count) if rng.random() < 0.3 else (n + 1) % count]}
+        for n in range(count)
+    ]
+    document["scenes"] = [{"nodes": [0]}]
+    return packed(document, _binary(data))
+
+
+def huge_floats(data: bytes, rng: random.Random) -> bytes:
+    binary = bytearray(_binary(data))
+    for _ in range(rng.choice([1, 20, 500])):
+        at = rng.randrange(max(1, len(binary) // 4)) * 4
+        binary[at : at + 4] = struct.pack(
+            "<f", rng.choice([float("nan"), float("inf"), -float("inf"), 3e38, 1e20, -1e-40])
+        )
+    return packed(read_json(data), bytes(binary))
+
+
+def huge_counts(data: bytes, rng: random.Random) -> bytes:
+    document = read_json(data)
+    for row in rng.sample(document["accessors"], min(len(document["accessors"]), rng.choice([1, 3]))):
+        row["count"] = rng.choice([2**31, 2**31 - 1, 10**7, 10**8, 0])
+        if rng.random() < 0.5:
+            row.pop("bufferView", None)
+    return packed(document, _binary(data))
+
+
+def bomb(data: bytes, rng: random.Random) -> bytes:
+    """The texture replaced by a small file that unpacks to a very large picture."""
+    side = rng.choice([8000, 16_000, 30_000])
+    out = io.BytesIO()
+    Image.new("1", (side, side)).save(out, "PNG")
+    document, binary = read_json(data), _binary(data)
+    document["bufferViews"].append(
+        {"buffer": 0, "byteOffset": len(binary), "byteLength": len(out.getvalue())}
+    )
+    document["images"] = [{"bufferView": len(document["bufferViews"]) - 1, "mimeType": "image/png"}]
+    document["textures"] = [{"source": 0}]
+    binary += out.getvalue()
+    document["buffers"] = [{"byteLength": len(binary)}]
+    return packed(document, binary)
+
+
+def deep(data: bytes, rng: random.Random) -> bytes:
+    depth = rng.choice([500, 5000, 200_000])
+    text = json.dumps(read_json(data)).encode()
+    return packed({}, _binary(data), text[:-1] + b', "extras": ' + b"[" * depth + b"]" * depth + b"}")
+
+
+def crowded(data: bytes, rng: random.Random) -> bytes:
+    return crowd(data, rng.choice([50, 700, 90_000]))
+
+
+def crowd(data: bytes, count: int, **moved: list[float]) -> bytes:
+    """The same mesh shown so many times. moved: each node's translation, rotation or scale."""
+    document = read_json(data)
+    document["nodes"] = [{"mesh": 0, **moved} for _ in range(count)]
+    document["scenes"] = [{"nodes": list(range(count))}]
+    return packed(document, _binary(data))
+
+
+MUTATIONS: tuple[Callable[[bytes, random.Random], bytes], ...] = (
+    bits,
+    binary_bits,
+    binary_bits,
+    truncated,
+    lying,
+    wild_value,
+    wild_value,
+    wild_value,
+    cyclic,
+    huge_floats,
+    huge_counts,
+    bomb,
+    deep,
+    crowded,
+)
+
+
+def mutant(number: int, begun: list[bytes]) -> tuple[str, bytes]:
+    """The mutation of that number: always the same. Its name and the file."""
+    rng = random.Random(number)
+    how = MUTATIONS[number % len(MUTATIONS)]
+    return how.__name__, how(begun[rng.randrange(len(begun))], rng)
+
+
+def _share(job: tuple[int, int, Path | None]) -> list[tuple[str, str, float, float]]:
+    start, stop, bench = job
+    begun, guard, rules, rows = seeds(bench), CheckProcess(), load_rules(RULES.read_text()), []
+    for number in range(start, stop):
+        how, data = mutant(number, begun)
+        made = VersionFile(
+            name="x.glb",
+            format="glb",
+            role=Role.PRIMARY,
+            view="",
+            mime="model/gltf-binary",
+            sha256=Sha256(""),
+            bytes=len(data),
+        )
+        began = time.monotonic()
+        report = guard.check(
+            CheckRequest(
+                product=None,
+                deliverable=None,
+                slot=1,
+                number=1,
+                files=(made,),
+                contents={"x.glb": data},
+                rules=rules,
+            )
+        ).report
+        took = time.monotonic() - began
+        codes = {i.code for i in report.issues}
+        outcome = "ended" if "file.harmful" in codes else "blocked" if report.blocked else "good"
+        rows.append((how, outcome, took, guard.memory_bytes() / 1e6))
+    guard.stop()
+    return rows
+
+
+def main(count: int, bench: Path | None) -> None:
+    began = time.monotonic()
+    shares = [(start, min(start + SHARE, count), bench) for start in range(0, count, SHARE)]
+    rows: list[tuple[str, str, float, float]] = []
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        for part in pool.imap_unordered(_share, shares):
+            rows += part
+            print(
+                f"{len(rows)} of {count}, {sum(o == 'ended' for _, o, _, _ in rows)} ended",
+                file=sys.stderr,
+                flush=True,
+            )
+    print(f"{len(rows)} files in {time.monotonic() - began:.0f} s: {dict(Counter(o for _, o, _, _ in rows))}")
+    for how in dict.fromkeys(m.__name__ for m in MUTATIONS):
+        own = [r for r in rows if r[0] == how]
+        if own:
+            print(
+                f"{how:12} {dict(Counter(r[1] for r in own))!s:44} slowest {max(r[2] for r in own):5.2f} s, largest {max(r[3] for r in own):4.0f} MB"
+            )
+    over = [r for r in rows if r[2] > LIMIT_S or r[3] > LIMIT_MB]
+    print(f"over {LIMIT_S:g} s or {LIMIT_MB:g} MB: {len(over)}")
+    raise SystemExit(bool(over))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument("--bench", type=Path)
+    chosen = parser.parse_args()
+    main(chosen.count, chosen.bench)

@@ -1,0 +1,126 @@
+"""A full report beside the Khronos validator under Node alone: `python -m benchmarks checks`, or by hand with `--cli PATH` of a gltf-transform.
+
+The file is a GLB of 3 MB: 30,000 triangles and a texture of 2048 px. Ours is the whole report, warm, asked of the guarded process; the
+baselines are a Node process that starts, validates this file with the npm package (which has no command line) and ends, and the Node command line
+that has the validator in it, `gltf-transform validate`.
+"""
+
+import argparse
+import io
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from dam_connector.domain.ids import Sha256
+from dam_connector.domain.version import Role, VersionFile
+from schemas.plugin import load_rules
+from worker.check_process import CheckProcess, CheckRequest
+from worker.modeling.glb_export import write_glb
+from worker.modeling.textured_mesh import Model
+
+ROOT = Path(__file__).parent.parent
+ROUNDS = 15
+_NODE = """
+const fs = require('fs'), v = require('%s');
+v.validateBytes(new Uint8Array(fs.readFileSync(process.argv[2]))).then(r => process.stdout.write(String(r.issues.numErrors)));
+"""
+
+
+def large() -> bytes:
+    """The GLB of 3 MB: a ball of 30,000 triangles with a seam, and a texture of 2048 px that makes two thirds of the file."""
+    rows, columns = 101, 151
+    down, across = np.meshgrid(np.linspace(0, 1, rows), np.linspace(0, 1, columns), indexing="ij")
+    theta, phi = down * np.pi, across * 2 * np.pi
+    unit = np.stack([np.sin(theta) * np.sin(phi), np.cos(theta), np.sin(theta) * np.cos(phi)], -1).reshape(
+        -1, 3
+    )
+    corner = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).ravel()
+    faces = np.concatenate(
+        [
+            np.stack([corner, corner + columns, corner + 1], 1),
+            np.stack([corner + 1, corner + columns, corner + columns + 1], 1),
+        ]
+    )
+    uvs = np.stack([across, down], -1).reshape(-1, 2).astype(np.float32)
+    noise = np.random.default_rng(0).integers(60, 200, (700, 700, 3)).astype(np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(noise).resize((2048, 2048), Image.Resampling.BICUBIC).save(out, "JPEG", quality=93)
+    positions = (unit * 0.2 + [0, 0.2, 0]).astype(np.float32)
+    return write_glb(
+        Model(
+            positions=positions,
+            normals=unit.astype(np.float32),
+            uvs=uvs,
+            faces=faces.astype(np.uint32),
+            texture=out.getvalue(),
+        ),
+        "large",
+    )
+
+
+def timed(what: Callable[[], object], rounds: int = ROUNDS) -> float:
+    """The median time in seconds."""
+    times = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        what()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+def measure(cli: str = "") -> dict[str, Any]:
+    """Seconds for a report, and as shares of the baselines."""
+    data, guard = large(), CheckProcess()
+    made = VersionFile(
+        name="x.glb",
+        format="glb",
+        role=Role.PRIMARY,
+        view="",
+        mime="model/gltf-binary",
+        sha256=Sha256(""),
+        bytes=len(data),
+    )
+    order = CheckRequest(
+        product=None,
+        deliverable=None,
+        slot=1,
+        number=1,
+        files=(made,),
+        contents={"x.glb": data},
+        rules=load_rules((ROOT / "plugin.json").read_text()),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path, script = Path(folder) / "large.glb", Path(folder) / "validate.js"
+        path.write_bytes(data)
+        script.write_text(_NODE % (ROOT / "node_modules/gltf-validator"))
+        guard.check(order)
+        ours = timed(lambda: guard.check(order))
+        node = timed(
+            lambda: subprocess.run(["node", str(script), str(path)], check=True, capture_output=True)
+        )
+        found: dict[str, Any] = {
+            "megabytes": round(len(data) / 1e6, 2),
+            "report_s": round(ours, 3),
+            "node_s": round(node, 3),
+            "of_node": round(ours / node, 2),
+        }
+        if cli:
+            by_cli = timed(
+                lambda: subprocess.run([cli, "validate", str(path)], check=False, capture_output=True), 5
+            )
+            found |= {"cli_s": round(by_cli, 3), "of_cli": round(ours / by_cli, 2)}
+    guard.stop()
+    return found
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cli", default="", help="A gltf-transform, whose `validate` is timed too.")
+    print(measure(parser.parse_args().cli))

@@ -1,0 +1,92 @@
+"""The web GLB beside a reference packer: `python -m benchmarks.web_glb_size --cli GLTF_TRANSFORM MODEL.glb ...`.
+
+GLTF_TRANSFORM is the command of @gltf-transform/cli (npm), which packs the same plain GLBs with
+`optimize --compress draco --texture-compress webp`. Bytes, and the mean SSIM of 8 renders against the plain GLB's.
+"""
+
+import argparse
+import io
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import DracoPy
+import numpy as np
+from PIL import Image
+from skimage.metrics import structural_similarity
+
+from worker.gltf.document import read_json
+from worker.modeling.camera import camera_for
+from worker.modeling.glb_import import read_glb
+from worker.modeling.render import Stage
+from worker.modeling.textured_mesh import Model
+from worker.modeling.web_packing import DRACO, write_web
+
+PX = 384
+TURNS = range(0, 360, 45)
+
+
+def unpacked(data: bytes, roughness: float) -> Model:
+    """What a GLB of one Draco mesh and one texture holds."""
+    doc: Any = read_json(data)
+    binary = 28 + int.from_bytes(data[12:16], "little")
+
+    def view(number: int) -> bytes:
+        start = binary + doc["bufferViews"][number].get("byteOffset", 0)
+        return data[start : start + doc["bufferViews"][number]["byteLength"]]
+
+    mesh = DracoPy.decode(view(doc["meshes"][0]["primitives"][0]["extensions"][DRACO]["bufferView"]))
+    node = doc["nodes"][doc["scenes"][0]["nodes"][0]]
+    points = np.asarray(mesh.points) * np.array(node.get("scale", [1, 1, 1])) + np.array(
+        node.get("translation", [0, 0, 0])
+    )
+    texture = io.BytesIO()
+    Image.open(io.BytesIO(view(doc["images"][0]["bufferView"]))).convert("RGB").save(texture, "PNG")
+    return Model(
+        positions=points.astype(np.float32),
+        normals=np.asarray(mesh.normals, np.float32),
+        uvs=np.asarray(mesh.tex_coord, np.float32),
+        faces=np.asarray(mesh.faces, np.uint32),
+        texture=texture.getvalue(),
+        roughness=roughness,
+    )
+
+
+def likeness(plain: Model, packed: Model) -> float:
+    """Mean SSIM of renders all around."""
+    one, two, found = Stage(plain), Stage(packed), []
+    for turn in TURNS:
+        camera = camera_for(plain.low, plain.high, f"{turn},15")
+        found.append(
+            structural_similarity(one.render(camera, PX)[0], two.render(camera, PX)[0], channel_axis=2)
+        )
+    return float(np.mean(found))
+
+
+def compare(path: Path, cli: str) -> str:
+    """A line: bytes and likeness of both."""
+    plain = read_glb(path.read_bytes())
+    mine = write_web(plain, path.stem)
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "packed.glb"
+        subprocess.run(
+            [cli, "optimize", str(path), str(out), "--compress", "draco", "--texture-compress", "webp"],
+            check=True,
+            capture_output=True,
+        )
+        theirs = out.read_bytes()
+    shares = [
+        f"{len(data)} bytes, SSIM {likeness(plain, unpacked(data, plain.roughness)):.4f}"
+        for data in (mine, theirs)
+    ]
+    return f"{path.stem}: {len(path.read_bytes())} bytes; ours {shares[0]}; reference {shares[1]}; {len(mine) / len(theirs):.2f} times"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cli", required=True)
+    parser.add_argument("models", nargs="+", type=Path)
+    chosen = parser.parse_args()
+    for model in chosen.models:
+        print(compare(model, chosen.cli))

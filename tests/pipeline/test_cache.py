@@ -1,0 +1,145 @@
+"""What is kept: cut-outs, photos and models are the same as fresh ones, made once, bounded, and no harm when they are lost or spoiled."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dam_connector.errors import InputError
+from dam_connector.wiring import Services
+from tests.support import picture
+from tests.unit.shapes import box
+from worker import cache
+from worker.imaging import cutout
+from worker.imaging.decode import Photo, decode
+from worker.modeling.glb_export import write_glb
+from worker.modeling.glb_import import read_glb
+from worker.modeling.textured_mesh import Model
+
+CUBE = box(0.1, 0.1, 0.1)
+
+
+@pytest.fixture
+def photo() -> Photo:
+    return decode(picture(), max_pixels=10**7)
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows with each cut-out that is made."""
+    made: list[int] = []
+
+    def cut_out(photo: Photo, pointer: str = "") -> cutout.Cutout:
+        made.append(1)
+        return cutout.cut_out(photo, pointer)
+
+    monkeypatch.setattr(cache, "cut_out", cut_out)
+    return made
+
+
+def files(services: Services) -> list[Path]:
+    return sorted((services.settings.data_dir / "cache" / "cutouts").glob("*"))
+
+
+def test_a_kept_cut_out_is_the_fresh_one(services: Services, photo: Photo, counted: list[int]) -> None:
+    sha256 = services.blobs.put(b"a")
+    first, second = (cache.keeper(services, sha256)(photo, "") for _ in range(2))
+    fresh = cutout.cut_out(photo)
+    for found in (first, second):
+        assert np.array_equal(found.rgb, fresh.rgb) and np.array_equal(found.alpha, fresh.alpha)
+        assert (found.confidence, found.busy, found.touches, found.box) == (
+            fresh.confidence,
+            fresh.busy,
+            fresh.touches,
+            fresh.box,
+        )
+    assert len(counted) == 1 and len(files(services)) == 1
+
+
+def test_another_photo_and_another_size_are_cut_out_anew(
+    services: Services, photo: Photo, counted: list[int]
+) -> None:
+    smaller = decode(picture(), max_pixels=10**7, longest_px=300)
+    for sha256, given in (
+        (services.blobs.put(b"a"), photo),
+        (services.blobs.put(b"b"), photo),
+        (services.blobs.put(b"a"), smaller),
+    ):
+        assert cache.keeper(services, sha256)(given, "").alpha.shape == given.rgb.shape[:2]
+    assert len(counted) == 3
+
+
+@pytest.mark.parametrize("spoiled", [b"", b"PK\x03\x04 not an archive", b"x" * 1000])
+def test_what_is_spoiled_is_made_anew(
+    services: Services, photo: Photo, counted: list[int], spoiled: bytes
+) -> None:
+    cut = cache.keeper(services, services.blobs.put(b"a"))
+    cut(photo, "")
+    files(services)[0].write_bytes(spoiled)
+    assert cut(photo, "").alpha.any() and len(counted) == 2
+
+
+def test_the_oldest_go_when_there_are_too_many(
+    services: Services, photo: Photo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache.keeper(services, services.blobs.put(b"0"))(photo, "")
+    monkeypatch.setattr(cache, "MAX_BYTES", 3 * files(services)[0].stat().st_size)
+    for n in range(6):
+        cache.keeper(services, services.blobs.put(bytes([n])))(photo, "")
+    assert len(files(services)) == 3
+
+
+def test_a_photo_without_a_product_is_told_each_time(services: Services) -> None:
+    blank = decode(picture(lambda rgb: None), max_pixels=10**7)
+    for _ in range(2):
+        with pytest.raises(InputError, match="Nothing stands out"):
+            cache.keeper(services, services.blobs.put(b"a"))(blank, "/images/front")
+    assert files(services) == []
+
+
+def test_a_photo_is_decoded_once_unless_it_is_wanted_larger_or_under_another_limit(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[int] = []
+
+    def counting(data: bytes, **options: Any) -> Photo:
+        decoded.append(options["longest_px"])
+        return decode(data, **options)
+
+    monkeypatch.setattr(cache, "decode", counting)
+    monkeypatch.setattr(cache, "_PHOTOS", cache.Recent(cache.PHOTOS))
+    data = picture()
+    longer, sha256 = max(decode(data, max_pixels=10**7).size), services.blobs.put(data)
+    for _ in range(2):
+        assert max(cache.photo_of(services, sha256).size) == longer
+        assert max(cache.photo_of(services, sha256, longest_px=longer + 1).size) == longer
+    assert len(decoded) == 1
+    assert (
+        max(cache.photo_of(services, sha256, longest_px=300).size) == 300
+        and max(cache.photo_of(services, sha256).size) == longer
+    )
+    assert len(decoded) == 3
+    strict = replace(services, settings=replace(services.settings, max_picture_pixels=100))
+    with pytest.raises(InputError, match="pixels"):
+        cache.photo_of(strict, sha256)
+
+
+def test_models_are_read_once_and_the_oldest_is_forgotten(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+
+    def counting(data: bytes) -> Model:
+        read.append(len(data))
+        return read_glb(data)
+
+    monkeypatch.setattr(cache, "read_glb", counting)
+    monkeypatch.setattr(cache, "_MODELS", cache.Recent(cache.MODELS))
+    files = [services.blobs.put(write_glb(CUBE, f"cube {n}")) for n in range(cache.MODELS + 1)]
+    for sha256 in (files[0], files[0], *files[1:]):
+        assert len(cache.model_of(services, sha256).faces) == len(CUBE.faces)
+    assert len(read) == len(files)
+    cache.model_of(services, files[0])
+    assert len(read) == len(files) + 1
