@@ -1,56 +1,69 @@
-"""`make bench`, or `python -m benchmarks NAME ...`: runs them and writes benchmarks/results.json."""
+"""Command line of the benchmarks: `make bench`, or `python -m benchmarks NAME ...`, e.g. `idle_usage`.
+
+A benchmark is called like its module. Its figures replace those under its name in benchmarks/results.json.
+"""
 
 import json
 import platform
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 
 from benchmarks import (
-    batches,
-    bulk,
-    catalog,
-    checks,
-    first_page,
-    gallery,
-    idle,
-    in_flight,
-    renditions,
-    rollback,
-    webhooks,
+    bulk_fairness,
+    bulk_throughput,
+    catalog_throughput,
+    idle_usage,
+    page_latency,
+    rendition_cost,
+    report_time,
+    rollback_latency,
+    sheet_import,
+    tasks_in_flight,
+    time_to_first_page,
+    webhook_throughput,
 )
 
-ALL = {
-    "webhooks": webhooks.measure,
-    "catalog": catalog.measure,
-    "idle": idle.measure,
-    "first_page": first_page.measure,
-    "renditions": renditions.measure,
-    "checks": checks.measure,
-    "batches": batches.measure,
-    "gallery": gallery.measure,
-    "bulk": bulk.measure,
-    "fairness": bulk.fairness,
-    "in_flight": in_flight.measure,
-    "rollback": rollback.measure,
+MODULES = (
+    webhook_throughput,
+    catalog_throughput,
+    idle_usage,
+    time_to_first_page,
+    rendition_cost,
+    report_time,
+    sheet_import,
+    page_latency,
+    bulk_throughput,
+    bulk_fairness,
+    tasks_in_flight,
+    rollback_latency,
+)
+BENCHMARKS: dict[str, Callable[[], dict[str, object]]] = {
+    module.__name__.removeprefix("benchmarks."): module.measure for module in MODULES
 }
-OUT = Path(__file__).parent / "results.json"
+RESULTS = Path(__file__).parent / "results.json"
 
 
 def main(names: list[str]) -> None:
-    results = json.loads(OUT.read_text()) if OUT.exists() else {}
-    for name in names or ALL:
+    """Run the named benchmarks, or all of them, and store each one's figures as soon as it ends."""
+    if unknown := set(names) - set(BENCHMARKS):
+        raise SystemExit(
+            f"no benchmark is called {', '.join(sorted(unknown))}; there are: {', '.join(BENCHMARKS)}"
+        )
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    for name in names or BENCHMARKS:
         print(f"== {name}", flush=True)
         results[name] = {
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "cores": psutil.cpu_count(),
             "python": platform.python_version(),
-            **ALL[name](),
+            **BENCHMARKS[name](),
         }
         print(json.dumps(results[name], indent=2), flush=True)
-        OUT.write_text(json.dumps(results, indent=2) + "\n")
+        RESULTS.write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -11,12 +11,12 @@ from dam_connector.domain.picture_profiles import byte_budget
 from dam_connector.errors import InputError
 from tests.support import SAMPLES, huge_png, picture
 from worker.imaging.background import beyond_plain
-from worker.imaging.compose import Studio, compose
+from worker.imaging.bilinear_sampling import sampled
+from worker.imaging.composition import Studio, compose
 from worker.imaging.cutout import CONFIDENT, cut_out, extend_colours
 from worker.imaging.decode import Photo, decode
 from worker.imaging.encode import LABEL_ROOM, LEAST_QUALITY, encode, encode_within
 from worker.imaging.metadata import ENHANCED, PROPERTIES, read_labels, relabel
-from worker.imaging.sampling import sampled
 
 LIMIT = 64_000_000
 

@@ -7,9 +7,9 @@ from tests.support import SAMPLES
 from worker.imaging import lifestyle
 from worker.imaging.cutout import cut_out
 from worker.imaging.decode import decode
+from worker.imaging.deliverable_styles import seed_of
 from worker.imaging.floor_materials import MATERIALS
 from worker.imaging.lifestyle import FOOT, ROOMS, Scene, compose_lifestyle
-from worker.imaging.style import seed_of
 
 CHAIR = cut_out(decode((SAMPLES / "chair-front.jpg").read_bytes(), max_pixels=10**8))
 

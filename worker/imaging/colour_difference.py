@@ -14,7 +14,7 @@ from PIL import Image
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from dam_connector.domain.issue import Issue, issue
-from worker.imaging.compose import Picture
+from worker.imaging.composition import Picture
 from worker.imaging.cutout import Cutout
 from worker.imaging.decode import Photo
 

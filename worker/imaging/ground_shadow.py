@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from worker.imaging.planes import blurred, times
+from worker.imaging.plane_arithmetic import blurred, times
 
 F32 = NDArray[np.float32]
 

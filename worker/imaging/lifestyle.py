@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.imaging.compose import Picture, holding, placed, to_srgb
+from worker.imaging.composition import Picture, holding, placed, to_srgb
 from worker.imaging.cutout import Cutout
 from worker.imaging.floor_materials import MATERIALS
 from worker.imaging.ground_shadow import cast_shadow, contact_shadow, ground_line, mirrored
 from worker.imaging.palette import Palette
-from worker.imaging.planes import blurred, coloured, times
+from worker.imaging.plane_arithmetic import blurred, coloured, times
 
 F32 = NDArray[np.float32]
 

@@ -1,10 +1,10 @@
 """Whether a picture that somebody else made still shows the product: found in it, laid over its photo, and compared.
 
-The product is found by its own features (SIFT, an affine map by MAGSAC); plain ones that have few by their edges (worker/imaging/edges.py). Light
+The product is found by its own features (SIFT, an affine map by MAGSAC); plain ones that have few by their edges (worker/imaging/edge_matching.py). Light
 may differ: lightness and tint are brought to the photo's before colours are compared. What the eye reads,
 lettering and marks, is compared patch by patch, where it is large enough to be legible in the picture.
 
-Thresholds are calibrated by `python -m benchmarks.recognise` on pictures that are right and pictures with planted changes; figures: docs/imaging.md.
+Thresholds are calibrated by `python -m benchmarks.product_match_detection` on pictures that are right and pictures with planted changes; figures: docs/imaging.md.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from worker.imaging.cutout import Cutout
-from worker.imaging.edges import finer_by_edges, found_by_edges
+from worker.imaging.edge_matching import finer_by_edges, found_by_edges
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dam_connector.domain.issue import Issue, issue
-from worker.imaging.compose import Picture
+from worker.imaging.composition import Picture
 from worker.imaging.cutout import Cutout
 from worker.imaging.decode import Photo
 from worker.imaging.product_match import Recognition, recognise

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.imaging.background import Background, Mask, border_of, fit_background
-from worker.imaging.planes import blurred
+from worker.imaging.plane_arithmetic import blurred
 
 F32 = NDArray[np.float32]
 Planes = tuple[F32, F32, F32]  # lightness, a and b

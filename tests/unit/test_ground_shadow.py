@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from worker.imaging.compose import Studio, compose
+from worker.imaging.composition import Studio, compose
 from worker.imaging.cutout import Cutout
 from worker.imaging.ground_shadow import cast_shadow, contact_shadow, ground_line, mirrored
 

@@ -1,4 +1,4 @@
-"""Our verdicts beside those of the Khronos validator's own suite: `python -m benchmarks.validator_suite --checkout DIR`.
+"""Our verdicts beside those of the Khronos validator's own suite: `python -m benchmarks.validator_agreement --checkout DIR`.
 
 DIR is a checkout of KhronosGroup/glTF-Validator. Each `assets.json` in it lists the cases of its folder; the expected report of a case stands beside it
 as `NAME.report.json`, or in the list. A verdict is whether there are errors. Printed: how many are equal, and each that is not.

@@ -5,7 +5,7 @@ import hashlib
 import cv2
 
 from dam_connector.domain.rules import Deliverable
-from worker.imaging.compose import Picture, Studio, compose
+from worker.imaging.composition import Picture, Studio, compose
 from worker.imaging.cutout import Cutout
 from worker.imaging.encode import encode
 from worker.imaging.lifestyle import Scene, compose_lifestyle

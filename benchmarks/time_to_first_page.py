@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.processes import free_port, running
+from benchmarks.server_process import free_port, running
 
 ROOT = Path(__file__).parent.parent
 

@@ -1,10 +1,19 @@
-"""Whether a provider's picture still shows the product. benchmarks/recognise.py has many more."""
+"""Whether a provider's picture still shows the product. benchmarks/product_match_detection.py has many more."""
 
 import cv2
 import numpy as np
 import pytest
 
-from benchmarks.recognise import as_made, garbled, hue, lettered, mirrored, painted_over, room, stretched
+from benchmarks.product_match_detection import (
+    as_made,
+    garbled,
+    hue,
+    lettered,
+    mirrored,
+    painted_over,
+    room,
+    stretched,
+)
 from tests.support import SAMPLES
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import Photo, decode

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.processes import free_port, running
+from benchmarks.server_process import free_port, running
 
 SECONDS = 30.0
 

@@ -3,7 +3,7 @@
 Each product is set into a room by our own code, then made as a provider might: other light, another size, a little turned, coded anew; and with
 planted changes: another colour, other proportions, another product, a part gone, mirrored, its lettering garbled.
 
-    python -m benchmarks.recognise [--bench DIR]
+    python -m benchmarks.product_match_detection [--bench DIR]
 """
 
 import argparse

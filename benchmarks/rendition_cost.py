@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 from PIL import Image
 
-from worker.imaging.compose import Studio, compose
+from worker.imaging.composition import Studio, compose
 from worker.imaging.cutout import cut_out
 from worker.imaging.decode import decode
 from worker.imaging.encode import AVIF_QUALITY, JPEG_QUALITY, WEBP_METHOD, WEBP_QUALITY, encode

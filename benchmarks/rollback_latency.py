@@ -12,8 +12,8 @@ from typing import Any
 
 import requests
 
-from benchmarks.bulk import write_sheet
-from benchmarks.processes import free_port, running
+from benchmarks.bulk_throughput import write_sheet
+from benchmarks.server_process import free_port, running
 from dam_connector.settings import Settings
 from dam_connector.wiring import Services, build_services
 

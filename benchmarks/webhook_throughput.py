@@ -13,7 +13,7 @@ from pathlib import Path
 
 from standardwebhooks import Webhook
 
-from benchmarks.processes import free_port, running
+from benchmarks.server_process import free_port, running
 from dam_connector.ops import queue_server
 from dam_connector.settings import Settings
 
@@ -41,7 +41,7 @@ def measure() -> dict[str, object]:
             "--no-control-socket",
         ]
         bare = running(
-            [*gunicorn, "--bind", f"127.0.0.1:{ports['bare']}", "benchmarks.bare_receiver:app"],
+            [*gunicorn, "--bind", f"127.0.0.1:{ports['bare']}", "benchmarks.baseline_receiver:app"],
             port=ports["bare"],
             env={"BENCH_SECRET": SECRET, "BENCH_DB": f"{folder}/bare.db"},
         )

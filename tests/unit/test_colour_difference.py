@@ -7,7 +7,7 @@ import pytest
 
 from tests.support import SAMPLES
 from worker.imaging.colour_difference import MAX_MEDIAN_DE, likeness_issues, median_differences
-from worker.imaging.compose import Studio, compose
+from worker.imaging.composition import Studio, compose
 from worker.imaging.cutout import cut_out
 from worker.imaging.decode import decode
 from worker.imaging.encode import encode

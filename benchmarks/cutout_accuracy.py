@@ -1,4 +1,4 @@
-"""The cut-out over a folder of product photos with known masks: `python -m benchmarks.cutout --bench DIR`.
+"""The cut-out over a folder of product photos with known masks: `python -m benchmarks.cutout_accuracy --bench DIR`.
 
 DIR holds one folder a product with NAME.jpg or NAME.png and NAME_mask.png each. Beside the photos themselves, each clean
 view is set on five grounds (gradient, vignette, soft shadow, grain, JPEG), so that no method is tuned to a dozen pictures.

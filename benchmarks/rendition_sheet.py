@@ -1,4 +1,4 @@
-"""A sheet of photos through studio and rooms, to be looked at: `python -m benchmarks.contact_sheet --out SHEET.jpg [PHOTO ...]`.
+"""A sheet of photos through studio and rooms, to be looked at: `python -m benchmarks.rendition_sheet --out SHEET.jpg [PHOTO ...]`.
 
 A row a photo: on white, on a gradient with a reflection, and in each room. Without photos: those that ship as samples,
 and the last row rendered from a model made of them. A photo with `hero` in its name is taken as seen from above.
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dam_connector.domain.product import Dimensions, View
-from worker.imaging.compose import Studio, compose
+from worker.imaging.composition import Studio, compose
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import decode
 from worker.imaging.lifestyle import ROOMS, Scene, compose_lifestyle

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.recognise import hue, room
+from benchmarks.product_match_detection import hue, room
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.fakes.openai_images import FakeOpenAIImages

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from worker.imaging.cutout import Cutout
 from worker.imaging.ground_shadow import contact_shadow, ground_line, mirrored
-from worker.imaging.planes import coloured, times
+from worker.imaging.plane_arithmetic import coloured, times
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.validator_suite import measure
+from benchmarks.validator_agreement import measure
 from tests.unit.test_checks import good
 
 LISTINGS = [

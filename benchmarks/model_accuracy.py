@@ -1,4 +1,4 @@
-"""Models made from a folder of products with known 3D models: `python -m benchmarks.modeling --bench DIR [--sheets DIR] [NAME ...]`.
+"""Models made from a folder of products with known 3D models: `python -m benchmarks.model_accuracy --bench DIR [--sheets DIR] [NAME ...]`.
 
 DIR holds one folder a product (model.glb, dims.json, clean views and photos) and score.py, which compares two models; the
 table has, for each set of input views, the mean over the products and each product's own figures. CPU-seconds are of one

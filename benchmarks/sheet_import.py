@@ -1,4 +1,4 @@
-"""How long a sheet of 100,000 rows takes until every row is judged and stored, and how much memory: `python -m benchmarks batches`."""
+"""How long a sheet of 100,000 rows takes until every row is judged and stored, and how much memory: `python -m benchmarks sheet_import`."""
 
 import csv
 import json
@@ -21,7 +21,7 @@ ROWS = 100_000
 def measure() -> dict[str, Any]:
     """The figures of a process of its own, so that its memory is its own."""
     ran = subprocess.run(
-        [sys.executable, "-m", "benchmarks.batches"], check=True, capture_output=True, text=True
+        [sys.executable, "-m", "benchmarks.sheet_import"], check=True, capture_output=True, text=True
     )
     found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
     return found
