@@ -16,8 +16,8 @@ import psutil
 
 from dam_connector.fakes.meshy import FakeMeshy
 from dam_connector.fakes.openai_images import FakeOpenAIImages
-from dam_connector.fakes.server import GLB, FakeServer
-from dam_connector.fakes.tripo import KEY as TRIPO_KEY
+from dam_connector.fakes.server import MINIMAL_GLB, FakeServer
+from dam_connector.fakes.tripo import API_KEY as TRIPO_KEY
 from dam_connector.fakes.tripo import FakeTripo
 from dam_connector.rules_file import rules_text
 from dam_connector.settings import Settings
@@ -37,10 +37,10 @@ def measure() -> dict[str, object]:
     """CPU in percent of one core while so many tasks are in flight, turnover included; slots filled, of those that the provider has."""
     return {
         "tripo": _measured(
-            _Tripo(lambda pictures: GLB, seconds=TASK_S, concurrency=SLOTS, credits=1e9), "tripo", TRIPO_KEY
+            _Tripo(lambda pictures: MINIMAL_GLB, seconds=TASK_S, concurrency=SLOTS, credits=1e9), "tripo", TRIPO_KEY
         ),
         "meshy": _measured(
-            _Meshy(lambda pictures: GLB, seconds=TASK_S, concurrency=SLOTS, credits=1e9), "meshy", "key_fake"
+            _Meshy(lambda pictures: MINIMAL_GLB, seconds=TASK_S, concurrency=SLOTS, credits=1e9), "meshy", "key_fake"
         ),
         "openai_images": _measured(
             _Slow(lambda pictures: FRONT.read_bytes(), credits=1e9), "openai_images", "key_fake", slots=20
@@ -51,8 +51,8 @@ def measure() -> dict[str, object]:
 class _Uneven:
     """Tasks that take a minute on average, each a little more or less, as real ones do."""
 
-    def begin(self, *given: Any, **more: Any) -> Any:
-        task = super().begin(*given, **more)  # type: ignore[misc]
+    def create_task(self, *given: Any, **more: Any) -> Any:
+        task = super().create_task(*given, **more)  # type: ignore[misc]
         task.ready_at += random.Random(task.id).uniform(-0.25, 0.25) * TASK_S
         return task
 
@@ -105,7 +105,7 @@ def _watched(process: psutil.Process, fake: FakeServer, slots: int) -> dict[str,
     used = sum(process.cpu_times()[:2]) - before
     done = len(fake.tasks) - begun
     asked: dict[str, int] = {}
-    for operation, _ in fake.asked:
+    for operation, _ in fake.requests:
         asked[operation] = asked.get(operation, 0) + 1
     return {
         "slots": slots,

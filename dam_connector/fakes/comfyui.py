@@ -2,22 +2,22 @@
 
 from typing import Any
 
-from dam_connector.fakes.server import FakeServer, FakeTask, Request, Said
+from dam_connector.fakes.server import FakeReply, FakeRequest, FakeServer, FakeTask
 
 
 class FakeComfyUI(FakeServer):
     """Runs any workflow: what it puts out is what `make` gives, as `images` or `3d`."""
 
     errors = {
-        "400": Said(
+        "400": FakeReply(
             400,
             {
                 "error": {"type": "prompt_outputs_failed_validation", "message": "bad"},
                 "node_errors": {"3": {"errors": []}},
             },
         ),
-        "500": Said(500, b"500 Internal Server Error", mime="text/plain"),
-        "401": Said(401, {}),
+        "500": FakeReply(500, b"500 Internal Server Error", mime="text/plain"),
+        "401": FakeReply(401, {}),
     }
     price = 0.0
     output = "images"
@@ -26,34 +26,34 @@ class FakeComfyUI(FakeServer):
         super().__init__(*given, **more)
         self.files: dict[str, bytes] = {}
 
-    def allowed(self, request: Request) -> bool:
+    def is_authorized(self, request: FakeRequest) -> bool:
         return True
 
-    def operation(self, request: Request) -> str:
+    def operation(self, request: FakeRequest) -> str:
         if request.path == "/prompt":
             return "submit"
         return {"upload": "upload", "history": "poll", "view": "view"}[request.path.split("/")[1]]
 
-    def answer(self, request: Request, operation: str) -> Said:
+    def answer(self, request: FakeRequest, operation: str) -> FakeReply:
         if operation == "upload":
             name = f"upload_{len(self.files) + 1}.png"
             self.files[name] = request.form["image"]
-            return Said(200, {"name": name, "subfolder": "", "type": "input"})
+            return FakeReply(200, {"name": name, "subfolder": "", "type": "input"})
         if operation == "submit":
             return self._begun(request.json)
         if operation == "view":
             task = self.tasks.get(request.query["filename"].partition(".")[0])
             if task is None or request.query.get("type") != "output":
-                return Said(404, {})
-            data, fault = self.made_of(task), self.next_fault("told")
-            return Said(
+                return FakeReply(404, {})
+            data, fault = self.result_of(task), self.next_fault("task")
+            return FakeReply(
                 200,
                 {"wrong magic": b"PK\x03\x04" + data[4:], "short": data[: len(data) // 2]}.get(fault, data),
                 mime="image/png",
             )
         return self._told(request.path.rpartition("/")[2])
 
-    def _begun(self, body: dict[str, Any]) -> Said:
+    def _begun(self, body: dict[str, Any]) -> FakeReply:
         values = [
             value
             for node in body["prompt"].values()
@@ -61,16 +61,16 @@ class FakeComfyUI(FakeServer):
             if isinstance(value, str)
         ]
         used = {name: self.files[name] for name in values if name in self.files}
-        task = self.tasks.get(body["prompt_id"]) or self.begin(
+        task = self.tasks.get(body["prompt_id"]) or self.create_task(
             body["prompt"], used, task_id=body["prompt_id"]
         )
-        return Said(200, {"prompt_id": task.id, "number": len(self.tasks), "node_errors": {}})
+        return FakeReply(200, {"prompt_id": task.id, "number": len(self.tasks), "node_errors": {}})
 
-    def _told(self, task_id: str) -> Said:
+    def _told(self, task_id: str) -> FakeReply:
         task = self.tasks.get(task_id)
         if task is None or not task.ready:
-            return Said(200, {})
-        return Said(200, {task_id: self._history(task)})
+            return FakeReply(200, {})
+        return FakeReply(200, {task_id: self._history(task)})
 
     def _history(self, task: FakeTask) -> dict[str, Any]:
         if self.next_fault("history") == "failed":

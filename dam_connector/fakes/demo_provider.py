@@ -9,18 +9,18 @@ from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
-from dam_connector.fakes.tripo import KEY, FakeTripo
+from dam_connector.fakes.tripo import API_KEY, FakeTripo
 from dam_connector.rules_file import rules_text
 from dam_connector.settings import Settings
 from schemas.product import METRES_PER_UNIT
 
 FAKE_TRIPO = "fake-tripo"
-SECONDS = 6.0  # that a task takes
+TASK_S = 6.0  # that a task takes
 
 
 def with_fake_tripo(settings: Settings) -> tuple[Settings, FakeTripo]:
     """The settings under which models come from a fake Tripo, and it, started. The rules are those of plugin.json, changed so, in the data directory."""
-    fake = FakeTripo(make=_built, seconds=SECONDS)
+    fake = FakeTripo(make=_build_model, seconds=TASK_S)
     base_url = fake.start()
     rules = json.loads(rules_text(settings.plugin_json))
     tripo = {"adapter": "tripo", "base_url": base_url, "api_key": "env/TRIPO_API_KEY", "max_usd_per_day": 20}
@@ -33,11 +33,11 @@ def with_fake_tripo(settings: Settings) -> tuple[Settings, FakeTripo]:
     path.write_text(json.dumps(rules, indent=2))
     hosts = ",".join(filter(None, [settings.allow_hosts, fake.host]))
     return replace(
-        settings, plugin_json=path, allow_hosts=hosts, environ={**settings.environ, "TRIPO_API_KEY": KEY}
+        settings, plugin_json=path, allow_hosts=hosts, environ={**settings.environ, "TRIPO_API_KEY": API_KEY}
     ), fake
 
 
-def _built(pictures: Mapping[str, bytes]) -> bytes:
+def _build_model(pictures: Mapping[str, bytes]) -> bytes:
     """A GLB that our own code makes of the pictures, in a process of its own: no 3D library is loaded here.
 
     The proportions of a sample product are those of its record, which a real provider would have to guess.
@@ -53,7 +53,7 @@ def _built(pictures: Mapping[str, bytes]) -> bytes:
             "--out",
             f"{folder}/made.glb",
         ]
-        command += _size_of(pictures["front"])
+        command += _size_options(pictures["front"])
         for view, data in pictures.items():
             (Path(folder) / f"{view}.jpg").write_bytes(data)
             command += [f"--{view}", f"{folder}/{view}.jpg"]
@@ -61,7 +61,7 @@ def _built(pictures: Mapping[str, bytes]) -> bytes:
         return (Path(folder) / "made.glb").read_bytes()
 
 
-def _size_of(front: bytes) -> list[str]:
+def _size_options(front: bytes) -> list[str]:
     """The size of the sample product with this photo, as the command line takes it; nothing for other photos."""
     samples = files("dam_connector").joinpath("samples")
     for entry in json.loads(samples.joinpath("catalog.json").read_text()):

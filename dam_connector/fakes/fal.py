@@ -7,12 +7,12 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from dam_connector.fakes.server import KEY, FakeServer, FakeTask, Request, Said
+from dam_connector.fakes.server import API_KEY, FakeReply, FakeRequest, FakeServer, FakeTask
 
 
-def _error(status: int, kind: str, **headers: str) -> Said:
+def _error(status: int, kind: str, **headers: str) -> FakeReply:
     names = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Said(status, {"detail": [{"loc": ["body"], "msg": kind, "type": kind}]}, names)
+    return FakeReply(status, {"detail": [{"loc": ["body"], "msg": kind, "type": kind}]}, names)
 
 
 class FakeFal(FakeServer):
@@ -22,7 +22,7 @@ class FakeFal(FakeServer):
         "401": _error(401, "invalid api key"),
         "400": _error(422, "missing"),
         "moderated": _error(422, "content_policy_violation"),
-        "no credit": Said(403, {"detail": "User is locked. Reason: Exhausted balance."}),
+        "no credit": FakeReply(403, {"detail": "User is locked. Reason: Exhausted balance."}),
         "rate": _error(429, "too_many_requests", Retry_After="5"),
         "500": _error(500, "internal"),
         "gone": _error(404, "request not found"),
@@ -31,20 +31,20 @@ class FakeFal(FakeServer):
     def __init__(self, *given: Any, **more: Any) -> None:
         super().__init__(*given, **more)
         self._key = Ed25519PrivateKey.generate()
-        self.moved = ""  # another host to name in addresses
+        self.other_host = ""  # another host to name in addresses
 
-    def allowed(self, request: Request) -> bool:
-        return request.path == "/jwks.json" or request.headers.get("authorization") == f"Key {KEY}"
+    def is_authorized(self, request: FakeRequest) -> bool:
+        return request.path == "/jwks.json" or request.headers.get("authorization") == f"Key {API_KEY}"
 
-    def operation(self, request: Request) -> str:
+    def operation(self, request: FakeRequest) -> str:
         if request.path == "/jwks.json":
             return "keys"
         return {"POST": "submit", "PUT": "cancel"}.get(request.method, "poll")
 
-    def answer(self, request: Request, operation: str) -> Said:
+    def answer(self, request: FakeRequest, operation: str) -> FakeReply:
         if operation == "keys":
             x = base64.urlsafe_b64encode(self._key.public_key().public_bytes_raw()).rstrip(b"=").decode()
-            return Said(200, {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": x}]})
+            return FakeReply(200, {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": x}]})
         if operation == "submit":
             return self._begun(request)
         parts = request.path.split("/")
@@ -53,41 +53,41 @@ class FakeFal(FakeServer):
             return self.errors["gone"]
         if operation == "cancel":
             if task.ready:
-                return Said(400, {"status": "ALREADY_COMPLETED"})
+                return FakeReply(400, {"status": "ALREADY_COMPLETED"})
             task.cancelled = True
-            return Said(202, {"status": "CANCELLATION_REQUESTED"})
+            return FakeReply(202, {"status": "CANCELLATION_REQUESTED"})
         return (
-            Said(200, self._status(task)) if request.path.endswith("/status") else Said(200, self.made(task))
+            FakeReply(200, self._status(task)) if request.path.endswith("/status") else FakeReply(200, self.result_json(task))
         )
 
-    def _begun(self, request: Request) -> Said:
+    def _begun(self, request: FakeRequest) -> FakeReply:
         image = str(request.json.get("image_url", ""))
         if not image.startswith("data:image/"):
             return self.errors["400"]
-        if refused := self.refuse():
+        if refused := self.refusal():
             return refused
         body = {**request.json, "hook": request.query.get("fal_webhook", "")}
-        task = self.begin(body, {"front": base64.b64decode(image.partition(",")[2])})
-        base = f"{self.moved or self.base_url}{request.path}/requests/{task.id}"
+        task = self.create_task(body, {"front": base64.b64decode(image.partition(",")[2])})
+        base = f"{self.other_host or self.base_url}{request.path}/requests/{task.id}"
         addresses = {"response_url": base, "status_url": f"{base}/status", "cancel_url": f"{base}/cancel"}
-        return Said(200, {"request_id": task.id, **addresses, "queue_position": 0})
+        return FakeReply(200, {"request_id": task.id, **addresses, "queue_position": 0})
 
     def _status(self, task: FakeTask) -> dict[str, Any]:
-        fault = self.next_fault("told")
+        fault = self.next_fault("task")
         if fault == "odd":
             return {"status": "MEDITATING"}
         if fault == "failed":
             return {"status": "COMPLETED", "error": "content policy"}
         return {"status": "COMPLETED" if task.ready else "IN_PROGRESS"}
 
-    def made(self, task: FakeTask) -> dict[str, Any]:
+    def result_json(self, task: FakeTask) -> dict[str, Any]:
         """The answer of the model."""
-        url = self.link(task, "bin", self.next_fault("link"))
+        url = self.link_to(task, "bin", self.next_fault("link"))
         return {"images": [{"url": url}], "model_mesh": {"url": url}, "seed": 1}
 
     def webhook(self, task: FakeTask, *, at: int) -> tuple[dict[str, str], bytes]:
         """The headers and the body with which it tells that a task ended."""
-        body = json.dumps({"request_id": task.id, "status": "OK", "payload": self.made(task)}).encode()
+        body = json.dumps({"request_id": task.id, "status": "OK", "payload": self.result_json(task)}).encode()
         message = "\n".join([task.id, "user_1", str(at), hashlib.sha256(body).hexdigest()]).encode()
         names = {
             "request-id": task.id,

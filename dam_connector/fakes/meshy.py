@@ -6,13 +6,13 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from dam_connector.fakes.server import FakeServer, FakeTask, Request, Said
+from dam_connector.fakes.server import FakeReply, FakeRequest, FakeServer, FakeTask
 
-STATES = {"failed": "FAILED", "odd": "MEDITATING"}
+FAULT_STATUSES = {"failed": "FAILED", "odd": "MEDITATING"}
 
 
-def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> Said:
-    return Said(status, {"message": message}, headers or {})
+def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> FakeReply:
+    return FakeReply(status, {"message": message}, headers or {})
 
 
 class FakeMeshy(FakeServer):
@@ -29,20 +29,20 @@ class FakeMeshy(FakeServer):
         "gone": _error(404, "Task not found"),
     }
 
-    def operation(self, request: Request) -> str:
+    def operation(self, request: FakeRequest) -> str:
         if request.path.endswith("/balance"):
             return "balance"
         whole = request.path.removeprefix("/openapi/v1/")
         return {"POST": "submit", "DELETE": "cancel"}.get(request.method, "poll" if "/" in whole else "list")
 
-    def answer(self, request: Request, operation: str) -> Said:
+    def answer(self, request: FakeRequest, operation: str) -> FakeReply:
         kind, _, task_id = request.path.removeprefix("/openapi/v1/").partition("/")
         if operation == "balance":
-            return Said(200, {"balance": self.credits})
+            return FakeReply(200, {"balance": self.credits})
         if operation == "submit":
             return self._begun(request, kind)
         if operation == "list":
-            return Said(200, [self.told(task) for task in reversed(self.tasks.values()) if task.kind == kind])
+            return FakeReply(200, [self.task_json(task) for task in reversed(self.tasks.values()) if task.kind == kind])
         task = self.tasks.get(task_id)
         if task is None or task.kind != kind:
             return self.errors["gone"]
@@ -50,10 +50,10 @@ class FakeMeshy(FakeServer):
             if not task.ready and task.body.get("running"):
                 return _error(409, "task is in progress")
             task.cancelled = True
-            return Said(200, {})
-        return Said(200, self.told(task))
+            return FakeReply(200, {})
+        return FakeReply(200, self.task_json(task))
 
-    def _begun(self, request: Request, kind: str) -> Said:
+    def _begun(self, request: FakeRequest, kind: str) -> FakeReply:
         body = request.json
         images = body.get("image_urls") or ([body["image_url"]] if "image_url" in body else [])
         if (
@@ -62,18 +62,18 @@ class FakeMeshy(FakeServer):
             or not all(image.startswith(("data:image/jpeg", "data:image/png")) for image in images)
         ):
             return self.errors["400"]
-        if refused := self.refuse():
+        if refused := self.refusal():
             return refused
         pictures = {
             f"{number}": base64.b64decode(image.partition(",")[2]) for number, image in enumerate(images)
         }
-        task = self.begin(body, pictures, kind=kind, task_id=str(uuid.uuid4()))
+        task = self.create_task(body, pictures, kind=kind, task_id=str(uuid.uuid4()))
         task.body["created_at"] = int(time.time() * 1000)
-        return Said(202, {"result": task.id})
+        return FakeReply(202, {"result": task.id})
 
-    def told(self, task: FakeTask) -> dict[str, Any]:
+    def task_json(self, task: FakeTask) -> dict[str, Any]:
         """A task as a look, the list or a webhook tells it."""
-        fault = self.next_fault("told")
+        fault = self.next_fault("task")
         said: dict[str, Any] = {
             "id": task.id,
             "ai_model": task.body["ai_model"],
@@ -81,10 +81,10 @@ class FakeMeshy(FakeServer):
             "progress": 100,
         }
         said["type"] = task.kind
-        if fault in STATES:
+        if fault in FAULT_STATUSES:
             return {
                 **said,
-                "status": STATES[fault],
+                "status": FAULT_STATUSES[fault],
                 "task_error": {"message": "content policy" if fault == "failed" else ""},
                 "consumed_credits": 0,
             }
@@ -95,6 +95,6 @@ class FakeMeshy(FakeServer):
             **said,
             **model,
             "status": "SUCCEEDED",
-            "model_urls": {"glb": self.link(task, "glb", fault)},
+            "model_urls": {"glb": self.link_to(task, "glb", fault)},
             "consumed_credits": self.price,
         }

@@ -3,11 +3,11 @@
 import base64
 from typing import Any
 
-from dam_connector.fakes.server import FakeServer, Request, Said
+from dam_connector.fakes.server import FakeReply, FakeRequest, FakeServer
 
 
-def _error(status: int, code: str, kind: str = "invalid_request_error") -> Said:
-    return Said(
+def _error(status: int, code: str, kind: str = "invalid_request_error") -> FakeReply:
+    return FakeReply(
         status,
         {"error": {"message": code, "type": kind, "param": None, "code": code}},
         {"x-request-id": "req_error"},
@@ -23,7 +23,7 @@ class FakeOpenAIImages(FakeServer):
         "moderated": _error(400, "moderation_blocked", "image_generation_user_error"),
         "no credit": _error(402, "insufficient_quota"),
         "quota": _error(429, "insufficient_quota"),
-        "rate": Said(
+        "rate": FakeReply(
             429, {"error": {"message": "rate limit", "code": "rate_limit_exceeded"}}, {"Retry-After": "5"}
         ),
         "500": _error(500, "server_error"),
@@ -33,10 +33,10 @@ class FakeOpenAIImages(FakeServer):
         super().__init__(*given, **more)
         self.links, self.model_actual = False, ""
 
-    def operation(self, request: Request) -> str:
+    def operation(self, request: FakeRequest) -> str:
         return "submit"
 
-    def answer(self, request: Request, operation: str) -> Said:
+    def answer(self, request: FakeRequest, operation: str) -> FakeReply:
         if request.path.endswith("/edits"):
             body: dict[str, Any] = {name: data.decode() for name, data in request.parts if name != "image[]"}
             pictures = {
@@ -49,13 +49,13 @@ class FakeOpenAIImages(FakeServer):
                 pictures = {"0": base64.b64decode(image.partition(",")[2])}
         if not body.get("model") or not body.get("prompt") or "response_format" in body:
             return self.errors["400"]
-        if refused := self.refuse():
+        if refused := self.refusal():
             return refused
-        task = self.begin(body, pictures, kind=request.path)
-        fault = self.next_fault("told")
+        task = self.create_task(body, pictures, kind=request.path)
+        fault = self.next_fault("task")
         made = [self._picture(task, number, fault) for number in range(int(body.get("n", 1)))]
         actual = {"model_actual": self.model_actual} if self.model_actual else {}
-        return Said(
+        return FakeReply(
             200,
             {"id": f"gen_{task.id[:8]}", "created": 1, "data": made, **actual},
             {"x-request-id": f"req_{task.id[:8]}"},
@@ -63,8 +63,8 @@ class FakeOpenAIImages(FakeServer):
 
     def _picture(self, task: Any, number: int, fault: str) -> dict[str, str]:
         if self.links or fault in ("dead link", "html"):
-            return {"url": self.link(task, "png", fault, number)}
-        data = self.made_of(task, number)
+            return {"url": self.link_to(task, "png", fault, number)}
+        data = self.result_of(task, number)
         return {
             "b64_json": base64.b64encode(
                 b"PK\x03\x04" + data[4:] if fault == "wrong magic" else data

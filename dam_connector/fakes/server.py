@@ -19,12 +19,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-LINK_S = 60.0
-FLOOD = 6_000_000  # bytes of an answer that nobody takes
-PATIENCE_S = 60.0  # a slow answer comes then; whom it is for has hung up long before
-KEY = "key_fake"
-BEFORE = ("slow", "closed", "no json")  # faults that need no work of the vendor's
-METADATA = "http://169.254.169.254/latest/meta-data"
+LINK_LIFETIME_S = 60.0
+FLOOD_BYTES = 6_000_000  # bytes of an answer that nobody takes
+SLOW_REPLY_S = 60.0  # a slow answer comes then; whom it is for has hung up long before
+API_KEY = "key_fake"
+FAULTS_BEFORE_WORK = ("slow", "closed", "no json")  # faults that need no work of the vendor's
+METADATA_URL = "http://169.254.169.254/latest/meta-data"
 
 
 @dataclass
@@ -36,7 +36,7 @@ class FakeTask:
     pictures: dict[str, bytes]
     ready_at: float
     kind: str = ""
-    made: list[bytes] = field(default_factory=list)
+    results: list[bytes] = field(default_factory=list)
     cancelled: bool = False
 
     @property
@@ -45,7 +45,7 @@ class FakeTask:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class FakeReply:
     """An answer: a JSON value, or bytes with their type."""
 
     status: int
@@ -54,23 +54,23 @@ class Said:
     mime: str = "application/json"
 
     @property
-    def data(self) -> bytes:
+    def raw_body(self) -> bytes:
         return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
 
 
 @dataclass(frozen=True)
-class Request:
+class FakeRequest:
     """What came in. headers: names in lower case."""
 
     method: str
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
-    raw: bytes
+    body: bytes
 
     @cached_property
     def json(self) -> dict[str, Any]:
-        return dict(json.loads(self.raw or b"{}"))
+        return dict(json.loads(self.body or b"{}"))
 
     @property
     def parts(self) -> list[tuple[str, bytes]]:
@@ -85,7 +85,7 @@ class Request:
     @cached_property
     def _sent(self) -> list[tuple[str, str, bytes]]:
         head = b"Content-Type: " + self.headers.get("content-type", "").encode() + b"\r\n\r\n"
-        message = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + self.raw)
+        message = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + self.body)
         found = []
         for each in message.iter_parts():
             name, data = each.get_param("name", header="content-disposition"), each.get_payload(decode=True)
@@ -104,7 +104,7 @@ class FakeServer:
     no json (before any work); lost, 500 after, nonsense, flood (the work was begun). operation(): which one a request is.
     """
 
-    errors: Mapping[str, Said] = {}
+    errors: Mapping[str, FakeReply] = {}
     price = 30.0  # credits a task
 
     def __init__(
@@ -118,7 +118,7 @@ class FakeServer:
         self.make, self.seconds, self.credits, self.concurrency = make, seconds, credits, concurrency
         self.faults: dict[str, list[str]] = {}
         self.tasks: dict[str, FakeTask] = {}
-        self.asked: list[tuple[str, str]] = []
+        self.requests: list[tuple[str, str]] = []
         self.base_url = ""
         self._lock = threading.Lock()
         self._making = threading.Lock()
@@ -145,22 +145,22 @@ class FakeServer:
         """Tasks that were begun and not given back: each would have cost money."""
         return sum(not task.cancelled for task in self.tasks.values())
 
-    def operation(self, request: Request) -> str:
+    def operation(self, request: FakeRequest) -> str:
         raise NotImplementedError
 
-    def answer(self, request: Request, operation: str) -> Said:
+    def answer(self, request: FakeRequest, operation: str) -> FakeReply:
         raise NotImplementedError
 
-    def allowed(self, request: Request) -> bool:
+    def is_authorized(self, request: FakeRequest) -> bool:
         """Whether the request carries the key."""
-        return request.headers.get("authorization") == f"Bearer {KEY}"
+        return request.headers.get("authorization") == f"Bearer {API_KEY}"
 
     def next_fault(self, operation: str) -> str:
         with self._lock:
             waiting = self.faults.get(operation)
             return waiting.pop(0) if waiting else ""
 
-    def begin(
+    def create_task(
         self, body: dict[str, Any], pictures: dict[str, bytes], *, kind: str = "", task_id: str = ""
     ) -> FakeTask:
         """A new task; the account pays for it."""
@@ -176,7 +176,7 @@ class FakeServer:
             self.credits -= self.price
         return task
 
-    def refuse(self) -> Said | None:
+    def refusal(self) -> FakeReply | None:
         """What stands against another task: no slot, no money."""
         with self._lock:
             if (
@@ -188,16 +188,16 @@ class FakeServer:
                 self.errors["no credit"] if "no credit" in self.errors and self.credits < self.price else None
             )
 
-    def made_of(self, task: FakeTask, number: int = 0) -> bytes:
+    def result_of(self, task: FakeTask, number: int = 0) -> bytes:
         """What the task makes, made when somebody wants it first."""
         with self._making:
-            while len(task.made) <= number:
-                task.made.append(self.make(task.pictures))
-        return task.made[number]
+            while len(task.results) <= number:
+                task.results.append(self.make(task.pictures))
+        return task.results[number]
 
-    def link(self, task: FakeTask, extension: str, fault: str = "", number: int = 0) -> str:
+    def link_to(self, task: FakeTask, extension: str, fault: str = "", number: int = 0) -> str:
         """A link to what a task made, which lives for a while."""
-        until = 0.0 if fault == "dead link" else time.time() + LINK_S
+        until = 0.0 if fault == "dead link" else time.time() + LINK_LIFETIME_S
         return f"{self.base_url}/cdn/{task.id}/{number}.{extension}?until={until:.0f}"
 
 
@@ -225,17 +225,17 @@ class _Handler(BaseHTTPRequestHandler):
         raw = self.rfile.read(int(self.headers.get("content-length", 0) or 0))
         parts = urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
-        request = Request(self.command, parts.path, dict(parse_qsl(parts.query)), headers, raw)
+        request = FakeRequest(self.command, parts.path, dict(parse_qsl(parts.query)), headers, raw)
         operation = "cdn" if parts.path.startswith("/cdn/") else self._fake.operation(request)
         fault = self._fake.next_fault(operation)
-        self._fake.asked.append((operation, self.path))
+        self._fake.requests.append((operation, self.path))
         if operation == "cdn":
             self._cdn(request, fault)
         elif fault in self._fake.errors:
             self._say(self._fake.errors[fault])
-        elif fault in BEFORE and self._stays_away(fault):
+        elif fault in FAULTS_BEFORE_WORK and self._stays_away(fault):
             self.close_connection = True
-        elif not self._fake.allowed(request):
+        elif not self._fake.is_authorized(request):
             self._say(self._fake.errors["401"])
         else:
             self._behind(self._fake.answer(request, operation), fault)
@@ -245,27 +245,27 @@ class _Handler(BaseHTTPRequestHandler):
     def _stays_away(self, fault: str) -> bool:
         """Whether the vendor never learns of the request."""
         if fault == "no json":
-            self._say(Said(200, b"<html>gateway</html>", {"Connection": "close"}, "text/html"))
+            self._say(FakeReply(200, b"<html>gateway</html>", {"Connection": "close"}, "text/html"))
         if fault == "slow":
             return bool(
-                select.select([self.connection], [], [], PATIENCE_S)[0]
+                select.select([self.connection], [], [], SLOW_REPLY_S)[0]
             )  # it can be read from once the client hangs up
         return True
 
-    def _behind(self, said: Said, fault: str) -> None:
+    def _behind(self, said: FakeReply, fault: str) -> None:
         """The work was done; whether the answer arrives is another matter."""
         if fault == "lost":
             self.close_connection = True
         elif fault == "500 after":
             self._say(self._fake.errors["500"])
         elif fault == "nonsense":
-            self._say(Said(200, {}))
+            self._say(FakeReply(200, {}))
         elif fault == "flood":
-            self._say(Said(said.status, said.data + b" " * FLOOD, said.headers, said.mime))
+            self._say(FakeReply(said.status, said.raw_body + b" " * FLOOD_BYTES, said.headers, said.mime))
         else:
             self._say(said)
 
-    def _cdn(self, request: Request, fault: str) -> None:
+    def _cdn(self, request: FakeRequest, fault: str) -> None:
         task_id, _, name = request.path.removeprefix("/cdn/").partition("/")
         task = self._fake.tasks.get(task_id)
         if (
@@ -273,12 +273,12 @@ class _Handler(BaseHTTPRequestHandler):
             or float(request.query.get("until", 0)) < time.time()
             or "authorization" in request.headers
         ):
-            self._say(Said(403, {"message": "the link is dead, or a key was sent along"}))
+            self._say(FakeReply(403, {"message": "the link is dead, or a key was sent along"}))
             return
         if fault == "redirect":
-            self._say(Said(302, b"", {"Location": METADATA}))
+            self._say(FakeReply(302, b"", {"Location": METADATA_URL}))
             return
-        data = self._fake.made_of(task, int(name.partition(".")[0]))
+        data = self._fake.result_of(task, int(name.partition(".")[0]))
         whole = {"wrong magic": b"PK\x03\x04" + data[4:], "short": data[: len(data) // 2]}.get(fault, data)
         self._head(
             200,
@@ -290,8 +290,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(whole if fault != "half" else data[: len(data) // 2])
         self.close_connection = self.close_connection or fault in ("half", "huge")
 
-    def _say(self, said: Said) -> None:
-        data = said.data
+    def _say(self, said: FakeReply) -> None:
+        data = said.raw_body
         self._head(said.status, {"Content-Type": said.mime, "Content-Length": str(len(data)), **said.headers})
         self.wfile.write(data)
 
@@ -305,6 +305,6 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-GLB = (
+MINIMAL_GLB = (
     b"glTF" + (2).to_bytes(4, "little") + (24).to_bytes(4, "little") + b"\x04\x00\x00\x00JSON{}  "
 )  # the smallest one

@@ -1,10 +1,10 @@
 """Stability's 3D and edit interfaces, played: one request a task."""
 
-from dam_connector.fakes.server import FakeServer, Request, Said
+from dam_connector.fakes.server import FakeReply, FakeRequest, FakeServer
 
 
-def _error(status: int, name: str) -> Said:
-    return Said(status, {"id": "req_1", "name": name, "errors": [name]})
+def _error(status: int, name: str) -> FakeReply:
+    return FakeReply(status, {"id": "req_1", "name": name, "errors": [name]})
 
 
 class FakeStability(FakeServer):
@@ -19,27 +19,27 @@ class FakeStability(FakeServer):
         "500": _error(500, "internal_error"),
     }
 
-    def operation(self, request: Request) -> str:
+    def operation(self, request: FakeRequest) -> str:
         return "submit"
 
-    def answer(self, request: Request, operation: str) -> Said:
+    def answer(self, request: FakeRequest, operation: str) -> FakeReply:
         form = request.form
         image = form.get("image", b"")
         if not image or len(image) > 10_485_760:
             return self.errors["400"]
-        if refused := self.refuse():
+        if refused := self.refusal():
             return refused
-        task = self.begin(
+        task = self.create_task(
             {name: value.decode() for name, value in form.items() if name != "image"},
             {"front": image},
             kind=request.path,
         )
-        data, fault = self.made_of(task), self.next_fault("told")
+        data, fault = self.result_of(task), self.next_fault("task")
         headers = {
             "x-request-id": task.id,
             "finish-reason": "CONTENT_FILTERED" if fault == "failed" else "SUCCESS",
         }
         wrong = b"PK\x03\x04" + data[4:] if fault == "wrong magic" else data
-        return Said(
+        return FakeReply(
             200, wrong, headers, "image/png" if "remove-background" in request.path else "model/gltf-binary"
         )

@@ -6,15 +6,15 @@ import json
 import uuid
 from typing import Any
 
-from dam_connector.fakes.server import FakeServer, FakeTask, Request, Said
+from dam_connector.fakes.server import FakeReply, FakeRequest, FakeServer, FakeTask
 
-KEY = "tsk_fake"
+API_KEY = "tsk_fake"
 WEBHOOK_SECRET = "whsec_fake"
 
 
-def _error(status: int, code: int, message: str, **headers: str) -> Said:
+def _error(status: int, code: int, message: str, **headers: str) -> FakeReply:
     names = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Said(
+    return FakeReply(
         status,
         {"code": code, "status": "error", "message": message},
         {"X-Tripo-Trace-ID": "trace_1", **names},
@@ -39,17 +39,17 @@ class FakeTripo(FakeServer):
         super().__init__(*given, **more)
         self.files: dict[str, bytes] = {}
 
-    def allowed(self, request: Request) -> bool:
-        return request.headers.get("authorization") == f"Bearer {KEY}"
+    def is_authorized(self, request: FakeRequest) -> bool:
+        return request.headers.get("authorization") == f"Bearer {API_KEY}"
 
-    def operation(self, request: Request) -> str:
+    def operation(self, request: FakeRequest) -> str:
         if request.path == "/v3/files":
             return "upload"
         if request.path.startswith("/v3/generation/"):
             return "submit"
         return "balance" if "/account/" in request.path else "poll"
 
-    def answer(self, request: Request, operation: str) -> Said:
+    def answer(self, request: FakeRequest, operation: str) -> FakeReply:
         if operation == "upload":
             token = f"file_{uuid.uuid4().hex[:12]}"
             self.files[token] = request.form["file"]
@@ -60,25 +60,25 @@ class FakeTripo(FakeServer):
             return _good({"balance": self.credits, "frozen": 0})
         if request.path == "/v3/tasks/list":
             ids = request.json["task_ids"]
-            tasks = [self.told(self.tasks[i]) for i in ids if i in self.tasks]
+            tasks = [self.task_json(self.tasks[i]) for i in ids if i in self.tasks]
             return _good({"tasks": tasks, "missed": [i for i in ids if i not in self.tasks]})
         task = self.tasks.get(request.path.rpartition("/")[2])
-        return _good(self.told(task)) if task else self.errors["gone"]
+        return _good(self.task_json(task)) if task else self.errors["gone"]
 
-    def _begun(self, request: Request) -> Said:
+    def _begun(self, request: FakeRequest) -> FakeReply:
         body = request.json
         wanted = "inputs" if request.path.endswith("multiview-to-model") else "input"
         if "model" not in body or wanted not in body or body.get("quad") or "compress" in body:
             return self.errors["400"]
-        if refused := self.refuse():
+        if refused := self.refusal():
             return refused
         views = body["inputs"] if "inputs" in body else [{"front": body["input"]}]
-        task = self.begin(body, {view: self.files[token] for each in views for view, token in each.items()})
+        task = self.create_task(body, {view: self.files[token] for each in views for view, token in each.items()})
         return _good({"task_id": task.id, "type": "image_to_model", "status": "queued"})
 
-    def told(self, task: FakeTask) -> dict[str, Any]:
+    def task_json(self, task: FakeTask) -> dict[str, Any]:
         """A task as a look or a webhook tells it. A fault of `told`: failed, odd, other model, dead link."""
-        fault = self.next_fault("told")
+        fault = self.next_fault("task")
         said: dict[str, Any] = {"task_id": task.id, "model": task.body["model"], "progress": 100}
         if fault == "failed":
             return {
@@ -93,13 +93,13 @@ class FakeTripo(FakeServer):
         if not task.ready:
             return {**said, "status": "running", "progress": 50}
         model = {"model": "v9.9-later"} if fault == "other model" else {}
-        output = {"model_url": self.link(task, "glb", fault), "rendered_image_url": ""}
+        output = {"model_url": self.link_to(task, "glb", fault), "rendered_image_url": ""}
         return {**said, **model, "status": "success", "output": output, "credits_consumed": self.price}
 
     def webhook(self, task: FakeTask, *, at: int, delivery: str = "dlv_1") -> tuple[dict[str, str], bytes]:
         """The headers and the body with which it tells that a task ended."""
         body = json.dumps(
-            {"id": "evt_1", "type": "task.completed", "created_at": at, "data": self.told(task)}
+            {"id": "evt_1", "type": "task.completed", "created_at": at, "data": self.task_json(task)}
         ).encode()
         sign = hmac.new(WEBHOOK_SECRET.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
         return {
@@ -109,5 +109,5 @@ class FakeTripo(FakeServer):
         }, body
 
 
-def _good(data: dict[str, Any]) -> Said:
-    return Said(200, {"code": 0, "status": "success", "data": data}, {"X-Tripo-Trace-ID": "trace_0"})
+def _good(data: dict[str, Any]) -> FakeReply:
+    return FakeReply(200, {"code": 0, "status": "success", "data": data}, {"X-Tripo-Trace-ID": "trace_0"})

@@ -10,11 +10,11 @@ import pytest
 
 from dam_connector.adapters import open_adapter
 from dam_connector.adapters.common.context import AdapterContext
-from dam_connector.adapters.http import Http
+from dam_connector.adapters.http import HttpClient
 from dam_connector.domain.rules import Connection
 from dam_connector.ports import Provider
 from dam_connector.store.library import Shelf
-from tests.contracts.provider_harness import HARNESSES, WORKFLOW, Harness
+from tests.contracts.provider_harness import HARNESSES, WORKFLOW, ProviderHarness
 from tests.support import TestClock
 
 PATIENT_S = 30.0  # so that a busy machine is no fault of a vendor's
@@ -22,30 +22,30 @@ HURRIED_S = 2.0
 
 
 @pytest.fixture
-def kit(clock: TestClock, tmp_path: Path, request: pytest.FixtureRequest) -> AdapterContext:
+def context(clock: TestClock, tmp_path: Path, request: pytest.FixtureRequest) -> AdapterContext:
     """What an adapter is given, without a database: none of those that need this fixture looks into the shelf. It hurries where a test has
     a slow server."""
     given = getattr(request.node, "callspec", None)
-    http = Http(timeout_s=HURRIED_S if given and given.params.get("fault") == "slow" else PATIENT_S)
+    http = HttpClient(timeout_s=HURRIED_S if given and given.params.get("fault") == "slow" else PATIENT_S)
     return AdapterContext(
         http=http,
         clock=clock,
         secret=lambda reference: "wrong",
         public_url="https://dam.example",
         library=cast(Shelf, None),
-        folder=tmp_path,
+        rules_folder=tmp_path,
     )
 
 
 @pytest.fixture
-def vendor(kit: AdapterContext, tmp_path: Path) -> Iterator[Callable[[str], Harness]]:
+def vendor(context: AdapterContext, tmp_path: Path) -> Iterator[Callable[[str], ProviderHarness]]:
     """Opens a vendor's harness; its server ends with the test."""
-    opened: list[Harness] = []
+    opened: list[ProviderHarness] = []
     (tmp_path / "workflow.json").write_text(json.dumps(WORKFLOW))
-    kit = replace(kit, secret=lambda reference: opened[-1].key if reference == "env/KEY" else "wrong")
+    context = replace(context, secret=lambda reference: opened[-1].api_key if reference == "env/KEY" else "wrong")
 
-    def open_one(name: str) -> Harness:
-        opened.append(HARNESSES[name](kit))
+    def open_one(name: str) -> ProviderHarness:
+        opened.append(HARNESSES[name](context))
         if opened[-1].fake:
             opened[-1].fake.start()
             opened[-1].unknown_ref = opened[-1].unknown_ref.format(opened[-1].fake.base_url)
@@ -58,12 +58,12 @@ def vendor(kit: AdapterContext, tmp_path: Path) -> Iterator[Callable[[str], Harn
 
 
 @pytest.fixture(params=list(HARNESSES))
-def harness(request: pytest.FixtureRequest, vendor: Callable[[str], Harness]) -> Harness:
+def harness(request: pytest.FixtureRequest, vendor: Callable[[str], ProviderHarness]) -> ProviderHarness:
     return vendor(request.param)
 
 
 @pytest.fixture
-def unlisted(harness: Harness) -> Callable[[], Provider]:
+def provider_on_blocked_host(harness: ProviderHarness) -> Callable[[], Provider]:
     """The adapter where plugin.json may name the fake, but nobody allowed its private address."""
 
     def opened() -> Provider:
@@ -71,7 +71,7 @@ def unlisted(harness: Harness) -> Callable[[], Provider]:
             adapter=harness.name, options={"base_url": harness.fake.base_url, **harness.options}
         )
         return open_adapter(
-            "provider", "x", connection, replace(harness.kit, http=Http(timeout_s=harness.kit.http.timeout_s))
+            "provider", "x", connection, replace(harness.context, http=HttpClient(timeout_s=harness.context.http.timeout_s))
         )
 
     return opened

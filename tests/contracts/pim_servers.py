@@ -8,16 +8,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-Answer = tuple[int, Any, dict[str, str]]
+FakePimReply = tuple[int, Any, dict[str, str]]
 
 
-class Shop:
+class FakePim:
     """A server whose answers a vendor's function gives: (method, path, query, headers, body) to (status, JSON, headers). fail: what comes next instead."""
 
-    def __init__(self, answer: Callable[..., Answer]) -> None:
+    def __init__(self, answer: Callable[..., FakePimReply]) -> None:
         self._answer = answer
-        self.asked: list[tuple[str, str]] = []
-        self.fail: list[Answer] = []
+        self.requests: list[tuple[str, str]] = []
+        self.next_replies: list[FakePimReply] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self))
         self._server.daemon_threads = True
         self.host = f"127.0.0.1:{self._server.server_address[1]}"
@@ -28,10 +28,10 @@ class Shop:
         self._server.shutdown()
         self._server.server_close()
 
-    def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Answer:
-        self.asked.append((method, target))
-        if self.fail:
-            return self.fail.pop(0)
+    def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> FakePimReply:
+        self.requests.append((method, target))
+        if self.next_replies:
+            return self.next_replies.pop(0)
         parts = urlsplit(target)
         return self._answer(
             method, parts.path, dict(parse_qsl(parts.query)), headers, json.loads(body) if body else {}
@@ -41,7 +41,7 @@ class Shop:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def __init__(self, shop: Shop, *given: Any) -> None:
+    def __init__(self, shop: FakePim, *given: Any) -> None:
         self._shop = shop
         super().__init__(*given)
 

@@ -7,11 +7,11 @@ from typing import Any, cast
 
 from dam_connector.adapters import open_adapter
 from dam_connector.adapters.common.context import AdapterContext
-from dam_connector.adapters.http import Http
+from dam_connector.adapters.http import HttpClient
 from dam_connector.domain.rules import Connection
 from dam_connector.domain.run import RunKind
 from dam_connector.fakes import comfyui, fal, hunyuan3d, meshy, openai_images, server, stability, tripo
-from dam_connector.ports import Generation, Inbound, Provider, Task
+from dam_connector.ports import GenerationRequest, InboundWebhook, Provider, RemoteTask
 from tests.support import picture, product
 
 WORKFLOW = {
@@ -24,11 +24,11 @@ WORKFLOW = {
 }
 
 
-def order(
+def generation_request(
     kind: RunKind = RunKind.MODEL, *, none: bool = False, key: str = "run_1", **views: bytes
-) -> Generation:
+) -> GenerationRequest:
     pictures = {} if none else views or {"front": picture()}
-    return Generation(
+    return GenerationRequest(
         key=key,
         product=product(),
         pictures=pictures,
@@ -40,173 +40,173 @@ def order(
 
 
 @dataclass
-class Harness:
+class ProviderHarness:
     """One vendor. fake: its server, None for memory. links: what it made lies behind links that die. failed: the operation and the fault with
     which its task fails. patient: whether its answer is waited for as long as a picture takes. odd, tells_model, knows_its_tasks: whether it
     tells a status, the model, and which tasks it does not know."""
 
     name: str
-    kit: AdapterContext
+    context: AdapterContext
     fake: Any = None
-    key: str = "(it has no key)"
+    api_key: str = "(it has no key)"
     options: dict[str, Any] = field(default_factory=dict)
-    links: bool = True
-    link_fault: str = "told"
-    failed: tuple[str, str] | None = ("told", "failed")
+    has_links: bool = True
+    link_fault: str = "task"
+    failed: tuple[str, str] | None = ("task", "failed")
     failed_words: str = "content policy"
-    odd: bool = True
-    tells_model: bool = False
+    reports_unknown_status: bool = True
+    reports_model: bool = False
     knows_its_tasks: bool = True
     unknown_ref: str = "nothing"
     uploads: bool = False
     polls: bool = True
     patient: bool = False
-    unmet: tuple[str, ...] = ()
+    excluded_faults: tuple[str, ...] = ()
 
     def adapter(self, **options: Any) -> Provider:
         """The adapter, allowed to talk to its fake and to nothing else on loopback."""
         base = {"base_url": self.fake.base_url} if self.fake else {}
-        http = Http(frozenset({self.fake.host} if self.fake else ()), timeout_s=self.kit.http.timeout_s)
+        http = HttpClient(frozenset({self.fake.host} if self.fake else ()), timeout_s=self.context.http.timeout_s)
         connection = Connection(adapter=self.name, options={**base, **self.options, **options})
-        opened: Any = open_adapter("provider", self.name, connection, replace(self.kit, http=http))
+        opened: Any = open_adapter("provider", self.name, connection, replace(self.context, http=http))
         if not self.fake:
-            opened.results = (server.GLB,)
+            opened.results = (server.MINIMAL_GLB,)
         return opened  # type: ignore[no-any-return]
 
-    def meets(self, operation: str, fault: str) -> bool:
+    def can_meet(self, operation: str, fault: str) -> bool:
         """Whether this vendor's operation can meet the fault."""
         if (
             not self.fake
-            or fault in self.unmet
+            or fault in self.excluded_faults
             or (operation == "upload" and not self.uploads)
             or (operation == "poll" and not self.polls)
         ):
             return False
-        generic = (*server.BEFORE, "lost", "500 after", "nonsense", "flood")
-        return fault in self.fake.errors or (fault in generic and f"{operation} {fault}" not in self.unmet)
+        generic = (*server.FAULTS_BEFORE_WORK, "lost", "500 after", "nonsense", "flood")
+        return fault in self.fake.errors or (fault in generic and f"{operation} {fault}" not in self.excluded_faults)
 
-    def after(self, provider: Provider, operation: str, fault: str) -> Task:
+    def task_after_fault(self, provider: Provider, operation: str, fault: str) -> RemoteTask:
         """The task as it is told when the vendor says this of it."""
-        if provider.capabilities.polls:
-            task = provider.submit(order(provider.capabilities.makes[0]))
+        if provider.capabilities.tasks_per_poll:
+            task = provider.submit(generation_request(provider.capabilities.kinds[0]))
             self.fake.faults[operation] = [fault]
             return provider.poll([task.ref])[task.ref]
         self.fake.faults[operation] = [fault]
-        return provider.submit(order(provider.capabilities.makes[0]))
+        return provider.submit(generation_request(provider.capabilities.kinds[0]))
 
     def now(self) -> datetime:
-        return self.kit.clock.now()
+        return self.context.clock.now()
 
-    def inbound(self, headers: Mapping[str, str], body: bytes) -> Inbound:
-        return Inbound(headers=headers, body=body, received_at=self.now())
+    def inbound(self, headers: Mapping[str, str], body: bytes) -> InboundWebhook:
+        return InboundWebhook(headers=headers, body=body, received_at=self.now())
 
 
 def glb(pictures: Mapping[str, bytes]) -> bytes:
-    return server.GLB
+    return server.MINIMAL_GLB
 
 
 def png(pictures: Mapping[str, bytes]) -> bytes:
     return picture(format="PNG")
 
 
-def _tripo(kit: AdapterContext) -> Harness:
-    return Harness(
-        "tripo", kit, tripo.FakeTripo(glb), tripo.KEY, {"api_key": "env/KEY"}, tells_model=True, uploads=True
+def _tripo(context: AdapterContext) -> ProviderHarness:
+    return ProviderHarness(
+        "tripo", context, tripo.FakeTripo(glb), tripo.API_KEY, {"api_key": "env/KEY"}, reports_model=True, uploads=True
     )
 
 
-def _meshy(kit: AdapterContext) -> Harness:
-    return Harness(
+def _meshy(context: AdapterContext) -> ProviderHarness:
+    return ProviderHarness(
         "meshy",
-        kit,
+        context,
         meshy.FakeMeshy(glb),
-        server.KEY,
+        server.API_KEY,
         {"api_key": "env/KEY"},
-        tells_model=True,
+        reports_model=True,
         unknown_ref="image-to-3d/nothing",
     )
 
 
-def _stability(kit: AdapterContext) -> Harness:
+def _stability(context: AdapterContext) -> ProviderHarness:
     fake = stability.FakeStability(glb)
     unmet = (
         "submit nonsense",
         "submit no json",
         "submit flood",
     )  # a file is what it is: one that is none is paid for and told as failed
-    return Harness(
+    return ProviderHarness(
         "stability",
-        kit,
+        context,
         fake,
-        server.KEY,
+        server.API_KEY,
         {"api_key": "env/KEY"},
-        links=False,
+        has_links=False,
         polls=False,
         patient=True,
-        failed=("told", "wrong magic"),
-        odd=False,
+        failed=("task", "wrong magic"),
+        reports_unknown_status=False,
         failed_words="GLB",
-        unmet=unmet,
+        excluded_faults=unmet,
     )
 
 
-def _hunyuan3d(kit: AdapterContext) -> Harness:
-    return Harness(
+def _hunyuan3d(context: AdapterContext) -> ProviderHarness:
+    return ProviderHarness(
         "hunyuan3d",
-        kit,
+        context,
         hunyuan3d.FakeHunyuan3D(glb),
-        links=False,
+        has_links=False,
         failed=None,
         knows_its_tasks=False,
-        unmet=("401",),
+        excluded_faults=("401",),
     )
 
 
-def _comfyui(kit: AdapterContext) -> Harness:
+def _comfyui(context: AdapterContext) -> ProviderHarness:
     fake = comfyui.FakeComfyUI(png)
     options = {"workflow": "workflow.json"}
-    return Harness(
+    return ProviderHarness(
         "comfyui",
-        kit,
+        context,
         fake,
         options=options,
-        links=False,
+        has_links=False,
         failed=("history", "failed"),
-        odd=False,
+        reports_unknown_status=False,
         knows_its_tasks=False,
         uploads=True,
-        unmet=("401",),
+        excluded_faults=("401",),
     )
 
 
-def _fal(kit: AdapterContext) -> Harness:
+def _fal(context: AdapterContext) -> ProviderHarness:
     fake = fal.FakeFal(png)
     options = {"api_key": "env/KEY", "model": "fal-ai/flux-pro/kontext"}
     ref = "nothing {0}/x/requests/nothing/status {0}/x/requests/nothing {0}/x/requests/nothing/cancel"
-    return Harness("fal", kit, fake, server.KEY, options, link_fault="link", unknown_ref=ref)
+    return ProviderHarness("fal", context, fake, server.API_KEY, options, link_fault="link", unknown_ref=ref)
 
 
-def _openai_images(kit: AdapterContext) -> Harness:
+def _openai_images(context: AdapterContext) -> ProviderHarness:
     fake = openai_images.FakeOpenAIImages(png)
-    failed = ("told", "wrong magic")
-    return Harness(
+    failed = ("task", "wrong magic")
+    return ProviderHarness(
         "openai_images",
-        kit,
+        context,
         fake,
-        server.KEY,
+        server.API_KEY,
         {"api_key": "env/KEY"},
-        links=False,
+        has_links=False,
         failed=failed,
         polls=False,
         patient=True,
         failed_words="not to be had",
-        odd=False,
-        unmet=("submit flood",),
+        reports_unknown_status=False,
+        excluded_faults=("submit flood",),
     )
 
 
-def _memory(kit: AdapterContext) -> Harness:
-    return Harness("memory", kit, links=False, failed=None, odd=False, polls=False)
+def _memory(context: AdapterContext) -> ProviderHarness:
+    return ProviderHarness("memory", context, has_links=False, failed=None, reports_unknown_status=False, polls=False)
 
 
 HARNESSES = {
@@ -224,13 +224,13 @@ ALL = {
 }  # as they are described: nothing is opened
 
 
-def cases(which: Callable[[Harness], object]) -> list[str]:
+def vendors_where(which: Callable[[ProviderHarness], object]) -> list[str]:
     """The vendors of which this holds."""
     return [name for name, harness in ALL.items() if which(harness)]
 
 
-def met(operation: str, faults: Iterable[str]) -> list[tuple[str, str]]:
+def fault_cases(operation: str, faults: Iterable[str]) -> list[tuple[str, str]]:
     """Each vendor with each of these faults that this operation of it can meet."""
     return [
-        (name, fault) for name, harness in ALL.items() for fault in faults if harness.meets(operation, fault)
+        (name, fault) for name, harness in ALL.items() for fault in faults if harness.can_meet(operation, fault)
     ]

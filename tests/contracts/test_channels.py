@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from dam_connector.adapters import known
+from dam_connector.adapters import adapter_names
 from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.domain.ids import AssetId
 from dam_connector.domain.listing import Listing, Placement
@@ -16,22 +16,22 @@ from dam_connector.errors import AdapterError, BadOutput, NotFound, RateLimited,
 from dam_connector.ports import Blobs, Channel
 from dam_connector.store.blobs import open_blobs
 from dam_connector.wiring import Services
-from tests.contracts.channels.harness import OTHER, THEIRS, PlayedShop
-from tests.contracts.channels.saleor import PlayedSaleor
-from tests.contracts.channels.shopify import PlayedShopify
-from tests.contracts.channels.vendure import PlayedVendure
-from tests.contracts.channels.woocommerce import PlayedWooCommerce
+from tests.contracts.channels.harness import MERCHANT_MEDIA, OTHER_SKU, FakeChannel
+from tests.contracts.channels.saleor import FakeSaleor
+from tests.contracts.channels.shopify import FakeShopify
+from tests.contracts.channels.vendure import FakeVendure
+from tests.contracts.channels.woocommerce import FakeWooCommerce
 from tests.contracts.test_dam_channel_provider_blobs import a_version, approved
 from tests.support import product
 
-PLAYED: dict[str, type[PlayedShop]] = {
-    each.vendor: each for each in (PlayedVendure, PlayedSaleor, PlayedWooCommerce, PlayedShopify)
+PLAYED: dict[str, type[FakeChannel]] = {
+    each.vendor: each for each in (FakeVendure, FakeSaleor, FakeWooCommerce, FakeShopify)
 }
 OTHERS = ["folder", "google_merchant", "memory", "storage", "viewer", "webhook"]  # each has tests of its own
 
 
 def test_every_channel_has_a_case() -> None:
-    assert known("channel") == sorted([*OTHERS, *PLAYED])
+    assert adapter_names("channel") == sorted([*OTHERS, *PLAYED])
 
 
 @pytest.fixture
@@ -40,15 +40,15 @@ def blobs(tmp_path: object) -> Blobs:
 
 
 @pytest.fixture(params=list(PLAYED))
-def played(request: pytest.FixtureRequest) -> Iterator[PlayedShop]:
+def played(request: pytest.FixtureRequest) -> Iterator[FakeChannel]:
     shop = PLAYED[request.param]()
     yield shop
     shop.stop()
 
 
 @pytest.fixture
-def channel(played: PlayedShop, kit: AdapterContext) -> Channel:
-    return played.opened(kit)
+def channel(played: FakeChannel, context: AdapterContext) -> Channel:
+    return played.open(context)
 
 
 def model(blobs: Blobs, number: int = 1) -> ApprovedVersion:
@@ -89,22 +89,22 @@ def listing(*versions: ApprovedVersion, sku: str = "CH123") -> Listing:
     )
 
 
-def ours(played: PlayedShop) -> list[str]:
-    return [name for name in played.shown() if name not in THEIRS]
+def ours(played: FakeChannel) -> list[str]:
+    return [name for name in played.media_names() if name not in MERCHANT_MEDIA]
 
 
 def test_ours_stand_behind_theirs_in_the_listing_s_order(
-    played: PlayedShop, channel: Channel, blobs: Blobs, settle: Callable
+    played: FakeChannel, channel: Channel, blobs: Blobs, settle: Callable
 ) -> None:
     wanted = listing(packshot(blobs), packshot(blobs, slot=2), model(blobs))
     assert settle(channel, wanted).startswith(("http", "/"))
-    assert played.shown()[:2] == THEIRS and played.first() == THEIRS[0]
-    assert len(ours(played)) == (2 if played.links_models else 3)
+    assert played.media_names()[:2] == MERCHANT_MEDIA and played.featured_media_name() == MERCHANT_MEDIA[0]
+    assert len(ours(played)) == (2 if played.has_model_links else 3)
     first = next(name for name in ours(played) if not name.endswith("glb"))
-    assert played.bytes_of(first) == blobs.get(wanted.placements[0].approved.version.files[0].sha256)
+    assert played.stored_bytes(first) == blobs.get(wanted.placements[0].approved.version.files[0].sha256)
     link = wanted.placements[2].links["CH123_X_V1_GLB.glb"]
-    assert played.links() == ([link] if played.links_models else [])
-    assert sorted(channel.live(wanted)) == sorted(channel.wanted(wanted)) and len(channel.live(wanted)) == 3
+    assert played.model_links() == ([link] if played.has_model_links else [])
+    assert sorted(channel.live_files(wanted)) == sorted(channel.expected_files(wanted)) and len(channel.live_files(wanted)) == 3
 
 
 @pytest.fixture
@@ -123,90 +123,90 @@ def settle(blobs: Blobs) -> Callable[[Channel, Listing], str]:
 
 
 def test_the_same_again_changes_nothing(
-    played: PlayedShop, channel: Channel, blobs: Blobs, settle: Callable
+    played: FakeChannel, channel: Channel, blobs: Blobs, settle: Callable
 ) -> None:
     wanted = listing(packshot(blobs), model(blobs))
     address = settle(channel, wanted)
-    before, writes = played.shown(), played.writes()
+    before, writes = played.media_names(), played.write_count()
     assert settle(channel, wanted) == address
-    assert (played.shown(), played.writes()) == (before, writes)
+    assert (played.media_names(), played.write_count()) == (before, writes)
 
 
 def test_the_next_version_takes_the_place_of_the_one_before(
-    played: PlayedShop, channel: Channel, blobs: Blobs, settle: Callable
+    played: FakeChannel, channel: Channel, blobs: Blobs, settle: Callable
 ) -> None:
     settle(channel, listing(packshot(blobs), packshot(blobs, slot=2), model(blobs)))
     count = len(ours(played))
     wanted = listing(packshot(blobs, 2), packshot(blobs, slot=2), model(blobs, 2))
     settle(channel, wanted)
-    assert played.shown()[:2] == THEIRS and len(ours(played)) == count
-    assert set(channel.live(wanted)) >= {"CH123_X_V2_GLB.glb"} and len(channel.live(wanted)) == 3
-    stored = {played.bytes_of(name) for name in ours(played) if not name.endswith("glb")}
+    assert played.media_names()[:2] == MERCHANT_MEDIA and len(ours(played)) == count
+    assert set(channel.live_files(wanted)) >= {"CH123_X_V2_GLB.glb"} and len(channel.live_files(wanted)) == 3
+    stored = {played.stored_bytes(name) for name in ours(played) if not name.endswith("glb")}
     assert blobs.get(packshot(blobs).version.files[0].sha256) not in stored
     settle(channel, listing(packshot(blobs), packshot(blobs, slot=2), model(blobs)))  # and back again
-    assert played.shown()[:2] == THEIRS and len(ours(played)) == count
+    assert played.media_names()[:2] == MERCHANT_MEDIA and len(ours(played)) == count
 
 
 def test_what_is_no_longer_listed_is_taken_off_and_theirs_stay(
-    played: PlayedShop, channel: Channel, blobs: Blobs, settle: Callable
+    played: FakeChannel, channel: Channel, blobs: Blobs, settle: Callable
 ) -> None:
     settle(channel, listing(packshot(blobs), model(blobs)))
     settle(channel, listing())
-    assert played.shown() == THEIRS and played.first() == THEIRS[0] and played.links() == []
-    assert channel.live(listing()) == ()
+    assert played.media_names() == MERCHANT_MEDIA and played.featured_media_name() == MERCHANT_MEDIA[0] and played.model_links() == []
+    assert channel.live_files(listing()) == ()
 
 
 def test_variants_of_one_product_keep_to_themselves(
-    played: PlayedShop, channel: Channel, blobs: Blobs, settle: Callable
+    played: FakeChannel, channel: Channel, blobs: Blobs, settle: Callable
 ) -> None:
-    played.split()
+    played.add_second_variant()
     first, second = (
         listing(packshot(blobs), model(blobs)),
-        listing(packshot(blobs, 3), model(blobs, 3), sku=OTHER),
+        listing(packshot(blobs, 3), model(blobs, 3), sku=OTHER_SKU),
     )
     settle(channel, first)
     settle(channel, second)
-    assert played.shown()[:2] == THEIRS
-    assert sorted(channel.live(first)) == sorted(channel.wanted(first)) and sorted(
-        channel.live(second)
-    ) == sorted(channel.wanted(second))
-    assert {played.bytes_of(n) for n in played.shown_at(OTHER)} >= {
+    assert played.media_names()[:2] == MERCHANT_MEDIA
+    assert sorted(channel.live_files(first)) == sorted(channel.expected_files(first)) and sorted(
+        channel.live_files(second)
+    ) == sorted(channel.expected_files(second))
+    assert {played.stored_bytes(n) for n in played.variant_media_names(OTHER_SKU)} >= {
         blobs.get(second.placements[0].approved.version.files[0].sha256)
     }
     settle(channel, listing())
-    assert channel.live(listing()) == () and sorted(channel.live(second)) == sorted(channel.wanted(second))
-    settle(channel, listing(sku=OTHER))
-    assert played.shown() == THEIRS and played.links() == []
+    assert channel.live_files(listing()) == () and sorted(channel.live_files(second)) == sorted(channel.expected_files(second))
+    settle(channel, listing(sku=OTHER_SKU))
+    assert played.media_names() == MERCHANT_MEDIA and played.model_links() == []
 
 
 @pytest.mark.parametrize(
     "name", ["woocommerce", "saleor", "shopify"]
 )  # where variants share the product's media
 def test_two_variants_that_are_published_at_once_do_not_write_over_each_other(
-    name: str, kit: AdapterContext, blobs: Blobs, services: Services, settle: Callable
+    name: str, context: AdapterContext, blobs: Blobs, services: Services, settle: Callable
 ) -> None:
     shop = PLAYED[name]()
-    shop.split()
+    shop.add_second_variant()
     answer = shop.answer
     shop.answer = lambda request, operation: (time.sleep(0.02), answer(request, operation))[1]  # type: ignore[method-assign]  # time to meet
-    channel = shop.opened(replace(kit, turn=services.ledger.turn))
-    wanted = [listing(packshot(blobs)), listing(packshot(blobs, 3), sku=OTHER)]
+    channel = shop.open(replace(context, lock=services.locks.lock))
+    wanted = [listing(packshot(blobs)), listing(packshot(blobs, 3), sku=OTHER_SKU)]
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda each: settle(channel, each), wanted))
     for each in wanted:
-        assert channel.live(each) == channel.wanted(each)
-    assert shop.shown()[:2] == THEIRS and len(ours(shop)) == 2
+        assert channel.live_files(each) == channel.expected_files(each)
+    assert shop.media_names()[:2] == MERCHANT_MEDIA and len(ours(shop)) == 2
     shop.stop()
 
 
-def test_ours_may_stand_first(played: PlayedShop, kit: AdapterContext, blobs: Blobs, settle: Callable) -> None:
-    settle(played.opened(kit, place="before"), listing(packshot(blobs)))
-    assert played.shown()[1:] == THEIRS
+def test_ours_may_stand_first(played: FakeChannel, context: AdapterContext, blobs: Blobs, settle: Callable) -> None:
+    settle(played.open(context, place="before"), listing(packshot(blobs)))
+    assert played.media_names()[1:] == MERCHANT_MEDIA
 
 
 @pytest.mark.parametrize("lost", range(8))
 def test_a_lost_answer_never_doubles_anything(
-    played: PlayedShop, channel: Channel, blobs: Blobs, lost: int, settle: Callable
+    played: FakeChannel, channel: Channel, blobs: Blobs, lost: int, settle: Callable
 ) -> None:
     first, second = listing(packshot(blobs), model(blobs)), listing(packshot(blobs, 2), model(blobs, 2))
     for wanted in (first, second):
@@ -216,15 +216,15 @@ def test_a_lost_answer_never_doubles_anything(
         except Unavailable:
             settle(channel, wanted)
         played.faults["write"] = []
-        assert played.shown()[:2] == THEIRS and len(ours(played)) == (1 if played.links_models else 2)
-        assert len(channel.live(wanted)) == 2
+        assert played.media_names()[:2] == MERCHANT_MEDIA and len(ours(played)) == (1 if played.has_model_links else 2)
+        assert len(channel.live_files(wanted)) == 2
 
 
 def test_a_product_that_the_shop_does_not_have_is_not_found(channel: Channel, blobs: Blobs) -> None:
     with pytest.raises(NotFound, match="NO-SUCH"):
         channel.sync(listing(packshot(blobs), sku="NO-SUCH"), blobs)
     channel.sync(listing(sku="NO-SUCH"), blobs)  # nothing to take off
-    assert channel.live(listing(sku="NO-SUCH")) == ()
+    assert channel.live_files(listing(sku="NO-SUCH")) == ()
 
 
 @pytest.mark.parametrize(
@@ -240,48 +240,48 @@ def test_a_product_that_the_shop_does_not_have_is_not_found(channel: Channel, bl
     ],
 )
 def test_every_failure_says_what_to_do_next(
-    played: PlayedShop, channel: Channel, blobs: Blobs, fault: str, error: type[AdapterError]
+    played: FakeChannel, channel: Channel, blobs: Blobs, fault: str, error: type[AdapterError]
 ) -> None:
-    channel.live(listing())
+    channel.live_files(listing())
     played.faults["read"] = [fault]
     with pytest.raises(error) as told:
         channel.sync(listing(packshot(blobs)), blobs)
     assert told.value.vendor == played.vendor and "key_fake" not in str(told.value)
 
 
-def test_a_model_that_shopify_shows_in_other_proportions_is_refused(kit: AdapterContext, blobs: Blobs) -> None:
-    shop = PlayedShopify()
+def test_a_model_that_shopify_shows_in_other_proportions_is_refused(context: AdapterContext, blobs: Blobs) -> None:
+    shop = FakeShopify()
     shop.box = {"x": 0.4, "y": 0.4, "z": 0.9}
     with pytest.raises(Refused, match="proportions"):
         for _ in range(5):
             try:
-                shop.opened(kit).sync(listing(model(blobs)), blobs)
+                shop.open(context).sync(listing(model(blobs)), blobs)
             except RateLimited:
                 continue
-    assert shop.shown() == THEIRS
+    assert shop.media_names() == MERCHANT_MEDIA
     shop.stop()
 
 
-def test_a_usdz_that_a_vendure_does_not_take_is_told_with_the_remedy(kit: AdapterContext, blobs: Blobs) -> None:
-    shop = PlayedVendure()
+def test_a_usdz_that_a_vendure_does_not_take_is_told_with_the_remedy(context: AdapterContext, blobs: Blobs) -> None:
+    shop = FakeVendure()
     shop.do_add = lambda said, file: {  # type: ignore[method-assign]  # as the real one: it looks into the file
         "createAssets": [
             {"__typename": "MimeTypeError", "message": 'The MIME type "application/zip" is not permitted.'}
         ]
     }
     with pytest.raises(Refused, match="permittedFileTypes"):
-        shop.opened(kit).sync(listing(model(blobs)), blobs)
+        shop.open(context).sync(listing(model(blobs)), blobs)
     shop.stop()
 
 
 @pytest.mark.parametrize("fault", ["lost", "500", "closed"])
 def test_a_storage_of_shopify_that_does_not_answer_is_tried_again(
-    kit: AdapterContext, blobs: Blobs, settle: Callable, fault: str
+    context: AdapterContext, blobs: Blobs, settle: Callable, fault: str
 ) -> None:
-    shop = PlayedShopify()
+    shop = FakeShopify()
     shop.faults["storage"] = [fault]
     with pytest.raises(Unavailable, match="storage"):
-        settle(shop.opened(kit), listing(model(blobs)))
-    settle(shop.opened(kit), listing(model(blobs)))
+        settle(shop.open(context), listing(model(blobs)))
+    settle(shop.open(context), listing(model(blobs)))
     assert len(ours(shop)) == 1
     shop.stop()

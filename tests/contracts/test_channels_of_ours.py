@@ -23,7 +23,7 @@ from dam_connector.ports import Blobs
 from dam_connector.store.blobs import open_blobs
 from dam_connector.usecases import review
 from dam_connector.wiring import Services
-from tests.contracts.pim_servers import Shop
+from tests.contracts.pim_servers import FakePim
 from tests.contracts.test_channels import listing, model, packshot
 from tests.pipeline.helpers import Drain, chair, send, versions
 from tests.support import SECRET, PhotoServer, http_to
@@ -39,7 +39,7 @@ class Listener:
 
     def __init__(self) -> None:
         self.got: list[tuple[dict, dict]] = []
-        self.server = Shop(self._take)
+        self.server = FakePim(self._take)
 
     def _take(self, method: str, path: str, query: dict, headers: dict, body: dict) -> tuple:
         self.got.append((headers, body))
@@ -54,12 +54,12 @@ def listener() -> Iterator[Listener]:
 
 
 def test_a_webhook_out_is_signed_and_carries_the_whole_listing(
-    listener: Listener, kit: AdapterContext, blobs: Blobs
+    listener: Listener, context: AdapterContext, blobs: Blobs
 ) -> None:
     journal: list[tuple[str, str]] = []
-    kit = replace(
-        kit,
-        http=http_to(listener.server.host, kit),
+    context = replace(
+        context,
+        http=http_to(listener.server.host, context),
         secret=lambda _: SECRET,
         journal=lambda sku, words: journal.append((sku, words)),
     )
@@ -67,7 +67,7 @@ def test_a_webhook_out_is_signed_and_carries_the_whole_listing(
         "channel",
         "out",
         Connection(adapter="webhook", options={"url": f"{listener.server.url}/hooks", "secret": "env/X"}),
-        kit,
+        context,
     )
     wanted = listing(packshot(blobs), model(blobs))
     channel.sync(wanted, blobs)
@@ -91,7 +91,7 @@ def test_a_webhook_out_is_signed_and_carries_the_whole_listing(
         ((410, {}, {}), Exception),
         ((400, {}, {}), Refused),
     ):
-        listener.server.fail.append(answer)
+        listener.server.next_replies.append(answer)
         with pytest.raises(error):
             channel.sync(wanted, blobs)
     assert (
@@ -111,7 +111,7 @@ def test_object_storage_holds_the_live_version_alone(tmp_path: Path, blobs: Blob
     )
     assert channel.sync(listing(model(blobs)), blobs) == "https://cdn.example/shop/decor/CH123/"
     channel.sync(listing(model(blobs, 2)), blobs)
-    assert [p.name for p in (tmp_path / "bucket").rglob("*.glb")] == ["CH123_X_V2_GLB.glb"] and channel.live(
+    assert [p.name for p in (tmp_path / "bucket").rglob("*.glb")] == ["CH123_X_V2_GLB.glb"] and channel.live_files(
         listing()
     ) == ("CH123_X_V2_GLB.glb",)
     channel.sync(listing(), blobs)
@@ -121,9 +121,9 @@ def test_object_storage_holds_the_live_version_alone(tmp_path: Path, blobs: Blob
 
 
 @pytest.mark.parametrize("url", ["", "ftp://x", "/tmp/x", "file:///etc"])
-def test_only_object_storage_is_taken_for_it(url: str, kit: AdapterContext) -> None:
+def test_only_object_storage_is_taken_for_it(url: str, context: AdapterContext) -> None:
     with pytest.raises(ConfigError):
-        open_adapter("channel", "x", Connection(adapter="storage", options={"url": url}), kit)
+        open_adapter("channel", "x", Connection(adapter="storage", options={"url": url}), context)
 
 
 def test_the_feed_names_what_is_live_and_a_withdrawn_version_no_longer(

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlparse
 
 import pytest
 
-from dam_connector.adapters import known, open_adapter
+from dam_connector.adapters import adapter_names, open_adapter
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.ids import AssetId, RunId, Sha256, VersionId
 from dam_connector.domain.issue import Report
@@ -81,24 +81,24 @@ def push(dam: Dam, services: Services, number: int = 1, **version: object) -> st
 
 
 def test_every_adapter_has_a_case() -> None:
-    assert {"library", "memory"} <= set(known("dam")) and {"folder", "memory", "viewer"} <= set(
-        known("channel")
+    assert {"library", "memory"} <= set(adapter_names("dam")) and {"folder", "memory", "viewer"} <= set(
+        adapter_names("channel")
     )  # the others: test_dams, test_channels
 
 
 def test_a_pushed_version_is_in_review_and_a_repeat_makes_nothing_twice(dam: Dam, services: Services) -> None:
     first = push(dam, services)
     assert push(dam, services) == first and push(dam, services, 2) != first
-    assert dam.standing(first, a_version(services.blobs)).state is VersionState.IN_REVIEW
+    assert dam.remote_state(first, a_version(services.blobs)).state is VersionState.IN_REVIEW
 
 
 def test_a_decision_is_written(dam: Dam, services: Services) -> None:
     ref = push(dam, services)
     dam.write_state(ref, VersionState.APPROVED, Decision(verdict=Verdict.APPROVED, by="ann"))
-    assert dam.standing(ref, a_version(services.blobs)).state is VersionState.APPROVED
+    assert dam.remote_state(ref, a_version(services.blobs)).state is VersionState.APPROVED
     assert (
         push(dam, services) == ref
-        and dam.standing(ref, a_version(services.blobs)).state is VersionState.APPROVED
+        and dam.remote_state(ref, a_version(services.blobs)).state is VersionState.APPROVED
     )
 
 
@@ -106,7 +106,7 @@ def test_an_unknown_reference_is_not_found(dam: Dam, services: Services) -> None
     with pytest.raises(NotFound):
         dam.write_state("nothing", VersionState.APPROVED)
     with pytest.raises(NotFound):
-        dam.standing("nothing", a_version(services.blobs))
+        dam.remote_state("nothing", a_version(services.blobs))
 
 
 def test_what_is_removed_is_gone_and_removing_it_again_is_no_error(dam: Dam, services: Services) -> None:
@@ -114,7 +114,7 @@ def test_what_is_removed_is_gone_and_removing_it_again_is_no_error(dam: Dam, ser
     dam.remove(ref)
     dam.remove(ref)
     with pytest.raises(NotFound):
-        dam.standing(ref, a_version(services.blobs))
+        dam.remote_state(ref, a_version(services.blobs))
 
 
 def test_bytes_that_are_gone_are_noticed(dam: Dam, services: Services) -> None:
@@ -138,14 +138,14 @@ def listing(*versions: ApprovedVersion, folder: str = "decor/CH123") -> Listing:
 def test_syncing_twice_is_syncing_once(channel: Channel, services: Services) -> None:
     wanted = listing(approved(a_version(services.blobs)))
     assert channel.sync(wanted, services.blobs) == channel.sync(wanted, services.blobs)
-    assert channel.live(wanted) == channel.wanted(wanted) == ("CH123_X_V1_GLB.glb",)
+    assert channel.live_files(wanted) == channel.expected_files(wanted) == ("CH123_X_V1_GLB.glb",)
 
 
 def test_taking_off_what_is_not_there_is_no_error(channel: Channel, services: Services) -> None:
     channel.sync(listing(), services.blobs)
     channel.sync(listing(approved(a_version(services.blobs))), services.blobs)
     channel.sync(listing(), services.blobs)
-    assert channel.live(listing()) == ()
+    assert channel.live_files(listing()) == ()
 
 
 def test_only_an_approved_version_with_its_own_bytes_can_be_handed_to_a_channel(services: Services) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from dam_connector.adapters import known
+from dam_connector.adapters import adapter_names
 from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.version import Role, Version, VersionFile, VersionState
@@ -20,20 +20,20 @@ from dam_connector.errors import (
 )
 from dam_connector.ports import Blobs, Dam, PushRequest
 from dam_connector.store.blobs import open_blobs
-from tests.contracts.dams.aem import PlayedAem
-from tests.contracts.dams.bynder import PlayedBynder
-from tests.contracts.dams.cloudinary import PlayedCloudinary
-from tests.contracts.dams.directus import PlayedDirectus
-from tests.contracts.dams.harness import PlayedDam
-from tests.contracts.dams.resourcespace import PlayedResourceSpace
+from tests.contracts.dams.aem import FakeAem
+from tests.contracts.dams.bynder import FakeBynder
+from tests.contracts.dams.cloudinary import FakeCloudinary
+from tests.contracts.dams.directus import FakeDirectus
+from tests.contracts.dams.harness import FakeDam
+from tests.contracts.dams.resourcespace import FakeResourceSpace
 from tests.contracts.test_dam_channel_provider_blobs import a_version
 from tests.support import picture, product
 
-PLAYED: dict[str, type[PlayedDam]] = {
+PLAYED: dict[str, type[FakeDam]] = {
     each.vendor: each
-    for each in (PlayedDirectus, PlayedResourceSpace, PlayedCloudinary, PlayedBynder, PlayedAem)
+    for each in (FakeDirectus, FakeResourceSpace, FakeCloudinary, FakeBynder, FakeAem)
 }
-HEARING = [name for name, played in PLAYED.items() if "hook" in vars(played)]
+HEARING = [name for name, played in PLAYED.items() if "webhook" in vars(played)]
 
 
 @pytest.fixture
@@ -42,10 +42,10 @@ def blobs(tmp_path: object) -> Blobs:
 
 
 @pytest.fixture
-def play() -> Iterator[Callable[[str], PlayedDam]]:
-    started: list[PlayedDam] = []
+def play() -> Iterator[Callable[[str], FakeDam]]:
+    started: list[FakeDam] = []
 
-    def begin(name: str) -> PlayedDam:
+    def begin(name: str) -> FakeDam:
         started.append(PLAYED[name]())
         return started[-1]
 
@@ -55,17 +55,17 @@ def play() -> Iterator[Callable[[str], PlayedDam]]:
 
 
 @pytest.fixture(params=list(PLAYED))
-def played(request: pytest.FixtureRequest, play: Callable[[str], PlayedDam]) -> PlayedDam:
+def played(request: pytest.FixtureRequest, play: Callable[[str], FakeDam]) -> FakeDam:
     return play(request.param)
 
 
 @pytest.fixture
-def dam(played: PlayedDam, kit: AdapterContext) -> Dam:
-    return played.opened(kit)
+def dam(played: FakeDam, context: AdapterContext) -> Dam:
+    return played.open(context)
 
 
 def test_every_dam_is_played() -> None:
-    assert sorted(["library", "memory", *PLAYED]) == known("dam")
+    assert sorted(["library", "memory", *PLAYED]) == adapter_names("dam")
 
 
 def version(blobs: Blobs, number: int = 1) -> Version:
@@ -102,54 +102,54 @@ def pushed(dam: Dam, blobs: Blobs, number: int = 1) -> str:
     )
 
 
-def test_a_version_lies_there_byte_for_byte_in_review(played: PlayedDam, dam: Dam, blobs: Blobs) -> None:
+def test_a_version_lies_there_byte_for_byte_in_review(played: FakeDam, dam: Dam, blobs: Blobs) -> None:
     ref = pushed(dam, blobs)
-    assert dam.standing(ref, version(blobs)).state is VersionState.IN_REVIEW
+    assert dam.remote_state(ref, version(blobs)).state is VersionState.IN_REVIEW
     for file in version(blobs).files:
-        assert played.bytes_of(file.name) == blobs.get(file.sha256)
+        assert played.stored_bytes(file.name) == blobs.get(file.sha256)
     assert pushed(dam, blobs) == ref and pushed(dam, blobs, 2) != ref
-    assert played.assets() == (1 if played.has_versions else 2)
+    assert played.asset_count() == (1 if played.has_own_versions else 2)
 
 
 @pytest.mark.parametrize("lost", range(9))
 def test_a_lost_answer_never_makes_a_second_asset(
-    played: PlayedDam, dam: Dam, blobs: Blobs, lost: int
+    played: FakeDam, dam: Dam, blobs: Blobs, lost: int
 ) -> None:
     played.faults["push"] = [*[""] * lost, "lost"]
     try:
         ref = pushed(dam, blobs)
     except Unavailable:
         ref = pushed(dam, blobs)
-    assert played.assets() == 1 and dam.standing(ref, version(blobs)).state is VersionState.IN_REVIEW
+    assert played.asset_count() == 1 and dam.remote_state(ref, version(blobs)).state is VersionState.IN_REVIEW
     for file in version(blobs).files:
-        assert played.bytes_of(file.name) == blobs.get(file.sha256)
+        assert played.stored_bytes(file.name) == blobs.get(file.sha256)
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))
 def test_a_person_s_decision_is_seen_once_with_name_and_note(
-    played: PlayedDam, dam: Dam, blobs: Blobs, verdict: Verdict
+    played: FakeDam, dam: Dam, blobs: Blobs, verdict: Verdict
 ) -> None:
-    ref, other = pushed(dam, blobs), "" if played.has_versions else pushed(dam, blobs, 2)
-    _, cursor = dam.touched_since("")
+    ref, other = pushed(dam, blobs), "" if played.has_own_versions else pushed(dam, blobs, 2)
+    _, cursor = dam.changed_since("")
     played.decide(ref, verdict.value, "rita", "legs too short")
-    refs, cursor = dam.touched_since(cursor)
-    assert refs == [ref] and dam.touched_since(cursor)[0] == []
-    said = dam.standing(ref, version(blobs))
+    refs, cursor = dam.changed_since(cursor)
+    assert refs == [ref] and dam.changed_since(cursor)[0] == []
+    said = dam.remote_state(ref, version(blobs))
     assert (
         said.state.value == verdict.value
-        and dam.changed(ref, version(blobs)) == ()
+        and dam.changed_files(ref, version(blobs)) == ()
         and said.decision
         and said.decision.verdict is verdict
     )
     assert said.decision.note == "legs too short" and (
         "rita" in said.decision.by or played.vendor in said.decision.by
     )
-    assert not other or dam.standing(other, version(blobs, 2)).state is VersionState.IN_REVIEW
+    assert not other or dam.remote_state(other, version(blobs, 2)).state is VersionState.IN_REVIEW
 
 
 def test_what_we_write_is_read_again_and_is_no_person_s_decision(dam: Dam, blobs: Blobs) -> None:
     ref = pushed(dam, blobs)
-    _, cursor = dam.touched_since("")
+    _, cursor = dam.changed_since("")
     for state in (
         VersionState.APPROVED,
         VersionState.PUBLISHED,
@@ -160,30 +160,30 @@ def test_what_we_write_is_read_again_and_is_no_person_s_decision(dam: Dam, blobs
         dam.write_state(
             ref, state, Decision(verdict=Verdict.APPROVED, by="ann", reasons=("colour",), note="fine")
         )
-        found = dam.standing(ref, replace(version(blobs), state=state))
+        found = dam.remote_state(ref, replace(version(blobs), state=state))
         assert found.state is state and found.decision is None
-        assert dam.touched_since(cursor)[0] == []
+        assert dam.changed_since(cursor)[0] == []
     dam.write_state(ref, VersionState.IN_REVIEW)
-    assert dam.standing(ref, version(blobs)).state is VersionState.IN_REVIEW
+    assert dam.remote_state(ref, version(blobs)).state is VersionState.IN_REVIEW
 
 
 def test_files_changed_by_hand_are_noticed_with_the_decision(
-    played: PlayedDam, dam: Dam, blobs: Blobs
+    played: FakeDam, dam: Dam, blobs: Blobs
 ) -> None:
     ref, name = pushed(dam, blobs), "CH123_X_V1_GLB.glb"
-    played.change(name)
+    played.replace_file(name)
     played.decide(ref, "approved", "rita", "")
-    assert dam.changed(ref, version(blobs)) == (name,)
+    assert dam.changed_files(ref, version(blobs)) == (name,)
 
 
-def test_what_is_removed_is_gone_for_good(played: PlayedDam, dam: Dam, blobs: Blobs) -> None:
+def test_what_is_removed_is_gone_for_good(played: FakeDam, dam: Dam, blobs: Blobs) -> None:
     ref = pushed(dam, blobs)
     dam.remove(ref)
     dam.remove(ref)
-    assert played.assets() == 0
+    assert played.asset_count() == 0
     for ask in (
-        lambda: dam.standing(ref, version(blobs)),
-        lambda: dam.changed(ref, version(blobs)),
+        lambda: dam.remote_state(ref, version(blobs)),
+        lambda: dam.changed_files(ref, version(blobs)),
         lambda: dam.write_state(ref, VersionState.APPROVED),
     ):
         with pytest.raises(NotFound):
@@ -204,13 +204,13 @@ def test_what_is_removed_is_gone_for_good(played: PlayedDam, dam: Dam, blobs: Bl
     ],
 )
 def test_every_failure_says_what_to_do_next(
-    played: PlayedDam, dam: Dam, blobs: Blobs, fault: str, error: type[AdapterError]
+    played: FakeDam, dam: Dam, blobs: Blobs, fault: str, error: type[AdapterError]
 ) -> None:
     ref = pushed(dam, blobs)
-    dam.touched_since("")
+    dam.changed_since("")
     played.faults["read"] = [fault]
     with pytest.raises(error) as told:
-        dam.standing(ref, version(blobs))
+        dam.remote_state(ref, version(blobs))
     assert told.value.vendor == played.vendor and "key_fake" not in str(told.value)
     if isinstance(told.value, RateLimited):
         assert told.value.retry_after_s == 7
@@ -218,13 +218,13 @@ def test_every_failure_says_what_to_do_next(
 
 @pytest.mark.parametrize("name", HEARING)
 def test_a_webhook_is_proved_and_names_what_changed(
-    play: Callable[[str], PlayedDam], kit: AdapterContext, blobs: Blobs, name: str
+    play: Callable[[str], FakeDam], context: AdapterContext, blobs: Blobs, name: str
 ) -> None:
     played = play(name)
-    dam = played.opened(kit)
+    dam = played.open(context)
     ref = pushed(dam, blobs)
     played.decide(ref, "approved", "rita", "")
-    inbound = played.hook(ref, kit)
+    inbound = played.webhook(ref, context)
     assert dam.verify(inbound).key and dam.parse_webhook(inbound) == [ref]
     for changed in ({"body": inbound.body + b" "}, {"headers": {}}):
         bad = replace(inbound, **changed)
@@ -236,14 +236,14 @@ def test_a_webhook_is_proved_and_names_what_changed(
 
 
 def test_a_busy_log_of_resourcespace_loses_the_name_and_not_the_decision(
-    play: Callable[[str], PlayedDam], kit: AdapterContext, blobs: Blobs
+    play: Callable[[str], FakeDam], context: AdapterContext, blobs: Blobs
 ) -> None:
     played = play("resourcespace")
-    dam = played.opened(kit)
+    dam = played.open(context)
     ref = pushed(dam, blobs)
     played.decide(ref, "approved", "rita", "fine")
     played.log.clear()  # type: ignore[attr-defined]
-    said = dam.standing(ref, version(blobs))
+    said = dam.remote_state(ref, version(blobs))
     assert (
         said.state is VersionState.APPROVED
         and said.decision
@@ -253,7 +253,7 @@ def test_a_busy_log_of_resourcespace_loses_the_name_and_not_the_decision(
 
 @pytest.mark.parametrize("name", ["cloudinary", "aem", "resourcespace", "bynder"])
 def test_a_picture_is_decided_about_in_full_not_by_its_preview(
-    play: Callable[[str], PlayedDam], kit: AdapterContext, blobs: Blobs, name: str
+    play: Callable[[str], FakeDam], context: AdapterContext, blobs: Blobs, name: str
 ) -> None:
     found = version(blobs)
     files = [
@@ -283,57 +283,57 @@ def test_a_picture_is_decided_about_in_full_not_by_its_preview(
         review_url="",
     )
     assert picture_version.ordered[0].format == "jpeg"
-    ref = play(name).opened(kit).push(request, blobs)
+    ref = play(name).open(context).push(request, blobs)
     if name in ("cloudinary", "aem"):
         assert "P_V1" in ref and "jpeg" in ref and "preview" not in ref
 
 
 def test_a_state_that_somebody_made_up_is_told_with_the_remedy(
-    play: Callable[[str], PlayedDam], kit: AdapterContext, blobs: Blobs
+    play: Callable[[str], FakeDam], context: AdapterContext, blobs: Blobs
 ) -> None:
     for name in ("directus", "cloudinary", "aem"):
         played = play(name)
-        dam = played.opened(kit)
+        dam = played.open(context)
         ref = pushed(dam, blobs)
-        if isinstance(played, PlayedDirectus):
+        if isinstance(played, FakeDirectus):
             played.rows[ref]["status"] = "nearly"
-        elif isinstance(played, PlayedCloudinary):
+        elif isinstance(played, FakeCloudinary):
             played.stored["image", ref]["context"]["connector_state"] = "nearly"
-        elif isinstance(played, PlayedAem):
+        elif isinstance(played, FakeAem):
             played.stored[ref]["metadata"]["connector:state"] = "nearly"
         with pytest.raises(BadOutput, match="nearly"):
-            dam.standing(ref, version(blobs))
+            dam.remote_state(ref, version(blobs))
 
 
 @pytest.mark.parametrize("name", ["bynder", "aem"])
 @pytest.mark.parametrize("fault", ["lost", "500", "closed"])
 def test_a_storage_that_does_not_answer_is_tried_again(
-    play: Callable[[str], PlayedDam], kit: AdapterContext, blobs: Blobs, name: str, fault: str
+    play: Callable[[str], FakeDam], context: AdapterContext, blobs: Blobs, name: str, fault: str
 ) -> None:
     played = play(name)
-    dam = played.opened(kit)
+    dam = played.open(context)
     played.faults["storage"] = [fault]
     with pytest.raises(Unavailable, match="storage"):
         pushed(dam, blobs)
     ref = pushed(dam, blobs)
-    assert played.assets() == 1 and dam.changed(ref, version(blobs)) == ()
+    assert played.asset_count() == 1 and dam.changed_files(ref, version(blobs)) == ()
 
 
 def test_an_import_of_bynder_that_takes_a_moment_is_waited_for(
-    play: Callable[[str], PlayedDam], kit: AdapterContext, blobs: Blobs
+    play: Callable[[str], FakeDam], context: AdapterContext, blobs: Blobs
 ) -> None:
     played = play("bynder")
     played.slow = 2  # type: ignore[attr-defined]
-    pushed(played.opened(kit), blobs)
-    assert played.assets() == 1 and played.looks < 8  # type: ignore[attr-defined]  # looked at a few times, not as fast as it goes
+    pushed(played.open(context), blobs)
+    assert played.asset_count() == 1 and played.looks < 8  # type: ignore[attr-defined]  # looked at a few times, not as fast as it goes
 
 
 def test_changes_of_others_in_bynder_move_on_what_is_asked_for(
-    play: Callable[[str], PlayedDam], kit: AdapterContext, blobs: Blobs
+    play: Callable[[str], FakeDam], context: AdapterContext, blobs: Blobs
 ) -> None:
     played = play("bynder")
-    dam = played.opened(kit)
+    dam = played.open(context)
     ref = pushed(dam, blobs)
     played._change(ref.partition("@")[0], {"metaproperty.p-id": ""})  # type: ignore[attr-defined]  # somebody else's media, modified last
-    refs, cursor = dam.touched_since("")
+    refs, cursor = dam.changed_since("")
     assert refs == [] and cursor

@@ -12,7 +12,7 @@ from dam_connector.adapters import open_adapter
 from dam_connector.domain.event import EventKind
 from dam_connector.domain.rules import Connection
 from dam_connector.errors import BadOutput, DeliveryError, Unavailable, Unsupported
-from dam_connector.ports import Inbound, Pim
+from dam_connector.ports import InboundWebhook, Pim
 from dam_connector.wiring import Services
 from tests.support import ROOT, TestClock, event_body, inbound, product, record, signed
 
@@ -42,7 +42,7 @@ def harness(request: pytest.FixtureRequest, services: Services, clock: TestClock
 
 def deliver(
     harness: Harness, clock: TestClock, data: dict[str, Any], kind: str = "product.created", key: str = "k1"
-) -> Inbound:
+) -> InboundWebhook:
     body = event_body(data, kind=kind, at=clock.now())
     return inbound(body, harness.headers(body, key), clock.now())
 
@@ -55,7 +55,7 @@ def test_a_forged_delivery_is_401(harness: Harness, clock: TestClock) -> None:
     found = deliver(harness, clock, record())
     with pytest.raises(DeliveryError) as refusal:
         harness.adapter.verify(
-            Inbound(
+            InboundWebhook(
                 headers={**found.headers, **harness.forged}, body=found.body, received_at=found.received_at
             )
         )
@@ -84,15 +84,15 @@ def test_the_meaning_of_a_delivery(harness: Harness, clock: TestClock, kind: str
 def test_nonsense_is_bad_output(harness: Harness, clock: TestClock, body: bytes) -> None:
     with pytest.raises(BadOutput):
         harness.adapter.normalize(
-            Inbound(headers={"content-type": "application/json"}, body=body, received_at=clock.now())
+            InboundWebhook(headers={"content-type": "application/json"}, body=body, received_at=clock.now())
         )
 
 
 def test_what_cannot_be_asked_says_so(harness: Harness, clock: TestClock) -> None:
-    if not harness.adapter.capabilities.changed_since:
+    if not harness.adapter.capabilities.can_list_changes:
         with pytest.raises(Unsupported):
             harness.adapter.changed_since(clock.now())
-    if not harness.adapter.capabilities.fetch:
+    if not harness.adapter.capabilities.can_fetch:
         with pytest.raises(Unsupported):
             harness.adapter.fetch("CH123")
 
@@ -172,9 +172,9 @@ def test_a_real_delivery_of_a_standard_webhooks_sender_verifies(
 
     first = json.loads((ROOT / "tests/data/vendure.jsonl").read_text().splitlines()[0])
     at = datetime.fromtimestamp(int(first["headers"]["webhook-timestamp"]), UTC)
-    kit = services.adapter_context
-    object.__setattr__(kit, "secret", lambda reference: "whsec-probe")
-    source = open_adapter("pim", "x", Connection(adapter="standard", options={"secrets": ["env/X"]}), kit)
+    context = services.adapter_context
+    object.__setattr__(context, "secret", lambda reference: "whsec-probe")
+    source = open_adapter("pim", "x", Connection(adapter="standard", options={"secrets": ["env/X"]}), context)
     assert (
         source.verify(inbound(first["body"].encode(), first["headers"], at)).key
         == first["headers"]["webhook-id"]

@@ -13,12 +13,12 @@ import pytest
 
 from dam_connector.adapters import open_adapter
 from dam_connector.adapters.common.context import AdapterContext
-from dam_connector.adapters.http import Http
+from dam_connector.adapters.http import HttpClient
 from dam_connector.domain.event import EventKind
 from dam_connector.domain.product import Product
 from dam_connector.domain.rules import Connection
 from dam_connector.errors import DeliveryError, NotFound
-from dam_connector.ports import Inbound, Pim
+from dam_connector.ports import InboundWebhook, Pim
 from dam_connector.usecases import intake
 from dam_connector.usecases.backfill import poll_pims
 from dam_connector.wiring import Services
@@ -117,13 +117,13 @@ class Told:
             raise NotFound("told", "fetch", ref)
         return [self.facts[ref][0]]
 
-    def changed_since(self, moment: datetime) -> Iterator[Any]:
+    def changed_since(self, since: datetime) -> Iterator[Any]:
         from dam_connector.domain.event import Event
 
         return (
             Event(kind=EventKind.UPDATED, ref=ref, at=at)
             for ref, (_, at) in self.facts.items()
-            if at >= moment
+            if at >= since
         )
 
 
@@ -133,10 +133,10 @@ def sent(request: pytest.FixtureRequest) -> Sent:
 
 
 @pytest.fixture
-def source(sent: Sent, services: Services, kit: AdapterContext, monkeypatch: pytest.MonkeyPatch) -> Told:
+def source(sent: Sent, services: Services, context: AdapterContext, monkeypatch: pytest.MonkeyPatch) -> Told:
     name = next(n for n, each in SENT.items() if each is sent)
     secrets = {"env/S": WORDS, "env/S2": "secret-2", "env/W": SECRET}
-    own = replace(kit, http=Http(), secret=lambda ref: secrets.get(ref, "word"))
+    own = replace(context, http=HttpClient(), secret=lambda ref: secrets.get(ref, "word"))
     told = Told(open_adapter("pim", "main", Connection(adapter=name, options=sent.options), own))
     monkeypatch.setattr(type(services), "pim", lambda self, connection: told)
     return told
@@ -145,7 +145,7 @@ def source(sent: Sent, services: Services, kit: AdapterContext, monkeypatch: pyt
 def deliver(services: Services, sent: Sent, id: str, at: datetime, *, after_s: float = 1) -> tuple[str, bool]:
     """Hand a delivery over and do what it means; gives its summary and whether it was new."""
     headers, body = sent.make("42", id, at)
-    inbound = Inbound(
+    inbound = InboundWebhook(
         headers={"content-type": "application/json", **headers},
         body=body,
         received_at=at + timedelta(seconds=after_s),

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from dam_connector.adapters import known, open_adapter
+from dam_connector.adapters import adapter_names, open_adapter
 from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.domain.event import EventKind
 from dam_connector.domain.product import View
@@ -27,8 +27,8 @@ from dam_connector.errors import (
     Refused,
     Unavailable,
 )
-from dam_connector.ports import Inbound, Pim
-from tests.contracts.pim_servers import Answer, Shop
+from dam_connector.ports import InboundWebhook, Pim
+from tests.contracts.pim_servers import FakePim, FakePimReply
 from tests.contracts.test_pim_vendors import SHOPS
 from tests.support import TestClock, http_to, picture
 
@@ -82,7 +82,7 @@ AKENEO = {
 WRITTEN: list[Any] = []
 
 
-def akeneo(method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any) -> Answer:
+def akeneo(method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any) -> FakePimReply:
     if path == "/api/oauth/v1/token":
         good = (
             headers["authorization"] == "Basic " + base64.b64encode(b"id:client-word").decode()
@@ -168,7 +168,7 @@ SHOPIFY_PRODUCT: dict[str, Any] = {
 }
 
 
-def shopify(method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any) -> Answer:
+def shopify(method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any) -> FakePimReply:
     assert path == "/admin/api/2026-10/graphql.json" and headers["x-shopify-access-token"] == "token"
     if "One" in body["query"]:
         return (
@@ -191,20 +191,20 @@ SHOPIFY = {
     "secrets": ["env/S"],
     "attributes": {"height": "meta:custom.height", "style_tags": "tags"},
 }
-PLAYED: dict[str, tuple[Callable[..., Answer], dict[str, Any]]] = {
+PLAYED: dict[str, tuple[Callable[..., FakePimReply], dict[str, Any]]] = {
     "akeneo": (akeneo, AKENEO),
     "shopify": (shopify, SHOPIFY),
 }
 
 
 @pytest.fixture
-def opened(kit: AdapterContext) -> Iterator[Callable[..., tuple[Pim, Shop]]]:
-    shops: list[Shop] = []
+def opened(context: AdapterContext) -> Iterator[Callable[..., tuple[Pim, FakePim]]]:
+    shops: list[FakePim] = []
 
-    def open_one(name: str, **options: Any) -> tuple[Pim, Shop]:
+    def open_one(name: str, **options: Any) -> tuple[Pim, FakePim]:
         answer, usual = PLAYED[name]
-        shops.append(Shop(answer))
-        own = replace(kit, http=http_to(shops[-1].host, kit), secret=SECRETS.__getitem__)
+        shops.append(FakePim(answer))
+        own = replace(context, http=http_to(shops[-1].host, context), secret=SECRETS.__getitem__)
         found: Pim = open_adapter(
             "pim",
             "main",
@@ -226,7 +226,7 @@ def platform(
     secret: str = "secret-1",
     age: timedelta = timedelta(),
     header: str = "primary",
-) -> Inbound:
+) -> InboundWebhook:
     """An event as the Event Platform sends it."""
     at = clock.now() - age
     said = {
@@ -244,14 +244,14 @@ def platform(
         f"x-akeneo-signature-{header}": sign,
         "x-akeneo-signature-algorithm": "HmacSHA256",
     }
-    return Inbound(headers=headers, body=body, received_at=clock.now())
+    return InboundWebhook(headers=headers, body=body, received_at=clock.now())
 
 
-def old_api(clock: TestClock, *events: dict[str, Any], age_s: int = 0, secret: str = "secret-1") -> Inbound:
+def old_api(clock: TestClock, *events: dict[str, Any], age_s: int = 0, secret: str = "secret-1") -> InboundWebhook:
     body = json.dumps({"events": list(events)}).encode()
     stamp = str(int(clock.now().timestamp()) - age_s)
     sign = hmac.new(secret.encode(), stamp.encode() + b"." + body, hashlib.sha256).hexdigest()
-    return Inbound(
+    return InboundWebhook(
         headers={"x-akeneo-request-signature": sign, "x-akeneo-request-timestamp": stamp},
         body=body,
         received_at=clock.now(),
@@ -353,10 +353,10 @@ def test_a_product_of_akeneo_with_pictures_that_only_we_can_fetch(opened: Callab
     for outside in ("../../users", "asset:a/b", "", "a//b", "asset:x/../y"):
         with pytest.raises(NotFound):
             source.picture(outside)
-    assert [p for _, p in server.asked].count("/api/oauth/v1/token") == 1  # logged in once
+    assert [p for _, p in server.requests].count("/api/oauth/v1/token") == 1  # logged in once
     clock.forward(4000)
     source.fetch(UUID)
-    assert [p for _, p in server.asked].count("/api/oauth/v1/token") == 2  # and again when the token ended
+    assert [p for _, p in server.requests].count("/api/oauth/v1/token") == 2  # and again when the token ended
 
 
 def test_akeneo_lists_changes_and_is_told_what_is_live(opened: Callable) -> None:
@@ -376,7 +376,7 @@ def test_akeneo_lists_changes_and_is_told_what_is_live(opened: Callable) -> None
 def test_a_token_that_was_ended_early_is_renewed_once(opened: Callable) -> None:
     source, server = opened("akeneo")
     source.fetch(UUID)
-    server.fail = [(401, {"message": "expired"}, {})]
+    server.next_replies = [(401, {"message": "expired"}, {})]
     assert source.fetch(UUID)[0].sku == "CH1"
     with pytest.raises(Refused):
         opened("akeneo", password="env/T")[0].fetch(UUID)
@@ -384,7 +384,7 @@ def test_a_token_that_was_ended_early_is_renewed_once(opened: Callable) -> None:
 
 def hook(
     clock: TestClock, topic: str, data: Any, *, secret: str = "secret-1", event: str = "ev-1"
-) -> Inbound:
+) -> InboundWebhook:
     body = json.dumps(data).encode()
     sign = base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest()).decode()
     headers = {
@@ -393,7 +393,7 @@ def hook(
         "x-shopify-event-id": event,
         "x-shopify-triggered-at": "2026-11-20T11:00:00Z",
     }
-    return Inbound(headers=headers, body=body, received_at=clock.now())
+    return InboundWebhook(headers=headers, body=body, received_at=clock.now())
 
 
 def test_shopify_s_webhooks_are_proved_and_mean_what_they_say(opened: Callable, clock: TestClock) -> None:
@@ -453,12 +453,12 @@ def test_a_product_of_shopify(opened: Callable) -> None:
     ],
 )
 def test_failures_say_what_to_do_next(
-    opened: Callable, name: str, answer: Answer, error: type[Exception]
+    opened: Callable, name: str, answer: FakePimReply, error: type[Exception]
 ) -> None:
     source, server = opened(name)
     ref = {"akeneo": UUID, "shopify": "42"}[name]
     source.fetch(ref)
-    server.fail = [answer]
+    server.next_replies = [answer]
     with pytest.raises(error) as told:
         source.fetch(ref)
     assert "secret" not in str(told.value) and "token " not in str(told.value)
@@ -468,8 +468,8 @@ def test_failures_say_what_to_do_next(
     "options",
     [{"attributes": {"front": "asset:x"}}, {"write_back": {"price": "x"}}, {"base_url": "x"}, {"colour": 1}],
 )
-def test_wrong_options_of_akeneo_are_told(kit: AdapterContext, options: dict[str, Any]) -> None:
-    own = replace(kit, secret=SECRETS.__getitem__)
+def test_wrong_options_of_akeneo_are_told(context: AdapterContext, options: dict[str, Any]) -> None:
+    own = replace(context, secret=SECRETS.__getitem__)
     with pytest.raises(ConfigError):
         open_adapter(
             "pim",
@@ -479,9 +479,9 @@ def test_wrong_options_of_akeneo_are_told(kit: AdapterContext, options: dict[str
         )
 
 
-def watched(kit: AdapterContext, folder: Path, **options: Any) -> Pim:
+def watched(context: AdapterContext, folder: Path, **options: Any) -> Pim:
     found: Pim = open_adapter(
-        "pim", "sheets", Connection(adapter="csv", options={"path": str(folder), **options}), kit
+        "pim", "sheets", Connection(adapter="csv", options={"path": str(folder), **options}), context
     )
     return found
 
@@ -491,7 +491,7 @@ def dropped(path: Path, text: str, at: datetime) -> None:
     os.utime(path, (at.timestamp(), at.timestamp()))
 
 
-def test_sheets_that_are_dropped_into_a_folder_are_products(kit: AdapterContext, tmp_path: Path) -> None:
+def test_sheets_that_are_dropped_into_a_folder_are_products(context: AdapterContext, tmp_path: Path) -> None:
     early, late = datetime(2026, 11, 20, 9, tzinfo=UTC), datetime(2026, 11, 20, 11, tzinfo=UTC)
     dropped(
         tmp_path / "a.csv",
@@ -503,24 +503,24 @@ def test_sheets_that_are_dropped_into_a_folder_are_products(kit: AdapterContext,
     dropped(tmp_path / "~lock.csv", "sku\nX\n", late)
     dropped(tmp_path / "bad.csv", "colour,size\nred,1\n", late)
     (tmp_path / "front.jpg").write_bytes(picture())
-    source = watched(kit, tmp_path, columns={"sku": "Artikel"})
+    source = watched(context, tmp_path, columns={"sku": "Artikel"})
     assert [e.ref for e in source.changed_since(early)] == ["CH3"]
-    source = watched(kit, tmp_path)
+    source = watched(context, tmp_path)
     chair, stool = list(source.changed_since(early - timedelta(hours=1)))
     assert (chair.at, chair.product.name, chair.product.dimensions.height_m) == (early, "Chair", 0.815)
     assert (
         chair.product.images[0].url == "pim:sheets/front.jpg"
         and stool.product.images[0].url == "https://x.example/s.jpg"
     )
-    assert source.picture("front.jpg") == picture()
+    assert source.fetch_picture("front.jpg") == picture()
     for outside in ("../secret", "/etc/passwd", "none.jpg"):
         with pytest.raises(NotFound):
-            source.picture(outside)
+            source.fetch_picture(outside)
     with pytest.raises(DeliveryError):
-        source.verify(Inbound(headers={}, body=b"", received_at=late))
+        source.verify(InboundWebhook(headers={}, body=b"", received_at=late))
     with pytest.raises(Unavailable):
-        list(watched(kit, tmp_path / "nowhere").changed_since(early))
+        list(watched(context, tmp_path / "nowhere").changed_since(early))
 
 
 def test_every_source_has_a_case() -> None:
-    assert known("pim") == sorted(["standard", "memory", "csv", *SHOPS, *PLAYED])
+    assert adapter_names("pim") == sorted(["standard", "memory", "csv", *SHOPS, *PLAYED])

@@ -24,8 +24,8 @@ from dam_connector.errors import (
     Refused,
     Unavailable,
 )
-from dam_connector.ports import Inbound, Pim
-from tests.contracts.pim_servers import Answer, Shop
+from dam_connector.ports import InboundWebhook, Pim
+from tests.contracts.pim_servers import FakePim, FakePimReply
 from tests.support import ROOT, TestClock, http_to
 
 PROBE = "whsec-probe"
@@ -57,7 +57,7 @@ WOO_VARIATION = {
 }
 
 
-def woo(method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any) -> Answer:
+def woo(method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any) -> FakePimReply:
     if headers.get("authorization") != "Basic " + base64.b64encode(b"ck:cs").decode():
         return 401, {"code": "woocommerce_rest_cannot_view", "message": "Sorry"}, {}
     assert method == "GET" and path.startswith("/wp-json/wc/v3/products")
@@ -105,7 +105,7 @@ SALEOR_PRODUCT = {
 }
 
 
-def saleor(method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any) -> Answer:
+def saleor(method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any) -> FakePimReply:
     if path == "/.well-known/jwks.json":
         return 200, {"keys": [SALEOR_KEY]}, {}
     assert (method, path) == ("POST", "/graphql/") and headers["authorization"] == "Bearer token"
@@ -178,7 +178,7 @@ VENDURE_PRODUCT = {
 }
 
 
-def vendure(method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any) -> Answer:
+def vendure(method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any) -> FakePimReply:
     assert (method, path) == ("POST", "/admin-api")
     if "Login" in body["query"]:
         good = body["variables"] == {"name": "superadmin", "word": "word"}
@@ -224,7 +224,7 @@ def vendure(method: str, path: str, query: dict[str, str], headers: dict[str, st
     )
 
 
-SHOPS: dict[str, tuple[Callable[..., Answer], dict[str, Any], str]] = {
+SHOPS: dict[str, tuple[Callable[..., FakePimReply], dict[str, Any], str]] = {
     "woocommerce": (
         woo,
         {"secrets": ["env/PROBE"], "consumer_key": "env/CK", "consumer_secret": "env/CS"},
@@ -244,25 +244,25 @@ REFS = {"woocommerce": ("13", "99"), "saleor": ("UHJvZHVjdDox", "bm9uZQ=="), "ve
 class Opened:
     """A source with its shop."""
 
-    def __init__(self, kit: AdapterContext, name: str) -> None:
+    def __init__(self, context: AdapterContext, name: str) -> None:
         answer, self.options, address = SHOPS[name]
-        self.name, self.shop, self._kit = name, Shop(answer), kit
+        self.name, self.shop, self._context = name, FakePim(answer), context
         self.options = {**self.options, address: self.shop.url + ("/graphql/" if name == "saleor" else "")}
 
     def source(self, **options: Any) -> Pim:
-        kit = replace(self._kit, http=http_to(self.shop.host, self._kit), secret=SECRETS.__getitem__)
+        context = replace(self._context, http=http_to(self.shop.host, self._context), secret=SECRETS.__getitem__)
         found: Pim = open_adapter(
-            "pim", self.name, Connection(adapter=self.name, options={**self.options, **options}), kit
+            "pim", self.name, Connection(adapter=self.name, options={**self.options, **options}), context
         )
         return found
 
 
 @pytest.fixture
-def opened(kit: AdapterContext) -> Iterator[Callable[[str], Opened]]:
+def opened(context: AdapterContext) -> Iterator[Callable[[str], Opened]]:
     all_opened: list[Opened] = []
 
     def open_one(name: str) -> Opened:
-        all_opened.append(Opened(kit, name))
+        all_opened.append(Opened(context, name))
         return all_opened[-1]
 
     yield open_one
@@ -270,7 +270,7 @@ def opened(kit: AdapterContext) -> Iterator[Callable[[str], Opened]]:
         each.shop.stop()
 
 
-def captured(name: str) -> list[Inbound]:
+def captured(name: str) -> list[InboundWebhook]:
     """What real servers sent, as it came; received when it was sent."""
     found = []
     for line in (ROOT / f"tests/data/{name}.jsonl").read_text().splitlines():
@@ -278,7 +278,7 @@ def captured(name: str) -> list[Inbound]:
         headers = {k.lower(): v for k, v in data["headers"].items()}
         stamp = headers.get("webhook-timestamp")
         at = datetime.fromtimestamp(int(stamp), UTC) if stamp else datetime(2026, 11, 20, 22, tzinfo=UTC)
-        found.append(Inbound(headers=headers, body=data["body"].encode(), received_at=at))
+        found.append(InboundWebhook(headers=headers, body=data["body"].encode(), received_at=at))
     return found
 
 
@@ -291,7 +291,7 @@ def test_every_captured_delivery_verifies_and_says_what_it_means(
     for inbound in captured(name):
         proved = source.verify(inbound)
         keys.add(proved.key)
-        events = source.normalize(inbound) if proved.acts else []
+        events = source.normalize(inbound) if proved.is_event else []
         assert all(event.ref and event.at.tzinfo for event in events)
     assert len(keys) == len(captured(name))  # each has a key of its own
 
@@ -302,7 +302,7 @@ def test_a_changed_body_a_wrong_secret_and_no_signature_are_refused(
 ) -> None:
     source = opened(name).source()
     for inbound in captured(name):
-        if not source.verify(inbound).acts:
+        if not source.verify(inbound).is_event:
             continue
         signed = [header for header in inbound.headers if "signature" in header]
         for headers, body in (
@@ -316,7 +316,7 @@ def test_a_changed_body_a_wrong_secret_and_no_signature_are_refused(
 
 def meanings(source: Pim, name: str) -> list[tuple[str, str]]:
     return [
-        (e.kind.value, e.ref) for i in captured(name) if source.verify(i).acts for e in source.normalize(i)
+        (e.kind.value, e.ref) for i in captured(name) if source.verify(i).is_event for e in source.normalize(i)
     ]
 
 
@@ -340,7 +340,7 @@ def test_nonsense_is_bad_output_or_nothing(
 ) -> None:
     headers = {"x-wc-webhook-topic": "product.updated", "saleor-event": "product_updated"}
     with pytest.raises(BadOutput):
-        opened(name).source().normalize(Inbound(headers=headers, body=body, received_at=clock.now()))
+        opened(name).source().normalize(InboundWebhook(headers=headers, body=body, received_at=clock.now()))
 
 
 def test_a_product_of_woocommerce(opened: Callable[[str], Opened]) -> None:
@@ -414,7 +414,7 @@ def test_a_product_of_vendure(opened: Callable[[str], Opened], monkeypatch: pyte
         (View.FRONT, "https://cdn.example/v2_front.jpg")
     ]
     source.fetch("1")
-    assert len(shop.shop.asked) == 3  # logged in once
+    assert len(shop.shop.requests) == 3  # logged in once
     with pytest.raises(Refused, match="credentials"):
         shop.source(user="nobody").fetch("1")
 
@@ -439,10 +439,10 @@ def test_what_changed_since_is_listed_page_by_page(opened: Callable[[str], Opene
     ],
 )
 def test_faults_are_told_apart(
-    opened: Callable[[str], Opened], name: str, answer: Answer, error: type[Exception]
+    opened: Callable[[str], Opened], name: str, answer: FakePimReply, error: type[Exception]
 ) -> None:
     shop = opened(name)
-    shop.shop.fail = [answer]
+    shop.shop.next_replies = [answer]
     with pytest.raises(error) as told:
         shop.source().fetch(REFS[name][0])
     assert not any(secret in str(told.value) for secret in SECRETS.values())
@@ -467,16 +467,16 @@ def test_rotated_keys_are_asked_for_again(opened: Callable[[str], Opened], clock
     shop = opened("saleor")
     source = shop.source()
     by_key = next(i for i in captured("saleor") if ".." in i.headers["saleor-signature"])
-    shop.shop.fail = [(200, {"keys": []}, {})]
+    shop.shop.next_replies = [(200, {"keys": []}, {})]
     with pytest.raises(DeliveryError):
         source.verify(by_key)
     with pytest.raises(DeliveryError):
         source.verify(by_key)  # not asked again at once
-    assert len(shop.shop.asked) == 1
+    assert len(shop.shop.requests) == 1
     clock.forward(301)
     assert source.verify(by_key).key
     clock.forward(timedelta(hours=25).total_seconds())
-    shop.shop.fail = [(500, {}, {})]
+    shop.shop.next_replies = [(500, {}, {})]
     with pytest.raises(DeliveryError) as told:
         source.verify(by_key)
     assert told.value.status == 503

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from dam_connector.adapters import setup_of
+from dam_connector.adapters import setup_module
 from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.cli import connections
 from dam_connector.errors import ConfigError, Refused
-from tests.contracts.pim_servers import Answer, Shop
+from tests.contracts.pim_servers import FakePim, FakePimReply
 from tests.support import http_to
 
 
@@ -25,7 +25,7 @@ class System:
 
     def __call__(
         self, method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any
-    ) -> Answer:
+    ) -> FakePimReply:
         if path == "/users/me":
             return 200, {"data": {"role": self.role}}, {}
         if method == "POST":
@@ -53,26 +53,26 @@ def system() -> System:
 
 
 @pytest.fixture
-def server(system: System) -> Iterator[Shop]:
-    found = Shop(system)
+def server(system: System) -> Iterator[FakePim]:
+    found = FakePim(system)
     yield found
     found.stop()
 
 
-def prepared(kit: AdapterContext, server: Shop) -> list[Any]:
-    own = replace(kit, http=http_to(server.host, kit), secret=lambda _: "token")
+def prepared(context: AdapterContext, server: FakePim) -> list[Any]:
+    own = replace(context, http=http_to(server.host, context), secret=lambda _: "token")
     options = {"base_url": server.url, "token": "env/T"}
-    return list(setup_of("dam", "directus").prepare(options, own, "https://dam.example/webhooks/directus"))
+    return list(setup_module("dam", "directus").prepare(options, own, "https://dam.example/webhooks/directus"))
 
 
-def test_what_is_needed_is_made_once(kit: AdapterContext, server: Shop, system: System) -> None:
-    wanted = prepared(kit, server)
+def test_what_is_needed_is_made_once(context: AdapterContext, server: FakePim, system: System) -> None:
+    wanted = prepared(context, server)
     assert (
         len(wanted) > 9 and not any(each.there for each in wanted) and system.made == []
     )  # shown, and nothing made
     for each in wanted:
         each.make()
-    assert all(each.there for each in prepared(kit, server))
+    assert all(each.there for each in prepared(context, server))
     sent = json.dumps(system.made)
     assert (
         "https://dam.example/webhooks/directus" in sent
@@ -81,14 +81,14 @@ def test_what_is_needed_is_made_once(kit: AdapterContext, server: Shop, system: 
     )
 
 
-def test_what_broke_off_goes_on_where_it_was(kit: AdapterContext, server: Shop, system: System) -> None:
-    for each in prepared(kit, server)[:4]:
+def test_what_broke_off_goes_on_where_it_was(context: AdapterContext, server: FakePim, system: System) -> None:
+    for each in prepared(context, server)[:4]:
         each.make()
-    assert [each.there for each in prepared(kit, server)][:5] == [True, True, True, True, False]
+    assert [each.there for each in prepared(context, server)][:5] == [True, True, True, True, False]
 
 
 def test_reviewers_may_say_two_things_and_the_connector_no_more_than_it_must() -> None:
-    setup = setup_of("dam", "directus")
+    setup = setup_module("dam", "directus")
     (update,) = [p for p in setup.ROLES["DAM reviewer"]("asset_versions") if p["action"] != "read"]
     assert update["fields"] == ["status", "reject_reason"]
     assert update["validation"] == {"status": {"_in": ["approved", "rejected", "withdrawn"]}}
@@ -98,15 +98,15 @@ def test_reviewers_may_say_two_things_and_the_connector_no_more_than_it_must() -
     assert writes == {"asset_versions", "asset_versions_files", "directus_files", "directus_folders"}
 
 
-def test_a_token_that_is_no_admin_s_is_told(kit: AdapterContext, server: Shop, system: System) -> None:
+def test_a_token_that_is_no_admin_s_is_told(context: AdapterContext, server: FakePim, system: System) -> None:
     system.role = None
     with pytest.raises(Refused, match="no admin"):
-        prepared(kit, server)
+        prepared(context, server)
 
 
 def test_what_cannot_be_set_up_from_here_is_told() -> None:
     with pytest.raises(ConfigError, match="known: dam directus"):
-        setup_of("dam", "bynder")
+        setup_module("dam", "bynder")
     said = CliRunner().invoke(
         connections.connect, ["dam", "directus", "--url", "https://x.example", "--token", "the-secret-itself"]
     )

@@ -13,7 +13,7 @@ from dam_connector.domain.issue import Report, issue
 from dam_connector.domain.run import RunKind, RunState
 from dam_connector.domain.version import VersionState
 from dam_connector.errors import StateConflict
-from dam_connector.ports import Inbound
+from dam_connector.ports import InboundWebhook
 from dam_connector.store.runs import NewRun
 from dam_connector.store.tables import metadata
 from dam_connector.store.users import UserRole
@@ -27,8 +27,8 @@ def database_url(request: pytest.FixtureRequest) -> str:
     return "" if request.param == "sqlite" else str(request.getfixturevalue("postgres")())
 
 
-def inbound(services: Services, body: bytes = b"{}") -> Inbound:
-    return Inbound(
+def inbound(services: Services, body: bytes = b"{}") -> InboundWebhook:
+    return InboundWebhook(
         headers={"webhook-id": "1", "cookie": "secret"}, body=body, received_at=services.clock.now()
     )
 
@@ -226,12 +226,12 @@ def test_states_move_along_the_table_only(services: Services) -> None:
 
 
 def test_one_holder_of_a_lease_by_name(services: Services, clock: TestClock) -> None:
-    assert services.ledger.lease("sweeper", "a", 10) and not services.ledger.lease("sweeper", "b", 10)
-    assert services.ledger.lease("sweeper", "a", 10)
+    assert services.locks.lease("sweeper", "a", 10) and not services.locks.lease("sweeper", "b", 10)
+    assert services.locks.lease("sweeper", "a", 10)
     clock.forward(11)
-    assert services.ledger.lease("sweeper", "b", 10)
-    services.ledger.release("sweeper", "b")
-    assert services.ledger.lease("sweeper", "a", 10)
+    assert services.locks.lease("sweeper", "b", 10)
+    services.locks.release("sweeper", "b")
+    assert services.locks.lease("sweeper", "a", 10)
 
 
 def test_passwords_tokens_and_links(services: Services, clock: TestClock) -> None:
@@ -260,12 +260,12 @@ def test_what_is_over_is_forgotten_and_nothing_else(services: Services, clock: T
     lasting, later = services.users.add_token(ann, "api"), services.users.add_token(ann, "api", days=30)
     services.users.add_token(ann, "api", days=1)
     services.users.use_login_link(services.users.add_login_link(ann))
-    services.ledger.keep_answer("old", "d", 202, {})
+    services.idempotency.add("old", StoredResponse(202, "d", {}))
     assert tidy(services) == 1  # the link that was used
     clock.forward(86_400 * 8)
-    services.ledger.keep_answer("new", "d", 202, {})
+    services.idempotency.add("new", StoredResponse(202, "d", {}))
     assert tidy(services) == 2 and tidy(services) == 0
-    assert services.ledger.answer("old") is None and services.ledger.answer("new") is not None
+    assert services.idempotency.get("old") is None and services.idempotency.get("new") is not None
     assert services.users.by_token(lasting) == services.users.by_token(later) == ann
 
 
@@ -281,6 +281,6 @@ def test_pages_by_cursor_cover_everything_once(services: Services, clock: TestCl
 
 
 def test_the_first_answer_to_an_idempotency_key_stays(services: Services) -> None:
-    services.ledger.keep_answer("k", "d", 202, {"a": 1})
-    services.ledger.keep_answer("k", "d", 409, {"a": 2})
-    assert services.ledger.answer("k") == (202, "d", {"a": 1})
+    services.idempotency.add("k", StoredResponse(202, "d", {"a": 1}))
+    services.idempotency.add("k", StoredResponse(409, "d", {"a": 2}))
+    assert services.idempotency.get("k") == (202, "d", {"a": 1})

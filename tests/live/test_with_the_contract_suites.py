@@ -13,13 +13,13 @@ import requests
 
 from dam_connector.adapters import open_adapter
 from dam_connector.adapters.common.context import AdapterContext
-from dam_connector.adapters.http import Http
+from dam_connector.adapters.http import HttpClient
 from dam_connector.clock import SystemClock
 from dam_connector.domain.rules import Connection
 from dam_connector.ports import Channel, Dam
 from dam_connector.store.library import Shelf
 from tests.contracts import test_channels, test_dams
-from tests.contracts.channels.harness import SKU, THEIRS
+from tests.contracts.channels.harness import MERCHANT_MEDIA, SKU
 from tests.live.conftest import Live
 from tests.live.servers import ADMIN, HOOK, PASSWORD, Directus, Vendure
 from tests.support import picture
@@ -35,8 +35,8 @@ SECRETS = {
 
 
 @pytest.fixture
-def kit(tmp_path: Path) -> AdapterContext:
-    http = Http(frozenset({"127.0.0.1"}), timeout_s=20)
+def context(tmp_path: Path) -> AdapterContext:
+    http = HttpClient(frozenset({"127.0.0.1"}), timeout_s=20)
     secret = SECRETS.__getitem__
     return AdapterContext(
         http=http,
@@ -44,23 +44,23 @@ def kit(tmp_path: Path) -> AdapterContext:
         secret=secret,
         public_url="https://dam.example",
         library=cast(Shelf, None),
-        folder=tmp_path,
+        rules_folder=tmp_path,
     )
 
 
 class RealDirectus:
     """What the DAM suite asks of a vendor, done in a real one."""
 
-    vendor, has_versions = "directus", False
+    vendor, has_own_versions = "directus", False
 
     def __init__(self, server: Directus, reviewer: str) -> None:
         self._server, self._reviewer = server, reviewer
         self.faults: dict[str, list[str]] = {}
 
-    def assets(self) -> int:
+    def asset_count(self) -> int:
         return len(self._rows())
 
-    def bytes_of(self, name: str) -> bytes:
+    def stored_bytes(self, name: str) -> bytes:
         url = f"{self._server.url}/assets/{self._file(name)}"
         return requests.get(url, headers={"Authorization": f"Bearer {ADMIN}"}, timeout=30).content
 
@@ -72,7 +72,7 @@ class RealDirectus:
             json={"status": verdict, "reject_reason": note},
         )
 
-    def change(self, name: str) -> None:
+    def replace_file(self, name: str) -> None:
         self._server.ask(
             "PATCH", f"/files/{self._file(name)}", files={"file": (name, b"by hand", "model/gltf-binary")}
         )
@@ -96,43 +96,43 @@ class RealDirectus:
 class RealVendure:
     """What the channel suite asks of a vendor, done in a real one."""
 
-    vendor, links_models = "vendure", False
+    vendor, has_model_links = "vendure", False
 
     def __init__(self, server: Vendure, folder: Path) -> None:
         self._server = server
-        paths = [folder / name for name in THEIRS]
+        paths = [folder / name for name in MERCHANT_MEDIA]
         for path in paths:
             path.write_bytes(picture())
         self._product = server.add_product("Chair", SKU, paths, {"width": 40, "height": 40, "depth": 30})
 
-    def opened(self, kit: AdapterContext, **options: Any) -> Channel:
+    def open(self, context: AdapterContext, **options: Any) -> Channel:
         usual = {"base_url": self._server.url, "user": "superadmin", "password": "env/WORD"}
         found: Channel = open_adapter(
-            "channel", "store", Connection(adapter="vendure", options={**usual, **options}), kit
+            "channel", "store", Connection(adapter="vendure", options={**usual, **options}), context
         )
         return found
 
-    def writes(self) -> int:
+    def write_count(self) -> int:
         """When the product was changed last, as a number: a repeat must not change it."""
         found = self._server.ask("query($id: ID!) { product(id: $id) { updatedAt } }", id=self._product)
         return hash(found["product"]["updatedAt"])
 
-    def shown(self) -> list[str]:
+    def media_names(self) -> list[str]:
         return [name.replace("__02", "") for name in self._server.assets(self._product)]
 
-    def first(self) -> str:
+    def featured_media_name(self) -> str:
         found = self._server.ask(
             "query($id: ID!) { product(id: $id) { featuredAsset { name } } }", id=self._product
         )
         return str(found["product"]["featuredAsset"]["name"])
 
-    def bytes_of(self, name: str) -> bytes:
+    def stored_bytes(self, name: str) -> bytes:
         assets = self._server.ask(
             "query($id: ID!) { product(id: $id) { assets { name source } } }", id=self._product
         )["product"]["assets"]
         return requests.get(next(a["source"] for a in assets if a["name"] == name), timeout=30).content
 
-    def links(self) -> list[str]:
+    def model_links(self) -> list[str]:
         return []
 
     def clear(self) -> None:
@@ -149,10 +149,10 @@ class TestDirectus:
         server.clear()
 
     @pytest.fixture
-    def dam(self, live: Live, kit: AdapterContext) -> Dam:
+    def dam(self, live: Live, context: AdapterContext) -> Dam:
         options = {"base_url": live.directus.url, "token": "env/TOKEN", "webhook_secret": "env/HOOK"}
         found: Dam = open_adapter(
-            "dam", "directus", Connection(adapter="directus", options=options), replace(kit, name="directus")
+            "dam", "directus", Connection(adapter="directus", options=options), replace(context, name="directus")
         )
         return found
 
@@ -164,11 +164,11 @@ class TestDirectus:
     @pytest.mark.parametrize("verdict", ["approved", "rejected"])
     def test_decided(self, played: RealDirectus, dam: Dam, blobs: Any, verdict: str) -> None:
         ref = test_dams.pushed(dam, blobs)
-        _, cursor = dam.touched_since("")
+        _, cursor = dam.changed_since("")
         played.decide(ref, verdict, "rita", "legs too short")
-        refs, cursor = dam.touched_since(cursor)
-        said = dam.standing(ref, test_dams.version(blobs))
-        assert refs == [ref] and dam.touched_since(cursor)[0] == []
+        refs, cursor = dam.changed_since(cursor)
+        said = dam.remote_state(ref, test_dams.version(blobs))
+        assert refs == [ref] and dam.changed_since(cursor)[0] == []
         assert (
             said.state.value == verdict
             and said.decision
@@ -186,8 +186,8 @@ class TestVendure:
         server.clear()
 
     @pytest.fixture
-    def channel(self, played: RealVendure, kit: AdapterContext) -> Channel:
-        return played.opened(kit)
+    def channel(self, played: RealVendure, context: AdapterContext) -> Channel:
+        return played.open(context)
 
     test_in_order = staticmethod(test_channels.test_ours_stand_behind_theirs_in_the_listing_s_order)
     test_same_again = staticmethod(test_channels.test_the_same_again_changes_nothing)

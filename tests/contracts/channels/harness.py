@@ -8,78 +8,78 @@ from typing import Any
 from dam_connector.adapters import open_adapter
 from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.domain.rules import Connection
-from dam_connector.fakes.server import FakeServer, Request, Said
+from dam_connector.fakes.server import FakeReply, FakeRequest, FakeServer
 from dam_connector.ports import Channel
 from tests.support import http_to
 
 SECRETS = {"env/TOKEN": "key_fake", "env/OTHER": "other"}
 SKU = "CH123"
-OTHER = "CH124"  # a second variant of the same product
-THEIRS = ["a.jpg", "b.jpg"]
+OTHER_SKU = "CH124"  # a second variant of the same product
+MERCHANT_MEDIA = ["a.jpg", "b.jpg"]
 
 
-class PlayedShop(FakeServer):
+class FakeChannel(FakeServer):
     """A shop on loopback. A vendor's file says what its requests mean."""
 
     vendor = ""
     options: Mapping[str, Any] = {}
-    links_models = False  # a model is linked, not stored
-    errors: Mapping[str, Said] = {
-        "401": Said(401, {"message": "who are you"}),
-        "403": Said(403, {"message": "you may not"}),
-        "429": Said(429, {"message": "slow down"}, {"Retry-After": "7"}),
-        "500": Said(500, {"message": "broken"}),
+    has_model_links = False  # a model is linked, not stored
+    errors: Mapping[str, FakeReply] = {
+        "401": FakeReply(401, {"message": "who are you"}),
+        "403": FakeReply(403, {"message": "you may not"}),
+        "429": FakeReply(429, {"message": "slow down"}, {"Retry-After": "7"}),
+        "500": FakeReply(500, {"message": "broken"}),
     }
 
     def __init__(self) -> None:
         super().__init__(make=lambda _: b"")
         self.start()
 
-    def opened(self, kit: AdapterContext, **options: Any) -> Channel:
-        kit = replace(kit, http=http_to(self.host, kit), secret=SECRETS.__getitem__)
+    def open(self, context: AdapterContext, **options: Any) -> Channel:
+        context = replace(context, http=http_to(self.host, context), secret=SECRETS.__getitem__)
         connection = Connection(
-            adapter=self.vendor, options={**self.own_options(), **self.options, **options}
+            adapter=self.vendor, options={**self.connection_options(), **self.options, **options}
         )
-        found: Channel = open_adapter("channel", self.vendor, connection, kit)
+        found: Channel = open_adapter("channel", self.vendor, connection, context)
         return found
 
-    def own_options(self) -> dict[str, Any]:
+    def connection_options(self) -> dict[str, Any]:
         return {"base_url": self.base_url}
 
-    def writes(self) -> int:
+    def write_count(self) -> int:
         """How many requests changed something."""
-        return sum(operation == "write" for operation, _ in self.asked)
+        return sum(operation == "write" for operation, _ in self.requests)
 
-    def shown(self) -> list[str]:
+    def media_names(self) -> list[str]:
         """The names of the product's media, in order."""
         raise NotImplementedError
 
-    def split(self) -> None:
+    def add_second_variant(self) -> None:
         """From now on the product has a second variant."""
         raise NotImplementedError
 
-    def shown_at(self, sku: str) -> list[str]:
+    def variant_media_names(self, sku: str) -> list[str]:
         """The names of the media that a variant is shown with."""
-        return self.shown()
+        return self.media_names()
 
-    def first(self) -> str:
+    def featured_media_name(self) -> str:
         """The name of the picture that the shop shows first."""
-        return self.shown()[0]
+        return self.media_names()[0]
 
-    def bytes_of(self, name: str) -> bytes:
+    def stored_bytes(self, name: str) -> bytes:
         raise NotImplementedError
 
-    def links(self) -> list[str]:
+    def model_links(self) -> list[str]:
         """The addresses of models that the product refers to."""
         return []
 
 
-class GraphShop(PlayedShop):
+class FakeGraphQlChannel(FakeChannel):
     """One that is asked by GraphQL: by the names of its operations, which a vendor's file has methods for."""
 
     path = "/graphql"
 
-    def operation(self, request: Request) -> str:
+    def operation(self, request: FakeRequest) -> str:
         if request.path.startswith("/storage"):
             return "storage"
         return (
@@ -88,19 +88,19 @@ class GraphShop(PlayedShop):
             else "read"
         )
 
-    def answer(self, request: Request, operation: str) -> Said:
+    def answer(self, request: FakeRequest, operation: str) -> FakeReply:
         query, variables = self._asked(request)
         name = query.split("(")[0].split()[1]
-        files = [(request.file_names["0"], request.form["0"])] if request.raw.startswith(b"--") else []
-        return Said(200, {"data": getattr(self, f"do_{name.lower()}")(variables, *files)}, self.headers())
+        files = [(request.file_names["0"], request.form["0"])] if request.body.startswith(b"--") else []
+        return FakeReply(200, {"data": getattr(self, f"do_{name.lower()}")(variables, *files)}, self.headers())
 
     def headers(self) -> dict[str, str]:
         return {}
 
-    def _asked(self, request: Request) -> tuple[str, dict[str, Any]]:
+    def _asked(self, request: FakeRequest) -> tuple[str, dict[str, Any]]:
         if request.path != self.path:
             return "", {}
-        if request.raw.startswith(b"--"):
+        if request.body.startswith(b"--"):
             assert json.loads(request.form["map"]) in (
                 {"0": ["variables.file"]},
                 {"0": ["variables.input.0.file"]},

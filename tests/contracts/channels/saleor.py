@@ -2,25 +2,25 @@
 
 from typing import Any
 
-from tests.contracts.channels.harness import OTHER, SKU, THEIRS, GraphShop
+from tests.contracts.channels.harness import MERCHANT_MEDIA, OTHER_SKU, SKU, FakeGraphQlChannel
 
 
-class PlayedSaleor(GraphShop):
+class FakeSaleor(FakeGraphQlChannel):
     vendor = "saleor"
     path = "/graphql/"
-    links_models = True
+    has_model_links = True
     options = {"token": "env/TOKEN"}
 
     def __init__(self) -> None:
         self.media: dict[str, dict[str, Any]] = {
-            f"m{n}": self._new(name, b"theirs") for n, name in enumerate(THEIRS)
+            f"m{n}": self._new(name, b"theirs") for n, name in enumerate(MERCHANT_MEDIA)
         }
         self.count = 100
         self.variants: dict[str, list[str]] = {}  # the media that each shows, once there are two
         self.metadata: dict[str, str] = {}
         super().__init__()
 
-    def own_options(self) -> dict[str, Any]:
+    def connection_options(self) -> dict[str, Any]:
         return {"api_url": f"{self.base_url}/graphql/"}
 
     def do_place(self, said: dict[str, Any]) -> Any:
@@ -77,19 +77,19 @@ class PlayedSaleor(GraphShop):
             "metadata": _pairs(media["metadata"]),
         }
 
-    def split(self) -> None:
-        self.variants = {SKU: [], OTHER: []}
+    def add_second_variant(self) -> None:
+        self.variants = {SKU: [], OTHER_SKU: []}
 
-    def shown_at(self, sku: str) -> list[str]:
+    def variant_media_names(self, sku: str) -> list[str]:
         return [self.media[id]["name"] for id in self.variants[sku]]
 
-    def shown(self) -> list[str]:
+    def media_names(self) -> list[str]:
         return [m["name"] for m in self.media.values()]
 
-    def bytes_of(self, name: str) -> bytes:
+    def stored_bytes(self, name: str) -> bytes:
         return next(bytes(m["data"]) for m in self.media.values() if m["name"] == name)
 
-    def links(self) -> list[str]:
+    def model_links(self) -> list[str]:
         return list(self.metadata.values())
 
 

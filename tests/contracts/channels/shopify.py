@@ -3,13 +3,13 @@
 import json
 from typing import Any
 
-from dam_connector.fakes.server import KEY, Request, Said
-from tests.contracts.channels.harness import OTHER, SKU, THEIRS, GraphShop
+from dam_connector.fakes.server import API_KEY, FakeReply, FakeRequest
+from tests.contracts.channels.harness import MERCHANT_MEDIA, OTHER_SKU, SKU, FakeGraphQlChannel
 
 MEDIA_LIMIT_LOOKS = 2  # that a file is processed for
 
 
-class PlayedShopify(GraphShop):
+class FakeShopify(FakeGraphQlChannel):
     vendor = "shopify"
     path = "/admin/api/2026-10/graphql.json"
     options = {"token": "env/TOKEN"}
@@ -17,7 +17,7 @@ class PlayedShopify(GraphShop):
 
     def __init__(self) -> None:
         self.files: dict[str, dict[str, Any]] = {
-            f"gid://f{n}": {"name": name, "data": b"theirs", "looks": 9} for n, name in enumerate(THEIRS)
+            f"gid://f{n}": {"name": name, "data": b"theirs", "looks": 9} for n, name in enumerate(MERCHANT_MEDIA)
         }
         self.count = 100
         self.product: list[str] = list(self.files)
@@ -26,16 +26,16 @@ class PlayedShopify(GraphShop):
         self.stored: dict[str, bytes] = {}
         super().__init__()
 
-    def allowed(self, request: Request) -> bool:
+    def is_authorized(self, request: FakeRequest) -> bool:
         if request.path.startswith("/storage/"):
             return "x-shopify-access-token" not in request.headers
-        return request.headers.get("x-shopify-access-token") == KEY
+        return request.headers.get("x-shopify-access-token") == API_KEY
 
-    def answer(self, request: Request, operation: str) -> Said:
+    def answer(self, request: FakeRequest, operation: str) -> FakeReply:
         if request.path.startswith("/storage/"):
             assert request.form["policy"] == b"p" and next(reversed(request.form)) == "file"
             self.stored[f"{self.base_url}{request.path}"] = request.form["file"]
-            return Said(201, b"", mime="text/xml")
+            return FakeReply(201, b"", mime="text/xml")
         return super().answer(request, operation)
 
     def do_place(self, said: dict[str, Any]) -> Any:
@@ -114,11 +114,11 @@ class PlayedShopify(GraphShop):
         size = {"boundingBox": {"size": self.box}} if file["name"].endswith("glb") else {}
         return {"id": id, "fileStatus": "READY" if ready else "PROCESSING", **(size if ready else {})}
 
-    def split(self) -> None:
-        self.skus = [SKU, OTHER]
+    def add_second_variant(self) -> None:
+        self.skus = [SKU, OTHER_SKU]
 
-    def shown(self) -> list[str]:
+    def media_names(self) -> list[str]:
         return [self.files[id]["name"] for id in self.product]
 
-    def bytes_of(self, name: str) -> bytes:
+    def stored_bytes(self, name: str) -> bytes:
         return next(bytes(f["data"]) for f in self.files.values() if f["name"] == name)

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from dam_connector.fakes.server import Request
-from tests.contracts.channels.harness import OTHER, SKU, THEIRS, GraphShop
+from dam_connector.fakes.server import FakeRequest
+from tests.contracts.channels.harness import MERCHANT_MEDIA, OTHER_SKU, SKU, FakeGraphQlChannel
 
 
-class PlayedVendure(GraphShop):
+class FakeVendure(FakeGraphQlChannel):
     vendor = "vendure"
     path = "/admin-api"
     options = {"user": "superadmin", "password": "env/TOKEN"}
@@ -14,15 +14,15 @@ class PlayedVendure(GraphShop):
     def __init__(self) -> None:
         self.count = 100
         self.assets: dict[str, dict[str, Any]] = {}
-        for name in THEIRS:
+        for name in MERCHANT_MEDIA:
             self._asset(name, b"theirs", [])
         self.product: list[str] = list(self.assets)
         self.featured = self.product[0]
         self.variants: dict[str, list[str]] = {}  # their own assets, once there are two
         super().__init__()
 
-    def allowed(self, request: Request) -> bool:
-        return request.headers.get("authorization") == "Bearer session" or b"mutation Login" in request.raw
+    def is_authorized(self, request: FakeRequest) -> bool:
+        return request.headers.get("authorization") == "Bearer session" or b"mutation Login" in request.body
 
     def headers(self) -> dict[str, str]:
         return {"vendure-auth-token": "session"}
@@ -103,17 +103,17 @@ class PlayedVendure(GraphShop):
             "tags": [{"value": t} for t in asset["tags"]],
         }
 
-    def shown(self) -> list[str]:
+    def media_names(self) -> list[str]:
         return [self.assets[i]["name"] for i in self.product]
 
-    def split(self) -> None:
-        self.variants = {SKU: [], OTHER: []}
+    def add_second_variant(self) -> None:
+        self.variants = {SKU: [], OTHER_SKU: []}
 
-    def shown_at(self, sku: str) -> list[str]:
+    def variant_media_names(self, sku: str) -> list[str]:
         return [self.assets[i]["name"] for i in self.variants[sku]]
 
-    def first(self) -> str:
+    def featured_media_name(self) -> str:
         return str(self.assets[self.featured]["name"])
 
-    def bytes_of(self, name: str) -> bytes:
+    def stored_bytes(self, name: str) -> bytes:
         return next(bytes(a["data"]) for a in self.assets.values() if a["name"] == name)

@@ -4,16 +4,16 @@ import base64
 import json
 from typing import Any
 
-from dam_connector.fakes.server import Request, Said
-from tests.contracts.channels.harness import OTHER, SKU, THEIRS, PlayedShop
+from dam_connector.fakes.server import FakeReply, FakeRequest
+from tests.contracts.channels.harness import MERCHANT_MEDIA, OTHER_SKU, SKU, FakeChannel
 
 KEYS = {"/wp-json/wc/v3": b"other:key_fake", "/wp-json/wp/v2": b"dam:key_fake"}
-MISSING = Said(404, {"code": "rest_post_invalid_id", "message": "Invalid post ID."})
+MISSING = FakeReply(404, {"code": "rest_post_invalid_id", "message": "Invalid post ID."})
 
 
-class PlayedWooCommerce(PlayedShop):
+class FakeWooCommerce(FakeChannel):
     vendor = "woocommerce"
-    links_models = True
+    has_model_links = True
     options = {
         "consumer_key": "env/OTHER",
         "consumer_secret": "env/TOKEN",
@@ -23,7 +23,7 @@ class PlayedWooCommerce(PlayedShop):
 
     def __init__(self) -> None:
         self.media: dict[int, dict[str, Any]] = {
-            n: {"title": name, "slug": name, "data": b"theirs"} for n, name in enumerate(THEIRS, 1)
+            n: {"title": name, "slug": name, "data": b"theirs"} for n, name in enumerate(MERCHANT_MEDIA, 1)
         }
         self.split_up = False
         self.product: dict[str, Any] = {
@@ -35,29 +35,29 @@ class PlayedWooCommerce(PlayedShop):
         }
         super().__init__()
 
-    def allowed(self, request: Request) -> bool:
+    def is_authorized(self, request: FakeRequest) -> bool:
         root = next(root for root in KEYS if request.path.startswith(root))
         return request.headers.get("authorization") == "Basic " + base64.b64encode(KEYS[root]).decode()
 
-    def operation(self, request: Request) -> str:
+    def operation(self, request: FakeRequest) -> str:
         return "read" if request.method == "GET" else "write"
 
-    def answer(self, request: Request, operation: str) -> Said:
+    def answer(self, request: FakeRequest, operation: str) -> FakeReply:
         path = request.path.split("/")[4:]
         return self._product(request) if path[0] == "products" else self._media(request, path[1:])
 
-    def _product(self, request: Request) -> Said:
+    def _product(self, request: FakeRequest) -> FakeReply:
         if request.method == "GET":
             if request.path.endswith("/13"):
-                return Said(200, self._shown())
-            if self.split_up and request.query["sku"] in (SKU, OTHER):  # variations, which name their product
-                return Said(200, [{"id": 20, "sku": request.query["sku"], "parent_id": 13}])
-            return Said(200, [self._shown()] if request.query["sku"] == SKU else [])
+                return FakeReply(200, self._shown())
+            if self.split_up and request.query["sku"] in (SKU, OTHER_SKU):  # variations, which name their product
+                return FakeReply(200, [{"id": 20, "sku": request.query["sku"], "parent_id": 13}])
+            return FakeReply(200, [self._shown()] if request.query["sku"] == SKU else [])
         said = request.json
         assert all(image["id"] in self.media for image in said["images"])
         self.product["images"] = [image["id"] for image in said["images"]]
         self.product["meta"] |= {m["key"]: m["value"] for m in said["meta_data"]}
-        return Said(200, self._shown())
+        return FakeReply(200, self._shown())
 
     def _shown(self) -> dict[str, Any]:
         meta = [{"key": k, "value": json.loads(json.dumps(v))} for k, v in self.product["meta"].items()]
@@ -67,15 +67,15 @@ class PlayedWooCommerce(PlayedShop):
             "meta_data": meta,
         }
 
-    def _media(self, request: Request, rest: list[str]) -> Said:
+    def _media(self, request: FakeRequest, rest: list[str]) -> FakeReply:
         if request.method == "GET":
-            return Said(
+            return FakeReply(
                 200, [{"id": id} for id, m in self.media.items() if m["slug"] == request.query["slug"]]
             )
         if request.method == "DELETE":
             id = int(rest[0])
             self.product["images"] = [i for i in self.product["images"] if i != id]
-            return Said(200, {"deleted": True}) if self.media.pop(id, None) else MISSING
+            return FakeReply(200, {"deleted": True}) if self.media.pop(id, None) else MISSING
         form = request.form
         id = max(self.media) + 1
         self.media[id] = {
@@ -84,18 +84,18 @@ class PlayedWooCommerce(PlayedShop):
             "data": form["file"],
             "alt": form["alt_text"].decode(),
         }
-        return Said(201, {"id": id, "source_url": f"/{id}"})
+        return FakeReply(201, {"id": id, "source_url": f"/{id}"})
 
-    def split(self) -> None:
+    def add_second_variant(self) -> None:
         self.split_up = True
 
-    def shown(self) -> list[str]:
+    def media_names(self) -> list[str]:
         return [self.media[id]["title"] for id in self.product["images"]]
 
-    def bytes_of(self, name: str) -> bytes:
+    def stored_bytes(self, name: str) -> bytes:
         return next(bytes(m["data"]) for m in self.media.values() if m["title"] == name)
 
-    def links(self) -> list[str]:
+    def model_links(self) -> list[str]:
         return [
             v
             for k, v in self.product["meta"].items()

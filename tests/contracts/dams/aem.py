@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from dam_connector.adapters.common.context import AdapterContext
-from dam_connector.fakes.server import KEY, Request, Said
-from dam_connector.ports import Inbound
-from tests.contracts.dams.harness import PlayedDam
+from dam_connector.fakes.server import API_KEY, FakeReply, FakeRequest
+from dam_connector.ports import InboundWebhook
+from tests.contracts.dams.harness import FakeDam
 
-MISSING = Said(404, {"message": "no such thing"})
+MISSING = FakeReply(404, {"message": "no such thing"})
 KEY_PATH = "/prod/keys/pub-key-x.pem"
 US = "connector@techacct.adobe.com"
 
@@ -27,7 +27,7 @@ def private_key() -> RSAPrivateKey:
     return generate_private_key(65537, 2048)
 
 
-class PlayedAem(PlayedDam):
+class FakeAem(FakeDam):
     vendor = "aem"
     options = {"token": "env/TOKEN", "user": US, "client_id": "client-1"}
 
@@ -38,35 +38,35 @@ class PlayedAem(PlayedDam):
         self._now = datetime(2026, 11, 20, tzinfo=UTC)
         super().__init__()
 
-    def own_options(self) -> dict[str, Any]:
+    def connection_options(self) -> dict[str, Any]:
         return {"base_url": self.base_url, "keys_url": self.base_url}
 
-    def allowed(self, request: Request) -> bool:
+    def is_authorized(self, request: FakeRequest) -> bool:
         if request.path.startswith(("/storage/", KEY_PATH)):
             return "authorization" not in request.headers
-        return request.headers.get("authorization") == f"Bearer {KEY}"
+        return request.headers.get("authorization") == f"Bearer {API_KEY}"
 
-    def operation(self, request: Request) -> str:
+    def operation(self, request: FakeRequest) -> str:
         return "push" if request.method == "POST" else super().operation(request)
 
-    def answer(self, request: Request, operation: str) -> Said:
+    def answer(self, request: FakeRequest, operation: str) -> FakeReply:
         path, form = (
             unquote(request.path),
-            dict(parse_qsl(request.raw.decode("latin-1"))) if request.method == "POST" else {},
+            dict(parse_qsl(request.body.decode("latin-1"))) if request.method == "POST" else {},
         )
         if path == KEY_PATH:
-            return Said(
+            return FakeReply(
                 200,
                 private_key().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
                 mime="text/plain",
             )
         if path.startswith("/storage/"):
-            self.parts[path] = request.raw
-            return Said(201, b"")
+            self.parts[path] = request.body
+            return FakeReply(201, b"")
         if path.startswith("/api/assets/"):
             return self._api(request.method, path.removeprefix("/api/assets/"))
         if path == "/bin/querybuilder.json":
-            return Said(200, {"hits": self._changed(request.query)})
+            return FakeReply(200, {"hits": self._changed(request.query)})
         if path.endswith(".initiateUpload.json"):
             folder = path.removesuffix(".initiateUpload.json")
             assert folder.removeprefix("/content/dam/") in self.folders
@@ -81,23 +81,23 @@ class PlayedAem(PlayedDam):
                 "minPartSize": 1,
                 "maxPartSize": int(form["fileSize"]),
             }
-            return Said(200, {"completeURI": f"{folder}.completeUpload.json", "files": [place]})
+            return FakeReply(200, {"completeURI": f"{folder}.completeUpload.json", "files": [place]})
         if path.endswith(".completeUpload.json"):
             return self._complete(path.removesuffix(".completeUpload.json"), form)
         return self._node(request.method, path, form)
 
-    def _api(self, method: str, path: str) -> Said:
+    def _api(self, method: str, path: str) -> FakeReply:
         if method == "DELETE":
             gone = {p for p in self.stored if p.startswith(f"/content/dam/{path}/")}
             self.stored = {p: a for p, a in self.stored.items() if p not in gone}
             self.folders.discard(path)
-            return Said(200, {}) if gone else MISSING
+            return FakeReply(200, {}) if gone else MISSING
         if path in self.folders:
-            return Said(409, {"message": "it exists"})
+            return FakeReply(409, {"message": "it exists"})
         self.folders.add(path)
-        return Said(201, {})
+        return FakeReply(201, {})
 
-    def _complete(self, folder: str, form: dict[str, str]) -> Said:
+    def _complete(self, folder: str, form: dict[str, str]) -> FakeReply:
         name = form["fileName"]
         parts = [data for path, data in sorted(self.parts.items()) if f"-{name}/" in path]
         self.parts = {p: d for p, d in self.parts.items() if f"-{name}/" not in p}
@@ -108,18 +108,18 @@ class PlayedAem(PlayedDam):
             "by": US,
             "at": self._tick(),
         }
-        return Said(200, {})
+        return FakeReply(200, {})
 
-    def _node(self, method: str, path: str, form: dict[str, str]) -> Said:
+    def _node(self, method: str, path: str, form: dict[str, str]) -> FakeReply:
         asset, _, node = path.partition("/_jcr_content")
         found = self.stored.get(asset)
         if found is None:
             return MISSING
         if node == "/renditions/original":
-            return Said(200, found["data"], mime="application/octet-stream")
+            return FakeReply(200, found["data"], mime="application/octet-stream")
         if method == "POST":
             self._change(asset, form, US)
-        return Said(200, {"metadata": found["metadata"], "jcr:lastModifiedBy": found["by"]})
+        return FakeReply(200, {"metadata": found["metadata"], "jcr:lastModifiedBy": found["by"]})
 
     def _change(self, path: str, form: dict[str, str], by: str) -> None:
         metadata = self.stored[path]["metadata"]
@@ -146,19 +146,19 @@ class PlayedAem(PlayedDam):
             for at, p, by in sorted(found)
         ]
 
-    def assets(self) -> int:
+    def asset_count(self) -> int:
         return sum("connector:id" in asset["metadata"] for asset in self.stored.values())
 
-    def bytes_of(self, name: str) -> bytes:
+    def stored_bytes(self, name: str) -> bytes:
         return next(bytes(a["data"]) for p, a in self.stored.items() if p.endswith(f"/{name}"))
 
     def decide(self, ref: str, verdict: str, by: str, note: str) -> None:
         self._change(ref, {"./dam:status": verdict, "./connector:note": note}, by)
 
-    def change(self, name: str) -> None:
+    def replace_file(self, name: str) -> None:
         next(a for p, a in self.stored.items() if p.endswith(f"/{name}"))["data"] = b"by hand"
 
-    def hook(self, ref: str, kit: AdapterContext) -> Inbound:
+    def webhook(self, ref: str, context: AdapterContext) -> InboundWebhook:
         event = {
             "event_id": "e1",
             "recipient_client_id": "client-1",
@@ -168,4 +168,4 @@ class PlayedAem(PlayedDam):
         sign = base64.b64encode(private_key().sign(body, padding.PKCS1v15(), hashes.SHA256())).decode()
         headers = {"x-adobe-digital-signature-1": "AAAA", "x-adobe-public-key1-path": "/../x.pem"}
         headers |= {"x-adobe-digital-signature-2": sign, "x-adobe-public-key2-path": KEY_PATH}
-        return Inbound(headers=headers, body=body, received_at=kit.clock.now())
+        return InboundWebhook(headers=headers, body=body, received_at=context.clock.now())

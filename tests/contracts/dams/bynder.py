@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 
-from dam_connector.fakes.server import KEY, Request, Said
-from tests.contracts.dams.harness import PlayedDam
+from dam_connector.fakes.server import API_KEY, FakeReply, FakeRequest
+from tests.contracts.dams.harness import FakeDam
 
 LABELS = ("In review", "Approved", "Rejected", "Published", "Superseded", "Withdrawn")
 OPTIONS = {f"opt-{n}": label for n, label in enumerate(LABELS)}
@@ -23,13 +23,13 @@ PROPERTIES = {
     }
     for name, id in NAMES.items()
 }
-MISSING = Said(404, {"message": "not found"})
+MISSING = FakeReply(404, {"message": "not found"})
 
 
-class PlayedBynder(PlayedDam):
+class FakeBynder(FakeDam):
     vendor = "bynder"
     options = {"token": "env/TOKEN", "brand": "B1"}
-    has_versions = True
+    has_own_versions = True
 
     def __init__(self) -> None:
         self.media: dict[str, dict[str, Any]] = {}
@@ -39,35 +39,35 @@ class PlayedBynder(PlayedDam):
         self._now = datetime(2026, 11, 20, tzinfo=UTC)
         super().__init__()
 
-    def allowed(self, request: Request) -> bool:
+    def is_authorized(self, request: FakeRequest) -> bool:
         if request.path.startswith(("/storage", "/file/")):
             return "authorization" not in request.headers  # our token does not go there
-        return request.headers.get("authorization") == f"Bearer {KEY}"
+        return request.headers.get("authorization") == f"Bearer {API_KEY}"
 
-    def operation(self, request: Request) -> str:
+    def operation(self, request: FakeRequest) -> str:
         return super().operation(request)
 
-    def answer(self, request: Request, operation: str) -> Said:
+    def answer(self, request: FakeRequest, operation: str) -> FakeReply:
         path = request.path.strip("/").split("/")
         if path[0] == "storage":
             form = request.form
             assert set(form) >= {"policy", "key", "chunk", "chunks", "name", "Filename"}
             self.parts[form["key"].decode()] = form["file"]
-            return Said(201, b"", mime="text/xml")
+            return FakeReply(201, b"", mime="text/xml")
         if path[0] == "file":
             media, item = self.media[path[1]], path[2:]
-            return Said(
+            return FakeReply(
                 200,
                 next(i["data"] for i in media["items"] if i["id"] == item[0]) if item else media["data"],
                 mime="application/octet-stream",
             )
-        form = dict(parse_qsl(request.raw.decode()))
+        form = dict(parse_qsl(request.body.decode()))
         if path[:2] == ["api", "upload"]:
             if path[2] == "endpoint":
-                return Said(200, f"{self.base_url}/storage")
+                return FakeReply(200, f"{self.base_url}/storage")
             id = f"up{len(self.imports)}-{len(self.parts)}"
             s3 = {"uploadid": id, "targetid": "t"}
-            return Said(
+            return FakeReply(
                 200,
                 {
                     "s3file": s3,
@@ -77,39 +77,39 @@ class PlayedBynder(PlayedDam):
             )
         return getattr(self, f"_{path[2]}")(request, path[3:], form)
 
-    def _metaproperties(self, request: Request, rest: list[str], form: dict[str, str]) -> Said:
-        return Said(200, PROPERTIES)
+    def _metaproperties(self, request: FakeRequest, rest: list[str], form: dict[str, str]) -> FakeReply:
+        return FakeReply(200, PROPERTIES)
 
-    def _upload(self, request: Request, rest: list[str], form: dict[str, str]) -> Said:
+    def _upload(self, request: FakeRequest, rest: list[str], form: dict[str, str]) -> FakeReply:
         if rest == ["poll"]:
             self.looks += 1
             done = [request.query["items"]] if self.looks > self.slow else []
-            return Said(200, {"itemsDone": done, "itemsFailed": [], "itemsRejected": []})
+            return FakeReply(200, {"itemsDone": done, "itemsFailed": [], "itemsRejected": []})
         if not rest:
             assert form["filename"] in self.parts
-            return Said(200, {})
+            return FakeReply(200, {})
         place, count = form["s3_filename"], int(form["chunks"])
         data = b"".join(self.parts[f"{place}/p{n}"] for n in range(1, count + 1))
         imported = f"imp{len(self.imports)}"
         self.imports[imported] = (place.rpartition("/")[2], data)
-        return Said(200, {"importId": imported})
+        return FakeReply(200, {"importId": imported})
 
-    def _media(self, request: Request, rest: list[str], form: dict[str, str]) -> Said:
+    def _media(self, request: FakeRequest, rest: list[str], form: dict[str, str]) -> FakeReply:
         if not rest:
-            return Said(200, self._list(request.query))
+            return FakeReply(200, self._list(request.query))
         if rest[0] == "save":
             id = f"m{len(self.media)}"
             self.media[id] = {"id": id, "items": [], "name": form["name"], "values": {}}
             self._put(id, rest[1], form)
-            return Said(200, {"mediaid": id, "success": True})
+            return FakeReply(200, {"mediaid": id, "success": True})
         media = self.media.get(rest[0])
         if media is None:
             return MISSING
         if request.method == "DELETE":
             del self.media[rest[0]]
-            return Said(204, b"")
+            return FakeReply(204, b"")
         if rest[1:] and rest[1] == "download":
-            return Said(200, {"s3_file": f"{self.base_url}/file/{'/'.join([rest[0], *rest[2:]])}"})
+            return FakeReply(200, {"s3_file": f"{self.base_url}/file/{'/'.join([rest[0], *rest[2:]])}"})
         if rest[1:2] == ["save"] and rest[2] == "additional":
             name, data = self.imports[rest[3]]
             media["items"].append({"id": f"i{len(media['items'])}", "fileName": name, "data": data})
@@ -117,7 +117,7 @@ class PlayedBynder(PlayedDam):
             self._put(rest[0], rest[2], {})
         elif request.method == "POST":
             self._change(rest[0], form)
-        return Said(200, self._shown(media))
+        return FakeReply(200, self._shown(media))
 
     def _put(self, id: str, imported: str, form: dict[str, str]) -> None:
         self.media[id]["fileName"], self.media[id]["data"] = self.imports[imported]
@@ -151,10 +151,10 @@ class PlayedBynder(PlayedDam):
         rows = rows if query.get("page", "1") == "1" else []
         return sorted(rows, key=lambda row: row["dateModified"], reverse=True)
 
-    def assets(self) -> int:
+    def asset_count(self) -> int:
         return len(self.media)
 
-    def bytes_of(self, name: str) -> bytes:
+    def stored_bytes(self, name: str) -> bytes:
         files = [(m["fileName"], m["data"]) for m in self.media.values()] + [
             (i["fileName"], i["data"]) for m in self.media.values() for i in m["items"]
         ]
@@ -164,5 +164,5 @@ class PlayedBynder(PlayedDam):
         option = next(id for id, label in OPTIONS.items() if label == verdict.capitalize())
         self._change(ref.partition("@")[0], {"metaproperty.p-state": option, "metaproperty.p-reason": note})
 
-    def change(self, name: str) -> None:
+    def replace_file(self, name: str) -> None:
         next(m for m in self.media.values() if m["fileName"] == name)["data"] = b"by hand"

@@ -8,15 +8,15 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from dam_connector.adapters.common.context import AdapterContext
-from dam_connector.fakes.server import Request, Said
-from dam_connector.ports import Inbound
-from tests.contracts.dams.harness import PlayedDam
+from dam_connector.fakes.server import FakeReply, FakeRequest
+from dam_connector.ports import InboundWebhook
+from tests.contracts.dams.harness import FakeDam
 
-MISSING = Said(404, {"error": {"message": "Resource not found"}})
+MISSING = FakeReply(404, {"error": {"message": "Resource not found"}})
 BASE = "/v1_1/demo"
 
 
-class PlayedCloudinary(PlayedDam):
+class FakeCloudinary(FakeDam):
     vendor = "cloudinary"
     options = {"cloud_name": "demo", "api_key": "env/OTHER", "api_secret": "env/TOKEN"}
 
@@ -25,32 +25,32 @@ class PlayedCloudinary(PlayedDam):
         self._now = datetime(2026, 11, 20, 13, tzinfo=UTC)
         super().__init__()
 
-    def allowed(self, request: Request) -> bool:
+    def is_authorized(self, request: FakeRequest) -> bool:
         basic = (
             request.headers.get("authorization") == "Basic " + base64.b64encode(b"other:key_fake").decode()
         )
         return basic or request.path.startswith("/demo/")
 
-    def operation(self, request: Request) -> str:
+    def operation(self, request: FakeRequest) -> str:
         return (
             "push" if request.path.endswith(("/upload", "/explicit")) and request.method == "POST" else "read"
         )
 
-    def answer(self, request: Request, operation: str) -> Said:
+    def answer(self, request: FakeRequest, operation: str) -> FakeReply:
         if request.path.startswith("/demo/"):
             _, _, kind, public_id = unquote(request.path).split("/", 3)
             found = self.stored.get((kind, public_id))
-            return Said(200, found["data"], mime="application/octet-stream") if found else MISSING
+            return FakeReply(200, found["data"], mime="application/octet-stream") if found else MISSING
         rest = request.path.removeprefix(BASE).strip("/")
         if operation == "push":
             kind, what = rest.split("/")
             fields = {name: data.decode() for name, data in request.parts if name != "file"} or dict(
-                parse_qsl(request.raw.decode())
+                parse_qsl(request.body.decode())
             )
             signed = {name: value for name, value in fields.items() if name not in ("signature", "api_key")}
             text = "&".join(f"{name}={value}" for name, value in sorted(signed.items()))
             if fields["signature"] != hashlib.sha1(f"{text}key_fake".encode()).hexdigest():
-                return Said(401, {"error": {"message": "Invalid Signature"}})
+                return FakeReply(401, {"error": {"message": "Invalid Signature"}})
             return (
                 self._explicit(kind, fields)
                 if what == "explicit"
@@ -63,7 +63,7 @@ class PlayedCloudinary(PlayedDam):
                 for a in self.stored.values()
                 if a["moderation"] and a["moderation"][0]["status"] == status
             ]
-            return Said(200, {"resources": found})
+            return FakeReply(200, {"resources": found})
         _, kind, _, *path = rest.split("/", 3)
         if request.method == "DELETE":
             self.stored = {
@@ -71,17 +71,17 @@ class PlayedCloudinary(PlayedDam):
                 for k, v in self.stored.items()
                 if not (k[0] == kind and k[1].startswith(request.query["prefix"]))
             }
-            return Said(200, {"deleted": {}})
+            return FakeReply(200, {"deleted": {}})
         asset = self.stored.get((kind, unquote(path[0])))
         if asset is None:
             return MISSING
         if request.method == "POST":
-            fields = dict(parse_qsl(request.raw.decode()))
+            fields = dict(parse_qsl(request.body.decode()))
             asset["context"] = self._context(fields["context"])
             self._moderate(asset, fields["moderation_status"], "us")
-        return Said(200, self._shown(asset))
+        return FakeReply(200, self._shown(asset))
 
-    def _upload(self, kind: str, fields: dict[str, str], data: bytes) -> Said:
+    def _upload(self, kind: str, fields: dict[str, str], data: bytes) -> FakeReply:
         key = (kind, fields["public_id"])
         there = key in self.stored
         if not there or fields["overwrite"] != "false":
@@ -95,15 +95,15 @@ class PlayedCloudinary(PlayedDam):
                 "moderation": moderation,
                 "context": self._context(fields["context"]),
             }
-        return Said(200, {**self._shown(self.stored[key]), "existing": there})
+        return FakeReply(200, {**self._shown(self.stored[key]), "existing": there})
 
-    def _explicit(self, kind: str, fields: dict[str, str]) -> Said:
+    def _explicit(self, kind: str, fields: dict[str, str]) -> FakeReply:
         asset = self.stored[kind, fields["public_id"]]
         asset |= {
             "moderation": [{"kind": "manual", "status": "pending"}],
             "context": self._context(fields["context"]),
         }
-        return Said(200, self._shown(asset))
+        return FakeReply(200, self._shown(asset))
 
     def _context(self, text: str) -> dict[str, str]:
         return dict(pair.split("=", 1) for pair in text.replace("\\|", "\0").replace("\\=", "\1").split("|"))
@@ -122,10 +122,10 @@ class PlayedCloudinary(PlayedDam):
         at = asset["context"]["connector_at"] if by == "us" else self._now.isoformat()
         asset["moderation"] = [{"kind": "manual", "status": status, "updated_at": at}]
 
-    def assets(self) -> int:
+    def asset_count(self) -> int:
         return sum(bool(asset["moderation"]) for asset in self.stored.values())
 
-    def bytes_of(self, name: str) -> bytes:
+    def stored_bytes(self, name: str) -> bytes:
         stem, _, extension = name.rpartition(".")
         return next(
             a["data"]
@@ -138,13 +138,13 @@ class PlayedCloudinary(PlayedDam):
         asset["context"]["note"] = note
         self._moderate(asset, verdict, by)
 
-    def change(self, name: str) -> None:
+    def replace_file(self, name: str) -> None:
         stem, _, extension = name.rpartition(".")
         next(a for a in self.stored.values() if a["public_id"].endswith(f"{stem}-{extension}"))["data"] = (
             b"by hand"
         )
 
-    def hook(self, ref: str, kit: AdapterContext) -> Inbound:
+    def webhook(self, ref: str, context: AdapterContext) -> InboundWebhook:
         body = json.dumps(
             {
                 "notification_type": "moderation",
@@ -153,10 +153,10 @@ class PlayedCloudinary(PlayedDam):
                 "asset_id": "a1",
             }
         ).encode()
-        stamp = str(int(kit.clock.now().timestamp()))
+        stamp = str(int(context.clock.now().timestamp()))
         sign = hashlib.sha1(body + stamp.encode() + b"key_fake").hexdigest()
-        return Inbound(
+        return InboundWebhook(
             headers={"x-cld-signature": sign, "x-cld-timestamp": stamp},
             body=body,
-            received_at=kit.clock.now(),
+            received_at=context.clock.now(),
         )

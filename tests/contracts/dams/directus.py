@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dam_connector.adapters.common.context import AdapterContext
-from dam_connector.fakes.server import Request, Said
-from dam_connector.ports import Inbound
-from tests.contracts.dams.harness import PlayedDam
+from dam_connector.fakes.server import FakeReply, FakeRequest
+from dam_connector.ports import InboundWebhook
+from tests.contracts.dams.harness import FakeDam
 
-FORBIDDEN = Said(
+FORBIDDEN = FakeReply(
     403,
     {
         "errors": [
@@ -17,14 +17,14 @@ FORBIDDEN = Said(
         ]
     },
 )
-TWICE = Said(
+TWICE = FakeReply(
     400, {"errors": [{"message": "Value has to be unique.", "extensions": {"code": "RECORD_NOT_UNIQUE"}}]}
 )
 REVIEWER = {"id": "u-rita", "first_name": "Rita", "last_name": None, "email": "rita@example.com"}
 OURS = {"id": "u-us"}
 
 
-class PlayedDirectus(PlayedDam):
+class FakeDirectus(FakeDam):
     vendor = "directus"
     options = {"token": "env/TOKEN", "webhook_secret": "env/HOOK"}
     signs_bodies = False
@@ -36,37 +36,37 @@ class PlayedDirectus(PlayedDam):
         self._now = datetime(2026, 11, 20, tzinfo=UTC)
         super().__init__()
 
-    def answer(self, request: Request, operation: str) -> Said:
+    def answer(self, request: FakeRequest, operation: str) -> FakeReply:
         _, kind, *rest = request.path.split("/")
         if request.path == "/users/me":
-            return Said(200, {"data": OURS})
+            return FakeReply(200, {"data": OURS})
         if kind == "assets":
             return (
-                Said(200, self.files[rest[0]][1], mime="application/octet-stream")
+                FakeReply(200, self.files[rest[0]][1], mime="application/octet-stream")
                 if rest[0] in self.files
                 else FORBIDDEN
             )
         return getattr(self, f"_{kind}")(request, rest)
 
-    def _folders(self, request: Request, rest: list[str]) -> Said:
+    def _folders(self, request: FakeRequest, rest: list[str]) -> FakeReply:
         return self._made(self.folders, request.json["id"], request.json)
 
-    def _files(self, request: Request, rest: list[str]) -> Said:
+    def _files(self, request: FakeRequest, rest: list[str]) -> FakeReply:
         if request.method == "DELETE":
-            return Said(204, b"") if self.files.pop(rest[0], None) else FORBIDDEN
+            return FakeReply(204, b"") if self.files.pop(rest[0], None) else FORBIDDEN
         if request.method == "GET":
             name = request.query["filter[filename_download][_eq]"]
-            return Said(
+            return FakeReply(
                 200, {"data": [{"id": id} for id, (known, _) in self.files.items() if known == name][:1]}
             )
         form = request.form
         if request.method == "PATCH":
             self.files[rest[0]] = (self.files[rest[0]][0], form["file"])
-            return Said(200, {"data": {"id": rest[0]}})
+            return FakeReply(200, {"data": {"id": rest[0]}})
         assert list(form)[-1] == "file"  # fields come before the file
         return self._made(self.files, form["id"].decode(), (form["title"].decode(), form["file"]))
 
-    def _items(self, request: Request, rest: list[str]) -> Said:
+    def _items(self, request: FakeRequest, rest: list[str]) -> FakeReply:
         assert rest[0] == "asset_versions"
         if request.method == "POST":
             return self._made(
@@ -75,10 +75,10 @@ class PlayedDirectus(PlayedDam):
         if request.method == "PATCH":
             return self.change_row(rest[1], request.json, OURS) if rest[1] in self.rows else FORBIDDEN
         if request.method == "DELETE":
-            return Said(204, b"") if self.rows.pop(rest[1], None) else FORBIDDEN
+            return FakeReply(204, b"") if self.rows.pop(rest[1], None) else FORBIDDEN
         found = sorted(self.rows.values(), key=lambda row: row["date_updated"] or "")
         if wanted := request.query.get("filter[id][_eq]"):
-            return Said(200, {"data": [row for row in found if row["id"] == wanted]})
+            return FakeReply(200, {"data": [row for row in found if row["id"] == wanted]})
         since, other = (
             request.query["filter[date_updated][_gte]"],
             request.query["filter[user_updated][_neq]"],
@@ -88,36 +88,36 @@ class PlayedDirectus(PlayedDam):
             for r in found
             if r["date_updated"] and r["date_updated"] >= since and r["user_updated"]["id"] != other
         ]
-        return Said(200, {"data": changed})
+        return FakeReply(200, {"data": changed})
 
-    def _made(self, table: dict[str, Any], id: str, value: Any) -> Said:
+    def _made(self, table: dict[str, Any], id: str, value: Any) -> FakeReply:
         if id in table:
             return TWICE
         table[id] = value
-        return Said(200, {"data": {"id": id}})
+        return FakeReply(200, {"data": {"id": id}})
 
-    def change_row(self, id: str, values: dict[str, Any], by: dict[str, Any]) -> Said:
+    def change_row(self, id: str, values: dict[str, Any], by: dict[str, Any]) -> FakeReply:
         self._now += timedelta(seconds=1)
         self.rows[id] |= {
             **values,
             "date_updated": self._now.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
             "user_updated": by,
         }
-        return Said(200, {"data": self.rows[id]})
+        return FakeReply(200, {"data": self.rows[id]})
 
-    def assets(self) -> int:
+    def asset_count(self) -> int:
         return len(self.rows)
 
-    def bytes_of(self, name: str) -> bytes:
+    def stored_bytes(self, name: str) -> bytes:
         return next(data for known, data in self.files.values() if known == name)
 
     def decide(self, ref: str, verdict: str, by: str, note: str) -> None:
         self.change_row(ref, {"status": verdict, "reject_reason": note}, {**REVIEWER, "first_name": by})
 
-    def change(self, name: str) -> None:
+    def replace_file(self, name: str) -> None:
         id = next(id for id, (known, _) in self.files.items() if known == name)
         self.files[id] = (name, b"by hand")
 
-    def hook(self, ref: str, kit: AdapterContext) -> Inbound:
+    def webhook(self, ref: str, context: AdapterContext) -> InboundWebhook:
         body = json.dumps({"collection": "asset_versions", "keys": [ref]}).encode()
-        return Inbound(headers={"x-webhook-secret": "hook-secret"}, body=body, received_at=kit.clock.now())
+        return InboundWebhook(headers={"x-webhook-secret": "hook-secret"}, body=body, received_at=context.clock.now())
