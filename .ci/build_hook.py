@@ -1,0 +1,35 @@
+"""Build hook: a wheel or sdist without the files that are fetched at set-up fails, instead of shipping without them."""
+
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+FETCHED = (  # by `make frontend`, from npm; package-lock.json pins them
+    "dam_connector/web/static/vendor/model-viewer.min.js",
+    "dam_connector/web/static/vendor/model-viewer.LICENSE",
+    "dam_connector/web/static/vendor/swagger-ui-bundle.js",
+    "dam_connector/web/static/vendor/swagger-ui.css",
+    "dam_connector/web/static/vendor/swagger-ui.LICENSE",
+    "worker/vendor/gltf_validator.dart.js",
+    "worker/vendor/gltf_validator.LICENSE",
+    "worker/vendor/meshopt_decoder.cjs",
+    "worker/vendor/meshopt_simplifier.js",
+    "worker/vendor/meshoptimizer.LICENSE",
+)
+
+
+class FetchedFiles(BuildHookInterface):
+    """Check that every fetched file is there and not empty, before anything is built."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Stop the build when a file is missing; an editable install (`version`) runs before the files are fetched."""
+        if version == "editable":
+            return
+        root = Path(self.root)
+        missing = [name for name in FETCHED if not (root / name).is_file() or not (root / name).stat().st_size]
+        if missing:
+            raise SystemExit(
+                f"The build would lack {len(missing)} files: {', '.join(missing)}.\n"
+                "Run `make frontend` (it fetches them from npm), then build again."
+            )
