@@ -11,7 +11,7 @@ LIVE := .live
 TEST_JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup frontend demo test live lint format bench docs build lock chromium clean
+.PHONY: help setup frontend demo test stress live lint format bench docs build lock chromium clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,8 +45,11 @@ demo: setup ## Show the main job on a sample catalog (DEMO_ARGS=--headless for m
 	@$(BIN)/dam-connector demo $(DEMO_ARGS)
 
 test: setup chromium ## Run all tests (TEST_ARGS="-k naming" for some)
-	@$(BIN)/python -m pytest -n $(TEST_JOBS) -m "not live" $(TEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_JOBS) -m "not live and not stress" $(TEST_ARGS)
 	@test ! -e $(LIVE)/.ready || $(BIN)/python -m pytest -m live tests/live
+
+stress: setup ## Kill, flush and overload the service; four minutes
+	@$(BIN)/python -m pytest -m stress -n $(TEST_JOBS) tests/stress
 
 live: setup $(LIVE)/.ready ## Prove connections against a real Directus and Vendure (needs Node.js 20 or 22; ten minutes the first time)
 	@$(BIN)/python -m pytest -m live tests/live

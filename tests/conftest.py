@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 import subprocess
 import tempfile
 import time
@@ -13,12 +14,14 @@ import pytest
 from redis import Redis
 from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
+from sqlalchemy import make_url
 
 import worker.jobs
 from dam_connector import logs
 from dam_connector.ops import queue_server
 from dam_connector.queue import QUEUES, RqQueue
 from dam_connector.settings import Settings
+from dam_connector.store.database import Database
 from dam_connector.usecases import maintenance
 from dam_connector.usecases.broker import Broker
 from dam_connector.wiring import Services, build_services
@@ -72,6 +75,16 @@ def postgres() -> Iterator[Callable[[], str]]:
         server.cleanup()
 
 
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with all tables and no rows; tests copy it, since migrating takes longer than most of them."""
+    path = tmp_path_factory.mktemp("migrated") / "empty.sqlite"
+    database = Database(f"sqlite:///{path}")
+    database.migrate()
+    database.close()  # the last connection writes the log back, so that the file is whole
+    return path
+
+
 @pytest.fixture
 def clock() -> TestClock:
     return TestClock()
@@ -99,7 +112,12 @@ def allow_hosts(photos: PhotoServer) -> str:
 
 @pytest.fixture
 def services(
-    tmp_path: Path, clock: TestClock, queue_url: str, allow_hosts: str, database_url: str
+    tmp_path: Path,
+    clock: TestClock,
+    queue_url: str,
+    allow_hosts: str,
+    database_url: str,
+    migrated_sqlite: Path,
 ) -> Iterator[Services]:
     """Services on a directory of their own, with an empty queue."""
     Redis.from_url(queue_url).flushall()
@@ -114,8 +132,13 @@ def services(
         fetch_timeout_s=5,
         logins_per_minute=1000,
     )
-    made = build_services(settings, clock=clock, queue=RqQueue(queue_url))
-    made.db.migrate()
+    if database_url:
+        made = build_services(settings, clock=clock, queue=RqQueue(queue_url))
+        made.db.migrate()
+    else:
+        settings.data_dir.mkdir()
+        shutil.copy(migrated_sqlite, str(make_url(settings.database).database))
+        made = build_services(settings, clock=clock, queue=RqQueue(queue_url))
     yield made
     made.db.close()
 

@@ -42,7 +42,7 @@ def test_a_whole_catalog_is_taken_in_and_goes_on_where_it_was_stopped(
 def test_a_dry_run_takes_nothing(services: Services, clock: TestClock) -> None:
     put(services, clock, "A", "B")
     assert [p.seen for p in backfill(services, "mem", dry_run=True)][-1] == 2 and known(services) == set()
-    assert services.ledger.noted("backfill:mem") is None
+    assert services.notes.get("backfill:mem") is None
 
 
 def test_a_catalog_is_made_behind_single_products_and_as_slowly_as_is_wished(

@@ -16,7 +16,7 @@ from worker.imaging import cutout
 from worker.imaging.decode import Photo, decode
 from worker.modeling.glb_export import write_glb
 from worker.modeling.glb_import import read_glb
-from worker.modeling.textured_mesh import Model
+from worker.modeling.textured_mesh import TexturedMesh
 
 CUBE = box(0.1, 0.1, 0.1)
 
@@ -45,14 +45,14 @@ def files(services: Services) -> list[Path]:
 
 def test_a_kept_cut_out_is_the_fresh_one(services: Services, photo: Photo, counted: list[int]) -> None:
     sha256 = services.blobs.put(b"a")
-    first, second = (cache.keeper(services, sha256)(photo, "") for _ in range(2))
+    first, second = (cache.cached_cutter(services, sha256)(photo, "") for _ in range(2))
     fresh = cutout.cut_out(photo)
     for found in (first, second):
         assert np.array_equal(found.rgb, fresh.rgb) and np.array_equal(found.alpha, fresh.alpha)
-        assert (found.confidence, found.busy, found.touches, found.box) == (
+        assert (found.confidence, found.busy_share, found.touched_sides, found.box) == (
             fresh.confidence,
-            fresh.busy,
-            fresh.touches,
+            fresh.busy_share,
+            fresh.touched_sides,
             fresh.box,
         )
     assert len(counted) == 1 and len(files(services)) == 1
@@ -61,13 +61,13 @@ def test_a_kept_cut_out_is_the_fresh_one(services: Services, photo: Photo, count
 def test_another_photo_and_another_size_are_cut_out_anew(
     services: Services, photo: Photo, counted: list[int]
 ) -> None:
-    smaller = decode(picture(), max_pixels=10**7, longest_px=300)
+    smaller = decode(picture(), max_pixels=10**7, max_side_px=300)
     for sha256, given in (
         (services.blobs.put(b"a"), photo),
         (services.blobs.put(b"b"), photo),
         (services.blobs.put(b"a"), smaller),
     ):
-        assert cache.keeper(services, sha256)(given, "").alpha.shape == given.rgb.shape[:2]
+        assert cache.cached_cutter(services, sha256)(given, "").alpha.shape == given.rgb.shape[:2]
     assert len(counted) == 3
 
 
@@ -75,7 +75,7 @@ def test_another_photo_and_another_size_are_cut_out_anew(
 def test_what_is_spoiled_is_made_anew(
     services: Services, photo: Photo, counted: list[int], spoiled: bytes
 ) -> None:
-    cut = cache.keeper(services, services.blobs.put(b"a"))
+    cut = cache.cached_cutter(services, services.blobs.put(b"a"))
     cut(photo, "")
     files(services)[0].write_bytes(spoiled)
     assert cut(photo, "").alpha.any() and len(counted) == 2
@@ -84,10 +84,10 @@ def test_what_is_spoiled_is_made_anew(
 def test_the_oldest_go_when_there_are_too_many(
     services: Services, photo: Photo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cache.keeper(services, services.blobs.put(b"0"))(photo, "")
+    cache.cached_cutter(services, services.blobs.put(b"0"))(photo, "")
     monkeypatch.setattr(cache, "MAX_BYTES", 3 * files(services)[0].stat().st_size)
     for n in range(6):
-        cache.keeper(services, services.blobs.put(bytes([n])))(photo, "")
+        cache.cached_cutter(services, services.blobs.put(bytes([n])))(photo, "")
     assert len(files(services)) == 3
 
 
@@ -95,7 +95,7 @@ def test_a_photo_without_a_product_is_told_each_time(services: Services) -> None
     blank = decode(picture(lambda rgb: None), max_pixels=10**7)
     for _ in range(2):
         with pytest.raises(InputError, match="Nothing stands out"):
-            cache.keeper(services, services.blobs.put(b"a"))(blank, "/images/front")
+            cache.cached_cutter(services, services.blobs.put(b"a"))(blank, "/images/front")
     assert files(services) == []
 
 
@@ -109,21 +109,21 @@ def test_a_photo_is_decoded_once_unless_it_is_wanted_larger_or_under_another_lim
         return decode(data, **options)
 
     monkeypatch.setattr(cache, "decode", counting)
-    monkeypatch.setattr(cache, "_PHOTOS", cache.Recent(cache.PHOTOS))
+    monkeypatch.setattr(cache, "_PHOTOS", cache.LruCache(cache.MAX_PHOTOS))
     data = picture()
     longer, sha256 = max(decode(data, max_pixels=10**7).size), services.blobs.put(data)
     for _ in range(2):
-        assert max(cache.photo_of(services, sha256).size) == longer
-        assert max(cache.photo_of(services, sha256, longest_px=longer + 1).size) == longer
+        assert max(cache.cached_photo(services, sha256).size) == longer
+        assert max(cache.cached_photo(services, sha256, longest_px=longer + 1).size) == longer
     assert len(decoded) == 1
     assert (
-        max(cache.photo_of(services, sha256, longest_px=300).size) == 300
-        and max(cache.photo_of(services, sha256).size) == longer
+        max(cache.cached_photo(services, sha256, longest_px=300).size) == 300
+        and max(cache.cached_photo(services, sha256).size) == longer
     )
     assert len(decoded) == 3
     strict = replace(services, settings=replace(services.settings, max_picture_pixels=100))
     with pytest.raises(InputError, match="pixels"):
-        cache.photo_of(strict, sha256)
+        cache.cached_photo(strict, sha256)
 
 
 def test_models_are_read_once_and_the_oldest_is_forgotten(
@@ -131,15 +131,15 @@ def test_models_are_read_once_and_the_oldest_is_forgotten(
 ) -> None:
     read: list[int] = []
 
-    def counting(data: bytes) -> Model:
+    def counting(data: bytes) -> TexturedMesh:
         read.append(len(data))
         return read_glb(data)
 
     monkeypatch.setattr(cache, "read_glb", counting)
-    monkeypatch.setattr(cache, "_MODELS", cache.Recent(cache.MODELS))
-    files = [services.blobs.put(write_glb(CUBE, f"cube {n}")) for n in range(cache.MODELS + 1)]
+    monkeypatch.setattr(cache, "_MODELS", cache.LruCache(cache.MAX_MODELS))
+    files = [services.blobs.put(write_glb(CUBE, f"cube {n}")) for n in range(cache.MAX_MODELS + 1)]
     for sha256 in (files[0], files[0], *files[1:]):
-        assert len(cache.model_of(services, sha256).faces) == len(CUBE.faces)
+        assert len(cache.cached_model(services, sha256).faces) == len(CUBE.faces)
     assert len(read) == len(files)
-    cache.model_of(services, files[0])
+    cache.cached_model(services, files[0])
     assert len(read) == len(files) + 1

@@ -151,14 +151,14 @@ def test_many_are_decided_undone_commented_on_and_made_again(
     assert (
         bulk_review.undo_all(services, by="ann").done == []
     )  # the last action of this person decided nothing
-    services.ledger.note("undo:ann", ids)
+    services.notes.set("undo:ann", ids)
     assert (
         bulk_review.undo_all(services, by="ann").done == ids
         and bulk_review.undo_all(services, by="ann").done == []
     )
     assert services.assets.get(ids[0]).state is VersionState.IN_REVIEW
     bulk_review.comment_all(services, ids, text="paler, please", by="ann")
-    assert [(h.by, h.detail) for h in services.ledger.history(version_id=ids[0]) if h.what == "comment"] == [
+    assert [(h.by, h.detail) for h in services.history.entries(version_id=ids[0]) if h.what == "comment"] == [
         ("ann", "paler, please")
     ]
     assert bulk_review.regenerate_all(services, ids, note="paler", by="ann").done == ids
@@ -247,5 +247,5 @@ def test_an_edit_makes_the_next_version_of_what_it_changes(
         versions(services, "A1")["packshot"].number == 2
         and "Armchair" in versions(services, "A1")["packshot"].shipped[-1].name
     )
-    assert [h.detail for h in services.ledger.history(sku="A1") if h.what == "edited"] == ["name", "nothing"]
+    assert [h.detail for h in services.history.entries(sku="A1") if h.what == "edited"] == ["name", "nothing"]
     assert batches.find(services, "autumn").id == batch.id

@@ -17,7 +17,14 @@ from tests.pipeline.helpers import Drain, chair, send, versions
 from tests.support import MODEL, PhotoServer, picture, rules_json
 from worker.gltf.document import read_json
 from worker.imaging.content_credentials import read_manifest
-from worker.imaging.metadata import ENHANCED, RENDERED, TRAINED, TRAINED_PART, read_labels, relabel
+from worker.imaging.metadata import (
+    ALGORITHMIC_MEDIA,
+    ALGORITHMICALLY_ENHANCED,
+    TRAINED_ALGORITHMIC_MEDIA,
+    COMPOSITE_WITH_TRAINED_MEDIA,
+    read_metadata,
+    write_metadata,
+)
 from worker.modeling.glb_import import read_glb
 
 MODEL_ONE = {**MODEL, "formats": ["glb"], "max_triangles": 1500}
@@ -70,8 +77,8 @@ def test_what_is_made_from_a_model_follows_it(
             made[name].provenance["made_from"] == "model V1"
             and made[name].provenance["source_model"] == made["model"].file("glb").sha256
         )
-    labels = read_labels(services.blobs.get(made["clip"].file("webp", Role.PRIMARY).sha256))
-    assert labels["source_type"] == RENDERED and labels["sku"] == "CH123"
+    labels = read_metadata(services.blobs.get(made["clip"].file("webp", Role.PRIMARY).sha256))
+    assert labels["source_type"] == ALGORITHMIC_MEDIA and labels["sku"] == "CH123"
     send(services, chair(photos), message="msg_2")
     drain()
     assert len(services.runs.page()) == 4
@@ -190,22 +197,22 @@ def test_a_photos_rights_and_the_mark_of_an_ai_stay_with_all_that_is_made_from_i
     services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable
 ) -> None:
     write_rules(deliverables=[rules_json()["deliverables"][0], MODEL_ONE])
-    photos.files["front.jpg"] = relabel(
-        picture(), {"rights": "© 2026 Studio", "creator": "Ann", "source_type": TRAINED}
+    photos.files["front.jpg"] = write_metadata(
+        picture(), {"rights": "© 2026 Studio", "creator": "Ann", "source_type": TRAINED_ALGORITHMIC_MEDIA}
     )
     send(services, chair(photos, brand="Nord"))
     drain()
     made = versions(services)
     for format in ("jpeg", "webp"):
-        labels = read_labels(services.blobs.get(made["packshot"].file(format, Role.PRIMARY).sha256))
+        labels = read_metadata(services.blobs.get(made["packshot"].file(format, Role.PRIMARY).sha256))
         assert (
             labels["rights"] == "© 2026 Studio"
             and labels["creator"] == "Ann"
-            and labels["source_type"] == TRAINED_PART
+            and labels["source_type"] == COMPOSITE_WITH_TRAINED_MEDIA
         )
         assert labels["alt_text"] == "Modern Dining Chair by Nord, front view" and labels["version"] == "1"
     asset = read_json(services.blobs.get(made["model"].file("glb").sha256))["asset"]
-    assert asset["copyright"] == "© 2026 Studio" and asset["extras"]["source_type"] == TRAINED_PART
+    assert asset["copyright"] == "© 2026 Studio" and asset["extras"]["source_type"] == COMPOSITE_WITH_TRAINED_MEDIA
     assert made["packshot"].provenance["photo_rights"] == "© 2026 Studio"
 
 
@@ -219,7 +226,7 @@ def test_pictures_are_signed_when_a_certificate_is_configured(
     version = versions(services)["packshot"]
     file = version.file("jpeg")
     manifest = read_manifest(services.blobs.get(file.sha256), "image/jpeg")
-    assert manifest["title"] == file.name and ENHANCED in str(manifest["assertions"])
+    assert manifest["title"] == file.name and ALGORITHMICALLY_ENHANCED in str(manifest["assertions"])
     assert [i["title"] for i in manifest["ingredients"]] == ["front"] and not version.report.errors()
 
 

@@ -21,7 +21,7 @@ from tests.support import SAMPLES, PhotoServer
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import decode
 from worker.imaging.encode import encode
-from worker.imaging.metadata import TRAINED, TRAINED_PART, read_labels
+from worker.imaging.metadata import TRAINED_ALGORITHMIC_MEDIA, COMPOSITE_WITH_TRAINED_MEDIA, read_metadata
 
 MUG = (SAMPLES / "mug-front.jpg").read_bytes()
 
@@ -128,10 +128,12 @@ def test_a_providers_picture_goes_into_review_with_its_origin(
         "gpt-image-2",
         "0.19",
     ) and told["request_id"].startswith("gen_")
-    assert told["digital_source_type"] == TRAINED and told["seed"]
+    assert told["digital_source_type"] == TRAINED_ALGORITHMIC_MEDIA and told["seed"]
     (file,) = [f for f in version.files if f.role == "primary"]
     data = services.blobs.get(file.sha256)
-    assert decode(data, max_pixels=10**8).size == (800, 1000) and read_labels(data)["source_type"] == TRAINED
+    assert (
+        decode(data, max_pixels=10**8).size == (800, 1000) and read_metadata(data)["source_type"] == TRAINED_ALGORITHMIC_MEDIA
+    )
     facts = version.report.facts
     assert (
         facts["product_found"] == "by its edges"
@@ -230,7 +232,7 @@ def test_a_providers_cut_out_is_set_into_our_own_studio(
     version = made("cutter", "local", style="studio", name="packshot", aspect="1:1")
     assert (
         version.provenance["generator"] == "cutter"
-        and version.provenance["digital_source_type"] == TRAINED_PART
+        and version.provenance["digital_source_type"] == COMPOSITE_WITH_TRAINED_MEDIA
     )
     (file,) = [f for f in version.files if f.role == "primary"]
     rgb = decode(services.blobs.get(file.sha256), max_pixels=10**8).rgb

@@ -11,7 +11,7 @@ from dam_connector.cli import connections as connection_commands
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.version import VersionState
 from dam_connector.errors import BadOutput, ConfigError, Unavailable
-from dam_connector.ports import DamStanding
+from dam_connector.ports import RemoteState
 from dam_connector.usecases import review
 from dam_connector.usecases.reconciliation import kept, mend, reconcile, reconcile_when_due
 from dam_connector.wiring import Services
@@ -79,7 +79,7 @@ def test_what_was_deleted_in_the_dam_is_pushed_again(wired: Services, drain: Dra
 
 def test_a_state_that_the_dam_was_not_told_is_told(wired: Services, drain: Drain) -> None:
     dam, ref = wired.dam("shelf"), "mem:CH123:packshot:1:1"
-    dam.standings[ref] = DamStanding(state=VersionState.IN_REVIEW)
+    dam.standings[ref] = RemoteState(state=VersionState.IN_REVIEW)
     assert said(wired) == [("shelf", "stale", "CH123")]
     mend(wired, next(reconcile(wired)))
     drain()
@@ -90,9 +90,9 @@ def test_a_state_that_somebody_made_up_is_written_over(
     wired: Services, drain: Drain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dam, ref = wired.dam("shelf"), "mem:CH123:packshot:1:1"
-    standing = dam.standing
+    standing = dam.remote_state
 
-    def made_up(asked: str, version: object = None) -> DamStanding:
+    def made_up(asked: str, version: object = None) -> RemoteState:
         if dam.standings[asked].state is VersionState.BLOCKED:  # what stands for a word that is none of ours
             raise BadOutput("shelf", "standing", "its state is 'nearly'")
         return standing(asked, version)
@@ -102,10 +102,10 @@ def test_a_state_that_somebody_made_up_is_written_over(
         dam,
         "write_state",
         lambda r, state, decision=None: dam.standings.update(
-            {r: DamStanding(state=state, decision=decision)}
+            {r: RemoteState(state=state, decision=decision)}
         ),
     )
-    dam.standings[ref] = DamStanding(state=VersionState.BLOCKED)
+    dam.standings[ref] = RemoteState(state=VersionState.BLOCKED)
     (found,) = reconcile(wired)
     assert (found.kind.value, "nearly" in found.detail) == ("stale", True)
     assert "written there again" in mend(wired, found)

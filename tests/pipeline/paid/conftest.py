@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dam_connector.fakes.meshy import FakeMeshy
-from dam_connector.fakes.server import GLB
+from dam_connector.fakes.server import MINIMAL_GLB
 from dam_connector.fakes.tripo import FakeTripo
 from dam_connector.wiring import Services
 from tests.support import PhotoServer
@@ -25,7 +25,7 @@ def fake() -> Iterator[FakeTripo]:
 
 @pytest.fixture
 def meshy() -> Iterator[FakeMeshy]:
-    server = FakeMeshy(make=lambda pictures: GLB)
+    server = FakeMeshy(make=lambda pictures: MINIMAL_GLB)
     server.start()
     yield server
     server.stop()

@@ -53,7 +53,7 @@ def test_a_model_comes_from_tripo_and_its_cost_is_on_record(
 def test_another_model_than_was_asked_for_is_told(
     services: Services, photos: PhotoServer, rounds: Callable, fake: FakeTripo
 ) -> None:
-    fake.faults["told"] = ["other model"] * 9
+    fake.faults["task"] = ["other model"] * 9
     send(services, chair(photos, dimensions=CUBE))
     rounds()
     found = {i.code: i for i in model(services).report.issues}["provider.other_model"]
@@ -93,10 +93,10 @@ def test_an_empty_account_lets_the_run_wait_until_there_is_credit(
     rounds(2)
     (run,) = [r for r in services.runs.page() if r.deliverable == "model"]
     assert run.state == "parked" and "2010" in run.error and services.spend.spent("tripo")["day"] == 0
-    assert "2010" in services.ledger.noted("paused:tripo")
+    assert "2010" in services.notes.get("paused:tripo")
     fake.credits = 100
     rounds(3, pause_s=1000)
-    assert services.ledger.noted("paused:tripo") == ""
+    assert services.notes.get("paused:tripo") == ""
     assert model(services).provenance["generator"] == "tripo" and fake.billed == 1
 
 
@@ -157,7 +157,7 @@ def test_what_waits_for_a_slot_gets_one_when_a_task_ended(
         and fake.billed == 8
         and services.spend.by("state") == [("settled", 8, pytest.approx(8 * PRICE))]
     )
-    assert not [1 for operation, _ in fake.asked if operation == "submit"][8:]  # nobody was turned away
+    assert not [1 for operation, _ in fake.requests if operation == "submit"][8:]  # nobody was turned away
 
 
 def test_nobody_looks_before_the_time_within_which_no_task_ended_lately(
@@ -172,10 +172,10 @@ def test_nobody_looks_before_the_time_within_which_no_task_ended_lately(
     assert services.spend.by("state") == [("settled", 8, pytest.approx(8 * PRICE))]
     place(services, 9)
     turn(broker)
-    looks = [operation for operation, _ in fake.asked].count("poll")
+    looks = [operation for operation, _ in fake.requests].count("poll")
     clock.forward(4.4)  # the others were seen to end after five seconds
     turn(broker)
-    assert [operation for operation, _ in fake.asked].count("poll") == looks
+    assert [operation for operation, _ in fake.requests].count("poll") == looks
     clock.forward(1)
     turn(broker)
     assert services.tasks.find("run_9", "tripo").state is TaskStanding.SETTLED
@@ -439,7 +439,7 @@ def test_commands_and_the_page_tell_what_was_spent(
     turn(broker)
     clock.forward(5)
     turn(broker)
-    assert services.ledger.history(sku="S2")[0].detail == "tripo: $0.60 of $0.7 for this day are used"
+    assert services.history.entries(sku="S2")[0].detail == "tripo: $0.60 of $0.7 for this day are used"
     monkeypatch.setattr(provider_commands, "services_on", lambda folder: services)
 
     def said(*command: str) -> tuple[int, str]:
