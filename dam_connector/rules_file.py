@@ -9,7 +9,7 @@ import structlog
 
 from dam_connector.domain.rules import Rules
 from dam_connector.errors import ConfigError
-from dam_connector.store.ledger import Ledger
+from dam_connector.store.rules_archive import RulesArchive
 from schemas.plugin import load_rules
 
 log = structlog.get_logger()
@@ -39,8 +39,8 @@ def rules_text(path: Path) -> str:
 class RulesFile:
     """Gives the rules in force. What came into force is kept in the books, so that every process falls back to the same."""
 
-    def __init__(self, path: Path, ledger: Ledger) -> None:
-        self._path, self._ledger = path, ledger
+    def __init__(self, path: Path, archive: RulesArchive) -> None:
+        self._path, self._archive = path, archive
         self._seen: tuple[float, int] | None = None
         self._current: Rules | None = None
         self._lock = threading.Lock()
@@ -64,15 +64,15 @@ class RulesFile:
             rules = load_rules(text)
         except ConfigError as error:
             self.problem = error
-            kept = self._ledger.rules_text()
+            kept = self._archive.newest()
             log.error("rules_refused", path=str(self._path), problems=list(error.problems))
             if last_good or kept:
                 return last_good or load_rules(str(kept))
             raise
         self.problem = None
         changed = last_good is None or last_good.fingerprint != rules.fingerprint
-        if changed and self._ledger.rules_text() != text:
-            self._ledger.keep_rules(rules.fingerprint, text)
+        if changed and self._archive.newest() != text:
+            self._archive.add(rules.fingerprint, text)
             log.info("rules_in_force", fingerprint=rules.fingerprint)
         return rules
 
@@ -81,11 +81,8 @@ class RulesFile:
         current = self.current()
         if current.fingerprint == fingerprint:
             return current
-        return (
-            _parsed(self._ledger.rules_text(fingerprint) or "")
-            if self._ledger.rules_text(fingerprint)
-            else current
-        )
+        text = self._archive.get(fingerprint)
+        return _parsed(text) if text else current
 
     def _stamp(self) -> tuple[float, int] | None:
         try:

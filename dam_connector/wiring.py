@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from dam_connector.adapters import open_adapter
 from dam_connector.adapters.common.context import AdapterContext
-from dam_connector.adapters.http import Http
+from dam_connector.adapters.http import HttpClient
 from dam_connector.clock import SystemClock
 from dam_connector.domain.rules import Connection, Rules
 from dam_connector.errors import ConfigError
@@ -20,10 +20,14 @@ from dam_connector.store.blobs import open_blobs
 from dam_connector.store.database import Database, check_url
 from dam_connector.store.decisions import Decisions, Publications
 from dam_connector.store.gallery import Gallery
+from dam_connector.store.history import History
+from dam_connector.store.idempotency import IdempotencyKeys
 from dam_connector.store.inbox import Inbox
-from dam_connector.store.ledger import Ledger
 from dam_connector.store.library import Shelf
+from dam_connector.store.locks import Locks
+from dam_connector.store.notes import Notes
 from dam_connector.store.products import Products
+from dam_connector.store.rules_archive import RulesArchive
 from dam_connector.store.runs import Runs
 from dam_connector.store.spend import Spend
 from dam_connector.store.tasks import Tasks
@@ -49,10 +53,14 @@ class Services:
     spend: Spend
     tasks: Tasks
     users: Users
-    ledger: Ledger
+    history: History
+    locks: Locks
+    notes: Notes
+    rules_archive: RulesArchive
+    idempotency: IdempotencyKeys
     blobs: Blobs
     queue: Queue
-    http: Http
+    http: HttpClient
     adapter_context: AdapterContext
     _adapters: dict[tuple[str, str, str], Any] = field(default_factory=dict, repr=False)
 
@@ -96,15 +104,16 @@ def build_services(
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     clock = clock or SystemClock()
     db = Database(settings.database)
-    http = Http(settings.allowed_hosts, timeout_s=settings.fetch_timeout_s)
-    ledger, assets, spend = Ledger(db, clock), Assets(db, clock), Spend(db, clock)
+    http = HttpClient(settings.allowed_hosts, timeout_s=settings.fetch_timeout_s)
+    assets, spend = Assets(db, clock), Spend(db, clock)
+    history, locks, rules_archive = History(db, clock), Locks(db, clock), RulesArchive(db, clock)
     if queue is None:
         native = RqQueue(settings.redis)
         queue = BackgroundQueue(native) if background_wakeups else native
     return Services(
         settings=settings,
         clock=clock,
-        rules=RulesFile(settings.plugin_json, ledger),
+        rules=RulesFile(settings.plugin_json, rules_archive),
         db=db,
         inbox=Inbox(db, clock),
         products=Products(db, clock),
@@ -117,7 +126,11 @@ def build_services(
         spend=spend,
         tasks=Tasks(db, clock, spend),
         users=Users(db, clock),
-        ledger=ledger,
+        history=history,
+        locks=locks,
+        notes=Notes(db, clock),
+        rules_archive=rules_archive,
+        idempotency=IdempotencyKeys(db, clock),
         blobs=open_blobs(settings.storage),
         queue=queue,
         http=http,
@@ -127,9 +140,9 @@ def build_services(
             secret=settings.secret,
             public_url=settings.public,
             library=Shelf(db, clock),
-            folder=settings.plugin_json.parent,
-            log_history=lambda sku, words: ledger.tell("sent", sku=sku, detail=words),
-            lock=ledger.turn,
+            rules_folder=settings.plugin_json.parent,
+            log_history=lambda sku, words: history.add("sent", sku=sku, detail=words),
+            lock=locks.lock,
         ),
     )
 
@@ -154,5 +167,7 @@ def check_rules(rules: Rules, services: Services) -> list[str]:
         for name in d.generator
         if name in rules.provider
         and d.kind
-        not in open_adapter("provider", name, rules.provider[name], services.adapter_context).capabilities.makes
+        not in open_adapter(
+            "provider", name, rules.provider[name], services.adapter_context
+        ).capabilities.makes
     ]

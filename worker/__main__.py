@@ -26,7 +26,7 @@ from dam_connector.usecases.dam_sync import poll_dams
 from dam_connector.usecases.reconciliation import reconcile_when_due
 from dam_connector.usecases.tidying import tidy
 from dam_connector.wiring import Services, build_services
-from worker.check_process import GUARD, Ended
+from worker.check_process import CHECK_PROCESS, CheckerExited
 from worker.tools import build, check, render, rendition
 
 log = structlog.get_logger()
@@ -58,8 +58,8 @@ class MakeWorker(_Manners, Worker):
     """One process a job: what crashes or eats memory takes only its job with it. The checker is started before, so that every job finds it warm."""
 
     def fork_work_horse(self, *args: Any, **kwargs: Any) -> None:
-        with suppress(Ended):  # then each job tries by itself, and tells what is wrong
-            GUARD.warm()
+        with suppress(CheckerExited):  # then each job tries by itself, and tells what is wrong
+            CHECK_PROCESS.warm()
         super().fork_work_horse(*args, **kwargs)
 
 
@@ -96,7 +96,7 @@ def run(queue_name: str, burst: bool) -> None:
     )
     log.info("worker_ready", queue=queue_name)
     server.work(burst=burst, logging_level="ERROR", with_scheduler=False)
-    GUARD.stop()
+    CHECK_PROCESS.stop()
 
 
 @main.command()
@@ -128,7 +128,7 @@ def sweep() -> None:
             maintenance.sweep(services, owner)
         except Exception:
             log.exception("sweep_failed")
-    services.ledger.release("sweeper", owner)
+    services.locks.release("sweeper", owner)
     brokering.join(STOP_S)
 
 
@@ -137,7 +137,7 @@ def _poll(services: Services, owner: str, stop: threading.Event) -> None:
     listed = tidied = 0.0
     while not stop.wait(POLL_S):
         try:
-            if not services.ledger.lease("poller", owner, POLLER_LEASE_S):
+            if not services.locks.lease("poller", owner, POLLER_LEASE_S):
                 continue
             poll_dams(services)
             if time.monotonic() - listed > LIST_S:
@@ -149,7 +149,7 @@ def _poll(services: Services, owner: str, stop: threading.Event) -> None:
             reconcile_when_due(services, owner)
         except Exception:
             log.exception("poll_failed")
-    services.ledger.release("poller", owner)
+    services.locks.release("poller", owner)
 
 
 def _broker(services: Services, owner: str, stop: threading.Event) -> None:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from dam_connector.domain.ids import DeliveryId, new_id
 from dam_connector.errors import Unavailable
-from dam_connector.ports import Clock, Inbound
+from dam_connector.ports import Clock, InboundWebhook
 from dam_connector.store.database import Database
 from dam_connector.store.tables import deliveries as t
 
@@ -26,7 +26,7 @@ class DeliveryRecord:
     id: DeliveryId
     connection: str
     key: str
-    inbound: Inbound
+    inbound: InboundWebhook
     state: str
     attempts: int
     due_at: datetime | None
@@ -42,7 +42,7 @@ class Inbox:
         self._writer = _GroupWriter(db)
 
     def add(
-        self, connection: str, key: str, inbound: Inbound, *, acts: bool = True, keeps: Collection[str] = ()
+        self, connection: str, key: str, inbound: InboundWebhook, *, acts: bool = True, keeps: Collection[str] = ()
     ) -> tuple[DeliveryId, bool]:
         """The delivery's id, durable when this returns, and whether it is new. keeps: headers that are stored beside the usual ones."""
         now = self._clock.now()
@@ -212,7 +212,7 @@ class _GroupWriter:
 
 
 def _record(row: Any) -> DeliveryRecord:
-    inbound = Inbound(headers=row.headers, body=bytes(row.body), received_at=row.received_at)
+    inbound = InboundWebhook(headers=row.headers, body=bytes(row.body), received_at=row.received_at)
     return DeliveryRecord(
         id=DeliveryId(row.id),
         connection=row.connection,

@@ -50,7 +50,7 @@ def backfill(
     A product that cannot be fetched or read is counted, and leaves the others. Raises: ConfigError, Unsupported, Refused; Unavailable after some tries.
     """
     name = f"backfill:{connection}"
-    noted = services.ledger.noted(name)
+    noted = services.notes.get(name)
     begin = since or (datetime.fromisoformat(noted) if noted else BEGINNING)
     progress, each_s = (
         Progress(),
@@ -64,12 +64,12 @@ def backfill(
         )
         if not dry_run:
             _take(services, connection, event, progress, sleep)
-            services.ledger.note(name, event.at.isoformat())
+            services.notes.set(name, event.at.isoformat())
             if per_minute:
                 sleep(60 / per_minute)
         yield progress
     if not dry_run:
-        services.ledger.note(name, None)
+        services.notes.set(name, None)
 
 
 def _take(
@@ -96,7 +96,7 @@ def poll_pims(services: Services) -> int:
     for name in services.rules.current().pim:
         try:
             source = services.pim(name)
-            if source.capabilities.changed_since:
+            if source.capabilities.can_list_changes:
                 found += _poll(services, name)
         except (AdapterError, ConfigError) as error:
             log.warning("pim_poll_failed", pim=name, error=str(error))
@@ -106,10 +106,10 @@ def poll_pims(services: Services) -> int:
 def _poll(services: Services, name: str) -> int:
     """The changes since the last poll; the first one only notes when it was."""
     cursor_name, now = f"pim-cursor:{name}", services.clock.now()
-    cursor, found = services.ledger.noted(cursor_name), 0
+    cursor, found = services.notes.get(cursor_name), 0
     if cursor:
         for event in services.pim(name).changed_since(datetime.fromisoformat(cursor) - OVERLAP):
             take_event(services, name, event)
             found += 1
-    services.ledger.note(cursor_name, now.isoformat())
+    services.notes.set(cursor_name, now.isoformat())
     return found

@@ -33,7 +33,7 @@ from dam_connector.errors import (
     SubmitUnknown,
     Unavailable,
 )
-from dam_connector.ports import Provider, Task, TaskState
+from dam_connector.ports import Provider, RemoteTask, RemoteTaskState
 from dam_connector.store.tasks import IN_FLIGHT, TaskEntry, TaskStanding
 from dam_connector.usecases.provider_orders import Made, caps_of, notice, order_of
 from dam_connector.wiring import Services
@@ -71,7 +71,7 @@ class Broker:
 
     def turn(self) -> int:
         """How many tasks were touched; none while somebody else is the broker."""
-        if not self._s.ledger.lease("broker", self._owner, LEASE_S):
+        if not self._s.locks.lease("broker", self._owner, LEASE_S):
             return 0
         with self._guard:
             self._busy = {task: future for task, future in self._busy.items() if not future.done()}
@@ -95,7 +95,7 @@ class Broker:
     def close(self) -> None:
         """End, without waiting for what is under way: whoever comes next finds it in the books."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-        self._s.ledger.release("broker", self._owner)
+        self._s.locks.release("broker", self._owner)
 
     def _drop(self) -> int:
         """Nobody wants these any more: those that wait are let go; those that run are stopped where that saves money, else seen to their end."""
@@ -115,11 +115,11 @@ class Broker:
             if provider is None:
                 continue
             able = provider.capabilities
-            every = max(able.poll_s, len(due) / (LOOKS_PER_S * max(1, able.polls)))
+            every = max(able.poll_interval_s, len(due) / (LOOKS_PER_S * max(1, able.tasks_per_poll)))
             self._s.tasks.look_again([e.id for e in entries], self._in(every))
             free = [e for e in entries if e.id not in self._busy]
-            for start in range(0, len(free), max(1, able.polls)):
-                group = free[start : start + max(1, able.polls)]
+            for start in range(0, len(free), max(1, able.tasks_per_poll)):
+                group = free[start : start + max(1, able.tasks_per_poll)]
                 self._start(f"look {group[0].id}", lambda p=provider, g=group: self._ask(p, g))  # type: ignore[misc]
         return len(due)
 
@@ -142,15 +142,15 @@ class Broker:
             with suppress(StateConflict, ConfigError):
                 self._overdue(self._s.provider(entry.provider), entry, str(error))
 
-    def _judge(self, provider: Provider, entry: TaskEntry, task: Task | None) -> None:
+    def _judge(self, provider: Provider, entry: TaskEntry, task: RemoteTask | None) -> None:
         """What a look told about a task."""
         if task is None:
             self._s.tasks.unknown(entry, "the provider does not know the task any more")
-        elif task.state is TaskState.UNKNOWN:
+        elif task.state is RemoteTaskState.UNKNOWN:
             self._s.tasks.unknown(entry, task.error)
-        elif task.state is TaskState.FAILED:
+        elif task.state is RemoteTaskState.FAILED:
             self._failed(entry, task)
-        elif task.state is TaskState.SUCCEEDED:
+        elif task.state is RemoteTaskState.SUCCEEDED:
             self._start(entry.id, lambda: self._collect(provider, entry, task))
             return
         else:
@@ -161,17 +161,17 @@ class Broker:
     def _overdue(self, provider: Provider, entry: TaskEntry, why: str) -> None:
         if (
             self._s.clock.now() - entry.updated_at
-        ).total_seconds() > provider.capabilities.longest_s:  # since it was submitted
+        ).total_seconds() > provider.capabilities.task_timeout_s:  # since it was submitted
             self._s.tasks.unknown(entry, f"the task did not end in time: {why}")
             self._told(entry)
 
-    def _failed(self, entry: TaskEntry, task: Task) -> None:
+    def _failed(self, entry: TaskEntry, task: RemoteTask) -> None:
         if task.cost_usd:
             self._s.tasks.settle(entry, task.cost_usd, {}, task.error or "it failed without a reason")
         else:
             self._s.tasks.release(entry, f"the task failed: {task.error or 'no reason is given'}")
 
-    def _collect(self, provider: Provider, entry: TaskEntry, task: Task) -> None:
+    def _collect(self, provider: Provider, entry: TaskEntry, task: RemoteTask) -> None:
         """Take in what was made. A download that fails is tried again with the next look; what is no good is on the bill all the same."""
         self._learn(entry)
         try:
@@ -198,7 +198,7 @@ class Broker:
         for name in self._s.rules.current().provider:
             with suppress(ConfigError):
                 provider = self._s.provider(name)
-                for entry in self._s.tasks.abandoned(name, provider.capabilities.patience_s):
+                for entry in self._s.tasks.abandoned(name, provider.capabilities.submit_timeout_s):
                     if entry.id not in self._busy:
                         with suppress(StateConflict):
                             self._s.tasks.lost(entry, "whoever asked for it ended before the answer came")
@@ -209,14 +209,14 @@ class Broker:
         return found
 
     def _find(self, provider: Provider, entry: TaskEntry) -> None:
-        if provider.capabilities.idempotent:
+        if provider.capabilities.is_idempotent:
             self._put_off(entry, entry.error)
             return
-        if provider.capabilities.reconciles:
+        if provider.capabilities.can_find_lost_task:
             if self._s.tasks.count(entry.provider, TaskStanding.SUBMITTING):
                 return  # one of those might be taken for it
             try:
-                ref = provider.reconcile(entry.look_at, self._s.tasks.refs(entry.provider, entry.look_at))
+                ref = provider.find_lost_task(entry.look_at, self._s.tasks.refs(entry.provider, entry.look_at))
             except (Unavailable, RateLimited) as error:
                 log.warning("reconcile_failed", provider=entry.provider, error=str(error))
                 return
@@ -285,18 +285,18 @@ class Broker:
             self._sent(provider, entry, task)
         notice(self._s, entry)
 
-    def _sent(self, provider: Provider, entry: TaskEntry, task: Task) -> None:
-        if self._s.ledger.noted(PAUSED + entry.provider):
-            self._s.ledger.note(PAUSED + entry.provider, "")
-        if task.state is TaskState.SUCCEEDED:
+    def _sent(self, provider: Provider, entry: TaskEntry, task: RemoteTask) -> None:
+        if self._s.notes.get(PAUSED + entry.provider):
+            self._s.notes.set(PAUSED + entry.provider, "")
+        if task.state is RemoteTaskState.SUCCEEDED:
             self._collect(provider, entry, task)
-        elif task.state is TaskState.FAILED:
+        elif task.state is RemoteTaskState.FAILED:
             self._failed(entry, task)
             self._told(entry)
         else:
             self._began[entry.id] = self._s.clock.now()
             self._s.tasks.submitted(
-                entry, task.ref, self._in(max(provider.capabilities.poll_s, self._soonest(entry.provider)))
+                entry, task.ref, self._in(max(provider.capabilities.poll_interval_s, self._soonest(entry.provider)))
             )
             log.info("task_submitted", provider=entry.provider, task=task.ref, run_id=entry.run_id)
 
@@ -332,7 +332,7 @@ class Broker:
     def _pause(self, name: str, error: Exception, seconds: float) -> None:
         self._quiet[name] = self._in(seconds)
         if isinstance(error, OutOfCredit):
-            self._s.ledger.note(PAUSED + name, str(error))
+            self._s.notes.set(PAUSED + name, str(error))
             log.warning("provider_paused", provider=name, error=str(error))
 
     def _rouse(self) -> int:

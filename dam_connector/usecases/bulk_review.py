@@ -23,14 +23,14 @@ def decide_all(services: Services, ids: Iterable[str], decision: Decision, *, de
     outcome = _each(
         services, ids, lambda v: review.decide(services, v, decision, source="page", delay_s=delay_s)
     )
-    services.ledger.note(f"undo:{decision.by}", outcome.done)
+    services.notes.set(f"undo:{decision.by}", outcome.done)
     return outcome
 
 
 def undo_all(services: Services, *, by: str) -> Outcome:
     """Take back what this person decided together last, as far as it did not take effect."""
-    ids = services.ledger.noted(f"undo:{by}") or []
-    services.ledger.note(f"undo:{by}", [])
+    ids = services.notes.get(f"undo:{by}") or []
+    services.notes.set(f"undo:{by}", [])
     return _each(services, ids, lambda v: review.undo(services, v, by=by))
 
 

@@ -6,7 +6,7 @@ import structlog
 
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import AdapterError, ConfigError, NotFound, StateConflict
-from dam_connector.ports import DamStanding
+from dam_connector.ports import RemoteState
 from dam_connector.store.decisions import STATE_OF
 from dam_connector.usecases.publish import withdraw
 from dam_connector.usecases.review import decide
@@ -28,7 +28,7 @@ def heed(services: Services, dam: str, ref: str) -> str:
     if version.state not in TOLD:
         return f"{version.id}: still on its way into review"
     try:
-        found = services.dam(dam).standing(ref, version)
+        found = services.dam(dam).remote_state(ref, version)
     except NotFound:
         return f"{version.id}: gone from {dam}"
     services.assets.set_dam_state(version.id, found.state)
@@ -37,12 +37,12 @@ def heed(services: Services, dam: str, ref: str) -> str:
     if _of_one_mind(services, version, found):
         tell_later(services, version)  # it only does not know yet how the version stands here
         return f"{version.id}: {found.state.value} there, {version.state.value} here"
-    if found.state is VersionState.APPROVED and (changed := services.dam(dam).changed(ref, version)):
+    if found.state is VersionState.APPROVED and (changed := services.dam(dam).changed_files(ref, version)):
         return _refuse(services, version, "changed_in_dam", f"{dam}: {', '.join(changed)}")
     return _follow(services, version, found, dam)
 
 
-def _of_one_mind(services: Services, version: Version, found: DamStanding) -> bool:
+def _of_one_mind(services: Services, version: Version, found: RemoteState) -> bool:
     """Whether what stands there was decided here in the same way before, or is nobody's decision."""
     if found.decision is None:
         return found.state is VersionState.IN_REVIEW
@@ -54,7 +54,7 @@ def _of_one_mind(services: Services, version: Version, found: DamStanding) -> bo
     )
 
 
-def _follow(services: Services, version: Version, found: DamStanding, dam: str) -> str:
+def _follow(services: Services, version: Version, found: RemoteState, dam: str) -> str:
     said = found.decision
     try:
         if found.state is VersionState.WITHDRAWN and version.state is VersionState.PUBLISHED:
@@ -73,7 +73,7 @@ def _follow(services: Services, version: Version, found: DamStanding, dam: str) 
 
 def _refuse(services: Services, version: Version, what: str, detail: str) -> str:
     """Write our own word over what stands in the DAM."""
-    services.ledger.tell(what, sku=version.asset.sku, version_id=version.id, detail=detail)
+    services.history.add(what, sku=version.asset.sku, version_id=version.id, detail=detail)
     tell_later(services, version)
     return f"{version.id}: {what} ({detail})"
 
@@ -91,16 +91,16 @@ def poll_dams(services: Services) -> int:
 
 def _poll(services: Services, name: str) -> int:
     dam, now = services.dam(name), services.clock.now()
-    noted = services.ledger.noted(f"dam-poll:{name}") or {}
+    noted = services.notes.get(f"dam-poll:{name}") or {}
     if (
-        dam.capabilities.poll_s
+        dam.capabilities.poll_interval_s
         and noted
-        and now < datetime.fromisoformat(noted["at"]) + timedelta(seconds=dam.capabilities.poll_s)
+        and now < datetime.fromisoformat(noted["at"]) + timedelta(seconds=dam.capabilities.poll_interval_s)
     ):
         return 0
-    refs, cursor = dam.touched_since(noted.get("cursor", ""))
+    refs, cursor = dam.changed_since(noted.get("cursor", ""))
     for ref in refs:
         heed(services, name, ref)
-    if refs or dam.capabilities.poll_s or cursor != noted.get("cursor", ""):
-        services.ledger.note(f"dam-poll:{name}", {"cursor": cursor, "at": now.isoformat()})
+    if refs or dam.capabilities.poll_interval_s or cursor != noted.get("cursor", ""):
+        services.notes.set(f"dam-poll:{name}", {"cursor": cursor, "at": now.isoformat()})
     return len(refs)

@@ -20,7 +20,7 @@ from dam_connector.domain.rules import PHOTO
 from dam_connector.domain.run import job_for
 from dam_connector.domain.version import VersionFile
 from dam_connector.errors import RETRYABLE, AdapterError, BadOutput, ConfigError, DeliveryError, NotFound
-from dam_connector.ports import Dam, Inbound, Pim, Provider
+from dam_connector.ports import Dam, InboundWebhook, Pim, Provider
 from dam_connector.store.inbox import MAX_ATTEMPTS, DeliveryRecord
 from dam_connector.store.products import ProductRecord
 from dam_connector.store.runs import NewRun, RunRecord
@@ -40,7 +40,7 @@ class Taken:
     planned: int
 
 
-def receive(services: Services, connection: str, inbound: Inbound) -> tuple[DeliveryId, bool]:
+def receive(services: Services, connection: str, inbound: InboundWebhook) -> tuple[DeliveryId, bool]:
     """The id under which a delivery is stored, and whether it is new.
 
     Raises: DeliveryError 404 (no such connection), 401, 400.
@@ -48,9 +48,9 @@ def receive(services: Services, connection: str, inbound: Inbound) -> tuple[Deli
     source = _source(services, connection)
     verified = source.verify(inbound)
     delivery_id, new = services.inbox.add(
-        connection, verified.key, inbound, acts=verified.acts, keeps=verified.keeps
+        connection, verified.key, inbound, acts=verified.is_event, keeps=verified.headers_to_store
     )
-    if new and verified.acts:
+    if new and verified.is_event:
         services.queue.wake("handle_delivery", [delivery_id])
     return delivery_id, new
 
@@ -131,7 +131,7 @@ def take_event(
 def _newest(services: Services, connection: str, event: Event) -> list[Product]:
     """The products as the source has them now; where it cannot be asked, as the event carried them."""
     source = services.pim(connection)
-    if source.capabilities.fetch:
+    if source.capabilities.can_fetch:
         return source.fetch(event.ref)
     if event.product is None:
         raise BadOutput(
@@ -233,7 +233,7 @@ def _current_glb(services: Services, sku: str, deliverable: str) -> VersionFile 
 def add_product(services: Services, product: Product, *, by: str) -> Taken:
     """Take a product that a person gave us by hand or through the API."""
     said = take_product(services, product, connection="", ref=product.sku, source_time=services.clock.now())
-    services.ledger.tell("product_added", sku=product.sku, by=by, detail=said.words)
+    services.history.add("product_added", sku=product.sku, by=by, detail=said.words)
     return said
 
 
@@ -243,7 +243,7 @@ def edit_product(services: Services, record: ProductRecord, product: Product, *,
     changed = [name for name in now if now[name] != was.get(name)]
     at = max(services.clock.now(), record.source_time)
     said = take_product(services, product, connection=record.connection, ref=record.ref, source_time=at)
-    services.ledger.tell("edited", sku=product.sku, by=by, detail=", ".join(changed) or "nothing")
+    services.history.add("edited", sku=product.sku, by=by, detail=", ".join(changed) or "nothing")
     return said
 
 

@@ -22,7 +22,7 @@ MAX_QUEUE = 400
 
 def sweep(services: Services, owner: str) -> int:
     """How many wake-ups were sent; none when somebody else is the sweeper."""
-    if not services.ledger.lease("sweeper", owner, LEASE_S):
+    if not services.locks.lease("sweeper", owner, LEASE_S):
         return 0
     sent = 0
     late = services.inbox.due(BATCH, older_than_s=DELIVERY_GRACE_S)

@@ -11,7 +11,7 @@ from dam_connector.domain.product import Product
 from dam_connector.domain.rules import Connection
 from dam_connector.domain.run import RunKind
 from dam_connector.errors import ConfigError
-from dam_connector.ports import Generation
+from dam_connector.ports import GenerationRequest
 from dam_connector.store.spend import NOTICE, Caps
 from dam_connector.store.tasks import About, TaskEntry
 from dam_connector.wiring import Services
@@ -34,10 +34,10 @@ class Order:
     transparent: bool = False
     seed: int = 0
 
-    def generation(self, services: Services, key: str, *, with_pictures: bool = True) -> Generation:
+    def generation(self, services: Services, key: str, *, with_pictures: bool = True) -> GenerationRequest:
         """What a provider is asked. key: of the task, the same for every try. Raises: NotFound when a picture is gone."""
         facts = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "pictures"}
-        return Generation(
+        return GenerationRequest(
             key=key,
             pictures={v: services.blobs.get(sha) for v, sha in self.pictures.items()}
             if with_pictures
@@ -128,10 +128,10 @@ def notice(services: Services, entry: TaskEntry) -> None:
             "month": services.clock.now().date().isoformat()[:7],
         }.get(used.of, entry.batch_id)
         name = f"notice:{entry.provider}:{used.of}"
-        if used.notice and services.ledger.noted(name) != period:
-            services.ledger.note(name, period)
+        if used.notice and services.notes.get(name) != period:
+            services.notes.set(name, period)
             words = f"{entry.provider}: ${used.spent:.2f} of ${used.cap:g} for this {used.of} are used"
-            services.ledger.tell("budget", sku=entry.sku, detail=words)
+            services.history.add("budget", sku=entry.sku, detail=words)
             log.warning(
                 "budget_nearly_used",
                 provider=entry.provider,

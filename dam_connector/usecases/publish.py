@@ -67,7 +67,7 @@ def _placement(services: Services, product: Product, approved: ApprovedVersion) 
 
 def turn_at(services: Services, channel: str, sku: str) -> AbstractContextManager[None]:
     """One at a time changes a product's media in a channel: two would each write over what the other added. Raises: Busy while somebody does."""
-    return services.ledger.turn(f"{channel} {sku}")
+    return services.locks.lock(f"{channel} {sku}")
 
 
 def can_return(services: Services, version: Version) -> bool:
@@ -83,7 +83,7 @@ def rollback(services: Services, version: Version, *, by: str) -> None:
     """
     services.decisions.reinstate(version)
     services.assets.schedule(version.id, None)
-    services.ledger.tell(
+    services.history.add(
         "rolled_back", sku=version.asset.sku, version_id=version.id, by=by, detail=f"to V{version.number}"
     )
     follow(services, version, RunKind.PUBLISH, again("rollback", services))
@@ -92,7 +92,7 @@ def rollback(services: Services, version: Version, *, by: str) -> None:
 def withdraw(services: Services, version: Version, *, by: str, reason: str = "") -> None:
     """Take a live version off everywhere. Raises: StateConflict when it is not live."""
     services.assets.move(version.id, VersionState.WITHDRAWN, source=[VersionState.PUBLISHED])
-    services.ledger.tell("withdrawn", sku=version.asset.sku, version_id=version.id, by=by, detail=reason)
+    services.history.add("withdrawn", sku=version.asset.sku, version_id=version.id, by=by, detail=reason)
     tell_later(services, version)
     follow(services, version, RunKind.WITHDRAW, again("withdraw", services))
 

@@ -98,7 +98,7 @@ def reconcile(services: Services, *, only: str = "", files: bool = True) -> Iter
 def _pim(services: Services, name: str) -> Iterator[Drift]:
     """By the source's own list of everything, and when each was changed last."""
     source = services.pim(name)
-    if not source.capabilities.changed_since:
+    if not source.capabilities.can_list_changes:
         return
     known = services.products.of_connection(name)
     listed: set[str] = set()
@@ -117,7 +117,7 @@ def _pim(services: Services, name: str) -> Iterator[Drift]:
         elif event.at > here[1]:
             detail = f"changed there {event.at:%Y-%m-%d %H:%M}, known here of {here[1]:%Y-%m-%d %H:%M}"
             yield Drift(kind=Kind.STALE, port="pim", where=name, sku=here[0], ref=event.ref, detail=detail)
-    if source.capabilities.fetch:  # else it lists what changed, not what there is
+    if source.capabilities.can_fetch:  # else it lists what changed, not what there is
         for ref, (sku, _) in known.items():
             if ref not in listed:
                 yield Drift(
@@ -132,13 +132,13 @@ def _pim(services: Services, name: str) -> Iterator[Drift]:
 
 def _dam(services: Services, name: str, files: bool) -> Iterator[Drift]:
     dam = services.dam(name)
-    if dam.capabilities.decides_here:
+    if dam.capabilities.is_reviewed_here:
         return
     for version in services.assets.held_by(name, COMPARED):
         about = {"port": "dam", "where": name, "sku": version.asset.sku, "ref": version.id}
         try:
-            found = dam.standing(version.dam_ref, version)
-            changed = dam.changed(version.dam_ref, version) if files else ()
+            found = dam.remote_state(version.dam_ref, version)
+            changed = dam.changed_files(version.dam_ref, version) if files else ()
         except NotFound:
             yield Drift(kind=Kind.MISSING, detail=f"{_title(version)} is not there any more", **about)
             continue
@@ -162,9 +162,9 @@ def _channel(services: Services, name: str) -> Iterator[Drift]:
         if listing is None:
             continue
         try:
-            live, wanted = set(channel.live(listing)), set(channel.wanted(listing))
+            live, wanted = set(channel.live_files(listing)), set(channel.expected_files(listing))
         except NotFound:
-            live, wanted = set(), set(channel.wanted(listing))
+            live, wanted = set(), set(channel.expected_files(listing))
         about = {"port": "channel", "where": name, "sku": sku, "ref": sku}
         if gone := sorted(wanted - live):
             yield Drift(kind=Kind.MISSING, detail=", ".join(gone), **about)
@@ -225,12 +225,12 @@ def keep(services: Services, found: list[Drift]) -> None:
         }
         for d in found[:KEPT]
     ]
-    services.ledger.note(LAST, {"at": services.clock.now().isoformat(), "count": len(found), "rows": rows})
+    services.notes.set(LAST, {"at": services.clock.now().isoformat(), "count": len(found), "rows": rows})
 
 
 def kept(services: Services) -> tuple[datetime | None, int, list[Drift]]:
     """When it was reconciled last, how much was found, and the first of it."""
-    noted = services.ledger.noted(LAST)
+    noted = services.notes.get(LAST)
     if not noted:
         return None, 0, []
     return (
@@ -247,7 +247,7 @@ def reconcile_when_due(services: Services, owner: str) -> bool:
     now = services.clock.now()
     if not rules.every_hours or (at and (now - at).total_seconds() < rules.every_hours * 3600):
         return False
-    if not services.ledger.lease("reconcile", owner, LEASE_S):
+    if not services.locks.lease("reconcile", owner, LEASE_S):
         return False
     found = list(reconcile(services, files=rules.files))
     keep(services, found)

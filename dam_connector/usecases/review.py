@@ -40,7 +40,7 @@ def decide(
     else:
         tell_later(services, version)
     detail = "; ".join(filter(None, [", ".join(decision.reasons), decision.note]))
-    services.ledger.tell(
+    services.history.add(
         decision.verdict.value, sku=version.asset.sku, version_id=version.id, by=decision.by, detail=detail
     )
     if decision.verdict is Verdict.APPROVED:
@@ -56,12 +56,12 @@ def undo(services: Services, version: Version, *, by: str) -> None:
     services.decisions.undo(version)
     services.assets.schedule(version.id, None)
     tell_later(services, version)
-    services.ledger.tell("undone", sku=version.asset.sku, version_id=version.id, by=by)
+    services.history.add("undone", sku=version.asset.sku, version_id=version.id, by=by)
 
 
 def comment(services: Services, version: Version, *, text: str, by: str) -> None:
     """Say something about a version; it stands in its history."""
-    services.ledger.tell(COMMENT, sku=version.asset.sku, version_id=version.id, by=by, detail=text)
+    services.history.add(COMMENT, sku=version.asset.sku, version_id=version.id, by=by, detail=text)
 
 
 def regenerate(
@@ -95,7 +95,7 @@ def regenerate(
     )
     if run:
         detail = "; ".join(filter(None, [f"by {generator}" if generator else "", note]))
-        services.ledger.tell("regenerate", sku=version.asset.sku, version_id=version.id, by=by, detail=detail)
+        services.history.add("regenerate", sku=version.asset.sku, version_id=version.id, by=by, detail=detail)
     return run
 
 
@@ -109,7 +109,7 @@ def makers(services: Services, version: Version) -> list[str]:
     found = [LOCAL]
     for name in known.provider:
         with suppress(ConfigError):
-            found += [name] if kind in services.provider(name).capabilities.makes else []
+            found += [name] if kind in services.provider(name).capabilities.kinds else []
     return found
 
 
@@ -133,7 +133,7 @@ def upscale(services: Services, version: Version, *, by: str, bulk: bool = False
         raise StateConflict("only still pictures are enlarged")
     run = follow(services, version, RunKind.UPSCALE, f"upscale:{version.id}", bulk=bulk)
     if run:
-        services.ledger.tell("upscale", sku=version.asset.sku, version_id=version.id, by=by)
+        services.history.add("upscale", sku=version.asset.sku, version_id=version.id, by=by)
     return run
 
 
@@ -148,7 +148,7 @@ def waive(services: Services, version: Version, waiver: Waiver) -> None:
         raise NotFound("report", "waive", f"no open error has the code {waiver.code}")
     report = replace(version.report, waivers=(*version.report.waivers, waiver))
     services.assets.set_report(version.id, report)
-    services.ledger.tell(
+    services.history.add(
         "waived",
         sku=version.asset.sku,
         version_id=version.id,

@@ -17,7 +17,7 @@ def tell_later(services: Services, version: Version) -> None:
     if not version.dam_ref:
         return
     try:
-        ours = services.dam(version.dam).capabilities.decides_here
+        ours = services.dam(version.dam).capabilities.is_reviewed_here
     except ConfigError:
         return  # its connection was taken out of plugin.json
     if ours:
@@ -42,7 +42,7 @@ def _tell_of(services: Services, version: Version) -> None:
         return
     except NotFound as error:
         log.warning("gone_from_dam", version_id=version.id, error=str(error))
-        services.ledger.tell(
+        services.history.add(
             "gone_from_dam", sku=version.asset.sku, version_id=version.id, detail=version.dam
         )
     services.assets.set_dam_state(version.id, version.state)

@@ -13,7 +13,7 @@ ANSWERS_KEPT = timedelta(days=7)  # under their Idempotency-Key: nobody repeats 
 
 def tidy(services: Services) -> int:
     """How many answers, tokens and links were forgotten."""
-    answers = services.ledger.forget_answers(services.clock.now() - ANSWERS_KEPT)
+    answers = services.idempotency.delete_before(services.clock.now() - ANSWERS_KEPT)
     credentials = services.users.forget_ended()
     if answers or credentials:
         log.info("tidied", answers=answers, credentials=credentials)

@@ -14,6 +14,7 @@ from dam_connector.domain.run import RunKind, RunState
 from dam_connector.domain.version import VersionState
 from dam_connector.errors import StateConflict
 from dam_connector.ports import InboundWebhook
+from dam_connector.store.idempotency import StoredResponse
 from dam_connector.store.runs import NewRun
 from dam_connector.store.tables import metadata
 from dam_connector.store.users import UserRole

@@ -16,7 +16,7 @@ def record_publication(work: Work, services: Services) -> Work:
         return work
     if version.state is not VersionState.PUBLISHED:
         services.assets.move(version.id, VersionState.PUBLISHED)
-        services.ledger.tell(
+        services.history.add(
             "published", sku=work.product.sku, version_id=version.id, detail=", ".join(work.published)
         )
     services.assets.supersede_others(version.id, [VersionState.PUBLISHED], newer_too=True)

@@ -19,5 +19,5 @@ def request_review(work: Work, services: Services) -> Work:
         services.assets.supersede_others(
             version.id, [VersionState.DRAFT, VersionState.BLOCKED, VersionState.IN_REVIEW]
         )
-    services.ledger.tell(wanted.value, sku=work.product.sku, version_id=version.id)
+    services.history.add(wanted.value, sku=work.product.sku, version_id=version.id)
     return work

@@ -14,6 +14,7 @@ from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.issue import Waiver
 from dam_connector.domain.product import Product
 from dam_connector.domain.version import Version, VersionState
+from dam_connector.store.idempotency import StoredResponse
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import intake, publish, review
 from dam_connector.web.request_context import csrf, current_user, problem, requires, services, signed_in

@@ -1,0 +1,66 @@
+"""The history of products and versions: one line for each thing that happened to them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from dam_connector.domain.ids import new_id
+from dam_connector.ports import Clock
+from dam_connector.store.database import Database
+from dam_connector.store.tables import history
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryEntry:
+    """One thing that happened to a product or to one of its versions."""
+
+    at: datetime  # when it happened, in UTC
+    sku: str  # the product
+    version_id: str | None  # the version, or None when the product itself is meant
+    what: str  # the kind of event, e.g. "approved"
+    by: str  # the user's name; empty when the connector did it itself
+    detail: str  # more about it, for people
+
+
+class History:
+    """The table of history entries. Entries are added and read, never changed."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self._db, self._clock = db, clock
+
+    def add(
+        self, event: str, *, sku: str, version_id: str | None = None, by: str = "", detail: str = ""
+    ) -> None:
+        """Add an entry with the current time.
+
+        Args:
+            event: The kind of event, e.g. "approved"; at most 40 characters.
+            sku: The product it happened to.
+            version_id: The version it happened to, if one is meant.
+            by: Name of the user who did it; empty for the connector itself.
+            detail: More about it, for people.
+        """
+        now = self._clock.now()
+        row = {
+            "id": new_id("his", now),
+            "at": now,
+            "sku": sku,
+            "version_id": version_id,
+            "what": event,
+            "by": by,
+            "detail": detail,
+        }
+        with self._db.write() as c:
+            c.execute(sa.insert(history).values(row))
+
+    def entries(self, *, sku: str = "", version_id: str = "", limit: int = 200) -> list[HistoryEntry]:
+        """Return the entries about a product or a version, newest first."""
+        query = sa.select(history).order_by(history.c.id.desc()).limit(limit)
+        query = query.where(history.c.sku == sku) if sku else query
+        query = query.where(history.c.version_id == version_id) if version_id else query
+        with self._db.read() as c:
+            return [
+                HistoryEntry(**{k: v for k, v in row._mapping.items() if k != "id"})
+                for row in c.execute(query)
+            ]

@@ -1,0 +1,72 @@
+"""Locks and leases that all processes share through the database."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from hashlib import sha256
+
+import sqlalchemy as sa
+
+from dam_connector.domain.ids import new_id
+from dam_connector.errors import Busy
+from dam_connector.ports import Clock
+from dam_connector.store.database import Database
+from dam_connector.store.tables import leases
+
+LOCK_LEASE_S = 150.0  # after this long a lock is free again, even if its process died without releasing it
+LOCK_RETRY_S = 1.0  # when to try again for a lock that somebody else holds
+
+
+class Locks:
+    """Named leases (held for a time, renewable) and locks (held for a block of code)."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self._db, self._clock = db, clock
+
+    def lease(self, name: str, owner: str, seconds: float) -> bool:
+        """Take or renew a lease; return False when another owner holds it.
+
+        Args:
+            name: What is leased, e.g. "sweeper"; at most 40 characters.
+            owner: Who takes it, unique for a process.
+            seconds: How long the lease lasts from now, unless it is renewed or released.
+        """
+        now = self._clock.now()
+        row = {"name": name, "owner": owner, "until": now + timedelta(seconds=seconds)}
+        with self._db.write() as c:
+            if self._db.insert_new(c, leases, row):
+                return True
+            ours_or_expired = sa.or_(leases.c.owner == owner, leases.c.until < now)
+            renewed = sa.update(leases).where(leases.c.name == name, ours_or_expired).values(row)
+            return c.execute(renewed).rowcount == 1
+
+    def release(self, name: str, owner: str) -> None:
+        """Give up a lease; do nothing when this owner does not hold it."""
+        with self._db.write() as c:
+            c.execute(sa.delete(leases).where(leases.c.name == name, leases.c.owner == owner))
+
+    @contextmanager
+    def lock(self, resource: str) -> Iterator[None]:
+        """Hold the lock on a resource while the block runs.
+
+        A lock whose process died is free again after `LOCK_LEASE_S` seconds.
+
+        Args:
+            resource: Any text that names the resource, e.g. "shop CH123".
+
+        Raises:
+            Busy: Somebody else holds the lock.
+        """
+        name = f"turn:{sha256(resource.encode()).hexdigest()[:32]}"
+        owner = new_id("own", self._clock.now())
+        if not self.lease(name, owner, LOCK_LEASE_S):
+            raise Busy(
+                "connector",
+                "lock",
+                "somebody else is changing the same thing now",
+                retry_after_s=LOCK_RETRY_S,
+            )
+        try:
+            yield
+        finally:
+            self.release(name, owner)
