@@ -1,5 +1,38 @@
-"""The command line `dam-connector`: one file per group of commands."""
+"""The command line `dam-connector`: one file per group of commands, put together here."""
 
-from dam_connector.cli.service import main
+import click
 
-__all__ = ["main"]
+from dam_connector import __version__
+from dam_connector.cli import batches, connections, products, providers, service, users
+
+
+@click.group()
+@click.version_option(__version__)
+def main() -> None:
+    """From product record to approved, published pictures and 3D models."""
+
+
+for command in (
+    service.up,
+    service.web,
+    service.demo,
+    service.doctor_command,
+    service.check_config,
+    service.run_command,
+    service.replay_command,
+    service.docs,
+    products.product,
+    batches.template_command,
+    batches.import_command,
+    batches.export_command,
+    batches.batch,
+    connections.connect,
+    connections.connection,
+    connections.backfill,
+    connections.reconcile,
+    providers.provider,
+    providers.spend,
+    users.user,
+    users.token,
+):
+    main.add_command(command)

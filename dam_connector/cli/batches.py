@@ -14,12 +14,14 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from dam_connector.cli.common import as_json, clear_errors, data_dir, services_on
 from dam_connector.domain.ids import Sha256
 from dam_connector.errors import ConfigError, InputError
 from dam_connector.store.batches import Batch, RowState
 from dam_connector.usecases import batch_preview, batches, exports
 from dam_connector.wiring import Services
 from schemas.sheet import read_sheet
+from schemas.sheet_template import template
 
 LOOK_S = 1.0
 
@@ -153,3 +155,145 @@ def stop(error: InputError, machine: bool) -> None:
         err=not machine,
     )
     sys.exit(2)
+
+
+@click.command("template")
+@click.option("--format", "form", type=click.Choice(["csv", "xlsx"]), default="csv", show_default=True)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file to write; standard output when absent.",
+)
+def template_command(form: str, out: Path | None) -> None:
+    """The sheet to fill in for a bulk upload, with an example row."""
+    data = template(form)
+    if out:
+        out.write_bytes(data)
+    else:
+        sys.stdout.buffer.write(data)
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--name", required=True, help="What the batch is called.")
+@click.option(
+    "--pictures",
+    type=click.Path(exists=True, path_type=Path),
+    help="A folder or ZIP with the pictures that the sheet names.",
+)
+@click.option(
+    "--map",
+    "given",
+    multiple=True,
+    metavar="COLUMN=NAME",
+    help="Which column of the sheet holds one of ours, where its name does not tell.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what each row would do.")
+@click.option("--wait", is_flag=True, help="Watch until everything is made; exit code 1 when a row failed.")
+@data_dir
+@as_json
+@clear_errors
+def import_command(
+    file: Path,
+    name: str,
+    pictures: Path | None,
+    given: tuple[str, ...],
+    dry_run: bool,
+    wait: bool,
+    data_dir: Path | None,
+    machine: bool,
+) -> None:
+    """Make a batch of products from a sheet: CSV or XLSX."""
+    services = services_on(data_dir)
+    pairs = dict(pair.partition("=")[::2] for pair in given)
+    try:
+        batch, said = run_import(
+            services, file, name=name, owner="command line", given=pairs, pictures=pictures, dry_run=dry_run
+        )
+    except InputError as error:
+        stop(error, machine)
+        raise
+    counts = watch(services, batch) if batch and wait else {}
+    facts = {
+        "batch": batch.id if batch else None,
+        "rows": {s.value: n for s, n in said.counts.items()},
+        "makes": said.makes,
+        "progress": counts,
+    }
+    lines = [*told(said), *([f"batch {batch.name}: {batch.id}"] if batch else [])]
+    say(facts, lines, machine)
+    sys.exit(int(bool(counts.get("failed"))))
+
+
+@click.command("export")
+@click.option("--batch", "name", required=True, help="Name or id of the batch.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["jsonl", "csv", "zip", "folder"]),
+    default="jsonl",
+    show_default=True,
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="The file or folder to write; standard output when absent."
+)
+@click.option(
+    "--follow", is_flag=True, help="With jsonl: go on while the batch does, a record as each row is settled."
+)
+@data_dir
+@as_json
+@clear_errors
+def export_command(
+    name: str, form: str, out: Path | None, follow: bool, data_dir: Path | None, machine: bool
+) -> None:
+    """What a batch made: a manifest, the sheet with each row's status, or the files, laid out by the naming rules."""
+    services = services_on(data_dir)
+    facts = export(services, batches.find(services, name), form, out, follow=follow)
+    click.echo(
+        json.dumps(facts) if machine else ", ".join(f"{k} {v}" for k, v in facts.items()), err=out is None
+    )
+
+
+@click.group()
+def batch() -> None:
+    """Bulk uploads."""
+
+
+@batch.command("list")
+@data_dir
+@as_json
+@clear_errors
+def batch_list(data_dir: Path | None, machine: bool) -> None:
+    """All batches with how far they are, newest first."""
+    services = services_on(data_dir)
+    found = [(b, asdict(services.batches.progress(b.id))) for b in services.batches.page(limit=200)]
+    facts = [
+        {"id": b.id, "name": b.name, "owner": b.owner, "state": b.state.value, "progress": p}
+        for b, p in found
+    ]
+    lines = [
+        f"{b.name}\t{b.state.value}\t" + ", ".join(f"{n} {k.replace('_', ' ')}" for k, n in p.items() if n)
+        for b, p in found
+    ]
+    say(facts, lines, machine)
+
+
+@batch.command("failed")
+@click.argument("name")
+@data_dir
+@clear_errors
+def batch_failed(name: str, data_dir: Path | None) -> None:
+    """The rows that failed, as CSV with why: mend it and import it again."""
+    services = services_on(data_dir)
+    click.echo(exports.failed_csv(services, batches.find(services, name)), nl=False)
+
+
+@batch.command("do")
+@click.argument("name")
+@click.argument("what", type=click.Choice(["pause", "resume", "cancel", "retry"]))
+@data_dir
+@clear_errors
+def batch_do(name: str, what: str, data_dir: Path | None) -> None:
+    """Pause, resume or cancel a batch, or try its failed rows again."""
+    services = services_on(data_dir)
+    click.echo(batches.control(services, batches.find(services, name), what))

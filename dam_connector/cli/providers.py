@@ -49,7 +49,7 @@ def _told(services: Services, name: str) -> dict[str, Any]:
         "slots": provider.capabilities.concurrency,
     }
     about |= {
-        "makes": [kind.value for kind in provider.capabilities.makes],
+        "makes": [kind.value for kind in provider.capabilities.kinds],
         "in_flight": services.tasks.count(name, *IN_FLIGHT),
     }
     return {
