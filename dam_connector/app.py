@@ -36,6 +36,7 @@ from dam_connector.web import (
     files,
     gallery,
     health,
+    layout,
     products,
     version_actions,
     versions,
@@ -91,6 +92,7 @@ def create_app(services: Services) -> Flask:
     smorest.register_blueprint(api.bp)
     for blueprint in (
         auth.bp,
+        layout.bp,
         versions.bp,
         products.bp,
         gallery.bp,

@@ -18,7 +18,7 @@ def _limit() -> str:
 @bp.get("/login")
 def login() -> ResponseReturnValue:
     if current_user():
-        return redirect(url_for("pages.queue"))
+        return redirect(url_for("versions.queue"))
     return render_template("login.html", next=request.args.get("next", ""))
 
 
@@ -53,7 +53,7 @@ def use_link(secret: str) -> ResponseReturnValue:
         )
         return render_template("login.html", next=""), 401
     _start_session(user)
-    return redirect(url_for("pages.queue"))
+    return redirect(url_for("versions.queue"))
 
 
 @bp.post("/logout")
@@ -77,4 +77,4 @@ def _inside(target: str) -> str:
         and not parts.netloc
         and not parts.scheme
     )
-    return target if ours else url_for("pages.queue")
+    return target if ours else url_for("versions.queue")

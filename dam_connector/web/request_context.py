@@ -18,7 +18,8 @@ from dam_connector.wiring import Services
 View = TypeVar("View", bound=Callable[..., Any])
 
 csrf = CSRFProtect()
-PEOPLE = ("pages", "products", "gallery", "batches")  # blueprints whose strangers are sent to the login
+# blueprints of pages: a stranger is sent to the login
+PEOPLE = ("versions", "version_actions", "admin", "products", "gallery", "batches")
 PAGE = 60  # things on a page
 
 

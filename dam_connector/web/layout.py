@@ -1,0 +1,46 @@
+"""What every page shows: the template filters, the signed-in user and the counts in the navigation."""
+
+from typing import Any
+
+from flask import Blueprint
+
+from dam_connector.domain.run import OPEN
+from dam_connector.store.users import UserRole
+from dam_connector.web import formatting
+from dam_connector.web.request_context import current_user, services
+
+bp = Blueprint("layout", __name__)
+bp.app_template_filter("ago")(formatting.ago)
+bp.app_template_filter("exact")(formatting.exact)
+bp.app_template_filter("size")(formatting.size)
+bp.app_template_filter("many")(formatting.many)
+bp.app_template_filter("duration")(formatting.duration)
+bp.app_template_filter("metres")(formatting.metres)
+
+
+@bp.app_context_processor
+def navigation() -> dict[str, Any]:
+    """Counts for the navigation, and the user."""
+    user = current_user()
+    if user is None:
+        return {"user": None}
+    s = services()
+    versions, runs, deliveries = (
+        s.assets.counts("in_review", "blocked"),
+        s.runs.counts("failed", *OPEN),
+        s.inbox.counts("failed"),
+    )
+    return {
+        "user": user,
+        "may": lambda role: user.role.may(UserRole(role)),
+        "undo_s": s.settings.undo_s,
+        "buys": bool(s.rules.current().provider),
+        "counts": {
+            "review": versions.get("in_review", 0),
+            "blocked": versions.get("blocked", 0),
+            "flagged": s.products.counts()["flagged"],
+            "failed": runs.get("failed", 0),
+            "open": sum(runs[k] for k in OPEN),
+            "lost": deliveries.get("failed", 0),
+        },
+    }
