@@ -16,11 +16,11 @@ from PIL import Image
 from standardwebhooks import Webhook
 
 from dam_connector.adapters.common.context import AdapterContext
-from dam_connector.adapters.http import Http
+from dam_connector.adapters.http import HttpClient
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.product import Product
 from dam_connector.domain.version import Role, VersionFile
-from dam_connector.ports import Inbound
+from dam_connector.ports import InboundWebhook
 from schemas.product import load_product
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -213,8 +213,8 @@ def signed(body: bytes, *, at: datetime, message: str = "msg_1", secret: str = S
     }
 
 
-def inbound(body: bytes, headers: dict[str, str], at: datetime) -> Inbound:
-    return Inbound(headers={k.lower(): v for k, v in headers.items()}, body=body, received_at=at)
+def inbound(body: bytes, headers: dict[str, str], at: datetime) -> InboundWebhook:
+    return InboundWebhook(headers={k.lower(): v for k, v in headers.items()}, body=body, received_at=at)
 
 
 def file_of(data: bytes, name: str, format: str, role: Role = Role.PRIMARY) -> VersionFile:
@@ -231,6 +231,6 @@ def file_of(data: bytes, name: str, format: str, role: Role = Role.PRIMARY) -> V
     )
 
 
-def http_to(host: str, kit: AdapterContext) -> Http:
-    """A way to a server on loopback, as patient as the kit's own."""
-    return Http(frozenset({host}), timeout_s=kit.http.timeout_s)
+def http_to(host: str, context: AdapterContext) -> HttpClient:
+    """A way to a server on loopback, as patient as the context's own."""
+    return HttpClient(frozenset({host}), timeout_s=context.http.timeout_s)

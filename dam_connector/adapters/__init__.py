@@ -65,7 +65,7 @@ SETUPS: Mapping[tuple[str, str], str] = {
 PORTS = tuple(SHIPPED)
 
 
-def known(port: str) -> list[str]:
+def adapter_names(port: str) -> list[str]:
     """Return the names of all adapters of a port, sorted."""
     return list(_known(port))
 
@@ -81,28 +81,28 @@ def _known(port: str) -> tuple[str, ...]:
     return tuple(sorted({*SHIPPED[port], *foreign}))
 
 
-def open_adapter(port: str, name: str, connection: Connection, kit: AdapterContext) -> Any:
+def open_adapter(port: str, name: str, connection: Connection, context: AdapterContext) -> Any:
     """The adapter of a connection.
 
     Raises: ConfigError when there is none of that name, or its options are wrong.
     """
-    if connection.adapter not in known(port):
-        near = difflib.get_close_matches(connection.adapter, known(port), n=1)
-        hint = f'did you mean "{near[0]}"?' if near else f"known: {', '.join(known(port))}"
+    if connection.adapter not in adapter_names(port):
+        near = difflib.get_close_matches(connection.adapter, adapter_names(port), n=1)
+        hint = f'did you mean "{near[0]}"?' if near else f"known: {', '.join(adapter_names(port))}"
         raise ConfigError(
             f"/connections/{port}/{name}/adapter: there is no {port} adapter {connection.adapter!r}; {hint}"
         )
-    kit = replace(kit, name=name)
+    context = replace(context, name=name)
     for entry in entry_points(group="dam_connector.adapters", name=f"{port}.{connection.adapter}"):
-        return entry.load()(connection.options, kit)
+        return entry.load()(connection.options, context)
     module = importlib.import_module(f"{__name__}.{SHIPPED[port][connection.adapter]}")
     try:
-        return module.connect(connection.options, kit)
+        return module.connect(connection.options, context)
     except ConfigError as error:
         raise ConfigError(*(f"/connections/{port}/{name}: {p}" for p in error.problems)) from error
 
 
-def setup_of(port: str, adapter: str) -> Any:
+def setup_module(port: str, adapter: str) -> Any:
     """Return the module that sets up the other side of a connection: it has `prepare(options, context, hook_url)` and `BY_HAND`.
 
     Raises:

@@ -1,6 +1,8 @@
-"""AEM Assets: each file an asset in a folder of its version, review by `dam:status`; only what is approved is delivered there.
+"""The DAM adapter for AEM Assets. `dam:status` carries the review; AEM delivers approved assets only.
 
-Events are signed with Adobe's published keys. Facts and set-up: docs/connections/aem.md.
+Each file of a version is an asset of its own. All files of a version lie in one folder, e.g.
+`/content/dam/dam-connector/furniture/CH123/model-1-V2`. Events are signed with Adobe's published keys.
+Facts and setup: docs/connections/aem.md.
 """
 
 import base64
@@ -17,12 +19,11 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from dam_connector.adapters.common.api_client import MAX_FILE, UPLOAD_S, Caller
-from dam_connector.adapters.common.context import AdapterContext, only, web_address
-from dam_connector.adapters.common.dam_helpers import read_state
-from dam_connector.adapters.common.envelopes import read_json
-from dam_connector.adapters.common.file_hashes import holds
-from dam_connector.adapters.http import Reply
+from dam_connector.adapters.common.api_client import MAX_FILE_BYTES, TRANSFER_TIMEOUT_S, ApiClient
+from dam_connector.adapters.common.context import AdapterContext, check_options, url_option
+from dam_connector.adapters.common.dam_helpers import is_same_file, parse_state
+from dam_connector.adapters.common.envelopes import parse_json
+from dam_connector.adapters.http import HttpResponse
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.version import Version, VersionFile, VersionState
 from dam_connector.domain.version_metadata import about, title
@@ -36,89 +37,105 @@ from dam_connector.ports import (
     VerifiedWebhook,
 )
 
-S = VersionState
-STATUS = {S.IN_REVIEW: "", S.APPROVED: "approved", S.PUBLISHED: "approved", S.REJECTED: "rejected"}
-CLOSED = "changesRequested"  # of what is superseded or withdrawn: not delivered, and not for review
-VERDICTS = {"approved": Verdict.APPROVED, "rejected": Verdict.REJECTED}
-KEYS = "https://static.adobeioevents.com"
-KEY_PATH = re.compile(r"/[A-Za-z0-9_./-]{1,200}\.pem")
-MAX_KEY = 16_384
-PAGE = 200
-KEYS_FOR = timedelta(hours=24)
+STATUS_BY_STATE = {
+    VersionState.IN_REVIEW: "",
+    VersionState.APPROVED: "approved",
+    VersionState.PUBLISHED: "approved",
+    VersionState.REJECTED: "rejected",
+}
+CHANGES_REQUESTED = "changesRequested"  # superseded and withdrawn: AEM does not deliver it, nobody reviews it
+VERDICT_BY_STATUS = {"approved": Verdict.APPROVED, "rejected": Verdict.REJECTED}
+KEYS_URL = "https://static.adobeioevents.com"
+KEY_PATH_PATTERN = re.compile(r"/[A-Za-z0-9_./-]{1,200}\.pem")
+MAX_KEY_BYTES = 16_384
+KEYS_MAX_AGE = timedelta(hours=24)
+PAGE_SIZE = 200
+POLL_INTERVAL_S = 15.0
 
 
-class Aem(Caller):
-    """Versions by the path of the asset that they are shown by."""
+class FolderExists(Refused):
+    """The folder that was to be created exists already."""
+
+
+class Aem(ApiClient):
+    """A `Dam` on AEM Assets. The reference of a version is the path of its main asset, which carries the review."""
 
     vendor = "aem"
-    capabilities = DamCapabilities(webhooks=True, poll_s=15.0)
+    capabilities = DamCapabilities(has_webhooks=True, poll_interval_s=POLL_INTERVAL_S)
 
     def __init__(
-        self, kit: AdapterContext, base_url: str, token: str, root: str, user: str, client_id: str, keys_url: str
+        self,
+        context: AdapterContext,
+        *,
+        base_url: str,
+        token: str,
+        root_folder: str,
+        user: str,
+        client_id: str,
+        keys_url: str,
     ) -> None:
-        super().__init__(kit.http, base_url, {"Authorization": f"Bearer {token}"})
-        self._clock, self._root, self._user, self._client_id, self._keys_url = (
-            kit.clock,
-            root.strip("/"),
-            user,
-            client_id,
-            keys_url,
-        )
-        self._keys: dict[str, tuple[datetime, RSAPublicKey]] = {}
-        self._made: set[str] = set()
+        super().__init__(context.http, base_url, {"Authorization": f"Bearer {token}"})
+        self._clock = context.clock
+        self._root_folder = root_folder.strip("/")
+        self._user = user
+        self._client_id = client_id
+        self._keys_url = keys_url
+        self._keys: dict[str, tuple[datetime, RSAPublicKey]] = {}  # expiry and key, by path
+        self._known_folders: set[str] = set()
 
     def push(self, request: PushRequest, blobs: Blobs) -> str:
-        version, shown = request.version, request.version.ordered[0]
-        folder = self._folder(request)
-        for file in sorted(
-            version.shipped, key=lambda f: f == shown
-        ):  # the one with the state comes last: who sees it, sees all of it
-            if not self._holds(f"{folder}/{file.name}", file):
+        """Upload the files that are missing. The main file comes last: who sees it sees the complete version."""
+        version, main_file = request.version, request.version.ordered[0]
+        folder = self._create_folders(request)
+        for file in sorted(version.shipped, key=lambda f: f == main_file):
+            if not self._is_unchanged(f"{folder}/{file.name}", file):
                 self._upload(folder, file, blobs.get(file.sha256))
-        path = f"{folder}/{shown.name}"
-        if "connector:id" not in self._metadata(path, "push")[0]:
-            facts = {f"connector:{name}": value for name, value in about(version, request.product).items()}
-            facts |= {"dc:title": title(version, request.product), "connector:review_url": request.review_url}
-            self._write(
-                path,
-                {**facts, "connector:id": request.external_id, "connector:state": S.IN_REVIEW.value},
-                "push",
-            )
+        path = f"{folder}/{main_file.name}"
+        if "connector:id" not in self._read_metadata(path, "push")[0]:
+            metadata = {f"connector:{name}": value for name, value in about(version, request.product).items()}
+            metadata |= {
+                "dc:title": title(version, request.product),
+                "connector:review_url": request.review_url,
+                "connector:id": request.external_id,
+                "connector:state": VersionState.IN_REVIEW.value,
+            }
+            self._write_metadata(path, metadata, "push")
         return path
 
     def write_state(self, ref: str, state: VersionState, decision: Decision | None = None) -> None:
-        self._metadata(ref, "write_state")
-        said = {"dam:status": STATUS.get(state, CLOSED), "connector:state": state.value}
+        self._read_metadata(ref, "write_state")
+        metadata = {
+            "dam:status": STATUS_BY_STATE.get(state, CHANGES_REQUESTED),
+            "connector:state": state.value,
+        }
         if decision:
-            words = "; ".join(filter(None, [", ".join(decision.reasons), decision.note]))
-            said |= {"connector:decided_by": decision.by, "connector:note": words}
-        self._write(ref, said, "write_state")
+            note = "; ".join(filter(None, [", ".join(decision.reasons), decision.note]))
+            metadata |= {"connector:decided_by": decision.by, "connector:note": note}
+        self._write_metadata(ref, metadata, "write_state")
 
-    def standing(self, ref: str, version: Version) -> RemoteState:
-        found, by = self._metadata(ref, "standing")
-        status, ours = (
-            str(found.get("dam:status") or ""),
-            read_state(found.get("connector:state"), self.vendor),
-        )
-        if status == STATUS.get(ours, CLOSED):
-            return RemoteState(state=ours)
-        if status not in VERDICTS:
-            return RemoteState(state=S.IN_REVIEW)
+    def remote_state(self, ref: str, version: Version) -> RemoteState:
+        metadata, modified_by = self._read_metadata(ref, "remote_state")
+        status = str(metadata.get("dam:status") or "")
+        our_state = parse_state(metadata.get("connector:state"), self.vendor)
+        if status == STATUS_BY_STATE.get(our_state, CHANGES_REQUESTED):
+            return RemoteState(state=our_state)
+        if status not in VERDICT_BY_STATUS:
+            return RemoteState(state=VersionState.IN_REVIEW)
         decision = Decision(
-            verdict=VERDICTS[status],
-            by=by or "a reviewer in aem",
-            note=str(found.get("connector:note") or ""),
+            verdict=VERDICT_BY_STATUS[status],
+            by=modified_by or "a reviewer in aem",
+            note=str(metadata.get("connector:note") or ""),
         )
-        return RemoteState(state=S(status), decision=decision)
+        return RemoteState(state=VersionState(status), decision=decision)
 
-    def changed(self, ref: str, version: Version) -> tuple[str, ...]:
+    def changed_files(self, ref: str, version: Version) -> tuple[str, ...]:
         folder = ref.rpartition("/")[0]
-        self._metadata(ref, "changed")
-        return tuple(f.name for f in version.shipped if not self._holds(f"{folder}/{f.name}", f))
+        self._read_metadata(ref, "changed_files")
+        return tuple(f.name for f in version.shipped if not self._is_unchanged(f"{folder}/{f.name}", f))
 
-    def touched_since(self, cursor: str) -> tuple[list[str], str]:
+    def changed_since(self, cursor: str) -> tuple[list[str], str]:
         query = {
-            "path": f"/content/dam/{self._root}",
+            "path": f"/content/dam/{self._root_folder}",
             "type": "dam:Asset",
             "property": "jcr:content/metadata/connector:id",
             "property.operation": "exists",
@@ -126,191 +143,186 @@ class Aem(Caller):
             "daterange.lowerBound": cursor or "2000-01-01T00:00:00Z",
             "daterange.lowerOperation": ">",
             "orderby": "@jcr:content/jcr:lastModified",
-            "p.limit": str(PAGE),
+            "p.limit": str(PAGE_SIZE),
             "p.hits": "selective",
             "p.properties": "jcr:path jcr:content/jcr:lastModified jcr:content/jcr:lastModifiedBy",
         }
-        hits = [
-            h
-            for h in self.asked("GET", f"/bin/querybuilder.json?{urlencode(query)}", "poll").get("hits") or ()
-            if isinstance(h, dict)
-        ]
+        hits = [hit for hit in self._query(query, "changed_since") if isinstance(hit, dict)]
         if not hits:
             return [], cursor
-        theirs = [
+        changed_by_others = [
             str(hit["jcr:path"])
             for hit in hits
             if (hit.get("jcr:content") or {}).get("jcr:lastModifiedBy") != self._user
         ]
-        return theirs, str((hits[-1].get("jcr:content") or {}).get("jcr:lastModified"))
+        return changed_by_others, str((hits[-1].get("jcr:content") or {}).get("jcr:lastModified"))
 
     def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
-        said = read_json(inbound.body, self.vendor)
+        event = parse_json(inbound.body, self.vendor)
         if (
-            not isinstance(said, dict)
+            not isinstance(event, dict)
             or not self._client_id
-            or said.get("recipient_client_id") != self._client_id
+            or event.get("recipient_client_id") != self._client_id
         ):
             raise DeliveryError(401, "the event is not for this connection's client_id")
-        for number in "12":
-            sign, path = (
-                inbound.headers.get(f"x-adobe-{name}", "")
-                for name in (f"digital-signature-{number}", f"public-key{number}-path")
-            )
-            if (
-                sign
-                and KEY_PATH.fullmatch(path)
-                and ".." not in path
-                and self._signed(inbound.body, sign, path)
-            ):
-                return VerifiedWebhook(key=str(said.get("event_id") or hashlib.sha256(inbound.body).hexdigest()))
+        for number in "12":  # Adobe signs with two keys; one valid signature is enough
+            signature = inbound.headers.get(f"x-adobe-digital-signature-{number}", "")
+            path = inbound.headers.get(f"x-adobe-public-key{number}-path", "")
+            has_valid_path = KEY_PATH_PATTERN.fullmatch(path) and ".." not in path
+            if signature and has_valid_path and self._is_signed(inbound.body, signature, path):
+                key = str(event.get("event_id") or hashlib.sha256(inbound.body).hexdigest())
+                return VerifiedWebhook(key=key)
         raise DeliveryError(401, "x-adobe-digital-signature-1 and -2 match none of Adobe's published keys")
 
     def parse_webhook(self, inbound: InboundWebhook) -> list[str]:
-        said = read_json(inbound.body, self.vendor)
-        if not isinstance(said, dict):
-            raise BadOutput(self.vendor, "parse_webhook", "/: no object")
-        return list(dict.fromkeys(_paths(said)))
+        event = parse_json(inbound.body, self.vendor)
+        if not isinstance(event, dict):
+            raise BadOutput(self.vendor, "parse_webhook", "/: the body is not a JSON object")
+        return list(dict.fromkeys(_asset_paths(event)))
 
-    def picture(self, name: str, blobs: Blobs) -> bytes:
-        query = {"path": f"/content/dam/{self._root}", "type": "dam:Asset", "nodename": name, "p.limit": "1"}
-        hits = self.asked("GET", f"/bin/querybuilder.json?{urlencode(query)}", "picture").get("hits") or []
+    def fetch_picture(self, name: str, blobs: Blobs) -> bytes:
+        path = f"/content/dam/{self._root_folder}"
+        query = {"path": path, "type": "dam:Asset", "nodename": name, "p.limit": "1"}
+        hits = self._query(query, "fetch_picture")
         if not hits:
-            raise NotFound(self.vendor, "picture", name)
-        return self._original(str(hits[0]["path"]), "picture")
+            raise NotFound(self.vendor, "fetch_picture", name)
+        return self._download(str(hits[0]["path"]), "fetch_picture")
 
     def remove(self, ref: str) -> None:
+        folder = ref.rpartition("/")[0].removeprefix("/content/dam/")
         try:
-            self.ask(
-                "DELETE",
-                f"/api/assets/{quote(ref.rpartition('/')[0].removeprefix('/content/dam/'))}",
-                "remove",
-            )
+            self.request("DELETE", f"/api/assets/{quote(folder)}", "remove")
         except NotFound:
             pass
-        self._made.clear()
+        self._known_folders.clear()
 
-    def _folder(self, request: PushRequest) -> str:
-        """The path of the version's folder, which is made with those above it where they are not there."""
-        asset, path = request.version.asset, ""
-        for name in (
-            f"{self._root}/{request.folder}/{asset.deliverable}-{asset.slot}-V{request.version.number}".split(
-                "/"
-            )
-        ):
-            path = f"{path}/{name}".strip("/")
-            if path not in self._made:
-                try:
-                    self.ask(
-                        "POST",
-                        f"/api/assets/{quote(path)}",
-                        "push",
-                        json={"class": "folder", "properties": {"dc:title": name}},
-                    )
-                except _Exists:
-                    pass
-                self._made.add(path)
-        return f"/content/dam/{path}"
+    def error_for(self, reply: HttpResponse, operation: str) -> AdapterError:
+        if reply.status == 409:
+            return FolderExists(self.vendor, operation, "the folder exists already")
+        return super().error_for(reply, operation)
 
-    def refusal(self, reply: Reply, operation: str) -> AdapterError:
-        return (
-            _Exists(self.vendor, operation, "it is there already")
-            if reply.status == 409
-            else super().refusal(reply, operation)
+    def _query(self, query: Mapping[str, str], operation: str) -> list[Any]:
+        """Return the hits of a Query Builder search."""
+        return list(
+            self.request_json("GET", f"/bin/querybuilder.json?{urlencode(query)}", operation).get("hits")
+            or ()
         )
 
+    def _create_folders(self, request: PushRequest) -> str:
+        """Create the version's folder and those above it where they are missing; return its path."""
+        asset = request.version.asset
+        version_folder = f"{asset.deliverable}-{asset.slot}-V{request.version.number}"
+        path = ""
+        for name in f"{self._root_folder}/{request.folder}/{version_folder}".split("/"):
+            path = f"{path}/{name}".strip("/")
+            if path not in self._known_folders:
+                folder = {"class": "folder", "properties": {"dc:title": name}}
+                try:
+                    self.request("POST", f"/api/assets/{quote(path)}", "push", json=folder)
+                except FolderExists:
+                    pass
+                self._known_folders.add(path)
+        return f"/content/dam/{path}"
+
     def _upload(self, folder: str, file: VersionFile, data: bytes) -> None:
-        """Three requests: begun here, the bytes to a storage where our token does not go, completed here. A later one replaces what is there."""
-        begun = self.asked(
+        """Upload a file in three requests; a later upload replaces an existing file.
+
+        The first and the last request go to AEM. The bytes go to a storage, which must not receive our token.
+        """
+        upload = self.request_json(
             "POST",
             f"{quote(folder)}.initiateUpload.json",
             "push",
             fields={"fileName": file.name, "fileSize": str(len(data))},
         )
-        (place, *_) = begun.get("files") or [{}]
-        uris, most = place.get("uploadURIs") or [], int(place.get("maxPartSize") or len(data) or 1)
-        size = max(1, min(most, -(-len(data) // max(1, len(uris)))))
-        for number, start in enumerate(range(0, max(1, len(data)), size)):
-            self.store("PUT", str(uris[number]), "push", content=data[start : start + size])
-        done = {
+        (target, *_) = upload.get("files") or [{}]
+        uris = target.get("uploadURIs") or []
+        max_part_size = int(target.get("maxPartSize") or len(data) or 1)
+        part_size = max(1, min(max_part_size, -(-len(data) // max(1, len(uris)))))
+        for number, start in enumerate(range(0, max(1, len(data)), part_size)):
+            self.upload_to_storage("PUT", str(uris[number]), "push", content=data[start : start + part_size])
+        completion = {
             "fileName": file.name,
             "mimeType": file.mime,
-            "uploadToken": str(place.get("uploadToken")),
+            "uploadToken": str(target.get("uploadToken")),
             "replace": "true",
         }
-        self.ask("POST", urljoin(f"{self._base}/", str(begun.get("completeURI"))), "push", fields=done)
+        complete_url = urljoin(f"{self._base}/", str(upload.get("completeURI")))
+        self.request("POST", complete_url, "push", fields=completion)
 
-    def _metadata(self, path: str, operation: str) -> tuple[dict[str, Any], str]:
-        """The metadata of an asset, and who changed it last."""
-        found = self.asked("GET", f"{quote(path)}/_jcr_content.1.json", operation)
-        return dict(found.get("metadata") or {}), str(found.get("jcr:lastModifiedBy") or "")
+    def _read_metadata(self, path: str, operation: str) -> tuple[dict[str, Any], str]:
+        """Return the metadata of an asset, and the user who modified the asset last."""
+        content = self.request_json("GET", f"{quote(path)}/_jcr_content.1.json", operation)
+        return dict(content.get("metadata") or {}), str(content.get("jcr:lastModifiedBy") or "")
 
-    def _write(self, path: str, values: Mapping[str, str], operation: str) -> None:
+    def _write_metadata(self, path: str, values: Mapping[str, str], operation: str) -> None:
+        """Write metadata by Sling POST; an empty value deletes the property."""
         fields = {
             f"./{name}" if value else f"./{name}@Delete": value or "true" for name, value in values.items()
         }
-        self.ask("POST", f"{quote(path)}/_jcr_content/metadata", operation, fields=fields)
+        self.request("POST", f"{quote(path)}/_jcr_content/metadata", operation, fields=fields)
 
-    def _holds(self, path: str, file: VersionFile) -> bool:
-        return holds(file, lambda: self._original(path, "changed"))
+    def _is_unchanged(self, path: str, file: VersionFile) -> bool:
+        return is_same_file(file, lambda: self._download(path, "changed_files"))
 
-    def _original(self, path: str, operation: str) -> bytes:
-        return self.ask(
+    def _download(self, path: str, operation: str) -> bytes:
+        return self.request(
             "GET",
             f"{quote(path)}/_jcr_content/renditions/original",
             operation,
-            max_bytes=MAX_FILE,
-            timeout_s=UPLOAD_S,
+            max_bytes=MAX_FILE_BYTES,
+            timeout_s=TRANSFER_TIMEOUT_S,
         ).body
 
-    def _signed(self, body: bytes, sign: str, path: str) -> bool:
+    def _is_signed(self, body: bytes, signature: str, path: str) -> bool:
         try:
-            self._key(path).verify(base64.b64decode(sign), body, padding.PKCS1v15(), hashes.SHA256())
+            public_key = self._public_key(path)
+            public_key.verify(base64.b64decode(signature), body, padding.PKCS1v15(), hashes.SHA256())
         except (InvalidSignature, ValueError):
             return False
         return True
 
-    def _key(self, path: str) -> RSAPublicKey:
-        """A published key, kept for a day. Raises: DeliveryError 503 when it cannot be had."""
-        until, key = self._keys.get(path, (datetime.min.replace(tzinfo=UTC), None))
-        if key is None or self._clock.now() > until:
-            try:
-                found = load_pem_public_key(
-                    self._http.get(f"{self._keys_url}{path}", max_bytes=MAX_KEY, vendor=self.vendor).body
-                )
-            except (AdapterError, ValueError) as error:
-                raise DeliveryError(503, "Adobe's published key cannot be had now; send it again") from error
-            if not isinstance(found, RSAPublicKey):
-                raise DeliveryError(401, "the published key is no RSA key")
-            key = found
-            self._keys[path] = (self._clock.now() + KEYS_FOR, key)
-        return key
+    def _public_key(self, path: str) -> RSAPublicKey:
+        """Return a published key; it is cached for a day.
+
+        Raises:
+            DeliveryError: with status 503 when the key cannot be fetched, with 401 when it is not an RSA key.
+        """
+        expires_at, key = self._keys.get(path, (datetime.min.replace(tzinfo=UTC), None))
+        if key is not None and self._clock.now() <= expires_at:
+            return key
+        try:
+            response = self._http.get(f"{self._keys_url}{path}", max_bytes=MAX_KEY_BYTES, vendor=self.vendor)
+            loaded = load_pem_public_key(response.body)
+        except (AdapterError, ValueError) as error:
+            raise DeliveryError(503, "Adobe's published key cannot be fetched now; send it again") from error
+        if not isinstance(loaded, RSAPublicKey):
+            raise DeliveryError(401, "the published key is not an RSA key")
+        self._keys[path] = (self._clock.now() + KEYS_MAX_AGE, loaded)
+        return loaded
 
 
-class _Exists(Refused):
-    """It is there already."""
-
-
-def _paths(value: Any) -> Iterator[str]:
-    """The asset paths that an event names, wherever they stand in it."""
+def _asset_paths(value: Any) -> Iterator[str]:
+    """Yield the asset paths that an event names, at any depth."""
     if isinstance(value, dict):
         if isinstance(path := value.get("repo:path"), str):
             yield path
-        for each in value.values():
-            yield from _paths(each)
+        for child in value.values():
+            yield from _asset_paths(child)
     elif isinstance(value, list):
-        for each in value:
-            yield from _paths(each)
+        for child in value:
+            yield from _asset_paths(child)
 
 
-def connect(options: Mapping[str, Any], kit: AdapterContext) -> Aem:
-    only(options, "base_url", "token", "folder", "user", "client_id", "keys_url")
+def connect(options: Mapping[str, Any], context: AdapterContext) -> Aem:
+    """Open the adapter with the options of plugin.json."""
+    check_options(options, "base_url", "token", "folder", "user", "client_id", "keys_url")
     return Aem(
-        kit,
-        base_url=web_address(options, example="https://author-p1-e1.adobeaemcloud.com"),
-        token=kit.secret(str(options.get("token", "env/AEM_TOKEN"))),
-        root=str(options.get("folder", "dam-connector")),
+        context,
+        base_url=url_option(options, example="https://author-p1-e1.adobeaemcloud.com"),
+        token=context.secret(str(options.get("token", "env/AEM_TOKEN"))),
+        root_folder=str(options.get("folder", "dam-connector")),
         user=str(options.get("user", "")),
         client_id=str(options.get("client_id", "")),
-        keys_url=web_address({"keys_url": KEYS, **options}, "keys_url").rstrip("/"),
+        keys_url=url_option({"keys_url": KEYS_URL, **options}, "keys_url").rstrip("/"),
     )

@@ -10,12 +10,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from dam_connector.adapters.common.api_client import Caller
-from dam_connector.adapters.common.context import AdapterContext, only, web_address
-from dam_connector.adapters.common.envelopes import read_json
-from dam_connector.adapters.common.product_mapping import Fields, as_text, hmac_sha256, matches, moment_of
-from dam_connector.adapters.common.webhook_signatures import basic
-from dam_connector.adapters.http import Reply
+from dam_connector.adapters.common.api_client import ApiClient
+from dam_connector.adapters.common.context import AdapterContext, check_options, url_option
+from dam_connector.adapters.common.envelopes import parse_json
+from dam_connector.adapters.common.product_mapping import AttributeMapping, parse_timestamp, to_text
+from dam_connector.adapters.common.webhook_signatures import basic_auth, hmac_sha256, signature_matches
+from dam_connector.adapters.http import HttpResponse
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.product import Product
 from dam_connector.errors import AdapterError, BadOutput, ConfigError, DeliveryError, NotFound, Refused
@@ -49,29 +49,29 @@ MAX_PICTURE = 100_000_000
 SPARE = timedelta(minutes=2)  # before a token ends
 
 
-class Akeneo(Caller):
+class Akeneo(ApiClient):
     """Products by their uuid; a product model is as many products as it has below it."""
 
     vendor = "akeneo"
 
     def __init__(
-        self, kit: AdapterContext, options: Mapping[str, Any], fields: Fields, assets: Mapping[str, tuple[str, str]]
+        self, context: AdapterContext, options: Mapping[str, Any], fields: AttributeMapping, assets: Mapping[str, tuple[str, str]]
     ) -> None:
-        super().__init__(kit.http, web_address(options, example="https://my-pim.cloud.akeneo.com"), {})
-        self._name, self._clock, self._fields, self._assets = kit.name, kit.clock, fields, assets
-        self._secrets = [kit.secret(str(each)) for each in options.get("secrets", [])]
-        self._login = basic(
+        super().__init__(context.http, url_option(options, example="https://my-pim.cloud.akeneo.com"), {})
+        self._name, self._clock, self._fields, self._assets = context.name, context.clock, fields, assets
+        self._secrets = [context.secret(str(each)) for each in options.get("secrets", [])]
+        self._login = basic_auth(
             str(options.get("client_id", "")),
-            kit.secret(str(options.get("client_secret", "env/AKENEO_CLIENT_SECRET"))),
+            context.secret(str(options.get("client_secret", "env/AKENEO_CLIENT_SECRET"))),
         )
         self._user, self._word = (
             str(options.get("user", "")),
-            kit.secret(str(options.get("password", "env/AKENEO_PASSWORD"))),
+            context.secret(str(options.get("password", "env/AKENEO_PASSWORD"))),
         )
         self._locale, self._scope = str(options.get("locale", "")), str(options.get("scope", ""))
         self._written = {str(k): str(v) for k, v in options.get("write_back", {}).items()}
         self._token, self._until = "", datetime.min.replace(tzinfo=UTC)
-        self.capabilities = PimCapabilities(fetch=True, changed_since=True, write_back=bool(self._written))
+        self.capabilities = PimCapabilities(can_fetch=True, can_list_changes=True, can_write_back=bool(self._written))
 
     def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
         if "x-akeneo-signature-primary" in inbound.headers:
@@ -86,7 +86,7 @@ class Akeneo(Caller):
             )
         if abs(inbound.received_at - datetime.fromtimestamp(int(stamp), UTC)) > OLD_WINDOW:
             raise DeliveryError(401, "x-akeneo-request-timestamp is more than five minutes off")
-        if not matches(
+        if not signature_matches(
             sign,
             *(hmac_sha256(s, stamp.encode() + b"." + inbound.body) for s in self._secrets),
             hexadecimal=True,
@@ -100,21 +100,21 @@ class Akeneo(Caller):
             raise DeliveryError(400, "x-akeneo-signature-algorithm: only HmacSHA256 is known")
         given = [inbound.headers.get(f"x-akeneo-signature-{which}", "") for which in ("primary", "secondary")]
         expected = [hmac_sha256(secret, inbound.body) for secret in self._secrets]
-        if not any([matches(sign, *expected, hexadecimal=True) for sign in given if sign]):
+        if not any([signature_matches(sign, *expected, hexadecimal=True) for sign in given if sign]):
             raise DeliveryError(401, "neither signature matches any of this connection's secrets")
         try:
-            said = read_json(inbound.body, self.vendor)
+            said = parse_json(inbound.body, self.vendor)
         except BadOutput as error:
             raise DeliveryError(400, str(error)) from error
         if not isinstance(said, dict) or not said.get("id"):
-            return VerifiedWebhook(key=f"ping:{hashlib.sha256(inbound.body).hexdigest()}", acts=False)
-        at = moment_of(said.get("time"))
+            return VerifiedWebhook(key=f"ping:{hashlib.sha256(inbound.body).hexdigest()}", is_event=False)
+        at = parse_timestamp(said.get("time"))
         if at is None or abs(inbound.received_at - at) > NEW_WINDOW:
             raise DeliveryError(401, "the event's time is more than a day off")
         return VerifiedWebhook(key=str(said["id"])[:180])
 
     def normalize(self, inbound: InboundWebhook) -> list[Event]:
-        said = read_json(inbound.body, self.vendor)
+        said = parse_json(inbound.body, self.vendor)
         if not isinstance(said, dict):
             raise BadOutput(self.vendor, "normalize", "/: no object")
         if isinstance(said.get("events"), list):
@@ -134,7 +134,7 @@ class Akeneo(Caller):
             return []  # what we wrote ourselves
         about = data.get(subject.replace("-", "_")) or {}
         ref = _ref(subject, about)
-        return [Event(kind=_kind(kind, ref), ref=ref, at=moment_of(said.get("time")) or inbound.received_at)]
+        return [Event(kind=_kind(kind, ref), ref=ref, at=parse_timestamp(said.get("time")) or inbound.received_at)]
 
     def _old(self, said: Mapping[str, Any], inbound: InboundWebhook) -> Iterator[Event]:
         """What an event of the old Events API means; a request carries up to ten."""
@@ -144,7 +144,7 @@ class Akeneo(Caller):
             return
         ref = _ref(subject.replace("_", "-"), (said.get("data") or {}).get("resource") or {})
         yield Event(
-            kind=_kind(kind, ref), ref=ref, at=moment_of(said.get("event_datetime")) or inbound.received_at
+            kind=_kind(kind, ref), ref=ref, at=parse_timestamp(said.get("event_datetime")) or inbound.received_at
         )
 
     def fetch(self, ref: str) -> list[Product]:
@@ -159,14 +159,14 @@ class Akeneo(Caller):
             )
         return [self._product(each) for each in found]
 
-    def changed_since(self, moment: datetime) -> Iterator[Event]:
-        since = moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    def changed_since(self, since: datetime) -> Iterator[Event]:
+        since = since.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
         for each in self._searched({"updated": [{"operator": ">", "value": since}]}, "changed_since"):
             yield Event(
-                kind=EventKind.UPDATED, ref=str(each["uuid"]), at=moment_of(each.get("updated")) or moment
+                kind=EventKind.UPDATED, ref=str(each["uuid"]), at=parse_timestamp(each.get("updated")) or since
             )
 
-    def picture(self, name: str) -> bytes:
+    def fetch_picture(self, name: str) -> bytes:
         """name: the code of a media file, or FAMILY/CODE/ATTRIBUTE of an asset."""
         parts = name.removeprefix(ASSET).split("/")
         if {"", ".", ".."} & set(parts) or (name.startswith(ASSET) and len(parts) != 3):
@@ -180,10 +180,10 @@ class Akeneo(Caller):
         value = self._chosen((asset.get("values") or {}).get(attribute) or [])
         return self._bytes(f"/api/rest/v1/asset-media-files/{quote(str(value))}")
 
-    def write_back(self, ref: str, said: Mapping[str, str]) -> None:
+    def write_back(self, ref: str, values: Mapping[str, str]) -> None:
         values = {
             self._written[name]: [{"locale": None, "scope": None, "data": value or None}]
-            for name, value in said.items()
+            for name, value in values.items()
             if name in self._written
         }
         if values and not ref.startswith(MODEL):
@@ -205,14 +205,14 @@ class Akeneo(Caller):
         sku = str(record.get("identifier") or values.get("sku") or "")
         if not sku:
             raise BadOutput(self.vendor, "fetch", f"/identifier: product {record.get('uuid')} has none")
-        texts = {code: as_text(value) for code, value in values.items() if value is not None}
+        texts = {code: to_text(value) for code, value in values.items() if value is not None}
 
         def look(path: str) -> Any:
-            if path in self._fields.picture_paths:
+            if path in self._fields.image_attributes:
                 return self._address(path, values)
             return values.get(path)
 
-        return self._fields.product(sku, look, (), texts)
+        return self._fields.build_product(sku, look, (), texts)
 
     def _address(self, path: str, values: Mapping[str, Any]) -> str:
         """The address of a picture that only we can fetch; none where the attribute is empty."""
@@ -251,18 +251,18 @@ class Akeneo(Caller):
             path = str(((page.get("_links") or {}).get("next") or {}).get("href") or "")
 
     def _got(self, path: str, operation: str) -> dict[str, Any]:
-        return self.read(self._authorized("GET", path, operation), operation)
+        return self.parse_object(self._authorized("GET", path, operation), operation)
 
     def _bytes(self, path: str) -> bytes:
         return self._authorized("GET", path, "picture", max_bytes=MAX_PICTURE).body
 
-    def _authorized(self, method: str, path: str, operation: str, **more: Any) -> Reply:
+    def _authorized(self, method: str, path: str, operation: str, **more: Any) -> HttpResponse:
         """A reply to a request with a token; one that was ended early is renewed once."""
         for fresh in (False, True):
             if fresh or self._clock.now() > self._until:
                 self._log_in()
             try:
-                return self.ask(
+                return self.request(
                     method,
                     path,
                     operation,
@@ -273,14 +273,14 @@ class Akeneo(Caller):
                 self._until = datetime.min.replace(tzinfo=UTC)
         raise Refused(self.vendor, operation, "its token is refused right after the login")
 
-    def refusal(self, reply: Reply, operation: str) -> AdapterError:
+    def error_for(self, reply: HttpResponse, operation: str) -> AdapterError:
         if reply.status == 401 and operation != "login":
             return _TokenEnded(self.vendor, operation, "the token has ended")
-        return super().refusal(reply, operation)
+        return super().error_for(reply, operation)
 
     def _log_in(self) -> None:
         said = {"grant_type": "password", "username": self._user, "password": self._word}
-        found = self.asked(
+        found = self.request_json(
             "POST", "/api/oauth/v1/token", "login", json=said, headers={"Authorization": self._login}
         )
         if not found.get("access_token"):
@@ -309,7 +309,7 @@ def _kind(kind: EventKind, ref: str) -> EventKind:
     return EventKind.UPDATED if ref.startswith(MODEL) else kind
 
 
-def connect(options: Mapping[str, Any], kit: AdapterContext) -> Akeneo:
+def connect(options: Mapping[str, Any], context: AdapterContext) -> Akeneo:
     known = (
         "base_url",
         "client_id",
@@ -324,10 +324,10 @@ def connect(options: Mapping[str, Any], kit: AdapterContext) -> Akeneo:
         "unit",
         "write_back",
     )
-    only(options, *known)
-    fields = Fields("akeneo", USUAL, options)
+    check_options(options, *known)
+    fields = AttributeMapping("akeneo", USUAL, options)
     assets = options.get("assets", {})
-    wanted = [path.removeprefix(ASSET) for path in fields.picture_paths if path.startswith(ASSET)]
+    wanted = [path.removeprefix(ASSET) for path in fields.image_attributes if path.startswith(ASSET)]
     if not isinstance(assets, dict) or (
         missing := [name for name in wanted if not {"family", "media"} <= set(assets.get(name, {}))]
     ):
@@ -338,5 +338,5 @@ def connect(options: Mapping[str, Any], kit: AdapterContext) -> Akeneo:
     if wrong := [name for name in options.get("write_back", {}) if name not in ("ar_url", "status")]:
         raise ConfigError(f"write_back: {wrong[0]!r} is neither ar_url nor status")
     return Akeneo(
-        kit, options, fields, {name: (str(of["family"]), str(of["media"])) for name, of in assets.items()}
+        context, options, fields, {name: (str(of["family"]), str(of["media"])) for name, of in assets.items()}
     )

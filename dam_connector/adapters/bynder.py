@@ -1,6 +1,8 @@
-"""Bynder: a media for each asset, with our versions as its versions; USDZ and previews are its additional files, approval is a select metaproperty.
+"""The DAM adapter for Bynder. Each asset is one media; our versions are the versions of that media.
 
-Its webhooks are not signed in any documented way: it is asked for what was modified. Facts and set-up: docs/connections/bynder.md.
+USDZ files and previews are additional files of the media. A select metaproperty holds the approval. Bynder's
+documentation describes no signature for webhooks, so that the adapter polls for modified media.
+Facts and setup: docs/connections/bynder.md.
 """
 
 import json
@@ -9,295 +11,304 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from dam_connector.adapters.common.api_client import MAX_FILE, Caller
-from dam_connector.adapters.common.context import AdapterContext, only, web_address
-from dam_connector.adapters.common.dam_helpers import VERDICTS, labels_of, state_of
-from dam_connector.adapters.common.file_hashes import holds
-from dam_connector.adapters.common.mixins import Deaf
+from dam_connector.adapters.common.api_client import MAX_FILE_BYTES, ApiClient
+from dam_connector.adapters.common.context import AdapterContext, check_options, url_option
+from dam_connector.adapters.common.dam_helpers import (
+    VERDICT_BY_STATE,
+    is_same_file,
+    labels_option,
+    state_for_label,
+)
+from dam_connector.adapters.common.mixins import NoWebhooks
 from dam_connector.domain.event import Decision
 from dam_connector.domain.version import Version, VersionFile, VersionState
 from dam_connector.domain.version_metadata import about, title
 from dam_connector.errors import BadOutput, ConfigError, NotFound, Refused, Unavailable
 from dam_connector.ports import Blobs, DamCapabilities, PushRequest, RemoteState
 
-S = VersionState
-USUAL = {
+DEFAULT_LABELS = {
     state: state.value.replace("_", " ").capitalize()
-    for state in (S.IN_REVIEW, S.APPROVED, S.REJECTED, S.PUBLISHED, S.SUPERSEDED, S.WITHDRAWN)
+    for state in (
+        VersionState.IN_REVIEW,
+        VersionState.APPROVED,
+        VersionState.REJECTED,
+        VersionState.PUBLISHED,
+        VersionState.SUPERSEDED,
+        VersionState.WITHDRAWN,
+    )
 }
-PROPERTIES = {
-    "id": "ConnectorId",
-    "version": "ConnectorVersion",
-    "written": "ConnectorState",
-    "state": "ApprovalState",
+DEFAULT_PROPERTIES = {  # Bynder's metaproperties, by our name for them
+    "id": "ConnectorId",  # the external id of the asset
+    "version": "ConnectorVersion",  # the number of the version that the media shows
+    "written": "ConnectorState",  # the state that the connector wrote last
+    "state": "ApprovalState",  # the state that reviewers set
     "reason": "ConnectorReason",
 }
-CHUNK = 5_242_880  # the largest part it takes
-PAUSES_S = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 4.0)  # an import that is given up has to be uploaded again
-POLL_S = 30.0
-PAGE = 100
-PAGES = 20
+CHUNK_BYTES = 5_242_880  # the largest part that an upload may have
+IMPORT_PAUSES_S = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 4.0)  # an import that times out must be uploaded again
+POLL_INTERVAL_S = 30.0
+PAGE_SIZE = 100
+MAX_PAGES = 20
 
 
-class Bynder(Deaf, Caller):
-    """Versions by the media that holds them and their number: `MEDIA@3`."""
+class Bynder(NoWebhooks, ApiClient):
+    """A `Dam` on Bynder. The reference of a version is the id of its media and its number, e.g. `MEDIA@3`."""
 
     vendor = "bynder"
-    capabilities = DamCapabilities(poll_s=POLL_S)
+    capabilities = DamCapabilities(poll_interval_s=POLL_INTERVAL_S)
 
-    def __init__(self, kit: AdapterContext, base_url: str, token: str, brand: str, options: Mapping[str, Any]) -> None:
-        super().__init__(kit.http, base_url, {"Authorization": f"Bearer {token}"})
+    def __init__(
+        self, context: AdapterContext, *, base_url: str, token: str, brand: str, options: Mapping[str, Any]
+    ) -> None:
+        super().__init__(context.http, base_url, {"Authorization": f"Bearer {token}"})
         self._brand = brand
-        self._labels = labels_of(USUAL, options)
-        self._names = {
-            **PROPERTIES,
-            **{str(name): str(value) for name, value in options.get("properties", {}).items()},
-        }
-        self._known: dict[str, dict[str, Any]] = {}
+        self._labels = labels_option(DEFAULT_LABELS, options)
+        own_names = {str(name): str(value) for name, value in options.get("properties", {}).items()}
+        self._property_names = {**DEFAULT_PROPERTIES, **own_names}
+        self._metaproperties: dict[str, dict[str, Any]] = {}  # by Bynder's name; cached after the first use
 
     def push(self, request: PushRequest, blobs: Blobs) -> str:
         version = request.version
-        key, number = request.external_id.rpartition(":")[0], str(version.number)
+        asset_id, number = request.external_id.rpartition(":")[0], str(version.number)
         main, *others = version.ordered
-        media = self._found(key)
-        if media is None or _one(media, self._names["version"]) != number:
-            media_id = self._saved(request, main, blobs, media, key)
+        media = self._find_media(asset_id)
+        if media is None or self._value(media, "version") != number:
+            media_id = self._save_main_file(request, main, blobs, media, asset_id)
             media = self._media(media_id, "push")
-        there = {str(item.get("fileName")) for item in media.get("mediaItems") or ()}
+        existing = {str(attached.get("fileName")) for attached in media.get("mediaItems") or ()}
         for file in others:
-            if file.name not in there:
-                imported = self._imported(file, blobs.get(file.sha256))
-                self.ask("POST", f"/api/v4/media/{media['id']}/save/additional/{imported}/", "push")
+            if file.name not in existing:
+                import_id = self._import_file(file, blobs.get(file.sha256))
+                self.request("POST", f"/api/v4/media/{media['id']}/save/additional/{import_id}/", "push")
         return f"{media['id']}@{number}"
 
     def write_state(self, ref: str, state: VersionState, decision: Decision | None = None) -> None:
-        media, on_top = self._on_top(ref, "write_state")
-        if not on_top:
-            return  # the media shows a later version by now
-        why = (
-            "; ".join(filter(None, [decision.by, ", ".join(decision.reasons), decision.note]))
-            if decision
-            else ""
-        )
-        self._write(
-            str(media["id"]),
-            {"state": self._option(self._labels[state]), "written": state.value, "reason": why},
-        )
+        media, is_current = self._find_version(ref, "write_state")
+        if not is_current:
+            return  # the media shows a later version
+        reason = ""
+        if decision:
+            reason = "; ".join(filter(None, [decision.by, ", ".join(decision.reasons), decision.note]))
+        values = {"state": self._option_id(self._labels[state]), "written": state.value, "reason": reason}
+        self._write_properties(str(media["id"]), values)
 
-    def standing(self, ref: str, version: Version) -> RemoteState:
-        media, on_top = self._on_top(ref, "standing")
-        if not on_top:
+    def remote_state(self, ref: str, version: Version) -> RemoteState:
+        media, is_current = self._find_version(ref, "remote_state")
+        if not is_current:
             return RemoteState(state=version.state)
-        state = state_of(_one(media, self._names["state"]), self._labels, version, self.vendor)
-        if state not in VERDICTS or _one(media, self._names["written"]) == state.value:
+        state = state_for_label(self._value(media, "state"), self._labels, version, self.vendor)
+        if state not in VERDICT_BY_STATE or self._value(media, "written") == state.value:
             return RemoteState(state=state)
-        by = str(media.get("userModified") or "a reviewer in bynder")
-        decision = Decision(verdict=VERDICTS[state], by=by, note=_one(media, self._names["reason"]))
+        decision = Decision(
+            verdict=VERDICT_BY_STATE[state],
+            by=str(media.get("userModified") or "a reviewer in bynder"),
+            note=self._value(media, "reason"),
+        )
         return RemoteState(state=state, decision=decision)
 
-    def changed(self, ref: str, version: Version) -> tuple[str, ...]:
-        media, on_top = self._on_top(ref, "changed")
-        if not on_top:
+    def changed_files(self, ref: str, version: Version) -> tuple[str, ...]:
+        media, is_current = self._find_version(ref, "changed_files")
+        if not is_current:
             return ()
-        return tuple(f.name for f in version.shipped if not self._holds(media, f, version))
+        return tuple(f.name for f in version.shipped if not self._is_unchanged(media, f, version))
 
-    def touched_since(self, cursor: str) -> tuple[list[str], str]:
-        rows = self._modified_since(cursor)
-        theirs = [row for row in rows if _one(row, self._names["id"]) and not self._is_as_written(row)]
-        refs = [f"{row['id']}@{_one(row, self._names['version'])}" for row in reversed(theirs)]
-        return refs, max((str(row["dateModified"]) for row in rows), default=cursor)
+    def changed_since(self, cursor: str) -> tuple[list[str], str]:
+        modified = self._modified_since(cursor)
+        changed = [
+            media for media in modified if self._value(media, "id") and not self._was_written_by_us(media)
+        ]
+        refs = [f"{media['id']}@{self._value(media, 'version')}" for media in reversed(changed)]
+        return refs, max((str(media["dateModified"]) for media in modified), default=cursor)
 
-    def _is_as_written(self, media: Mapping[str, Any]) -> bool:
-        written = _one(media, self._names["written"])
-        return any(
-            state.value == written and label == _one(media, self._names["state"])
-            for state, label in self._labels.items()
-        )
-
-    def _modified_since(self, cursor: str) -> list[dict[str, Any]]:
-        """All media that were modified after the cursor, newest first; at the first time only the newest."""
-        found: list[dict[str, Any]] = []
-        for page in range(1, PAGES + 1 if cursor else 2):
-            query = urlencode({"orderBy": "dateModified desc", "limit": PAGE, "page": page})
-            rows = self._listed(f"/api/v4/media/?{query}", "poll")
-            newer = [row for row in rows if str(row.get("dateModified", "")) > cursor]
-            found += newer
-            if len(newer) < PAGE:
-                break
-        return found
-
-    def picture(self, name: str, blobs: Blobs) -> bytes:
-        rows = self._listed(
-            f"/api/v4/media/?{urlencode({'keyword': name, 'type': 'image', 'limit': 1})}", "picture"
-        )
-        if not rows:
-            raise NotFound(self.vendor, "picture", name)
-        return self._bytes(str(rows[0]["id"]), "", "picture")
+    def fetch_picture(self, name: str, blobs: Blobs) -> bytes:
+        query = urlencode({"keyword": name, "type": "image", "limit": 1})
+        found = self._list(f"/api/v4/media/?{query}", "fetch_picture")
+        if not found:
+            raise NotFound(self.vendor, "fetch_picture", name)
+        return self._download(str(found[0]["id"]), "", "fetch_picture")
 
     def remove(self, ref: str) -> None:
         try:
-            self.ask("DELETE", f"/api/v4/media/{ref.partition('@')[0]}/", "remove")
+            self.request("DELETE", f"/api/v4/media/{ref.partition('@')[0]}/", "remove")
         except NotFound:
             pass
 
-    def _on_top(self, ref: str, operation: str) -> tuple[dict[str, Any], bool]:
-        """The media, and whether this version is the one that it shows."""
+    def _was_written_by_us(self, media: Mapping[str, Any]) -> bool:
+        """Return whether the media has the state that the connector wrote last."""
+        written, label = self._value(media, "written"), self._value(media, "state")
+        return any(state.value == written and own_label == label for state, own_label in self._labels.items())
+
+    def _modified_since(self, cursor: str) -> list[dict[str, Any]]:
+        """Return the media modified after the cursor, newest first; without a cursor the newest page only."""
+        found: list[dict[str, Any]] = []
+        for page in range(1, MAX_PAGES + 1 if cursor else 2):
+            query = urlencode({"orderBy": "dateModified desc", "limit": PAGE_SIZE, "page": page})
+            media_page = self._list(f"/api/v4/media/?{query}", "changed_since")
+            newer = [media for media in media_page if str(media.get("dateModified", "")) > cursor]
+            found += newer
+            if len(newer) < PAGE_SIZE:
+                break
+        return found
+
+    def _find_version(self, ref: str, operation: str) -> tuple[dict[str, Any], bool]:
+        """Return the media of a reference, and whether it shows that version now."""
         media_id, _, number = ref.partition("@")
         media = self._media(media_id, operation)
-        return media, _one(media, self._names["version"]) == number
+        return media, self._value(media, "version") == number
 
     def _media(self, media_id: str, operation: str) -> dict[str, Any]:
-        return self.asked("GET", f"/api/v4/media/{media_id}/?versions=1", operation)
+        return self.request_json("GET", f"/api/v4/media/{media_id}/?versions=1", operation)
 
-    def _found(self, key: str) -> dict[str, Any] | None:
-        rows = self._listed(
-            f"/api/v4/media/?{urlencode({'property_' + self._names['id']: key, 'limit': 1})}", "push"
-        )
-        return self._media(str(rows[0]["id"]), "push") if rows else None
+    def _find_media(self, asset_id: str) -> dict[str, Any] | None:
+        query = urlencode({f"property_{self._property_names['id']}": asset_id, "limit": 1})
+        found = self._list(f"/api/v4/media/?{query}", "push")
+        return self._media(str(found[0]["id"]), "push") if found else None
 
-    def _saved(
-        self, request: PushRequest, file: VersionFile, blobs: Blobs, media: Mapping[str, Any] | None, key: str
+    def _save_main_file(
+        self,
+        request: PushRequest,
+        file: VersionFile,
+        blobs: Blobs,
+        media: Mapping[str, Any] | None,
+        asset_id: str,
     ) -> str:
-        """The media that shows this version now: a new one, or that of the asset with a new version on top."""
-        imported = self._imported(file, blobs.get(file.sha256))
-        version = {
-            "id": key,
+        """Save the file as a new media, or as the newest version of the asset's media; return the media id."""
+        import_id = self._import_file(file, blobs.get(file.sha256))
+        values = {
+            "id": asset_id,
             "version": str(request.version.number),
-            "written": S.IN_REVIEW.value,
-            "state": self._option(self._labels[S.IN_REVIEW]),
+            "written": VersionState.IN_REVIEW.value,
+            "state": self._option_id(self._labels[VersionState.IN_REVIEW]),
         }
-        words = {
-            "description": json.dumps(
-                {**about(request.version, request.product), "review_url": request.review_url},
-                ensure_ascii=False,
-            )
+        facts = {**about(request.version, request.product), "review_url": request.review_url}
+        texts = {
+            "name": title(request.version, request.product),
+            "description": json.dumps(facts, ensure_ascii=False),
         }
         if media is None:
-            fields = {
-                "brandId": self._brand,
-                "name": title(request.version, request.product),
-                **words,
-                **self._fields(version),
-            }
-            return str(
-                self.asked("POST", f"/api/v4/media/save/{imported}/", "push", fields=fields).get("mediaid")
-            )
-        self.ask("POST", f"/api/v4/media/{media['id']}/save/{imported}/", "push")
-        self._write(str(media["id"]), version, {"name": title(request.version, request.product), **words})
+            fields = {"brandId": self._brand, **texts, **self._property_fields(values)}
+            saved = self.request_json("POST", f"/api/v4/media/save/{import_id}/", "push", fields=fields)
+            return str(saved.get("mediaid"))
+        self.request("POST", f"/api/v4/media/{media['id']}/save/{import_id}/", "push")
+        self._write_properties(str(media["id"]), values, texts)
         return str(media["id"])
 
-    def _imported(self, file: VersionFile, data: bytes) -> str:
-        """The import of uploaded bytes: in parts, to the storage that it names, where our token does not go."""
-        storage = json.loads(self.ask("GET", "/api/upload/endpoint", "push").body)
-        begun = self.asked("POST", "/api/upload/init", "push", fields={"filename": file.name})
-        upload, place = begun["s3file"], str(begun["s3_filename"])
-        parts = [data[start : start + CHUNK] for start in range(0, len(data), CHUNK)] or [b""]
-        for number, part in enumerate(parts, 1):
-            key = f"{place}/p{number}"
+    def _import_file(self, file: VersionFile, data: bytes) -> str:
+        """Upload a file in parts and wait for its import; return the import id.
+
+        The parts go to a storage that Bynder names, which must not receive our token.
+        """
+        storage_url = json.loads(self.request("GET", "/api/upload/endpoint", "push").body)
+        upload = self.request_json("POST", "/api/upload/init", "push", fields={"filename": file.name})
+        s3_file, s3_filename = upload["s3file"], str(upload["s3_filename"])
+        chunks = [data[start : start + CHUNK_BYTES] for start in range(0, len(data), CHUNK_BYTES)] or [b""]
+        for number, chunk in enumerate(chunks, 1):
+            key = f"{s3_filename}/p{number}"
             form = {
-                **begun["multipart_params"],
+                **upload["multipart_params"],
                 "Filename": key,
                 "name": file.name,
                 "chunk": str(number),
-                "chunks": str(len(parts)),
+                "chunks": str(len(chunks)),
                 "key": key,
             }
-            self.store(
-                "POST", str(storage), "push", fields=form, files=[("file", (file.name, part, file.mime))]
-            )
-            about_it = {
-                "id": upload["uploadid"],
-                "targetid": upload["targetid"],
+            part = ("file", (file.name, chunk, file.mime))
+            self.upload_to_storage("POST", str(storage_url), "push", fields=form, files=[part])
+            registration = {
+                "id": s3_file["uploadid"],
+                "targetid": s3_file["targetid"],
                 "filename": key,
                 "chunkNumber": str(number),
             }
-            self.ask("POST", "/api/v4/upload/", "push", fields=about_it)
-        fields = {"targetid": upload["targetid"], "s3_filename": place, "chunks": str(len(parts))}
-        imported = str(
-            self.asked("POST", f"/api/v4/upload/{upload['uploadid']}/", "push", fields=fields).get("importId")
-        )
-        self._wait(imported, file)
-        return imported
+            self.request("POST", "/api/v4/upload/", "push", fields=registration)
+        fields = {"targetid": s3_file["targetid"], "s3_filename": s3_filename, "chunks": str(len(chunks))}
+        completed = self.request_json("POST", f"/api/v4/upload/{s3_file['uploadid']}/", "push", fields=fields)
+        import_id = str(completed.get("importId"))
+        self._wait_for_import(import_id, file)
+        return import_id
 
-    def _wait(self, imported: str, file: VersionFile) -> None:
-        for pause in PAUSES_S:
-            time.sleep(pause)
-            found = self.asked("GET", f"/api/v4/upload/poll/?items={imported}", "push")
-            if imported in (found.get("itemsFailed") or []) + (found.get("itemsRejected") or []):
-                raise Refused(self.vendor, "push", f"it took {file.name} for unusable")
-            if imported in (found.get("itemsDone") or []):
+    def _wait_for_import(self, import_id: str, file: VersionFile) -> None:
+        for pause_s in IMPORT_PAUSES_S:
+            time.sleep(pause_s)
+            progress = self.request_json("GET", f"/api/v4/upload/poll/?items={import_id}", "push")
+            if import_id in (progress.get("itemsFailed") or []) + (progress.get("itemsRejected") or []):
+                raise Refused(self.vendor, "push", f"the import of {file.name} failed or was rejected")
+            if import_id in (progress.get("itemsDone") or []):
                 return
-        raise Unavailable(self.vendor, "push", f"{file.name} is still being taken in")
+        raise Unavailable(self.vendor, "push", f"the import of {file.name} is not finished yet")
 
-    def _write(self, media_id: str, values: Mapping[str, str], more: Mapping[str, str] | None = None) -> None:
-        self.ask(
-            "POST", f"/api/v4/media/{media_id}/", "push", fields={**self._fields(values), **(more or {})}
-        )
+    def _write_properties(
+        self, media_id: str, values: Mapping[str, str], texts: Mapping[str, str] | None = None
+    ) -> None:
+        fields = {**self._property_fields(values), **(texts or {})}
+        self.request("POST", f"/api/v4/media/{media_id}/", "push", fields=fields)
 
-    def _fields(self, values: Mapping[str, str]) -> dict[str, str]:
-        return {f"metaproperty.{self._property(name)['id']}": value for name, value in values.items()}
+    def _property_fields(self, values: Mapping[str, str]) -> dict[str, str]:
+        return {f"metaproperty.{self._metaproperty(name)['id']}": value for name, value in values.items()}
 
-    def _option(self, label: str) -> str:
-        for option in self._property("state").get("options") or ():
+    def _option_id(self, label: str) -> str:
+        for option in self._metaproperty("state").get("options") or ():
             if option.get("label") == label or option.get("name") == label:
                 return str(option["id"])
         raise Refused(
             self.vendor,
             "push",
-            f"the metaproperty {self._names['state']} has no option {label!r}; docs/connections/bynder.md lists them",
+            f"the metaproperty {self._property_names['state']} has no option {label!r}; "
+            "docs/connections/bynder.md lists the options",
         )
 
-    def _property(self, name: str) -> dict[str, Any]:
-        if not self._known:
-            self._known = self.asked("GET", "/api/v4/metaproperties/", "push")
+    def _metaproperty(self, name: str) -> dict[str, Any]:
+        if not self._metaproperties:
+            self._metaproperties = self.request_json("GET", "/api/v4/metaproperties/", "push")
         try:
-            found: dict[str, Any] = self._known[self._names[name]]
+            found: dict[str, Any] = self._metaproperties[self._property_names[name]]
         except KeyError as error:
             raise Refused(
                 self.vendor,
                 "push",
-                f"there is no metaproperty {self._names[name]}; docs/connections/bynder.md says how to make it",
+                f"there is no metaproperty {self._property_names[name]}; "
+                "docs/connections/bynder.md says how to create it",
             ) from error
         return found
 
-    def _listed(self, path: str, operation: str) -> list[dict[str, Any]]:
+    def _list(self, path: str, operation: str) -> list[dict[str, Any]]:
         try:
-            found = json.loads(self.ask("GET", path, operation).body)
+            found = json.loads(self.request("GET", path, operation).body)
         except ValueError as error:
-            raise BadOutput(self.vendor, operation, "the answer is no JSON") from error
-        return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+            raise BadOutput(self.vendor, operation, "the answer is not JSON") from error
+        return [media for media in found if isinstance(media, dict)] if isinstance(found, list) else []
 
-    def _holds(self, media: Mapping[str, Any], file: VersionFile, version: Version) -> bool:
-        item = ""
+    def _is_unchanged(self, media: Mapping[str, Any], file: VersionFile, version: Version) -> bool:
+        attachment_id = ""
         if file != version.ordered[0]:
-            item = next(
-                (str(i["id"]) for i in media.get("mediaItems") or () if i.get("fileName") == file.name),
-                "none",
-            )
-        return holds(file, lambda: self._bytes(str(media["id"]), item, "changed"))
+            attachments = media.get("mediaItems") or ()
+            ids = (str(each["id"]) for each in attachments if each.get("fileName") == file.name)
+            attachment_id = next(ids, "none")
+        return is_same_file(file, lambda: self._download(str(media["id"]), attachment_id, "changed_files"))
 
-    def _bytes(self, media_id: str, item: str, operation: str) -> bytes:
-        url = str(
-            self.asked(
-                "GET", f"/api/v4/media/{media_id}/download/{item + '/' if item else ''}", operation
-            ).get("s3_file")
-        )
-        return self._http.get(url, max_bytes=MAX_FILE, vendor=self.vendor).body
+    def _download(self, media_id: str, attachment_id: str, operation: str) -> bytes:
+        """Download an additional file of a media, or with an empty `attachment_id` its main file."""
+        below = f"{attachment_id}/" if attachment_id else ""
+        answer = self.request_json("GET", f"/api/v4/media/{media_id}/download/{below}", operation)
+        return self._http.get(str(answer.get("s3_file")), max_bytes=MAX_FILE_BYTES, vendor=self.vendor).body
 
-
-def _one(media: Mapping[str, Any], name: str) -> str:
-    """The value of a metaproperty, which may come as a list."""
-    value = media.get(f"property_{name}", "")
-    return str(value[0] if isinstance(value, list) and value else value or "")
+    def _value(self, media: Mapping[str, Any], name: str) -> str:
+        """Return the value of a metaproperty by our name for it; Bynder may give it as a list."""
+        value = media.get(f"property_{self._property_names[name]}", "")
+        return str(value[0] if isinstance(value, list) and value else value or "")
 
 
-def connect(options: Mapping[str, Any], kit: AdapterContext) -> Bynder:
-    only(options, "base_url", "token", "brand", "properties", "states")
-    if wrong := [name for name in options.get("properties", {}) if name not in PROPERTIES]:
-        raise ConfigError(f"properties: {wrong[0]!r} is none of {', '.join(PROPERTIES)}")
+def connect(options: Mapping[str, Any], context: AdapterContext) -> Bynder:
+    """Open the adapter with the options of plugin.json."""
+    check_options(options, "base_url", "token", "brand", "properties", "states")
+    if wrong := [name for name in options.get("properties", {}) if name not in DEFAULT_PROPERTIES]:
+        raise ConfigError(f"properties: {wrong[0]!r} is none of {', '.join(DEFAULT_PROPERTIES)}")
     if not options.get("brand"):
         raise ConfigError("brand: the id of the brand that media belong to (GET /api/v4/brands/ lists them)")
-    token = kit.secret(str(options.get("token", "env/BYNDER_TOKEN")))
     return Bynder(
-        kit, web_address(options, example="https://brand.bynder.com"), token, str(options["brand"]), options
+        context,
+        base_url=url_option(options, example="https://brand.bynder.com"),
+        token=context.secret(str(options.get("token", "env/BYNDER_TOKEN"))),
+        brand=str(options["brand"]),
+        options=options,
     )

@@ -1,6 +1,7 @@
-"""Cloudinary: each file an asset under a public id of ours; the one that the version is shown by carries the moderation.
+"""The DAM adapter for Cloudinary. Each file is an asset whose public id the connector chooses.
 
-Uploads are signed; looks and changes go to the Admin API, which is asked seldom: it allows few requests an hour. Facts: docs/connections/cloudinary.md.
+The main file of a version carries the moderation. Uploads are signed. The Admin API, which reads and changes
+assets, allows few requests an hour: the adapter polls it rarely. Facts: docs/connections/cloudinary.md.
 """
 
 import hashlib
@@ -10,20 +11,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from dam_connector.adapters.common.api_client import MAX_FILE, UPLOAD_S, Caller
-from dam_connector.adapters.common.context import AdapterContext, chosen, only, web_address
-from dam_connector.adapters.common.dam_helpers import read_state
-from dam_connector.adapters.common.envelopes import read_json
-from dam_connector.adapters.common.file_hashes import holds
-from dam_connector.adapters.common.product_mapping import moment_of
-from dam_connector.adapters.common.webhook_signatures import basic
+from dam_connector.adapters.common.api_client import MAX_FILE_BYTES, TRANSFER_TIMEOUT_S, ApiClient, basic_auth
+from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option, url_option
+from dam_connector.adapters.common.dam_helpers import is_same_file, parse_state
+from dam_connector.adapters.common.envelopes import parse_json
+from dam_connector.adapters.common.product_mapping import parse_timestamp
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.version import Version, VersionFile, VersionState
 from dam_connector.domain.version_metadata import about, title
 from dam_connector.errors import BadOutput, ConfigError, DeliveryError
 from dam_connector.ports import (
     Blobs,
-    Clock,
     DamCapabilities,
     InboundWebhook,
     PushRequest,
@@ -31,231 +29,241 @@ from dam_connector.ports import (
     VerifiedWebhook,
 )
 
-S = VersionState
-MODERATION: dict[VersionState, str] = {
-    S.IN_REVIEW: "pending",
-    S.REJECTED: "rejected",
-}  # of all other states: approved
-VERDICTS = {"approved": Verdict.APPROVED, "rejected": Verdict.REJECTED}
-WINDOW = timedelta(hours=2)  # of a notification's signature, its makers' own advice
-POLL_S = 120.0
-PAGE = 100
-AT = "connector_at"  # of an asset's context: when we wrote its state
-STATE = "connector_state"
+MODERATION_BY_STATE: dict[VersionState, str] = {
+    VersionState.IN_REVIEW: "pending",
+    VersionState.REJECTED: "rejected",
+}
+DEFAULT_MODERATION = "approved"  # of all other states
+VERDICT_BY_MODERATION = {"approved": Verdict.APPROVED, "rejected": Verdict.REJECTED}
+SIGNATURE_MAX_AGE = timedelta(hours=2)  # as Cloudinary recommends
+POLL_INTERVAL_S = 120.0
+PAGE_SIZE = 100
+CLOCK_TOLERANCE = timedelta(seconds=5)  # between our clock and Cloudinary's
+STATE_KEY = "connector_state"  # in an asset's context: the state that the connector wrote last
+WRITTEN_AT_KEY = "connector_at"  # in an asset's context: when the connector wrote it
 
 
-class Cloudinary(Caller):
-    """Versions by the public id of the file that they are shown by."""
+class Cloudinary(ApiClient):
+    """A `Dam` on Cloudinary. The reference of a version is the public id of its main file."""
 
     vendor = "cloudinary"
-    capabilities = DamCapabilities(webhooks=True, poll_s=POLL_S)
+    capabilities = DamCapabilities(has_webhooks=True, poll_interval_s=POLL_INTERVAL_S)
 
-    def __init__(self, kit: AdapterContext, base_url: str, cloud: str, key: str, secret: str, algorithm: str) -> None:
-        super().__init__(
-            kit.http, f"{base_url.rstrip('/')}/v1_1/{quote(cloud)}", {"Authorization": basic(key, secret)}
-        )
-        self._key, self._secret, self._algorithm = key, secret, algorithm
-        self._clock: Clock = kit.clock
+    def __init__(
+        self,
+        context: AdapterContext,
+        *,
+        base_url: str,
+        cloud_name: str,
+        api_key: str,
+        api_secret: str,
+        algorithm: str,
+    ) -> None:
+        api_url = f"{base_url.rstrip('/')}/v1_1/{quote(cloud_name)}"
+        super().__init__(context.http, api_url, {"Authorization": basic_auth(api_key, api_secret)})
+        self._api_key, self._api_secret, self._algorithm = api_key, api_secret, algorithm
+        self._clock = context.clock
 
     def push(self, request: PushRequest, blobs: Blobs) -> str:
-        shown = request.version.ordered[0]
+        """Upload the files. The main file comes last: who sees it sees the complete version."""
+        main_file = request.version.ordered[0]
         for file in request.version.shipped:
-            if file != shown:
+            if file != main_file:
                 self._upload(request, file, blobs.get(file.sha256), {})
-        mine = {"moderation": "manual"}  # last: who sees it, sees all of it
-        self._upload(request, shown, blobs.get(shown.sha256), mine)
-        return f"{_home(request)}/{_name(shown)}"
+        self._upload(request, main_file, blobs.get(main_file.sha256), {"moderation": "manual"})
+        return _public_id(request, main_file)
 
     def write_state(self, ref: str, state: VersionState, decision: Decision | None = None) -> None:
-        self._asset(ref, "write_state")
-        said = {STATE: state.value, AT: self._clock.now().isoformat()}
+        self._get_asset(ref, "write_state")
+        context = {STATE_KEY: state.value, WRITTEN_AT_KEY: self._clock.now().isoformat()}
         if decision:
-            said |= {
-                "decided_by": decision.by,
-                "reason": "; ".join(filter(None, [", ".join(decision.reasons), decision.note])),
-            }
-        if state is S.IN_REVIEW:  # only an explicit call makes a moderation pending again
-            fields = self._signed(
-                {"public_id": ref, "type": "upload", "moderation": "manual", "context": _context(said)}
-            )
-            self.ask("POST", "/image/explicit", "write_state", fields=fields)
+            reason = "; ".join(filter(None, [", ".join(decision.reasons), decision.note]))
+            context |= {"decided_by": decision.by, "reason": reason}
+        if state is VersionState.IN_REVIEW:  # only an explicit call makes a moderation pending again
+            params = {"public_id": ref, "type": "upload", "moderation": "manual"}
+            fields = self._sign({**params, "context": _format_context(context)})
+            self.request("POST", "/image/explicit", "write_state", fields=fields)
             return
-        fields = {"moderation_status": MODERATION.get(state, "approved"), "context": _context(said)}
-        self.ask("POST", f"/resources/image/upload/{quote(ref, safe='')}", "write_state", fields=fields)
+        fields = {
+            "moderation_status": MODERATION_BY_STATE.get(state, DEFAULT_MODERATION),
+            "context": _format_context(context),
+        }
+        self.request("POST", f"/resources/image/upload/{quote(ref, safe='')}", "write_state", fields=fields)
 
-    def standing(self, ref: str, version: Version) -> RemoteState:
-        asset = self._asset(ref, "standing")
-        moderation: Mapping[str, Any] = next(
-            (m for m in asset.get("moderation") or () if m.get("kind") == "manual"), {}
-        )
+    def remote_state(self, ref: str, version: Version) -> RemoteState:
+        asset = self._get_asset(ref, "remote_state")
+        moderations = (each for each in asset.get("moderation") or () if each.get("kind") == "manual")
+        moderation: Mapping[str, Any] = next(moderations, {})
         status = str(moderation.get("status"))
-        told = (asset.get("context") or {}).get("custom") or {}
-        ours = read_state(told.get(STATE), self.vendor)
-        if status == MODERATION.get(ours, "approved"):
-            return RemoteState(state=ours)
-        if status not in VERDICTS:
-            return RemoteState(state=S.IN_REVIEW)
+        context = _context_of(asset)
+        our_state = parse_state(context.get(STATE_KEY), self.vendor)
+        if status == MODERATION_BY_STATE.get(our_state, DEFAULT_MODERATION):
+            return RemoteState(state=our_state)
+        if status not in VERDICT_BY_MODERATION:
+            return RemoteState(state=VersionState.IN_REVIEW)
         decision = Decision(
-            verdict=VERDICTS[status],
+            verdict=VERDICT_BY_MODERATION[status],
             by=str(moderation.get("by") or "a moderator in cloudinary"),
-            note=str(told.get("note") or ""),
+            note=str(context.get("note") or ""),
         )
-        state = S.APPROVED if status == "approved" else S.REJECTED
-        return RemoteState(state=state, decision=decision)
+        return RemoteState(state=VersionState(status), decision=decision)
 
-    def changed(self, ref: str, version: Version) -> tuple[str, ...]:
-        self._asset(ref, "changed")
-        return tuple(f.name for f in version.shipped if not self._holds(ref, f))
+    def changed_files(self, ref: str, version: Version) -> tuple[str, ...]:
+        self._get_asset(ref, "changed_files")
+        return tuple(f.name for f in version.shipped if not self._is_unchanged(ref, f))
 
-    def touched_since(self, cursor: str) -> tuple[list[str], str]:
-        """By the lists of what was approved and rejected, newest first."""
-        since, found = moment_of(cursor) or datetime(2000, 1, 1, tzinfo=UTC), []
-        for status in VERDICTS:
-            found += [(at, ref) for at, ref in self._moderated(status) if at > since]
-        return list(dict.fromkeys(ref for _, ref in sorted(found))), max(
-            (at for at, _ in found), default=since
-        ).isoformat() if found else cursor
+    def changed_since(self, cursor: str) -> tuple[list[str], str]:
+        """Read the lists of approved and of rejected assets, newest first."""
+        since = parse_timestamp(cursor) or datetime(2000, 1, 1, tzinfo=UTC)
+        found = [
+            (moderated_at, ref)
+            for status in VERDICT_BY_MODERATION
+            for moderated_at, ref in self._moderated_by_others(status)
+            if moderated_at > since
+        ]
+        if not found:
+            return [], cursor
+        refs = list(dict.fromkeys(ref for _, ref in sorted(found)))
+        return refs, max(moderated_at for moderated_at, _ in found).isoformat()
 
     def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
-        sign, stamp = inbound.headers.get("x-cld-signature", ""), inbound.headers.get("x-cld-timestamp", "")
-        if not sign or not stamp.isascii() or not stamp.isdigit() or len(stamp) > 12:
+        signature = inbound.headers.get("x-cld-signature", "")
+        timestamp = inbound.headers.get("x-cld-timestamp", "")
+        if not signature or not timestamp.isascii() or not timestamp.isdigit() or len(timestamp) > 12:
             raise DeliveryError(400, "x-cld-signature or x-cld-timestamp is missing or malformed")
-        if abs(inbound.received_at - datetime.fromtimestamp(int(stamp), UTC)) > WINDOW:
+        if abs(inbound.received_at - datetime.fromtimestamp(int(timestamp), UTC)) > SIGNATURE_MAX_AGE:
             raise DeliveryError(401, "x-cld-timestamp is more than two hours off")
-        expected = hashlib.new(
-            self._algorithm, inbound.body + stamp.encode() + self._secret.encode()
-        ).hexdigest()
-        if not hmac.compare_digest(sign.encode(), expected.encode()):
+        signed = inbound.body + timestamp.encode() + self._api_secret.encode()
+        expected = hashlib.new(self._algorithm, signed).hexdigest()
+        if not hmac.compare_digest(signature.encode(), expected.encode()):
             raise DeliveryError(
                 401, "x-cld-signature does not match this connection's secret; see also signature_algorithm"
             )
-        return VerifiedWebhook(key=f"{stamp}:{hashlib.sha256(inbound.body).hexdigest()}")
+        return VerifiedWebhook(key=f"{timestamp}:{hashlib.sha256(inbound.body).hexdigest()}")
 
     def parse_webhook(self, inbound: InboundWebhook) -> list[str]:
-        said = read_json(inbound.body, self.vendor)
-        if not isinstance(said, dict):
-            raise BadOutput(self.vendor, "parse_webhook", "/: no object")
-        return (
-            [str(said["public_id"])]
-            if said.get("notification_type") == "moderation" and said.get("public_id")
-            else []
-        )
+        message = parse_json(inbound.body, self.vendor)
+        if not isinstance(message, dict):
+            raise BadOutput(self.vendor, "parse_webhook", "/: the body is not a JSON object")
+        is_moderation = message.get("notification_type") == "moderation"
+        return [str(message["public_id"])] if is_moderation and message.get("public_id") else []
 
-    def picture(self, name: str, blobs: Blobs) -> bytes:
-        return self._bytes("image", name, "picture")
+    def fetch_picture(self, name: str, blobs: Blobs) -> bytes:
+        return self._download("image", name, "fetch_picture")
 
     def remove(self, ref: str) -> None:
-        for kind in ("image", "raw"):
-            self.ask(
-                "DELETE",
-                f"/resources/{kind}/upload?{urlencode({'prefix': ref.rpartition('/')[0] + '/'})}",
-                "remove",
-            )
+        query = urlencode({"prefix": f"{ref.rpartition('/')[0]}/"})
+        for resource_type in ("image", "raw"):
+            self.request("DELETE", f"/resources/{resource_type}/upload?{query}", "remove")
 
-    def _moderated(self, status: str) -> Iterator[tuple[datetime, str]]:
-        query = urlencode(
-            {
-                "max_results": PAGE,
-                "direction": "desc",
-                "moderations": "true",
-                "context": "true",
-                "tags": "true",
-            }
-        )
-        found = self.asked("GET", f"/resources/image/moderations/manual/{status}?{query}", "poll")
-        for asset in found.get("resources") or ():
-            told = (asset.get("context") or {}).get("custom") or {}
+    def _moderated_by_others(self, status: str) -> Iterator[tuple[datetime, str]]:
+        """Yield time and public id of the assets whose moderation changed after the connector wrote it."""
+        query = {
+            "max_results": PAGE_SIZE,
+            "direction": "desc",
+            "moderations": "true",
+            "context": "true",
+            "tags": "true",
+        }
+        path = f"/resources/image/moderations/manual/{status}?{urlencode(query)}"
+        for asset in self.request_json("GET", path, "changed_since").get("resources") or ():
             moderation: Mapping[str, Any] = next(iter(asset.get("moderation") or ()), {})
-            at = moment_of(moderation.get("updated_at"))
-            mine = moment_of(told.get(AT))
-            if at and (mine is None or at > mine + timedelta(seconds=5)):  # not what we wrote ourselves
-                yield at, str(asset.get("public_id"))
+            moderated_at = parse_timestamp(moderation.get("updated_at"))
+            written_at = parse_timestamp(_context_of(asset).get(WRITTEN_AT_KEY))
+            if moderated_at and (written_at is None or moderated_at > written_at + CLOCK_TOLERANCE):
+                yield moderated_at, str(asset.get("public_id"))
 
-    def _asset(self, ref: str, operation: str) -> dict[str, Any]:
-        return self.asked("GET", f"/resources/image/upload/{quote(ref, safe='')}", operation)
+    def _get_asset(self, ref: str, operation: str) -> dict[str, Any]:
+        return self.request_json("GET", f"/resources/image/upload/{quote(ref, safe='')}", operation)
 
     def _upload(self, request: PushRequest, file: VersionFile, data: bytes, more: Mapping[str, str]) -> None:
         version = request.version
-        facts = {
+        context = {
             **about(version, request.product),
             "title": title(version, request.product),
             "review_url": request.review_url,
+            STATE_KEY: VersionState.IN_REVIEW.value,
+            WRITTEN_AT_KEY: self._clock.now().isoformat(),
         }
-        wanted = {
-            "public_id": f"{_home(request)}/{_name(file)}",
-            "overwrite": "false",  # a repeat finds what is there
+        params = {
+            "public_id": _public_id(request, file),
+            "overwrite": "false",  # a repeat keeps the existing asset
             "tags": f"dam-connector,{request.product.sku},{version.asset.deliverable}",
-            "context": _context({**facts, STATE: S.IN_REVIEW.value, AT: self._clock.now().isoformat()}),
+            "context": _format_context(context),
             **more,
         }
-        part = ("file", (file.name, data, file.mime))
-        self.ask(
+        self.request(
             "POST",
-            f"/{_kind(file)}/upload",
+            f"/{_resource_type(file)}/upload",
             "push",
-            fields=self._signed(wanted),
-            files=[part],
-            timeout_s=UPLOAD_S,
+            fields=self._sign(params),
+            files=[("file", (file.name, data, file.mime))],
+            timeout_s=TRANSFER_TIMEOUT_S,
         )
 
-    def _signed(self, params: Mapping[str, str]) -> dict[str, str]:
-        """The parameters of an upload with their signature."""
-        signed = {**params, "timestamp": str(int(self._clock.now().timestamp()))}
-        text = "&".join(f"{name}={value}" for name, value in sorted(signed.items()))
-        return {
-            **signed,
-            "signature": hashlib.new(self._algorithm, f"{text}{self._secret}".encode()).hexdigest(),
-            "api_key": self._key,
-        }
+    def _sign(self, params: Mapping[str, str]) -> dict[str, str]:
+        """Return the parameters of an upload with their timestamp, signature and API key."""
+        stamped = {**params, "timestamp": str(int(self._clock.now().timestamp()))}
+        text = "&".join(f"{name}={value}" for name, value in sorted(stamped.items()))
+        signature = hashlib.new(self._algorithm, f"{text}{self._api_secret}".encode()).hexdigest()
+        return {**stamped, "signature": signature, "api_key": self._api_key}
 
-    def _holds(self, ref: str, file: VersionFile) -> bool:
-        return holds(
-            file, lambda: self._bytes(_kind(file), f"{ref.rpartition('/')[0]}/{_name(file)}", "changed")
-        )
+    def _is_unchanged(self, ref: str, file: VersionFile) -> bool:
+        public_id = f"{ref.rpartition('/')[0]}/{_public_name(file)}"
+        return is_same_file(file, lambda: self._download(_resource_type(file), public_id, "changed_files"))
 
-    def _bytes(self, kind: str, public_id: str, operation: str) -> bytes:
-        asset = self.asked("GET", f"/resources/{kind}/upload/{quote(public_id, safe='')}", operation)
-        url = str(asset.get("secure_url") or "")
+    def _download(self, resource_type: str, public_id: str, operation: str) -> bytes:
+        path = f"/resources/{resource_type}/upload/{quote(public_id, safe='')}"
+        url = str(self.request_json("GET", path, operation).get("secure_url") or "")
         if not url:
             raise BadOutput(self.vendor, operation, "/secure_url: the asset has none")
-        return self._http.get(url, max_bytes=MAX_FILE, vendor=self.vendor).body
+        return self._http.get(url, max_bytes=MAX_FILE_BYTES, vendor=self.vendor).body
 
 
-def _kind(file: VersionFile) -> str:
+def _resource_type(file: VersionFile) -> str:
+    """Return Cloudinary's type of a file; a GLB is an image there."""
     return "raw" if file.format == "usdz" else "image"
 
 
-def _home(request: PushRequest) -> str:
-    """The folder of a version, in that of its product."""
+def _public_id(request: PushRequest, file: VersionFile) -> str:
+    """Return a file's public id, e.g. `furniture/CH123/model-1-V2/CH123_Chair_V2-glb`."""
     asset = request.version.asset
-    return f"{request.folder}/{asset.deliverable}-{asset.slot}-V{request.version.number}"
+    version_folder = f"{asset.deliverable}-{asset.slot}-V{request.version.number}"
+    return f"{request.folder}/{version_folder}/{_public_name(file)}"
 
 
-def _name(file: VersionFile) -> str:
-    """A file's public id within its folder: pictures' ids have no extension of their own."""
+def _public_name(file: VersionFile) -> str:
+    """Return a file's public id within its folder; the public id of an image has no extension."""
     stem, _, extension = file.name.rpartition(".")
-    return file.name if _kind(file) == "raw" else f"{stem}-{extension}"
+    return file.name if _resource_type(file) == "raw" else f"{stem}-{extension}"
 
 
-def _context(said: Mapping[str, str]) -> str:
-    """Key and value pairs as Cloudinary takes them: `|` and `=` are its own."""
-    clean = {
+def _context_of(asset: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the key and value pairs that were stored with an asset."""
+    pairs: Mapping[str, Any] = (asset.get("context") or {}).get("custom") or {}
+    return pairs
+
+
+def _format_context(pairs: Mapping[str, str]) -> str:
+    """Write pairs as Cloudinary's `key=value|key=value`; escape `|` and `=` in the values."""
+    escaped = {
         name: value.replace("\\", "").replace("|", "\\|").replace("=", "\\=")
-        for name, value in said.items()
+        for name, value in pairs.items()
         if value
     }
-    return "|".join(f"{name}={value}" for name, value in clean.items())
+    return "|".join(f"{name}={value}" for name, value in escaped.items())
 
 
-def connect(options: Mapping[str, Any], kit: AdapterContext) -> Cloudinary:
-    only(options, "base_url", "cloud_name", "api_key", "api_secret", "signature_algorithm")
+def connect(options: Mapping[str, Any], context: AdapterContext) -> Cloudinary:
+    """Open the adapter with the options of plugin.json."""
+    check_options(options, "base_url", "cloud_name", "api_key", "api_secret", "signature_algorithm")
     if not options.get("cloud_name"):
         raise ConfigError("cloud_name: the name of the product environment")
     return Cloudinary(
-        kit,
-        base_url=web_address({"base_url": "https://api.cloudinary.com", **options}),
-        cloud=str(options["cloud_name"]),
-        key=kit.secret(str(options.get("api_key", "env/CLOUDINARY_API_KEY"))),
-        secret=kit.secret(str(options.get("api_secret", "env/CLOUDINARY_API_SECRET"))),
-        algorithm=chosen(options, "signature_algorithm", "sha1", ("sha1", "sha256")),
+        context,
+        base_url=url_option({"base_url": "https://api.cloudinary.com", **options}),
+        cloud_name=str(options["cloud_name"]),
+        api_key=context.secret(str(options.get("api_key", "env/CLOUDINARY_API_KEY"))),
+        api_secret=context.secret(str(options.get("api_secret", "env/CLOUDINARY_API_SECRET"))),
+        algorithm=choice_option(options, "signature_algorithm", "sha1", ("sha1", "sha256")),
     )

@@ -7,9 +7,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from dam_connector.adapters.common.context import AdapterContext, chosen, number, only
-from dam_connector.adapters.common.provider_client import CAPS, MAX_MODEL, MAX_PICTURE, SUBMIT, Remote, part
-from dam_connector.adapters.common.request_template import check_template, filled
+from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option, number_option
+from dam_connector.adapters.common.provider_client import (
+    BUDGET_OPTIONS,
+    MAX_MODEL_BYTES,
+    MAX_PICTURE_BYTES,
+    SUBMIT,
+    ProviderClient,
+    picture_part,
+)
+from dam_connector.adapters.common.request_template import check_template, fill_template
 from dam_connector.domain.run import RunKind
 from dam_connector.errors import BadOutput, ConfigError
 from dam_connector.ports import GenerationRequest, ProviderCapabilities, RemoteTask, RemoteTaskState
@@ -23,14 +30,14 @@ _IDS = uuid.UUID("6f0e6f2b-7d6c-4a0e-9d3f-0f2f6c1f5c11")  # names our prompt ids
 _OUTPUTS = {RunKind.IMAGE: ("images",), RunKind.MODEL: ("3d", "mesh", "glb")}
 
 
-class ComfyUI(Remote):
+class ComfyUI(ProviderClient):
     """Tasks by the prompt id, which we choose: sent twice, it is one task."""
 
     vendor = "comfyui"
 
     def __init__(
         self,
-        kit: AdapterContext,
+        context: AdapterContext,
         base_url: str,
         workflow: dict[str, Any],
         kind: RunKind,
@@ -38,43 +45,43 @@ class ComfyUI(Remote):
         minutes: float,
         concurrency: int,
     ) -> None:
-        super().__init__(kit, base_url, {})
+        super().__init__(context, base_url, {})
         self._workflow, self._kind, self._views = workflow, kind, views
         self.capabilities = ProviderCapabilities(
-            makes=(kind,),
+            kinds=(kind,),
             views=views,
             concurrency=concurrency,
-            idempotent=True,
-            prompts=True,
-            longest_s=60 * minutes,
-            poll_s=2.0,
+            is_idempotent=True,
+            takes_prompts=True,
+            task_timeout_s=60 * minutes,
+            poll_interval_s=2.0,
         )
 
-    def estimate(self, order: GenerationRequest) -> float:
+    def estimate(self, request: GenerationRequest) -> float:
         return 0.0
 
-    def submit(self, order: GenerationRequest) -> RemoteTask:
-        prompt_id = str(uuid.uuid5(_IDS, order.key))
+    def submit(self, request: GenerationRequest) -> RemoteTask:
+        prompt_id = str(uuid.uuid5(_IDS, request.key))
         names = {
             view: self._upload(f"{prompt_id}-{view}", data)
-            for view, data in self.pictures(order, self._views, TAKEN, MAX_UPLOAD).items()
+            for view, data in self.select_pictures(request, self._views, TAKEN, MAX_UPLOAD).items()
         }
         body = {
-            "prompt": filled(self._workflow, order, names),
+            "prompt": fill_template(self._workflow, request, names),
             "client_id": "dam-connector",
             "prompt_id": prompt_id,
         }
         return RemoteTask(
-            ref=self.begun(self.asked("POST", "/prompt", SUBMIT, json=body), "prompt_id"),
+            ref=self.task_ref(self.request_json("POST", "/prompt", SUBMIT, json=body), "prompt_id"),
             state=RemoteTaskState.WAITING,
         )
 
     def _upload(self, name: str, picture: bytes) -> str:
-        said = self.asked(
+        said = self.request_json(
             "POST",
             "/upload/image",
             "upload",
-            files=[part("image", name, picture)],
+            files=[picture_part("image", name, picture)],
             fields={"overwrite": "true"},
         )
         if not isinstance(said.get("name"), str):
@@ -93,12 +100,12 @@ class ComfyUI(Remote):
         return RemoteTask(ref=ref, state=RemoteTaskState.SUCCEEDED, progress=100, cost_usd=0.0)
 
     def fetch(self, ref: str) -> tuple[bytes, ...]:
-        most, what = (MAX_MODEL, self.glb) if self._kind is RunKind.MODEL else (MAX_PICTURE, self.picture)
+        most, what = (MAX_MODEL_BYTES, self.check_glb) if self._kind is RunKind.MODEL else (MAX_PICTURE_BYTES, self.check_picture)
         made = list(self._outputs(self._history(ref, "fetch")))
         if not made:
             raise BadOutput("comfyui", "fetch", f"the workflow put out no {self._kind.value}")
         return tuple(
-            what(self.ask("GET", f"/view?{urlencode(where)}", "fetch", max_bytes=most).body) for where in made
+            what(self.request("GET", f"/view?{urlencode(where)}", "fetch", max_bytes=most).body) for where in made
         )
 
     def _outputs(self, said: Mapping[str, Any]) -> Iterator[dict[str, str]]:
@@ -117,7 +124,7 @@ class ComfyUI(Remote):
                         }
 
     def _history(self, ref: str, operation: str) -> dict[str, Any]:
-        said = self.asked("GET", f"/history/{ref}", operation, max_bytes=MAX_HISTORY).get(ref)
+        said = self.request_json("GET", f"/history/{ref}", operation, max_bytes=MAX_HISTORY).get(ref)
         return said if isinstance(said, dict) else {}
 
 
@@ -153,17 +160,17 @@ def _workflow(path: Path) -> dict[str, Any]:
     return data
 
 
-def connect(options: Mapping[str, Any], kit: AdapterContext) -> ComfyUI:
-    only(options, "base_url", "workflow", "makes", "views", "longest_minutes", "concurrency", *CAPS)
+def connect(options: Mapping[str, Any], context: AdapterContext) -> ComfyUI:
+    check_options(options, "base_url", "workflow", "makes", "views", "longest_minutes", "concurrency", *BUDGET_OPTIONS)
     name = str(options.get("workflow", ""))
     if not name or Path(name).name != name:
         raise ConfigError("workflow: name the file of a workflow that lies beside plugin.json")
     return ComfyUI(
-        kit,
+        context,
         base_url=str(options.get("base_url", BASE_URL)),
-        workflow=_workflow(kit.folder / name),
-        kind=KINDS[chosen(options, "makes", "picture", KINDS)],
+        workflow=_workflow(context.rules_folder / name),
+        kind=KINDS[choice_option(options, "makes", "picture", KINDS)],
         views=tuple(options.get("views", ())),
-        minutes=number(options, "longest_minutes", 20, 1, 600),
-        concurrency=int(number(options, "concurrency", 2, 1, 100)),
+        minutes=number_option(options, "longest_minutes", 20, 1, 600),
+        concurrency=int(number_option(options, "concurrency", 2, 1, 100)),
     )

@@ -11,8 +11,8 @@ from typing import Any
 
 import structlog
 
-from dam_connector.adapters.common.context import AdapterContext, only
-from dam_connector.adapters.common.plain_pim import MuteSource
+from dam_connector.adapters.common.context import AdapterContext, check_options
+from dam_connector.adapters.common.mixins import NoWebhooks, ReadOnlyPim
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.product import Product
 from dam_connector.errors import ConfigError, InputError, NotFound, Unavailable, Unsupported
@@ -27,11 +27,11 @@ MAX_PICTURE = 100_000_000
 BESIDE = "pim:"  # before the connection and the name of a picture that lies beside a sheet
 
 
-class WatchedFolder(MuteSource):
+class WatchedFolder(NoWebhooks, ReadOnlyPim):
     """Products by SKU."""
 
     vendor = "csv"
-    capabilities = PimCapabilities(changed_since=True)
+    capabilities = PimCapabilities(can_list_changes=True)
 
     def __init__(self, name: str, root: Path, columns: Mapping[str, str]) -> None:
         self._name, self._root, self._columns = name, root.resolve(), columns
@@ -42,7 +42,7 @@ class WatchedFolder(MuteSource):
     def fetch(self, ref: str) -> list[Product]:
         raise Unsupported(self.vendor, "fetch", "a sheet is read as a whole")
 
-    def changed_since(self, moment: datetime) -> Iterator[Event]:
+    def changed_since(self, since: datetime) -> Iterator[Event]:
         try:
             found = [
                 (datetime.fromtimestamp(p.stat().st_mtime, UTC), p)
@@ -54,10 +54,10 @@ class WatchedFolder(MuteSource):
                 self.vendor, "changed_since", f"the folder cannot be read ({type(error).__name__})"
             ) from error
         for at, path in sorted(found):
-            if at > moment and not path.name.startswith((".", "~")):
+            if at > since and not path.name.startswith((".", "~")):
                 yield from self._rows(path, at)
 
-    def picture(self, name: str) -> bytes:
+    def fetch_picture(self, name: str) -> bytes:
         path = (self._root / name).resolve()
         if not path.is_relative_to(self._root) or not path.is_file() or path.stat().st_size > MAX_PICTURE:
             raise NotFound(self.vendor, "picture", f"there is no {name} beside the sheet")
@@ -106,8 +106,8 @@ class WatchedFolder(MuteSource):
         return replace(product, images=images, inspiration_image=address(product.inspiration_image))
 
 
-def connect(options: Mapping[str, Any], kit: AdapterContext) -> WatchedFolder:
-    only(options, "path", "columns")
+def connect(options: Mapping[str, Any], context: AdapterContext) -> WatchedFolder:
+    check_options(options, "path", "columns")
     columns = options.get("columns", {})
     if not isinstance(columns, dict) or (wrong := [name for name in columns if name not in COLUMNS]):
         raise ConfigError(
@@ -115,4 +115,4 @@ def connect(options: Mapping[str, Any], kit: AdapterContext) -> WatchedFolder:
         )
     if not options.get("path"):
         raise ConfigError('path: the folder to watch, such as "/srv/sheets"')
-    return WatchedFolder(kit.name, Path(str(options["path"])), {str(k): str(v) for k, v in columns.items()})
+    return WatchedFolder(context.name, Path(str(options["path"])), {str(k): str(v) for k, v in columns.items()})

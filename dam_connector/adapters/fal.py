@@ -9,20 +9,20 @@ from urllib.parse import urlencode
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from dam_connector.adapters.common.api_client import told
-from dam_connector.adapters.common.context import AdapterContext, chosen, number, only
-from dam_connector.adapters.common.envelopes import read_json
+from dam_connector.adapters.common.api_client import excerpt
+from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option, number_option
+from dam_connector.adapters.common.envelopes import parse_json
 from dam_connector.adapters.common.provider_client import (
-    CAPS,
-    MAX_MODEL,
-    MAX_PICTURE,
+    BUDGET_OPTIONS,
+    MAX_MODEL_BYTES,
+    MAX_PICTURE_BYTES,
     SUBMIT,
-    Remote,
+    ProviderClient,
     data_uri,
 )
-from dam_connector.adapters.common.request_template import check_template, filled, found_at
-from dam_connector.adapters.common.webhook_signatures import TOLERANCE, PublishedKeys, unpadded
-from dam_connector.adapters.http import Reply
+from dam_connector.adapters.common.request_template import check_template, extract, fill_template
+from dam_connector.adapters.common.webhook_signatures import TOLERANCE, PublishedKeys, decode_base64url
+from dam_connector.adapters.http import HttpResponse
 from dam_connector.domain.run import RunKind
 from dam_connector.errors import (
     AdapterError,
@@ -59,19 +59,19 @@ _PARTS = ("request_id", "status_url", "response_url", "cancel_url")
 _SIGNED = ("request-id", "user-id", "timestamp")
 
 
-class Fal(Remote):
+class Fal(ProviderClient):
     """Tasks by the addresses that the queue gives for them."""
 
     vendor = "fal"
 
-    def __init__(self, kit: AdapterContext, options: Mapping[str, Any]) -> None:
+    def __init__(self, context: AdapterContext, options: Mapping[str, Any]) -> None:
         super().__init__(
-            kit,
+            context,
             str(options.get("base_url", BASE_URL)),
-            {"Authorization": f"Key {kit.secret(str(options.get('api_key', 'env/FAL_KEY')))}"},
+            {"Authorization": f"Key {context.secret(str(options.get('api_key', 'env/FAL_KEY')))}"},
         )
-        makes = chosen(options, "makes", "picture", KINDS)
-        self.model, self._usd = str(options.get("model", "")), number(options, "usd_per_task", 0.05, 0, 100)
+        makes = choice_option(options, "makes", "picture", KINDS)
+        self.model, self._usd = str(options.get("model", "")), number_option(options, "usd_per_task", 0.05, 0, 100)
         if not self.model or "://" in self.model or ".." in self.model:
             raise ConfigError("model: name one, such as fal-ai/trellis")
         self._input, self._output = (
@@ -79,34 +79,34 @@ class Fal(Remote):
             str(options.get("output", USUAL[makes][1])),
         )
         check_template(self._input, "input")
-        hook = urlencode({"fal_webhook": f"{kit.public_url}/webhooks/{kit.name}"})
+        hook = urlencode({"fal_webhook": f"{context.public_url}/webhooks/{context.name}"})
         self._hook = f"?{hook}" if options.get("webhook") else ""
         self._keys = PublishedKeys(
-            kit,
+            context,
             "fal",
             str(options.get("keys_url", KEYS_URL)),
-            lambda key: Ed25519PublicKey.from_public_bytes(unpadded(key["x"])),
+            lambda key: Ed25519PublicKey.from_public_bytes(decode_base64url(key["x"])),
         )
         self.capabilities = ProviderCapabilities(
-            makes=(KINDS[makes],),
+            kinds=(KINDS[makes],),
             views=tuple(options.get("views", ())),
-            concurrency=int(number(options, "concurrency", 10, 1, 1000)),
-            cancels=True,
-            prompts="{{prompt}}" in str(self._input),
-            webhooks=bool(self._hook),
-            poll_s=SELDOM_S if self._hook else 3.0,
+            concurrency=int(number_option(options, "concurrency", 10, 1, 1000)),
+            can_cancel=True,
+            takes_prompts="{{prompt}}" in str(self._input),
+            has_webhooks=bool(self._hook),
+            poll_interval_s=SELDOM_S if self._hook else 3.0,
         )
 
-    def estimate(self, order: GenerationRequest) -> float:
+    def estimate(self, request: GenerationRequest) -> float:
         return self._usd
 
-    def submit(self, order: GenerationRequest) -> RemoteTask:
+    def submit(self, request: GenerationRequest) -> RemoteTask:
         pictures = {
             view: data_uri(data)
-            for view, data in self.pictures(order, self.capabilities.views, TAKEN, MAX_UPLOAD).items()
+            for view, data in self.select_pictures(request, self.capabilities.views, TAKEN, MAX_UPLOAD).items()
         }
-        said = self.asked(
-            "POST", f"/{self.model}{self._hook}", SUBMIT, json=filled(self._input, order, pictures)
+        said = self.request_json(
+            "POST", f"/{self.model}{self._hook}", SUBMIT, json=fill_template(self._input, request, pictures)
         )
         parts = [said.get(name) for name in _PARTS]
         if not all(isinstance(each, str) and each and " " not in each for each in parts):
@@ -117,7 +117,7 @@ class Fal(Remote):
         found = {}
         for ref in refs:
             try:
-                found[ref] = self._task(ref, self.asked("GET", _of(ref, "status_url"), "poll"))
+                found[ref] = self._task(ref, self.request_json("GET", _of(ref, "status_url"), "poll"))
             except NotFound:
                 continue
         return found
@@ -136,11 +136,11 @@ class Fal(Remote):
         )
 
     def fetch(self, ref: str) -> tuple[bytes, ...]:
-        model = self.capabilities.makes == (RunKind.MODEL,)
-        most, what = (MAX_MODEL, self.glb) if model else (MAX_PICTURE, self.picture)
+        model = self.capabilities.kinds == (RunKind.MODEL,)
+        most, what = (MAX_MODEL_BYTES, self.check_glb) if model else (MAX_PICTURE_BYTES, self.check_picture)
 
         def links() -> list[str]:
-            return found_at(self.asked("GET", _of(ref, "response_url"), "fetch"), self._output, "fal")
+            return extract(self.request_json("GET", _of(ref, "response_url"), "fetch"), self._output, "fal")
 
         def link(number: int) -> str:
             found = links()
@@ -153,7 +153,7 @@ class Fal(Remote):
 
     def cancel(self, ref: str) -> bool:
         try:
-            self.ask("PUT", _of(ref, "cancel_url"), "cancel")
+            self.request("PUT", _of(ref, "cancel_url"), "cancel")
         except (Refused, NotFound):  # ALREADY_COMPLETED
             return False
         return True
@@ -168,23 +168,23 @@ class Fal(Remote):
         message = "\n".join(
             [*(given[name] for name in _SIGNED), hashlib.sha256(inbound.body).hexdigest()]
         ).encode()
-        if not self._keys.fits(lambda key: _fits(key, given["signature"], message)):
+        if not self._keys.verify(lambda key: _fits(key, given["signature"], message)):
             raise DeliveryError(401, "the signature matches none of fal's keys")
         return VerifiedWebhook(key=given["request-id"][:200])
 
     def parse_webhook(self, inbound: InboundWebhook) -> str:
-        said = read_json(inbound.body, "fal")
+        said = parse_json(inbound.body, "fal")
         if not isinstance(said, dict) or not isinstance(said.get("request_id"), str):
             raise BadOutput("fal", "webhook", "it names no task")
         return str(said["request_id"])
 
-    def refusal(self, reply: Reply, operation: str) -> AdapterError:
-        words = f"HTTP {reply.status}: {told(reply)}"
+    def error_for(self, reply: HttpResponse, operation: str) -> AdapterError:
+        words = f"HTTP {reply.status}: {excerpt(reply)}"
         if reply.status == 403 and (b"balance" in reply.body.lower() or b"locked" in reply.body.lower()):
             return OutOfCredit("fal", operation, words)
         if reply.headers.get("x-fal-retryable", "").lower() == "true":
             return RateLimited("fal", operation, words, retry_after_s=reply.retry_after_s(5.0))
-        return super().refusal(reply, operation)
+        return super().error_for(reply, operation)
 
 
 def _of(ref: str, name: str) -> str:
@@ -199,8 +199,8 @@ def _fits(key: Ed25519PublicKey, sign: str, message: bytes) -> bool:
     return True
 
 
-def connect(options: Mapping[str, Any], kit: AdapterContext) -> Fal:
-    only(
+def connect(options: Mapping[str, Any], context: AdapterContext) -> Fal:
+    check_options(
         options,
         "api_key",
         "base_url",
@@ -213,6 +213,6 @@ def connect(options: Mapping[str, Any], kit: AdapterContext) -> Fal:
         "usd_per_task",
         "concurrency",
         "webhook",
-        *CAPS,
+        *BUDGET_OPTIONS,
     )
-    return Fal(kit, options)
+    return Fal(context, options)

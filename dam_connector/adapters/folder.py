@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dam_connector.adapters.common import export_tree
-from dam_connector.adapters.common.context import AdapterContext, only
+from dam_connector.adapters.common.context import AdapterContext, check_options
 from dam_connector.domain.listing import Listing
 from dam_connector.errors import ConfigError, Refused, Unavailable
 from dam_connector.ports import Blobs
@@ -25,10 +25,10 @@ class Folder:
         export_tree.sync(self, listing, blobs)
         return home.as_uri()
 
-    def wanted(self, listing: Listing) -> tuple[str, ...]:
+    def expected_files(self, listing: Listing) -> tuple[str, ...]:
         return listing.file_names
 
-    def live(self, listing: Listing) -> tuple[str, ...]:
+    def live_files(self, listing: Listing) -> tuple[str, ...]:
         return export_tree.live(self, listing)
 
     def read(self, path: str) -> bytes | None:
@@ -70,9 +70,9 @@ def _told() -> Iterator[None]:
         raise Unavailable("folder", "publish", type(error).__name__) from error
 
 
-def connect(options: Mapping[str, Any], kit: AdapterContext) -> Folder:
+def connect(options: Mapping[str, Any], context: AdapterContext) -> Folder:
     """Raises: ConfigError when no path is given."""
-    only(options, "path")
+    check_options(options, "path")
     if not options.get("path"):
         raise ConfigError('say where to: "path": "/srv/export"')
     return Folder(Path(str(options["path"])))

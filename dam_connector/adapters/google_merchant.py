@@ -6,7 +6,7 @@ Options: `lifestyle`: the deliverables whose pictures go into lifestyle_image_li
 from collections.abc import Mapping
 from typing import Any
 
-from dam_connector.adapters.common.context import AdapterContext, only
+from dam_connector.adapters.common.context import AdapterContext, check_options
 from dam_connector.domain.listing import Listing, media_of
 from dam_connector.errors import Refused
 from dam_connector.ports import Blobs
@@ -30,13 +30,13 @@ class GoogleMerchant:
                 )
         return self._feed_url
 
-    def live(self, listing: Listing) -> tuple[str, ...]:
-        return self.wanted(listing)
+    def live_files(self, listing: Listing) -> tuple[str, ...]:
+        return self.expected_files(listing)
 
-    def wanted(self, listing: Listing) -> tuple[str, ...]:
+    def expected_files(self, listing: Listing) -> tuple[str, ...]:
         return listing.file_names
 
 
-def connect(options: Mapping[str, Any], kit: AdapterContext) -> GoogleMerchant:
-    only(options, "lifestyle")
-    return GoogleMerchant(f"{kit.public_url}/feeds/{kit.name}.xml")
+def connect(options: Mapping[str, Any], context: AdapterContext) -> GoogleMerchant:
+    check_options(options, "lifestyle")
+    return GoogleMerchant(f"{context.public_url}/feeds/{context.name}.xml")

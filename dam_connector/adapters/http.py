@@ -24,15 +24,15 @@ from dam_connector.errors import BadOutput, NotFound, RateLimited, Refused, Subm
 
 MAX_REDIRECTS = 5
 CONNECT_TIMEOUT_S = 5.0
-MAX_REPLY = 4_194_304
+MAX_RESPONSE_BYTES = 4_194_304
 _CHUNK = 65_536
 _RETRY_STATUS = (408, 425, 500, 502, 503, 504)
 
-Part = tuple[str, tuple[str, bytes, str]]  # of a form: the field's name; the file's name, bytes and type
+FormPart = tuple[str, tuple[str, bytes, str]]  # of a form: the field's name; the file's name, bytes and type
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Download:
     """What came back: a 2xx status, and the body whole."""
 
     status: int
@@ -41,7 +41,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class HttpResponse:
     """A vendor's answer: header names in lower case."""
 
     status: int
@@ -58,21 +58,21 @@ class Reply:
             raise BadOutput(vendor, operation, f"HTTP {self.status} with something else than an object")
         return found
 
-    def retry_after_s(self, usual: float) -> float:
+    def retry_after_s(self, default: float) -> float:
         """How long to wait, by Retry-After."""
         after = self.headers.get("retry-after", "")
-        return float(after) if after.isdigit() else usual
+        return float(after) if after.isdigit() else default
 
 
-class TooLarge(BadOutput):
+class ResponseTooLarge(BadOutput):
     """More bytes came than were asked for."""
 
 
-class Blocked(Refused):
+class AddressBlocked(Refused):
     """The address is one we do not talk to."""
 
 
-class Http:
+class HttpClient:
     """Outgoing requests. `allowed_hosts` (`host` or `host:port`) may be in private networks; nothing else may. timeout_s: for each."""
 
     def __init__(
@@ -88,18 +88,18 @@ class Http:
 
     def get(
         self, url: str, *, max_bytes: int, vendor: str = "web", headers: dict[str, str] | None = None
-    ) -> Answer:
+    ) -> Download:
         """The answer to a GET.
 
         Raises: Blocked, NotFound, Refused (other 4xx), RateLimited, Unavailable (5xx, no answer, too slow), TooLarge, BadOutput (half an answer).
         """
         with self._followed(url, vendor, headers, self.timeout_s) as (response, deadline):
             body = self._read(response, max_bytes, deadline, vendor)
-            return Answer(
+            return Download(
                 status=response.status_code, content_type=response.headers.get("content-type", ""), body=body
             )
 
-    def beginning(self, url: str, *, count: int, timeout_s: float, vendor: str = "web") -> bytes:
+    def get_first_bytes(self, url: str, *, count: int, timeout_s: float, vendor: str = "web") -> bytes:
         """The first bytes of the answer to a GET; the rest is not waited for. Raises: as `get`."""
         with self._followed(url, vendor, None, timeout_s) as (response, _):
             try:
@@ -107,7 +107,7 @@ class Http:
             except requests.exceptions.RequestException as error:
                 raise Unavailable(vendor, "get", f"the answer broke off ({type(error).__name__})") from error
 
-    def ask(
+    def request(
         self,
         method: str,
         url: str,
@@ -117,11 +117,11 @@ class Http:
         headers: Mapping[str, str],
         json: Any = None,
         fields: Mapping[str, str] | None = None,
-        files: Sequence[Part] = (),
+        files: Sequence[FormPart] = (),
         content: bytes | None = None,
-        max_bytes: int = MAX_REPLY,
+        max_bytes: int = MAX_RESPONSE_BYTES,
         timeout_s: float = 0,
-    ) -> Reply:
+    ) -> HttpResponse:
         """A vendor's reply, whatever its status; redirects are not followed, so that credentials go nowhere else.
 
         json, content: the body; or fields and files: those of a form. timeout_s: for all of it, where the usual is too short.
@@ -150,18 +150,18 @@ class Http:
                 ) as response,
             ):
                 body = self._read(response, max_bytes, deadline, vendor)
-                return Reply(
+                return HttpResponse(
                     status=response.status_code,
                     headers={k.lower(): v for k, v in response.headers.items()},
                     body=body,
                 )
         except (InvalidIPAddress, requests.exceptions.ConnectTimeout) as error:
             raise self._not_sent(error, vendor, operation) from error
-        except (requests.exceptions.RequestException, Unavailable, TooLarge) as error:
+        except (requests.exceptions.RequestException, Unavailable, ResponseTooLarge) as error:
             if "NewConnectionError" in repr(error) or "InvalidIPAddress" in repr(error):
                 raise self._not_sent(error, vendor, operation) from error
             if method == "GET":
-                if isinstance(error, TooLarge):
+                if isinstance(error, ResponseTooLarge):
                     raise
                 raise Unavailable(vendor, operation, "no answer in time, or half of one") from error
             raise SubmitUnknown(vendor, operation, "it was sent, and the answer did not arrive") from error
@@ -180,13 +180,13 @@ class Http:
 
     def _fresh(self, manager: Manager) -> requests.Session:
         session: requests.Session = manager.get_session()
-        session.auth = _as_it_is  # else a .netrc on this machine is asked for every host
+        session.auth = _no_auth  # else a .netrc on this machine is asked for every host
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         return session
 
     def _not_sent(self, error: Exception, vendor: str, operation: str) -> Exception:
         if "InvalidIPAddress" in repr(error):
-            return Blocked(
+            return AddressBlocked(
                 vendor, operation, "the address is in a private network; DAM_CONNECTOR_ALLOW_HOSTS allows it"
             )
         return Unavailable(vendor, operation, "no connection")
@@ -221,21 +221,21 @@ class Http:
         except requests.exceptions.Timeout as error:
             raise Unavailable(vendor, "get", "no answer in time") from error
         except (requests.exceptions.RequestException, ValueError) as error:
-            raise Blocked(vendor, "get", f"not a usable address ({type(error).__name__})") from error
+            raise AddressBlocked(vendor, "get", f"not a usable address ({type(error).__name__})") from error
 
     def _manager_for(self, url: str, vendor: str) -> Manager:
         try:
             parts = urlsplit(url)
             host, port = parts.hostname or "", parts.port
         except ValueError as error:
-            raise Blocked(vendor, "get", "not a usable address") from error
+            raise AddressBlocked(vendor, "get", "not a usable address") from error
         if (
             parts.scheme not in ("http", "https")
             or not host
             or parts.username
             or re.search(r"[\x00-\x20\x7f]", url)
         ):
-            raise Blocked(vendor, "get", "not a public http or https address")
+            raise AddressBlocked(vendor, "get", "not a public http or https address")
         return self._open if {host, f"{host}:{port}"} & self._allowed else self._guarded
 
     def _read(self, response: requests.Response, max_bytes: int, deadline: float, vendor: str) -> bytes:
@@ -244,7 +244,7 @@ class Http:
             for chunk in response.iter_content(_CHUNK):
                 size += len(chunk)
                 if size > max_bytes:
-                    raise TooLarge(vendor, "get", f"more than {max_bytes} bytes")
+                    raise ResponseTooLarge(vendor, "get", f"more than {max_bytes} bytes")
                 if self._monotonic() > deadline:
                     raise Unavailable(vendor, "get", "not finished in time")
                 parts.append(chunk)
@@ -256,7 +256,7 @@ class Http:
         return b"".join(parts)
 
 
-def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 

@@ -4,10 +4,15 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dam_connector.adapters.common.api_client import told
-from dam_connector.adapters.common.context import AdapterContext, number, only
-from dam_connector.adapters.common.provider_client import CAPS, MAX_MODEL, SUBMIT, Remote
-from dam_connector.adapters.http import Reply
+from dam_connector.adapters.common.api_client import excerpt
+from dam_connector.adapters.common.context import AdapterContext, check_options, number_option
+from dam_connector.adapters.common.provider_client import (
+    BUDGET_OPTIONS,
+    MAX_MODEL_BYTES,
+    SUBMIT,
+    ProviderClient,
+)
+from dam_connector.adapters.http import HttpResponse
 from dam_connector.errors import AdapterError, BadOutput, NotFound, Refused
 from dam_connector.ports import GenerationRequest, ProviderCapabilities, RemoteTask, RemoteTaskState
 
@@ -18,14 +23,14 @@ MAX_UPLOAD = 20_000_000
 _RUNNING = ("processing", "texturing")
 
 
-class Hunyuan3D(Remote):
+class Hunyuan3D(ProviderClient):
     """Tasks by uid. It bills nothing, so that a lost answer is simply asked again; a uid that it lost says "processing" for ever."""
 
     vendor = "hunyuan3d"
 
     def __init__(
         self,
-        kit: AdapterContext,
+        context: AdapterContext,
         base_url: str,
         texture: bool,
         steps: int,
@@ -33,7 +38,7 @@ class Hunyuan3D(Remote):
         minutes: float,
         concurrency: int,
     ) -> None:
-        super().__init__(kit, base_url, {})
+        super().__init__(context, base_url, {})
         self._how = {
             "texture": texture,
             "num_inference_steps": steps,
@@ -44,25 +49,25 @@ class Hunyuan3D(Remote):
         self.capabilities = ProviderCapabilities(
             views=VIEWS,
             concurrency=concurrency,
-            idempotent=True,
-            longest_s=60 * minutes,
-            poll_s=2.0,
-            patience_s=60.0,
+            is_idempotent=True,
+            task_timeout_s=60 * minutes,
+            poll_interval_s=2.0,
+            submit_timeout_s=60.0,
         )
 
-    def estimate(self, order: GenerationRequest) -> float:
+    def estimate(self, request: GenerationRequest) -> float:
         return 0.0
 
-    def submit(self, order: GenerationRequest) -> RemoteTask:
-        (_, picture), *_ = self.pictures(order, VIEWS, TAKEN, MAX_UPLOAD).items()
+    def submit(self, request: GenerationRequest) -> RemoteTask:
+        (_, picture), *_ = self.select_pictures(request, VIEWS, TAKEN, MAX_UPLOAD).items()
         body = {
             **self._how,
             "image": base64.b64encode(picture).decode(),
-            "seed": order.seed,
-            "face_count": order.max_triangles,
+            "seed": request.seed,
+            "face_count": request.max_triangles,
         }
         return RemoteTask(
-            ref=self.begun(self.asked("POST", "/send", SUBMIT, json=body), "uid"), state=RemoteTaskState.WAITING
+            ref=self.task_ref(self.request_json("POST", "/send", SUBMIT, json=body), "uid"), state=RemoteTaskState.WAITING
         )
 
     def poll(self, refs: Sequence[str]) -> dict[str, RemoteTask]:
@@ -86,25 +91,25 @@ class Hunyuan3D(Remote):
         return (self._glb(self._said(ref, "fetch")),)
 
     def _said(self, ref: str, operation: str) -> dict[str, Any]:
-        return self.asked("GET", f"/status/{ref}", operation, max_bytes=MAX_MODEL)
+        return self.request_json("GET", f"/status/{ref}", operation, max_bytes=MAX_MODEL_BYTES)
 
     def _glb(self, said: Mapping[str, Any]) -> bytes:
         if "model_base64" not in said:
             raise BadOutput("hunyuan3d", "fetch", "the answer holds no model")
-        return self.glb(self.decoded(said["model_base64"]))
+        return self.check_glb(self.decode_base64(said["model_base64"]))
 
-    def refusal(self, reply: Reply, operation: str) -> AdapterError:
+    def error_for(self, reply: HttpResponse, operation: str) -> AdapterError:
         if reply.status == 404 and b"error_code" in reply.body:  # how it says that something broke
-            return Refused("hunyuan3d", operation, f"HTTP 404: {told(reply)}")
+            return Refused("hunyuan3d", operation, f"HTTP 404: {excerpt(reply)}")
         return (
-            NotFound("hunyuan3d", operation, told(reply))
+            NotFound("hunyuan3d", operation, excerpt(reply))
             if reply.status == 404
-            else super().refusal(reply, operation)
+            else super().error_for(reply, operation)
         )
 
 
-def connect(options: Mapping[str, Any], kit: AdapterContext) -> Hunyuan3D:
-    only(
+def connect(options: Mapping[str, Any], context: AdapterContext) -> Hunyuan3D:
+    check_options(
         options,
         "base_url",
         "texture",
@@ -112,14 +117,14 @@ def connect(options: Mapping[str, Any], kit: AdapterContext) -> Hunyuan3D:
         "octree_resolution",
         "longest_minutes",
         "concurrency",
-        *CAPS,
+        *BUDGET_OPTIONS,
     )
     return Hunyuan3D(
-        kit,
+        context,
         base_url=str(options.get("base_url", BASE_URL)),
         texture=bool(options.get("texture", True)),
-        steps=int(number(options, "num_inference_steps", 5, 1, 100)),
-        resolution=int(number(options, "octree_resolution", 256, 16, 1024)),
-        minutes=number(options, "longest_minutes", 20, 1, 600),
-        concurrency=int(number(options, "concurrency", 1, 1, 100)),
+        steps=int(number_option(options, "num_inference_steps", 5, 1, 100)),
+        resolution=int(number_option(options, "octree_resolution", 256, 16, 1024)),
+        minutes=number_option(options, "longest_minutes", 20, 1, 600),
+        concurrency=int(number_option(options, "concurrency", 1, 1, 100)),
     )

@@ -1,10 +1,10 @@
-"""The built-in DAM: a shelf in our own database over our own blobs, reviewed on our own pages."""
+"""The built-in DAM adapter. Versions lie in our own database and blob storage; people review on our own pages."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from dam_connector.adapters.common.context import AdapterContext, only
-from dam_connector.adapters.common.mixins import Deaf
+from dam_connector.adapters.common.context import AdapterContext, check_options
+from dam_connector.adapters.common.mixins import NoWebhooks
 from dam_connector.domain.codec import to_plain
 from dam_connector.domain.event import Decision
 from dam_connector.domain.version import Version, VersionState
@@ -13,13 +13,13 @@ from dam_connector.ports import Blobs, DamCapabilities, PushRequest, RemoteState
 from dam_connector.store.library import Shelf
 
 
-class Library(Deaf):
-    """Versions by external id; files are referred to by their hash and lie in the blobs."""
+class Library(NoWebhooks):
+    """A `Dam` in our own database. Records refer to files by their SHA-256; the bytes are in the blob storage."""
 
-    capabilities = DamCapabilities(decides_here=True)
+    capabilities = DamCapabilities(is_reviewed_here=True)
 
-    def __init__(self, shelf: Shelf) -> None:
-        self._shelf = shelf
+    def __init__(self, records: Shelf) -> None:
+        self._records = records
 
     def push(self, request: PushRequest, blobs: Blobs) -> str:
         for file in request.version.files:
@@ -32,7 +32,7 @@ class Library(Deaf):
             "number": request.version.number,
             "review_url": request.review_url,
         }
-        return self._shelf.put(
+        return self._records.put(
             external_id=request.external_id,
             version_id=request.version.id,
             folder=request.folder,
@@ -42,33 +42,36 @@ class Library(Deaf):
         )
 
     def write_state(self, ref: str, state: VersionState, decision: Decision | None = None) -> None:
-        if not self._shelf.set_state(ref, state.value):
+        if not self._records.set_state(ref, state.value):
             raise NotFound("library", "write_state", ref)
 
-    def standing(self, ref: str, version: Version) -> RemoteState:
-        record = self._shelf.get(ref)
+    def remote_state(self, ref: str, version: Version) -> RemoteState:
+        record = self._records.get(ref)
         if record is None:
-            raise NotFound("library", "standing", ref)
+            raise NotFound("library", "remote_state", ref)
         return RemoteState(state=VersionState(record.state))
 
-    def changed(self, ref: str, version: Version) -> tuple[str, ...]:
-        if self._shelf.get(ref) is None:
-            raise NotFound("library", "changed", ref)
-        return ()  # files are their hash
+    def changed_files(self, ref: str, version: Version) -> tuple[str, ...]:
+        """Return nothing: the bytes of a content address cannot change."""
+        if self._records.get(ref) is None:
+            raise NotFound("library", "changed_files", ref)
+        return ()
 
-    def picture(self, name: str, blobs: Blobs) -> bytes:
-        sha256 = self._shelf.file(name)
+    def changed_since(self, cursor: str) -> tuple[list[str], str]:
+        """Return nothing: our own pages store their decisions at once."""
+        return [], cursor
+
+    def fetch_picture(self, name: str, blobs: Blobs) -> bytes:
+        sha256 = self._records.file(name)
         if sha256 is None:
-            raise NotFound("library", "picture", name)
+            raise NotFound("library", "fetch_picture", name)
         return blobs.get(sha256)
 
-    def touched_since(self, cursor: str) -> tuple[list[str], str]:
-        return [], cursor  # decisions are made on our pages, which tell the flow themselves
-
     def remove(self, ref: str) -> None:
-        self._shelf.remove(ref)
+        self._records.remove(ref)
 
 
-def connect(options: Mapping[str, Any], kit: AdapterContext) -> Library:
-    only(options)
-    return Library(kit.library)
+def connect(options: Mapping[str, Any], context: AdapterContext) -> Library:
+    """Open the adapter, which has no options."""
+    check_options(options)
+    return Library(context.library)

@@ -4,11 +4,18 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dam_connector.adapters.common.api_client import told
-from dam_connector.adapters.common.context import AdapterContext, number, only
-from dam_connector.adapters.common.envelopes import read_json
-from dam_connector.adapters.common.provider_client import CAPS, MAX_MODEL, SUBMIT, Remote, data_uri, usd
-from dam_connector.adapters.http import Reply
+from dam_connector.adapters.common.api_client import excerpt
+from dam_connector.adapters.common.context import AdapterContext, check_options, number_option
+from dam_connector.adapters.common.envelopes import parse_json
+from dam_connector.adapters.common.provider_client import (
+    BUDGET_OPTIONS,
+    MAX_MODEL_BYTES,
+    SUBMIT,
+    ProviderClient,
+    data_uri,
+    to_usd,
+)
+from dam_connector.adapters.http import HttpResponse
 from dam_connector.errors import (
     AdapterError,
     BadOutput,
@@ -41,25 +48,25 @@ _STATES = {"PENDING": RemoteTaskState.WAITING, "IN_PROGRESS": RemoteTaskState.RU
 _FAILED = ("FAILED", "CANCELED", "EXPIRED")
 
 
-class Meshy(Remote):
+class Meshy(ProviderClient):
     """Tasks by the interface they belong to and their id: `image-to-3d/ID`."""
 
     vendor = "meshy"
 
     def __init__(
-        self, kit: AdapterContext, api_key: str, base_url: str, model: str, usd_per_credit: float, concurrency: int
+        self, context: AdapterContext, api_key: str, base_url: str, model: str, usd_per_credit: float, concurrency: int
     ) -> None:
-        super().__init__(kit, base_url, {"Authorization": f"Bearer {api_key}"})
+        super().__init__(context, base_url, {"Authorization": f"Bearer {api_key}"})
         self.model, self._usd = model, usd_per_credit
         self.capabilities = ProviderCapabilities(
-            views=VIEWS, concurrency=concurrency, balance=True, cancels=True, reconciles=True, webhooks=True
+            views=VIEWS, concurrency=concurrency, has_balance=True, can_cancel=True, can_find_lost_task=True, has_webhooks=True
         )
 
-    def estimate(self, order: GenerationRequest) -> float:
+    def estimate(self, request: GenerationRequest) -> float:
         return CREDITS * self._usd
 
-    def submit(self, order: GenerationRequest) -> RemoteTask:
-        pictures = [data_uri(data) for data in self.pictures(order, VIEWS, TAKEN, MAX_UPLOAD).values()]
+    def submit(self, request: GenerationRequest) -> RemoteTask:
+        pictures = [data_uri(data) for data in self.select_pictures(request, VIEWS, TAKEN, MAX_UPLOAD).values()]
         body: dict[str, Any] = {
             "ai_model": self.model,
             "should_texture": True,
@@ -70,37 +77,37 @@ class Meshy(Remote):
         body |= {
             "should_remesh": True,
             "topology": "triangle",
-            "target_polycount": order.max_triangles,
+            "target_polycount": request.max_triangles,
         }  # else it gives millions of triangles
         kind = SEVERAL if len(pictures) > 1 else ONE
         body |= {"image_urls": pictures} if kind == SEVERAL else {"image_url": pictures[0]}
-        said = self.asked("POST", f"/openapi/v1/{kind}", SUBMIT, json=body)
-        return RemoteTask(ref=f"{kind}/{self.begun(said, 'result')}", state=RemoteTaskState.WAITING)
+        said = self.request_json("POST", f"/openapi/v1/{kind}", SUBMIT, json=body)
+        return RemoteTask(ref=f"{kind}/{self.task_ref(said, 'result')}", state=RemoteTaskState.WAITING)
 
     def poll(self, refs: Sequence[str]) -> dict[str, RemoteTask]:
         found = {}
         for ref in refs:
             try:
-                found[ref] = self._task(ref, self.asked("GET", f"/openapi/v1/{ref}", "poll"))
+                found[ref] = self._task(ref, self.request_json("GET", f"/openapi/v1/{ref}", "poll"))
             except NotFound:
                 continue
         return found
 
     def fetch(self, ref: str) -> tuple[bytes, ...]:
         def link() -> str:  # asked for again, it is signed again
-            urls = self.asked("GET", f"/openapi/v1/{ref}", "fetch").get("model_urls")
+            urls = self.request_json("GET", f"/openapi/v1/{ref}", "fetch").get("model_urls")
             url = urls.get("glb") if isinstance(urls, dict) else None
             if not isinstance(url, str):
                 raise BadOutput("meshy", "fetch", "the task names no GLB")
             return url
 
-        return (self.download(link, self.glb, MAX_MODEL),)
+        return (self.download(link, self.check_glb, MAX_MODEL_BYTES),)
 
-    def reconcile(self, since: datetime, known: Collection[str]) -> str | None:
+    def find_lost_task(self, since: datetime, known: Collection[str]) -> str | None:
         found = []
         for kind in (ONE, SEVERAL):
-            reply = self.ask("GET", f"/openapi/v1/{kind}?sort_by=-created_at&page_size={LISTED}", "reconcile")
-            tasks = read_json(reply.body, "meshy")
+            reply = self.request("GET", f"/openapi/v1/{kind}?sort_by=-created_at&page_size={LISTED}", "reconcile")
+            tasks = parse_json(reply.body, "meshy")
             if not isinstance(tasks, list) or not all(
                 isinstance(t, dict) and "id" in t and "created_at" in t for t in tasks
             ):
@@ -117,13 +124,13 @@ class Meshy(Remote):
 
     def cancel(self, ref: str) -> bool:
         try:
-            self.ask("DELETE", f"/openapi/v1/{ref}", "cancel")
+            self.request("DELETE", f"/openapi/v1/{ref}", "cancel")
         except Refused:  # 409: it runs already, and is paid for
             return False
         return True
 
     def balance(self) -> float:
-        left = usd(self.asked("GET", "/openapi/v1/balance", "balance").get("balance"), self._usd)
+        left = to_usd(self.request_json("GET", "/openapi/v1/balance", "balance").get("balance"), self._usd)
         if left is None:
             raise BadOutput("meshy", "balance", "the answer has no balance")
         return left
@@ -131,7 +138,7 @@ class Meshy(Remote):
     def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
         """Nothing proves who sent it: it is no more than a hint to look, and only tasks of ours are looked at."""
         try:
-            said = read_json(inbound.body, "meshy")
+            said = parse_json(inbound.body, "meshy")
         except BadOutput as error:
             raise DeliveryError(400, str(error)) from error
         if not isinstance(said, dict) or not isinstance(said.get("id"), str):
@@ -139,16 +146,16 @@ class Meshy(Remote):
         return VerifiedWebhook(key=f"{said['id']}:{said.get('status')}"[:200])
 
     def parse_webhook(self, inbound: InboundWebhook) -> str:
-        said = read_json(inbound.body, "meshy")
+        said = parse_json(inbound.body, "meshy")
         several = "multi" in str(said.get("type", "")) or "image_urls" in said
         return f"{SEVERAL if several else ONE}/{said['id']}"
 
-    def refusal(self, reply: Reply, operation: str) -> AdapterError:
+    def error_for(self, reply: HttpResponse, operation: str) -> AdapterError:
         if reply.status == 429 and b"NoMoreConcurrentTasks" in reply.body:
             return Busy(
-                "meshy", operation, f"HTTP 429: {told(reply)}", retry_after_s=reply.retry_after_s(BUSY_S)
+                "meshy", operation, f"HTTP 429: {excerpt(reply)}", retry_after_s=reply.retry_after_s(BUSY_S)
             )
-        return super().refusal(reply, operation)
+        return super().error_for(reply, operation)
 
     def _task(self, ref: str, said: Mapping[str, Any]) -> RemoteTask:
         status, wrong = str(said.get("status")), said.get("task_error")
@@ -158,19 +165,19 @@ class Meshy(Remote):
             ref=ref,
             state=state,
             progress=int(said.get("progress") or 0),
-            cost_usd=usd(said.get("consumed_credits"), self._usd),
+            cost_usd=to_usd(said.get("consumed_credits"), self._usd),
             model=str(said.get("ai_model") or ""),
             error="" if state in _STATES.values() else words[:300],
         )
 
 
-def connect(options: Mapping[str, Any], kit: AdapterContext) -> Meshy:
-    only(options, "api_key", "base_url", "model", "usd_per_credit", "concurrency", *CAPS)
+def connect(options: Mapping[str, Any], context: AdapterContext) -> Meshy:
+    check_options(options, "api_key", "base_url", "model", "usd_per_credit", "concurrency", *BUDGET_OPTIONS)
     return Meshy(
-        kit,
-        api_key=kit.secret(str(options.get("api_key", "env/MESHY_API_KEY"))),
+        context,
+        api_key=context.secret(str(options.get("api_key", "env/MESHY_API_KEY"))),
         base_url=str(options.get("base_url", BASE_URL)),
         model=str(options.get("model", MODEL)),
-        usd_per_credit=number(options, "usd_per_credit", USD_PER_CREDIT, 0, 10),
-        concurrency=int(number(options, "concurrency", 10, 1, 1000)),
+        usd_per_credit=number_option(options, "usd_per_credit", USD_PER_CREDIT, 0, 10),
+        concurrency=int(number_option(options, "concurrency", 10, 1, 1000)),
     )

@@ -8,10 +8,17 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dam_connector.adapters.common.api_client import ServerFault, told
-from dam_connector.adapters.common.context import AdapterContext, chosen, number, only
-from dam_connector.adapters.common.provider_client import CAPS, MAX_PICTURE, SUBMIT, Remote, data_uri, part
-from dam_connector.adapters.http import Reply
+from dam_connector.adapters.common.api_client import SubmitServerError, excerpt
+from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option, number_option
+from dam_connector.adapters.common.provider_client import (
+    BUDGET_OPTIONS,
+    MAX_PICTURE_BYTES,
+    SUBMIT,
+    ProviderClient,
+    data_uri,
+    picture_part,
+)
+from dam_connector.adapters.http import HttpResponse
 from dam_connector.domain.product import View
 from dam_connector.domain.run import RunKind
 from dam_connector.errors import (
@@ -44,41 +51,41 @@ PATIENCE_S = 300.0
 TRIES, PAUSE_S = 3, 1.0  # of a download: the link cannot be asked for again
 
 
-class OpenAIImages(Remote):
+class OpenAIImages(ProviderClient):
     """One request a task: it waits for its pictures."""
 
     vendor = "openai_images"
 
-    def __init__(self, kit: AdapterContext, options: Mapping[str, Any]) -> None:
-        key = kit.secret(str(options.get("api_key", "env/OPENAI_API_KEY")))
-        super().__init__(kit, str(options.get("base_url", BASE_URL)), {"Authorization": f"Bearer {key}"})
+    def __init__(self, context: AdapterContext, options: Mapping[str, Any]) -> None:
+        key = context.secret(str(options.get("api_key", "env/OPENAI_API_KEY")))
+        super().__init__(context, str(options.get("base_url", BASE_URL)), {"Authorization": f"Bearer {key}"})
         self.model, self._mode = (
             str(options.get("model", MODEL)),
-            chosen(options, "mode", EDITS, (EDITS, GENERATIONS)),
+            choice_option(options, "mode", EDITS, (EDITS, GENERATIONS)),
         )
-        self._quality = chosen(options, "quality", "high", QUALITIES)
-        self._usd = number(options, "usd_per_picture", USD[self._quality], 0, 100)
-        self._count = int(number(options, "n", 1, 1, 4))
-        self._again = int(number(options, "retries_5xx", 0, 0, 2))
+        self._quality = choice_option(options, "quality", "high", QUALITIES)
+        self._usd = number_option(options, "usd_per_picture", USD[self._quality], 0, 100)
+        self._count = int(number_option(options, "n", 1, 1, 4))
+        self._again = int(number_option(options, "retries_5xx", 0, 0, 2))
         self._sizes = tuple(str(size) for size in options.get("sizes", SIZES))
         self.capabilities = ProviderCapabilities(
-            makes=(RunKind.IMAGE,),
+            kinds=(RunKind.IMAGE,),
             views=(),
-            polls=0,
-            concurrency=int(number(options, "concurrency", 6, 1, 100)),
-            patience_s=(PATIENCE_S + 60) * (1 + self._again),
-            prompts=True,
+            tasks_per_poll=0,
+            concurrency=int(number_option(options, "concurrency", 6, 1, 100)),
+            submit_timeout_s=(PATIENCE_S + 60) * (1 + self._again),
+            takes_prompts=True,
         )
 
-    def estimate(self, order: GenerationRequest) -> float:
+    def estimate(self, request: GenerationRequest) -> float:
         return self._usd * self._count
 
-    def submit(self, order: GenerationRequest) -> RemoteTask:
-        reply = self._answered(order)
-        said = self.read(reply, SUBMIT)
+    def submit(self, request: GenerationRequest) -> RemoteTask:
+        reply = self._answered(request)
+        said = self.parse_object(reply, SUBMIT)
         request_id = str(said.get("id") or reply.headers.get("x-request-id", ""))
         done: dict[str, Any] = {
-            "ref": request_id or order.key,
+            "ref": request_id or request.key,
             "request_id": request_id,
             "cost_usd": self._usd * self._count,
         }
@@ -93,17 +100,17 @@ class OpenAIImages(Remote):
         except (BadOutput, Refused, NotFound, Unavailable) as error:  # paid for, and lost
             return RemoteTask(state=RemoteTaskState.FAILED, error=f"made, but not to be had: {error}"[:300], **done)
 
-    def _answered(self, order: GenerationRequest) -> Reply:
+    def _answered(self, order: GenerationRequest) -> HttpResponse:
         """The answer; asked again after a 5xx only where the admin accepts that this may be billed again."""
         for _ in range(self._again):
             try:
                 return self._request(order)
-            except ServerFault:
+            except SubmitServerError:
                 time.sleep(PAUSE_S)
         return self._request(order)
 
-    def _request(self, order: GenerationRequest) -> Reply:
-        pictures = self.pictures(order, (), TAKEN, MAX_UPLOAD)
+    def _request(self, order: GenerationRequest) -> HttpResponse:
+        pictures = self.select_pictures(order, (), TAKEN, MAX_UPLOAD)
         body: dict[str, Any] = {
             "model": self.model,
             "prompt": order.prompt,
@@ -115,15 +122,15 @@ class OpenAIImages(Remote):
             body |= {"background": "transparent", "output_format": "png"}
         long: dict[str, Any] = {"max_bytes": MAX_ANSWER, "timeout_s": PATIENCE_S}
         if self._mode == GENERATIONS:
-            return self.ask(
+            return self.request(
                 "POST",
                 "/v1/images/generations",
                 SUBMIT,
                 json={**body, "image_url": _address(order, *next(iter(pictures.items())))},
                 **long,
             )
-        files = [part("image[]", view, data) for view, data in list(pictures.items())[:MOST_PARTS]]
-        return self.ask(
+        files = [picture_part("image[]", view, data) for view, data in list(pictures.items())[:MOST_PARTS]]
+        return self.request(
             "POST",
             "/v1/images/edits",
             SUBMIT,
@@ -143,13 +150,13 @@ class OpenAIImages(Remote):
 
     def _taken(self, said: Any) -> bytes:
         if isinstance(said, dict) and said.get("b64_json"):
-            return self.picture(self.decoded(said["b64_json"]))
+            return self.check_picture(self.decode_base64(said["b64_json"]))
         url = said.get("url") if isinstance(said, dict) else None
         if not isinstance(url, str):
             raise BadOutput("openai_images", "fetch", "a picture has neither bytes nor an address")
         for left in reversed(range(TRIES)):
             try:
-                return self.picture(self._http.get(url, max_bytes=MAX_PICTURE, vendor="openai_images").body)
+                return self.check_picture(self._http.get(url, max_bytes=MAX_PICTURE_BYTES, vendor="openai_images").body)
             except Unavailable:
                 if not left:
                     raise
@@ -162,10 +169,10 @@ class OpenAIImages(Remote):
     def fetch(self, ref: str) -> tuple[bytes, ...]:
         raise NotFound("openai_images", "fetch", "the answer to the submission brought it, once")
 
-    def refusal(self, reply: Reply, operation: str) -> AdapterError:
+    def error_for(self, reply: HttpResponse, operation: str) -> AdapterError:
         if b"insufficient_quota" in reply.body:  # 402 at CreativeAI, 429 at OpenAI
-            return OutOfCredit("openai_images", operation, f"HTTP {reply.status}: {told(reply)}")
-        return super().refusal(reply, operation)
+            return OutOfCredit("openai_images", operation, f"HTTP {reply.status}: {excerpt(reply)}")
+        return super().error_for(reply, operation)
 
 
 def _address(order: GenerationRequest, view: str, picture: bytes) -> str:
@@ -174,7 +181,7 @@ def _address(order: GenerationRequest, view: str, picture: bytes) -> str:
     return image.url if image and image.url.startswith(("https://", "http://")) else data_uri(picture)
 
 
-def connect(options: Mapping[str, Any], kit: AdapterContext) -> OpenAIImages:
+def connect(options: Mapping[str, Any], context: AdapterContext) -> OpenAIImages:
     names = (
         "api_key",
         "base_url",
@@ -187,5 +194,5 @@ def connect(options: Mapping[str, Any], kit: AdapterContext) -> OpenAIImages:
         "concurrency",
         "retries_5xx",
     )
-    only(options, *names, *CAPS)
-    return OpenAIImages(kit, options)
+    check_options(options, *names, *BUDGET_OPTIONS)
+    return OpenAIImages(context, options)

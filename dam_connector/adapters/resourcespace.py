@@ -1,6 +1,7 @@
-"""ResourceSpace: a resource for each version; its USDZ and pictures are alternative files, its state is the archive state.
+"""The DAM adapter for ResourceSpace. Each version is a resource; its archive state carries the review.
 
-Requests are signed by the user's private key. It tells nothing unasked: its log of state changes is read on. Facts: docs/connections/resourcespace.md.
+USDZ files and pictures are alternative files of the resource. The user's private key signs each request.
+ResourceSpace sends no webhooks: the adapter polls its log of state changes. Facts: docs/connections/resourcespace.md.
 """
 
 import hashlib
@@ -9,202 +10,208 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
-from dam_connector.adapters.common.api_client import MAX_FILE, UPLOAD_S, Caller
-from dam_connector.adapters.common.context import AdapterContext, only, web_address
-from dam_connector.adapters.common.dam_helpers import VERDICTS, labels_of, state_of
-from dam_connector.adapters.common.file_hashes import holds
-from dam_connector.adapters.common.mixins import Deaf
-from dam_connector.adapters.http import Part
+from dam_connector.adapters.common.api_client import MAX_FILE_BYTES, TRANSFER_TIMEOUT_S, ApiClient
+from dam_connector.adapters.common.context import AdapterContext, check_options, url_option
+from dam_connector.adapters.common.dam_helpers import (
+    VERDICT_BY_STATE,
+    is_same_file,
+    labels_option,
+    state_for_label,
+)
+from dam_connector.adapters.common.mixins import NoWebhooks
+from dam_connector.adapters.http import FormPart
 from dam_connector.domain.event import Decision
 from dam_connector.domain.version import Version, VersionFile, VersionState
 from dam_connector.domain.version_metadata import about, title
 from dam_connector.errors import BadOutput, ConfigError, NotFound, Refused
 from dam_connector.ports import Blobs, DamCapabilities, PushRequest, RemoteState
 
-S = VersionState
-USUAL = {
-    S.IN_REVIEW: "-1",
-    S.APPROVED: "0",
-    S.REJECTED: "4",
-    S.PUBLISHED: "0",
-    S.SUPERSEDED: "2",
-    S.WITHDRAWN: "2",
-}  # archive states
+DEFAULT_LABELS = {  # archive states: -1 pending review, 0 active, 2 archived; 4 is one that the admin adds
+    VersionState.IN_REVIEW: "-1",
+    VersionState.APPROVED: "0",
+    VersionState.REJECTED: "4",
+    VersionState.PUBLISHED: "0",
+    VersionState.SUPERSEDED: "2",
+    VersionState.WITHDRAWN: "2",
+}
 TITLE_FIELD = "8"
 LOG_DAYS = 30
 LOG_ROWS = 500
 
 
-class ResourceSpace(Deaf, Caller):
-    """Resources by their ref."""
+class ResourceSpace(NoWebhooks, ApiClient):
+    """A `Dam` on ResourceSpace. The reference of a version is the number of its resource, e.g. `1234`."""
 
     vendor = "resourcespace"
     capabilities = DamCapabilities()
 
-    def __init__(self, kit: AdapterContext, base_url: str, user: str, key: str, options: Mapping[str, Any]) -> None:
-        super().__init__(kit.http, base_url, {})
-        self._user, self._key = user, key
-        self._labels = labels_of(USUAL, options)
+    def __init__(
+        self,
+        context: AdapterContext,
+        *,
+        base_url: str,
+        user: str,
+        private_key: str,
+        options: Mapping[str, Any],
+    ) -> None:
+        super().__init__(context.http, base_url, {})
+        self._user, self._private_key = user, private_key
+        self._labels = labels_option(DEFAULT_LABELS, options)
         self._fields = {str(name): str(field) for name, field in options.get("fields", {}).items()}
-        self._kind = str(options.get("resource_type", 1))
+        self._resource_type = str(options.get("resource_type", 1))
 
     def push(self, request: PushRequest, blobs: Blobs) -> str:
         version = request.version
-        mark = _mark(request.external_id)
-        ref = self._found(mark) or self._created(request, mark)
+        search_id = _search_id(request.external_id)
+        ref = self._find_resource(search_id) or self._create_resource(request, search_id)
         main, *others = version.ordered
         self._upload(ref, main, blobs)
         if request.preview:
             part = ("file", ("preview.jpg", request.preview, "image/jpeg"))
             self._call("upload_multipart", "push", file=part, ref=ref, no_exif=1, revert=0, previewonly=1)
-        there = {
-            str(each.get("name")): str(each.get("ref"))
-            for each in self._rows("get_alternative_files", "push", resource=ref)
+        existing = {
+            str(row.get("name")): str(row.get("ref"))
+            for row in self._call_for_rows("get_alternative_files", "push", resource=ref)
         }
         for file in others:
-            self._upload(ref, file, blobs, there.get(file.name) or self._alternative(ref, file))
+            self._upload(ref, file, blobs, existing.get(file.name) or self._add_alternative_file(ref, file))
         return ref
 
     def write_state(self, ref: str, state: VersionState, decision: Decision | None = None) -> None:
-        row = self._resource(ref, "write_state")
+        resource = self._get_resource(ref, "write_state")
         if decision and (field := self._fields.get("decision")):
-            words = "; ".join(
-                filter(
-                    None,
-                    [
-                        f"{decision.verdict.value} by {decision.by}",
-                        ", ".join(decision.reasons),
-                        decision.note,
-                    ],
-                )
-            )
-            self._call("update_field", "write_state", resource=ref, field=field, value=words)
-        if str(row.get("archive")) != self._labels[state]:
-            self._call(
-                "put_resource_data",
-                "write_state",
-                resource=ref,
-                data=json.dumps({"archive": int(self._labels[state])}),
-            )
+            verdict = f"{decision.verdict.value} by {decision.by}"
+            text = "; ".join(filter(None, [verdict, ", ".join(decision.reasons), decision.note]))
+            self._call("update_field", "write_state", resource=ref, field=field, value=text)
+        if str(resource.get("archive")) != self._labels[state]:
+            data = json.dumps({"archive": int(self._labels[state])})
+            self._call("put_resource_data", "write_state", resource=ref, data=data)
 
-    def standing(self, ref: str, version: Version) -> RemoteState:
-        state = state_of(
-            str(self._resource(ref, "standing").get("archive")), self._labels, version, self.vendor
-        )
-        last: dict[str, Any] = next(
-            (row for row in reversed(self._log(1)) if str(row.get("resource")) == ref), {}
-        )
-        if state not in VERDICTS or _who(last) == self._user:
+    def remote_state(self, ref: str, version: Version) -> RemoteState:
+        archive = str(self._get_resource(ref, "remote_state").get("archive"))
+        state = state_for_label(archive, self._labels, version, self.vendor)
+        changes = (row for row in reversed(self._state_changes(1)) if str(row.get("resource")) == ref)
+        last_change: dict[str, Any] = next(changes, {})
+        user = _user_of(last_change)
+        if state not in VERDICT_BY_STATE or user == self._user:
             return RemoteState(state=state)
-        decision = Decision(verdict=VERDICTS[state], by=_who(last), note=str(last.get("notes") or ""))
-        return RemoteState(state=state, decision=decision)
+        note = str(last_change.get("notes") or "")
+        return RemoteState(
+            state=state, decision=Decision(verdict=VERDICT_BY_STATE[state], by=user, note=note)
+        )
 
-    def changed(self, ref: str, version: Version) -> tuple[str, ...]:
-        self._resource(ref, "changed")
-        return tuple(f.name for f in version.shipped if not self._holds(ref, f, version))
+    def changed_files(self, ref: str, version: Version) -> tuple[str, ...]:
+        self._get_resource(ref, "changed_files")
+        return tuple(f.name for f in version.shipped if not self._is_unchanged(ref, f, version))
 
-    def touched_since(self, cursor: str) -> tuple[list[str], str]:
-        rows = self._log(int(cursor or 0) + 1)  # its minref is inclusive
+    def changed_since(self, cursor: str) -> tuple[list[str], str]:
+        rows = self._state_changes(int(cursor or 0) + 1)  # ResourceSpace's `minref` is inclusive
         if not rows:
             return [], cursor
-        found = [str(row["resource"]) for row in rows if _who(row) != self._user]
-        return list(dict.fromkeys(found)), str(max(int(row["ref"]) for row in rows))
+        refs = [str(row["resource"]) for row in rows if _user_of(row) != self._user]
+        return list(dict.fromkeys(refs)), str(max(int(row["ref"]) for row in rows))
 
-    def picture(self, name: str, blobs: Blobs) -> bytes:
-        rows = self._rows(
-            "do_search", "picture", search=f'originalfilename:"{name}"', archive="0,-1", fetchrows="0,1"
+    def fetch_picture(self, name: str, blobs: Blobs) -> bytes:
+        search = f'originalfilename:"{name}"'
+        rows = self._call_for_rows(
+            "do_search", "fetch_picture", search=search, archive="0,-1", fetchrows="0,1"
         )
         if not rows:
-            raise NotFound(self.vendor, "picture", name)
-        return self._bytes(str(rows[0]["ref"]), name.rpartition(".")[2], "", "picture")
+            raise NotFound(self.vendor, "fetch_picture", name)
+        return self._download(str(rows[0]["ref"]), name.rpartition(".")[2], "", "fetch_picture")
 
     def remove(self, ref: str) -> None:
         try:
-            self._resource(ref, "remove")
+            self._get_resource(ref, "remove")
         except NotFound:
             return
         self._call("delete_resource", "remove", resource=ref)
 
-    def _found(self, mark: str) -> str:
+    def _find_resource(self, search_id: str) -> str:
+        """Return the resource with this external id in any of our states, or an empty text."""
+        search = f"externalid:{search_id}"
         states = ",".join(sorted(set(self._labels.values())))
-        rows = self._rows("do_search", "push", search=f"externalid:{mark}", archive=states, fetchrows="0,5")
+        rows = self._call_for_rows("do_search", "push", search=search, archive=states, fetchrows="0,5")
         return str(rows[0]["ref"]) if rows else ""
 
-    def _created(self, request: PushRequest, mark: str) -> str:
+    def _create_resource(self, request: PushRequest, search_id: str) -> str:
         facts = {
             **about(request.version, request.product),
             "review_url": request.review_url,
             "folder": request.folder,
-            "external_id": mark,
+            "external_id": search_id,
         }
         values = {TITLE_FIELD: title(request.version, request.product)}
         values |= {field: facts[name] for name, field in self._fields.items() if name in facts}
-        made = self._call(
+        ref = self._call(
             "create_resource",
             "push",
-            resource_type=self._kind,
-            archive=self._labels[S.IN_REVIEW],
+            resource_type=self._resource_type,
+            archive=self._labels[VersionState.IN_REVIEW],
             metadata=json.dumps(values),
         )
-        if not str(made).isdigit():
-            raise BadOutput(self.vendor, "push", f"create_resource gave {str(made)[:80]!r}, no resource")
-        return str(made)
+        if not str(ref).isdigit():
+            raise BadOutput(self.vendor, "push", f"create_resource gave {str(ref)[:80]!r}, no resource")
+        return str(ref)
 
-    def _alternative(self, ref: str, file: VersionFile) -> str:
-        extension = file.name.rpartition(".")[2]
-        about_it: dict[str, Any] = {
+    def _add_alternative_file(self, ref: str, file: VersionFile) -> str:
+        """Announce an alternative file of a resource; return its own reference, under which it is uploaded."""
+        description: dict[str, Any] = {
             "name": file.name,
             "description": file.role.value,
             "file_name": file.name,
-            "file_extension": extension,
+            "file_extension": file.name.rpartition(".")[2],
             "file_size": file.bytes,
         }
-        return str(self._call("add_alternative_file", "push", resource=ref, **about_it, alt_type=""))
+        return str(self._call("add_alternative_file", "push", resource=ref, **description, alt_type=""))
 
     def _upload(self, ref: str, file: VersionFile, blobs: Blobs, alternative: str = "") -> None:
         part = ("file", (file.name, blobs.get(file.sha256), file.mime))
-        more: dict[str, Any] = {"alternative": alternative} if alternative else {}
-        self._call("upload_multipart", "push", file=part, ref=ref, no_exif=1, revert=0, **more)
+        params: dict[str, Any] = {"ref": ref, "no_exif": 1, "revert": 0}
+        if alternative:
+            params["alternative"] = alternative
+        self._call("upload_multipart", "push", file=part, **params)
 
-    def _resource(self, ref: str, operation: str) -> dict[str, Any]:
-        found = (
-            self._call("get_resource_data", operation, resource=ref, refusal=NotFound)
-            if ref.isdigit()
-            else None
-        )
+    def _get_resource(self, ref: str, operation: str) -> dict[str, Any]:
+        found = None
+        if ref.isdigit():
+            found = self._call("get_resource_data", operation, resource=ref, false_means=NotFound)
         if not isinstance(found, dict) or not found:
             raise NotFound(self.vendor, operation, ref)
         return found
 
-    def _log(self, first: int) -> list[dict[str, Any]]:
-        """Changes of state from this row of the log on, oldest first."""
-        more: dict[str, Any] = {
-            "minref": first,
+    def _state_changes(self, first_row: int) -> list[dict[str, Any]]:
+        """Return the state changes from a row of the log on, oldest first."""
+        params: dict[str, Any] = {
+            "minref": first_row,
             "days": LOG_DAYS,
             "maxrecords": LOG_ROWS,
             "field": "",
             "log_code": "s",
         }
-        return sorted(self._rows("resource_log_last_rows", "poll", **more), key=lambda row: int(row["ref"]))
+        rows = self._call_for_rows("resource_log_last_rows", "changed_since", **params)
+        return sorted(rows, key=lambda row: int(row["ref"]))
 
-    def _holds(self, ref: str, file: VersionFile, version: Version) -> bool:
+    def _is_unchanged(self, ref: str, file: VersionFile, version: Version) -> bool:
         extension, alternative = file.name.rpartition(".")[2], ""
         if file != version.ordered[0]:
-            rows = self._rows("get_alternative_files", "standing", resource=ref)
+            rows = self._call_for_rows("get_alternative_files", "changed_files", resource=ref)
             alternative = next((str(row["ref"]) for row in rows if row.get("name") == file.name), "none")
-        return holds(file, lambda: self._bytes(ref, extension, alternative, "changed"))
+        return is_same_file(file, lambda: self._download(ref, extension, alternative, "changed_files"))
 
-    def _bytes(self, ref: str, extension: str, alternative: str, operation: str) -> bytes:
-        more: dict[str, Any] = {"alternative": alternative} if alternative else {}
-        url = self._call(
-            "get_resource_path", operation, ref=ref, getfilepath=0, size="", extension=extension, **more
-        )
+    def _download(self, ref: str, extension: str, alternative: str, operation: str) -> bytes:
+        """Download an alternative file of a resource, or with an empty `alternative` its main file."""
+        params: dict[str, Any] = {"ref": ref, "getfilepath": 0, "size": "", "extension": extension}
+        if alternative:
+            params["alternative"] = alternative
+        url = self._call("get_resource_path", operation, **params)
         if not isinstance(url, str) or not url.startswith(("http://", "https://")):
             raise NotFound(self.vendor, operation, f"resource {ref} has no such file")
-        return self._http.get(url, max_bytes=MAX_FILE, vendor=self.vendor).body
+        return self._http.get(url, max_bytes=MAX_FILE_BYTES, vendor=self.vendor).body
 
-    def _rows(self, function: str, operation: str, **params: Any) -> list[dict[str, Any]]:
-        found = self._call(function, operation, refusal=None, **params)
+    def _call_for_rows(self, function: str, operation: str, **params: Any) -> list[dict[str, Any]]:
+        """Call a function of the API that returns a list; any other answer counts as an empty list."""
+        found = self._call(function, operation, false_means=None, **params)
         return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
 
     def _call(
@@ -212,64 +219,69 @@ class ResourceSpace(Deaf, Caller):
         function: str,
         operation: str,
         *,
-        file: Part | None = None,
-        refusal: type[Refused | NotFound] | None = Refused,
+        file: FormPart | None = None,
+        false_means: type[Refused | NotFound] | None = Refused,
         **params: Any,
     ) -> Any:
-        """What a function gives. refusal: what its `false` means; None: nothing. Raises: BadOutput for PHP's own errors, which come as 200."""
+        """Call a function of the API and return the decoded answer.
+
+        Args:
+            false_means: the error to raise when the answer is `false`; None returns the `false`.
+
+        Raises:
+            BadOutput: the function does not exist, or PHP reported an error, which comes with status 200.
+        """
         query = urlencode({"user": self._user, "function": function, **params}, quote_via=quote_plus)
-        sign = hashlib.sha256(f"{self._key}{query}".encode()).hexdigest()
-        fields = {"query": query, "sign": sign, "user": self._user}
-        reply = self.ask(
+        signature = hashlib.sha256(f"{self._private_key}{query}".encode()).hexdigest()
+        reply = self.request(
             "POST",
             "/api/",
             operation,
-            fields=fields,
+            fields={"query": query, "sign": signature, "user": self._user},
             files=[file] if file else [],
-            timeout_s=UPLOAD_S if file else 0,
+            timeout_s=TRANSFER_TIMEOUT_S if file else 0,
         )
         if reply.status == 204:
             return True
         if not reply.body.strip():
-            raise BadOutput(
-                self.vendor, operation, f"it knows no function {function}, or its API is switched off"
-            )
+            reason = f"it has no function {function}, or its API is switched off"
+            raise BadOutput(self.vendor, operation, reason)
         try:
             found = json.loads(reply.body)
         except ValueError as error:
-            raise BadOutput(
-                self.vendor, operation, " ".join(reply.body[:200].decode("utf-8", "replace").split())
-            ) from error
-        if found is False and refusal:
-            raise refusal(
-                self.vendor,
-                operation,
-                f"{function} was refused: the user {self._user} may not, or there is no such resource",
-            )
+            excerpt = " ".join(reply.body[:200].decode("utf-8", "replace").split())
+            raise BadOutput(self.vendor, operation, excerpt) from error
+        if found is False and false_means:
+            reason = f"{function} was refused: the user {self._user} may not, or there is no such resource"
+            raise false_means(self.vendor, operation, reason)
         return found
 
 
-def _mark(external_id: str) -> str:
-    """An external id that a search takes as one word."""
+def _search_id(external_id: str) -> str:
+    """Return a hash of an external id that ResourceSpace's search takes as one word."""
     return f"dc{hashlib.sha256(external_id.encode()).hexdigest()[:30]}"
 
 
-def _who(row: Mapping[str, Any]) -> str:
-    return str(
-        row.get("username") or row.get("user") or row.get("fullname") or "somebody in resourcespace"
-    )  # a busy log forgets
+def _user_of(row: Mapping[str, Any]) -> str:
+    """Return the user of a row of the log; without a row, which a busy log may drop, a placeholder."""
+    return str(row.get("username") or row.get("user") or row.get("fullname") or "somebody in resourcespace")
 
 
-def connect(options: Mapping[str, Any], kit: AdapterContext) -> ResourceSpace:
-    only(options, "base_url", "user", "private_key", "resource_type", "fields", "states")
+def connect(options: Mapping[str, Any], context: AdapterContext) -> ResourceSpace:
+    """Open the adapter with the options of plugin.json."""
+    check_options(options, "base_url", "user", "private_key", "resource_type", "fields", "states")
     if not options.get("user"):
-        raise ConfigError('user: whose API key it is, such as "dam-connector"')
+        raise ConfigError('user: the user that the API key belongs to, such as "dam-connector"')
     fields = options.get("fields", {})
     if not isinstance(fields, dict) or not fields.get("external_id"):
         raise ConfigError(
-            'fields: the number of each metadata field, external_id at least: {"external_id": 88}; docs/connections/resourcespace.md'
+            "fields: the number of each metadata field, external_id at least: "
+            '{"external_id": 88}; docs/connections/resourcespace.md'
         )
-    key = kit.secret(str(options.get("private_key", "env/RESOURCESPACE_KEY")))
     return ResourceSpace(
-        kit, web_address(options, example="https://dam.example"), str(options["user"]), key, options
+        context,
+        base_url=url_option(options, example="https://dam.example"),
+        user=str(options["user"]),
+        private_key=context.secret(str(options.get("private_key", "env/RESOURCESPACE_KEY"))),
+        options=options,
     )

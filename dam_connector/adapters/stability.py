@@ -3,10 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dam_connector.adapters.common.api_client import told
-from dam_connector.adapters.common.context import AdapterContext, chosen, number, only
-from dam_connector.adapters.common.provider_client import CAPS, MAX_MODEL, SUBMIT, Remote, part
-from dam_connector.adapters.http import Reply
+from dam_connector.adapters.common.api_client import excerpt
+from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option, number_option
+from dam_connector.adapters.common.provider_client import (
+    BUDGET_OPTIONS,
+    MAX_MODEL_BYTES,
+    SUBMIT,
+    ProviderClient,
+    picture_part,
+)
+from dam_connector.adapters.http import HttpResponse
 from dam_connector.domain.run import RunKind
 from dam_connector.errors import AdapterError, BadOutput, NotFound, RateLimited
 from dam_connector.ports import GenerationRequest, ProviderCapabilities, RemoteTask, RemoteTaskState
@@ -26,14 +32,14 @@ LOCKOUT_S = 60.0  # after 150 requests in 10 s
 PATIENCE_S = 120.0
 
 
-class Stability(Remote):
+class Stability(ProviderClient):
     """One request a task: it waits for what is made."""
 
     vendor = "stability"
 
     def __init__(
         self,
-        kit: AdapterContext,
+        context: AdapterContext,
         api_key: str,
         base_url: str,
         model: str,
@@ -41,37 +47,37 @@ class Stability(Remote):
         texture_px: str,
         concurrency: int,
     ) -> None:
-        super().__init__(kit, base_url, {"Authorization": f"Bearer {api_key}"})
+        super().__init__(context, base_url, {"Authorization": f"Bearer {api_key}"})
         self.model, self._usd, self._texture_px = model, usd_per_task, texture_px
         picture = model == CUTOUT
         self.capabilities = ProviderCapabilities(
-            makes=(RunKind.IMAGE if picture else RunKind.MODEL,),
+            kinds=(RunKind.IMAGE if picture else RunKind.MODEL,),
             views=() if picture else VIEWS,
-            polls=0,
+            tasks_per_poll=0,
             concurrency=concurrency,
-            patience_s=PATIENCE_S + 30,
-            cuts_out=picture,
+            submit_timeout_s=PATIENCE_S + 30,
+            removes_background=picture,
         )
 
-    def estimate(self, order: GenerationRequest) -> float:
+    def estimate(self, request: GenerationRequest) -> float:
         return self._usd
 
-    def submit(self, order: GenerationRequest) -> RemoteTask:
-        (view, picture), *_ = self.pictures(order, self.capabilities.views, TAKEN, MAX_UPLOAD).items()
+    def submit(self, request: GenerationRequest) -> RemoteTask:
+        (view, picture), *_ = self.select_pictures(request, self.capabilities.views, TAKEN, MAX_UPLOAD).items()
         accept = "image/*" if self.model == CUTOUT else "model/gltf-binary"
-        reply = self.ask(
+        reply = self.request(
             "POST",
             PATHS[self.model],
             SUBMIT,
-            fields=self._fields(order),
-            files=[part("image", view, picture)],
+            fields=self._fields(request),
+            files=[picture_part("image", view, picture)],
             headers={"Accept": accept},
-            max_bytes=MAX_MODEL,
+            max_bytes=MAX_MODEL_BYTES,
             timeout_s=PATIENCE_S,
         )
         request_id = reply.headers.get("x-request-id", "")
         done: dict[str, Any] = {
-            "ref": request_id or order.key,
+            "ref": request_id or request.key,
             "request_id": request_id,
             "cost_usd": self._usd,
             "model": self.model,
@@ -94,14 +100,14 @@ class Stability(Remote):
             }
         return {"output_format": "png"}
 
-    def _taken(self, reply: Reply) -> bytes:
+    def _taken(self, reply: HttpResponse) -> bytes:
         if self.model != CUTOUT:
-            return self.glb(reply.body)
+            return self.check_glb(reply.body)
         if reply.headers.get("finish-reason", "SUCCESS") != "SUCCESS":
             raise BadOutput(
                 "stability", "fetch", f"the picture was held back ({reply.headers['finish-reason'][:40]})"
             )
-        return self.picture(reply.body)
+        return self.check_picture(reply.body)
 
     def poll(self, refs: Sequence[str]) -> dict[str, RemoteTask]:
         return {}
@@ -109,26 +115,26 @@ class Stability(Remote):
     def fetch(self, ref: str) -> tuple[bytes, ...]:
         raise NotFound("stability", "fetch", "the answer to the submission brought it, once")
 
-    def refusal(self, reply: Reply, operation: str) -> AdapterError:
+    def error_for(self, reply: HttpResponse, operation: str) -> AdapterError:
         if reply.status == 429:
             return RateLimited(
                 "stability",
                 operation,
-                f"HTTP 429: {told(reply)}",
+                f"HTTP 429: {excerpt(reply)}",
                 retry_after_s=reply.retry_after_s(LOCKOUT_S),
             )
-        return super().refusal(reply, operation)
+        return super().error_for(reply, operation)
 
 
-def connect(options: Mapping[str, Any], kit: AdapterContext) -> Stability:
-    only(options, "api_key", "base_url", "model", "usd_per_task", "texture_resolution", "concurrency", *CAPS)
-    model = chosen(options, "model", SF3D, PATHS)
+def connect(options: Mapping[str, Any], context: AdapterContext) -> Stability:
+    check_options(options, "api_key", "base_url", "model", "usd_per_task", "texture_resolution", "concurrency", *BUDGET_OPTIONS)
+    model = choice_option(options, "model", SF3D, PATHS)
     return Stability(
-        kit,
-        api_key=kit.secret(str(options.get("api_key", "env/STABILITY_API_KEY"))),
+        context,
+        api_key=context.secret(str(options.get("api_key", "env/STABILITY_API_KEY"))),
         base_url=str(options.get("base_url", BASE_URL)),
         model=model,
-        usd_per_task=number(options, "usd_per_task", USD[model], 0, 100),
-        texture_px=chosen(options, "texture_resolution", "2048", ("512", "1024", "2048")),
-        concurrency=int(number(options, "concurrency", 4, 1, 100)),
+        usd_per_task=number_option(options, "usd_per_task", USD[model], 0, 100),
+        texture_px=choice_option(options, "texture_resolution", "2048", ("512", "1024", "2048")),
+        concurrency=int(number_option(options, "concurrency", 4, 1, 100)),
     )

@@ -12,11 +12,11 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from dam_connector.adapters.common.context import AdapterContext, only
-from dam_connector.adapters.common.envelopes import load_event, read_json
-from dam_connector.adapters.common.plain_pim import PlainSource
-from dam_connector.adapters.common.product_mapping import product_of
-from dam_connector.adapters.common.webhook_signatures import signer, standard_webhook
+from dam_connector.adapters.common.context import AdapterContext, check_options
+from dam_connector.adapters.common.envelopes import load_event, parse_json
+from dam_connector.adapters.common.mixins import ReadOnlyPim
+from dam_connector.adapters.common.product_mapping import parse_product
+from dam_connector.adapters.common.webhook_signatures import make_signer, verify_standard_webhook
 from dam_connector.domain.event import Event
 from dam_connector.domain.product import Product
 from dam_connector.errors import BadOutput, ConfigError, DeliveryError, Unsupported
@@ -26,17 +26,17 @@ MAX_PRODUCT_BYTES = 1_048_576
 VENDOR = "standard"
 
 
-class Standard(PlainSource):
+class Standard(ReadOnlyPim):
     """A source that signs by Standard Webhooks."""
 
-    def __init__(self, secrets: list[str], tokens: list[str], product_url: str, kit: AdapterContext) -> None:
-        self._signers = [signer(s) for s in secrets]
-        self._tokens, self._product_url, self._kit = tokens, product_url, kit
-        self.capabilities = PimCapabilities(fetch=bool(product_url))
+    def __init__(self, secrets: list[str], tokens: list[str], product_url: str, context: AdapterContext) -> None:
+        self._signers = [make_signer(s) for s in secrets]
+        self._tokens, self._product_url, self._context = tokens, product_url, context
+        self.capabilities = PimCapabilities(can_fetch=bool(product_url))
 
     def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
         if "webhook-signature" in inbound.headers:
-            return VerifiedWebhook(key=standard_webhook(inbound, self._signers))
+            return VerifiedWebhook(key=verify_standard_webhook(inbound, self._signers))
         bearer = inbound.headers.get("authorization", "").removeprefix("Bearer ")
         if (
             self._tokens
@@ -55,14 +55,14 @@ class Standard(PlainSource):
     def fetch(self, ref: str) -> list[Product]:
         if not self._product_url:
             raise Unsupported(VENDOR, "fetch", "no product_url is configured")
-        answer = self._kit.http.get(
+        answer = self._context.http.get(
             self._product_url.replace("{sku}", quote(ref, safe="")),
             max_bytes=MAX_PRODUCT_BYTES,
             vendor=VENDOR,
         )
-        return [product_of(read_json(answer.body, VENDOR), VENDOR)]
+        return [parse_product(parse_json(answer.body, VENDOR), VENDOR)]
 
-    def changed_since(self, moment: datetime) -> Iterable[Event]:
+    def changed_since(self, since: datetime) -> Iterable[Event]:
         raise Unsupported(VENDOR, "changed_since", "the standard source has no list of changes")
 
 
@@ -71,7 +71,7 @@ def _event_identity(inbound: InboundWebhook) -> str:
     headers = inbound.headers
     if headers.get("content-type", "").startswith("application/cloudevents+json"):
         try:
-            data = read_json(inbound.body, VENDOR)
+            data = parse_json(inbound.body, VENDOR)
         except BadOutput as error:
             raise DeliveryError(400, str(error)) from error
         source, identity = (data.get("source"), data.get("id")) if isinstance(data, Mapping) else (None, None)
@@ -82,11 +82,11 @@ def _event_identity(inbound: InboundWebhook) -> str:
     return f"{source}#{identity}"
 
 
-def connect(options: Mapping[str, Any], kit: AdapterContext) -> Standard:
+def connect(options: Mapping[str, Any], context: AdapterContext) -> Standard:
     """Raises: ConfigError when no way to prove a sender is configured."""
-    only(options, "secrets", "tokens", "product_url")
+    check_options(options, "secrets", "tokens", "product_url")
     if not options.get("secrets") and not options.get("tokens"):
         raise ConfigError('name at least one secret: "secrets": ["env/NAME"]')
-    secrets = [kit.secret(str(s)) for s in options.get("secrets", ())]
-    tokens = [kit.secret(str(s)) for s in options.get("tokens", ())]
-    return Standard(secrets, tokens, str(options.get("product_url", "")), kit)
+    secrets = [context.secret(str(s)) for s in options.get("secrets", ())]
+    tokens = [context.secret(str(s)) for s in options.get("tokens", ())]
+    return Standard(secrets, tokens, str(options.get("product_url", "")), context)

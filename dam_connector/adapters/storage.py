@@ -13,7 +13,7 @@ from obstore.exceptions import BaseError
 from obstore.store import from_url
 
 from dam_connector.adapters.common import export_tree
-from dam_connector.adapters.common.context import AdapterContext, only
+from dam_connector.adapters.common.context import AdapterContext, check_options
 from dam_connector.domain.listing import Listing
 from dam_connector.errors import ConfigError, Refused, Unavailable
 from dam_connector.ports import Blobs
@@ -34,10 +34,10 @@ class Storage:
         export_tree.sync(self, listing, blobs)
         return f"{self._public_url.rstrip('/')}/{quote(listing.folder)}/"
 
-    def wanted(self, listing: Listing) -> tuple[str, ...]:
+    def expected_files(self, listing: Listing) -> tuple[str, ...]:
         return listing.file_names
 
-    def live(self, listing: Listing) -> tuple[str, ...]:
+    def live_files(self, listing: Listing) -> tuple[str, ...]:
         return export_tree.live(self, listing)
 
     def read(self, path: str) -> bytes | None:
@@ -76,9 +76,9 @@ def _told() -> Iterator[None]:
         raise Unavailable("storage", "publish", type(error).__name__) from error
 
 
-def connect(options: Mapping[str, Any], kit: AdapterContext) -> Storage:
+def connect(options: Mapping[str, Any], context: AdapterContext) -> Storage:
     """Raises: ConfigError when the URL is of no known kind."""
-    only(options, "url", "public_url")
+    check_options(options, "url", "public_url")
     url = str(options.get("url", ""))
     if not url.startswith(KINDS):
         raise ConfigError('url: the bucket and prefix, such as "s3://shop-media/products"')

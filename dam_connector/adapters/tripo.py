@@ -6,11 +6,18 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from dam_connector.adapters.common.context import AdapterContext, chosen, number, only
-from dam_connector.adapters.common.envelopes import read_json
-from dam_connector.adapters.common.provider_client import CAPS, MAX_MODEL, SUBMIT, Remote, part, usd
+from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option, number_option
+from dam_connector.adapters.common.envelopes import parse_json
+from dam_connector.adapters.common.provider_client import (
+    BUDGET_OPTIONS,
+    MAX_MODEL_BYTES,
+    SUBMIT,
+    ProviderClient,
+    picture_part,
+    to_usd,
+)
 from dam_connector.adapters.common.webhook_signatures import TOLERANCE
-from dam_connector.adapters.http import Reply
+from dam_connector.adapters.http import HttpResponse
 from dam_connector.errors import (
     AdapterError,
     BadOutput,
@@ -45,14 +52,14 @@ _FAILED = ("failed", "cancelled", "banned", "expired", "unknown")
 _NO_CREDIT, _NO_TASK, _BUSY = 2010, 2001, 2000
 
 
-class Tripo(Remote):
+class Tripo(ProviderClient):
     """Tasks by Tripo's own ids. There is no key that makes a repeated submission harmless, and no list to find a lost one in."""
 
     vendor = "tripo"
 
     def __init__(
         self,
-        kit: AdapterContext,
+        context: AdapterContext,
         api_key: str,
         base_url: str,
         model: str,
@@ -60,34 +67,34 @@ class Tripo(Remote):
         concurrency: int,
         webhook_secret: str,
     ) -> None:
-        super().__init__(kit, base_url, {"Authorization": f"Bearer {api_key}"})
+        super().__init__(context, base_url, {"Authorization": f"Bearer {api_key}"})
         self.model, self._quality, self._webhook_secret = model, texture_quality, webhook_secret
         self.capabilities = ProviderCapabilities(
             views=VIEWS,
-            balance=True,
-            polls=MOST_LOOKS,
+            has_balance=True,
+            tasks_per_poll=MOST_LOOKS,
             concurrency=concurrency,
-            webhooks=bool(webhook_secret),
-            poll_s=SELDOM_S if webhook_secret else 4.0,
+            has_webhooks=bool(webhook_secret),
+            poll_interval_s=SELDOM_S if webhook_secret else 4.0,
         )
 
-    def estimate(self, order: GenerationRequest) -> float:
+    def estimate(self, request: GenerationRequest) -> float:
         return CREDITS[self._quality] * USD_PER_CREDIT
 
-    def submit(self, order: GenerationRequest) -> RemoteTask:
+    def submit(self, request: GenerationRequest) -> RemoteTask:
         tokens = {
             view: self._upload(view, data)
-            for view, data in self.pictures(order, VIEWS, TAKEN, MAX_UPLOAD).items()
+            for view, data in self.select_pictures(request, VIEWS, TAKEN, MAX_UPLOAD).items()
         }
         body: dict[str, Any] = {
             "model": self.model,
             "texture": True,
             "pbr": True,
-            "model_seed": order.seed,
-            "texture_seed": order.seed,
+            "model_seed": request.seed,
+            "texture_seed": request.seed,
         }
         family = self.model.partition("-")[0]
-        body["face_limit"] = min(order.max_triangles, MOST_FACES.get(family, order.max_triangles))
+        body["face_limit"] = min(request.max_triangles, MOST_FACES.get(family, request.max_triangles))
         if family != "v2.5":
             body["texture_quality"] = self._quality
         body |= (
@@ -101,10 +108,10 @@ class Tripo(Remote):
             SUBMIT,
             json=body,
         )
-        return RemoteTask(ref=self.begun(said, "task_id"), state=RemoteTaskState.WAITING)
+        return RemoteTask(ref=self.task_ref(said, "task_id"), state=RemoteTaskState.WAITING)
 
     def _upload(self, view: str, picture: bytes) -> str:
-        token = self._data("POST", "/v3/files", "upload", files=[part("file", view, picture)]).get(
+        token = self._data("POST", "/v3/files", "upload", files=[picture_part("file", view, picture)]).get(
             "file_token"
         )
         if not isinstance(token, str):
@@ -125,10 +132,10 @@ class Tripo(Remote):
                 raise BadOutput("tripo", "fetch", "the task names no model")
             return url
 
-        return (self.download(link, self.glb, MAX_MODEL),)
+        return (self.download(link, self.check_glb, MAX_MODEL_BYTES),)
 
     def balance(self) -> float:
-        left = usd(self._data("GET", "/v3/account/balance", "balance").get("balance"), USD_PER_CREDIT)
+        left = to_usd(self._data("GET", "/v3/account/balance", "balance").get("balance"), USD_PER_CREDIT)
         if left is None:
             raise BadOutput("tripo", "balance", "the answer has no balance")
         return left
@@ -158,7 +165,7 @@ class Tripo(Remote):
         return VerifiedWebhook(key=key)
 
     def parse_webhook(self, inbound: InboundWebhook) -> str:
-        said = read_json(inbound.body, "tripo")
+        said = parse_json(inbound.body, "tripo")
         data = said.get("data") if isinstance(said, dict) else None
         ref = data.get("task_id") if isinstance(data, dict) else None
         if not isinstance(ref, str):
@@ -167,24 +174,24 @@ class Tripo(Remote):
 
     def _data(self, method: str, path: str, operation: str, **more: Any) -> dict[str, Any]:
         """The reply's data. Raises: as the port says."""
-        reply = self.ask(method, path, operation, **more)
-        body = self.read(reply, operation)
+        reply = self.request(method, path, operation, **more)
+        body = self.parse_object(reply, operation)
         code = body.get("code")
         if code != 0:
             lost = operation == SUBMIT and not isinstance(code, int)
             raise (
                 SubmitUnknown("tripo", operation, "the answer cannot be read")
                 if lost
-                else self.refusal(reply, operation)
+                else self.error_for(reply, operation)
             )
         data = body.get("data")
         return data if isinstance(data, dict) else {}
 
-    def refusal(self, reply: Reply, operation: str) -> AdapterError:
+    def error_for(self, reply: HttpResponse, operation: str) -> AdapterError:
         try:
             body = reply.json("tripo", operation)
         except BadOutput:
-            return super().refusal(reply, operation)
+            return super().error_for(reply, operation)
         code, trace = body.get("code"), reply.headers.get("x-tripo-trace-id", "")
         words = f"HTTP {reply.status}, code {code}: {str(body.get('message', ''))[:200]}" + (
             f" (trace {trace[:60]})" if trace else ""
@@ -195,7 +202,7 @@ class Tripo(Remote):
             return RateLimited("tripo", operation, words, retry_after_s=reply.retry_after_s(RATE_S))
         if code == _NO_CREDIT:
             return OutOfCredit("tripo", operation, words)
-        return NotFound("tripo", operation, words) if code == _NO_TASK else super().refusal(reply, operation)
+        return NotFound("tripo", operation, words) if code == _NO_TASK else super().error_for(reply, operation)
 
 
 def _task(said: Mapping[str, Any]) -> RemoteTask:
@@ -206,20 +213,20 @@ def _task(said: Mapping[str, Any]) -> RemoteTask:
         ref=str(said["task_id"]),
         state=state,
         progress=int(said.get("progress") or 0),
-        cost_usd=usd(said.get("credits_consumed"), USD_PER_CREDIT),
+        cost_usd=to_usd(said.get("credits_consumed"), USD_PER_CREDIT),
         model=str(said.get("model") or said.get("model_version") or ""),
         error="" if state in _STATES.values() else error,
     )
 
 
-def connect(options: Mapping[str, Any], kit: AdapterContext) -> Tripo:
-    only(options, "api_key", "base_url", "model", "texture_quality", "concurrency", "webhook_secret", *CAPS)
+def connect(options: Mapping[str, Any], context: AdapterContext) -> Tripo:
+    check_options(options, "api_key", "base_url", "model", "texture_quality", "concurrency", "webhook_secret", *BUDGET_OPTIONS)
     return Tripo(
-        kit,
-        api_key=kit.secret(str(options.get("api_key", "env/TRIPO_API_KEY"))),
+        context,
+        api_key=context.secret(str(options.get("api_key", "env/TRIPO_API_KEY"))),
         base_url=str(options.get("base_url", BASE_URL)),
         model=str(options.get("model", MODEL)),
-        texture_quality=chosen(options, "texture_quality", "standard", CREDITS),
-        concurrency=int(number(options, "concurrency", 10, 1, 1000)),
-        webhook_secret=kit.secret(str(options["webhook_secret"])) if "webhook_secret" in options else "",
+        texture_quality=choice_option(options, "texture_quality", "standard", CREDITS),
+        concurrency=int(number_option(options, "concurrency", 10, 1, 1000)),
+        webhook_secret=context.secret(str(options["webhook_secret"])) if "webhook_secret" in options else "",
     )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dam_connector.adapters.common.context import AdapterContext, only
+from dam_connector.adapters.common.context import AdapterContext, check_options
 from dam_connector.domain.listing import Listing
 from dam_connector.errors import Refused
 from dam_connector.ports import Blobs
@@ -19,13 +19,13 @@ class Viewer:
                     raise Refused("viewer", "publish", f"the bytes of {name} are not in storage")
         return listing.page_url
 
-    def live(self, listing: Listing) -> tuple[str, ...]:
-        return self.wanted(listing)
+    def live_files(self, listing: Listing) -> tuple[str, ...]:
+        return self.expected_files(listing)
 
-    def wanted(self, listing: Listing) -> tuple[str, ...]:
+    def expected_files(self, listing: Listing) -> tuple[str, ...]:
         return listing.file_names
 
 
-def connect(options: Mapping[str, Any], kit: AdapterContext) -> Viewer:
-    only(options)
+def connect(options: Mapping[str, Any], context: AdapterContext) -> Viewer:
+    check_options(options)
     return Viewer()

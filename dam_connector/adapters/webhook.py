@@ -9,9 +9,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from dam_connector.adapters.common.api_client import Caller
-from dam_connector.adapters.common.context import AdapterContext, only, web_address
-from dam_connector.adapters.common.webhook_signatures import signer
+from dam_connector.adapters.common.api_client import ApiClient
+from dam_connector.adapters.common.context import AdapterContext, check_options, url_option
+from dam_connector.adapters.common.webhook_signatures import make_signer
 from dam_connector.domain.listing import Listing
 from dam_connector.errors import AdapterError
 from dam_connector.ports import Blobs
@@ -20,19 +20,19 @@ from schemas.listing import dump_listing
 EVENT = "listing.changed"
 
 
-class WebhookOut(Caller):
+class WebhookOut(ApiClient):
     """An address that listens."""
 
     vendor = "webhook"
 
-    def __init__(self, kit: AdapterContext, url: str, secret: str) -> None:
-        super().__init__(kit.http, url, {})
-        self._kit, self._url, self._signer = kit, url, signer(secret)
+    def __init__(self, context: AdapterContext, url: str, secret: str) -> None:
+        super().__init__(context.http, url, {})
+        self._context, self._url, self._signer = context, url, make_signer(secret)
 
     def sync(self, listing: Listing, blobs: Blobs) -> str:
         data = dump_listing(listing)
-        mark = hashlib.sha256(json.dumps([self._kit.name, data], sort_keys=True).encode()).hexdigest()[:24]
-        message, at, began = f"msg_{mark}", self._kit.clock.now(), time.monotonic()
+        mark = hashlib.sha256(json.dumps([self._context.name, data], sort_keys=True).encode()).hexdigest()[:24]
+        message, at, began = f"msg_{mark}", self._context.clock.now(), time.monotonic()
         body = json.dumps({"type": EVENT, "timestamp": at.isoformat(), "data": data}, ensure_ascii=False)
         headers = {
             "Content-Type": "application/json",
@@ -41,24 +41,24 @@ class WebhookOut(Caller):
             "webhook-signature": self._signer.sign(message, at, body),
         }
         try:
-            reply = self.ask("POST", "", "publish", content=body.encode(), headers=headers)
+            reply = self.request("POST", "", "publish", content=body.encode(), headers=headers)
         except AdapterError as error:
             self._tell(listing, f"{message}: not taken: {error}")
             raise
         self._tell(listing, f"{message}: HTTP {reply.status} in {(time.monotonic() - began) * 1000:.0f} ms")
         return self._url
 
-    def live(self, listing: Listing) -> tuple[str, ...]:
-        return self.wanted(listing)  # who listens cannot be asked
+    def live_files(self, listing: Listing) -> tuple[str, ...]:
+        return self.expected_files(listing)  # who listens cannot be asked
 
-    def wanted(self, listing: Listing) -> tuple[str, ...]:
+    def expected_files(self, listing: Listing) -> tuple[str, ...]:
         return listing.file_names
 
     def _tell(self, listing: Listing, words: str) -> None:
-        self._kit.log_history(listing.product.sku, f"{self._kit.name} {words}")
+        self._context.log_history(listing.product.sku, f"{self._kit.name} {words}")
 
 
-def connect(options: Mapping[str, Any], kit: AdapterContext) -> WebhookOut:
-    only(options, "url", "secret")
-    url = web_address(options, "url", "https://shop.example/hooks/assets")
-    return WebhookOut(kit, url, kit.secret(str(options.get("secret", "env/DAM_CONNECTOR_OUT_SECRET"))))
+def connect(options: Mapping[str, Any], context: AdapterContext) -> WebhookOut:
+    check_options(options, "url", "secret")
+    url = url_option(options, "url", "https://shop.example/hooks/assets")
+    return WebhookOut(context, url, context.secret(str(options.get("secret", "env/DAM_CONNECTOR_OUT_SECRET"))))

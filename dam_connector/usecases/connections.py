@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from dam_connector.adapters import setup_of
+from dam_connector.adapters import setup_module
 from dam_connector.adapters.directus.preparation import Preparation
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.ids import AssetId, RunId, Sku, VersionId
@@ -28,13 +28,13 @@ PORTS = ("pim", "dam", "channel", "provider")
 
 def preparations(services: Services, port: str, name: str, connection: Connection) -> Iterator[Preparation]:
     """What is needed on the other side of a connection, with what is there already. Raises: ConfigError when there is nothing to set up."""
-    setup = setup_of(port, connection.adapter)
+    setup = setup_module(port, connection.adapter)
     yield from setup.prepare(connection.options, services.adapter_context, f"{services.settings.public}/webhooks/{name}")
 
 
 def by_hand(port: str, adapter: str) -> tuple[str, ...]:
     """What no interface can do there: for a person."""
-    found: tuple[str, ...] = setup_of(port, adapter).BY_HAND
+    found: tuple[str, ...] = setup_module(port, adapter).BY_HAND
     return found
 
 
@@ -58,7 +58,7 @@ def test(services: Services, name: str, *, sku: str = "") -> Iterator[str]:
 
 def _test_pim(services: Services, name: str) -> Iterator[str]:
     source = services.pim(name)
-    if not source.capabilities.changed_since:
+    if not source.capabilities.can_list_changes:
         yield "it sends, and cannot be asked: only a delivery of its own proves it"
         return
     events = list(islice(source.changed_since(BEGINNING), 1))
@@ -93,7 +93,7 @@ def _test_dam(services: Services, name: str) -> Iterator[str]:
             if found.state is not state:
                 raise BadOutput(name, "standing", f"{state.value} was written, {found.state.value} was read")
             yield f"it reads as {state.value.replace('_', ' ')}"
-        if dam.changed(ref, version):
+        if dam.changed_files(ref, version):
             raise BadOutput(name, "changed", "the file that was read is not the one that was pushed")
         yield "the file is there, byte for byte"
     finally:
@@ -107,7 +107,7 @@ def _test_channel(services: Services, name: str, sku: str) -> Iterator[str]:
     record = services.products.get(sku) if sku else None
     product = record.product if record else Product(sku=Sku(sku or "connection-test"))
     listing = listing_of(services, name, product)
-    names = channel.live(listing)
+    names = channel.live_files(listing)
     yield f"it was asked about {product.sku}: {len(names)} of our files are live there"
     if sku:
         channel.sync(listing, services.blobs)
@@ -117,9 +117,9 @@ def _test_channel(services: Services, name: str, sku: str) -> Iterator[str]:
 def _test_provider(services: Services, name: str) -> Iterator[str]:
     provider = services.provider(name)
     try:
-        if provider.capabilities.balance:
+        if provider.capabilities.has_balance:
             yield f"it answers: {provider.balance():.2f} USD are left"
-        elif provider.capabilities.polls:
+        elif provider.capabilities.tasks_per_poll:
             provider.poll(["connection-test"])
             yield "it answers"
         else:

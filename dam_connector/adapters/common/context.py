@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dam_connector.adapters.http import Http
+from dam_connector.adapters.http import HttpClient
 from dam_connector.errors import ConfigError
 from dam_connector.ports import Clock
 from dam_connector.store.library import Shelf
@@ -25,39 +25,39 @@ def _no_history(sku: str, words: str) -> None:
 class AdapterContext:
     """The outgoing HTTP session, the clock, the look-up of secrets, our public address, the built-in DAM's shelf; name: of the connection."""
 
-    http: Http
+    http: HttpClient
     clock: Clock
     secret: Callable[[str], str]
     public_url: str
     library: Shelf
-    folder: Path = Path()  # that plugin.json lies in
+    rules_folder: Path = Path()  # that plugin.json lies in
     name: str = ""
     log_history: Callable[[str, str], None] = _no_history  # a SKU, and what an adapter did for it, for its history
     lock: Callable[[str], AbstractContextManager[None]] = (
         _no_lock  # one at a time; raises Busy: who reads, changes and writes something shared
     )
 
-    def lock_resource(self, place: str) -> AbstractContextManager[None]:
+    def lock_resource(self, resource: str) -> AbstractContextManager[None]:
         """The turn at something of this connection's, such as a product in a shop, whose variants share a list of media."""
-        return self.lock(f"{self.name} {place}")
+        return self.lock(f"{self.name} {resource}")
 
 
-def only(options: Mapping[str, Any], *names: str) -> None:
+def check_options(options: Mapping[str, Any], *names: str) -> None:
     """Raises: ConfigError when there is an option beyond these."""
     for name in options:
         if name not in names:
             raise ConfigError(f"unknown option {name!r}; known: {', '.join(names) or 'none'}")
 
 
-def chosen(options: Mapping[str, Any], name: str, usual: str, known: Iterable[str]) -> str:
+def choice_option(options: Mapping[str, Any], name: str, default: str, choices: Iterable[str]) -> str:
     """The value of an option that is one of a few. Raises: ConfigError."""
-    value = str(options.get(name, usual))
-    if value not in (names := list(known)):
+    value = str(options.get(name, default))
+    if value not in (names := list(choices)):
         raise ConfigError(f"{name}: {value!r} is none of {', '.join(names)}")
     return value
 
 
-def web_address(
+def url_option(
     options: Mapping[str, Any], name: str = "base_url", example: str = "https://shop.example"
 ) -> str:
     """The value of an option that is an address. Raises: ConfigError."""
@@ -67,9 +67,9 @@ def web_address(
     return value
 
 
-def number(options: Mapping[str, Any], name: str, usual: float, low: float, high: float) -> float:
+def number_option(options: Mapping[str, Any], name: str, default: float, low: float, high: float) -> float:
     """The value of an option that is a number in a range. Raises: ConfigError."""
-    value = options.get(name, usual)
+    value = options.get(name, default)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
         raise ConfigError(f"{name}: {value!r} is no number from {low:g} to {high:g}")
     return float(value)

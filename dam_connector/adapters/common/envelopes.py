@@ -33,7 +33,7 @@ def load_event(inbound: InboundWebhook, vendor: str) -> Event:
 
 def _envelope(inbound: InboundWebhook, vendor: str) -> Mapping[str, Any]:
     """The event as `{type, timestamp, data}`, whichever of the three envelopes it came in."""
-    data = read_json(inbound.body, vendor)
+    data = parse_json(inbound.body, vendor)
     if inbound.headers.get("content-type", "").startswith("application/cloudevents+json"):
         if not isinstance(data, Mapping):
             raise BadOutput(vendor, "normalize", "/: a CloudEvent is a JSON object")
@@ -49,7 +49,7 @@ def _envelope(inbound: InboundWebhook, vendor: str) -> Mapping[str, Any]:
     return data
 
 
-def read_json(body: bytes, vendor: str) -> Any:
+def parse_json(body: bytes, vendor: str) -> Any:
     """Raises: BadOutput."""
     try:
         return json.loads(body)

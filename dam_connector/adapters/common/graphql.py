@@ -4,11 +4,11 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dam_connector.adapters.common.api_client import RATE_S, UPLOAD_S, Caller
-from dam_connector.adapters.http import Http
+from dam_connector.adapters.common.api_client import DEFAULT_RETRY_AFTER_S, TRANSFER_TIMEOUT_S, ApiClient
+from dam_connector.adapters.http import HttpClient
 from dam_connector.errors import AdapterError, BadOutput, RateLimited, Refused
 
-MAX_GRAPH = 16_000_000
+MAX_GRAPHQL_BYTES = 16_000_000
 FORBIDDEN = (
     "FORBIDDEN",
     "UNAUTHORIZED",
@@ -20,10 +20,10 @@ FORBIDDEN = (
 THROTTLED = ("THROTTLED", "TooManyRequests")
 
 
-class GraphQl(Caller):
+class GraphQlClient(ApiClient):
     """The part of an adapter that is the same for all who are asked by GraphQL. path: of the interface, below the base URL."""
 
-    def __init__(self, http: Http, base_url: str, path: str, headers: Mapping[str, str]) -> None:
+    def __init__(self, http: HttpClient, base_url: str, path: str, headers: Mapping[str, str]) -> None:
         super().__init__(http, base_url, headers)
         self._path = path
 
@@ -39,26 +39,26 @@ class GraphQl(Caller):
 
         Raises: as `Caller.ask`; Refused where the interface says that we may not, BadOutput for its other errors.
         """
-        said = self._sent(query, variables, operation, {}, file)
+        said = self._post(query, variables, operation, {}, file)
         if errors := said.get("errors"):
-            raise self.meant(errors[0] if isinstance(errors[0], dict) else {}, operation)
+            raise self.error_from(errors[0] if isinstance(errors[0], dict) else {}, operation)
         data = said.get("data")
         return data if isinstance(data, dict) else {}
 
-    def meant(self, error: Mapping[str, Any], operation: str) -> AdapterError:
+    def error_from(self, error: Mapping[str, Any], operation: str) -> AdapterError:
         """What an error of the interface is to us."""
         words = str(error.get("message", ""))[:200]
         more = error.get("extensions") or {}
         code = str(more.get("code") or (more.get("exception") or {}).get("code"))
         if code in THROTTLED:
-            return RateLimited(self.vendor, operation, words, retry_after_s=RATE_S)
+            return RateLimited(self.vendor, operation, words, retry_after_s=DEFAULT_RETRY_AFTER_S)
         return (
             Refused(self.vendor, operation, words)
             if code in FORBIDDEN
             else BadOutput(self.vendor, operation, words)
         )
 
-    def done(
+    def mutation_result(
         self, answer: Mapping[str, Any], name: str, operation: str, *, errors: str = "errors"
     ) -> dict[str, Any]:
         """What a mutation gave. Raises: Refused with the place and words of its first error."""
@@ -69,7 +69,7 @@ class GraphQl(Caller):
             raise Refused(self.vendor, operation, f"{where}: {wrong[0].get('message', '')}"[:300])
         return dict(found)
 
-    def _sent(
+    def _post(
         self,
         query: str,
         variables: Mapping[str, Any],
@@ -79,20 +79,20 @@ class GraphQl(Caller):
     ) -> dict[str, Any]:
         body = {"query": query, "variables": dict(variables)}
         if file is None:
-            return self.asked("POST", self._path, operation, json=body, headers=headers, max_bytes=MAX_GRAPH)
+            return self.request_json("POST", self._path, operation, json=body, headers=headers, max_bytes=MAX_GRAPHQL_BYTES)
         place = (
             "variables.file" if "file" in variables else "variables.input.0.file"
         )  # GraphQL multipart request specification
         fields = {"operations": json.dumps(body), "map": json.dumps({"0": [place]})}
-        return self.asked(
+        return self.request_json(
             "POST",
             self._path,
             operation,
             fields=fields,
             files=[("0", file)],
             headers=headers,
-            max_bytes=MAX_GRAPH,
-            timeout_s=UPLOAD_S,
+            max_bytes=MAX_GRAPHQL_BYTES,
+            timeout_s=TRANSFER_TIMEOUT_S,
         )
 
 

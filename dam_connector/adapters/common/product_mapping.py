@@ -1,8 +1,5 @@
 """From a vendor's record to a product: which of its attributes is which of our fields, and which picture shows which side."""
 
-import base64
-import hashlib
-import hmac
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -23,7 +20,7 @@ _SIDES = {view: re.compile(rf"(?:^|[^a-z]){view}(?:$|[^a-z])") for view in VIEWS
 Look = Callable[[str], Any]
 
 
-class Fields:
+class AttributeMapping:
     """Our fields by a vendor's attributes: its usual ones, over which plugin.json (`attributes`, `unit`, `image_order`) has the last word."""
 
     def __init__(self, vendor: str, usual: Mapping[str, str], options: Mapping[str, Any]) -> None:
@@ -42,15 +39,15 @@ class Fields:
             raise ConfigError(f"image_order: {wrong[0]!r} is none of {', '.join(VIEWS)}")
 
     @property
-    def picture_paths(self) -> frozenset[str]:
+    def image_attributes(self) -> frozenset[str]:
         """The attributes that hold pictures."""
         return frozenset(path for name, path in self._paths.items() if name in (*VIEWS, "inspiration_image"))
 
-    def named(self, prefix: str) -> list[str]:
+    def attributes_with_prefix(self, prefix: str) -> list[str]:
         """The attributes that plugin.json names with this prefix, without it."""
         return sorted({path.removeprefix(prefix) for path in self._paths.values() if path.startswith(prefix)})
 
-    def product(
+    def build_product(
         self,
         sku: str,
         look: Look,
@@ -62,27 +59,27 @@ class Fields:
         Raises: BadOutput with the place of each mistake.
         """
         record: dict[str, Any] = {"sku": sku, "attributes": dict(attributes or {})}
-        record |= {name: as_text(look(self._paths[name])) for name in TEXTS if name in self._paths}
+        record |= {name: to_text(look(self._paths[name])) for name in TEXTS if name in self._paths}
         record["dimensions"] = {**self._sizes(look), "unit": "m"}
-        shown = by_side(images, self._order)
+        shown = images_by_view(images, self._order)
         shown |= {
-            view: url for view in VIEWS if view in self._paths and (url := as_text(look(self._paths[view])))
+            view: url for view in VIEWS if view in self._paths and (url := to_text(look(self._paths[view])))
         }
         record["images"] = shown
         if "inspiration_image" in self._paths:
-            record["inspiration_image"] = as_text(look(self._paths["inspiration_image"]))
-        if "live_from" in self._paths and (moment := moment_of(look(self._paths["live_from"]))):
+            record["inspiration_image"] = to_text(look(self._paths["inspiration_image"]))
+        if "live_from" in self._paths and (moment := parse_timestamp(look(self._paths["live_from"]))):
             record["live_from"] = moment.isoformat()
-        return product_of(record, self._vendor)
+        return parse_product(record, self._vendor)
 
     def _sizes(self, look: Look) -> dict[str, float | None]:
         return {
-            axis: metres(look(self._paths[axis]), self._unit) if axis in self._paths else None
+            axis: parse_length(look(self._paths[axis]), self._unit) if axis in self._paths else None
             for axis in AXES
         }
 
 
-def product_of(record: Mapping[str, Any], vendor: str) -> Product:
+def parse_product(record: Mapping[str, Any], vendor: str) -> Product:
     """Raises: BadOutput with the place of each mistake."""
     try:
         return load_product(record)
@@ -90,7 +87,7 @@ def product_of(record: Mapping[str, Any], vendor: str) -> Product:
         raise BadOutput(vendor, "fetch", "; ".join(problems(error.messages, ProductSchema()))) from error
 
 
-def by_side(images: Iterable[tuple[str, str]], order: Iterable[str]) -> dict[str, str]:
+def images_by_view(images: Iterable[tuple[str, str]], order: Iterable[str]) -> dict[str, str]:
     """The address of a picture for each side: by the side that its words name, else by its place. What is left over shows no side that we know of:
     the first of it is a detail."""
     found: dict[str, str] = {}
@@ -107,7 +104,7 @@ def by_side(images: Iterable[tuple[str, str]], order: Iterable[str]) -> dict[str
     return {**found, **({"detail": rest[0]} if rest and "detail" not in found else {})}
 
 
-def metres(value: Any, unit: str) -> float | None:
+def parse_length(value: Any, unit: str) -> float | None:
     """A length in metres: a number or its text in this unit, or a measure with a unit of its own. None where it is none, or none above 0."""
     if isinstance(value, dict):
         value, unit = (
@@ -121,31 +118,21 @@ def metres(value: Any, unit: str) -> float | None:
     return round(number, 6) if 0 < number < 1e6 else None
 
 
-def as_text(value: Any) -> str:
+def to_text(value: Any) -> str:
     """A value as our records hold it: lists joined, measures with their unit, markup taken out."""
     if isinstance(value, (list, tuple)):
-        return ", ".join(filter(None, map(as_text, value)))[:2000]
+        return ", ".join(filter(None, map(to_text, value)))[:2000]
     if isinstance(value, dict):
-        return " ".join(as_text(value[name]) for name in ("amount", "value", "unit") if name in value)
+        return " ".join(to_text(value[name]) for name in ("amount", "value", "unit") if name in value)
     if value is None or isinstance(value, bool):
         return ""
     return " ".join(re.sub(r"<[^>]{0,500}>", " ", str(value)).split())[:2000]
 
 
-def moment_of(text: Any) -> datetime | None:
+def parse_timestamp(text: Any) -> datetime | None:
     """A moment in ISO 8601, UTC where it names no zone; None for what is none."""
     try:
         found = datetime.fromisoformat(str(text))
     except ValueError:
         return None
     return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def hmac_sha256(secret: str, message: bytes) -> bytes:
-    return hmac.new(secret.encode(), message, hashlib.sha256).digest()
-
-
-def matches(given: str, *expected: bytes, hexadecimal: bool = False) -> bool:
-    """Whether a signature is one of these, compared in constant time. hexadecimal: written so, instead of in base64."""
-    texts = [each.hex().encode() if hexadecimal else base64.b64encode(each) for each in expected]
-    return any([hmac.compare_digest(given.strip().encode(), text) for text in texts])

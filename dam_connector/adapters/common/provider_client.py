@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from dam_connector.adapters.common.api_client import Caller
+from dam_connector.adapters.common.api_client import ApiClient
 from dam_connector.adapters.common.context import AdapterContext
-from dam_connector.adapters.http import Part
+from dam_connector.adapters.http import FormPart
 from dam_connector.domain.media import picture_mime
 from dam_connector.errors import (
     BadOutput,
@@ -26,21 +26,21 @@ from dam_connector.errors import (
 from dam_connector.ports import GenerationRequest, InboundWebhook, ProviderCapabilities, VerifiedWebhook
 
 SUBMIT = "submit"  # the one operation that may cost money
-MAX_MODEL = 200_000_000  # bytes
-MAX_PICTURE = 60_000_000
+MAX_MODEL_BYTES = 200_000_000  # bytes
+MAX_PICTURE_BYTES = 60_000_000
 EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
-CAPS = ("max_usd_per_day", "max_usd_per_month", "max_usd_per_batch")
+BUDGET_OPTIONS = ("max_usd_per_day", "max_usd_per_month", "max_usd_per_batch")
 
 
-class Remote(Caller):
+class ProviderClient(ApiClient):
     """The part of a provider's adapter that is the same for all of them."""
 
-    once = (SUBMIT,)
+    non_repeatable = (SUBMIT,)
     capabilities = ProviderCapabilities()
     model = ""
 
-    def __init__(self, kit: AdapterContext, base_url: str, headers: Mapping[str, str]) -> None:
-        super().__init__(kit.http, base_url, headers)
+    def __init__(self, context: AdapterContext, base_url: str, headers: Mapping[str, str]) -> None:
+        super().__init__(context.http, base_url, headers)
 
     def reconcile(self, since: datetime, known: Collection[str]) -> str | None:
         raise Unsupported(self.vendor, "reconcile", "it lists no tasks")
@@ -57,14 +57,14 @@ class Remote(Caller):
     def parse_webhook(self, inbound: InboundWebhook) -> str:
         raise BadOutput(self.vendor, "webhook", "it sends none")
 
-    def begun(self, said: Mapping[str, Any], *names: str) -> str:
+    def task_ref(self, said: Mapping[str, Any], *names: str) -> str:
         """The reference that an answer to a submission holds under the first of these names. Raises: SubmitUnknown."""
         for name in names:
             if isinstance(ref := said.get(name), str) and ref:
                 return ref
         raise SubmitUnknown(self.vendor, SUBMIT, "the answer names no task")
 
-    def pictures(
+    def select_pictures(
         self, order: GenerationRequest, views: Sequence[str], types: Sequence[str], max_bytes: int
     ) -> dict[str, bytes]:
         """The order's pictures of these views, in this order; of any where `views` is empty. Raises: Refused when there is none, or not a fit one."""
@@ -79,17 +79,17 @@ class Remote(Caller):
                 )
         return found
 
-    def download(self, link: Callable[[], str], what: Callable[[bytes], bytes], max_bytes: int) -> bytes:
+    def download(self, get_url: Callable[[], str], check: Callable[[bytes], bytes], max_bytes: int) -> bytes:
         """What lies behind a link, which may be dead by now: then a fresh one is asked for, once. No key goes along."""
         dead: Exception | None = None
         for _ in range(2):
             try:
-                return what(self._http.get(link(), max_bytes=max_bytes, vendor=self.vendor).body)
+                return check(self._http.get(get_url(), max_bytes=max_bytes, vendor=self.vendor).body)
             except (NotFound, Refused) as error:
                 dead = error
         raise Unavailable(self.vendor, "fetch", f"its links are dead at once: {dead}")
 
-    def glb(self, data: bytes) -> bytes:
+    def check_glb(self, data: bytes) -> bytes:
         """Raises: BadOutput unless the bytes are one whole GLB."""
         if (
             data[:4] != b"glTF"
@@ -99,13 +99,13 @@ class Remote(Caller):
             raise BadOutput(self.vendor, "fetch", "what came is no GLB, or not all of one")
         return data
 
-    def picture(self, data: bytes) -> bytes:
+    def check_picture(self, data: bytes) -> bytes:
         """Raises: BadOutput unless the bytes begin as a picture does."""
         if picture_mime(data[:16]) not in EXTENSIONS:
             raise BadOutput(self.vendor, "fetch", "what came is no JPEG, PNG or WebP")
         return data
 
-    def decoded(self, text: object) -> bytes:
+    def decode_base64(self, text: object) -> bytes:
         """Base64, decoded. Raises: BadOutput."""
         try:
             return base64.b64decode(str(text), validate=True)
@@ -118,12 +118,12 @@ def data_uri(picture: bytes) -> str:
     return f"data:{picture_mime(picture[:16])};base64,{base64.b64encode(picture).decode()}"
 
 
-def part(field: str, name: str, picture: bytes) -> Part:
+def picture_part(field: str, name: str, picture: bytes) -> FormPart:
     """A picture as a part of a form."""
     mime = picture_mime(picture[:16])
     return field, (f"{name}.{EXTENSIONS.get(mime, 'bin')}", picture, mime)
 
 
-def usd(value: object, each: float) -> float | None:
+def to_usd(value: object, usd_per_unit: float) -> float | None:
     """So many units of a vendor's money in USD; None where it does not say."""
-    return float(value) * each if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    return float(value) * usd_per_unit if isinstance(value, (int, float)) and not isinstance(value, bool) else None

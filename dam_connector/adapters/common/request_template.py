@@ -9,7 +9,7 @@ from dam_connector.errors import BadOutput, ConfigError
 from dam_connector.ports import GenerationRequest
 
 _MARK = re.compile(r"\{\{([a-z_]+(?::[a-z]+)?)\}\}")
-FACTS: Mapping[str, Callable[[GenerationRequest], Any]] = {
+PLACEHOLDERS: Mapping[str, Callable[[GenerationRequest], Any]] = {
     "prompt": lambda order: order.prompt,
     "seed": lambda order: order.seed,
     "width": lambda order: order.width,
@@ -24,19 +24,19 @@ FACTS: Mapping[str, Callable[[GenerationRequest], Any]] = {
 
 def check_template(template: Any, where: str) -> None:
     """Raises: ConfigError for a mark that means nothing."""
-    for mark in marks(template):
-        if mark not in FACTS and mark != "images" and mark.partition(":")[0] != "image":
+    for mark in placeholders(template):
+        if mark not in PLACEHOLDERS and mark != "images" and mark.partition(":")[0] != "image":
             raise ConfigError(
-                f"{where}: {{{{{mark}}}}} means nothing; known: {', '.join(FACTS)}, image, image:VIEW, images"
+                f"{where}: {{{{{mark}}}}} means nothing; known: {', '.join(PLACEHOLDERS)}, image, image:VIEW, images"
             )
 
 
-def marks(template: Any) -> Iterator[str]:
+def placeholders(template: Any) -> Iterator[str]:
     """The marks in a template's texts."""
     yield from _MARK.findall(json.dumps(template))
 
 
-def filled(template: Any, order: GenerationRequest, pictures: Mapping[str, str]) -> Any:
+def fill_template(template: Any, order: GenerationRequest, pictures: Mapping[str, str]) -> Any:
     """The template with this order's facts in it. pictures: what stands for a picture, by view; `image` is the first, `images` all of them.
 
     A text that is nothing but a mark becomes the fact itself, a number or a list too. A key whose picture there is not is left out.
@@ -45,10 +45,10 @@ def filled(template: Any, order: GenerationRequest, pictures: Mapping[str, str])
         return {
             key: value
             for key, each in template.items()
-            if (value := filled(each, order, pictures)) is not None
+            if (value := fill_template(each, order, pictures)) is not None
         }
     if isinstance(template, list):
-        return [value for each in template if (value := filled(each, order, pictures)) is not None]
+        return [value for each in template if (value := fill_template(each, order, pictures)) is not None]
     if not isinstance(template, str):
         return template
     if whole := _MARK.fullmatch(template):
@@ -62,10 +62,10 @@ def _fact(mark: str, order: GenerationRequest, pictures: Mapping[str, str]) -> A
     name, _, view = mark.partition(":")
     if name == "image":
         return pictures.get(view) if view else next(iter(pictures.values()), None)
-    return FACTS[mark](order)
+    return PLACEHOLDERS[mark](order)
 
 
-def found_at(data: Any, path: str, vendor: str) -> list[str]:
+def extract(data: Any, path: str, vendor: str) -> list[str]:
     """The texts at a path such as `images.*.url`. Raises: BadOutput when there is none."""
     here = [data]
     for step in path.split("."):

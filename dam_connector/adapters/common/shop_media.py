@@ -10,9 +10,9 @@ T = TypeVar("T")
 FORMATS = (*PICTURES, *MODELS, "web")
 
 
-def formats(options: Mapping[str, Any], usual: Sequence[str]) -> tuple[str, ...]:
+def formats_option(options: Mapping[str, Any], default: Sequence[str]) -> tuple[str, ...]:
     """The formats that go to a shop: of pictures the first that there is, of models all. Raises: ConfigError."""
-    wanted = options.get("formats", list(usual))
+    wanted = options.get("formats", list(default))
     if not isinstance(wanted, list) or (wrong := [f for f in wanted if f not in FORMATS]):
         raise ConfigError(
             f"formats: {wrong[0] if isinstance(wanted, list) else wanted!r} is none of {', '.join(FORMATS)}"
@@ -20,7 +20,7 @@ def formats(options: Mapping[str, Any], usual: Sequence[str]) -> tuple[str, ...]
     return tuple(wanted)
 
 
-def wanted_of(listing: Listing, chosen: Sequence[str]) -> list[MediaFile]:
+def select_media(listing: Listing, chosen: Sequence[str]) -> list[MediaFile]:
     """The files of a listing that go to a shop that takes these formats."""
     return list(
         media_of(
@@ -31,11 +31,11 @@ def wanted_of(listing: Listing, chosen: Sequence[str]) -> list[MediaFile]:
     )
 
 
-def merged(theirs: Sequence[T], ours: Sequence[T], *, first: bool) -> list[T]:
+def merge_media(theirs: Sequence[T], ours: Sequence[T], *, first: bool) -> list[T]:
     """All media of a product: those that are not ours keep their order. first: ours stand before them."""
     return [*ours, *theirs] if first else [*theirs, *ours]
 
 
-def settled(wanted: Sequence[MediaFile], there: Mapping[str, T], add: Callable[[MediaFile], T]) -> list[T]:
+def ensure_media(wanted: Sequence[MediaFile], there: Mapping[str, T], add: Callable[[MediaFile], T]) -> list[T]:
     """Our media in the listing's order: what is there by its hash, else added."""
     return [there[file.sha256] if file.sha256 in there else add(file) for file in wanted]

@@ -1,6 +1,7 @@
-"""Directus: a row for each version in a collection of ours, its files in the library, decisions by people in its app.
+"""The DAM adapter for Directus. Each version is a row of a collection; people decide in the Directus app.
 
-Every id is made from what it stands for, so that a repeat finds what is there. Facts and set-up: docs/connections/directus.md.
+The files lie in the Directus file library. Every id is derived from a name, so that a repeated request finds
+what the first one created. Facts and setup: docs/connections/directus.md.
 """
 
 import hashlib
@@ -11,12 +12,11 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from dam_connector.adapters.common.api_client import MAX_FILE, UPLOAD_S, Caller
-from dam_connector.adapters.common.context import AdapterContext, only, web_address
-from dam_connector.adapters.common.dam_helpers import VERDICTS, read_state
-from dam_connector.adapters.common.envelopes import read_json
-from dam_connector.adapters.common.file_hashes import holds
-from dam_connector.adapters.http import Reply
+from dam_connector.adapters.common.api_client import MAX_FILE_BYTES, TRANSFER_TIMEOUT_S, ApiClient
+from dam_connector.adapters.common.context import AdapterContext, check_options, url_option
+from dam_connector.adapters.common.dam_helpers import VERDICT_BY_STATE, is_same_file, parse_state
+from dam_connector.adapters.common.envelopes import parse_json
+from dam_connector.adapters.http import HttpResponse
 from dam_connector.domain.event import Decision
 from dam_connector.domain.version import Version, VersionFile, VersionState
 from dam_connector.domain.version_metadata import about, title
@@ -30,214 +30,238 @@ from dam_connector.ports import (
     VerifiedWebhook,
 )
 
-SPACE = uuid.UUID("6c0c2a5e-3d0f-5b52-9c1a-2f6f8f0f7d11")  # our own, for ids made from names
-PAGE = 200
-FIELDS = "id,status,reject_reason,date_updated,user_updated.id,user_updated.first_name,user_updated.last_name,user_updated.email"
+ID_NAMESPACE = uuid.UUID("6c0c2a5e-3d0f-5b52-9c1a-2f6f8f0f7d11")  # our own, for ids derived from names
+PAGE_SIZE = 200
+ROW_FIELDS = (
+    "id,status,reject_reason,date_updated,"
+    "user_updated.id,user_updated.first_name,user_updated.last_name,user_updated.email"
+)
 
 
-class Exists(Refused):
-    """A row with this id, or another value that there may be only once, is there already."""
+class RecordExists(Refused):
+    """Directus has a record with this id, or with this value of another unique field, already."""
 
 
-class Directus(Caller):
-    """Versions as rows; a row's id is our reference."""
+class DirectusDam(ApiClient):
+    """A `Dam` on Directus. The reference of a version is the id of its row, a UUID."""
 
     vendor = "directus"
-    capabilities = DamCapabilities(webhooks=True)
+    capabilities = DamCapabilities(has_webhooks=True)
 
     def __init__(
-        self, kit: AdapterContext, base_url: str, token: str, collection: str, root: str, hook_secret: str
+        self,
+        context: AdapterContext,
+        *,
+        base_url: str,
+        token: str,
+        collection: str,
+        root_folder: str,
+        webhook_secret: str,
     ) -> None:
-        super().__init__(kit.http, base_url, {"Authorization": f"Bearer {token}"})
-        self._collection, self._root, self._hook_secret = collection, root, hook_secret
-        self._folders: dict[str, str] = {}
-        self._me = ""
-
-    def refusal(self, reply: Reply, operation: str) -> AdapterError:
-        if reply.status == 400 and b"RECORD_NOT_UNIQUE" in reply.body:
-            return Exists(self.vendor, operation, "it is there already")
-        return super().refusal(reply, operation)
+        super().__init__(context.http, base_url, {"Authorization": f"Bearer {token}"})
+        self._collection = collection
+        self._root_folder = root_folder
+        self._webhook_secret = webhook_secret
+        self._folder_ids: dict[str, str] = {}  # by path; cached
+        self._cached_user_id = ""
 
     def push(self, request: PushRequest, blobs: Blobs) -> str:
-        version, ref = request.version, _id(request.external_id)
-        folder = self._folder(request.folder)
-        files = {f.name: self._upload(request, f, blobs.get(f.sha256), folder) for f in version.shipped}
-        shown = files.get(version.picture.name) if version.picture else None
+        version, ref = request.version, _derived_id(request.external_id)
+        folder_id = self._create_folders(request.folder)
+        file_ids = {
+            file.name: self._upload(request, file, blobs.get(file.sha256), folder_id)
+            for file in version.shipped
+        }
         row = {
             **about(version, request.product),
             "id": ref,
             "external_id": request.external_id,
             "title": title(version, request.product),
             "status": VersionState.IN_REVIEW.value,
-            "preview": shown,
+            "preview": file_ids.get(version.picture.name) if version.picture else None,
             "review_url": request.review_url,
-            "files": [{"directus_files_id": each} for each in files.values()],
+            "files": [{"directus_files_id": file_id} for file_id in file_ids.values()],
         }
         try:
-            self.ask("POST", f"/items/{self._collection}", "push", json=row)
-        except Exists:
-            pass  # an earlier try arrived
+            self.request("POST", f"/items/{self._collection}", "push", json=row)
+        except RecordExists:
+            pass  # an earlier try succeeded
         return ref
 
     def write_state(self, ref: str, state: VersionState, decision: Decision | None = None) -> None:
         self._row(ref, "write_state")
-        said: dict[str, Any] = {"status": state.value}
-        if decision or state is VersionState.IN_REVIEW:
-            why = "; ".join(filter(None, [", ".join(decision.reasons), decision.note])) if decision else ""
-            said |= {"decided_by": decision.by if decision else "", "reject_reason": why}
-        self.ask("PATCH", f"/items/{self._collection}/{ref}", "write_state", json=said)
+        values: dict[str, Any] = {"status": state.value}
+        if decision:
+            reason = "; ".join(filter(None, [", ".join(decision.reasons), decision.note]))
+            values |= {"decided_by": decision.by, "reject_reason": reason}
+        elif state is VersionState.IN_REVIEW:
+            values |= {"decided_by": "", "reject_reason": ""}
+        self.request("PATCH", f"/items/{self._collection}/{ref}", "write_state", json=values)
 
-    def standing(self, ref: str, version: Version) -> RemoteState:
-        row = self._row(ref, "standing")
-        state = read_state(row.get("status"), self.vendor)
-        by = row.get("user_updated") or {}
-        if state not in VERDICTS or by.get("id") == self._own_id():
+    def remote_state(self, ref: str, version: Version) -> RemoteState:
+        row = self._row(ref, "remote_state")
+        state = parse_state(row.get("status"), self.vendor)
+        user = row.get("user_updated") or {}
+        if state not in VERDICT_BY_STATE or user.get("id") == self._own_user_id():
             return RemoteState(state=state)
-        name = (
-            " ".join(filter(None, [by.get("first_name"), by.get("last_name")]))
-            or by.get("email")
-            or "somebody"
+        full_name = " ".join(filter(None, [user.get("first_name"), user.get("last_name")]))
+        decision = Decision(
+            verdict=VERDICT_BY_STATE[state],
+            by=str(full_name or user.get("email") or "somebody"),
+            note=str(row.get("reject_reason") or ""),
         )
-        decision = Decision(verdict=VERDICTS[state], by=str(name), note=str(row.get("reject_reason") or ""))
         return RemoteState(state=state, decision=decision)
 
-    def changed(self, ref: str, version: Version) -> tuple[str, ...]:
-        self._row(ref, "changed")
-        return tuple(f.name for f in version.shipped if not self._holds(f, version))
+    def changed_files(self, ref: str, version: Version) -> tuple[str, ...]:
+        self._row(ref, "changed_files")
+        return tuple(f.name for f in version.shipped if not self._is_unchanged(f, version))
 
-    def touched_since(self, cursor: str) -> tuple[list[str], str]:
-        moment, _, seen = cursor.partition(" ")
-        query = f"fields=id,date_updated&sort=date_updated&limit={PAGE}&filter[date_updated][_gte]={moment or '2000-01-01T00:00:00Z'}"
-        rows = self._listed(
-            f"/items/{self._collection}?{query}&filter[user_updated][_neq]={self._own_id()}", "poll"
+    def changed_since(self, cursor: str) -> tuple[list[str], str]:
+        """List the rows that others changed.
+
+        The cursor is the latest `date_updated` and the ids of the rows that have it, e.g.
+        `2026-11-20T12:00:00.000Z id1,id2`: several rows may share a time, and one of them may come later.
+        """
+        moment, _, seen_ids = cursor.partition(" ")
+        query = (
+            f"fields=id,date_updated&sort=date_updated&limit={PAGE_SIZE}"
+            f"&filter[date_updated][_gte]={moment or '2000-01-01T00:00:00Z'}"
+            f"&filter[user_updated][_neq]={self._own_user_id()}"
         )
-        found = [
-            str(row["id"])
-            for row in rows
-            if str(row["id"]) not in seen.split(",") or row["date_updated"] != moment
-        ]
+        rows = self._list(f"/items/{self._collection}?{query}", "changed_since")
         if not rows:
             return [], cursor
+        refs = [
+            str(row["id"])
+            for row in rows
+            if str(row["id"]) not in seen_ids.split(",") or row["date_updated"] != moment
+        ]
         last = str(rows[-1]["date_updated"])
-        return found, f"{last} {','.join(str(row['id']) for row in rows if row['date_updated'] == last)}"
+        return refs, f"{last} {','.join(str(row['id']) for row in rows if row['date_updated'] == last)}"
 
     def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
-        given = inbound.headers.get("x-webhook-secret", "")
-        if not self._hook_secret or not hmac.compare_digest(given.encode(), self._hook_secret.encode()):
+        secret = inbound.headers.get("x-webhook-secret", "")
+        if not self._webhook_secret or not hmac.compare_digest(
+            secret.encode(), self._webhook_secret.encode()
+        ):
             raise DeliveryError(401, "X-Webhook-Secret is not this connection's")
-        return VerifiedWebhook(
-            key=f"{hashlib.sha256(inbound.body).hexdigest()}:{inbound.received_at.isoformat()}"
-        )  # its flows number nothing
+        digest = hashlib.sha256(inbound.body).hexdigest()  # Directus flows give their deliveries no id
+        return VerifiedWebhook(key=f"{digest}:{inbound.received_at.isoformat()}")
 
     def parse_webhook(self, inbound: InboundWebhook) -> list[str]:
-        said = read_json(inbound.body, self.vendor)
-        keys = said.get("keys") if isinstance(said, dict) else None
+        message = parse_json(inbound.body, self.vendor)
+        keys = message.get("keys") if isinstance(message, dict) else None
         if not isinstance(keys, list):
-            raise BadOutput(
-                self.vendor, "parse_webhook", "/keys: there are none; the flow's request sends {{$trigger}}"
-            )
+            reason = "/keys: it is missing; the request of the flow must send {{$trigger}}"
+            raise BadOutput(self.vendor, "parse_webhook", reason)
         return [str(key) for key in keys]
 
-    def picture(self, name: str, blobs: Blobs) -> bytes:
+    def fetch_picture(self, name: str, blobs: Blobs) -> bytes:
         query = f"fields=id&limit=1&sort=-uploaded_on&filter[filename_download][_eq]={quote(name, safe='')}"
-        rows = self._listed(f"/files?{query}", "picture")
-        if not rows:
-            raise NotFound(self.vendor, "picture", name)
-        return self._bytes(str(rows[0]["id"]), "picture")
+        files = self._list(f"/files?{query}", "fetch_picture")
+        if not files:
+            raise NotFound(self.vendor, "fetch_picture", name)
+        return self._download(str(files[0]["id"]), "fetch_picture")
 
     def remove(self, ref: str) -> None:
-        rows = self._listed(
-            f"/items/{self._collection}?fields=id,files.directus_files_id&filter[id][_eq]={quote(ref, safe='')}",
-            "remove",
-        )
-        for row in rows:
-            self.ask("DELETE", f"/items/{self._collection}/{row['id']}", "remove")
+        query = f"fields=id,files.directus_files_id&filter[id][_eq]={quote(ref, safe='')}"
+        for row in self._list(f"/items/{self._collection}?{query}", "remove"):
+            self.request("DELETE", f"/items/{self._collection}/{row['id']}", "remove")
             for file in row.get("files") or ():
-                self.ask("DELETE", f"/files/{file['directus_files_id']}", "remove")
+                self.request("DELETE", f"/files/{file['directus_files_id']}", "remove")
+
+    def error_for(self, reply: HttpResponse, operation: str) -> AdapterError:
+        if reply.status == 400 and b"RECORD_NOT_UNIQUE" in reply.body:
+            return RecordExists(self.vendor, operation, "the record exists already")
+        return super().error_for(reply, operation)
 
     def _row(self, ref: str, operation: str) -> dict[str, Any]:
-        rows = self._listed(
-            f"/items/{self._collection}?fields={FIELDS}&filter[id][_eq]={quote(ref, safe='')}", operation
-        )
+        query = f"fields={ROW_FIELDS}&filter[id][_eq]={quote(ref, safe='')}"
+        rows = self._list(f"/items/{self._collection}?{query}", operation)
         if not rows:
             raise NotFound(self.vendor, operation, ref)
         return rows[0]
 
-    def _listed(self, path: str, operation: str) -> list[dict[str, Any]]:
-        found = self.asked("GET", path, operation).get("data")
+    def _list(self, path: str, operation: str) -> list[dict[str, Any]]:
+        found = self.request_json("GET", path, operation).get("data")
         if not isinstance(found, list):
-            raise BadOutput(self.vendor, operation, "/data: no list")
+            raise BadOutput(self.vendor, operation, "/data: it is not a list")
         return found
 
-    def _own_id(self) -> str:
-        if not self._me:
-            self._me = str((self.asked("GET", "/users/me?fields=id", "whoami").get("data") or {}).get("id"))
-        return self._me
+    def _own_user_id(self) -> str:
+        if not self._cached_user_id:
+            user = self.request_json("GET", "/users/me?fields=id", "whoami").get("data") or {}
+            self._cached_user_id = str(user.get("id"))
+        return self._cached_user_id
 
-    def _folder(self, path: str) -> str:
-        """The id of a folder, which is made with those above it where they are not there."""
-        parent, so_far = None, ""
-        for name in filter(None, [*self._root.split("/"), *path.split("/")]):
-            so_far = f"{so_far}/{name}"
-            if so_far not in self._folders:
+    def _create_folders(self, path: str) -> str:
+        """Create a folder and those above it where they are missing; return its id."""
+        parent, current_path = None, ""
+        for name in filter(None, [*self._root_folder.split("/"), *path.split("/")]):
+            current_path = f"{current_path}/{name}"
+            if current_path not in self._folder_ids:
+                folder_id = _derived_id(f"folder:{current_path}")
+                folder = {"id": folder_id, "name": name, "parent": parent}
                 try:
-                    self.ask(
-                        "POST",
-                        "/folders",
-                        "push",
-                        json={"id": _id(f"folder:{so_far}"), "name": name, "parent": parent},
-                    )
-                except Exists:
+                    self.request("POST", "/folders", "push", json=folder)
+                except RecordExists:
                     pass
-                self._folders[so_far] = _id(f"folder:{so_far}")
-            parent = self._folders[so_far]
+                self._folder_ids[current_path] = folder_id
+            parent = self._folder_ids[current_path]
         return parent or ""
 
-    def _upload(self, request: PushRequest, file: VersionFile, data: bytes, folder: str) -> str:
-        """The id of a file whose bytes lie there."""
-        file_id = _file_id(request.version, file)
+    def _upload(self, request: PushRequest, file: VersionFile, data: bytes, folder_id: str) -> str:
+        """Upload a file unless Directus has its bytes already; return its id."""
+        version = request.version
+        file_id = _file_id(version, file)
+        tags = [request.product.sku, version.asset.deliverable, f"V{version.number}"]
         fields = {
             "id": file_id,
-            "folder": folder,
+            "folder": folder_id,
             "title": file.name,
-            "tags": json.dumps(
-                [request.product.sku, request.version.asset.deliverable, f"V{request.version.number}"]
-            ),
-            "metadata": json.dumps({**about(request.version, request.product), "sha256": file.sha256}),
+            "tags": json.dumps(tags),
+            "metadata": json.dumps({**about(version, request.product), "sha256": file.sha256}),
         }
         part = [("file", (file.name, data, file.mime))]
         try:
-            self.ask("POST", "/files", "push", fields=fields, files=part, timeout_s=UPLOAD_S)
-        except Exists:  # an earlier try arrived, or half of it
-            if not self._holds(file, request.version):
-                self.ask("PATCH", f"/files/{file_id}", "push", files=part, timeout_s=UPLOAD_S)
+            self.request("POST", "/files", "push", fields=fields, files=part, timeout_s=TRANSFER_TIMEOUT_S)
+        except RecordExists:  # an earlier try succeeded, or stored a part of the bytes
+            if not self._is_unchanged(file, version):
+                self.request("PATCH", f"/files/{file_id}", "push", files=part, timeout_s=TRANSFER_TIMEOUT_S)
         return file_id
 
-    def _holds(self, file: VersionFile, version: Version) -> bool:
-        """Whether the bytes that lie there are ours."""
-        return holds(file, lambda: self._bytes(_file_id(version, file), "changed"))
+    def _is_unchanged(self, file: VersionFile, version: Version) -> bool:
+        return is_same_file(file, lambda: self._download(_file_id(version, file), "changed_files"))
 
-    def _bytes(self, file_id: str, operation: str) -> bytes:
-        return self.ask("GET", f"/assets/{file_id}", operation, max_bytes=MAX_FILE, timeout_s=UPLOAD_S).body
+    def _download(self, file_id: str, operation: str) -> bytes:
+        return self.request(
+            "GET",
+            f"/assets/{file_id}",
+            operation,
+            max_bytes=MAX_FILE_BYTES,
+            timeout_s=TRANSFER_TIMEOUT_S,
+        ).body
 
 
-def _id(text: str) -> str:
-    return str(uuid.uuid5(SPACE, text))
+def _derived_id(name: str) -> str:
+    return str(uuid.uuid5(ID_NAMESPACE, name))
 
 
 def _file_id(version: Version, file: VersionFile) -> str:
-    return _id(
-        f"file:{version.asset.sku}:{version.asset.deliverable}:{version.asset.slot}:{version.number}:{file.name}:{file.sha256}"
+    asset = version.asset
+    return _derived_id(
+        f"file:{asset.sku}:{asset.deliverable}:{asset.slot}:{version.number}:{file.name}:{file.sha256}"
     )
 
 
-def connect(options: Mapping[str, Any], kit: AdapterContext) -> Directus:
-    only(options, "base_url", "token", "collection", "folder", "webhook_secret")
-    return Directus(
-        kit,
-        base_url=web_address(options, example="https://dam.example"),
-        token=kit.secret(str(options.get("token", "env/DIRECTUS_TOKEN"))),
+def connect(options: Mapping[str, Any], context: AdapterContext) -> DirectusDam:
+    """Open the adapter with the options of plugin.json."""
+    check_options(options, "base_url", "token", "collection", "folder", "webhook_secret")
+    return DirectusDam(
+        context,
+        base_url=url_option(options, example="https://dam.example"),
+        token=context.secret(str(options.get("token", "env/DIRECTUS_TOKEN"))),
         collection=str(options.get("collection", "asset_versions")),
-        root=str(options.get("folder", "Product assets")),
-        hook_secret=kit.secret(str(options["webhook_secret"])) if "webhook_secret" in options else "",
+        root_folder=str(options.get("folder", "Product assets")),
+        webhook_secret=context.secret(str(options["webhook_secret"])) if "webhook_secret" in options else "",
     )

@@ -8,6 +8,6 @@ from dataclasses import dataclass
 class Preparation:
     """One thing that is needed on the other side. what: in words. make: makes it, where it is not there; raises AdapterError."""
 
-    what: str
-    there: bool
-    make: Callable[[], None]
+    description: str
+    exists: bool
+    create: Callable[[], None]

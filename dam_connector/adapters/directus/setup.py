@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dam_connector.adapters.common.api_client import Caller
+from dam_connector.adapters.common.api_client import ApiClient
 from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.adapters.directus.preparation import Preparation
 from dam_connector.errors import NotFound, Refused
@@ -42,29 +42,31 @@ BY_HAND = (
 )
 
 
-class _Directus(Caller):
+class _Directus(ApiClient):
     vendor = "directus"
 
     def there(self, path: str) -> bool:
         """Whether something is there; Directus says 403 of what is not."""
         try:
-            return bool(self.asked("GET", path, "setup").get("data"))
+            return bool(self.request_json("GET", path, "setup").get("data"))
         except (NotFound, Refused):
             return False
 
     def make(self, path: str, body: Mapping[str, Any]) -> None:
-        self.ask("POST", path, "setup", json=body)
+        self.request("POST", path, "setup", json=body)
 
 
-def prepare(options: Mapping[str, Any], kit: AdapterContext, hook_url: str) -> Iterator[Preparation]:
+def prepare(options: Mapping[str, Any], context: AdapterContext, hook_url: str) -> Iterator[Preparation]:
     """Each thing that is needed there, and whether it is there. options: those of the connection; its token must be an admin's. Raises: AdapterError."""
     there = _Directus(
-        kit.http,
+        context.http,
         str(options["base_url"]),
-        {"Authorization": f"Bearer {kit.secret(str(options.get('token', 'env/DIRECTUS_TOKEN')))}"},
+        {"Authorization": f"Bearer {context.secret(str(options.get('token', 'env/DIRECTUS_TOKEN')))}"},
     )
     if not (
-        there.asked("GET", "/users/me?fields=role.id,role.policies.policy.admin_access", "setup").get("data")
+        there.request_json("GET", "/users/me?fields=role.id,role.policies.policy.admin_access", "setup").get(
+            "data"
+        )
         or {}
     ).get("role"):
         raise Refused(
@@ -100,7 +102,7 @@ def prepare(options: Mapping[str, Any], kit: AdapterContext, hook_url: str) -> I
 
 
 def _one(there: _Directus, what: str, look: str, path: str, body: Mapping[str, Any]) -> Preparation:
-    return Preparation(what=what, there=there.there(look), make=lambda: there.make(path, body))
+    return Preparation(description=what, exists=there.there(look), create=lambda: there.make(path, body))
 
 
 def _id(text: str) -> str:
@@ -305,7 +307,7 @@ def _flow(there: _Directus, name: str, hook_url: str) -> Iterator[Preparation]:
 
     def make() -> None:
         if there.there(f"/flows/{flow}"):  # an earlier try broke off
-            there.ask("DELETE", f"/flows/{flow}", "setup")
+            there.request("DELETE", f"/flows/{flow}", "setup")
         trigger = {"type": "action", "scope": ["items.update"], "collections": [name]}
         there.make(
             "/flows",
@@ -341,10 +343,10 @@ def _flow(there: _Directus, name: str, hook_url: str) -> Iterator[Preparation]:
                 "options": request,
             },
         )
-        there.ask("PATCH", f"/flows/{flow}", "setup", json={"operation": operation})
+        there.request("PATCH", f"/flows/{flow}", "setup", json={"operation": operation})
 
     yield Preparation(
-        what=f"flow `Tell dam-connector`: POST {hook_url}",
-        there=there.there(f"/flows/{flow}?filter[operation][_nnull]=true&fields=operation"),
-        make=make,
+        description=f"flow `Tell dam-connector`: POST {hook_url}",
+        exists=there.there(f"/flows/{flow}?filter[operation][_nnull]=true&fields=operation"),
+        create=make,
     )

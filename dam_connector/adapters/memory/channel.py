@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dam_connector.adapters.common.context import AdapterContext, only
+from dam_connector.adapters.common.context import AdapterContext, check_options
 from dam_connector.domain.listing import Listing
 from dam_connector.errors import ConnectorError
 from dam_connector.ports import Blobs
@@ -24,13 +24,13 @@ class MemoryChannel:
         self.shown[listing.product.sku] = {f.name: blobs.get(f.sha256) for f in files}
         return f"memory:{listing.product.sku}"
 
-    def wanted(self, listing: Listing) -> tuple[str, ...]:
+    def expected_files(self, listing: Listing) -> tuple[str, ...]:
         return listing.file_names
 
-    def live(self, listing: Listing) -> tuple[str, ...]:
+    def live_files(self, listing: Listing) -> tuple[str, ...]:
         return tuple(self.shown.get(listing.product.sku, ()))
 
 
-def connect(options: Mapping[str, Any], kit: AdapterContext) -> MemoryChannel:
-    only(options)
+def connect(options: Mapping[str, Any], context: AdapterContext) -> MemoryChannel:
+    check_options(options)
     return MemoryChannel()

@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dam_connector.adapters.common.context import AdapterContext, only
-from dam_connector.adapters.common.mixins import Deaf
+from dam_connector.adapters.common.context import AdapterContext, check_options
+from dam_connector.adapters.common.mixins import NoWebhooks
 from dam_connector.domain.event import Decision
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import ConnectorError, NotFound
 from dam_connector.ports import Blobs, DamCapabilities, PushRequest, RemoteState
 
 
-class MemoryDam(Deaf):
+class MemoryDam(NoWebhooks):
     """Versions by external id, with their bytes; `decide` is what a person does there; `fail_with` is raised once."""
 
     capabilities = DamCapabilities()
@@ -35,10 +35,10 @@ class MemoryDam(Deaf):
 
     def write_state(self, ref: str, state: VersionState, decision: Decision | None = None) -> None:
         self._fail()
-        self.standing(ref)
+        self.remote_state(ref)
         self.standings[ref] = RemoteState(state=state, decision=decision)
 
-    def standing(self, ref: str, version: Version | None = None) -> RemoteState:
+    def remote_state(self, ref: str, version: Version | None = None) -> RemoteState:
         self._fail()
         if ref not in self.standings:
             raise NotFound("memory", "standing", ref)
@@ -49,7 +49,7 @@ class MemoryDam(Deaf):
         self.by_hand = changed
         self._touched.append(ref)
 
-    def picture(self, name: str, blobs: Blobs) -> bytes:
+    def fetch_picture(self, name: str, blobs: Blobs) -> bytes:
         self._fail()
         for files in reversed(self.stored.values()):
             for path, data in files.items():
@@ -57,11 +57,11 @@ class MemoryDam(Deaf):
                     return data
         raise NotFound("memory", "picture", name)
 
-    def changed(self, ref: str, version: Version) -> tuple[str, ...]:
-        self.standing(ref)
+    def changed_files(self, ref: str, version: Version) -> tuple[str, ...]:
+        self.remote_state(ref)
         return self.by_hand
 
-    def touched_since(self, cursor: str) -> tuple[list[str], str]:
+    def changed_since(self, cursor: str) -> tuple[list[str], str]:
         self._fail()
         return self._touched[int(cursor or 0) :], str(len(self._touched))
 
@@ -75,6 +75,6 @@ class MemoryDam(Deaf):
             raise failure
 
 
-def connect(options: Mapping[str, Any], kit: AdapterContext) -> MemoryDam:
-    only(options)
+def connect(options: Mapping[str, Any], context: AdapterContext) -> MemoryDam:
+    check_options(options)
     return MemoryDam()

@@ -8,19 +8,19 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from dam_connector.adapters.common.context import AdapterContext, only
+from dam_connector.adapters.common.context import AdapterContext, check_options
 from dam_connector.adapters.common.envelopes import load_event
-from dam_connector.adapters.common.plain_pim import PlainSource
+from dam_connector.adapters.common.mixins import ReadOnlyPim
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.product import Product
 from dam_connector.errors import ConnectorError, DeliveryError, NotFound
 from dam_connector.ports import InboundWebhook, PimCapabilities, VerifiedWebhook
 
 
-class MemoryPim(PlainSource):
+class MemoryPim(ReadOnlyPim):
     """Products that `put` placed there; `fail_with` is raised once, by the next call."""
 
-    capabilities = PimCapabilities(fetch=True, changed_since=True)
+    capabilities = PimCapabilities(can_fetch=True, can_list_changes=True)
 
     def __init__(self, secret: str) -> None:
         self._secret = secret
@@ -37,7 +37,7 @@ class MemoryPim(PlainSource):
             raise DeliveryError(401, "x-memory-secret does not match")
         if not inbound.headers.get("x-memory-id"):
             raise DeliveryError(400, "x-memory-id is missing")
-        return VerifiedWebhook(key=inbound.headers["x-memory-id"], acts=inbound.headers.get("x-memory-ping") is None)
+        return VerifiedWebhook(key=inbound.headers["x-memory-id"], is_event=inbound.headers.get("x-memory-ping") is None)
 
     def normalize(self, inbound: InboundWebhook) -> list[Event]:
         return [load_event(inbound, "memory")]
@@ -48,12 +48,12 @@ class MemoryPim(PlainSource):
             raise NotFound("memory", "fetch", ref)
         return [self.products[ref][0]]
 
-    def changed_since(self, moment: datetime) -> Iterable[Event]:
+    def changed_since(self, since: datetime) -> Iterable[Event]:
         self._fail()
         return [
             Event(kind=EventKind.UPDATED, ref=sku, at=at, product=product)
             for sku, (product, at) in self.products.items()
-            if at >= moment
+            if at >= since
         ]
 
     def _fail(self) -> None:
@@ -62,6 +62,6 @@ class MemoryPim(PlainSource):
             raise failure
 
 
-def connect(options: Mapping[str, Any], kit: AdapterContext) -> MemoryPim:
-    only(options, "secret")
-    return MemoryPim(kit.secret(str(options.get("secret", ""))))
+def connect(options: Mapping[str, Any], context: AdapterContext) -> MemoryPim:
+    check_options(options, "secret")
+    return MemoryPim(context.secret(str(options.get("secret", ""))))

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from dam_connector.adapters.common.context import AdapterContext, only
+from dam_connector.adapters.common.context import AdapterContext, check_options
 from dam_connector.domain.run import RunKind
 from dam_connector.errors import BadOutput, ConnectorError, DeliveryError, NotFound, Unsupported
 from dam_connector.ports import (
@@ -21,13 +21,13 @@ class MemoryProvider:
     """Tasks by key: the same key never starts a second one. `fail_with` is raised once. `orders`: what it was asked, by key."""
 
     capabilities = ProviderCapabilities(
-        makes=(RunKind.MODEL, RunKind.IMAGE),
+        kinds=(RunKind.MODEL, RunKind.IMAGE),
         views=("front", "right", "back", "left", "top", "hero"),
-        idempotent=True,
-        balance=True,
-        prompts=True,
-        polls=100,
-        poll_s=0.5,
+        is_idempotent=True,
+        has_balance=True,
+        takes_prompts=True,
+        tasks_per_poll=100,
+        poll_interval_s=0.5,
     )
     model = ""
 
@@ -38,14 +38,14 @@ class MemoryProvider:
         self.looks: dict[str, int] = {}
         self.fail_with: ConnectorError | None = None
 
-    def estimate(self, order: GenerationRequest) -> float:
+    def estimate(self, request: GenerationRequest) -> float:
         return 0.0
 
-    def submit(self, order: GenerationRequest) -> RemoteTask:
+    def submit(self, request: GenerationRequest) -> RemoteTask:
         self._fail()
-        self.looks.setdefault(order.key, 0)
-        self.orders[order.key] = order
-        return RemoteTask(ref=order.key, state=RemoteTaskState.WAITING)
+        self.looks.setdefault(request.key, 0)
+        self.orders[request.key] = request
+        return RemoteTask(ref=request.key, state=RemoteTaskState.WAITING)
 
     def poll(self, refs: Sequence[str]) -> dict[str, RemoteTask]:
         self._fail()
@@ -67,7 +67,7 @@ class MemoryProvider:
             raise NotFound("memory", "fetch", ref)
         return self.results
 
-    def reconcile(self, since: datetime, known: Collection[str]) -> str | None:
+    def find_lost_task(self, since: datetime, known: Collection[str]) -> str | None:
         raise Unsupported("memory", "reconcile", "the same key is asked again")
 
     def cancel(self, ref: str) -> bool:
@@ -88,6 +88,6 @@ class MemoryProvider:
             raise failure
 
 
-def connect(options: Mapping[str, Any], kit: AdapterContext) -> MemoryProvider:
-    only(options, "polls")
+def connect(options: Mapping[str, Any], context: AdapterContext) -> MemoryProvider:
+    check_options(options, "polls")
     return MemoryProvider(int(options.get("polls", 1)))

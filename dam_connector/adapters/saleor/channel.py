@@ -6,8 +6,8 @@ Ours carry metadata: of which SKU they are, and the hash of their bytes. Facts: 
 from collections.abc import Mapping
 from typing import Any
 
-from dam_connector.adapters.common.context import AdapterContext, chosen, only
-from dam_connector.adapters.common.shop_media import formats, merged, settled, wanted_of
+from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option
+from dam_connector.adapters.common.shop_media import ensure_media, formats_option, merge_media, select_media
 from dam_connector.adapters.saleor.client import OURS, Shop, api_url_of, is_ours
 from dam_connector.domain.listing import Listing, MediaFile
 from dam_connector.errors import BadOutput, NotFound
@@ -31,18 +31,18 @@ Media = Mapping[str, Any]
 class Saleor:
     """A shop's catalog, by SKU."""
 
-    def __init__(self, kit: AdapterContext, shop: Shop, wanted: tuple[str, ...], *, first: bool) -> None:
-        self._kit, self._shop, self._formats, self._first = kit, shop, wanted, first
+    def __init__(self, context: AdapterContext, shop: Shop, wanted: tuple[str, ...], *, first: bool) -> None:
+        self._context, self._shop, self._formats, self._first = context, shop, wanted, first
 
     def sync(self, listing: Listing, blobs: Blobs) -> str:
-        wanted, sku = wanted_of(listing, self._formats), listing.product.sku
-        links = {f"{OURS}.{m.file.format}.{sku}": m.link for m in wanted_of(listing, LINKS)}
+        wanted, sku = select_media(listing, self._formats), listing.product.sku
+        links = {f"{OURS}.{m.file.format}.{sku}": m.link for m in select_media(listing, LINKS)}
         variant = self._variant(sku)
         if variant is None:
             if wanted or links:
                 raise NotFound("saleor", "publish", f"the shop has no variant with the SKU {sku}")
             return self._shop.origin
-        with self._kit.lock_resource(f"product {variant['product']['id']}"):  # other variants share its media
+        with self._context.lock_resource(f"product {variant['product']['id']}"):  # other variants share its media
             return self._changed(self._variant(sku) or variant, sku, wanted, links, blobs)
 
     def _changed(
@@ -55,7 +55,7 @@ class Saleor:
     ) -> str:
         product = variant["product"]
         known = {_value(m, f"{OURS}.sha256"): m for m in product["media"] if _value(m, OURS) == sku}
-        ours = settled(wanted, known, lambda file: self._added(file, sku, product, blobs))
+        ours = ensure_media(wanted, known, lambda file: self._added(file, sku, product, blobs))
         self._order(product, sku, ours)
         if len(product["variants"]) > 1:
             shown = {m["id"] for m in variant["media"]}
@@ -67,15 +67,15 @@ class Saleor:
         self._link(product, links, sku)
         return str(ours[0].get("url")) if ours else self._shop.origin
 
-    def wanted(self, listing: Listing) -> tuple[str, ...]:
-        return tuple(media.name for media in (*wanted_of(listing, self._formats), *wanted_of(listing, LINKS)))
+    def expected_files(self, listing: Listing) -> tuple[str, ...]:
+        return tuple(media.name for media in (*select_media(listing, self._formats), *select_media(listing, LINKS)))
 
-    def live(self, listing: Listing) -> tuple[str, ...]:
+    def live_files(self, listing: Listing) -> tuple[str, ...]:
         sku = listing.product.sku
         variant = self._variant(sku)
         if variant is None:
             return ()
-        media, links = variant["product"]["media"], wanted_of(listing, LINKS)
+        media, links = variant["product"]["media"], select_media(listing, LINKS)
         linked = [
             m.name for m in links if _value(variant["product"], f"{OURS}.{m.file.format}.{sku}") == m.link
         ]
@@ -102,7 +102,7 @@ class Saleor:
                 "publish",
                 file=upload,
             )
-            media = self._shop.done(said, "productMediaCreate", "publish").get("media")
+            media = self._shop.mutation_result(said, "productMediaCreate", "publish").get("media")
         if not media:
             raise BadOutput("saleor", "publish", "/data/productMediaCreate/media: there is none")
         mark = {OURS: sku, f"{OURS}.sha256": file.sha256, f"{OURS}.name": file.name}
@@ -118,7 +118,7 @@ class Saleor:
         new = {o["id"] for o in ours}
         theirs = [m for m in product["media"] if _value(m, OURS) != sku and m["id"] not in new]
         dropped = [m for m in product["media"] if _value(m, OURS) == sku and m["id"] not in new]
-        ids = [m["id"] for m in (*merged(theirs, ours, first=self._first), *dropped)]
+        ids = [m["id"] for m in (*merge_media(theirs, ours, first=self._first), *dropped)]
         if ids != [m["id"] for m in product["media"]]:
             self._do(_ORDER, {"product": product["id"], "ids": ids}, "productMediaReorder")
 
@@ -131,19 +131,19 @@ class Saleor:
             self._do(_UNMARK, {"id": product["id"], "keys": gone}, "deleteMetadata")
 
     def _do(self, mutation: str, variables: Mapping[str, Any], name: str) -> None:
-        self._shop.done(self._shop.query(mutation, variables, "publish"), name, "publish")
+        self._shop.mutation_result(self._shop.query(mutation, variables, "publish"), name, "publish")
 
 
 def _value(data: Mapping[str, Any], key: str) -> str:
     return next((str(m.get("value")) for m in data.get("metadata") or () if m.get("key") == key), "")
 
 
-def connect(options: Mapping[str, Any], kit: AdapterContext) -> Saleor:
-    only(options, "api_url", "token", "formats", "place")
-    shop = Shop(kit.http, api_url_of(options), kit.secret(str(options.get("token", "env/SALEOR_TOKEN"))))
+def connect(options: Mapping[str, Any], context: AdapterContext) -> Saleor:
+    check_options(options, "api_url", "token", "formats", "place")
+    shop = Shop(context.http, api_url_of(options), context.secret(str(options.get("token", "env/SALEOR_TOKEN"))))
     return Saleor(
-        kit,
+        context,
         shop,
-        formats(options, USUAL),
-        first=chosen(options, "place", "after", ("after", "before")) == "before",
+        formats_option(options, USUAL),
+        first=choice_option(options, "place", "after", ("after", "before")) == "before",
     )

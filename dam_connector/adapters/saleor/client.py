@@ -4,20 +4,20 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from dam_connector.adapters.common.context import web_address
-from dam_connector.adapters.common.graphql import GraphQl
-from dam_connector.adapters.http import Http
+from dam_connector.adapters.common.context import url_option
+from dam_connector.adapters.common.graphql import GraphQlClient
+from dam_connector.adapters.http import HttpClient
 from dam_connector.errors import ConfigError
 
 OURS = "dam_connector"  # a key of the metadata of media that we put there, and of their product
 
 
-class Shop(GraphQl):
+class Shop(GraphQlClient):
     """A shop, asked as one app."""
 
     vendor = "saleor"
 
-    def __init__(self, http: Http, api_url: str, token: str) -> None:
+    def __init__(self, http: HttpClient, api_url: str, token: str) -> None:
         parts = urlsplit(api_url)
         super().__init__(
             http, f"{parts.scheme}://{parts.netloc}", parts.path, {"Authorization": f"Bearer {token}"}
@@ -27,7 +27,7 @@ class Shop(GraphQl):
 
 def api_url_of(options: Mapping[str, Any]) -> str:
     """The address of the interface. Raises: ConfigError."""
-    api_url = web_address(options, "api_url", "https://shop.example/graphql/")
+    api_url = url_option(options, "api_url", "https://shop.example/graphql/")
     if "/graphql" not in api_url:
         raise ConfigError("api_url: the shop's GraphQL address, such as https://shop.example/graphql/")
     return api_url

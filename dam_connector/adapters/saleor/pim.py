@@ -11,11 +11,16 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
 
-from dam_connector.adapters.common.context import AdapterContext, only
-from dam_connector.adapters.common.envelopes import read_json
-from dam_connector.adapters.common.plain_pim import PlainSource
-from dam_connector.adapters.common.product_mapping import Fields, hmac_sha256, matches, moment_of
-from dam_connector.adapters.common.webhook_signatures import PublishedKeys, unpadded
+from dam_connector.adapters.common.context import AdapterContext, check_options
+from dam_connector.adapters.common.envelopes import parse_json
+from dam_connector.adapters.common.mixins import ReadOnlyPim
+from dam_connector.adapters.common.product_mapping import AttributeMapping, parse_timestamp
+from dam_connector.adapters.common.webhook_signatures import (
+    PublishedKeys,
+    decode_base64url,
+    hmac_sha256,
+    signature_matches,
+)
 from dam_connector.adapters.saleor.client import Shop, api_url_of, is_ours
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.product import Product
@@ -54,22 +59,22 @@ _SINCE = f"""query Since($at: DateTime!, $after: String) {{
     pageInfo {{ hasNextPage endCursor }} edges {{ node {{ id updatedAt }} }} }} }}"""
 
 
-class Saleor(PlainSource):
+class Saleor(ReadOnlyPim):
     """Products by their global id; one product for each variant that has a SKU."""
 
     vendor = "saleor"
-    capabilities = PimCapabilities(fetch=True, changed_since=True)
+    capabilities = PimCapabilities(can_fetch=True, can_list_changes=True)
 
     def __init__(
-        self, kit: AdapterContext, api_url: str, token: str, secrets: list[str], app_id: str, fields: Fields
+        self, context: AdapterContext, api_url: str, token: str, secrets: list[str], app_id: str, fields: AttributeMapping
     ) -> None:
         self._shop, self._secrets, self._app_id, self._fields = (
-            Shop(kit.http, api_url, token),
+            Shop(context.http, api_url, token),
             secrets,
             app_id,
             fields,
         )
-        self._keys = PublishedKeys(kit, self.vendor, f"{self._shop.origin}/.well-known/jwks.json", _key)
+        self._keys = PublishedKeys(context, self.vendor, f"{self._shop.origin}/.well-known/jwks.json", _key)
 
     def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
         sign, event = inbound.headers.get("saleor-signature", ""), inbound.headers.get("saleor-event", "")
@@ -80,17 +85,17 @@ class Saleor(PlainSource):
                 401, "the signature matches none of the shop's keys, nor of this connection's secrets"
             )
         return VerifiedWebhook(
-            key=f"{event}:{hashlib.sha256(inbound.body).hexdigest()}", keeps=("saleor-event",)
+            key=f"{event}:{hashlib.sha256(inbound.body).hexdigest()}", headers_to_store=("saleor-event",)
         )  # a delivery has no id, but says when it was issued
 
     def _by_secret(self, sign: str, body: bytes) -> bool:
-        return matches(sign, *(hmac_sha256(secret, body) for secret in self._secrets), hexadecimal=True)
+        return signature_matches(sign, *(hmac_sha256(secret, body) for secret in self._secrets), hexadecimal=True)
 
     def _by_key(self, sign: str, body: bytes) -> bool:
         """A detached JWS (RFC 7515, 7797): its payload is the raw body, not coded."""
         header, _, signature = sign.partition("..")
         try:
-            found, proof = json.loads(unpadded(header)), unpadded(signature)
+            found, proof = json.loads(decode_base64url(header)), decode_base64url(signature)
         except ValueError:
             return False
         if (
@@ -100,10 +105,10 @@ class Saleor(PlainSource):
             or found.get("crit") != ["b64"]
         ):
             return False
-        return self._keys.fits(lambda key: _signed(key, proof, header.encode() + b"." + body))
+        return self._keys.verify(lambda key: _signed(key, proof, header.encode() + b"." + body))
 
     def normalize(self, inbound: InboundWebhook) -> list[Event]:
-        data = read_json(inbound.body, self.vendor)
+        data = parse_json(inbound.body, self.vendor)
         data = data[0] if isinstance(data, list) and data else data
         if not isinstance(data, dict):
             raise BadOutput(self.vendor, "normalize", "the body is not a JSON object")
@@ -112,7 +117,7 @@ class Saleor(PlainSource):
             return []
         ref = _product_id(data)
         issued = data.get("issuedAt") or (data.get("meta") or {}).get("issued_at")
-        return [Event(kind=kind, ref=ref, at=moment_of(issued) or inbound.received_at)]
+        return [Event(kind=kind, ref=ref, at=parse_timestamp(issued) or inbound.received_at)]
 
     def _is_our_own(self, data: Mapping[str, Any]) -> bool:
         """Whether we caused the event: what we write must not come back as news."""
@@ -127,12 +132,12 @@ class Saleor(PlainSource):
             self._product(found, variant) for variant in found.get("variants") or () if variant.get("sku")
         ]
 
-    def changed_since(self, moment: datetime) -> Iterator[Event]:
+    def changed_since(self, since: datetime) -> Iterator[Event]:
         after: str | None = None
         while True:
             found = (
                 self._shop.query(
-                    _SINCE, {"at": moment.astimezone(UTC).isoformat(), "after": after}, "changed_since"
+                    _SINCE, {"at": since.astimezone(UTC).isoformat(), "after": after}, "changed_since"
                 ).get("products")
                 or {}
             )
@@ -140,7 +145,7 @@ class Saleor(PlainSource):
                 yield Event(
                     kind=EventKind.UPDATED,
                     ref=str(edge["node"]["id"]),
-                    at=moment_of(edge["node"].get("updatedAt")) or moment,
+                    at=parse_timestamp(edge["node"].get("updatedAt")) or since,
                 )
             if not (found.get("pageInfo") or {}).get("hasNextPage"):
                 return
@@ -155,7 +160,7 @@ class Saleor(PlainSource):
         }
         media = _photos(variant) or _photos(product)
         images = [(str(m["url"]), str(m.get("alt") or "")) for m in media]
-        return self._fields.product(
+        return self._fields.build_product(
             str(variant["sku"]), lambda path: facts.get(path, attributes.get(path)), images, attributes
         )
 
@@ -195,7 +200,7 @@ def _plain(description: Any) -> str:
 
 
 def _key(jwk: Mapping[str, Any]) -> RSAPublicKey:
-    exponent, modulus = (int.from_bytes(unpadded(jwk[name]), "big") for name in ("e", "n"))
+    exponent, modulus = (int.from_bytes(decode_base64url(jwk[name]), "big") for name in ("e", "n"))
     return RSAPublicNumbers(exponent, modulus).public_key()
 
 
@@ -207,13 +212,13 @@ def _signed(key: RSAPublicKey, proof: bytes, message: bytes) -> bool:
     return True
 
 
-def connect(options: Mapping[str, Any], kit: AdapterContext) -> Saleor:
-    only(options, "api_url", "token", "secrets", "app_id", "attributes", "unit", "image_order")
+def connect(options: Mapping[str, Any], context: AdapterContext) -> Saleor:
+    check_options(options, "api_url", "token", "secrets", "app_id", "attributes", "unit", "image_order")
     return Saleor(
-        kit,
+        context,
         api_url=api_url_of(options),
-        token=kit.secret(str(options.get("token", "env/SALEOR_TOKEN"))),
-        secrets=[kit.secret(str(each)) for each in options.get("secrets", [])],
+        token=context.secret(str(options.get("token", "env/SALEOR_TOKEN"))),
+        secrets=[context.secret(str(each)) for each in options.get("secrets", [])],
         app_id=str(options.get("app_id", "")),
-        fields=Fields("saleor", USUAL, options),
+        fields=AttributeMapping("saleor", USUAL, options),
     )

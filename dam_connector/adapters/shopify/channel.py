@@ -8,9 +8,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from dam_connector.adapters.common.context import AdapterContext, chosen, only
+from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option
 from dam_connector.adapters.common.graphql import nodes
-from dam_connector.adapters.common.shop_media import formats, merged, settled, wanted_of
+from dam_connector.adapters.common.shop_media import ensure_media, formats_option, merge_media, select_media
 from dam_connector.adapters.shopify.client import KEY, NAMESPACE, Shop, noted_media, open_shop
 from dam_connector.domain.listing import Listing, MediaFile
 from dam_connector.domain.product import Dimensions
@@ -39,17 +39,17 @@ _Noted = Mapping[str, Mapping[str, str]]
 class Shopify:
     """A shop's products, by the SKU of a variant."""
 
-    def __init__(self, kit: AdapterContext, shop: Shop, wanted: tuple[str, ...], *, first: bool) -> None:
-        self._kit, self._shop, self._formats, self._first = kit, shop, wanted, first
+    def __init__(self, context: AdapterContext, shop: Shop, wanted: tuple[str, ...], *, first: bool) -> None:
+        self._context, self._shop, self._formats, self._first = context, shop, wanted, first
 
     def sync(self, listing: Listing, blobs: Blobs) -> str:
-        wanted, sku = wanted_of(listing, self._formats), str(listing.product.sku)
+        wanted, sku = select_media(listing, self._formats), str(listing.product.sku)
         product = self._product(sku)
         if product is None:
             if wanted:
                 raise NotFound("shopify", "publish", f"the shop has no variant with the SKU {sku}")
             return ""
-        with self._kit.lock_resource(f"product {product['id']}"):  # other variants share its media
+        with self._context.lock_resource(f"product {product['id']}"):  # other variants share its media
             return self._changed(self._product(sku) or product, listing, wanted, blobs)
 
     def _changed(
@@ -57,7 +57,7 @@ class Shopify:
     ) -> str:
         noted, sku = noted_media(product.get("metafield")), str(listing.product.sku)
         known = {sha256: str(id) for sha256, id in noted.get(sku, {}).items()}
-        ours = settled(wanted, known, lambda file: self._ready(file, listing.product.dimensions, blobs))
+        ours = ensure_media(wanted, known, lambda file: self._ready(file, listing.product.dimensions, blobs))
         new = {str(file.sha256): id for file, id in zip(wanted, ours, strict=True)}
         both: dict[str, Mapping[str, str]] = {**noted, sku: {**known, **new}}
         self._note(product, both)  # first: what is attached is always known as ours
@@ -69,15 +69,15 @@ class Shopify:
             self._note(product, {**noted, sku: new}, was=both)
         return str(product.get("onlineStoreUrl") or f"{self._shop.base_url}/products/{product.get('handle')}")
 
-    def wanted(self, listing: Listing) -> tuple[str, ...]:
-        return tuple(media.name for media in wanted_of(listing, self._formats))
+    def expected_files(self, listing: Listing) -> tuple[str, ...]:
+        return tuple(media.name for media in select_media(listing, self._formats))
 
-    def live(self, listing: Listing) -> tuple[str, ...]:
+    def live_files(self, listing: Listing) -> tuple[str, ...]:
         product = self._product(listing.product.sku)
         if product is None:
             return ()
         attached = {node["id"] for node in nodes(product.get("media"))}
-        names: dict[str, str] = {m.sha256: m.name for m in wanted_of(listing, self._formats)}
+        names: dict[str, str] = {m.sha256: m.name for m in select_media(listing, self._formats)}
         return tuple(
             names.get(sha256, sha256)
             for sha256, id in noted_media(product.get("metafield")).get(listing.product.sku, {}).items()
@@ -133,7 +133,7 @@ class Shopify:
             {}
         ]
         fields = {p["name"]: p["value"] for p in target.get("parameters") or ()}
-        self._shop.store(
+        self._shop.upload_to_storage(
             "POST",
             str(target.get("url")),
             "publish",
@@ -183,7 +183,7 @@ class Shopify:
             )
         mine = {id for of in ours.values() for id in of.values()}
         theirs = [id for id in media if id not in mine]
-        order = merged(theirs, every, first=self._first)
+        order = merge_media(theirs, every, first=self._first)
         if order != [id for id in media if id in order] + new:
             moves = [{"id": id, "newPosition": str(place)} for place, id in enumerate(order)]
             self._do(
@@ -193,16 +193,16 @@ class Shopify:
     def _do(
         self, mutation: str, variables: Mapping[str, Any], name: str, *, errors: str = "userErrors"
     ) -> dict[str, Any]:
-        return self._shop.done(
+        return self._shop.mutation_result(
             self._shop.query(mutation, variables, "publish"), name, "publish", errors=errors
         )
 
 
-def connect(options: Mapping[str, Any], kit: AdapterContext) -> Shopify:
-    only(options, "base_url", "token", "api_version", "formats", "place")
+def connect(options: Mapping[str, Any], context: AdapterContext) -> Shopify:
+    check_options(options, "base_url", "token", "api_version", "formats", "place")
     return Shopify(
-        kit,
-        open_shop(options, kit),
-        formats(options, USUAL),
-        first=chosen(options, "place", "after", ("after", "before")) == "before",
+        context,
+        open_shop(options, context),
+        formats_option(options, USUAL),
+        first=choice_option(options, "place", "after", ("after", "before")) == "before",
     )

@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from dam_connector.adapters.common.context import AdapterContext, web_address
-from dam_connector.adapters.common.graphql import GraphQl
-from dam_connector.adapters.http import Http
+from dam_connector.adapters.common.context import AdapterContext, url_option
+from dam_connector.adapters.common.graphql import GraphQlClient
+from dam_connector.adapters.http import HttpClient
 
 API_VERSION = "2026-10"
 NAMESPACE, KEY = (
@@ -15,12 +15,12 @@ NAMESPACE, KEY = (
 )  # of the metafield that says which media of a product are ours: by SKU, ids by the hash of their bytes
 
 
-class Shop(GraphQl):
+class Shop(GraphQlClient):
     """A shop, asked as one app."""
 
     vendor = "shopify"
 
-    def __init__(self, http: Http, base_url: str, token: str, version: str) -> None:
+    def __init__(self, http: HttpClient, base_url: str, token: str, version: str) -> None:
         super().__init__(
             http, base_url, f"/admin/api/{version}/graphql.json", {"X-Shopify-Access-Token": token}
         )
@@ -40,12 +40,12 @@ def noted_media(metafield: Mapping[str, Any] | None) -> dict[str, dict[str, str]
     )
 
 
-def open_shop(options: Mapping[str, Any], kit: AdapterContext) -> Shop:
+def open_shop(options: Mapping[str, Any], context: AdapterContext) -> Shop:
     """Options: base_url, token, api_version. Raises: ConfigError."""
-    token = kit.secret(str(options.get("token", "env/SHOPIFY_TOKEN")))
+    token = context.secret(str(options.get("token", "env/SHOPIFY_TOKEN")))
     return Shop(
-        kit.http,
-        web_address(options, example="https://my-shop.myshopify.com"),
+        context.http,
+        url_option(options, example="https://my-shop.myshopify.com"),
         token,
         str(options.get("api_version", API_VERSION)),
     )

@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from dam_connector.adapters.common.context import AdapterContext, only
-from dam_connector.adapters.common.envelopes import read_json
+from dam_connector.adapters.common.context import AdapterContext, check_options
+from dam_connector.adapters.common.envelopes import parse_json
 from dam_connector.adapters.common.graphql import nodes
-from dam_connector.adapters.common.plain_pim import PlainSource
-from dam_connector.adapters.common.product_mapping import Fields, hmac_sha256, matches, moment_of
+from dam_connector.adapters.common.mixins import ReadOnlyPim
+from dam_connector.adapters.common.product_mapping import AttributeMapping, parse_timestamp
+from dam_connector.adapters.common.webhook_signatures import hmac_sha256, signature_matches
 from dam_connector.adapters.shopify.client import KEY, NAMESPACE, Shop, noted_media, open_shop
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.product import Product
@@ -42,27 +43,27 @@ _SINCE = f"""query Since($query: String!, $after: String) {{ products(first: {PA
   nodes {{ id updatedAt }} pageInfo {{ hasNextPage endCursor }} }} }}"""
 
 
-class Shopify(PlainSource):
+class Shopify(ReadOnlyPim):
     """Products by their number; one product for each variant that has a SKU."""
 
     vendor = "shopify"
-    capabilities = PimCapabilities(fetch=True, changed_since=True)
+    capabilities = PimCapabilities(can_fetch=True, can_list_changes=True)
 
-    def __init__(self, shop: Shop, secrets: list[str], fields: Fields) -> None:
+    def __init__(self, shop: Shop, secrets: list[str], fields: AttributeMapping) -> None:
         self._shop, self._secrets, self._fields = shop, secrets, fields
 
     def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
         sign = inbound.headers.get("x-shopify-hmac-sha256", "")
-        if not sign or not matches(sign, *(hmac_sha256(secret, inbound.body) for secret in self._secrets)):
+        if not sign or not signature_matches(sign, *(hmac_sha256(secret, inbound.body) for secret in self._secrets)):
             raise DeliveryError(401, "x-shopify-hmac-sha256 does not match any of this connection's secrets")
         event = inbound.headers.get("x-shopify-event-id") or inbound.headers.get("x-shopify-webhook-id", "")
         topic = inbound.headers.get("x-shopify-topic", "")
         if not event or not topic:
             raise DeliveryError(400, "x-shopify-event-id or x-shopify-topic is missing")
-        return VerifiedWebhook(key=f"{topic}:{event}"[:200], keeps=("x-shopify-topic", "x-shopify-triggered-at"))
+        return VerifiedWebhook(key=f"{topic}:{event}"[:200], headers_to_store=("x-shopify-topic", "x-shopify-triggered-at"))
 
     def normalize(self, inbound: InboundWebhook) -> list[Event]:
-        data = read_json(inbound.body, self.vendor)
+        data = parse_json(inbound.body, self.vendor)
         kind = _KINDS.get(inbound.headers.get("x-shopify-topic", "products/update"))
         if not isinstance(data, dict):
             raise BadOutput(self.vendor, "normalize", "/: no object")
@@ -71,8 +72,8 @@ class Shopify(PlainSource):
         if not isinstance(data.get("id"), int):
             raise BadOutput(self.vendor, "normalize", "/id: the product has none")
         at = (
-            moment_of(data.get("updated_at"))
-            or moment_of(inbound.headers.get("x-shopify-triggered-at"))
+            parse_timestamp(data.get("updated_at"))
+            or parse_timestamp(inbound.headers.get("x-shopify-triggered-at"))
             or inbound.received_at
         )
         return [Event(kind=kind, ref=str(data["id"]), at=at)]
@@ -85,9 +86,9 @@ class Shopify(PlainSource):
             self._product(found, variant) for variant in nodes(found.get("variants")) if variant.get("sku")
         ]
 
-    def changed_since(self, moment: datetime) -> Iterator[Event]:
+    def changed_since(self, since: datetime) -> Iterator[Event]:
         after: str | None = None
-        query = f"updated_at:>'{moment.astimezone(UTC).strftime('%Y-%m-%dT%H:%M:%SZ')}'"
+        query = f"updated_at:>'{since.astimezone(UTC).strftime('%Y-%m-%dT%H:%M:%SZ')}'"
         while True:
             found = (
                 self._shop.query(_SINCE, {"query": query, "after": after}, "changed_since").get("products")
@@ -97,7 +98,7 @@ class Shopify(PlainSource):
                 yield Event(
                     kind=EventKind.UPDATED,
                     ref=str(node["id"]).removeprefix(GID),
-                    at=moment_of(node.get("updatedAt")) or moment,
+                    at=parse_timestamp(node.get("updatedAt")) or since,
                 )
             if not (found.get("pageInfo") or {}).get("hasNextPage"):
                 return
@@ -127,7 +128,7 @@ class Shopify(PlainSource):
                 else facts.get(path, options.get(path))
             )
 
-        return self._fields.product(str(variant["sku"]), look, images, attributes)
+        return self._fields.build_product(str(variant["sku"]), look, images, attributes)
 
 
 def _metafields(holder: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,13 +146,13 @@ def _metafields(holder: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def connect(options: Mapping[str, Any], kit: AdapterContext) -> Shopify:
-    only(options, "base_url", "token", "api_version", "secrets", "attributes", "unit", "image_order")
+def connect(options: Mapping[str, Any], context: AdapterContext) -> Shopify:
+    check_options(options, "base_url", "token", "api_version", "secrets", "attributes", "unit", "image_order")
     secrets = options.get("secrets")
     if not isinstance(secrets, list) or not secrets:
         raise ConfigError('secrets: the app\'s, such as ["env/SHOPIFY_SECRET"]')
     return Shopify(
-        open_shop(options, kit),
-        [kit.secret(str(each)) for each in secrets],
-        Fields("shopify", USUAL, options),
+        open_shop(options, context),
+        [context.secret(str(each)) for each in secrets],
+        AttributeMapping("shopify", USUAL, options),
     )

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dam_connector.adapters.common.context import AdapterContext, chosen, only, web_address
-from dam_connector.adapters.common.shop_media import formats, merged, settled, wanted_of
+from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option, url_option
+from dam_connector.adapters.common.shop_media import ensure_media, formats_option, merge_media, select_media
 from dam_connector.adapters.vendure.client import OURS, Session, is_ours
 from dam_connector.domain.listing import Listing, MediaFile
 from dam_connector.errors import BadOutput, NotFound, Refused
@@ -49,11 +49,11 @@ class Vendure:
         self._shop, self._base_url, self._formats, self._first = shop, base_url, wanted, first
 
     def sync(self, listing: Listing, blobs: Blobs) -> str:
-        wanted, sku = wanted_of(listing, self._formats), listing.product.sku
+        wanted, sku = select_media(listing, self._formats), listing.product.sku
         place, known = self._place(sku), self._known(sku)
         if place is None and wanted:
             raise NotFound("vendure", "publish", f"the shop has no variant with the SKU {sku}")
-        ours = settled(wanted, known, lambda file: self._added(file, sku, blobs))
+        ours = ensure_media(wanted, known, lambda file: self._added(file, sku, blobs))
         if place:  # what Vendure keeps for itself of a product or variant is only ours to change: no other SKU stands there
             self._put(place, ours)
         if gone := [
@@ -62,10 +62,10 @@ class Vendure:
             self._shop.query(_DROP, {"ids": gone}, "publish")
         return str(ours[0]["source"]) if ours else self._base_url
 
-    def wanted(self, listing: Listing) -> tuple[str, ...]:
-        return tuple(media.name for media in wanted_of(listing, self._formats))
+    def expected_files(self, listing: Listing) -> tuple[str, ...]:
+        return tuple(media.name for media in select_media(listing, self._formats))
 
-    def live(self, listing: Listing) -> tuple[str, ...]:
+    def live_files(self, listing: Listing) -> tuple[str, ...]:
         place = self._place(listing.product.sku)
         return tuple(str(asset["name"]) for asset in place.assets if is_ours(asset)) if place else ()
 
@@ -116,7 +116,7 @@ class Vendure:
     def _put(self, place: _Place, ours: list[Asset]) -> None:
         """Give the product these of ours beside what it has of its own; its featured picture stays, unless it was an old one of ours or there was none."""
         theirs = [asset for asset in place.assets if not is_ours(asset)]
-        assets = merged(theirs, ours, first=self._first)
+        assets = merge_media(theirs, ours, first=self._first)
         kept = place.featured if place.featured in {str(a["id"]) for a in assets} else ""
         picture = next((str(a["id"]) for a in assets if a.get("type") == "IMAGE"), None)
         ids = [str(a["id"]) for a in assets]
@@ -126,18 +126,18 @@ class Vendure:
             )
 
 
-def connect(options: Mapping[str, Any], kit: AdapterContext) -> Vendure:
-    only(options, "base_url", "user", "password", "formats", "place")
-    base_url = web_address(options)
+def connect(options: Mapping[str, Any], context: AdapterContext) -> Vendure:
+    check_options(options, "base_url", "user", "password", "formats", "place")
+    base_url = url_option(options)
     shop = Session(
-        kit.http,
+        context.http,
         base_url,
         str(options.get("user", "")),
-        kit.secret(str(options.get("password", "env/VENDURE_PASSWORD"))),
+        context.secret(str(options.get("password", "env/VENDURE_PASSWORD"))),
     )
     return Vendure(
         shop,
         base_url,
-        formats(options, USUAL),
-        first=chosen(options, "place", "after", ("after", "before")) == "before",
+        formats_option(options, USUAL),
+        first=choice_option(options, "place", "after", ("after", "before")) == "before",
     )

@@ -3,20 +3,20 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dam_connector.adapters.common.graphql import GraphQl
-from dam_connector.adapters.http import Http, Reply
+from dam_connector.adapters.common.graphql import GraphQlClient
+from dam_connector.adapters.http import HttpClient, HttpResponse
 from dam_connector.errors import Refused, Unavailable
 
 OURS = "dam-connector"  # a tag of assets that we put there
 _LOGIN = "mutation Login($name: String!, $word: String!) { login(username: $name, password: $word) { __typename ... on ErrorResult { message } } }"
 
 
-class Session(GraphQl):
+class Session(GraphQlClient):
     """Questions as one user."""
 
     vendor = "vendure"
 
-    def __init__(self, http: Http, base_url: str, user: str, password: str) -> None:
+    def __init__(self, http: HttpClient, base_url: str, user: str, password: str) -> None:
         super().__init__(http, base_url, "/admin-api", {"apollo-require-preflight": "true"})
         self._user, self._password = user, password
         self._token = ""
@@ -32,13 +32,13 @@ class Session(GraphQl):
         for fresh in (False, True):
             if fresh or not self._token:
                 self._log_in()
-            said = self._sent(query, variables, operation, {"Authorization": f"Bearer {self._token}"}, file)
+            said = self._post(query, variables, operation, {"Authorization": f"Bearer {self._token}"}, file)
             errors = said.get("errors") or ()
             if not errors:
                 data = said.get("data")
                 return data if isinstance(data, dict) else {}
             if (errors[0].get("extensions") or {}).get("code") != "FORBIDDEN":
-                raise self.meant(errors[0], operation)
+                raise self.error_from(errors[0], operation)
         raise Refused(
             self.vendor,
             operation,
@@ -46,13 +46,13 @@ class Session(GraphQl):
         )
 
     def _log_in(self) -> None:
-        reply: Reply = self.ask(
+        reply: HttpResponse = self.request(
             "POST",
             self._path,
             "login",
             json={"query": _LOGIN, "variables": {"name": self._user, "word": self._password}},
         )
-        found = (self.read(reply, "login").get("data") or {}).get("login") or {}
+        found = (self.parse_object(reply, "login").get("data") or {}).get("login") or {}
         if found.get("__typename") != "CurrentUser":
             raise Refused(
                 self.vendor, "login", str(found.get("message") or "the user or the password is wrong")[:200]

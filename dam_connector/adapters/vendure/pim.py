@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from dam_connector.adapters.common.context import AdapterContext, only, web_address
-from dam_connector.adapters.common.envelopes import read_json
-from dam_connector.adapters.common.plain_pim import PlainSource
-from dam_connector.adapters.common.product_mapping import Fields, moment_of
-from dam_connector.adapters.common.webhook_signatures import signer, standard_webhook
+from dam_connector.adapters.common.context import AdapterContext, check_options, url_option
+from dam_connector.adapters.common.envelopes import parse_json
+from dam_connector.adapters.common.mixins import ReadOnlyPim
+from dam_connector.adapters.common.product_mapping import AttributeMapping, parse_timestamp
+from dam_connector.adapters.common.webhook_signatures import make_signer, verify_standard_webhook
 from dam_connector.adapters.vendure.client import Session, is_ours
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.product import Product
@@ -40,30 +40,30 @@ _SINCE = f"""query Since($at: DateTime!, $skip: Int!) {{
   products(options: {{take: {PAGE}, skip: $skip, filter: {{updatedAt: {{after: $at}}}}, sort: {{updatedAt: ASC}}}}) {{ totalItems items {{ id updatedAt }} }} }}"""
 
 
-class Vendure(PlainSource):
+class Vendure(ReadOnlyPim):
     """Products by their id there; one product for each variant."""
 
     vendor = "vendure"
-    capabilities = PimCapabilities(fetch=True, changed_since=True)
+    capabilities = PimCapabilities(can_fetch=True, can_list_changes=True)
 
     def __init__(
-        self, kit: AdapterContext, base_url: str, user: str, password: str, secrets: list[str], fields: Fields
+        self, context: AdapterContext, base_url: str, user: str, password: str, secrets: list[str], fields: AttributeMapping
     ) -> None:
         self._shop, self._base, self._fields = (
-            Session(kit.http, base_url, user, password),
+            Session(context.http, base_url, user, password),
             base_url.rstrip("/"),
             fields,
         )
         self._one = _PRODUCT % (
-            f"customFields {{ {' '.join(own)} }}" if (own := fields.named(CUSTOM)) else ""
+            f"customFields {{ {' '.join(own)} }}" if (own := fields.attributes_with_prefix(CUSTOM)) else ""
         )
-        self._signers = [signer(secret) for secret in secrets]
+        self._signers = [make_signer(secret) for secret in secrets]
 
     def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
-        return VerifiedWebhook(key=standard_webhook(inbound, self._signers))
+        return VerifiedWebhook(key=verify_standard_webhook(inbound, self._signers))
 
     def normalize(self, inbound: InboundWebhook) -> list[Event]:
-        said = read_json(inbound.body, self.vendor)
+        said = parse_json(inbound.body, self.vendor)
         data = said.get("data") if isinstance(said, dict) else None
         if not isinstance(data, dict):
             raise BadOutput(self.vendor, "normalize", "/data: the event has none")
@@ -71,7 +71,7 @@ class Vendure(PlainSource):
         ref = {"product": data.get("id"), "product_variant": data.get("productId")}.get(subject)
         if ref is None:
             return []  # of assets and the like
-        at = moment_of(said.get("timestamp")) or inbound.received_at
+        at = parse_timestamp(said.get("timestamp")) or inbound.received_at
         gone = subject == "product" and what == "deleted"
         kind = (
             EventKind.DELETED
@@ -90,19 +90,19 @@ class Vendure(PlainSource):
             self._product(found, variant) for variant in found.get("variants") or () if variant.get("sku")
         ]
 
-    def changed_since(self, moment: datetime) -> Iterator[Event]:
+    def changed_since(self, since: datetime) -> Iterator[Event]:
         skip, total = 0, 1
         while skip < total:
             found = (
                 self._shop.query(
-                    _SINCE, {"at": moment.astimezone(UTC).isoformat(), "skip": skip}, "changed_since"
+                    _SINCE, {"at": since.astimezone(UTC).isoformat(), "skip": skip}, "changed_since"
                 ).get("products")
                 or {}
             )
             total = int(found.get("totalItems") or 0)
             for each in found.get("items") or ():
                 yield Event(
-                    kind=EventKind.UPDATED, ref=str(each["id"]), at=moment_of(each.get("updatedAt")) or moment
+                    kind=EventKind.UPDATED, ref=str(each["id"]), at=parse_timestamp(each.get("updatedAt")) or since
                 )
             skip += PAGE
 
@@ -130,7 +130,7 @@ class Vendure(PlainSource):
             (self._address(str(a.get("source") or a.get("preview"))), str(a.get("name") or ""))
             for a in assets
         ]
-        return self._fields.product(
+        return self._fields.build_product(
             str(variant["sku"]), lambda path: facts.get(path) or attributes.get(path), images, attributes
         )
 
@@ -150,19 +150,19 @@ def _facets(data: Mapping[str, Any]) -> dict[str, str]:
     return {code: ", ".join(names) for code, names in found.items()}
 
 
-def connect(options: Mapping[str, Any], kit: AdapterContext) -> Vendure:
-    only(options, "base_url", "user", "password", "secrets", "attributes", "unit", "image_order")
+def connect(options: Mapping[str, Any], context: AdapterContext) -> Vendure:
+    check_options(options, "base_url", "user", "password", "secrets", "attributes", "unit", "image_order")
     secrets = options.get("secrets")
     if not isinstance(secrets, list) or not secrets:
         raise ConfigError('secrets: those of its webhooks, such as ["env/VENDURE_WEBHOOK_SECRET"]')
-    fields = Fields("vendure", USUAL, options)
-    if wrong := [name for name in fields.named(CUSTOM) if not _NAME.fullmatch(name)]:
+    fields = AttributeMapping("vendure", USUAL, options)
+    if wrong := [name for name in fields.attributes_with_prefix(CUSTOM) if not _NAME.fullmatch(name)]:
         raise ConfigError(f"attributes: {wrong[0]!r} is no custom field's name")
     return Vendure(
-        kit,
-        base_url=web_address(options),
+        context,
+        base_url=url_option(options),
         user=str(options.get("user", "")),
-        password=kit.secret(str(options.get("password", "env/VENDURE_PASSWORD"))),
-        secrets=[kit.secret(str(each)) for each in secrets],
+        password=context.secret(str(options.get("password", "env/VENDURE_PASSWORD"))),
+        secrets=[context.secret(str(each)) for each in secrets],
         fields=fields,
     )

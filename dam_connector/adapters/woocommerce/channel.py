@@ -9,11 +9,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from dam_connector.adapters.common.api_client import UPLOAD_S, Caller
-from dam_connector.adapters.common.context import AdapterContext, chosen, only, web_address
-from dam_connector.adapters.common.envelopes import read_json
-from dam_connector.adapters.common.shop_media import formats, merged, settled, wanted_of
-from dam_connector.adapters.common.webhook_signatures import basic
+from dam_connector.adapters.common.api_client import TRANSFER_TIMEOUT_S, ApiClient, basic_auth
+from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option, url_option
+from dam_connector.adapters.common.envelopes import parse_json
+from dam_connector.adapters.common.shop_media import ensure_media, formats_option, merge_media, select_media
 from dam_connector.domain.listing import Listing, MediaFile
 from dam_connector.errors import BadOutput, NotFound
 from dam_connector.ports import Blobs
@@ -31,18 +30,18 @@ MAX_ANSWER = 16_000_000
 class WooCommerce:
     """Products by SKU; the media of a variation go to its product."""
 
-    def __init__(self, kit: AdapterContext, shop: Caller, site: Caller, wanted: tuple[str, ...], *, first: bool) -> None:
-        self._kit, self._shop, self._site, self._formats, self._first = kit, shop, site, wanted, first
+    def __init__(self, context: AdapterContext, shop: ApiClient, site: ApiClient, wanted: tuple[str, ...], *, first: bool) -> None:
+        self._context, self._shop, self._site, self._formats, self._first = context, shop, site, wanted, first
 
     def sync(self, listing: Listing, blobs: Blobs) -> str:
-        wanted, sku = wanted_of(listing, self._formats), listing.product.sku
+        wanted, sku = select_media(listing, self._formats), listing.product.sku
         product = self._product(sku)
-        links = {m.file.format: m.link for m in wanted_of(listing, ("glb", "usdz"))}
+        links = {m.file.format: m.link for m in select_media(listing, ("glb", "usdz"))}
         if product is None:
             if wanted or links:
                 raise NotFound("woocommerce", "publish", f"the shop has no product with the SKU {sku}")
             return ""
-        with self._kit.lock_resource(f"product {product['id']}"):  # other variations share its gallery
+        with self._context.lock_resource(f"product {product['id']}"):  # other variations share its gallery
             return self._changed(self._product(sku) or product, sku, wanted, links, blobs)
 
     def _changed(
@@ -57,7 +56,7 @@ class WooCommerce:
             name: dict(ids) for name, ids in (_meta(product, FILES) or {}).items() if isinstance(ids, dict)
         }
         before = files.get(sku, {})
-        ids = settled(
+        ids = ensure_media(
             wanted,
             {sha256: int(id) for sha256, id in before.items()},
             lambda file: self._added(file, sku, blobs),
@@ -68,12 +67,12 @@ class WooCommerce:
             self._drop(gone)
         return str(product.get("permalink") or "")
 
-    def wanted(self, listing: Listing) -> tuple[str, ...]:
+    def expected_files(self, listing: Listing) -> tuple[str, ...]:
         return tuple(
-            media.name for media in (*wanted_of(listing, self._formats), *wanted_of(listing, ("glb", "usdz")))
+            media.name for media in (*select_media(listing, self._formats), *select_media(listing, ("glb", "usdz")))
         )
 
-    def live(self, listing: Listing) -> tuple[str, ...]:
+    def live_files(self, listing: Listing) -> tuple[str, ...]:
         product = self._product(listing.product.sku)
         if product is None:
             return ()
@@ -82,10 +81,10 @@ class WooCommerce:
             for sha256, id in (_meta(product, FILES) or {}).get(listing.product.sku, {}).items()
         }
         shown = [known[image["id"]] for image in product.get("images") or () if image.get("id") in known]
-        names = {m.sha256: m.name for m in wanted_of(listing, (*self._formats, "glb", "usdz"))}
+        names = {m.sha256: m.name for m in select_media(listing, (*self._formats, "glb", "usdz"))}
         linked = [
             m.name
-            for m in wanted_of(listing, ("glb", "usdz"))
+            for m in select_media(listing, ("glb", "usdz"))
             if _meta(product, _link_of(LINKS[m.file.format], listing.product.sku)) == m.link
         ]
         return (*(names.get(sha256, sha256) for sha256 in shown), *linked)
@@ -94,7 +93,7 @@ class WooCommerce:
         rows = _rows(self._shop, f"/products?{urlencode({'sku': sku, 'status': 'any'})}")
         found = next((row for row in rows if row.get("sku") == sku), None)
         if found and found.get("parent_id"):
-            return self._shop.asked(
+            return self._shop.request_json(
                 "GET", f"/products/{int(found['parent_id'])}", "publish", max_bytes=MAX_ANSWER
             )
         return found
@@ -106,7 +105,7 @@ class WooCommerce:
             return int(there["id"])
         fields = {"slug": slug, "title": file.name, "alt_text": file.alt_text}
         upload = [("file", (file.name, blobs.get(file.sha256), file.file.mime))]
-        made = self._site.asked("POST", "/media", "publish", fields=fields, files=upload, timeout_s=UPLOAD_S)
+        made = self._site.request_json("POST", "/media", "publish", fields=fields, files=upload, timeout_s=TRANSFER_TIMEOUT_S)
         if not isinstance(made.get("id"), int):
             raise BadOutput("woocommerce", "publish", "/id: the picture has none")
         return int(made["id"])
@@ -122,7 +121,7 @@ class WooCommerce:
         was = {int(id) for id in _meta(product, MEDIA) or ()}
         ours = [int(id) for of in files.values() for id in of.values()]
         theirs = [int(image["id"]) for image in product.get("images") or () if int(image["id"]) not in was]
-        wanted = merged(theirs, ours, first=self._first)
+        wanted = merge_media(theirs, ours, first=self._first)
         meta = {
             MEDIA: ours,
             FILES: files,
@@ -136,11 +135,11 @@ class WooCommerce:
             "images": [{"id": id} for id in wanted],
             "meta_data": [{"key": key, "value": value} for key, value in meta.items()],
         }
-        self._shop.ask("PUT", f"/products/{int(product['id'])}", "publish", json=body, max_bytes=MAX_ANSWER)
+        self._shop.request("PUT", f"/products/{int(product['id'])}", "publish", json=body, max_bytes=MAX_ANSWER)
 
     def _drop(self, media: int) -> None:
         try:
-            self._site.ask("DELETE", f"/media/{media}?force=true", "publish")
+            self._site.request("DELETE", f"/media/{media}?force=true", "publish")
         except NotFound:
             pass
 
@@ -149,8 +148,8 @@ def _link_of(name: str, sku: str) -> str:
     return f"{name}_{sku}"
 
 
-def _rows(caller: Caller, path: str) -> Iterator[dict[str, Any]]:
-    rows = read_json(caller.ask("GET", path, "publish", max_bytes=MAX_ANSWER).body, "woocommerce")
+def _rows(caller: ApiClient, path: str) -> Iterator[dict[str, Any]]:
+    rows = parse_json(caller.request("GET", path, "publish", max_bytes=MAX_ANSWER).body, "woocommerce")
     if not isinstance(rows, list):
         raise BadOutput("woocommerce", "publish", "the answer is no list")
     return (row for row in rows if isinstance(row, dict) and "id" in row)
@@ -163,25 +162,25 @@ def _meta(data: Mapping[str, Any], name: str) -> Any:
     )
 
 
-class _Site(Caller):
+class _Site(ApiClient):
     vendor = "woocommerce"
 
 
-def connect(options: Mapping[str, Any], kit: AdapterContext) -> WooCommerce:
-    only(options, "base_url", "consumer_key", "consumer_secret", "user", "password", "formats", "place")
-    base = web_address(options).rstrip("/")
-    keys = [kit.secret(str(options.get(name, usual))) for name, usual in _KEYS.items()]
-    word = kit.secret(str(options.get("password", "env/WORDPRESS_PASSWORD")))
-    shop = _Site(kit.http, f"{base}/wp-json/wc/v3", {"Authorization": basic(keys[0], keys[1])})
+def connect(options: Mapping[str, Any], context: AdapterContext) -> WooCommerce:
+    check_options(options, "base_url", "consumer_key", "consumer_secret", "user", "password", "formats", "place")
+    base = url_option(options).rstrip("/")
+    keys = [context.secret(str(options.get(name, usual))) for name, usual in _KEYS.items()]
+    word = context.secret(str(options.get("password", "env/WORDPRESS_PASSWORD")))
+    shop = _Site(context.http, f"{base}/wp-json/wc/v3", {"Authorization": basic_auth(keys[0], keys[1])})
     site = _Site(
-        kit.http, f"{base}/wp-json/wp/v2", {"Authorization": basic(str(options.get("user", "")), word)}
+        context.http, f"{base}/wp-json/wp/v2", {"Authorization": basic_auth(str(options.get("user", "")), word)}
     )
     return WooCommerce(
-        kit,
+        context,
         shop,
         site,
-        formats(options, USUAL),
-        first=chosen(options, "place", "after", ("after", "before")) == "before",
+        formats_option(options, USUAL),
+        first=choice_option(options, "place", "after", ("after", "before")) == "before",
     )
 
 

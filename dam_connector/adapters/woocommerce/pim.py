@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from dam_connector.adapters.common.api_client import Caller
-from dam_connector.adapters.common.context import AdapterContext, only, web_address
-from dam_connector.adapters.common.envelopes import read_json
-from dam_connector.adapters.common.plain_pim import PlainSource
-from dam_connector.adapters.common.product_mapping import Fields, hmac_sha256, matches, moment_of
-from dam_connector.adapters.common.webhook_signatures import basic
+from dam_connector.adapters.common.api_client import ApiClient
+from dam_connector.adapters.common.context import AdapterContext, check_options, url_option
+from dam_connector.adapters.common.envelopes import parse_json
+from dam_connector.adapters.common.mixins import ReadOnlyPim
+from dam_connector.adapters.common.product_mapping import AttributeMapping, parse_timestamp
+from dam_connector.adapters.common.webhook_signatures import basic_auth, hmac_sha256, signature_matches
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.product import Product
 from dam_connector.errors import BadOutput, ConfigError, DeliveryError, NotFound
@@ -38,17 +38,17 @@ _KINDS = {
 }
 
 
-class WooCommerce(PlainSource, Caller):
+class WooCommerce(ReadOnlyPim, ApiClient):
     """Products by their id there; one with variations is as many products as these."""
 
     vendor = "woocommerce"
-    capabilities = PimCapabilities(fetch=True, changed_since=True)
+    capabilities = PimCapabilities(can_fetch=True, can_list_changes=True)
 
     def __init__(
-        self, kit: AdapterContext, base_url: str, key: str, secret: str, webhook_secrets: list[str], fields: Fields
+        self, context: AdapterContext, base_url: str, key: str, secret: str, webhook_secrets: list[str], fields: AttributeMapping
     ) -> None:
         super().__init__(
-            kit.http, f"{base_url.rstrip('/')}/wp-json/wc/v3", {"Authorization": basic(key, secret)}
+            context.http, f"{base_url.rstrip('/')}/wp-json/wc/v3", {"Authorization": basic_auth(key, secret)}
         )
         self._secrets, self._fields = webhook_secrets, fields
 
@@ -56,17 +56,17 @@ class WooCommerce(PlainSource, Caller):
         sign = inbound.headers.get("x-wc-webhook-signature", "")
         if not sign and inbound.body.startswith(b"webhook_id=") and len(inbound.body) < 64:
             return VerifiedWebhook(
-                key=f"ping:{inbound.body.decode('ascii', 'replace')}", acts=False
+                key=f"ping:{inbound.body.decode('ascii', 'replace')}", is_event=False
             )  # it is sent, unsigned, when a webhook is switched on
-        if not sign or not matches(sign, *(hmac_sha256(secret, inbound.body) for secret in self._secrets)):
+        if not sign or not signature_matches(sign, *(hmac_sha256(secret, inbound.body) for secret in self._secrets)):
             raise DeliveryError(401, "x-wc-webhook-signature does not match any of this connection's secrets")
         key = inbound.headers.get("x-wc-webhook-delivery-id", "")
         if not key:
             raise DeliveryError(400, "x-wc-webhook-delivery-id is missing")
-        return VerifiedWebhook(key=key, keeps=("x-wc-webhook-topic",))
+        return VerifiedWebhook(key=key, headers_to_store=("x-wc-webhook-topic",))
 
     def normalize(self, inbound: InboundWebhook) -> list[Event]:
-        data = read_json(inbound.body, self.vendor)
+        data = parse_json(inbound.body, self.vendor)
         topic = inbound.headers.get("x-wc-webhook-topic", "product.updated")
         kind = _KINDS.get(topic.partition(".")[2])
         if not isinstance(data, dict):
@@ -81,12 +81,12 @@ class WooCommerce(PlainSource, Caller):
             Event(
                 kind=kind,
                 ref=str(data["id"]),
-                at=moment_of(data.get("date_modified_gmt")) or inbound.received_at,
+                at=parse_timestamp(data.get("date_modified_gmt")) or inbound.received_at,
             )
         ]
 
     def fetch(self, ref: str) -> list[Product]:
-        data = self.asked("GET", f"/products/{int(ref)}", "fetch", max_bytes=MAX_PAGE_BYTES)
+        data = self.request_json("GET", f"/products/{int(ref)}", "fetch", max_bytes=MAX_PAGE_BYTES)
         if data.get("status") == "trash":
             raise NotFound(self.vendor, "fetch", f"product {ref} is in the trash")
         if data.get("type") != "variable":
@@ -98,8 +98,8 @@ class WooCommerce(PlainSource, Caller):
             if variation.get("sku")
         ]
 
-    def changed_since(self, moment: datetime) -> Iterator[Event]:
-        since = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    def changed_since(self, since: datetime) -> Iterator[Event]:
+        since = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
         path = (
             f"/products?modified_after={since}&dates_are_gmt=true&orderby=modified&order=asc&per_page={PAGE}"
         )
@@ -107,14 +107,14 @@ class WooCommerce(PlainSource, Caller):
             yield Event(
                 kind=EventKind.UPDATED,
                 ref=str(data["id"]),
-                at=moment_of(data.get("date_modified_gmt")) or moment,
+                at=parse_timestamp(data.get("date_modified_gmt")) or since,
             )
 
     def _pages(self, path: str, operation: str) -> Iterator[dict[str, Any]]:
         number, last = 1, 1
         while number <= last:
-            reply = self.ask("GET", f"{path}&page={number}", operation, max_bytes=MAX_PAGE_BYTES)
-            rows = read_json(reply.body, self.vendor)
+            reply = self.request("GET", f"{path}&page={number}", operation, max_bytes=MAX_PAGE_BYTES)
+            rows = parse_json(reply.body, self.vendor)
             if not isinstance(rows, list):
                 raise BadOutput(self.vendor, operation, "the answer is no list")
             yield from (row for row in rows if isinstance(row, dict) and "id" in row)
@@ -134,7 +134,7 @@ class WooCommerce(PlainSource, Caller):
             for a in data.get("attributes") or ()
             if isinstance(a, dict)
         }
-        return self._fields.product(str(data["sku"]), lambda path: _look(data, path), images, attributes)
+        return self._fields.build_product(str(data["sku"]), lambda path: _look(data, path), images, attributes)
 
 
 def _own(variation: Mapping[str, Any]) -> dict[str, Any]:
@@ -180,18 +180,18 @@ def _meta(data: Mapping[str, Any], name: str) -> Any:
     )
 
 
-def connect(options: Mapping[str, Any], kit: AdapterContext) -> WooCommerce:
-    only(
+def connect(options: Mapping[str, Any], context: AdapterContext) -> WooCommerce:
+    check_options(
         options, "base_url", "consumer_key", "consumer_secret", "secrets", "attributes", "unit", "image_order"
     )
     secrets = options.get("secrets")
     if not isinstance(secrets, list) or not secrets:
         raise ConfigError('secrets: those of its webhooks, such as ["env/WOOCOMMERCE_WEBHOOK_SECRET"]')
     return WooCommerce(
-        kit,
-        base_url=web_address(options),
-        key=kit.secret(str(options.get("consumer_key", "env/WOOCOMMERCE_KEY"))),
-        secret=kit.secret(str(options.get("consumer_secret", "env/WOOCOMMERCE_SECRET"))),
-        webhook_secrets=[kit.secret(str(each)) for each in secrets],
-        fields=Fields("woocommerce", USUAL, options),
+        context,
+        base_url=url_option(options),
+        key=context.secret(str(options.get("consumer_key", "env/WOOCOMMERCE_KEY"))),
+        secret=context.secret(str(options.get("consumer_secret", "env/WOOCOMMERCE_SECRET"))),
+        webhook_secrets=[context.secret(str(each)) for each in secrets],
+        fields=AttributeMapping("woocommerce", USUAL, options),
     )
