@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from dam_connector.domain.event import Decision, Event
 from dam_connector.domain.ids import Sha256
@@ -36,6 +36,41 @@ class Blobs(Protocol):
     def has(self, sha256: Sha256) -> bool: ...
 
 
+class LibraryStore(Protocol):
+    """Records of the built-in DAM: one for each pushed version. The bytes are in the blob storage."""
+
+    def put(
+        self, *, external_id: str, version_id: str, folder: str, state: str, files: Any, metadata: Any
+    ) -> str:
+        """Store a record once, and return its reference: a repeat leaves the record as it is.
+
+        Args:
+            external_id: the same for every try to push one version.
+            version_id: the version's id.
+            folder: the folder of its files, by the naming rules.
+            state: a value of `VersionState`.
+            files: the version's files, JSON-serializable.
+            metadata: facts to show beside the files, JSON-serializable.
+        """
+        ...
+
+    def set_state(self, ref: str, state: str) -> bool:
+        """Write the state of a record; return whether the record exists."""
+        ...
+
+    def get_state(self, ref: str) -> str | None:
+        """Return the state of a record, or None if it does not exist."""
+        ...
+
+    def newest_file(self, name: str) -> Sha256 | None:
+        """Return the content hash of the newest file of this name, or None."""
+        ...
+
+    def remove(self, ref: str) -> None:
+        """Delete a record, if it exists."""
+        ...
+
+
 class Queue(Protocol):
     """Wake-ups: hints that something is due, never the truth."""
 
@@ -56,7 +91,7 @@ class Queue(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Inbound:
+class InboundWebhook:
     """A webhook as it came: header names in lower case, the body untouched."""
 
     headers: Mapping[str, str]
@@ -65,22 +100,22 @@ class Inbound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verified:
+class VerifiedWebhook:
     """A webhook whose sender is proved. `key` is unique per source and delivery; `acts` is False for pings; `keeps` names the headers that it
     means nothing without: others of the vendor's are not stored, since some are credentials."""
 
     key: str
-    acts: bool = True
-    keeps: tuple[str, ...] = ()
+    is_event: bool = True
+    headers_to_store: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PimCapabilities:
     """What differs between PIMs: whether products can be fetched again and listed by change, and whether they want to know what is live."""
 
-    fetch: bool = False
-    changed_since: bool = False
-    write_back: bool = False
+    can_fetch: bool = False
+    can_list_changes: bool = False
+    can_write_back: bool = False
 
 
 class Pim(Protocol):
@@ -88,14 +123,14 @@ class Pim(Protocol):
 
     capabilities: PimCapabilities
 
-    def verify(self, inbound: Inbound) -> Verified:
+    def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
         """Prove the sender on the raw bytes, before anything is parsed.
 
         Raises: DeliveryError 401 when the proof fails, 400 when a needed header is missing.
         """
         ...
 
-    def normalize(self, inbound: Inbound) -> list[Event]:
+    def normalize(self, inbound: InboundWebhook) -> list[Event]:
         """What the delivery means.
 
         Raises: BadOutput when the body is not what this source sends.
@@ -109,15 +144,15 @@ class Pim(Protocol):
         """
         ...
 
-    def changed_since(self, moment: datetime) -> Iterable[Event]:
+    def changed_since(self, since: datetime) -> Iterable[Event]:
         """What changed since then, for reconciliation. Raises: as `fetch`."""
         ...
 
-    def picture(self, name: str) -> bytes:
+    def fetch_picture(self, name: str) -> bytes:
         """A picture that only its connection can fetch. Raises: as `fetch`."""
         ...
 
-    def write_back(self, ref: str, said: Mapping[str, str]) -> None:
+    def write_back(self, ref: str, values: Mapping[str, str]) -> None:
         """Write what is live of a product into its record: `ar_url`, `status`. Raises: as `fetch`."""
         ...
 
@@ -138,7 +173,7 @@ class PushRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DamStanding:
+class RemoteState:
     """What a version is in the DAM: its state, and what a person decided there."""
 
     state: VersionState
@@ -150,9 +185,9 @@ class DamCapabilities:
     """What differs between DAMs. webhooks: it can tell us that something changed. poll_s: between two looks at what changed. decides_here:
     people decide on our pages alone."""
 
-    webhooks: bool = False
-    poll_s: float = 0.0
-    decides_here: bool = False
+    has_webhooks: bool = False
+    poll_interval_s: float = 0.0
+    is_reviewed_here: bool = False
 
 
 class Dam(Protocol):
@@ -171,30 +206,30 @@ class Dam(Protocol):
         """Write how a version stands on our side, and who decided so. Raises: NotFound, Refused, Unavailable, RateLimited."""
         ...
 
-    def standing(self, ref: str, version: Version) -> DamStanding:
+    def remote_state(self, ref: str, version: Version) -> RemoteState:
         """How a version stands there now. Raises: NotFound, Refused, Unavailable, RateLimited."""
         ...
 
-    def changed(self, ref: str, version: Version) -> tuple[str, ...]:
+    def changed_files(self, ref: str, version: Version) -> tuple[str, ...]:
         """The names of the version's files whose bytes there are no longer ours, or are gone. Raises: as `standing`."""
         ...
 
-    def touched_since(self, cursor: str) -> tuple[list[str], str]:
+    def changed_since(self, cursor: str) -> tuple[list[str], str]:
         """The references of versions that somebody changed after `cursor`, and the cursor to ask with next time.
 
         Raises: Refused, Unavailable, RateLimited.
         """
         ...
 
-    def verify(self, inbound: Inbound) -> Verified:
+    def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
         """Prove that a webhook is this DAM's. Raises: DeliveryError."""
         ...
 
-    def parse_webhook(self, inbound: Inbound) -> list[str]:
+    def parse_webhook(self, inbound: InboundWebhook) -> list[str]:
         """The references of the versions that a webhook tells about. Raises: BadOutput."""
         ...
 
-    def picture(self, name: str, blobs: Blobs) -> bytes:
+    def fetch_picture(self, name: str, blobs: Blobs) -> bytes:
         """A picture that lies in the DAM, by its file name or reference. Raises: NotFound, Unsupported, Unavailable."""
         ...
 
@@ -214,16 +249,16 @@ class Channel(Protocol):
         """
         ...
 
-    def live(self, listing: Listing) -> tuple[str, ...]:
+    def live_files(self, listing: Listing) -> tuple[str, ...]:
         """The names of our files that are live for the product. Raises: as `sync`."""
         ...
 
-    def wanted(self, listing: Listing) -> tuple[str, ...]:
+    def expected_files(self, listing: Listing) -> tuple[str, ...]:
         """The names of the files that this channel takes of a listing: what `live` gives once it is synced."""
         ...
 
 
-class TaskState(StrEnum):
+class RemoteTaskState(StrEnum):
     """Where a provider's task stands."""
 
     WAITING = "waiting"
@@ -244,24 +279,24 @@ class ProviderCapabilities:
     was lost. webhooks: it can tell us that a task ended. cuts_out: its pictures are the photo without its ground.
     """
 
-    makes: tuple[RunKind, ...] = (RunKind.MODEL,)
+    kinds: tuple[RunKind, ...] = (RunKind.MODEL,)
     views: tuple[str, ...] = ("front",)
     concurrency: int = 10
-    polls: int = 1
-    poll_s: float = 4.0
-    patience_s: float = 60.0
-    longest_s: float = 3600.0
-    idempotent: bool = False
-    reconciles: bool = False
-    cancels: bool = False
-    balance: bool = False
-    webhooks: bool = False
-    prompts: bool = False
-    cuts_out: bool = False
+    tasks_per_poll: int = 1
+    poll_interval_s: float = 4.0
+    submit_timeout_s: float = 60.0
+    task_timeout_s: float = 3600.0
+    is_idempotent: bool = False
+    can_find_lost_task: bool = False
+    can_cancel: bool = False
+    has_balance: bool = False
+    has_webhooks: bool = False
+    takes_prompts: bool = False
+    removes_background: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Generation:
+class GenerationRequest:
     """What is to be generated. key: the same for every try. pictures: encoded, by view. prompt: empty where a provider takes none.
 
     max_triangles, texture_px: of a model. width, height in pixels, transparent: of a picture.
@@ -281,12 +316,12 @@ class Generation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class RemoteTask:
     """A remote task as its provider tells it. cost_usd: None while it does not say. model: what really made it. error: of a failed one.
     request_id: what its support asks for. files: what was made, where the answer to a submission brings it."""
 
     ref: str
-    state: TaskState
+    state: RemoteTaskState
     progress: int = 0
     cost_usd: float | None = None
     model: str = ""
@@ -301,18 +336,18 @@ class Provider(Protocol):
     capabilities: ProviderCapabilities
     model: str
 
-    def estimate(self, order: Generation) -> float:
+    def estimate(self, request: GenerationRequest) -> float:
         """What it will cost, in USD, as far as the price list tells."""
         ...
 
-    def submit(self, order: Generation) -> Task:
+    def submit(self, request: GenerationRequest) -> RemoteTask:
         """Start a task.
 
         Raises: Refused, RateLimited, Busy, OutOfCredit, Unavailable (all: nothing was begun), SubmitUnknown (it may have been).
         """
         ...
 
-    def poll(self, refs: Sequence[str]) -> Mapping[str, Task]:
+    def poll(self, refs: Sequence[str]) -> Mapping[str, RemoteTask]:
         """How these tasks stand, at most `capabilities.polls` of them; one that the provider does not know is left out.
 
         Raises: Unavailable, RateLimited, Refused, BadOutput.
@@ -323,7 +358,7 @@ class Provider(Protocol):
         """What a succeeded task made: one model, or its pictures, any of which will do. Raises: NotFound, Refused, BadOutput, Unavailable."""
         ...
 
-    def reconcile(self, since: datetime, known: Collection[str]) -> str | None:
+    def find_lost_task(self, since: datetime, known: Collection[str]) -> str | None:
         """The task that was begun since then though its answer was lost; None: there is none. known: those that we know of.
 
         Asked while nothing else is being submitted. Raises: Unsupported, Unavailable, SubmitUnknown when several may be meant.
@@ -338,10 +373,10 @@ class Provider(Protocol):
         """What is left of the account, in USD. Raises: Unsupported, Refused, Unavailable."""
         ...
 
-    def verify(self, inbound: Inbound) -> Verified:
+    def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
         """Prove that a webhook is this provider's. Raises: DeliveryError."""
         ...
 
-    def parse_webhook(self, inbound: Inbound) -> str:
+    def parse_webhook(self, inbound: InboundWebhook) -> str:
         """The reference of the task that a webhook tells about: it only wakes the next look. Raises: BadOutput."""
         ...

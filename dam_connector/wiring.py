@@ -23,7 +23,7 @@ from dam_connector.store.gallery import Gallery
 from dam_connector.store.history import History
 from dam_connector.store.idempotency import IdempotencyKeys
 from dam_connector.store.inbox import Inbox
-from dam_connector.store.library import Shelf
+from dam_connector.store.library import LibraryRecords
 from dam_connector.store.locks import Locks
 from dam_connector.store.notes import Notes
 from dam_connector.store.products import Products
@@ -139,7 +139,7 @@ def build_services(
             clock=clock,
             secret=settings.secret,
             public_url=settings.public,
-            library=Shelf(db, clock),
+            library=LibraryRecords(db, clock),
             rules_folder=settings.plugin_json.parent,
             log_history=lambda sku, words: history.add("sent", sku=sku, detail=words),
             lock=locks.lock,

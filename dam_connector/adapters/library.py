@@ -9,8 +9,7 @@ from dam_connector.domain.codec import to_plain
 from dam_connector.domain.event import Decision
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import NotFound, Refused
-from dam_connector.ports import Blobs, DamCapabilities, PushRequest, RemoteState
-from dam_connector.store.library import Shelf
+from dam_connector.ports import Blobs, DamCapabilities, LibraryStore, PushRequest, RemoteState
 
 
 class Library(NoWebhooks):
@@ -18,7 +17,7 @@ class Library(NoWebhooks):
 
     capabilities = DamCapabilities(is_reviewed_here=True)
 
-    def __init__(self, records: Shelf) -> None:
+    def __init__(self, records: LibraryStore) -> None:
         self._records = records
 
     def push(self, request: PushRequest, blobs: Blobs) -> str:
@@ -46,14 +45,14 @@ class Library(NoWebhooks):
             raise NotFound("library", "write_state", ref)
 
     def remote_state(self, ref: str, version: Version) -> RemoteState:
-        record = self._records.get(ref)
-        if record is None:
+        state = self._records.get_state(ref)
+        if state is None:
             raise NotFound("library", "remote_state", ref)
-        return RemoteState(state=VersionState(record.state))
+        return RemoteState(state=VersionState(state))
 
     def changed_files(self, ref: str, version: Version) -> tuple[str, ...]:
         """Return nothing: the bytes of a content address cannot change."""
-        if self._records.get(ref) is None:
+        if self._records.get_state(ref) is None:
             raise NotFound("library", "changed_files", ref)
         return ()
 
@@ -62,7 +61,7 @@ class Library(NoWebhooks):
         return [], cursor
 
     def fetch_picture(self, name: str, blobs: Blobs) -> bytes:
-        sha256 = self._records.file(name)
+        sha256 = self._records.newest_file(name)
         if sha256 is None:
             raise NotFound("library", "fetch_picture", name)
         return blobs.get(sha256)

@@ -1,6 +1,5 @@
-"""The shelf of the built-in DAM: what was put there, by external id."""
+"""Records of the built-in DAM, implementing `ports.LibraryStore`."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,19 +11,8 @@ from dam_connector.store.tables import library as t
 from dam_connector.store.tables import version_files
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShelfRecord:
-    """One version's place in the library."""
-
-    ref: str
-    external_id: str
-    version_id: str
-    folder: str
-    state: str
-
-
-class Shelf:
-    """Rows of the built-in DAM."""
+class LibraryRecords:
+    """Rows of the table `library`; each method is explained in `ports.LibraryStore`."""
 
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db, self._clock = db, clock
@@ -32,7 +20,7 @@ class Shelf:
     def put(
         self, *, external_id: str, version_id: str, folder: str, state: str, files: Any, metadata: Any
     ) -> str:
-        """The reference of this external id, which is put there when it is new and left as it is when it is not."""
+        """Store a record once; return its reference."""
         now = self._clock.now()
         row = {
             "ref": new_id("lib", now),
@@ -61,8 +49,8 @@ class Shelf:
         with self._db.write() as c:
             c.execute(sa.delete(t).where(t.c.ref == ref))
 
-    def file(self, name: str) -> Sha256 | None:
-        """The newest file of this name, of what was put here."""
+    def newest_file(self, name: str) -> Sha256 | None:
+        """Return the content hash of the newest file of this name, or None."""
         mine = (
             sa.select(version_files.c.sha256)
             .join(t, t.c.version_id == version_files.c.version_id)
@@ -72,11 +60,8 @@ class Shelf:
             found = c.execute(mine.order_by(version_files.c.version_id.desc()).limit(1)).scalar()
         return Sha256(found) if found else None
 
-    def get(self, ref: str) -> ShelfRecord | None:
+    def get_state(self, ref: str) -> str | None:
+        """Return the state of a record, or None if it does not exist."""
         with self._db.read() as c:
-            row = c.execute(
-                sa.select(t.c.ref, t.c.external_id, t.c.version_id, t.c.folder, t.c.state).where(
-                    t.c.ref == ref
-                )
-            ).one_or_none()
-        return ShelfRecord(**row._mapping) if row else None
+            found = c.execute(sa.select(t.c.state).where(t.c.ref == ref)).scalar()
+        return str(found) if found else None

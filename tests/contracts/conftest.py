@@ -12,8 +12,7 @@ from dam_connector.adapters import open_adapter
 from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.adapters.http import HttpClient
 from dam_connector.domain.rules import Connection
-from dam_connector.ports import Provider
-from dam_connector.store.library import Shelf
+from dam_connector.ports import LibraryStore, Provider
 from tests.contracts.provider_harness import HARNESSES, WORKFLOW, ProviderHarness
 from tests.support import TestClock
 
@@ -32,7 +31,7 @@ def context(clock: TestClock, tmp_path: Path, request: pytest.FixtureRequest) ->
         clock=clock,
         secret=lambda reference: "wrong",
         public_url="https://dam.example",
-        library=cast(Shelf, None),
+        library=cast(LibraryStore, None),
         rules_folder=tmp_path,
     )
 

@@ -16,8 +16,7 @@ from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.adapters.http import HttpClient
 from dam_connector.clock import SystemClock
 from dam_connector.domain.rules import Connection
-from dam_connector.ports import Channel, Dam
-from dam_connector.store.library import Shelf
+from dam_connector.ports import Channel, Dam, LibraryStore
 from tests.contracts import test_channels, test_dams
 from tests.contracts.channels.harness import MERCHANT_MEDIA, SKU
 from tests.live.conftest import Live
@@ -43,7 +42,7 @@ def context(tmp_path: Path) -> AdapterContext:
         clock=SystemClock(),
         secret=secret,
         public_url="https://dam.example",
-        library=cast(Shelf, None),
+        library=cast(LibraryStore, None),
         rules_folder=tmp_path,
     )
 

@@ -55,7 +55,7 @@ def test_from_webhook_to_live(
     drain()
     assert {v.state for v in versions(services).values()} == {VersionState.PUBLISHED}
     assert services.publications.of_version(made["model"].id)[0].url.endswith("/ar/CH123")
-    assert services.adapter_context.library.get(made["model"].dam_ref).state == "published"
+    assert services.adapter_context.library.get_state(made["model"].dam_ref) == "published"
 
 
 def test_50_equal_webhooks_at_once_make_one_run_a_deliverable_and_one_version(

@@ -8,8 +8,7 @@ from typing import Any
 
 from dam_connector.adapters.http import HttpClient
 from dam_connector.errors import ConfigError
-from dam_connector.ports import Clock
-from dam_connector.store.library import Shelf
+from dam_connector.ports import Clock, LibraryStore
 
 
 def _no_lock(what: str) -> AbstractContextManager[None]:
@@ -29,7 +28,7 @@ class AdapterContext:
     clock: Clock
     secret: Callable[[str], str]
     public_url: str
-    library: Shelf
+    library: LibraryStore
     rules_folder: Path = Path()  # that plugin.json lies in
     name: str = ""
     log_history: Callable[[str, str], None] = _no_history  # a SKU, and what an adapter did for it, for its history
