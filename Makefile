@@ -11,7 +11,7 @@ LIVE := .live
 TEST_JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup frontend demo test stress live lint format bench docs build lock chromium clean
+.PHONY: help setup frontend demo test stress live lint format bench docs build lock closure chromium clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,11 +60,12 @@ $(LIVE)/.ready: tests/live/directus/package-lock.json tests/live/vendure/package
 	  mkdir -p $(LIVE)/$$each && cp tests/live/$$each/*.js* $(LIVE)/$$each/ && (cd $(LIVE)/$$each && npm ci --silent --no-fund --no-audit) || exit 1; done
 	@touch $@
 
-lint: setup ## Check style, types, the house's floors and the generated documents
+lint: setup ## Check style, types, layers, prose, names and the generated documents
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo > .lint-imports.log || (cat .lint-imports.log; false)
+	@$(BIN)/python .ci/prose.py > .prose.log || (cat .prose.log; false)
 	@$(BIN)/dam-connector docs --check || (echo "out of date; run make docs"; false)
 	@$(BIN)/dam-connector check-config plugin.json
 
@@ -80,9 +81,12 @@ docs: setup ## Write the generated documents
 build: setup ## Build the wheel, front-end files included
 	@$(BIN)/python -m hatchling build -t wheel
 
-lock: $(VENV)/.ready ## Resolve the dependencies again into constraints.txt
-	@$(BIN)/pip-compile --extra dev --strip-extras --allow-unsafe --generate-hashes --no-header --no-annotate --no-emit-index-url \
-	  --no-emit-trusted-host --no-emit-find-links --no-emit-options --quiet -o constraints.txt pyproject.toml
+lock: $(VENV)/.ready ## Resolve the dependencies again into constraints.txt, for all platforms at once
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \
+	  --no-header --no-annotate -o constraints.txt pyproject.toml
+
+closure: $(VENV)/.ready ## Prove that every platform and Python has wheels of all dependencies (the table in docs/install.md)
+	@$(BIN)/python .ci/closure.py
 
 chromium: ## Find Chromium for the browser tests, or install it where that is allowed
 	@sh .ci/chromium

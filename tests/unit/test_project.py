@@ -4,6 +4,7 @@ import importlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -13,7 +14,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from benchmarks.report_time import large
+from benchmarks.report_time import large_glb
 from dam_connector import errors
 from dam_connector.adapters import PORTS, adapter_names
 from dam_connector.cli import main as dam_connector_command
@@ -106,6 +107,20 @@ def test_the_wheel_carries_what_it_needs_without_node(tmp_path: Path) -> None:
         "schemas/plugin.schema.json",
         "dam_connector/web/static/vendor/swagger-ui-bundle.js",
     } <= names
+
+
+@pytest.mark.parametrize("target", ["wheel", "sdist"])
+def test_a_build_without_the_fetched_files_fails_and_says_what_to_do(tmp_path: Path, target: str) -> None:
+    for name in ("pyproject.toml", "README.md", "LICENSE", "plugin.json"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
+    done = subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", target],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1 and "make frontend" in done.stderr and "model-viewer.min.js" in done.stderr
 
 
 def test_lock_files_pin_with_hashes_and_name_no_address() -> None:
@@ -232,7 +247,7 @@ def test_tools_by_hand(tmp_path: Path) -> None:
     assert cli("worker", "check", str(out), "--profile", "nothing", data=tmp_path).exit_code == 2
     (tmp_path / "chair.glb").write_bytes(out.read_bytes())
     assert cli("worker", "check", str(tmp_path / "chair.glb"), data=tmp_path).exit_code == 0
-    (tmp_path / "large.glb").write_bytes(large())
+    (tmp_path / "large.glb").write_bytes(large_glb())
     for name, fits in (("chair.glb", 0), ("large.glb", 1)):
         assert (
             cli(
