@@ -1,0 +1,82 @@
+"""Products and their assets in the API."""
+
+from typing import Any
+
+from flask import abort
+
+from dam_connector.domain.product import Product
+from dam_connector.domain.version import Version, VersionState
+from dam_connector.store.users import UserRole
+from dam_connector.usecases import intake
+from dam_connector.web.api.blueprint import bp, idempotent, page_of
+from dam_connector.web.request_context import requires, services, signed_in
+from schemas import api as s
+from schemas.product import ProductSchema
+
+
+@bp.get("/products")
+@requires(UserRole.VIEWER)
+@bp.arguments(s.ProductArgs, location="query")
+@bp.response(200, s.page_of(s.ProductOut))
+def products(args: dict[str, Any]) -> dict[str, Any]:
+    """Products, newest first."""
+    found = services().products.page(
+        text=args["q"],
+        category=args["category"],
+        flagged=args["flagged"],
+        before=args["cursor"],
+        limit=args["limit"],
+    )
+    return page_of(found, args["limit"])
+
+
+@bp.post("/products")
+@requires(UserRole.MERCHANDISER)
+@idempotent
+@bp.arguments(ProductSchema)
+@bp.response(202, s.TakenOut)
+def add_product(product: Product) -> dict[str, Any]:
+    """Take a product in, as if its PIM had sent it: what it needs is made."""
+    taken = intake.add_product(services(), product, by=signed_in().name)
+    return {"sku": product.sku, "outcome": taken.words, "planned": taken.planned}
+
+
+@bp.get("/products/<sku>")
+@requires(UserRole.VIEWER)
+@bp.response(200, s.ProductOut)
+def product(sku: str) -> Any:
+    """One product. SKUs that are not safe in an address are found with `GET /products?q=`."""
+    return services().products.get(sku) or abort(404, "there is no such product")
+
+
+@bp.post("/products/<sku>/runs")
+@requires(UserRole.MERCHANDISER)
+@idempotent
+@bp.response(202, s.TakenOut)
+def run_product(sku: str) -> dict[str, Any]:
+    """Plan what is missing for a product and retry what failed."""
+    count = intake.run_again(services(), sku)
+    return {"sku": sku, "outcome": f"{count} under way", "planned": count}
+
+
+@bp.get("/assets")
+@requires(UserRole.VIEWER)
+@bp.arguments(s.AssetArgs, location="query")
+@bp.response(200, s.AssetOut(many=True))
+def assets(args: dict[str, Any]) -> list[dict[str, Any]]:
+    """A product's assets with their versions, newest first."""
+    grouped: dict[str, list[Version]] = {}
+    for version in services().assets.of_product(args["sku"]):
+        grouped.setdefault(version.asset.id, []).append(version)
+    return [
+        {
+            "sku": v[0].asset.sku,
+            "deliverable": v[0].asset.deliverable,
+            "slot": v[0].asset.slot,
+            "kind": v[0].asset.kind,
+            "latest": v[0].number,
+            "published": next((x.number for x in v if x.state is VersionState.PUBLISHED), None),
+            "versions": v,
+        }
+        for v in grouped.values()
+    ]

@@ -1,0 +1,90 @@
+"""Runs, webhook deliveries and the rules in force in the API."""
+
+import json
+from typing import Any
+
+from flask import abort
+
+from dam_connector.store.users import UserRole
+from dam_connector.usecases import intake
+from dam_connector.web.api.blueprint import bp, idempotent, page_of
+from dam_connector.web.request_context import requires, services
+from schemas import api as s
+
+
+@bp.get("/runs")
+@requires(UserRole.VIEWER)
+@bp.arguments(s.RunArgs, location="query")
+@bp.response(200, s.page_of(s.RunOut))
+def runs(args: dict[str, Any]) -> dict[str, Any]:
+    """Runs, newest first."""
+    return page_of(
+        services().runs.page(
+            state=args["state"], sku=args["sku"], before=args["cursor"], limit=args["limit"]
+        ),
+        args["limit"],
+    )
+
+
+@bp.get("/runs/<run_id>")
+@requires(UserRole.VIEWER)
+@bp.response(200, s.RunOut)
+def run(run_id: str) -> Any:
+    """One run."""
+    return services().runs.get(run_id) or abort(404, "there is no such run")
+
+
+@bp.post("/runs/<run_id>/retry")
+@requires(UserRole.MERCHANDISER)
+@idempotent
+@bp.response(202, s.RunOut)
+def retry(run_id: str) -> Any:
+    """Open a failed or cancelled run again, from its last checkpoint."""
+    found = services().runs.get(run_id) or abort(404, "there is no such run")
+    if not intake.retry(services(), found):
+        abort(409, f"the run is {found.state.value}; only failed and cancelled ones are retried")
+    return services().runs.get(run_id)
+
+
+@bp.get("/deliveries")
+@requires(UserRole.VIEWER)
+@bp.arguments(s.DeliveryArgs, location="query")
+@bp.response(200, s.page_of(s.DeliveryOut))
+def deliveries(args: dict[str, Any]) -> dict[str, Any]:
+    """Webhook deliveries, newest first."""
+    return page_of(
+        services().inbox.page(state=args["state"], before=args["cursor"], limit=args["limit"]), args["limit"]
+    )
+
+
+@bp.get("/deliveries/<delivery_id>")
+@requires(UserRole.VIEWER)
+@bp.response(200, s.DeliveryOut)
+def delivery(delivery_id: str) -> Any:
+    """One delivery."""
+    return services().inbox.get(delivery_id) or abort(404, "there is no such delivery")
+
+
+@bp.post("/deliveries/<delivery_id>/replay")
+@requires(UserRole.MERCHANDISER)
+@idempotent
+@bp.response(202, s.DeliveryOut)
+def replay(delivery_id: str) -> Any:
+    """Handle a delivery once more."""
+    intake.replay(services(), delivery_id)
+    return services().inbox.get(delivery_id)
+
+
+@bp.get("/rules")
+@requires(UserRole.VIEWER)
+@bp.response(200, s.RulesOut)
+def rules() -> dict[str, Any]:
+    """The rules in force, and what is wrong with plugin.json when it was changed to something that is refused."""
+    current = services().rules.current()
+    refused = services().rules.problem
+    text = services().rules_archive.get(current.fingerprint) or "{}"
+    return {
+        "fingerprint": current.fingerprint,
+        "text": json.loads(text),
+        "problem": list(refused.problems) if refused else [],
+    }
