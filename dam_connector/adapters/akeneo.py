@@ -21,7 +21,7 @@ from dam_connector.domain.product import Product
 from dam_connector.errors import AdapterError, BadOutput, ConfigError, DeliveryError, NotFound, Refused
 from dam_connector.ports import InboundWebhook, PimCapabilities, VerifiedWebhook
 
-USUAL = {
+DEFAULT_ATTRIBUTES = {
     "name": "name",
     "description": "description",
     "category": "category",
@@ -35,21 +35,21 @@ _KINDS = {
     "became-complete": EventKind.UPDATED,
     "deleted": EventKind.DELETED,
 }
-TYPE = "com.akeneo.pim.v1."
-OLD_WINDOW = timedelta(minutes=5)
-NEW_WINDOW = timedelta(
+EVENT_TYPE_PREFIX = "com.akeneo.pim.v1."
+EVENTS_API_TOLERANCE = timedelta(minutes=5)
+EVENT_PLATFORM_TOLERANCE = timedelta(
     hours=24
 )  # it signs no time: retries come within the hour, and what is older is a replay
-MODEL = "model:"  # before the code of a product model in a reference
-ASSET = "asset:"  # before an attribute that is an asset collection, in plugin.json
-PICTURE = "pim:"
-PAGE = 100
-MAX_ANSWER = 16_000_000
-MAX_PICTURE = 100_000_000
-SPARE = timedelta(minutes=2)  # before a token ends
+MODEL_PREFIX = "model:"  # before the code of a product model in a reference
+ASSET_PREFIX = "asset:"  # before an attribute that is an asset collection, in plugin.json
+IMAGE_URL_PREFIX = "pim:"
+PAGE_SIZE = 100
+MAX_JSON_BYTES = 16_000_000
+MAX_IMAGE_BYTES = 100_000_000
+TOKEN_MARGIN = timedelta(minutes=2)  # before a token ends
 
 
-class Akeneo(ApiClient):
+class AkeneoPim(ApiClient):
     """Products by their uuid; a product model is as many products as it has below it."""
 
     vendor = "akeneo"
@@ -84,7 +84,7 @@ class Akeneo(ApiClient):
             raise DeliveryError(
                 400, "x-akeneo-signature-primary, or x-akeneo-request-signature and -timestamp, are missing"
             )
-        if abs(inbound.received_at - datetime.fromtimestamp(int(stamp), UTC)) > OLD_WINDOW:
+        if abs(inbound.received_at - datetime.fromtimestamp(int(stamp), UTC)) > EVENTS_API_TOLERANCE:
             raise DeliveryError(401, "x-akeneo-request-timestamp is more than five minutes off")
         if not signature_matches(
             sign,
@@ -109,7 +109,7 @@ class Akeneo(ApiClient):
         if not isinstance(said, dict) or not said.get("id"):
             return VerifiedWebhook(key=f"ping:{hashlib.sha256(inbound.body).hexdigest()}", is_event=False)
         at = parse_timestamp(said.get("time"))
-        if at is None or abs(inbound.received_at - at) > NEW_WINDOW:
+        if at is None or abs(inbound.received_at - at) > EVENT_PLATFORM_TOLERANCE:
             raise DeliveryError(401, "the event's time is more than a day off")
         return VerifiedWebhook(key=str(said["id"])[:180])
 
@@ -124,9 +124,9 @@ class Akeneo(ApiClient):
                 if isinstance(each, dict)
                 for event in self._old(each, inbound)
             ]
-        subject, _, what = str(said.get("type", "")).removeprefix(TYPE).partition(".")
+        subject, _, what = str(said.get("type", "")).removeprefix(EVENT_TYPE_PREFIX).partition(".")
         kind, data = _KINDS.get(what.partition(".")[0]), said.get("data")
-        if not str(said.get("type", "")).startswith(TYPE) or kind is None:
+        if not str(said.get("type", "")).startswith(EVENT_TYPE_PREFIX) or kind is None:
             return []
         if not isinstance(data, dict):
             raise BadOutput(self.vendor, "normalize", "/data: the event has none")
@@ -148,14 +148,14 @@ class Akeneo(ApiClient):
         )
 
     def fetch(self, ref: str) -> list[Product]:
-        if not ref.startswith(MODEL):
+        if not ref.startswith(MODEL_PREFIX):
             return [self._product(self._got(f"/api/rest/v1/products-uuid/{quote(ref, safe='')}", "fetch"))]
         found = list(
-            self._searched({"parent": [{"operator": "=", "value": ref.removeprefix(MODEL)}]}, "fetch")
+            self._searched({"parent": [{"operator": "=", "value": ref.removeprefix(MODEL_PREFIX)}]}, "fetch")
         )
         if not found:
             raise NotFound(
-                self.vendor, "fetch", f"the product model {ref.removeprefix(MODEL)} has no products"
+                self.vendor, "fetch", f"the product model {ref.removeprefix(MODEL_PREFIX)} has no products"
             )
         return [self._product(each) for each in found]
 
@@ -168,10 +168,10 @@ class Akeneo(ApiClient):
 
     def fetch_picture(self, name: str) -> bytes:
         """name: the code of a media file, or FAMILY/CODE/ATTRIBUTE of an asset."""
-        parts = name.removeprefix(ASSET).split("/")
-        if {"", ".", ".."} & set(parts) or (name.startswith(ASSET) and len(parts) != 3):
+        parts = name.removeprefix(ASSET_PREFIX).split("/")
+        if {"", ".", ".."} & set(parts) or (name.startswith(ASSET_PREFIX) and len(parts) != 3):
             raise NotFound(self.vendor, "picture", f"{name!r} names no picture")
-        if not name.startswith(ASSET):
+        if not name.startswith(ASSET_PREFIX):
             return self._bytes(f"/api/rest/v1/media-files/{quote(name)}/download")
         family, code, attribute = parts
         asset = self._got(
@@ -186,7 +186,7 @@ class Akeneo(ApiClient):
             for name, value in values.items()
             if name in self._written
         }
-        if values and not ref.startswith(MODEL):
+        if values and not ref.startswith(MODEL_PREFIX):
             self._authorized(
                 "PATCH",
                 f"/api/rest/v1/products-uuid/{quote(ref, safe='')}",
@@ -216,15 +216,15 @@ class Akeneo(ApiClient):
 
     def _address(self, path: str, values: Mapping[str, Any]) -> str:
         """The address of a picture that only we can fetch; none where the attribute is empty."""
-        attribute = path.removeprefix(ASSET)
+        attribute = path.removeprefix(ASSET_PREFIX)
         value = values.get(attribute)
         if not value:
             return ""
-        if not path.startswith(ASSET):
-            return f"{PICTURE}{self._name}/{value}"
+        if not path.startswith(ASSET_PREFIX):
+            return f"{IMAGE_URL_PREFIX}{self._name}/{value}"
         family, media = self._assets[attribute]
         return (
-            f"{PICTURE}{self._name}/{ASSET}{family}/{value[0] if isinstance(value, list) else value}/{media}"
+            f"{IMAGE_URL_PREFIX}{self._name}/{ASSET_PREFIX}{family}/{value[0] if isinstance(value, list) else value}/{media}"
         )
 
     def _chosen(self, values: list[Any]) -> Any:
@@ -239,7 +239,7 @@ class Akeneo(ApiClient):
         return found[-1].get("data") if found else None
 
     def _searched(self, search: Mapping[str, Any], operation: str) -> Iterator[dict[str, Any]]:
-        query = urlencode({"search": json.dumps(search), "pagination_type": "search_after", "limit": PAGE})
+        query = urlencode({"search": json.dumps(search), "pagination_type": "search_after", "limit": PAGE_SIZE})
         path = f"/api/rest/v1/products-uuid?{query}"
         while path:
             page = self._got(path, operation)
@@ -254,7 +254,7 @@ class Akeneo(ApiClient):
         return self.parse_object(self._authorized("GET", path, operation), operation)
 
     def _bytes(self, path: str) -> bytes:
-        return self._authorized("GET", path, "picture", max_bytes=MAX_PICTURE).body
+        return self._authorized("GET", path, "picture", max_bytes=MAX_IMAGE_BYTES).body
 
     def _authorized(self, method: str, path: str, operation: str, **more: Any) -> HttpResponse:
         """A reply to a request with a token; one that was ended early is renewed once."""
@@ -267,15 +267,15 @@ class Akeneo(ApiClient):
                     path,
                     operation,
                     headers={"Authorization": f"Bearer {self._token}"},
-                    **{"max_bytes": MAX_ANSWER, **more},
+                    **{"max_bytes": MAX_JSON_BYTES, **more},
                 )
-            except _TokenEnded:
+            except _TokenExpired:
                 self._until = datetime.min.replace(tzinfo=UTC)
         raise Refused(self.vendor, operation, "its token is refused right after the login")
 
     def error_for(self, reply: HttpResponse, operation: str) -> AdapterError:
         if reply.status == 401 and operation != "login":
-            return _TokenEnded(self.vendor, operation, "the token has ended")
+            return _TokenExpired(self.vendor, operation, "the token has ended")
         return super().error_for(reply, operation)
 
     def _log_in(self) -> None:
@@ -286,16 +286,16 @@ class Akeneo(ApiClient):
         if not found.get("access_token"):
             raise BadOutput(self.vendor, "login", "/access_token: there is none")
         self._token = str(found["access_token"])
-        self._until = self._clock.now() + timedelta(seconds=float(found.get("expires_in") or 3600)) - SPARE
+        self._until = self._clock.now() + timedelta(seconds=float(found.get("expires_in") or 3600)) - TOKEN_MARGIN
 
 
-class _TokenEnded(Refused):
+class _TokenExpired(Refused):
     """A token was ended before its time."""
 
 
 def _ref(subject: str, about: Mapping[str, Any]) -> str:
     found = (
-        f"{MODEL}{about.get('code')}"
+        f"{MODEL_PREFIX}{about.get('code')}"
         if subject == "product-model" and about.get("code")
         else about.get("uuid")
     )
@@ -306,10 +306,10 @@ def _ref(subject: str, about: Mapping[str, Any]) -> str:
 
 def _kind(kind: EventKind, ref: str) -> EventKind:
     """A product model that is gone took its products with it: they tell so themselves."""
-    return EventKind.UPDATED if ref.startswith(MODEL) else kind
+    return EventKind.UPDATED if ref.startswith(MODEL_PREFIX) else kind
 
 
-def connect(options: Mapping[str, Any], context: AdapterContext) -> Akeneo:
+def connect(options: Mapping[str, Any], context: AdapterContext) -> AkeneoPim:
     known = (
         "base_url",
         "client_id",
@@ -325,9 +325,9 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> Akeneo:
         "write_back",
     )
     check_options(options, *known)
-    fields = AttributeMapping("akeneo", USUAL, options)
+    fields = AttributeMapping("akeneo", DEFAULT_ATTRIBUTES, options)
     assets = options.get("assets", {})
-    wanted = [path.removeprefix(ASSET) for path in fields.image_attributes if path.startswith(ASSET)]
+    wanted = [path.removeprefix(ASSET_PREFIX) for path in fields.image_attributes if path.startswith(ASSET_PREFIX)]
     if not isinstance(assets, dict) or (
         missing := [name for name in wanted if not {"family", "media"} <= set(assets.get(name, {}))]
     ):
@@ -337,6 +337,6 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> Akeneo:
         )
     if wrong := [name for name in options.get("write_back", {}) if name not in ("ar_url", "status")]:
         raise ConfigError(f"write_back: {wrong[0]!r} is neither ar_url nor status")
-    return Akeneo(
+    return AkeneoPim(
         context, options, fields, {name: (str(of["family"]), str(of["media"])) for name, of in assets.items()}
     )

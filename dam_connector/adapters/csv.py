@@ -21,13 +21,13 @@ from schemas.sheet import read_sheet
 from schemas.sheet_row import COLUMNS, guessed, read_row
 
 log = structlog.get_logger()
-SHEETS = (".csv", ".tsv", ".txt", ".xlsx")
-MAX_SHEET = 200_000_000
-MAX_PICTURE = 100_000_000
-BESIDE = "pim:"  # before the connection and the name of a picture that lies beside a sheet
+SHEET_SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx")
+MAX_SHEET_BYTES = 200_000_000
+MAX_IMAGE_BYTES = 100_000_000
+IMAGE_URL_PREFIX = "pim:"  # before the connection and the name of a picture that lies beside a sheet
 
 
-class WatchedFolder(NoWebhooks, ReadOnlyPim):
+class SheetFolderPim(NoWebhooks, ReadOnlyPim):
     """Products by SKU."""
 
     vendor = "csv"
@@ -47,7 +47,7 @@ class WatchedFolder(NoWebhooks, ReadOnlyPim):
             found = [
                 (datetime.fromtimestamp(p.stat().st_mtime, UTC), p)
                 for p in self._root.iterdir()
-                if p.suffix.lower() in SHEETS and p.is_file()
+                if p.suffix.lower() in SHEET_SUFFIXES and p.is_file()
             ]
         except OSError as error:
             raise Unavailable(
@@ -59,14 +59,14 @@ class WatchedFolder(NoWebhooks, ReadOnlyPim):
 
     def fetch_picture(self, name: str) -> bytes:
         path = (self._root / name).resolve()
-        if not path.is_relative_to(self._root) or not path.is_file() or path.stat().st_size > MAX_PICTURE:
+        if not path.is_relative_to(self._root) or not path.is_file() or path.stat().st_size > MAX_IMAGE_BYTES:
             raise NotFound(self.vendor, "picture", f"there is no {name} beside the sheet")
         return path.read_bytes()
 
     def _rows(self, path: Path, at: datetime) -> Iterator[Event]:
         """The products of a sheet; what cannot be read is told in the log, with its place."""
         try:
-            if path.stat().st_size > MAX_SHEET:
+            if path.stat().st_size > MAX_SHEET_BYTES:
                 raise InputError("sheet.unreadable", "The file is too large.")
             sheet = read_sheet(path.read_bytes())
             mapping = {
@@ -98,15 +98,15 @@ class WatchedFolder(NoWebhooks, ReadOnlyPim):
         def address(url: str) -> str:
             return (
                 url
-                if not url or "://" in url or url.startswith(("dam:", BESIDE))
-                else f"{BESIDE}{self._name}/{url}"
+                if not url or "://" in url or url.startswith(("dam:", IMAGE_URL_PREFIX))
+                else f"{IMAGE_URL_PREFIX}{self._name}/{url}"
             )
 
         images = tuple(replace(image, url=address(image.url)) for image in product.images)
         return replace(product, images=images, inspiration_image=address(product.inspiration_image))
 
 
-def connect(options: Mapping[str, Any], context: AdapterContext) -> WatchedFolder:
+def connect(options: Mapping[str, Any], context: AdapterContext) -> SheetFolderPim:
     check_options(options, "path", "columns")
     columns = options.get("columns", {})
     if not isinstance(columns, dict) or (wrong := [name for name in columns if name not in COLUMNS]):
@@ -115,4 +115,4 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> WatchedFolde
         )
     if not options.get("path"):
         raise ConfigError('path: the folder to watch, such as "/srv/sheets"')
-    return WatchedFolder(context.name, Path(str(options["path"])), {str(k): str(v) for k, v in columns.items()})
+    return SheetFolderPim(context.name, Path(str(options["path"])), {str(k): str(v) for k, v in columns.items()})

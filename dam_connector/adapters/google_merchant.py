@@ -14,7 +14,7 @@ from dam_connector.ports import Blobs
 MAX_MODEL_BYTES = 15_728_640  # support.google.com/merchants/answer/13674896: virtual_model_link
 
 
-class GoogleMerchant:
+class GoogleMerchantChannel:
     """What is live in the feed is what is recorded as published."""
 
     def __init__(self, feed_url: str) -> None:
@@ -37,6 +37,6 @@ class GoogleMerchant:
         return listing.file_names
 
 
-def connect(options: Mapping[str, Any], context: AdapterContext) -> GoogleMerchant:
+def connect(options: Mapping[str, Any], context: AdapterContext) -> GoogleMerchantChannel:
     check_options(options, "lifestyle")
-    return GoogleMerchant(f"{context.public_url}/feeds/{context.name}.xml")
+    return GoogleMerchantChannel(f"{context.public_url}/feeds/{context.name}.xml")

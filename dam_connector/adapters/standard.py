@@ -26,7 +26,7 @@ MAX_PRODUCT_BYTES = 1_048_576
 VENDOR = "standard"
 
 
-class Standard(ReadOnlyPim):
+class StandardPim(ReadOnlyPim):
     """A source that signs by Standard Webhooks."""
 
     def __init__(self, secrets: list[str], tokens: list[str], product_url: str, context: AdapterContext) -> None:
@@ -82,11 +82,11 @@ def _event_identity(inbound: InboundWebhook) -> str:
     return f"{source}#{identity}"
 
 
-def connect(options: Mapping[str, Any], context: AdapterContext) -> Standard:
+def connect(options: Mapping[str, Any], context: AdapterContext) -> StandardPim:
     """Raises: ConfigError when no way to prove a sender is configured."""
     check_options(options, "secrets", "tokens", "product_url")
     if not options.get("secrets") and not options.get("tokens"):
         raise ConfigError('name at least one secret: "secrets": ["env/NAME"]')
     secrets = [context.secret(str(s)) for s in options.get("secrets", ())]
     tokens = [context.secret(str(s)) for s in options.get("tokens", ())]
-    return Standard(secrets, tokens, str(options.get("product_url", "")), context)
+    return StandardPim(secrets, tokens, str(options.get("product_url", "")), context)

@@ -18,8 +18,8 @@ from dam_connector.domain.listing import Listing
 from dam_connector.errors import ConfigError, Refused, Unavailable
 from dam_connector.ports import Blobs
 
-CACHE = "public, max-age=31536000, immutable"  # a file's name holds its version
-KINDS = ("s3://", "gs://", "az://", "abfs://")
+CACHE_CONTROL = "public, max-age=31536000, immutable"  # a file's name holds its version
+URL_SCHEMES = ("s3://", "gs://", "az://", "abfs://")
 
 
 class Storage:
@@ -48,7 +48,7 @@ class Storage:
                 return None
 
     def write(self, path: str, data: bytes, mime: str) -> None:
-        cache = "no-cache" if path.endswith(".index.json") else CACHE
+        cache = "no-cache" if path.endswith(".index.json") else CACHE_CONTROL
         with _told():
             obstore.put(self._store, path, data, attributes={"Content-Type": mime, "Cache-Control": cache})
 
@@ -80,7 +80,7 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> Storage:
     """Raises: ConfigError when the URL is of no known kind."""
     check_options(options, "url", "public_url")
     url = str(options.get("url", ""))
-    if not url.startswith(KINDS):
+    if not url.startswith(URL_SCHEMES):
         raise ConfigError('url: the bucket and prefix, such as "s3://shop-media/products"')
     try:
         return Storage(from_url(url), str(options.get("public_url", url)))

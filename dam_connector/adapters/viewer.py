@@ -9,7 +9,7 @@ from dam_connector.errors import Refused
 from dam_connector.ports import Blobs
 
 
-class Viewer:
+class ViewerChannel:
     """Serves published files at /ar/SKU and by content hash."""
 
     def sync(self, listing: Listing, blobs: Blobs) -> str:
@@ -26,6 +26,6 @@ class Viewer:
         return listing.file_names
 
 
-def connect(options: Mapping[str, Any], context: AdapterContext) -> Viewer:
+def connect(options: Mapping[str, Any], context: AdapterContext) -> ViewerChannel:
     check_options(options)
-    return Viewer()
+    return ViewerChannel()

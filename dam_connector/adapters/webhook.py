@@ -17,10 +17,10 @@ from dam_connector.errors import AdapterError
 from dam_connector.ports import Blobs
 from schemas.listing import dump_listing
 
-EVENT = "listing.changed"
+EVENT_TYPE = "listing.changed"
 
 
-class WebhookOut(ApiClient):
+class WebhookChannel(ApiClient):
     """An address that listens."""
 
     vendor = "webhook"
@@ -33,7 +33,7 @@ class WebhookOut(ApiClient):
         data = dump_listing(listing)
         mark = hashlib.sha256(json.dumps([self._context.name, data], sort_keys=True).encode()).hexdigest()[:24]
         message, at, began = f"msg_{mark}", self._context.clock.now(), time.monotonic()
-        body = json.dumps({"type": EVENT, "timestamp": at.isoformat(), "data": data}, ensure_ascii=False)
+        body = json.dumps({"type": EVENT_TYPE, "timestamp": at.isoformat(), "data": data}, ensure_ascii=False)
         headers = {
             "Content-Type": "application/json",
             "webhook-id": message,
@@ -58,7 +58,7 @@ class WebhookOut(ApiClient):
         self._context.log_history(listing.product.sku, f"{self._kit.name} {words}")
 
 
-def connect(options: Mapping[str, Any], context: AdapterContext) -> WebhookOut:
+def connect(options: Mapping[str, Any], context: AdapterContext) -> WebhookChannel:
     check_options(options, "url", "secret")
     url = url_option(options, "url", "https://shop.example/hooks/assets")
-    return WebhookOut(context, url, context.secret(str(options.get("secret", "env/DAM_CONNECTOR_OUT_SECRET"))))
+    return WebhookChannel(context, url, context.secret(str(options.get("secret", "env/DAM_CONNECTOR_OUT_SECRET"))))

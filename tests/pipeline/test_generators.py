@@ -54,7 +54,7 @@ def test_a_provider_task_parks_the_run_and_its_model_goes_the_same_way(
     assert (
         version.provenance["generator"] == "gen" and version.report.facts["size_m"] == "0.300 x 0.300 x 0.300"
     )
-    assert len(services.provider("gen").looks) == 1
+    assert len(services.provider("gen").poll_counts) == 1
 
 
 def test_a_local_model_below_the_threshold_goes_to_the_provider(
@@ -64,7 +64,7 @@ def test_a_local_model_below_the_threshold_goes_to_the_provider(
     assert version.provenance["generator"] == "gen" and "confidence" not in version.report.facts
     assert (
         not [i for i in version.report.issues if i.code.startswith("model.")]
-        and len(services.provider("gen").looks) == 1
+        and len(services.provider("gen").poll_counts) == 1
     )
 
 

@@ -48,7 +48,7 @@ def newest(services: Services, deliverable: str = "packshot", sku: str = "CH123"
 def live(services: Services) -> list[str]:
     return [
         name.split("_")[-3] + name.split("_")[-2]
-        for name in services.channel("shop").shown.get("CH123", {})
+        for name in services.channel("shop").live_files.get("CH123", {})
         if name.endswith(".jpg")
     ]
 
@@ -95,7 +95,7 @@ def test_a_rollback_brings_an_earlier_version_back_everywhere_and_forth_again(
     drain()
     assert live(shop) == ["packshotV1"] and states(shop) == ["V2 superseded", "V1 published"]
     assert {p.version_id for p in shop.publications.of_product("CH123")} == {first.id}
-    assert {r: s.state.value for r, s in shop.dam("shelf").standings.items() if "packshot" in r} == {
+    assert {r: s.state.value for r, s in shop.dam("shelf").remote_states.items() if "packshot" in r} == {
         "mem:CH123:packshot:1:1": "published",
         "mem:CH123:packshot:1:2": "superseded",
     }
@@ -153,7 +153,7 @@ def test_a_withdrawn_version_is_live_nowhere_and_its_files_are_not_public(
     assert shop.assets.find_file(first.files[0].sha256, public=True) is None  # at once
     drain()
     assert live(shop) == ["detailV1"] and states(shop) == ["V1 withdrawn"]
-    assert shop.dam("shelf").standings["mem:CH123:packshot:1:1"].state is VersionState.WITHDRAWN
+    assert shop.dam("shelf").remote_states["mem:CH123:packshot:1:1"].state is VersionState.WITHDRAWN
     publish.rollback(shop, shop.assets.get(first.id), by="ann")
     drain()
     assert live(shop) == ["packshotV1", "detailV1"]
@@ -264,7 +264,7 @@ def test_the_first_decision_counts_and_the_second_person_sees_it(
     dam.decide(first.dam_ref, Decision(verdict=Verdict.REJECTED, by="bob", note="no"))  # before it was told
     assert poll_dams(shop) == 1
     drain()
-    assert states(shop) == ["V1 published"] and dam.standings[first.dam_ref].state is VersionState.PUBLISHED
+    assert states(shop) == ["V1 published"] and dam.remote_states[first.dam_ref].state is VersionState.PUBLISHED
     said = [h for h in shop.history.entries(version_id=first.id) if h.what == "overruled"]
     assert len(said) == 1 and "rejected by bob" in said[0].detail
 
@@ -274,14 +274,14 @@ def test_a_decision_that_comes_twice_and_late_counts_once(
 ) -> None:
     first, dam = made(shop, photos, drain), shop.dam("shelf")
     dam.decide(first.dam_ref, APPROVED)
-    said = dam.standings[first.dam_ref]
+    said = dam.remote_states[first.dam_ref]
     assert "approved" in heed(shop, "shelf", first.dam_ref)
     heed(shop, "shelf", first.dam_ref)  # the poll, before anything was published
     drain()
-    dam.standings[first.dam_ref] = said  # and once more, before it was told
+    dam.remote_states[first.dam_ref] = said  # and once more, before it was told
     heed(shop, "shelf", first.dam_ref)
     drain()
-    assert live(shop) == ["packshotV1"] and dam.standings[first.dam_ref].state is VersionState.PUBLISHED
+    assert live(shop) == ["packshotV1"] and dam.remote_states[first.dam_ref].state is VersionState.PUBLISHED
     assert len(shop.decisions.of_version(first.id)) == 1
     assert "overruled" not in {h.what for h in shop.history.entries(version_id=first.id)}
 
@@ -305,10 +305,10 @@ def test_a_webhook_and_a_poll_at_the_same_moment_are_one_decision(
 
 def test_files_changed_by_hand_are_never_approved(shop: Services, photos: PhotoServer, drain: Drain) -> None:
     first, dam = made(shop, photos, drain), shop.dam("shelf")
-    dam.decide(first.dam_ref, APPROVED, changed=("a.jpg",))
+    dam.decide(first.dam_ref, APPROVED, changed_files=("a.jpg",))
     assert "changed_in_dam" in heed(shop, "shelf", first.dam_ref)
     drain()
-    assert states(shop) == ["V1 in_review"] and dam.standings[first.dam_ref].state is VersionState.IN_REVIEW
+    assert states(shop) == ["V1 in_review"] and dam.remote_states[first.dam_ref].state is VersionState.IN_REVIEW
     assert any(
         h.what == "changed_in_dam" and "a.jpg" in h.detail for h in shop.history.entries(version_id=first.id)
     )
@@ -337,11 +337,11 @@ def test_a_dam_that_is_away_is_told_later(
         shop, first, Decision(verdict=Verdict.REJECTED, by="ann", reasons=("colour",)), source="page"
     )
     drain()
-    assert dam.standings[first.dam_ref].state is VersionState.IN_REVIEW
+    assert dam.remote_states[first.dam_ref].state is VersionState.IN_REVIEW
     assert [r.state for r in shop.runs.page() if r.kind is RunKind.TELL] == [RunState.PARKED]
     clock.forward(60)
     maintenance.sweep(shop, "me")
     drain()
-    assert dam.standings[first.dam_ref].state is VersionState.REJECTED and dam.standings[
+    assert dam.remote_states[first.dam_ref].state is VersionState.REJECTED and dam.remote_states[
         first.dam_ref
     ].decision.reasons == ("colour",)

@@ -59,11 +59,11 @@ def said(services: Services) -> list[tuple[str, str, str]]:
 
 def test_a_file_that_somebody_took_off_a_shop_is_put_back(wired: Services) -> None:
     shop = wired.channel("shop")
-    before = dict(shop.shown["CH123"])
-    shop.shown["CH123"] = {"stranger.jpg": b"x"}
+    before = dict(shop.live_files["CH123"])
+    shop.live_files["CH123"] = {"stranger.jpg": b"x"}
     assert said(wired) == [("shop", "missing", "CH123"), ("shop", "orphaned", "CH123")]
     mend(wired, next(reconcile(wired)))
-    assert shop.shown["CH123"] == before and said(wired) == []
+    assert shop.live_files["CH123"] == before and said(wired) == []
 
 
 def test_what_was_deleted_in_the_dam_is_pushed_again(wired: Services, drain: Drain) -> None:
@@ -73,17 +73,17 @@ def test_what_was_deleted_in_the_dam_is_pushed_again(wired: Services, drain: Dra
     assert (found.where, found.kind.value, found.remedy) == ("shelf", "missing", "push it again")
     mend(wired, found)
     drain()
-    assert dam.stored[ref] and dam.standings[ref].state is VersionState.PUBLISHED and said(wired) == []
+    assert dam.stored[ref] and dam.remote_states[ref].state is VersionState.PUBLISHED and said(wired) == []
     assert wired.assets.of_product("CH123")[0].state is VersionState.PUBLISHED
 
 
 def test_a_state_that_the_dam_was_not_told_is_told(wired: Services, drain: Drain) -> None:
     dam, ref = wired.dam("shelf"), "mem:CH123:packshot:1:1"
-    dam.standings[ref] = RemoteState(state=VersionState.IN_REVIEW)
+    dam.remote_states[ref] = RemoteState(state=VersionState.IN_REVIEW)
     assert said(wired) == [("shelf", "stale", "CH123")]
     mend(wired, next(reconcile(wired)))
     drain()
-    assert dam.standings[ref].state is VersionState.PUBLISHED and said(wired) == []
+    assert dam.remote_states[ref].state is VersionState.PUBLISHED and said(wired) == []
 
 
 def test_a_state_that_somebody_made_up_is_written_over(
@@ -93,7 +93,7 @@ def test_a_state_that_somebody_made_up_is_written_over(
     standing = dam.remote_state
 
     def made_up(asked: str, version: object = None) -> RemoteState:
-        if dam.standings[asked].state is VersionState.BLOCKED:  # what stands for a word that is none of ours
+        if dam.remote_states[asked].state is VersionState.BLOCKED:  # what stands for a word that is none of ours
             raise BadOutput("shelf", "standing", "its state is 'nearly'")
         return standing(asked, version)
 
@@ -101,25 +101,25 @@ def test_a_state_that_somebody_made_up_is_written_over(
     monkeypatch.setattr(
         dam,
         "write_state",
-        lambda r, state, decision=None: dam.standings.update(
+        lambda r, state, decision=None: dam.remote_states.update(
             {r: RemoteState(state=state, decision=decision)}
         ),
     )
-    dam.standings[ref] = RemoteState(state=VersionState.BLOCKED)
+    dam.remote_states[ref] = RemoteState(state=VersionState.BLOCKED)
     (found,) = reconcile(wired)
     assert (found.kind.value, "nearly" in found.detail) == ("stale", True)
     assert "written there again" in mend(wired, found)
     drain()
-    assert dam.standings[ref].state is VersionState.PUBLISHED and said(wired) == []
+    assert dam.remote_states[ref].state is VersionState.PUBLISHED and said(wired) == []
 
 
 def test_files_that_were_changed_by_hand_are_replaced_by_ours(wired: Services, drain: Drain) -> None:
     dam, ref = wired.dam("shelf"), "mem:CH123:packshot:1:1"
-    dam.by_hand, before = ("a.jpg",), dict(dam.stored[ref])
+    dam.files_changed_by_hand, before = ("a.jpg",), dict(dam.stored[ref])
     assert said(wired) == [("shelf", "changed", "CH123")]
     dam.stored[ref] = {"other": b""}
     mend(wired, next(reconcile(wired)))
-    dam.by_hand = ()
+    dam.files_changed_by_hand = ()
     drain()
     assert dam.stored[ref] == before and said(wired) == []
 
@@ -150,7 +150,7 @@ def test_what_a_source_has_and_we_do_not_and_the_other_way_round(
 
 def test_one_connection_that_is_away_leaves_the_others(wired: Services) -> None:
     wired.dam("shelf").fail_with = Unavailable("shelf", "standing", "down")
-    wired.channel("shop").shown.clear()
+    wired.channel("shop").live_files.clear()
     assert [(d.where, d.kind.value, d.port) for d in reconcile(wired)] == [
         ("shelf", "failed", "dam"),
         ("shop", "missing", "channel"),
@@ -160,8 +160,8 @@ def test_one_connection_that_is_away_leaves_the_others(wired: Services) -> None:
 
 
 def test_it_is_done_by_the_hour_and_mended_where_the_rules_say_so(wired: Services, clock: TestClock) -> None:
-    wired.channel("shop").shown.clear()
-    assert reconcile_when_due(wired, "me") and wired.channel("shop").shown["CH123"]
+    wired.channel("shop").live_files.clear()
+    assert reconcile_when_due(wired, "me") and wired.channel("shop").live_files["CH123"]
     assert kept(wired)[1] == 1 and not reconcile_when_due(wired, "me")
     clock.forward(3 * 3600)
     assert reconcile_when_due(wired, "me") and kept(wired)[1:] == (0, [])
@@ -169,7 +169,7 @@ def test_it_is_done_by_the_hour_and_mended_where_the_rules_say_so(wired: Service
 
 def test_the_command_shows_a_table_and_speaks_json(wired: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection_commands, "services_on", lambda folder: wired)
-    wired.channel("shop").shown.clear()
+    wired.channel("shop").live_files.clear()
     shown = CliRunner().invoke(connection_commands.reconcile, [])
     assert shown.exit_code == 0 and "missing   shop" in shown.output and "--mend" in shown.output
     mended = CliRunner().invoke(connection_commands.reconcile, ["--mend", "--json"])

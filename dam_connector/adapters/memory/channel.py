@@ -13,7 +13,7 @@ class MemoryChannel:
     """What is live, by SKU: bytes by path, in order; `fail_with` is raised once."""
 
     def __init__(self) -> None:
-        self.shown: dict[str, dict[str, bytes]] = {}
+        self.live_files: dict[str, dict[str, bytes]] = {}
         self.fail_with: ConnectorError | None = None
 
     def sync(self, listing: Listing, blobs: Blobs) -> str:
@@ -21,14 +21,14 @@ class MemoryChannel:
         if failure:
             raise failure
         files = [f for p in listing.placements for f in p.approved.version.shipped]
-        self.shown[listing.product.sku] = {f.name: blobs.get(f.sha256) for f in files}
+        self.live_files[listing.product.sku] = {f.name: blobs.get(f.sha256) for f in files}
         return f"memory:{listing.product.sku}"
 
     def expected_files(self, listing: Listing) -> tuple[str, ...]:
         return listing.file_names
 
     def live_files(self, listing: Listing) -> tuple[str, ...]:
-        return tuple(self.shown.get(listing.product.sku, ()))
+        return tuple(self.live_files.get(listing.product.sku, ()))
 
 
 def connect(options: Mapping[str, Any], context: AdapterContext) -> MemoryChannel:

@@ -18,8 +18,8 @@ class MemoryDam(NoWebhooks):
 
     def __init__(self) -> None:
         self.stored: dict[str, dict[str, bytes]] = {}
-        self.standings: dict[str, RemoteState] = {}
-        self.by_hand: tuple[str, ...] = ()
+        self.remote_states: dict[str, RemoteState] = {}
+        self.files_changed_by_hand: tuple[str, ...] = ()
         self._touched: list[str] = []
         self.fail_with: ConnectorError | None = None
 
@@ -30,23 +30,23 @@ class MemoryDam(NoWebhooks):
             self.stored[ref] = {
                 f"{request.folder}/{f.name}": blobs.get(f.sha256) for f in request.version.files
             }
-            self.standings[ref] = RemoteState(state=VersionState.IN_REVIEW)
+            self.remote_states[ref] = RemoteState(state=VersionState.IN_REVIEW)
         return ref
 
     def write_state(self, ref: str, state: VersionState, decision: Decision | None = None) -> None:
         self._fail()
         self.remote_state(ref)
-        self.standings[ref] = RemoteState(state=state, decision=decision)
+        self.remote_states[ref] = RemoteState(state=state, decision=decision)
 
     def remote_state(self, ref: str, version: Version | None = None) -> RemoteState:
         self._fail()
-        if ref not in self.standings:
+        if ref not in self.remote_states:
             raise NotFound("memory", "standing", ref)
-        return self.standings[ref]
+        return self.remote_states[ref]
 
-    def decide(self, ref: str, decision: Decision, *, changed: tuple[str, ...] = ()) -> None:
-        self.standings[ref] = RemoteState(state=VersionState(decision.verdict.value), decision=decision)
-        self.by_hand = changed
+    def decide(self, ref: str, decision: Decision, *, changed_files: tuple[str, ...] = ()) -> None:
+        self.remote_states[ref] = RemoteState(state=VersionState(decision.verdict.value), decision=decision)
+        self.files_changed_by_hand = changed_files
         self._touched.append(ref)
 
     def fetch_picture(self, name: str, blobs: Blobs) -> bytes:
@@ -59,7 +59,7 @@ class MemoryDam(NoWebhooks):
 
     def changed_files(self, ref: str, version: Version) -> tuple[str, ...]:
         self.remote_state(ref)
-        return self.by_hand
+        return self.files_changed_by_hand
 
     def changed_since(self, cursor: str) -> tuple[list[str], str]:
         self._fail()
@@ -67,7 +67,7 @@ class MemoryDam(NoWebhooks):
 
     def remove(self, ref: str) -> None:
         self.stored.pop(ref, None)
-        self.standings.pop(ref, None)
+        self.remote_states.pop(ref, None)
 
     def _fail(self) -> None:
         failure, self.fail_with = self.fail_with, None

@@ -34,8 +34,8 @@ class MemoryProvider:
     def __init__(self, polls: int) -> None:
         self._polls = polls
         self.results: tuple[bytes, ...] = (b"",)
-        self.orders: dict[str, GenerationRequest] = {}
-        self.looks: dict[str, int] = {}
+        self.requests: dict[str, GenerationRequest] = {}
+        self.poll_counts: dict[str, int] = {}
         self.fail_with: ConnectorError | None = None
 
     def estimate(self, request: GenerationRequest) -> float:
@@ -43,17 +43,17 @@ class MemoryProvider:
 
     def submit(self, request: GenerationRequest) -> RemoteTask:
         self._fail()
-        self.looks.setdefault(request.key, 0)
-        self.orders[request.key] = request
+        self.poll_counts.setdefault(request.key, 0)
+        self.requests[request.key] = request
         return RemoteTask(ref=request.key, state=RemoteTaskState.WAITING)
 
     def poll(self, refs: Sequence[str]) -> dict[str, RemoteTask]:
         self._fail()
-        return {ref: self._task(ref) for ref in refs if ref in self.looks}
+        return {ref: self._task(ref) for ref in refs if ref in self.poll_counts}
 
     def _task(self, ref: str) -> RemoteTask:
-        self.looks[ref] += 1
-        ready = self.looks[ref] > self._polls
+        self.poll_counts[ref] += 1
+        ready = self.poll_counts[ref] > self._polls
         return RemoteTask(
             ref=ref,
             state=RemoteTaskState.SUCCEEDED if ready else RemoteTaskState.RUNNING,
@@ -63,7 +63,7 @@ class MemoryProvider:
 
     def fetch(self, ref: str) -> tuple[bytes, ...]:
         self._fail()
-        if ref not in self.looks:
+        if ref not in self.poll_counts:
             raise NotFound("memory", "fetch", ref)
         return self.results
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option
 from dam_connector.adapters.common.shop_media import ensure_media, formats_option, merge_media, select_media
-from dam_connector.adapters.saleor.client import OURS, Shop, api_url_of, is_ours
+from dam_connector.adapters.saleor.client import METADATA_KEY, SaleorClient, api_url_option, is_ours
 from dam_connector.domain.listing import Listing, MediaFile
 from dam_connector.errors import BadOutput, NotFound
 from dam_connector.ports import Blobs
 
-USUAL = ("jpeg", "png", "webp")
-LINKS = ("glb", "usdz")
+DEFAULT_FORMATS = ("jpeg", "png", "webp")
+LINKED_FORMATS = ("glb", "usdz")
 _MEDIA = "id url alt type sortOrder metadata { key value }"
 _PLACE = f"""query Place($sku: String!) {{ productVariant(sku: $sku) {{ id media {{ id }}
   product {{ id metadata {{ key value }} variants {{ id }} media {{ {_MEDIA} }} }} }} }}"""
@@ -28,15 +28,15 @@ _DROP = "mutation Drop($ids: [ID!]!) { productMediaBulkDelete(ids: $ids) { error
 Media = Mapping[str, Any]
 
 
-class Saleor:
+class SaleorChannel:
     """A shop's catalog, by SKU."""
 
-    def __init__(self, context: AdapterContext, shop: Shop, wanted: tuple[str, ...], *, first: bool) -> None:
+    def __init__(self, context: AdapterContext, shop: SaleorClient, wanted: tuple[str, ...], *, first: bool) -> None:
         self._context, self._shop, self._formats, self._first = context, shop, wanted, first
 
     def sync(self, listing: Listing, blobs: Blobs) -> str:
         wanted, sku = select_media(listing, self._formats), listing.product.sku
-        links = {f"{OURS}.{m.file.format}.{sku}": m.link for m in select_media(listing, LINKS)}
+        links = {f"{METADATA_KEY}.{m.file.format}.{sku}": m.link for m in select_media(listing, LINKED_FORMATS)}
         variant = self._variant(sku)
         if variant is None:
             if wanted or links:
@@ -54,7 +54,7 @@ class Saleor:
         blobs: Blobs,
     ) -> str:
         product = variant["product"]
-        known = {_value(m, f"{OURS}.sha256"): m for m in product["media"] if _value(m, OURS) == sku}
+        known = {_value(m, f"{METADATA_KEY}.sha256"): m for m in product["media"] if _value(m, METADATA_KEY) == sku}
         ours = ensure_media(wanted, known, lambda file: self._added(file, sku, product, blobs))
         self._order(product, sku, ours)
         if len(product["variants"]) > 1:
@@ -68,18 +68,18 @@ class Saleor:
         return str(ours[0].get("url")) if ours else self._shop.origin
 
     def expected_files(self, listing: Listing) -> tuple[str, ...]:
-        return tuple(media.name for media in (*select_media(listing, self._formats), *select_media(listing, LINKS)))
+        return tuple(media.name for media in (*select_media(listing, self._formats), *select_media(listing, LINKED_FORMATS)))
 
     def live_files(self, listing: Listing) -> tuple[str, ...]:
         sku = listing.product.sku
         variant = self._variant(sku)
         if variant is None:
             return ()
-        media, links = variant["product"]["media"], select_media(listing, LINKS)
+        media, links = variant["product"]["media"], select_media(listing, LINKED_FORMATS)
         linked = [
-            m.name for m in links if _value(variant["product"], f"{OURS}.{m.file.format}.{sku}") == m.link
+            m.name for m in links if _value(variant["product"], f"{METADATA_KEY}.{m.file.format}.{sku}") == m.link
         ]
-        return (*(_value(m, f"{OURS}.name") for m in media if _value(m, OURS) == sku), *linked)
+        return (*(_value(m, f"{METADATA_KEY}.name") for m in media if _value(m, METADATA_KEY) == sku), *linked)
 
     def _variant(self, sku: str) -> dict[str, Any] | None:
         found: dict[str, Any] | None = self._shop.query(_PLACE, {"sku": sku}, "publish").get("productVariant")
@@ -105,7 +105,7 @@ class Saleor:
             media = self._shop.mutation_result(said, "productMediaCreate", "publish").get("media")
         if not media:
             raise BadOutput("saleor", "publish", "/data/productMediaCreate/media: there is none")
-        mark = {OURS: sku, f"{OURS}.sha256": file.sha256, f"{OURS}.name": file.name}
+        mark = {METADATA_KEY: sku, f"{METADATA_KEY}.sha256": file.sha256, f"{METADATA_KEY}.name": file.name}
         self._do(
             _MARK,
             {"id": media["id"], "said": [{"key": k, "value": v} for k, v in mark.items()]},
@@ -116,14 +116,14 @@ class Saleor:
     def _order(self, product: Mapping[str, Any], sku: str, ours: list[Media]) -> None:
         """Ours stand together, in the listing's order, behind or before the rest, which keeps its own."""
         new = {o["id"] for o in ours}
-        theirs = [m for m in product["media"] if _value(m, OURS) != sku and m["id"] not in new]
-        dropped = [m for m in product["media"] if _value(m, OURS) == sku and m["id"] not in new]
+        theirs = [m for m in product["media"] if _value(m, METADATA_KEY) != sku and m["id"] not in new]
+        dropped = [m for m in product["media"] if _value(m, METADATA_KEY) == sku and m["id"] not in new]
         ids = [m["id"] for m in (*merge_media(theirs, ours, first=self._first), *dropped)]
         if ids != [m["id"] for m in product["media"]]:
             self._do(_ORDER, {"product": product["id"], "ids": ids}, "productMediaReorder")
 
     def _link(self, product: Mapping[str, Any], links: Mapping[str, str], sku: str) -> None:
-        there = {format: f"{OURS}.{format}.{sku}" for format in LINKS}
+        there = {format: f"{METADATA_KEY}.{format}.{sku}" for format in LINKED_FORMATS}
         said = [{"key": key, "value": link} for key, link in links.items() if _value(product, key) != link]
         if said:
             self._do(_MARK, {"id": product["id"], "said": said}, "updateMetadata")
@@ -138,12 +138,12 @@ def _value(data: Mapping[str, Any], key: str) -> str:
     return next((str(m.get("value")) for m in data.get("metadata") or () if m.get("key") == key), "")
 
 
-def connect(options: Mapping[str, Any], context: AdapterContext) -> Saleor:
+def connect(options: Mapping[str, Any], context: AdapterContext) -> SaleorChannel:
     check_options(options, "api_url", "token", "formats", "place")
-    shop = Shop(context.http, api_url_of(options), context.secret(str(options.get("token", "env/SALEOR_TOKEN"))))
-    return Saleor(
+    shop = SaleorClient(context.http, api_url_option(options), context.secret(str(options.get("token", "env/SALEOR_TOKEN"))))
+    return SaleorChannel(
         context,
         shop,
-        formats_option(options, USUAL),
+        formats_option(options, DEFAULT_FORMATS),
         first=choice_option(options, "place", "after", ("after", "before")) == "before",
     )

@@ -9,10 +9,10 @@ from dam_connector.adapters.common.graphql import GraphQlClient
 from dam_connector.adapters.http import HttpClient
 from dam_connector.errors import ConfigError
 
-OURS = "dam_connector"  # a key of the metadata of media that we put there, and of their product
+METADATA_KEY = "dam_connector"  # a key of the metadata of media that we put there, and of their product
 
 
-class Shop(GraphQlClient):
+class SaleorClient(GraphQlClient):
     """A shop, asked as one app."""
 
     vendor = "saleor"
@@ -25,7 +25,7 @@ class Shop(GraphQlClient):
         self.origin = f"{parts.scheme}://{parts.netloc}"
 
 
-def api_url_of(options: Mapping[str, Any]) -> str:
+def api_url_option(options: Mapping[str, Any]) -> str:
     """The address of the interface. Raises: ConfigError."""
     api_url = url_option(options, "api_url", "https://shop.example/graphql/")
     if "/graphql" not in api_url:
@@ -34,4 +34,4 @@ def api_url_of(options: Mapping[str, Any]) -> str:
 
 
 def is_ours(media: Mapping[str, Any]) -> bool:
-    return any(m.get("key") == OURS for m in media.get("metadata") or ())
+    return any(m.get("key") == METADATA_KEY for m in media.get("metadata") or ())

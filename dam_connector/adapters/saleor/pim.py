@@ -21,13 +21,13 @@ from dam_connector.adapters.common.webhook_signatures import (
     hmac_sha256,
     signature_matches,
 )
-from dam_connector.adapters.saleor.client import Shop, api_url_of, is_ours
+from dam_connector.adapters.saleor.client import SaleorClient, api_url_option, is_ours
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.product import Product
 from dam_connector.errors import BadOutput, DeliveryError, NotFound
 from dam_connector.ports import InboundWebhook, PimCapabilities, VerifiedWebhook
 
-USUAL = {
+DEFAULT_ATTRIBUTES = {
     "name": "name",
     "description": "description",
     "category": "category",
@@ -35,8 +35,8 @@ USUAL = {
     "color": "color",
     "material": "material",
 }
-PAGE = 50
-_KINDS = {
+PAGE_SIZE = 50
+_KIND_BY_EVENT = {
     "product_created": EventKind.CREATED,
     "product_updated": EventKind.UPDATED,
     "product_metadata_updated": EventKind.UPDATED,
@@ -47,19 +47,19 @@ _KINDS = {
     "product_variant_updated": EventKind.UPDATED,
     "product_deleted": EventKind.DELETED,
 }
-_PRODUCT = """
+_PRODUCT_FIELDS = """
   id name description category { name } updatedAt
   attributes { attribute { slug } values { name value } }
   media { url alt type metadata { key value } }
   variants { sku name attributes { attribute { slug } values { name value } } media { url alt type metadata { key value } } }
 """
-_ONE = f"query One($id: ID!) {{ product(id: $id) {{ {_PRODUCT} }} }}"
-_SINCE = f"""query Since($at: DateTime!, $after: String) {{
-  products(first: {PAGE}, after: $after, where: {{updatedAt: {{range: {{gte: $at}}}}}}, sortBy: {{field: LAST_MODIFIED_AT, direction: ASC}}) {{
+_PRODUCT_QUERY = f"query One($id: ID!) {{ product(id: $id) {{ {_PRODUCT_FIELDS} }} }}"
+_CHANGED_QUERY = f"""query Since($at: DateTime!, $after: String) {{
+  products(first: {PAGE_SIZE}, after: $after, where: {{updatedAt: {{range: {{gte: $at}}}}}}, sortBy: {{field: LAST_MODIFIED_AT, direction: ASC}}) {{
     pageInfo {{ hasNextPage endCursor }} edges {{ node {{ id updatedAt }} }} }} }}"""
 
 
-class Saleor(ReadOnlyPim):
+class SaleorPim(ReadOnlyPim):
     """Products by their global id; one product for each variant that has a SKU."""
 
     vendor = "saleor"
@@ -69,12 +69,12 @@ class Saleor(ReadOnlyPim):
         self, context: AdapterContext, api_url: str, token: str, secrets: list[str], app_id: str, fields: AttributeMapping
     ) -> None:
         self._shop, self._secrets, self._app_id, self._fields = (
-            Shop(context.http, api_url, token),
+            SaleorClient(context.http, api_url, token),
             secrets,
             app_id,
             fields,
         )
-        self._keys = PublishedKeys(context, self.vendor, f"{self._shop.origin}/.well-known/jwks.json", _key)
+        self._keys = PublishedKeys(context, self.vendor, f"{self._shop.origin}/.well-known/jwks.json", _public_key)
 
     def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
         sign, event = inbound.headers.get("saleor-signature", ""), inbound.headers.get("saleor-event", "")
@@ -105,14 +105,14 @@ class Saleor(ReadOnlyPim):
             or found.get("crit") != ["b64"]
         ):
             return False
-        return self._keys.verify(lambda key: _signed(key, proof, header.encode() + b"." + body))
+        return self._keys.verify(lambda key: _is_signed_by(key, proof, header.encode() + b"." + body))
 
     def normalize(self, inbound: InboundWebhook) -> list[Event]:
         data = parse_json(inbound.body, self.vendor)
         data = data[0] if isinstance(data, list) and data else data
         if not isinstance(data, dict):
             raise BadOutput(self.vendor, "normalize", "the body is not a JSON object")
-        kind = _KINDS.get(inbound.headers.get("saleor-event", ""))
+        kind = _KIND_BY_EVENT.get(inbound.headers.get("saleor-event", ""))
         if kind is None or self._is_our_own(data):
             return []
         ref = _product_id(data)
@@ -125,7 +125,7 @@ class Saleor(ReadOnlyPim):
         return bool(self._app_id) and self._app_id in (by.get("id"), by.get("name"))
 
     def fetch(self, ref: str) -> list[Product]:
-        found = self._shop.query(_ONE, {"id": ref}, "fetch").get("product")
+        found = self._shop.query(_PRODUCT_QUERY, {"id": ref}, "fetch").get("product")
         if not isinstance(found, dict):
             raise NotFound(self.vendor, "fetch", ref)
         return [
@@ -137,7 +137,7 @@ class Saleor(ReadOnlyPim):
         while True:
             found = (
                 self._shop.query(
-                    _SINCE, {"at": since.astimezone(UTC).isoformat(), "after": after}, "changed_since"
+                    _CHANGED_QUERY, {"at": since.astimezone(UTC).isoformat(), "after": after}, "changed_since"
                 ).get("products")
                 or {}
             )
@@ -155,17 +155,17 @@ class Saleor(ReadOnlyPim):
         attributes = {**_attributes(product), **_attributes(variant)}
         facts = {
             "name": product.get("name"),
-            "description": _plain(product.get("description")),
+            "description": _plain_text(product.get("description")),
             "category": (product.get("category") or {}).get("name"),
         }
-        media = _photos(variant) or _photos(product)
+        media = _source_media(variant) or _source_media(product)
         images = [(str(m["url"]), str(m.get("alt") or "")) for m in media]
         return self._fields.build_product(
             str(variant["sku"]), lambda path: facts.get(path, attributes.get(path)), images, attributes
         )
 
 
-def _photos(holder: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _source_media(holder: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The pictures that are not ours."""
     return [m for m in holder.get("media") or () if m.get("type") == "IMAGE" and not is_ours(m)]
 
@@ -190,7 +190,7 @@ def _attributes(data: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def _plain(description: Any) -> str:
+def _plain_text(description: Any) -> str:
     """The words of a description, which Saleor keeps as blocks of an editor."""
     try:
         blocks = json.loads(description)["blocks"] if isinstance(description, str) else []
@@ -199,12 +199,12 @@ def _plain(description: Any) -> str:
         return str(description)
 
 
-def _key(jwk: Mapping[str, Any]) -> RSAPublicKey:
+def _public_key(jwk: Mapping[str, Any]) -> RSAPublicKey:
     exponent, modulus = (int.from_bytes(decode_base64url(jwk[name]), "big") for name in ("e", "n"))
     return RSAPublicNumbers(exponent, modulus).public_key()
 
 
-def _signed(key: RSAPublicKey, proof: bytes, message: bytes) -> bool:
+def _is_signed_by(key: RSAPublicKey, proof: bytes, message: bytes) -> bool:
     try:
         key.verify(proof, message, padding.PKCS1v15(), hashes.SHA256())
     except InvalidSignature:
@@ -212,13 +212,13 @@ def _signed(key: RSAPublicKey, proof: bytes, message: bytes) -> bool:
     return True
 
 
-def connect(options: Mapping[str, Any], context: AdapterContext) -> Saleor:
+def connect(options: Mapping[str, Any], context: AdapterContext) -> SaleorPim:
     check_options(options, "api_url", "token", "secrets", "app_id", "attributes", "unit", "image_order")
-    return Saleor(
+    return SaleorPim(
         context,
-        api_url=api_url_of(options),
+        api_url=api_url_option(options),
         token=context.secret(str(options.get("token", "env/SALEOR_TOKEN"))),
         secrets=[context.secret(str(each)) for each in options.get("secrets", [])],
         app_id=str(options.get("app_id", "")),
-        fields=AttributeMapping("saleor", USUAL, options),
+        fields=AttributeMapping("saleor", DEFAULT_ATTRIBUTES, options),
     )

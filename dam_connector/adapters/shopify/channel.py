@@ -11,18 +11,18 @@ from typing import Any
 from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option
 from dam_connector.adapters.common.graphql import nodes
 from dam_connector.adapters.common.shop_media import ensure_media, formats_option, merge_media, select_media
-from dam_connector.adapters.shopify.client import KEY, NAMESPACE, Shop, noted_media, open_shop
+from dam_connector.adapters.shopify.client import METAFIELD_KEY, METAFIELD_NAMESPACE, ShopifyClient, parse_media_note, open_client
 from dam_connector.domain.listing import Listing, MediaFile
 from dam_connector.domain.product import Dimensions
 from dam_connector.errors import BadOutput, Busy, NotFound, Refused
 from dam_connector.ports import Blobs
 
-USUAL = ("jpeg", "png", "webp", "glb")
-PROCESSING_S = 8.0
-TOLERANCE = 0.05  # of a model's proportions, as they are read back
+DEFAULT_FORMATS = ("jpeg", "png", "webp", "glb")
+PROCESSING_WAIT_S = 8.0
+MAX_PROPORTION_ERROR = 0.05  # of a model's proportions, as they are read back
 _FILE = "id fileStatus ... on Model3d { boundingBox { size { x y z } } } ... on MediaImage { mimeType }"
 _PLACE = f"""query Place($query: String!) {{ productVariants(first: 5, query: $query) {{ nodes {{ id sku product {{ id handle onlineStoreUrl
-  metafield(namespace: "{NAMESPACE}", key: "{KEY}") {{ value }} media(first: 250) {{ nodes {{ id }} }} }} }} }} }}"""
+  metafield(namespace: "{METAFIELD_NAMESPACE}", key: "{METAFIELD_KEY}") {{ value }} media(first: 250) {{ nodes {{ id }} }} }} }} }} }}"""
 _FIND = f"query Find($query: String!) {{ files(first: 5, query: $query) {{ nodes {{ {_FILE} }} }} }}"
 _STAGE = """mutation Stage($input: [StagedUploadInput!]!) { stagedUploadsCreate(input: $input) {
   stagedTargets { url resourceUrl parameters { name value } } userErrors { field message } } }"""
@@ -36,10 +36,10 @@ _DROP = "mutation Drop($ids: [ID!]!) { fileDelete(fileIds: $ids) { deletedFileId
 _Noted = Mapping[str, Mapping[str, str]]
 
 
-class Shopify:
+class ShopifyChannel:
     """A shop's products, by the SKU of a variant."""
 
-    def __init__(self, context: AdapterContext, shop: Shop, wanted: tuple[str, ...], *, first: bool) -> None:
+    def __init__(self, context: AdapterContext, shop: ShopifyClient, wanted: tuple[str, ...], *, first: bool) -> None:
         self._context, self._shop, self._formats, self._first = context, shop, wanted, first
 
     def sync(self, listing: Listing, blobs: Blobs) -> str:
@@ -55,7 +55,7 @@ class Shopify:
     def _changed(
         self, product: dict[str, Any], listing: Listing, wanted: list[MediaFile], blobs: Blobs
     ) -> str:
-        noted, sku = noted_media(product.get("metafield")), str(listing.product.sku)
+        noted, sku = parse_media_note(product.get("metafield")), str(listing.product.sku)
         known = {sha256: str(id) for sha256, id in noted.get(sku, {}).items()}
         ours = ensure_media(wanted, known, lambda file: self._ready(file, listing.product.dimensions, blobs))
         new = {str(file.sha256): id for file, id in zip(wanted, ours, strict=True)}
@@ -80,7 +80,7 @@ class Shopify:
         names: dict[str, str] = {m.sha256: m.name for m in select_media(listing, self._formats)}
         return tuple(
             names.get(sha256, sha256)
-            for sha256, id in noted_media(product.get("metafield")).get(listing.product.sku, {}).items()
+            for sha256, id in parse_media_note(product.get("metafield")).get(listing.product.sku, {}).items()
             if id in attached
         )
 
@@ -114,7 +114,7 @@ class Shopify:
             raise Refused("shopify", "publish", f"it could not process {file.name}")
         if status != "READY":
             raise Busy(
-                "shopify", "publish", f"{file.name} is being processed there", retry_after_s=PROCESSING_S
+                "shopify", "publish", f"{file.name} is being processed there", retry_after_s=PROCESSING_WAIT_S
             )
         self._check_size(file, found, size)
         return str(found["id"])
@@ -149,7 +149,7 @@ class Shopify:
         if not file.is_model or not all(read) or not all(true):
             return
         scales = [float(r) / float(t) for r, t in zip(read, true, strict=True) if r and t]
-        if max(scales) / min(scales) > 1 + TOLERANCE:
+        if max(scales) / min(scales) > 1 + MAX_PROPORTION_ERROR:
             raise Refused(
                 "shopify",
                 "publish",
@@ -159,13 +159,13 @@ class Shopify:
     def _note(self, product: Mapping[str, Any], noted: _Noted, *, was: _Noted | None = None) -> None:
         """Note which media are ours, unless it stands there already."""
         if {sku: of for sku, of in noted.items() if of} != (
-            noted_media(product.get("metafield")) if was is None else was
+            parse_media_note(product.get("metafield")) if was is None else was
         ):
             value = json.dumps({sku: of for sku, of in noted.items() if of})
             field = {
                 "ownerId": product["id"],
-                "namespace": NAMESPACE,
-                "key": KEY,
+                "namespace": METAFIELD_NAMESPACE,
+                "key": METAFIELD_KEY,
                 "type": "json",
                 "value": value,
             }
@@ -198,11 +198,11 @@ class Shopify:
         )
 
 
-def connect(options: Mapping[str, Any], context: AdapterContext) -> Shopify:
+def connect(options: Mapping[str, Any], context: AdapterContext) -> ShopifyChannel:
     check_options(options, "base_url", "token", "api_version", "formats", "place")
-    return Shopify(
+    return ShopifyChannel(
         context,
-        open_shop(options, context),
-        formats_option(options, USUAL),
+        open_client(options, context),
+        formats_option(options, DEFAULT_FORMATS),
         first=choice_option(options, "place", "after", ("after", "before")) == "before",
     )

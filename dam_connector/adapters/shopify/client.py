@@ -9,13 +9,13 @@ from dam_connector.adapters.common.graphql import GraphQlClient
 from dam_connector.adapters.http import HttpClient
 
 API_VERSION = "2026-10"
-NAMESPACE, KEY = (
+METAFIELD_NAMESPACE, METAFIELD_KEY = (
     "dam_connector",
     "files",
 )  # of the metafield that says which media of a product are ours: by SKU, ids by the hash of their bytes
 
 
-class Shop(GraphQlClient):
+class ShopifyClient(GraphQlClient):
     """A shop, asked as one app."""
 
     vendor = "shopify"
@@ -27,7 +27,7 @@ class Shop(GraphQlClient):
         self.base_url = base_url.rstrip("/")
 
 
-def noted_media(metafield: Mapping[str, Any] | None) -> dict[str, dict[str, str]]:
+def parse_media_note(metafield: Mapping[str, Any] | None) -> dict[str, dict[str, str]]:
     """What our metafield says; nothing where somebody wrote something else there."""
     try:
         found = json.loads((metafield or {}).get("value") or "{}")
@@ -40,10 +40,10 @@ def noted_media(metafield: Mapping[str, Any] | None) -> dict[str, dict[str, str]
     )
 
 
-def open_shop(options: Mapping[str, Any], context: AdapterContext) -> Shop:
+def open_client(options: Mapping[str, Any], context: AdapterContext) -> ShopifyClient:
     """Options: base_url, token, api_version. Raises: ConfigError."""
     token = context.secret(str(options.get("token", "env/SHOPIFY_TOKEN")))
-    return Shop(
+    return ShopifyClient(
         context.http,
         url_option(options, example="https://my-shop.myshopify.com"),
         token,

@@ -11,13 +11,13 @@ from dam_connector.adapters.common.graphql import nodes
 from dam_connector.adapters.common.mixins import ReadOnlyPim
 from dam_connector.adapters.common.product_mapping import AttributeMapping, parse_timestamp
 from dam_connector.adapters.common.webhook_signatures import hmac_sha256, signature_matches
-from dam_connector.adapters.shopify.client import KEY, NAMESPACE, Shop, noted_media, open_shop
+from dam_connector.adapters.shopify.client import METAFIELD_KEY, METAFIELD_NAMESPACE, ShopifyClient, parse_media_note, open_client
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.product import Product
 from dam_connector.errors import BadOutput, ConfigError, DeliveryError, NotFound
 from dam_connector.ports import InboundWebhook, PimCapabilities, VerifiedWebhook
 
-USUAL = {
+DEFAULT_ATTRIBUTES = {
     "name": "title",
     "description": "descriptionHtml",
     "category": "productType",
@@ -25,31 +25,31 @@ USUAL = {
     "color": "Color",
     "material": "Material",
 }
-PAGE = 100
-GID = "gid://shopify/Product/"
-META = "meta:"  # before NAMESPACE.KEY of a metafield, in plugin.json
-_KINDS = {
+PAGE_SIZE = 100
+PRODUCT_GID_PREFIX = "gid://shopify/Product/"
+METAFIELD_PREFIX = "meta:"  # before NAMESPACE.KEY of a metafield, in plugin.json
+_KIND_BY_TOPIC = {
     "products/create": EventKind.CREATED,
     "products/update": EventKind.UPDATED,
     "products/delete": EventKind.DELETED,
 }
-_ONE = f"""query One($id: ID!) {{ product(id: $id) {{ id title vendor productType tags descriptionHtml updatedAt
-  ours: metafield(namespace: "{NAMESPACE}", key: "{KEY}") {{ value }}
+_PRODUCT_QUERY = f"""query One($id: ID!) {{ product(id: $id) {{ id title vendor productType tags descriptionHtml updatedAt
+  ours: metafield(namespace: "{METAFIELD_NAMESPACE}", key: "{METAFIELD_KEY}") {{ value }}
   metafields(first: 100) {{ nodes {{ namespace key value }} }}
   media(first: 50) {{ nodes {{ id alt mediaContentType ... on MediaImage {{ image {{ url }} }} }} }}
   variants(first: 100) {{ nodes {{ sku selectedOptions {{ name value }} media(first: 5) {{ nodes {{ id alt ... on MediaImage {{ image {{ url }} }} }} }}
     metafields(first: 50) {{ nodes {{ namespace key value }} }} }} }} }} }}"""
-_SINCE = f"""query Since($query: String!, $after: String) {{ products(first: {PAGE}, after: $after, query: $query, sortKey: UPDATED_AT) {{
+_CHANGED_QUERY = f"""query Since($query: String!, $after: String) {{ products(first: {PAGE_SIZE}, after: $after, query: $query, sortKey: UPDATED_AT) {{
   nodes {{ id updatedAt }} pageInfo {{ hasNextPage endCursor }} }} }}"""
 
 
-class Shopify(ReadOnlyPim):
+class ShopifyPim(ReadOnlyPim):
     """Products by their number; one product for each variant that has a SKU."""
 
     vendor = "shopify"
     capabilities = PimCapabilities(can_fetch=True, can_list_changes=True)
 
-    def __init__(self, shop: Shop, secrets: list[str], fields: AttributeMapping) -> None:
+    def __init__(self, shop: ShopifyClient, secrets: list[str], fields: AttributeMapping) -> None:
         self._shop, self._secrets, self._fields = shop, secrets, fields
 
     def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
@@ -64,7 +64,7 @@ class Shopify(ReadOnlyPim):
 
     def normalize(self, inbound: InboundWebhook) -> list[Event]:
         data = parse_json(inbound.body, self.vendor)
-        kind = _KINDS.get(inbound.headers.get("x-shopify-topic", "products/update"))
+        kind = _KIND_BY_TOPIC.get(inbound.headers.get("x-shopify-topic", "products/update"))
         if not isinstance(data, dict):
             raise BadOutput(self.vendor, "normalize", "/: no object")
         if kind is None:
@@ -79,7 +79,7 @@ class Shopify(ReadOnlyPim):
         return [Event(kind=kind, ref=str(data["id"]), at=at)]
 
     def fetch(self, ref: str) -> list[Product]:
-        found = self._shop.query(_ONE, {"id": f"{GID}{ref}"}, "fetch").get("product")
+        found = self._shop.query(_PRODUCT_QUERY, {"id": f"{PRODUCT_GID_PREFIX}{ref}"}, "fetch").get("product")
         if not isinstance(found, dict):
             raise NotFound(self.vendor, "fetch", ref)
         return [
@@ -91,13 +91,13 @@ class Shopify(ReadOnlyPim):
         query = f"updated_at:>'{since.astimezone(UTC).strftime('%Y-%m-%dT%H:%M:%SZ')}'"
         while True:
             found = (
-                self._shop.query(_SINCE, {"query": query, "after": after}, "changed_since").get("products")
+                self._shop.query(_CHANGED_QUERY, {"query": query, "after": after}, "changed_since").get("products")
                 or {}
             )
             for node in nodes(found):
                 yield Event(
                     kind=EventKind.UPDATED,
-                    ref=str(node["id"]).removeprefix(GID),
+                    ref=str(node["id"]).removeprefix(PRODUCT_GID_PREFIX),
                     at=parse_timestamp(node.get("updatedAt")) or since,
                 )
             if not (found.get("pageInfo") or {}).get("hasNextPage"):
@@ -110,7 +110,7 @@ class Shopify(ReadOnlyPim):
         facts = {
             name: product.get(name) for name in ("title", "vendor", "productType", "tags", "descriptionHtml")
         }
-        ours = {id for of in noted_media(product.get("ours")).values() for id in of.values()}
+        ours = {id for of in parse_media_note(product.get("ours")).values() for id in of.values()}
         media = [m for m in nodes(variant.get("media")) if m.get("id") not in ours] or [
             m for m in nodes(product.get("media")) if m.get("id") not in ours
         ]
@@ -123,8 +123,8 @@ class Shopify(ReadOnlyPim):
 
         def look(path: str) -> Any:
             return (
-                metafields.get(path.removeprefix(META))
-                if path.startswith(META)
+                metafields.get(path.removeprefix(METAFIELD_PREFIX))
+                if path.startswith(METAFIELD_PREFIX)
                 else facts.get(path, options.get(path))
             )
 
@@ -135,7 +135,7 @@ def _metafields(holder: Mapping[str, Any]) -> dict[str, Any]:
     """By NAMESPACE.KEY; measures, which are JSON, as what they are."""
     found: dict[str, Any] = {}
     for node in nodes(holder.get("metafields")):
-        if node.get("namespace") == NAMESPACE:
+        if node.get("namespace") == METAFIELD_NAMESPACE:
             continue
         value = str(node.get("value"))
         try:
@@ -146,13 +146,13 @@ def _metafields(holder: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def connect(options: Mapping[str, Any], context: AdapterContext) -> Shopify:
+def connect(options: Mapping[str, Any], context: AdapterContext) -> ShopifyPim:
     check_options(options, "base_url", "token", "api_version", "secrets", "attributes", "unit", "image_order")
     secrets = options.get("secrets")
     if not isinstance(secrets, list) or not secrets:
         raise ConfigError('secrets: the app\'s, such as ["env/SHOPIFY_SECRET"]')
-    return Shopify(
-        open_shop(options, context),
+    return ShopifyPim(
+        open_client(options, context),
         [context.secret(str(each)) for each in secrets],
-        AttributeMapping("shopify", USUAL, options),
+        AttributeMapping("shopify", DEFAULT_ATTRIBUTES, options),
     )

@@ -9,13 +9,13 @@ from typing import Any
 
 from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option, url_option
 from dam_connector.adapters.common.shop_media import ensure_media, formats_option, merge_media, select_media
-from dam_connector.adapters.vendure.client import OURS, Session, is_ours
+from dam_connector.adapters.vendure.client import TAG, VendureClient, is_ours
 from dam_connector.domain.listing import Listing, MediaFile
 from dam_connector.errors import BadOutput, NotFound, Refused
 from dam_connector.ports import Blobs
 
-USUAL = ("jpeg", "png", "webp", "glb")
-HASH = "sha256:"
+DEFAULT_FORMATS = ("jpeg", "png", "webp", "glb")
+HASH_TAG_PREFIX = "sha256:"
 _ASSET = "id name source type tags { value }"
 _PLACE = f"""query Place($sku: String!) {{ productVariants(options: {{filter: {{sku: {{eq: $sku}}}}}}) {{ items {{
   id sku featuredAsset {{ id }} assets {{ {_ASSET} }}
@@ -42,10 +42,10 @@ class _Place:
     featured: str
 
 
-class Vendure:
+class VendureChannel:
     """A shop's catalog, by SKU."""
 
-    def __init__(self, shop: Session, base_url: str, wanted: tuple[str, ...], *, first: bool) -> None:
+    def __init__(self, shop: VendureClient, base_url: str, wanted: tuple[str, ...], *, first: bool) -> None:
         self._shop, self._base_url, self._formats, self._first = shop, base_url, wanted, first
 
     def sync(self, listing: Listing, blobs: Blobs) -> str:
@@ -86,18 +86,18 @@ class Vendure:
 
     def _known(self, sku: str) -> dict[str, Asset]:
         """Our assets of a SKU, by the hash of their bytes, wherever an earlier try left them."""
-        found = (self._shop.query(_OURS, {"tags": [OURS, f"sku:{sku}"]}, "publish").get("assets") or {}).get(
+        found = (self._shop.query(_OURS, {"tags": [TAG, f"sku:{sku}"]}, "publish").get("assets") or {}).get(
             "items"
         ) or ()
         return {
-            tag["value"].removeprefix(HASH): asset
+            tag["value"].removeprefix(HASH_TAG_PREFIX): asset
             for asset in found
             for tag in asset["tags"]
-            if tag["value"].startswith(HASH)
+            if tag["value"].startswith(HASH_TAG_PREFIX)
         }
 
     def _added(self, file: MediaFile, sku: str, blobs: Blobs) -> Asset:
-        tags = [OURS, f"sku:{sku}", f"{HASH}{file.sha256}"]
+        tags = [TAG, f"sku:{sku}", f"{HASH_TAG_PREFIX}{file.sha256}"]
         upload = (file.name, blobs.get(file.sha256), file.file.mime)
         made = self._shop.query(_ADD, {"input": [{"file": None, "tags": tags}]}, "publish", file=upload).get(
             "createAssets"
@@ -126,18 +126,18 @@ class Vendure:
             )
 
 
-def connect(options: Mapping[str, Any], context: AdapterContext) -> Vendure:
+def connect(options: Mapping[str, Any], context: AdapterContext) -> VendureChannel:
     check_options(options, "base_url", "user", "password", "formats", "place")
     base_url = url_option(options)
-    shop = Session(
+    shop = VendureClient(
         context.http,
         base_url,
         str(options.get("user", "")),
         context.secret(str(options.get("password", "env/VENDURE_PASSWORD"))),
     )
-    return Vendure(
+    return VendureChannel(
         shop,
         base_url,
-        formats_option(options, USUAL),
+        formats_option(options, DEFAULT_FORMATS),
         first=choice_option(options, "place", "after", ("after", "before")) == "before",
     )

@@ -7,11 +7,11 @@ from dam_connector.adapters.common.graphql import GraphQlClient
 from dam_connector.adapters.http import HttpClient, HttpResponse
 from dam_connector.errors import Refused, Unavailable
 
-OURS = "dam-connector"  # a tag of assets that we put there
+TAG = "dam-connector"  # a tag of assets that we put there
 _LOGIN = "mutation Login($name: String!, $word: String!) { login(username: $name, password: $word) { __typename ... on ErrorResult { message } } }"
 
 
-class Session(GraphQlClient):
+class VendureClient(GraphQlClient):
     """Questions as one user."""
 
     vendor = "vendure"
@@ -65,4 +65,4 @@ class Session(GraphQlClient):
 
 
 def is_ours(asset: Mapping[str, Any]) -> bool:
-    return any(tag.get("value") == OURS for tag in asset.get("tags") or ())
+    return any(tag.get("value") == TAG for tag in asset.get("tags") or ())

@@ -13,13 +13,13 @@ from dam_connector.adapters.common.envelopes import parse_json
 from dam_connector.adapters.common.mixins import ReadOnlyPim
 from dam_connector.adapters.common.product_mapping import AttributeMapping, parse_timestamp
 from dam_connector.adapters.common.webhook_signatures import make_signer, verify_standard_webhook
-from dam_connector.adapters.vendure.client import Session, is_ours
+from dam_connector.adapters.vendure.client import VendureClient, is_ours
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.product import Product
 from dam_connector.errors import BadOutput, ConfigError, NotFound
 from dam_connector.ports import InboundWebhook, PimCapabilities, VerifiedWebhook
 
-USUAL = {
+DEFAULT_ATTRIBUTES = {
     "name": "name",
     "description": "description",
     "category": "category",
@@ -27,20 +27,20 @@ USUAL = {
     "color": "color",
     "material": "material",
 }
-PAGE = 100
-CUSTOM = "custom:"  # before the name of a custom field
+PAGE_SIZE = 100
+CUSTOM_FIELD_PREFIX = "custom:"  # before the name of a custom field
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_PRODUCT = """query One($id: ID!) { product(id: $id) {
+_PRODUCT_QUERY = """query One($id: ID!) { product(id: $id) {
   id name description updatedAt
   facetValues { name facet { code } } collections { name } %s
   assets { source preview name mimeType type tags { value } }
   variants { sku name options { name group { code } } facetValues { name facet { code } }
              assets { source preview name mimeType type tags { value } } } } }"""
-_SINCE = f"""query Since($at: DateTime!, $skip: Int!) {{
-  products(options: {{take: {PAGE}, skip: $skip, filter: {{updatedAt: {{after: $at}}}}, sort: {{updatedAt: ASC}}}}) {{ totalItems items {{ id updatedAt }} }} }}"""
+_CHANGED_QUERY = f"""query Since($at: DateTime!, $skip: Int!) {{
+  products(options: {{take: {PAGE_SIZE}, skip: $skip, filter: {{updatedAt: {{after: $at}}}}, sort: {{updatedAt: ASC}}}}) {{ totalItems items {{ id updatedAt }} }} }}"""
 
 
-class Vendure(ReadOnlyPim):
+class VendurePim(ReadOnlyPim):
     """Products by their id there; one product for each variant."""
 
     vendor = "vendure"
@@ -50,12 +50,12 @@ class Vendure(ReadOnlyPim):
         self, context: AdapterContext, base_url: str, user: str, password: str, secrets: list[str], fields: AttributeMapping
     ) -> None:
         self._shop, self._base, self._fields = (
-            Session(context.http, base_url, user, password),
+            VendureClient(context.http, base_url, user, password),
             base_url.rstrip("/"),
             fields,
         )
-        self._one = _PRODUCT % (
-            f"customFields {{ {' '.join(own)} }}" if (own := fields.attributes_with_prefix(CUSTOM)) else ""
+        self._one = _PRODUCT_QUERY % (
+            f"customFields {{ {' '.join(own)} }}" if (own := fields.attributes_with_prefix(CUSTOM_FIELD_PREFIX)) else ""
         )
         self._signers = [make_signer(secret) for secret in secrets]
 
@@ -95,7 +95,7 @@ class Vendure(ReadOnlyPim):
         while skip < total:
             found = (
                 self._shop.query(
-                    _SINCE, {"at": since.astimezone(UTC).isoformat(), "skip": skip}, "changed_since"
+                    _CHANGED_QUERY, {"at": since.astimezone(UTC).isoformat(), "skip": skip}, "changed_since"
                 ).get("products")
                 or {}
             )
@@ -104,7 +104,7 @@ class Vendure(ReadOnlyPim):
                 yield Event(
                     kind=EventKind.UPDATED, ref=str(each["id"]), at=parse_timestamp(each.get("updatedAt")) or since
                 )
-            skip += PAGE
+            skip += PAGE_SIZE
 
     def _product(self, product: Mapping[str, Any], variant: Mapping[str, Any]) -> Product:
         attributes = {**_facets(product), **_facets(variant)}
@@ -115,7 +115,7 @@ class Vendure(ReadOnlyPim):
         }
         own = product.get("customFields") or {}
         attributes |= {
-            f"{CUSTOM}{name}": str(value)
+            f"{CUSTOM_FIELD_PREFIX}{name}": str(value)
             for name, value in own.items()
             if isinstance(value, (str, int, float))
         }
@@ -125,7 +125,7 @@ class Vendure(ReadOnlyPim):
             "description": product.get("description"),
             "category": collections[0] if collections else "",
         }
-        assets = _photos(variant) or _photos(product)
+        assets = _source_assets(variant) or _source_assets(product)
         images = [
             (self._address(str(a.get("source") or a.get("preview"))), str(a.get("name") or ""))
             for a in assets
@@ -138,7 +138,7 @@ class Vendure(ReadOnlyPim):
         return source if "://" in source else f"{self._base}/{source.lstrip('/')}"
 
 
-def _photos(holder: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _source_assets(holder: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The pictures that are not ours."""
     return [a for a in holder.get("assets") or () if a.get("type") == "IMAGE" and not is_ours(a)]
 
@@ -150,15 +150,15 @@ def _facets(data: Mapping[str, Any]) -> dict[str, str]:
     return {code: ", ".join(names) for code, names in found.items()}
 
 
-def connect(options: Mapping[str, Any], context: AdapterContext) -> Vendure:
+def connect(options: Mapping[str, Any], context: AdapterContext) -> VendurePim:
     check_options(options, "base_url", "user", "password", "secrets", "attributes", "unit", "image_order")
     secrets = options.get("secrets")
     if not isinstance(secrets, list) or not secrets:
         raise ConfigError('secrets: those of its webhooks, such as ["env/VENDURE_WEBHOOK_SECRET"]')
-    fields = AttributeMapping("vendure", USUAL, options)
-    if wrong := [name for name in fields.attributes_with_prefix(CUSTOM) if not _NAME.fullmatch(name)]:
+    fields = AttributeMapping("vendure", DEFAULT_ATTRIBUTES, options)
+    if wrong := [name for name in fields.attributes_with_prefix(CUSTOM_FIELD_PREFIX) if not _NAME.fullmatch(name)]:
         raise ConfigError(f"attributes: {wrong[0]!r} is no custom field's name")
-    return Vendure(
+    return VendurePim(
         context,
         base_url=url_option(options),
         user=str(options.get("user", "")),

@@ -17,7 +17,7 @@ from dam_connector.domain.listing import Listing, MediaFile
 from dam_connector.errors import BadOutput, NotFound
 from dam_connector.ports import Blobs
 
-USUAL = ("jpeg", "png", "webp")
+DEFAULT_FORMATS = ("jpeg", "png", "webp")
 MEDIA = "_dam_connector_media"  # of a product's meta data: the ids of all pictures of ours, which the source leaves aside
 FILES = "_dam_connector_files"  # by SKU, our pictures' ids by the hash of their bytes
 LINKS = {
@@ -27,7 +27,7 @@ LINKS = {
 MAX_ANSWER = 16_000_000
 
 
-class WooCommerce:
+class WooCommerceChannel:
     """Products by SKU; the media of a variation go to its product."""
 
     def __init__(self, context: AdapterContext, shop: ApiClient, site: ApiClient, wanted: tuple[str, ...], *, first: bool) -> None:
@@ -166,7 +166,7 @@ class _Site(ApiClient):
     vendor = "woocommerce"
 
 
-def connect(options: Mapping[str, Any], context: AdapterContext) -> WooCommerce:
+def connect(options: Mapping[str, Any], context: AdapterContext) -> WooCommerceChannel:
     check_options(options, "base_url", "consumer_key", "consumer_secret", "user", "password", "formats", "place")
     base = url_option(options).rstrip("/")
     keys = [context.secret(str(options.get(name, usual))) for name, usual in _KEYS.items()]
@@ -175,11 +175,11 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> WooCommerce:
     site = _Site(
         context.http, f"{base}/wp-json/wp/v2", {"Authorization": basic_auth(str(options.get("user", "")), word)}
     )
-    return WooCommerce(
+    return WooCommerceChannel(
         context,
         shop,
         site,
-        formats_option(options, USUAL),
+        formats_option(options, DEFAULT_FORMATS),
         first=choice_option(options, "place", "after", ("after", "before")) == "before",
     )
 

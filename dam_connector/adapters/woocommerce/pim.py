@@ -15,7 +15,7 @@ from dam_connector.domain.product import Product
 from dam_connector.errors import BadOutput, ConfigError, DeliveryError, NotFound
 from dam_connector.ports import InboundWebhook, PimCapabilities, VerifiedWebhook
 
-USUAL = {
+DEFAULT_ATTRIBUTES = {
     "name": "name",
     "description": "description",
     "category": "categories",
@@ -27,10 +27,10 @@ USUAL = {
     "height": "dimensions.height",
     "depth": "dimensions.length",
 }
-PAGE = 100
+PAGE_SIZE = 100
 MAX_PAGE_BYTES = 16_000_000
-OURS = "_dam_connector_media"  # of a product's meta data: the ids of pictures that we put there
-_KINDS = {
+OUR_MEDIA = "_dam_connector_media"  # of a product's meta data: the ids of pictures that we put there
+_KIND_BY_ACTION = {
     "created": EventKind.CREATED,
     "updated": EventKind.UPDATED,
     "restored": EventKind.UPDATED,
@@ -38,7 +38,7 @@ _KINDS = {
 }
 
 
-class WooCommerce(ReadOnlyPim, ApiClient):
+class WooCommercePim(ReadOnlyPim, ApiClient):
     """Products by their id there; one with variations is as many products as these."""
 
     vendor = "woocommerce"
@@ -68,7 +68,7 @@ class WooCommerce(ReadOnlyPim, ApiClient):
     def normalize(self, inbound: InboundWebhook) -> list[Event]:
         data = parse_json(inbound.body, self.vendor)
         topic = inbound.headers.get("x-wc-webhook-topic", "product.updated")
-        kind = _KINDS.get(topic.partition(".")[2])
+        kind = _KIND_BY_ACTION.get(topic.partition(".")[2])
         if not isinstance(data, dict):
             raise BadOutput(self.vendor, "normalize", "the body is not a JSON object")
         if "code" in data and "id" not in data:
@@ -91,7 +91,7 @@ class WooCommerce(ReadOnlyPim, ApiClient):
             raise NotFound(self.vendor, "fetch", f"product {ref} is in the trash")
         if data.get("type") != "variable":
             return [self._product(data, data)] if data.get("sku") else []
-        variations = self._pages(f"/products/{int(ref)}/variations?per_page={PAGE}", "fetch")
+        variations = self._pages(f"/products/{int(ref)}/variations?per_page={PAGE_SIZE}", "fetch")
         return [
             self._product({**data, **_own(variation)}, data)
             for variation in variations
@@ -101,7 +101,7 @@ class WooCommerce(ReadOnlyPim, ApiClient):
     def changed_since(self, since: datetime) -> Iterator[Event]:
         since = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
         path = (
-            f"/products?modified_after={since}&dates_are_gmt=true&orderby=modified&order=asc&per_page={PAGE}"
+            f"/products?modified_after={since}&dates_are_gmt=true&orderby=modified&order=asc&per_page={PAGE_SIZE}"
         )
         for data in self._pages(path, "changed_since"):
             yield Event(
@@ -122,7 +122,7 @@ class WooCommerce(ReadOnlyPim, ApiClient):
             number += 1
 
     def _product(self, data: Mapping[str, Any], whole: Mapping[str, Any]) -> Product:
-        ours = {int(i) for i in _meta(whole, OURS) or () if str(i).isdigit()}
+        ours = {int(i) for i in _meta(whole, OUR_MEDIA) or () if str(i).isdigit()}
         pictures = [
             i
             for i in data.get("images") or ()
@@ -180,18 +180,18 @@ def _meta(data: Mapping[str, Any], name: str) -> Any:
     )
 
 
-def connect(options: Mapping[str, Any], context: AdapterContext) -> WooCommerce:
+def connect(options: Mapping[str, Any], context: AdapterContext) -> WooCommercePim:
     check_options(
         options, "base_url", "consumer_key", "consumer_secret", "secrets", "attributes", "unit", "image_order"
     )
     secrets = options.get("secrets")
     if not isinstance(secrets, list) or not secrets:
         raise ConfigError('secrets: those of its webhooks, such as ["env/WOOCOMMERCE_WEBHOOK_SECRET"]')
-    return WooCommerce(
+    return WooCommercePim(
         context,
         base_url=url_option(options),
         key=context.secret(str(options.get("consumer_key", "env/WOOCOMMERCE_KEY"))),
         secret=context.secret(str(options.get("consumer_secret", "env/WOOCOMMERCE_SECRET"))),
         webhook_secrets=[context.secret(str(each)) for each in secrets],
-        fields=AttributeMapping("woocommerce", USUAL, options),
+        fields=AttributeMapping("woocommerce", DEFAULT_ATTRIBUTES, options),
     )
