@@ -42,7 +42,8 @@ from dam_connector.web import (
     versions,
     webhooks,
 )
-from dam_connector.web.request_context import PEOPLE, csrf, limiter, problem
+from dam_connector.web.rate_limit import RateLimiter
+from dam_connector.web.request_context import PEOPLE, csrf, problem
 from dam_connector.wiring import Services, build_services
 from schemas.common import problems as as_lines
 
@@ -81,13 +82,13 @@ def create_app(services: Services) -> Flask:
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["services"] = services
+    app.extensions["rate_limiter"] = RateLimiter()
     receiver = _receiver(services)
     app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/webhooks": receiver.wsgi_app})  # type: ignore[method-assign]
     if settings.trusted_proxies:
         n = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=n, x_proto=n, x_host=n)  # type: ignore[method-assign]
     csrf.init_app(app)
-    limiter.init_app(app)
     smorest = Api(app)
     smorest.register_blueprint(api.bp)
     for blueprint in (
@@ -117,6 +118,7 @@ def _receiver(services: Services) -> Flask:
     app.config.update(MAX_CONTENT_LENGTH=MAX_BODY)
     app.json.compact = True  # type: ignore[attr-defined]
     app.extensions["services"] = services
+    app.extensions["rate_limiter"] = RateLimiter()
     app.register_blueprint(webhooks.bp)
     _handle_errors(app)
     return app

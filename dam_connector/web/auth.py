@@ -6,13 +6,10 @@ from flask import Blueprint, flash, redirect, render_template, request, session,
 from flask.typing import ResponseReturnValue
 
 from dam_connector.store.users import User
-from dam_connector.web.request_context import current_user, limiter, services
+from dam_connector.web.rate_limit import limit_rate
+from dam_connector.web.request_context import current_user, services
 
 bp = Blueprint("auth", __name__)
-
-
-def _limit() -> str:
-    return f"{services().settings.logins_per_minute}/minute"
 
 
 @bp.get("/login")
@@ -23,8 +20,8 @@ def login() -> ResponseReturnValue:
 
 
 @bp.post("/login")
-@limiter.limit(_limit)
 def log_in() -> ResponseReturnValue:
+    limit_rate(services().settings.logins_per_minute)
     user = services().users.by_password(
         request.form.get("name", "").strip(), request.form.get("password", "")
     )
@@ -36,15 +33,15 @@ def log_in() -> ResponseReturnValue:
 
 
 @bp.get("/login/link/<secret>")
-@limiter.limit(_limit)
 def follow_link(secret: str) -> ResponseReturnValue:
     """A page with one button, so that link previews and virus scanners do not use the link up."""
+    limit_rate(services().settings.logins_per_minute)
     return render_template("link.html", secret=secret)
 
 
 @bp.post("/login/link/<secret>")
-@limiter.limit(_limit)
 def use_link(secret: str) -> ResponseReturnValue:
+    limit_rate(services().settings.logins_per_minute)
     user = services().users.use_login_link(secret)
     if user is None:
         flash(

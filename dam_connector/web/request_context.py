@@ -1,16 +1,12 @@
 """What every view needs: the services of this app, who is asking, and errors in one shape."""
 
-import threading
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from flask import abort, current_app, g, jsonify, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
-from flask_limiter import Limiter
-from flask_limiter.util import get_remote_address
 from flask_wtf import CSRFProtect
-from limits.storage import MemoryStorage
 
 from dam_connector.store.users import User, UserRole
 from dam_connector.wiring import Services
@@ -21,20 +17,6 @@ csrf = CSRFProtect()
 # blueprints of pages: a stranger is sent to the login
 PEOPLE = ("versions", "version_actions", "admin", "products", "gallery", "batches")
 PAGE = 60  # things on a page
-
-
-class LockedMemory(MemoryStorage):
-    """`limits`' memory storage, one thread at a time: two that start its timer at once raise."""
-
-    STORAGE_SCHEME: ClassVar[list[str]] = ["locked-memory"]  # type: ignore[misc]
-    _guard = threading.Lock()
-
-    def incr(self, key: str, expiry: float, amount: int = 1) -> int:
-        with self._guard:
-            return super().incr(key, expiry, amount)
-
-
-limiter = Limiter(get_remote_address, storage_uri="locked-memory://", headers_enabled=True)
 
 
 def services() -> Services:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from flask import Flask
@@ -11,6 +12,7 @@ from flask.testing import FlaskClient
 from dam_connector.domain.version import VersionState
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import intake, maintenance, reconciliation
+from dam_connector.web import rate_limit
 from dam_connector.wiring import Services
 from tests.support import (
     MODEL,
@@ -171,11 +173,13 @@ def test_forms_without_their_token_are_refused(app: Flask, services: Services, m
     assert client.post("/login", data={"name": "ann", "password": "x"}).status_code == 400
 
 
-def test_logins_are_limited(services: Services) -> None:
+def test_logins_are_limited(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     import dataclasses
 
     from dam_connector.app import create_app
 
+    # no minute ends while this runs
+    monkeypatch.setattr(rate_limit, "time", SimpleNamespace(monotonic=lambda: 30.0))
     app = create_app(
         dataclasses.replace(services, settings=dataclasses.replace(services.settings, logins_per_minute=3))
     )

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from dam_connector.app import create_app
 from dam_connector.queue import BackgroundQueue, RqQueue
 from dam_connector.settings import Settings
-from dam_connector.web import webhooks
+from dam_connector.web import rate_limit
 from dam_connector.wiring import Services, build_services
 from tests.support import ENVIRON, TestClock, event_body, record, signed
 
@@ -81,10 +81,8 @@ def test_too_many_are_429_with_retry_after(
 ) -> None:
     import dataclasses
 
-    monkeypatch.setattr(webhooks, "_counts", webhooks.MinuteCounts())
-    monkeypatch.setattr(
-        webhooks, "time", SimpleNamespace(monotonic=lambda: 30.0)
-    )  # no minute ends while this runs
+    # no minute ends while this runs
+    monkeypatch.setattr(rate_limit, "time", SimpleNamespace(monotonic=lambda: 30.0))
     app = create_app(
         dataclasses.replace(services, settings=dataclasses.replace(services.settings, webhooks_per_minute=3))
     )
@@ -95,10 +93,11 @@ def test_too_many_are_429_with_retry_after(
 
 
 def test_counts_begin_anew_each_minute_and_hold_under_many_threads() -> None:
-    counts = webhooks.MinuteCounts()
+    limiter = rate_limit.RateLimiter()
     with ThreadPoolExecutor(8) as pool:
-        allowed = list(pool.map(lambda _: counts.allow("1.2.3.4", 100, 30.0), range(400)))
-    assert sum(allowed) == 100 and counts.allow("1.2.3.4", 100, 61.0) and counts.allow("5.6.7.8", 1, 61.0)
+        allowed = list(pool.map(lambda _: limiter.allow("login", "1.2.3.4", 100, 30.0), range(400)))
+    assert sum(allowed) == 100 and limiter.allow("login", "1.2.3.4", 100, 61.0)
+    assert limiter.allow("login", "5.6.7.8", 1, 61.0) and limiter.allow("link", "1.2.3.4", 1, 61.0)
 
 
 def test_many_at_once_are_all_taken_and_each_once(services: Services, clock: TestClock) -> None:

@@ -1,0 +1,38 @@
+"""Limits on how many requests an address may send in a minute."""
+
+import threading
+import time
+
+from flask import abort, current_app, request
+
+WINDOW_S = 60
+
+
+class RateLimiter:
+    """Counts of requests in the current minute, by endpoint and address.
+
+    Tried and given up: the in-memory storage of the package `limits`. It starts a timer thread for every few hits, and
+    two requests that start the same timer at once are answered with a 500.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._minute = 0
+        self._counts: dict[tuple[str, str], int] = {}
+
+    def allow(self, endpoint: str, address: str, limit: int, now_s: float) -> bool:
+        """Count one more request; return False when there are more than `limit` in this minute."""
+        minute = int(now_s // WINDOW_S)
+        key = endpoint, address
+        with self._lock:
+            if minute != self._minute:
+                self._minute, self._counts = minute, {}
+            count = self._counts[key] = self._counts.get(key, 0) + 1
+        return count <= limit
+
+
+def limit_rate(per_minute: int) -> None:
+    """Abort with 429 when the address of this request sent more than `per_minute` to its endpoint."""
+    limiter: RateLimiter = current_app.extensions["rate_limiter"]
+    if not limiter.allow(request.endpoint or "", request.remote_addr or "", per_minute, time.monotonic()):
+        abort(429, f"at most {per_minute} requests a minute; wait a minute and try again")
