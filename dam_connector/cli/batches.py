@@ -14,19 +14,19 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from dam_connector.cli.common import as_json, clear_errors, data_dir, services_on
+from dam_connector.cli.common import data_dir_option, json_option, open_services, report_errors
 from dam_connector.domain.ids import Sha256
 from dam_connector.errors import ConfigError, InputError
 from dam_connector.store.batches import Batch, RowState
 from dam_connector.usecases import batch_preview, batches, exports
 from dam_connector.wiring import Services
 from schemas.sheet import read_sheet
-from schemas.sheet_template import template
+from schemas.sheet_template import sheet_template
 
-LOOK_S = 1.0
+POLL_INTERVAL_S = 1.0
 
 
-def beside(services: Services, given: Path | None) -> dict[str, Sha256]:
+def store_pictures(services: Services, given: Path | None) -> dict[str, Sha256]:
     """The pictures in a folder or ZIP, stored, by file name. Raises: InputError."""
     if given is None:
         return {}
@@ -45,21 +45,21 @@ def run_import(
     *,
     name: str,
     owner: str,
-    given: dict[str, str],
+    columns: dict[str, str],
     pictures: Path | None,
     dry_run: bool,
 ) -> tuple[Batch | None, batch_preview.Preview]:
     """The batch, and what its sheet does; with dry_run nothing is stored. Raises: InputError, StateConflict."""
     data = file.read_bytes()
     sheet = read_sheet(data)
-    mapping, held = batch_preview.mapping_of(sheet, given), beside(services, pictures)
+    mapping, held = batch_preview.mapping_of(sheet, columns), store_pictures(services, pictures)
     said = batch_preview.preview(services, sheet, mapping, held)
     if dry_run or not said.counts[RowState.WAITING] + said.counts[RowState.FAILED]:
         return None, said
     return batches.begin(services, name, owner, read_sheet(data), mapping, held), said
 
 
-def told(said: batch_preview.Preview) -> list[str]:
+def preview_lines(said: batch_preview.Preview) -> list[str]:
     """A preview for a terminal."""
     counts = said.counts
     lines = [
@@ -79,7 +79,7 @@ def told(said: batch_preview.Preview) -> list[str]:
     return lines
 
 
-def watch(services: Services, batch: Batch) -> dict[str, int]:
+def watch_progress(services: Services, batch: Batch) -> dict[str, int]:
     """Show a bar until nothing is under way; gives the last counts."""
     console = Console(stderr=True)
     with Progress(
@@ -94,65 +94,65 @@ def watch(services: Services, batch: Batch) -> dict[str, int]:
             now = services.batches.progress(batch.id)
             state = batches.find(services, batch.id).state
             words = f"{batch.name}: {now.waiting} waiting, {now.generating} generating, {now.in_review} in review, {now.live} live, {now.failed} failed"
-            bar.update(task, total=now.total, completed=now.total - now.under_way, description=words)
-            if not now.under_way or state in ("paused", "cancelled"):
+            bar.update(task, total=now.total, completed=now.total - now.in_progress, description=words)
+            if not now.in_progress or state in ("paused", "cancelled"):
                 return asdict(now)
-            time.sleep(LOOK_S)
+            time.sleep(POLL_INTERVAL_S)
 
 
-def export(services: Services, batch: Batch, form: str, out: Path | None, *, follow: bool) -> dict[str, Any]:
+def export(services: Services, batch: Batch, file_format: str, out: Path | None, *, follow: bool) -> dict[str, Any]:
     """Write what a batch made as jsonl, csv, zip or folder; gives the summary that ends it. Raises: ConfigError without a place for files."""
-    if form in ("zip", "folder") and out is None:
-        raise ConfigError(f"--format {form} needs --out, where the files go")
-    if form == "folder" and out:
+    if file_format in ("zip", "folder") and out is None:
+        raise ConfigError(f"--format {file_format} needs --out, where the files go")
+    if file_format == "folder" and out:
         count = exports.to_folder(services, exports.given(services, batch), out)
         (out / "manifest.jsonl").write_text("".join(exports.json_lines(exports.manifest(services, batch))))
         return {"files": count, "output": str(out)}
-    if form == "zip" and out:
+    if file_format == "zip" and out:
         lines = exports.json_lines(exports.manifest(services, batch))
         with out.open("wb") as file:
             file.writelines(exports.zip_stream(services, exports.given(services, batch), lines))
         return {"bytes": out.stat().st_size, "output": str(out)}
     with out.open("w", encoding="utf-8", newline="") if out else nullcontext(sys.stdout) as text:
-        if form == "csv":
+        if file_format == "csv":
             text.writelines(exports.status_csv(services, batch))
             return {"output": str(out or "-")}
         counts: Counter[str] = Counter()
-        for record in followed(services, batch) if follow else exports.manifest(services, batch):
+        for record in follow_manifest(services, batch) if follow else exports.manifest(services, batch):
             text.writelines(exports.json_lines([record]))
             text.flush()
             counts[record["status"]] += 1
         return {"completed": counts["completed"], "failed": counts["failed"], "output": str(out or "-")}
 
 
-def followed(services: Services, batch: Batch) -> Iterator[dict[str, Any]]:
+def follow_manifest(services: Services, batch: Batch) -> Iterator[dict[str, Any]]:
     """The manifest's records as their rows are settled, until nothing is under way."""
-    seen: set[int] = set()
+    exported_rows: set[int] = set()
     while True:
-        over = not services.batches.progress(batch.id).under_way or batches.find(
+        over = not services.batches.progress(batch.id).in_progress or batches.find(
             services, batch.id
         ).state in ("paused", "cancelled")
         for record in exports.manifest(services, batch):
-            if record["row"] not in seen:
-                seen.add(record["row"])
+            if record["row"] not in exported_rows:
+                exported_rows.add(record["row"])
                 yield record
         if over:
             return
-        time.sleep(LOOK_S)
+        time.sleep(POLL_INTERVAL_S)
 
 
-def say(facts: Any, lines: list[str], machine: bool) -> None:
-    click.echo(json.dumps(facts) if machine else "\n".join(lines))
+def print_result(facts: Any, lines: list[str], json_output: bool) -> None:
+    click.echo(json.dumps(facts) if json_output else "\n".join(lines))
 
 
-def stop(error: InputError, machine: bool) -> None:
+def exit_with_sheet_error(error: InputError, json_output: bool) -> None:
     """End with exit code 2: the sheet is of no use."""
     told_where = f" ({error.pointer})" if error.pointer else ""
     click.echo(
         json.dumps({"error": {"code": error.issue_code, "message": str(error)}})
-        if machine
+        if json_output
         else f"{error.issue_code}: {error}{told_where}",
-        err=not machine,
+        err=not json_output,
     )
     sys.exit(2)
 
@@ -166,7 +166,7 @@ def stop(error: InputError, machine: bool) -> None:
 )
 def template_command(form: str, out: Path | None) -> None:
     """The sheet to fill in for a bulk upload, with an example row."""
-    data = template(form)
+    data = sheet_template(form)
     if out:
         out.write_bytes(data)
     else:
@@ -190,9 +190,9 @@ def template_command(form: str, out: Path | None) -> None:
 )
 @click.option("--dry-run", is_flag=True, help="Only say what each row would do.")
 @click.option("--wait", is_flag=True, help="Watch until everything is made; exit code 1 when a row failed.")
-@data_dir
-@as_json
-@clear_errors
+@data_dir_option
+@json_option
+@report_errors
 def import_command(
     file: Path,
     name: str,
@@ -201,27 +201,27 @@ def import_command(
     dry_run: bool,
     wait: bool,
     data_dir: Path | None,
-    machine: bool,
+    json_output: bool,
 ) -> None:
     """Make a batch of products from a sheet: CSV or XLSX."""
-    services = services_on(data_dir)
+    services = open_services(data_dir)
     pairs = dict(pair.partition("=")[::2] for pair in given)
     try:
         batch, said = run_import(
-            services, file, name=name, owner="command line", given=pairs, pictures=pictures, dry_run=dry_run
+            services, file, name=name, owner="command line", columns=pairs, pictures=pictures, dry_run=dry_run
         )
     except InputError as error:
-        stop(error, machine)
+        exit_with_sheet_error(error, json_output)
         raise
-    counts = watch(services, batch) if batch and wait else {}
+    counts = watch_progress(services, batch) if batch and wait else {}
     facts = {
         "batch": batch.id if batch else None,
         "rows": {s.value: n for s, n in said.counts.items()},
         "makes": said.makes,
         "progress": counts,
     }
-    lines = [*told(said), *([f"batch {batch.name}: {batch.id}"] if batch else [])]
-    say(facts, lines, machine)
+    lines = [*preview_lines(said), *([f"batch {batch.name}: {batch.id}"] if batch else [])]
+    print_result(facts, lines, json_output)
     sys.exit(int(bool(counts.get("failed"))))
 
 
@@ -240,17 +240,17 @@ def import_command(
 @click.option(
     "--follow", is_flag=True, help="With jsonl: go on while the batch does, a record as each row is settled."
 )
-@data_dir
-@as_json
-@clear_errors
+@data_dir_option
+@json_option
+@report_errors
 def export_command(
-    name: str, form: str, out: Path | None, follow: bool, data_dir: Path | None, machine: bool
+    name: str, form: str, out: Path | None, follow: bool, data_dir: Path | None, json_output: bool
 ) -> None:
     """What a batch made: a manifest, the sheet with each row's status, or the files, laid out by the naming rules."""
-    services = services_on(data_dir)
+    services = open_services(data_dir)
     facts = export(services, batches.find(services, name), form, out, follow=follow)
     click.echo(
-        json.dumps(facts) if machine else ", ".join(f"{k} {v}" for k, v in facts.items()), err=out is None
+        json.dumps(facts) if json_output else ", ".join(f"{k} {v}" for k, v in facts.items()), err=out is None
     )
 
 
@@ -260,12 +260,12 @@ def batch() -> None:
 
 
 @batch.command("list")
-@data_dir
-@as_json
-@clear_errors
-def batch_list(data_dir: Path | None, machine: bool) -> None:
+@data_dir_option
+@json_option
+@report_errors
+def batch_list(data_dir: Path | None, json_output: bool) -> None:
     """All batches with how far they are, newest first."""
-    services = services_on(data_dir)
+    services = open_services(data_dir)
     found = [(b, asdict(services.batches.progress(b.id))) for b in services.batches.page(limit=200)]
     facts = [
         {"id": b.id, "name": b.name, "owner": b.owner, "state": b.state.value, "progress": p}
@@ -275,25 +275,25 @@ def batch_list(data_dir: Path | None, machine: bool) -> None:
         f"{b.name}\t{b.state.value}\t" + ", ".join(f"{n} {k.replace('_', ' ')}" for k, n in p.items() if n)
         for b, p in found
     ]
-    say(facts, lines, machine)
+    print_result(facts, lines, json_output)
 
 
 @batch.command("failed")
 @click.argument("name")
-@data_dir
-@clear_errors
+@data_dir_option
+@report_errors
 def batch_failed(name: str, data_dir: Path | None) -> None:
     """The rows that failed, as CSV with why: mend it and import it again."""
-    services = services_on(data_dir)
+    services = open_services(data_dir)
     click.echo(exports.failed_csv(services, batches.find(services, name)), nl=False)
 
 
 @batch.command("do")
 @click.argument("name")
 @click.argument("what", type=click.Choice(["pause", "resume", "cancel", "retry"]))
-@data_dir
-@clear_errors
+@data_dir_option
+@report_errors
 def batch_do(name: str, what: str, data_dir: Path | None) -> None:
     """Pause, resume or cancel a batch, or try its failed rows again."""
-    services = services_on(data_dir)
+    services = open_services(data_dir)
     click.echo(batches.control(services, batches.find(services, name), what))

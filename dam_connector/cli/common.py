@@ -14,15 +14,15 @@ from dam_connector.settings import Settings, with_secrets
 from dam_connector.wiring import Services, build_services
 
 Command = Callable[..., Any]
-as_json = click.option("--json", "machine", is_flag=True, help="Answer in JSON.")
-data_dir = click.option(
+json_option = click.option("--json", "json_output", is_flag=True, help="Print JSON.")
+data_dir_option = click.option(
     "--data-dir",
     type=click.Path(file_okay=False, path_type=Path),
     help="The one directory that holds everything.",
 )
 
 
-def clear_errors(command: Command) -> Command:
+def report_errors(command: Command) -> Command:
     """Our own errors as lines on standard error and exit code 1, never a traceback."""
 
     @wraps(command)
@@ -39,13 +39,13 @@ def clear_errors(command: Command) -> Command:
     return guarded
 
 
-def settings_on(folder: Path | None = None, **more: Any) -> Settings:
+def load_settings(folder: Path | None = None, **more: Any) -> Settings:
     given = {k: v for k, v in {"data_dir": folder, **more}.items() if v is not None}
     return Settings.from_env(None, **given)
 
 
-def services_on(folder: Path | None = None) -> Services:
-    settings = with_secrets(settings_on(folder))
+def open_services(folder: Path | None = None) -> Services:
+    settings = with_secrets(load_settings(folder))
     logs.configure(settings.log_format)
     services = build_services(settings)
     services.db.migrate()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from dam_connector.cli.common import as_json, clear_errors, data_dir, services_on
+from dam_connector.cli.common import data_dir_option, json_option, open_services, report_errors
 from dam_connector.domain.rules import Connection
 from dam_connector.errors import AdapterError, ConfigError
 from dam_connector.usecases import connections, reconciliation
@@ -15,7 +15,7 @@ from dam_connector.usecases.backfill import Progress
 from dam_connector.usecases.backfill import backfill as steps
 from dam_connector.wiring import Services
 
-EVERY = 25  # products: how often progress is told
+PROGRESS_EVERY = 25  # products: how often progress is told
 
 
 @click.group()
@@ -30,22 +30,24 @@ def connection() -> None:
     default="",
     help="A product that a channel is tried with: what is live of it is written as it is.",
 )
-@data_dir
-@as_json
-@clear_errors
-def test_connection(name: str, sku: str, data_dir: Path | None, machine: bool) -> None:
+@data_dir_option
+@json_option
+@report_errors
+def test_connection(name: str, sku: str, data_dir: Path | None, json_output: bool) -> None:
     """Make a round trip over a connection, and leave nothing behind."""
     done: list[str] = []
     try:
-        for words in connections.test(services_on(data_dir), name, sku=sku):
+        for words in connections.test(open_services(data_dir), name, sku=sku):
             done.append(words)
-            if not machine:
+            if not json_output:
                 click.echo(f"  {words}")
     except AdapterError as error:
-        if machine:
+        if json_output:
             click.echo(json.dumps({"connection": name, "good": False, "done": done, "error": str(error)}))
         raise ConfigError(f"{name}: {error}") from error
-    click.echo(json.dumps({"connection": name, "good": True, "done": done}) if machine else f"{name}: good")
+    click.echo(
+        json.dumps({"connection": name, "good": True, "done": done}) if json_output else f"{name}: good"
+    )
 
 
 @click.command()
@@ -54,17 +56,17 @@ def test_connection(name: str, sku: str, data_dir: Path | None, machine: bool) -
 @click.option(
     "--files/--no-files", default=True, show_default=True, help="Read the files in DAMs and compare them too."
 )
-@data_dir
-@as_json
-@clear_errors
-def reconcile(connection: str, mend: bool, files: bool, data_dir: Path | None, machine: bool) -> None:
+@data_dir_option
+@json_option
+@report_errors
+def reconcile(connection: str, mend: bool, files: bool, data_dir: Path | None, json_output: bool) -> None:
     """Compare PIMs, DAMs and channels with what is known here, and show where they drifted apart."""
-    services = services_on(data_dir)
+    services = open_services(data_dir)
     found = []
     for drift in reconciliation.reconcile(services, only=connection, files=files):
         found.append(drift)
-        said = _mended(services, drift) if mend else drift.remedy
-        if machine:
+        said = _repair(services, drift) if mend else drift.remedy
+        if json_output:
             click.echo(json.dumps({**asdict(drift), "said" if mend else "remedy": said}, ensure_ascii=False))
         else:
             click.echo(
@@ -72,7 +74,7 @@ def reconcile(connection: str, mend: bool, files: bool, data_dir: Path | None, m
             )
     if not connection:
         reconciliation.keep(services, found)
-    if not machine:
+    if not json_output:
         click.echo(
             f"{len(found)} found." + ("" if mend or not found else " --mend puts them right.")
             if found
@@ -80,7 +82,7 @@ def reconcile(connection: str, mend: bool, files: bool, data_dir: Path | None, m
         )
 
 
-def _mended(services: Services, drift: reconciliation.Drift) -> str:
+def _repair(services: Services, drift: reconciliation.Drift) -> str:
     try:
         return reconciliation.mend(services, drift)
     except (AdapterError, ConfigError) as error:
@@ -100,8 +102,8 @@ def _mended(services: Services, drift: reconciliation.Drift) -> str:
     "--name", default="", help="What plugin.json calls the connection; the adapter's name when absent."
 )
 @click.option("--yes", is_flag=True, help="Do it without asking.")
-@data_dir
-@clear_errors
+@data_dir_option
+@report_errors
 def connect(
     port: str, adapter: str, url: str, token: str, name: str, yes: bool, data_dir: Path | None
 ) -> None:
@@ -110,7 +112,7 @@ def connect(
         raise ConfigError(
             "--token: a secret is never written here: put it into the environment and refer to it as env/NAME"
         )
-    services, name = services_on(data_dir), name or adapter
+    services, name = open_services(data_dir), name or adapter
     options = {"base_url": url, **({"token": token} if token else {})}
     try:
         wanted = list(
@@ -142,7 +144,7 @@ def connect(
     )
 
 
-class Moment(click.ParamType[datetime]):
+class DateTimeParam(click.ParamType[datetime]):
     """A date or a moment, ISO 8601; without a zone, UTC."""
 
     name = "date"
@@ -159,7 +161,7 @@ class Moment(click.ParamType[datetime]):
 @click.option("--connection", required=True, help="The PIM connection in plugin.json.")
 @click.option(
     "--since",
-    type=Moment(),
+    type=DateTimeParam(),
     help="Only what was changed since then; where the last one was stopped, or everything, when absent.",
 )
 @click.option("--dry-run", is_flag=True, help="Count, and take nothing in.")
@@ -168,22 +170,22 @@ class Moment(click.ParamType[datetime]):
     type=click.FloatRange(min=0.1),
     help="Products a minute at most; as fast as the source allows, when absent.",
 )
-@data_dir
-@as_json
-@clear_errors
+@data_dir_option
+@json_option
+@report_errors
 def backfill(
     connection: str,
     since: datetime | None,
     dry_run: bool,
     per_minute: float | None,
     data_dir: Path | None,
-    machine: bool,
+    json_output: bool,
 ) -> None:
     """Take in a source's whole catalog, or what was changed since a day. Stopped, it goes on where it was."""
-    services, progress = services_on(data_dir), Progress()
+    services, progress = open_services(data_dir), Progress()
     try:
         for progress in steps(services, connection, since=since, dry_run=dry_run, per_minute=per_minute or 0):
-            if progress.seen % EVERY == 0 and not machine:
+            if progress.seen % PROGRESS_EVERY == 0 and not json_output:
                 click.echo(
                     f"{progress.seen} seen, {progress.taken} taken in, {progress.failed} left out; at {progress.last}",
                     err=True,
@@ -192,7 +194,7 @@ def backfill(
         raise ConfigError(
             f"/connections/pim/{connection}: {error}; {progress.taken} products were taken in, the same command goes on from there"
         ) from error
-    if machine:
+    if json_output:
         about = {
             "connection": connection,
             "seen": progress.seen,

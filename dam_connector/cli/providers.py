@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from dam_connector.cli.common import as_json, clear_errors, data_dir, services_on
+from dam_connector.cli.common import data_dir_option, json_option, open_services, report_errors
 from dam_connector.errors import AdapterError, ConfigError, Unsupported
-from dam_connector.store.tasks import IN_FLIGHT
+from dam_connector.store.tasks import IN_FLIGHT_STATES
 from dam_connector.usecases.provider_orders import budget
 from dam_connector.wiring import Services
 
-BY = ("provider", "batch", "category", "deliverable", "state")
+GROUPINGS = ("provider", "batch", "category", "deliverable", "state")
 
 
 @click.group()
@@ -21,25 +21,25 @@ def provider() -> None:
 
 
 @provider.command("list")
-@data_dir
-@as_json
-@clear_errors
-def provider_list(data_dir: Path | None, machine: bool) -> None:
+@data_dir_option
+@json_option
+@report_errors
+def provider_list(data_dir: Path | None, json_output: bool) -> None:
     """The providers in plugin.json, with what was spent and what may be."""
-    services = services_on(data_dir)
-    found = [_told(services, name) for name in services.rules.current().provider]
+    services = open_services(data_dir)
+    found = [_provider_facts(services, name) for name in services.rules.current().provider]
     lines = [
-        f"{p['name']}\t{p['adapter']}\t{p['model']}\t{', '.join(p['makes'])}\t{p['in_flight']} of {p['slots']} slots\t{_words(p)}"
+        f"{p['name']}\t{p['adapter']}\t{p['model']}\t{', '.join(p['makes'])}\t{p['in_flight']} of {p['slots']} slots\t{_budget_text(p)}"
         for p in found
     ]
     click.echo(
         json.dumps(found)
-        if machine
+        if json_output
         else "\n".join(lines) or "plugin.json names no provider: everything is made by our own code"
     )
 
 
-def _told(services: Services, name: str) -> dict[str, Any]:
+def _provider_facts(services: Services, name: str) -> dict[str, Any]:
     connection = services.rules.current().provider[name]
     provider = services.provider(name)
     about: dict[str, Any] = {
@@ -50,7 +50,7 @@ def _told(services: Services, name: str) -> dict[str, Any]:
     }
     about |= {
         "makes": [kind.value for kind in provider.capabilities.kinds],
-        "in_flight": services.tasks.count(name, *IN_FLIGHT),
+        "in_flight": services.tasks.count(name, *IN_FLIGHT_STATES),
     }
     return {
         **about,
@@ -58,7 +58,7 @@ def _told(services: Services, name: str) -> dict[str, Any]:
     }
 
 
-def _words(told: dict[str, Any]) -> str:
+def _budget_text(told: dict[str, Any]) -> str:
     return ", ".join(
         f"${b['spent_usd']:.2f} this {b['of']}"
         + (f" of ${b['cap_usd']:g}" if b["cap_usd"] is not None else "")
@@ -68,51 +68,55 @@ def _words(told: dict[str, Any]) -> str:
 
 @provider.command("balance")
 @click.argument("name")
-@data_dir
-@as_json
-@clear_errors
-def provider_balance(name: str, data_dir: Path | None, machine: bool) -> None:
+@data_dir_option
+@json_option
+@report_errors
+def provider_balance(name: str, data_dir: Path | None, json_output: bool) -> None:
     """What is left of a provider's account."""
-    usd = services_on(data_dir).provider(name).balance()
-    click.echo(json.dumps({"provider": name, "balance_usd": usd}) if machine else f"{name}: ${usd:.2f}")
+    usd = open_services(data_dir).provider(name).balance()
+    click.echo(json.dumps({"provider": name, "balance_usd": usd}) if json_output else f"{name}: ${usd:.2f}")
 
 
 @provider.command("test")
 @click.argument("name")
-@data_dir
-@as_json
-@clear_errors
-def provider_test(name: str, data_dir: Path | None, machine: bool) -> None:
+@data_dir_option
+@json_option
+@report_errors
+def provider_test(name: str, data_dir: Path | None, json_output: bool) -> None:
     """Ask a provider something that costs nothing: whether it is there and takes our key. Exit code 1: not."""
-    adapter = services_on(data_dir).provider(name)
+    adapter = open_services(data_dir).provider(name)
     try:
         said = f"it answers and takes the key; ${adapter.balance():.2f} are left"
     except Unsupported:
         said = "it has no balance to ask for: the first task will tell"
     except AdapterError as error:
         raise ConfigError(f"/connections/provider/{name}: {error}") from error
-    click.echo(json.dumps({"provider": name, "good": True, "detail": said}) if machine else f"{name}: {said}")
+    click.echo(
+        json.dumps({"provider": name, "good": True, "detail": said}) if json_output else f"{name}: {said}"
+    )
 
 
 @click.command("spend")
-@data_dir
-@as_json
-@clear_errors
-def spend(data_dir: Path | None, machine: bool) -> None:
+@data_dir_option
+@json_option
+@report_errors
+def spend(data_dir: Path | None, json_output: bool) -> None:
     """What providers cost this month, by provider, batch, category, deliverable and state; tasks whose answer was lost, and those that wait."""
-    services = services_on(data_dir)
+    services = open_services(data_dir)
     facts: dict[str, Any] = {
-        by: [{"name": n, "tasks": c, "usd": u} for n, c, u in services.spend.by(by)] for by in BY
+        by: [{"name": n, "tasks": c, "usd": u} for n, c, u in services.spend.totals_by(by)] for by in GROUPINGS
     }
-    facts["budget"] = {name: _told(services, name)["budget"] for name in services.rules.current().provider}
+    facts["budget"] = {
+        name: _provider_facts(services, name)["budget"] for name in services.rules.current().provider
+    }
     for state in ("unknown", "waiting"):
         facts[state] = [
-            {**task, "created_at": task["created_at"].isoformat()} for task in services.spend.listed(state)
+            {**task, "created_at": task["created_at"].isoformat()} for task in services.spend.tasks_in_state(state)
         ]
-    if machine:
+    if json_output:
         click.echo(json.dumps(facts))
         return
-    for by in BY:
+    for by in GROUPINGS:
         for row in facts[by]:
             click.echo(f"{by}\t{row['name']}\t{row['tasks']} tasks\t${row['usd']:.2f}")
     for task in facts["unknown"]:

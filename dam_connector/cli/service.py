@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from dam_connector import logs
-from dam_connector.cli.common import as_json, clear_errors, data_dir, services_on, settings_on
+from dam_connector.cli.common import data_dir_option, json_option, load_settings, open_services, report_errors
 from dam_connector.errors import ConfigError
 from dam_connector.ops import docgen, doctor
 from dam_connector.ops.demo import Demo, print_summary
@@ -24,7 +24,7 @@ from schemas.plugin import load_rules
 
 
 @click.command()
-@data_dir
+@data_dir_option
 @click.option(
     "--workers",
     type=click.IntRange(1, 256),
@@ -34,10 +34,10 @@ from schemas.plugin import load_rules
 )
 @click.option("--host", help="The address to listen on.")
 @click.option("--port", type=click.IntRange(1, 65535), help="The port to listen on.")
-@clear_errors
+@report_errors
 def up(data_dir: Path | None, workers: int, host: str | None, port: int | None) -> None:
     """Start everything, and look after it until Ctrl-C."""
-    settings = with_secrets(settings_on(data_dir, host=host, port=port))
+    settings = with_secrets(load_settings(data_dir, host=host, port=port))
     logs.configure(settings.log_format)
     supervisor = Supervisor(settings, workers)
 
@@ -53,10 +53,10 @@ def up(data_dir: Path | None, workers: int, host: str | None, port: int | None) 
 
 
 @click.command()
-@clear_errors
+@report_errors
 def web() -> None:
     """Start the web server alone, for containers. Migrates the database first."""
-    settings = with_secrets(settings_on())
+    settings = with_secrets(load_settings())
     logs.configure(settings.log_format)
     build_services(settings).db.migrate()
     command = web_command(settings)
@@ -64,17 +64,17 @@ def web() -> None:
 
 
 @click.command()
-@data_dir
+@data_dir_option
 @click.option("--headless", is_flag=True, help="Approve everything, print a JSON summary, stop.")
 @click.option("--workers", type=click.IntRange(1, 64), default=os.cpu_count() or 2, show_default=True)
 @click.option(
     "--port", type=click.IntRange(1, 65535), help="The port to listen on; headless takes a free one."
 )
-@clear_errors
+@report_errors
 def demo(data_dir: Path | None, headless: bool, workers: int, port: int | None) -> None:
     """Show the main job on a sample catalog."""
     folder = data_dir or Path(tempfile.mkdtemp(prefix="dam-connector-demo-"))
-    settings = with_secrets(settings_on(folder, port=port or (_free_port() if headless else None)))
+    settings = with_secrets(load_settings(folder, port=port or (_free_port() if headless else None)))
     logs.configure(settings.log_format)
     show = Demo(settings, workers, headless)
     try:
@@ -94,13 +94,13 @@ def _free_port() -> int:
 
 
 @click.command("doctor")
-@data_dir
-@as_json
-@clear_errors
-def doctor_command(data_dir: Path | None, machine: bool) -> None:
+@data_dir_option
+@json_option
+@report_errors
+def doctor_command(data_dir: Path | None, json_output: bool) -> None:
     """Look at every part, and say what to do about what fails."""
-    found = list(doctor.examine(settings_on(data_dir)))
-    if machine:
+    found = list(doctor.examine(load_settings(data_dir)))
+    if json_output:
         click.echo(
             json.dumps(
                 [
@@ -120,11 +120,11 @@ def doctor_command(data_dir: Path | None, machine: bool) -> None:
 
 @click.command("check-config")
 @click.argument("file", type=click.Path(path_type=Path), required=False)
-@as_json
-@clear_errors
-def check_config(file: Path | None, machine: bool) -> None:
+@json_option
+@report_errors
+def check_config(file: Path | None, json_output: bool) -> None:
     """Check a plugin.json. Exit code 0: good, 1: not."""
-    path = file or settings_on().plugin_json
+    path = file or load_settings().plugin_json
     lines: list[str] = []
     try:
         if file is not None and not file.is_file():
@@ -133,12 +133,12 @@ def check_config(file: Path | None, machine: bool) -> None:
         with tempfile.TemporaryDirectory() as folder:
             lines = [
                 line
-                for line in check_rules(rules, build_services(settings_on(Path(folder))))
+                for line in check_rules(rules, build_services(load_settings(Path(folder))))
                 if "environment variable" not in line
             ]
     except ConfigError as error:
         lines = list(error.problems)
-    if machine:
+    if json_output:
         click.echo(json.dumps({"file": str(path), "good": not lines, "problems": lines}))
     else:
         click.echo("\n".join(lines) if lines else f"{path}: good")
@@ -147,20 +147,20 @@ def check_config(file: Path | None, machine: bool) -> None:
 
 @click.command("run")
 @click.argument("sku")
-@data_dir
-@clear_errors
+@data_dir_option
+@report_errors
 def run_command(sku: str, data_dir: Path | None) -> None:
     """Make what is missing for a SKU, and retry what failed."""
-    click.echo(f"{sku}: {intake.run_again(services_on(data_dir), sku)} under way")
+    click.echo(f"{sku}: {intake.run_again(open_services(data_dir), sku)} under way")
 
 
 @click.command("replay")
 @click.argument("delivery")
-@data_dir
-@clear_errors
+@data_dir_option
+@report_errors
 def replay_command(delivery: str, data_dir: Path | None) -> None:
     """Handle a webhook delivery once more."""
-    intake.replay(services_on(data_dir), delivery)
+    intake.replay(open_services(data_dir), delivery)
     click.echo(f"{delivery}: due again")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from dam_connector.cli.common import clear_errors, data_dir, services_on
+from dam_connector.cli.common import data_dir_option, open_services, report_errors
 from dam_connector.errors import ConfigError
 from dam_connector.store.users import UserRole
 
@@ -22,8 +22,8 @@ def user() -> None:
     "--password-stdin", is_flag=True, help="Read the password from standard input instead of asking."
 )
 @click.option("--no-password", is_flag=True, help="Let in by one-time link only.")
-@data_dir
-@clear_errors
+@data_dir_option
+@report_errors
 def user_add(name: str, role: str, password_stdin: bool, no_password: bool, data_dir: Path | None) -> None:
     """Add a user, or change one's role and password."""
     password = (
@@ -33,7 +33,7 @@ def user_add(name: str, role: str, password_stdin: bool, no_password: bool, data
         if password_stdin
         else click.prompt("Password", hide_input=True, confirmation_prompt=True)
     )
-    services = services_on(data_dir)
+    services = open_services(data_dir)
     try:
         added = services.users.add(name, UserRole(role), password)
     except ValueError as error:
@@ -45,11 +45,11 @@ def user_add(name: str, role: str, password_stdin: bool, no_password: bool, data
 
 @user.command("link")
 @click.argument("name")
-@data_dir
-@clear_errors
+@data_dir_option
+@report_errors
 def user_link(name: str, data_dir: Path | None) -> None:
     """Print a link that logs a user in once, within a day."""
-    services = services_on(data_dir)
+    services = open_services(data_dir)
     found = next((u for u in services.users.all() if u.name == name), None)
     if found is None:
         raise ConfigError(f"there is no user {name!r}; dam-connector user list names them")
@@ -57,11 +57,11 @@ def user_link(name: str, data_dir: Path | None) -> None:
 
 
 @user.command("list")
-@data_dir
-@clear_errors
+@data_dir_option
+@report_errors
 def user_list(data_dir: Path | None) -> None:
     """Name all users."""
-    for found in services_on(data_dir).users.all():
+    for found in open_services(data_dir).users.all():
         click.echo(f"{found.name}\t{found.role.value}")
 
 
@@ -74,11 +74,11 @@ def token() -> None:
 @click.argument("name")
 @click.option("--label", default="api", show_default=True, help="What it is for.")
 @click.option("--days", type=click.IntRange(1), help="How long it is good; for ever when absent.")
-@data_dir
-@clear_errors
+@data_dir_option
+@report_errors
 def token_add(name: str, label: str, days: int | None, data_dir: Path | None) -> None:
     """Print a new API token of a user. It is shown this once."""
-    services = services_on(data_dir)
+    services = open_services(data_dir)
     found = next((u for u in services.users.all() if u.name == name), None)
     if found is None:
         raise ConfigError(

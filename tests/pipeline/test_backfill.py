@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from click.testing import CliRunner
 
-from dam_connector.cli import backfill as backfill_command
+from dam_connector.cli import connections as connection_commands
 from dam_connector.cli import main
 from dam_connector.domain.product import Product
 from dam_connector.errors import NotFound, RateLimited, Unavailable
@@ -117,7 +117,7 @@ def test_the_command_shows_progress(
     services: Services, clock: TestClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(services, clock, "A", "B")
-    monkeypatch.setattr(backfill_command, "services_on", lambda folder: services)
+    monkeypatch.setattr(connection_commands, "open_services", lambda folder: services)
 
     def said(*command: str) -> tuple[int, str]:
         ran = CliRunner().invoke(main, list(command))

@@ -74,7 +74,7 @@ def test_good_rows_are_made_bad_ones_are_given_back_and_mended_ones_go_on(
     assert set(versions(services, "A1")) == {"packshot"} and set(versions(services, "A2")) == {"room"}
     assert len(services.assets.of_product("A2")) == 3
     progress = services.batches.progress(batch.id)
-    assert (progress.in_review, progress.failed, progress.under_way, progress.total) == (2, 4, 0, 6)
+    assert (progress.in_review, progress.failed, progress.in_progress, progress.total) == (2, 4, 0, 6)
     assert batches.find(services, "autumn").state is BatchState.DONE
     assert {c for row in said.rows[RowState.FAILED] for c in row.codes} == {
         "row.value",
@@ -152,7 +152,7 @@ def test_pause_resume_cancel_and_retry(
     drain()
     assert services.batches.progress(batch.id).waiting == 12
     batches.control(services, batches.find(services, batch.id), "resume")
-    batches.advance(services, batches.find(services, batch.id).next_turn)
+    batches.advance(services, batches.find(services, batch.id).wake_token)
     assert services.batches.progress(batch.id).waiting == 12 - batches.LEAST_ROWS
     batches.control(services, batches.find(services, batch.id), "cancel")
     drain()
@@ -179,7 +179,7 @@ def test_a_batch_cancelled_while_its_last_rows_are_taken_stays_cancelled(
         batches.control(services, batches.find(services, batch.id), "cancel")
 
     monkeypatch.setattr(batches, "_take", cancelling)
-    batches.advance(services, batches.find(services, batch.id).next_turn)
+    batches.advance(services, batches.find(services, batch.id).wake_token)
     assert batches.find(services, batch.id).state is BatchState.CANCELLED
 
 
@@ -220,9 +220,9 @@ def test_of_two_wake_ups_for_one_turn_one_takes_the_rows(
     )
     assert batch is not None
     for _ in range(3):
-        batches.advance(services, batch.next_turn)
+        batches.advance(services, batch.wake_token)
     assert services.batches.progress(batch.id).waiting == 3 - batches.LEAST_ROWS
-    batches.advance(services, batches.find(services, batch.id).next_turn)
+    batches.advance(services, batches.find(services, batch.id).wake_token)
     assert services.batches.progress(batch.id).waiting == 0
 
 
@@ -256,7 +256,7 @@ def test_what_a_batch_asks_for_waits_in_a_lane_of_its_own(
     photos.files["a.jpg"] = picture()
     batch, _ = begun(services, sheet(tmp_path, f"L1,Chair,{photos.url('a.jpg')},seating,Studio,"))
     assert batch is not None
-    batches.advance(services, batch.next_turn)
+    batches.advance(services, batch.wake_token)
     intake.add_product(services, product("L2", images={"front": photos.url("a.jpg")}), by="test")
     assert services.queue.length("advance_bulk_run") == 2  # the batch's own job, never done here, and its run
     assert services.queue.length("advance_run") == 2  # of the single product
@@ -265,15 +265,15 @@ def test_what_a_batch_asks_for_waits_in_a_lane_of_its_own(
 
 def test_a_row_without_a_request_follows_the_rules_and_old_hashes_stay(services: Services) -> None:
     from dam_connector.domain.planning import input_hash
-    from dam_connector.domain.row_request import Request
+    from dam_connector.domain.row_request import RowRequest
 
     rules = services.rules.current()
     plain = product()
     one = input_hash(plain, {}, rules.deliverables[0], 1, rules)
     assert one == input_hash(
-        plain.with_request(Request(types=("studio",))), {}, rules.deliverables[0], 1, rules
+        plain.with_request(RowRequest(types=("studio",))), {}, rules.deliverables[0], 1, rules
     )
-    prompted = plain.with_request(Request(prompt="in the snow"))
+    prompted = plain.with_request(RowRequest(prompt="in the snow"))
     assert one == input_hash(prompted, {}, rules.deliverables[0], 1, rules)
     remote = replace(rules.deliverables[0], generator=("openai", "local"))
     assert input_hash(plain, {}, remote, 1, rules) != input_hash(prompted, {}, remote, 1, rules)

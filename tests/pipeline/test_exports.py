@@ -15,7 +15,7 @@ from dam_connector.domain.product import SourceImage, View
 from dam_connector.domain.version import VersionState
 from dam_connector.errors import ConfigError, StateConflict
 from dam_connector.store.batches import Batch
-from dam_connector.store.gallery import Wanted
+from dam_connector.store.gallery import GalleryFilter
 from dam_connector.usecases import batches, bulk_review, exports, intake, review
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain, versions
@@ -37,7 +37,7 @@ def batch(
     sheet = tmp_path / "autumn.csv"
     sheet.write_text("sku,title,image_url,category,Status\n" + "\n".join(rows) + "\n")
     begun, _ = batch_commands.run_import(
-        services, sheet, name="autumn", owner="ada", given={}, pictures=None, dry_run=False
+        services, sheet, name="autumn", owner="ada", columns={}, pictures=None, dry_run=False
     )
     assert begun is not None
     drain()
@@ -60,7 +60,7 @@ def test_the_manifest_tells_every_row(batch: Batch, services: Services) -> None:
     )
     told = made["versions"][0]
     assert (told["id"], told["version"], told["state"]) == (version.id, 1, "in_review")
-    assert {f["name"]: f["sha256"] for f in told["files"]} == {f.name: f.sha256 for f in version.shipped}
+    assert {f["name"]: f["sha256"] for f in told["files"]} == {f.name: f.sha256 for f in version.channel_files}
     assert all(url.startswith("http") for url in made["image_urls"])
     assert (
         lost["status"] == blank["status"] == "failed"
@@ -81,7 +81,7 @@ def test_a_picture_counts_once_whatever_formats_and_versions_there_are(
     review.regenerate(services, version, note="", by="ann")
     drain()
     made = next(exports.manifest(services, batch))
-    assert [v["version"] for v in made["versions"]] == [2, 1] and len({f.format for f in version.shipped}) > 1
+    assert [v["version"] for v in made["versions"]] == [2, 1] and len({f.format for f in version.channel_files}) > 1
     assert made["image_count"] == 1 and "_V2_" in made["image_urls"][0]
 
 
@@ -98,7 +98,7 @@ def test_the_sheet_comes_back_with_each_rows_status(batch: Batch, services: Serv
     version = versions(services, "A1")["packshot"]
     services.decisions.record(version, Decision(verdict=Verdict.APPROVED, by="ann"), "page")
     assert statuses()["A1"][0] == "Generated"
-    services.assets.move(version.id, VersionState.PUBLISHED)
+    services.assets.transition(version.id, VersionState.PUBLISHED)
     assert statuses()["A1"][0] == "Published"
 
 
@@ -107,7 +107,7 @@ def test_failed_rows_hold_those_that_could_not_be_made(batch: Batch, services: S
     assert (
         [row["sku"] for row in rows] == ["A2", "A3"]
         and all(row["error"] for row in rows)
-        and set(services.batches.broken(batch.id)) == {"A3"}
+        and set(services.batches.failed_skus(batch.id)) == {"A3"}
     )
 
 
@@ -116,14 +116,14 @@ def test_files_go_into_their_folders(batch: Batch, services: Services, tmp_path:
     for _ in range(2):
         summary = batch_commands.export(services, batch, "folder", out, follow=False)
     version = versions(services, "A1")["packshot"]
-    wanted = {f"seating/A1/{f.name}" for f in version.shipped}
+    wanted = {f"seating/A1/{f.name}" for f in version.channel_files}
     assert summary["files"] == len(wanted)
     assert {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()} == wanted | {"manifest.jsonl"}
     batch_commands.export(services, batch, "zip", tmp_path / "out.zip", follow=False)
     with zipfile.ZipFile(tmp_path / "out.zip") as package:
         assert package.testzip() is None and set(package.namelist()) == wanted | {"manifest.jsonl"}
-        assert package.read(f"seating/A1/{version.shipped[0].name}") == services.blobs.get(
-            version.shipped[0].sha256
+        assert package.read(f"seating/A1/{version.channel_files[0].name}") == services.blobs.get(
+            version.channel_files[0].sha256
         )
     with pytest.raises(ConfigError, match="--out"):
         batch_commands.export(services, batch, "zip", None, follow=False)
@@ -142,7 +142,7 @@ def test_lines_go_to_standard_output_and_the_summary_ends_them(
 def test_many_are_decided_undone_commented_on_and_made_again(
     batch: Batch, services: Services, drain: Drain
 ) -> None:
-    ids = [card.id for card in services.gallery.page(Wanted(batch=batch.id))]
+    ids = [card.id for card in services.gallery.page(GalleryFilter(batch=batch.id))]
     assert len(ids) == 1
     yes = Decision(verdict=Verdict.APPROVED, by="ann")
     outcome = bulk_review.decide_all(services, [*ids, "ver_none", *ids], yes, delay_s=60)
@@ -186,7 +186,7 @@ def test_an_enlarged_picture_is_the_next_version_and_says_so(
     assert "rendition.upscaled" in {i.code for i in second.report.issues} and "rendition.size" not in {
         i.code for i in second.report.issues
     }
-    assert {f.format for f in second.shipped} == {f.format for f in first.shipped}
+    assert {f.format for f in second.channel_files} == {f.format for f in first.channel_files}
     bulk_review.regenerate_all(services, [second.id], note="", by="ann")
     drain()
     third = versions(services, "A1")["packshot"]
@@ -213,13 +213,13 @@ def test_a_picture_in_the_dam_is_a_source(
         if versions(services, "A1")["packshot"].file("png")
         else ""
     )
-    name = name or versions(services, "A1")["packshot"].shipped[0].name
+    name = name or versions(services, "A1")["packshot"].channel_files[0].name
     sheet = tmp_path / "dam.csv"
     sheet.write_text(
         f"sku,title,image_url,category\nD1,Chair,dam:{name},seating\nD2,Chair,dam:library/{name},seating\nD3,Chair,dam:none.jpg,seating\n"
     )
     second, said = batch_commands.run_import(
-        services, sheet, name="from the DAM", owner="ada", given={}, pictures=None, dry_run=False
+        services, sheet, name="from the DAM", owner="ada", columns={}, pictures=None, dry_run=False
     )
     assert (
         second is not None
@@ -245,7 +245,7 @@ def test_an_edit_makes_the_next_version_of_what_it_changes(
     drain()
     assert (
         versions(services, "A1")["packshot"].number == 2
-        and "Armchair" in versions(services, "A1")["packshot"].shipped[-1].name
+        and "Armchair" in versions(services, "A1")["packshot"].channel_files[-1].name
     )
     assert [h.detail for h in services.history.entries(sku="A1") if h.what == "edited"] == ["name", "nothing"]
     assert batches.find(services, "autumn").id == batch.id

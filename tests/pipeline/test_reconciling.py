@@ -59,11 +59,11 @@ def said(services: Services) -> list[tuple[str, str, str]]:
 
 def test_a_file_that_somebody_took_off_a_shop_is_put_back(wired: Services) -> None:
     shop = wired.channel("shop")
-    before = dict(shop.live_files["CH123"])
-    shop.live_files["CH123"] = {"stranger.jpg": b"x"}
+    before = dict(shop.files_by_sku["CH123"])
+    shop.files_by_sku["CH123"] = {"stranger.jpg": b"x"}
     assert said(wired) == [("shop", "missing", "CH123"), ("shop", "orphaned", "CH123")]
     mend(wired, next(reconcile(wired)))
-    assert shop.live_files["CH123"] == before and said(wired) == []
+    assert shop.files_by_sku["CH123"] == before and said(wired) == []
 
 
 def test_what_was_deleted_in_the_dam_is_pushed_again(wired: Services, drain: Drain) -> None:
@@ -150,7 +150,7 @@ def test_what_a_source_has_and_we_do_not_and_the_other_way_round(
 
 def test_one_connection_that_is_away_leaves_the_others(wired: Services) -> None:
     wired.dam("shelf").fail_with = Unavailable("shelf", "standing", "down")
-    wired.channel("shop").live_files.clear()
+    wired.channel("shop").files_by_sku.clear()
     assert [(d.where, d.kind.value, d.port) for d in reconcile(wired)] == [
         ("shelf", "failed", "dam"),
         ("shop", "missing", "channel"),
@@ -160,16 +160,16 @@ def test_one_connection_that_is_away_leaves_the_others(wired: Services) -> None:
 
 
 def test_it_is_done_by_the_hour_and_mended_where_the_rules_say_so(wired: Services, clock: TestClock) -> None:
-    wired.channel("shop").live_files.clear()
-    assert reconcile_when_due(wired, "me") and wired.channel("shop").live_files["CH123"]
+    wired.channel("shop").files_by_sku.clear()
+    assert reconcile_when_due(wired, "me") and wired.channel("shop").files_by_sku["CH123"]
     assert kept(wired)[1] == 1 and not reconcile_when_due(wired, "me")
     clock.forward(3 * 3600)
     assert reconcile_when_due(wired, "me") and kept(wired)[1:] == (0, [])
 
 
 def test_the_command_shows_a_table_and_speaks_json(wired: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_commands, "services_on", lambda folder: wired)
-    wired.channel("shop").live_files.clear()
+    monkeypatch.setattr(connection_commands, "open_services", lambda folder: wired)
+    wired.channel("shop").files_by_sku.clear()
     shown = CliRunner().invoke(connection_commands.reconcile, [])
     assert shown.exit_code == 0 and "missing   shop" in shown.output and "--mend" in shown.output
     mended = CliRunner().invoke(connection_commands.reconcile, ["--mend", "--json"])

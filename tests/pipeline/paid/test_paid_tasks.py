@@ -15,8 +15,8 @@ from dam_connector.cli import providers as provider_commands
 from dam_connector.domain.version import Version
 from dam_connector.errors import Busy, OutOfCredit, StateConflict
 from dam_connector.fakes.tripo import FakeTripo
-from dam_connector.store.spend import Caps
-from dam_connector.store.tasks import IN_FLIGHT, TaskEntry, TaskStanding
+from dam_connector.store.spend import SpendCaps
+from dam_connector.store.tasks import IN_FLIGHT_STATES, TaskRecord, TaskState
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import intake
 from dam_connector.usecases.broker import Broker
@@ -44,7 +44,7 @@ def test_a_model_comes_from_tripo_and_its_cost_is_on_record(
         next(iter(fake.tasks)),
     )
     assert made.provenance["model_asked"] == made.provenance["model_actual"] == "v3.1-20260211"
-    assert services.spend.spent("tripo") == {"day": PRICE, "month": PRICE} and services.spend.by(
+    assert services.spend.spent("tripo") == {"day": PRICE, "month": PRICE} and services.spend.totals_by(
         "category"
     ) == [("decor", 1, PRICE)]
 
@@ -68,7 +68,7 @@ def test_a_lost_answer_is_not_asked_for_again_and_the_next_generator_goes_on(
     send(services, chair(photos, dimensions=CUBE))
     rounds()
     assert model(services).provenance["generator"] == "local" and fake.billed == 1
-    assert [(task["provider"], task["sku"]) for task in services.spend.listed("unknown")] == [
+    assert [(task["provider"], task["sku"]) for task in services.spend.tasks_in_state("unknown")] == [
         ("tripo", "CH123")
     ]
     assert services.spend.spent("tripo")["day"] == PRICE  # until a person says otherwise
@@ -133,8 +133,8 @@ def test_a_cap_for_a_batch_holds_up_that_batch_alone(
     for n in range(6):
         place(services, n, batch_id="bat_1" if n < 4 else "bat_2")
     turn(broker, 3)
-    assert services.spend.by("batch") == [("bat_1", 2, 0.6), ("bat_2", 2, 0.6)] and fake.billed == 4
-    assert [t["error"] for t in services.spend.listed("waiting")] == [
+    assert services.spend.totals_by("batch") == [("bat_1", 2, 0.6), ("bat_2", 2, 0.6)] and fake.billed == 4
+    assert [t["error"] for t in services.spend.tasks_in_state("waiting")] == [
         "tripo submit: the cap of $0.6 a batch is reached: $0.60 are spent or reserved"
     ] * 2
 
@@ -150,12 +150,12 @@ def test_what_waits_for_a_slot_gets_one_when_a_task_ended(
     flown = []
     for _ in range(6):
         turn(broker)
-        flown.append(services.tasks.count("tripo", *IN_FLIGHT))
+        flown.append(services.tasks.count("tripo", *IN_FLIGHT_STATES))
         clock.forward(30)
     assert (
         max(flown) == 3
         and fake.billed == 8
-        and services.spend.by("state") == [("settled", 8, pytest.approx(8 * PRICE))]
+        and services.spend.totals_by("state") == [("settled", 8, pytest.approx(8 * PRICE))]
     )
     assert not [1 for operation, _ in fake.requests if operation == "submit"][8:]  # nobody was turned away
 
@@ -169,7 +169,7 @@ def test_nobody_looks_before_the_time_within_which_no_task_ended_lately(
     turn(broker)
     clock.forward(5)
     turn(broker)
-    assert services.spend.by("state") == [("settled", 8, pytest.approx(8 * PRICE))]
+    assert services.spend.totals_by("state") == [("settled", 8, pytest.approx(8 * PRICE))]
     place(services, 9)
     turn(broker)
     looks = [operation for operation, _ in fake.requests].count("poll")
@@ -178,7 +178,7 @@ def test_nobody_looks_before_the_time_within_which_no_task_ended_lately(
     assert [operation for operation, _ in fake.requests].count("poll") == looks
     clock.forward(1)
     turn(broker)
-    assert services.tasks.find("run_9", "tripo").state is TaskStanding.SETTLED
+    assert services.tasks.newest("run_9", "tripo").state is TaskState.SETTLED
 
 
 def test_what_waited_long_for_a_slot_is_neither_late_nor_yesterdays(
@@ -192,8 +192,8 @@ def test_what_waited_long_for_a_slot_is_neither_late_nor_yesterdays(
         clock.forward(3000)  # the first one is given up in that time, and frees its slot
         turn(broker)
     assert (
-        services.tasks.get(first.id).state is TaskStanding.UNKNOWN
-        and services.tasks.get(second.id).state is TaskStanding.SUBMITTED
+        services.tasks.get(first.id).state is TaskState.UNKNOWN
+        and services.tasks.get(second.id).state is TaskState.SUBMITTED
     )
     place(services, 3)
     clock.forward(86_400 - 3000)
@@ -212,7 +212,7 @@ def test_what_was_made_is_not_ordered_again_by_the_same_run(
     turn(broker)
     clock.forward(60)
     turn(broker)
-    services.tasks.hear(services.tasks.get(first.id))  # and the worker dies before its checkpoint
+    services.tasks.acknowledge(services.tasks.get(first.id))  # and the worker dies before its checkpoint
     assert place(services, 1).id == first.id and fake.billed == 1
 
 
@@ -253,7 +253,7 @@ def test_an_order_whose_run_was_given_up_is_dropped(
     drain()
     clock.forward(5)
     turn(broker)
-    assert services.tasks.find(run.id, "tripo").state is TaskStanding.RELEASED
+    assert services.tasks.newest(run.id, "tripo").state is TaskState.RELEASED
 
 
 def test_a_run_that_was_not_asleep_yet_is_told_later(
@@ -265,7 +265,7 @@ def test_a_run_that_was_not_asleep_yet_is_told_later(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rules("tripo")
-    rouse, told = services.runs.rouse, []
+    rouse, told = services.runs.wake, []
     monkeypatch.setattr(
         services.runs,
         "rouse",
@@ -324,7 +324,7 @@ def test_a_sheets_cost_is_told_before_anything_is_spent(
         + "".join(f"T{n},Ball,{photos.url('a.jpg')},decor\n" for n in range(4))
     )
     batch, said = batch_commands.run_import(
-        services, sheet, name="x", owner="ada", given={}, pictures=None, dry_run=True
+        services, sheet, name="x", owner="ada", columns={}, pictures=None, dry_run=True
     )
     assert (
         batch is None
@@ -332,7 +332,7 @@ def test_a_sheets_cost_is_told_before_anything_is_spent(
         and said.usd == pytest.approx(4 * PRICE)
         and fake.billed == 0
     )
-    assert "4 billed by tripo: about $1.20" in "\n".join(batch_commands.told(said))
+    assert "4 billed by tripo: about $1.20" in "\n".join(batch_commands.preview_lines(said))
 
 
 def test_a_task_counts_for_the_one_batch_that_asked_for_it(
@@ -345,15 +345,15 @@ def test_a_task_counts_for_the_one_batch_that_asked_for_it(
     for name, color in (("first", "Ball"), ("second", "Other Ball")):
         sheet.write_text(header + f"T1,{color},{photos.url('a.jpg')},decor,{size}\n")
         batch_commands.run_import(
-            services, sheet, name=name, owner="ada", given={}, pictures=None, dry_run=False
+            services, sheet, name=name, owner="ada", columns={}, pictures=None, dry_run=False
         )
         rounds(3)
     send(services, chair(photos, dimensions=CUBE))
     rounds(3)
     by_batch = {
-        services.batches.get(batch_id).name: (n, usd) for batch_id, n, usd in services.spend.by("batch")
+        services.batches.get(batch_id).name: (n, usd) for batch_id, n, usd in services.spend.totals_by("batch")
     }
-    assert by_batch == {"first": (1, PRICE), "second": (1, PRICE)} and services.spend.by("provider") == [
+    assert by_batch == {"first": (1, PRICE), "second": (1, PRICE)} and services.spend.totals_by("provider") == [
         ("tripo", 3, 0.9)
     ]
 
@@ -362,9 +362,9 @@ def test_caps_hold_under_32_at_once(services: Services, rules: Callable) -> None
     rules("tripo")
     entries = [place(services, n) for n in range(200)]
 
-    def reserve(entry: TaskEntry) -> bool:
+    def reserve(entry: TaskRecord) -> bool:
         try:
-            services.tasks.begin(entry, Caps(day=3.0), 1000)
+            services.tasks.begin_submission(entry, SpendCaps(day=3.0), 1000)
         except OutOfCredit:
             return False
         return True
@@ -378,9 +378,9 @@ def test_slots_hold_under_32_at_once(services: Services, rules: Callable) -> Non
     rules("tripo")
     entries = [place(services, n) for n in range(100)]
 
-    def reserve(entry: TaskEntry) -> bool:
+    def reserve(entry: TaskRecord) -> bool:
         try:
-            services.tasks.begin(entry, Caps(), 7)
+            services.tasks.begin_submission(entry, SpendCaps(), 7)
         except Busy:
             return False
         return True
@@ -393,11 +393,11 @@ def test_what_is_released_is_free_again_and_settled_once(
     services: Services, clock: TestClock, rules: Callable
 ) -> None:
     rules("tripo")
-    caps = Caps(day=PRICE, month=2 * PRICE)
+    caps = SpendCaps(day=PRICE, month=2 * PRICE)
 
-    def begin(n: int) -> TaskEntry:
+    def begin(n: int) -> TaskRecord:
         entry = place(services, n)
-        services.tasks.begin(entry, caps, 10)
+        services.tasks.begin_submission(entry, caps, 10)
         return entry
 
     first = begin(1)
@@ -405,13 +405,13 @@ def test_what_is_released_is_free_again_and_settled_once(
         begin(2)
     services.tasks.release(first, "refused")
     second = begin(3)
-    services.tasks.submitted(second, "ref", clock.now())
+    services.tasks.mark_submitted(second, "ref", clock.now())
     services.tasks.settle(second, 0.2, {})
     with pytest.raises(StateConflict):
         services.tasks.settle(second, 0.3, {})
     assert (
         services.spend.spent("tripo")["day"] == pytest.approx(0.2)
-        and services.tasks.find("run_3", "tripo").state is TaskStanding.SETTLED
+        and services.tasks.newest("run_3", "tripo").state is TaskState.SETTLED
     )
     clock.forward(86_400)
     begin(4)
@@ -420,7 +420,7 @@ def test_what_is_released_is_free_again_and_settled_once(
     clock.forward(86_400)
     with pytest.raises(OutOfCredit, match="a month"):
         begin(6)
-    assert services.spend.by("provider") == [("tripo", 2, 0.5)]
+    assert services.spend.totals_by("provider") == [("tripo", 2, 0.5)]
 
 
 def test_commands_and_the_page_tell_what_was_spent(
@@ -440,7 +440,7 @@ def test_commands_and_the_page_tell_what_was_spent(
     clock.forward(5)
     turn(broker)
     assert services.history.entries(sku="S2")[0].detail == "tripo: $0.60 of $0.7 for this day are used"
-    monkeypatch.setattr(provider_commands, "services_on", lambda folder: services)
+    monkeypatch.setattr(provider_commands, "open_services", lambda folder: services)
 
     def said(*command: str) -> tuple[int, str]:
         ran = CliRunner().invoke(main, list(command))
