@@ -21,14 +21,14 @@ import trimesh
 from PIL import Image
 
 from dam_connector.domain.ids import Sha256
-from dam_connector.domain.issue import Outcome
-from dam_connector.domain.model_profiles import Limit
+from dam_connector.domain.issue import CheckOutcome
+from dam_connector.domain.model_profiles import ModelLimit
 from dam_connector.domain.version import Role, VersionFile
 from worker.checks import CheckSubject
 from worker.checks.model_limits import judge
 from worker.measuring.glb_measures import Measured, measures
 from worker.modeling.glb_export import write_glb
-from worker.modeling.textured_mesh import Model, vertex_normals
+from worker.modeling.textured_mesh import TexturedMesh, vertex_normals
 
 PACKAGE = "node_modules/@khronosgroup/gltf-asset-auditor"
 POSITIONS = {  # where its code and its words part, or ours is stricter on purpose
@@ -91,7 +91,7 @@ AXES = {
 }  # as its code has it: length is X, width Z
 
 
-def limits(schema: dict[str, Any], product: dict[str, float]) -> Iterator[tuple[str, list[Limit]]]:
+def limits(schema: dict[str, Any], product: dict[str, float]) -> Iterator[tuple[str, list[ModelLimit]]]:
     """For each of its report items our limits; none where the schema switches it off."""
 
     def at(*path: str) -> Any:
@@ -100,14 +100,14 @@ def limits(schema: dict[str, Any], product: dict[str, float]) -> Iterator[tuple[
             here = here.get(key, {}) if isinstance(here, dict) else {}
         return here if here != {} else None
 
-    def span(measure: str, *path: str, scale: float = 1.0) -> list[Limit]:
+    def span(measure: str, *path: str, scale: float = 1.0) -> list[ModelLimit]:
         low, high = (None if (b := at(*path, k)) in (None, -1) else b * scale for k in ("minimum", "maximum"))
-        return [] if low is high is None else [Limit(measure=measure, at_least=low, at_most=high, source="")]
+        return [] if low is high is None else [ModelLimit(measure=measure, at_least=low, at_most=high, source="")]
 
-    def none_of(measure: str, *path: str) -> list[Limit]:
-        return [Limit(measure=measure, at_most=0, source="")] if at(*path) else []
+    def none_of(measure: str, *path: str) -> list[ModelLimit]:
+        return [ModelLimit(measure=measure, at_most=0, source="")] if at(*path) else []
 
-    yield "gltfValidator", [Limit(measure="validator_errors", at_most=0, source="")]
+    yield "gltfValidator", [ModelLimit(measure="validator_errors", at_most=0, source="")]
     yield "fileSize", span("file_bytes", "fileSizeInKb", scale=1024)
     yield "materialCount", span("materials", "materials")
     for kind in ("nodes", "meshes", "primitives"):
@@ -128,7 +128,7 @@ def limits(schema: dict[str, Any], product: dict[str, float]) -> Iterator[tuple[
         if axis in product:
             off = (at("product", "dimensions", axis, "percentTolerance") or 0) / 100 * product[axis]
             near.append(
-                Limit(measure=measure, at_least=product[axis] - off, at_most=product[axis] + off, source="")
+                ModelLimit(measure=measure, at_least=product[axis] - off, at_most=product[axis] + off, source="")
             )
     yield "productDimensionsWithinTolerance", near
     for side in ("Height", "Width"):
@@ -139,7 +139,7 @@ def limits(schema: dict[str, Any], product: dict[str, float]) -> Iterator[tuple[
                 f"textureDimensions{end}{side}",
                 []
                 if bound in (None, -1)
-                else [Limit(measure=f"texture_{side.lower()}_px", source="", **bounds)],
+                else [ModelLimit(measure=f"texture_{side.lower()}_px", source="", **bounds)],
             )
     yield (
         "texturesPowerOfTwo",
@@ -154,7 +154,7 @@ def limits(schema: dict[str, Any], product: dict[str, float]) -> Iterator[tuple[
             bound = at(*path, key)
             yield (
                 f"{item}{end}",
-                [] if bound in (None, -1) else [Limit(measure=measure, source="", **{bound_of: bound})],
+                [] if bound in (None, -1) else [ModelLimit(measure=measure, source="", **{bound_of: bound})],
             )
     yield "uvsInverted", none_of("uv_inverted", "uvs", "requireNotInverted")
     yield "uvsInZeroToOneRange", none_of("uv_outside", "uvs", "requireRangeZeroToOne")
@@ -167,18 +167,18 @@ def limits(schema: dict[str, Any], product: dict[str, float]) -> Iterator[tuple[
     needed = max((v / k * 1024 for k, v in gutters.items()), default=None)
     yield (
         "uvGutterWideEnough",
-        [] if needed is None else [Limit(measure="uv_gutter_px", at_least=needed, source="")],
+        [] if needed is None else [ModelLimit(measure="uv_gutter_px", at_least=needed, source="")],
     )
 
 
-def verdict(wanted: list[Limit], found: dict[str, Measured]) -> Outcome:
+def verdict(wanted: list[ModelLimit], found: dict[str, Measured]) -> CheckOutcome:
     outcomes = {judge(limit, found.get(limit.measure))[0] for limit in wanted}
     return (
-        Outcome.FAIL
-        if Outcome.FAIL in outcomes
-        else Outcome.PASS
-        if Outcome.PASS in outcomes
-        else Outcome.NOT_TESTED
+        CheckOutcome.FAIL
+        if CheckOutcome.FAIL in outcomes
+        else CheckOutcome.PASS
+        if CheckOutcome.PASS in outcomes
+        else CheckOutcome.NOT_TESTED
     )
 
 
@@ -264,7 +264,7 @@ def slow(triangles: int = 100_000) -> None:
     out = io.BytesIO()
     Image.effect_noise((2048, 2048), 40).convert("RGB").save(out, "JPEG", quality=90)
     data = write_glb(
-        Model(
+        TexturedMesh(
             positions=corners,
             normals=vertex_normals(corners, order),
             uvs=uvs,

@@ -57,7 +57,7 @@ def measure(rows: int = ROWS) -> dict[str, Any]:
         assert batch is not None
         while (
             progress := services.batches.progress(batch.id)
-        ).under_way and time.perf_counter() - began < TIMEOUT_S:
+        ).in_progress and time.perf_counter() - began < TIMEOUT_S:
             time.sleep(1)
         seconds, used = time.perf_counter() - began, _cpu_s() - cpu
         steps = _steps(services)

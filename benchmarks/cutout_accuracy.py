@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from worker.imaging.cutout import CONFIDENT, cut_out
+from worker.imaging.cutout import MIN_CONFIDENCE, cut_out
 from worker.imaging.decode import Photo, decode
 
 GROUNDS = {
@@ -109,8 +109,8 @@ def measure(bench: Path) -> dict[str, object]:
             "pictures": len(rows),
             "mean_iou": round(float(np.mean([r[0] for r in rows])), 4),
             "lowest_iou": round(min(r[0] for r in rows), 3),
-            "poor_and_not_flagged": sum(r[0] < GOOD and r[1] >= CONFIDENT for r in rows),
-            "good_and_flagged": sum(r[0] >= GOOD and r[1] < CONFIDENT for r in rows),
+            "poor_and_not_flagged": sum(r[0] < GOOD and r[1] >= MIN_CONFIDENCE for r in rows),
+            "good_and_flagged": sum(r[0] >= GOOD and r[1] < MIN_CONFIDENCE for r in rows),
             "cpu_s": round(float(np.mean([r[2] for r in rows])), 2),
         }
         for name, rows in groups.items()

@@ -28,8 +28,8 @@ from schemas.plugin import load_rules
 from worker.check_process import CheckProcess, CheckRequest
 from worker.gltf.document import read_json
 from worker.modeling.glb_export import write_glb
-from worker.modeling.textured_mesh import Model, vertex_normals
-from worker.modeling.web_packing import write_web
+from worker.modeling.textured_mesh import TexturedMesh, vertex_normals
+from worker.modeling.web_packing import write_web_glb
 
 RULES = Path(__file__).parent.parent / "plugin.json"
 LIMIT_S, LIMIT_MB = 10.0, 1024.0
@@ -59,25 +59,25 @@ WILD: tuple[Any, ...] = (
 )
 
 
-def seeds(bench: Path | None) -> list[bytes]:
+def seed_glbs(bench: Path | None) -> list[bytes]:
     """GLBs to begin with."""
     mesh = trimesh.creation.icosphere(3, 0.2)
     positions, faces = mesh.vertices.astype(np.float32), mesh.faces.astype(np.uint32)
     out = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(out, "PNG")
     uvs = (positions[:, :2] * 2 + 0.5).astype(np.float32)
-    model = Model(
+    model = TexturedMesh(
         positions=positions,
         normals=vertex_normals(positions, faces),
         uvs=uvs,
         faces=faces,
         texture=out.getvalue(),
     )
-    made = [write_glb(model, "a"), write_web(model, "a")]
+    made = [write_glb(model, "a"), write_web_glb(model, "a")]
     return made + ([p.read_bytes() for p in sorted(bench.glob("*/model.glb"))] if bench else [])
 
 
-def packed(document: dict[str, Any], binary: bytes, text: bytes | None = None) -> bytes:
+def pack_glb(document: dict[str, Any], binary: bytes, text: bytes | None = None) -> bytes:
     """A GLB of a document and its binary chunk."""
     text = json.dumps(document).encode() if text is None else text
     text += b" " * (-len(text) % 4)
@@ -92,24 +92,24 @@ def _binary(data: bytes) -> bytes:
     return data[28 + length :]
 
 
-def bits(data: bytes, rng: random.Random) -> bytes:
+def flip_bits(data: bytes, rng: random.Random) -> bytes:
     out = bytearray(data)
     for _ in range(rng.choice([1, 4, 64, 1000])):
         out[rng.randrange(len(out))] ^= 1 << rng.randrange(8)
     return bytes(out)
 
 
-def binary_bits(data: bytes, rng: random.Random) -> bytes:
+def flip_binary_bits(data: bytes, rng: random.Random) -> bytes:
     start = 28 + int.from_bytes(data[12:16], "little")
-    return data[:start] + bits(data[start:], rng)
+    return data[:start] + flip_bits(data[start:], rng)
 
 
-def truncated(data: bytes, rng: random.Random) -> bytes:
+def truncate(data: bytes, rng: random.Random) -> bytes:
     cut = data[: rng.randrange(len(data))]
     return cut if rng.random() < 0.5 else cut[:8] + struct.pack("<I", len(cut)) + cut[12:]
 
 
-def lying(data: bytes, rng: random.Random) -> bytes:
+def false_lengths(data: bytes, rng: random.Random) -> bytes:
     at = rng.choice([4, 8, 12, 16, 20 + int.from_bytes(data[12:16], "little")])
     return (
         data[:at]
@@ -118,7 +118,7 @@ def lying(data: bytes, rng: random.Random) -> bytes:
     )
 
 
-def wild_value(data: bytes, rng: random.Random) -> bytes:
+def wild_values(data: bytes, rng: random.Random) -> bytes:
     """Some values of the JSON replaced by ones that do not belong there."""
     document = read_json(data)
     for _ in range(rng.choice([1, 1, 2, 5])):
@@ -133,10 +133,10 @@ def wild_value(data: bytes, rng: random.Random) -> bytes:
                 continue
             here[key] = rng.choice(WILD)
             break
-    return packed(document, _binary(data))
+    return pack_glb(document, _binary(data))
 
 
-def cyclic(data: bytes, rng: random.Random) -> bytes:
+def cyclic_nodes(data: bytes, rng: random.Random) -> bytes:
     document = read_json(data)
     count = rng.choice([1, 3, 2000])
     document["nodes"] = [
@@ -144,7 +144,7 @@ def cyclic(data: bytes, rng: random.Random) -> bytes:
         for n in range(count)
     ]
     document["scenes"] = [{"nodes": [0]}]
-    return packed(document, _binary(data))
+    return pack_glb(document, _binary(data))
 
 
 def huge_floats(data: bytes, rng: random.Random) -> bytes:
@@ -154,7 +154,7 @@ def huge_floats(data: bytes, rng: random.Random) -> bytes:
         binary[at : at + 4] = struct.pack(
             "<f", rng.choice([float("nan"), float("inf"), -float("inf"), 3e38, 1e20, -1e-40])
         )
-    return packed(read_json(data), bytes(binary))
+    return pack_glb(read_json(data), bytes(binary))
 
 
 def huge_counts(data: bytes, rng: random.Random) -> bytes:
@@ -163,10 +163,10 @@ def huge_counts(data: bytes, rng: random.Random) -> bytes:
         row["count"] = rng.choice([2**31, 2**31 - 1, 10**7, 10**8, 0])
         if rng.random() < 0.5:
             row.pop("bufferView", None)
-    return packed(document, _binary(data))
+    return pack_glb(document, _binary(data))
 
 
-def bomb(data: bytes, rng: random.Random) -> bytes:
+def picture_bomb(data: bytes, rng: random.Random) -> bytes:
     """The texture replaced by a small file that unpacks to a very large picture."""
     side = rng.choice([8000, 16_000, 30_000])
     out = io.BytesIO()
@@ -179,46 +179,46 @@ def bomb(data: bytes, rng: random.Random) -> bytes:
     document["textures"] = [{"source": 0}]
     binary += out.getvalue()
     document["buffers"] = [{"byteLength": len(binary)}]
-    return packed(document, binary)
+    return pack_glb(document, binary)
 
 
-def deep(data: bytes, rng: random.Random) -> bytes:
+def deep_json(data: bytes, rng: random.Random) -> bytes:
     depth = rng.choice([500, 5000, 200_000])
     text = json.dumps(read_json(data)).encode()
-    return packed({}, _binary(data), text[:-1] + b', "extras": ' + b"[" * depth + b"]" * depth + b"}")
+    return pack_glb({}, _binary(data), text[:-1] + b', "extras": ' + b"[" * depth + b"]" * depth + b"}")
 
 
-def crowded(data: bytes, rng: random.Random) -> bytes:
-    return crowd(data, rng.choice([50, 700, 90_000]))
+def many_nodes(data: bytes, rng: random.Random) -> bytes:
+    return repeat_node(data, rng.choice([50, 700, 90_000]))
 
 
-def crowd(data: bytes, count: int, **moved: list[float]) -> bytes:
+def repeat_node(data: bytes, count: int, **moved: list[float]) -> bytes:
     """The same mesh shown so many times. moved: each node's translation, rotation or scale."""
     document = read_json(data)
     document["nodes"] = [{"mesh": 0, **moved} for _ in range(count)]
     document["scenes"] = [{"nodes": list(range(count))}]
-    return packed(document, _binary(data))
+    return pack_glb(document, _binary(data))
 
 
 MUTATIONS: tuple[Callable[[bytes, random.Random], bytes], ...] = (
-    bits,
-    binary_bits,
-    binary_bits,
-    truncated,
-    lying,
-    wild_value,
-    wild_value,
-    wild_value,
-    cyclic,
+    flip_bits,
+    flip_binary_bits,
+    flip_binary_bits,
+    truncate,
+    false_lengths,
+    wild_values,
+    wild_values,
+    wild_values,
+    cyclic_nodes,
     huge_floats,
     huge_counts,
-    bomb,
-    deep,
-    crowded,
+    picture_bomb,
+    deep_json,
+    many_nodes,
 )
 
 
-def mutant(number: int, begun: list[bytes]) -> tuple[str, bytes]:
+def mutate(number: int, begun: list[bytes]) -> tuple[str, bytes]:
     """The mutation of that number: always the same. Its name and the file."""
     rng = random.Random(number)
     how = MUTATIONS[number % len(MUTATIONS)]
@@ -227,9 +227,9 @@ def mutant(number: int, begun: list[bytes]) -> tuple[str, bytes]:
 
 def _share(job: tuple[int, int, Path | None]) -> list[tuple[str, str, float, float]]:
     start, stop, bench = job
-    begun, guard, rules, rows = seeds(bench), CheckProcess(), load_rules(RULES.read_text()), []
+    begun, guard, rules, rows = seed_glbs(bench), CheckProcess(), load_rules(RULES.read_text()), []
     for number in range(start, stop):
-        how, data = mutant(number, begun)
+        how, data = mutate(number, begun)
         made = VersionFile(
             name="x.glb",
             format="glb",

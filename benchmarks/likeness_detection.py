@@ -24,8 +24,8 @@ from worker.checks.likeness import score
 from worker.imaging.cutout import cut_out
 from worker.imaging.decode import decode
 from worker.modeling.glb_import import read_glb
-from worker.modeling.photo_comparison import Likeness
-from worker.modeling.textured_mesh import Model, vertex_normals
+from worker.modeling.photo_comparison import ModelComparer
+from worker.modeling.textured_mesh import TexturedMesh, vertex_normals
 
 SETS: dict[str, dict[View, str]] = {
     "clean sides": {
@@ -40,7 +40,7 @@ SETS: dict[str, dict[View, str]] = {
 MEASURES = ("outline", "aspect", "colour", "missing", "extra", "mirrored", "turned")
 
 
-def recoloured(model: Model, degrees: float) -> Model:
+def recoloured(model: TexturedMesh, degrees: float) -> TexturedMesh:
     """The base colour with its hue turned; greys are tinted."""
     if model.texture is None:
         return replace(model, color=(model.color[2], model.color[0], model.color[1] * 0.5, 1.0))
@@ -53,37 +53,37 @@ def recoloured(model: Model, degrees: float) -> Model:
     return replace(model, texture=out.getvalue())
 
 
-def stretched(model: Model, axis: int, by: float = 1.1) -> Model:
+def stretched(model: TexturedMesh, axis: int, by: float = 1.1) -> TexturedMesh:
     scale = np.ones(3, np.float32)
     scale[axis] = by
     return _moved(model, model.positions * scale)
 
 
-def mirrored(model: Model) -> Model:
+def mirrored(model: TexturedMesh) -> TexturedMesh:
     flipped = replace(
         model, positions=model.positions * np.array([-1, 1, 1], np.float32), faces=model.faces[:, ::-1].copy()
     )
     return _moved(flipped, flipped.positions)
 
 
-def instead(model: Model, other: Model) -> Model:
+def instead(model: TexturedMesh, other: TexturedMesh) -> TexturedMesh:
     """Another product, scaled to the size of this one."""
-    unit = (other.positions - other.low) / np.maximum(other.extent, 1e-9)
-    return _moved(other, (unit * model.extent + model.low).astype(np.float32))
+    unit = (other.positions - other.min_corner) / np.maximum(other.extent, 1e-9)
+    return _moved(other, (unit * model.extent + model.min_corner).astype(np.float32))
 
 
-def without(model: Model, axis: int, share: float) -> Model:
+def without(model: TexturedMesh, axis: int, share: float) -> TexturedMesh:
     """The model without what lies beyond a share of its extent."""
-    beyond = model.positions[:, axis] > model.low[axis] + share * model.extent[axis]
+    beyond = model.positions[:, axis] > model.min_corner[axis] + share * model.extent[axis]
     return replace(model, faces=model.faces[~beyond[model.faces].any(1)])
 
 
-def _moved(model: Model, positions: np.ndarray[Any, Any]) -> Model:
+def _moved(model: TexturedMesh, positions: np.ndarray[Any, Any]) -> TexturedMesh:
     positions = positions.astype(np.float32)
     return replace(model, positions=positions, normals=vertex_normals(positions, model.faces))
 
 
-def wrong(model: Model, others: list[Model]) -> Iterator[tuple[str, Model]]:
+def wrong(model: TexturedMesh, others: list[TexturedMesh]) -> Iterator[tuple[str, TexturedMesh]]:
     """The model with each defect."""
     yield from (("recoloured", recoloured(model, d)) for d in (60, 180))
     yield from ((f"stretched {'xyz'[axis]}", stretched(model, axis)) for axis in range(3))
@@ -104,7 +104,7 @@ def _folder(job: tuple[Path, list[Path]]) -> list[dict[str, Any]]:
     }
     rows = []
     for defect, model in [("none", truth), *wrong(truth, others)]:
-        likeness = Likeness(model)
+        likeness = ModelComparer(model)
         began = time.process_time()
         made = {
             (n, v): likeness.compare(photos[n].alpha, photos[n].rgb, v)

@@ -27,13 +27,13 @@ from PIL import Image
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from dam_connector.domain.product import Dimensions, View
-from worker.imaging.cutout import cut_out, warm
+from worker.imaging.cutout import cut_out, warm_up_colour_tables
 from worker.imaging.decode import decode
 from worker.modeling import build
-from worker.modeling.camera import camera_for
+from worker.modeling.camera import named_camera
 from worker.modeling.glb_export import write_glb
 from worker.modeling.glb_import import read_glb
-from worker.modeling.render import Look, Stage
+from worker.modeling.render import Renderer, RenderOptions
 
 INPUTS: dict[str, dict[View, str]] = {
     "front, right, back, top": {
@@ -57,7 +57,7 @@ YARDSTICK_S = 0.135  # .026 + .029 + .065 + .015, what they took elsewhere for a
 def made(folder: Path, files: dict[View, str], out: Path) -> dict[str, Any]:
     """Make one model in this process, made ready as a worker is before it forks; what it cost and what it says of itself."""
     cv2.setNumThreads(1)
-    warm()
+    warm_up_colour_tables()
     facts = json.loads((folder / "dims.json").read_text())
     size = Dimensions(width_m=facts["width_m"], height_m=facts["height_m"], depth_m=facts["depth_m"])
     stages: dict[str, tuple[float, float]] = {}
@@ -147,15 +147,15 @@ def _one(job: tuple[Path, str, Path]) -> tuple[str, str, dict[str, Any]]:
 
 def colour(truth: Path, mine: Path) -> dict[str, float]:
     """Mean CIEDE2000 over the pixels that both have, in renders under one light: from the front and the right, and 30 degrees beside."""
-    one, two = (Stage(read_glb(p.read_bytes())) for p in (truth, mine))
+    one, two = (Renderer(read_glb(p.read_bytes())) for p in (truth, mine))
     model = read_glb(truth.read_bytes())
     found = {}
     for name, views in (("colour", ("front", "right")), ("colour_beside", ("30,0", "120,0"))):
         off = []
         for view in views:
-            camera = camera_for(model.low, model.high, view)
+            camera = named_camera(model.min_corner, model.max_corner, view)
             (a, seen), (b, also) = (
-                stage.render(camera, SHEET_PX, Look(background=None, shadow=False)) for stage in (one, two)
+                stage.render(camera, SHEET_PX, RenderOptions(background=None, shadow=False)) for stage in (one, two)
             )
             both = (seen > 250) & (also > 250)
             off.append(deltaE_ciede2000(rgb2lab(a[both]), rgb2lab(b[both])).mean())
@@ -227,8 +227,8 @@ def sheets(bench: Path, results: dict[str, dict[str, dict[str, Any]]], out: Path
                 read_glb(p.read_bytes()) for p in (bench / product / "model.glb", Path(facts["path"]))
             )
             for view in ("front", "hero", "65,18", "215,18"):
-                camera = camera_for(truth.low, truth.high, view)
-                row += [Stage(model).render(camera, SHEET_PX)[0] for model in (truth, mine)]
+                camera = named_camera(truth.min_corner, truth.max_corner, view)
+                row += [Renderer(model).render(camera, SHEET_PX)[0] for model in (truth, mine)]
             rows.append(np.hstack(row))
         Image.fromarray(np.vstack(rows)).save(out / f"{name.replace(', ', '-').replace(' ', '_')}.png")
 

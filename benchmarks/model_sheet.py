@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dam_connector.domain.product import Dimensions, View
-from samples.make_photos import OUT, VIEWS, painted
+from samples.make_photos import OUTPUT_FOLDER, VIEWS, painted_model
 from samples.product_meshes import PRODUCTS
 from worker.imaging.cutout import cut_out
 from worker.imaging.decode import decode
-from worker.modeling.build import Built, build_model
-from worker.modeling.camera import camera_for
-from worker.modeling.render import Stage
-from worker.modeling.textured_mesh import Model
+from worker.modeling.build import ModelBuild, build_model
+from worker.modeling.camera import named_camera
+from worker.modeling.render import Renderer
+from worker.modeling.textured_mesh import TexturedMesh
 
 PX = 210
 ANGLES = ("front", "hero", "65,18")
@@ -28,18 +28,18 @@ ANGLES = ("front", "hero", "65,18")
 
 def words(name: str) -> str:
     """What the sample catalog says of the product in this photo."""
-    entries = json.loads((OUT / "catalog.json").read_text())
+    entries = json.loads((OUTPUT_FOLDER / "catalog.json").read_text())
     record = next(
         e["product"] for e in entries if next(iter(e["product"]["images"].values())).startswith(f"{name}-")
     )
     return f"{record['name']} {record['category']} {record['material']}"
 
 
-def made(name: str, model: Model) -> Built:
+def made(name: str, model: TexturedMesh) -> ModelBuild:
     """The model that the product's photos give."""
     width, height, depth = (float(v) for v in model.extent)
     cutouts = {
-        View(v): cut_out(decode((OUT / f"{name}-{v}.jpg").read_bytes(), max_pixels=10**8))
+        View(v): cut_out(decode((OUTPUT_FOLDER / f"{name}-{v}.jpg").read_bytes(), max_pixels=10**8))
         for v in VIEWS[name]
     }
     size = Dimensions(width_m=width, height_m=height, depth_m=depth)
@@ -47,14 +47,14 @@ def made(name: str, model: Model) -> Built:
 
 
 def row(name: str) -> NDArray[np.uint8]:
-    model, paint = painted(PRODUCTS[name]())
+    model, paint = painted_model(PRODUCTS[name]())
     built = made(name, model)
     print(f"{name}: {', '.join(VIEWS[name])}: {built.family}, confidence {built.confidence}")
-    with Image.open(OUT / f"{name}-{VIEWS[name][0]}.jpg") as photo:
+    with Image.open(OUTPUT_FOLDER / f"{name}-{VIEWS[name][0]}.jpg") as photo:
         tiles = [np.asarray(photo.convert("RGB").resize((PX, PX)))]
     for angle in ANGLES:
-        tiles.append(Stage(model, paint).render(camera_for(model.low, model.high, angle), PX)[0])
-        tiles.append(Stage(built.model).render(camera_for(built.model.low, built.model.high, angle), PX)[0])
+        tiles.append(Renderer(model, paint).render(named_camera(model.min_corner, model.max_corner, angle), PX)[0])
+        tiles.append(Renderer(built.model).render(named_camera(built.model.min_corner, built.model.max_corner, angle), PX)[0])
     return np.hstack(tiles)
 
 

@@ -17,7 +17,7 @@ from dam_connector.domain.codec import to_plain
 from dam_connector.domain.ids import Sha256, Sku, new_id
 from dam_connector.domain.issue import Report, issue
 from dam_connector.domain.product import Product
-from dam_connector.domain.search_tags import tags_of
+from dam_connector.domain.search_tags import version_search_tags
 from dam_connector.domain.version import Role, VersionFile
 from dam_connector.settings import Settings, with_secrets
 from dam_connector.store import tables
@@ -173,7 +173,7 @@ def _rows(services: Services, size: int, pick: random.Random) -> Iterator[dict[s
 
 def _tags(product: Product, deliverable: str, codes: list[str], number: int) -> tuple[str, ...]:
     batches = ["bat_b"] if number % 10 == 0 else []
-    return tags_of(
+    return version_search_tags(
         sku=product.sku,
         name=product.name,
         category=product.category,

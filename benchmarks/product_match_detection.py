@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import decode
 from worker.imaging.lifestyle import Scene, compose_lifestyle
-from worker.imaging.product_match import Recognition, marks_of, recognise
-from worker.imaging.provider_pictures import reasons
+from worker.imaging.product_match import ProductMatch, find_lettering, match_product
+from worker.imaging.provider_pictures import find_mismatches
 
 U8 = NDArray[np.uint8]
 SAMPLES = Path(__file__).parent.parent / "dam_connector" / "samples"
@@ -34,7 +34,7 @@ def photos(bench: Path | None) -> Iterator[tuple[str, Cutout]]:
         yield f"{file.parent.name}/{file.stem}", cut_out(photo)
 
 
-def lettered(cutout: Cutout, words: str) -> Cutout:
+def print_lettering(cutout: Cutout, words: str) -> Cutout:
     """The product with words printed on its middle."""
     rgb = cutout.rgb.copy()
     left, _, right, _ = cutout.box
@@ -55,11 +55,11 @@ def _widest(cutout: Cutout, width: int, height: int) -> tuple[int, int]:
     return int(x - width // 2), int(y + height // 2)
 
 
-def changed(cutout: Cutout, rgb: U8) -> Cutout:
+def with_pixels(cutout: Cutout, rgb: U8) -> Cutout:
     return Cutout(rgb=rgb, alpha=cutout.alpha, confidence=cutout.confidence)
 
 
-def hue(degrees: float) -> Callable[[Cutout], Cutout]:
+def rotate_hue(degrees: float) -> Callable[[Cutout], Cutout]:
     def turn(cutout: Cutout) -> Cutout:
         lab = cv2.cvtColor(cutout.rgb.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
         angle = np.radians(degrees)
@@ -70,12 +70,12 @@ def hue(degrees: float) -> Callable[[Cutout], Cutout]:
             a * np.sin(angle) + b * np.cos(angle),
         )
         lab[..., 1] += np.where(chroma < 12, 25, 0)  # what has no colour gets one
-        return changed(cutout, (np.clip(cv2.cvtColor(lab, cv2.COLOR_Lab2RGB), 0, 1) * 255).astype(np.uint8))
+        return with_pixels(cutout, (np.clip(cv2.cvtColor(lab, cv2.COLOR_Lab2RGB), 0, 1) * 255).astype(np.uint8))
 
     return turn
 
 
-def stretched(factor: float) -> Callable[[Cutout], Cutout]:
+def stretch_width(factor: float) -> Callable[[Cutout], Cutout]:
     def stretch(cutout: Cutout) -> Cutout:
         size = (round(cutout.rgb.shape[1] * factor), cutout.rgb.shape[0])
         return Cutout(rgb=cv2.resize(cutout.rgb, size), alpha=cv2.resize(cutout.alpha, size), confidence=1.0)
@@ -83,7 +83,7 @@ def stretched(factor: float) -> Callable[[Cutout], Cutout]:
     return stretch
 
 
-def mirrored(cutout: Cutout) -> Cutout:
+def mirror(cutout: Cutout) -> Cutout:
     return Cutout(
         rgb=np.ascontiguousarray(cutout.rgb[:, ::-1]),
         alpha=np.ascontiguousarray(cutout.alpha[:, ::-1]),
@@ -91,7 +91,7 @@ def mirrored(cutout: Cutout) -> Cutout:
     )
 
 
-def painted_over(cutout: Cutout) -> Cutout:
+def repaint_part(cutout: Cutout) -> Cutout:
     """A third of it repainted with another pattern, as where a provider made a part up."""
     rgb = cutout.rgb.copy()
     left, top, right, bottom = cutout.box
@@ -102,15 +102,15 @@ def painted_over(cutout: Cutout) -> Cutout:
     rgb[rows, left:right] = np.clip(
         rgb[rows, left:right].mean((0, 1)) + 45 * (noise / noise.std())[..., None], 0, 255
     ).astype(np.uint8)
-    return changed(cutout, rgb)
+    return with_pixels(cutout, rgb)
 
 
-def garbled(cutout: Cutout) -> Cutout:
+def garble_lettering(cutout: Cutout) -> Cutout:
     """Its lettering bent and swapped, as image models do."""
     rgb = cutout.rgb.copy()
     rng = np.random.default_rng(5)
     mask = cutout.alpha
-    for x, y, width, height in marks_of(rgb, mask):
+    for x, y, width, height in find_lettering(rgb, mask):
         patch = rgb[y : y + height, x : x + width].copy()
         columns = max(2, width // max(4, height))
         parts = np.array_split(np.arange(width), columns)
@@ -120,14 +120,14 @@ def garbled(cutout: Cutout) -> Cutout:
         for column in range(width):
             patch[:, column] = np.roll(patch[:, column], wave[column], axis=0)
         rgb[y : y + height, x : x + width] = patch
-    return changed(cutout, rgb)
+    return with_pixels(cutout, rgb)
 
 
-def room(cutout: Cutout, slot: int, seed: int = 1) -> U8:
+def compose_room(cutout: Cutout, slot: int, seed: int = 1) -> U8:
     return compose_lifestyle(cutout, Scene(width=1024, height=1280, fill=0.62, slot=slot, seed=seed)).rgb
 
 
-def as_made(picture: U8, seed: int) -> U8:
+def simulate_provider(picture: U8, seed: int) -> U8:
     """The picture as a provider might give it back: warmer or colder light, a bend of its tones, slightly turned, softened, coded."""
     rng = np.random.default_rng(seed)
     light = picture.astype(np.float32) / 255
@@ -152,20 +152,20 @@ def as_made(picture: U8, seed: int) -> U8:
 
 
 CHANGES: dict[str, Callable[[Cutout], Cutout]] = {
-    "another colour": hue(70),
-    "slightly another colour": hue(30),
-    "15 % wider": stretched(1.15),
-    "10 % slimmer": stretched(0.9),
-    "mirrored": mirrored,
-    "a part made up": painted_over,
-    "lettering garbled": garbled,
+    "another colour": rotate_hue(70),
+    "slightly another colour": rotate_hue(30),
+    "15 % wider": stretch_width(1.15),
+    "10 % slimmer": stretch_width(0.9),
+    "mirrored": mirror,
+    "a part made up": repaint_part,
+    "lettering garbled": garble_lettering,
 }
 
 
-def told(name: str, what: str, found: Recognition) -> str:
-    marks = "    -" if found.marks is None else f"{found.marks:5.2f}"
-    numbers = f"{found.colour:6.1f} {found.structure:6.2f} {marks} {found.stretch:6.2f} {found.seen:5.2f}"
-    return f"{name:32} {what:26} {found.by or 'not found':9} {numbers}  {', '.join(code for code, *_ in reasons(found))}"
+def format_row(name: str, what: str, found: ProductMatch) -> str:
+    marks = "    -" if found.lettering is None else f"{found.lettering:5.2f}"
+    numbers = f"{found.colour_difference:6.1f} {found.pattern_share:6.2f} {marks} {found.stretch:6.2f} {found.visible_share:5.2f}"
+    return f"{name:32} {what:26} {found.method or 'not found':9} {numbers}  {', '.join(code for code, *_ in find_mismatches(found))}"
 
 
 def main() -> None:
@@ -175,22 +175,22 @@ def main() -> None:
     right = wrong = 0
     caught: dict[str, list[bool]] = {}
     plain = {name: cutout for name, cutout in found}
-    printed = {f"{name} printed": lettered(cutout, "NORTHWIND") for name, cutout in found[:8]}
+    printed = {f"{name} printed": print_lettering(cutout, "NORTHWIND") for name, cutout in found[:8]}
     for number, (name, cutout) in enumerate({**plain, **printed}.items()):
         for slot in (1, 2):
-            seen = recognise(cutout, as_made(room(cutout, slot), 10 * number + slot))
-            right, wrong = right + 1, wrong + bool(list(reasons(seen)))
-            print(told(name, f"right, room {slot}", seen))
+            seen = match_product(cutout, simulate_provider(compose_room(cutout, slot), 10 * number + slot))
+            right, wrong = right + 1, wrong + bool(list(find_mismatches(seen)))
+            print(format_row(name, f"right, room {slot}", seen))
         for what, change in CHANGES.items():
             if what == "lettering garbled" and "printed" not in name:
                 continue
-            seen = recognise(cutout, as_made(room(change(cutout), 1), number))
-            caught.setdefault(what, []).append(bool(list(reasons(seen))))
-            print(told(name, what, seen))
+            seen = match_product(cutout, simulate_provider(compose_room(change(cutout), 1), number))
+            caught.setdefault(what, []).append(bool(list(find_mismatches(seen))))
+            print(format_row(name, what, seen))
         other = found[(number + 3) % len(found)][1]
-        seen = recognise(cutout, as_made(room(other, 1), number))
-        caught.setdefault("another product", []).append(bool(list(reasons(seen))))
-        print(told(name, "another product", seen))
+        seen = match_product(cutout, simulate_provider(compose_room(other, 1), number))
+        caught.setdefault("another product", []).append(bool(list(find_mismatches(seen))))
+        print(format_row(name, "another product", seen))
     print(f"\nright pictures held back: {wrong} of {right}")
     for what, hits in caught.items():
         print(f"{what}: {sum(hits)} of {len(hits)} caught")

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 from PIL import Image
 
-from worker.imaging.composition import Studio, compose
+from worker.imaging.composition import Studio, compose_studio
 from worker.imaging.cutout import cut_out
 from worker.imaging.decode import decode
 from worker.imaging.encode import AVIF_QUALITY, JPEG_QUALITY, WEBP_METHOD, WEBP_QUALITY, encode
@@ -24,7 +24,7 @@ def ours() -> None:
     """One photo, cut out once, in two studios and two rooms."""
     cutout = cut_out(decode(PHOTO.read_bytes(), max_pixels=10**8))
     pictures = [
-        compose(cutout, Studio(width=SIDE, height=SIDE, background=b, fill=0.86, shadow=True))
+        compose_studio(cutout, Studio(width=SIDE, height=SIDE, background=b, fill=0.86, shadow=True))
         for b in ("#ffffff", "#eeeeee")
     ]
     pictures += [

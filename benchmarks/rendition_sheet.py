@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dam_connector.domain.product import Dimensions, View
-from worker.imaging.composition import Studio, compose
+from worker.imaging.composition import Studio, compose_studio
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import decode
 from worker.imaging.lifestyle import ROOMS, Scene, compose_lifestyle
 from worker.modeling.build import build_model
-from worker.modeling.turntable import photographed
+from worker.modeling.turntable import render_views
 
 SAMPLES = Path(__file__).parent.parent / "dam_connector" / "samples"
 USUAL = {
@@ -37,7 +37,7 @@ def row(cutout: Cutout, *, oblique: bool, height_m: float | None) -> NDArray[np.
     frame: dict[str, Any] = {"width": WIDTH * 2, "height": HEIGHT * 2, "oblique": oblique}
     studios = (("#ffffff", False), ("#f7f7f7 to #cdd2d7", True))
     made = [
-        compose(cutout, Studio(**frame, fill=0.78, background=b, shadow=True, reflection=r))
+        compose_studio(cutout, Studio(**frame, fill=0.78, background=b, shadow=True, reflection=r))
         for b, r in studios
     ]
     scenes = (
@@ -74,7 +74,7 @@ def _rendered() -> Cutout:
         max_triangles=20_000,
         texture_px=1024,
     )
-    return next(photographed(built.model, "-25,22", "still", 1, (WIDTH * 1.4, HEIGHT * 1.4))).cutout
+    return next(render_views(built.model, "-25,22", "still", 1, (WIDTH * 1.4, HEIGHT * 1.4))).cutout
 
 
 if __name__ == "__main__":

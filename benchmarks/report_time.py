@@ -23,7 +23,7 @@ from dam_connector.domain.version import Role, VersionFile
 from schemas.plugin import load_rules
 from worker.check_process import CheckProcess, CheckRequest
 from worker.modeling.glb_export import write_glb
-from worker.modeling.textured_mesh import Model
+from worker.modeling.textured_mesh import TexturedMesh
 
 ROOT = Path(__file__).parent.parent
 ROUNDS = 15
@@ -33,7 +33,7 @@ v.validateBytes(new Uint8Array(fs.readFileSync(process.argv[2]))).then(r => proc
 """
 
 
-def large() -> bytes:
+def large_glb() -> bytes:
     """The GLB of 3 MB: a ball of 30,000 triangles with a seam, and a texture of 2048 px that makes two thirds of the file."""
     rows, columns = 101, 151
     down, across = np.meshgrid(np.linspace(0, 1, rows), np.linspace(0, 1, columns), indexing="ij")
@@ -54,7 +54,7 @@ def large() -> bytes:
     Image.fromarray(noise).resize((2048, 2048), Image.Resampling.BICUBIC).save(out, "JPEG", quality=93)
     positions = (unit * 0.2 + [0, 0.2, 0]).astype(np.float32)
     return write_glb(
-        Model(
+        TexturedMesh(
             positions=positions,
             normals=unit.astype(np.float32),
             uvs=uvs,
@@ -65,7 +65,7 @@ def large() -> bytes:
     )
 
 
-def timed(what: Callable[[], object], rounds: int = ROUNDS) -> float:
+def median_seconds(what: Callable[[], object], rounds: int = ROUNDS) -> float:
     """The median time in seconds."""
     times = []
     for _ in range(rounds):
@@ -77,7 +77,7 @@ def timed(what: Callable[[], object], rounds: int = ROUNDS) -> float:
 
 def measure(cli: str = "") -> dict[str, Any]:
     """Seconds for a report, and as shares of the baselines."""
-    data, guard = large(), CheckProcess()
+    data, guard = large_glb(), CheckProcess()
     made = VersionFile(
         name="x.glb",
         format="glb",
@@ -101,8 +101,8 @@ def measure(cli: str = "") -> dict[str, Any]:
         path.write_bytes(data)
         script.write_text(_NODE % (ROOT / "node_modules/gltf-validator"))
         guard.check(order)
-        ours = timed(lambda: guard.check(order))
-        node = timed(
+        ours = median_seconds(lambda: guard.check(order))
+        node = median_seconds(
             lambda: subprocess.run(["node", str(script), str(path)], check=True, capture_output=True)
         )
         found: dict[str, Any] = {
@@ -112,7 +112,7 @@ def measure(cli: str = "") -> dict[str, Any]:
             "of_node": round(ours / node, 2),
         }
         if cli:
-            by_cli = timed(
+            by_cli = median_seconds(
                 lambda: subprocess.run([cli, "validate", str(path)], check=False, capture_output=True), 5
             )
             found |= {"cli_s": round(by_cli, 3), "of_cli": round(ours / by_cli, 2)}

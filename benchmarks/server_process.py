@@ -29,7 +29,7 @@ def running(
         start_new_session=True,
     )
     try:
-        wait(port, path, process)
+        wait_until_ready(port, path, process)
         yield process
     finally:
         process.terminate()
@@ -39,7 +39,7 @@ def running(
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def wait(port: int, path: str, process: subprocess.Popen[bytes], seconds: float = 90) -> None:
+def wait_until_ready(port: int, path: str, process: subprocess.Popen[bytes], seconds: float = 90) -> None:
     deadline = time.monotonic() + seconds
     while True:
         try:

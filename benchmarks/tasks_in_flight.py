@@ -21,7 +21,7 @@ from dam_connector.fakes.tripo import API_KEY as TRIPO_KEY
 from dam_connector.fakes.tripo import FakeTripo
 from dam_connector.rules_file import rules_text
 from dam_connector.settings import Settings
-from dam_connector.store.tasks import About
+from dam_connector.store.tasks import TaskOrigin
 from dam_connector.usecases.provider_orders import Order, ordered
 from dam_connector.wiring import Services, build_services
 from schemas.product import load_product
@@ -134,7 +134,7 @@ def _order(services: Services, name: str, count: int) -> None:
     """So many orders of runs that nobody else knows."""
     sha = services.blobs.put(FRONT.read_bytes())
     for n in range(count):
-        about = About(run_id=f"run_{n}", provider=name, sku=f"S{n}", category="decor", deliverable="model")
+        about = TaskOrigin(run_id=f"run_{n}", provider=name, sku=f"S{n}", category="decor", deliverable="model")
         ordered(
             services,
             about,

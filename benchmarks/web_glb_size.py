@@ -17,17 +17,17 @@ from PIL import Image
 from skimage.metrics import structural_similarity
 
 from worker.gltf.document import read_json
-from worker.modeling.camera import camera_for
+from worker.modeling.camera import named_camera
 from worker.modeling.glb_import import read_glb
-from worker.modeling.render import Stage
-from worker.modeling.textured_mesh import Model
-from worker.modeling.web_packing import DRACO, write_web
+from worker.modeling.render import Renderer
+from worker.modeling.textured_mesh import TexturedMesh
+from worker.modeling.web_packing import DRACO, write_web_glb
 
 PX = 384
 TURNS = range(0, 360, 45)
 
 
-def unpacked(data: bytes, roughness: float) -> Model:
+def unpacked(data: bytes, roughness: float) -> TexturedMesh:
     """What a GLB of one Draco mesh and one texture holds."""
     doc: Any = read_json(data)
     binary = 28 + int.from_bytes(data[12:16], "little")
@@ -43,7 +43,7 @@ def unpacked(data: bytes, roughness: float) -> Model:
     )
     texture = io.BytesIO()
     Image.open(io.BytesIO(view(doc["images"][0]["bufferView"]))).convert("RGB").save(texture, "PNG")
-    return Model(
+    return TexturedMesh(
         positions=points.astype(np.float32),
         normals=np.asarray(mesh.normals, np.float32),
         uvs=np.asarray(mesh.tex_coord, np.float32),
@@ -53,11 +53,11 @@ def unpacked(data: bytes, roughness: float) -> Model:
     )
 
 
-def likeness(plain: Model, packed: Model) -> float:
+def likeness(plain: TexturedMesh, packed: TexturedMesh) -> float:
     """Mean SSIM of renders all around."""
-    one, two, found = Stage(plain), Stage(packed), []
+    one, two, found = Renderer(plain), Renderer(packed), []
     for turn in TURNS:
-        camera = camera_for(plain.low, plain.high, f"{turn},15")
+        camera = named_camera(plain.min_corner, plain.max_corner, f"{turn},15")
         found.append(
             structural_similarity(one.render(camera, PX)[0], two.render(camera, PX)[0], channel_axis=2)
         )
@@ -67,7 +67,7 @@ def likeness(plain: Model, packed: Model) -> float:
 def compare(path: Path, cli: str) -> str:
     """A line: bytes and likeness of both."""
     plain = read_glb(path.read_bytes())
-    mine = write_web(plain, path.stem)
+    mine = write_web_glb(plain, path.stem)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "packed.glb"
         subprocess.run(

@@ -15,13 +15,13 @@ from PIL import Image
 from samples.product_meshes import PRODUCTS, Part
 from worker.imaging.composition import to_linear, to_srgb
 from worker.modeling.camera import Camera
-from worker.modeling.render import Look, Paint, Stage
-from worker.modeling.textured_mesh import Model
+from worker.modeling.render import ColourShader, Renderer, RenderOptions
+from worker.modeling.textured_mesh import TexturedMesh
 
-OUT = Path(__file__).parent.parent / "dam_connector" / "samples"
-SIZE = 1600
-FOV = 14.0
-SWEEP = (0.74, 0.86)
+OUTPUT_FOLDER = Path(__file__).parent.parent / "dam_connector" / "samples"
+PHOTO_PX = 1600
+FIELD_OF_VIEW_DEG = 14.0
+BACKDROP_LEVELS = (0.74, 0.86)
 ANGLES = {
     "front": (0, 3),
     "right": (90, 3),
@@ -42,12 +42,12 @@ VIEWS = {
 }
 
 
-def assemble(parts: list[Part]) -> tuple[Model, np.ndarray]:
+def assemble(parts: list[Part]) -> tuple[TexturedMesh, np.ndarray]:
     """All parts as one Model, and for each face the number of its part."""
     meshes = [trimesh.graph.smooth_shade(p.mesh, angle=np.radians(40)) for p in parts]
     part_of_face = np.repeat(np.arange(len(meshes)), [len(m.faces) for m in meshes])
     whole = trimesh.util.concatenate(meshes)
-    model = Model(
+    model = TexturedMesh(
         positions=np.asarray(whole.vertices, np.float32),
         normals=np.asarray(np.vstack([m.vertex_normals for m in meshes]), np.float32),
         uvs=np.zeros((len(whole.vertices), 2), np.float32),
@@ -58,7 +58,7 @@ def assemble(parts: list[Part]) -> tuple[Model, np.ndarray]:
     return model, part_of_face
 
 
-def painted(parts: list[Part]) -> tuple[Model, Paint]:
+def painted_model(parts: list[Part]) -> tuple[TexturedMesh, ColourShader]:
     """All parts as one Model, and its colours."""
     model, part_of_face = assemble(parts)
 
@@ -72,19 +72,19 @@ def painted(parts: list[Part]) -> tuple[Model, Paint]:
     return model, paint
 
 
-def photograph(name: str, view: str, size: int = SIZE) -> bytes:
+def photograph(name: str, view: str, size: int = PHOTO_PX) -> bytes:
     """One photo as JPEG, `size` pixels square."""
-    model, paint = painted(PRODUCTS[name]())
+    model, paint = painted_model(PRODUCTS[name]())
     azimuth, elevation = ANGLES[view]
-    centre, half = (model.low + model.high) / 2, float(np.linalg.norm(model.extent)) * 0.5
+    centre, half = (model.min_corner + model.max_corner) / 2, float(np.linalg.norm(model.extent)) * 0.5
     camera = Camera(
         azimuth=azimuth,
         elevation=elevation,
         target=(float(centre[0]), float(centre[1]), float(centre[2])),
-        half=half,
-        fov=FOV,
+        half_width=half,
+        fov=FIELD_OF_VIEW_DEG,
     )
-    rgb, _ = Stage(model, paint).render(camera, size, Look(background=SWEEP, samples=3))
+    rgb, _ = Renderer(model, paint).render(camera, size, RenderOptions(background=BACKDROP_LEVELS, samples=3))
     return _develop(rgb, seed=sum(map(ord, name + view)))
 
 
@@ -105,7 +105,7 @@ def main(names: list[str]) -> None:
             data = photograph(name, view)
             if name == "bottle":
                 data = data[: len(data) // 3]  # the catalog's picture that broke off on its way
-            path = OUT / f"{name}-{view}.jpg"
+            path = OUTPUT_FOLDER / f"{name}-{view}.jpg"
             path.write_bytes(data)
             print(f"{path.name}: {len(data) / 1000:.0f} kB")
 

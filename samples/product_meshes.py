@@ -25,7 +25,7 @@ def rgb(text: str) -> Colour:
     return np.asarray(np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4), np.float32)
 
 
-def plain(text: str) -> Paint:
+def solid(text: str) -> Paint:
     colour = rgb(text)
     return lambda p, n: np.broadcast_to(colour, p.shape).astype(np.float32)
 
@@ -153,7 +153,7 @@ def bottle() -> list[Part]:
     return [
         Part(lathe(body), bands("#1f4e79", [(0.07, 0.125, "#e8b23a")])),
         Part(
-            lathe([(0, 0.222), (0.023, 0.222), (0.023, 0.262), (0.02, 0.267), (0, 0.267)]), plain("#26282b")
+            lathe([(0, 0.222), (0.023, 0.222), (0.023, 0.262), (0.02, 0.267), (0, 0.267)]), solid("#26282b")
         ),
     ]
 
@@ -221,7 +221,7 @@ def table() -> list[Part]:
     for angle in (45, 135, 225, 315):
         c, s = np.cos(np.radians(angle)), np.sin(np.radians(angle))
         parts.append(
-            Part(bar((0.19 * c, 0, 0.19 * s), (0.14 * c, 0.475, 0.14 * s), 0.012, 0.018), plain("#22252a"))
+            Part(bar((0.19 * c, 0, 0.19 * s), (0.14 * c, 0.475, 0.14 * s), 0.012, 0.018), solid("#22252a"))
         )
     return parts
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.product_match_detection import hue, room
+from benchmarks.product_match_detection import compose_room, rotate_hue
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.fakes.openai_images import FakeOpenAIImages
@@ -21,7 +21,7 @@ from tests.support import SAMPLES, PhotoServer
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import decode
 from worker.imaging.encode import encode
-from worker.imaging.metadata import TRAINED_ALGORITHMIC_MEDIA, COMPOSITE_WITH_TRAINED_MEDIA, read_metadata
+from worker.imaging.metadata import COMPOSITE_WITH_TRAINED_MEDIA, TRAINED_ALGORITHMIC_MEDIA, read_metadata
 
 MUG = (SAMPLES / "mug-front.jpg").read_bytes()
 
@@ -33,12 +33,12 @@ def painted(
 
     def make(pictures: Mapping[str, bytes]) -> bytes:
         cutout = cut_out(decode(next(iter(pictures.values())), max_pixels=60_000_000))
-        return encode(room(change(cutout), 2), None, "png")
+        return encode(compose_room(change(cutout), 2), None, "png")
 
     return make
 
 
-RIGHT, WRONG = painted(), painted(hue(80))
+RIGHT, WRONG = painted(), painted(rotate_hue(80))
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_a_picture_of_a_changed_product_is_replaced_by_our_own(
     assert (
         version.provenance["cost_usd"] == "0.19" and "prompt" not in version.provenance
     )  # it was paid for all the same
-    assert services.spend.by("provider") == [("openai", 1, 0.19)]
+    assert services.spend.totals_by("provider") == [("openai", 1, 0.19)]
 
 
 def test_where_nobody_else_makes_one_it_is_shown_and_blocked(

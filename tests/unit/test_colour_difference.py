@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tests.support import SAMPLES
-from worker.imaging.colour_difference import MAX_MEDIAN_DE, likeness_issues, median_differences
-from worker.imaging.composition import Studio, compose
+from worker.imaging.colour_difference import MAX_MEDIAN_DE, colour_issues, median_differences
+from worker.imaging.composition import Studio, compose_studio
 from worker.imaging.cutout import cut_out
 from worker.imaging.decode import decode
 from worker.imaging.encode import encode
@@ -15,7 +15,7 @@ from worker.imaging.lifestyle import Scene, compose_lifestyle
 
 PHOTO = decode((SAMPLES / "speaker-front.jpg").read_bytes(), max_pixels=10**8)
 CUTOUT = cut_out(PHOTO)
-STUDIO = compose(CUTOUT, Studio(width=700, height=700, background="#ffffff", fill=0.86, shadow=True))
+STUDIO = compose_studio(CUTOUT, Studio(width=700, height=700, background="#ffffff", fill=0.86, shadow=True))
 ROOM = compose_lifestyle(CUTOUT, Scene(width=560, height=700, fill=0.58, slot=1, seed=1))
 
 
@@ -26,11 +26,11 @@ def test_every_format_keeps_the_colours(format: str, picture) -> None:
         format
     ]
     assert off <= (0.01 if format == "png" else MAX_MEDIAN_DE)
-    assert list(likeness_issues(off, format, "/images/front")) == []
+    assert list(colour_issues(off, format, "/images/front")) == []
 
 
 def test_a_recoloured_product_is_found() -> None:
     warm = replace(STUDIO, rgb=np.clip(STUDIO.rgb * np.array([1.15, 1.0, 0.85]) + 4, 0, 255).astype(np.uint8))
     off = median_differences(PHOTO, CUTOUT, warm, {"png": encode(warm.rgb, None, "png")})["png"]
-    found = list(likeness_issues(off, "png", "/images/front"))
+    found = list(colour_issues(off, "png", "/images/front"))
     assert off > 3 and [(i.code, i.limit) for i in found] == [("rendition.likeness", "1")]

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from worker.imaging.composition import Studio, compose
+from worker.imaging.composition import Studio, compose_studio
 from worker.imaging.cutout import Cutout
-from worker.imaging.ground_shadow import cast_shadow, contact_shadow, ground_line, mirrored
+from worker.imaging.ground_shadow import cast_shadow, contact_shadow, ground_line, reflection
 
 
 def table(*, oblique: bool) -> np.ndarray:
@@ -67,7 +67,7 @@ def test_the_mirror_image_begins_at_the_ground_and_fades() -> None:
     alpha[100:200, 100:200] = 1
     colour = np.zeros((300, 300, 3), np.float32)
     colour[150:200] = (1, 0, 0)
-    shown, share = mirrored(colour, alpha, ground_line(alpha, oblique=False), gloss=0.5, reach=40)
+    shown, share = reflection(colour, alpha, ground_line(alpha, oblique=False), gloss=0.5, reach=40)
     assert (
         share[190, 150] < 0.02
         and 0.3 < share[204, 150] < 0.5
@@ -84,7 +84,7 @@ def square() -> Cutout:
 
 
 def test_a_gradient_goes_from_its_first_colour_to_its_second_without_bands() -> None:
-    made = compose(
+    made = compose_studio(
         square(), Studio(width=300, height=300, background="#ffffff to #c0c0c0", fill=0.5, shadow=False)
     )
     assert (made.rgb[0] >= 254).all() and np.abs(made.rgb[-1].astype(int) - 0xC0).max() <= 1
@@ -96,7 +96,7 @@ def test_a_gradient_goes_from_its_first_colour_to_its_second_without_bands() -> 
 def test_a_reflection_shows_on_any_ground() -> None:
     for ground in ("#ffffff", "#ffffff to #dddddd", "transparent"):
         plain, mirror = (
-            compose(
+            compose_studio(
                 square(),
                 Studio(width=300, height=300, background=ground, fill=0.5, shadow=False, reflection=r),
             )

@@ -10,13 +10,13 @@ from PIL import Image
 from dam_connector.domain.picture_profiles import byte_budget
 from dam_connector.errors import InputError
 from tests.support import SAMPLES, huge_png, picture
-from worker.imaging.background import beyond_plain
-from worker.imaging.bilinear_sampling import sampled
-from worker.imaging.composition import Studio, compose
-from worker.imaging.cutout import CONFIDENT, cut_out, extend_colours
+from worker.imaging.background import content_region
+from worker.imaging.bilinear_sampling import sample_bilinear
+from worker.imaging.composition import Studio, compose_studio
+from worker.imaging.cutout import MIN_CONFIDENCE, cut_out, extend_colours
 from worker.imaging.decode import Photo, decode
-from worker.imaging.encode import LABEL_ROOM, LEAST_QUALITY, encode, encode_within
-from worker.imaging.metadata import ENHANCED, PROPERTIES, read_labels, relabel
+from worker.imaging.encode import LEAST_QUALITY, METADATA_RESERVE_BYTES, encode, encode_within
+from worker.imaging.metadata import ALGORITHMICALLY_ENHANCED, PROPERTIES, read_metadata, write_metadata
 
 LIMIT = 64_000_000
 
@@ -92,7 +92,7 @@ DRAWINGS = {
 def test_cutting_out(what: str, ground: int) -> None:
     photo, truth = photo_of(DRAWINGS[what], ground=ground)
     cutout = cut_out(photo)
-    assert iou(cutout.alpha, truth) > 0.97 and cutout.confidence > CONFIDENT and cutout.touches == ()
+    assert iou(cutout.alpha, truth) > 0.97 and cutout.confidence > MIN_CONFIDENCE and cutout.touched_sides == ()
 
 
 def test_a_soft_shadow_is_not_product() -> None:
@@ -119,7 +119,7 @@ def test_a_grey_part_that_looks_like_a_shadow_is_kept_or_doubted() -> None:
     for a, b in (((120, 100), (220, 400)), ((120, 290), (400, 400)), ((220, 100), (330, 130))):
         cv2.rectangle(rgb, a, b, (40, 40, 40), -1)
     cutout = cut_out(Photo(rgb=rgb.astype(np.uint8), alpha=None, format="JPEG"))
-    assert iou(cutout.alpha, truth > 0) > 0.95 or cutout.confidence < CONFIDENT
+    assert iou(cutout.alpha, truth > 0) > 0.95 or cutout.confidence < MIN_CONFIDENCE
 
 
 def test_a_faint_stroke_beside_the_product_is_dirt() -> None:
@@ -133,9 +133,9 @@ def test_a_faint_stroke_beside_the_product_is_dirt() -> None:
 def test_more_of_a_plain_ground_changes_nothing() -> None:
     small = np.full((400, 400, 3), 240, np.uint8)
     cv2.rectangle(small, (120, 100), (280, 300), (170, 40, 40), -1)
-    assert beyond_plain(small, 40) == (slice(56, 344), slice(80, 328))
+    assert content_region(small, 40) == (slice(56, 344), slice(80, 328))
     wide = cv2.copyMakeBorder(small, 200, 200, 240, 160, cv2.BORDER_CONSTANT, value=(240, 240, 240))
-    assert beyond_plain(wide, 40) == (slice(256, 544), slice(320, 568))
+    assert content_region(wide, 40) == (slice(256, 544), slice(320, 568))
     near, far = (cut_out(Photo(rgb=rgb, alpha=None, format="PNG")) for rgb in (small, wide))
     inner = far.alpha[200:600, 240:640]
     assert (
@@ -147,20 +147,20 @@ def test_more_of_a_plain_ground_changes_nothing() -> None:
 
 def test_a_ground_that_is_not_plain_is_looked_at_whole() -> None:
     rgb = np.random.default_rng(0).integers(200, 220, (300, 400, 3), np.uint8)
-    assert beyond_plain(rgb, 10) == (slice(0, 300), slice(0, 400))
+    assert content_region(rgb, 10) == (slice(0, 300), slice(0, 400))
 
 
 def test_a_picture_is_sampled_between_its_pixels_and_led_on_beyond_its_rim() -> None:
     shown = np.arange(12, dtype=np.float32).reshape(3, 4, 1)
     at = np.array([(0, 0), (1.5, 0), (1, 0.5), (-5, 1), (9, 9)], np.float32)
-    assert np.allclose(sampled(shown, at)[:, 0], [0, 1.5, 3, 4, 11])
+    assert np.allclose(sample_bilinear(shown, at)[:, 0], [0, 1.5, 3, 4, 11])
     many = np.tile(at, (2000, 1))  # more than a row of places
-    assert np.allclose(sampled(shown, many).reshape(-1, 5), [0, 1.5, 3, 4, 11])
+    assert np.allclose(sample_bilinear(shown, many).reshape(-1, 5), [0, 1.5, 3, 4, 11])
 
 
 def test_white_on_white_is_uncertain() -> None:
     photo, _ = photo_of(lambda a: cv2.circle(a, (200, 200), 120, (240, 240, 240), -1), ground=250)
-    assert cut_out(photo).confidence < CONFIDENT
+    assert cut_out(photo).confidence < MIN_CONFIDENCE
 
 
 def test_white_on_the_same_white_is_nothing() -> None:
@@ -179,12 +179,12 @@ def test_a_shadow_under_a_table_is_not_product_and_the_space_between_its_legs_is
     rgb *= (1 - 0.4 * cv2.GaussianBlur(shade, (0, 0), 12))[..., None]
     rgb = np.where(truth.any(2, keepdims=True), truth, rgb).astype(np.uint8)
     cutout = cut_out(Photo(rgb=rgb, alpha=None, format="JPEG"))
-    assert iou(cutout.alpha, truth.any(2)) > 0.98 and cutout.confidence > CONFIDENT
+    assert iou(cutout.alpha, truth.any(2)) > 0.98 and cutout.confidence > MIN_CONFIDENCE
 
 
 def test_a_product_that_leaves_the_frame_is_noticed() -> None:
     photo, _ = photo_of(lambda a: cv2.rectangle(a, (100, -5), (300, 250), (170, 40, 40), -1))
-    assert cut_out(photo).touches == ("top",)
+    assert cut_out(photo).touched_sides == ("top",)
 
 
 def test_nothing_to_cut_out() -> None:
@@ -196,7 +196,7 @@ def test_nothing_to_cut_out() -> None:
 @pytest.mark.parametrize("name", sorted(p.name for p in SAMPLES.glob("*.jpg") if "bottle" not in p.name))
 def test_the_sample_photos_are_cut_out_with_confidence(name: str) -> None:
     cutout = cut_out(decode((SAMPLES / name).read_bytes(), max_pixels=LIMIT))
-    assert cutout.confidence > CONFIDENT and cutout.touches == ()
+    assert cutout.confidence > MIN_CONFIDENCE and cutout.touched_sides == ()
 
 
 def test_a_corner_where_the_light_falls_off_is_not_product() -> None:
@@ -206,7 +206,7 @@ def test_a_corner_where_the_light_falls_off_is_not_product() -> None:
 
 def test_no_halo_on_dark_ground() -> None:
     photo, _ = photo_of(lambda a: cv2.circle(a, (200, 200), 120, (120, 20, 20), -1), ground=250)
-    picture_ = compose(
+    picture_ = compose_studio(
         cut_out(photo), Studio(width=400, height=400, background="#000000", fill=0.6, shadow=False)
     )
     bright = picture_.rgb.max(2) > 140
@@ -216,7 +216,7 @@ def test_no_halo_on_dark_ground() -> None:
 
 def test_no_crumbs_of_bright_ground_hang_at_a_dark_foot() -> None:
     cutout = cut_out(decode((SAMPLES / "mug-front.jpg").read_bytes(), max_pixels=LIMIT))
-    foot = compose(cutout, Studio(width=800, height=800, background="#000000", fill=0.8, shadow=False)).rgb[
+    foot = compose_studio(cutout, Studio(width=800, height=800, background="#000000", fill=0.8, shadow=False)).rgb[
         560:
     ]
     rows = np.flatnonzero((foot > 8).any((1, 2)))
@@ -240,7 +240,7 @@ def test_a_dark_legs_light_foot_stays() -> None:
 @pytest.mark.parametrize(("width", "height"), [(400, 400), (400, 500), (800, 200)])
 def test_framing_keeps_the_proportions_and_fills_the_tighter_side(width: int, height: int) -> None:
     photo, _ = photo_of(lambda a: cv2.rectangle(a, (100, 150), (299, 249), (170, 40, 40), -1))
-    made = compose(
+    made = compose_studio(
         cut_out(photo), Studio(width=width, height=height, background="transparent", fill=0.8, shadow=False)
     )
     rows, columns = np.flatnonzero((made.alpha > 127).any(1)), np.flatnonzero((made.alpha > 127).any(0))
@@ -250,13 +250,13 @@ def test_framing_keeps_the_proportions_and_fills_the_tighter_side(width: int, he
 
 def test_a_white_background_is_pure_white_away_from_the_shadow() -> None:
     photo, _ = photo_of(DRAWINGS["a box"])
-    made = compose(cut_out(photo), Studio(width=500, height=500, background="#ffffff", fill=0.6, shadow=True))
+    made = compose_studio(cut_out(photo), Studio(width=500, height=500, background="#ffffff", fill=0.6, shadow=True))
     assert (made.rgb[:80] == 255).all() and made.rgb[400:430, 250].min() < 255
 
 
 def test_the_products_pixels_are_the_photos_pixels() -> None:
     photo, _ = photo_of(DRAWINGS["a box"])
-    made = compose(
+    made = compose_studio(
         cut_out(photo), Studio(width=400, height=400, background="#ffffff", fill=0.525, shadow=False)
     )
     assert np.abs(made.rgb[200, 200].astype(int) - photo.rgb[200, 200].astype(int)).max() <= 2
@@ -268,9 +268,9 @@ def test_encoding_is_deterministic_and_labels_can_be_read_back(format: str) -> N
     alpha = None if format == "jpeg" else np.full((64, 48), 128, np.uint8)
     data = encode(rgb, alpha, format)
     assert data == encode(rgb, alpha, format)
-    labels = {"sku": "A<&1", "description": 'Stuhl "Ä"', "source_type": ENHANCED}
-    labelled = relabel(data, labels)
-    assert read_labels(labelled) == labels
+    labels = {"sku": "A<&1", "description": 'Stuhl "Ä"', "source_type": ALGORITHMICALLY_ENHANCED}
+    labelled = write_metadata(data, labels)
+    assert read_metadata(labelled) == labels
     with Image.open(io.BytesIO(data)) as before, Image.open(io.BytesIO(labelled)) as after:
         assert (np.asarray(before) == np.asarray(after)).all()
 
@@ -279,9 +279,9 @@ def test_encoding_is_deterministic_and_labels_can_be_read_back(format: str) -> N
 def test_a_byte_budget_is_met_by_searching_quality(format: str) -> None:
     rgb = cv2.GaussianBlur(np.random.default_rng(2).integers(0, 255, (300, 300, 3), np.uint8), (0, 0), 1.2)
     free, least = len(encode(rgb, None, format)), len(encode(rgb, None, format, quality=LEAST_QUALITY))
-    budget = (free + least) // 2 + LABEL_ROOM
+    budget = (free + least) // 2 + METADATA_RESERVE_BYTES
     made = encode_within(rgb, None, format, budget)
-    assert least <= len(made) <= budget - LABEL_ROOM and len(made) > 0.8 * (budget - LABEL_ROOM)
+    assert least <= len(made) <= budget - METADATA_RESERVE_BYTES and len(made) > 0.8 * (budget - METADATA_RESERVE_BYTES)
     assert encode_within(rgb, None, format, 10**7) == encode(rgb, None, format)
     assert len(encode_within(rgb, None, format, 10)) == least
 
@@ -295,8 +295,8 @@ def test_the_tightest_of_all_byte_limits_counts() -> None:
 @pytest.mark.parametrize("filler", ["x", "椅", "&"])
 def test_labels_of_any_length_fit_into_an_avif(filler: str) -> None:
     data = encode(np.zeros((40, 40, 3), np.uint8), None, "avif")
-    made = relabel(data, dict.fromkeys(PROPERTIES, filler * 9000))
-    assert len(made) == len(data) and set(read_labels(made)) == set(PROPERTIES)
+    made = write_metadata(data, dict.fromkeys(PROPERTIES, filler * 9000))
+    assert len(made) == len(data) and set(read_metadata(made)) == set(PROPERTIES)
 
 
 def test_colours_are_led_on_from_the_nearest() -> None:
@@ -321,13 +321,13 @@ def test_what_lies_under_transparency_is_led_on_from_the_product() -> None:
 
 def test_a_cropped_cut_out_is_the_same_product() -> None:
     whole = cut_out(decode(picture(), max_pixels=10**7))
-    part = whole.cropped()
+    part = whole.crop_to_product()
     left, top, right, bottom = whole.box
     x0, y0, x1, y1 = part.box
     assert (
         part.alpha.size < whole.alpha.size
         and part.confidence == whole.confidence
-        and part.touches == whole.touches
+        and part.touched_sides == whole.touched_sides
     )
     assert np.array_equal(part.rgb[y0:y1, x0:x1], whole.rgb[top:bottom, left:right])
     assert np.array_equal(part.alpha[y0:y1, x0:x1], whole.alpha[top:bottom, left:right])

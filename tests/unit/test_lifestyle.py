@@ -7,7 +7,7 @@ from tests.support import SAMPLES
 from worker.imaging import lifestyle
 from worker.imaging.cutout import cut_out
 from worker.imaging.decode import decode
-from worker.imaging.deliverable_styles import seed_of
+from worker.imaging.deliverable_styles import slot_seed
 from worker.imaging.floor_materials import MATERIALS
 from worker.imaging.lifestyle import FOOT, ROOMS, Scene, compose_lifestyle
 
@@ -22,7 +22,7 @@ def made(slot: int = 1, seed: int = 7, **options: object) -> np.ndarray:
 
 def test_the_same_seed_gives_the_same_picture_and_another_seed_another_grain() -> None:
     assert (made() == made()).all() and (made() != made(seed=8)).any()
-    assert seed_of("A", "lifestyle", 1) == seed_of("A", "lifestyle", 1) != seed_of("A", "lifestyle", 2)
+    assert slot_seed("A", "lifestyle", 1) == slot_seed("A", "lifestyle", 1) != slot_seed("A", "lifestyle", 2)
 
 
 def test_slots_differ_visibly() -> None:
@@ -58,7 +58,7 @@ def test_the_product_stands_on_the_floor_and_takes_light_from_it(
 
 @pytest.mark.parametrize("name", MATERIALS)
 def test_materials_are_colours_with_texture(name: str) -> None:
-    drawn = MATERIALS[name].stained(MATERIALS[name].drawn(256, 200.0, np.random.default_rng(1)))
+    drawn = MATERIALS[name].colourise(MATERIALS[name].draw_levels(256, 200.0, np.random.default_rng(1)))
     assert drawn.shape == (256, 256, 3) and drawn.dtype == np.float32 and np.isfinite(drawn).all()
     assert drawn.min() >= 0.0 and drawn.max() <= 1.2 and 0.01 < drawn.std() < 0.3
     assert {room.floor for room in ROOMS} == set(MATERIALS)

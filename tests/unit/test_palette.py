@@ -7,14 +7,14 @@ from tests.support import SAMPLES
 from worker.imaging.cutout import cut_out
 from worker.imaging.decode import Photo, decode
 from worker.imaging.lifestyle import Scene, compose_lifestyle
-from worker.imaging.palette import palette_of
+from worker.imaging.palette import extract_palette
 
 BLUE_OVER_BROWN = np.zeros((200, 300, 3), np.uint8)
 BLUE_OVER_BROWN[:130], BLUE_OVER_BROWN[130:] = (120, 140, 175), (120, 85, 55)
 
 
 def mood(rgb: np.ndarray) -> object:
-    return palette_of(Photo(rgb=rgb, alpha=None, format="PNG"))
+    return extract_palette(Photo(rgb=rgb, alpha=None, format="PNG"))
 
 
 def test_the_largest_calm_colour_is_the_walls_and_the_next_the_floors() -> None:

@@ -94,7 +94,7 @@ def test_a_background_that_is_not_plain() -> None:
     cutout = cut_out(of(busy))
     assert (
         "source.background_busy" in {i.code for i in source_issues(of(busy), cutout, "front")}
-        and cutout.busy > 0.25
+        and cutout.busy_share > 0.25
     )
 
 

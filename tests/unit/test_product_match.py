@@ -5,20 +5,26 @@ import numpy as np
 import pytest
 
 from benchmarks.product_match_detection import (
-    as_made,
-    garbled,
-    hue,
-    lettered,
-    mirrored,
-    painted_over,
-    room,
-    stretched,
+    compose_room,
+    garble_lettering,
+    mirror,
+    print_lettering,
+    repaint_part,
+    rotate_hue,
+    simulate_provider,
+    stretch_width,
 )
 from tests.support import SAMPLES
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import Photo, decode
-from worker.imaging.product_match import recognise
-from worker.imaging.provider_pictures import facts_of, fitted, most_like, reasons, recognition_issues
+from worker.imaging.product_match import match_product
+from worker.imaging.provider_pictures import (
+    best_match,
+    crop_to_format,
+    find_mismatches,
+    match_facts,
+    product_match_issues,
+)
 
 
 def product_of(name: str) -> Cutout:
@@ -27,53 +33,53 @@ def product_of(name: str) -> Cutout:
 
 MUG = product_of("mug-front")  # has few features: it is found by its edges
 CHAIR = product_of("chair-front")  # has a weave
-BOX = lettered(product_of("shoe-box-front"), "NORTHWIND")
+BOX = print_lettering(product_of("shoe-box-front"), "NORTHWIND")
 
 
 def codes(cutout: Cutout, picture: np.ndarray) -> list[str]:
-    return [code for code, *_ in reasons(recognise(cutout, picture))]
+    return [code for code, *_ in find_mismatches(match_product(cutout, picture))]
 
 
 @pytest.mark.parametrize("cutout", [MUG, CHAIR, BOX])
 def test_the_product_itself_in_other_light_and_size_is_recognised(cutout: Cutout) -> None:
-    found = recognise(cutout, as_made(room(cutout, 1), 3))
-    assert found.by and not list(reasons(found)) and found.colour < 4 and abs(found.stretch - 1) < 0.02
+    found = match_product(cutout, simulate_provider(compose_room(cutout, 1), 3))
+    assert found.method and not list(find_mismatches(found)) and found.colour_difference < 4 and abs(found.stretch - 1) < 0.02
 
 
 @pytest.mark.parametrize(
     ("cutout", "change", "code"),
     [
-        (MUG, hue(70), "rendition.product_changed"),
-        (MUG, stretched(1.15), "rendition.product_changed"),
-        (MUG, mirrored, "rendition.product_changed"),
-        (CHAIR, painted_over, "rendition.product_changed"),
-        (CHAIR, stretched(0.9), "rendition.product_changed"),
-        (BOX, garbled, "rendition.text_changed"),
+        (MUG, rotate_hue(70), "rendition.product_changed"),
+        (MUG, stretch_width(1.15), "rendition.product_changed"),
+        (MUG, mirror, "rendition.product_changed"),
+        (CHAIR, repaint_part, "rendition.product_changed"),
+        (CHAIR, stretch_width(0.9), "rendition.product_changed"),
+        (BOX, garble_lettering, "rendition.text_changed"),
     ],
 )
 def test_a_changed_product_is_told(cutout: Cutout, change: object, code: str) -> None:
-    assert code in codes(cutout, as_made(room(change(cutout), 1), 3))  # type: ignore[operator]
+    assert code in codes(cutout, simulate_provider(compose_room(change(cutout), 1), 3))  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("other", ["table-front", "lamp-front"])
 def test_another_product_is_not_taken_for_it(other: str) -> None:
-    assert codes(MUG, room(product_of(other), 1))
+    assert codes(MUG, compose_room(product_of(other), 1))
 
 
 def test_a_picture_without_the_product_or_with_half_of_it_is_told() -> None:
     empty = np.full((600, 600, 3), 200, np.uint8)
-    assert codes(MUG, empty) == ["rendition.product_unsure"] and facts_of(recognise(MUG, empty)) == {
+    assert codes(MUG, empty) == ["rendition.product_unsure"] and match_facts(match_product(MUG, empty)) == {
         "product_found": "no"
     }
-    whole = room(CHAIR, 1)
-    _, top, _, bottom = recognise(CHAIR, whole).box
+    whole = compose_room(CHAIR, 1)
+    _, top, _, bottom = match_product(CHAIR, whole).box
     half = np.ascontiguousarray(whole[: (top + bottom) // 2 + 120])
     assert {"rendition.product_cut", "rendition.product_unsure"} & set(codes(CHAIR, half))
 
 
 def test_the_issues_say_what_was_measured() -> None:
-    found = recognise(MUG, as_made(room(stretched(1.15)(MUG), 1), 3))
-    (told,) = recognition_issues(found, "/images/front")
+    found = match_product(MUG, simulate_provider(compose_room(stretch_width(1.15)(MUG), 1), 3))
+    (told,) = product_match_issues(found, "/images/front")
     assert (
         told.code == "rendition.product_changed"
         and told.measured == "proportions +15 %"
@@ -84,22 +90,22 @@ def test_the_issues_say_what_was_measured() -> None:
 
 def test_of_several_pictures_the_best_is_taken() -> None:
     made = [
-        Photo(rgb=as_made(room(change(MUG), 1), 3), alpha=None, format="PNG")
-        for change in (hue(70), lambda cutout: cutout, stretched(1.2))
+        Photo(rgb=simulate_provider(compose_room(change(MUG), 1), 3), alpha=None, format="PNG")
+        for change in (rotate_hue(70), lambda cutout: cutout, stretch_width(1.2))
     ]
-    chosen, found = most_like(MUG, made)
-    assert chosen is made[1] and not list(reasons(found))
+    chosen, found = best_match(MUG, made)
+    assert chosen is made[1] and not list(find_mismatches(found))
 
 
 def test_a_picture_is_fitted_around_its_product() -> None:
     rgb = np.zeros((1000, 1500, 3), np.uint8)
     cv2.rectangle(rgb, (1100, 300), (1399, 699), (250, 0, 0), -1)
-    picture = fitted(Photo(rgb=rgb, alpha=None, format="PNG"), (1100, 300, 1400, 700), 800, 1000)
+    picture = crop_to_format(Photo(rgb=rgb, alpha=None, format="PNG"), (1100, 300, 1400, 700), 800, 1000)
     assert (
         picture.rgb.shape == (1000, 800, 3)
-        and picture.enlarged == 1.0
+        and picture.scale == 1.0
         and picture.box == (400, 300, 700, 700)
     )
     assert picture.rgb[500, 550, 0] == 250 and picture.rgb[500, 350, 0] == 0
-    whole = fitted(Photo(rgb=rgb, alpha=rgb[..., 0].copy(), format="PNG"), (0, 0, 0, 0), 3000, 2000)
-    assert whole.rgb.shape == (2000, 3000, 3) and whole.alpha is not None and whole.enlarged == 2.0
+    whole = crop_to_format(Photo(rgb=rgb, alpha=rgb[..., 0].copy(), format="PNG"), (0, 0, 0, 0), 3000, 2000)
+    assert whole.rgb.shape == (2000, 3000, 3) and whole.alpha is not None and whole.scale == 2.0

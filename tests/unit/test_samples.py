@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from samples.make_photos import PRODUCTS, VIEWS, painted, photograph
+from samples.make_photos import PRODUCTS, VIEWS, painted_model, photograph
 from schemas.product import load_product
 from tests.support import SAMPLES
 from worker.imaging.cutout import cut_out
@@ -21,7 +21,7 @@ def test_every_sample_product_can_be_photographed(name: str) -> None:
 
 
 def test_records_have_the_size_of_what_is_photographed() -> None:
-    shapes = {name: painted(PRODUCTS[name]())[0].extent for name in VIEWS}
+    shapes = {name: painted_model(PRODUCTS[name]())[0].extent for name in VIEWS}
     for row in json.loads((SAMPLES / "catalog.json").read_text()):
         known = load_product({**row["product"], "images": {}}).dimensions
         shape = next(

@@ -31,10 +31,10 @@ class Background:
 
     surface: F32
     noise: tuple[float, float]
-    plain: bool = False
+    is_plain: bool = False
 
 
-def border_of(shape: tuple[int, ...]) -> Mask:
+def border_mask(shape: tuple[int, ...]) -> Mask:
     """The picture's rim, (h, w)."""
     rim = _rim(shape)
     border = np.ones(shape[:2], bool)
@@ -46,7 +46,7 @@ def _rim(shape: tuple[int, ...]) -> int:
     return max(2, round(BORDER * min(shape[:2])))
 
 
-def beyond_plain(rgb: NDArray[np.uint8], room: int) -> tuple[slice, slice]:
+def content_region(rgb: NDArray[np.uint8], room: int) -> tuple[slice, slice]:
     """The part of a photo, with so many pixels of room, beyond which it shows its ground alone: all of it, unless its rim is of one colour."""
     everywhere = slice(0, rgb.shape[0]), slice(0, rgb.shape[1])
     rim = _rim(rgb.shape)
@@ -77,7 +77,7 @@ def fit_background(lab: F32, known: Mask, order: int) -> Background:
         return Background(
             surface=np.full_like(lab, middle),
             noise=_noise(np.asarray(values - middle, np.float32)),
-            plain=True,
+            is_plain=True,
         )
     terms = np.stack([xs[columns, i] * ys[rows, j] for i, j in _degrees(order)], -1)
     coefficients, inlier = _robust(terms, values)

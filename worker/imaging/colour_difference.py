@@ -49,7 +49,7 @@ def median_differences(
     return off
 
 
-def likeness_issues(difference: float, format: str, pointer: str) -> Iterator[Issue]:
+def colour_issues(difference: float, format: str, pointer: str) -> Iterator[Issue]:
     """Issues rendition.likeness."""
     if difference > MAX_MEDIAN_DE:
         words = f"{format}: the product's colours moved away from the photo's."

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.imaging.cutout import Cutout
-from worker.imaging.ground_shadow import contact_shadow, ground_line, mirrored
-from worker.imaging.plane_arithmetic import coloured, times
+from worker.imaging.ground_shadow import contact_shadow, ground_line, reflection
+from worker.imaging.plane_arithmetic import multiply_by_plane, tint_plane
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
@@ -46,7 +46,7 @@ class Picture:
 
     rgb: U8
     alpha: U8 | None
-    enlarged: float
+    scale: float
     box: tuple[int, int, int, int]
 
 
@@ -100,17 +100,17 @@ def parse_color(text: str) -> tuple[int, int, int]:
     return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
 
 
-def compose(cutout: Cutout, studio: Studio) -> Picture:
+def compose_studio(cutout: Cutout, studio: Studio) -> Picture:
     """The product in a studio."""
-    light, alpha, scale, box = placed(cutout, studio.width, studio.height, studio.fill)
+    light, alpha, scale, box = place_product(cutout, studio.width, studio.height, studio.fill)
     line = ground_line(alpha, oblique=studio.oblique)
     shade = contact_shadow(alpha, line, oblique=studio.oblique) if studio.shadow else np.zeros_like(alpha)
     mirror, share = (
-        mirrored(light, alpha, line, gloss=GLOSS, reach=MIRROR_REACH * studio.height)
+        reflection(light, alpha, line, gloss=GLOSS, reach=MIRROR_REACH * studio.height)
         if studio.reflection
         else (light, None)
     )
-    part = holding(alpha, shade, share)  # the rest is ground alone
+    part = nonzero_region(alpha, shade, share)  # the rest is ground alone
     light, mirror, alpha, share = (
         light[part],
         mirror[part],
@@ -124,27 +124,27 @@ def compose(cutout: Cutout, studio: Studio) -> Picture:
             np.zeros((studio.height, studio.width), np.uint8),
         )
         rgb[part], clear[part] = _on_nothing(light, alpha, shade, mirror, share)
-        return Picture(rgb=rgb, alpha=clear, enlarged=scale, box=box)
+        return Picture(rgb=rgb, alpha=clear, scale=scale, box=box)
     free = _ground(studio)
     left = 1 - alpha  # of what is behind
     if share is not None:
-        light, left = light + times(mirror, share * left), left * (1 - share)
-    shown = coloured(left * (1 - shade), cv2.split(free[part[0]]))
+        light, left = light + multiply_by_plane(mirror, share * left), left * (1 - share)
+    shown = tint_plane(left * (1 - shade), cv2.split(free[part[0]]))
     cv2.add(shown, light, dst=shown)
     if TO in studio.background:
         whole = np.repeat(free, studio.width, axis=1)
         whole[part] = shown
-        return Picture(rgb=to_srgb(whole, _DITHER), alpha=None, enlarged=scale, box=box)
+        return Picture(rgb=to_srgb(whole, _DITHER), alpha=None, scale=scale, box=box)
     out = np.full((studio.height, studio.width, 3), parse_color(studio.background), np.uint8)
     cv2.copyTo(
         to_srgb(shown),
         (cv2.max(alpha, shade if share is None else cv2.max(shade, share)) > 0).astype(np.uint8),
         out[part],
     )
-    return Picture(rgb=out, alpha=None, enlarged=scale, box=box)
+    return Picture(rgb=out, alpha=None, scale=scale, box=box)
 
 
-def holding(*pictures: F32 | None) -> tuple[slice, slice]:
+def nonzero_region(*pictures: F32 | None) -> tuple[slice, slice]:
     """The rows and the columns in which any of the pictures, (h, w), has more than 0; what is not given has nothing."""
     most = reduce(cv2.max, (p for p in pictures if p is not None))
     left, top, width, height = cv2.boundingRect((most > 0).astype(np.uint8))
@@ -166,8 +166,8 @@ def _on_nothing(light: F32, alpha: F32, shade: F32, mirror: F32, share: F32 | No
     below = shade if share is None else share + shade * (1 - share)
     covered = alpha + below * (1 - alpha)
     if share is not None:
-        light = light + times(mirror, share * (1 - alpha))
-    own = times(light, np.asarray(1 / np.maximum(covered, 1e-4), np.float32))
+        light = light + multiply_by_plane(mirror, share * (1 - alpha))
+    own = multiply_by_plane(light, np.asarray(1 / np.maximum(covered, 1e-4), np.float32))
     return to_srgb(own), np.asarray(covered * 255 + 0.5, np.uint8)
 
 
@@ -178,7 +178,7 @@ def _ground(studio: Studio) -> F32:
     return _to_linear_fine(ends[0] * (1 - share) + ends[-1] * share)
 
 
-def placed(
+def place_product(
     cutout: Cutout, width: int, height: int, fill: float, foot: int | None = None
 ) -> tuple[F32, F32, float, tuple[int, int, int, int]]:
     """The product alone in a frame: the light that comes from it (linear colour times alpha), alpha 0 to 1, the scale used, and its box.
@@ -200,7 +200,7 @@ def _resized(rgb: U8, alpha: U8, width: int, height: int) -> tuple[F32, F32]:
     way = cv2.INTER_AREA if width < rgb.shape[1] else cv2.INTER_CUBIC
     a = alpha.astype(np.float32) / np.float32(255)
     light, resized = (
-        cv2.resize(times(to_linear(rgb), a), (width, height), interpolation=way),
+        cv2.resize(multiply_by_plane(to_linear(rgb), a), (width, height), interpolation=way),
         cv2.resize(a, (width, height), interpolation=way),
     )
     if way == cv2.INTER_CUBIC:  # which overshoots

@@ -12,8 +12,8 @@ from dam_connector import __version__
 from dam_connector.errors import ConfigError
 from dam_connector.settings import Settings
 
-SIGN_ROOM = 16_384  # bytes: a manifest with a chain of certificates takes 3 to 12 kB
-SIGNABLE = ("image/jpeg", "image/webp", "image/avif", "image/png")
+MANIFEST_RESERVE_BYTES = 16_384  # bytes: a manifest with a chain of certificates takes 3 to 12 kB
+SIGNABLE_MIME_TYPES = ("image/jpeg", "image/webp", "image/avif", "image/png")
 ALGORITHMS = ("es256", "es384", "es512", "ps256", "ps384", "ps512", "ed25519")
 _BARE = {
     "builder": {"thumbnail": {"enabled": False}},
@@ -22,7 +22,7 @@ _BARE = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Credential:
+class SigningCredential:
     """Who signs. certificate: a PEM chain, the signer's first; key: PEM; timestamp_url of an RFC 3161 authority, or empty."""
 
     certificate: bytes
@@ -31,7 +31,7 @@ class Credential:
     timestamp_url: str = ""
 
 
-def credential_of(settings: Settings) -> Credential | None:
+def load_credential(settings: Settings) -> SigningCredential | None:
     """The credential that the settings name, or None.
 
     Raises: ConfigError when only half of it is there or a file cannot be read.
@@ -57,7 +57,7 @@ def credential_of(settings: Settings) -> Credential | None:
         except OSError as error:
             raise ConfigError(f"{name}: {path} cannot be read ({error.strerror})") from error
     certificate, key = contents.values()
-    return Credential(
+    return SigningCredential(
         certificate=certificate,
         key=key,
         algorithm=settings.c2pa_algorithm,
@@ -65,10 +65,10 @@ def credential_of(settings: Settings) -> Credential | None:
     )
 
 
-def signed(
+def sign_picture(
     data: bytes,
     mime: str,
-    credential: Credential,
+    credential: SigningCredential,
     *,
     title: str,
     source_type: str,

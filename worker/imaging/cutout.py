@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dam_connector.errors import InputError
-from worker.imaging.background import Background, Mask, beyond_plain, border_of
+from worker.imaging.background import Background, Mask, border_mask, content_region
 from worker.imaging.decode import Photo
-from worker.imaging.segmentation import disc, segment, within
+from worker.imaging.segmentation import disc_kernel, segment, within_distance
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
@@ -30,7 +30,7 @@ NEAR = 5  # pixels at working size: how far around the background is looked at
 ROOM = 24  # pixels at working size around the product that are worked on at full size
 STRIP = 32  # rows that are worked on at once
 BAND = 2.0  # pixels at working size, on each side of the mask's outline
-CONFIDENT = 0.72
+MIN_CONFIDENCE = 0.72
 ROUGH = 8  # pixels: where a crop begins, so that what halves it finds the same pixels together
 EDGE_TOUCH = 0.05  # of the frame's length on one side
 
@@ -47,8 +47,8 @@ class Cutout:
     rgb: U8
     alpha: U8
     confidence: float
-    busy: float = 0.0
-    touches: tuple[str, ...] = ()
+    busy_share: float = 0.0
+    touched_sides: tuple[str, ...] = ()
     frame: tuple[int, int, int, int] | None = None
 
     @property
@@ -59,7 +59,7 @@ class Cutout:
         rows, columns = np.flatnonzero((self.alpha > 127).any(1)), np.flatnonzero((self.alpha > 127).any(0))
         return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
-    def cropped(self) -> "Cutout":
+    def crop_to_product(self) -> "Cutout":
         """The product with little around it. Of a cut-out without a frame of its own."""
         left, top, right, bottom = self.box
         part = (
@@ -71,7 +71,7 @@ class Cutout:
         )
 
 
-def warm() -> None:
+def warm_up_colour_tables() -> None:
     """Have OpenCV work out its tables of Lab, a fifth of a CPU-second a process: workers do before they fork, so that no job pays for it."""
     for way in (cv2.COLOR_RGB2Lab, cv2.COLOR_Lab2RGB):
         cv2.cvtColor(np.zeros((1, 1, 3), np.float32), way)
@@ -90,7 +90,7 @@ def cut_out(photo: Photo, pointer: str = "") -> Cutout:
         1.0, max(LEAST_PX / longer, min(0.5, WORK_PX / longer))
     )  # halved at least: a coder's ringing goes
     alpha, rgb = np.zeros(photo.rgb.shape[:2], np.uint8), photo.rgb.copy()
-    part = beyond_plain(photo.rgb, round(ROOM / scale))
+    part = content_region(photo.rgb, round(ROOM / scale))
     alpha[part], rgb[part], confidence, busy = _apart(np.ascontiguousarray(photo.rgb[part]), scale)
     return _checked(rgb, alpha, confidence, busy, pointer)
 
@@ -145,12 +145,12 @@ def _checked(rgb: U8, alpha: U8, confidence: float, busy: float, pointer: str) -
         )
     edges = {"left": alpha[:, 0], "right": alpha[:, -1], "top": alpha[0], "bottom": alpha[-1]}
     touches = tuple(side for side, line in edges.items() if (line > 127).mean() > EDGE_TOUCH)
-    return Cutout(rgb=rgb, alpha=alpha, confidence=confidence, busy=busy, touches=touches)
+    return Cutout(rgb=rgb, alpha=alpha, confidence=confidence, busy_share=busy, touched_sides=touches)
 
 
 def _busy(lab: F32, mask: U8, ground: Background) -> float:
     """How much of the rim, the product apart, is neither the background's surface nor a shadow on it."""
-    rim = border_of(lab.shape) & (mask == 0)
+    rim = border_mask(lab.shape) & (mask == 0)
     off = cv2.GaussianBlur(lab, (0, 0), 0.8)[rim] - ground.surface[rim]
     return (
         float(((np.abs(off[:, 0]) > 6) | (np.hypot(off[:, 1], off[:, 2]) > 6)).mean()) if rim.any() else 1.0
@@ -160,7 +160,7 @@ def _busy(lab: F32, mask: U8, ground: Background) -> float:
 def _ground_near(rgb: U8, mask: U8, surface: F32) -> U8:
     """The background's colour: beside the product what is seen there, its shadow included, elsewhere the fitted surface."""
     side = (2 * NEAR + 1, 2 * NEAR + 1)
-    free = (cv2.dilate(mask, disc(2)) == 0).astype(np.float32)
+    free = (cv2.dilate(mask, disc_kernel(2)) == 0).astype(np.float32)
     share = cv2.blur(free, side)
     trust, known = np.clip(share / 0.15, 0, 1), 1 / np.maximum(share, 1e-3)
     planes = []
@@ -185,13 +185,13 @@ def _full_resolution(rgb: U8, coarse: F32, background: U8, factor: float) -> U8:
     stands_out = reduce(cv2.max, cv2.split(cv2.absdiff(rgb, background)))
     overshot = _overshot(rgb, inside, deep, background, stands_out)
     core = (inside > deep) & ~overshot
-    band = (cv2.dilate(solid.astype(np.uint8), disc(max(1, reach // 2))) > 0) & ~core
-    narrow = solid & ~within(inside > 2 * deep, 2 * deep)
+    band = (cv2.dilate(solid.astype(np.uint8), disc_kernel(max(1, reach // 2))) > 0) & ~core
+    narrow = solid & ~within_distance(inside > 2 * deep, 2 * deep)
     clear = narrow & (
-        cv2.erode(stands_out, disc(1)) > PLAIN
+        cv2.erode(stands_out, disc_kernel(1)) > PLAIN
     )  # a leg's light foot is no overshot rim of the dark leg
     thin = (
-        solid & ~within(core, deep + 1) & (~overshot | clear)
+        solid & ~within_distance(core, deep + 1) & (~overshot | clear)
     )  # parts without a core have no colour to go by
     unsure = band & _large(thin, 10 * reach * reach)
     at = np.flatnonzero(band & ~unsure)
@@ -220,7 +220,7 @@ def _overshot(rgb: U8, inside: F32, deep: int, background: U8, stands_out: U8) -
         return weak
     off = cv2.absdiff(nearest_colours(rgb, inner, at, step=2), _taken(background, at))
     weak.ravel()[at] = off.max(1) > UNLIKE
-    return within(weak, 2 * deep) & ~inner
+    return within_distance(weak, 2 * deep) & ~inner
 
 
 def _taken(picture: U8, at: I64) -> U8:

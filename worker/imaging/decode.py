@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from dam_connector.errors import InputError
-from worker.imaging.metadata import KEPT, labels_of
+from worker.imaging.metadata import INHERITED, image_metadata
 
 MIN_SIDE_PX = 200
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF")
 _ORIENTATION = 0x0112  # EXIF
-LONGEST_PX = 2048  # of a photo that a model is made from; more would not show in a texture
-WORK_SIDE_PX = 4096  # larger photos are reduced to this: four times a packshot's need
+MODEL_PHOTO_MAX_PX = 2048  # of a photo that a model is made from; more would not show in a texture
+MAX_SIDE_PX = 4096  # larger photos are reduced to this: four times a packshot's need
 
 
-class Note(StrEnum):
+class DecodeNote(StrEnum):
     """Something about the file that was put right, and that its owner may want to know."""
 
     ROTATED = "rotated"
@@ -39,15 +39,15 @@ class Photo:
     rgb: NDArray[np.uint8]
     alpha: NDArray[np.uint8] | None
     format: str
-    notes: tuple[Note, ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[DecodeNote, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def size(self) -> tuple[int, int]:
         return self.rgb.shape[1], self.rgb.shape[0]
 
 
-def decode(data: bytes, *, max_pixels: int, pointer: str = "", longest_px: int = WORK_SIDE_PX) -> Photo:
+def decode(data: bytes, *, max_pixels: int, pointer: str = "", max_side_px: int = MAX_SIDE_PX) -> Photo:
     """The picture in these bytes, reduced to `longest_px` on its longer side.
 
     Raises: InputError source.not_an_image, source.too_large, source.damaged or source.too_small.
@@ -74,9 +74,9 @@ def decode(data: bytes, *, max_pixels: int, pointer: str = "", longest_px: int =
             limit=f"{MIN_SIDE_PX} px",
         )
     try:
-        photo = _load(image, longest_px)
-        labels = labels_of(image)
-        return replace(photo, labels={name: labels[name] for name in KEPT if name in labels})
+        photo = _load(image, max_side_px)
+        labels = image_metadata(image)
+        return replace(photo, labels={name: labels[name] for name in INHERITED if name in labels})
     except (OSError, ValueError, SyntaxError, MemoryError, EOFError, KeyError, IndexError) as error:
         raise InputError(
             "source.damaged",
@@ -112,12 +112,12 @@ def _load(image: Image.Image, longest_px: int) -> Photo:
     return Photo(rgb=np.asarray(upright.convert("RGB")), alpha=alpha, format=form, notes=notes)
 
 
-def _notes(image: Image.Image) -> tuple[Note, ...]:
+def _notes(image: Image.Image) -> tuple[DecodeNote, ...]:
     found = {
-        Note.ROTATED: image.getexif().get(_ORIENTATION, 1) not in (0, 1),
-        Note.CMYK: image.mode == "CMYK",
-        Note.NO_PROFILE: not image.info.get("icc_profile") and image.mode == "CMYK",
-        Note.ANIMATED: getattr(image, "n_frames", 1) > 1 and image.format in ("WEBP", "PNG", "AVIF"),
+        DecodeNote.ROTATED: image.getexif().get(_ORIENTATION, 1) not in (0, 1),
+        DecodeNote.CMYK: image.mode == "CMYK",
+        DecodeNote.NO_PROFILE: not image.info.get("icc_profile") and image.mode == "CMYK",
+        DecodeNote.ANIMATED: getattr(image, "n_frames", 1) > 1 and image.format in ("WEBP", "PNG", "AVIF"),
     }
     return tuple(note for note, true in found.items() if true)
 

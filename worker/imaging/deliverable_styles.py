@@ -5,7 +5,7 @@ import hashlib
 import cv2
 
 from dam_connector.domain.rules import Deliverable
-from worker.imaging.composition import Picture, Studio, compose
+from worker.imaging.composition import Picture, Studio, compose_studio
 from worker.imaging.cutout import Cutout
 from worker.imaging.encode import encode
 from worker.imaging.lifestyle import Scene, compose_lifestyle
@@ -14,7 +14,7 @@ from worker.imaging.palette import Palette
 PREVIEW_PX = 640
 
 
-def set_in_style(
+def compose_for_deliverable(
     cutout: Cutout,
     deliverable: Deliverable,
     *,
@@ -26,7 +26,7 @@ def set_in_style(
 ) -> Picture:
     """The product as its deliverable wants it shown; the same seed gives the same picture. oblique: it is seen from above."""
     d = deliverable
-    width, height = size_of(d.aspect, d.size_px)
+    width, height = picture_size(d.aspect, d.size_px)
     if d.style == "lifestyle":
         scene = Scene(
             width=width,
@@ -39,7 +39,7 @@ def set_in_style(
             palette=palette,
         )
         return compose_lifestyle(cutout, scene)
-    return compose(
+    return compose_studio(
         cutout,
         Studio(
             width=width,
@@ -53,18 +53,18 @@ def set_in_style(
     )
 
 
-def seed_of(sku: str, deliverable: str, slot: int) -> int:
+def slot_seed(sku: str, deliverable: str, slot: int) -> int:
     """A number that stays for a slot, so that making it again changes nothing but what changed."""
     return int.from_bytes(hashlib.sha256(f"{sku}/{deliverable}/{slot}".encode()).digest()[:4], "big")
 
 
-def size_of(aspect: str, longer_px: int) -> tuple[int, int]:
+def picture_size(aspect: str, longer_px: int) -> tuple[int, int]:
     """Width and height in pixels of `w:h` with the longer side given."""
     w, h = (int(part) for part in aspect.split(":"))
     return (longer_px, round(longer_px * h / w)) if w >= h else (round(longer_px * w / h), longer_px)
 
 
-def preview(picture: Picture) -> bytes:
+def encode_preview(picture: Picture) -> bytes:
     """A small WebP for lists."""
     height, width = picture.rgb.shape[:2]
     scale = min(1.0, PREVIEW_PX / max(height, width))

@@ -24,7 +24,7 @@ FOUND = 0.66  # of its edges
 BEND = 0.3  # radians of turning, and share of stretching, that are tried
 
 
-def found_by_edges(photo: U8, mask: U8, shown: U8) -> F32 | None:
+def match_by_edges(photo: U8, mask: U8, shown: U8) -> F32 | None:
     """The map from the photo's product to the picture, (2, 3); None where too few of its edges are found."""
     best: tuple[float, F32] | None = None
     scale = min(1.0, FINE_PX / max(shown.shape[:2]))
@@ -41,7 +41,7 @@ def found_by_edges(photo: U8, mask: U8, shown: U8) -> F32 | None:
     return np.asarray(best[1] / scale, np.float32) if best and best[0] > FOUND else None
 
 
-def finer_by_edges(photo: U8, mask: U8, shown: U8, found: F32) -> F32:
+def refine_by_edges(photo: U8, mask: U8, shown: U8, found: F32) -> F32:
     """A map that was found by other means, made finer where that brings more of the product's edges together."""
     scale = min(1.0, FINE_PX / max(shown.shape[:2]))
     field = _field(cv2.resize(shown, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from dam_connector.domain.file_names import GLBS
-from worker.imaging.content_credentials import SIGN_ROOM
-from worker.imaging.metadata import XMP_ROOM, reserved
+from dam_connector.domain.file_names import GLB_FORMATS
+from worker.imaging.content_credentials import MANIFEST_RESERVE_BYTES
+from worker.imaging.metadata import XMP_PACKET_BYTES, blank_packet
 
 MIME = {
     "jpeg": "image/jpeg",
@@ -17,18 +17,18 @@ MIME = {
     "avif": "image/avif",
     "png": "image/png",
     "usdz": "model/vnd.usdz+zip",
-    **dict.fromkeys(GLBS, "model/gltf-binary"),
+    **dict.fromkeys(GLB_FORMATS, "model/gltf-binary"),
 }
-EXTENSION = {"jpeg": "jpg"} | dict.fromkeys(GLBS, "glb")
+EXTENSION = {"jpeg": "jpg"} | dict.fromkeys(GLB_FORMATS, "glb")
 JPEG_QUALITY = 92
 WEBP_QUALITY, WEBP_METHOD = (
     88,
     2,
 )  # method 4 saves 2 to 7 bytes of a hundred and takes two and a half times as long
 AVIF_QUALITY = 80
-LABEL_ROOM = XMP_ROOM + SIGN_ROOM  # bytes that labels and a signature may add to a file
+METADATA_RESERVE_BYTES = XMP_PACKET_BYTES + MANIFEST_RESERVE_BYTES  # bytes that labels and a signature may add to a file
 CLIP_QUALITY = 80
-TURN_S = 4.0  # seconds of a full turn
+SPIN_S = 4.0  # seconds of a full turn
 LEAST_QUALITY = 40  # below it, artefacts show on plain ground
 
 ImageFile.MAXBLOCK = (
@@ -49,13 +49,13 @@ def encode_within(
     """The picture at the best quality whose file, with room for its labels, has at most so many bytes; else at the least quality."""
     data = encode(rgb, alpha, format)
     low, high = LEAST_QUALITY, QUALITY.get(format, LEAST_QUALITY)
-    if len(data) + LABEL_ROOM <= max_bytes or low == high:
+    if len(data) + METADATA_RESERVE_BYTES <= max_bytes or low == high:
         return data
     data = encode(rgb, alpha, format, quality=low)
     while high - low > 1:
         quality = (low + high) // 2
         tried = encode(rgb, alpha, format, quality=quality)
-        if len(tried) + LABEL_ROOM <= max_bytes:
+        if len(tried) + METADATA_RESERVE_BYTES <= max_bytes:
             low, data = quality, tried
         else:
             high = quality
@@ -76,7 +76,7 @@ def encode(
     elif format == "webp":
         image.save(out, "WEBP", quality=quality, method=WEBP_METHOD)
     elif format == "avif":
-        image.save(out, "AVIF", quality=quality, subsampling="4:4:4", speed=7, max_threads=1, xmp=reserved())
+        image.save(out, "AVIF", quality=quality, subsampling="4:4:4", speed=7, max_threads=1, xmp=blank_packet())
     else:
         image.save(out, "PNG", compress_level=6)
     return out.getvalue()
@@ -97,11 +97,11 @@ def encode_clip(
             "WEBP",
             save_all=True,
             append_images=images[1:],
-            duration=round(TURN_S * 1000 / len(images)),
+            duration=round(SPIN_S * 1000 / len(images)),
             loop=0,
             quality=quality,
             method=WEBP_METHOD,
         )
-        if out.tell() + LABEL_ROOM <= max_bytes:
+        if out.tell() + METADATA_RESERVE_BYTES <= max_bytes:
             break
     return out.getvalue()

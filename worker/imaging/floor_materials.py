@@ -18,16 +18,16 @@ SHADES = 1 << 16  # of them that are told apart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Material:
+class FloorMaterial:
     """drawn: levels (side, side), about 0 to 1, of so many pixels a metre. colour: linear, of level 1; deeper: the powers of the level by channel.
     gloss: how much of the product it mirrors where that stands."""
 
-    drawn: Callable[[int, float, np.random.Generator], F32]
+    draw_levels: Callable[[int, float, np.random.Generator], F32]
     colour: tuple[float, float, float]
-    deeper: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    exponents: tuple[float, float, float] = (1.0, 1.0, 1.0)
     gloss: float = 0.0
 
-    def stained(self, levels: F32) -> F32:
+    def colourise(self, levels: F32) -> F32:
         """Linear colour of levels (h, w), (h, w, 3): by table, since powers of each place took half of the time."""
         at = cv2.multiply(levels, (SHADES - 1) / BRIGHTEST, dtype=cv2.CV_16U)
         shades = np.linspace(0, BRIGHTEST, SHADES, dtype=np.float32)
@@ -35,7 +35,7 @@ class Material:
             cv2.merge(
                 [
                     cv2.LUT(at, np.float32(c) * shades ** np.float32(p))
-                    for c, p in zip(self.colour, self.deeper, strict=True)
+                    for c, p in zip(self.colour, self.exponents, strict=True)
                 ]
             )
         )
@@ -115,11 +115,11 @@ def marble(side: int, px_per_m: float, rng: np.random.Generator) -> F32:
     return np.asarray((1 + np.float32(0.04) * wander - np.float32(0.2 / 0.7) * veins) * joint, np.float32)
 
 
-MATERIALS: Mapping[str, Material] = {
-    "oak": Material(drawn=oak, colour=(0.44, 0.27, 0.145), deeper=(1.0, 1.08, 1.2), gloss=0.10),
-    "concrete": Material(drawn=concrete, colour=(0.36, 0.355, 0.346)),
-    "linen": Material(drawn=linen, colour=(0.62, 0.589, 0.533)),
-    "marble": Material(drawn=marble, colour=(0.70, 0.693, 0.676), gloss=0.22),
+MATERIALS: Mapping[str, FloorMaterial] = {
+    "oak": FloorMaterial(draw_levels=oak, colour=(0.44, 0.27, 0.145), exponents=(1.0, 1.08, 1.2), gloss=0.10),
+    "concrete": FloorMaterial(draw_levels=concrete, colour=(0.36, 0.355, 0.346)),
+    "linen": FloorMaterial(draw_levels=linen, colour=(0.62, 0.589, 0.533)),
+    "marble": FloorMaterial(draw_levels=marble, colour=(0.70, 0.693, 0.676), gloss=0.22),
 }
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from worker.imaging.plane_arithmetic import blurred, times
+from worker.imaging.plane_arithmetic import gaussian_blur, multiply_by_plane
 
 F32 = NDArray[np.float32]
 
@@ -93,7 +93,7 @@ def cast_shadow(alpha: F32, ground: F32, *, aside: float, back: float) -> F32:
     warp = np.array([[1, -aside, aside * foot], [0, back, foot * (1 - back) - first]], np.float32)
     laid = cv2.warpAffine(upright, warp, (width, last - first), flags=cv2.INTER_AREA)
     laid[max(0, round(foot) + 2 - first) :] = 0
-    soft = [blurred(laid, s * tall) for s in (0.006, 0.02, SOFTEST)]
+    soft = [gaussian_blur(laid, s * tall) for s in (0.006, 0.02, SOFTEST)]
     rows = np.clip((foot - np.arange(first, last, dtype=np.float32)[:, None]) / max(1.0, back * tall), 0, 1)
     near, far = (np.asarray(np.clip(r, 0, 1), np.float32) for r in (1 - rows * 2.5, rows * 1.6 - 0.5))
     shadow = np.zeros_like(alpha)
@@ -103,7 +103,7 @@ def cast_shadow(alpha: F32, ground: F32, *, aside: float, back: float) -> F32:
     return _shifted(shadow, foot - ground)
 
 
-def mirrored(light: F32, alpha: F32, ground: F32, *, gloss: float, reach: float) -> tuple[F32, F32]:
+def reflection(light: F32, alpha: F32, ground: F32, *, gloss: float, reach: float) -> tuple[F32, F32]:
     """What a polished ground shows of the product, linear colour, and how much of it, fading within `reach` pixels. light: colour times alpha."""
     blur = max(0.8, 0.02 * reach)
     first, last = (
@@ -119,10 +119,10 @@ def mirrored(light: F32, alpha: F32, ground: F32, *, gloss: float, reach: float)
     colour = cv2.remap(light, columns, source, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     shown, soft = (
         cv2.GaussianBlur(p, (0, 0), blur)
-        for p in (times(np.asarray(colour, np.float32), fading), share * fading)
+        for p in (multiply_by_plane(np.asarray(colour, np.float32), fading), share * fading)
     )
     mirror, shares = np.zeros_like(light), np.zeros_like(alpha)
-    mirror[first:last], shares[first:last] = times(shown, 1 / np.maximum(soft, np.float32(1e-4))), soft
+    mirror[first:last], shares[first:last] = multiply_by_plane(shown, 1 / np.maximum(soft, np.float32(1e-4))), soft
     return mirror, shares
 
 

@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.imaging.composition import Picture, holding, placed, to_srgb
+from worker.imaging.composition import Picture, nonzero_region, place_product, to_srgb
 from worker.imaging.cutout import Cutout
 from worker.imaging.floor_materials import MATERIALS
-from worker.imaging.ground_shadow import cast_shadow, contact_shadow, ground_line, mirrored
+from worker.imaging.ground_shadow import cast_shadow, contact_shadow, ground_line, reflection
 from worker.imaging.palette import Palette
-from worker.imaging.plane_arithmetic import blurred, coloured, times
+from worker.imaging.plane_arithmetic import gaussian_blur, multiply_by_plane, tint_plane
 
 F32 = NDArray[np.float32]
 
@@ -79,27 +79,27 @@ def compose_lifestyle(cutout: Cutout, scene: Scene) -> Picture:
     room = _decorated(ROOMS[(scene.slot - 1) % len(ROOMS)], scene.palette)
     rng = np.random.default_rng(scene.seed)
     foot = round(FOOT * scene.height)
-    light, alpha, scale, box = placed(cutout, scene.width, scene.height, min(scene.fill, FOOT - 0.06), foot)
+    light, alpha, scale, box = place_product(cutout, scene.width, scene.height, min(scene.fill, FOOT - 0.06), foot)
     metres = (scene.height_m or USUAL_HEIGHT_M) / max(1, int(np.count_nonzero((alpha > 0.5).any(1))))
     some = light[::SPARSE, ::SPARSE][alpha[::SPARSE, ::SPARSE] > 0.5]
     ground = _room(room, scene, metres, some.mean(0) if len(some) else np.ones(3, np.float32), rng)
     line = ground_line(alpha, oblique=scene.oblique)
     if gloss := MATERIALS[room.floor].gloss:
-        mirror, share = mirrored(light, alpha, line, gloss=gloss, reach=MIRROR_REACH * scene.height)
-        part = holding(share)
-        ground[part] = times(ground[part], 1 - share[part]) + times(mirror[part], share[part])
+        mirror, share = reflection(light, alpha, line, gloss=gloss, reach=MIRROR_REACH * scene.height)
+        part = nonzero_region(share)
+        ground[part] = multiply_by_plane(ground[part], 1 - share[part]) + multiply_by_plane(mirror[part], share[part])
     cast, contact = (
         cast_shadow(alpha, line, aside=-room.light * SHADOW_LEAN, back=SHADOW_DEPTH),
         contact_shadow(alpha, line, oblique=scene.oblique),
     )
     cast[: round(SEAM * scene.height)] = 0
-    part = holding(cast, contact)
+    part = nonzero_region(cast, contact)
     shade = 1 - (1 - SHADOW * cast[part]) * (1 - CONTACT * contact[part])
     shade = np.clip(shade, 0, 0.9)
     ground[part] *= np.dstack([1 - shade * np.float32(share) for share in SHADE_TINT])
-    part = holding(alpha)
-    ground[part] = times(ground[part], 1 - alpha[part]) + light[part]
-    return Picture(rgb=to_srgb(ground), alpha=None, enlarged=scale, box=box)
+    part = nonzero_region(alpha)
+    ground[part] = multiply_by_plane(ground[part], 1 - alpha[part]) + light[part]
+    return Picture(rgb=to_srgb(ground), alpha=None, scale=scale, box=box)
 
 
 def _decorated(room: Room, palette: Palette | None) -> Room:
@@ -121,7 +121,7 @@ def _room(room: Room, scene: Scene, metres: float, tint: F32, rng: np.random.Gen
         np.frombuffer(rng.bytes(seam * width), np.uint8).reshape(seam, width), (0, 0), 1.2
     )
     out = np.empty((height, width, 3), np.float32)
-    out[:seam] = coloured(1 + (grain - np.float32(127.5)) * np.float32(PLASTER), wall.tolist())
+    out[:seam] = tint_plane(1 + (grain - np.float32(127.5)) * np.float32(PLASTER), wall.tolist())
     floor = _floor(room.floor, scene, metres, rng)
     if room.floor_colour:
         floor = (
@@ -138,7 +138,7 @@ def _room(room: Room, scene: Scene, metres: float, tint: F32, rng: np.random.Gen
         light += 0.20 * _window(scene, room.light)
     corner = np.exp(-np.abs(y * height - seam) / (0.035 * height))
     light *= 1 - 0.16 * corner
-    return times(out, np.clip(light, 0.2, 1.5).astype(np.float32))
+    return multiply_by_plane(out, np.clip(light, 0.2, 1.5).astype(np.float32))
 
 
 def _with_skirting(out: F32, seam: int, height: int) -> F32:
@@ -162,7 +162,7 @@ def _floor(material: str, scene: Scene, metres: float, rng: np.random.Generator)
     half = metres * scene.width / 2  # at the product, metres
     side_m = max(2 * half * far * 1.05, (far - near) * 2.2 * half)
     px_per_m = TEXTURE_PX / side_m
-    texture = MATERIALS[material].drawn(TEXTURE_PX, px_per_m, rng)
+    texture = MATERIALS[material].draw_levels(TEXTURE_PX, px_per_m, rng)
     middle, deep = TEXTURE_PX / 2, (far - near) * 2.2 * half * px_per_m
     corners = np.array(
         [
@@ -179,7 +179,7 @@ def _floor(material: str, scene: Scene, metres: float, rng: np.random.Generator)
     drawn = cv2.warpPerspective(
         texture, warp, (width, rows * 2), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
-    return MATERIALS[material].stained(
+    return MATERIALS[material].colourise(
         np.asarray(cv2.resize(drawn, (scene.width, rows), interpolation=cv2.INTER_AREA), np.float32)
     )
 
@@ -202,4 +202,4 @@ def _window(scene: Scene, side: int) -> F32:
                 ]
             )
             cv2.fillConvexPoly(panes, np.round(corners).astype(np.int32), 1.0, cv2.LINE_AA)
-    return blurred(panes, 0.009 * width)
+    return gaussian_blur(panes, 0.009 * width)

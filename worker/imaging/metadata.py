@@ -15,11 +15,11 @@ from PIL import Image, ImageFile, IptcImagePlugin
 
 # IPTC NewsCodes, https://cv.iptc.org/newscodes/digitalsourcetype/
 _IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
-ENHANCED = _IPTC + "algorithmicallyEnhanced"  # a photo set on a plain ground by plain code
-COMPOSED = _IPTC + "compositeSynthetic"  # a photo's product in a room made by code
-RENDERED = _IPTC + "algorithmicMedia"  # made by code, no trained model
-TRAINED = _IPTC + "trainedAlgorithmicMedia"
-TRAINED_PART = _IPTC + "compositeWithTrainedAlgorithmicMedia"
+ALGORITHMICALLY_ENHANCED = _IPTC + "algorithmicallyEnhanced"  # a photo set on a plain ground by plain code
+COMPOSITE_SYNTHETIC = _IPTC + "compositeSynthetic"  # a photo's product in a room made by code
+ALGORITHMIC_MEDIA = _IPTC + "algorithmicMedia"  # made by code, no trained model
+TRAINED_ALGORITHMIC_MEDIA = _IPTC + "trainedAlgorithmicMedia"
+COMPOSITE_WITH_TRAINED_MEDIA = _IPTC + "compositeWithTrainedAlgorithmicMedia"
 
 NAMESPACES = {
     "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
@@ -48,7 +48,7 @@ PROPERTIES = {  # our name of a label: its XMP property, and the array that the 
     "version": ("xmpMM:VersionID", ""),
     "web_statement": ("xmpRights:WebStatement", ""),
 }
-KEPT = (
+INHERITED = (
     "creator",
     "credit",
     "rights",
@@ -59,47 +59,47 @@ KEPT = (
 IIM = {"title": (2, 5), "creator": (2, 80), "credit": (2, 110), "rights": (2, 116), "description": (2, 120)}
 EXIF = {"creator": 0x013B, "rights": 0x8298}
 
-LONGEST = 380  # bytes of a label as XML: all of them together fit XMP_ROOM
+MAX_VALUE_BYTES = 380  # bytes of a label as XML: all of them together fit XMP_ROOM
 MAX_XMP_BYTES = 1 << 20
-XMP_ROOM = 8192  # bytes kept free in an AVIF: its boxes name offsets, so that a packet is written in place (ISO 16684-1, 7.3)
+XMP_PACKET_BYTES = 8192  # bytes kept free in an AVIF: its boxes name offsets, so that a packet is written in place (ISO 16684-1, 7.3)
 _PACKET_BEGIN, _PACKET_END = b"<?xpacket begin", b'<?xpacket end="w"?>'
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 
 
-def source_type(
+def digital_source_type(
     *, rendered: bool, style: str, generator: str, photo_type: str, cut_only: bool = False
 ) -> str:
     """IPTC's digital source type of a picture by how it was made; what a trained model had a part in stays marked so.
 
     cut_only: the generator did no more than take the photo's ground away.
     """
-    trained = photo_type in (TRAINED, TRAINED_PART)
+    trained = photo_type in (TRAINED_ALGORITHMIC_MEDIA, COMPOSITE_WITH_TRAINED_MEDIA)
     if generator != "local" and not cut_only:
-        return TRAINED
+        return TRAINED_ALGORITHMIC_MEDIA
     if rendered:
-        return TRAINED_PART if trained else RENDERED
+        return COMPOSITE_WITH_TRAINED_MEDIA if trained else ALGORITHMIC_MEDIA
     if trained or generator != "local":
-        return TRAINED_PART
-    return COMPOSED if style == "lifestyle" else ENHANCED
+        return COMPOSITE_WITH_TRAINED_MEDIA
+    return COMPOSITE_SYNTHETIC if style == "lifestyle" else ALGORITHMICALLY_ENHANCED
 
 
-def cleaned(labels: Mapping[str, str]) -> dict[str, str]:
+def clean_metadata(labels: Mapping[str, str]) -> dict[str, str]:
     """The labels as files can hold them: no control characters, no longer than a line or two, none that says nothing."""
     texts = {name: _shortened(" ".join(_CONTROLS.sub(" ", value).split())) for name, value in labels.items()}
     return {name: text for name, text in texts.items() if text}
 
 
 def _shortened(text: str) -> str:
-    while len(escape(text).encode()) > LONGEST:
+    while len(escape(text).encode()) > MAX_VALUE_BYTES:
         text = text[: len(text) * 9 // 10].rstrip()
     return text
 
 
-def xmp_packet(labels: Mapping[str, str]) -> bytes:
+def build_xmp_packet(labels: Mapping[str, str]) -> bytes:
     """An XMP packet with those labels that PROPERTIES names."""
     body = "".join(
         _property(*PROPERTIES[name], escape(value))
-        for name, value in sorted(cleaned(labels).items())
+        for name, value in sorted(clean_metadata(labels).items())
         if name in PROPERTIES
     )
     spaces = " ".join(f'xmlns:{prefix}="{uri}"' for prefix, uri in NAMESPACES.items())
@@ -116,16 +116,16 @@ def _property(name: str, array: str, text: str) -> str:
     return f"<{name}><rdf:{array}><rdf:li{language}>{text}</rdf:li></rdf:{array}></{name}>"
 
 
-def read_labels(data: bytes) -> dict[str, str]:
+def read_metadata(data: bytes) -> dict[str, str]:
     """The labels of a picture file; none where it cannot be read."""
     try:
         with Image.open(io.BytesIO(data)) as image:
-            return labels_of(image)
+            return image_metadata(image)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return {}
 
 
-def labels_of(image: Image.Image) -> dict[str, str]:
+def image_metadata(image: Image.Image) -> dict[str, str]:
     """The labels of a picture by our names: its XMP first, then IPTC-IIM, then EXIF; none where they cannot be read.
 
     A PNG is decoded for them, unless it is already.
@@ -134,12 +134,12 @@ def labels_of(image: Image.Image) -> dict[str, str]:
         packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
         packet = packet.encode() if isinstance(packet, str) else packet
         exif = {name: str(image.getexif().get(tag, "")) for name, tag in EXIF.items()}
-        return cleaned({**exif, **_iim(image), **read_packet(packet)})
+        return clean_metadata({**exif, **_iim(image), **parse_xmp_packet(packet)})
     except (OSError, ValueError, SyntaxError, KeyError):
         return {}
 
 
-def mime_of(data: bytes) -> str:
+def picture_mime(data: bytes) -> str:
     """The MIME type of a picture by its own header, or an empty text."""
     try:
         with Image.open(io.BytesIO(data)) as image:
@@ -148,7 +148,7 @@ def mime_of(data: bytes) -> str:
         return ""
 
 
-def read_packet(packet: bytes) -> dict[str, str]:
+def parse_xmp_packet(packet: bytes) -> dict[str, str]:
     """The labels of an XMP packet; none where it is no XML, or declares entities, which no camera does."""
     start, end = packet.find(b"<x:xmpmeta"), packet.rfind(b"</x:xmpmeta>")
     if start < 0 or end < 0 or len(packet) > MAX_XMP_BYTES:
@@ -183,11 +183,11 @@ def _iim(image: Image.Image) -> dict[str, str]:
     return found
 
 
-def relabel(data: bytes, labels: Mapping[str, str]) -> bytes:
+def write_metadata(data: bytes, labels: Mapping[str, str]) -> bytes:
     """The same picture with these labels; no pixel is coded again."""
-    xmp = xmp_packet(labels)
+    xmp = build_xmp_packet(labels)
     if data[:2] == b"\xff\xd8":
-        return _relabel_jpeg(data, xmp, cleaned(labels))
+        return _relabel_jpeg(data, xmp, clean_metadata(labels))
     if data[4:12] == b"ftypavif":
         return _relabel_avif(data, xmp)
     return _relabel_webp(data, xmp) if data[:4] == b"RIFF" else _relabel_png(data, xmp)
@@ -212,16 +212,16 @@ def _relabel_jpeg(data: bytes, xmp: bytes, labels: Mapping[str, str]) -> bytes:
     return data[:at] + added + data[at:]
 
 
-def reserved() -> bytes:
+def blank_packet() -> bytes:
     """A packet that says nothing, with room for one that does: what an AVIF is encoded with."""
-    return _padded(xmp_packet({}), XMP_ROOM)
+    return _padded(build_xmp_packet({}), XMP_PACKET_BYTES)
 
 
 def _relabel_avif(data: bytes, xmp: bytes) -> bytes:
     start = data.rindex(_PACKET_BEGIN)
-    if len(xmp) > XMP_ROOM:
+    if len(xmp) > XMP_PACKET_BYTES:
         return data  # unlabelled: the check of labels says so
-    return data[:start] + _padded(xmp, XMP_ROOM) + data[start + XMP_ROOM :]
+    return data[:start] + _padded(xmp, XMP_PACKET_BYTES) + data[start + XMP_PACKET_BYTES :]
 
 
 def _padded(xmp: bytes, length: int) -> bytes:

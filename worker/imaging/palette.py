@@ -25,7 +25,7 @@ class Palette:
     floor: tuple[float, float, float]
 
 
-def palette_of(photo: Photo) -> Palette:
+def extract_palette(photo: Photo) -> Palette:
     """The largest calm colour as the wall's, the largest that is clearly another as the floor's. The same picture gives the same."""
     small = cv2.resize(photo.rgb, (SEEN_PX, SEEN_PX), interpolation=cv2.INTER_AREA)
     lab = cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2LAB).reshape(-1, 3)

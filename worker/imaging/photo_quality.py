@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.product import Dimensions, View
-from worker.imaging.cutout import CONFIDENT, Cutout
-from worker.imaging.decode import Note, Photo
+from worker.imaging.cutout import MIN_CONFIDENCE, Cutout
+from worker.imaging.decode import DecodeNote, Photo
 
 F32 = NDArray[np.float32]
 
@@ -27,10 +27,10 @@ SAME_BITS = 2  # of 256: the same picture, saved again
 ASPECT_OFF, ASPECT_FITS = 0.20, 0.05
 
 _NOTES = {
-    Note.ROTATED: ("source.rotated", "Its EXIF orientation was applied."),
-    Note.CMYK: ("source.cmyk", "It is in CMYK and was brought to sRGB."),
-    Note.NO_PROFILE: ("source.profile_missing", "It names no colour profile and was taken as sRGB."),
-    Note.ANIMATED: ("source.animated", "Only its first frame is used."),
+    DecodeNote.ROTATED: ("source.rotated", "Its EXIF orientation was applied."),
+    DecodeNote.CMYK: ("source.cmyk", "It is in CMYK and was brought to sRGB."),
+    DecodeNote.NO_PROFILE: ("source.profile_missing", "It names no colour profile and was taken as sRGB."),
+    DecodeNote.ANIMATED: ("source.animated", "Only its first frame is used."),
 }
 
 
@@ -40,18 +40,18 @@ def source_issues(photo: Photo, cutout: Cutout, view: str) -> Iterator[Issue]:
     for note in photo.notes:
         code, words = _NOTES[note]
         yield issue(code, f"{view}: {words}", pointer=where)
-    if cutout.confidence < CONFIDENT:
+    if cutout.confidence < MIN_CONFIDENCE:
         words = f"{view}: the outline is not clear everywhere."
         yield issue(
             "cutout.uncertain",
             words,
             pointer=where,
             measured=f"{cutout.confidence:.2f}",
-            limit=f"{CONFIDENT:g}",
+            limit=f"{MIN_CONFIDENCE:g}",
         )
-    if cutout.touches:
+    if cutout.touched_sides:
         yield issue(
-            "cutout.cropped", f"{view}: it touches the frame at: {', '.join(cutout.touches)}.", pointer=where
+            "cutout.cropped", f"{view}: it touches the frame at: {', '.join(cutout.touched_sides)}.", pointer=where
         )
     blur = blur_px(photo, cutout)
     if blur > MAX_BLUR_PX:
@@ -72,13 +72,13 @@ def source_issues(photo: Photo, cutout: Cutout, view: str) -> Iterator[Issue]:
             measured=parts,
             limit=1,
         )
-    if photo.alpha is None and cutout.busy > BUSY:
+    if photo.alpha is None and cutout.busy_share > BUSY:
         words = f"{view}: the background is not plain."
         yield issue(
             "source.background_busy",
             words,
             pointer=where,
-            measured=f"{cutout.busy * 100:.0f} % of the rim",
+            measured=f"{cutout.busy_share * 100:.0f} % of the rim",
             limit=f"{BUSY * 100:.0f} %",
         )
 
@@ -191,7 +191,7 @@ def wrong_view_issues(cutouts: Mapping[View, Cutout], size: Dimensions) -> Itera
     sides = {View.FRONT: "front", View.BACK: "front", View.LEFT: "side", View.RIGHT: "side", View.TOP: "top"}
     for view, cutout in cutouts.items():
         side = sides.get(view)
-        if side is None or cutout.touches:
+        if side is None or cutout.touched_sides:
             continue
         left, top, right, bottom = cutout.box
         off = {

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 F32 = NDArray[np.float32]
 
 
-def times(picture: F32, plane: F32) -> F32:
+def multiply_by_plane(picture: F32, plane: F32) -> F32:
     """A picture, (h, w, 3), each pixel times its value in the plane, (h, w)."""
     return np.asarray(cv2.multiply(picture, cv2.merge([plane] * 3)), np.float32) if plane.size else picture
 
 
-def blurred(picture: F32, sigma: float, reduced: int = 0) -> F32:
+def gaussian_blur(picture: F32, sigma: float, reduced: int = 0) -> F32:
     """A Gaussian blur of a plane or a picture, worked out at a size so many times as small: a wide one looks the same there and costs a tenth.
 
     reduced: 0 for as much as such a width allows.
@@ -30,7 +30,7 @@ def blurred(picture: F32, sigma: float, reduced: int = 0) -> F32:
     return np.asarray(cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def coloured(plane: F32, colour: Sequence[float | F32]) -> F32:
+def tint_plane(plane: F32, colour: Sequence[float | F32]) -> F32:
     """A plane, (h, w), in a colour, (h, w, 3)."""
     return np.asarray(
         cv2.merge([np.asarray(plane * np.asarray(c, np.float32), np.float32) for c in colour]), np.float32

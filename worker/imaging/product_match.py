@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from worker.imaging.cutout import Cutout
-from worker.imaging.edge_matching import finer_by_edges, found_by_edges
+from worker.imaging.edge_matching import match_by_edges, refine_by_edges
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
@@ -32,7 +32,7 @@ SEARCH = 0.25  # of a mark's height: how far around it is looked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recognition:
+class ProductMatch:
     """What was found. by: "features", "edges", or empty where the product was not found. colour: median CIEDE2000, light allowed for.
 
     structure: share of the patterned blocks that fit, 1 where there is no pattern. marks: how well the worst legible mark fits, None where
@@ -40,32 +40,32 @@ class Recognition:
     found but for its mirror image, and nothing more was measured.
     """
 
-    by: str = ""
-    colour: float = 0.0
-    structure: float = 1.0
-    marks: float | None = None
+    method: str = ""
+    colour_difference: float = 0.0
+    pattern_share: float = 1.0
+    lettering: float | None = None
     stretch: float = 1.0
-    seen: float = 1.0
+    visible_share: float = 1.0
     mirrored: bool = False
     box: tuple[int, int, int, int] = (0, 0, 0, 0)
 
 
-def recognise(cutout: Cutout, made: U8) -> Recognition:
+def match_product(cutout: Cutout, picture: U8) -> ProductMatch:
     """The product of the photo's cut-out, in the picture made. made: (h, w, 3) uint8."""
     photo, mask = _product(cutout)
-    shown, scale = _shrunk(made, MADE_PX)
+    shown, scale = _shrunk(picture, MADE_PX)
     found = _by_features(photo, mask, shown)
     by = "features"
     if found is not None:
-        found = finer_by_edges(photo, mask, shown, found)
+        found = refine_by_edges(photo, mask, shown, found)
     else:
-        found, by = found_by_edges(photo, mask, shown), "edges"
+        found, by = match_by_edges(photo, mask, shown), "edges"
     if found is None or not _sane(found):
-        swapped = found_by_edges(
+        swapped = match_by_edges(
             np.ascontiguousarray(photo[:, ::-1]), np.ascontiguousarray(mask[:, ::-1]), shown
         )
         return (
-            Recognition() if swapped is None or not _sane(swapped) else Recognition(by="edges", mirrored=True)
+            ProductMatch() if swapped is None or not _sane(swapped) else ProductMatch(method="edges", mirrored=True)
         )
     found = _refined(photo, mask, shown, found)
     height, width = mask.shape
@@ -86,15 +86,15 @@ def recognise(cutout: Cutout, made: U8) -> Recognition:
     seen = float((frame[mask > 127] > 0).mean())
     core &= frame > 0
     if core.sum() < BLOCK_PX**2:
-        return Recognition()
+        return ProductMatch()
     lab, lab_made = _same_light(_lab(photo), _lab(there), core)
-    return Recognition(
-        by=by,
-        colour=_colour(lab, lab_made, core),
-        structure=_structure(lab[..., 0], lab_made[..., 0], core),
-        marks=_marks(photo, mask, shown, found),
+    return ProductMatch(
+        method=by,
+        colour_difference=_colour(lab, lab_made, core),
+        pattern_share=_structure(lab[..., 0], lab_made[..., 0], core),
+        lettering=_marks(photo, mask, shown, found),
         stretch=_stretch(found),
-        seen=seen,
+        visible_share=seen,
         box=_box(mask, found, scale),
     )
 
@@ -260,7 +260,7 @@ def _fit(patch: F32, made: F32, x: int, y: int, play: int) -> float:
     )
 
 
-def marks_of(rgb: U8, mask: U8) -> list[tuple[int, int, int, int]]:
+def find_lettering(rgb: U8, mask: U8) -> list[tuple[int, int, int, int]]:
     """Lettering and small marks on the product: left, top, width and height of what differs in lightness from around it, letters of a word together."""
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     size = max(9, max(mask.shape) // 22) | 1
@@ -283,7 +283,7 @@ def _marks(photo: U8, mask: U8, shown: U8, found: F32) -> float | None:
     """How well the worst legible mark fits."""
     enlarged = float(np.sqrt(np.linalg.det(found[:, :2].astype(np.float64))))
     fits = []
-    for x, y, width, height in marks_of(photo, mask):
+    for x, y, width, height in find_lettering(photo, mask):
         if height * enlarged < LEGIBLE_PX:
             continue
         fits.append(_mark_fit(photo, shown, found, (x, y, width, height)))

@@ -10,7 +10,7 @@ from dam_connector.domain.issue import Issue, issue
 from worker.imaging.composition import Picture
 from worker.imaging.cutout import Cutout
 from worker.imaging.decode import Photo
-from worker.imaging.product_match import Recognition, recognise
+from worker.imaging.product_match import ProductMatch, match_product
 
 MAX_COLOUR, MIN_STRUCTURE, MIN_MARKS, MAX_STRETCH, MIN_SEEN = 7.0, 0.82, 0.55, 0.07, 0.9
 _WORDS = {
@@ -21,62 +21,62 @@ _WORDS = {
 }
 
 
-def reasons(found: Recognition) -> Iterator[tuple[str, str, str]]:
+def find_mismatches(found: ProductMatch) -> Iterator[tuple[str, str, str]]:
     """Why a picture is not of the product any more: issue codes, each with what was measured and the limit."""
-    if not found.by:
+    if not found.method:
         yield "rendition.product_unsure", "", ""
         return
     if found.mirrored:
         yield "rendition.product_changed", "mirrored", ""
         return
-    if found.seen < MIN_SEEN:
-        yield "rendition.product_cut", f"{found.seen * 100:.0f} % of it", f"{MIN_SEEN * 100:.0f} %"
+    if found.visible_share < MIN_SEEN:
+        yield "rendition.product_cut", f"{found.visible_share * 100:.0f} % of it", f"{MIN_SEEN * 100:.0f} %"
     if abs(found.stretch - 1) > MAX_STRETCH:
         yield (
             "rendition.product_changed",
             f"proportions {(found.stretch - 1) * 100:+.0f} %",
             f"{MAX_STRETCH * 100:.0f} %",
         )
-    if found.colour > MAX_COLOUR:
-        yield "rendition.product_changed", f"CIEDE2000 {found.colour:.1f}", f"{MAX_COLOUR:g}"
-    if found.structure < MIN_STRUCTURE:
+    if found.colour_difference > MAX_COLOUR:
+        yield "rendition.product_changed", f"CIEDE2000 {found.colour_difference:.1f}", f"{MAX_COLOUR:g}"
+    if found.pattern_share < MIN_STRUCTURE:
         yield (
             "rendition.product_changed",
-            f"{found.structure * 100:.0f} % of its pattern",
+            f"{found.pattern_share * 100:.0f} % of its pattern",
             f"{MIN_STRUCTURE * 100:.0f} %",
         )
-    if found.marks is not None and found.marks < MIN_MARKS:
-        yield "rendition.text_changed", f"{found.marks * 100:.0f} % alike", f"{MIN_MARKS * 100:.0f} %"
+    if found.lettering is not None and found.lettering < MIN_MARKS:
+        yield "rendition.text_changed", f"{found.lettering * 100:.0f} % alike", f"{MIN_MARKS * 100:.0f} %"
 
 
-def recognition_issues(found: Recognition, pointer: str) -> Iterator[Issue]:
+def product_match_issues(found: ProductMatch, pointer: str) -> Iterator[Issue]:
     """Issues rendition.product_unsure, .product_cut, .product_changed and .text_changed."""
-    for code, measured, limit in reasons(found):
+    for code, measured, limit in find_mismatches(found):
         yield issue(code, _WORDS[code], pointer=pointer, measured=measured, limit=limit)
 
 
-def facts_of(found: Recognition) -> dict[str, str | float]:
+def match_facts(found: ProductMatch) -> dict[str, str | float]:
     """What was measured, for the report."""
-    if not found.by:
+    if not found.method:
         return {"product_found": "no"}
     if found.mirrored:
         return {"product_found": "mirrored"}
-    marks = {} if found.marks is None else {"lettering_alike": round(found.marks, 2)}
+    marks = {} if found.lettering is None else {"lettering_alike": round(found.lettering, 2)}
     measured = {
-        "product_de2000": round(found.colour, 2),
-        "pattern_alike": round(found.structure, 2),
+        "product_de2000": round(found.colour_difference, 2),
+        "pattern_alike": round(found.pattern_share, 2),
         "stretch": round(found.stretch, 3),
     }
-    return {"product_found": f"by its {found.by}", **measured, **marks}
+    return {"product_found": f"by its {found.method}", **measured, **marks}
 
 
-def most_like(cutout: Cutout, pictures: Sequence[Photo]) -> tuple[Photo, Recognition]:
+def best_match(cutout: Cutout, pictures: Sequence[Photo]) -> tuple[Photo, ProductMatch]:
     """The picture that shows the product best, of several that were made."""
-    judged = [(picture, recognise(cutout, picture.rgb)) for picture in pictures]
-    return min(judged, key=lambda each: (len(list(reasons(each[1]))), not each[1].by, each[1].colour))
+    judged = [(picture, match_product(cutout, picture.rgb)) for picture in pictures]
+    return min(judged, key=lambda each: (len(list(find_mismatches(each[1]))), not each[1].method, each[1].colour_difference))
 
 
-def fitted(picture: Photo, box: tuple[int, int, int, int], width: int, height: int) -> Picture:
+def crop_to_format(picture: Photo, box: tuple[int, int, int, int], width: int, height: int) -> Picture:
     """The picture in the format asked for: the largest part of these proportions that holds the product, scaled. box: of the product, or empty."""
     have_width, have_height = picture.size
     wide = min(have_width, have_height * width / height)
@@ -93,7 +93,7 @@ def fitted(picture: Photo, box: tuple[int, int, int, int], width: int, height: i
     there = tuple(
         round((value - start) * scale) for value, start in ((left, x), (top, y), (right, x), (bottom, y))
     )
-    return Picture(rgb=rgb, alpha=alpha, enlarged=scale, box=(there[0], there[1], there[2], there[3]))
+    return Picture(rgb=rgb, alpha=alpha, scale=scale, box=(there[0], there[1], there[2], there[3]))
 
 
 def _start(middle: float, size: int, whole: int) -> int:

@@ -27,8 +27,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.imaging.background import Background, Mask, border_of, fit_background
-from worker.imaging.plane_arithmetic import blurred
+from worker.imaging.background import Background, Mask, border_mask, fit_background
+from worker.imaging.plane_arithmetic import gaussian_blur
 
 F32 = NDArray[np.float32]
 Planes = tuple[F32, F32, F32]  # lightness, a and b
@@ -66,7 +66,7 @@ def segment(lab: F32, reduced: float) -> tuple[U8, float, Background]:
 
     lab: (h, w, 3) float32. reduced: how many pixels of the photo's side make one of these; coders smear colour over two.
     """
-    border = border_of(lab.shape)
+    border = border_mask(lab.shape)
     smooth = cv2.GaussianBlur(lab, (0, 0), 0.8)
     slopes = _relative(_slope(cv2.GaussianBlur(lab, (0, 0), 1.2)), border)
     ground = fit_background(smooth, border, 2)
@@ -88,7 +88,7 @@ def segment(lab: F32, reduced: float) -> tuple[U8, float, Background]:
             known,
             SMEARED if reduced < 2 else TIGHT[1],
         )
-        if ground.plain:
+        if ground.is_plain:
             break
     colour = np.maximum(bright, chroma)
     depth = 1 - (smooth[..., 0] + 16) / (ground.surface[..., 0] + 16)
@@ -125,7 +125,7 @@ def _deviations(difference: Planes, ground: Background, light: float, tint: floa
 def _with_faint_chroma(difference: Planes, deviation: F32, tint: F32, known: Mask, least: float) -> F32:
     """Deviation in chroma again, with what is faint but lasts over several pixels; the coder's single blocks do not last."""
     lasting = cv2.magnitude(*(_median(plane) for plane in difference[1:]))
-    away = cv2.dilate((deviation > STRONG).astype(np.uint8), disc(5)) == 0
+    away = cv2.dilate((deviation > STRONG).astype(np.uint8), disc_kernel(5)) == 0
     plain = lasting[known & away]
     faint = max(0.3, 1.6 * float(np.percentile(plain, 97)) if len(plain) else 0.0)
     wide = max(least, float(np.percentile(tint[known], 99)))
@@ -175,7 +175,7 @@ def _slope(lab: F32) -> F32:
 def _sharp_slope(lab: F32) -> F32:
     """Steepness of what stays when the smooth part is taken away: nothing of a soft shadow, nearly all of an outline."""
     fine = cv2.GaussianBlur(lab, (0, 0), 0.8)
-    steep, rest = _slope(fine), _slope(fine - blurred(lab, COARSE, 2))
+    steep, rest = _slope(fine), _slope(fine - gaussian_blur(lab, COARSE, 2))
     return np.asarray(rest * np.clip((rest / np.maximum(steep, 0.05) - 0.3) / 0.3, 0, 1), np.float32)
 
 
@@ -187,7 +187,7 @@ def _relative(slope: F32, border: Mask) -> F32:
 def _reached(passable: Mask, edges: F32) -> Mask:
     """Where the background gets to from the frame: it walks with a radius, never over an edge, then creeps a little on."""
     free = (passable & (edges < 1)).astype(np.uint8)
-    walked = _from_frame(cv2.erode(free, disc(GAP), borderType=cv2.BORDER_CONSTANT, borderValue=1))
+    walked = _from_frame(cv2.erode(free, disc_kernel(GAP), borderType=cv2.BORDER_CONSTANT, borderValue=1))
     return _grown(walked, passable) | walked
 
 
@@ -198,14 +198,14 @@ def _grown(start: Mask, passable: Mask) -> Mask:
     return start
 
 
-def disc(radius: int) -> U8:
+def disc_kernel(radius: int) -> U8:
     """A round brush, (2 radius + 1) pixels across."""
     return np.asarray(
         cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)), np.uint8
     )
 
 
-def within(parts: Mask, radius: int) -> Mask:
+def within_distance(parts: Mask, radius: int) -> Mask:
     """Where one of the parts is so many pixels away at most; an octagon's worth, a third of what distances take."""
     grown = parts.astype(np.uint8)
     for step in range(radius):
@@ -223,8 +223,8 @@ def _from_frame(free: U8) -> Mask:
 def _calmed(mask: U8, deviation: F32, sharp: F32) -> U8:
     """The mask with its outline smoothed where nothing says just where it runs: there it is noise that decides."""
     ring = cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
-    clear = cv2.dilate((ring & ((sharp > 1) | (deviation > STRONG))).astype(np.uint8), disc(CALM)) > 0
-    smooth = (blurred(mask.astype(np.float32), CALM, 2) > 0.5).astype(np.uint8)
+    clear = cv2.dilate((ring & ((sharp > 1) | (deviation > STRONG))).astype(np.uint8), disc_kernel(CALM)) > 0
+    smooth = (gaussian_blur(mask.astype(np.float32), CALM, 2) > 0.5).astype(np.uint8)
     return np.where(clear, mask, smooth).astype(np.uint8)
 
 
