@@ -1,4 +1,4 @@
-"""The command line `dam-connector`: one file per group of commands, put together here."""
+"""The command line `dam-connector`: one file per group of commands, assembled here."""
 
 import click
 
@@ -9,7 +9,7 @@ from dam_connector.cli import batches, connections, products, providers, service
 @click.group()
 @click.version_option(__version__)
 def main() -> None:
-    """From product record to approved, published pictures and 3D models."""
+    """Turn product records into approved, published pictures and 3D models."""
 
 
 for command in (

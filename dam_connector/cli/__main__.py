@@ -1,4 +1,4 @@
-"""`python -m dam_connector.cli`: the same as the command `dam-connector`."""
+"""The entry of `python -m dam_connector.cli`, which is the command `dam-connector`."""
 
 from dam_connector.cli import main
 

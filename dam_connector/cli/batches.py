@@ -100,7 +100,9 @@ def watch_progress(services: Services, batch: Batch) -> dict[str, int]:
             time.sleep(POLL_INTERVAL_S)
 
 
-def export(services: Services, batch: Batch, file_format: str, out: Path | None, *, follow: bool) -> dict[str, Any]:
+def export(
+    services: Services, batch: Batch, file_format: str, out: Path | None, *, follow: bool
+) -> dict[str, Any]:
     """Write what a batch made as jsonl, csv, zip or folder; gives the summary that ends it. Raises: ConfigError without a place for files."""
     if file_format in ("zip", "folder") and out is None:
         raise ConfigError(f"--format {file_format} needs --out, where the files go")

@@ -1,4 +1,4 @@
-"""What all commands share: where the data lies, JSON for machines, our own errors as lines."""
+"""Options, error messages and set-up that all commands share."""
 
 import sys
 from collections.abc import Callable
@@ -18,12 +18,12 @@ json_option = click.option("--json", "json_output", is_flag=True, help="Print JS
 data_dir_option = click.option(
     "--data-dir",
     type=click.Path(file_okay=False, path_type=Path),
-    help="The one directory that holds everything.",
+    help="The data directory. Default: DAM_CONNECTOR_DATA_DIR, else ./data.",
 )
 
 
 def report_errors(command: Command) -> Command:
-    """Our own errors as lines on standard error and exit code 1, never a traceback."""
+    """Print the connector's own errors on standard error and exit with code 1, without a traceback."""
 
     @wraps(command)
     def guarded(*args: Any, **kwargs: Any) -> Any:
@@ -39,13 +39,15 @@ def report_errors(command: Command) -> Command:
     return guarded
 
 
-def load_settings(folder: Path | None = None, **more: Any) -> Settings:
-    given = {k: v for k, v in {"data_dir": folder, **more}.items() if v is not None}
-    return Settings.from_env(None, **given)
+def load_settings(data_dir: Path | None = None, **options: Any) -> Settings:
+    """Return the settings of the environment, with the options of the command line over them; None is no option."""
+    overrides = {k: v for k, v in {"data_dir": data_dir, **options}.items() if v is not None}
+    return Settings.from_env(None, **overrides)
 
 
-def open_services(folder: Path | None = None) -> Services:
-    settings = with_secrets(load_settings(folder))
+def open_services(data_dir: Path | None = None) -> Services:
+    """Return the services on a data directory, with the database at the newest schema."""
+    settings = with_secrets(load_settings(data_dir))
     logs.configure(settings.log_format)
     services = build_services(settings)
     services.db.migrate()

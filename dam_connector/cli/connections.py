@@ -1,8 +1,8 @@
-"""The command line of connections: connect, connection test."""
+"""Commands for connections: connect, connection test, reconcile, backfill."""
 
 import json
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -15,12 +15,12 @@ from dam_connector.usecases.backfill import Progress
 from dam_connector.usecases.backfill import backfill as steps
 from dam_connector.wiring import Services
 
-PROGRESS_EVERY = 25  # products: how often progress is told
+PROGRESS_EVERY = 25  # products between two lines of progress
 
 
 @click.group()
 def connection() -> None:
-    """Connections to outside systems."""
+    """Manage the connections to outside systems."""
 
 
 @connection.command("test")
@@ -28,19 +28,19 @@ def connection() -> None:
 @click.option(
     "--sku",
     default="",
-    help="A product that a channel is tried with: what is live of it is written as it is.",
+    help="A product to test a channel with. Its live assets are written again unchanged.",
 )
 @data_dir_option
 @json_option
 @report_errors
 def test_connection(name: str, sku: str, data_dir: Path | None, json_output: bool) -> None:
-    """Make a round trip over a connection, and leave nothing behind."""
+    """Make a round trip over a connection and clean up after it."""
     done: list[str] = []
     try:
-        for words in connections.test(open_services(data_dir), name, sku=sku):
-            done.append(words)
+        for line in connections.test(open_services(data_dir), name, sku=sku):
+            done.append(line)
             if not json_output:
-                click.echo(f"  {words}")
+                click.echo(f"  {line}")
     except AdapterError as error:
         if json_output:
             click.echo(json.dumps({"connection": name, "good": False, "done": done, "error": str(error)}))
@@ -51,84 +51,88 @@ def test_connection(name: str, sku: str, data_dir: Path | None, json_output: boo
 
 
 @click.command()
-@click.option("--connection", default="", help="Only this PIM, DAM or channel.")
-@click.option("--mend", is_flag=True, help="Put right what was found.")
+@click.option("--connection", default="", help="Compare only this PIM, DAM or channel.")
+@click.option("--mend", is_flag=True, help="Repair the differences.")
 @click.option(
-    "--files/--no-files", default=True, show_default=True, help="Read the files in DAMs and compare them too."
+    "--files/--no-files", default=True, show_default=True, help="Also compare the contents of files in DAMs."
 )
 @data_dir_option
 @json_option
 @report_errors
 def reconcile(connection: str, mend: bool, files: bool, data_dir: Path | None, json_output: bool) -> None:
-    """Compare PIMs, DAMs and channels with what is known here, and show where they drifted apart."""
+    """Compare PIMs, DAMs and channels with the records here; show the differences."""
     services = open_services(data_dir)
     found = []
     for drift in reconciliation.reconcile(services, only=connection, files=files):
         found.append(drift)
-        said = _repair(services, drift) if mend else drift.remedy
+        outcome = _repair(services, drift) if mend else drift.remedy
         if json_output:
-            click.echo(json.dumps({**asdict(drift), "said" if mend else "remedy": said}, ensure_ascii=False))
+            record = {**asdict(drift), "said" if mend else "remedy": outcome}
+            click.echo(json.dumps(record, ensure_ascii=False))
         else:
-            click.echo(
-                f"{drift.kind.value:<9} {drift.where:<16} {drift.sku or drift.ref:<24} {drift.detail}  -> {said}"
-            )
+            place = f"{drift.kind.value:<9} {drift.where:<16} {drift.sku or drift.ref:<24}"
+            click.echo(f"{place} {drift.detail}  -> {outcome}")
     if not connection:
         reconciliation.keep(services, found)
     if not json_output:
         click.echo(
-            f"{len(found)} found." + ("" if mend or not found else " --mend puts them right.")
+            f"{len(found)} differences." + ("" if mend else " Repair them with --mend.")
             if found
-            else "Everything is of one mind."
+            else "No differences."
         )
 
 
 def _repair(services: Services, drift: reconciliation.Drift) -> str:
+    """Repair one difference; return the outcome, also when it failed."""
     try:
         return reconciliation.mend(services, drift)
     except (AdapterError, ConfigError) as error:
-        return f"not mended: {error}"
+        return f"not repaired: {error}"
 
 
 @click.command()
 @click.argument("port", type=click.Choice(connections.PORTS))
 @click.argument("adapter")
-@click.option("--url", required=True, help="The other side's address.")
+@click.option("--url", required=True, help="Address of the other system.")
 @click.option(
     "--token",
     default="",
-    help="A reference to an admin's secret, such as env/DIRECTUS_ADMIN_TOKEN; never the secret itself.",
+    help="Reference to the secret of an admin there, e.g. env/DIRECTUS_ADMIN_TOKEN; never the secret itself.",
 )
 @click.option(
-    "--name", default="", help="What plugin.json calls the connection; the adapter's name when absent."
+    "--name", default="", help="Name of the connection in plugin.json. Default: the name of the adapter."
 )
-@click.option("--yes", is_flag=True, help="Do it without asking.")
+@click.option("--yes", is_flag=True, help="Do not ask before creating.")
 @data_dir_option
 @report_errors
 def connect(
     port: str, adapter: str, url: str, token: str, name: str, yes: bool, data_dir: Path | None
 ) -> None:
-    """Create what a connection needs on the other side. Shows it first; what is there is left as it is."""
+    """Create what a connection needs in the other system.
+
+    The command lists it first and leaves what exists as it is.
+    """
     if token and not token.startswith("env/"):
         raise ConfigError(
-            "--token: a secret is never written here: put it into the environment and refer to it as env/NAME"
+            "--token: a secret is not accepted here; put it into the environment and refer to it as env/NAME"
         )
     services, name = open_services(data_dir), name or adapter
     options = {"base_url": url, **({"token": token} if token else {})}
     try:
-        wanted = list(
+        preparations = list(
             connections.preparations(services, port, name, Connection(adapter=adapter, options=options))
         )
-        for each in wanted:
-            click.echo(f"  {'there ' if each.exists else 'create'}  {each.description}")
-        missing = [each for each in wanted if not each.exists]
+        for preparation in preparations:
+            click.echo(f"  {'exists' if preparation.exists else 'create'}  {preparation.description}")
+        missing = [preparation for preparation in preparations if not preparation.exists]
         if missing and not yes and not click.confirm(f"Create these {len(missing)} at {url}?"):
             return
-        for each in missing:
-            each.create()
+        for preparation in missing:
+            preparation.create()
     except AdapterError as error:
-        raise ConfigError(f"{url}: {error}; the same command goes on from there") from error
-    click.echo(f"{len(missing)} created." if missing else "Everything is there.")
-    click.echo("\nBy hand:")
+        raise ConfigError(f"{url}: {error}; run the same command again to go on") from error
+    click.echo(f"{len(missing)} created." if missing else "Everything exists already.")
+    click.echo("\nTo do by hand:")
     for line in connections.by_hand(port, adapter):
         click.echo(f"  - {line}")
     entry = {
@@ -140,35 +144,37 @@ def connect(
         }
     }
     click.echo(
-        f'\nIn plugin.json, under /connections/{port}, and "review": {{"dam": "{name}"}}:\n  {json.dumps(entry)}'
+        f'\nIn plugin.json, set "review": {{"dam": "{name}"}}, and add this under /connections/{port}:'
+        f"\n  {json.dumps(entry)}"
     )
 
 
 class DateTimeParam(click.ParamType[datetime]):
-    """A date or a moment, ISO 8601; without a zone, UTC."""
+    """A date or a date and time in ISO 8601; UTC when it has no zone."""
 
     name = "date"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Return the time; fail with a usage error when the value is none."""
         try:
             moment = datetime.fromisoformat(str(value))
         except ValueError:
             self.fail("use a date such as 2026-11-01, or 2026-11-01T08:00:00+01:00", param, ctx)
-        return moment if moment.tzinfo else datetime.fromisoformat(f"{moment.isoformat()}+00:00")
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 @click.command()
-@click.option("--connection", required=True, help="The PIM connection in plugin.json.")
+@click.option("--connection", required=True, help="Name of the PIM connection in plugin.json.")
 @click.option(
     "--since",
     type=DateTimeParam(),
-    help="Only what was changed since then; where the last one was stopped, or everything, when absent.",
+    help="Only products changed since then. Default: where the last backfill stopped, else all.",
 )
-@click.option("--dry-run", is_flag=True, help="Count, and take nothing in.")
+@click.option("--dry-run", is_flag=True, help="Count the products and add none.")
 @click.option(
     "--per-minute",
     type=click.FloatRange(min=0.1),
-    help="Products a minute at most; as fast as the source allows, when absent.",
+    help="Most products a minute. Default: as many as the source allows.",
 )
 @data_dir_option
 @json_option
@@ -181,35 +187,39 @@ def backfill(
     data_dir: Path | None,
     json_output: bool,
 ) -> None:
-    """Take in a source's whole catalog, or what was changed since a day. Stopped, it goes on where it was."""
+    """Add the whole catalog of a source, or the products changed since a day.
+
+    A backfill that was stopped goes on where it was.
+    """
     services, progress = open_services(data_dir), Progress()
     try:
         for progress in steps(services, connection, since=since, dry_run=dry_run, per_minute=per_minute or 0):
             if progress.seen % PROGRESS_EVERY == 0 and not json_output:
-                click.echo(
-                    f"{progress.seen} seen, {progress.taken} taken in, {progress.failed} left out; at {progress.last}",
-                    err=True,
-                )
+                counts = f"{progress.seen} read, {progress.taken} added, {progress.failed} failed"
+                click.echo(f"{counts}; last: {progress.last}", err=True)
     except AdapterError as error:
         raise ConfigError(
-            f"/connections/pim/{connection}: {error}; {progress.taken} products were taken in, the same command goes on from there"
+            f"/connections/pim/{connection}: {error}; {progress.taken} products were added. "
+            "Run the same command again to go on."
         ) from error
     if json_output:
-        about = {
+        result = {
             "connection": connection,
             "seen": progress.seen,
             "taken": progress.taken,
             "failed": progress.failed,
+            "seconds_of_making": round(progress.seconds),
+            "dry_run": dry_run,
         }
-        about |= {"seconds_of_making": round(progress.seconds), "dry_run": dry_run}
-        click.echo(json.dumps(about))
+        click.echo(json.dumps(result))
     elif dry_run:
         hours, minutes = divmod(round(progress.seconds / 60), 60)
         click.echo(
-            f"{progress.seen} products would be taken in; making everything of them takes about {hours} h {minutes} min"
+            f"{progress.seen} products would be added; making all their assets takes about "
+            f"{hours} h {minutes} min"
         )
     else:
         click.echo(
-            f"{progress.taken} products taken in"
-            + (f", {progress.failed} left out: the log says why" if progress.failed else "")
+            f"{progress.taken} products added"
+            + (f", {progress.failed} failed: see the log" if progress.failed else "")
         )

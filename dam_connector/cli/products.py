@@ -1,4 +1,4 @@
-"""The command line of products: product add."""
+"""Commands for products: product add."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ from schemas.product import ProductSchema, load_product
 
 @click.group()
 def product() -> None:
-    """Products by hand."""
+    """Add products by hand."""
 
 
 @product.command("add")
@@ -24,18 +24,18 @@ def product() -> None:
 @json_option
 @report_errors
 def product_add(file: Path, data_dir: Path | None, json_output: bool) -> None:
-    """Take in the product record in FILE (JSON), as if its PIM had sent it."""
+    """Add the product record in FILE (JSON), as if its PIM had sent it."""
     try:
-        loaded = load_product(json.loads(file.read_text()))
+        record = load_product(json.loads(file.read_text()))
     except ValidationError as error:
         raise ConfigError(
             *(f"{file}: {line}" for line in problem_lines(error.messages, ProductSchema()))
         ) from error
     except ValueError as error:
-        raise ConfigError(f"{file}: not JSON: {error}") from error
-    taken = intake.add_product(open_services(data_dir), loaded, by="command line")
+        raise ConfigError(f"{file}: the file is not JSON: {error}") from error
+    taken = intake.add_product(open_services(data_dir), record, by="command line")
     click.echo(
-        json.dumps({"sku": loaded.sku, "outcome": taken.words, "planned": taken.planned})
+        json.dumps({"sku": record.sku, "outcome": taken.words, "planned": taken.planned})
         if json_output
         else taken.words
     )

@@ -1,4 +1,4 @@
-"""The command line of providers and what they cost: provider list, balance, test; spend."""
+"""Commands for providers and their cost: provider list, balance, test; spend."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ GROUPINGS = ("provider", "batch", "category", "deliverable", "state")
 
 @click.group()
 def provider() -> None:
-    """Whoever generates remotely."""
+    """Manage the providers that generate remotely."""
 
 
 @provider.command("list")
@@ -25,44 +25,41 @@ def provider() -> None:
 @json_option
 @report_errors
 def provider_list(data_dir: Path | None, json_output: bool) -> None:
-    """The providers in plugin.json, with what was spent and what may be."""
+    """List the providers in plugin.json with their slots, spend and caps."""
     services = open_services(data_dir)
     found = [_provider_facts(services, name) for name in services.rules.current().provider]
-    lines = [
-        f"{p['name']}\t{p['adapter']}\t{p['model']}\t{', '.join(p['makes'])}\t{p['in_flight']} of {p['slots']} slots\t{_budget_text(p)}"
-        for p in found
-    ]
-    click.echo(
-        json.dumps(found)
-        if json_output
-        else "\n".join(lines) or "plugin.json names no provider: everything is made by our own code"
-    )
+    if json_output:
+        click.echo(json.dumps(found))
+        return
+    for p in found:
+        slots = f"{p['in_flight']} of {p['slots']} slots"
+        line = [p["name"], p["adapter"], p["model"], ", ".join(p["makes"]), slots, _budget_text(p)]
+        click.echo("\t".join(line))
+    if not found:
+        click.echo("plugin.json names no provider: the connector makes everything itself")
 
 
 def _provider_facts(services: Services, name: str) -> dict[str, Any]:
+    """Return a provider's capabilities, load and budgets for JSON output."""
     connection = services.rules.current().provider[name]
     provider = services.provider(name)
-    about: dict[str, Any] = {
+    return {
         "name": name,
         "adapter": connection.adapter,
         "model": provider.model,
         "slots": provider.capabilities.concurrency,
-    }
-    about |= {
         "makes": [kind.value for kind in provider.capabilities.kinds],
         "in_flight": services.tasks.count(name, *IN_FLIGHT_STATES),
-    }
-    return {
-        **about,
         "budget": [{"of": b.of, "spent_usd": b.spent, "cap_usd": b.cap} for b in budget(services, name)],
     }
 
 
-def _budget_text(told: dict[str, Any]) -> str:
+def _budget_text(provider: dict[str, Any]) -> str:
+    """Return e.g. `$1.20 this day of $5, $8.00 this month`."""
     return ", ".join(
         f"${b['spent_usd']:.2f} this {b['of']}"
         + (f" of ${b['cap_usd']:g}" if b["cap_usd"] is not None else "")
-        for b in told["budget"]
+        for b in provider["budget"]
     )
 
 
@@ -72,7 +69,7 @@ def _budget_text(told: dict[str, Any]) -> str:
 @json_option
 @report_errors
 def provider_balance(name: str, data_dir: Path | None, json_output: bool) -> None:
-    """What is left of a provider's account."""
+    """Print the balance of the account with a provider."""
     usd = open_services(data_dir).provider(name).balance()
     click.echo(json.dumps({"provider": name, "balance_usd": usd}) if json_output else f"{name}: ${usd:.2f}")
 
@@ -83,16 +80,16 @@ def provider_balance(name: str, data_dir: Path | None, json_output: bool) -> Non
 @json_option
 @report_errors
 def provider_test(name: str, data_dir: Path | None, json_output: bool) -> None:
-    """Ask a provider something that costs nothing: whether it is there and takes our key. Exit code 1: not."""
+    """Test a provider and its key at no cost. Exit code 1 when it fails."""
     adapter = open_services(data_dir).provider(name)
     try:
-        said = f"it answers and takes the key; ${adapter.balance():.2f} are left"
+        detail = f"it answers and accepts the key; the balance is ${adapter.balance():.2f}"
     except Unsupported:
-        said = "it has no balance to ask for: the first task will tell"
+        detail = "it cannot be tested: it has no balance to ask for"
     except AdapterError as error:
         raise ConfigError(f"/connections/provider/{name}: {error}") from error
     click.echo(
-        json.dumps({"provider": name, "good": True, "detail": said}) if json_output else f"{name}: {said}"
+        json.dumps({"provider": name, "good": True, "detail": detail}) if json_output else f"{name}: {detail}"
     )
 
 
@@ -101,17 +98,22 @@ def provider_test(name: str, data_dir: Path | None, json_output: bool) -> None:
 @json_option
 @report_errors
 def spend(data_dir: Path | None, json_output: bool) -> None:
-    """What providers cost this month, by provider, batch, category, deliverable and state; tasks whose answer was lost, and those that wait."""
+    """Print the cost of providers this month.
+
+    By provider, batch, category, deliverable and state; then the tasks whose answer was lost and those that wait.
+    """
     services = open_services(data_dir)
     facts: dict[str, Any] = {
-        by: [{"name": n, "tasks": c, "usd": u} for n, c, u in services.spend.totals_by(by)] for by in GROUPINGS
+        by: [{"name": n, "tasks": c, "usd": u} for n, c, u in services.spend.totals_by(by)]
+        for by in GROUPINGS
     }
     facts["budget"] = {
         name: _provider_facts(services, name)["budget"] for name in services.rules.current().provider
     }
     for state in ("unknown", "waiting"):
         facts[state] = [
-            {**task, "created_at": task["created_at"].isoformat()} for task in services.spend.tasks_in_state(state)
+            {**task, "created_at": task["created_at"].isoformat()}
+            for task in services.spend.tasks_in_state(state)
         ]
     if json_output:
         click.echo(json.dumps(facts))
@@ -121,11 +123,13 @@ def spend(data_dir: Path | None, json_output: bool) -> None:
             click.echo(f"{by}\t{row['name']}\t{row['tasks']} tasks\t${row['usd']:.2f}")
     for task in facts["unknown"]:
         click.echo(
-            f"lost answer\t{task['provider']} {task['sku']} {task['deliverable']}\tperhaps ${task['estimate_usd']:.2f}\t{task['error']}"
+            f"lost answer\t{task['provider']} {task['sku']} {task['deliverable']}"
+            f"\tperhaps ${task['estimate_usd']:.2f}\t{task['error']}"
         )
     for task in facts["waiting"]:
         click.echo(
-            f"waiting\t{task['provider']} {task['sku']} {task['deliverable']}\tabout ${task['estimate_usd']:.2f}\t{task['error']}"
+            f"waiting\t{task['provider']} {task['sku']} {task['deliverable']}"
+            f"\tabout ${task['estimate_usd']:.2f}\t{task['error']}"
         )
     if not facts["provider"]:
         click.echo("nothing was spent this month")

@@ -1,4 +1,4 @@
-"""The command line of the service itself: start it, check it, show it, handle a delivery again."""
+"""Commands for the service itself: up, web, demo, doctor, check-config, run, replay, docs."""
 
 import json
 import os
@@ -30,32 +30,33 @@ from schemas.plugin import load_rules
     type=click.IntRange(1, 256),
     default=os.cpu_count() or 2,
     show_default=True,
-    help="Processes that make pictures and models.",
+    help="Number of processes that make pictures and models.",
 )
-@click.option("--host", help="The address to listen on.")
-@click.option("--port", type=click.IntRange(1, 65535), help="The port to listen on.")
+@click.option("--host", help="Address to listen on.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.")
 @report_errors
 def up(data_dir: Path | None, workers: int, host: str | None, port: int | None) -> None:
-    """Start everything, and look after it until Ctrl-C."""
+    """Start all parts, and restart what stops, until Ctrl-C."""
     settings = with_secrets(load_settings(data_dir, host=host, port=port))
     logs.configure(settings.log_format)
     supervisor = Supervisor(settings, workers)
 
-    def say() -> None:
+    def print_address() -> None:
         click.echo(
-            f"Ready: {settings.public}/review  (data in {settings.data_dir}, logs in {settings.data_dir / 'logs'})"
+            f"Ready: {settings.public}/review  "
+            f"(data in {settings.data_dir}, logs in {settings.data_dir / 'logs'})"
         )
         if not build_services(settings).users.all():
-            click.echo("Nobody can log in yet: dam-connector user add NAME --role admin")
+            click.echo("No user exists yet. Add one: dam-connector user add NAME --role admin")
 
-    supervisor.on_ready = say
+    supervisor.on_ready = print_address
     supervisor.run()
 
 
 @click.command()
 @report_errors
 def web() -> None:
-    """Start the web server alone, for containers. Migrates the database first."""
+    """Migrate the database and start only the web server, for containers."""
     settings = with_secrets(load_settings())
     logs.configure(settings.log_format)
     build_services(settings).db.migrate()
@@ -65,29 +66,30 @@ def web() -> None:
 
 @click.command()
 @data_dir_option
-@click.option("--headless", is_flag=True, help="Approve everything, print a JSON summary, stop.")
+@click.option("--headless", is_flag=True, help="Approve all versions, print a JSON summary and stop.")
 @click.option("--workers", type=click.IntRange(1, 64), default=os.cpu_count() or 2, show_default=True)
 @click.option(
-    "--port", type=click.IntRange(1, 65535), help="The port to listen on; headless takes a free one."
+    "--port", type=click.IntRange(1, 65535), help="Port to listen on. Default with --headless: a free one."
 )
 @report_errors
 def demo(data_dir: Path | None, headless: bool, workers: int, port: int | None) -> None:
-    """Show the main job on a sample catalog."""
+    """Show the whole way from webhook to published assets on a sample catalog."""
     folder = data_dir or Path(tempfile.mkdtemp(prefix="dam-connector-demo-"))
     settings = with_secrets(load_settings(folder, port=port or (_free_port() if headless else None)))
     logs.configure(settings.log_format)
-    show = Demo(settings, workers, headless)
+    demonstration = Demo(settings, workers, headless)
     try:
-        code = show.run()
+        code = demonstration.run()
     finally:
         if data_dir is None:
             shutil.rmtree(folder, ignore_errors=True)
     if headless:
-        print_summary(show.summary)
+        print_summary(demonstration.summary)
     sys.exit(code)
 
 
 def _free_port() -> int:
+    """Return a port of 127.0.0.1 that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -98,24 +100,24 @@ def _free_port() -> int:
 @json_option
 @report_errors
 def doctor_command(data_dir: Path | None, json_output: bool) -> None:
-    """Look at every part, and say what to do about what fails."""
-    found = list(doctor.examine(load_settings(data_dir)))
+    """Check every part of the installation, with a remedy for each part that fails."""
+    checks = list(doctor.examine(load_settings(data_dir)))
     if json_output:
         click.echo(
             json.dumps(
                 [
-                    {"part": f.part, "good": f.good, "detail": f.detail, "remedy": "" if f.good else f.remedy}
-                    for f in found
+                    {"part": c.part, "good": c.good, "detail": c.detail, "remedy": "" if c.good else c.remedy}
+                    for c in checks
                 ]
             )
         )
     else:
-        for f in found:
+        for c in checks:
             click.echo(
-                f"{'ok  ' if f.good else 'FAIL'} {f.part}: {f.detail}"
-                + ("" if f.good else f"\n     {f.remedy}")
+                f"{'ok  ' if c.good else 'FAIL'} {c.part}: {c.detail}"
+                + ("" if c.good else f"\n     {c.remedy}")
             )
-    sys.exit(int(not all(f.good for f in found)))
+    sys.exit(int(not all(c.good for c in checks)))
 
 
 @click.command("check-config")
@@ -123,12 +125,12 @@ def doctor_command(data_dir: Path | None, json_output: bool) -> None:
 @json_option
 @report_errors
 def check_config(file: Path | None, json_output: bool) -> None:
-    """Check a plugin.json. Exit code 0: good, 1: not."""
+    """Check a plugin.json, by default the one in use. Exit code 1 when it has errors."""
     path = file or load_settings().plugin_json
     lines: list[str] = []
     try:
         if file is not None and not file.is_file():
-            raise ConfigError(f"{file}: there is no such file")
+            raise ConfigError(f"{file}: the file does not exist")
         rules = load_rules(rules_text(path))
         with tempfile.TemporaryDirectory() as folder:
             lines = [
@@ -150,8 +152,8 @@ def check_config(file: Path | None, json_output: bool) -> None:
 @data_dir_option
 @report_errors
 def run_command(sku: str, data_dir: Path | None) -> None:
-    """Make what is missing for a SKU, and retry what failed."""
-    click.echo(f"{sku}: {intake.run_again(open_services(data_dir), sku)} under way")
+    """Make the missing assets of a SKU and retry its failed runs."""
+    click.echo(f"{sku}: {intake.run_again(open_services(data_dir), sku)} runs under way")
 
 
 @click.command("replay")
@@ -159,21 +161,21 @@ def run_command(sku: str, data_dir: Path | None) -> None:
 @data_dir_option
 @report_errors
 def replay_command(delivery: str, data_dir: Path | None) -> None:
-    """Handle a webhook delivery once more."""
+    """Handle a webhook delivery again."""
     intake.replay(open_services(data_dir), delivery)
-    click.echo(f"{delivery}: due again")
+    click.echo(f"{delivery}: will be handled again")
 
 
 @click.command("docs", hidden=True)
-@click.option("--check", is_flag=True, help="Fail when a generated document is out of date.")
+@click.option("--check", is_flag=True, help="Write nothing; exit with code 1 when a document is out of date.")
 def docs(check: bool) -> None:
-    """Write the generated documents of this checkout."""
+    """Write the generated documents of this checkout; print the paths of those that changed."""
     root = Path(__file__).parent.parent.parent
     stale = (
         [
-            p
-            for p, text in docgen.documents().items()
-            if not (root / p).exists() or (root / p).read_text() != text
+            path
+            for path, text in docgen.documents().items()
+            if not (root / path).exists() or (root / path).read_text() != text
         ]
         if check
         else docgen.write(root)
