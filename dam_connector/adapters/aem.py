@@ -24,9 +24,9 @@ from dam_connector.adapters.common.context import AdapterContext, check_options,
 from dam_connector.adapters.common.dam_helpers import is_same_file, parse_state
 from dam_connector.adapters.common.envelopes import parse_json
 from dam_connector.adapters.http import HttpResponse
+from dam_connector.domain.asset_texts import version_metadata, version_title
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.version import Version, VersionFile, VersionState
-from dam_connector.domain.version_metadata import about, title
 from dam_connector.errors import AdapterError, BadOutput, DeliveryError, NotFound, Refused
 from dam_connector.ports import (
     Blobs,
@@ -85,16 +85,16 @@ class Aem(ApiClient):
 
     def push(self, request: PushRequest, blobs: Blobs) -> str:
         """Upload the files that are missing. The main file comes last: who sees it sees the complete version."""
-        version, main_file = request.version, request.version.ordered[0]
+        version, main_file = request.version, request.version.ordered_files[0]
         folder = self._create_folders(request)
-        for file in sorted(version.shipped, key=lambda f: f == main_file):
+        for file in sorted(version.channel_files, key=lambda f: f == main_file):
             if not self._is_unchanged(f"{folder}/{file.name}", file):
                 self._upload(folder, file, blobs.get(file.sha256))
         path = f"{folder}/{main_file.name}"
         if "connector:id" not in self._read_metadata(path, "push")[0]:
-            metadata = {f"connector:{name}": value for name, value in about(version, request.product).items()}
+            metadata = {f"connector:{name}": value for name, value in version_metadata(version, request.product).items()}
             metadata |= {
-                "dc:title": title(version, request.product),
+                "dc:title": version_title(version, request.product),
                 "connector:review_url": request.review_url,
                 "connector:id": request.external_id,
                 "connector:state": VersionState.IN_REVIEW.value,
@@ -131,7 +131,7 @@ class Aem(ApiClient):
     def changed_files(self, ref: str, version: Version) -> tuple[str, ...]:
         folder = ref.rpartition("/")[0]
         self._read_metadata(ref, "changed_files")
-        return tuple(f.name for f in version.shipped if not self._is_unchanged(f"{folder}/{f.name}", f))
+        return tuple(f.name for f in version.channel_files if not self._is_unchanged(f"{folder}/{f.name}", f))
 
     def changed_since(self, cursor: str) -> tuple[list[str], str]:
         query = {
@@ -292,8 +292,8 @@ class Aem(ApiClient):
         if key is not None and self._clock.now() <= expires_at:
             return key
         try:
-            response = self._http.get(f"{self._keys_url}{path}", max_bytes=MAX_KEY_BYTES, vendor=self.vendor)
-            loaded = load_pem_public_key(response.body)
+            pem = self._http.get(f"{self._keys_url}{path}", max_bytes=MAX_KEY_BYTES, vendor=self.vendor)
+            loaded = load_pem_public_key(pem)
         except (AdapterError, ValueError) as error:
             raise DeliveryError(503, "Adobe's published key cannot be fetched now; send it again") from error
         if not isinstance(loaded, RSAPublicKey):

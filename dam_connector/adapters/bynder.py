@@ -20,9 +20,9 @@ from dam_connector.adapters.common.dam_helpers import (
     state_for_label,
 )
 from dam_connector.adapters.common.mixins import NoWebhooks
+from dam_connector.domain.asset_texts import version_metadata, version_title
 from dam_connector.domain.event import Decision
 from dam_connector.domain.version import Version, VersionFile, VersionState
-from dam_connector.domain.version_metadata import about, title
 from dam_connector.errors import BadOutput, ConfigError, NotFound, Refused, Unavailable
 from dam_connector.ports import Blobs, DamCapabilities, PushRequest, RemoteState
 
@@ -70,7 +70,7 @@ class Bynder(NoWebhooks, ApiClient):
     def push(self, request: PushRequest, blobs: Blobs) -> str:
         version = request.version
         asset_id, number = request.external_id.rpartition(":")[0], str(version.number)
-        main, *others = version.ordered
+        main, *others = version.ordered_files
         media = self._find_media(asset_id)
         if media is None or self._value(media, "version") != number:
             media_id = self._save_main_file(request, main, blobs, media, asset_id)
@@ -110,7 +110,7 @@ class Bynder(NoWebhooks, ApiClient):
         media, is_current = self._find_version(ref, "changed_files")
         if not is_current:
             return ()
-        return tuple(f.name for f in version.shipped if not self._is_unchanged(media, f, version))
+        return tuple(f.name for f in version.channel_files if not self._is_unchanged(media, f, version))
 
     def changed_since(self, cursor: str) -> tuple[list[str], str]:
         modified = self._modified_since(cursor)
@@ -180,9 +180,9 @@ class Bynder(NoWebhooks, ApiClient):
             "written": VersionState.IN_REVIEW.value,
             "state": self._option_id(self._labels[VersionState.IN_REVIEW]),
         }
-        facts = {**about(request.version, request.product), "review_url": request.review_url}
+        facts = {**version_metadata(request.version, request.product), "review_url": request.review_url}
         texts = {
-            "name": title(request.version, request.product),
+            "name": version_title(request.version, request.product),
             "description": json.dumps(facts, ensure_ascii=False),
         }
         if media is None:
@@ -280,7 +280,7 @@ class Bynder(NoWebhooks, ApiClient):
 
     def _is_unchanged(self, media: Mapping[str, Any], file: VersionFile, version: Version) -> bool:
         attachment_id = ""
-        if file != version.ordered[0]:
+        if file != version.ordered_files[0]:
             attachments = media.get("mediaItems") or ()
             ids = (str(each["id"]) for each in attachments if each.get("fileName") == file.name)
             attachment_id = next(ids, "none")

@@ -16,9 +16,9 @@ from dam_connector.adapters.common.context import AdapterContext, check_options,
 from dam_connector.adapters.common.dam_helpers import is_same_file, parse_state
 from dam_connector.adapters.common.envelopes import parse_json
 from dam_connector.adapters.common.product_mapping import parse_timestamp
+from dam_connector.domain.asset_texts import version_metadata, version_title
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.version import Version, VersionFile, VersionState
-from dam_connector.domain.version_metadata import about, title
 from dam_connector.errors import BadOutput, ConfigError, DeliveryError
 from dam_connector.ports import (
     Blobs,
@@ -66,8 +66,8 @@ class Cloudinary(ApiClient):
 
     def push(self, request: PushRequest, blobs: Blobs) -> str:
         """Upload the files. The main file comes last: who sees it sees the complete version."""
-        main_file = request.version.ordered[0]
-        for file in request.version.shipped:
+        main_file = request.version.ordered_files[0]
+        for file in request.version.channel_files:
             if file != main_file:
                 self._upload(request, file, blobs.get(file.sha256), {})
         self._upload(request, main_file, blobs.get(main_file.sha256), {"moderation": "manual"})
@@ -110,7 +110,7 @@ class Cloudinary(ApiClient):
 
     def changed_files(self, ref: str, version: Version) -> tuple[str, ...]:
         self._get_asset(ref, "changed_files")
-        return tuple(f.name for f in version.shipped if not self._is_unchanged(ref, f))
+        return tuple(f.name for f in version.channel_files if not self._is_unchanged(ref, f))
 
     def changed_since(self, cursor: str) -> tuple[list[str], str]:
         """Read the lists of approved and of rejected assets, newest first."""
@@ -179,8 +179,8 @@ class Cloudinary(ApiClient):
     def _upload(self, request: PushRequest, file: VersionFile, data: bytes, more: Mapping[str, str]) -> None:
         version = request.version
         context = {
-            **about(version, request.product),
-            "title": title(version, request.product),
+            **version_metadata(version, request.product),
+            "title": version_title(version, request.product),
             "review_url": request.review_url,
             STATE_KEY: VersionState.IN_REVIEW.value,
             WRITTEN_AT_KEY: self._clock.now().isoformat(),
@@ -217,7 +217,7 @@ class Cloudinary(ApiClient):
         url = str(self.request_json("GET", path, operation).get("secure_url") or "")
         if not url:
             raise BadOutput(self.vendor, operation, "/secure_url: the asset has none")
-        return self._http.get(url, max_bytes=MAX_FILE_BYTES, vendor=self.vendor).body
+        return self._http.get(url, max_bytes=MAX_FILE_BYTES, vendor=self.vendor)
 
 
 def _resource_type(file: VersionFile) -> str:

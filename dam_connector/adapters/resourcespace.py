@@ -20,9 +20,9 @@ from dam_connector.adapters.common.dam_helpers import (
 )
 from dam_connector.adapters.common.mixins import NoWebhooks
 from dam_connector.adapters.http import FormPart
+from dam_connector.domain.asset_texts import version_metadata, version_title
 from dam_connector.domain.event import Decision
 from dam_connector.domain.version import Version, VersionFile, VersionState
-from dam_connector.domain.version_metadata import about, title
 from dam_connector.errors import BadOutput, ConfigError, NotFound, Refused
 from dam_connector.ports import Blobs, DamCapabilities, PushRequest, RemoteState
 
@@ -64,7 +64,7 @@ class ResourceSpace(NoWebhooks, ApiClient):
         version = request.version
         search_id = _search_id(request.external_id)
         ref = self._find_resource(search_id) or self._create_resource(request, search_id)
-        main, *others = version.ordered
+        main, *others = version.ordered_files
         self._upload(ref, main, blobs)
         if request.preview:
             part = ("file", ("preview.jpg", request.preview, "image/jpeg"))
@@ -102,7 +102,7 @@ class ResourceSpace(NoWebhooks, ApiClient):
 
     def changed_files(self, ref: str, version: Version) -> tuple[str, ...]:
         self._get_resource(ref, "changed_files")
-        return tuple(f.name for f in version.shipped if not self._is_unchanged(ref, f, version))
+        return tuple(f.name for f in version.channel_files if not self._is_unchanged(ref, f, version))
 
     def changed_since(self, cursor: str) -> tuple[list[str], str]:
         rows = self._state_changes(int(cursor or 0) + 1)  # ResourceSpace's `minref` is inclusive
@@ -136,12 +136,12 @@ class ResourceSpace(NoWebhooks, ApiClient):
 
     def _create_resource(self, request: PushRequest, search_id: str) -> str:
         facts = {
-            **about(request.version, request.product),
+            **version_metadata(request.version, request.product),
             "review_url": request.review_url,
             "folder": request.folder,
             "external_id": search_id,
         }
-        values = {TITLE_FIELD: title(request.version, request.product)}
+        values = {TITLE_FIELD: version_title(request.version, request.product)}
         values |= {field: facts[name] for name, field in self._fields.items() if name in facts}
         ref = self._call(
             "create_resource",
@@ -194,7 +194,7 @@ class ResourceSpace(NoWebhooks, ApiClient):
 
     def _is_unchanged(self, ref: str, file: VersionFile, version: Version) -> bool:
         extension, alternative = file.name.rpartition(".")[2], ""
-        if file != version.ordered[0]:
+        if file != version.ordered_files[0]:
             rows = self._call_for_rows("get_alternative_files", "changed_files", resource=ref)
             alternative = next((str(row["ref"]) for row in rows if row.get("name") == file.name), "none")
         return is_same_file(file, lambda: self._download(ref, extension, alternative, "changed_files"))
@@ -207,7 +207,7 @@ class ResourceSpace(NoWebhooks, ApiClient):
         url = self._call("get_resource_path", operation, **params)
         if not isinstance(url, str) or not url.startswith(("http://", "https://")):
             raise NotFound(self.vendor, operation, f"resource {ref} has no such file")
-        return self._http.get(url, max_bytes=MAX_FILE_BYTES, vendor=self.vendor).body
+        return self._http.get(url, max_bytes=MAX_FILE_BYTES, vendor=self.vendor)
 
     def _call_for_rows(self, function: str, operation: str, **params: Any) -> list[dict[str, Any]]:
         """Call a function of the API that returns a list; any other answer counts as an empty list."""

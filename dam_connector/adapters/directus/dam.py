@@ -17,9 +17,9 @@ from dam_connector.adapters.common.context import AdapterContext, check_options,
 from dam_connector.adapters.common.dam_helpers import VERDICT_BY_STATE, is_same_file, parse_state
 from dam_connector.adapters.common.envelopes import parse_json
 from dam_connector.adapters.http import HttpResponse
+from dam_connector.domain.asset_texts import version_metadata, version_title
 from dam_connector.domain.event import Decision
 from dam_connector.domain.version import Version, VersionFile, VersionState
-from dam_connector.domain.version_metadata import about, title
 from dam_connector.errors import AdapterError, BadOutput, DeliveryError, NotFound, Refused
 from dam_connector.ports import (
     Blobs,
@@ -70,15 +70,15 @@ class DirectusDam(ApiClient):
         folder_id = self._create_folders(request.folder)
         file_ids = {
             file.name: self._upload(request, file, blobs.get(file.sha256), folder_id)
-            for file in version.shipped
+            for file in version.channel_files
         }
         row = {
-            **about(version, request.product),
+            **version_metadata(version, request.product),
             "id": ref,
             "external_id": request.external_id,
-            "title": title(version, request.product),
+            "title": version_title(version, request.product),
             "status": VersionState.IN_REVIEW.value,
-            "preview": file_ids.get(version.picture.name) if version.picture else None,
+            "preview": file_ids.get(version.list_picture.name) if version.list_picture else None,
             "review_url": request.review_url,
             "files": [{"directus_files_id": file_id} for file_id in file_ids.values()],
         }
@@ -114,7 +114,7 @@ class DirectusDam(ApiClient):
 
     def changed_files(self, ref: str, version: Version) -> tuple[str, ...]:
         self._row(ref, "changed_files")
-        return tuple(f.name for f in version.shipped if not self._is_unchanged(f, version))
+        return tuple(f.name for f in version.channel_files if not self._is_unchanged(f, version))
 
     def changed_since(self, cursor: str) -> tuple[list[str], str]:
         """List the rows that others changed.
@@ -220,7 +220,7 @@ class DirectusDam(ApiClient):
             "folder": folder_id,
             "title": file.name,
             "tags": json.dumps(tags),
-            "metadata": json.dumps({**about(version, request.product), "sha256": file.sha256}),
+            "metadata": json.dumps({**version_metadata(version, request.product), "sha256": file.sha256}),
         }
         part = [("file", (file.name, data, file.mime))]
         try:
