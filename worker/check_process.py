@@ -24,33 +24,33 @@ from typing import IO, TYPE_CHECKING, Any
 import psutil
 
 from dam_connector.domain.codec import from_plain, to_plain
-from dam_connector.domain.issue import Issue, Outcome, Report, Row, issue
+from dam_connector.domain.issue import CheckOutcome, Issue, Report, ReportRow, issue
 from dam_connector.domain.product import Product
 from dam_connector.domain.rules import Deliverable, Rules
 from dam_connector.domain.version import VersionFile
 
-TIME_S = (
+REPORT_CPU_S = (
     9.0  # CPU-seconds for one report on files: that a machine is busy with other things is no fault of theirs
 )
-PHOTO_S = 4.0  # more, for each photo that a model is held against
-FIRST_SHARE = 0.6  # of them for the first try
-STUCK = 8  # times as long by the clock: what waits for ever takes no CPU
+PHOTO_CPU_S = 4.0  # more, for each photo that a model is held against
+FIRST_TRY_SHARE = 0.6  # of them for the first try
+CLOCK_FACTOR = 8  # times as long by the clock: what waits for ever takes no CPU
 MEMORY_BYTES = 1_000_000_000
-AT_REST_BYTES = (
+IDLE_MEMORY_BYTES = (
     600_000_000  # what usual files leave behind; beyond it, what ends a report may be others' memory
 )
 START_S = 60.0
-LOOK_S = 0.05
+POLL_INTERVAL_S = 0.05
 MAX_WRITTEN_BYTES = 64_000_000  # OpenUSD wants its packages on disk
 if TYPE_CHECKING:
-    from worker.checks import Subject
+    from worker.checks import CheckSubject
     from worker.imaging.cutout import Cutout
 
 _LENGTH = struct.Struct("<Q")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class CheckRequest:
     """What to check: the fields of a Subject, with the files' bytes by name."""
 
     product: Product | None
@@ -69,7 +69,7 @@ class Order:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Checked:
+class CheckResult:
     """The report and its pictures, by name."""
 
     report: Report
@@ -77,14 +77,14 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True)
-class _Limit:
+class _Deadline:
     """How far the process may get: to so many CPU-seconds of its life, and to a time of the clock."""
 
     cpu_s: float
     end: float
 
 
-class Ended(Exception):
+class CheckerExited(Exception):
     """The process is gone or was ended; the message says why. check: what it was at."""
 
     def __init__(self, why: str, check: str) -> None:
@@ -92,47 +92,49 @@ class Ended(Exception):
         self.check = check
 
 
-class Swollen(Ended):
+class CheckerOutOfMemory(CheckerExited):
     """It took too much memory, with all that files before had left in it."""
 
 
-class Guard:
+class CheckProcess:
     """One process that checks, started when it is needed and again after it ended."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._owner = 0
 
-    def check(self, order: Order) -> Checked:
+    def check(self, request: CheckRequest) -> CheckResult:
         """The report on an order. What cannot be checked is an issue file.harmful; nothing is raised for it."""
-        left = whole = TIME_S + PHOTO_S * len(order.photos)
+        left = whole = REPORT_CPU_S + PHOTO_CPU_S * len(request.photos)
         harmful: list[tuple[str, str]] = []
         stale = True  # what came before may have left half an answer in the pipe, or its memory: that is no fault of this file
         while True:
             cpu_s, clock, at_rest = 0.0, time.monotonic(), 0
             try:
                 self.warm()
-                cpu_s, clock, at_rest = self._cpu_s(), time.monotonic(), self.memory()
-                checked = self._asked(
-                    replace(order, skip=tuple(name for name, _ in harmful)),
-                    left if harmful else FIRST_SHARE * left,
+                cpu_s, clock, at_rest = self._cpu_s(), time.monotonic(), self.memory_bytes()
+                checked = self._request(
+                    replace(request, skip=tuple(name for name, _ in harmful)),
+                    left if harmful else FIRST_TRY_SHARE * left,
                 )
-                return replace(checked, report=_with_harm(checked.report, harmful))
-            except Ended as ended:
-                left -= max(self._cpu_s() - cpu_s, (time.monotonic() - clock) / STUCK)
+                return replace(checked, report=_add_harmful_issues(checked.report, harmful))
+            except CheckerExited as ended:
+                left -= max(self._cpu_s() - cpu_s, (time.monotonic() - clock) / CLOCK_FACTOR)
                 self.stop()
-                if stale and (not ended.check or (isinstance(ended, Swollen) and at_rest > AT_REST_BYTES)):
+                if stale and (
+                    not ended.check or (isinstance(ended, CheckerOutOfMemory) and at_rest > IDLE_MEMORY_BYTES)
+                ):
                     stale, left = False, left if ended.check else whole
                     continue
                 harmful.append((ended.check, str(ended)))
                 if len(harmful) > 2 or not ended.check or left < 1:
                     rows = tuple(
-                        Row(check=name or "reading", outcome=Outcome.NOT_TESTED, detail=why)
+                        ReportRow(check=name or "reading", outcome=CheckOutcome.NOT_TESTED, detail=why)
                         for name, why in harmful
                     )
-                    return Checked(
-                        report=_with_harm(
-                            Report(issues=order.found_before, rows=rows, facts=order.facts), harmful
+                    return CheckResult(
+                        report=_add_harmful_issues(
+                            Report(issues=request.found_before, rows=rows, facts=request.facts), harmful
                         ),
                         pictures={},
                     )
@@ -153,7 +155,7 @@ class Guard:
             env=quiet,
         )
         self._owner = os.getpid()
-        self._read(_Limit(START_S, time.monotonic() + STUCK * START_S), MEMORY_BYTES)
+        self._read(_Deadline(START_S, time.monotonic() + CLOCK_FACTOR * START_S), MEMORY_BYTES)
 
     def stop(self) -> None:
         """End the process."""
@@ -173,12 +175,12 @@ class Guard:
         except psutil.NoSuchProcess:
             return False
 
-    def _asked(self, order: Order, seconds: float) -> Checked:
+    def _request(self, order: CheckRequest, seconds: float) -> CheckResult:
         """seconds: of CPU. Raises: Ended."""
         assert self._process is not None and self._process.stdin is not None
         token, limit = (
             os.urandom(8).hex(),
-            _Limit(self._cpu_s() + seconds, time.monotonic() + STUCK * seconds),
+            _Deadline(self._cpu_s() + seconds, time.monotonic() + CLOCK_FACTOR * seconds),
         )
         self._write(pickle.dumps((token, order)), limit)
         at = ""
@@ -191,48 +193,48 @@ class Guard:
                     at = str(message["at"])
                     continue
                 pictures = {str(name): base64.b64decode(data) for name, data in message["pictures"].items()}
-                return Checked(report=from_plain(Report, message["report"]), pictures=pictures)
+                return CheckResult(report=from_plain(Report, message["report"]), pictures=pictures)
             except (ValueError, TypeError, KeyError, AttributeError) as error:
-                raise Ended("its answer is none", at) from error
+                raise CheckerExited("its answer is none", at) from error
 
-    def _write(self, data: bytes, limit: _Limit) -> None:
+    def _write(self, data: bytes, limit: _Deadline) -> None:
         """One message. Raises: Ended."""
         assert self._process is not None and self._process.stdin is not None
         descriptor, left = self._process.stdin.fileno(), memoryview(_LENGTH.pack(len(data)) + data)
         os.set_blocking(descriptor, False)  # it may not read
         try:
             while left:
-                if select.select([], [descriptor], [], LOOK_S)[1]:
+                if select.select([], [descriptor], [], POLL_INTERVAL_S)[1]:
                     left = left[os.write(descriptor, left) :]
-                elif self._past(limit):
-                    raise Ended("it took too long", "")
+                elif self._is_past(limit):
+                    raise CheckerExited("it took too long", "")
         except OSError as error:
-            raise Ended("the checker is gone", "") from error
+            raise CheckerExited("the checker is gone", "") from error
 
-    def _read(self, limit: _Limit, memory: int, at: str = "") -> bytes:
+    def _read(self, limit: _Deadline, memory: int, at: str = "") -> bytes:
         """One message. Raises: Ended."""
-        length = _LENGTH.unpack(self._exactly(_LENGTH.size, limit, memory, at))[0]
+        length = _LENGTH.unpack(self._read_exactly(_LENGTH.size, limit, memory, at))[0]
         if length > MEMORY_BYTES:
-            raise Ended("its answer is none", at)
-        return self._exactly(length, limit, memory, at)
+            raise CheckerExited("its answer is none", at)
+        return self._read_exactly(length, limit, memory, at)
 
-    def _exactly(self, count: int, limit: _Limit, memory: int, at: str) -> bytes:
+    def _read_exactly(self, count: int, limit: _Deadline, memory: int, at: str) -> bytes:
         assert self._process is not None and self._process.stdout is not None
         descriptor, got = self._process.stdout.fileno(), bytearray()
         while len(got) < count:
-            ready, _, _ = select.select([descriptor], [], [], LOOK_S)
+            ready, _, _ = select.select([descriptor], [], [], POLL_INTERVAL_S)
             if ready:
                 part = os.read(descriptor, min(1 << 20, count - len(got)))
                 if not part:
-                    raise Ended("it crashed the checker", at)
+                    raise CheckerExited("it crashed the checker", at)
                 got += part
-            elif self._past(limit):
-                raise Ended("it took too long", at)
-            if not ready and self.memory() > memory:
-                raise Swollen(f"it took more than {memory // 1_000_000:,} MB", at)
+            elif self._is_past(limit):
+                raise CheckerExited("it took too long", at)
+            if not ready and self.memory_bytes() > memory:
+                raise CheckerOutOfMemory(f"it took more than {memory // 1_000_000:,} MB", at)
         return bytes(got)
 
-    def _past(self, limit: _Limit) -> bool:
+    def _is_past(self, limit: _Deadline) -> bool:
         return self._cpu_s() > limit.cpu_s or time.monotonic() > limit.end
 
     def _cpu_s(self) -> float:
@@ -245,7 +247,7 @@ class Guard:
             return 0.0
         return float(times.user + times.system)
 
-    def memory(self) -> int:
+    def memory_bytes(self) -> int:
         """What the process holds now, in bytes."""
         if self._process is None:
             return 0
@@ -255,11 +257,11 @@ class Guard:
             return 0
 
 
-GUARD = Guard()
-atexit.register(GUARD.stop)
+CHECK_PROCESS = CheckProcess()
+atexit.register(CHECK_PROCESS.stop)
 
 
-def _with_harm(report: Report, harmful: list[tuple[str, str]]) -> Report:
+def _add_harmful_issues(report: Report, harmful: list[tuple[str, str]]) -> Report:
     """The report with an issue for each check that the file broke."""
     found = tuple(
         issue("file.harmful", f"Checking it ended badly: {why}.", measured=check or "reading")
@@ -280,8 +282,8 @@ def serve(incoming: IO[bytes], outgoing: IO[bytes]) -> None:
     _send(outgoing, b"ready")
     while header := incoming.read(_LENGTH.size):
         token, order = pickle.loads(incoming.read(_LENGTH.unpack(header)[0]))  # noqa: S301 - what our own process sends
-        begin = partial(_begun, outgoing, token)
-        subject = _subject(order)
+        begin = partial(_send_progress, outgoing, token)
+        subject = _check_subject(order)
         report = run_checks(
             subject,
             order.rules,
@@ -291,18 +293,18 @@ def serve(incoming: IO[bytes], outgoing: IO[bytes]) -> None:
             begin=begin,
         )
         pictures = {name: base64.b64encode(data).decode() for name, data in subject.pictures_made.items()}
-        _say(outgoing, {"token": token, "report": to_plain(report), "pictures": pictures})
+        _send_json(outgoing, {"token": token, "report": to_plain(report), "pictures": pictures})
 
 
-def _begun(pipe: IO[bytes], token: str, name: str) -> None:
-    _say(pipe, {"token": token, "at": name})
+def _send_progress(pipe: IO[bytes], token: str, name: str) -> None:
+    _send_json(pipe, {"token": token, "at": name})
 
 
-def _subject(order: Order) -> "Subject":
-    from worker.checks import Subject
+def _check_subject(order: CheckRequest) -> "CheckSubject":
+    from worker.checks import CheckSubject
 
     contents = order.contents
-    return Subject(
+    return CheckSubject(
         product=order.product,
         deliverable=order.deliverable,
         slot=order.slot,
@@ -315,11 +317,11 @@ def _subject(order: Order) -> "Subject":
     )
 
 
-def _say(pipe: IO[bytes], message: dict[str, Any]) -> None:
+def _send_json(pipe: IO[bytes], message: dict[str, Any]) -> None:
     _send(pipe, json.dumps(message).encode())
 
 
-def _restrict() -> None:
+def _set_resource_limits() -> None:
     """No core dumps, no large files, no more processes than threads need."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_WRITTEN_BYTES, MAX_WRITTEN_BYTES))
@@ -334,7 +336,7 @@ def main() -> None:
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 1)
     os.dup2(quiet, 2)
-    _restrict()
+    _set_resource_limits()
     serve(sys.stdin.buffer, outgoing)
 
 

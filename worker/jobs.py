@@ -27,7 +27,7 @@ def warm() -> None:
     as a database that is away, each job finds out for itself.
     """
     Image.init()
-    cutout.warm()
+    cutout.warm_up_colour_tables()
     with suppress(ConnectorError, OSError):
         services().db.ping()
         services().rules.current()

@@ -7,18 +7,18 @@ from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.picture_profiles import byte_budget
 from dam_connector.domain.product import Product, View
 from dam_connector.domain.rules import PHOTO, Deliverable, Motion
-from worker.imaging.colour_difference import likeness_issues, median_differences
+from worker.imaging.colour_difference import colour_issues, median_differences
 from worker.imaging.composition import MAX_ENLARGEMENT, Picture
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import Photo, decode
-from worker.imaging.deliverable_styles import preview, seed_of, set_in_style, size_of
+from worker.imaging.deliverable_styles import compose_for_deliverable, encode_preview, picture_size, slot_seed
 from worker.imaging.encode import encode_clip, encode_within
 from worker.imaging.palette import Palette
 from worker.imaging.photo_quality import source_issues
-from worker.imaging.provider_pictures import facts_of, fitted, most_like, recognition_issues
+from worker.imaging.provider_pictures import best_match, crop_to_format, match_facts, product_match_issues
 from worker.modeling.glb_import import read_glb
-from worker.modeling.textured_mesh import Model
-from worker.modeling.turntable import photographed
+from worker.modeling.textured_mesh import TexturedMesh
+from worker.modeling.turntable import render_views
 
 OBLIQUE = (View.HERO, View.DETAIL)
 
@@ -57,12 +57,12 @@ class RenditionRequest:
 
     @property
     def seed(self) -> int:
-        return seed_of(self.product.sku, self.deliverable.name, self.slot)
+        return slot_seed(self.product.sku, self.deliverable.name, self.slot)
 
     def compose(self, cutout: Cutout, *, oblique: bool) -> Picture:
         """The product as this order wants it shown."""
         height_m = self.product.dimensions.height_m
-        return set_in_style(
+        return compose_for_deliverable(
             cutout,
             self.deliverable,
             slot=self.slot,
@@ -81,21 +81,31 @@ class RenditionRequest:
             )
 
 
-def open_source(data: bytes, order: RenditionRequest, view: str = "") -> Photo | Model:
+def open_source(data: bytes, request: RenditionRequest, view: str = "") -> Photo | TexturedMesh:
     """What the deliverable is made from: a photo, or a GLB's model. Raises: InputError source.*, file.* or geometry.empty."""
-    if order.deliverable.made_from != PHOTO:
+    if request.deliverable.made_from != PHOTO:
         return read_glb(data)
-    return decode(data, max_pixels=order.max_pixels, pointer=f"/images/{view}")
+    return decode(data, max_pixels=request.max_pixels, pointer=f"/images/{view}")
 
 
 def make_rendition(
-    source: Photo | Model, order: RenditionRequest, *, view: str, cut: Callable[[Photo, str], Cutout] = cut_out
+    source: Photo | TexturedMesh,
+    request: RenditionRequest,
+    *,
+    view: str,
+    cut_out: Callable[[Photo, str], Cutout] = cut_out,
 ) -> RenditionResult:
     """The renditions of a photo or of a model. view: what the photo shows. cut: its cut-out. Raises: InputError cutout.empty."""
-    return _from_photo(source, order, view, cut) if isinstance(source, Photo) else _from_model(source, order)
+    return (
+        _render_photo(source, request, view, cut_out)
+        if isinstance(source, Photo)
+        else _render_model(source, request)
+    )
 
 
-def _from_photo(photo: Photo, order: RenditionRequest, view: str, cut: Callable[[Photo, str], Cutout]) -> RenditionResult:
+def _render_photo(
+    photo: Photo, order: RenditionRequest, view: str, cut: Callable[[Photo, str], Cutout]
+) -> RenditionResult:
     where = f"/images/{view}"
     cutout = cut(photo, where)
     picture = order.compose(cutout, oblique=view in OBLIQUE)
@@ -103,18 +113,18 @@ def _from_photo(photo: Photo, order: RenditionRequest, view: str, cut: Callable[
     off = median_differences(photo, cutout, picture, {f.format: f.data for f in files})
     issues = [*source_issues(photo, cutout, view), *_enlargement_issues(picture, order.deliverable, where)]
     issues += [
-        found for format, difference in off.items() for found in likeness_issues(difference, format, where)
+        found for format, difference in off.items() for found in colour_issues(difference, format, where)
     ]
     return RenditionResult(
         files=files,
-        preview=preview(picture),
+        preview=encode_preview(picture),
         seed=order.seed,
         facts={
             **_photo_facts(photo, cutout, picture, view),
             **{f"{format}_de2000": round(d, 2) for format, d in off.items()},
         },
         issues=tuple(issues),
-        labels=photo.labels,
+        labels=photo.metadata,
     )
 
 
@@ -132,22 +142,22 @@ def fit_provider_pictures(
     """
     where, d = f"/images/{view}", order.deliverable
     candidates = [decode(data, max_pixels=order.max_pixels) for data in pictures]
-    chosen, found = most_like(cut(photo, where), candidates)
-    width, height = size_of(d.aspect, d.size_px)
-    picture = fitted(chosen, found.box, width, height)
+    chosen, found = best_match(cut(photo, where), candidates)
+    width, height = picture_size(d.aspect, d.size_px)
+    picture = crop_to_format(chosen, found.box, width, height)
     facts: dict[str, str | int | float] = {
         "view": view,
         "width_px": width,
         "height_px": height,
-        "scale": round(picture.enlarged, 2),
+        "scale": round(picture.scale, 2),
     }
     return RenditionResult(
         files=tuple(order.encode(picture)),
-        preview=preview(picture),
+        preview=encode_preview(picture),
         seed=order.seed,
-        facts={**facts, **facts_of(found), "candidates": len(candidates)},
-        issues=(*recognition_issues(found, where), *_enlargement_issues(picture, d, where)),
-        labels=photo.labels,
+        facts={**facts, **match_facts(found), "candidates": len(candidates)},
+        issues=(*product_match_issues(found, where), *_enlargement_issues(picture, d, where)),
+        labels=photo.metadata,
     )
 
 
@@ -158,20 +168,20 @@ def _photo_facts(photo: Photo, cutout: Cutout, picture: Picture, view: str) -> d
         "view": view,
         **facts,
         "cutout_confidence": round(cutout.confidence, 2),
-        "scale": round(picture.enlarged, 2),
+        "scale": round(picture.scale, 2),
     }
 
 
-def _from_model(model: Model, order: RenditionRequest) -> RenditionResult:
+def _render_model(model: TexturedMesh, order: RenditionRequest) -> RenditionResult:
     """One view of a model, a turn of it, or a clip of the turn."""
     d = order.deliverable
-    width, height = size_of(d.aspect, d.size_px)
+    width, height = picture_size(d.aspect, d.size_px)
     files: list[RenditionFile] = []
     clip: list[Picture] = []
     shown = b""
-    for shot in photographed(model, d.camera, d.motion, d.frames, (d.fill * width, d.fill * height)):
+    for shot in render_views(model, d.camera, d.motion, d.frames, (d.fill * width, d.fill * height)):
         picture = order.compose(shot.cutout, oblique=shot.oblique)
-        shown = shown or preview(picture)
+        shown = shown or encode_preview(picture)
         if d.motion == Motion.CLIP:
             clip.append(picture)
         else:
@@ -195,15 +205,15 @@ def _from_model(model: Model, order: RenditionRequest) -> RenditionResult:
 
 def _enlargement_issues(picture: Picture, deliverable: Deliverable, pointer: str) -> Iterator[Issue]:
     """Issue rendition.enlarged: the photo is too small for what the deliverable asks."""
-    if picture.enlarged > MAX_ENLARGEMENT:
+    if picture.scale > MAX_ENLARGEMENT:
         left, top, right, bottom = picture.box
         longer = max(right - left, bottom - top)
-        has, needs = round(longer / picture.enlarged), round(longer / MAX_ENLARGEMENT)
+        has, needs = round(longer / picture.scale), round(longer / MAX_ENLARGEMENT)
         words = f"The product has {has} px in the photo; {deliverable.name} at {deliverable.size_px} px needs {needs}."
         yield issue(
             "rendition.enlarged",
             words,
             pointer=pointer,
-            measured=f"{picture.enlarged:.2f} x",
+            measured=f"{picture.scale:.2f} x",
             limit=f"{MAX_ENLARGEMENT:g} x",
         )

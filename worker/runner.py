@@ -14,8 +14,7 @@ import structlog
 
 from dam_connector.domain.codec import from_plain, to_plain
 from dam_connector.domain.ids import Sha256
-from dam_connector.domain.issue import issue
-from dam_connector.domain.row_request import tailored
+from dam_connector.domain.row_request import apply_request
 from dam_connector.domain.run import RunState
 from dam_connector.errors import (
     RETRYABLE,
@@ -108,7 +107,7 @@ def _begin(services: Services, run: RunRecord) -> Work:
     record = services.products.get(run.sku)
     rules = services.rules.at(run.rules_fingerprint)
     known = rules.deliverable(run.deliverable)
-    deliverable = tailored(known, record.product.request) if record and known else None
+    deliverable = apply_request(known, record.product.request) if record and known else None
     if record is None or deliverable is None:
         services.runs.finish(
             run, RunState.CANCELLED, "the product or the deliverable is gone, or no longer asked for"
@@ -138,9 +137,7 @@ def _begin(services: Services, run: RunRecord) -> Work:
 
 def _flag(services: Services, run: RunRecord, error: InputError) -> None:
     """The product's input cannot be used: say so on the product, and end the run."""
-    found = issue(
-        error.issue_code, str(error), pointer=error.pointer, measured=error.measured, limit=error.limit
-    )
+    found = error.to_issue()
     services.products.add_issues(run.sku, (found,))
     services.runs.finish(run, RunState.FAILED, f"{error.issue_code}: {error}")
     log.info("run_flagged", code=error.issue_code)

@@ -9,19 +9,19 @@ from typing import Any
 import click
 from marshmallow import ValidationError
 
-from dam_connector.domain.alt_text import alt_text
+from dam_connector.domain.asset_texts import alt_text
 from dam_connector.domain.codec import to_plain
 from dam_connector.domain.ids import Sha256, Sku
-from dam_connector.domain.issue import Outcome, Report, issue
+from dam_connector.domain.issue import CheckOutcome, Report, issue
 from dam_connector.domain.product import Dimensions, Product, View
-from dam_connector.domain.report_text import junit, markdown
+from dam_connector.domain.report_text import report_junit, report_markdown
 from dam_connector.domain.rules import PHOTO, Deliverable, Rules
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.version import Role, VersionFile
 from dam_connector.errors import ConfigError, InputError
 from dam_connector.rules_file import rules_text
 from dam_connector.settings import Settings
-from schemas.common import problems
+from schemas.common import problem_lines
 from schemas.plugin import load_rules
 from schemas.product import ProductSchema, load_product
 from schemas.report import ReportOut
@@ -29,15 +29,15 @@ from worker import check_process
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import decode
 from worker.imaging.encode import MIME, encode, extension
-from worker.imaging.metadata import relabel, source_type
-from worker.imaging.palette import palette_of
+from worker.imaging.metadata import digital_source_type, write_metadata
+from worker.imaging.palette import extract_palette
 from worker.modeling.build import build_model
-from worker.modeling.camera import NAMED_VIEWS, camera_for
-from worker.modeling.diagnostic_views import STUDIES, studies
+from worker.modeling.camera import NAMED_VIEWS, named_camera
+from worker.modeling.diagnostic_views import DIAGNOSTIC_VIEWS, render_diagnostic_views
 from worker.modeling.glb_export import write_glb
 from worker.modeling.glb_import import read_glb
-from worker.modeling.render import Look, Stage
-from worker.renditions import Order, make, opened
+from worker.modeling.render import Renderer, RenderOptions
+from worker.renditions import RenditionRequest, make_rendition, open_source
 
 MAX_PIXELS = 200_000_000
 UNUSABLE = 2
@@ -207,7 +207,7 @@ def check(
         sha256=Sha256(""),
         bytes=len(data),
     )
-    order = check_process.Order(
+    order = check_process.CheckRequest(
         product=_product(product_file, machine) if product_file else None,
         deliverable=None,
         slot=1,
@@ -218,19 +218,19 @@ def check(
         photos=_photos(photos, machine),
         profiles=profiles,
     )
-    checked = check_process.GUARD.check(order)
+    checked = check_process.CHECK_PROCESS.check(order)
     report = checked.report
     if pictures:
         pictures.mkdir(parents=True, exist_ok=True)
         for name, picture in checked.pictures.items():
             (pictures / f"{name}.webp").write_bytes(picture)
-    texts = {"markdown": markdown, "junit": junit}
+    texts = {"markdown": report_markdown, "junit": report_junit}
     lines = [texts[form](report, file.name)] if form in texts else _report_lines(file, report)
     _say(machine, {"file": str(file), **ReportOut().dump(report)}, lines)
     unreadable = any(
         i.code in ("file.unreadable", "geometry.empty", "source.not_an_image") for i in report.issues
     )
-    check_process.GUARD.stop()
+    check_process.CHECK_PROCESS.stop()
     sys.exit(UNUSABLE if unreadable else int(report.blocked))
 
 
@@ -255,7 +255,7 @@ def _product(path: Path, machine: bool) -> Product:
         return load_product(json.loads(path.read_text()))
     except (ValueError, ValidationError) as error:
         lines = (
-            list(problems(error.messages, ProductSchema()))
+            list(problem_lines(error.messages, ProductSchema()))
             if isinstance(error, ValidationError)
             else [str(error)]
         )
@@ -275,7 +275,7 @@ def _report_lines(file: Path, report: Report) -> list[str]:
         failed = [
             f"{row.check} {row.measured}"
             for row in report.rows
-            if row.profile == profile and row.outcome is Outcome.FAIL
+            if row.profile == profile and row.outcome is CheckOutcome.FAIL
         ]
         held = "must" if profile in report.held_to else "told"
         lines.append(
@@ -330,8 +330,10 @@ def rendition(
     found = _deliverable(deliverable, rules, machine)
     product = Product(sku=Sku(source.stem), name=source.stem, dimensions=Dimensions(height_m=height_m))
     try:
-        mood = palette_of(decode(inspiration.read_bytes(), max_pixels=MAX_PIXELS)) if inspiration else None
-        order = Order(
+        mood = (
+            extract_palette(decode(inspiration.read_bytes(), max_pixels=MAX_PIXELS)) if inspiration else None
+        )
+        order = RenditionRequest(
             deliverable=found,
             product=product,
             slot=slot,
@@ -339,12 +341,12 @@ def rendition(
             max_pixels=MAX_PIXELS,
             max_bytes=rules.checks.max_image_bytes,
         )
-        made = make(opened(source.read_bytes(), order, view), order, view=view)
+        made = make_rendition(open_source(source.read_bytes(), order, view), order, view=view)
     except InputError as error:
         _unusable(machine, error)
         raise
     out_dir.mkdir(parents=True, exist_ok=True)
-    kind = source_type(
+    kind = digital_source_type(
         rendered=found.made_from != PHOTO,
         style=found.style,
         generator="local",
@@ -364,7 +366,7 @@ def rendition(
             out_dir
             / f"{source.stem}_{deliverable}{f'_{slot}' if slot > 1 else ''}{f'_{file.view}' if file.view else ''}.{extension(file.format)}"
         )
-        path.write_bytes(relabel(file.data, labels))
+        path.write_bytes(write_metadata(file.data, labels))
         files[key] = str(path)
     lines = [*files.values(), *(f"  {i.severity.value}: {i.code}: {i.message}" for i in made.issues)]
     _say(machine, {"files": files, **made.facts, "issues": to_plain(made.issues)}, lines)
@@ -388,7 +390,7 @@ def _deliverable(name: str, rules: Rules, machine: bool) -> Deliverable:
 def render(file: Path, views: str, size: int, out_dir: Path, machine: bool) -> None:
     """Render a GLB from named views, or as a study from the hero view: matcap, wireframe, checker."""
     wanted = [v.strip() for v in views.split(",") if v.strip()]
-    known = (*NAMED_VIEWS, *STUDIES)
+    known = (*NAMED_VIEWS, *DIAGNOSTIC_VIEWS)
     unknown = [v for v in wanted if v not in known]
     if unknown:
         _stop(machine, "views", f"unknown: {', '.join(unknown)}", f"Known: {', '.join(known)}.")
@@ -397,14 +399,14 @@ def render(file: Path, views: str, size: int, out_dir: Path, machine: bool) -> N
     except InputError as error:
         _unusable(machine, error)
         raise
-    stage, files = Stage(model), {}
+    stage, files = Renderer(model), {}
     out_dir.mkdir(parents=True, exist_ok=True)
     for view in wanted:
-        camera = camera_for(model.low, model.high, view if view in NAMED_VIEWS else "hero")
+        camera = named_camera(model.min_corner, model.max_corner, view if view in NAMED_VIEWS else "hero")
         rgb = (
-            next(studies(stage, camera, size, [view]))
-            if view in STUDIES
-            else stage.render(camera, size, Look(samples=3))[0]
+            next(render_diagnostic_views(stage, camera, size, [view]))
+            if view in DIAGNOSTIC_VIEWS
+            else stage.render(camera, size, RenderOptions(samples=3))[0]
         )
         path = out_dir / f"{file.stem}_{view}.png"
         path.write_bytes(encode(rgb, None, "png"))

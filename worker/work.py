@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from dam_connector.domain.file_names import file_stem, suffix_of
+from dam_connector.domain.file_names import file_stem, file_suffix
 from dam_connector.domain.ids import RunId, Sha256, VersionId
 from dam_connector.domain.issue import Issue, Report
 from dam_connector.domain.product import Product
@@ -12,9 +12,9 @@ from dam_connector.domain.rules import Deliverable, Rules
 from dam_connector.domain.version import Role, VersionFile
 from dam_connector.wiring import Services
 from worker.imaging.encode import MIME, extension
-from worker.imaging.metadata import KEPT, TRAINED, TRAINED_PART
+from worker.imaging.metadata import COMPOSITE_WITH_TRAINED_MEDIA, INHERITED, TRAINED_ALGORITHMIC_MEDIA
 
-PHOTO_LABEL = "photo_"  # before the name of a label in provenance that the photo brought
+PHOTO_LABEL_PREFIX = "photo_"  # before the name of a label in provenance that the photo brought
 Fact = str | int | float | bool | None
 
 
@@ -73,17 +73,17 @@ class Work:
             raise ValueError("the run has no model yet")
         return self.raw_model
 
-    def with_issues(self, *found: Issue) -> "Work":
-        return replace(self, issues=tuple(dict.fromkeys((*self.issues, *found))))
+    def with_issues(self, *issues: Issue) -> "Work":
+        return replace(self, issues=tuple(dict.fromkeys((*self.issues, *issues))))
 
-    def without(self, codes: str) -> "Work":
+    def without_issues(self, code_prefix: str) -> "Work":
         """The work without issues whose code begins so."""
-        return replace(self, issues=tuple(i for i in self.issues if not i.code.startswith(codes)))
+        return replace(self, issues=tuple(i for i in self.issues if not i.code.startswith(code_prefix)))
 
     def with_facts(self, **facts: Fact) -> "Work":
         return replace(self, facts={**self.facts, **facts})
 
-    def with_names(self, services: Services) -> "Work":
+    def with_file_names(self, services: Services) -> "Work":
         """The files named by the rules: each with what tells the version's files apart, and its format's extension."""
         rules = self.rules(services)
         made = {
@@ -93,7 +93,7 @@ class Work:
         return replace(
             self,
             files=tuple(
-                replace(f, name=f"{stem}{suffix_of(f)}.{extension(f.format)}") for f, stem in made.items()
+                replace(f, name=f"{stem}{file_suffix(f)}.{extension(f.format)}") for f, stem in made.items()
             ),
         )
 
@@ -114,11 +114,11 @@ class Work:
         return replace(self, files=(*kept, made))
 
 
-def photo_labels(labels: Iterable[Mapping[str, str]]) -> dict[str, str]:
+def merge_photo_labels(labels: Iterable[Mapping[str, str]]) -> dict[str, str]:
     """The own labels of some photos as provenance holds them: each from the first that has it; one AI-made photo marks all."""
     merged: dict[str, str] = {}
     for own in labels:
         merged = {**own, **merged}
-        if own.get("source_type") in (TRAINED, TRAINED_PART):
+        if own.get("source_type") in (TRAINED_ALGORITHMIC_MEDIA, COMPOSITE_WITH_TRAINED_MEDIA):
             merged["source_type"] = own["source_type"]
-    return {f"{PHOTO_LABEL}{name}": merged[name] for name in KEPT if name in merged}
+    return {f"{PHOTO_LABEL_PREFIX}{name}": merged[name] for name in INHERITED if name in merged}

@@ -8,7 +8,7 @@ import pytest
 import trimesh
 from PIL import Image
 
-from dam_connector.domain.issue import Outcome
+from dam_connector.domain.issue import CheckOutcome
 from dam_connector.domain.issue_codes import CODES
 from dam_connector.domain.rules import CheckRules, Rules
 from schemas.plugin import load_rules
@@ -17,9 +17,9 @@ from tests.unit.shapes import as_model, ball, box, unwrapped
 from worker.checks import CHECKS, CheckSubject, run_checks
 from worker.imaging.encode import encode
 from worker.modeling.glb_export import write_glb
-from worker.modeling.textured_mesh import Model
+from worker.modeling.textured_mesh import TexturedMesh
 from worker.modeling.usdz_export import write_usdz
-from worker.modeling.web_packing import write_web
+from worker.modeling.web_packing import write_web_glb
 
 RULES = load_rules((ROOT / "plugin.json").read_text())
 TEXTURE = encode(np.full((64, 64, 3), 120, np.uint8), None, "jpeg")
@@ -53,7 +53,7 @@ def codes(report) -> set[str]:
     return {i.code for i in report.issues}
 
 
-def textured(model: Model) -> Model:
+def textured(model: TexturedMesh) -> TexturedMesh:
     return replace(unwrapped(model), texture=TEXTURE)
 
 
@@ -63,10 +63,10 @@ def good() -> bytes:
 
 def test_a_good_model_has_nothing_to_remark() -> None:
     report = report_on(good())
-    assert codes(report) == set() and {r.check: r.outcome for r in report.rows}["geometry"] is Outcome.PASS
+    assert codes(report) == set() and {r.check: r.outcome for r in report.rows}["geometry"] is CheckOutcome.PASS
     assert {r.check for r in report.rows if not r.profile} == set(CHECKS) and {
         r.check: r.outcome for r in report.rows
-    }["usdz"] is Outcome.NOT_TESTED
+    }["usdz"] is CheckOutcome.NOT_TESTED
 
 
 def changed(old: bytes, new: bytes) -> bytes:
@@ -76,32 +76,32 @@ def changed(old: bytes, new: bytes) -> bytes:
     return data.replace(old, new, 1)
 
 
-def holed() -> Model:
+def holed() -> TexturedMesh:
     mesh = trimesh.creation.box((0.4, 0.4, 0.3))
     mesh.faces = mesh.faces[2:]
     return as_model(mesh)
 
 
-def inside_out() -> Model:
+def inside_out() -> TexturedMesh:
     model = box(0.4, 0.4, 0.3)
     return replace(model, faces=model.faces[:, ::-1].copy(), normals=-model.normals)
 
 
-def twisted() -> Model:
+def twisted() -> TexturedMesh:
     model = box(0.4, 0.4, 0.3)
     faces = model.faces.copy()
     faces[0] = faces[0][::-1]
     return replace(model, faces=faces)
 
 
-def degenerate() -> Model:
+def degenerate() -> TexturedMesh:
     mesh = trimesh.creation.icosphere(2, 0.2)
     vertices = np.vstack([mesh.vertices, mesh.vertices[0] + 1e-9])
     faces = np.vstack([mesh.faces, [0, 0, mesh.faces[0][1]]])
     return as_model(trimesh.Trimesh(vertices, faces, process=False))
 
 
-def pieces() -> Model:
+def pieces() -> TexturedMesh:
     return as_model(
         trimesh.util.concatenate(
             [trimesh.creation.box((0.02, 0.4, 0.02)).apply_translation([x * 0.025, 0, 0]) for x in range(14)]
@@ -109,7 +109,7 @@ def pieces() -> Model:
     )
 
 
-def aside() -> Model:
+def aside() -> TexturedMesh:
     model = box(0.4, 0.4, 0.3)
     return replace(model, positions=model.positions + np.array([0.2, 0.1, 0], np.float32))
 
@@ -198,7 +198,7 @@ def test_without_the_validator_its_row_says_not_tested(monkeypatch: pytest.Monke
     report = report_on(good())
     assert (
         "conformance.not_tested" in codes(report)
-        and {r.check: r.outcome for r in report.rows}["conformance"] is Outcome.NOT_TESTED
+        and {r.check: r.outcome for r in report.rows}["conformance"] is CheckOutcome.NOT_TESTED
         and not report.blocked
     )
 
@@ -245,7 +245,7 @@ def test_the_web_glb_holds_the_plain_ones_model() -> None:
         (box(0.4, 0.41, 0.3), {"web.differs"}),
         (ball(0.4), {"web.differs"}),
     ):
-        assert codes_beside("web", write_web(textured(model), "CH123", {"sku": "CH123"})) == found
+        assert codes_beside("web", write_web_glb(textured(model), "CH123", {"sku": "CH123"})) == found
     assert "file.unreadable" in codes(
         report_on(b"no glb", name="CH123_ModernDiningChair_V1_GLB_web.glb", format="web")
     )
@@ -305,7 +305,7 @@ def on_ground(size: tuple[int, int], fill: float, ground: int = 255) -> np.ndarr
 
 def test_profiles_have_a_row_for_each_limit() -> None:
     rows, found = profiled("amazon-main", on_ground((1600, 1600), 0.88))
-    assert found == set() and set(rows.values()) == {Outcome.PASS}
+    assert found == set() and set(rows.values()) == {CheckOutcome.PASS}
     assert {"format", "min px (jpeg)", "background (jpeg)", "min fill (jpeg)"} <= set(rows)
 
 

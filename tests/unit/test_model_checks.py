@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import trimesh
 
-from dam_connector.domain.issue import Outcome
-from dam_connector.domain.model_profiles import MEASURES, MODEL_PROFILES, Level, Limit, ModelProfile
+from dam_connector.domain.issue import CheckOutcome
+from dam_connector.domain.model_profiles import MEASURES, MODEL_PROFILES, LimitLevel, ModelLimit, ModelProfile
 from dam_connector.errors import ConfigError, InputError
 from schemas.plugin import load_rules
 from tests.support import rules_json
@@ -18,14 +18,14 @@ from worker.gltf.document import MAX_NODES, MAX_TRIANGLES, Document, Primitive
 from worker.measuring.uv_layout import overlapping, unwraps
 from worker.measuring.welded_surface import Surface, surface_of
 from worker.modeling.glb_export import write_glb
-from worker.modeling.textured_mesh import Model
+from worker.modeling.textured_mesh import TexturedMesh
 
 
-def found(model: Model, **facts: object) -> set[str]:
+def found(model: TexturedMesh, **facts: object) -> set[str]:
     return codes(report_on(write_glb(model, "CH123", {"sku": "CH123"}), **facts))
 
 
-def joined(*meshes: trimesh.Trimesh) -> Model:
+def joined(*meshes: trimesh.Trimesh) -> TexturedMesh:
     return as_model(trimesh.util.concatenate(meshes))
 
 
@@ -33,7 +33,7 @@ def at(mesh: trimesh.Trimesh, x: float, y: float = 0.0, z: float = 0.0) -> trime
     return mesh.apply_translation([x, y, z])
 
 
-def fan() -> Model:
+def fan() -> TexturedMesh:
     """Three walls that meet in one edge: no solid has such."""
     walls = [[0, 1, 2], [0, 1, 3], [0, 1, 4]]
     return as_model(
@@ -43,7 +43,7 @@ def fan() -> Model:
     )
 
 
-def doubled() -> Model:
+def doubled() -> TexturedMesh:
     model = box(0.4, 0.4, 0.3)
     return replace(model, faces=np.vstack([model.faces, model.faces[:2]]))
 
@@ -130,7 +130,7 @@ def test_the_unit_is_named() -> None:
     assert any("centimetres" in i.message for i in report.issues if i.code == "geometry.unit")
 
 
-def laid(change) -> Model:
+def laid(change) -> TexturedMesh:
     model = textured(box(0.4, 0.4, 0.3))
     return replace(model, uvs=change(model.uvs.copy()).astype(np.float32))
 
@@ -189,7 +189,7 @@ def test_a_mesh_that_is_shown_twice_does_not_overlap_itself() -> None:
 
 def limited(**bounds: object) -> object:
     """The test's rules with one profile `mine`, which the model must satisfy."""
-    profile = ModelProfile(limits=tuple(Limit(measure=m, source="test", **b) for m, b in bounds.items()))  # type: ignore[arg-type]
+    profile = ModelProfile(limits=tuple(ModelLimit(measure=m, source="test", **b) for m, b in bounds.items()))  # type: ignore[arg-type]
     models = tuple(replace(d, profiles=("mine",)) if d.name == "model" else d for d in RULES.deliverables)
     return replace(RULES, profiles={"mine": profile}, deliverables=models)
 
@@ -246,19 +246,19 @@ def test_the_matrix_has_every_limit_of_every_profile() -> None:
     assert {r.profile for r in rows} == set(MODEL_PROFILES) and all(r.source for r in rows)
     assert sum(len(p.limits) + p.lower_case for p in MODEL_PROFILES.values()) == len(rows)
     small = next(r for r in rows if r.profile == "khronos-recommended" and r.check == "width of textures")
-    assert small.outcome is Outcome.FAIL and small.measured == "64 px" and "512" in small.limit
+    assert small.outcome is CheckOutcome.FAIL and small.measured == "64 px" and "512" in small.limit
     assert not {c for c in codes(report) if c.startswith("limit.")}  # nobody named these profiles
 
 
 def test_advice_warns_and_what_cannot_be_measured_is_not_tested() -> None:
-    advice = Limit(measure="triangles", at_most=5, level=Level.SHOULD, source="a blog")
+    advice = ModelLimit(measure="triangles", at_most=5, level=LimitLevel.SHOULD, source="a blog")
     models = tuple(replace(d, profiles=("mine",)) if d.name == "model" else d for d in RULES.deliverables)
     rules = replace(RULES, profiles={"mine": ModelProfile(limits=(advice,))}, deliverables=models)
     report = report_on(write_glb(textured(box(0.4, 0.4, 0.3)), "CH123", {"sku": "CH123"}), rules=rules)
     assert [i.severity.value for i in report.issues if i.code == "limit.triangles"] == [
         "warning"
     ] and not report.blocked
-    assert judge(Limit(measure="texel_density", at_most=1, source=""), None) == (Outcome.NOT_TESTED, None)
+    assert judge(ModelLimit(measure="texel_density", at_most=1, source=""), None) == (CheckOutcome.NOT_TESTED, None)
 
 
 def test_an_admins_own_profile() -> None:
@@ -275,7 +275,7 @@ def test_an_admins_own_profile() -> None:
     assert {"limit.triangles", "naming.profile"} <= codes(report)
     assert any(i.code == "naming.profile" and "CH123_v1" in i.message for i in report.issues)
     assert any(
-        r.profile == "web-shop" and r.check == "size of the file" and r.outcome is Outcome.PASS
+        r.profile == "web-shop" and r.check == "size of the file" and r.outcome is CheckOutcome.PASS
         for r in report.rows
     )
 
@@ -317,9 +317,9 @@ def test_the_khronos_rule_for_names_has_a_proposal() -> None:
 
 
 def test_a_lying_stream_and_one_that_is_none() -> None:
-    from worker.modeling.web_packing import write_web
+    from worker.modeling.web_packing import write_web_glb
 
-    packed = write_web(textured(ball(0.4)), "CH123", {"sku": "CH123"})
+    packed = write_web_glb(textured(ball(0.4)), "CH123", {"sku": "CH123"})
     assert "file.stream" not in codes(report_on(packed, known=False))
     begin = packed.index(b"DRACO")
     assert "file.stream" in codes(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 
-from dam_connector.domain.issue import Issue, Outcome, Report, Row, with_severities
+from dam_connector.domain.issue import CheckOutcome, Issue, Report, ReportRow, apply_severities
 from dam_connector.domain.rules import Rules
 from worker.checks import (
     conformance,
@@ -13,16 +13,16 @@ from worker.checks import (
     likeness,
     lods,
     model_limits,
-    names,
-    picture_profiles,
-    pictures,
+    name_patterns,
+    picture_limits,
+    rendition_files,
     usdz,
     uvs,
     web_glb,
 )
-from worker.measuring.subject import Subject
+from worker.measuring.check_subject import CheckSubject
 
-Check = Callable[[Subject, Rules], Iterator[Issue]]
+Check = Callable[[CheckSubject, Rules], Iterator[Issue]]
 
 CHECKS: Mapping[str, tuple[Check, str]] = {  # name -> function, and the format of file that it wants
     "geometry": (geometry.check, "glb"),
@@ -35,15 +35,15 @@ CHECKS: Mapping[str, tuple[Check, str]] = {  # name -> function, and the format 
     "usdz": (usdz.check, "usdz"),
     "web": (web_glb.check, "web"),
     "levels of detail": (lods.check, "lod"),
-    "pictures": (pictures.check, "picture"),
-    "picture profiles": (picture_profiles.check, "picture"),
+    "pictures": (rendition_files.check, "picture"),
+    "picture profiles": (picture_limits.check, "picture"),
     "labels": (embedded_metadata.check, "any"),
-    "names": (names.check, "any"),
+    "names": (name_patterns.check, "any"),
 }
 
 
 def run_checks(
-    subject: Subject,
+    subject: CheckSubject,
     rules: Rules,
     *,
     found_before: tuple[Issue, ...] = (),
@@ -59,13 +59,17 @@ def run_checks(
     subject.look_ahead()
     for name, (check, wants) in CHECKS.items():
         if name in skip:
-            rows.append(Row(check=name, outcome=Outcome.NOT_TESTED, detail="this file cannot be checked so"))
+            rows.append(
+                ReportRow(
+                    check=name, outcome=CheckOutcome.NOT_TESTED, detail="this file cannot be checked so"
+                )
+            )
             continue
         if not subject.has(wants):
             rows.append(
-                Row(
+                ReportRow(
                     check=name,
-                    outcome=Outcome.NOT_TESTED,
+                    outcome=CheckOutcome.NOT_TESTED,
                     detail="no photo to hold it against"
                     if wants == "photo"
                     else "no such file in this version",
@@ -75,16 +79,16 @@ def run_checks(
         begin(name)
         found = list(check(subject, rules))
         untested = [i for i in found if i.code.endswith(".not_tested")]
-        counted = with_severities([i for i in found if i not in untested], rules.checks.severities)
+        counted = apply_severities([i for i in found if i not in untested], rules.checks.severities)
         outcome = (
-            Outcome.NOT_TESTED
+            CheckOutcome.NOT_TESTED
             if untested
-            else Outcome.FAIL
+            else CheckOutcome.FAIL
             if any(i.severity == "error" for i in counted)
-            else Outcome.PASS
+            else CheckOutcome.PASS
         )
         rows.append(
-            Row(
+            ReportRow(
                 check=name,
                 outcome=outcome,
                 detail=", ".join(sorted({i.code for i in counted}))
@@ -95,11 +99,11 @@ def run_checks(
         rows += subject.rows
         subject.rows.clear()
     return Report(
-        issues=with_severities(dict.fromkeys(issues), rules.checks.severities),
+        issues=apply_severities(dict.fromkeys(issues), rules.checks.severities),
         rows=tuple(rows),
         facts={**(facts or {}), **subject.measured},
         held_to=subject.held_to,
     )
 
 
-__all__ = ["CHECKS", "Check", "Subject", "run_checks"]
+__all__ = ["CHECKS", "Check", "CheckSubject", "run_checks"]

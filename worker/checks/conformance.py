@@ -3,19 +3,19 @@
 from collections.abc import Iterator
 from typing import Any
 
-from dam_connector.domain.file_names import LODS, WEB
+from dam_connector.domain.file_names import LODS, WEB_GLB
 from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
-from worker.gltf.streams import DRACO, MESHOPT, MESHOPT_KHR
+from worker.gltf.mesh_compression import DRACO, MESHOPT, MESHOPT_KHR
+from worker.measuring.check_subject import CheckSubject
 from worker.measuring.khronos_validator import MAX_ISSUES, validate
-from worker.measuring.subject import Subject
 
 _CODES = {0: "conformance.error", 1: "conformance.warning"}
 SHOWN = 20  # of one kind; the rest is counted
 
 
-def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
+def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
     """Issues conformance.*, file.stream; hints and infos are left out."""
     report = subject.validation
     if not report:
@@ -29,7 +29,7 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
     yield from _said(report, "")
     yield from _streams(subject)
     for file in subject.files:
-        if file.format in (WEB, *LODS):
+        if file.format in (WEB_GLB, *LODS):
             yield from _said(validate(subject.read(file)), f"/files/{file.name}")
 
 
@@ -59,7 +59,7 @@ def _said(report: dict[str, Any], where: str) -> Iterator[Issue]:
         )
 
 
-def _streams(subject: Subject) -> Iterator[Issue]:
+def _streams(subject: CheckSubject) -> Iterator[Issue]:
     """Draco and meshopt streams, decoded: counts and bounds are those that the accessors promise."""
     try:
         document = subject.document
@@ -72,7 +72,7 @@ def _streams(subject: Subject) -> Iterator[Issue]:
         yield issue(error.issue_code, str(error), pointer=error.pointer)
 
 
-def _promised(subject: Subject, where: str, vertices: int) -> Iterator[Issue]:
+def _promised(subject: CheckSubject, where: str, vertices: int) -> Iterator[Issue]:
     """What the accessor of the positions promises, against what the stream holds."""
     _, _, mesh, _, number = where.split("/")
     row = subject.document.rows("meshes")[int(mesh)]["primitives"][int(number)]

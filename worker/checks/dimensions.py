@@ -10,8 +10,8 @@ from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.product import Dimensions
 from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
+from worker.measuring.check_subject import CheckSubject
 from worker.measuring.plausible_sizes import longest_side, unit_of
-from worker.measuring.subject import Subject
 
 AXES = ("width", "height", "depth")
 LIKE = 0.06  # relative: this near to a unit's factor, or to the size when turned, is meant so
@@ -22,7 +22,7 @@ _TURNS = {
 }
 
 
-def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
+def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
     """Issues geometry.dimensions, geometry.unit, geometry.axis; an axis whose size is not known is not tested."""
     try:
         extent = subject.surface.extent

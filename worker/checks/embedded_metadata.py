@@ -5,18 +5,18 @@ from collections.abc import Iterator
 from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
-from worker.imaging.metadata import read_labels
-from worker.measuring.subject import Subject
+from worker.imaging.metadata import read_metadata
+from worker.measuring.check_subject import CheckSubject
 
 NEEDED = ("sku", "version", "source_type", "alt_text")
 
 
-def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
+def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
     """Issues label.lost; files that are checked by hand need no label."""
     if subject.product is None:
         return
     for file in subject.pictures:
-        found = read_labels(subject.read(file))
+        found = read_metadata(subject.read(file))
         lost = [name for name in NEEDED if not found.get(name)]
         if lost:
             yield issue("label.lost", f"{file.name} has no {', '.join(lost)}.", pointer=f"/files/{file.name}")

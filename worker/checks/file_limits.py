@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
-from worker.measuring.subject import Subject
+from worker.measuring.check_subject import CheckSubject
 
 
-def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
+def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
     """Issues file.*"""
     limits, size = rules.checks, len(subject.glb)
     subject.measured["bytes"] = size
@@ -24,9 +24,7 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
         yield from _textures(subject, rules)
         triangles = sum(len(p.faces) for p in subject.document.primitives)
     except InputError as error:
-        yield issue(
-            error.issue_code, str(error), pointer=error.pointer, measured=error.measured, limit=error.limit
-        )
+        yield error.to_issue()
         return
     subject.measured["triangles"] = triangles
     subject.measured["vertices"] = sum(len(p.positions) for p in subject.document.primitives)
@@ -34,7 +32,7 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
         yield issue("file.triangles", "Too many triangles.", measured=triangles, limit=limits.max_triangles)
 
 
-def _materials(subject: Subject, rules: Rules) -> Iterator[Issue]:
+def _materials(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
     materials = subject.document.rows("materials")
     subject.measured["materials"] = len(materials)
     if len(materials) > rules.checks.max_materials:
@@ -51,7 +49,7 @@ def _materials(subject: Subject, rules: Rules) -> Iterator[Issue]:
         yield issue("file.texture_missing", "No material at all.", pointer="/materials")
 
 
-def _textures(subject: Subject, rules: Rules) -> Iterator[Issue]:
+def _textures(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
     most = rules.checks.max_texture_px
     for texture in subject.textures:
         side = max(texture.width, texture.height)

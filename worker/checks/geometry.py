@@ -8,7 +8,7 @@ from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
 from worker.gltf.document import Primitive
-from worker.measuring.subject import Subject
+from worker.measuring.check_subject import CheckSubject
 from worker.measuring.welded_surface import FLOATING, Surface
 
 ORIGIN_TOLERANCE = 0.02  # of the largest dimension: a centimetre on a chair
@@ -17,14 +17,12 @@ UNIT_TOLERANCE = 0.02  # of a normal's length; quantized ones are a little off
 AWAY_SHARE = 0.02  # of the corners
 
 
-def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
+def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
     """Issues geometry.*"""
     try:
         surface = subject.surface
     except InputError as error:
-        yield issue(
-            error.issue_code, str(error), pointer=error.pointer, measured=error.measured, limit=error.limit
-        )
+        yield error.to_issue()
         return
     yield from _closed(surface)
     yield from _faces(surface)
@@ -90,7 +88,7 @@ def _faces(surface: Surface) -> Iterator[Issue]:
         )
 
 
-def _parts(subject: Subject, surface: Surface, rules: Rules) -> Iterator[Issue]:
+def _parts(subject: CheckSubject, surface: Surface, rules: Rules) -> Iterator[Issue]:
     count, _ = surface.parts
     subject.measured["components"] = count
     if count > rules.checks.max_components:

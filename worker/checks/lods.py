@@ -8,13 +8,13 @@ from dam_connector.domain.file_names import LODS
 from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
-from worker.measuring.subject import Subject
+from worker.measuring.check_subject import CheckSubject
 from worker.modeling.glb_import import read_glb
 
 TOLERANCE = 0.005  # of a side
 
 
-def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
+def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
     """Issues lod.differs, file.unreadable."""
     before = len(subject.surface.faces)
     for file in sorted((f for f in subject.files if f.format in LODS), key=lambda f: f.format):

@@ -3,16 +3,16 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from dam_connector.domain.issue import Issue, Outcome, Row, Severity, issue
-from dam_connector.domain.model_profiles import MEASURES, Level, Limit
+from dam_connector.domain.issue import CheckOutcome, Issue, ReportRow, Severity, issue
+from dam_connector.domain.model_profiles import MEASURES, LimitLevel, ModelLimit
 from dam_connector.domain.rules import Rules
+from worker.measuring.check_subject import CheckSubject
 from worker.measuring.glb_measures import Measured, measures
-from worker.measuring.subject import Subject
 
 NEAR = 1e-9  # relative: what a float loses on its way
 
 
-def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
+def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
     """Issues limit.*"""
     found = measures(subject)
     for name, profile in rules.model_profiles.items():
@@ -20,33 +20,33 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
             value = found.get(limit.measure)
             outcome, worst = judge(limit, value)
             subject.rows.append(_row(name, limit, outcome, worst))
-            if outcome is Outcome.FAIL and name in subject.held_to:
+            if outcome is CheckOutcome.FAIL and name in subject.held_to:
                 made = issue(
                     f"limit.{limit.measure}",
-                    f"{name}{' advises' if limit.level is Level.SHOULD else ''}: {MEASURES[limit.measure].title} {_bound(limit)}.",
+                    f"{name}{' advises' if limit.level is LimitLevel.SHOULD else ''}: {MEASURES[limit.measure].title} {_bound(limit)}.",
                     pointer=f"/profiles/{name}/{limit.measure}",
                     measured=_told(worst, limit.measure),
                     limit=f"{_bound(limit)} ({limit.source})",
                 )
-                yield replace(made, severity=Severity.WARNING) if limit.level is Level.SHOULD else made
+                yield replace(made, severity=Severity.WARNING) if limit.level is LimitLevel.SHOULD else made
 
 
-def judge(limit: Limit, value: Measured) -> tuple[Outcome, float | None]:
+def judge(limit: ModelLimit, value: Measured) -> tuple[CheckOutcome, float | None]:
     """Whether a value is within a limit, and which of a pair decided it."""
     if value is None:
-        return Outcome.NOT_TESTED, None
+        return CheckOutcome.NOT_TESTED, None
     low, high = value if isinstance(value, tuple) else (value, value)
     if limit.at_most is not None and high > limit.at_most + NEAR * abs(limit.at_most):
-        return Outcome.FAIL, high
+        return CheckOutcome.FAIL, high
     if limit.at_least is not None and low < limit.at_least - NEAR * abs(limit.at_least):
-        return Outcome.FAIL, low
-    return Outcome.PASS, high if limit.at_most is not None else low
+        return CheckOutcome.FAIL, low
+    return CheckOutcome.PASS, high if limit.at_most is not None else low
 
 
-def _row(name: str, limit: Limit, outcome: Outcome, worst: float | None) -> Row:
+def _row(name: str, limit: ModelLimit, outcome: CheckOutcome, worst: float | None) -> ReportRow:
     title = MEASURES[limit.measure].title
-    return Row(
-        check=f"{title} (advice)" if limit.level is Level.SHOULD else title,
+    return ReportRow(
+        check=f"{title} (advice)" if limit.level is LimitLevel.SHOULD else title,
         outcome=outcome,
         profile=name,
         measured=_told(worst, limit.measure),
@@ -55,7 +55,7 @@ def _row(name: str, limit: Limit, outcome: Outcome, worst: float | None) -> Row:
     )
 
 
-def _bound(limit: Limit) -> str:
+def _bound(limit: ModelLimit) -> str:
     bounds: Mapping[str, float | None] = {"at least": limit.at_least, "at most": limit.at_most}
     return ", ".join(
         f"{word} {_told(bound, limit.measure)}" for word, bound in bounds.items() if bound is not None

@@ -16,8 +16,8 @@ from pxr import Usd, UsdGeom, UsdValidation
 from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
-from worker.measuring.subject import Subject
-from worker.modeling.usdz_export import opened
+from worker.measuring.check_subject import CheckSubject
+from worker.modeling.usdz_export import open_usdz
 
 ALIGNMENT = 64
 LAYERS, PICTURES = (".usdc", ".usda", ".usd"), (".png", ".jpg", ".jpeg")
@@ -28,7 +28,7 @@ MAX_UNPACKED_BYTES = 500_000_000
 _HEADER = 30  # bytes of a ZIP local header before the name
 
 
-def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
+def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
     """Issues usdz.*"""
     for file in subject.files:
         if file.format != "usdz":
@@ -106,9 +106,9 @@ def _textures(data: bytes, where: str, most_px: int) -> Iterator[Issue]:
                 )
 
 
-def _stage(subject: Subject, data: bytes, where: str) -> Iterator[Issue]:
+def _stage(subject: CheckSubject, data: bytes, where: str) -> Iterator[Issue]:
     """What OpenUSD reads in it."""
-    with opened(data) as stage:
+    with open_usdz(data) as stage:
         if stage is None:
             yield issue("usdz.layout", "OpenUSD cannot open it.", pointer=where)
             return
@@ -134,7 +134,7 @@ def _validated(stage: Usd.Stage, where: str) -> Iterator[Issue]:
 
 
 def _same_size(
-    subject: Subject, size: np.ndarray[tuple[int], np.dtype[np.float64]], where: str
+    subject: CheckSubject, size: np.ndarray[tuple[int], np.dtype[np.float64]], where: str
 ) -> Iterator[Issue]:
     """The size in metres against the GLB's."""
     if not subject.has("glb"):

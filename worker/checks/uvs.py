@@ -7,7 +7,7 @@ import numpy as np
 from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
-from worker.measuring.subject import Subject
+from worker.measuring.check_subject import CheckSubject
 from worker.measuring.uv_layout import Unwrap
 
 OVERLAP_SHARE = 0.01  # of the triangles: packers leave a sliver here and there
@@ -16,7 +16,7 @@ GUTTER_PX = 2  # at 1024 px: bilinear filtering alone reaches one
 UNEVEN = 4.0  # between the 5th and 95th percentile of texel density: a step that an eye sees
 
 
-def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
+def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
     """Issues uv.*; models without textures need no UVs."""
     try:
         textured = {m for t in subject.textures for _, m in t.uses}

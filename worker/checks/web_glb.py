@@ -7,13 +7,13 @@ import numpy as np
 from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
-from worker.measuring.subject import Subject
-from worker.modeling.web_packing import read_packed
+from worker.measuring.check_subject import CheckSubject
+from worker.modeling.web_packing import read_web_glb
 
 TOLERANCE = 0.002  # of a side; quantization takes a tenth of this
 
 
-def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
+def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
     """Issues web.differs, file.unreadable."""
     for file in subject.files:
         if file.format != "web":
@@ -22,7 +22,7 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
         data = subject.read(file)
         subject.measured["web_bytes"] = len(data)
         try:
-            packed = read_packed(data)
+            packed = read_web_glb(data)
         except InputError as error:
             yield issue("file.unreadable", str(error), pointer=where)
             continue

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dam_connector.errors import InputError
-from worker.gltf.streams import DRACO, MESHOPT, MESHOPT_KHR, Mesh, draco, meshopt
+from worker.gltf.mesh_compression import DRACO, MESHOPT, MESHOPT_KHR, DracoMesh, decode_draco, decode_meshopt
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
@@ -23,7 +23,7 @@ MAX_JSON_BYTES = 32_000_000
 MAX_ARRAY_BYTES = 256_000_000
 MAX_TRIANGLES = 500_000
 MAX_NODES = 10_000
-COMPONENTS: Mapping[int, type[np.generic]] = {
+COMPONENT_TYPES: Mapping[int, type[np.generic]] = {
     5120: np.int8,
     5121: np.uint8,
     5122: np.int16,
@@ -32,9 +32,9 @@ COMPONENTS: Mapping[int, type[np.generic]] = {
     5126: np.float32,
 }
 WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
-TRIANGLES, STRIP, FAN = 4, 5, 6
-FARTHEST_M = 1e15
-FARTHEST_UV = 1e6
+TRIANGLES, TRIANGLE_STRIP, TRIANGLE_FAN = 4, 5, 6
+MAX_COORDINATE_M = 1e15
+MAX_UV = 1e6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +96,7 @@ class Document:
         self.json, self._binary = _chunks(data)
         self._rows: dict[str, list[dict[str, Any]]] = {}
         self._views: dict[int, bytes] = {}
-        self._streams: dict[int, Mesh] = {}
+        self._streams: dict[int, DracoMesh] = {}
         self._parts: dict[str, _Part | None] = {}
         self._refused: InputError | None = None
 
@@ -122,7 +122,7 @@ class Document:
     def accessor(self, index: object, where: str) -> NDArray[np.generic]:
         """The values of an accessor, (count, width): integers as they are, normalized ones and floats as float64."""
         row = self._row("accessors", index, where)
-        dtype, width = COMPONENTS.get(row.get("componentType", 0)), WIDTHS.get(str(row.get("type")))
+        dtype, width = COMPONENT_TYPES.get(row.get("componentType", 0)), WIDTHS.get(str(row.get("type")))
         if dtype is None or width is None:
             raise _damage("The accessor's type is none that vertices have.", where)
         here = f"/accessors/{index}"
@@ -180,7 +180,7 @@ class Document:
             wanted = [i for i in range(len(nodes)) if i not in children]
         return [self._known("nodes", n, "/scenes") for n in _numbers(wanted, "/scenes")]
 
-    def picture(self, index: object, where: str) -> bytes:
+    def image(self, index: object, where: str) -> bytes:
         """The encoded bytes of an image that lies in the file; empty where it lies elsewhere."""
         row = self._row("images", index, where)
         return self.view(row["bufferView"], f"/images/{index}") if "bufferView" in row else b""
@@ -230,7 +230,11 @@ class Document:
     def _part(self, row: dict[str, Any], where: str) -> "_Part | None":
         """The arrays of a primitive, in its mesh's own space."""
         mode, names = row.get("mode", TRIANGLES), row.get("attributes")
-        if mode not in (TRIANGLES, STRIP, FAN) or not isinstance(names, dict) or "POSITION" not in names:
+        if (
+            mode not in (TRIANGLES, TRIANGLE_STRIP, TRIANGLE_FAN)
+            or not isinstance(names, dict)
+            or "POSITION" not in names
+        ):
             return None
         packed = _extension(row, DRACO)
         stream = self._stream(packed, where) if packed else None
@@ -251,7 +255,7 @@ class Document:
             positions.ndim != 2
             or positions.shape[1] != 3
             or not np.isfinite(positions).all()
-            or (np.abs(positions) > FARTHEST_M).any()
+            or (np.abs(positions) > MAX_COORDINATE_M).any()
         ):
             raise _damage(
                 "The positions are no places in space: not three finite numbers each.",
@@ -266,9 +270,7 @@ class Document:
             faces=faces,
             normals=normals if normals is not None and normals.shape == positions.shape else None,
             uvs=uvs
-            if uvs is not None
-            and uvs.shape == (len(positions), 2)
-            and bool((np.abs(uvs) < FARTHEST_UV).all())
+            if uvs is not None and uvs.shape == (len(positions), 2) and bool((np.abs(uvs) < MAX_UV).all())
             else None,
         )
 
@@ -285,21 +287,21 @@ class Document:
             return order[: len(order) // 3 * 3].reshape(-1, 3)
         if len(order) < 3:
             return np.zeros((0, 3), np.int64)
-        if mode == FAN:
+        if mode == TRIANGLE_FAN:
             return np.column_stack([np.full(len(order) - 2, order[0]), order[1:-1], order[2:]])
         faces = np.column_stack([order[:-2], order[1:-1], order[2:]])
         faces[1::2] = faces[1::2, [1, 0, 2]]
         return faces
 
-    def _stream(self, packed: dict[str, Any], where: str) -> Mesh:
+    def _stream(self, packed: dict[str, Any], where: str) -> DracoMesh:
         number = self._known("bufferViews", packed.get("bufferView"), where)
         if number not in self._streams:
-            self._streams[number] = draco(self.view(number, where), where)
+            self._streams[number] = decode_draco(self.view(number, where), where)
         return self._streams[number]
 
     def _unpacked(self, packed: dict[str, Any], where: str) -> bytes:
         count, stride = _whole(packed, "count", where), _whole(packed, "byteStride", where)
-        return meshopt(
+        return decode_meshopt(
             self._slice(packed, where),
             count,
             stride,
@@ -348,7 +350,7 @@ class Document:
             raise _damage("The sparse part is not whole.", where)
         count, kind = (
             _whole(sparse, "count", where),
-            COMPONENTS.get(sparse["indices"].get("componentType", 0)),
+            COMPONENT_TYPES.get(sparse["indices"].get("componentType", 0)),
         )
         if kind not in (np.uint8, np.uint16, np.uint32) or count > len(values):
             raise _damage("The sparse part's indices are not whole.", where)
@@ -443,7 +445,9 @@ def _floats(found: object, count: int, where: str) -> F64:
     if (
         not isinstance(found, list)
         or len(found) != count
-        or not all(isinstance(n, int | float) and math.isfinite(n) and abs(n) < FARTHEST_M for n in found)
+        or not all(
+            isinstance(n, int | float) and math.isfinite(n) and abs(n) < MAX_COORDINATE_M for n in found
+        )
     ):
         raise _damage(f"It is not {count} finite numbers.", where)
     return np.array(found, np.float64)

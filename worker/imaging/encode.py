@@ -26,7 +26,9 @@ WEBP_QUALITY, WEBP_METHOD = (
     2,
 )  # method 4 saves 2 to 7 bytes of a hundred and takes two and a half times as long
 AVIF_QUALITY = 80
-METADATA_RESERVE_BYTES = XMP_PACKET_BYTES + MANIFEST_RESERVE_BYTES  # bytes that labels and a signature may add to a file
+METADATA_RESERVE_BYTES = (
+    XMP_PACKET_BYTES + MANIFEST_RESERVE_BYTES
+)  # bytes that labels and a signature may add to a file
 CLIP_QUALITY = 80
 SPIN_S = 4.0  # seconds of a full turn
 LEAST_QUALITY = 40  # below it, artefacts show on plain ground
@@ -76,7 +78,9 @@ def encode(
     elif format == "webp":
         image.save(out, "WEBP", quality=quality, method=WEBP_METHOD)
     elif format == "avif":
-        image.save(out, "AVIF", quality=quality, subsampling="4:4:4", speed=7, max_threads=1, xmp=blank_packet())
+        image.save(
+            out, "AVIF", quality=quality, subsampling="4:4:4", speed=7, max_threads=1, xmp=blank_packet()
+        )
     else:
         image.save(out, "PNG", compress_level=6)
     return out.getvalue()

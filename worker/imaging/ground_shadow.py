@@ -1,7 +1,7 @@
-"""How a cut-out product stands: its ground line, the shadow where it touches, the shadow it casts, its mirror image.
+"""Where a cut-out product touches the ground: ground line, contact shadow, cast shadow and reflection.
 
-Seen from the side, all of it stands on one row. Seen from above (oblique), the ground under each column is the lower hull
-of the outline: feet and rounded bases lie on it, what hangs above does not.
+Seen from the side, the ground line is one row. Seen from above (oblique), the ground under each column is the lower convex
+hull of the outline: feet and rounded bases touch it, parts that hang above it do not.
 """
 
 import cv2
@@ -13,20 +13,22 @@ from worker.imaging.plane_arithmetic import gaussian_blur, multiply_by_plane
 
 F32 = NDArray[np.float32]
 
-STEEPEST = 0.48  # rows a column: where a hull rises faster, it is the product's side, no longer its base
-TOUCHES = 0.022  # of the product's size: what is that near to the ground darkens it
-CORE, SOFT, WIDE = (
-    (0.75, 0.008),
-    (0.45, 0.03),
-    (0.22, 0.09),
-)  # strength, and spread as a share of the product's size
-SOFTEST = 0.05  # of the product's height: how far a shadow that falls far is blurred
-UNSEEN = 0.002  # of the light: what takes less is not looked at
+MAX_BASE_SLOPE = 0.48  # rows a column: where the hull rises faster, it is the product's side, not its base
+CONTACT_GAP = 0.022  # of the product's size: what is that near to the ground darkens it
+# The layers of the contact shadow: strength, and spread as a share of the product's size.
+CORE_LAYER, SOFT_LAYER, WIDE_LAYER = (0.75, 0.008), (0.45, 0.03), (0.22, 0.09)
+CAST_BLURS = (0.006, 0.02, 0.05)  # of the product's height: near the product, between, and at the far end
+MIN_VISIBLE_SHADE = 0.002  # of the light: a layer is not computed where it takes less
 
 
 def ground_line(alpha: F32, *, oblique: bool) -> F32:
-    """The row of the ground under each column, (w,) float32. alpha: (h, w), 0 to 1, of a picture with something in it."""
-    columns, bottom = _bottom(alpha)
+    """Return the row of the ground under each column, (w,).
+
+    Args:
+        alpha: (h, w), 0 to 1; not empty.
+        oblique: The product is seen from above.
+    """
+    columns, bottom = _bottom_rows(alpha)
     foot = float(bottom.max()) + 1
     if not oblique or len(columns) < 3:
         return np.full(alpha.shape[1], foot, np.float32)
@@ -38,78 +40,92 @@ def ground_line(alpha: F32, *, oblique: bool) -> F32:
     x = np.arange(alpha.shape[1])
     row = np.interp(x, lower[:, 0], lower[:, 1])
     lowest = int(row.argmax())
-    rise = STEEPEST * np.abs(x - lowest)
-    for side in (
-        slice(lowest, None),
-        slice(lowest, None, -1),
-    ):  # outwards, never rising faster than a base does
+    rise = MAX_BASE_SLOPE * np.abs(x - lowest)
+    # outwards from the lowest point, the line never rises faster than a base does
+    for side in (slice(lowest, None), slice(lowest, None, -1)):
         row[side] = np.maximum.accumulate(row[side] + rise[side]) - rise[side]
     return (row + 1).astype(np.float32)
 
 
 def contact_shadow(alpha: F32, ground: F32, *, oblique: bool) -> F32:
-    """How much light the product takes from the ground around it, (h, w) 0 to 1: dark where it touches, fading from there."""
-    columns, bottom = _bottom(alpha)
+    """Return the share of light that the product takes from the ground around it, (h, w), 0 to 1.
+
+    It is dark where the product touches the ground, and fades from there.
+
+    Args:
+        alpha: (h, w), 0 to 1.
+        ground: The row of the ground under each column, (w,).
+        oblique: The product is seen from above.
+    """
+    columns, bottom = _bottom_rows(alpha)
     size = _size(alpha)
     gap = np.full(alpha.shape[1], np.inf)
     gap[columns] = np.maximum(ground[columns] - 1 - bottom, 0)
-    touching = np.exp(-0.5 * (gap / max(1.0, TOUCHES * size)) ** 2)
+    touching = np.exp(-0.5 * (gap / max(1.0, CONTACT_GAP * size)) ** 2)
     above = np.where(np.isfinite(gap), np.exp(-gap / (0.3 * size)), 0)
-    behind = (
-        2.2 if oblique else 1.5
-    )  # seen from above, the ground under the product is deeper than it is in front
+    # seen from above, the ground under the product is deeper than the ground in front of it
+    behind = 2.2 if oblique else 1.5
     light = np.ones_like(alpha)
-    for (strength, spread), along in ((CORE, touching), (SOFT, touching), (WIDE, above)):
+    for (strength, spread), along in ((CORE_LAYER, touching), (SOFT_LAYER, touching), (WIDE_LAYER, above)):
         reach = max(0.8, spread * size)
         profile = gaussian_filter1d(along.astype(np.float32), 0.7 * reach, mode="constant")
-        above_it, below_it, far = (
-            np.float32(behind * reach),
-            np.float32(0.6 * reach),
-            float(np.sqrt(2 * np.log(strength / UNSEEN))),
-        )
-        first, last = (
-            max(0, int(ground.min() - far * above_it)),
-            min(len(alpha), int(ground.max() + far * below_it) + 1),
-        )
+        sigma_above, sigma_below = np.float32(behind * reach), np.float32(0.6 * reach)
+        visible_sigmas = float(np.sqrt(2 * np.log(strength / MIN_VISIBLE_SHADE)))
+        first = max(0, int(ground.min() - visible_sigmas * sigma_above))
+        last = min(len(alpha), int(ground.max() + visible_sigmas * sigma_below) + 1)
         below = np.arange(first, last, dtype=np.float32)[:, None] - ground + 1
-        fall = np.exp(np.float32(-0.5) * (below / np.where(below < 0, above_it, below_it)) ** 2)
+        fall = np.exp(np.float32(-0.5) * (below / np.where(below < 0, sigma_above, sigma_below)) ** 2)
         light[first:last] *= 1 - np.float32(strength) * profile * fall
     return np.asarray(cv2.threshold(1 - light, 0.012, 0, cv2.THRESH_TOZERO)[1], np.float32)
 
 
 def cast_shadow(alpha: F32, ground: F32, *, aside: float, back: float) -> F32:
-    """The outline laid on the ground, (h, w) 0 to 1, softer the farther it falls.
+    """Return the shadow of the outline on the ground, (h, w), 0 to 1, softer the farther it falls.
 
-    aside, back: where the shadow of a point falls, as a share of the point's height: to the right, and away from the viewer.
+    Args:
+        alpha: (h, w), 0 to 1.
+        ground: The row of the ground under each column, (w,).
+        aside: How far to the right the shadow of a point falls, as a share of the point's height.
+        back: How far away from the viewer it falls, as a share of the point's height.
     """
     height, width = alpha.shape
-    foot, tall = float(ground.max()), int(np.count_nonzero((alpha > 0.5).any(1)))
-    upright = _shifted(alpha, ground - foot)
-    reach = 4 * SOFTEST * tall
-    first, last = (
-        max(0, int(foot - back * tall - reach)),
-        min(height, int(foot + reach) + 1),
-    )  # it falls nowhere else
+    foot, product_height = float(ground.max()), int(np.count_nonzero((alpha > 0.5).any(1)))
+    upright = _shift_columns(alpha, ground - foot)
+    reach = 4 * CAST_BLURS[-1] * product_height
+    # the rows that the shadow can fall on
+    first, last = max(0, int(foot - back * product_height - reach)), min(height, int(foot + reach) + 1)
     warp = np.array([[1, -aside, aside * foot], [0, back, foot * (1 - back) - first]], np.float32)
-    laid = cv2.warpAffine(upright, warp, (width, last - first), flags=cv2.INTER_AREA)
-    laid[max(0, round(foot) + 2 - first) :] = 0
-    soft = [gaussian_blur(laid, s * tall) for s in (0.006, 0.02, SOFTEST)]
-    rows = np.clip((foot - np.arange(first, last, dtype=np.float32)[:, None]) / max(1.0, back * tall), 0, 1)
-    near, far = (np.asarray(np.clip(r, 0, 1), np.float32) for r in (1 - rows * 2.5, rows * 1.6 - 0.5))
-    shadow = np.zeros_like(alpha)
-    shadow[first:last] = (soft[0] * near + soft[1] * (1 - near) * (1 - far) + soft[2] * far) * (
-        1 - 0.45 * rows
+    projected = cv2.warpAffine(upright, warp, (width, last - first), flags=cv2.INTER_AREA)
+    projected[max(0, round(foot) + 2 - first) :] = 0
+    blurs = [gaussian_blur(projected, sigma * product_height) for sigma in CAST_BLURS]
+    distance = np.clip(
+        (foot - np.arange(first, last, dtype=np.float32)[:, None]) / max(1.0, back * product_height), 0, 1
     )
-    return _shifted(shadow, foot - ground)
+    near, far = (np.asarray(np.clip(r, 0, 1), np.float32) for r in (1 - distance * 2.5, distance * 1.6 - 0.5))
+    shadow = np.zeros_like(alpha)
+    shadow[first:last] = (blurs[0] * near + blurs[1] * (1 - near) * (1 - far) + blurs[2] * far) * (
+        1 - 0.45 * distance
+    )
+    return _shift_columns(shadow, foot - ground)
 
 
 def reflection(light: F32, alpha: F32, ground: F32, *, gloss: float, reach: float) -> tuple[F32, F32]:
-    """What a polished ground shows of the product, linear colour, and how much of it, fading within `reach` pixels. light: colour times alpha."""
+    """Return the product's reflection in a polished ground.
+
+    Args:
+        light: Linear colour times alpha, (h, w, 3).
+        alpha: (h, w), 0 to 1.
+        ground: The row of the ground under each column, (w,).
+        gloss: The strength of the reflection where it begins, 0 to 1.
+        reach: Pixels within which it fades to nothing.
+
+    Returns:
+        Linear colour, (h, w, 3), and its share of the ground's light, (h, w).
+    """
     blur = max(0.8, 0.02 * reach)
-    first, last = (
-        max(0, int(ground.min() - 4 * blur)),
-        min(len(alpha), int(ground.max() + reach + 4 * blur) + 1),
-    )  # it lies nowhere else
+    # the rows that the reflection can fall on
+    first = max(0, int(ground.min() - 4 * blur))
+    last = min(len(alpha), int(ground.max() + reach + 4 * blur) + 1)
     rows = np.arange(first, last, dtype=np.float32)[:, None]
     source = np.asarray(2 * ground - 1 - rows, np.float32)
     columns = np.broadcast_to(np.arange(alpha.shape[1], dtype=np.float32), source.shape)
@@ -117,17 +133,18 @@ def reflection(light: F32, alpha: F32, ground: F32, *, gloss: float, reach: floa
     share = cv2.remap(alpha, columns, source, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     fading = np.where(depth > 0, np.clip(1 - depth / np.float32(reach), 0, 1), 0) * np.float32(gloss)
     colour = cv2.remap(light, columns, source, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    shown, soft = (
+    weighted, weight = (
         cv2.GaussianBlur(p, (0, 0), blur)
         for p in (multiply_by_plane(np.asarray(colour, np.float32), fading), share * fading)
     )
     mirror, shares = np.zeros_like(light), np.zeros_like(alpha)
-    mirror[first:last], shares[first:last] = multiply_by_plane(shown, 1 / np.maximum(soft, np.float32(1e-4))), soft
+    mirror[first:last] = multiply_by_plane(weighted, 1 / np.maximum(weight, np.float32(1e-4)))
+    shares[first:last] = weight
     return mirror, shares
 
 
-def _bottom(alpha: F32) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The columns that hold something, and the lowest row of each."""
+def _bottom_rows(alpha: F32) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the columns that are not empty, and the lowest row of each."""
     solid = alpha > 0.5
     if not solid.any():
         solid = alpha >= alpha.max()
@@ -136,22 +153,19 @@ def _bottom(alpha: F32) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 
 
 def _size(alpha: F32) -> float:
-    """The side of a square as large as the product's box, in pixels."""
+    """Return the side of a square with the area of the product's box, in pixels."""
     solid = alpha > 0.5
     rows, columns = np.count_nonzero(solid.any(1)), np.count_nonzero(solid.any(0))
     return float(max(1, int(rows)) * max(1, int(columns))) ** 0.5
 
 
-def _shifted(picture: F32, rows: F32) -> F32:
-    """The picture with each column moved up by so many rows."""
+def _shift_columns(plane: F32, rows: F32) -> F32:
+    """Return a plane with each column moved up by its own number of rows."""
     if not rows.any():
-        return picture
-    height, width = picture.shape
-    columns = np.broadcast_to(np.arange(width, dtype=np.float32), picture.shape)
-    source = np.arange(height, dtype=np.float32)[:, None] + rows
+        return plane
+    height, width = plane.shape
+    columns = np.broadcast_to(np.arange(width, dtype=np.float32), plane.shape)
+    source = (np.arange(height, dtype=np.float32)[:, None] + rows).astype(np.float32)
     return np.asarray(
-        cv2.remap(
-            picture, columns, source.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
-        ),
-        np.float32,
+        cv2.remap(plane, columns, source, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT), np.float32
     )

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.imaging.composition import Picture, nonzero_region, place_product, to_srgb
+from worker.imaging.composition import Picture, nonzero_region, place_product
+from worker.imaging.linear_light import to_srgb
 from worker.imaging.cutout import Cutout
 from worker.imaging.floor_materials import MATERIALS
 from worker.imaging.ground_shadow import cast_shadow, contact_shadow, ground_line, reflection
@@ -79,7 +80,9 @@ def compose_lifestyle(cutout: Cutout, scene: Scene) -> Picture:
     room = _decorated(ROOMS[(scene.slot - 1) % len(ROOMS)], scene.palette)
     rng = np.random.default_rng(scene.seed)
     foot = round(FOOT * scene.height)
-    light, alpha, scale, box = place_product(cutout, scene.width, scene.height, min(scene.fill, FOOT - 0.06), foot)
+    light, alpha, scale, box = place_product(
+        cutout, scene.width, scene.height, min(scene.fill, FOOT - 0.06), foot
+    )
     metres = (scene.height_m or USUAL_HEIGHT_M) / max(1, int(np.count_nonzero((alpha > 0.5).any(1))))
     some = light[::SPARSE, ::SPARSE][alpha[::SPARSE, ::SPARSE] > 0.5]
     ground = _room(room, scene, metres, some.mean(0) if len(some) else np.ones(3, np.float32), rng)
@@ -87,7 +90,9 @@ def compose_lifestyle(cutout: Cutout, scene: Scene) -> Picture:
     if gloss := MATERIALS[room.floor].gloss:
         mirror, share = reflection(light, alpha, line, gloss=gloss, reach=MIRROR_REACH * scene.height)
         part = nonzero_region(share)
-        ground[part] = multiply_by_plane(ground[part], 1 - share[part]) + multiply_by_plane(mirror[part], share[part])
+        ground[part] = multiply_by_plane(ground[part], 1 - share[part]) + multiply_by_plane(
+            mirror[part], share[part]
+        )
     cast, contact = (
         cast_shadow(alpha, line, aside=-room.light * SHADOW_LEAN, back=SHADOW_DEPTH),
         contact_shadow(alpha, line, oblique=scene.oblique),

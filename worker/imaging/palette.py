@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.imaging.composition import to_linear
+from worker.imaging.linear_light import to_linear
 from worker.imaging.decode import Photo
 
 F32 = NDArray[np.float32]

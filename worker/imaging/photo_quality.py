@@ -51,7 +51,9 @@ def source_issues(photo: Photo, cutout: Cutout, view: str) -> Iterator[Issue]:
         )
     if cutout.touched_sides:
         yield issue(
-            "cutout.cropped", f"{view}: it touches the frame at: {', '.join(cutout.touched_sides)}.", pointer=where
+            "cutout.cropped",
+            f"{view}: it touches the frame at: {', '.join(cutout.touched_sides)}.",
+            pointer=where,
         )
     blur = blur_px(photo, cutout)
     if blur > MAX_BLUR_PX:

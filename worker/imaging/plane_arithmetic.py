@@ -1,4 +1,4 @@
-"""Pictures and planes: arithmetic plane by plane, since numpy takes twice as long along a last axis of three; and wide blurs."""
+"""Arithmetic on pictures plane by plane: numpy takes twice as long along a last axis of three."""
 
 from collections.abc import Sequence
 
@@ -10,16 +10,19 @@ F32 = NDArray[np.float32]
 
 
 def multiply_by_plane(picture: F32, plane: F32) -> F32:
-    """A picture, (h, w, 3), each pixel times its value in the plane, (h, w)."""
+    """Return a picture, (h, w, 3), with each pixel multiplied by its value in a plane, (h, w)."""
     return np.asarray(cv2.multiply(picture, cv2.merge([plane] * 3)), np.float32) if plane.size else picture
 
 
-def gaussian_blur(picture: F32, sigma: float, reduced: int = 0) -> F32:
-    """A Gaussian blur of a plane or a picture, worked out at a size so many times as small: a wide one looks the same there and costs a tenth.
+def gaussian_blur(picture: F32, sigma: float, reduction: int = 0) -> F32:
+    """Blur a plane or a picture, computed at a reduced size: a wide blur looks the same and costs a tenth.
 
-    reduced: 0 for as much as such a width allows.
+    Args:
+        picture: (h, w) or (h, w, 3).
+        sigma: In pixels of the picture.
+        reduction: How many times smaller to compute it; 0 for as much as sigma allows.
     """
-    factor = reduced or max(1, int(sigma / 4))
+    factor = reduction or max(1, int(sigma / 4))
     if factor == 1:
         return np.asarray(cv2.GaussianBlur(picture, (0, 0), max(0.5, sigma)), np.float32)
     height, width = picture.shape[:2]
@@ -31,7 +34,7 @@ def gaussian_blur(picture: F32, sigma: float, reduced: int = 0) -> F32:
 
 
 def tint_plane(plane: F32, colour: Sequence[float | F32]) -> F32:
-    """A plane, (h, w), in a colour, (h, w, 3)."""
+    """Return a plane, (h, w), multiplied by a colour, as (h, w, 3)."""
     return np.asarray(
         cv2.merge([np.asarray(plane * np.asarray(c, np.float32), np.float32) for c in colour]), np.float32
     )

@@ -65,7 +65,9 @@ def match_product(cutout: Cutout, picture: U8) -> ProductMatch:
             np.ascontiguousarray(photo[:, ::-1]), np.ascontiguousarray(mask[:, ::-1]), shown
         )
         return (
-            ProductMatch() if swapped is None or not _sane(swapped) else ProductMatch(method="edges", mirrored=True)
+            ProductMatch()
+            if swapped is None or not _sane(swapped)
+            else ProductMatch(method="edges", mirrored=True)
         )
     found = _refined(photo, mask, shown, found)
     height, width = mask.shape

@@ -73,7 +73,10 @@ def match_facts(found: ProductMatch) -> dict[str, str | float]:
 def best_match(cutout: Cutout, pictures: Sequence[Photo]) -> tuple[Photo, ProductMatch]:
     """The picture that shows the product best, of several that were made."""
     judged = [(picture, match_product(cutout, picture.rgb)) for picture in pictures]
-    return min(judged, key=lambda each: (len(list(find_mismatches(each[1]))), not each[1].method, each[1].colour_difference))
+    return min(
+        judged,
+        key=lambda each: (len(list(find_mismatches(each[1]))), not each[1].method, each[1].colour_difference),
+    )
 
 
 def crop_to_format(picture: Photo, box: tuple[int, int, int, int], width: int, height: int) -> Picture:

@@ -7,7 +7,7 @@ import numpy as np
 
 from dam_connector.errors import InputError
 from worker.gltf.document import local_matrix
-from worker.measuring.subject import Subject
+from worker.measuring.check_subject import CheckSubject
 from worker.measuring.uv_layout import WIDEST_GUTTER
 
 Measured = float | tuple[float, float] | None
@@ -16,7 +16,7 @@ COUNTED = 1000  # transforms of roots: no profile wants to know of more
 AXES = ("width", "height", "depth")
 
 
-def measures(subject: Subject) -> dict[str, Measured]:
+def measures(subject: CheckSubject) -> dict[str, Measured]:
     """By the names of catalog.model_profiles.MEASURES; None or absent: could not be measured."""
     found: dict[str, Measured] = {"file_bytes": len(subject.glb)}
     for part in (_validated, _counted, _pictured, _shaped, _unwrapped):
@@ -27,13 +27,13 @@ def measures(subject: Subject) -> dict[str, Measured]:
     return found
 
 
-def _validated(subject: Subject) -> Iterator[tuple[str, Measured]]:
+def _validated(subject: CheckSubject) -> Iterator[tuple[str, Measured]]:
     report = subject.validation
     if report and "failed" not in report:
         yield "validator_errors", report["issues"]["numErrors"]
 
 
-def _counted(subject: Subject) -> Iterator[tuple[str, Measured]]:
+def _counted(subject: CheckSubject) -> Iterator[tuple[str, Measured]]:
     document = subject.document
     for name in ("materials", "meshes", "nodes"):
         yield name, len(document.rows(name))
@@ -47,7 +47,7 @@ def _counted(subject: Subject) -> Iterator[tuple[str, Measured]]:
     yield "animation_s", max((_ends(subject, a) for a in document.rows("animations")), default=0.0)
 
 
-def _ends(subject: Subject, animation: dict[str, object]) -> float:
+def _ends(subject: CheckSubject, animation: dict[str, object]) -> float:
     """When an animation's last key is, in seconds."""
     samplers = animation.get("samplers")
     ends = [0.0]
@@ -59,7 +59,7 @@ def _ends(subject: Subject, animation: dict[str, object]) -> float:
     return max(ends)
 
 
-def _pictured(subject: Subject) -> Iterator[tuple[str, Measured]]:
+def _pictured(subject: CheckSubject) -> Iterator[tuple[str, Measured]]:
     found = subject.textures
     yield "textures", len(found)
     if not found:
@@ -69,7 +69,7 @@ def _pictured(subject: Subject) -> Iterator[tuple[str, Measured]]:
     yield "texture_height_px", (min(heights), max(heights))
     yield "textures_not_power_of_two", sum(not _powers(*sides) for sides in zip(widths, heights, strict=True))
     yield "textures_not_square", sum(w != h for w, h in zip(widths, heights, strict=True))
-    brightness = [b for t in found if t.materials and (b := t.brightness)]
+    brightness = [b for t in found if t.materials and (b := t.brightness_range)]
     if brightness:
         yield "base_color", (min(b[0] for b in brightness), max(b[1] for b in brightness))
 
@@ -78,7 +78,7 @@ def _powers(*sides: int) -> bool:
     return all(side > 0 and side & (side - 1) == 0 for side in sides)
 
 
-def _shaped(subject: Subject) -> Iterator[tuple[str, Measured]]:
+def _shaped(subject: CheckSubject) -> Iterator[tuple[str, Measured]]:
     surface = subject.surface
     yield "triangles", len(surface.faces)
     yield "vertices", sum(len(p.positions) for p in subject.document.primitives)
@@ -97,7 +97,7 @@ def _shaped(subject: Subject) -> Iterator[tuple[str, Measured]]:
             yield "product_off_pct", max(off)
 
 
-def _unwrapped(subject: Subject) -> Iterator[tuple[str, Measured]]:
+def _unwrapped(subject: CheckSubject) -> Iterator[tuple[str, Measured]]:
     found = subject.unwraps
     if not found:
         return
@@ -115,7 +115,7 @@ def _unwrapped(subject: Subject) -> Iterator[tuple[str, Measured]]:
         yield "texel_density", (min(d[0] for d in densities), max(d[1] for d in densities))
 
 
-def _sides(subject: Subject) -> Iterator[tuple[int, float]]:
+def _sides(subject: CheckSubject) -> Iterator[tuple[int, float]]:
     """The side of each material's base colour texture in pixels; of one that is not square, of the square with its area."""
     for texture in subject.textures:
         for material in texture.materials:

@@ -10,14 +10,13 @@ from functools import cached_property
 
 import numpy as np
 import trimesh
-from embreex import rtcore_scene
-from embreex.mesh_construction import TriangleMesh
 from numpy.typing import NDArray
 from scipy import sparse, spatial
 from scipy.sparse import csgraph
 
 from dam_connector.errors import InputError
 from worker.gltf.document import Primitive
+from worker.modeling.ray_casting import RayCaster, ray_caster
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
@@ -167,10 +166,8 @@ class Surface:
         return len(used), np.searchsorted(used, label) if len(used) < count else label
 
     @cached_property
-    def rays(self) -> rtcore_scene.EmbreeScene:
-        scene = rtcore_scene.EmbreeScene()
-        TriangleMesh(scene, np.ascontiguousarray(self.positions[self.faces], np.float32))
-        return scene
+    def _rays(self) -> RayCaster:
+        return ray_caster(self.positions, self.faces)
 
     def loose(self) -> tuple[int, int]:
         """How many parts hang in the air, and how many cannot be seen from outside. The largest part is neither."""
@@ -220,10 +217,8 @@ class Surface:
 
     def _cast(self, origins: F64, directions: F64) -> tuple[I64, F64]:
         """The face that each ray meets first (-1: none) and how far away."""
-        found = self.rays.run(
-            np.ascontiguousarray(origins, np.float32), np.ascontiguousarray(directions, np.float32), output=1
-        )
-        return found["primID"].astype(np.int64), np.asarray(found["tfar"], np.float64)
+        found = self._rays.first_hits(origins, directions)
+        return found.faces, np.asarray(found.distances, np.float64)
 
     @cached_property
     def crossings(self) -> tuple[int, int]:

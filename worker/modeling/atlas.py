@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from worker.modeling.textured_mesh import unit, vertex_normals
+from worker.modeling.textured_mesh import unit_vectors, vertex_normals
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]
@@ -35,14 +35,14 @@ class Atlas:
     (height / 2, width / 2) int32, the nearest block that shows a face.
     """
 
-    vertex: I64
+    source_vertex: I64
     texels: F32
     faces: Faces
     width: int
     height: int
-    drawn: NDArray[np.int32]
-    face: NDArray[np.int32]
-    nearest: NDArray[np.int32]
+    drawn_blocks: NDArray[np.int32]
+    block_faces: NDArray[np.int32]
+    nearest_blocks: NDArray[np.int32]
 
     @property
     def uvs(self) -> F32:
@@ -50,14 +50,14 @@ class Atlas:
         return np.asarray(self.texels / np.array([self.width, self.height], np.float32), np.float32)
 
     @property
-    def covered(self) -> NDArray[np.bool_]:
+    def coverage(self) -> NDArray[np.bool_]:
         """Which texels show a face or lie in its gutter, (height, width)."""
-        blocks = np.zeros(self.nearest.shape, bool)
-        blocks.ravel()[self.drawn] = True
+        blocks = np.zeros(self.nearest_blocks.shape, bool)
+        blocks.ravel()[self.drawn_blocks] = True
         return blocks.repeat(2, axis=0).repeat(2, axis=1)
 
 
-def unfolded(
+def unwrap_mesh(
     vertices: F32, faces: Faces, texture_px: int, texels_per_m: float, seen: NDArray[np.bool_]
 ) -> Atlas:
     """The mesh laid out in the smallest picture of at most `texture_px` texels a side that has `texels_per_m`, or in the largest.
@@ -85,14 +85,14 @@ def unfolded(
     texels = ((flat - low[chart_of]) * scale + corners[chart_of] + GUTTER_PX).astype(np.float32)
     drawn, face, nearest = _drawn(texels, split_faces, width, height)
     return Atlas(
-        vertex=vertex,
+        source_vertex=vertex,
         texels=texels,
         faces=split_faces,
         width=width,
         height=height,
-        drawn=drawn,
-        face=face,
-        nearest=nearest,
+        drawn_blocks=drawn,
+        block_faces=face,
+        nearest_blocks=nearest,
     )
 
 
@@ -107,9 +107,11 @@ def _side_of_faces(vertices: F32, faces: Faces) -> I64:
                 smooth[:, axis] += np.bincount(
                     faces[:, corner], weights=per_face[:, axis], minlength=len(vertices)
                 ).astype(np.float32)
-        normals = unit(smooth)
+        normals = unit_vectors(smooth)
     corners = vertices[faces]
-    flat = unit(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]).astype(np.float32))
+    flat = unit_vectors(
+        np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]).astype(np.float32)
+    )
     chosen = np.argmax((normals[faces].mean(1) + 0.5 * flat) @ DIRECTIONS.T, axis=1)
     own = np.einsum("fd,fd->f", flat, DIRECTIONS[chosen])
     return np.where(

@@ -9,16 +9,16 @@ from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.product import Dimensions, View
 from dam_connector.errors import InputError
 from worker.imaging.cutout import Cutout
-from worker.modeling.furniture_fitting import assembled
-from worker.modeling.material_estimate import substance_of
-from worker.modeling.mesh_extraction import extract
-from worker.modeling.outlines import Outline, complete_size, disagreement, outline
-from worker.modeling.pose_search import Straight, straightened
+from worker.modeling.furniture_fitting import build_furniture
+from worker.modeling.material_estimate import estimate_material
+from worker.modeling.mesh_extraction import extract_mesh
+from worker.modeling.outlines import Outline, complete_size, crop_outline, max_aspect_mismatch
+from worker.modeling.pose_search import RectifiedViews, rectify_views
 from worker.modeling.shape import build_shape
-from worker.modeling.texture import textured
-from worker.modeling.textured_mesh import Model
-from worker.modeling.view_recognition import recognised
-from worker.modeling.voxel_grid import CELLS
+from worker.modeling.texture import texture_mesh
+from worker.modeling.textured_mesh import TexturedMesh
+from worker.modeling.view_recognition import recognise_views
+from worker.modeling.voxel_grid import TOTAL_CELLS
 
 USABLE = (View.FRONT, View.RIGHT, View.BACK, View.LEFT, View.TOP, View.HERO)
 MAX_DISAGREEMENT = 0.12  # perspective of a photo from two metres accounts for about half of this
@@ -34,19 +34,24 @@ _SHOWS = {view: f"{view.value} side" for view in UPRIGHT} | {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Built:
+class ModelBuild:
     """A model with what a reviewer should know about it. shown: what photos show, by what they were called, where that is something else."""
 
-    model: Model
+    model: TexturedMesh
     family: str
     confidence: float
     issues: tuple[Issue, ...]
-    shown: Mapping[View, View]
+    actual_views: Mapping[View, View]
 
 
 def build_model(
-    cutouts: Mapping[View, Cutout], dimensions: Dimensions, words: str, *, max_triangles: int, texture_px: int
-) -> Built:
+    cutouts: Mapping[View, Cutout],
+    dimensions: Dimensions,
+    description: str,
+    *,
+    max_triangles: int,
+    texture_px: int,
+) -> ModelBuild:
     """A watertight textured model of the product's true size. words: the product's name, category and material.
 
     Raises: InputError source.missing_view when no view can be used, cutout.empty when the outlines leave nothing.
@@ -54,9 +59,9 @@ def build_model(
     used, issues = _sure_enough(_telling(cutouts))
     if not used:
         raise InputError("source.missing_view", "None of the photos can be made into a model.")
-    called = {view: outline(c) for view, c in used.items()}
+    called = {view: crop_outline(c) for view, c in used.items()}
     size = complete_size(dimensions, called)
-    other = recognised(called, size)
+    other = recognise_views(called, size)
     given = {other.get(view, view): o for view, o in called.items()}
     issues += [
         issue(
@@ -66,16 +71,16 @@ def build_model(
         )
         for view, side in other.items()
     ]
-    straight = straightened(given, size, words)
+    straight = rectify_views(given, size, description)
     shape = (
-        build_shape(straight.outlines, size, words)
-        if straight.piece is None
-        else assembled(straight.piece, size, CELLS)
+        build_shape(straight.outlines, size, description)
+        if straight.furniture is None
+        else build_furniture(straight.furniture, size, TOTAL_CELLS)
     )
-    substance = substance_of(words)
-    vertices, faces, stretch = extract(shape, size, max_triangles)
-    model = textured(vertices, faces, straight.seen, size, texture_px, substance)
-    off = disagreement(size, given)
+    substance = estimate_material(description)
+    vertices, faces, stretch = extract_mesh(shape, size, max_triangles)
+    model = texture_mesh(vertices, faces, straight.posed_photos, size, texture_px, substance)
+    off = max_aspect_mismatch(size, given)
     doubts = _doubts(given, straight, off, stretch)
     certain = min(c.confidence for c in used.values())
     confidence = round(shape.confidence * certain * float(np.prod([1 - share for share, _ in doubts])), 2)
@@ -113,7 +118,9 @@ def build_model(
                 limit=LOW_CONFIDENCE,
             )
         )
-    return Built(model=model, family=shape.family, confidence=confidence, issues=tuple(issues), shown=other)
+    return ModelBuild(
+        model=model, family=shape.family, confidence=confidence, issues=tuple(issues), actual_views=other
+    )
 
 
 def _telling(cutouts: Mapping[View, Cutout]) -> dict[View, Cutout]:
@@ -142,7 +149,7 @@ def _sure_enough(cutouts: Mapping[View, Cutout]) -> tuple[dict[View, Cutout], li
 
 
 def _doubts(
-    outlines: Mapping[View, Outline], straight: Straight, off: float, stretch: float
+    outlines: Mapping[View, Outline], straight: RectifiedViews, off: float, stretch: float
 ) -> list[tuple[float, str]]:
     """What lowers the trust in the shape: the share of it that goes, and why."""
     found = []
@@ -152,8 +159,8 @@ def _doubts(
         found.append((min(0.5, 4 * stretch), "thin parts lost"))
     if not set(outlines) & set(UPRIGHT):
         found.append((0.3, "three-quarter photo alone" if View.HERO in outlines else "seen from above alone"))
-    if straight.explained < WELL_EXPLAINED:
-        found.append((WELL_EXPLAINED - straight.explained, "no known shape explains the photos well"))
+    if straight.coverage < WELL_EXPLAINED:
+        found.append((WELL_EXPLAINED - straight.coverage, "no known shape explains the photos well"))
     return found
 
 

@@ -6,7 +6,7 @@ from math import cos, radians, sin
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.modeling.textured_mesh import unit
+from worker.modeling.textured_mesh import unit_vectors
 
 F32 = NDArray[np.float32]
 
@@ -32,7 +32,7 @@ class Camera:
     azimuth: float
     elevation: float
     target: tuple[float, float, float]
-    half: float
+    half_width: float
     fov: float | None = None
 
     def axes(self) -> tuple[F32, F32, F32]:
@@ -45,48 +45,48 @@ class Camera:
     def rays(self, u: F32, v: F32) -> tuple[F32, F32]:
         """Origins and directions of the rays through picture positions u (right) and v (up), each -1 to 1."""
         _, right, up = self.axes()
-        return self._through((self.half * u)[:, None] * right, (self.half * v)[:, None] * up)
+        return self._through((self.half_width * u)[:, None] * right, (self.half_width * v)[:, None] * up)
 
-    def rays_of(self, columns: F32, rows: F32) -> tuple[F32, F32]:
+    def window_rays(self, columns: F32, rows: F32) -> tuple[F32, F32]:
         """`rays` through a window of the picture, row by row: columns are the positions u, rows the positions v."""
         _, right, up = self.axes()
         return self._through(
-            (self.half * columns)[:, None] * right, ((self.half * rows)[:, None] * up)[:, None]
+            (self.half_width * columns)[:, None] * right, ((self.half_width * rows)[:, None] * up)[:, None]
         )
 
     def _through(self, across: F32, upwards: F32) -> tuple[F32, F32]:
         back, target = self.axes()[0], np.array(self.target, np.float32)
         if self.fov is None:
             origins = np.asarray(
-                across + (upwards + (target + back * np.float32(self.half * 8))), np.float32
+                across + (upwards + (target + back * np.float32(self.half_width * 8))), np.float32
             ).reshape(-1, 3)
             return origins, np.broadcast_to(-back, origins.shape)
-        away = back * np.float32(self.half / np.tan(np.radians(self.fov) / 2))
+        away = back * np.float32(self.half_width / np.tan(np.radians(self.fov) / 2))
         directions = np.asarray(across + (upwards - away), np.float32).reshape(-1, 3)
-        return np.broadcast_to(target + away, directions.shape), unit(directions)
+        return np.broadcast_to(target + away, directions.shape), unit_vectors(directions)
 
-    def towards(self, points: F32) -> F32:
+    def directions_to_camera(self, points: F32) -> F32:
         """Unit directions from points (n, 3) to the camera, (n, 3)."""
         back, _, _ = self.axes()
         if self.fov is None:
             return np.broadcast_to(back, points.shape).astype(np.float32)
         eye = np.array(self.target, np.float32) + back * np.float32(
-            self.half / np.tan(np.radians(self.fov) / 2)
+            self.half_width / np.tan(np.radians(self.fov) / 2)
         )
-        return unit((eye - points).astype(np.float32))
+        return unit_vectors((eye - points).astype(np.float32))
 
     def project(self, points: F32) -> F32:
         """Where points (n, 3) stand in the picture: (n, 2), u to the right and v up, -1 to 1 within it."""
         back, right, up = self.axes()
         off = points - np.array(self.target, np.float32)
-        flat = np.stack([off @ right, off @ up], 1) / self.half
+        flat = np.stack([off @ right, off @ up], 1) / self.half_width
         if self.fov is not None:
-            distance = self.half / np.tan(np.radians(self.fov) / 2)
+            distance = self.half_width / np.tan(np.radians(self.fov) / 2)
             flat *= (distance / np.maximum(distance - off @ back, 1e-6))[:, None]
         return np.asarray(flat, np.float32)
 
 
-def camera_for(low: F32, high: F32, view: str, margin: float = 1.12) -> Camera:
+def named_camera(low: F32, high: F32, view: str, margin: float = 1.12) -> Camera:
     """The camera of a named view, or of `azimuth,elevation` in degrees, that shows the whole bounding box.
 
     Raises: KeyError when there is no such view.
@@ -99,7 +99,7 @@ def camera_for(low: F32, high: F32, view: str, margin: float = 1.12) -> Camera:
         except ValueError as error:
             raise KeyError(view) from error
         fov = FOV
-    camera = Camera(azimuth=azimuth, elevation=elevation, target=(0, 0, 0), half=1.0, fov=fov)
+    camera = Camera(azimuth=azimuth, elevation=elevation, target=(0, 0, 0), half_width=1.0, fov=fov)
     back, right, up = camera.axes()
     centre = (low + high) / 2
     corners = (
@@ -115,6 +115,6 @@ def camera_for(low: F32, high: F32, view: str, margin: float = 1.12) -> Camera:
         azimuth=azimuth,
         elevation=elevation,
         target=(float(centre[0]), float(centre[1]), float(centre[2])),
-        half=max(half, 1e-6),
+        half_width=max(half, 1e-6),
         fov=fov,
     )

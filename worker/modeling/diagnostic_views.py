@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.modeling.camera import Camera
-from worker.modeling.render import Paint, Stage
-from worker.modeling.textured_mesh import Model, dot
+from worker.modeling.render import ColourShader, Renderer
+from worker.modeling.textured_mesh import TexturedMesh, row_dot
 
 F32 = NDArray[np.float32]
 
@@ -16,12 +16,16 @@ SQUARES = 32  # of the checker, along the texture
 _WARM, _COOL = np.array([0.62, 0.52, 0.44], np.float32), np.array([0.10, 0.13, 0.19], np.float32)
 
 
-def studies(stage: Stage, camera: Camera, size: int, kinds: Iterable[str]) -> Iterator[NDArray[np.uint8]]:
+def render_diagnostic_views(
+    stage: Renderer, camera: Camera, size: int, kinds: Iterable[str]
+) -> Iterator[NDArray[np.uint8]]:
     """(size, size, 3) uint8 for each kind: the model as that one of STUDIES shows it."""
-    return stage.painted(camera, size, [STUDIES[kind](stage.model, camera, size) for kind in kinds])
+    return stage.render_unlit(
+        camera, size, [DIAGNOSTIC_VIEWS[kind](stage.mesh, camera, size) for kind in kinds]
+    )
 
 
-def _matcap(model: Model, camera: Camera, size: int) -> Paint:
+def _matcap(model: TexturedMesh, camera: Camera, size: int) -> ColourShader:
     """Form alone: each direction has its own shade, with a highlight that shows every dent."""
     back, right, up = camera.axes()
     light = (0.45 * up - 0.35 * right + 0.82 * back).astype(np.float32)
@@ -37,9 +41,9 @@ def _matcap(model: Model, camera: Camera, size: int) -> Paint:
     return colours
 
 
-def _wireframe(model: Model, camera: Camera, size: int) -> Paint:
+def _wireframe(model: TexturedMesh, camera: Camera, size: int) -> ColourShader:
     """Triangles: dark lines on a light form."""
-    width = np.float32(LINE_PX * 2 * camera.half / size)
+    width = np.float32(LINE_PX * 2 * camera.half_width / size)
     back, _, _ = camera.axes()
 
     def colours(points: F32, normals: F32, face: NDArray[np.int64]) -> F32:
@@ -48,8 +52,8 @@ def _wireframe(model: Model, camera: Camera, size: int) -> Paint:
         for k in range(3):
             start, along = corners[:, k], corners[:, (k + 1) % 3] - corners[:, k]
             off = points - start
-            off -= (dot(off, along) / np.maximum(dot(along, along), 1e-20))[:, None] * along
-            away = np.minimum(away, np.sqrt(dot(off, off)))
+            off -= (row_dot(off, along) / np.maximum(row_dot(along, along), 1e-20))[:, None] * along
+            away = np.minimum(away, np.sqrt(row_dot(off, off)))
         form = 0.35 + 0.45 * np.abs(normals @ back)
         return np.asarray(
             (form * np.clip(0.15 + 0.85 * away / width, 0.15, 1))[:, None].repeat(3, 1), np.float32
@@ -58,7 +62,7 @@ def _wireframe(model: Model, camera: Camera, size: int) -> Paint:
     return colours
 
 
-def _checker(model: Model, camera: Camera, size: int) -> Paint:
+def _checker(model: TexturedMesh, camera: Camera, size: int) -> ColourShader:
     """The texture's layout: squares that should be square and equal, coloured by their place."""
 
     def colours(points: F32, normals: F32, face: NDArray[np.int64]) -> F32:
@@ -80,7 +84,7 @@ def _checker(model: Model, camera: Camera, size: int) -> Paint:
     return colours
 
 
-STUDIES: Mapping[str, Callable[[Model, Camera, int], Paint]] = {
+DIAGNOSTIC_VIEWS: Mapping[str, Callable[[TexturedMesh, Camera, int], ColourShader]] = {
     "matcap": _matcap,
     "wireframe": _wireframe,
     "checker": _checker,

@@ -11,14 +11,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.modeling.outlines import Outline, Size
-from worker.modeling.photo_camera import COARSE_CELLS, HERO_FOV, Placed, camera_at, covered, inside, placed
+from worker.modeling.outlines import Outline, ProductSize
+from worker.modeling.photo_camera import (
+    COARSE_CELLS,
+    HERO_FOV_DEG,
+    PhotoCamera,
+    coverage,
+    fit_camera,
+    inside_points,
+    orbit_camera,
+)
 from worker.modeling.shape import Shape
-from worker.modeling.voxel_grid import Grid
+from worker.modeling.voxel_grid import VoxelGrid
 
 F32 = NDArray[np.float32]
 
-WORDS = (
+FURNITURE_WORDS = (
     "furniture",
     "chair",
     "sofa",
@@ -46,18 +54,18 @@ SOFA_M, SOFA_THICK_M, SOFA_LEGS_M = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
+class FurniturePiece:
     """Shares of the height, unless said otherwise. legs: where they end; top: the body's upper side (1: a table or a cabinet);
     gap: between body and back, bridged by posts; back: its thickness, a share of the depth; lean: how much thinner it is at the top;
     arms: their upper side, 0 without; wide: the back's width, a share of the whole."""
 
-    legs: float = 0.3
-    top: float = 0.55
-    gap: float = 0.0
-    back: float = 0.25
-    lean: float = 0.3
-    arms: float = 0.0
-    wide: float = 1.0
+    legs_top: float = 0.3
+    body_top: float = 0.55
+    back_gap: float = 0.0
+    back_thickness: float = 0.25
+    back_taper: float = 0.3
+    arms_top: float = 0.0
+    back_width: float = 1.0
 
 
 CHOICES: Sequence[tuple[str, Sequence[float]]] = (
@@ -69,11 +77,11 @@ CHOICES: Sequence[tuple[str, Sequence[float]]] = (
     ("wide", (0.7, 0.85, 1.0)),
 )
 STARTS = (
-    Piece(),
-    Piece(legs=0.2, top=0.55),
-    Piece(legs=0.12, top=0.5, back=0.3, arms=0.7),
-    Piece(legs=0.88, top=1.0),
-    Piece(legs=0.1, top=1.0),
+    FurniturePiece(),
+    FurniturePiece(legs_top=0.2, body_top=0.55),
+    FurniturePiece(legs_top=0.12, body_top=0.5, back_thickness=0.3, arms_top=0.7),
+    FurniturePiece(legs_top=0.88, body_top=1.0),
+    FurniturePiece(legs_top=0.1, body_top=1.0),
 )
 VIEWS = tuple(
     (side * azimuth, elevation)
@@ -85,20 +93,20 @@ UNUSUAL = 0.002  # of the outline: what each part must gain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fit:
+class FurnitureFit:
     """A piece, the camera it was seen by and how well it covers the photo, 0 to 1."""
 
-    piece: Piece
-    where: Placed
-    view: tuple[float, float]
-    explained: float
+    piece: FurniturePiece
+    photo_camera: PhotoCamera
+    angles: tuple[float, float]
+    coverage: float
 
 
-def fitted(photo: Outline, size: Size) -> Fit:
+def fit_furniture(photo: Outline, size: ProductSize) -> FurnitureFit:
     """The piece that covers the photo best. photo: small, some 50 pixels a side."""
-    grid = Grid(size, COARSE_CELLS)
+    grid = VoxelGrid(size, COARSE_CELLS)
 
-    def worth(fit: Fit) -> float:
+    def worth(fit: FurnitureFit) -> float:
         return _worth(fit, size.height)
 
     start = max(
@@ -117,7 +125,7 @@ def fitted(photo: Outline, size: Size) -> Fit:
                 [
                     best,
                     *(
-                        _seen(photo, grid, piece, best.view)
+                        _seen(photo, grid, piece, best.angles)
                         for piece in _changed(best.piece, name, values, size)
                     ),
                 ],
@@ -127,9 +135,9 @@ def fitted(photo: Outline, size: Size) -> Fit:
     return best
 
 
-def assembled(piece: Piece, size: Size, cells: int) -> Shape:
+def build_furniture(piece: FurniturePiece, size: ProductSize, cells: int) -> Shape:
     """The piece as a shape on a grid of that many cells."""
-    grid = Grid(size, cells)
+    grid = VoxelGrid(size, cells)
     return Shape(
         field=_field(grid, piece, rounded=True),
         grid=grid,
@@ -138,62 +146,69 @@ def assembled(piece: Piece, size: Size, cells: int) -> Shape:
     )
 
 
-def _name(piece: Piece, size: Size) -> str:
-    if piece.top == 1.0:
-        return "a table" if piece.legs > 0.5 else "a cabinet"
+def _name(piece: FurniturePiece, size: ProductSize) -> str:
+    if piece.body_top == 1.0:
+        return "a table" if piece.legs_top > 0.5 else "a cabinet"
     return "a sofa" if size.width > SOFA_M else "a chair"
 
 
-def _changed(piece: Piece, name: str, values: Sequence[float], size: Size) -> Iterator[Piece]:
+def _changed(
+    piece: FurniturePiece, name: str, values: Sequence[float], size: ProductSize
+) -> Iterator[FurniturePiece]:
     for value in values:
         changed = replace(piece, **{name: value})
         if _built_so(changed, size):
             yield changed
 
 
-def _built_so(piece: Piece, size: Size) -> bool:
+def _built_so(piece: FurniturePiece, size: ProductSize) -> bool:
     """Whether furniture is built like that: a cabinet on short legs, a table's thin top on long ones, a seat under a back, a sofa upholstered."""
-    if piece.top == 1.0:
-        return piece.legs > TABLE_LEGS or (piece.legs < CABINET_LEGS and size.depth < CABINET_DEPTH_M)
-    if piece.top + piece.gap >= 0.95:
+    if piece.body_top == 1.0:
+        return piece.legs_top > TABLE_LEGS or (piece.legs_top < CABINET_LEGS and size.depth < CABINET_DEPTH_M)
+    if piece.body_top + piece.back_gap >= 0.95:
         return False
     if size.width > SOFA_M:
-        return piece.legs * size.height < SOFA_LEGS_M and piece.legs < piece.top - SOFA_THICK_M / size.height
-    return piece.legs < piece.top - 0.03
+        return (
+            piece.legs_top * size.height < SOFA_LEGS_M
+            and piece.legs_top < piece.body_top - SOFA_THICK_M / size.height
+        )
+    return piece.legs_top < piece.body_top - 0.03
 
 
-def _worth(fit: Fit, height: float) -> float:
+def _worth(fit: FurnitureFit, height: float) -> float:
     piece = fit.piece
-    parts = (piece.gap > 0) + (piece.arms > 0) + (piece.wide < 1) + (piece.legs > 0)
+    parts = (piece.back_gap > 0) + (piece.arms_top > 0) + (piece.back_width < 1) + (piece.legs_top > 0)
     seat = (
         0.0
-        if piece.top == 1
-        else 0.02 * min(4.0, max(0.0, abs(piece.top * height - SEAT_M) / SEAT_SLACK_M - 1))
+        if piece.body_top == 1
+        else 0.02 * min(4.0, max(0.0, abs(piece.body_top * height - SEAT_M) / SEAT_SLACK_M - 1))
     )
-    return fit.explained - seat - UNUSUAL * parts - 0.01 * ((abs(fit.view[0]) - 35) / 12) ** 2
+    return fit.coverage - seat - UNUSUAL * parts - 0.01 * ((abs(fit.angles[0]) - 35) / 12) ** 2
 
 
-def _seen(photo: Outline, grid: Grid, piece: Piece, view: tuple[float, float]) -> Fit:
+def _seen(photo: Outline, grid: VoxelGrid, piece: FurniturePiece, view: tuple[float, float]) -> FurnitureFit:
     size = grid.size
     shape = Shape(field=_field(grid, piece, rounded=False), grid=grid, family="", confidence=0)
     height, width = photo.alpha.shape
-    where = placed(camera_at(size, view[0], view[1], HERO_FOV), inside(shape), width, height, grid.cell / 2)
-    explained = covered(shape, where, photo.alpha > 0.5)
-    return Fit(piece=piece, where=where, view=view, explained=explained)
+    where = fit_camera(
+        orbit_camera(size, view[0], view[1], HERO_FOV_DEG), inside_points(shape), width, height, grid.cell / 2
+    )
+    explained = coverage(shape, where, photo.alpha > 0.5)
+    return FurnitureFit(piece=piece, photo_camera=where, angles=view, coverage=explained)
 
 
-def _field(grid: Grid, piece: Piece, *, rounded: bool) -> F32:
+def _field(grid: VoxelGrid, piece: FurniturePiece, *, rounded: bool) -> F32:
     """Cells to the piece's surface, inside positive."""
     size = grid.size
     width, height, depth = size.width, size.height, size.depth
     leg = LEG * min(width, depth)
-    low, top = piece.legs * height, piece.top * height
+    low, top = piece.legs_top * height, piece.body_top * height
     soft = SOFTNESS * max(width, height, depth) if rounded else 0.0
     body = _block(
         grid, (-width / 2, width / 2), (low, top), (-depth / 2, depth / 2), min(soft, (top - low) / 3)
     )
     parts = [body]
-    if piece.legs > 0:
+    if piece.legs_top > 0:
         for x in (-1, 1):
             for z in (-1, 1):
                 middle = (x * (width / 2 - leg), z * (depth / 2 - leg))
@@ -206,34 +221,34 @@ def _field(grid: Grid, piece: Piece, *, rounded: bool) -> F32:
                         0.0,
                     )
                 )
-    if piece.top < 1:
-        thick, half = piece.back * depth, piece.wide * width / 2
-        start = top + piece.gap * height
+    if piece.body_top < 1:
+        thick, half = piece.back_thickness * depth, piece.back_width * width / 2
+        start = top + piece.back_gap * height
         rise = np.clip((grid.y - start) / max(height - start, 1e-6), 0, 1)
-        front = -depth / 2 + thick * (1 - piece.lean * rise)
+        front = -depth / 2 + thick * (1 - piece.back_taper * rise)
         back = _block(
             grid,
             (-half, half),
-            (start if piece.gap else low, height),
+            (start if piece.back_gap else low, height),
             (-depth / 2, -depth / 2 + thick),
             min(soft, thick / 3),
         )
         parts.append(np.minimum(back, ((front[:, None] - grid.z[None]) / grid.cell)[None]))
-        if piece.gap:
+        if piece.back_gap:
             parts += [
                 _block(
                     grid, (x - leg / 2, x + leg / 2), (low, start + leg), (-depth / 2, -depth / 2 + leg), 0.0
                 )
                 for x in (-0.5 * half, 0.5 * half)
             ]
-        if piece.arms > piece.top:
+        if piece.arms_top > piece.body_top:
             arm = ARM * width
             for side in (-width / 2, width / 2 - arm):
                 parts.append(
                     _block(
                         grid,
                         (side, side + arm),
-                        (low, piece.arms * height),
+                        (low, piece.arms_top * height),
                         (-depth / 2, depth / 2),
                         min(soft, arm / 3),
                     )
@@ -241,11 +256,11 @@ def _field(grid: Grid, piece: Piece, *, rounded: bool) -> F32:
     field = parts[0]
     for part in parts[1:]:
         field = np.maximum(field, part)
-    return np.asarray(np.minimum(field, grid.box()), np.float32)
+    return np.asarray(np.minimum(field, grid.box_distance()), np.float32)
 
 
 def _block(
-    grid: Grid, x: tuple[float, float], y: tuple[float, float], z: tuple[float, float], soft: float
+    grid: VoxelGrid, x: tuple[float, float], y: tuple[float, float], z: tuple[float, float], soft: float
 ) -> F32:
     """Cells to the surface of a block between those places in metres, its edges rounded by `soft` metres."""
     off = [

@@ -7,36 +7,36 @@ import pygltflib as gltf
 from numpy.typing import NDArray
 
 from dam_connector import __version__
-from worker.modeling.textured_mesh import Model, tangents
+from worker.modeling.textured_mesh import TexturedMesh, tangents
 
 GENERATOR = f"dam-connector {__version__}"
 
 
-def write_glb(model: Model, name: str, extras: Mapping[str, str] | None = None) -> bytes:
+def write_glb(model: TexturedMesh, name: str, extras: Mapping[str, str] | None = None) -> bytes:
     """The model as a GLB: one node, one mesh, one material."""
-    doc = document(extras)
-    blob = Blob(doc)
+    doc = new_document(extras)
+    blob = BinaryBuffer(doc)
     attributes = gltf.Attributes(
-        POSITION=blob.accessor(model.positions, gltf.VEC3, gltf.ARRAY_BUFFER, bounds=True),
-        NORMAL=blob.accessor(model.normals, gltf.VEC3, gltf.ARRAY_BUFFER),
-        TANGENT=blob.accessor(tangents(model), gltf.VEC4, gltf.ARRAY_BUFFER)
+        POSITION=blob.add_accessor(model.positions, gltf.VEC3, gltf.ARRAY_BUFFER, bounds=True),
+        NORMAL=blob.add_accessor(model.normals, gltf.VEC3, gltf.ARRAY_BUFFER),
+        TANGENT=blob.add_accessor(tangents(model), gltf.VEC4, gltf.ARRAY_BUFFER)
         if "normal" in model.maps
         else None,
-        TEXCOORD_0=blob.accessor(model.uvs, gltf.VEC2, gltf.ARRAY_BUFFER) if model.pictured else None,
+        TEXCOORD_0=blob.add_accessor(model.uvs, gltf.VEC2, gltf.ARRAY_BUFFER) if model.has_pictures else None,
     )
     small = len(model.positions) < 65_535
     indices = model.faces.ravel().astype(np.uint16 if small else np.uint32)
     primitive = gltf.Primitive(
         attributes=attributes,
-        indices=blob.accessor(indices, gltf.SCALAR, gltf.ELEMENT_ARRAY_BUFFER),
+        indices=blob.add_accessor(indices, gltf.SCALAR, gltf.ELEMENT_ARRAY_BUFFER),
         material=0,
     )
-    doc.materials.append(material(model, name, blob.picture))
+    doc.materials.append(gltf_material(model, name, blob.add_picture))
     doc.meshes.append(gltf.Mesh(name=name, primitives=[primitive]))
     return blob.finish(name)
 
 
-def material(model: Model, name: str, picture: Callable[[bytes], int]) -> gltf.Material:
+def gltf_material(model: TexturedMesh, name: str, picture: Callable[[bytes], int]) -> gltf.Material:
     """The model's material. picture: puts an encoded picture into the document and gives its texture's index."""
     pbr = gltf.PbrMetallicRoughness(
         metallicFactor=model.metallic, roughnessFactor=model.roughness, baseColorFactor=list(model.color)
@@ -56,29 +56,31 @@ def material(model: Model, name: str, picture: Callable[[bytes], int]) -> gltf.M
     return made
 
 
-def document(extras: Mapping[str, str] | None) -> gltf.GLTF2:
+def new_document(extras: Mapping[str, str] | None) -> gltf.GLTF2:
     """An empty document of ours. extras: labels in `asset.extras`."""
     return gltf.GLTF2(asset=gltf.Asset(version="2.0", generator=GENERATOR, extras=dict(extras or {})))
 
 
-class Blob:
+class BinaryBuffer:
     """The binary chunk of a document while it grows; every view begins on four bytes."""
 
     def __init__(self, doc: gltf.GLTF2) -> None:
         self._doc, self._data = doc, bytearray()
 
-    def view(self, data: bytes, target: int | None = None) -> int:
+    def add_view(self, data: bytes, target: int | None = None) -> int:
         self._doc.bufferViews.append(
             gltf.BufferView(buffer=0, byteOffset=len(self._data), byteLength=len(data), target=target)
         )
         self._data += data + b"\x00" * (-len(data) % 4)
         return len(self._doc.bufferViews) - 1
 
-    def accessor(self, array: NDArray[np.generic], kind: str, target: int, *, bounds: bool = False) -> int:
+    def add_accessor(
+        self, array: NDArray[np.generic], kind: str, target: int, *, bounds: bool = False
+    ) -> int:
         types = {"float32": gltf.FLOAT, "uint16": gltf.UNSIGNED_SHORT, "uint32": gltf.UNSIGNED_INT}
         self._doc.accessors.append(
             gltf.Accessor(
-                bufferView=self.view(np.ascontiguousarray(array).tobytes(), target),
+                bufferView=self.add_view(np.ascontiguousarray(array).tobytes(), target),
                 componentType=types[str(array.dtype)],
                 count=len(array),
                 type=kind,
@@ -88,10 +90,10 @@ class Blob:
         )
         return len(self._doc.accessors) - 1
 
-    def picture(self, data: bytes, *, mime: str = "", extension: str = "") -> int:
+    def add_picture(self, data: bytes, *, mime: str = "", extension: str = "") -> int:
         """The index of a texture with this encoded picture: smooth near and far, not repeated. extension: the one that names its source."""
         mime = mime or ("image/png" if data[:4] == b"\x89PNG" else "image/jpeg")
-        self._doc.images.append(gltf.Image(bufferView=self.view(data), mimeType=mime))
+        self._doc.images.append(gltf.Image(bufferView=self.add_view(data), mimeType=mime))
         if not self._doc.samplers:
             self._doc.samplers.append(
                 gltf.Sampler(

@@ -16,9 +16,9 @@ from PIL import Image
 
 from dam_connector.errors import InputError
 from worker.gltf.document import Document, Primitive
-from worker.gltf.embedded_textures import Texture, textures
-from worker.imaging.composition import to_linear, to_srgb
-from worker.modeling.textured_mesh import MAPS, Model, vertex_normals
+from worker.gltf.embedded_textures import Texture, read_textures
+from worker.imaging.linear_light import to_linear, to_srgb
+from worker.modeling.textured_mesh import MAP_NAMES, TexturedMesh, vertex_normals
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
@@ -37,7 +37,7 @@ KEPT = ("JPEG", "PNG")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Material:
+class GlbMaterial:
     """One material. pictures: encoded, by slot. transform: (2, 3), of the uvs."""
 
     color: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
@@ -48,13 +48,13 @@ class Material:
     transform: NDArray[np.float64] = field(default_factory=lambda: np.eye(2, 3))
 
 
-def read_glb(data: bytes) -> Model:
+def read_glb(data: bytes) -> TexturedMesh:
     """A GLB as one Model. Raises: InputError file.unreadable, file.stream, file.too_complex, file.texture_size or geometry.empty."""
     document = Document(data)
     shown = [p for p in document.primitives if len(p.faces)]
     if not shown:
         raise InputError("geometry.empty", "The GLB holds no triangles.")
-    held = {t.index: t for t in textures(document)}
+    held = {t.index: t for t in read_textures(document)}
     used = sorted({-1 if p.material is None else p.material for p in shown})
     materials = {index: _material(document, index, held) for index in used}
     starts = np.cumsum([0, *(len(p.positions) for p in shown[:-1])])
@@ -76,10 +76,10 @@ def read_glb(data: bytes) -> Model:
     )
 
 
-def _material(document: Document, index: int, held: Mapping[int, Texture]) -> Material:
+def _material(document: Document, index: int, held: Mapping[int, Texture]) -> GlbMaterial:
     rows = document.rows("materials")
     if not 0 <= index < len(rows):
-        return Material()
+        return GlbMaterial()
     row = rows[index]
     pbr = row.get("pbrMetallicRoughness")
     pbr = pbr if isinstance(pbr, dict) else {}
@@ -88,7 +88,7 @@ def _material(document: Document, index: int, held: Mapping[int, Texture]) -> Ma
         found = next((t for t in held.values() if (name, index) in t.uses), None)
         if found is not None and (picture := _readable(found)):
             pictures[slot] = picture
-    return Material(
+    return GlbMaterial(
         color=_numbers(pbr.get("baseColorFactor"), (1.0, 1.0, 1.0, 1.0)),  # type: ignore[arg-type]
         roughness=_numbers([pbr.get("roughnessFactor", 1.0)], (1.0,))[0],
         metallic=_numbers([pbr.get("metallicFactor", 1.0)], (1.0,))[0],
@@ -100,7 +100,7 @@ def _material(document: Document, index: int, held: Mapping[int, Texture]) -> Ma
 
 def _readable(texture: Texture) -> bytes:
     """The picture as JPEG or PNG without alpha; empty where it cannot be decoded here (KTX2). Raises: InputError file.unreadable."""
-    if texture.compressed:
+    if texture.is_compressed:
         return b""
     try:
         with Image.open(io.BytesIO(texture.data)) as image:
@@ -150,14 +150,16 @@ def _normals(p: Primitive) -> F32:
     return vertex_normals(p.positions.astype(np.float32), p.faces.astype(np.uint32))
 
 
-def _uvs(p: Primitive, material: Material) -> F32:
+def _uvs(p: Primitive, material: GlbMaterial) -> F32:
     if p.uvs is None or not material.pictures:
         return np.zeros((len(p.positions), 2), np.float32)
     return (p.uvs @ material.transform[:, :2].T + material.transform[:, 2]).astype(np.float32)
 
 
-def _plain(positions: F32, normals: F32, uvs: F32, faces: NDArray[np.uint32], material: Material) -> Model:
-    return Model(
+def _plain(
+    positions: F32, normals: F32, uvs: F32, faces: NDArray[np.uint32], material: GlbMaterial
+) -> TexturedMesh:
+    return TexturedMesh(
         positions=positions,
         normals=normals,
         uvs=uvs,
@@ -166,7 +168,7 @@ def _plain(positions: F32, normals: F32, uvs: F32, faces: NDArray[np.uint32], ma
         texture=material.pictures.get(BASE),
         roughness=material.roughness,
         metallic=material.metallic,
-        maps={slot: picture for slot, picture in material.pictures.items() if slot in MAPS},
+        maps={slot: picture for slot, picture in material.pictures.items() if slot in MAP_NAMES},
     )
 
 
@@ -176,8 +178,8 @@ def _merged(
     uvs: list[F32],
     faces: NDArray[np.uint32],
     owners: list[int],
-    materials: Sequence[Material],
-) -> Model:
+    materials: Sequence[GlbMaterial],
+) -> TexturedMesh:
     """The model on an atlas of its materials. owners: the material of each primitive, whose uvs these are."""
     side = int(np.ceil(np.sqrt(len(materials))))
     cell = ATLAS_PX // side
@@ -190,7 +192,7 @@ def _merged(
     slots = [slot for slot in SLOTS if any(slot in m.pictures for m in materials)]
     slots += [s for s in (BASE, "metallic_roughness") if s not in slots]  # factors differ by material
     atlases = {slot: _atlas(slot, materials, shown, side, cell) for slot in slots}
-    return Model(
+    return TexturedMesh(
         positions=positions,
         normals=normals,
         uvs=np.concatenate(moved).astype(np.float32),
@@ -210,7 +212,7 @@ def _shown(uvs: list[F32]) -> tuple[F32, F32]:
 
 
 def _atlas(
-    slot: str, materials: Sequence[Material], shown: Sequence[tuple[F32, F32]], side: int, cell: int
+    slot: str, materials: Sequence[GlbMaterial], shown: Sequence[tuple[F32, F32]], side: int, cell: int
 ) -> bytes:
     """One picture with a cell for each material, as JPEG."""
     canvas = np.zeros((side * cell, side * cell, 3), np.uint8)
@@ -222,7 +224,7 @@ def _atlas(
     return out.getvalue()
 
 
-def _cell(slot: str, material: Material, low: F32, span: F32, cell: int) -> U8:
+def _cell(slot: str, material: GlbMaterial, low: F32, span: F32, cell: int) -> U8:
     """What a material shows of one slot, (cell, cell, 3), its factors included; around it what the texture has there."""
     neutral = {"normal": (128, 128, 255), "occlusion": (255, 255, 255)}.get(slot, (255, 255, 255))
     picture = material.pictures.get(slot)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.modeling.lofting import Runs, runs
+from worker.modeling.lofting import Runs, inside_runs
 
 F32 = NDArray[np.float32]
 Crossings = Counter[tuple[int, int]]
@@ -28,9 +28,11 @@ ALONE = (
 MOST = 0.5  # of the rows in which two runs cross: so often they must be believed to
 
 
-def without_ghosts(hull: F32, front: F32, side: F32, top: F32 | None) -> F32:
+def remove_phantoms(hull: F32, front: F32, side: F32, top: F32 | None) -> F32:
     """The hull (nx, ny, nz), in cells, less what only seems to be there. front (nx, ny), side (nz, ny), top (nx, nz)."""
-    across, along = ([runs(outline[:, n]) for n in range(outline.shape[1])] for outline in (front, side))
+    across, along = (
+        [inside_runs(outline[:, n]) for n in range(outline.shape[1])] for outline in (front, side)
+    )
     rim = top if top is not None else _box(hull.shape[0], hull.shape[2])
     crossing = _believed(across, along, rim)
     out = hull.copy()

@@ -15,7 +15,7 @@ from worker.modeling.voxel_grid import MARGIN
 
 F32 = NDArray[np.float32]
 Runs = list[tuple[float, float]]
-Form = Callable[
+SliceForm = Callable[
     [F32, F32, bool], F32
 ]  # places -1 to 1 across (a) and along (b), and whether the slice has several parts: (a, b), 1 to -1
 
@@ -24,46 +24,46 @@ LEAST_HALF = 0.35  # cells
 
 
 @dataclass(frozen=True, slots=True)
-class Slice:
+class LoftSlice:
     """One slice, not yet of any form. n: which; u, v: places across and along, -1 to 1 within a run; half_a, half_b: the runs' half widths
     in cells; parted: whether it has several parts."""
 
-    n: int
+    index: int
     u: F32
     v: F32
     half_a: F32
     half_b: F32
-    parted: bool
+    is_split: bool
 
 
-def sliced(across: F32, along: F32, stride: int = 1) -> list[Slice]:
+def loft_slices(across: F32, along: F32, stride: int = 1) -> list[LoftSlice]:
     """A slice at each n of `across` (a, n) and `along` (b, n) where both have something."""
     found = []
     for n in range(0, across.shape[1], stride):
-        first, second = runs(across[:, n]), runs(along[:, n])
+        first, second = inside_runs(across[:, n]), inside_runs(along[:, n])
         if first and second:
             (u, half_a), (v, half_b) = _places(len(across), first), _places(len(along), second)
-            found.append(Slice(n, u, v, half_a, half_b, len(first) > 1 or len(second) > 1))
+            found.append(LoftSlice(n, u, v, half_a, half_b, len(first) > 1 or len(second) > 1))
     return found
 
 
-def swept(across: F32, along: F32, form: Form) -> F32:
+def loft(across: F32, along: F32, form: SliceForm) -> F32:
     """(a, n, b): slices of a form at each n of `across` (a, n) and `along` (b, n), in cells, inside positive."""
     out = np.full((across.shape[0], across.shape[1], along.shape[0]), -1, np.float32)
-    for s in sliced(across, along):
-        out[:, s.n] = form(s.u, s.v, s.parted) * np.minimum(s.half_a[:, None], s.half_b[None])
+    for s in loft_slices(across, along):
+        out[:, s.index] = form(s.u, s.v, s.is_split) * np.minimum(s.half_a[:, None], s.half_b[None])
     return out
 
 
-def footprint(slices: list[Slice], form: Form, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def footprint(slices: list[LoftSlice], form: SliceForm, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Where, (a, b), any of the slices has something in this form."""
     found = np.zeros(shape, bool)
     for s in slices:
-        found |= form(s.u, s.v, s.parted) > 0
+        found |= form(s.u, s.v, s.is_split) > 0
     return found
 
 
-def superellipse(exponent: float) -> Form:
+def superellipse_form(exponent: float) -> SliceForm:
     """Slices of |u|^e + |v|^e = 1."""
 
     def form(u: F32, v: F32, parted: bool) -> F32:
@@ -76,7 +76,7 @@ def superellipse(exponent: float) -> Form:
     return form
 
 
-def domed(exponent: float) -> Form:
+def domed_form(exponent: float) -> SliceForm:
     """Slices that are flat below and superellipses above, `a` being upright."""
 
     def form(u: F32, v: F32, parted: bool) -> F32:
@@ -86,16 +86,16 @@ def domed(exponent: float) -> Form:
     return form
 
 
-def lengthwise(across: F32, along: F32, form: Form) -> F32:
+def loft_along_width(across: F32, along: F32, form: SliceForm) -> F32:
     """(n, a, b): slices at each n of `across` (n, a) and `along` (n, b)."""
-    return np.moveaxis(swept(np.ascontiguousarray(across.T), np.ascontiguousarray(along.T), form), 1, 0)
+    return np.moveaxis(loft(np.ascontiguousarray(across.T), np.ascontiguousarray(along.T), form), 1, 0)
 
 
-def like(outline: F32) -> Form:
+def outline_form(outline: F32) -> SliceForm:
     """Slices in the form of `outline` (a, b), which fills its grid up to the margin."""
     centre = (np.array(outline.shape) - 1) / 2
     half = np.array(outline.shape) / 2 - MARGIN
-    legs = superellipse(LEG_EXPONENT)
+    legs = superellipse_form(LEG_EXPONENT)
 
     def form(u: F32, v: F32, parted: bool) -> F32:
         if parted:
@@ -114,7 +114,7 @@ def like(outline: F32) -> Form:
     return form
 
 
-def runs(line: F32) -> Runs:
+def inside_runs(line: F32) -> Runs:
     """The stretches of positive values, from and to where the line crosses zero, in cells."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], line > 0, [0]])))
     found = []
@@ -134,7 +134,7 @@ def _places(count: int, found: Runs) -> tuple[F32, F32]:
     return (cells - middles[nearest]) / halves[nearest], halves[nearest]
 
 
-def reasserted(field: F32, hull: F32, axes: Iterable[int]) -> F32:
+def restore_outlines(field: F32, hull: F32, axes: Iterable[int]) -> F32:
     """The field where it still shows all of the hull's outlines along `axes`: a line of sight that meets the hull and no more
     of the field gets back the hull's cells around the field's best."""
     for axis in axes:

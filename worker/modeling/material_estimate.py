@@ -83,16 +83,16 @@ GREY_CHROMA, LEAST_CHROMA, LEAST_LIGHTNESS = 10.0, 12.0, 30.0  # of a metal's ow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Substance:
+class MaterialEstimate:
     """roughness: 0 to 1. relief: how deep its fine structure is, 0 to 1. metal: the hues, from and to, of the bare metal that it may be; None where it is none."""
 
     roughness: float
     relief: float = 0.0
-    metal: tuple[float, float] | None = None
+    metal_hues: tuple[float, float] | None = None
 
-    def is_bare(self, colours: U8) -> bool:
+    def is_bare_metal(self, colours: U8) -> bool:
         """Whether what has these colours (n, 3) in a photo is, mostly, bare metal."""
-        if self.metal is None or not len(colours):
+        if self.metal_hues is None or not len(colours):
             return False
         lightness, a, b = np.median(
             cv2.cvtColor(colours[None].astype(np.float32) / 255, cv2.COLOR_RGB2Lab)[0], axis=0
@@ -102,12 +102,12 @@ class Substance:
             return False
         return bool(
             chroma < GREY_CHROMA
-            if self.metal == _GREY
-            else chroma > LEAST_CHROMA and self.metal[0] <= hue <= self.metal[1]
+            if self.metal_hues == _GREY
+            else chroma > LEAST_CHROMA and self.metal_hues[0] <= hue <= self.metal_hues[1]
         )
 
 
-def substance_of(words: str) -> Substance:
+def estimate_material(words: str) -> MaterialEstimate:
     """What the product's name, category and material suggest; of several materials the mean."""
     said = set(re.findall(r"[^\W\d_]+", words.lower()))
     said |= {word.removesuffix("en") for word in said}  # wooden, woolen
@@ -115,15 +115,15 @@ def substance_of(words: str) -> Substance:
     metals = [_METALS[name] for name in _METALS if name in said]
     rough = [*others, *(r for r, _ in metals)]
     if not rough:
-        return Substance(roughness=DEFAULT_ROUGHNESS)
+        return MaterialEstimate(roughness=DEFAULT_ROUGHNESS)
     bare = (
         len({hues for _, hues in metals}) == 1
         and not (said & (_ROUGHNESS.keys() - {"metal"}))
         and not said & set(_COATED)
     )
     relief = [depth for name, depth in _RELIEF.items() if name in said]
-    return Substance(
+    return MaterialEstimate(
         roughness=float(np.mean(rough)),
         relief=sum(relief) / max(len(rough), len(relief)),
-        metal=metals[0][1] if bare else None,
+        metal_hues=metals[0][1] if bare else None,
     )

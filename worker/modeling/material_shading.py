@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from worker.imaging.bilinear_sampling import sampled
-from worker.imaging.composition import to_linear
-from worker.modeling.textured_mesh import Model, dot, tangents, unit
+from worker.imaging.bilinear_sampling import sample_bilinear
+from worker.imaging.linear_light import to_linear
+from worker.modeling.textured_mesh import TexturedMesh, row_dot, tangents, unit_vectors
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]
@@ -19,7 +19,7 @@ SMALLEST = 5  # halvings of a picture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
+class SurfaceSamples:
     """The surface at n points. albedo: (n, 3) linear; metallic, roughness, free: (n,), free being the share of the sky that the model's
     own occlusion leaves; normals: (n, 3) unit; glow: (n, 3) linear, or None."""
 
@@ -27,14 +27,14 @@ class Point:
     metallic: F32
     roughness: F32
     normals: F32
-    free: F32
-    glow: F32 | None
+    sky_visibility: F32
+    emission: F32 | None
 
 
-class Skin:
+class MaterialSampler:
     """A model's pictures, made ready to be looked at from any distance."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: TexturedMesh) -> None:
         self._model = model
         self._pictures = {
             name: data for name, data in {"base": model.texture, **model.maps}.items() if data is not None
@@ -43,7 +43,7 @@ class Skin:
         self._levels: dict[tuple[str, int], F32] = {}
         self._tangents = tangents(model) if "normal" in self._pictures else None
 
-    def at(self, face: I64, bary: F32, normals: F32, pixels_per_m: float) -> Point:
+    def sample(self, face: I64, bary: F32, normals: F32, pixels_per_m: float) -> SurfaceSamples:
         """The surface where rays hit `face` (n,) at `bary` (n, 3), as a picture of `pixels_per_m` shows it. normals: (n, 3), the form's."""
         model, count = self._model, len(face)
         corners = model.faces.take(face, axis=0)
@@ -59,7 +59,7 @@ class Skin:
         base, rough = np.array(model.color[:3], np.float32), picture("metallic_roughness")
         painted, hidden, glow = picture("base"), picture("occlusion"), picture("emissive")
         relief = picture("normal")
-        return Point(
+        return SurfaceSamples(
             albedo=np.broadcast_to(base, (count, 3)) if painted is None else painted * base,
             metallic=np.full(count, model.metallic, np.float32)
             if rough is None
@@ -68,18 +68,20 @@ class Skin:
             if rough is None
             else rough[:, 1] * np.float32(model.roughness),
             normals=normals if relief is None else self._bent(normals, relief, corners, bary),
-            free=np.ones(count, np.float32) if hidden is None else hidden[:, 0],
-            glow=glow,
+            sky_visibility=np.ones(count, np.float32) if hidden is None else hidden[:, 0],
+            emission=glow,
         )
 
     def _bent(self, normals: F32, relief: F32, corners: NDArray[np.uint32], bary: F32) -> F32:
         """The normals with the picture's relief."""
         assert self._tangents is not None
         along = np.einsum("nk,nkc->nc", bary, self._tangents.take(corners, axis=0))
-        tangent = unit(np.asarray(along[:, :3] - normals * dot(along[:, :3], normals)[:, None], np.float32))
+        tangent = unit_vectors(
+            np.asarray(along[:, :3] - normals * row_dot(along[:, :3], normals)[:, None], np.float32)
+        )
         other = np.cross(normals, tangent) * np.sign(along[:, 3:])
         x, y, z = (relief * np.float32(2) - 1).T
-        return unit(
+        return unit_vectors(
             (tangent * x[:, None] + other * y[:, None] + normals * np.maximum(z, 0.05)[:, None]).astype(
                 np.float32
             )
@@ -113,7 +115,7 @@ def _halved(picture: bytes, times: int) -> NDArray[np.uint8]:
         )
 
 
-def _texels_per_m(model: Model, height: int, width: int) -> float:
+def _texels_per_m(model: TexturedMesh, height: int, width: int) -> float:
     """Texels per metre of the model's surface, on the average."""
     p, t = model.positions[model.faces], model.uvs[model.faces].astype(np.float64)
     area = float(np.linalg.norm(np.cross(p[:, 1] - p[:, 0], p[:, 2] - p[:, 0]), axis=1).sum())
@@ -126,4 +128,4 @@ def _repeated(picture: F32, uv: F32) -> F32:
     """The picture's values (n, c) at uv (n, 2), origin top left; beyond 0 to 1 it repeats."""
     height, width = picture.shape[:2]
     uv = np.where((uv < 0) | (uv > 1), uv - np.floor(uv), uv)
-    return sampled(picture, np.asarray(uv * (width, height) - 0.5, np.float32))
+    return sample_bilinear(picture, np.asarray(uv * (width, height) - 0.5, np.float32))

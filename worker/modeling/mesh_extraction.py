@@ -8,7 +8,7 @@ from scipy import ndimage, sparse
 from skimage.measure import marching_cubes
 
 from dam_connector.errors import InputError
-from worker.modeling.outlines import Size
+from worker.modeling.outlines import ProductSize
 from worker.modeling.shape import Shape
 from worker.modeling.textured_mesh import vertex_normals
 
@@ -25,7 +25,7 @@ TOUCH = 0.02  # cells
 SPECK_SHARE = 0.002  # parts smaller than this share of the whole volume are dropped
 
 
-def extract(shape: Shape, size: Size, max_triangles: int) -> tuple[F32, Faces, float]:
+def extract_mesh(shape: Shape, size: ProductSize, max_triangles: int) -> tuple[F32, Faces, float]:
     """Vertices (n, 3) float32 in metres and faces (m, 3) uint32: closed, outward, exactly as large as `size`, standing on y = 0;
     and how far the surface had to be stretched for that, a share of a side.
 
@@ -116,7 +116,7 @@ def _taubin(points: F32, around: sparse.csr_matrix) -> F32:
     return points
 
 
-def _fitted(points: NDArray[np.float64], size: Size) -> F32:
+def _fitted(points: NDArray[np.float64], size: ProductSize) -> F32:
     """Exactly the product's box, centred, on the floor."""
     low, high = points.min(0), points.max(0)
     scaled = (points - (low + high) / 2) * (size.as_array() / np.maximum(high - low, 1e-9))

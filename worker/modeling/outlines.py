@@ -38,14 +38,14 @@ class Outline:
             alpha=np.ascontiguousarray(self.alpha[:, ::-1]), rgb=np.ascontiguousarray(self.rgb[:, ::-1])
         )
 
-    def turned(self) -> "Outline":
+    def transposed(self) -> "Outline":
         """Width and depth of a view from above change places: its columns become rows."""
         return Outline(
             alpha=np.ascontiguousarray(self.alpha.T), rgb=np.ascontiguousarray(np.swapaxes(self.rgb, 0, 1))
         )
 
 
-def outline(cutout: Cutout) -> Outline:
+def crop_outline(cutout: Cutout) -> Outline:
     """The cut-out cropped to its box."""
     left, top, right, bottom = cutout.box
     return Outline(
@@ -55,7 +55,7 @@ def outline(cutout: Cutout) -> Outline:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Size:
+class ProductSize:
     """Width, height and depth in metres, and which of them were guessed."""
 
     width: float
@@ -66,12 +66,12 @@ class Size:
     def as_array(self) -> F32:
         return np.array([self.width, self.height, self.depth], np.float32)
 
-    def turned(self) -> "Size":
+    def with_width_and_depth_swapped(self) -> "ProductSize":
         """Width and depth change places."""
         return replace(self, width=self.depth, depth=self.width)
 
 
-def complete_size(known: Dimensions, outlines: Mapping[View, Outline]) -> Size:
+def complete_size(known: Dimensions, outlines: Mapping[View, Outline]) -> ProductSize:
     """The product's size, what is missing taken from the views' proportions; half a metre high when nothing is known."""
     front = outlines.get(View.FRONT) or outlines.get(View.BACK) or outlines.get(View.HERO)
     side = next((outlines[v] for v in _SIDES if v in outlines), None)
@@ -89,17 +89,18 @@ def complete_size(known: Dimensions, outlines: Mapping[View, Outline]) -> Size:
             if side
             else (width / top.aspect if top else min(width, height * 2) * DEPTH_GUESS)
         )
-    return Size(width=width, height=height, depth=depth, guessed=guessed)
+    return ProductSize(width=width, height=height, depth=depth, guessed=guessed)
 
 
-def mismatch(view: View, outline: Outline, size: Size) -> float:
+def aspect_mismatch(view: View, outline: Outline, size: ProductSize) -> float:
     """How far an orthographic view's proportions are from the product's: 0.1 is a tenth too wide for its height."""
     wanted = {View.TOP: size.width / size.depth} | dict.fromkeys(_SIDES, size.depth / size.height)
     return outline.aspect / wanted.get(view, size.width / size.height) - 1
 
 
-def disagreement(size: Size, outlines: Mapping[View, Outline]) -> float:
+def max_aspect_mismatch(size: ProductSize, outlines: Mapping[View, Outline]) -> float:
     """The largest mismatch over orthographic views."""
     return max(
-        (abs(mismatch(view, o, size)) for view, o in outlines.items() if view is not View.HERO), default=0.0
+        (abs(aspect_mismatch(view, o, size)) for view, o in outlines.items() if view is not View.HERO),
+        default=0.0,
     )

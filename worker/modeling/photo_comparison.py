@@ -15,10 +15,10 @@ from scipy import ndimage
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from dam_connector.domain.product import View
-from worker.imaging.composition import to_linear, to_srgb
+from worker.imaging.linear_light import to_linear, to_srgb
 from worker.modeling.camera import Camera
-from worker.modeling.render import Look, Stage
-from worker.modeling.textured_mesh import Model
+from worker.modeling.render import Renderer, RenderOptions
+from worker.modeling.textured_mesh import TexturedMesh
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
@@ -35,11 +35,11 @@ BY_RIM = 0.01  # of the outline: a render's soft rim may add that much to it
 SLACK = 0.02  # of the canvas: a part must stick out by more
 GROUND, ONLY_PHOTO, ONLY_MODEL = 246, (214, 48, 49), (52, 101, 214)
 SIDES = {View.FRONT: 0.0, View.RIGHT: 90.0, View.BACK: 180.0, View.LEFT: 270.0}
-_LOOK = Look(background=None, shadow=False, samples=1)
+_LOOK = RenderOptions(background=None, shadow=False, samples=1)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Framed:
+class CanvasPicture:
     """Something on the canvas. rgb: (n, n, 3) uint8; mask: (n, n) bool; size: its box, width and height in pixels."""
 
     rgb: U8
@@ -48,7 +48,7 @@ class Framed:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Comparison:
+class PhotoComparison:
     """How far a model is from a photo. seen: the model as the camera saw it, rgb and alpha of EVIDENCE pixels a side.
 
     outline: intersection over union of the silhouettes, but for a pixel at their rims. aspect: width to height of the model's over the photo's, minus 1. colour: mean
@@ -57,30 +57,30 @@ class Comparison:
     """
 
     camera: Camera
-    photo: Framed
-    render: Framed
-    seen: tuple[U8, U8]
-    outline: float
-    aspect: float
-    colour: float
-    missing: float
-    extra: float
-    mirrored: float
-    turned: float
+    photo: CanvasPicture
+    render: CanvasPicture
+    raw_render: tuple[U8, U8]
+    outline_iou: float
+    aspect_error: float
+    colour_difference: float
+    missing_share: float
+    extra_share: float
+    mirrored_gain: float
+    rotated_gain: float
 
 
-class Likeness:
+class ModelComparer:
     """A model made ready to be compared with photos."""
 
-    def __init__(self, model: Model) -> None:
-        self._stage = Stage(model)
+    def __init__(self, model: TexturedMesh) -> None:
+        self._stage = Renderer(model)
         self._covers: dict[tuple[Camera, int], float] = {}
-        self._centre = (model.low + model.high) / 2
+        self._centre = (model.min_corner + model.max_corner) / 2
         self._half = float(np.linalg.norm(model.extent)) / 2 * 1.02
 
-    def compare(self, alpha: U8, rgb: U8, view: View) -> Comparison | None:
+    def compare(self, alpha: U8, rgb: U8, view: View) -> PhotoComparison | None:
         """The comparison with a photo that is cut out: alpha (h, w), rgb (h, w, 3). None where the photo shows nothing, or a detail."""
-        photo = framed(alpha, rgb)
+        photo = place_on_canvas(alpha, rgb)
         if photo is None or view is View.DETAIL:
             return None
         camera = self._fitted(photo, view)
@@ -88,21 +88,22 @@ class Likeness:
         shown = _laid(seen[1], seen[0], photo.size)
         if shown is None:
             return None
-        outline, colour = forgiving_overlap(photo.mask, shown.mask), colour_difference(photo, shown)
+        outline, colour = tolerant_iou(photo.mask, shown.mask), mean_ciede2000(photo, shown)
         missing, extra = _largest(photo.mask, shown.mask), _largest(shown.mask, photo.mask)
         good = _merit(outline, colour)
-        return Comparison(
+        return PhotoComparison(
             camera=camera,
             photo=photo,
             render=shown,
-            seen=seen,
-            outline=outline,
-            aspect=(shown.size[0] / shown.size[1]) / (photo.size[0] / photo.size[1]) - 1,
-            colour=colour,
-            missing=missing,
-            extra=extra,
-            mirrored=self._merit(replace(camera, azimuth=-camera.azimuth), photo, good, flipped=True) - good,
-            turned=max(
+            raw_render=seen,
+            outline_iou=outline,
+            aspect_error=(shown.size[0] / shown.size[1]) / (photo.size[0] / photo.size[1]) - 1,
+            colour_difference=colour,
+            missing_share=missing,
+            extra_share=extra,
+            mirrored_gain=self._merit(replace(camera, azimuth=-camera.azimuth), photo, good, flipped=True)
+            - good,
+            rotated_gain=max(
                 self._merit(replace(camera, azimuth=camera.azimuth + by), photo, good)
                 for by in (90, 180, 270)
             )
@@ -111,14 +112,14 @@ class Likeness:
             else 0.0,
         )
 
-    def evidence(self, alpha: U8, rgb: U8, found: Comparison) -> U8 | None:
+    def comparison_picture(self, alpha: U8, rgb: U8, found: PhotoComparison) -> U8 | None:
         """The photo, the model as the camera found sees it, and what differs, side by side: (EVIDENCE, 3 * EVIDENCE, 3).
 
         The model's exposure is the photo's. What only the photo has is red, what only the model has is blue, where both are the
         colours' difference is dark.
         """
-        photo = framed(alpha, rgb, EVIDENCE)
-        shown = _laid(found.seen[1], found.seen[0], photo.size, EVIDENCE) if photo else None
+        photo = place_on_canvas(alpha, rgb, EVIDENCE)
+        shown = _laid(found.raw_render[1], found.raw_render[0], photo.size, EVIDENCE) if photo else None
         if photo is None or shown is None:
             return None
         gain = _gain(photo, shown)
@@ -134,10 +135,10 @@ class Likeness:
     def _camera(self, azimuth: float, elevation: float, fov: float) -> Camera:
         x, y, z = (float(v) for v in self._centre)
         return Camera(
-            azimuth=azimuth, elevation=elevation, target=(x, y, z), half=self._half, fov=fov or None
+            azimuth=azimuth, elevation=elevation, target=(x, y, z), half_width=self._half, fov=fov or None
         )
 
-    def _fitted(self, photo: Framed, view: View) -> Camera:
+    def _fitted(self, photo: CanvasPicture, view: View) -> Camera:
         """The camera whose silhouette of the model covers the photo's best; an unusual one only for a gain."""
         self._covers.clear()
         if view is View.TOP:
@@ -158,7 +159,9 @@ class Likeness:
             [self._refined(c, photo, steps=(6.0, 3.0, 1.5, 0.7), reach=20.0) for c in nearest], photo, FINE
         )
 
-    def _refined(self, camera: Camera, photo: Framed, steps: tuple[float, ...], reach: float) -> Camera:
+    def _refined(
+        self, camera: Camera, photo: CanvasPicture, steps: tuple[float, ...], reach: float
+    ) -> Camera:
         middle = camera
         for step in steps:
             for _ in range(3):
@@ -178,10 +181,10 @@ class Likeness:
                 camera = better
         return camera
 
-    def _best(self, cameras: list[Camera], photo: Framed, pixels: int = COARSE) -> Camera:
+    def _best(self, cameras: list[Camera], photo: CanvasPicture, pixels: int = COARSE) -> Camera:
         return max(cameras, key=lambda c: self._cover(c, photo, pixels) - STEEP * _steep(c))
 
-    def _cover(self, camera: Camera, photo: Framed, pixels: int = COARSE) -> float:
+    def _cover(self, camera: Camera, photo: CanvasPicture, pixels: int = COARSE) -> float:
         """How well the model's silhouette covers the photo's; each camera is looked through once a photo."""
         asked = camera, pixels
         if asked not in self._covers:
@@ -189,17 +192,17 @@ class Likeness:
             self._covers[asked] = overlap(photo.mask, laid) if laid is not None else 0.0
         return self._covers[asked]
 
-    def _outline(self, camera: Camera, photo: Framed, pixels: int) -> Mask | None:
+    def _outline(self, camera: Camera, photo: CanvasPicture, pixels: int) -> Mask | None:
         """The model's outline on the canvas, as a camera sees it in so many pixels."""
         alpha = self._stage.silhouette(camera, pixels).astype(np.uint8) * np.uint8(255)
         move = _move(alpha, photo.size, CANVAS)
         return None if move is None else _warped_mask(alpha, move[0], CANVAS)
 
-    def _shown(self, camera: Camera, photo: Framed) -> Framed | None:
+    def _shown(self, camera: Camera, photo: CanvasPicture) -> CanvasPicture | None:
         rgb, alpha = self._stage.render(camera, CANVAS, _LOOK)
         return _laid(alpha, rgb, photo.size)
 
-    def _merit(self, camera: Camera, photo: Framed, good: float, *, flipped: bool = False) -> float:
+    def _merit(self, camera: Camera, photo: CanvasPicture, good: float, *, flipped: bool = False) -> float:
         """How well the model, seen by a camera, fits the photo by outline and colour; by the outline alone where that is no better than `good`."""
         laid = self._outline(camera, photo, CANVAS)
         most = overlap(photo.mask, laid[:, ::-1] if flipped else laid) if laid is not None else 0.0
@@ -207,8 +210,8 @@ class Likeness:
         if shown is None:
             return most
         if flipped:
-            shown = Framed(rgb=shown.rgb[:, ::-1], mask=shown.mask[:, ::-1], size=shown.size)
-        return _merit(overlap(photo.mask, shown.mask), colour_difference(photo, shown))
+            shown = CanvasPicture(rgb=shown.rgb[:, ::-1], mask=shown.mask[:, ::-1], size=shown.size)
+        return _merit(overlap(photo.mask, shown.mask), mean_ciede2000(photo, shown))
 
 
 def _steep(camera: Camera) -> float:
@@ -218,7 +221,7 @@ def _steep(camera: Camera) -> float:
     )
 
 
-def framed(alpha: U8, rgb: U8, pixels: int = CANVAS) -> Framed | None:
+def place_on_canvas(alpha: U8, rgb: U8, pixels: int = CANVAS) -> CanvasPicture | None:
     """A cut-out photo on a canvas of so many pixels a side, its longer side FILL of it."""
     box = _box(alpha)
     if box is None:
@@ -233,7 +236,7 @@ def overlap(one: Mask, two: Mask) -> float:
     return float((one & two).sum() / max(1, (one | two).sum()))
 
 
-def forgiving_overlap(one: Mask, two: Mask) -> float:
+def tolerant_iou(one: Mask, two: Mask) -> float:
     """Intersection over union that forgives a pixel at the rim: the outline of thin legs is all rim."""
     near = np.ones((3, 3), np.uint8)
     wider = [cv2.dilate(m.astype(np.uint8), near) > 0 for m in (one, two)]
@@ -241,7 +244,7 @@ def forgiving_overlap(one: Mask, two: Mask) -> float:
     return 1 - apart / max(1, int((one | two).sum()))
 
 
-def colour_difference(photo: Framed, render: Framed) -> float:
+def mean_ciede2000(photo: CanvasPicture, render: CanvasPicture) -> float:
     """Mean CIEDE2000 over the pixels that both have, the render's exposure matched to the photo's; 0 where they share none."""
     both = ndimage.binary_erosion(photo.mask & render.mask, iterations=3)
     if not both.any():
@@ -252,7 +255,7 @@ def colour_difference(photo: Framed, render: Framed) -> float:
     return float(deltaE_ciede2000(rgb2lab(to_srgb(one)), rgb2lab(matched)).mean())
 
 
-def _gain(photo: Framed, render: Framed) -> np.float32:
+def _gain(photo: CanvasPicture, render: CanvasPicture) -> np.float32:
     """How many times brighter the photo is than the render, where both are, in linear light."""
     at = np.flatnonzero(photo.mask & render.mask)[::SPARSE]
     if not len(at):
@@ -264,7 +267,7 @@ def _gain(photo: Framed, render: Framed) -> np.float32:
     return np.float32(np.clip(bright / max(1e-4, dark), 0.25, 4))
 
 
-def _blurred(framed: Framed) -> F32:
+def _blurred(framed: CanvasPicture) -> F32:
     """Linear colours, blurred within the mask, (n, n, 3)."""
     weight = cv2.GaussianBlur(framed.mask.astype(np.float32), (0, 0), SOFT)
     linear = cv2.GaussianBlur(to_linear(framed.rgb) * framed.mask[..., None], (0, 0), SOFT)
@@ -291,7 +294,7 @@ def _box(alpha: U8) -> tuple[int, int, int, int] | None:
     return (top, top + height, left, left + width) if width else None
 
 
-def _laid(alpha: U8, rgb: U8, size: tuple[float, float], pixels: int = CANVAS) -> Framed | None:
+def _laid(alpha: U8, rgb: U8, size: tuple[float, float], pixels: int = CANVAS) -> CanvasPicture | None:
     """A picture's content moved into the middle of the canvas, its box as large in area as `size`."""
     move = _move(alpha, size, pixels)
     if move is None:
@@ -315,7 +318,9 @@ def _laid(alpha: U8, rgb: U8, size: tuple[float, float], pixels: int = CANVAS) -
     shown = cv2.warpAffine(
         rgb, move[0], (pixels, pixels), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
-    return Framed(rgb=np.asarray(shown, np.uint8), mask=_warped_mask(alpha, move[0], pixels), size=move[1])
+    return CanvasPicture(
+        rgb=np.asarray(shown, np.uint8), mask=_warped_mask(alpha, move[0], pixels), size=move[1]
+    )
 
 
 def _move(

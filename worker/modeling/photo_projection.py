@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dam_connector.domain.product import View
-from worker.imaging.bilinear_sampling import sampled
-from worker.imaging.composition import to_linear
+from worker.imaging.bilinear_sampling import sample_bilinear
+from worker.imaging.linear_light import to_linear
 from worker.modeling.atlas import DIRECTIONS, RIGHTS, SIDES, UPS
-from worker.modeling.outlines import Size
-from worker.modeling.photo_camera import Placed, Seen
+from worker.modeling.outlines import ProductSize
+from worker.modeling.photo_camera import PhotoCamera, PosedPhoto
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
@@ -37,45 +37,49 @@ class Projector:
     other half, seen in a mirror."""
 
     picture: U8
-    levels: F32
+    colour_table: F32
     side: int
-    placed: Placed | None
-    turned: F32
+    photo_camera: PhotoCamera | None
+    axis_signs: F32
 
     @property
-    def mirror(self) -> bool:
-        return bool((self.turned < 0).any())
+    def is_mirrored(self) -> bool:
+        return bool((self.axis_signs < 0).any())
 
-    def towards(self, points: F32) -> F32:
+    def directions_to_camera(self, points: F32) -> F32:
         """Unit directions from points (n, 3) to the photo's camera, (n, 3)."""
-        if self.placed is None:
-            return np.broadcast_to(DIRECTIONS[self.side] * self.turned, points.shape)
-        return (self.placed.camera.towards(points * self.turned) * self.turned).astype(np.float32)
+        if self.photo_camera is None:
+            return np.broadcast_to(DIRECTIONS[self.side] * self.axis_signs, points.shape)
+        return (
+            self.photo_camera.camera.directions_to_camera(points * self.axis_signs) * self.axis_signs
+        ).astype(np.float32)
 
-    def places(self, points: F32, size: Size) -> F32:
+    def project(self, points: F32, size: ProductSize) -> F32:
         """Where points (n, 3) stand in the picture, (n, 2) pixels."""
-        if self.placed is not None:
-            return (self.placed.pixels(points * self.turned) - 0.5).astype(np.float32)
+        if self.photo_camera is not None:
+            return (self.photo_camera.to_pixels(points * self.axis_signs) - 0.5).astype(np.float32)
         box, pixels = size.as_array(), np.array(self.picture.shape[1::-1], np.float32)
         ways = (
             np.stack([RIGHTS[self.side], -UPS[self.side]], 1) / box[:, None] * pixels
         )  # the picture's two directions
         at_floor = (pixels - 1) / 2 - np.array([0, box[1] / 2, 0]) @ ways
         return np.asarray(
-            points @ (ways * self.turned[:, None]).astype(np.float32) + at_floor.astype(np.float32),
+            points @ (ways * self.axis_signs[:, None]).astype(np.float32) + at_floor.astype(np.float32),
             np.float32,
         )
 
-    def sampled(self, at: F32) -> F32:
+    def sample(self, at: F32) -> F32:
         """Linear colours and trust, (n, 4), at places (n, 2) of the picture."""
-        return np.asarray(cv2.LUT(sampled(self.picture, at)[None], self.levels[None])[0], np.float32)
+        return np.asarray(
+            cv2.LUT(sample_bilinear(self.picture, at)[None], self.colour_table[None])[0], np.float32
+        )
 
-    def brightened(self, gain: F32) -> "Projector":
+    def with_gain(self, gain: F32) -> "Projector":
         """With linear colours times `gain`, (3,)."""
-        return replace(self, levels=self.levels * np.append(gain, 1).astype(np.float32))
+        return replace(self, levels=self.colour_table * np.append(gain, 1).astype(np.float32))
 
 
-def projectors(seen: Mapping[View, Seen], unlit: Callable[[F32, F32], F32]) -> list[Projector]:
+def photo_projectors(seen: Mapping[View, PosedPhoto], unlit: Callable[[F32, F32], F32]) -> list[Projector]:
     """The photos, and mirror images for the sides without one. unlit: linear colours (n, 3) without their light, told by those of the photo."""
     found = []
     for view, photo in seen.items():
@@ -91,10 +95,10 @@ def projectors(seen: Mapping[View, Seen], unlit: Callable[[F32, F32], F32]) -> l
         found.append(
             Projector(
                 picture=picture,
-                levels=levels.astype(np.float32),
+                colour_table=levels.astype(np.float32),
                 side=side,
-                placed=photo.placed,
-                turned=_AS_IT_IS,
+                photo_camera=photo.photo_camera,
+                axis_signs=_AS_IT_IS,
             )
         )
     shown = {view.value for view in seen}

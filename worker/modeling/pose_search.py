@@ -16,22 +16,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dam_connector.domain.product import View
-from worker.modeling.cross_sections import Section, from_front, sections_of
-from worker.modeling.families.revolved import ROUND
-from worker.modeling.furniture_fitting import WORDS, Piece, fitted
-from worker.modeling.outlines import Outline, Size, mismatch
+from worker.modeling.cross_sections import Section, candidate_sections, front_view
+from worker.modeling.families.revolved import ROUND_WORDS
+from worker.modeling.furniture_fitting import FURNITURE_WORDS, FurniturePiece, fit_furniture
+from worker.modeling.outlines import Outline, ProductSize, aspect_mismatch
 from worker.modeling.photo_camera import (
     COARSE_CELLS,
-    HERO_FOV,
-    PIXELS,
-    Placed,
-    Seen,
-    camera_at,
-    covered,
-    inside,
-    pillar,
-    placed,
-    upright,
+    COMPARISON_PX,
+    HERO_FOV_DEG,
+    PhotoCamera,
+    PosedPhoto,
+    coverage,
+    fit_camera,
+    inside_points,
+    orbit_camera,
+    rectify_onto_plane,
+    superellipse_prism,
 )
 from worker.modeling.shape import build_shape
 
@@ -49,17 +49,17 @@ _AZIMUTHS = {View.FRONT: 0.0, View.RIGHT: 90.0, View.BACK: 180.0, View.LEFT: 270
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Guess:
+class PoseGuess:
     """One way that photos may have been taken: degrees; square: the exponent of the base that they are first fitted to; section: the
     slices that the product is built up of, if it is."""
 
     elevation: float
     fov: float
     azimuth: float = 0.0
-    square: float = 4.0
+    base_exponent: float = 4.0
     section: Section | None = None
 
-    def cost(self) -> float:
+    def penalty(self) -> float:
         """What an unusual guess must gain to be believed."""
         if not self.azimuth:
             return 0.0 if self.fov else LEVEL_COST
@@ -70,92 +70,99 @@ class Guess:
         )
 
 
-USUAL = Guess(elevation=3.5, fov=16.0)  # of photos of upright sides
-FARTHER = Guess(elevation=2.0, fov=12.0)
-LEVEL = Guess(elevation=0.0, fov=0.0)
+USUAL = PoseGuess(elevation=3.5, fov=16.0)  # of photos of upright sides
+FARTHER = PoseGuess(elevation=2.0, fov=12.0)
+LEVEL = PoseGuess(elevation=0.0, fov=0.0)
 
 
 def _small(outline: Outline) -> Outline:
-    share = PIXELS / max(outline.alpha.shape)
+    share = COMPARISON_PX / max(outline.alpha.shape)
     size = (max(4, round(outline.alpha.shape[1] * share)), max(4, round(outline.alpha.shape[0] * share)))
     alpha = cv2.resize(outline.alpha, size, interpolation=cv2.INTER_AREA)
     return Outline(alpha=alpha, rgb=np.zeros((*alpha.shape, 3), np.uint8))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Straight:
+class RectifiedViews:
     """Outlines as if taken from straight ahead and far away. explained: 0 to 1, how well a coarse shape seen through the guessed
     cameras covers the photos; 1 where nothing had to be guessed. seen: the photos as they are, with the cameras guessed for them.
     piece: what furniture was fitted from, if that explains its photo best."""
 
     outlines: dict[View, Outline]
-    explained: float
-    seen: dict[View, Seen]
-    piece: Piece | None = None
+    coverage: float
+    posed_photos: dict[View, PosedPhoto]
+    furniture: FurniturePiece | None = None
 
 
-def straightened(outlines: Mapping[View, Outline], size: Size, words: str) -> Straight:
+def rectify_views(outlines: Mapping[View, Outline], size: ProductSize, words: str) -> RectifiedViews:
     """The outlines without perspective, elevation and, of a lone three-quarter photo, azimuth."""
     sides = {view: o for view, o in outlines.items() if view in _AZIMUTHS}
-    level = {view: Seen(outline=o) for view, o in outlines.items() if view in _AZIMUTHS or view is View.TOP}
+    level = {
+        view: PosedPhoto(outline=o) for view, o in outlines.items() if view in _AZIMUTHS or view is View.TOP
+    }
     above = {view: o for view, o in outlines.items() if view is View.TOP}
     if sides:
         if (
-            sorted(abs(mismatch(view, o, size)) for view, o in sides.items())[(len(sides) - 1) // 2] < EXACT
+            sorted(abs(aspect_mismatch(view, o, size)) for view, o in sides.items())[(len(sides) - 1) // 2]
+            < EXACT
         ):  # one view may have lost a part
-            return Straight(outlines=sides | above, explained=1.0, seen=level)
+            return RectifiedViews(outlines=sides | above, coverage=1.0, posed_photos=level)
     elif View.HERO not in outlines:  # from above alone
-        return Straight(outlines=dict(outlines), explained=1.0, seen=level)
+        return RectifiedViews(outlines=dict(outlines), coverage=1.0, posed_photos=level)
     if not sides:
         corner = _from_a_corner(
             outlines[View.HERO], {view: _small(o) for view, o in outlines.items()}, size, words
         )
-        return replace(corner, outlines=corner.outlines | above, seen=level | corner.seen)
+        return replace(corner, outlines=corner.outlines | above, seen=level | corner.posed_photos)
     small = {view: _small(o) for view, o in (sides | above).items()}
     best = max(
-        (_tried(small, size, words, guess) for guess in (USUAL, FARTHER, LEVEL)), key=lambda t: t.worth
+        (_tried(small, size, words, guess) for guess in (USUAL, FARTHER, LEVEL)), key=lambda t: t.score
     )
     if best.guess is LEVEL:
-        return Straight(outlines=sides | above, explained=best.explained, seen=level)
+        return RectifiedViews(outlines=sides | above, coverage=best.coverage, posed_photos=level)
     seen = {
-        view: Seen(outline=o, placed=best.where[view].enlarged(_share(o, small[view])))
+        view: PosedPhoto(outline=o, photo_camera=best.cameras[view].scaled(_share(o, small[view])))
         for view, o in sides.items()
     }
     drawn = {
         view: _drawn(view, o, where, size, best.guess, min(DRAWN_PX, max(o.alpha.shape)))
         for view, o in sides.items()
-        if (where := seen[view].placed)
+        if (where := seen[view].photo_camera)
     }
-    return Straight(outlines=drawn | above, explained=best.explained, seen=level | seen)
+    return RectifiedViews(outlines=drawn | above, coverage=best.coverage, posed_photos=level | seen)
 
 
-def _from_a_corner(photo: Outline, small: Mapping[View, Outline], size: Size, words: str) -> Straight:
+def _from_a_corner(
+    photo: Outline, small: Mapping[View, Outline], size: ProductSize, words: str
+) -> RectifiedViews:
     """A three-quarter photo without one from a side: of furniture, of something built up of like slices, or taken for a picture of
     the front. small: that photo and, if there is one, the one from above, reduced."""
     view = View.HERO
     furniture, round_body = (
-        any(word in words.lower() for word in said) for said in (WORDS, ROUND)
+        any(word in words.lower() for word in said) for said in (FURNITURE_WORDS, ROUND_WORDS)
     )  # a table lamp may be both
     ways = (
         [_flat_forms()]
         if furniture and not round_body
         else [_flat_forms(), _section_forms(size, round_body=round_body)]
     )
-    best = max((_searched(small, size, words, forms) for forms in ways), key=lambda t: t.worth)
-    fit = fitted(small[view], size) if furniture and View.TOP not in small else None
-    if fit is not None and fit.explained > best.worth:
-        where = fit.where.enlarged(_share(photo, small[view]))
-        drawn = upright(photo, where, size, 0.0, max(photo.alpha.shape))
-        return Straight(
+    best = max((_searched(small, size, words, forms) for forms in ways), key=lambda t: t.score)
+    fit = fit_furniture(small[view], size) if furniture and View.TOP not in small else None
+    if fit is not None and fit.coverage > best.score:
+        where = fit.photo_camera.scaled(_share(photo, small[view]))
+        drawn = rectify_onto_plane(photo, where, size, 0.0, max(photo.alpha.shape))
+        return RectifiedViews(
             outlines={View.FRONT: drawn},
-            explained=fit.explained,
-            seen={view: Seen(outline=photo, placed=where)},
-            piece=fit.piece,
+            coverage=fit.coverage,
+            posed_photos={view: PosedPhoto(outline=photo, photo_camera=where)},
+            furniture=fit.piece,
         )
-    where = best.where[view].enlarged(_share(photo, small[view]))
+    where = best.cameras[view].scaled(_share(photo, small[view]))
     drawn = _drawn(view, photo, where, size, best.guess, max(photo.alpha.shape))
-    return Straight(
-        outlines={View.FRONT: drawn}, explained=best.explained, seen={view: Seen(outline=photo, placed=where)}
+    return RectifiedViews(
+        outlines={View.FRONT: drawn},
+        coverage=best.coverage,
+        posed_photos={view: PosedPhoto(outline=photo, photo_camera=where)},
     )
 
 
@@ -168,51 +175,55 @@ def _facing(view: View) -> View:
     return View.FRONT if view is View.HERO else view
 
 
-def _drawn(view: View, photo: Outline, seen_by: Placed, size: Size, guess: Guess, pixels: int) -> Outline:
+def _drawn(
+    view: View, photo: Outline, seen_by: PhotoCamera, size: ProductSize, guess: PoseGuess, pixels: int
+) -> Outline:
     if guess.section is not None:
-        return from_front(photo, seen_by, size, guess.section, pixels)
-    return upright(photo, seen_by, size, _AZIMUTHS.get(view, 0.0), pixels)
+        return front_view(photo, seen_by, size, guess.section, pixels)
+    return rectify_onto_plane(photo, seen_by, size, _AZIMUTHS.get(view, 0.0), pixels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
+class PoseTrial:
     """A guess, how well it explains the photos (0 to 1) and where its cameras stand; worth: less what makes it unlikely."""
 
-    guess: Guess
-    explained: float
-    worth: float
-    where: Mapping[View, Placed]
+    guess: PoseGuess
+    coverage: float
+    score: float
+    cameras: Mapping[View, PhotoCamera]
 
 
-def _tried(outlines: Mapping[View, Outline], size: Size, words: str, guess: Guess) -> Tried:
+def _tried(outlines: Mapping[View, Outline], size: ProductSize, words: str, guess: PoseGuess) -> PoseTrial:
     sides = {view: o for view, o in outlines.items() if view is not View.TOP}
     cameras = {
-        view: camera_at(size, _AZIMUTHS.get(view, 0.0) + guess.azimuth, guess.elevation, guess.fov)
+        view: orbit_camera(size, _AZIMUTHS.get(view, 0.0) + guess.azimuth, guess.elevation, guess.fov)
         for view in sides
     }
-    where: dict[View, Placed] = {
-        view: placed(cameras[view], pillar(size, guess.square), o.alpha.shape[1], o.alpha.shape[0])
+    where: dict[View, PhotoCamera] = {
+        view: fit_camera(
+            cameras[view], superellipse_prism(size, guess.base_exponent), o.alpha.shape[1], o.alpha.shape[0]
+        )
         for view, o in sides.items()
     }
     for _ in range(1 if guess.section is None else 2):
-        straight = {_facing(v): _drawn(v, o, where[v], size, guess, PIXELS) for v, o in sides.items()}
+        straight = {_facing(v): _drawn(v, o, where[v], size, guess, COMPARISON_PX) for v, o in sides.items()}
         shape = build_shape(
             straight | {v: o for v, o in outlines.items() if v is View.TOP}, size, words, COARSE_CELLS
         )
-        points = inside(shape)
+        points = inside_points(shape)
         if not len(points):
-            return Tried(guess=guess, explained=0.0, worth=-1.0, where=where)
+            return PoseTrial(guess=guess, coverage=0.0, score=-1.0, cameras=where)
         where = {
-            view: placed(cameras[view], points, o.alpha.shape[1], o.alpha.shape[0], shape.grid.cell / 2)
+            view: fit_camera(cameras[view], points, o.alpha.shape[1], o.alpha.shape[0], shape.grid.cell / 2)
             for view, o in sides.items()
         }
-    explained = float(np.mean([covered(shape, where[view], o.alpha > 0.5) for view, o in sides.items()]))
-    unlikely = guess.cost() + (GUESSED_COST if View.HERO in sides and shape.family == "inflation" else 0.0)
-    return Tried(guess=guess, explained=explained, worth=explained - unlikely, where=where)
+    explained = float(np.mean([coverage(shape, where[view], o.alpha > 0.5) for view, o in sides.items()]))
+    unlikely = guess.penalty() + (GUESSED_COST if View.HERO in sides and shape.family == "inflation" else 0.0)
+    return PoseTrial(guess=guess, coverage=explained, score=explained - unlikely, cameras=where)
 
 
-def _flat_forms() -> list[Guess]:
-    usual = Guess(azimuth=HERO_AZIMUTHS[-2], elevation=HERO_ELEVATIONS[1], fov=HERO_FOV)
+def _flat_forms() -> list[PoseGuess]:
+    usual = PoseGuess(azimuth=HERO_AZIMUTHS[-2], elevation=HERO_ELEVATIONS[1], fov=HERO_FOV_DEG)
     return [
         replace(usual, azimuth=side * azimuth, square=square)
         for azimuth in HERO_AZIMUTHS[::2]
@@ -221,21 +232,25 @@ def _flat_forms() -> list[Guess]:
     ]
 
 
-def _section_forms(size: Size, *, round_body: bool) -> list[Guess]:
-    usual = Guess(azimuth=HERO_AZIMUTHS[-2], elevation=HERO_ELEVATIONS[1], fov=HERO_FOV)
-    forms = [section for square in SQUARES for section in sections_of(size, square, round_body=round_body)]
+def _section_forms(size: ProductSize, *, round_body: bool) -> list[PoseGuess]:
+    usual = PoseGuess(azimuth=HERO_AZIMUTHS[-2], elevation=HERO_ELEVATIONS[1], fov=HERO_FOV_DEG)
+    forms = [
+        section for square in SQUARES for section in candidate_sections(size, square, round_body=round_body)
+    ]
     return [
-        replace(usual, azimuth=side * usual.azimuth, square=f.square, section=f)
+        replace(usual, azimuth=side * usual.azimuth, square=f.exponent, section=f)
         for f in forms
         for side in (1, -1)
     ]
 
 
-def _searched(outlines: Mapping[View, Outline], size: Size, words: str, forms: Iterable[Guess]) -> Tried:
+def _searched(
+    outlines: Mapping[View, Outline], size: ProductSize, words: str, forms: Iterable[PoseGuess]
+) -> PoseTrial:
     """The best of the forms first, then the best elevation with it, then the best azimuth."""
 
-    def best(guesses: Iterable[Guess]) -> Tried:
-        return max((_tried(outlines, size, words, guess) for guess in guesses), key=lambda t: t.worth)
+    def best(guesses: Iterable[PoseGuess]) -> PoseTrial:
+        return max((_tried(outlines, size, words, guess) for guess in guesses), key=lambda t: t.score)
 
     form = best(forms).guess
     level = best(replace(form, elevation=elevation) for elevation in HERO_ELEVATIONS).guess

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from dam_connector.domain.product import View
 from worker.modeling.families import best_proposal
-from worker.modeling.hull_cleanup import without_ghosts
-from worker.modeling.lofting import reasserted
-from worker.modeling.outlines import Outline, Size
-from worker.modeling.shape_evidence import Evidence
-from worker.modeling.voxel_grid import CELLS, Grid
+from worker.modeling.hull_cleanup import remove_phantoms
+from worker.modeling.lofting import restore_outlines
+from worker.modeling.outlines import Outline, ProductSize
+from worker.modeling.shape_evidence import ShapeEvidence
+from worker.modeling.voxel_grid import TOTAL_CELLS, VoxelGrid
 
 F32 = NDArray[np.float32]
 
@@ -25,44 +25,46 @@ class Shape:
     """field: (nx, ny, nz) float32 in cells, inside positive, on `grid`; family and confidence as proposed."""
 
     field: F32
-    grid: Grid
+    grid: VoxelGrid
     family: str
     confidence: float
 
 
-def build_shape(outlines: Mapping[View, Outline], size: Size, words: str = "", cells: int = CELLS) -> Shape:
+def build_shape(
+    outlines: Mapping[View, Outline], size: ProductSize, words: str = "", cells: int = TOTAL_CELLS
+) -> Shape:
     """The shape that the outlines tell; `outlines` holds at least one view. words: the product's category and material."""
     front, side, top = _front(outlines), _side(outlines), outlines.get(View.TOP)
     if front is None and side is not None:  # worked out as if the side were the front, then turned
         turned = build_shape(
-            {View.FRONT: side.mirrored()} | ({View.TOP: top.turned()} if top else {}),
-            size.turned(),
+            {View.FRONT: side.mirrored()} | ({View.TOP: top.transposed()} if top else {}),
+            size.with_width_and_depth_swapped(),
             words,
             cells,
         )
         return replace(
-            turned, field=np.ascontiguousarray(np.swapaxes(turned.field, 0, 2)), grid=Grid(size, cells)
+            turned, field=np.ascontiguousarray(np.swapaxes(turned.field, 0, 2)), grid=VoxelGrid(size, cells)
         )
-    evidence = _evidence(Grid(size, cells), front, side, top, words)
+    evidence = _evidence(VoxelGrid(size, cells), front, side, top, words)
     proposal = best_proposal(evidence)
     field = np.minimum(proposal.field, evidence.hull)
-    if not proposal.whole:
+    if not proposal.is_complete:
         seen = [
             axis
             for axis, outline in ((2, evidence.front), (0, evidence.side), (1, evidence.top))
             if outline is not None
         ]
-        field = reasserted(field, evidence.hull, seen)
+        field = restore_outlines(field, evidence.hull, seen)
     return Shape(field=field, grid=evidence.grid, family=proposal.family, confidence=proposal.confidence)
 
 
 def _evidence(
-    grid: Grid, front: Outline | None, side: Outline | None, top: Outline | None, words: str
-) -> Evidence:
-    f = grid.front(front) if front is not None else None
-    s = grid.side(side) if side is not None else None
-    t = grid.top(top) if top is not None else None
-    hull = grid.box()
+    grid: VoxelGrid, front: Outline | None, side: Outline | None, top: Outline | None, words: str
+) -> ShapeEvidence:
+    f = grid.front_distance(front) if front is not None else None
+    s = grid.side_distance(side) if side is not None else None
+    t = grid.top_distance(top) if top is not None else None
+    hull = grid.box_distance()
     for outline in (
         f[:, :, None] if f is not None else None,
         s.T[None] if s is not None else None,
@@ -71,8 +73,8 @@ def _evidence(
         if outline is not None:
             hull = np.minimum(hull, outline)
     if f is not None and s is not None:
-        hull = without_ghosts(hull, f, s, t)
-    return Evidence(grid=grid, front=f, side=s, top=t, hull=hull, words=words.lower())
+        hull = remove_phantoms(hull, f, s, t)
+    return ShapeEvidence(grid=grid, front=f, side=s, top=t, hull=hull, words=words.lower())
 
 
 def _front(outlines: Mapping[View, Outline]) -> Outline | None:

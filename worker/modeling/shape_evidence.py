@@ -6,19 +6,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.modeling.voxel_grid import MARGIN, Grid
+from worker.modeling.voxel_grid import MARGIN, VoxelGrid
 
 F32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class ShapeEvidence:
     """Outlines as fields in cells, inside positive: front (nx, ny), side (nz, ny), top (nx, nz); None where no view tells.
 
     hull: (nx, ny, nz), what all views together allow. words: the product's category and material in lower case.
     """
 
-    grid: Grid
+    grid: VoxelGrid
     front: F32 | None
     side: F32 | None
     top: F32 | None
@@ -26,17 +26,17 @@ class Evidence:
     words: str
 
     @property
-    def single(self) -> F32 | None:
+    def lone_front(self) -> F32 | None:
         """The front, when no side tells what is behind it; the top may show its outline."""
         return self.front if self.side is None else None
 
-    def says(self, *words: str) -> bool:
+    def mentions(self, *words: str) -> bool:
         """Whether the product's category or material has one of the words."""
         return any(word in self.words for word in words)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
+class ShapeProposal:
     """A family's idea of the product.
 
     field: (nx, ny, nz) float32 in cells, inside positive; what lies beyond the hull is cut off afterwards.
@@ -46,16 +46,16 @@ class Proposal:
 
     field: F32
     family: str
-    claim: float
+    score: float
     confidence: float
-    whole: bool = False
+    is_complete: bool = False
 
 
-def fill(outline: F32) -> float:
+def fill_ratio(outline: F32) -> float:
     """The outline's share of its box."""
     return float((outline[MARGIN:-MARGIN, MARGIN:-MARGIN] > 0).mean())
 
 
-def overlap(a: Any, b: Any) -> float:
+def iou(a: Any, b: Any) -> float:
     """Intersection over union of two masks."""
     return float((a & b).sum() / max(1, (a | b).sum()))

@@ -13,7 +13,7 @@ from PIL import Image
 
 from dam_connector.errors import InputError
 from worker.javascript import Script, ScriptFailed
-from worker.modeling.textured_mesh import Model
+from worker.modeling.textured_mesh import TexturedMesh
 
 UV_WEIGHT, NORMAL_WEIGHT = 2.0, 0.4  # beside a move of the surface by the whole of its size
 MAX_LOST = 0.03  # of a side: more would be stretched to hide what is missing
@@ -32,7 +32,7 @@ answer = String(made.length);
 """
 
 
-def simplified(model: Model, max_triangles: int) -> Model:
+def simplify_mesh(model: TexturedMesh, max_triangles: int) -> TexturedMesh:
     """The model with at most so many triangles, in exactly its own box; as it is when it has no more.
 
     Raises: InputError geometry.too_complex when it cannot be brought down to them.
@@ -64,7 +64,7 @@ def simplified(model: Model, max_triangles: int) -> Model:
     return _of_faces(model, np.frombuffer(data, np.uint32)[: int(count)].reshape(-1, 3))
 
 
-def _of_faces(model: Model, faces: NDArray[np.uint32]) -> Model:
+def _of_faces(model: TexturedMesh, faces: NDArray[np.uint32]) -> TexturedMesh:
     """The model of these faces alone, brought to exactly its box. Raises: InputError geometry.too_complex."""
     used, split = np.unique(faces, return_inverse=True)
     points = model.positions[used]
@@ -78,7 +78,7 @@ def _of_faces(model: Model, faces: NDArray[np.uint32]) -> Model:
             measured=measured,
             limit=limit,
         )
-    points = model.low + (points - low) * (model.extent / np.maximum(extent, 1e-9))
+    points = model.min_corner + (points - low) * (model.extent / np.maximum(extent, 1e-9))
     return replace(
         model,
         positions=points.astype(np.float32),
@@ -88,7 +88,7 @@ def _of_faces(model: Model, faces: NDArray[np.uint32]) -> Model:
     )
 
 
-def with_texture_within(model: Model, side_px: int) -> Model:
+def limit_texture_size(model: TexturedMesh, side_px: int) -> TexturedMesh:
     """The texture and the maps reduced to at most `side_px` on their longer side."""
     texture = None if model.texture is None else _reduced(model.texture, side_px)
     return replace(

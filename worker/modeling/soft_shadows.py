@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.modeling.textured_mesh import unit
+from worker.modeling.textured_mesh import unit_vectors
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]
@@ -25,14 +25,14 @@ _ORDER = np.array(
 )  # Bayer 4 x 4: neighbours look far apart
 
 
-def interleaved(at: I64, size: int) -> I64:
+def interleaved_directions(at: I64, size: int) -> I64:
     """Which of the directions each pixel looks in, (n,): one of sixteen within its tile, other ones in each of 2 x 2 tiles."""
     rows, columns = np.divmod(at, size)
     tile = rows // SIDE % 2 * 2 + columns // SIDE % 2
     return np.asarray(_ORDER[rows % SIDE * SIDE + columns % SIDE] * 4 + tile, np.int64)
 
 
-def on_disc(around: F32) -> F32:
+def disc_offsets(around: F32) -> F32:
     """Offsets evenly over a disc of radius about 1 at right angles to a direction, (64, 3)."""
     k = np.arange(DIRECTIONS)
     radius, angle = np.sqrt((k + 0.5) / len(k)), k * GOLDEN
@@ -44,15 +44,17 @@ def on_disc(around: F32) -> F32:
     )
 
 
-def on_sphere() -> F32:
+def sphere_points() -> F32:
     """Points evenly over the unit sphere, (64, 3): added to a normal they give directions by the cosine law."""
     k = np.arange(DIRECTIONS)
     y = 1 - 2 * (k + 0.5) / len(k)
     radius, angle = np.sqrt(1 - y * y), k * GOLDEN
-    return unit(np.column_stack([radius * np.cos(angle), y, radius * np.sin(angle)]).astype(np.float32))
+    return unit_vectors(
+        np.column_stack([radius * np.cos(angle), y, radius * np.sin(angle)]).astype(np.float32)
+    )
 
 
-def gathered(seen: F32, at: I64, size: int, surface: tuple[F32, F32, float] | None = None) -> F32:
+def gather_neighbours(seen: F32, at: I64, size: int, surface: tuple[F32, F32, float] | None = None) -> F32:
     """What neighbours on the same surface saw, on the average; (size * size, c) as `seen`, 0 where nothing is.
 
     at: which pixels hold something. surface: their normals and points, (n, 3) each, and the metres within which two points
@@ -122,7 +124,7 @@ def _overlap(shape: tuple[int, ...], dy: int, dx: int) -> tuple[tuple[slice, sli
     )
 
 
-def softened(shade: F32, at: I64, size: int) -> F32:
+def soften_shadow(shade: F32, at: I64, size: int) -> F32:
     """A shadow that stays sharp where it is dark and loses the steps of single rays where it is faint, (size * size,)."""
     known = np.zeros(size * size, np.float32)
     known[at] = 1
@@ -135,7 +137,7 @@ def softened(shade: F32, at: I64, size: int) -> F32:
     return np.asarray(soft + (shade - soft) * sharp, np.float32)
 
 
-def spread(values: F32, at: I64, size: int) -> F32:
+def spread_to_neighbours(values: F32, at: I64, size: int) -> F32:
     """Values known at some pixels, carried to the pixels beside them, (size * size,)."""
     known = np.zeros(size * size, np.float32)
     known[at] = 1

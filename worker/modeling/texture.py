@@ -10,22 +10,21 @@ from collections.abc import Iterator, Mapping
 
 import cv2
 import numpy as np
-from embreex import rtcore_scene
-from embreex.mesh_construction import TriangleMesh
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import sparse
 
 from dam_connector.domain.product import View
-from worker.imaging.composition import to_srgb
-from worker.modeling.atlas import Atlas, unfolded
-from worker.modeling.delighting import light, matte, metal
-from worker.modeling.material_estimate import Substance
+from worker.imaging.linear_light import to_srgb
+from worker.modeling.atlas import Atlas, unwrap_mesh
+from worker.modeling.delighting import dielectric_colours, incident_light, metal_colours
+from worker.modeling.material_estimate import MaterialEstimate
 from worker.modeling.normal_map import normal_map
-from worker.modeling.outlines import Size
-from worker.modeling.photo_camera import Seen
-from worker.modeling.photo_projection import Projector, projectors
-from worker.modeling.textured_mesh import Model, unit, vertex_normals
+from worker.modeling.outlines import ProductSize
+from worker.modeling.photo_camera import PosedPhoto
+from worker.modeling.photo_projection import Projector, photo_projectors
+from worker.modeling.ray_casting import RayCaster, ray_caster
+from worker.modeling.textured_mesh import TexturedMesh, unit_vectors, vertex_normals
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
@@ -52,14 +51,14 @@ CREASE = float(np.cos(np.radians(38)))
 JPEG_QUALITY = 88
 
 
-def textured(
+def texture_mesh(
     vertices: F32,
     faces: Faces,
-    seen_from: Mapping[View, Seen],
-    size: Size,
+    seen_from: Mapping[View, PosedPhoto],
+    size: ProductSize,
     texture_px: int,
-    substance: Substance,
-) -> Model:
+    substance: MaterialEstimate,
+) -> TexturedMesh:
     """The mesh with its atlas; `vertices` fill the box of `size` exactly."""
     finest = (
         max(
@@ -69,7 +68,7 @@ def textured(
         * FINER
     )
     smooth = vertex_normals(vertices, faces)
-    bare = substance.is_bare(
+    bare = substance.is_bare_metal(
         np.vstack(
             [
                 s.outline.rgb[::SAMPLED, ::SAMPLED][s.outline.alpha[::SAMPLED, ::SAMPLED] > WELL_INSIDE]
@@ -77,33 +76,33 @@ def textured(
             ]
         )
     )
-    photos = projectors(seen_from, metal if bare else matte)
-    scene = _scene(vertices, faces)
+    photos = photo_projectors(seen_from, metal_colours if bare else dielectric_colours)
+    scene = ray_caster(vertices, faces)
     weights = np.stack([_weights(vertices, scene, smooth, p) for p in photos], 1)
-    fallen = np.ones(len(smooth), np.float32) if bare else light(smooth)
-    places = [p.places(vertices, size) for p in photos]
+    fallen = np.ones(len(smooth), np.float32) if bare else incident_light(smooth)
+    places = [p.project(vertices, size) for p in photos]
     seen = (
-        np.stack([p.sampled(at)[:, :3] for p, at in zip(photos, places, strict=True)], 1)
+        np.stack([p.sample(at)[:, :3] for p, at in zip(photos, places, strict=True)], 1)
         / fallen[:, None, None]
     )
-    gains = _gains(seen, weights, [p.mirror for p in photos])
+    gains = _gains(seen, weights, [p.is_mirrored for p in photos])
     base = _filled(vertices, faces, seen * gains[None], weights)
-    shown = (weights[faces].max(1)[:, [not p.mirror for p in photos]] > MIRRORED).any(1)
-    atlas = unfolded(vertices, faces, texture_px, finest, shown)
-    evened = [p.brightened(gain) for p, gain in zip(photos, gains, strict=True)]
+    shown = (weights[faces].max(1)[:, [not p.is_mirrored for p in photos]] > MIRRORED).any(1)
+    atlas = unwrap_mesh(vertices, faces, texture_px, finest, shown)
+    evened = [p.with_gain(gain) for p, gain in zip(photos, gains, strict=True)]
     weights = np.maximum(weights - SLIGHT * weights.max(1, keepdims=True), 0)
     baked = _baked(atlas, evened, places, weights, base * fallen[:, None], fallen)
     out = io.BytesIO()
     Image.fromarray(baked).save(out, "JPEG", quality=JPEG_QUALITY, subsampling=0, optimize=True)
     maps = {}
     if substance.relief:
-        maps["normal"] = normal_map(baked, atlas.covered, substance.relief)
-    positions = vertices[atlas.vertex]
-    welded, own = smooth[atlas.vertex], vertex_normals(positions, atlas.faces)
-    normals = unit(
+        maps["normal"] = normal_map(baked, atlas.coverage, substance.relief)
+    positions = vertices[atlas.source_vertex]
+    welded, own = smooth[atlas.source_vertex], vertex_normals(positions, atlas.faces)
+    normals = unit_vectors(
         np.where((np.einsum("nd,nd->n", welded, own) > CREASE)[:, None], welded, own).astype(np.float32)
     )
-    return Model(
+    return TexturedMesh(
         positions=positions,
         normals=normals,
         uvs=atlas.uvs,
@@ -115,25 +114,16 @@ def textured(
     )
 
 
-def _scene(vertices: F32, faces: Faces) -> rtcore_scene.EmbreeScene:
-    scene = rtcore_scene.EmbreeScene()
-    TriangleMesh(scene, np.ascontiguousarray(vertices[faces], np.float32))
-    return scene
-
-
-def _weights(vertices: F32, scene: rtcore_scene.EmbreeScene, normals: F32, projector: Projector) -> F32:
+def _weights(vertices: F32, scene: RayCaster, normals: F32, projector: Projector) -> F32:
     """How much each vertex, (n,), trusts the picture: none where it looks away or something stands between."""
-    towards = projector.towards(vertices)
+    towards = projector.directions_to_camera(vertices)
     facing = (normals * towards).sum(1)
     weight = np.where(facing > GRAZING, np.clip(facing, 0, 1) ** FACING, 0).astype(np.float32)
     asked = np.flatnonzero(weight)
     reach = 0.004 * float(np.ptp(vertices, axis=0).max())
     origins = vertices[asked] + normals[asked] * np.float32(reach)
-    hits = scene.run(
-        np.ascontiguousarray(origins, np.float32), np.ascontiguousarray(towards[asked], np.float32)
-    )
-    weight[asked[hits >= 0]] = 0
-    return weight * np.float32(MIRRORED if projector.mirror else 1)
+    weight[asked[scene.is_blocked(origins, towards[asked])]] = 0
+    return weight * np.float32(MIRRORED if projector.is_mirrored else 1)
 
 
 def _gains(seen: F32, weights: F32, mirrored: list[bool]) -> F32:
@@ -191,8 +181,8 @@ def _baked(
             ]
         ),
     )
-    most = weights[atlas.vertex][atlas.faces].max(1)
-    blocks = np.zeros((atlas.nearest.size, 4), np.uint32)
+    most = weights[atlas.source_vertex][atlas.faces].max(1)
+    blocks = np.zeros((atlas.nearest_blocks.size, 4), np.uint32)
     for faces, numbers, filled, group in _alike(atlas, most > FILLED, most.max(1) < SURE):
         planes = slopes[faces][
             :, :, [0, *((4 + 3 * numbers)[:, None] + np.arange(3)).ravel(), *([1, 2, 3] if filled else [])]
@@ -201,8 +191,10 @@ def _baked(
         among[faces] = np.arange(len(faces))
         for first in range(0, len(group), AT_ONCE):
             some = group[first : first + AT_ONCE]
-            at = atlas.drawn.take(some)
-            known = _over_blocks(planes.take(among.take(atlas.face.take(some)), axis=0), at, atlas.width // 2)
+            at = atlas.drawn_blocks.take(some)
+            known = _over_blocks(
+                planes.take(among.take(atlas.block_faces.take(some)), axis=0), at, atlas.width // 2
+            )
             if len(numbers) == 1 and not filled:
                 colour = photos[numbers[0]].sampled(known[:, 1:3])
             else:
@@ -217,11 +209,11 @@ def _baked(
                 colour /= colour[:, 3:].copy()
             colour /= np.maximum(known[:, :1], LEAST_LIGHT)
             blocks[at] = to_srgb(colour).view(np.uint32).reshape(4, -1).T
-    source = atlas.nearest.ravel().copy()  # seen from afar, texels around a chart are averaged into it
-    source[atlas.drawn] = atlas.drawn
+    source = atlas.nearest_blocks.ravel().copy()  # seen from afar, texels around a chart are averaged into it
+    source[atlas.drawn_blocks] = atlas.drawn_blocks
     spread = (
         blocks.take(source, axis=0)
-        .reshape(*atlas.nearest.shape, 2, 2)
+        .reshape(*atlas.nearest_blocks.shape, 2, 2)
         .swapaxes(1, 2)
         .reshape(atlas.height, atlas.width)
     )
@@ -251,7 +243,7 @@ def _alike(
     """Faces that take their colour from the same photos, (m, k), and are filled or not, (m,): the faces, the photos, whether filled, and the
     blocks, as places in `drawn`. So no photo's texels need to be picked out of others'."""
     kind = (np.column_stack([photos, filled]) @ (1 << np.arange(photos.shape[1] + 1))).astype(np.uint16)
-    of_block = kind.take(atlas.face)
+    of_block = kind.take(atlas.block_faces)
     for group in np.split(np.argsort(of_block, kind="stable"), np.cumsum(np.bincount(of_block))[:-1]):
         if len(group):
             faces = np.flatnonzero(kind == of_block[group[0]])
@@ -265,7 +257,7 @@ def _slopes(atlas: Atlas, values: F32) -> F32:
     """
     corners, known = (
         atlas.texels[atlas.faces].astype(np.float64),
-        values[atlas.vertex][atlas.faces].astype(np.float64),
+        values[atlas.source_vertex][atlas.faces].astype(np.float64),
     )
     middle, mean = corners.mean(1), known.mean(1)
     off = corners - middle[:, None]

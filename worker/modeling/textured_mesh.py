@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 F32 = NDArray[np.float32]
-MAPS = ("normal", "metallic_roughness", "occlusion", "emissive")
+MAP_NAMES = ("normal", "metallic_roughness", "occlusion", "emissive")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
+class TexturedMesh:
     """A mesh with one PBR material.
 
     positions: (n, 3) float32, metres, Y up, +Z front. normals: (n, 3) float32, unit. uvs: (n, 2) float32, origin at the
@@ -31,23 +31,23 @@ class Model:
     maps: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
-    def pictured(self) -> bool:
+    def has_pictures(self) -> bool:
         """Whether it has a picture on its surface."""
         return self.texture is not None or bool(self.maps)
 
     @property
-    def low(self) -> F32:
+    def min_corner(self) -> F32:
         """The bounding box' lower corner, (3,) metres."""
         return np.asarray(self.positions.min(0), np.float32)
 
     @property
-    def high(self) -> F32:
+    def max_corner(self) -> F32:
         return np.asarray(self.positions.max(0), np.float32)
 
     @property
     def extent(self) -> F32:
         """Width, height, depth in metres."""
-        return np.asarray(self.high - self.low, np.float32)
+        return np.asarray(self.max_corner - self.min_corner, np.float32)
 
 
 def vertex_normals(positions: F32, faces: NDArray[np.uint32]) -> F32:
@@ -60,10 +60,10 @@ def vertex_normals(positions: F32, faces: NDArray[np.uint32]) -> F32:
             normals[:, axis] += np.bincount(
                 faces[:, corner], weights=weighted[:, axis], minlength=len(positions)
             ).astype(np.float32)
-    return unit(normals)
+    return unit_vectors(normals)
 
 
-def tangents(model: Model) -> F32:
+def tangents(model: TexturedMesh) -> F32:
     """(n, 4) float32: along the uvs' u at each vertex, at right angles to its normal, and the side that v lies on."""
     corners, uvs = model.positions[model.faces], model.uvs[model.faces]
     one, two = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
@@ -86,14 +86,14 @@ def tangents(model: Model) -> F32:
     aside = np.cross(
         model.normals, np.where(np.abs(model.normals[:, :1]) < 0.9, [[1.0, 0, 0]], [[0, 1.0, 0]])
     )
-    tangent = unit(np.where(lost[:, None], aside, flat).astype(np.float32))
+    tangent = unit_vectors(np.where(lost[:, None], aside, flat).astype(np.float32))
     side = np.where(
         (np.cross(model.normals, tangent) * summed["v"]).sum(1) > 0, -1.0, 1.0
     )  # v runs down the picture
     return np.column_stack([tangent, side]).astype(np.float32)
 
 
-def unit(vectors: F32) -> F32:
+def unit_vectors(vectors: F32) -> F32:
     """Vectors of length one; those of no length point up."""
     length = np.sqrt(np.einsum("nd,nd->n", vectors, vectors))
     out = np.asarray(vectors / np.maximum(length, 1e-20)[:, None], np.float32)
@@ -102,6 +102,6 @@ def unit(vectors: F32) -> F32:
     return out
 
 
-def dot(one: F32, two: F32) -> F32:
+def row_dot(one: F32, two: F32) -> F32:
     """Row by row, (n,): a third of what a product and its sum take."""
     return np.asarray(np.einsum("nd,nd->n", one, two), np.float32)

@@ -7,16 +7,16 @@ import numpy as np
 
 from dam_connector.domain.rules import Motion
 from worker.imaging.cutout import Cutout
-from worker.modeling.camera import Camera, camera_for
-from worker.modeling.render import Look, Stage
-from worker.modeling.textured_mesh import Model
+from worker.modeling.camera import Camera, named_camera
+from worker.modeling.render import Renderer, RenderOptions
+from worker.modeling.textured_mesh import TexturedMesh
 
 OBLIQUE = 5.0  # degrees above the ground: from there on, what stands on it shows its depth
 LEAST_PX = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shot:
+class RenderedView:
     """One picture of a model. name: the view, or the number within a turn; oblique: seen from above."""
 
     name: str
@@ -24,14 +24,14 @@ class Shot:
     oblique: bool
 
 
-def photographed(
-    model: Model, view: str, motion: str, frames: int, box_px: tuple[float, float]
-) -> Iterator[Shot]:
+def render_views(
+    model: TexturedMesh, view: str, motion: str, frames: int, box_px: tuple[float, float]
+) -> Iterator[RenderedView]:
     """The model from a view, or a full turn from there on, as large as fits a box of so many pixels.
 
     In a turn every picture has the same scale, and the axis of the turn stands still. Raises: KeyError for an unknown view.
     """
-    first = camera_for(model.low, model.high, view)
+    first = named_camera(model.min_corner, model.max_corner, view)
     cameras = [first]
     if motion != Motion.STILL:
         cameras = [replace(first, azimuth=first.azimuth + 360 * n / frames) for n in range(frames)]
@@ -43,18 +43,18 @@ def photographed(
     across, down = (1 + (low[0] + high[0]) / 2) * size / 2, (1 - (low[1] + high[1]) / 2) * size / 2
     left, top = max(0, round(across - width / 2)), max(0, round(down - height / 2))
     frame = (left, top, left + int(width), top + int(height))
-    stage = Stage(model)
+    stage = Renderer(model)
     for number, camera in enumerate(cameras, 1):
-        rgb, alpha = stage.render(camera, size, Look(background=None, shadow=False))
+        rgb, alpha = stage.render(camera, size, RenderOptions(background=None, shadow=False))
         name = view if motion == Motion.STILL else f"{number:02d}"
-        yield Shot(
+        yield RenderedView(
             name=name,
             cutout=Cutout(rgb=rgb, alpha=alpha, confidence=1.0, frame=frame),
             oblique=first.elevation > OBLIQUE,
         )
 
 
-def _reach(model: Model, cameras: list[Camera]) -> tuple[np.ndarray, np.ndarray]:
+def _reach(model: TexturedMesh, cameras: list[Camera]) -> tuple[np.ndarray, np.ndarray]:
     """The lower and the upper corner, in picture units, of all that any of the cameras sees; a turn's is as wide on both sides."""
     seen = [camera.project(model.positions) for camera in cameras]
     low, high = np.min([s.min(0) for s in seen], 0), np.max([s.max(0) for s in seen], 0)

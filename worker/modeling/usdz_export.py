@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from pxr import Gf, Sdf, Tf, Usd, UsdGeom, UsdShade, UsdUtils, Vt
 
-from worker.modeling.textured_mesh import Model
+from worker.modeling.textured_mesh import TexturedMesh
 
 PNG = b"\x89PNG"
 _INPUTS = {  # for each picture: the surface's input, its type, and the picture's channel
@@ -23,7 +23,7 @@ _INPUTS = {  # for each picture: the surface's input, its type, and the picture'
 }
 
 
-def write_usdz(model: Model, name: str) -> bytes:
+def write_usdz(model: TexturedMesh, name: str) -> bytes:
     """The model as a USDZ package of the same size and look."""
     with tempfile.TemporaryDirectory(prefix="usdz-") as folder:
         layer, package = Path(folder) / "model.usdc", Path(folder) / "model.usdz"
@@ -39,13 +39,13 @@ def write_usdz(model: Model, name: str) -> bytes:
 
 def read_usdz_sku(data: bytes) -> str:
     """The SKU that a package carries, or an empty text when it carries none or cannot be opened."""
-    with opened(data) as stage:
+    with open_usdz(data) as stage:
         prim = stage.GetDefaultPrim() if stage else None  # lives only as long as its stage
         return str(prim.GetCustomDataByKey("sku") or "") if prim else ""
 
 
 @contextmanager
-def opened(data: bytes) -> Iterator[Usd.Stage | None]:
+def open_usdz(data: bytes) -> Iterator[Usd.Stage | None]:
     """The package's stage, as long as it is in use; None when OpenUSD cannot open it. OpenUSD wants a file."""
     with tempfile.TemporaryDirectory(prefix="usdz-") as folder:
         package = Path(folder) / "model.usdz"
@@ -57,7 +57,7 @@ def opened(data: bytes) -> Iterator[Usd.Stage | None]:
         yield stage
 
 
-def _write_stage(model: Model, name: str, path: str, pictures: Mapping[str, str]) -> None:
+def _write_stage(model: TexturedMesh, name: str, path: str, pictures: Mapping[str, str]) -> None:
     stage = Usd.Stage.CreateNew(path)
     UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.y)
     UsdGeom.SetStageMetersPerUnit(stage, 1.0)
@@ -71,7 +71,7 @@ def _write_stage(model: Model, name: str, path: str, pictures: Mapping[str, str]
     mesh.CreateNormalsAttr(Vt.Vec3fArray.FromNumpy(np.ascontiguousarray(model.normals)))
     mesh.SetNormalsInterpolation(UsdGeom.Tokens.vertex)
     mesh.CreateSubdivisionSchemeAttr(UsdGeom.Tokens.none)
-    mesh.CreateExtentAttr([Gf.Vec3f(*map(float, model.low)), Gf.Vec3f(*map(float, model.high))])
+    mesh.CreateExtentAttr([Gf.Vec3f(*map(float, model.min_corner)), Gf.Vec3f(*map(float, model.max_corner))])
     st = UsdGeom.PrimvarsAPI(mesh).CreatePrimvar(
         "st", Sdf.ValueTypeNames.TexCoord2fArray, UsdGeom.Tokens.vertex
     )
@@ -80,7 +80,7 @@ def _write_stage(model: Model, name: str, path: str, pictures: Mapping[str, str]
     stage.GetRootLayer().Save()
 
 
-def _material(stage: Usd.Stage, model: Model, pictures: Mapping[str, str]) -> UsdShade.Material:
+def _material(stage: Usd.Stage, model: TexturedMesh, pictures: Mapping[str, str]) -> UsdShade.Material:
     material = UsdShade.Material.Define(stage, "/Product/Material")
     surface = UsdShade.Shader.Define(stage, "/Product/Material/Surface")
     surface.CreateIdAttr("UsdPreviewSurface")

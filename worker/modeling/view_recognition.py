@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from dam_connector.domain.product import View
-from worker.modeling.outlines import Outline, Size, mismatch
-from worker.modeling.photo_camera import camera_at, pillar
+from worker.modeling.outlines import Outline, ProductSize, aspect_mismatch
+from worker.modeling.photo_camera import orbit_camera, superellipse_prism
 from worker.modeling.pose_search import HERO_AZIMUTHS, HERO_ELEVATIONS
 
 OFF, FITS = (
@@ -21,7 +21,7 @@ OBLIQUE_FITS = 0.08
 _ORDER = (View.FRONT, View.RIGHT, View.TOP, View.BACK, View.LEFT)
 
 
-def recognised(outlines: Mapping[View, Outline], size: Size) -> dict[View, View]:
+def recognise_views(outlines: Mapping[View, Outline], size: ProductSize) -> dict[View, View]:
     """What each photo shows, by what it is called, where these differ; nothing where dimensions were guessed from the photos.
 
     A photo shows another side only where that side's own photo is missing or contradicts itself too; a lone photo that fits no side may
@@ -47,15 +47,15 @@ def recognised(outlines: Mapping[View, Outline], size: Size) -> dict[View, View]
     return {} if clashing else found
 
 
-def _miss(view: View, photo: Outline, size: Size) -> float:
-    return float(np.log(1 + mismatch(view, photo, size)))
+def _miss(view: View, photo: Outline, size: ProductSize) -> float:
+    return float(np.log(1 + aspect_mismatch(view, photo, size)))
 
 
-def _oblique(size: Size) -> Iterator[float]:
+def _oblique(size: ProductSize) -> Iterator[float]:
     """The proportions that the product's box, its edges rounded, has from usual three-quarter cameras."""
     for exponent in (2.0, 6.0):
-        points = pillar(size, exponent)
+        points = superellipse_prism(size, exponent)
         for azimuth in HERO_AZIMUTHS:
             for elevation in HERO_ELEVATIONS:
-                width, height = np.ptp(camera_at(size, azimuth, elevation, 0.0).project(points), axis=0)
+                width, height = np.ptp(orbit_camera(size, azimuth, elevation, 0.0).project(points), axis=0)
                 yield float(width / height)

@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.modeling.outlines import Outline, Size
+from worker.modeling.outlines import Outline, ProductSize
 
 F32 = NDArray[np.float32]
 
-CELLS = 2_000_000  # in the product's box: about 126 a side for a cube
+TOTAL_CELLS = 2_000_000  # in the product's box: about 126 a side for a cube
 LONGEST = 288  # along one side, so that long thin products stay affordable
 FEWEST = 20  # along one side, so that flat products keep a shape
 MARGIN = 3
@@ -21,14 +21,14 @@ FINE = (
 THIN = 7  # fine cells: parts narrower than this are widened by one cell, or smoothing would tear them
 
 
-class Grid:
+class VoxelGrid:
     """Cells over the product's box and a margin around it.
 
     counts: cells along width, height and depth within the box. step: their sizes in metres; cell: the largest of them.
     x, y, z: the cells' centres in metres, margin included, y from the floor.
     """
 
-    def __init__(self, size: Size, cells: int = CELLS) -> None:
+    def __init__(self, size: ProductSize, cells: int = TOTAL_CELLS) -> None:
         lengths = size.as_array().astype(float)
         wanted = max((lengths.prod() / cells) ** (1 / 3), lengths.max() / LONGEST)
         self.size = size
@@ -47,7 +47,7 @@ class Grid:
         """The first cell's centre."""
         return np.array([self.x[0], self.y[0], self.z[0]], np.float32)
 
-    def box(self) -> F32:
+    def box_distance(self) -> F32:
         """Cells to the nearest face of the product's box."""
         x, y, z = (
             np.minimum(i + 0.5, n - i - 0.5).astype(np.float32)
@@ -55,15 +55,15 @@ class Grid:
         )
         return np.minimum(np.minimum(x[:, None, None], y[None, :, None]), z[None, None, :])
 
-    def front(self, seen: Outline) -> F32:
+    def front_distance(self, seen: Outline) -> F32:
         """(nx, ny)."""
         return np.ascontiguousarray(_laid(seen, self.counts[0], self.counts[1])[::-1].T)
 
-    def side(self, seen: Outline) -> F32:
+    def side_distance(self, seen: Outline) -> F32:
         """(nz, ny): from the right, image right is -Z."""
         return np.ascontiguousarray(_laid(seen, self.counts[2], self.counts[1])[::-1, ::-1].T)
 
-    def top(self, seen: Outline) -> F32:
+    def top_distance(self, seen: Outline) -> F32:
         """(nx, nz): from above, image up is -Z, so rows run along +Z."""
         return np.ascontiguousarray(_laid(seen, self.counts[0], self.counts[2]).T)
 

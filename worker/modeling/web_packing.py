@@ -14,8 +14,8 @@ from PIL import Image
 
 from dam_connector.errors import InputError
 from worker.gltf.document import read_json
-from worker.modeling.glb_export import Blob, document, material
-from worker.modeling.textured_mesh import Model
+from worker.modeling.glb_export import BinaryBuffer, gltf_material, new_document
+from worker.modeling.textured_mesh import TexturedMesh
 
 DRACO, WEBP = "KHR_draco_mesh_compression", "EXT_texture_webp"
 POSITION_BITS = 13  # of the longest side: an eighth of a thousandth
@@ -29,18 +29,18 @@ WEBP_QUALITY, WEBP_METHOD = (
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
+class PackedMesh:
     """What is inside a Draco stream. extent: width, height, depth in metres."""
 
     triangles: int
     extent: NDArray[np.float64]
 
 
-def write_web(model: Model, name: str, extras: Mapping[str, str] | None = None) -> bytes:
+def write_web_glb(model: TexturedMesh, name: str, extras: Mapping[str, str] | None = None) -> bytes:
     """The model as a small GLB: one node, one mesh, one material."""
-    doc = document(extras)
-    blob = Blob(doc)
-    textured = model.pictured
+    doc = new_document(extras)
+    blob = BinaryBuffer(doc)
+    textured = model.has_pictures
     stream = DracoPy.encode(
         model.positions,
         model.faces,
@@ -77,10 +77,12 @@ def write_web(model: Model, name: str, extras: Mapping[str, str] | None = None) 
         accessor.byteOffset = None  # they have no view of their own
     doc.accessors.extend(accessors)
     attributes = gltf.Attributes(POSITION=0, NORMAL=1, TEXCOORD_0=3 if textured else None)
-    draco = {DRACO: {"bufferView": blob.view(stream), "attributes": named}}
+    draco = {DRACO: {"bufferView": blob.add_view(stream), "attributes": named}}
     doc.extensionsUsed, doc.extensionsRequired = [DRACO], [DRACO]
     doc.materials.append(
-        material(model, name, lambda data: blob.picture(_webp(data), mime="image/webp", extension=WEBP))
+        gltf_material(
+            model, name, lambda data: blob.add_picture(_webp(data), mime="image/webp", extension=WEBP)
+        )
     )
     if textured:
         doc.extensionsUsed.append(WEBP)
@@ -101,7 +103,7 @@ def _webp(texture: bytes) -> bytes:
     return out.getvalue()
 
 
-def read_packed(data: bytes) -> Packed:
+def read_web_glb(data: bytes) -> PackedMesh:
     """What the Draco stream of a web GLB holds.
 
     Raises: InputError file.unreadable.
@@ -111,7 +113,7 @@ def read_packed(data: bytes) -> Packed:
         view = doc["bufferViews"][doc["meshes"][0]["primitives"][0]["extensions"][DRACO]["bufferView"]]
         start = 28 + int.from_bytes(data[12:16], "little") + view.get("byteOffset", 0)
         mesh = DracoPy.decode(data[start : start + view["byteLength"]])
-        return Packed(triangles=len(mesh.faces), extent=np.ptp(np.asarray(mesh.points, float), axis=0))
+        return PackedMesh(triangles=len(mesh.faces), extent=np.ptp(np.asarray(mesh.points, float), axis=0))
     except (KeyError, IndexError, TypeError, ValueError, DracoPy.FileTypeException) as error:
         raise InputError(
             "file.unreadable", f"The web GLB cannot be read ({type(error).__name__})."

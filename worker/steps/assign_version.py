@@ -17,4 +17,4 @@ def assign_version(work: Work, services: Services) -> Work:
         run_id=work.run_id,
         rules_fingerprint=work.rules_fingerprint,
     )
-    return replace(work, version_id=version_id, number=number).with_names(services)
+    return replace(work, version_id=version_id, number=number).with_file_names(services)

@@ -2,14 +2,13 @@
 
 from dataclasses import replace
 
-from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.product import INSPIRATION, View
 from dam_connector.domain.rules import LOCAL, PHOTO
 from dam_connector.domain.run import RunKind
 from dam_connector.errors import InputError
 from dam_connector.wiring import Services
-from worker.cache import photo_of
-from worker.imaging.decode import LONGEST_PX, WORK_SIDE_PX
+from worker.cache import cached_photo
+from worker.imaging.decode import MAX_SIDE_PX, MODEL_PHOTO_MAX_PX
 from worker.work import Work
 
 MODEL_VIEWS = (View.FRONT, View.RIGHT, View.BACK, View.LEFT, View.TOP, View.HERO)
@@ -31,13 +30,13 @@ def collect_sources(work: Work, services: Services) -> Work:
         LOCAL,
         "",
     }  # our own code needs one photo
-    longest_px = WORK_SIDE_PX if work.deliverable.kind is RunKind.IMAGE else LONGEST_PX
+    longest_px = MAX_SIDE_PX if work.deliverable.kind is RunKind.IMAGE else MODEL_PHOTO_MAX_PX
     for view in wanted:
         sha256 = work.sources.get(view.value)
         if sha256 is None:
             continue
         try:
-            photo_of(services, sha256, f"/images/{view.value}", longest_px)
+            cached_photo(services, sha256, f"/images/{view.value}", longest_px)
             usable[view.value] = sha256
         except InputError as error:
             refused.append(error)
@@ -53,7 +52,7 @@ def collect_sources(work: Work, services: Services) -> Work:
             )
         )
     if refused:
-        services.products.add_issues(work.product.sku, tuple(_as_issue(e) for e in refused))
+        services.products.add_issues(work.product.sku, tuple(e.to_issue() for e in refused))
     if INSPIRATION in work.sources and work.deliverable.style == "lifestyle":
         usable[INSPIRATION] = work.sources[INSPIRATION]
     return replace(work, sources=usable)
@@ -83,9 +82,3 @@ def _wanted(work: Work) -> tuple[View, ...]:
     if work.deliverable.views:
         return tuple(View(v) for v in work.deliverable.views)
     return RENDITION_VIEWS if work.deliverable.kind is RunKind.IMAGE else MODEL_VIEWS
-
-
-def _as_issue(error: InputError) -> Issue:
-    return issue(
-        error.issue_code, str(error), pointer=error.pointer, measured=error.measured, limit=error.limit
-    )

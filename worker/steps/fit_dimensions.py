@@ -9,9 +9,9 @@ import numpy as np
 
 from dam_connector.domain.product import Dimensions
 from dam_connector.wiring import Services
-from worker.cache import model_of
+from worker.cache import cached_model
 from worker.modeling.glb_export import write_glb
-from worker.modeling.textured_mesh import Model
+from worker.modeling.textured_mesh import TexturedMesh
 from worker.work import Work
 
 MAX_STRETCH = 0.03  # more than this per axis is another product's shape, or a lost part
@@ -22,14 +22,14 @@ def fit_dimensions(work: Work, services: Services) -> Work:
 
     Reads: raw_model, the product's dimensions. Adds: raw_model. Raises: InputError file.unreadable, geometry.empty.
     """
-    model = model_of(services, work.model)
+    model = cached_model(services, work.model)
     fitted = fit(model, work.product.dimensions)
     if fitted is model:
         return work
     return replace(work, raw_model=services.blobs.put(write_glb(fitted, work.product.sku)))
 
 
-def fit(model: Model, known: Dimensions) -> Model:
+def fit(model: TexturedMesh, known: Dimensions) -> TexturedMesh:
     """The model scaled and placed; itself when it already fits."""
     wanted = np.array([known.width_m or np.nan, known.height_m or np.nan, known.depth_m or np.nan])
     ratio = wanted / np.maximum(model.extent, 1e-9)
@@ -39,8 +39,8 @@ def fit(model: Model, known: Dimensions) -> Model:
     else:
         even = ratio[1] if sure[1] else float(np.nanmean(ratio))
         scale = np.where(sure & (np.abs(ratio / even - 1) <= MAX_STRETCH), ratio, even)
-    centre = (model.low + model.high) / 2
-    offset = np.array([centre[0], model.low[1], centre[2]])
+    centre = (model.min_corner + model.max_corner) / 2
+    offset = np.array([centre[0], model.min_corner[1], centre[2]])
     if np.abs(scale - 1).max() < 1e-6 and np.abs(offset).max() < 1e-6:
         return model
     positions = ((model.positions - offset) * scale).astype(np.float32)

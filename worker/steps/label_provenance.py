@@ -5,8 +5,8 @@ import json
 from dataclasses import replace
 
 from dam_connector import __version__
-from dam_connector.domain.alt_text import alt_text
-from dam_connector.domain.file_names import GLBS
+from dam_connector.domain.asset_texts import alt_text
+from dam_connector.domain.file_names import GLB_FORMATS
 from dam_connector.domain.issue import issue
 from dam_connector.domain.product import INSPIRATION
 from dam_connector.domain.rules import PHOTO
@@ -14,10 +14,21 @@ from dam_connector.domain.run import RunKind
 from dam_connector.domain.version import VersionFile
 from dam_connector.wiring import Services
 from worker.gltf.document import read_json
-from worker.imaging.content_credentials import SIGNABLE, credential_of, read_manifest, signed
-from worker.imaging.metadata import cleaned, mime_of, read_labels, relabel, source_type
+from worker.imaging.content_credentials import (
+    SIGNABLE_MIME_TYPES,
+    load_credential,
+    read_manifest,
+    sign_picture,
+)
+from worker.imaging.metadata import (
+    clean_metadata,
+    digital_source_type,
+    picture_mime,
+    read_metadata,
+    write_metadata,
+)
 from worker.modeling.usdz_export import read_usdz_sku
-from worker.work import PHOTO_LABEL, Work
+from worker.work import PHOTO_LABEL_PREFIX, Work
 
 
 def label_provenance(work: Work, services: Services) -> Work:
@@ -26,7 +37,11 @@ def label_provenance(work: Work, services: Services) -> Work:
     Reads: files, version, provenance. Adds: files, provenance, issue label.lost when a label cannot be read back.
     """
     p, d = work.product, work.deliverable
-    kept = {k.removeprefix(PHOTO_LABEL): v for k, v in work.provenance.items() if k.startswith(PHOTO_LABEL)}
+    kept = {
+        k.removeprefix(PHOTO_LABEL_PREFIX): v
+        for k, v in work.provenance.items()
+        if k.startswith(PHOTO_LABEL_PREFIX)
+    }
     generator = work.provenance.get("generator", "local")
     rendered = d.kind is RunKind.MODEL or d.made_from != PHOTO
     labels = {
@@ -38,7 +53,7 @@ def label_provenance(work: Work, services: Services) -> Work:
         "title": p.name,
         "description": p.description,
         "tool": f"dam-connector {__version__}",
-        "source_type": source_type(
+        "source_type": digital_source_type(
             rendered=rendered,
             style=d.style,
             generator=generator,
@@ -46,7 +61,7 @@ def label_provenance(work: Work, services: Services) -> Work:
             cut_only="generated" in work.provenance,
         ),
     }
-    credential = credential_of(services.settings)
+    credential = load_credential(services.settings)
     ingredients = _ingredients(work, services) if credential else {}
     for file in work.files:
         own = {
@@ -54,8 +69,8 @@ def label_provenance(work: Work, services: Services) -> Work:
             "alt_text": alt_text(p, file.view or str(work.facts.get("view") or d.camera), style=d.style),
         }
         labelled, lost = _labelled(services.blobs.get(file.sha256), file, own)
-        if credential and file.mime in SIGNABLE:
-            labelled = signed(
+        if credential and file.mime in SIGNABLE_MIME_TYPES:
+            labelled = sign_picture(
                 labelled,
                 file.mime,
                 credential,
@@ -88,8 +103,8 @@ def _ingredients(work: Work, services: Services) -> dict[str, tuple[str, bytes]]
     found = {}
     for view, sha256 in work.sources.items():
         data = services.blobs.get(sha256)
-        mime = mime_of(data)
-        if view != INSPIRATION and mime in SIGNABLE:
+        mime = picture_mime(data)
+        if view != INSPIRATION and mime in SIGNABLE_MIME_TYPES:
             found[view] = (mime, data)
     return found
 
@@ -104,14 +119,14 @@ def _labelled(data: bytes, file: VersionFile, labels: dict[str, str]) -> tuple[b
         file.format == "usdz"
     ):  # labelled when it was written: a package cannot be changed without breaking its alignment
         return data, [] if read_usdz_sku(data) == labels["sku"] else ["sku"]
-    wanted = cleaned(labels)
-    if file.format in GLBS:
+    wanted = clean_metadata(labels)
+    if file.format in GLB_FORMATS:
         data = relabel_glb(data, wanted)
         asset = read_json(data).get("asset")
         found = asset.get("extras", {}) if isinstance(asset, dict) else {}
     else:
-        data = relabel(data, wanted)
-        found = read_labels(data)
+        data = write_metadata(data, wanted)
+        found = read_metadata(data)
     return data, [name for name, value in wanted.items() if found.get(name) != value]
 
 

@@ -8,14 +8,14 @@ from dam_connector.domain.rules import LOCAL
 from dam_connector.ports import Provider
 from dam_connector.usecases.provider_orders import Order
 from dam_connector.wiring import Services
-from worker.cache import keeper, photo_of
-from worker.generators import by_first, come, prompt_of
+from worker.cache import cached_cutter, cached_photo
+from worker.generators import await_result, first_good, provider_prompt
 from worker.imaging.cutout import Cutout
-from worker.imaging.decode import LONGEST_PX, Photo
+from worker.imaging.decode import MODEL_PHOTO_MAX_PX, Photo
 from worker.imaging.photo_quality import same_picture_issues, source_issues, wrong_view_issues
 from worker.modeling.build import build_model
 from worker.modeling.glb_export import write_glb
-from worker.work import Work, photo_labels
+from worker.work import Work, merge_photo_labels
 
 LOCAL_FACTS = ("family", "confidence", "views")
 
@@ -30,7 +30,7 @@ def make_model(work: Work, services: Services) -> Work:
     def by(work: Work, name: str) -> Work:
         return _make_locally(work, services) if name == LOCAL else _make_remotely(work, services, name)
 
-    made = by_first(work, by, enough=_sure_enough, made=work.raw_model is not None)
+    made = first_good(work, by, is_good=_sure_enough, has_result=work.raw_model is not None)
     if _sure_enough(made):
         return made
     measured, limit = made.facts["confidence"], made.deliverable.min_confidence
@@ -44,8 +44,10 @@ def _sure_enough(work: Work) -> bool:
 
 
 def _make_remotely(work: Work, services: Services, name: str) -> Work:
-    came = come(work, services, name, lambda provider: _order(work, provider))
-    kept = came.work.without("model.").issues  # what was said of a local model before does not hold here
+    came = await_result(work, services, name, lambda provider: _order(work, provider))
+    kept = came.work.without_issues(
+        "model."
+    ).issues  # what was said of a local model before does not hold here
     facts = {name: fact for name, fact in came.work.facts.items() if name not in LOCAL_FACTS}
     return replace(came.work, raw_model=came.files[0], issues=kept, facts=facts)
 
@@ -60,7 +62,7 @@ def _order(work: Work, provider: Provider) -> Order:
     return Order(
         product=work.product,
         pictures=pictures,
-        prompt=prompt_of(work, provider),
+        prompt=provider_prompt(work, provider),
         max_triangles=d.max_triangles,
         texture_px=d.texture_px,
     )
@@ -71,8 +73,8 @@ def _make_locally(work: Work, services: Services) -> Work:
     cutouts: dict[View, Cutout] = {}
     for view, sha256 in work.sources.items():
         where = f"/images/{view}"
-        photos[view] = photo = photo_of(services, sha256, where, LONGEST_PX)
-        cutouts[View(view)] = cutout = keeper(services, sha256)(photo, where)
+        photos[view] = photo = cached_photo(services, sha256, where, MODEL_PHOTO_MAX_PX)
+        cutouts[View(view)] = cutout = cached_cutter(services, sha256)(photo, where)
         work = work.with_issues(*source_issues(photo, cutout, view))
     work = work.with_issues(
         *same_picture_issues(photos), *wrong_view_issues(cutouts, work.product.dimensions)
@@ -85,11 +87,11 @@ def _make_locally(work: Work, services: Services) -> Work:
     work = work.with_issues(*built.issues).with_facts(
         family=built.family,
         confidence=built.confidence,
-        views=", ".join(built.shown.get(view, view) for view in cutouts),
+        views=", ".join(built.actual_views.get(view, view) for view in cutouts),
     )
     raw = services.blobs.put(write_glb(built.model, product.sku))
-    made_by = {**photo_labels(p.labels for p in photos.values()), "generator": LOCAL}
+    made_by = {**merge_photo_labels(p.metadata for p in photos.values()), "generator": LOCAL}
     sources = {
-        str(built.shown.get(View(view), view)): sha256 for view, sha256 in work.sources.items()
+        str(built.actual_views.get(View(view), view)): sha256 for view, sha256 in work.sources.items()
     }  # the checks look at what photos show
     return replace(work, sources=sources, raw_model=raw, provenance={**work.provenance, **made_by})

@@ -12,12 +12,18 @@ from dam_connector.errors import BadOutput, InputError
 from dam_connector.ports import Provider
 from dam_connector.usecases.provider_orders import Order as Generation
 from dam_connector.wiring import Services
-from worker.cache import keeper, model_of, photo_of
-from worker.generators import by_first, come, prompt_of, uncredited
-from worker.imaging.palette import Palette, palette_of
-from worker.imaging.style import seed_of, size_of
-from worker.renditions import Made, Order, made_elsewhere, make, opened
-from worker.work import Work, photo_labels
+from worker.cache import cached_cutter, cached_model, cached_photo
+from worker.generators import await_result, first_good, provider_prompt, without_credits
+from worker.imaging.deliverable_styles import picture_size, slot_seed
+from worker.imaging.palette import Palette, extract_palette
+from worker.renditions import (
+    RenditionRequest,
+    RenditionResult,
+    fit_provider_pictures,
+    make_rendition,
+    open_source,
+)
+from worker.work import Work, merge_photo_labels
 
 CHANGED = (
     "rendition.product_unsure",
@@ -36,11 +42,11 @@ def make_renditions(work: Work, services: Services) -> Work:
 
     def by(work: Work, name: str) -> Work:
         clean = (
-            replace(work.without("rendition."), facts={}) if work.files else work
+            replace(work.without_issues("rendition."), facts={}) if work.files else work
         )  # what was said of another generator's picture
         return _make_locally(clean, services) if name == LOCAL else _make_remotely(clean, services, name)
 
-    return by_first(work, by, enough=_still_the_product, made=bool(work.files))
+    return first_good(work, by, is_good=_still_the_product, has_result=bool(work.files))
 
 
 def _still_the_product(work: Work) -> bool:
@@ -52,40 +58,46 @@ def _make_locally(work: Work, services: Services) -> Work:
     work, palette = _inspired(work, services)
     if d.made_from == PHOTO:
         view, sha256 = next(iter(work.sources.items()))
-        made = make(
-            photo_of(services, sha256, f"/images/{view}"),
+        made = make_rendition(
+            cached_photo(services, sha256, f"/images/{view}"),
             _order(work, services, palette),
             view=view,
-            cut=keeper(services, sha256),
+            cut_out=cached_cutter(services, sha256),
         )
     else:
         view, made = (
             d.camera,
-            make(model_of(services, work.model), _order(work, services, palette), view=d.camera),
+            make_rendition(
+                cached_model(services, work.model), _order(work, services, palette), view=d.camera
+            ),
         )
     return _with_made(
-        uncredited(work), services, made, view, {"generator": LOCAL, "style": d.style, "seed": str(made.seed)}
+        without_credits(work),
+        services,
+        made,
+        view,
+        {"generator": LOCAL, "style": d.style, "seed": str(made.seed)},
     )
 
 
 def _make_remotely(work: Work, services: Services, name: str) -> Work:
     """The provider's picture; or the local one around its cut-out, where that is what it makes."""
     view, source = next((v, sha) for v, sha in work.sources.items() if v != INSPIRATION)
-    came = come(work, services, name, lambda provider: _asked(work, provider))
+    came = await_result(work, services, name, lambda provider: _asked(work, provider))
     order = _order(came.work, services, None)
     pictures = [services.blobs.get(sha) for sha in came.files]
     try:
-        if services.provider(name).capabilities.cuts_out:
-            made = make(opened(pictures[0], order, view), order, view=view)
+        if services.provider(name).capabilities.removes_background:
+            made = make_rendition(open_source(pictures[0], order, view), order, view=view)
             return _with_made(
                 came.work, services, made, view, {"style": work.deliverable.style, "generated": "cut-out"}
             )
-        made = made_elsewhere(
+        made = fit_provider_pictures(
             pictures,
-            photo_of(services, source, f"/images/{view}"),
+            cached_photo(services, source, f"/images/{view}"),
             order,
             view=view,
-            cut=keeper(services, source),
+            cut=cached_cutter(services, source),
         )
     except InputError as error:
         raise BadOutput(name, "generate", f"its picture cannot be used: {error}") from error
@@ -95,22 +107,22 @@ def _make_remotely(work: Work, services: Services, name: str) -> Work:
 def _asked(work: Work, provider: Provider) -> Generation:
     d = work.deliverable
     views = provider.capabilities.views or tuple(v for v in work.sources if v != INSPIRATION)
-    width, height = size_of(d.aspect, d.size_px)
+    width, height = picture_size(d.aspect, d.size_px)
     return Generation(
         product=work.product,
         pictures={view: work.sources[view] for view in views if view in work.sources},
         kind=RunKind.IMAGE,
-        prompt=prompt_of(work, provider),
+        prompt=provider_prompt(work, provider),
         width=width,
         height=height,
         transparent=d.background == "transparent",
-        seed=seed_of(work.product.sku, d.name, work.slot),
+        seed=slot_seed(work.product.sku, d.name, work.slot),
     )
 
 
-def _order(work: Work, services: Services, palette: Palette | None) -> Order:
+def _order(work: Work, services: Services, palette: Palette | None) -> RenditionRequest:
     settings, most = services.settings, work.rules(services).checks.max_image_bytes
-    return Order(
+    return RenditionRequest(
         deliverable=work.deliverable,
         product=work.product,
         slot=work.slot,
@@ -120,9 +132,11 @@ def _order(work: Work, services: Services, palette: Palette | None) -> Order:
     )
 
 
-def _with_made(work: Work, services: Services, made: Made, view: str, made_by: dict[str, str]) -> Work:
+def _with_made(
+    work: Work, services: Services, made: RenditionResult, view: str, made_by: dict[str, str]
+) -> Work:
     work = replace(work, files=()).with_facts(**made.facts).with_issues(*made.issues)
-    work = replace(work, provenance={**work.provenance, **photo_labels([made.labels]), **made_by})
+    work = replace(work, provenance={**work.provenance, **merge_photo_labels([made.labels]), **made_by})
     work = work.with_file(services, made.preview, "webp", Role.PREVIEW, view)
     for file in made.files:
         work = work.with_file(services, file.data, file.format, view=file.view)
@@ -135,9 +149,9 @@ def _inspired(work: Work, services: Services) -> tuple[Work, Palette | None]:
     if sha256 is None:
         return work, None
     try:
-        photo = photo_of(services, sha256, where)
+        photo = cached_photo(services, sha256, where)
     except InputError as error:
         return work.with_issues(
             issue("source.inspiration", str(error), pointer=where, measured=error.measured, limit=error.limit)
         ), None
-    return work, palette_of(photo)
+    return work, extract_palette(photo)

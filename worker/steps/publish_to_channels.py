@@ -33,8 +33,8 @@ def publish_to_channels(work: Work, services: Services) -> Work:
         raise StateConflict(
             f"version {version.id} is blocked: what was accepted on it was accepted only until a day that is over"
         )
-    approved = services.decisions.approved(version)
-    services.assets.serve(version.id, public=True)  # a channel may fetch what it is told of at once
+    approved = services.decisions.approved_version(version)
+    services.assets.set_public(version.id, is_public=True)  # a channel may fetch what it is told of at once
     live, failed = dict[str, str](), list[ConnectorError]()
     for channel in work.deliverable.channels:  # one that is away holds up none of the others
         try:

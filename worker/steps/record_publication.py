@@ -12,13 +12,13 @@ def record_publication(work: Work, services: Services) -> Work:
     if version is None:
         raise NotFound("store", "record_publication", work.draft)
     if work.deliverable.channels and not work.published:
-        services.assets.move(version.id, VersionState.SUPERSEDED)
+        services.assets.transition(version.id, VersionState.SUPERSEDED)
         return work
     if version.state is not VersionState.PUBLISHED:
-        services.assets.move(version.id, VersionState.PUBLISHED)
+        services.assets.transition(version.id, VersionState.PUBLISHED)
         services.history.add(
             "published", sku=work.product.sku, version_id=version.id, detail=", ".join(work.published)
         )
-    services.assets.supersede_others(version.id, [VersionState.PUBLISHED], newer_too=True)
+    services.assets.supersede_others(version.id, [VersionState.PUBLISHED], include_newer=True)
     services.assets.supersede_others(version.id, [VersionState.APPROVED])
     return work

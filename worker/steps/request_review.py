@@ -14,7 +14,7 @@ def request_review(work: Work, services: Services) -> Work:
     wanted = VersionState.BLOCKED if version.report.blocked else VersionState.IN_REVIEW
     if version.state not in (VersionState.DRAFT, VersionState.BLOCKED):
         return work  # this step ran before
-    services.assets.move(version.id, wanted)
+    services.assets.transition(version.id, wanted)
     if wanted is VersionState.IN_REVIEW:
         services.assets.supersede_others(
             version.id, [VersionState.DRAFT, VersionState.BLOCKED, VersionState.IN_REVIEW]

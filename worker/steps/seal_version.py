@@ -7,7 +7,7 @@ from worker.work import Work
 def seal_version(work: Work, services: Services) -> Work:
     """The same work, written. Reads: files, report, provenance. Raises: StateConflict when other files are sealed there."""
     services.assets.seal(work.draft, work.files, work.report, dict(work.provenance))
-    services.gallery.file(
+    services.gallery.add_tags(
         work.draft, work.product, work.deliverable.name, {i.code for i in work.report.issues}
     )
     return work

@@ -16,9 +16,9 @@ from worker.modeling.families import (
     shoe,
     table,
 )
-from worker.modeling.shape_evidence import Evidence, Proposal
+from worker.modeling.shape_evidence import ShapeEvidence, ShapeProposal
 
-FAMILIES: tuple[Callable[[Evidence], Proposal | None], ...] = (
+FAMILIES: tuple[Callable[[ShapeEvidence], ShapeProposal | None], ...] = (
     box.propose,
     panel.propose,
     revolved.propose,
@@ -31,7 +31,7 @@ FAMILIES: tuple[Callable[[Evidence], Proposal | None], ...] = (
 )
 
 
-def best_proposal(evidence: Evidence) -> Proposal:
+def best_proposal(evidence: ShapeEvidence) -> ShapeProposal:
     """The proposal that claims most; there is always one."""
     proposals = (propose(evidence) for propose in FAMILIES)
-    return max((p for p in proposals if p is not None), key=lambda p: p.claim)
+    return max((p for p in proposals if p is not None), key=lambda p: p.score)

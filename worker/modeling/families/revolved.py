@@ -5,12 +5,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from worker.modeling.lofting import runs
-from worker.modeling.shape_evidence import Evidence, Proposal, fill, overlap
+from worker.modeling.lofting import inside_runs
+from worker.modeling.shape_evidence import ShapeEvidence, ShapeProposal, fill_ratio, iou
 
 F32 = NDArray[np.float32]
 
-ROUND = (
+ROUND_WORDS = (
     "drinkware",
     "bottle",
     "mug",
@@ -40,9 +40,11 @@ SOLID_ROWS = 0.85  # share of rows that pass through the axis
 FITTING = 0.92  # overlap that the other views must have with the body
 
 
-def propose(evidence: Evidence) -> Proposal | None:
+def propose(evidence: ShapeEvidence) -> ShapeProposal | None:
     front = evidence.front
-    if front is None or (evidence.single is not None and fill(front) > 0.96 and not evidence.says(*ROUND)):
+    if front is None or (
+        evidence.lone_front is not None and fill_ratio(front) > 0.96 and not evidence.mentions(*ROUND_WORDS)
+    ):
         return None
     half_depth = (
         evidence.grid.counts[2] / 2 * evidence.grid.step[2] / evidence.grid.step[0]
@@ -72,15 +74,15 @@ def propose(evidence: Evidence) -> Proposal | None:
     along = along * evidence.grid.step[2] / evidence.grid.step[0] / squash
     body = radii[None, :, None] - np.hypot(across[:, None, None], along[None, None, :])
     field = body if rest < 0.02 else np.maximum(body, _parts(evidence, front, axis, radii))
-    if evidence.says(*OPEN) and not evidence.says("bottle", "lid"):
+    if evidence.mentions(*OPEN) and not evidence.mentions("bottle", "lid"):
         field = np.minimum(field, _hollow(evidence, across, along, radii))
-    confidence = 0.85 if evidence.single is not None else 0.92
-    return Proposal(
+    confidence = 0.85 if evidence.lone_front is not None else 0.92
+    return ShapeProposal(
         field=field.astype(np.float32),
         family="turned" if rest < 0.02 else "turned with parts",
-        claim=0.94,
+        score=0.94,
         confidence=confidence,
-        whole=True,
+        is_complete=True,
     )
 
 
@@ -91,7 +93,7 @@ def _body(front: F32, limit: float) -> tuple[float, F32]:
     axis = int(np.argmax(np.minimum(np.minimum(left, right), limit).sum(1)))
     middles, radii, found = [], np.zeros(front.shape[1], np.float32), []
     for row in range(front.shape[1]):
-        around = next(((a, b) for a, b in runs(front[:, row]) if a <= axis <= b), None)
+        around = next(((a, b) for a, b in inside_runs(front[:, row]) if a <= axis <= b), None)
         found.append(around)
         if around is not None and abs((around[0] + around[1]) / 2 - axis) < 0.06 * limit + 1:
             middles.append((around[0] + around[1]) / 2)
@@ -132,13 +134,15 @@ def _half_runs(side: F32) -> F32:
     """Half the width of each row's run around the middle."""
     middle = (len(side) - 1) / 2
     around = (
-        next(((a, b) for a, b in runs(side[:, row]) if a - 1 <= middle <= b + 1), (0.0, 0.0))
+        next(((a, b) for a, b in inside_runs(side[:, row]) if a - 1 <= middle <= b + 1), (0.0, 0.0))
         for row in range(side.shape[1])
     )
     return np.array([(b - a) / 2 for a, b in around], np.float32)
 
 
-def _hollow(evidence: Evidence, across: NDArray[np.floating], along: NDArray[np.floating], radii: F32) -> F32:
+def _hollow(
+    evidence: ShapeEvidence, across: NDArray[np.floating], along: NDArray[np.floating], radii: F32
+) -> F32:
     """Cells to the inside of an open vessel, negative within it."""
     filled = np.flatnonzero(radii > 0)
     top, widest = int(filled[-1]), float(radii.max())
@@ -153,7 +157,7 @@ def _hollow(evidence: Evidence, across: NDArray[np.floating], along: NDArray[np.
     return np.asarray(-inside, np.float32)
 
 
-def _fits(evidence: Evidence, axis: float, radii: F32, squash: float) -> bool:
+def _fits(evidence: ShapeEvidence, axis: float, radii: F32, squash: float) -> bool:
     """Whether the other views show the body."""
     along = (
         np.abs(np.arange(len(evidence.grid.z)) - (len(evidence.grid.z) - 1) / 2)
@@ -161,13 +165,13 @@ def _fits(evidence: Evidence, axis: float, radii: F32, squash: float) -> bool:
         / evidence.grid.step[0]
         / squash
     )
-    if evidence.side is not None and overlap(along[:, None] < radii[None], evidence.side > 0) < FITTING:
+    if evidence.side is not None and iou(along[:, None] < radii[None], evidence.side > 0) < FITTING:
         return False
     if evidence.top is not None:
         across = np.arange(len(evidence.grid.x)) - axis
         disc = np.hypot(across[:, None], along[None]) < radii.max()
         near = np.abs(across) < 0.9 * radii.max()
-        return overlap(disc[near], (evidence.top > 0)[near]) > FITTING
+        return iou(disc[near], (evidence.top > 0)[near]) > FITTING
     return True
 
 
@@ -176,7 +180,7 @@ def _jutting(front: F32, axis: float, radii: F32) -> F32:
     reach, middle = PART * float(radii.max()), round(axis)
     out = np.minimum(front, 0)
     for row in range(front.shape[1]):
-        for a, b in runs(front[:, row]):
+        for a, b in inside_runs(front[:, row]):
             first, last = int(np.ceil(a)), int(b) + 1
             if not a <= axis <= b:
                 out[first:last, row] = front[first:last, row]
@@ -188,7 +192,7 @@ def _jutting(front: F32, axis: float, radii: F32) -> F32:
     return out
 
 
-def _parts(evidence: Evidence, front: F32, axis: float, radii: F32) -> F32:
+def _parts(evidence: ShapeEvidence, front: F32, axis: float, radii: F32) -> F32:
     """What the outline has beyond the body: as thick as the top view shows, else as it is wide."""
     across = np.arange(len(evidence.grid.x), dtype=np.float32) - axis
     front = _jutting(front, axis, radii)
@@ -201,7 +205,10 @@ def _parts(evidence: Evidence, front: F32, axis: float, radii: F32) -> F32:
     if evidence.top is not None:
         outer = np.abs(across) > radii.max() + 1
         thick = np.array(
-            [max((b - a) / 2 for a, b in runs(line)) if (line > 0).any() else 0 for line in evidence.top]
+            [
+                max((b - a) / 2 for a, b in inside_runs(line)) if (line > 0).any() else 0
+                for line in evidence.top
+            ]
         )
         half = np.minimum(
             np.where(outer[:, None], thick[:, None], thick[outer].max() if outer.any() else half.max()),

@@ -3,15 +3,15 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.modeling.families.table import on_legs, row_shares
-from worker.modeling.hull_cleanup import without_ghosts
-from worker.modeling.lofting import superellipse, swept
-from worker.modeling.shape_evidence import Evidence, Proposal
-from worker.modeling.voxel_grid import MARGIN, Grid
+from worker.modeling.families.table import corner_legs, row_fill
+from worker.modeling.hull_cleanup import remove_phantoms
+from worker.modeling.lofting import loft, superellipse_form
+from worker.modeling.shape_evidence import ShapeEvidence, ShapeProposal
+from worker.modeling.voxel_grid import MARGIN, VoxelGrid
 
 F32 = NDArray[np.float32]
 
-WORDS = ("chair", "sofa", "seat", "bench", "couch", "settee")
+SEAT_WORDS = ("chair", "sofa", "seat", "bench", "couch", "settee")
 SEAT_M = 0.45  # above the floor
 SOFA_M = 1.1  # wider than this is a sofa
 BACK = {False: (0.2, 0.12), True: (0.4, 0.3)}  # of the depth, at the seat and at the top; True: a sofa
@@ -32,33 +32,33 @@ EXPONENT = 6.0  # of the seat seen from above
 EMPTY_SHARE = 0.6  # rows that fill less than this of the seat's width are legs below it and posts above it
 
 
-def propose(evidence: Evidence) -> Proposal | None:
-    front, size = evidence.single, evidence.grid.size
+def propose(evidence: ShapeEvidence) -> ShapeProposal | None:
+    front, size = evidence.lone_front, evidence.grid.size
     if front is None:
         return None
-    named = evidence.says(*WORDS)
+    named = evidence.mentions(*SEAT_WORDS)
     sized = 0.6 <= size.height <= 1.25 and 0.4 <= size.depth <= 1.15 and size.width >= 0.4
     deep = size.depth >= 0.65 if size.width > SOFA_M else size.depth >= 0.42
-    if not named and not (evidence.says("furniture") and sized and deep and _backed(front)):
+    if not named and not (evidence.mentions("furniture") and sized and deep and _backed(front)):
         return None
     seat = _seat_top(front, size.height)
-    field = swept(front, _profile(evidence, front, seat), superellipse(EXPONENT))
+    field = loft(front, _profile(evidence, front, seat), superellipse_form(EXPONENT))
     arms = _arms(front, seat)
     field[arms] = np.maximum(field[arms], np.minimum(front[arms][:, :, None], evidence.hull[arms]))
-    legs = on_legs(evidence.grid, front, seat)
-    field = without_ghosts(
+    legs = corner_legs(evidence.grid, front, seat)
+    field = remove_phantoms(
         np.minimum(field, legs), front, np.minimum(legs[0].T, float(evidence.grid.counts[2])), None
     )
-    return Proposal(field=field, family="seat and back", claim=0.9 if named else 0.87, confidence=0.6)
+    return ShapeProposal(field=field, family="seat and back", score=0.9 if named else 0.87, confidence=0.6)
 
 
-def hollow(evidence: Evidence) -> F32 | None:
+def seat_clearance(evidence: ShapeEvidence) -> F32 | None:
     """Cells to where a sofa's seat is free, above it and between back and arms: (nx, ny, nz), negative there. None without a seat.
 
     The side tells how high the seat is, by the step in its front, and that there are arms, since it is deep above that too.
     """
     front, side, top, grid = evidence.front, evidence.side, evidence.top, evidence.grid
-    if front is None or side is None or not evidence.says("furniture", *WORDS):
+    if front is None or side is None or not evidence.mentions("furniture", *SEAT_WORDS):
         return None
     seat = _step(side, grid)
     if seat is None:
@@ -80,7 +80,7 @@ def hollow(evidence: Evidence) -> F32 | None:
     return np.asarray(-free, np.float32)
 
 
-def _beside(front: F32, side: F32, grid: Grid) -> F32:
+def _beside(front: F32, side: F32, grid: VoxelGrid) -> F32:
     """Cells to the arms along the width, negative in them: the ends that are as high as the side is deep."""
     armed = (side > 0).sum(0) > ARMED * grid.counts[2]
     high = (len(armed) - 1 - armed[::-1].argmax()) * ARM_HEIGHT
@@ -97,7 +97,7 @@ def _beside(front: F32, side: F32, grid: Grid) -> F32:
     ).astype(np.float32)
 
 
-def _step(side: F32, grid: Grid) -> int | None:
+def _step(side: F32, grid: VoxelGrid) -> int | None:
     """The row up to which the side reaches farther to the front than above it, at the height of a seat; None without, and without arms."""
     inside = side > 0
     reach = np.where(inside.any(0), len(side) - 1 - inside[::-1].argmax(0), 0)
@@ -118,13 +118,13 @@ def _step(side: F32, grid: Grid) -> int | None:
 
 def _backed(front: F32) -> bool:
     """Whether the upper half stands as wide as a back does, over more than a table top's thickness."""
-    shares = row_shares(front)[MARGIN:-MARGIN]
+    shares = row_fill(front)[MARGIN:-MARGIN]
     return float(np.median(shares[len(shares) // 2 :])) > 0.4
 
 
 def _seat_top(front: F32, height: float) -> float:
     """The seat's upper side as a share of the height: where the first wide band from the floor ends, or the usual height."""
-    shares = row_shares(front)[MARGIN:-MARGIN]
+    shares = row_fill(front)[MARGIN:-MARGIN]
     wide = shares > EMPTY_SHARE * shares.max()
     start = int(np.argmax(wide))
     end = start + int(np.argmin(np.append(wide[start:], False)))
@@ -133,7 +133,7 @@ def _seat_top(front: F32, height: float) -> float:
     return found if start > 0 and 0.3 < found < 0.75 else max(usual, (start + 2) / len(shares))
 
 
-def _profile(evidence: Evidence, front: F32, seat: float) -> F32:
+def _profile(evidence: ShapeEvidence, front: F32, seat: float) -> F32:
     """(nz, ny): the assumed side, in cells: a seat of the whole depth, above it a back, that leans where it stands on posts."""
     grid = evidence.grid
     count, depth = grid.counts[1], grid.counts[2]
@@ -155,7 +155,7 @@ def _profile(evidence: Evidence, front: F32, seat: float) -> F32:
 
 def _on_posts(front: F32, seat: float) -> bool:
     """Whether light shows between the seat and the back: then the back stands on posts behind the seat."""
-    shares = row_shares(front)[MARGIN:-MARGIN]
+    shares = row_fill(front)[MARGIN:-MARGIN]
     above = shares[round(seat * len(shares)) :]
     below = above[: int(np.argmax(above)) + 1] if len(above) else above
     return bool(len(below)) and float(below.min()) < POSTS_SHARE * float(below[-1])

@@ -3,11 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.modeling.shape_evidence import Evidence, Proposal
+from worker.modeling.shape_evidence import ShapeEvidence, ShapeProposal
 
 F32 = NDArray[np.float32]
 
-WORDS = ("footwear", "shoe", "sneaker", "boot", "sandal")
+SHOE_WORDS = ("footwear", "shoe", "sneaker", "boot", "sandal")
 # a last's half width along its length, heel to toe, as shares of the widest
 _LAST = np.array(
     [
@@ -25,12 +25,12 @@ _LAST = np.array(
 TAPER = 0.45  # how much narrower the upper is at the opening than the sole
 
 
-def propose(evidence: Evidence) -> Proposal | None:
+def propose(evidence: ShapeEvidence) -> ShapeProposal | None:
     front, grid = evidence.front, evidence.grid
     if (
         front is None
         or evidence.top is not None
-        or not evidence.says(*WORDS)
+        or not evidence.mentions(*SHOE_WORDS)
         or grid.size.width < 1.3 * grid.size.depth
     ):
         return None
@@ -47,4 +47,4 @@ def propose(evidence: Evidence) -> Proposal | None:
     edge = np.sqrt(np.maximum(1 - (1 - depth) ** 2, 0)) * 0.5 + 0.5
     across = np.abs(np.arange(len(grid.z)) - (len(grid.z) - 1) / 2)
     field = np.minimum(front[:, :, None], (half * edge)[:, :, None] - across[None, None])
-    return Proposal(field=field.astype(np.float32), family="shoe", claim=0.88, confidence=0.6)
+    return ShapeProposal(field=field.astype(np.float32), family="shoe", score=0.88, confidence=0.6)

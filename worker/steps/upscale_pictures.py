@@ -7,10 +7,10 @@ from dam_connector.domain.picture_profiles import byte_budget
 from dam_connector.domain.version import Role, Version, VersionFile
 from dam_connector.errors import StateConflict
 from dam_connector.wiring import Services
-from worker.imaging.compose import Picture
+from worker.imaging.composition import Picture
 from worker.imaging.decode import decode
+from worker.imaging.deliverable_styles import encode_preview
 from worker.imaging.encode import encode_within
-from worker.imaging.style import preview
 from worker.imaging.upscale import FACTOR, upscale
 from worker.work import Work
 
@@ -18,19 +18,19 @@ MAX_LONGER_PX = 4096  # of what is enlarged
 _BEST = ("png", "webp", "avif", "jpeg")  # to start from: the one that lost least
 
 
-def enlarge(work: Work, services: Services) -> Work:
+def upscale_pictures(work: Work, services: Services) -> Work:
     """The work with a larger file in each format of the version it came with.
 
     Reads: version, files. Adds: files, facts, provenance, issue rendition.upscaled. Raises: StateConflict when there is nothing to enlarge.
     """
     origin = services.assets.get(work.draft)
-    if origin is None or origin.asset.kind == "model" or origin.turn:
+    if origin is None or origin.asset.kind == "model" or origin.spin_frames:
         raise StateConflict("only still pictures are enlarged")
     source = min((f for f in origin.files if f.role is Role.PRIMARY), key=lambda f: _BEST.index(f.format))
     photo = decode(
         services.blobs.get(source.sha256),
         max_pixels=services.settings.max_picture_pixels,
-        longest_px=MAX_LONGER_PX + 1,
+        max_side_px=MAX_LONGER_PX + 1,
     )
     if max(photo.size) > MAX_LONGER_PX:
         raise StateConflict(
@@ -51,8 +51,8 @@ def enlarge(work: Work, services: Services) -> Work:
             measured=f"{small} px",
         )
     )
-    picture = Picture(rgb=rgb, alpha=alpha, enlarged=float(FACTOR), box=(0, 0, width, height))
-    work = work.with_file(services, preview(picture), "webp", Role.PREVIEW, _view(origin.files))
+    picture = Picture(rgb=rgb, alpha=alpha, scale=float(FACTOR), box=(0, 0, width, height))
+    work = work.with_file(services, encode_preview(picture), "webp", Role.PREVIEW, _view(origin.files))
     for file in (f for f in origin.files if f.role is Role.PRIMARY):
         budget = byte_budget(
             work.deliverable.profiles, file.format, work.rules(services).checks.max_image_bytes

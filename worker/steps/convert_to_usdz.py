@@ -2,14 +2,14 @@
 
 from dam_connector.domain.version import Role
 from dam_connector.wiring import Services
-from worker.cache import model_of
+from worker.cache import cached_model
 from worker.modeling.usdz_export import write_usdz
 from worker.work import Work
 
 
-def convert_usdz(work: Work, services: Services) -> Work:
+def convert_to_usdz(work: Work, services: Services) -> Work:
     """The work with a USDZ of the same size and look. Reads: raw_model. Adds: files."""
     if "usdz" not in work.deliverable.formats:
         return work
-    model = model_of(services, work.model)
+    model = cached_model(services, work.model)
     return work.with_file(services, write_usdz(model, work.product.sku), "usdz", Role.USDZ)

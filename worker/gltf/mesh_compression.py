@@ -27,14 +27,14 @@ _DECODE = "MeshoptDecoder.decodeGltfBuffer(output, %d, %d, input, '%s', '%s'); a
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mesh:
+class DracoMesh:
     """A decoded Draco stream. faces: (m, 3) int64. attributes: (n, k) arrays by the ids that the primitive names."""
 
     faces: NDArray[np.int64]
     attributes: dict[int, NDArray[np.generic]]
 
 
-def draco(data: bytes, where: str) -> Mesh:
+def decode_draco(data: bytes, where: str) -> DracoMesh:
     """Raises: InputError file.stream."""
     try:
         mesh = DracoPy.decode(data)
@@ -51,10 +51,10 @@ def draco(data: bytes, where: str) -> Mesh:
         raise InputError(
             "file.stream", "The Draco stream's faces name vertices that it does not hold.", pointer=where
         )
-    return Mesh(faces=faces, attributes=found)
+    return DracoMesh(faces=faces, attributes=found)
 
 
-def meshopt(data: bytes, count: int, stride: int, mode: str, filter: str, where: str) -> bytes:
+def decode_meshopt(data: bytes, count: int, stride: int, mode: str, filter: str, where: str) -> bytes:
     """The `count * stride` bytes of a compressed view. Raises: InputError file.stream."""
     if (
         mode not in MODES

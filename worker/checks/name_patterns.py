@@ -6,18 +6,18 @@ from dataclasses import replace
 from pathlib import PurePath
 
 from dam_connector.domain import naming
-from dam_connector.domain.file_names import expected_fields, file_stem, suffix_of
-from dam_connector.domain.issue import Issue, Outcome, Row, Severity, issue
+from dam_connector.domain.file_names import expected_fields, file_stem, file_suffix
+from dam_connector.domain.issue import CheckOutcome, Issue, ReportRow, Severity, issue
 from dam_connector.domain.model_profiles import ModelProfile
 from dam_connector.domain.rules import Rules
 from dam_connector.domain.version import Role, VersionFile
-from worker.measuring.subject import Subject
+from worker.measuring.check_subject import CheckSubject
 
 LOWER_CASE = re.compile(r"[a-z][a-z0-9_-]*")  # the Khronos asset creation guidelines' rule
 LOWER_PATTERN = "{sku:lower}_{name:slug}_v{version}_{format:lower}"
 
 
-def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
+def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
     """Issues naming.pattern and naming.profile, with the name that the file should have."""
     yield from _by_rules(subject, rules)
     for name, profile in rules.model_profiles.items():
@@ -27,12 +27,12 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
                     yield from _by_profile(subject, name, profile, file)
 
 
-def _by_rules(subject: Subject, rules: Rules) -> Iterator[Issue]:
+def _by_rules(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
     product, deliverable = subject.product, subject.deliverable
     if product is None or deliverable is None:
         pattern = rules.naming.default
         for file in subject.files:
-            if naming.parse(pattern, PurePath(file.name).stem) is None:
+            if naming.parse_name(pattern, PurePath(file.name).stem) is None:
                 found = issue(
                     "naming.pattern",
                     f"{file.name} does not follow {pattern}.",
@@ -48,33 +48,35 @@ def _by_rules(subject: Subject, rules: Rules) -> Iterator[Issue]:
     for file in subject.files:
         if file.role in (Role.PREVIEW, Role.EVIDENCE):
             continue
-        stem = PurePath(file.name).stem.removesuffix(suffix_of(file))
+        stem = PurePath(file.name).stem.removesuffix(file_suffix(file))
         wanted = file_stem(file.format, product, deliverable, subject.slot, subject.number, rules)
-        if stem != wanted or naming.parse(pattern, stem) != expected_fields(
+        if stem != wanted or naming.parse_name(pattern, stem) != expected_fields(
             file.format, product, deliverable, subject.slot, subject.number, rules
         ):
             yield issue(
                 "naming.pattern",
-                f"It should be called {wanted}{suffix_of(file)}.",
+                f"It should be called {wanted}{file_suffix(file)}.",
                 pointer=f"/files/{file.name}",
                 measured=stem,
                 limit=pattern,
             )
 
 
-def _by_profile(subject: Subject, name: str, profile: ModelProfile, file: VersionFile) -> Iterator[Issue]:
+def _by_profile(
+    subject: CheckSubject, name: str, profile: ModelProfile, file: VersionFile
+) -> Iterator[Issue]:
     """A row for the profile's naming rule; an issue where the file must satisfy it."""
     stem = PurePath(file.name).stem
     good = (
-        naming.parse(profile.naming, stem) is not None
+        naming.parse_name(profile.naming, stem) is not None
         if profile.naming
         else LOWER_CASE.fullmatch(stem) is not None
     )
     rule = profile.naming or "a to z, 0 to 9, _ and -, beginning with a letter"
     subject.rows.append(
-        Row(
+        ReportRow(
             check="name",
-            outcome=Outcome.PASS if good else Outcome.FAIL,
+            outcome=CheckOutcome.PASS if good else CheckOutcome.FAIL,
             profile=name,
             measured=stem,
             limit=rule,
@@ -92,7 +94,7 @@ def _by_profile(subject: Subject, name: str, profile: ModelProfile, file: Versio
         )
 
 
-def _wanted(subject: Subject, pattern: str, stem: str) -> str:
+def _wanted(subject: CheckSubject, pattern: str, stem: str) -> str:
     """The name that the file should have; of a product that is not known, the nearest to the one it has."""
     if subject.product is None:
         return "-".join(naming.ascii_words(stem)).lower() or "model"
@@ -106,4 +108,4 @@ def _wanted(subject: Subject, pattern: str, stem: str) -> str:
         "category": subject.product.category,
         "color": subject.product.color,
     }
-    return naming.build(pattern, values)
+    return naming.build_name(pattern, values)

@@ -6,10 +6,10 @@ from dam_connector.wiring import Services
 from worker.work import Work
 
 
-def tell_dam(work: Work, services: Services) -> Work:
+def write_dam_state(work: Work, services: Services) -> Work:
     """The same work. Reads: version. Raises: Unavailable, RateLimited, Refused."""
     version = services.assets.get(work.draft)
     if version is None:
-        raise NotFound("store", "tell_dam", work.draft)
+        raise NotFound("store", "write_dam_state", work.draft)
     tell(services, version)
     return work

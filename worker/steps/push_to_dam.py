@@ -12,7 +12,7 @@ from worker.work import Work
 MAX_PIXELS = 4_000_000  # of a preview that we rendered
 
 
-def push(work: Work, services: Services) -> Work:
+def push_to_dam(work: Work, services: Services) -> Work:
     """The same work, in the DAM. Reads: version. Raises: Unavailable, RateLimited, Refused."""
     version = services.assets.get(work.draft)
     if version is None:
@@ -27,7 +27,7 @@ def push(work: Work, services: Services) -> Work:
         product=work.product,
         folder=product_folder(work.product, rules),
         review_url=f"{services.settings.public}/versions/{version.id}",
-        preview=b"" if dam.capabilities.decides_here else _preview(version, services),
+        preview=b"" if dam.capabilities.is_reviewed_here else _preview(version, services),
     )
     ref = dam.push(request, services.blobs)
     services.assets.set_dam_ref(version.id, rules.review.dam, ref)

@@ -5,7 +5,7 @@ from dam_connector.wiring import Services
 from worker.work import Work
 
 
-def tell_pim(work: Work, services: Services) -> Work:
+def write_back_to_pim(work: Work, services: Services) -> Work:
     """The same work. Reads: product. Raises: Unavailable, RateLimited, Refused. A product that its PIM no longer has is not told of."""
     record = services.products.get(work.product.sku)
     if record is None or not record.connection or record.deleted:
@@ -14,7 +14,7 @@ def tell_pim(work: Work, services: Services) -> Work:
         source = services.pim(record.connection)
     except ConfigError:
         return work  # its connection was taken out of plugin.json
-    if source.capabilities.write_back:
+    if source.capabilities.can_write_back:
         live = services.publications.of_product(work.product.sku)
         page = next((p.url for p in live if "/ar/" in p.url), "")
         try:

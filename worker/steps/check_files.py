@@ -9,19 +9,19 @@ from dam_connector.domain.run import RunKind
 from dam_connector.domain.version import Role
 from dam_connector.errors import InputError
 from dam_connector.wiring import Services
-from worker.cache import keeper, photo_of
-from worker.check_process import GUARD, Order
+from worker.cache import cached_cutter, cached_photo
+from worker.check_process import CHECK_PROCESS, CheckRequest
 from worker.imaging.cutout import Cutout
-from worker.imaging.decode import LONGEST_PX
+from worker.imaging.decode import MODEL_PHOTO_MAX_PX
 from worker.work import Work
 
 
-def check(work: Work, services: Services) -> Work:
+def check_files(work: Work, services: Services) -> Work:
     """The work with its report. Reads: files, sources, issues, facts. Adds: report, files."""
     rules = work.rules(services)
     files = tuple(f for f in work.files if f.role is not Role.EVIDENCE)
     photos = {view: services.blobs.get(sha256) for view, sha256 in _photographed(work).items()}
-    order = Order(
+    order = CheckRequest(
         product=work.product,
         deliverable=work.deliverable,
         slot=work.slot,
@@ -34,11 +34,11 @@ def check(work: Work, services: Services) -> Work:
         found_before=work.issues,
         facts=work.facts,
     )
-    checked = GUARD.check(order)
+    checked = CHECK_PROCESS.check(order)
     work = replace(work, report=checked.report)
     for name, picture in checked.pictures.items():
         work = work.with_file(services, picture, "webp", Role.EVIDENCE, name)
-    return work.with_names(services)
+    return work.with_file_names(services)
 
 
 def _photographed(work: Work) -> Mapping[str, Sha256]:
@@ -52,5 +52,7 @@ def _cut_out(work: Work, services: Services) -> Iterator[tuple[str, Cutout]]:
         with suppress(InputError):
             yield (
                 view,
-                keeper(services, sha256)(photo_of(services, sha256, longest_px=LONGEST_PX), "").cropped(),
+                cached_cutter(services, sha256)(
+                    cached_photo(services, sha256, longest_px=MODEL_PHOTO_MAX_PX), ""
+                ).crop_to_product(),
             )

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dam_connector.domain.issue import Issue, Outcome, Row, issue
-from dam_connector.domain.picture_profiles import PICTURE_PROFILES, PictureLimit, formats_of
+from dam_connector.domain.issue import CheckOutcome, Issue, ReportRow, issue
+from dam_connector.domain.picture_profiles import PICTURE_PROFILES, PictureLimit, accepted_formats
 from dam_connector.domain.rules import Rules
 from dam_connector.domain.version import VersionFile
-from worker.imaging.compose import parse_color
-from worker.measuring.subject import Subject
+from worker.imaging.linear_light import parse_color
+from worker.measuring.check_subject import CheckSubject
 
 U8 = NDArray[np.uint8]
 
@@ -43,19 +43,19 @@ class _Seen:
     rgb: U8 | None
 
 
-def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
+def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
     """Issues profile.*"""
     if subject.deliverable is None:
         return
     look = cache(partial(_look, subject))  # each file of a profile is decoded once
     for profile in subject.deliverable.profiles:
-        taken = formats_of(profile)
+        taken = accepted_formats(profile)
         files = [f for f in subject.pictures if f.format in taken]
         formats = ", ".join(f.format for f in subject.pictures)
         subject.rows.append(
-            Row(
+            ReportRow(
                 check="format",
-                outcome=Outcome.PASS if files else Outcome.FAIL,
+                outcome=CheckOutcome.PASS if files else CheckOutcome.FAIL,
                 profile=profile,
                 measured=formats,
                 limit=", ".join(taken),
@@ -72,17 +72,17 @@ def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
             yield from _against(subject, profile, file, look(file))
 
 
-def _against(subject: Subject, profile: str, file: VersionFile, seen: _Seen | None) -> Iterator[Issue]:
+def _against(subject: CheckSubject, profile: str, file: VersionFile, seen: _Seen | None) -> Iterator[Issue]:
     for limit in PICTURE_PROFILES[profile]:
         if limit.rule not in CODES or seen is None:
             continue
         measured, wanted, good = _judge(limit, seen)
         name, outcome = (
             f"{limit.rule.replace('_', ' ')} ({file.format})",
-            Outcome.PASS if good else Outcome.FAIL,
+            CheckOutcome.PASS if good else CheckOutcome.FAIL,
         )
         subject.rows.append(
-            Row(
+            ReportRow(
                 check=name,
                 outcome=outcome,
                 profile=profile,
@@ -102,7 +102,7 @@ def _against(subject: Subject, profile: str, file: VersionFile, seen: _Seen | No
             )
 
 
-def _look(subject: Subject, file: VersionFile) -> _Seen | None:
+def _look(subject: CheckSubject, file: VersionFile) -> _Seen | None:
     try:
         with Image.open(io.BytesIO(subject.read(file))) as picture:
             clear = "A" in picture.getbands() and picture.getchannel("A").getextrema()[0] != 255

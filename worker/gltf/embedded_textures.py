@@ -35,14 +35,14 @@ class Texture:
         return [material for use, material in self.uses if use == BASE_COLOR]
 
     @property
-    def compressed(self) -> bool:
+    def is_compressed(self) -> bool:
         """Whether it is a KTX2 texture, which graphics cards read and nothing here does."""
         return self.data[:12] == KTX2
 
     @cached_property
-    def brightness(self) -> tuple[int, int] | None:
+    def brightness_range(self) -> tuple[int, int] | None:
         """The least and the greatest of the pixels' largest channels, 0 to 255; None where the picture cannot be decoded here."""
-        if self.compressed:
+        if self.is_compressed:
             return None
         try:
             with Image.open(io.BytesIO(self.data), formats=_PICTURES) as picture:
@@ -62,12 +62,12 @@ def _extrema(picture: Image.Image) -> tuple[int, int]:
     return int(low), int(high)  # type: ignore[arg-type]
 
 
-def textures(document: Document) -> list[Texture]:
+def read_textures(document: Document) -> list[Texture]:
     """The pictures that lie in the file. Raises: InputError file.unreadable, file.texture_size with the place."""
     uses = _uses(document)
     found = []
     for index, _ in enumerate(document.rows("images")):
-        data = document.picture(index, f"/images/{index}")
+        data = document.image(index, f"/images/{index}")
         if data:
             width, height = _size(data, f"/images/{index}")
             found.append(

@@ -8,10 +8,10 @@ from PIL import Image
 
 from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.rules import Rules
-from worker.measuring.subject import Subject
+from worker.measuring.check_subject import CheckSubject
 
 
-def check(subject: Subject, rules: Rules) -> Iterator[Issue]:
+def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
     """Issues rendition.* and source.not_an_image."""
     made: Counter[str] = Counter()
     for file in subject.pictures:

@@ -7,13 +7,13 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from dam_connector.domain.file_names import LODS
-from dam_connector.domain.issue import Row
+from dam_connector.domain.issue import ReportRow
 from dam_connector.domain.product import Product
 from dam_connector.domain.rules import Deliverable
 from dam_connector.domain.version import Role, VersionFile
 from dam_connector.errors import InputError
 from worker.gltf.document import Document
-from worker.gltf.textures import Texture, textures
+from worker.gltf.embedded_textures import Texture, read_textures
 from worker.imaging.cutout import Cutout
 from worker.measuring.khronos_validator import validate
 from worker.measuring.uv_layout import Unwrap, unwraps
@@ -24,7 +24,7 @@ PICTURES = ("jpeg", "webp", "avif", "png")
 
 
 @dataclass(kw_only=True)
-class Subject:
+class CheckSubject:
     """The files of one version, with what they should be. What is found out about them is found out once.
 
     product and deliverable are None when a file is checked by hand and nothing is known about it. photos: the product's, encoded, by
@@ -42,7 +42,7 @@ class Subject:
     cutouts: Mapping[str, Cutout] = field(default_factory=dict)
     profiles: tuple[str, ...] = ()
     measured: dict[str, str | int | float | bool | None] = field(default_factory=dict)
-    rows: list[Row] = field(default_factory=list)
+    rows: list[ReportRow] = field(default_factory=list)
     pictures_made: dict[str, bytes] = field(default_factory=dict)
     _ahead: dict[str, Future[Any]] = field(default_factory=dict, repr=False)
 
@@ -106,10 +106,10 @@ class Subject:
         return self._found("textures", self._pictured)
 
     def _pictured(self) -> list[Texture]:
-        found = textures(self.document)
+        found = read_textures(self.document)
         for texture in found:
             if texture.materials:
-                _ = texture.brightness
+                _ = texture.brightness_range
         return found
 
     @cached_property

@@ -1,0 +1,246 @@
+"""Hostile files: read without trust, and checked in a process that may be lost."""
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+
+from benchmarks.hostile_glbs import MUTATIONS, mutate, pack_glb, repeat_node, seed_glbs
+from benchmarks.report_time import large_glb
+from dam_connector.errors import InputError
+from tests.support import file_of
+from tests.unit.shapes import box
+from tests.unit.test_checks import RULES, good, report_on
+from worker.check_process import IDLE_MEMORY_BYTES, CheckerOutOfMemory, CheckProcess, CheckRequest
+from worker.gltf.document import Document, read_json
+from worker.modeling.glb_export import write_glb
+from worker.modeling.glb_import import read_glb
+
+
+@pytest.fixture(scope="module")
+def guard() -> Iterator[CheckProcess]:
+    made = CheckProcess()
+    yield made
+    made.stop()
+
+
+def order(data: bytes, **more: object) -> CheckRequest:
+    made = file_of(data, "CH123_X_V1_GLB.glb", "glb")
+    return CheckRequest(
+        product=None,
+        deliverable=None,
+        slot=1,
+        number=1,
+        files=(made,),
+        contents={made.name: data},
+        rules=RULES,
+        **more,
+    )  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("number", range(len(MUTATIONS) * 6))
+def test_a_mutated_file_has_a_report_or_a_clear_refusal(number: int) -> None:
+    _, data = mutate(number, seed_glbs(None))
+    assert report_on(data, known=False).rows
+    try:
+        read_glb(data)
+    except InputError as error:
+        assert error.issue_code in (
+            "file.unreadable",
+            "file.stream",
+            "file.too_complex",
+            "file.texture_size",
+            "geometry.empty",
+        )
+
+
+def test_the_guards_report_is_the_same_as_ours(guard: CheckProcess) -> None:
+    data = good()
+    mine, theirs = report_on(data, known=False, name="CH123_X_V1_GLB.glb"), guard.check(order(data)).report
+    assert theirs.issues == mine.issues and theirs.rows == mine.rows and theirs.facts == mine.facts
+
+
+@pytest.mark.parametrize("moved", [{}, {"translation": [0.0, 1.0, 0.0], "rotation": [0.0, 0.0, 0.0, 1.0]}])
+def test_a_file_of_90_000_nodes_is_checked_to_its_end(guard: CheckProcess, moved: dict) -> None:
+    found = {
+        i.code for i in guard.check(order(repeat_node(seed_glbs(None)[0], 90_000, **moved))).report.issues
+    }
+    assert "file.too_complex" in found and "file.harmful" not in found
+
+
+@pytest.mark.parametrize(
+    ("at_rest", "blamed"), [(IDLE_MEMORY_BYTES + 1, False), (IDLE_MEMORY_BYTES - 1, True)]
+)
+def test_memory_that_files_before_took_is_no_fault_of_this_one(
+    guard: CheckProcess, monkeypatch: pytest.MonkeyPatch, at_rest: int, blamed: bool
+) -> None:
+    guard.warm()
+    assert guard._process is not None
+    first, exactly, memory = guard._process.pid, guard._read_exactly, guard.memory_bytes
+
+    def is_first() -> bool:
+        return guard._process is not None and guard._process.pid == first
+
+    def swelling(count: int, limit: Any, most: int, at: str) -> bytes:
+        if at and is_first():
+            raise CheckerOutOfMemory("it took more than 1,000 MB", at)
+        return exactly(count, limit, most, at)
+
+    monkeypatch.setattr(guard, "_read_exactly", swelling)
+    monkeypatch.setattr(guard, "memory_bytes", lambda: at_rest if is_first() else memory())
+    assert ("file.harmful" in {i.code for i in guard.check(order(good())).report.issues}) is blamed
+
+
+def test_a_check_that_crashes_costs_only_its_row(
+    guard: CheckProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process is killed while it is at a check, as a crash in native code would: the rest of the report stands."""
+    guard.warm()
+    begun = threading.Event()
+    read = guard._read
+
+    def killing(limit: object, memory: int, at: str = "") -> bytes:
+        message = read(limit, memory, at)  # type: ignore[arg-type]
+        if b'"at": "geometry"' in message and not begun.is_set():
+            begun.set()
+            os.kill(guard._process.pid, signal.SIGKILL)  # type: ignore[union-attr]
+        return message
+
+    monkeypatch.setattr(guard, "_read", killing)
+    report = guard.check(order(large_glb())).report
+    assert (
+        begun.is_set()
+        and [i.measured for i in report.issues if i.code == "file.harmful"] == ["geometry"]
+        and report.blocked
+    )
+    outcomes = {r.check: r.outcome.value for r in report.rows}
+    assert outcomes["geometry"] == "not_tested" and outcomes["conformance"] == outcomes["uvs"] == "pass"
+    assert guard.check(order(good())).report.rows  # and the next file is checked by a new process
+
+
+def test_what_takes_too_long_or_too_much_is_ended(
+    guard: CheckProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from worker import check_process
+
+    guard.warm()
+    monkeypatch.setattr(check_process, "MEMORY_BYTES", 1)
+    began = time.monotonic()
+    os.kill(guard._process.pid, signal.SIGSTOP)  # type: ignore[union-attr]
+    report = guard.check(order(good())).report
+    assert (
+        "file.harmful" in {i.code for i in report.issues} and report.blocked and time.monotonic() - began < 60
+    )
+
+
+def test_a_busy_machine_makes_no_file_harmful(guard: CheckProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process gets no CPU for longer than a report may take of it."""
+    from worker import check_process
+
+    guard.check(order(good()))
+    monkeypatch.setattr(check_process, "REPORT_CPU_S", 2.0)
+    pid = guard._process.pid  # type: ignore[union-attr]
+    os.kill(pid, signal.SIGSTOP)
+    threading.Timer(2.5, partial(os.kill, pid, signal.SIGCONT)).start()
+    assert "file.harmful" not in {i.code for i in guard.check(order(good())).report.issues}
+
+
+def test_what_waits_for_ever_is_ended(guard: CheckProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    from worker import check_process
+
+    guard.warm()
+    monkeypatch.setattr(check_process, "REPORT_CPU_S", 0.1)
+    os.kill(guard._process.pid, signal.SIGSTOP)  # type: ignore[union-attr]
+    ended = [i for i in guard.check(order(large_glb())).report.issues if i.code == "file.harmful"]
+    assert ended and "too long" in ended[0].message
+
+
+def test_half_an_answer_left_by_another_job_blames_no_file(guard: CheckProcess) -> None:
+    guard.warm()
+    guard._process.stdin.write(b"\x05\x00\x00\x00\x00\x00\x00\x00junk!")  # type: ignore[union-attr]
+    guard._process.stdin.flush()  # type: ignore[union-attr]
+    assert "file.harmful" not in {i.code for i in guard.check(order(good())).report.issues}
+
+
+def test_places_are_named() -> None:
+    data = good()
+    start = 28 + int.from_bytes(data[12:16], "little")
+    for change, where in (
+        (lambda d: d["accessors"][0].update(count=2**31), "/accessors/0/count"),
+        (lambda d: d["accessors"][0].update(bufferView=99), "/accessors/0"),
+        (lambda d: d["bufferViews"][0].update(byteLength=10**9), "/bufferViews/0"),
+        (lambda d: d["nodes"][0].update(children=[0]), "/nodes/0"),
+        (lambda d: d["nodes"][0].update(rotation=[0, 0, 0]), "/nodes/0"),
+        (lambda d: d["scenes"][0].update(nodes=[7]), "/scenes"),
+        (lambda d: d.update(meshes="none"), "/meshes"),
+    ):
+        document = read_json(data)
+        change(document)
+        with pytest.raises(InputError) as refused:
+            _ = Document(pack_glb(document, data[start:])).primitives
+        assert refused.value.pointer == where, json.dumps(document)[:200]
+
+
+def test_strips_fans_and_bare_vertices_are_triangles() -> None:
+    data = write_glb(box(0.4, 0.4, 0.3), "x")
+    start = 28 + int.from_bytes(data[12:16], "little")
+    for mode, count in ((5, 34), (6, 34)):
+        document = read_json(data)
+        document["meshes"][0]["primitives"][0]["mode"] = mode
+        assert len(Document(pack_glb(document, data[start:])).primitives[0].faces) == count
+    document = read_json(data)
+    del document["meshes"][0]["primitives"][0]["indices"]
+    assert len(Document(pack_glb(document, data[start:])).primitives[0].faces) == 2
+
+
+def test_a_mirrored_node_keeps_its_faces_outwards() -> None:
+    data = write_glb(box(0.4, 0.4, 0.3), "x")
+    document = read_json(data)
+    document["nodes"][0]["scale"] = [-1, 1, 1]
+    start = 28 + int.from_bytes(data[12:16], "little")
+    flipped = pack_glb(document, data[start:])
+    assert "geometry.winding" not in {i.code for i in report_on(flipped, known=False).issues}
+    assert {i.code for i in report_on(flipped, known=False).issues if i.code == "file.harmful"} == set()
+
+
+def test_sparse_and_quantized_positions() -> None:
+    """Positions as normalized shorts (KHR_mesh_quantization), and one vertex moved by a sparse accessor."""
+    import struct
+
+    import numpy as np
+
+    model = box(2.0, 2.0, 2.0)
+    data = write_glb(replace(model, positions=model.positions - np.array([0, 1, 0], np.float32)), "x")
+    start = 28 + int.from_bytes(data[12:16], "little")
+    document, binary = read_json(data), data[start:]
+    shorts = np.round((model.positions - [0, 1, 0]) * 32767).astype("<i2")
+    padded = np.zeros((len(shorts), 4), "<i2")
+    padded[:, :3] = shorts
+    document["bufferViews"].append(
+        {"buffer": 0, "byteOffset": len(binary), "byteLength": padded.nbytes, "byteStride": 8}
+    )
+    document["accessors"][0].update(
+        bufferView=len(document["bufferViews"]) - 1, componentType=5122, normalized=True
+    )
+    binary += padded.tobytes()
+    assert Document(pack_glb(document, binary)).primitives[0].positions.max() == pytest.approx(1.0)
+    document["accessors"][0].pop("normalized")
+    assert Document(pack_glb(document, binary)).primitives[0].positions.max() == 32767
+    document = read_json(data)
+    values = struct.pack("<Hxx3f", 0, 5.0, 6.0, 7.0)
+    document["bufferViews"].append({"buffer": 0, "byteOffset": len(data) - start, "byteLength": len(values)})
+    view = len(document["bufferViews"]) - 1
+    document["accessors"][0]["sparse"] = {
+        "count": 1,
+        "indices": {"bufferView": view, "componentType": 5123},
+        "values": {"bufferView": view, "byteOffset": 4},
+    }
+    moved = Document(pack_glb(document, data[start:] + values)).primitives[0].positions
+    assert moved[0].tolist() == [5.0, 6.0, 7.0]
