@@ -17,7 +17,7 @@ for command in (
     service.web,
     service.demo,
     service.doctor_command,
-    service.check_config,
+    service.check_command,
     service.run_command,
     service.replay_command,
     service.docs,

@@ -1,4 +1,4 @@
-"""The command line of bulk uploads: template, import, export, batch."""
+"""Commands for bulk uploads: template, import, export, batch."""
 
 import json
 import sys
@@ -17,26 +17,32 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from dam_connector.cli.common import data_dir_option, json_option, open_services, report_errors
 from dam_connector.domain.ids import Sha256
 from dam_connector.errors import ConfigError, InputError
-from dam_connector.store.batches import Batch, RowState
+from dam_connector.store.batches import Batch, BatchState, RowState
 from dam_connector.usecases import batch_preview, batches, exports
 from dam_connector.wiring import Services
 from schemas.sheet import read_sheet
 from schemas.sheet_template import sheet_template
 
 POLL_INTERVAL_S = 1.0
+SHOWN_FAILED_ROWS = 20
+STOPPED_STATES = (BatchState.PAUSED, BatchState.CANCELLED)
 
 
-def store_pictures(services: Services, given: Path | None) -> dict[str, Sha256]:
-    """The pictures in a folder or ZIP, stored, by file name. Raises: InputError."""
-    if given is None:
+def store_pictures(services: Services, path: Path | None) -> dict[str, Sha256]:
+    """Store the pictures in a folder or ZIP; return their hashes by file name.
+
+    Raises:
+        InputError: the file is no ZIP that can be read.
+    """
+    if path is None:
         return {}
-    if given.is_dir():
+    if path.is_dir():
         return {
             p.name: services.blobs.put(p.read_bytes())
-            for p in sorted(given.rglob("*"))
+            for p in sorted(path.rglob("*"))
             if p.suffix.lower() in batches.PICTURES and p.is_file()
         }
-    return batches.zipped(services, given.read_bytes(), given.name)
+    return batches.zipped(services, path.read_bytes(), path.name)
 
 
 def run_import(
@@ -49,38 +55,60 @@ def run_import(
     pictures: Path | None,
     dry_run: bool,
 ) -> tuple[Batch | None, batch_preview.Preview]:
-    """The batch, and what its sheet does; with dry_run nothing is stored. Raises: InputError, StateConflict."""
+    """Start a batch from a sheet.
+
+    Args:
+        services: the services.
+        file: the sheet, CSV or XLSX.
+        name: the name of the batch.
+        owner: who is shown as its owner.
+        columns: column of the sheet by our name of it, where the sheet uses another name.
+        pictures: a folder or ZIP with the pictures that the sheet names.
+        dry_run: only check the rows.
+
+    Returns:
+        The batch, and the preview of the sheet. The batch is None with dry_run, or when no row is new.
+
+    Raises:
+        InputError: the sheet or the ZIP cannot be read, or the sheet lacks a column.
+        StateConflict: a batch has this name already.
+    """
     data = file.read_bytes()
     sheet = read_sheet(data)
-    mapping, held = batch_preview.mapping_of(sheet, columns), store_pictures(services, pictures)
-    said = batch_preview.preview(services, sheet, mapping, held)
-    if dry_run or not said.counts[RowState.WAITING] + said.counts[RowState.FAILED]:
-        return None, said
-    return batches.begin(services, name, owner, read_sheet(data), mapping, held), said
+    mapping, picture_hashes = batch_preview.mapping_of(sheet, columns), store_pictures(services, pictures)
+    preview = batch_preview.preview(services, sheet, mapping, picture_hashes)
+    if dry_run or not preview.counts[RowState.WAITING] + preview.counts[RowState.FAILED]:
+        return None, preview
+    return batches.begin(services, name, owner, read_sheet(data), mapping, picture_hashes), preview
 
 
-def preview_lines(said: batch_preview.Preview) -> list[str]:
-    """A preview for a terminal."""
-    counts = said.counts
+def preview_lines(preview: batch_preview.Preview) -> list[str]:
+    """Return a preview as lines for a terminal."""
+    counts = preview.counts
     lines = [
-        f"{said.total} rows: {counts[RowState.WAITING]} good, {counts[RowState.FAILED]} bad, {counts[RowState.UNCHANGED]} unchanged"
+        f"{preview.total} rows: {counts[RowState.WAITING]} good, {counts[RowState.FAILED]} bad, "
+        f"{counts[RowState.UNCHANGED]} unchanged"
     ]
-    lines += [f"  {name}: {count} to make" for name, count in said.makes.items()]
-    if said.makes:
-        bills = ", ".join(f"{count} billed by {name}" for name, count in said.paid.items())
-        bills = f"{bills}: about ${said.usd:.2f}" if bills else "nothing to pay: our own code makes all"
-        lines += [f"  about {max(1, round(said.seconds / 60))} min; {bills}"]
-    if said.unlooked:
-        lines += [f"  the pictures of {said.unlooked} rows are looked at when their turn comes"]
+    lines += [f"  {name}: {count} to make" for name, count in preview.makes.items()]
+    if preview.makes:
+        bills = ", ".join(f"{count} billed by {name}" for name, count in preview.paid.items())
+        bills = (
+            f"{bills}: about ${preview.usd:.2f}"
+            if bills
+            else "no cost: the connector makes everything itself"
+        )
+        lines += [f"  about {max(1, round(preview.seconds / 60))} min; {bills}"]
+    if preview.unlooked:
+        lines += [f"  the pictures of {preview.unlooked} rows are checked when the rows are made"]
     lines += [
         f"  row {row.line} {row.sku or '(no SKU)'}: {row.error}"
-        for row in said.rows.get(RowState.FAILED, [])[:20]
+        for row in preview.rows.get(RowState.FAILED, [])[:SHOWN_FAILED_ROWS]
     ]
     return lines
 
 
 def watch_progress(services: Services, batch: Batch) -> dict[str, int]:
-    """Show a bar until nothing is under way; gives the last counts."""
+    """Show a progress bar until the batch is done or stopped; return the last row counts."""
     console = Console(stderr=True)
     with Progress(
         TextColumn("{task.description}"),
@@ -93,9 +121,13 @@ def watch_progress(services: Services, batch: Batch) -> dict[str, int]:
         while True:
             now = services.batches.progress(batch.id)
             state = batches.find(services, batch.id).state
-            words = f"{batch.name}: {now.waiting} waiting, {now.generating} generating, {now.in_review} in review, {now.live} live, {now.failed} failed"
-            bar.update(task, total=now.total, completed=now.total - now.in_progress, description=words)
-            if not now.in_progress or state in ("paused", "cancelled"):
+            counts = (
+                f"{now.waiting} waiting, {now.generating} generating, {now.in_review} in review, "
+                f"{now.live} live, {now.failed} failed"
+            )
+            done = now.total - now.in_progress
+            bar.update(task, total=now.total, completed=done, description=f"{batch.name}: {counts}")
+            if not now.in_progress or state in STOPPED_STATES:
                 return asdict(now)
             time.sleep(POLL_INTERVAL_S)
 
@@ -103,9 +135,23 @@ def watch_progress(services: Services, batch: Batch) -> dict[str, int]:
 def export(
     services: Services, batch: Batch, file_format: str, out: Path | None, *, follow: bool
 ) -> dict[str, Any]:
-    """Write what a batch made as jsonl, csv, zip or folder; gives the summary that ends it. Raises: ConfigError without a place for files."""
+    """Write the results of a batch.
+
+    Args:
+        services: the services.
+        batch: the batch.
+        file_format: `jsonl` or `csv` for a list, `zip` or `folder` for the files.
+        out: the file or folder to write; standard output when None.
+        follow: with `jsonl`, write each record when its row is settled, until the batch is done.
+
+    Returns:
+        A summary: counts or sizes, and the output.
+
+    Raises:
+        ConfigError: files are asked for without `out`.
+    """
     if file_format in ("zip", "folder") and out is None:
-        raise ConfigError(f"--format {file_format} needs --out, where the files go")
+        raise ConfigError(f"--format {file_format} needs --out, the place for the files")
     if file_format == "folder" and out:
         count = exports.to_folder(services, exports.given(services, batch), out)
         (out / "manifest.jsonl").write_text("".join(exports.json_lines(exports.manifest(services, batch))))
@@ -128,12 +174,11 @@ def export(
 
 
 def follow_manifest(services: Services, batch: Batch) -> Iterator[dict[str, Any]]:
-    """The manifest's records as their rows are settled, until nothing is under way."""
+    """Yield each record of the manifest when its row is settled, until the batch is done or stopped."""
     exported_rows: set[int] = set()
     while True:
-        over = not services.batches.progress(batch.id).in_progress or batches.find(
-            services, batch.id
-        ).state in ("paused", "cancelled")
+        state = batches.find(services, batch.id).state
+        over = not services.batches.progress(batch.id).in_progress or state in STOPPED_STATES
         for record in exports.manifest(services, batch):
             if record["row"] not in exported_rows:
                 exported_rows.add(record["row"])
@@ -144,31 +189,32 @@ def follow_manifest(services: Services, batch: Batch) -> Iterator[dict[str, Any]
 
 
 def print_result(facts: Any, lines: list[str], json_output: bool) -> None:
+    """Print facts as JSON, or the lines that say the same to a person."""
     click.echo(json.dumps(facts) if json_output else "\n".join(lines))
 
 
 def exit_with_sheet_error(error: InputError, json_output: bool) -> None:
-    """End with exit code 2: the sheet is of no use."""
-    told_where = f" ({error.pointer})" if error.pointer else ""
+    """Print why the sheet cannot be used, and exit with code 2."""
+    place = f" ({error.pointer})" if error.pointer else ""
     click.echo(
         json.dumps({"error": {"code": error.issue_code, "message": str(error)}})
         if json_output
-        else f"{error.issue_code}: {error}{told_where}",
+        else f"{error.issue_code}: {error}{place}",
         err=not json_output,
     )
     sys.exit(2)
 
 
 @click.command("template")
-@click.option("--format", "form", type=click.Choice(["csv", "xlsx"]), default="csv", show_default=True)
+@click.option("--format", "file_format", type=click.Choice(["csv", "xlsx"]), default="csv", show_default=True)
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The file to write; standard output when absent.",
+    help="File to write. Default: standard output.",
 )
-def template_command(form: str, out: Path | None) -> None:
-    """The sheet to fill in for a bulk upload, with an example row."""
-    data = sheet_template(form)
+def template_command(file_format: str, out: Path | None) -> None:
+    """Write an empty sheet for a bulk upload, with an example row."""
+    data = sheet_template(file_format)
     if out:
         out.write_bytes(data)
     else:
@@ -177,21 +223,21 @@ def template_command(form: str, out: Path | None) -> None:
 
 @click.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--name", required=True, help="What the batch is called.")
+@click.option("--name", required=True, help="Name of the batch.")
 @click.option(
     "--pictures",
     type=click.Path(exists=True, path_type=Path),
-    help="A folder or ZIP with the pictures that the sheet names.",
+    help="Folder or ZIP with the pictures that the sheet names.",
 )
 @click.option(
     "--map",
-    "given",
+    "pairs",
     multiple=True,
     metavar="COLUMN=NAME",
-    help="Which column of the sheet holds one of ours, where its name does not tell.",
+    help="Use column NAME of the sheet as our column COLUMN.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what each row would do.")
-@click.option("--wait", is_flag=True, help="Watch until everything is made; exit code 1 when a row failed.")
+@click.option("--dry-run", is_flag=True, help="Check the rows and make nothing.")
+@click.option("--wait", is_flag=True, help="Wait until everything is made. Exit code 1 when a row failed.")
 @data_dir_option
 @json_option
 @report_errors
@@ -199,18 +245,24 @@ def import_command(
     file: Path,
     name: str,
     pictures: Path | None,
-    given: tuple[str, ...],
+    pairs: tuple[str, ...],
     dry_run: bool,
     wait: bool,
     data_dir: Path | None,
     json_output: bool,
 ) -> None:
-    """Make a batch of products from a sheet: CSV or XLSX."""
+    """Make a batch of products from the sheet in FILE, CSV or XLSX."""
     services = open_services(data_dir)
-    pairs = dict(pair.partition("=")[::2] for pair in given)
+    columns = dict(pair.partition("=")[::2] for pair in pairs)
     try:
-        batch, said = run_import(
-            services, file, name=name, owner="command line", columns=pairs, pictures=pictures, dry_run=dry_run
+        batch, preview = run_import(
+            services,
+            file,
+            name=name,
+            owner="command line",
+            columns=columns,
+            pictures=pictures,
+            dry_run=dry_run,
         )
     except InputError as error:
         exit_with_sheet_error(error, json_output)
@@ -218,11 +270,11 @@ def import_command(
     counts = watch_progress(services, batch) if batch and wait else {}
     facts = {
         "batch": batch.id if batch else None,
-        "rows": {s.value: n for s, n in said.counts.items()},
-        "makes": said.makes,
+        "rows": {s.value: n for s, n in preview.counts.items()},
+        "makes": preview.makes,
         "progress": counts,
     }
-    lines = [*preview_lines(said), *([f"batch {batch.name}: {batch.id}"] if batch else [])]
+    lines = [*preview_lines(preview), *([f"batch {batch.name}: {batch.id}"] if batch else [])]
     print_result(facts, lines, json_output)
     sys.exit(int(bool(counts.get("failed"))))
 
@@ -231,34 +283,39 @@ def import_command(
 @click.option("--batch", "name", required=True, help="Name or id of the batch.")
 @click.option(
     "--format",
-    "form",
+    "file_format",
     type=click.Choice(["jsonl", "csv", "zip", "folder"]),
     default="jsonl",
     show_default=True,
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="The file or folder to write; standard output when absent."
+    "--out", type=click.Path(path_type=Path), help="File or folder to write. Default: standard output."
 )
 @click.option(
-    "--follow", is_flag=True, help="With jsonl: go on while the batch does, a record as each row is settled."
+    "--follow",
+    is_flag=True,
+    help="With jsonl: write each record when its row is settled, until the batch is done.",
 )
 @data_dir_option
 @json_option
 @report_errors
 def export_command(
-    name: str, form: str, out: Path | None, follow: bool, data_dir: Path | None, json_output: bool
+    name: str, file_format: str, out: Path | None, follow: bool, data_dir: Path | None, json_output: bool
 ) -> None:
-    """What a batch made: a manifest, the sheet with each row's status, or the files, laid out by the naming rules."""
+    """Write the results of a batch.
+
+    jsonl: a manifest; csv: the sheet with the status of each row; zip and folder: the
+    files, named by the naming rules.
+    """
     services = open_services(data_dir)
-    facts = export(services, batches.find(services, name), form, out, follow=follow)
-    click.echo(
-        json.dumps(facts) if json_output else ", ".join(f"{k} {v}" for k, v in facts.items()), err=out is None
-    )
+    facts = export(services, batches.find(services, name), file_format, out, follow=follow)
+    text = json.dumps(facts) if json_output else ", ".join(f"{k} {v}" for k, v in facts.items())
+    click.echo(text, err=out is None)
 
 
 @click.group()
 def batch() -> None:
-    """Bulk uploads."""
+    """List and control bulk uploads."""
 
 
 @batch.command("list")
@@ -266,7 +323,7 @@ def batch() -> None:
 @json_option
 @report_errors
 def batch_list(data_dir: Path | None, json_output: bool) -> None:
-    """All batches with how far they are, newest first."""
+    """List all batches with their progress, newest first."""
     services = open_services(data_dir)
     found = [(b, asdict(services.batches.progress(b.id))) for b in services.batches.page(limit=200)]
     facts = [
@@ -285,17 +342,17 @@ def batch_list(data_dir: Path | None, json_output: bool) -> None:
 @data_dir_option
 @report_errors
 def batch_failed(name: str, data_dir: Path | None) -> None:
-    """The rows that failed, as CSV with why: mend it and import it again."""
+    """Print the failed rows as CSV, with the reasons; correct them and import them again."""
     services = open_services(data_dir)
     click.echo(exports.failed_csv(services, batches.find(services, name)), nl=False)
 
 
 @batch.command("do")
 @click.argument("name")
-@click.argument("what", type=click.Choice(["pause", "resume", "cancel", "retry"]))
+@click.argument("action", type=click.Choice(["pause", "resume", "cancel", "retry"]))
 @data_dir_option
 @report_errors
-def batch_do(name: str, what: str, data_dir: Path | None) -> None:
-    """Pause, resume or cancel a batch, or try its failed rows again."""
+def batch_do(name: str, action: str, data_dir: Path | None) -> None:
+    """Pause, resume or cancel a batch, or retry its failed rows."""
     services = open_services(data_dir)
-    click.echo(batches.control(services, batches.find(services, name), what))
+    click.echo(batches.control(services, batches.find(services, name), action))

@@ -40,7 +40,7 @@ def report_errors(command: Command) -> Command:
 
 
 def load_settings(data_dir: Path | None = None, **options: Any) -> Settings:
-    """Return the settings of the environment, with the options of the command line over them; None is no option."""
+    """Return the settings of the environment, overridden by the options that are not None."""
     overrides = {k: v for k, v in {"data_dir": data_dir, **options}.items() if v is not None}
     return Settings.from_env(None, **overrides)
 

@@ -108,9 +108,9 @@ def _repair(services: Services, drift: reconciliation.Drift) -> str:
 def connect(
     port: str, adapter: str, url: str, token: str, name: str, yes: bool, data_dir: Path | None
 ) -> None:
-    """Create what a connection needs in the other system.
+    """Create the objects that a connection needs in the other system.
 
-    The command lists it first and leaves what exists as it is.
+    The command lists them first and does not change those that exist.
     """
     if token and not token.startswith("env/"):
         raise ConfigError(

@@ -100,7 +100,8 @@ def provider_test(name: str, data_dir: Path | None, json_output: bool) -> None:
 def spend(data_dir: Path | None, json_output: bool) -> None:
     """Print the cost of providers this month.
 
-    By provider, batch, category, deliverable and state; then the tasks whose answer was lost and those that wait.
+    By provider, batch, category, deliverable and state; then the tasks whose answer
+    was lost and those that wait.
     """
     services = open_services(data_dir)
     facts: dict[str, Any] = {

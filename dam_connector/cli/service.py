@@ -36,7 +36,7 @@ from schemas.plugin import load_rules
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.")
 @report_errors
 def up(data_dir: Path | None, workers: int, host: str | None, port: int | None) -> None:
-    """Start all parts, and restart what stops, until Ctrl-C."""
+    """Start all parts and restart those that stop, until Ctrl-C."""
     settings = with_secrets(load_settings(data_dir, host=host, port=port))
     logs.configure(settings.log_format)
     supervisor = Supervisor(settings, workers)
@@ -124,7 +124,7 @@ def doctor_command(data_dir: Path | None, json_output: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @json_option
 @report_errors
-def check_config(file: Path | None, json_output: bool) -> None:
+def check_command(file: Path | None, json_output: bool) -> None:
     """Check a plugin.json, by default the one in use. Exit code 1 when it has errors."""
     path = file or load_settings().plugin_json
     lines: list[str] = []

@@ -95,7 +95,7 @@ def _wired(folder: Path, port: int, directus: Directus, vendure: Vendure, starte
         said = connector.run(
             "connect", "dam", "directus", "--url", directus.url, "--token", "env/DIRECTUS_ADMIN", "--yes"
         )
-    assert "Everything is there." in said
+    assert "Everything exists already." in said
     assert directus.person("connector", "DAM connector") == secrets["DIRECTUS_TOKEN"]
     reviewer = directus.person("rita", "DAM reviewer")
     connector.run("user", "add", "ann", "--role", "admin", "--no-password")

@@ -124,7 +124,7 @@ def test_the_command_shows_progress(
         return ran.exit_code, ran.output
 
     code, told = said("backfill", "--connection", "mem", "--dry-run")
-    assert code == 0 and "2 products would be taken in" in told
+    assert code == 0 and "2 products would be added" in told
     code, told = said(
         "backfill", "--connection", "mem", "--since", (clock.now() - timedelta(days=1)).isoformat(), "--json"
     )
