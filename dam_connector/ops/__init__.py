@@ -1,1 +1,1 @@
-"""Operating the service: supervisor, queue server, doctor, demo and document generator."""
+"""Operation of the service: supervisor, queue server, doctor, demo and document generator."""

