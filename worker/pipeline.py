@@ -1,13 +1,14 @@
-"""The pipeline: read this first. What happens to a run, step by step, top to bottom.
+"""The pipelines: the steps of each kind of run, in order. Start reading the worker here.
 
-A step is a function `(Work, Services) -> Work` in the file of its name. It can be run twice without harm, raises `Park`
-to sleep, and reports findings as Issues. The runner commits a checkpoint after each one. To add a step: one file in
-worker/steps/, one line here (docs/adding.md).
+A step is a function `(Work, Services) -> Work` in the file of its name. Running it twice does no harm. A step that must
+wait raises `Park`. It reports findings as Issues. The runner stores a checkpoint after each step; the checkpoint names the
+step to run next. To add a step: write one file in worker/steps/ and add one line here (docs/adding.md). To rename or
+remove one, see RENAMED_STEPS.
 """
 
 from collections.abc import Callable, Mapping
 
-from dam_connector.domain.run import RunKind
+from dam_connector.domain.run import ALL_STEPS_DONE, RunKind
 from dam_connector.wiring import Services
 from worker.steps.assign_version import assign_version
 from worker.steps.check_files import check_files
@@ -35,63 +36,52 @@ from worker.work import Work
 
 Step = Callable[[Work, Services], Work]
 
+# The last steps of every run that makes a new version.
+FINISH: tuple[Step, ...] = (
+    assign_version,  # assigns the version number, once per run, and names the files
+    label_provenance,  # writes into the files who made them, and from what
+    check_files,  # makes the report
+    seal_version,  # from here on files, report and provenance are immutable
+    push_to_dam,  # uploads to the DAM, unless the report blocks the version
+    request_review,  # sets the version in review, or blocked
+    write_dam_state,  # writes into the DAM which earlier versions are replaced
+)
 IMAGE: tuple[Step, ...] = (
-    collect_sources,  # the product's photos, decoded and found usable; or its model
-    make_renditions,  # cut out or rendered, composed, encoded
-    assign_version,  # the version's number, given once, and the files' names
-    label_provenance,  # who made it from what, inside the files
-    check_files,  # the report
-    seal_version,  # files, report and provenance are immutable from here on
-    push_to_dam,  # into the DAM, unless the report blocks it
-    request_review,  # in review, or blocked
-    write_dam_state,  # that it replaces an earlier one
+    collect_sources,  # decodes the product's photos and keeps the usable ones; or finds its model
+    make_renditions,  # cuts out or renders the product, composes and encodes the pictures
+    *FINISH,
 )
 MODEL: tuple[Step, ...] = (
     collect_sources,
-    make_model,  # by our own code or a provider: a raw GLB
-    fit_dimensions,  # the product's true size, Y up, standing on the origin
-    optimise_model,  # budgets, normals, a file the validator has no remark on
-    convert_to_usdz,  # the same for Quick Look
-    make_web_glb,  # the same, small, for web pages
-    make_lods,  # the same with fewer triangles, where asked for
-    render_previews,  # pictures of it: hero and the sides
-    assign_version,
-    label_provenance,
-    check_files,
-    seal_version,
-    push_to_dam,
-    request_review,
-    write_dam_state,
-    plan_renditions,  # pictures that are rendered from this model
+    make_model,  # makes a raw GLB, by our own code or by a provider
+    fit_dimensions,  # scales to the product's true size: Y up, on the origin
+    optimise_model,  # keeps to the budgets and writes a GLB that passes the Khronos validator
+    convert_to_usdz,  # writes a USDZ for Quick Look
+    make_web_glb,  # writes a compressed GLB for web pages
+    make_lods,  # writes levels of detail, where plugin.json asks for them
+    render_previews,  # renders pictures of the model from the hero view and the sides
+    *FINISH,
+    plan_renditions,  # plans the renditions that are made from this model
 )
-UPSCALE: tuple[Step, ...] = (  # a picture with twice the pixels
-    upscale_pictures,
-    assign_version,
-    label_provenance,
-    check_files,
-    seal_version,
-    push_to_dam,
-    request_review,
-    write_dam_state,
-)
-REVIEW: tuple[Step, ...] = (
+UPSCALE: tuple[Step, ...] = (upscale_pictures, *FINISH)  # a picture with twice the pixels
+REVIEW: tuple[Step, ...] = (  # a blocked version whose errors were waived
     push_to_dam,
     request_review,
     write_dam_state,
     plan_renditions,
-)  # a blocked version whose errors were waived
-PUBLISH: tuple[Step, ...] = (
+)
+PUBLISH: tuple[Step, ...] = (  # an approved version goes live, for the first time or again
     publish_to_channels,
     record_publication,
     write_dam_state,
     write_back_to_pim,
-)  # an approved version goes live, for the first time or again
-WITHDRAW: tuple[Step, ...] = (
+)
+WITHDRAW: tuple[Step, ...] = (  # a live version is taken offline
     withdraw_from_channels,
     write_dam_state,
     write_back_to_pim,
-)  # a live version is taken off
-TELL: tuple[Step, ...] = (write_dam_state,)  # a decision was made here
+)
+WRITE_STATE: tuple[Step, ...] = (write_dam_state,)  # a person decided here
 
 PIPELINES: Mapping[RunKind, tuple[Step, ...]] = {
     RunKind.IMAGE: IMAGE,
@@ -100,5 +90,38 @@ PIPELINES: Mapping[RunKind, tuple[Step, ...]] = {
     RunKind.REVIEW: REVIEW,
     RunKind.PUBLISH: PUBLISH,
     RunKind.WITHDRAW: WITHDRAW,
-    RunKind.WRITE_STATE: TELL,
+    RunKind.WRITE_STATE: WRITE_STATE,
 }
+
+# Steps that were renamed or removed: old name -> the step to run in its place. Checkpoints of parked and failed runs keep
+# the old name, so an entry stays for good. Removing a step: map it to the step that follows it.
+RENAMED_STEPS: Mapping[str, str] = {}
+
+
+class StepNotFound(Exception):
+    """A checkpoint names a step that the run's pipeline does not have."""
+
+
+def steps_from(kind: RunKind, next_step: str) -> tuple[Step, ...]:
+    """Return the steps that a run still has to go through.
+
+    Args:
+        kind: The run's kind.
+        next_step: The step that its checkpoint names. "" means the first one; `ALL_STEPS_DONE` means that none is left.
+
+    Raises:
+        StepNotFound: No step of the pipeline has that name, and RENAMED_STEPS does not know it.
+    """
+    steps = PIPELINES[kind]
+    if not next_step:
+        return steps
+    if next_step == ALL_STEPS_DONE:
+        return ()
+    names = [step.__name__ for step in steps]
+    name = RENAMED_STEPS.get(next_step, next_step)
+    if name not in names:
+        raise StepNotFound(
+            f"its checkpoint names the step {next_step!r}, which the pipeline {kind.value!r} of this release "
+            "does not have: start the run again from the beginning, e.g. by regenerating the version"
+        )
+    return steps[names.index(name) :]

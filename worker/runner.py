@@ -1,4 +1,4 @@
-"""The runner: takes a run through its steps. Lease, checkpoint, park, retry, sorting of errors, timings."""
+"""The runner: executes a run's steps. It leases the run, stores checkpoints, parks, retries and sorts errors."""
 
 import os
 import socket
@@ -15,7 +15,7 @@ import structlog
 from dam_connector.domain.codec import from_plain, to_plain
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.row_request import apply_request
-from dam_connector.domain.run import RunState
+from dam_connector.domain.run import ALL_STEPS_DONE, RunState
 from dam_connector.errors import (
     RETRYABLE,
     Busy,
@@ -27,20 +27,20 @@ from dam_connector.errors import (
 )
 from dam_connector.store.runs import RunRecord
 from dam_connector.wiring import Services
-from worker.pipeline import PIPELINES
+from worker.pipeline import StepNotFound, steps_from
 from worker.work import Park, Work
 
 log = structlog.get_logger()
 
 LEASE_S = 20.0
 HEARTBEAT_S = 5.0
-MAX_ATTEMPTS = 8  # tries of one step, deaths of its worker among them
-FIRST_RETRY_S = 4.0
-CREDIT_RETRY_S = 900.0
+MAX_ATTEMPTS = 8  # tries of one step, including those that ended with the worker's death
+FIRST_RETRY_S = 4.0  # doubles with each try
+CREDIT_RETRY_S = 900.0  # until a provider without credit is asked again
 
 
 def advance(services: Services, run_id: str) -> None:
-    """Take a run as far as it goes. Does nothing when it is not due or somebody else has it."""
+    """Execute a run's steps until it is done, parked or failed. Do nothing when it is not due or leased elsewhere."""
     run = services.runs.lease(run_id, owner(), LEASE_S)
     if run is None:
         return
@@ -55,55 +55,63 @@ def advance(services: Services, run_id: str) -> None:
 
 
 def owner() -> str:
-    """Who holds a lease: this process."""
+    """Return the name under which this process holds leases."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def _run_steps(services: Services, run: RunRecord) -> None:
-    steps = PIPELINES[run.kind]
-    if run.attempts > MAX_ATTEMPTS:
-        _fail(services, run, f"the worker died {run.attempts} times at {steps[run.position].__name__}")
+    """Run the steps from the checkpoint on. Store a checkpoint after each one."""
+    try:
+        steps = steps_from(run.kind, run.next_step)
+    except StepNotFound as error:
+        _fail(services, run, str(error))
         return
-    work = from_plain(Work, run.work) if run.work else _begin(services, run)
+    names = [*(step.__name__ for step in steps), ALL_STEPS_DONE]
+    if run.attempts > MAX_ATTEMPTS:
+        _fail(services, run, f"the worker died {run.attempts} times at {names[0]}")
+        return
+    work = from_plain(Work, run.work) if run.work else _start_work(services, run)
     timings = dict(run.timings)
-    for position in range(run.position, len(steps)):
-        step = steps[position]
+    for step, name, next_name in zip(steps, names, names[1:], strict=False):
         started = time.process_time()
         try:
             work = step(work, services)
         except Park as park:
-            services.runs.checkpoint(run, position, step.__name__, to_plain(park.work or work), timings)
+            parked = to_plain(park.work or work)
+            services.runs.checkpoint(run, step=name, next_step=name, work=parked, timings=timings)
             services.runs.park(run, park.until)
             return
-        except InputError as error:
-            _flag(services, run, error)
+        except Exception as error:  # noqa: BLE001 - one step never stops the worker
+            _end_on_error(services, run, name, error)
             return
-        except (
-            StateConflict
-        ) as error:  # what the step was to do is no longer wanted; a lost lease shows itself here too
-            services.runs.finish(run, RunState.CANCELLED, f"{step.__name__}: {error}")
-            return
-        except ConnectorError as error:
-            _retry_or_fail(services, run, step.__name__, error)
-            return
-        except Exception as error:
-            log.exception("step_broke", step=step.__name__)
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            _fail(
-                services,
-                run,
-                f"{step.__name__}: {type(error).__name__}: {error} ({os.path.basename(where.filename)}:{where.lineno})",
-            )
-            return
-        timings[step.__name__] = round(timings.get(step.__name__, 0.0) + time.process_time() - started, 3)
-        services.runs.checkpoint(run, position + 1, step.__name__, to_plain(work), timings)
+        timings[name] = round(timings.get(name, 0.0) + time.process_time() - started, 3)
+        services.runs.checkpoint(run, step=name, next_step=next_name, work=to_plain(work), timings=timings)
         run = replace(run, attempts=0)
     services.runs.finish(run, RunState.DONE)
     log.info("run_done", cpu_s=round(sum(timings.values()), 2))
 
 
-def _begin(services: Services, run: RunRecord) -> Work:
-    """The work of a run that has not begun. Raises: StateConflict when its product or deliverable is gone."""
+def _end_on_error(services: Services, run: RunRecord, step: str, error: Exception) -> None:
+    """Fail, cancel or put off a run whose step raised, by the class of the error."""
+    if isinstance(error, InputError):
+        _flag_product(services, run, error)
+    elif isinstance(error, StateConflict):  # the step's work is no longer wanted, or the lease was lost
+        services.runs.finish(run, RunState.CANCELLED, f"{step}: {error}")
+    elif isinstance(error, ConnectorError):
+        _retry_or_fail(services, run, step, error)
+    else:
+        log.error("step_broke", step=step, exc_info=error)
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        source = f"{os.path.basename(place.filename)}:{place.lineno}"
+        _fail(services, run, f"{step}: {type(error).__name__}: {error} ({source})")
+
+
+def _start_work(services: Services, run: RunRecord) -> Work:
+    """Return the work of a run that has no checkpoint yet.
+
+    Raises:
+        StateConflict: The product or the deliverable is gone. The run was cancelled.
+    """
     record = services.products.get(run.sku)
     rules = services.rules.at(run.rules_fingerprint)
     known = rules.deliverable(run.deliverable)
@@ -135,8 +143,8 @@ def _begin(services: Services, run: RunRecord) -> Work:
     )
 
 
-def _flag(services: Services, run: RunRecord, error: InputError) -> None:
-    """The product's input cannot be used: say so on the product, and end the run."""
+def _flag_product(services: Services, run: RunRecord, error: InputError) -> None:
+    """Add the issue of unusable input to the product, and fail the run."""
     found = error.to_issue()
     services.products.add_issues(run.sku, (found,))
     services.runs.finish(run, RunState.FAILED, f"{error.issue_code}: {error}")
@@ -144,7 +152,7 @@ def _flag(services: Services, run: RunRecord, error: InputError) -> None:
 
 
 def _retry_or_fail(services: Services, run: RunRecord, step: str, error: ConnectorError) -> None:
-    """Put the run off when the next try may go better; fail it when not, or after enough tries."""
+    """Park the run for another try when that may help; else, or after MAX_ATTEMPTS tries, fail it."""
     message = f"{step}: {error}"
     if isinstance(error, OutOfCredit):
         services.runs.park(run, services.clock.now() + timedelta(seconds=CREDIT_RETRY_S), message)
@@ -168,7 +176,7 @@ def _fail(services: Services, run: RunRecord, message: str) -> None:
 
 @contextmanager
 def _heartbeat(services: Services, run: RunRecord) -> Iterator[None]:
-    """Renew the lease while a step computes; a lost lease is noticed at the next checkpoint."""
+    """Renew the lease while a step computes. A lost lease is noticed at the next checkpoint."""
     stop = threading.Event()
 
     def beat() -> None:

@@ -1,11 +1,11 @@
-"""Run: one slot of one deliverable being made, or one version being published, for one SKU."""
+"""Runs: one slot of one deliverable is made, or one version is published, for one SKU."""
 
 from collections.abc import Mapping
 from enum import StrEnum
 
 
 class RunKind(StrEnum):
-    """Which row of worker/pipeline.py a run follows."""
+    """What a run does: it follows the entry of this kind in worker/pipeline.py."""
 
     IMAGE = "image"
     MODEL = "model"
@@ -13,13 +13,15 @@ class RunKind(StrEnum):
     REVIEW = "review"
     PUBLISH = "publish"
     WITHDRAW = "withdraw"
-    TELL = "tell"
+    WRITE_STATE = "tell"
 
 
 class RunState(StrEnum):
+    """How a run is now."""
+
     QUEUED = "queued"
     RUNNING = "running"
-    PARKED = "parked"
+    PARKED = "parked"  # waits until a time, or until it is woken
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -28,21 +30,26 @@ class RunState(StrEnum):
 R = RunState
 TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
     R.QUEUED: frozenset({R.RUNNING, R.CANCELLED}),
-    R.RUNNING: frozenset(
-        {R.RUNNING, R.PARKED, R.DONE, R.FAILED, R.CANCELLED}
-    ),  # running again: a lost lease taken over
+    # running -> running: another worker takes over after the lease ran out
+    R.RUNNING: frozenset({R.RUNNING, R.PARKED, R.DONE, R.FAILED, R.CANCELLED}),
     R.PARKED: frozenset({R.RUNNING, R.CANCELLED}),
     R.DONE: frozenset(),
     R.FAILED: frozenset({R.QUEUED}),
     R.CANCELLED: frozenset({R.QUEUED}),
 }
-OPEN = (R.QUEUED, R.RUNNING, R.PARKED)
-MAKING = (RunKind.IMAGE, RunKind.MODEL)  # a slot from the product's facts
-COMPUTING = (*MAKING, RunKind.UPSCALE)
+OPEN_STATES = (R.QUEUED, R.RUNNING, R.PARKED)
+ALL_STEPS_DONE = "all_steps_done"  # next_step of a run whose last step is done; no step has this name
+GENERATION_KINDS = (RunKind.IMAGE, RunKind.MODEL)  # they fill a slot from the product's facts
+COMPUTE_KINDS = (*GENERATION_KINDS, RunKind.UPSCALE)  # they need a worker that computes
 
 
-def job_for(kind: RunKind, *, bulk: bool) -> str:
-    """The job that advances a run: making goes to the workers that compute, what a batch asked for in a lane of its own."""
-    if kind not in COMPUTING:
+def job_name(kind: RunKind, *, bulk: bool) -> str:
+    """Return the name of the RQ job that advances a run.
+
+    Args:
+        kind: The run's kind. Kinds that compute have jobs of their own.
+        bulk: Whether a batch asked for the run: such runs wait in a queue of their own.
+    """
+    if kind not in COMPUTE_KINDS:
         return "finish_run"
     return "advance_bulk_run" if bulk else "advance_run"

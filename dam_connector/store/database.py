@@ -19,7 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from dam_connector.errors import ConfigError, StateConflict, Unavailable
 
 BUSY_TIMEOUT_S = 30
-MANY = 10_000  # nobody reads a greater count, and counting up to it costs the same on any number of records
+MAX_COUNT = 10_000  # nobody reads a greater count, and counting up to it costs the same on any number of records
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -75,11 +75,11 @@ class Database:
         rest = {k: v for k, v in values.items() if k not in keys}
         connection.execute(insert(table).values(values).on_conflict_do_update(index_elements=keys, set_=rest))
 
-    def count(self, connection: sa.Connection, query: Any, most: int = MANY) -> int:
+    def count(self, connection: sa.Connection, query: Any, limit: int = MAX_COUNT) -> int:
         """How many rows a query gives, counted up to `most`."""
         return int(
             connection.execute(
-                sa.select(sa.func.count()).select_from(query.limit(most).subquery())
+                sa.select(sa.func.count()).select_from(query.limit(limit).subquery())
             ).scalar_one()
         )
 
@@ -88,8 +88,8 @@ class Database:
         with self.read() as c:
             return {value: self.count(c, sa.select(column).where(column == value)) for value in values}
 
-    def migrate(self) -> None:
-        """Bring the tables up to date; one process at a time does it, the others wait."""
+    def migrate(self, revision: str = "head") -> None:
+        """Bring the tables up to date, or to a revision. One process at a time does it; the others wait."""
         if self.is_sqlite and self.url.database:
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
         config = Config()
@@ -98,7 +98,7 @@ class Database:
             if not self.is_sqlite:
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(2718281828)"))
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, revision)
 
     def ping(self) -> None:
         """Raises: Unavailable when the database does not answer, or has no tables yet."""
@@ -138,10 +138,10 @@ def _sqlite_engine(url: sa.URL, begin: str) -> sa.Engine:
     return engine
 
 
-def changed_one(result: sa.CursorResult[Any], what: str) -> None:
+def require_one_row(result: sa.CursorResult[Any], subject: str) -> None:
     """Raises: StateConflict unless exactly one row was changed: the compare-and-set won."""
     if result.rowcount != 1:
-        raise StateConflict(f"{what} was changed by somebody else meanwhile")
+        raise StateConflict(f"{subject} was changed by somebody else meanwhile")
 
 
 def check_url(url: str) -> None:

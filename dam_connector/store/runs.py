@@ -8,14 +8,21 @@ from typing import Any
 import sqlalchemy as sa
 
 from dam_connector.domain.ids import RunId, new_id
-from dam_connector.domain.run import COMPUTING, MAKING, OPEN, TRANSITIONS, RunKind, RunState
+from dam_connector.domain.run import (
+    COMPUTE_KINDS,
+    GENERATION_KINDS,
+    OPEN_STATES,
+    TRANSITIONS,
+    RunKind,
+    RunState,
+)
 from dam_connector.ports import Clock
-from dam_connector.store.database import Database, changed_one
+from dam_connector.store.database import Database, require_one_row
 from dam_connector.store.tables import runs as t
 
-NEWER = "newer facts arrived"
-LATELY = 50
-FIRST_WAKE_S = 5.0  # a new run is woken by whoever made it; the sweeper leaves it be for so long
+NEWER_FACTS = "newer facts arrived"
+RECENT_RUNS = 50
+FIRST_SWEEP_AFTER_S = 5.0  # a new run is woken by whoever made it; the sweeper leaves it be for so long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +45,7 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
-    """One run as stored; `position` counts the steps done, `work` is the checkpoint after them."""
+    """One run as stored."""
 
     id: RunId
     kind: RunKind
@@ -53,9 +60,9 @@ class RunRecord:
     batch_id: str
     generator: str
     state: RunState
-    position: int
-    step: str
-    work: Mapping[str, Any]
+    next_step: str  # the step to run next; "" before the first, ALL_STEPS_DONE after the last
+    step: str  # the step that wrote the last checkpoint
+    work: Mapping[str, Any]  # the checkpoint: the worker's Work as JSON
     timings: Mapping[str, float]
     fence: int
     attempts: int
@@ -66,7 +73,7 @@ class RunRecord:
     finished_at: datetime | None
 
 
-def facts_of(input_hash: str) -> str:
+def base_input_hash(input_hash: str) -> str:
     """The hash of the input alone: what follows `~` only tells repeated runs of one input apart."""
     return input_hash.partition("~")[0]
 
@@ -86,7 +93,9 @@ class Runs:
         with self._db.write() as c:
             for run in runs:
                 run_id = (
-                    self._add_making(c, run) if run.kind in MAKING else self._insert(c, run, run.input_hash)
+                    self._add_making(c, run)
+                    if run.kind in GENERATION_KINDS
+                    else self._insert(c, run, run.input_hash)
                 )
                 added += [run_id] if run_id else []
         return added
@@ -96,7 +105,7 @@ class Runs:
             t.c.sku == run.sku,
             t.c.deliverable == run.deliverable,
             t.c.slot == run.slot,
-            t.c.kind.in_(MAKING),
+            t.c.kind.in_(GENERATION_KINDS),
         )
         newest = (
             sa.select(t.c.id, t.c.input_hash, t.c.state)
@@ -105,26 +114,26 @@ class Runs:
             .limit(1)
         )
         before = c.execute(newest).one_or_none()
-        if before and facts_of(before.input_hash) == run.input_hash:
+        if before and base_input_hash(before.input_hash) == run.input_hash:
             return self._reopen_cancelled(c, before)
         run_id = self._insert(c, run, run.input_hash)
         if (
             run_id is None
         ):  # the input ran before: by somebody at the same moment, or before another input came between
             before = c.execute(newest).one()
-            if facts_of(before.input_hash) == facts_of(run.input_hash) or "~" in run.input_hash:
+            if base_input_hash(before.input_hash) == base_input_hash(run.input_hash) or "~" in run.input_hash:
                 return None
             run_id = self._insert(c, run, f"{run.input_hash}~{before.id}")
         if run_id:
             c.execute(
                 sa.update(t)
-                .where(*slot, t.c.id != run_id, t.c.state.in_(OPEN))
+                .where(*slot, t.c.id != run_id, t.c.state.in_(OPEN_STATES))
                 .values(
                     state=RunState.CANCELLED.value,
                     fence=t.c.fence + 1,
                     due_at=None,
                     finished_at=self._clock.now(),
-                    error=NEWER,
+                    error=NEWER_FACTS,
                 )
             )
         return run_id
@@ -149,14 +158,14 @@ class Runs:
             "timings": {},
             "created_at": now,
             "due_at": run.due_at or now,
-            "lease_until": now + timedelta(seconds=FIRST_WAKE_S),
+            "lease_until": now + timedelta(seconds=FIRST_SWEEP_AFTER_S),
         }
         return RunId(str(row["id"])) if self._db.insert_new(c, t, row) else None
 
     def _reopen_cancelled(self, c: sa.Connection, before: Any) -> RunId | None:
         done = c.execute(
             sa.update(t)
-            .where(t.c.id == before.id, t.c.state == RunState.CANCELLED.value, t.c.error == NEWER)
+            .where(t.c.id == before.id, t.c.state == RunState.CANCELLED.value, t.c.error == NEWER_FACTS)
             .values(
                 state=RunState.QUEUED.value,
                 due_at=self._clock.now(),
@@ -207,16 +216,33 @@ class Runs:
         self._set(run, lease_until=self._clock.now() + timedelta(seconds=seconds))
 
     def checkpoint(
-        self, run: RunRecord, position: int, step: str, work: Mapping[str, Any], timings: Mapping[str, float]
+        self,
+        run: RunRecord,
+        *,
+        step: str,
+        next_step: str,
+        work: Mapping[str, Any],
+        timings: Mapping[str, float],
     ) -> None:
-        """Raises: StateConflict when the lease was lost."""
-        self._set(run, position=position, step=step, work=dict(work), timings=dict(timings), attempts=0)
+        """Store how far a run has come.
+
+        Args:
+            run: The run, leased by the caller.
+            step: The step that writes the checkpoint.
+            next_step: The step to run next: `step` itself when it parks, `ALL_STEPS_DONE` after the last one.
+            work: The worker's Work as JSON.
+            timings: CPU-seconds by step.
+
+        Raises:
+            StateConflict: The lease was lost.
+        """
+        self._set(run, step=step, next_step=next_step, work=dict(work), timings=dict(timings), attempts=0)
 
     def park(self, run: RunRecord, until: datetime, error: str = "", *, failed_try: bool = False) -> None:
         """Let the run sleep until then. Raises: StateConflict."""
         self._leave(run, RunState.PARKED, due_at=until, error=error, attempts=run.attempts + int(failed_try))
 
-    def rouse(self, run_id: str) -> tuple[RunKind, bool] | None:
+    def wake(self, run_id: str) -> tuple[RunKind, bool] | None:
         """Make a sleeping run due; gives its kind and whether it is one of many, or None when it does not sleep."""
         with self._db.write() as c:
             where = (t.c.id == run_id, t.c.state == RunState.PARKED.value)
@@ -228,7 +254,7 @@ class Runs:
             ).one_or_none()
         return (RunKind(row.kind), row.bulk) if row else None
 
-    def tell(self, run_id: str, error: str) -> None:
+    def set_wait_reason(self, run_id: str, error: str) -> None:
         """Say what a sleeping run waits for."""
         with self._db.write() as c:
             c.execute(
@@ -247,7 +273,7 @@ class Runs:
 
     def _set(self, run: RunRecord, **values: Any) -> None:
         with self._db.write() as c:
-            changed_one(
+            require_one_row(
                 c.execute(
                     sa.update(t)
                     .where(t.c.id == run.id, t.c.state == RunState.RUNNING.value, t.c.fence == run.fence)
@@ -294,7 +320,7 @@ class Runs:
             )
             return [(row.id, RunKind(row.kind), row.bulk) for row in c.execute(query)]
 
-    def woken(self, ids: Iterable[str], seconds: float) -> None:
+    def mark_woken(self, ids: Iterable[str], seconds: float) -> None:
         """Note that these were woken just now: each further time they are let be for longer, at most 64-fold.
 
         While a run is not running, `lease_until` is the moment until which no further wake-up is sent; a worker that
@@ -328,30 +354,30 @@ class Runs:
         with self._db.read() as c:
             return [_record(row) for row in c.execute(query)]
 
-    def usual_seconds(self, deliverable: str) -> float | None:
+    def average_cpu_seconds(self, deliverable: str) -> float | None:
         """CPU-seconds that making this deliverable took lately, on average; None when it was never made."""
         query = sa.select(t.c.timings).where(
-            t.c.deliverable == deliverable, t.c.state == RunState.DONE.value, t.c.kind.in_(MAKING)
+            t.c.deliverable == deliverable, t.c.state == RunState.DONE.value, t.c.kind.in_(GENERATION_KINDS)
         )
         with self._db.read() as c:
             lately = [
                 sum(timings.values())
-                for timings in c.execute(query.order_by(t.c.id.desc()).limit(LATELY)).scalars()
+                for timings in c.execute(query.order_by(t.c.id.desc()).limit(RECENT_RUNS)).scalars()
             ]
         return sum(lately) / len(lately) if lately else None
 
-    def making_of(self, skus: Iterable[str]) -> dict[str, tuple[bool, str]]:
+    def generation_status(self, skus: Iterable[str]) -> dict[str, tuple[bool, str]]:
         """By SKU whether something is being made for it, and what its newest failed run said."""
         query = (
             sa.select(t.c.sku, t.c.state, t.c.error)
-            .where(t.c.sku.in_(list(skus)), t.c.kind.in_(COMPUTING))
+            .where(t.c.sku.in_(list(skus)), t.c.kind.in_(COMPUTE_KINDS))
             .order_by(t.c.id)
         )
         found: dict[str, tuple[bool, str]] = {}
         with self._db.read() as c:
             for sku, state, error in c.execute(query):
                 making, before = found.get(sku, (False, ""))
-                found[sku] = (making or state in OPEN, error if state == RunState.FAILED else before)
+                found[sku] = (making or state in OPEN_STATES, error if state == RunState.FAILED else before)
         return found
 
     def counts(self, *states: str) -> dict[str, int]:

@@ -15,7 +15,7 @@ metadata = sa.MetaData(
 )
 
 
-class Moment(sa.TypeDecorator[datetime]):
+class UtcDateTime(sa.TypeDecorator[datetime]):
     """An aware UTC datetime, stored without its zone so that SQLite sorts it and gives it back."""
 
     impl = sa.DateTime
@@ -50,12 +50,12 @@ deliveries = sa.Table(
     _id(),
     sa.Column("connection", sa.String(40), nullable=False),
     sa.Column("key", sa.String(200), nullable=False),
-    sa.Column("received_at", Moment, nullable=False),
+    sa.Column("received_at", UtcDateTime, nullable=False),
     _json("headers"),
     sa.Column("body", sa.LargeBinary, nullable=False),
     sa.Column("state", sa.String(16), nullable=False),  # received, handled, ignored, failed
     sa.Column("attempts", sa.Integer, nullable=False, default=0, server_default="0"),
-    sa.Column("due_at", Moment),
+    sa.Column("due_at", UtcDateTime),
     _text("error"),
     _text("summary"),
     sa.UniqueConstraint("connection", "key"),
@@ -74,8 +74,8 @@ products = sa.Table(
     _json("issues"),
     sa.Column("connection", sa.String(40), nullable=False),
     _text("ref"),
-    sa.Column("source_time", Moment, nullable=False),
-    sa.Column("updated_at", Moment, nullable=False),
+    sa.Column("source_time", UtcDateTime, nullable=False),
+    sa.Column("updated_at", UtcDateTime, nullable=False),
     sa.Column("deleted", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
     sa.Column("flagged", sa.Boolean, nullable=False, default=False, server_default=sa.false(), index=True),
     sa.Index(None, "deleted", "flagged", "id"),
@@ -88,8 +88,8 @@ batches = sa.Table(
     sa.Column("name", sa.String(200), nullable=False),
     sa.Column("owner", sa.String(200), nullable=False),
     sa.Column("state", sa.String(16), nullable=False),  # running, paused, cancelled, done
-    sa.Column("created_at", Moment, nullable=False),
-    sa.Column("touched_at", Moment, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("touched_at", UtcDateTime, nullable=False),
     sa.Column(
         "turn", sa.Integer, nullable=False, default=0, server_default="0"
     ),  # of taking rows: each is taken once
@@ -139,20 +139,20 @@ runs = sa.Table(
     sa.Column("batch_id", sa.String(40), nullable=False, default="", server_default=""),
     sa.Column("generator", sa.String(40), nullable=False, default="", server_default=""),
     sa.Column("state", sa.String(16), nullable=False),
-    sa.Column("position", sa.Integer, nullable=False, default=0, server_default="0"),
-    _text("step"),
+    _text("next_step"),  # the step to run next; "" before the first, domain.run.ALL_STEPS_DONE after the last
+    _text("step"),  # the step that wrote the last checkpoint
     _json("work"),
     _json("timings"),
     sa.Column("fence", sa.Integer, nullable=False, default=0, server_default="0"),
     _text("lease_owner"),
-    sa.Column("lease_until", Moment),
+    sa.Column("lease_until", UtcDateTime),
     sa.Column("attempts", sa.Integer, nullable=False, default=0, server_default="0"),
-    sa.Column("due_at", Moment),
+    sa.Column("due_at", UtcDateTime),
     sa.Column("kicks", sa.Integer, nullable=False, default=0, server_default="0"),
     _text("error"),
-    sa.Column("created_at", Moment, nullable=False),
-    sa.Column("started_at", Moment),
-    sa.Column("finished_at", Moment),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("started_at", UtcDateTime),
+    sa.Column("finished_at", UtcDateTime),
     sa.Index(None, "state", "due_at"),
     sa.Index(None, "sku", "deliverable", "slot"),
 )
@@ -174,11 +174,11 @@ versions = sa.Table(
     sa.Column(
         "dam_state", sa.String(16), nullable=False, default="", server_default=""
     ),  # what the DAM last took it for
-    sa.Column("go_live_at", Moment),
+    sa.Column("go_live_at", UtcDateTime),
     sa.Column(
         "served", sa.Boolean, nullable=False, default=False, server_default=sa.false()
     ),  # its files are public
-    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
     sa.UniqueConstraint("asset_id", "number"),
     sa.Index(None, "dam", "dam_ref"),
     sa.Index(None, "state", "id"),
@@ -204,7 +204,7 @@ decisions = sa.Table(
     _text("note"),
     _json("files"),
     _text("source"),
-    sa.Column("at", Moment, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
     sa.Column("undone", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
 )
 
@@ -215,8 +215,8 @@ publications = sa.Table(
     sa.Column("channel", sa.String(40), primary_key=True),
     _ref("version_id", "versions.id", nullable=False, index=True),
     _text("url"),
-    sa.Column("at", Moment, nullable=False),
-    sa.Column("asked_at", Moment, nullable=False),  # by a person: the later word counts
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("asked_at", UtcDateTime, nullable=False),  # by a person: the later word counts
     sa.Index(None, "channel", "version_id"),
 )
 
@@ -249,10 +249,10 @@ tasks = (
         sa.Column("cost_usd", sa.Float),
         _text("error"),
         sa.Column("tries", sa.Integer, nullable=False, default=0, server_default="0"),
-        sa.Column("look_at", Moment, nullable=False),
+        sa.Column("look_at", UtcDateTime, nullable=False),
         sa.Column("heard", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
-        sa.Column("created_at", Moment, nullable=False),  # ordered; then begun
-        sa.Column("updated_at", Moment, nullable=False),
+        sa.Column("created_at", UtcDateTime, nullable=False),  # ordered; then begun
+        sa.Column("updated_at", UtcDateTime, nullable=False),
         sa.Index(None, "run_id", "provider"),
         sa.Index(None, "provider", "created_at"),
         sa.Index(None, "state", "look_at"),
@@ -264,7 +264,7 @@ history = sa.Table(
     "history",
     metadata,
     _id(),
-    sa.Column("at", Moment, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
     sa.Column("sku", sa.String(500), nullable=False, index=True),
     sa.Column("version_id", sa.String(40), index=True),
     sa.Column("what", sa.String(40), nullable=False),
@@ -279,7 +279,7 @@ users = sa.Table(
     sa.Column("name", sa.String(80), nullable=False, unique=True),
     sa.Column("role", sa.String(16), nullable=False),
     _text("password_hash"),
-    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("active", sa.Boolean, nullable=False, default=True, server_default=sa.true()),
 )
 
@@ -291,9 +291,9 @@ credentials = sa.Table(  # API tokens and one-time login links, by the hash of t
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("hash", sa.String(64), nullable=False, unique=True),
     _text("label"),
-    sa.Column("created_at", Moment, nullable=False),
-    sa.Column("expires_at", Moment),
-    sa.Column("used_at", Moment),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("expires_at", UtcDateTime),
+    sa.Column("used_at", UtcDateTime),
 )
 
 leases = sa.Table(
@@ -301,7 +301,7 @@ leases = sa.Table(
     metadata,
     sa.Column("name", sa.String(40), primary_key=True),
     sa.Column("owner", sa.String(120), nullable=False),
-    sa.Column("until", Moment, nullable=False),
+    sa.Column("until", UtcDateTime, nullable=False),
 )
 
 notes = sa.Table(  # small facts that outlive a process: poll cursors, worker heartbeats
@@ -309,7 +309,7 @@ notes = sa.Table(  # small facts that outlive a process: poll cursors, worker he
     metadata,
     sa.Column("name", sa.String(120), primary_key=True),
     _json("value"),
-    sa.Column("at", Moment, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
 )
 
 rules_seen = sa.Table(
@@ -317,7 +317,7 @@ rules_seen = sa.Table(
     metadata,
     sa.Column("fingerprint", sa.String(64), primary_key=True),
     sa.Column("text", sa.Text, nullable=False),
-    sa.Column("at", Moment, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
 )
 
 idempotency = sa.Table(
@@ -327,7 +327,7 @@ idempotency = sa.Table(
     sa.Column("status", sa.Integer, nullable=False),
     sa.Column("request_sha256", sa.String(64), nullable=False),
     _json("body"),
-    sa.Column("at", Moment, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
 )
 
 library = sa.Table(  # the built-in DAM
@@ -340,5 +340,5 @@ library = sa.Table(  # the built-in DAM
     sa.Column("state", sa.String(16), nullable=False),
     _json("files"),
     _json("metadata"),
-    sa.Column("updated_at", Moment, nullable=False),
+    sa.Column("updated_at", UtcDateTime, nullable=False),
 )

@@ -137,9 +137,9 @@ def test_a_lease_is_held_by_one_and_its_fence_shuts_out_the_one_before(
     second = services.runs.lease(run_id, "two", 10)
     assert second and second.fence > first.fence and second.attempts == 1
     with pytest.raises(StateConflict):
-        services.runs.checkpoint(first, 1, "step", {}, {})
-    services.runs.checkpoint(second, 1, "step", {"a": 1}, {"step": 0.1})
-    assert services.runs.get(run_id).position == 1
+        services.runs.checkpoint(first, step="one", next_step="two", work={}, timings={})
+    services.runs.checkpoint(second, step="one", next_step="two", work={"a": 1}, timings={"one": 0.1})
+    assert services.runs.get(run_id).next_step == "two"
 
 
 def test_a_parked_run_is_due_when_its_time_comes_and_not_before(services: Services, clock: TestClock) -> None:
@@ -149,7 +149,7 @@ def test_a_parked_run_is_due_when_its_time_comes_and_not_before(services: Servic
     assert services.runs.due(10) == [] and services.runs.lease(run_id, "w", 10) is None
     clock.forward(31)
     assert services.runs.due(10) == [(run_id, RunKind.IMAGE, False)]
-    services.runs.woken([run_id], 20)
+    services.runs.mark_woken([run_id], 20)
     assert services.runs.due(10) == []
     assert services.runs.lease(run_id, "w", 10) is not None
 
@@ -179,7 +179,7 @@ def draft(services: Services, run: str = "h1") -> str:
 
 def test_a_sealed_version_takes_no_other_files(services: Services) -> None:
     version_id = draft(services)
-    services.assets.move(version_id, VersionState.IN_REVIEW)
+    services.assets.transition(version_id, VersionState.IN_REVIEW)
     services.assets.seal(version_id, (file_of(b"x", "a.jpg", "jpeg"),), Report(), {})
     with pytest.raises(StateConflict):
         services.assets.seal(version_id, (file_of(b"x", "b.jpg", "jpeg"),), Report(), {})
@@ -187,7 +187,7 @@ def test_a_sealed_version_takes_no_other_files(services: Services) -> None:
 
 def test_of_two_decisions_at_once_one_wins(services: Services) -> None:
     version_id = draft(services)
-    services.assets.move(version_id, VersionState.IN_REVIEW)
+    services.assets.transition(version_id, VersionState.IN_REVIEW)
     version = services.assets.get(version_id)
 
     def decide(verdict: Verdict) -> bool:
@@ -203,11 +203,11 @@ def test_of_two_decisions_at_once_one_wins(services: Services) -> None:
 
 def test_an_approval_is_pinned_to_its_files(services: Services) -> None:
     version_id = draft(services)
-    services.assets.move(version_id, VersionState.IN_REVIEW)
+    services.assets.transition(version_id, VersionState.IN_REVIEW)
     services.decisions.record(
         services.assets.get(version_id), Decision(verdict=Verdict.APPROVED, by="ann"), "page"
     )
-    approved = services.decisions.approved(services.assets.get(version_id))
+    approved = services.decisions.approved_version(services.assets.get(version_id))
     assert approved.approved_by == "ann"
     with services.db.write() as c:
         c.execute(
@@ -217,13 +217,13 @@ def test_an_approval_is_pinned_to_its_files(services: Services) -> None:
             },
         )
     with pytest.raises(StateConflict):
-        services.decisions.approved(services.assets.get(version_id))
+        services.decisions.approved_version(services.assets.get(version_id))
 
 
 def test_states_move_along_the_table_only(services: Services) -> None:
     version_id = draft(services)
     with pytest.raises(StateConflict):
-        services.assets.move(version_id, VersionState.PUBLISHED)
+        services.assets.transition(version_id, VersionState.PUBLISHED)
 
 
 def test_one_holder_of_a_lease_by_name(services: Services, clock: TestClock) -> None:
@@ -237,10 +237,10 @@ def test_one_holder_of_a_lease_by_name(services: Services, clock: TestClock) -> 
 
 def test_passwords_tokens_and_links(services: Services, clock: TestClock) -> None:
     ann = services.users.add("ann", UserRole.REVIEWER, "correct horse battery")
-    assert services.users.by_password("ann", "correct horse battery") == ann
+    assert services.users.authenticate("ann", "correct horse battery") == ann
     assert (
-        services.users.by_password("ann", "wrong") is None
-        and services.users.by_password("nobody", "x") is None
+        services.users.authenticate("ann", "wrong") is None
+        and services.users.authenticate("nobody", "x") is None
     )
     token = services.users.add_token(ann, "api", days=1)
     assert services.users.by_token(token) == ann and services.users.by_token(token + "x") is None
