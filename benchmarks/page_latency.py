@@ -4,7 +4,7 @@ import json
 import random
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from dam_connector.app import create_app
 from dam_connector.domain.codec import to_plain
 from dam_connector.domain.ids import Sha256, Sku, new_id
 from dam_connector.domain.issue import Report, issue
+from dam_connector.domain.issue_codes import IssueCode
 from dam_connector.domain.product import Product
 from dam_connector.domain.search_tags import version_search_tags
 from dam_connector.domain.version import Role, VersionFile
@@ -32,7 +33,7 @@ STATES = (
     ("in_review",) * 5 + ("published",) * 8 + ("approved", "rejected", "blocked", "superseded", "superseded")
 )
 WORDS = ("Oak", "Pine", "Steel", "Modern", "Classic", "Round", "Tall", "Banded", "Woven", "Enamel")
-CODES = ("rendition.enlarged", "model.single_view", "model.part_lost", "likeness.proportions")
+CODES: tuple[IssueCode, ...] = ("rendition.enlarged", "model.single_view", "model.part_lost", "likeness.proportions")
 PAGES = (
     *(
         "/gallery",
@@ -171,7 +172,7 @@ def _rows(services: Services, size: int, pick: random.Random) -> Iterator[dict[s
         yield row
 
 
-def _tags(product: Product, deliverable: str, codes: list[str], number: int) -> tuple[str, ...]:
+def _tags(product: Product, deliverable: str, codes: Sequence[str], number: int) -> tuple[str, ...]:
     batches = ["bat_b"] if number % 10 == 0 else []
     return version_search_tags(
         sku=product.sku,

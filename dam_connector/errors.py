@@ -19,6 +19,9 @@
 No message carries a secret: adapters name settings, never their values.
 """
 
+from dam_connector.domain.issue import Issue, issue
+from dam_connector.domain.issue_codes import IssueCode
+
 
 class ConnectorError(Exception):
     """The root: catching it catches everything this project raises on purpose."""
@@ -48,13 +51,19 @@ class InputError(ConnectorError):
     """Input from a person or an outside system cannot be used; `issue_code` is its code in the catalog of issues."""
 
     def __init__(
-        self, issue_code: str, message: str, *, pointer: str = "", measured: str = "", limit: str = ""
+        self, issue_code: IssueCode, message: str, *, pointer: str = "", measured: str = "", limit: str = ""
     ) -> None:
         super().__init__(message)
         self.issue_code = issue_code
         self.pointer = pointer
         self.measured = measured
         self.limit = limit
+
+    def to_issue(self) -> Issue:
+        """Return the error as an issue, for a report or a product."""
+        return issue(
+            self.issue_code, str(self), pointer=self.pointer, measured=self.measured, limit=self.limit
+        )
 
 
 class AdapterError(ConnectorError):

@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
-from schemas.common import Moment
+from schemas.common import MomentField
 from schemas.product import dump_product
 from schemas.report import IssueOut, ReportOut
 
@@ -163,7 +163,7 @@ class DecisionIn(Schema):
         fields.String(validate=validate.Length(1, 80)), load_default=list, validate=validate.Length(max=9)
     )
     note = fields.String(load_default="", validate=validate.Length(max=2000))
-    go_live_at = Moment(
+    go_live_at = MomentField(
         load_default=None,
         allow_none=True,
         metadata={

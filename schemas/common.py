@@ -13,40 +13,40 @@ SLUG = validate.Regexp(
 COLOR = validate.Regexp(r"^#[0-9a-fA-F]{6}$", error='use "#rrggbb"')
 
 
-def text(meaning: str, **more: Any) -> fields.String:
+def text_field(meaning: str, **more: Any) -> fields.String:
     """A text field with its meaning, which the JSON Schema and the docs show."""
     return fields.String(metadata={"description": meaning}, **more)
 
 
-def tuples(data: dict[str, Any]) -> dict[str, Any]:
+def lists_to_tuples(data: dict[str, Any]) -> dict[str, Any]:
     """The same with tuples in the place of lists, as frozen values want them."""
     return {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
 
 
-def pointer(path: tuple[str | int, ...]) -> str:
+def json_pointer(path: tuple[str | int, ...]) -> str:
     """A JSON pointer (RFC 6901) of a path."""
     return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path) or "/"
 
 
-def problems(messages: Any, schema: Schema | None, path: tuple[str | int, ...] = ()) -> Iterator[str]:
+def problem_lines(messages: Any, schema: Schema | None, path: tuple[str | int, ...] = ()) -> Iterator[str]:
     """marshmallow's nested messages as lines `pointer: what is wrong, what to do`."""
     if isinstance(messages, Mapping):
         for key, below in messages.items():
             step = () if key in ("_schema", "key", "value") else (key,)
             if below == ["Unknown field."]:
-                yield f"{pointer((*path, key))}: unknown key{suggestion(str(key), schema)}"
+                yield f"{json_pointer((*path, key))}: unknown key{suggestion(str(key), schema)}"
             else:
-                yield from problems(below, inner(schema, key), path + step)
+                yield from problem_lines(below, schema_below(schema, key), path + step)
     else:
         for message in messages if isinstance(messages, list) else [messages]:
             yield from (
-                problems(message, schema, path)
+                problem_lines(message, schema, path)
                 if isinstance(message, Mapping)
-                else (f"{pointer(path)}: {message}",)
+                else (f"{json_pointer(path)}: {message}",)
             )
 
 
-def inner(schema: Any, key: str | int) -> Any:
+def schema_below(schema: Any, key: str | int) -> Any:
     """The schema below a key, as far as it is known: suggestions want its field names."""
     field = schema.fields.get(str(key)) if isinstance(schema, Schema) else schema
     for attribute in ("value_field", "inner"):
@@ -69,7 +69,7 @@ def schema_name(schema: Any) -> str:
     return str(cls.__name__).removesuffix("Schema").removesuffix("Out")
 
 
-class Moment(fields.AwareDateTime):
+class MomentField(fields.AwareDateTime):
     """A day or a moment, ISO 8601; UTC where it names no zone; nothing where it is empty."""
 
     def __init__(self, **more: Any) -> None:

@@ -8,9 +8,9 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 from dam_connector.domain import prompts
 from dam_connector.domain.file_names import LODS
 from dam_connector.domain.product import View
-from dam_connector.domain.rules import CAMERAS, FRAMES, PHOTO, Deliverable, Motion, When
+from dam_connector.domain.rules import CAMERAS, FRAME_COUNTS, PHOTO, Deliverable, GeneratorCondition, Motion
 from dam_connector.domain.run import RunKind
-from schemas.common import SLUG, text, tuples
+from schemas.common import SLUG, lists_to_tuples, text_field
 
 KINDS = {"rendition": RunKind.IMAGE, "model": RunKind.MODEL}
 IMAGE_FORMATS = ("jpeg", "webp", "avif", "png")
@@ -46,15 +46,15 @@ class WhenSchema(Schema):
 class DeliverableSchema(Schema):
     """Something to make for each product."""
 
-    name = text("Its name, which asset names and URLs carry.", required=True, validate=SLUG)
-    kind = text("What it is.", required=True, validate=validate.OneOf(list(KINDS)))
+    name = text_field("Its name, which asset names and URLs carry.", required=True, validate=SLUG)
+    kind = text_field("What it is.", required=True, validate=validate.OneOf(list(KINDS)))
     count = fields.Integer(
         strict=True, validate=validate.Range(1, 4), metadata={"description": "How many slots are made."}
     )
     categories = fields.List(
         fields.String(), metadata={"description": "Only for these categories; all when absent."}
     )
-    made_from = text(
+    made_from = text_field(
         f"What a rendition starts from: `{PHOTO}`, or the name of the model deliverable that it is rendered from."
     )
     views = fields.List(
@@ -63,16 +63,18 @@ class DeliverableSchema(Schema):
             "description": "Which photo a rendition starts from, the first that there is; front, then hero, when absent."
         },
     )
-    camera = text(
+    camera = text_field(
         f"Where a rendered model is seen from: {', '.join(CAMERAS)}; or azimuth and elevation in degrees, such as `35,18`.",
         validate=_CAMERA,
     )
-    motion = text(
+    motion = text_field(
         "What a rendered model does: `still`; `spin`, one picture for each angle of a full turn; `clip`, the turn as an animated WebP.",
         validate=validate.OneOf(list(Motion)),
     )
     frames = fields.Integer(
-        strict=True, validate=validate.OneOf(FRAMES), metadata={"description": "Pictures in a full turn."}
+        strict=True,
+        validate=validate.OneOf(FRAME_COUNTS),
+        metadata={"description": "Pictures in a full turn."},
     )
     generator = fields.List(
         fields.String(),
@@ -86,13 +88,15 @@ class DeliverableSchema(Schema):
             "description": "When a generator may make it, by its name under `generator`; always when absent."
         },
     )
-    prompt = text(
+    prompt = text_field(
         "What a provider that takes prompts is told: a template with `{name}`, `{brand}`, `{color}`, `{material}`, `{category}`, `{style_tags}`, "
         "`{description}`, `{background}`, `{prompt}` (the product's own request) or `{attributes.NAME}`; a sentence whose facts are all missing is "
         "left out. One that fits the style when absent.",
         validate=validate.Length(max=2000),
     )
-    avoid = text("What pictures must not show, in the prompt's words.", validate=validate.Length(max=500))
+    avoid = text_field(
+        "What pictures must not show, in the prompt's words.", validate=validate.Length(max=500)
+    )
     formats = fields.List(
         fields.String(validate=validate.OneOf(IMAGE_FORMATS + MODEL_FORMATS)),
         validate=validate.Length(min=1),
@@ -108,11 +112,11 @@ class DeliverableSchema(Schema):
             "description": "Channel profiles that it must satisfy; docs/configuration.md lists those of pictures and of models."
         },
     )
-    style = text(
+    style = text_field(
         "How a rendition is set: `studio`, on a plain ground; `lifestyle`, in a room, each slot in another one.",
         validate=validate.OneOf(["studio", "lifestyle"]),
     )
-    background = text(
+    background = text_field(
         "Background: `#rrggbb`, a gradient from top to bottom as `#rrggbb to #rrggbb`, or `transparent`.",
         validate=_GROUND,
     )
@@ -120,7 +124,7 @@ class DeliverableSchema(Schema):
         validate=validate.Range(0.3, 1.0),
         metadata={"description": "How much of the tighter side the product fills."},
     )
-    aspect = text(
+    aspect = text_field(
         "Width to height.", validate=validate.Regexp(r"^[1-9]\d?:[1-9]\d?$", error='use "w:h", such as "4:5"')
     )
     size_px = fields.Integer(
@@ -164,9 +168,10 @@ class DeliverableSchema(Schema):
     @validates_schema(skip_on_field_errors=True)
     def prompts_can_be_filled(self, data: dict[str, Any], **_: object) -> None:
         for name in ("prompt", "avoid"):
-            if wrong := prompts.unknown(data.get(name, "")):
+            if wrong := prompts.unknown_field(data.get(name, "")):
                 raise ValidationError(
-                    f"{{{wrong}}} means nothing; known: {', '.join(prompts.FACTS)}, attributes.NAME", name
+                    f"{{{wrong}}} means nothing; known: {', '.join(prompts.PROMPT_FIELDS)}, attributes.NAME",
+                    name,
                 )
         for name in data.get("when", {}):
             if name not in data.get("generator", ("local",)):
@@ -231,7 +236,9 @@ def build_deliverable(data: dict[str, Any]) -> Deliverable:
         if kind is RunKind.IMAGE
         else ["glb", "usdz"]
     )
-    when = {name: When(**tuples(found)) for name, found in data.get("when", {}).items()}
+    when = {
+        name: GeneratorCondition(**lists_to_tuples(found)) for name, found in data.get("when", {}).items()
+    }
     return Deliverable(
-        **tuples({**data, "kind": kind, "formats": data.get("formats") or usual, "when": when})
+        **lists_to_tuples({**data, "kind": kind, "formats": data.get("formats") or usual, "when": when})
     )

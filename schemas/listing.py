@@ -35,6 +35,6 @@ def _asset(placement: Placement) -> dict[str, Any]:
                 "bytes": f.bytes,
                 "sha256": f.sha256,
             }
-            for f in version.shipped
+            for f in version.channel_files
         ],
     }

@@ -13,13 +13,13 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 
 from dam_connector.domain import naming
 from dam_connector.domain.issue_codes import CODES
-from dam_connector.domain.picture_profiles import PICTURE_PROFILES, contradictions
+from dam_connector.domain.picture_profiles import PICTURE_PROFILES, profile_conflicts
 from dam_connector.domain.product import View
 from dam_connector.domain.rules import (
     PHOTO,
     CheckRules,
     Connection,
-    Naming,
+    NamingRules,
     ProductRules,
     ReconcileRules,
     ReviewRules,
@@ -28,7 +28,7 @@ from dam_connector.domain.rules import (
 )
 from dam_connector.domain.run import RunKind
 from dam_connector.errors import ConfigError
-from schemas.common import COLOR, SLUG, pointer, problems, schema_name, text, tuples
+from schemas.common import COLOR, SLUG, json_pointer, lists_to_tuples, problem_lines, schema_name, text_field
 from schemas.deliverable import DeliverableSchema, build_deliverable
 from schemas.profile import ProfileSchema, build_profile
 
@@ -116,11 +116,11 @@ class ProductsSchema(Schema):
 class NamingSchema(Schema):
     """File names and folders."""
 
-    default = text("Pattern for every deliverable that has none of its own.")
+    default = text_field("Pattern for every deliverable that has none of its own.")
     patterns = fields.Dict(
         keys=fields.String(), values=fields.String(), metadata={"description": "Patterns by deliverable."}
     )
-    folder = text("Pattern of the folder that an asset's files lie in.")
+    folder = text_field("Pattern of the folder that an asset's files lie in.")
 
     @validates_schema
     def patterns_are_patterns(self, data: dict[str, Any], **_: object) -> None:
@@ -137,14 +137,14 @@ class NamingSchema(Schema):
 
 def _check_fields(pattern: str, path: tuple[str, ...]) -> list[str]:
     try:
-        return [field for _, field, _ in naming.fields_of(pattern)]
+        return [field for _, field, _ in naming.pattern_parts(pattern)]
     except ValueError as error:
         raise ValidationError(_nest(path, str(error))) from error
 
 
 def _check_pattern(pattern: str, path: tuple[str, ...]) -> None:
     missing = {"sku", "version"} - set(_check_fields(pattern, path))
-    if not missing and not naming.is_readable(pattern):
+    if not missing and not naming.is_reversible(pattern):
         raise ValidationError(
             _nest(
                 path,
@@ -201,7 +201,7 @@ class ChecksSchema(Schema):
 class ReviewSchema(Schema):
     """Who reviews where, and how they say no."""
 
-    dam = text("The DAM connection that versions are reviewed in.")
+    dam = text_field("The DAM connection that versions are reviewed in.")
     owners = fields.Dict(
         keys=fields.String(), values=fields.String(), metadata={"description": "Who reviews, by category."}
     )
@@ -216,9 +216,11 @@ class ReviewSchema(Schema):
 class ViewerSchema(Schema):
     """The brand's look on the AR page."""
 
-    accent = text("Colour of buttons, #rrggbb.", validate=COLOR)
-    background = text("Colour behind the product, #rrggbb.", validate=COLOR)
-    brand = text("Name above the product; the product's brand when absent.", validate=validate.Length(max=80))
+    accent = text_field("Colour of buttons, #rrggbb.", validate=COLOR)
+    background = text_field("Colour behind the product, #rrggbb.", validate=COLOR)
+    brand = text_field(
+        "Name above the product; the product's brand when absent.", validate=validate.Length(max=80)
+    )
 
 
 class ReconcileSchema(Schema):
@@ -242,8 +244,8 @@ class PluginSchema(Schema):
     """The plugin's manifest and the admin's rules."""
 
     schema_ = fields.String(data_key="$schema", metadata={"description": "Lets editors complete this file."})
-    name = text("The plugin's name.", required=True)
-    version = text("The plugin's version.", required=True)
+    name = text_field("The plugin's name.", required=True)
+    version = text_field("The plugin's version.", required=True)
     connections = fields.Nested(ConnectionsSchema, required=True)
     products = fields.Nested(ProductsSchema)
     deliverables = fields.List(
@@ -281,7 +283,7 @@ def load_rules(text: str) -> Rules:
     try:
         data = schema.load(raw)
     except ValidationError as error:
-        raise ConfigError(*problems(error.messages, schema)) from error
+        raise ConfigError(*problem_lines(error.messages, schema)) from error
     rules = _build(data, text)
     wrong = list(_dangling(rules))
     if wrong:
@@ -308,9 +310,9 @@ def _build(data: dict[str, Any], text: str) -> Rules:
         },
         products=ProductRules(**required, required_by_category=by_category),
         deliverables=tuple(build_deliverable(d) for d in data["deliverables"]),
-        naming=Naming(**data.get("naming", {})),
+        naming=NamingRules(**data.get("naming", {})),
         checks=CheckRules(**checks),
-        review=ReviewRules(**tuples(data.get("review", {}))),
+        review=ReviewRules(**lists_to_tuples(data.get("review", {}))),
         viewer=ViewerRules(**data.get("viewer", {})),
         reconcile=ReconcileRules(**data.get("reconcile", {})),
         profiles={name: build_profile(p) for name, p in data.get("profiles", {}).items()},
@@ -328,30 +330,30 @@ def _dangling(rules: Rules) -> list[str]:
     for number, d in enumerate(rules.deliverables):
         here = ("deliverables", number)
         if d.name in [e.name for e in rules.deliverables[:number]]:
-            wrong.append(f"{pointer((*here, 'name'))}: {d.name!r} is given twice")
+            wrong.append(f"{json_pointer((*here, 'name'))}: {d.name!r} is given twice")
         wrong += [
-            f"{pointer((*here, 'channels'))}: there is no channel {c!r} under /connections/channel"
+            f"{json_pointer((*here, 'channels'))}: there is no channel {c!r} under /connections/channel"
             for c in d.channels
             if c not in rules.channel
         ]
         if d.made_from != PHOTO and d.made_from not in models:
             wrong.append(
-                f"{pointer((*here, 'made_from'))}: there is no model deliverable {d.made_from!r}; known: {', '.join(sorted(models)) or 'none'}, {PHOTO}"
+                f"{json_pointer((*here, 'made_from'))}: there is no model deliverable {d.made_from!r}; known: {', '.join(sorted(models)) or 'none'}, {PHOTO}"
             )
         known = rules.model_profiles if d.kind is RunKind.MODEL else PICTURE_PROFILES
         wrong += [
-            f"{pointer((*here, 'profiles', n))}: there is no profile {p!r} of {'models' if d.kind is RunKind.MODEL else 'pictures'}; known: {', '.join(known)}"
+            f"{json_pointer((*here, 'profiles', n))}: there is no profile {p!r} of {'models' if d.kind is RunKind.MODEL else 'pictures'}; known: {', '.join(known)}"
             for n, p in enumerate(d.profiles)
             if p not in known
         ]
         wrong += [
-            f"{pointer((*here, field))}: {why}"
+            f"{json_pointer((*here, field))}: {why}"
             for p in d.profiles
             if p in PICTURE_PROFILES and d.kind is RunKind.IMAGE
-            for field, why in contradictions(d, p)
+            for field, why in profile_conflicts(d, p)
         ]
         wrong += [
-            f"{pointer((*here, 'generator'))}: there is no provider {g!r} under /connections/provider"
+            f"{json_pointer((*here, 'generator'))}: there is no provider {g!r} under /connections/provider"
             for g in d.generator
             if g != "local" and g not in rules.provider
         ]
@@ -382,7 +384,7 @@ def _name_clashes(rules: Rules) -> Iterator[str]:
                     "category": "c",
                     "color": "k",
                 }
-                name = naming.build(rules.naming.pattern_for(d.name), values) + made
+                name = naming.build_name(rules.naming.pattern_for(d.name), values) + made
                 if name in taken:
                     yield (
                         f"/deliverables/{number}: its {made} would be called like that of {taken[name]}; put {{deliverable}} or {{slot}} "

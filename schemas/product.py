@@ -8,10 +8,10 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre
 
 from dam_connector.domain.ids import Sku
 from dam_connector.domain.product import Dimensions, Product, SourceImage, View
-from schemas.common import Moment
+from schemas.common import MomentField
 
 METRES_PER_UNIT = {"m": 1.0, "cm": 0.01, "mm": 0.001, "in": 0.0254, "ft": 0.3048}
-TEXTS = ("name", "category", "brand", "color", "material", "description", "style_tags")
+TEXT_FIELDS = ("name", "category", "brand", "color", "material", "description", "style_tags")
 _TEXT: dict[str, Any] = {"load_default": "", "allow_none": True, "validate": validate.Length(max=2000)}
 
 
@@ -70,7 +70,7 @@ class ProductSchema(Schema):
         validate=validate.Length(max=4000),
         metadata={"description": "Address of a picture whose colours lifestyle renditions take on."},
     )
-    live_from = Moment(
+    live_from = MomentField(
         load_default=None,
         allow_none=True,
         metadata={
@@ -90,7 +90,7 @@ class ProductSchema(Schema):
     @post_load
     def build(self, data: dict[str, Any], **_: object) -> Product:
         images = tuple(SourceImage(view=View(v), url=u) for v, u in (data["images"] or {}).items())
-        texts: dict[str, Any] = {name: (data[name] or "").strip() for name in TEXTS}
+        texts: dict[str, Any] = {name: (data[name] or "").strip() for name in TEXT_FIELDS}
         return Product(
             sku=Sku(data["sku"].strip()),
             **texts,
@@ -107,7 +107,7 @@ def dump_product(product: Product) -> dict[str, Any]:
     d = product.dimensions
     return {
         "sku": product.sku,
-        **{name: getattr(product, name) for name in TEXTS},
+        **{name: getattr(product, name) for name in TEXT_FIELDS},
         "dimensions": {"width": d.width_m, "height": d.height_m, "depth": d.depth_m, "unit": "m"},
         "images": {i.view.value: i.url for i in product.images},
         "inspiration_image": product.inspiration_image,

@@ -5,8 +5,8 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validates_schema
 
 from dam_connector.domain import naming
-from dam_connector.domain.model_profiles import MEASURES, MODEL_PROFILES, Limit, ModelProfile
-from schemas.common import text
+from dam_connector.domain.model_profiles import MEASURES, MODEL_PROFILES, ModelLimit, ModelProfile
+from schemas.common import text_field
 
 SOURCE = "plugin.json"
 _BOUNDS = {"min": "at least", "max": "at most"}
@@ -31,8 +31,8 @@ _Limits = Schema.from_dict(
 class ProfileSchema(_Limits):  # type: ignore[valid-type, misc]
     """Limits that models must keep, by measure. What it does not name is taken from the profile it is based on."""
 
-    based_on = text("A built-in profile whose limits are kept where this one has none.")
-    naming = text("Pattern that file names must follow.")
+    based_on = text_field("A built-in profile whose limits are kept where this one has none.")
+    naming = text_field("Pattern that file names must follow.")
 
     @validates_schema(skip_on_field_errors=True)
     def holds_together(self, data: dict[str, Any], **_: object) -> None:
@@ -43,7 +43,7 @@ class ProfileSchema(_Limits):  # type: ignore[valid-type, misc]
             if low is not None and high is not None and low > high:
                 raise ValidationError(f"more than max_{name}", f"min_{name}")
         try:
-            naming.fields_of(data.get("naming", ""))
+            naming.pattern_parts(data.get("naming", ""))
         except ValueError as error:
             raise ValidationError(str(error), "naming") from error
 
@@ -52,7 +52,9 @@ def build_profile(data: dict[str, Any]) -> ModelProfile:
     """The profile that loaded data mean."""
     base = MODEL_PROFILES.get(data.get("based_on", ""), ModelProfile(limits=()))
     own = tuple(
-        Limit(measure=name, at_least=data.get(f"min_{name}"), at_most=data.get(f"max_{name}"), source=SOURCE)
+        ModelLimit(
+            measure=name, at_least=data.get(f"min_{name}"), at_most=data.get(f"max_{name}"), source=SOURCE
+        )
         for name in MEASURES
         if f"min_{name}" in data or f"max_{name}" in data
     )

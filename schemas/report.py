@@ -7,8 +7,8 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import Schema, fields, validate
 
-from dam_connector.domain.checklist import answers
-from dam_connector.domain.issue import Outcome, Report, Severity
+from dam_connector.domain.checklist import checklist_answers
+from dam_connector.domain.issue import CheckOutcome, Report, Severity
 from schemas.common import schema_name
 
 
@@ -24,7 +24,7 @@ class IssueOut(Schema):
 
 class RowOut(Schema):
     check = fields.String(metadata={"description": "What was looked at: a check, or a limit of a profile."})
-    outcome = fields.String(validate=validate.OneOf(list(Outcome)))
+    outcome = fields.String(validate=validate.OneOf(list(CheckOutcome)))
     detail = fields.String()
     profile = fields.String(metadata={"description": "The profile whose limit this is; empty for a check."})
     measured = fields.String()
@@ -34,7 +34,7 @@ class RowOut(Schema):
 
 class AnswerOut(Schema):
     question = fields.String()
-    outcome = fields.String(validate=validate.OneOf(list(Outcome)))
+    outcome = fields.String(validate=validate.OneOf(list(CheckOutcome)))
     evidence = fields.String()
 
 
@@ -62,7 +62,7 @@ class ReportOut(Schema):
     )
 
     def _answers(self, report: Report) -> list[dict[str, Any]]:
-        return [dict(AnswerOut().dump(a)) for a in answers(report)]
+        return [dict(AnswerOut().dump(a)) for a in checklist_answers(report)]
 
     facts = fields.Dict(allow_none=True)
     waivers = fields.List(fields.Nested(WaiverOut))

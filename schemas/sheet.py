@@ -68,7 +68,7 @@ def _rows(
 
 
 def _csv(data: bytes) -> Iterator[tuple[int, list[str]]]:
-    text = decoded(data)
+    text = decode_text(data)
     csv.field_size_limit(MAX_BYTES)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
     try:
@@ -84,7 +84,7 @@ def _csv(data: bytes) -> Iterator[tuple[int, list[str]]]:
         ) from error
 
 
-def decoded(data: bytes) -> str:
+def decode_text(data: bytes) -> str:
     """The text: by its byte order mark, as UTF-16 without one, as UTF-8, else as Windows-1252."""
     encoding = next((name for bom, name in _BOMS if data.startswith(bom)), "")
     if not encoding and b"\x00" in data[:200]:

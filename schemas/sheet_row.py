@@ -11,12 +11,12 @@ from marshmallow import ValidationError
 from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.naming import ascii_words
 from dam_connector.domain.product import Product, View
-from dam_connector.domain.row_request import Request, RequestType
-from schemas.common import problems
+from dam_connector.domain.row_request import RequestType, RowRequest
+from schemas.common import problem_lines
 from schemas.product import METRES_PER_UNIT, ProductSchema, load_product
 
 MAX_IMAGES = 4
-USUAL_UNIT = "in"  # of bulk uploads, as the template says
+DEFAULT_UNIT = "in"  # of bulk uploads, as the template says
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ COLUMNS: Mapping[str, Column] = {
     "width": Column("Width, in `unit`.", "18.1", ("dimensions width", "w", "Breite")),
     "depth": Column("Depth, in `unit`.", "19.3", ("dimensions depth", "d", "length", "Tiefe", "Länge")),
     "unit": Column(
-        f"{', '.join(METRES_PER_UNIT)}; {USUAL_UNIT} when empty.",
+        f"{', '.join(METRES_PER_UNIT)}; {DEFAULT_UNIT} when empty.",
         "in",
         ("units", "dimension unit", "Einheit"),
     ),
@@ -123,7 +123,7 @@ _VIEWS = {"image_url": View.FRONT, **{f"image_url_{v}": v for v in View if v is 
 _ASPECT = re.compile(r"[1-9]\d?:[1-9]\d?")
 
 
-def guessed(header: tuple[str, ...]) -> dict[str, str]:
+def guess_columns(header: tuple[str, ...]) -> dict[str, str]:
     """Which column of the sheet holds each of ours, by the names that people use; what is not found is left out."""
     plain = {_plain(name): name for name in reversed(header)}
     found: dict[str, str] = {}
@@ -154,15 +154,15 @@ def read_row(cells: Mapping[str, str], mapping: Mapping[str, str]) -> tuple[Prod
     record["inspiration_image"] = row.get("inspiration_image", "")
     record["live_from"] = moment.isoformat() if (moment := _moment(row.get("live_from", ""))) else None
     sizes = {axis: _number(row[axis]) for axis in ("height", "width", "depth") if row.get(axis)}
-    record["dimensions"] = {**sizes, "unit": (row.get("unit") or USUAL_UNIT).lower()} if sizes else None
+    record["dimensions"] = {**sizes, "unit": (row.get("unit") or DEFAULT_UNIT).lower()} if sizes else None
     try:
         product = load_product(record)
     except ValidationError as error:
-        return None, [issue("row.value", line) for line in problems(error.messages, ProductSchema())]
+        return None, [issue("row.value", line) for line in problem_lines(error.messages, ProductSchema())]
     return product.with_request(_request(row)), []
 
 
-def row_of(product: Product) -> dict[str, str]:
+def product_row(product: Product) -> dict[str, str]:
     """The row that means this product's facts and request, sizes in centimetres."""
     d, asked = product.dimensions, product.request
     sizes = {"width": d.width_m, "height": d.height_m, "depth": d.depth_m}
@@ -242,9 +242,9 @@ def _misread(row: Mapping[str, str]) -> Iterator[Issue]:
             )
 
 
-def _request(row: Mapping[str, str]) -> Request:
+def _request(row: Mapping[str, str]) -> RowRequest:
     count = row.get("number_of_images", "")
-    return Request(
+    return RowRequest(
         types=_list(row.get("request_type", "")),
         images=int(count) if count else None,
         aspect=row.get("aspect_ratio", ""),

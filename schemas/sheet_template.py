@@ -9,18 +9,18 @@ from schemas.sheet_row import COLUMNS
 MIME = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
 
 
-def written(rows: Iterable[Sequence[str]]) -> str:
+def csv_text(rows: Iterable[Sequence[str]]) -> str:
     """Rows as CSV."""
     text = io.StringIO(newline="")
     csv.writer(text).writerows(rows)
     return text.getvalue()
 
 
-def template(form: str) -> bytes:
+def sheet_template(form: str) -> bytes:
     """An empty sheet with our columns and one example row, as csv or xlsx; the workbook explains its columns."""
     rows = [list(COLUMNS), [c.example for c in COLUMNS.values()]]
     if form == "csv":
-        return b"\xef\xbb\xbf" + written(rows).encode()  # Excel reads UTF-8 only with its mark
+        return b"\xef\xbb\xbf" + csv_text(rows).encode()  # Excel reads UTF-8 only with its mark
     import openpyxl
 
     book = openpyxl.Workbook()

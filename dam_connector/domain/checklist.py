@@ -1,62 +1,64 @@
-"""The review checklist of a model, each question answered by what the report holds; the last one stays the reviewer's."""
+"""The review checklist of a model: each question is answered from the report, except the last one."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from dam_connector.domain.issue import Issue, Outcome, Report, Row
+from dam_connector.domain.issue import CheckOutcome, Issue, Report, ReportRow
 from dam_connector.domain.model_profiles import MEASURES
 
-LIKENESS = "likeness to "
+LIKENESS = "likeness to "  # begins the check's name in rows that compare the model with one photo
 SIZE_OFF = MEASURES["product_off_pct"].title
-SIZE_PROFILES = ("khronos-mobile-ar", "khronos-desktop")
+SIZE_PROFILES = ("khronos-mobile-ar", "khronos-desktop")  # they answer whether the file suits mobile and web
 SIZE_MEASURES = tuple(
     MEASURES[m].title for m in ("file_bytes", "triangles", "texture_width_px", "texture_height_px")
 )
+# Issue codes that speak against a question. One that ends with a dot covers all codes that begin with it.
 _PROPORTIONS = ("geometry.dimensions", "geometry.unit", "geometry.axis", "likeness.proportions")
 _LOOK = ("likeness.colour", "file.not_pbr", "file.texture_missing", "uv.missing", "geometry.normals")
 _FORMAT = ("conformance.error", "file.unreadable", "file.stream", "usdz.", "web.differs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """A question, whether the evidence says yes (pass), no (fail) or nothing, and the evidence."""
+class ChecklistAnswer:
+    """One question of the checklist with its answer."""
 
     question: str
-    outcome: Outcome
-    evidence: str
+    outcome: CheckOutcome  # pass: yes; fail: no; not_tested: there is no evidence
+    evidence: str  # what the answer is based on
 
 
-def answers(report: Report) -> tuple[Answer, ...]:
-    """The answers that a model's report gives; nothing for a report on pictures."""
-    if not any(r.check == "geometry" and r.outcome is not Outcome.NOT_TESTED for r in report.rows):
+def checklist_answers(report: Report) -> tuple[ChecklistAnswer, ...]:
+    """Return the answers that a model's report gives; none for a report on pictures."""
+    if not any(r.check == "geometry" and r.outcome is not CheckOutcome.NOT_TESTED for r in report.rows):
         return ()
     likeness = [r for r in report.rows if r.check.startswith(LIKENESS)]
     size_off = [r for r in report.rows if r.check == SIZE_OFF][:1]
     formats = [r for r in report.rows if r.check in ("conformance", "usdz", "web")]
     sizes = [r for r in report.rows if r.profile in SIZE_PROFILES and r.check in SIZE_MEASURES]
     return (
-        _answer("Does the model match the product image?", likeness, _found(report, "likeness.")),
+        _answer("Does the model match the product image?", likeness, _issues(report, "likeness.")),
         _answer(
             "Are the proportions close to the real product?",
-            size_off or [_only(r, "proportions") for r in likeness],
-            _found(report, *_PROPORTIONS),
+            size_off or [_only_measure(r, "proportions") for r in likeness],
+            _issues(report, *_PROPORTIONS),
         ),
         _answer(
             "Do material and colour look correct?",
-            [_only(r, "colour") for r in likeness],
-            _found(report, *_LOOK),
+            [_only_measure(r, "colour") for r in likeness],
+            _issues(report, *_LOOK),
         ),
-        _answer("Is the file format correct?", formats, _found(report, *_FORMAT)),
+        _answer("Is the file format correct?", formats, _issues(report, *_FORMAT)),
         _answer("Is the file size suitable for web and mobile?", sizes, []),
-        Answer(
+        ChecklistAnswer(
             question="Does it need another version?",
-            outcome=Outcome.NOT_TESTED,
-            evidence="This is yours to say.",
+            outcome=CheckOutcome.NOT_TESTED,
+            evidence="The reviewer decides this.",
         ),
     )
 
 
-def _found(report: Report, *codes: str) -> list[Issue]:
+def _issues(report: Report, *codes: str) -> list[Issue]:
+    """Return the issues with these codes; a code that ends with a dot is a prefix."""
     return [
         i
         for i in report.issues
@@ -64,39 +66,40 @@ def _found(report: Report, *codes: str) -> list[Issue]:
     ]
 
 
-def _answer(question: str, rows: list[Row], against: list[Issue]) -> Answer:
-    """No, where a finding or a failed row speaks against it; yes, where something was looked at and nothing does."""
-    tested = [r for r in rows if r.outcome is not Outcome.NOT_TESTED]
-    if against:
-        return Answer(
+def _answer(question: str, rows: list[ReportRow], issues: list[Issue]) -> ChecklistAnswer:
+    """Answer no if an issue or a failed row contradicts, and yes if something was tested and nothing does."""
+    tested = [r for r in rows if r.outcome is not CheckOutcome.NOT_TESTED]
+    if issues:
+        return ChecklistAnswer(
             question=question,
-            outcome=Outcome.FAIL,
-            evidence="; ".join(dict.fromkeys(_words(i) for i in against)),
+            outcome=CheckOutcome.FAIL,
+            evidence="; ".join(dict.fromkeys(_issue_text(i) for i in issues)),
         )
     if not tested:
-        return Answer(question=question, outcome=Outcome.NOT_TESTED, evidence="Nothing to compare with.")
-    failed = [r for r in tested if r.outcome is Outcome.FAIL]
-    told = failed or tested
-    return Answer(
+        return ChecklistAnswer(
+            question=question, outcome=CheckOutcome.NOT_TESTED, evidence="Nothing to compare with."
+        )
+    failed = [r for r in tested if r.outcome is CheckOutcome.FAIL]
+    return ChecklistAnswer(
         question=question,
-        outcome=Outcome.FAIL if failed else Outcome.PASS,
-        evidence="; ".join(dict.fromkeys(_told(told))),
+        outcome=CheckOutcome.FAIL if failed else CheckOutcome.PASS,
+        evidence="; ".join(dict.fromkeys(_row_texts(failed or tested))),
     )
 
 
-def _only(row: Row, measure: str) -> Row:
-    """A row of likeness with one of its measures; whether that one fails, findings say."""
-    told = next((part for part in row.measured.split(", ") if part.startswith(measure)), "")
-    return replace(
-        row, measured=told, outcome=row.outcome if row.outcome is Outcome.NOT_TESTED else Outcome.PASS
-    )
+def _only_measure(row: ReportRow, measure: str) -> ReportRow:
+    """Reduce a likeness row to one of its measures, as passed: if this measure fails, an issue says so."""
+    part = next((part for part in row.measured.split(", ") if part.startswith(measure)), "")
+    tested = row.outcome is not CheckOutcome.NOT_TESTED
+    return replace(row, measured=part, outcome=CheckOutcome.PASS if tested else row.outcome)
 
 
-def _words(found: Issue) -> str:
+def _issue_text(found: Issue) -> str:
     return found.message.rstrip(".") + (f" ({found.measured})" if found.measured else "")
 
 
-def _told(rows: list[Row]) -> Iterator[str]:
+def _row_texts(rows: list[ReportRow]) -> Iterator[str]:
     for row in rows:
-        where = f"{row.profile}: " if row.profile in SIZE_PROFILES and row.outcome is Outcome.FAIL else ""
+        named = row.profile in SIZE_PROFILES and row.outcome is CheckOutcome.FAIL
+        where = f"{row.profile}: " if named else ""
         yield f"{where}{row.check}{f': {row.measured}' if row.measured else ''}"

@@ -1,4 +1,7 @@
-"""Frozen dataclasses to plain JSON values and back: the one codec for checkpoints and JSON columns."""
+"""Conversion of frozen dataclasses to plain JSON values and back, for checkpoints and JSON columns.
+
+Field names of stored dataclasses are keys in the database: renaming one needs a migration.
+"""
 
 import dataclasses
 import types
@@ -15,11 +18,11 @@ _PLAIN = frozenset((str, int, float, bool, type(None)))
 
 
 def to_plain(value: Any) -> Any:
-    """A value of dataclasses, tuples, mappings, enums and datetimes as JSON can hold it."""
+    """Convert dataclasses, tuples, mappings, enums and datetimes to values that JSON can hold."""
     cls: type = type(value)
     if cls in _PLAIN:
         return value
-    if names := _fields(cls):
+    if names := _field_names(cls):
         return {name: to_plain(getattr(value, name)) for name in names}
     if isinstance(value, StrEnum):
         return value.value
@@ -33,35 +36,40 @@ def to_plain(value: Any) -> Any:
 
 
 @cache
-def _fields(cls: type) -> tuple[str, ...]:
-    """Of a dataclass; none of anything else."""
+def _field_names(cls: type) -> tuple[str, ...]:
+    """Return the field names of a dataclass; none for any other type."""
     return tuple(f.name for f in dataclasses.fields(cls)) if dataclasses.is_dataclass(cls) else ()
 
 
 def from_plain(cls: type[T], data: Any) -> T:
-    """The value of type `cls` that `to_plain` turned into `data`; fields that are not there take their defaults.
+    """Return the value of type `cls` that `to_plain` converted to `data`.
 
-    Raises: TypeError, KeyError or ValueError when the data is not of that shape.
+    Fields that are missing in `data` take their defaults; unknown keys are ignored.
+
+    Raises:
+        TypeError, KeyError, ValueError: The data does not have the shape of `cls`.
     """
     return typing.cast(T, _decoder(typing.cast(type, cls))(data))
 
 
 @cache
 def _decoder(hint: Any) -> Decoder:
-    """How data of this type is read: found out once a type, since a checkpoint holds hundreds of values."""
+    """Return the function that decodes a type. It is built once a type: a checkpoint has hundreds of values."""
     if hasattr(hint, "__supertype__"):  # NewType
         return _decoder(hint.__supertype__)
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
-        return _optional(args)
+        return _optional_decoder(args)
     if origin is tuple:
         item = _decoder(args[0])
         return lambda data: tuple(map(item, data))
+    if origin is typing.Literal:
+        return lambda data: data  # not checked: a stored report may have an issue code of an earlier release
     if origin is not None and issubclass(origin, Mapping):
         key, value = (_decoder(a) for a in args)
         return lambda data: {key(k): value(v) for k, v in data.items()}
     if dataclasses.is_dataclass(hint):
-        return _built(typing.cast(type, hint))
+        return _dataclass_decoder(typing.cast(type, hint))
     if hint is datetime:
         return datetime.fromisoformat
     if isinstance(hint, type) and issubclass(hint, StrEnum):
@@ -69,15 +77,15 @@ def _decoder(hint: Any) -> Decoder:
     return float if hint is float else lambda data: data
 
 
-def _optional(args: tuple[Any, ...]) -> Decoder:
-    """One type or None; of several types nothing is known but that JSON holds them as they are."""
+def _optional_decoder(args: tuple[Any, ...]) -> Decoder:
+    """Decode `X | None`. Other unions, e.g. `str | int`, are values that JSON holds unchanged."""
     if len(args) != 2:
         return lambda data: data
     some = _decoder(next(a for a in args if a is not type(None)))
     return lambda data: None if data is None else some(data)
 
 
-def _built(cls: type) -> Decoder:
-    """A dataclass from a mapping; names that it does not know are left out."""
+def _dataclass_decoder(cls: type) -> Decoder:
+    """Decode a mapping into a dataclass; ignore keys that are no fields."""
     fields = {name: _decoder(hint) for name, hint in typing.get_type_hints(cls).items()}
     return lambda data: cls(**{name: fields[name](value) for name, value in data.items() if name in fields})

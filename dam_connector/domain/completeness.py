@@ -1,4 +1,4 @@
-"""Completeness: which required fields a product lacks, and which of its facts cannot be true."""
+"""Completeness of products: required fields that are missing, and values that cannot be true."""
 
 from collections.abc import Iterator
 
@@ -6,12 +6,12 @@ from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.product import Product, View, is_safe_sku
 from dam_connector.domain.rules import ProductRules
 
-MAX_PLAUSIBLE_M = 100.0  # larger than any shop's product: a shed is 10 m; ten times that is a wrong unit
+MAX_PLAUSIBLE_M = 100.0  # a shed is 10 m; ten times that is a wrong unit
 MIN_PLAUSIBLE_M = 0.0005  # half a millimetre: paper
 
 
 def product_issues(product: Product, rules: ProductRules) -> Iterator[Issue]:
-    """What a person must mend in the product's record before anything can be made."""
+    """Yield the issues that a person must correct in the product's record before assets are made."""
     if not is_safe_sku(product.sku):
         yield issue(
             "product.sku_unsafe",
@@ -39,14 +39,17 @@ def product_issues(product: Product, rules: ProductRules) -> Iterator[Issue]:
 
 
 def has_field(product: Product, field: str) -> bool:
-    """Whether a product has a field as plugin.json names it: `name`, `dimensions`, `images.front`, `attributes.ean`.
+    """Return True if a product has a value for a field.
 
-    `images.any` asks for a picture of any view but detail.
+    Args:
+        product: The product.
+        field: The field as plugin.json names it, e.g. `name`, `dimensions`, `dimensions.width`, `images.front`,
+            `attributes.ean`. `images.any` means a photo of any view except detail.
     """
     head, _, tail = field.partition(".")
     if head == "images":
-        wanted = [v for v in View if v is not View.DETAIL] if tail in ("", "any") else [View(tail)]
-        return product.image(*wanted) is not None
+        views = [v for v in View if v is not View.DETAIL] if tail in ("", "any") else [View(tail)]
+        return product.image(*views) is not None
     if head == "dimensions":
         return (
             product.dimensions.complete if not tail else getattr(product.dimensions, f"{tail}_m") is not None

@@ -1,4 +1,4 @@
-"""Identifiers: NewTypes, and ids that sort by time."""
+"""Identifiers: one NewType for each kind, and ids that sort by time."""
 
 import secrets
 import threading
@@ -14,15 +14,15 @@ Sha256 = NewType("Sha256", str)
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
 
-
 _lock = threading.Lock()
 _last = [0, 0]  # milliseconds and the random part of the newest id
 
 
 def new_id(prefix: str, now: datetime) -> str:
-    """A fresh id such as `run_01k9...`: 48 bits of milliseconds, then 80 random bits, so that ids sort by time.
+    """Return a new id that sorts by time, e.g. `run_01k9...`.
 
-    Within one millisecond of one process the random part counts up, so that these sort too.
+    After the prefix it has 48 bits of milliseconds and 80 random bits. Within one millisecond of one process the
+    random part counts up, so that these ids sort too.
     """
     moment = int(now.timestamp() * 1000)
     with _lock:

@@ -1,14 +1,19 @@
-"""Issue and Report: findings, never exceptions. The codes themselves stand in issue_codes.py."""
+"""Issues and reports: findings about products and versions. A finding is data, never an exception.
+
+The codes are in `issue_codes`.
+"""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from dam_connector.domain.issue_codes import CODES
+from dam_connector.domain.issue_codes import CODES, IssueCode
 
 
 class Severity(StrEnum):
+    """How much an issue matters: an error blocks a version, a warning asks a person to look."""
+
     ERROR = "error"
     WARNING = "warning"
     INFO = "info"
@@ -19,29 +24,32 @@ _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issue:
-    """One finding: what (code, message), where (pointer), how much (measured, limit)."""
+    """One finding about a product, a picture or a model."""
 
-    code: str
+    code: IssueCode
     severity: Severity
-    message: str
-    pointer: str = ""
-    measured: str = ""
-    limit: str = ""
+    message: str  # what was found, for people
+    pointer: str = ""  # where, e.g. `/images/front` or `/meshes/0`
+    measured: str = ""  # the measured value with its unit
+    limit: str = ""  # the limit that it is compared with
 
     @property
     def remedy(self) -> str:
+        """What a person does about it, from the catalog of codes."""
         return CODES[self.code].remedy
 
 
-def issue(code: str, message: str, *, pointer: str = "", measured: object = "", limit: object = "") -> Issue:
-    """An Issue of a known code with the code's own severity.
+def issue(
+    code: IssueCode, message: str, *, pointer: str = "", measured: object = "", limit: object = ""
+) -> Issue:
+    """Create an issue with the severity that the catalog gives its code.
 
-    Raises: KeyError when the code is not in the catalog.
+    Raises:
+        KeyError: The catalog has no such code.
     """
-    spec = CODES[code]
     return Issue(
         code=code,
-        severity=Severity(spec.severity),
+        severity=Severity(CODES[code].severity),
         message=message,
         pointer=pointer,
         measured=str(measured),
@@ -49,69 +57,72 @@ def issue(code: str, message: str, *, pointer: str = "", measured: object = "", 
     )
 
 
-def with_severities(issues: Iterable[Issue], severities: Mapping[str, str]) -> tuple[Issue, ...]:
-    """The issues with an admin's severities by code; "off" drops them; worst first."""
+def apply_severities(issues: Iterable[Issue], severities: Mapping[IssueCode, str]) -> tuple[Issue, ...]:
+    """Return the issues with the severities that an admin set, the most severe first.
+
+    Args:
+        issues: The issues, with the severities of the catalog.
+        severities: Severity by issue code, from plugin.json; "off" drops the issue.
+    """
     kept = []
     for found in issues:
-        wanted = severities.get(found.code, found.severity)
-        if wanted != "off":
-            kept.append(
-                Issue(
-                    code=found.code,
-                    severity=Severity(wanted),
-                    message=found.message,
-                    pointer=found.pointer,
-                    measured=found.measured,
-                    limit=found.limit,
-                )
-            )
+        severity = severities.get(found.code, found.severity)
+        if severity != "off":
+            kept.append(replace(found, severity=Severity(severity)))
     return tuple(sorted(kept, key=lambda i: (_ORDER[i.severity], i.code, i.pointer)))
 
 
-class Outcome(StrEnum):
+class CheckOutcome(StrEnum):
+    """How a check or a limit of a profile ended."""
+
     PASS = "pass"
     FAIL = "fail"
     NOT_TESTED = "not_tested"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """What one check said, or one limit of a profile: passed, failed or not tested, with what was measured, the limit and its source."""
+class ReportRow:
+    """The outcome of one check, or of one limit of a profile."""
 
-    check: str
-    outcome: Outcome
-    detail: str = ""
-    profile: str = ""
+    check: str  # name of the check, or title of the measure that is limited
+    outcome: CheckOutcome
+    detail: str = ""  # the issue codes found, or why it was not tested
+    profile: str = ""  # the profile whose limit this is; empty for a check
     measured: str = ""
     limit: str = ""
-    source: str = ""
+    source: str = ""  # where the limit comes from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiver:
-    """An operator's word that an issue code is accepted on one version. until: when that ends; None: never."""
+    """An operator's statement that an issue code is accepted on one version."""
 
     code: str
     by: str
     reason: str
-    until: datetime | None = None
+    until: datetime | None = None  # when the waiver ends; None: never
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """All findings for a version, and what was looked at. held_to: the profiles that it must satisfy."""
+    """All findings for a version, and what was checked."""
 
     issues: tuple[Issue, ...] = ()
-    rows: tuple[Row, ...] = ()
-    facts: Mapping[str, str | int | float | bool | None] | None = None
+    rows: tuple[ReportRow, ...] = ()
+    facts: Mapping[str, str | int | float | bool | None] | None = None  # measured values by name
     waivers: tuple[Waiver, ...] = ()
-    held_to: tuple[str, ...] = ()
+    held_to: tuple[str, ...] = ()  # the profiles that the version must satisfy
 
     def errors(self, at: datetime | None = None) -> tuple[Issue, ...]:
-        """The error-level issues nobody waived; `at` a moment, waivers that ended before it do not count."""
+        """Return the issues of severity error that are not waived.
+
+        Args:
+            at: Ignore waivers that ended before this time; None: no waiver has ended.
+        """
         waived = {w.code for w in self.waivers if at is None or w.until is None or w.until > at}
         return tuple(i for i in self.issues if i.severity is Severity.ERROR and i.code not in waived)
 
     @property
     def blocked(self) -> bool:
+        """True when there are errors that are not waived."""
         return bool(self.errors())

@@ -1,4 +1,4 @@
-"""Listing: what of ours is to be live for one product in one channel, in order."""
+"""Listings: the files that are to be live for one product in one channel, in order."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,41 +7,41 @@ from dam_connector.domain.ids import Sha256
 from dam_connector.domain.product import Product
 from dam_connector.domain.version import ApprovedVersion, Role, VersionFile
 
-PICTURES = ("jpeg", "png", "webp")
-MODELS = ("glb", "usdz")
+SHOP_PICTURE_FORMATS = ("jpeg", "png", "webp")  # the most preferred first
+SHOP_MODEL_FORMATS = ("glb", "usdz")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """One approved version in a listing. alt_text: what it shows. links: our public address of each of its files, by name."""
+    """One approved version in a listing."""
 
     approved: ApprovedVersion
     alt_text: str
-    links: Mapping[str, str]
+    links: Mapping[str, str]  # our public URL of each file, by the file's name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """Everything of ours that is to be live for a product. folder: that the rules give it. page_url: of its AR page."""
+    """All versions that are to be live for a product in a channel."""
 
     product: Product
-    folder: str
-    page_url: str
+    folder: str  # the product's folder by the rules, e.g. `chairs/CH123`
+    page_url: str  # of the product's AR page
     placements: tuple[Placement, ...]
 
     @property
     def file_names(self) -> tuple[str, ...]:
-        """Of everything that channels get."""
-        return tuple(f.name for p in self.placements for f in p.approved.version.shipped)
+        """The names of all files that channels get."""
+        return tuple(f.name for p in self.placements for f in p.approved.version.channel_files)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaFile:
-    """One file as a shop takes it. link: our public address of it."""
+    """One file as shops take it."""
 
     file: VersionFile
     alt_text: str
-    link: str
+    link: str  # our public URL of it
     deliverable: str
 
     @property
@@ -57,21 +57,27 @@ class MediaFile:
         return self.file.mime.startswith("model/")
 
 
-def media_of(
-    listing: Listing, *, pictures: Sequence[str] = PICTURES, models: Sequence[str] = MODELS
+def media_files(
+    listing: Listing,
+    *,
+    picture_formats: Sequence[str] = SHOP_PICTURE_FORMATS,
+    model_formats: Sequence[str] = SHOP_MODEL_FORMATS,
 ) -> Iterator[MediaFile]:
-    """The files that a shop takes, in order: of each picture its best format by `pictures`, of each model those of `models`.
+    """Yield the files that a shop takes, in order. Spin frames are left out: they need a viewer of their own.
 
-    The single pictures of a full turn are for viewers of their own, and left out.
+    Args:
+        listing: What is to be live.
+        picture_formats: Formats that the shop takes, the most preferred first: one file for each picture.
+        model_formats: Formats that the shop takes: one file of each for each model.
     """
     for placement in listing.placements:
         version = placement.approved.version
         primary = {f.format: f for f in version.files if f.role in (Role.PRIMARY, Role.USDZ) and not f.view}
         if version.asset.kind == "model":
-            wanted = [primary[format] for format in models if format in primary]
+            files = [primary[format] for format in model_formats if format in primary]
         else:
-            wanted = [primary[format] for format in pictures if format in primary][:1]
-        for file in wanted:
+            files = [primary[format] for format in picture_formats if format in primary][:1]
+        for file in files:
             yield MediaFile(
                 file=file,
                 alt_text=placement.alt_text,

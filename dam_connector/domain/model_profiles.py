@@ -1,7 +1,8 @@
-"""What channels and guidelines ask of models, as data: what can be measured, and one row a limit, each with its source.
+"""Profiles of models: the limits that channels and guidelines set, as data, each with its source.
 
-A deliverable names the profiles it must satisfy; the report holds every model against all of them. An admin adds one in plugin.json under
-`profiles`, from a known one or from nothing, with `max_MEASURE` and `min_MEASURE`.
+A deliverable names the profiles that its models must satisfy; the report compares every model with all of them. An
+admin adds a profile in plugin.json under `profiles`, on the basis of a built-in one or from nothing, with
+`max_MEASURE` and `min_MEASURE`.
 """
 
 from collections.abc import Mapping
@@ -11,14 +12,15 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """Something measured on a model: its title, its unit, and what to do where it does not fit.
+    """Something that is measured on a model.
 
-    What has a smallest and a largest value (textures' sides) holds the largest against a maximum, the smallest against a minimum.
+    If a model has several values of it (e.g. the sides of its textures), the largest is compared with a maximum and
+    the smallest with a minimum.
     """
 
     title: str
-    unit: str
-    remedy: str
+    unit: str  # empty for a plain number
+    remedy: str  # what a person does about a value beyond a limit
 
 
 MEASURES: Mapping[str, Measure] = {
@@ -26,7 +28,7 @@ MEASURES: Mapping[str, Measure] = {
         "size of the file", "bytes", "Shrink the textures, simplify the mesh, or compress both."
     ),
     "validator_errors": Measure(
-        "errors by the Khronos validator", "", "Mend what the conformance findings name."
+        "errors by the Khronos validator", "", "Correct the places that the conformance findings name."
     ),
     "triangles": Measure("triangles", "", "Simplify the mesh (`max_triangles` of the deliverable)."),
     "vertices": Measure("vertices", "", "Simplify the mesh; fewer seams and hard edges need fewer vertices."),
@@ -34,7 +36,7 @@ MEASURES: Mapping[str, Measure] = {
     "meshes": Measure("meshes", "", "Join meshes."),
     "nodes": Measure("nodes", "", "Flatten the scene; remove empty nodes."),
     "primitives": Measure("draw calls", "", "Join primitives that share a material."),
-    "textures": Measure("texture pictures", "", "Merge textures into one atlas."),
+    "textures": Measure("texture images", "", "Merge textures into one atlas."),
     "texture_width_px": Measure(
         "width of textures", "px", "Resize the textures (`texture_px` of the deliverable)."
     ),
@@ -42,7 +44,7 @@ MEASURES: Mapping[str, Measure] = {
         "height of textures", "px", "Resize the textures (`texture_px` of the deliverable)."
     ),
     "textures_not_power_of_two": Measure(
-        "textures whose sides are no powers of two", "", "Resize them to 512, 1024, 2048 or 4096 px."
+        "textures whose sides are not powers of two", "", "Resize them to 512, 1024, 2048 or 4096 px."
     ),
     "textures_not_square": Measure("textures that are not square", "", "Resize them to equal sides."),
     "base_color": Measure(
@@ -56,21 +58,21 @@ MEASURES: Mapping[str, Measure] = {
     "product_off_pct": Measure(
         "off the product's size, on the worst axis",
         "%",
-        "Scale the model to the product's dimensions, or correct those.",
+        "Scale the model to the product's dimensions, or correct the dimensions.",
     ),
     "root_transforms": Measure("root nodes with a transform", "", "Apply the transforms to the mesh."),
     "open_edges": Measure("open edges", "", "Close the holes."),
     "crowded_edges": Measure(
-        "edges of more than two faces", "", "Remove inner faces; separate what meets in one edge."
+        "edges of more than two faces", "", "Remove inner faces, and separate parts that meet in one edge."
     ),
     "hard_edges": Measure(
         "edges of 90 degrees and sharper", "", "Bevel them: no real edge is perfectly sharp."
     ),
-    "uv_overlapping": Measure("triangles whose UVs overlap", "", "Unwrap the model anew, without overlap."),
+    "uv_overlapping": Measure("triangles whose UVs overlap", "", "Unwrap the model again, without overlap."),
     "uv_inverted": Measure(
         "triangles whose UVs are mirrored",
         "",
-        "Flip the mirrored islands; letters would be mirrored on them.",
+        "Flip the mirrored islands: letters on them would be mirrored.",
     ),
     "uv_outside": Measure("range of UVs beyond 0 to 1", "", "Move the islands into the 0 to 1 square."),
     "uv_gutter_px": Measure(
@@ -85,38 +87,38 @@ MEASURES: Mapping[str, Measure] = {
 }
 
 
-class Level(StrEnum):
-    """Whether a limit is one, or advice."""
+class LimitLevel(StrEnum):
+    """How strict a limit is."""
 
     MUST = "must"
-    SHOULD = "should"
+    SHOULD = "should"  # advice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
-    """A bound on one measure. at_least, at_most: None is no bound."""
+class ModelLimit:
+    """A limit of one measure of a model."""
 
-    measure: str
-    at_least: float | None = None
-    at_most: float | None = None
-    level: Level = Level.MUST
-    source: str
+    measure: str  # a key of `MEASURES`
+    at_least: float | None = None  # None: no minimum
+    at_most: float | None = None  # None: no maximum
+    level: LimitLevel = LimitLevel.MUST
+    source: str  # where the limit comes from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelProfile:
-    """What one channel asks. naming: a pattern that names must follow, empty where any will do; lower_case: the Khronos rule for names."""
+    """What one channel or guideline demands of models."""
 
-    limits: tuple[Limit, ...]
-    naming: str = ""
-    lower_case: bool = False
+    limits: tuple[ModelLimit, ...]
+    naming: str = ""  # pattern that file names must follow; empty: any name
+    lower_case: bool = False  # whether the Khronos rule for names applies
 
 
 def _limits(
-    source: str, level: Level = Level.MUST, **bounds: tuple[float | None, float | None]
-) -> tuple[Limit, ...]:
+    source: str, level: LimitLevel = LimitLevel.MUST, **bounds: tuple[float | None, float | None]
+) -> tuple[ModelLimit, ...]:
     return tuple(
-        Limit(measure=m, at_least=low, at_most=high, level=level, source=source)
+        ModelLimit(measure=m, at_least=low, at_most=high, level=level, source=source)
         for m, (low, high) in bounds.items()
     )
 
@@ -142,7 +144,7 @@ def _guide(megabytes: float, triangles: int, calls: int, texture_px: int) -> Mod
         root_transforms=(None, 0),
     )
     return ModelProfile(
-        limits=musts + _limits(_GUIDE, Level.SHOULD, primitives=(None, calls)), lower_case=True
+        limits=musts + _limits(_GUIDE, LimitLevel.SHOULD, primitives=(None, calls)), lower_case=True
     )
 
 
@@ -168,13 +170,13 @@ MODEL_PROFILES: Mapping[str, ModelProfile] = {
     "khronos-banner": _guide(0.5, 30_000, 5, 512),
     "shopify": ModelProfile(
         limits=_limits(_SHOPIFY, file_bytes=(None, 500 * MB), validator_errors=(None, 0))
-        + _limits(_SHOPIFY, Level.SHOULD, file_bytes=(None, 4 * MB))
+        + _limits(_SHOPIFY, LimitLevel.SHOULD, file_bytes=(None, 4 * MB))
     ),
     "google-merchant": ModelProfile(
         limits=_limits(_GOOGLE, file_bytes=(None, 15 * MB), validator_errors=(None, 0))
         + _limits(
             _GOOGLE,
-            Level.SHOULD,
+            LimitLevel.SHOULD,
             file_bytes=(None, 10 * MB),
             texture_width_px=_TWO_K,
             texture_height_px=_TWO_K,
@@ -183,7 +185,7 @@ MODEL_PROFILES: Mapping[str, ModelProfile] = {
     "apple-quicklook": ModelProfile(
         limits=_limits(
             _APPLE,
-            Level.SHOULD,
+            LimitLevel.SHOULD,
             triangles=(None, 100_000),
             texture_width_px=_TWO_K,
             texture_height_px=_TWO_K,
@@ -193,7 +195,7 @@ MODEL_PROFILES: Mapping[str, ModelProfile] = {
     "scene-viewer": ModelProfile(
         limits=_limits(
             _SCENE,
-            Level.SHOULD,
+            LimitLevel.SHOULD,
             file_bytes=(None, 10 * MB),
             vertices=(None, 30_000),
             materials=(None, 10),
@@ -204,7 +206,7 @@ MODEL_PROFILES: Mapping[str, ModelProfile] = {
     "amazon": ModelProfile(
         limits=_limits(
             _AMAZON,
-            Level.SHOULD,
+            LimitLevel.SHOULD,
             triangles=(None, 150_000),
             texture_width_px=(2048, 4096),
             texture_height_px=(2048, 4096),

@@ -1,6 +1,7 @@
-"""Names by pattern: `build` makes one, `parse` reads it back, and what cannot be read back is no pattern.
+"""Naming patterns: `build_name` makes a file name from a pattern, `parse_name` reads its fields back.
 
-A pattern holds fields in braces, each with an optional filter: `{sku}_{name:pascal}_V{version}_{format:upper}`.
+A pattern has fields in braces, each with an optional filter, e.g.
+`{sku}_{name:pascal}_V{version}_{format:upper}` for `CH123_Chair_V2_GLB`.
 """
 
 import re
@@ -16,7 +17,7 @@ _WINDOWS_RESERVED = frozenset(
 
 
 def ascii_words(text: str) -> list[str]:
-    """The words of a text in plain ASCII: `Überlanger Stuhl №3` gives `['Uberlanger', 'Stuhl', 'No3']`."""
+    """Return the words of a text in plain ASCII: `Überlanger Stuhl №3` gives `['Uberlanger', 'Stuhl', 'No3']`."""
     plain = unicodedata.normalize("NFKD", text.replace("ß", "ss")).encode("ascii", "ignore").decode()
     return re.findall(r"[A-Za-z0-9]+", plain)
 
@@ -50,10 +51,11 @@ _SHAPES = {"version": r"[1-9][0-9]*", "slot": r"[1-9][0-9]*"}
 _NO_SEPARATOR = {"format", "view"}
 
 
-def fields_of(pattern: str) -> list[tuple[str, str, str]]:
-    """The pattern's parts as (text before, field, filter); the last part may have no field.
+def pattern_parts(pattern: str) -> list[tuple[str, str, str]]:
+    """Return the parts of a pattern as (text before, field, filter); the last part may have no field.
 
-    Raises: ValueError with the reason when the pattern is not one.
+    Raises:
+        ValueError: The pattern is invalid; the message says why.
     """
     parts = []
     for text, field, spec, conversion in string.Formatter().parse(pattern):
@@ -62,46 +64,47 @@ def fields_of(pattern: str) -> list[tuple[str, str, str]]:
         if field is not None and (spec or "") not in FILTERS:
             raise ValueError(f"unknown filter {spec!r}; known: {', '.join(f for f in FILTERS if f)}")
         if re.search(r"[^A-Za-z0-9._+-]", text):
-            raise ValueError(f"{text!r} holds a character that is not safe in a file name")
+            raise ValueError(f"{text!r} has a character that is not safe in a file name")
         parts.append((text, field or "", spec or ""))
     return parts
 
 
-def build(pattern: str, values: Mapping[str, str | int]) -> str:
-    """The name for these values, safe on every file system; an extension is the caller's to add.
+def build_name(pattern: str, values: Mapping[str, str | int]) -> str:
+    """Return the name for some values, safe on every file system, without an extension.
 
-    Raises: ValueError when the pattern is not one.
+    Raises:
+        ValueError: The pattern is invalid.
     """
     name = "".join(
         text + (FILTERS[spec][0](str(values.get(field, ""))) if field else "")
-        for text, field, spec in fields_of(pattern)
+        for text, field, spec in pattern_parts(pattern)
     )
     if name.lower().split(".")[0] in _WINDOWS_RESERVED:
         name = f"_{name}"
     return name[:MAX_NAME_BYTES]
 
 
-def canonical(pattern: str, values: Mapping[str, str | int]) -> dict[str, str]:
-    """What `parse` gives back for these values: each field as its filter writes it."""
-    return {f: FILTERS[spec][0](str(values.get(f, ""))) for _, f, spec in fields_of(pattern) if f}
+def canonical_fields(pattern: str, values: Mapping[str, str | int]) -> dict[str, str]:
+    """Return the fields that `parse_name` reads back for these values: each as its filter writes it."""
+    return {f: FILTERS[spec][0](str(values.get(f, ""))) for _, f, spec in pattern_parts(pattern) if f}
 
 
-def parse(pattern: str, name: str) -> dict[str, str] | None:
-    """The fields of a name, or None when it does not follow the pattern."""
+def parse_name(pattern: str, name: str) -> dict[str, str] | None:
+    """Return the fields of a name, or None if it does not follow the pattern."""
     expression, seen = "", set()
-    for text, field, spec in fields_of(pattern):
+    for text, field, spec in pattern_parts(pattern):
         expression += re.escape(text)
         if field in seen:
             expression += f"(?P={field})"
         elif field:
             seen.add(field)
-            expression += f"(?P<{field}>{_shape(field, spec)})"
+            expression += f"(?P<{field}>{_field_expression(field, spec)})"
     found = re.fullmatch(expression, name)
     return found.groupdict() if found else None
 
 
-def is_readable(pattern: str) -> bool:
-    """Whether names made by a pattern can be read back, tried on values that are hard to tell apart."""
+def is_reversible(pattern: str) -> bool:
+    """Return True if names made by a pattern can be read back, tried on values that are hard to separate."""
     samples = (
         ("A-1_b.c", "Two Words 3", "big-cat_1", "dark_red-2"),
         ("1", "V2", "v-3", "V4_x"),
@@ -119,12 +122,12 @@ def is_readable(pattern: str) -> bool:
             "category": category,
             "color": color,
         }
-        if parse(pattern, build(pattern, values)) != canonical(pattern, values):
+        if parse_name(pattern, build_name(pattern, values)) != canonical_fields(pattern, values):
             return False
     return True
 
 
-def _shape(field: str, spec: str) -> str:
+def _field_expression(field: str, spec: str) -> str:
     if field in _SHAPES:
         return _SHAPES[field]
     if field in _NO_SEPARATOR:
@@ -132,6 +135,6 @@ def _shape(field: str, spec: str) -> str:
     return FILTERS[spec][1]
 
 
-def folder(pattern: str, values: Mapping[str, str | int]) -> str:
-    """The folder for these values: each part between slashes is a name of its own, none climbs."""
-    return "/".join(build(part, values) for part in pattern.split("/") if part)
+def build_folder(pattern: str, values: Mapping[str, str | int]) -> str:
+    """Return the folder for some values. Each part between slashes is a safe name, so none leaves its parent."""
+    return "/".join(build_name(part, values) for part in pattern.split("/") if part)

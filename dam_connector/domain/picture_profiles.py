@@ -1,6 +1,7 @@
-"""What channels ask of pictures, as data: one row a limit, each with its source. A deliverable names the profiles it must satisfy.
+"""Profiles of pictures: the limits that channels set, as data, each with its source.
 
-Sources marked unconfirmed are secondary; their limits warn until an admin gives the code another severity.
+A deliverable names the profiles that its pictures must satisfy. Sources marked "unconfirmed" are secondary. Limits
+cause warnings unless an admin gives the issue code another severity.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,12 +12,16 @@ from dam_connector.domain.rules import Deliverable
 
 @dataclass(frozen=True, slots=True)
 class PictureLimit:
-    """One limit. rule: formats, min_px, advised_px, max_px (of the longer side), max_pixels, max_bytes, background (#rrggbb at
-    the rim), min_fill, max_fill (of the tighter side), aspect (w:h)."""
+    """One limit of a channel.
+
+    The rules are: `formats`; `min_px`, `advised_px` and `max_px` of the longer side; `max_pixels`; `max_bytes`;
+    `background`, the colour at the edge as #rrggbb; `min_fill` and `max_fill`, the share of the tighter side that the
+    product fills; `aspect` as "w:h".
+    """
 
     rule: str
     value: int | float | str | tuple[str, ...]
-    source: str
+    source: str  # where the limit comes from
 
 
 _AMAZON = "Amazon product image guide (unconfirmed)"
@@ -77,43 +82,53 @@ PICTURE_PROFILES: Mapping[str, tuple[PictureLimit, ...]] = {
 }
 
 
-def limit_of(profile: str, rule: str) -> int | float | str | tuple[str, ...] | None:
-    """The value of a profile's rule, or None where it has none. Raises: KeyError when there is no such profile."""
+def _limit_value(profile: str, rule: str) -> int | float | str | tuple[str, ...] | None:
+    """Return the value of a profile's rule, or None if it has no such rule."""
     return next((limit.value for limit in PICTURE_PROFILES[profile] if limit.rule == rule), None)
 
 
 def byte_budget(profiles: tuple[str, ...], format: str, own_limit: int) -> int:
-    """The fewest bytes that those profiles which take this format, and the admin's own limit, allow."""
-    found = [
+    """Return how many bytes a file may have.
+
+    Args:
+        profiles: Names of profiles; those that do not accept the format are ignored.
+        format: The file's format, e.g. "jpeg".
+        own_limit: The admin's own limit, in bytes.
+    """
+    limits = [
         value
         for p in profiles
-        if format in formats_of(p) and isinstance(value := limit_of(p, "max_bytes"), int)
+        if format in accepted_formats(p) and isinstance(value := _limit_value(p, "max_bytes"), int)
     ]
-    return min([own_limit, *found])
+    return min([own_limit, *limits])
 
 
-def formats_of(profile: str) -> tuple[str, ...]:
-    """The formats that a channel takes. Raises: KeyError when there is no such profile."""
-    value = limit_of(profile, "formats")
+def accepted_formats(profile: str) -> tuple[str, ...]:
+    """Return the formats that a profile accepts.
+
+    Raises:
+        KeyError: There is no such profile.
+    """
+    value = _limit_value(profile, "formats")
     return value if isinstance(value, tuple) else ()
 
 
-def contradictions(deliverable: Deliverable, profile: str) -> Iterator[tuple[str, str]]:
-    """What a deliverable asks for that its profile forbids: the field, and what the profile wants."""
-    d, taken = deliverable, formats_of(profile)
-    if not set(d.formats) & set(taken):
-        yield "formats", f"{profile} takes {' or '.join(taken)}"
+def profile_conflicts(deliverable: Deliverable, profile: str) -> Iterator[tuple[str, str]]:
+    """Yield the fields of a deliverable that contradict a profile, each with what the profile demands."""
+    d, accepted = deliverable, accepted_formats(profile)
+    if not set(d.formats) & set(accepted):
+        yield "formats", f"{profile} accepts {' or '.join(accepted)}"
     for limit in PICTURE_PROFILES[profile]:
         match limit.rule, limit.value:
             case "min_px", int(least) if d.size_px < least:
-                yield "size_px", f"{profile} wants at least {least} px"
+                yield "size_px", f"{profile} demands at least {least} px"
             case "max_px", int(most) if d.size_px > most:
-                yield "size_px", f"{profile} wants at most {most} px"
+                yield "size_px", f"{profile} demands at most {most} px"
             case "min_fill", float(least) if d.fill < least:
-                yield "fill", f"{profile} wants at least {least:g}"
+                yield "fill", f"{profile} demands at least {least:g}"
             case "max_fill", float(most) if d.fill > most:
-                yield "fill", f"{profile} wants at most {most:g}"
+                yield "fill", f"{profile} demands at most {most:g}"
             case "background", str(colour) if d.background.lower() != colour:
-                yield "background", f"{profile} wants {colour}"
+                yield "background", f"{profile} demands {colour}"
             case "aspect", str(aspect) if d.aspect != aspect:
-                yield "aspect", f"{profile} wants {aspect}"
+                yield "aspect", f"{profile} demands {aspect}"

@@ -1,4 +1,4 @@
-"""Planning: which runs a product needs, each under the hash of all that goes into it."""
+"""Planning: the runs that a product needs, each with the hash of its whole input."""
 
 import hashlib
 import json
@@ -7,43 +7,45 @@ from dataclasses import asdict, dataclass, replace
 
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.product import INSPIRATION, Product
-from dam_connector.domain.row_request import tailored
+from dam_connector.domain.row_request import apply_request
 from dam_connector.domain.rules import LOCAL, PHOTO, Deliverable, Rules
 
-ADDED = (
-    "when",
-    "prompt",
-    "avoid",
-)  # to deliverables, later: where they say nothing, what was made before is not made again
+# Fields that deliverables got in later releases. They are hashed only where they are set, so that an update does
+# not make existing assets again.
+HASHED_IF_SET = ("when", "prompt", "avoid")
+# Facts of a product that do not change what is made; the bytes of its pictures are hashed instead of their URLs.
+_NOT_HASHED = ("images", "inspiration_image", "request", "live_from")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedRun:
-    """One slot of one deliverable, and the hash of its input: the same input never runs twice."""
+    """One slot of one deliverable that is to be made."""
 
     deliverable: Deliverable
-    slot: int
-    input_hash: str
+    slot: int  # from 1 on
+    input_hash: str  # the same input is not made twice
 
 
-def plan(
+def planned_runs(
     product: Product, sources: Mapping[str, Sha256], models: Mapping[str, Sha256], rules: Rules
 ) -> Iterator[PlannedRun]:
-    """The runs a complete product needs.
+    """Yield the runs that a complete product needs.
 
-    sources: the hash of its picture by view. models: the hash of its GLB by model deliverable; what is rendered from a model
-    that is not there yet is planned when it is.
+    Args:
+        product: The product.
+        sources: The SHA-256 of its pictures, by view.
+        models: The SHA-256 of its GLBs, by the name of the model deliverable. A rendition of a model that does not
+            exist yet is planned when the model is made.
+        rules: The rules in force.
     """
-    for known in rules.deliverables:
-        deliverable = tailored(known, product.request)
+    for in_rules in rules.deliverables:
+        deliverable = apply_request(in_rules, product.request)
         if deliverable is None:
             continue
-        if "{slot" not in rules.naming.pattern_for(
-            known.name
-        ):  # names of more slots than the rules foresee would be alike
-            deliverable = replace(deliverable, count=min(deliverable.count, known.count))
-        made_from = _origins(deliverable, sources, models)
-        if made_from and deliverable.wanted_for(product.category):
+        if "{slot" not in rules.naming.pattern_for(in_rules.name):  # more slots would get the same file names
+            deliverable = replace(deliverable, count=min(deliverable.count, in_rules.count))
+        made_from = _inputs(deliverable, sources, models)
+        if made_from and deliverable.is_for_category(product.category):
             for slot in range(1, deliverable.count + 1):
                 yield PlannedRun(
                     deliverable=deliverable,
@@ -52,30 +54,34 @@ def plan(
                 )
 
 
-def _origins(
+def _inputs(
     deliverable: Deliverable, sources: Mapping[str, Sha256], models: Mapping[str, Sha256]
 ) -> dict[str, Sha256]:
-    """What a deliverable is made from, of all that there is; nothing when the thing itself is missing."""
+    """Return the pictures or the model that a deliverable is made from; empty if they are missing."""
     if deliverable.made_from == PHOTO:
-        origins = {view: sha256 for view, sha256 in sources.items() if view != INSPIRATION}
+        inputs = {view: sha256 for view, sha256 in sources.items() if view != INSPIRATION}
     else:
-        origins = {name: sha256 for name, sha256 in models.items() if name == deliverable.made_from}
-    if origins and deliverable.style == "lifestyle" and INSPIRATION in sources:
-        origins[INSPIRATION] = sources[INSPIRATION]
-    return origins
+        inputs = {name: sha256 for name, sha256 in models.items() if name == deliverable.made_from}
+    if inputs and deliverable.style == "lifestyle" and INSPIRATION in sources:
+        inputs[INSPIRATION] = sources[INSPIRATION]
+    return inputs
 
 
 def input_hash(
     product: Product, sources: Mapping[str, Sha256], deliverable: Deliverable, slot: int, rules: Rules
 ) -> str:
-    """SHA-256 over the product's facts, its pictures and the rules for making; not over pictures' addresses or the
-    day it may go live, so that a moved picture with the same bytes makes nothing again."""
-    facts = asdict(product)
-    for kept in ("images", "inspiration_image", "request", "live_from"):
-        facts.pop(kept)
+    """Return the SHA-256 of the product's facts, its pictures and the rules for making the deliverable.
+
+    URLs of pictures and the embargo are not hashed: a picture that moved without a change makes nothing again. The
+    field names of `Product`, `Deliverable`, `NamingRules` and `CheckRules` are part of the hash; renaming one makes
+    every asset again.
+    """
+    facts = {name: value for name, value in asdict(product).items() if name not in _NOT_HASHED}
     if product.request.prompt and set(deliverable.generator) != {LOCAL}:  # our own code reads no prompts
         facts["prompt"] = product.request.prompt
-    asked = {name: value for name, value in asdict(deliverable).items() if value or name not in ADDED}
-    made_by = {"deliverable": asked, "naming": asdict(rules.naming), "checks": asdict(rules.checks)}
+    fields = {
+        name: value for name, value in asdict(deliverable).items() if value or name not in HASHED_IF_SET
+    }
+    made_by = {"deliverable": fields, "naming": asdict(rules.naming), "checks": asdict(rules.checks)}
     text = json.dumps([facts, dict(sources), made_by, slot], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

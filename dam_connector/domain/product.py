@@ -1,4 +1,7 @@
-"""Product: the PIM's record, and the photos we start from."""
+"""Products: the PIM's record, and the photos that assets are made from.
+
+The field names of `Product` and `Dimensions` are stored with products and hashed by `planning.input_hash`.
+"""
 
 import re
 from collections.abc import Mapping
@@ -7,15 +10,23 @@ from datetime import datetime
 from enum import StrEnum
 
 from dam_connector.domain.ids import Sku
-from dam_connector.domain.row_request import Request
+from dam_connector.domain.row_request import RowRequest
 
 MAX_SKU_LENGTH = 64
-INSPIRATION = "inspiration"  # among a product's fetched pictures, beside the views
+INSPIRATION = "inspiration"  # the inspiration image's key among fetched pictures, which are keyed by view
+SIGNATURE_BYTES = 16  # how many first bytes `picture_mime` needs
 _SAFE_SKU = re.compile(rf"[A-Za-z0-9](?:[A-Za-z0-9._+-]{{0,{MAX_SKU_LENGTH - 2}}}[A-Za-z0-9+])?")
+_SIGNATURES = {
+    b"\xff\xd8\xff": "image/jpeg",
+    b"\x89PNG": "image/png",
+    b"RIFF": "image/webp",
+    b"II*\x00": "image/tiff",
+    b"MM\x00*": "image/tiff",
+}
 
 
 class View(StrEnum):
-    """Which side of the product a photo shows; left and right are the product's own as seen from the front."""
+    """Which side of the product a photo shows; left and right are the product's own, seen from the front."""
 
     FRONT = "front"
     BACK = "back"
@@ -28,7 +39,7 @@ class View(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceImage:
-    """A product photo we start from."""
+    """A product photo that assets are made from."""
 
     view: View
     url: str
@@ -36,7 +47,7 @@ class SourceImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dimensions:
-    """The product's size in metres; None where the PIM does not say."""
+    """The product's size in metres; None where the PIM does not give it."""
 
     width_m: float | None = None
     height_m: float | None = None
@@ -44,6 +55,7 @@ class Dimensions:
 
     @property
     def complete(self) -> bool:
+        """True when the size is known on all three axes."""
         return None not in (self.width_m, self.height_m, self.depth_m)
 
 
@@ -58,22 +70,35 @@ class Product:
     color: str = ""
     material: str = ""
     description: str = ""
-    style_tags: str = ""
+    style_tags: str = ""  # words for its style, with commas
     dimensions: Dimensions = Dimensions()
     images: tuple[SourceImage, ...] = ()
-    inspiration_image: str = ""  # its address: a picture whose mood lifestyle renditions take on
-    live_from: datetime | None = None  # an embargo: nothing of it goes live before
-    attributes: Mapping[str, str] = field(default_factory=dict)
-    request: Request = Request()
+    inspiration_image: str = ""  # URL of a picture whose colours lifestyle renditions take on
+    live_from: datetime | None = None  # an embargo: no asset of it goes live before this time
+    attributes: Mapping[str, str] = field(default_factory=dict)  # further fields of the PIM, e.g. "ean"
+    request: RowRequest = RowRequest()  # what the row of an uploaded sheet asks for
 
-    def with_request(self, request: Request) -> "Product":
+    def with_request(self, request: RowRequest) -> "Product":
+        """Return the product with another request."""
         return replace(self, request=request)
 
     def image(self, *views: View) -> SourceImage | None:
-        """The first photo of the first of `views` that there is one of."""
+        """Return the photo of the first of these views that the product has, or None."""
         return next((i for view in views for i in self.images if i.view == view), None)
 
 
 def is_safe_sku(sku: str) -> bool:
-    """True when the SKU can stand in a URL and a file name as it is, and cannot climb out of a folder."""
+    """Return True if a SKU can be used unchanged in URLs and file names and cannot leave its folder."""
     return bool(_SAFE_SKU.fullmatch(sku)) and ".." not in sku
+
+
+def picture_mime(head: bytes) -> str:
+    """Return the MIME type of a picture by its first bytes, or an empty string if they are of no picture.
+
+    Args:
+        head: At least the first `SIGNATURE_BYTES` bytes of the file.
+    """
+    return next(
+        (mime for signature, mime in _SIGNATURES.items() if head.startswith(signature)),
+        "image/avif" if head[4:8] == b"ftyp" else "",
+    )

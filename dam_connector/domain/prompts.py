@@ -7,12 +7,12 @@ from dam_connector.domain.product import Product
 from dam_connector.domain.rules import Deliverable
 from dam_connector.domain.run import RunKind
 
-MAX_PROMPT = 4000
+MAX_PROMPT_CHARS = 4000
 MAX_FACT = 300  # characters: a fact is a phrase, and no place for orders
 _FIELD = re.compile(r"\{([a-z_]+(?:\.[A-Za-z0-9_ -]+)?)\}")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f{}]+")
-FACTS: Mapping[str, Callable[[Product, Deliverable], str]] = {
+PROMPT_FIELDS: Mapping[str, Callable[[Product, Deliverable], str]] = {
     "name": lambda p, d: p.name,
     "brand": lambda p, d: p.brand,
     "color": lambda p, d: p.color,
@@ -31,7 +31,7 @@ LIFESTYLE = f"Lifestyle photo of {{name}} in use, in a real room. Brand: {{brand
 MODEL = "{name}, {material}, {color}. {style_tags}. {prompt}."
 
 
-def prompt(deliverable: Deliverable, product: Product, note: str = "") -> str:
+def build_prompt(deliverable: Deliverable, product: Product, note: str = "") -> str:
     """What is asked for, in words. note: a reviewer's, about the version before.
 
     Sentences whose facts are all missing are left out. Facts are phrases: line breaks and braces in them are blanks.
@@ -44,16 +44,16 @@ def prompt(deliverable: Deliverable, product: Product, note: str = "") -> str:
         sentences.append(
             f"A reviewer said of the last picture: {_phrase(note, 600).rstrip('.')}. Correct that."
         )
-    return " ".join(filter(None, sentences))[:MAX_PROMPT]
+    return " ".join(filter(None, sentences))[:MAX_PROMPT_CHARS]
 
 
-def unknown(template: str) -> str:
+def unknown_field(template: str) -> str:
     """The first field of a template that means nothing, or an empty text."""
     return next(
         (
             name
             for name in _FIELD.findall(template)
-            if name not in FACTS and not name.startswith("attributes.")
+            if name not in PROMPT_FIELDS and not name.startswith("attributes.")
         ),
         "",
     )
@@ -80,8 +80,8 @@ def _filled(sentence: str, product: Product, deliverable: Deliverable) -> str:
 
 
 def _fact(name: str, product: Product, deliverable: Deliverable) -> str:
-    if name in FACTS:
-        return FACTS[name](product, deliverable)
+    if name in PROMPT_FIELDS:
+        return PROMPT_FIELDS[name](product, deliverable)
     return product.attributes.get(name.partition(".")[2], "")
 
 

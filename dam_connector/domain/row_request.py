@@ -1,6 +1,6 @@
-"""Request: what a row of a sheet asks for beyond the rules: which kinds of pictures, how many, in which proportions.
+"""What a row of an uploaded sheet asks for beyond the rules: kinds of pictures, their number and aspect ratio.
 
-A request can only narrow or tailor what plugin.json says to make; it adds no deliverable and no channel.
+A request narrows or changes what plugin.json says to make. It never adds a deliverable or a channel.
 """
 
 from dataclasses import dataclass, replace
@@ -11,40 +11,47 @@ from dam_connector.domain.run import RunKind
 
 
 class RequestType(StrEnum):
+    """The kinds of deliverables, as the `request_type` column names them."""
+
     STUDIO = "studio"
     LIFESTYLE = "lifestyle"
     MODEL = "model"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """Empty fields ask for nothing: then the rules alone decide."""
+class RowRequest:
+    """The request of one row. An empty field means that the rules decide."""
 
-    types: tuple[str, ...] = ()
-    images: int | None = None  # of each lifestyle deliverable
-    aspect: str = ""  # of lifestyle pictures; studio ones keep what channels want
-    prompt: str = ""
+    types: tuple[str, ...] = ()  # of `RequestType`
+    images: int | None = None  # how many slots each lifestyle deliverable has
+    aspect: str = ""  # of lifestyle pictures, e.g. "4:5"; studio pictures keep what channels demand
+    prompt: str = ""  # added to the prompts of providers
     formats: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
 
 
-def type_of(deliverable: Deliverable) -> RequestType:
-    """What people call a deliverable of this kind."""
+def request_type_of(deliverable: Deliverable) -> RequestType:
+    """Return the request type that a deliverable belongs to."""
     if deliverable.kind is RunKind.MODEL:
         return RequestType.MODEL
     return RequestType.LIFESTYLE if deliverable.style == "lifestyle" else RequestType.STUDIO
 
 
-def tailored(deliverable: Deliverable, request: Request) -> Deliverable | None:
-    """The deliverable as a request wants it; None when it does not."""
-    kind = type_of(deliverable)
-    if request.types and kind not in request.types:
+def apply_request(deliverable: Deliverable, request: RowRequest) -> Deliverable | None:
+    """Return the deliverable changed as a request asks, or None if the request does not ask for it."""
+    request_type = request_type_of(deliverable)
+    if request.types and request_type not in request.types:
         return None
-    made = deliverable
-    if kind is RequestType.LIFESTYLE:
-        made = replace(made, count=request.images or made.count, aspect=request.aspect or made.aspect)
-    kept = tuple(f for f in made.formats if f in request.formats)
-    channels = tuple(c for c in made.channels if c in request.channels)
+    if request_type is RequestType.LIFESTYLE:
+        deliverable = replace(
+            deliverable,
+            count=request.images or deliverable.count,
+            aspect=request.aspect or deliverable.aspect,
+        )
+    formats = tuple(f for f in deliverable.formats if f in request.formats)
+    channels = tuple(c for c in deliverable.channels if c in request.channels)
     return replace(
-        made, formats=kept or made.formats, channels=channels if request.channels else made.channels
+        deliverable,
+        formats=formats or deliverable.formats,
+        channels=channels if request.channels else deliverable.channels,
     )

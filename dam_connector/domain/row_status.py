@@ -1,4 +1,4 @@
-"""Standing: how far a row of a sheet has come, by what became of its product's versions."""
+"""The status of a sheet's row: how far the assets of its product have come."""
 
 from collections.abc import Collection
 from enum import StrEnum
@@ -6,39 +6,46 @@ from enum import StrEnum
 from dam_connector.domain.version import VersionState as V
 
 
-class Standing(StrEnum):
-    """In the words that a status column takes."""
+class RowStatus(StrEnum):
+    """The statuses, in the words that are written into a status column."""
 
     WAITING = "Waiting"
     GENERATING = "Generating"
     IN_REVIEW = "In review"
-    GENERATED = "Generated"  # made and approved, but live nowhere
+    GENERATED = "Generated"  # made and approved, but live in no channel
     REJECTED = "Rejected"
     PUBLISHED = "Published"
     FAILED = "Failed"
     CANCELLED = "Cancelled"
 
 
-SETTLED = frozenset(
+# The connector does nothing more for these rows until a person acts.
+FINAL_STATUSES = frozenset(
     {
-        Standing.IN_REVIEW,
-        Standing.GENERATED,
-        Standing.REJECTED,
-        Standing.PUBLISHED,
-        Standing.FAILED,
-        Standing.CANCELLED,
+        RowStatus.IN_REVIEW,
+        RowStatus.GENERATED,
+        RowStatus.REJECTED,
+        RowStatus.PUBLISHED,
+        RowStatus.FAILED,
+        RowStatus.CANCELLED,
     }
+)
+# The first of these states that a version of the product has decides the status.
+_BY_VERSION_STATE = (
+    (V.PUBLISHED, RowStatus.PUBLISHED),
+    (V.IN_REVIEW, RowStatus.IN_REVIEW),
+    (V.APPROVED, RowStatus.GENERATED),
+    (V.REJECTED, RowStatus.REJECTED),
 )
 
 
-def standing(*, making: bool, states: Collection[str]) -> Standing:
-    """Of a row that was taken. making: one of its runs is open. states: of its versions; no usable one means that it failed."""
-    if making:
-        return Standing.GENERATING
-    order = (
-        (V.PUBLISHED, Standing.PUBLISHED),
-        (V.IN_REVIEW, Standing.IN_REVIEW),
-        (V.APPROVED, Standing.GENERATED),
-        (V.REJECTED, Standing.REJECTED),
-    )
-    return next((stands for state, stands in order if state in states), Standing.FAILED)
+def row_status(*, is_generating: bool, states: Collection[str]) -> RowStatus:
+    """Return the status of a row that was taken.
+
+    Args:
+        is_generating: Whether a run of its product is open.
+        states: The states of its product's versions. If none of them is usable, the row failed.
+    """
+    if is_generating:
+        return RowStatus.GENERATING
+    return next((status for state, status in _BY_VERSION_STATE if state in states), RowStatus.FAILED)

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from dam_connector.domain.issue_codes import IssueCode
 from dam_connector.domain.model_profiles import MODEL_PROFILES, ModelProfile
 from dam_connector.domain.run import RunKind
 
 PHOTO = "photo"  # what a rendition is made from, unless it names a model deliverable
 LOCAL = "local"  # the generator that is our own code
 CAMERAS = ("hero", "front", "right", "back", "left", "top", "bottom")
-FRAMES = (8, 24, 36)
+FRAME_COUNTS = (8, 24, 36)
 
 
 class Motion(StrEnum):
@@ -41,7 +42,7 @@ class ProductRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class When:
+class GeneratorCondition:
     """When a generator may make a deliverable: for these categories only, from so many photos on, at so much a task at most."""
 
     categories: tuple[str, ...] = ()
@@ -60,7 +61,7 @@ class Deliverable:
     made_from: str = PHOTO
     views: tuple[str, ...] = ()
     generator: tuple[str, ...] = (LOCAL,)
-    when: Mapping[str, When] = field(default_factory=dict)  # by generator
+    when: Mapping[str, GeneratorCondition] = field(default_factory=dict)  # by generator
     prompt: str = ""
     avoid: str = ""
     formats: tuple[str, ...] = ()
@@ -80,17 +81,17 @@ class Deliverable:
     texture_px: int = 2048
     min_confidence: float = 0.0
 
-    def wanted_for(self, category: str) -> bool:
+    def is_for_category(self, category: str) -> bool:
         return not self.categories or category in self.categories
 
-    def applies(self, generator: str, category: str, views: int) -> bool:
+    def can_use_generator(self, generator: str, category: str, views: int) -> bool:
         """Whether a generator may make it for such a product; what it costs is another question."""
-        when = self.when.get(generator, When())
+        when = self.when.get(generator, GeneratorCondition())
         return views >= when.min_views and (not when.categories or category in when.categories)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Naming:
+class NamingRules:
     """How files are called, and the folder they lie in."""
 
     default: str = "{sku}_{name:pascal}_V{version}_{format:upper}"
@@ -112,7 +113,7 @@ class CheckRules:
     max_model_bytes: int = 5_242_880  # the same: 5120 KB
     max_image_bytes: int = 16_000_000  # Google Merchant Center, image_link
     max_components: int = 12
-    severities: Mapping[str, str] = field(default_factory=dict)
+    severities: Mapping[IssueCode, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +163,7 @@ class Rules:
     channel: Mapping[str, Connection]
     products: ProductRules
     deliverables: tuple[Deliverable, ...]
-    naming: Naming
+    naming: NamingRules
     checks: CheckRules
     review: ReviewRules
     viewer: ViewerRules

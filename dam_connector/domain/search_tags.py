@@ -1,22 +1,23 @@
-"""Tags: what a version is found by in the gallery. `kind:value`, and `word:` for each word of its SKU and name."""
+"""Search tags of versions in the gallery: `kind:value`, and `word:` with each word of SKU and product name."""
 
 from collections.abc import Iterable
 
 from dam_connector.domain.naming import ascii_words
 
-MAX_TAG = 120
+MAX_TAG_LENGTH = 120  # the width of the column `version_tags.tag`
 
 
-def tag(kind: str, value: str) -> str:
-    return f"{kind}:{value}"[:MAX_TAG]
+def search_tag(kind: str, value: str) -> str:
+    """Return a tag, e.g. `category:CHAIRS`."""
+    return f"{kind}:{value}"[:MAX_TAG_LENGTH]
 
 
-def words_of(text: str) -> tuple[str, ...]:
-    """The words of a text as they are looked for: plain ASCII, lower case, each once."""
+def search_words(text: str) -> tuple[str, ...]:
+    """Return the words of a text in plain lower-case ASCII, each once."""
     return tuple(dict.fromkeys(word.lower() for word in ascii_words(text)))
 
 
-def tags_of(
+def version_search_tags(
     *,
     sku: str,
     name: str,
@@ -25,12 +26,20 @@ def tags_of(
     codes: Iterable[str] = (),
     batches: Iterable[str] = (),
 ) -> tuple[str, ...]:
-    """All tags of a version. codes: of its report's issues. batches: the ids of those whose rows hold its SKU."""
-    words = dict.fromkeys([sku.lower(), *words_of(sku), *words_of(name)])
-    found = [tag("deliverable", deliverable), *(tag("word", word) for word in words)]
-    found += [tag("category", category)] if category else []
-    return tuple(
-        dict.fromkeys(
-            [*found, *(tag("code", code) for code in codes), *(tag("batch", batch) for batch in batches)]
-        )
-    )
+    """Return all tags of a version, each once.
+
+    Args:
+        sku: SKU of its product.
+        name: Name of its product.
+        category: Category of its product.
+        deliverable: Name of its deliverable.
+        codes: The issue codes of its report.
+        batches: The ids of the batches that have a row with its SKU.
+    """
+    words = dict.fromkeys([sku.lower(), *search_words(sku), *search_words(name)])
+    tags = [search_tag("deliverable", deliverable), *(search_tag("word", word) for word in words)]
+    if category:
+        tags.append(search_tag("category", category))
+    tags += [search_tag("code", code) for code in codes]
+    tags += [search_tag("batch", batch) for batch in batches]
+    return tuple(dict.fromkeys(tags))

@@ -1,4 +1,4 @@
-"""Asset and Version: numbered, immutable file sets, and the one table of their states."""
+"""Assets and their versions: numbered, immutable file sets, with the table of their state transitions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,14 +10,16 @@ from dam_connector.domain.issue import Report
 
 
 class VersionState(StrEnum):
-    DRAFT = "draft"
-    BLOCKED = "blocked"
+    """How a version is now."""
+
+    DRAFT = "draft"  # a run is making it
+    BLOCKED = "blocked"  # its report has errors that nobody waived
     IN_REVIEW = "in_review"
     APPROVED = "approved"
     REJECTED = "rejected"
     PUBLISHED = "published"
-    SUPERSEDED = "superseded"
-    WITHDRAWN = "withdrawn"
+    SUPERSEDED = "superseded"  # a newer version took its place
+    WITHDRAWN = "withdrawn"  # taken offline by a person
 
 
 S = VersionState
@@ -25,35 +27,35 @@ TRANSITIONS: Mapping[VersionState, frozenset[VersionState]] = {
     S.DRAFT: frozenset({S.BLOCKED, S.IN_REVIEW, S.SUPERSEDED}),
     S.BLOCKED: frozenset({S.IN_REVIEW, S.SUPERSEDED}),
     S.IN_REVIEW: frozenset({S.APPROVED, S.REJECTED, S.SUPERSEDED}),
-    S.APPROVED: frozenset(
-        {S.PUBLISHED, S.IN_REVIEW, S.REJECTED, S.SUPERSEDED}
-    ),  # in_review again: an undone decision
+    # approved -> in_review: the decision was undone
+    S.APPROVED: frozenset({S.PUBLISHED, S.IN_REVIEW, S.REJECTED, S.SUPERSEDED}),
     S.REJECTED: frozenset({S.APPROVED, S.IN_REVIEW, S.SUPERSEDED}),
     S.PUBLISHED: frozenset({S.SUPERSEDED, S.WITHDRAWN}),
-    S.SUPERSEDED: frozenset({S.APPROVED, S.PUBLISHED}),  # a rollback to an earlier approved version
+    # superseded -> approved or published: a rollback to an earlier approved version
+    S.SUPERSEDED: frozenset({S.APPROVED, S.PUBLISHED}),
     S.WITHDRAWN: frozenset({S.APPROVED, S.PUBLISHED, S.SUPERSEDED}),
 }
 
 
 class Role(StrEnum):
-    """What a file of a version is for."""
+    """The purpose of a file in its version."""
 
-    PRIMARY = "primary"
+    PRIMARY = "primary"  # the rendition or the GLB itself, in any of its formats
     USDZ = "usdz"
-    PREVIEW = "preview"
-    EVIDENCE = "evidence"  # a picture of the report: it stays here
+    PREVIEW = "preview"  # a picture of a model
+    EVIDENCE = "evidence"  # a picture of the report, which no channel gets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VersionFile:
-    """One file of a version; its bytes lie in the blobs under `sha256`."""
+    """One file of a version."""
 
     name: str
-    format: str
+    format: str  # e.g. "jpeg", "glb", "web" (a GLB for the web)
     role: Role
-    view: str
+    view: str  # camera of a preview, number of a spin frame; otherwise empty
     mime: str
-    sha256: Sha256
+    sha256: Sha256  # the key of its bytes in the blob storage
     bytes: int
 
 
@@ -63,9 +65,9 @@ class Asset:
 
     id: AssetId
     sku: Sku
-    deliverable: str
-    slot: int
-    kind: str
+    deliverable: str  # its name in plugin.json
+    slot: int  # from 1 on
+    kind: str  # a `RunKind`: "image" or "model"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,23 +76,21 @@ class Version:
 
     id: VersionId
     asset: Asset
-    number: int
+    number: int  # from 1 on, per asset
     state: VersionState
-    run_id: RunId
+    run_id: RunId  # the run that made it
     files: tuple[VersionFile, ...]
     report: Report
-    provenance: Mapping[str, object]
-    rules_fingerprint: str
+    provenance: Mapping[str, object]  # how it was made: generator, model, prompt, hashes of the inputs
+    rules_fingerprint: str  # of the rules that it was made by
     created_at: datetime
-    dam: str = (
-        ""  # the connection of the DAM that holds it, how that DAM names it, and what it last took it for
-    )
-    dam_ref: str = ""
-    dam_state: str = ""
-    go_live_at: datetime | None = None
+    dam: str = ""  # the DAM connection that it was pushed to
+    dam_ref: str = ""  # the DAM's id of it
+    dam_state: str = ""  # the state that the DAM is known to have, a `VersionState`; empty: not known
+    go_live_at: datetime | None = None  # when it goes live after approval; None: at once
 
     def file(self, format: str = "", role: Role | None = None, view: str = "") -> VersionFile | None:
-        """The first file that has this format, role and view; those left out are not asked about."""
+        """Return the first file with this format, role and view, or None. Arguments left out match any."""
         return next(
             (
                 f
@@ -103,16 +103,16 @@ class Version:
         )
 
     @property
-    def shipped(self) -> tuple[VersionFile, ...]:
-        """What channels get: all but the report's own pictures."""
+    def channel_files(self) -> tuple[VersionFile, ...]:
+        """The files that channels get: all but the pictures of the report."""
         return tuple(f for f in self.files if f.role is not Role.EVIDENCE)
 
     @property
-    def ordered(self) -> tuple[VersionFile, ...]:
-        """What is shipped, what the version is first of all in front: its GLB, or its picture."""
+    def ordered_files(self) -> tuple[VersionFile, ...]:
+        """The files that channels get, with the main file (GLB, JPEG or PNG) first."""
         return tuple(
             sorted(
-                self.shipped,
+                self.channel_files,
                 key=lambda f: (
                     f.role is not Role.PRIMARY,
                     f.format not in ("glb", "jpeg", "png"),
@@ -123,25 +123,26 @@ class Version:
         )
 
     @property
-    def evidence(self) -> tuple[VersionFile, ...]:
-        """The report's pictures."""
+    def evidence_files(self) -> tuple[VersionFile, ...]:
+        """The pictures of the report."""
         return tuple(f for f in self.files if f.role is Role.EVIDENCE)
 
     @property
-    def turn(self) -> tuple[VersionFile, ...]:
-        """The pictures of a full turn, in order, in one format; nothing where the version is no turn."""
+    def spin_frames(self) -> tuple[VersionFile, ...]:
+        """The frames of a spin in order, in one format (WebP if there is one); empty if it is no spin."""
         frames = [f for f in self.files if f.role is Role.PRIMARY and f.view]
-        wanted = "webp" if any(f.format == "webp" for f in frames) else frames[0].format if frames else ""
-        return tuple(sorted((f for f in frames if f.format == wanted), key=lambda f: f.view))
+        formats = [f.format for f in frames]
+        format = "webp" if "webp" in formats else formats[0] if formats else ""
+        return tuple(sorted((f for f in frames if f.format == format), key=lambda f: f.view))
 
     @property
-    def picture(self) -> VersionFile | None:
-        """The file to show for this version in a list: a preview of a model, or the rendition itself."""
-        return picture_of(self.files)
+    def list_picture(self) -> VersionFile | None:
+        """The picture that lists show for this version, or None."""
+        return find_list_picture(self.files)
 
 
-def picture_of(files: tuple[VersionFile, ...]) -> VersionFile | None:
-    """The file to show for these in a list."""
+def find_list_picture(files: tuple[VersionFile, ...]) -> VersionFile | None:
+    """Return the picture that lists show: the hero preview, another preview, or the rendition itself."""
     previews = [f for f in files if f.role is Role.PREVIEW]
     pictures = [f for f in files if f.mime in ("image/webp", "image/jpeg", "image/png")]
     return next((f for f in [*(p for p in previews if p.view == "hero"), *previews, *pictures]), None)
@@ -149,10 +150,14 @@ def picture_of(files: tuple[VersionFile, ...]) -> VersionFile | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovedVersion:
-    """A version somebody approved, pinned to the bytes they approved: the only thing a channel accepts."""
+    """An approved version, pinned to the bytes that were approved. Channels accept nothing else.
+
+    Raises:
+        ValueError: The version is not approved, or its files are not the approved ones.
+    """
 
     version: Version
-    files_sha256: Mapping[str, Sha256]
+    files_sha256: Mapping[str, Sha256]  # of the approved files, by name
     approved_by: str
 
     def __post_init__(self) -> None:

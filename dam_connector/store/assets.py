@@ -12,14 +12,14 @@ from dam_connector.domain.issue import Report
 from dam_connector.domain.version import TRANSITIONS, Asset, Version, VersionFile, VersionState
 from dam_connector.errors import StateConflict
 from dam_connector.ports import Clock
-from dam_connector.store.database import Database, changed_one
+from dam_connector.store.database import Database, require_one_row
 from dam_connector.store.tables import assets, version_files
 from dam_connector.store.tables import versions as t
 
-JOINED = sa.select(t, assets.c.sku, assets.c.deliverable, assets.c.slot, assets.c.kind).join_from(
-    t, assets, assets.c.id == t.c.asset_id
-)
-PAGE = 200
+VERSIONS_WITH_ASSET = sa.select(
+    t, assets.c.sku, assets.c.deliverable, assets.c.slot, assets.c.kind
+).join_from(t, assets, assets.c.id == t.c.asset_id)
+PAGE_SIZE = 200
 
 
 class Assets:
@@ -118,56 +118,56 @@ class Assets:
         with self._db.write() as c:
             c.execute(sa.update(t).where(t.c.id == version_id).values(dam_state=state.value if state else ""))
 
-    def schedule(self, version_id: str, at: datetime | None) -> None:
+    def set_go_live_at(self, version_id: str, at: datetime | None) -> None:
         """Say when the version is to go live once it is approved; None: at once."""
         with self._db.write() as c:
             c.execute(sa.update(t).where(t.c.id == version_id).values(go_live_at=at))
 
-    def serve(self, version_id: str, *, public: bool) -> None:
+    def set_public(self, version_id: str, *, is_public: bool) -> None:
         """Let anybody fetch the version's files, or nobody any more who is not logged in."""
         with self._db.write() as c:
-            c.execute(sa.update(t).where(t.c.id == version_id).values(served=public))
+            c.execute(sa.update(t).where(t.c.id == version_id).values(served=is_public))
 
-    def move(
-        self, version_id: str, to: VersionState, *, source: Iterable[VersionState] | None = None
+    def transition(
+        self, version_id: str, to: VersionState, *, from_states: Iterable[VersionState] | None = None
     ) -> None:
         """Change a version's state by the table of transitions; being there already is no change.
 
         Raises: StateConflict when the version stands where no way leads there.
         """
         with self._db.write() as c:
-            self.move_in(c, version_id, to, source=source)
+            self.transition_in(c, version_id, to, from_states=from_states)
 
-    def move_in(
+    def transition_in(
         self,
         c: sa.Connection,
         version_id: str,
         to: VersionState,
         *,
-        source: Iterable[VersionState] | None = None,
+        from_states: Iterable[VersionState] | None = None,
     ) -> None:
         """`move` as a part of the caller's unit of writing."""
-        may = [s for s in (source or VersionState) if to in TRANSITIONS[s]]
+        may = [s for s in (from_states or VersionState) if to in TRANSITIONS[s]]
         hidden = {"served": False} if to in (VersionState.SUPERSEDED, VersionState.WITHDRAWN) else {}
         done = c.execute(
             sa.update(t).where(t.c.id == version_id, t.c.state.in_(may)).values(state=to.value, **hidden)
         )
         if (
             done.rowcount == 0
-            and source is None
+            and from_states is None
             and c.execute(sa.select(t.c.state).where(t.c.id == version_id)).scalar() == to.value
         ):
             return
-        changed_one(done, f"version {version_id}")
+        require_one_row(done, f"version {version_id}")
 
     def supersede_others(
-        self, version_id: str, states: Iterable[VersionState], *, newer_too: bool = False
+        self, version_id: str, states: Iterable[VersionState], *, include_newer: bool = False
     ) -> None:
         """Supersede the older versions of the same asset that stand in one of these states."""
         with self._db.write() as c:
             row = c.execute(sa.select(t.c.asset_id, t.c.number).where(t.c.id == version_id)).one()
             others = [t.c.asset_id == row.asset_id, t.c.id != version_id, t.c.state.in_(list(states))]
-            older = [] if newer_too else [t.c.number < row.number]
+            older = [] if include_newer else [t.c.number < row.number]
             c.execute(
                 sa.update(t).where(*others, *older).values(state=VersionState.SUPERSEDED.value, served=False)
             )
@@ -180,21 +180,21 @@ class Assets:
 
     def _one(self, condition: Any) -> Version | None:
         with self._db.read() as c:
-            row = c.execute(JOINED.where(condition)).one_or_none()
-        return version_of(row) if row else None
+            row = c.execute(VERSIONS_WITH_ASSET.where(condition)).one_or_none()
+        return version_from_row(row) if row else None
 
     def of_product(self, sku: str) -> list[Version]:
         """All versions of a SKU, by deliverable and slot, newest first."""
-        query = JOINED.where(assets.c.sku == sku).order_by(
+        query = VERSIONS_WITH_ASSET.where(assets.c.sku == sku).order_by(
             assets.c.deliverable, assets.c.slot, t.c.number.desc()
         )
         with self._db.read() as c:
-            return [version_of(row) for row in c.execute(query)]
+            return [version_from_row(row) for row in c.execute(query)]
 
     def current(self, sku: str, deliverable: str) -> Version | None:
         """The newest version of a deliverable's first slot that is in review, approved or live."""
         states = [s.value for s in (VersionState.IN_REVIEW, VersionState.APPROVED, VersionState.PUBLISHED)]
-        query = JOINED.where(
+        query = VERSIONS_WITH_ASSET.where(
             assets.c.sku == sku,
             assets.c.deliverable == deliverable,
             assets.c.slot == 1,
@@ -202,7 +202,7 @@ class Assets:
         )
         with self._db.read() as c:
             row = c.execute(query.order_by(t.c.number.desc()).limit(1)).one_or_none()
-        return version_of(row) if row else None
+        return version_from_row(row) if row else None
 
     def page(
         self,
@@ -214,12 +214,12 @@ class Assets:
         oldest_first: bool = False,
     ) -> list[Version]:
         """Versions, newest first from just before the id `before`; oldest first from just after it when asked so."""
-        query = JOINED.order_by(t.c.id if oldest_first else t.c.id.desc()).limit(limit)
+        query = VERSIONS_WITH_ASSET.order_by(t.c.id if oldest_first else t.c.id.desc()).limit(limit)
         query = query.where(t.c.state == state) if state else query
         query = query.where(assets.c.deliverable == deliverable) if deliverable else query
         query = query.where(t.c.id > before if oldest_first else t.c.id < before) if before else query
         with self._db.read() as c:
-            return [version_of(row) for row in c.execute(query)]
+            return [version_from_row(row) for row in c.execute(query)]
 
     def counts(self, *states: str) -> dict[str, int]:
         """By state, of all or of these, each up to MANY."""
@@ -229,25 +229,27 @@ class Assets:
         """All versions of this one's asset, newest first."""
         with self._db.read() as c:
             return [
-                version_of(row)
+                version_from_row(row)
                 for row in c.execute(
-                    JOINED.where(t.c.asset_id == version.asset.id).order_by(t.c.number.desc())
+                    VERSIONS_WITH_ASSET.where(t.c.asset_id == version.asset.id).order_by(t.c.number.desc())
                 )
             ]
 
-    def held_by(self, dam: str, states: Iterable[VersionState]) -> Iterator[Version]:
+    def in_dam(self, dam: str, states: Iterable[VersionState]) -> Iterator[Version]:
         """Versions that lie in a DAM and stand in one of these states, oldest first, a page at a time."""
         last, wanted = "", [s.value for s in states]
         while True:
             query = (
-                JOINED.where(t.c.dam == dam, t.c.dam_ref != "", t.c.state.in_(wanted), t.c.id > last)
+                VERSIONS_WITH_ASSET.where(
+                    t.c.dam == dam, t.c.dam_ref != "", t.c.state.in_(wanted), t.c.id > last
+                )
                 .order_by(t.c.id)
-                .limit(PAGE)
+                .limit(PAGE_SIZE)
             )
             with self._db.read() as c:
-                found = [version_of(row) for row in c.execute(query)]
+                found = [version_from_row(row) for row in c.execute(query)]
             yield from found
-            if len(found) < PAGE:
+            if len(found) < PAGE_SIZE:
                 return
             last = found[-1].id
 
@@ -264,7 +266,7 @@ class Assets:
         return (row.mime, row.name) if row else None
 
 
-def version_of(row: Any) -> Version:
+def version_from_row(row: Any) -> Version:
     asset = Asset(
         id=AssetId(row.asset_id), sku=row.sku, deliverable=row.deliverable, slot=row.slot, kind=row.kind
     )

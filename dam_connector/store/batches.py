@@ -12,15 +12,15 @@ import sqlalchemy as sa
 from dam_connector.domain.codec import from_plain, to_plain
 from dam_connector.domain.ids import new_id
 from dam_connector.domain.product import Product
-from dam_connector.domain.row_status import Standing, standing
-from dam_connector.domain.run import COMPUTING
+from dam_connector.domain.row_status import RowStatus, row_status
+from dam_connector.domain.run import COMPUTE_KINDS
 from dam_connector.errors import StateConflict
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database
 from dam_connector.store.tables import assets, batch_rows, batches, runs, versions
 
-IDLE_S = 30.0
-CHUNK = 2_000  # rows written in one unit
+IDLE_AFTER_S = 30.0
+CHUNK_ROWS = 2_000  # rows written in one unit
 
 
 class BatchState(StrEnum):
@@ -39,7 +39,7 @@ class RowState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewRow:
+class NewBatchRow:
     """A row to be stored. product: None where the row means none; then `error` says why."""
 
     line: int
@@ -52,7 +52,7 @@ class NewRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class BatchRow:
     id: str
     line: int
     sku: str
@@ -72,16 +72,16 @@ class Batch:
     state: BatchState
     created_at: datetime
     columns: tuple[str, ...]
-    turn: int = 0
+    iteration: int = 0
 
     @property
-    def next_turn(self) -> str:
+    def wake_token(self) -> str:
         """What its job is woken with: of several wake-ups for one turn, the first one counts."""
-        return f"{self.id}~{self.turn}"
+        return f"{self.id}~{self.iteration}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class BatchProgress:
     """Rows by how far they have come; each row is in one of these."""
 
     waiting: int
@@ -96,7 +96,7 @@ class Progress:
         return self.waiting + self.generating + self.in_review + self.live + self.failed + self.cancelled
 
     @property
-    def under_way(self) -> int:
+    def in_progress(self) -> int:
         return self.waiting + self.generating
 
 
@@ -106,7 +106,7 @@ class Batches:
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db, self._clock = db, clock
 
-    def add(self, name: str, owner: str, columns: tuple[str, ...], rows: Iterable[NewRow]) -> Batch:
+    def add(self, name: str, owner: str, columns: tuple[str, ...], rows: Iterable[NewBatchRow]) -> Batch:
         """Store a batch. Raises: StateConflict when there is one of this name."""
         now = self._clock.now()
         batch = Batch(
@@ -135,7 +135,7 @@ class Batches:
         self.set_state(batch.id, BatchState.RUNNING)
         return batch
 
-    def _row_values(self, batch_id: str, row: NewRow) -> dict[str, Any]:
+    def _row_values(self, batch_id: str, row: NewBatchRow) -> dict[str, Any]:
         return {
             "id": new_id("row", self._clock.now()),
             "batch_id": batch_id,
@@ -180,9 +180,9 @@ class Batches:
                 .values(state="done")
             )
 
-    def take_turn(self, turn: str) -> Batch | None:
+    def claim_iteration(self, wake_token: str) -> Batch | None:
         """The batch whose next rows are to be taken; None when somebody took this turn, or the batch is not running."""
-        batch_id, _, number = turn.partition("~")
+        batch_id, _, number = wake_token.partition("~")
         mine = (batches.c.id == batch_id, batches.c.turn == int(number), batches.c.state == "running")
         with self._db.write() as c:
             if (
@@ -194,18 +194,18 @@ class Batches:
                 return None
             return _batch(c.execute(sa.select(batches).where(batches.c.id == batch_id)).one())
 
-    def idle(self) -> list[str]:
+    def idle_wake_tokens(self) -> list[str]:
         """The next turns of running batches of which no row was taken for IDLE_S."""
         idle = (
             batches.c.state == "running",
-            batches.c.touched_at < self._clock.now() - timedelta(seconds=IDLE_S),
+            batches.c.touched_at < self._clock.now() - timedelta(seconds=IDLE_AFTER_S),
         )
         with self._db.read() as c:
-            return [_batch(row).next_turn for row in c.execute(sa.select(batches).where(*idle))]
+            return [_batch(row).wake_token for row in c.execute(sa.select(batches).where(*idle))]
 
     def rows(
         self, batch_id: str, *, state: RowState | None = None, after: int = 0, limit: int = 100
-    ) -> list[Row]:
+    ) -> list[BatchRow]:
         """Rows in the sheet's order, from just after a line."""
         query = (
             sa.select(batch_rows)
@@ -218,7 +218,7 @@ class Batches:
                 _row(r) for r in c.execute(query.where(batch_rows.c.state == state.value) if state else query)
             ]
 
-    def newest(self, batch_id: str, *, limit: int) -> list[Row]:
+    def newest_taken(self, batch_id: str, *, limit: int) -> list[BatchRow]:
         """Rows that were taken, the last ones first."""
         query = sa.select(batch_rows).where(
             batch_rows.c.batch_id == batch_id, batch_rows.c.state.in_(["taken", "unchanged"])
@@ -226,10 +226,10 @@ class Batches:
         with self._db.read() as c:
             return [_row(r) for r in c.execute(query.order_by(batch_rows.c.line.desc()).limit(limit))]
 
-    def all_rows(self, batch_id: str, state: RowState | None = None) -> Iterator[Row]:
+    def all_rows(self, batch_id: str, state: RowState | None = None) -> Iterator[BatchRow]:
         """Every row, a page at a time."""
         after = 0
-        while found := self.rows(batch_id, state=state, after=after, limit=CHUNK):
+        while found := self.rows(batch_id, state=state, after=after, limit=CHUNK_ROWS):
             yield from found
             after = found[-1].line
 
@@ -252,14 +252,14 @@ class Batches:
             done = c.execute(sa.update(batch_rows).where(failed).values(state="waiting", error=""))
         return done.rowcount
 
-    def broken(self, batch_id: str, *, limit: int | None = None) -> dict[str, str]:
+    def failed_skus(self, batch_id: str, *, limit: int | None = None) -> dict[str, str]:
         """The SKUs of rows that were taken and of which a run failed, with what it said."""
         mine = sa.select(batch_rows.c.sku).where(
             batch_rows.c.batch_id == batch_id, batch_rows.c.state.in_(["taken", "unchanged"])
         )
         failed = (
             runs.c.state == "failed",
-            runs.c.kind.in_([k.value for k in COMPUTING]),
+            runs.c.kind.in_([k.value for k in COMPUTE_KINDS]),
             runs.c.sku.in_(mine),
         )
         with self._db.read() as c:
@@ -268,7 +268,7 @@ class Batches:
                 for sku, error in c.execute(sa.select(runs.c.sku, runs.c.error).where(*failed).limit(limit))
             }
 
-    def progress(self, batch_id: str) -> Progress:
+    def progress(self, batch_id: str) -> BatchProgress:
         """How far the rows have come; unchanged ones by what was made of them before.
 
         A taken row is generating while one of its runs is open, then live when one of its versions is, in review when one awaits or got a
@@ -280,7 +280,7 @@ class Batches:
         making = sa.select(runs.c.sku).where(
             runs.c.sku.in_(taken),
             runs.c.state.in_(["queued", "running", "parked"]),
-            runs.c.kind.in_([k.value for k in COMPUTING]),
+            runs.c.kind.in_([k.value for k in COMPUTE_KINDS]),
         )
         made = (
             sa.select(assets.c.sku, versions.c.state)
@@ -298,22 +298,24 @@ class Batches:
             states: dict[str, set[str]] = {}
             for sku, state in c.execute(made.distinct()):
                 states.setdefault(sku, set()).add(state)
-        stand = Counter(standing(making=sku in generating, states=states.get(sku, ())) for sku in mine)
-        return Progress(
+        stand = Counter(
+            row_status(is_generating=sku in generating, states=states.get(sku, ())) for sku in mine
+        )
+        return BatchProgress(
             waiting=counts.get("waiting", 0),
-            generating=stand[Standing.GENERATING],
-            in_review=stand[Standing.IN_REVIEW] + stand[Standing.GENERATED] + stand[Standing.REJECTED],
-            live=stand[Standing.PUBLISHED],
-            failed=counts.get("failed", 0) + stand[Standing.FAILED],
+            generating=stand[RowStatus.GENERATING],
+            in_review=stand[RowStatus.IN_REVIEW] + stand[RowStatus.GENERATED] + stand[RowStatus.REJECTED],
+            live=stand[RowStatus.PUBLISHED],
+            failed=counts.get("failed", 0) + stand[RowStatus.FAILED],
             cancelled=counts.get("cancelled", 0),
         )
 
 
-def _chunks(rows: Iterable[NewRow]) -> Iterator[list[NewRow]]:
-    chunk: list[NewRow] = []
+def _chunks(rows: Iterable[NewBatchRow]) -> Iterator[list[NewBatchRow]]:
+    chunk: list[NewBatchRow] = []
     for row in rows:
         chunk.append(row)
-        if len(chunk) == CHUNK:
+        if len(chunk) == CHUNK_ROWS:
             yield chunk
             chunk = []
     if chunk:
@@ -329,13 +331,13 @@ def _batch(row: Any) -> Batch:
         state=state,
         created_at=row.created_at,
         columns=columns,
-        turn=row.turn,
+        iteration=row.turn,
     )
 
 
-def _row(row: Any) -> Row:
+def _row(row: Any) -> BatchRow:
     product = from_plain(Product, row.facts) if row.facts else None
-    return Row(
+    return BatchRow(
         id=row.id,
         line=row.line,
         sku=row.sku,

@@ -19,7 +19,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from dam_connector.errors import ConfigError, StateConflict, Unavailable
 
 BUSY_TIMEOUT_S = 30
-MAX_COUNT = 10_000  # nobody reads a greater count, and counting up to it costs the same on any number of records
+MAX_COUNT = (
+    10_000  # nobody reads a greater count, and counting up to it costs the same on any number of records
+)
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 

@@ -17,8 +17,8 @@ from dam_connector.store.database import Database
 from dam_connector.store.tables import assets, publications
 from dam_connector.store.tables import decisions as t
 
-PAGE = 500
-STATE_OF = {Verdict.APPROVED: VersionState.APPROVED, Verdict.REJECTED: VersionState.REJECTED}
+PAGE_SIZE = 500
+STATE_AFTER = {Verdict.APPROVED: VersionState.APPROVED, Verdict.REJECTED: VersionState.REJECTED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,9 @@ class Decisions:
         now = self._clock.now()
         decision_id = new_id("dec", now)
         with self._db.write() as c:
-            self._assets.move_in(c, version.id, STATE_OF[decision.verdict], source=[VersionState.IN_REVIEW])
+            self._assets.transition_in(
+                c, version.id, STATE_AFTER[decision.verdict], from_states=[VersionState.IN_REVIEW]
+            )
             c.execute(
                 sa.insert(t).values(
                     id=decision_id,
@@ -89,8 +91,11 @@ class Decisions:
         if not self.is_approved(version):
             raise StateConflict(f"nobody approved version {version.id}")
         with self._db.write() as c:
-            self._assets.move_in(
-                c, version.id, VersionState.APPROVED, source=[VersionState.SUPERSEDED, VersionState.WITHDRAWN]
+            self._assets.transition_in(
+                c,
+                version.id,
+                VersionState.APPROVED,
+                from_states=[VersionState.SUPERSEDED, VersionState.WITHDRAWN],
             )
 
     def undo(self, version: Version) -> None:
@@ -99,8 +104,11 @@ class Decisions:
         Raises: StateConflict when it went on meanwhile.
         """
         with self._db.write() as c:
-            self._assets.move_in(
-                c, version.id, VersionState.IN_REVIEW, source=[VersionState.APPROVED, VersionState.REJECTED]
+            self._assets.transition_in(
+                c,
+                version.id,
+                VersionState.IN_REVIEW,
+                from_states=[VersionState.APPROVED, VersionState.REJECTED],
             )
             c.execute(sa.update(t).where(t.c.version_id == version.id).values(undone=True))
 
@@ -112,11 +120,11 @@ class Decisions:
                 for row in c.execute(sa.select(t).where(t.c.version_id == version_id).order_by(t.c.id.desc()))
             ]
 
-    def standing(self, version_id: str) -> Decision | None:
+    def current(self, version_id: str) -> Decision | None:
         """The decision that stands about a version: the newest that was not undone."""
         return next((d.decision for d in self.of_version(version_id) if not d.undone), None)
 
-    def approved(self, version: Version) -> ApprovedVersion:
+    def approved_version(self, version: Version) -> ApprovedVersion:
         """The version as a channel takes it. Raises: StateConflict unless it is approved and its files are those approved."""
         with self._db.read() as c:
             row = c.execute(
@@ -191,11 +199,11 @@ class Publications:
             with self._db.read() as c:
                 found = list(
                     c.execute(
-                        query.where(assets.c.sku > last).distinct().order_by(assets.c.sku).limit(PAGE)
+                        query.where(assets.c.sku > last).distinct().order_by(assets.c.sku).limit(PAGE_SIZE)
                     ).scalars()
                 )
             yield from found
-            if len(found) < PAGE:
+            if len(found) < PAGE_SIZE:
                 return
             last = found[-1]
 

@@ -14,16 +14,16 @@ import sqlalchemy as sa
 from dam_connector.domain.codec import from_plain
 from dam_connector.domain.ids import AssetId, VersionId
 from dam_connector.domain.product import Product
-from dam_connector.domain.search_tags import MAX_TAG, tag, tags_of, words_of
-from dam_connector.domain.version import Asset, VersionFile, VersionState, picture_of
+from dam_connector.domain.search_tags import MAX_TAG_LENGTH, search_tag, search_words, version_search_tags
+from dam_connector.domain.version import Asset, VersionFile, VersionState, find_list_picture
 from dam_connector.store.database import Database
 from dam_connector.store.tables import assets, batch_rows, publications, version_tags
 from dam_connector.store.tables import versions as t
 
-RARE = 1000  # hits that are read whole
+FEW_HITS = 1000  # hits that are read whole
 MAX_WORDS = 6
-LATELY = 200
-LAST = "\U0010ffff"  # sorts behind every other character
+MAX_RECENT = 200
+LAST_CHARACTER = "\U0010ffff"  # sorts behind every other character
 _CARDS = sa.select(
     t.c.id,
     t.c.asset_id,
@@ -37,11 +37,11 @@ _CARDS = sa.select(
     assets.c.kind,
 ).join(assets, assets.c.id == t.c.asset_id)
 _STATE = t.c.state.op("||")("")  # so written, its index is not taken instead of a better one
-SHOWN = tuple(s for s in VersionState if s not in (VersionState.DRAFT, VersionState.SUPERSEDED))
+VISIBLE_STATES = tuple(s for s in VersionState if s not in (VersionState.DRAFT, VersionState.SUPERSEDED))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class GalleryFilter:
     """What to look for; an empty field asks for nothing. text: words, the last one perhaps not yet whole."""
 
     batch: str = ""
@@ -50,11 +50,11 @@ class Wanted:
     code: str = ""
     channel: str = ""
     text: str = ""
-    states: tuple[VersionState, ...] = SHOWN
+    states: tuple[VersionState, ...] = VISIBLE_STATES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Card:
+class VersionCard:
     """A version as a list shows it."""
 
     id: VersionId
@@ -65,15 +65,15 @@ class Card:
     created_at: datetime
 
     @property
-    def picture(self) -> VersionFile | None:
-        return picture_of(self.files)
+    def list_picture(self) -> VersionFile | None:
+        return find_list_picture(self.files)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class ManifestVersion:
     """A version as a manifest tells it. codes: of its report's issues."""
 
-    card: Card
+    card: VersionCard
     run_id: str
     provenance: Mapping[str, Any]
     codes: tuple[str, ...]
@@ -94,12 +94,12 @@ class Gallery:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    def file(self, version_id: str, product: Product, deliverable: str, codes: Iterable[str]) -> None:
+    def add_tags(self, version_id: str, product: Product, deliverable: str, codes: Iterable[str]) -> None:
         """File a version under its tags; again changes nothing."""
         with self._db.write() as c:
             mine = sa.select(batch_rows.c.batch_id).where(batch_rows.c.sku == product.sku).distinct()
             batches = list(c.execute(mine).scalars())
-            found = tags_of(
+            found = version_search_tags(
                 sku=product.sku,
                 name=product.name,
                 category=product.category,
@@ -111,9 +111,9 @@ class Gallery:
                 c, version_tags, [{"version_id": version_id, "tag": each} for each in found]
             )
 
-    def file_batch(self, batch_id: str, sku: str = "") -> None:
+    def tag_batch(self, batch_id: str, sku: str = "") -> None:
         """File under a batch what there is of its unchanged rows, or of one SKU."""
-        query = sa.select(t.c.id, sa.literal(tag("batch", batch_id))).join(
+        query = sa.select(t.c.id, sa.literal(search_tag("batch", batch_id))).join(
             assets, assets.c.id == t.c.asset_id
         )
         if sku:
@@ -122,32 +122,36 @@ class Gallery:
             mine = (batch_rows.c.batch_id == batch_id, batch_rows.c.state == "unchanged")
             query = query.where(assets.c.sku.in_(sa.select(batch_rows.c.sku).where(*mine)))
         known = sa.exists().where(
-            version_tags.c.version_id == t.c.id, version_tags.c.tag == tag("batch", batch_id)
+            version_tags.c.version_id == t.c.id, version_tags.c.tag == search_tag("batch", batch_id)
         )
         with self._db.write() as c:
             c.execute(sa.insert(version_tags).from_select(["version_id", "tag"], query.where(~known)))
 
-    def page(self, wanted: Wanted, *, before: str = "", limit: int = 60) -> list[Card]:
+    def page(self, wanted: GalleryFilter, *, before: str = "", limit: int = 60) -> list[VersionCard]:
         """Versions that fit, newest first, from just before the id `before`."""
-        return self.find(wanted, before=before, limit=limit, most=0)[0]
+        return self.page_and_count(wanted, before=before, limit=limit, max_count=0)[0]
 
-    def find(self, wanted: Wanted, *, before: str = "", limit: int, most: int) -> tuple[list[Card], int]:
+    def page_and_count(
+        self, wanted: GalleryFilter, *, before: str = "", limit: int, max_count: int
+    ) -> tuple[list[VersionCard], int]:
         """A page of versions that fit, as `page` gives it, and how many fit in all: exactly where they are few, else counted up to `most`."""
         with self._db.read() as c:
             found, key, few = self._found(c, wanted)
-            most = RARE if few and most else most
+            max_count = FEW_HITS if few and max_count else max_count
             newest = found.order_by(key.desc())
             ids = list(
                 c.execute(
-                    newest.limit(max(limit, most)) if not before else newest.where(key < before).limit(limit)
+                    newest.limit(max(limit, max_count))
+                    if not before
+                    else newest.where(key < before).limit(limit)
                 ).scalars()
             )
-            count = self._db.count(c, found, most) if before and most else min(len(ids), most)
+            count = self._db.count(c, found, max_count) if before and max_count else min(len(ids), max_count)
             return [
                 _card(row) for row in c.execute(_CARDS.where(t.c.id.in_(ids[:limit])).order_by(t.c.id.desc()))
             ], count
 
-    def cards(self, ids: Iterable[str]) -> list[Card]:
+    def cards(self, ids: Iterable[str]) -> list[VersionCard]:
         """These versions, in the order of their assets."""
         query = _CARDS.where(t.c.id.in_(list(ids))).order_by(
             assets.c.sku, assets.c.deliverable, assets.c.slot, t.c.number
@@ -155,15 +159,15 @@ class Gallery:
         with self._db.read() as c:
             return [_card(row) for row in c.execute(query)]
 
-    def cards_of(self, skus: Iterable[str]) -> list[Card]:
+    def product_cards(self, skus: Iterable[str]) -> list[VersionCard]:
         """The versions of some products that were neither superseded nor are still drafts, newest first."""
-        wanted = (assets.c.sku.in_(list(skus)), _STATE.in_([s.value for s in SHOWN]))
+        wanted = (assets.c.sku.in_(list(skus)), _STATE.in_([s.value for s in VISIBLE_STATES]))
         with self._db.read() as c:
             return [_card(row) for row in c.execute(_CARDS.where(*wanted).order_by(t.c.id.desc()))]
 
-    def made_of(self, skus: Iterable[str]) -> dict[str, list[Made]]:
+    def manifest_versions(self, skus: Iterable[str]) -> dict[str, list[ManifestVersion]]:
         """By SKU its versions that were neither superseded nor are still drafts, each asset's newest first."""
-        wanted = (assets.c.sku.in_(list(skus)), _STATE.in_([s.value for s in SHOWN]))
+        wanted = (assets.c.sku.in_(list(skus)), _STATE.in_([s.value for s in VISIBLE_STATES]))
         query = (
             _CARDS.add_columns(t.c.run_id, t.c.provenance)
             .where(*wanted)
@@ -171,7 +175,7 @@ class Gallery:
         )
         coded = sa.select(version_tags).where(version_tags.c.tag.like("code:%"))
         codes: dict[str, list[str]] = {}
-        found: dict[str, list[Made]] = {}
+        found: dict[str, list[ManifestVersion]] = {}
         with self._db.read() as c:
             rows = c.execute(query).all()
             for version_id, each in c.execute(
@@ -179,7 +183,7 @@ class Gallery:
             ):
                 codes.setdefault(version_id, []).append(each.partition(":")[2])
         for row in rows:
-            made = Made(
+            made = ManifestVersion(
                 card=_card(row),
                 run_id=row.run_id,
                 provenance=row.provenance,
@@ -188,7 +192,7 @@ class Gallery:
             found.setdefault(row.sku, []).append(made)
         return found
 
-    def lately(self, batch_id: str, since: datetime) -> list[tuple[str, datetime]]:
+    def recent(self, batch_id: str, since: datetime) -> list[tuple[str, datetime]]:
         """SKU and time of the newest versions of a batch, those before `since` left out; at most LATELY."""
         query = (
             sa.select(assets.c.sku, t.c.created_at)
@@ -196,31 +200,31 @@ class Gallery:
             .join(version_tags, version_tags.c.version_id == t.c.id)
         )
         newest = (
-            query.where(version_tags.c.tag == tag("batch", batch_id))
+            query.where(version_tags.c.tag == search_tag("batch", batch_id))
             .order_by(version_tags.c.version_id.desc())
-            .limit(LATELY)
+            .limit(MAX_RECENT)
         )
         with self._db.read() as c:
             return [(sku, at) for sku, at in c.execute(newest) if at >= since]
 
-    def ids(self, wanted: Wanted, *, limit: int) -> list[str]:
+    def ids(self, wanted: GalleryFilter, *, limit: int) -> list[str]:
         """The ids of versions that fit, newest first."""
         with self._db.read() as c:
             found, key, _ = self._found(c, wanted)
             return list(c.execute(found.order_by(key.desc()).limit(limit)).scalars())
 
-    def values(self, kind: str, *, limit: int = 200) -> list[str]:
+    def tag_values(self, kind: str, *, limit: int = 200) -> list[str]:
         """The values that tags of a kind have."""
         with self._db.read() as c:
-            return [found.partition(":")[2] for found in self._begun(c, tag(kind, ""), limit)]
+            return [found.partition(":")[2] for found in self._begun(c, search_tag(kind, ""), limit)]
 
-    def _found(self, c: sa.Connection, wanted: Wanted) -> tuple[Any, Any, bool]:
+    def _found(self, c: sa.Connection, wanted: GalleryFilter) -> tuple[Any, Any, bool]:
         """The ids of what fits, as a query; its column, to be ordered by; and whether they are few."""
         narrow: set[str] | None = None
         common: list[tuple[str, _Test]] = []
         for test in self._tests(c, wanted):
-            ids = list(c.execute(test.ids.limit(RARE)).scalars())
-            if len(ids) < RARE:
+            ids = list(c.execute(test.ids.limit(FEW_HITS)).scalars())
+            if len(ids) < FEW_HITS:
                 narrow = set(ids) if narrow is None else narrow & set(ids)
             else:
                 common.append((ids[-1] if test.tag else "", test))
@@ -239,7 +243,7 @@ class Gallery:
         others = (test.passes(led.c.version_id) for _, test in common if test is not sparse)
         return sa.select(led.c.version_id).where(led.c.tag == sparse.tag, *others), led.c.version_id, False
 
-    def _tests(self, c: sa.Connection, wanted: Wanted) -> Iterator[_Test]:
+    def _tests(self, c: sa.Connection, wanted: GalleryFilter) -> Iterator[_Test]:
         for kind, value in (
             ("batch", wanted.batch),
             ("category", wanted.category),
@@ -247,24 +251,24 @@ class Gallery:
             ("code", wanted.code),
         ):
             if value:
-                yield _tagged(tag(kind, value))
+                yield _tagged(search_tag(kind, value))
         if wanted.channel:
             live = publications.c.channel == wanted.channel
             yield _Test(
                 sa.select(publications.c.version_id).where(live),
                 lambda key: sa.exists().where(publications.c.version_id == key, live),
             )
-        words = words_of(wanted.text)[:MAX_WORDS]
+        words = search_words(wanted.text)[:MAX_WORDS]
         for word in words[:-1]:
-            yield _tagged(tag("word", word))
+            yield _tagged(search_tag("word", word))
         if words:
-            whole = self._begun(c, tag("word", words[-1]), 2)
-            yield _tagged(whole[0]) if len(whole) == 1 else _begun(tag("word", words[-1]))
+            whole = self._begun(c, search_tag("word", words[-1]), 2)
+            yield _tagged(whole[0]) if len(whole) == 1 else _begun(search_tag("word", words[-1]))
         yield _in_state([s.value for s in wanted.states])
 
     def _begun(self, c: sa.Connection, begin: str, limit: int) -> list[str]:
         """The first tags that begin so: each is found from the one before it, so the number of versions does not count."""
-        end = (begin + LAST)[: MAX_TAG + 1]
+        end = (begin + LAST_CHARACTER)[: MAX_TAG_LENGTH + 1]
         first = sa.select(sa.func.min(version_tags.c.tag).label("tag")).where(
             version_tags.c.tag >= begin, version_tags.c.tag < end
         )
@@ -299,17 +303,19 @@ def _tagged(whole: str) -> _Test:
 
 
 def _begun(begin: str) -> _Test:
-    condition = sa.and_(version_tags.c.tag >= begin, version_tags.c.tag < (begin + LAST)[: MAX_TAG + 1])
+    condition = sa.and_(
+        version_tags.c.tag >= begin, version_tags.c.tag < (begin + LAST_CHARACTER)[: MAX_TAG_LENGTH + 1]
+    )
     passes = lambda key: sa.exists().where(version_tags.c.version_id == key, condition)  # noqa: E731
     return _Test(sa.select(version_tags.c.version_id).where(condition), passes)
 
 
-def _card(row: Any) -> Card:
+def _card(row: Any) -> VersionCard:
     asset = Asset(
         id=AssetId(row.asset_id), sku=row.sku, deliverable=row.deliverable, slot=row.slot, kind=row.kind
     )
     files = tuple(from_plain(VersionFile, f) for f in row.files)
-    return Card(
+    return VersionCard(
         id=VersionId(row.id),
         asset=asset,
         number=row.number,

@@ -42,11 +42,19 @@ class Inbox:
         self._writer = _GroupWriter(db)
 
     def add(
-        self, connection: str, key: str, inbound: InboundWebhook, *, acts: bool = True, keeps: Collection[str] = ()
+        self,
+        connection: str,
+        key: str,
+        inbound: InboundWebhook,
+        *,
+        needs_handling: bool = True,
+        extra_headers: Collection[str] = (),
     ) -> tuple[DeliveryId, bool]:
         """The delivery's id, durable when this returns, and whether it is new. keeps: headers that are stored beside the usual ones."""
         now = self._clock.now()
-        headers = {k: v for k, v in inbound.headers.items() if k.startswith(_KEPT_HEADERS) or k in keeps}
+        headers = {
+            k: v for k, v in inbound.headers.items() if k.startswith(_KEPT_HEADERS) or k in extra_headers
+        }
         row: dict[str, Any] = {
             "id": new_id("dlv", now),
             "connection": connection,
@@ -54,8 +62,8 @@ class Inbox:
             "received_at": now,
             "headers": headers,
             "body": inbound.body,
-            "state": "received" if acts else "ignored",
-            "due_at": now if acts else None,
+            "state": "received" if needs_handling else "ignored",
+            "due_at": now if needs_handling else None,
         }
         return self._writer.put(row)
 

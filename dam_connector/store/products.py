@@ -65,14 +65,14 @@ class Products:
         return done.rowcount == 1
 
     def mark_deleted(
-        self, connection: str, ref: str, source_time: datetime, *, but: Collection[str] = ()
+        self, connection: str, ref: str, source_time: datetime, *, keep_skus: Collection[str] = ()
     ) -> int:
         """How many products of a source went with what this reference names there. but: SKUs that stay."""
         its_own = sa.and_(t.c.connection == connection, t.c.ref == ref)
         by_hand = sa.and_(
             t.c.connection.in_((connection, "")), t.c.sku == ref
         )  # a sheet's word on the product does not keep it
-        gone = sa.and_(sa.or_(its_own, by_hand), t.c.sku.not_in(list(but)))
+        gone = sa.and_(sa.or_(its_own, by_hand), t.c.sku.not_in(list(keep_skus)))
         with self._db.write() as c:
             done = c.execute(
                 sa.update(t)
@@ -113,7 +113,7 @@ class Products:
             row = c.execute(sa.select(t).where(t.c.sku == sku)).one_or_none()
         return _record(row) if row else None
 
-    def facts_of(self, skus: list[str]) -> dict[str, Product]:
+    def usable_products(self, skus: list[str]) -> dict[str, Product]:
         """What is known of these SKUs; those that need a person are left out, as if they were not known."""
         query = sa.select(t.c.sku, t.c.facts).where(
             t.c.sku.in_(skus), t.c.flagged.is_(False), t.c.deleted.is_(False)
@@ -121,7 +121,7 @@ class Products:
         with self._db.read() as c:
             return {row.sku: from_plain(Product, row.facts) for row in c.execute(query)}
 
-    def names_of(self, skus: Iterable[str]) -> dict[str, str]:
+    def names(self, skus: Iterable[str]) -> dict[str, str]:
         """The names of these SKUs, as far as they have one."""
         query = sa.select(t.c.sku, t.c.name).where(t.c.sku.in_(list(skus)), t.c.name != "")
         with self._db.read() as c:

@@ -13,13 +13,13 @@ from dam_connector.ports import Clock
 from dam_connector.store.database import Database
 from dam_connector.store.tables import tasks as t
 
-NOTICE = 0.8  # of a cap
-FREE = ("waiting", "released")  # states that cost nothing
+NOTICE_SHARE = 0.8  # of a cap
+FREE_STATES = ("waiting", "released")  # states that cost nothing
 _LOCK = 1618033988  # PostgreSQL's, for those who reserve at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Caps:
+class SpendCaps:
     """The most that may be spent, in USD; None: no end."""
 
     day: float | None = None
@@ -34,14 +34,14 @@ class Spend:
         self._db, self._clock = db, clock
 
     @contextmanager
-    def alone(self) -> Iterator[sa.Connection]:
+    def exclusive(self) -> Iterator[sa.Connection]:
         """A unit of writing in which nobody else reserves."""
         with self._db.write() as c:
             if not self._db.is_sqlite:  # SQLite's write units come one after another anyway
                 c.execute(sa.text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
             yield c
 
-    def hold(self, c: sa.Connection, provider: str, batch_id: str, usd: float, caps: Caps) -> None:
+    def check_caps(self, c: sa.Connection, provider: str, batch_id: str, usd: float, caps: SpendCaps) -> None:
         """Raises: OutOfCredit when so much more would be above a cap."""
         bounds = [
             ("a day", caps.day, (t.c.created_at >= self._day(),)),
@@ -66,15 +66,15 @@ class Spend:
             }
             return {**sums, "batch": _sum(c, provider, t.c.batch_id == batch_id)} if batch_id else sums
 
-    def by(self, what: str, *, since: datetime | None = None) -> list[tuple[str, int, float]]:
+    def totals_by(self, field: str, *, since: datetime | None = None) -> list[tuple[str, int, float]]:
         """Tasks and USD by provider, category, deliverable, state or batch, the dearest first."""
-        counted = (t.c.state.not_in(FREE), t.c.created_at >= (since or self._month()))
+        counted = (t.c.state.not_in(FREE_STATES), t.c.created_at >= (since or self._month()))
         usd, key = (
             sa.func.sum(sa.func.coalesce(t.c.cost_usd, t.c.estimate_usd)),
-            t.c["batch_id" if what == "batch" else what],
+            t.c["batch_id" if field == "batch" else field],
         )
         query = sa.select(key, sa.func.count(), usd).where(
-            *counted, *([key != ""] if what == "batch" else [])
+            *counted, *([key != ""] if field == "batch" else [])
         )
         with self._db.read() as c:
             return [
@@ -82,7 +82,7 @@ class Spend:
                 for name, n, total in c.execute(query.group_by(key).order_by(usd.desc()))
             ]
 
-    def listed(self, state: str, *, limit: int = 50) -> list[Mapping[str, Any]]:
+    def tasks_in_state(self, state: str, *, limit: int = 50) -> list[Mapping[str, Any]]:
         """Tasks in a state, newest first: such as `unknown`, for a person to look up, or `waiting`, with what they wait for."""
         query = sa.select(
             t.c.id, t.c.provider, t.c.sku, t.c.deliverable, t.c.estimate_usd, t.c.error, t.c.created_at
@@ -103,6 +103,8 @@ class Spend:
 def _sum(c: sa.Connection, provider: str, *which: Any) -> float:
     usd = sa.func.sum(sa.func.coalesce(t.c.cost_usd, t.c.estimate_usd))
     return float(
-        c.execute(sa.select(usd).where(t.c.provider == provider, t.c.state.not_in(FREE), *which)).scalar()
+        c.execute(
+            sa.select(usd).where(t.c.provider == provider, t.c.state.not_in(FREE_STATES), *which)
+        ).scalar()
         or 0
     )

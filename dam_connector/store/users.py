@@ -32,7 +32,7 @@ class UserRole(StrEnum):
     REVIEWER = "reviewer"
     ADMIN = "admin"
 
-    def may(self, needed: "UserRole") -> bool:
+    def includes(self, needed: "UserRole") -> bool:
         ladder = list(UserRole)
         return ladder.index(self) >= ladder.index(needed)
 
@@ -78,7 +78,7 @@ class Users:
         with self._db.read() as c:
             return [_user(row) for row in c.execute(sa.select(t).where(t.c.active).order_by(t.c.name))]
 
-    def by_password(self, name: str, password: str) -> User | None:
+    def authenticate(self, name: str, password: str) -> User | None:
         """The user of this name and password; takes equally long whether the name exists or not."""
         with self._db.read() as c:
             row = c.execute(sa.select(t).where(t.c.name == name, t.c.active)).one_or_none()
@@ -133,7 +133,7 @@ class Users:
             )
         return self.get(row.user_id) if used.rowcount == 1 else None
 
-    def forget_ended(self) -> int:
+    def delete_expired_credentials(self) -> int:
         """How many tokens and links were forgotten: those whose time is over, and links that were used."""
         over = sa.or_(credentials.c.expires_at <= self._clock.now(), credentials.c.used_at.is_not(None))
         with self._db.write() as c:

@@ -8,8 +8,8 @@ from dam_connector.domain.issue import Report
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.version import VersionState
 from dam_connector.store import gallery
-from dam_connector.store.batches import NewRow, RowState
-from dam_connector.store.gallery import Wanted
+from dam_connector.store.batches import NewBatchRow, RowState
+from dam_connector.store.gallery import GalleryFilter
 from dam_connector.store.runs import NewRun
 from dam_connector.wiring import Services
 from tests.support import TestClock, file_of, product
@@ -49,25 +49,25 @@ def make(services: Services, clock: TestClock) -> Make:
             sku=sku, deliverable=deliverable, slot=1, kind="image", run_id=run_id, rules_fingerprint="r"
         )
         services.assets.seal(version_id, (file_of(b"x", f"{sku}.webp", "webp"),), Report(), {})
-        services.gallery.file(version_id, thing, deliverable, codes)
-        services.assets.move(version_id, VersionState.IN_REVIEW)
+        services.gallery.add_tags(version_id, thing, deliverable, codes)
+        services.assets.transition(version_id, VersionState.IN_REVIEW)
         return version_id
 
     return made
 
 
 def skus(services: Services, **wanted: object) -> list[str]:
-    return [card.asset.sku for card in services.gallery.page(Wanted(**wanted))]  # type: ignore[arg-type]
+    return [card.asset.sku for card in services.gallery.page(GalleryFilter(**wanted))]  # type: ignore[arg-type]
 
 
-def row(line: int, sku: str, state: RowState) -> NewRow:
-    return NewRow(line=line, sku=sku, cells={}, product=product(sku), state=state)
+def row(line: int, sku: str, state: RowState) -> NewBatchRow:
+    return NewBatchRow(line=line, sku=sku, cells={}, product=product(sku), state=state)
 
 
 @pytest.fixture(params=[1000, 1], ids=["few", "many"])
 def rare(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways of finding: read whole and intersect, or ask about each candidate."""
-    monkeypatch.setattr(gallery, "RARE", request.param)
+    monkeypatch.setattr(gallery, "FEW_HITS", request.param)
 
 
 @pytest.mark.usefixtures("rare")
@@ -91,14 +91,14 @@ def test_every_filter_alone_and_together(services: Services, make: Make) -> None
         and skus(services, text="b-77") == ["B-77"]
         and skus(services, text="%") == ["B-77", "A2", "A1"]
     )
-    services.assets.move(first, VersionState.SUPERSEDED)
+    services.assets.transition(first, VersionState.SUPERSEDED)
     assert skus(services) == ["B-77", "A2"] and skus(services, states=(VersionState.SUPERSEDED,)) == ["A1"]
     services.publications.set(services.assets.get(first), "shop", "", asked_at=services.clock.now())
     assert (
         skus(services, channel="shop", states=tuple(VersionState)) == ["A1"]
         and skus(services, channel="viewer") == []
     )
-    assert services.gallery.find(Wanted(), limit=1, most=10)[1] == 2
+    assert services.gallery.page_and_count(GalleryFilter(), limit=1, max_count=10)[1] == 2
 
 
 @pytest.mark.usefixtures("rare")
@@ -106,10 +106,10 @@ def test_pages_cover_everything_once(services: Services, make: Make) -> None:
     for n in range(7):
         make(f"S{n}")
     seen, before = [], ""
-    while page := services.gallery.page(Wanted(category="seating"), before=before, limit=3):
+    while page := services.gallery.page(GalleryFilter(category="seating"), before=before, limit=3):
         seen += [c.asset.sku for c in page]
         before = page[-1].id
-    assert seen == [f"S{n}" for n in reversed(range(7))] and len(services.gallery.ids(Wanted(), limit=5)) == 5
+    assert seen == [f"S{n}" for n in reversed(range(7))] and len(services.gallery.ids(GalleryFilter(), limit=5)) == 5
 
 
 def test_a_batch_shows_what_it_made_and_what_there_was_of_its_unchanged_rows(
@@ -120,20 +120,20 @@ def test_a_batch_shows_what_it_made_and_what_there_was_of_its_unchanged_rows(
     batch = services.batches.add(
         "autumn", "ada", ("sku",), [row(2, "OLD", RowState.UNCHANGED), row(3, "NEW", RowState.WAITING)]
     )
-    services.gallery.file_batch(batch.id)
-    services.gallery.file_batch(batch.id)
+    services.gallery.tag_batch(batch.id)
+    services.gallery.tag_batch(batch.id)
     make("NEW")
     assert skus(services, batch=batch.id) == ["NEW", "OLD"]
-    services.gallery.file_batch(batch.id, "OTHER")
+    services.gallery.tag_batch(batch.id, "OTHER")
     assert skus(services, batch=batch.id) == ["NEW", "OTHER", "OLD"]
 
 
 def test_values_are_those_that_there_are(services: Services, make: Make) -> None:
-    assert services.gallery.values("category") == []
+    assert services.gallery.tag_values("category") == []
     for n, category in enumerate(["chairs", "lamps", "chairs", "ångström"]):
         make(f"S{n}", category=category)
-    assert sorted(services.gallery.values("category")) == sorted(["chairs", "lamps", "ångström"])
-    assert services.gallery.values("deliverable") == ["packshot"]
+    assert sorted(services.gallery.tag_values("category")) == sorted(["chairs", "lamps", "ångström"])
+    assert services.gallery.tag_values("deliverable") == ["packshot"]
 
 
 def test_what_was_made_before_the_gallery_is_found_in_it(services: Services, make: Make) -> None:

@@ -14,8 +14,8 @@ from dam_connector.domain import naming
 from dam_connector.domain.codec import from_plain, to_plain
 from dam_connector.domain.completeness import product_issues
 from dam_connector.domain.ids import new_id
-from dam_connector.domain.issue import Report, Severity, issue, with_severities
-from dam_connector.domain.planning import input_hash, plan
+from dam_connector.domain.issue import Report, Severity, apply_severities, issue
+from dam_connector.domain.planning import input_hash, planned_runs
 from dam_connector.domain.product import Product, is_safe_sku
 from dam_connector.domain.rules import ProductRules
 from dam_connector.domain.run import TRANSITIONS as RUN_TRANSITIONS
@@ -34,7 +34,7 @@ PATTERN = "{sku}_{name:pascal}_V{version}_{format:upper}"
 
 def test_the_name_that_everybody_expects() -> None:
     values = {"sku": "CH123", "name": "Modern Dining Chair", "version": 1, "format": "glb"}
-    assert naming.build(PATTERN, values) == "CH123_ModernDiningChair_V1_GLB"
+    assert naming.build_name(PATTERN, values) == "CH123_ModernDiningChair_V1_GLB"
 
 
 @settings(derandomize=True, deadline=None)
@@ -46,9 +46,9 @@ def test_the_name_that_everybody_expects() -> None:
 )
 def test_parse_undoes_build_for_any_product(sku: str, name: str, version: int, format: str) -> None:
     values = {"sku": sku, "name": name, "version": version, "format": format}
-    built = naming.build(PATTERN, values)
-    assert naming.parse(PATTERN, built) == naming.canonical(PATTERN, values)
-    assert naming.canonical(PATTERN, values)["sku"] == sku
+    built = naming.build_name(PATTERN, values)
+    assert naming.parse_name(PATTERN, built) == naming.canonical_fields(PATTERN, values)
+    assert naming.canonical_fields(PATTERN, values)["sku"] == sku
     assert re.fullmatch(r"[A-Za-z0-9._+-]{1,200}", built) and not built.startswith(".")
 
 
@@ -70,7 +70,7 @@ def test_parse_undoes_build_for_other_patterns(pattern: str) -> None:
         "slot": 2,
         "color": "dark green",
     }
-    assert naming.parse(pattern, naming.build(pattern, values)) == naming.canonical(pattern, values)
+    assert naming.parse_name(pattern, naming.build_name(pattern, values)) == naming.canonical_fields(pattern, values)
 
 
 @pytest.mark.parametrize(
@@ -98,12 +98,12 @@ def test_patterns_whose_names_cannot_be_read_back_are_refused(pattern: str) -> N
 )
 def test_bad_patterns_say_why(pattern: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
-        naming.fields_of(pattern)
+        naming.pattern_parts(pattern)
 
 
 def test_folders_do_not_climb() -> None:
-    assert naming.folder("{category:slug}/{sku}", {"category": "../../etc", "sku": "A1"}) == "etc/A1"
-    assert naming.folder("{name}/{sku}", {"name": "..", "sku": "con"}) == "x/_con"
+    assert naming.build_folder("{category:slug}/{sku}", {"category": "../../etc", "sku": "A1"}) == "etc/A1"
+    assert naming.build_folder("{name}/{sku}", {"name": "..", "sku": "con"}) == "x/_con"
 
 
 @pytest.mark.parametrize("sku", ["CH123", "a", "A-1.b+c_9", "9" * 64])
@@ -174,9 +174,9 @@ def test_the_shipped_rules_are_good_and_fit_their_schema() -> None:
                 ]
             },
             [
-                "/deliverables/0/size_px: amazon-main wants at least 1000 px",
-                "/deliverables/0/background: amazon-main wants #ffffff",
-                "/deliverables/0/fill: amazon-main wants at least 0.85",
+                "/deliverables/0/size_px: amazon-main demands at least 1000 px",
+                "/deliverables/0/background: amazon-main demands #ffffff",
+                "/deliverables/0/fill: amazon-main demands at least 0.85",
             ],
         ),
         (
@@ -186,8 +186,8 @@ def test_the_shipped_rules_are_good_and_fit_their_schema() -> None:
                 ]
             },
             [
-                "/deliverables/0/formats: social-portrait takes jpeg or png",
-                "/deliverables/0/aspect: social-portrait wants 4:5",
+                "/deliverables/0/formats: social-portrait accepts jpeg or png",
+                "/deliverables/0/aspect: social-portrait demands 4:5",
             ],
         ),
         (
@@ -207,8 +207,8 @@ def test_the_shipped_rules_are_good_and_fit_their_schema() -> None:
                 ]
             },
             [
-                "/deliverables/0/size_px: web wants at most 2560 px",
-                "/deliverables/0/fill: google-merchant wants at most 0.9",
+                "/deliverables/0/size_px: web demands at most 2560 px",
+                "/deliverables/0/fill: google-merchant demands at most 0.9",
             ],
         ),
         (
@@ -396,13 +396,13 @@ def test_planning_goes_by_category_and_count() -> None:
             )
         )
     )
-    assert [(p.deliverable.name, p.slot) for p in plan(product(), PHOTOS, {}, rules)] == [
+    assert [(p.deliverable.name, p.slot) for p in planned_runs(product(), PHOTOS, {}, rules)] == [
         ("life", 1),
         ("life", 2),
         ("life", 3),
         ("model", 1),
     ]
-    assert [p.deliverable.name for p in plan(product(category="shoes"), PHOTOS, {}, rules)] == ["model"]
+    assert [p.deliverable.name for p in planned_runs(product(category="shoes"), PHOTOS, {}, rules)] == ["model"]
 
 
 def test_planning_goes_by_what_there_is_to_start_from() -> None:
@@ -418,7 +418,7 @@ def test_planning_goes_by_what_there_is_to_start_from() -> None:
     )
 
     def hashes(sources: dict, models: dict) -> dict[str, str]:
-        return {p.deliverable.name: p.input_hash for p in plan(product(), sources, models, rules)}
+        return {p.deliverable.name: p.input_hash for p in planned_runs(product(), sources, models, rules)}
 
     assert set(hashes(PHOTOS, {})) == {"room", "model"} and hashes({"inspiration": "9"}, {}) == {}
     with_model = hashes(PHOTOS, {"model": "5"})
@@ -444,7 +444,7 @@ def test_ids_sort_by_time_also_within_a_millisecond() -> None:
 
 
 def test_severities_are_the_admins_and_the_worst_comes_first() -> None:
-    found = with_severities(
+    found = apply_severities(
         [issue("model.single_view", "a"), issue("file.bytes", "b"), issue("cutout.cropped", "c")],
         {"cutout.cropped": "error", "model.single_view": "off"},
     )

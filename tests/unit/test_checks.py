@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import trimesh
 from PIL import Image
 
 from dam_connector.domain.issue import CheckOutcome
-from dam_connector.domain.issue_codes import CODES
+from dam_connector.domain.issue_codes import CODES, IssueCode, known_code
 from dam_connector.domain.rules import CheckRules, Rules
 from schemas.plugin import load_rules
 from tests.support import ROOT, file_of, product
@@ -63,7 +64,9 @@ def good() -> bytes:
 
 def test_a_good_model_has_nothing_to_remark() -> None:
     report = report_on(good())
-    assert codes(report) == set() and {r.check: r.outcome for r in report.rows}["geometry"] is CheckOutcome.PASS
+    assert (
+        codes(report) == set() and {r.check: r.outcome for r in report.rows}["geometry"] is CheckOutcome.PASS
+    )
     assert {r.check for r in report.rows if not r.profile} == set(CHECKS) and {
         r.check: r.outcome for r in report.rows
     }["usdz"] is CheckOutcome.NOT_TESTED
@@ -357,6 +360,12 @@ def test_pictures_with_a_lying_header_are_reported() -> None:
     Image.new("1", (20_000, 20_000)).save(bomb, "PNG")
     model = replace(ball(0.4), texture=bomb.getvalue())
     assert codes(report_on(write_glb(model, "CH123"))) & {"file.texture_size", "file.unreadable"}
+
+
+def test_the_type_of_codes_and_their_table_agree() -> None:
+    assert set(get_args(IssueCode)) == set(CODES)
+    with pytest.raises(KeyError):
+        known_code("limit.colour_of_the_sky")
 
 
 def test_every_code_has_words_and_a_test() -> None:

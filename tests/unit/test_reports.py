@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 import jsonschema
 import pytest
 
-from dam_connector.domain.checklist import answers
-from dam_connector.domain.issue import Outcome, Report, Waiver, issue
-from dam_connector.domain.report_text import junit, markdown
+from dam_connector.domain.checklist import checklist_answers
+from dam_connector.domain.issue import CheckOutcome, Report, Waiver, issue
+from dam_connector.domain.report_text import report_junit, report_markdown
 from schemas.report import json_schema, report_json
 from tests.unit.shapes import box, unwrapped
 from tests.unit.test_checks import RULES, TEXTURE, report_on
@@ -36,7 +36,7 @@ def report() -> Report:
 
 
 def test_markdown_has_the_verdict_the_findings_and_the_matrix(report: Report) -> None:
-    text = markdown(report, "chair.glb")
+    text = report_markdown(report, "chair.glb")
     assert "# chair.glb" in text and "Blocked: it has errors." in text
     assert "| error | `geometry.dimensions` | /dimensions/width |" in text and "**khronos-banner**" in text
     assert "| Are the proportions close to the real product? | **no** |" in text
@@ -47,11 +47,11 @@ def test_markdown_has_the_verdict_the_findings_and_the_matrix(report: Report) ->
     }
     assert len(cells) == 1
     broken = replace(report, issues=(issue("file.unreadable", "a | b\n<script>"),))
-    assert "a \\| b &lt;script>" in markdown(broken, "x")
+    assert "a \\| b &lt;script>" in report_markdown(broken, "x")
 
 
 def test_junit_fails_where_errors_are_and_only_for_profiles_that_must_be_satisfied(report: Report) -> None:
-    root = ET.fromstring(junit(report, "chair.glb"))
+    root = ET.fromstring(report_junit(report, "chair.glb"))
     suites = {s.get("name"): s for s in root}
     assert set(suites) == {"checks", "khronos-banner"}
     failed = {c.get("name") for c in suites["checks"] if c.find("failure") is not None}
@@ -63,9 +63,9 @@ def test_junit_fails_where_errors_are_and_only_for_profiles_that_must_be_satisfi
         and int(suites["checks"].get("tests") or 0) == len(suites["checks"])
     )
     assert (
-        junit(replace(report, issues=(issue("file.unreadable", "bell \x07"),)), "x").isprintable() is False
+        report_junit(replace(report, issues=(issue("file.unreadable", "bell \x07"),)), "x").isprintable() is False
     )  # line breaks only
-    assert "\x07" not in junit(replace(report, issues=(issue("geometry.dimensions", "bell \x07"),)), "x")
+    assert "\x07" not in report_junit(replace(report, issues=(issue("geometry.dimensions", "bell \x07"),)), "x")
 
 
 def test_json_is_what_its_schema_says(report: Report) -> None:
@@ -82,12 +82,12 @@ def test_json_is_what_its_schema_says(report: Report) -> None:
 
 
 def test_the_checklist_is_answered_by_evidence(report: Report) -> None:
-    told = {a.question.split()[-1]: a for a in answers(report)}
-    assert told["product?"].outcome is Outcome.FAIL and "0.400 m" in told["product?"].evidence
-    assert told["correct?"].outcome is Outcome.PASS and told["mobile?"].outcome is Outcome.PASS
-    assert told["image?"].outcome is Outcome.NOT_TESTED  # there is no photo
-    assert told["version?"].outcome is Outcome.NOT_TESTED and "yours" in told["version?"].evidence
-    assert answers(Report()) == ()
+    told = {a.question.split()[-1]: a for a in checklist_answers(report)}
+    assert told["product?"].outcome is CheckOutcome.FAIL and "0.400 m" in told["product?"].evidence
+    assert told["correct?"].outcome is CheckOutcome.PASS and told["mobile?"].outcome is CheckOutcome.PASS
+    assert told["image?"].outcome is CheckOutcome.NOT_TESTED  # there is no photo
+    assert told["version?"].outcome is CheckOutcome.NOT_TESTED and "reviewer" in told["version?"].evidence
+    assert checklist_answers(Report()) == ()
 
 
 def test_a_waiver_ends() -> None:
@@ -107,14 +107,14 @@ def test_the_usdz_is_opened_measured_and_validated(tmp_path) -> None:
 
     def found(data: bytes) -> set[str]:
         from tests.support import file_of, product
-        from worker.checks import Subject, run_checks
+        from worker.checks import CheckSubject, run_checks
 
         glb = write_glb(MODEL, "CH123", {"sku": "CH123"})
         files = (
             file_of(glb, "CH123_ModernDiningChair_V1_GLB.glb", "glb"),
             file_of(data, "CH123_ModernDiningChair_V1_USDZ.usdz", "usdz"),
         )
-        subject = Subject(
+        subject = CheckSubject(
             product=product(),
             deliverable=RULES.deliverable("model"),
             slot=1,

@@ -7,11 +7,11 @@ import openpyxl
 import pytest
 
 from dam_connector.domain.product import View
-from dam_connector.domain.row_request import Request, tailored, type_of
+from dam_connector.domain.row_request import RowRequest, apply_request, request_type_of
 from dam_connector.errors import InputError
 from schemas.sheet import read_sheet
-from schemas.sheet_row import COLUMNS, guessed, read_row, row_of
-from schemas.sheet_template import template
+from schemas.sheet_row import COLUMNS, guess_columns, product_row, read_row
+from schemas.sheet_template import sheet_template
 from tests.support import product
 from tests.unit.test_checks import RULES
 
@@ -71,30 +71,30 @@ def test_what_is_no_sheet_is_refused(data: bytes, code: str) -> None:
 
 def test_the_template_reads_back_and_its_example_is_a_product() -> None:
     for form in ("csv", "xlsx"):
-        sheet = read_sheet(template(form))
+        sheet = read_sheet(sheet_template(form))
         assert sheet.header == tuple(COLUMNS)
-        product, wrong = read_row(next(sheet.rows)[1], guessed(sheet.header))
+        product, wrong = read_row(next(sheet.rows)[1], guess_columns(sheet.header))
         assert (
             not wrong
             and product is not None
             and product.sku == "CH123"
             and product.dimensions.height_m == pytest.approx(33.5 * 0.0254, abs=1e-6)
         )
-        assert product.request == Request(
+        assert product.request == RowRequest(
             types=("studio", "lifestyle", "model"), images=2, aspect="4:5", formats=("glb", "usdz")
         )
         assert {i.view for i in product.images} == {View.FRONT, View.RIGHT}
 
 
 def test_other_peoples_headers_are_understood() -> None:
-    assert guessed(("sku", "title", "image_url", "brand", "style_tags")) == {
+    assert guess_columns(("sku", "title", "image_url", "brand", "style_tags")) == {
         "sku": "sku",
         "product_name": "title",
         "image_url": "image_url",
         "brand": "brand",
         "style_tags": "style_tags",
     }
-    german = guessed(("Artikelnummer", "Bezeichnung", "Höhe", "Bild", "Kategorie"))
+    german = guess_columns(("Artikelnummer", "Bezeichnung", "Höhe", "Bild", "Kategorie"))
     assert german == {
         "sku": "Artikelnummer",
         "product_name": "Bezeichnung",
@@ -102,7 +102,7 @@ def test_other_peoples_headers_are_understood() -> None:
         "image_url": "Bild",
         "category": "Kategorie",
     }
-    found = guessed(
+    found = guess_columns(
         ("Product Name", "SKU", "Image file name", "Colour", "Dimensions (height)", "Number of images")
     )
     assert (
@@ -142,21 +142,21 @@ def test_numbers_as_people_write_them() -> None:
 
 def test_a_request_narrows_and_tailors_what_the_rules_say() -> None:
     found = {d.name: d for d in RULES.deliverables}
-    assert {type_of(d).value for d in found.values()} == {"studio", "lifestyle", "model"}
-    only = Request(types=("lifestyle",), images=3, aspect="1:1", formats=("webp", "glb"), channels=("shop",))
-    assert tailored(found["packshot"], only) is None and tailored(found["model"], only) is None
-    made = tailored(found["lifestyle"], only)
+    assert {request_type_of(d).value for d in found.values()} == {"studio", "lifestyle", "model"}
+    only = RowRequest(types=("lifestyle",), images=3, aspect="1:1", formats=("webp", "glb"), channels=("shop",))
+    assert apply_request(found["packshot"], only) is None and apply_request(found["model"], only) is None
+    made = apply_request(found["lifestyle"], only)
     assert made is not None and (made.count, made.aspect, made.formats, made.channels) == (
         3,
         "1:1",
         ("webp",),
         (),
     )
-    assert tailored(found["packshot"], Request()) == found["packshot"]
+    assert apply_request(found["packshot"], RowRequest()) == found["packshot"]
 
 
 def test_a_product_as_a_row_means_that_product_again() -> None:
-    asked = Request(
+    asked = RowRequest(
         types=("studio", "model"),
         images=3,
         aspect="4:5",
@@ -168,6 +168,6 @@ def test_a_product_as_a_row_means_that_product_again() -> None:
     thing = product(
         "A1", brand="Tarn", color="teal", images=images, inspiration_image="https://x.example/mood.jpg"
     ).with_request(asked)
-    row = row_of(thing)
+    row = product_row(thing)
     read, wrong = read_row(row, {name: name for name in row})
     assert wrong == [] and read == thing

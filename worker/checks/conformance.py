@@ -1,17 +1,18 @@
 """Conformance: what the official Khronos glTF validator says, and what is inside compressed streams, which it does not look into."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dam_connector.domain.file_names import LODS, WEB_GLB
 from dam_connector.domain.issue import Issue, issue
+from dam_connector.domain.issue_codes import IssueCode
 from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
 from worker.gltf.mesh_compression import DRACO, MESHOPT, MESHOPT_KHR
 from worker.measuring.check_subject import CheckSubject
 from worker.measuring.khronos_validator import MAX_ISSUES, validate
 
-_CODES = {0: "conformance.error", 1: "conformance.warning"}
+_CODES: Mapping[int, IssueCode] = {0: "conformance.error", 1: "conformance.warning"}
 SHOWN = 20  # of one kind; the rest is counted
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dam_connector.domain.issue import CheckOutcome, Issue, ReportRow, issue
+from dam_connector.domain.issue_codes import IssueCode
 from dam_connector.domain.product import View
 from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
@@ -26,7 +27,7 @@ EVIDENCE = "likeness-"  # before the photo's view, in names of pictures
 class Threshold:
     """From where on a measure is an issue. words: what to say; percent: how to tell the value."""
 
-    code: str
+    code: IssueCode
     limit: float
     words: str
     percent: bool = True

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from dam_connector.domain.issue import CheckOutcome, Issue, ReportRow, Severity, issue
+from dam_connector.domain.issue_codes import known_code
 from dam_connector.domain.model_profiles import MEASURES, LimitLevel, ModelLimit
 from dam_connector.domain.rules import Rules
 from worker.measuring.check_subject import CheckSubject
@@ -22,7 +23,7 @@ def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
             subject.rows.append(_row(name, limit, outcome, worst))
             if outcome is CheckOutcome.FAIL and name in subject.held_to:
                 made = issue(
-                    f"limit.{limit.measure}",
+                    known_code(f"limit.{limit.measure}"),
                     f"{name}{' advises' if limit.level is LimitLevel.SHOULD else ''}: {MEASURES[limit.measure].title} {_bound(limit)}.",
                     pointer=f"/profiles/{name}/{limit.measure}",
                     measured=_told(worst, limit.measure),

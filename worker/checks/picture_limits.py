@@ -1,7 +1,7 @@
 """Profiles: each picture against each limit of each profile that its deliverable names, a row for every one."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dam_connector.domain.issue import CheckOutcome, Issue, ReportRow, issue
+from dam_connector.domain.issue_codes import IssueCode
 from dam_connector.domain.picture_profiles import PICTURE_PROFILES, PictureLimit, accepted_formats
 from dam_connector.domain.rules import Rules
 from dam_connector.domain.version import VersionFile
@@ -20,7 +21,7 @@ from worker.measuring.check_subject import CheckSubject
 U8 = NDArray[np.uint8]
 
 STANDS_OUT = 12  # of 255: what differs less is the ground
-CODES = {
+CODES: Mapping[str, IssueCode] = {
     "min_px": "profile.too_small",
     "advised_px": "profile.below_advice",
     "max_px": "profile.too_large",

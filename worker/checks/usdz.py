@@ -14,6 +14,7 @@ from PIL import Image
 from pxr import Usd, UsdGeom, UsdValidation
 
 from dam_connector.domain.issue import Issue, issue
+from dam_connector.domain.issue_codes import IssueCode
 from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
 from worker.measuring.check_subject import CheckSubject
@@ -129,7 +130,7 @@ def _validated(stage: Usd.Stage, where: str) -> Iterator[Issue]:
     validators = UsdValidation.ValidationRegistry().GetOrLoadAllValidators()
     for error in UsdValidation.ValidationContext(validators).Validate(stage):
         kind = str(error.GetType()).rsplit(".", 1)[-1]
-        code = "usdz.stage" if "Error" in kind else "usdz.advice"
+        code: IssueCode = "usdz.stage" if "Error" in kind else "usdz.advice"
         yield issue(code, f"{error.GetName()}: {error.GetMessage()[:300]}", pointer=where)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dam_connector.domain.issue import Issue, issue
+from dam_connector.domain.issue_codes import IssueCode
 from dam_connector.domain.product import Dimensions, View
 from worker.imaging.cutout import MIN_CONFIDENCE, Cutout
 from worker.imaging.decode import DecodeNote, Photo
@@ -26,7 +27,7 @@ SECOND = 0.15  # of the largest part: a second product, not dirt
 SAME_BITS = 2  # of 256: the same picture, saved again
 ASPECT_OFF, ASPECT_FITS = 0.20, 0.05
 
-_NOTES = {
+_NOTES: Mapping[DecodeNote, tuple[IssueCode, str]] = {
     DecodeNote.ROTATED: ("source.rotated", "Its EXIF orientation was applied."),
     DecodeNote.CMYK: ("source.cmyk", "It is in CMYK and was brought to sRGB."),
     DecodeNote.NO_PROFILE: ("source.profile_missing", "It names no colour profile and was taken as sRGB."),

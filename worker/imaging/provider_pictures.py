@@ -1,19 +1,20 @@
 """Pictures that a provider made: the one that shows the product best, what the report says of it, and its fitting into the format asked for."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from dam_connector.domain.issue import Issue, issue
+from dam_connector.domain.issue_codes import IssueCode
 from worker.imaging.composition import Picture
 from worker.imaging.cutout import Cutout
 from worker.imaging.decode import Photo
 from worker.imaging.product_match import ProductMatch, match_product
 
 MAX_COLOUR, MIN_STRUCTURE, MIN_MARKS, MAX_STRETCH, MIN_SEEN = 7.0, 0.82, 0.55, 0.07, 0.9
-_WORDS = {
+_WORDS: Mapping[IssueCode, str] = {
     "rendition.product_unsure": "The product of the photo was not found in the picture by itself.",
     "rendition.product_cut": "The picture cuts the product off.",
     "rendition.product_changed": "The product is not as in the photo.",
@@ -21,7 +22,7 @@ _WORDS = {
 }
 
 
-def find_mismatches(found: ProductMatch) -> Iterator[tuple[str, str, str]]:
+def find_mismatches(found: ProductMatch) -> Iterator[tuple[IssueCode, str, str]]:
     """Why a picture is not of the product any more: issue codes, each with what was measured and the limit."""
     if not found.method:
         yield "rendition.product_unsure", "", ""

@@ -1,6 +1,6 @@
 """An order that nobody else knows; a broker's turn."""
 
-from dam_connector.store.tasks import About, TaskEntry
+from dam_connector.store.tasks import TaskOrigin, TaskRecord
 from dam_connector.usecases import provider_orders
 from dam_connector.usecases.broker import Broker
 from dam_connector.usecases.provider_orders import Order
@@ -11,9 +11,9 @@ CUBE = {"width": 30, "height": 30, "depth": 30, "unit": "cm"}
 PRICE = 0.30
 
 
-def place(services: Services, n: int, name: str = "tripo", batch_id: str = "") -> TaskEntry:
+def place(services: Services, n: int, name: str = "tripo", batch_id: str = "") -> TaskRecord:
     """An order of a run that nobody else knows."""
-    about = About(
+    about = TaskOrigin(
         run_id=f"run_{n}",
         provider=name,
         sku=f"S{n}",

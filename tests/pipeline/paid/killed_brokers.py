@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dam_connector.ports import GenerationRequest, RemoteTask
-from dam_connector.store.tasks import TaskEntry
+from dam_connector.store.tasks import TaskRecord
 from dam_connector.usecases.broker import Broker
 from dam_connector.wiring import Services
 from tests.support import TestClock
@@ -22,9 +22,9 @@ class Mortal:
 
     def __init__(self, services: Services, adapter: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         self._chance, self._services = random.Random(7), services
-        self._submit, self._submitted = adapter.submit, services.tasks.submitted
+        self._submit, self._submitted = adapter.submit, services.tasks.mark_submitted
         monkeypatch.setattr(adapter, "submit", self.submit)
-        monkeypatch.setattr(services.tasks, "submitted", self.submitted)
+        monkeypatch.setattr(services.tasks, "mark_submitted", self.submitted)
         self.deaths = 0
 
     def _may_die(self, where: str) -> None:
@@ -38,7 +38,7 @@ class Mortal:
         self._may_die("after the request")
         return task
 
-    def submitted(self, entry: TaskEntry, ref: str, look_at: Any) -> None:
+    def submitted(self, entry: TaskRecord, ref: str, look_at: Any) -> None:
         self._may_die("before the commit")
         self._submitted(entry, ref, look_at)
         self._may_die("after the commit")

@@ -268,7 +268,7 @@ def test_a_run_that_was_not_asleep_yet_is_told_later(
     rouse, told = services.runs.wake, []
     monkeypatch.setattr(
         services.runs,
-        "rouse",
+        "wake",
         lambda run_id: (told.append(run_id), rouse(run_id))[1] if told else told.append(run_id),
     )
     send(services, chair(photos, dimensions=CUBE))

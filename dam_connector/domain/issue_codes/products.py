@@ -1,0 +1,55 @@
+"""Issue codes about product records and uploaded sheets."""
+
+from dam_connector.domain.issue_codes.code import IssueCode, IssueSpec
+
+PRODUCT_CODES: dict[IssueCode, IssueSpec] = {
+    # the product's record
+    "product.sku_unsafe": IssueSpec(
+        "error",
+        "The SKU cannot be used in a URL or a file name.",
+        "Use letters, digits, dot, dash, underscore and plus. Begin with a letter or digit. "
+        "Use at most 64 characters.",
+    ),
+    "product.field_missing": IssueSpec(
+        "error",
+        "A field that the rules require for this category is missing.",
+        "Fill in the field in the PIM, or remove it from `products.required` in plugin.json.",
+    ),
+    "product.dimensions_implausible": IssueSpec(
+        "error",
+        "A product cannot have this size.",
+        "Check the unit: dimensions are read in the unit that the record names, or else in metres.",
+    ),
+    # the sheet as a whole
+    "sheet.unreadable": IssueSpec(
+        "error",
+        "The file is not a CSV file or workbook that can be read.",
+        "Save it as CSV (UTF-8) or XLSX and upload it again.",
+    ),
+    "sheet.empty": IssueSpec(
+        "error",
+        "The file has no rows.",
+        "Fill in the template, which `dam-connector template` writes.",
+    ),
+    "sheet.header": IssueSpec(
+        "error",
+        "The first row does not name the columns.",
+        "Begin with the header of the template, or choose the column for each field.",
+    ),
+    # one row of a sheet
+    "row.value": IssueSpec(
+        "error",
+        "A cell has a value that its column does not accept.",
+        "Correct the cell. The example row of the template shows the format.",
+    ),
+    "row.duplicate": IssueSpec(
+        "error",
+        "An earlier row of the same file has this SKU.",
+        "Keep one of the rows.",
+    ),
+    "row.picture": IssueSpec(
+        "error",
+        "A picture file that the row names was not uploaded with the sheet.",
+        "Add the file to the folder or ZIP, or use the URL of the picture.",
+    ),
+}

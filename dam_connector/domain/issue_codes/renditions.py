@@ -1,0 +1,105 @@
+"""Issue codes about renditions: pictures that were made."""
+
+from dam_connector.domain.issue_codes.code import IssueCode, IssueSpec
+
+RENDITION_CODES: dict[IssueCode, IssueSpec] = {
+    # the picture itself
+    "rendition.enlarged": IssueSpec(
+        "warning",
+        "The product was enlarged beyond the resolution of the photo.",
+        "Supply a larger photo, or ask for a smaller rendition.",
+    ),
+    "rendition.upscaled": IssueSpec(
+        "info",
+        "The picture was upscaled, so its fine detail is estimated.",
+        "Supply a larger photo where detail matters.",
+    ),
+    "rendition.bytes": IssueSpec(
+        "error",
+        "The file is larger than the rules allow.",
+        "Lower `size_px` or raise `checks.max_image_bytes`.",
+    ),
+    "rendition.likeness": IssueSpec(
+        "warning",
+        "The colours of the product visibly differ from the photo.",
+        "Allow more bytes, or make a smaller picture.",
+    ),
+    "rendition.size": IssueSpec(
+        "error",
+        "The rendition does not have the size that the deliverable asks for.",
+        "Regenerate it. If the issue comes back, report it.",
+    ),
+    # the product in a provider's picture
+    "rendition.product_unsure": IssueSpec(
+        "error",
+        "The product of the photo was not found in the provider's picture.",
+        "Compare the two pictures. Waive the issue, or regenerate.",
+    ),
+    "rendition.product_cut": IssueSpec(
+        "error",
+        "The provider's picture does not show the whole product.",
+        "Regenerate, or ask in the prompt for more space around the product.",
+    ),
+    "rendition.product_changed": IssueSpec(
+        "error",
+        "The product in the provider's picture differs from the photo in proportions, colour or pattern.",
+        "Regenerate with a note that says what is wrong, or use the generator `local`.",
+    ),
+    "rendition.text_changed": IssueSpec(
+        "error",
+        "The lettering on the product in the provider's picture differs from the photo.",
+        "Regenerate, or use the generator `local`, which does not change the pixels of the product.",
+    ),
+    # what channels demand of pictures
+    "profile.format": IssueSpec(
+        "warning",
+        "A channel accepts none of the formats that were made.",
+        "Add one of its formats to `formats`.",
+    ),
+    "profile.too_small": IssueSpec(
+        "warning",
+        "The picture has fewer pixels than a channel demands.",
+        "Raise `size_px`.",
+    ),
+    "profile.below_advice": IssueSpec(
+        "info",
+        "The picture has fewer pixels than a channel advises.",
+        "Raise `size_px`, if the photo has enough pixels.",
+    ),
+    "profile.too_large": IssueSpec(
+        "warning",
+        "The picture has more pixels than a channel accepts.",
+        "Lower `size_px`.",
+    ),
+    "profile.bytes": IssueSpec(
+        "warning",
+        "The file is larger than a channel accepts, even at the lowest quality.",
+        "Lower `size_px`.",
+    ),
+    "profile.background": IssueSpec(
+        "warning",
+        "The background does not have the colour that a channel demands.",
+        "Set `background`. A shadow must not reach the edge of the picture.",
+    ),
+    "profile.fill": IssueSpec(
+        "warning",
+        "The product fills more or less of the picture than a channel demands.",
+        "Change `fill`.",
+    ),
+    "profile.aspect": IssueSpec(
+        "warning",
+        "The picture has another aspect ratio than a channel demands.",
+        "Change `aspect`.",
+    ),
+    # provenance
+    "label.lost": IssueSpec(
+        "error",
+        "A provenance label could not be read back from the file.",
+        "Regenerate it. If the issue comes back, report it.",
+    ),
+    "provider.other_model": IssueSpec(
+        "warning",
+        "The provider used another generative model than the one that was requested.",
+        "Pin the model in plugin.json, or check what changed.",
+    ),
+}

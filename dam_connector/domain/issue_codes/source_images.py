@@ -1,0 +1,129 @@
+"""Issue codes about product photos and their cut-outs."""
+
+from dam_connector.domain.issue_codes.code import IssueCode, IssueSpec
+
+SOURCE_IMAGE_CODES: dict[IssueCode, IssueSpec] = {
+    # fetching and decoding
+    "source.url_refused": IssueSpec(
+        "error",
+        "The connector may not fetch from the picture's URL.",
+        "Use a public http(s) URL, or add the host to DAM_CONNECTOR_ALLOW_HOSTS.",
+    ),
+    "source.not_found": IssueSpec(
+        "error",
+        "There is no picture at this URL.",
+        "Correct the URL in the PIM. It must be readable without a login.",
+    ),
+    "source.unreachable": IssueSpec(
+        "error",
+        "The picture's server did not answer in time, after several attempts.",
+        "Check that the server is up, then replay the delivery.",
+    ),
+    "source.too_large": IssueSpec(
+        "error",
+        "The picture has more bytes or pixels than the limits allow.",
+        "Supply a smaller file. 4000 px on the longer side is enough.",
+    ),
+    "source.not_an_image": IssueSpec(
+        "error",
+        "The file is not a picture in a format that can be read.",
+        "Supply JPEG, PNG, WebP, TIFF or AVIF.",
+    ),
+    "source.damaged": IssueSpec(
+        "error",
+        "The picture file is incomplete or damaged.",
+        "Upload the picture again at its source.",
+    ),
+    "source.too_small": IssueSpec(
+        "error",
+        "The picture has too few pixels for this deliverable.",
+        "Supply at least 200 px on the shorter side; 1500 px is better.",
+    ),
+    "source.inspiration": IssueSpec(
+        "warning",
+        "The inspiration image cannot be used, so lifestyle pictures keep the colours of their rooms.",
+        "Correct `inspiration_image`: the public URL of a JPEG, PNG, WebP, TIFF or AVIF picture.",
+    ),
+    "source.missing_view": IssueSpec(
+        "error",
+        "The deliverable needs a view for which the product has no usable picture.",
+        "Add a photo of this view in the PIM.",
+    ),
+    "source.missing_model": IssueSpec(
+        "error",
+        "The deliverable is rendered from a model of which the product has no usable version.",
+        "Read the report of the model, and regenerate it.",
+    ),
+    # what the photo shows
+    "source.blurred": IssueSpec(
+        "warning",
+        "The edges of the product are blurred.",
+        "Supply a photo in focus, without motion blur, that was not enlarged.",
+    ),
+    "source.overexposed": IssueSpec(
+        "warning",
+        "Large parts of the product are pure white.",
+        "Supply a photo with less light.",
+    ),
+    "source.underexposed": IssueSpec(
+        "warning",
+        "The photo is nearly black.",
+        "Supply a photo with more light.",
+    ),
+    "source.several_objects": IssueSpec(
+        "warning",
+        "The photo shows several separate objects of similar size.",
+        "Supply a photo of the product alone, unless it is a set.",
+    ),
+    "source.background_busy": IssueSpec(
+        "warning",
+        "The background is not plain.",
+        "Supply a photo on a plain background, or a transparent PNG.",
+    ),
+    "source.same_picture": IssueSpec(
+        "info",
+        "Two views have the same picture.",
+        "Give each view its own photo, unless the product is round.",
+    ),
+    "source.wrong_view": IssueSpec(
+        "warning",
+        "The outline fits another side of the product better than the view that the photo is assigned to.",
+        "Check which view the photo shows, and the dimensions of the product.",
+    ),
+    "source.profile_missing": IssueSpec(
+        "info",
+        "The picture has no colour profile, but its colours need one.",
+        "Embed a profile when you export the picture.",
+    ),
+    "source.cmyk": IssueSpec(
+        "info",
+        "The picture is in CMYK, for print.",
+        "Supply sRGB. Colours are converted, and bright colours may change.",
+    ),
+    "source.animated": IssueSpec(
+        "warning",
+        "The picture has several frames.",
+        "Supply a still picture.",
+    ),
+    "source.rotated": IssueSpec(
+        "info",
+        "The picture was rotated upright, as its EXIF orientation says.",
+        "Nothing needs to be done.",
+    ),
+    # the cut-out
+    "cutout.empty": IssueSpec(
+        "error",
+        "No product was found in the picture.",
+        "Supply a photo of the product on a plain background.",
+    ),
+    "cutout.uncertain": IssueSpec(
+        "warning",
+        "The product could not be separated from the background with confidence.",
+        "Look at the edges. Supply a photo on a plain, contrasting background, or a transparent PNG.",
+    ),
+    "cutout.cropped": IssueSpec(
+        "warning",
+        "The product touches the edge of the photo.",
+        "Supply a photo with some space around the product.",
+    ),
+}
