@@ -37,7 +37,15 @@ SETS: dict[str, dict[View, str]] = {
     "clean front and three-quarter": {View.FRONT: "front.png", View.HERO: "hero.png"},
     "photos": {View.FRONT: "front_photo.jpg", View.HERO: "hero_photo.jpg"},
 }
-MEASURES = ("outline", "aspect", "colour", "missing", "extra", "mirrored", "turned")
+MEASURES = {  # names in the results: fields of PhotoComparison
+    "outline": "outline_iou",
+    "aspect": "aspect_error",
+    "colour": "colour_difference",
+    "missing": "missing_share",
+    "extra": "extra_share",
+    "mirrored": "mirrored_gain",
+    "turned": "rotated_gain",
+}
 
 
 def recoloured(model: TexturedMesh, degrees: float) -> TexturedMesh:
@@ -120,7 +128,7 @@ def _folder(job: tuple[Path, list[Path]]) -> list[dict[str, Any]]:
                     "set": name,
                     "score": score(found),
                     "cpu_s": cost,
-                    **{m: [round(getattr(c, m), 4) for c in found] for m in MEASURES},
+                    **{m: [round(getattr(c, of), 4) for c in found] for m, of in MEASURES.items()},
                 }
             )
     return rows

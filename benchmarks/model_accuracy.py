@@ -49,7 +49,7 @@ INPUTS: dict[str, dict[View, str]] = {
 }
 SHOWN = ("envelope_iou", "silhouette", "chamfer")
 # functions that worker/modeling/build.py calls
-STAGES = {"straightened": "outlines", "build_shape": "shape", "extract": "surface", "textured": "texture"}
+STAGES = {"rectify_views": "outlines", "build_shape": "shape", "extract_mesh": "surface", "texture_mesh": "texture"}
 SHEET_PX = 240
 YARDSTICK_S = 0.135  # .026 + .029 + .065 + .015, what they took elsewhere for a mesh of as many triangles; no more than a common divisor
 

@@ -5,16 +5,16 @@ from dataclasses import replace
 import numpy as np
 import trimesh
 
-from worker.modeling.textured_mesh import Model, vertex_normals
+from worker.modeling.textured_mesh import TexturedMesh, vertex_normals
 
 
-def as_model(mesh: trimesh.Trimesh, texture: bytes | None = None) -> Model:
+def as_model(mesh: trimesh.Trimesh, texture: bytes | None = None) -> TexturedMesh:
     """A trimesh as a Model, lifted onto y = 0."""
     positions = np.asarray(mesh.vertices, np.float32)
     positions = positions - [0, positions[:, 1].min(), 0]
     positions = positions.astype(np.float32)
     faces = np.asarray(mesh.faces, np.uint32)
-    return Model(
+    return TexturedMesh(
         positions=positions,
         normals=vertex_normals(positions, faces),
         uvs=np.zeros((len(positions), 2), np.float32) + 0.5,
@@ -23,7 +23,7 @@ def as_model(mesh: trimesh.Trimesh, texture: bytes | None = None) -> Model:
     )
 
 
-def unwrapped(model: Model) -> Model:
+def unwrapped(model: TexturedMesh) -> TexturedMesh:
     """The model with a place of its own in the texture for each triangle: every seam open, as exporters leave it."""
     corners = model.positions[model.faces].reshape(-1, 3)
     cross = np.cross(corners[1::3] - corners[::3], corners[2::3] - corners[::3])
@@ -41,9 +41,9 @@ def unwrapped(model: Model) -> Model:
     )
 
 
-def ball(diameter: float = 1.0) -> Model:
+def ball(diameter: float = 1.0) -> TexturedMesh:
     return as_model(trimesh.creation.icosphere(3, diameter / 2))
 
 
-def box(width: float, height: float, depth: float) -> Model:
+def box(width: float, height: float, depth: float) -> TexturedMesh:
     return as_model(trimesh.creation.box((width, height, depth)))

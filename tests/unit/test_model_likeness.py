@@ -9,7 +9,7 @@ import pytest
 import trimesh
 from PIL import Image
 
-from dam_connector.domain.issue import Outcome
+from dam_connector.domain.issue import CheckOutcome
 from dam_connector.domain.product import View
 from tests.support import file_of
 from tests.unit.shapes import as_model
@@ -20,14 +20,14 @@ from worker.imaging.encode import encode
 from worker.modeling.camera import Camera
 from worker.modeling.glb_export import write_glb
 from worker.modeling.glb_import import read_glb
-from worker.modeling.photo_comparison import Likeness
-from worker.modeling.render import Look, Stage
-from worker.modeling.textured_mesh import Model
+from worker.modeling.photo_comparison import ModelComparer
+from worker.modeling.render import Renderer, RenderOptions
+from worker.modeling.textured_mesh import TexturedMesh
 
 PX = 400
 
 
-def boot() -> Model:
+def boot() -> TexturedMesh:
     """Something without a symmetry: a block with a tower on its left and a bar at its right front; its upper part red, the rest blue."""
     parts = [
         ((0.4, 0.2, 0.3), (0, 0.1, 0)),
@@ -51,17 +51,17 @@ def boot() -> Model:
     return replace(model, uvs=uvs.astype(np.float32), texture=out.getvalue())
 
 
-def photo(model: Model, azimuth: float, elevation: float = 0.0, fov: float | None = None) -> np.ndarray:
+def photo(model: TexturedMesh, azimuth: float, elevation: float = 0.0, fov: float | None = None) -> np.ndarray:
     """The model as a transparent picture from somewhere, (PX, PX, 4)."""
-    x, y, z = ((model.low + model.high) / 2).tolist()
+    x, y, z = ((model.min_corner + model.max_corner) / 2).tolist()
     camera = Camera(
         azimuth=azimuth,
         elevation=elevation,
         target=(x, y, z),
-        half=float(np.linalg.norm(model.extent)) * 0.6,
+        half_width=float(np.linalg.norm(model.extent)) * 0.6,
         fov=fov,
     )
-    rgb, alpha = Stage(model).render(camera, PX, Look(background=None, shadow=False, samples=2))
+    rgb, alpha = Renderer(model).render(camera, PX, RenderOptions(background=None, shadow=False, samples=2))
     return np.dstack([rgb, alpha])
 
 
@@ -71,11 +71,11 @@ def photos() -> dict[View, np.ndarray]:
     return {View.FRONT: photo(truth, 0), View.RIGHT: photo(truth, 90), View.HERO: photo(truth, 37, 17, 28)}
 
 
-def stretched(model: Model) -> Model:
+def stretched(model: TexturedMesh) -> TexturedMesh:
     return replace(model, positions=model.positions * np.array([1.1, 1, 1], np.float32))
 
 
-def mirrored(model: Model) -> Model:
+def mirrored(model: TexturedMesh) -> TexturedMesh:
     return replace(
         model,
         positions=model.positions * np.array([-1, 1, 1], np.float32),
@@ -84,22 +84,22 @@ def mirrored(model: Model) -> Model:
     )
 
 
-def turned(model: Model) -> Model:
+def turned(model: TexturedMesh) -> TexturedMesh:
     turn = np.array([[0, 0, 1], [0, 1, 0], [-1, 0, 0]], np.float32)
     return replace(model, positions=model.positions @ turn.T, normals=model.normals @ turn.T)
 
 
-def recoloured(model: Model) -> Model:
+def recoloured(model: TexturedMesh) -> TexturedMesh:
     out = io.BytesIO()
     Image.new("RGB", (8, 8), (40, 160, 60)).save(out, "PNG")
     return replace(model, texture=out.getvalue())
 
 
-def without_tower(model: Model) -> Model:
+def without_tower(model: TexturedMesh) -> TexturedMesh:
     return replace(model, faces=model.faces[~(model.positions[model.faces][..., 1] > 0.27).any(1)])
 
 
-def with_a_horn(model: Model) -> Model:
+def with_a_horn(model: TexturedMesh) -> TexturedMesh:
     horn = as_model(trimesh.creation.box((0.05, 0.25, 0.05)).subdivide())
     moved = horn.positions + np.array([0.05, 0.2, 0], np.float32)
     return replace(
@@ -111,7 +111,7 @@ def with_a_horn(model: Model) -> Model:
     )
 
 
-def report(model: Model, photos: dict[View, np.ndarray]):
+def report(model: TexturedMesh, photos: dict[View, np.ndarray]):
     data = write_glb(model, "x")
     made = file_of(data, "x.glb", "glb")
     encoded = {view.value: encode(p[..., :3], p[..., 3], "png") for view, p in photos.items()}
@@ -125,7 +125,7 @@ def test_the_right_model_is_like_its_photos_and_shows_it(photos: dict[View, np.n
     found, subject = report(boot(), photos)
     assert not [i for i in found.issues if i.code.startswith("likeness.")]
     assert {r.check: r.outcome for r in found.rows if r.check.startswith("likeness to")} == {
-        f"likeness to {v}": Outcome.PASS for v in photos
+        f"likeness to {v}": CheckOutcome.PASS for v in photos
     }
     assert set(subject.pictures_made) == {f"likeness-{v}" for v in photos}
     with Image.open(io.BytesIO(subject.pictures_made["likeness-front"])) as picture:
@@ -151,18 +151,18 @@ def test_each_defect_is_told(change, code: str, photos: dict[View, np.ndarray]) 
 
 def test_the_camera_of_a_three_quarter_photo_is_found(photos: dict[View, np.ndarray]) -> None:
     hero = photos[View.HERO]
-    found = Likeness(boot()).compare(hero[..., 3], np.ascontiguousarray(hero[..., :3]), View.HERO)
+    found = ModelComparer(boot()).compare(hero[..., 3], np.ascontiguousarray(hero[..., :3]), View.HERO)
     assert (
         found is not None
         and abs(found.camera.azimuth - 37) < 4
         and abs(found.camera.elevation - 17) < 4
-        and found.outline > 0.96
+        and found.outline_iou > 0.96
     )
     assert score([found]) < 1
 
 
 def test_a_detail_and_an_empty_photo_are_not_compared() -> None:
-    likeness, nothing = Likeness(boot()), np.zeros((50, 50), np.uint8)
+    likeness, nothing = ModelComparer(boot()), np.zeros((50, 50), np.uint8)
     assert likeness.compare(nothing, np.zeros((50, 50, 3), np.uint8), View.FRONT) is None
     assert likeness.compare(nothing + 255, np.zeros((50, 50, 3), np.uint8), View.DETAIL) is None
 
@@ -170,7 +170,7 @@ def test_a_detail_and_an_empty_photo_are_not_compared() -> None:
 def test_an_unsure_photo_is_not_tested() -> None:
     noise = np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)
     found, _ = report(boot(), {View.FRONT: np.dstack([noise, np.full((200, 200), 255, np.uint8)])})
-    assert [r.outcome for r in found.rows if r.check == "likeness to front"] == [Outcome.NOT_TESTED]
+    assert [r.outcome for r in found.rows if r.check == "likeness to front"] == [CheckOutcome.NOT_TESTED]
 
 
 def test_several_materials_are_read_onto_one_atlas() -> None:
@@ -196,19 +196,19 @@ def test_several_materials_are_read_onto_one_atlas() -> None:
     document["meshes"].append(second)
     document["nodes"].append({"mesh": 1, "translation": [2.0, 0.0, 0.0]})
     document["scenes"][0]["nodes"] = [0, 1]
-    from benchmarks.hostile_glbs import packed
+    from benchmarks.hostile_glbs import pack_glb
 
     start = 28 + int.from_bytes(data[12:16], "little")
-    model = read_glb(packed(document, data[start:]))
+    model = read_glb(pack_glb(document, data[start:]))
     assert (
         model.texture is not None
         and len(model.faces) == 2 * len(one.faces)
         and model.extent[0] == pytest.approx(one.extent[0] + 2, rel=1e-5)
     )
-    rgb, alpha = Stage(model).render(
-        Camera(azimuth=0, elevation=0, target=(1.0, 0.2, 0.0), half=1.4),
+    rgb, alpha = Renderer(model).render(
+        Camera(azimuth=0, elevation=0, target=(1.0, 0.2, 0.0), half_width=1.4),
         128,
-        Look(background=None, shadow=False, samples=1),
+        RenderOptions(background=None, shadow=False, samples=1),
     )
     left, right = (
         rgb[:, part][alpha[:, part] > 200].astype(int).mean(0) for part in (slice(0, 64), slice(64, 128))

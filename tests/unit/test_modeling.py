@@ -20,21 +20,21 @@ from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import decode
 from worker.measuring.khronos_validator import validate
 from worker.modeling.build import build_model
-from worker.modeling.camera import Camera, camera_for
-from worker.modeling.diagnostic_views import studies
+from worker.modeling.camera import Camera, named_camera
+from worker.modeling.diagnostic_views import render_diagnostic_views
 from worker.modeling.glb_export import write_glb
 from worker.modeling.glb_import import read_glb
-from worker.modeling.render import Look, Stage
-from worker.modeling.simplify import simplified, with_texture_within
-from worker.modeling.textured_mesh import Model, tangents
+from worker.modeling.render import Renderer, RenderOptions
+from worker.modeling.simplify import limit_texture_size, simplify_mesh
+from worker.modeling.textured_mesh import TexturedMesh, tangents
 from worker.modeling.usdz_export import read_usdz_sku, write_usdz
-from worker.modeling.web_packing import read_packed, write_web
+from worker.modeling.web_packing import read_web_glb, write_web_glb
 from worker.steps.fit_dimensions import fit
 
 
 def cutout_of(mask: np.ndarray, colour: tuple[int, int, int] = (120, 90, 60)) -> Cutout:
     padded = np.pad(mask.astype(np.uint8) * 255, 20)
-    return Cutout(rgb=np.full((*padded.shape, 3), colour, np.uint8), alpha=padded, confidence=1.0, touches=())
+    return Cutout(rgb=np.full((*padded.shape, 3), colour, np.uint8), alpha=padded, confidence=1.0, touched_sides=())
 
 
 def build(
@@ -50,7 +50,7 @@ def disc(size: int = 200) -> np.ndarray:
     return mask
 
 
-def mesh_of(model: Model) -> trimesh.Trimesh:
+def mesh_of(model: TexturedMesh) -> trimesh.Trimesh:
     return trimesh.Trimesh(model.positions, model.faces, process=True, merge_norm=True, merge_tex=True)
 
 
@@ -129,13 +129,13 @@ def test_asymmetric_views_stand_the_right_way_round() -> None:
         [[-0.25, 0.75, -0.25], [0.25, 0.75, -0.25], [-0.25, 0.75, 0.25], [0.25, 0.25, 0.25]]
     )
     assert inside.tolist() == [True, False, False, True]
-    stage = Stage(built.model)
+    stage = Renderer(built.model)
     rgb, _ = stage.render(
-        Camera(azimuth=0, elevation=0, target=(0, 0.5, 0), half=0.6), 64, Look(samples=1, shadow=False)
+        Camera(azimuth=0, elevation=0, target=(0, 0.5, 0), half_width=0.6), 64, RenderOptions(samples=1, shadow=False)
     )
     assert rgb[48, 32, 0] > rgb[48, 32, 2]
     rgb, _ = stage.render(
-        Camera(azimuth=90, elevation=0, target=(0, 0.5, 0), half=0.6), 64, Look(samples=1, shadow=False)
+        Camera(azimuth=90, elevation=0, target=(0, 0.5, 0), half_width=0.6), 64, RenderOptions(samples=1, shadow=False)
     )
     assert rgb[48, 32, 2] > rgb[48, 32, 0]
 
@@ -146,10 +146,10 @@ def test_the_photo_stands_on_the_front_as_it_is() -> None:
     rgb = cutout.rgb.copy()
     rgb[:120, :120] = (220, 30, 30)  # top left of the picture
     built = build(
-        {View.FRONT: Cutout(rgb=rgb, alpha=cutout.alpha, confidence=1.0, touches=())}, 1.0, 1.0, 1.0
+        {View.FRONT: Cutout(rgb=rgb, alpha=cutout.alpha, confidence=1.0, touched_sides=())}, 1.0, 1.0, 1.0
     )
-    seen, _ = Stage(built.model).render(
-        camera_for(built.model.low, built.model.high, "front"), 100, Look(samples=1, shadow=False)
+    seen, _ = Renderer(built.model).render(
+        named_camera(built.model.min_corner, built.model.max_corner, "front"), 100, RenderOptions(samples=1, shadow=False)
     )
     assert seen[30, 30, 0] > 1.6 * seen[70, 70, 0]
 
@@ -237,8 +237,8 @@ def test_the_sample_products_make_good_models(name: str) -> None:
     left, top, right, bottom = front.box
     truth = cv2.resize(front.alpha[top:bottom, left:right], (256, 256), interpolation=cv2.INTER_AREA) > 127
     w, h = built.model.extent[0], built.model.extent[1]
-    seen = Stage(built.model).silhouette(
-        Camera(azimuth=0, elevation=0, target=(0, h / 2, 0), half=max(w, h) / 2), 512
+    seen = Renderer(built.model).silhouette(
+        Camera(azimuth=0, elevation=0, target=(0, h / 2, 0), half_width=max(w, h) / 2), 512
     )
     rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
     crop = (
@@ -328,18 +328,18 @@ def test_fitting_to_the_products_size(known: Dimensions, extent: list[float]) ->
     moved = replace(moved, positions=moved.positions + np.array([7, 3, -2], np.float32))
     fitted = fit(moved, known)
     assert np.allclose(fitted.extent, extent, rtol=1e-4)
-    assert np.allclose([fitted.low[1], (fitted.low[0] + fitted.high[0]) / 2], 0, atol=1e-5)
+    assert np.allclose([fitted.min_corner[1], (fitted.min_corner[0] + fitted.max_corner[0]) / 2], 0, atol=1e-5)
 
 
 def test_a_model_over_budget_is_simplified_and_its_texture_reduced() -> None:
     built = build({View.FRONT: cutout_of(disc())}, 1.0, 1.0, 1.0, texture_px=1024).model
-    fewer = simplified(built, 2000)
+    fewer = simplify_mesh(built, 2000)
     assert (
         len(fewer.faces) <= 2000
         and len(fewer.uvs) == len(fewer.positions)
         and np.allclose(fewer.extent, built.extent, rtol=0.03)
     )
-    assert len(with_texture_within(built, 256).texture) < len(built.texture)
+    assert len(limit_texture_size(built, 256).texture) < len(built.texture)
 
 
 def test_simplifying_keeps_seams_texture_places_and_outline() -> None:
@@ -347,11 +347,11 @@ def test_simplifying_keeps_seams_texture_places_and_outline() -> None:
     squares = (np.indices(plain.alpha.shape) // 20).sum(0) % 2
     squared = replace(plain, rgb=np.where(squares[..., None], (210, 100, 60), (60, 60, 120)).astype(np.uint8))
     model = build({View.FRONT: squared, View.RIGHT: squared, View.TOP: squared}, 1, 1, 1).model
-    fewer = simplified(model, len(model.faces) // 16)
+    fewer = simplify_mesh(model, len(model.faces) // 16)
     assert len(fewer.faces) <= len(model.faces) // 16 and np.allclose(fewer.extent, model.extent, rtol=1e-4)
     for view in ("front", "40,25"):
-        camera, look = camera_for(model.low, model.high, view), Look(background=None, shadow=False)
-        (one, seen), (two, also) = (Stage(m).render(camera, 160, look) for m in (model, fewer))
+        camera, look = named_camera(model.min_corner, model.max_corner, view), RenderOptions(background=None, shadow=False)
+        (one, seen), (two, also) = (Renderer(m).render(camera, 160, look) for m in (model, fewer))
         assert np.abs(seen.astype(int) - also).mean() < 2  # no cracks, the same outline
         assert (
             np.abs(one.astype(int) - two)[(seen > 250) & (also > 250)].mean() < 6
@@ -366,38 +366,38 @@ def test_a_mesh_of_many_parts_is_not_simplified_to_nothing(budget: int) -> None:
             [trimesh.creation.box((0.01, 0.01, 0.01), transform=place) for place in places]
         )
     )
-    assert len(simplified(many, 400).faces) == 400
+    assert len(simplify_mesh(many, 400).faces) == 400
     with pytest.raises(InputError) as refused:
-        simplified(many, budget)
+        simplify_mesh(many, budget)
     assert refused.value.issue_code == "geometry.too_complex" and "%" in refused.value.measured
 
 
 def test_rendering_shows_shape_light_and_shadow() -> None:
     model = as_model(trimesh.creation.icosphere(4, 0.5))
-    rgb, alpha = Stage(model).render(
-        camera_for(model.low, model.high, "front"), 96, Look(background=None, samples=1)
+    rgb, alpha = Renderer(model).render(
+        named_camera(model.min_corner, model.max_corner, "front"), 96, RenderOptions(background=None, samples=1)
     )
     assert alpha[48, 48] == 255 and alpha[2, 2] == 0
     assert rgb[30, 40].mean() > rgb[70, 60].mean()
     with pytest.raises(KeyError):
-        camera_for(model.low, model.high, "sideways")
+        named_camera(model.min_corner, model.max_corner, "sideways")
 
 
 @pytest.mark.parametrize("fov", [None, 28.0])
 def test_a_model_beside_the_picture_is_not_seen(fov: float | None) -> None:
-    stage = Stage(box(0.4, 0.2, 0.1))
+    stage = Renderer(box(0.4, 0.2, 0.1))
     for target in ((5.0, 0.1, 0.0), (0.0, 5.0, 0.0), (-5.0, -5.0, 0.0)):
-        away = Camera(azimuth=0, elevation=10, target=target, half=0.5, fov=fov)
+        away = Camera(azimuth=0, elevation=10, target=target, half_width=0.5, fov=fov)
         assert not stage.silhouette(away, 32).any()
-        assert not stage.render(away, 32, Look(background=None, shadow=False))[1].any()
+        assert not stage.render(away, 32, RenderOptions(background=None, shadow=False))[1].any()
 
 
 @pytest.mark.parametrize("fov", [None, 28.0])
 def test_rays_of_a_window_are_those_of_its_pixels(fov: float | None) -> None:
-    camera = Camera(azimuth=33, elevation=21, target=(0.1, 0.4, -0.2), half=0.7, fov=fov)
+    camera = Camera(azimuth=33, elevation=21, target=(0.1, 0.4, -0.2), half_width=0.7, fov=fov)
     columns, rows = np.linspace(-0.5, 0.9, 5, dtype=np.float32), np.linspace(0.8, -0.6, 4, dtype=np.float32)
     for one, other in zip(
-        camera.rays_of(columns, rows), camera.rays(np.tile(columns, 4), np.repeat(rows, 5)), strict=True
+        camera.window_rays(columns, rows), camera.rays(np.tile(columns, 4), np.repeat(rows, 5)), strict=True
     ):
         assert one.shape == (20, 3) and np.allclose(one, other, atol=1e-6)
     back, right, up = camera.axes()
@@ -406,8 +406,8 @@ def test_rays_of_a_window_are_those_of_its_pixels(fov: float | None) -> None:
 
 def test_the_web_glb_is_the_same_model_in_fewer_bytes() -> None:
     model = build({View.FRONT: cutout_of(disc()), View.RIGHT: cutout_of(disc())}, 1, 1, 1).model
-    plain, web = write_glb(model, "x"), write_web(model, "x", {"sku": "A1"})
-    packed = read_packed(web)
+    plain, web = write_glb(model, "x"), write_web_glb(model, "x", {"sku": "A1"})
+    packed = read_web_glb(web)
     assert (
         packed.triangles == len(model.faces)
         and np.allclose(packed.extent, model.extent, rtol=0.001)
@@ -422,20 +422,20 @@ def test_the_web_glb_is_the_same_model_in_fewer_bytes() -> None:
 
 def test_studies_show_form_triangles_and_layout() -> None:
     model = build({View.FRONT: cutout_of(disc())}, 1, 1, 1).model
-    camera = camera_for(model.low, model.high, "front")
+    camera = named_camera(model.min_corner, model.max_corner, "front")
     form, wires, squares = (
-        rgb.astype(int) for rgb in studies(Stage(model), camera, 160, ("matcap", "wireframe", "checker"))
+        rgb.astype(int) for rgb in render_diagnostic_views(Renderer(model), camera, 160, ("matcap", "wireframe", "checker"))
     )
     assert form[45, 55].sum() > 1.5 * form[115, 105].sum()  # lit from the upper left
     coarse = next(
-        studies(Stage(as_model(trimesh.creation.icosphere(1, 0.5))), camera, 160, ["wireframe"])
+        render_diagnostic_views(Renderer(as_model(trimesh.creation.icosphere(1, 0.5))), camera, 160, ["wireframe"])
     ).astype(int)
     inside = (slice(50, 110), slice(50, 110))
     assert wires[inside].mean() < coarse[inside].mean() - 10  # more triangles, more lines
     assert 0.3 < (squares[inside].sum(-1) < squares[inside].sum(-1).mean()).mean() < 0.7
 
 
-def with_maps() -> Model:
+def with_maps() -> TexturedMesh:
     """A box with a base colour, a normal map and a metallic-roughness map, as providers send."""
     rng, pictures = np.random.default_rng(3), {}
     for name, base in (
@@ -458,7 +458,7 @@ def test_a_models_maps_stay_with_it() -> None:
     report = validate(data)["issues"]
     assert report["numErrors"] == report["numWarnings"] == report["numInfos"] == report["numHints"] == 0
     back = read_glb(data)
-    small = with_texture_within(simplified(back, 2000), 32)
+    small = limit_texture_size(simplify_mesh(back, 2000), 32)
     assert set(back.maps) == {"normal", "metallic_roughness"} == set(small.maps)
     mean = {
         name: np.asarray(Image.open(io.BytesIO(picture))).mean((0, 1)) for name, picture in small.maps.items()
@@ -467,7 +467,7 @@ def test_a_models_maps_stay_with_it() -> None:
         mean["metallic_roughness"], (4, 140, 20), atol=6
     )
     assert Image.open(io.BytesIO(small.maps["normal"])).size == (32, 32)
-    assert len(read_json(write_web(model, "x"))["images"]) == 3
+    assert len(read_json(write_web_glb(model, "x"))["images"]) == 3
 
 
 def test_the_usdz_has_the_maps_too(tmp_path) -> None:
@@ -496,7 +496,7 @@ def test_the_usdz_has_the_maps_too(tmp_path) -> None:
 
 def test_tangents_run_along_the_picture() -> None:
     """On a wall that faces +Z with its picture upright, the picture's right is +X and its up +Y."""
-    wall = Model(
+    wall = TexturedMesh(
         positions=np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], np.float32),
         normals=np.tile(np.array([[0, 0, 1]], np.float32), (4, 1)),
         uvs=np.array([[0, 1], [1, 1], [1, 0], [0, 0]], np.float32),
@@ -508,9 +508,9 @@ def test_tangents_run_along_the_picture() -> None:
 
 
 def test_a_model_without_a_texture_packs_too() -> None:
-    web = write_web(ball(), "x")
+    web = write_web_glb(ball(), "x")
     assert (
-        read_packed(web).triangles == len(ball().faces)
+        read_web_glb(web).triangles == len(ball().faces)
         and "EXT_texture_webp" not in read_json(web)["extensionsUsed"]
     )
 
@@ -521,5 +521,5 @@ def test_a_model_without_a_texture_packs_too() -> None:
 )
 def test_a_damaged_web_glb_is_refused(damage) -> None:
     with pytest.raises(InputError) as raised:
-        read_packed(damage(write_web(ball(), "x")))
+        read_web_glb(damage(write_web_glb(ball(), "x")))
     assert raised.value.issue_code == "file.unreadable"

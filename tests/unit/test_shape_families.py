@@ -8,12 +8,12 @@ import pytest
 import trimesh
 
 from dam_connector.domain.product import Dimensions, View
-from samples.shapes import bar, lathe, rounded_box
+from samples.product_meshes import bar, lathe, rounded_box
 from tests.unit.shapes import as_model
 from worker.imaging.cutout import Cutout
-from worker.modeling.build import Built, build_model
+from worker.modeling.build import ModelBuild, build_model
 from worker.modeling.camera import Camera
-from worker.modeling.render import Stage
+from worker.modeling.render import Renderer
 
 ANGLES = {
     View.FRONT: (0, 0),
@@ -148,13 +148,13 @@ CASES = {
 def photographed(truth: Truth, *views: View) -> dict[View, Cutout]:
     """Silhouettes of 480 pixels, orthographic."""
     mesh = truth.whole
-    stage, half = Stage(as_model(mesh)), float(mesh.extents.max()) * 0.55
+    stage, half = Renderer(as_model(mesh)), float(mesh.extents.max()) * 0.55
     found = {}
     for view in views:
         azimuth, elevation = ANGLES[view]
         mask = stage.silhouette(
             Camera(
-                azimuth=azimuth, elevation=elevation, target=(0, float(mesh.extents[1]) / 2, 0), half=half
+                azimuth=azimuth, elevation=elevation, target=(0, float(mesh.extents[1]) / 2, 0), half_width=half
             ),
             480,
         )
@@ -162,18 +162,18 @@ def photographed(truth: Truth, *views: View) -> dict[View, Cutout]:
             rgb=np.full((480, 480, 3), 120, np.uint8),
             alpha=mask.astype(np.uint8) * 255,
             confidence=1.0,
-            touches=(),
+            touched_sides=(),
         )
     return found
 
 
-def made(truth: Truth, words: str, *views: View) -> Built:
+def made(truth: Truth, words: str, *views: View) -> ModelBuild:
     width, height, depth = truth.whole.extents
     size = Dimensions(width_m=width, height_m=height, depth_m=depth)
     return build_model(photographed(truth, *views), size, words, max_triangles=20_000, texture_px=512)
 
 
-def shared(truth: Truth, built: Built) -> float:
+def shared(truth: Truth, built: ModelBuild) -> float:
     """Intersection over union of the solids, by points in their box."""
     extents = truth.whole.extents
     points = (np.random.default_rng(1).random((POINTS, 3)) - [0.5, 0, 0.5]) * extents
@@ -222,7 +222,7 @@ def test_an_unsure_photo_is_left_out_while_others_remain() -> None:
         rgb=photos[View.FRONT].rgb,
         alpha=np.triu(np.full((480, 480), 255, np.uint8)),
         confidence=0.05,
-        touches=(),
+        touched_sides=(),
     )
     size = Dimensions(width_m=1.2, height_m=0.69, depth_m=0.4)
     built = build_model({**photos, View.TOP: noise}, size, "furniture", max_triangles=8000, texture_px=512)
@@ -238,7 +238,7 @@ def test_a_part_that_the_views_cannot_agree_on_is_told_and_lowers_the_confidence
     top[60:240, 80:240] = 255
     views = {View.FRONT: front, View.RIGHT: side, View.TOP: top}
     cutouts = {
-        v: Cutout(rgb=np.full((300, 300, 3), 99, np.uint8), alpha=a, confidence=1.0, touches=())
+        v: Cutout(rgb=np.full((300, 300, 3), 99, np.uint8), alpha=a, confidence=1.0, touched_sides=())
         for v, a in views.items()
     }
     built = build_model(
@@ -257,14 +257,14 @@ def test_a_photo_from_slightly_above_is_straightened() -> None:
     """The bottle's bottom rim bows below its axis' foot; the model stands as tall and as wide as the product."""
     truth = cylinder()
     mesh = truth.whole
-    alpha = Stage(as_model(mesh)).silhouette(
-        Camera(azimuth=0, elevation=4, target=(0, 0.1, 0), half=0.12, fov=18), 640
+    alpha = Renderer(as_model(mesh)).silhouette(
+        Camera(azimuth=0, elevation=4, target=(0, 0.1, 0), half_width=0.12, fov=18), 640
     )
     photo = Cutout(
         rgb=np.full((640, 640, 3), 120, np.uint8),
         alpha=alpha.astype(np.uint8) * 255,
         confidence=1.0,
-        touches=(),
+        touched_sides=(),
     )
     built = build_model(
         {View.FRONT: photo},
@@ -279,14 +279,14 @@ def test_a_photo_from_slightly_above_is_straightened() -> None:
 def test_a_three_quarter_photo_alone_is_a_guess() -> None:
     truth = cabinet()
     mesh = truth.whole
-    alpha = Stage(as_model(mesh)).silhouette(
-        Camera(azimuth=-35, elevation=16, target=(0, 0.3, 0), half=0.9, fov=26), 640
+    alpha = Renderer(as_model(mesh)).silhouette(
+        Camera(azimuth=-35, elevation=16, target=(0, 0.3, 0), half_width=0.9, fov=26), 640
     )
     photo = Cutout(
         rgb=np.full((640, 640, 3), 120, np.uint8),
         alpha=alpha.astype(np.uint8) * 255,
         confidence=1.0,
-        touches=(),
+        touched_sides=(),
     )
     width, height, depth = mesh.extents
     size = Dimensions(width_m=width, height_m=height, depth_m=depth)
@@ -305,14 +305,14 @@ def test_a_cup_is_open_and_a_bottle_is_closed() -> None:
     ):
         model = made(truth, words, View.FRONT, View.RIGHT, View.TOP).model
         mesh = trimesh.Trimesh(model.positions, model.faces, process=True, merge_norm=True, merge_tex=True)
-        axis = model.low[0] + (0.04 if name != "cone" else 0.08)
+        axis = model.min_corner[0] + (0.04 if name != "cone" else 0.08)
         filled[name] = bool(mesh.contains([[axis, 0.96 * model.extent[1], 0]])[0])
     assert filled == {"cup": False, "candle": True, "cone": True}
 
 
 def test_a_three_quarter_photo_beside_a_front_leaves_it_one_view() -> None:
     photos = photographed(cabinet(), View.FRONT)
-    hero = Cutout(rgb=photos[View.FRONT].rgb, alpha=photos[View.FRONT].alpha, confidence=0.1, touches=())
+    hero = Cutout(rgb=photos[View.FRONT].rgb, alpha=photos[View.FRONT].alpha, confidence=0.1, touched_sides=())
     size = Dimensions(width_m=1.2, height_m=0.69, depth_m=0.4)
     alone, both = (
         build_model(v, size, "furniture", max_triangles=8000, texture_px=512)
@@ -340,7 +340,7 @@ def sofa(arms: bool = True) -> Truth:
     return Truth([base, back, *(ends if arms else [])])
 
 
-def inside(truth: Truth, built: Built, *points: tuple[float, float, float]) -> list[bool]:
+def inside(truth: Truth, built: ModelBuild, *points: tuple[float, float, float]) -> list[bool]:
     """Whether the model holds these points, given where the truth was built."""
     low, high = trimesh.util.concatenate(truth.parts).bounds
     moved = np.array(points) - [(low[0] + high[0]) / 2, low[1], (low[2] + high[2]) / 2]
@@ -370,7 +370,7 @@ def test_a_sofas_seat_is_free(views) -> None:
     assert made(sofa(arms=False), "sofa", *views).family.count("seat") == 0  # the side tells it all
 
 
-def from_a_corner(truth: Truth, words: str, azimuth: float, elevation: float, *others: View) -> Built:
+def from_a_corner(truth: Truth, words: str, azimuth: float, elevation: float, *others: View) -> ModelBuild:
     """The model from a three-quarter photo, alone or beside others."""
     mesh = truth.whole
     width, height, depth = mesh.extents
@@ -378,15 +378,15 @@ def from_a_corner(truth: Truth, words: str, azimuth: float, elevation: float, *o
         azimuth=azimuth,
         elevation=elevation,
         target=(0, height / 2, 0),
-        half=float(np.linalg.norm(mesh.extents)) * 0.55,
+        half_width=float(np.linalg.norm(mesh.extents)) * 0.55,
         fov=26,
     )
-    alpha = Stage(as_model(mesh)).silhouette(camera, 640)
+    alpha = Renderer(as_model(mesh)).silhouette(camera, 640)
     photo = Cutout(
         rgb=np.full((640, 640, 3), 120, np.uint8),
         alpha=alpha.astype(np.uint8) * 255,
         confidence=1.0,
-        touches=(),
+        touched_sides=(),
     )
     size = Dimensions(width_m=width, height_m=height, depth_m=depth)
     return build_model(

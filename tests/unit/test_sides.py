@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from dam_connector.domain.product import View
-from worker.modeling.outlines import Outline, Size
-from worker.modeling.photo_camera import camera_at, pillar
-from worker.modeling.view_recognition import recognised
+from worker.modeling.outlines import Outline, ProductSize
+from worker.modeling.photo_camera import orbit_camera, superellipse_prism
+from worker.modeling.view_recognition import recognise_views
 
-CABINET = Size(width=1.2, height=0.8, depth=0.4)
+CABINET = ProductSize(width=1.2, height=0.8, depth=0.4)
 F, R, B, L, T, H = View.FRONT, View.RIGHT, View.BACK, View.LEFT, View.TOP, View.HERO
 PROPORTIONS = {F: 1.2 / 0.8, R: 0.4 / 0.8, T: 1.2 / 0.4}
 
@@ -37,22 +37,22 @@ def of(side: View) -> Outline:
     ],
 )
 def test_photos_under_a_wrong_name(called: dict[View, View], shown: dict[View, View]) -> None:
-    assert recognised({view: of(side) for view, side in called.items()}, CABINET) == shown
+    assert recognise_views({view: of(side) for view, side in called.items()}, CABINET) == shown
 
 
 @pytest.mark.parametrize(("azimuth", "elevation"), list(product((25.0, 40.0), (8.0, 20.0))))
 def test_a_lone_three_quarter_photo_called_the_front(azimuth: float, elevation: float) -> None:
-    points = camera_at(CABINET, azimuth, elevation, 20.0).project(pillar(CABINET, 8.0))
+    points = orbit_camera(CABINET, azimuth, elevation, 20.0).project(superellipse_prism(CABINET, 8.0))
     photo = seen(float(np.divide(*np.ptp(points, axis=0))))
-    assert recognised({F: photo}, CABINET) == ({F: H} if abs(np.log(photo.aspect / 1.5)) > 0.15 else {})
-    assert recognised({F: photo, R: of(R)}, CABINET) == {}  # beside a side's photo it only contradicts
+    assert recognise_views({F: photo}, CABINET) == ({F: H} if abs(np.log(photo.aspect / 1.5)) > 0.15 else {})
+    assert recognise_views({F: photo, R: of(R)}, CABINET) == {}  # beside a side's photo it only contradicts
 
 
 def test_what_cannot_be_told() -> None:
-    cube = Size(width=1, height=1, depth=1)
-    assert recognised({F: seen(1.0), R: seen(1.0)}, cube) == {}
-    assert recognised({F: seen(9.0)}, CABINET) == {}  # fits nothing
-    guessed = Size(width=1.2, height=0.8, depth=0.4, guessed=("depth",))
-    assert recognised({F: of(R)}, guessed) == {}
+    cube = ProductSize(width=1, height=1, depth=1)
+    assert recognise_views({F: seen(1.0), R: seen(1.0)}, cube) == {}
+    assert recognise_views({F: seen(9.0)}, CABINET) == {}  # fits nothing
+    guessed = ProductSize(width=1.2, height=0.8, depth=0.4, guessed=("depth",))
+    assert recognise_views({F: of(R)}, guessed) == {}
     perspective = seen(1.5 * 0.91)
-    assert recognised({F: perspective}, CABINET) == {}
+    assert recognise_views({F: perspective}, CABINET) == {}

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from tests.unit.shapes import box, unwrapped
-from worker.modeling.camera import camera_for
-from worker.modeling.delighting import MIRRORED, light, matte
-from worker.modeling.render import Look, Stage
-from worker.modeling.textured_mesh import Model
+from worker.modeling.camera import named_camera
+from worker.modeling.delighting import STUDIO_REFLECTION, dielectric_colours, incident_light
+from worker.modeling.render import Renderer, RenderOptions
+from worker.modeling.textured_mesh import TexturedMesh
 
 
 def flat(*colour: int) -> bytes:
@@ -20,15 +20,15 @@ def flat(*colour: int) -> bytes:
     return out.getvalue()
 
 
-def seen(model: Model) -> np.ndarray:
+def seen(model: TexturedMesh) -> np.ndarray:
     """The mean colour of the model's front."""
-    rgb, alpha = Stage(model).render(
-        camera_for(model.low, model.high, "front"), 48, Look(background=None, shadow=False, samples=1)
+    rgb, alpha = Renderer(model).render(
+        named_camera(model.min_corner, model.max_corner, "front"), 48, RenderOptions(background=None, shadow=False, samples=1)
     )
     return np.asarray(rgb[alpha > 250].mean(0))
 
 
-def painted(**changes) -> Model:
+def painted(**changes) -> TexturedMesh:
     return replace(unwrapped(box(1, 1, 1)), texture=flat(200, 60, 40), **changes)
 
 
@@ -62,10 +62,10 @@ def test_what_glows_is_brighter_and_what_is_hidden_darker() -> None:
 
 def test_black_under_white_light_is_black_again() -> None:
     photo = np.array([[0.05, 0.05, 0.05], [0.8, 0.4, 0.2]], np.float32)
-    colours = matte(photo, photo)
-    assert colours[0].max() < 0.02 and np.allclose(photo[1] - colours[1], MIRRORED) and (colours > 0).all()
+    colours = dielectric_colours(photo, photo)
+    assert colours[0].max() < 0.02 and np.allclose(photo[1] - colours[1], STUDIO_REFLECTION) and (colours > 0).all()
 
 
 def test_what_looks_down_was_lit_less() -> None:
-    up, side, down = light(np.array([[0, 1, 0], [0, 0, 1], [0, -1, 0]], np.float32))
+    up, side, down = incident_light(np.array([[0, 1, 0], [0, 0, 1], [0, -1, 0]], np.float32))
     assert up > side > down > 0.4

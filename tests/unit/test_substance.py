@@ -15,12 +15,12 @@ from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import Photo
 from worker.measuring.khronos_validator import validate
 from worker.modeling.build import build_model
-from worker.modeling.camera import camera_for
+from worker.modeling.camera import named_camera
 from worker.modeling.glb_export import write_glb
-from worker.modeling.material_estimate import DEFAULT_ROUGHNESS, substance_of
+from worker.modeling.material_estimate import DEFAULT_ROUGHNESS, estimate_material
 from worker.modeling.normal_map import normal_map
-from worker.modeling.render import Look, Stage
-from worker.modeling.textured_mesh import Model
+from worker.modeling.render import Renderer, RenderOptions
+from worker.modeling.textured_mesh import TexturedMesh
 
 GREY, GOLDEN, BLUE = (150, 151, 153), (190, 150, 80), (40, 80, 160)
 
@@ -44,19 +44,19 @@ def pixels(colour: tuple[int, int, int]) -> np.ndarray:
     ],
 )
 def test_bare_metal(words: str, colour: tuple[int, int, int], bare: bool) -> None:
-    assert substance_of(words).is_bare(pixels(colour)) is bare
+    assert estimate_material(words).is_bare_metal(pixels(colour)) is bare
 
 
 def test_roughness() -> None:
     assert (
-        substance_of("Mug ceramic").roughness
-        < substance_of("Chair oak").roughness
-        < substance_of("Chair oak, wool").roughness
+        estimate_material("Mug ceramic").roughness
+        < estimate_material("Chair oak").roughness
+        < estimate_material("Chair oak, wool").roughness
         < 0.9
     )
     assert (
-        substance_of("Wooden stool").roughness == substance_of("wood").roughness
-        and substance_of("Thing").roughness == DEFAULT_ROUGHNESS
+        estimate_material("Wooden stool").roughness == estimate_material("wood").roughness
+        and estimate_material("Thing").roughness == DEFAULT_ROUGHNESS
     )
 
 
@@ -66,19 +66,19 @@ def test_a_model_of_bare_metal_looks_like_it_from_the_side_that_no_photo_shows()
     )
     turned.apply_transform(trimesh.transformations.rotation_matrix(-np.pi / 2, (1, 0, 0)))
     flask = replace(as_model(turned), metallic=1.0, roughness=0.3, color=(0.6, 0.6, 0.62, 1.0))
-    flask = replace(flask, positions=flask.positions - np.array([0, flask.low[1], 0], np.float32))
-    rgb, _ = Stage(flask).render(camera_for(flask.low, flask.high, "front"), 400)
+    flask = replace(flask, positions=flask.positions - np.array([0, flask.min_corner[1], 0], np.float32))
+    rgb, _ = Renderer(flask).render(named_camera(flask.min_corner, flask.max_corner, "front"), 400)
     photo, size = (
         cut_out(Photo(rgb=rgb, alpha=None, format="PNG")),
         Dimensions(width_m=0.07, height_m=0.2, depth_m=0.07),
     )
 
-    def made(words: str) -> Model:
+    def made(words: str) -> TexturedMesh:
         return build_model({View.FRONT: photo}, size, words, max_triangles=8000, texture_px=512).model
 
-    camera, look = camera_for(flask.low, flask.high, "60,10"), Look(background=None, shadow=False)
+    camera, look = named_camera(flask.min_corner, flask.max_corner, "60,10"), RenderOptions(background=None, shadow=False)
     (truth, seen), (steel, also), (nothing, too) = (
-        Stage(m).render(camera, 160, look) for m in (flask, made("stainless steel"), made(""))
+        Renderer(m).render(camera, 160, look) for m in (flask, made("stainless steel"), made(""))
     )
     both = (seen > 250) & (also > 250) & (too > 250)
     off = [float(np.abs(truth[both].astype(int) - other[both]).mean()) for other in (steel, nothing)]

@@ -13,11 +13,11 @@ from dam_connector.domain.run import RunKind
 from dam_connector.errors import InputError
 from tests.support import product
 from tests.unit.shapes import as_model, box
-from worker.modeling.camera import camera_for
+from worker.modeling.camera import named_camera
 from worker.modeling.glb_export import write_glb
-from worker.modeling.render import Look, Stage
-from worker.modeling.turntable import photographed
-from worker.renditions import Made, Order, make, opened
+from worker.modeling.render import Renderer, RenderOptions
+from worker.modeling.turntable import render_views
+from worker.renditions import RenditionRequest, RenditionResult, make_rendition, open_source
 
 BAR = box(0.4, 0.2, 0.1)
 FLAT = Deliverable(
@@ -31,9 +31,9 @@ FLAT = Deliverable(
 )
 
 
-def made(**changes: object) -> Made:
-    order = Order(deliverable=replace(FLAT, **changes), product=product(), max_pixels=10**7, max_bytes=10**7)  # type: ignore[arg-type]
-    return make(opened(write_glb(BAR, "CH123"), order), order, view="")
+def made(**changes: object) -> RenditionResult:
+    order = RenditionRequest(deliverable=replace(FLAT, **changes), product=product(), max_pixels=10**7, max_bytes=10**7)  # type: ignore[arg-type]
+    return make_rendition(open_source(write_glb(BAR, "CH123"), order), order, view="")
 
 
 def sides(alpha: np.ndarray) -> tuple[int, int]:
@@ -44,7 +44,7 @@ def sides(alpha: np.ndarray) -> tuple[int, int]:
     ("view", "proportions"), [("front", 2.0), ("right", 0.5), ("top", 4.0), ("90,0", 0.5)]
 )
 def test_a_view_fills_its_box(view: str, proportions: float) -> None:
-    shot = next(photographed(BAR, view, "still", 24, (300, 300)))
+    shot = next(render_views(BAR, view, "still", 24, (300, 300)))
     width, height = sides(shot.cutout.alpha)
     assert width / height == pytest.approx(proportions, rel=0.06) and max(width, height) == pytest.approx(
         300, abs=3
@@ -56,7 +56,7 @@ def test_a_view_fills_its_box(view: str, proportions: float) -> None:
 
 
 def test_a_turn_keeps_scale_and_axis() -> None:
-    shots = list(photographed(BAR, "front", "spin", 8, (400, 400)))
+    shots = list(render_views(BAR, "front", "spin", 8, (400, 400)))
     assert [s.name for s in shots] == [f"{n:02d}" for n in range(1, 9)] and len(
         {s.cutout.box for s in shots}
     ) == 1
@@ -70,7 +70,7 @@ def test_a_turn_keeps_scale_and_axis() -> None:
 def test_unknown_views_are_refused() -> None:
     for view in ("sideways", "1,2,3", ""):
         with pytest.raises(KeyError):
-            next(photographed(BAR, view, "still", 8, (10, 10)))
+            next(render_views(BAR, view, "still", 8, (10, 10)))
 
 
 def test_a_still_a_spin_and_a_clip() -> None:
@@ -95,21 +95,21 @@ def test_a_model_stands_in_a_room_too() -> None:
 
 
 def test_what_is_no_model_is_refused() -> None:
-    order = Order(deliverable=FLAT, product=product(), max_pixels=10**7, max_bytes=10**7)
+    order = RenditionRequest(deliverable=FLAT, product=product(), max_pixels=10**7, max_bytes=10**7)
     with pytest.raises(InputError):
-        make(opened(b"no glb", order), order, view="")
+        make_rendition(open_source(b"no glb", order), order, view="")
 
 
 def test_shadows_have_no_grain_and_edges_are_soft() -> None:
     ball = as_model(trimesh.creation.icosphere(5, 0.5))
-    rgb, _ = Stage(ball).render(camera_for(ball.low, ball.high, "hero"), 200, Look())
+    rgb, _ = Renderer(ball).render(named_camera(ball.min_corner, ball.max_corner, "hero"), 200, RenderOptions())
     grey = rgb.astype(float).mean(2)
     ground = grey[150:190, 20:180]
     assert (
         ground.std() > 3 and np.abs(np.diff(ground, axis=1)).mean() < 1.0
     )  # there is a shadow, and it is smooth
-    _, alpha = Stage(ball).render(
-        camera_for(ball.low, ball.high, "hero"), 200, Look(background=None, shadow=False)
+    _, alpha = Renderer(ball).render(
+        named_camera(ball.min_corner, ball.max_corner, "hero"), 200, RenderOptions(background=None, shadow=False)
     )
     assert 100 < ((alpha > 0) & (alpha < 255)).sum() < 2000
-    assert (rgb == Stage(ball).render(camera_for(ball.low, ball.high, "hero"), 200, Look())[0]).all()
+    assert (rgb == Renderer(ball).render(named_camera(ball.min_corner, ball.max_corner, "hero"), 200, RenderOptions())[0]).all()

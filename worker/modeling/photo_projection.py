@@ -76,7 +76,7 @@ class Projector:
 
     def with_gain(self, gain: F32) -> "Projector":
         """With linear colours times `gain`, (3,)."""
-        return replace(self, levels=self.colour_table * np.append(gain, 1).astype(np.float32))
+        return replace(self, colour_table=self.colour_table * np.append(gain, 1).astype(np.float32))
 
 
 def photo_projectors(seen: Mapping[View, PosedPhoto], unlit: Callable[[F32, F32], F32]) -> list[Projector]:
@@ -105,14 +105,14 @@ def photo_projectors(seen: Mapping[View, PosedPhoto], unlit: Callable[[F32, F32]
     mirrored = []
     for projector in found:
         name = SIDES[projector.side]
-        if View.HERO in seen and projector.placed is not None:
+        if View.HERO in seen and projector.photo_camera is not None:
             ways = [(-1, 1, 1), (1, 1, -1), (-1, 1, -1)]
         else:
             ways = [_OPPOSITE[name][1]] if name in _OPPOSITE and _OPPOSITE[name][0] not in shown else []
         if ways:
             blurred = _unlettered(projector.picture)
             mirrored += [
-                replace(projector, picture=blurred, turned=np.array(way, np.float32)) for way in ways
+                replace(projector, picture=blurred, axis_signs=np.array(way, np.float32)) for way in ways
             ]
     return found + mirrored
 

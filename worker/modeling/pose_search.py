@@ -113,7 +113,7 @@ def rectify_views(outlines: Mapping[View, Outline], size: ProductSize, words: st
         corner = _from_a_corner(
             outlines[View.HERO], {view: _small(o) for view, o in outlines.items()}, size, words
         )
-        return replace(corner, outlines=corner.outlines | above, seen=level | corner.posed_photos)
+        return replace(corner, outlines=corner.outlines | above, posed_photos=level | corner.posed_photos)
     small = {view: _small(o) for view, o in (sides | above).items()}
     best = max(
         (_tried(small, size, words, guess) for guess in (USUAL, FARTHER, LEVEL)), key=lambda t: t.score
@@ -225,7 +225,7 @@ def _tried(outlines: Mapping[View, Outline], size: ProductSize, words: str, gues
 def _flat_forms() -> list[PoseGuess]:
     usual = PoseGuess(azimuth=HERO_AZIMUTHS[-2], elevation=HERO_ELEVATIONS[1], fov=HERO_FOV_DEG)
     return [
-        replace(usual, azimuth=side * azimuth, square=square)
+        replace(usual, azimuth=side * azimuth, base_exponent=square)
         for azimuth in HERO_AZIMUTHS[::2]
         for square in (2.0, 6.0)
         for side in (1, -1)
@@ -238,7 +238,7 @@ def _section_forms(size: ProductSize, *, round_body: bool) -> list[PoseGuess]:
         section for square in SQUARES for section in candidate_sections(size, square, round_body=round_body)
     ]
     return [
-        replace(usual, azimuth=side * usual.azimuth, square=f.exponent, section=f)
+        replace(usual, azimuth=side * usual.azimuth, base_exponent=f.exponent, section=f)
         for f in forms
         for side in (1, -1)
     ]

@@ -171,7 +171,7 @@ class Renderer:
         x = _places(size)
         hits = self._hits(*camera.window_rays(x[columns], -x[rows]))
         row, column = np.divmod(hits.ray, max(1, columns.stop - columns.start))
-        return replace(hits, at=(row + rows.start) * size + column + columns.start)
+        return replace(hits, ray=(row + rows.start) * size + column + columns.start)
 
     def _finer(self, camera: Camera, edges: I64, size: int, samples: int) -> Iterator[tuple[RayHits, F32]]:
         """What the rays through each pixel's parts meet, by place among `edges`, and how high in the picture they run."""

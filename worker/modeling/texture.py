@@ -196,13 +196,13 @@ def _baked(
                 planes.take(among.take(atlas.block_faces.take(some)), axis=0), at, atlas.width // 2
             )
             if len(numbers) == 1 and not filled:
-                colour = photos[numbers[0]].sampled(known[:, 1:3])
+                colour = photos[numbers[0]].sample(known[:, 1:3])
             else:
                 colour = np.zeros((len(known), 4), np.float32)  # and how much it weighs
                 if filled:
                     colour[:, :3], colour[:, 3] = known[:, -3:] * np.float32(FILLED), FILLED
                 for column, number in enumerate(numbers):
-                    sample = photos[number].sampled(known[:, 1 + 3 * column : 3 + 3 * column])
+                    sample = photos[number].sample(known[:, 1 + 3 * column : 3 + 3 * column])
                     weight = np.maximum(known[:, 3 + 3 * column], LEAST_WEIGHT) * sample[:, 3]
                     sample[:, 3] = 1
                     colour += sample * weight[:, None]
