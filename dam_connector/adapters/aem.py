@@ -44,7 +44,7 @@ STATUS_BY_STATE = {
     VersionState.REJECTED: "rejected",
 }
 CHANGES_REQUESTED = "changesRequested"  # superseded and withdrawn: AEM does not deliver it, nobody reviews it
-VERDICT_BY_STATUS = {"approved": Verdict.APPROVED, "rejected": Verdict.REJECTED}
+DECISION_BY_STATUS = {"approved": Verdict.APPROVED, "rejected": Verdict.REJECTED}
 KEYS_URL = "https://static.adobeioevents.com"
 KEY_PATH_PATTERN = re.compile(r"/[A-Za-z0-9_./-]{1,200}\.pem")
 MAX_KEY_BYTES = 16_384
@@ -58,7 +58,7 @@ class FolderExists(Refused):
 
 
 class Aem(ApiClient):
-    """A `Dam` on AEM Assets. The reference of a version is the path of its main asset, which carries the review."""
+    """A `Dam` on AEM Assets. The reference of a version is the path of its main asset."""
 
     vendor = "aem"
     capabilities = DamCapabilities(has_webhooks=True, poll_interval_s=POLL_INTERVAL_S)
@@ -84,7 +84,7 @@ class Aem(ApiClient):
         self._known_folders: set[str] = set()
 
     def push(self, request: PushRequest, blobs: Blobs) -> str:
-        """Upload the files that are missing. The main file comes last: who sees it sees the complete version."""
+        """Upload the missing files. The main file comes last, so that the version is complete then."""
         version, main_file = request.version, request.version.ordered_files[0]
         folder = self._create_folders(request)
         for file in sorted(version.channel_files, key=lambda f: f == main_file):
@@ -92,7 +92,8 @@ class Aem(ApiClient):
                 self._upload(folder, file, blobs.get(file.sha256))
         path = f"{folder}/{main_file.name}"
         if "connector:id" not in self._read_metadata(path, "push")[0]:
-            metadata = {f"connector:{name}": value for name, value in version_metadata(version, request.product).items()}
+            facts = version_metadata(version, request.product)
+            metadata = {f"connector:{name}": value for name, value in facts.items()}
             metadata |= {
                 "dc:title": version_title(version, request.product),
                 "connector:review_url": request.review_url,
@@ -119,10 +120,10 @@ class Aem(ApiClient):
         our_state = parse_state(metadata.get("connector:state"), self.vendor)
         if status == STATUS_BY_STATE.get(our_state, CHANGES_REQUESTED):
             return RemoteState(state=our_state)
-        if status not in VERDICT_BY_STATUS:
+        if status not in DECISION_BY_STATUS:
             return RemoteState(state=VersionState.IN_REVIEW)
         decision = Decision(
-            verdict=VERDICT_BY_STATUS[status],
+            verdict=DECISION_BY_STATUS[status],
             by=modified_by or "a reviewer in aem",
             note=str(metadata.get("connector:note") or ""),
         )

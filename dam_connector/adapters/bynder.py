@@ -172,7 +172,7 @@ class Bynder(NoWebhooks, ApiClient):
         media: Mapping[str, Any] | None,
         asset_id: str,
     ) -> str:
-        """Save the file as a new media, or as the newest version of the asset's media; return the media id."""
+        """Save the file as a new media or as the newest version of `media`; return the media id."""
         import_id = self._import_file(file, blobs.get(file.sha256))
         values = {
             "id": asset_id,
@@ -290,7 +290,7 @@ class Bynder(NoWebhooks, ApiClient):
         """Download an additional file of a media, or with an empty `attachment_id` its main file."""
         below = f"{attachment_id}/" if attachment_id else ""
         answer = self.request_json("GET", f"/api/v4/media/{media_id}/download/{below}", operation)
-        return self._http.get(str(answer.get("s3_file")), max_bytes=MAX_FILE_BYTES, vendor=self.vendor).body
+        return self._http.get(str(answer.get("s3_file")), max_bytes=MAX_FILE_BYTES, vendor=self.vendor)
 
     def _value(self, media: Mapping[str, Any], name: str) -> str:
         """Return the value of a metaproperty by our name for it; Bynder may give it as a list."""

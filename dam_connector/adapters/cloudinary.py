@@ -34,7 +34,7 @@ MODERATION_BY_STATE: dict[VersionState, str] = {
     VersionState.REJECTED: "rejected",
 }
 DEFAULT_MODERATION = "approved"  # of all other states
-VERDICT_BY_MODERATION = {"approved": Verdict.APPROVED, "rejected": Verdict.REJECTED}
+DECISION_BY_MODERATION = {"approved": Verdict.APPROVED, "rejected": Verdict.REJECTED}
 SIGNATURE_MAX_AGE = timedelta(hours=2)  # as Cloudinary recommends
 POLL_INTERVAL_S = 120.0
 PAGE_SIZE = 100
@@ -65,7 +65,7 @@ class Cloudinary(ApiClient):
         self._clock = context.clock
 
     def push(self, request: PushRequest, blobs: Blobs) -> str:
-        """Upload the files. The main file comes last: who sees it sees the complete version."""
+        """Upload the files. The main file comes last, so that the version is complete then."""
         main_file = request.version.ordered_files[0]
         for file in request.version.channel_files:
             if file != main_file:
@@ -99,10 +99,10 @@ class Cloudinary(ApiClient):
         our_state = parse_state(context.get(STATE_KEY), self.vendor)
         if status == MODERATION_BY_STATE.get(our_state, DEFAULT_MODERATION):
             return RemoteState(state=our_state)
-        if status not in VERDICT_BY_MODERATION:
+        if status not in DECISION_BY_MODERATION:
             return RemoteState(state=VersionState.IN_REVIEW)
         decision = Decision(
-            verdict=VERDICT_BY_MODERATION[status],
+            verdict=DECISION_BY_MODERATION[status],
             by=str(moderation.get("by") or "a moderator in cloudinary"),
             note=str(context.get("note") or ""),
         )
@@ -117,7 +117,7 @@ class Cloudinary(ApiClient):
         since = parse_timestamp(cursor) or datetime(2000, 1, 1, tzinfo=UTC)
         found = [
             (moderated_at, ref)
-            for status in VERDICT_BY_MODERATION
+            for status in DECISION_BY_MODERATION
             for moderated_at, ref in self._moderated_by_others(status)
             if moderated_at > since
         ]

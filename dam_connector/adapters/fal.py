@@ -1,8 +1,12 @@
-"""fal's queue: many models behind one interface, each with its own words, which plugin.json maps. Facts: docs/connections/fal.md."""
+"""The provider adapter for fal: many models behind one queue, each with its own input and output fields.
+
+plugin.json maps the fields of the model that is used. Facts and setup: docs/connections/fal.md.
+"""
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -47,40 +51,47 @@ from dam_connector.ports import (
 BASE_URL = "https://queue.fal.run"
 KEYS_URL = "https://rest.alpha.fal.ai/.well-known/jwks.json"
 KINDS = {"picture": RunKind.IMAGE, "model": RunKind.MODEL}
-USUAL = {
+DEFAULT_MAPPING = {  # the input template and the path of the file addresses in the answer
     "picture": ({"image_url": "{{image}}", "prompt": "{{prompt}}"}, "images.*.url"),
     "model": ({"image_url": "{{image}}"}, "model_mesh.url"),
 }
-TAKEN = ("image/jpeg", "image/png", "image/webp")
-MAX_UPLOAD = 20_000_000
-SELDOM_S = 20.0
-_STATES = {"IN_QUEUE": RemoteTaskState.WAITING, "IN_PROGRESS": RemoteTaskState.RUNNING, "COMPLETED": RemoteTaskState.SUCCEEDED}
-_PARTS = ("request_id", "status_url", "response_url", "cancel_url")
-_SIGNED = ("request-id", "user-id", "timestamp")
+IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")
+MAX_UPLOAD_BYTES = 20_000_000
+POLL_INTERVAL_S = 3.0
+POLL_INTERVAL_WITH_WEBHOOKS_S = 20.0
+_STATES = {
+    "IN_QUEUE": RemoteTaskState.WAITING,
+    "IN_PROGRESS": RemoteTaskState.RUNNING,
+    "COMPLETED": RemoteTaskState.SUCCEEDED,
+}
+_REF_PARTS = ("request_id", "status_url", "response_url", "cancel_url")
+_SIGNED_HEADERS = ("request-id", "user-id", "timestamp")
 
 
 class Fal(ProviderClient):
-    """Tasks by the addresses that the queue gives for them."""
+    """A `Provider` on fal's queue.
+
+    The reference of a task is its request id and the addresses that the queue gave for it, with spaces between.
+    """
 
     vendor = "fal"
 
     def __init__(self, context: AdapterContext, options: Mapping[str, Any]) -> None:
-        super().__init__(
-            context,
-            str(options.get("base_url", BASE_URL)),
-            {"Authorization": f"Key {context.secret(str(options.get('api_key', 'env/FAL_KEY')))}"},
-        )
-        makes = choice_option(options, "makes", "picture", KINDS)
-        self.model, self._usd = str(options.get("model", "")), number_option(options, "usd_per_task", 0.05, 0, 100)
+        api_key = context.secret(str(options.get("api_key", "env/FAL_KEY")))
+        base_url = str(options.get("base_url", BASE_URL))
+        super().__init__(context, base_url, {"Authorization": f"Key {api_key}"})
+        self.model = str(options.get("model", ""))
         if not self.model or "://" in self.model or ".." in self.model:
             raise ConfigError("model: name one, such as fal-ai/trellis")
-        self._input, self._output = (
-            options.get("input", USUAL[makes][0]),
-            str(options.get("output", USUAL[makes][1])),
-        )
+        makes = choice_option(options, "makes", "picture", KINDS)
+        default_input, default_output = DEFAULT_MAPPING[makes]
+        self._input = options.get("input", default_input)
+        self._output_path = str(options.get("output", default_output))
         check_template(self._input, "input")
-        hook = urlencode({"fal_webhook": f"{context.public_url}/webhooks/{context.name}"})
-        self._hook = f"?{hook}" if options.get("webhook") else ""
+        self._usd_per_task = number_option(options, "usd_per_task", 0.05, 0, 100)
+        uses_webhooks = bool(options.get("webhook"))
+        webhook = urlencode({"fal_webhook": f"{context.public_url}/webhooks/{context.name}"})
+        self._webhook_query = f"?{webhook}" if uses_webhooks else ""
         self._keys = PublishedKeys(
             context,
             "fal",
@@ -93,113 +104,122 @@ class Fal(ProviderClient):
             concurrency=int(number_option(options, "concurrency", 10, 1, 1000)),
             can_cancel=True,
             takes_prompts="{{prompt}}" in str(self._input),
-            has_webhooks=bool(self._hook),
-            poll_interval_s=SELDOM_S if self._hook else 3.0,
+            has_webhooks=uses_webhooks,
+            poll_interval_s=POLL_INTERVAL_WITH_WEBHOOKS_S if uses_webhooks else POLL_INTERVAL_S,
         )
 
     def estimate(self, request: GenerationRequest) -> float:
-        return self._usd
+        return self._usd_per_task
 
     def submit(self, request: GenerationRequest) -> RemoteTask:
-        pictures = {
-            view: data_uri(data)
-            for view, data in self.select_pictures(request, self.capabilities.views, TAKEN, MAX_UPLOAD).items()
-        }
-        said = self.request_json(
-            "POST", f"/{self.model}{self._hook}", SUBMIT, json=fill_template(self._input, request, pictures)
-        )
-        parts = [said.get(name) for name in _PARTS]
-        if not all(isinstance(each, str) and each and " " not in each for each in parts):
+        selected = self.select_pictures(request, self.capabilities.views, IMAGE_TYPES, MAX_UPLOAD_BYTES)
+        data_uris = {view: data_uri(data) for view, data in selected.items()}
+        body = fill_template(self._input, request, data_uris)
+        answer = self.request_json("POST", f"/{self.model}{self._webhook_query}", SUBMIT, json=body)
+        parts = [answer.get(name) for name in _REF_PARTS]
+        if not all(isinstance(part, str) and part and " " not in part for part in parts):
             raise SubmitUnknown("fal", SUBMIT, "the answer names no task")
-        return RemoteTask(ref=" ".join(map(str, parts)), state=RemoteTaskState.WAITING, request_id=str(parts[0]))
+        ref = " ".join(map(str, parts))
+        return RemoteTask(ref=ref, state=RemoteTaskState.WAITING, request_id=str(parts[0]))
 
     def poll(self, refs: Sequence[str]) -> dict[str, RemoteTask]:
         found = {}
         for ref in refs:
             try:
-                found[ref] = self._task(ref, self.request_json("GET", _of(ref, "status_url"), "poll"))
+                status = self.request_json("GET", _ref_part(ref, "status_url"), "poll")
             except NotFound:
                 continue
+            found[ref] = self._to_task(ref, status)
         return found
 
-    def _task(self, ref: str, said: Mapping[str, Any]) -> RemoteTask:
-        status = str(said.get("status"))
-        state = _STATES.get(status, RemoteTaskState.UNKNOWN)
-        if state is RemoteTaskState.SUCCEEDED and said.get("error"):
-            return RemoteTask(ref=ref, state=RemoteTaskState.FAILED, cost_usd=0.0, error=str(said["error"])[:300])
-        cost = self._usd if state is RemoteTaskState.SUCCEEDED else None
-        return RemoteTask(
-            ref=ref,
-            state=state,
-            cost_usd=cost,
-            error=f"the status {status[:40]!r} is none we know" if state is RemoteTaskState.UNKNOWN else "",
-        )
-
     def fetch(self, ref: str) -> tuple[bytes, ...]:
-        model = self.capabilities.kinds == (RunKind.MODEL,)
-        most, what = (MAX_MODEL_BYTES, self.check_glb) if model else (MAX_PICTURE_BYTES, self.check_picture)
-
-        def links() -> list[str]:
-            return extract(self.request_json("GET", _of(ref, "response_url"), "fetch"), self._output, "fal")
-
-        def link(number: int) -> str:
-            found = links()
-            if number >= len(found):
-                raise BadOutput("fal", "fetch", f"the answer has fewer files at {self._output} than before")
-            return found[number]
-
-        count = 1 if model else len(links())
-        return tuple(self.download(lambda number=n: link(number), what, most) for n in range(count))  # type: ignore[misc]
+        """Download the one model, or all pictures; ask for new links where they expired."""
+        is_model = self.capabilities.kinds == (RunKind.MODEL,)
+        max_bytes = MAX_MODEL_BYTES if is_model else MAX_PICTURE_BYTES
+        check = self.check_glb if is_model else self.check_picture
+        count = 1 if is_model else len(self._file_urls(ref))
+        return tuple(
+            self.download(partial(self._file_url, ref, number), check, max_bytes) for number in range(count)
+        )
 
     def cancel(self, ref: str) -> bool:
         try:
-            self.request("PUT", _of(ref, "cancel_url"), "cancel")
-        except (Refused, NotFound):  # ALREADY_COMPLETED
+            self.request("PUT", _ref_part(ref, "cancel_url"), "cancel")
+        except (Refused, NotFound):  # fal says ALREADY_COMPLETED
             return False
         return True
 
     def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
-        given = {name: inbound.headers.get(f"x-fal-webhook-{name}", "") for name in (*_SIGNED, "signature")}
-        stamp = given["timestamp"]
-        if not all(given.values()) or not stamp.isascii() or not stamp.isdigit() or len(stamp) > 12:
+        names = (*_SIGNED_HEADERS, "signature")
+        headers = {name: inbound.headers.get(f"x-fal-webhook-{name}", "") for name in names}
+        timestamp = headers["timestamp"]
+        if (
+            not all(headers.values())
+            or not timestamp.isascii()
+            or not timestamp.isdigit()
+            or len(timestamp) > 12
+        ):
             raise DeliveryError(400, "a header X-Fal-Webhook-... is missing or malformed")
-        if abs(inbound.received_at - datetime.fromtimestamp(int(stamp), UTC)) > TOLERANCE:
+        if abs(inbound.received_at - datetime.fromtimestamp(int(timestamp), UTC)) > TOLERANCE:
             raise DeliveryError(401, "the signature is more than five minutes old")
-        message = "\n".join(
-            [*(given[name] for name in _SIGNED), hashlib.sha256(inbound.body).hexdigest()]
-        ).encode()
-        if not self._keys.verify(lambda key: _fits(key, given["signature"], message)):
+        body_hash = hashlib.sha256(inbound.body).hexdigest()
+        message = "\n".join([*(headers[name] for name in _SIGNED_HEADERS), body_hash]).encode()
+        if not self._keys.verify(lambda key: _is_signed_by(key, headers["signature"], message)):
             raise DeliveryError(401, "the signature matches none of fal's keys")
-        return VerifiedWebhook(key=given["request-id"][:200])
+        return VerifiedWebhook(key=headers["request-id"][:200])
 
     def parse_webhook(self, inbound: InboundWebhook) -> str:
-        said = parse_json(inbound.body, "fal")
-        if not isinstance(said, dict) or not isinstance(said.get("request_id"), str):
+        message = parse_json(inbound.body, "fal")
+        if not isinstance(message, dict) or not isinstance(message.get("request_id"), str):
             raise BadOutput("fal", "webhook", "it names no task")
-        return str(said["request_id"])
+        return str(message["request_id"])
 
     def error_for(self, reply: HttpResponse, operation: str) -> AdapterError:
-        words = f"HTTP {reply.status}: {excerpt(reply)}"
+        reason = f"HTTP {reply.status}: {excerpt(reply)}"
         if reply.status == 403 and (b"balance" in reply.body.lower() or b"locked" in reply.body.lower()):
-            return OutOfCredit("fal", operation, words)
+            return OutOfCredit("fal", operation, reason)
         if reply.headers.get("x-fal-retryable", "").lower() == "true":
-            return RateLimited("fal", operation, words, retry_after_s=reply.retry_after_s(5.0))
+            return RateLimited("fal", operation, reason, retry_after_s=reply.retry_after_s(5.0))
         return super().error_for(reply, operation)
 
+    def _file_urls(self, ref: str) -> list[str]:
+        answer = self.request_json("GET", _ref_part(ref, "response_url"), "fetch")
+        return extract(answer, self._output_path, "fal")
 
-def _of(ref: str, name: str) -> str:
-    return ref.split(" ")[_PARTS.index(name)]
+    def _file_url(self, ref: str, number: int) -> str:
+        urls = self._file_urls(ref)
+        if number >= len(urls):
+            raise BadOutput("fal", "fetch", f"the answer has fewer files at {self._output_path} than before")
+        return urls[number]
+
+    def _to_task(self, ref: str, answer: Mapping[str, Any]) -> RemoteTask:
+        status = str(answer.get("status"))
+        state = _STATES.get(status, RemoteTaskState.UNKNOWN)
+        if state is RemoteTaskState.SUCCEEDED and answer.get("error"):
+            error = str(answer["error"])[:300]
+            return RemoteTask(ref=ref, state=RemoteTaskState.FAILED, cost_usd=0.0, error=error)
+        return RemoteTask(
+            ref=ref,
+            state=state,
+            cost_usd=self._usd_per_task if state is RemoteTaskState.SUCCEEDED else None,
+            error=f"unknown status {status[:40]!r}" if state is RemoteTaskState.UNKNOWN else "",
+        )
 
 
-def _fits(key: Ed25519PublicKey, sign: str, message: bytes) -> bool:
+def _ref_part(ref: str, name: str) -> str:
+    return ref.split(" ")[_REF_PARTS.index(name)]
+
+
+def _is_signed_by(key: Ed25519PublicKey, signature: str, message: bytes) -> bool:
     try:
-        key.verify(bytes.fromhex(sign), message)
+        key.verify(bytes.fromhex(signature), message)
     except (InvalidSignature, ValueError):
         return False
     return True
 
 
 def connect(options: Mapping[str, Any], context: AdapterContext) -> Fal:
+    """Open the adapter with the options of plugin.json."""
     check_options(
         options,
         "api_key",

@@ -1,4 +1,7 @@
-"""Hunyuan3D on a server of one's own: a model from one picture. Facts, and where its licence does not reach: docs/connections/hunyuan3d.md."""
+"""The provider adapter for a self-hosted Hunyuan3D: a model from one picture.
+
+Facts, and the regions that its licence excludes: docs/connections/hunyuan3d.md.
+"""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -18,31 +21,36 @@ from dam_connector.ports import GenerationRequest, ProviderCapabilities, RemoteT
 
 BASE_URL = "http://127.0.0.1:8081"
 VIEWS = ("front",)
-TAKEN = ("image/jpeg", "image/png", "image/webp")
-MAX_UPLOAD = 20_000_000
+IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")
+MAX_UPLOAD_BYTES = 20_000_000
 _RUNNING = ("processing", "texturing")
 
 
 class Hunyuan3D(ProviderClient):
-    """Tasks by uid. It bills nothing, so that a lost answer is simply asked again; a uid that it lost says "processing" for ever."""
+    """A `Provider` on Hunyuan3D. The reference of a task is its uid.
+
+    Tasks cost nothing, so that a lost submission is simply repeated. The server answers "processing" for ever
+    for a uid that it does not know.
+    """
 
     vendor = "hunyuan3d"
 
     def __init__(
         self,
         context: AdapterContext,
+        *,
         base_url: str,
         texture: bool,
-        steps: int,
-        resolution: int,
-        minutes: float,
+        inference_steps: int,
+        octree_resolution: int,
+        task_timeout_min: float,
         concurrency: int,
     ) -> None:
         super().__init__(context, base_url, {})
-        self._how = {
+        self._parameters = {
             "texture": texture,
-            "num_inference_steps": steps,
-            "octree_resolution": resolution,
+            "num_inference_steps": inference_steps,
+            "octree_resolution": octree_resolution,
             "guidance_scale": 5.0,
             "type": "glb",
         }
@@ -50,7 +58,7 @@ class Hunyuan3D(ProviderClient):
             views=VIEWS,
             concurrency=concurrency,
             is_idempotent=True,
-            task_timeout_s=60 * minutes,
+            task_timeout_s=60 * task_timeout_min,
             poll_interval_s=2.0,
             submit_timeout_s=60.0,
         )
@@ -59,56 +67,50 @@ class Hunyuan3D(ProviderClient):
         return 0.0
 
     def submit(self, request: GenerationRequest) -> RemoteTask:
-        (_, picture), *_ = self.select_pictures(request, VIEWS, TAKEN, MAX_UPLOAD).items()
+        (picture,) = self.select_pictures(request, VIEWS, IMAGE_TYPES, MAX_UPLOAD_BYTES).values()
         body = {
-            **self._how,
+            **self._parameters,
             "image": base64.b64encode(picture).decode(),
             "seed": request.seed,
             "face_count": request.max_triangles,
         }
-        return RemoteTask(
-            ref=self.task_ref(self.request_json("POST", "/send", SUBMIT, json=body), "uid"), state=RemoteTaskState.WAITING
-        )
+        answer = self.request_json("POST", "/send", SUBMIT, json=body)
+        return RemoteTask(ref=self.task_ref(answer, "uid"), state=RemoteTaskState.WAITING)
 
     def poll(self, refs: Sequence[str]) -> dict[str, RemoteTask]:
-        found = {}
-        for ref in refs:
-            said = self._said(ref, "poll")
-            status = str(said.get("status"))
-            if status == "completed":
-                found[ref] = RemoteTask(
-                    ref=ref, state=RemoteTaskState.SUCCEEDED, progress=100, cost_usd=0.0, files=(self._glb(said),)
-                )
-            elif status in _RUNNING:
-                found[ref] = RemoteTask(ref=ref, state=RemoteTaskState.RUNNING)
-            else:
-                found[ref] = RemoteTask(
-                    ref=ref, state=RemoteTaskState.UNKNOWN, error=f"the status {status[:40]!r} is none we know"
-                )
-        return found
+        return {ref: self._to_task(ref, self._get_status(ref, "poll")) for ref in refs}
 
     def fetch(self, ref: str) -> tuple[bytes, ...]:
-        return (self._glb(self._said(ref, "fetch")),)
-
-    def _said(self, ref: str, operation: str) -> dict[str, Any]:
-        return self.request_json("GET", f"/status/{ref}", operation, max_bytes=MAX_MODEL_BYTES)
-
-    def _glb(self, said: Mapping[str, Any]) -> bytes:
-        if "model_base64" not in said:
-            raise BadOutput("hunyuan3d", "fetch", "the answer holds no model")
-        return self.check_glb(self.decode_base64(said["model_base64"]))
+        return (self._decode_glb(self._get_status(ref, "fetch")),)
 
     def error_for(self, reply: HttpResponse, operation: str) -> AdapterError:
-        if reply.status == 404 and b"error_code" in reply.body:  # how it says that something broke
+        if reply.status != 404:
+            return super().error_for(reply, operation)
+        if b"error_code" in reply.body:  # the server reports its own failures with status 404
             return Refused("hunyuan3d", operation, f"HTTP 404: {excerpt(reply)}")
-        return (
-            NotFound("hunyuan3d", operation, excerpt(reply))
-            if reply.status == 404
-            else super().error_for(reply, operation)
-        )
+        return NotFound("hunyuan3d", operation, excerpt(reply))
+
+    def _to_task(self, ref: str, answer: Mapping[str, Any]) -> RemoteTask:
+        status = str(answer.get("status"))
+        if status == "completed":
+            files = (self._decode_glb(answer),)
+            state = RemoteTaskState.SUCCEEDED
+            return RemoteTask(ref=ref, state=state, progress=100, cost_usd=0.0, files=files)
+        if status in _RUNNING:
+            return RemoteTask(ref=ref, state=RemoteTaskState.RUNNING)
+        return RemoteTask(ref=ref, state=RemoteTaskState.UNKNOWN, error=f"unknown status {status[:40]!r}")
+
+    def _get_status(self, ref: str, operation: str) -> dict[str, Any]:
+        return self.request_json("GET", f"/status/{ref}", operation, max_bytes=MAX_MODEL_BYTES)
+
+    def _decode_glb(self, answer: Mapping[str, Any]) -> bytes:
+        if "model_base64" not in answer:
+            raise BadOutput("hunyuan3d", "fetch", "the answer has no model")
+        return self.check_glb(self.decode_base64(answer["model_base64"]))
 
 
 def connect(options: Mapping[str, Any], context: AdapterContext) -> Hunyuan3D:
+    """Open the adapter with the options of plugin.json."""
     check_options(
         options,
         "base_url",
@@ -123,8 +125,8 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> Hunyuan3D:
         context,
         base_url=str(options.get("base_url", BASE_URL)),
         texture=bool(options.get("texture", True)),
-        steps=int(number_option(options, "num_inference_steps", 5, 1, 100)),
-        resolution=int(number_option(options, "octree_resolution", 256, 16, 1024)),
-        minutes=number_option(options, "longest_minutes", 20, 1, 600),
+        inference_steps=int(number_option(options, "num_inference_steps", 5, 1, 100)),
+        octree_resolution=int(number_option(options, "octree_resolution", 256, 16, 1024)),
+        task_timeout_min=number_option(options, "longest_minutes", 20, 1, 600),
         concurrency=int(number_option(options, "concurrency", 1, 1, 100)),
     )

@@ -1,4 +1,4 @@
-"""The built-in DAM adapter. Versions lie in our own database and blob storage; people review on our own pages."""
+"""The built-in DAM adapter: versions lie in our own storage, and people review them on our own pages."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from dam_connector.ports import Blobs, DamCapabilities, LibraryStore, PushReques
 
 
 class Library(NoWebhooks):
-    """A `Dam` in our own database. Records refer to files by their SHA-256; the bytes are in the blob storage."""
+    """A `Dam` in our own database. Its records refer to files in the blob storage by SHA-256."""
 
     capabilities = DamCapabilities(is_reviewed_here=True)
 

@@ -1,7 +1,8 @@
 """The DAM adapter for ResourceSpace. Each version is a resource; its archive state carries the review.
 
 USDZ files and pictures are alternative files of the resource. The user's private key signs each request.
-ResourceSpace sends no webhooks: the adapter polls its log of state changes. Facts: docs/connections/resourcespace.md.
+ResourceSpace sends no webhooks: the adapter polls its log of state changes.
+Facts and setup: docs/connections/resourcespace.md.
 """
 
 import hashlib
@@ -80,8 +81,8 @@ class ResourceSpace(NoWebhooks, ApiClient):
     def write_state(self, ref: str, state: VersionState, decision: Decision | None = None) -> None:
         resource = self._get_resource(ref, "write_state")
         if decision and (field := self._fields.get("decision")):
-            verdict = f"{decision.verdict.value} by {decision.by}"
-            text = "; ".join(filter(None, [verdict, ", ".join(decision.reasons), decision.note]))
+            summary = f"{decision.verdict.value} by {decision.by}"
+            text = "; ".join(filter(None, [summary, ", ".join(decision.reasons), decision.note]))
             self._call("update_field", "write_state", resource=ref, field=field, value=text)
         if str(resource.get("archive")) != self._labels[state]:
             data = json.dumps({"archive": int(self._labels[state])})
@@ -155,7 +156,7 @@ class ResourceSpace(NoWebhooks, ApiClient):
         return str(ref)
 
     def _add_alternative_file(self, ref: str, file: VersionFile) -> str:
-        """Announce an alternative file of a resource; return its own reference, under which it is uploaded."""
+        """Announce an alternative file of a resource; return the reference to upload it with."""
         description: dict[str, Any] = {
             "name": file.name,
             "description": file.role.value,

@@ -1,9 +1,10 @@
-"""Tripo, v3: image to model, one view or several. Facts: docs/connections/tripo.md."""
+"""The provider adapter for Tripo, API v3: a model from one to four views. Facts: docs/connections/tripo.md."""
 
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option, number_option
@@ -40,26 +41,37 @@ from dam_connector.ports import (
 BASE_URL = "https://openapi.tripo3d.ai"
 MODEL = "v3.1-20260211"
 USD_PER_CREDIT = 0.01
-CREDITS = {"standard": 30, "detailed": 40, "extreme": 50}  # textured, by texture quality
-MOST_FACES = {"v3.1": 1_500_000, "v3.0": 1_000_000, "v2.5": 500_000, "P1": 20_000, "P2": 50_000}
+CREDITS_BY_QUALITY = {"standard": 30, "detailed": 40, "extreme": 50}  # of a textured model
+MAX_FACES_BY_FAMILY = {"v3.1": 1_500_000, "v3.0": 1_000_000, "v2.5": 500_000, "P1": 20_000, "P2": 50_000}
 VIEWS = ("front", "back", "left", "right")
-TAKEN = ("image/jpeg", "image/png", "image/webp")
-MAX_UPLOAD = 20_000_000
-MOST_LOOKS = 100  # tasks of one look
-BUSY_S, RATE_S, SELDOM_S = 10.0, 5.0, 20.0
-_STATES = {"queued": RemoteTaskState.WAITING, "running": RemoteTaskState.RUNNING, "success": RemoteTaskState.SUCCEEDED}
+IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")
+MAX_UPLOAD_BYTES = 20_000_000
+MAX_TASKS_PER_POLL = 100
+BUSY_RETRY_S = 10.0
+RATE_LIMIT_RETRY_S = 5.0
+POLL_INTERVAL_S = 4.0
+POLL_INTERVAL_WITH_WEBHOOKS_S = 20.0
+_STATES = {
+    "queued": RemoteTaskState.WAITING,
+    "running": RemoteTaskState.RUNNING,
+    "success": RemoteTaskState.SUCCEEDED,
+}
 _FAILED = ("failed", "cancelled", "banned", "expired", "unknown")
-_NO_CREDIT, _NO_TASK, _BUSY = 2010, 2001, 2000
+_CODE_NO_CREDIT, _CODE_NO_TASK, _CODE_BUSY = 2010, 2001, 2000
 
 
 class Tripo(ProviderClient):
-    """Tasks by Tripo's own ids. There is no key that makes a repeated submission harmless, and no list to find a lost one in."""
+    """A `Provider` on Tripo. The reference of a task is Tripo's id.
+
+    Tripo has no idempotency key for submissions, and no list of tasks in which to find a lost one.
+    """
 
     vendor = "tripo"
 
     def __init__(
         self,
         context: AdapterContext,
+        *,
         api_key: str,
         base_url: str,
         model: str,
@@ -68,24 +80,23 @@ class Tripo(ProviderClient):
         webhook_secret: str,
     ) -> None:
         super().__init__(context, base_url, {"Authorization": f"Bearer {api_key}"})
-        self.model, self._quality, self._webhook_secret = model, texture_quality, webhook_secret
+        self.model, self._texture_quality, self._webhook_secret = model, texture_quality, webhook_secret
         self.capabilities = ProviderCapabilities(
             views=VIEWS,
             has_balance=True,
-            tasks_per_poll=MOST_LOOKS,
+            tasks_per_poll=MAX_TASKS_PER_POLL,
             concurrency=concurrency,
             has_webhooks=bool(webhook_secret),
-            poll_interval_s=SELDOM_S if webhook_secret else 4.0,
+            poll_interval_s=POLL_INTERVAL_WITH_WEBHOOKS_S if webhook_secret else POLL_INTERVAL_S,
         )
 
     def estimate(self, request: GenerationRequest) -> float:
-        return CREDITS[self._quality] * USD_PER_CREDIT
+        return CREDITS_BY_QUALITY[self._texture_quality] * USD_PER_CREDIT
 
     def submit(self, request: GenerationRequest) -> RemoteTask:
-        tokens = {
-            view: self._upload(view, data)
-            for view, data in self.select_pictures(request, VIEWS, TAKEN, MAX_UPLOAD).items()
-        }
+        pictures = self.select_pictures(request, VIEWS, IMAGE_TYPES, MAX_UPLOAD_BYTES)
+        tokens = {view: self._upload(view, data) for view, data in pictures.items()}
+        family = self.model.partition("-")[0]
         body: dict[str, Any] = {
             "model": self.model,
             "texture": True,
@@ -93,99 +104,63 @@ class Tripo(ProviderClient):
             "model_seed": request.seed,
             "texture_seed": request.seed,
         }
-        family = self.model.partition("-")[0]
-        body["face_limit"] = min(request.max_triangles, MOST_FACES.get(family, request.max_triangles))
+        max_faces = MAX_FACES_BY_FAMILY.get(family, request.max_triangles)
+        body["face_limit"] = min(request.max_triangles, max_faces)
         if family != "v2.5":
-            body["texture_quality"] = self._quality
-        body |= (
-            {"inputs": [{view: token} for view, token in tokens.items()]}
-            if len(tokens) > 1
-            else {"input": tokens["front"]}
-        )
-        said = self._data(
-            "POST",
-            f"/v3/generation/{'multiview' if len(tokens) > 1 else 'image'}-to-model",
-            SUBMIT,
-            json=body,
-        )
-        return RemoteTask(ref=self.task_ref(said, "task_id"), state=RemoteTaskState.WAITING)
-
-    def _upload(self, view: str, picture: bytes) -> str:
-        token = self._data("POST", "/v3/files", "upload", files=[picture_part("file", view, picture)]).get(
-            "file_token"
-        )
-        if not isinstance(token, str):
-            raise BadOutput("tripo", "upload", "the answer has no file_token")
-        return token
+            body["texture_quality"] = self._texture_quality
+        if len(tokens) > 1:
+            endpoint = "multiview-to-model"
+            body["inputs"] = [{view: token} for view, token in tokens.items()]
+        else:
+            endpoint = "image-to-model"
+            body["input"] = tokens["front"]
+        answer = self._request_data("POST", f"/v3/generation/{endpoint}", SUBMIT, json=body)
+        return RemoteTask(ref=self.task_ref(answer, "task_id"), state=RemoteTaskState.WAITING)
 
     def poll(self, refs: Sequence[str]) -> dict[str, RemoteTask]:
-        tasks = self._data("POST", "/v3/tasks/list", "poll", json={"task_ids": list(refs)}).get("tasks")
+        answer = self._request_data("POST", "/v3/tasks/list", "poll", json={"task_ids": list(refs)})
+        tasks = answer.get("tasks")
         if not isinstance(tasks, list):
-            raise BadOutput("tripo", "poll", "the answer lists no tasks")
-        return {str(t["task_id"]): _task(t) for t in tasks if isinstance(t, dict) and "task_id" in t}
+            raise BadOutput("tripo", "poll", "the answer has no list of tasks")
+        known = (task for task in tasks if isinstance(task, dict) and "task_id" in task)
+        return {str(task["task_id"]): _to_task(task) for task in known}
 
     def fetch(self, ref: str) -> tuple[bytes, ...]:
-        def link() -> str:  # signed, for minutes: each look gives a fresh one
-            output = self._data("GET", f"/v3/tasks/{ref}", "fetch").get("output")
-            url = output.get("model_url") if isinstance(output, dict) else None
-            if not isinstance(url, str):
-                raise BadOutput("tripo", "fetch", "the task names no model")
-            return url
-
-        return (self.download(link, self.check_glb, MAX_MODEL_BYTES),)
+        return (self.download(partial(self._model_url, ref), self.check_glb, MAX_MODEL_BYTES),)
 
     def balance(self) -> float:
-        left = to_usd(self._data("GET", "/v3/account/balance", "balance").get("balance"), USD_PER_CREDIT)
-        if left is None:
+        answer = self._request_data("GET", "/v3/account/balance", "balance")
+        balance_usd = to_usd(answer.get("balance"), USD_PER_CREDIT)
+        if balance_usd is None:
             raise BadOutput("tripo", "balance", "the answer has no balance")
-        return left
+        return balance_usd
 
     def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
-        given = dict(
-            each.partition("=")[::2] for each in inbound.headers.get("tripo-webhook-signature", "").split(",")
-        )
-        stamp, sign, key = (
-            given.get("t", ""),
-            given.get("v1", ""),
-            inbound.headers.get("tripo-webhook-delivery", ""),
-        )
+        header = inbound.headers.get("tripo-webhook-signature", "")  # e.g. `t=1790000000,v1=3a1f...`
+        parts = dict(part.partition("=")[::2] for part in header.split(","))
+        timestamp, signature = parts.get("t", ""), parts.get("v1", "")
+        key = inbound.headers.get("tripo-webhook-delivery", "")
         if not self._webhook_secret:
             raise DeliveryError(401, "this connection has no webhook_secret")
-        if not key or not stamp.isascii() or not stamp.isdigit() or len(stamp) > 12:
+        if not key or not timestamp.isascii() or not timestamp.isdigit() or len(timestamp) > 12:
             raise DeliveryError(
                 400, "Tripo-Webhook-Signature or Tripo-Webhook-Delivery is missing or malformed"
             )
-        if abs(inbound.received_at - datetime.fromtimestamp(int(stamp), UTC)) > TOLERANCE:
+        if abs(inbound.received_at - datetime.fromtimestamp(int(timestamp), UTC)) > TOLERANCE:
             raise DeliveryError(401, "the signature is more than five minutes old")
-        expected = hmac.new(
-            self._webhook_secret.encode(), f"{stamp}.".encode() + inbound.body, hashlib.sha256
-        ).hexdigest()
-        if not hmac.compare_digest(sign.encode(), expected.encode()):
+        signed = f"{timestamp}.".encode() + inbound.body
+        expected = hmac.new(self._webhook_secret.encode(), signed, hashlib.sha256).hexdigest()
+        if not hmac.compare_digest(signature.encode(), expected.encode()):
             raise DeliveryError(401, "the signature does not match webhook_secret")
         return VerifiedWebhook(key=key)
 
     def parse_webhook(self, inbound: InboundWebhook) -> str:
-        said = parse_json(inbound.body, "tripo")
-        data = said.get("data") if isinstance(said, dict) else None
+        message = parse_json(inbound.body, "tripo")
+        data = message.get("data") if isinstance(message, dict) else None
         ref = data.get("task_id") if isinstance(data, dict) else None
         if not isinstance(ref, str):
-            raise BadOutput("tripo", "webhook", "it names no task")  # such as balance.low
+            raise BadOutput("tripo", "webhook", "it names no task")  # e.g. the message `balance.low`
         return ref
-
-    def _data(self, method: str, path: str, operation: str, **more: Any) -> dict[str, Any]:
-        """The reply's data. Raises: as the port says."""
-        reply = self.request(method, path, operation, **more)
-        body = self.parse_object(reply, operation)
-        code = body.get("code")
-        if code != 0:
-            lost = operation == SUBMIT and not isinstance(code, int)
-            raise (
-                SubmitUnknown("tripo", operation, "the answer cannot be read")
-                if lost
-                else self.error_for(reply, operation)
-            )
-        data = body.get("data")
-        return data if isinstance(data, dict) else {}
 
     def error_for(self, reply: HttpResponse, operation: str) -> AdapterError:
         try:
@@ -193,40 +168,82 @@ class Tripo(ProviderClient):
         except BadOutput:
             return super().error_for(reply, operation)
         code, trace = body.get("code"), reply.headers.get("x-tripo-trace-id", "")
-        words = f"HTTP {reply.status}, code {code}: {str(body.get('message', ''))[:200]}" + (
-            f" (trace {trace[:60]})" if trace else ""
-        )
-        if reply.status == 429 and code == _BUSY:
-            return Busy("tripo", operation, words, retry_after_s=reply.retry_after_s(BUSY_S))
+        reason = f"HTTP {reply.status}, code {code}: {str(body.get('message', ''))[:200]}"
+        if trace:
+            reason += f" (trace {trace[:60]})"
+        if reply.status == 429 and code == _CODE_BUSY:
+            return Busy("tripo", operation, reason, retry_after_s=reply.retry_after_s(BUSY_RETRY_S))
         if reply.status == 429:
-            return RateLimited("tripo", operation, words, retry_after_s=reply.retry_after_s(RATE_S))
-        if code == _NO_CREDIT:
-            return OutOfCredit("tripo", operation, words)
-        return NotFound("tripo", operation, words) if code == _NO_TASK else super().error_for(reply, operation)
+            return RateLimited(
+                "tripo", operation, reason, retry_after_s=reply.retry_after_s(RATE_LIMIT_RETRY_S)
+            )
+        if code == _CODE_NO_CREDIT:
+            return OutOfCredit("tripo", operation, reason)
+        if code == _CODE_NO_TASK:
+            return NotFound("tripo", operation, reason)
+        return super().error_for(reply, operation)
+
+    def _upload(self, view: str, picture: bytes) -> str:
+        """Upload a picture; return the token of it for a submission."""
+        files = [picture_part("file", view, picture)]
+        token = self._request_data("POST", "/v3/files", "upload", files=files).get("file_token")
+        if not isinstance(token, str):
+            raise BadOutput("tripo", "upload", "the answer has no file_token")
+        return token
+
+    def _model_url(self, ref: str) -> str:
+        """Return a freshly signed link to the model of a task; it is valid for minutes."""
+        output = self._request_data("GET", f"/v3/tasks/{ref}", "fetch").get("output")
+        url = output.get("model_url") if isinstance(output, dict) else None
+        if not isinstance(url, str):
+            raise BadOutput("tripo", "fetch", "the task names no model")
+        return url
+
+    def _request_data(self, method: str, path: str, operation: str, **more: Any) -> dict[str, Any]:
+        """Send a request; return the `data` of the answer, or raise the error of its `code`."""
+        reply = self.request(method, path, operation, **more)
+        body = self.parse_object(reply, operation)
+        code = body.get("code")
+        if code != 0:
+            if operation == SUBMIT and not isinstance(code, int):
+                raise SubmitUnknown("tripo", operation, "the answer cannot be read")
+            raise self.error_for(reply, operation)
+        data = body.get("data")
+        return data if isinstance(data, dict) else {}
 
 
-def _task(said: Mapping[str, Any]) -> RemoteTask:
-    status = str(said.get("status"))
+def _to_task(answer: Mapping[str, Any]) -> RemoteTask:
+    status = str(answer.get("status"))
     state = RemoteTaskState.FAILED if status in _FAILED else _STATES.get(status, RemoteTaskState.UNKNOWN)
-    error = f"{said.get('error_code', '')} {said.get('error_message', '') or status}".strip()[:300]
+    error = f"{answer.get('error_code', '')} {answer.get('error_message', '') or status}".strip()[:300]
     return RemoteTask(
-        ref=str(said["task_id"]),
+        ref=str(answer["task_id"]),
         state=state,
-        progress=int(said.get("progress") or 0),
-        cost_usd=to_usd(said.get("credits_consumed"), USD_PER_CREDIT),
-        model=str(said.get("model") or said.get("model_version") or ""),
+        progress=int(answer.get("progress") or 0),
+        cost_usd=to_usd(answer.get("credits_consumed"), USD_PER_CREDIT),
+        model=str(answer.get("model") or answer.get("model_version") or ""),
         error="" if state in _STATES.values() else error,
     )
 
 
 def connect(options: Mapping[str, Any], context: AdapterContext) -> Tripo:
-    check_options(options, "api_key", "base_url", "model", "texture_quality", "concurrency", "webhook_secret", *BUDGET_OPTIONS)
+    """Open the adapter with the options of plugin.json."""
+    check_options(
+        options,
+        "api_key",
+        "base_url",
+        "model",
+        "texture_quality",
+        "concurrency",
+        "webhook_secret",
+        *BUDGET_OPTIONS,
+    )
     return Tripo(
         context,
         api_key=context.secret(str(options.get("api_key", "env/TRIPO_API_KEY"))),
         base_url=str(options.get("base_url", BASE_URL)),
         model=str(options.get("model", MODEL)),
-        texture_quality=choice_option(options, "texture_quality", "standard", CREDITS),
+        texture_quality=choice_option(options, "texture_quality", "standard", CREDITS_BY_QUALITY),
         concurrency=int(number_option(options, "concurrency", 10, 1, 1000)),
         webhook_secret=context.secret(str(options["webhook_secret"])) if "webhook_secret" in options else "",
     )

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from dam_connector.adapters import setup_module
-from dam_connector.adapters.directus.preparation import Preparation
+from dam_connector.adapters.directus.setup import Preparation
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.ids import AssetId, RunId, Sku, VersionId
 from dam_connector.domain.issue import Report

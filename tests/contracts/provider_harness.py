@@ -199,7 +199,7 @@ def _openai_images(context: AdapterContext) -> ProviderHarness:
         failed=failed,
         polls=False,
         patient=True,
-        failed_words="not to be had",
+        failed_words="not usable",
         reports_unknown_status=False,
         excluded_faults=("submit flood",),
     )

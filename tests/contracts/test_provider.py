@@ -119,7 +119,7 @@ def test_every_fault_of_a_submission_is_told_apart(
     harness: ProviderHarness, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if fault == "slow" and harness.patient:
-        monkeypatch.setattr(f"dam_connector.adapters.{harness.name}.PATIENCE_S", harness.context.http.timeout_s)
+        monkeypatch.setattr(f"dam_connector.adapters.{harness.name}.REQUEST_TIMEOUT_S", harness.context.http.timeout_s)
     provider = harness.adapter()
     harness.fake.faults["submit"] = [fault]
     with pytest.raises(SUBMISSIONS[fault]) as told:

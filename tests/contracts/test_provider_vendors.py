@@ -365,7 +365,7 @@ def test_a_picture_that_was_paid_for_and_cannot_be_had_is_on_the_bill(vendor: Ve
     openai = h.adapter()
     h.fake.faults["task"] = ["dead link"]
     lost = openai.submit(generation_request(RunKind.IMAGE))
-    assert lost.state is RemoteTaskState.FAILED and "not to be had" in lost.error and lost.cost_usd == 0.19
+    assert lost.state is RemoteTaskState.FAILED and "not usable" in lost.error and lost.cost_usd == 0.19
     h.fake.faults["cdn"] = ["half"]
     assert openai.submit(generation_request(RunKind.IMAGE)).state is RemoteTaskState.SUCCEEDED  # asked for again
 
@@ -373,7 +373,7 @@ def test_a_picture_that_was_paid_for_and_cannot_be_had_is_on_the_bill(vendor: Ve
 def test_a_5xx_is_asked_again_only_where_the_admin_says_so(
     vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dam_connector.adapters.openai_images.PAUSE_S", 0)
+    monkeypatch.setattr("dam_connector.adapters.openai_images.RETRY_PAUSE_S", 0)
     h = vendor("openai_images")
     h.fake.faults["submit"] = ["500", "500", "500"]
     with pytest.raises(SubmitUnknown):

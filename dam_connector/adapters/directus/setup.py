@@ -1,25 +1,26 @@
-"""What Directus needs for us: a collection with its files, a folder, roles for reviewers and for us, a flow that calls our webhook.
+"""Setup of a Directus for the connector: collections, a folder view, roles for reviewers and for us, a flow.
 
-Every id is made from a name, so that what is there is found, by us and by a second run.
+`dam-connector connect dam directus` lists the missing records before it creates any. Every id is derived
+from a name, so that a second run finds the records of the first one.
 """
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from dam_connector.adapters.common.api_client import ApiClient
 from dam_connector.adapters.common.context import AdapterContext
-from dam_connector.adapters.directus.preparation import Preparation
 from dam_connector.errors import NotFound, Refused
 
-SPACE = uuid.UUID("0f3f1a52-7d52-5c0e-8f8a-3d0b6b1f9a44")
-STATES = {"in_review": "In review", "approved": "Approved", "rejected": "Rejected"}
-OURS = {
+ID_NAMESPACE = uuid.UUID("0f3f1a52-7d52-5c0e-8f8a-3d0b6b1f9a44")  # our own, for ids derived from names
+REVIEW_STATES = {"in_review": "In review", "approved": "Approved", "rejected": "Rejected"}
+LATER_STATES = {  # the connector sets them; reviewers may set `withdrawn` too
     "published": "Published",
     "superseded": "Superseded",
     "withdrawn": "Withdrawn",
-}  # what only we say, but for the last
-TEXTS = (
+}
+TEXT_FIELDS = (
     "sku",
     "name",
     "category",
@@ -36,77 +37,91 @@ TEXTS = (
 SECRET_IN_FLOW = "{{$env.CONNECTOR_SECRET}}"
 BY_HAND = (
     "Give reviewers the role `DAM reviewer` (Settings, Users).",
-    "Make a user with the role `DAM connector` and a static token, and put that token where plugin.json refers to: it may do no more than it must.",
-    "Start Directus with CONNECTOR_SECRET=(the webhook_secret) and FLOWS_ENV_ALLOW_LIST=CONNECTOR_SECRET, so that its flow can send it; "
-    "with IMPORT_IP_DENY_LIST= where this connector has a private address.",
+    "Create a user with the role `DAM connector` and a static token. Store that token where plugin.json "
+    "refers to; the role has only the permissions that the connector needs.",
+    "Start Directus with CONNECTOR_SECRET=(the webhook_secret) and FLOWS_ENV_ALLOW_LIST=CONNECTOR_SECRET, so "
+    "that its flow can send the secret. Add IMPORT_IP_DENY_LIST= where this connector has a private address.",
 )
 
 
-class _Directus(ApiClient):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """One record that the connector needs in Directus."""
+
+    description: str  # in words, e.g. "role `DAM reviewer`"
+    exists: bool
+    create: Callable[[], None]  # call it where the record does not exist; raises AdapterError
+
+
+class _SetupClient(ApiClient):
     vendor = "directus"
 
-    def there(self, path: str) -> bool:
-        """Whether something is there; Directus says 403 of what is not."""
+    def exists(self, path: str) -> bool:
+        """Return whether a record exists; Directus answers 403 for one that does not."""
         try:
             return bool(self.request_json("GET", path, "setup").get("data"))
         except (NotFound, Refused):
             return False
 
-    def make(self, path: str, body: Mapping[str, Any]) -> None:
+    def create(self, path: str, body: Mapping[str, Any]) -> None:
         self.request("POST", path, "setup", json=body)
 
-
-def prepare(options: Mapping[str, Any], context: AdapterContext, hook_url: str) -> Iterator[Preparation]:
-    """Each thing that is needed there, and whether it is there. options: those of the connection; its token must be an admin's. Raises: AdapterError."""
-    there = _Directus(
-        context.http,
-        str(options["base_url"]),
-        {"Authorization": f"Bearer {context.secret(str(options.get('token', 'env/DIRECTUS_TOKEN')))}"},
-    )
-    if not (
-        there.request_json("GET", "/users/me?fields=role.id,role.policies.policy.admin_access", "setup").get(
-            "data"
+    def preparation(
+        self, description: str, record_path: str, create_path: str, body: Mapping[str, Any]
+    ) -> Preparation:
+        """Look for a record; return it with the request that creates it."""
+        return Preparation(
+            description=description,
+            exists=self.exists(record_path),
+            create=lambda: self.create(create_path, body),
         )
-        or {}
-    ).get("role"):
+
+
+def prepare(options: Mapping[str, Any], context: AdapterContext, webhook_url: str) -> Iterator[Preparation]:
+    """Yield everything that the connector needs in Directus, and whether it exists.
+
+    Args:
+        options: the options of the connection in plugin.json; its token must be an admin's.
+        webhook_url: the address that the flow calls when somebody changes a row.
+
+    Raises:
+        AdapterError: Directus cannot be reached, or the token is not an admin's.
+    """
+    token = context.secret(str(options.get("token", "env/DIRECTUS_TOKEN")))
+    client = _SetupClient(context.http, str(options["base_url"]), {"Authorization": f"Bearer {token}"})
+    user_path = "/users/me?fields=role.id,role.policies.policy.admin_access"
+    if not (client.request_json("GET", user_path, "setup").get("data") or {}).get("role"):
         raise Refused(
             "directus",
             "setup",
-            "the token is no admin's; set up with an admin's token, and run with the connector's own",
+            "the token is not an admin's; set up with an admin's token, and run with the connector's own",
         )
     name = str(options.get("collection", "asset_versions"))
-    yield _one(
-        there,
+    yield client.preparation(
         f"collection `{name}`: a row for each version",
         f"/collections/{name}",
         "/collections",
-        collection(name),
+        version_collection(name),
     )
-    join = f"{name}_files"
-    yield _one(
-        there,
-        f"collection `{join}`: which files belong to which version",
-        f"/collections/{join}",
+    junction = f"{name}_files"
+    yield client.preparation(
+        f"collection `{junction}`: which files belong to which version",
+        f"/collections/{junction}",
         "/collections",
-        join_of(name),
+        files_collection(name),
     )
     for relation in relations(name):
-        path = f"/relations/{relation['collection']}/{relation['field']}"
-        yield _one(
-            there, f"relation {relation['collection']}.{relation['field']}", path, "/relations", relation
-        )
-    yield _gallery(there, name)
+        place = f"{relation['collection']}/{relation['field']}"
+        description = f"relation {relation['collection']}.{relation['field']}"
+        yield client.preparation(description, f"/relations/{place}", "/relations", relation)
+    yield _card_view(client, name)
     for role, permissions in ROLES.items():
-        yield from _role(there, role, permissions(name))
-    yield from _flow(there, name, hook_url)
+        yield from _role(client, role, permissions(name))
+    yield _flow(client, name, webhook_url)
 
 
-def _one(there: _Directus, what: str, look: str, path: str, body: Mapping[str, Any]) -> Preparation:
-    return Preparation(description=what, exists=there.there(look), create=lambda: there.make(path, body))
-
-
-def _id(text: str) -> str:
-    return str(uuid.uuid5(SPACE, text))
+def _derived_id(name: str) -> str:
+    return str(uuid.uuid5(ID_NAMESPACE, name))
 
 
 def _field(
@@ -120,10 +135,10 @@ def _field(
     }
 
 
-def collection(name: str) -> dict[str, Any]:
-    """The rows: what a reviewer sees and may change stands first."""
-    shown = {"special": ["file"], "readonly": True, "display": "image", "options": {"crop": False}}
-    states = [{"text": text, "value": value} for value, text in {**STATES, **OURS}.items()]
+def version_collection(name: str) -> dict[str, Any]:
+    """Return the collection with a row for each version; the fields for reviewers come first."""
+    preview = {"special": ["file"], "readonly": True, "display": "image", "options": {"crop": False}}
+    states = [{"text": text, "value": value} for value, text in {**REVIEW_STATES, **LATER_STATES}.items()]
     fields = [
         _field("id", "uuid", schema={"is_primary_key": True}, meta={"hidden": True, "readonly": True}),
         _field(
@@ -132,7 +147,7 @@ def collection(name: str) -> dict[str, Any]:
             schema={"is_unique": True, "is_nullable": False},
             meta={"hidden": True, "readonly": True},
         ),
-        _field("preview", "uuid", interface="file-image", width="full", meta=shown),
+        _field("preview", "uuid", interface="file-image", width="full", meta=preview),
         _field(
             "status",
             "string",
@@ -140,7 +155,7 @@ def collection(name: str) -> dict[str, Any]:
             meta={"options": {"choices": states}, "display": "labels"},
         ),
         _field("reject_reason", "text", interface="input-multiline", width="full"),
-        *[_field(text, "text", meta={"readonly": True}) for text in TEXTS],
+        *[_field(text, "text", meta={"readonly": True}) for text in TEXT_FIELDS],
         _field("review_url", "text", width="full", meta={"readonly": True}),
         _field(
             "files", "alias", interface="files", width="full", meta={"special": ["files"], "readonly": True}
@@ -166,14 +181,15 @@ def collection(name: str) -> dict[str, Any]:
     ]
     meta = {
         "icon": "view_in_ar",
-        "note": "What dam-connector made, for review",
+        "note": "Assets from dam-connector, for review",
         "display_template": "{{title}} {{status}}",
         "sort_field": None,
     }
     return {"collection": name, "schema": {}, "meta": meta, "fields": fields}
 
 
-def join_of(name: str) -> dict[str, Any]:
+def files_collection(name: str) -> dict[str, Any]:
+    """Return the junction collection that assigns files to versions."""
     fields = [
         _field(
             "id",
@@ -193,18 +209,19 @@ def join_of(name: str) -> dict[str, Any]:
 
 
 def relations(name: str) -> list[dict[str, Any]]:
-    join = f"{name}_files"
+    """Return the relations between versions, files and users."""
+    junction = f"{name}_files"
     ends = {"one_field": "files", "junction_field": "directus_files_id"}
     return [
         {
-            "collection": join,
+            "collection": junction,
             "field": f"{name}_id",
             "related_collection": name,
             "meta": ends,
             "schema": {"on_delete": "CASCADE"},
         },
         {
-            "collection": join,
+            "collection": junction,
             "field": "directus_files_id",
             "related_collection": "directus_files",
             "meta": {"junction_field": f"{name}_id"},
@@ -225,46 +242,50 @@ def relations(name: str) -> list[dict[str, Any]]:
     ]
 
 
-def _reads(*collections: str) -> list[dict[str, Any]]:
+def _read_permissions(*collections: str) -> list[dict[str, Any]]:
     return [
         {"collection": each, "action": "read", "permissions": {}, "fields": ["*"]} for each in collections
     ]
 
 
-def _reviewer(name: str) -> list[dict[str, Any]]:
-    """Reads all, and says approved or rejected of what is in review, or withdrawn of what is live."""
-    may = {"_or": [{"status": {"_in": ["in_review"]}}, {"status": {"_eq": "published"}}]}
-    said = {"status": {"_in": ["approved", "rejected", "withdrawn"]}}
+def _reviewer_permissions(name: str) -> list[dict[str, Any]]:
+    """Return the permissions of reviewers.
+
+    They read everything. They approve or reject versions in review, and withdraw published ones.
+    """
+    changeable = {"_or": [{"status": {"_in": ["in_review"]}}, {"status": {"_eq": "published"}}]}
+    allowed = {"status": {"_in": ["approved", "rejected", "withdrawn"]}}
     update = {
         "collection": name,
         "action": "update",
-        "permissions": may,
-        "validation": said,
+        "permissions": changeable,
+        "validation": allowed,
         "fields": ["status", "reject_reason"],
     }
-    return [*_reads(name, f"{name}_files", "directus_files", "directus_folders"), update]
+    return [*_read_permissions(name, f"{name}_files", "directus_files", "directus_folders"), update]
 
 
-def _connector(name: str) -> list[dict[str, Any]]:
-    everything: list[dict[str, Any]] = [
+def _connector_permissions(name: str) -> list[dict[str, Any]]:
+    """Return the permissions of the connector: all on its own collections and files, the names of users."""
+    writes: list[dict[str, Any]] = [
         {"collection": each, "action": action, "permissions": {}, "fields": ["*"]}
         for each in (name, f"{name}_files", "directus_files", "directus_folders")
         for action in ("create", "update", "delete")
     ]
-    people = {
+    users = {
         "collection": "directus_users",
         "action": "read",
         "permissions": {},
         "fields": ["id", "first_name", "last_name", "email"],
     }
-    return [*_reads(name, f"{name}_files", "directus_files", "directus_folders"), *everything, people]
+    return [*_read_permissions(name, f"{name}_files", "directus_files", "directus_folders"), *writes, users]
 
 
-ROLES = {"DAM reviewer": _reviewer, "DAM connector": _connector}
+ROLES = {"DAM reviewer": _reviewer_permissions, "DAM connector": _connector_permissions}
 
 
-def _gallery(there: _Directus, name: str) -> Preparation:
-    """Versions as cards with their pictures, those that wait first, for everybody who has not arranged them otherwise."""
+def _card_view(client: _SetupClient, name: str) -> Preparation:
+    """Prepare the default view: cards with previews, newest first, for users without a view of their own."""
     cards = {
         "size": 3,
         "icon": "view_in_ar",
@@ -278,75 +299,69 @@ def _gallery(there: _Directus, name: str) -> Preparation:
         "tabular": {"fields": ["preview", "title", "status", "report", "date_created"]},
     }
     body = {"collection": name, "layout": "cards", "layout_options": {"cards": cards}, "layout_query": query}
-    look = f"/presets?filter[collection][_eq]={name}&filter[user][_null]=true&filter[role][_null]=true&filter[bookmark][_null]=true"
-    return _one(there, "how they are listed: as cards with their pictures", look, "/presets", body)
+    unset = "&".join(f"filter[{field}][_null]=true" for field in ("user", "role", "bookmark"))
+    record_path = f"/presets?filter[collection][_eq]={name}&{unset}"
+    return client.preparation("default view: cards with previews", record_path, "/presets", body)
 
 
-def _role(there: _Directus, role: str, permissions: list[dict[str, Any]]) -> Iterator[Preparation]:
-    policy, role_id = _id(f"policy:{role}"), _id(f"role:{role}")
-
-    app = role == "DAM reviewer"
-    made = {
-        "id": policy,
+def _role(client: _SetupClient, role: str, permissions: list[dict[str, Any]]) -> Iterator[Preparation]:
+    """Yield a policy with these permissions, and the role that has the policy."""
+    policy_id, role_id = _derived_id(f"policy:{role}"), _derived_id(f"role:{role}")
+    policy = {
+        "id": policy_id,
         "name": role,
         "icon": "badge",
-        "app_access": app,
+        "app_access": role == "DAM reviewer",
         "admin_access": False,
         "permissions": permissions,
     }
-    yield _one(
-        there, f"policy `{role}`: {len(permissions)} permissions", f"/policies/{policy}", "/policies", made
-    )
-    body = {"id": role_id, "name": role, "icon": "verified", "policies": [{"policy": policy}]}
-    yield _one(there, f"role `{role}`", f"/roles/{role_id}", "/roles", body)
+    description = f"policy `{role}`: {len(permissions)} permissions"
+    yield client.preparation(description, f"/policies/{policy_id}", "/policies", policy)
+    body = {"id": role_id, "name": role, "icon": "verified", "policies": [{"policy": policy_id}]}
+    yield client.preparation(f"role `{role}`", f"/roles/{role_id}", "/roles", body)
 
 
-def _flow(there: _Directus, name: str, hook_url: str) -> Iterator[Preparation]:
-    """A flow that calls our webhook whenever somebody changes a row."""
-    flow, operation = _id("flow"), _id("operation")
+def _flow(client: _SetupClient, name: str, webhook_url: str) -> Preparation:
+    """Prepare the flow that calls our webhook when somebody changes a row."""
+    flow_id, operation_id = _derived_id("flow"), _derived_id("operation")
+    flow = {
+        "id": flow_id,
+        "name": "Notify dam-connector",
+        "icon": "webhook",
+        "status": "active",
+        "trigger": "event",
+        "options": {"type": "action", "scope": ["items.update"], "collections": [name]},
+    }
+    headers = [
+        {"header": "X-Webhook-Secret", "value": SECRET_IN_FLOW},
+        {"header": "Content-Type", "value": "application/json"},
+    ]
+    request = {
+        "method": "POST",
+        "url": webhook_url,
+        "headers": headers,
+        "body": '{"collection": "{{$trigger.collection}}", "keys": {{$trigger.keys}}}',
+    }
+    operation = {
+        "id": operation_id,
+        "flow": flow_id,
+        "key": "tell",
+        "name": "Notify",
+        "type": "request",
+        "position_x": 19,
+        "position_y": 1,
+        "options": request,
+    }
 
-    def make() -> None:
-        if there.there(f"/flows/{flow}"):  # an earlier try broke off
-            there.request("DELETE", f"/flows/{flow}", "setup")
-        trigger = {"type": "action", "scope": ["items.update"], "collections": [name]}
-        there.make(
-            "/flows",
-            {
-                "id": flow,
-                "name": "Tell dam-connector",
-                "icon": "webhook",
-                "status": "active",
-                "trigger": "event",
-                "options": trigger,
-            },
-        )
-        headers = [
-            {"header": "X-Webhook-Secret", "value": SECRET_IN_FLOW},
-            {"header": "Content-Type", "value": "application/json"},
-        ]
-        request = {
-            "method": "POST",
-            "url": hook_url,
-            "headers": headers,
-            "body": '{"collection": "{{$trigger.collection}}", "keys": {{$trigger.keys}}}',
-        }
-        there.make(
-            "/operations",
-            {
-                "id": operation,
-                "flow": flow,
-                "key": "tell",
-                "name": "Tell",
-                "type": "request",
-                "position_x": 19,
-                "position_y": 1,
-                "options": request,
-            },
-        )
-        there.request("PATCH", f"/flows/{flow}", "setup", json={"operation": operation})
+    def create() -> None:
+        if client.exists(f"/flows/{flow_id}"):  # an earlier run was interrupted between the requests
+            client.request("DELETE", f"/flows/{flow_id}", "setup")
+        client.create("/flows", flow)
+        client.create("/operations", operation)
+        client.request("PATCH", f"/flows/{flow_id}", "setup", json={"operation": operation_id})
 
-    yield Preparation(
-        description=f"flow `Tell dam-connector`: POST {hook_url}",
-        exists=there.there(f"/flows/{flow}?filter[operation][_nnull]=true&fields=operation"),
-        create=make,
+    return Preparation(
+        description=f"flow `Notify dam-connector`: POST {webhook_url}",
+        exists=client.exists(f"/flows/{flow_id}?filter[operation][_nnull]=true&fields=operation"),
+        create=create,
     )
