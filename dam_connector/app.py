@@ -43,12 +43,12 @@ from dam_connector.web import (
     webhooks,
 )
 from dam_connector.web.rate_limit import RateLimiter
-from dam_connector.web.request_context import PEOPLE, csrf, problem
+from dam_connector.web.request_context import PAGE_BLUEPRINTS, csrf, error_response
 from dam_connector.wiring import Services, build_services
-from schemas.common import problems as as_lines
+from schemas.common import problem_lines as as_lines
 
 log = structlog.get_logger()
-MAX_BODY = 8_388_608
+MAX_BODY_BYTES = 8_388_608
 _PAGE_CSP = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; connect-src 'self' blob: data:; "
     "worker-src blob:; font-src 'self'; form-action 'self'; base-uri 'none'"
@@ -61,7 +61,7 @@ def create_app(services: Services) -> Flask:
     settings = services.settings
     app.config.update(
         SECRET_KEY=settings.secret("env/DAM_CONNECTOR_SECRET_KEY"),
-        MAX_CONTENT_LENGTH=MAX_BODY,
+        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=settings.public.startswith("https://"),
@@ -83,7 +83,7 @@ def create_app(services: Services) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["services"] = services
     app.extensions["rate_limiter"] = RateLimiter()
-    receiver = _receiver(services)
+    receiver = _create_receiver(services)
     app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/webhooks": receiver.wsgi_app})  # type: ignore[method-assign]
     if settings.trusted_proxies:
         n = settings.trusted_proxies
@@ -108,14 +108,14 @@ def create_app(services: Services) -> Flask:
         app.register_blueprint(blueprint)
     csrf.exempt(api.bp)  # guards itself: a bearer token needs no CSRF token
     _handle_errors(app)
-    app.after_request(_secure)
+    app.after_request(_add_headers)
     return app
 
 
-def _receiver(services: Services) -> Flask:
+def _create_receiver(services: Services) -> Flask:
     """The webhooks' own small application."""
     app = Flask("dam_connector.receiver", static_folder=None)
-    app.config.update(MAX_CONTENT_LENGTH=MAX_BODY)
+    app.config.update(MAX_CONTENT_LENGTH=MAX_BODY_BYTES)
     app.json.compact = True  # type: ignore[attr-defined]
     app.extensions["services"] = services
     app.extensions["rate_limiter"] = RateLimiter()
@@ -126,26 +126,26 @@ def _receiver(services: Services) -> Flask:
 
 def _handle_errors(app: Flask) -> None:
     app.register_error_handler(
-        DeliveryError, lambda e: problem(e.status, _NAMES.get(e.status, "refused"), str(e))
+        DeliveryError, lambda e: error_response(e.status, ERROR_NAMES.get(e.status, "refused"), str(e))
     )
-    app.register_error_handler(StateConflict, lambda e: _answer(409, str(e)))
-    app.register_error_handler(NotFound, lambda e: _answer(404, str(e)))
-    app.register_error_handler(Refused, lambda e: _answer(422, str(e)))
-    app.register_error_handler(Unavailable, lambda e: _answer(503, str(e)))
-    app.register_error_handler(RateLimited, _too_soon)
-    app.register_error_handler(AdapterError, lambda e: _answer(502, str(e)))
-    app.register_error_handler(ConfigError, _misconfigured)
+    app.register_error_handler(StateConflict, lambda e: _respond_error(409, str(e)))
+    app.register_error_handler(NotFound, lambda e: _respond_error(404, str(e)))
+    app.register_error_handler(Refused, lambda e: _respond_error(422, str(e)))
+    app.register_error_handler(Unavailable, lambda e: _respond_error(503, str(e)))
+    app.register_error_handler(RateLimited, _retry_later)
+    app.register_error_handler(AdapterError, lambda e: _respond_error(502, str(e)))
+    app.register_error_handler(ConfigError, _rules_or_settings_error)
     app.register_error_handler(
         CSRFError,
-        lambda e: _answer(
+        lambda e: _respond_error(
             400, "The form is too old or came from elsewhere. Go back, reload the page and try again."
         ),
     )
     app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(Exception, _unexpected)
+    app.register_error_handler(Exception, _unexpected_error)
 
 
-_NAMES = {
+ERROR_NAMES = {
     400: "bad_request",
     401: "unauthorized",
     403: "forbidden",
@@ -162,14 +162,14 @@ _NAMES = {
 }
 
 
-def _answer(code: int, message: str, lines: list[str] | None = None) -> ResponseReturnValue:
+def _respond_error(code: int, message: str, lines: list[str] | None = None) -> ResponseReturnValue:
     """JSON for machines, a page for people."""
     if (
         request.path.startswith("/api/")
         or request.script_root == "/webhooks"
         or request.accept_mimetypes.best == "application/json"
     ):
-        return problem(code, _NAMES.get(code, "error"), message, lines)
+        return error_response(code, ERROR_NAMES.get(code, "error"), message, lines)
     return render_template("error.html", code=code, message=message), code
 
 
@@ -182,7 +182,7 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
     )
     lines = list(as_lines(messages, None)) if messages else []
     answer = make_response(
-        _answer(
+        _respond_error(
             code,
             "the request does not fit; see problems" if lines else str(error.description or error.name),
             lines,
@@ -196,25 +196,27 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
     return answer
 
 
-def _too_soon(error: RateLimited) -> ResponseReturnValue:
+def _retry_later(error: RateLimited) -> ResponseReturnValue:
     answer = make_response(
-        _answer(409 if isinstance(error, Busy) else 503, f"{error}; try again in {error.retry_after_s:g} s")
+        _respond_error(
+            409 if isinstance(error, Busy) else 503, f"{error}; try again in {error.retry_after_s:g} s"
+        )
     )
     answer.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
     return answer
 
 
-def _misconfigured(error: ConfigError) -> ResponseReturnValue:
+def _rules_or_settings_error(error: ConfigError) -> ResponseReturnValue:
     log.error("misconfigured", problems=list(error.problems))
-    return _answer(503, "This is not configured yet: " + "; ".join(error.problems))
+    return _respond_error(503, "This is not configured yet: " + "; ".join(error.problems))
 
 
-def _unexpected(error: Exception) -> ResponseReturnValue:
+def _unexpected_error(error: Exception) -> ResponseReturnValue:
     log.exception("request_failed", path=request.path)
-    return _answer(500, "Something went wrong on our side; the log has the details.")
+    return _respond_error(500, "Something went wrong on our side; the log has the details.")
 
 
-def _secure(response: Response) -> Response:
+def _add_headers(response: Response) -> Response:
     headers = response.headers
     headers.setdefault("X-Content-Type-Options", "nosniff")
     headers.setdefault("Referrer-Policy", "same-origin")
@@ -226,7 +228,9 @@ def _secure(response: Response) -> Response:
     if request.endpoint == "static":
         headers["Cache-Control"] = "public, max-age=86400"
     elif "Cache-Control" not in headers:
-        headers["Cache-Control"] = "no-store" if request.blueprint in (*PEOPLE, "auth", "api") else "no-cache"
+        headers["Cache-Control"] = (
+            "no-store" if request.blueprint in (*PAGE_BLUEPRINTS, "auth", "api") else "no-cache"
+        )
     return response
 
 

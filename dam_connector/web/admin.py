@@ -10,23 +10,23 @@ from dam_connector.usecases.broker import PAUSED
 from dam_connector.usecases.connections import PORTS
 from dam_connector.usecases.provider_orders import budget
 from dam_connector.web import formatting
-from dam_connector.web.request_context import PAGE, requires, services
+from dam_connector.web.request_context import PAGE_SIZE, requires, services
 
 bp = Blueprint("admin", __name__)
-KINDS = {
+PORT_PURPOSES = {
     "pim": "Where products come from",
     "dam": "Where assets lie and are reviewed",
     "channel": "Where they go live",
     "provider": "Who generates",
 }
-SENDERS = ("pim", "dam", "provider")  # that may send webhooks
+WEBHOOK_PORTS = ("pim", "dam", "provider")  # that may send webhooks
 
 
 @bp.get("/runs")
 @requires(UserRole.VIEWER)
 def runs() -> ResponseReturnValue:
     state = request.args.get("state", "")
-    found = services().runs.page(state=state, before=request.args.get("cursor", ""), limit=PAGE)
+    found = services().runs.page(state=state, before=request.args.get("cursor", ""), limit=PAGE_SIZE)
     ids = {r.sku: record.id for r in found if (record := services().products.get(r.sku))}
     return render_template(
         "runs.html",
@@ -34,7 +34,7 @@ def runs() -> ResponseReturnValue:
         state=state,
         by_state=services().runs.counts(),
         product_ids=ids,
-        next=found[-1].id if len(found) == PAGE else None,
+        next=found[-1].id if len(found) == PAGE_SIZE else None,
     )
 
 
@@ -52,13 +52,13 @@ def retry(run_id: str) -> ResponseReturnValue:
 @requires(UserRole.VIEWER)
 def deliveries() -> ResponseReturnValue:
     state = request.args.get("state", "")
-    found = services().inbox.page(state=state, before=request.args.get("cursor", ""), limit=PAGE)
+    found = services().inbox.page(state=state, before=request.args.get("cursor", ""), limit=PAGE_SIZE)
     return render_template(
         "deliveries.html",
         deliveries=found,
         state=state,
         by_state=services().inbox.counts(),
-        next=found[-1].id if len(found) == PAGE else None,
+        next=found[-1].id if len(found) == PAGE_SIZE else None,
     )
 
 
@@ -66,7 +66,7 @@ def deliveries() -> ResponseReturnValue:
 @requires(UserRole.VIEWER)
 def delivery(delivery_id: str) -> ResponseReturnValue:
     found = services().inbox.get(delivery_id) or abort(404)
-    return render_template("delivery.html", d=found, body=formatting.pretty(found.inbound.body))
+    return render_template("delivery.html", d=found, body=formatting.pretty_body(found.inbound.body))
 
 
 @bp.post("/deliveries/<delivery_id>/replay")
@@ -82,12 +82,12 @@ def replay(delivery_id: str) -> ResponseReturnValue:
 def spend() -> ResponseReturnValue:
     """What providers cost, and how much of their caps is used."""
     s = services()
-    tables = [(by, s.spend.by(by)) for by in ("batch", "category", "deliverable")]
+    tables = [(by, s.spend.totals_by(by)) for by in ("batch", "category", "deliverable")]
     return render_template(
         "spend.html",
         budgets={name: budget(s, name) for name in s.rules.current().provider},
-        unknown=s.spend.listed("unknown"),
-        waiting=s.spend.listed("waiting"),
+        unknown=s.spend.tasks_in_state("unknown"),
+        waiting=s.spend.tasks_in_state("waiting"),
         paused={name: s.notes.get(PAUSED + name) for name in s.rules.current().provider},
         tables=tables,
         labels={b.id: b.name for b in s.batches.page(limit=200)},
@@ -115,8 +115,8 @@ def connections() -> ResponseReturnValue:
     return render_template(
         "connections.html",
         ports={port: getattr(rules, port) for port in PORTS},
-        words=KINDS,
-        senders=SENDERS,
+        words=PORT_PURPOSES,
+        senders=WEBHOOK_PORTS,
         public=s.settings.public,
         at=at,
         count=count,
@@ -127,7 +127,7 @@ def connections() -> ResponseReturnValue:
 
 @bp.post("/connections/mend")
 @requires(UserRole.ADMIN)
-def mend() -> ResponseReturnValue:
+def repair() -> ResponseReturnValue:
     """Put one finding of the last comparison right."""
     s = services()
     _, _, found = reconciliation.kept(s)

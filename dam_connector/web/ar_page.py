@@ -19,7 +19,7 @@ CHANNEL_ADAPTER = "viewer"
 @bp.get("/ar/<sku>")
 def page(sku: str) -> ResponseReturnValue:
     """The product in 3D, in the room, at its real size."""
-    record, versions = _published(sku)
+    record, versions = _live_versions(sku)
     model = next((v for v in versions if v.file("glb")), None)
     if model is None:
         abort(404)
@@ -46,7 +46,7 @@ def page(sku: str) -> ResponseReturnValue:
 @bp.get("/ar/<sku>/latest/<deliverable>.<extension>")
 def latest(sku: str, deliverable: str, extension: str) -> ResponseReturnValue:
     """The latest approved file of a deliverable's first slot, under an address that never changes."""
-    _, versions = _published(sku)
+    _, versions = _live_versions(sku)
     wanted = "jpeg" if extension == "jpg" else extension
     files = [
         f
@@ -67,7 +67,7 @@ def latest(sku: str, deliverable: str, extension: str) -> ResponseReturnValue:
 @bp.get("/ar/<sku>/qr.svg")
 def qr(sku: str) -> ResponseReturnValue:
     """The page's address as a QR code."""
-    _published(sku)
+    _live_versions(sku)
     out = io.BytesIO()
     segno.make(f"{services().settings.public}{url_for('viewer.page', sku=sku)}", error="m").save(
         out, kind="svg", scale=4, border=2, dark="#111", light="#fff"
@@ -77,7 +77,7 @@ def qr(sku: str) -> ResponseReturnValue:
     )
 
 
-def _published(sku: str) -> tuple[ProductRecord, list[Version]]:
+def _live_versions(sku: str) -> tuple[ProductRecord, list[Version]]:
     """The product and its versions that are live in the viewer; 404 when there are none."""
     record = services().products.get(sku)
     viewers = {
@@ -116,7 +116,7 @@ def _linked_data(product: Product, model: Version, address: str) -> dict[str, ob
         "url": address,
         "subjectOf": {"@type": "3DModel", "encoding": media},
     }
-    poster = model.picture
+    poster = model.list_picture
     if poster:
         data["image"] = base + _url(poster)
     if product.brand:

@@ -13,7 +13,7 @@ bp = Blueprint("auth", __name__)
 
 
 @bp.get("/login")
-def login() -> ResponseReturnValue:
+def login_page() -> ResponseReturnValue:
     if current_user():
         return redirect(url_for("versions.queue"))
     return render_template("login.html", next=request.args.get("next", ""))
@@ -22,14 +22,14 @@ def login() -> ResponseReturnValue:
 @bp.post("/login")
 def log_in() -> ResponseReturnValue:
     limit_rate(services().settings.logins_per_minute)
-    user = services().users.by_password(
+    user = services().users.authenticate(
         request.form.get("name", "").strip(), request.form.get("password", "")
     )
     if user is None:
         flash("Name or password is wrong.", "error")
         return render_template("login.html", next=request.form.get("next", "")), 401
     _start_session(user)
-    return redirect(_inside(request.form.get("next", "")))
+    return redirect(_safe_target(request.form.get("next", "")))
 
 
 @bp.get("/login/link/<secret>")
@@ -56,7 +56,7 @@ def use_link(secret: str) -> ResponseReturnValue:
 @bp.post("/logout")
 def logout() -> ResponseReturnValue:
     session.clear()
-    return redirect(url_for("auth.login"))
+    return redirect(url_for("auth.login_page"))
 
 
 def _start_session(user: User) -> None:
@@ -65,7 +65,7 @@ def _start_session(user: User) -> None:
     session.permanent = True
 
 
-def _inside(target: str) -> str:
+def _safe_target(target: str) -> str:
     """A path of ours to go to after the login; never another site."""
     parts = urlsplit(target)
     ours = (

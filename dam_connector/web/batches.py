@@ -26,29 +26,29 @@ from flask.typing import ResponseReturnValue
 from dam_connector.domain.ids import Sha256
 from dam_connector.errors import InputError, NotFound, StateConflict
 from dam_connector.store.batches import Batch, BatchState, RowState
-from dam_connector.store.gallery import Card, Wanted
+from dam_connector.store.gallery import GalleryFilter, VersionCard
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import batch_preview, exports
 from dam_connector.usecases import batches as bulk
-from dam_connector.web.request_context import requires, services, signed_in
+from dam_connector.web.request_context import requires, services, signed_in_user
 from schemas.sheet import read_sheet
 from schemas.sheet_row import COLUMNS
-from schemas.sheet_template import MIME, template
+from schemas.sheet_template import MIME, sheet_template
 
 bp = Blueprint("batches", __name__, url_prefix="/batches")
-MAX_UPLOAD = 500_000_000
-MAX_NAME = 200
-CARDS = 60
-SHOWN_FAILED = 20
-PACE = timedelta(minutes=10)  # what the time left is reckoned from
-TICK_S = 2.0
-STREAM_S = 60.0
+MAX_UPLOAD_BYTES = 500_000_000
+MAX_NAME_LENGTH = 200
+MAX_CARDS = 60
+MAX_FAILED_SHOWN = 20
+PACE_WINDOW = timedelta(minutes=10)  # what the time left is reckoned from
+EVENT_INTERVAL_S = 2.0
+STREAM_DURATION_S = 60.0
 
 
 @bp.url_value_preprocessor
-def roomy(endpoint: str | None, values: dict[str, object] | None) -> None:
+def allow_large_uploads(endpoint: str | None, values: dict[str, object] | None) -> None:
     """Sheets with their pictures are larger than other forms; set before the CSRF check reads the form."""
-    request.max_content_length = MAX_UPLOAD
+    request.max_content_length = MAX_UPLOAD_BYTES
 
 
 @bp.get("")
@@ -62,14 +62,14 @@ def index() -> ResponseReturnValue:
     )
 
 
-@bp.get("/template.<form>")
+@bp.get("/template.<extension>")
 @requires(UserRole.VIEWER)
-def sheet(form: str) -> ResponseReturnValue:
+def sheet(extension: str) -> ResponseReturnValue:
     """The sheet to fill in."""
-    if form not in MIME:
+    if extension not in MIME:
         abort(404)
-    headers = {"Content-Disposition": f"attachment; filename=dam-connector-template.{form}"}
-    return Response(template(form), mimetype=MIME[form], headers=headers)
+    headers = {"Content-Disposition": f"attachment; filename=dam-connector-template.{extension}"}
+    return Response(sheet_template(extension), mimetype=MIME[extension], headers=headers)
 
 
 @bp.get("/new")
@@ -84,7 +84,7 @@ def check() -> ResponseReturnValue:
     """What each row would do. The file is kept, so that it need not be chosen again; nothing is made yet."""
     sheet_id, pictures_id = request.form.get("sheet", ""), request.form.get("pictures_id", "")
     uploaded, package = request.files.get("file"), request.files.get("pictures")
-    name = request.form.get("name", "").strip()[:MAX_NAME] or (
+    name = request.form.get("name", "").strip()[:MAX_NAME_LENGTH] or (
         uploaded.filename if uploaded and uploaded.filename else "upload"
     )
     if uploaded and uploaded.filename:
@@ -92,14 +92,18 @@ def check() -> ResponseReturnValue:
     if package and package.filename:
         pictures_id = services().blobs.put(package.read())
     try:
-        read = read_sheet(_held(sheet_id))
+        parsed_sheet = read_sheet(_uploaded_file(sheet_id))
         mapping = batch_preview.mapping_of(
-            read,
-            {c: request.form[f"map-{c}"] for c in COLUMNS if request.form.get(f"map-{c}") in read.header},
+            parsed_sheet,
+            {
+                c: request.form[f"map-{c}"]
+                for c in COLUMNS
+                if request.form.get(f"map-{c}") in parsed_sheet.header
+            },
         )
-        said = batch_preview.preview(services(), read, mapping, _pictures(pictures_id))
+        preview = batch_preview.preview(services(), parsed_sheet, mapping, _uploaded_pictures(pictures_id))
     except InputError as error:
-        header = _header(sheet_id)
+        header = _readable_header(sheet_id)
         return render_template(
             "batch_new.html",
             problem=error,
@@ -111,9 +115,9 @@ def check() -> ResponseReturnValue:
         ), 422
     return render_template(
         "batch_check.html",
-        said=said,
+        preview=preview,
         name=name,
-        header=read.header,
+        header=parsed_sheet.header,
         columns=COLUMNS,
         sheet=sheet_id,
         pictures_id=pictures_id,
@@ -126,14 +130,20 @@ def check() -> ResponseReturnValue:
 def begin() -> ResponseReturnValue:
     """Set the checked sheet going."""
     form = request.form
-    name = form.get("name", "").strip()[:MAX_NAME] or "upload"
+    name = form.get("name", "").strip()[:MAX_NAME_LENGTH] or "upload"
     try:
-        read = read_sheet(_held(form.get("sheet", "")))
+        parsed_sheet = read_sheet(_uploaded_file(form.get("sheet", "")))
         mapping = batch_preview.mapping_of(
-            read, {c: form[f"map-{c}"] for c in COLUMNS if form.get(f"map-{c}") in read.header}
+            parsed_sheet,
+            {c: form[f"map-{c}"] for c in COLUMNS if form.get(f"map-{c}") in parsed_sheet.header},
         )
         batch = bulk.begin(
-            services(), name, signed_in().name, read, mapping, _pictures(form.get("pictures_id", ""))
+            services(),
+            name,
+            signed_in_user().name,
+            parsed_sheet,
+            mapping,
+            _uploaded_pictures(form.get("pictures_id", "")),
         )
     except (InputError, StateConflict) as error:
         flash(str(error), "error")
@@ -141,7 +151,7 @@ def begin() -> ResponseReturnValue:
     return redirect(url_for("batches.batch", batch_id=batch.id))
 
 
-def _held(sha256: str) -> bytes:
+def _uploaded_file(sha256: str) -> bytes:
     """An uploaded file. Raises: InputError when there is none."""
     try:
         return services().blobs.get(Sha256(sha256)) if sha256 else b""
@@ -149,16 +159,16 @@ def _held(sha256: str) -> bytes:
         raise InputError("sheet.unreadable", "The file is no longer here: choose it again.") from error
 
 
-def _header(sheet_id: str) -> tuple[str, ...]:
+def _readable_header(sheet_id: str) -> tuple[str, ...]:
     """The sheet's header, as far as it can be read: to choose its columns by hand."""
     try:
-        return read_sheet(_held(sheet_id)).header
+        return read_sheet(_uploaded_file(sheet_id)).header
     except InputError:
         return ()
 
 
-def _pictures(pictures_id: str) -> dict[str, Sha256]:
-    return bulk.zipped(services(), _held(pictures_id), "the file of pictures") if pictures_id else {}
+def _uploaded_pictures(pictures_id: str) -> dict[str, Sha256]:
+    return bulk.zipped(services(), _uploaded_file(pictures_id), "the file of pictures") if pictures_id else {}
 
 
 @bp.get("/<batch_id>")
@@ -166,16 +176,16 @@ def _pictures(pictures_id: str) -> dict[str, Sha256]:
 def batch(batch_id: str) -> ResponseReturnValue:
     """One batch: how far it is, what failed first, what was made last."""
     found = _batch(batch_id)
-    return render_template("batch.html", batch=found, cards=_newest(found), **_stand(found))
+    return render_template("batch.html", batch=found, cards=_newest_cards(found), **_progress_facts(found))
 
 
-def _stand(found: Batch) -> dict[str, Any]:
+def _progress_facts(found: Batch) -> dict[str, Any]:
     """How far a batch is, at what pace, and which rows failed first."""
     s, now = services(), services().clock.now()
     progress = s.batches.progress(found.id)
-    rejected = s.batches.rows(found.id, state=RowState.FAILED, limit=SHOWN_FAILED)
-    broken = s.batches.broken(found.id, limit=SHOWN_FAILED)
-    made = s.gallery.lately(found.id, now - PACE)
+    rejected = s.batches.rows(found.id, state=RowState.FAILED, limit=MAX_FAILED_SHOWN)
+    broken = s.batches.failed_skus(found.id, limit=MAX_FAILED_SHOWN)
+    made = s.gallery.recent(found.id, now - PACE_WINDOW)
     pace = (
         len({sku for sku, _ in made}) / max(30.0, (now - min(at for _, at in made)).total_seconds())
         if made
@@ -186,12 +196,12 @@ def _stand(found: Batch) -> dict[str, Any]:
         "failed": rejected,
         "broken": broken,
         "pace": pace,
-        "left_s": progress.under_way / pace if pace else None,
+        "left_s": progress.in_progress / pace if pace else None,
     }
 
 
-def _newest(found: Batch) -> list[Card]:
-    return services().gallery.page(Wanted(batch=found.id), limit=CARDS)
+def _newest_cards(found: Batch) -> list[VersionCard]:
+    return services().gallery.page(GalleryFilter(batch=found.id), limit=MAX_CARDS)
 
 
 @bp.get("/<batch_id>/now")
@@ -212,15 +222,17 @@ def events(batch_id: str) -> ResponseReturnValue:
     if not places.acquire(blocking=False):
         return Response(status=204)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    answer = Response(stream_with_context(_told(found)), mimetype="text/event-stream", headers=headers)
+    answer = Response(
+        stream_with_context(_event_stream(found)), mimetype="text/event-stream", headers=headers
+    )
     answer.call_on_close(places.release)
     return answer
 
 
-def _told(found: Batch) -> Iterator[str]:
+def _event_stream(found: Batch) -> Iterator[str]:
     """A snapshot whenever something changed, for a minute; the browser comes again by itself. Counting takes a tenth of the time at most."""
     yield "retry: 2000\n\n"
-    end, seen, last = time.monotonic() + STREAM_S, dict[str, str](), ""
+    end, seen, last = time.monotonic() + STREAM_DURATION_S, dict[str, str](), ""
     while time.monotonic() < end:
         began = time.monotonic()
         snapshot = _snapshot(_batch(found.id), seen)
@@ -231,18 +243,18 @@ def _told(found: Batch) -> Iterator[str]:
             yield ": still here\n\n"  # a browser that left is noticed by writing to it
         if snapshot["over"]:
             return
-        time.sleep(max(TICK_S, 10 * (time.monotonic() - began)))
+        time.sleep(max(EVENT_INTERVAL_S, 10 * (time.monotonic() - began)))
 
 
-def _snapshot(found: Batch, seen: dict[str, str]) -> dict[str, Any]:
+def _snapshot(found: Batch, sent_states: dict[str, str]) -> dict[str, Any]:
     """The bar, and the cards that are new or changed since `seen`, which takes them up; newest first."""
-    cards = [c for c in _newest(found) if seen.get(c.id) != c.state]
-    seen.update({c.id: c.state for c in cards})
-    stand = _stand(found)
+    cards = [c for c in _newest_cards(found) if sent_states.get(c.id) != c.state]
+    sent_states.update({c.id: c.state for c in cards})
+    stand = _progress_facts(found)
     return {
         "bar": render_template("batch_now.html", batch=found, **stand),
         "cards": [{"id": c.id, "html": render_template("batch_card.html", c=c)} for c in cards],
-        "over": not stand["progress"].under_way or found.state in (BatchState.PAUSED, BatchState.CANCELLED),
+        "over": not stand["progress"].in_progress or found.state in (BatchState.PAUSED, BatchState.CANCELLED),
     }
 
 
@@ -250,7 +262,7 @@ def _snapshot(found: Batch, seen: dict[str, str]) -> dict[str, Any]:
 @requires(UserRole.VIEWER)
 def failed(batch_id: str) -> ResponseReturnValue:
     """The rows that failed, with why: to be mended and uploaded again."""
-    return _sheet(["\ufeff", exports.failed_csv(services(), _batch(batch_id))], "failed_rows.csv")
+    return _csv_download(["\ufeff", exports.failed_csv(services(), _batch(batch_id))], "failed_rows.csv")
 
 
 @bp.get("/<batch_id>/status.csv")
@@ -258,10 +270,10 @@ def failed(batch_id: str) -> ResponseReturnValue:
 def status(batch_id: str) -> ResponseReturnValue:
     """The sheet as it was uploaded, with the status of each row."""
     found = _batch(batch_id)
-    return _sheet(chain(["\ufeff"], exports.status_csv(services(), found)), "status.csv")
+    return _csv_download(chain(["\ufeff"], exports.status_csv(services(), found)), "status.csv")
 
 
-def _sheet(text: Iterable[str], name: str) -> Response:
+def _csv_download(text: Iterable[str], name: str) -> Response:
     lines = stream_with_context(part.encode() for part in text)
     return Response(
         lines, mimetype=MIME["csv"], headers={"Content-Disposition": f"attachment; filename={name}"}
@@ -295,12 +307,12 @@ def package(batch_id: str) -> ResponseReturnValue:
     )
 
 
-@bp.post("/<batch_id>/<any(pause, resume, cancel, retry):what>")
+@bp.post("/<batch_id>/<any(pause, resume, cancel, retry):action>")
 @requires(UserRole.MERCHANDISER)
-def control(batch_id: str, what: str) -> ResponseReturnValue:
+def control(batch_id: str, action: str) -> ResponseReturnValue:
     found = _batch(batch_id)
     try:
-        flash(f"{found.name}: {bulk.control(services(), found, what)}.", "info")
+        flash(f"{found.name}: {bulk.control(services(), found, action)}.", "info")
     except StateConflict as error:
         flash(str(error), "error")
     return redirect(url_for("batches.batch", batch_id=found.id))

@@ -4,14 +4,14 @@ from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
 
 from dam_connector.domain.ids import Sha256
-from dam_connector.domain.media import HEAD, picture_mime
+from dam_connector.domain.product import SIGNATURE_BYTES, picture_mime
 from dam_connector.errors import NotFound
 from dam_connector.store.users import UserRole
 from dam_connector.web.request_context import current_user, requires, services
 
 bp = Blueprint("files", __name__)
-_IMMUTABLE = "public, max-age=31536000, immutable"
-_PRIVATE = "private, max-age=3600"
+_PUBLIC_CACHE = "public, max-age=31536000, immutable"
+_PRIVATE_CACHE = "private, max-age=3600"
 
 
 @bp.get("/files/<sha256>/<name>")
@@ -22,7 +22,7 @@ def file(sha256: str, name: str) -> ResponseReturnValue:
     found = public or (store.find_file(sha256, public=False) if current_user() else None)
     if found is None:
         abort(404)
-    return _send(sha256, found[0], _IMMUTABLE if public else _PRIVATE, found[1])
+    return _file_response(sha256, found[0], _PUBLIC_CACHE if public else _PRIVATE_CACHE, found[1])
 
 
 @bp.get("/sources/<product_id>/<view>")
@@ -34,13 +34,13 @@ def source(product_id: str, view: str) -> ResponseReturnValue:
     if sha256 is None:
         abort(404)
     try:
-        head = services().blobs.get(sha256)[:HEAD]
+        head = services().blobs.get(sha256)[:SIGNATURE_BYTES]
     except NotFound:
         abort(404)
-    return _send(sha256, picture_mime(head) or "application/octet-stream", _PRIVATE, f"{view}")
+    return _file_response(sha256, picture_mime(head) or "application/octet-stream", _PRIVATE_CACHE, f"{view}")
 
 
-def _send(sha256: str, mime: str, cache: str, name: str) -> Response:
+def _file_response(sha256: str, mime: str, cache: str, name: str) -> Response:
     etag = f'"{sha256}"'
     if etag in request.headers.get("If-None-Match", ""):
         return Response(status=304, headers={"ETag": etag, "Cache-Control": cache})

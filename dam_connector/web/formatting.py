@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, date, datetime, time
 
-from dam_connector.store.database import MANY
+from dam_connector.store.database import MAX_COUNT
 
 
 def ago(moment: datetime | None) -> str:
@@ -19,11 +19,11 @@ def ago(moment: datetime | None) -> str:
     return f"{seconds / 86400:.0f} days ago"
 
 
-def exact(moment: datetime | None) -> str:
+def exact_time(moment: datetime | None) -> str:
     return moment.strftime("%Y-%m-%d %H:%M:%S UTC") if moment else ""
 
 
-def day_end(day: str) -> datetime | None:
+def parse_day_end(day: str) -> datetime | None:
     """The end of a day given as `2026-12-31`, in UTC; None for what is no day."""
     try:
         return datetime.combine(date.fromisoformat(day), time.max, UTC)
@@ -31,9 +31,9 @@ def day_end(day: str) -> datetime | None:
         return None
 
 
-def many(count: int) -> str:
+def count_text(count: int) -> str:
     """A count; the greatest one that is counted stands for all above it."""
-    return f"{count:,}" if count < MANY else f"{MANY - 1:,}+"
+    return f"{count:,}" if count < MAX_COUNT else f"{MAX_COUNT - 1:,}+"
 
 
 def duration(seconds: float | None) -> str:
@@ -54,7 +54,7 @@ def metres(value: float | None) -> str:
     return f"{value * 100:.4g} cm" if value < 3 else f"{value:.4g} m"
 
 
-def pretty(body: bytes) -> str:
+def pretty_body(body: bytes) -> str:
     """A body as indented JSON where it is JSON, else as text."""
     text = body.decode("utf-8", "replace")
     try:
@@ -63,7 +63,7 @@ def pretty(body: bytes) -> str:
         return text[:20_000]
 
 
-def moment(text: str) -> datetime | None:
+def parse_utc_time(text: str) -> datetime | None:
     """A day and time from a form, in UTC; None for what is none."""
     try:
         return datetime.fromisoformat(text).replace(tzinfo=UTC)

@@ -4,16 +4,16 @@ from typing import Any
 
 from flask import Blueprint
 
-from dam_connector.domain.run import OPEN
+from dam_connector.domain.run import OPEN_STATES
 from dam_connector.store.users import UserRole
 from dam_connector.web import formatting
 from dam_connector.web.request_context import current_user, services
 
 bp = Blueprint("layout", __name__)
 bp.app_template_filter("ago")(formatting.ago)
-bp.app_template_filter("exact")(formatting.exact)
+bp.app_template_filter("exact_time")(formatting.exact_time)
 bp.app_template_filter("size")(formatting.size)
-bp.app_template_filter("many")(formatting.many)
+bp.app_template_filter("count_text")(formatting.count_text)
 bp.app_template_filter("duration")(formatting.duration)
 bp.app_template_filter("metres")(formatting.metres)
 
@@ -27,12 +27,12 @@ def navigation() -> dict[str, Any]:
     s = services()
     versions, runs, deliveries = (
         s.assets.counts("in_review", "blocked"),
-        s.runs.counts("failed", *OPEN),
+        s.runs.counts("failed", *OPEN_STATES),
         s.inbox.counts("failed"),
     )
     return {
         "user": user,
-        "may": lambda role: user.role.may(UserRole(role)),
+        "may": lambda role: user.role.includes(UserRole(role)),
         "undo_s": s.settings.undo_s,
         "buys": bool(s.rules.current().provider),
         "counts": {
@@ -40,7 +40,7 @@ def navigation() -> dict[str, Any]:
             "blocked": versions.get("blocked", 0),
             "flagged": s.products.counts()["flagged"],
             "failed": runs.get("failed", 0),
-            "open": sum(runs[k] for k in OPEN),
+            "open": sum(runs[k] for k in OPEN_STATES),
             "lost": deliveries.get("failed", 0),
         },
     }

@@ -8,16 +8,16 @@ from flask.typing import ResponseReturnValue
 
 from dam_connector.domain.issue import Issue
 from dam_connector.domain.version import Version, VersionState
-from dam_connector.store.gallery import Card
+from dam_connector.store.gallery import VersionCard
 from dam_connector.store.products import ProductRecord
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import bulk_review, intake
-from dam_connector.web.request_context import PAGE, requires, services, signed_in
+from dam_connector.web.request_context import PAGE_SIZE, requires, services, signed_in_user
 from schemas.product import METRES_PER_UNIT
-from schemas.sheet_row import COLUMNS, read_row, row_of
+from schemas.sheet_row import COLUMNS, product_row, read_row
 
 bp = Blueprint("products", __name__, url_prefix="/products")
-EDITED = (
+EDITABLE_COLUMNS = (
     *(
         "product_name",
         "category",
@@ -40,10 +40,10 @@ EDITED = (
 def index() -> ResponseReturnValue:
     text, flagged = request.args.get("q", "")[:200], request.args.get("flagged") == "1"
     found = services().products.page(
-        text=text, flagged=True if flagged else None, before=request.args.get("cursor", ""), limit=PAGE
+        text=text, flagged=True if flagged else None, before=request.args.get("cursor", ""), limit=PAGE_SIZE
     )
-    made: dict[str, list[Card]] = {}
-    for card in services().gallery.cards_of([r.product.sku for r in found]):
+    made: dict[str, list[VersionCard]] = {}
+    for card in services().gallery.product_cards([r.product.sku for r in found]):
         made.setdefault(card.asset.sku, []).append(card)
     return render_template(
         "products.html",
@@ -52,7 +52,7 @@ def index() -> ResponseReturnValue:
         q=text,
         flagged=flagged,
         total=services().products.counts()["all"],
-        next=found[-1].id if len(found) == PAGE else None,
+        next=found[-1].id if len(found) == PAGE_SIZE else None,
     )
 
 
@@ -60,10 +60,10 @@ def index() -> ResponseReturnValue:
 @requires(UserRole.VIEWER)
 def product(product_id: str) -> ResponseReturnValue:
     record = services().products.by_id(product_id) or abort(404)
-    return _page(record, row_of(record.product))
+    return _product_page(record, product_row(record.product))
 
 
-def _page(record: ProductRecord, cells: Mapping[str, str], wrong: Sequence[Issue] = ()) -> str:
+def _product_page(record: ProductRecord, cells: Mapping[str, str], wrong: Sequence[Issue] = ()) -> str:
     """The product's page. cells: of the form that changes its facts. wrong: what cannot be taken of it."""
     by_asset: dict[str, list[Version]] = {}
     for v in services().assets.of_product(record.product.sku):
@@ -78,7 +78,7 @@ def _page(record: ProductRecord, cells: Mapping[str, str], wrong: Sequence[Issue
         record=record,
         cells=cells,
         wrong=wrong,
-        columns={name: COLUMNS[name] for name in EDITED},
+        columns={name: COLUMNS[name] for name in EDITABLE_COLUMNS},
         units=METRES_PER_UNIT,
         assets=list(by_asset.values()),
         live=live,
@@ -104,11 +104,14 @@ def run_product(product_id: str) -> ResponseReturnValue:
 def edit(product_id: str) -> ResponseReturnValue:
     """Change the facts, and make what that changes: next versions, nothing is overwritten."""
     record = services().products.by_id(product_id) or abort(404)
-    cells = {**row_of(record.product), **{name: request.form.get(name, "").strip()[:2000] for name in EDITED}}
+    cells = {
+        **product_row(record.product),
+        **{name: request.form.get(name, "").strip()[:2000] for name in EDITABLE_COLUMNS},
+    }
     read, wrong = read_row(cells, {name: name for name in cells})
     if read is None:
-        return _page(record, cells, wrong), 422
-    was, before = record.product, row_of(record.product)
+        return _product_page(record, cells, wrong), 422
+    was, before = record.product, product_row(record.product)
     resized = any(cells[name] != before[name] for name in ("width", "height", "depth", "unit"))
     changed = replace(
         read,
@@ -118,7 +121,7 @@ def edit(product_id: str) -> ResponseReturnValue:
         attributes=was.attributes,
         description=request.form.get("description", "").strip()[:5000],
     )
-    taken = intake.edit_product(services(), record, changed, by=signed_in().name)
+    taken = intake.edit_product(services(), record, changed, by=signed_in_user().name)
     flash(
         f"Saved. {taken.planned} next versions are being made."
         if taken.planned
@@ -130,14 +133,16 @@ def edit(product_id: str) -> ResponseReturnValue:
 
 @bp.post("/<product_id>/again")
 @requires(UserRole.MERCHANDISER)
-def again(product_id: str) -> ResponseReturnValue:
+def regenerate_all(product_id: str) -> ResponseReturnValue:
     """The next version of every asset, from the same facts."""
     record = services().products.by_id(product_id) or abort(404)
     newest = {
         m.card.asset.id: m.card.id
-        for m in reversed(services().gallery.made_of([record.product.sku]).get(record.product.sku, []))
+        for m in reversed(
+            services().gallery.manifest_versions([record.product.sku]).get(record.product.sku, [])
+        )
     }
-    outcome = bulk_review.regenerate_all(services(), newest.values(), note="", by=signed_in().name)
+    outcome = bulk_review.regenerate_all(services(), newest.values(), note="", by=signed_in_user().name)
     flash(
         f"{len(outcome.done)} next versions are being made."
         if outcome.done

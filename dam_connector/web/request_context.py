@@ -15,8 +15,8 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 csrf = CSRFProtect()
 # blueprints of pages: a stranger is sent to the login
-PEOPLE = ("versions", "version_actions", "admin", "products", "gallery", "batches")
-PAGE = 60  # things on a page
+PAGE_BLUEPRINTS = ("versions", "version_actions", "admin", "products", "gallery", "batches")
+PAGE_SIZE = 60  # things on a page
 
 
 def services() -> Services:
@@ -27,22 +27,24 @@ def current_user() -> User | None:
     """Who is asking: by session, or by bearer token on the API."""
     if "user" not in g:
         g.user = (
-            _by_token() if request.headers.get("Authorization", "").startswith("Bearer ") else _by_session()
+            _user_by_token()
+            if request.headers.get("Authorization", "").startswith("Bearer ")
+            else _user_by_session()
         )
     return cast(User | None, g.user)
 
 
-def signed_in() -> User:
+def signed_in_user() -> User:
     """The user of a view that requires one."""
     user = current_user()
     return user if user is not None else abort(401)
 
 
-def _by_session() -> User | None:
+def _user_by_session() -> User | None:
     return services().users.get(session["user"]) if "user" in session else None
 
 
-def _by_token() -> User | None:
+def _user_by_token() -> User | None:
     return services().users.by_token(request.headers["Authorization"].removeprefix("Bearer ").strip())
 
 
@@ -54,10 +56,10 @@ def requires(role: UserRole) -> Callable[[View], View]:
         def guarded(*args: Any, **kwargs: Any) -> ResponseReturnValue:
             user = current_user()
             if user is None:
-                if request.blueprint in PEOPLE and request.method == "GET":
-                    return redirect(url_for("auth.login", next=request.full_path.rstrip("?")))
+                if request.blueprint in PAGE_BLUEPRINTS and request.method == "GET":
+                    return redirect(url_for("auth.login_page", next=request.full_path.rstrip("?")))
                 abort(401, "log in, or send an API token as Authorization: Bearer ...")
-            if not user.role.may(role):
+            if not user.role.includes(role):
                 abort(403, f"this needs the role {role.value}; yours is {user.role.value}")
             return cast(ResponseReturnValue, view(*args, **kwargs))
 
@@ -66,7 +68,9 @@ def requires(role: UserRole) -> Callable[[View], View]:
     return wrap
 
 
-def problem(code: int, name: str, message: str, problems: list[str] | None = None) -> ResponseReturnValue:
+def error_response(
+    code: int, name: str, message: str, problems: list[str] | None = None
+) -> ResponseReturnValue:
     """An error as JSON, in the one shape."""
     return jsonify(
         {"error": {"code": code, "name": name, "message": message, "problems": problems or []}}

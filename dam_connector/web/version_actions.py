@@ -12,8 +12,8 @@ from dam_connector.errors import Refused, StateConflict
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import bulk_review, publish, review
 from dam_connector.web import formatting
-from dam_connector.web.gallery import back_to_gallery, chosen_ids
-from dam_connector.web.request_context import requires, services, signed_in
+from dam_connector.web.gallery import back_to_gallery, selected_ids
+from dam_connector.web.request_context import requires, services, signed_in_user
 
 bp = Blueprint("version_actions", __name__)
 
@@ -27,12 +27,12 @@ def decide(version_id: str) -> ResponseReturnValue:
         abort(400)
     decision = Decision(
         verdict=Verdict(form["verdict"]),
-        by=signed_in().name,
+        by=signed_in_user().name,
         reasons=tuple(r[:80] for r in form.getlist("reasons")[:9]),
         note=form.get("note", "")[:2000],
     )
     try:
-        go_live_at = formatting.moment(form.get("go_live_at", ""))
+        go_live_at = formatting.parse_utc_time(form.get("go_live_at", ""))
         review.decide(
             services(),
             found,
@@ -63,7 +63,7 @@ def decide(version_id: str) -> ResponseReturnValue:
 @requires(UserRole.REVIEWER)
 def undo(version_id: str) -> ResponseReturnValue:
     try:
-        review.undo(services(), _version(version_id), by=signed_in().name)
+        review.undo(services(), _version(version_id), by=signed_in_user().name)
         flash("Undone: the version is in review again.", "info")
     except StateConflict:
         flash("Too late to undo: the version went on meanwhile.", "error")
@@ -73,8 +73,8 @@ def undo(version_id: str) -> ResponseReturnValue:
 @bp.post("/versions/<version_id>/regenerate")
 @requires(UserRole.REVIEWER)
 def regenerate(version_id: str) -> ResponseReturnValue:
-    user, generator = signed_in(), request.form.get("generator", "")
-    if generator and not user.role.may(UserRole.ADMIN):
+    user, generator = signed_in_user(), request.form.get("generator", "")
+    if generator and not user.role.includes(UserRole.ADMIN):
         abort(403)
     try:
         run = review.regenerate(
@@ -93,7 +93,7 @@ def regenerate(version_id: str) -> ResponseReturnValue:
 @bp.post("/versions/<version_id>/upscale")
 @requires(UserRole.REVIEWER)
 def upscale(version_id: str) -> ResponseReturnValue:
-    run = review.upscale(services(), _version(version_id), by=signed_in().name)
+    run = review.upscale(services(), _version(version_id), by=signed_in_user().name)
     flash("A version with twice the pixels is being made." if run else "It was asked for before.", "info")
     return redirect(url_for("versions.version", version_id=version_id))
 
@@ -103,21 +103,24 @@ def upscale(version_id: str) -> ResponseReturnValue:
 def comment(version_id: str) -> ResponseReturnValue:
     text = request.form.get("comment", "").strip()[:2000]
     if text:
-        review.comment(services(), _version(version_id), text=text, by=signed_in().name)
+        review.comment(services(), _version(version_id), text=text, by=signed_in_user().name)
     return redirect(url_for("versions.version", version_id=version_id))
 
 
 @bp.post("/versions/<version_id>/waive")
 @requires(UserRole.ADMIN)
 def waive(version_id: str) -> ResponseReturnValue:
-    reason, until = request.form.get("reason", "").strip(), formatting.day_end(request.form.get("until", ""))
+    reason, until = (
+        request.form.get("reason", "").strip(),
+        formatting.parse_day_end(request.form.get("until", "")),
+    )
     if len(reason) < 3:
         flash("Say why the finding is accepted.", "error")
     elif until is not None and until < services().clock.now():
         flash("That day is over: choose a later one, or none.", "error")
     else:
         waiver = Waiver(
-            code=request.form.get("code", ""), by=signed_in().name, reason=reason[:500], until=until
+            code=request.form.get("code", ""), by=signed_in_user().name, reason=reason[:500], until=until
         )
         review.waive(services(), _version(version_id), waiver)
         flash("Accepted, with your reason on record.", "info")
@@ -129,7 +132,7 @@ def waive(version_id: str) -> ResponseReturnValue:
 def rollback(version_id: str) -> ResponseReturnValue:
     found = _version(version_id)
     try:
-        publish.rollback(services(), found, by=signed_in().name)
+        publish.rollback(services(), found, by=signed_in_user().name)
         flash(f"V{found.number} goes live again.", "info")
     except StateConflict as error:
         flash(f"Nothing was changed: {error}.", "error")
@@ -141,7 +144,9 @@ def rollback(version_id: str) -> ResponseReturnValue:
 def withdraw(version_id: str) -> ResponseReturnValue:
     found = _version(version_id)
     try:
-        publish.withdraw(services(), found, by=signed_in().name, reason=request.form.get("reason", "")[:500])
+        publish.withdraw(
+            services(), found, by=signed_in_user().name, reason=request.form.get("reason", "")[:500]
+        )
         flash(f"V{found.number} is taken off every channel.", "info")
     except StateConflict:
         flash("Nothing was changed: it is not live any more.", "error")
@@ -152,18 +157,18 @@ def _version(version_id: str) -> Version:
     return services().assets.get(version_id) or abort(404)
 
 
-@bp.post("/gallery/<any(approve, reject):what>")
+@bp.post("/gallery/<any(approve, reject):action>")
 @requires(UserRole.REVIEWER)
-def decide_all(what: str) -> ResponseReturnValue:
+def decide_all(action: str) -> ResponseReturnValue:
     """Decide about all that were chosen and are in review; ten seconds to take it back."""
-    verdict = Verdict.APPROVED if what == "approve" else Verdict.REJECTED
+    verdict = Verdict.APPROVED if action == "approve" else Verdict.REJECTED
     reasons = tuple(r[:80] for r in request.form.getlist("reasons")[:9])
     note = request.form.get("note", "").strip()[:2000] if verdict is Verdict.REJECTED else ""
     if verdict is Verdict.REJECTED and not (reasons or note):
         flash("Say why they are rejected: choose a reason, or write a note.", "error")
         return back_to_gallery()
-    decision = Decision(verdict=verdict, by=signed_in().name, reasons=reasons, note=note)
-    outcome = bulk_review.decide_all(services(), chosen_ids(), decision, delay_s=services().settings.undo_s)
+    decision = Decision(verdict=verdict, by=signed_in_user().name, reasons=reasons, note=note)
+    outcome = bulk_review.decide_all(services(), selected_ids(), decision, delay_s=services().settings.undo_s)
     _flash_outcome(outcome, verdict.value, "not in review", kind="undo-all")
     return back_to_gallery()
 
@@ -173,7 +178,7 @@ def decide_all(what: str) -> ResponseReturnValue:
 def undo_all() -> ResponseReturnValue:
     """Take back what was decided together last."""
     _flash_outcome(
-        bulk_review.undo_all(services(), by=signed_in().name), "in review again", "gone on meanwhile"
+        bulk_review.undo_all(services(), by=signed_in_user().name), "in review again", "gone on meanwhile"
     )
     came_from = urlsplit(request.referrer or "")
     return redirect(
@@ -188,7 +193,7 @@ def undo_all() -> ResponseReturnValue:
 def regenerate_all() -> ResponseReturnValue:
     note = request.form.get("regenerate-note", "").strip()[:2000]
     _flash_outcome(
-        bulk_review.regenerate_all(services(), chosen_ids(), note=note, by=signed_in().name),
+        bulk_review.regenerate_all(services(), selected_ids(), note=note, by=signed_in_user().name),
         "being made again",
         "asked for before",
     )
@@ -199,7 +204,7 @@ def regenerate_all() -> ResponseReturnValue:
 @requires(UserRole.REVIEWER)
 def upscale_all() -> ResponseReturnValue:
     _flash_outcome(
-        bulk_review.upscale_all(services(), chosen_ids(), by=signed_in().name),
+        bulk_review.upscale_all(services(), selected_ids(), by=signed_in_user().name),
         "being made with twice the pixels",
         "no still picture, or asked for before",
     )
@@ -214,7 +219,7 @@ def comment_all() -> ResponseReturnValue:
         flash("Write a comment first.", "error")
         return back_to_gallery()
     _flash_outcome(
-        bulk_review.comment_all(services(), chosen_ids(), text=text, by=signed_in().name),
+        bulk_review.comment_all(services(), selected_ids(), text=text, by=signed_in_user().name),
         "commented on",
         "not found",
     )

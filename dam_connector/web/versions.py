@@ -6,11 +6,11 @@ from flask import Blueprint, Response, abort, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from dam_connector.domain import report_text
-from dam_connector.domain.checklist import answers
+from dam_connector.domain.checklist import checklist_answers
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import publish, review
-from dam_connector.web.request_context import PAGE, requires, services, signed_in
+from dam_connector.web.request_context import PAGE_SIZE, requires, services, signed_in_user
 from schemas.report import report_json
 
 bp = Blueprint("versions", __name__)
@@ -34,10 +34,10 @@ def queue() -> ResponseReturnValue:
         state=state,
         deliverable=deliverable,
         before=request.args.get("cursor", ""),
-        limit=PAGE,
+        limit=PAGE_SIZE,
         oldest_first=waiting,
     )
-    names = services().products.names_of({v.asset.sku for v in found})
+    names = services().products.names({v.asset.sku for v in found})
     return render_template(
         "queue.html",
         versions=found,
@@ -47,7 +47,7 @@ def queue() -> ResponseReturnValue:
         states=list(VersionState),
         by_state=services().assets.counts(),
         deliverables=[d.name for d in services().rules.current().deliverables],
-        next=found[-1].id if len(found) == PAGE else None,
+        next=found[-1].id if len(found) == PAGE_SIZE else None,
     )
 
 
@@ -62,7 +62,7 @@ def version(version_id: str) -> ResponseReturnValue:
     following = next(
         (v for v in s.assets.page(state="in_review", before=found.id, limit=1, oldest_first=True)), None
     )
-    before = next((v for v in reversed(_waiting_before(found))), None)
+    before = next((v for v in reversed(_older_in_review(found))), None)
     return render_template(
         "version.html",
         v=found,
@@ -81,38 +81,38 @@ def version(version_id: str) -> ResponseReturnValue:
         review=s.rules.current().review,
         owner=s.rules.current().review.owners.get(record.product.category, "") if record else "",
         run=s.runs.get(found.run_id),
-        makers=review.makers(s, found) if signed_in().role.may(UserRole.ADMIN) else [],
-        answers=answers(found.report),
-        profiles=report_text.matrix(found.report.rows),
+        makers=review.makers(s, found) if signed_in_user().role.includes(UserRole.ADMIN) else [],
+        answers=checklist_answers(found.report),
+        profiles=report_text.profile_matrix(found.report.rows),
     )
 
 
-def _waiting_before(version: Version) -> list[Version]:
+def _older_in_review(version: Version) -> list[Version]:
     """The versions in review that are older, oldest first."""
     return [
         v
-        for v in services().assets.page(state="in_review", limit=PAGE, oldest_first=True)
+        for v in services().assets.page(state="in_review", limit=PAGE_SIZE, oldest_first=True)
         if v.id < version.id
     ]
 
 
-REPORTS = {
-    "md": ("text/markdown", report_text.markdown),
-    "xml": ("application/xml", report_text.junit),
+REPORT_FORMATS = {
+    "md": ("text/markdown", report_text.report_markdown),
+    "xml": ("application/xml", report_text.report_junit),
     "json": ("application/json", report_json),
 }
 
 
-@bp.get("/versions/<version_id>/report.<form>")
+@bp.get("/versions/<version_id>/report.<extension>")
 @requires(UserRole.VIEWER)
-def report(version_id: str, form: str) -> ResponseReturnValue:
+def report(version_id: str, extension: str) -> ResponseReturnValue:
     """A version's report to take away: Markdown, JSON or JUnit XML."""
     found = _version(version_id)
-    if form not in REPORTS:
+    if extension not in REPORT_FORMATS:
         abort(404)
-    mime, written = REPORTS[form]
+    mime, written = REPORT_FORMATS[extension]
     name = f"{found.asset.sku}_{found.asset.deliverable}_V{found.number}_report"
-    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}.{form}"}
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}.{extension}"}
     return Response(written(found.report, name), mimetype=mime, headers=headers)
 
 

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from dam_connector.ports import InboundWebhook
 from dam_connector.usecases import intake
 from dam_connector.web.rate_limit import limit_rate
-from dam_connector.web.request_context import problem, services
+from dam_connector.web.request_context import error_response, services
 
 bp = Blueprint("webhooks", __name__)
 JSON_TYPES = (
@@ -26,12 +26,12 @@ def receive(connection: str) -> ResponseReturnValue:
     limit_rate(services().settings.webhooks_per_minute)
     limit = services().settings.max_delivery_bytes
     if (request.content_length or 0) > limit:
-        return problem(413, "too_large", f"a delivery has at most {limit} bytes")
+        return error_response(413, "too_large", f"a delivery has at most {limit} bytes")
     if request.mimetype not in JSON_TYPES:
-        return problem(415, "unsupported_media_type", f"send one of: {', '.join(JSON_TYPES)}")
+        return error_response(415, "unsupported_media_type", f"send one of: {', '.join(JSON_TYPES)}")
     body = request.stream.read(limit + 1) if request.content_length is None else request.get_data(cache=False)
     if len(body) > limit:
-        return problem(413, "too_large", f"a delivery has at most {limit} bytes")
+        return error_response(413, "too_large", f"a delivery has at most {limit} bytes")
     inbound = InboundWebhook(
         headers={k.lower(): v for k, v in request.headers}, body=body, received_at=services().clock.now()
     )

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from dam_connector.domain.version import VersionState
-from dam_connector.store.gallery import Wanted
+from dam_connector.store.gallery import GalleryFilter
 from dam_connector.store.users import UserRole
 from dam_connector.web import batches
 from dam_connector.wiring import Services
@@ -26,7 +26,7 @@ GOOD = {"C1": "Oak Chair", "C2": "Pine Chair", "L1": "Brass Lamp"}
 @pytest.fixture
 def site(services: Services, write_rules: Callable, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The application on loopback with nothing in it; batches tell what changed at once."""
-    monkeypatch.setattr(batches, "TICK_S", 0.1)
+    monkeypatch.setattr(batches, "EVENT_INTERVAL_S", 0.1)
     write_rules(deliverables=[rules_json()["deliverables"][0]])
     yield from served(services)
 
@@ -146,7 +146,7 @@ def some_are_approved_and_one_is_rejected(page: Page, services: Services) -> Non
     page.get_by_label("colour").check()
     page.locator("[formaction$=reject]").click()
     expect(page.get_by_text("1 rejected.")).to_be_visible()
-    states = {card.asset.sku: card.state for card in services.gallery.page(Wanted())}
+    states = {card.asset.sku: card.state for card in services.gallery.page(GalleryFilter())}
     assert states == {"C1": VersionState.APPROVED, "C2": VersionState.APPROVED, "L1": VersionState.REJECTED}
 
 

@@ -11,17 +11,17 @@ from flask.typing import ResponseReturnValue
 from flask_smorest import Blueprint
 
 from dam_connector.store.idempotency import StoredResponse
-from dam_connector.web.request_context import csrf, current_user, problem, services, signed_in
+from dam_connector.web.request_context import csrf, current_user, error_response, services, signed_in_user
 
 bp = Blueprint(
     "api", "api", url_prefix="/api/v1", description="Products, versions, decisions, runs, deliveries, rules."
 )
 View = TypeVar("View", bound=Callable[..., Any])
-MAX_KEY = 100
+MAX_KEY_LENGTH = 100
 
 
 @bp.before_request
-def guard() -> None:
+def require_csrf_token() -> None:
     """A session's writes need its CSRF token; a bearer token is proof enough."""
     if request.method not in ("GET", "HEAD", "OPTIONS") and not request.headers.get(
         "Authorization", ""
@@ -40,21 +40,23 @@ def idempotent(view: View) -> View:
         given = request.headers.get("Idempotency-Key", "")
         if not given:
             return cast(ResponseReturnValue, view(*args, **kwargs))
-        if len(given) > MAX_KEY or not given.isprintable():
-            abort(400, f"an Idempotency-Key has at most {MAX_KEY} printable characters")
-        key = f"{signed_in().id}:{given}"
+        if len(given) > MAX_KEY_LENGTH or not given.isprintable():
+            abort(400, f"an Idempotency-Key has at most {MAX_KEY_LENGTH} printable characters")
+        key = f"{signed_in_user().id}:{given}"
         with services().locks.lock(f"answer {key}"):
-            return _answered_once(key, lambda: make_response(view(*args, **kwargs)))
+            return _first_response(key, lambda: make_response(view(*args, **kwargs)))
 
     return cast(View, guarded)
 
 
-def _answered_once(key: str, view: Callable[[], Response]) -> Response:
+def _first_response(key: str, view: Callable[[], Response]) -> Response:
     digest = hashlib.sha256(f"{request.method} {request.path}\n".encode() + request.get_data()).hexdigest()
     before = services().idempotency.get(key)
     if before and before.request_sha256 != digest:
         return make_response(
-            problem(422, "idempotency_key_reused", "this Idempotency-Key came with another request before")
+            error_response(
+                422, "idempotency_key_reused", "this Idempotency-Key came with another request before"
+            )
         )
     if before:
         return make_response(before.body, before.status)
@@ -65,5 +67,5 @@ def _answered_once(key: str, view: Callable[[], Response]) -> Response:
     return answer
 
 
-def page_of(items: Sequence[Any], limit: int) -> dict[str, Any]:
+def page_body(items: Sequence[Any], limit: int) -> dict[str, Any]:
     return {"items": items, "next": items[-1].id if len(items) == limit else None}

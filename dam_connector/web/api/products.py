@@ -8,8 +8,8 @@ from dam_connector.domain.product import Product
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import intake
-from dam_connector.web.api.blueprint import bp, idempotent, page_of
-from dam_connector.web.request_context import requires, services, signed_in
+from dam_connector.web.api.blueprint import bp, idempotent, page_body
+from dam_connector.web.request_context import requires, services, signed_in_user
 from schemas import api as s
 from schemas.product import ProductSchema
 
@@ -27,7 +27,7 @@ def products(args: dict[str, Any]) -> dict[str, Any]:
         before=args["cursor"],
         limit=args["limit"],
     )
-    return page_of(found, args["limit"])
+    return page_body(found, args["limit"])
 
 
 @bp.post("/products")
@@ -37,7 +37,7 @@ def products(args: dict[str, Any]) -> dict[str, Any]:
 @bp.response(202, s.TakenOut)
 def add_product(product: Product) -> dict[str, Any]:
     """Take a product in, as if its PIM had sent it: what it needs is made."""
-    taken = intake.add_product(services(), product, by=signed_in().name)
+    taken = intake.add_product(services(), product, by=signed_in_user().name)
     return {"sku": product.sku, "outcome": taken.words, "planned": taken.planned}
 
 

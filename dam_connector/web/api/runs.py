@@ -7,7 +7,7 @@ from flask import abort
 
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import intake
-from dam_connector.web.api.blueprint import bp, idempotent, page_of
+from dam_connector.web.api.blueprint import bp, idempotent, page_body
 from dam_connector.web.request_context import requires, services
 from schemas import api as s
 
@@ -18,7 +18,7 @@ from schemas import api as s
 @bp.response(200, s.page_of(s.RunOut))
 def runs(args: dict[str, Any]) -> dict[str, Any]:
     """Runs, newest first."""
-    return page_of(
+    return page_body(
         services().runs.page(
             state=args["state"], sku=args["sku"], before=args["cursor"], limit=args["limit"]
         ),
@@ -52,7 +52,7 @@ def retry(run_id: str) -> Any:
 @bp.response(200, s.page_of(s.DeliveryOut))
 def deliveries(args: dict[str, Any]) -> dict[str, Any]:
     """Webhook deliveries, newest first."""
-    return page_of(
+    return page_body(
         services().inbox.page(state=args["state"], before=args["cursor"], limit=args["limit"]), args["limit"]
     )
 

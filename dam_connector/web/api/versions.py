@@ -9,8 +9,8 @@ from dam_connector.domain.issue import Waiver
 from dam_connector.domain.version import Version
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import publish, review
-from dam_connector.web.api.blueprint import bp, idempotent, page_of
-from dam_connector.web.request_context import requires, services, signed_in
+from dam_connector.web.api.blueprint import bp, idempotent, page_body
+from dam_connector.web.request_context import requires, services, signed_in_user
 from schemas import api as s
 
 
@@ -23,7 +23,7 @@ def versions(args: dict[str, Any]) -> dict[str, Any]:
     found = services().assets.page(
         state=args["state"], deliverable=args["deliverable"], before=args["cursor"], limit=args["limit"]
     )
-    return page_of(found, args["limit"])
+    return page_body(found, args["limit"])
 
 
 @bp.get("/versions/<version_id>")
@@ -43,7 +43,7 @@ def decide(data: dict[str, Any], version_id: str) -> Any:
     """Approve or reject a version in review. 409 when somebody else decided first."""
     decision = Decision(
         verdict=Verdict(data["verdict"]),
-        by=signed_in().name,
+        by=signed_in_user().name,
         reasons=tuple(data["reasons"]),
         note=data["note"],
     )
@@ -57,7 +57,7 @@ def decide(data: dict[str, Any], version_id: str) -> Any:
 @bp.response(202, s.VersionOut)
 def rollback(version_id: str) -> Any:
     """Make an earlier approved version the live one again, in every channel. 409 when nobody approved it, or it is live."""
-    publish.rollback(services(), _version(version_id), by=signed_in().name)
+    publish.rollback(services(), _version(version_id), by=signed_in_user().name)
     return _version(version_id)
 
 
@@ -68,7 +68,7 @@ def rollback(version_id: str) -> Any:
 @bp.response(202, s.VersionOut)
 def withdraw(data: dict[str, Any], version_id: str) -> Any:
     """Take a live version off every channel. 409 when it is not live."""
-    publish.withdraw(services(), _version(version_id), by=signed_in().name, reason=data["reason"])
+    publish.withdraw(services(), _version(version_id), by=signed_in_user().name, reason=data["reason"])
     return _version(version_id)
 
 
@@ -79,8 +79,8 @@ def withdraw(data: dict[str, Any], version_id: str) -> Any:
 @bp.response(202, s.TakenOut)
 def regenerate(data: dict[str, Any], version_id: str) -> dict[str, Any]:
     """Make the next version, with a word to whoever makes it; an admin may say who that is."""
-    found, user = _version(version_id), signed_in()
-    if data["generator"] and not user.role.may(UserRole.ADMIN):
+    found, user = _version(version_id), signed_in_user()
+    if data["generator"] and not user.role.includes(UserRole.ADMIN):
         abort(403, "only admins choose who makes it")
     run = review.regenerate(services(), found, note=data["note"], by=user.name, generator=data["generator"])
     return {
@@ -100,7 +100,7 @@ def waive(data: dict[str, Any], version_id: str) -> Any:
     review.waive(
         services(),
         _version(version_id),
-        Waiver(code=data["code"], by=signed_in().name, reason=data["reason"], until=data["until"]),
+        Waiver(code=data["code"], by=signed_in_user().name, reason=data["reason"], until=data["until"]),
     )
     return _version(version_id)
 
