@@ -1,1 +1,1 @@
-"""The shared domain, pure standard library: what a product, an asset, a version, a run and an issue are."""
+"""The domain model: products, assets, versions, runs, issues and rules. It uses the standard library only."""

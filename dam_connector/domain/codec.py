@@ -54,15 +54,15 @@ def from_plain(cls: type[T], data: Any) -> T:
 
 @cache
 def _decoder(hint: Any) -> Decoder:
-    """Return the function that decodes a type. It is built once a type: a checkpoint has hundreds of values."""
+    """Return the function that decodes a type; built once a type, as a checkpoint has hundreds of values."""
     if hasattr(hint, "__supertype__"):  # NewType
         return _decoder(hint.__supertype__)
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
         return _optional_decoder(args)
     if origin is tuple:
-        item = _decoder(args[0])
-        return lambda data: tuple(map(item, data))
+        element = _decoder(args[0])
+        return lambda data: tuple(map(element, data))
     if origin is typing.Literal:
         return lambda data: data  # not checked: a stored report may have an issue code of an earlier release
     if origin is not None and issubclass(origin, Mapping):

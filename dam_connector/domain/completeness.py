@@ -43,8 +43,8 @@ def has_field(product: Product, field: str) -> bool:
 
     Args:
         product: The product.
-        field: The field as plugin.json names it, e.g. `name`, `dimensions`, `dimensions.width`, `images.front`,
-            `attributes.ean`. `images.any` means a photo of any view except detail.
+        field: The field as plugin.json names it, e.g. `name`, `dimensions`, `dimensions.width`,
+            `images.front`, `attributes.ean`. `images.any` means a photo of any view except detail.
     """
     head, _, tail = field.partition(".")
     if head == "images":

@@ -21,8 +21,8 @@ _last = [0, 0]  # milliseconds and the random part of the newest id
 def new_id(prefix: str, now: datetime) -> str:
     """Return a new id that sorts by time, e.g. `run_01k9...`.
 
-    After the prefix it has 48 bits of milliseconds and 80 random bits. Within one millisecond of one process the
-    random part counts up, so that these ids sort too.
+    After the prefix it has 48 bits of milliseconds and 80 random bits. Within one millisecond of one process
+    the random part counts up, so that these ids sort too.
     """
     moment = int(now.timestamp() * 1000)
     with _lock:

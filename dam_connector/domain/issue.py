@@ -35,7 +35,7 @@ class Issue:
 
     @property
     def remedy(self) -> str:
-        """What a person does about it, from the catalog of codes."""
+        """Return what a person does about it, from the catalog of codes."""
         return CODES[self.code].remedy
 
 
@@ -64,12 +64,12 @@ def apply_severities(issues: Iterable[Issue], severities: Mapping[IssueCode, str
         issues: The issues, with the severities of the catalog.
         severities: Severity by issue code, from plugin.json; "off" drops the issue.
     """
-    kept = []
+    result = []
     for found in issues:
         severity = severities.get(found.code, found.severity)
         if severity != "off":
-            kept.append(replace(found, severity=Severity(severity)))
-    return tuple(sorted(kept, key=lambda i: (_ORDER[i.severity], i.code, i.pointer)))
+            result.append(replace(found, severity=Severity(severity)))
+    return tuple(sorted(result, key=lambda i: (_ORDER[i.severity], i.code, i.pointer)))
 
 
 class CheckOutcome(StrEnum):
@@ -124,5 +124,5 @@ class Report:
 
     @property
     def blocked(self) -> bool:
-        """True when there are errors that are not waived."""
+        """Return True if there are errors that are not waived."""
         return bool(self.errors())

@@ -31,7 +31,7 @@ class Listing:
 
     @property
     def file_names(self) -> tuple[str, ...]:
-        """The names of all files that channels get."""
+        """Return the names of all files that channels get."""
         return tuple(f.name for p in self.placements for f in p.approved.version.channel_files)
 
 

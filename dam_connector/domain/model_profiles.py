@@ -1,8 +1,8 @@
 """Profiles of models: the limits that channels and guidelines set, as data, each with its source.
 
-A deliverable names the profiles that its models must satisfy; the report compares every model with all of them. An
-admin adds a profile in plugin.json under `profiles`, on the basis of a built-in one or from nothing, with
-`max_MEASURE` and `min_MEASURE`.
+A deliverable names the profiles that its models must satisfy; the report compares every model with all of
+them. An admin adds a profile in plugin.json under `profiles`, on the basis of a built-in one or from nothing,
+with `max_MEASURE` and `min_MEASURE`.
 """
 
 from collections.abc import Mapping
@@ -14,8 +14,8 @@ from enum import StrEnum
 class Measure:
     """Something that is measured on a model.
 
-    If a model has several values of it (e.g. the sides of its textures), the largest is compared with a maximum and
-    the smallest with a minimum.
+    If a model has several values of it (e.g. the sides of its textures), the largest is compared with a
+    maximum and the smallest with a minimum.
     """
 
     title: str

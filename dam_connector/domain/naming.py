@@ -17,7 +17,10 @@ _WINDOWS_RESERVED = frozenset(
 
 
 def ascii_words(text: str) -> list[str]:
-    """Return the words of a text in plain ASCII: `Überlanger Stuhl №3` gives `['Uberlanger', 'Stuhl', 'No3']`."""
+    """Return the words of a text in plain ASCII.
+
+    `Überlanger Stuhl №3` gives `['Uberlanger', 'Stuhl', 'No3']`.
+    """
     plain = unicodedata.normalize("NFKD", text.replace("ß", "ss")).encode("ascii", "ignore").decode()
     return re.findall(r"[A-Za-z0-9]+", plain)
 
@@ -136,5 +139,5 @@ def _field_expression(field: str, spec: str) -> str:
 
 
 def build_folder(pattern: str, values: Mapping[str, str | int]) -> str:
-    """Return the folder for some values. Each part between slashes is a safe name, so none leaves its parent."""
+    """Return the folder for some values, e.g. `chairs/CH123`; each part between slashes is a safe name."""
     return "/".join(build_name(part, values) for part in pattern.split("/") if part)

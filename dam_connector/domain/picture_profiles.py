@@ -1,7 +1,7 @@
 """Profiles of pictures: the limits that channels set, as data, each with its source.
 
-A deliverable names the profiles that its pictures must satisfy. Sources marked "unconfirmed" are secondary. Limits
-cause warnings unless an admin gives the issue code another severity.
+A deliverable names the profiles that its pictures must satisfy. Sources marked "unconfirmed" are secondary.
+Limits cause warnings unless an admin gives the issue code another severity.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,9 +14,9 @@ from dam_connector.domain.rules import Deliverable
 class PictureLimit:
     """One limit of a channel.
 
-    The rules are: `formats`; `min_px`, `advised_px` and `max_px` of the longer side; `max_pixels`; `max_bytes`;
-    `background`, the colour at the edge as #rrggbb; `min_fill` and `max_fill`, the share of the tighter side that the
-    product fills; `aspect` as "w:h".
+    The rules are: `formats`; `min_px`, `advised_px` and `max_px` of the longer side; `max_pixels`;
+    `max_bytes`; `background`, the colour at the edge as #rrggbb; `min_fill` and `max_fill`, the share of the
+    tighter side that the product fills; `aspect` as "w:h".
     """
 
     rule: str

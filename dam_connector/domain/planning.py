@@ -10,10 +10,11 @@ from dam_connector.domain.product import INSPIRATION, Product
 from dam_connector.domain.row_request import apply_request
 from dam_connector.domain.rules import LOCAL, PHOTO, Deliverable, Rules
 
-# Fields that deliverables got in later releases. They are hashed only where they are set, so that an update does
-# not make existing assets again.
+# Fields that deliverables got in later releases. They are hashed only where they are set, so that an update
+# does not make existing assets again.
 HASHED_IF_SET = ("when", "prompt", "avoid")
-# Facts of a product that do not change what is made; the bytes of its pictures are hashed instead of their URLs.
+# Facts of a product that do not change what is made; the bytes of its pictures are hashed instead of their
+# URLs.
 _NOT_HASHED = ("images", "inspiration_image", "request", "live_from")
 
 
@@ -34,8 +35,8 @@ def planned_runs(
     Args:
         product: The product.
         sources: The SHA-256 of its pictures, by view.
-        models: The SHA-256 of its GLBs, by the name of the model deliverable. A rendition of a model that does not
-            exist yet is planned when the model is made.
+        models: The SHA-256 of its GLBs, by the name of the model deliverable. A rendition of a model that
+            does not exist yet is planned when the model is made.
         rules: The rules in force.
     """
     for in_rules in rules.deliverables:
@@ -72,9 +73,9 @@ def input_hash(
 ) -> str:
     """Return the SHA-256 of the product's facts, its pictures and the rules for making the deliverable.
 
-    URLs of pictures and the embargo are not hashed: a picture that moved without a change makes nothing again. The
-    field names of `Product`, `Deliverable`, `NamingRules` and `CheckRules` are part of the hash; renaming one makes
-    every asset again.
+    URLs of pictures and the embargo are not hashed: a picture that moved without a change makes nothing
+    again. The field names of `Product`, `Deliverable`, `NamingRules` and `CheckRules` are part of the hash;
+    renaming one makes every asset again.
     """
     facts = {name: value for name, value in asdict(product).items() if name not in _NOT_HASHED}
     if product.request.prompt and set(deliverable.generator) != {LOCAL}:  # our own code reads no prompts

@@ -55,7 +55,7 @@ class Dimensions:
 
     @property
     def complete(self) -> bool:
-        """True when the size is known on all three axes."""
+        """Return True if the size is known on all three axes."""
         return None not in (self.width_m, self.height_m, self.depth_m)
 
 

@@ -1,4 +1,4 @@
-"""Prompts: what a provider is told about a product, from the admin's template and the product's facts."""
+"""Prompts for providers, made from the admin's template and the facts of the product."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -8,7 +8,8 @@ from dam_connector.domain.rules import Deliverable
 from dam_connector.domain.run import RunKind
 
 MAX_PROMPT_CHARS = 4000
-MAX_FACT = 300  # characters: a fact is a phrase, and no place for orders
+MAX_FACT_CHARS = 300  # a fact is a phrase; a longer text could hold instructions to the provider
+MAX_NOTE_CHARS = 600
 _FIELD = re.compile(r"\{([a-z_]+(?:\.[A-Za-z0-9_ -]+)?)\}")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f{}]+")
@@ -25,30 +26,44 @@ PROMPT_FIELDS: Mapping[str, Callable[[Product, Deliverable], str]] = {
 }
 _SAME = "Keep the product exactly as in the photo: shape, proportions, colours, labels and text unchanged."
 _CLEAN = "Photorealistic, centred, clean edges, no watermark, no extra text."
-STUDIO = f"Hero product photo of {{name}}. Brand: {{brand}}. {{style_tags}}. On a plain background, {{background}}. {{prompt}}. {_SAME} {_CLEAN}"
-CUTOUT = f"Hero product photo of {{name}}. Brand: {{brand}}. {{style_tags}}. On a transparent background. {{prompt}}. {_SAME} {_CLEAN}"
-LIFESTYLE = f"Lifestyle photo of {{name}} in use, in a real room. Brand: {{brand}}. {{style_tags}}. {{prompt}}. {_SAME} {_CLEAN}"
+STUDIO = (
+    "Hero product photo of {name}. Brand: {brand}. {style_tags}. On a plain background, {background}. "
+    f"{{prompt}}. {_SAME} {_CLEAN}"
+)
+CUTOUT = (
+    "Hero product photo of {name}. Brand: {brand}. {style_tags}. On a transparent background. {prompt}. "
+    f"{_SAME} {_CLEAN}"
+)
+LIFESTYLE = (
+    "Lifestyle photo of {name} in use, in a real room. Brand: {brand}. {style_tags}. {prompt}. "
+    f"{_SAME} {_CLEAN}"
+)
 MODEL = "{name}, {material}, {color}. {style_tags}. {prompt}."
 
 
 def build_prompt(deliverable: Deliverable, product: Product, note: str = "") -> str:
-    """What is asked for, in words. note: a reviewer's, about the version before.
+    """Return the prompt for a deliverable of a product.
 
-    Sentences whose facts are all missing are left out. Facts are phrases: line breaks and braces in them are blanks.
+    Sentences whose facts are all missing are left out. Line breaks and braces in facts become spaces.
+
+    Args:
+        deliverable: What is to be made; its `prompt` is the template, if it has one.
+        product: The product that the facts come from.
+        note: A reviewer's note about the version before.
     """
-    template = deliverable.prompt or _usual(deliverable)
-    sentences = [_filled(sentence, product, deliverable) for sentence in _SENTENCE.split(template)]
-    if avoid := _filled(deliverable.avoid, product, deliverable):
+    template = deliverable.prompt or _default_template(deliverable)
+    sentences = [_fill_sentence(sentence, product, deliverable) for sentence in _SENTENCE.split(template)]
+    if avoid := _fill_sentence(deliverable.avoid, product, deliverable):
         sentences.append(f"Do not show: {avoid.rstrip('.')}.")
     if note:
         sentences.append(
-            f"A reviewer said of the last picture: {_phrase(note, 600).rstrip('.')}. Correct that."
+            f"A reviewer said of the last picture: {_phrase(note, MAX_NOTE_CHARS).rstrip('.')}. Correct that."
         )
     return " ".join(filter(None, sentences))[:MAX_PROMPT_CHARS]
 
 
 def unknown_field(template: str) -> str:
-    """The first field of a template that means nothing, or an empty text."""
+    """Return the first field of a template that does not exist, or an empty string."""
     return next(
         (
             name
@@ -59,7 +74,7 @@ def unknown_field(template: str) -> str:
     )
 
 
-def _usual(deliverable: Deliverable) -> str:
+def _default_template(deliverable: Deliverable) -> str:
     if deliverable.kind is RunKind.MODEL:
         return MODEL
     if deliverable.style == "lifestyle":
@@ -67,16 +82,17 @@ def _usual(deliverable: Deliverable) -> str:
     return CUTOUT if deliverable.background == "transparent" else STUDIO
 
 
-def _filled(sentence: str, product: Product, deliverable: Deliverable) -> str:
-    """The sentence with its facts; empty when it names facts and has none of them."""
+def _fill_sentence(sentence: str, product: Product, deliverable: Deliverable) -> str:
+    """Return a sentence with its facts; empty if it names facts and the product has none of them."""
     names = _FIELD.findall(sentence)
-    facts = {name: _phrase(_fact(name, product, deliverable), MAX_FACT) for name in names}
+    facts = {name: _phrase(_fact(name, product, deliverable), MAX_FACT_CHARS) for name in names}
     if names and not any(facts.values()):
         return ""
-    text = _FIELD.sub(lambda found: facts[found[1]], sentence)
-    return (
-        re.sub(r"(?:\s*,)+\s*(?=[,.])|\s+(?=[,.])", "", " ".join(text.split())).strip(" ,").replace("..", ".")
-    )
+    text = " ".join(_FIELD.sub(lambda found: facts[found[1]], sentence).split())
+    without_gaps = re.sub(
+        r"(?:\s*,)+\s*(?=[,.])|\s+(?=[,.])", "", text
+    )  # commas and spaces around missing facts
+    return without_gaps.strip(" ,").replace("..", ".")
 
 
 def _fact(name: str, product: Product, deliverable: Deliverable) -> str:
@@ -85,5 +101,5 @@ def _fact(name: str, product: Product, deliverable: Deliverable) -> str:
     return product.attributes.get(name.partition(".")[2], "")
 
 
-def _phrase(text: str, most: int) -> str:
-    return " ".join(_CONTROLS.sub(" ", text).split())[:most]
+def _phrase(text: str, max_chars: int) -> str:
+    return " ".join(_CONTROLS.sub(" ", text).split())[:max_chars]

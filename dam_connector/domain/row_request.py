@@ -1,4 +1,5 @@
-"""What a row of an uploaded sheet asks for beyond the rules: kinds of pictures, their number and aspect ratio.
+"""What a row of an uploaded sheet asks for beyond the rules: kinds of pictures, their number and aspect
+ratio.
 
 A request narrows or changes what plugin.json says to make. It never adds a deliverable or a channel.
 """

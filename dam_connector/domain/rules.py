@@ -1,4 +1,8 @@
-"""Rules: what plugin.json says, as frozen values. schemas/plugin.py builds them; absent means off or the default here."""
+"""Rules: the contents of plugin.json as frozen values.
+
+`schemas` loads them from the file; what is absent there has the default given here. The field names of
+`Deliverable`, `NamingRules` and `CheckRules` are hashed by `planning.input_hash`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,103 +12,112 @@ from dam_connector.domain.issue_codes import IssueCode
 from dam_connector.domain.model_profiles import MODEL_PROFILES, ModelProfile
 from dam_connector.domain.run import RunKind
 
-PHOTO = "photo"  # what a rendition is made from, unless it names a model deliverable
-LOCAL = "local"  # the generator that is our own code
+PHOTO = "photo"  # `made_from` of a rendition that is not rendered from a model
+LOCAL = "local"  # the generator that runs on our own workers
 CAMERAS = ("hero", "front", "right", "back", "left", "top", "bottom")
-FRAME_COUNTS = (8, 24, 36)
+FRAME_COUNTS = (8, 24, 36)  # how many frames a spin may have
 
 
 class Motion(StrEnum):
-    """What a rendered model does in its pictures."""
+    """How a model moves in what is rendered from it."""
 
     STILL = "still"
-    SPIN = "spin"
-    CLIP = "clip"
+    SPIN = "spin"  # one picture for each angle of a full rotation
+    CLIP = "clip"  # the rotation as an animated WebP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """One connection to an outside system: the adapter's name and its options, secrets still as `env/NAME`."""
+    """One connection to an outside system."""
 
-    adapter: str
-    options: Mapping[str, object] = field(default_factory=dict)
+    adapter: str  # the adapter's name, e.g. "shopify"
+    options: Mapping[str, object] = field(default_factory=dict)  # of this adapter; secrets as `env/NAME`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductRules:
-    """Required fields, for all products and by category."""
+    """The fields that products must have before anything is made."""
 
     required: tuple[str, ...] = ("sku", "name", "category", "images.any")
-    required_by_category: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    required_by_category: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # in addition
 
     def required_for(self, category: str) -> tuple[str, ...]:
+        """Return the fields that a product of a category must have."""
         return tuple(dict.fromkeys(self.required + self.required_by_category.get(category, ())))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeneratorCondition:
-    """When a generator may make a deliverable: for these categories only, from so many photos on, at so much a task at most."""
+    """The conditions under which a generator may make a deliverable."""
 
-    categories: tuple[str, ...] = ()
-    min_views: int = 0
-    max_usd: float | None = None
+    categories: tuple[str, ...] = ()  # only for these; empty: for all
+    min_views: int = 0  # the product must have photos of so many views
+    max_usd: float | None = None  # a task may cost so much; None: any price
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deliverable:
-    """What to make for a product."""
+    """One thing to make for each product."""
 
     name: str
     kind: RunKind
-    count: int = 1
-    categories: tuple[str, ...] = ()
-    made_from: str = PHOTO
-    views: tuple[str, ...] = ()
-    generator: tuple[str, ...] = (LOCAL,)
+    count: int = 1  # how many slots are made
+    categories: tuple[str, ...] = ()  # only for these; empty: for all
+    made_from: str = PHOTO  # or the name of the model deliverable that it is rendered from
+    views: tuple[str, ...] = ()  # the photo to start from: the first of these that the product has
+    generator: tuple[str, ...] = (LOCAL,)  # `local` or provider connections, the most preferred first
     when: Mapping[str, GeneratorCondition] = field(default_factory=dict)  # by generator
-    prompt: str = ""
-    avoid: str = ""
+    prompt: str = ""  # template; empty: one that fits the style
+    avoid: str = ""  # what pictures must not show
     formats: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
-    profiles: tuple[str, ...] = ()
-    style: str = "studio"
-    background: str = "#ffffff"
-    fill: float = 0.86
-    aspect: str = "1:1"
-    size_px: int = 2048
+    profiles: tuple[str, ...] = ()  # that it must satisfy
+    style: str = "studio"  # or "lifestyle"
+    background: str = "#ffffff"  # "#rrggbb", "#rrggbb to #rrggbb" or "transparent"
+    fill: float = 0.86  # share of the tighter side that the product fills
+    aspect: str = "1:1"  # width to height
+    size_px: int = 2048  # the longer side
     shadow: bool = True
     reflection: bool = False
-    camera: str = "hero"
+    camera: str = "hero"  # one of `CAMERAS`, or azimuth and elevation in degrees as "35,18"
     motion: str = Motion.STILL
-    frames: int = 24
+    frames: int = 24  # of a spin or clip
     max_triangles: int = 30_000
     texture_px: int = 2048
-    min_confidence: float = 0.0
+    min_confidence: float = 0.0  # a local model below this goes to the next generator
 
     def is_for_category(self, category: str) -> bool:
+        """Return True if it is made for products of a category."""
         return not self.categories or category in self.categories
 
     def can_use_generator(self, generator: str, category: str, views: int) -> bool:
-        """Whether a generator may make it for such a product; what it costs is another question."""
+        """Return True if a generator may make it, the price aside.
+
+        Args:
+            generator: `local` or the name of a provider connection.
+            category: The product's category.
+            views: How many views the product has photos of.
+        """
         when = self.when.get(generator, GeneratorCondition())
         return views >= when.min_views and (not when.categories or category in when.categories)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamingRules:
-    """How files are called, and the folder they lie in."""
+    """The patterns of file names and folders."""
 
     default: str = "{sku}_{name:pascal}_V{version}_{format:upper}"
-    patterns: Mapping[str, str] = field(default_factory=dict)
+    patterns: Mapping[str, str] = field(default_factory=dict)  # by deliverable
     folder: str = "{category:slug}/{sku}"
 
     def pattern_for(self, deliverable: str) -> str:
+        """Return the pattern for the files of a deliverable."""
         return self.patterns.get(deliverable, self.default)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckRules:
-    """Limits of the checks. Sources: docs/issues.md names one for each limit."""
+    """The limits of the checks, with their sources, and severities by issue code."""
 
     dimensions_tolerance_pct: float = 3.0  # Khronos 3D Commerce asset auditor, recommended schema
     max_triangles: int = 100_000  # the same
@@ -113,15 +126,15 @@ class CheckRules:
     max_model_bytes: int = 5_242_880  # the same: 5120 KB
     max_image_bytes: int = 16_000_000  # Google Merchant Center, image_link
     max_components: int = 12
-    severities: Mapping[IssueCode, str] = field(default_factory=dict)
+    severities: Mapping[IssueCode, str] = field(default_factory=dict)  # "error", "warning", "info" or "off"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewRules:
-    """Who reviews, and with which words they may reject."""
+    """Where versions are reviewed, by whom, and how they are rejected."""
 
-    dam: str = "library"
-    owners: Mapping[str, str] = field(default_factory=dict)
+    dam: str = "library"  # the DAM connection
+    owners: Mapping[str, str] = field(default_factory=dict)  # who reviews, by category
     reasons: tuple[str, ...] = ("proportions", "colour", "missing part", "wrong product", "picture quality")
     checklist: tuple[str, ...] = (
         "Does it match the product photo?",
@@ -133,30 +146,29 @@ class ReviewRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconcileRules:
-    """How often PIMs, DAMs and channels are compared with our records, and whether what drifted is mended at once. 0: only when asked. files: those in
-    DAMs are read and compared too."""
+    """How PIMs, DAMs and channels are compared with our records."""
 
-    every_hours: float = 0.0
-    files: bool = False
-    mend: bool = False
+    every_hours: float = 0.0  # 0: only when somebody asks for it
+    files: bool = False  # whether the files in DAMs are read and compared too
+    mend: bool = False  # whether differences are corrected at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewerRules:
-    """How the AR page looks."""
+    """The design of the AR page."""
 
-    accent: str = "#2f5bd3"
+    accent: str = "#2f5bd3"  # colour of buttons
     background: str = "#f4f4f4"
-    brand: str = ""
+    brand: str = ""  # above the product's name; empty: the product's brand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """All of plugin.json, with the fingerprint of its text."""
+    """All of plugin.json."""
 
-    name: str
-    version: str
-    fingerprint: str
+    name: str  # the plugin's name
+    version: str  # the plugin's version
+    fingerprint: str  # of the file's text
     pim: Mapping[str, Connection]
     dam: Mapping[str, Connection]
     provider: Mapping[str, Connection]
@@ -168,12 +180,13 @@ class Rules:
     review: ReviewRules
     viewer: ViewerRules
     reconcile: ReconcileRules = ReconcileRules()
-    profiles: Mapping[str, ModelProfile] = field(default_factory=dict)
+    profiles: Mapping[str, ModelProfile] = field(default_factory=dict)  # the admin's own
 
     @property
     def model_profiles(self) -> Mapping[str, ModelProfile]:
-        """The profiles of models that are known: the built-in ones, and the admin's own or changed ones."""
+        """Return all profiles of models: the built-in ones, and the admin's own, which may replace them."""
         return {**MODEL_PROFILES, **self.profiles}
 
     def deliverable(self, name: str) -> Deliverable | None:
+        """Return the deliverable of a name, or None."""
         return next((d for d in self.deliverables if d.name == name), None)

@@ -1,4 +1,4 @@
-"""Search tags of versions in the gallery: `kind:value`, and `word:` with each word of SKU and product name."""
+"""Search tags of versions in the gallery: `kind:value`, and one `word:` tag for each word of SKU and name."""
 
 from collections.abc import Iterable
 

@@ -104,12 +104,12 @@ class Version:
 
     @property
     def channel_files(self) -> tuple[VersionFile, ...]:
-        """The files that channels get: all but the pictures of the report."""
+        """Return the files that channels get: all but the pictures of the report."""
         return tuple(f for f in self.files if f.role is not Role.EVIDENCE)
 
     @property
     def ordered_files(self) -> tuple[VersionFile, ...]:
-        """The files that channels get, with the main file (GLB, JPEG or PNG) first."""
+        """Return the files that channels get, with the main file (GLB, JPEG or PNG) first."""
         return tuple(
             sorted(
                 self.channel_files,
@@ -124,12 +124,12 @@ class Version:
 
     @property
     def evidence_files(self) -> tuple[VersionFile, ...]:
-        """The pictures of the report."""
+        """Return the pictures of the report."""
         return tuple(f for f in self.files if f.role is Role.EVIDENCE)
 
     @property
     def spin_frames(self) -> tuple[VersionFile, ...]:
-        """The frames of a spin in order, in one format (WebP if there is one); empty if it is no spin."""
+        """Return the frames of a spin in order, in one format (WebP if there is one); none if it is no spin."""
         frames = [f for f in self.files if f.role is Role.PRIMARY and f.view]
         formats = [f.format for f in frames]
         format = "webp" if "webp" in formats else formats[0] if formats else ""
@@ -137,7 +137,7 @@ class Version:
 
     @property
     def list_picture(self) -> VersionFile | None:
-        """The picture that lists show for this version, or None."""
+        """Return the picture that lists show for this version, or None."""
         return find_list_picture(self.files)
 
 
