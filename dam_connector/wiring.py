@@ -169,5 +169,5 @@ def check_rules(rules: Rules, services: Services) -> list[str]:
         and d.kind
         not in open_adapter(
             "provider", name, rules.provider[name], services.adapter_context
-        ).capabilities.makes
+        ).capabilities.kinds
     ]

@@ -10,16 +10,16 @@ from dam_connector.domain.completeness import product_issues
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue, Severity, issue
 from dam_connector.domain.product import INSPIRATION, Product
-from dam_connector.domain.row_request import tailored
+from dam_connector.domain.row_request import apply_request
 from dam_connector.domain.rules import LOCAL, Deliverable
 from dam_connector.domain.run import RunKind
 from dam_connector.errors import InputError
-from dam_connector.ports import Generation
-from dam_connector.store.batches import NewRow, RowState
+from dam_connector.ports import GenerationRequest
+from dam_connector.store.batches import NewBatchRow, RowState
 from dam_connector.usecases.source_images import HELD, addressed, addresses, look
 from dam_connector.wiring import Services
 from schemas.sheet import Sheet
-from schemas.sheet_row import COLUMNS, guessed, read_row
+from schemas.sheet_row import COLUMNS, guess_columns, read_row
 
 KNOWN_AT_ONCE = 500
 SHOWN = 200  # rows of each kind that a preview holds
@@ -40,7 +40,7 @@ class Preview:
     counts: dict[RowState, int] = field(
         default_factory=lambda: dict.fromkeys((RowState.WAITING, RowState.FAILED, RowState.UNCHANGED), 0)
     )
-    rows: dict[RowState, list[NewRow]] = field(default_factory=dict)
+    rows: dict[RowState, list[NewBatchRow]] = field(default_factory=dict)
     makes: dict[str, int] = field(default_factory=dict)
     paid: dict[str, int] = field(
         default_factory=dict
@@ -70,7 +70,7 @@ def mapping_of(sheet: Sheet, given: Mapping[str, str]) -> dict[str, str]:
             f"There is no such column: {', '.join(unknown)}. The sheet has: {', '.join(sheet.header)}.",
         )
     rest = tuple(name for name in sheet.header if name not in given.values())
-    found = {**{ours: theirs for ours, theirs in guessed(rest).items() if ours not in given}, **given}
+    found = {**{ours: theirs for ours, theirs in guess_columns(rest).items() if ours not in given}, **given}
     if "sku" not in found:
         raise InputError(
             "sheet.header", f"No column holds the SKU. The sheet has: {', '.join(sheet.header)}.", limit="sku"
@@ -80,12 +80,12 @@ def mapping_of(sheet: Sheet, given: Mapping[str, str]) -> dict[str, str]:
 
 def checked(
     services: Services, sheet: Sheet, mapping: Mapping[str, str], pictures: Mapping[str, Sha256]
-) -> Iterator[NewRow]:
+) -> Iterator[NewBatchRow]:
     """Every row, judged: waiting (good), failed with the reasons, or unchanged. pictures: those beside the sheet, by file name."""
     seen: dict[str, int] = {}
     rows = (_read(line, cells, mapping, pictures, seen, services) for line, cells in sheet.rows)
     while chunk := list(islice(rows, KNOWN_AT_ONCE)):
-        known = services.products.facts_of([r.sku for r in chunk if r.product])
+        known = services.products.usable_products([r.sku for r in chunk if r.product])
         for row in chunk:
             same = (
                 row.state is RowState.WAITING
@@ -102,7 +102,7 @@ def _read(
     pictures: Mapping[str, Sha256],
     seen: dict[str, int],
     services: Services,
-) -> NewRow:
+) -> NewBatchRow:
     product, wrong = read_row(cells, mapping)
     sku = cells.get(mapping["sku"], "")
     if product is not None:
@@ -122,7 +122,7 @@ def _read(
     seen.setdefault(sku, line)
     state = RowState.FAILED if wrong else RowState.WAITING
     told, codes = "; ".join(words(i) for i in wrong), tuple(i.code for i in wrong)
-    return NewRow(
+    return NewBatchRow(
         line=line,
         sku=sku,
         cells=cells,
@@ -189,13 +189,13 @@ def preview(
 def _priced(services: Services, deliverable: Deliverable, product: Product) -> tuple[str, float]:
     """Who will be asked first to make it, and what that costs in USD by the price list."""
     for name in deliverable.generator:
-        if not deliverable.applies(name, product.category, len(product.images)):
+        if not deliverable.can_use_generator(name, product.category, len(product.images)):
             continue
         usd = (
             0.0
             if name == LOCAL
             else services.provider(name).estimate(
-                Generation(key="", product=product, pictures={}, kind=deliverable.kind)
+                GenerationRequest(key="", product=product, pictures={}, kind=deliverable.kind)
             )
         )
         most = deliverable.when[name].max_usd if name in deliverable.when else None
@@ -206,15 +206,15 @@ def _priced(services: Services, deliverable: Deliverable, product: Product) -> t
 
 def _wanted(services: Services, product: Product) -> Iterator[Deliverable]:
     for deliverable in services.rules.current().deliverables:
-        made = tailored(deliverable, product.request)
-        if made and made.wanted_for(product.category):
+        made = apply_request(deliverable, product.request)
+        if made and made.is_for_category(product.category):
             yield made
 
 
 def seconds_of(services: Services, makes: Mapping[str, int]) -> float:
     """How long making so many takes on the workers that there are, by what such runs took lately, or else usually take."""
     known = {
-        d.name: services.runs.usual_seconds(d.name) or USUAL_S[d.kind]
+        d.name: services.runs.average_cpu_seconds(d.name) or USUAL_S[d.kind]
         for d in services.rules.current().deliverables
     }
     return sum(count * known[name] for name, count in makes.items()) / max(
@@ -230,7 +230,7 @@ class _Look:
         self._found: dict[str, Issue | None] = {}
         self.left_out = 0
 
-    def at(self, rows: list[NewRow]) -> list[NewRow]:
+    def at(self, rows: list[NewBatchRow]) -> list[NewBatchRow]:
         """The rows, those failed whose pictures cannot be used."""
         wanted = {
             url: where
@@ -248,10 +248,10 @@ class _Look:
             )
         return [self._judged(row) if self._good(row) else row for row in rows]
 
-    def _good(self, row: NewRow) -> bool:
+    def _good(self, row: NewBatchRow) -> bool:
         return row.state is RowState.WAITING and row.product is not None
 
-    def _judged(self, row: NewRow) -> NewRow:
+    def _judged(self, row: NewBatchRow) -> NewBatchRow:
         wrong = [found for url, _ in _looked_at(row) if (found := self._found.get(url))]
         if not wrong:
             return row
@@ -263,7 +263,7 @@ class _Look:
         )
 
 
-def _looked_at(row: NewRow) -> list[tuple[str, str]]:
+def _looked_at(row: NewBatchRow) -> list[tuple[str, str]]:
     """The pictures without which the row cannot be made."""
     return (
         [pair for name, pair in addresses(row.product).items() if name != INSPIRATION] if row.product else []

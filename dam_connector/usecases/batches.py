@@ -14,7 +14,7 @@ import structlog
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Severity
 from dam_connector.errors import InputError, NotFound, StateConflict
-from dam_connector.store.batches import Batch, BatchState, Row, RowState
+from dam_connector.store.batches import Batch, BatchRow, BatchState, RowState
 from dam_connector.usecases.batch_preview import checked, words
 from dam_connector.usecases.intake import run_again, take_product
 from dam_connector.wiring import Services
@@ -38,8 +38,8 @@ def begin(
 ) -> Batch:
     """Store the batch and set it going. Raises: StateConflict when there is one of this name."""
     batch = services.batches.add(name, owner, sheet.header, checked(services, sheet, mapping, pictures))
-    services.gallery.file_batch(batch.id)
-    services.queue.wake("advance_batch", [batch.next_turn])
+    services.gallery.tag_batch(batch.id)
+    services.queue.wake("advance_batch", [batch.wake_token])
     return batch
 
 
@@ -48,7 +48,7 @@ def advance(services: Services, turn: str) -> None:
 
     So a batch keeps no more rows in the queue than there are workers, and several batches share it row by row.
     """
-    batch = services.batches.take_turn(turn)
+    batch = services.batches.claim_iteration(turn)
     if batch is None:
         return
     limit = min(MOST_ROWS, max(LEAST_ROWS, services.queue.workers("advance_bulk_run")))
@@ -62,12 +62,12 @@ def advance(services: Services, turn: str) -> None:
                 row.id, RowState.FAILED, f"could not be taken: {type(error).__name__}; the log has more"
             )
     if len(rows) == limit:
-        services.queue.wake("advance_batch", [batch.next_turn])
+        services.queue.wake("advance_batch", [batch.wake_token])
     else:
         services.batches.finish(batch.id)
 
 
-def _take(services: Services, batch: Batch, row: Row) -> None:
+def _take(services: Services, batch: Batch, row: BatchRow) -> None:
     """Make the row's product known and plan its runs. What is wrong with it stays its own."""
     if row.product is None:
         services.batches.finish_row(row.id, RowState.FAILED, row.error)
@@ -75,7 +75,7 @@ def _take(services: Services, batch: Batch, row: Row) -> None:
     taken = take_product(
         services, row.product, connection="", ref=row.sku, source_time=batch.created_at, batch_id=batch.id
     )
-    services.gallery.file_batch(batch.id, row.sku)
+    services.gallery.tag_batch(batch.id, row.sku)
     record = services.products.get(row.sku)
     wrong = [i for i in record.issues if i.severity is Severity.ERROR] if record else []
     if wrong and not taken.planned:
@@ -100,7 +100,7 @@ def control(services: Services, batch: Batch, what: str) -> str:
     if what == "retry" and batch.state is not BatchState.CANCELLED:
         again = services.batches.retry_failed(batch.id)
         retried = sum(
-            bool(run_again(services, sku, batch_id=batch.id)) for sku in services.batches.broken(batch.id)
+            bool(run_again(services, sku, batch_id=batch.id)) for sku in services.batches.failed_skus(batch.id)
         )
         _go(services, batch, "")
         return (
@@ -113,7 +113,7 @@ def control(services: Services, batch: Batch, what: str) -> str:
 
 def _go(services: Services, batch: Batch, words: str) -> str:
     services.batches.set_state(batch.id, BatchState.RUNNING)
-    services.queue.wake("advance_batch", [find(services, batch.id).next_turn])
+    services.queue.wake("advance_batch", [find(services, batch.id).wake_token])
     return words
 
 

@@ -18,7 +18,7 @@ from itertools import groupby
 import structlog
 
 from dam_connector.domain.codec import to_plain
-from dam_connector.domain.run import job_for
+from dam_connector.domain.run import job_name
 from dam_connector.errors import (
     AdapterError,
     BadOutput,
@@ -34,7 +34,7 @@ from dam_connector.errors import (
     Unavailable,
 )
 from dam_connector.ports import Provider, RemoteTask, RemoteTaskState
-from dam_connector.store.tasks import IN_FLIGHT, TaskEntry, TaskStanding
+from dam_connector.store.tasks import IN_FLIGHT_STATES, TaskRecord, TaskState
 from dam_connector.usecases.provider_orders import Made, caps_of, notice, order_of
 from dam_connector.wiring import Services
 
@@ -99,31 +99,31 @@ class Broker:
 
     def _drop(self) -> int:
         """Nobody wants these any more: those that wait are let go; those that run are stopped where that saves money, else seen to their end."""
-        dropped = self._s.tasks.orphans(BATCH)
+        dropped = self._s.tasks.orphaned(BATCH)
         for entry in dropped:
             with suppress(StateConflict, AdapterError, ConfigError):
-                if entry.state is TaskStanding.WAITING or self._s.provider(entry.provider).cancel(entry.ref):
+                if entry.state is TaskState.WAITING or self._s.provider(entry.provider).cancel(entry.ref):
                     self._s.tasks.release(entry, "the run was given up")
-            self._s.tasks.hear(entry)
+            self._s.tasks.acknowledge(entry)
         return len(dropped)
 
     def _look(self) -> int:
         """Ask how the tasks under way stand."""
-        due = self._s.tasks.due(TaskStanding.SUBMITTED, BATCH)
+        due = self._s.tasks.due(TaskState.SUBMITTED, BATCH)
         for name, entries in _by_provider(due):
             provider = self._open(name, lambda e=entries: e)  # type: ignore[misc]
             if provider is None:
                 continue
             able = provider.capabilities
             every = max(able.poll_interval_s, len(due) / (LOOKS_PER_S * max(1, able.tasks_per_poll)))
-            self._s.tasks.look_again([e.id for e in entries], self._in(every))
+            self._s.tasks.set_due_at([e.id for e in entries], self._in(every))
             free = [e for e in entries if e.id not in self._busy]
             for start in range(0, len(free), max(1, able.tasks_per_poll)):
                 group = free[start : start + max(1, able.tasks_per_poll)]
                 self._start(f"look {group[0].id}", lambda p=provider, g=group: self._ask(p, g))  # type: ignore[misc]
         return len(due)
 
-    def _ask(self, provider: Provider, entries: list[TaskEntry]) -> None:
+    def _ask(self, provider: Provider, entries: list[TaskRecord]) -> None:
         try:
             told = provider.poll([e.ref for e in entries])
         except (AdapterError, ConfigError) as error:
@@ -133,21 +133,21 @@ class Broker:
             with suppress(StateConflict):  # another broker was faster
                 self._judge(provider, entry, told.get(entry.ref))
 
-    def _missed(self, entries: list[TaskEntry], error: Exception) -> None:
+    def _missed(self, entries: list[TaskRecord], error: Exception) -> None:
         """A look that told nothing: the next one may, until the task is overdue."""
         log.warning("look_failed", provider=entries[0].provider, tasks=len(entries), error=str(error))
         if isinstance(error, RateLimited):
-            self._s.tasks.look_again([e.id for e in entries], self._in(error.retry_after_s))
+            self._s.tasks.set_due_at([e.id for e in entries], self._in(error.retry_after_s))
         for entry in entries:
             with suppress(StateConflict, ConfigError):
                 self._overdue(self._s.provider(entry.provider), entry, str(error))
 
-    def _judge(self, provider: Provider, entry: TaskEntry, task: RemoteTask | None) -> None:
+    def _judge(self, provider: Provider, entry: TaskRecord, task: RemoteTask | None) -> None:
         """What a look told about a task."""
         if task is None:
-            self._s.tasks.unknown(entry, "the provider does not know the task any more")
+            self._s.tasks.mark_unknown(entry, "the provider does not know the task any more")
         elif task.state is RemoteTaskState.UNKNOWN:
-            self._s.tasks.unknown(entry, task.error)
+            self._s.tasks.mark_unknown(entry, task.error)
         elif task.state is RemoteTaskState.FAILED:
             self._failed(entry, task)
         elif task.state is RemoteTaskState.SUCCEEDED:
@@ -158,20 +158,20 @@ class Broker:
             return
         self._told(entry)
 
-    def _overdue(self, provider: Provider, entry: TaskEntry, why: str) -> None:
+    def _overdue(self, provider: Provider, entry: TaskRecord, why: str) -> None:
         if (
             self._s.clock.now() - entry.updated_at
         ).total_seconds() > provider.capabilities.task_timeout_s:  # since it was submitted
-            self._s.tasks.unknown(entry, f"the task did not end in time: {why}")
+            self._s.tasks.mark_unknown(entry, f"the task did not end in time: {why}")
             self._told(entry)
 
-    def _failed(self, entry: TaskEntry, task: RemoteTask) -> None:
+    def _failed(self, entry: TaskRecord, task: RemoteTask) -> None:
         if task.cost_usd:
             self._s.tasks.settle(entry, task.cost_usd, {}, task.error or "it failed without a reason")
         else:
             self._s.tasks.release(entry, f"the task failed: {task.error or 'no reason is given'}")
 
-    def _collect(self, provider: Provider, entry: TaskEntry, task: RemoteTask) -> None:
+    def _collect(self, provider: Provider, entry: TaskRecord, task: RemoteTask) -> None:
         """Take in what was made. A download that fails is tried again with the next look; what is no good is on the bill all the same."""
         self._learn(entry)
         try:
@@ -201,22 +201,22 @@ class Broker:
                 for entry in self._s.tasks.abandoned(name, provider.capabilities.submit_timeout_s):
                     if entry.id not in self._busy:
                         with suppress(StateConflict):
-                            self._s.tasks.lost(entry, "whoever asked for it ended before the answer came")
-        for entry in self._s.tasks.due(TaskStanding.LOST, BATCH):
+                            self._s.tasks.mark_lost(entry, "whoever asked for it ended before the answer came")
+        for entry in self._s.tasks.due(TaskState.LOST, BATCH):
             with suppress(StateConflict, ConfigError):
                 self._find(self._s.provider(entry.provider), entry)
                 found += 1
         return found
 
-    def _find(self, provider: Provider, entry: TaskEntry) -> None:
+    def _find(self, provider: Provider, entry: TaskRecord) -> None:
         if provider.capabilities.is_idempotent:
             self._put_off(entry, entry.error)
             return
         if provider.capabilities.can_find_lost_task:
-            if self._s.tasks.count(entry.provider, TaskStanding.SUBMITTING):
+            if self._s.tasks.count(entry.provider, TaskState.SUBMITTING):
                 return  # one of those might be taken for it
             try:
-                ref = provider.find_lost_task(entry.look_at, self._s.tasks.refs(entry.provider, entry.look_at))
+                ref = provider.find_lost_task(entry.due_at, self._s.tasks.refs_since(entry.provider, entry.due_at))
             except (Unavailable, RateLimited) as error:
                 log.warning("reconcile_failed", provider=entry.provider, error=str(error))
                 return
@@ -226,36 +226,36 @@ class Broker:
             if ref is None:
                 self._put_off(entry, f"{entry.error}; it was not begun")
             else:
-                self._s.tasks.submitted(entry, ref, self._s.clock.now())
+                self._s.tasks.mark_submitted(entry, ref, self._s.clock.now())
             return
         self._give_up(entry, f"{entry.error}; it may have been billed, and is not asked for again")
 
-    def _give_up(self, entry: TaskEntry, why: str) -> None:
-        self._s.tasks.unknown(entry, why)
+    def _give_up(self, entry: TaskRecord, why: str) -> None:
+        self._s.tasks.mark_unknown(entry, why)
         log.warning("task_unknown", provider=entry.provider, run_id=entry.run_id, why=why)
         self._told(entry)
 
     def _submit(self) -> int:
         """Start what waits, as far as slots, caps and credit allow."""
         begun = 0
-        for name in self._s.tasks.waited_for():
+        for name in self._s.tasks.providers_with_due_tasks():
             if name in self._quiet and self._s.clock.now() < self._quiet[name]:
                 continue
-            provider = self._open(name, lambda n=name: self._s.tasks.due(TaskStanding.WAITING, BATCH, n))  # type: ignore[misc]
+            provider = self._open(name, lambda n=name: self._s.tasks.due(TaskState.WAITING, BATCH, n))  # type: ignore[misc]
             free = (
-                provider.capabilities.concurrency - self._s.tasks.count(name, *IN_FLIGHT) if provider else 0
+                provider.capabilities.concurrency - self._s.tasks.count(name, *IN_FLIGHT_STATES) if provider else 0
             )
             if provider is None or free <= 0:
                 continue
             with suppress(Busy):  # somebody else took the last slot
-                for entry in self._s.tasks.due(TaskStanding.WAITING, min(free, BATCH), name):
+                for entry in self._s.tasks.due(TaskState.WAITING, min(free, BATCH), name):
                     begun += self._begin(provider, entry)
         return begun
 
-    def _begin(self, provider: Provider, entry: TaskEntry) -> bool:
+    def _begin(self, provider: Provider, entry: TaskRecord) -> bool:
         """Whether the task is on its way. Raises: Busy."""
         try:
-            self._s.tasks.begin(entry, caps_of(self._s, entry.provider), provider.capabilities.concurrency)
+            self._s.tasks.begin_submission(entry, caps_of(self._s, entry.provider), provider.capabilities.concurrency)
         except OutOfCredit as error:
             self._later(entry, error, CREDIT_RETRY_S)
             return False
@@ -264,12 +264,12 @@ class Broker:
         self._start(entry.id, lambda: self._send(provider, entry))
         return True
 
-    def _send(self, provider: Provider, entry: TaskEntry) -> None:
+    def _send(self, provider: Provider, entry: TaskRecord) -> None:
         """Submit a task, and put down what that proves."""
         try:
             task = provider.submit(order_of(entry).generation(self._s, entry.id))
         except SubmitUnknown as error:
-            self._s.tasks.lost(entry, str(error))
+            self._s.tasks.mark_lost(entry, str(error))
         except OutOfCredit as error:
             self._pause(entry.provider, error, CREDIT_RETRY_S)
             self._later(entry, error, CREDIT_RETRY_S)
@@ -285,7 +285,7 @@ class Broker:
             self._sent(provider, entry, task)
         notice(self._s, entry)
 
-    def _sent(self, provider: Provider, entry: TaskEntry, task: RemoteTask) -> None:
+    def _sent(self, provider: Provider, entry: TaskRecord, task: RemoteTask) -> None:
         if self._s.notes.get(PAUSED + entry.provider):
             self._s.notes.set(PAUSED + entry.provider, "")
         if task.state is RemoteTaskState.SUCCEEDED:
@@ -295,7 +295,7 @@ class Broker:
             self._told(entry)
         else:
             self._began[entry.id] = self._s.clock.now()
-            self._s.tasks.submitted(
+            self._s.tasks.mark_submitted(
                 entry, task.ref, self._in(max(provider.capabilities.poll_interval_s, self._soonest(entry.provider)))
             )
             log.info("task_submitted", provider=entry.provider, task=task.ref, run_id=entry.run_id)
@@ -305,29 +305,29 @@ class Broker:
         took = self._took.get(name, ())
         return 0.9 * min(took) if len(took) >= LEARNED else 0.0
 
-    def _learn(self, entry: TaskEntry) -> None:
+    def _learn(self, entry: TaskRecord) -> None:
         began = self._began.pop(entry.id, None)
         if began:
             self._took.setdefault(entry.provider, deque(maxlen=4 * LEARNED)).append(
                 (self._s.clock.now() - began).total_seconds()
             )
 
-    def _put_off(self, entry: TaskEntry, error: str) -> None:
+    def _put_off(self, entry: TaskRecord, error: str) -> None:
         """Nothing was begun: try again a little later, a few times."""
-        if entry.tries + 1 >= MAX_TRIES:
-            self._s.tasks.wait(entry, self._s.clock.now(), error)
+        if entry.attempts + 1 >= MAX_TRIES:
+            self._s.tasks.postpone(entry, self._s.clock.now(), error)
             self._s.tasks.release(entry, f"{error} (tried {MAX_TRIES} times)")
             self._told(entry)
             return
-        self._s.tasks.wait(
-            entry, self._in(min(MAX_RETRY_S, FIRST_RETRY_S * 2**entry.tries)), error, tried=True
+        self._s.tasks.postpone(
+            entry, self._in(min(MAX_RETRY_S, FIRST_RETRY_S * 2**entry.attempts)), error, failed_try=True
         )
-        self._s.runs.tell(entry.run_id, error)
+        self._s.runs.set_wait_reason(entry.run_id, error)
 
-    def _later(self, entry: TaskEntry, error: Exception, seconds: float) -> None:
+    def _later(self, entry: TaskRecord, error: Exception, seconds: float) -> None:
         """Nothing was begun, and it is nobody's fault: wait, without end."""
-        self._s.tasks.wait(entry, self._in(seconds), str(error))
-        self._s.runs.tell(entry.run_id, str(error))
+        self._s.tasks.postpone(entry, self._in(seconds), str(error))
+        self._s.runs.set_wait_reason(entry.run_id, str(error))
 
     def _pause(self, name: str, error: Exception, seconds: float) -> None:
         self._quiet[name] = self._in(seconds)
@@ -337,26 +337,26 @@ class Broker:
 
     def _rouse(self) -> int:
         """Tell those again whose run was not asleep yet when its task ended."""
-        unheard = self._s.tasks.unheard(BATCH)
+        unheard = self._s.tasks.unacknowledged(BATCH)
         for entry in unheard:
             self._told(entry)
         return len(unheard)
 
-    def _told(self, entry: TaskEntry) -> None:
-        found = self._s.runs.rouse(entry.run_id)
+    def _told(self, entry: TaskRecord) -> None:
+        found = self._s.runs.wake(entry.run_id)
         if found:
             kind, bulk = found
-            self._s.queue.wake(job_for(kind, bulk=bulk), [entry.run_id])
+            self._s.queue.wake(job_name(kind, bulk=bulk), [entry.run_id])
 
-    def _open(self, name: str, entries: Callable[[], list[TaskEntry]]) -> Provider | None:
+    def _open(self, name: str, entries: Callable[[], list[TaskRecord]]) -> Provider | None:
         """The provider; None when it is gone from plugin.json, or its key from the environment: its tasks wait until it is there again."""
         try:
             return self._s.provider(name)
         except ConfigError as error:
             put_off = entries()
-            self._s.tasks.look_again([e.id for e in put_off], self._in(MAX_RETRY_S))
+            self._s.tasks.set_due_at([e.id for e in put_off], self._in(MAX_RETRY_S))
             for entry in put_off:
-                self._s.runs.tell(entry.run_id, str(error))
+                self._s.runs.set_wait_reason(entry.run_id, str(error))
             return None
 
     def _start(self, task_id: str, work: Callable[[], None]) -> None:
@@ -379,6 +379,6 @@ class Broker:
         return self._s.clock.now() + timedelta(seconds=seconds)
 
 
-def _by_provider(entries: list[TaskEntry]) -> Iterator[tuple[str, list[TaskEntry]]]:
+def _by_provider(entries: list[TaskRecord]) -> Iterator[tuple[str, list[TaskRecord]]]:
     for name, group in groupby(sorted(entries, key=lambda e: (e.provider, e.id)), key=lambda e: e.provider):
         yield name, list(group)

@@ -7,7 +7,7 @@ import structlog
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import AdapterError, ConfigError, NotFound, StateConflict
 from dam_connector.ports import RemoteState
-from dam_connector.store.decisions import STATE_OF
+from dam_connector.store.decisions import STATE_AFTER
 from dam_connector.usecases.publish import withdraw
 from dam_connector.usecases.review import decide
 from dam_connector.usecases.telling import TOLD, tell_later
@@ -46,7 +46,7 @@ def _of_one_mind(services: Services, version: Version, found: RemoteState) -> bo
     """Whether what stands there was decided here in the same way before, or is nobody's decision."""
     if found.decision is None:
         return found.state is VersionState.IN_REVIEW
-    standing = services.decisions.standing(version.id)
+    standing = services.decisions.current(version.id)
     return (
         standing is not None
         and standing.verdict is found.decision.verdict
@@ -60,7 +60,7 @@ def _follow(services: Services, version: Version, found: RemoteState, dam: str) 
         if found.state is VersionState.WITHDRAWN and version.state is VersionState.PUBLISHED:
             withdraw(services, version, by=said.by if said else dam, reason=said.note if said else "")
             return f"{version.id} withdrawn"
-        if said and found.state is STATE_OF[said.verdict] and version.state is VersionState.IN_REVIEW:
+        if said and found.state is STATE_AFTER[said.verdict] and version.state is VersionState.IN_REVIEW:
             decide(services, version, said, source=dam)
             return f"{version.id} {said.verdict.value}"
     except StateConflict:  # a webhook and a poll, or a person on our page, at the same moment

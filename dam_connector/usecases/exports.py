@@ -11,13 +11,13 @@ from typing import Any
 
 from dam_connector.domain.file_names import product_folder
 from dam_connector.domain.product import Product
-from dam_connector.domain.row_status import SETTLED, Standing, standing
+from dam_connector.domain.row_status import FINAL_STATUSES, RowStatus, row_status
 from dam_connector.domain.version import Role, VersionFile, VersionState
 from dam_connector.errors import NotFound
-from dam_connector.store.batches import Batch, Row, RowState
-from dam_connector.store.gallery import Card, Made
+from dam_connector.store.batches import Batch, BatchRow, RowState
+from dam_connector.store.gallery import ManifestVersion, VersionCard
 from dam_connector.wiring import Services
-from schemas.sheet_template import written
+from schemas.sheet_template import csv_text
 
 AT_ONCE = 500
 ERROR = "error"  # the column that failed rows come back with
@@ -31,9 +31,9 @@ GIVEN = (
 NO_DAY = (1980, 1, 1, 0, 0, 0)  # the same files make the same ZIP
 PICTURES = ("image/jpeg", "image/png", "image/webp", "image/avif")
 _UNTAKEN = {
-    RowState.WAITING: Standing.WAITING,
-    RowState.FAILED: Standing.FAILED,
-    RowState.CANCELLED: Standing.CANCELLED,
+    RowState.WAITING: RowStatus.WAITING,
+    RowState.FAILED: RowStatus.FAILED,
+    RowState.CANCELLED: RowStatus.CANCELLED,
 }
 
 
@@ -41,9 +41,9 @@ _UNTAKEN = {
 class Told:
     """A row with how it stands: its versions, each asset's newest first, and why it failed."""
 
-    row: Row
-    standing: Standing
-    made: tuple[Made, ...]
+    row: BatchRow
+    standing: RowStatus
+    made: tuple[ManifestVersion, ...]
     error: str
 
 
@@ -52,19 +52,19 @@ def told(services: Services, batch: Batch) -> Iterator[Told]:
     rows = services.batches.all_rows(batch.id)
     while chunk := list(islice(rows, AT_ONCE)):
         skus = [row.sku for row in chunk if row.state in (RowState.TAKEN, RowState.UNCHANGED)]
-        made, making = services.gallery.made_of(skus), services.runs.making_of(skus)
+        made, making = services.gallery.manifest_versions(skus), services.runs.generation_status(skus)
         for row in chunk:
             yield _told(row, made.get(row.sku, []), *making.get(row.sku, (False, "")))
 
 
-def _told(row: Row, made: list[Made], making: bool, error: str) -> Told:
+def _told(row: BatchRow, made: list[ManifestVersion], making: bool, error: str) -> Told:
     if row.state in _UNTAKEN:
         return Told(row, _UNTAKEN[row.state], (), row.error)
-    stands = standing(making=making, states={m.card.state for m in made})
+    stands = row_status(is_generating=making, states={m.card.state for m in made})
     codes = dict.fromkeys(code for m in made for code in m.codes)
     why = (
         error or (f"blocked: {', '.join(codes)}" if codes else "nothing could be made")
-        if stands is Standing.FAILED
+        if stands is RowStatus.FAILED
         else ""
     )
     return Told(row, stands, tuple(made), why)
@@ -73,13 +73,13 @@ def _told(row: Row, made: list[Made], making: bool, error: str) -> Told:
 def manifest(services: Services, batch: Batch) -> Iterator[dict[str, Any]]:
     """A record for each row that is settled, in the sheet's order; docs/bulk.md names the fields."""
     for each in told(services, batch):
-        if each.standing in SETTLED:
+        if each.standing in FINAL_STATUSES:
             yield record_of(services, each)
 
 
 def record_of(services: Services, each: Told) -> dict[str, Any]:
     """A row as a manifest tells it."""
-    if each.standing in (Standing.FAILED, Standing.CANCELLED):
+    if each.standing in (RowStatus.FAILED, RowStatus.CANCELLED):
         return {
             "sku": each.row.sku,
             "status": each.standing.value.lower(),
@@ -104,7 +104,7 @@ def record_of(services: Services, each: Told) -> dict[str, Any]:
     }
 
 
-def _version(services: Services, made: Made) -> dict[str, Any]:
+def _version(services: Services, made: ManifestVersion) -> dict[str, Any]:
     card = made.card
     return {
         "id": card.id,
@@ -140,17 +140,17 @@ def status_csv(services: Services, batch: Batch) -> Iterator[str]:
     own = next((c for c in batch.columns if c.strip().lower() in STATUS_COLUMNS), "")
     columns = [c for c in batch.columns if c != ERROR]
     header = [*columns, *([] if own else [STATUS]), ERROR]
-    yield written([header])
+    yield csv_text([header])
     for each in told(services, batch):
         cells = {**each.row.cells, (own or STATUS): each.standing.value, ERROR: each.error}
-        yield written([[cells.get(name, "") for name in header]])
+        yield csv_text([[cells.get(name, "") for name in header]])
 
 
 def failed_csv(services: Services, batch: Batch) -> str:
     """The rows that failed as the sheet had them, with why: a sheet to be mended and uploaded again."""
     columns = tuple(c for c in batch.columns if c != ERROR)
-    failed = (each for each in told(services, batch) if each.standing is Standing.FAILED)
-    return written(
+    failed = (each for each in told(services, batch) if each.standing is RowStatus.FAILED)
+    return csv_text(
         chain(
             [[*columns, ERROR]],
             ([*(each.row.cells.get(c, "") for c in columns), each.error] for each in failed),
@@ -158,24 +158,24 @@ def failed_csv(services: Services, batch: Batch) -> str:
     )
 
 
-def _newest(made: Iterable[Made]) -> Iterator[Card]:
+def _newest(made: Iterable[ManifestVersion]) -> Iterator[VersionCard]:
     """Each asset's first version, which is its newest."""
     return iter({m.card.asset.id: m.card for m in reversed(tuple(made))}.values())
 
 
-def _pictures(card: Card) -> list[VersionFile]:
+def _pictures(card: VersionCard) -> list[VersionFile]:
     """The pictures that a version shows: each once, whatever formats it comes in."""
     files = [f for f in card.files if f.role is Role.PRIMARY and f.mime in PICTURES]
     return list({f.view: f for f in reversed(files)}.values())[::-1]
 
 
-def given(services: Services, batch: Batch) -> Iterator[Card]:
+def given(services: Services, batch: Batch) -> Iterator[VersionCard]:
     """What a batch has to give: of each asset the newest version that is in review, approved or live."""
     for each in told(services, batch):
         yield from _newest(m for m in each.made if m.card.state in GIVEN)
 
 
-def laid_out(services: Services, cards: Iterable[Card]) -> Iterator[tuple[PurePosixPath, VersionFile]]:
+def laid_out(services: Services, cards: Iterable[VersionCard]) -> Iterator[tuple[PurePosixPath, VersionFile]]:
     """Every file that goes out, with its place by the naming rules."""
     rules = services.rules.current()
     for card in cards:
@@ -185,7 +185,7 @@ def laid_out(services: Services, cards: Iterable[Card]) -> Iterator[tuple[PurePo
         yield from ((folder / f.name, f) for f in card.files if f.role is not Role.EVIDENCE)
 
 
-def to_folder(services: Services, cards: Iterable[Card], folder: Path) -> int:
+def to_folder(services: Services, cards: Iterable[VersionCard], folder: Path) -> int:
     """How many files were written; those that are there already, of the same size, are left. Raises: NotFound."""
     count = 0
     for place, file in laid_out(services, cards):
@@ -197,7 +197,7 @@ def to_folder(services: Services, cards: Iterable[Card], folder: Path) -> int:
     return count
 
 
-def zip_stream(services: Services, cards: Iterable[Card], manifest: Iterable[str] = ()) -> Iterator[bytes]:
+def zip_stream(services: Services, cards: Iterable[VersionCard], manifest: Iterable[str] = ()) -> Iterator[bytes]:
     """A ZIP of all files in their folders, as it is written: one file in memory at a time; then the manifest, if there is one."""
     out = _Out()
     with zipfile.ZipFile(
@@ -211,7 +211,7 @@ def zip_stream(services: Services, cards: Iterable[Card], manifest: Iterable[str
     yield out.taken()
 
 
-def _contents(services: Services, cards: Iterable[Card]) -> Iterator[tuple[str, bytes]]:
+def _contents(services: Services, cards: Iterable[VersionCard]) -> Iterator[tuple[str, bytes]]:
     for place, file in laid_out(services, cards):
         try:
             yield str(place), services.blobs.get(file.sha256)

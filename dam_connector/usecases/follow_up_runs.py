@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from dam_connector.domain.ids import RunId, new_id
-from dam_connector.domain.run import MAKING, RunKind, job_for
+from dam_connector.domain.run import GENERATION_KINDS, RunKind, job_name
 from dam_connector.domain.version import Version
 from dam_connector.store.runs import NewRun
 from dam_connector.wiring import Services
@@ -31,13 +31,13 @@ def follow(
         note=note,
         bulk=bulk,
         generator=generator,
-        version_id=None if kind in MAKING else version.id,
+        version_id=None if kind in GENERATION_KINDS else version.id,
         due_at=due_at or now,
         rules_fingerprint=services.rules.current().fingerprint,
     )
     added = services.runs.add([wanted])
     if added and (due_at is None or due_at <= now):
-        services.queue.wake(job_for(kind, bulk=bulk), added)
+        services.queue.wake(job_name(kind, bulk=bulk), added)
     return added[0] if added else None
 
 

@@ -14,10 +14,10 @@ from dam_connector.domain.completeness import product_issues
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.ids import DeliveryId, Sha256
 from dam_connector.domain.issue import Severity
-from dam_connector.domain.planning import plan
+from dam_connector.domain.planning import planned_runs
 from dam_connector.domain.product import INSPIRATION, Product
 from dam_connector.domain.rules import PHOTO
-from dam_connector.domain.run import job_for
+from dam_connector.domain.run import job_name
 from dam_connector.domain.version import VersionFile
 from dam_connector.errors import RETRYABLE, AdapterError, BadOutput, ConfigError, DeliveryError, NotFound
 from dam_connector.ports import Dam, InboundWebhook, Pim, Provider
@@ -48,7 +48,7 @@ def receive(services: Services, connection: str, inbound: InboundWebhook) -> tup
     source = _source(services, connection)
     verified = source.verify(inbound)
     delivery_id, new = services.inbox.add(
-        connection, verified.key, inbound, acts=verified.is_event, keeps=verified.headers_to_store
+        connection, verified.key, inbound, needs_handling=verified.is_event, extra_headers=verified.headers_to_store
     )
     if new and verified.is_event:
         services.queue.wake("handle_delivery", [delivery_id])
@@ -112,7 +112,7 @@ def take_event(
     except NotFound:
         gone = services.products.mark_deleted(connection, event.ref, event.at)
         return f"{event.ref}: gone from its source" if gone else f"{event.ref}: not there"
-    services.products.mark_deleted(connection, event.ref, event.at, but=[p.sku for p in products])
+    services.products.mark_deleted(connection, event.ref, event.at, keep_skus=[p.sku for p in products])
     taken = [
         take_product(
             services,
@@ -217,7 +217,7 @@ def plan_runs(
             bulk=bulk,
             batch_id=batch_id,
         )
-        for p in plan(product, sources, models, rules)
+        for p in planned_runs(product, sources, models, rules)
         if not made_from or p.deliverable.made_from == made_from
     ]
     added = services.runs.add(wanted)
@@ -271,7 +271,7 @@ def retry(services: Services, run: RunRecord) -> bool:
     """Whether the run was failed or cancelled, and is tried again."""
     again = services.runs.requeue(run.id)
     if again:
-        services.queue.wake(job_for(run.kind, bulk=run.bulk), [run.id])
+        services.queue.wake(job_name(run.kind, bulk=run.bulk), [run.id])
     return again
 
 

@@ -6,7 +6,7 @@ the work under wake-ups.
 
 import structlog
 
-from dam_connector.domain.run import job_for
+from dam_connector.domain.run import job_name
 from dam_connector.errors import Unavailable
 from dam_connector.queue import JOBS
 from dam_connector.wiring import Services
@@ -30,15 +30,15 @@ def sweep(services: Services, owner: str) -> int:
         services.inbox.postpone(late, REKICK_S)
         sent += len(late)
     for turn in (
-        services.batches.idle()
+        services.batches.idle_wake_tokens()
     ):  # its job was lost, or has not come yet: then the second one finds the turn taken
         sent += _wake(services, "advance_batch", [turn])
     due: dict[str, list[str]] = {}
     for run_id, kind, bulk in services.runs.due(BATCH):
-        due.setdefault(job_for(kind, bulk=bulk), []).append(run_id)
+        due.setdefault(job_name(kind, bulk=bulk), []).append(run_id)
     for job, ids in due.items():
         if _wake(services, job, ids):
-            services.runs.woken(ids, REKICK_S)
+            services.runs.mark_woken(ids, REKICK_S)
             sent += len(ids)
     return sent
 

@@ -12,8 +12,8 @@ from dam_connector.domain.rules import Connection
 from dam_connector.domain.run import RunKind
 from dam_connector.errors import ConfigError
 from dam_connector.ports import GenerationRequest
-from dam_connector.store.spend import NOTICE, Caps
-from dam_connector.store.tasks import About, TaskEntry
+from dam_connector.store.spend import NOTICE_SHARE, SpendCaps
+from dam_connector.store.tasks import TaskOrigin, TaskRecord
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
@@ -56,17 +56,17 @@ class Made:
     model_asked: str = ""
 
 
-def ordered(services: Services, about: About, order: Order) -> TaskEntry:
+def ordered(services: Services, about: TaskOrigin, order: Order) -> TaskRecord:
     """The run's task at this provider, which waits to be carried out when it is new."""
     usd = services.provider(about.provider).estimate(order.generation(services, "", with_pictures=False))
-    return services.tasks.order(about, to_plain(order), usd)
+    return services.tasks.find_or_add(about, to_plain(order), usd)
 
 
-def order_of(entry: TaskEntry) -> Order:
+def order_of(entry: TaskRecord) -> Order:
     return from_plain(Order, entry.order)
 
 
-def made_of(entry: TaskEntry) -> Made:
+def made_of(entry: TaskRecord) -> Made:
     """What a settled task gave."""
     return from_plain(Made, entry.result)
 
@@ -79,7 +79,7 @@ def connection_of(services: Services, name: str) -> Connection:
     return found
 
 
-def caps_of(services: Services, name: str) -> Caps:
+def caps_of(services: Services, name: str) -> SpendCaps:
     """The caps that plugin.json sets on a provider."""
     options = connection_of(services, name).options
 
@@ -87,7 +87,7 @@ def caps_of(services: Services, name: str) -> Caps:
         value = options.get(f"max_usd_per_{period}")
         return float(value) if isinstance(value, (int, float)) else None
 
-    return Caps(day=usd("day"), month=usd("month"), batch=usd("batch"))
+    return SpendCaps(day=usd("day"), month=usd("month"), batch=usd("batch"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +106,7 @@ class Budget:
     @property
     def notice(self) -> bool:
         """Whether it is time to tell somebody."""
-        return self.share >= NOTICE
+        return self.share >= NOTICE_SHARE
 
 
 def budget(services: Services, name: str, batch_id: str = "") -> tuple[Budget, ...]:
@@ -118,9 +118,9 @@ def budget(services: Services, name: str, batch_id: str = "") -> tuple[Budget, .
     )
 
 
-def notice(services: Services, entry: TaskEntry) -> None:
+def notice(services: Services, entry: TaskRecord) -> None:
     """Tell once a period that most of a cap is used: in the log, and in the history of the product that used it."""
-    if caps_of(services, entry.provider) == Caps():
+    if caps_of(services, entry.provider) == SpendCaps():
         return
     for used in budget(services, entry.provider, entry.batch_id):
         period = {
@@ -144,5 +144,5 @@ def notice(services: Services, entry: TaskEntry) -> None:
 def hinted(services: Services, name: str, ref: str) -> str:
     """Look at a task next, because its provider's webhook says that something happened; gives a few words."""
     return (
-        f"{name}: the task is looked at" if services.tasks.look_now(name, ref) else f"{name}: not one of ours"
+        f"{name}: the task is looked at" if services.tasks.poll_now(name, ref) else f"{name}: not one of ours"
     )

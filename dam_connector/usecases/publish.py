@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import structlog
 
-from dam_connector.domain.alt_text import alt_text
+from dam_connector.domain.asset_texts import alt_text
 from dam_connector.domain.file_names import product_folder
 from dam_connector.domain.ids import AssetId
 from dam_connector.domain.listing import Listing, Placement
@@ -40,7 +40,7 @@ def listing_of(
     for record in live:
         version = services.assets.get(record.version_id)
         try:
-            found += [services.decisions.approved(version)] if version else []
+            found += [services.decisions.approved_version(version)] if version else []
         except StateConflict as error:
             log.warning("not_listed", version_id=record.version_id, error=str(error))
     rules = services.rules.current()
@@ -57,7 +57,7 @@ def listing_of(
 def _placement(services: Services, product: Product, approved: ApprovedVersion) -> Placement:
     version = approved.version
     deliverable = services.rules.current().deliverable(version.asset.deliverable)
-    links = {f.name: f"{services.settings.public}/files/{f.sha256}/{quote(f.name)}" for f in version.shipped}
+    links = {f.name: f"{services.settings.public}/files/{f.sha256}/{quote(f.name)}" for f in version.channel_files}
     return Placement(
         approved=approved,
         alt_text=alt_text(product, style=deliverable.style if deliverable else "studio"),
@@ -82,7 +82,7 @@ def rollback(services: Services, version: Version, *, by: str) -> None:
     Raises: StateConflict when nobody approved it, or it is neither superseded nor withdrawn.
     """
     services.decisions.reinstate(version)
-    services.assets.schedule(version.id, None)
+    services.assets.set_go_live_at(version.id, None)
     services.history.add(
         "rolled_back", sku=version.asset.sku, version_id=version.id, by=by, detail=f"to V{version.number}"
     )
@@ -91,7 +91,7 @@ def rollback(services: Services, version: Version, *, by: str) -> None:
 
 def withdraw(services: Services, version: Version, *, by: str, reason: str = "") -> None:
     """Take a live version off everywhere. Raises: StateConflict when it is not live."""
-    services.assets.move(version.id, VersionState.WITHDRAWN, source=[VersionState.PUBLISHED])
+    services.assets.transition(version.id, VersionState.WITHDRAWN, from_states=[VersionState.PUBLISHED])
     services.history.add("withdrawn", sku=version.asset.sku, version_id=version.id, by=by, detail=reason)
     tell_later(services, version)
     follow(services, version, RunKind.WITHDRAW, again("withdraw", services))

@@ -134,7 +134,7 @@ def _dam(services: Services, name: str, files: bool) -> Iterator[Drift]:
     dam = services.dam(name)
     if dam.capabilities.is_reviewed_here:
         return
-    for version in services.assets.held_by(name, COMPARED):
+    for version in services.assets.in_dam(name, COMPARED):
         about = {"port": "dam", "where": name, "sku": version.asset.sku, "ref": version.id}
         try:
             found = dam.remote_state(version.dam_ref, version)

@@ -11,8 +11,8 @@ from dam_connector.domain.rules import LOCAL, PHOTO
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import ConfigError, NotFound, Refused, StateConflict
-from dam_connector.store.decisions import STATE_OF
-from dam_connector.store.runs import facts_of
+from dam_connector.store.decisions import STATE_AFTER
+from dam_connector.store.runs import base_input_hash
 from dam_connector.usecases.follow_up_runs import follow
 from dam_connector.usecases.telling import tell_later
 from dam_connector.wiring import Services
@@ -34,9 +34,9 @@ def decide(
     Raises: StateConflict when somebody else decided first.
     """
     decision_id = services.decisions.record(version, decision, source)
-    services.assets.schedule(version.id, go_live_at)
+    services.assets.set_go_live_at(version.id, go_live_at)
     if source == version.dam:
-        services.assets.set_dam_state(version.id, STATE_OF[decision.verdict])
+        services.assets.set_dam_state(version.id, STATE_AFTER[decision.verdict])
     else:
         tell_later(services, version)
     detail = "; ".join(filter(None, [", ".join(decision.reasons), decision.note]))
@@ -54,7 +54,7 @@ def undo(services: Services, version: Version, *, by: str) -> None:
     Raises: StateConflict when it took effect already.
     """
     services.decisions.undo(version)
-    services.assets.schedule(version.id, None)
+    services.assets.set_go_live_at(version.id, None)
     tell_later(services, version)
     services.history.add("undone", sku=version.asset.sku, version_id=version.id, by=by)
 
@@ -82,7 +82,7 @@ def regenerate(
         made_by = services.runs.get(
             enlarged.run_id
         )  # the next version is made from what the enlarged one was made from
-    facts = facts_of(made_by.input_hash) if made_by else ""
+    facts = base_input_hash(made_by.input_hash) if made_by else ""
     again = f"{facts}~again:{version.id}" + (f":{generator}" if generator else "")
     run = follow(
         services,
@@ -129,7 +129,7 @@ def _why_rejected(services: Services, version: Version) -> str:
 
 def upscale(services: Services, version: Version, *, by: str, bulk: bool = False) -> RunId | None:
     """Make a version with twice the pixels; None when that was asked for already. Raises: StateConflict when it is no still picture."""
-    if version.asset.kind != RunKind.IMAGE or version.turn:
+    if version.asset.kind != RunKind.IMAGE or version.spin_frames:
         raise StateConflict("only still pictures are enlarged")
     run = follow(services, version, RunKind.UPSCALE, f"upscale:{version.id}", bulk=bulk)
     if run:

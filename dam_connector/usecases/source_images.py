@@ -4,11 +4,10 @@ An address is `http(s)://...`, `dam:FILE` or `dam:CONNECTION/FILE` for what lies
 `held:SHA256` for what came beside a sheet.
 """
 
-from dam_connector.adapters.http import Blocked, TooLarge
+from dam_connector.adapters.http import AddressBlocked, ResponseTooLarge
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue, issue
-from dam_connector.domain.media import HEAD, picture_mime
-from dam_connector.domain.product import INSPIRATION, Product
+from dam_connector.domain.product import INSPIRATION, SIGNATURE_BYTES, Product, picture_mime
 from dam_connector.errors import RETRYABLE, AdapterError, ConfigError, NotFound, Refused, Unsupported
 from dam_connector.wiring import Services
 
@@ -72,7 +71,7 @@ def look(services: Services, url: str, where: str) -> Issue | None:
         if url.startswith((HELD, DAM, PIM)):
             found = _stored(services, url, where)
             return found if isinstance(found, Issue) else None
-        head = services.http.beginning(url, count=HEAD, vendor="picture", timeout_s=LOOK_TIMEOUT_S)
+        head = services.http.get_first_bytes(url, count=SIGNATURE_BYTES, vendor="picture", timeout_s=LOOK_TIMEOUT_S)
     except AdapterError as error:
         return _wrong(error, url, where, services.settings.max_picture_bytes)
     if not picture_mime(head):
@@ -112,23 +111,23 @@ def _fetched(services: Services, url: str, limit: int) -> bytes:
         return _from_dam(services, url)
     if url.startswith(PIM):
         connection, _, name = url.removeprefix(PIM).partition("/")
-        return services.pim(connection).picture(name)
-    return services.http.get(url, max_bytes=limit, vendor="picture").body
+        return services.pim(connection).fetch_picture(name)
+    return services.http.get(url, max_bytes=limit, vendor="picture")
 
 
 def _from_dam(services: Services, url: str) -> bytes:
     """Raises: NotFound, Unsupported, Unavailable, RateLimited, ConfigError."""
     connection, slash, name = url.removeprefix(DAM).partition("/")
     dam = services.dam(connection) if slash else services.dam(services.rules.current().review.dam)
-    return dam.picture(name if slash else connection, services.blobs)
+    return dam.fetch_picture(name if slash else connection, services.blobs)
 
 
 def _wrong(error: Exception, url: str, where: str, limit: int) -> Issue:
     """An address that cannot be used, as an Issue."""
     name = _name(where)
-    if isinstance(error, Blocked):
+    if isinstance(error, AddressBlocked):
         return issue("source.url_refused", f"{name}: {error}.", pointer=where, measured=url)
-    if isinstance(error, TooLarge):
+    if isinstance(error, ResponseTooLarge):
         return issue(
             "source.too_large", f"{name}: more than {limit} bytes.", pointer=where, limit=f"{limit} bytes"
         )

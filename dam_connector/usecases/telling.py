@@ -23,7 +23,7 @@ def tell_later(services: Services, version: Version) -> None:
     if ours:
         tell(services, version)
     else:
-        follow(services, version, RunKind.TELL, again("tell", services))
+        follow(services, version, RunKind.WRITE_STATE, again("tell", services))
 
 
 def tell(services: Services, version: Version) -> None:
@@ -36,7 +36,7 @@ def tell(services: Services, version: Version) -> None:
 def _tell_of(services: Services, version: Version) -> None:
     try:
         services.dam(version.dam).write_state(
-            version.dam_ref, version.state, services.decisions.standing(version.id)
+            version.dam_ref, version.state, services.decisions.current(version.id)
         )
     except ConfigError:
         return

@@ -14,7 +14,7 @@ ANSWERS_KEPT = timedelta(days=7)  # under their Idempotency-Key: nobody repeats 
 def tidy(services: Services) -> int:
     """How many answers, tokens and links were forgotten."""
     answers = services.idempotency.delete_before(services.clock.now() - ANSWERS_KEPT)
-    credentials = services.users.forget_ended()
+    credentials = services.users.delete_expired_credentials()
     if answers or credentials:
         log.info("tidied", answers=answers, credentials=credentials)
     return answers + credentials

@@ -1,0 +1,38 @@
+"""The ports: what the connector asks of its infrastructure and of each kind of outside system.
+
+Adapters implement them; `dam_connector/adapters/` has one for each vendor.
+"""
+
+from dam_connector.ports.channel import Channel
+from dam_connector.ports.dam import Dam, DamCapabilities, PushRequest, RemoteState
+from dam_connector.ports.infrastructure import Blobs, Clock, LibraryStore, Queue
+from dam_connector.ports.pim import Pim, PimCapabilities
+from dam_connector.ports.provider import (
+    GenerationRequest,
+    Provider,
+    ProviderCapabilities,
+    RemoteTask,
+    RemoteTaskState,
+)
+from dam_connector.ports.webhook import InboundWebhook, VerifiedWebhook
+
+__all__ = [
+    "Blobs",
+    "Channel",
+    "Clock",
+    "Dam",
+    "DamCapabilities",
+    "GenerationRequest",
+    "InboundWebhook",
+    "LibraryStore",
+    "Pim",
+    "PimCapabilities",
+    "Provider",
+    "ProviderCapabilities",
+    "PushRequest",
+    "Queue",
+    "RemoteState",
+    "RemoteTask",
+    "RemoteTaskState",
+    "VerifiedWebhook",
+]

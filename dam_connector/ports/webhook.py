@@ -1,0 +1,28 @@
+"""Webhooks before and after their sender is proved."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundWebhook:
+    """A webhook as it was received."""
+
+    # By name in lower case.
+    headers: Mapping[str, str]
+    # Untouched, since signatures cover the exact bytes.
+    body: bytes
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedWebhook:
+    """A webhook whose sender is proved."""
+
+    # Identifies the delivery within its connection; a repeated delivery has the same key.
+    key: str
+    # False for pings and other messages that ask for nothing.
+    is_event: bool = True
+    # Names of the headers needed to interpret the body. No others are stored, since some hold credentials.
+    headers_to_store: tuple[str, ...] = ()
