@@ -1,7 +1,8 @@
-"""Adapters: the implementations of the ports, found by (port, name in plugin.json).
+"""Adapters: the implementations of the ports.
 
-`open_adapter` is the only loader. It looks in the table `SHIPPED` and in the entry-point group `dam_connector.adapters`,
-whose names are `<port>.<name>`. Both lead to a function `connect(options, context)` that returns an object of the port.
+An adapter is found by its port and its name in plugin.json. `open_adapter` looks in the table `SHIPPED` and in the
+entry-point group `dam_connector.adapters`, whose names are `<port>.<name>`, e.g. `pim.acme`. Both lead to a function
+`connect(options, context)` that returns an object of the port.
 """
 
 import difflib
@@ -16,6 +17,7 @@ from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.domain.rules import Connection
 from dam_connector.errors import ConfigError
 
+ENTRY_POINT_GROUP = "dam_connector.adapters"
 SHIPPED: Mapping[str, Mapping[str, str]] = {  # port -> name in plugin.json -> module below this package
     "pim": {
         "akeneo": "akeneo",
@@ -59,32 +61,39 @@ SHIPPED: Mapping[str, Mapping[str, str]] = {  # port -> name in plugin.json -> m
         "tripo": "tripo",
     },
 }
-SETUPS: Mapping[tuple[str, str], str] = {
-    ("dam", "directus"): "directus.setup"
-}  # (port, adapter) -> module below this package
 PORTS = tuple(SHIPPED)
+SETUPS: Mapping[tuple[str, str], str] = {  # (port, adapter) -> module below this package
+    ("dam", "directus"): "directus.setup"
+}
 
 
 def adapter_names(port: str) -> list[str]:
     """Return the names of all adapters of a port, sorted."""
-    return list(_known(port))
+    return list(_adapter_names(port))
 
 
 @cache
-def _known(port: str) -> tuple[str, ...]:
+def _adapter_names(port: str) -> tuple[str, ...]:
     """Cache the names for this process; a package that is installed later is seen after a restart."""
-    foreign = [
-        e.name.partition(".")[2]
-        for e in entry_points(group="dam_connector.adapters")
-        if e.name.startswith(f"{port}.")
+    third_party = [
+        entry.name.partition(".")[2]
+        for entry in entry_points(group=ENTRY_POINT_GROUP)
+        if entry.name.startswith(f"{port}.")
     ]
-    return tuple(sorted({*SHIPPED[port], *foreign}))
+    return tuple(sorted({*SHIPPED[port], *third_party}))
 
 
 def open_adapter(port: str, name: str, connection: Connection, context: AdapterContext) -> Any:
-    """The adapter of a connection.
+    """Open the adapter of a connection.
 
-    Raises: ConfigError when there is none of that name, or its options are wrong.
+    Args:
+        port: "pim", "dam", "channel" or "provider".
+        name: the connection's name in plugin.json.
+        connection: the adapter's name and options.
+        context: the services that adapters may use.
+
+    Raises:
+        ConfigError: there is no adapter of that name, or its options are wrong.
     """
     if connection.adapter not in adapter_names(port):
         near = difflib.get_close_matches(connection.adapter, adapter_names(port), n=1)
@@ -93,7 +102,7 @@ def open_adapter(port: str, name: str, connection: Connection, context: AdapterC
             f"/connections/{port}/{name}/adapter: there is no {port} adapter {connection.adapter!r}; {hint}"
         )
     context = replace(context, name=name)
-    for entry in entry_points(group="dam_connector.adapters", name=f"{port}.{connection.adapter}"):
+    for entry in entry_points(group=ENTRY_POINT_GROUP, name=f"{port}.{connection.adapter}"):
         return entry.load()(connection.options, context)
     module = importlib.import_module(f"{__name__}.{SHIPPED[port][connection.adapter]}")
     try:
@@ -102,15 +111,18 @@ def open_adapter(port: str, name: str, connection: Connection, context: AdapterC
         raise ConfigError(*(f"/connections/{port}/{name}: {p}" for p in error.problems)) from error
 
 
-def setup_module(port: str, adapter: str) -> Any:
-    """Return the module that sets up the other side of a connection: it has `prepare(options, context, hook_url)` and `BY_HAND`.
+def load_setup(port: str, adapter: str) -> Any:
+    """Return the module that prepares the vendor's side of a connection.
+
+    It has a function `prepare(options, context, webhook_url)` and `BY_HAND`, the steps that an admin must do.
 
     Raises:
         ConfigError: nothing can be set up for this adapter.
     """
     if (port, adapter) not in SETUPS:
-        able = ", ".join(" ".join(each) for each in SETUPS)
+        supported = ", ".join(" ".join(each) for each in SETUPS)
         raise ConfigError(
-            f"nothing can be set up for {port} {adapter} from here; docs/connections says what to do; known: {able}"
+            f"nothing can be set up automatically for {port} {adapter}; its page in docs/connections says what "
+            f"to do by hand; supported: {supported}"
         )
     return importlib.import_module(f"{__name__}.{SETUPS[port, adapter]}")

@@ -61,7 +61,7 @@ class Aem(ApiClient):
     """A `Dam` on AEM Assets. The reference of a version is the path of its main asset."""
 
     vendor = "aem"
-    capabilities = DamCapabilities(has_webhooks=True, poll_interval_s=POLL_INTERVAL_S)
+    capabilities = DamCapabilities(poll_interval_s=POLL_INTERVAL_S)
 
     def __init__(
         self,

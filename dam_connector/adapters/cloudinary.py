@@ -47,7 +47,7 @@ class Cloudinary(ApiClient):
     """A `Dam` on Cloudinary. The reference of a version is the public id of its main file."""
 
     vendor = "cloudinary"
-    capabilities = DamCapabilities(has_webhooks=True, poll_interval_s=POLL_INTERVAL_S)
+    capabilities = DamCapabilities(poll_interval_s=POLL_INTERVAL_S)
 
     def __init__(
         self,

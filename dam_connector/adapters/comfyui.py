@@ -34,7 +34,7 @@ _OUTPUT_NAMES = {RunKind.IMAGE: ("images",), RunKind.MODEL: ("3d", "mesh", "glb"
 
 
 class ComfyUI(ProviderClient):
-    """A `Provider` on ComfyUI. The adapter chooses the id of a task, so that a repeat starts no second one."""
+    """A `Provider` on ComfyUI. The adapter chooses a task's id, so that a repeat starts no second one."""
 
     vendor = "comfyui"
 

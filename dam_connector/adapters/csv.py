@@ -18,7 +18,7 @@ from dam_connector.domain.product import Product
 from dam_connector.errors import ConfigError, InputError, NotFound, Unavailable, Unsupported
 from dam_connector.ports import InboundWebhook, PimCapabilities
 from schemas.sheet import read_sheet
-from schemas.sheet_row import COLUMNS, guessed, read_row
+from schemas.sheet_row import COLUMNS, guess_columns, read_row
 
 log = structlog.get_logger()
 SHEET_SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx")
@@ -70,7 +70,7 @@ class SheetFolderPim(NoWebhooks, ReadOnlyPim):
                 raise InputError("sheet.unreadable", "The file is too large.")
             sheet = read_sheet(path.read_bytes())
             mapping = {
-                **guessed(tuple(name for name in sheet.header if name not in self._columns.values())),
+                **guess_columns(tuple(name for name in sheet.header if name not in self._columns.values())),
                 **self._columns,
             }
             if mapping.get("sku") not in sheet.header:

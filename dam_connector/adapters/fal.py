@@ -71,7 +71,7 @@ _SIGNED_HEADERS = ("request-id", "user-id", "timestamp")
 class Fal(ProviderClient):
     """A `Provider` on fal's queue.
 
-    The reference of a task is its request id and the addresses that the queue gave for it, with spaces between.
+    The reference of a task is its request id and the addresses that the queue gave for it, joined by spaces.
     """
 
     vendor = "fal"
@@ -102,9 +102,7 @@ class Fal(ProviderClient):
             kinds=(KINDS[makes],),
             views=tuple(options.get("views", ())),
             concurrency=int(number_option(options, "concurrency", 10, 1, 1000)),
-            can_cancel=True,
             takes_prompts="{{prompt}}" in str(self._input),
-            has_webhooks=uses_webhooks,
             poll_interval_s=POLL_INTERVAL_WITH_WEBHOOKS_S if uses_webhooks else POLL_INTERVAL_S,
         )
 

@@ -1,7 +1,8 @@
-"""The one outgoing HTTP session: guarded against private addresses, endless answers and endless waits.
+"""The outgoing HTTP client, with limits on addresses, sizes and time.
 
-requests-hardened resolves a name once and connects to the address it checked. What it leaves open is closed here:
-redirects are followed by hand so that each hop is checked, bytes are counted after decoding, the whole has a deadline.
+requests-hardened resolves a host name once and connects to the address that it checked. This module adds three
+things: it follows redirects itself, so that each address is checked; it counts bytes after decompression; and it
+sets a deadline for the whole exchange, not only between two reads.
 """
 
 import json
@@ -24,56 +25,52 @@ from dam_connector.errors import BadOutput, NotFound, RateLimited, Refused, Subm
 
 MAX_REDIRECTS = 5
 CONNECT_TIMEOUT_S = 5.0
-MAX_RESPONSE_BYTES = 4_194_304
-_CHUNK = 65_536
+MAX_RESPONSE_BYTES = 4_194_304  # unless the caller asks for another limit
+DEFAULT_RETRY_AFTER_S = 30.0  # when a 429 names no time
+_CHUNK_BYTES = 65_536
 _RETRY_STATUS = (408, 425, 500, 502, 503, 504)
 
-FormPart = tuple[str, tuple[str, bytes, str]]  # of a form: the field's name; the file's name, bytes and type
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Download:
-    """What came back: a 2xx status, and the body whole."""
-
-    status: int
-    content_type: str
-    body: bytes
+FormPart = tuple[str, tuple[str, bytes, str]]  # form field name; the file's name, bytes and media type
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpResponse:
-    """A vendor's answer: header names in lower case."""
+    """A response with any status."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str]  # names in lower case
     body: bytes
 
     def json(self, vendor: str, operation: str) -> dict[str, Any]:
-        """The body as a JSON object. Raises: BadOutput."""
+        """Parse the body as a JSON object.
+
+        Raises:
+            BadOutput: the body is not JSON, or not an object.
+        """
         try:
             found = json.loads(self.body)
         except ValueError as error:
             raise BadOutput(vendor, operation, f"HTTP {self.status} without JSON") from error
         if not isinstance(found, dict):
-            raise BadOutput(vendor, operation, f"HTTP {self.status} with something else than an object")
+            raise BadOutput(vendor, operation, f"HTTP {self.status} with JSON that is not an object")
         return found
 
     def retry_after_s(self, default: float) -> float:
-        """How long to wait, by Retry-After."""
+        """Return the seconds in the header Retry-After, or the default."""
         after = self.headers.get("retry-after", "")
         return float(after) if after.isdigit() else default
 
 
 class ResponseTooLarge(BadOutput):
-    """More bytes came than were asked for."""
+    """The response has more bytes than the caller allowed."""
 
 
 class AddressBlocked(Refused):
-    """The address is one we do not talk to."""
+    """The address must not be called: it is malformed, or in a private network."""
 
 
 class HttpClient:
-    """Outgoing requests. `allowed_hosts` (`host` or `host:port`) may be in private networks; nothing else may. timeout_s: for each."""
+    """Sends requests to public addresses, and to the private hosts that the settings allow."""
 
     def __init__(
         self,
@@ -82,30 +79,50 @@ class HttpClient:
         timeout_s: float = 30,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._allowed, self.timeout_s, self._monotonic = allowed_hosts, timeout_s, monotonic
-        self._guarded, self._open = _manager(guard=True), _manager(guard=False)
-        self._kept = threading.local()
+        """Create a client.
 
-    def get(
-        self, url: str, *, max_bytes: int, vendor: str = "web", headers: dict[str, str] | None = None
-    ) -> Download:
-        """The answer to a GET.
-
-        Raises: Blocked, NotFound, Refused (other 4xx), RateLimited, Unavailable (5xx, no answer, too slow), TooLarge, BadOutput (half an answer).
+        Args:
+            allowed_hosts: `host` or `host:port`, which may be in private networks.
+            timeout_s: for each request as a whole, unless the caller gives another.
+            monotonic: the clock for deadlines, in seconds.
         """
-        with self._followed(url, vendor, headers, self.timeout_s) as (response, deadline):
-            body = self._read(response, max_bytes, deadline, vendor)
-            return Download(
-                status=response.status_code, content_type=response.headers.get("content-type", ""), body=body
-            )
+        self._allowed, self.timeout_s, self._monotonic = allowed_hosts, timeout_s, monotonic
+        self._guarded, self._unguarded = _manager(guard=True), _manager(guard=False)
+        self._sessions = threading.local()  # for GET requests, one session a thread and manager
+
+    def get(self, url: str, *, max_bytes: int, vendor: str = "web") -> bytes:
+        """Download a file without credentials, and follow redirects.
+
+        Args:
+            url: the address.
+            max_bytes: the largest body to accept.
+            vendor: the name in errors.
+
+        Raises:
+            AddressBlocked: the address or a redirect must not be called.
+            NotFound: 404 or 410.
+            RateLimited: 429.
+            Refused: another 4xx, or too many redirects.
+            Unavailable: 5xx, no response, an incomplete one, or one that took too long.
+            ResponseTooLarge: more than `max_bytes`.
+        """
+        with self._get_final(url, vendor, self.timeout_s) as (response, deadline):
+            return self._read(response, max_bytes, deadline, vendor)
 
     def get_first_bytes(self, url: str, *, count: int, timeout_s: float, vendor: str = "web") -> bytes:
-        """The first bytes of the answer to a GET; the rest is not waited for. Raises: as `get`."""
-        with self._followed(url, vendor, None, timeout_s) as (response, _):
+        """Download the first bytes of a file, e.g. to recognise its type; raise as `get` does.
+
+        Args:
+            url: the address.
+            count: how many bytes; fewer are returned if the file, or its first part, is shorter.
+            timeout_s: for the whole request.
+            vendor: the name in errors.
+        """
+        with self._get_final(url, vendor, timeout_s) as (response, _):
             try:
                 return next(response.iter_content(count), b"")[:count]
             except requests.exceptions.RequestException as error:
-                raise Unavailable(vendor, "get", f"the answer broke off ({type(error).__name__})") from error
+                raise _broken_off(vendor, error) from error
 
     def request(
         self,
@@ -122,83 +139,90 @@ class HttpClient:
         max_bytes: int = MAX_RESPONSE_BYTES,
         timeout_s: float = 0,
     ) -> HttpResponse:
-        """A vendor's reply, whatever its status; redirects are not followed, so that credentials go nowhere else.
+        """Send a request and return the response, whatever its status.
 
-        json, content: the body; or fields and files: those of a form. timeout_s: for all of it, where the usual is too short.
+        Redirects are not followed, so that credentials reach no other host.
 
-        Raises: Unavailable when nothing was sent, or a GET was not answered; SubmitUnknown when anything else was sent and not
-        answered; Blocked.
+        Args:
+            method: the HTTP method.
+            url: the address.
+            vendor: the name in errors.
+            operation: the operation's name in errors, e.g. "publish".
+            headers: the request's headers.
+            json: a body to send as JSON.
+            fields: the fields of a form.
+            files: the files of a form.
+            content: a body to send as it is.
+            max_bytes: the largest response body to accept.
+            timeout_s: for the whole exchange; 0: the client's own.
+
+        Raises:
+            AddressBlocked: the address must not be called.
+            Unavailable: nothing was sent, or a GET got no complete response.
+            SubmitUnknown: another request was sent, and no complete response came: it may have been carried out.
+            ResponseTooLarge: the response to a GET is larger than `max_bytes`.
         """
-        most_s = timeout_s or self.timeout_s
-        deadline = self._monotonic() + most_s
-        opened = self._session_for(method, self._manager_for(url, vendor))
-        form: dict[str, Any] = {
+        limit_s = timeout_s or self.timeout_s
+        deadline = self._monotonic() + limit_s
+        body: dict[str, Any] = {
             "data": content if content is not None else dict(fields) if fields else None,
             "files": list(files) or None,
+            "json": json,
         }
         try:
             with (
-                opened as session,
+                self._session_for(method, self._manager_for(url, vendor)) as session,
                 session.request(
                     method,
                     url,
                     stream=True,
                     headers=dict(headers),
-                    json=json,
-                    timeout=(CONNECT_TIMEOUT_S, most_s),
-                    **form,
+                    timeout=(CONNECT_TIMEOUT_S, limit_s),
+                    **body,
                 ) as response,
             ):
-                body = self._read(response, max_bytes, deadline, vendor)
                 return HttpResponse(
                     status=response.status_code,
-                    headers={k.lower(): v for k, v in response.headers.items()},
-                    body=body,
+                    headers={name.lower(): value for name, value in response.headers.items()},
+                    body=self._read(response, max_bytes, deadline, vendor),
                 )
-        except (InvalidIPAddress, requests.exceptions.ConnectTimeout) as error:
-            raise self._not_sent(error, vendor, operation) from error
-        except (requests.exceptions.RequestException, Unavailable, ResponseTooLarge) as error:
-            if "NewConnectionError" in repr(error) or "InvalidIPAddress" in repr(error):
-                raise self._not_sent(error, vendor, operation) from error
-            if method == "GET":
-                if isinstance(error, ResponseTooLarge):
-                    raise
-                raise Unavailable(vendor, operation, "no answer in time, or half of one") from error
-            raise SubmitUnknown(vendor, operation, "it was sent, and the answer did not arrive") from error
+        except (
+            requests.exceptions.RequestException,
+            InvalidIPAddress,
+            Unavailable,
+            ResponseTooLarge,
+        ) as error:
+            raise _request_error(error, method, vendor, operation) from error
 
     def _session_for(self, method: str, manager: Manager) -> AbstractContextManager[requests.Session]:
-        """Looks share a connection, a session a thread. Whatever may cost money opens its own: one that the other side was closing just
-        then would leave open whether the request arrived."""
+        """Return the thread's session for GET requests, and a new one for all others.
+
+        If the other side is closing a reused connection, it is unknown whether the request arrived. So requests
+        that may cost money open a connection of their own.
+        """
         if method != "GET":
-            return self._fresh(manager)
-        name = "open" if manager is self._open else "guarded"
-        session: requests.Session | None = getattr(self._kept, name, None)
+            return self._new_session(manager)
+        name = "guarded" if manager is self._guarded else "unguarded"
+        session: requests.Session | None = getattr(self._sessions, name, None)
         if session is None:
-            session = self._fresh(manager)
-            setattr(self._kept, name, session)
+            session = self._new_session(manager)
+            setattr(self._sessions, name, session)
         return nullcontext(session)
 
-    def _fresh(self, manager: Manager) -> requests.Session:
+    def _new_session(self, manager: Manager) -> requests.Session:
         session: requests.Session = manager.get_session()
-        session.auth = _no_auth  # else a .netrc on this machine is asked for every host
+        session.auth = _no_auth  # without it, requests looks in this machine's .netrc for every host
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         return session
 
-    def _not_sent(self, error: Exception, vendor: str, operation: str) -> Exception:
-        if "InvalidIPAddress" in repr(error):
-            return AddressBlocked(
-                vendor, operation, "the address is in a private network; DAM_CONNECTOR_ALLOW_HOSTS allows it"
-            )
-        return Unavailable(vendor, operation, "no connection")
-
     @contextmanager
-    def _followed(
-        self, url: str, vendor: str, headers: dict[str, str] | None, timeout_s: float
+    def _get_final(
+        self, url: str, vendor: str, timeout_s: float
     ) -> Iterator[tuple[requests.Response, float]]:
-        """A good answer whose body is still to be read, behind its redirects; and until when."""
+        """Follow redirects; yield the good response, whose body is still to be read, and its deadline."""
         deadline = self._monotonic() + timeout_s
         for _ in range(MAX_REDIRECTS + 1):
-            with self._send(url, vendor, headers, timeout_s) as response:
+            with self._send_get(url, vendor, timeout_s) as response:
                 if response.is_redirect:
                     url = urljoin(url, response.headers["location"])
                     continue
@@ -207,23 +231,20 @@ class HttpClient:
                 return
         raise Refused(vendor, "get", f"more than {MAX_REDIRECTS} redirects")
 
-    def _send(
-        self, url: str, vendor: str, headers: dict[str, str] | None, timeout_s: float
-    ) -> requests.Response:
+    def _send_get(self, url: str, vendor: str, timeout_s: float) -> requests.Response:
         manager = self._manager_for(url, vendor)
         try:
-            with self._fresh(manager) as session:
-                return session.get(
-                    url, stream=True, headers=headers, timeout=(min(CONNECT_TIMEOUT_S, timeout_s), timeout_s)
-                )
+            with self._new_session(manager) as session:
+                return session.get(url, stream=True, timeout=(min(CONNECT_TIMEOUT_S, timeout_s), timeout_s))
         except (InvalidIPAddress, requests.exceptions.ConnectionError) as error:
-            raise self._not_sent(error, vendor, "get") from error
+            raise _not_sent(error, vendor, "get") from error
         except requests.exceptions.Timeout as error:
-            raise Unavailable(vendor, "get", "no answer in time") from error
+            raise Unavailable(vendor, "get", "no response in time") from error
         except (requests.exceptions.RequestException, ValueError) as error:
             raise AddressBlocked(vendor, "get", f"not a usable address ({type(error).__name__})") from error
 
     def _manager_for(self, url: str, vendor: str) -> Manager:
+        """Return the manager without the address filter for allowed hosts, the one with it for all others."""
         try:
             parts = urlsplit(url)
             host, port = parts.hostname or "", parts.port
@@ -236,28 +257,54 @@ class HttpClient:
             or re.search(r"[\x00-\x20\x7f]", url)
         ):
             raise AddressBlocked(vendor, "get", "not a public http or https address")
-        return self._open if {host, f"{host}:{port}"} & self._allowed else self._guarded
+        return self._unguarded if {host, f"{host}:{port}"} & self._allowed else self._guarded
 
     def _read(self, response: requests.Response, max_bytes: int, deadline: float, vendor: str) -> bytes:
-        parts, size = [], 0
+        chunks, size = [], 0
         try:
-            for chunk in response.iter_content(_CHUNK):
+            for chunk in response.iter_content(_CHUNK_BYTES):
                 size += len(chunk)
                 if size > max_bytes:
                     raise ResponseTooLarge(vendor, "get", f"more than {max_bytes} bytes")
                 if self._monotonic() > deadline:
                     raise Unavailable(vendor, "get", "not finished in time")
-                parts.append(chunk)
+                chunks.append(chunk)
         except requests.exceptions.RequestException as error:
-            raise Unavailable(vendor, "get", f"the answer broke off ({type(error).__name__})") from error
+            raise _broken_off(vendor, error) from error
         expected = response.headers.get("content-length", "")
         if expected.isdigit() and "content-encoding" not in response.headers and size != int(expected):
-            raise Unavailable(vendor, "get", f"{size} of {expected} bytes came")
-        return b"".join(parts)
+            raise Unavailable(vendor, "get", f"only {size} of {expected} bytes arrived")
+        return b"".join(chunks)
 
 
 def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
+
+
+def _request_error(error: Exception, method: str, vendor: str, operation: str) -> Exception:
+    """Translate a failure of `request` by whether the other side may have acted on the request."""
+    unsent = isinstance(error, (InvalidIPAddress, requests.exceptions.ConnectTimeout))
+    if unsent or "NewConnectionError" in repr(error) or "InvalidIPAddress" in repr(error):
+        return _not_sent(error, vendor, operation)
+    if method == "GET":
+        return Unavailable(vendor, operation, "no complete response in time")
+    return _response_lost(vendor, operation)
+
+
+def _response_lost(vendor: str, operation: str) -> SubmitUnknown:
+    return SubmitUnknown(vendor, operation, "the request was sent, and no complete response arrived")
+
+
+def _not_sent(error: Exception, vendor: str, operation: str) -> Exception:
+    if "InvalidIPAddress" in repr(error):
+        return AddressBlocked(
+            vendor, operation, "the address is in a private network; DAM_CONNECTOR_ALLOW_HOSTS allows it"
+        )
+    return Unavailable(vendor, operation, "no connection")
+
+
+def _broken_off(vendor: str, error: Exception) -> Unavailable:
+    return Unavailable(vendor, "get", f"the response broke off ({type(error).__name__})")
 
 
 def _raise_for_status(response: requests.Response, vendor: str) -> None:
@@ -266,7 +313,8 @@ def _raise_for_status(response: requests.Response, vendor: str) -> None:
         raise NotFound(vendor, "get", f"HTTP {status}")
     if status == 429:
         after = response.headers.get("retry-after", "")
-        raise RateLimited(vendor, "get", "HTTP 429", retry_after_s=float(after) if after.isdigit() else 30.0)
+        wait_s = float(after) if after.isdigit() else DEFAULT_RETRY_AFTER_S
+        raise RateLimited(vendor, "get", "HTTP 429", retry_after_s=wait_s)
     if status in _RETRY_STATUS or status > 504:
         raise Unavailable(vendor, "get", f"HTTP {status}")
     if not 200 <= status < 300:

@@ -76,9 +76,7 @@ class Meshy(ProviderClient):
             views=VIEWS,
             concurrency=concurrency,
             has_balance=True,
-            can_cancel=True,
             can_find_lost_task=True,
-            has_webhooks=True,
         )
 
     def estimate(self, request: GenerationRequest) -> float:

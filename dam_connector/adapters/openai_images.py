@@ -111,7 +111,7 @@ class OpenAIImages(ProviderClient):
         return super().error_for(reply, operation)
 
     def _send(self, request: GenerationRequest) -> HttpResponse:
-        """Send the request; repeat it after a 5xx only as often as the admin allows: it may be billed again."""
+        """Send the request; repeat it after a 5xx only as often as the admin allows: it may be billed."""
         for _ in range(self._retries_5xx):
             try:
                 return self._send_once(request)

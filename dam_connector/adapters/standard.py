@@ -55,12 +55,12 @@ class StandardPim(ReadOnlyPim):
     def fetch(self, ref: str) -> list[Product]:
         if not self._product_url:
             raise Unsupported(VENDOR, "fetch", "no product_url is configured")
-        answer = self._context.http.get(
+        body = self._context.http.get(
             self._product_url.replace("{sku}", quote(ref, safe="")),
             max_bytes=MAX_PRODUCT_BYTES,
             vendor=VENDOR,
         )
-        return [parse_product(parse_json(answer.body, VENDOR), VENDOR)]
+        return [parse_product(parse_json(body, VENDOR), VENDOR)]
 
     def changed_since(self, since: datetime) -> Iterable[Event]:
         raise Unsupported(VENDOR, "changed_since", "the standard source has no list of changes")

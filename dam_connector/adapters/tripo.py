@@ -1,4 +1,4 @@
-"""The provider adapter for Tripo, API v3: a model from one to four views. Facts: docs/connections/tripo.md."""
+"""The provider adapter for Tripo, API v3: models from one to four views. Facts: docs/connections/tripo.md."""
 
 import hashlib
 import hmac
@@ -86,7 +86,6 @@ class Tripo(ProviderClient):
             has_balance=True,
             tasks_per_poll=MAX_TASKS_PER_POLL,
             concurrency=concurrency,
-            has_webhooks=bool(webhook_secret),
             poll_interval_s=POLL_INTERVAL_WITH_WEBHOOKS_S if webhook_secret else POLL_INTERVAL_S,
         )
 

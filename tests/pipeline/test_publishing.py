@@ -48,7 +48,7 @@ def newest(services: Services, deliverable: str = "packshot", sku: str = "CH123"
 def live(services: Services) -> list[str]:
     return [
         name.split("_")[-3] + name.split("_")[-2]
-        for name in services.channel("shop").live_files.get("CH123", {})
+        for name in services.channel("shop").files_by_sku.get("CH123", {})
         if name.endswith(".jpg")
     ]
 
@@ -265,7 +265,7 @@ def test_the_first_decision_counts_and_the_second_person_sees_it(
     assert poll_dams(shop) == 1
     drain()
     assert states(shop) == ["V1 published"] and dam.remote_states[first.dam_ref].state is VersionState.PUBLISHED
-    said = [h for h in shop.history.entries(version_id=first.id) if h.what == "overruled"]
+    said = [h for h in shop.history.entries(version_id=first.id) if h.event == "overruled"]
     assert len(said) == 1 and "rejected by bob" in said[0].detail
 
 
@@ -283,7 +283,7 @@ def test_a_decision_that_comes_twice_and_late_counts_once(
     drain()
     assert live(shop) == ["packshotV1"] and dam.remote_states[first.dam_ref].state is VersionState.PUBLISHED
     assert len(shop.decisions.of_version(first.id)) == 1
-    assert "overruled" not in {h.what for h in shop.history.entries(version_id=first.id)}
+    assert "overruled" not in {h.event for h in shop.history.entries(version_id=first.id)}
 
 
 def test_a_webhook_and_a_poll_at_the_same_moment_are_one_decision(
@@ -300,7 +300,7 @@ def test_a_webhook_and_a_poll_at_the_same_moment_are_one_decision(
     assert "meanwhile" in heed(shop, "shelf", first.dam_ref)
     drain()
     assert live(shop) == ["packshotV1"] and len(shop.decisions.of_version(first.id)) == 1
-    assert "overruled" not in {h.what for h in shop.history.entries(version_id=first.id)}
+    assert "overruled" not in {h.event for h in shop.history.entries(version_id=first.id)}
 
 
 def test_files_changed_by_hand_are_never_approved(shop: Services, photos: PhotoServer, drain: Drain) -> None:
@@ -310,7 +310,7 @@ def test_files_changed_by_hand_are_never_approved(shop: Services, photos: PhotoS
     drain()
     assert states(shop) == ["V1 in_review"] and dam.remote_states[first.dam_ref].state is VersionState.IN_REVIEW
     assert any(
-        h.what == "changed_in_dam" and "a.jpg" in h.detail for h in shop.history.entries(version_id=first.id)
+        h.event == "changed_in_dam" and "a.jpg" in h.detail for h in shop.history.entries(version_id=first.id)
     )
 
 
@@ -338,7 +338,7 @@ def test_a_dam_that_is_away_is_told_later(
     )
     drain()
     assert dam.remote_states[first.dam_ref].state is VersionState.IN_REVIEW
-    assert [r.state for r in shop.runs.page() if r.kind is RunKind.TELL] == [RunState.PARKED]
+    assert [r.state for r in shop.runs.page() if r.kind is RunKind.WRITE_STATE] == [RunState.PARKED]
     clock.forward(60)
     maintenance.sweep(shop, "me")
     drain()

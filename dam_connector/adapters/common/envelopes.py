@@ -10,7 +10,7 @@ from marshmallow import ValidationError
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.errors import BadOutput
 from dam_connector.ports import InboundWebhook
-from schemas.common import problems
+from schemas.common import problem_lines
 from schemas.event import EventSchema
 from schemas.product import load_product
 
@@ -20,7 +20,7 @@ def load_event(inbound: InboundWebhook, vendor: str) -> Event:
     try:
         loaded = EventSchema().load(_envelope(inbound, vendor))
     except ValidationError as error:
-        raise BadOutput(vendor, "normalize", "; ".join(problems(error.messages, EventSchema()))) from error
+        raise BadOutput(vendor, "normalize", "; ".join(problem_lines(error.messages, EventSchema()))) from error
     kind = EventKind(loaded["type"].removeprefix("product."))
     product = None if kind is EventKind.DELETED else load_product(loaded["data"])
     return Event(

@@ -21,7 +21,7 @@ class Tree(Protocol):
 def sync(tree: Tree, listing: Listing, blobs: Blobs) -> None:
     """Make these files of a product what lies there of ours: the index is written last, so that a repeat finds what is left to do."""
     home, known = listing.folder, _names(_read(tree, listing))
-    names = {f.name: f for p in listing.placements for f in p.approved.version.shipped}
+    names = {f.name: f for p in listing.placements for f in p.approved.version.channel_files}
     for name, file in names.items():
         if known.get(name) != file.sha256 or not tree.has(f"{home}/{name}"):
             tree.write(f"{home}/{name}", blobs.get(file.sha256), file.mime)
@@ -59,7 +59,7 @@ def _index_of(listing: Listing) -> dict[str, Any]:
             "version": version.number,
             "approved_by": approved.approved_by,
             "alt_text": placement.alt_text,
-            "files": {f.name: f.sha256 for f in version.shipped},
+            "files": {f.name: f.sha256 for f in version.channel_files},
         }
     return {"sku": listing.product.sku, "name": listing.product.name, "assets": assets}
 

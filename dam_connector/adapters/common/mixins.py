@@ -28,7 +28,7 @@ class ReadOnlyPim:
 
     vendor = ""
 
-    def picture(self, name: str) -> bytes:
+    def fetch_picture(self, name: str) -> bytes:
         """Refuse, because the images are fetched by URL.
 
         Raises:

@@ -9,12 +9,12 @@ from marshmallow import ValidationError
 
 from dam_connector.domain.product import Product, View
 from dam_connector.errors import BadOutput, ConfigError
-from schemas.common import problems
-from schemas.product import METRES_PER_UNIT, TEXTS, ProductSchema, load_product
+from schemas.common import problem_lines
+from schemas.product import METRES_PER_UNIT, TEXT_FIELDS, ProductSchema, load_product
 
 AXES = ("width", "height", "depth")
 VIEWS = tuple(view.value for view in View)
-FIELDS = (*TEXTS, *AXES, *VIEWS, "inspiration_image", "live_from")
+FIELDS = (*TEXT_FIELDS, *AXES, *VIEWS, "inspiration_image", "live_from")
 UNITS = {"MILLIMETER": "mm", "CENTIMETER": "cm", "METER": "m", "INCH": "in", "FOOT": "ft"}
 _SIDES = {view: re.compile(rf"(?:^|[^a-z]){view}(?:$|[^a-z])") for view in VIEWS}
 Look = Callable[[str], Any]
@@ -59,7 +59,7 @@ class AttributeMapping:
         Raises: BadOutput with the place of each mistake.
         """
         record: dict[str, Any] = {"sku": sku, "attributes": dict(attributes or {})}
-        record |= {name: to_text(look(self._paths[name])) for name in TEXTS if name in self._paths}
+        record |= {name: to_text(look(self._paths[name])) for name in TEXT_FIELDS if name in self._paths}
         record["dimensions"] = {**self._sizes(look), "unit": "m"}
         shown = images_by_view(images, self._order)
         shown |= {
@@ -84,7 +84,7 @@ def parse_product(record: Mapping[str, Any], vendor: str) -> Product:
     try:
         return load_product(record)
     except ValidationError as error:
-        raise BadOutput(vendor, "fetch", "; ".join(problems(error.messages, ProductSchema()))) from error
+        raise BadOutput(vendor, "fetch", "; ".join(problem_lines(error.messages, ProductSchema()))) from error
 
 
 def images_by_view(images: Iterable[tuple[str, str]], order: Iterable[str]) -> dict[str, str]:

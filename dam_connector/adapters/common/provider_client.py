@@ -13,7 +13,7 @@ from typing import Any
 from dam_connector.adapters.common.api_client import ApiClient
 from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.adapters.http import FormPart
-from dam_connector.domain.media import picture_mime
+from dam_connector.domain.product import picture_mime
 from dam_connector.errors import (
     BadOutput,
     DeliveryError,
@@ -42,7 +42,7 @@ class ProviderClient(ApiClient):
     def __init__(self, context: AdapterContext, base_url: str, headers: Mapping[str, str]) -> None:
         super().__init__(context.http, base_url, headers)
 
-    def reconcile(self, since: datetime, known: Collection[str]) -> str | None:
+    def find_lost_task(self, since: datetime, known: Collection[str]) -> str | None:
         raise Unsupported(self.vendor, "reconcile", "it lists no tasks")
 
     def cancel(self, ref: str) -> bool:
@@ -84,7 +84,7 @@ class ProviderClient(ApiClient):
         dead: Exception | None = None
         for _ in range(2):
             try:
-                return check(self._http.get(get_url(), max_bytes=max_bytes, vendor=self.vendor).body)
+                return check(self._http.get(get_url(), max_bytes=max_bytes, vendor=self.vendor))
             except (NotFound, Refused) as error:
                 dead = error
         raise Unavailable(self.vendor, "fetch", f"its links are dead at once: {dead}")

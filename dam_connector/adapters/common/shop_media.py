@@ -3,11 +3,17 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from dam_connector.domain.listing import MODELS, PICTURES, Listing, MediaFile, media_of
+from dam_connector.domain.listing import (
+    SHOP_MODEL_FORMATS,
+    SHOP_PICTURE_FORMATS,
+    Listing,
+    MediaFile,
+    media_files,
+)
 from dam_connector.errors import ConfigError
 
 T = TypeVar("T")
-FORMATS = (*PICTURES, *MODELS, "web")
+FORMATS = (*SHOP_PICTURE_FORMATS, *SHOP_MODEL_FORMATS, "web")
 
 
 def formats_option(options: Mapping[str, Any], default: Sequence[str]) -> tuple[str, ...]:
@@ -23,10 +29,10 @@ def formats_option(options: Mapping[str, Any], default: Sequence[str]) -> tuple[
 def select_media(listing: Listing, chosen: Sequence[str]) -> list[MediaFile]:
     """The files of a listing that go to a shop that takes these formats."""
     return list(
-        media_of(
+        media_files(
             listing,
-            pictures=[f for f in chosen if f in PICTURES],
-            models=[f for f in chosen if f not in PICTURES],
+            picture_formats=[f for f in chosen if f in SHOP_PICTURE_FORMATS],
+            model_formats=[f for f in chosen if f not in SHOP_PICTURE_FORMATS],
         )
     )
 

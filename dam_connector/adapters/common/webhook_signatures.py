@@ -74,7 +74,7 @@ class PublishedKeys:
     def _fetch(self, now: datetime) -> None:
         try:
             found = parse_json(
-                self._http.get(self._url, max_bytes=MAX_KEYS_BYTES, vendor=self._vendor).body, self._vendor
+                self._http.get(self._url, max_bytes=MAX_KEYS_BYTES, vendor=self._vendor), self._vendor
             )
             self._keys = [self._read(key) for key in found["keys"]]
         except (AdapterError, KeyError, TypeError, ValueError, binascii.Error) as error:

@@ -46,7 +46,7 @@ class DirectusDam(ApiClient):
     """A `Dam` on Directus. The reference of a version is the id of its row, a UUID."""
 
     vendor = "directus"
-    capabilities = DamCapabilities(has_webhooks=True)
+    capabilities = DamCapabilities()
 
     def __init__(
         self,

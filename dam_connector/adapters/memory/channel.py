@@ -1,4 +1,4 @@
-"""A channel in memory: for tests of everything that stands behind the port."""
+"""A channel in memory, for tests of everything behind the `Channel` port. It has no options."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,27 +10,28 @@ from dam_connector.ports import Blobs
 
 
 class MemoryChannel:
-    """What is live, by SKU: bytes by path, in order; `fail_with` is raised once."""
+    """A `Channel` whose live files are in `files_by_sku`; the next `sync` raises `fail_with`, once."""
 
     def __init__(self) -> None:
-        self.live_files: dict[str, dict[str, bytes]] = {}
+        self.files_by_sku: dict[str, dict[str, bytes]] = {}  # SKU -> file name -> bytes, in the listing's order
         self.fail_with: ConnectorError | None = None
 
     def sync(self, listing: Listing, blobs: Blobs) -> str:
         failure, self.fail_with = self.fail_with, None
         if failure:
             raise failure
-        files = [f for p in listing.placements for f in p.approved.version.shipped]
-        self.live_files[listing.product.sku] = {f.name: blobs.get(f.sha256) for f in files}
+        files = [f for p in listing.placements for f in p.approved.version.channel_files]
+        self.files_by_sku[listing.product.sku] = {f.name: blobs.get(f.sha256) for f in files}
         return f"memory:{listing.product.sku}"
 
     def expected_files(self, listing: Listing) -> tuple[str, ...]:
         return listing.file_names
 
     def live_files(self, listing: Listing) -> tuple[str, ...]:
-        return tuple(self.live_files.get(listing.product.sku, ()))
+        return tuple(self.files_by_sku.get(listing.product.sku, ()))
 
 
 def connect(options: Mapping[str, Any], context: AdapterContext) -> MemoryChannel:
+    """Open the adapter."""
     check_options(options)
     return MemoryChannel()

@@ -11,7 +11,13 @@ from typing import Any
 from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option
 from dam_connector.adapters.common.graphql import nodes
 from dam_connector.adapters.common.shop_media import ensure_media, formats_option, merge_media, select_media
-from dam_connector.adapters.shopify.client import METAFIELD_KEY, METAFIELD_NAMESPACE, ShopifyClient, parse_media_note, open_client
+from dam_connector.adapters.shopify.client import (
+    METAFIELD_KEY,
+    METAFIELD_NAMESPACE,
+    ShopifyClient,
+    open_client,
+    parse_media_note,
+)
 from dam_connector.domain.listing import Listing, MediaFile
 from dam_connector.domain.product import Dimensions
 from dam_connector.errors import BadOutput, Busy, NotFound, Refused

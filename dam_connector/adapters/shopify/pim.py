@@ -11,7 +11,13 @@ from dam_connector.adapters.common.graphql import nodes
 from dam_connector.adapters.common.mixins import ReadOnlyPim
 from dam_connector.adapters.common.product_mapping import AttributeMapping, parse_timestamp
 from dam_connector.adapters.common.webhook_signatures import hmac_sha256, signature_matches
-from dam_connector.adapters.shopify.client import METAFIELD_KEY, METAFIELD_NAMESPACE, ShopifyClient, parse_media_note, open_client
+from dam_connector.adapters.shopify.client import (
+    METAFIELD_KEY,
+    METAFIELD_NAMESPACE,
+    ShopifyClient,
+    open_client,
+    parse_media_note,
+)
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.product import Product
 from dam_connector.errors import BadOutput, ConfigError, DeliveryError, NotFound
