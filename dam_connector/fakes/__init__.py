@@ -1,1 +1,1 @@
-"""Providers played on loopback, for demonstrations and tests: real HTTP servers that speak the vendors' own formats."""
+"""Fake providers on loopback for the demo and the tests: real HTTP servers with the vendors' formats."""

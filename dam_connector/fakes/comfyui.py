@@ -1,4 +1,4 @@
-"""ComfyUI's interface, played: uploads, prompts under the client's own id, a history, files."""
+"""A fake ComfyUI: uploads, prompts with ids that the client chooses, a history, files."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from dam_connector.fakes.server import FakeReply, FakeRequest, FakeServer, FakeT
 
 
 class FakeComfyUI(FakeServer):
-    """Runs any workflow: what it puts out is what `make` gives, as `images` or `3d`."""
+    """A ComfyUI that runs any workflow; the output is one file under the name `output`, `images` or `3d`."""
 
     errors = {
         "400": FakeReply(
@@ -22,8 +22,8 @@ class FakeComfyUI(FakeServer):
     price = 0.0
     output = "images"
 
-    def __init__(self, *given: Any, **more: Any) -> None:
-        super().__init__(*given, **more)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.files: dict[str, bytes] = {}
 
     def is_authorized(self, request: FakeRequest) -> bool:
@@ -40,7 +40,7 @@ class FakeComfyUI(FakeServer):
             self.files[name] = request.form["image"]
             return FakeReply(200, {"name": name, "subfolder": "", "type": "input"})
         if operation == "submit":
-            return self._begun(request.json)
+            return self._submit(request.json)
         if operation == "view":
             task = self.tasks.get(request.query["filename"].partition(".")[0])
             if task is None or request.query.get("type") != "output":
@@ -51,9 +51,9 @@ class FakeComfyUI(FakeServer):
                 {"wrong magic": b"PK\x03\x04" + data[4:], "short": data[: len(data) // 2]}.get(fault, data),
                 mime="image/png",
             )
-        return self._told(request.path.rpartition("/")[2])
+        return self._poll(request.path.rpartition("/")[2])
 
-    def _begun(self, body: dict[str, Any]) -> FakeReply:
+    def _submit(self, body: dict[str, Any]) -> FakeReply:
         values = [
             value
             for node in body["prompt"].values()
@@ -66,7 +66,7 @@ class FakeComfyUI(FakeServer):
         )
         return FakeReply(200, {"prompt_id": task.id, "number": len(self.tasks), "node_errors": {}})
 
-    def _told(self, task_id: str) -> FakeReply:
+    def _poll(self, task_id: str) -> FakeReply:
         task = self.tasks.get(task_id)
         if task is None or not task.ready:
             return FakeReply(200, {})
@@ -74,7 +74,7 @@ class FakeComfyUI(FakeServer):
 
     def _history(self, task: FakeTask) -> dict[str, Any]:
         if self.next_fault("history") == "failed":
-            wrong = {
+            detail = {
                 "node_id": "3",
                 "node_type": "KSampler",
                 "exception_message": "content policy: out of memory",
@@ -84,13 +84,13 @@ class FakeComfyUI(FakeServer):
                 "status": {
                     "status_str": "error",
                     "completed": False,
-                    "messages": [["execution_error", wrong]],
+                    "messages": [["execution_error", detail]],
                 },
             }
         extension = "png" if self.output == "images" else "glb"
-        made = {"filename": f"{task.id}.{extension}", "subfolder": "", "type": "output"}
+        output_file = {"filename": f"{task.id}.{extension}", "subfolder": "", "type": "output"}
         temporary = {"filename": "preview.png", "subfolder": "", "type": "temp"}
         return {
-            "outputs": {"9": {self.output: [temporary, made]}},
+            "outputs": {"9": {self.output: [temporary, output_file]}},
             "status": {"status_str": "success", "completed": True, "messages": []},
         }

@@ -1,4 +1,4 @@
-"""The demonstration with a provider: a fake Tripo beside it, which answers with models that our own code makes."""
+"""The provider of the demo: a fake Tripo that answers with models of our own local generator."""
 
 import json
 import subprocess
@@ -15,11 +15,14 @@ from dam_connector.settings import Settings
 from schemas.product import METRES_PER_UNIT
 
 FAKE_TRIPO = "fake-tripo"
-TASK_S = 6.0  # that a task takes
+TASK_S = 6.0  # how long a task takes
 
 
 def with_fake_tripo(settings: Settings) -> tuple[Settings, FakeTripo]:
-    """The settings under which models come from a fake Tripo, and it, started. The rules are those of plugin.json, changed so, in the data directory."""
+    """Start a fake Tripo; return settings whose rules generate models with it, and the fake.
+
+    The rules are those of plugin.json with this change, written to the data directory.
+    """
     fake = FakeTripo(make=_build_model, seconds=TASK_S)
     base_url = fake.start()
     rules = json.loads(rules_text(settings.plugin_json))
@@ -38,9 +41,9 @@ def with_fake_tripo(settings: Settings) -> tuple[Settings, FakeTripo]:
 
 
 def _build_model(pictures: Mapping[str, bytes]) -> bytes:
-    """A GLB that our own code makes of the pictures, in a process of its own: no 3D library is loaded here.
+    """Build a GLB from the pictures with our own generator, in another process: no 3D library is loaded here.
 
-    The proportions of a sample product are those of its record, which a real provider would have to guess.
+    A sample product gets the dimensions of its record, which a real provider would have to guess.
     """
     with tempfile.TemporaryDirectory() as folder:
         command = [
@@ -62,7 +65,7 @@ def _build_model(pictures: Mapping[str, bytes]) -> bytes:
 
 
 def _size_options(front: bytes) -> list[str]:
-    """The size of the sample product with this photo, as the command line takes it; nothing for other photos."""
+    """Return the command-line options for the size of a sample product by its photo; none for other photos."""
     samples = files("dam_connector").joinpath("samples")
     for entry in json.loads(samples.joinpath("catalog.json").read_text()):
         photo, size = entry["product"]["images"].get("front"), entry["product"].get("dimensions")

@@ -1,4 +1,4 @@
-"""fal's queue, played: addresses for each request, cancelling, webhooks signed by Ed25519 with a published key."""
+"""A fake of fal's queue: addresses for each request, cancelling, webhooks with Ed25519 signatures."""
 
 import base64
 import hashlib
@@ -16,7 +16,7 @@ def _error(status: int, kind: str, **headers: str) -> FakeReply:
 
 
 class FakeFal(FakeServer):
-    """Any model: what it gives lies under `images` and `model_mesh`."""
+    """A queue for any model; the result is under `images` and under `model_mesh`."""
 
     errors = {
         "401": _error(401, "invalid api key"),
@@ -28,10 +28,10 @@ class FakeFal(FakeServer):
         "gone": _error(404, "request not found"),
     }
 
-    def __init__(self, *given: Any, **more: Any) -> None:
-        super().__init__(*given, **more)
-        self._key = Ed25519PrivateKey.generate()
-        self.other_host = ""  # another host to name in addresses
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._private_key = Ed25519PrivateKey.generate()
+        self.other_host = ""  # a base URL for the addresses in answers, in place of our own
 
     def is_authorized(self, request: FakeRequest) -> bool:
         return request.path == "/jwks.json" or request.headers.get("authorization") == f"Key {API_KEY}"
@@ -43,10 +43,14 @@ class FakeFal(FakeServer):
 
     def answer(self, request: FakeRequest, operation: str) -> FakeReply:
         if operation == "keys":
-            x = base64.urlsafe_b64encode(self._key.public_key().public_bytes_raw()).rstrip(b"=").decode()
+            x = (
+                base64.urlsafe_b64encode(self._private_key.public_key().public_bytes_raw())
+                .rstrip(b"=")
+                .decode()
+            )
             return FakeReply(200, {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": x}]})
         if operation == "submit":
-            return self._begun(request)
+            return self._submit(request)
         parts = request.path.split("/")
         task = self.tasks.get(parts[parts.index("requests") + 1])
         if task is None:
@@ -57,16 +61,18 @@ class FakeFal(FakeServer):
             task.cancelled = True
             return FakeReply(202, {"status": "CANCELLATION_REQUESTED"})
         return (
-            FakeReply(200, self._status(task)) if request.path.endswith("/status") else FakeReply(200, self.result_json(task))
+            FakeReply(200, self._status(task))
+            if request.path.endswith("/status")
+            else FakeReply(200, self.result_json(task))
         )
 
-    def _begun(self, request: FakeRequest) -> FakeReply:
+    def _submit(self, request: FakeRequest) -> FakeReply:
         image = str(request.json.get("image_url", ""))
         if not image.startswith("data:image/"):
             return self.errors["400"]
         if refused := self.refusal():
             return refused
-        body = {**request.json, "hook": request.query.get("fal_webhook", "")}
+        body = {**request.json, "webhook": request.query.get("fal_webhook", "")}
         task = self.create_task(body, {"front": base64.b64decode(image.partition(",")[2])})
         base = f"{self.other_host or self.base_url}{request.path}/requests/{task.id}"
         addresses = {"response_url": base, "status_url": f"{base}/status", "cancel_url": f"{base}/cancel"}
@@ -81,19 +87,19 @@ class FakeFal(FakeServer):
         return {"status": "COMPLETED" if task.ready else "IN_PROGRESS"}
 
     def result_json(self, task: FakeTask) -> dict[str, Any]:
-        """The answer of the model."""
+        """Return the answer of the model."""
         url = self.link_to(task, "bin", self.next_fault("link"))
         return {"images": [{"url": url}], "model_mesh": {"url": url}, "seed": 1}
 
     def webhook(self, task: FakeTask, *, at: int) -> tuple[dict[str, str], bytes]:
-        """The headers and the body with which it tells that a task ended."""
+        """Return headers and body of the webhook about a finished task; `at`: Unix seconds."""
         body = json.dumps({"request_id": task.id, "status": "OK", "payload": self.result_json(task)}).encode()
         message = "\n".join([task.id, "user_1", str(at), hashlib.sha256(body).hexdigest()]).encode()
         names = {
             "request-id": task.id,
             "user-id": "user_1",
             "timestamp": str(at),
-            "signature": self._key.sign(message).hex(),
+            "signature": self._private_key.sign(message).hex(),
         }
         return {
             **{f"x-fal-webhook-{name}": value for name, value in names.items()},

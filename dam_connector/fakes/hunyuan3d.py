@@ -1,4 +1,4 @@
-"""Hunyuan3D's own server, played: no key, errors as 404, a lost uid that is processing for ever."""
+"""A fake Hunyuan3D server: no API key, errors with status 404, "processing" for every unknown uid."""
 
 import base64
 
@@ -11,7 +11,7 @@ BROKEN = {
 
 
 class FakeHunyuan3D(FakeServer):
-    """Tasks by uid."""
+    """A Hunyuan3D server; tasks have a uid."""
 
     errors = {
         "400": FakeReply(404, BROKEN),
@@ -33,12 +33,12 @@ class FakeHunyuan3D(FakeServer):
                 {k: v for k, v in body.items() if k != "image"}, {"front": base64.b64decode(body["image"])}
             )
             return FakeReply(200, {"uid": task.id})
-        found = self.tasks.get(request.path.rpartition("/")[2])
+        task = self.tasks.get(request.path.rpartition("/")[2])
         fault = self.next_fault("task")
         if fault == "odd":
             return FakeReply(200, {"status": "meditating"})
-        if found is None or not found.ready:
+        if task is None or not task.ready:
             return FakeReply(200, {"status": "processing"})
-        data = self.result_of(found)
-        made = {"wrong magic": b"PK\x03\x04" + data[4:], "short": data[: len(data) // 2]}.get(fault, data)
-        return FakeReply(200, {"status": "completed", "model_base64": base64.b64encode(made).decode()})
+        data = self.result_of(task)
+        sent = {"wrong magic": b"PK\x03\x04" + data[4:], "short": data[: len(data) // 2]}.get(fault, data)
+        return FakeReply(200, {"status": "completed", "model_base64": base64.b64encode(sent).decode()})

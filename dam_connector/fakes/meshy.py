@@ -1,4 +1,4 @@
-"""Meshy's interface, played."""
+"""A fake Meshy."""
 
 import base64
 import time
@@ -16,7 +16,7 @@ def _error(status: int, message: str, headers: Mapping[str, str] | None = None) 
 
 
 class FakeMeshy(FakeServer):
-    """Tasks from data URIs, cancelling before they run, a list, a balance, unsigned webhooks."""
+    """A Meshy with data URIs, cancelling of waiting tasks, task lists, a balance and unsigned webhooks."""
 
     errors = {
         "401": _error(401, "Invalid API key"),
@@ -40,9 +40,11 @@ class FakeMeshy(FakeServer):
         if operation == "balance":
             return FakeReply(200, {"balance": self.credits})
         if operation == "submit":
-            return self._begun(request, kind)
+            return self._submit(request, kind)
         if operation == "list":
-            return FakeReply(200, [self.task_json(task) for task in reversed(self.tasks.values()) if task.kind == kind])
+            return FakeReply(
+                200, [self.task_json(task) for task in reversed(self.tasks.values()) if task.kind == kind]
+            )
         task = self.tasks.get(task_id)
         if task is None or task.kind != kind:
             return self.errors["gone"]
@@ -53,7 +55,7 @@ class FakeMeshy(FakeServer):
             return FakeReply(200, {})
         return FakeReply(200, self.task_json(task))
 
-    def _begun(self, request: FakeRequest, kind: str) -> FakeReply:
+    def _submit(self, request: FakeRequest, kind: str) -> FakeReply:
         body = request.json
         images = body.get("image_urls") or ([body["image_url"]] if "image_url" in body else [])
         if (
@@ -72,27 +74,30 @@ class FakeMeshy(FakeServer):
         return FakeReply(202, {"result": task.id})
 
     def task_json(self, task: FakeTask) -> dict[str, Any]:
-        """A task as a look, the list or a webhook tells it."""
+        """Return a task as polls, lists and webhooks report it.
+
+        Faults of the operation `task`: failed, odd, other model, dead link.
+        """
         fault = self.next_fault("task")
-        said: dict[str, Any] = {
+        common: dict[str, Any] = {
             "id": task.id,
             "ai_model": task.body["ai_model"],
             "created_at": task.body["created_at"],
             "progress": 100,
         }
-        said["type"] = task.kind
+        common["type"] = task.kind
         if fault in FAULT_STATUSES:
             return {
-                **said,
+                **common,
                 "status": FAULT_STATUSES[fault],
                 "task_error": {"message": "content policy" if fault == "failed" else ""},
                 "consumed_credits": 0,
             }
         if not task.ready:
-            return {**said, "status": "IN_PROGRESS", "progress": 50}
+            return {**common, "status": "IN_PROGRESS", "progress": 50}
         model = {"ai_model": "v9.9-later"} if fault == "other model" else {}
         return {
-            **said,
+            **common,
             **model,
             "status": "SUCCEEDED",
             "model_urls": {"glb": self.link_to(task, "glb", fault)},

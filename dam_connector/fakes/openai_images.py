@@ -1,4 +1,4 @@
-"""OpenAI's image interface, and CreativeAI's like it, played: generations and edits, answers with bytes or links."""
+"""A fake of the image APIs of OpenAI and CreativeAI: generations and edits, answers with bytes or links."""
 
 import base64
 from typing import Any
@@ -15,7 +15,7 @@ def _error(status: int, code: str, kind: str = "invalid_request_error") -> FakeR
 
 
 class FakeOpenAIImages(FakeServer):
-    """links: answers with addresses, as CreativeAI does, instead of bytes. model_actual: what it says it made them with."""
+    """An image API that answers with bytes, or with `links` as CreativeAI does."""
 
     errors = {
         "401": _error(401, "invalid_api_key"),
@@ -29,9 +29,10 @@ class FakeOpenAIImages(FakeServer):
         "500": _error(500, "server_error"),
     }
 
-    def __init__(self, *given: Any, **more: Any) -> None:
-        super().__init__(*given, **more)
-        self.links, self.model_actual = False, ""
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.links = False
+        self.model_actual = ""  # the model that answers name
 
     def operation(self, request: FakeRequest) -> str:
         return "submit"
@@ -53,11 +54,11 @@ class FakeOpenAIImages(FakeServer):
             return refused
         task = self.create_task(body, pictures, kind=request.path)
         fault = self.next_fault("task")
-        made = [self._picture(task, number, fault) for number in range(int(body.get("n", 1)))]
+        pictures_made = [self._picture(task, number, fault) for number in range(int(body.get("n", 1)))]
         actual = {"model_actual": self.model_actual} if self.model_actual else {}
         return FakeReply(
             200,
-            {"id": f"gen_{task.id[:8]}", "created": 1, "data": made, **actual},
+            {"id": f"gen_{task.id[:8]}", "created": 1, "data": pictures_made, **actual},
             {"x-request-id": f"req_{task.id[:8]}"},
         )
 

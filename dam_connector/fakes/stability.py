@@ -1,4 +1,4 @@
-"""Stability's 3D and edit interfaces, played: one request a task."""
+"""A fake of Stability's 3D and edit APIs: a task is one request."""
 
 from dam_connector.fakes.server import FakeReply, FakeRequest, FakeServer
 
@@ -8,7 +8,7 @@ def _error(status: int, name: str) -> FakeReply:
 
 
 class FakeStability(FakeServer):
-    """Answers with what it made, after `seconds`."""
+    """A Stability that answers a submission with its result."""
 
     errors = {
         "401": _error(401, "unauthorized: invalid api key"),
@@ -39,7 +39,7 @@ class FakeStability(FakeServer):
             "x-request-id": task.id,
             "finish-reason": "CONTENT_FILTERED" if fault == "failed" else "SUCCESS",
         }
-        wrong = b"PK\x03\x04" + data[4:] if fault == "wrong magic" else data
+        sent = b"PK\x03\x04" + data[4:] if fault == "wrong magic" else data
         return FakeReply(
-            200, wrong, headers, "image/png" if "remove-background" in request.path else "model/gltf-binary"
+            200, sent, headers, "image/png" if "remove-background" in request.path else "model/gltf-binary"
         )

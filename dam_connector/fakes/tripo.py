@@ -1,4 +1,4 @@
-"""Tripo's v3 interface, played."""
+"""A fake of Tripo's API v3."""
 
 import hashlib
 import hmac
@@ -22,7 +22,7 @@ def _error(status: int, code: int, message: str, **headers: str) -> FakeReply:
 
 
 class FakeTripo(FakeServer):
-    """Uploads, tasks of one view or several, looks at many tasks at once, a balance, signed webhooks."""
+    """A Tripo with uploads, tasks of one to four views, bulk polls, a balance and signed webhooks."""
 
     errors = {
         "401": _error(401, 1002, "invalid api key"),
@@ -35,8 +35,8 @@ class FakeTripo(FakeServer):
         "gone": _error(404, 2001, "task not found"),
     }
 
-    def __init__(self, *given: Any, **more: Any) -> None:
-        super().__init__(*given, **more)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.files: dict[str, bytes] = {}
 
     def is_authorized(self, request: FakeRequest) -> bool:
@@ -53,61 +53,66 @@ class FakeTripo(FakeServer):
         if operation == "upload":
             token = f"file_{uuid.uuid4().hex[:12]}"
             self.files[token] = request.form["file"]
-            return _good({"file_token": token})
+            return _ok({"file_token": token})
         if operation == "submit":
-            return self._begun(request)
+            return self._submit(request)
         if operation == "balance":
-            return _good({"balance": self.credits, "frozen": 0})
+            return _ok({"balance": self.credits, "frozen": 0})
         if request.path == "/v3/tasks/list":
             ids = request.json["task_ids"]
             tasks = [self.task_json(self.tasks[i]) for i in ids if i in self.tasks]
-            return _good({"tasks": tasks, "missed": [i for i in ids if i not in self.tasks]})
+            return _ok({"tasks": tasks, "missed": [i for i in ids if i not in self.tasks]})
         task = self.tasks.get(request.path.rpartition("/")[2])
-        return _good(self.task_json(task)) if task else self.errors["gone"]
+        return _ok(self.task_json(task)) if task else self.errors["gone"]
 
-    def _begun(self, request: FakeRequest) -> FakeReply:
+    def _submit(self, request: FakeRequest) -> FakeReply:
         body = request.json
-        wanted = "inputs" if request.path.endswith("multiview-to-model") else "input"
-        if "model" not in body or wanted not in body or body.get("quad") or "compress" in body:
+        picture_field = "inputs" if request.path.endswith("multiview-to-model") else "input"
+        if "model" not in body or picture_field not in body or body.get("quad") or "compress" in body:
             return self.errors["400"]
         if refused := self.refusal():
             return refused
         views = body["inputs"] if "inputs" in body else [{"front": body["input"]}]
-        task = self.create_task(body, {view: self.files[token] for each in views for view, token in each.items()})
-        return _good({"task_id": task.id, "type": "image_to_model", "status": "queued"})
+        task = self.create_task(
+            body, {view: self.files[token] for each in views for view, token in each.items()}
+        )
+        return _ok({"task_id": task.id, "type": "image_to_model", "status": "queued"})
 
     def task_json(self, task: FakeTask) -> dict[str, Any]:
-        """A task as a look or a webhook tells it. A fault of `told`: failed, odd, other model, dead link."""
+        """Return a task as polls and webhooks report it.
+
+        Faults of the operation `task`: failed, odd, other model, dead link.
+        """
         fault = self.next_fault("task")
-        said: dict[str, Any] = {"task_id": task.id, "model": task.body["model"], "progress": 100}
+        common: dict[str, Any] = {"task_id": task.id, "model": task.body["model"], "progress": 100}
         if fault == "failed":
             return {
-                **said,
+                **common,
                 "status": "failed",
                 "error_code": 2008,
                 "error_message": "content policy",
                 "credits_consumed": 0,
             }
         if fault == "odd":
-            return {**said, "status": "meditating"}
+            return {**common, "status": "meditating"}
         if not task.ready:
-            return {**said, "status": "running", "progress": 50}
+            return {**common, "status": "running", "progress": 50}
         model = {"model": "v9.9-later"} if fault == "other model" else {}
         output = {"model_url": self.link_to(task, "glb", fault), "rendered_image_url": ""}
-        return {**said, **model, "status": "success", "output": output, "credits_consumed": self.price}
+        return {**common, **model, "status": "success", "output": output, "credits_consumed": self.price}
 
     def webhook(self, task: FakeTask, *, at: int, delivery: str = "dlv_1") -> tuple[dict[str, str], bytes]:
-        """The headers and the body with which it tells that a task ended."""
+        """Return headers and body of the webhook about a finished task; `at`: Unix seconds."""
         body = json.dumps(
             {"id": "evt_1", "type": "task.completed", "created_at": at, "data": self.task_json(task)}
         ).encode()
-        sign = hmac.new(WEBHOOK_SECRET.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
+        signature = hmac.new(WEBHOOK_SECRET.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
         return {
-            "tripo-webhook-signature": f"t={at},v1={sign}",
+            "tripo-webhook-signature": f"t={at},v1={signature}",
             "tripo-webhook-delivery": delivery,
             "content-type": "application/json",
         }, body
 
 
-def _good(data: dict[str, Any]) -> FakeReply:
+def _ok(data: dict[str, Any]) -> FakeReply:
     return FakeReply(200, {"code": 0, "status": "success", "data": data}, {"X-Tripo-Trace-ID": "trace_0"})

@@ -1,4 +1,4 @@
-"""What the provider suites share: a vendor's harness with its server running."""
+"""Fixtures of the contract suites: a context without a database, and harnesses of providers on running servers."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -16,16 +16,16 @@ from dam_connector.ports import LibraryStore, Provider
 from tests.contracts.provider_harness import HARNESSES, WORKFLOW, ProviderHarness
 from tests.support import TestClock
 
-PATIENT_S = 30.0  # so that a busy machine is no fault of a vendor's
-HURRIED_S = 2.0
+TIMEOUT_S = 30.0  # a busy machine must not look like a fault of the vendor
+SHORT_TIMEOUT_S = 2.0  # for tests of slow servers
 
 
 @pytest.fixture
 def context(clock: TestClock, tmp_path: Path, request: pytest.FixtureRequest) -> AdapterContext:
-    """What an adapter is given, without a database: none of those that need this fixture looks into the shelf. It hurries where a test has
-    a slow server."""
-    given = getattr(request.node, "callspec", None)
-    http = HttpClient(timeout_s=HURRIED_S if given and given.params.get("fault") == "slow" else PATIENT_S)
+    """Return a context without the records of the built-in DAM; its timeout is short for the fault "slow"."""
+    case = getattr(request.node, "callspec", None)
+    is_slow = case and case.params.get("fault") == "slow"
+    http = HttpClient(timeout_s=SHORT_TIMEOUT_S if is_slow else TIMEOUT_S)
     return AdapterContext(
         http=http,
         clock=clock,
@@ -38,17 +38,20 @@ def context(clock: TestClock, tmp_path: Path, request: pytest.FixtureRequest) ->
 
 @pytest.fixture
 def vendor(context: AdapterContext, tmp_path: Path) -> Iterator[Callable[[str], ProviderHarness]]:
-    """Opens a vendor's harness; its server ends with the test."""
+    """Return a function that opens the harness of a vendor; its server stops after the test."""
     opened: list[ProviderHarness] = []
     (tmp_path / "workflow.json").write_text(json.dumps(WORKFLOW))
-    context = replace(context, secret=lambda reference: opened[-1].api_key if reference == "env/KEY" else "wrong")
+    context = replace(
+        context, secret=lambda reference: opened[-1].api_key if reference == "env/KEY" else "wrong"
+    )
 
     def open_one(name: str) -> ProviderHarness:
-        opened.append(HARNESSES[name](context))
-        if opened[-1].fake:
-            opened[-1].fake.start()
-            opened[-1].unknown_ref = opened[-1].unknown_ref.format(opened[-1].fake.base_url)
-        return opened[-1]
+        harness = HARNESSES[name](context)
+        opened.append(harness)
+        if harness.fake:
+            harness.fake.start()
+            harness.unknown_ref = harness.unknown_ref.format(harness.fake.base_url)
+        return harness
 
     yield open_one
     for harness in opened:
@@ -63,14 +66,13 @@ def harness(request: pytest.FixtureRequest, vendor: Callable[[str], ProviderHarn
 
 @pytest.fixture
 def provider_on_blocked_host(harness: ProviderHarness) -> Callable[[], Provider]:
-    """The adapter where plugin.json may name the fake, but nobody allowed its private address."""
+    """Return a function that opens the adapter without permission to connect to its fake on loopback."""
 
     def opened() -> Provider:
         connection = Connection(
             adapter=harness.name, options={"base_url": harness.fake.base_url, **harness.options}
         )
-        return open_adapter(
-            "provider", "x", connection, replace(harness.context, http=HttpClient(timeout_s=harness.context.http.timeout_s))
-        )
+        http = HttpClient(timeout_s=harness.context.http.timeout_s)
+        return open_adapter("provider", "x", connection, replace(harness.context, http=http))
 
     return opened

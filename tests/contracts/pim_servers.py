@@ -1,4 +1,4 @@
-"""Shops played on loopback, as far as a source asks them: REST and GraphQL answers in the vendors' own shapes, and their faults."""
+"""Fake PIMs on loopback: REST and GraphQL answers in the vendors' formats, and their faults."""
 
 import json
 import threading
@@ -8,16 +8,20 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-FakePimReply = tuple[int, Any, dict[str, str]]
+FakePimReply = tuple[int, Any, dict[str, str]]  # status, JSON value, headers
 
 
 class FakePim:
-    """A server whose answers a vendor's function gives: (method, path, query, headers, body) to (status, JSON, headers). fail: what comes next instead."""
+    """A fake PIM.
+
+    Args:
+        answer: the function of a vendor from (method, path, query, headers, body) to (status, JSON, headers).
+    """
 
     def __init__(self, answer: Callable[..., FakePimReply]) -> None:
         self._answer = answer
-        self.requests: list[tuple[str, str]] = []
-        self.next_replies: list[FakePimReply] = []
+        self.requests: list[tuple[str, str]] = []  # method and target
+        self.next_replies: list[FakePimReply] = []  # they come before the answers of `answer`
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self))
         self._server.daemon_threads = True
         self.host = f"127.0.0.1:{self._server.server_address[1]}"
@@ -41,13 +45,13 @@ class FakePim:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def __init__(self, shop: FakePim, *given: Any) -> None:
-        self._shop = shop
-        super().__init__(*given)
+    def __init__(self, pim: FakePim, *args: Any) -> None:
+        self._pim = pim
+        super().__init__(*args)
 
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", 0) or 0))
-        status, data, headers = self._shop.answer(
+        status, data, headers = self._pim.answer(
             self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, body
         )
         raw = data if isinstance(data, bytes) else json.dumps(data).encode()

@@ -1,4 +1,4 @@
-"""Each provider's adapter with the server that plays its vendor, and what this vendor's answers can and cannot be."""
+"""The harness of the provider contract suite: each adapter on a fake server of its vendor."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -25,9 +25,9 @@ WORKFLOW = {
 
 
 def generation_request(
-    kind: RunKind = RunKind.MODEL, *, none: bool = False, key: str = "run_1", **views: bytes
+    kind: RunKind = RunKind.MODEL, *, without_pictures: bool = False, key: str = "run_1", **views: bytes
 ) -> GenerationRequest:
-    pictures = {} if none else views or {"front": picture()}
+    pictures = {} if without_pictures else views or {"front": picture()}
     return GenerationRequest(
         key=key,
         product=product(),
@@ -41,32 +41,33 @@ def generation_request(
 
 @dataclass
 class ProviderHarness:
-    """One vendor. fake: its server, None for memory. links: what it made lies behind links that die. failed: the operation and the fault with
-    which its task fails. patient: whether its answer is waited for as long as a picture takes. odd, tells_model, knows_its_tasks: whether it
-    tells a status, the model, and which tasks it does not know."""
+    """A provider's adapter on the fake server of its vendor, and the faults that this vendor can have."""
 
     name: str
     context: AdapterContext
-    fake: Any = None
+    fake: Any = None  # the fake server; None for the memory provider
     api_key: str = "(it has no key)"
     options: dict[str, Any] = field(default_factory=dict)
-    has_links: bool = True
-    link_fault: str = "task"
-    failed: tuple[str, str] | None = ("task", "failed")
-    failed_words: str = "content policy"
+    has_links: bool = True  # results are behind links that expire
+    link_fault: str = "task"  # the operation that makes such a link
+    failed: tuple[str, str] | None = ("task", "failed")  # the operation and the fault that make a task fail
+    failed_words: str = "content policy"  # in the error of a failed task
     reports_unknown_status: bool = True
-    reports_model: bool = False
-    knows_its_tasks: bool = True
+    reports_model: bool = False  # a task names the model that it was made with
+    knows_its_tasks: bool = True  # it tells a task that it does not know from one that runs
     unknown_ref: str = "nothing"
-    uploads: bool = False
+    uploads: bool = False  # pictures are uploaded before the submission
     polls: bool = True
-    patient: bool = False
-    excluded_faults: tuple[str, ...] = ()
+    cancels: bool = False
+    patient: bool = False  # a submission lasts as long as its task
+    excluded_faults: tuple[str, ...] = ()  # a fault, or an operation and a fault
 
     def adapter(self, **options: Any) -> Provider:
-        """The adapter, allowed to talk to its fake and to nothing else on loopback."""
+        """Open the adapter; it may connect to its fake and to nothing else on loopback."""
         base = {"base_url": self.fake.base_url} if self.fake else {}
-        http = HttpClient(frozenset({self.fake.host} if self.fake else ()), timeout_s=self.context.http.timeout_s)
+        http = HttpClient(
+            frozenset({self.fake.host} if self.fake else ()), timeout_s=self.context.http.timeout_s
+        )
         connection = Connection(adapter=self.name, options={**base, **self.options, **options})
         opened: Any = open_adapter("provider", self.name, connection, replace(self.context, http=http))
         if not self.fake:
@@ -74,7 +75,7 @@ class ProviderHarness:
         return opened  # type: ignore[no-any-return]
 
     def can_meet(self, operation: str, fault: str) -> bool:
-        """Whether this vendor's operation can meet the fault."""
+        """Return whether an operation of this vendor can have the fault."""
         if (
             not self.fake
             or fault in self.excluded_faults
@@ -83,10 +84,12 @@ class ProviderHarness:
         ):
             return False
         generic = (*server.FAULTS_BEFORE_WORK, "lost", "500 after", "nonsense", "flood")
-        return fault in self.fake.errors or (fault in generic and f"{operation} {fault}" not in self.excluded_faults)
+        return fault in self.fake.errors or (
+            fault in generic and f"{operation} {fault}" not in self.excluded_faults
+        )
 
     def task_after_fault(self, provider: Provider, operation: str, fault: str) -> RemoteTask:
-        """The task as it is told when the vendor says this of it."""
+        """Return a task that was reported with a fault."""
         if provider.capabilities.tasks_per_poll:
             task = provider.submit(generation_request(provider.capabilities.kinds[0]))
             self.fake.faults[operation] = [fault]
@@ -111,7 +114,13 @@ def png(pictures: Mapping[str, bytes]) -> bytes:
 
 def _tripo(context: AdapterContext) -> ProviderHarness:
     return ProviderHarness(
-        "tripo", context, tripo.FakeTripo(glb), tripo.API_KEY, {"api_key": "env/KEY"}, reports_model=True, uploads=True
+        "tripo",
+        context,
+        tripo.FakeTripo(glb),
+        tripo.API_KEY,
+        {"api_key": "env/KEY"},
+        reports_model=True,
+        uploads=True,
     )
 
 
@@ -124,16 +133,18 @@ def _meshy(context: AdapterContext) -> ProviderHarness:
         {"api_key": "env/KEY"},
         reports_model=True,
         unknown_ref="image-to-3d/nothing",
+        cancels=True,
     )
 
 
 def _stability(context: AdapterContext) -> ProviderHarness:
     fake = stability.FakeStability(glb)
-    unmet = (
+    # Any answer is taken for the file, so that a wrong one is a failed task that was billed.
+    excluded_faults = (
         "submit nonsense",
         "submit no json",
         "submit flood",
-    )  # a file is what it is: one that is none is paid for and told as failed
+    )
     return ProviderHarness(
         "stability",
         context,
@@ -146,7 +157,7 @@ def _stability(context: AdapterContext) -> ProviderHarness:
         failed=("task", "wrong magic"),
         reports_unknown_status=False,
         failed_words="GLB",
-        excluded_faults=unmet,
+        excluded_faults=excluded_faults,
     )
 
 
@@ -183,7 +194,9 @@ def _fal(context: AdapterContext) -> ProviderHarness:
     fake = fal.FakeFal(png)
     options = {"api_key": "env/KEY", "model": "fal-ai/flux-pro/kontext"}
     ref = "nothing {0}/x/requests/nothing/status {0}/x/requests/nothing {0}/x/requests/nothing/cancel"
-    return ProviderHarness("fal", context, fake, server.API_KEY, options, link_fault="link", unknown_ref=ref)
+    return ProviderHarness(
+        "fal", context, fake, server.API_KEY, options, link_fault="link", unknown_ref=ref, cancels=True
+    )
 
 
 def _openai_images(context: AdapterContext) -> ProviderHarness:
@@ -206,7 +219,9 @@ def _openai_images(context: AdapterContext) -> ProviderHarness:
 
 
 def _memory(context: AdapterContext) -> ProviderHarness:
-    return ProviderHarness("memory", context, has_links=False, failed=None, reports_unknown_status=False, polls=False)
+    return ProviderHarness(
+        "memory", context, has_links=False, failed=None, reports_unknown_status=False, polls=False
+    )
 
 
 HARNESSES = {
@@ -219,18 +234,20 @@ HARNESSES = {
     "fal": _fal,
     "openai_images": _openai_images,
 }
-ALL = {
-    name: make(cast(AdapterContext, None)) for name, make in HARNESSES.items()
-}  # as they are described: nothing is opened
+# For the choice of cases: nothing is opened, so that the context is not used.
+ALL = {name: make(cast(AdapterContext, None)) for name, make in HARNESSES.items()}
 
 
-def vendors_where(which: Callable[[ProviderHarness], object]) -> list[str]:
-    """The vendors of which this holds."""
-    return [name for name, harness in ALL.items() if which(harness)]
+def vendors_where(condition: Callable[[ProviderHarness], object]) -> list[str]:
+    """Return the names of the vendors for which the condition holds."""
+    return [name for name, harness in ALL.items() if condition(harness)]
 
 
 def fault_cases(operation: str, faults: Iterable[str]) -> list[tuple[str, str]]:
-    """Each vendor with each of these faults that this operation of it can meet."""
+    """Return (vendor, fault) for each of the faults that this operation of the vendor can have."""
     return [
-        (name, fault) for name, harness in ALL.items() for fault in faults if harness.can_meet(operation, fault)
+        (name, fault)
+        for name, harness in ALL.items()
+        for fault in faults
+        if harness.can_meet(operation, fault)
     ]

@@ -24,14 +24,14 @@ from tests.contracts.channels.woocommerce import FakeWooCommerce
 from tests.contracts.test_dam_channel_provider_blobs import a_version, approved
 from tests.support import product
 
-PLAYED: dict[str, type[FakeChannel]] = {
+FAKES: dict[str, type[FakeChannel]] = {
     each.vendor: each for each in (FakeVendure, FakeSaleor, FakeWooCommerce, FakeShopify)
 }
 OTHERS = ["folder", "google_merchant", "memory", "storage", "viewer", "webhook"]  # each has tests of its own
 
 
 def test_every_channel_has_a_case() -> None:
-    assert adapter_names("channel") == sorted([*OTHERS, *PLAYED])
+    assert adapter_names("channel") == sorted([*OTHERS, *FAKES])
 
 
 @pytest.fixture
@@ -39,16 +39,16 @@ def blobs(tmp_path: object) -> Blobs:
     return open_blobs(f"{tmp_path}/blobs")
 
 
-@pytest.fixture(params=list(PLAYED))
-def played(request: pytest.FixtureRequest) -> Iterator[FakeChannel]:
-    shop = PLAYED[request.param]()
+@pytest.fixture(params=list(FAKES))
+def server(request: pytest.FixtureRequest) -> Iterator[FakeChannel]:
+    shop = FAKES[request.param]()
     yield shop
     shop.stop()
 
 
 @pytest.fixture
-def channel(played: FakeChannel, context: AdapterContext) -> Channel:
-    return played.open(context)
+def channel(server: FakeChannel, context: AdapterContext) -> Channel:
+    return server.open(context)
 
 
 def model(blobs: Blobs, number: int = 1) -> ApprovedVersion:
@@ -89,22 +89,25 @@ def listing(*versions: ApprovedVersion, sku: str = "CH123") -> Listing:
     )
 
 
-def ours(played: FakeChannel) -> list[str]:
-    return [name for name in played.media_names() if name not in MERCHANT_MEDIA]
+def ours(server: FakeChannel) -> list[str]:
+    return [name for name in server.media_names() if name not in MERCHANT_MEDIA]
 
 
 def test_ours_stand_behind_theirs_in_the_listing_s_order(
-    played: FakeChannel, channel: Channel, blobs: Blobs, settle: Callable
+    server: FakeChannel, channel: Channel, blobs: Blobs, settle: Callable
 ) -> None:
     wanted = listing(packshot(blobs), packshot(blobs, slot=2), model(blobs))
     assert settle(channel, wanted).startswith(("http", "/"))
-    assert played.media_names()[:2] == MERCHANT_MEDIA and played.featured_media_name() == MERCHANT_MEDIA[0]
-    assert len(ours(played)) == (2 if played.has_model_links else 3)
-    first = next(name for name in ours(played) if not name.endswith("glb"))
-    assert played.stored_bytes(first) == blobs.get(wanted.placements[0].approved.version.files[0].sha256)
+    assert server.media_names()[:2] == MERCHANT_MEDIA and server.featured_media_name() == MERCHANT_MEDIA[0]
+    assert len(ours(server)) == (2 if server.has_model_links else 3)
+    first = next(name for name in ours(server) if not name.endswith("glb"))
+    assert server.stored_bytes(first) == blobs.get(wanted.placements[0].approved.version.files[0].sha256)
     link = wanted.placements[2].links["CH123_X_V1_GLB.glb"]
-    assert played.model_links() == ([link] if played.has_model_links else [])
-    assert sorted(channel.live_files(wanted)) == sorted(channel.expected_files(wanted)) and len(channel.live_files(wanted)) == 3
+    assert server.model_links() == ([link] if server.has_model_links else [])
+    assert (
+        sorted(channel.live_files(wanted)) == sorted(channel.expected_files(wanted))
+        and len(channel.live_files(wanted)) == 3
+    )
 
 
 @pytest.fixture
@@ -123,60 +126,66 @@ def settle(blobs: Blobs) -> Callable[[Channel, Listing], str]:
 
 
 def test_the_same_again_changes_nothing(
-    played: FakeChannel, channel: Channel, blobs: Blobs, settle: Callable
+    server: FakeChannel, channel: Channel, blobs: Blobs, settle: Callable
 ) -> None:
     wanted = listing(packshot(blobs), model(blobs))
     address = settle(channel, wanted)
-    before, writes = played.media_names(), played.write_count()
+    before, writes = server.media_names(), server.write_count()
     assert settle(channel, wanted) == address
-    assert (played.media_names(), played.write_count()) == (before, writes)
+    assert (server.media_names(), server.write_count()) == (before, writes)
 
 
 def test_the_next_version_takes_the_place_of_the_one_before(
-    played: FakeChannel, channel: Channel, blobs: Blobs, settle: Callable
+    server: FakeChannel, channel: Channel, blobs: Blobs, settle: Callable
 ) -> None:
     settle(channel, listing(packshot(blobs), packshot(blobs, slot=2), model(blobs)))
-    count = len(ours(played))
+    count = len(ours(server))
     wanted = listing(packshot(blobs, 2), packshot(blobs, slot=2), model(blobs, 2))
     settle(channel, wanted)
-    assert played.media_names()[:2] == MERCHANT_MEDIA and len(ours(played)) == count
+    assert server.media_names()[:2] == MERCHANT_MEDIA and len(ours(server)) == count
     assert set(channel.live_files(wanted)) >= {"CH123_X_V2_GLB.glb"} and len(channel.live_files(wanted)) == 3
-    stored = {played.stored_bytes(name) for name in ours(played) if not name.endswith("glb")}
+    stored = {server.stored_bytes(name) for name in ours(server) if not name.endswith("glb")}
     assert blobs.get(packshot(blobs).version.files[0].sha256) not in stored
     settle(channel, listing(packshot(blobs), packshot(blobs, slot=2), model(blobs)))  # and back again
-    assert played.media_names()[:2] == MERCHANT_MEDIA and len(ours(played)) == count
+    assert server.media_names()[:2] == MERCHANT_MEDIA and len(ours(server)) == count
 
 
 def test_what_is_no_longer_listed_is_taken_off_and_theirs_stay(
-    played: FakeChannel, channel: Channel, blobs: Blobs, settle: Callable
+    server: FakeChannel, channel: Channel, blobs: Blobs, settle: Callable
 ) -> None:
     settle(channel, listing(packshot(blobs), model(blobs)))
     settle(channel, listing())
-    assert played.media_names() == MERCHANT_MEDIA and played.featured_media_name() == MERCHANT_MEDIA[0] and played.model_links() == []
+    assert (
+        server.media_names() == MERCHANT_MEDIA
+        and server.featured_media_name() == MERCHANT_MEDIA[0]
+        and server.model_links() == []
+    )
     assert channel.live_files(listing()) == ()
 
 
 def test_variants_of_one_product_keep_to_themselves(
-    played: FakeChannel, channel: Channel, blobs: Blobs, settle: Callable
+    server: FakeChannel, channel: Channel, blobs: Blobs, settle: Callable
 ) -> None:
-    played.add_second_variant()
+    server.add_second_variant()
     first, second = (
         listing(packshot(blobs), model(blobs)),
         listing(packshot(blobs, 3), model(blobs, 3), sku=OTHER_SKU),
     )
     settle(channel, first)
     settle(channel, second)
-    assert played.media_names()[:2] == MERCHANT_MEDIA
+    assert server.media_names()[:2] == MERCHANT_MEDIA
     assert sorted(channel.live_files(first)) == sorted(channel.expected_files(first)) and sorted(
         channel.live_files(second)
     ) == sorted(channel.expected_files(second))
-    assert {played.stored_bytes(n) for n in played.variant_media_names(OTHER_SKU)} >= {
+    assert {server.stored_bytes(n) for n in server.variant_media_names(OTHER_SKU)} >= {
         blobs.get(second.placements[0].approved.version.files[0].sha256)
     }
     settle(channel, listing())
-    assert channel.live_files(listing()) == () and sorted(channel.live_files(second)) == sorted(channel.expected_files(second))
+    assert channel.live_files(listing()) == () and sorted(channel.live_files(second)) == sorted(
+        channel.expected_files(second)
+    )
     settle(channel, listing(sku=OTHER_SKU))
-    assert played.media_names() == MERCHANT_MEDIA and played.model_links() == []
+    assert server.media_names() == MERCHANT_MEDIA and server.model_links() == []
 
 
 @pytest.mark.parametrize(
@@ -185,7 +194,7 @@ def test_variants_of_one_product_keep_to_themselves(
 def test_two_variants_that_are_published_at_once_do_not_write_over_each_other(
     name: str, context: AdapterContext, blobs: Blobs, services: Services, settle: Callable
 ) -> None:
-    shop = PLAYED[name]()
+    shop = FAKES[name]()
     shop.add_second_variant()
     answer = shop.answer
     shop.answer = lambda request, operation: (time.sleep(0.02), answer(request, operation))[1]  # type: ignore[method-assign]  # time to meet
@@ -199,24 +208,28 @@ def test_two_variants_that_are_published_at_once_do_not_write_over_each_other(
     shop.stop()
 
 
-def test_ours_may_stand_first(played: FakeChannel, context: AdapterContext, blobs: Blobs, settle: Callable) -> None:
-    settle(played.open(context, place="before"), listing(packshot(blobs)))
-    assert played.media_names()[1:] == MERCHANT_MEDIA
+def test_ours_may_stand_first(
+    server: FakeChannel, context: AdapterContext, blobs: Blobs, settle: Callable
+) -> None:
+    settle(server.open(context, place="before"), listing(packshot(blobs)))
+    assert server.media_names()[1:] == MERCHANT_MEDIA
 
 
 @pytest.mark.parametrize("lost", range(8))
 def test_a_lost_answer_never_doubles_anything(
-    played: FakeChannel, channel: Channel, blobs: Blobs, lost: int, settle: Callable
+    server: FakeChannel, channel: Channel, blobs: Blobs, lost: int, settle: Callable
 ) -> None:
     first, second = listing(packshot(blobs), model(blobs)), listing(packshot(blobs, 2), model(blobs, 2))
     for wanted in (first, second):
-        played.faults["write"] = [*[""] * lost, "lost"]
+        server.faults["write"] = [*[""] * lost, "lost"]
         try:
             settle(channel, wanted)
         except Unavailable:
             settle(channel, wanted)
-        played.faults["write"] = []
-        assert played.media_names()[:2] == MERCHANT_MEDIA and len(ours(played)) == (1 if played.has_model_links else 2)
+        server.faults["write"] = []
+        assert server.media_names()[:2] == MERCHANT_MEDIA and len(ours(server)) == (
+            1 if server.has_model_links else 2
+        )
         assert len(channel.live_files(wanted)) == 2
 
 
@@ -240,16 +253,18 @@ def test_a_product_that_the_shop_does_not_have_is_not_found(channel: Channel, bl
     ],
 )
 def test_every_failure_says_what_to_do_next(
-    played: FakeChannel, channel: Channel, blobs: Blobs, fault: str, error: type[AdapterError]
+    server: FakeChannel, channel: Channel, blobs: Blobs, fault: str, error: type[AdapterError]
 ) -> None:
     channel.live_files(listing())
-    played.faults["read"] = [fault]
+    server.faults["read"] = [fault]
     with pytest.raises(error) as told:
         channel.sync(listing(packshot(blobs)), blobs)
-    assert told.value.vendor == played.vendor and "key_fake" not in str(told.value)
+    assert told.value.vendor == server.vendor and "key_fake" not in str(told.value)
 
 
-def test_a_model_that_shopify_shows_in_other_proportions_is_refused(context: AdapterContext, blobs: Blobs) -> None:
+def test_a_model_that_shopify_shows_in_other_proportions_is_refused(
+    context: AdapterContext, blobs: Blobs
+) -> None:
     shop = FakeShopify()
     shop.box = {"x": 0.4, "y": 0.4, "z": 0.9}
     with pytest.raises(Refused, match="proportions"):
@@ -262,7 +277,9 @@ def test_a_model_that_shopify_shows_in_other_proportions_is_refused(context: Ada
     shop.stop()
 
 
-def test_a_usdz_that_a_vendure_does_not_take_is_told_with_the_remedy(context: AdapterContext, blobs: Blobs) -> None:
+def test_a_usdz_that_a_vendure_does_not_take_is_told_with_the_remedy(
+    context: AdapterContext, blobs: Blobs
+) -> None:
     shop = FakeVendure()
     shop.do_add = lambda said, file: {  # type: ignore[method-assign]  # as the real one: it looks into the file
         "createAssets": [

@@ -29,11 +29,10 @@ from tests.contracts.dams.resourcespace import FakeResourceSpace
 from tests.contracts.test_dam_channel_provider_blobs import a_version
 from tests.support import picture, product
 
-PLAYED: dict[str, type[FakeDam]] = {
-    each.vendor: each
-    for each in (FakeDirectus, FakeResourceSpace, FakeCloudinary, FakeBynder, FakeAem)
+FAKES: dict[str, type[FakeDam]] = {
+    each.vendor: each for each in (FakeDirectus, FakeResourceSpace, FakeCloudinary, FakeBynder, FakeAem)
 }
-HEARING = [name for name, played in PLAYED.items() if "webhook" in vars(played)]
+WITH_WEBHOOKS = [name for name, server in FAKES.items() if "webhook" in vars(server)]
 
 
 @pytest.fixture
@@ -42,30 +41,30 @@ def blobs(tmp_path: object) -> Blobs:
 
 
 @pytest.fixture
-def play() -> Iterator[Callable[[str], FakeDam]]:
+def start_fake() -> Iterator[Callable[[str], FakeDam]]:
     started: list[FakeDam] = []
 
-    def begin(name: str) -> FakeDam:
-        started.append(PLAYED[name]())
+    def start(name: str) -> FakeDam:
+        started.append(FAKES[name]())
         return started[-1]
 
-    yield begin
+    yield start
     for server in started:
         server.stop()
 
 
-@pytest.fixture(params=list(PLAYED))
-def played(request: pytest.FixtureRequest, play: Callable[[str], FakeDam]) -> FakeDam:
-    return play(request.param)
+@pytest.fixture(params=list(FAKES))
+def server(request: pytest.FixtureRequest, start_fake: Callable[[str], FakeDam]) -> FakeDam:
+    return start_fake(request.param)
 
 
 @pytest.fixture
-def dam(played: FakeDam, context: AdapterContext) -> Dam:
-    return played.open(context)
+def dam(server: FakeDam, context: AdapterContext) -> Dam:
+    return server.open(context)
 
 
 def test_every_dam_is_played() -> None:
-    assert sorted(["library", "memory", *PLAYED]) == adapter_names("dam")
+    assert sorted(["library", "memory", *FAKES]) == adapter_names("dam")
 
 
 def version(blobs: Blobs, number: int = 1) -> Version:
@@ -90,7 +89,7 @@ def version(blobs: Blobs, number: int = 1) -> Version:
     return replace(made, files=(*made.files, *files), provenance={"generator": "local", "prompt": "a chair"})
 
 
-def pushed(dam: Dam, blobs: Blobs, number: int = 1) -> str:
+def push(dam: Dam, blobs: Blobs, number: int = 1) -> str:
     found = version(blobs, number)
     about = {
         "folder": "furniture/CH123",
@@ -102,53 +101,51 @@ def pushed(dam: Dam, blobs: Blobs, number: int = 1) -> str:
     )
 
 
-def test_a_version_lies_there_byte_for_byte_in_review(played: FakeDam, dam: Dam, blobs: Blobs) -> None:
-    ref = pushed(dam, blobs)
+def test_a_version_lies_there_byte_for_byte_in_review(server: FakeDam, dam: Dam, blobs: Blobs) -> None:
+    ref = push(dam, blobs)
     assert dam.remote_state(ref, version(blobs)).state is VersionState.IN_REVIEW
     for file in version(blobs).files:
-        assert played.stored_bytes(file.name) == blobs.get(file.sha256)
-    assert pushed(dam, blobs) == ref and pushed(dam, blobs, 2) != ref
-    assert played.asset_count() == (1 if played.has_own_versions else 2)
+        assert server.stored_bytes(file.name) == blobs.get(file.sha256)
+    assert push(dam, blobs) == ref and push(dam, blobs, 2) != ref
+    assert server.asset_count() == (1 if server.has_own_versions else 2)
 
 
 @pytest.mark.parametrize("lost", range(9))
-def test_a_lost_answer_never_makes_a_second_asset(
-    played: FakeDam, dam: Dam, blobs: Blobs, lost: int
-) -> None:
-    played.faults["push"] = [*[""] * lost, "lost"]
+def test_a_lost_answer_never_makes_a_second_asset(server: FakeDam, dam: Dam, blobs: Blobs, lost: int) -> None:
+    server.faults["push"] = [*[""] * lost, "lost"]
     try:
-        ref = pushed(dam, blobs)
+        ref = push(dam, blobs)
     except Unavailable:
-        ref = pushed(dam, blobs)
-    assert played.asset_count() == 1 and dam.remote_state(ref, version(blobs)).state is VersionState.IN_REVIEW
+        ref = push(dam, blobs)
+    assert server.asset_count() == 1 and dam.remote_state(ref, version(blobs)).state is VersionState.IN_REVIEW
     for file in version(blobs).files:
-        assert played.stored_bytes(file.name) == blobs.get(file.sha256)
+        assert server.stored_bytes(file.name) == blobs.get(file.sha256)
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))
 def test_a_person_s_decision_is_seen_once_with_name_and_note(
-    played: FakeDam, dam: Dam, blobs: Blobs, verdict: Verdict
+    server: FakeDam, dam: Dam, blobs: Blobs, verdict: Verdict
 ) -> None:
-    ref, other = pushed(dam, blobs), "" if played.has_own_versions else pushed(dam, blobs, 2)
+    ref, other = push(dam, blobs), "" if server.has_own_versions else push(dam, blobs, 2)
     _, cursor = dam.changed_since("")
-    played.decide(ref, verdict.value, "rita", "legs too short")
+    server.decide(ref, verdict.value, "rita", "legs too short")
     refs, cursor = dam.changed_since(cursor)
     assert refs == [ref] and dam.changed_since(cursor)[0] == []
-    said = dam.remote_state(ref, version(blobs))
+    remote = dam.remote_state(ref, version(blobs))
     assert (
-        said.state.value == verdict.value
+        remote.state.value == verdict.value
         and dam.changed_files(ref, version(blobs)) == ()
-        and said.decision
-        and said.decision.verdict is verdict
+        and remote.decision
+        and remote.decision.verdict is verdict
     )
-    assert said.decision.note == "legs too short" and (
-        "rita" in said.decision.by or played.vendor in said.decision.by
+    assert remote.decision.note == "legs too short" and (
+        "rita" in remote.decision.by or server.vendor in remote.decision.by
     )
     assert not other or dam.remote_state(other, version(blobs, 2)).state is VersionState.IN_REVIEW
 
 
 def test_what_we_write_is_read_again_and_is_no_person_s_decision(dam: Dam, blobs: Blobs) -> None:
-    ref = pushed(dam, blobs)
+    ref = push(dam, blobs)
     _, cursor = dam.changed_since("")
     for state in (
         VersionState.APPROVED,
@@ -167,20 +164,18 @@ def test_what_we_write_is_read_again_and_is_no_person_s_decision(dam: Dam, blobs
     assert dam.remote_state(ref, version(blobs)).state is VersionState.IN_REVIEW
 
 
-def test_files_changed_by_hand_are_noticed_with_the_decision(
-    played: FakeDam, dam: Dam, blobs: Blobs
-) -> None:
-    ref, name = pushed(dam, blobs), "CH123_X_V1_GLB.glb"
-    played.replace_file(name)
-    played.decide(ref, "approved", "rita", "")
+def test_files_changed_by_hand_are_noticed_with_the_decision(server: FakeDam, dam: Dam, blobs: Blobs) -> None:
+    ref, name = push(dam, blobs), "CH123_X_V1_GLB.glb"
+    server.replace_file(name)
+    server.decide(ref, "approved", "rita", "")
     assert dam.changed_files(ref, version(blobs)) == (name,)
 
 
-def test_what_is_removed_is_gone_for_good(played: FakeDam, dam: Dam, blobs: Blobs) -> None:
-    ref = pushed(dam, blobs)
+def test_what_is_removed_is_gone_for_good(server: FakeDam, dam: Dam, blobs: Blobs) -> None:
+    ref = push(dam, blobs)
     dam.remove(ref)
     dam.remove(ref)
-    assert played.asset_count() == 0
+    assert server.asset_count() == 0
     for ask in (
         lambda: dam.remote_state(ref, version(blobs)),
         lambda: dam.changed_files(ref, version(blobs)),
@@ -204,31 +199,31 @@ def test_what_is_removed_is_gone_for_good(played: FakeDam, dam: Dam, blobs: Blob
     ],
 )
 def test_every_failure_says_what_to_do_next(
-    played: FakeDam, dam: Dam, blobs: Blobs, fault: str, error: type[AdapterError]
+    server: FakeDam, dam: Dam, blobs: Blobs, fault: str, error: type[AdapterError]
 ) -> None:
-    ref = pushed(dam, blobs)
+    ref = push(dam, blobs)
     dam.changed_since("")
-    played.faults["read"] = [fault]
-    with pytest.raises(error) as told:
+    server.faults["read"] = [fault]
+    with pytest.raises(error) as raised:
         dam.remote_state(ref, version(blobs))
-    assert told.value.vendor == played.vendor and "key_fake" not in str(told.value)
-    if isinstance(told.value, RateLimited):
-        assert told.value.retry_after_s == 7
+    assert raised.value.vendor == server.vendor and "key_fake" not in str(raised.value)
+    if isinstance(raised.value, RateLimited):
+        assert raised.value.retry_after_s == 7
 
 
-@pytest.mark.parametrize("name", HEARING)
+@pytest.mark.parametrize("name", WITH_WEBHOOKS)
 def test_a_webhook_is_proved_and_names_what_changed(
-    play: Callable[[str], FakeDam], context: AdapterContext, blobs: Blobs, name: str
+    start_fake: Callable[[str], FakeDam], context: AdapterContext, blobs: Blobs, name: str
 ) -> None:
-    played = play(name)
-    dam = played.open(context)
-    ref = pushed(dam, blobs)
-    played.decide(ref, "approved", "rita", "")
-    inbound = played.webhook(ref, context)
+    server = start_fake(name)
+    dam = server.open(context)
+    ref = push(dam, blobs)
+    server.decide(ref, "approved", "rita", "")
+    inbound = server.webhook(ref, context)
     assert dam.verify(inbound).key and dam.parse_webhook(inbound) == [ref]
     for changed in ({"body": inbound.body + b" "}, {"headers": {}}):
         bad = replace(inbound, **changed)
-        if "headers" in changed or played.signs_bodies:
+        if "headers" in changed or server.signs_bodies:
             with pytest.raises(DeliveryError):
                 dam.verify(bad)
     with pytest.raises((BadOutput, DeliveryError)):
@@ -236,24 +231,24 @@ def test_a_webhook_is_proved_and_names_what_changed(
 
 
 def test_a_busy_log_of_resourcespace_loses_the_name_and_not_the_decision(
-    play: Callable[[str], FakeDam], context: AdapterContext, blobs: Blobs
+    start_fake: Callable[[str], FakeDam], context: AdapterContext, blobs: Blobs
 ) -> None:
-    played = play("resourcespace")
-    dam = played.open(context)
-    ref = pushed(dam, blobs)
-    played.decide(ref, "approved", "rita", "fine")
-    played.log.clear()  # type: ignore[attr-defined]
-    said = dam.remote_state(ref, version(blobs))
+    server = start_fake("resourcespace")
+    dam = server.open(context)
+    ref = push(dam, blobs)
+    server.decide(ref, "approved", "rita", "fine")
+    server.log.clear()  # type: ignore[attr-defined]
+    remote = dam.remote_state(ref, version(blobs))
     assert (
-        said.state is VersionState.APPROVED
-        and said.decision
-        and said.decision.by == "somebody in resourcespace"
+        remote.state is VersionState.APPROVED
+        and remote.decision
+        and remote.decision.by == "somebody in resourcespace"
     )
 
 
 @pytest.mark.parametrize("name", ["cloudinary", "aem", "resourcespace", "bynder"])
 def test_a_picture_is_decided_about_in_full_not_by_its_preview(
-    play: Callable[[str], FakeDam], context: AdapterContext, blobs: Blobs, name: str
+    start_fake: Callable[[str], FakeDam], context: AdapterContext, blobs: Blobs, name: str
 ) -> None:
     found = version(blobs)
     files = [
@@ -282,25 +277,25 @@ def test_a_picture_is_decided_about_in_full_not_by_its_preview(
         folder="x",
         review_url="",
     )
-    assert picture_version.ordered[0].format == "jpeg"
-    ref = play(name).open(context).push(request, blobs)
+    assert picture_version.ordered_files[0].format == "jpeg"
+    ref = start_fake(name).open(context).push(request, blobs)
     if name in ("cloudinary", "aem"):
         assert "P_V1" in ref and "jpeg" in ref and "preview" not in ref
 
 
 def test_a_state_that_somebody_made_up_is_told_with_the_remedy(
-    play: Callable[[str], FakeDam], context: AdapterContext, blobs: Blobs
+    start_fake: Callable[[str], FakeDam], context: AdapterContext, blobs: Blobs
 ) -> None:
     for name in ("directus", "cloudinary", "aem"):
-        played = play(name)
-        dam = played.open(context)
-        ref = pushed(dam, blobs)
-        if isinstance(played, FakeDirectus):
-            played.rows[ref]["status"] = "nearly"
-        elif isinstance(played, FakeCloudinary):
-            played.stored["image", ref]["context"]["connector_state"] = "nearly"
-        elif isinstance(played, FakeAem):
-            played.stored[ref]["metadata"]["connector:state"] = "nearly"
+        server = start_fake(name)
+        dam = server.open(context)
+        ref = push(dam, blobs)
+        if isinstance(server, FakeDirectus):
+            server.rows[ref]["status"] = "nearly"
+        elif isinstance(server, FakeCloudinary):
+            server.stored["image", ref]["context"]["connector_state"] = "nearly"
+        elif isinstance(server, FakeAem):
+            server.stored[ref]["metadata"]["connector:state"] = "nearly"
         with pytest.raises(BadOutput, match="nearly"):
             dam.remote_state(ref, version(blobs))
 
@@ -308,32 +303,32 @@ def test_a_state_that_somebody_made_up_is_told_with_the_remedy(
 @pytest.mark.parametrize("name", ["bynder", "aem"])
 @pytest.mark.parametrize("fault", ["lost", "500", "closed"])
 def test_a_storage_that_does_not_answer_is_tried_again(
-    play: Callable[[str], FakeDam], context: AdapterContext, blobs: Blobs, name: str, fault: str
+    start_fake: Callable[[str], FakeDam], context: AdapterContext, blobs: Blobs, name: str, fault: str
 ) -> None:
-    played = play(name)
-    dam = played.open(context)
-    played.faults["storage"] = [fault]
+    server = start_fake(name)
+    dam = server.open(context)
+    server.faults["storage"] = [fault]
     with pytest.raises(Unavailable, match="storage"):
-        pushed(dam, blobs)
-    ref = pushed(dam, blobs)
-    assert played.asset_count() == 1 and dam.changed_files(ref, version(blobs)) == ()
+        push(dam, blobs)
+    ref = push(dam, blobs)
+    assert server.asset_count() == 1 and dam.changed_files(ref, version(blobs)) == ()
 
 
 def test_an_import_of_bynder_that_takes_a_moment_is_waited_for(
-    play: Callable[[str], FakeDam], context: AdapterContext, blobs: Blobs
+    start_fake: Callable[[str], FakeDam], context: AdapterContext, blobs: Blobs
 ) -> None:
-    played = play("bynder")
-    played.slow = 2  # type: ignore[attr-defined]
-    pushed(played.open(context), blobs)
-    assert played.asset_count() == 1 and played.looks < 8  # type: ignore[attr-defined]  # looked at a few times, not as fast as it goes
+    server = start_fake("bynder")
+    server.slow = 2  # type: ignore[attr-defined]
+    push(server.open(context), blobs)
+    assert server.asset_count() == 1 and server.looks < 8  # type: ignore[attr-defined]  # looked at a few times, not as fast as it goes
 
 
 def test_changes_of_others_in_bynder_move_on_what_is_asked_for(
-    play: Callable[[str], FakeDam], context: AdapterContext, blobs: Blobs
+    start_fake: Callable[[str], FakeDam], context: AdapterContext, blobs: Blobs
 ) -> None:
-    played = play("bynder")
-    dam = played.open(context)
-    ref = pushed(dam, blobs)
-    played._change(ref.partition("@")[0], {"metaproperty.p-id": ""})  # type: ignore[attr-defined]  # somebody else's media, modified last
+    server = start_fake("bynder")
+    dam = server.open(context)
+    ref = push(dam, blobs)
+    server._change(ref.partition("@")[0], {"metaproperty.p-id": ""})  # type: ignore[attr-defined]  # somebody else's media, modified last
     refs, cursor = dam.changed_since("")
     assert refs == [] and cursor

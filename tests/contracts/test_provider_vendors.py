@@ -278,7 +278,7 @@ def test_fals_webhooks_are_proved_by_its_published_key(vendor: Vendor) -> None:
     fal = h.adapter(webhook=True, keys_url=f"{h.fake.base_url}/jwks.json")
     task = fal.submit(generation_request(RunKind.IMAGE))
     asked = h.fake.tasks[task.request_id]
-    assert asked.body["hook"].endswith("/webhooks/fal") and fal.capabilities.has_webhooks
+    assert asked.body["webhook"].endswith("/webhooks/fal") and fal.capabilities.poll_interval_s == 20
     now = int(h.now().timestamp())
     headers, body = h.fake.webhook(asked, at=now)
     inbound = h.inbound(headers, body)

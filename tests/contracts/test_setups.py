@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from dam_connector.adapters import setup_module
+from dam_connector.adapters import load_setup
 from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.cli import connections
 from dam_connector.errors import ConfigError, Refused
@@ -62,7 +62,7 @@ def server(system: System) -> Iterator[FakePim]:
 def prepared(context: AdapterContext, server: FakePim) -> list[Any]:
     own = replace(context, http=http_to(server.host, context), secret=lambda _: "token")
     options = {"base_url": server.url, "token": "env/T"}
-    return list(setup_module("dam", "directus").prepare(options, own, "https://dam.example/webhooks/directus"))
+    return list(load_setup("dam", "directus").prepare(options, own, "https://dam.example/webhooks/directus"))
 
 
 def test_what_is_needed_is_made_once(context: AdapterContext, server: FakePim, system: System) -> None:
@@ -88,7 +88,7 @@ def test_what_broke_off_goes_on_where_it_was(context: AdapterContext, server: Fa
 
 
 def test_reviewers_may_say_two_things_and_the_connector_no_more_than_it_must() -> None:
-    setup = setup_module("dam", "directus")
+    setup = load_setup("dam", "directus")
     (update,) = [p for p in setup.ROLES["DAM reviewer"]("asset_versions") if p["action"] != "read"]
     assert update["fields"] == ["status", "reject_reason"]
     assert update["validation"] == {"status": {"_in": ["approved", "rejected", "withdrawn"]}}
@@ -106,7 +106,7 @@ def test_a_token_that_is_no_admin_s_is_told(context: AdapterContext, server: Fak
 
 def test_what_cannot_be_set_up_from_here_is_told() -> None:
     with pytest.raises(ConfigError, match="known: dam directus"):
-        setup_module("dam", "bynder")
+        load_setup("dam", "bynder")
     said = CliRunner().invoke(
         connections.connect, ["dam", "directus", "--url", "https://x.example", "--token", "the-secret-itself"]
     )

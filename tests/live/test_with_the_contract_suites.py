@@ -1,6 +1,7 @@
-"""The contract suites against the real ones: the same tests that the played Directus and Vendure pass, but for the faults, which only those have.
+"""The contract suites on a real Directus and a real Vendure: the tests of the fakes, without the faults.
 
-The products that are made here are news to our own service too, which makes its assets of them: so this file comes last, and Directus' tests before Vendure's.
+Our own service sees the products that these tests create and generates assets for them. So this file comes last,
+and the tests of Directus come before those of Vendure.
 """
 
 from collections.abc import Iterator
@@ -142,7 +143,7 @@ class TestDirectus:
     """Those of tests/contracts/test_dams.py."""
 
     @pytest.fixture
-    def played(self, live: Live) -> Iterator[RealDirectus]:
+    def server(self, live: Live) -> Iterator[RealDirectus]:
         server = RealDirectus(live.directus, live.reviewer)
         yield server
         server.clear()
@@ -151,7 +152,10 @@ class TestDirectus:
     def dam(self, live: Live, context: AdapterContext) -> Dam:
         options = {"base_url": live.directus.url, "token": "env/TOKEN", "webhook_secret": "env/HOOK"}
         found: Dam = open_adapter(
-            "dam", "directus", Connection(adapter="directus", options=options), replace(context, name="directus")
+            "dam",
+            "directus",
+            Connection(adapter="directus", options=options),
+            replace(context, name="directus"),
         )
         return found
 
@@ -161,10 +165,10 @@ class TestDirectus:
     test_written = staticmethod(test_dams.test_what_we_write_is_read_again_and_is_no_person_s_decision)
 
     @pytest.mark.parametrize("verdict", ["approved", "rejected"])
-    def test_decided(self, played: RealDirectus, dam: Dam, blobs: Any, verdict: str) -> None:
-        ref = test_dams.pushed(dam, blobs)
+    def test_decided(self, server: RealDirectus, dam: Dam, blobs: Any, verdict: str) -> None:
+        ref = test_dams.push(dam, blobs)
         _, cursor = dam.changed_since("")
-        played.decide(ref, verdict, "rita", "legs too short")
+        server.decide(ref, verdict, "rita", "legs too short")
         refs, cursor = dam.changed_since(cursor)
         said = dam.remote_state(ref, test_dams.version(blobs))
         assert refs == [ref] and dam.changed_since(cursor)[0] == []
@@ -179,14 +183,14 @@ class TestVendure:
     """Those of tests/contracts/test_channels.py."""
 
     @pytest.fixture
-    def played(self, live: Live, tmp_path: Path) -> Iterator[RealVendure]:
+    def server(self, live: Live, tmp_path: Path) -> Iterator[RealVendure]:
         server = RealVendure(live.vendure, tmp_path)
         yield server
         server.clear()
 
     @pytest.fixture
-    def channel(self, played: RealVendure, context: AdapterContext) -> Channel:
-        return played.open(context)
+    def channel(self, server: RealVendure, context: AdapterContext) -> Channel:
+        return server.open(context)
 
     test_in_order = staticmethod(test_channels.test_ours_stand_behind_theirs_in_the_listing_s_order)
     test_same_again = staticmethod(test_channels.test_the_same_again_changes_nothing)

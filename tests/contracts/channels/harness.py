@@ -1,4 +1,4 @@
-"""What the channel suite needs of a shop: its adapter on a server that plays it, with a product that has two pictures of its own."""
+"""The harness of the channel contract suite: an adapter on a fake shop, whose product has two pictures of its own."""
 
 import json
 from collections.abc import Mapping
@@ -15,15 +15,15 @@ from tests.support import http_to
 SECRETS = {"env/TOKEN": "key_fake", "env/OTHER": "other"}
 SKU = "CH123"
 OTHER_SKU = "CH124"  # a second variant of the same product
-MERCHANT_MEDIA = ["a.jpg", "b.jpg"]
+MERCHANT_MEDIA = ["a.jpg", "b.jpg"]  # the pictures that the product has before we publish anything
 
 
 class FakeChannel(FakeServer):
-    """A shop on loopback. A vendor's file says what its requests mean."""
+    """A fake shop on loopback. A vendor's file answers its requests."""
 
     vendor = ""
     options: Mapping[str, Any] = {}
-    has_model_links = False  # a model is linked, not stored
+    has_model_links = False  # the product links to models; the shop does not store them
     errors: Mapping[str, FakeReply] = {
         "401": FakeReply(401, {"message": "who are you"}),
         "403": FakeReply(403, {"message": "you may not"}),
@@ -36,6 +36,7 @@ class FakeChannel(FakeServer):
         self.start()
 
     def open(self, context: AdapterContext, **options: Any) -> Channel:
+        """Open the adapter on this server."""
         context = replace(context, http=http_to(self.host, context), secret=SECRETS.__getitem__)
         connection = Connection(
             adapter=self.vendor, options={**self.connection_options(), **self.options, **options}
@@ -47,57 +48,57 @@ class FakeChannel(FakeServer):
         return {"base_url": self.base_url}
 
     def write_count(self) -> int:
-        """How many requests changed something."""
+        """Return the number of requests that changed something."""
         return sum(operation == "write" for operation, _ in self.requests)
 
     def media_names(self) -> list[str]:
-        """The names of the product's media, in order."""
+        """Return the names of the product's media, in order."""
         raise NotImplementedError
 
     def add_second_variant(self) -> None:
-        """From now on the product has a second variant."""
+        """Give the product a second variant."""
         raise NotImplementedError
 
     def variant_media_names(self, sku: str) -> list[str]:
-        """The names of the media that a variant is shown with."""
+        """Return the names of a variant's media."""
         return self.media_names()
 
     def featured_media_name(self) -> str:
-        """The name of the picture that the shop shows first."""
+        """Return the name of the picture that the shop shows first."""
         return self.media_names()[0]
 
     def stored_bytes(self, name: str) -> bytes:
         raise NotImplementedError
 
     def model_links(self) -> list[str]:
-        """The addresses of models that the product refers to."""
+        """Return the addresses of the models that the product links to."""
         return []
 
 
 class FakeGraphQlChannel(FakeChannel):
-    """One that is asked by GraphQL: by the names of its operations, which a vendor's file has methods for."""
+    """A fake shop with a GraphQL API. A vendor's file has a method for each operation, e.g. `do_place`."""
 
     path = "/graphql"
 
     def operation(self, request: FakeRequest) -> str:
         if request.path.startswith("/storage"):
             return "storage"
-        return (
-            "write"
-            if "mutation" in self._asked(request)[0] and "login" not in self._asked(request)[0]
-            else "read"
-        )
+        query, _ = self._parse(request)
+        return "write" if "mutation" in query and "login" not in query else "read"
 
     def answer(self, request: FakeRequest, operation: str) -> FakeReply:
-        query, variables = self._asked(request)
+        query, variables = self._parse(request)
         name = query.split("(")[0].split()[1]
         files = [(request.file_names["0"], request.form["0"])] if request.body.startswith(b"--") else []
-        return FakeReply(200, {"data": getattr(self, f"do_{name.lower()}")(variables, *files)}, self.headers())
+        return FakeReply(
+            200, {"data": getattr(self, f"do_{name.lower()}")(variables, *files)}, self.headers()
+        )
 
     def headers(self) -> dict[str, str]:
         return {}
 
-    def _asked(self, request: FakeRequest) -> tuple[str, dict[str, Any]]:
+    def _parse(self, request: FakeRequest) -> tuple[str, dict[str, Any]]:
+        """Return the query and the variables of a request."""
         if request.path != self.path:
             return "", {}
         if request.body.startswith(b"--"):
@@ -105,7 +106,7 @@ class FakeGraphQlChannel(FakeChannel):
                 {"0": ["variables.file"]},
                 {"0": ["variables.input.0.file"]},
             )
-            said = json.loads(request.form["operations"])
+            body = json.loads(request.form["operations"])
         else:
-            said = request.json
-        return said["query"].strip(), said["variables"]
+            body = request.json
+        return body["query"].strip(), body["variables"]

@@ -17,7 +17,8 @@ class FakeShopify(FakeGraphQlChannel):
 
     def __init__(self) -> None:
         self.files: dict[str, dict[str, Any]] = {
-            f"gid://f{n}": {"name": name, "data": b"theirs", "looks": 9} for n, name in enumerate(MERCHANT_MEDIA)
+            f"gid://f{n}": {"name": name, "data": b"theirs", "looks": 9}
+            for n, name in enumerate(MERCHANT_MEDIA)
         }
         self.count = 100
         self.product: list[str] = list(self.files)

@@ -50,7 +50,10 @@ class FakeWooCommerce(FakeChannel):
         if request.method == "GET":
             if request.path.endswith("/13"):
                 return FakeReply(200, self._shown())
-            if self.split_up and request.query["sku"] in (SKU, OTHER_SKU):  # variations, which name their product
+            if self.split_up and request.query["sku"] in (
+                SKU,
+                OTHER_SKU,
+            ):  # variations, which name their product
                 return FakeReply(200, [{"id": 20, "sku": request.query["sku"], "parent_id": 13}])
             return FakeReply(200, [self._shown()] if request.query["sku"] == SKU else [])
         said = request.json

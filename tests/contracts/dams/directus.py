@@ -120,4 +120,6 @@ class FakeDirectus(FakeDam):
 
     def webhook(self, ref: str, context: AdapterContext) -> InboundWebhook:
         body = json.dumps({"collection": "asset_versions", "keys": [ref]}).encode()
-        return InboundWebhook(headers={"x-webhook-secret": "hook-secret"}, body=body, received_at=context.clock.now())
+        return InboundWebhook(
+            headers={"x-webhook-secret": "hook-secret"}, body=body, received_at=context.clock.now()
+        )

@@ -1,4 +1,4 @@
-"""What the DAM suite needs of a vendor: its adapter on a server that plays it, and what people do there."""
+"""The harness of the DAM contract suite: an adapter on a fake server, and the actions of people there."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,7 +15,7 @@ SECRETS = {"env/TOKEN": "key_fake", "env/HOOK": "hook-secret", "env/OTHER": "oth
 
 
 class FakeDam(FakeServer):
-    """A DAM on loopback. A vendor's file says what its requests mean, and does what people do there."""
+    """A fake DAM on loopback. A vendor's file answers requests and acts as the people there."""
 
     vendor = ""
     options: Mapping[str, Any] = {}
@@ -25,15 +25,15 @@ class FakeDam(FakeServer):
         "429": FakeReply(429, {"message": "slow down"}, {"Retry-After": "7"}),
         "500": FakeReply(500, {"message": "broken"}),
     }
-    signs_bodies = True
-    has_own_versions = False  # of one asset: the next version of ours is the next of its own
+    signs_bodies = True  # a webhook's signature covers its body
+    has_own_versions = False  # all our versions of an asset are one asset there
 
     def __init__(self) -> None:
         super().__init__(make=lambda _: b"")
         self.start()
 
     def open(self, context: AdapterContext, **options: Any) -> Dam:
-        """The adapter on this server."""
+        """Open the adapter on this server."""
         context = replace(context, http=http_to(self.host, context), secret=SECRETS.__getitem__)
         found: Dam = open_adapter(
             "dam",
@@ -47,30 +47,26 @@ class FakeDam(FakeServer):
         return {"base_url": self.base_url}
 
     def operation(self, request: FakeRequest) -> str:
-        return (
-            "storage"
-            if request.path.startswith("/storage")
-            else "read"
-            if request.method == "GET"
-            else "push"
-        )
+        if request.path.startswith("/storage"):
+            return "storage"
+        return "read" if request.method == "GET" else "push"
 
     def asset_count(self) -> int:
-        """How many assets there are, as a person counts them."""
+        """Return the number of assets that a person sees."""
         raise NotImplementedError
 
     def stored_bytes(self, name: str) -> bytes:
-        """The bytes of a stored file."""
+        """Return the bytes of a stored file."""
         raise NotImplementedError
 
     def decide(self, ref: str, verdict: str, by: str, note: str) -> None:
-        """What a reviewer does there."""
+        """Decide about a version as a reviewer does there."""
         raise NotImplementedError
 
     def replace_file(self, name: str) -> None:
-        """Somebody replaces a file's bytes by hand."""
+        """Replace the bytes of a file as a person does there."""
         raise NotImplementedError
 
     def webhook(self, ref: str, context: AdapterContext) -> InboundWebhook:
-        """What the DAM sends when a version changed, as it is signed there."""
+        """Return the signed webhook that the DAM sends when a version changed."""
         raise NotImplementedError

@@ -44,7 +44,9 @@ class FakeResourceSpace(FakeDam):
     def answer(self, request: FakeRequest, operation: str) -> FakeReply:
         if request.path.startswith("/download/"):
             _, _, resource, alternative = request.path.split("/")
-            return FakeReply(200, self.files[resource, alternative.strip("-")][1], mime="application/octet-stream")
+            return FakeReply(
+                200, self.files[resource, alternative.strip("-")][1], mime="application/octet-stream"
+            )
         fields = self._fields(request)
         query = fields["query"]
         if fields["sign"] != hashlib.sha256(f"{KEY}{query}".encode()).hexdigest():
