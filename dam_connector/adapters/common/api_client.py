@@ -1,4 +1,4 @@
-"""Asking a vendor's interface: one request, and what its failure means."""
+"""Base class of adapters that call a vendor's HTTP API, with one meaning for each kind of failure."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -16,40 +16,45 @@ from dam_connector.errors import (
     Unavailable,
 )
 
-DEFAULT_RETRY_AFTER_S = 10.0
+DEFAULT_RETRY_AFTER_S = 10.0  # when a 429 names no time
 MAX_JSON_BYTES = 1_048_576
-TRANSFER_TIMEOUT_S = 120.0  # for a file, up or down
 MAX_FILE_BYTES = 200_000_000
+TRANSFER_TIMEOUT_S = 120.0  # for the upload or download of one file
 
 
 class SubmitServerError(SubmitUnknown):
-    """The answer to a request that is to be sent once was a 5xx: whether its work had begun is open."""
+    """A non-repeatable request was answered with a 5xx: it may have been carried out."""
 
 
 class ApiClient:
-    """The part of an adapter that is the same for all who are asked by HTTP. vendor: its name in errors. once: operations that must not be
-    repeated when their answer is lost."""
+    """Base class of an adapter that calls an HTTP API below one base URL with the same headers."""
 
-    vendor = ""
-    non_repeatable: tuple[str, ...] = ()
+    vendor = ""  # the name in errors
+    non_repeatable: tuple[str, ...] = ()  # operations that must not be sent again if their response is lost
 
     def __init__(self, http: HttpClient, base_url: str, headers: Mapping[str, str]) -> None:
-        self._http, self._base, self._headers = (
-            http,
-            base_url.rstrip("/"),
-            {"Accept": "application/json", **headers},
-        )
+        """Create a client.
+
+        Args:
+            http: the outgoing HTTP client.
+            base_url: the address that every path is below.
+            headers: the headers of every request, e.g. the credentials.
+        """
+        self._http = http
+        self._base = base_url.rstrip("/")
+        self._headers = {"Accept": "application/json", **headers}
 
     def error_for(self, reply: HttpResponse, operation: str) -> AdapterError:
-        """What a reply means that is neither good nor a 5xx."""
-        words = f"HTTP {reply.status}: {excerpt(reply)}"
+        """Translate a response that is neither 2xx nor 5xx; a vendor with other meanings overrides this."""
+        message = f"HTTP {reply.status}: {excerpt(reply)}"
         if reply.status == 402:
-            return OutOfCredit(self.vendor, operation, words)
+            return OutOfCredit(self.vendor, operation, message)
         if reply.status == 429:
-            return RateLimited(self.vendor, operation, words, retry_after_s=reply.retry_after_s(DEFAULT_RETRY_AFTER_S))
+            wait_s = reply.retry_after_s(DEFAULT_RETRY_AFTER_S)
+            return RateLimited(self.vendor, operation, message, retry_after_s=wait_s)
         if reply.status in (404, 410):
-            return NotFound(self.vendor, operation, words)
-        return Refused(self.vendor, operation, words)
+            return NotFound(self.vendor, operation, message)
+        return Refused(self.vendor, operation, message)
 
     def request(
         self,
@@ -65,23 +70,34 @@ class ApiClient:
         max_bytes: int = MAX_JSON_BYTES,
         timeout_s: float = 0,
     ) -> HttpResponse:
-        """A good reply. path: below the base URL, or an address on the same host.
+        """Send a request and return its 2xx response.
 
-        Raises: NotFound, Refused, RateLimited, OutOfCredit, Unavailable, BadOutput; SubmitUnknown for an operation of `once` whose answer was lost.
+        Args:
+            method: the HTTP method.
+            path: a path below the base URL, or a URL on the same host, such as a link to the next page.
+            operation: the operation's name in errors, e.g. "publish".
+            json: a body to send as JSON.
+            fields: the fields of a form.
+            files: the files of a form.
+            content: a body to send as it is.
+            headers: more headers than those of every request.
+            max_bytes: the largest response body to accept.
+            timeout_s: for the whole exchange; 0: the HTTP client's own.
+
+        Raises:
+            NotFound: 404 or 410.
+            Refused: another 4xx.
+            RateLimited: 429.
+            OutOfCredit: 402.
+            Unavailable: 5xx, or no response.
+            BadOutput: the path is a URL on another host.
+            SubmitUnknown: a non-repeatable operation got a 5xx or no response: it may have been carried out.
         """
         url = path if path.startswith(f"{self._base}/") else f"{self._base}{path}"
         if path.startswith(("http://", "https://")) and url != path:
             raise BadOutput(
-                self.vendor, operation, "it names an address on another host, where our key does not go"
+                self.vendor, operation, "it names a URL on another host; our key is not sent there"
             )
-        more: dict[str, Any] = {
-            "json": json,
-            "fields": fields,
-            "files": files,
-            "content": content,
-            "max_bytes": max_bytes,
-            "timeout_s": timeout_s,
-        }
         try:
             reply = self._http.request(
                 method,
@@ -89,52 +105,82 @@ class ApiClient:
                 vendor=self.vendor,
                 operation=operation,
                 headers={**self._headers, **(headers or {})},
-                **more,
+                json=json,
+                fields=fields,
+                files=files,
+                content=content,
+                max_bytes=max_bytes,
+                timeout_s=timeout_s,
             )
         except SubmitUnknown as error:
             if operation in self.non_repeatable:
                 raise
-            raise Unavailable(self.vendor, operation, "the answer did not arrive") from error
+            raise Unavailable(self.vendor, operation, "no response arrived") from error
         if 200 <= reply.status < 300:
             return reply
         if reply.status >= 500 or reply.status == 408:
-            lost = SubmitServerError if operation in self.non_repeatable else Unavailable
-            raise lost(self.vendor, operation, f"HTTP {reply.status}: {excerpt(reply)}")
+            error_class = SubmitServerError if operation in self.non_repeatable else Unavailable
+            raise error_class(self.vendor, operation, f"HTTP {reply.status}: {excerpt(reply)}")
         raise self.error_for(reply, operation)
 
-    def upload_to_storage(self, method: str, url: str, operation: str, **more: Any) -> None:
-        """Send bytes to a storage that the vendor names: our key does not go there, and the same again does no harm.
+    def request_json(self, method: str, path: str, operation: str, **options: Any) -> dict[str, Any]:
+        """Send a request and return the JSON object of its 2xx response.
 
-        Raises: Unavailable when it did not take them; Blocked.
+        Raises:
+            AdapterError: as `request` and `parse_object` do.
         """
-        try:
-            reply = self._http.request(
-                method, url, vendor=self.vendor, operation=operation, headers={}, timeout_s=TRANSFER_TIMEOUT_S, **more
-            )
-        except SubmitUnknown as error:
-            raise Unavailable(self.vendor, operation, "its storage did not answer") from error
-        if not 200 <= reply.status < 300:
-            raise Unavailable(self.vendor, operation, f"its storage answered HTTP {reply.status}")
-
-    def request_json(self, method: str, path: str, operation: str, **more: Any) -> dict[str, Any]:
-        """The object in a good reply. Raises: as `ask`; BadOutput when there is none, or SubmitUnknown for an operation of `once`."""
-        return self.parse_object(self.request(method, path, operation, **more), operation)
+        return self.parse_object(self.request(method, path, operation, **options), operation)
 
     def parse_object(self, reply: HttpResponse, operation: str) -> dict[str, Any]:
-        """The object in a reply. Raises: as `asked`."""
+        """Parse the body of a response as a JSON object.
+
+        Raises:
+            BadOutput: it is not a JSON object.
+            SubmitUnknown: it is not, and the operation is non-repeatable.
+        """
         try:
             return reply.json(self.vendor, operation)
         except BadOutput as error:
             if operation in self.non_repeatable:
-                raise SubmitUnknown(self.vendor, operation, "the answer cannot be read") from error
+                raise SubmitUnknown(self.vendor, operation, "the response cannot be read") from error
             raise
+
+    def upload_to_storage(self, method: str, url: str, operation: str, **options: Any) -> None:
+        """Send bytes to a storage URL that the vendor returned, without the vendor's credentials.
+
+        The upload can be repeated without harm.
+
+        Args:
+            method: the HTTP method.
+            url: the storage's address.
+            operation: the operation's name in errors.
+            options: `fields`, `files` or `content`, as in `request`.
+
+        Raises:
+            Unavailable: the storage did not accept the bytes.
+            AddressBlocked: the address must not be called.
+        """
+        try:
+            reply = self._http.request(
+                method,
+                url,
+                vendor=self.vendor,
+                operation=operation,
+                headers={},
+                timeout_s=TRANSFER_TIMEOUT_S,
+                **options,
+            )
+        except SubmitUnknown as error:
+            raise Unavailable(self.vendor, operation, "its storage did not respond") from error
+        if not 200 <= reply.status < 300:
+            raise Unavailable(self.vendor, operation, f"its storage responded with HTTP {reply.status}")
 
 
 def excerpt(reply: HttpResponse) -> str:
-    """What a reply says in words, shortened."""
+    """Return the beginning of a response's body as one line, for an error message."""
     return " ".join(reply.body[:400].decode("utf-8", "replace").split())[:200]
 
 
-def basic_auth(user: str, word: str) -> str:
-    """The value of an Authorization header by user and password (RFC 7617)."""
-    return "Basic " + base64.b64encode(f"{user}:{word}".encode()).decode()
+def basic_auth(user: str, password: str) -> str:
+    """Return the value of an Authorization header for a user and password (RFC 7617)."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()

@@ -1,4 +1,4 @@
-"""States by a DAM's own labels: several of ours may be one there."""
+"""Helpers that DAM adapters share: the labels of states in a DAM, and the comparison of stored files."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -8,35 +8,48 @@ from dam_connector.domain.event import Verdict
 from dam_connector.domain.version import Version, VersionFile, VersionState
 from dam_connector.errors import BadOutput, ConfigError, NotFound, Refused
 
-DAM_STATES = tuple(
+DAM_STATES = tuple(  # the states that are written into a DAM
     VersionState(name)
     for name in ("in_review", "approved", "rejected", "published", "superseded", "withdrawn")
-)  # that a DAM is told of
-
-VERDICT_BY_STATE = {
+)
+VERDICT_BY_STATE = {  # the states that a person sets in a DAM
     VersionState.APPROVED: Verdict.APPROVED,
     VersionState.REJECTED: Verdict.REJECTED,
-}  # what people decide there
+}
 
 
 def parse_state(text: Any, vendor: str) -> VersionState:
-    """The state that we once wrote as this; in review where nothing is written. Raises: BadOutput for what somebody else wrote."""
+    """Parse a state that the connector wrote into a DAM; an empty one means "in review".
+
+    Raises:
+        BadOutput: somebody else wrote another value there.
+    """
     try:
         return VersionState(str(text or VersionState.IN_REVIEW.value))
     except ValueError as error:
         raise BadOutput(
             vendor,
-            "standing",
+            "remote_state",
             f"its state is {str(text)[:40]!r}, which is none of ours; reconcile --mend writes it again",
         ) from error
 
 
-def labels_option(defaults: Mapping[VersionState, str], options: Mapping[str, Any]) -> dict[VersionState, str]:
-    """A DAM's label of each state: its usual ones, over which plugin.json (`states`) has the last word. Raises: ConfigError."""
+def labels_option(
+    defaults: Mapping[VersionState, str], options: Mapping[str, Any]
+) -> dict[VersionState, str]:
+    """Read the option `states`: the DAM's own label of each state. Several states may share a label.
+
+    Args:
+        defaults: the labels of a DAM as it is installed.
+        options: all options of the connection.
+
+    Raises:
+        ConfigError: an unknown state, or the same label for two of in_review, approved and rejected.
+    """
     own = options.get("states", {})
-    if not isinstance(own, dict) or (wrong := [name for name in own if name not in DAM_STATES]):
+    if not isinstance(own, dict) or (unknown := [name for name in own if name not in DAM_STATES]):
         raise ConfigError(
-            f"states: {wrong[0] if isinstance(own, dict) else own!r} is none of {', '.join(DAM_STATES)}"
+            f"states: {unknown[0] if isinstance(own, dict) else own!r} is none of {', '.join(DAM_STATES)}"
         )
     labels = {**defaults, **{VersionState(name): str(label) for name, label in own.items()}}
     if len({labels[s] for s in (VersionState.IN_REVIEW, VersionState.APPROVED, VersionState.REJECTED)}) < 3:
@@ -44,20 +57,31 @@ def labels_option(defaults: Mapping[VersionState, str], options: Mapping[str, An
     return labels
 
 
-def state_for_label(label: str, labels: Mapping[VersionState, str], version: Version, vendor: str) -> VersionState:
-    """The state that a label stands for: that of the version on our side, where it may be meant. Raises: BadOutput for a label of none."""
-    meant = [state for state in DAM_STATES if labels.get(state) == label]
-    if not meant:
+def state_for_label(
+    label: str, labels: Mapping[VersionState, str], version: Version, vendor: str
+) -> VersionState:
+    """Return the state of a label; if several states have it, prefer the version's own state.
+
+    Raises:
+        BadOutput: no state has this label.
+    """
+    states = [state for state in DAM_STATES if labels.get(state) == label]
+    if not states:
         raise BadOutput(
             vendor,
-            "standing",
+            "remote_state",
             f"its state is {label!r}, which is none of {', '.join(sorted(set(labels.values())))}",
         )
-    return version.state if version.state in meant else meant[0]
+    return version.state if version.state in states else states[0]
 
 
 def is_same_file(file: VersionFile, read: Callable[[], bytes]) -> bool:
-    """Whether the bytes that `read` gives are this file's; not when there are none. Raises: what `read` does beyond NotFound and Refused."""
+    """Return whether the DAM still holds a file's bytes.
+
+    Args:
+        file: the file as it was pushed.
+        read: downloads the file from the DAM. NotFound and Refused mean that it is gone; other errors are raised.
+    """
     try:
         return hashlib.sha256(read()).hexdigest() == file.sha256
     except (NotFound, Refused):

@@ -1,4 +1,4 @@
-"""The three envelopes our own event comes in: bare (Standard Webhooks), CloudEvents structured, CloudEvents binary."""
+"""The product event in its three envelopes: Standard Webhooks, structured CloudEvents and binary CloudEvents."""
 
 import json
 from collections.abc import Mapping
@@ -16,11 +16,17 @@ from schemas.product import load_product
 
 
 def load_event(inbound: InboundWebhook, vendor: str) -> Event:
-    """The event that a delivery carries. Raises: BadOutput with the place of each mistake."""
+    """Parse the product event that a webhook carries.
+
+    Raises:
+        BadOutput: with the JSON pointer and message of each mistake.
+    """
     try:
-        loaded = EventSchema().load(_envelope(inbound, vendor))
+        loaded = EventSchema().load(_unwrap(inbound, vendor))
     except ValidationError as error:
-        raise BadOutput(vendor, "normalize", "; ".join(problem_lines(error.messages, EventSchema()))) from error
+        raise BadOutput(
+            vendor, "normalize", "; ".join(problem_lines(error.messages, EventSchema()))
+        ) from error
     kind = EventKind(loaded["type"].removeprefix("product."))
     product = None if kind is EventKind.DELETED else load_product(loaded["data"])
     return Event(
@@ -31,8 +37,8 @@ def load_event(inbound: InboundWebhook, vendor: str) -> Event:
     )
 
 
-def _envelope(inbound: InboundWebhook, vendor: str) -> Mapping[str, Any]:
-    """The event as `{type, timestamp, data}`, whichever of the three envelopes it came in."""
+def _unwrap(inbound: InboundWebhook, vendor: str) -> Mapping[str, Any]:
+    """Return the event as `{type, timestamp, data}`, whichever envelope it has."""
     data = parse_json(inbound.body, vendor)
     if inbound.headers.get("content-type", "").startswith("application/cloudevents+json"):
         if not isinstance(data, Mapping):
@@ -50,7 +56,11 @@ def _envelope(inbound: InboundWebhook, vendor: str) -> Mapping[str, Any]:
 
 
 def parse_json(body: bytes, vendor: str) -> Any:
-    """Raises: BadOutput."""
+    """Parse JSON of any type.
+
+    Raises:
+        BadOutput: it is not JSON, or nested too deeply.
+    """
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:

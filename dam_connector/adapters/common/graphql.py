@@ -1,4 +1,4 @@
-"""Asking a GraphQL interface: one question, and what its errors mean."""
+"""Base class of adapters that call a vendor's GraphQL API."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ from dam_connector.adapters.http import HttpClient
 from dam_connector.errors import AdapterError, BadOutput, RateLimited, Refused
 
 MAX_GRAPHQL_BYTES = 16_000_000
-FORBIDDEN = (
+FORBIDDEN_CODES = (
     "FORBIDDEN",
     "UNAUTHORIZED",
     "PermissionDenied",
@@ -17,13 +17,21 @@ FORBIDDEN = (
     "InvalidToken",
     "ExpiredSignatureError",
 )
-THROTTLED = ("THROTTLED", "TooManyRequests")
+THROTTLED_CODES = ("THROTTLED", "TooManyRequests")
 
 
 class GraphQlClient(ApiClient):
-    """The part of an adapter that is the same for all who are asked by GraphQL. path: of the interface, below the base URL."""
+    """Base class of an adapter that calls a GraphQL API at one path."""
 
     def __init__(self, http: HttpClient, base_url: str, path: str, headers: Mapping[str, str]) -> None:
+        """Create a client.
+
+        Args:
+            http: the outgoing HTTP client.
+            base_url: the server's address.
+            path: the path of the API below it, e.g. `/graphql/`.
+            headers: the headers of every request.
+        """
         super().__init__(http, base_url, headers)
         self._path = path
 
@@ -35,39 +43,57 @@ class GraphQlClient(ApiClient):
         *,
         file: tuple[str, bytes, str] | None = None,
     ) -> dict[str, Any]:
-        """The data of an answer. file: the name, bytes and type of an upload, which stands at `$file` or in `$input[0].file`.
+        """Send a query or mutation and return its data.
 
-        Raises: as `Caller.ask`; Refused where the interface says that we may not, BadOutput for its other errors.
+        Args:
+            query: the GraphQL document.
+            variables: its variables.
+            operation: the operation's name in errors, e.g. "publish".
+            file: the name, bytes and media type of an upload, for the variable `$file` or `$input[0].file`.
+
+        Raises:
+            Refused: the API answers that we may not do this.
+            RateLimited: the API throttles us.
+            BadOutput: another error of the API.
+            AdapterError: as `ApiClient.request` does.
         """
-        said = self._post(query, variables, operation, {}, file)
-        if errors := said.get("errors"):
+        answer = self._post(query, variables, operation, {}, file)
+        if errors := answer.get("errors"):
             raise self.error_from(errors[0] if isinstance(errors[0], dict) else {}, operation)
-        data = said.get("data")
+        data = answer.get("data")
         return data if isinstance(data, dict) else {}
 
     def error_from(self, error: Mapping[str, Any], operation: str) -> AdapterError:
-        """What an error of the interface is to us."""
-        words = str(error.get("message", ""))[:200]
-        more = error.get("extensions") or {}
-        code = str(more.get("code") or (more.get("exception") or {}).get("code"))
-        if code in THROTTLED:
-            return RateLimited(self.vendor, operation, words, retry_after_s=DEFAULT_RETRY_AFTER_S)
-        return (
-            Refused(self.vendor, operation, words)
-            if code in FORBIDDEN
-            else BadOutput(self.vendor, operation, words)
-        )
+        """Translate an entry of a response's `errors`."""
+        message = str(error.get("message", ""))[:200]
+        extensions = error.get("extensions") or {}
+        code = str(extensions.get("code") or (extensions.get("exception") or {}).get("code"))
+        if code in THROTTLED_CODES:
+            return RateLimited(self.vendor, operation, message, retry_after_s=DEFAULT_RETRY_AFTER_S)
+        if code in FORBIDDEN_CODES:
+            return Refused(self.vendor, operation, message)
+        return BadOutput(self.vendor, operation, message)
 
     def mutation_result(
-        self, answer: Mapping[str, Any], name: str, operation: str, *, errors: str = "errors"
+        self, data: Mapping[str, Any], name: str, operation: str, *, errors: str = "errors"
     ) -> dict[str, Any]:
-        """What a mutation gave. Raises: Refused with the place and words of its first error."""
-        found = answer.get(name) or {}
-        if wrong := found.get(errors):
-            place = wrong[0].get("field") or ""
-            where = "/".join(map(str, place)) if isinstance(place, list) else str(place)
-            raise Refused(self.vendor, operation, f"{where}: {wrong[0].get('message', '')}"[:300])
-        return dict(found)
+        """Return the result of a mutation.
+
+        Args:
+            data: the data that `query` returned.
+            name: the mutation's field, e.g. `fileCreate`.
+            operation: the operation's name in errors.
+            errors: the field that holds the mutation's own errors.
+
+        Raises:
+            Refused: the mutation has an error; the message names the field.
+        """
+        result = data.get(name) or {}
+        if problems := result.get(errors):
+            field = problems[0].get("field") or ""
+            where = "/".join(map(str, field)) if isinstance(field, list) else str(field)
+            raise Refused(self.vendor, operation, f"{where}: {problems[0].get('message', '')}"[:300])
+        return dict(result)
 
     def _post(
         self,
@@ -77,12 +103,14 @@ class GraphQlClient(ApiClient):
         headers: Mapping[str, str],
         file: tuple[str, bytes, str] | None = None,
     ) -> dict[str, Any]:
+        """Return the whole response, with `data` and `errors`."""
         body = {"query": query, "variables": dict(variables)}
         if file is None:
-            return self.request_json("POST", self._path, operation, json=body, headers=headers, max_bytes=MAX_GRAPHQL_BYTES)
-        place = (
-            "variables.file" if "file" in variables else "variables.input.0.file"
-        )  # GraphQL multipart request specification
+            return self.request_json(
+                "POST", self._path, operation, json=body, headers=headers, max_bytes=MAX_GRAPHQL_BYTES
+            )
+        # by the GraphQL multipart request specification
+        place = "variables.file" if "file" in variables else "variables.input.0.file"
         fields = {"operations": json.dumps(body), "map": json.dumps({"0": [place]})}
         return self.request_json(
             "POST",
@@ -97,8 +125,8 @@ class GraphQlClient(ApiClient):
 
 
 def nodes(connection: Any) -> Iterator[dict[str, Any]]:
-    """The nodes of a connection, however it is asked for: by edges or by nodes."""
+    """Yield the nodes of a GraphQL connection, whether it was queried by `nodes` or by `edges`."""
     found: Sequence[Any] = (connection or {}).get("nodes") or [
-        e.get("node") for e in (connection or {}).get("edges") or ()
+        edge.get("node") for edge in (connection or {}).get("edges") or ()
     ]
     return (node for node in found if isinstance(node, dict))

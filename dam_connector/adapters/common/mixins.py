@@ -18,7 +18,9 @@ class NoWebhooks:
         """
         raise DeliveryError(404, "this connection takes no webhooks; remove the webhook at the sender")
 
-    def parse_webhook(self, inbound: InboundWebhook) -> Any:  # a DAM's returns a list, a provider's one reference
+    def parse_webhook(
+        self, inbound: InboundWebhook
+    ) -> Any:  # a DAM's returns a list, a provider's one reference
         """Return no references: nothing was announced."""
         return []
 

@@ -126,4 +126,8 @@ def picture_part(field: str, name: str, picture: bytes) -> FormPart:
 
 def to_usd(value: object, usd_per_unit: float) -> float | None:
     """So many units of a vendor's money in USD; None where it does not say."""
-    return float(value) * usd_per_unit if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    return (
+        float(value) * usd_per_unit
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+        else None
+    )

@@ -42,6 +42,8 @@ def merge_media(theirs: Sequence[T], ours: Sequence[T], *, first: bool) -> list[
     return [*ours, *theirs] if first else [*theirs, *ours]
 
 
-def ensure_media(wanted: Sequence[MediaFile], there: Mapping[str, T], add: Callable[[MediaFile], T]) -> list[T]:
+def ensure_media(
+    wanted: Sequence[MediaFile], there: Mapping[str, T], add: Callable[[MediaFile], T]
+) -> list[T]:
     """Our media in the listing's order: what is there by its hash, else added."""
     return [there[file.sha256] if file.sha256 in there else add(file) for file in wanted]

@@ -54,8 +54,16 @@ def verify_standard_webhook(inbound: InboundWebhook, signers: Sequence[Webhook])
 class PublishedKeys:
     """The public keys that a sender publishes, asked for once a day, and once more where none of them fits: keys are rotated."""
 
-    def __init__(self, context: AdapterContext, vendor: str, url: str, read: Callable[[dict[str, Any]], Any]) -> None:
-        self._http, self._clock, self._vendor, self._url, self._read = context.http, context.clock, vendor, url, read
+    def __init__(
+        self, context: AdapterContext, vendor: str, url: str, read: Callable[[dict[str, Any]], Any]
+    ) -> None:
+        self._http, self._clock, self._vendor, self._url, self._read = (
+            context.http,
+            context.clock,
+            vendor,
+            url,
+            read,
+        )
         self._keys: list[Any] = []
         self._until = self._asked = datetime.min.replace(tzinfo=UTC)
 
