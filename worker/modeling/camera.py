@@ -1,4 +1,4 @@
-"""Camera: where a model is seen from."""
+"""A camera that orbits a target, and the named cameras of previews."""
 
 from dataclasses import dataclass
 from math import cos, radians, sin
@@ -10,9 +10,9 @@ from worker.modeling.textured_mesh import unit_vectors
 
 F32 = NDArray[np.float32]
 
-FOV = 26.0  # degrees: about a 75 mm lens, as product photographers use
-NAMED_VIEWS = {  # azimuth and elevation in degrees; None: orthographic
-    "hero": (35.0, 18.0, FOV),
+PREVIEW_FOV_DEG = 26.0  # about a 75 mm lens, as product photographers use
+NAMED_VIEWS = {  # azimuth, elevation and angle of view in degrees; None: orthographic
+    "hero": (35.0, 18.0, PREVIEW_FOV_DEG),
     "front": (0.0, 0.0, None),
     "right": (90.0, 0.0, None),
     "back": (180.0, 0.0, None),
@@ -24,49 +24,62 @@ NAMED_VIEWS = {  # azimuth and elevation in degrees; None: orthographic
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Camera:
-    """Looks at `target` from `azimuth` (0 is the front, 90 the product's right as +X) and `elevation`, in degrees.
+    """A camera with a square picture that looks at a target."""
 
-    half: half the picture's width in metres at the target. fov: the full angle in degrees, or None for orthographic.
-    """
-
-    azimuth: float
-    elevation: float
-    target: tuple[float, float, float]
-    half_width: float
-    fov: float | None = None
+    azimuth: float  # degrees: 0 sees the front, 90 the product's right (+X)
+    elevation: float  # degrees above the horizon
+    target: tuple[float, float, float]  # metres; the middle of the picture
+    half_width: float  # half the picture's width, in metres at the target
+    fov: float | None = None  # the full angle of view in degrees; None: orthographic
 
     def axes(self) -> tuple[F32, F32, F32]:
-        """Unit vectors towards the viewer, to the picture's right and to its top."""
-        a, e = radians(self.azimuth), radians(self.elevation)
-        back, right = (sin(a) * cos(e), sin(e), cos(a) * cos(e)), (cos(a), 0.0, -sin(a))
-        up = (-sin(a) * sin(e), cos(e), -cos(a) * sin(e))  # back x right
+        """Return unit vectors towards the viewer, to the picture's right and to its top, (3,) each."""
+        azimuth, elevation = radians(self.azimuth), radians(self.elevation)
+        back, right = (
+            (sin(azimuth) * cos(elevation), sin(elevation), cos(azimuth) * cos(elevation)),
+            (cos(azimuth), 0.0, -sin(azimuth)),
+        )
+        up = (-sin(azimuth) * sin(elevation), cos(elevation), -cos(azimuth) * sin(elevation))  # back x right
         return np.array(back, np.float32), np.array(right, np.float32), np.array(up, np.float32)
 
     def rays(self, u: F32, v: F32) -> tuple[F32, F32]:
-        """Origins and directions of the rays through picture positions u (right) and v (up), each -1 to 1."""
+        """Return origins and directions, (n, 3) each, of the rays through picture positions.
+
+        Args:
+            u: (n,) to the right, -1 to 1 within the picture.
+            v: (n,) upwards, -1 to 1 within the picture.
+        """
         _, right, up = self.axes()
-        return self._through((self.half_width * u)[:, None] * right, (self.half_width * v)[:, None] * up)
+        return self._rays_through((self.half_width * u)[:, None] * right, (self.half_width * v)[:, None] * up)
 
     def window_rays(self, columns: F32, rows: F32) -> tuple[F32, F32]:
-        """`rays` through a window of the picture, row by row: columns are the positions u, rows the positions v."""
+        """Return the rays through a window of the picture, row by row.
+
+        Args:
+            columns: (w,) the positions u of the window's columns.
+            rows: (h,) the positions v of its rows.
+
+        Returns:
+            Origins and directions, (h * w, 3) each.
+        """
         _, right, up = self.axes()
-        return self._through(
+        return self._rays_through(
             (self.half_width * columns)[:, None] * right, ((self.half_width * rows)[:, None] * up)[:, None]
         )
 
-    def _through(self, across: F32, upwards: F32) -> tuple[F32, F32]:
+    def _rays_through(self, rightwards: F32, upwards: F32) -> tuple[F32, F32]:
         back, target = self.axes()[0], np.array(self.target, np.float32)
         if self.fov is None:
             origins = np.asarray(
-                across + (upwards + (target + back * np.float32(self.half_width * 8))), np.float32
+                rightwards + (upwards + (target + back * np.float32(self.half_width * 8))), np.float32
             ).reshape(-1, 3)
             return origins, np.broadcast_to(-back, origins.shape)
-        away = back * np.float32(self.half_width / np.tan(np.radians(self.fov) / 2))
-        directions = np.asarray(across + (upwards - away), np.float32).reshape(-1, 3)
-        return np.broadcast_to(target + away, directions.shape), unit_vectors(directions)
+        to_eye = back * np.float32(self.half_width / np.tan(np.radians(self.fov) / 2))
+        directions = np.asarray(rightwards + (upwards - to_eye), np.float32).reshape(-1, 3)
+        return np.broadcast_to(target + to_eye, directions.shape), unit_vectors(directions)
 
     def directions_to_camera(self, points: F32) -> F32:
-        """Unit directions from points (n, 3) to the camera, (n, 3)."""
+        """Return unit directions from points (n, 3) to the camera, (n, 3)."""
         back, _, _ = self.axes()
         if self.fov is None:
             return np.broadcast_to(back, points.shape).astype(np.float32)
@@ -76,20 +89,27 @@ class Camera:
         return unit_vectors((eye - points).astype(np.float32))
 
     def project(self, points: F32) -> F32:
-        """Where points (n, 3) stand in the picture: (n, 2), u to the right and v up, -1 to 1 within it."""
+        """Return the picture positions of points (n, 3), (n, 2): u to the right, v up, each -1 to 1."""
         back, right, up = self.axes()
-        off = points - np.array(self.target, np.float32)
-        flat = np.stack([off @ right, off @ up], 1) / self.half_width
+        offsets = points - np.array(self.target, np.float32)
+        projected = np.stack([offsets @ right, offsets @ up], 1) / self.half_width
         if self.fov is not None:
             distance = self.half_width / np.tan(np.radians(self.fov) / 2)
-            flat *= (distance / np.maximum(distance - off @ back, 1e-6))[:, None]
-        return np.asarray(flat, np.float32)
+            projected *= (distance / np.maximum(distance - offsets @ back, 1e-6))[:, None]
+        return np.asarray(projected, np.float32)
 
 
 def named_camera(low: F32, high: F32, view: str, margin: float = 1.12) -> Camera:
-    """The camera of a named view, or of `azimuth,elevation` in degrees, that shows the whole bounding box.
+    """Return the camera of a named view that shows a whole bounding box.
 
-    Raises: KeyError when there is no such view.
+    Args:
+        low: (3,) the box's lower corner in metres.
+        high: (3,) its upper corner.
+        view: A key of NAMED_VIEWS, or azimuth and elevation in degrees, e.g. `-25,22`.
+        margin: How much larger than needed the picture is, as a factor.
+
+    Raises:
+        KeyError: There is no such view.
     """
     if view in NAMED_VIEWS:
         azimuth, elevation, fov = NAMED_VIEWS[view]
@@ -98,7 +118,7 @@ def named_camera(low: F32, high: F32, view: str, margin: float = 1.12) -> Camera
             azimuth, elevation = (float(part) for part in view.split(","))
         except ValueError as error:
             raise KeyError(view) from error
-        fov = FOV
+        fov = PREVIEW_FOV_DEG
     camera = Camera(azimuth=azimuth, elevation=elevation, target=(0, 0, 0), half_width=1.0, fov=fov)
     back, right, up = camera.axes()
     centre = (low + high) / 2

@@ -1,4 +1,4 @@
-"""Surface: from a field to a watertight triangle mesh of the exact size, within a budget of triangles."""
+"""Extraction of a watertight triangle mesh of exact size from a signed distance field."""
 
 import fast_simplification
 import manifold3d
@@ -15,60 +15,66 @@ from worker.modeling.textured_mesh import vertex_normals
 F32 = NDArray[np.float32]
 Faces = NDArray[np.uint32]
 
-SMOOTHING = 0.65  # cells; thin parts that it would wash away are put back
-THIN_CELLS = 0.15  # what is deeper inside than this was meant
+SMOOTHING_CELLS = 0.65  # sigma; thin parts that it would wash away are put back
+MEANT_DEPTH_CELLS = 0.15  # a place deeper inside than this is part of the product, not noise
 TAUBIN_STEPS = 8
-FIRST_TOLERANCE = 0.03  # cells
-ENOUGH = 18_000  # triangles: with 30,000, no form of the bench came nearer to the truth
+FIRST_TOLERANCE_CELLS = 0.03  # of manifold3d's simplification; grows until the budget is met
+ENOUGH_TRIANGLES = 18_000  # with 30,000, no model of the benchmark came nearer to the truth
 AGGRESSION = 3  # of the quadric collapse: lower is slower and better
-TOUCH = 0.02  # cells
-SPECK_SHARE = 0.002  # parts smaller than this share of the whole volume are dropped
+GAP_CELLS = 0.02  # that vertices of touching parts are moved apart
+SPECK_SHARE = 0.002  # of the whole volume; smaller parts are dropped
 
 
 def extract_mesh(shape: Shape, size: ProductSize, max_triangles: int) -> tuple[F32, Faces, float]:
-    """Vertices (n, 3) float32 in metres and faces (m, 3) uint32: closed, outward, exactly as large as `size`, standing on y = 0;
-    and how far the surface had to be stretched for that, a share of a side.
+    """Return the closed surface of a shape, scaled to exactly `size`, with its base at y = 0.
 
-    Raises: InputError cutout.empty when the field has no inside.
+    Returns:
+        Vertices, (n, 3) metres; faces, (m, 3), counter-clockwise from outside; and by what share of a side
+        the surface was stretched to reach `size`.
+
+    Raises:
+        InputError: cutout.empty, the field has no inside.
     """
-    field = _smoothed(shape.field)
+    field = _smooth_field(shape.field)
     if not (field > 0).any():
         raise InputError(
             "cutout.empty", "The outlines leave nothing of the product; do all photos show the same product?"
         )
     step = tuple(float(s) for s in shape.grid.step)
     vertices, faces, _, _ = marching_cubes(field, 0.0, spacing=step, gradient_direction="ascent")
-    points, triangles = _arrays(_simplified(vertices, faces, min(step), min(max_triangles, ENOUGH)))
+    points, triangles = _mesh_arrays(
+        _simplify(vertices, faces, min(step), min(max_triangles, ENOUGH_TRIANGLES))
+    )
     stretch = float(np.abs(size.as_array() / np.maximum(np.ptp(points, axis=0), 1e-9) - 1).max())
-    return _apart(_fitted(points, size), triangles, min(step)), triangles, stretch
+    return _separate_touching_vertices(_fit_to_size(points, size), triangles, min(step)), triangles, stretch
 
 
-def _arrays(solid: manifold3d.Manifold) -> tuple[NDArray[np.float64], Faces]:
+def _mesh_arrays(solid: manifold3d.Manifold) -> tuple[NDArray[np.float64], Faces]:
     mesh = solid.to_mesh()
     return np.array(mesh.vert_properties[:, :3], np.float64), np.array(mesh.tri_verts, np.uint32)
 
 
-def _smoothed(field: F32) -> F32:
-    soft = ndimage.gaussian_filter(field, SMOOTHING, truncate=3)  # a cell farther weighs 1 in 40,000
-    lost = (field > THIN_CELLS) & (soft <= 0.1)
+def _smooth_field(field: F32) -> F32:
+    soft = ndimage.gaussian_filter(field, SMOOTHING_CELLS, truncate=3)  # a cell farther weighs 1 in 40,000
+    lost = (field > MEANT_DEPTH_CELLS) & (soft <= 0.1)
     return np.asarray(np.where(lost, np.maximum(field, 0.3), soft), np.float32)
 
 
-def _simplified(
+def _simplify(
     points: F32, faces: NDArray[np.integer], cell: float, max_triangles: int
 ) -> manifold3d.Manifold:
-    """The mesh smoothed, without specks, outward, and with as few triangles as its form and the budget ask for."""
-    around = _neighbours(faces, len(points))
-    points = _taubin(points, around)  # first: on few vertices it would round corners off
-    faces = _without_specks(points, faces, sparse.csgraph.connected_components(around, directed=False)[1])
+    """Return a mesh smoothed, without specks, oriented outward, with as few triangles as its form needs."""
+    adjacency = _adjacency(faces, len(points))
+    points = _taubin_smooth(points, adjacency)  # first: on few vertices it would round corners off
+    faces = _drop_specks(points, faces, sparse.csgraph.connected_components(adjacency, directed=False)[1])
     solid = None
     if len(faces) > max_triangles:
-        solid = _manifold(
+        solid = _as_manifold(
             *fast_simplification.simplify(points, faces, target_count=max_triangles, agg=AGGRESSION)
         )
     if solid is None:  # a quadric collapse may fold a mesh where it is thin
-        solid = _manifold(points, faces) or manifold3d.Manifold()
-    tolerance = FIRST_TOLERANCE * cell
+        solid = _as_manifold(points, faces) or manifold3d.Manifold()
+    tolerance = FIRST_TOLERANCE_CELLS * cell
     solid = solid.simplify(tolerance)
     while solid.num_tri() > max_triangles and tolerance < 3 * cell:
         tolerance *= 1.5
@@ -76,22 +82,25 @@ def _simplified(
     return solid
 
 
-def _without_specks(points: F32, faces: NDArray[np.integer], part: NDArray[np.integer]) -> NDArray[np.int32]:
-    """The faces of parts that are large enough, outward. part: (n,) the number of the connected part of each point."""
+def _drop_specks(
+    points: F32, faces: NDArray[np.integer], part_of_point: NDArray[np.integer]
+) -> NDArray[np.int32]:
+    """Return the faces of the parts that are large enough, oriented outward. part_of_point: (n,) part
+    numbers."""
     a, b, c = (points.take(faces[:, k], axis=0).T for k in range(3))
     volume = np.bincount(
-        part[faces[:, 0]],
+        part_of_point[faces[:, 0]],
         a[0] * (b[1] * c[2] - b[2] * c[1])
         + a[1] * (b[2] * c[0] - b[0] * c[2])
         + a[2] * (b[0] * c[1] - b[1] * c[0]),
     )
-    kept = np.abs(volume) > SPECK_SHARE * np.abs(volume).sum()
-    faces = faces if kept.all() else faces[kept[part[faces[:, 0]]]]
+    is_large = np.abs(volume) > SPECK_SHARE * np.abs(volume).sum()
+    faces = faces if is_large.all() else faces[is_large[part_of_point[faces[:, 0]]]]
     return np.ascontiguousarray(faces if volume.sum() > 0 else faces[:, ::-1], np.int32)
 
 
-def _manifold(points: F32, faces: NDArray[np.integer]) -> manifold3d.Manifold | None:
-    """None when the mesh is none."""
+def _as_manifold(points: F32, faces: NDArray[np.integer]) -> manifold3d.Manifold | None:
+    """Return the mesh as a manifold, or None if it is not one."""
     mesh = manifold3d.Mesh(
         vert_properties=np.ascontiguousarray(points, np.float32),
         tri_verts=np.ascontiguousarray(faces, np.uint32),
@@ -101,35 +110,39 @@ def _manifold(points: F32, faces: NDArray[np.integer]) -> manifold3d.Manifold | 
     return solid if solid.status() == manifold3d.Error.NoError and solid.num_tri() else None
 
 
-def _neighbours(faces: NDArray[np.integer], count: int) -> sparse.csr_matrix:
-    """1 where an edge joins two of `count` points; of a closed mesh each edge is walked both ways."""
+def _adjacency(faces: NDArray[np.integer], count: int) -> sparse.csr_matrix:
+    """Return the adjacency matrix of `count` points; a closed mesh has each edge in both directions."""
     ends = np.vstack([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     return sparse.coo_matrix((np.ones(len(ends), np.float32), ends.T), shape=(count, count)).tocsr()
 
 
-def _taubin(points: F32, around: sparse.csr_matrix) -> F32:
-    """Taubin's smoothing (1995): one step in, one step out, so that volume stays."""
-    degree = np.maximum(np.diff(around.indptr), 1).astype(np.float32)[:, None]
+def _taubin_smooth(points: F32, adjacency: sparse.csr_matrix) -> F32:
+    """Return points smoothed by Taubin's method (1995): one step in, one step out, so the volume stays."""
+    degree = np.maximum(np.diff(adjacency.indptr), 1).astype(np.float32)[:, None]
     for _ in range(TAUBIN_STEPS):
         for factor in (np.float32(0.5), np.float32(-0.53)):
-            points = points + factor * ((around @ points) / degree - points)
+            points = points + factor * ((adjacency @ points) / degree - points)
     return points
 
 
-def _fitted(points: NDArray[np.float64], size: ProductSize) -> F32:
-    """Exactly the product's box, centred, on the floor."""
+def _fit_to_size(points: NDArray[np.float64], size: ProductSize) -> F32:
+    """Return points scaled to exactly the product's box, centred in X and Z, with the base at y = 0."""
     low, high = points.min(0), points.max(0)
     scaled = (points - (low + high) / 2) * (size.as_array() / np.maximum(high - low, 1e-9))
     scaled[:, 1] += size.height / 2
     return scaled.astype(np.float32)
 
 
-def _apart(points: F32, faces: Faces, cell: float) -> F32:
-    """Vertices at one place belong to parts that touch there; each steps a little inwards, or whoever welds them joins the parts."""
+def _separate_touching_vertices(points: F32, faces: Faces, cell: float) -> F32:
+    """Return vertices with those that share one place moved a little inwards.
+
+    They belong to parts that touch there. A program that welds vertices would join the parts.
+    """
     _, group, count = np.unique(points, axis=0, return_inverse=True, return_counts=True)
     touching = count[group.ravel()] > 1
     if not touching.any():
         return points
     return np.asarray(
-        np.where(touching[:, None], points - TOUCH * cell * vertex_normals(points, faces), points), np.float32
+        np.where(touching[:, None], points - GAP_CELLS * cell * vertex_normals(points, faces), points),
+        np.float32,
     )

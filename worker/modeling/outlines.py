@@ -1,7 +1,9 @@
-"""Outlines: what each photo says about the shape, brought into the product's own measure.
+"""Outlines of the product in its photos, and the product's size.
 
-Every view is cropped to its product and mapped onto the product's true size, so that the photo's scale does not matter.
-Orientation: front, image right is +X; right, image right is -Z; back, -X; left, +Z; top, image right +X and image up -Z.
+Each view is cropped to the product and mapped onto its true size, so the scale of a photo does not matter.
+
+Orientation: to the right in the picture is +X in the front view, -Z in the right view, -X in the back view,
++Z in the left view and +X in the top view; up in the top view is -Z.
 """
 
 from collections.abc import Mapping
@@ -14,39 +16,37 @@ from dam_connector.domain.product import Dimensions, View
 from worker.imaging.cutout import Cutout
 
 F32 = NDArray[np.float32]
-DEPTH_GUESS = 0.6  # of the width, where neither the record nor a view tells
-_SIDES = (View.RIGHT, View.LEFT)
+DEPTH_TO_WIDTH = 0.6  # assumed where neither the record nor a view gives the depth
+_SIDE_VIEWS = (View.RIGHT, View.LEFT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outline:
-    """One view cropped to the product.
+    """One photo cropped to the product; its orientation is in the module's docstring."""
 
-    alpha: (h, w) float32, 0 to 1. rgb: (h, w, 3) uint8. Image right and up lie along the model's axes as the file's header says.
-    """
-
-    alpha: F32
-    rgb: NDArray[np.uint8]
+    alpha: F32  # (h, w), 0 to 1
+    rgb: NDArray[np.uint8]  # (h, w, 3) sRGB
 
     @property
     def aspect(self) -> float:
-        """Width to height of the crop."""
+        """Return width to height of the crop."""
         return self.alpha.shape[1] / self.alpha.shape[0]
 
     def mirrored(self) -> "Outline":
+        """Return the outline with left and right exchanged."""
         return Outline(
             alpha=np.ascontiguousarray(self.alpha[:, ::-1]), rgb=np.ascontiguousarray(self.rgb[:, ::-1])
         )
 
     def transposed(self) -> "Outline":
-        """Width and depth of a view from above change places: its columns become rows."""
+        """Return a top view with width and depth exchanged: its columns become rows."""
         return Outline(
             alpha=np.ascontiguousarray(self.alpha.T), rgb=np.ascontiguousarray(np.swapaxes(self.rgb, 0, 1))
         )
 
 
 def crop_outline(cutout: Cutout) -> Outline:
-    """The cut-out cropped to its box."""
+    """Return a cut-out cropped to its bounding box."""
     left, top, right, bottom = cutout.box
     return Outline(
         alpha=np.asarray(cutout.alpha[top:bottom, left:right] / 255, np.float32),
@@ -56,50 +56,55 @@ def crop_outline(cutout: Cutout) -> Outline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductSize:
-    """Width, height and depth in metres, and which of them were guessed."""
+    """The product's size in metres."""
 
-    width: float
-    height: float
-    depth: float
-    guessed: tuple[str, ...] = ()
+    width: float  # along X
+    height: float  # along Y
+    depth: float  # along Z
+    guessed: tuple[str, ...] = ()  # the sides that the record does not give, e.g. ("depth",)
 
     def as_array(self) -> F32:
+        """Return width, height and depth, (3,)."""
         return np.array([self.width, self.height, self.depth], np.float32)
 
     def with_width_and_depth_swapped(self) -> "ProductSize":
-        """Width and depth change places."""
+        """Return the size with width and depth exchanged."""
         return replace(self, width=self.depth, depth=self.width)
 
 
 def complete_size(known: Dimensions, outlines: Mapping[View, Outline]) -> ProductSize:
-    """The product's size, what is missing taken from the views' proportions; half a metre high when nothing is known."""
+    """Return the product's size; sides that the record lacks are derived from the proportions of the views.
+
+    A product of which nothing is known is taken to be half a metre high.
+    """
     front = outlines.get(View.FRONT) or outlines.get(View.BACK) or outlines.get(View.HERO)
-    side = next((outlines[v] for v in _SIDES if v in outlines), None)
+    side = next((outlines[v] for v in _SIDE_VIEWS if v in outlines), None)
     top = outlines.get(View.TOP)
     width, height, depth = known.width_m, known.height_m, known.depth_m
     guessed = tuple(n for n, v in (("width", width), ("height", height), ("depth", depth)) if v is None)
-    across = front.aspect if front else 1.0
+    aspect = front.aspect if front else 1.0
     if height is None:
-        height = width / across if width else (depth / side.aspect if depth and side else 0.5)
+        height = width / aspect if width else (depth / side.aspect if depth and side else 0.5)
     if width is None:
-        width = height * across
+        width = height * aspect
     if depth is None:
         depth = (
             height * side.aspect
             if side
-            else (width / top.aspect if top else min(width, height * 2) * DEPTH_GUESS)
+            else (width / top.aspect if top else min(width, height * 2) * DEPTH_TO_WIDTH)
         )
     return ProductSize(width=width, height=height, depth=depth, guessed=guessed)
 
 
 def aspect_mismatch(view: View, outline: Outline, size: ProductSize) -> float:
-    """How far an orthographic view's proportions are from the product's: 0.1 is a tenth too wide for its height."""
-    wanted = {View.TOP: size.width / size.depth} | dict.fromkeys(_SIDES, size.depth / size.height)
-    return outline.aspect / wanted.get(view, size.width / size.height) - 1
+    """Return how far an orthographic view's proportions are from the product's, e.g. 0.1: a tenth too
+    wide."""
+    expected = {View.TOP: size.width / size.depth} | dict.fromkeys(_SIDE_VIEWS, size.depth / size.height)
+    return outline.aspect / expected.get(view, size.width / size.height) - 1
 
 
 def max_aspect_mismatch(size: ProductSize, outlines: Mapping[View, Outline]) -> float:
-    """The largest mismatch over orthographic views."""
+    """Return the largest absolute mismatch of the orthographic views."""
     return max(
         (abs(aspect_mismatch(view, o, size)) for view, o in outlines.items() if view is not View.HERO),
         default=0.0,

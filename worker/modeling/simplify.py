@@ -1,7 +1,9 @@
-"""Simplify: fewer triangles and texels, the same look. Seams stay closed, texture places and outlines stay where they are.
+"""Simplification of textured meshes: fewer triangles and texels, the same look.
 
-By meshoptimizer's own simplifier (npm `meshoptimizer`, WebAssembly) inside V8. A quadric collapse that knows nothing of seams (fast_simplification,
-taken before) tore the charts of an atlas apart and gave vertices the texture of others.
+Seams stay closed; texture coordinates and outlines stay where they are. The work is done by meshoptimizer's
+simplifier (npm `meshoptimizer`, WebAssembly) in V8. A quadric collapse that does not know seams
+(fast_simplification, used before) tore the charts of an atlas apart and gave vertices the texture of
+others.
 """
 
 import io
@@ -15,13 +17,14 @@ from dam_connector.errors import InputError
 from worker.javascript import Script, ScriptFailed
 from worker.modeling.textured_mesh import TexturedMesh
 
-UV_WEIGHT, NORMAL_WEIGHT = 2.0, 0.4  # beside a move of the surface by the whole of its size
-MAX_LOST = 0.03  # of a side: more would be stretched to hide what is missing
-WAYS = (
+# Costs of a change by 1, where a move of the surface by its whole size costs 1.
+UV_WEIGHT, NORMAL_WEIGHT = 2.0, 0.4
+MAX_LOST_SHARE = 0.03  # of a side; to stretch more would hide that parts are missing
+ATTEMPTS = (
     "",
     "'Permissive'",
     "'Permissive', 'Prune'",
-)  # seams are kept first; where that is not enough they may be crossed, then specks go
+)  # flags of meshoptimizer: keep seams; if that is not enough, cross them; then drop specks too
 TIMEOUT_S = 60.0  # a million triangles take three
 _SIMPLIFIER = Script("meshopt_simplifier.js", ready="MeshoptSimplifier.ready", timeout_s=TIMEOUT_S)
 _PROGRAM = """
@@ -33,9 +36,10 @@ answer = String(made.length);
 
 
 def simplify_mesh(model: TexturedMesh, max_triangles: int) -> TexturedMesh:
-    """The model with at most so many triangles, in exactly its own box; as it is when it has no more.
+    """Return a mesh with at most `max_triangles` triangles, in exactly the same bounding box.
 
-    Raises: InputError geometry.too_complex when it cannot be brought down to them.
+    Raises:
+        InputError: geometry.too_complex, the mesh cannot be simplified that far.
     """
     if len(model.faces) <= max_triangles:
         return model
@@ -44,11 +48,11 @@ def simplify_mesh(model: TexturedMesh, max_triangles: int) -> TexturedMesh:
         "points": np.ascontiguousarray(model.positions, np.float32).tobytes(),
         "looks": np.ascontiguousarray(np.hstack([model.uvs, model.normals]), np.float32).tobytes(),
     }
-    for way in WAYS:
+    for options in ATTEMPTS:
         weights = (UV_WEIGHT, UV_WEIGHT, NORMAL_WEIGHT, NORMAL_WEIGHT, NORMAL_WEIGHT)
         try:
             count, data = _SIMPLIFIER.run(
-                _PROGRAM % (*weights, 3 * max_triangles, way), inputs, out=model.faces.size * 4
+                _PROGRAM % (*weights, 3 * max_triangles, options), inputs, out=model.faces.size * 4
             )
         except ScriptFailed as error:
             raise InputError(
@@ -61,17 +65,21 @@ def simplify_mesh(model: TexturedMesh, max_triangles: int) -> TexturedMesh:
         raise InputError(
             "geometry.too_complex", "The mesh cannot be simplified that far.", measured=measured, limit=limit
         )
-    return _of_faces(model, np.frombuffer(data, np.uint32)[: int(count)].reshape(-1, 3))
+    return _keep_faces(model, np.frombuffer(data, np.uint32)[: int(count)].reshape(-1, 3))
 
 
-def _of_faces(model: TexturedMesh, faces: NDArray[np.uint32]) -> TexturedMesh:
-    """The model of these faces alone, brought to exactly its box. Raises: InputError geometry.too_complex."""
-    used, split = np.unique(faces, return_inverse=True)
+def _keep_faces(model: TexturedMesh, faces: NDArray[np.uint32]) -> TexturedMesh:
+    """Return the mesh of some faces alone, scaled to exactly its former box.
+
+    Raises:
+        InputError: geometry.too_complex, so much was lost that scaling would distort the rest.
+    """
+    used, indices = np.unique(faces, return_inverse=True)
     points = model.positions[used]
     low, extent = points.min(0), np.ptp(points, axis=0)
-    lost = float((1 - extent / np.maximum(model.extent, 1e-9)).max())
-    if lost > MAX_LOST:
-        measured, limit = f"{lost * 100:.0f} % of a side lost", f"{MAX_LOST * 100:.0f} %"
+    lost_share = float((1 - extent / np.maximum(model.extent, 1e-9)).max())
+    if lost_share > MAX_LOST_SHARE:
+        measured, limit = f"{lost_share * 100:.0f} % of a side lost", f"{MAX_LOST_SHARE * 100:.0f} %"
         raise InputError(
             "geometry.too_complex",
             "The mesh falls into too many parts to be simplified that far.",
@@ -84,19 +92,21 @@ def _of_faces(model: TexturedMesh, faces: NDArray[np.uint32]) -> TexturedMesh:
         positions=points.astype(np.float32),
         normals=model.normals[used],
         uvs=model.uvs[used],
-        faces=split.reshape(-1, 3).astype(np.uint32),
+        faces=indices.reshape(-1, 3).astype(np.uint32),
     )
 
 
 def limit_texture_size(model: TexturedMesh, side_px: int) -> TexturedMesh:
-    """The texture and the maps reduced to at most `side_px` on their longer side."""
-    texture = None if model.texture is None else _reduced(model.texture, side_px)
+    """Return the mesh with its texture and maps reduced to at most `side_px` on their longer side."""
+    texture = None if model.texture is None else _reduce_picture(model.texture, side_px)
     return replace(
-        model, texture=texture, maps={name: _reduced(data, side_px) for name, data in model.maps.items()}
+        model,
+        texture=texture,
+        maps={name: _reduce_picture(data, side_px) for name, data in model.maps.items()},
     )
 
 
-def _reduced(picture: bytes, side_px: int) -> bytes:
+def _reduce_picture(picture: bytes, side_px: int) -> bytes:
     with Image.open(io.BytesIO(picture)) as image:
         if max(image.size) <= side_px:
             return picture

@@ -1,7 +1,7 @@
-"""Sides: which side of the product each photo shows, where its outline contradicts what the record calls it.
+"""Recognition of the side that a photo shows, where its outline contradicts the view that the record names.
 
-Shops often call their first picture the front, whatever it shows. The product's known dimensions tell the proportions of each side, and how
-wide and high a three-quarter view can look.
+Shops often call their first picture the front, whatever it shows. The product's known dimensions give the
+proportions of each side and of its three-quarter views.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,46 +13,52 @@ from worker.modeling.outlines import Outline, ProductSize, aspect_mismatch
 from worker.modeling.photo_camera import orbit_camera, superellipse_prism
 from worker.modeling.pose_search import HERO_AZIMUTHS, HERO_ELEVATIONS
 
-OFF, FITS = (
-    0.15,
-    0.05,
-)  # of the proportions, as logarithms: what is no such side, and what is another; perspective makes up for 0.1
-OBLIQUE_FITS = 0.08
-_ORDER = (View.FRONT, View.RIGHT, View.TOP, View.BACK, View.LEFT)
+# Differences of proportions, as logarithms. Perspective alone causes up to 0.1.
+WRONG_ASPECT = 0.15  # from here on a photo does not show the side
+RIGHT_ASPECT = 0.05  # up to here it does
+OBLIQUE_ASPECT = 0.08  # up to here it can be a three-quarter view
+_CANDIDATES = (View.FRONT, View.RIGHT, View.TOP, View.BACK, View.LEFT)
 
 
 def recognise_views(outlines: Mapping[View, Outline], size: ProductSize) -> dict[View, View]:
-    """What each photo shows, by what it is called, where these differ; nothing where dimensions were guessed from the photos.
+    """Return the view that a photo really shows, by the view that the record names; only where they differ.
 
-    A photo shows another side only where that side's own photo is missing or contradicts itself too; a lone photo that fits no side may
-    be a three-quarter view.
+    A photo is given to another side only if that side has no photo, or one that does not fit it either. A
+    lone photo that fits no side can be a three-quarter view. Where dimensions were guessed from the photos,
+    nothing is recognised.
     """
     if size.guessed:
         return {}
-    off = {view: o for view, o in outlines.items() if view in _ORDER and abs(_miss(view, o, size)) > OFF}
-    free = [view for view in _ORDER if view not in outlines or view in off]
+    doubtful = {
+        view: o
+        for view, o in outlines.items()
+        if view in _CANDIDATES and abs(_log_mismatch(view, o, size)) > WRONG_ASPECT
+    }
+    vacant = [view for view in _CANDIDATES if view not in outlines or view in doubtful]
     found: dict[View, View] = {}
-    for view, photo in off.items():
-        better = next((side for side in free if abs(_miss(side, photo, size)) < FITS), None)
-        if better is not None:
-            found[view] = better
-            free.remove(better)
+    for view, photo in doubtful.items():
+        match = next((side for side in vacant if abs(_log_mismatch(side, photo, size)) < RIGHT_ASPECT), None)
+        if match is not None:
+            found[view] = match
+            vacant.remove(match)
         elif (
             len(outlines) == 1
             and view is not View.TOP
-            and any(abs(np.log(photo.aspect / a)) < OBLIQUE_FITS for a in _oblique(size))
+            and any(abs(np.log(photo.aspect / a)) < OBLIQUE_ASPECT for a in _oblique_aspects(size))
         ):
             found[view] = View.HERO
-    clashing = [view for view in off if view not in found and view in found.values()]  # it would stand twice
-    return {} if clashing else found
+    duplicates = [
+        view for view in doubtful if view not in found and view in found.values()
+    ]  # two photos of one view
+    return {} if duplicates else found
 
 
-def _miss(view: View, photo: Outline, size: ProductSize) -> float:
+def _log_mismatch(view: View, photo: Outline, size: ProductSize) -> float:
     return float(np.log(1 + aspect_mismatch(view, photo, size)))
 
 
-def _oblique(size: ProductSize) -> Iterator[float]:
-    """The proportions that the product's box, its edges rounded, has from usual three-quarter cameras."""
+def _oblique_aspects(size: ProductSize) -> Iterator[float]:
+    """Yield the proportions of the product's box, its edges rounded, from usual three-quarter cameras."""
     for exponent in (2.0, 6.0):
         points = superellipse_prism(size, exponent)
         for azimuth in HERO_AZIMUTHS:

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from worker.modeling.lofting import inside_runs
+from worker.modeling.lofting import inside_intervals
 from worker.modeling.shape_evidence import ShapeEvidence, ShapeProposal, fill_ratio, iou
 
 F32 = NDArray[np.float32]
@@ -93,7 +93,7 @@ def _body(front: F32, limit: float) -> tuple[float, F32]:
     axis = int(np.argmax(np.minimum(np.minimum(left, right), limit).sum(1)))
     middles, radii, found = [], np.zeros(front.shape[1], np.float32), []
     for row in range(front.shape[1]):
-        around = next(((a, b) for a, b in inside_runs(front[:, row]) if a <= axis <= b), None)
+        around = next(((a, b) for a, b in inside_intervals(front[:, row]) if a <= axis <= b), None)
         found.append(around)
         if around is not None and abs((around[0] + around[1]) / 2 - axis) < 0.06 * limit + 1:
             middles.append((around[0] + around[1]) / 2)
@@ -134,7 +134,7 @@ def _half_runs(side: F32) -> F32:
     """Half the width of each row's run around the middle."""
     middle = (len(side) - 1) / 2
     around = (
-        next(((a, b) for a, b in inside_runs(side[:, row]) if a - 1 <= middle <= b + 1), (0.0, 0.0))
+        next(((a, b) for a, b in inside_intervals(side[:, row]) if a - 1 <= middle <= b + 1), (0.0, 0.0))
         for row in range(side.shape[1])
     )
     return np.array([(b - a) / 2 for a, b in around], np.float32)
@@ -180,7 +180,7 @@ def _jutting(front: F32, axis: float, radii: F32) -> F32:
     reach, middle = PART * float(radii.max()), round(axis)
     out = np.minimum(front, 0)
     for row in range(front.shape[1]):
-        for a, b in inside_runs(front[:, row]):
+        for a, b in inside_intervals(front[:, row]):
             first, last = int(np.ceil(a)), int(b) + 1
             if not a <= axis <= b:
                 out[first:last, row] = front[first:last, row]
@@ -206,7 +206,7 @@ def _parts(evidence: ShapeEvidence, front: F32, axis: float, radii: F32) -> F32:
         outer = np.abs(across) > radii.max() + 1
         thick = np.array(
             [
-                max((b - a) / 2 for a, b in inside_runs(line)) if (line > 0).any() else 0
+                max((b - a) / 2 for a, b in inside_intervals(line)) if (line > 0).any() else 0
                 for line in evidence.top
             ]
         )

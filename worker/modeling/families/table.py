@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.modeling.lofting import inside_runs, loft, superellipse_form
+from worker.modeling.lofting import inside_intervals, loft, superellipse_form
 from worker.modeling.shape_evidence import ShapeEvidence, ShapeProposal
 from worker.modeling.voxel_grid import MARGIN, VoxelGrid
 
@@ -54,7 +54,7 @@ def corner_legs(grid: VoxelGrid, front: F32, below: float) -> F32:
     height, from_back = (np.arange(len(grid.y)) - MARGIN + 0.5) / count, np.arange(len(grid.z)) - MARGIN + 0.5
     out = np.full((1, len(grid.y), len(grid.z)), np.inf, np.float32)
     for row in np.flatnonzero((height < below) & (row_fill(front) < LEG_SHARE)):
-        found = inside_runs(front[:, row])
+        found = inside_intervals(front[:, row])
         if found:
             half = max(1.5, min(float(np.median([b - a for a, b in found])) / 2, depth / 5))
             middle = half + INSET * depth
