@@ -1,1 +1,1 @@
-"""The web: the webhook receiver, the API, the review pages, the AR page."""
+"""The web application: webhook receiver, API, review pages and AR page."""

@@ -1,4 +1,4 @@
-"""The pages for admins: runs, deliveries, spend, rules, connections and where they drifted apart."""
+"""The pages for admins: runs, deliveries, spend, rules, and connections with their differences."""
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -14,17 +14,18 @@ from dam_connector.web.request_context import PAGE_SIZE, requires, services
 
 bp = Blueprint("admin", __name__)
 PORT_PURPOSES = {
-    "pim": "Where products come from",
-    "dam": "Where assets lie and are reviewed",
-    "channel": "Where they go live",
-    "provider": "Who generates",
+    "pim": "Source of products",
+    "dam": "Storage and review of assets",
+    "channel": "Publication of assets",
+    "provider": "Generation of pictures and models",
 }
-WEBHOOK_PORTS = ("pim", "dam", "provider")  # that may send webhooks
+WEBHOOK_PORTS = ("pim", "dam", "provider")  # ports whose systems may send webhooks
 
 
 @bp.get("/runs")
 @requires(UserRole.VIEWER)
 def runs() -> ResponseReturnValue:
+    """Show the runs, newest first."""
     state = request.args.get("state", "")
     found = services().runs.page(state=state, before=request.args.get("cursor", ""), limit=PAGE_SIZE)
     ids = {r.sku: record.id for r in found if (record := services().products.get(r.sku))}
@@ -41,16 +42,18 @@ def runs() -> ResponseReturnValue:
 @bp.post("/runs/<run_id>/retry")
 @requires(UserRole.MERCHANDISER)
 def retry(run_id: str) -> ResponseReturnValue:
+    """Retry a failed or cancelled run."""
     if intake.retry(services(), services().runs.get(run_id) or abort(404)):
-        flash("Trying again.", "info")
+        flash("The run is tried again.", "info")
     else:
-        flash("Only failed and cancelled runs are retried.", "error")
+        flash("Only failed and cancelled runs can be retried.", "error")
     return redirect(url_for("admin.runs", state=request.form.get("state", "")))
 
 
 @bp.get("/deliveries")
 @requires(UserRole.VIEWER)
 def deliveries() -> ResponseReturnValue:
+    """Show the webhook deliveries, newest first."""
     state = request.args.get("state", "")
     found = services().inbox.page(state=state, before=request.args.get("cursor", ""), limit=PAGE_SIZE)
     return render_template(
@@ -65,6 +68,7 @@ def deliveries() -> ResponseReturnValue:
 @bp.get("/deliveries/<delivery_id>")
 @requires(UserRole.VIEWER)
 def delivery(delivery_id: str) -> ResponseReturnValue:
+    """Show one delivery with its headers and body."""
     found = services().inbox.get(delivery_id) or abort(404)
     return render_template("delivery.html", d=found, body=formatting.pretty_body(found.inbound.body))
 
@@ -72,15 +76,16 @@ def delivery(delivery_id: str) -> ResponseReturnValue:
 @bp.post("/deliveries/<delivery_id>/replay")
 @requires(UserRole.MERCHANDISER)
 def replay(delivery_id: str) -> ResponseReturnValue:
+    """Handle a delivery again."""
     intake.replay(services(), delivery_id)
-    flash("The delivery is being handled once more.", "info")
+    flash("The delivery is handled again.", "info")
     return redirect(url_for("admin.delivery", delivery_id=delivery_id))
 
 
 @bp.get("/spend")
 @requires(UserRole.MERCHANDISER)
 def spend() -> ResponseReturnValue:
-    """What providers cost, and how much of their caps is used."""
+    """Show the cost of providers and the use of their caps."""
     s = services()
     tables = [(by, s.spend.totals_by(by)) for by in ("batch", "category", "deliverable")]
     return render_template(
@@ -97,6 +102,7 @@ def spend() -> ResponseReturnValue:
 @bp.get("/rules")
 @requires(UserRole.VIEWER)
 def rules() -> ResponseReturnValue:
+    """Show the rules in force, and the errors of a plugin.json that was refused."""
     current = services().rules.current()
     return render_template(
         "rules.html",
@@ -109,36 +115,37 @@ def rules() -> ResponseReturnValue:
 @bp.get("/connections")
 @requires(UserRole.VIEWER)
 def connections() -> ResponseReturnValue:
+    """Show the connections and the differences that the last comparison found."""
     s = services()
     rules = s.rules.current()
-    at, count, found = reconciliation.kept(s)
+    compared_at, count, differences = reconciliation.kept(s)
     return render_template(
         "connections.html",
         ports={port: getattr(rules, port) for port in PORTS},
-        words=PORT_PURPOSES,
-        senders=WEBHOOK_PORTS,
+        purposes=PORT_PURPOSES,
+        webhook_ports=WEBHOOK_PORTS,
         public=s.settings.public,
-        at=at,
+        compared_at=compared_at,
         count=count,
-        found=found,
-        every=rules.reconcile.every_hours,
+        differences=differences,
+        every_hours=rules.reconcile.every_hours,
     )
 
 
 @bp.post("/connections/mend")
 @requires(UserRole.ADMIN)
 def repair() -> ResponseReturnValue:
-    """Put one finding of the last comparison right."""
+    """Repair one difference that the last comparison found."""
     s = services()
-    _, _, found = reconciliation.kept(s)
-    wanted = (request.form.get("where"), request.form.get("ref"), request.form.get("kind"))
-    drift = next((d for d in found if (d.where, d.ref, d.kind.value) == wanted), None)
+    _, _, differences = reconciliation.kept(s)
+    key = (request.form.get("where"), request.form.get("ref"), request.form.get("kind"))
+    drift = next((d for d in differences if (d.where, d.ref, d.kind.value) == key), None)
     if drift is None:
-        flash("It is not among what was found last.", "error")
+        flash("The last comparison did not find this difference. Compare again.", "error")
         return redirect(url_for("admin.connections"))
     try:
         flash(reconciliation.mend(s, drift), "info")
-        reconciliation.keep(s, [d for d in found if d != drift])
+        reconciliation.keep(s, [d for d in differences if d != drift])
     except (AdapterError, ConfigError) as error:
-        flash(f"Not mended: {error}", "error")
+        flash(f"Not repaired: {error}", "error")
     return redirect(url_for("admin.connections"))

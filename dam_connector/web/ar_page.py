@@ -1,4 +1,4 @@
-"""The AR page of a product: /ar/SKU, with stable addresses of the latest approved files. Unpublished is 404."""
+"""The public AR page of a product: /ar/SKU, with stable addresses of the latest approved files."""
 
 import io
 import json
@@ -18,25 +18,19 @@ CHANNEL_ADAPTER = "viewer"
 
 @bp.get("/ar/<sku>")
 def page(sku: str) -> ResponseReturnValue:
-    """The product in 3D, in the room, at its real size."""
+    """Show the product in 3D and, on a phone, in the room at its real size; 404 unless a model is live."""
     record, versions = _live_versions(sku)
     model = next((v for v in versions if v.file("glb")), None)
     if model is None:
         abort(404)
-    picture = next((v for v in versions if v.asset.kind == "image"), None)
-    rules, address = (
-        services().rules.current(),
-        f"{services().settings.public}{url_for('viewer.page', sku=sku)}",
-    )
+    address = _page_address(sku)
     return render_template(
         "ar.html",
         product=record.product,
-        model=model,
         glb=_url(model.file("glb")),
         usdz=_url(model.file("usdz")),
         poster=_url(model.file(role=Role.PREVIEW, view="hero")),
-        picture=picture,
-        look=rules.viewer,
+        look=services().rules.current().viewer,
         address=address,
         linked_data=json.dumps(_linked_data(record.product, model, address)).replace("<", "\\u003c"),
         embedded="embed" in request.args,
@@ -45,9 +39,9 @@ def page(sku: str) -> ResponseReturnValue:
 
 @bp.get("/ar/<sku>/latest/<deliverable>.<extension>")
 def latest(sku: str, deliverable: str, extension: str) -> ResponseReturnValue:
-    """The latest approved file of a deliverable's first slot, under an address that never changes."""
+    """Redirect from an address that never changes to the newest live file of a deliverable's first slot."""
     _, versions = _live_versions(sku)
-    wanted = "jpeg" if extension == "jpg" else extension
+    file_format = "jpeg" if extension == "jpg" else extension
     files = [
         f
         for v in versions
@@ -55,41 +49,44 @@ def latest(sku: str, deliverable: str, extension: str) -> ResponseReturnValue:
         for f in v.files
         if f.role not in (Role.PREVIEW, Role.EVIDENCE)
     ]
-    found = next((f for f in files if f.format == wanted), None)
+    found = next((f for f in files if f.format == file_format), None)
     if found is None:
         abort(404)
-    answer = redirect(url_for("files.file", sha256=found.sha256, name=found.name))
-    answer.headers["Cache-Control"] = "no-cache"
-    answer.headers["Access-Control-Allow-Origin"] = "*"
-    return answer
+    response = redirect(url_for("files.file", sha256=found.sha256, name=found.name))
+    response.headers["Cache-Control"] = "no-cache"
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    return response
 
 
 @bp.get("/ar/<sku>/qr.svg")
 def qr(sku: str) -> ResponseReturnValue:
-    """The page's address as a QR code."""
+    """Send the address of the page as a QR code."""
     _live_versions(sku)
     out = io.BytesIO()
-    segno.make(f"{services().settings.public}{url_for('viewer.page', sku=sku)}", error="m").save(
-        out, kind="svg", scale=4, border=2, dark="#111", light="#fff"
-    )
+    code = segno.make(_page_address(sku), error="m")
+    code.save(out, kind="svg", scale=4, border=2, dark="#111", light="#fff")
     return Response(
         out.getvalue(), mimetype="image/svg+xml", headers={"Cache-Control": "public, max-age=3600"}
     )
 
 
+def _page_address(sku: str) -> str:
+    return f"{services().settings.public}{url_for('viewer.page', sku=sku)}"
+
+
 def _live_versions(sku: str) -> tuple[ProductRecord, list[Version]]:
-    """The product and its versions that are live in the viewer; 404 when there are none."""
+    """Return the product and its versions that are live in a viewer channel, or abort with 404."""
     record = services().products.get(sku)
     viewers = {
         name
         for name, channel in services().rules.current().channel.items()
         if channel.adapter == CHANNEL_ADAPTER
     }
-    shown = {p.version_id for p in services().publications.of_product(sku) if p.channel in viewers}
+    published_ids = {p.version_id for p in services().publications.of_product(sku) if p.channel in viewers}
     live = [
         v
         for v in services().assets.of_product(sku)
-        if v.id in shown and v.state is not VersionState.WITHDRAWN
+        if v.id in published_ids and v.state is not VersionState.WITHDRAWN
     ]
     if record is None or record.deleted or not live:
         abort(404)
@@ -101,7 +98,7 @@ def _url(file: VersionFile | None) -> str:
 
 
 def _linked_data(product: Product, model: Version, address: str) -> dict[str, object]:
-    """schema.org Product with its 3DModel."""
+    """Return the product and its model as JSON-LD of schema.org."""
     base = services().settings.public
     media = [
         {"@type": "MediaObject", "contentUrl": base + _url(f), "encodingFormat": f.mime}

@@ -14,6 +14,7 @@ bp = Blueprint("auth", __name__)
 
 @bp.get("/login")
 def login_page() -> ResponseReturnValue:
+    """Show the login form."""
     if current_user():
         return redirect(url_for("versions.queue"))
     return render_template("login.html", next=request.args.get("next", ""))
@@ -21,12 +22,13 @@ def login_page() -> ResponseReturnValue:
 
 @bp.post("/login")
 def log_in() -> ResponseReturnValue:
+    """Log in by name and password."""
     limit_rate(services().settings.logins_per_minute)
     user = services().users.authenticate(
         request.form.get("name", "").strip(), request.form.get("password", "")
     )
     if user is None:
-        flash("Name or password is wrong.", "error")
+        flash("The name or the password is wrong.", "error")
         return render_template("login.html", next=request.form.get("next", "")), 401
     _start_session(user)
     return redirect(_safe_target(request.form.get("next", "")))
@@ -34,18 +36,19 @@ def log_in() -> ResponseReturnValue:
 
 @bp.get("/login/link/<secret>")
 def follow_link(secret: str) -> ResponseReturnValue:
-    """A page with one button, so that link previews and virus scanners do not use the link up."""
+    """Show one button, so that link previews and virus scanners do not use up the link."""
     limit_rate(services().settings.logins_per_minute)
     return render_template("link.html", secret=secret)
 
 
 @bp.post("/login/link/<secret>")
 def use_link(secret: str) -> ResponseReturnValue:
+    """Log in by a one-time link."""
     limit_rate(services().settings.logins_per_minute)
     user = services().users.use_login_link(secret)
     if user is None:
         flash(
-            "This link was used before or is too old. Ask for a new one: dam-connector user link NAME",
+            "This link was used before or has expired. Get a new one: dam-connector user link NAME",
             "error",
         )
         return render_template("login.html", next=""), 401
@@ -55,23 +58,24 @@ def use_link(secret: str) -> ResponseReturnValue:
 
 @bp.post("/logout")
 def logout() -> ResponseReturnValue:
+    """Log out."""
     session.clear()
     return redirect(url_for("auth.login_page"))
 
 
 def _start_session(user: User) -> None:
-    session.clear()  # no fixation: what was there before the login is gone
+    session.clear()  # against session fixation
     session["user"] = user.id
     session.permanent = True
 
 
 def _safe_target(target: str) -> str:
-    """A path of ours to go to after the login; never another site."""
+    """Return the path to open after the login; the review queue when the target is on another site."""
     parts = urlsplit(target)
-    ours = (
+    is_own_path = (
         target.startswith("/")
         and not target.startswith(("//", "/\\"))
         and not parts.netloc
         and not parts.scheme
     )
-    return target if ours else url_for("versions.queue")
+    return target if is_own_path else url_for("versions.queue")

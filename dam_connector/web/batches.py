@@ -1,4 +1,4 @@
-"""Bulk uploads: the template, the check before anything is made, the batch on its way, its failed rows back."""
+"""The pages of bulk uploads: template, check of a sheet, progress of a batch, results."""
 
 import json
 import threading
@@ -38,34 +38,38 @@ from schemas.sheet_template import MIME, sheet_template
 bp = Blueprint("batches", __name__, url_prefix="/batches")
 MAX_UPLOAD_BYTES = 500_000_000
 MAX_NAME_LENGTH = 200
-MAX_CARDS = 60
+BATCHES_PER_PAGE = 30
+MAX_CARDS = 60  # newest versions on the page of a batch
 MAX_FAILED_SHOWN = 20
-PACE_WINDOW = timedelta(minutes=10)  # what the time left is reckoned from
-EVENT_INTERVAL_S = 2.0
-STREAM_DURATION_S = 60.0
+PACE_WINDOW = timedelta(minutes=10)  # the time left is estimated from the versions made in this time
+EVENT_INTERVAL_S = 2.0  # least time between two events of a stream
+STREAM_DURATION_S = 60.0  # the browser opens the next stream by itself
 
 
 @bp.url_value_preprocessor
 def allow_large_uploads(endpoint: str | None, values: dict[str, object] | None) -> None:
-    """Sheets with their pictures are larger than other forms; set before the CSRF check reads the form."""
+    """Allow larger forms than elsewhere, for sheets with pictures; runs before the CSRF check reads them."""
     request.max_content_length = MAX_UPLOAD_BYTES
 
 
 @bp.get("")
 @requires(UserRole.VIEWER)
 def index() -> ResponseReturnValue:
-    """All batches, newest first, each with its bar."""
-    found = services().batches.page(before=request.args.get("cursor", ""), limit=30)
+    """Show all batches with their progress, newest first."""
+    found = services().batches.page(before=request.args.get("cursor", ""), limit=BATCHES_PER_PAGE)
     progress = {b.id: services().batches.progress(b.id) for b in found}
     return render_template(
-        "batches.html", batches=found, progress=progress, next=found[-1].id if len(found) == 30 else None
+        "batches.html",
+        batches=found,
+        progress=progress,
+        next=found[-1].id if len(found) == BATCHES_PER_PAGE else None,
     )
 
 
 @bp.get("/template.<extension>")
 @requires(UserRole.VIEWER)
 def sheet(extension: str) -> ResponseReturnValue:
-    """The sheet to fill in."""
+    """Send the empty sheet."""
     if extension not in MIME:
         abort(404)
     headers = {"Content-Disposition": f"attachment; filename=dam-connector-template.{extension}"}
@@ -75,13 +79,14 @@ def sheet(extension: str) -> ResponseReturnValue:
 @bp.get("/new")
 @requires(UserRole.MERCHANDISER)
 def new() -> ResponseReturnValue:
+    """Show the form for the upload of a sheet."""
     return render_template("batch_new.html")
 
 
 @bp.post("/check")
 @requires(UserRole.MERCHANDISER)
 def check() -> ResponseReturnValue:
-    """What each row would do. The file is kept, so that it need not be chosen again; nothing is made yet."""
+    """Store the uploaded sheet and show the result for each row; nothing is made yet."""
     sheet_id, pictures_id = request.form.get("sheet", ""), request.form.get("pictures_id", "")
     uploaded, package = request.files.get("file"), request.files.get("pictures")
     name = request.form.get("name", "").strip()[:MAX_NAME_LENGTH] or (
@@ -128,7 +133,7 @@ def check() -> ResponseReturnValue:
 @bp.post("")
 @requires(UserRole.MERCHANDISER)
 def begin() -> ResponseReturnValue:
-    """Set the checked sheet going."""
+    """Start a batch from the sheet that was checked."""
     form = request.form
     name = form.get("name", "").strip()[:MAX_NAME_LENGTH] or "upload"
     try:
@@ -152,15 +157,19 @@ def begin() -> ResponseReturnValue:
 
 
 def _uploaded_file(sha256: str) -> bytes:
-    """An uploaded file. Raises: InputError when there is none."""
+    """Return the bytes of a file that was uploaded before; empty without a hash.
+
+    Raises:
+        InputError: the file was deleted meanwhile, or the hash is none.
+    """
     try:
         return services().blobs.get(Sha256(sha256)) if sha256 else b""
     except (NotFound, ValueError) as error:
-        raise InputError("sheet.unreadable", "The file is no longer here: choose it again.") from error
+        raise InputError("sheet.unreadable", "The file was deleted meanwhile. Choose it again.") from error
 
 
 def _readable_header(sheet_id: str) -> tuple[str, ...]:
-    """The sheet's header, as far as it can be read: to choose its columns by hand."""
+    """Return the header of the sheet, for the choice of columns by hand; empty when it cannot be read."""
     try:
         return read_sheet(_uploaded_file(sheet_id)).header
     except InputError:
@@ -168,112 +177,132 @@ def _readable_header(sheet_id: str) -> tuple[str, ...]:
 
 
 def _uploaded_pictures(pictures_id: str) -> dict[str, Sha256]:
+    """Return the hashes of the pictures in the uploaded ZIP, by file name."""
     return bulk.zipped(services(), _uploaded_file(pictures_id), "the file of pictures") if pictures_id else {}
 
 
 @bp.get("/<batch_id>")
 @requires(UserRole.VIEWER)
 def batch(batch_id: str) -> ResponseReturnValue:
-    """One batch: how far it is, what failed first, what was made last."""
+    """Show the progress of a batch, its failed rows and its newest versions."""
     found = _batch(batch_id)
     return render_template("batch.html", batch=found, cards=_newest_cards(found), **_progress_facts(found))
 
 
 def _progress_facts(found: Batch) -> dict[str, Any]:
-    """How far a batch is, at what pace, and which rows failed first."""
+    """Return the progress, the pace and the first failed rows of a batch, for the templates.
+
+    The pace is in products a second; it is 0.0 before the first versions are made.
+    """
     s, now = services(), services().clock.now()
     progress = s.batches.progress(found.id)
-    rejected = s.batches.rows(found.id, state=RowState.FAILED, limit=MAX_FAILED_SHOWN)
-    broken = s.batches.failed_skus(found.id, limit=MAX_FAILED_SHOWN)
-    made = s.gallery.recent(found.id, now - PACE_WINDOW)
+    failed_rows = s.batches.rows(found.id, state=RowState.FAILED, limit=MAX_FAILED_SHOWN)
+    failed_skus = s.batches.failed_skus(found.id, limit=MAX_FAILED_SHOWN)
+    recent = s.gallery.recent(found.id, now - PACE_WINDOW)
     pace = (
-        len({sku for sku, _ in made}) / max(30.0, (now - min(at for _, at in made)).total_seconds())
-        if made
+        len({sku for sku, _ in recent}) / max(30.0, (now - min(at for _, at in recent)).total_seconds())
+        if recent
         else 0.0
     )
     return {
         "progress": progress,
-        "failed": rejected,
-        "broken": broken,
+        "failed_rows": failed_rows,
+        "failed_skus": failed_skus,
         "pace": pace,
         "left_s": progress.in_progress / pace if pace else None,
     }
 
 
 def _newest_cards(found: Batch) -> list[VersionCard]:
+    """Return the versions that were made last for a batch, newest first."""
     return services().gallery.page(GalleryFilter(batch=found.id), limit=MAX_CARDS)
 
 
 @bp.get("/<batch_id>/now")
 @requires(UserRole.VIEWER)
 def now(batch_id: str) -> ResponseReturnValue:
-    """How the batch stands, for pages that are not told by themselves."""
+    """Send the state of a batch as JSON, for a browser that got no event stream."""
     return jsonify(_snapshot(_batch(batch_id), {}))
 
 
 @bp.get("/<batch_id>/events")
 @requires(UserRole.VIEWER)
 def events(batch_id: str) -> ResponseReturnValue:
-    """What changes, as server-sent events. Each stream holds a thread, so that there are few: the others are told to ask (204)."""
+    """Send changes of a batch as server-sent events.
+
+    A stream keeps one thread busy, so that few may be open. Answer 204 to the others: their browsers ask for
+    `/now` every few seconds.
+    """
     found = _batch(batch_id)
-    places = current_app.extensions.setdefault(
+    free_streams = current_app.extensions.setdefault(
         "streams", threading.BoundedSemaphore(max(1, services().settings.web_threads // 4))
     )
-    if not places.acquire(blocking=False):
+    if not free_streams.acquire(blocking=False):
         return Response(status=204)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     answer = Response(
         stream_with_context(_event_stream(found)), mimetype="text/event-stream", headers=headers
     )
-    answer.call_on_close(places.release)
+    answer.call_on_close(free_streams.release)
     return answer
 
 
 def _event_stream(found: Batch) -> Iterator[str]:
-    """A snapshot whenever something changed, for a minute; the browser comes again by itself. Counting takes a tenth of the time at most."""
+    """Yield an event for each change during STREAM_DURATION_S.
+
+    The pauses are ten times as long as the counting takes, so that a stream costs a tenth of a core at most.
+    """
     yield "retry: 2000\n\n"
-    end, seen, last = time.monotonic() + STREAM_DURATION_S, dict[str, str](), ""
-    while time.monotonic() < end:
-        began = time.monotonic()
-        snapshot = _snapshot(_batch(found.id), seen)
-        if snapshot["cards"] or snapshot["bar"] != last:
-            last = snapshot["bar"]
+    end_s = time.monotonic() + STREAM_DURATION_S
+    sent_states: dict[str, str] = {}
+    sent_bar = ""
+    while time.monotonic() < end_s:
+        started_s = time.monotonic()
+        snapshot = _snapshot(_batch(found.id), sent_states)
+        if snapshot["cards"] or snapshot["bar"] != sent_bar:
+            sent_bar = snapshot["bar"]
             yield f"data: {json.dumps(snapshot)}\n\n"
         else:
-            yield ": still here\n\n"  # a browser that left is noticed by writing to it
+            yield ": still here\n\n"  # writing shows whether the browser is still connected
         if snapshot["over"]:
             return
-        time.sleep(max(EVENT_INTERVAL_S, 10 * (time.monotonic() - began)))
+        time.sleep(max(EVENT_INTERVAL_S, 10 * (time.monotonic() - started_s)))
 
 
 def _snapshot(found: Batch, sent_states: dict[str, str]) -> dict[str, Any]:
-    """The bar, and the cards that are new or changed since `seen`, which takes them up; newest first."""
+    """Return the progress bar and the cards that changed, newest first.
+
+    Args:
+        found: the batch.
+        sent_states: the state of each version that was sent before, by id; updated.
+    """
     cards = [c for c in _newest_cards(found) if sent_states.get(c.id) != c.state]
     sent_states.update({c.id: c.state for c in cards})
-    stand = _progress_facts(found)
+    facts = _progress_facts(found)
     return {
-        "bar": render_template("batch_now.html", batch=found, **stand),
+        "bar": render_template("batch_now.html", batch=found, **facts),
         "cards": [{"id": c.id, "html": render_template("batch_card.html", c=c)} for c in cards],
-        "over": not stand["progress"].in_progress or found.state in (BatchState.PAUSED, BatchState.CANCELLED),
+        "over": not facts["progress"].in_progress or found.state in (BatchState.PAUSED, BatchState.CANCELLED),
     }
 
 
 @bp.get("/<batch_id>/failed_rows.csv")
 @requires(UserRole.VIEWER)
 def failed(batch_id: str) -> ResponseReturnValue:
-    """The rows that failed, with why: to be mended and uploaded again."""
+    """Send the failed rows with the reasons as CSV, to be corrected and uploaded again."""
     return _csv_download(["\ufeff", exports.failed_csv(services(), _batch(batch_id))], "failed_rows.csv")
 
 
 @bp.get("/<batch_id>/status.csv")
 @requires(UserRole.VIEWER)
 def status(batch_id: str) -> ResponseReturnValue:
-    """The sheet as it was uploaded, with the status of each row."""
+    """Send the uploaded sheet with the status of each row as CSV."""
     found = _batch(batch_id)
     return _csv_download(chain(["\ufeff"], exports.status_csv(services(), found)), "status.csv")
 
 
 def _csv_download(text: Iterable[str], name: str) -> Response:
+    """Return a response that downloads the text under a name."""
     lines = stream_with_context(part.encode() for part in text)
     return Response(
         lines, mimetype=MIME["csv"], headers={"Content-Disposition": f"attachment; filename={name}"}
@@ -283,7 +312,7 @@ def _csv_download(text: Iterable[str], name: str) -> Response:
 @bp.get("/<batch_id>/manifest.jsonl")
 @requires(UserRole.VIEWER)
 def manifest(batch_id: str) -> ResponseReturnValue:
-    """A record for each row that is settled, one a line, as it is read."""
+    """Send a record for each settled row, one a line."""
     lines = stream_with_context(exports.json_lines(exports.manifest(services(), _batch(batch_id))))
     return Response(
         lines,
@@ -295,7 +324,7 @@ def manifest(batch_id: str) -> ResponseReturnValue:
 @bp.get("/<batch_id>/assets.zip")
 @requires(UserRole.VIEWER)
 def package(batch_id: str) -> ResponseReturnValue:
-    """The newest usable version of everything that was made, in its folders, with the manifest."""
+    """Send the newest usable version of each asset as a ZIP, in its folders, with the manifest."""
     s, found = services(), _batch(batch_id)
     data = exports.zip_stream(
         s, exports.given(s, found), manifest=exports.json_lines(exports.manifest(s, found))
@@ -310,6 +339,7 @@ def package(batch_id: str) -> ResponseReturnValue:
 @bp.post("/<batch_id>/<any(pause, resume, cancel, retry):action>")
 @requires(UserRole.MERCHANDISER)
 def control(batch_id: str, action: str) -> ResponseReturnValue:
+    """Pause, resume or cancel a batch, or retry its failed rows."""
     found = _batch(batch_id)
     try:
         flash(f"{found.name}: {bulk.control(services(), found, action)}.", "info")
@@ -319,4 +349,5 @@ def control(batch_id: str, action: str) -> ResponseReturnValue:
 
 
 def _batch(batch_id: str) -> Batch:
+    """Return a batch, or abort with 404."""
     return services().batches.get(batch_id) or abort(404)

@@ -1,4 +1,7 @@
-"""Product feeds of what is live: /feeds/CHANNEL.xml, RSS 2.0 with Google's names, for Merchant Center to fetch as a supplemental feed."""
+"""Product feeds of the live assets: /feeds/CHANNEL.xml.
+
+The format is RSS 2.0 with Google's names. Merchant Center fetches it as a supplemental feed.
+"""
 
 import threading
 from collections.abc import Iterator
@@ -14,37 +17,41 @@ from dam_connector.wiring import Services
 
 bp = Blueprint("feeds", __name__)
 FEED_ADAPTER = "google_merchant"
-FEED_HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n<rss version="2.0" xmlns:g="http://base.google.com/ns/1.0"><channel><title>{}</title>\n'
+FEED_HEAD = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n'
+    '<rss version="2.0" xmlns:g="http://base.google.com/ns/1.0"><channel><title>{}</title>\n'
+)
 FEED_TAIL = "</channel></rss>\n"
+MAX_EXTRA_IMAGES = 10  # Google's limit of additional_image_link
+# one reader at a time: the feed of a large catalog takes long, and its address is public
 _reader_lock = threading.Lock()
-MAX_EXTRA_IMAGES = 10  # additional_image_link: at most so many
 
 
 @bp.get("/feeds/<channel>.xml")
 def feed(channel: str) -> ResponseReturnValue:
-    """The feed, as it is read: a large catalog is never held whole."""
+    """Stream the feed of a channel, so that a large catalog is never in memory whole."""
     found = services().rules.current().channel.get(channel)
     if found is None or found.adapter != FEED_ADAPTER:
         abort(404)
-    lifestyle = {str(name) for name in found.options.get("lifestyle", ["lifestyle"])}  # type: ignore[attr-defined]
+    names = found.options.get("lifestyle", ["lifestyle"])
+    lifestyle = {str(name) for name in names}  # type: ignore[attr-defined]
     if not _reader_lock.acquire(blocking=False):
-        return Response("the feed is being read; ask again", status=503, headers={"Retry-After": "60"})
-    return Response(
-        _release_lock_after(_lines(services(), channel, lifestyle)),
+        return Response(
+            "the feed is being read by somebody else; try again in a minute",
+            status=503,
+            headers={"Retry-After": "60"},
+        )
+    response = Response(
+        _lines(services(), channel, lifestyle),
         mimetype="application/xml",
         headers={"Cache-Control": "no-cache"},
     )
-
-
-def _release_lock_after(lines: Iterator[str]) -> Iterator[str]:
-    """One reader at a time: a large catalog is a long answer, and this address is public."""
-    try:
-        yield from lines
-    finally:
-        _reader_lock.release()
+    response.call_on_close(_reader_lock.release)  # also after HEAD, which never starts the generator
+    return response
 
 
 def _lines(s: Services, channel: str, lifestyle: set[str]) -> Iterator[str]:
+    """Yield the feed line by line. lifestyle: deliverables whose pictures show the product in a room."""
     yield FEED_HEAD.format(escape(s.rules.current().name))
     for sku in s.publications.skus(channel):
         record = s.products.get(sku)
@@ -54,6 +61,7 @@ def _lines(s: Services, channel: str, lifestyle: set[str]) -> Iterator[str]:
 
 
 def _entry(listing: Listing, lifestyle: set[str]) -> str:
+    """Return the element of one product."""
     media = list(media_files(listing, model_formats=("glb",)))
     plain = [m.link for m in media if not m.is_model and m.deliverable not in lifestyle]
     rooms = [m.link for m in media if not m.is_model and m.deliverable in lifestyle]

@@ -1,4 +1,4 @@
-"""Files by content hash: immutable. Published ones are public; others are for people who are logged in."""
+"""Files by content hash. Published files are public; other files need a login. A file never changes."""
 
 from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
@@ -16,7 +16,7 @@ _PRIVATE_CACHE = "private, max-age=3600"
 
 @bp.get("/files/<sha256>/<name>")
 def file(sha256: str, name: str) -> ResponseReturnValue:
-    """A version's file."""
+    """Send a file of a version."""
     store = services().assets
     public = store.find_file(sha256, public=True)
     found = public or (store.find_file(sha256, public=False) if current_user() else None)
@@ -28,7 +28,7 @@ def file(sha256: str, name: str) -> ResponseReturnValue:
 @bp.get("/sources/<product_id>/<view>")
 @requires(UserRole.VIEWER)
 def source(product_id: str, view: str) -> ResponseReturnValue:
-    """A product's photo as it was fetched; only what looks like a picture is sent as one."""
+    """Send a photo of a product as it was fetched; with a picture type only when it looks like a picture."""
     record = services().products.by_id(product_id)
     sha256 = record.sources.get(view) if record else None
     if sha256 is None:
@@ -37,10 +37,11 @@ def source(product_id: str, view: str) -> ResponseReturnValue:
         head = services().blobs.get(sha256)[:SIGNATURE_BYTES]
     except NotFound:
         abort(404)
-    return _file_response(sha256, picture_mime(head) or "application/octet-stream", _PRIVATE_CACHE, f"{view}")
+    return _file_response(sha256, picture_mime(head) or "application/octet-stream", _PRIVATE_CACHE, view)
 
 
 def _file_response(sha256: str, mime: str, cache: str, name: str) -> Response:
+    """Return the response with a stored file, or 304 when the browser has it; abort with 404 without it."""
     etag = f'"{sha256}"'
     if etag in request.headers.get("If-None-Match", ""):
         return Response(status=304, headers={"ETag": etag, "Cache-Control": cache})

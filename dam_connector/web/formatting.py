@@ -1,4 +1,4 @@
-"""How values read on a page: times, sizes, JSON."""
+"""Values as text for pages (times, sizes, JSON), and times from forms."""
 
 import json
 from datetime import UTC, date, datetime, time
@@ -7,7 +7,7 @@ from dam_connector.store.database import MAX_COUNT
 
 
 def ago(moment: datetime | None) -> str:
-    """`3 min ago`; the exact time stands in the title."""
+    """Return e.g. `3 min ago`. The page gives the exact time in the title."""
     if moment is None:
         return ""
     seconds = (datetime.now(UTC) - moment).total_seconds()
@@ -20,11 +20,12 @@ def ago(moment: datetime | None) -> str:
 
 
 def exact_time(moment: datetime | None) -> str:
+    """Return e.g. `2026-12-31 23:59:59 UTC`; empty for None."""
     return moment.strftime("%Y-%m-%d %H:%M:%S UTC") if moment else ""
 
 
 def parse_day_end(day: str) -> datetime | None:
-    """The end of a day given as `2026-12-31`, in UTC; None for what is no day."""
+    """Return the end of a day such as `2026-12-31`, in UTC; None when the text is no day."""
     try:
         return datetime.combine(date.fromisoformat(day), time.max, UTC)
     except ValueError:
@@ -32,30 +33,30 @@ def parse_day_end(day: str) -> datetime | None:
 
 
 def count_text(count: int) -> str:
-    """A count; the greatest one that is counted stands for all above it."""
+    """Return a count with separators; counting stops at a limit, so that `9,999+` means at least as many."""
     return f"{count:,}" if count < MAX_COUNT else f"{MAX_COUNT - 1:,}+"
 
 
 def duration(seconds: float | None) -> str:
-    """`4 min`, `3 h 20 min`: how long something takes, rounded up."""
+    """Return a duration in minutes, rounded up, e.g. `4 min` or `3 h 20 min`."""
     minutes = -int(-(seconds or 0) // 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def size(count: int) -> str:
-    """Bytes as kB or MB."""
+    """Return a number of bytes in kB or MB."""
     return f"{count / 1e6:.2f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
 
 
 def metres(value: float | None) -> str:
-    """A length in the unit people use for it."""
+    """Return a length given in metres, in cm below 3 m and in m above."""
     if value is None:
         return "not known"
     return f"{value * 100:.4g} cm" if value < 3 else f"{value:.4g} m"
 
 
 def pretty_body(body: bytes) -> str:
-    """A body as indented JSON where it is JSON, else as text."""
+    """Return a body as indented JSON, or as text when it is not JSON; the first 20,000 characters."""
     text = body.decode("utf-8", "replace")
     try:
         return json.dumps(json.loads(text), indent=2, ensure_ascii=False)[:20_000]
@@ -64,7 +65,7 @@ def pretty_body(body: bytes) -> str:
 
 
 def parse_utc_time(text: str) -> datetime | None:
-    """A day and time from a form, in UTC; None for what is none."""
+    """Return the time in UTC that a form field holds, e.g. `2026-12-31T08:00`; None when it holds none."""
     try:
         return datetime.fromisoformat(text).replace(tzinfo=UTC)
     except ValueError:

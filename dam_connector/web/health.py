@@ -1,4 +1,4 @@
-"""Health for supervisors and load balancers, and the API's own page."""
+"""Health checks for supervisors and load balancers, and the page of the API."""
 
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
@@ -12,13 +12,13 @@ bp = Blueprint("health", __name__)
 
 @bp.get("/healthz")
 def alive() -> ResponseReturnValue:
-    """200 while the process answers."""
+    """Answer 200 while the process runs."""
     return {"status": "ok"}
 
 
 @bp.get("/readyz")
 def ready() -> ResponseReturnValue:
-    """200 when database and queue answer; 503 and which does not."""
+    """Answer 200 when the database and the queue answer, else 503 with the state of both."""
     found = {"database": "ok", "queue": "ok"}
     try:
         services().db.ping()
@@ -34,5 +34,5 @@ def ready() -> ResponseReturnValue:
 @bp.get("/api/docs")
 @requires(UserRole.VIEWER)
 def api_docs() -> ResponseReturnValue:
-    """The API, to read and to try."""
+    """Show the API, to read and to try out."""
     return render_template("api.html")

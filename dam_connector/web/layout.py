@@ -1,4 +1,4 @@
-"""What every page shows: the template filters, the signed-in user and the counts in the navigation."""
+"""The frame of every page: template filters, the user, and the counts in the navigation."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ bp.app_template_filter("metres")(formatting.metres)
 
 @bp.app_context_processor
 def navigation() -> dict[str, Any]:
-    """Counts for the navigation, and the user."""
+    """Return the variables that base.html needs on every page: the user, permissions and counts."""
     user = current_user()
     if user is None:
         return {"user": None}

@@ -1,4 +1,4 @@
-"""Products: what is known of each, what was made of it, and its facts changed by hand."""
+"""The pages of products: the list, and one product with its assets and facts to edit."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -38,17 +38,18 @@ EDITABLE_COLUMNS = (
 @bp.get("")
 @requires(UserRole.VIEWER)
 def index() -> ResponseReturnValue:
+    """Show the products that a search finds, newest first."""
     text, flagged = request.args.get("q", "")[:200], request.args.get("flagged") == "1"
     found = services().products.page(
         text=text, flagged=True if flagged else None, before=request.args.get("cursor", ""), limit=PAGE_SIZE
     )
-    made: dict[str, list[VersionCard]] = {}
+    cards: dict[str, list[VersionCard]] = {}
     for card in services().gallery.product_cards([r.product.sku for r in found]):
-        made.setdefault(card.asset.sku, []).append(card)
+        cards.setdefault(card.asset.sku, []).append(card)
     return render_template(
         "products.html",
         records=found,
-        made=made,
+        cards=cards,
         q=text,
         flagged=flagged,
         total=services().products.counts()["all"],
@@ -59,12 +60,19 @@ def index() -> ResponseReturnValue:
 @bp.get("/<product_id>")
 @requires(UserRole.VIEWER)
 def product(product_id: str) -> ResponseReturnValue:
+    """Show one product."""
     record = services().products.by_id(product_id) or abort(404)
     return _product_page(record, product_row(record.product))
 
 
-def _product_page(record: ProductRecord, cells: Mapping[str, str], wrong: Sequence[Issue] = ()) -> str:
-    """The product's page. cells: of the form that changes its facts. wrong: what cannot be taken of it."""
+def _product_page(record: ProductRecord, cells: Mapping[str, str], issues: Sequence[Issue] = ()) -> str:
+    """Render the page of a product.
+
+    Args:
+        record: the product.
+        cells: the values in the form that edits its facts, by column.
+        issues: the errors in these values.
+    """
     by_asset: dict[str, list[Version]] = {}
     for v in services().assets.of_product(record.product.sku):
         by_asset.setdefault(v.asset.id, []).append(v)
@@ -77,7 +85,7 @@ def _product_page(record: ProductRecord, cells: Mapping[str, str], wrong: Sequen
         "product.html",
         record=record,
         cells=cells,
-        wrong=wrong,
+        form_issues=issues,
         columns={name: COLUMNS[name] for name in EDITABLE_COLUMNS},
         units=METRES_PER_UNIT,
         assets=list(by_asset.values()),
@@ -90,10 +98,11 @@ def _product_page(record: ProductRecord, cells: Mapping[str, str], wrong: Sequen
 @bp.post("/<product_id>/run")
 @requires(UserRole.MERCHANDISER)
 def run_product(product_id: str) -> ResponseReturnValue:
+    """Make the missing assets of a product and retry its failed runs."""
     record = services().products.by_id(product_id) or abort(404)
     count = intake.run_again(services(), record.product.sku)
     flash(
-        f"{count} under way." if count else "Nothing to do: everything is made from these facts already.",
+        f"{count} runs under way." if count else "Nothing to do: all assets are made from these facts.",
         "info",
     )
     return redirect(url_for("products.product", product_id=product_id))
@@ -102,30 +111,29 @@ def run_product(product_id: str) -> ResponseReturnValue:
 @bp.post("/<product_id>/edit")
 @requires(UserRole.MERCHANDISER)
 def edit(product_id: str) -> ResponseReturnValue:
-    """Change the facts, and make what that changes: next versions, nothing is overwritten."""
+    """Change the facts of a product and make next versions of the assets that this changes."""
     record = services().products.by_id(product_id) or abort(404)
     cells = {
         **product_row(record.product),
         **{name: request.form.get(name, "").strip()[:2000] for name in EDITABLE_COLUMNS},
     }
-    read, wrong = read_row(cells, {name: name for name in cells})
-    if read is None:
-        return _product_page(record, cells, wrong), 422
-    was, before = record.product, product_row(record.product)
-    resized = any(cells[name] != before[name] for name in ("width", "height", "depth", "unit"))
+    edited, issues = read_row(cells, {name: name for name in cells})
+    if edited is None:
+        return _product_page(record, cells, issues), 422
+    before, cells_before = record.product, product_row(record.product)
+    resized = any(cells[name] != cells_before[name] for name in ("width", "height", "depth", "unit"))
     changed = replace(
-        read,
-        dimensions=read.dimensions
-        if resized
-        else was.dimensions,  # what went through centimetres differs in the last digit
-        attributes=was.attributes,
+        edited,
+        # the form shows centimetres, which would change the last digit of sizes that nobody edited
+        dimensions=edited.dimensions if resized else before.dimensions,
+        attributes=before.attributes,
         description=request.form.get("description", "").strip()[:5000],
     )
     taken = intake.edit_product(services(), record, changed, by=signed_in_user().name)
     flash(
         f"Saved. {taken.planned} next versions are being made."
         if taken.planned
-        else "Saved. Nothing has to be made again.",
+        else "Saved. No asset needs a new version.",
         "info",
     )
     return redirect(url_for("products.product", product_id=product_id))
@@ -134,7 +142,7 @@ def edit(product_id: str) -> ResponseReturnValue:
 @bp.post("/<product_id>/again")
 @requires(UserRole.MERCHANDISER)
 def regenerate_all(product_id: str) -> ResponseReturnValue:
-    """The next version of every asset, from the same facts."""
+    """Make the next version of every asset from the same facts."""
     record = services().products.by_id(product_id) or abort(404)
     newest = {
         m.card.asset.id: m.card.id
@@ -146,7 +154,7 @@ def regenerate_all(product_id: str) -> ResponseReturnValue:
     flash(
         f"{len(outcome.done)} next versions are being made."
         if outcome.done
-        else "They were asked for before.",
+        else "The next versions are being made already.",
         "info",
     )
     return redirect(url_for("products.product", product_id=product_id))

@@ -11,8 +11,8 @@ WINDOW_S = 60
 class RateLimiter:
     """Counts of requests in the current minute, by endpoint and address.
 
-    Tried and given up: the in-memory storage of the package `limits`. It starts a timer thread for every few hits, and
-    two requests that start the same timer at once are answered with a 500.
+    Tried and given up: the in-memory storage of the package `limits`. It starts a timer thread for every few
+    hits, and two requests that start the same timer at once are answered with a 500.
     """
 
     def __init__(self) -> None:

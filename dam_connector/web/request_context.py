@@ -1,4 +1,4 @@
-"""What every view needs: the services of this app, who is asking, and errors in one shape."""
+"""The services, the user and the roles of a request, and errors as JSON."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -14,17 +14,18 @@ from dam_connector.wiring import Services
 View = TypeVar("View", bound=Callable[..., Any])
 
 csrf = CSRFProtect()
-# blueprints of pages: a stranger is sent to the login
+# pages for people: without a login, a GET is redirected to the login page
 PAGE_BLUEPRINTS = ("versions", "version_actions", "admin", "products", "gallery", "batches")
-PAGE_SIZE = 60  # things on a page
+PAGE_SIZE = 60  # rows or cards on a page
 
 
 def services() -> Services:
+    """Return the services of the current application."""
     return cast(Services, current_app.extensions["services"])
 
 
 def current_user() -> User | None:
-    """Who is asking: by session, or by bearer token on the API."""
+    """Return the user of this request, by bearer token or by session; None without a login."""
     if "user" not in g:
         g.user = (
             _user_by_token()
@@ -35,7 +36,7 @@ def current_user() -> User | None:
 
 
 def signed_in_user() -> User:
-    """The user of a view that requires one."""
+    """Return the user of this request, or abort with 401."""
     user = current_user()
     return user if user is not None else abort(401)
 
@@ -49,7 +50,11 @@ def _user_by_token() -> User | None:
 
 
 def requires(role: UserRole) -> Callable[[View], View]:
-    """Only for users who may do what this role does; pages send strangers to the login."""
+    """Allow a view only to users with this role or a higher one.
+
+    Without a login, a page redirects to the login page and anything else answers 401. Without the role, the
+    answer is 403.
+    """
 
     def wrap(view: View) -> View:
         @wraps(view)
@@ -60,7 +65,7 @@ def requires(role: UserRole) -> Callable[[View], View]:
                     return redirect(url_for("auth.login_page", next=request.full_path.rstrip("?")))
                 abort(401, "log in, or send an API token as Authorization: Bearer ...")
             if not user.role.includes(role):
-                abort(403, f"this needs the role {role.value}; yours is {user.role.value}")
+                abort(403, f"this needs the role {role.value}; your role is {user.role.value}")
             return cast(ResponseReturnValue, view(*args, **kwargs))
 
         return cast(View, guarded)
@@ -71,7 +76,7 @@ def requires(role: UserRole) -> Callable[[View], View]:
 def error_response(
     code: int, name: str, message: str, problems: list[str] | None = None
 ) -> ResponseReturnValue:
-    """An error as JSON, in the one shape."""
+    """Return an error as JSON: `{"error": {"code", "name", "message", "problems"}}`."""
     return jsonify(
         {"error": {"code": code, "name": name, "message": message, "problems": problems or []}}
     ), code

@@ -1,4 +1,7 @@
-"""Everything a person does to versions: decide, undo, regenerate, enlarge, comment, accept a finding, publish again, withdraw; one version or many."""
+"""The actions of people on versions, one at a time or many from the gallery.
+
+Decide, undo, regenerate, upscale, comment, accept a finding, roll back and withdraw.
+"""
 
 from urllib.parse import urlsplit
 
@@ -21,7 +24,7 @@ bp = Blueprint("version_actions", __name__)
 @bp.post("/versions/<version_id>/decide")
 @requires(UserRole.REVIEWER)
 def decide(version_id: str) -> ResponseReturnValue:
-    """Record a decision and go on to the next version that waits."""
+    """Record a decision and show the next version in review."""
     found, form = _version(version_id), request.form
     if form.get("verdict") not in set(Verdict):
         abort(400)
@@ -43,7 +46,7 @@ def decide(version_id: str) -> ResponseReturnValue:
         )
     except StateConflict:
         flash(
-            f"Somebody was faster: this version is {_version(version_id).state.value.replace('_', ' ')} now.",
+            f"Somebody else was faster: this version is now {_state_text(_version(version_id))}.",
             "error",
         )
         return redirect(url_for("versions.version", version_id=version_id))
@@ -62,17 +65,19 @@ def decide(version_id: str) -> ResponseReturnValue:
 @bp.post("/versions/<version_id>/undo")
 @requires(UserRole.REVIEWER)
 def undo(version_id: str) -> ResponseReturnValue:
+    """Take back the decision about a version."""
     try:
         review.undo(services(), _version(version_id), by=signed_in_user().name)
         flash("Undone: the version is in review again.", "info")
     except StateConflict:
-        flash("Too late to undo: the version went on meanwhile.", "error")
+        flash("Too late to undo: the version was processed meanwhile.", "error")
     return redirect(url_for("versions.version", version_id=version_id))
 
 
 @bp.post("/versions/<version_id>/regenerate")
 @requires(UserRole.REVIEWER)
 def regenerate(version_id: str) -> ResponseReturnValue:
+    """Make the next version; an admin may choose the generator."""
     user, generator = signed_in_user(), request.form.get("generator", "")
     if generator and not user.role.includes(UserRole.ADMIN):
         abort(403)
@@ -84,23 +89,26 @@ def regenerate(version_id: str) -> ResponseReturnValue:
             by=user.name,
             generator=generator,
         )
-        flash("The next version is being made." if run else "The next version was asked for before.", "info")
+        flash("The next version is being made." if run else "The next version is being made already.", "info")
     except Refused as error:
-        flash(f"Nothing is made: {error}.", "error")
+        flash(f"No version is made: {error}.", "error")
     return redirect(url_for("versions.version", version_id=version_id))
 
 
 @bp.post("/versions/<version_id>/upscale")
 @requires(UserRole.REVIEWER)
 def upscale(version_id: str) -> ResponseReturnValue:
+    """Make the next version of a picture with twice the pixels."""
     run = review.upscale(services(), _version(version_id), by=signed_in_user().name)
-    flash("A version with twice the pixels is being made." if run else "It was asked for before.", "info")
+    done = "A version with twice the pixels is being made."
+    flash(done if run else "That version is being made already.", "info")
     return redirect(url_for("versions.version", version_id=version_id))
 
 
 @bp.post("/versions/<version_id>/comment")
 @requires(UserRole.REVIEWER)
 def comment(version_id: str) -> ResponseReturnValue:
+    """Add a comment to a version."""
     text = request.form.get("comment", "").strip()[:2000]
     if text:
         review.comment(services(), _version(version_id), text=text, by=signed_in_user().name)
@@ -110,26 +118,28 @@ def comment(version_id: str) -> ResponseReturnValue:
 @bp.post("/versions/<version_id>/waive")
 @requires(UserRole.ADMIN)
 def waive(version_id: str) -> ResponseReturnValue:
+    """Accept an error of a blocked version, with a reason and until a day."""
     reason, until = (
         request.form.get("reason", "").strip(),
         formatting.parse_day_end(request.form.get("until", "")),
     )
     if len(reason) < 3:
-        flash("Say why the finding is accepted.", "error")
+        flash("Give a reason for accepting the finding.", "error")
     elif until is not None and until < services().clock.now():
-        flash("That day is over: choose a later one, or none.", "error")
+        flash("That day is over. Choose a later day, or none.", "error")
     else:
         waiver = Waiver(
             code=request.form.get("code", ""), by=signed_in_user().name, reason=reason[:500], until=until
         )
         review.waive(services(), _version(version_id), waiver)
-        flash("Accepted, with your reason on record.", "info")
+        flash("Accepted. Your reason is in the history.", "info")
     return redirect(url_for("versions.version", version_id=version_id))
 
 
 @bp.post("/versions/<version_id>/rollback")
 @requires(UserRole.REVIEWER)
 def rollback(version_id: str) -> ResponseReturnValue:
+    """Publish an earlier approved version again."""
     found = _version(version_id)
     try:
         publish.rollback(services(), found, by=signed_in_user().name)
@@ -142,48 +152,55 @@ def rollback(version_id: str) -> ResponseReturnValue:
 @bp.post("/versions/<version_id>/withdraw")
 @requires(UserRole.REVIEWER)
 def withdraw(version_id: str) -> ResponseReturnValue:
+    """Remove a live version from every channel."""
     found = _version(version_id)
     try:
         publish.withdraw(
             services(), found, by=signed_in_user().name, reason=request.form.get("reason", "")[:500]
         )
-        flash(f"V{found.number} is taken off every channel.", "info")
+        flash(f"V{found.number} is removed from every channel.", "info")
     except StateConflict:
-        flash("Nothing was changed: it is not live any more.", "error")
+        flash("Nothing was changed: the version is no longer live.", "error")
     return redirect(url_for("versions.version", version_id=version_id))
 
 
 def _version(version_id: str) -> Version:
+    """Return a version, or abort with 404."""
     return services().assets.get(version_id) or abort(404)
 
 
 @bp.post("/gallery/<any(approve, reject):action>")
 @requires(UserRole.REVIEWER)
 def decide_all(action: str) -> ResponseReturnValue:
-    """Decide about all that were chosen and are in review; ten seconds to take it back."""
-    verdict = Verdict.APPROVED if action == "approve" else Verdict.REJECTED
+    """Approve or reject the selected versions that are in review; undo is possible for a few seconds."""
+    approves = action == "approve"
     reasons = tuple(r[:80] for r in request.form.getlist("reasons")[:9])
-    note = request.form.get("note", "").strip()[:2000] if verdict is Verdict.REJECTED else ""
-    if verdict is Verdict.REJECTED and not (reasons or note):
-        flash("Say why they are rejected: choose a reason, or write a note.", "error")
+    note = "" if approves else request.form.get("note", "").strip()[:2000]
+    if not approves and not (reasons or note):
+        flash("Choose a reason for the rejection, or write a note.", "error")
         return back_to_gallery()
-    decision = Decision(verdict=verdict, by=signed_in_user().name, reasons=reasons, note=note)
+    decision = Decision(
+        verdict=Verdict.APPROVED if approves else Verdict.REJECTED,
+        by=signed_in_user().name,
+        reasons=reasons,
+        note=note,
+    )
     outcome = bulk_review.decide_all(services(), selected_ids(), decision, delay_s=services().settings.undo_s)
-    _flash_outcome(outcome, verdict.value, "not in review", kind="undo-all")
+    _flash_outcome(outcome, decision.verdict.value, "not in review", kind="undo-all")
     return back_to_gallery()
 
 
 @bp.post("/gallery/undo")
 @requires(UserRole.REVIEWER)
 def undo_all() -> ResponseReturnValue:
-    """Take back what was decided together last."""
+    """Take back the last decision about many versions."""
     _flash_outcome(
-        bulk_review.undo_all(services(), by=signed_in_user().name), "in review again", "gone on meanwhile"
+        bulk_review.undo_all(services(), by=signed_in_user().name), "in review again", "processed meanwhile"
     )
-    came_from = urlsplit(request.referrer or "")
+    referrer = urlsplit(request.referrer or "")
     return redirect(
-        f"{url_for('gallery.index')}?{came_from.query}"
-        if came_from.path == url_for("gallery.index")
+        f"{url_for('gallery.index')}?{referrer.query}"
+        if referrer.path == url_for("gallery.index")
         else url_for("gallery.index")
     )
 
@@ -191,11 +208,12 @@ def undo_all() -> ResponseReturnValue:
 @bp.post("/gallery/regenerate")
 @requires(UserRole.REVIEWER)
 def regenerate_all() -> ResponseReturnValue:
+    """Make the next version of each selected one."""
     note = request.form.get("regenerate-note", "").strip()[:2000]
     _flash_outcome(
         bulk_review.regenerate_all(services(), selected_ids(), note=note, by=signed_in_user().name),
         "being made again",
-        "asked for before",
+        "being made already",
     )
     return back_to_gallery()
 
@@ -203,10 +221,11 @@ def regenerate_all() -> ResponseReturnValue:
 @bp.post("/gallery/upscale")
 @requires(UserRole.REVIEWER)
 def upscale_all() -> ResponseReturnValue:
+    """Make the next version of each selected picture with twice the pixels."""
     _flash_outcome(
         bulk_review.upscale_all(services(), selected_ids(), by=signed_in_user().name),
         "being made with twice the pixels",
-        "no still picture, or asked for before",
+        "not a still picture, or being made already",
     )
     return back_to_gallery()
 
@@ -214,6 +233,7 @@ def upscale_all() -> ResponseReturnValue:
 @bp.post("/gallery/comment")
 @requires(UserRole.REVIEWER)
 def comment_all() -> ResponseReturnValue:
+    """Add one comment to each selected version."""
     text = request.form.get("comment", "").strip()[:2000]
     if not text:
         flash("Write a comment first.", "error")
@@ -226,12 +246,16 @@ def comment_all() -> ResponseReturnValue:
     return back_to_gallery()
 
 
+def _state_text(version: Version) -> str:
+    return version.state.value.replace("_", " ")
+
+
 def _flash_outcome(outcome: bulk_review.Outcome, done: str, refused: str, kind: str = "info") -> None:
     parts = [
         f"{len(outcome.done)} {done}" if outcome.done else "",
         f"{outcome.refused} {refused}" if outcome.refused else "",
     ]
     flash(
-        ", ".join(filter(None, parts)) + "." if any(parts) else "Choose some versions first.",
+        ", ".join(filter(None, parts)) + "." if any(parts) else "Select some versions first.",
         kind if outcome.done else "error",
     )

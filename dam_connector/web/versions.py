@@ -19,23 +19,24 @@ bp = Blueprint("versions", __name__)
 @bp.get("/")
 @requires(UserRole.VIEWER)
 def home() -> ResponseReturnValue:
+    """Redirect to the review queue."""
     return redirect(url_for("versions.queue"))
 
 
 @bp.get("/review")
 @requires(UserRole.VIEWER)
 def queue() -> ResponseReturnValue:
-    """Versions by state, those that wait longest first."""
+    """Show the versions in a state; those that wait longest first."""
     state, deliverable = request.args.get("state", "in_review"), request.args.get("deliverable", "")
     if state not in set(VersionState):
         abort(404)
-    waiting = state in ("in_review", "blocked")
+    waits_for_a_person = state in ("in_review", "blocked")
     found = services().assets.page(
         state=state,
         deliverable=deliverable,
         before=request.args.get("cursor", ""),
         limit=PAGE_SIZE,
-        oldest_first=waiting,
+        oldest_first=waits_for_a_person,
     )
     names = services().products.names({v.asset.sku for v in found})
     return render_template(
@@ -54,41 +55,41 @@ def queue() -> ResponseReturnValue:
 @bp.get("/versions/<version_id>")
 @requires(UserRole.VIEWER)
 def version(version_id: str) -> ResponseReturnValue:
-    """One version: the product's photos beside what was made, the facts, the report, the history, the decision."""
+    """Show a version beside the photos of its product, with facts, report, history and decision."""
     found, s = _version(version_id), services()
     record = s.products.get(found.asset.sku)
     siblings = [v for v in s.assets.of_product(found.asset.sku) if v.asset.id == found.asset.id]
-    other = next((v for v in siblings if v.id == request.args.get("with")), None)
-    following = next(
+    compared = next((v for v in siblings if v.id == request.args.get("with")), None)
+    next_version = next(
         (v for v in s.assets.page(state="in_review", before=found.id, limit=1, oldest_first=True)), None
     )
-    before = next((v for v in reversed(_older_in_review(found))), None)
+    previous_version = next((v for v in reversed(_older_in_review(found))), None)
     return render_template(
         "version.html",
         v=found,
         record=record,
         siblings=siblings,
-        other=other,
-        following=following,
-        before=before,
+        compared=compared,
+        next_version=next_version,
+        previous_version=previous_version,
         decisions=s.decisions.of_version(found.id),
         publications=s.publications.of_version(found.id),
         history=s.history.entries(version_id=found.id),
-        can_return=publish.can_return(s, found),
-        waits_until=publish.may_go_live(s, record.product, found)
+        can_roll_back=publish.can_return(s, found),
+        goes_live_at=publish.may_go_live(s, record.product, found)
         if record and found.state is VersionState.APPROVED
         else None,
         review=s.rules.current().review,
         owner=s.rules.current().review.owners.get(record.product.category, "") if record else "",
         run=s.runs.get(found.run_id),
-        makers=review.makers(s, found) if signed_in_user().role.includes(UserRole.ADMIN) else [],
+        generators=review.makers(s, found) if signed_in_user().role.includes(UserRole.ADMIN) else [],
         answers=checklist_answers(found.report),
         profiles=report_text.profile_matrix(found.report.rows),
     )
 
 
 def _older_in_review(version: Version) -> list[Version]:
-    """The versions in review that are older, oldest first."""
+    """Return the versions in review that are older than a version, oldest first."""
     return [
         v
         for v in services().assets.page(state="in_review", limit=PAGE_SIZE, oldest_first=True)
@@ -106,15 +107,16 @@ REPORT_FORMATS = {
 @bp.get("/versions/<version_id>/report.<extension>")
 @requires(UserRole.VIEWER)
 def report(version_id: str, extension: str) -> ResponseReturnValue:
-    """A version's report to take away: Markdown, JSON or JUnit XML."""
+    """Send the report of a version as Markdown, JSON or JUnit XML."""
     found = _version(version_id)
     if extension not in REPORT_FORMATS:
         abort(404)
-    mime, written = REPORT_FORMATS[extension]
+    mime, write = REPORT_FORMATS[extension]
     name = f"{found.asset.sku}_{found.asset.deliverable}_V{found.number}_report"
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}.{extension}"}
-    return Response(written(found.report, name), mimetype=mime, headers=headers)
+    return Response(write(found.report, name), mimetype=mime, headers=headers)
 
 
 def _version(version_id: str) -> Version:
+    """Return a version, or abort with 404."""
     return services().assets.get(version_id) or abort(404)

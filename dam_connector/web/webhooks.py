@@ -1,6 +1,7 @@
-"""The receiver: POST /webhooks/CONNECTION. Verified, stored, answered; everything else happens in a job.
+"""The webhook receiver: POST /webhooks/CONNECTION verifies, stores and answers; a job does all other work.
 
-It is an application of its own behind /webhooks: no session, no CSRF, no page limits stand in a delivery's way.
+It is an application of its own, mounted at /webhooks. Sessions, CSRF checks and the limits of pages do not
+apply to it.
 """
 
 from flask import Blueprint, request
@@ -22,16 +23,18 @@ JSON_TYPES = (
 
 @bp.post("/<connection>")
 def receive(connection: str) -> ResponseReturnValue:
-    """202 with the delivery's id, the same one for a repeat."""
+    """Store a delivery; answer 202 with its id, which is the same when the delivery is repeated."""
     limit_rate(services().settings.webhooks_per_minute)
     limit = services().settings.max_delivery_bytes
     if (request.content_length or 0) > limit:
-        return error_response(413, "too_large", f"a delivery has at most {limit} bytes")
+        return error_response(413, "too_large", f"a delivery may have at most {limit} bytes")
     if request.mimetype not in JSON_TYPES:
-        return error_response(415, "unsupported_media_type", f"send one of: {', '.join(JSON_TYPES)}")
+        return error_response(
+            415, "unsupported_media_type", f"the Content-Type must be one of: {', '.join(JSON_TYPES)}"
+        )
     body = request.stream.read(limit + 1) if request.content_length is None else request.get_data(cache=False)
     if len(body) > limit:
-        return error_response(413, "too_large", f"a delivery has at most {limit} bytes")
+        return error_response(413, "too_large", f"a delivery may have at most {limit} bytes")
     inbound = InboundWebhook(
         headers={k.lower(): v for k, v in request.headers}, body=body, received_at=services().clock.now()
     )
@@ -41,5 +44,5 @@ def receive(connection: str) -> ResponseReturnValue:
 
 @bp.get("/<connection>")
 def probe(connection: str) -> ResponseReturnValue:
-    """200 for senders that try the address first (HEAD too)."""
+    """Answer 200 to senders that try the address first, by GET or HEAD."""
     return {"ready": True}

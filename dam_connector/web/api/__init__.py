@@ -1,4 +1,7 @@
-"""The API under /api/v1: the same actions as the pages, for machines, by bearer token or by session with CSRF token."""
+"""The API under /api/v1: the actions of the pages for machines.
+
+A request needs a bearer token, or the session of a login with its CSRF token.
+"""
 
 from dam_connector.web.api import products, runs, versions
 from dam_connector.web.api.blueprint import bp

@@ -1,4 +1,4 @@
-"""Products and their assets in the API."""
+"""Endpoints of the API for products and their assets."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from schemas.product import ProductSchema
 @bp.arguments(s.ProductArgs, location="query")
 @bp.response(200, s.page_of(s.ProductOut))
 def products(args: dict[str, Any]) -> dict[str, Any]:
-    """Products, newest first."""
+    """List products, newest first."""
     found = services().products.page(
         text=args["q"],
         category=args["category"],
@@ -36,7 +36,7 @@ def products(args: dict[str, Any]) -> dict[str, Any]:
 @bp.arguments(ProductSchema)
 @bp.response(202, s.TakenOut)
 def add_product(product: Product) -> dict[str, Any]:
-    """Take a product in, as if its PIM had sent it: what it needs is made."""
+    """Add a product, as if its PIM had sent it, and make its assets."""
     taken = intake.add_product(services(), product, by=signed_in_user().name)
     return {"sku": product.sku, "outcome": taken.words, "planned": taken.planned}
 
@@ -45,7 +45,7 @@ def add_product(product: Product) -> dict[str, Any]:
 @requires(UserRole.VIEWER)
 @bp.response(200, s.ProductOut)
 def product(sku: str) -> Any:
-    """One product. SKUs that are not safe in an address are found with `GET /products?q=`."""
+    """Return one product. Find a SKU that is not safe in a URL with `GET /products?q=`."""
     return services().products.get(sku) or abort(404, "there is no such product")
 
 
@@ -54,7 +54,7 @@ def product(sku: str) -> Any:
 @idempotent
 @bp.response(202, s.TakenOut)
 def run_product(sku: str) -> dict[str, Any]:
-    """Plan what is missing for a product and retry what failed."""
+    """Make the missing assets of a product and retry its failed runs."""
     count = intake.run_again(services(), sku)
     return {"sku": sku, "outcome": f"{count} under way", "planned": count}
 
@@ -64,7 +64,7 @@ def run_product(sku: str) -> dict[str, Any]:
 @bp.arguments(s.AssetArgs, location="query")
 @bp.response(200, s.AssetOut(many=True))
 def assets(args: dict[str, Any]) -> list[dict[str, Any]]:
-    """A product's assets with their versions, newest first."""
+    """List the assets of a product with their versions, newest first."""
     grouped: dict[str, list[Version]] = {}
     for version in services().assets.of_product(args["sku"]):
         grouped.setdefault(version.asset.id, []).append(version)

@@ -1,4 +1,4 @@
-"""Runs, webhook deliveries and the rules in force in the API."""
+"""Endpoints of the API for runs, webhook deliveries and the rules in force."""
 
 import json
 from typing import Any
@@ -17,7 +17,7 @@ from schemas import api as s
 @bp.arguments(s.RunArgs, location="query")
 @bp.response(200, s.page_of(s.RunOut))
 def runs(args: dict[str, Any]) -> dict[str, Any]:
-    """Runs, newest first."""
+    """List runs, newest first."""
     return page_body(
         services().runs.page(
             state=args["state"], sku=args["sku"], before=args["cursor"], limit=args["limit"]
@@ -30,7 +30,7 @@ def runs(args: dict[str, Any]) -> dict[str, Any]:
 @requires(UserRole.VIEWER)
 @bp.response(200, s.RunOut)
 def run(run_id: str) -> Any:
-    """One run."""
+    """Return one run."""
     return services().runs.get(run_id) or abort(404, "there is no such run")
 
 
@@ -39,10 +39,10 @@ def run(run_id: str) -> Any:
 @idempotent
 @bp.response(202, s.RunOut)
 def retry(run_id: str) -> Any:
-    """Open a failed or cancelled run again, from its last checkpoint."""
+    """Retry a failed or cancelled run from its last checkpoint."""
     found = services().runs.get(run_id) or abort(404, "there is no such run")
     if not intake.retry(services(), found):
-        abort(409, f"the run is {found.state.value}; only failed and cancelled ones are retried")
+        abort(409, f"the run is {found.state.value}; only failed and cancelled runs can be retried")
     return services().runs.get(run_id)
 
 
@@ -51,7 +51,7 @@ def retry(run_id: str) -> Any:
 @bp.arguments(s.DeliveryArgs, location="query")
 @bp.response(200, s.page_of(s.DeliveryOut))
 def deliveries(args: dict[str, Any]) -> dict[str, Any]:
-    """Webhook deliveries, newest first."""
+    """List webhook deliveries, newest first."""
     return page_body(
         services().inbox.page(state=args["state"], before=args["cursor"], limit=args["limit"]), args["limit"]
     )
@@ -61,7 +61,7 @@ def deliveries(args: dict[str, Any]) -> dict[str, Any]:
 @requires(UserRole.VIEWER)
 @bp.response(200, s.DeliveryOut)
 def delivery(delivery_id: str) -> Any:
-    """One delivery."""
+    """Return one delivery."""
     return services().inbox.get(delivery_id) or abort(404, "there is no such delivery")
 
 
@@ -70,7 +70,7 @@ def delivery(delivery_id: str) -> Any:
 @idempotent
 @bp.response(202, s.DeliveryOut)
 def replay(delivery_id: str) -> Any:
-    """Handle a delivery once more."""
+    """Handle a delivery again."""
     intake.replay(services(), delivery_id)
     return services().inbox.get(delivery_id)
 
@@ -79,7 +79,7 @@ def replay(delivery_id: str) -> Any:
 @requires(UserRole.VIEWER)
 @bp.response(200, s.RulesOut)
 def rules() -> dict[str, Any]:
-    """The rules in force, and what is wrong with plugin.json when it was changed to something that is refused."""
+    """Return the rules in force, and the errors of plugin.json when a change to it was refused."""
     current = services().rules.current()
     refused = services().rules.problem
     text = services().rules_archive.get(current.fingerprint) or "{}"

@@ -1,4 +1,4 @@
-"""Versions in the API: their files and reports, decisions, publishing, waivers."""
+"""Endpoints of the API for versions: files and reports, decisions, publishing, waivers."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from schemas import api as s
 @bp.arguments(s.VersionArgs, location="query")
 @bp.response(200, s.page_of(s.VersionOut))
 def versions(args: dict[str, Any]) -> dict[str, Any]:
-    """Versions, newest first."""
+    """List versions, newest first."""
     found = services().assets.page(
         state=args["state"], deliverable=args["deliverable"], before=args["cursor"], limit=args["limit"]
     )
@@ -30,7 +30,7 @@ def versions(args: dict[str, Any]) -> dict[str, Any]:
 @requires(UserRole.VIEWER)
 @bp.response(200, s.VersionOut)
 def version(version_id: str) -> Version:
-    """One version with files, report and provenance."""
+    """Return one version with files, report and provenance."""
     return _version(version_id)
 
 
@@ -40,7 +40,7 @@ def version(version_id: str) -> Version:
 @bp.arguments(s.DecisionIn)
 @bp.response(200, s.VersionOut)
 def decide(data: dict[str, Any], version_id: str) -> Any:
-    """Approve or reject a version in review. 409 when somebody else decided first."""
+    """Approve or reject a version in review. 409: somebody else decided first."""
     decision = Decision(
         verdict=Verdict(data["verdict"]),
         by=signed_in_user().name,
@@ -56,7 +56,7 @@ def decide(data: dict[str, Any], version_id: str) -> Any:
 @idempotent
 @bp.response(202, s.VersionOut)
 def rollback(version_id: str) -> Any:
-    """Make an earlier approved version the live one again, in every channel. 409 when nobody approved it, or it is live."""
+    """Publish an earlier approved version again in every channel. 409: nobody approved it, or it is live."""
     publish.rollback(services(), _version(version_id), by=signed_in_user().name)
     return _version(version_id)
 
@@ -67,7 +67,7 @@ def rollback(version_id: str) -> Any:
 @bp.arguments(s.WithdrawIn)
 @bp.response(202, s.VersionOut)
 def withdraw(data: dict[str, Any], version_id: str) -> Any:
-    """Take a live version off every channel. 409 when it is not live."""
+    """Remove a live version from every channel. 409: it is not live."""
     publish.withdraw(services(), _version(version_id), by=signed_in_user().name, reason=data["reason"])
     return _version(version_id)
 
@@ -78,10 +78,10 @@ def withdraw(data: dict[str, Any], version_id: str) -> Any:
 @bp.arguments(s.RegenerateIn)
 @bp.response(202, s.TakenOut)
 def regenerate(data: dict[str, Any], version_id: str) -> dict[str, Any]:
-    """Make the next version, with a word to whoever makes it; an admin may say who that is."""
+    """Make the next version, with a note for the generator. An admin may choose the generator."""
     found, user = _version(version_id), signed_in_user()
     if data["generator"] and not user.role.includes(UserRole.ADMIN):
-        abort(403, "only admins choose who makes it")
+        abort(403, "only admins may choose the generator")
     run = review.regenerate(services(), found, note=data["note"], by=user.name, generator=data["generator"])
     return {
         "sku": found.asset.sku,
@@ -96,7 +96,7 @@ def regenerate(data: dict[str, Any], version_id: str) -> dict[str, Any]:
 @bp.arguments(s.WaiverIn)
 @bp.response(200, s.VersionOut)
 def waive(data: dict[str, Any], version_id: str) -> Any:
-    """Accept an error of a blocked version, with a reason; recorded."""
+    """Accept an error of a blocked version. The reason is recorded."""
     review.waive(
         services(),
         _version(version_id),
@@ -106,4 +106,5 @@ def waive(data: dict[str, Any], version_id: str) -> Any:
 
 
 def _version(version_id: str) -> Version:
+    """Return a version, or abort with 404."""
     return services().assets.get(version_id) or abort(404, "there is no such version")
