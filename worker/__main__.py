@@ -27,7 +27,11 @@ from dam_connector.usecases.reconciliation import reconcile_when_due
 from dam_connector.usecases.tidying import tidy
 from dam_connector.wiring import Services, build_services
 from worker.check_process import CHECK_PROCESS, CheckerExited
-from worker.tools import build, check, render, rendition
+from worker.tools.build_command import build
+from worker.tools.check_command import check
+from worker.tools.cutout_command import cutout
+from worker.tools.render_command import render
+from worker.tools.rendition_command import rendition
 
 log = structlog.get_logger()
 SWEEP_S = 2.0
@@ -163,7 +167,7 @@ def _broker(services: Services, owner: str, stop: threading.Event) -> None:
     broker.close()
 
 
-for tool in (build, check, rendition, render):
+for tool in (build, check, cutout, rendition, render):
     main.add_command(tool)
 
 

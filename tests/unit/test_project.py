@@ -1,4 +1,4 @@
-"""The house itself: lists that must stay whole, documents that must say what the code does, the wheel, the containers."""
+"""The project: lists that must be complete, documents that must agree with the code, the wheel, the containers."""
 
 import importlib
 import json
@@ -14,7 +14,6 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from benchmarks.report_time import large_glb
 from dam_connector import errors
 from dam_connector.adapters import PORTS, adapter_names
 from dam_connector.cli import main as dam_connector_command
@@ -217,90 +216,3 @@ def test_doctor_users_tokens_and_products_by_hand(tmp_path: Path) -> None:
         and "FAIL database" in away.stdout
         and "Traceback" not in away.stderr
     )
-
-
-def test_tools_by_hand(tmp_path: Path) -> None:
-    samples, out = ROOT / "dam_connector/samples", tmp_path / "CH123_Chair_V1_GLB.glb"
-    built = cli(
-        "worker",
-        "build",
-        "--front",
-        str(samples / "vase-hero.jpg"),
-        "--height-m",
-        "0.3",
-        "--width-m",
-        "0.18",
-        "--depth-m",
-        "0.18",
-        "--texture-px",
-        "512",
-        "--out",
-        str(out),
-        "--json",
-        data=tmp_path,
-    )
-    assert built.exit_code == 0 and json.loads(built.stdout)["size_m"] == [0.18, 0.3, 0.18]
-    checked = cli("worker", "check", str(out), "--json", data=tmp_path)
-    assert checked.exit_code == 0 and json.loads(checked.stdout)["blocked"] is False
-    (tmp_path / "bad.glb").write_bytes(b"no glb")
-    assert cli("worker", "check", str(tmp_path / "bad.glb"), data=tmp_path).exit_code == 2
-    assert cli("worker", "check", str(out), "--profile", "nothing", data=tmp_path).exit_code == 2
-    (tmp_path / "chair.glb").write_bytes(out.read_bytes())
-    assert cli("worker", "check", str(tmp_path / "chair.glb"), data=tmp_path).exit_code == 0
-    (tmp_path / "large.glb").write_bytes(large_glb())
-    for name, fits in (("chair.glb", 0), ("large.glb", 1)):
-        assert (
-            cli(
-                "worker", "check", str(tmp_path / name), "--profile", "khronos-banner", data=tmp_path
-            ).exit_code
-            == fits
-        )
-    made = cli(
-        "worker",
-        "rendition",
-        str(samples / "mug-front.jpg"),
-        "--out-dir",
-        str(tmp_path / "r"),
-        "--json",
-        data=tmp_path,
-    )
-    assert set(json.loads(made.stdout)["files"]) == {"jpeg", "webp"}
-    assert (
-        cli(
-            "worker",
-            "rendition",
-            str(samples / "bottle-front.jpg"),
-            "--out-dir",
-            str(tmp_path / "r"),
-            data=tmp_path,
-        ).exit_code
-        == 2
-    )
-    seen = cli(
-        "worker",
-        "render",
-        str(out),
-        "--views",
-        "hero,top",
-        "--size",
-        "64",
-        "--out-dir",
-        str(tmp_path / "v"),
-        "--json",
-        data=tmp_path,
-    )
-    assert all(Path(p).stat().st_size > 500 for p in json.loads(seen.stdout)["files"].values())
-    assert (
-        cli(
-            "worker",
-            "render",
-            str(out),
-            "--views",
-            "sideways",
-            "--out-dir",
-            str(tmp_path / "v"),
-            data=tmp_path,
-        ).exit_code
-        == 2
-    )
-    assert cli("worker", "build", "--out", str(out), data=tmp_path).exit_code == 2

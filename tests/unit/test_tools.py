@@ -1,0 +1,165 @@
+"""The tools of `dam-worker`: their results, their exit codes, and the JSON that docs/tools.md documents."""
+
+import io
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from benchmarks.report_time import large_glb
+from click.testing import CliRunner
+from PIL import Image
+
+from tests.support import ROOT, picture
+from tests.unit.shapes import box
+from tests.unit.test_checks import textured
+from worker.__main__ import main
+from worker.imaging.cutout import cut_out
+from worker.imaging.decode import decode
+from worker.modeling.glb_export import write_glb
+
+SAMPLES = ROOT / "dam_connector/samples"
+ORIENTATION = 0x0112  # EXIF
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command; returns its exit code and its standard output."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("DAM_CONNECTOR_DATA_DIR", str(tmp_path / "data"))
+
+    def invoke(*args: object) -> tuple[int, str]:
+        done = CliRunner().invoke(main, [str(a) for a in args])
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        return done.exit_code, done.stdout
+
+    return invoke
+
+
+@pytest.fixture
+def glb(tmp_path: Path) -> Path:
+    path = tmp_path / "CH123_Chair_V1_GLB.glb"
+    path.write_bytes(write_glb(textured(box(0.4, 0.4, 0.3)), "CH123", {"sku": "CH123"}))
+    return path
+
+
+def photo_file(folder: Path, data: bytes, name: str = "photo.jpg") -> Path:
+    path = folder / name
+    path.write_bytes(data)
+    return path
+
+
+def documented(section: str, part: str = "") -> set[str]:
+    """The keys that docs/tools.md lists for a command, in the part that begins with these words."""
+    text = (ROOT / "docs/tools.md").read_text()
+    text = re.split(r"^### ", text.split(f"\n### {section}\n", 1)[1], flags=re.M)[0]
+    text = text.split(part, 1)[1].split("\nFrom ", 1)[0] if part else text
+    return set(re.findall(r"^\| `(\w+)` \|", text, flags=re.M))
+
+
+def printed(output: str) -> set[str]:
+    """The keys of a printed object; those of colour differences are one key, whatever the format."""
+    return {re.sub(r"^(jpeg|webp|avif|png)_de2000$", "FORMAT_de2000", key) for key in json.loads(output)}
+
+
+def mask(path: Path) -> np.ndarray:
+    with Image.open(path) as found:
+        assert found.mode == "L" and found.format == "PNG"
+        return np.asarray(found)
+
+
+def test_cutout_writes_the_mask_that_renditions_use(run: Run, tmp_path: Path) -> None:
+    photo, out = photo_file(tmp_path, picture()), tmp_path / "masks" / "mask.png"
+    code, text = run("cutout", photo, "--out", out, "--json")
+    result, expected = json.loads(text), cut_out(decode(photo.read_bytes(), max_pixels=10**8))
+    assert code == 0 and printed(text) == documented("cutout")
+    assert np.array_equal(mask(out), expected.alpha)
+    assert result["size_px"] == [400, 400] and result["touches"] == [] and result["issues"] == []
+    assert result["confidence"] == round(expected.confidence, 3) and result["seconds"] >= 0
+
+
+def test_cutouts_mask_has_the_size_of_the_upright_photo(run: Run, tmp_path: Path) -> None:
+    """A photo whose camera was held sideways, and one that is larger than what is worked on."""
+    sideways, out = io.BytesIO(), tmp_path / "mask.png"
+    with Image.open(io.BytesIO(picture(size=(600, 400)))) as image:
+        exif = image.getexif()
+        exif[ORIENTATION] = 6
+        image.save(sideways, "JPEG", exif=exif)
+    for data, size in ((sideways.getvalue(), (400, 600)), (picture(size=(5000, 2500)), (5000, 2500))):
+        code, text = run("cutout", photo_file(tmp_path, data), "--out", out, "--json")
+        assert code == 0 and json.loads(text)["size_px"] == list(size) and mask(out).shape == size[::-1]
+    middle, corner = mask(out)[1250, 2500], mask(out)[10, 10]
+    assert middle == 255 and corner == 0
+
+
+def test_cutout_exits_with_1_in_doubt_and_with_2_without_a_product(run: Run, tmp_path: Path) -> None:
+    pale = picture(lambda a: cv2.circle(a, (200, 200), 120, (243, 243, 243), -1), ground=252)
+    code, text = run("cutout", photo_file(tmp_path, pale), "--out", tmp_path / "pale.png", "--json")
+    issues = json.loads(text)["issues"]
+    assert code == 1 and mask(tmp_path / "pale.png").any()
+    assert "cutout.uncertain" in {i["code"] for i in issues} and set(issues[0]) == documented("Issue")
+    for data, reason in ((picture(lambda a: None), "cutout.empty"), (b"no picture", "source.not_an_image")):
+        out = tmp_path / "none.png"
+        code, text = run("cutout", photo_file(tmp_path, data), "--out", out, "--json")
+        assert code == 2 and json.loads(text)["error"]["code"] == reason and not out.exists()
+        assert printed(text) == documented("Refusal")
+
+
+def test_cutout_names_the_sides_that_the_product_touches(run: Run, tmp_path: Path) -> None:
+    cut = picture(lambda a: cv2.rectangle(a, (100, 100), (300, 420), (150, 40, 40), -1))
+    _, text = run("cutout", photo_file(tmp_path, cut), "--out", tmp_path / "mask.png", "--json")
+    assert json.loads(text)["touches"] == ["bottom"]
+
+
+def test_build_and_check_a_model(run: Run, tmp_path: Path) -> None:
+    out, size = tmp_path / "CH123_Chair_V1_GLB.glb", ("--height-m", 0.3, "--width-m", 0.18, "--depth-m", 0.18)
+    photo = SAMPLES / "vase-hero.jpg"
+    code, text = run("build", "--front", photo, *size, "--texture-px", 512, "--out", out, "--json")
+    assert code == 0 and json.loads(text)["size_m"] == [0.18, 0.3, 0.18]
+    assert printed(text) == documented("build")
+    code, text = run("check", out, "--json")
+    assert code == 0 and json.loads(text)["blocked"] is False
+    assert printed(text) == documented("check")
+    assert run("build", "--out", out)[0] == 2
+
+
+def test_check_exits_by_its_report(run: Run, tmp_path: Path, glb: Path) -> None:
+    (tmp_path / "bad.glb").write_bytes(b"no glb")
+    (tmp_path / "large.glb").write_bytes(large_glb())
+    (tmp_path / "chair.glb").write_bytes(glb.read_bytes())
+    assert run("check", tmp_path / "bad.glb")[0] == 2
+    assert run("check", glb, "--profile", "nothing")[0] == 2
+    assert run("check", tmp_path / "chair.glb")[0] == 0
+    for name, code in (("chair.glb", 0), ("large.glb", 1)):
+        assert run("check", tmp_path / name, "--profile", "khronos-banner")[0] == code
+
+
+def test_rendition_from_a_photo_and_from_a_model(
+    run: Run, tmp_path: Path, glb: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, text = run("rendition", SAMPLES / "mug-front.jpg", "--out-dir", tmp_path / "r", "--json")
+    assert code == 0 and set(json.loads(text)["files"]) == {"jpeg", "webp"}
+    assert printed(text) == documented("rendition", "From a photo:")
+    assert run("rendition", SAMPLES / "bottle-front.jpg", "--out-dir", tmp_path / "r")[0] == 2
+    assert run("rendition", glb, "--deliverable", "none", "--out-dir", tmp_path / "r")[0] == 2
+    rules: dict[str, Any] = json.loads((ROOT / "plugin.json").read_text())
+    spin = {"name": "spin", "kind": "rendition", "made_from": "model", "motion": "spin", "frames": 8}
+    rules["deliverables"].append({**spin, "size_px": 96, "formats": ["webp"]})
+    (tmp_path / "plugin.json").write_text(json.dumps(rules))
+    monkeypatch.setenv("DAM_CONNECTOR_PLUGIN_JSON", str(tmp_path / "plugin.json"))
+    code, text = run("rendition", glb, "--deliverable", "spin", "--out-dir", tmp_path / "r", "--json")
+    assert code == 0 and set(json.loads(text)["files"]) == {f"webp_0{n}" for n in range(1, 9)}
+    assert printed(text) == documented("rendition", "From a model:")
+
+
+def test_render_named_views(run: Run, tmp_path: Path, glb: Path) -> None:
+    options = ("--size", 64, "--out-dir", tmp_path / "v")
+    code, text = run("render", glb, "--views", "hero,top", *options, "--json")
+    assert code == 0 and printed(text) == documented("render")
+    assert all(Path(p).stat().st_size > 500 for p in json.loads(text)["files"].values())
+    assert run("render", glb, "--views", "sideways", *options)[0] == 2

@@ -1,0 +1,62 @@
+"""Output and refusals that all tools share: text for people, JSON with --json, exit codes."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from dam_connector.domain.issue import Issue
+from dam_connector.domain.rules import Rules
+from dam_connector.errors import ConfigError, InputError
+from dam_connector.rules_file import rules_text
+from dam_connector.settings import Settings
+from schemas.plugin import load_rules
+
+EXIT_ISSUES = 1  # the input was used, and the result has a fault
+EXIT_UNUSABLE = 2  # the input cannot be used at all
+MAX_PIXELS = 200_000_000  # of a photo: by hand, photos may be larger than those that a PIM sends
+INPUT_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+OUTPUT_FILE = click.Path(dir_okay=False, path_type=Path)
+OUTPUT_DIR = click.Path(file_okay=False, path_type=Path)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON (docs/tools.md).")
+
+
+def print_result(as_json: bool, result: dict[str, Any], lines: Iterable[str]) -> None:
+    """Print a command's result: as one JSON object, or as lines of text."""
+    click.echo(json.dumps(result) if as_json else "\n".join(lines))
+
+
+def issue_lines(issues: Iterable[Issue]) -> list[str]:
+    """Return a line of text for each issue."""
+    return [f"  {i.severity.value}: {i.code}: {i.message}" for i in issues]
+
+
+def stop(as_json: bool, code: str, message: str, remedy: str = "") -> NoReturn:
+    """Print why the input cannot be used, and exit with EXIT_UNUSABLE."""
+    if as_json:
+        click.echo(json.dumps({"error": {"code": code, "message": message, "remedy": remedy}}))
+    else:
+        click.echo(f"{code}: {message}" + (f"\n  {remedy}" if remedy else ""), err=True)
+    sys.exit(EXIT_UNUSABLE)
+
+
+@contextmanager
+def stop_on_input_error(as_json: bool) -> Iterator[None]:
+    """Stop the command when the block raises InputError."""
+    try:
+        yield
+    except InputError as error:
+        found = error.to_issue()
+        stop(as_json, found.code, found.message, found.remedy)
+
+
+def load_rules_or_stop(as_json: bool) -> Rules:
+    """Return the rules of plugin.json. Stop the command when they are not valid."""
+    try:
+        return load_rules(rules_text(Settings.from_env().plugin_json))
+    except ConfigError as error:
+        stop(as_json, "config", "; ".join(error.problems), "Run dam-connector check-config.")
