@@ -45,7 +45,7 @@ from dam_connector.web import (
 from dam_connector.web.rate_limit import WINDOW_S, RateLimiter
 from dam_connector.web.request_context import PAGE_BLUEPRINTS, csrf, error_response
 from dam_connector.wiring import Services, build_services
-from schemas.common import problem_lines as as_lines
+from schemas.common import problem_lines
 
 log = structlog.get_logger()
 MAX_BODY_BYTES = 8_388_608

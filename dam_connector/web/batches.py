@@ -240,11 +240,11 @@ def events(batch_id: str) -> ResponseReturnValue:
     if not free_streams.acquire(blocking=False):
         return Response(status=204)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    answer = Response(
+    response = Response(
         stream_with_context(_event_stream(found)), mimetype="text/event-stream", headers=headers
     )
-    answer.call_on_close(free_streams.release)
-    return answer
+    response.call_on_close(free_streams.release)
+    return response
 
 
 def _event_stream(found: Batch) -> Iterator[str]:
