@@ -13,7 +13,7 @@ import trimesh
 from PIL import Image
 
 from samples.product_meshes import PRODUCTS, Part
-from worker.imaging.composition import to_linear, to_srgb
+from worker.imaging.linear_light import to_linear, to_srgb
 from worker.modeling.camera import Camera
 from worker.modeling.render import ColourShader, Renderer, RenderOptions
 from worker.modeling.textured_mesh import TexturedMesh

@@ -15,7 +15,7 @@ from worker.imaging.bilinear_sampling import sample_bilinear
 from worker.imaging.composition import Studio, compose_studio
 from worker.imaging.cutout import MIN_CONFIDENCE, cut_out, extend_colours
 from worker.imaging.decode import Photo, decode
-from worker.imaging.encode import LEAST_QUALITY, METADATA_RESERVE_BYTES, encode, encode_within
+from worker.imaging.encode import MIN_QUALITY, METADATA_RESERVE_BYTES, encode, encode_within
 from worker.imaging.metadata import ALGORITHMICALLY_ENHANCED, PROPERTIES, read_metadata, write_metadata
 
 LIMIT = 64_000_000
@@ -278,7 +278,7 @@ def test_encoding_is_deterministic_and_labels_can_be_read_back(format: str) -> N
 @pytest.mark.parametrize("format", ["jpeg", "webp", "avif"])
 def test_a_byte_budget_is_met_by_searching_quality(format: str) -> None:
     rgb = cv2.GaussianBlur(np.random.default_rng(2).integers(0, 255, (300, 300, 3), np.uint8), (0, 0), 1.2)
-    free, least = len(encode(rgb, None, format)), len(encode(rgb, None, format, quality=LEAST_QUALITY))
+    free, least = len(encode(rgb, None, format)), len(encode(rgb, None, format, quality=MIN_QUALITY))
     budget = (free + least) // 2 + METADATA_RESERVE_BYTES
     made = encode_within(rgb, None, format, budget)
     assert least <= len(made) <= budget - METADATA_RESERVE_BYTES and len(made) > 0.8 * (budget - METADATA_RESERVE_BYTES)

@@ -196,7 +196,7 @@ def test_signing_wants_both_halves_and_says_which_is_wrong(signing: Settings, tm
     for changes, words in (
         ({"c2pa_key": ""}, "DAM_CONNECTOR_C2PA_KEY is not set"),
         ({"c2pa_key": str(tmp_path / "none.pem")}, "DAM_CONNECTOR_C2PA_KEY: .* cannot be read"),
-        ({"c2pa_algorithm": "rot13"}, "DAM_CONNECTOR_C2PA_ALGORITHM: 'rot13' is none of"),
+        ({"c2pa_algorithm": "rot13"}, "DAM_CONNECTOR_C2PA_ALGORITHM: 'rot13' is not supported"),
     ):
         with pytest.raises(ConfigError, match=words):
             load_credential(Settings.from_env({}, data_dir=tmp_path, **{**good, **changes}))

@@ -1,4 +1,4 @@
-"""Background estimation of a product photo: a colour for every pixel, behind the product too, and its noise."""
+"""Estimation of a photo's background: its colour at every pixel, behind the product too, and its noise."""
 
 from dataclasses import dataclass
 
@@ -53,9 +53,7 @@ def content_region(rgb: NDArray[np.uint8], margin: int) -> tuple[slice, slice]:
     """
     everywhere = slice(0, rgb.shape[0]), slice(0, rgb.shape[1])
     rim = _border_width(rgb.shape)
-    border = np.vstack(
-        [side.reshape(-1, 3) for side in (rgb[:rim], rgb[-rim:], rgb[:, :rim], rgb[:, -rim:])]
-    )
+    border = np.vstack([side.reshape(-1, 3) for side in (rgb[:rim], rgb[-rim:], rgb[:, :rim], rgb[:, -rim:])])
     colour = np.median(border[:: 1 + len(border) // MAX_STATISTICS_SAMPLES], axis=0)
     alike = cv2.inRange(border[None], colour - PLAIN_TOLERANCE_LEVELS, colour + PLAIN_TOLERANCE_LEVELS)
     if alike.mean() < 255 * PLAIN_PERCENTILE / 100:

@@ -1,4 +1,4 @@
-"""Studio composition: a product on a plain background, framed, with a contact shadow made from its outline."""
+"""Studio composition: a product framed on a plain background, with a contact shadow made from its outline."""
 
 from dataclasses import dataclass
 from functools import reduce
@@ -82,7 +82,7 @@ def compose_studio(cutout: Cutout, studio: Studio) -> Picture:
 
 
 def nonzero_region(*planes: F32 | None) -> tuple[slice, slice]:
-    """Return the rows and columns outside of which all planes, (h, w), are 0; a plane that is None counts as 0."""
+    """Return the rows and columns outside of which all planes, (h, w), are 0; None counts as 0."""
     most = reduce(cv2.max, (p for p in planes if p is not None))
     left, top, width, height = cv2.boundingRect((most > 0).astype(np.uint8))
     return slice(top, top + height), slice(left, left + width)

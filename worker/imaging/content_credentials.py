@@ -1,6 +1,7 @@
-"""Content credentials (C2PA): a signed manifest inside a picture that says how it was made and from what.
+"""Content credentials (C2PA): a signed manifest inside a picture that records how and from what it was made.
 
-Signing is on when a certificate is configured. GLB and USDZ are no formats of C2PA; they carry plain labels.
+Pictures are signed when a certificate is configured. C2PA does not support GLB and USDZ; they carry plain
+metadata.
 """
 
 import io
@@ -12,35 +13,37 @@ from dam_connector import __version__
 from dam_connector.errors import ConfigError
 from dam_connector.settings import Settings
 
-MANIFEST_RESERVE_BYTES = 16_384  # bytes: a manifest with a chain of certificates takes 3 to 12 kB
+MANIFEST_RESERVE_BYTES = 16_384  # a manifest with a certificate chain takes 3 to 12 kB
 SIGNABLE_MIME_TYPES = ("image/jpeg", "image/webp", "image/avif", "image/png")
 ALGORITHMS = ("es256", "es384", "es512", "ps256", "ps384", "ps512", "ed25519")
-_BARE = {
-    "builder": {"thumbnail": {"enabled": False}},
+_BUILDER_SETTINGS = {
+    "builder": {"thumbnail": {"enabled": False}},  # a thumbnail would outweigh a small picture
     "verify": {"verify_after_sign": True},
-}  # a thumbnail would outweigh a small picture
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningCredential:
-    """Who signs. certificate: a PEM chain, the signer's first; key: PEM; timestamp_url of an RFC 3161 authority, or empty."""
+    """The certificate and key that sign pictures."""
 
-    certificate: bytes
-    key: bytes = field(repr=False)
-    algorithm: str = "es256"
-    timestamp_url: str = ""
+    certificate: bytes  # PEM chain, the signer's certificate first
+    key: bytes = field(repr=False)  # PEM
+    algorithm: str = "es256"  # one of ALGORITHMS
+    timestamp_url: str = ""  # of an RFC 3161 timestamp authority, or empty
 
 
 def load_credential(settings: Settings) -> SigningCredential | None:
-    """The credential that the settings name, or None.
+    """Load the credential that the settings name; return None if they name none.
 
-    Raises: ConfigError when only half of it is there or a file cannot be read.
+    Raises:
+        ConfigError: Only the certificate or only the key is set, or a file cannot be read.
     """
     if not settings.c2pa_certificate and not settings.c2pa_key:
         return None
     if settings.c2pa_algorithm not in ALGORITHMS:
         raise ConfigError(
-            f"DAM_CONNECTOR_C2PA_ALGORITHM: {settings.c2pa_algorithm!r} is none of {', '.join(ALGORITHMS)}"
+            f"DAM_CONNECTOR_C2PA_ALGORITHM: {settings.c2pa_algorithm!r} is not supported; "
+            f"use one of {', '.join(ALGORITHMS)}"
         )
     contents = {}
     for name, path in (
@@ -48,9 +51,7 @@ def load_credential(settings: Settings) -> SigningCredential | None:
         ("DAM_CONNECTOR_C2PA_KEY", settings.c2pa_key),
     ):
         if not path:
-            raise ConfigError(
-                f"{name} is not set, its other half is: signing needs a certificate and its key"
-            )
+            raise ConfigError(f"{name} is not set: signing needs both a certificate and its key")
         try:
             with open(path, "rb") as file:
                 contents[name] = file.read()
@@ -74,15 +75,25 @@ def sign_picture(
     source_type: str,
     ingredients: Mapping[str, tuple[str, bytes]],
 ) -> bytes:
-    """The picture with a signed manifest. ingredients: MIME type and bytes of what it was made from, by name.
+    """Return a picture with a signed manifest.
 
-    Raises: ConfigError when the credential cannot sign, or the package that signs is not installed.
+    Args:
+        data: The picture file.
+        mime: Its MIME type, one of SIGNABLE_MIME_TYPES.
+        credential: Who signs.
+        title: The file's name.
+        source_type: IPTC digital source type, a URL.
+        ingredients: MIME type and bytes of each picture that it was made from, by name.
+
+    Raises:
+        ConfigError: The credential cannot sign, or the package `c2pa-python` is not installed.
     """
     try:
         import c2pa
     except ImportError as error:
         raise ConfigError(
-            "a C2PA certificate is configured and nothing to sign with: pip install 'dam-connector[c2pa]'"
+            "a C2PA certificate is configured, but the package that signs is not installed: "
+            "pip install 'dam-connector[c2pa]'"
         ) from error
     actions: list[dict[str, object]] = [{"action": "c2pa.created", "digitalSourceType": source_type}]
     if ingredients:
@@ -92,7 +103,7 @@ def sign_picture(
         "claim_generator_info": [{"name": "dam-connector", "version": __version__}],
         "assertions": [{"label": "c2pa.actions", "data": {"actions": actions}}],
     }
-    who = c2pa.C2paSignerInfo(
+    signer_info = c2pa.C2paSignerInfo(
         alg=credential.algorithm,
         sign_cert=credential.certificate,
         private_key=credential.key,
@@ -101,8 +112,8 @@ def sign_picture(
     out = io.BytesIO()
     try:
         with (
-            c2pa.Context.from_dict(_BARE) as context,
-            c2pa.Signer.from_info(who) as signer,
+            c2pa.Context.from_dict(_BUILDER_SETTINGS) as context,
+            c2pa.Signer.from_info(signer_info) as signer,
             c2pa.Builder(manifest, context) as builder,
         ):
             for name, (kind, content) in ingredients.items():
@@ -116,17 +127,17 @@ def sign_picture(
 
 
 def read_manifest(data: bytes, mime: str) -> dict[str, object]:
-    """The active manifest of a signed picture whose signature holds; empty where there is none or it does not hold."""
+    """Return the active manifest of a picture; empty if there is none or its signature is not valid."""
     import c2pa
 
     try:
         with c2pa.Reader(mime, io.BytesIO(data)) as reader:
-            found = json.loads(reader.json())
+            store = json.loads(reader.json())
     except c2pa.C2paError:
         return {}
     manifest: dict[str, object] = (
-        found["manifests"].get(found.get("active_manifest"), {})
-        if found.get("validation_state") in ("Valid", "Trusted")
+        store["manifests"].get(store.get("active_manifest"), {})
+        if store.get("validation_state") in ("Valid", "Trusted")
         else {}
     )
     return manifest

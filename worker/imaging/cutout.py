@@ -1,9 +1,9 @@
-"""Cut-out: the product apart from its background, with a soft edge and its own colours in it.
+"""Cut-out: the product without its background, with a soft alpha edge and its own colours in that edge.
 
-segment.py says which pixels are the product; here the edge gets its softness at full size. Tried, mean mask IoU on 12
-photos: a guided filter alone .900, the edge's alpha from its colour .902 (kept: no halo on dark ground). The fitted
-surface as the background of that mixture left bright crumbs where the product stands in its shadow; what is seen beside
-the edge does not.
+segmentation.py decides which pixels are the product; this module computes the alpha matte at full size. Mean
+mask IoU on 12 photos: .900 by a guided filter alone, .902 by the edge's alpha from its colour (chosen: no
+halo on dark backgrounds). Tried and lost: the fitted surface as the background colour of the edge. It left
+bright specks where the product touches its own shadow; the colours seen beside the edge do not.
 """
 
 from dataclasses import dataclass, replace
@@ -22,34 +22,33 @@ F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 I64 = NDArray[np.int64]
 
-WORK_PX = 512
-LEAST_PX = 200
-STANDS_OUT, UNLIKE = 15, 127  # levels of a channel
-PLAIN = 25  # levels: what stands out more all around is none of the background
-NEAR = 5  # pixels at working size: how far around the background is looked at
-ROOM = 24  # pixels at working size around the product that are worked on at full size
-STRIP = 32  # rows that are worked on at once
-BAND = 2.0  # pixels at working size, on each side of the mask's outline
-MIN_CONFIDENCE = 0.72
-ROUGH = 8  # pixels: where a crop begins, so that what halves it finds the same pixels together
-EDGE_TOUCH = 0.05  # of the frame's length on one side
+SEGMENTATION_PX = 512  # longer side of the picture that is segmented: the working size
+MIN_SEGMENTATION_PX = 200
+VISIBLE_LEVELS = 15  # of a channel: a smaller difference from the background is no edge
+OVERSHOOT_LEVELS = 127  # of a channel: a rim that differs so much from the product inside it is background
+CLEAR_LEVELS = 25  # of a channel: a pixel whose neighbours all differ more is no background
+BACKGROUND_RADIUS_PX = 5  # at working size: how far around a pixel the background's colour is averaged
+MARGIN_PX = 24  # at working size: the margin around the product that is processed at full size
+STRIP_ROWS = 32  # rows that the guided filter processes at once
+BAND_PX = 2.0  # at working size: the width of the unknown band on each side of the mask's outline
+MIN_CONFIDENCE = 0.72  # less is reported as an uncertain cut-out
+CROP_ALIGNMENT_PX = 8  # crops begin at multiples of this, so that reducing them averages the same pixels
+TOUCH_SHARE = 0.05  # of a side of the frame: the product touches the side if it covers more
+MIN_PRODUCT_SHARE, MAX_PRODUCT_SHARE = 0.003, 0.995  # of the picture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cutout:
-    """The product apart from its background.
+    """A product separated from its background."""
 
-    rgb: (h, w, 3) uint8, the product's own colours, background colour taken out of the edge. alpha: (h, w) uint8.
-    confidence: 0 to 1. busy: the share of the photo's rim that is not as a plain background should be. touches: the frame's
-    sides that the product touches. frame: left, top, right, bottom of what is framed in place of the product's own box.
-    """
-
-    rgb: U8
-    alpha: U8
-    confidence: float
-    busy_share: float = 0.0
-    touched_sides: tuple[str, ...] = ()
-    frame: tuple[int, int, int, int] | None = None
+    rgb: U8  # (h, w, 3); the product's own colours, without the background's share in the edge
+    alpha: U8  # (h, w)
+    confidence: float  # 0 to 1
+    busy_share: float = 0.0  # of the photo's border that is unlike a plain background
+    touched_sides: tuple[str, ...] = ()  # of the frame that the product touches
+    frame: tuple[int, int, int, int] | None = (
+        None  # left, top, right, bottom to use instead of the product's box
+    )
 
     @property
     def box(self) -> tuple[int, int, int, int]:
@@ -60,67 +59,78 @@ class Cutout:
         return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
     def crop_to_product(self) -> "Cutout":
-        """The product with little around it. Of a cut-out without a frame of its own."""
+        """Return the cut-out with a small margin around the product. It must have no `frame`."""
         left, top, right, bottom = self.box
-        part = (
-            slice(max(0, top // ROUGH - 1) * ROUGH, bottom + ROUGH),
-            slice(max(0, left // ROUGH - 1) * ROUGH, right + ROUGH),
+        region = (
+            slice(max(0, top // CROP_ALIGNMENT_PX - 1) * CROP_ALIGNMENT_PX, bottom + CROP_ALIGNMENT_PX),
+            slice(max(0, left // CROP_ALIGNMENT_PX - 1) * CROP_ALIGNMENT_PX, right + CROP_ALIGNMENT_PX),
         )
         return replace(
-            self, rgb=np.ascontiguousarray(self.rgb[part]), alpha=np.ascontiguousarray(self.alpha[part])
+            self, rgb=np.ascontiguousarray(self.rgb[region]), alpha=np.ascontiguousarray(self.alpha[region])
         )
 
 
 def warm_up_colour_tables() -> None:
-    """Have OpenCV work out its tables of Lab, a fifth of a CPU-second a process: workers do before they fork, so that no job pays for it."""
-    for way in (cv2.COLOR_RGB2Lab, cv2.COLOR_Lab2RGB):
-        cv2.cvtColor(np.zeros((1, 1, 3), np.float32), way)
+    """Make OpenCV compute its Lab tables, which takes a fifth of a CPU-second a process.
+
+    Workers call it before they fork, so that no job pays for it.
+    """
+    for conversion in (cv2.COLOR_RGB2Lab, cv2.COLOR_Lab2RGB):
+        cv2.cvtColor(np.zeros((1, 1, 3), np.float32), conversion)
 
 
 def cut_out(photo: Photo, pointer: str = "") -> Cutout:
-    """The product in a photo.
+    """Cut the product out of a photo, by the photo's own transparency if it has any.
 
-    Raises: InputError cutout.empty when nothing stands out from the background.
+    Args:
+        photo: The photo.
+        pointer: JSON pointer of the photo in the product, for the error.
+
+    Raises:
+        InputError: `cutout.empty`, when the product covers hardly anything, or everything.
     """
     if photo.alpha is not None:
         rgb = np.where(photo.alpha[..., None] > 0, photo.rgb, extend_colours(photo.rgb, photo.alpha > 250))
         return _checked(rgb, photo.alpha, 1.0, 0.0, pointer)
     longer = max(photo.rgb.shape[:2])
-    scale = min(
-        1.0, max(LEAST_PX / longer, min(0.5, WORK_PX / longer))
-    )  # halved at least: a coder's ringing goes
+    # at most half of the photo's size, which removes a codec's ringing
+    scale = min(1.0, max(MIN_SEGMENTATION_PX / longer, min(0.5, SEGMENTATION_PX / longer)))
     alpha, rgb = np.zeros(photo.rgb.shape[:2], np.uint8), photo.rgb.copy()
-    part = content_region(photo.rgb, round(ROOM / scale))
-    alpha[part], rgb[part], confidence, busy = _apart(np.ascontiguousarray(photo.rgb[part]), scale)
-    return _checked(rgb, alpha, confidence, busy, pointer)
+    region = content_region(photo.rgb, round(MARGIN_PX / scale))
+    alpha[region], rgb[region], confidence, busy_share = _separate(
+        np.ascontiguousarray(photo.rgb[region]), scale
+    )
+    return _checked(rgb, alpha, confidence, busy_share, pointer)
 
 
-def _apart(photo: U8, scale: float) -> tuple[U8, U8, float, float]:
-    """Alpha, colours, confidence and how busy the rim is. scale: of the working size."""
+def _separate(photo: U8, scale: float) -> tuple[U8, U8, float, float]:
+    """Return alpha, colours, confidence and the busy share of the border. scale: of the working size."""
     height, width = photo.shape[:2]
     small = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else photo
     lab = cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
-    mask, confidence, ground = segment(lab, 1 / scale)
-    near = _ground_near(small, mask, cv2.cvtColor(ground.surface, cv2.COLOR_Lab2RGB))
-    around = _around(mask, height, width)
+    mask, confidence, fitted = segment(lab, 1 / scale)
+    background = _local_background(small, mask, cv2.cvtColor(fitted.surface, cv2.COLOR_Lab2RGB))
+    region = _processed_region(mask, height, width)
     coarse = cv2.resize(
         cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.7), (width, height), interpolation=cv2.INTER_CUBIC
-    )[around]
-    near = np.ascontiguousarray(cv2.resize(near, (width, height))[around])
+    )[region]
+    background = np.ascontiguousarray(cv2.resize(background, (width, height))[region])
     alpha, rgb = np.zeros((height, width), np.uint8), photo.copy()
-    inner = np.ascontiguousarray(photo[around])
-    alpha[around] = _full_resolution(inner, np.ascontiguousarray(coarse), near, 1 / scale)
-    rgb[around] = _own_colours(inner, alpha[around], near)
-    return alpha, rgb, confidence, _busy(lab, mask, ground)
+    inner = np.ascontiguousarray(photo[region])
+    alpha[region] = _full_size_alpha(inner, np.ascontiguousarray(coarse), background, 1 / scale)
+    rgb[region] = _remove_background_colour(inner, alpha[region], background)
+    return alpha, rgb, confidence, _busy_share(lab, mask, fitted)
 
 
-def _around(mask: U8, height: int, width: int) -> tuple[slice, slice]:
-    """The part of the photo that has the product in it, with room for all that looks at a pixel's neighbours."""
+def _processed_region(mask: U8, height: int, width: int) -> tuple[slice, slice]:
+    """Return the rows and columns of the photo with the product and a margin for neighbourhood operations."""
 
     def span(line: Mask, length: int) -> slice:
         at, step = np.flatnonzero(line), length / len(line)
         return (
-            slice(max(0, int((at[0] - ROOM) * step)), min(length, int((at[-1] + 1 + ROOM) * step) + 1))
+            slice(
+                max(0, int((at[0] - MARGIN_PX) * step)), min(length, int((at[-1] + 1 + MARGIN_PX) * step) + 1)
+            )
             if len(at)
             else slice(0, length)
         )
@@ -128,144 +138,162 @@ def _around(mask: U8, height: int, width: int) -> tuple[slice, slice]:
     return span(np.asarray(mask.any(1)), height), span(np.asarray(mask.any(0)), width)
 
 
-def _checked(rgb: U8, alpha: U8, confidence: float, busy: float, pointer: str) -> Cutout:
+def _checked(rgb: U8, alpha: U8, confidence: float, busy_share: float, pointer: str) -> Cutout:
     share = float((alpha > 127).mean())
-    if share < 0.003 or share > 0.995:
-        what = (
-            "Nothing stands out from the background."
+    if share < MIN_PRODUCT_SHARE or share > MAX_PRODUCT_SHARE:
+        message = (
+            "No product was found in front of the background."
             if share < 0.5
             else "The whole picture looks like product."
         )
         raise InputError(
             "cutout.empty",
-            what,
+            message,
             pointer=pointer,
             measured=f"{share * 100:.1f} % of the picture",
             limit="0.3 to 99.5 %",
         )
-    edges = {"left": alpha[:, 0], "right": alpha[:, -1], "top": alpha[0], "bottom": alpha[-1]}
-    touches = tuple(side for side, line in edges.items() if (line > 127).mean() > EDGE_TOUCH)
-    return Cutout(rgb=rgb, alpha=alpha, confidence=confidence, busy_share=busy, touched_sides=touches)
+    sides = {"left": alpha[:, 0], "right": alpha[:, -1], "top": alpha[0], "bottom": alpha[-1]}
+    touched = tuple(side for side, line in sides.items() if (line > 127).mean() > TOUCH_SHARE)
+    return Cutout(rgb=rgb, alpha=alpha, confidence=confidence, busy_share=busy_share, touched_sides=touched)
 
 
-def _busy(lab: F32, mask: U8, ground: Background) -> float:
-    """How much of the rim, the product apart, is neither the background's surface nor a shadow on it."""
-    rim = border_mask(lab.shape) & (mask == 0)
-    off = cv2.GaussianBlur(lab, (0, 0), 0.8)[rim] - ground.surface[rim]
-    return (
-        float(((np.abs(off[:, 0]) > 6) | (np.hypot(off[:, 1], off[:, 2]) > 6)).mean()) if rim.any() else 1.0
-    )
+def _busy_share(lab: F32, mask: U8, background: Background) -> float:
+    """Return the share of the border, the product excluded, that differs from the background's surface."""
+    border = border_mask(lab.shape) & (mask == 0)
+    difference = cv2.GaussianBlur(lab, (0, 0), 0.8)[border] - background.surface[border]
+    if not border.any():
+        return 1.0
+    return float(((np.abs(difference[:, 0]) > 6) | (np.hypot(difference[:, 1], difference[:, 2]) > 6)).mean())
 
 
-def _ground_near(rgb: U8, mask: U8, surface: F32) -> U8:
-    """The background's colour: beside the product what is seen there, its shadow included, elsewhere the fitted surface."""
-    side = (2 * NEAR + 1, 2 * NEAR + 1)
+def _local_background(rgb: U8, mask: U8, surface: F32) -> U8:
+    """Return the background's colour: the local average, shadows included, or the fitted surface."""
+    side = (2 * BACKGROUND_RADIUS_PX + 1, 2 * BACKGROUND_RADIUS_PX + 1)
     free = (cv2.dilate(mask, disc_kernel(2)) == 0).astype(np.float32)
     share = cv2.blur(free, side)
-    trust, known = np.clip(share / 0.15, 0, 1), 1 / np.maximum(share, 1e-3)
+    trust, normalisation = np.clip(share / 0.15, 0, 1), 1 / np.maximum(share, 1e-3)
     planes = []
-    for colour, ground in zip(
-        cv2.split(rgb), cv2.split(np.clip(surface, 0, 1) * 255), strict=True
-    ):  # numpy is slow along a last axis of three
-        seen = cv2.blur(colour * free, side) * known
-        planes.append(ground + (seen - ground) * trust)
+    # plane by plane: numpy is slow along a last axis of three
+    for colour, fitted in zip(cv2.split(rgb), cv2.split(np.clip(surface, 0, 1) * 255), strict=True):
+        average = cv2.blur(colour * free, side) * normalisation
+        planes.append(fitted + (average - fitted) * trust)
     return np.asarray(cv2.convertScaleAbs(cv2.merge(planes)), np.uint8)
 
 
-def _full_resolution(rgb: U8, coarse: F32, background: U8, factor: float) -> U8:
-    """The soft edge at full size. coarse: the mask at full size, without an edge of its own. factor: full size over working size.
+def _full_size_alpha(rgb: U8, coarse: F32, background: U8, factor: float) -> U8:
+    """Compute the alpha matte at full size.
 
-    In a band along the outline a pixel's alpha is its place on the way from the background's colour to the colour of the
-    product near by; where these two are alike, the mask led along the photo's own edges by a guided filter decides.
+    In a band along the outline, the alpha of a pixel is its position between the background's colour and the
+    colour of the nearest product core. Where these two are alike, a guided filter fits the mask to the
+    photo's own edges instead.
+
+    Args:
+        rgb: The photo, (h, w, 3).
+        coarse: The mask at full size, (h, w), without an edge of its own.
+        background: The background's colour, (h, w, 3).
+        factor: Full size over working size.
     """
-    reach = max(1, round(BAND * factor))
-    deep = reach + 2  # a photo's coding smears two pixels of an edge, whatever its size
+    reach = max(1, round(BAND_PX * factor))
+    core_depth = reach + 2  # photo compression smears two pixels of an edge, whatever the size
     solid = coarse > 0.5
-    inside = cv2.distanceTransform(solid.astype(np.uint8), cv2.DIST_L2, 5)
-    stands_out = reduce(cv2.max, cv2.split(cv2.absdiff(rgb, background)))
-    overshot = _overshot(rgb, inside, deep, background, stands_out)
-    core = (inside > deep) & ~overshot
+    depth = cv2.distanceTransform(solid.astype(np.uint8), cv2.DIST_L2, 5)
+    difference = reduce(cv2.max, cv2.split(cv2.absdiff(rgb, background)))
+    overshoot = _overshoot(rgb, depth, core_depth, background, difference)
+    core = (depth > core_depth) & ~overshoot
     band = (cv2.dilate(solid.astype(np.uint8), disc_kernel(max(1, reach // 2))) > 0) & ~core
-    narrow = solid & ~within_distance(inside > 2 * deep, 2 * deep)
-    clear = narrow & (
-        cv2.erode(stands_out, disc_kernel(1)) > PLAIN
-    )  # a leg's light foot is no overshot rim of the dark leg
-    thin = (
-        solid & ~within_distance(core, deep + 1) & (~overshot | clear)
-    )  # parts without a core have no colour to go by
-    unsure = band & _large(thin, 10 * reach * reach)
+    narrow = solid & ~within_distance(depth > 2 * core_depth, 2 * core_depth)
+    # the light foot of a dark leg is not an overshoot of the mask around that leg
+    clear = narrow & (cv2.erode(difference, disc_kernel(1)) > CLEAR_LEVELS)
+    # parts without a core have no product colour to compare with
+    thin = solid & ~within_distance(core, core_depth + 1) & (~overshoot | clear)
+    unsure = band & _large_components(thin, 10 * reach * reach)
     at = np.flatnonzero(band & ~unsure)
-    ground = _shares(_taken(background, at))
-    way = _shares(nearest_colours(rgb, core, at)) - ground
-    length = np.einsum("nc,nc->n", way, way)
-    place = np.einsum("nc,nc->n", _shares(_taken(rgb, at)) - ground, way) / np.maximum(length, 1e-4)
+    background_colours = _to_unit(_take(background, at))
+    axis = _to_unit(nearest_colours(rgb, core, at)) - background_colours
+    length = np.einsum("nc,nc->n", axis, axis)
+    position = np.einsum("nc,nc->n", _to_unit(_take(rgb, at)) - background_colours, axis) / np.maximum(
+        length, 1e-4
+    )
     trust = np.clip((np.sqrt(length) - 0.06) / 0.12, 0, 1)
     unsure.ravel()[at[trust < 1]] = True
-    guided = _guided(rgb, coarse, stands_out, unsure, max(2, round(2.5 * factor)))
+    guided = _guided_alpha(rgb, coarse, difference, unsure, max(2, round(2.5 * factor)))
     alpha = np.where(band, guided, core).astype(np.float32)
-    alpha.ravel()[at] = trust * np.clip((place - 0.06) / 0.88, 0, 1) + (1 - trust) * guided.ravel()[at]
+    alpha.ravel()[at] = trust * np.clip((position - 0.06) / 0.88, 0, 1) + (1 - trust) * guided.ravel()[at]
     return np.asarray(alpha * 255 + 0.5, np.uint8)
 
 
-def _overshot(rgb: U8, inside: F32, deep: int, background: U8, stands_out: U8) -> Mask:
-    """Where the mask goes beyond the product's edge: ground at the outline of what is, farther in, quite unlike it.
+def _overshoot(rgb: U8, depth: F32, core_depth: int, background: U8, difference: U8) -> Mask:
+    """Return where the mask extends beyond the product's edge.
 
-    Beside a strong edge the mask is a few pixels wide; a rim of another colour has an edge of its own at the outline.
-    inside: pixels to the mask's outline, 0 outside.
+    Beside a strong edge the mask is a few pixels too wide. The outermost pixels are then like the background
+    and quite unlike the product further in; a product's own rim of another colour has an edge at the outline.
+
+    Args:
+        rgb: The photo, (h, w, 3).
+        depth: Distance to the mask's outline in pixels, (h, w), 0 outside the mask.
+        core_depth: The depth from which on pixels are product alone.
+        background: The background's colour, (h, w, 3).
+        difference: The largest difference of a channel from the background, (h, w).
     """
-    inner = inside > 2 * deep
-    weak = (inside > 0) & (inside <= deep // 2) & (stands_out < STANDS_OUT)
+    inner = depth > 2 * core_depth
+    weak = (depth > 0) & (depth <= core_depth // 2) & (difference < VISIBLE_LEVELS)
     at = np.flatnonzero(weak)
     if not len(at):
         return weak
-    off = cv2.absdiff(nearest_colours(rgb, inner, at, step=2), _taken(background, at))
-    weak.ravel()[at] = off.max(1) > UNLIKE
-    return within_distance(weak, 2 * deep) & ~inner
+    contrast = cv2.absdiff(nearest_colours(rgb, inner, at, step=2), _take(background, at))
+    weak.ravel()[at] = contrast.max(1) > OVERSHOOT_LEVELS
+    return within_distance(weak, 2 * core_depth) & ~inner
 
 
-def _taken(picture: U8, at: I64) -> U8:
-    """The colours, (n, 3), at places counted row by row: many times as fast as a mask in brackets."""
+def _take(picture: U8, at: I64) -> U8:
+    """Return the colours, (n, 3), at flat indices: many times as fast as a boolean index."""
     return np.asarray(picture.reshape(-1, 3).take(at, axis=0), np.uint8)
 
 
-def _shares(colours: U8) -> F32:
-    """Of the channels' range."""
+def _to_unit(colours: U8) -> F32:
+    """Return bytes as 0 to 1."""
     return colours.astype(np.float32) / np.float32(255)
 
 
-def _large(parts: NDArray[np.bool_], least: float) -> NDArray[np.bool_]:
-    """Those connected parts that have at least so many pixels."""
-    if np.count_nonzero(parts) < least:
-        return np.zeros_like(parts)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(parts.astype(np.uint8), connectivity=8)
-    keep = stats[:, cv2.CC_STAT_AREA] >= least
-    keep[0] = False
-    return np.asarray(keep[labels], bool)
+def _large_components(mask: NDArray[np.bool_], min_pixels: float) -> NDArray[np.bool_]:
+    """Return the connected components that have at least this number of pixels."""
+    if np.count_nonzero(mask) < min_pixels:
+        return np.zeros_like(mask)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    is_large = stats[:, cv2.CC_STAT_AREA] >= min_pixels
+    is_large[0] = False
+    return np.asarray(is_large[labels], bool)
 
 
-def _guided(rgb: U8, coarse: F32, stands_out: U8, wanted: Mask, radius: int) -> F32:
-    """The mask led along the photo's own edges, where that is wanted; 0 elsewhere."""
+def _guided_alpha(rgb: U8, coarse: F32, difference: U8, needed: Mask, radius: int) -> F32:
+    """Return the mask fitted to the photo's edges by a guided filter, where it is needed; 0 elsewhere."""
     out = np.zeros(coarse.shape, np.float32)
-    room = 2 * radius
-    for top in range(0, len(out), STRIP):
-        rows = slice(top, top + STRIP)
-        columns = np.flatnonzero(wanted[rows].any(0))
+    margin = 2 * radius
+    for top in range(0, len(out), STRIP_ROWS):
+        rows = slice(top, top + STRIP_ROWS)
+        columns = np.flatnonzero(needed[rows].any(0))
         if not len(columns):
             continue
         left, right = columns[0], columns[-1] + 1
-        window = slice(max(0, top - room), top + STRIP + room), slice(max(0, left - room), right + room)
+        window = (
+            slice(max(0, top - margin), top + STRIP_ROWS + margin),
+            slice(max(0, left - margin), right + margin),
+        )
         guide = cv2.cvtColor(np.ascontiguousarray(rgb[window]), cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
-        led = _guided_filter(guide, coarse[window], radius, 1e-4)[
+        filtered = _guided_filter(guide, coarse[window], radius, 1e-4)[
             rows.start - window[0].start :, left - window[1].start :
-        ][:STRIP, : right - left]
-        out[rows, left:right] = np.clip((led - 0.5) * 1.8 + 0.5, 0, 1)
-    return np.asarray(
-        out * np.minimum(stands_out / np.float32(STANDS_OUT), 1), np.float32
-    )  # what looks just like the background is no edge
+        ][:STRIP_ROWS, : right - left]
+        out[rows, left:right] = np.clip((filtered - 0.5) * 1.8 + 0.5, 0, 1)
+    # a pixel that looks just like the background is no edge
+    return np.asarray(out * np.minimum(difference / np.float32(VISIBLE_LEVELS), 1), np.float32)
 
 
 def _guided_filter(guide: F32, target: F32, radius: int, epsilon: float) -> F32:
-    """The guided filter of He, Sun and Tang (2010), grey guide. At half the size, as in their fast one, thin loops get a halo."""
+    """Apply the guided filter of He, Sun and Tang (2010) with a grey guide.
+
+    At half the size, as in their fast version, thin loops get a halo.
+    """
     size = (2 * radius + 1, 2 * radius + 1)
 
     def mean(a: NDArray[np.floating]) -> F32:
@@ -276,43 +304,57 @@ def _guided_filter(guide: F32, target: F32, radius: int, epsilon: float) -> F32:
     return mean(slope) * guide + mean(mean_t - slope * mean_g)
 
 
-def _own_colours(rgb: U8, alpha: U8, background: U8) -> U8:
-    """The photo with the background's share taken out of the edge pixels, so that no halo shows on another ground; beyond them the
-    product's nearest colours."""
+def _remove_background_colour(rgb: U8, alpha: U8, background: U8) -> U8:
+    """Return the photo without the background's share in edge pixels.
+
+    No halo shows on another background then. Pixels outside the product get its nearest colour.
+    """
     out = extend_colours(rgb, alpha > 250, step=2)
     edge = np.flatnonzero((alpha > 0) & (alpha < 255))
-    a = _shares(alpha.ravel()[edge])[:, None]
-    own = (_shares(_taken(rgb, edge)) - (1 - a) * _shares(_taken(background, edge))) / np.maximum(a, 0.15)
+    a = _to_unit(alpha.ravel()[edge])[:, None]
+    unmixed = (_to_unit(_take(rgb, edge)) - (1 - a) * _to_unit(_take(background, edge))) / np.maximum(a, 0.15)
     trust = np.clip(a * 1.5 - 0.25, 0, 1)
-    out.reshape(-1, 3)[edge] = np.clip(own, 0, 1) * 255 * trust + _taken(out, edge) * (1 - trust) + 0.5
+    out.reshape(-1, 3)[edge] = np.clip(unmixed, 0, 1) * 255 * trust + _take(out, edge) * (1 - trust) + 0.5
     return out
 
 
 def extend_colours(rgb: U8, known: Mask, step: int = 1) -> U8:
-    """Every pixel that is not known gets the colour of the nearest known one. step: as of `nearest_colours`."""
+    """Return the picture with the nearest known colour in every pixel that is not known.
+
+    Args:
+        rgb: (h, w, 3).
+        known: (h, w).
+        step: See `nearest_colours`.
+    """
     out, at = rgb.copy(), np.flatnonzero(~known)
     out.reshape(-1, 3)[at] = nearest_colours(rgb, known, at, step)
     return out
 
 
 def nearest_colours(rgb: U8, known: Mask, at: I64, step: int = 1) -> U8:
-    """For the wanted places, counted row by row, (n, 3), the colour of the nearest known pixel; their own when none is known.
+    """Return the colours, (n, 3), of the known pixels that are nearest to some pixels.
 
-    step: 2 looks at every other pixel of every other row alone, in a quarter of the time.
+    Where none is known, their own colours are returned.
+
+    Args:
+        rgb: (h, w, 3).
+        known: (h, w).
+        at: Flat indices of the pixels, (n,).
+        step: 2 looks only at every other pixel of every other row, in a quarter of the time.
     """
-    some = known[::step, ::step]
-    if not len(at) or not some.any():
-        return _taken(rgb, at)
-    colours, nearest = _nearest(rgb[::step, ::step], some)
+    sampled = known[::step, ::step]
+    if not len(at) or not sampled.any():
+        return _take(rgb, at)
+    colours, nearest = _nearest_known(rgb[::step, ::step], sampled)
     if step > 1:
         rows, columns = np.divmod(at, known.shape[1])
-        at = rows // step * some.shape[1] + columns // step
+        at = rows // step * sampled.shape[1] + columns // step
     return np.asarray(colours.take(nearest.ravel().take(at), axis=0), np.uint8)
 
 
-def _nearest(rgb: U8, known: Mask) -> tuple[U8, NDArray[np.int32]]:
-    """The known pixels' colours, (n, 3), and which of them is the nearest to each pixel, (h, w)."""
+def _nearest_known(rgb: U8, known: Mask) -> tuple[U8, NDArray[np.int32]]:
+    """Return the known pixels' colours, (n, 3), and the index of the nearest for each pixel, (h, w)."""
     _, labels = cv2.distanceTransformWithLabels(
         (~known).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
     )
-    return _taken(rgb, np.flatnonzero(known)), labels - 1  # labels count the known pixels in this order
+    return _take(rgb, np.flatnonzero(known)), labels - 1  # labels count the known pixels in this order

@@ -1,4 +1,4 @@
-"""Decoding of untrusted pictures: size is checked before a pixel is decoded, and half a picture is no picture."""
+"""Decoding of untrusted pictures: size is checked before pixels are decoded, truncated files are refused."""
 
 import io
 import warnings
@@ -15,13 +15,15 @@ from worker.imaging.metadata import INHERITED, image_metadata
 
 MIN_SIDE_PX = 200
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF")
-_ORIENTATION = 0x0112  # EXIF
-MODEL_PHOTO_MAX_PX = 2048  # of a photo that a model is made from; more would not show in a texture
-MAX_SIDE_PX = 4096  # larger photos are reduced to this: four times a packshot's need
+MODEL_PHOTO_MAX_PX = (
+    2048  # longer side of a photo that a model is made from; more would not show in a texture
+)
+MAX_SIDE_PX = 4096  # larger photos are reduced to this: four times what a packshot needs
+_EXIF_ORIENTATION = 0x0112
 
 
 class DecodeNote(StrEnum):
-    """Something about the file that was put right, and that its owner may want to know."""
+    """A correction that was made to a file, which its owner may want to know about."""
 
     ROTATED = "rotated"
     CMYK = "cmyk"
@@ -31,26 +33,33 @@ class DecodeNote(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Photo:
-    """A decoded picture, upright, sRGB.
+    """A decoded picture, upright, in sRGB."""
 
-    rgb: (h, w, 3) uint8. alpha: (h, w) uint8, or None where the file has no transparency. labels: the file's own, see labels.KEPT.
-    """
-
-    rgb: NDArray[np.uint8]
-    alpha: NDArray[np.uint8] | None
-    format: str
+    rgb: NDArray[np.uint8]  # (h, w, 3)
+    alpha: NDArray[np.uint8] | None  # (h, w), or None where the file has no transparency
+    format: str  # Pillow's name, e.g. `JPEG`
     notes: tuple[DecodeNote, ...] = ()
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(
+        default_factory=dict
+    )  # the file's own, as named in metadata.INHERITED
 
     @property
     def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
         return self.rgb.shape[1], self.rgb.shape[0]
 
 
 def decode(data: bytes, *, max_pixels: int, pointer: str = "", max_side_px: int = MAX_SIDE_PX) -> Photo:
-    """The picture in these bytes, reduced to `longest_px` on its longer side.
+    """Decode a picture file.
 
-    Raises: InputError source.not_an_image, source.too_large, source.damaged or source.too_small.
+    Args:
+        data: The file.
+        max_pixels: Width times height that is accepted.
+        pointer: JSON pointer of the photo in the product, for the error.
+        max_side_px: A longer picture is reduced to this on its longer side.
+
+    Raises:
+        InputError: `source.not_an_image`, `source.too_large`, `source.damaged` or `source.too_small`.
     """
     try:
         with warnings.catch_warnings():
@@ -75,8 +84,8 @@ def decode(data: bytes, *, max_pixels: int, pointer: str = "", max_side_px: int 
         )
     try:
         photo = _load(image, max_side_px)
-        labels = image_metadata(image)
-        return replace(photo, labels={name: labels[name] for name in INHERITED if name in labels})
+        metadata = image_metadata(image)
+        return replace(photo, metadata={name: metadata[name] for name in INHERITED if name in metadata})
     except (OSError, ValueError, SyntaxError, MemoryError, EOFError, KeyError, IndexError) as error:
         raise InputError(
             "source.damaged",
@@ -95,35 +104,35 @@ def _too_large(pointer: str, max_pixels: int, size: str) -> InputError:
     )
 
 
-def _load(image: Image.Image, longest_px: int) -> Photo:
-    form = image.format or ""
-    if form == "JPEG":
-        image.draft("RGB", (longest_px, longest_px))
+def _load(image: Image.Image, max_side_px: int) -> Photo:
+    format = image.format or ""
+    if format == "JPEG":
+        image.draft("RGB", (max_side_px, max_side_px))
     notes = _notes(image)
     image.load()
     upright = _to_srgb(ImageOps.exif_transpose(image))
-    if max(upright.size) > longest_px:
-        upright.thumbnail((longest_px, longest_px), Image.Resampling.LANCZOS)
+    if max(upright.size) > max_side_px:
+        upright.thumbnail((max_side_px, max_side_px), Image.Resampling.LANCZOS)
     alpha = None
     if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
         upright = upright.convert("RGBA")
         alpha = np.asarray(upright.getchannel("A"))
         alpha = alpha if alpha.min() < 250 else None
-    return Photo(rgb=np.asarray(upright.convert("RGB")), alpha=alpha, format=form, notes=notes)
+    return Photo(rgb=np.asarray(upright.convert("RGB")), alpha=alpha, format=format, notes=notes)
 
 
 def _notes(image: Image.Image) -> tuple[DecodeNote, ...]:
-    found = {
-        DecodeNote.ROTATED: image.getexif().get(_ORIENTATION, 1) not in (0, 1),
+    conditions = {
+        DecodeNote.ROTATED: image.getexif().get(_EXIF_ORIENTATION, 1) not in (0, 1),
         DecodeNote.CMYK: image.mode == "CMYK",
         DecodeNote.NO_PROFILE: not image.info.get("icc_profile") and image.mode == "CMYK",
         DecodeNote.ANIMATED: getattr(image, "n_frames", 1) > 1 and image.format in ("WEBP", "PNG", "AVIF"),
     }
-    return tuple(note for note, true in found.items() if true)
+    return tuple(note for note, applies in conditions.items() if applies)
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:
-    """The picture in sRGB, by its own profile; one whose profile is broken is taken as sRGB."""
+    """Return the picture converted to sRGB from its own profile; a broken profile is ignored."""
     profile = image.info.get("icc_profile")
     if image.mode.startswith(("I", "F")):
         high = float(np.asarray(image).max())

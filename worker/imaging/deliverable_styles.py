@@ -1,4 +1,4 @@
-"""Style: a cut-out product as its deliverable wants it shown, in a studio or in a room."""
+"""Styles of a deliverable: compose a cut-out product in a studio or in a room, as plugin.json says."""
 
 import hashlib
 
@@ -24,7 +24,17 @@ def compose_for_deliverable(
     height_m: float | None,
     palette: Palette | None = None,
 ) -> Picture:
-    """The product as its deliverable wants it shown; the same seed gives the same picture. oblique: it is seen from above."""
+    """Compose the product as its deliverable asks; the same seed gives the same picture.
+
+    Args:
+        cutout: The product.
+        deliverable: Its style, size, background, fill, shadow and reflection are used.
+        slot: The deliverable's slot, from 1; it chooses the room.
+        seed: Decides the noise of a room's materials.
+        oblique: The product is seen from above.
+        height_m: The product's height, if known.
+        palette: Colours for the room.
+    """
     d = deliverable
     width, height = picture_size(d.aspect, d.size_px)
     if d.style == "lifestyle":
@@ -39,35 +49,33 @@ def compose_for_deliverable(
             palette=palette,
         )
         return compose_lifestyle(cutout, scene)
-    return compose_studio(
-        cutout,
-        Studio(
-            width=width,
-            height=height,
-            background=d.background,
-            fill=d.fill,
-            shadow=d.shadow,
-            reflection=d.reflection,
-            oblique=oblique,
-        ),
+    studio = Studio(
+        width=width,
+        height=height,
+        background=d.background,
+        fill=d.fill,
+        shadow=d.shadow,
+        reflection=d.reflection,
+        oblique=oblique,
     )
+    return compose_studio(cutout, studio)
 
 
 def slot_seed(sku: str, deliverable: str, slot: int) -> int:
-    """A number that stays for a slot, so that making it again changes nothing but what changed."""
+    """Return the seed of a slot. It never changes, so a new version differs only where its inputs do."""
     return int.from_bytes(hashlib.sha256(f"{sku}/{deliverable}/{slot}".encode()).digest()[:4], "big")
 
 
 def picture_size(aspect: str, longer_px: int) -> tuple[int, int]:
-    """Width and height in pixels of `w:h` with the longer side given."""
+    """Return width and height in pixels of an aspect ratio, e.g. `4:5`, with this longer side."""
     w, h = (int(part) for part in aspect.split(":"))
     return (longer_px, round(longer_px * h / w)) if w >= h else (round(longer_px * w / h), longer_px)
 
 
 def encode_preview(picture: Picture) -> bytes:
-    """A small WebP for lists."""
+    """Return a small WebP of a picture, for lists."""
     height, width = picture.rgb.shape[:2]
     scale = min(1.0, PREVIEW_PX / max(height, width))
-    box = (max(1, round(width * scale)), max(1, round(height * scale)))
-    alpha = None if picture.alpha is None else cv2.resize(picture.alpha, box, interpolation=cv2.INTER_AREA)
-    return encode(cv2.resize(picture.rgb, box, interpolation=cv2.INTER_AREA), alpha, "webp")
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    alpha = None if picture.alpha is None else cv2.resize(picture.alpha, size, interpolation=cv2.INTER_AREA)
+    return encode(cv2.resize(picture.rgb, size, interpolation=cv2.INTER_AREA), alpha, "webp")

@@ -1,4 +1,4 @@
-"""Encoding: the same picture gives the same bytes."""
+"""Encoding of pictures: the same picture always gives the same bytes."""
 
 import io
 from collections.abc import Sequence
@@ -21,44 +21,50 @@ MIME = {
 }
 EXTENSION = {"jpeg": "jpg"} | dict.fromkeys(GLB_FORMATS, "glb")
 JPEG_QUALITY = 92
-WEBP_QUALITY, WEBP_METHOD = (
-    88,
-    2,
-)  # method 4 saves 2 to 7 bytes of a hundred and takes two and a half times as long
+WEBP_QUALITY = 88
+WEBP_METHOD = 2  # method 4 saves 2 to 7 % of the bytes and takes two and a half times as long
 AVIF_QUALITY = 80
 METADATA_RESERVE_BYTES = (
     XMP_PACKET_BYTES + MANIFEST_RESERVE_BYTES
-)  # bytes that labels and a signature may add to a file
-CLIP_QUALITY = 80
-SPIN_S = 4.0  # seconds of a full turn
-LEAST_QUALITY = 40  # below it, artefacts show on plain ground
+)  # that metadata and a signature may add to a file
+CLIP_QUALITY = 80  # of an animation
+SPIN_S = 4.0  # duration of an animation
+MIN_QUALITY = 40  # below it, artefacts show on a plain background
 
-ImageFile.MAXBLOCK = (
-    1 << 26
-)  # Pillow's own gives a JPEG with tables of its own a byte a pixel, which a noisy photo exceeds
+# Pillow's own limit gives a JPEG with optimised tables one byte a pixel, which a noisy photo exceeds.
+ImageFile.MAXBLOCK = 1 << 26
 
 QUALITY = {"jpeg": JPEG_QUALITY, "webp": WEBP_QUALITY, "avif": AVIF_QUALITY}
 
 
 def extension(format: str) -> str:
-    """The file name extension of a format."""
+    """Return the file name extension of a format, e.g. `jpg` for `jpeg`."""
     return EXTENSION.get(format, format)
 
 
 def encode_within(
     rgb: NDArray[np.uint8], alpha: NDArray[np.uint8] | None, format: str, max_bytes: int
 ) -> bytes:
-    """The picture at the best quality whose file, with room for its labels, has at most so many bytes; else at the least quality."""
+    """Encode a picture at the best quality with which the file stays within a limit.
+
+    The limit includes METADATA_RESERVE_BYTES. Where even the lowest quality exceeds it, that one is used.
+
+    Args:
+        rgb: (h, w, 3).
+        alpha: (h, w), or None.
+        format: `jpeg`, `webp`, `avif` or `png`.
+        max_bytes: Size limit of the finished file.
+    """
     data = encode(rgb, alpha, format)
-    low, high = LEAST_QUALITY, QUALITY.get(format, LEAST_QUALITY)
+    low, high = MIN_QUALITY, QUALITY.get(format, MIN_QUALITY)
     if len(data) + METADATA_RESERVE_BYTES <= max_bytes or low == high:
         return data
     data = encode(rgb, alpha, format, quality=low)
     while high - low > 1:
         quality = (low + high) // 2
-        tried = encode(rgb, alpha, format, quality=quality)
-        if len(tried) + METADATA_RESERVE_BYTES <= max_bytes:
-            low, data = quality, tried
+        candidate = encode(rgb, alpha, format, quality=quality)
+        if len(candidate) + METADATA_RESERVE_BYTES <= max_bytes:
+            low, data = quality, candidate
         else:
             high = quality
     return data
@@ -67,14 +73,20 @@ def encode_within(
 def encode(
     rgb: NDArray[np.uint8], alpha: NDArray[np.uint8] | None, format: str, *, quality: int = 0
 ) -> bytes:
-    """The picture as jpeg, webp, avif or png; jpeg drops the alpha. quality: 1 to 100, the format's own when 0."""
+    """Encode a picture.
+
+    Args:
+        rgb: (h, w, 3).
+        alpha: (h, w), or None; JPEG drops it.
+        format: `jpeg`, `webp`, `avif` or `png`.
+        quality: 1 to 100, or 0 for the format's default.
+    """
     quality = quality or QUALITY.get(format, 0)
     image = Image.fromarray(rgb if alpha is None or format == "jpeg" else np.dstack([rgb, alpha]))
     out = io.BytesIO()
     if format == "jpeg":
-        image.save(
-            out, "JPEG", quality=quality, optimize=True, subsampling=0
-        )  # progressive ones: as large, twice the time, and half as long again to read
+        # progressive files are as large, take twice the time, and half as long again to read
+        image.save(out, "JPEG", quality=quality, optimize=True, subsampling=0)
     elif format == "webp":
         image.save(out, "WEBP", quality=quality, method=WEBP_METHOD)
     elif format == "avif":
@@ -89,12 +101,18 @@ def encode(
 def encode_clip(
     frames: Sequence[NDArray[np.uint8]], alphas: Sequence[NDArray[np.uint8] | None], max_bytes: int
 ) -> bytes:
-    """The frames as an endless animated WebP, at the best of a few qualities that has at most so many bytes."""
+    """Encode frames as an endless animated WebP, at the best of three qualities that stays within a limit.
+
+    Args:
+        frames: Pictures of equal size, (h, w, 3).
+        alphas: One for each frame, (h, w) or None.
+        max_bytes: Size limit of the finished file; it includes METADATA_RESERVE_BYTES.
+    """
     images = [
         Image.fromarray(rgb if a is None else np.dstack([rgb, a]))
         for rgb, a in zip(frames, alphas, strict=True)
     ]
-    for quality in (CLIP_QUALITY, (CLIP_QUALITY + LEAST_QUALITY) // 2, LEAST_QUALITY):
+    for quality in (CLIP_QUALITY, (CLIP_QUALITY + MIN_QUALITY) // 2, MIN_QUALITY):
         out = io.BytesIO()
         images[0].save(
             out,

@@ -1,5 +1,8 @@
-"""Procedural materials of floors and tables, seen from above, at true size. One function a material draws its levels, which keep one
-number a place while they are laid in perspective; its stain gives them colour at the end."""
+"""Procedural materials of floors and tables, seen from above, at true size.
+
+The drawing function of a material returns one level for each pixel, which is projected in perspective before
+the levels are turned into colour.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,40 +13,40 @@ from numpy.typing import NDArray
 
 F32 = NDArray[np.float32]
 
-BOARD_M, BOARD_LENGTH_M = 0.14, 1.6
+BOARD_WIDTH_M, BOARD_LENGTH_M = 0.14, 1.6
 TILE_M = 0.60
-PORES = 0.00015  # of concrete's places
-BRIGHTEST = 1.6  # of a material's levels
-SHADES = 1 << 16  # of them that are told apart
+PORE_SHARE = 0.00015  # of concrete's pixels
+MAX_LEVEL = 1.6  # of a material
+TABLE_SIZE = 1 << 16  # levels that the colour table distinguishes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FloorMaterial:
-    """drawn: levels (side, side), about 0 to 1, of so many pixels a metre. colour: linear, of level 1; deeper: the powers of the level by channel.
-    gloss: how much of the product it mirrors where that stands."""
+    """How the levels of a material are drawn and coloured."""
 
+    # (side, pixels a metre, generator) -> levels, (side, side), about 0 to 1
     draw_levels: Callable[[int, float, np.random.Generator], F32]
-    colour: tuple[float, float, float]
-    exponents: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    gloss: float = 0.0
+    colour: tuple[float, float, float]  # linear, of level 1
+    exponents: tuple[float, float, float] = (1.0, 1.0, 1.0)  # of the level, by channel
+    gloss: float = 0.0  # strength of the product's reflection where it touches the floor
 
     def colourise(self, levels: F32) -> F32:
-        """Linear colour of levels (h, w), (h, w, 3): by table, since powers of each place took half of the time."""
-        at = cv2.multiply(levels, (SHADES - 1) / BRIGHTEST, dtype=cv2.CV_16U)
-        shades = np.linspace(0, BRIGHTEST, SHADES, dtype=np.float32)
-        return np.asarray(
-            cv2.merge(
-                [
-                    cv2.LUT(at, np.float32(c) * shades ** np.float32(p))
-                    for c, p in zip(self.colour, self.exponents, strict=True)
-                ]
-            )
-        )
+        """Return the linear colour, (h, w, 3), of levels, (h, w).
+
+        It uses a table, since powers of every pixel took half of the time.
+        """
+        index = cv2.multiply(levels, (TABLE_SIZE - 1) / MAX_LEVEL, dtype=cv2.CV_16U)
+        table = np.linspace(0, MAX_LEVEL, TABLE_SIZE, dtype=np.float32)
+        planes = [
+            cv2.LUT(index, np.float32(colour) * table ** np.float32(exponent))
+            for colour, exponent in zip(self.colour, self.exponents, strict=True)
+        ]
+        return np.asarray(cv2.merge(planes))
 
 
 def oak(side: int, px_per_m: float, rng: np.random.Generator) -> F32:
-    """Boards of oiled oak running away from the viewer, each its own tone, with grain and dark joints."""
-    board = max(8.0, BOARD_M * px_per_m)
+    """Draw boards of oiled oak along the view, each in its own tone, with grain and dark joints."""
+    board = max(8.0, BOARD_WIDTH_M * px_per_m)
     column = np.arange(side) / board
     number, within = column.astype(int), (column % 1).astype(np.float32)
     boards = number[-1] + 1
@@ -58,16 +61,15 @@ def oak(side: int, px_per_m: float, rng: np.random.Generator) -> F32:
     tone = rng.normal(1, 0.09, boards).astype(np.float32)[number]
     value = cv2.addWeighted(stretched, 0.16, rings, 0.028, 0) + tone
     length = np.float32(BOARD_LENGTH_M * px_per_m)
-    along = (
-        np.arange(side, dtype=np.float32)[:, None] + rng.uniform(0, length, boards).astype(np.float32)
-    ) % length  # of each board, from its end
+    starts = rng.uniform(0, length, boards).astype(np.float32)
+    along = (np.arange(side, dtype=np.float32)[:, None] + starts) % length  # pixels from the board's end
     end = (0.55 * np.clip(along / np.float32(1.4), 0, 1)).take(number, axis=1)
     joint = np.clip(np.minimum(within, 1 - within) * np.float32(board / 1.4), 0, 1)
     return np.asarray(value * (end * joint + np.float32(0.45)), np.float32)
 
 
 def concrete(side: int, px_per_m: float, rng: np.random.Generator) -> F32:
-    """Trowelled concrete: clouds, fine grain, a few pores."""
+    """Draw trowelled concrete: clouds, fine grain, a few pores."""
     clouds = (
         _noise(side, (4, 4), rng) * 0.5
         + _noise(side, (14, 14), rng) * 0.3
@@ -75,7 +77,7 @@ def concrete(side: int, px_per_m: float, rng: np.random.Generator) -> F32:
     )
     grain = rng.standard_normal((side, side), np.float32) * np.float32(0.03)
     pores = np.zeros((side, side), np.float32)
-    pores.ravel()[rng.integers(0, side * side, round(PORES * side * side))] = 3.5
+    pores.ravel()[rng.integers(0, side * side, round(PORE_SHARE * side * side))] = 3.5
     return np.asarray(
         1 + np.float32(0.16) * clouds + grain - np.clip(cv2.GaussianBlur(pores, (0, 0), 1.3), 0, 0.5),
         np.float32,
@@ -83,7 +85,7 @@ def concrete(side: int, px_per_m: float, rng: np.random.Generator) -> F32:
 
 
 def linen(side: int, px_per_m: float, rng: np.random.Generator) -> F32:
-    """A plain-woven cloth, its threads uneven."""
+    """Draw a plain weave with uneven threads."""
     step = max(3.0, 0.0016 * px_per_m)
     thread = np.sin(np.arange(side) * 2 * np.pi / step).astype(np.float32)
     uneven = (_noise(side, (side // 5, 9), rng) + _noise(side, (9, side // 5), rng)) * np.float32(0.05)
@@ -97,7 +99,7 @@ def linen(side: int, px_per_m: float, rng: np.random.Generator) -> F32:
 
 
 def marble(side: int, px_per_m: float, rng: np.random.Generator) -> F32:
-    """Pale polished marble in large slabs: soft clouds and thin, wandering veins."""
+    """Draw pale polished marble in large slabs: soft clouds and thin, wandering veins."""
     wander = np.sum(
         [_noise(side, (n, n), rng) / np.float32(k + 1) for k, n in enumerate((3, 7, 15, 31, 63))],
         axis=0,
@@ -111,7 +113,11 @@ def marble(side: int, px_per_m: float, rng: np.random.Generator) -> F32:
     fine = np.exp(vein * np.float32(-2))
     veins = (fine**11 * np.float32(0.6) + fine**2 * np.float32(0.4)) * strength
     tile = max(16.0, TILE_M * px_per_m * 1.5)
-    joint = np.clip(np.minimum.outer(_to_joint(side, tile), _to_joint(side, tile)) / np.float32(1.2), 0.75, 1)
+    joint = np.clip(
+        np.minimum.outer(_distance_to_joint(side, tile), _distance_to_joint(side, tile)) / np.float32(1.2),
+        0.75,
+        1,
+    )
     return np.asarray((1 + np.float32(0.04) * wander - np.float32(0.2 / 0.7) * veins) * joint, np.float32)
 
 
@@ -123,12 +129,13 @@ MATERIALS: Mapping[str, FloorMaterial] = {
 }
 
 
-def _to_joint(side: int, tile: float) -> F32:
-    place = (np.arange(side) + 0.37 * tile) % tile
-    return np.asarray(np.minimum(place, tile - place), np.float32)
+def _distance_to_joint(side: int, tile: float) -> F32:
+    """Return the distance of each column to the nearest joint between tiles, (side,), in pixels."""
+    offset = (np.arange(side) + 0.37 * tile) % tile
+    return np.asarray(np.minimum(offset, tile - offset), np.float32)
 
 
 def _noise(side: int, cells: tuple[int, int], rng: np.random.Generator) -> F32:
-    """Smooth noise of so many cells down and across, about -1 to 1."""
-    rough = rng.uniform(-1, 1, (cells[0] + 3, cells[1] + 3)).astype(np.float32)
-    return np.asarray(cv2.resize(rough, (side, side), interpolation=cv2.INTER_CUBIC), np.float32)
+    """Return smooth noise, (side, side), about -1 to 1, with this number of cells down and across."""
+    coarse = rng.uniform(-1, 1, (cells[0] + 3, cells[1] + 3)).astype(np.float32)
+    return np.asarray(cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC), np.float32)

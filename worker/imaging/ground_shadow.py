@@ -1,7 +1,7 @@
 """Where a cut-out product touches the ground: ground line, contact shadow, cast shadow and reflection.
 
-Seen from the side, the ground line is one row. Seen from above (oblique), the ground under each column is the lower convex
-hull of the outline: feet and rounded bases touch it, parts that hang above it do not.
+Seen from the side, the ground line is one row. Seen from above (oblique), the ground under each column is the
+lower convex hull of the outline: feet and rounded bases touch it, parts that hang above it do not.
 """
 
 import cv2

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 
-# Levels of linear light in the table to sRGB: it takes a tenth of the time of powers, and is one level off in 2 of
-# 1,000 values.
+# Levels of linear light in the table to sRGB. The table takes a tenth of the time of powers, and is one
+# level off in 2 of 1,000 values.
 _LINEAR_LEVELS = 65535
 _linear = np.arange(_LINEAR_LEVELS + 1, dtype=np.float64) / _LINEAR_LEVELS
 _SRGB_OF_LINEAR = (

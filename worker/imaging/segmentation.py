@@ -1,26 +1,32 @@
-"""Which pixels of a product photo are the product, and how sure we are.
+"""Segmentation of a product photo: which pixels are the product, and how confident the result is.
 
-Method, at 512 px in Lab: a surface is fitted to the rim, then twice more, of fourth order, to all that the background
-reaches from there. Each pixel is then brighter, darker or otherwise coloured than that surface, in units of what the
-background itself does. Brighter or otherwise coloured is product. Just alike and reached from the frame is background.
-Darker but of the same chroma is a shadow or a grey product; what tells them apart is sharpness: the lens draws every
-edge of the product about as sharp, a shadow's edge is blurred by the light's size. The background walks from the frame
-through shadows, but over nothing sharp, and with a radius, so that it does not squeeze through gaps.
+Method, at 512 px in Lab. A polynomial surface is fitted to the picture's border, then twice more, of fourth
+order, to all that the background reaches from there. The deviation of each pixel from the surface (brighter,
+darker, or of another chroma) is measured in units of the background's own variation. A pixel that is brighter
+or of another chroma is product. A pixel that is alike and reached from the frame is background. A pixel that
+is darker but of the same chroma is a shadow or a grey product. Sharpness separates these: the lens draws
+every edge of the product about equally sharp, while a shadow's edge is blurred by the size of the light. The
+background grows from the frame through shadows, but not across sharp edges, and with a radius, so that it
+does not pass through narrow gaps.
 
-Mean mask IoU on 12 photos of six product models (gradient, shadow, grain) / 90 composites of their clean views on five
-grounds / 36 clean views on white; lowest of the 12 (docs/benchmarks.md says how to repeat):
-- quadratic surface through the rim, shadows let go of in the lowest 30 %: .900 / .952 / .990; .478
-- surface refitted to all that is reached, evidence weighed in a minimal cut (total variation, 200 rounds): .907 / .856 / .977; .826
+Mean mask IoU on 12 photos of six product models (gradient, shadow, grain) / 90 composites of their clean
+views on five backgrounds / 36 clean views on white; lowest of the 12 (docs/benchmarks.md says how to repeat):
+- quadratic surface through the border, shadows removed in the lowest 30 %: .900 / .952 / .990; .478
+- surface refitted to all that is reached, evidence weighed in a minimal cut (total variation, 200 rounds):
+  .907 / .856 / .977; .826
 - the same with sharpness against shadows: .954 / .967 / .995; .837
-- shadows reached over nothing sharp leave at once, wherever they are: .975 / .984 / .995; .927
+- shadows that are reached across nothing sharp are removed at once, wherever they are: .975 / .984 / .995;
+  .927
 - the minimal cut left out: the same figures, a quarter of a second less
-- faint chroma by a median over 9 pixels, away from strong colour, and holes up to 0.7: .979 / .987 / .995; .946
+- faint chroma by a median over 9 pixels, away from strong colour, and holes up to 0.7: .979 / .987 / .995;
+  .946
 - edges from 0.65 up: .983 / .985 / .996; .966
-- holes creep back to their outline too: .985 / .987 / .998; .967
-- outlines smoothed where nothing is clear, faint parts that stand apart left out (this file): .985 / .987 / .998; .967
-Lost: the median for lightness too (.955: poly errors become product); shadows twice as sharp (soles and grey cases go);
-growth by 4 or 12 pixels instead of 7 (.956, .971).
-What is left: grey products on grey whose shading looks like a shadow, and holes between many thin legs.
+- holes grow back to their outline too: .985 / .987 / .998; .967
+- outlines smoothed where nothing is clear, faint separate parts left out (this file): .985 / .987 / .998;
+  .967
+Tried and lost: the median for lightness too (.955: errors of the polynomial become product); a shadow limit
+twice as sharp (soles and grey cases are lost); growth by 4 or 12 pixels instead of 7 (.956, .971). Known
+weaknesses: grey products on grey whose shading looks like a shadow, and holes between many thin legs.
 """
 
 import cv2
@@ -34,137 +40,173 @@ F32 = NDArray[np.float32]
 Planes = tuple[F32, F32, F32]  # lightness, a and b
 U8 = NDArray[np.uint8]
 
-LOOSE = (3.2, 3.0)  # Lab units of lightness and of chroma: what may be background at first sight
-TIGHT = (0.7, 1.2)  # the same, once the surface is known
-SMEARED = 3.0  # of chroma, where the coder's smear was not reduced away
-EDGE_SLOPE = 0.65  # Lab units per pixel: studio gradients are less steep, outlines steeper
-COARSE = 3.5  # pixels: what is smoother than this is no sharp edge
-GAP = 2  # pixels: the background does not pass gaps of twice this width
-CALM = 7  # pixels: the outline's wiggles where it is not clear
-GROWTH = 7  # pixels: how far it creeps on where it cannot walk
-STRONG = 2.5  # deviations above this colour their neighbourhood, by the coder's blocks
-SHADOW_DEPTH = 0.4  # of (L + 16): deeper is no shadow
-SHADOW_SHARP = 0.9
-SHADOW_FROM = (
-    0.3  # of the product's height, from its top: shadows lie below, unless the outline is surer without any
+# Deviation from the surface, in Lab units of lightness and of chroma, up to which a pixel may be background:
+FIRST_TOLERANCE = (3.2, 3.0)  # while the surface is fitted to the border alone
+FINAL_TOLERANCE = (0.7, 1.2)  # once the surface is known
+SMEARED_CHROMA_TOLERANCE = 3.0  # where the photo was not reduced enough to remove chroma subsampling
+MIN_EDGE_SLOPE = 0.65  # Lab units a pixel: studio gradients are less steep, outlines steeper
+SMOOTH_SIGMA_PX = 3.5  # what remains after a blur of this width has no sharp edge
+GAP_RADIUS_PX = 2  # the background does not pass gaps of less than twice this
+SMOOTHING_PX = 7  # the outline is smoothed over this length where it is not clear
+GROWTH_PX = 7  # how far the background grows at the end, where it needs no radius
+STRONG_DEVIATION = 2.5  # a larger one spreads to its neighbourhood, by the codec's blocks
+MAX_SHADOW_DEPTH = 0.4  # of (L + 16): what is darker is no shadow
+SHADOW_SHARPNESS = 0.9  # factor on the slope in shaded pixels
+SHADOW_TOP = (
+    0.3  # of the product's height, from its top: shadows are below, unless the outline is clearer without
 )
-SURER = 0.08
-LOW, HIGH_SHADE, DOUBTFUL = (
-    0.7,
+MIN_CONFIDENCE_GAIN = 0.08  # by which the outline must be clearer without that limit
+LOW_SHARE = 0.7  # of the product's height: shadows are below
+MAX_HIGH_SHADE, DOUBT_FACTOR = (
     0.1,
     3.0,
-)  # shadows lie below this share of the height; more of the product's area above it is doubtful
-HOLE_MIN = 0.0006  # of the picture's area; a fifth of it where the hole is just like the background
-HOLE_ALIKE, HOLE_SAME = 0.7, 0.25
-SPECK = 0.004  # of the largest part's area: smaller parts are dirt
+)  # of the product's area: more shade above LOW_SHARE lowers the confidence
+MIN_HOLE_SHARE = 0.0006  # of the picture's area; a fifth of it for a hole just like the background
+HOLE_DEVIATION, SAME_DEVIATION = 0.7, 0.25  # mean deviation of a hole, and of one just like the background
+MIN_PART_SHARE = 0.004  # of the largest part's area: smaller parts are dirt
+MIN_STRAY_SHARE = (
+    0.10  # the same for faint parts and parts at the frame: a dark corner, or an object beside the product
+)
 _SQUARE, _CROSS = (cv2.getStructuringElement(form, (3, 3)) for form in (cv2.MORPH_RECT, cv2.MORPH_CROSS))
-STRAY = 0.10  # the same at the frame: a corner where the light falls off, or something beside the product
 
 
-def segment(lab: F32, reduced: float) -> tuple[U8, float, Background]:
-    """The mask (0 or 1), the confidence in it (0 to 1), and the background.
+def segment(lab: F32, reduction: float) -> tuple[U8, float, Background]:
+    """Separate the product from the background.
 
-    lab: (h, w, 3) float32. reduced: how many pixels of the photo's side make one of these; coders smear colour over two.
+    Args:
+        lab: The picture, (h, w, 3), Lab.
+        reduction: How many pixels of the photo's side make one of these; codecs smear colour over two.
+
+    Returns:
+        The mask, (h, w), 0 or 1; the confidence in it, 0 to 1; and the background.
     """
     border = border_mask(lab.shape)
     smooth = cv2.GaussianBlur(lab, (0, 0), 0.8)
-    slopes = _relative(_slope(cv2.GaussianBlur(lab, (0, 0), 1.2)), border)
-    ground = fit_background(smooth, border, 2)
-    known, difference = border, _difference(smooth, ground)
-    bright, dark, chroma = _deviations(difference, ground, *LOOSE)
+    edges = _relative_slope(_slope(cv2.GaussianBlur(lab, (0, 0), 1.2)), border)
+    background = fit_background(smooth, border, 2)
+    known, difference = border, _lab_difference(smooth, background)
+    bright, dark, chroma = _deviations(difference, background, *FIRST_TOLERANCE)
     for _ in range(2):
-        reached = _reached((np.maximum(bright, chroma) < 1) & (dark < 1), slopes)
+        reached = _reach_from_frame((np.maximum(bright, chroma) < 1) & (dark < 1), edges)
         inner = (cv2.erode(reached.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0) | (border & reached)
         if inner.mean() < 0.1:
             break
         known = inner
-        ground = fit_background(smooth, known, 4)
-        difference = _difference(smooth, ground)
-        bright, dark, chroma = _deviations(difference, ground, *TIGHT)
-        chroma = _with_faint_chroma(
+        background = fit_background(smooth, known, 4)
+        difference = _lab_difference(smooth, background)
+        bright, dark, chroma = _deviations(difference, background, *FINAL_TOLERANCE)
+        chroma = _add_faint_chroma(
             difference,
             np.maximum(np.maximum(bright, dark), chroma),
-            chroma * max(TIGHT[1], 4 * ground.noise[1]),
+            chroma * max(FINAL_TOLERANCE[1], 4 * background.noise[1]),
             known,
-            SMEARED if reduced < 2 else TIGHT[1],
+            SMEARED_CHROMA_TOLERANCE if reduction < 2 else FINAL_TOLERANCE[1],
         )
-        if ground.is_plain:
+        if background.is_plain:
             break
     colour = np.maximum(bright, chroma)
-    depth = 1 - (smooth[..., 0] + 16) / (ground.surface[..., 0] + 16)
-    sharp = _relative(_sharp_slope(lab), border)
-    holes = _open_holes(bright, dark, chroma, slopes)
+    shadow_depth = 1 - (smooth[..., 0] + 16) / (background.surface[..., 0] + 16)
+    sharp_edges = _relative_slope(_sharp_slope(lab), border)
+    holes = _find_holes(bright, dark, chroma, edges)
     deviation = np.maximum(colour, dark)
-    mask, sure = np.zeros_like(known, np.uint8), -1.0
-    for start in (SHADOW_FROM, 0.0):
-        if sure <= 1 - SURER:
-            other = _without_specks(_product(colour, dark, depth, sharp, holes, start), deviation)
-            surer = _confidence(other, deviation, sharp)
-            mask, sure = (other, surer) if surer > sure + SURER else (mask, sure)
-    return _calmed(mask, deviation, sharp), max(0.0, sure - _doubt(mask, deviation)), ground
+    mask, confidence = np.zeros_like(known, np.uint8), -1.0
+    for shadow_top in (SHADOW_TOP, 0.0):
+        if confidence <= 1 - MIN_CONFIDENCE_GAIN:
+            candidate = _remove_specks(
+                _product_mask(colour, dark, shadow_depth, sharp_edges, holes, shadow_top), deviation
+            )
+            candidate_confidence = _outline_confidence(candidate, deviation, sharp_edges)
+            if candidate_confidence > confidence + MIN_CONFIDENCE_GAIN:
+                mask, confidence = candidate, candidate_confidence
+    smoothed = _smooth_unclear_outline(mask, deviation, sharp_edges)
+    return smoothed, max(0.0, confidence - _doubt(mask, deviation)), background
 
 
-def _difference(smooth: F32, ground: Background) -> Planes:
-    """What a pixel has more than the background; a shadow scales a and b as it scales L + 16, and is no difference in them."""
-    (light, *tints), (paper, *tinted) = cv2.split(smooth), cv2.split(ground.surface)
-    ratio = (light + 16) / (paper + 16)
+def _lab_difference(smooth: F32, background: Background) -> Planes:
+    """Return the difference of each pixel from the background, as planes of lightness, a and b.
+
+    A shadow scales a and b as it scales L + 16; that is no difference in a and b.
+    """
+    (light, *tints), (background_light, *background_tints) = cv2.split(smooth), cv2.split(background.surface)
+    ratio = (light + 16) / (background_light + 16)
     a, b = (
-        cv2.GaussianBlur(tint - of_paper * ratio, (0, 0), 1.0)
-        for tint, of_paper in zip(tints, tinted, strict=True)
+        cv2.GaussianBlur(tint - background_tint * ratio, (0, 0), 1.0)
+        for tint, background_tint in zip(tints, background_tints, strict=True)
     )
-    return light - paper, a, b
+    return light - background_light, a, b
 
 
-def _deviations(difference: Planes, ground: Background, light: float, tint: float) -> tuple[F32, F32, F32]:
-    """How much brighter, darker and otherwise coloured each pixel is; 1 is where the background ends."""
-    light, tint = max(light, 4 * ground.noise[0]), max(tint, 4 * ground.noise[1])
-    more = difference[0] / np.float32(light)
-    return np.maximum(more, 0), np.maximum(-more, 0), cv2.magnitude(*difference[1:]) / np.float32(tint)
+def _deviations(
+    difference: Planes, background: Background, light_tolerance: float, chroma_tolerance: float
+) -> tuple[F32, F32, F32]:
+    """Return how much each pixel is brighter, darker and of another chroma, in units of the tolerance."""
+    light_tolerance = max(light_tolerance, 4 * background.noise[0])
+    chroma_tolerance = max(chroma_tolerance, 4 * background.noise[1])
+    brighter = difference[0] / np.float32(light_tolerance)
+    chroma = cv2.magnitude(*difference[1:]) / np.float32(chroma_tolerance)
+    return np.maximum(brighter, 0), np.maximum(-brighter, 0), chroma
 
 
-def _with_faint_chroma(difference: Planes, deviation: F32, tint: F32, known: Mask, least: float) -> F32:
-    """Deviation in chroma again, with what is faint but lasts over several pixels; the coder's single blocks do not last."""
-    lasting = cv2.magnitude(*(_median(plane) for plane in difference[1:]))
-    away = cv2.dilate((deviation > STRONG).astype(np.uint8), disc_kernel(5)) == 0
-    plain = lasting[known & away]
-    faint = max(0.3, 1.6 * float(np.percentile(plain, 97)) if len(plain) else 0.0)
-    wide = max(least, float(np.percentile(tint[known], 99)))
-    return np.maximum(tint / wide, np.where(away, lasting / faint, 0)).astype(np.float32)
+def _add_faint_chroma(
+    difference: Planes, deviation: F32, chroma: F32, known: Mask, min_tolerance: float
+) -> F32:
+    """Return the deviation in chroma, with faint differences that extend over several pixels.
+
+    A codec's single blocks do not extend so far.
+
+    Args:
+        difference: Planes of lightness, a and b.
+        deviation: The largest deviation of each pixel.
+        chroma: The difference in chroma, in Lab units.
+        known: Which pixels are background.
+        min_tolerance: In Lab units.
+    """
+    extended = cv2.magnitude(*(_median_9px(plane) for plane in difference[1:]))
+    away = cv2.dilate((deviation > STRONG_DEVIATION).astype(np.uint8), disc_kernel(5)) == 0
+    plain = extended[known & away]
+    faint_tolerance = max(0.3, 1.6 * float(np.percentile(plain, 97)) if len(plain) else 0.0)
+    tolerance = max(min_tolerance, float(np.percentile(chroma[known], 99)))
+    return np.maximum(chroma / tolerance, np.where(away, extended / faint_tolerance, 0)).astype(np.float32)
 
 
-def _median(plane: F32) -> F32:
-    """The median over 9 x 9 pixels, or nearly: over 5 x 5 at half the size, where it costs a twentieth."""
+def _median_9px(plane: F32) -> F32:
+    """Return roughly the median over 9 x 9 pixels: 5 x 5 at half the size, at a twentieth of the cost."""
     half = cv2.resize(plane, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     return cv2.resize(cv2.medianBlur(half, 5), plane.shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def _product(colour: F32, dark: F32, depth: F32, sharp: F32, holes: Mask, start: float) -> U8:
-    """1 where a pixel is the product's; shadows lie below `start` of its height."""
-    sure = np.flatnonzero(((colour > 1.5) | (depth > 0.5)).sum(1) > 1)
-    top, foot = (sure[0], sure[-1]) if len(sure) else (0, len(colour))
-    low = (np.arange(len(colour))[:, None] - top) / max(1, foot - top) > start if start else np.True_
+def _product_mask(
+    colour: F32, dark: F32, shadow_depth: F32, sharp_edges: F32, holes: Mask, shadow_top: float
+) -> U8:
+    """Return 1 where a pixel is product. Shadows lie below `shadow_top`, a share of the product's height."""
+    certain = np.flatnonzero(((colour > 1.5) | (shadow_depth > 0.5)).sum(1) > 1)
+    top, foot = (certain[0], certain[-1]) if len(certain) else (0, len(colour))
+    relative_row = (np.arange(len(colour))[:, None] - top) / max(1, foot - top)
+    low = relative_row > shadow_top if shadow_top else np.True_
     shade = (colour <= 1) & (dark > 1)
-    passable = (colour <= 1) & (depth < SHADOW_DEPTH) & (~shade | low)
-    reached = _reached(passable, np.where(shade, sharp * SHADOW_SHARP, sharp).astype(np.float32))
-    return (~(reached | holes)).astype(np.uint8)
+    passable = (colour <= 1) & (shadow_depth < MAX_SHADOW_DEPTH) & (~shade | low)
+    edges = np.where(shade, sharp_edges * SHADOW_SHARPNESS, sharp_edges).astype(np.float32)
+    return (~(_reach_from_frame(passable, edges) | holes)).astype(np.uint8)
 
 
-def _open_holes(bright: F32, dark: F32, chroma: F32, slopes: F32) -> Mask:
-    """Regions that are, on the average, just like the background."""
+def _find_holes(bright: F32, dark: F32, chroma: F32, edges: F32) -> Mask:
+    """Return the regions that are, on average, just like the background."""
     like = np.maximum(np.maximum(bright, dark), chroma) <= 1
-    alike = like & (slopes < 1)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(alike.astype(np.uint8), connectivity=4)
+    candidates = like & (edges < 1)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(candidates.astype(np.uint8), connectivity=4)
     area = np.maximum(1, stats[:, cv2.CC_STAT_AREA])
-    offset = np.abs(np.bincount(labels.ravel(), (bright - dark).ravel(), count)) / area
-    off = np.maximum(offset, np.bincount(labels.ravel(), chroma.ravel(), count) / area)
-    least = HOLE_MIN * alike.size
-    opened = (off < HOLE_ALIKE) & (area >= np.where(off < HOLE_SAME, 0.2 * least, least))
-    opened[0] = False
-    return _grown(opened[labels], like)
+    light = np.abs(np.bincount(labels.ravel(), (bright - dark).ravel(), count)) / area
+    deviation = np.maximum(light, np.bincount(labels.ravel(), chroma.ravel(), count) / area)
+    min_area = MIN_HOLE_SHARE * candidates.size
+    is_hole = (deviation < HOLE_DEVIATION) & (
+        area >= np.where(deviation < SAME_DEVIATION, 0.2 * min_area, min_area)
+    )
+    is_hole[0] = False
+    return _grow(is_hole[labels], like)
 
 
 def _slope(lab: F32) -> F32:
-    """Steepness in Lab units per pixel."""
+    """Return the gradient's magnitude over all channels, in Lab units a pixel."""
     squares = np.zeros(lab.shape[:2], np.float32)
     for plane in cv2.split(lab):
         for dx, dy in ((1, 0), (0, 1)):
@@ -173,62 +215,71 @@ def _slope(lab: F32) -> F32:
 
 
 def _sharp_slope(lab: F32) -> F32:
-    """Steepness of what stays when the smooth part is taken away: nothing of a soft shadow, nearly all of an outline."""
+    """Return the gradient of the fine detail alone: nothing of a soft shadow, nearly all of an outline."""
     fine = cv2.GaussianBlur(lab, (0, 0), 0.8)
-    steep, rest = _slope(fine), _slope(fine - gaussian_blur(lab, COARSE, 2))
-    return np.asarray(rest * np.clip((rest / np.maximum(steep, 0.05) - 0.3) / 0.3, 0, 1), np.float32)
+    slope, detail = _slope(fine), _slope(fine - gaussian_blur(lab, SMOOTH_SIGMA_PX, 2))
+    return np.asarray(detail * np.clip((detail / np.maximum(slope, 0.05) - 0.3) / 0.3, 0, 1), np.float32)
 
 
-def _relative(slope: F32, border: Mask) -> F32:
-    """In units of what grain and gradient make at the rim: above 1 is an edge."""
-    return np.asarray(slope / max(EDGE_SLOPE, 3 * float(np.percentile(slope[border], 75))), np.float32)
+def _relative_slope(slope: F32, border: Mask) -> F32:
+    """Return the slope in units of the border's grain and gradient; above 1 is an edge."""
+    return np.asarray(slope / max(MIN_EDGE_SLOPE, 3 * float(np.percentile(slope[border], 75))), np.float32)
 
 
-def _reached(passable: Mask, edges: F32) -> Mask:
-    """Where the background gets to from the frame: it walks with a radius, never over an edge, then creeps a little on."""
+def _reach_from_frame(passable: Mask, edges: F32) -> Mask:
+    """Return the pixels that the background reaches from the frame.
+
+    It grows with a radius and never across an edge; at the end it grows a little more without these limits.
+    """
     free = (passable & (edges < 1)).astype(np.uint8)
-    walked = _from_frame(cv2.erode(free, disc_kernel(GAP), borderType=cv2.BORDER_CONSTANT, borderValue=1))
-    return _grown(walked, passable) | walked
+    eroded = cv2.erode(free, disc_kernel(GAP_RADIUS_PX), borderType=cv2.BORDER_CONSTANT, borderValue=1)
+    reached = _connected_to_frame(eroded)
+    return _grow(reached, passable) | reached
 
 
-def _grown(start: Mask, passable: Mask) -> Mask:
-    """What `start` creeps on to through passable pixels."""
-    for _ in range(GROWTH):
+def _grow(start: Mask, passable: Mask) -> Mask:
+    """Return `start` grown by GROWTH_PX through passable pixels."""
+    for _ in range(GROWTH_PX):
         start = (cv2.dilate(start.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0) & passable
     return start
 
 
 def disc_kernel(radius: int) -> U8:
-    """A round brush, (2 radius + 1) pixels across."""
+    """Return a disc as structuring element, 2 radius + 1 pixels wide."""
     return np.asarray(
         cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)), np.uint8
     )
 
 
-def within_distance(parts: Mask, radius: int) -> Mask:
-    """Where one of the parts is so many pixels away at most; an octagon's worth, a third of what distances take."""
-    grown = parts.astype(np.uint8)
+def within_distance(mask: Mask, radius: int) -> Mask:
+    """Return the mask dilated by a radius in pixels.
+
+    The shape is an octagon, which takes a third of the time of a distance transform.
+    """
+    dilated = mask.astype(np.uint8)
     for step in range(radius):
-        grown = cv2.dilate(grown, _SQUARE if step % 5 in (1, 3) else _CROSS)
-    return np.asarray(grown > 0)
+        dilated = cv2.dilate(dilated, _SQUARE if step % 5 in (1, 3) else _CROSS)
+    return np.asarray(dilated > 0)
 
 
-def _from_frame(free: U8) -> Mask:
-    """The part of `free` that is connected to the picture's frame."""
+def _connected_to_frame(free: U8) -> Mask:
+    """Return the part of `free` that is connected to the picture's frame."""
     padded = cv2.copyMakeBorder(free, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
     _, labels = cv2.connectedComponents(padded, connectivity=4)
     return np.asarray((labels[1:-1, 1:-1] == labels[0, 0]) & (free > 0))
 
 
-def _calmed(mask: U8, deviation: F32, sharp: F32) -> U8:
-    """The mask with its outline smoothed where nothing says just where it runs: there it is noise that decides."""
+def _smooth_unclear_outline(mask: U8, deviation: F32, sharp_edges: F32) -> U8:
+    """Return the mask with its outline smoothed where neither colour nor an edge locates it, but noise."""
     ring = cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
-    clear = cv2.dilate((ring & ((sharp > 1) | (deviation > STRONG))).astype(np.uint8), disc_kernel(CALM)) > 0
-    smooth = (gaussian_blur(mask.astype(np.float32), CALM, 2) > 0.5).astype(np.uint8)
+    clear_ring = ring & ((sharp_edges > 1) | (deviation > STRONG_DEVIATION))
+    clear = cv2.dilate(clear_ring.astype(np.uint8), disc_kernel(SMOOTHING_PX)) > 0
+    smooth = (gaussian_blur(mask.astype(np.float32), SMOOTHING_PX, 2) > 0.5).astype(np.uint8)
     return np.where(clear, mask, smooth).astype(np.uint8)
 
 
-def _without_specks(mask: U8, deviation: F32) -> U8:
+def _remove_specks(mask: U8, deviation: F32) -> U8:
+    """Return the mask without small parts; faint parts and parts at the frame must be larger to stay."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     if len(stats) <= 1:
         return mask
@@ -236,34 +287,36 @@ def _without_specks(mask: U8, deviation: F32) -> U8:
     left, top = stats[:, cv2.CC_STAT_LEFT], stats[:, cv2.CC_STAT_TOP]
     right, bottom = left + stats[:, cv2.CC_STAT_WIDTH], top + stats[:, cv2.CC_STAT_HEIGHT]
     at_frame = (left == 0) | (top == 0) | (right == mask.shape[1]) | (bottom == mask.shape[0])
-    clear = np.bincount(labels.ravel(), deviation.ravel(), len(stats)) / np.maximum(1, area) > STRONG
-    keep = area >= np.where(at_frame | ~clear, STRAY, SPECK) * max(area[1:].max(), 12 / SPECK)
-    keep[0] = False
-    return np.asarray(keep[labels], np.uint8)
+    mean_deviation = np.bincount(labels.ravel(), deviation.ravel(), len(stats)) / np.maximum(1, area)
+    is_faint = ~(mean_deviation > STRONG_DEVIATION)
+    min_share = np.where(at_frame | is_faint, MIN_STRAY_SHARE, MIN_PART_SHARE)
+    stays = area >= min_share * max(area[1:].max(), 12 / MIN_PART_SHARE)
+    stays[0] = False
+    return np.asarray(stays[labels], np.uint8)
 
 
 def _doubt(mask: U8, deviation: F32) -> float:
-    """What to take from the confidence when much within the outline, too high for a shadow, stands out and was let go as one."""
+    """Return the loss of confidence for shade within the outline that is too high for a shadow."""
     rows = np.flatnonzero(mask.any(1))
     if not len(rows):
         return 0.0
-    within = np.zeros_like(mask)
+    inside = np.zeros_like(mask)
     ends = mask[rows].argmax(1), mask.shape[1] - 1 - mask[rows, ::-1].argmax(1)
     hull = cv2.convexHull(np.vstack([np.stack([columns, rows], 1) for columns in ends]).astype(np.int32))
-    cv2.fillConvexPoly(within, hull, 1)
-    let_go = cv2.morphologyEx(
-        ((deviation > 1) & (mask == 0) & (within > 0)).astype(np.uint8),
+    cv2.fillConvexPoly(inside, hull, 1)
+    removed = cv2.morphologyEx(
+        ((deviation > 1) & (mask == 0) & (inside > 0)).astype(np.uint8),
         cv2.MORPH_OPEN,
         np.ones((5, 5), np.uint8),
     )
-    high = int(let_go[: round(rows[0] + LOW * (rows[-1] - rows[0]))].sum())
-    return float(DOUBTFUL * max(0.0, high / int(mask.sum()) - HIGH_SHADE))
+    high = int(removed[: round(rows[0] + LOW_SHARE * (rows[-1] - rows[0]))].sum())
+    return float(DOUBT_FACTOR * max(0.0, high / int(mask.sum()) - MAX_HIGH_SHADE))
 
 
-def _confidence(mask: U8, deviation: F32, edges: F32) -> float:
-    """How much of the outline stands out clearly: by colour just inside of it and a sharp edge on it."""
+def _outline_confidence(mask: U8, deviation: F32, edges: F32) -> float:
+    """Return how much of the outline is clear: a deviation just inside of it, and a sharp edge on it."""
     ring = (mask == 1) & (cv2.erode(mask, np.ones((3, 3), np.uint8)) == 0)
     if not ring.any():
         return 0.0
-    near = cv2.dilate(np.minimum((deviation - 1) / 2, edges - 0.5), np.ones((5, 5), np.uint8))
-    return float(np.clip(near[ring], 0, 1).mean())
+    clarity = cv2.dilate(np.minimum((deviation - 1) / 2, edges - 0.5), np.ones((5, 5), np.uint8))
+    return float(np.clip(clarity[ring], 0, 1).mean())
