@@ -1,8 +1,9 @@
-"""Joinery: furniture from one three-quarter photo. A seat, table or cabinet is put together from boards and blocks whose heights
-and thicknesses are fitted until it covers the photo's outline best.
+"""Furniture from one three-quarter photo: a seat, table or cabinet of blocks, fitted to the photo's
+outline.
 
-An outline from an oblique camera leaves the form open (two of them mirrored too: docs/modeling.md), but furniture is built up
-of few parts at right angles, and what they do to the outline is known for each.
+One outline from an oblique camera does not determine a form, nor do two mirrored ones (docs/modeling.md).
+But furniture consists of few parts at right angles, so the heights and thicknesses of these parts can be
+fitted until the piece covers the outline best.
 """
 
 from collections.abc import Iterator, Sequence
@@ -40,35 +41,32 @@ FURNITURE_WORDS = (
     "shelf",
     "sideboard",
 )
-LEG = 0.07  # of the shorter of width and depth
-SOFTNESS = 0.03  # of the longest side: edges are rounded by so much
-ARM = 0.12  # of the width
-CABINET_LEGS, TABLE_LEGS = 0.25, 0.7  # of the height: at most, at least
-CABINET_DEPTH_M = 0.7  # what is deeper is sat on
-SEAT_M, SEAT_SLACK_M = 0.44, 0.06  # above the floor
-SOFA_M, SOFA_THICK_M, SOFA_LEGS_M = (
-    1.1,
-    0.18,
-    0.22,
-)  # wider than this is a sofa; its seat's thickness at least, its legs at most
+LEG_THICKNESS = 0.07  # share of the shorter of width and depth
+EDGE_RADIUS = 0.03  # share of the longest side, of rounded edges
+ARM_WIDTH = 0.12  # share of the width
+MAX_CABINET_LEGS, MIN_TABLE_LEGS = 0.25, 0.7  # shares of the height
+MAX_CABINET_DEPTH_M = 0.7  # deeper furniture is for sitting
+SEAT_HEIGHT_M, SEAT_SLACK_M = 0.44, 0.06  # usual height above the floor, and deviation without a penalty
+SOFA_WIDTH_M = 1.1  # a wider seat is a sofa
+MIN_SOFA_SEAT_M = 0.18  # thickness of a sofa's seat
+MAX_SOFA_LEGS_M = 0.22  # height of a sofa's legs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FurniturePiece:
-    """Shares of the height, unless said otherwise. legs: where they end; top: the body's upper side (1: a table or a cabinet);
-    gap: between body and back, bridged by posts; back: its thickness, a share of the depth; lean: how much thinner it is at the top;
-    arms: their upper side, 0 without; wide: the back's width, a share of the whole."""
+    """The parameters of a piece of furniture, as shares of its height unless said otherwise."""
 
-    legs_top: float = 0.3
-    body_top: float = 0.55
-    back_gap: float = 0.0
-    back_thickness: float = 0.25
-    back_taper: float = 0.3
-    arms_top: float = 0.0
-    back_width: float = 1.0
+    legs_top: float = 0.3  # where the legs end and the body begins
+    body_top: float = 0.55  # upper side of the body, i.e. of the seat; 1: a table or a cabinet
+    back_gap: float = 0.0  # between body and back, bridged by posts
+    back_thickness: float = 0.25  # share of the depth
+    back_taper: float = 0.3  # how much thinner the back is at the top, share of its thickness
+    arms_top: float = 0.0  # upper side of the arms; 0: no arms
+    back_width: float = 1.0  # share of the width
 
 
-CHOICES: Sequence[tuple[str, Sequence[float]]] = (
+# Values that the fit tries, by the field of FurniturePiece.
+PARAMETER_VALUES: Sequence[tuple[str, Sequence[float]]] = (
     ("body_top", (0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 1.0)),
     ("legs_top", (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 0.88, 0.93)),
     ("back_gap", (0.0, 0.08, 0.16)),
@@ -76,136 +74,160 @@ CHOICES: Sequence[tuple[str, Sequence[float]]] = (
     ("arms_top", (0.0, 0.6, 0.7, 0.8, 1.0)),
     ("back_width", (0.7, 0.85, 1.0)),
 )
-STARTS = (
+START_PIECES = (
     FurniturePiece(),
     FurniturePiece(legs_top=0.2, body_top=0.55),
     FurniturePiece(legs_top=0.12, body_top=0.5, back_thickness=0.3, arms_top=0.7),
     FurniturePiece(legs_top=0.88, body_top=1.0),
     FurniturePiece(legs_top=0.1, body_top=1.0),
 )
-VIEWS = tuple(
+# Azimuth and elevation in degrees.
+CAMERA_ANGLES = tuple(
     (side * azimuth, elevation)
     for azimuth in (25.0, 35.0, 45.0)
     for elevation in (12.0, 20.0)
     for side in (1, -1)
 )
-UNUSUAL = 0.002  # of the outline: what each part must gain
+PART_PENALTY = 0.002  # of coverage, for each optional part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FurnitureFit:
-    """A piece, the camera it was seen by and how well it covers the photo, 0 to 1."""
+    """A piece seen through a camera."""
 
     piece: FurniturePiece
     photo_camera: PhotoCamera
-    angles: tuple[float, float]
-    coverage: float
+    angles: tuple[float, float]  # azimuth and elevation of the camera in degrees
+    coverage: float  # 0 to 1: how well the piece covers the photo
 
 
 def fit_furniture(photo: Outline, size: ProductSize) -> FurnitureFit:
-    """The piece that covers the photo best. photo: small, some 50 pixels a side."""
+    """Return the piece that covers a three-quarter photo best.
+
+    Args:
+        photo: The photo, reduced to about 50 pixels a side.
+        size: The product's size.
+    """
     grid = VoxelGrid(size, COARSE_CELLS)
 
-    def worth(fit: FurnitureFit) -> float:
-        return _worth(fit, size.height)
+    def score(fit: FurnitureFit) -> float:
+        return _score(fit, size.height)
 
     start = max(
         (
-            _seen(photo, grid, piece, view)
-            for piece in STARTS
-            if _built_so(piece, size)
-            for view in VIEWS[4:8]
+            _evaluate(photo, grid, piece, angles)
+            for piece in START_PIECES
+            if _is_plausible(piece, size)
+            for angles in CAMERA_ANGLES[4:8]
         ),
-        key=worth,
+        key=score,
     )
-    best = max((_seen(photo, grid, start.piece, view) for view in VIEWS), key=worth)
+    best = max((_evaluate(photo, grid, start.piece, angles) for angles in CAMERA_ANGLES), key=score)
     for _ in range(2):
-        for name, values in CHOICES:
+        for name, values in PARAMETER_VALUES:
             best = max(
                 [
                     best,
                     *(
-                        _seen(photo, grid, piece, best.angles)
-                        for piece in _changed(best.piece, name, values, size)
+                        _evaluate(photo, grid, piece, best.angles)
+                        for piece in _variations(best.piece, name, values, size)
                     ),
                 ],
-                key=worth,
+                key=score,
             )
-        best = max([best, *(_seen(photo, grid, best.piece, view) for view in VIEWS)], key=worth)
+        best = max(
+            [best, *(_evaluate(photo, grid, best.piece, angles) for angles in CAMERA_ANGLES)], key=score
+        )
     return best
 
 
 def build_furniture(piece: FurniturePiece, size: ProductSize, cells: int) -> Shape:
-    """The piece as a shape on a grid of that many cells."""
+    """Return a piece as a shape on a grid of so many cells."""
     grid = VoxelGrid(size, cells)
     return Shape(
-        field=_field(grid, piece, rounded=True),
+        field=_piece_field(grid, piece, rounded=True),
         grid=grid,
-        family=f"joinery, {_name(piece, size)}",
+        family=f"joinery, {_kind_of(piece, size)}",
         confidence=0.55,
     )
 
 
-def _name(piece: FurniturePiece, size: ProductSize) -> str:
+def _kind_of(piece: FurniturePiece, size: ProductSize) -> str:
     if piece.body_top == 1.0:
         return "a table" if piece.legs_top > 0.5 else "a cabinet"
-    return "a sofa" if size.width > SOFA_M else "a chair"
+    return "a sofa" if size.width > SOFA_WIDTH_M else "a chair"
 
 
-def _changed(
+def _variations(
     piece: FurniturePiece, name: str, values: Sequence[float], size: ProductSize
 ) -> Iterator[FurniturePiece]:
     for value in values:
         changed = replace(piece, **{name: value})
-        if _built_so(changed, size):
+        if _is_plausible(changed, size):
             yield changed
 
 
-def _built_so(piece: FurniturePiece, size: ProductSize) -> bool:
-    """Whether furniture is built like that: a cabinet on short legs, a table's thin top on long ones, a seat under a back, a sofa upholstered."""
+def _is_plausible(piece: FurniturePiece, size: ProductSize) -> bool:
+    """Return whether furniture is built like this.
+
+    A cabinet has short legs, a table a thin top on long legs, a chair a seat under a back, a sofa a thick
+    seat.
+    """
     if piece.body_top == 1.0:
-        return piece.legs_top > TABLE_LEGS or (piece.legs_top < CABINET_LEGS and size.depth < CABINET_DEPTH_M)
+        return piece.legs_top > MIN_TABLE_LEGS or (
+            piece.legs_top < MAX_CABINET_LEGS and size.depth < MAX_CABINET_DEPTH_M
+        )
     if piece.body_top + piece.back_gap >= 0.95:
         return False
-    if size.width > SOFA_M:
+    if size.width > SOFA_WIDTH_M:
         return (
-            piece.legs_top * size.height < SOFA_LEGS_M
-            and piece.legs_top < piece.body_top - SOFA_THICK_M / size.height
+            piece.legs_top * size.height < MAX_SOFA_LEGS_M
+            and piece.legs_top < piece.body_top - MIN_SOFA_SEAT_M / size.height
         )
     return piece.legs_top < piece.body_top - 0.03
 
 
-def _worth(fit: FurnitureFit, height: float) -> float:
+def _score(fit: FurnitureFit, height: float) -> float:
     piece = fit.piece
     parts = (piece.back_gap > 0) + (piece.arms_top > 0) + (piece.back_width < 1) + (piece.legs_top > 0)
-    seat = (
+    seat_penalty = (
         0.0
         if piece.body_top == 1
-        else 0.02 * min(4.0, max(0.0, abs(piece.body_top * height - SEAT_M) / SEAT_SLACK_M - 1))
+        else 0.02 * min(4.0, max(0.0, abs(piece.body_top * height - SEAT_HEIGHT_M) / SEAT_SLACK_M - 1))
     )
-    return fit.coverage - seat - UNUSUAL * parts - 0.01 * ((abs(fit.angles[0]) - 35) / 12) ** 2
+    return fit.coverage - seat_penalty - PART_PENALTY * parts - 0.01 * ((abs(fit.angles[0]) - 35) / 12) ** 2
 
 
-def _seen(photo: Outline, grid: VoxelGrid, piece: FurniturePiece, view: tuple[float, float]) -> FurnitureFit:
+def _evaluate(
+    photo: Outline, grid: VoxelGrid, piece: FurniturePiece, angles: tuple[float, float]
+) -> FurnitureFit:
     size = grid.size
-    shape = Shape(field=_field(grid, piece, rounded=False), grid=grid, family="", confidence=0)
+    shape = Shape(field=_piece_field(grid, piece, rounded=False), grid=grid, family="", confidence=0)
     height, width = photo.alpha.shape
-    where = fit_camera(
-        orbit_camera(size, view[0], view[1], HERO_FOV_DEG), inside_points(shape), width, height, grid.cell / 2
+    photo_camera = fit_camera(
+        orbit_camera(size, angles[0], angles[1], HERO_FOV_DEG),
+        inside_points(shape),
+        width,
+        height,
+        grid.cell / 2,
     )
-    explained = coverage(shape, where, photo.alpha > 0.5)
-    return FurnitureFit(piece=piece, photo_camera=where, angles=view, coverage=explained)
+    share_covered = coverage(shape, photo_camera, photo.alpha > 0.5)
+    return FurnitureFit(piece=piece, photo_camera=photo_camera, angles=angles, coverage=share_covered)
 
 
-def _field(grid: VoxelGrid, piece: FurniturePiece, *, rounded: bool) -> F32:
-    """Cells to the piece's surface, inside positive."""
+def _piece_field(grid: VoxelGrid, piece: FurniturePiece, *, rounded: bool) -> F32:
+    """Return the signed distance in cells to a piece's surface."""
     size = grid.size
     width, height, depth = size.width, size.height, size.depth
-    leg = LEG * min(width, depth)
-    low, top = piece.legs_top * height, piece.body_top * height
-    soft = SOFTNESS * max(width, height, depth) if rounded else 0.0
+    leg = LEG_THICKNESS * min(width, depth)
+    body_bottom, seat_top = piece.legs_top * height, piece.body_top * height
+    radius = EDGE_RADIUS * max(width, height, depth) if rounded else 0.0
     body = _block(
-        grid, (-width / 2, width / 2), (low, top), (-depth / 2, depth / 2), min(soft, (top - low) / 3)
+        grid,
+        (-width / 2, width / 2),
+        (body_bottom, seat_top),
+        (-depth / 2, depth / 2),
+        min(radius, (seat_top - body_bottom) / 3),
     )
     parts = [body]
     if piece.legs_top > 0:
@@ -216,65 +238,82 @@ def _field(grid: VoxelGrid, piece: FurniturePiece, *, rounded: bool) -> F32:
                     _block(
                         grid,
                         (middle[0] - leg / 2, middle[0] + leg / 2),
-                        (0, low + leg),
+                        (0, body_bottom + leg),
                         (middle[1] - leg / 2, middle[1] + leg / 2),
                         0.0,
                     )
                 )
     if piece.body_top < 1:
-        thick, half = piece.back_thickness * depth, piece.back_width * width / 2
-        start = top + piece.back_gap * height
-        rise = np.clip((grid.y - start) / max(height - start, 1e-6), 0, 1)
-        front = -depth / 2 + thick * (1 - piece.back_taper * rise)
-        back = _block(
-            grid,
-            (-half, half),
-            (start if piece.back_gap else low, height),
-            (-depth / 2, -depth / 2 + thick),
-            min(soft, thick / 3),
-        )
-        parts.append(np.minimum(back, ((front[:, None] - grid.z[None]) / grid.cell)[None]))
-        if piece.back_gap:
-            parts += [
-                _block(
-                    grid, (x - leg / 2, x + leg / 2), (low, start + leg), (-depth / 2, -depth / 2 + leg), 0.0
-                )
-                for x in (-0.5 * half, 0.5 * half)
-            ]
-        if piece.arms_top > piece.body_top:
-            arm = ARM * width
-            for side in (-width / 2, width / 2 - arm):
-                parts.append(
-                    _block(
-                        grid,
-                        (side, side + arm),
-                        (low, piece.arms_top * height),
-                        (-depth / 2, depth / 2),
-                        min(soft, arm / 3),
-                    )
-                )
+        parts += _back_and_arms(grid, piece, leg, radius)
     field = parts[0]
     for part in parts[1:]:
         field = np.maximum(field, part)
     return np.asarray(np.minimum(field, grid.box_distance()), np.float32)
 
 
+def _back_and_arms(grid: VoxelGrid, piece: FurniturePiece, leg: float, radius: float) -> list[F32]:
+    """Return the signed distances to the parts above a seat. leg: the thickness of posts, in metres."""
+    size = grid.size
+    width, height, depth = size.width, size.height, size.depth
+    body_bottom, seat_top = piece.legs_top * height, piece.body_top * height
+    back_thickness, half_back = piece.back_thickness * depth, piece.back_width * width / 2
+    back_bottom = seat_top + piece.back_gap * height
+    rise = np.clip((grid.y - back_bottom) / max(height - back_bottom, 1e-6), 0, 1)
+    front = -depth / 2 + back_thickness * (1 - piece.back_taper * rise)
+    back = _block(
+        grid,
+        (-half_back, half_back),
+        (back_bottom if piece.back_gap else body_bottom, height),
+        (-depth / 2, -depth / 2 + back_thickness),
+        min(radius, back_thickness / 3),
+    )
+    parts = [np.minimum(back, ((front[:, None] - grid.z[None]) / grid.cell)[None])]
+    if piece.back_gap:
+        parts += [
+            _block(
+                grid,
+                (x - leg / 2, x + leg / 2),
+                (body_bottom, back_bottom + leg),
+                (-depth / 2, -depth / 2 + leg),
+                0.0,
+            )
+            for x in (-0.5 * half_back, 0.5 * half_back)
+        ]
+    if piece.arms_top > piece.body_top:
+        arm = ARM_WIDTH * width
+        for side in (-width / 2, width / 2 - arm):
+            parts.append(
+                _block(
+                    grid,
+                    (side, side + arm),
+                    (body_bottom, piece.arms_top * height),
+                    (-depth / 2, depth / 2),
+                    min(radius, arm / 3),
+                )
+            )
+    return parts
+
+
 def _block(
-    grid: VoxelGrid, x: tuple[float, float], y: tuple[float, float], z: tuple[float, float], soft: float
+    grid: VoxelGrid, x: tuple[float, float], y: tuple[float, float], z: tuple[float, float], radius: float
 ) -> F32:
-    """Cells to the surface of a block between those places in metres, its edges rounded by `soft` metres."""
-    off = [
-        np.abs(places - (a + b) / 2) - (b - a) / 2 + soft
-        for places, (a, b) in ((grid.x, x), (grid.y, y), (grid.z, z))
+    """Return the signed distance in cells to a block; x, y, z: from and to, and the radius of its edges, in
+    metres."""
+    excess = [
+        np.abs(coordinates - (a + b) / 2) - (b - a) / 2 + radius
+        for coordinates, (a, b) in ((grid.x, x), (grid.y, y), (grid.z, z))
     ]
-    if not soft:
-        out = np.maximum(np.maximum(off[0][:, None, None], off[1][None, :, None]), off[2][None, None, :])
+    if not radius:
+        out = np.maximum(
+            np.maximum(excess[0][:, None, None], excess[1][None, :, None]), excess[2][None, None, :]
+        )
         return np.asarray(-out / grid.cell, np.float32)
-    beyond = [np.maximum(o, 0) for o in off]
+    outer = [np.maximum(o, 0) for o in excess]
     outside = np.sqrt(
-        beyond[0][:, None, None] ** 2 + beyond[1][None, :, None] ** 2 + beyond[2][None, None, :] ** 2
+        outer[0][:, None, None] ** 2 + outer[1][None, :, None] ** 2 + outer[2][None, None, :] ** 2
     )
     inner = np.minimum(
-        np.maximum(np.maximum(off[0][:, None, None], off[1][None, :, None]), off[2][None, None, :]), 0
+        np.maximum(np.maximum(excess[0][:, None, None], excess[1][None, :, None]), excess[2][None, None, :]),
+        0,
     )
-    return np.asarray((soft - outside - inner) / grid.cell, np.float32)
+    return np.asarray((radius - outside - inner) / grid.cell, np.float32)

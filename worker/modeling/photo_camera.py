@@ -1,4 +1,4 @@
-"""Placing: where a photo's camera stood, and the photo drawn as if taken from straight ahead."""
+"""The camera of a photo, shapes seen through it, and photos rectified onto an upright plane."""
 
 from dataclasses import dataclass
 
@@ -14,48 +14,60 @@ from worker.modeling.shape_evidence import iou
 
 F32 = NDArray[np.float32]
 
-CLEAR = 1.0  # cells: what is farther from the surface needs no look between cells
-STEPS = 40  # along each line of sight
-COARSE_CELLS = 24_000  # of shapes that are only compared with photos
-COMPARISON_PX = 48  # along the longer side of what they are compared on
-BORDER = 3  # pixels around it
-HERO_FOV_DEG = 26.0  # degrees, of three-quarter photos
+CLEAR_CELLS = 1.0  # a sample farther than this from the surface needs no interpolation
+RAY_STEPS = 40  # samples along each line of sight
+COARSE_CELLS = 24_000  # of the grids of shapes that are only compared with photos
+COMPARISON_PX = 48  # the longer side of the pictures that are compared
+BORDER_PX = 3  # around these pictures
+HERO_FOV_DEG = 26.0  # assumed for three-quarter photos
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhotoCamera:
-    """A camera whose picture lies on a photo: a picture position (u, v) is the pixel (across + scale u, down - scale v)."""
+    """A camera whose picture is laid on a photo.
+
+    The picture position (u, v) is the pixel (origin_x + scale * u, origin_y - scale * v).
+    """
 
     camera: Camera
-    scale: float
-    origin_x: float
-    origin_y: float
+    scale: float  # pixels to a unit of u and v
+    origin_x: float  # pixels from the photo's left to the picture's middle
+    origin_y: float  # pixels from the photo's top to the picture's middle
 
-    def scaled(self, by: float) -> "PhotoCamera":
-        """On the photo drawn that much larger."""
+    def scaled(self, factor: float) -> "PhotoCamera":
+        """Return the camera for the same photo enlarged by a factor."""
         return PhotoCamera(
             camera=self.camera,
-            scale=self.scale * by,
-            origin_x=self.origin_x * by,
-            origin_y=self.origin_y * by,
+            scale=self.scale * factor,
+            origin_x=self.origin_x * factor,
+            origin_y=self.origin_y * factor,
         )
 
     def to_pixels(self, points: F32) -> F32:
-        """Where points (n, 3) stand in the photo: (n, 2), right and down."""
-        flat = self.camera.project(points)
-        return np.stack([self.origin_x + self.scale * flat[:, 0], self.origin_y - self.scale * flat[:, 1]], 1)
+        """Return the pixels of points (n, 3) in the photo, (n, 2): to the right and down."""
+        projected = self.camera.project(points)
+        return np.stack(
+            [self.origin_x + self.scale * projected[:, 0], self.origin_y - self.scale * projected[:, 1]], 1
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PosedPhoto:
-    """A photo cropped to its product, and the camera that took it; None: straight ahead, far away, filling the crop."""
+    """A photo cropped to its product, with its camera."""
 
     outline: Outline
-    photo_camera: PhotoCamera | None = None
+    photo_camera: PhotoCamera | None = None  # None: orthographic, straight ahead, the product fills the crop
 
 
 def orbit_camera(size: ProductSize, azimuth: float, elevation: float, fov: float) -> Camera:
-    """A camera that looks at the middle of the product's box and just has it whole in its picture."""
+    """Return a camera that looks at the middle of the product's box and just contains the whole box.
+
+    Args:
+        size: The product's size.
+        azimuth: Degrees; 0 sees the front.
+        elevation: Degrees above the horizon.
+        fov: Angle of view in degrees; 0: orthographic.
+    """
     radius = float(np.linalg.norm(size.as_array())) / 2
     return Camera(
         azimuth=azimuth,
@@ -67,19 +79,30 @@ def orbit_camera(size: ProductSize, azimuth: float, elevation: float, fov: float
 
 
 def superellipse_prism(size: ProductSize, exponent: float) -> F32:
-    """Points of an upright cylinder with a rounded-square base that fills the box, (64, 3): what photos are first held against."""
-    turn = np.linspace(0, 2 * np.pi, 32, endpoint=False)
-    radius = (np.abs(np.cos(turn)) ** exponent + np.abs(np.sin(turn)) ** exponent) ** (-1 / exponent)
+    """Return points of an upright prism that fills the product's box, with a superellipse as base, (64, 3).
+
+    Cameras are first fitted to this form.
+    """
+    angle = np.linspace(0, 2 * np.pi, 32, endpoint=False)
+    radius = (np.abs(np.cos(angle)) ** exponent + np.abs(np.sin(angle)) ** exponent) ** (-1 / exponent)
     ring = np.stack(
-        [np.cos(turn) * radius * size.width / 2, np.zeros(32), np.sin(turn) * radius * size.depth / 2], 1
+        [np.cos(angle) * radius * size.width / 2, np.zeros(32), np.sin(angle) * radius * size.depth / 2], 1
     )
     return np.vstack([ring, ring + np.array([0, size.height, 0])]).astype(np.float32)
 
 
 def fit_camera(camera: Camera, points: F32, width: float, height: float, reach: float = 0.0) -> PhotoCamera:
-    """The camera's picture of `points`, each `reach` metres wide to all sides, fitted to a photo's crop of `width` x `height` pixels."""
-    flat = camera.project(points)
-    low, high = flat.min(0) - reach / camera.half_width, flat.max(0) + reach / camera.half_width
+    """Return a camera placed on a photo so that the picture of some points fills it.
+
+    Args:
+        camera: The pose.
+        points: (n, 3) metres.
+        width: Of the cropped photo, in pixels.
+        height: Of the cropped photo, in pixels.
+        reach: The radius of each point in metres.
+    """
+    projected = camera.project(points)
+    low, high = projected.min(0) - reach / camera.half_width, projected.max(0) + reach / camera.half_width
     scale = float(np.sqrt(width * height / max(1e-9, float((high[0] - low[0]) * (high[1] - low[1])))))
     middle = (low + high) / 2
     return PhotoCamera(
@@ -93,40 +116,52 @@ def fit_camera(camera: Camera, points: F32, width: float, height: float, reach: 
 def rectify_onto_plane(
     outline: Outline, photo_camera: PhotoCamera, size: ProductSize, azimuth: float, pixels: int
 ) -> Outline:
-    """The photo drawn onto the upright plane through the middle that faces `azimuth`."""
-    wide = size.width if azimuth % 180 == 0 else size.depth
-    per_m = pixels / max(wide, size.height)
-    columns, rows = max(8, round(wide * per_m)), max(8, round(size.height * per_m))
+    """Return a photo rectified onto the upright plane through the product's middle that faces `azimuth`.
+
+    Args:
+        outline: The photo.
+        photo_camera: Its camera.
+        size: The product's size.
+        azimuth: Degrees, a multiple of 90.
+        pixels: The longer side of the result.
+    """
+    width_m = size.width if azimuth % 180 == 0 else size.depth
+    pixels_per_m = pixels / max(width_m, size.height)
+    columns, rows = max(8, round(width_m * pixels_per_m)), max(8, round(size.height * pixels_per_m))
     _, right, _ = Camera(azimuth=azimuth, elevation=0, target=(0, 0, 0), half_width=1).axes()
-    x = ((np.arange(columns) + 0.5) / columns - 0.5) * wide
+    x = ((np.arange(columns) + 0.5) / columns - 0.5) * width_m
     y = (1 - (np.arange(rows) + 0.5) / rows) * size.height
     points = (x[None, :, None] * right + np.array([0, 1, 0], np.float32) * y[:, None, None]).reshape(-1, 3)
-    at = (photo_camera.to_pixels(points.astype(np.float32)).reshape(rows, columns, 2) - 0.5).astype(
+    pixel_map = (photo_camera.to_pixels(points.astype(np.float32)).reshape(rows, columns, 2) - 0.5).astype(
         np.float32
     )
     alpha = cv2.remap(
-        outline.alpha, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0
+        outline.alpha, pixel_map, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0
     )
-    rgb = cv2.remap(outline.rgb, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    rgb = cv2.remap(outline.rgb, pixel_map, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return Outline(alpha=alpha, rgb=rgb)
 
 
 def inside_points(shape: Shape) -> F32:
-    """The cells inside, as points (n, 3)."""
-    at = np.nonzero(shape.field > 0)
-    return np.stack([shape.grid.x[at[0]], shape.grid.y[at[1]], shape.grid.z[at[2]]], 1)
+    """Return the centres of the cells inside a shape, (n, 3) metres."""
+    indices = np.nonzero(shape.field > 0)
+    return np.stack([shape.grid.x[indices[0]], shape.grid.y[indices[1]], shape.grid.z[indices[2]]], 1)
 
 
 def coverage(shape: Shape, photo_camera: PhotoCamera, photo_mask: NDArray[np.bool_]) -> float:
-    """How well the shape, seen by the camera, covers the wanted picture: intersection over union."""
+    """Return how well a shape seen through a camera covers the photo's mask: intersection over union."""
     height, width = photo_mask.shape
-    return iou(silhouette_mask(shape, photo_camera, width, height, BORDER), np.pad(photo_mask, BORDER))
+    return iou(silhouette_mask(shape, photo_camera, width, height, BORDER_PX), np.pad(photo_mask, BORDER_PX))
 
 
 def silhouette_mask(
     shape: Shape, photo_camera: PhotoCamera, width: int, height: int, border: int = 0
 ) -> NDArray[np.bool_]:
-    """Where the shape is in the photo of `width` x `height` pixels and a border around it: (height + 2 border, width + 2 border)."""
+    """Return the silhouette of a shape in a photo of `width` x `height` pixels with a border around it.
+
+    Returns:
+        (height + 2 * border, width + 2 * border) bool.
+    """
     down, across = np.mgrid[-border : height + border, -border : width + border].reshape(2, -1) + 0.5
     u, v = (
         (across - photo_camera.origin_x) / photo_camera.scale,
@@ -135,19 +170,21 @@ def silhouette_mask(
     origins, directions = photo_camera.camera.rays(u.astype(np.float32), v.astype(np.float32))
     middle = ((np.array(photo_camera.camera.target, np.float32) - origins) * directions).sum(1)
     reach, grid = photo_camera.camera.half_width, shape.grid
-    start, way = (
+    start, direction = (
         (origins + directions * middle[:, None] - grid.origin) / grid.step,
         directions / grid.step,
     )  # in cells
-    way = np.where(np.abs(way) < 1e-9, 1e-9, way)
-    ends = np.stack([-start / way, (np.array(grid.shape) - 1 - start) / way])
-    enters, leaves = ends.min(0).max(1), ends.max(0).min(1)  # most of a line of sight is beside the product
-    steps = np.linspace(-reach, reach, STEPS)[:, None]
+    direction = np.where(np.abs(direction) < 1e-9, 1e-9, direction)
+    ends = np.stack([-start / direction, (np.array(grid.shape) - 1 - start) / direction])
+    enters, leaves = ends.min(0).max(1), ends.max(0).min(1)  # most of a line of sight does not meet the grid
+    steps = np.linspace(-reach, reach, RAY_STEPS)[:, None]
     step, ray = np.nonzero((steps > enters) & (steps < leaves))
-    at = start.T.take(ray, axis=1) + way.T.take(ray, axis=1) * steps.ravel().take(step)
-    seen = np.zeros(len(u), bool)
-    nearest = shape.field.ravel().take(np.ravel_multi_index(tuple(np.rint(at).astype(np.int32)), grid.shape))
-    seen[ray[nearest > CLEAR]] = True
-    unsure = (np.abs(nearest) <= CLEAR) & ~seen[ray]
-    seen[ray[unsure][ndimage.map_coordinates(shape.field, at[:, unsure], order=1) > 0]] = True
-    return seen.reshape(height + 2 * border, -1)
+    cells = start.T.take(ray, axis=1) + direction.T.take(ray, axis=1) * steps.ravel().take(step)
+    is_inside = np.zeros(len(u), bool)
+    nearest = shape.field.ravel().take(
+        np.ravel_multi_index(tuple(np.rint(cells).astype(np.int32)), grid.shape)
+    )
+    is_inside[ray[nearest > CLEAR_CELLS]] = True
+    is_unsure = (np.abs(nearest) <= CLEAR_CELLS) & ~is_inside[ray]
+    is_inside[ray[is_unsure][ndimage.map_coordinates(shape.field, cells[:, is_unsure], order=1) > 0]] = True
+    return is_inside.reshape(height + 2 * border, -1)

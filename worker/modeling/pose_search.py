@@ -1,11 +1,13 @@
-"""Viewpoint: from where photos were taken, and what they would show from straight ahead and far away.
+"""Search for the camera poses of photos, and rectification of the photos to orthographic views.
 
-Photos of upright sides whose proportions are not the product's look slightly down from a few metres: the usual camera is
-assumed, where that explains the photos better than none. A lone three-quarter photo looks at a corner: many cameras are
-tried. For each guess the photo is drawn onto the upright plane through the product's middle, or taken for the picture of like
-slices (sections.py), a coarse shape is built from it and looked at through that camera; the guess whose picture covers the
-photo's outline best is taken, an unusual one only for a gain. Furniture is fitted from parts beside that (joinery.py). What was
-tried beside this: docs/modeling.md.
+Photos of upright sides whose proportions are not the product's look slightly down from a few metres. The
+usual camera is assumed if it explains the photos better than an orthographic one. A lone three-quarter
+photo looks at a corner, and many cameras are tried.
+
+For each guess the photo is rectified onto the upright plane through the product's middle, or taken for a
+stack of sections (cross_sections.py). A coarse shape is built from it and seen through the guessed camera.
+The guess whose picture covers the photo's outline best wins; an unusual guess must be better by a penalty.
+Furniture is also fitted from parts (furniture_fitting.py). What else was tried is in docs/modeling.md.
 """
 
 from collections.abc import Iterable, Mapping
@@ -37,65 +39,68 @@ from worker.modeling.shape import build_shape
 
 F32 = NDArray[np.float32]
 
-EXACT = 0.0045  # relative: photos whose proportions are the product's to this have neither perspective nor elevation
-HERO_AZIMUTHS = (22.0, 30.0, 38.0, 46.0)  # to either side; the search begins at the last but one
-HERO_ELEVATIONS = (10.0, 16.0, 22.0)
-LEVEL_COST = 0.01
-GUESSED_COST = 0.08  # of a shape that no family knows: it follows any outline
-FLAT_COST = 0.02  # of a three-quarter photo taken for a picture of the front
-SQUARES = (2.0, 3.0, 6.0)  # of slices
-DRAWN_PX = 1024  # of the straightened photo's longer side, several to a cell of the field
+EXACT_ASPECT = 0.0045  # mismatch up to which photos have neither perspective nor elevation
+HERO_AZIMUTHS = (22.0, 30.0, 38.0, 46.0)  # degrees to either side; the search begins at the last but one
+HERO_ELEVATIONS = (10.0, 16.0, 22.0)  # degrees
+LEVEL_PENALTY = 0.01  # of orthographic cameras, in coverage as are the next two
+INFLATION_PENALTY = 0.08  # of the family that follows any outline
+FLAT_PENALTY = 0.02  # of a three-quarter photo rectified as if it were flat
+SECTION_EXPONENTS = (2.0, 3.0, 6.0)  # that are tried
+RECTIFIED_PX = 1024  # longer side of rectified photos: several pixels to a cell of the grid
 _AZIMUTHS = {View.FRONT: 0.0, View.RIGHT: 90.0, View.BACK: 180.0, View.LEFT: 270.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoseGuess:
-    """One way that photos may have been taken: degrees; square: the exponent of the base that they are first fitted to; section: the
-    slices that the product is built up of, if it is."""
+    """One way in which photos can have been taken."""
 
-    elevation: float
-    fov: float
-    azimuth: float = 0.0
-    base_exponent: float = 4.0
-    section: Section | None = None
+    elevation: float  # degrees
+    fov: float  # degrees; 0: orthographic
+    azimuth: float = 0.0  # degrees, added to that of each photo's side
+    base_exponent: float = 4.0  # of the superellipse prism that the camera is first fitted to
+    section: Section | None = None  # that the product is a stack of, if it is one
 
     def penalty(self) -> float:
-        """What an unusual guess must gain to be believed."""
+        """Return the coverage that this guess must gain over a usual one to be believed."""
         if not self.azimuth:
-            return 0.0 if self.fov else LEVEL_COST
+            return 0.0 if self.fov else LEVEL_PENALTY
         return (
-            (0.0 if self.section else FLAT_COST)
+            (0.0 if self.section else FLAT_PENALTY)
             + 0.01 * ((abs(self.azimuth) - 35) / 12) ** 2
             + 0.01 * ((self.elevation - 17) / 7) ** 2
         )
 
 
-USUAL = PoseGuess(elevation=3.5, fov=16.0)  # of photos of upright sides
-FARTHER = PoseGuess(elevation=2.0, fov=12.0)
-LEVEL = PoseGuess(elevation=0.0, fov=0.0)
+USUAL_POSE = PoseGuess(elevation=3.5, fov=16.0)  # of photos of upright sides
+FARTHER_POSE = PoseGuess(elevation=2.0, fov=12.0)
+LEVEL_POSE = PoseGuess(elevation=0.0, fov=0.0)
 
 
-def _small(outline: Outline) -> Outline:
-    share = COMPARISON_PX / max(outline.alpha.shape)
-    size = (max(4, round(outline.alpha.shape[1] * share)), max(4, round(outline.alpha.shape[0] * share)))
+def _reduce(outline: Outline) -> Outline:
+    factor = COMPARISON_PX / max(outline.alpha.shape)
+    size = (max(4, round(outline.alpha.shape[1] * factor)), max(4, round(outline.alpha.shape[0] * factor)))
     alpha = cv2.resize(outline.alpha, size, interpolation=cv2.INTER_AREA)
     return Outline(alpha=alpha, rgb=np.zeros((*alpha.shape, 3), np.uint8))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RectifiedViews:
-    """Outlines as if taken from straight ahead and far away. explained: 0 to 1, how well a coarse shape seen through the guessed
-    cameras covers the photos; 1 where nothing had to be guessed. seen: the photos as they are, with the cameras guessed for them.
-    piece: what furniture was fitted from, if that explains its photo best."""
+    """Photos with their cameras, and the outlines that they would have from straight ahead and far away."""
 
-    outlines: dict[View, Outline]
-    coverage: float
-    posed_photos: dict[View, PosedPhoto]
-    furniture: FurniturePiece | None = None
+    outlines: dict[View, Outline]  # orthographic
+    coverage: float  # 0 to 1: how well a coarse shape covers the photos; 1 if no camera had to be guessed
+    posed_photos: dict[View, PosedPhoto]  # the photos as they are, with the guessed cameras
+    furniture: FurniturePiece | None = None  # the fitted piece, if it explains the photo best
 
 
 def rectify_views(outlines: Mapping[View, Outline], size: ProductSize, words: str) -> RectifiedViews:
-    """The outlines without perspective, elevation and, of a lone three-quarter photo, azimuth."""
+    """Return the outlines without perspective, elevation and, for a lone three-quarter photo, azimuth.
+
+    Args:
+        outlines: The outlines in the photos.
+        size: The product's size.
+        words: The product's name, category and material.
+    """
     sides = {view: o for view, o in outlines.items() if view in _AZIMUTHS}
     level = {
         view: PosedPhoto(outline=o) for view, o in outlines.items() if view in _AZIMUTHS or view is View.TOP
@@ -104,156 +109,176 @@ def rectify_views(outlines: Mapping[View, Outline], size: ProductSize, words: st
     if sides:
         if (
             sorted(abs(aspect_mismatch(view, o, size)) for view, o in sides.items())[(len(sides) - 1) // 2]
-            < EXACT
-        ):  # one view may have lost a part
+            < EXACT_ASPECT
+        ):  # the median: one view can have lost a part
             return RectifiedViews(outlines=sides | above, coverage=1.0, posed_photos=level)
     elif View.HERO not in outlines:  # from above alone
         return RectifiedViews(outlines=dict(outlines), coverage=1.0, posed_photos=level)
     if not sides:
-        corner = _from_a_corner(
-            outlines[View.HERO], {view: _small(o) for view, o in outlines.items()}, size, words
+        corner = _rectify_three_quarter(
+            outlines[View.HERO], {view: _reduce(o) for view, o in outlines.items()}, size, words
         )
         return replace(corner, outlines=corner.outlines | above, posed_photos=level | corner.posed_photos)
-    small = {view: _small(o) for view, o in (sides | above).items()}
+    small = {view: _reduce(o) for view, o in (sides | above).items()}
     best = max(
-        (_tried(small, size, words, guess) for guess in (USUAL, FARTHER, LEVEL)), key=lambda t: t.score
+        (_try_guess(small, size, words, guess) for guess in (USUAL_POSE, FARTHER_POSE, LEVEL_POSE)),
+        key=lambda t: t.score,
     )
-    if best.guess is LEVEL:
+    if best.guess is LEVEL_POSE:
         return RectifiedViews(outlines=sides | above, coverage=best.coverage, posed_photos=level)
-    seen = {
-        view: PosedPhoto(outline=o, photo_camera=best.cameras[view].scaled(_share(o, small[view])))
+    posed = {
+        view: PosedPhoto(outline=o, photo_camera=best.cameras[view].scaled(_scale_of(o, small[view])))
         for view, o in sides.items()
     }
-    drawn = {
-        view: _drawn(view, o, where, size, best.guess, min(DRAWN_PX, max(o.alpha.shape)))
+    rectified = {
+        view: _rectify(view, o, photo_camera, size, best.guess, min(RECTIFIED_PX, max(o.alpha.shape)))
         for view, o in sides.items()
-        if (where := seen[view].photo_camera)
+        if (photo_camera := posed[view].photo_camera)
     }
-    return RectifiedViews(outlines=drawn | above, coverage=best.coverage, posed_photos=level | seen)
+    return RectifiedViews(outlines=rectified | above, coverage=best.coverage, posed_photos=level | posed)
 
 
-def _from_a_corner(
+def _rectify_three_quarter(
     photo: Outline, small: Mapping[View, Outline], size: ProductSize, words: str
 ) -> RectifiedViews:
-    """A three-quarter photo without one from a side: of furniture, of something built up of like slices, or taken for a picture of
-    the front. small: that photo and, if there is one, the one from above, reduced."""
+    """Rectify a three-quarter photo: as furniture, as a stack of sections, or as a flat picture of the front.
+
+    Args:
+        photo: The photo.
+        small: The photo and, if there is one, the view from above, both reduced to COMPARISON_PX.
+        size: The product's size.
+        words: The product's name, category and material.
+    """
     view = View.HERO
-    furniture, round_body = (
-        any(word in words.lower() for word in said) for said in (FURNITURE_WORDS, ROUND_WORDS)
-    )  # a table lamp may be both
-    ways = (
-        [_flat_forms()]
-        if furniture and not round_body
-        else [_flat_forms(), _section_forms(size, round_body=round_body)]
+    is_furniture, is_round = (
+        any(word in words.lower() for word in known_words) for known_words in (FURNITURE_WORDS, ROUND_WORDS)
+    )  # a table lamp can be both
+    searches = (
+        [_flat_guesses()]
+        if is_furniture and not is_round
+        else [_flat_guesses(), _section_guesses(size, round_body=is_round)]
     )
-    best = max((_searched(small, size, words, forms) for forms in ways), key=lambda t: t.score)
-    fit = fit_furniture(small[view], size) if furniture and View.TOP not in small else None
+    best = max((_search(small, size, words, guesses) for guesses in searches), key=lambda t: t.score)
+    fit = fit_furniture(small[view], size) if is_furniture and View.TOP not in small else None
     if fit is not None and fit.coverage > best.score:
-        where = fit.photo_camera.scaled(_share(photo, small[view]))
-        drawn = rectify_onto_plane(photo, where, size, 0.0, max(photo.alpha.shape))
+        photo_camera = fit.photo_camera.scaled(_scale_of(photo, small[view]))
+        rectified = rectify_onto_plane(photo, photo_camera, size, 0.0, max(photo.alpha.shape))
         return RectifiedViews(
-            outlines={View.FRONT: drawn},
+            outlines={View.FRONT: rectified},
             coverage=fit.coverage,
-            posed_photos={view: PosedPhoto(outline=photo, photo_camera=where)},
+            posed_photos={view: PosedPhoto(outline=photo, photo_camera=photo_camera)},
             furniture=fit.piece,
         )
-    where = best.cameras[view].scaled(_share(photo, small[view]))
-    drawn = _drawn(view, photo, where, size, best.guess, max(photo.alpha.shape))
+    photo_camera = best.cameras[view].scaled(_scale_of(photo, small[view]))
+    rectified = _rectify(view, photo, photo_camera, size, best.guess, max(photo.alpha.shape))
     return RectifiedViews(
-        outlines={View.FRONT: drawn},
+        outlines={View.FRONT: rectified},
         coverage=best.coverage,
-        posed_photos={view: PosedPhoto(outline=photo, photo_camera=where)},
+        posed_photos={view: PosedPhoto(outline=photo, photo_camera=photo_camera)},
     )
 
 
-def _share(photo: Outline, small: Outline) -> float:
+def _scale_of(photo: Outline, small: Outline) -> float:
     return photo.alpha.shape[1] / small.alpha.shape[1]
 
 
-def _facing(view: View) -> View:
-    """The side that a photo is drawn onto."""
+def _rectified_view(view: View) -> View:
+    """Return the view that a photo is rectified to."""
     return View.FRONT if view is View.HERO else view
 
 
-def _drawn(
-    view: View, photo: Outline, seen_by: PhotoCamera, size: ProductSize, guess: PoseGuess, pixels: int
+def _rectify(
+    view: View, photo: Outline, photo_camera: PhotoCamera, size: ProductSize, guess: PoseGuess, pixels: int
 ) -> Outline:
     if guess.section is not None:
-        return front_view(photo, seen_by, size, guess.section, pixels)
-    return rectify_onto_plane(photo, seen_by, size, _AZIMUTHS.get(view, 0.0), pixels)
+        return front_view(photo, photo_camera, size, guess.section, pixels)
+    return rectify_onto_plane(photo, photo_camera, size, _AZIMUTHS.get(view, 0.0), pixels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoseTrial:
-    """A guess, how well it explains the photos (0 to 1) and where its cameras stand; worth: less what makes it unlikely."""
+    """A guess that was tried."""
 
     guess: PoseGuess
-    coverage: float
-    score: float
-    cameras: Mapping[View, PhotoCamera]
+    coverage: float  # 0 to 1: how well the coarse shape covers the photos
+    score: float  # the coverage less penalties
+    cameras: Mapping[View, PhotoCamera]  # of each photo but the view from above
 
 
-def _tried(outlines: Mapping[View, Outline], size: ProductSize, words: str, guess: PoseGuess) -> PoseTrial:
+def _try_guess(
+    outlines: Mapping[View, Outline], size: ProductSize, words: str, guess: PoseGuess
+) -> PoseTrial:
     sides = {view: o for view, o in outlines.items() if view is not View.TOP}
     cameras = {
         view: orbit_camera(size, _AZIMUTHS.get(view, 0.0) + guess.azimuth, guess.elevation, guess.fov)
         for view in sides
     }
-    where: dict[View, PhotoCamera] = {
+    photo_cameras: dict[View, PhotoCamera] = {
         view: fit_camera(
             cameras[view], superellipse_prism(size, guess.base_exponent), o.alpha.shape[1], o.alpha.shape[0]
         )
         for view, o in sides.items()
     }
     for _ in range(1 if guess.section is None else 2):
-        straight = {_facing(v): _drawn(v, o, where[v], size, guess, COMPARISON_PX) for v, o in sides.items()}
+        rectified = {
+            _rectified_view(v): _rectify(v, o, photo_cameras[v], size, guess, COMPARISON_PX)
+            for v, o in sides.items()
+        }
         shape = build_shape(
-            straight | {v: o for v, o in outlines.items() if v is View.TOP}, size, words, COARSE_CELLS
+            rectified | {v: o for v, o in outlines.items() if v is View.TOP}, size, words, COARSE_CELLS
         )
         points = inside_points(shape)
         if not len(points):
-            return PoseTrial(guess=guess, coverage=0.0, score=-1.0, cameras=where)
-        where = {
+            return PoseTrial(guess=guess, coverage=0.0, score=-1.0, cameras=photo_cameras)
+        photo_cameras = {
             view: fit_camera(cameras[view], points, o.alpha.shape[1], o.alpha.shape[0], shape.grid.cell / 2)
             for view, o in sides.items()
         }
-    explained = float(np.mean([coverage(shape, where[view], o.alpha > 0.5) for view, o in sides.items()]))
-    unlikely = guess.penalty() + (GUESSED_COST if View.HERO in sides and shape.family == "inflation" else 0.0)
-    return PoseTrial(guess=guess, coverage=explained, score=explained - unlikely, cameras=where)
+    mean_coverage = float(
+        np.mean([coverage(shape, photo_cameras[view], o.alpha > 0.5) for view, o in sides.items()])
+    )
+    penalty = guess.penalty() + (
+        INFLATION_PENALTY if View.HERO in sides and shape.family == "inflation" else 0.0
+    )
+    return PoseTrial(
+        guess=guess, coverage=mean_coverage, score=mean_coverage - penalty, cameras=photo_cameras
+    )
 
 
-def _flat_forms() -> list[PoseGuess]:
+def _flat_guesses() -> list[PoseGuess]:
     usual = PoseGuess(azimuth=HERO_AZIMUTHS[-2], elevation=HERO_ELEVATIONS[1], fov=HERO_FOV_DEG)
     return [
-        replace(usual, azimuth=side * azimuth, base_exponent=square)
+        replace(usual, azimuth=side * azimuth, base_exponent=exponent)
         for azimuth in HERO_AZIMUTHS[::2]
-        for square in (2.0, 6.0)
+        for exponent in (2.0, 6.0)
         for side in (1, -1)
     ]
 
 
-def _section_forms(size: ProductSize, *, round_body: bool) -> list[PoseGuess]:
+def _section_guesses(size: ProductSize, *, round_body: bool) -> list[PoseGuess]:
     usual = PoseGuess(azimuth=HERO_AZIMUTHS[-2], elevation=HERO_ELEVATIONS[1], fov=HERO_FOV_DEG)
-    forms = [
-        section for square in SQUARES for section in candidate_sections(size, square, round_body=round_body)
+    sections = [
+        section
+        for exponent in SECTION_EXPONENTS
+        for section in candidate_sections(size, exponent, round_body=round_body)
     ]
     return [
-        replace(usual, azimuth=side * usual.azimuth, base_exponent=f.exponent, section=f)
-        for f in forms
+        replace(usual, azimuth=side * usual.azimuth, base_exponent=section.exponent, section=section)
+        for section in sections
         for side in (1, -1)
     ]
 
 
-def _searched(
-    outlines: Mapping[View, Outline], size: ProductSize, words: str, forms: Iterable[PoseGuess]
+def _search(
+    outlines: Mapping[View, Outline], size: ProductSize, words: str, guesses: Iterable[PoseGuess]
 ) -> PoseTrial:
-    """The best of the forms first, then the best elevation with it, then the best azimuth."""
+    """Return the best trial: of the given guesses, then of elevations for it, then of azimuths."""
 
-    def best(guesses: Iterable[PoseGuess]) -> PoseTrial:
-        return max((_tried(outlines, size, words, guess) for guess in guesses), key=lambda t: t.score)
+    def best(candidates: Iterable[PoseGuess]) -> PoseTrial:
+        return max((_try_guess(outlines, size, words, guess) for guess in candidates), key=lambda t: t.score)
 
-    form = best(forms).guess
-    level = best(replace(form, elevation=elevation) for elevation in HERO_ELEVATIONS).guess
+    start = best(guesses).guess
+    level = best(replace(start, elevation=elevation) for elevation in HERO_ELEVATIONS).guess
     return best(
         replace(level, azimuth=float(np.copysign(azimuth, level.azimuth))) for azimuth in HERO_AZIMUTHS
     )

@@ -20,11 +20,12 @@ from worker.modeling.textured_mesh import TexturedMesh
 # Costs of a change by 1, where a move of the surface by its whole size costs 1.
 UV_WEIGHT, NORMAL_WEIGHT = 2.0, 0.4
 MAX_LOST_SHARE = 0.03  # of a side; to stretch more would hide that parts are missing
+# Flags of meshoptimizer, tried in this order: keep seams; cross them; drop specks as well.
 ATTEMPTS = (
     "",
     "'Permissive'",
     "'Permissive', 'Prune'",
-)  # flags of meshoptimizer: keep seams; if that is not enough, cross them; then drop specks too
+)
 TIMEOUT_S = 60.0  # a million triangles take three
 _SIMPLIFIER = Script("meshopt_simplifier.js", ready="MeshoptSimplifier.ready", timeout_s=TIMEOUT_S)
 _PROGRAM = """
