@@ -17,14 +17,14 @@ from rq.serializers import JSONSerializer
 from dam_connector import logs
 from dam_connector.clock import SystemClock
 from dam_connector.domain.ids import new_id
-from dam_connector.queue import SERVED, TURN, connect
+from dam_connector.queue import FAIRNESS_INTERVAL, LANES_BY_WORKER, connect
 from dam_connector.settings import Settings
 from dam_connector.usecases import maintenance
 from dam_connector.usecases.backfill import poll_pims
 from dam_connector.usecases.broker import Broker
-from dam_connector.usecases.dam_sync import poll_dams
+from dam_connector.usecases.dam_sync.inbound import poll_dams
+from dam_connector.usecases.maintenance import delete_expired
 from dam_connector.usecases.reconciliation import reconcile_when_due
-from dam_connector.usecases.tidying import tidy
 from dam_connector.wiring import Services, build_services
 from worker.check_process import CHECK_PROCESS, CheckerExited
 from worker.tools.build_command import build
@@ -55,7 +55,7 @@ class _Manners:
     def reorder_queues(self, reference_queue: Queue) -> None:
         """Called after each job that was taken."""
         self._taken += 1
-        self._ordered_queues = self.queues[::-1] if self._taken % TURN == 0 else self.queues[:]
+        self._ordered_queues = self.queues[::-1] if self._taken % FAIRNESS_INTERVAL == 0 else self.queues[:]
 
 
 class MakeWorker(_Manners, Worker):
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--queue", "queue_name", type=click.Choice(list(SERVED)), default="make", show_default=True)
+@click.option("--queue", "queue_name", type=click.Choice(list(LANES_BY_WORKER)), default="make", show_default=True)
 @click.option("--burst", is_flag=True, help="Stop when the queue is empty.")
 def run(queue_name: str, burst: bool) -> None:
     """Work on a queue until stopped."""
@@ -87,15 +87,15 @@ def run(queue_name: str, burst: bool) -> None:
 
     cv2.setNumThreads(1)
     settings = Settings.from_env()
-    logs.configure(settings.log_format)
+    logs.configure_logging(settings.log_format)
     if queue_name == "make":
         jobs.warm()
     kind = MakeWorker if queue_name == "make" else IntakeWorker
     name = f"{queue_name}-{socket.gethostname()}-{os.getpid()}-{new_id('w', SystemClock().now())[-6:]}"
     server = kind(
-        list(SERVED[queue_name]),
+        list(LANES_BY_WORKER[queue_name]),
         name=name,
-        connection=connect(settings.redis, patient=True),
+        connection=connect(settings.effective_redis_url, for_worker=True),
         serializer=JSONSerializer,
     )
     log.info("worker_ready", queue=queue_name)
@@ -111,7 +111,7 @@ def sweep() -> None:
     One sweeper works at a time; others stand by.
     """
     settings = Settings.from_env()
-    logs.configure(settings.log_format)
+    logs.configure_logging(settings.log_format)
     services = build_services(settings)
     owner = f"{socket.gethostname()}:{os.getpid()}"
     stop = threading.Event()
@@ -148,7 +148,7 @@ def _poll(services: Services, owner: str, stop: threading.Event) -> None:
                 poll_pims(services)
                 listed = time.monotonic()
             if time.monotonic() - tidied > TIDY_S:
-                tidy(services)
+                delete_expired(services)
                 tidied = time.monotonic()
             reconcile_when_due(services, owner)
         except Exception:
@@ -161,7 +161,7 @@ def _broker(services: Services, owner: str, stop: threading.Event) -> None:
     while not stop.is_set():
         broker.wait(BROKER_S)
         try:
-            broker.turn()
+            broker.tick()
         except Exception:
             log.exception("broker_failed")
     broker.close()

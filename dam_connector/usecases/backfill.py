@@ -13,26 +13,26 @@ import structlog
 
 from dam_connector.domain.event import Event
 from dam_connector.errors import AdapterError, ConfigError, RateLimited, Unavailable
-from dam_connector.usecases.batch_preview import seconds_of
-from dam_connector.usecases.intake import take_event
+from dam_connector.usecases.batch_preview import estimate_seconds
+from dam_connector.usecases.intake import ingest_event
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
-BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
-OVERLAP = timedelta(minutes=2)  # between two polls: clocks differ, and lists lag
-MOST_WAIT_S = 300.0
-TRIES = 6
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+POLL_OVERLAP = timedelta(minutes=2)  # between two polls: clocks differ, and lists lag
+MAX_WAIT_S = 300.0
+MAX_ATTEMPTS = 6
 
 
 @dataclass
-class Progress:
+class BackfillProgress:
     """What a backfill did so far. last: the reference that it is at. seconds: that making all of it will take, as far as is known."""
 
     seen: int = 0
-    taken: int = 0
+    added: int = 0
     failed: int = 0
-    last: str = ""
-    seconds: float = 0.0
+    last_ref: str = ""
+    generation_s: float = 0.0
 
 
 def backfill(
@@ -43,7 +43,7 @@ def backfill(
     dry_run: bool = False,
     per_minute: float = 0,
     sleep: Callable[[float], None] = time.sleep,
-) -> Iterator[Progress]:
+) -> Iterator[BackfillProgress]:
     """Take in everything that a source says was changed since then, by default since the last backfill was stopped, or ever; tells after each product.
 
     What it asks for is made in the lane of batches, behind single products. per_minute: products at most; as fast as the source allows, when 0.
@@ -51,16 +51,16 @@ def backfill(
     """
     name = f"backfill:{connection}"
     noted = services.notes.get(name)
-    begin = since or (datetime.fromisoformat(noted) if noted else BEGINNING)
+    begin = since or (datetime.fromisoformat(noted) if noted else EARLIEST)
     progress, each_s = (
-        Progress(),
-        seconds_of(services, {d.name: d.count for d in services.rules.current().deliverables}),
+        BackfillProgress(),
+        estimate_seconds(services, {d.name: d.count for d in services.rules.current().deliverables}),
     )
     for event in services.pim(connection).changed_since(begin):
-        progress.seen, progress.last, progress.seconds = (
+        progress.seen, progress.last_ref, progress.generation_s = (
             progress.seen + 1,
             event.ref,
-            progress.seconds + each_s,
+            progress.generation_s + each_s,
         )
         if not dry_run:
             _take(services, connection, event, progress, sleep)
@@ -73,17 +73,17 @@ def backfill(
 
 
 def _take(
-    services: Services, connection: str, event: Event, progress: Progress, sleep: Callable[[float], None]
+    services: Services, connection: str, event: Event, progress: BackfillProgress, sleep: Callable[[float], None]
 ) -> None:
-    for tried in range(1, TRIES + 1):
+    for tried in range(1, MAX_ATTEMPTS + 1):
         try:
-            take_event(services, connection, event, last_try=tried == TRIES, bulk=True)
-            progress.taken += 1
+            ingest_event(services, connection, event, last_try=tried == MAX_ATTEMPTS, bulk=True)
+            progress.added += 1
             return
         except (RateLimited, Unavailable) as error:
-            if tried == TRIES:
+            if tried == MAX_ATTEMPTS:
                 raise
-            sleep(min(MOST_WAIT_S, error.retry_after_s if isinstance(error, RateLimited) else 2.0**tried))
+            sleep(min(MAX_WAIT_S, error.retry_after_s if isinstance(error, RateLimited) else 2.0**tried))
         except AdapterError as error:
             log.warning("backfill_skipped", connection=connection, ref=event.ref, error=str(error))
             progress.failed += 1
@@ -108,8 +108,8 @@ def _poll(services: Services, name: str) -> int:
     cursor_name, now = f"pim-cursor:{name}", services.clock.now()
     cursor, found = services.notes.get(cursor_name), 0
     if cursor:
-        for event in services.pim(name).changed_since(datetime.fromisoformat(cursor) - OVERLAP):
-            take_event(services, name, event)
+        for event in services.pim(name).changed_since(datetime.fromisoformat(cursor) - POLL_OVERLAP):
+            ingest_event(services, name, event)
             found += 1
     services.notes.set(cursor_name, now.isoformat())
     return found

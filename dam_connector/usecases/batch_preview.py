@@ -16,24 +16,24 @@ from dam_connector.domain.run import RunKind
 from dam_connector.errors import InputError
 from dam_connector.ports import GenerationRequest
 from dam_connector.store.batches import NewBatchRow, RowState
-from dam_connector.usecases.source_images import HELD, addressed, addresses, look
+from dam_connector.usecases.source_images import HELD_PREFIX, check_image_url, image_urls, is_image_url
 from dam_connector.wiring import Services
 from schemas.sheet import Sheet
 from schemas.sheet_row import COLUMNS, guess_columns, read_row
 
-KNOWN_AT_ONCE = 500
-SHOWN = 200  # rows of each kind that a preview holds
-LOOKS = 2000  # pictures looked at
-LOOK_S = 20.0
-LOOK_THREADS = 16
-USUAL_S = {
+LOOKUP_CHUNK = 500
+MAX_SHOWN_ROWS = 200  # rows of each kind that a preview holds
+MAX_CHECKED_IMAGES = 2000  # pictures looked at
+IMAGE_CHECK_TIME_S = 20.0
+IMAGE_CHECK_THREADS = 16
+DEFAULT_RUN_S = {
     RunKind.IMAGE: 1.8,
     RunKind.MODEL: 6.5,
 }  # CPU-seconds of a run (docs/benchmarks.md), until there are own ones to go by
 
 
 @dataclass(kw_only=True)
-class Preview:
+class BatchPreview:
     """What a sheet would do. rows: the first of each kind, by state; makes: versions of each deliverable."""
 
     mapping: Mapping[str, str]
@@ -41,27 +41,27 @@ class Preview:
         default_factory=lambda: dict.fromkeys((RowState.WAITING, RowState.FAILED, RowState.UNCHANGED), 0)
     )
     rows: dict[RowState, list[NewBatchRow]] = field(default_factory=dict)
-    makes: dict[str, int] = field(default_factory=dict)
-    paid: dict[str, int] = field(
+    version_counts: dict[str, int] = field(default_factory=dict)
+    billed_counts: dict[str, int] = field(
         default_factory=dict
     )  # by provider, how many it will bill; our own code bills none
-    usd: float = 0.0  # of those, by the providers' price lists
-    unlooked: int = 0  # good rows at whose pictures nobody looked yet: there were too many
-    seconds: float = 0.0
+    cost_usd: float = 0.0  # of those, by the providers' price lists
+    unchecked_rows: int = 0  # good rows at whose pictures nobody looked yet: there were too many
+    generation_s: float = 0.0
 
     @property
     def total(self) -> int:
         return sum(self.counts.values())
 
 
-def mapping_of(sheet: Sheet, given: Mapping[str, str]) -> dict[str, str]:
+def map_columns(sheet: Sheet, overrides: Mapping[str, str]) -> dict[str, str]:
     """Our columns to the sheet's: what the caller says, and the rest by its names.
 
     Raises: InputError sheet.header when a named column is not there, or none holds the SKU.
     """
     unknown = [
         f"{ours}={theirs}"
-        for ours, theirs in given.items()
+        for ours, theirs in overrides.items()
         if ours not in COLUMNS or theirs not in sheet.header
     ]
     if unknown:
@@ -69,8 +69,8 @@ def mapping_of(sheet: Sheet, given: Mapping[str, str]) -> dict[str, str]:
             "sheet.header",
             f"There is no such column: {', '.join(unknown)}. The sheet has: {', '.join(sheet.header)}.",
         )
-    rest = tuple(name for name in sheet.header if name not in given.values())
-    found = {**{ours: theirs for ours, theirs in guess_columns(rest).items() if ours not in given}, **given}
+    rest = tuple(name for name in sheet.header if name not in overrides.values())
+    found = {**{ours: theirs for ours, theirs in guess_columns(rest).items() if ours not in overrides}, **overrides}
     if "sku" not in found:
         raise InputError(
             "sheet.header", f"No column holds the SKU. The sheet has: {', '.join(sheet.header)}.", limit="sku"
@@ -78,13 +78,13 @@ def mapping_of(sheet: Sheet, given: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def checked(
+def check_rows(
     services: Services, sheet: Sheet, mapping: Mapping[str, str], pictures: Mapping[str, Sha256]
 ) -> Iterator[NewBatchRow]:
     """Every row, judged: waiting (good), failed with the reasons, or unchanged. pictures: those beside the sheet, by file name."""
     seen: dict[str, int] = {}
     rows = (_read(line, cells, mapping, pictures, seen, services) for line, cells in sheet.rows)
-    while chunk := list(islice(rows, KNOWN_AT_ONCE)):
+    while chunk := list(islice(rows, LOOKUP_CHUNK)):
         known = services.products.usable_products([r.sku for r in chunk if r.product])
         for row in chunk:
             same = (
@@ -121,7 +121,7 @@ def _read(
         )
     seen.setdefault(sku, line)
     state = RowState.FAILED if wrong else RowState.WAITING
-    told, codes = "; ".join(words(i) for i in wrong), tuple(i.code for i in wrong)
+    told, codes = "; ".join(issue_text(i) for i in wrong), tuple(i.code for i in wrong)
     return NewBatchRow(
         line=line,
         sku=sku,
@@ -133,7 +133,7 @@ def _read(
     )
 
 
-def words(found: Issue) -> str:
+def issue_text(found: Issue) -> str:
     where = f"{found.pointer.strip('/')}: " if found.pointer else ""
     measured, limit = (
         f" ({found.measured})" if found.measured else "",
@@ -147,10 +147,10 @@ def _with_pictures(product: Product, pictures: Mapping[str, Sha256]) -> tuple[Pr
     images, missing = [], []
     for image in product.images:
         name = image.url.strip()
-        if addressed(name):
+        if is_image_url(name):
             images.append(image)
         elif name in pictures:
-            images.append(replace(image, url=f"{HELD}{pictures[name]}"))
+            images.append(replace(image, url=f"{HELD_PREFIX}{pictures[name]}"))
         else:
             missing.append(
                 issue(
@@ -163,26 +163,26 @@ def _with_pictures(product: Product, pictures: Mapping[str, Sha256]) -> tuple[Pr
     return replace(product, images=tuple(images)), missing
 
 
-def preview(
+def preview_batch(
     services: Services, sheet: Sheet, mapping: Mapping[str, str], pictures: Mapping[str, Sha256]
-) -> Preview:
+) -> BatchPreview:
     """What the sheet would do; nothing is made and no product is stored."""
-    said = Preview(mapping=mapping)
+    said = BatchPreview(mapping=mapping)
     look = _Look(services)
-    rows = checked(services, sheet, mapping, pictures)
-    while chunk := list(islice(rows, LOOK_THREADS * 8)):
+    rows = check_rows(services, sheet, mapping, pictures)
+    while chunk := list(islice(rows, IMAGE_CHECK_THREADS * 8)):
         for row in look.at(chunk):
             said.counts[row.state] += 1
-            if len(kept := said.rows.setdefault(row.state, [])) < SHOWN:
+            if len(kept := said.rows.setdefault(row.state, [])) < MAX_SHOWN_ROWS:
                 kept.append(row)
             if row.state is RowState.WAITING and row.product:
                 for deliverable in _wanted(services, row.product):
-                    said.makes[deliverable.name] = said.makes.get(deliverable.name, 0) + deliverable.count
+                    said.version_counts[deliverable.name] = said.version_counts.get(deliverable.name, 0) + deliverable.count
                     name, usd = _priced(services, deliverable, row.product)
                     if name != LOCAL:
-                        said.paid[name] = said.paid.get(name, 0) + deliverable.count
-                        said.usd += deliverable.count * usd
-    said.unlooked, said.seconds = look.left_out, seconds_of(services, said.makes)
+                        said.billed_counts[name] = said.billed_counts.get(name, 0) + deliverable.count
+                        said.cost_usd += deliverable.count * usd
+    said.unchecked_rows, said.generation_s = look.left_out, estimate_seconds(services, said.version_counts)
     return said
 
 
@@ -211,13 +211,13 @@ def _wanted(services: Services, product: Product) -> Iterator[Deliverable]:
             yield made
 
 
-def seconds_of(services: Services, makes: Mapping[str, int]) -> float:
+def estimate_seconds(services: Services, version_counts: Mapping[str, int]) -> float:
     """How long making so many takes on the workers that there are, by what such runs took lately, or else usually take."""
     known = {
-        d.name: services.runs.average_cpu_seconds(d.name) or USUAL_S[d.kind]
+        d.name: services.runs.average_cpu_seconds(d.name) or DEFAULT_RUN_S[d.kind]
         for d in services.rules.current().deliverables
     }
-    return sum(count * known[name] for name, count in makes.items()) / max(
+    return sum(count * known[name] for name, count in version_counts.items()) / max(
         1, services.queue.workers("advance_bulk_run")
     )
 
@@ -226,7 +226,7 @@ class _Look:
     """Looks at the pictures of good rows, many at a time, within bounds."""
 
     def __init__(self, services: Services) -> None:
-        self._services, self._until = services, time.monotonic() + LOOK_S
+        self._services, self._until = services, time.monotonic() + IMAGE_CHECK_TIME_S
         self._found: dict[str, Issue | None] = {}
         self.left_out = 0
 
@@ -239,12 +239,12 @@ class _Look:
             for url, where in _looked_at(row)
             if url not in self._found
         }
-        if len(self._found) + len(wanted) > LOOKS or time.monotonic() > self._until:
+        if len(self._found) + len(wanted) > MAX_CHECKED_IMAGES or time.monotonic() > self._until:
             self.left_out += sum(1 for row in rows if self._good(row))
             return rows
-        with ThreadPoolExecutor(LOOK_THREADS) as pool:
+        with ThreadPoolExecutor(IMAGE_CHECK_THREADS) as pool:
             self._found.update(
-                zip(wanted, pool.map(lambda pair: look(self._services, *pair), wanted.items()), strict=True)
+                zip(wanted, pool.map(lambda pair: check_image_url(self._services, *pair), wanted.items()), strict=True)
             )
         return [self._judged(row) if self._good(row) else row for row in rows]
 
@@ -258,7 +258,7 @@ class _Look:
         return replace(
             row,
             state=RowState.FAILED,
-            error="; ".join(words(i) for i in wrong),
+            error="; ".join(issue_text(i) for i in wrong),
             codes=tuple(i.code for i in wrong),
         )
 
@@ -266,5 +266,5 @@ class _Look:
 def _looked_at(row: NewBatchRow) -> list[tuple[str, str]]:
     """The pictures without which the row cannot be made."""
     return (
-        [pair for name, pair in addresses(row.product).items() if name != INSPIRATION] if row.product else []
+        [pair for name, pair in image_urls(row.product).items() if name != INSPIRATION] if row.product else []
     )

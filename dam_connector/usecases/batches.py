@@ -15,20 +15,20 @@ from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Severity
 from dam_connector.errors import InputError, NotFound, StateConflict
 from dam_connector.store.batches import Batch, BatchRow, BatchState, RowState
-from dam_connector.usecases.batch_preview import checked, words
-from dam_connector.usecases.intake import run_again, take_product
+from dam_connector.usecases.batch_preview import check_rows, issue_text
+from dam_connector.usecases.intake import ingest_product, rerun_product
 from dam_connector.wiring import Services
 from schemas.sheet import Sheet
 
 log = structlog.get_logger()
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff")
-LEAST_ROWS, MOST_ROWS = (
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff")
+MIN_ROWS, MAX_ROWS = (
     2,
     100,
 )  # of a turn; else one for each worker, so that what is queued keeps all busy and nobody waiting
 
 
-def begin(
+def start(
     services: Services,
     name: str,
     owner: str,
@@ -37,21 +37,21 @@ def begin(
     pictures: Mapping[str, Sha256],
 ) -> Batch:
     """Store the batch and set it going. Raises: StateConflict when there is one of this name."""
-    batch = services.batches.add(name, owner, sheet.header, checked(services, sheet, mapping, pictures))
+    batch = services.batches.add(name, owner, sheet.header, check_rows(services, sheet, mapping, pictures))
     services.gallery.tag_batch(batch.id)
     services.queue.wake("advance_batch", [batch.wake_token])
     return batch
 
 
-def advance(services: Services, turn: str) -> None:
+def advance(services: Services, wake_token: str) -> None:
     """Take the next rows of a batch; while there are more, the next turn waits behind what these rows make.
 
     So a batch keeps no more rows in the queue than there are workers, and several batches share it row by row.
     """
-    batch = services.batches.claim_iteration(turn)
+    batch = services.batches.claim_iteration(wake_token)
     if batch is None:
         return
-    limit = min(MOST_ROWS, max(LEAST_ROWS, services.queue.workers("advance_bulk_run")))
+    limit = min(MAX_ROWS, max(MIN_ROWS, services.queue.workers("advance_bulk_run")))
     rows = services.batches.rows(batch.id, state=RowState.WAITING, limit=limit)
     for row in rows:
         try:
@@ -72,35 +72,35 @@ def _take(services: Services, batch: Batch, row: BatchRow) -> None:
     if row.product is None:
         services.batches.finish_row(row.id, RowState.FAILED, row.error)
         return
-    taken = take_product(
+    taken = ingest_product(
         services, row.product, connection="", ref=row.sku, source_time=batch.created_at, batch_id=batch.id
     )
     services.gallery.tag_batch(batch.id, row.sku)
     record = services.products.get(row.sku)
     wrong = [i for i in record.issues if i.severity is Severity.ERROR] if record else []
     if wrong and not taken.planned:
-        services.batches.finish_row(row.id, RowState.FAILED, "; ".join(words(i) for i in wrong))
+        services.batches.finish_row(row.id, RowState.FAILED, "; ".join(issue_text(i) for i in wrong))
     else:
         services.batches.finish_row(row.id, RowState.TAKEN)
 
 
-def control(services: Services, batch: Batch, what: str) -> str:
+def control(services: Services, batch: Batch, action: str) -> str:
     """Pause, resume, cancel or retry a batch; gives what happened in words.
 
     Raises: StateConflict when it is in no state for it.
     """
-    if what == "pause" and batch.state is BatchState.RUNNING:
+    if action == "pause" and batch.state is BatchState.RUNNING:
         services.batches.set_state(batch.id, BatchState.PAUSED)
         return "paused: rows that are under way are finished"
-    if what == "resume" and batch.state is BatchState.PAUSED:
+    if action == "resume" and batch.state is BatchState.PAUSED:
         return _go(services, batch, "going on")
-    if what == "cancel" and batch.state in (BatchState.RUNNING, BatchState.PAUSED):
+    if action == "cancel" and batch.state in (BatchState.RUNNING, BatchState.PAUSED):
         services.batches.set_state(batch.id, BatchState.CANCELLED)
         return "cancelled: what is made stays"
-    if what == "retry" and batch.state is not BatchState.CANCELLED:
+    if action == "retry" and batch.state is not BatchState.CANCELLED:
         again = services.batches.retry_failed(batch.id)
         retried = sum(
-            bool(run_again(services, sku, batch_id=batch.id)) for sku in services.batches.failed_skus(batch.id)
+            bool(rerun_product(services, sku, batch_id=batch.id)) for sku in services.batches.failed_skus(batch.id)
         )
         _go(services, batch, "")
         return (
@@ -108,7 +108,7 @@ def control(services: Services, batch: Batch, what: str) -> str:
             if again + retried
             else "what failed must be mended in the sheet and uploaded again"
         )
-    raise StateConflict(f"the batch is {batch.state.value}: it cannot {what}")
+    raise StateConflict(f"the batch is {batch.state.value}: it cannot {action}")
 
 
 def _go(services: Services, batch: Batch, words: str) -> str:
@@ -117,7 +117,7 @@ def _go(services: Services, batch: Batch, words: str) -> str:
     return words
 
 
-def zipped(services: Services, data: bytes, name: str) -> dict[str, Sha256]:
+def store_zip_pictures(services: Services, data: bytes, name: str) -> dict[str, Sha256]:
     """The pictures in a ZIP, stored, by file name; folders in it do not count. Raises: InputError sheet.unreadable."""
     found = {}
     try:
@@ -125,7 +125,7 @@ def zipped(services: Services, data: bytes, name: str) -> dict[str, Sha256]:
             for member in package.infolist():
                 base = PurePath(member.filename).name
                 if (
-                    base.lower().endswith(PICTURES)
+                    base.lower().endswith(PICTURE_SUFFIXES)
                     and member.file_size <= services.settings.max_picture_bytes
                 ):
                     found[base] = services.blobs.put(package.read(member))

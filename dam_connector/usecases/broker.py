@@ -35,7 +35,7 @@ from dam_connector.errors import (
 )
 from dam_connector.ports import Provider, RemoteTask, RemoteTaskState
 from dam_connector.store.tasks import IN_FLIGHT_STATES, TaskRecord, TaskState
-from dam_connector.usecases.provider_orders import Made, caps_of, notice, order_of
+from dam_connector.usecases.provider_orders import GeneratedFiles, read_order, spend_caps, warn_of_budget
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
@@ -52,7 +52,7 @@ LEARNED = 8  # tasks after which it is known how long none takes less than
 MAX_TRIES = 8
 FIRST_RETRY_S, MAX_RETRY_S = 4.0, 300.0
 CREDIT_RETRY_S = 900.0
-PAUSED = "paused:"  # before a provider's name, in notes: why it is left alone
+PAUSE_NOTE_PREFIX = "paused:"  # before a provider's name, in notes: why it is left alone
 
 
 class Broker:
@@ -69,7 +69,7 @@ class Broker:
         self._news = threading.Event()
         self._tidied = datetime.min.replace(tzinfo=UTC)
 
-    def turn(self) -> int:
+    def tick(self) -> int:
         """How many tasks were touched; none while somebody else is the broker."""
         if not self._s.locks.lease("broker", self._owner, LEASE_S):
             return 0
@@ -87,7 +87,7 @@ class Broker:
         self._news.wait(max(0.0, seconds - SOONEST_S))
         self._news.clear()
 
-    def settle(self) -> None:
+    def drain(self) -> None:
         """Wait for the requests that are under way, and for those that they start."""
         while pending := [future for future in list(self._busy.values()) if not future.done()]:
             futures.wait(pending)
@@ -183,7 +183,7 @@ class Broker:
             self._s.tasks.settle(entry, task.cost_usd, {}, f"what was made cannot be used: {error}")
         else:
             stored = tuple(self._s.blobs.put(data) for data in files)
-            made = Made(
+            made = GeneratedFiles(
                 files=stored,
                 model=task.model,
                 request_id=task.request_id or entry.ref.partition(" ")[0],
@@ -255,7 +255,7 @@ class Broker:
     def _begin(self, provider: Provider, entry: TaskRecord) -> bool:
         """Whether the task is on its way. Raises: Busy."""
         try:
-            self._s.tasks.begin_submission(entry, caps_of(self._s, entry.provider), provider.capabilities.concurrency)
+            self._s.tasks.begin_submission(entry, spend_caps(self._s, entry.provider), provider.capabilities.concurrency)
         except OutOfCredit as error:
             self._later(entry, error, CREDIT_RETRY_S)
             return False
@@ -267,7 +267,7 @@ class Broker:
     def _send(self, provider: Provider, entry: TaskRecord) -> None:
         """Submit a task, and put down what that proves."""
         try:
-            task = provider.submit(order_of(entry).generation(self._s, entry.id))
+            task = provider.submit(read_order(entry).to_request(self._s, entry.id))
         except SubmitUnknown as error:
             self._s.tasks.mark_lost(entry, str(error))
         except OutOfCredit as error:
@@ -283,11 +283,11 @@ class Broker:
             self._told(entry)
         else:
             self._sent(provider, entry, task)
-        notice(self._s, entry)
+        warn_of_budget(self._s, entry)
 
     def _sent(self, provider: Provider, entry: TaskRecord, task: RemoteTask) -> None:
-        if self._s.notes.get(PAUSED + entry.provider):
-            self._s.notes.set(PAUSED + entry.provider, "")
+        if self._s.notes.get(PAUSE_NOTE_PREFIX + entry.provider):
+            self._s.notes.set(PAUSE_NOTE_PREFIX + entry.provider, "")
         if task.state is RemoteTaskState.SUCCEEDED:
             self._collect(provider, entry, task)
         elif task.state is RemoteTaskState.FAILED:
@@ -332,7 +332,7 @@ class Broker:
     def _pause(self, name: str, error: Exception, seconds: float) -> None:
         self._quiet[name] = self._in(seconds)
         if isinstance(error, OutOfCredit):
-            self._s.notes.set(PAUSED + name, str(error))
+            self._s.notes.set(PAUSE_NOTE_PREFIX + name, str(error))
             log.warning("provider_paused", provider=name, error=str(error))
 
     def _rouse(self) -> int:

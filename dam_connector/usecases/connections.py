@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from dam_connector.adapters import setup_module
+from dam_connector.adapters import load_setup
 from dam_connector.adapters.directus.setup import Preparation
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.ids import AssetId, RunId, Sku, VersionId
@@ -16,8 +16,8 @@ from dam_connector.domain.rules import Connection
 from dam_connector.domain.version import Asset, Role, Version, VersionFile, VersionState
 from dam_connector.errors import BadOutput, ConfigError, Unsupported
 from dam_connector.ports import PushRequest
-from dam_connector.usecases.backfill import BEGINNING
-from dam_connector.usecases.publish import listing_of
+from dam_connector.usecases.backfill import EARLIEST
+from dam_connector.usecases.publish import build_listing
 from dam_connector.wiring import Services
 
 PIXEL = base64.b64decode(
@@ -26,19 +26,19 @@ PIXEL = base64.b64decode(
 PORTS = ("pim", "dam", "channel", "provider")
 
 
-def preparations(services: Services, port: str, name: str, connection: Connection) -> Iterator[Preparation]:
+def list_preparations(services: Services, port: str, name: str, connection: Connection) -> Iterator[Preparation]:
     """What is needed on the other side of a connection, with what is there already. Raises: ConfigError when there is nothing to set up."""
-    setup = setup_module(port, connection.adapter)
-    yield from setup.prepare(connection.options, services.adapter_context, f"{services.settings.public}/webhooks/{name}")
+    setup = load_setup(port, connection.adapter)
+    yield from setup.prepare(connection.options, services.adapter_context, f"{services.settings.base_url}/webhooks/{name}")
 
 
-def by_hand(port: str, adapter: str) -> tuple[str, ...]:
+def manual_steps(port: str, adapter: str) -> tuple[str, ...]:
     """What no interface can do there: for a person."""
-    found: tuple[str, ...] = setup_module(port, adapter).BY_HAND
+    found: tuple[str, ...] = load_setup(port, adapter).BY_HAND
     return found
 
 
-def test(services: Services, name: str, *, sku: str = "") -> Iterator[str]:
+def test_connection(services: Services, name: str, *, sku: str = "") -> Iterator[str]:
     """What was tried of a connection, in words, as it goes well. sku: of a product that a channel is to be tried with.
 
     Raises: AdapterError at what does not work; ConfigError when there is no such connection.
@@ -61,7 +61,7 @@ def _test_pim(services: Services, name: str) -> Iterator[str]:
     if not source.capabilities.can_list_changes:
         yield "it sends, and cannot be asked: only a delivery of its own proves it"
         return
-    events = list(islice(source.changed_since(BEGINNING), 1))
+    events = list(islice(source.changed_since(EARLIEST), 1))
     yield "it lists what changed" + ("" if events else ", and has no product yet")
     for event in events:
         products = source.fetch(event.ref)
@@ -78,7 +78,7 @@ def _test_dam(services: Services, name: str) -> Iterator[str]:
         version=version,
         product=product,
         folder="connection-test",
-        review_url=services.settings.public,
+        review_url=services.settings.base_url,
     )
     ref = dam.push(request, services.blobs)
     yield f"a file was pushed: {ref}"
@@ -106,7 +106,7 @@ def _test_channel(services: Services, name: str, sku: str) -> Iterator[str]:
     channel = services.channel(name)
     record = services.products.get(sku) if sku else None
     product = record.product if record else Product(sku=Sku(sku or "connection-test"))
-    listing = listing_of(services, name, product)
+    listing = build_listing(services, name, product)
     names = channel.live_files(listing)
     yield f"it was asked about {product.sku}: {len(names)} of our files are live there"
     if sku:

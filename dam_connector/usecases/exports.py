@@ -19,17 +19,17 @@ from dam_connector.store.gallery import ManifestVersion, VersionCard
 from dam_connector.wiring import Services
 from schemas.sheet_template import csv_text
 
-AT_ONCE = 500
-ERROR = "error"  # the column that failed rows come back with
-STATUS = "status"
-STATUS_COLUMNS = ("status", "generation status", "generation_status", "asset status", "asset_status")
-GIVEN = (
+CHUNK_ROWS = 500
+ERROR_COLUMN = "error"  # the column that failed rows come back with
+STATUS_COLUMN = "status"
+KNOWN_STATUS_COLUMNS = ("status", "generation status", "generation_status", "asset status", "asset_status")
+EXPORTED_STATES = (
     VersionState.IN_REVIEW,
     VersionState.APPROVED,
     VersionState.PUBLISHED,
 )  # what an export of a whole batch holds
-NO_DAY = (1980, 1, 1, 0, 0, 0)  # the same files make the same ZIP
-PICTURES = ("image/jpeg", "image/png", "image/webp", "image/avif")
+ZIP_TIMESTAMP = (1980, 1, 1, 0, 0, 0)  # the same files make the same ZIP
+PICTURE_MIMES = ("image/jpeg", "image/png", "image/webp", "image/avif")
 _UNTAKEN = {
     RowState.WAITING: RowStatus.WAITING,
     RowState.FAILED: RowStatus.FAILED,
@@ -38,28 +38,28 @@ _UNTAKEN = {
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class RowResult:
     """A row with how it stands: its versions, each asset's newest first, and why it failed."""
 
     row: BatchRow
-    standing: RowStatus
-    made: tuple[ManifestVersion, ...]
+    status: RowStatus
+    versions: tuple[ManifestVersion, ...]
     error: str
 
 
-def told(services: Services, batch: Batch) -> Iterator[Told]:
+def row_results(services: Services, batch: Batch) -> Iterator[RowResult]:
     """Every row of a batch, in the sheet's order."""
     rows = services.batches.all_rows(batch.id)
-    while chunk := list(islice(rows, AT_ONCE)):
+    while chunk := list(islice(rows, CHUNK_ROWS)):
         skus = [row.sku for row in chunk if row.state in (RowState.TAKEN, RowState.UNCHANGED)]
         made, making = services.gallery.manifest_versions(skus), services.runs.generation_status(skus)
         for row in chunk:
             yield _told(row, made.get(row.sku, []), *making.get(row.sku, (False, "")))
 
 
-def _told(row: BatchRow, made: list[ManifestVersion], making: bool, error: str) -> Told:
+def _told(row: BatchRow, made: list[ManifestVersion], making: bool, error: str) -> RowResult:
     if row.state in _UNTAKEN:
-        return Told(row, _UNTAKEN[row.state], (), row.error)
+        return RowResult(row, _UNTAKEN[row.state], (), row.error)
     stands = row_status(is_generating=making, states={m.card.state for m in made})
     codes = dict.fromkeys(code for m in made for code in m.codes)
     why = (
@@ -67,28 +67,28 @@ def _told(row: BatchRow, made: list[ManifestVersion], making: bool, error: str) 
         if stands is RowStatus.FAILED
         else ""
     )
-    return Told(row, stands, tuple(made), why)
+    return RowResult(row, stands, tuple(made), why)
 
 
 def manifest(services: Services, batch: Batch) -> Iterator[dict[str, Any]]:
     """A record for each row that is settled, in the sheet's order; docs/bulk.md names the fields."""
-    for each in told(services, batch):
-        if each.standing in FINAL_STATUSES:
-            yield record_of(services, each)
+    for each in row_results(services, batch):
+        if each.status in FINAL_STATUSES:
+            yield manifest_record(services, each)
 
 
-def record_of(services: Services, each: Told) -> dict[str, Any]:
+def manifest_record(services: Services, each: RowResult) -> dict[str, Any]:
     """A row as a manifest tells it."""
-    if each.standing in (RowStatus.FAILED, RowStatus.CANCELLED):
+    if each.status in (RowStatus.FAILED, RowStatus.CANCELLED):
         return {
             "sku": each.row.sku,
-            "status": each.standing.value.lower(),
+            "status": each.status.value.lower(),
             "error": each.error,
             "row": each.row.line,
         }
-    versions = [_version(services, made) for made in each.made]
-    pictures = [_file(services, f)["url"] for card in _newest(each.made) for f in _pictures(card)]
-    first = each.made[0]
+    versions = [_version(services, made) for made in each.versions]
+    pictures = [_file(services, f)["url"] for card in _newest(each.versions) for f in _pictures(card)]
+    first = each.versions[0]
     return {
         "sku": each.row.sku,
         "status": "completed",
@@ -97,7 +97,7 @@ def record_of(services: Services, each: Told) -> dict[str, Any]:
         "request_id": first.provenance.get("request_id") or first.run_id,
         "model_actual": first.provenance.get("model_actual")
         or f"{first.provenance.get('generator', 'local')} ({first.provenance.get('tool', '')})",
-        "review": each.standing.value,
+        "review": each.status.value,
         "cost_usd": round(sum(v["cost_usd"] for v in versions), 6),
         "versions": versions,
         "row": each.row.line,
@@ -119,7 +119,7 @@ def _version(services: Services, made: ManifestVersion) -> dict[str, Any]:
 
 
 def _file(services: Services, file: VersionFile) -> dict[str, Any]:
-    url = f"{services.settings.public}/files/{file.sha256}/{file.name}"
+    url = f"{services.settings.base_url}/files/{file.sha256}/{file.name}"
     return {
         "name": file.name,
         "role": file.role.value,
@@ -137,22 +137,22 @@ def json_lines(records: Iterable[dict[str, Any]]) -> Iterator[str]:
 
 def status_csv(services: Services, batch: Batch) -> Iterator[str]:
     """The sheet as it was uploaded, with each row's status, in its own column of that name if it has one, and why rows failed."""
-    own = next((c for c in batch.columns if c.strip().lower() in STATUS_COLUMNS), "")
-    columns = [c for c in batch.columns if c != ERROR]
-    header = [*columns, *([] if own else [STATUS]), ERROR]
+    own = next((c for c in batch.columns if c.strip().lower() in KNOWN_STATUS_COLUMNS), "")
+    columns = [c for c in batch.columns if c != ERROR_COLUMN]
+    header = [*columns, *([] if own else [STATUS_COLUMN]), ERROR_COLUMN]
     yield csv_text([header])
-    for each in told(services, batch):
-        cells = {**each.row.cells, (own or STATUS): each.standing.value, ERROR: each.error}
+    for each in row_results(services, batch):
+        cells = {**each.row.cells, (own or STATUS_COLUMN): each.status.value, ERROR_COLUMN: each.error}
         yield csv_text([[cells.get(name, "") for name in header]])
 
 
 def failed_csv(services: Services, batch: Batch) -> str:
     """The rows that failed as the sheet had them, with why: a sheet to be mended and uploaded again."""
-    columns = tuple(c for c in batch.columns if c != ERROR)
-    failed = (each for each in told(services, batch) if each.standing is RowStatus.FAILED)
+    columns = tuple(c for c in batch.columns if c != ERROR_COLUMN)
+    failed = (each for each in row_results(services, batch) if each.status is RowStatus.FAILED)
     return csv_text(
         chain(
-            [[*columns, ERROR]],
+            [[*columns, ERROR_COLUMN]],
             ([*(each.row.cells.get(c, "") for c in columns), each.error] for each in failed),
         )
     )
@@ -165,17 +165,17 @@ def _newest(made: Iterable[ManifestVersion]) -> Iterator[VersionCard]:
 
 def _pictures(card: VersionCard) -> list[VersionFile]:
     """The pictures that a version shows: each once, whatever formats it comes in."""
-    files = [f for f in card.files if f.role is Role.PRIMARY and f.mime in PICTURES]
+    files = [f for f in card.files if f.role is Role.PRIMARY and f.mime in PICTURE_MIMES]
     return list({f.view: f for f in reversed(files)}.values())[::-1]
 
 
-def given(services: Services, batch: Batch) -> Iterator[VersionCard]:
+def exported_versions(services: Services, batch: Batch) -> Iterator[VersionCard]:
     """What a batch has to give: of each asset the newest version that is in review, approved or live."""
-    for each in told(services, batch):
-        yield from _newest(m for m in each.made if m.card.state in GIVEN)
+    for each in row_results(services, batch):
+        yield from _newest(m for m in each.versions if m.card.state in EXPORTED_STATES)
 
 
-def laid_out(services: Services, cards: Iterable[VersionCard]) -> Iterator[tuple[PurePosixPath, VersionFile]]:
+def exported_files(services: Services, cards: Iterable[VersionCard]) -> Iterator[tuple[PurePosixPath, VersionFile]]:
     """Every file that goes out, with its place by the naming rules."""
     rules = services.rules.current()
     for card in cards:
@@ -185,10 +185,10 @@ def laid_out(services: Services, cards: Iterable[VersionCard]) -> Iterator[tuple
         yield from ((folder / f.name, f) for f in card.files if f.role is not Role.EVIDENCE)
 
 
-def to_folder(services: Services, cards: Iterable[VersionCard], folder: Path) -> int:
+def write_folder(services: Services, cards: Iterable[VersionCard], folder: Path) -> int:
     """How many files were written; those that are there already, of the same size, are left. Raises: NotFound."""
     count = 0
-    for place, file in laid_out(services, cards):
+    for place, file in exported_files(services, cards):
         target = folder / place
         if not (target.exists() and target.stat().st_size == file.bytes):
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -197,22 +197,22 @@ def to_folder(services: Services, cards: Iterable[VersionCard], folder: Path) ->
     return count
 
 
-def zip_stream(services: Services, cards: Iterable[VersionCard], manifest: Iterable[str] = ()) -> Iterator[bytes]:
+def stream_zip(services: Services, cards: Iterable[VersionCard], manifest: Iterable[str] = ()) -> Iterator[bytes]:
     """A ZIP of all files in their folders, as it is written: one file in memory at a time; then the manifest, if there is one."""
     out = _Out()
     with zipfile.ZipFile(
         out, "w", zipfile.ZIP_STORED
     ) as package:  # pictures and models are compressed already
         for name, data in _contents(services, cards):
-            package.writestr(zipfile.ZipInfo(name, NO_DAY), data)
+            package.writestr(zipfile.ZipInfo(name, ZIP_TIMESTAMP), data)
             yield out.taken()
         if lines := "".join(manifest):
-            package.writestr(zipfile.ZipInfo("manifest.jsonl", NO_DAY), lines)
+            package.writestr(zipfile.ZipInfo("manifest.jsonl", ZIP_TIMESTAMP), lines)
     yield out.taken()
 
 
 def _contents(services: Services, cards: Iterable[VersionCard]) -> Iterator[tuple[str, bytes]]:
-    for place, file in laid_out(services, cards):
+    for place, file in exported_files(services, cards):
         try:
             yield str(place), services.blobs.get(file.sha256)
         except NotFound:  # what is lost must not break what is there

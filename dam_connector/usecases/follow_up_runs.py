@@ -9,7 +9,7 @@ from dam_connector.store.runs import NewRun
 from dam_connector.wiring import Services
 
 
-def follow(
+def plan_follow_up(
     services: Services,
     version: Version,
     kind: RunKind,
@@ -41,6 +41,6 @@ def follow(
     return added[0] if added else None
 
 
-def again(what: str, services: Services) -> str:
+def unique_input_hash(what: str, services: Services) -> str:
     """An input hash that no run had before: what was asked for is done each time that it is asked."""
     return f"{what}:{new_id('ask', services.clock.now())}"

@@ -24,23 +24,23 @@ from dam_connector.ports import Dam, InboundWebhook, Pim, Provider
 from dam_connector.store.inbox import MAX_ATTEMPTS, DeliveryRecord
 from dam_connector.store.products import ProductRecord
 from dam_connector.store.runs import NewRun, RunRecord
-from dam_connector.usecases.dam_sync import heed
-from dam_connector.usecases.provider_orders import hinted
-from dam_connector.usecases.source_images import pictures_of
+from dam_connector.usecases.dam_sync.inbound import sync_from_dam
+from dam_connector.usecases.provider_orders import poll_task_now
+from dam_connector.usecases.source_images import store_source_images
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class IntakeResult:
     """What became of a product that was taken in: a few words, and how many runs were planned."""
 
-    words: str
+    summary: str
     planned: int
 
 
-def receive(services: Services, connection: str, inbound: InboundWebhook) -> tuple[DeliveryId, bool]:
+def receive_webhook(services: Services, connection: str, inbound: InboundWebhook) -> tuple[DeliveryId, bool]:
     """The id under which a delivery is stored, and whether it is new.
 
     Raises: DeliveryError 404 (no such connection), 401, 400.
@@ -66,7 +66,7 @@ def _source(services: Services, connection: str) -> Pim | Dam | Provider:
     return services.pim(connection)
 
 
-def handle(services: Services, delivery_id: str) -> None:
+def handle_delivery(services: Services, delivery_id: str) -> None:
     """Do what a stored delivery means. Doing it twice changes nothing."""
     record = services.inbox.get(delivery_id)
     if record is None or record.state != "received":
@@ -86,18 +86,18 @@ def _meaning(services: Services, record: DeliveryRecord) -> str:
     """Do what a delivery means; gives a few words about it."""
     rules = services.rules.current()
     if record.connection in rules.provider:
-        return hinted(
+        return poll_task_now(
             services, record.connection, services.provider(record.connection).parse_webhook(record.inbound)
         )
     if record.connection in rules.dam:
         refs = services.dam(record.connection).parse_webhook(record.inbound)
-        return "; ".join(heed(services, record.connection, ref) for ref in refs) or "nothing of ours"
+        return "; ".join(sync_from_dam(services, record.connection, ref) for ref in refs) or "nothing of ours"
     last_try = record.attempts + 1 >= MAX_ATTEMPTS
     events = services.pim(record.connection).normalize(record.inbound)
-    return "; ".join(take_event(services, record.connection, event, last_try=last_try) for event in events)
+    return "; ".join(ingest_event(services, record.connection, event, last_try=last_try) for event in events)
 
 
-def take_event(
+def ingest_event(
     services: Services, connection: str, event: Event, *, last_try: bool = True, bulk: bool = False
 ) -> str:
     """Carry out what a source says of a product; gives a few words about it. bulk: it is one of many, and waits in their lane.
@@ -114,7 +114,7 @@ def take_event(
         return f"{event.ref}: gone from its source" if gone else f"{event.ref}: not there"
     services.products.mark_deleted(connection, event.ref, event.at, keep_skus=[p.sku for p in products])
     taken = [
-        take_product(
+        ingest_product(
             services,
             p,
             connection=connection,
@@ -125,7 +125,7 @@ def take_event(
         )
         for p in products
     ]
-    return "; ".join(each.words for each in taken) or f"{event.ref}: has no SKU"
+    return "; ".join(each.summary for each in taken) or f"{event.ref}: has no SKU"
 
 
 def _newest(services: Services, connection: str, event: Event) -> list[Product]:
@@ -140,7 +140,7 @@ def _newest(services: Services, connection: str, event: Event) -> list[Product]:
     return [event.product]
 
 
-def take_product(
+def ingest_product(
     services: Services,
     product: Product,
     *,
@@ -150,16 +150,16 @@ def take_product(
     last_try: bool = True,
     batch_id: str = "",
     bulk: bool = False,
-) -> Taken:
+) -> IntakeResult:
     """Store the newest word on a product, fetch its pictures and plan its runs. batch_id: of the batch that asks for it.
 
     Raises: Unavailable or RateLimited when a picture's server is away, unless it is the last try.
     """
     if not services.products.upsert(product, connection=connection, ref=ref, source_time=source_time):
-        return Taken(f"{product.sku}: older than what is known", 0)
+        return IntakeResult(f"{product.sku}: older than what is known", 0)
     issues = list(product_issues(product, services.rules.current().products))
     incomplete = any(i.severity is Severity.ERROR for i in issues)
-    sources, unusable = pictures_of(services, product, last_try=last_try)
+    sources, unusable = store_source_images(services, product, last_try=last_try)
     issues += unusable
     services.products.set_findings(product.sku, sources, tuple(issues))
     added = (
@@ -171,7 +171,7 @@ def take_product(
     if (
         newest and newest.source_time > source_time
     ):  # newer facts came while the pictures were fetched: theirs is the last word
-        return take_product(
+        return ingest_product(
             services,
             newest.product,
             connection=newest.connection,
@@ -181,7 +181,7 @@ def take_product(
             batch_id=batch_id,
             bulk=bulk,
         )
-    return Taken(
+    return IntakeResult(
         f"{product.sku}: flagged"
         if incomplete
         else f"{product.sku}: {added} {'run' if added == 1 else 'runs'} planned",
@@ -230,24 +230,24 @@ def _current_glb(services: Services, sku: str, deliverable: str) -> VersionFile 
     return version.file("glb") if version else None
 
 
-def add_product(services: Services, product: Product, *, by: str) -> Taken:
+def add_product(services: Services, product: Product, *, by: str) -> IntakeResult:
     """Take a product that a person gave us by hand or through the API."""
-    said = take_product(services, product, connection="", ref=product.sku, source_time=services.clock.now())
-    services.history.add("product_added", sku=product.sku, by=by, detail=said.words)
+    said = ingest_product(services, product, connection="", ref=product.sku, source_time=services.clock.now())
+    services.history.add("product_added", sku=product.sku, by=by, detail=said.summary)
     return said
 
 
-def edit_product(services: Services, record: ProductRecord, product: Product, *, by: str) -> Taken:
+def edit_product(services: Services, record: ProductRecord, product: Product, *, by: str) -> IntakeResult:
     """Take a person's word on a product; what it changes is made again as next versions. A later word of its PIM counts more."""
     was, now = to_plain(record.product), to_plain(product)
     changed = [name for name in now if now[name] != was.get(name)]
     at = max(services.clock.now(), record.source_time)
-    said = take_product(services, product, connection=record.connection, ref=record.ref, source_time=at)
+    said = ingest_product(services, product, connection=record.connection, ref=record.ref, source_time=at)
     services.history.add("edited", sku=product.sku, by=by, detail=", ".join(changed) or "nothing")
     return said
 
 
-def run_again(services: Services, sku: str, *, batch_id: str = "") -> int:
+def rerun_product(services: Services, sku: str, *, batch_id: str = "") -> int:
     """Plan what is missing for a product, and retry what failed; gives how many runs are under way for it.
 
     Raises: NotFound when there is no such product.
@@ -255,8 +255,8 @@ def run_again(services: Services, sku: str, *, batch_id: str = "") -> int:
     record = services.products.get(sku)
     if record is None or record.deleted:
         raise NotFound("catalog", "run", f"there is no product {sku}")
-    retried = [r for r in services.runs.page(sku=sku, state="failed", limit=200) if retry(services, r)]
-    taken = take_product(
+    retried = [r for r in services.runs.page(sku=sku, state="failed", limit=200) if retry_run(services, r)]
+    taken = ingest_product(
         services,
         record.product,
         connection=record.connection,
@@ -267,7 +267,7 @@ def run_again(services: Services, sku: str, *, batch_id: str = "") -> int:
     return len(retried) + taken.planned
 
 
-def retry(services: Services, run: RunRecord) -> bool:
+def retry_run(services: Services, run: RunRecord) -> bool:
     """Whether the run was failed or cancelled, and is tried again."""
     again = services.runs.requeue(run.id)
     if again:
@@ -275,7 +275,7 @@ def retry(services: Services, run: RunRecord) -> bool:
     return again
 
 
-def replay(services: Services, delivery_id: str) -> None:
+def replay_delivery(services: Services, delivery_id: str) -> None:
     """Handle a delivery once more. Raises: NotFound."""
     if not services.inbox.reopen(delivery_id):
         raise NotFound("inbox", "replay", f"there is no delivery {delivery_id}")

@@ -1,8 +1,6 @@
-"""Sweeping: nothing that is open and due stays asleep, whatever was lost on the way.
+"""Maintenance: the sweep, which wakes everything that is due, and the deletion of expired records."""
 
-One sweeper at a time, by lease. It holds back while a queue is long: re-kicking what is already queued would only bury
-the work under wake-ups.
-"""
+from datetime import timedelta
 
 import structlog
 
@@ -13,41 +11,57 @@ from dam_connector.wiring import Services
 
 log = structlog.get_logger()
 
-LEASE_S = 15.0
-DELIVERY_GRACE_S = 3.0
-REKICK_S = 20.0
-BATCH = 200
-MAX_QUEUE = 400
+LEASE_S = 15.0  # one sweeper works at a time
+DELIVERY_GRACE_S = 3.0  # a delivery younger than this was probably woken by its own webhook
+REWAKE_AFTER_S = 20.0
+BATCH = 200  # records of each kind in one sweep
+MAX_QUEUE_LENGTH = 400  # more wake-ups for a queue this long would only make it longer
+IDEMPOTENCY_RETENTION = timedelta(days=7)  # nobody repeats a request later than that
 
 
 def sweep(services: Services, owner: str) -> int:
-    """How many wake-ups were sent; none when somebody else is the sweeper."""
+    """Wake all deliveries, batches and runs that are due, whatever wake-ups were lost before.
+
+    Args:
+        owner: the name of this process, for the lease.
+
+    Returns:
+        The number of wake-ups sent; 0 while another process is the sweeper.
+    """
     if not services.locks.lease("sweeper", owner, LEASE_S):
         return 0
     sent = 0
     late = services.inbox.due(BATCH, older_than_s=DELIVERY_GRACE_S)
     if late and _wake(services, "handle_delivery", late):
-        services.inbox.postpone(late, REKICK_S)
+        services.inbox.postpone(late, REWAKE_AFTER_S)
         sent += len(late)
-    for turn in (
-        services.batches.idle_wake_tokens()
-    ):  # its job was lost, or has not come yet: then the second one finds the turn taken
-        sent += _wake(services, "advance_batch", [turn])
+    # The job of an idle batch was lost or has not started yet. If both start, the second one finds the token claimed.
+    for wake_token in services.batches.idle_wake_tokens():
+        sent += _wake(services, "advance_batch", [wake_token])
     due: dict[str, list[str]] = {}
     for run_id, kind, bulk in services.runs.due(BATCH):
         due.setdefault(job_name(kind, bulk=bulk), []).append(run_id)
     for job, ids in due.items():
         if _wake(services, job, ids):
-            services.runs.mark_woken(ids, REKICK_S)
+            services.runs.mark_woken(ids, REWAKE_AFTER_S)
             sent += len(ids)
     return sent
 
 
 def _wake(services: Services, job: str, ids: list[str]) -> bool:
     try:
-        if services.queue.length(job) > MAX_QUEUE:
+        if services.queue.length(job) > MAX_QUEUE_LENGTH:
             log.info("queue_long", queue=JOBS[job].queue)
             return False
     except Unavailable:
         return False
     return services.queue.wake(job, ids)
+
+
+def delete_expired(services: Services) -> int:
+    """Delete old idempotency records, expired tokens and links; return how many."""
+    responses = services.idempotency.delete_before(services.clock.now() - IDEMPOTENCY_RETENTION)
+    credentials = services.users.delete_expired_credentials()
+    if responses or credentials:
+        log.info("tidied", answers=responses, credentials=credentials)
+    return responses + credentials

@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class ProviderOrder:
     """A Generation as it is stored: its pictures by their address in the blobs."""
 
     product: Product
@@ -34,7 +34,7 @@ class Order:
     transparent: bool = False
     seed: int = 0
 
-    def generation(self, services: Services, key: str, *, with_pictures: bool = True) -> GenerationRequest:
+    def to_request(self, services: Services, key: str, *, with_pictures: bool = True) -> GenerationRequest:
         """What a provider is asked. key: of the task, the same for every try. Raises: NotFound when a picture is gone."""
         facts = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "pictures"}
         return GenerationRequest(
@@ -47,7 +47,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class GeneratedFiles:
     """What a task gave: its files by their address, and who made them."""
 
     files: tuple[Sha256, ...] = ()
@@ -56,22 +56,22 @@ class Made:
     model_asked: str = ""
 
 
-def ordered(services: Services, about: TaskOrigin, order: Order) -> TaskRecord:
+def place_order(services: Services, about: TaskOrigin, order: ProviderOrder) -> TaskRecord:
     """The run's task at this provider, which waits to be carried out when it is new."""
-    usd = services.provider(about.provider).estimate(order.generation(services, "", with_pictures=False))
+    usd = services.provider(about.provider).estimate(order.to_request(services, "", with_pictures=False))
     return services.tasks.find_or_add(about, to_plain(order), usd)
 
 
-def order_of(entry: TaskRecord) -> Order:
-    return from_plain(Order, entry.order)
+def read_order(entry: TaskRecord) -> ProviderOrder:
+    return from_plain(ProviderOrder, entry.order)
 
 
-def made_of(entry: TaskRecord) -> Made:
+def read_generated_files(entry: TaskRecord) -> GeneratedFiles:
     """What a settled task gave."""
-    return from_plain(Made, entry.result)
+    return from_plain(GeneratedFiles, entry.result)
 
 
-def connection_of(services: Services, name: str) -> Connection:
+def provider_connection(services: Services, name: str) -> Connection:
     """Raises: ConfigError when there is no such provider any more."""
     found = services.rules.current().provider.get(name)
     if found is None:
@@ -79,9 +79,9 @@ def connection_of(services: Services, name: str) -> Connection:
     return found
 
 
-def caps_of(services: Services, name: str) -> SpendCaps:
+def spend_caps(services: Services, name: str) -> SpendCaps:
     """The caps that plugin.json sets on a provider."""
-    options = connection_of(services, name).options
+    options = provider_connection(services, name).options
 
     def usd(period: str) -> float | None:
         value = options.get(f"max_usd_per_{period}")
@@ -94,7 +94,7 @@ def caps_of(services: Services, name: str) -> SpendCaps:
 class Budget:
     """What was spent or reserved at a provider in a day, a month or for a batch, in USD, and the cap on it."""
 
-    of: str
+    period: str
     spent: float
     cap: float | None
 
@@ -104,44 +104,44 @@ class Budget:
         return self.spent / self.cap if self.cap else 0.0
 
     @property
-    def notice(self) -> bool:
+    def is_nearly_used(self) -> bool:
         """Whether it is time to tell somebody."""
         return self.share >= NOTICE_SHARE
 
 
-def budget(services: Services, name: str, batch_id: str = "") -> tuple[Budget, ...]:
+def budgets(services: Services, name: str, batch_id: str = "") -> tuple[Budget, ...]:
     """How much of a provider's caps is used: those of the day and the month, and the one of a batch where one is named."""
-    caps = caps_of(services, name)
+    caps = spend_caps(services, name)
     return tuple(
-        Budget(of=of, spent=spent, cap=getattr(caps, of))
+        Budget(period=of, spent=spent, cap=getattr(caps, of))
         for of, spent in services.spend.spent(name, batch_id).items()
     )
 
 
-def notice(services: Services, entry: TaskRecord) -> None:
+def warn_of_budget(services: Services, entry: TaskRecord) -> None:
     """Tell once a period that most of a cap is used: in the log, and in the history of the product that used it."""
-    if caps_of(services, entry.provider) == SpendCaps():
+    if spend_caps(services, entry.provider) == SpendCaps():
         return
-    for used in budget(services, entry.provider, entry.batch_id):
+    for used in budgets(services, entry.provider, entry.batch_id):
         period = {
             "day": services.clock.now().date().isoformat(),
             "month": services.clock.now().date().isoformat()[:7],
-        }.get(used.of, entry.batch_id)
-        name = f"notice:{entry.provider}:{used.of}"
-        if used.notice and services.notes.get(name) != period:
+        }.get(used.period, entry.batch_id)
+        name = f"notice:{entry.provider}:{used.period}"
+        if used.is_nearly_used and services.notes.get(name) != period:
             services.notes.set(name, period)
-            words = f"{entry.provider}: ${used.spent:.2f} of ${used.cap:g} for this {used.of} are used"
+            words = f"{entry.provider}: ${used.spent:.2f} of ${used.cap:g} for this {used.period} are used"
             services.history.add("budget", sku=entry.sku, detail=words)
             log.warning(
                 "budget_nearly_used",
                 provider=entry.provider,
-                of=used.of,
+                of=used.period,
                 spent_usd=round(used.spent, 2),
                 cap_usd=used.cap,
             )
 
 
-def hinted(services: Services, name: str, ref: str) -> str:
+def poll_task_now(services: Services, name: str, ref: str) -> str:
     """Look at a task next, because its provider's webhook says that something happened; gives a few words."""
     return (
         f"{name}: the task is looked at" if services.tasks.poll_now(name, ref) else f"{name}: not one of ours"

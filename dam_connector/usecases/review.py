@@ -13,11 +13,11 @@ from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import ConfigError, NotFound, Refused, StateConflict
 from dam_connector.store.decisions import STATE_AFTER
 from dam_connector.store.runs import base_input_hash
-from dam_connector.usecases.follow_up_runs import follow
-from dam_connector.usecases.telling import tell_later
+from dam_connector.usecases.dam_sync.outbound import sync_to_dam
+from dam_connector.usecases.follow_up_runs import plan_follow_up
 from dam_connector.wiring import Services
 
-COMMENT = "comment"
+COMMENT_EVENT = "comment"
 
 
 def decide(
@@ -38,14 +38,14 @@ def decide(
     if source == version.dam:
         services.assets.set_dam_state(version.id, STATE_AFTER[decision.verdict])
     else:
-        tell_later(services, version)
+        sync_to_dam(services, version)
     detail = "; ".join(filter(None, [", ".join(decision.reasons), decision.note]))
     services.history.add(
         decision.verdict.value, sku=version.asset.sku, version_id=version.id, by=decision.by, detail=detail
     )
     if decision.verdict is Verdict.APPROVED:
         due_at = services.clock.now() + timedelta(seconds=delay_s) if delay_s else None
-        follow(services, version, RunKind.PUBLISH, f"publish:{decision_id}", due_at=due_at)
+        plan_follow_up(services, version, RunKind.PUBLISH, f"publish:{decision_id}", due_at=due_at)
 
 
 def undo(services: Services, version: Version, *, by: str) -> None:
@@ -55,13 +55,13 @@ def undo(services: Services, version: Version, *, by: str) -> None:
     """
     services.decisions.undo(version)
     services.assets.set_go_live_at(version.id, None)
-    tell_later(services, version)
+    sync_to_dam(services, version)
     services.history.add("undone", sku=version.asset.sku, version_id=version.id, by=by)
 
 
 def comment(services: Services, version: Version, *, text: str, by: str) -> None:
     """Say something about a version; it stands in its history."""
-    services.history.add(COMMENT, sku=version.asset.sku, version_id=version.id, by=by, detail=text)
+    services.history.add(COMMENT_EVENT, sku=version.asset.sku, version_id=version.id, by=by, detail=text)
 
 
 def regenerate(
@@ -84,7 +84,7 @@ def regenerate(
         )  # the next version is made from what the enlarged one was made from
     facts = base_input_hash(made_by.input_hash) if made_by else ""
     again = f"{facts}~again:{version.id}" + (f":{generator}" if generator else "")
-    run = follow(
+    run = plan_follow_up(
         services,
         version,
         RunKind(version.asset.kind),
@@ -99,7 +99,7 @@ def regenerate(
     return run
 
 
-def makers(services: Services, version: Version) -> list[str]:
+def available_generators(services: Services, version: Version) -> list[str]:
     """Who can make an asset of this kind: our own code and the providers."""
     kind = RunKind(version.asset.kind)
     known = services.rules.current()
@@ -114,7 +114,7 @@ def makers(services: Services, version: Version) -> list[str]:
 
 
 def _check_generator(services: Services, version: Version, generator: str) -> None:
-    if generator not in (able := makers(services, version)):
+    if generator not in (able := available_generators(services, version)):
         raise Refused(generator, "regenerate", f"it cannot make this; known: {', '.join(able) or 'none'}")
 
 
@@ -131,7 +131,7 @@ def upscale(services: Services, version: Version, *, by: str, bulk: bool = False
     """Make a version with twice the pixels; None when that was asked for already. Raises: StateConflict when it is no still picture."""
     if version.asset.kind != RunKind.IMAGE or version.spin_frames:
         raise StateConflict("only still pictures are enlarged")
-    run = follow(services, version, RunKind.UPSCALE, f"upscale:{version.id}", bulk=bulk)
+    run = plan_follow_up(services, version, RunKind.UPSCALE, f"upscale:{version.id}", bulk=bulk)
     if run:
         services.history.add("upscale", sku=version.asset.sku, version_id=version.id, by=by)
     return run
@@ -156,4 +156,4 @@ def waive(services: Services, version: Version, waiver: Waiver) -> None:
         detail=f"{waiver.code}: {waiver.reason}",
     )
     if not report.blocked:
-        follow(services, version, RunKind.REVIEW, f"review:{version.id}")
+        plan_follow_up(services, version, RunKind.REVIEW, f"review:{version.id}")

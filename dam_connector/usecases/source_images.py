@@ -11,18 +11,18 @@ from dam_connector.domain.product import INSPIRATION, SIGNATURE_BYTES, Product, 
 from dam_connector.errors import RETRYABLE, AdapterError, ConfigError, NotFound, Refused, Unsupported
 from dam_connector.wiring import Services
 
-HELD = "held:"
-DAM = "dam:"
-PIM = "pim:"
-LOOK_TIMEOUT_S = 5.0
+HELD_PREFIX = "held:"
+DAM_PREFIX = "dam:"
+PIM_PREFIX = "pim:"
+CHECK_TIMEOUT_S = 5.0
 
 
-def addressed(text: str) -> bool:
+def is_image_url(text: str) -> bool:
     """Whether this is an address, not the name of a file beside a sheet."""
-    return "://" in text or text.startswith((HELD, DAM, PIM))
+    return "://" in text or text.startswith((HELD_PREFIX, DAM_PREFIX, PIM_PREFIX))
 
 
-def addresses(product: Product) -> dict[str, tuple[str, str]]:
+def image_urls(product: Product) -> dict[str, tuple[str, str]]:
     """The product's pictures by name, each with its address and where the record names it."""
     wanted = {image.view.value: (image.url, f"/images/{image.view.value}") for image in product.images}
     return (
@@ -32,7 +32,7 @@ def addresses(product: Product) -> dict[str, tuple[str, str]]:
     )
 
 
-def pictures_of(
+def store_source_images(
     services: Services, product: Product, *, last_try: bool
 ) -> tuple[dict[str, Sha256], list[Issue]]:
     """The product's pictures by view, stored, and what is wrong with those that are not; of an incomplete product too: its page shows them.
@@ -41,7 +41,7 @@ def pictures_of(
     """
     sources: dict[str, Sha256] = {}
     issues = []
-    for name, (url, where) in addresses(product).items():
+    for name, (url, where) in image_urls(product).items():
         try:
             found = _stored(services, url, where)
         except RETRYABLE as error:
@@ -65,13 +65,13 @@ def pictures_of(
     return sources, issues
 
 
-def look(services: Services, url: str, where: str) -> Issue | None:
+def check_image_url(services: Services, url: str, where: str) -> Issue | None:
     """What is wrong with a picture's address, as far as its first bytes tell."""
     try:
-        if url.startswith((HELD, DAM, PIM)):
+        if url.startswith((HELD_PREFIX, DAM_PREFIX, PIM_PREFIX)):
             found = _stored(services, url, where)
             return found if isinstance(found, Issue) else None
-        head = services.http.get_first_bytes(url, count=SIGNATURE_BYTES, vendor="picture", timeout_s=LOOK_TIMEOUT_S)
+        head = services.http.get_first_bytes(url, count=SIGNATURE_BYTES, vendor="picture", timeout_s=CHECK_TIMEOUT_S)
     except AdapterError as error:
         return _wrong(error, url, where, services.settings.max_picture_bytes)
     if not picture_mime(head):
@@ -86,8 +86,8 @@ def look(services: Services, url: str, where: str) -> Issue | None:
 
 def _stored(services: Services, url: str, where: str) -> Sha256 | Issue:
     """The picture's hash, its bytes being stored; or what is wrong with its address. Raises: Unavailable, RateLimited."""
-    if url.startswith(HELD):
-        held = Sha256(url.removeprefix(HELD))
+    if url.startswith(HELD_PREFIX):
+        held = Sha256(url.removeprefix(HELD_PREFIX))
         return (
             held
             if services.blobs.has(held)
@@ -107,17 +107,17 @@ def _stored(services: Services, url: str, where: str) -> Sha256 | Issue:
 
 def _fetched(services: Services, url: str, limit: int) -> bytes:
     """Raises: AdapterError, ConfigError."""
-    if url.startswith(DAM):
+    if url.startswith(DAM_PREFIX):
         return _from_dam(services, url)
-    if url.startswith(PIM):
-        connection, _, name = url.removeprefix(PIM).partition("/")
+    if url.startswith(PIM_PREFIX):
+        connection, _, name = url.removeprefix(PIM_PREFIX).partition("/")
         return services.pim(connection).fetch_picture(name)
     return services.http.get(url, max_bytes=limit, vendor="picture")
 
 
 def _from_dam(services: Services, url: str) -> bytes:
     """Raises: NotFound, Unsupported, Unavailable, RateLimited, ConfigError."""
-    connection, slash, name = url.removeprefix(DAM).partition("/")
+    connection, slash, name = url.removeprefix(DAM_PREFIX).partition("/")
     dam = services.dam(connection) if slash else services.dam(services.rules.current().review.dam)
     return dam.fetch_picture(name if slash else connection, services.blobs)
 

@@ -18,7 +18,7 @@ from dam_connector.store.idempotency import StoredResponse
 from dam_connector.store.runs import NewRun
 from dam_connector.store.tables import metadata
 from dam_connector.store.users import UserRole
-from dam_connector.usecases.tidying import tidy
+from dam_connector.usecases.maintenance import delete_expired
 from dam_connector.wiring import Services
 from tests.support import TestClock, file_of, product
 
@@ -262,10 +262,10 @@ def test_what_is_over_is_forgotten_and_nothing_else(services: Services, clock: T
     services.users.add_token(ann, "api", days=1)
     services.users.use_login_link(services.users.add_login_link(ann))
     services.idempotency.add("old", StoredResponse(202, "d", {}))
-    assert tidy(services) == 1  # the link that was used
+    assert delete_expired(services) == 1  # the link that was used
     clock.forward(86_400 * 8)
     services.idempotency.add("new", StoredResponse(202, "d", {}))
-    assert tidy(services) == 2 and tidy(services) == 0
+    assert delete_expired(services) == 2 and delete_expired(services) == 0
     assert services.idempotency.get("old") is None and services.idempotency.get("new") is not None
     assert services.users.by_token(lasting) == services.users.by_token(later) == ann
 

@@ -15,7 +15,7 @@ from dam_connector.domain.version import VersionState
 from dam_connector.errors import DeliveryError, RateLimited, StateConflict, Unavailable
 from dam_connector.queue import RqQueue
 from dam_connector.usecases import intake, maintenance, review
-from dam_connector.usecases.dam_sync import poll_dams
+from dam_connector.usecases.dam_sync.inbound import poll_dams
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain, chair, send, versions
 from tests.support import (
@@ -115,12 +115,12 @@ def test_newer_facts_that_arrive_while_pictures_are_fetched_have_the_last_word(
         monkeypatch.setattr(type(services.http), "get", lambda self, *a, **k: fetch(*a, **k))
         services.clock.forward(1)
         delivery, _ = send(services, newer, message="msg_2")
-        intake.handle(services, delivery)
+        intake.handle_delivery(services, delivery)
         return fetch(url, **options)
 
     first, _ = send(services, chair(photos))
     monkeypatch.setattr(type(services.http), "get", lambda self, url, **k: slow(url, **k))
-    intake.handle(services, first)
+    intake.handle_delivery(services, first)
     drain()
     made = [services.runs.get(v.run_id) for v in services.assets.of_product("CH123")]
     assert len(made) == 2 and services.products.get("CH123").product.color == "blue"
@@ -172,14 +172,14 @@ def test_redis_down_during_intake_loses_nothing(
     clock.forward(10)
     assert maintenance.sweep(services, "me") == 5
     drain()
-    assert len(services.gallery.cards_of([f"S{n}" for n in range(5)])) == 10
+    assert len(services.gallery.product_cards([f"S{n}" for n in range(5)])) == 10
 
 
 def test_a_flushed_queue_loses_nothing(
     services: Services, photos: PhotoServer, drain: Drain, clock: TestClock, queue_url: str
 ) -> None:
     delivery, _ = send(services, chair(photos))
-    intake.handle(services, delivery)
+    intake.handle_delivery(services, delivery)
     Redis.from_url(queue_url).flushall()
     assert drain() == 0
     clock.forward(30)
@@ -192,7 +192,7 @@ def test_the_sweeper_backs_off_and_does_not_flood(
     services: Services, photos: PhotoServer, clock: TestClock, queue_url: str
 ) -> None:
     delivery, _ = send(services, chair(photos))
-    intake.handle(services, delivery)
+    intake.handle_delivery(services, delivery)
     Redis.from_url(queue_url).flushall()
     sent = 0
     for _ in range(120):
@@ -356,7 +356,7 @@ def test_a_run_keeps_the_rules_it_was_planned_under(
     write_rules(deliverables=[{"name": "packshot", "kind": "rendition", "size_px": 320}])
     planned = services.rules.current().fingerprint
     delivery, _ = send(services, chair(photos))
-    intake.handle(services, delivery)
+    intake.handle_delivery(services, delivery)
     write_rules(deliverables=[{"name": "packshot", "kind": "rendition", "size_px": 640}])
     drain()
     version = versions(services)["packshot"]
@@ -369,7 +369,7 @@ def test_run_again_retries_what_failed(services: Services, photos: PhotoServer, 
     drain()
     assert {r.state for r in services.runs.page()} == {RunState.FAILED}
     photos.files["front.jpg"] = (SAMPLES / "chair-front.jpg").read_bytes()
-    assert intake.run_again(services, "CH123") == 4
+    assert intake.rerun_product(services, "CH123") == 4
     drain()
     assert set(versions(services)) == {"packshot", "cutout"}
     assert not services.products.get("CH123").flagged
@@ -388,5 +388,5 @@ def test_forged_deliveries_are_refused_and_not_stored(change: dict, status: int,
     now = services.clock.now()
     body = event_body(record(), at=now)
     with pytest.raises(DeliveryError) as refusal:
-        intake.receive(services, "main", inbound(body, {**signed(body, at=now), **change}, now))
+        intake.receive_webhook(services, "main", inbound(body, {**signed(body, at=now), **change}, now))
     assert refusal.value.status == status and services.inbox.page() == []

@@ -10,9 +10,9 @@ from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.run import RunKind, RunState
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import Refused, StateConflict, Unavailable
-from dam_connector.usecases import dam_sync, intake, maintenance, publish, review
-from dam_connector.usecases.dam_sync import heed, poll_dams
-from dam_connector.usecases.publish import turn_at
+from dam_connector.usecases import intake, maintenance, publish, review
+from dam_connector.usecases.dam_sync.inbound import poll_dams, sync_from_dam
+from dam_connector.usecases.publish import lock_listing
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain, chair, send
 from tests.support import PhotoServer, TestClock
@@ -234,7 +234,7 @@ def test_a_channel_that_refuses_holds_up_none_of_the_others(
     assert [p.channel for p in shop.publications.of_product("CH123")] == ["viewer"] and live(shop) == []
     (failed,) = [r for r in shop.runs.page() if r.state is RunState.FAILED]
     assert "no such product" in failed.error and states(shop) == ["V1 approved"]
-    intake.retry(shop, failed)
+    intake.retry_run(shop, failed)
     drain()
     assert live(shop) == ["packshotV1"] and states(shop) == ["V1 published"]
 
@@ -243,7 +243,7 @@ def test_one_at_a_time_changes_a_product_in_a_channel(
     shop: Services, photos: PhotoServer, drain: Drain, clock: TestClock
 ) -> None:
     first = made(shop, photos, drain)
-    with turn_at(shop, "shop", "CH123"):
+    with lock_listing(shop, "shop", "CH123"):
         review.decide(shop, first, APPROVED, source="page")
         for _ in range(12):  # more often than a failure is tried
             drain()
@@ -275,11 +275,11 @@ def test_a_decision_that_comes_twice_and_late_counts_once(
     first, dam = made(shop, photos, drain), shop.dam("shelf")
     dam.decide(first.dam_ref, APPROVED)
     said = dam.remote_states[first.dam_ref]
-    assert "approved" in heed(shop, "shelf", first.dam_ref)
-    heed(shop, "shelf", first.dam_ref)  # the poll, before anything was published
+    assert "approved" in sync_from_dam(shop, "shelf", first.dam_ref)
+    sync_from_dam(shop, "shelf", first.dam_ref)  # the poll, before anything was published
     drain()
     dam.remote_states[first.dam_ref] = said  # and once more, before it was told
-    heed(shop, "shelf", first.dam_ref)
+    sync_from_dam(shop, "shelf", first.dam_ref)
     drain()
     assert live(shop) == ["packshotV1"] and dam.remote_states[first.dam_ref].state is VersionState.PUBLISHED
     assert len(shop.decisions.of_version(first.id)) == 1
@@ -296,8 +296,8 @@ def test_a_webhook_and_a_poll_at_the_same_moment_are_one_decision(
         review.decide(*args, **options)  # by the other one, between our look and our word
         review.decide(*args, **options)
 
-    monkeypatch.setattr(dam_sync, "decide", beaten)
-    assert "meanwhile" in heed(shop, "shelf", first.dam_ref)
+    monkeypatch.setattr(inbound, "decide", beaten)
+    assert "meanwhile" in sync_from_dam(shop, "shelf", first.dam_ref)
     drain()
     assert live(shop) == ["packshotV1"] and len(shop.decisions.of_version(first.id)) == 1
     assert "overruled" not in {h.event for h in shop.history.entries(version_id=first.id)}
@@ -306,7 +306,7 @@ def test_a_webhook_and_a_poll_at_the_same_moment_are_one_decision(
 def test_files_changed_by_hand_are_never_approved(shop: Services, photos: PhotoServer, drain: Drain) -> None:
     first, dam = made(shop, photos, drain), shop.dam("shelf")
     dam.decide(first.dam_ref, APPROVED, changed_files=("a.jpg",))
-    assert "changed_in_dam" in heed(shop, "shelf", first.dam_ref)
+    assert "changed_in_dam" in sync_from_dam(shop, "shelf", first.dam_ref)
     drain()
     assert states(shop) == ["V1 in_review"] and dam.remote_states[first.dam_ref].state is VersionState.IN_REVIEW
     assert any(
@@ -317,13 +317,13 @@ def test_files_changed_by_hand_are_never_approved(shop: Services, photos: PhotoS
 def test_a_version_is_withdrawn_from_the_dam(shop: Services, photos: PhotoServer, drain: Drain) -> None:
     first, dam = made(shop, photos, drain), shop.dam("shelf")
     dam.decide(first.dam_ref, APPROVED)
-    heed(shop, "shelf", first.dam_ref)
+    sync_from_dam(shop, "shelf", first.dam_ref)
     drain()
     assert live(shop) == ["packshotV1"]
     dam.write_state(
         first.dam_ref, VersionState.WITHDRAWN, Decision(verdict=Verdict.REJECTED, by="bob", note="recalled")
     )
-    heed(shop, "shelf", first.dam_ref)
+    sync_from_dam(shop, "shelf", first.dam_ref)
     drain()
     assert live(shop) == [] and states(shop) == ["V1 withdrawn"]
 
