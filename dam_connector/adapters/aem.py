@@ -57,7 +57,7 @@ class FolderExists(Refused):
     """The folder that was to be created exists already."""
 
 
-class Aem(ApiClient):
+class AemDam(ApiClient):
     """A `Dam` on AEM Assets. The reference of a version is the path of its main asset."""
 
     vendor = "aem"
@@ -315,10 +315,10 @@ def _asset_paths(value: Any) -> Iterator[str]:
             yield from _asset_paths(child)
 
 
-def connect(options: Mapping[str, Any], context: AdapterContext) -> Aem:
+def connect(options: Mapping[str, Any], context: AdapterContext) -> AemDam:
     """Open the adapter with the options of plugin.json."""
     check_options(options, "base_url", "token", "folder", "user", "client_id", "keys_url")
-    return Aem(
+    return AemDam(
         context,
         base_url=url_option(options, example="https://author-p1-e1.adobeaemcloud.com"),
         token=context.secret(str(options.get("token", "env/AEM_TOKEN"))),

@@ -51,7 +51,7 @@ PAGE_SIZE = 100
 MAX_PAGES = 20
 
 
-class Bynder(NoWebhooks, ApiClient):
+class BynderDam(NoWebhooks, ApiClient):
     """A `Dam` on Bynder. The reference of a version is the id of its media and its number, e.g. `MEDIA@3`."""
 
     vendor = "bynder"
@@ -298,14 +298,14 @@ class Bynder(NoWebhooks, ApiClient):
         return str(value[0] if isinstance(value, list) and value else value or "")
 
 
-def connect(options: Mapping[str, Any], context: AdapterContext) -> Bynder:
+def connect(options: Mapping[str, Any], context: AdapterContext) -> BynderDam:
     """Open the adapter with the options of plugin.json."""
     check_options(options, "base_url", "token", "brand", "properties", "states")
     if wrong := [name for name in options.get("properties", {}) if name not in DEFAULT_PROPERTIES]:
         raise ConfigError(f"properties: {wrong[0]!r} is none of {', '.join(DEFAULT_PROPERTIES)}")
     if not options.get("brand"):
         raise ConfigError("brand: the id of the brand that media belong to (GET /api/v4/brands/ lists them)")
-    return Bynder(
+    return BynderDam(
         context,
         base_url=url_option(options, example="https://brand.bynder.com"),
         token=context.secret(str(options.get("token", "env/BYNDER_TOKEN"))),

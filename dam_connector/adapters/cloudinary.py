@@ -43,7 +43,7 @@ STATE_KEY = "connector_state"  # in an asset's context: the state that the conne
 WRITTEN_AT_KEY = "connector_at"  # in an asset's context: when the connector wrote it
 
 
-class Cloudinary(ApiClient):
+class CloudinaryDam(ApiClient):
     """A `Dam` on Cloudinary. The reference of a version is the public id of its main file."""
 
     vendor = "cloudinary"
@@ -254,12 +254,12 @@ def _format_context(pairs: Mapping[str, str]) -> str:
     return "|".join(f"{name}={value}" for name, value in escaped.items())
 
 
-def connect(options: Mapping[str, Any], context: AdapterContext) -> Cloudinary:
+def connect(options: Mapping[str, Any], context: AdapterContext) -> CloudinaryDam:
     """Open the adapter with the options of plugin.json."""
     check_options(options, "base_url", "cloud_name", "api_key", "api_secret", "signature_algorithm")
     if not options.get("cloud_name"):
         raise ConfigError("cloud_name: the name of the product environment")
-    return Cloudinary(
+    return CloudinaryDam(
         context,
         base_url=url_option({"base_url": "https://api.cloudinary.com", **options}),
         cloud_name=str(options["cloud_name"]),

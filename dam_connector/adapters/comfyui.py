@@ -33,7 +33,7 @@ _ID_NAMESPACE = uuid.UUID("6f0e6f2b-7d6c-4a0e-9d3f-0f2f6c1f5c11")  # our own, fo
 _OUTPUT_NAMES = {RunKind.IMAGE: ("images",), RunKind.MODEL: ("3d", "mesh", "glb")}
 
 
-class ComfyUI(ProviderClient):
+class ComfyUiProvider(ProviderClient):
     """A `Provider` on ComfyUI. The adapter chooses a task's id, so that a repeat starts no second one."""
 
     vendor = "comfyui"
@@ -170,7 +170,7 @@ def _load_workflow(path: Path) -> dict[str, Any]:
     return data
 
 
-def connect(options: Mapping[str, Any], context: AdapterContext) -> ComfyUI:
+def connect(options: Mapping[str, Any], context: AdapterContext) -> ComfyUiProvider:
     """Open the adapter with the options of plugin.json."""
     check_options(
         options,
@@ -185,7 +185,7 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> ComfyUI:
     name = str(options.get("workflow", ""))
     if not name or Path(name).name != name:
         raise ConfigError("workflow: the file name of a workflow that lies beside plugin.json")
-    return ComfyUI(
+    return ComfyUiProvider(
         context,
         base_url=str(options.get("base_url", BASE_URL)),
         workflow=_load_workflow(context.rules_folder / name),

@@ -68,7 +68,7 @@ _REF_PARTS = ("request_id", "status_url", "response_url", "cancel_url")
 _SIGNED_HEADERS = ("request-id", "user-id", "timestamp")
 
 
-class Fal(ProviderClient):
+class FalProvider(ProviderClient):
     """A `Provider` on fal's queue.
 
     The reference of a task is its request id and the addresses that the queue gave for it, joined by spaces.
@@ -216,7 +216,7 @@ def _is_signed_by(key: Ed25519PublicKey, signature: str, message: bytes) -> bool
     return True
 
 
-def connect(options: Mapping[str, Any], context: AdapterContext) -> Fal:
+def connect(options: Mapping[str, Any], context: AdapterContext) -> FalProvider:
     """Open the adapter with the options of plugin.json."""
     check_options(
         options,
@@ -233,4 +233,4 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> Fal:
         "webhook",
         *BUDGET_OPTIONS,
     )
-    return Fal(context, options)
+    return FalProvider(context, options)

@@ -26,7 +26,7 @@ MAX_UPLOAD_BYTES = 20_000_000
 _RUNNING = ("processing", "texturing")
 
 
-class Hunyuan3D(ProviderClient):
+class Hunyuan3dProvider(ProviderClient):
     """A `Provider` on Hunyuan3D. The reference of a task is its uid.
 
     Tasks cost nothing, so that a lost submission is simply repeated. The server answers "processing" for ever
@@ -109,7 +109,7 @@ class Hunyuan3D(ProviderClient):
         return self.check_glb(self.decode_base64(answer["model_base64"]))
 
 
-def connect(options: Mapping[str, Any], context: AdapterContext) -> Hunyuan3D:
+def connect(options: Mapping[str, Any], context: AdapterContext) -> Hunyuan3dProvider:
     """Open the adapter with the options of plugin.json."""
     check_options(
         options,
@@ -121,7 +121,7 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> Hunyuan3D:
         "concurrency",
         *BUDGET_OPTIONS,
     )
-    return Hunyuan3D(
+    return Hunyuan3dProvider(
         context,
         base_url=str(options.get("base_url", BASE_URL)),
         texture=bool(options.get("texture", True)),

@@ -12,7 +12,7 @@ from dam_connector.errors import NotFound, Refused
 from dam_connector.ports import Blobs, DamCapabilities, LibraryStore, PushRequest, RemoteState
 
 
-class Library(NoWebhooks):
+class LibraryDam(NoWebhooks):
     """A `Dam` in our own database. Its records refer to files in the blob storage by SHA-256."""
 
     capabilities = DamCapabilities(is_reviewed_here=True)
@@ -70,7 +70,7 @@ class Library(NoWebhooks):
         self._records.remove(ref)
 
 
-def connect(options: Mapping[str, Any], context: AdapterContext) -> Library:
+def connect(options: Mapping[str, Any], context: AdapterContext) -> LibraryDam:
     """Open the adapter, which has no options."""
     check_options(options)
-    return Library(context.library)
+    return LibraryDam(context.library)

@@ -55,7 +55,7 @@ _STATES = {
 _FAILED = ("FAILED", "CANCELED", "EXPIRED")
 
 
-class Meshy(ProviderClient):
+class MeshyProvider(ProviderClient):
     """A `Provider` on Meshy. The reference of a task is its endpoint and its id, e.g. `image-to-3d/ID`."""
 
     vendor = "meshy"
@@ -191,10 +191,10 @@ def _created_at(task: Mapping[str, Any]) -> datetime:
     return datetime.fromtimestamp(float(task["created_at"]) / 1000, UTC)
 
 
-def connect(options: Mapping[str, Any], context: AdapterContext) -> Meshy:
+def connect(options: Mapping[str, Any], context: AdapterContext) -> MeshyProvider:
     """Open the adapter with the options of plugin.json."""
     check_options(options, "api_key", "base_url", "model", "usd_per_credit", "concurrency", *BUDGET_OPTIONS)
-    return Meshy(
+    return MeshyProvider(
         context,
         api_key=context.secret(str(options.get("api_key", "env/MESHY_API_KEY"))),
         base_url=str(options.get("base_url", BASE_URL)),

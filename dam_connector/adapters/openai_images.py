@@ -50,7 +50,7 @@ DOWNLOAD_TRIES = 3  # there is no second link to the same picture
 RETRY_PAUSE_S = 1.0
 
 
-class OpenAIImages(ProviderClient):
+class OpenAiImagesProvider(ProviderClient):
     """A `Provider` of pictures. A task is one request, whose answer brings the pictures."""
 
     vendor = "openai_images"
@@ -178,7 +178,7 @@ def _picture_url(request: GenerationRequest, view: str, picture: bytes) -> str:
     return image.url if image and image.url.startswith(("https://", "http://")) else data_uri(picture)
 
 
-def connect(options: Mapping[str, Any], context: AdapterContext) -> OpenAIImages:
+def connect(options: Mapping[str, Any], context: AdapterContext) -> OpenAiImagesProvider:
     """Open the adapter with the options of plugin.json."""
     check_options(
         options,
@@ -194,4 +194,4 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> OpenAIImages
         "retries_5xx",
         *BUDGET_OPTIONS,
     )
-    return OpenAIImages(context, options)
+    return OpenAiImagesProvider(context, options)

@@ -40,7 +40,7 @@ LOG_DAYS = 30
 LOG_ROWS = 500
 
 
-class ResourceSpace(NoWebhooks, ApiClient):
+class ResourceSpaceDam(NoWebhooks, ApiClient):
     """A `Dam` on ResourceSpace. The reference of a version is the number of its resource, e.g. `1234`."""
 
     vendor = "resourcespace"
@@ -268,7 +268,7 @@ def _user_of(row: Mapping[str, Any]) -> str:
     return str(row.get("username") or row.get("user") or row.get("fullname") or "somebody in resourcespace")
 
 
-def connect(options: Mapping[str, Any], context: AdapterContext) -> ResourceSpace:
+def connect(options: Mapping[str, Any], context: AdapterContext) -> ResourceSpaceDam:
     """Open the adapter with the options of plugin.json."""
     check_options(options, "base_url", "user", "private_key", "resource_type", "fields", "states")
     if not options.get("user"):
@@ -279,7 +279,7 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> ResourceSpac
             "fields: the number of each metadata field, external_id at least: "
             '{"external_id": 88}; docs/connections/resourcespace.md'
         )
-    return ResourceSpace(
+    return ResourceSpaceDam(
         context,
         base_url=url_option(options, example="https://dam.example"),
         user=str(options["user"]),

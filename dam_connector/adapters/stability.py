@@ -38,7 +38,7 @@ RATE_LIMIT_RETRY_S = 60.0  # Stability locks a key out for so long after 150 req
 REQUEST_TIMEOUT_S = 120.0
 
 
-class Stability(ProviderClient):
+class StabilityProvider(ProviderClient):
     """A `Provider` on Stability. A task is one request, whose answer brings the result."""
 
     vendor = "stability"
@@ -131,7 +131,7 @@ class Stability(ProviderClient):
         return super().error_for(reply, operation)
 
 
-def connect(options: Mapping[str, Any], context: AdapterContext) -> Stability:
+def connect(options: Mapping[str, Any], context: AdapterContext) -> StabilityProvider:
     """Open the adapter with the options of plugin.json."""
     check_options(
         options,
@@ -144,7 +144,7 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> Stability:
         *BUDGET_OPTIONS,
     )
     model = choice_option(options, "model", SF3D, PATH_BY_MODEL)
-    return Stability(
+    return StabilityProvider(
         context,
         api_key=context.secret(str(options.get("api_key", "env/STABILITY_API_KEY"))),
         base_url=str(options.get("base_url", BASE_URL)),

@@ -60,7 +60,7 @@ _FAILED = ("failed", "cancelled", "banned", "expired", "unknown")
 _CODE_NO_CREDIT, _CODE_NO_TASK, _CODE_BUSY = 2010, 2001, 2000
 
 
-class Tripo(ProviderClient):
+class TripoProvider(ProviderClient):
     """A `Provider` on Tripo. The reference of a task is Tripo's id.
 
     Tripo has no idempotency key for submissions, and no list of tasks in which to find a lost one.
@@ -225,7 +225,7 @@ def _to_task(answer: Mapping[str, Any]) -> RemoteTask:
     )
 
 
-def connect(options: Mapping[str, Any], context: AdapterContext) -> Tripo:
+def connect(options: Mapping[str, Any], context: AdapterContext) -> TripoProvider:
     """Open the adapter with the options of plugin.json."""
     check_options(
         options,
@@ -237,7 +237,7 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> Tripo:
         "webhook_secret",
         *BUDGET_OPTIONS,
     )
-    return Tripo(
+    return TripoProvider(
         context,
         api_key=context.secret(str(options.get("api_key", "env/TRIPO_API_KEY"))),
         base_url=str(options.get("base_url", BASE_URL)),

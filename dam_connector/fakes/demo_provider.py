@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from dam_connector.fakes.tripo import API_KEY, FakeTripo
-from dam_connector.rules_file import rules_text
+from dam_connector.rules_file import read_rules_text
 from dam_connector.settings import Settings
 from schemas.product import METRES_PER_UNIT
 
@@ -25,7 +25,7 @@ def with_fake_tripo(settings: Settings) -> tuple[Settings, FakeTripo]:
     """
     fake = FakeTripo(make=_build_model, seconds=TASK_S)
     base_url = fake.start()
-    rules = json.loads(rules_text(settings.plugin_json))
+    rules = json.loads(read_rules_text(settings.plugin_json))
     tripo = {"adapter": "tripo", "base_url": base_url, "api_key": "env/TRIPO_API_KEY", "max_usd_per_day": 20}
     rules["connections"]["provider"] = {"tripo": tripo}
     for deliverable in rules["deliverables"]:
@@ -65,7 +65,7 @@ def _build_model(pictures: Mapping[str, bytes]) -> bytes:
 
 
 def _size_options(front: bytes) -> list[str]:
-    """Return the command-line options for the size of a sample product by its photo; none for other photos."""
+    """Return the command-line options for the size of a sample product by its photo; else none."""
     samples = files("dam_connector").joinpath("samples")
     for entry in json.loads(samples.joinpath("catalog.json").read_text()):
         photo, size = entry["product"]["images"].get("front"), entry["product"].get("dimensions")

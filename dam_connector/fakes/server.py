@@ -121,9 +121,9 @@ class FakeServer:
         concurrency: int = 10,
     ) -> None:
         self.make, self.seconds, self.credits, self.concurrency = make, seconds, credits, concurrency
-        # The faults of the next requests, by operation (upload, submit, poll, cdn, balance, cancel, list); a fault
-        # is a key of `errors`, or "slow", "closed", "no json" (before any work), or "lost", "500 after",
-        # "nonsense", "flood" (after the work: a task was created).
+        # The faults of the next requests, by operation (upload, submit, poll, cdn, balance, cancel, list).
+        # A fault is a key of `errors` or one of these. "slow", "closed", "no json": no work was done.
+        # "lost", "500 after", "nonsense", "flood": the work was done, e.g. a task was created.
         self.faults: dict[str, list[str]] = {}
         self.tasks: dict[str, FakeTask] = {}
         self.requests: list[tuple[str, str]] = []  # operation and path

@@ -1,4 +1,4 @@
-"""Fixtures of the contract suites: a context without a database, and harnesses of providers on running servers."""
+"""Fixtures of the contract suites: a context without a database, provider harnesses on running servers."""
 
 import json
 from collections.abc import Callable, Iterator

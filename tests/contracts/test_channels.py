@@ -266,7 +266,7 @@ def test_a_model_that_shopify_shows_in_other_proportions_is_refused(
     context: AdapterContext, blobs: Blobs
 ) -> None:
     shop = FakeShopify()
-    shop.box = {"x": 0.4, "y": 0.4, "z": 0.9}
+    shop.bounding_box = {"x": 0.4, "y": 0.4, "z": 0.9}
     with pytest.raises(Refused, match="proportions"):
         for _ in range(5):
             try:
@@ -281,7 +281,7 @@ def test_a_usdz_that_a_vendure_does_not_take_is_told_with_the_remedy(
     context: AdapterContext, blobs: Blobs
 ) -> None:
     shop = FakeVendure()
-    shop.do_add = lambda said, file: {  # type: ignore[method-assign]  # as the real one: it looks into the file
+    shop.do_add = lambda variables, file: {  # type: ignore[method-assign]  # like the real one: it reads the file
         "createAssets": [
             {"__typename": "MimeTypeError", "message": 'The MIME type "application/zip" is not permitted.'}
         ]

@@ -1,4 +1,4 @@
-"""The ports Dam, Channel, Provider and Blobs: the same promises for every adapter."""
+"""The contract suites of our own adapters for the ports Dam, Channel and Blobs, and of `open_adapter`."""
 
 import os
 import subprocess

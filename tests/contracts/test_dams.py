@@ -1,4 +1,4 @@
-"""DAMs that are servers: the same promises for each, on servers that play them, with every way in which an answer can get lost."""
+"""The contract suite of the port Dam: every adapter of an outside DAM on a fake server, with lost answers."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -68,7 +68,7 @@ def test_every_dam_is_played() -> None:
 
 
 def version(blobs: Blobs, number: int = 1) -> Version:
-    """A model with its USDZ and a preview, in review."""
+    """Return a model with its USDZ and a preview, in review."""
     made = a_version(blobs, b"glTF" + bytes([number]) * 60, number, VersionState.IN_REVIEW)
     more = [
         ("usdz", Role.USDZ, "", "model/vnd.usdz+zip", b"PK\3\4" + bytes(40)),
@@ -318,9 +318,10 @@ def test_an_import_of_bynder_that_takes_a_moment_is_waited_for(
     start_fake: Callable[[str], FakeDam], context: AdapterContext, blobs: Blobs
 ) -> None:
     server = start_fake("bynder")
-    server.slow = 2  # type: ignore[attr-defined]
+    server.pending_polls = 2  # type: ignore[attr-defined]
     push(server.open(context), blobs)
-    assert server.asset_count() == 1 and server.looks < 8  # type: ignore[attr-defined]  # looked at a few times, not as fast as it goes
+    assert server.asset_count() == 1
+    assert server.poll_count < 8  # type: ignore[attr-defined]  # there are pauses between the polls
 
 
 def test_changes_of_others_in_bynder_move_on_what_is_asked_for(
@@ -329,6 +330,7 @@ def test_changes_of_others_in_bynder_move_on_what_is_asked_for(
     server = start_fake("bynder")
     dam = server.open(context)
     ref = push(dam, blobs)
-    server._change(ref.partition("@")[0], {"metaproperty.p-id": ""})  # type: ignore[attr-defined]  # somebody else's media, modified last
+    # The media that was modified last is somebody else's.
+    server._change(ref.partition("@")[0], {"metaproperty.p-id": ""})  # type: ignore[attr-defined]
     refs, cursor = dam.changed_since("")
     assert refs == [] and cursor

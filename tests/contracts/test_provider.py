@@ -1,6 +1,6 @@
-"""The port Provider: the same promises for every adapter, against memory and against servers that speak the vendors' formats.
+"""The contract suite of the port Provider: every adapter in memory or on a fake server of its vendor.
 
-What vendors share is told here; what each is asked in its own words, and what only one of them does, stands in test_provider_vendors.py.
+The tests for one vendor only are in test_model_providers.py and test_picture_providers.py.
 """
 
 from collections.abc import Callable
@@ -47,7 +47,7 @@ SUBMISSIONS = {
     "nonsense": SubmitUnknown,
     "no json": SubmitUnknown,
 }
-LOOKS = {
+POLLS = {
     "500": Unavailable,
     "slow": Unavailable,
     "closed": Unavailable,
@@ -77,24 +77,28 @@ def test_a_task_from_its_submission_to_its_file(harness: ProviderHarness) -> Non
     kind = provider.capabilities.kinds[0]
     begun = provider.submit(generation_request(kind))
     task = finished(provider, begun)
-    assert task.ref == begun.ref and task.cost_usd is not None and provider.estimate(generation_request(kind)) >= 0
+    assert (
+        task.ref == begun.ref
+        and task.cost_usd is not None
+        and provider.estimate(generation_request(kind)) >= 0
+    )
     assert [data[:4] for data in made(provider, task)] == [KIND[kind]]
 
 
 def test_what_it_cannot_do_is_said(harness: ProviderHarness) -> None:
     provider = harness.adapter()
-    able = provider.capabilities
+    capabilities = provider.capabilities
     for has, call in (
         (harness.cancels, lambda: provider.cancel("x y z w")),
-        (able.has_balance, provider.balance),
-        (able.can_find_lost_task, lambda: provider.find_lost_task(harness.now(), ())),
+        (capabilities.has_balance, provider.balance),
+        (capabilities.can_find_lost_task, lambda: provider.find_lost_task(harness.now(), ())),
     ):
         if not has:
             with pytest.raises(Unsupported):
                 call()
     with pytest.raises(DeliveryError):
         provider.verify(harness.inbound({}, b"{}"))
-    assert able.tasks_per_poll >= 0 and able.concurrency >= 1 and able.kinds
+    assert capabilities.tasks_per_poll >= 0 and capabilities.concurrency >= 1 and capabilities.kinds
 
 
 def test_an_unknown_task_is_left_out(harness: ProviderHarness) -> None:
@@ -118,34 +122,38 @@ def test_every_fault_of_a_submission_is_told_apart(
     harness: ProviderHarness, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if fault == "slow" and harness.patient:
-        monkeypatch.setattr(f"dam_connector.adapters.{harness.name}.REQUEST_TIMEOUT_S", harness.context.http.timeout_s)
+        monkeypatch.setattr(
+            f"dam_connector.adapters.{harness.name}.REQUEST_TIMEOUT_S", harness.context.http.timeout_s
+        )
     provider = harness.adapter()
     harness.fake.faults["submit"] = [fault]
-    with pytest.raises(SUBMISSIONS[fault]) as told:
+    with pytest.raises(SUBMISSIONS[fault]) as raised:
         provider.submit(generation_request(provider.capabilities.kinds[0]))
-    assert harness.api_key not in str(told.value) and harness.api_key not in repr(told.value)
-    assert not isinstance(told.value, RateLimited) or told.value.retry_after_s > 0
+    assert harness.api_key not in str(raised.value) and harness.api_key not in repr(raised.value)
+    assert not isinstance(raised.value, RateLimited) or raised.value.retry_after_s > 0
     begun = fault in ("500 after", "lost", "flood", "nonsense")
     assert harness.fake.billed == (1 if begun else 0)
 
 
 @pytest.mark.parametrize(
-    ("harness", "fault"), fault_cases("upload", ["500", "slow", "closed", "rate", "401"]), indirect=["harness"]
+    ("harness", "fault"),
+    fault_cases("upload", ["500", "slow", "closed", "rate", "401"]),
+    indirect=["harness"],
 )
 def test_a_failed_upload_began_nothing(harness: ProviderHarness, fault: str) -> None:
     provider = harness.adapter()
     harness.fake.faults["upload"] = [fault]
-    with pytest.raises((Unavailable, RateLimited, Refused)) as told:
+    with pytest.raises((Unavailable, RateLimited, Refused)) as raised:
         provider.submit(generation_request(provider.capabilities.kinds[0]))
-    assert not isinstance(told.value, SubmitUnknown) and harness.fake.billed == 0
+    assert not isinstance(raised.value, SubmitUnknown) and harness.fake.billed == 0
 
 
-@pytest.mark.parametrize(("harness", "fault"), fault_cases("poll", LOOKS), indirect=["harness"])
-def test_every_fault_of_a_look_is_told_apart(harness: ProviderHarness, fault: str) -> None:
+@pytest.mark.parametrize(("harness", "fault"), fault_cases("poll", POLLS), indirect=["harness"])
+def test_every_fault_of_a_poll_is_told_apart(harness: ProviderHarness, fault: str) -> None:
     provider = harness.adapter()
     task = provider.submit(generation_request(provider.capabilities.kinds[0]))
     harness.fake.faults["poll"] = [fault]
-    with pytest.raises(LOOKS[fault]):
+    with pytest.raises(POLLS[fault]):
         provider.poll([task.ref])
     assert provider.poll([task.ref])[task.ref].state is RemoteTaskState.SUCCEEDED
 

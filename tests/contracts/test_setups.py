@@ -1,4 +1,4 @@
-"""Setting up the other side: what is needed is shown first, made once, and found the second time; on a server that plays Directus' system collections."""
+"""Tests of the setup of a Directus: records are listed first, created once, and found the second time."""
 
 import json
 from collections.abc import Iterator
@@ -16,11 +16,11 @@ from tests.contracts.pim_servers import FakePim, FakePimReply
 from tests.support import http_to
 
 
-class System:
-    """Collections, relations, policies, roles, flows: made by POST, found by path; 403 for what is not there."""
+class FakeSystemCollections:
+    """The system collections of a fake Directus. POST creates a record; a missing one gets 403."""
 
     def __init__(self) -> None:
-        self.made: list[tuple[str, Any]] = []
+        self.created: list[tuple[str, Any]] = []
         self.role: Any = {"id": "r"}
 
     def __call__(
@@ -29,16 +29,16 @@ class System:
         if path == "/users/me":
             return 200, {"data": {"role": self.role}}, {}
         if method == "POST":
-            self.made.append((path, body))
+            self.created.append((path, body))
             return 200, {"data": {"id": body.get("id")}}, {}
         if method == "PATCH":
             return 200, {"data": {}}, {}
         kind, *rest = path.strip("/").split("/")
-        there = [b for p, b in self.made if p == f"/{kind}"]
+        records = [b for p, b in self.created if p == f"/{kind}"]
         if kind == "presets":
-            return 200, {"data": there}, {}
-        names = {str(b.get("id") or b.get("collection")) for b in there} | {
-            f"{b.get('collection')}/{b.get('field')}" for b in there
+            return 200, {"data": records}, {}
+        names = {str(b.get("id") or b.get("collection")) for b in records} | {
+            f"{b.get('collection')}/{b.get('field')}" for b in records
         }
         return (
             (200, {"data": {"id": "x"}}, {})
@@ -48,32 +48,34 @@ class System:
 
 
 @pytest.fixture
-def system() -> System:
-    return System()
+def system() -> FakeSystemCollections:
+    return FakeSystemCollections()
 
 
 @pytest.fixture
-def server(system: System) -> Iterator[FakePim]:
+def server(system: FakeSystemCollections) -> Iterator[FakePim]:
     found = FakePim(system)
     yield found
     found.stop()
 
 
-def prepared(context: AdapterContext, server: FakePim) -> list[Any]:
+def prepare(context: AdapterContext, server: FakePim) -> list[Any]:
     own = replace(context, http=http_to(server.host, context), secret=lambda _: "token")
     options = {"base_url": server.url, "token": "env/T"}
     return list(load_setup("dam", "directus").prepare(options, own, "https://dam.example/webhooks/directus"))
 
 
-def test_what_is_needed_is_made_once(context: AdapterContext, server: FakePim, system: System) -> None:
-    wanted = prepared(context, server)
+def test_what_is_needed_is_made_once(
+    context: AdapterContext, server: FakePim, system: FakeSystemCollections
+) -> None:
+    preparations = prepare(context, server)
     assert (
-        len(wanted) > 9 and not any(each.there for each in wanted) and system.made == []
+        len(preparations) > 9 and not any(each.exists for each in preparations) and system.created == []
     )  # shown, and nothing made
-    for each in wanted:
-        each.make()
-    assert all(each.there for each in prepared(context, server))
-    sent = json.dumps(system.made)
+    for each in preparations:
+        each.create()
+    assert all(each.exists for each in prepare(context, server))
+    sent = json.dumps(system.created)
     assert (
         "https://dam.example/webhooks/directus" in sent
         and "{{$env.CONNECTOR_SECRET}}" in sent
@@ -81,10 +83,12 @@ def test_what_is_needed_is_made_once(context: AdapterContext, server: FakePim, s
     )
 
 
-def test_what_broke_off_goes_on_where_it_was(context: AdapterContext, server: FakePim, system: System) -> None:
-    for each in prepared(context, server)[:4]:
-        each.make()
-    assert [each.there for each in prepared(context, server)][:5] == [True, True, True, True, False]
+def test_what_broke_off_goes_on_where_it_was(
+    context: AdapterContext, server: FakePim, system: FakeSystemCollections
+) -> None:
+    for each in prepare(context, server)[:4]:
+        each.create()
+    assert [each.exists for each in prepare(context, server)][:5] == [True, True, True, True, False]
 
 
 def test_reviewers_may_say_two_things_and_the_connector_no_more_than_it_must() -> None:
@@ -98,16 +102,18 @@ def test_reviewers_may_say_two_things_and_the_connector_no_more_than_it_must() -
     assert writes == {"asset_versions", "asset_versions_files", "directus_files", "directus_folders"}
 
 
-def test_a_token_that_is_no_admin_s_is_told(context: AdapterContext, server: FakePim, system: System) -> None:
+def test_a_token_that_is_no_admin_s_is_told(
+    context: AdapterContext, server: FakePim, system: FakeSystemCollections
+) -> None:
     system.role = None
     with pytest.raises(Refused, match="no admin"):
-        prepared(context, server)
+        prepare(context, server)
 
 
 def test_what_cannot_be_set_up_from_here_is_told() -> None:
     with pytest.raises(ConfigError, match="known: dam directus"):
         load_setup("dam", "bynder")
-    said = CliRunner().invoke(
+    result = CliRunner().invoke(
         connections.connect, ["dam", "directus", "--url", "https://x.example", "--token", "the-secret-itself"]
     )
-    assert said.exit_code == 1 and "env/NAME" in said.output and "the-secret-itself" not in said.output
+    assert result.exit_code == 1 and "env/NAME" in result.output and "the-secret-itself" not in result.output

@@ -1,11 +1,11 @@
-"""The demonstration's provider: rules that ask it, and models of the samples' own size."""
+"""Tests of the demo's provider: the rules that use it, and models with the size of the samples."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from dam_connector.fakes.demo_provider import _built, _size_of, with_fake_tripo
+from dam_connector.fakes.demo_provider import _build_model, _size_options, with_fake_tripo
 from dam_connector.settings import Settings
 from schemas.plugin import load_rules
 from tests.support import SAMPLES, picture
@@ -33,6 +33,6 @@ def test_the_rules_ask_tripo_first_and_our_own_code_last(tmp_path: Path) -> None
 
 def test_a_sample_gets_a_model_of_its_size_and_another_photo_none_to_go_by() -> None:
     front = (SAMPLES / "speaker-front.jpg").read_bytes()
-    made = read_glb(_built({"front": front, "right": (SAMPLES / "speaker-right.jpg").read_bytes()}))
+    made = read_glb(_build_model({"front": front, "right": (SAMPLES / "speaker-right.jpg").read_bytes()}))
     assert made.extent == pytest.approx([0.16, 0.27, 0.20], rel=0.01)
-    assert _size_of(picture()) == [] and _size_of(front)[:2] == ["--width-m", "0.1600"]
+    assert _size_options(picture()) == [] and _size_options(front)[:2] == ["--width-m", "0.1600"]

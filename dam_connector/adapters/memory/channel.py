@@ -13,7 +13,9 @@ class MemoryChannel:
     """A `Channel` whose live files are in `files_by_sku`; the next `sync` raises `fail_with`, once."""
 
     def __init__(self) -> None:
-        self.files_by_sku: dict[str, dict[str, bytes]] = {}  # SKU -> file name -> bytes, in the listing's order
+        self.files_by_sku: dict[
+            str, dict[str, bytes]
+        ] = {}  # SKU -> file name -> bytes, in the listing's order
         self.fail_with: ConnectorError | None = None
 
     def sync(self, listing: Listing, blobs: Blobs) -> str:

@@ -1,4 +1,4 @@
-"""A DAM in memory: for tests of everything that stands behind the port."""
+"""A DAM in memory, for tests of the code that uses the port."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,19 +12,19 @@ from dam_connector.ports import Blobs, DamCapabilities, PushRequest, RemoteState
 
 
 class MemoryDam(NoWebhooks):
-    """Versions by external id, with their bytes; `decide` is what a person does there; `fail_with` is raised once."""
+    """A `Dam` in memory. Tests call `decide` as a person, and set `fail_with` to raise an error once."""
 
     capabilities = DamCapabilities()
 
     def __init__(self) -> None:
-        self.stored: dict[str, dict[str, bytes]] = {}
+        self.stored: dict[str, dict[str, bytes]] = {}  # bytes by path, by reference
         self.remote_states: dict[str, RemoteState] = {}
         self.files_changed_by_hand: tuple[str, ...] = ()
-        self._touched: list[str] = []
+        self._changed_refs: list[str] = []
         self.fail_with: ConnectorError | None = None
 
     def push(self, request: PushRequest, blobs: Blobs) -> str:
-        self._fail()
+        self._raise_failure()
         ref = f"mem:{request.external_id}"
         if ref not in self.stored:
             self.stored[ref] = {
@@ -34,47 +34,49 @@ class MemoryDam(NoWebhooks):
         return ref
 
     def write_state(self, ref: str, state: VersionState, decision: Decision | None = None) -> None:
-        self._fail()
+        self._raise_failure()
         self.remote_state(ref)
         self.remote_states[ref] = RemoteState(state=state, decision=decision)
 
     def remote_state(self, ref: str, version: Version | None = None) -> RemoteState:
-        self._fail()
+        self._raise_failure()
         if ref not in self.remote_states:
-            raise NotFound("memory", "standing", ref)
+            raise NotFound("memory", "remote_state", ref)
         return self.remote_states[ref]
 
     def decide(self, ref: str, decision: Decision, *, changed_files: tuple[str, ...] = ()) -> None:
+        """Decide about a version; `changed_files`: the names of files to report as changed by hand."""
         self.remote_states[ref] = RemoteState(state=VersionState(decision.verdict.value), decision=decision)
         self.files_changed_by_hand = changed_files
-        self._touched.append(ref)
+        self._changed_refs.append(ref)
 
     def fetch_picture(self, name: str, blobs: Blobs) -> bytes:
-        self._fail()
+        self._raise_failure()
         for files in reversed(self.stored.values()):
             for path, data in files.items():
                 if path.rpartition("/")[2] == name:
                     return data
-        raise NotFound("memory", "picture", name)
+        raise NotFound("memory", "fetch_picture", name)
 
     def changed_files(self, ref: str, version: Version) -> tuple[str, ...]:
         self.remote_state(ref)
         return self.files_changed_by_hand
 
     def changed_since(self, cursor: str) -> tuple[list[str], str]:
-        self._fail()
-        return self._touched[int(cursor or 0) :], str(len(self._touched))
+        self._raise_failure()
+        return self._changed_refs[int(cursor or 0) :], str(len(self._changed_refs))
 
     def remove(self, ref: str) -> None:
         self.stored.pop(ref, None)
         self.remote_states.pop(ref, None)
 
-    def _fail(self) -> None:
+    def _raise_failure(self) -> None:
         failure, self.fail_with = self.fail_with, None
         if failure:
             raise failure
 
 
 def connect(options: Mapping[str, Any], context: AdapterContext) -> MemoryDam:
+    """Open the adapter, which has no options."""
     check_options(options)
     return MemoryDam()

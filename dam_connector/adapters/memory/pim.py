@@ -37,7 +37,9 @@ class MemoryPim(ReadOnlyPim):
             raise DeliveryError(401, "x-memory-secret does not match")
         if not inbound.headers.get("x-memory-id"):
             raise DeliveryError(400, "x-memory-id is missing")
-        return VerifiedWebhook(key=inbound.headers["x-memory-id"], is_event=inbound.headers.get("x-memory-ping") is None)
+        return VerifiedWebhook(
+            key=inbound.headers["x-memory-id"], is_event=inbound.headers.get("x-memory-ping") is None
+        )
 
     def normalize(self, inbound: InboundWebhook) -> list[Event]:
         return [load_event(inbound, "memory")]

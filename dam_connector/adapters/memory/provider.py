@@ -1,4 +1,4 @@
-"""A provider in memory: a task is ready after `polls` looks and gives the bytes it was told to give."""
+"""A provider in memory, for tests: a task succeeds after `polls` polls, with results that the test sets."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -18,7 +18,7 @@ from dam_connector.ports import (
 
 
 class MemoryProvider:
-    """Tasks by key: the same key never starts a second one. `fail_with` is raised once. `orders`: what it was asked, by key."""
+    """A `Provider` in memory. The reference of a task is its request's key; a repeat starts no second one."""
 
     capabilities = ProviderCapabilities(
         kinds=(RunKind.MODEL, RunKind.IMAGE),
@@ -34,24 +34,24 @@ class MemoryProvider:
     def __init__(self, polls: int) -> None:
         self._polls = polls
         self.results: tuple[bytes, ...] = (b"",)
-        self.requests: dict[str, GenerationRequest] = {}
-        self.poll_counts: dict[str, int] = {}
-        self.fail_with: ConnectorError | None = None
+        self.requests: dict[str, GenerationRequest] = {}  # by key
+        self.poll_counts: dict[str, int] = {}  # by key
+        self.fail_with: ConnectorError | None = None  # raised once, by the next call
 
     def estimate(self, request: GenerationRequest) -> float:
         return 0.0
 
     def submit(self, request: GenerationRequest) -> RemoteTask:
-        self._fail()
+        self._raise_failure()
         self.poll_counts.setdefault(request.key, 0)
         self.requests[request.key] = request
         return RemoteTask(ref=request.key, state=RemoteTaskState.WAITING)
 
     def poll(self, refs: Sequence[str]) -> dict[str, RemoteTask]:
-        self._fail()
-        return {ref: self._task(ref) for ref in refs if ref in self.poll_counts}
+        self._raise_failure()
+        return {ref: self._to_task(ref) for ref in refs if ref in self.poll_counts}
 
-    def _task(self, ref: str) -> RemoteTask:
+    def _to_task(self, ref: str) -> RemoteTask:
         self.poll_counts[ref] += 1
         ready = self.poll_counts[ref] > self._polls
         return RemoteTask(
@@ -62,16 +62,16 @@ class MemoryProvider:
         )
 
     def fetch(self, ref: str) -> tuple[bytes, ...]:
-        self._fail()
+        self._raise_failure()
         if ref not in self.poll_counts:
             raise NotFound("memory", "fetch", ref)
         return self.results
 
     def find_lost_task(self, since: datetime, known: Collection[str]) -> str | None:
-        raise Unsupported("memory", "reconcile", "the same key is asked again")
+        raise Unsupported("memory", "find_lost_task", "a repeat with the same key is harmless")
 
     def cancel(self, ref: str) -> bool:
-        raise Unsupported("memory", "cancel", "tasks are not stopped")
+        raise Unsupported("memory", "cancel", "tasks cannot be cancelled")
 
     def balance(self) -> float:
         return 0.0
@@ -82,12 +82,13 @@ class MemoryProvider:
     def parse_webhook(self, inbound: InboundWebhook) -> str:
         raise BadOutput("memory", "webhook", "it sends none")
 
-    def _fail(self) -> None:
+    def _raise_failure(self) -> None:
         failure, self.fail_with = self.fail_with, None
         if failure:
             raise failure
 
 
 def connect(options: Mapping[str, Any], context: AdapterContext) -> MemoryProvider:
+    """Open the adapter with the options of plugin.json."""
     check_options(options, "polls")
     return MemoryProvider(int(options.get("polls", 1)))

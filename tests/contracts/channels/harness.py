@@ -1,4 +1,4 @@
-"""The harness of the channel contract suite: an adapter on a fake shop, whose product has two pictures of its own."""
+"""The harness of the channel contract suite: an adapter on a fake shop, whose product has two pictures."""
 
 import json
 from collections.abc import Mapping

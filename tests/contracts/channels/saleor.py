@@ -1,4 +1,4 @@
-"""Saleor's GraphQL interface played: pictures only, media with metadata, orders by all their ids."""
+"""A fake Saleor: pictures only, media with metadata, a media order that needs all ids."""
 
 from typing import Any
 
@@ -13,64 +13,62 @@ class FakeSaleor(FakeGraphQlChannel):
 
     def __init__(self) -> None:
         self.media: dict[str, dict[str, Any]] = {
-            f"m{n}": self._new(name, b"theirs") for n, name in enumerate(MERCHANT_MEDIA)
+            f"m{n}": self._new_media(name, b"theirs") for n, name in enumerate(MERCHANT_MEDIA)
         }
         self.count = 100
-        self.variants: dict[str, list[str]] = {}  # the media that each shows, once there are two
+        self.variants: dict[str, list[str]] = {}  # the media of each, once there are two
         self.metadata: dict[str, str] = {}
         super().__init__()
 
     def connection_options(self) -> dict[str, Any]:
         return {"api_url": f"{self.base_url}/graphql/"}
 
-    def do_place(self, said: dict[str, Any]) -> Any:
-        if said["sku"] not in (self.variants or [SKU]):
+    def do_place(self, variables: dict[str, Any]) -> Any:
+        if variables["sku"] not in (self.variants or [SKU]):
             return {"productVariant": None}
-        media = [{"id": id, "type": "IMAGE", **self._shown(m)} for id, m in self.media.items()]
+        media = [{"id": id, "type": "IMAGE", **self._media_json(m)} for id, m in self.media.items()]
         variants = [{"id": v} for v in self.variants or [SKU]]
         product = {"id": "p1", "metadata": _pairs(self.metadata), "variants": variants, "media": media}
-        own = [{"id": id} for id in self.variants.get(said["sku"], [])]
-        return {"productVariant": {"id": said["sku"], "media": own, "product": product}}
+        own = [{"id": id} for id in self.variants.get(variables["sku"], [])]
+        return {"productVariant": {"id": variables["sku"], "media": own, "product": product}}
 
-    def do_show(self, said: dict[str, Any]) -> Any:
-        self.variants[said["variant"]].append(said["id"])
+    def do_show(self, variables: dict[str, Any]) -> Any:
+        self.variants[variables["variant"]].append(variables["id"])
         return {"variantMediaAssign": {"errors": []}}
 
-    def do_add(self, said: dict[str, Any], file: tuple[str, bytes]) -> Any:
+    def do_add(self, variables: dict[str, Any], file: tuple[str, bytes]) -> Any:
         name, data = file[0].rpartition(".")[0], file[1]
         assert data.startswith(b"\xff\xd8")
         self.count += 1
         id = f"m{self.count}"
-        self.media[id] = self._new(
-            f"{name}_a1b2c3.jpg", data
-        )  # as the real one, which adds something of its own
-        return {"productMediaCreate": {"media": {"id": id, **self._shown(self.media[id])}, "errors": []}}
+        self.media[id] = self._new_media(f"{name}_a1b2c3.jpg", data)  # like the real one, which adds a suffix
+        return {"productMediaCreate": {"media": {"id": id, **self._media_json(self.media[id])}, "errors": []}}
 
-    def do_mark(self, said: dict[str, Any]) -> Any:
-        place = self.metadata if said["id"] == "p1" else self.media[said["id"]]["metadata"]
-        place |= {pair["key"]: pair["value"] for pair in said["said"]}
+    def do_mark(self, variables: dict[str, Any]) -> Any:
+        place = self.metadata if variables["id"] == "p1" else self.media[variables["id"]]["metadata"]
+        place |= {pair["key"]: pair["value"] for pair in variables["said"]}
         return {"updateMetadata": {"errors": []}}
 
-    def do_unmark(self, said: dict[str, Any]) -> Any:
-        for key in said["keys"]:
+    def do_unmark(self, variables: dict[str, Any]) -> Any:
+        for key in variables["keys"]:
             self.metadata.pop(key, None)
         return {"deleteMetadata": {"errors": []}}
 
-    def do_order(self, said: dict[str, Any]) -> Any:
-        assert sorted(said["ids"]) == sorted(self.media)  # it wants them all
-        self.media = {id: self.media[id] for id in said["ids"]}
+    def do_order(self, variables: dict[str, Any]) -> Any:
+        assert sorted(variables["ids"]) == sorted(self.media)  # Saleor requires all of them
+        self.media = {id: self.media[id] for id in variables["ids"]}
         return {"productMediaReorder": {"errors": []}}
 
-    def do_drop(self, said: dict[str, Any]) -> Any:
-        for id in said["ids"]:
+    def do_drop(self, variables: dict[str, Any]) -> Any:
+        for id in variables["ids"]:
             del self.media[id]
             self.variants = {sku: [i for i in of if i != id] for sku, of in self.variants.items()}
         return {"productMediaBulkDelete": {"errors": []}}
 
-    def _new(self, name: str, data: bytes) -> dict[str, Any]:
+    def _new_media(self, name: str, data: bytes) -> dict[str, Any]:
         return {"name": name, "data": data, "metadata": {}}
 
-    def _shown(self, media: dict[str, Any]) -> dict[str, Any]:
+    def _media_json(self, media: dict[str, Any]) -> dict[str, Any]:
         return {
             "url": f"https://cdn.example/products/{media['name']}",
             "alt": "",

@@ -1,4 +1,4 @@
-"""Shopify's Admin API played: staged uploads to a storage of its own, files that are processed for a while, media by reference, metafields."""
+"""A fake Shopify: staged uploads to a storage, files that take time, media references, metafields."""
 
 import json
 from typing import Any
@@ -6,18 +6,18 @@ from typing import Any
 from dam_connector.fakes.server import API_KEY, FakeReply, FakeRequest
 from tests.contracts.channels.harness import MERCHANT_MEDIA, OTHER_SKU, SKU, FakeGraphQlChannel
 
-MEDIA_LIMIT_LOOKS = 2  # that a file is processed for
+POLLS_UNTIL_READY = 2  # of a new file
 
 
 class FakeShopify(FakeGraphQlChannel):
     vendor = "shopify"
     path = "/admin/api/2026-10/graphql.json"
     options = {"token": "env/TOKEN"}
-    box = {"x": 0.4, "y": 0.4, "z": 0.3}
+    bounding_box = {"x": 0.4, "y": 0.4, "z": 0.3}
 
     def __init__(self) -> None:
         self.files: dict[str, dict[str, Any]] = {
-            f"gid://f{n}": {"name": name, "data": b"theirs", "looks": 9}
+            f"gid://f{n}": {"name": name, "data": b"theirs", "polls": 9}
             for n, name in enumerate(MERCHANT_MEDIA)
         }
         self.count = 100
@@ -39,8 +39,8 @@ class FakeShopify(FakeGraphQlChannel):
             return FakeReply(201, b"", mime="text/xml")
         return super().answer(request, operation)
 
-    def do_place(self, said: dict[str, Any]) -> Any:
-        sku = json.loads(said["query"].removeprefix("sku:"))
+    def do_place(self, variables: dict[str, Any]) -> Any:
+        sku = json.loads(variables["query"].removeprefix("sku:"))
         if sku not in self.skus:
             return {"productVariants": {"nodes": []}}
         product = {
@@ -56,63 +56,65 @@ class FakeShopify(FakeGraphQlChannel):
         }
         return {"productVariants": {"nodes": [node]}}
 
-    def do_find(self, said: dict[str, Any]) -> Any:
-        name = json.loads(said["query"].removeprefix("filename:"))
-        return {"files": {"nodes": [self._look(id) for id, f in self.files.items() if f["name"] == name]}}
+    def do_find(self, variables: dict[str, Any]) -> Any:
+        name = json.loads(variables["query"].removeprefix("filename:"))
+        return {
+            "files": {"nodes": [self._file_json(id) for id, f in self.files.items() if f["name"] == name]}
+        }
 
-    def do_stage(self, said: dict[str, Any]) -> Any:
-        (wanted,) = said["input"]
-        assert isinstance(wanted["fileSize"], str) and wanted["resource"] in ("IMAGE", "MODEL_3D")
-        url = f"{self.base_url}/storage/{len(self.stored)}/{wanted['filename']}"
+    def do_stage(self, variables: dict[str, Any]) -> Any:
+        (file_input,) = variables["input"]
+        assert isinstance(file_input["fileSize"], str) and file_input["resource"] in ("IMAGE", "MODEL_3D")
+        url = f"{self.base_url}/storage/{len(self.stored)}/{file_input['filename']}"
         target = {"url": url, "resourceUrl": url, "parameters": [{"name": "policy", "value": "p"}]}
         return {"stagedUploadsCreate": {"stagedTargets": [target], "userErrors": []}}
 
-    def do_create(self, said: dict[str, Any]) -> Any:
-        (wanted,) = said["files"]
+    def do_create(self, variables: dict[str, Any]) -> Any:
+        (file_input,) = variables["files"]
         self.count += 1
         id = f"gid://f{self.count}"
         self.files[id] = {
-            "name": wanted["filename"],
-            "data": self.stored[wanted["originalSource"]],
-            "looks": 0,
-            "alt": wanted["alt"],
+            "name": file_input["filename"],
+            "data": self.stored[file_input["originalSource"]],
+            "polls": 0,
+            "alt": file_input["alt"],
         }
         return {"fileCreate": {"files": [{"id": id, "fileStatus": "UPLOADED"}], "userErrors": []}}
 
-    def do_refer(self, said: dict[str, Any]) -> Any:
-        for file in said["files"]:
+    def do_refer(self, variables: dict[str, Any]) -> Any:
+        for file in variables["files"]:
             self.product += [file["id"]] if file["id"] not in self.product else []
         return {"fileUpdate": {"files": [], "userErrors": []}}
 
-    def do_order(self, said: dict[str, Any]) -> Any:
-        for move in said["moves"]:
+    def do_order(self, variables: dict[str, Any]) -> Any:
+        for move in variables["moves"]:
             self.product.remove(move["id"])
             self.product.insert(int(move["newPosition"]), move["id"])
         return {"productReorderMedia": {"mediaUserErrors": []}}
 
-    def do_note(self, said: dict[str, Any]) -> Any:
-        (field,) = said["fields"]
+    def do_note(self, variables: dict[str, Any]) -> Any:
+        (field,) = variables["fields"]
         assert field["type"] == "json" and json.loads(field["value"]) is not None
         self.metafield = field["value"]
         return {"metafieldsSet": {"userErrors": []}}
 
-    def do_drop(self, said: dict[str, Any]) -> Any:
-        if missing := [id for id in said["ids"] if id not in self.files]:
+    def do_drop(self, variables: dict[str, Any]) -> Any:
+        if missing := [id for id in variables["ids"] if id not in self.files]:
             return {
                 "fileDelete": {
                     "userErrors": [{"field": ["fileIds"], "message": f"{missing[0]} does not exist"}]
                 }
             }
-        for id in said["ids"]:
+        for id in variables["ids"]:
             del self.files[id]
             self.product = [i for i in self.product if i != id]
-        return {"fileDelete": {"deletedFileIds": said["ids"], "userErrors": []}}
+        return {"fileDelete": {"deletedFileIds": variables["ids"], "userErrors": []}}
 
-    def _look(self, id: str) -> dict[str, Any]:
+    def _file_json(self, id: str) -> dict[str, Any]:
         file = self.files[id]
-        file["looks"] += 1
-        ready = file["looks"] >= MEDIA_LIMIT_LOOKS
-        size = {"boundingBox": {"size": self.box}} if file["name"].endswith("glb") else {}
+        file["polls"] += 1
+        ready = file["polls"] >= POLLS_UNTIL_READY
+        size = {"boundingBox": {"size": self.bounding_box}} if file["name"].endswith("glb") else {}
         return {"id": id, "fileStatus": "READY" if ready else "PROCESSING", **(size if ready else {})}
 
     def add_second_variant(self) -> None:

@@ -1,4 +1,4 @@
-"""Vendure's Admin API played: a session by login, uploads that are checked for their type, assets by tags."""
+"""A fake Vendure: a session by login, uploads with a type check, assets with tags."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ class FakeVendure(FakeGraphQlChannel):
         self.count = 100
         self.assets: dict[str, dict[str, Any]] = {}
         for name in MERCHANT_MEDIA:
-            self._asset(name, b"theirs", [])
+            self._add_asset(name, b"theirs", [])
         self.product: list[str] = list(self.assets)
         self.featured = self.product[0]
         self.variants: dict[str, list[str]] = {}  # their own assets, once there are two
@@ -27,29 +27,29 @@ class FakeVendure(FakeGraphQlChannel):
     def headers(self) -> dict[str, str]:
         return {"vendure-auth-token": "session"}
 
-    def do_login(self, said: dict[str, Any]) -> Any:
+    def do_login(self, variables: dict[str, Any]) -> Any:
         return {
             "login": {"__typename": "CurrentUser"}
-            if said["word"] == "key_fake"
+            if variables["word"] == "key_fake"
             else {"__typename": "InvalidCredentialsError"}
         }
 
-    def do_place(self, said: dict[str, Any]) -> Any:
-        if said["sku"] not in (self.variants or [SKU]):
+    def do_place(self, variables: dict[str, Any]) -> Any:
+        if variables["sku"] not in (self.variants or [SKU]):
             return {"productVariants": {"items": []}}
         product = {
             "id": "p1",
             "variants": [{"id": v} for v in self.variants or [SKU]],
             "featuredAsset": {"id": self.featured},
-            "assets": [self._shown(i) for i in self.product],
+            "assets": [self._asset_json(i) for i in self.product],
         }
-        own = [self._shown(i) for i in self.variants.get(said["sku"], [])]
+        own = [self._asset_json(i) for i in self.variants.get(variables["sku"], [])]
         return {
             "productVariants": {
                 "items": [
                     {
-                        "id": said["sku"],
-                        "sku": said["sku"],
+                        "id": variables["sku"],
+                        "sku": variables["sku"],
                         "featuredAsset": None,
                         "assets": own,
                         "product": product,
@@ -58,41 +58,47 @@ class FakeVendure(FakeGraphQlChannel):
             }
         }
 
-    def do_ours(self, said: dict[str, Any]) -> Any:
+    def do_ours(self, variables: dict[str, Any]) -> Any:
         return {
             "assets": {
                 "items": [
-                    self._shown(i) for i, a in self.assets.items() if set(said["tags"]) <= set(a["tags"])
+                    self._asset_json(i)
+                    for i, a in self.assets.items()
+                    if set(variables["tags"]) <= set(a["tags"])
                 ]
             }
         }
 
-    def do_add(self, said: dict[str, Any], file: tuple[str, bytes]) -> Any:
-        (wanted,) = said["input"]
-        return {"createAssets": [{"__typename": "Asset", **self._shown(self._asset(*file, wanted["tags"]))}]}
+    def do_add(self, variables: dict[str, Any], file: tuple[str, bytes]) -> Any:
+        (asset_input,) = variables["input"]
+        return {
+            "createAssets": [
+                {"__typename": "Asset", **self._asset_json(self._add_asset(*file, asset_input["tags"]))}
+            ]
+        }
 
-    def do_put(self, said: dict[str, Any]) -> Any:
-        assert set(said["ids"]) <= set(self.assets)
-        if said["id"] in self.variants:
-            self.variants[said["id"]] = said["ids"]
-            return {"updateProductVariants": [{"id": said["id"]}]}
-        self.product, self.featured = said["ids"], said["first"] or self.featured
-        return {"updateProduct": {"id": said["id"]}}
+    def do_put(self, variables: dict[str, Any]) -> Any:
+        assert set(variables["ids"]) <= set(self.assets)
+        if variables["id"] in self.variants:
+            self.variants[variables["id"]] = variables["ids"]
+            return {"updateProductVariants": [{"id": variables["id"]}]}
+        self.product, self.featured = variables["ids"], variables["first"] or self.featured
+        return {"updateProduct": {"id": variables["id"]}}
 
-    def do_drop(self, said: dict[str, Any]) -> Any:
-        for id in said["ids"]:
+    def do_drop(self, variables: dict[str, Any]) -> Any:
+        for id in variables["ids"]:
             del self.assets[id]
             self.product = [i for i in self.product if i != id]
             self.variants = {sku: [i for i in of if i != id] for sku, of in self.variants.items()}
         return {"deleteAssets": {"result": "DELETED"}}
 
-    def _asset(self, name: str, data: bytes, tags: list[str]) -> str:
+    def _add_asset(self, name: str, data: bytes, tags: list[str]) -> str:
         self.count += 1
         id = str(self.count)
         self.assets[id] = {"name": name, "data": data, "tags": tags}
         return id
 
-    def _shown(self, id: str) -> dict[str, Any]:
+    def _asset_json(self, id: str) -> dict[str, Any]:
         asset = self.assets[id]
         kind = "BINARY" if asset["name"].endswith("glb") else "IMAGE"
         return {

@@ -1,4 +1,4 @@
-"""WooCommerce and WordPress played: two ways to be let in, media by slug, products with images and meta data."""
+"""A fake WooCommerce and WordPress: two kinds of login, media by slug, products with images and metadata."""
 
 import base64
 import json
@@ -25,7 +25,7 @@ class FakeWooCommerce(FakeChannel):
         self.media: dict[int, dict[str, Any]] = {
             n: {"title": name, "slug": name, "data": b"theirs"} for n, name in enumerate(MERCHANT_MEDIA, 1)
         }
-        self.split_up = False
+        self.has_two_variants = False
         self.product: dict[str, Any] = {
             "id": 13,
             "sku": SKU,
@@ -49,20 +49,20 @@ class FakeWooCommerce(FakeChannel):
     def _product(self, request: FakeRequest) -> FakeReply:
         if request.method == "GET":
             if request.path.endswith("/13"):
-                return FakeReply(200, self._shown())
-            if self.split_up and request.query["sku"] in (
+                return FakeReply(200, self._product_json())
+            if self.has_two_variants and request.query["sku"] in (
                 SKU,
                 OTHER_SKU,
             ):  # variations, which name their product
                 return FakeReply(200, [{"id": 20, "sku": request.query["sku"], "parent_id": 13}])
-            return FakeReply(200, [self._shown()] if request.query["sku"] == SKU else [])
-        said = request.json
-        assert all(image["id"] in self.media for image in said["images"])
-        self.product["images"] = [image["id"] for image in said["images"]]
-        self.product["meta"] |= {m["key"]: m["value"] for m in said["meta_data"]}
-        return FakeReply(200, self._shown())
+            return FakeReply(200, [self._product_json()] if request.query["sku"] == SKU else [])
+        changes = request.json
+        assert all(image["id"] in self.media for image in changes["images"])
+        self.product["images"] = [image["id"] for image in changes["images"]]
+        self.product["meta"] |= {m["key"]: m["value"] for m in changes["meta_data"]}
+        return FakeReply(200, self._product_json())
 
-    def _shown(self) -> dict[str, Any]:
+    def _product_json(self) -> dict[str, Any]:
         meta = [{"key": k, "value": json.loads(json.dumps(v))} for k, v in self.product["meta"].items()]
         return {
             **self.product,
@@ -90,7 +90,7 @@ class FakeWooCommerce(FakeChannel):
         return FakeReply(201, {"id": id, "source_url": f"/{id}"})
 
     def add_second_variant(self) -> None:
-        self.split_up = True
+        self.has_two_variants = True
 
     def media_names(self) -> list[str]:
         return [self.media[id]["title"] for id in self.product["images"]]

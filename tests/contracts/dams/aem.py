@@ -1,4 +1,4 @@
-"""AEM Assets played: uploads in three requests, folders by the Assets API, metadata by Sling, events signed with a published key."""
+"""A fake AEM Assets: uploads in three requests, folders, metadata by Sling, events with signatures."""
 
 import base64
 import json
@@ -19,7 +19,7 @@ from tests.contracts.dams.harness import FakeDam
 
 MISSING = FakeReply(404, {"message": "no such thing"})
 KEY_PATH = "/prod/keys/pub-key-x.pem"
-US = "connector@techacct.adobe.com"
+CONNECTOR_USER = "connector@techacct.adobe.com"
 
 
 @cache
@@ -29,7 +29,7 @@ def private_key() -> RSAPrivateKey:
 
 class FakeAem(FakeDam):
     vendor = "aem"
-    options = {"token": "env/TOKEN", "user": US, "client_id": "client-1"}
+    options = {"token": "env/TOKEN", "user": CONNECTOR_USER, "client_id": "client-1"}
 
     def __init__(self) -> None:
         self.stored: dict[str, dict[str, Any]] = {}
@@ -64,53 +64,52 @@ class FakeAem(FakeDam):
             self.parts[path] = request.body
             return FakeReply(201, b"")
         if path.startswith("/api/assets/"):
-            return self._api(request.method, path.removeprefix("/api/assets/"))
+            return self._assets_api(request.method, path.removeprefix("/api/assets/"))
         if path == "/bin/querybuilder.json":
-            return FakeReply(200, {"hits": self._changed(request.query)})
+            return FakeReply(200, {"hits": self._modified_since(request.query)})
         if path.endswith(".initiateUpload.json"):
             folder = path.removesuffix(".initiateUpload.json")
             assert folder.removeprefix("/content/dam/") in self.folders
-            self.parts = {
-                p: d for p, d in self.parts.items() if f"-{form['fileName']}/" not in p
-            }  # of an upload that was given up
+            # Forget the parts of an earlier upload that was not completed.
+            self.parts = {p: d for p, d in self.parts.items() if f"-{form['fileName']}/" not in p}
             uris = [f"{self.base_url}/storage/{len(self.parts)}-{form['fileName']}/{n}" for n in range(2)]
-            place = {
+            target = {
                 "fileName": form["fileName"],
                 "uploadToken": "t",
                 "uploadURIs": uris,
                 "minPartSize": 1,
                 "maxPartSize": int(form["fileSize"]),
             }
-            return FakeReply(200, {"completeURI": f"{folder}.completeUpload.json", "files": [place]})
+            return FakeReply(200, {"completeURI": f"{folder}.completeUpload.json", "files": [target]})
         if path.endswith(".completeUpload.json"):
-            return self._complete(path.removesuffix(".completeUpload.json"), form)
-        return self._node(request.method, path, form)
+            return self._complete_upload(path.removesuffix(".completeUpload.json"), form)
+        return self._asset_node(request.method, path, form)
 
-    def _api(self, method: str, path: str) -> FakeReply:
+    def _assets_api(self, method: str, path: str) -> FakeReply:
         if method == "DELETE":
-            gone = {p for p in self.stored if p.startswith(f"/content/dam/{path}/")}
-            self.stored = {p: a for p, a in self.stored.items() if p not in gone}
+            deleted = {p for p in self.stored if p.startswith(f"/content/dam/{path}/")}
+            self.stored = {p: a for p, a in self.stored.items() if p not in deleted}
             self.folders.discard(path)
-            return FakeReply(200, {}) if gone else MISSING
+            return FakeReply(200, {}) if deleted else MISSING
         if path in self.folders:
             return FakeReply(409, {"message": "it exists"})
         self.folders.add(path)
         return FakeReply(201, {})
 
-    def _complete(self, folder: str, form: dict[str, str]) -> FakeReply:
+    def _complete_upload(self, folder: str, form: dict[str, str]) -> FakeReply:
         name = form["fileName"]
         parts = [data for path, data in sorted(self.parts.items()) if f"-{name}/" in path]
         self.parts = {p: d for p, d in self.parts.items() if f"-{name}/" not in p}
-        kept = self.stored.get(f"{folder}/{name}", {"metadata": {}})["metadata"]
+        old_metadata = self.stored.get(f"{folder}/{name}", {"metadata": {}})["metadata"]
         self.stored[f"{folder}/{name}"] = {
             "data": b"".join(parts),
-            "metadata": kept,
-            "by": US,
-            "at": self._tick(),
+            "metadata": old_metadata,
+            "by": CONNECTOR_USER,
+            "at": self._next_time(),
         }
         return FakeReply(200, {})
 
-    def _node(self, method: str, path: str, form: dict[str, str]) -> FakeReply:
+    def _asset_node(self, method: str, path: str, form: dict[str, str]) -> FakeReply:
         asset, _, node = path.partition("/_jcr_content")
         found = self.stored.get(asset)
         if found is None:
@@ -118,7 +117,7 @@ class FakeAem(FakeDam):
         if node == "/renditions/original":
             return FakeReply(200, found["data"], mime="application/octet-stream")
         if method == "POST":
-            self._change(asset, form, US)
+            self._change(asset, form, CONNECTOR_USER)
         return FakeReply(200, {"metadata": found["metadata"], "jcr:lastModifiedBy": found["by"]})
 
     def _change(self, path: str, form: dict[str, str], by: str) -> None:
@@ -129,13 +128,13 @@ class FakeAem(FakeDam):
                 metadata.pop(key.removesuffix("@Delete"), None)
             else:
                 metadata[key] = value
-        self.stored[path] |= {"by": by, "at": self._tick()}
+        self.stored[path] |= {"by": by, "at": self._next_time()}
 
-    def _tick(self) -> str:
+    def _next_time(self) -> str:
         self._now += timedelta(seconds=1)
         return self._now.strftime("%Y-%m-%dT%H:%M:%SZ")
 
-    def _changed(self, query: dict[str, str]) -> list[dict[str, Any]]:
+    def _modified_since(self, query: dict[str, str]) -> list[dict[str, Any]]:
         found = [
             (a["at"], p, a["by"])
             for p, a in self.stored.items()
@@ -165,7 +164,9 @@ class FakeAem(FakeDam):
             "event": {"data": {"repositoryMetadata": {"repo:path": ref}}},
         }
         body = json.dumps(event).encode()
-        sign = base64.b64encode(private_key().sign(body, padding.PKCS1v15(), hashes.SHA256())).decode()
+        signature = base64.b64encode(
+            private_key().sign(body, padding.PKCS1v15(), hashes.SHA256())
+        ).decode()
         headers = {"x-adobe-digital-signature-1": "AAAA", "x-adobe-public-key1-path": "/../x.pem"}
-        headers |= {"x-adobe-digital-signature-2": sign, "x-adobe-public-key2-path": KEY_PATH}
+        headers |= {"x-adobe-digital-signature-2": signature, "x-adobe-public-key2-path": KEY_PATH}
         return InboundWebhook(headers=headers, body=body, received_at=context.clock.now())

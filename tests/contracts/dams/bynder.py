@@ -1,4 +1,4 @@
-"""Bynder played: uploads in parts to a storage of its own, imports that are waited for, media with versions and metaproperties."""
+"""A fake Bynder: uploads in parts to a storage, slow imports, media with versions and metaproperties."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -34,7 +34,7 @@ class FakeBynder(FakeDam):
     def __init__(self) -> None:
         self.media: dict[str, dict[str, Any]] = {}
         self.parts: dict[str, bytes] = {}
-        self.looks, self.slow = 0, 0  # looks that an import takes
+        self.poll_count, self.pending_polls = 0, 0  # polls that an import takes
         self.imports: dict[str, tuple[str, bytes]] = {}
         self._now = datetime(2026, 11, 20, tzinfo=UTC)
         super().__init__()
@@ -43,9 +43,6 @@ class FakeBynder(FakeDam):
         if request.path.startswith(("/storage", "/file/")):
             return "authorization" not in request.headers  # our token does not go there
         return request.headers.get("authorization") == f"Bearer {API_KEY}"
-
-    def operation(self, request: FakeRequest) -> str:
-        return super().operation(request)
 
     def answer(self, request: FakeRequest, operation: str) -> FakeReply:
         path = request.path.strip("/").split("/")
@@ -82,17 +79,17 @@ class FakeBynder(FakeDam):
 
     def _upload(self, request: FakeRequest, rest: list[str], form: dict[str, str]) -> FakeReply:
         if rest == ["poll"]:
-            self.looks += 1
-            done = [request.query["items"]] if self.looks > self.slow else []
+            self.poll_count += 1
+            done = [request.query["items"]] if self.poll_count > self.pending_polls else []
             return FakeReply(200, {"itemsDone": done, "itemsFailed": [], "itemsRejected": []})
         if not rest:
             assert form["filename"] in self.parts
             return FakeReply(200, {})
-        place, count = form["s3_filename"], int(form["chunks"])
-        data = b"".join(self.parts[f"{place}/p{n}"] for n in range(1, count + 1))
-        imported = f"imp{len(self.imports)}"
-        self.imports[imported] = (place.rpartition("/")[2], data)
-        return FakeReply(200, {"importId": imported})
+        s3_filename, count = form["s3_filename"], int(form["chunks"])
+        data = b"".join(self.parts[f"{s3_filename}/p{n}"] for n in range(1, count + 1))
+        import_id = f"imp{len(self.imports)}"
+        self.imports[import_id] = (s3_filename.rpartition("/")[2], data)
+        return FakeReply(200, {"importId": import_id})
 
     def _media(self, request: FakeRequest, rest: list[str], form: dict[str, str]) -> FakeReply:
         if not rest:
@@ -100,7 +97,7 @@ class FakeBynder(FakeDam):
         if rest[0] == "save":
             id = f"m{len(self.media)}"
             self.media[id] = {"id": id, "items": [], "name": form["name"], "values": {}}
-            self._put(id, rest[1], form)
+            self._save_file(id, rest[1], form)
             return FakeReply(200, {"mediaid": id, "success": True})
         media = self.media.get(rest[0])
         if media is None:
@@ -114,13 +111,13 @@ class FakeBynder(FakeDam):
             name, data = self.imports[rest[3]]
             media["items"].append({"id": f"i{len(media['items'])}", "fileName": name, "data": data})
         elif rest[1:2] == ["save"]:
-            self._put(rest[0], rest[2], {})
+            self._save_file(rest[0], rest[2], {})
         elif request.method == "POST":
             self._change(rest[0], form)
-        return FakeReply(200, self._shown(media))
+        return FakeReply(200, self._media_json(media))
 
-    def _put(self, id: str, imported: str, form: dict[str, str]) -> None:
-        self.media[id]["fileName"], self.media[id]["data"] = self.imports[imported]
+    def _save_file(self, id: str, import_id: str, form: dict[str, str]) -> None:
+        self.media[id]["fileName"], self.media[id]["data"] = self.imports[import_id]
         self._change(id, form)
 
     def _change(self, id: str, form: dict[str, str]) -> None:
@@ -133,21 +130,23 @@ class FakeBynder(FakeDam):
         self.media[id]["values"] |= values
         self.media[id]["dateModified"] = self._now.strftime("%Y-%m-%dT%H:%M:%SZ")
 
-    def _shown(self, media: dict[str, Any]) -> dict[str, Any]:
+    def _media_json(self, media: dict[str, Any]) -> dict[str, Any]:
         items = [{"id": i["id"], "fileName": i["fileName"], "type": "additional"} for i in media["items"]]
-        known = {f"property_{name}": media["values"].get(id, "") for name, id in NAMES.items()}
-        known["property_ApprovalState"] = [OPTIONS[media["values"]["p-state"]]]
+        stored_name = {f"property_{name}": media["values"].get(id, "") for name, id in NAMES.items()}
+        stored_name["property_ApprovalState"] = [OPTIONS[media["values"]["p-state"]]]
         return {
             "id": media["id"],
             "name": media["name"],
             "dateModified": media["dateModified"],
             "mediaItems": items,
-            **known,
+            **stored_name,
         }
 
     def _list(self, query: dict[str, str]) -> list[dict[str, Any]]:
-        wanted = query.get("property_ConnectorId")
-        rows = [self._shown(m) for m in self.media.values() if wanted in (None, m["values"].get("p-id"))]
+        external_id = query.get("property_ConnectorId")
+        rows = [
+            self._media_json(m) for m in self.media.values() if external_id in (None, m["values"].get("p-id"))
+        ]
         rows = rows if query.get("page", "1") == "1" else []
         return sorted(rows, key=lambda row: row["dateModified"], reverse=True)
 
@@ -158,7 +157,7 @@ class FakeBynder(FakeDam):
         files = [(m["fileName"], m["data"]) for m in self.media.values()] + [
             (i["fileName"], i["data"]) for m in self.media.values() for i in m["items"]
         ]
-        return next(data for known, data in files if known == name)
+        return next(data for stored_name, data in files if stored_name == name)
 
     def decide(self, ref: str, verdict: str, by: str, note: str) -> None:
         option = next(id for id, label in OPTIONS.items() if label == verdict.capitalize())

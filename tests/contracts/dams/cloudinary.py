@@ -1,4 +1,4 @@
-"""Cloudinary played: signed uploads that find what is there, manual moderation, an Admin API by basic authentication."""
+"""A fake Cloudinary: signed uploads that keep existing assets, manual moderation, an Admin API."""
 
 import base64
 import hashlib
@@ -43,7 +43,7 @@ class FakeCloudinary(FakeDam):
             return FakeReply(200, found["data"], mime="application/octet-stream") if found else MISSING
         rest = request.path.removeprefix(BASE).strip("/")
         if operation == "push":
-            kind, what = rest.split("/")
+            kind, action = rest.split("/")
             fields = {name: data.decode() for name, data in request.parts if name != "file"} or dict(
                 parse_qsl(request.body.decode())
             )
@@ -53,13 +53,13 @@ class FakeCloudinary(FakeDam):
                 return FakeReply(401, {"error": {"message": "Invalid Signature"}})
             return (
                 self._explicit(kind, fields)
-                if what == "explicit"
+                if action == "explicit"
                 else self._upload(kind, fields, request.form["file"])
             )
         if rest.startswith("resources/image/moderations/manual/"):
             status = rest.rpartition("/")[2]
             found = [
-                self._shown(a)
+                self._asset_json(a)
                 for a in self.stored.values()
                 if a["moderation"] and a["moderation"][0]["status"] == status
             ]
@@ -77,14 +77,14 @@ class FakeCloudinary(FakeDam):
             return MISSING
         if request.method == "POST":
             fields = dict(parse_qsl(request.body.decode()))
-            asset["context"] = self._context(fields["context"])
+            asset["context"] = self._parse_context(fields["context"])
             self._moderate(asset, fields["moderation_status"], "us")
-        return FakeReply(200, self._shown(asset))
+        return FakeReply(200, self._asset_json(asset))
 
     def _upload(self, kind: str, fields: dict[str, str], data: bytes) -> FakeReply:
         key = (kind, fields["public_id"])
-        there = key in self.stored
-        if not there or fields["overwrite"] != "false":
+        exists = key in self.stored
+        if not exists or fields["overwrite"] != "false":
             moderation = (
                 [{"kind": "manual", "status": "pending"}] if fields.get("moderation") == "manual" else []
             )
@@ -93,22 +93,22 @@ class FakeCloudinary(FakeDam):
                 "kind": kind,
                 "data": data,
                 "moderation": moderation,
-                "context": self._context(fields["context"]),
+                "context": self._parse_context(fields["context"]),
             }
-        return FakeReply(200, {**self._shown(self.stored[key]), "existing": there})
+        return FakeReply(200, {**self._asset_json(self.stored[key]), "existing": exists})
 
     def _explicit(self, kind: str, fields: dict[str, str]) -> FakeReply:
         asset = self.stored[kind, fields["public_id"]]
         asset |= {
             "moderation": [{"kind": "manual", "status": "pending"}],
-            "context": self._context(fields["context"]),
+            "context": self._parse_context(fields["context"]),
         }
-        return FakeReply(200, self._shown(asset))
+        return FakeReply(200, self._asset_json(asset))
 
-    def _context(self, text: str) -> dict[str, str]:
+    def _parse_context(self, text: str) -> dict[str, str]:
         return dict(pair.split("=", 1) for pair in text.replace("\\|", "\0").replace("\\=", "\1").split("|"))
 
-    def _shown(self, asset: dict[str, Any]) -> dict[str, Any]:
+    def _asset_json(self, asset: dict[str, Any]) -> dict[str, Any]:
         url = f"{self.base_url}/demo/{asset['kind']}/{asset['public_id']}"
         return {
             "public_id": asset["public_id"],
@@ -153,10 +153,10 @@ class FakeCloudinary(FakeDam):
                 "asset_id": "a1",
             }
         ).encode()
-        stamp = str(int(context.clock.now().timestamp()))
-        sign = hashlib.sha1(body + stamp.encode() + b"key_fake").hexdigest()
+        timestamp = str(int(context.clock.now().timestamp()))
+        signature = hashlib.sha1(body + timestamp.encode() + b"key_fake").hexdigest()
         return InboundWebhook(
-            headers={"x-cld-signature": sign, "x-cld-timestamp": stamp},
+            headers={"x-cld-signature": signature, "x-cld-timestamp": timestamp},
             body=body,
             received_at=context.clock.now(),
         )

@@ -1,4 +1,4 @@
-"""Directus 11 played, as far as it is used: items and files by ids of the caller's, 403 for what is not there, RECORD_NOT_UNIQUE."""
+"""A fake Directus 11: ids that the client chooses, status 403 for missing records, RECORD_NOT_UNIQUE."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -17,11 +17,11 @@ FORBIDDEN = FakeReply(
         ]
     },
 )
-TWICE = FakeReply(
+NOT_UNIQUE = FakeReply(
     400, {"errors": [{"message": "Value has to be unique.", "extensions": {"code": "RECORD_NOT_UNIQUE"}}]}
 )
 REVIEWER = {"id": "u-rita", "first_name": "Rita", "last_name": None, "email": "rita@example.com"}
-OURS = {"id": "u-us"}
+CONNECTOR_USER = {"id": "u-us"}
 
 
 class FakeDirectus(FakeDam):
@@ -39,7 +39,7 @@ class FakeDirectus(FakeDam):
     def answer(self, request: FakeRequest, operation: str) -> FakeReply:
         _, kind, *rest = request.path.split("/")
         if request.path == "/users/me":
-            return FakeReply(200, {"data": OURS})
+            return FakeReply(200, {"data": CONNECTOR_USER})
         if kind == "assets":
             return (
                 FakeReply(200, self.files[rest[0]][1], mime="application/octet-stream")
@@ -49,7 +49,7 @@ class FakeDirectus(FakeDam):
         return getattr(self, f"_{kind}")(request, rest)
 
     def _folders(self, request: FakeRequest, rest: list[str]) -> FakeReply:
-        return self._made(self.folders, request.json["id"], request.json)
+        return self._create(self.folders, request.json["id"], request.json)
 
     def _files(self, request: FakeRequest, rest: list[str]) -> FakeReply:
         if request.method == "DELETE":
@@ -64,21 +64,23 @@ class FakeDirectus(FakeDam):
             self.files[rest[0]] = (self.files[rest[0]][0], form["file"])
             return FakeReply(200, {"data": {"id": rest[0]}})
         assert list(form)[-1] == "file"  # fields come before the file
-        return self._made(self.files, form["id"].decode(), (form["title"].decode(), form["file"]))
+        return self._create(self.files, form["id"].decode(), (form["title"].decode(), form["file"]))
 
     def _items(self, request: FakeRequest, rest: list[str]) -> FakeReply:
         assert rest[0] == "asset_versions"
         if request.method == "POST":
-            return self._made(
+            return self._create(
                 self.rows, request.json["id"], {**request.json, "date_updated": None, "user_updated": None}
             )
         if request.method == "PATCH":
-            return self.change_row(rest[1], request.json, OURS) if rest[1] in self.rows else FORBIDDEN
+            return (
+                self.change_row(rest[1], request.json, CONNECTOR_USER) if rest[1] in self.rows else FORBIDDEN
+            )
         if request.method == "DELETE":
             return FakeReply(204, b"") if self.rows.pop(rest[1], None) else FORBIDDEN
         found = sorted(self.rows.values(), key=lambda row: row["date_updated"] or "")
-        if wanted := request.query.get("filter[id][_eq]"):
-            return FakeReply(200, {"data": [row for row in found if row["id"] == wanted]})
+        if wanted_id := request.query.get("filter[id][_eq]"):
+            return FakeReply(200, {"data": [row for row in found if row["id"] == wanted_id]})
         since, other = (
             request.query["filter[date_updated][_gte]"],
             request.query["filter[user_updated][_neq]"],
@@ -90,9 +92,9 @@ class FakeDirectus(FakeDam):
         ]
         return FakeReply(200, {"data": changed})
 
-    def _made(self, table: dict[str, Any], id: str, value: Any) -> FakeReply:
+    def _create(self, table: dict[str, Any], id: str, value: Any) -> FakeReply:
         if id in table:
-            return TWICE
+            return NOT_UNIQUE
         table[id] = value
         return FakeReply(200, {"data": {"id": id}})
 

@@ -1,4 +1,4 @@
-"""ResourceSpace played: signed queries, answers as they were seen on the real one, `false` for what may not be, its log of states."""
+"""A fake ResourceSpace: signed queries, the real one's answers, `false` for refusals, a log."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ class FakeResourceSpace(FakeDam):
         super().__init__()
 
     def is_authorized(self, request: FakeRequest) -> bool:
-        return True  # by signature
+        return True  # `answer` checks the signature
 
     def operation(self, request: FakeRequest) -> str:
         query = (
@@ -54,7 +54,7 @@ class FakeResourceSpace(FakeDam):
         params = dict(parse_qsl(query, keep_blank_values=True))
         function = getattr(self, f"_{params.pop('function')}", None)
         if function is None:
-            return FakeReply(200, b"")  # as the real one
+            return FakeReply(200, b"")  # like the real one
         found = function(params, request)
         return FakeReply(204, b"") if found is None else FakeReply(200, found)
 
@@ -105,8 +105,8 @@ class FakeResourceSpace(FakeDam):
     def _put_resource_data(self, params: dict[str, str], request: FakeRequest) -> Any:
         found, wanted = self.resources[params["resource"]], str(json.loads(params["data"])["archive"])
         if found["archive"] == wanted:
-            return False  # as the real one
-        self._move(found["ref"], wanted, "connector", "")
+            return False  # like the real one
+        self._change_state(found["ref"], wanted, "connector", "")
         return True
 
     def _get_resource_path(self, params: dict[str, str], request: FakeRequest) -> Any:
@@ -122,7 +122,7 @@ class FakeResourceSpace(FakeDam):
     def _delete_resource(self, params: dict[str, str], request: FakeRequest) -> Any:
         return bool(self.resources.pop(params["resource"]))
 
-    def _move(self, ref: str, archive: str, by: str, note: str) -> None:
+    def _change_state(self, ref: str, archive: str, by: str, note: str) -> None:
         self.resources[ref]["archive"] = archive
         self.log.append(
             {
@@ -142,7 +142,7 @@ class FakeResourceSpace(FakeDam):
         return next(data for known, data in self.files.values() if known == name)
 
     def decide(self, ref: str, verdict: str, by: str, note: str) -> None:
-        self._move(ref, {"approved": "0", "rejected": "4"}[verdict], by, note)
+        self._change_state(ref, {"approved": "0", "rejected": "4"}[verdict], by, note)
 
     def replace_file(self, name: str) -> None:
         key = next(key for key, (known, _) in self.files.items() if known == name)

@@ -1,4 +1,4 @@
-"""Providers that are paid, played; and rules with Tripo."""
+"""Fixtures of the tests of paid providers: fake servers, and rules with Tripo."""
 
 import json
 from collections.abc import Callable, Iterator
