@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dam_connector.errors import InputError
-from worker.gltf.document import read_json
+from worker.gltf.container import read_json
 from worker.modeling.glb_export import BinaryBuffer, gltf_material, new_document
 from worker.modeling.textured_mesh import TexturedMesh
 

@@ -1,6 +1,7 @@
-"""Families of shapes: each a file that says from the evidence what the whole product looks like, and how sure that is.
+"""Families of shapes: each file proposes a whole shape from the evidence, and how well the evidence fits.
 
-A new family is a file with a `propose` function and a line in `FAMILIES`. The proposal that claims most is built.
+The proposal with the highest score is built. A new family is a file with a `propose` function and a line in
+`FAMILIES`.
 """
 
 from collections.abc import Callable
@@ -32,6 +33,6 @@ FAMILIES: tuple[Callable[[ShapeEvidence], ShapeProposal | None], ...] = (
 
 
 def best_proposal(evidence: ShapeEvidence) -> ShapeProposal:
-    """The proposal that claims most; there is always one."""
+    """Return the proposal with the highest score; there is always one."""
     proposals = (propose(evidence) for propose in FAMILIES)
     return max((p for p in proposals if p is not None), key=lambda p: p.score)

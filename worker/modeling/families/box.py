@@ -1,23 +1,27 @@
-"""Box: one view that fills its frame; flat faces all around."""
+"""Boxes from one view that fills its frame: flat faces all around."""
 
 import numpy as np
 
 from worker.modeling.families.revolved import ROUND_WORDS
 from worker.modeling.shape_evidence import ShapeEvidence, ShapeProposal, fill_ratio
 
-SOFT = ("cushion", "pillow", "textile", "bedding", "bag")
-FULL = 0.96  # of the frame; a rounded edge takes less
+SOFT_WORDS = ("cushion", "pillow", "textile", "bedding", "bag")
+MIN_FILL_RATIO = 0.96  # of the frame; rounded corners take less away
 
 
 def propose(evidence: ShapeEvidence) -> ShapeProposal | None:
-    seen = evidence.lone_front
+    """Propose a box if the only outlines fill their frames."""
+    front = evidence.lone_front
     if (
-        seen is None
-        or fill_ratio(seen) < FULL
-        or evidence.mentions(*ROUND_WORDS, *SOFT)
-        or (evidence.top is not None and fill_ratio(evidence.top) < FULL)
+        front is None
+        or fill_ratio(front) < MIN_FILL_RATIO
+        or evidence.mentions(*ROUND_WORDS, *SOFT_WORDS)
+        or (evidence.top is not None and fill_ratio(evidence.top) < MIN_FILL_RATIO)
     ):
         return None
     return ShapeProposal(
-        field=np.broadcast_to(seen[:, :, None], evidence.grid.shape), family="box", score=0.95, confidence=0.8
+        field=np.broadcast_to(front[:, :, None], evidence.grid.shape),
+        family="box",
+        score=0.95,
+        confidence=0.8,
     )

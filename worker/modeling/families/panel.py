@@ -1,12 +1,13 @@
-"""Panel: frames, mirrors, rugs, signs from one view: thin for their size, led straight back."""
+"""Panels from one view: frames, mirrors, rugs and signs, thin for their size, extruded straight back."""
 
 from worker.modeling.shape_evidence import ShapeEvidence, ShapeProposal
 
-THIN = 0.15  # depth to the shorter of width and height
+MAX_DEPTH_SHARE = 0.15  # of the shorter of width and height
 
 
 def propose(evidence: ShapeEvidence) -> ShapeProposal | None:
+    """Propose a panel if the product is thin."""
     size = evidence.grid.size
-    if evidence.lone_front is None or size.depth > THIN * min(size.width, size.height):
+    if evidence.lone_front is None or size.depth > MAX_DEPTH_SHARE * min(size.width, size.height):
         return None
     return ShapeProposal(field=evidence.hull, family="panel", score=0.93, confidence=0.75)

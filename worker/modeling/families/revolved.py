@@ -1,4 +1,7 @@
-"""Turned: a round body with an upright axis, off the middle if need be, and what sticks out of it: handle, spout, knob."""
+"""Solids of revolution about an upright axis, with parts that protrude: handle, spout, knob.
+
+The axis need not be in the middle of the outline.
+"""
 
 import cv2
 import numpy as np
@@ -25,22 +28,25 @@ ROUND_WORDS = (
     "lighting",
     "glass",
 )
-OPEN = ("drinkware", "mug", "cup", "bowl", "tumbler", "bucket", "planter", "flowerpot")
-MOUTH = 0.85  # of the widest: narrower at the top is a neck or a cap
-RECESS = 0.04  # of the height, so that a rim stands: how deep it really is, no outline tells
-WALL = 0.1  # of the widest radius
-UNEVEN = 0.1  # of the half depth: sides that differ by less are one round body, seen from a little aside
-LEAST_HALF = 1.3  # cells, so that an antenna stays whole
-PART = 0.15  # of the widest radius: what sticks out by less is no part
-ROUNDNESS = 0.1  # how far the body's width may be off its depth
-ELLIPTIC = (0.87, 1.15)  # depth to width of a body without parts that still is one
-LARGEST_REST = 0.4  # of the outline; more is another family
-PARTS_ROWS = 0.92  # share of rows that parts may be seen in
-SOLID_ROWS = 0.85  # share of rows that pass through the axis
-FITTING = 0.92  # overlap that the other views must have with the body
+OPEN_WORDS = ("drinkware", "mug", "cup", "bowl", "tumbler", "bucket", "planter", "flowerpot")
+MIN_MOUTH = 0.85  # share of the widest radius; a narrower top is a neck or a cap
+RECESS_DEPTH = 0.04  # share of the height: a rim; outlines do not show the real depth
+WALL_THICKNESS = 0.1  # share of the widest radius
+MAX_ASYMMETRY = (
+    0.1  # share of the half depth; sides that differ by less are one body, seen a little from aside
+)
+MIN_HALF_CELLS = 1.3  # so that an antenna stays whole
+MIN_PROTRUSION = 0.15  # share of the widest radius; less is not a part
+MAX_SQUASH = 0.1  # relative difference of the body's width and depth
+ELLIPTIC_RANGE = (0.87, 1.15)  # depth to width of a body without parts
+MAX_PARTS_SHARE = 0.4  # share of the outline beyond the body; with more it is another family
+MAX_PARTS_ROWS = 0.92  # share of rows in which parts are seen
+MIN_BODY_ROWS = 0.85  # share of rows that contain the axis
+MIN_IOU = 0.92  # of the body with the other views
 
 
 def propose(evidence: ShapeEvidence) -> ShapeProposal | None:
+    """Propose a solid of revolution if one explains the front and the other views."""
     front = evidence.front
     if front is None or (
         evidence.lone_front is not None and fill_ratio(front) > 0.96 and not evidence.mentions(*ROUND_WORDS)
@@ -49,23 +55,25 @@ def propose(evidence: ShapeEvidence) -> ShapeProposal | None:
     half_depth = (
         evidence.grid.counts[2] / 2 * evidence.grid.step[2] / evidence.grid.step[0]
     )  # in cells of the width
-    axis, radii = _body(front, float(half_depth))
+    axis, radii = _axis_and_radii(front, float(half_depth))
     if evidence.side is not None:
-        radii = np.minimum(radii, _half_runs(evidence.side))
-    radii = _steadied(radii)
+        radii = np.minimum(radii, _half_widths(evidence.side))
+    radii = _smooth_radii(radii)
     widest = float(radii.max())
     rows = (front > 0).any(0)
-    rest = 1 - 2 * radii.sum() / max(1, (front > 0).sum())
+    parts_share = 1 - 2 * radii.sum() / max(1, (front > 0).sum())
     squash = half_depth / max(widest, 1e-6)
     if (
-        rest > LARGEST_REST
-        or (radii[rows] > 0.02 * widest).mean() < SOLID_ROWS
-        or _all_along(front, axis, radii)
+        parts_share > MAX_PARTS_SHARE
+        or (radii[rows] > 0.02 * widest).mean() < MIN_BODY_ROWS
+        or _protrudes_everywhere(front, axis, radii)
     ):
         return None
-    if abs(squash - 1) > ROUNDNESS and (rest > 0.04 or not ELLIPTIC[0] <= squash <= ELLIPTIC[1]):
+    if abs(squash - 1) > MAX_SQUASH and (
+        parts_share > 0.04 or not ELLIPTIC_RANGE[0] <= squash <= ELLIPTIC_RANGE[1]
+    ):
         return None
-    if not _fits(evidence, axis, radii, squash):
+    if not _matches_other_views(evidence, axis, radii, squash):
         return None
     across, along = (
         np.arange(len(evidence.grid.x)) - axis,
@@ -73,55 +81,57 @@ def propose(evidence: ShapeEvidence) -> ShapeProposal | None:
     )
     along = along * evidence.grid.step[2] / evidence.grid.step[0] / squash
     body = radii[None, :, None] - np.hypot(across[:, None, None], along[None, None, :])
-    field = body if rest < 0.02 else np.maximum(body, _parts(evidence, front, axis, radii))
-    if evidence.mentions(*OPEN) and not evidence.mentions("bottle", "lid"):
-        field = np.minimum(field, _hollow(evidence, across, along, radii))
+    field = body if parts_share < 0.02 else np.maximum(body, _parts(evidence, front, axis, radii))
+    if evidence.mentions(*OPEN_WORDS) and not evidence.mentions("bottle", "lid"):
+        field = np.minimum(field, _cavity(evidence, across, along, radii))
     confidence = 0.85 if evidence.lone_front is not None else 0.92
     return ShapeProposal(
         field=field.astype(np.float32),
-        family="turned" if rest < 0.02 else "turned with parts",
+        family="turned" if parts_share < 0.02 else "turned with parts",
         score=0.94,
         confidence=confidence,
         is_complete=True,
     )
 
 
-def _body(front: F32, limit: float) -> tuple[float, F32]:
-    """The axis' place across, and for each row the largest half width that is there on both of its sides."""
+def _axis_and_radii(front: F32, limit: float) -> tuple[float, F32]:
+    """Return the position of the axis across, and for each row the largest radius that is inside on both
+    sides."""
     inside = front > 0
-    left, right = _reach(inside), _reach(inside[::-1])[::-1]
+    left, right = _inside_counts(inside), _inside_counts(inside[::-1])[::-1]
     axis = int(np.argmax(np.minimum(np.minimum(left, right), limit).sum(1)))
-    middles, radii, found = [], np.zeros(front.shape[1], np.float32), []
+    middles, radii, intervals = [], np.zeros(front.shape[1], np.float32), []
     for row in range(front.shape[1]):
-        around = next(((a, b) for a, b in inside_intervals(front[:, row]) if a <= axis <= b), None)
-        found.append(around)
-        if around is not None and abs((around[0] + around[1]) / 2 - axis) < 0.06 * limit + 1:
-            middles.append((around[0] + around[1]) / 2)
-    exact = float(np.median(middles)) if middles else float(axis)
-    for row, around in enumerate(found):
-        if around is not None:
-            sides = (exact - around[0], around[1] - exact)
-            even = abs(sides[0] - sides[1]) < UNEVEN * limit
-            radii[row] = max(0.0, sum(sides) / 2 if even else min(sides))
-    return exact, radii
+        interval = next(((a, b) for a, b in inside_intervals(front[:, row]) if a <= axis <= b), None)
+        intervals.append(interval)
+        if interval is not None and abs((interval[0] + interval[1]) / 2 - axis) < 0.06 * limit + 1:
+            middles.append((interval[0] + interval[1]) / 2)
+    exact_axis = float(np.median(middles)) if middles else float(axis)
+    for row, interval in enumerate(intervals):
+        if interval is not None:
+            sides = (exact_axis - interval[0], interval[1] - exact_axis)
+            is_symmetric = abs(sides[0] - sides[1]) < MAX_ASYMMETRY * limit
+            radii[row] = max(0.0, sum(sides) / 2 if is_symmetric else min(sides))
+    return exact_axis, radii
 
 
-def _steadied(radii: F32) -> F32:
-    """Radii without the jitter of single rows, which would ring the body with ridges; steps stay."""
+def _smooth_radii(radii: F32) -> F32:
+    """Return radii without the jitter of single rows, which would cause ridges around the body; steps
+    stay."""
     smooth = ndimage.gaussian_filter1d(ndimage.median_filter(radii, 5), 1.5)
     return np.where(np.abs(smooth - radii) < 1.0, smooth, radii)
 
 
-def _all_along(front: F32, axis: float, radii: F32) -> bool:
-    """Whether the outline goes beyond the body from top to bottom: then it is not a part that sticks out."""
+def _protrudes_everywhere(front: F32, axis: float, radii: F32) -> bool:
+    """Return whether the outline exceeds the body from top to bottom: then this is not a protruding part."""
     inside = front > 0
     reach = np.maximum(axis - inside.argmax(0), len(inside) - 1 - inside[::-1].argmax(0) - axis)
     rows = inside.any(0)
-    return bool((reach[rows] > 1.1 * radii[rows] + 2).mean() > PARTS_ROWS)
+    return bool((reach[rows] > 1.1 * radii[rows] + 2).mean() > MAX_PARTS_ROWS)
 
 
-def _reach(inside: NDArray[np.bool_]) -> F32:
-    """For each cell how many inside cells lie without a gap from it towards the first column's end."""
+def _inside_counts(inside: NDArray[np.bool_]) -> F32:
+    """Return for each cell how many inside cells there are without a gap from it towards the first column."""
     out = np.zeros(inside.shape, np.float32)
     count = np.zeros(inside.shape[1], np.float32)
     for column in range(len(inside)):
@@ -130,54 +140,55 @@ def _reach(inside: NDArray[np.bool_]) -> F32:
     return out
 
 
-def _half_runs(side: F32) -> F32:
-    """Half the width of each row's run around the middle."""
-    middle = (len(side) - 1) / 2
-    around = (
-        next(((a, b) for a, b in inside_intervals(side[:, row]) if a - 1 <= middle <= b + 1), (0.0, 0.0))
+def _half_widths(side: F32) -> F32:
+    """Return half the width of the interval around the middle in each row, (ny,)."""
+    centre = (len(side) - 1) / 2
+    intervals = (
+        next(((a, b) for a, b in inside_intervals(side[:, row]) if a - 1 <= centre <= b + 1), (0.0, 0.0))
         for row in range(side.shape[1])
     )
-    return np.array([(b - a) / 2 for a, b in around], np.float32)
+    return np.array([(b - a) / 2 for a, b in intervals], np.float32)
 
 
-def _hollow(
+def _cavity(
     evidence: ShapeEvidence, across: NDArray[np.floating], along: NDArray[np.floating], radii: F32
 ) -> F32:
-    """Cells to the inside of an open vessel, negative within it."""
-    filled = np.flatnonzero(radii > 0)
-    top, widest = int(filled[-1]), float(radii.max())
+    """Return the distance in cells to the cavity of an open vessel, negative inside it."""
+    rows = np.flatnonzero(radii > 0)
+    top, widest = int(rows[-1]), float(radii.max())
     mouth = float(np.median(radii[top - 3 : top - 1]))
-    if mouth < MOUTH * widest:
+    if mouth < MIN_MOUTH * widest:
         return np.full((1, 1, 1), np.inf, np.float32)
-    wall = max(2.5, WALL * widest)
-    depth = np.arange(len(radii)) - (top + 0.5 - max(3.0, RECESS * evidence.grid.counts[1]))
+    wall_cells = max(2.5, WALL_THICKNESS * widest)
+    depth = np.arange(len(radii)) - (top + 0.5 - max(3.0, RECESS_DEPTH * evidence.grid.counts[1]))
     inside = np.minimum(
-        mouth - wall - np.hypot(across[:, None, None], along[None, None, :]), depth[None, :, None]
+        mouth - wall_cells - np.hypot(across[:, None, None], along[None, None, :]), depth[None, :, None]
     )
     return np.asarray(-inside, np.float32)
 
 
-def _fits(evidence: ShapeEvidence, axis: float, radii: F32, squash: float) -> bool:
-    """Whether the other views show the body."""
+def _matches_other_views(evidence: ShapeEvidence, axis: float, radii: F32, squash: float) -> bool:
+    """Return whether the side and top views agree with the body."""
     along = (
         np.abs(np.arange(len(evidence.grid.z)) - (len(evidence.grid.z) - 1) / 2)
         * evidence.grid.step[2]
         / evidence.grid.step[0]
         / squash
     )
-    if evidence.side is not None and iou(along[:, None] < radii[None], evidence.side > 0) < FITTING:
+    if evidence.side is not None and iou(along[:, None] < radii[None], evidence.side > 0) < MIN_IOU:
         return False
     if evidence.top is not None:
         across = np.arange(len(evidence.grid.x)) - axis
         disc = np.hypot(across[:, None], along[None]) < radii.max()
         near = np.abs(across) < 0.9 * radii.max()
-        return iou(disc[near], (evidence.top > 0)[near]) > FITTING
+        return iou(disc[near], (evidence.top > 0)[near]) > MIN_IOU
     return True
 
 
-def _jutting(front: F32, axis: float, radii: F32) -> F32:
-    """The outline without what ends at the body's rim: runs beside the body, and the body's own where they reach far beyond it."""
-    reach, middle = PART * float(radii.max()), round(axis)
+def _protruding_outline(front: F32, axis: float, radii: F32) -> F32:
+    """Return the outline of protruding parts: intervals beside the body, and its own that reach far beyond
+    it."""
+    reach, middle = MIN_PROTRUSION * float(radii.max()), round(axis)
     out = np.minimum(front, 0)
     for row in range(front.shape[1]):
         for a, b in inside_intervals(front[:, row]):
@@ -193,9 +204,9 @@ def _jutting(front: F32, axis: float, radii: F32) -> F32:
 
 
 def _parts(evidence: ShapeEvidence, front: F32, axis: float, radii: F32) -> F32:
-    """What the outline has beyond the body: as thick as the top view shows, else as it is wide."""
+    """Return the parts beyond the body as a field: as thick as the top view shows, else as thick as wide."""
     across = np.arange(len(evidence.grid.x), dtype=np.float32) - axis
-    front = _jutting(front, axis, radii)
+    front = _protruding_outline(front, axis, radii)
     beyond = np.where((np.abs(across)[:, None] > radii[None] - 1) & (front > 0), front, 0).astype(np.float32)
     reach = 2 * max(1, round(float(beyond.max()))) + 1
     half = cv2.dilate(
@@ -216,6 +227,6 @@ def _parts(evidence: ShapeEvidence, front: F32, axis: float, radii: F32) -> F32:
         )
         return np.asarray(np.minimum(front[:, :, None], half[:, :, None] - along[None, None]), np.float32)
     round_half = np.maximum(
-        np.sqrt(np.maximum(half**2 - (half - np.clip(front, 0, half)) ** 2, 0)), LEAST_HALF
+        np.sqrt(np.maximum(half**2 - (half - np.clip(front, 0, half)) ** 2, 0)), MIN_HALF_CELLS
     )
     return np.asarray(np.minimum(front[:, :, None], round_half[:, :, None] - along[None, None]), np.float32)

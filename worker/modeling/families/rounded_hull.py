@@ -1,10 +1,11 @@
-"""Rounded hull: what two or three views allow, its slices rounded as the third view says."""
+"""Rounded hulls: the visual hull of two or three views, its slices rounded to the form that explains the
+top view."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worker.modeling.families.seating import seat_clearance
-from worker.modeling.families.shoe import SHOE_WORDS as SHOES
+from worker.modeling.families.shoe import SHOE_WORDS
 from worker.modeling.lofting import (
     SliceForm,
     domed_form,
@@ -20,36 +21,35 @@ from worker.modeling.shape_evidence import ShapeEvidence, ShapeProposal, fill_ra
 F32 = NDArray[np.float32]
 
 EXPONENTS = (2.0, 2.5, 3.0, 4.0, 6.0)
-UPPER = 2.5  # exponent: how a shoe's upper is rounded along its length
-STRIDE = 3  # rows looked at when choosing a form
-SAME = 0.03  # width and depth of furniture: as often round as square
-ALIKE = 0.12  # width and depth: then slices are round
-SQUARE = 0.93  # both outlines fill their frames: a box, not rounded
+UPPER_EXPONENT = 2.5  # of a shoe's upper, rounded along its length
+ROW_STRIDE = 3  # every so many rows are looked at to choose a form
+SAME_SIDES = 0.03  # relative difference of width and depth: such furniture is as often round as square
+SIMILAR_SIDES = 0.12  # relative difference of width and depth: such slices are round
+BOX_FILL = 0.93  # outlines that fill more of their frames are a box's: not rounded
 
 
 def propose(evidence: ShapeEvidence) -> ShapeProposal | None:
+    """Propose the hull of a front with a side or a top view."""
     front, side, top = evidence.front, evidence.side, evidence.top
     if front is not None and side is not None:
-        name, form = _form(evidence, front, side)
+        name, form = _choose_form(evidence, front, side)
         confidence = 0.9 if top is not None else 0.75
         if form is None:
             return ShapeProposal(field=evidence.hull, family="hull", score=0.8, confidence=confidence)
-        field, free = loft(front, side, form), seat_clearance(evidence)
-        if free is not None:
-            sides = evidence.hull if top is not None else field  # the top tells the corners
+        field, clearance = loft(front, side, form), seat_clearance(evidence)
+        if clearance is not None:
+            sides = evidence.hull if top is not None else field  # the top view shows the corners
             return ShapeProposal(
-                field=np.minimum(sides, free),
+                field=np.minimum(sides, clearance),
                 family=f"hull, {name}, with a seat",
                 score=0.8,
                 confidence=confidence,
             )
-        if top is not None and _shoe(evidence):
-            field = np.minimum(field, loft_along_width(front, top, domed_form(UPPER)))
+        if top is not None and _is_shoe(evidence):
+            field = np.minimum(field, loft_along_width(front, top, domed_form(UPPER_EXPONENT)))
         return ShapeProposal(field=field, family=f"hull, {name}", score=0.8, confidence=confidence)
-    if (
-        front is not None and top is not None
-    ):  # along the width: slices between the front's columns and the top's
-        if fill_ratio(front) > SQUARE:
+    if front is not None and top is not None:  # slices between the columns of the front and of the top view
+        if fill_ratio(front) > BOX_FILL:
             return ShapeProposal(field=evidence.hull, family="hull", score=0.8, confidence=0.75)
         return ShapeProposal(
             field=loft_along_width(front, top, superellipse_form(3.0)),
@@ -60,27 +60,33 @@ def propose(evidence: ShapeEvidence) -> ShapeProposal | None:
     return None
 
 
-def _shoe(evidence: ShapeEvidence) -> bool:
-    """Whether it is a shoe, not its box."""
-    return evidence.top is not None and evidence.mentions(*SHOES) and fill_ratio(evidence.top) < SQUARE
+def _is_shoe(evidence: ShapeEvidence) -> bool:
+    """Return whether the product is a shoe, and not its box."""
+    return evidence.top is not None and evidence.mentions(*SHOE_WORDS) and fill_ratio(evidence.top) < BOX_FILL
 
 
-def _form(evidence: ShapeEvidence, front: F32, side: F32) -> tuple[str, SliceForm | None]:
-    """The slices' form: with a top view the one that explains it best; else by how square and alike front and side are."""
+def _choose_form(evidence: ShapeEvidence, front: F32, side: F32) -> tuple[str, SliceForm | None]:
+    """Return the name and the form of the slices; no form for a box.
+
+    With a top view it is the form that explains it best; else it depends on how similar width and depth are.
+    """
     top = evidence.top
-    if _shoe(evidence):
+    if _is_shoe(evidence):
         return "superellipse 3", superellipse_form(3.0)
     if top is not None:
         forms = {f"superellipse {e:g}": superellipse_form(e) for e in EXPONENTS} | {
             "like the top": outline_form(top)
         }
-        slices = loft_slices(front, side, STRIDE)
+        slices = loft_slices(front, side, ROW_STRIDE)
         scores = {name: iou(footprint(slices, form, top.shape), top > 0) for name, form in forms.items()}
         best = max(scores, key=scores.__getitem__)
         return best, forms[best]
-    if fill_ratio(front) > SQUARE and fill_ratio(side) > SQUARE:
+    if fill_ratio(front) > BOX_FILL and fill_ratio(side) > BOX_FILL:
         return "", None
-    off = abs(evidence.grid.size.width / evidence.grid.size.depth - 1)
-    square, rounder = (3.0 if off < SAME else 4.0), (2.0 if off < ALIKE else 3.0)
-    exponent = square if evidence.mentions("furniture") else rounder
+    difference = abs(evidence.grid.size.width / evidence.grid.size.depth - 1)
+    furniture, general = (
+        (3.0 if difference < SAME_SIDES else 4.0),
+        (2.0 if difference < SIMILAR_SIDES else 3.0),
+    )
+    exponent = furniture if evidence.mentions("furniture") else general
     return f"superellipse {exponent:g}", superellipse_form(exponent)

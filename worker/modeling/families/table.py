@@ -1,4 +1,4 @@
-"""Legs and a top: tables and stools from one view. The side is taken to look like the front."""
+"""Tables and stools from one view: legs and a top. The side is assumed to look like the front."""
 
 import cv2
 import numpy as np
@@ -10,19 +10,20 @@ from worker.modeling.voxel_grid import MARGIN, VoxelGrid
 
 F32 = NDArray[np.float32]
 
-LOW = 0.6  # of the height, from the floor: here a table has legs only
-LEGS_SHARE = 0.45  # of the width that legs take at most
-TOP_SHARE = 0.85  # of the width that a top takes at least
-LEG_SHARE = 0.5  # rows that fill less of the width are legs
-INSET = 0.06  # of the depth: how far legs stand from the edge
+LOWER_PART = 0.6  # share of the height, from the floor, in which a table has legs only
+MAX_LEGS_FILL = 0.45  # median share of the width that legs take
+MIN_TOP_FILL = 0.85  # share of the width that a top takes
+MAX_LEG_ROW_FILL = 0.5  # rows that fill less of the width are legs
+INSET = 0.06  # share of the depth, from the edge to the legs
 
 
 def propose(evidence: ShapeEvidence) -> ShapeProposal | None:
+    """Propose a table if the front has legs below and a wide top."""
     front = evidence.lone_front
     if (
         front is None
         or not _has_legs(front)
-        or row_fill(front)[-MARGIN - round(0.12 * evidence.grid.counts[1]) :].max() < TOP_SHARE
+        or row_fill(front)[-MARGIN - round(0.12 * evidence.grid.counts[1]) :].max() < MIN_TOP_FILL
     ):
         return None
     field = loft(front, as_side_view(front, len(evidence.grid.z)), superellipse_form(4.0))
@@ -30,33 +31,43 @@ def propose(evidence: ShapeEvidence) -> ShapeProposal | None:
 
 
 def row_fill(front: F32) -> F32:
-    """Each row's share of the whole width, from the floor up, margin included."""
+    """Return the share of the whole width that each row fills, from the floor up, margin included, (ny,)."""
     inside = front > 0
     return np.asarray(inside.sum(0) / max(1, inside.any(1).sum()), np.float32)
 
 
 def _has_legs(front: F32) -> bool:
-    """Whether what is near the floor is much narrower than the whole, with nothing as wide as a shelf."""
+    """Return whether the lower part is much narrower than the whole, without anything as wide as a shelf."""
     shares = row_fill(front)[MARGIN:-MARGIN]
-    low = shares[: round(LOW * len(shares))]
-    return float(np.median(low)) < LEGS_SHARE and float(low.max()) < TOP_SHARE
+    low = shares[: round(LOWER_PART * len(shares))]
+    return float(np.median(low)) < MAX_LEGS_FILL and float(low.max()) < MIN_TOP_FILL
 
 
 def as_side_view(front: F32, count: int) -> F32:
-    """The front outline drawn on the side's frame."""
+    """Return the front outline resized to the `count` cells of the side view, (count, ny)."""
     return np.asarray(cv2.resize(front, (front.shape[1], count), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def corner_legs(grid: VoxelGrid, front: F32, below: float) -> F32:
-    """(1, ny, nz): legs at front and back, as deep as they are wide, in rows under the share `below` of the height that are
-    mostly empty in the front view; no limit elsewhere."""
+    """Return the signed distance along the depth to legs at front and back, as deep as they are wide.
+
+    Args:
+        grid: The grid.
+        front: (nx, ny) the front outline.
+        below: Share of the height up to which rows that are mostly empty in the front view contain legs.
+
+    Returns:
+        (1, ny, nz); infinite in the other rows.
+    """
     count, depth = grid.counts[1], grid.counts[2]
     height, from_back = (np.arange(len(grid.y)) - MARGIN + 0.5) / count, np.arange(len(grid.z)) - MARGIN + 0.5
-    out = np.full((1, len(grid.y), len(grid.z)), np.inf, np.float32)
-    for row in np.flatnonzero((height < below) & (row_fill(front) < LEG_SHARE)):
-        found = inside_intervals(front[:, row])
-        if found:
-            half = max(1.5, min(float(np.median([b - a for a, b in found])) / 2, depth / 5))
+    distance = np.full((1, len(grid.y), len(grid.z)), np.inf, np.float32)
+    for row in np.flatnonzero((height < below) & (row_fill(front) < MAX_LEG_ROW_FILL)):
+        legs = inside_intervals(front[:, row])
+        if legs:
+            half = max(1.5, min(float(np.median([b - a for a, b in legs])) / 2, depth / 5))
             middle = half + INSET * depth
-            out[0, row] = half - np.minimum(np.abs(from_back - middle), np.abs(depth - from_back - middle))
-    return out
+            distance[0, row] = half - np.minimum(
+                np.abs(from_back - middle), np.abs(depth - from_back - middle)
+            )
+    return distance
