@@ -26,7 +26,7 @@ from dam_connector.domain.ids import Sha256
 from dam_connector.domain.version import Role, VersionFile
 from schemas.plugin import load_rules
 from worker.check_process import CheckProcess, CheckRequest
-from worker.gltf.document import read_json
+from worker.gltf.container import read_json
 from worker.modeling.glb_export import write_glb
 from worker.modeling.textured_mesh import TexturedMesh, vertex_normals
 from worker.modeling.web_packing import write_web_glb

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 from skimage.metrics import structural_similarity
 
-from worker.gltf.document import read_json
+from worker.gltf.container import read_json
 from worker.modeling.camera import named_camera
 from worker.modeling.glb_import import read_glb
 from worker.modeling.render import Renderer

@@ -11,7 +11,7 @@ from dam_connector.domain.prompts import build_prompt
 from dam_connector.errors import BadOutput, InputError, Refused, Unsupported
 from dam_connector.ports import Provider
 from dam_connector.store.tasks import TaskOrigin, TaskRecord, TaskState
-from dam_connector.usecases.provider_orders import Order, made_of, order_of, ordered
+from dam_connector.usecases.provider_orders import ProviderOrder, read_generated_files, read_order, place_order
 from dam_connector.wiring import Services
 from worker.imaging.metadata import read_metadata
 from worker.work import Park, Work, merge_photo_labels
@@ -69,7 +69,7 @@ def remaining_generators(work: Work) -> Iterator[str]:
 
 
 def await_result(
-    work: Work, services: Services, name: str, order: Callable[[Provider], Order]
+    work: Work, services: Services, name: str, order: Callable[[Provider], ProviderOrder]
 ) -> ProviderResult:
     """What this provider made. Raises: Park while it works, or waits; Refused with its reason; BadOutput."""
     entry = (
@@ -88,7 +88,7 @@ def await_result(
         d = work.deliverable
         wanted = order(provider)
         _refuse_if_too_expensive(
-            work, name, provider.estimate(wanted.generation(services, "", with_pictures=False))
+            work, name, provider.estimate(wanted.to_request(services, "", with_pictures=False))
         )
         about = TaskOrigin(
             run_id=work.run_id,
@@ -98,12 +98,12 @@ def await_result(
             deliverable=d.name,
             batch_id=work.batch_id,
         )
-        entry = ordered(services, about, wanted)
+        entry = place_order(services, about, wanted)
     if not entry.has_ended:
         until = services.clock.now() + timedelta(seconds=provider.capabilities.task_timeout_s) + WAKE_MARGIN
         raise Park(until, replace(work, task=f"{name}{TASK_SEPARATOR}{entry.id}"))
     services.tasks.acknowledge(entry)
-    made = made_of(entry)
+    made = read_generated_files(entry)
     if entry.state is not TaskState.SETTLED or not made.files:
         raise Refused(name, "generate", entry.error or "nothing was made")
     return ProviderResult(
@@ -125,7 +125,7 @@ def _with_credits(
     work: Work, services: Services, entry: TaskRecord, model: str, request_id: str, asked: str
 ) -> Work:
     """The work with who made it from what, by which prompt, at what cost."""
-    order = order_of(entry)
+    order = read_order(entry)
     made_by = {
         **merge_photo_labels(read_metadata(services.blobs.get(sha)) for sha in order.pictures.values()),
         "generator": entry.provider,

@@ -41,7 +41,7 @@ def warm() -> None:
 def handle_deliveries(*delivery_ids: str) -> None:
     """Do what some stored webhooks mean."""
     for delivery_id in delivery_ids:
-        intake.handle(services(), delivery_id)
+        intake.handle_delivery(services(), delivery_id)
 
 
 def advance_batch(turn: str) -> None:

@@ -113,7 +113,7 @@ def _start_work(services: Services, run: RunRecord) -> Work:
         StateConflict: The product or the deliverable is gone. The run was cancelled.
     """
     record = services.products.get(run.sku)
-    rules = services.rules.at(run.rules_fingerprint)
+    rules = services.rules.with_fingerprint(run.rules_fingerprint)
     known = rules.deliverable(run.deliverable)
     deliverable = apply_request(known, record.product.request) if record and known else None
     if record is None or deliverable is None:

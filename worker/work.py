@@ -57,7 +57,7 @@ class Work:
 
     def rules(self, services: Services) -> Rules:
         """The rules that this run was planned under."""
-        return services.rules.at(self.rules_fingerprint)
+        return services.rules.with_fingerprint(self.rules_fingerprint)
 
     @property
     def draft(self) -> VersionId:

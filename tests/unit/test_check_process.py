@@ -19,7 +19,8 @@ from tests.support import file_of
 from tests.unit.shapes import box
 from tests.unit.test_checks import RULES, good, report_on
 from worker.check_process import IDLE_MEMORY_BYTES, CheckerOutOfMemory, CheckProcess, CheckRequest
-from worker.gltf.document import Document, read_json
+from worker.gltf.container import read_json
+from worker.gltf.document import Document
 from worker.modeling.glb_export import write_glb
 from worker.modeling.glb_import import read_glb
 

@@ -14,6 +14,7 @@ from tests.support import rules_json
 from tests.unit.shapes import as_model, ball, box, unwrapped
 from tests.unit.test_checks import RULES, codes, report_on, textured
 from worker.checks.model_limits import judge
+from worker.gltf.container import read_json, replace_json
 from worker.gltf.document import MAX_NODES, MAX_TRIANGLES, Document, Primitive
 from worker.measuring.uv_layout import overlapping, unwraps
 from worker.measuring.welded_surface import Surface, surface_of
@@ -258,7 +259,10 @@ def test_advice_warns_and_what_cannot_be_measured_is_not_tested() -> None:
     assert [i.severity.value for i in report.issues if i.code == "limit.triangles"] == [
         "warning"
     ] and not report.blocked
-    assert judge(ModelLimit(measure="texel_density", at_most=1, source=""), None) == (CheckOutcome.NOT_TESTED, None)
+    assert judge(ModelLimit(measure="texel_density", at_most=1, source=""), None) == (
+        CheckOutcome.NOT_TESTED,
+        None,
+    )
 
 
 def test_an_admins_own_profile() -> None:
@@ -333,10 +337,11 @@ def test_a_lying_stream_and_one_that_is_none() -> None:
 )
 def test_a_file_that_asks_for_too_much(node: dict, count: int, told: str) -> None:
     """A few bytes that mean millions of triangles: one mesh shown by many nodes; or nodes without end."""
-    many = Document(write_glb(ball(0.4), "x"))
-    many._rows.clear()
-    many.json["nodes"] = [node] * count
-    many.json["scenes"] = [{"nodes": list(range(count))}]
+    data = write_glb(ball(0.4), "x")
+    document = read_json(data)
+    document["nodes"] = [node] * count
+    document["scenes"] = [{"nodes": list(range(count))}]
+    many = Document(replace_json(data, document))
     with pytest.raises(InputError, match=told) as refused:
         _ = many.primitives
     assert refused.value.issue_code == "file.too_complex"

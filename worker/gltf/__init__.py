@@ -1,1 +1,1 @@
-"""glTF as it comes from outside: read without trust, down to the numbers."""
+"""Readers of glTF files from outside: nothing in them is trusted."""

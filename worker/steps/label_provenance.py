@@ -13,7 +13,7 @@ from dam_connector.domain.rules import PHOTO
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.version import VersionFile
 from dam_connector.wiring import Services
-from worker.gltf.document import read_json
+from worker.gltf.container import read_json
 from worker.imaging.content_credentials import (
     SIGNABLE_MIME_TYPES,
     load_credential,

@@ -6,7 +6,7 @@ from dam_connector.domain.issue import issue
 from dam_connector.domain.product import View
 from dam_connector.domain.rules import LOCAL
 from dam_connector.ports import Provider
-from dam_connector.usecases.provider_orders import Order
+from dam_connector.usecases.provider_orders import ProviderOrder
 from dam_connector.wiring import Services
 from worker.cache import cached_cutter, cached_photo
 from worker.generators import await_result, first_good, provider_prompt
@@ -52,14 +52,14 @@ def _make_remotely(work: Work, services: Services, name: str) -> Work:
     return replace(came.work, raw_model=came.files[0], issues=kept, facts=facts)
 
 
-def _order(work: Work, provider: Provider) -> Order:
+def _order(work: Work, provider: Provider) -> ProviderOrder:
     d = work.deliverable
     pictures = {
         view: work.sources[view]
         for view in provider.capabilities.views or tuple(work.sources)
         if view in work.sources
     }
-    return Order(
+    return ProviderOrder(
         product=work.product,
         pictures=pictures,
         prompt=provider_prompt(work, provider),

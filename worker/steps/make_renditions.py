@@ -10,7 +10,7 @@ from dam_connector.domain.run import RunKind
 from dam_connector.domain.version import Role
 from dam_connector.errors import BadOutput, InputError
 from dam_connector.ports import Provider
-from dam_connector.usecases.provider_orders import Order as Generation
+from dam_connector.usecases.provider_orders import ProviderOrder as Generation
 from dam_connector.wiring import Services
 from worker.cache import cached_cutter, cached_model, cached_photo
 from worker.generators import await_result, first_good, provider_prompt, without_credits

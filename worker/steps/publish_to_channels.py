@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from dam_connector.domain.product import Product
 from dam_connector.domain.version import ApprovedVersion, Version
 from dam_connector.errors import RETRYABLE, ConnectorError, NotFound, StateConflict
-from dam_connector.usecases.publish import listing_of, may_go_live, turn_at
+from dam_connector.usecases.publish import build_listing, lock_listing, publish_not_before
 from dam_connector.wiring import Services
 from worker.work import Park, Work
 
@@ -24,7 +24,7 @@ def publish_to_channels(work: Work, services: Services) -> Work:
     if version is None or run is None:
         raise NotFound("store", "publish", work.draft)
     product = record.product if record else work.product
-    if day := may_go_live(services, product, version):
+    if day := publish_not_before(services, product, version):
         raise Park(min(day, services.clock.now() + LOOK_AGAIN), work)  # the day may be moved
     asked_at = max(filter(None, (run.created_at, version.go_live_at)))
     if _overtaken(services, version, asked_at):
@@ -57,9 +57,9 @@ def _overtaken(services: Services, version: Version, asked_at: datetime) -> bool
 def _publish(
     services: Services, channel: str, product: Product, approved: ApprovedVersion, asked_at: datetime
 ) -> str:
-    with turn_at(services, channel, product.sku):
+    with lock_listing(services, channel, product.sku):
         url = services.channel(channel).sync(
-            listing_of(services, channel, product, put=approved), services.blobs
+            build_listing(services, channel, product, replacement=approved), services.blobs
         )
         services.publications.set(approved.version, channel, url, asked_at=asked_at)
     return url

@@ -26,7 +26,7 @@ def push_to_dam(work: Work, services: Services) -> Work:
         version=version,
         product=work.product,
         folder=product_folder(work.product, rules),
-        review_url=f"{services.settings.public}/versions/{version.id}",
+        review_url=f"{services.settings.base_url}/versions/{version.id}",
         preview=b"" if dam.capabilities.is_reviewed_here else _preview(version, services),
     )
     ref = dam.push(request, services.blobs)

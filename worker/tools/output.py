@@ -12,7 +12,7 @@ import click
 from dam_connector.domain.issue import Issue
 from dam_connector.domain.rules import Rules
 from dam_connector.errors import ConfigError, InputError
-from dam_connector.rules_file import rules_text
+from dam_connector.rules_file import read_rules_text
 from dam_connector.settings import Settings
 from schemas.plugin import load_rules
 
@@ -57,6 +57,6 @@ def stop_on_input_error(as_json: bool) -> Iterator[None]:
 def load_rules_or_stop(as_json: bool) -> Rules:
     """Return the rules of plugin.json. Stop the command when they are not valid."""
     try:
-        return load_rules(rules_text(Settings.from_env().plugin_json))
+        return load_rules(read_rules_text(Settings.from_env().plugin_json))
     except ConfigError as error:
         stop(as_json, "config", "; ".join(error.problems), "Run dam-connector check-config.")
