@@ -1,7 +1,8 @@
-"""Substance: how rough a surface is and whether it is bare metal, by what the record says and what the photos show.
+"""Estimate of a product's material: its roughness, relief, and whether it is bare metal.
 
-A record's words alone do not make a metal: steel bottles are painted, lamps are of brass and cloth. Bare metal is taken only where nothing but
-metal is named and the photos show that metal's own colour.
+The words of a record are not enough for a metal: steel bottles are painted, lamps are of brass and cloth.
+Bare metal is assumed only if the record names nothing but metal and the photos show that metal's own
+colour.
 """
 
 import re
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 U8 = NDArray[np.uint8]
 
 DEFAULT_ROUGHNESS = 0.65
-_ROUGHNESS = {
+_ROUGHNESS_BY_WORD = {
     "glass": 0.15,
     "crystal": 0.1,
     "porcelain": 0.3,
@@ -46,7 +47,8 @@ _ROUGHNESS = {
     "wool": 0.97,
     "metal": 0.35,
 }
-_RELIEF = {
+# How deep the fine structure is, 0 to 1.
+_RELIEF_BY_WORD = {
     "wool": 1.0,
     "rattan": 1.0,
     "wicker": 1.0,
@@ -64,66 +66,71 @@ _RELIEF = {
     "oak": 0.4,
     "walnut": 0.3,
 }
-_GREY, _YELLOW, _RED = (0.0, 0.0), (60.0, 105.0), (30.0, 75.0)  # degrees of hue in CIE Lab; grey has none
-_METALS = {
-    "chrome": (0.12, _GREY),
-    "silver": (0.25, _GREY),
-    "nickel": (0.25, _GREY),
-    "steel": (0.3, _GREY),
-    "pewter": (0.45, _GREY),
-    "aluminium": (0.4, _GREY),
-    "aluminum": (0.4, _GREY),
-    "gold": (0.25, _YELLOW),
-    "brass": (0.35, _YELLOW),
-    "copper": (0.3, _RED),
-    "bronze": (0.4, _RED),
+_GREY_HUES, _YELLOW_HUES, _RED_HUES = (
+    (0.0, 0.0),
+    (60.0, 105.0),
+    (30.0, 75.0),
+)  # from and to, in degrees of hue in CIE Lab; grey has none
+# Roughness and hues.
+_METALS_BY_WORD = {
+    "chrome": (0.12, _GREY_HUES),
+    "silver": (0.25, _GREY_HUES),
+    "nickel": (0.25, _GREY_HUES),
+    "steel": (0.3, _GREY_HUES),
+    "pewter": (0.45, _GREY_HUES),
+    "aluminium": (0.4, _GREY_HUES),
+    "aluminum": (0.4, _GREY_HUES),
+    "gold": (0.25, _YELLOW_HUES),
+    "brass": (0.35, _YELLOW_HUES),
+    "copper": (0.3, _RED_HUES),
+    "bronze": (0.4, _RED_HUES),
 }
-_COATED = ("painted", "coated", "lacquered", "enamel", "anodized", "anodised", "plated", "wrapped")
-GREY_CHROMA, LEAST_CHROMA, LEAST_LIGHTNESS = 10.0, 12.0, 30.0  # of a metal's own colour, CIE Lab
+_COATED_WORDS = ("painted", "coated", "lacquered", "enamel", "anodized", "anodised", "plated", "wrapped")
+MAX_GREY_CHROMA, MIN_HUE_CHROMA, MIN_LIGHTNESS = 10.0, 12.0, 30.0  # of a metal's own colour, CIE Lab
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaterialEstimate:
-    """roughness: 0 to 1. relief: how deep its fine structure is, 0 to 1. metal: the hues, from and to, of the bare metal that it may be; None where it is none."""
+    """What is known of a product's material."""
 
-    roughness: float
-    relief: float = 0.0
-    metal_hues: tuple[float, float] | None = None
+    roughness: float  # 0 to 1
+    relief: float = 0.0  # 0 to 1, how deep its fine structure is
+    metal_hues: tuple[float, float] | None = None  # of the bare metal that it can be; None: it is no metal
 
     def is_bare_metal(self, colours: U8) -> bool:
-        """Whether what has these colours (n, 3) in a photo is, mostly, bare metal."""
+        """Return whether a product is mostly bare metal. colours: (n, 3) sRGB pixels of its photos."""
         if self.metal_hues is None or not len(colours):
             return False
         lightness, a, b = np.median(
             cv2.cvtColor(colours[None].astype(np.float32) / 255, cv2.COLOR_RGB2Lab)[0], axis=0
         )
         chroma, hue = np.hypot(a, b), np.degrees(np.arctan2(b, a)) % 360
-        if lightness < LEAST_LIGHTNESS:
+        if lightness < MIN_LIGHTNESS:
             return False
         return bool(
-            chroma < GREY_CHROMA
-            if self.metal_hues == _GREY
-            else chroma > LEAST_CHROMA and self.metal_hues[0] <= hue <= self.metal_hues[1]
+            chroma < MAX_GREY_CHROMA
+            if self.metal_hues == _GREY_HUES
+            else chroma > MIN_HUE_CHROMA and self.metal_hues[0] <= hue <= self.metal_hues[1]
         )
 
 
-def estimate_material(words: str) -> MaterialEstimate:
-    """What the product's name, category and material suggest; of several materials the mean."""
-    said = set(re.findall(r"[^\W\d_]+", words.lower()))
-    said |= {word.removesuffix("en") for word in said}  # wooden, woolen
-    others = [rough for name, rough in _ROUGHNESS.items() if name in said]
-    metals = [_METALS[name] for name in _METALS if name in said]
-    rough = [*others, *(r for r, _ in metals)]
-    if not rough:
+def estimate_material(description: str) -> MaterialEstimate:
+    """Return the material that the product's name, category and material suggest; the mean of several."""
+    words = set(re.findall(r"[^\W\d_]+", description.lower()))
+    words |= {word.removesuffix("en") for word in words}  # wooden, woolen
+    others = [roughnesses for name, roughnesses in _ROUGHNESS_BY_WORD.items() if name in words]
+    metals = [_METALS_BY_WORD[name] for name in _METALS_BY_WORD if name in words]
+    roughnesses = [*others, *(roughness for roughness, _ in metals)]
+    if not roughnesses:
         return MaterialEstimate(roughness=DEFAULT_ROUGHNESS)
-    bare = (
+    may_be_bare = (
         len({hues for _, hues in metals}) == 1
-        and not (said & (_ROUGHNESS.keys() - {"metal"}))
-        and not said & set(_COATED)
+        and not (words & (_ROUGHNESS_BY_WORD.keys() - {"metal"}))
+        and not words & set(_COATED_WORDS)
     )
-    relief = [depth for name, depth in _RELIEF.items() if name in said]
+    reliefs = [depth for name, depth in _RELIEF_BY_WORD.items() if name in words]
     return MaterialEstimate(
-        roughness=float(np.mean(rough)),
-        relief=sum(relief) / max(len(rough), len(relief)),
-        metal_hues=metals[0][1] if bare else None,
+        roughness=float(np.mean(roughnesses)),
+        relief=sum(reliefs) / max(len(roughnesses), len(reliefs)),
+        metal_hues=metals[0][1] if may_be_bare else None,
     )
