@@ -1,4 +1,4 @@
-"""Selections: one action on many versions. What cannot be done with one of them leaves the others."""
+"""Bulk review: one action on many versions. A version that refuses it does not stop the others."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -12,55 +12,62 @@ from dam_connector.wiring import Services
 
 @dataclass
 class BulkResult:
-    """The ids of the versions with which it was done, and how many it could not be done with."""
+    """The result of one action on many versions."""
 
+    # Ids of the versions on which the action was done.
     done: list[str] = field(default_factory=list)
+    # The number of versions that refused it, e.g. because they are not in review.
     refused: int = 0
 
 
 def decide_all(services: Services, ids: Iterable[str], decision: Decision, *, delay_s: float) -> BulkResult:
-    """Approve or reject those that are in review; they can be taken back together."""
-    outcome = _each(
+    """Approve or reject the versions that are in review.
+
+    Args:
+        delay_s: seconds in which `undo_all` can undo the decisions together.
+    """
+    result = _for_each(
         services, ids, lambda v: review.decide(services, v, decision, source="page", delay_s=delay_s)
     )
-    services.notes.set(f"undo:{decision.by}", outcome.done)
-    return outcome
+    services.notes.set(f"undo:{decision.by}", result.done)
+    return result
 
 
 def undo_all(services: Services, *, by: str) -> BulkResult:
-    """Take back what this person decided together last, as far as it did not take effect."""
+    """Undo the last bulk decision of a person, except for versions on which it has taken effect."""
     ids = services.notes.get(f"undo:{by}") or []
     services.notes.set(f"undo:{by}", [])
-    return _each(services, ids, lambda v: review.undo(services, v, by=by))
+    return _for_each(services, ids, lambda v: review.undo(services, v, by=by))
 
 
 def regenerate_all(services: Services, ids: Iterable[str], *, note: str, by: str) -> BulkResult:
-    """Ask for the next version of each; not twice for one version."""
-    return _each(
+    """Plan the next version of each asset, once for each version."""
+    return _for_each(
         services, ids, lambda v: review.regenerate(services, v, note=note, by=by, bulk=True) is not None
     )
 
 
 def upscale_all(services: Services, ids: Iterable[str], *, by: str) -> BulkResult:
-    """Ask for larger pictures; of still pictures only, and once each."""
-    return _each(services, ids, lambda v: review.upscale(services, v, by=by, bulk=True) is not None)
+    """Plan a version with twice the pixels of each still picture, once for each version."""
+    return _for_each(services, ids, lambda v: review.upscale(services, v, by=by, bulk=True) is not None)
 
 
 def comment_all(services: Services, ids: Iterable[str], *, text: str, by: str) -> BulkResult:
-    return _each(services, ids, lambda v: review.comment(services, v, text=text, by=by))
+    """Add the same comment to each version."""
+    return _for_each(services, ids, lambda v: review.comment(services, v, text=text, by=by))
 
 
-def _each(services: Services, ids: Iterable[str], act: Callable[[Version], object]) -> BulkResult:
-    """act: says False, or raises, where it did nothing."""
-    outcome = BulkResult()
+def _for_each(services: Services, ids: Iterable[str], action: Callable[[Version], object]) -> BulkResult:
+    """Call an action with each version; it returns False or raises a ConnectorError when it did nothing."""
+    result = BulkResult()
     for version_id in dict.fromkeys(ids):
         version = services.assets.get(version_id)
         try:
-            done = version is not None and act(version) is not False
+            done = version is not None and action(version) is not False
         except ConnectorError:
             done = False
         if done:
-            outcome.done.append(version_id)
+            result.done.append(version_id)
         else:
-            outcome.refused += 1
-    return outcome
+            result.refused += 1
+    return result

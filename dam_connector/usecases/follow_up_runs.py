@@ -1,4 +1,4 @@
-"""Follow-ups: runs that come of what was said about a version."""
+"""Follow-up runs: runs that follow from a decision or a request about a version."""
 
 from datetime import datetime
 
@@ -20,9 +20,21 @@ def plan_follow_up(
     bulk: bool = False,
     generator: str = "",
 ) -> RunId | None:
-    """Plan a run about this version, or of its asset's next one; None when that was asked for already. due_at: now, when absent."""
+    """Plan a run once for a version, or for its asset's next version.
+
+    Args:
+        kind: a kind in `GENERATION_KINDS` makes the next version; any other works on this one.
+        input_hash: identifies the request. A run with the same hash is planned only once.
+        due_at: when the run is to start; None: now.
+        note: the reviewer's wishes for the next version.
+        bulk: the run is one of many, and waits behind those of single products.
+        generator: who makes the next version; empty: by the rules.
+
+    Returns:
+        The id of the new run; None when it was planned before.
+    """
     asset, now = version.asset, services.clock.now()
-    wanted = NewRun(
+    run = NewRun(
         kind=kind,
         sku=asset.sku,
         deliverable=asset.deliverable,
@@ -35,12 +47,12 @@ def plan_follow_up(
         due_at=due_at or now,
         rules_fingerprint=services.rules.current().fingerprint,
     )
-    added = services.runs.add([wanted])
+    added = services.runs.add([run])
     if added and (due_at is None or due_at <= now):
         services.queue.wake(job_name(kind, bulk=bulk), added)
     return added[0] if added else None
 
 
-def unique_input_hash(what: str, services: Services) -> str:
-    """An input hash that no run had before: what was asked for is done each time that it is asked."""
-    return f"{what}:{new_id('ask', services.clock.now())}"
+def unique_input_hash(prefix: str, services: Services) -> str:
+    """Return an input hash that no run had before, for requests that may be repeated."""
+    return f"{prefix}:{new_id('ask', services.clock.now())}"

@@ -1,6 +1,8 @@
 """Intake: from a webhook to planned runs.
 
-`receive` is all that happens while the sender waits; `handle` is the job behind it.
+The functions follow the way of a webhook: `receive_webhook` stores it while the sender waits. `handle_delivery` is the
+job that interprets it. `ingest_event` reads the products, `ingest_product` stores one with its images, and
+`plan_runs` plans a run for each slot of each deliverable. Below them: the same started by people.
 """
 
 from collections.abc import Mapping
@@ -34,108 +36,129 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class IntakeResult:
-    """What became of a product that was taken in: a few words, and how many runs were planned."""
+    """The result of taking in one product."""
 
+    # For people, e.g. `CH123: 4 runs planned`.
     summary: str
+    # Runs that were not planned before.
     planned: int
 
 
 def receive_webhook(services: Services, connection: str, inbound: InboundWebhook) -> tuple[DeliveryId, bool]:
-    """The id under which a delivery is stored, and whether it is new.
+    """Verify a webhook and store it once.
 
-    Raises: DeliveryError 404 (no such connection), 401, 400.
+    Args:
+        connection: the connection's name in plugin.json.
+
+    Returns:
+        The id of the stored delivery, and whether it is new.
+
+    Raises:
+        DeliveryError: with status 404 when there is no such connection, 401 when the sender is not proved, 400 when a
+            required header is missing.
     """
-    source = _source(services, connection)
-    verified = source.verify(inbound)
-    delivery_id, new = services.inbox.add(
-        connection, verified.key, inbound, needs_handling=verified.is_event, extra_headers=verified.headers_to_store
+    verified = _find_adapter(services, connection).verify(inbound)
+    delivery_id, is_new = services.inbox.add(
+        connection,
+        verified.key,
+        inbound,
+        needs_handling=verified.is_event,
+        extra_headers=verified.headers_to_store,
     )
-    if new and verified.is_event:
+    if is_new and verified.is_event:
         services.queue.wake("handle_delivery", [delivery_id])
-    return delivery_id, new
+    return delivery_id, is_new
 
 
-def _source(services: Services, connection: str) -> Pim | Dam | Provider:
+def _find_adapter(services: Services, connection: str) -> Pim | Dam | Provider:
     rules = services.rules.current()
     if connection in rules.provider:
         return services.provider(connection)
     if connection in rules.dam:
         return services.dam(connection)
-    if connection not in rules.pim:
-        raise DeliveryError(404, "there is no such connection; see /connections in plugin.json")
-    return services.pim(connection)
+    if connection in rules.pim:
+        return services.pim(connection)
+    raise DeliveryError(404, "there is no such connection; see /connections in plugin.json")
 
 
 def handle_delivery(services: Services, delivery_id: str) -> None:
-    """Do what a stored delivery means. Doing it twice changes nothing."""
+    """Do what a stored delivery asks for. Do nothing when it was handled before or does not exist."""
     record = services.inbox.get(delivery_id)
     if record is None or record.state != "received":
         return
     try:
-        summary = _meaning(services, record)
+        summary = _handle_by_port(services, record)
         services.inbox.finish(delivery_id, "handled", summary=summary)
     except RETRYABLE as error:
-        again = services.inbox.retry_later(delivery_id, str(error))
-        log.warning("delivery_put_off" if again else "delivery_failed", error=str(error))
+        will_retry = services.inbox.retry_later(delivery_id, str(error))
+        log.warning("delivery_put_off" if will_retry else "delivery_failed", error=str(error))
     except (AdapterError, ConfigError) as error:
         services.inbox.finish(delivery_id, "failed", error=str(error))
         log.warning("delivery_failed", error=str(error))
 
 
-def _meaning(services: Services, record: DeliveryRecord) -> str:
-    """Do what a delivery means; gives a few words about it."""
-    rules = services.rules.current()
-    if record.connection in rules.provider:
-        return poll_task_now(
-            services, record.connection, services.provider(record.connection).parse_webhook(record.inbound)
-        )
-    if record.connection in rules.dam:
-        refs = services.dam(record.connection).parse_webhook(record.inbound)
-        return "; ".join(sync_from_dam(services, record.connection, ref) for ref in refs) or "nothing of ours"
+def _handle_by_port(services: Services, record: DeliveryRecord) -> str:
+    """Handle a delivery by the kind of system that sent it; return a summary for people."""
+    rules, name = services.rules.current(), record.connection
+    if name in rules.provider:
+        return poll_task_now(services, name, services.provider(name).parse_webhook(record.inbound))
+    if name in rules.dam:
+        refs = services.dam(name).parse_webhook(record.inbound)
+        return "; ".join(sync_from_dam(services, name, ref) for ref in refs) or "no version of ours"
     last_try = record.attempts + 1 >= MAX_ATTEMPTS
-    events = services.pim(record.connection).normalize(record.inbound)
-    return "; ".join(ingest_event(services, record.connection, event, last_try=last_try) for event in events)
+    events = services.pim(name).normalize(record.inbound)
+    return "; ".join(ingest_event(services, name, event, last_try=last_try) for event in events)
 
 
 def ingest_event(
     services: Services, connection: str, event: Event, *, last_try: bool = True, bulk: bool = False
 ) -> str:
-    """Carry out what a source says of a product; gives a few words about it. bulk: it is one of many, and waits in their lane.
+    """Take in the products that an event of a PIM names, or mark them as deleted.
 
-    Raises: as `Pim.fetch`; Unavailable or RateLimited when a picture's server is away, unless it is the last try.
+    Args:
+        connection: the PIM's name in plugin.json.
+        last_try: see `ingest_product`.
+        bulk: the event is one of many; its runs wait behind those of single products.
+
+    Returns:
+        A summary for people.
+
+    Raises:
+        Refused, Unsupported, BadOutput: the product cannot be fetched; do not retry.
+        Unavailable, RateLimited: the PIM or, unless it is the last try, the server of an image is away; retry later.
     """
     if event.kind is EventKind.DELETED:
         services.products.mark_deleted(connection, event.ref, event.at)
         return f"{event.ref} deleted"
     try:
-        products = _newest(services, connection, event)
+        products = _fetch_products(services, connection, event)
     except NotFound:
-        gone = services.products.mark_deleted(connection, event.ref, event.at)
-        return f"{event.ref}: gone from its source" if gone else f"{event.ref}: not there"
+        was_known = services.products.mark_deleted(connection, event.ref, event.at)
+        return f"{event.ref}: gone from its source" if was_known else f"{event.ref}: not found at its source"
     services.products.mark_deleted(connection, event.ref, event.at, keep_skus=[p.sku for p in products])
-    taken = [
+    results = [
         ingest_product(
             services,
-            p,
+            product,
             connection=connection,
             ref=event.ref,
             source_time=event.at,
             last_try=last_try,
             bulk=bulk,
         )
-        for p in products
+        for product in products
     ]
-    return "; ".join(each.summary for each in taken) or f"{event.ref}: has no SKU"
+    return "; ".join(result.summary for result in results) or f"{event.ref}: has no SKU"
 
 
-def _newest(services: Services, connection: str, event: Event) -> list[Product]:
-    """The products as the source has them now; where it cannot be asked, as the event carried them."""
+def _fetch_products(services: Services, connection: str, event: Event) -> list[Product]:
+    """Return the products of an event as they are now, or as the event carries them if the PIM cannot be asked."""
     source = services.pim(connection)
     if source.capabilities.can_fetch:
         return source.fetch(event.ref)
     if event.product is None:
         raise BadOutput(
-            connection, "normalize", "the event carries no product and the source cannot be asked"
+            connection, "normalize", "the event carries no product, and this PIM cannot be asked for it"
         )
     return [event.product]
 
@@ -151,42 +174,44 @@ def ingest_product(
     batch_id: str = "",
     bulk: bool = False,
 ) -> IntakeResult:
-    """Store the newest word on a product, fetch its pictures and plan its runs. batch_id: of the batch that asks for it.
+    """Store a product and its images, and plan its runs.
 
-    Raises: Unavailable or RateLimited when a picture's server is away, unless it is the last try.
+    When newer facts of the product arrive while its images are fetched, e.g. by a second webhook, they are taken in as
+    well, so that the images and issues stored last are those of the newest facts.
+
+    Args:
+        connection: the PIM's name in plugin.json; empty for products that people add.
+        ref: the PIM's reference of the product.
+        source_time: when the product changed at its source. An older time than the stored one changes nothing.
+        last_try: an image whose server is away becomes an issue instead of an exception.
+        batch_id: the batch that the product belongs to, if it is in one.
+        bulk: the product is one of many; its runs wait behind those of single products.
+
+    Raises:
+        Unavailable, RateLimited: the server of an image is away, and it is not the last try.
     """
-    if not services.products.upsert(product, connection=connection, ref=ref, source_time=source_time):
-        return IntakeResult(f"{product.sku}: older than what is known", 0)
-    issues = list(product_issues(product, services.rules.current().products))
-    incomplete = any(i.severity is Severity.ERROR for i in issues)
-    sources, unusable = store_source_images(services, product, last_try=last_try)
-    issues += unusable
-    services.products.set_findings(product.sku, sources, tuple(issues))
-    added = (
-        plan_runs(services, product, sources, batch_id=batch_id, bulk=bulk)
-        if set(sources) - {INSPIRATION} and not incomplete
-        else 0
-    )
-    newest = services.products.get(product.sku)
-    if (
-        newest and newest.source_time > source_time
-    ):  # newer facts came while the pictures were fetched: theirs is the last word
-        return ingest_product(
-            services,
-            newest.product,
-            connection=newest.connection,
-            ref=newest.ref,
-            source_time=newest.source_time,
-            last_try=last_try,
-            batch_id=batch_id,
-            bulk=bulk,
-        )
-    return IntakeResult(
-        f"{product.sku}: flagged"
-        if incomplete
-        else f"{product.sku}: {added} {'run' if added == 1 else 'runs'} planned",
-        added,
-    )
+    while services.products.upsert(product, connection=connection, ref=ref, source_time=source_time):
+        result = _find_images_and_plan(services, product, last_try=last_try, batch_id=batch_id, bulk=bulk)
+        newest = services.products.get(product.sku)
+        if newest is None or newest.source_time <= source_time:
+            return result
+        product, connection, ref = newest.product, newest.connection, newest.ref
+        source_time = newest.source_time
+    return IntakeResult(f"{product.sku}: older than what is known", 0)
+
+
+def _find_images_and_plan(
+    services: Services, product: Product, *, last_try: bool, batch_id: str, bulk: bool
+) -> IntakeResult:
+    """Store a product's images and issues; plan its runs if it is complete."""
+    issues = tuple(product_issues(product, services.rules.current().products))
+    is_incomplete = any(i.severity is Severity.ERROR for i in issues)
+    sources, image_issues = store_source_images(services, product, last_try=last_try)
+    services.products.set_findings(product.sku, sources, (*issues, *image_issues))
+    can_run = bool(set(sources) - {INSPIRATION}) and not is_incomplete
+    planned = plan_runs(services, product, sources, batch_id=batch_id, bulk=bulk) if can_run else 0
+    outcome = "flagged" if is_incomplete else f"{planned} {'run' if planned == 1 else 'runs'} planned"
+    return IntakeResult(f"{product.sku}: {outcome}", planned)
 
 
 def plan_runs(
@@ -198,7 +223,14 @@ def plan_runs(
     batch_id: str = "",
     bulk: bool = False,
 ) -> int:
-    """How many runs this product needed that were not planned before; they are woken. made_from: only those rendered from this model."""
+    """Plan and wake the runs that a product needs and that were not planned before; return how many.
+
+    Args:
+        sources: the product's stored images by view.
+        made_from: plan only the runs that render this deliverable's model; empty: all runs.
+        batch_id: the batch that the product belongs to, if it is in one. It implies `bulk`.
+        bulk: the runs wait behind those of single products.
+    """
     bulk = bulk or bool(batch_id)
     rules = services.rules.current()
     models = {
@@ -206,7 +238,7 @@ def plan_runs(
         for d in rules.deliverables
         if (glb := _current_glb(services, product.sku, d.made_from))
     }
-    wanted = [
+    needed = [
         NewRun(
             kind=p.deliverable.kind,
             sku=product.sku,
@@ -220,7 +252,7 @@ def plan_runs(
         for p in planned_runs(product, sources, models, rules)
         if not made_from or p.deliverable.made_from == made_from
     ]
-    added = services.runs.add(wanted)
+    added = services.runs.add(needed)
     services.queue.wake("advance_bulk_run" if bulk else "advance_run", added)
     return len(added)
 
@@ -231,32 +263,44 @@ def _current_glb(services: Services, sku: str, deliverable: str) -> VersionFile 
 
 
 def add_product(services: Services, product: Product, *, by: str) -> IntakeResult:
-    """Take a product that a person gave us by hand or through the API."""
-    said = ingest_product(services, product, connection="", ref=product.sku, source_time=services.clock.now())
-    services.history.add("product_added", sku=product.sku, by=by, detail=said.summary)
-    return said
+    """Take in a product that a person added by hand or through the API."""
+    result = ingest_product(
+        services, product, connection="", ref=product.sku, source_time=services.clock.now()
+    )
+    services.history.add("product_added", sku=product.sku, by=by, detail=result.summary)
+    return result
 
 
 def edit_product(services: Services, record: ProductRecord, product: Product, *, by: str) -> IntakeResult:
-    """Take a person's word on a product; what it changes is made again as next versions. A later word of its PIM counts more."""
-    was, now = to_plain(record.product), to_plain(product)
-    changed = [name for name in now if now[name] != was.get(name)]
-    at = max(services.clock.now(), record.source_time)
-    said = ingest_product(services, product, connection=record.connection, ref=record.ref, source_time=at)
+    """Take in a person's changes of a product. A later change in its PIM replaces them.
+
+    Args:
+        record: the product as it is stored.
+        product: the product with the changes.
+        by: who changed it.
+    """
+    before, after = to_plain(record.product), to_plain(product)
+    changed = [name for name in after if after[name] != before.get(name)]
+    source_time = max(services.clock.now(), record.source_time)
+    result = ingest_product(
+        services, product, connection=record.connection, ref=record.ref, source_time=source_time
+    )
     services.history.add("edited", sku=product.sku, by=by, detail=", ".join(changed) or "nothing")
-    return said
+    return result
 
 
 def rerun_product(services: Services, sku: str, *, batch_id: str = "") -> int:
-    """Plan what is missing for a product, and retry what failed; gives how many runs are under way for it.
+    """Retry a product's failed runs and plan the missing ones; return how many runs were started.
 
-    Raises: NotFound when there is no such product.
+    Raises:
+        NotFound: there is no such product.
     """
     record = services.products.get(sku)
     if record is None or record.deleted:
         raise NotFound("catalog", "run", f"there is no product {sku}")
-    retried = [r for r in services.runs.page(sku=sku, state="failed", limit=200) if retry_run(services, r)]
-    taken = ingest_product(
+    failed = services.runs.page(sku=sku, state="failed", limit=200)
+    retried = [run for run in failed if retry_run(services, run)]
+    result = ingest_product(
         services,
         record.product,
         connection=record.connection,
@@ -264,19 +308,23 @@ def rerun_product(services: Services, sku: str, *, batch_id: str = "") -> int:
         source_time=record.source_time,
         batch_id=batch_id,
     )
-    return len(retried) + taken.planned
+    return len(retried) + result.planned
 
 
 def retry_run(services: Services, run: RunRecord) -> bool:
-    """Whether the run was failed or cancelled, and is tried again."""
-    again = services.runs.requeue(run.id)
-    if again:
+    """Queue a failed or cancelled run again; return whether it was in one of these states."""
+    is_queued = services.runs.requeue(run.id)
+    if is_queued:
         services.queue.wake(job_name(run.kind, bulk=run.bulk), [run.id])
-    return again
+    return is_queued
 
 
 def replay_delivery(services: Services, delivery_id: str) -> None:
-    """Handle a delivery once more. Raises: NotFound."""
+    """Handle a delivery once more.
+
+    Raises:
+        NotFound: there is no such delivery.
+    """
     if not services.inbox.reopen(delivery_id):
         raise NotFound("inbox", "replay", f"there is no delivery {delivery_id}")
     services.queue.wake("handle_delivery", [delivery_id])

@@ -1,4 +1,7 @@
-"""Publishing: what is to be live where, and every way in which that changes but by a first approval: rollback, withdrawal, a later day."""
+"""Publishing: which versions are live in a channel, and how that changes by rollback, withdrawal or on a later day.
+
+The first publication follows from an approval: see `review.decide`.
+"""
 
 from contextlib import AbstractContextManager
 from datetime import datetime
@@ -29,20 +32,26 @@ def build_listing(
     replacement: ApprovedVersion | None = None,
     excluded: AssetId | None = None,
 ) -> Listing:
-    """What is live of a product in a channel, in the order of plugin.json. put: in place of its asset's live version. without: this asset."""
-    changed = replacement.version.asset.id if replacement else excluded
+    """Return what is live for a product in a channel, in the order of the deliverables in plugin.json.
+
+    Args:
+        channel: the channel's name in plugin.json.
+        replacement: a version that goes live in place of its asset's live version.
+        excluded: an asset that is no longer live.
+    """
+    changed_asset = replacement.version.asset.id if replacement else excluded
     live = [
         p
         for p in services.publications.of_product(product.sku)
-        if p.channel == channel and p.asset_id != changed
+        if p.channel == channel and p.asset_id != changed_asset
     ]
     found = [replacement] if replacement else []
-    for record in live:
-        version = services.assets.get(record.version_id)
+    for publication in live:
+        version = services.assets.get(publication.version_id)
         try:
             found += [services.decisions.approved_version(version)] if version else []
         except StateConflict as error:
-            log.warning("not_listed", version_id=record.version_id, error=str(error))
+            log.warning("not_listed", version_id=publication.version_id, error=str(error))
     rules = services.rules.current()
     order = {d.name: number for number, d in enumerate(rules.deliverables)}
     found.sort(key=lambda a: (order.get(a.version.asset.deliverable, len(order)), a.version.asset.slot))
@@ -57,7 +66,10 @@ def build_listing(
 def _placement(services: Services, product: Product, approved: ApprovedVersion) -> Placement:
     version = approved.version
     deliverable = services.rules.current().deliverable(version.asset.deliverable)
-    links = {f.name: f"{services.settings.base_url}/files/{f.sha256}/{quote(f.name)}" for f in version.channel_files}
+    links = {
+        f.name: f"{services.settings.base_url}/files/{f.sha256}/{quote(f.name)}"
+        for f in version.channel_files
+    }
     return Placement(
         approved=approved,
         alt_text=alt_text(product, style=deliverable.style if deliverable else "studio"),
@@ -66,20 +78,25 @@ def _placement(services: Services, product: Product, approved: ApprovedVersion) 
 
 
 def lock_listing(services: Services, channel: str, sku: str) -> AbstractContextManager[None]:
-    """One at a time changes a product's media in a channel: two would each write over what the other added. Raises: Busy while somebody does."""
+    """Lock a product's media in a channel: of two processes, each would overwrite what the other adds.
+
+    Raises:
+        Busy: another process holds the lock.
+    """
     return services.locks.lock(f"{channel} {sku}")
 
 
 def can_roll_back(services: Services, version: Version) -> bool:
-    """Whether a rollback to this version is possible."""
-    earlier = version.state in (VersionState.SUPERSEDED, VersionState.WITHDRAWN)
-    return earlier and services.decisions.is_approved(version)
+    """Return whether a rollback to this version is possible."""
+    was_live = version.state in (VersionState.SUPERSEDED, VersionState.WITHDRAWN)
+    return was_live and services.decisions.is_approved(version)
 
 
 def rollback(services: Services, version: Version, *, by: str) -> None:
-    """Make an earlier approved version the live one again, in every channel of its deliverable.
+    """Make an earlier approved version live again in every channel of its deliverable.
 
-    Raises: StateConflict when nobody approved it, or it is neither superseded nor withdrawn.
+    Raises:
+        StateConflict: the version was not approved, or is neither superseded nor withdrawn.
     """
     services.decisions.reinstate(version)
     services.assets.set_go_live_at(version.id, None)
@@ -90,7 +107,11 @@ def rollback(services: Services, version: Version, *, by: str) -> None:
 
 
 def withdraw(services: Services, version: Version, *, by: str, reason: str = "") -> None:
-    """Take a live version off everywhere. Raises: StateConflict when it is not live."""
+    """Remove a live version from all channels.
+
+    Raises:
+        StateConflict: the version is not live.
+    """
     services.assets.transition(version.id, VersionState.WITHDRAWN, from_states=[VersionState.PUBLISHED])
     services.history.add("withdrawn", sku=version.asset.sku, version_id=version.id, by=by, detail=reason)
     sync_to_dam(services, version)
@@ -98,7 +119,7 @@ def withdraw(services: Services, version: Version, *, by: str, reason: str = "")
 
 
 def publish_not_before(services: Services, product: Product, version: Version) -> datetime | None:
-    """Until when the version has to wait, by its own schedule or its product's embargo; None when it may go live."""
+    """Return when a version may go live, by its own schedule and its product's embargo; None: now."""
     moments = [at for at in (version.go_live_at, product.live_from) if at]
-    until = max(moments, default=None)
-    return until if until and until > services.clock.now() else None
+    earliest = max(moments, default=None)
+    return earliest if earliest and earliest > services.clock.now() else None

@@ -1,4 +1,7 @@
-"""Reviewing: decisions, their undoing, another try, and waivers. Where a decision comes from makes no difference here."""
+"""Reviewing: decisions and their undoing, comments, the next version of an asset, and waivers.
+
+Pages, API and DAMs all decide with the same functions.
+"""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -29,9 +32,15 @@ def decide(
     delay_s: float = 0,
     go_live_at: datetime | None = None,
 ) -> None:
-    """Approve or reject a version in review; an approved one is published after `delay_s` seconds, or on the day it is to go live.
+    """Approve or reject a version in review, and plan the publication of an approved one.
 
-    Raises: StateConflict when somebody else decided first.
+    Args:
+        source: where the decision was made: `page`, `api` or the name of a DAM.
+        delay_s: seconds until the publication starts, in which the decision can be undone.
+        go_live_at: the earliest time to go live; None: as soon as it is published.
+
+    Raises:
+        StateConflict: somebody else decided first.
     """
     decision_id = services.decisions.record(version, decision, source)
     services.assets.set_go_live_at(version.id, go_live_at)
@@ -49,9 +58,10 @@ def decide(
 
 
 def undo(services: Services, version: Version, *, by: str) -> None:
-    """Take back the last decision about a version.
+    """Undo the last decision about a version.
 
-    Raises: StateConflict when it took effect already.
+    Raises:
+        StateConflict: the decision has taken effect.
     """
     services.decisions.undo(version)
     services.assets.set_go_live_at(version.id, None)
@@ -60,36 +70,35 @@ def undo(services: Services, version: Version, *, by: str) -> None:
 
 
 def comment(services: Services, version: Version, *, text: str, by: str) -> None:
-    """Say something about a version; it stands in its history."""
+    """Add a comment to the history of a version."""
     services.history.add(COMMENT_EVENT, sku=version.asset.sku, version_id=version.id, by=by, detail=text)
 
 
 def regenerate(
     services: Services, version: Version, *, note: str, by: str, bulk: bool = False, generator: str = ""
 ) -> RunId | None:
-    """Make the next version of an asset, with a word of the reviewer's, by default that of its rejection; None when that was asked for already.
+    """Plan the next version of an asset.
 
-    generator: who is to make it, over the rules' own choice. Raises: NotFound, Refused when it is none that can.
+    Args:
+        note: the reviewer's wishes; empty: those of the version's rejection.
+        bulk: the run is one of many, and waits behind those of single products.
+        generator: who makes the next version; empty: by the rules.
+
+    Returns:
+        The id of the new run; None when the same was requested before.
+
+    Raises:
+        Refused: the generator cannot make this kind of asset.
     """
     if generator:
         _check_generator(services, version, generator)
-    made_by = services.runs.get(version.run_id)
-    while (
-        made_by
-        and made_by.kind is RunKind.UPSCALE
-        and (enlarged := services.assets.get(made_by.version_id or ""))
-    ):
-        made_by = services.runs.get(
-            enlarged.run_id
-        )  # the next version is made from what the enlarged one was made from
-    facts = base_input_hash(made_by.input_hash) if made_by else ""
-    again = f"{facts}~again:{version.id}" + (f":{generator}" if generator else "")
+    input_hash = f"{_base_input_hash(services, version)}~again:{version.id}"
     run = plan_follow_up(
         services,
         version,
         RunKind(version.asset.kind),
-        again,
-        note=note or _why_rejected(services, version),
+        f"{input_hash}:{generator}" if generator else input_hash,
+        note=note or _rejection_text(services, version),
         bulk=bulk,
         generator=generator,
     )
@@ -99,36 +108,58 @@ def regenerate(
     return run
 
 
+def _base_input_hash(services: Services, version: Version) -> str:
+    """Return the input hash of the run that generated a version; of an enlarged one, that of the original's run."""
+    run = services.runs.get(version.run_id)
+    while run and run.kind is RunKind.UPSCALE and (original := services.assets.get(run.version_id or "")):
+        run = services.runs.get(original.run_id)
+    return base_input_hash(run.input_hash) if run else ""
+
+
 def available_generators(services: Services, version: Version) -> list[str]:
-    """Who can make an asset of this kind: our own code and the providers."""
+    """Return the generators that can make the next version of an asset: `local` and names of providers.
+
+    The list is empty for assets that are rendered from a model.
+    """
     kind = RunKind(version.asset.kind)
-    known = services.rules.current()
-    deliverable = known.deliverable(version.asset.deliverable)
+    rules = services.rules.current()
+    deliverable = rules.deliverable(version.asset.deliverable)
     if deliverable is None or deliverable.made_from != PHOTO:
         return []
-    found = [LOCAL]
-    for name in known.provider:
+    generators = [LOCAL]
+    for name in rules.provider:
         with suppress(ConfigError):
-            found += [name] if kind in services.provider(name).capabilities.kinds else []
-    return found
+            generators += [name] if kind in services.provider(name).capabilities.kinds else []
+    return generators
 
 
 def _check_generator(services: Services, version: Version, generator: str) -> None:
-    if generator not in (able := available_generators(services, version)):
-        raise Refused(generator, "regenerate", f"it cannot make this; known: {', '.join(able) or 'none'}")
+    if generator not in (available := available_generators(services, version)):
+        names = ", ".join(available) or "none"
+        raise Refused(generator, "regenerate", f"it cannot make this asset; these can: {names}")
 
 
-def _why_rejected(services: Services, version: Version) -> str:
-    """What the reviewer said who rejected this version last."""
+def _rejection_text(services: Services, version: Version) -> str:
+    """Return the reasons and the note of the last rejection of a version."""
     for found in services.decisions.of_version(version.id):
-        said = found.decision
-        if said.verdict is Verdict.REJECTED and not found.undone:
-            return "; ".join(filter(None, [", ".join(said.reasons), said.note]))
+        decision = found.decision
+        if decision.verdict is Verdict.REJECTED and not found.undone:
+            return "; ".join(filter(None, [", ".join(decision.reasons), decision.note]))
     return ""
 
 
 def upscale(services: Services, version: Version, *, by: str, bulk: bool = False) -> RunId | None:
-    """Make a version with twice the pixels; None when that was asked for already. Raises: StateConflict when it is no still picture."""
+    """Plan a version with twice the pixels on each side.
+
+    Args:
+        bulk: the run is one of many, and waits behind those of single products.
+
+    Returns:
+        The id of the new run; None when the same was requested before.
+
+    Raises:
+        StateConflict: the version is not a still picture.
+    """
     if version.asset.kind != RunKind.IMAGE or version.spin_frames:
         raise StateConflict("only still pictures are enlarged")
     run = plan_follow_up(services, version, RunKind.UPSCALE, f"upscale:{version.id}", bulk=bulk)
@@ -138,9 +169,11 @@ def upscale(services: Services, version: Version, *, by: str, bulk: bool = False
 
 
 def waive(services: Services, version: Version, waiver: Waiver) -> None:
-    """Accept an issue code on a blocked version; once nothing blocks it, it goes into review.
+    """Waive an issue of a blocked version. A version without further errors goes into review.
 
-    Raises: StateConflict when the version is not blocked, NotFound when it has no such issue.
+    Raises:
+        StateConflict: the version is not blocked.
+        NotFound: the version has no open error with the waiver's code.
     """
     if version.state is not VersionState.BLOCKED:
         raise StateConflict(f"version {version.id} is {version.state.value}, not blocked")

@@ -1,7 +1,11 @@
-"""Pictures: from where a record says they are into the blobs; and a look at them before that.
+"""Source images: they are fetched from the addresses in a product's record and stored as blobs.
 
-An address is `http(s)://...`, `dam:FILE` or `dam:CONNECTION/FILE` for what lies in a DAM, `pim:CONNECTION/FILE` for what only its PIM's connection can fetch, or
-`held:SHA256` for what came beside a sheet.
+An image's address is one of:
+
+- `http://...` or `https://...`;
+- `dam:FILE` or `dam:CONNECTION/FILE`, a file in a DAM;
+- `pim:CONNECTION/FILE`, a file that only the connection of its PIM can fetch;
+- `held:SHA256`, a blob that was uploaded beside a sheet.
 """
 
 from dam_connector.adapters.http import AddressBlocked, ResponseTooLarge
@@ -18,44 +22,55 @@ CHECK_TIMEOUT_S = 5.0
 
 
 def is_image_url(text: str) -> bool:
-    """Whether this is an address, not the name of a file beside a sheet."""
+    """Return whether a text is an address, and not the name of a file beside a sheet."""
     return "://" in text or text.startswith((HELD_PREFIX, DAM_PREFIX, PIM_PREFIX))
 
 
 def image_urls(product: Product) -> dict[str, tuple[str, str]]:
-    """The product's pictures by name, each with its address and where the record names it."""
-    wanted = {image.view.value: (image.url, f"/images/{image.view.value}") for image in product.images}
-    return (
-        {**wanted, INSPIRATION: (product.inspiration_image, "/inspiration_image")}
-        if product.inspiration_image
-        else wanted
-    )
+    """Return the addresses of a product's images.
+
+    Returns:
+        By view, or `INSPIRATION`: the address, and the JSON pointer of the field that holds it, e.g. `/images/front`.
+    """
+    urls = {image.view.value: (image.url, f"/images/{image.view.value}") for image in product.images}
+    if product.inspiration_image:
+        urls[INSPIRATION] = (product.inspiration_image, "/inspiration_image")
+    return urls
 
 
 def store_source_images(
     services: Services, product: Product, *, last_try: bool
 ) -> tuple[dict[str, Sha256], list[Issue]]:
-    """The product's pictures by view, stored, and what is wrong with those that are not; of an incomplete product too: its page shows them.
+    """Fetch and store a product's images; those of an incomplete product too, since its page shows them.
 
-    Raises: Unavailable or RateLimited when a picture's server is away, unless it is the last try.
+    Args:
+        last_try: an image whose server is away becomes an issue instead of an exception.
+
+    Returns:
+        The stored images by view, and the issues of those that cannot be used.
+
+    Raises:
+        Unavailable, RateLimited: the server of an image is away, and it is not the last try.
     """
     sources: dict[str, Sha256] = {}
     issues = []
-    for name, (url, where) in image_urls(product).items():
+    for name, (url, pointer) in image_urls(product).items():
         try:
-            found = _stored(services, url, where)
+            found = _store_image(services, url, pointer)
         except RETRYABLE as error:
             if not last_try:
                 raise
-            found = issue("source.unreachable", f"{_name(where)}: {error}.", pointer=where, measured=url)
+            found = issue(
+                "source.unreachable", f"{_field_name(pointer)}: {error}.", pointer=pointer, measured=url
+            )
         if not isinstance(found, Issue):
             sources[name] = found
-        elif name == INSPIRATION:
+        elif name == INSPIRATION:  # it is optional: no run waits for it
             issues.append(
                 issue(
                     "source.inspiration",
                     found.message,
-                    pointer=where,
+                    pointer=pointer,
                     measured=found.measured,
                     limit=found.limit,
                 )
@@ -65,76 +80,76 @@ def store_source_images(
     return sources, issues
 
 
-def check_image_url(services: Services, url: str, where: str) -> Issue | None:
-    """What is wrong with a picture's address, as far as its first bytes tell."""
+def check_image_url(services: Services, url: str, pointer: str) -> Issue | None:
+    """Check an image's address by reading the first bytes behind it; return the issue, or None if it is usable.
+
+    Args:
+        pointer: the JSON pointer of the field that holds the address.
+    """
     try:
         if url.startswith((HELD_PREFIX, DAM_PREFIX, PIM_PREFIX)):
-            found = _stored(services, url, where)
+            found = _store_image(services, url, pointer)
             return found if isinstance(found, Issue) else None
-        head = services.http.get_first_bytes(url, count=SIGNATURE_BYTES, vendor="picture", timeout_s=CHECK_TIMEOUT_S)
-    except AdapterError as error:
-        return _wrong(error, url, where, services.settings.max_picture_bytes)
-    if not picture_mime(head):
-        return issue(
-            "source.not_an_image",
-            f"{_name(where)}: what lies there is no picture.",
-            pointer=where,
-            measured=url,
+        head = services.http.get_first_bytes(
+            url, count=SIGNATURE_BYTES, vendor="picture", timeout_s=CHECK_TIMEOUT_S
         )
+    except AdapterError as error:
+        return _url_issue(error, url, pointer, services.settings.max_picture_bytes)
+    if not picture_mime(head):
+        message = f"{_field_name(pointer)}: the file at this address is not a picture."
+        return issue("source.not_an_image", message, pointer=pointer, measured=url)
     return None
 
 
-def _stored(services: Services, url: str, where: str) -> Sha256 | Issue:
-    """The picture's hash, its bytes being stored; or what is wrong with its address. Raises: Unavailable, RateLimited."""
+def _store_image(services: Services, url: str, pointer: str) -> Sha256 | Issue:
+    """Fetch and store an image; return its hash, or the issue of its address. Raises: Unavailable, RateLimited."""
     if url.startswith(HELD_PREFIX):
         held = Sha256(url.removeprefix(HELD_PREFIX))
-        return (
-            held
-            if services.blobs.has(held)
-            else issue("source.not_found", f"{_name(where)}: the picture is no longer stored.", pointer=where)
-        )
+        if services.blobs.has(held):
+            return held
+        message = f"{_field_name(pointer)}: the picture is no longer stored."
+        return issue("source.not_found", message, pointer=pointer)
     limit = services.settings.max_picture_bytes
     try:
-        data = _fetched(services, url, limit)
+        data = _fetch_image(services, url, limit)
     except RETRYABLE:
         raise
     except (AdapterError, ConfigError) as error:
-        return _wrong(error, url, where, limit)
+        return _url_issue(error, url, pointer, limit)
     if not data:
-        return issue("source.damaged", f"{_name(where)}: the file is empty.", pointer=where, measured=url)
+        message = f"{_field_name(pointer)}: the file is empty."
+        return issue("source.damaged", message, pointer=pointer, measured=url)
     return services.blobs.put(data)
 
 
-def _fetched(services: Services, url: str, limit: int) -> bytes:
-    """Raises: AdapterError, ConfigError."""
+def _fetch_image(services: Services, url: str, max_bytes: int) -> bytes:
     if url.startswith(DAM_PREFIX):
-        return _from_dam(services, url)
+        return _fetch_from_dam(services, url)
     if url.startswith(PIM_PREFIX):
         connection, _, name = url.removeprefix(PIM_PREFIX).partition("/")
         return services.pim(connection).fetch_picture(name)
-    return services.http.get(url, max_bytes=limit, vendor="picture")
+    return services.http.get(url, max_bytes=max_bytes, vendor="picture")
 
 
-def _from_dam(services: Services, url: str) -> bytes:
-    """Raises: NotFound, Unsupported, Unavailable, RateLimited, ConfigError."""
+def _fetch_from_dam(services: Services, url: str) -> bytes:
+    """Return a file of the named DAM, or of the DAM in which versions are reviewed if the address names none."""
     connection, slash, name = url.removeprefix(DAM_PREFIX).partition("/")
     dam = services.dam(connection) if slash else services.dam(services.rules.current().review.dam)
     return dam.fetch_picture(name if slash else connection, services.blobs)
 
 
-def _wrong(error: Exception, url: str, where: str, limit: int) -> Issue:
-    """An address that cannot be used, as an Issue."""
-    name = _name(where)
+def _url_issue(error: Exception, url: str, pointer: str, max_bytes: int) -> Issue:
+    """Return the issue of an address that raised an error."""
+    name = _field_name(pointer)
     if isinstance(error, AddressBlocked):
-        return issue("source.url_refused", f"{name}: {error}.", pointer=where, measured=url)
+        return issue("source.url_refused", f"{name}: {error}.", pointer=pointer, measured=url)
     if isinstance(error, ResponseTooLarge):
-        return issue(
-            "source.too_large", f"{name}: more than {limit} bytes.", pointer=where, limit=f"{limit} bytes"
-        )
+        message = f"{name}: more than {max_bytes} bytes."
+        return issue("source.too_large", message, pointer=pointer, limit=f"{max_bytes} bytes")
     if isinstance(error, (NotFound, Refused, Unsupported, ConfigError)):
-        return issue("source.not_found", f"{name}: {error}.", pointer=where, measured=url)
-    return issue("source.unreachable", f"{name}: {error}.", pointer=where, measured=url)
+        return issue("source.not_found", f"{name}: {error}.", pointer=pointer, measured=url)
+    return issue("source.unreachable", f"{name}: {error}.", pointer=pointer, measured=url)
 
 
-def _name(where: str) -> str:
-    return where.rpartition("/")[2]
+def _field_name(pointer: str) -> str:
+    return pointer.rpartition("/")[2]

@@ -11,6 +11,7 @@ from dam_connector.domain.run import RunKind, RunState
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import Refused, StateConflict, Unavailable
 from dam_connector.usecases import intake, maintenance, publish, review
+from dam_connector.usecases.dam_sync import inbound
 from dam_connector.usecases.dam_sync.inbound import poll_dams, sync_from_dam
 from dam_connector.usecases.publish import lock_listing
 from dam_connector.wiring import Services
