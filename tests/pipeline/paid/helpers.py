@@ -1,9 +1,9 @@
-"""An order that nobody else knows; a broker's turn."""
+"""Helpers of the tests of paid providers: orders without a run, and a broker that works step by step."""
 
 from dam_connector.store.tasks import TaskOrigin, TaskRecord
 from dam_connector.usecases import provider_orders
 from dam_connector.usecases.broker import Broker
-from dam_connector.usecases.provider_orders import Order
+from dam_connector.usecases.provider_orders import ProviderOrder
 from dam_connector.wiring import Services
 from tests.support import picture, product
 
@@ -11,23 +11,24 @@ CUBE = {"width": 30, "height": 30, "depth": 30, "unit": "cm"}
 PRICE = 0.30
 
 
-def place(services: Services, n: int, name: str = "tripo", batch_id: str = "") -> TaskRecord:
-    """An order of a run that nobody else knows."""
-    about = TaskOrigin(
-        run_id=f"run_{n}",
+def place(services: Services, number: int, name: str = "tripo", batch_id: str = "") -> TaskRecord:
+    """Place an order for a run that does not exist."""
+    origin = TaskOrigin(
+        run_id=f"run_{number}",
         provider=name,
-        sku=f"S{n}",
+        sku=f"S{number}",
         category="decor",
         deliverable="model",
         batch_id=batch_id,
     )
     pictures = {"front": services.blobs.put(picture(size=(64, 64)))}
-    return provider_orders.ordered(
-        services, about, Order(product=product(f"S{n}"), pictures=pictures, seed=n)
+    return provider_orders.place_order(
+        services, origin, ProviderOrder(product=product(f"S{number}"), pictures=pictures, seed=number)
     )
 
 
-def turn(broker: Broker, count: int = 1) -> None:
+def run_broker(broker: Broker, count: int = 1) -> None:
+    """Let the broker work `count` times, and wait for its requests each time."""
     for _ in range(count):
-        broker.turn()
-        broker.settle()
+        broker.tick()
+        broker.drain()

@@ -49,8 +49,8 @@ class Mortal:
         for n in range(rounds):
             before = self.deaths
             with suppress(Killed):
-                broker.turn()
-            broker.settle()
+                broker.tick()
+            broker.drain()
             if self.deaths > before:
                 broker.close()
                 broker = Broker(self._services, f"b{n + 1}")

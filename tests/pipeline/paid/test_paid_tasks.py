@@ -22,7 +22,7 @@ from dam_connector.usecases import intake
 from dam_connector.usecases.broker import Broker
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain, chair, send, versions
-from tests.pipeline.paid.helpers import CUBE, PRICE, place, turn
+from tests.pipeline.paid.helpers import CUBE, PRICE, place, run_broker
 from tests.support import PhotoServer, TestClock, picture
 
 
@@ -132,7 +132,7 @@ def test_a_cap_for_a_batch_holds_up_that_batch_alone(
     rules("tripo", max_usd_per_batch=0.6)
     for n in range(6):
         place(services, n, batch_id="bat_1" if n < 4 else "bat_2")
-    turn(broker, 3)
+    run_broker(broker, 3)
     assert services.spend.totals_by("batch") == [("bat_1", 2, 0.6), ("bat_2", 2, 0.6)] and fake.billed == 4
     assert [t["error"] for t in services.spend.tasks_in_state("waiting")] == [
         "tripo submit: the cap of $0.6 a batch is reached: $0.60 are spent or reserved"
@@ -149,7 +149,7 @@ def test_what_waits_for_a_slot_gets_one_when_a_task_ended(
         place(services, n)
     flown = []
     for _ in range(6):
-        turn(broker)
+        run_broker(broker)
         flown.append(services.tasks.count("tripo", *IN_FLIGHT_STATES))
         clock.forward(30)
     assert (
@@ -166,18 +166,18 @@ def test_nobody_looks_before_the_time_within_which_no_task_ended_lately(
     rules("tripo")
     for n in range(8):
         place(services, n)
-    turn(broker)
+    run_broker(broker)
     clock.forward(5)
-    turn(broker)
+    run_broker(broker)
     assert services.spend.totals_by("state") == [("settled", 8, pytest.approx(8 * PRICE))]
     place(services, 9)
-    turn(broker)
+    run_broker(broker)
     looks = [operation for operation, _ in fake.requests].count("poll")
     clock.forward(4.4)  # the others were seen to end after five seconds
-    turn(broker)
+    run_broker(broker)
     assert [operation for operation, _ in fake.requests].count("poll") == looks
     clock.forward(1)
-    turn(broker)
+    run_broker(broker)
     assert services.tasks.newest("run_9", "tripo").state is TaskState.SETTLED
 
 
@@ -187,10 +187,10 @@ def test_what_waited_long_for_a_slot_is_neither_late_nor_yesterdays(
     rules("tripo", concurrency=1, max_usd_per_day=2 * PRICE)
     fake.seconds = 1e6
     first, second = place(services, 1), place(services, 2)
-    turn(broker)
+    run_broker(broker)
     for _ in range(3):
         clock.forward(3000)  # the first one is given up in that time, and frees its slot
-        turn(broker)
+        run_broker(broker)
     assert (
         services.tasks.get(first.id).state is TaskState.UNKNOWN
         and services.tasks.get(second.id).state is TaskState.SUBMITTED
@@ -199,7 +199,7 @@ def test_what_waited_long_for_a_slot_is_neither_late_nor_yesterdays(
     clock.forward(86_400 - 3000)
     fake.seconds = 0.0
     for _ in range(4):
-        turn(broker)
+        run_broker(broker)
         clock.forward(30)
     assert services.spend.spent("tripo")["day"] == PRICE  # ordered yesterday, spent today
 
@@ -209,9 +209,9 @@ def test_what_was_made_is_not_ordered_again_by_the_same_run(
 ) -> None:
     rules("tripo")
     first = place(services, 1)
-    turn(broker)
+    run_broker(broker)
     clock.forward(60)
-    turn(broker)
+    run_broker(broker)
     services.tasks.acknowledge(services.tasks.get(first.id))  # and the worker dies before its checkpoint
     assert place(services, 1).id == first.id and fake.billed == 1
 
@@ -226,7 +226,7 @@ def test_a_provider_that_left_the_rules_is_passed_over(
 ) -> None:
     rules("tripo", "local")
     delivery, _ = send(services, chair(photos, dimensions=CUBE))
-    intake.handle(services, delivery)  # the run is planned, by rules that name tripo
+    intake.handle_delivery(services, delivery)  # the run is planned, by rules that name tripo
     write_rules()
     rounds()
     assert model(services).provenance["generator"] == "local" and not fake.billed
@@ -246,13 +246,13 @@ def test_an_order_whose_run_was_given_up_is_dropped(
     send(services, chair(photos, dimensions=CUBE))
     drain()
     (run,) = [r for r in services.runs.page() if r.deliverable == "model"]
-    turn(broker)
+    run_broker(broker)
     send(
         services, chair(photos, dimensions={**CUBE, "height": 31}), message="msg_2"
     )  # newer facts: the run is not wanted any more
     drain()
     clock.forward(5)
-    turn(broker)
+    run_broker(broker)
     assert services.tasks.newest(run.id, "tripo").state is TaskState.RELEASED
 
 
@@ -289,7 +289,7 @@ def test_a_webhook_wakes_the_look(
     rules("tripo", webhook_secret="env/TRIPO_WEBHOOK_SECRET")
     send(services, chair(photos, dimensions=CUBE))
     drain()
-    turn(broker)
+    run_broker(broker)
     (task,) = fake.tasks.values()
     client = create_app(services).test_client()
     headers, body = fake.webhook(task, at=int(clock.now().timestamp()))
@@ -302,7 +302,7 @@ def test_a_webhook_wakes_the_look(
     first, again = (client.post("/webhooks/tripo", data=body, headers=headers) for _ in range(2))
     assert first.status_code == 202 and first.json["new"] and not again.json["new"]
     drain()
-    turn(broker)  # at once, though its next look was seconds away
+    run_broker(broker)  # at once, though its next look was seconds away
     drain()
     assert model(services).provenance["generator"] == "tripo"
     (delivery,) = [d for d in services.inbox.page() if d.connection == "tripo"]
@@ -328,8 +328,8 @@ def test_a_sheets_cost_is_told_before_anything_is_spent(
     )
     assert (
         batch is None
-        and said.paid == {"tripo": 4}
-        and said.usd == pytest.approx(4 * PRICE)
+        and said.billed_counts == {"tripo": 4}
+        and said.cost_usd == pytest.approx(4 * PRICE)
         and fake.billed == 0
     )
     assert "4 billed by tripo: about $1.20" in "\n".join(batch_commands.preview_lines(said))
@@ -433,12 +433,12 @@ def test_commands_and_the_page_tell_what_was_spent(
 ) -> None:
     rules("tripo", max_usd_per_day=0.7)
     place(services, 1)
-    turn(broker)
+    run_broker(broker)
     fake.faults["submit"] = ["lost"]
     place(services, 2)
-    turn(broker)
+    run_broker(broker)
     clock.forward(5)
-    turn(broker)
+    run_broker(broker)
     assert services.history.entries(sku="S2")[0].detail == "tripo: $0.60 of $0.7 for this day are used"
     monkeypatch.setattr(provider_commands, "open_services", lambda folder: services)
 
