@@ -49,7 +49,12 @@ INPUTS: dict[str, dict[View, str]] = {
 }
 SHOWN = ("envelope_iou", "silhouette", "chamfer")
 # functions that worker/modeling/build.py calls
-STAGES = {"rectify_views": "outlines", "build_shape": "shape", "extract_mesh": "surface", "texture_mesh": "texture"}
+STAGES = {
+    "rectify_views": "outlines",
+    "build_shape": "shape",
+    "extract_mesh": "surface",
+    "texture_mesh": "texture",
+}
 SHEET_PX = 240
 YARDSTICK_S = 0.135  # .026 + .029 + .065 + .015, what they took elsewhere for a mesh of as many triangles; no more than a common divisor
 
@@ -155,7 +160,8 @@ def colour(truth: Path, mine: Path) -> dict[str, float]:
         for view in views:
             camera = named_camera(model.min_corner, model.max_corner, view)
             (a, seen), (b, also) = (
-                stage.render(camera, SHEET_PX, RenderOptions(background=None, shadow=False)) for stage in (one, two)
+                stage.render(camera, SHEET_PX, RenderOptions(background=None, shadow=False))
+                for stage in (one, two)
             )
             both = (seen > 250) & (also > 250)
             off.append(deltaE_ciede2000(rgb2lab(a[both]), rgb2lab(b[both])).mean())

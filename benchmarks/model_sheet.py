@@ -53,8 +53,14 @@ def row(name: str) -> NDArray[np.uint8]:
     with Image.open(OUTPUT_FOLDER / f"{name}-{VIEWS[name][0]}.jpg") as photo:
         tiles = [np.asarray(photo.convert("RGB").resize((PX, PX)))]
     for angle in ANGLES:
-        tiles.append(Renderer(model, paint).render(named_camera(model.min_corner, model.max_corner, angle), PX)[0])
-        tiles.append(Renderer(built.model).render(named_camera(built.model.min_corner, built.model.max_corner, angle), PX)[0])
+        tiles.append(
+            Renderer(model, paint).render(named_camera(model.min_corner, model.max_corner, angle), PX)[0]
+        )
+        tiles.append(
+            Renderer(built.model).render(
+                named_camera(built.model.min_corner, built.model.max_corner, angle), PX
+            )[0]
+        )
     return np.hstack(tiles)
 
 

@@ -20,7 +20,7 @@ from dam_connector.domain.issue_codes import IssueCode
 from dam_connector.domain.product import Product
 from dam_connector.domain.search_tags import version_search_tags
 from dam_connector.domain.version import Role, VersionFile
-from dam_connector.settings import Settings, with_secrets
+from dam_connector.settings import Settings, ensure_secrets
 from dam_connector.store import tables
 from dam_connector.store.users import UserRole
 from dam_connector.wiring import Services, build_services
@@ -33,7 +33,12 @@ STATES = (
     ("in_review",) * 5 + ("published",) * 8 + ("approved", "rejected", "blocked", "superseded", "superseded")
 )
 WORDS = ("Oak", "Pine", "Steel", "Modern", "Classic", "Round", "Tall", "Banded", "Woven", "Enamel")
-CODES: tuple[IssueCode, ...] = ("rendition.enlarged", "model.single_view", "model.part_lost", "likeness.proportions")
+CODES: tuple[IssueCode, ...] = (
+    "rendition.enlarged",
+    "model.single_view",
+    "model.part_lost",
+    "likeness.proportions",
+)
 PAGES = (
     *(
         "/gallery",
@@ -75,7 +80,7 @@ def measure() -> dict[str, Any]:
 
 
 def _client(folder: Path, size: int) -> FlaskClient:
-    services = build_services(with_secrets(Settings.from_env({}, data_dir=folder)))
+    services = build_services(ensure_secrets(Settings.from_env({}, data_dir=folder)))
     services.db.migrate()
     fill(services, size)
     client = create_app(services).test_client()

@@ -70,7 +70,9 @@ def rotate_hue(degrees: float) -> Callable[[Cutout], Cutout]:
             a * np.sin(angle) + b * np.cos(angle),
         )
         lab[..., 1] += np.where(chroma < 12, 25, 0)  # what has no colour gets one
-        return with_pixels(cutout, (np.clip(cv2.cvtColor(lab, cv2.COLOR_Lab2RGB), 0, 1) * 255).astype(np.uint8))
+        return with_pixels(
+            cutout, (np.clip(cv2.cvtColor(lab, cv2.COLOR_Lab2RGB), 0, 1) * 255).astype(np.uint8)
+        )
 
     return turn
 

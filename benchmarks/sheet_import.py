@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from dam_connector.settings import Settings, with_secrets
+from dam_connector.settings import Settings, ensure_secrets
 from dam_connector.usecases import batch_preview
 from dam_connector.wiring import build_services
 from schemas.sheet import read_sheet
@@ -37,7 +37,7 @@ def taken() -> dict[str, Any]:
             writer.writerows(
                 (f"S{n}", f"Chair {n}", f"https://x.example/{n}.jpg", "seating") for n in range(ROWS)
             )
-        services = build_services(with_secrets(Settings.from_env({}, data_dir=Path(folder) / "data")))
+        services = build_services(ensure_secrets(Settings.from_env({}, data_dir=Path(folder) / "data")))
         services.db.migrate()
         began = time.perf_counter()
         sheet = read_sheet(path.read_bytes())
@@ -45,7 +45,7 @@ def taken() -> dict[str, Any]:
             "large",
             "bench",
             sheet.header,
-            batch_preview.checked(services, sheet, batch_preview.mapping_of(sheet, {}), {}),
+            batch_preview.check_rows(services, sheet, batch_preview.map_columns(sheet, {}), {}),
         )
         seconds = time.perf_counter() - began
         began = time.perf_counter()

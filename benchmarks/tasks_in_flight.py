@@ -19,10 +19,10 @@ from dam_connector.fakes.openai_images import FakeOpenAIImages
 from dam_connector.fakes.server import MINIMAL_GLB, FakeServer
 from dam_connector.fakes.tripo import API_KEY as TRIPO_KEY
 from dam_connector.fakes.tripo import FakeTripo
-from dam_connector.rules_file import rules_text
+from dam_connector.rules_file import read_rules_text
 from dam_connector.settings import Settings
 from dam_connector.store.tasks import TaskOrigin
-from dam_connector.usecases.provider_orders import Order, ordered
+from dam_connector.usecases.provider_orders import ProviderOrder, place_order
 from dam_connector.wiring import Services, build_services
 from schemas.product import load_product
 
@@ -37,10 +37,14 @@ def measure() -> dict[str, object]:
     """CPU in percent of one core while so many tasks are in flight, turnover included; slots filled, of those that the provider has."""
     return {
         "tripo": _measured(
-            _Tripo(lambda pictures: MINIMAL_GLB, seconds=TASK_S, concurrency=SLOTS, credits=1e9), "tripo", TRIPO_KEY
+            _Tripo(lambda pictures: MINIMAL_GLB, seconds=TASK_S, concurrency=SLOTS, credits=1e9),
+            "tripo",
+            TRIPO_KEY,
         ),
         "meshy": _measured(
-            _Meshy(lambda pictures: MINIMAL_GLB, seconds=TASK_S, concurrency=SLOTS, credits=1e9), "meshy", "key_fake"
+            _Meshy(lambda pictures: MINIMAL_GLB, seconds=TASK_S, concurrency=SLOTS, credits=1e9),
+            "meshy",
+            "key_fake",
         ),
         "openai_images": _measured(
             _Slow(lambda pictures: FRONT.read_bytes(), credits=1e9), "openai_images", "key_fake", slots=20
@@ -119,7 +123,7 @@ def _watched(process: psutil.Process, fake: FakeServer, slots: int) -> dict[str,
 
 
 def _settings(folder: Path, fake: FakeServer, adapter: str, key: str, slots: int) -> Settings:
-    rules = json.loads(rules_text(Settings.from_env({}).plugin_json))
+    rules = json.loads(read_rules_text(Settings.from_env({}).plugin_json))
     rules["connections"]["provider"] = {
         NAME: {"adapter": adapter, "base_url": fake.base_url, "api_key": "env/FAKE_KEY", "concurrency": slots}
     }
@@ -134,11 +138,13 @@ def _order(services: Services, name: str, count: int) -> None:
     """So many orders of runs that nobody else knows."""
     sha = services.blobs.put(FRONT.read_bytes())
     for n in range(count):
-        about = TaskOrigin(run_id=f"run_{n}", provider=name, sku=f"S{n}", category="decor", deliverable="model")
-        ordered(
+        about = TaskOrigin(
+            run_id=f"run_{n}", provider=name, sku=f"S{n}", category="decor", deliverable="model"
+        )
+        place_order(
             services,
             about,
-            Order(
+            ProviderOrder(
                 product=load_product({"sku": f"S{n}", "name": "Mug"}),
                 pictures={"front": sha},
                 prompt="a mug",

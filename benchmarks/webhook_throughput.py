@@ -46,7 +46,7 @@ def measure() -> dict[str, object]:
             env={"BENCH_SECRET": SECRET, "BENCH_DB": f"{folder}/bare.db"},
         )
         data = Path(folder) / "data"
-        queue = queue_server.command(Settings.from_env({}, data_dir=data))
+        queue = queue_server.server_command(Settings.from_env({}, data_dir=data))
         env = {
             "DAM_CONNECTOR_DATA_DIR": str(data),
             "DAM_CONNECTOR_PORT": str(ports["ours"]),

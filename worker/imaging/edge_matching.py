@@ -88,7 +88,7 @@ def _orientation_field(rgb: U8, mask: U8 | None = None) -> F32:
 
 
 def _on_contrast(photo: U8, mask: U8) -> tuple[U8, U8]:
-    """Return the product on a contrasting background, which makes its outline an edge, and a mask of its edges."""
+    """Return the product on a contrasting background, so its outline is an edge, and its dilated mask."""
     a = mask[..., None].astype(np.float32) / 255
     inside = photo[mask > 127]
     background = 255.0 if inside.size and inside.mean() < 128 else 0.0
