@@ -17,8 +17,8 @@ GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
 BLUR_SHARE = 0.022  # of the picture's side
 FAINT_SHADE = 0.16  # share of the light that a shadow takes; fainter shadows are blurred
 MIN_COSINE = 0.85  # between the normals of pixels on one surface
-# Offsets (rows, columns) of neighbours: within the tile, then in the tiles around it; first along rows, then along columns,
-# which takes half of the reads of both at once.
+# Offsets (rows, columns) of neighbours: within the tile, then in the tiles around it. Each first along rows,
+# then along columns, which takes half of the reads of both at once.
 GATHER_ROUNDS = tuple(
     tuple((step, 0) if down else (0, step) for step in steps)
     for steps in ((-1, 1, 2), (-TILE_PX,), (TILE_PX,))
