@@ -25,7 +25,7 @@ from dam_connector.errors import (
     RateLimited,
     StateConflict,
 )
-from dam_connector.store.runs import RunRecord
+from dam_connector.store.run_records import RunRecord
 from dam_connector.wiring import Services
 from worker.pipeline import StepNotFound, steps_from
 from worker.work import Park, Work

@@ -1,4 +1,7 @@
-"""Assets and their versions: numbers given exactly once, files sealed once, states by compare-and-set."""
+"""Assets and their versions.
+
+Each version number is given once, files are sealed once, and states change by compare-and-set.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -19,11 +22,11 @@ from dam_connector.store.tables import versions as t
 VERSIONS_WITH_ASSET = sa.select(
     t, assets.c.sku, assets.c.deliverable, assets.c.slot, assets.c.kind
 ).join_from(t, assets, assets.c.id == t.c.asset_id)
-PAGE_SIZE = 200
+PAGE_SIZE = 200  # how many versions `in_dam` reads at a time
 
 
 class Assets:
-    """Assets by (sku, deliverable, slot), versions by number."""
+    """The tables of assets (by SKU, deliverable and slot) and of versions (by number)."""
 
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db, self._clock = db, clock
@@ -31,7 +34,18 @@ class Assets:
     def assign_version(
         self, *, sku: str, deliverable: str, slot: int, kind: str, run_id: RunId, rules_fingerprint: str
     ) -> tuple[VersionId, int]:
-        """The version this run makes: a fresh draft with the next number, or the one the run was given before."""
+        """Return the version that a run makes, as its id and number.
+
+        It is a new draft with the next number, or the version that the run got before.
+
+        Args:
+            sku: SKU of the product.
+            deliverable: Name of the deliverable.
+            slot: Slot of the deliverable, from 1 on.
+            kind: "image" or "model".
+            run_id: The run.
+            rules_fingerprint: Of the rules that the run follows.
+        """
         now = self._clock.now()
         with self._db.write() as c:
             self._db.insert_new(
@@ -45,13 +59,13 @@ class Assets:
                     "kind": kind,
                 },
             )
-            same = (assets.c.sku == sku, assets.c.deliverable == deliverable, assets.c.slot == slot)
-            c.execute(sa.update(assets).where(*same).values(kind=kind))  # takes the row's lock on PostgreSQL
-            given = c.execute(sa.select(t.c.id, t.c.number).where(t.c.run_id == run_id)).one_or_none()
-            if given:
-                return VersionId(given.id), given.number
-            c.execute(sa.update(assets).where(*same).values(latest=assets.c.latest + 1))
-            asset = c.execute(sa.select(assets).where(*same)).one()
+            this_slot = (assets.c.sku == sku, assets.c.deliverable == deliverable, assets.c.slot == slot)
+            c.execute(sa.update(assets).where(*this_slot).values(kind=kind))  # locks the row on PostgreSQL
+            assigned = c.execute(sa.select(t.c.id, t.c.number).where(t.c.run_id == run_id)).one_or_none()
+            if assigned:
+                return VersionId(assigned.id), assigned.number
+            c.execute(sa.update(assets).where(*this_slot).values(latest=assets.c.latest + 1))
+            asset = c.execute(sa.select(assets).where(*this_slot)).one()
             version_id = VersionId(new_id("ver", now))
             c.execute(
                 sa.insert(t).values(
@@ -76,9 +90,10 @@ class Assets:
         report: Report,
         provenance: Mapping[str, object],
     ) -> None:
-        """Write files, report and provenance into a draft; the same again is no change.
+        """Write files, report and provenance into a draft; do nothing if it has the same files already.
 
-        Raises: StateConflict when the version is no draft any more and holds other files.
+        Raises:
+            StateConflict: The version is no draft any more and has other files.
         """
         with self._db.write() as c:
             done = c.execute(
@@ -96,16 +111,17 @@ class Assets:
                     ],
                 )
                 return
-            kept = c.execute(sa.select(t.c.files).where(t.c.id == version_id)).scalar_one()
-        if kept != to_plain(files):
-            raise StateConflict(f"version {version_id} is sealed")
+            sealed = c.execute(sa.select(t.c.files).where(t.c.id == version_id)).scalar_one()
+        if sealed != to_plain(files):
+            raise StateConflict(f"version {version_id} is sealed with other files")
 
     def set_report(self, version_id: str, report: Report) -> None:
-        """Replace the report, when a waiver was added to it."""
+        """Replace the report of a version, e.g. after an issue was waived."""
         with self._db.write() as c:
             c.execute(sa.update(t).where(t.c.id == version_id).values(report=to_plain(report)))
 
     def set_dam_ref(self, version_id: str, dam: str, ref: str) -> None:
+        """Record that a version is in review in a DAM, under the DAM's id of it."""
         with self._db.write() as c:
             c.execute(
                 sa.update(t)
@@ -114,26 +130,39 @@ class Assets:
             )
 
     def set_dam_state(self, version_id: str, state: VersionState | None) -> None:
-        """Note what the DAM takes the version for; None: for nothing that we know, so that it is told again."""
+        """Record the state that the DAM is known to have for a version.
+
+        Args:
+            version_id: The version.
+            state: The state; None: it is not known, so that it is written to the DAM again.
+        """
         with self._db.write() as c:
             c.execute(sa.update(t).where(t.c.id == version_id).values(dam_state=state.value if state else ""))
 
     def set_go_live_at(self, version_id: str, at: datetime | None) -> None:
-        """Say when the version is to go live once it is approved; None: at once."""
+        """Set when a version goes live after its approval; None: at once."""
         with self._db.write() as c:
             c.execute(sa.update(t).where(t.c.id == version_id).values(go_live_at=at))
 
     def set_public(self, version_id: str, *, is_public: bool) -> None:
-        """Let anybody fetch the version's files, or nobody any more who is not logged in."""
+        """Allow everybody to fetch the files of a version, or only users who are logged in."""
         with self._db.write() as c:
-            c.execute(sa.update(t).where(t.c.id == version_id).values(served=is_public))
+            c.execute(sa.update(t).where(t.c.id == version_id).values(is_public=is_public))
 
     def transition(
         self, version_id: str, to: VersionState, *, from_states: Iterable[VersionState] | None = None
     ) -> None:
-        """Change a version's state by the table of transitions; being there already is no change.
+        """Change a version's state if the table of transitions allows it.
 
-        Raises: StateConflict when the version stands where no way leads there.
+        Nothing happens if the version has the state already.
+
+        Args:
+            version_id: The version.
+            to: The new state.
+            from_states: Change it only from one of these states; None: from any that allows it.
+
+        Raises:
+            StateConflict: The version is in a state from which this transition is not allowed.
         """
         with self._db.write() as c:
             self.transition_in(c, version_id, to, from_states=from_states)
@@ -146,11 +175,11 @@ class Assets:
         *,
         from_states: Iterable[VersionState] | None = None,
     ) -> None:
-        """`move` as a part of the caller's unit of writing."""
-        may = [s for s in (from_states or VersionState) if to in TRANSITIONS[s]]
-        hidden = {"served": False} if to in (VersionState.SUPERSEDED, VersionState.WITHDRAWN) else {}
+        """Do the same as `transition`, inside the caller's database transaction."""
+        allowed = [s for s in (from_states or VersionState) if to in TRANSITIONS[s]]
+        hidden = {"is_public": False} if to in (VersionState.SUPERSEDED, VersionState.WITHDRAWN) else {}
         done = c.execute(
-            sa.update(t).where(t.c.id == version_id, t.c.state.in_(may)).values(state=to.value, **hidden)
+            sa.update(t).where(t.c.id == version_id, t.c.state.in_(allowed)).values(state=to.value, **hidden)
         )
         if (
             done.rowcount == 0
@@ -163,19 +192,29 @@ class Assets:
     def supersede_others(
         self, version_id: str, states: Iterable[VersionState], *, include_newer: bool = False
     ) -> None:
-        """Supersede the older versions of the same asset that stand in one of these states."""
+        """Supersede the older versions of the same asset.
+
+        Args:
+            version_id: The version that takes their place.
+            states: Supersede only versions in one of these states.
+            include_newer: Supersede newer versions too.
+        """
         with self._db.write() as c:
             row = c.execute(sa.select(t.c.asset_id, t.c.number).where(t.c.id == version_id)).one()
             others = [t.c.asset_id == row.asset_id, t.c.id != version_id, t.c.state.in_(list(states))]
             older = [] if include_newer else [t.c.number < row.number]
             c.execute(
-                sa.update(t).where(*others, *older).values(state=VersionState.SUPERSEDED.value, served=False)
+                sa.update(t)
+                .where(*others, *older)
+                .values(state=VersionState.SUPERSEDED.value, is_public=False)
             )
 
     def get(self, version_id: str) -> Version | None:
+        """Return a version by its id, or None."""
         return self._one(t.c.id == version_id)
 
     def by_dam_ref(self, dam: str, ref: str) -> Version | None:
+        """Return the version that has an id in a DAM, or None."""
         return self._one(sa.and_(t.c.dam == dam, t.c.dam_ref == ref))
 
     def _one(self, condition: Any) -> Version | None:
@@ -184,7 +223,7 @@ class Assets:
         return version_from_row(row) if row else None
 
     def of_product(self, sku: str) -> list[Version]:
-        """All versions of a SKU, by deliverable and slot, newest first."""
+        """Return all versions of a SKU by deliverable and slot, the newest first."""
         query = VERSIONS_WITH_ASSET.where(assets.c.sku == sku).order_by(
             assets.c.deliverable, assets.c.slot, t.c.number.desc()
         )
@@ -192,7 +231,7 @@ class Assets:
             return [version_from_row(row) for row in c.execute(query)]
 
     def current(self, sku: str, deliverable: str) -> Version | None:
-        """The newest version of a deliverable's first slot that is in review, approved or live."""
+        """Return the newest version of a deliverable's first slot that is in review, approved or live."""
         states = [s.value for s in (VersionState.IN_REVIEW, VersionState.APPROVED, VersionState.PUBLISHED)]
         query = VERSIONS_WITH_ASSET.where(
             assets.c.sku == sku,
@@ -213,7 +252,15 @@ class Assets:
         limit: int = 50,
         oldest_first: bool = False,
     ) -> list[Version]:
-        """Versions, newest first from just before the id `before`; oldest first from just after it when asked so."""
+        """Return a page of versions by creation.
+
+        Args:
+            state: Only versions in this state; empty: in any.
+            deliverable: Only versions of this deliverable; empty: of any.
+            before: Id of the last version of the page before; empty: the first page.
+            limit: How many versions a page has at most.
+            oldest_first: Sort by creation, the oldest first; otherwise the newest first.
+        """
         query = VERSIONS_WITH_ASSET.order_by(t.c.id if oldest_first else t.c.id.desc()).limit(limit)
         query = query.where(t.c.state == state) if state else query
         query = query.where(assets.c.deliverable == deliverable) if deliverable else query
@@ -222,11 +269,11 @@ class Assets:
             return [version_from_row(row) for row in c.execute(query)]
 
     def counts(self, *states: str) -> dict[str, int]:
-        """By state, of all or of these, each up to MANY."""
+        """Return the number of versions by state, of these states or of all, each counted up to MAX_COUNT."""
         return self._db.counts(t.c.state, states or [s.value for s in VersionState])
 
     def of_asset(self, version: Version) -> list[Version]:
-        """All versions of this one's asset, newest first."""
+        """Return all versions of the same asset, the newest first."""
         with self._db.read() as c:
             return [
                 version_from_row(row)
@@ -236,12 +283,12 @@ class Assets:
             ]
 
     def in_dam(self, dam: str, states: Iterable[VersionState]) -> Iterator[Version]:
-        """Versions that lie in a DAM and stand in one of these states, oldest first, a page at a time."""
-        last, wanted = "", [s.value for s in states]
+        """Yield the versions in a DAM that are in one of these states, the oldest first."""
+        last, values = "", [s.value for s in states]
         while True:
             query = (
                 VERSIONS_WITH_ASSET.where(
-                    t.c.dam == dam, t.c.dam_ref != "", t.c.state.in_(wanted), t.c.id > last
+                    t.c.dam == dam, t.c.dam_ref != "", t.c.state.in_(values), t.c.id > last
                 )
                 .order_by(t.c.id)
                 .limit(PAGE_SIZE)
@@ -254,12 +301,17 @@ class Assets:
             last = found[-1].id
 
     def find_file(self, sha256: str, *, public: bool) -> tuple[str, str] | None:
-        """MIME type and name of a file of a version. public: only of one whose files anybody may fetch."""
+        """Return MIME type and name of a version's file, or None.
+
+        Args:
+            sha256: SHA-256 of the file.
+            public: Only files of versions that everybody may fetch.
+        """
         query = sa.select(version_files.c.mime, version_files.c.name).join(
             t, t.c.id == version_files.c.version_id
         )
         query = query.where(
-            version_files.c.sha256 == sha256, *([t.c.served.is_(True)] if public else [])
+            version_files.c.sha256 == sha256, *([t.c.is_public.is_(True)] if public else [])
         ).limit(1)
         with self._db.read() as c:
             row = c.execute(query).one_or_none()
@@ -267,6 +319,7 @@ class Assets:
 
 
 def version_from_row(row: Any) -> Version:
+    """Build a version from a row of `VERSIONS_WITH_ASSET`."""
     asset = Asset(
         id=AssetId(row.asset_id), sku=row.sku, deliverable=row.deliverable, slot=row.slot, kind=row.kind
     )

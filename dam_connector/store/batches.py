@@ -1,4 +1,4 @@
-"""Batches: bulk uploads, their rows, and how far each has come."""
+"""Batches: bulk uploads, their rows, and the progress of each."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,70 +19,79 @@ from dam_connector.ports import Clock
 from dam_connector.store.database import Database
 from dam_connector.store.tables import assets, batch_rows, batches, runs, versions
 
-IDLE_AFTER_S = 30.0
-CHUNK_ROWS = 2_000  # rows written in one unit
+IDLE_AFTER_S = 30.0  # a running batch that did not change for so long is woken again
+CHUNK_ROWS = 2_000  # rows written in one transaction
 
 
 class BatchState(StrEnum):
+    """How a batch is now."""
+
     RUNNING = "running"
     PAUSED = "paused"
     CANCELLED = "cancelled"
-    DONE = "done"  # every row was taken; what they make may still be under way
+    DONE = "done"  # every row was taken; their runs may still be open
 
 
 class RowState(StrEnum):
+    """How a row of a batch is now."""
+
     WAITING = "waiting"
-    TAKEN = "taken"
-    UNCHANGED = "unchanged"
+    TAKEN = "taken"  # its product was stored and its runs were planned
+    UNCHANGED = "unchanged"  # everything that it asks for was made before
     FAILED = "failed"
     CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewBatchRow:
-    """A row to be stored. product: None where the row means none; then `error` says why."""
+    """A row to be stored."""
 
-    line: int
+    line: int  # its line in the sheet
     sku: str
-    cells: Mapping[str, str]
-    product: Product | None
+    cells: Mapping[str, str]  # as uploaded, by column
+    product: Product | None  # None: the row is invalid, `error` says why
     state: RowState
     error: str = ""
-    codes: tuple[str, ...] = ()  # of the issues that `error` tells
+    codes: tuple[str, ...] = ()  # of the issues that `error` describes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchRow:
+    """A row as stored."""
+
     id: str
-    line: int
+    line: int  # its line in the sheet
     sku: str
     state: RowState
-    cells: Mapping[str, str]
-    product: Product | None
+    cells: Mapping[str, str]  # as uploaded, by column
+    product: Product | None  # None: the row is invalid
     error: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """One bulk upload. columns: the sheet's own header."""
+    """One bulk upload."""
 
     id: str
     name: str
-    owner: str
+    owner: str  # the user who uploaded it
     state: BatchState
     created_at: datetime
-    columns: tuple[str, ...]
-    iteration: int = 0
+    columns: tuple[str, ...]  # the sheet's own header
+    iteration: int = 0  # how often rows were taken from it
 
     @property
     def wake_token(self) -> str:
-        """What its job is woken with: of several wake-ups for one turn, the first one counts."""
+        """Return the argument of the batch's next job.
+
+        Of several jobs for one iteration, the first one runs.
+        """
         return f"{self.id}~{self.iteration}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchProgress:
-    """Rows by how far they have come; each row is in one of these."""
+    """How many rows of a batch are in which status; each row counts once."""
 
     waiting: int
     generating: int
@@ -93,21 +102,36 @@ class BatchProgress:
 
     @property
     def total(self) -> int:
+        """Return the number of rows."""
         return self.waiting + self.generating + self.in_review + self.live + self.failed + self.cancelled
 
     @property
     def in_progress(self) -> int:
+        """Return how many rows the connector still works on."""
         return self.waiting + self.generating
 
 
 class Batches:
-    """Rows are kept as they were uploaded, so that those that failed can be given back."""
+    """The tables of batches and of their rows.
+
+    Rows are stored as they were uploaded, so that failed ones can be given back.
+    """
 
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db, self._clock = db, clock
 
     def add(self, name: str, owner: str, columns: tuple[str, ...], rows: Iterable[NewBatchRow]) -> Batch:
-        """Store a batch. Raises: StateConflict when there is one of this name."""
+        """Store a batch with its rows and start it.
+
+        Args:
+            name: The batch's name, e.g. the file's name.
+            owner: The user who uploaded it.
+            columns: The header of the sheet.
+            rows: The rows, in the sheet's order.
+
+        Raises:
+            StateConflict: There is a batch of this name.
+        """
         now = self._clock.now()
         batch = Batch(
             id=new_id("bat", now),
@@ -148,6 +172,7 @@ class Batches:
         }
 
     def get(self, id_or_name: str) -> Batch | None:
+        """Return a batch by its id or name, or None."""
         with self._db.read() as c:
             row = c.execute(
                 sa.select(batches).where(sa.or_(batches.c.id == id_or_name, batches.c.name == id_or_name))
@@ -155,12 +180,13 @@ class Batches:
         return _batch(row) if row else None
 
     def page(self, *, before: str = "", limit: int = 50) -> list[Batch]:
-        """Batches, newest first."""
+        """Return a page of batches, the newest first, from just before the id `before`."""
         query = sa.select(batches).order_by(batches.c.id.desc()).limit(limit)
         with self._db.read() as c:
             return [_batch(row) for row in c.execute(query.where(batches.c.id < before) if before else query)]
 
     def set_state(self, batch_id: str, state: BatchState) -> None:
+        """Set the state of a batch; if it is cancelled, cancel its waiting rows too."""
         with self._db.write() as c:
             c.execute(
                 sa.update(batches)
@@ -172,7 +198,7 @@ class Batches:
                 c.execute(sa.update(batch_rows).where(waiting).values(state="cancelled"))
 
     def finish(self, batch_id: str) -> None:
-        """A running batch is done; one that was paused or cancelled meanwhile stays so."""
+        """Set a running batch to done; do nothing if it was paused or cancelled meanwhile."""
         with self._db.write() as c:
             c.execute(
                 sa.update(batches)
@@ -181,13 +207,25 @@ class Batches:
             )
 
     def claim_iteration(self, wake_token: str) -> Batch | None:
-        """The batch whose next rows are to be taken; None when somebody took this turn, or the batch is not running."""
+        """Return the batch whose next rows the caller takes, or None.
+
+        It is None if another job claimed this iteration, or if the batch is not running.
+
+        Args:
+            wake_token: The argument of the job, from `Batch.wake_token`.
+        """
         batch_id, _, number = wake_token.partition("~")
-        mine = (batches.c.id == batch_id, batches.c.turn == int(number), batches.c.state == "running")
+        unclaimed = (
+            batches.c.id == batch_id,
+            batches.c.iteration == int(number),
+            batches.c.state == "running",
+        )
         with self._db.write() as c:
             if (
                 c.execute(
-                    sa.update(batches).where(*mine).values(turn=int(number) + 1, touched_at=self._clock.now())
+                    sa.update(batches)
+                    .where(*unclaimed)
+                    .values(iteration=int(number) + 1, touched_at=self._clock.now())
                 ).rowcount
                 != 1
             ):
@@ -195,7 +233,7 @@ class Batches:
             return _batch(c.execute(sa.select(batches).where(batches.c.id == batch_id)).one())
 
     def idle_wake_tokens(self) -> list[str]:
-        """The next turns of running batches of which no row was taken for IDLE_S."""
+        """Return the wake tokens of running batches that have not changed for IDLE_AFTER_S seconds."""
         idle = (
             batches.c.state == "running",
             batches.c.touched_at < self._clock.now() - timedelta(seconds=IDLE_AFTER_S),
@@ -206,7 +244,14 @@ class Batches:
     def rows(
         self, batch_id: str, *, state: RowState | None = None, after: int = 0, limit: int = 100
     ) -> list[BatchRow]:
-        """Rows in the sheet's order, from just after a line."""
+        """Return a page of rows in the sheet's order.
+
+        Args:
+            batch_id: The batch.
+            state: Only rows in this state; None: in any.
+            after: Only rows after this line of the sheet.
+            limit: How many rows to return at most.
+        """
         query = (
             sa.select(batch_rows)
             .where(batch_rows.c.batch_id == batch_id, batch_rows.c.line > after)
@@ -219,7 +264,7 @@ class Batches:
             ]
 
     def newest_taken(self, batch_id: str, *, limit: int) -> list[BatchRow]:
-        """Rows that were taken, the last ones first."""
+        """Return rows that were taken, the last ones of the sheet first."""
         query = sa.select(batch_rows).where(
             batch_rows.c.batch_id == batch_id, batch_rows.c.state.in_(["taken", "unchanged"])
         )
@@ -227,22 +272,25 @@ class Batches:
             return [_row(r) for r in c.execute(query.order_by(batch_rows.c.line.desc()).limit(limit))]
 
     def all_rows(self, batch_id: str, state: RowState | None = None) -> Iterator[BatchRow]:
-        """Every row, a page at a time."""
+        """Yield every row of a batch in the sheet's order, reading a page at a time."""
         after = 0
         while found := self.rows(batch_id, state=state, after=after, limit=CHUNK_ROWS):
             yield from found
             after = found[-1].line
 
     def finish_row(self, row_id: str, state: RowState, error: str = "") -> None:
+        """Set the state of a row, with the error if it failed."""
         with self._db.write() as c:
             c.execute(
                 sa.update(batch_rows).where(batch_rows.c.id == row_id).values(state=state.value, error=error)
             )
-            mine = sa.select(batch_rows.c.batch_id).where(batch_rows.c.id == row_id).scalar_subquery()
-            c.execute(sa.update(batches).where(batches.c.id == mine).values(touched_at=self._clock.now()))
+            its_batch = sa.select(batch_rows.c.batch_id).where(batch_rows.c.id == row_id).scalar_subquery()
+            c.execute(
+                sa.update(batches).where(batches.c.id == its_batch).values(touched_at=self._clock.now())
+            )
 
     def retry_failed(self, batch_id: str) -> int:
-        """Rows that have a product and failed wait again; gives how many."""
+        """Set failed rows that have a product to waiting; return how many."""
         failed = (
             (batch_rows.c.batch_id == batch_id)
             & (batch_rows.c.state == "failed")
@@ -253,14 +301,14 @@ class Batches:
         return done.rowcount
 
     def failed_skus(self, batch_id: str, *, limit: int | None = None) -> dict[str, str]:
-        """The SKUs of rows that were taken and of which a run failed, with what it said."""
-        mine = sa.select(batch_rows.c.sku).where(
+        """Return the SKUs of taken rows for which a run failed, with the error of the run."""
+        taken = sa.select(batch_rows.c.sku).where(
             batch_rows.c.batch_id == batch_id, batch_rows.c.state.in_(["taken", "unchanged"])
         )
         failed = (
             runs.c.state == "failed",
             runs.c.kind.in_([k.value for k in COMPUTE_KINDS]),
-            runs.c.sku.in_(mine),
+            runs.c.sku.in_(taken),
         )
         with self._db.read() as c:
             return {
@@ -269,20 +317,21 @@ class Batches:
             }
 
     def progress(self, batch_id: str) -> BatchProgress:
-        """How far the rows have come; unchanged ones by what was made of them before.
+        """Return the progress of a batch. Unchanged rows count by the versions made of their product before.
 
-        A taken row is generating while one of its runs is open, then live when one of its versions is, in review when one awaits or got a
-        decision, else failed: its runs failed, or reports block all that was made.
+        A taken row is generating while one of its runs is open. Otherwise it is live if one of its versions
+        is, in review if a version waits for a decision or has one, and failed if its runs failed or all
+        versions are blocked.
         """
         taken = sa.select(batch_rows.c.sku).where(
             batch_rows.c.batch_id == batch_id, batch_rows.c.state.in_(["taken", "unchanged"])
         )
-        making = sa.select(runs.c.sku).where(
+        open_runs = sa.select(runs.c.sku).where(
             runs.c.sku.in_(taken),
             runs.c.state.in_(["queued", "running", "parked"]),
             runs.c.kind.in_([k.value for k in COMPUTE_KINDS]),
         )
-        made = (
+        version_states = (
             sa.select(assets.c.sku, versions.c.state)
             .join(versions, versions.c.asset_id == assets.c.id)
             .where(assets.c.sku.in_(taken))
@@ -294,24 +343,27 @@ class Batches:
         )
         with self._db.read() as c:
             counts: dict[str, int] = {state: n for state, n in c.execute(by_row_state)}
-            mine, generating = set(c.execute(taken).scalars()), set(c.execute(making.distinct()).scalars())
+            skus, generating = set(c.execute(taken).scalars()), set(c.execute(open_runs.distinct()).scalars())
             states: dict[str, set[str]] = {}
-            for sku, state in c.execute(made.distinct()):
+            for sku, state in c.execute(version_states.distinct()):
                 states.setdefault(sku, set()).add(state)
-        stand = Counter(
-            row_status(is_generating=sku in generating, states=states.get(sku, ())) for sku in mine
+        statuses = Counter(
+            row_status(is_generating=sku in generating, states=states.get(sku, ())) for sku in skus
         )
         return BatchProgress(
             waiting=counts.get("waiting", 0),
-            generating=stand[RowStatus.GENERATING],
-            in_review=stand[RowStatus.IN_REVIEW] + stand[RowStatus.GENERATED] + stand[RowStatus.REJECTED],
-            live=stand[RowStatus.PUBLISHED],
-            failed=counts.get("failed", 0) + stand[RowStatus.FAILED],
+            generating=statuses[RowStatus.GENERATING],
+            in_review=statuses[RowStatus.IN_REVIEW]
+            + statuses[RowStatus.GENERATED]
+            + statuses[RowStatus.REJECTED],
+            live=statuses[RowStatus.PUBLISHED],
+            failed=counts.get("failed", 0) + statuses[RowStatus.FAILED],
             cancelled=counts.get("cancelled", 0),
         )
 
 
 def _chunks(rows: Iterable[NewBatchRow]) -> Iterator[list[NewBatchRow]]:
+    """Split rows into lists of CHUNK_ROWS."""
     chunk: list[NewBatchRow] = []
     for row in rows:
         chunk.append(row)
@@ -331,7 +383,7 @@ def _batch(row: Any) -> Batch:
         state=state,
         created_at=row.created_at,
         columns=columns,
-        iteration=row.turn,
+        iteration=row.iteration,
     )
 
 

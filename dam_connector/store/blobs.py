@@ -1,4 +1,4 @@
-"""Content-addressed bytes: in a folder, or in object storage by obstore. Nothing is ever overwritten."""
+"""Content-addressed storage of bytes, in a folder or in object storage (obstore). Nothing is overwritten."""
 
 import hashlib
 import os
@@ -16,9 +16,13 @@ from dam_connector.ports import Blobs
 
 
 def open_blobs(location: str) -> Blobs:
-    """The blobs at a folder or an object storage URL.
+    """Open the blob storage at a folder or an object storage URL.
 
-    Raises: ConfigError when the URL is of no known kind.
+    Args:
+        location: A path, or a URL that begins with s3://, gs://, az:// or file://.
+
+    Raises:
+        ConfigError: The URL is of an unknown kind.
     """
     if "://" not in location or location.startswith("file://"):
         return FolderBlobs(Path(location.removeprefix("file://")))
@@ -35,7 +39,10 @@ def _key(sha256: str) -> str:
 
 
 class FolderBlobs:
-    """A folder on disk: a temporary file, fsync, then a link to its address, so that a blob is whole or not there."""
+    """Blobs in a folder on disk.
+
+    A file is written under a temporary name, synced and renamed, so that a blob is complete or absent.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -74,7 +81,7 @@ class FolderBlobs:
 
 
 class ObjectBlobs:
-    """S3, Google Cloud Storage or Azure, by create-only puts."""
+    """Blobs in S3, Google Cloud Storage or Azure, written by create-only puts."""
 
     def __init__(self, store: Any) -> None:
         self._store = store
@@ -85,7 +92,7 @@ class ObjectBlobs:
             if not self.has(sha256):
                 obstore.put(self._store, _key(sha256), data)
         except AlreadyExistsError:
-            pass  # somebody put the same bytes there meanwhile
+            pass  # another process put the same bytes there meanwhile
         except obstore.exceptions.BaseError as error:
             raise Unavailable("storage", "put", type(error).__name__) from error
         return sha256

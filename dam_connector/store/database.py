@@ -1,7 +1,8 @@
-"""Database: units of reading and writing on SQLite or PostgreSQL.
+"""The database: transactions on SQLite or PostgreSQL.
 
-SQLite: WAL, synchronous FULL; a write unit begins IMMEDIATE, so that it waits at its begin and never fails at its
-commit; reads have an engine of their own, since one leaked read on the writing engine gives "database is locked".
+SQLite runs in WAL mode with synchronous FULL. A writing transaction begins IMMEDIATE, so that it waits when
+it begins and never fails when it commits. Reading has an engine of its own, since one leaked read on the
+writing engine gives "database is locked".
 """
 
 import threading
@@ -26,44 +27,45 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 class Database:
-    """The records' database; `read()` and `write()` are its only doors."""
+    """A database with one transaction for each `read()` or `write()` block."""
 
     def __init__(self, url: str) -> None:
         self.url = sa.make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self._turn: AbstractContextManager[object]
+        self._write_lock: AbstractContextManager[object]
         if self.is_sqlite:
-            self._turn = threading.Lock()  # this process' threads wait here, where waiting is cheap, not in SQLite, which asks again and again
+            # Threads of this process wait here, which is cheap. SQLite would poll.
+            self._write_lock = threading.Lock()
             self._reader, self._writer = (
                 _sqlite_engine(self.url, "BEGIN"),
                 _sqlite_engine(self.url, "BEGIN IMMEDIATE"),
             )
         else:
-            self._turn = nullcontext()
+            self._write_lock = nullcontext()
             self._reader = self._writer = sa.create_engine(
                 self.url, pool_pre_ping=True, pool_size=10, max_overflow=20
             )
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """A consistent look at the records."""
+        """Open a reading transaction: a consistent snapshot of the records."""
         with self._reader.connect() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """A unit of writing: all of it is durable when the block ends, or nothing."""
-        with self._turn, self._writer.begin() as connection:
+        """Open a writing transaction: when the block ends all of it is durable, or nothing if it raises."""
+        with self._write_lock, self._writer.begin() as connection:
             yield connection
 
     def insert_new(self, connection: sa.Connection, table: sa.Table, values: dict[str, Any]) -> bool:
-        """Whether the row was new; one with any of its unique keys stays as it is."""
+        """Insert a row and return True, or return False if a row with one of its unique keys exists."""
         return connection.execute(_insert_new(table, self.is_sqlite), values).first() is not None
 
     def insert_new_ids(
         self, connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]
     ) -> set[str]:
-        """The ids of those rows that were new."""
+        """Insert those rows whose unique keys do not exist yet; return the ids of the inserted rows."""
         return set(
             connection.execute(
                 _insert_new(table, self.is_sqlite), rows[0] if len(rows) == 1 else rows
@@ -71,14 +73,14 @@ class Database:
         )
 
     def upsert(self, connection: sa.Connection, table: sa.Table, values: dict[str, Any]) -> None:
-        """Insert a row or overwrite the one with its primary key."""
+        """Insert a row, or overwrite the row with its primary key."""
         insert = sqlite.insert if self.is_sqlite else postgresql.insert
         keys = [c.name for c in table.primary_key]
         rest = {k: v for k, v in values.items() if k not in keys}
         connection.execute(insert(table).values(values).on_conflict_do_update(index_elements=keys, set_=rest))
 
     def count(self, connection: sa.Connection, query: Any, limit: int = MAX_COUNT) -> int:
-        """How many rows a query gives, counted up to `most`."""
+        """Return how many rows a query gives, counted up to `limit`."""
         return int(
             connection.execute(
                 sa.select(sa.func.count()).select_from(query.limit(limit).subquery())
@@ -86,12 +88,12 @@ class Database:
         )
 
     def counts(self, column: Any, values: Iterable[str]) -> dict[str, int]:
-        """How many rows have each of these values in an indexed column, each counted up to MANY."""
+        """Return how many rows have each of these values in an indexed column, counted up to MAX_COUNT."""
         with self.read() as c:
             return {value: self.count(c, sa.select(column).where(column == value)) for value in values}
 
     def migrate(self, revision: str = "head") -> None:
-        """Bring the tables up to date, or to a revision. One process at a time does it; the others wait."""
+        """Create or update the tables. One process at a time does it; the others wait."""
         if self.is_sqlite and self.url.database:
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
         config = Config()
@@ -103,7 +105,11 @@ class Database:
             command.upgrade(config, revision)
 
     def ping(self) -> None:
-        """Raises: Unavailable when the database does not answer, or has no tables yet."""
+        """Check that the database answers and has tables.
+
+        Raises:
+            Unavailable: It does not.
+        """
         try:
             with self.read() as c:
                 c.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one()
@@ -111,14 +117,17 @@ class Database:
             raise Unavailable("database", "ping", type(error).__name__) from error
 
     def close(self) -> None:
-        """Close every connection, at the end."""
+        """Close all connections."""
         self._reader.dispose()
         self._writer.dispose()
 
 
 @cache
 def _insert_new(table: sa.Table, is_sqlite: bool) -> Any:
-    """Insert unless a unique key is taken, giving the keys of what went in; built once, which halves what it costs to run."""
+    """Build an insert that skips rows whose unique key exists and returns the keys of the others.
+
+    It is built once a table, which halves the time of an insert.
+    """
     insert = sqlite.insert if is_sqlite else postgresql.insert
     return insert(table).on_conflict_do_nothing().returning(*table.primary_key)
 
@@ -134,20 +143,32 @@ def _sqlite_engine(url: sa.URL, begin: str) -> sa.Engine:
             dbapi_connection.execute(f"PRAGMA {pragma}")
 
     @sa.event.listens_for(engine, "begin")
-    def start(connection: sa.Connection) -> None:
+    def begin_transaction(connection: sa.Connection) -> None:
         connection.exec_driver_sql(begin)
 
     return engine
 
 
 def require_one_row(result: sa.CursorResult[Any], subject: str) -> None:
-    """Raises: StateConflict unless exactly one row was changed: the compare-and-set won."""
+    """Check that a statement changed exactly one row, i.e. that a compare-and-set won.
+
+    Args:
+        result: The result of the statement.
+        subject: What was to be changed, for the message, e.g. "version ver_01k9".
+
+    Raises:
+        StateConflict: No row was changed.
+    """
     if result.rowcount != 1:
         raise StateConflict(f"{subject} was changed by somebody else meanwhile")
 
 
 def check_url(url: str) -> None:
-    """Raises: ConfigError when this is no database we run on."""
+    """Check that a database URL is of a supported kind.
+
+    Raises:
+        ConfigError: It is not.
+    """
     try:
         backend = sa.make_url(url).get_backend_name()
     except sa.exc.ArgumentError as error:

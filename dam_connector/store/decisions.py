@@ -1,4 +1,4 @@
-"""Decisions and publications: who approved which bytes, and what is live where."""
+"""Decisions and publications: who approved which files, and which version is live in which channel."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ from dam_connector.store.database import Database
 from dam_connector.store.tables import assets, publications
 from dam_connector.store.tables import decisions as t
 
-PAGE_SIZE = 500
+PAGE_SIZE = 500  # how many SKUs `skus` reads at a time
 STATE_AFTER = {Verdict.APPROVED: VersionState.APPROVED, Verdict.REJECTED: VersionState.REJECTED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionRecord:
-    """A decision as it stands in the books."""
+    """A decision as stored."""
 
     id: str
     version_id: str
     decision: Decision
-    source: str
+    source: str  # where it was made, e.g. "page", "api" or a DAM connection
     at: datetime
     undone: bool
 
@@ -40,21 +40,27 @@ class PublicationRecord:
     asset_id: str
     channel: str
     version_id: str
-    url: str
-    at: datetime
-    asked_at: datetime
+    url: str  # where the channel shows it
+    at: datetime  # when it went live
+    asked_at: datetime  # when a person asked for it
 
 
 class Decisions:
-    """A decision and the version's state change together or not at all."""
+    """The table of decisions. A decision and the version's state change in one transaction."""
 
     def __init__(self, db: Database, clock: Clock, assets: Assets) -> None:
         self._db, self._clock, self._assets = db, clock, assets
 
     def record(self, version: Version, decision: Decision, source: str) -> str:
-        """Decide about a version in review, pinned to its files; gives the decision's id.
+        """Store a decision about a version in review, pinned to its files; return the decision's id.
 
-        Raises: StateConflict when the version is not in review any more.
+        Args:
+            version: The version.
+            decision: The decision.
+            source: Where it was made, e.g. "page", "api" or a DAM connection.
+
+        Raises:
+            StateConflict: The version is not in review any more.
         """
         now = self._clock.now()
         decision_id = new_id("dec", now)
@@ -78,15 +84,16 @@ class Decisions:
         return decision_id
 
     def is_approved(self, version: Version) -> bool:
-        """Whether the last word on a version was that it is good."""
+        """Return True if the newest decision about a version is an approval that was not undone."""
         return any(
             d.decision.verdict is Verdict.APPROVED and not d.undone for d in self.of_version(version.id)[:1]
         )
 
     def reinstate(self, version: Version) -> None:
-        """Approve a version again that was superseded or withdrawn, by the approval it had.
+        """Approve a superseded or withdrawn version again, by the approval that it had.
 
-        Raises: StateConflict when nobody approved it as it is, or it stands elsewhere.
+        Raises:
+            StateConflict: Nobody approved it, or it is in another state.
         """
         if not self.is_approved(version):
             raise StateConflict(f"nobody approved version {version.id}")
@@ -99,9 +106,10 @@ class Decisions:
             )
 
     def undo(self, version: Version) -> None:
-        """Take the last decision back: the version is in review again.
+        """Undo the decisions about a version: it is in review again.
 
-        Raises: StateConflict when it went on meanwhile.
+        Raises:
+            StateConflict: The version is neither approved nor rejected any more.
         """
         with self._db.write() as c:
             self._assets.transition_in(
@@ -113,7 +121,7 @@ class Decisions:
             c.execute(sa.update(t).where(t.c.version_id == version.id).values(undone=True))
 
     def of_version(self, version_id: str) -> list[DecisionRecord]:
-        """All decisions about a version, newest first."""
+        """Return all decisions about a version, the newest first."""
         with self._db.read() as c:
             return [
                 _record(row)
@@ -121,11 +129,15 @@ class Decisions:
             ]
 
     def current(self, version_id: str) -> Decision | None:
-        """The decision that stands about a version: the newest that was not undone."""
+        """Return the newest decision about a version that was not undone, or None."""
         return next((d.decision for d in self.of_version(version_id) if not d.undone), None)
 
     def approved_version(self, version: Version) -> ApprovedVersion:
-        """The version as a channel takes it. Raises: StateConflict unless it is approved and its files are those approved."""
+        """Return a version in the form that channels accept.
+
+        Raises:
+            StateConflict: The version is not approved, or its files are not those that were approved.
+        """
         with self._db.read() as c:
             row = c.execute(
                 sa.select(t)
@@ -144,13 +156,20 @@ class Decisions:
 
 
 class Publications:
-    """What is live where."""
+    """The table of publications: which version of an asset is live in which channel."""
 
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db, self._clock = db, clock
 
     def set(self, version: Version, channel: str, url: str, *, asked_at: datetime) -> None:
-        """This version is its asset's live one in the channel. asked_at: when a person wanted it so."""
+        """Record that a version is its asset's live one in a channel.
+
+        Args:
+            version: The version.
+            channel: The channel connection.
+            url: Where the channel shows it.
+            asked_at: When a person asked for the publication.
+        """
         row = {
             "asset_id": version.asset.id,
             "channel": channel,
@@ -163,6 +182,7 @@ class Publications:
             self._db.upsert(c, publications, row)
 
     def remove(self, asset_id: str, channel: str) -> None:
+        """Record that no version of an asset is live in a channel."""
         with self._db.write() as c:
             c.execute(
                 sa.delete(publications).where(
@@ -171,6 +191,7 @@ class Publications:
             )
 
     def of_version(self, version_id: str) -> list[PublicationRecord]:
+        """Return the publications of a version in all channels."""
         with self._db.read() as c:
             return [
                 PublicationRecord(**row._mapping)
@@ -178,7 +199,7 @@ class Publications:
             ]
 
     def of_product(self, sku: str) -> list[PublicationRecord]:
-        """What is live of a product, in all channels."""
+        """Return the publications of a product's versions in all channels."""
         query = (
             sa.select(publications)
             .join(assets, assets.c.id == publications.c.asset_id)
@@ -188,7 +209,7 @@ class Publications:
             return [PublicationRecord(**row._mapping) for row in c.execute(query)]
 
     def skus(self, channel: str) -> Iterator[str]:
-        """The SKUs of which something is live in a channel, in order, a page at a time."""
+        """Yield the SKUs that have a live version in a channel, in order."""
         last = ""
         while True:
             query = (

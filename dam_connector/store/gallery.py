@@ -1,7 +1,8 @@
-"""Gallery: finding what was made, as fast among 100,000 versions as among 1,000.
+"""The gallery: search for versions, as fast among 100,000 versions as among 1,000.
 
-Every version is filed under tags (catalog/tags.py). A page is found by what is rare: filters with few hits are read whole and
-intersected; among those with many the rarest leads, and the others are asked about each of its versions, newest first.
+Every version has search tags (domain/search_tags.py). A filter that few versions pass is read whole, and such
+filters are intersected. If every filter has many hits, the search follows the rarest tag and tests the others
+on each of its versions, the newest first.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,9 +21,9 @@ from dam_connector.store.database import Database
 from dam_connector.store.tables import assets, batch_rows, publications, version_tags
 from dam_connector.store.tables import versions as t
 
-FEW_HITS = 1000  # hits that are read whole
-MAX_WORDS = 6
-MAX_RECENT = 200
+FEW_HITS = 1000  # a condition with fewer hits is read whole
+MAX_WORDS = 6  # of a search text; further words are ignored
+MAX_RECENT = 200  # how many versions `recent` reads
 LAST_CHARACTER = "\U0010ffff"  # sorts behind every other character
 _CARDS = sa.select(
     t.c.id,
@@ -36,26 +37,27 @@ _CARDS = sa.select(
     assets.c.slot,
     assets.c.kind,
 ).join(assets, assets.c.id == t.c.asset_id)
-_STATE = t.c.state.op("||")("")  # so written, its index is not taken instead of a better one
+_STATE = t.c.state.op("||")("")  # an expression, so that the database does not use the index on the state
+# States of versions that lists show.
 VISIBLE_STATES = tuple(s for s in VersionState if s not in (VersionState.DRAFT, VersionState.SUPERSEDED))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GalleryFilter:
-    """What to look for; an empty field asks for nothing. text: words, the last one perhaps not yet whole."""
+    """What to search for. An empty field does not filter."""
 
-    batch: str = ""
+    batch: str = ""  # id of a batch
     category: str = ""
     deliverable: str = ""
-    code: str = ""
-    channel: str = ""
-    text: str = ""
+    code: str = ""  # an issue code of the report
+    channel: str = ""  # a channel in which the version is live
+    text: str = ""  # words of SKU and name; the last one may be incomplete
     states: tuple[VersionState, ...] = VISIBLE_STATES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VersionCard:
-    """A version as a list shows it."""
+    """A version as lists show it."""
 
     id: VersionId
     asset: Asset
@@ -66,39 +68,47 @@ class VersionCard:
 
     @property
     def list_picture(self) -> VersionFile | None:
+        """Return the picture that lists show for this version, or None."""
         return find_list_picture(self.files)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestVersion:
-    """A version as a manifest tells it. codes: of its report's issues."""
+    """A version as manifests describe it."""
 
     card: VersionCard
-    run_id: str
+    run_id: str  # the run that made it
     provenance: Mapping[str, Any]
-    codes: tuple[str, ...]
+    codes: tuple[str, ...]  # the issue codes of its report
 
 
 @dataclass(frozen=True, slots=True)
-class _Test:
-    """A filter: the ids of all versions that pass it, and whether the one in a column does. tag: where it is one; its ids come oldest first."""
+class _Condition:
+    """One filter of a search."""
 
-    ids: Any
-    passes: Callable[[Any], Any]
-    tag: str = ""
+    matching_ids: Any  # query for the ids of all versions that pass it; of a tag, the oldest first
+    matches_column: Callable[[Any], Any]  # expression: the version with the id in this column passes it
+    tag: str = ""  # if it is the condition of one tag
 
 
 class Gallery:
-    """Versions by tag."""
+    """The search tags of versions."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
 
     def add_tags(self, version_id: str, product: Product, deliverable: str, codes: Iterable[str]) -> None:
-        """File a version under its tags; again changes nothing."""
+        """Add the search tags of a version; those that it has already are skipped.
+
+        Args:
+            version_id: The version.
+            product: Its product.
+            deliverable: Name of its deliverable.
+            codes: The issue codes of its report.
+        """
         with self._db.write() as c:
-            mine = sa.select(batch_rows.c.batch_id).where(batch_rows.c.sku == product.sku).distinct()
-            batches = list(c.execute(mine).scalars())
+            with_sku = sa.select(batch_rows.c.batch_id).where(batch_rows.c.sku == product.sku).distinct()
+            batches = list(c.execute(with_sku).scalars())
             found = version_search_tags(
                 sku=product.sku,
                 name=product.name,
@@ -112,7 +122,12 @@ class Gallery:
             )
 
     def tag_batch(self, batch_id: str, sku: str = "") -> None:
-        """File under a batch what there is of its unchanged rows, or of one SKU."""
+        """Add the tag of a batch to versions that were made before.
+
+        Args:
+            batch_id: The batch.
+            sku: Tag the versions of this SKU; empty: of all unchanged rows of the batch.
+        """
         query = sa.select(t.c.id, sa.literal(search_tag("batch", batch_id))).join(
             assets, assets.c.id == t.c.asset_id
         )
@@ -127,16 +142,23 @@ class Gallery:
         with self._db.write() as c:
             c.execute(sa.insert(version_tags).from_select(["version_id", "tag"], query.where(~known)))
 
-    def page(self, wanted: GalleryFilter, *, before: str = "", limit: int = 60) -> list[VersionCard]:
-        """Versions that fit, newest first, from just before the id `before`."""
-        return self.page_and_count(wanted, before=before, limit=limit, max_count=0)[0]
+    def page(self, filters: GalleryFilter, *, before: str = "", limit: int = 60) -> list[VersionCard]:
+        """Return a page of versions that pass a filter, the newest first, from before the id `before`."""
+        return self.page_and_count(filters, before=before, limit=limit, max_count=0)[0]
 
     def page_and_count(
-        self, wanted: GalleryFilter, *, before: str = "", limit: int, max_count: int
+        self, filters: GalleryFilter, *, before: str = "", limit: int, max_count: int
     ) -> tuple[list[VersionCard], int]:
-        """A page of versions that fit, as `page` gives it, and how many fit in all: exactly where they are few, else counted up to `most`."""
+        """Return a page of versions that pass a filter, the newest first, and how many pass it in all.
+
+        Args:
+            filters: What to search for.
+            before: Id of the last version of the page before; empty: the first page.
+            limit: How many versions the page has at most.
+            max_count: Count up to this number; 0: do not count. The count is exact if few versions pass.
+        """
         with self._db.read() as c:
-            found, key, few = self._found(c, wanted)
+            found, key, few = self._matches(c, filters)
             max_count = FEW_HITS if few and max_count else max_count
             newest = found.order_by(key.desc())
             ids = list(
@@ -152,7 +174,7 @@ class Gallery:
             ], count
 
     def cards(self, ids: Iterable[str]) -> list[VersionCard]:
-        """These versions, in the order of their assets."""
+        """Return versions by their ids, sorted by SKU, deliverable, slot and number."""
         query = _CARDS.where(t.c.id.in_(list(ids))).order_by(
             assets.c.sku, assets.c.deliverable, assets.c.slot, t.c.number
         )
@@ -160,40 +182,44 @@ class Gallery:
             return [_card(row) for row in c.execute(query)]
 
     def product_cards(self, skus: Iterable[str]) -> list[VersionCard]:
-        """The versions of some products that were neither superseded nor are still drafts, newest first."""
-        wanted = (assets.c.sku.in_(list(skus)), _STATE.in_([s.value for s in VISIBLE_STATES]))
+        """Return the visible versions of some products, the newest first."""
+        visible = (assets.c.sku.in_(list(skus)), _STATE.in_([s.value for s in VISIBLE_STATES]))
         with self._db.read() as c:
-            return [_card(row) for row in c.execute(_CARDS.where(*wanted).order_by(t.c.id.desc()))]
+            return [_card(row) for row in c.execute(_CARDS.where(*visible).order_by(t.c.id.desc()))]
 
     def manifest_versions(self, skus: Iterable[str]) -> dict[str, list[ManifestVersion]]:
-        """By SKU its versions that were neither superseded nor are still drafts, each asset's newest first."""
-        wanted = (assets.c.sku.in_(list(skus)), _STATE.in_([s.value for s in VISIBLE_STATES]))
+        """Return the visible versions of some products by SKU, sorted by asset, the newest first."""
+        visible = (assets.c.sku.in_(list(skus)), _STATE.in_([s.value for s in VISIBLE_STATES]))
         query = (
             _CARDS.add_columns(t.c.run_id, t.c.provenance)
-            .where(*wanted)
+            .where(*visible)
             .order_by(assets.c.deliverable, assets.c.slot, t.c.number.desc())
         )
-        coded = sa.select(version_tags).where(version_tags.c.tag.like("code:%"))
+        code_tags = sa.select(version_tags).where(version_tags.c.tag.like("code:%"))
         codes: dict[str, list[str]] = {}
-        found: dict[str, list[ManifestVersion]] = {}
+        by_sku: dict[str, list[ManifestVersion]] = {}
         with self._db.read() as c:
             rows = c.execute(query).all()
-            for version_id, each in c.execute(
-                coded.where(version_tags.c.version_id.in_([row.id for row in rows]))
-            ):
-                codes.setdefault(version_id, []).append(each.partition(":")[2])
+            of_rows = version_tags.c.version_id.in_([row.id for row in rows])
+            for version_id, tag in c.execute(code_tags.where(of_rows)):
+                codes.setdefault(version_id, []).append(tag.partition(":")[2])
         for row in rows:
-            made = ManifestVersion(
+            version = ManifestVersion(
                 card=_card(row),
                 run_id=row.run_id,
                 provenance=row.provenance,
                 codes=tuple(sorted(codes.get(row.id, ()))),
             )
-            found.setdefault(row.sku, []).append(made)
-        return found
+            by_sku.setdefault(row.sku, []).append(version)
+        return by_sku
 
     def recent(self, batch_id: str, since: datetime) -> list[tuple[str, datetime]]:
-        """SKU and time of the newest versions of a batch, those before `since` left out; at most LATELY."""
+        """Return SKU and creation time of the newest versions of a batch.
+
+        Args:
+            batch_id: The batch.
+            since: Leave out versions that were made before this time.
+        """
         query = (
             sa.select(assets.c.sku, t.c.created_at)
             .join(assets, assets.c.id == t.c.asset_id)
@@ -207,70 +233,79 @@ class Gallery:
         with self._db.read() as c:
             return [(sku, at) for sku, at in c.execute(newest) if at >= since]
 
-    def ids(self, wanted: GalleryFilter, *, limit: int) -> list[str]:
-        """The ids of versions that fit, newest first."""
+    def ids(self, filters: GalleryFilter, *, limit: int) -> list[str]:
+        """Return the ids of versions that pass a filter, the newest first."""
         with self._db.read() as c:
-            found, key, _ = self._found(c, wanted)
+            found, key, _ = self._matches(c, filters)
             return list(c.execute(found.order_by(key.desc()).limit(limit)).scalars())
 
     def tag_values(self, kind: str, *, limit: int = 200) -> list[str]:
-        """The values that tags of a kind have."""
+        """Return the values that tags of a kind have, e.g. all categories."""
         with self._db.read() as c:
-            return [found.partition(":")[2] for found in self._begun(c, search_tag(kind, ""), limit)]
+            return [
+                found.partition(":")[2] for found in self._tags_with_prefix(c, search_tag(kind, ""), limit)
+            ]
 
-    def _found(self, c: sa.Connection, wanted: GalleryFilter) -> tuple[Any, Any, bool]:
-        """The ids of what fits, as a query; its column, to be ordered by; and whether they are few."""
-        narrow: set[str] | None = None
-        common: list[tuple[str, _Test]] = []
-        for test in self._tests(c, wanted):
-            ids = list(c.execute(test.ids.limit(FEW_HITS)).scalars())
+    def _matches(self, c: sa.Connection, filters: GalleryFilter) -> tuple[Any, Any, bool]:
+        """Return a query for the ids that pass a filter, its column to sort by, and whether they are few."""
+        few: set[str] | None = None
+        common: list[tuple[str, _Condition]] = []  # with the newest id among the oldest hits, of tags
+        for condition in self._conditions(c, filters):
+            ids = list(c.execute(condition.matching_ids.limit(FEW_HITS)).scalars())
             if len(ids) < FEW_HITS:
-                narrow = set(ids) if narrow is None else narrow & set(ids)
+                few = set(ids) if few is None else few & set(ids)
             else:
-                common.append((ids[-1] if test.tag else "", test))
-        if narrow is not None:
-            return (
-                sa.select(t.c.id).where(t.c.id.in_(narrow), *(test.passes(t.c.id) for _, test in common)),
-                t.c.id,
-                True,
-            )
-        _, sparse = max(common, key=lambda found: found[0], default=("", None))
-        if sparse is None or not sparse.tag:
-            return sa.select(t.c.id).where(*(test.passes(t.c.id) for _, test in common)), t.c.id, False
-        led = version_tags.alias(
-            "led"
-        )  # the oldest hits of a tag reach the further the rarer it is: it leads the search
-        others = (test.passes(led.c.version_id) for _, test in common if test is not sparse)
-        return sa.select(led.c.version_id).where(led.c.tag == sparse.tag, *others), led.c.version_id, False
+                common.append((ids[-1] if condition.tag else "", condition))
+        if few is not None:
+            tests = [condition.matches_column(t.c.id) for _, condition in common]
+            return sa.select(t.c.id).where(t.c.id.in_(few), *tests), t.c.id, True
+        # The rarer a tag is, the newer is the last one of its oldest hits. The rarest tag leads the search.
+        _, rarest = max(common, key=lambda pair: pair[0], default=("", None))
+        if rarest is None or not rarest.tag:
+            tests = [condition.matches_column(t.c.id) for _, condition in common]
+            return sa.select(t.c.id).where(*tests), t.c.id, False
+        leading = version_tags.alias("led")
+        key = leading.c.version_id
+        tests = [condition.matches_column(key) for _, condition in common if condition is not rarest]
+        return sa.select(key).where(leading.c.tag == rarest.tag, *tests), key, False
 
-    def _tests(self, c: sa.Connection, wanted: GalleryFilter) -> Iterator[_Test]:
+    def _conditions(self, c: sa.Connection, filters: GalleryFilter) -> Iterator[_Condition]:
+        """Yield the conditions of a filter."""
         for kind, value in (
-            ("batch", wanted.batch),
-            ("category", wanted.category),
-            ("deliverable", wanted.deliverable),
-            ("code", wanted.code),
+            ("batch", filters.batch),
+            ("category", filters.category),
+            ("deliverable", filters.deliverable),
+            ("code", filters.code),
         ):
             if value:
-                yield _tagged(search_tag(kind, value))
-        if wanted.channel:
-            live = publications.c.channel == wanted.channel
-            yield _Test(
+                yield _tag_condition(search_tag(kind, value))
+        if filters.channel:
+            live = publications.c.channel == filters.channel
+            yield _Condition(
                 sa.select(publications.c.version_id).where(live),
                 lambda key: sa.exists().where(publications.c.version_id == key, live),
             )
-        words = search_words(wanted.text)[:MAX_WORDS]
+        words = search_words(filters.text)[:MAX_WORDS]
         for word in words[:-1]:
-            yield _tagged(search_tag("word", word))
+            yield _tag_condition(search_tag("word", word))
         if words:
-            whole = self._begun(c, search_tag("word", words[-1]), 2)
-            yield _tagged(whole[0]) if len(whole) == 1 else _begun(search_tag("word", words[-1]))
-        yield _in_state([s.value for s in wanted.states])
+            whole = self._tags_with_prefix(c, search_tag("word", words[-1]), 2)
+            yield (
+                _tag_condition(whole[0])
+                if len(whole) == 1
+                else _prefix_condition(search_tag("word", words[-1]))
+            )
+        yield _state_condition([s.value for s in filters.states])
 
-    def _begun(self, c: sa.Connection, begin: str, limit: int) -> list[str]:
-        """The first tags that begin so: each is found from the one before it, so the number of versions does not count."""
-        end = (begin + LAST_CHARACTER)[: MAX_TAG_LENGTH + 1]
+    def _tags_with_prefix(self, c: sa.Connection, prefix: str, limit: int) -> list[str]:
+        """Return the first tags that begin with a prefix.
+
+        Each is found from the one before it by the index, so the time does not depend on the number of
+        versions.
+        """
+        end = (prefix + LAST_CHARACTER)[: MAX_TAG_LENGTH + 1]
         first = sa.select(sa.func.min(version_tags.c.tag).label("tag")).where(
-            version_tags.c.tag >= begin, version_tags.c.tag < end
+            version_tags.c.tag >= prefix, version_tags.c.tag < end
         )
         each = first.cte(recursive=True)
         later = (
@@ -282,32 +317,29 @@ class Gallery:
         return list(c.execute(sa.select(each.c.tag).where(each.c.tag.is_not(None)).limit(limit)).scalars())
 
 
-def _in_state(states: list[str]) -> _Test:
-    held = t.alias("held")
-    among = held.c.state.in_(states)
-    if len(states) > len(VersionState) / 2:  # fewer questions: whether it is in none of the others
+def _state_condition(states: list[str]) -> _Condition:
+    other = t.alias("held")
+    matching = sa.select(t.c.id).where(t.c.state.in_(states))
+    if len(states) > len(VersionState) / 2:  # faster: test that it is in none of the other states
         rest = [s.value for s in VersionState if s not in states]
-        return _Test(
-            sa.select(t.c.id).where(t.c.state.in_(states)),
-            lambda key: ~sa.exists().where(held.c.state.in_(rest), held.c.id == key),
+        return _Condition(
+            matching, lambda key: ~sa.exists().where(other.c.state.in_(rest), other.c.id == key)
         )
-    return _Test(
-        sa.select(t.c.id).where(t.c.state.in_(states)), lambda key: sa.exists().where(among, held.c.id == key)
-    )
+    return _Condition(matching, lambda key: sa.exists().where(other.c.state.in_(states), other.c.id == key))
 
 
-def _tagged(whole: str) -> _Test:
-    condition = version_tags.c.tag == whole
+def _tag_condition(tag: str) -> _Condition:
+    condition = version_tags.c.tag == tag
     ids = sa.select(version_tags.c.version_id).where(condition).order_by(version_tags.c.version_id)
-    return _Test(ids, lambda key: sa.exists().where(version_tags.c.version_id == key, condition), whole)
+    return _Condition(ids, lambda key: sa.exists().where(version_tags.c.version_id == key, condition), tag)
 
 
-def _begun(begin: str) -> _Test:
+def _prefix_condition(prefix: str) -> _Condition:
     condition = sa.and_(
-        version_tags.c.tag >= begin, version_tags.c.tag < (begin + LAST_CHARACTER)[: MAX_TAG_LENGTH + 1]
+        version_tags.c.tag >= prefix, version_tags.c.tag < (prefix + LAST_CHARACTER)[: MAX_TAG_LENGTH + 1]
     )
     passes = lambda key: sa.exists().where(version_tags.c.version_id == key, condition)  # noqa: E731
-    return _Test(sa.select(version_tags.c.version_id).where(condition), passes)
+    return _Condition(sa.select(version_tags.c.version_id).where(condition), passes)
 
 
 def _card(row: Any) -> VersionCard:

@@ -18,7 +18,7 @@ class HistoryEntry:
     at: datetime  # when it happened, in UTC
     sku: str  # the product
     version_id: str | None  # the version, or None when the product itself is meant
-    what: str  # the kind of event, e.g. "approved"
+    event: str  # the kind of event, e.g. "approved"
     by: str  # the user's name; empty when the connector did it itself
     detail: str  # more about it, for people
 
@@ -47,7 +47,7 @@ class History:
             "at": now,
             "sku": sku,
             "version_id": version_id,
-            "what": event,
+            "event": event,
             "by": by,
             "detail": detail,
         }
@@ -61,6 +61,13 @@ class History:
         query = query.where(history.c.version_id == version_id) if version_id else query
         with self._db.read() as c:
             return [
-                HistoryEntry(**{k: v for k, v in row._mapping.items() if k != "id"})
+                HistoryEntry(
+                    at=row.at,
+                    sku=row.sku,
+                    version_id=row.version_id,
+                    event=row.event,
+                    by=row.by,
+                    detail=row.detail,
+                )
                 for row in c.execute(query)
             ]

@@ -1,4 +1,4 @@
-"""Inbox: every webhook delivery, stored before anything else happens with it."""
+"""The inbox: every webhook delivery is stored here before anything else happens with it."""
 
 import threading
 from collections.abc import Collection, Iterable
@@ -14,28 +14,28 @@ from dam_connector.ports import Clock, InboundWebhook
 from dam_connector.store.database import Database
 from dam_connector.store.tables import deliveries as t
 
-MAX_ATTEMPTS = 8
-FIRST_RETRY_S = 5.0
-_KEPT_HEADERS = ("content-type", "user-agent", "webhook-id", "webhook-timestamp", "ce-")
+MAX_ATTEMPTS = 8  # then a delivery is failed
+FIRST_RETRY_S = 5.0  # doubled after each further attempt
+_STORED_HEADERS = ("content-type", "user-agent", "webhook-id", "webhook-timestamp", "ce-")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryRecord:
-    """One stored delivery."""
+    """A delivery as stored."""
 
     id: DeliveryId
     connection: str
-    key: str
+    key: str  # identifies the delivery within its connection
     inbound: InboundWebhook
-    state: str
+    state: str  # received, handled, ignored or failed
     attempts: int
-    due_at: datetime | None
+    due_at: datetime | None  # None: nothing is to be done
     error: str
-    summary: str
+    summary: str  # what it led to
 
 
 class Inbox:
-    """Deliveries by connection and key; a key is taken once."""
+    """The table of deliveries. A connection's delivery key is stored once."""
 
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db, self._clock = db, clock
@@ -50,10 +50,21 @@ class Inbox:
         needs_handling: bool = True,
         extra_headers: Collection[str] = (),
     ) -> tuple[DeliveryId, bool]:
-        """The delivery's id, durable when this returns, and whether it is new. keeps: headers that are stored beside the usual ones."""
+        """Store a delivery once; return its id and whether it is new. It is durable when this returns.
+
+        Args:
+            connection: The connection that it was sent to.
+            key: Identifies the delivery within its connection; a repeated delivery has the same key.
+            inbound: Headers and body.
+            needs_handling: Whether a job handles it; otherwise it is stored as ignored.
+            extra_headers: Names of headers to store besides the usual ones.
+
+        Raises:
+            Unavailable: The database does not answer.
+        """
         now = self._clock.now()
         headers = {
-            k: v for k, v in inbound.headers.items() if k.startswith(_KEPT_HEADERS) or k in extra_headers
+            k: v for k, v in inbound.headers.items() if k.startswith(_STORED_HEADERS) or k in extra_headers
         }
         row: dict[str, Any] = {
             "id": new_id("dlv", now),
@@ -68,6 +79,7 @@ class Inbox:
         return self._writer.put(row)
 
     def get(self, delivery_id: str) -> DeliveryRecord | None:
+        """Return a delivery by its id, or None."""
         with self._db.read() as c:
             row = c.execute(sa.select(t).where(t.c.id == delivery_id)).one_or_none()
         return _record(row) if row else None
@@ -82,7 +94,7 @@ class Inbox:
             )
 
     def retry_later(self, delivery_id: str, error: str) -> bool:
-        """Put a delivery off with back-off; False when it has been tried often enough and is now failed."""
+        """Make a delivery due again after a back-off; return False if it is now failed after MAX_ATTEMPTS."""
         with self._db.write() as c:
             tried = c.execute(sa.select(t.c.attempts).where(t.c.id == delivery_id)).scalar_one() + 1
             again = tried < MAX_ATTEMPTS
@@ -95,7 +107,7 @@ class Inbox:
         return bool(again)
 
     def reopen(self, delivery_id: str) -> bool:
-        """Make a delivery due again, for a replay; False when there is none."""
+        """Make a delivery due again, to replay it; return False if there is none."""
         with self._db.write() as c:
             done = c.execute(
                 sa.update(t)
@@ -105,7 +117,7 @@ class Inbox:
         return done.rowcount == 1
 
     def due(self, limit: int, *, older_than_s: float) -> list[str]:
-        """Open deliveries that have been due for a while: their wake-up was lost."""
+        """Return open deliveries that have been due for longer than a time: their wake-up was lost."""
         before = self._clock.now() - timedelta(seconds=older_than_s)
         query = (
             sa.select(t.c.id)
@@ -117,7 +129,7 @@ class Inbox:
             return list(c.execute(query).scalars())
 
     def postpone(self, ids: Iterable[str], seconds: float) -> None:
-        """Say that these were woken just now: they are due again only after a while."""
+        """Make open deliveries due after `seconds`, because they were woken now."""
         with self._db.write() as c:
             c.execute(
                 sa.update(t)
@@ -126,7 +138,7 @@ class Inbox:
             )
 
     def page(self, *, state: str = "", before: str = "", limit: int = 50) -> list[DeliveryRecord]:
-        """Deliveries, newest first, from just before the id `before`."""
+        """Return a page of deliveries, the newest first, from just before the id `before`."""
         query = sa.select(t).order_by(t.c.id.desc()).limit(limit)
         query = query.where(t.c.state == state) if state else query
         query = query.where(t.c.id < before) if before else query
@@ -134,79 +146,85 @@ class Inbox:
             return [_record(row) for row in c.execute(query)]
 
     def counts(self, *states: str) -> dict[str, int]:
-        """By state, of all or of these, each up to MANY."""
+        """Return the number of deliveries by state, of these states or of all, each up to MAX_COUNT."""
         return self._db.counts(t.c.state, states or ["received", "handled", "ignored", "failed"])
 
 
-class _Slot:
-    """A row on its way, what became of it, and whether its thread is to write for all that wait."""
+class _PendingRow:
+    """A row that a thread waits to have written; `wake` is locked until it is, or its thread must write."""
 
-    __slots__ = ("error", "leads", "row", "stored", "turn")
+    __slots__ = ("error", "is_writer", "row", "stored", "wake")
 
     def __init__(self, row: dict[str, Any]) -> None:
         self.row = row
         self.stored: tuple[DeliveryId, bool] | None = None
         self.error: Exception | None = None
-        self.leads = False
-        self.turn = threading.Lock()
-        self.turn.acquire()
+        self.is_writer = False
+        self.wake = threading.Lock()
+        self.wake.acquire()
 
 
 class _GroupWriter:
-    """Rows that arrive at the same moment are written in one unit: one wait for the disk serves them all.
+    """A writer that stores rows of several threads in one transaction: one wait for the disk serves them all.
 
-    Who comes when nobody writes, writes what has gathered; done, they wake those whose rows these were, and make the
-    first of those who came meanwhile the next writer, so that the disk works on while answers are made. A row is durable
-    when `put` returns. docs/benchmarks.md has the figures of this and of what was tried before.
+    The first thread that comes while nobody writes becomes the writer and writes all rows that are waiting.
+    Then it wakes the threads whose rows it wrote and makes the first thread that came meanwhile the next
+    writer, so that the disk works while answers are made. A row is durable when `put` returns.
+    docs/benchmarks.md has the figures of this and of what was tried before.
     """
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._gate = threading.Lock()
-        self._waiting: list[_Slot] = []
+        self._lock = threading.Lock()
+        self._waiting: list[_PendingRow] = []
         self._busy = False
 
     def put(self, row: dict[str, Any]) -> tuple[DeliveryId, bool]:
-        """The id under which this delivery is stored, and whether it is new. Raises: Unavailable."""
-        slot = _Slot(row)
-        with self._gate:
-            self._waiting.append(slot)
-            slot.leads, self._busy = not self._busy, True
-        if not slot.leads:
-            slot.turn.acquire()  # until it is written, or to be the next writer
-        if slot.leads:
-            self._lead()
-        if slot.stored is None:
-            raise Unavailable("database", "add delivery", type(slot.error).__name__) from slot.error
-        return slot.stored
+        """Store a delivery; return the id under which it is stored and whether it is new.
 
-    def _lead(self) -> None:
-        with self._gate:
+        Raises:
+            Unavailable: The database refused it.
+        """
+        pending = _PendingRow(row)
+        with self._lock:
+            self._waiting.append(pending)
+            pending.is_writer, self._busy = not self._busy, True
+        if not pending.is_writer:
+            pending.wake.acquire()  # until it is written, or to be the next writer
+        if pending.is_writer:
+            self._write_pending()
+        if pending.stored is None:
+            raise Unavailable("database", "add delivery", type(pending.error).__name__) from pending.error
+        return pending.stored
+
+    def _write_pending(self) -> None:
+        """Write all pending rows, wake their threads, and make the first newcomer the next writer."""
+        with self._lock:
             group, self._waiting = self._waiting, []
         try:
             self._write_group(group)
         finally:
-            with self._gate:
+            with self._lock:
                 self._busy = bool(self._waiting)
                 if self._waiting:
-                    self._waiting[0].leads = True
-                    self._waiting[0].turn.release()
-            for slot in group:
-                if not slot.leads:
-                    slot.turn.release()
+                    self._waiting[0].is_writer = True
+                    self._waiting[0].wake.release()
+            for pending in group:
+                if not pending.is_writer:
+                    pending.wake.release()
 
-    def _write_group(self, group: "list[_Slot]") -> None:
+    def _write_group(self, group: "list[_PendingRow]") -> None:
         try:
-            stored = self._write([slot.row for slot in group])
+            stored = self._write([pending.row for pending in group])
         except sa.exc.SQLAlchemyError as error:
-            for slot in group:
-                slot.error = error
+            for pending in group:
+                pending.error = error
             return
-        for slot in group:
-            slot.stored = stored[slot.row["id"]]
+        for pending in group:
+            pending.stored = stored[pending.row["id"]]
 
     def _write(self, rows: list[dict[str, Any]]) -> dict[str, tuple[DeliveryId, bool]]:
-        """For each row's id the id it is stored under, and whether it is new."""
+        """Write rows; return for each row's id the id under which it is stored, and whether it is new."""
         with self._db.write() as c:
             new = self._db.insert_new_ids(c, t, rows)
             stored = {row["id"]: (DeliveryId(row["id"]), True) for row in rows if row["id"] in new}

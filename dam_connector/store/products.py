@@ -1,4 +1,4 @@
-"""Product records: the latest word of each PIM, by SKU."""
+"""Product records: the newest record of each SKU from its PIM."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -18,31 +18,39 @@ from dam_connector.store.tables import products as t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductRecord:
-    """A product with where it came from, its fetched pictures (hash by view) and what is wrong with it."""
+    """A product as stored, with its origin, its fetched pictures and its issues."""
 
     id: str
     product: Product
-    connection: str
-    ref: str
-    source_time: datetime
+    connection: str  # the PIM connection that it came from; empty: uploaded by hand
+    ref: str  # how that PIM names it
+    source_time: datetime  # when the record was changed, by the PIM's clock
     updated_at: datetime
-    sources: Mapping[str, Sha256]
+    sources: Mapping[str, Sha256]  # its fetched pictures, by view
     issues: tuple[Issue, ...]
     deleted: bool
 
     @property
     def flagged(self) -> bool:
+        """Return True if the product has an error that a person must correct."""
         return any(i.severity is Severity.ERROR for i in self.issues)
 
 
 class Products:
-    """Upserts by last-writer-wins on the source's own time."""
+    """The table of products. Of several records of a SKU the one with the latest source time counts."""
 
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db, self._clock = db, clock
 
     def upsert(self, product: Product, *, connection: str, ref: str, source_time: datetime) -> bool:
-        """Whether this is the newest word on the SKU; an older one changes nothing."""
+        """Store a product; return False, without a change, if a newer record of the SKU is stored.
+
+        Args:
+            product: The product.
+            connection: The PIM connection that it came from; empty: uploaded by hand.
+            ref: How that PIM names it.
+            source_time: When the record was changed, by the PIM's clock.
+        """
         now = self._clock.now()
         values = {
             "name": product.name,
@@ -67,12 +75,18 @@ class Products:
     def mark_deleted(
         self, connection: str, ref: str, source_time: datetime, *, keep_skus: Collection[str] = ()
     ) -> int:
-        """How many products of a source went with what this reference names there. but: SKUs that stay."""
-        its_own = sa.and_(t.c.connection == connection, t.c.ref == ref)
-        by_hand = sa.and_(
-            t.c.connection.in_((connection, "")), t.c.sku == ref
-        )  # a sheet's word on the product does not keep it
-        gone = sa.and_(sa.or_(its_own, by_hand), t.c.sku.not_in(list(keep_skus)))
+        """Mark the products of a PIM's reference as deleted; return how many.
+
+        Args:
+            connection: The PIM connection.
+            ref: How that PIM names what it deleted.
+            source_time: When it was deleted; newer records stay.
+            keep_skus: SKUs of this reference that stay.
+        """
+        from_pim = sa.and_(t.c.connection == connection, t.c.ref == ref)
+        # a product of the PIM is deleted even if a sheet changed it last
+        by_hand = sa.and_(t.c.connection.in_((connection, "")), t.c.sku == ref)
+        gone = sa.and_(sa.or_(from_pim, by_hand), t.c.sku.not_in(list(keep_skus)))
         with self._db.write() as c:
             done = c.execute(
                 sa.update(t)
@@ -82,7 +96,13 @@ class Products:
         return int(done.rowcount)
 
     def set_findings(self, sku: str, sources: Mapping[str, Sha256], issues: tuple[Issue, ...]) -> None:
-        """Record what was found while the product's pictures were collected."""
+        """Store what was found when the product's pictures were collected.
+
+        Args:
+            sku: The product.
+            sources: The SHA-256 of its pictures, by view.
+            issues: The issues found.
+        """
         flagged = any(i.severity is Severity.ERROR for i in issues)
         with self._db.write() as c:
             c.execute(
@@ -97,7 +117,7 @@ class Products:
             )
 
     def add_issues(self, sku: str, issues: tuple[Issue, ...]) -> None:
-        """Add findings of a run to the product, each once."""
+        """Add issues that a run found to a product, each once."""
         with self._db.write() as c:
             query = sa.select(t).where(t.c.sku == sku)
             row = c.execute(query if self._db.is_sqlite else query.with_for_update()).one()
@@ -109,12 +129,13 @@ class Products:
             )
 
     def get(self, sku: str) -> ProductRecord | None:
+        """Return the product with a SKU, or None."""
         with self._db.read() as c:
             row = c.execute(sa.select(t).where(t.c.sku == sku)).one_or_none()
         return _record(row) if row else None
 
     def usable_products(self, skus: list[str]) -> dict[str, Product]:
-        """What is known of these SKUs; those that need a person are left out, as if they were not known."""
+        """Return products by SKU, without those that are deleted or have errors."""
         query = sa.select(t.c.sku, t.c.facts).where(
             t.c.sku.in_(skus), t.c.flagged.is_(False), t.c.deleted.is_(False)
         )
@@ -122,13 +143,16 @@ class Products:
             return {row.sku: from_plain(Product, row.facts) for row in c.execute(query)}
 
     def names(self, skus: Iterable[str]) -> dict[str, str]:
-        """The names of these SKUs, as far as they have one."""
+        """Return the names of products by SKU, without empty ones."""
         query = sa.select(t.c.sku, t.c.name).where(t.c.sku.in_(list(skus)), t.c.name != "")
         with self._db.read() as c:
             return {sku: name for sku, name in c.execute(query)}
 
     def of_connection(self, connection: str) -> dict[str, tuple[str, datetime]]:
-        """SKU and source time of what is known of a source, by its reference; of several SKUs of one reference the newest."""
+        """Return SKU and source time of a PIM's products, by the PIM's reference.
+
+        If a reference has several SKUs, the newest counts.
+        """
         query = (
             sa.select(t.c.ref, t.c.sku, t.c.source_time)
             .where(t.c.connection == connection, t.c.deleted.is_(False))
@@ -138,6 +162,7 @@ class Products:
             return {row.ref: (row.sku, row.source_time) for row in c.execute(query)}
 
     def by_id(self, product_id: str) -> ProductRecord | None:
+        """Return a product by the id of its record, or None."""
         with self._db.read() as c:
             row = c.execute(sa.select(t).where(t.c.id == product_id)).one_or_none()
         return _record(row) if row else None
@@ -166,7 +191,7 @@ class Products:
             return [_record(row) for row in c.execute(query)]
 
     def counts(self) -> dict[str, int]:
-        """How many products there are (`all`) and how many of them need a person (`flagged`), each up to MANY."""
+        """Return how many products there are (`all`) and how many have errors (`flagged`)."""
         known = sa.select(t.c.flagged).where(t.c.deleted.is_(False))
         with self._db.read() as c:
             return {

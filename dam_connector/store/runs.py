@@ -1,7 +1,6 @@
-"""Run records: leases with fences, checkpoints, parking, and what is due."""
+"""Runs: leases with fences, checkpoints, parking, and which runs are due."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,89 +17,42 @@ from dam_connector.domain.run import (
 )
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database, require_one_row
+from dam_connector.store.run_records import NewRun, RunRecord, base_input_hash, run_from_row
 from dam_connector.store.tables import runs as t
 
-NEWER_FACTS = "newer facts arrived"
-RECENT_RUNS = 50
-FIRST_SWEEP_AFTER_S = 5.0  # a new run is woken by whoever made it; the sweeper leaves it be for so long
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewRun:
-    """What a run is about; `input_hash` makes it unique."""
-
-    kind: RunKind
-    sku: str
-    deliverable: str
-    slot: int
-    input_hash: str
-    rules_fingerprint: str
-    version_id: str | None = None
-    note: str = ""
-    due_at: datetime | None = None
-    bulk: bool = False  # one of many
-    batch_id: str = ""  # that asked for it
-    generator: str = ""  # that a person chose
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunRecord:
-    """One run as stored."""
-
-    id: RunId
-    kind: RunKind
-    sku: str
-    deliverable: str
-    slot: int
-    version_id: str | None
-    input_hash: str
-    rules_fingerprint: str
-    note: str
-    bulk: bool
-    batch_id: str
-    generator: str
-    state: RunState
-    next_step: str  # the step to run next; "" before the first, ALL_STEPS_DONE after the last
-    step: str  # the step that wrote the last checkpoint
-    work: Mapping[str, Any]  # the checkpoint: the worker's Work as JSON
-    timings: Mapping[str, float]
-    fence: int
-    attempts: int
-    due_at: datetime | None
-    error: str
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-
-
-def base_input_hash(input_hash: str) -> str:
-    """The hash of the input alone: what follows `~` only tells repeated runs of one input apart."""
-    return input_hash.partition("~")[0]
+NEWER_FACTS = "newer facts arrived"  # the error of runs that a newer input cancelled
+RECENT_RUNS = 50  # of them the average CPU time is taken
+FIRST_SWEEP_AFTER_S = 5.0  # whoever adds a run wakes it; the sweeper wakes it only after this time
 
 
 class Runs:
-    """Every change is a compare-and-set on state and fence: a holder whose lease was taken over can write no more."""
+    """The table of runs.
+
+    Every change is a compare-and-set on state and fence: a worker whose lease was taken over can write no
+    more.
+    """
 
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db, self._clock = db, clock
 
     def add(self, runs: Iterable[NewRun]) -> list[RunId]:
-        """The ids of those runs that were needed: a slot whose newest run has the same input needs none.
+        """Store the runs that are needed; return their ids.
 
-        Older open runs of the slot are cancelled. An input that comes back after another one runs again.
+        A run is not needed if the newest run of its slot has the same input. Older open runs of the slot are
+        cancelled. An input that comes back after another one runs again.
         """
         added = []
         with self._db.write() as c:
             for run in runs:
                 run_id = (
-                    self._add_making(c, run)
+                    self._add_generation(c, run)
                     if run.kind in GENERATION_KINDS
                     else self._insert(c, run, run.input_hash)
                 )
                 added += [run_id] if run_id else []
         return added
 
-    def _add_making(self, c: sa.Connection, run: NewRun) -> RunId | None:
+    def _add_generation(self, c: sa.Connection, run: NewRun) -> RunId | None:
         slot = (
             t.c.sku == run.sku,
             t.c.deliverable == run.deliverable,
@@ -117,9 +69,7 @@ class Runs:
         if before and base_input_hash(before.input_hash) == run.input_hash:
             return self._reopen_cancelled(c, before)
         run_id = self._insert(c, run, run.input_hash)
-        if (
-            run_id is None
-        ):  # the input ran before: by somebody at the same moment, or before another input came between
+        if run_id is None:  # the input ran before another one, or was added by another process just now
             before = c.execute(newest).one()
             if base_input_hash(before.input_hash) == base_input_hash(run.input_hash) or "~" in run.input_hash:
                 return None
@@ -166,22 +116,30 @@ class Runs:
         done = c.execute(
             sa.update(t)
             .where(t.c.id == before.id, t.c.state == RunState.CANCELLED.value, t.c.error == NEWER_FACTS)
-            .values(
-                state=RunState.QUEUED.value,
-                due_at=self._clock.now(),
-                attempts=0,
-                error="",
-                finished_at=None,
-                lease_until=None,
-                kicks=0,
-            )
+            .values(self._queued_again())
         )
         return RunId(before.id) if done.rowcount == 1 else None
 
-    def lease(self, run_id: str, owner: str, seconds: float) -> RunRecord | None:
-        """The run, now ours until the lease ends; None when it is not due, not open, or somebody holds it.
+    def _queued_again(self) -> dict[str, Any]:
+        return {
+            "state": RunState.QUEUED.value,
+            "due_at": self._clock.now(),
+            "attempts": 0,
+            "error": "",
+            "finished_at": None,
+            "lease_until": None,
+            "wake_count": 0,
+        }
 
-        Taking over from a holder whose lease ran out counts as an attempt.
+    def lease(self, run_id: str, owner: str, seconds: float) -> RunRecord | None:
+        """Lease a run; return None if it is not due, not open, or leased by somebody else.
+
+        Taking over from a worker whose lease ran out counts as an attempt.
+
+        Args:
+            run_id: The run.
+            owner: Who leases it, unique for a process.
+            seconds: How long the lease lasts.
         """
         now = self._clock.now()
         free = sa.or_(
@@ -209,10 +167,14 @@ class Runs:
             if done.rowcount != 1:
                 return None
             row = c.execute(sa.select(t).where(t.c.id == run_id)).one()
-        return _record(row)
+        return run_from_row(row)
 
     def renew(self, run: RunRecord, seconds: float) -> None:
-        """Raises: StateConflict when the lease was lost."""
+        """Renew the lease of a run for `seconds` from now.
+
+        Raises:
+            StateConflict: The lease was lost.
+        """
         self._set(run, lease_until=self._clock.now() + timedelta(seconds=seconds))
 
     def checkpoint(
@@ -239,23 +201,33 @@ class Runs:
         self._set(run, step=step, next_step=next_step, work=dict(work), timings=dict(timings), attempts=0)
 
     def park(self, run: RunRecord, until: datetime, error: str = "", *, failed_try: bool = False) -> None:
-        """Let the run sleep until then. Raises: StateConflict."""
-        self._leave(run, RunState.PARKED, due_at=until, error=error, attempts=run.attempts + int(failed_try))
+        """Park a run.
+
+        Args:
+            run: The run.
+            until: When it is due again.
+            error: What it waits for.
+            failed_try: Whether this counts as a failed attempt.
+
+        Raises:
+            StateConflict: The lease was lost.
+        """
+        self._stop(run, RunState.PARKED, due_at=until, error=error, attempts=run.attempts + int(failed_try))
 
     def wake(self, run_id: str) -> tuple[RunKind, bool] | None:
-        """Make a sleeping run due; gives its kind and whether it is one of many, or None when it does not sleep."""
+        """Make a parked run due; return its kind and whether it is bulk, or None if it is not parked."""
         with self._db.write() as c:
             where = (t.c.id == run_id, t.c.state == RunState.PARKED.value)
             row = c.execute(
                 sa.update(t)
                 .where(*where)
-                .values(due_at=self._clock.now(), lease_until=None, kicks=0)
+                .values(due_at=self._clock.now(), lease_until=None, wake_count=0)
                 .returning(t.c.kind, t.c.bulk)
             ).one_or_none()
         return (RunKind(row.kind), row.bulk) if row else None
 
     def set_wait_reason(self, run_id: str, error: str) -> None:
-        """Say what a sleeping run waits for."""
+        """Store what a parked run waits for."""
         with self._db.write() as c:
             c.execute(
                 sa.update(t)
@@ -264,12 +236,16 @@ class Runs:
             )
 
     def finish(self, run: RunRecord, state: RunState, error: str = "") -> None:
-        """Close the run as done or failed. Raises: StateConflict."""
-        self._leave(run, state, due_at=None, error=error, finished_at=self._clock.now())
+        """Close a run as done or failed.
 
-    def _leave(self, run: RunRecord, state: RunState, **values: Any) -> None:
+        Raises:
+            StateConflict: The lease was lost.
+        """
+        self._stop(run, state, due_at=None, error=error, finished_at=self._clock.now())
+
+    def _stop(self, run: RunRecord, state: RunState, **values: Any) -> None:
         assert state in TRANSITIONS[RunState.RUNNING]
-        self._set(run, state=state.value, lease_owner="", lease_until=None, kicks=0, **values)
+        self._set(run, state=state.value, lease_owner="", lease_until=None, wake_count=0, **values)
 
     def _set(self, run: RunRecord, **values: Any) -> None:
         with self._db.write() as c:
@@ -283,27 +259,20 @@ class Runs:
             )
 
     def requeue(self, run_id: str) -> bool:
-        """Open a failed or cancelled run again from its checkpoint; False when it is neither."""
-        again = [s.value for s, to in TRANSITIONS.items() if RunState.QUEUED in to]
+        """Queue a failed or cancelled run again from its checkpoint; return False if it is neither."""
+        allowed = [s.value for s, to in TRANSITIONS.items() if RunState.QUEUED in to]
         with self._db.write() as c:
             done = c.execute(
-                sa.update(t)
-                .where(t.c.id == run_id, t.c.state.in_(again))
-                .values(
-                    state=RunState.QUEUED.value,
-                    due_at=self._clock.now(),
-                    attempts=0,
-                    error="",
-                    finished_at=None,
-                    lease_until=None,
-                    kicks=0,
-                )
+                sa.update(t).where(t.c.id == run_id, t.c.state.in_(allowed)).values(self._queued_again())
             )
         return done.rowcount == 1
 
     def due(self, limit: int) -> list[tuple[str, RunKind, bool]]:
-        """Open runs (id, kind, whether a batch asked for them) that are due and held by nobody, and were not woken lately: their wake-up was lost,
-        their holder died, or they have slept long enough."""
+        """Return open runs that must be woken, as (id, kind, whether it is a bulk run).
+
+        They were parked long enough, their wake-up was lost, or their worker died. Runs that were woken
+        recently are left out.
+        """
         now = self._clock.now()
         waiting = sa.and_(
             t.c.state.in_((RunState.QUEUED, RunState.PARKED)),
@@ -321,53 +290,59 @@ class Runs:
             return [(row.id, RunKind(row.kind), row.bulk) for row in c.execute(query)]
 
     def mark_woken(self, ids: Iterable[str], seconds: float) -> None:
-        """Note that these were woken just now: each further time they are let be for longer, at most 64-fold.
+        """Record that runs were woken now; leave them out of `due` for twice as long after each wake-up.
 
-        While a run is not running, `lease_until` is the moment until which no further wake-up is sent; a worker that
-        got the wake-up may take the run before.
+        While a run is not running, `lease_until` is the time until which it is not woken again. A worker that
+        got the wake-up may lease it before.
+
+        Args:
+            ids: The runs.
+            seconds: How long they are left out after the first wake-up; at most 64 times as long after later
+                ones.
         """
         now = self._clock.now()
         waiting = (RunState.QUEUED, RunState.PARKED)
         with self._db.write() as c:
             rows = c.execute(
-                sa.select(t.c.id, t.c.kicks).where(t.c.id.in_(list(ids)), t.c.state.in_(waiting))
+                sa.select(t.c.id, t.c.wake_count).where(t.c.id.in_(list(ids)), t.c.state.in_(waiting))
             ).all()
             for row in rows:
-                until = now + timedelta(seconds=seconds * 2 ** min(row.kicks, 6))
+                until = now + timedelta(seconds=seconds * 2 ** min(row.wake_count, 6))
                 c.execute(
                     sa.update(t)
                     .where(t.c.id == row.id, t.c.state.in_(waiting))
-                    .values(kicks=row.kicks + 1, lease_until=until)
+                    .values(wake_count=row.wake_count + 1, lease_until=until)
                 )
 
     def get(self, run_id: str) -> RunRecord | None:
+        """Return a run by its id, or None."""
         with self._db.read() as c:
             row = c.execute(sa.select(t).where(t.c.id == run_id)).one_or_none()
-        return _record(row) if row else None
+        return run_from_row(row) if row else None
 
     def page(self, *, state: str = "", sku: str = "", before: str = "", limit: int = 50) -> list[RunRecord]:
-        """Runs, newest first, from just before the id `before`."""
+        """Return a page of runs, the newest first, from just before the id `before`."""
         query = sa.select(t).order_by(t.c.id.desc()).limit(limit)
         query = query.where(t.c.state == state) if state else query
         query = query.where(t.c.sku == sku) if sku else query
         query = query.where(t.c.id < before) if before else query
         with self._db.read() as c:
-            return [_record(row) for row in c.execute(query)]
+            return [run_from_row(row) for row in c.execute(query)]
 
     def average_cpu_seconds(self, deliverable: str) -> float | None:
-        """CPU-seconds that making this deliverable took lately, on average; None when it was never made."""
+        """Return the average CPU time of a deliverable's newest RECENT_RUNS runs; None if it has none."""
         query = sa.select(t.c.timings).where(
             t.c.deliverable == deliverable, t.c.state == RunState.DONE.value, t.c.kind.in_(GENERATION_KINDS)
         )
         with self._db.read() as c:
-            lately = [
+            recent = [
                 sum(timings.values())
                 for timings in c.execute(query.order_by(t.c.id.desc()).limit(RECENT_RUNS)).scalars()
             ]
-        return sum(lately) / len(lately) if lately else None
+        return sum(recent) / len(recent) if recent else None
 
     def generation_status(self, skus: Iterable[str]) -> dict[str, tuple[bool, str]]:
-        """By SKU whether something is being made for it, and what its newest failed run said."""
+        """Return by SKU whether a computing run is open, and the error of the newest failed one."""
         query = (
             sa.select(t.c.sku, t.c.state, t.c.error)
             .where(t.c.sku.in_(list(skus)), t.c.kind.in_(COMPUTE_KINDS))
@@ -376,16 +351,13 @@ class Runs:
         found: dict[str, tuple[bool, str]] = {}
         with self._db.read() as c:
             for sku, state, error in c.execute(query):
-                making, before = found.get(sku, (False, ""))
-                found[sku] = (making or state in OPEN_STATES, error if state == RunState.FAILED else before)
+                is_open, last_error = found.get(sku, (False, ""))
+                found[sku] = (
+                    is_open or state in OPEN_STATES,
+                    error if state == RunState.FAILED else last_error,
+                )
         return found
 
     def counts(self, *states: str) -> dict[str, int]:
-        """By state, of all or of these, each up to MANY."""
+        """Return the number of runs by state, of these states or of all, each counted up to MAX_COUNT."""
         return self._db.counts(t.c.state, states or [s.value for s in RunState])
-
-
-def _record(row: Any) -> RunRecord:
-    names = (f for f in RunRecord.__dataclass_fields__)
-    values = {name: getattr(row, name) for name in names}
-    return RunRecord(**{**values, "kind": RunKind(row.kind), "state": RunState(row.state)})

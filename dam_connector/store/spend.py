@@ -1,4 +1,8 @@
-"""Spend: what tasks cost, and the caps on that. What is reserved counts as spent until it is settled with what was really billed, or released."""
+"""Spending on provider tasks, and the caps on it.
+
+The estimate of a task counts as spent from its submission on, until the task is settled with the amount
+billed, or released.
+"""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,14 +17,14 @@ from dam_connector.ports import Clock
 from dam_connector.store.database import Database
 from dam_connector.store.tables import tasks as t
 
-NOTICE_SHARE = 0.8  # of a cap
-FREE_STATES = ("waiting", "released")  # states that cost nothing
-_LOCK = 1618033988  # PostgreSQL's, for those who reserve at once
+NOTICE_SHARE = 0.8  # of a cap: when it is spent, a notice is written
+FREE_STATES = ("waiting", "released")  # states of tasks that cost nothing
+_LOCK = 1618033988  # key of the PostgreSQL advisory lock of `exclusive`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpendCaps:
-    """The most that may be spent, in USD; None: no end."""
+    """The most that may be spent at a provider, in USD; None: no cap."""
 
     day: float | None = None
     month: float | None = None
@@ -28,21 +32,32 @@ class SpendCaps:
 
 
 class Spend:
-    """The ledger of what tasks cost."""
+    """Sums over the table of tasks."""
 
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db, self._clock = db, clock
 
     @contextmanager
     def exclusive(self) -> Iterator[sa.Connection]:
-        """A unit of writing in which nobody else reserves."""
+        """Open a transaction in which no other process checks or reserves amounts."""
         with self._db.write() as c:
-            if not self._db.is_sqlite:  # SQLite's write units come one after another anyway
+            if not self._db.is_sqlite:  # SQLite runs one writing transaction at a time anyway
                 c.execute(sa.text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
             yield c
 
     def check_caps(self, c: sa.Connection, provider: str, batch_id: str, usd: float, caps: SpendCaps) -> None:
-        """Raises: OutOfCredit when so much more would be above a cap."""
+        """Check that an amount can be spent.
+
+        Args:
+            c: The connection of an `exclusive` transaction.
+            provider: The provider connection.
+            batch_id: The batch that the task belongs to; empty: none.
+            usd: The amount.
+            caps: The caps.
+
+        Raises:
+            OutOfCredit: The amount would exceed a cap.
+        """
         bounds = [
             ("a day", caps.day, (t.c.created_at >= self._day(),)),
             ("a month", caps.month, (t.c.created_at >= self._month(),)),
@@ -58,7 +73,7 @@ class Spend:
                 )
 
     def spent(self, provider: str, batch_id: str = "") -> dict[str, float]:
-        """USD spent or reserved at a provider: `day` (UTC), `month`, and `batch` where one is named."""
+        """Return USD spent or reserved at a provider: by `day` (UTC), `month` and, if given, `batch`."""
         with self._db.read() as c:
             sums = {
                 "day": _sum(c, provider, t.c.created_at >= self._day()),
@@ -67,7 +82,15 @@ class Spend:
             return {**sums, "batch": _sum(c, provider, t.c.batch_id == batch_id)} if batch_id else sums
 
     def totals_by(self, field: str, *, since: datetime | None = None) -> list[tuple[str, int, float]]:
-        """Tasks and USD by provider, category, deliverable, state or batch, the dearest first."""
+        """Return number and cost of tasks, grouped by a field, the most expensive first.
+
+        Args:
+            field: "provider", "category", "deliverable", "state" or "batch".
+            since: Count tasks from this time on; None: from the beginning of the month.
+
+        Returns:
+            Tuples of the field's value, the number of tasks, and USD.
+        """
         counted = (t.c.state.not_in(FREE_STATES), t.c.created_at >= (since or self._month()))
         usd, key = (
             sa.func.sum(sa.func.coalesce(t.c.cost_usd, t.c.estimate_usd)),
@@ -83,7 +106,7 @@ class Spend:
             ]
 
     def tasks_in_state(self, state: str, *, limit: int = 50) -> list[Mapping[str, Any]]:
-        """Tasks in a state, newest first: such as `unknown`, for a person to look up, or `waiting`, with what they wait for."""
+        """Return tasks in a state as mappings, the newest first, e.g. `unknown` ones to be checked."""
         query = sa.select(
             t.c.id, t.c.provider, t.c.sku, t.c.deliverable, t.c.estimate_usd, t.c.error, t.c.created_at
         )

@@ -1,4 +1,7 @@
-"""The tables. Alembic's migrations make them; a test holds that both say the same."""
+"""The database tables. Alembic migrations create them; a test holds that both agree.
+
+Where a stored column has a name that reads badly in code, `key` gives it another one there.
+"""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +19,7 @@ metadata = sa.MetaData(
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
-    """An aware UTC datetime, stored without its zone so that SQLite sorts it and gives it back."""
+    """An aware UTC datetime, stored without its zone, so that SQLite can sort it."""
 
     impl = sa.DateTime
     cache_ok = True
@@ -32,7 +35,7 @@ def _id(name: str = "id") -> sa.Column[str]:
     return sa.Column(name, sa.String(40), primary_key=True)
 
 
-def _ref(name: str, target: str, **more: Any) -> sa.Column[str]:
+def _foreign_key(name: str, target: str, **more: Any) -> sa.Column[str]:
     return sa.Column(name, sa.String(40), sa.ForeignKey(target), **more)
 
 
@@ -90,9 +93,8 @@ batches = sa.Table(
     sa.Column("state", sa.String(16), nullable=False),  # running, paused, cancelled, done
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("touched_at", UtcDateTime, nullable=False),
-    sa.Column(
-        "turn", sa.Integer, nullable=False, default=0, server_default="0"
-    ),  # of taking rows: each is taken once
+    # how often rows were taken from it; each iteration happens once
+    sa.Column("turn", sa.Integer, key="iteration", nullable=False, default=0, server_default="0"),
     _json("columns"),  # the sheet's own header, in order
     sa.UniqueConstraint("name"),
 )
@@ -101,7 +103,7 @@ batch_rows = sa.Table(
     "batch_rows",
     metadata,
     _id(),
-    _ref("batch_id", "batches.id", nullable=False),
+    _foreign_key("batch_id", "batches.id", nullable=False),
     sa.Column("line", sa.Integer, nullable=False),
     sa.Column("sku", sa.String(500), nullable=False, index=True),
     sa.Column("state", sa.String(16), nullable=False),  # waiting, taken, unchanged, failed, cancelled
@@ -148,7 +150,8 @@ runs = sa.Table(
     sa.Column("lease_until", UtcDateTime),
     sa.Column("attempts", sa.Integer, nullable=False, default=0, server_default="0"),
     sa.Column("due_at", UtcDateTime),
-    sa.Column("kicks", sa.Integer, nullable=False, default=0, server_default="0"),
+    # how often the sweeper woke it since it last ran
+    sa.Column("kicks", sa.Integer, key="wake_count", nullable=False, default=0, server_default="0"),
     _text("error"),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("started_at", UtcDateTime),
@@ -161,7 +164,7 @@ versions = sa.Table(
     "versions",
     metadata,
     _id(),
-    _ref("asset_id", "assets.id", nullable=False),
+    _foreign_key("asset_id", "assets.id", nullable=False),
     sa.Column("number", sa.Integer, nullable=False),
     sa.Column("run_id", sa.String(40), nullable=False, unique=True),
     sa.Column("state", sa.String(16), nullable=False, index=True),
@@ -171,23 +174,24 @@ versions = sa.Table(
     sa.Column("rules_fingerprint", sa.String(64), nullable=False),
     _text("dam"),
     _text("dam_ref"),
-    sa.Column(
-        "dam_state", sa.String(16), nullable=False, default="", server_default=""
-    ),  # what the DAM last took it for
+    # the state that the DAM is known to have; empty: not known
+    sa.Column("dam_state", sa.String(16), nullable=False, default="", server_default=""),
     sa.Column("go_live_at", UtcDateTime),
+    # whether anybody may fetch its files
     sa.Column(
-        "served", sa.Boolean, nullable=False, default=False, server_default=sa.false()
-    ),  # its files are public
+        "served", sa.Boolean, key="is_public", nullable=False, default=False, server_default=sa.false()
+    ),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.UniqueConstraint("asset_id", "number"),
     sa.Index(None, "dam", "dam_ref"),
     sa.Index(None, "state", "id"),
 )
 
-version_files = sa.Table(  # which bytes belong to which version: public files are looked up here
+# The files of each version: requests for public files are looked up here.
+version_files = sa.Table(
     "version_files",
     metadata,
-    _ref("version_id", "versions.id", primary_key=True),
+    _foreign_key("version_id", "versions.id", primary_key=True),
     sa.Column("name", sa.String(255), primary_key=True, index=True),
     sa.Column("sha256", sa.String(64), nullable=False, index=True),
     sa.Column("mime", sa.String(80), nullable=False),
@@ -197,7 +201,7 @@ decisions = sa.Table(
     "decisions",
     metadata,
     _id(),
-    _ref("version_id", "versions.id", nullable=False, index=True),
+    _foreign_key("version_id", "versions.id", nullable=False, index=True),
     sa.Column("verdict", sa.String(16), nullable=False),
     _text("by"),
     _json("reasons"),
@@ -211,53 +215,63 @@ decisions = sa.Table(
 publications = sa.Table(
     "publications",
     metadata,
-    _ref("asset_id", "assets.id", primary_key=True),
+    _foreign_key("asset_id", "assets.id", primary_key=True),
     sa.Column("channel", sa.String(40), primary_key=True),
-    _ref("version_id", "versions.id", nullable=False, index=True),
+    _foreign_key("version_id", "versions.id", nullable=False, index=True),
     _text("url"),
     sa.Column("at", UtcDateTime, nullable=False),
-    sa.Column("asked_at", UtcDateTime, nullable=False),  # by a person: the later word counts
+    sa.Column("asked_at", UtcDateTime, nullable=False),  # when a person asked for it: the latest request wins
     sa.Index(None, "channel", "version_id"),
 )
 
-version_tags = sa.Table(  # what versions are found by: `batch:ID`, `category:CHAIRS`, `word:CHAIR` ...
+# The search tags of versions, e.g. `batch:ID`, `category:CHAIRS`, `word:chair`.
+version_tags = sa.Table(
     "version_tags",
     metadata,
-    _ref("version_id", "versions.id", primary_key=True),
+    _foreign_key("version_id", "versions.id", primary_key=True),
+    # sorted by code point in every database
     sa.Column(
         "tag", sa.String(120).with_variant(sa.String(120, collation="C"), "postgresql"), primary_key=True
-    ),  # sorted by code point everywhere
+    ),
     sa.Index(None, "tag", "version_id"),
 )
 
-tasks = (
-    sa.Table(  # what providers are asked to do for a run, and what it costs: written before they are asked
-        "tasks",
-        metadata,
-        _id(),
-        sa.Column("run_id", sa.String(40), nullable=False),
-        sa.Column("provider", sa.String(40), nullable=False),
-        sa.Column("sku", sa.String(500), nullable=False),
-        sa.Column("category", sa.String(200), nullable=False),
-        sa.Column("deliverable", sa.String(40), nullable=False),
-        sa.Column("batch_id", sa.String(40), nullable=False, default="", server_default=""),
-        sa.Column("state", sa.String(16), nullable=False),  # store/tasks.py draws them
-        _text("ref"),
-        _json("order"),
-        _json("result"),
-        sa.Column("estimate_usd", sa.Float, nullable=False),
-        sa.Column("cost_usd", sa.Float),
-        _text("error"),
-        sa.Column("tries", sa.Integer, nullable=False, default=0, server_default="0"),
-        sa.Column("look_at", UtcDateTime, nullable=False),
-        sa.Column("heard", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
-        sa.Column("created_at", UtcDateTime, nullable=False),  # ordered; then begun
-        sa.Column("updated_at", UtcDateTime, nullable=False),
-        sa.Index(None, "run_id", "provider"),
-        sa.Index(None, "provider", "created_at"),
-        sa.Index(None, "state", "look_at"),
-        sa.Index(None, "batch_id"),
-    )
+# Tasks of providers and what they cost. A task is written before the provider is asked.
+tasks = sa.Table(
+    "tasks",
+    metadata,
+    _id(),
+    sa.Column("run_id", sa.String(40), nullable=False),
+    sa.Column("provider", sa.String(40), nullable=False),
+    sa.Column("sku", sa.String(500), nullable=False),
+    sa.Column("category", sa.String(200), nullable=False),
+    sa.Column("deliverable", sa.String(40), nullable=False),
+    sa.Column("batch_id", sa.String(40), nullable=False, default="", server_default=""),
+    sa.Column("state", sa.String(16), nullable=False),  # a diagram of them is in store/tasks.py
+    _text("ref"),
+    _json("order"),
+    _json("result"),
+    sa.Column("estimate_usd", sa.Float, nullable=False),
+    sa.Column("cost_usd", sa.Float),
+    _text("error"),
+    sa.Column("tries", sa.Integer, key="attempts", nullable=False, default=0, server_default="0"),
+    sa.Column("look_at", UtcDateTime, key="due_at", nullable=False),
+    # whether its run was notified of its end
+    sa.Column(
+        "heard",
+        sa.Boolean,
+        key="is_acknowledged",
+        nullable=False,
+        default=False,
+        server_default=sa.false(),
+    ),
+    # when it was created; from its submission on, when it was submitted
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("updated_at", UtcDateTime, nullable=False),
+    sa.Index(None, "run_id", "provider"),
+    sa.Index(None, "provider", "created_at"),
+    sa.Index(None, "state", "due_at"),
+    sa.Index(None, "batch_id"),
 )
 
 history = sa.Table(
@@ -267,7 +281,7 @@ history = sa.Table(
     sa.Column("at", UtcDateTime, nullable=False),
     sa.Column("sku", sa.String(500), nullable=False, index=True),
     sa.Column("version_id", sa.String(40), index=True),
-    sa.Column("what", sa.String(40), nullable=False),
+    sa.Column("what", sa.String(40), key="event", nullable=False),
     _text("by"),
     _text("detail"),
 )
@@ -283,11 +297,12 @@ users = sa.Table(
     sa.Column("active", sa.Boolean, nullable=False, default=True, server_default=sa.true()),
 )
 
-credentials = sa.Table(  # API tokens and one-time login links, by the hash of the secret
+# API tokens and one-time login links, by the hash of the secret.
+credentials = sa.Table(
     "credentials",
     metadata,
     _id(),
-    _ref("user_id", "users.id", nullable=False),
+    _foreign_key("user_id", "users.id", nullable=False),
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("hash", sa.String(64), nullable=False, unique=True),
     _text("label"),
@@ -304,7 +319,8 @@ leases = sa.Table(
     sa.Column("until", UtcDateTime, nullable=False),
 )
 
-notes = sa.Table(  # small facts that outlive a process: poll cursors, worker heartbeats
+# Small values that outlive a process, e.g. poll cursors and worker heartbeats.
+notes = sa.Table(
     "notes",
     metadata,
     sa.Column("name", sa.String(120), primary_key=True),
@@ -330,7 +346,8 @@ idempotency = sa.Table(
     sa.Column("at", UtcDateTime, nullable=False),
 )
 
-library = sa.Table(  # the built-in DAM
+# The records of the built-in DAM.
+library = sa.Table(
     "library",
     metadata,
     sa.Column("ref", sa.String(40), primary_key=True),

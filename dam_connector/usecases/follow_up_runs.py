@@ -5,7 +5,7 @@ from datetime import datetime
 from dam_connector.domain.ids import RunId, new_id
 from dam_connector.domain.run import GENERATION_KINDS, RunKind, job_name
 from dam_connector.domain.version import Version
-from dam_connector.store.runs import NewRun
+from dam_connector.store.run_records import NewRun
 from dam_connector.wiring import Services
 
 

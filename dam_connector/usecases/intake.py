@@ -25,7 +25,7 @@ from dam_connector.errors import RETRYABLE, AdapterError, BadOutput, ConfigError
 from dam_connector.ports import Dam, InboundWebhook, Pim, Provider
 from dam_connector.store.inbox import MAX_ATTEMPTS, DeliveryRecord
 from dam_connector.store.products import ProductRecord
-from dam_connector.store.runs import NewRun, RunRecord
+from dam_connector.store.run_records import NewRun, RunRecord
 from dam_connector.usecases.dam_sync.inbound import sync_from_dam
 from dam_connector.usecases.provider_orders import poll_task_now
 from dam_connector.usecases.source_images import store_source_images

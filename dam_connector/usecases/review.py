@@ -15,7 +15,7 @@ from dam_connector.domain.run import RunKind
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import ConfigError, NotFound, Refused, StateConflict
 from dam_connector.store.decisions import STATE_AFTER
-from dam_connector.store.runs import base_input_hash
+from dam_connector.store.run_records import base_input_hash
 from dam_connector.usecases.dam_sync.outbound import sync_to_dam
 from dam_connector.usecases.follow_up_runs import plan_follow_up
 from dam_connector.wiring import Services

@@ -10,7 +10,7 @@ from dam_connector.domain.version import VersionState
 from dam_connector.store import gallery
 from dam_connector.store.batches import NewBatchRow, RowState
 from dam_connector.store.gallery import GalleryFilter
-from dam_connector.store.runs import NewRun
+from dam_connector.store.run_records import NewRun
 from dam_connector.wiring import Services
 from tests.support import TestClock, file_of, product
 

@@ -1,9 +1,10 @@
-"""What versions are found by; the turns of batches; which runs a batch asked for."""
+"""Search tags of versions; iterations of batches; which runs a batch asked for."""
+
+import re
+import unicodedata
 
 import sqlalchemy as sa
 from alembic import op
-
-from dam_connector.domain.search_tags import tags_of
 
 revision = "0003"
 down_revision = "0002"
@@ -26,10 +27,10 @@ def upgrade() -> None:
     op.create_index(op.f("ix_library_version_id"), "library", ["version_id"], unique=False)
     op.add_column("batches", sa.Column("turn", sa.Integer(), server_default="0", nullable=False))
     op.add_column("runs", sa.Column("bulk", sa.Boolean(), server_default=sa.false(), nullable=False))
-    _tag_what_is_there()
+    _tag_existing_versions()
 
 
-def _tag_what_is_there() -> None:
+def _tag_existing_versions() -> None:
     c = op.get_bind()
     known = c.execute(
         sa.text(
@@ -39,8 +40,21 @@ def _tag_what_is_there() -> None:
     rows = [
         {"version_id": row.id, "tag": tag}
         for row in known
-        for tag in tags_of(sku=row.sku, name=row.name or "", category=row.category or "", deliverable=row.deliverable)
+        for tag in _tags(sku=row.sku, name=row.name or "", category=row.category or "", deliverable=row.deliverable)
     ]
     table = sa.table("version_tags", sa.column("version_id"), sa.column("tag"))
     for start in range(0, len(rows), 5000):
         c.execute(sa.insert(table), rows[start : start + 5000])
+
+
+def _tags(*, sku: str, name: str, category: str, deliverable: str) -> list[str]:
+    """Return the tags of a version, as this release made them."""
+    words = dict.fromkeys([sku.lower(), *_words(sku), *_words(name)])
+    tags = [f"deliverable:{deliverable}", *(f"word:{word}" for word in words)]
+    tags += [f"category:{category}"] if category else []
+    return list(dict.fromkeys(tag[:120] for tag in tags))
+
+
+def _words(text: str) -> list[str]:
+    plain = unicodedata.normalize("NFKD", text.replace("ß", "ss")).encode("ascii", "ignore").decode()
+    return [word.lower() for word in re.findall(r"[A-Za-z0-9]+", plain)]

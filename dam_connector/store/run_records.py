@@ -1,0 +1,68 @@
+"""The records of runs: as they are added, and as they are stored."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from dam_connector.domain.ids import RunId
+from dam_connector.domain.run import RunKind, RunState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """A run to be stored."""
+
+    kind: RunKind
+    sku: str
+    deliverable: str
+    slot: int
+    input_hash: str  # unique; see `base_input_hash`
+    rules_fingerprint: str  # of the rules that it follows from its first to its last step
+    version_id: str | None = None  # the version that it publishes, reviews or upscales
+    note: str = ""  # a reviewer's note about the version before
+    due_at: datetime | None = None  # None: now
+    bulk: bool = False  # one of many: it waits in a queue of its own
+    batch_id: str = ""  # the batch that asked for it
+    generator: str = ""  # the generator that a person chose; empty: the rules decide
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """One run as stored."""
+
+    id: RunId
+    kind: RunKind
+    sku: str
+    deliverable: str
+    slot: int
+    version_id: str | None
+    input_hash: str
+    rules_fingerprint: str
+    note: str
+    bulk: bool
+    batch_id: str
+    generator: str
+    state: RunState  # the fields above are explained at `NewRun`
+    next_step: str  # the step to run next; "" before the first, ALL_STEPS_DONE after the last
+    step: str  # the step that wrote the last checkpoint
+    work: Mapping[str, Any]  # the checkpoint: the worker's Work as JSON
+    timings: Mapping[str, float]  # CPU-seconds by step
+    fence: int  # raised by each lease: writes of an older lease are refused
+    attempts: int  # since the last checkpoint
+    due_at: datetime | None
+    error: str  # why it failed, was cancelled, or waits
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+def base_input_hash(input_hash: str) -> str:
+    """Return an input hash without its suffix; the suffix after `~` separates repeated runs of one input."""
+    return input_hash.partition("~")[0]
+
+
+def run_from_row(row: Any) -> RunRecord:
+    """Build a record from a row of the table `runs`."""
+    values = {name: getattr(row, name) for name in RunRecord.__dataclass_fields__}
+    return RunRecord(**{**values, "kind": RunKind(row.kind), "state": RunState(row.state)})
