@@ -1,3 +1,6 @@
-"""Benchmarks: each file measures one thing and gives a dict of figures; ratios count, absolute times are the machine's."""
+"""Benchmarks: each module measures one thing and returns its figures.
 
-import worker  # noqa: F401 - one thread for each library, as in a worker; before numpy comes
+Ratios count; absolute times depend on the machine.
+"""
+
+import worker  # noqa: F401 - limits each library to one thread, as in a worker; must precede numpy

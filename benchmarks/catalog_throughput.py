@@ -1,4 +1,4 @@
-"""The sample catalog on two workers: products an hour from the first webhook to live, and CPU-seconds by step."""
+"""Throughput of the sample catalog on two workers: products an hour from the first webhook to live, CPU by step."""
 
 import json
 import subprocess
@@ -12,9 +12,10 @@ from dam_connector.wiring import build_services
 
 
 def measure() -> dict[str, object]:
+    """Return live products an hour, and CPU-seconds by kind of run and step."""
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
-        done = subprocess.run(
+        finished = subprocess.run(
             [
                 sys.executable,
                 "-m",
@@ -30,7 +31,7 @@ def measure() -> dict[str, object]:
             text=True,
             check=True,
         )
-        summary = json.loads(done.stdout)
+        summary = json.loads(finished.stdout)
         runs = build_services(Settings.from_env({}, data_dir=data)).runs.page(limit=200)
     steps: dict[str, list[float]] = defaultdict(list)
     for run in runs:

@@ -1,4 +1,4 @@
-"""What the service costs while nothing happens: CPU and memory of each process."""
+"""CPU and memory of each process of the service while nothing happens."""
 
 import json
 import sys
@@ -10,11 +10,12 @@ import psutil
 
 from benchmarks.server_process import free_port, running
 
-SECONDS = 30.0
+WARM_UP_S = 15.0
+MEASURED_S = 30.0
 
 
 def measure() -> dict[str, object]:
-    """CPU in percent of one core over half a minute; memory as unique set size, megabytes."""
+    """Return CPU in percent of one core over MEASURED_S, and memory (unique set size) in megabytes."""
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
         argv = [
@@ -30,17 +31,17 @@ def measure() -> dict[str, object]:
             folder,
         ]
         with running(argv, port=port) as supervisor:
-            time.sleep(15)
+            time.sleep(WARM_UP_S)
             rows = json.loads((Path(folder) / "run" / "children.json").read_text())
-            parts = {
+            groups = {
                 "supervisor": [psutil.Process(supervisor.pid)],
-                **{name: _family(psutil.Process(pid)) for name, pid, _ in rows},
+                **{name: _with_children(psutil.Process(pid)) for name, pid, _ in rows},
             }
-            before = {name: _cpu(found) for name, found in parts.items()}
-            time.sleep(SECONDS)
-            after = {name: _cpu(found) for name, found in parts.items()}
-            memory = {name: sum(p.memory_full_info().uss for p in found) for name, found in parts.items()}
-    used = {name: round((after[name] - before[name]) / SECONDS * 100, 2) for name in parts}
+            before = {name: _cpu_s(found) for name, found in groups.items()}
+            time.sleep(MEASURED_S)
+            after = {name: _cpu_s(found) for name, found in groups.items()}
+            memory = {name: sum(p.memory_full_info().uss for p in found) for name, found in groups.items()}
+    used = {name: round((after[name] - before[name]) / MEASURED_S * 100, 2) for name in groups}
     return {
         "cpu_pct": {**used, "total": round(sum(used.values()), 2)},
         "memory_mb": {
@@ -50,9 +51,9 @@ def measure() -> dict[str, object]:
     }
 
 
-def _family(process: psutil.Process) -> list[psutil.Process]:
+def _with_children(process: psutil.Process) -> list[psutil.Process]:
     return [process, *process.children(recursive=True)]
 
 
-def _cpu(processes: list[psutil.Process]) -> float:
+def _cpu_s(processes: list[psutil.Process]) -> float:
     return sum(sum(p.cpu_times()[:2]) for p in processes)

@@ -1,4 +1,4 @@
-"""Processes for benchmarks: a free port, a server that is waited for, and an end by id."""
+"""Server processes for benchmarks: a free port, a start that waits until the server answers, and an end by id."""
 
 import os
 import signal
@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 
 def free_port() -> int:
+    """Return a port of the loopback interface that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -20,7 +21,14 @@ def free_port() -> int:
 def running(
     argv: list[str], *, port: int, path: str = "/healthz", env: dict[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A server process that answers at `path`; ended with all it started when the block ends."""
+    """Run a server until the block ends, from when it answers at `path`; end it with all that it started.
+
+    Args:
+        argv: The command.
+        port: Where it listens on 127.0.0.1.
+        path: A page that answers once it is ready.
+        env: Environment variables to add.
+    """
     process = subprocess.Popen(
         argv,
         env={**os.environ, **(env or {})},

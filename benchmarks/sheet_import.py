@@ -1,4 +1,4 @@
-"""How long a sheet of 100,000 rows takes until every row is judged and stored, and how much memory: `python -m benchmarks sheet_import`."""
+"""Time and memory to judge and store a sheet of 100,000 rows: `python -m benchmarks sheet_import`."""
 
 import csv
 import json
@@ -19,16 +19,16 @@ ROWS = 100_000
 
 
 def measure() -> dict[str, Any]:
-    """The figures of a process of its own, so that its memory is its own."""
-    ran = subprocess.run(
+    """Return the figures of a process that does nothing else, so that its memory can be measured."""
+    finished = subprocess.run(
         [sys.executable, "-m", "benchmarks.sheet_import"], check=True, capture_output=True, text=True
     )
-    found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
-    return found
+    figures: dict[str, Any] = json.loads(finished.stdout.splitlines()[-1])
+    return figures
 
 
-def taken() -> dict[str, Any]:
-    """Seconds and megabytes, from the file's bytes to stored rows; and how long the progress of the batch takes to count."""
+def measure_here() -> dict[str, Any]:
+    """Return seconds and megabytes from the file's bytes to stored rows, and the time to count the progress."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "large.csv"
         with path.open("w", newline="") as file:
@@ -39,7 +39,7 @@ def taken() -> dict[str, Any]:
             )
         services = build_services(ensure_secrets(Settings.from_env({}, data_dir=Path(folder) / "data")))
         services.db.migrate()
-        began = time.perf_counter()
+        started = time.perf_counter()
         sheet = read_sheet(path.read_bytes())
         batch = services.batches.add(
             "large",
@@ -47,16 +47,16 @@ def taken() -> dict[str, Any]:
             sheet.header,
             batch_preview.check_rows(services, sheet, batch_preview.map_columns(sheet, {}), {}),
         )
-        seconds = time.perf_counter() - began
-        began = time.perf_counter()
+        seconds = time.perf_counter() - started
+        started = time.perf_counter()
         waiting = services.batches.progress(batch.id).waiting
         return {
             "rows": waiting,
             "seconds": round(seconds, 1),
             "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-            "progress_s": round(time.perf_counter() - began, 3),
+            "progress_s": round(time.perf_counter() - started, 3),
         }
 
 
 if __name__ == "__main__":
-    print(json.dumps(taken()))
+    print(json.dumps(measure_here()))
