@@ -1,4 +1,4 @@
-"""Whether a single product waits behind a sheet of 100,000 rows, and whether two sheets share."""
+"""Fairness of bulk uploads: how long a single product waits beside a sheet of 100,000 rows, and how two sheets share."""
 
 import csv
 import os
@@ -14,39 +14,39 @@ from dam_connector.usecases import batches, intake
 from dam_connector.wiring import Services
 from schemas.product import load_product
 
-LARGE = 100_000
-SINGLES = 5
-SHARE_S = 90
+LARGE_ROWS = 100_000
+SINGLES = 5  # products that are timed, alone and beside the sheet
+SHARE_S = 90  # for which the runs of two sheets are counted
 
 
-def measure(large: int = LARGE) -> dict[str, Any]:
-    """Seconds from a single product to its packshot in review, alone and beside a sheet of 100,000 rows; and how two sheets share."""
+def measure(rows: int = LARGE_ROWS) -> dict[str, Any]:
+    """Return the seconds until a single product's packshot is in review, alone and beside the sheet, and runs by sheet."""
     with tempfile.TemporaryDirectory() as folder, running(Path(folder), 12) as (services, sheet):
         alone = [_single(services, Path(folder), f"ALONE{n}") for n in range(SINGLES)]
-        many = _repeated(Path(folder), sheet, large)
+        many = _repeated(Path(folder), sheet, rows)
         _import(services, many, "large")
         time.sleep(10)
         beside = [_single(services, Path(folder), f"BESIDE{n}") for n in range(SINGLES)]
         _import(services, _repeated(Path(folder), sheet, 60, "SECOND"), "second")
-        before = _settled(services)
+        before = _done_runs(services)
         time.sleep(SHARE_S)
-        after = _settled(services)
+        after = _done_runs(services)
         for name in ("large", "second"):
             batches.control(services, batches.find(services, name), "cancel")
-    usual, waited = sorted(alone)[SINGLES // 2], sorted(beside)
+    alone_s, beside_s = sorted(alone)[SINGLES // 2], sorted(beside)
     return {
         **{
-            "alone_s": round(usual, 1),
-            "beside_s": round(waited[SINGLES // 2], 1),
-            "beside_slowest_s": round(waited[-1], 1),
+            "alone_s": round(alone_s, 1),
+            "beside_s": round(beside_s[SINGLES // 2], 1),
+            "beside_slowest_s": round(beside_s[-1], 1),
         },
-        **{"delay_s": round(waited[SINGLES // 2] - usual, 1), "shared_s": SHARE_S},
+        **{"delay_s": round(beside_s[SINGLES // 2] - alone_s, 1), "shared_s": SHARE_S},
         **{f"runs_of_the_{name}": after[name] - before[name] for name in ("large", "second")},
     }
 
 
 def _single(services: Services, folder: Path, sku: str) -> float:
-    """Seconds until a product that came by itself has its packshot in review."""
+    """Return the seconds until the packshot of a product that was added by itself is in review."""
     held = {"front": f"held:{services.blobs.put((folder / 'photos' / '0-chair-front.jpg').read_bytes())}"}
     facts = {
         "sku": sku,
@@ -55,17 +55,17 @@ def _single(services: Services, folder: Path, sku: str) -> float:
         "images": held,
         "dimensions": {"width": 46, "height": 85, "depth": 49, "unit": "cm"},
     }
-    began = time.perf_counter()
+    started = time.perf_counter()
     intake.add_product(services, load_product(facts), by="bench")
     while not any(
         v.asset.deliverable == "packshot" and v.state == "in_review" for v in services.assets.of_product(sku)
     ):
         time.sleep(0.05)
-    return time.perf_counter() - began
+    return time.perf_counter() - started
 
 
 def _repeated(folder: Path, sheet: Path, rows: int, prefix: str = "LARGE") -> Path:
-    """A sheet of so many rows with the facts and photos of another one's."""
+    """Write a sheet of this number of rows with the facts and photos of another; return it."""
     with sheet.open(newline="") as file:
         header, *known = csv.reader(file)
     path = folder / f"{prefix}.csv"
@@ -93,8 +93,8 @@ def _import(services: Services, sheet: Path, name: str) -> None:
     subprocess.run(command, env=environ, check=True, stdout=subprocess.DEVNULL)
 
 
-def _settled(services: Services) -> dict[str, int]:
-    """How many runs of each sheet are done."""
+def _done_runs(services: Services) -> dict[str, int]:
+    """Return how many runs of each sheet are done."""
     counts = {"large": 0, "second": 0}
     before = ""
     while runs := services.runs.page(state="done", before=before, limit=500):

@@ -1,7 +1,6 @@
-"""A sheet of sample products on two workers: products an hour from upload into review, CPU-seconds by step; and whether a single
-product waits behind a sheet of 100,000 rows, and two sheets share.
+"""Throughput of a sheet of sample products on two workers: products an hour from upload into review, CPU by step.
 
-Every row has photos of its own: the samples', each a little brighter or darker, so that nothing is saved by making it once.
+Every row has photos of its own, the samples' made a little brighter or darker, so that no cache saves any work.
 """
 
 import csv
@@ -29,15 +28,16 @@ ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "dam_connector" / "samples"
 ROWS = 200
 WORKERS = 2
+VIEWS = ("front", "right", "back", "top", "hero")
 TIMEOUT_S = 3600
-NAMES = ("CH123", "LA207", "MG401", "SB512", "SP733", "VS818")  # the samples that are complete
-ALL3D_CLAIM = 600  # products an hour (docs/benchmarks.md)
+SAMPLE_SKUS = ("CH123", "LA207", "MG401", "SB512", "SP733", "VS818")  # the samples without faults
+ALL3D_PRODUCTS_AN_HOUR = 600  # its own claim (docs/benchmarks.md)
 
 
 def measure(rows: int = ROWS) -> dict[str, Any]:
-    """Products an hour, and where the CPU-seconds go."""
+    """Return products an hour, and CPU-seconds a product by step."""
     with tempfile.TemporaryDirectory() as folder, running(Path(folder), rows) as (services, sheet):
-        began, cpu = time.perf_counter(), _cpu_s()
+        started, cpu = time.perf_counter(), _cpu_s()
         command = [
             sys.executable,
             "-m",
@@ -57,9 +57,9 @@ def measure(rows: int = ROWS) -> dict[str, Any]:
         assert batch is not None
         while (
             progress := services.batches.progress(batch.id)
-        ).in_progress and time.perf_counter() - began < TIMEOUT_S:
+        ).in_progress and time.perf_counter() - started < TIMEOUT_S:
             time.sleep(1)
-        seconds, used = time.perf_counter() - began, _cpu_s() - cpu
+        seconds, used = time.perf_counter() - started, _cpu_s() - cpu
         steps = _steps(services)
         made = progress.in_review
     an_hour = round(made / seconds * 3600)
@@ -72,7 +72,7 @@ def measure(rows: int = ROWS) -> dict[str, Any]:
             "products_an_hour": an_hour,
         },
         **{
-            "times_600_an_hour": round(an_hour / ALL3D_CLAIM, 2),
+            "times_600_an_hour": round(an_hour / ALL3D_PRODUCTS_AN_HOUR, 2),
             "cpu_s_a_product": round(used / rows, 2),
             "in_steps_cpu_s_a_product": steps[0] / rows,
         },
@@ -84,7 +84,12 @@ def measure(rows: int = ROWS) -> dict[str, Any]:
 
 @contextmanager
 def running(folder: Path, rows: int) -> Iterator[tuple[Services, Path]]:
-    """The connector on a folder of its own, with rules for a packshot, a lifestyle picture and a model; and a sheet for it."""
+    """Run the connector with rules for a packshot, a lifestyle picture and a model; give its services and a sheet.
+
+    Args:
+        folder: For data, rules and sheet.
+        rows: Of the sheet.
+    """
     rules = json.loads((ROOT / "plugin.json").read_text())
     rules["deliverables"] = [
         d | {"count": 1} if d["kind"] == "rendition" else d
@@ -124,7 +129,7 @@ def running(folder: Path, rows: int) -> Iterator[tuple[Services, Path]]:
 
 
 def write_sheet(folder: Path, rows: int) -> Path:
-    """A sheet of so many rows, and a folder of photos beside it."""
+    """Write a sheet of this number of rows, and a folder `photos` beside it; return the sheet."""
     known = {
         entry["product"]["sku"]: entry["product"]
         for entry in json.loads((SAMPLES / "catalog.json").read_text())
@@ -148,7 +153,7 @@ def write_sheet(folder: Path, rows: int) -> Path:
             ]
         )
         for n in range(rows):
-            product = known[NAMES[n % len(NAMES)]]
+            product = known[SAMPLE_SKUS[n % len(SAMPLE_SKUS)]]
             size = product["dimensions"]
             facts = [
                 f"{product['sku']}-{n}",
@@ -166,22 +171,19 @@ def write_sheet(folder: Path, rows: int) -> Path:
     return folder / "sheet.csv"
 
 
-VIEWS = ("front", "right", "back", "top", "hero")
-
-
 def _photo(folder: Path, name: str, n: int) -> str:
-    """A sample photo, a little brighter or darker: bytes of its own for each row."""
-    own = f"{n}-{name}"
+    """Write a sample photo a little brighter or darker, different for each row; return its file name."""
+    own_name = f"{n}-{name}"
     out = io.BytesIO()
     ImageEnhance.Brightness(Image.open(SAMPLES / name)).enhance(1 + 0.0002 * (n % 199 - 99)).save(
         out, "JPEG", quality=93
     )
-    (folder / own).write_bytes(out.getvalue() + n.to_bytes(4, "big"))
-    return own
+    (folder / own_name).write_bytes(out.getvalue() + n.to_bytes(4, "big"))
+    return own_name
 
 
 def _steps(services: Services) -> tuple[float, dict[str, float]]:
-    """CPU-seconds of all steps, and by step, the dearest first."""
+    """Return the CPU-seconds of all steps together, and of each, the most expensive first."""
     steps: dict[str, float] = defaultdict(float)
     before = ""
     while runs := services.runs.page(before=before, limit=500):
@@ -193,7 +195,7 @@ def _steps(services: Services) -> tuple[float, dict[str, float]]:
 
 
 def _cpu_s() -> float:
-    """CPU-seconds of our child processes and all theirs, ended ones included."""
+    """Return the CPU-seconds of this process and all below it, ended ones included."""
     total = 0.0
     for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
         times = process.cpu_times()

@@ -24,7 +24,7 @@ from PIL import Image
 
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.version import Role, VersionFile
-from schemas.plugin import load_rules
+from schemas.rules_loader import load_rules
 from worker.check_process import CheckProcess, CheckRequest
 from worker.gltf.container import read_json
 from worker.modeling.glb_export import write_glb

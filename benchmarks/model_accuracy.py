@@ -160,7 +160,7 @@ def colour(truth: Path, mine: Path) -> dict[str, float]:
         for view in views:
             camera = named_camera(model.min_corner, model.max_corner, view)
             (a, seen), (b, also) = (
-                stage.render(camera, SHEET_PX, RenderOptions(background=None, shadow=False))
+                stage.render(camera, SHEET_PX, RenderOptions(background=None, floor_shadow=False))
                 for stage in (one, two)
             )
             both = (seen > 250) & (also > 250)

@@ -1,4 +1,4 @@
-"""Pages among 1,000 and among 100,000 assets: how much longer the slow ones take (p95), every filter asked for as people ask."""
+"""Latency of pages with 1,000 and with 100,000 versions in the store, with every filter of the gallery."""
 
 import json
 import random
@@ -64,22 +64,23 @@ PAGES = (
 
 
 def measure() -> dict[str, Any]:
-    """p50 and p95 in milliseconds at each size, asked in turns, and their ratios."""
+    """Return p50 and p95 in milliseconds at each size, measured alternately, and their ratios."""
     with tempfile.TemporaryDirectory() as folder:
         clients = {size: _client(Path(folder) / str(size), size) for size in SIZES}
         times: dict[int, dict[str, list[float]]] = {size: {page: [] for page in PAGES} for size in SIZES}
         for _ in range(ROUNDS + 1):
             for page in PAGES:
                 for size, client in clients.items():
-                    began = time.perf_counter()
+                    started = time.perf_counter()
                     assert client.get(page).status_code == 200, page
-                    times[size][page].append((time.perf_counter() - began) * 1000)
-    small, large = (_told(times[size]) for size in SIZES)
+                    times[size][page].append((time.perf_counter() - started) * 1000)
+    small, large = (_percentiles(times[size]) for size in SIZES)
     ratios = {f"{p}_ratio": round(large[f"{p}_ms"] / small[f"{p}_ms"], 2) for p in ("p50", "p95")}
     return {str(SIZES[0]): small, str(SIZES[1]): large, **ratios}
 
 
 def _client(folder: Path, size: int) -> FlaskClient:
+    """Return a client, signed in as admin, of a store with this number of versions."""
     services = build_services(ensure_secrets(Settings.from_env({}, data_dir=folder)))
     services.db.migrate()
     fill(services, size)
@@ -89,24 +90,26 @@ def _client(folder: Path, size: int) -> FlaskClient:
     return client
 
 
-def _told(times: dict[str, list[float]]) -> dict[str, Any]:
-    ranked = sorted(t for each in times.values() for t in each[1:])  # the first one fills caches
-    usual = {page: round(sorted(each[1:])[len(each) // 2], 1) for page, each in times.items()}
+def _percentiles(times: dict[str, list[float]]) -> dict[str, Any]:
+    ranked = sorted(t for page_times in times.values() for t in page_times[1:])  # the first fills caches
+    medians = {
+        page: round(sorted(page_times[1:])[len(page_times) // 2], 1) for page, page_times in times.items()
+    }
     return {
         "p50_ms": round(ranked[len(ranked) // 2], 1),
         "p95_ms": round(ranked[int(len(ranked) * 0.95)], 1),
-        "pages_p50_ms": usual,
+        "pages_p50_ms": medians,
     }
 
 
 def fill(services: Services, size: int) -> None:
-    """So many versions of products in six categories, a tenth of them in a batch, with files, reports and tags."""
-    pick = random.Random(7)
+    """Store this number of versions with files, reports and tags; a tenth of the products is in a batch."""
+    rng = random.Random(7)
     with services.db.write() as c:
         batch = {"id": "bat_b", "name": "autumn", "owner": "bench", "state": "done", "columns": ["sku"]}
         now = services.clock.now()
         c.execute(sa.insert(tables.batches), {**batch, "created_at": now, "touched_at": now})
-    rows = _rows(services, size, pick)
+    rows = _rows(services, size, rng)
     while chunk := [row for _, row in zip(range(5_000), rows, strict=False)]:
         with services.db.write() as c:
             for table in (
@@ -123,15 +126,15 @@ def fill(services: Services, size: int) -> None:
                     c.execute(sa.insert(table), values)
 
 
-def _rows(services: Services, size: int, pick: random.Random) -> Iterator[dict[str, list[dict[str, Any]]]]:
-    """Everything that one version is made of, by table."""
+def _rows(services: Services, size: int, rng: random.Random) -> Iterator[dict[str, list[dict[str, Any]]]]:
+    """Yield the rows of each version, by table."""
     now = services.clock.now()
     for n in range(size):
         deliverable, kind = DELIVERABLES[n % 3]
         number, at = n // 3, now - timedelta(seconds=size - n)
-        sku, category, state = f"SKU-{number:05d}", CATEGORIES[number % 6], pick.choice(STATES)
+        sku, category, state = f"SKU-{number:05d}", CATEGORIES[number % 6], rng.choice(STATES)
         product = Product(sku=Sku(sku), name=f"{WORDS[number % 10]} Chair {number}", category=category)
-        codes = [code for k, code in enumerate(CODES) if pick.random() < 0.3 / (k + 1) ** 2]
+        codes = [code for k, code in enumerate(CODES) if rng.random() < 0.3 / (k + 1) ** 2]
         version_id, asset_id, run_id = new_id("ver", at), new_id("ast", at), new_id("run", at)
         files = [_file(f"{sku}_{deliverable}_{k}.webp", k) for k in range(6)]
         report = Report(
@@ -203,7 +206,7 @@ def _file(name: str, k: int) -> VersionFile:
 
 
 def _run(run_id: str, sku: str, deliverable: str, kind: str, at: Any) -> dict[str, Any]:
-    made = {
+    identity = {
         "id": run_id,
         "kind": kind,
         "sku": sku,
@@ -213,7 +216,7 @@ def _run(run_id: str, sku: str, deliverable: str, kind: str, at: Any) -> dict[st
         "rules_fingerprint": "r",
     }
     return {
-        **made,
+        **identity,
         "state": "done",
         "work": {},
         "timings": {"make": 1.0},
@@ -223,14 +226,14 @@ def _run(run_id: str, sku: str, deliverable: str, kind: str, at: Any) -> dict[st
 
 
 def _product(product: Product, at: Any) -> dict[str, Any]:
-    known = {
+    facts = {
         "id": new_id("prd", at),
         "sku": product.sku,
         "name": product.name,
         "category": product.category,
         "facts": to_plain(product),
     }
-    return {**known, "sources": {}, "issues": [], "connection": "", "source_time": at, "updated_at": at}
+    return {**facts, "sources": {}, "issues": [], "connection": "", "source_time": at, "updated_at": at}
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from PIL import Image
 
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.version import Role, VersionFile
-from schemas.plugin import load_rules
+from schemas.rules_loader import load_rules
 from worker.check_process import CheckProcess, CheckRequest
 from worker.modeling.glb_export import write_glb
 from worker.modeling.textured_mesh import TexturedMesh

@@ -1,4 +1,7 @@
-"""Seconds from the click on a rollback until our own viewer serves the earlier version: with nothing else to do, and while a batch keeps every worker busy."""
+"""Latency of a rollback, from the click until our own viewer serves the earlier version.
+
+Measured with nothing else to do, and while a batch keeps every worker busy.
+"""
 
 import json
 import os
@@ -36,7 +39,7 @@ RULES: dict[str, Any] = {
 
 
 def measure() -> dict[str, object]:
-    """Milliseconds, median and most, of a dozen rollbacks each; and of a first approval, as the baseline."""
+    """Return median and maximum in milliseconds of rollbacks, and of a first approval as the baseline."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "plugin.json").write_text(json.dumps(RULES))
         port = free_port()
@@ -48,9 +51,9 @@ def measure() -> dict[str, object]:
         command = [sys.executable, "-m", "dam_connector.cli"]
         with running([*command, "up", "--port", str(port), "--workers", "2"], port=port, env=env):
             settings = Settings.from_env({**env, "DAM_CONNECTOR_PORT": str(port)})
-            bench = _Bench(f"http://127.0.0.1:{port}", build_services(settings), _token(command, env))
-            approved = bench.prepare()
-            idle = [bench.rollback(sku, 1) for sku in bench.skus]
+            connector = _Connector(f"http://127.0.0.1:{port}", build_services(settings), _token(command, env))
+            approved = connector.prepare()
+            idle = [connector.rollback(sku, 1) for sku in connector.skus]
             sheet = write_sheet(Path(folder), ROWS)
             load = [
                 *command,
@@ -64,22 +67,24 @@ def measure() -> dict[str, object]:
             ]
             subprocess.run(load, env=_environ(env), check=True, stdout=subprocess.DEVNULL)
             time.sleep(5)
-            busy = [bench.rollback(sku, 2) for sku in bench.skus]
+            busy = [connector.rollback(sku, 2) for sku in connector.skus]
     return {
-        "approval_ms": _said(approved),
-        "rollback_idle_ms": _said(idle),
-        "rollback_while_a_batch_runs_ms": _said(busy),
+        "approval_ms": _median_and_max_ms(approved),
+        "rollback_idle_ms": _median_and_max_ms(idle),
+        "rollback_while_a_batch_runs_ms": _median_and_max_ms(busy),
         "rollbacks": PRODUCTS,
     }
 
 
-class _Bench:
+class _Connector:
+    """A running connector, used through its API."""
+
     def __init__(self, url: str, services: Services, token: str) -> None:
         self._url, self._services, self._headers = url, services, {"Authorization": f"Bearer {token}"}
         self.skus = [f"RB{number}" for number in range(PRODUCTS)]
 
     def prepare(self) -> list[float]:
-        """Two approved versions of each product, the second live; gives how long the approvals took to be live."""
+        """Approve two versions of each product, so that the second is live; return the seconds until each was live."""
         held = self._services.blobs.put((SAMPLES / "chair-front.jpg").read_bytes())
         took = []
         for color in ("red", "green"):
@@ -95,24 +100,25 @@ class _Bench:
         return took
 
     def rollback(self, sku: str, number: int) -> float:
+        """Roll a product back to a version; return the seconds until it is live."""
         version = next(v for v in self._services.assets.of_product(sku) if v.number == number)
         return self._timed(sku, number, f"/versions/{version.id}/rollback", {})
 
     def _timed(self, sku: str, number: int, path: str, body: dict[str, Any]) -> float:
-        """Seconds from sending until the viewer's stable address leads to this version."""
-        began = time.perf_counter()
+        """Return the seconds from a request until the viewer's stable address leads to this version."""
+        started = time.perf_counter()
         self._post(path, body)
         while f"_V{number}_" not in requests.get(
             f"{self._url}/ar/{sku}/latest/packshot.jpg", allow_redirects=False, timeout=10
         ).headers.get("Location", ""):
-            if time.perf_counter() - began > 60:
-                raise TimeoutError(f"{sku} V{number} did not go live")
+            if time.perf_counter() - started > 60:
+                raise TimeoutError(f"{sku} V{number} did not go live within 60 s")
             time.sleep(0.01)
-        return time.perf_counter() - began
+        return time.perf_counter() - started
 
     def _post(self, path: str, body: dict[str, Any]) -> None:
-        answer = requests.post(f"{self._url}/api/v1{path}", json=body, headers=self._headers, timeout=30)
-        answer.raise_for_status()
+        response = requests.post(f"{self._url}/api/v1{path}", json=body, headers=self._headers, timeout=30)
+        response.raise_for_status()
 
     def _wait_for(self, sku: str, number: int) -> str:
         deadline = time.monotonic() + 60
@@ -125,7 +131,7 @@ class _Bench:
             if found:
                 return str(found[0].id)
             time.sleep(0.05)
-        raise TimeoutError(f"{sku} V{number} was not made")
+        raise TimeoutError(f"{sku} V{number} was not in review within 60 s")
 
 
 def _environ(env: dict[str, str]) -> dict[str, str]:
@@ -134,11 +140,11 @@ def _environ(env: dict[str, str]) -> dict[str, str]:
 
 def _token(command: list[str], env: dict[str, str]) -> str:
     for args in (["user", "add", "ann", "--role", "admin", "--no-password"], ["token", "add", "ann"]):
-        said = subprocess.run(
+        output = subprocess.run(
             [*command, *args], env=_environ(env), check=True, capture_output=True, text=True
         ).stdout
-    return said.split()[-1]
+    return output.split()[-1]
 
 
-def _said(seconds: list[float]) -> dict[str, int]:
+def _median_and_max_ms(seconds: list[float]) -> dict[str, int]:
     return {"median": round(statistics.median(seconds) * 1000), "most": round(max(seconds) * 1000)}
