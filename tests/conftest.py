@@ -30,7 +30,7 @@ from tests.support import ENVIRON, PhotoServer, TestClock, rules_json
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "allow_hosts(hosts): pytest-socket")
-    logs.configure("text", logging.CRITICAL)
+    logs.configure_logging("text", logging.CRITICAL)
 
 
 @pytest.fixture(autouse=True)
@@ -47,10 +47,10 @@ def queue_url() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="damq-") as folder:
         settings = Settings.from_env({}, data_dir=Path(folder))
         process = subprocess.Popen(
-            queue_server.command(settings), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            queue_server.server_command(settings), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        queue_server.wait(settings)
-        yield settings.redis
+        queue_server.wait_until_answering(settings)
+        yield settings.effective_redis_url
         process.terminate()
         process.wait(10)
 
@@ -137,7 +137,7 @@ def services(
         made.db.migrate()
     else:
         settings.data_dir.mkdir()
-        shutil.copy(migrated_sqlite, str(make_url(settings.database).database))
+        shutil.copy(migrated_sqlite, str(make_url(settings.effective_database_url).database))
         made = build_services(settings, clock=clock, queue=RqQueue(queue_url))
     yield made
     made.db.close()
@@ -194,8 +194,8 @@ def rounds(
             for pause in (0, pause_s):
                 clock.forward(pause)
                 maintenance.sweep(services, "me")
-                broker.turn()
-                broker.settle()
+                broker.tick()
+                broker.drain()
         drain()
 
     return work

@@ -77,7 +77,9 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--queue", "queue_name", type=click.Choice(list(LANES_BY_WORKER)), default="make", show_default=True)
+@click.option(
+    "--queue", "queue_name", type=click.Choice(list(LANES_BY_WORKER)), default="make", show_default=True
+)
 @click.option("--burst", is_flag=True, help="Stop when the queue is empty.")
 def run(queue_name: str, burst: bool) -> None:
     """Work on a queue until stopped."""

@@ -6,9 +6,9 @@ from flask.typing import ResponseReturnValue
 from dam_connector.errors import AdapterError, ConfigError
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import intake, reconciliation
-from dam_connector.usecases.broker import PAUSED
+from dam_connector.usecases.broker.submission import PAUSE_NOTE_PREFIX
 from dam_connector.usecases.connections import PORTS
-from dam_connector.usecases.provider_orders import budget
+from dam_connector.usecases.provider_orders import budgets
 from dam_connector.web import formatting
 from dam_connector.web.request_context import PAGE_SIZE, requires, services
 
@@ -43,7 +43,7 @@ def runs() -> ResponseReturnValue:
 @requires(UserRole.MERCHANDISER)
 def retry(run_id: str) -> ResponseReturnValue:
     """Retry a failed or cancelled run."""
-    if intake.retry(services(), services().runs.get(run_id) or abort(404)):
+    if intake.retry_run(services(), services().runs.get(run_id) or abort(404)):
         flash("The run is tried again.", "info")
     else:
         flash("Only failed and cancelled runs can be retried.", "error")
@@ -77,7 +77,7 @@ def delivery(delivery_id: str) -> ResponseReturnValue:
 @requires(UserRole.MERCHANDISER)
 def replay(delivery_id: str) -> ResponseReturnValue:
     """Handle a delivery again."""
-    intake.replay(services(), delivery_id)
+    intake.replay_delivery(services(), delivery_id)
     flash("The delivery is handled again.", "info")
     return redirect(url_for("admin.delivery", delivery_id=delivery_id))
 
@@ -90,10 +90,10 @@ def spend() -> ResponseReturnValue:
     tables = [(by, s.spend.totals_by(by)) for by in ("batch", "category", "deliverable")]
     return render_template(
         "spend.html",
-        budgets={name: budget(s, name) for name in s.rules.current().provider},
+        budgets={name: budgets(s, name) for name in s.rules.current().provider},
         unknown=s.spend.tasks_in_state("unknown"),
         waiting=s.spend.tasks_in_state("waiting"),
-        paused={name: s.notes.get(PAUSED + name) for name in s.rules.current().provider},
+        paused={name: s.notes.get(PAUSE_NOTE_PREFIX + name) for name in s.rules.current().provider},
         tables=tables,
         labels={b.id: b.name for b in s.batches.page(limit=200)},
     )
@@ -118,13 +118,13 @@ def connections() -> ResponseReturnValue:
     """Show the connections and the differences that the last comparison found."""
     s = services()
     rules = s.rules.current()
-    compared_at, count, differences = reconciliation.kept(s)
+    compared_at, count, differences = reconciliation.last_result(s)
     return render_template(
         "connections.html",
         ports={port: getattr(rules, port) for port in PORTS},
         purposes=PORT_PURPOSES,
         webhook_ports=WEBHOOK_PORTS,
-        public=s.settings.public,
+        public=s.settings.base_url,
         compared_at=compared_at,
         count=count,
         differences=differences,
@@ -137,7 +137,7 @@ def connections() -> ResponseReturnValue:
 def repair() -> ResponseReturnValue:
     """Repair one difference that the last comparison found."""
     s = services()
-    _, _, differences = reconciliation.kept(s)
+    _, _, differences = reconciliation.last_result(s)
     key = (request.form.get("where"), request.form.get("ref"), request.form.get("kind"))
     drift = next((d for d in differences if (d.where, d.ref, d.kind.value) == key), None)
     if drift is None:
@@ -145,7 +145,7 @@ def repair() -> ResponseReturnValue:
         return redirect(url_for("admin.connections"))
     try:
         flash(reconciliation.mend(s, drift), "info")
-        reconciliation.keep(s, [d for d in differences if d != drift])
+        reconciliation.store_result(s, [d for d in differences if d != drift])
     except (AdapterError, ConfigError) as error:
         flash(f"Not repaired: {error}", "error")
     return redirect(url_for("admin.connections"))
