@@ -1,8 +1,9 @@
-"""A full report beside the Khronos validator under Node alone: `python -m benchmarks checks`, or by hand with `--cli PATH` of a gltf-transform.
+"""Time of a full report on a GLB, beside the Khronos validator under Node alone.
 
-The file is a GLB of 3 MB: 30,000 triangles and a texture of 2048 px. Ours is the whole report, warm, asked of the guarded process; the
-baselines are a Node process that starts, validates this file with the npm package (which has no command line) and ends, and the Node command line
-that has the validator in it, `gltf-transform validate`.
+`python -m benchmarks report_time`, or by hand with `--cli PATH` of a gltf-transform. The file is a GLB of 3 MB: 30,000
+triangles and a texture of 2048 px. Ours is the whole report of a check process that is already running. One baseline is a
+Node process that starts, validates this file with the npm package (which has no command line) and ends. The other is the
+Node command line that contains the validator, `gltf-transform validate`.
 """
 
 import argparse
@@ -27,14 +28,14 @@ from worker.modeling.textured_mesh import TexturedMesh
 
 ROOT = Path(__file__).parent.parent
 ROUNDS = 15
-_NODE = """
+_NODE_SCRIPT = """
 const fs = require('fs'), v = require('%s');
 v.validateBytes(new Uint8Array(fs.readFileSync(process.argv[2]))).then(r => process.stdout.write(String(r.issues.numErrors)));
 """
 
 
 def large_glb() -> bytes:
-    """The GLB of 3 MB: a ball of 30,000 triangles with a seam, and a texture of 2048 px that makes two thirds of the file."""
+    """Return a GLB of 3 MB: a sphere of 30,000 triangles, and a texture of 2048 px that takes two thirds of it."""
     rows, columns = 101, 151
     down, across = np.meshgrid(np.linspace(0, 1, rows), np.linspace(0, 1, columns), indexing="ij")
     theta, phi = down * np.pi, across * 2 * np.pi
@@ -65,18 +66,22 @@ def large_glb() -> bytes:
     )
 
 
-def median_seconds(what: Callable[[], object], rounds: int = ROUNDS) -> float:
-    """The median time in seconds."""
+def median_seconds(function: Callable[[], object], rounds: int = ROUNDS) -> float:
+    """Return the median time of calls of a function."""
     times = []
     for _ in range(rounds):
-        began = time.perf_counter()
-        what()
-        times.append(time.perf_counter() - began)
+        started = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - started)
     return statistics.median(times)
 
 
 def measure(cli: str = "") -> dict[str, Any]:
-    """Seconds for a report, and as shares of the baselines."""
+    """Return the seconds of a report, and its share of the baselines.
+
+    Args:
+        cli: Path of a gltf-transform whose `validate` is timed too, or empty.
+    """
     data, guard = large_glb(), CheckProcess()
     made = VersionFile(
         name="x.glb",
@@ -99,13 +104,13 @@ def measure(cli: str = "") -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path, script = Path(folder) / "large.glb", Path(folder) / "validate.js"
         path.write_bytes(data)
-        script.write_text(_NODE % (ROOT / "node_modules/gltf-validator"))
+        script.write_text(_NODE_SCRIPT % (ROOT / "node_modules/gltf-validator"))
         guard.check(order)
         ours = median_seconds(lambda: guard.check(order))
         node = median_seconds(
             lambda: subprocess.run(["node", str(script), str(path)], check=True, capture_output=True)
         )
-        found: dict[str, Any] = {
+        figures: dict[str, Any] = {
             "megabytes": round(len(data) / 1e6, 2),
             "report_s": round(ours, 3),
             "node_s": round(node, 3),
@@ -115,12 +120,12 @@ def measure(cli: str = "") -> dict[str, Any]:
             by_cli = median_seconds(
                 lambda: subprocess.run([cli, "validate", str(path)], check=False, capture_output=True), 5
             )
-            found |= {"cli_s": round(by_cli, 3), "of_cli": round(ours / by_cli, 2)}
+            figures |= {"cli_s": round(by_cli, 3), "of_cli": round(ours / by_cli, 2)}
     guard.stop()
-    return found
+    return figures
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cli", default="", help="A gltf-transform, whose `validate` is timed too.")
+    parser.add_argument("--cli", default="", help="Path of a gltf-transform, whose `validate` is timed too.")
     print(measure(parser.parse_args().cli))
