@@ -1,9 +1,11 @@
-"""Models made from a folder of products with known 3D models: `python -m benchmarks.model_accuracy --bench DIR [--sheets DIR] [NAME ...]`.
+"""Accuracy and cost of models made from photos of products with known 3D models.
 
-DIR holds one folder a product (model.glb, dims.json, clean views and photos) and score.py, which compares two models; the
-table has, for each set of input views, the mean over the products and each product's own figures. CPU-seconds are of one
-thread, from the photos' bytes to the GLB's; memory is the peak of a process that makes one model. Machines differ, and a shared one
-differs by the hour: to compare hours, the same is told divided by a known piece of work (`yardstick`).
+`python -m benchmarks.model_accuracy --bench DIR [--sheets DIR] [NAME ...]`. DIR holds one folder for each
+product (model.glb, dims.json, clean views and photos) and score.py, which compares two models. The table has
+the mean over the products for each set of input views, and each product's own figures. CPU-seconds are of one
+thread, from the photos' bytes to the GLB's; memory is the peak of a process that makes one model. Machines
+differ, and a shared one differs by the hour: to compare hours, the same is also given divided by a known
+piece of work (`yardstick`).
 """
 
 import argparse
@@ -26,6 +28,7 @@ import trimesh
 from PIL import Image
 from skimage.color import deltaE_ciede2000, rgb2lab
 
+from benchmarks.bench_folder import matching_files
 from dam_connector.domain.product import Dimensions, View
 from worker.imaging.cutout import cut_out, warm_up_colour_tables
 from worker.imaging.decode import decode
@@ -56,22 +59,23 @@ STAGES = {
     "texture_mesh": "texture",
 }
 SHEET_PX = 240
-YARDSTICK_S = 0.135  # .026 + .029 + .065 + .015, what they took elsewhere for a mesh of as many triangles; no more than a common divisor
+# Seconds of the yardstick elsewhere, .026 + .029 + .065 + .015, for a mesh of as many triangles; only a common divisor.
+YARDSTICK_S = 0.135
 
 
-def made(folder: Path, files: dict[View, str], out: Path) -> dict[str, Any]:
-    """Make one model in this process, made ready as a worker is before it forks; what it cost and what it says of itself."""
+def make_model(folder: Path, files: dict[View, str], out: Path) -> dict[str, Any]:
+    """Make one model in this process, warmed up like a worker before it forks; return its cost and its own facts."""
     cv2.setNumThreads(1)
     warm_up_colour_tables()
     facts = json.loads((folder / "dims.json").read_text())
     size = Dimensions(width_m=facts["width_m"], height_m=facts["height_m"], depth_m=facts["depth_m"])
     stages: dict[str, tuple[float, float]] = {}
-    began = time.process_time()
+    started = time.process_time()
     cutouts = {
         view: cut_out(decode((folder / name).read_bytes(), max_pixels=10**8)) for view, name in files.items()
     }
     cut = time.process_time()
-    stages["cut-outs"] = cut - began, _peak_mb()
+    stages["cut-outs"] = cut - started, _peak_mb()
     with ExitStack() as timed:
         for function, stage in STAGES.items():
             timed.enter_context(
@@ -88,7 +92,7 @@ def made(folder: Path, files: dict[View, str], out: Path) -> dict[str, Any]:
     out.write_bytes(write_glb(built.model, folder.name))
     stages["file"] = time.process_time() - written, _peak_mb()
     return {
-        "cut_out_s": cut - began,
+        "cut_out_s": cut - started,
         "build_s": time.process_time() - cut,
         "peak_mb": _peak_mb(),
         "stages": stages,
@@ -104,38 +108,40 @@ def _peak_mb() -> float:
 def _timed(
     function: Callable[..., Any], stage: str, stages: dict[str, tuple[float, float]]
 ) -> Callable[..., Any]:
-    """The function, which notes the CPU-seconds it takes and the process's peak of memory, in MB, after it."""
+    """Wrap a function so that it records its CPU-seconds and the process's peak memory after it, in MB."""
 
-    def run(*given: Any, **named: Any) -> Any:
-        began = time.process_time()
-        made = function(*given, **named)
-        stages[stage] = time.process_time() - began, _peak_mb()
-        return made
+    def run(*args: Any, **kwargs: Any) -> Any:
+        started = time.process_time()
+        result = function(*args, **kwargs)
+        stages[stage] = time.process_time() - started, _peak_mb()
+        return result
 
     return run
 
 
 def yardstick() -> float:
-    """How many times YARDSTICK_S this machine takes now for what trimesh says of a sphere of 82,000 triangles: whether it is watertight,
-    wound one way, its volume, its bodies."""
+    """Return how many times YARDSTICK_S this machine takes now for four properties of a sphere of 82,000 triangles.
+
+    They are trimesh's: watertight, winding, volume and number of bodies.
+    """
     sphere = trimesh.creation.icosphere(subdivisions=6)
     seconds = 0.0
-    for told in ("is_watertight", "is_winding_consistent", "volume", "body_count"):
-        took = []
+    for name in ("is_watertight", "is_winding_consistent", "volume", "body_count"):
+        times = []
         for _ in range(3):
             fresh = sphere.copy()
             _ = fresh.face_normals
-            began = time.process_time()
-            getattr(fresh, told)
-            took.append(time.process_time() - began)
-        seconds += min(took)
+            started = time.process_time()
+            getattr(fresh, name)
+            times.append(time.process_time() - started)
+        seconds += min(times)
     return seconds / YARDSTICK_S
 
 
-def _one(job: tuple[Path, str, Path]) -> tuple[str, str, dict[str, Any]]:
+def _measure_one(job: tuple[Path, str, Path]) -> tuple[str, str, dict[str, Any]]:
     folder, name, out = job
     path = out / f"{folder.name}_{name.replace(', ', '-').replace(' ', '_')}.glb"
-    facts = made(folder, INPUTS[name], path)
+    facts = make_model(folder, INPUTS[name], path)
     facts["by_yardstick_s"] = (facts["cut_out_s"] + facts["build_s"]) / yardstick()
     scored = subprocess.run(
         [sys.executable, str(folder.parent / "score.py"), str(folder), str(path), "--json"],
@@ -146,13 +152,21 @@ def _one(job: tuple[Path, str, Path]) -> tuple[str, str, dict[str, Any]]:
     return (
         name,
         folder.name,
-        {**facts, **json.loads(scored.stdout), **colour(folder / "model.glb", path), "path": str(path)},
+        {
+            **facts,
+            **json.loads(scored.stdout),
+            **colour_differences(folder / "model.glb", path),
+            "path": str(path),
+        },
     )
 
 
-def colour(truth: Path, mine: Path) -> dict[str, float]:
-    """Mean CIEDE2000 over the pixels that both have, in renders under one light: from the front and the right, and 30 degrees beside."""
-    one, two = (Renderer(read_glb(p.read_bytes())) for p in (truth, mine))
+def colour_differences(truth: Path, made: Path) -> dict[str, float]:
+    """Return the mean CIEDE2000 over the pixels that both models have, in renders under the same light.
+
+    `colour` is from the front and the right, `colour_beside` 30 degrees beside them.
+    """
+    one, two = (Renderer(read_glb(p.read_bytes())) for p in (truth, made))
     model = read_glb(truth.read_bytes())
     found = {}
     for name, views in (("colour", ("front", "right")), ("colour_beside", ("30,0", "120,0"))):
@@ -172,18 +186,28 @@ def colour(truth: Path, mine: Path) -> dict[str, float]:
 def measure(
     bench: Path, out: Path, names: list[str], processes: int = 2
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    """By set of inputs and product: score.py's figures and ours. processes: at once; each model is made in a fresh one."""
-    folders = sorted(p.parent for p in bench.glob("*/dims.json"))
+    """Return score.py's figures and ours, by set of inputs and product.
+
+    Args:
+        bench: The folder of products.
+        out: A folder for the models.
+        names: Sets of inputs, or all if empty.
+        processes: At once; each model is made in a fresh process.
+
+    Raises:
+        SystemExit: The folder has no products.
+    """
+    folders = [file.parent for file in matching_files(bench, "*/dims.json")]
     jobs = [(folder, name, out) for name in names or INPUTS for folder in folders]
     with multiprocessing.get_context("spawn").Pool(processes, maxtasksperchild=1) as pool:
         results: dict[str, dict[str, dict[str, Any]]] = {}
-        for name, product, facts in pool.imap(_one, jobs):
+        for name, product, facts in pool.imap(_measure_one, jobs):
             results.setdefault(name, {})[product] = facts
     return results
 
 
 def table(results: dict[str, dict[str, dict[str, Any]]]) -> str:
-    """The means, and a line a product."""
+    """Return the means, and a line for each product, as text."""
     lines = []
     for name, products in results.items():
         means = {
@@ -198,12 +222,15 @@ def table(results: dict[str, dict[str, dict[str, Any]]]) -> str:
                 "dims_error_pct",
             )
         }
-        tight = sum(f["watertight"] for f in products.values())
+        watertight = sum(f["watertight"] for f in products.values())
         peak = max(f["peak_mb"] for f in products.values())
         lines.append(
-            f"{name}: envelope {means['envelope_iou']:.3f}, silhouette {means['silhouette']:.3f}, chamfer {means['chamfer'] * 100:.2f} %; "
-            f"CIEDE2000 {means['colour']:.1f}, beside {means['colour_beside']:.1f}; {tight} of {len(products)} watertight, size off {means['dims_error_pct']:.2f} %; "
-            f"{means['cut_out_s']:.2f} + {means['build_s']:.2f} CPU-s, by the yardstick {means['by_yardstick_s']:.2f}, {peak:.0f} MB"
+            f"{name}: envelope {means['envelope_iou']:.3f}, silhouette {means['silhouette']:.3f}, "
+            f"chamfer {means['chamfer'] * 100:.2f} %; "
+            f"CIEDE2000 {means['colour']:.1f}, beside {means['colour_beside']:.1f}; "
+            f"{watertight} of {len(products)} watertight, size off {means['dims_error_pct']:.2f} %; "
+            f"{means['cut_out_s']:.2f} + {means['build_s']:.2f} CPU-s, "
+            f"by the yardstick {means['by_yardstick_s']:.2f}, {peak:.0f} MB"
         )
         stages = ("cut-outs", *STAGES.values(), "file")
         of_stage = {s: [f["stages"].get(s, (0.0, 0.0)) for f in products.values()] for s in stages}
@@ -217,24 +244,31 @@ def table(results: dict[str, dict[str, dict[str, Any]]]) -> str:
         for product, f in products.items():
             sides = " ".join(f"{f[f'silhouette_{v}']:.3f}" for v in ("front", "right", "top"))
             lines.append(
-                f"    {product:16} {f['envelope_iou']:.3f} {f['silhouette']:.3f} ({sides}) {f['chamfer'] * 100:.2f} % {f['colour']:.1f} {f['colour_beside']:.1f} {f['cut_out_s'] + f['build_s']:.1f} s ({f['by_yardstick_s']:.1f})  {f['family']}, {f['confidence']}"
+                f"    {product:16} {f['envelope_iou']:.3f} {f['silhouette']:.3f} ({sides}) "
+                f"{f['chamfer'] * 100:.2f} % {f['colour']:.1f} {f['colour_beside']:.1f} "
+                f"{f['cut_out_s'] + f['build_s']:.1f} s ({f['by_yardstick_s']:.1f})  "
+                f"{f['family']}, {f['confidence']}"
             )
     return "\n".join(lines)
 
 
 def sheets(bench: Path, results: dict[str, dict[str, dict[str, Any]]], out: Path) -> None:
-    """For each set of inputs a picture: a row a product with its input, then truth and made from the front, the hero view and 65 degrees."""
+    """Write a picture for each set of inputs, with a row for each product.
+
+    A row has its first input, then the true and the made model from the front, the hero view, 65 and 215
+    degrees.
+    """
     for name, products in results.items():
         rows = []
         for product, facts in products.items():
             with Image.open(bench / product / next(iter(INPUTS[name].values()))) as image:
                 row = [np.asarray(image.convert("RGB").resize((SHEET_PX, SHEET_PX)))]
-            truth, mine = (
+            truth, made = (
                 read_glb(p.read_bytes()) for p in (bench / product / "model.glb", Path(facts["path"]))
             )
             for view in ("front", "hero", "65,18", "215,18"):
                 camera = named_camera(truth.min_corner, truth.max_corner, view)
-                row += [Renderer(model).render(camera, SHEET_PX)[0] for model in (truth, mine)]
+                row += [Renderer(model).render(camera, SHEET_PX)[0] for model in (truth, made)]
             rows.append(np.hstack(row))
         Image.fromarray(np.vstack(rows)).save(out / f"{name.replace(', ', '-').replace(' ', '_')}.png")
 
@@ -247,10 +281,10 @@ if __name__ == "__main__":
         "--processes", type=int, default=2, help="at once; two on shared cores make each other slower"
     )
     parser.add_argument("names", nargs="*", choices=[*INPUTS, []])
-    chosen = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(chosen.bench, Path(folder), chosen.names, chosen.processes)
-        print(table(found))
-        if chosen.sheets:
-            chosen.sheets.mkdir(parents=True, exist_ok=True)
-            sheets(chosen.bench, found, chosen.sheets)
+        results = measure(arguments.bench, Path(folder), arguments.names, arguments.processes)
+        print(table(results))
+        if arguments.sheets:
+            arguments.sheets.mkdir(parents=True, exist_ok=True)
+            sheets(arguments.bench, results, arguments.sheets)

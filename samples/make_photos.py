@@ -84,7 +84,7 @@ def photograph(name: str, view: str, size: int = PHOTO_PX) -> bytes:
         half_width=half,
         fov=FIELD_OF_VIEW_DEG,
     )
-    rgb, _ = Renderer(model, paint).render(camera, size, RenderOptions(background=BACKDROP_LEVELS, samples=3))
+    rgb, _ = Renderer(model, paint).render(camera, size, RenderOptions(background=BACKDROP_LEVELS, samples_per_axis=3))
     return _develop(rgb, seed=sum(map(ord, name + view)))
 
 

@@ -1,4 +1,4 @@
-"""Renditions: pictures of a product as a deliverable wants them, from a photo or from a model; no store, no queue."""
+"""Renditions: pictures of a product from a photo or from a model, as a deliverable asks. No store, no queue."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,108 +20,122 @@ from worker.modeling.glb_import import read_glb
 from worker.modeling.textured_mesh import TexturedMesh
 from worker.modeling.turntable import render_views
 
-OBLIQUE = (View.HERO, View.DETAIL)
+OBLIQUE_VIEWS = (View.HERO, View.DETAIL)  # photos that are taken from above
+Facts = dict[str, str | int | float]
+CutOut = Callable[[Photo, str], Cutout]  # of a photo, with the pointer for errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenditionFile:
-    """An encoded picture, not labelled yet. view: its number within a turn, else empty."""
+    """An encoded picture, not labelled yet."""
 
     data: bytes
     format: str
-    view: str = ""
+    view: str = ""  # its number in a spin, e.g. 03; else empty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenditionResult:
-    """What was made. labels: those that the photo brought (labels.KEPT)."""
+    """The files of a rendition, with facts and issues for its report."""
 
     files: tuple[RenditionFile, ...]
-    preview: bytes
-    seed: int
+    preview: bytes  # a WebP
+    seed: int  # of everything random in it
     facts: Mapping[str, str | int | float]
     issues: tuple[Issue, ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)  # the photo's own that its renditions inherit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenditionRequest:
-    """What is to be made. max_pixels of a photo; max_bytes of a file, by the admin's own limit."""
+    """The rendition to make."""
 
     deliverable: Deliverable
     product: Product
     slot: int = 1
-    palette: Palette | None = None
-    max_pixels: int
-    max_bytes: int
+    palette: Palette | None = None  # of an inspiration image: colours for a lifestyle room
+    max_pixels: int  # of a photo
+    max_bytes: int  # of a file, by plugin.json
 
     @property
     def seed(self) -> int:
+        """The seed of everything random: the same for the same SKU, deliverable and slot."""
         return slot_seed(self.product.sku, self.deliverable.name, self.slot)
 
     def compose(self, cutout: Cutout, *, oblique: bool) -> Picture:
-        """The product as this order wants it shown."""
-        height_m = self.product.dimensions.height_m
+        """Set a product into the deliverable's studio or room.
+
+        Args:
+            cutout: The product.
+            oblique: Whether the product is seen from above.
+        """
         return compose_for_deliverable(
             cutout,
             self.deliverable,
             slot=self.slot,
             seed=self.seed,
             oblique=oblique,
-            height_m=height_m,
+            height_m=self.product.dimensions.height_m,
             palette=self.palette,
         )
 
     def encode(self, picture: Picture, view: str = "") -> Iterator[RenditionFile]:
-        """The picture in each format, within the fewest bytes that the rules and the deliverable's profiles allow."""
+        """Yield the picture in each format, within the byte limits of plugin.json and the deliverable's profiles."""
         for format in self.deliverable.formats:
             budget = byte_budget(self.deliverable.profiles, format, self.max_bytes)
-            yield RenditionFile(
-                data=encode_within(picture.rgb, picture.alpha, format, budget), format=format, view=view
-            )
+            data = encode_within(picture.rgb, picture.alpha, format, budget)
+            yield RenditionFile(data=data, format=format, view=view)
 
 
 def open_source(data: bytes, request: RenditionRequest, view: str = "") -> Photo | TexturedMesh:
-    """What the deliverable is made from: a photo, or a GLB's model. Raises: InputError source.*, file.* or geometry.empty."""
+    """Read the source of a rendition: a photo or, for a deliverable that is made from a model, a GLB.
+
+    Raises:
+        InputError: source.*, file.*, geometry.empty.
+    """
     if request.deliverable.made_from != PHOTO:
         return read_glb(data)
     return decode(data, max_pixels=request.max_pixels, pointer=f"/images/{view}")
 
 
 def make_rendition(
-    source: Photo | TexturedMesh,
-    request: RenditionRequest,
-    *,
-    view: str,
-    cut_out: Callable[[Photo, str], Cutout] = cut_out,
+    source: Photo | TexturedMesh, request: RenditionRequest, *, view: str, cut_out: CutOut = cut_out
 ) -> RenditionResult:
-    """The renditions of a photo or of a model. view: what the photo shows. cut: its cut-out. Raises: InputError cutout.empty."""
-    return (
-        _render_photo(source, request, view, cut_out)
-        if isinstance(source, Photo)
-        else _render_model(source, request)
-    )
+    """Make the rendition of a photo or of a model.
+
+    Args:
+        source: The photo or the model.
+        request: The rendition to make.
+        view: The view that the photo shows.
+        cut_out: Cuts the product out of the photo.
+
+    Raises:
+        InputError: cutout.empty.
+    """
+    if isinstance(source, Photo):
+        return _render_photo(source, request, view, cut_out)
+    return _render_model(source, request)
 
 
-def _render_photo(
-    photo: Photo, order: RenditionRequest, view: str, cut: Callable[[Photo, str], Cutout]
-) -> RenditionResult:
+def _render_photo(photo: Photo, request: RenditionRequest, view: str, cut_out: CutOut) -> RenditionResult:
     where = f"/images/{view}"
-    cutout = cut(photo, where)
-    picture = order.compose(cutout, oblique=view in OBLIQUE)
-    files = tuple(order.encode(picture))
-    off = median_differences(photo, cutout, picture, {f.format: f.data for f in files})
-    issues = [*source_issues(photo, cutout, view), *_enlargement_issues(picture, order.deliverable, where)]
-    issues += [
-        found for format, difference in off.items() for found in colour_issues(difference, format, where)
+    cutout = cut_out(photo, where)
+    picture = request.compose(cutout, oblique=view in OBLIQUE_VIEWS)
+    files = tuple(request.encode(picture))
+    differences = median_differences(photo, cutout, picture, {f.format: f.data for f in files})
+    issues = [
+        *source_issues(photo, cutout, view),
+        *_enlargement_issues(picture, request.deliverable, where),
     ]
+    for format, difference in differences.items():
+        issues += colour_issues(difference, format, where)
     return RenditionResult(
         files=files,
         preview=encode_preview(picture),
-        seed=order.seed,
+        seed=request.seed,
         facts={
             **_photo_facts(photo, cutout, picture, view),
-            **{f"{format}_de2000": round(d, 2) for format, d in off.items()},
+            **{f"{format}_de2000": round(difference, 2) for format, difference in differences.items()},
         },
         issues=tuple(issues),
         labels=photo.metadata,
@@ -131,88 +145,93 @@ def _render_photo(
 def fit_provider_pictures(
     pictures: Sequence[bytes],
     photo: Photo,
-    order: RenditionRequest,
+    request: RenditionRequest,
     *,
     view: str,
-    cut: Callable[[Photo, str], Cutout] = cut_out,
+    cut_out: CutOut = cut_out,
 ) -> RenditionResult:
-    """The renditions of that one of a provider's pictures that shows the photo's product best, held against the photo.
+    """Make the rendition from a provider's pictures: the one that shows the photo's product best is cropped and encoded.
 
-    Raises: InputError source.*, cutout.empty.
+    Args:
+        pictures: The provider's pictures, encoded.
+        photo: The photo of the product, to compare them with.
+        request: The rendition to make.
+        view: The view that the photo shows.
+        cut_out: Cuts the product out of the photo.
+
+    Raises:
+        InputError: source.*, cutout.empty.
     """
-    where, d = f"/images/{view}", order.deliverable
-    candidates = [decode(data, max_pixels=order.max_pixels) for data in pictures]
-    chosen, found = best_match(cut(photo, where), candidates)
-    width, height = picture_size(d.aspect, d.size_px)
-    picture = crop_to_format(chosen, found.box, width, height)
-    facts: dict[str, str | int | float] = {
+    where, deliverable = f"/images/{view}", request.deliverable
+    candidates = [decode(data, max_pixels=request.max_pixels) for data in pictures]
+    best, match = best_match(cut_out(photo, where), candidates)
+    width, height = picture_size(deliverable.aspect, deliverable.size_px)
+    picture = crop_to_format(best, match.box, width, height)
+    facts: Facts = {
         "view": view,
         "width_px": width,
         "height_px": height,
         "scale": round(picture.scale, 2),
     }
     return RenditionResult(
-        files=tuple(order.encode(picture)),
+        files=tuple(request.encode(picture)),
         preview=encode_preview(picture),
-        seed=order.seed,
-        facts={**facts, **match_facts(found), "candidates": len(candidates)},
-        issues=(*product_match_issues(found, where), *_enlargement_issues(picture, d, where)),
+        seed=request.seed,
+        facts={**facts, **match_facts(match), "candidates": len(candidates)},
+        issues=(*product_match_issues(match, where), *_enlargement_issues(picture, deliverable, where)),
         labels=photo.metadata,
     )
 
 
-def _photo_facts(photo: Photo, cutout: Cutout, picture: Picture, view: str) -> dict[str, str | int | float]:
+def _photo_facts(photo: Photo, cutout: Cutout, picture: Picture, view: str) -> Facts:
     height, width = picture.rgb.shape[:2]
-    facts = {"width_px": width, "height_px": height, "photo_px": " x ".join(map(str, photo.size))}
     return {
         "view": view,
-        **facts,
+        "width_px": width,
+        "height_px": height,
+        "photo_px": " x ".join(map(str, photo.size)),
         "cutout_confidence": round(cutout.confidence, 2),
         "scale": round(picture.scale, 2),
     }
 
 
-def _render_model(model: TexturedMesh, order: RenditionRequest) -> RenditionResult:
-    """One view of a model, a turn of it, or a clip of the turn."""
-    d = order.deliverable
-    width, height = picture_size(d.aspect, d.size_px)
+def _render_model(model: TexturedMesh, request: RenditionRequest) -> RenditionResult:
+    """Make one view of a model, a spin, or a clip of the spin."""
+    deliverable = request.deliverable
+    motion = deliverable.motion
+    width, height = picture_size(deliverable.aspect, deliverable.size_px)
+    box = (deliverable.fill * width, deliverable.fill * height)
     files: list[RenditionFile] = []
     clip: list[Picture] = []
-    shown = b""
-    for shot in render_views(model, d.camera, d.motion, d.frames, (d.fill * width, d.fill * height)):
-        picture = order.compose(shot.cutout, oblique=shot.oblique)
-        shown = shown or encode_preview(picture)
-        if d.motion == Motion.CLIP:
+    preview_data = b""
+    for shot in render_views(model, deliverable.camera, motion, deliverable.frames, box):
+        picture = request.compose(shot.cutout, oblique=shot.is_oblique)
+        preview_data = preview_data or encode_preview(picture)
+        if motion == Motion.CLIP:
             clip.append(picture)
         else:
-            files += order.encode(picture, shot.name if d.motion == Motion.SPIN else "")
+            files += request.encode(picture, shot.name if motion == Motion.SPIN else "")
     if clip:
-        files.append(
-            RenditionFile(
-                data=encode_clip([p.rgb for p in clip], [p.alpha for p in clip], order.max_bytes),
-                format="webp",
-            )
-        )
-    frames = 1 if d.motion == Motion.STILL else d.frames
-    facts: dict[str, str | int | float] = {
-        "camera": d.camera,
-        "frames": frames,
+        data = encode_clip([p.rgb for p in clip], [p.alpha for p in clip], request.max_bytes)
+        files.append(RenditionFile(data=data, format="webp"))
+    facts: Facts = {
+        "camera": deliverable.camera,
+        "frames": 1 if motion == Motion.STILL else deliverable.frames,
         "width_px": width,
         "height_px": height,
     }
-    return RenditionResult(files=tuple(files), preview=shown, seed=order.seed, facts=facts)
+    return RenditionResult(files=tuple(files), preview=preview_data, seed=request.seed, facts=facts)
 
 
 def _enlargement_issues(picture: Picture, deliverable: Deliverable, pointer: str) -> Iterator[Issue]:
-    """Issue rendition.enlarged: the photo is too small for what the deliverable asks."""
+    """Yield rendition.enlarged when the photo is too small for the deliverable."""
     if picture.scale > MAX_ENLARGEMENT:
         left, top, right, bottom = picture.box
         longer = max(right - left, bottom - top)
         has, needs = round(longer / picture.scale), round(longer / MAX_ENLARGEMENT)
-        words = f"The product has {has} px in the photo; {deliverable.name} at {deliverable.size_px} px needs {needs}."
         yield issue(
             "rendition.enlarged",
-            words,
+            f"The product has {has} px in the photo; {deliverable.name} at {deliverable.size_px} px needs {needs}.",
             pointer=pointer,
             measured=f"{picture.scale:.2f} x",
             limit=f"{MAX_ENLARGEMENT:g} x",

@@ -61,7 +61,7 @@ def photo(model: TexturedMesh, azimuth: float, elevation: float = 0.0, fov: floa
         half_width=float(np.linalg.norm(model.extent)) * 0.6,
         fov=fov,
     )
-    rgb, alpha = Renderer(model).render(camera, PX, RenderOptions(background=None, shadow=False, samples=2))
+    rgb, alpha = Renderer(model).render(camera, PX, RenderOptions(background=None, floor_shadow=False, samples_per_axis=2))
     return np.dstack([rgb, alpha])
 
 
@@ -175,7 +175,7 @@ def test_an_unsure_photo_is_not_tested() -> None:
 
 def test_several_materials_are_read_onto_one_atlas() -> None:
     """A red and a green box in one file, the green by its factor alone: read as one model, both keep their colours."""
-    from worker.gltf.document import read_json
+    from worker.gltf.container import read_json
 
     one = boot()
     data = write_glb(replace(one, texture=None, color=(1.0, 0.0, 0.0, 1.0)), "x")
@@ -208,7 +208,7 @@ def test_several_materials_are_read_onto_one_atlas() -> None:
     rgb, alpha = Renderer(model).render(
         Camera(azimuth=0, elevation=0, target=(1.0, 0.2, 0.0), half_width=1.4),
         128,
-        RenderOptions(background=None, shadow=False, samples=1),
+        RenderOptions(background=None, floor_shadow=False, samples_per_axis=1),
     )
     left, right = (
         rgb[:, part][alpha[:, part] > 200].astype(int).mean(0) for part in (slice(0, 64), slice(64, 128))

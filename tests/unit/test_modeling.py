@@ -15,7 +15,7 @@ from dam_connector.domain.product import Dimensions, View
 from dam_connector.errors import InputError
 from tests.support import SAMPLES
 from tests.unit.shapes import as_model, ball, box
-from worker.gltf.document import read_json
+from worker.gltf.container import read_json
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import decode
 from worker.measuring.khronos_validator import validate
@@ -29,7 +29,7 @@ from worker.modeling.simplify import limit_texture_size, simplify_mesh
 from worker.modeling.textured_mesh import TexturedMesh, tangents
 from worker.modeling.usdz_export import read_usdz_sku, write_usdz
 from worker.modeling.web_packing import read_web_glb, write_web_glb
-from worker.steps.fit_dimensions import fit
+from worker.steps.fit_dimensions import fit_to_dimensions
 
 
 def cutout_of(mask: np.ndarray, colour: tuple[int, int, int] = (120, 90, 60)) -> Cutout:
@@ -131,11 +131,11 @@ def test_asymmetric_views_stand_the_right_way_round() -> None:
     assert inside.tolist() == [True, False, False, True]
     stage = Renderer(built.model)
     rgb, _ = stage.render(
-        Camera(azimuth=0, elevation=0, target=(0, 0.5, 0), half_width=0.6), 64, RenderOptions(samples=1, shadow=False)
+        Camera(azimuth=0, elevation=0, target=(0, 0.5, 0), half_width=0.6), 64, RenderOptions(samples_per_axis=1, floor_shadow=False)
     )
     assert rgb[48, 32, 0] > rgb[48, 32, 2]
     rgb, _ = stage.render(
-        Camera(azimuth=90, elevation=0, target=(0, 0.5, 0), half_width=0.6), 64, RenderOptions(samples=1, shadow=False)
+        Camera(azimuth=90, elevation=0, target=(0, 0.5, 0), half_width=0.6), 64, RenderOptions(samples_per_axis=1, floor_shadow=False)
     )
     assert rgb[48, 32, 2] > rgb[48, 32, 0]
 
@@ -149,7 +149,7 @@ def test_the_photo_stands_on_the_front_as_it_is() -> None:
         {View.FRONT: Cutout(rgb=rgb, alpha=cutout.alpha, confidence=1.0, touched_sides=())}, 1.0, 1.0, 1.0
     )
     seen, _ = Renderer(built.model).render(
-        named_camera(built.model.min_corner, built.model.max_corner, "front"), 100, RenderOptions(samples=1, shadow=False)
+        named_camera(built.model.min_corner, built.model.max_corner, "front"), 100, RenderOptions(samples_per_axis=1, floor_shadow=False)
     )
     assert seen[30, 30, 0] > 1.6 * seen[70, 70, 0]
 
@@ -326,7 +326,7 @@ def test_fitting_to_the_products_size(known: Dimensions, extent: list[float]) ->
 
     moved = box(50, 100, 50)
     moved = replace(moved, positions=moved.positions + np.array([7, 3, -2], np.float32))
-    fitted = fit(moved, known)
+    fitted = fit_to_dimensions(moved, known)
     assert np.allclose(fitted.extent, extent, rtol=1e-4)
     assert np.allclose([fitted.min_corner[1], (fitted.min_corner[0] + fitted.max_corner[0]) / 2], 0, atol=1e-5)
 
@@ -350,7 +350,7 @@ def test_simplifying_keeps_seams_texture_places_and_outline() -> None:
     fewer = simplify_mesh(model, len(model.faces) // 16)
     assert len(fewer.faces) <= len(model.faces) // 16 and np.allclose(fewer.extent, model.extent, rtol=1e-4)
     for view in ("front", "40,25"):
-        camera, look = named_camera(model.min_corner, model.max_corner, view), RenderOptions(background=None, shadow=False)
+        camera, look = named_camera(model.min_corner, model.max_corner, view), RenderOptions(background=None, floor_shadow=False)
         (one, seen), (two, also) = (Renderer(m).render(camera, 160, look) for m in (model, fewer))
         assert np.abs(seen.astype(int) - also).mean() < 2  # no cracks, the same outline
         assert (
@@ -375,7 +375,7 @@ def test_a_mesh_of_many_parts_is_not_simplified_to_nothing(budget: int) -> None:
 def test_rendering_shows_shape_light_and_shadow() -> None:
     model = as_model(trimesh.creation.icosphere(4, 0.5))
     rgb, alpha = Renderer(model).render(
-        named_camera(model.min_corner, model.max_corner, "front"), 96, RenderOptions(background=None, samples=1)
+        named_camera(model.min_corner, model.max_corner, "front"), 96, RenderOptions(background=None, samples_per_axis=1)
     )
     assert alpha[48, 48] == 255 and alpha[2, 2] == 0
     assert rgb[30, 40].mean() > rgb[70, 60].mean()
@@ -389,7 +389,7 @@ def test_a_model_beside_the_picture_is_not_seen(fov: float | None) -> None:
     for target in ((5.0, 0.1, 0.0), (0.0, 5.0, 0.0), (-5.0, -5.0, 0.0)):
         away = Camera(azimuth=0, elevation=10, target=target, half_width=0.5, fov=fov)
         assert not stage.silhouette(away, 32).any()
-        assert not stage.render(away, 32, RenderOptions(background=None, shadow=False))[1].any()
+        assert not stage.render(away, 32, RenderOptions(background=None, floor_shadow=False))[1].any()
 
 
 @pytest.mark.parametrize("fov", [None, 28.0])

@@ -23,7 +23,7 @@ def flat(*colour: int) -> bytes:
 def seen(model: TexturedMesh) -> np.ndarray:
     """The mean colour of the model's front."""
     rgb, alpha = Renderer(model).render(
-        named_camera(model.min_corner, model.max_corner, "front"), 48, RenderOptions(background=None, shadow=False, samples=1)
+        named_camera(model.min_corner, model.max_corner, "front"), 48, RenderOptions(background=None, floor_shadow=False, samples_per_axis=1)
     )
     return np.asarray(rgb[alpha > 250].mean(0))
 

@@ -51,7 +51,7 @@ def test_a_view_fills_its_box(view: str, proportions: float) -> None:
     )
     left, top, right, bottom = shot.cutout.box
     assert (
-        max(right - left, bottom - top) == 300 and shot.name == view and not shot.oblique
+        max(right - left, bottom - top) == 300 and shot.name == view and not shot.is_oblique
     ) or view == "top"
 
 
@@ -109,7 +109,7 @@ def test_shadows_have_no_grain_and_edges_are_soft() -> None:
         ground.std() > 3 and np.abs(np.diff(ground, axis=1)).mean() < 1.0
     )  # there is a shadow, and it is smooth
     _, alpha = Renderer(ball).render(
-        named_camera(ball.min_corner, ball.max_corner, "hero"), 200, RenderOptions(background=None, shadow=False)
+        named_camera(ball.min_corner, ball.max_corner, "hero"), 200, RenderOptions(background=None, floor_shadow=False)
     )
     assert 100 < ((alpha > 0) & (alpha < 255)).sum() < 2000
     assert (rgb == Renderer(ball).render(named_camera(ball.min_corner, ball.max_corner, "hero"), 200, RenderOptions())[0]).all()

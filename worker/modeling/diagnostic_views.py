@@ -69,8 +69,7 @@ def _wireframe(mesh: TexturedMesh, camera: Camera, size: int) -> ColourShader:
 
 
 def _checker(mesh: TexturedMesh, camera: Camera, size: int) -> ColourShader:
-    """Return a shader for the texture's layout: squares that should be square and of one size, coloured by
-    place."""
+    """Return a shader for the texture's layout: checks that should be square and of one size."""
 
     def colours(points: F32, normals: F32, face: NDArray[np.int64]) -> F32:
         faces = mesh.faces.take(face, axis=0)

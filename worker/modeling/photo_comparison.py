@@ -35,7 +35,7 @@ BY_RIM = 0.01  # of the outline: a render's soft rim may add that much to it
 SLACK = 0.02  # of the canvas: a part must stick out by more
 GROUND, ONLY_PHOTO, ONLY_MODEL = 246, (214, 48, 49), (52, 101, 214)
 SIDES = {View.FRONT: 0.0, View.RIGHT: 90.0, View.BACK: 180.0, View.LEFT: 270.0}
-_LOOK = RenderOptions(background=None, shadow=False, samples=1)
+_LOOK = RenderOptions(background=None, floor_shadow=False, samples_per_axis=1)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -1,13 +1,16 @@
-"""A CPU renderer: embree finds the hits, numpy shades them. Studio light, soft shadows without noise, anti-aliasing.
+"""A CPU renderer: a ray caster finds the hits, NumPy shades them. Studio light, soft shadows without noise,
+anti-aliasing.
 
-Light: a sky that is brighter above, a large soft key light from the viewer's upper left with traced shadows, a weak
-fill from the right, and a highlight by roughness (Blinn-Phong, normalized). The lights turn with the camera, as when a
-product is turned on its table. Colours are linear until the end.
+Light: a sky that is brighter above; a large soft key light from the viewer's upper left, with traced
+shadows; a weak fill light from the right; and a highlight that depends on roughness (normalized
+Blinn-Phong). The lights turn with the camera, as if the product were turned on its table. Colours are
+linear until the end.
 
-One ray a pixel, more at edges. Shadows and sky are traced in one direction a pixel, another one for each of 4 x 4
-neighbours, and gathered over those neighbours that lie on the same surface (interleaved sampling, Keller and Heidrich
-2001). CPU-seconds at 512 px for a chair of 40,000 triangles: four full samples a pixel, each with random rays, .65 and
-grain; this, .22 and none. Lost: sixteen directions for all tiles (their steps show on flat ground), random ones.
+Each pixel has one ray, pixels at edges have more. Shadows and sky are traced in one direction a pixel, a
+different one for each of 4 x 4 neighbours, and averaged over those neighbours that lie on the same surface
+(interleaved sampling, Keller and Heidrich 2001). CPU-seconds at 512 px for a chair of 40,000 triangles: .65
+and grain with four full samples a pixel and random rays; .22 and none with this. Tried and lost: sixteen
+directions for all tiles (steps are visible on flat ground), random directions.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -31,210 +34,240 @@ from worker.modeling.soft_shadows import (
     sphere_points,
     spread_to_neighbours,
 )
+from worker.modeling.studio_lighting import KEY_HALF_ANGLE_TAN, light_directions, shade
 from worker.modeling.textured_mesh import TexturedMesh, row_dot, unit_vectors
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]
+# From points (n, 3), normals (n, 3) and faces (n,) to linear colours (n, 3).
 ColourShader = Callable[[F32, F32, I64], F32]
 
-KEY_DIRECTION = np.array([-0.45, 0.75, 0.6], np.float32) / np.float32(np.linalg.norm([-0.45, 0.75, 0.6]))
-FILL_DIRECTION = np.array([0.7, 0.2, 0.68], np.float32)
-KEY, FILL, SKY, GROUND = 1.55, 0.25, 0.62, 0.30
-EXPOSURE = 0.62  # a white wall that faces the viewer comes out white
-BRIGHTEST = 10.0  # of a highlight: more is white all the same
-REFLECTANCE = 0.04  # of what is no metal, at an index of 1.5
-KEY_SIZE = 0.28  # the tangent of the key light's half angle: how soft its shadows are
-DOWN = 0.05  # of a ray of length one: it meets the floor not too far away
-FLOOR_REACH = 1.5  # of the product's diagonal: its shadow falls no farther
+MIN_DESCENT = 0.05  # of a camera ray of length one; a flatter ray meets the floor too far away
+FLOOR_REACH = 1.5  # in diagonals of the product; its shadow falls no farther
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderOptions:
-    """How the picture is lit and what is behind it. background: linear grey level at bottom and top; None is transparent.
-    samples: the rays of a pixel at an edge are its square."""
+    """Background, floor shadow and anti-aliasing of a render."""
 
-    background: tuple[float, float] | None = (0.93, 0.98)
-    shadow: bool = True
-    samples: int = 2
+    background: tuple[float, float] | None = (0.93, 0.98)  # linear grey at bottom and top; None: transparent
+    floor_shadow: bool = True  # whether the product casts a shadow on the floor
+    samples_per_axis: int = 2  # a pixel at an edge has the square of this many rays
 
 
 @dataclass(frozen=True, slots=True)
 class RayHits:
-    """What rays met. at: (n,) which rays; face: (n,) int64; points, normals, flat: (n, 3); bary: (n, 3); directions: (n, 3)."""
+    """The n rays of a batch that hit the mesh."""
 
-    ray: I64
-    face: I64
-    bary: F32
-    points: F32
-    normals: F32
-    face_normals: F32
-    directions: F32
+    ray: I64  # (n,) index of the ray in the batch, or of its pixel
+    face: I64  # (n,) index of the triangle
+    bary: F32  # (n, 3) barycentric coordinates
+    points: F32  # (n, 3) metres
+    normals: F32  # (n, 3) interpolated, towards the viewer
+    face_normals: F32  # (n, 3) of the triangles, towards the viewer
+    directions: F32  # (n, 3) of the rays
 
 
 class Renderer:
-    """A model made ready for rays. paint: the base colour in place of the model's own."""
+    """A mesh prepared for rendering."""
 
-    def __init__(self, model: TexturedMesh, paint: ColourShader | None = None) -> None:
-        self.mesh, self._paint = model, paint
-        self._rays = ray_caster(model.positions, model.faces)
-        self._diagonal = float(np.linalg.norm(model.extent))
+    def __init__(self, mesh: TexturedMesh, shader: ColourShader | None = None) -> None:
+        """Prepare a mesh. shader: gives the base colour in place of the mesh's material."""
+        self.mesh, self._shader = mesh, shader
+        self._rays = ray_caster(mesh.positions, mesh.faces)
+        self._diagonal = float(np.linalg.norm(mesh.extent))
 
     @cached_property
     def _corners(self) -> F32:
-        """Of the model's box, (8, 3)."""
+        """Return the corners of the bounding box, (8, 3)."""
         return np.array(
             list(product(*zip(self.mesh.min_corner, self.mesh.max_corner, strict=True))), np.float32
         )
 
     @cached_property
-    def _flat(self) -> F32:
-        """The faces' own normals, (m, 3)."""
+    def _face_normals(self) -> F32:
+        """Return the normals of the triangles, (m, 3)."""
         a, b, c = (self.mesh.positions[self.mesh.faces[:, k]] for k in range(3))
         return unit_vectors(np.cross(b - a, c - a))
 
     @cached_property
-    def _skin(self) -> MaterialSampler:
+    def _material(self) -> MaterialSampler:
         return MaterialSampler(self.mesh)
 
     def silhouette(self, camera: Camera, size: int) -> NDArray[np.bool_]:
-        """(size, size) bool: where the model is."""
+        """Return a mask of the mesh in the picture, (size, size)."""
         rows, columns = self._window(camera, size)
-        seen, x = np.zeros((size, size), bool), _places(size)
-        window = seen[rows, columns]
-        window[:] = (self._free(*camera.window_rays(x[columns], -x[rows])) == 0).reshape(window.shape)
-        return seen
+        mask, x = np.zeros((size, size), bool), _pixel_positions(size)
+        window = mask[rows, columns]
+        window[:] = (self._visibility(*camera.window_rays(x[columns], -x[rows])) == 0).reshape(window.shape)
+        return mask
 
     def render(
-        self, camera: Camera, size: int, look: RenderOptions = RenderOptions()
+        self, camera: Camera, size: int, options: RenderOptions = RenderOptions()
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """The picture as (size, size, 3) uint8 sRGB and its alpha (size, size) uint8."""
-        turn = _turned(camera.azimuth)
-        key, fill = turn @ KEY_DIRECTION, turn @ FILL_DIRECTION
-        hits, v = self._first_hits(camera, size), np.repeat(-_places(size), size)
-        fine = size / (2 * camera.half_width)
-        lit, sky = self._light(hits, key, size)
-        shade = self._floor(camera, key, size) if look.shadow else np.zeros(size * size, np.float32)
-        colour, alpha = _behind(look, shade, v)
-        colour[hits.ray] = self._shaded(hits, lit[hits.ray], sky[hits.ray], key, fill, fine)
+        """Render the mesh.
+
+        Returns:
+            The picture, (size, size, 3) sRGB, and its alpha, (size, size).
+        """
+        lights = light_directions(camera.azimuth)
+        hits, v = self._first_hits(camera, size), np.repeat(-_pixel_positions(size), size)
+        pixels_per_m = size / (2 * camera.half_width)
+        key_visibility, sky_visibility = self._pixel_light(hits, lights[0], size)
+        shadow = (
+            self._floor_shadow(camera, lights[0], size)
+            if options.floor_shadow
+            else np.zeros(size * size, np.float32)
+        )
+        colour, alpha = _background(options, shadow, v)
+        colour[hits.ray] = self._shade(
+            hits, (key_visibility[hits.ray], sky_visibility[hits.ray]), lights, pixels_per_m
+        )
         alpha[hits.ray] = 1
-        edges = _edges(hits, size, 0.012 * self._diagonal) if look.samples > 1 else np.zeros(0, np.int64)
-        if len(edges):
-            visible = (spread_to_neighbours(lit, hits.ray, size), spread_to_neighbours(sky, hits.ray, size))
-            sums = np.zeros((len(edges), 4), np.float32)
-            for met, ev in self._finer(camera, edges, size, look.samples):
-                mixed, opaque = _behind(look, shade[edges], ev)
-                mixed[met.ray] = self._shaded(
-                    met, visible[0][edges[met.ray]], visible[1][edges[met.ray]], key, fill, fine
+        edge_pixels = (
+            _edge_pixels(hits, size, 0.012 * self._diagonal)
+            if options.samples_per_axis > 1
+            else np.zeros(0, np.int64)
+        )
+        if len(edge_pixels):
+            visible = (
+                spread_to_neighbours(key_visibility, hits.ray, size),
+                spread_to_neighbours(sky_visibility, hits.ray, size),
+            )
+            sums = np.zeros((len(edge_pixels), 4), np.float32)
+            for edge_hits, edge_v in self._edge_hits(camera, edge_pixels, size, options.samples_per_axis):
+                sample_colours, coverage = _background(options, shadow[edge_pixels], edge_v)
+                sample_colours[edge_hits.ray] = self._shade(
+                    edge_hits,
+                    (visible[0][edge_pixels[edge_hits.ray]], visible[1][edge_pixels[edge_hits.ray]]),
+                    lights,
+                    pixels_per_m,
                 )
-                opaque[met.ray] = 1
-                sums += np.column_stack([mixed * opaque[:, None], opaque])
-            colour[edges] = sums[:, :3] / np.maximum(sums[:, 3:], 1e-4)
-            alpha[edges] = sums[:, 3] / look.samples**2
+                coverage[edge_hits.ray] = 1
+                sums += np.column_stack([sample_colours * coverage[:, None], coverage])
+            colour[edge_pixels] = sums[:, :3] / np.maximum(sums[:, 3:], 1e-4)
+            alpha[edge_pixels] = sums[:, 3] / options.samples_per_axis**2
         return to_srgb(colour).reshape(size, size, 3), np.asarray(alpha * 255 + 0.5, np.uint8).reshape(
             size, size
         )
 
     def render_unlit(
-        self, camera: Camera, size: int, paints: Iterable[ColourShader], samples: int = 2
+        self, camera: Camera, size: int, shaders: Iterable[ColourShader], samples: int = 2
     ) -> Iterator[NDArray[np.uint8]]:
-        """The model in other colours than its own, no light on it: (size, size, 3) uint8 sRGB for each paint. Rays are traced once."""
-        hits, v = self._first_hits(camera, size), np.repeat(-_places(size), size)
-        edges = _edges(hits, size, 0.012 * self._diagonal)
-        finer = [
-            (met, _behind(RenderOptions(), np.zeros(len(ev), np.float32), ev)[0])
-            for met, ev in self._finer(camera, edges, size, samples)
+        """Yield the mesh in the colours of each shader, without light: (size, size, 3) sRGB. Rays are
+        traced once."""
+        hits, v = self._first_hits(camera, size), np.repeat(-_pixel_positions(size), size)
+        edge_pixels = _edge_pixels(hits, size, 0.012 * self._diagonal)
+        edge_samples = [
+            (edge_hits, _background(RenderOptions(), np.zeros(len(edge_v), np.float32), edge_v)[0])
+            for edge_hits, edge_v in self._edge_hits(camera, edge_pixels, size, samples)
         ]
-        ground, _ = _behind(RenderOptions(), np.zeros(size * size, np.float32), v)
-        for paint in paints:
+        ground, _ = _background(RenderOptions(), np.zeros(size * size, np.float32), v)
+        for shader in shaders:
             colour = ground.copy()
-            colour[hits.ray] = paint(hits.points, hits.normals, hits.face)
-            sums = np.zeros((len(edges), 3), np.float32)
-            for met, behind in finer:
-                mixed = behind.copy()
-                mixed[met.ray] = paint(met.points, met.normals, met.face)
-                sums += mixed
-            colour[edges] = sums / samples**2
+            colour[hits.ray] = shader(hits.points, hits.normals, hits.face)
+            sums = np.zeros((len(edge_pixels), 3), np.float32)
+            for edge_hits, background in edge_samples:
+                sample_colours = background.copy()
+                sample_colours[edge_hits.ray] = shader(edge_hits.points, edge_hits.normals, edge_hits.face)
+                sums += sample_colours
+            colour[edge_pixels] = sums / samples**2
             yield to_srgb(colour).reshape(size, size, 3)
 
     def _window(self, camera: Camera, size: int) -> tuple[slice, slice]:
-        """The rows and columns around all that the camera sees of the model's box; the others show nothing of it."""
-        places = (camera.project(self._corners) * np.array([1, -1], np.float32) + 1) * np.float32(size / 2)
+        """Return the rows and columns of the picture that can show the mesh, from its bounding box."""
+        corner_pixels = (camera.project(self._corners) * np.array([1, -1], np.float32) + 1) * np.float32(
+            size / 2
+        )
         low, high = (
-            np.clip(np.floor(places.min(0)) - 1, 0, size).astype(int),
-            np.clip(np.ceil(places.max(0)) + 1, 0, size).astype(int),
+            np.clip(np.floor(corner_pixels.min(0)) - 1, 0, size).astype(int),
+            np.clip(np.ceil(corner_pixels.max(0)) + 1, 0, size).astype(int),
         )
         return slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0]))
 
     def _first_hits(self, camera: Camera, size: int) -> RayHits:
-        """What the rays through all pixels' centres meet."""
+        """Return the hits of the rays through the pixels' centres; `ray` is the index of the pixel."""
         rows, columns = self._window(camera, size)
-        x = _places(size)
+        x = _pixel_positions(size)
         hits = self._hits(*camera.window_rays(x[columns], -x[rows]))
         row, column = np.divmod(hits.ray, max(1, columns.stop - columns.start))
         return replace(hits, ray=(row + rows.start) * size + column + columns.start)
 
-    def _finer(self, camera: Camera, edges: I64, size: int, samples: int) -> Iterator[tuple[RayHits, F32]]:
-        """What the rays through each pixel's parts meet, by place among `edges`, and how high in the picture they run."""
-        x = _places(size)
-        u, v = x[edges % size], -x[edges // size]
+    def _edge_hits(
+        self, camera: Camera, edge_pixels: I64, size: int, samples: int
+    ) -> Iterator[tuple[RayHits, F32]]:
+        """Yield the hits of each subpixel of some pixels, and the v of its rays; `ray` is an index into
+        `edge_pixels`."""
+        x = _pixel_positions(size)
+        u, v = x[edge_pixels % size], -x[edge_pixels // size]
         for du, dv in _subpixels(samples, size):
             yield self._hits(*camera.rays(u + du, v + dv)), v + dv
 
     def _trace(self, origins: F32, directions: F32) -> tuple[I64, F32]:
-        """Face index (-1: none) and barycentric weights (n, 3) of each ray's first hit."""
+        """Return the triangle (-1: none) and the barycentric coordinates (n, 3) of each ray's first hit."""
         found = self._rays.first_hits(origins, directions)
         u, v = found.u, found.v
         return found.faces, np.stack([1 - u - v, u, v], -1).astype(np.float32)
 
-    def _free(self, origins: F32, directions: F32) -> F32:
-        """1 where a ray meets nothing, else 0, (n,) float32."""
+    def _visibility(self, origins: F32, directions: F32) -> F32:
+        """Return 1 where a ray meets nothing, else 0, (n,)."""
         return np.asarray(~self._rays.is_blocked(origins, directions), np.float32)
 
     def _hits(self, origins: F32, directions: F32) -> RayHits:
         face, bary = self._trace(origins, directions)
-        at = np.flatnonzero(face >= 0)
-        face, bary, directions = face.take(at), bary.take(at, axis=0), directions.take(at, axis=0)
+        ray = np.flatnonzero(face >= 0)
+        face, bary, directions = face.take(ray), bary.take(ray, axis=0), directions.take(ray, axis=0)
         corners = self.mesh.faces.take(face, axis=0)
         points, normals = (
-            np.einsum("nk,nkc->nc", bary, known.take(corners, axis=0))
-            for known in (self.mesh.positions, self.mesh.normals)
+            np.einsum("nk,nkc->nc", bary, per_vertex.take(corners, axis=0))
+            for per_vertex in (self.mesh.positions, self.mesh.normals)
         )
-        flat = self._flat.take(face, axis=0)
-        flat *= np.where(row_dot(flat, directions) > 0, np.float32(-1), np.float32(1))[:, None]
+        face_normals = self._face_normals.take(face, axis=0)
+        face_normals *= np.where(row_dot(face_normals, directions) > 0, np.float32(-1), np.float32(1))[
+            :, None
+        ]
         normals = unit_vectors(normals)
-        normals *= np.where(row_dot(normals, flat) < 0, np.float32(-1), np.float32(1))[:, None]
-        return RayHits(at, face, bary, points, normals, flat, directions)
+        normals *= np.where(row_dot(normals, face_normals) < 0, np.float32(-1), np.float32(1))[:, None]
+        return RayHits(ray, face, bary, points, normals, face_normals, directions)
 
-    def _light(self, hits: RayHits, key: F32, size: int) -> tuple[F32, F32]:
-        """How much of the key light and of the sky each pixel sees, (size * size,) float32 each; where nothing is, 0."""
-        lit, sky = np.zeros(size * size, np.float32), np.zeros(size * size, np.float32)
+    def _pixel_light(self, hits: RayHits, key: F32, size: int) -> tuple[F32, F32]:
+        """Return the share of the key light and of the sky that each pixel sees, (size * size,) each."""
+        key_visibility, sky_visibility = np.zeros(size * size, np.float32), np.zeros(size * size, np.float32)
         if not len(hits.ray):
-            return lit, sky
-        start = hits.points + hits.face_normals * np.float32(1e-4 * self._diagonal)
-        turn = interleaved_directions(hits.ray, size)
-        lit[hits.ray] = self._free(start, unit_vectors(key + KEY_SIZE * disc_offsets(key)).take(turn, axis=0))
-        sky[hits.ray] = self._free(
-            start, unit_vectors(hits.normals + np.float32(0.98) * sphere_points().take(turn, axis=0))
+            return key_visibility, sky_visibility
+        origins = hits.points + hits.face_normals * np.float32(1e-4 * self._diagonal)
+        direction_index = interleaved_directions(hits.ray, size)
+        key_visibility[hits.ray] = self._visibility(
+            origins, unit_vectors(key + KEY_HALF_ANGLE_TAN * disc_offsets(key)).take(direction_index, axis=0)
         )
-        both = gather_neighbours(
-            np.column_stack([lit, sky]), hits.ray, size, (hits.normals, hits.points, 0.02 * self._diagonal)
+        sky_visibility[hits.ray] = self._visibility(
+            origins,
+            unit_vectors(hits.normals + np.float32(0.98) * sphere_points().take(direction_index, axis=0)),
         )
-        return both[:, 0], np.where(both[:, 1] > 0, 0.25 + 0.75 * both[:, 1], 0.25).astype(np.float32)
+        gathered = gather_neighbours(
+            np.column_stack([key_visibility, sky_visibility]),
+            hits.ray,
+            size,
+            (hits.normals, hits.points, 0.02 * self._diagonal),
+        )
+        return gathered[:, 0], np.where(gathered[:, 1] > 0, 0.25 + 0.75 * gathered[:, 1], 0.25).astype(
+            np.float32
+        )
 
-    def _floor(self, camera: Camera, key: F32, size: int) -> F32:
-        """How much light the product takes from the floor at its base, (size * size,), behind the product too.
+    def _floor_shadow(self, camera: Camera, key: F32, size: int) -> F32:
+        """Return the share of light that the product takes from the floor, (size * size,).
 
-        Looked at in a quarter of the pixels: such a shadow has no edge that would show it.
+        It is computed at half the resolution, since such a shadow has no sharp edge.
         """
-        half, shade = (size + 1) // 2, np.zeros(((size + 1) // 2) ** 2, np.float32)
-        if camera.fov is None and np.sin(np.radians(camera.elevation)) < DOWN:
+        half, shadow = (size + 1) // 2, np.zeros(((size + 1) // 2) ** 2, np.float32)
+        if camera.fov is None and np.sin(np.radians(camera.elevation)) < MIN_DESCENT:
             return np.zeros(size * size, np.float32)
-        x = _places(half)
-        origins, directions = camera.window_rays(x, -x)
-        down = np.flatnonzero(directions[:, 1] < -DOWN)
-        origins, directions = origins.take(down, axis=0), directions.take(down, axis=0)
+        x = _pixel_positions(half)
+        origins, ray_directions = camera.window_rays(x, -x)
+        down = np.flatnonzero(ray_directions[:, 1] < -MIN_DESCENT)
+        origins, ray_directions = origins.take(down, axis=0), ray_directions.take(down, axis=0)
         floor, centre = float(self.mesh.min_corner[1]), (self.mesh.min_corner + self.mesh.max_corner) / 2
-        points = origins + directions * ((floor - origins[:, 1]) / directions[:, 1])[:, None]
+        points = origins + ray_directions * ((floor - origins[:, 1]) / ray_directions[:, 1])[:, None]
         near = np.flatnonzero(
             np.hypot(points[:, 0] - centre[0], points[:, 2] - centre[2]) < FLOOR_REACH * self._diagonal
         )
@@ -242,92 +275,80 @@ class Renderer:
         if not len(down):
             return np.zeros(size * size, np.float32)
         points[:, 1] += 2e-4 * self._diagonal
-        turn = interleaved_directions(down, half)
+        direction_index = interleaved_directions(down, half)
         up = np.array([0, 1, 0], np.float32)
-        looks = (
-            unit_vectors(key + KEY_SIZE * disc_offsets(key)),
+        direction_sets = (
+            unit_vectors(key + KEY_HALF_ANGLE_TAN * disc_offsets(key)),
             unit_vectors(up + np.float32(0.98) * sphere_points()),
         )
-        shade[down] = 0.6 - 0.3 * sum(self._free(points, ways.take(turn, axis=0)) for ways in looks)
-        soft = soften_shadow(gather_neighbours(shade[:, None], down, half)[:, 0], down, half).reshape(
+        shadow[down] = 0.6 - 0.3 * sum(
+            self._visibility(points, directions.take(direction_index, axis=0))
+            for directions in direction_sets
+        )
+        softened = soften_shadow(gather_neighbours(shadow[:, None], down, half)[:, 0], down, half).reshape(
             half, half
         )
-        return np.asarray(cv2.resize(soft, (size, size), interpolation=cv2.INTER_LINEAR), np.float32).ravel()
+        return np.asarray(
+            cv2.resize(softened, (size, size), interpolation=cv2.INTER_LINEAR), np.float32
+        ).ravel()
 
-    def _shaded(self, hits: RayHits, lit: F32, sky: F32, key: F32, fill: F32, pixels_per_m: float) -> F32:
-        """Linear colour of each hit, (n, 3). lit, sky: how much of each light it sees."""
-        at = self._skin.sample(hits.face, hits.bary, hits.normals, pixels_per_m)
-        albedo = at.albedo if self._paint is None else self._paint(hits.points, hits.normals, hits.face)
-        n, sky = at.normals, sky * at.sky_visibility
-        towards = np.clip(n @ key, 0, 1) * lit
-        diffuse = (KEY * towards + FILL * np.clip(n @ fill, 0, 1) + _around(n[:, 1]) * sky) * np.float32(
-            EXPOSURE
-        )
-        half = unit_vectors((key - hits.directions).astype(np.float32))
-        sharp = 2 / np.maximum(0.03, at.roughness) ** 2
-        gloss = np.clip(row_dot(n, half), 0, 1) ** sharp * (sharp + 2) / 8 * (towards > 0) * lit
-        facing = row_dot(n, hits.directions)
-        rim = 0.05 * (1 - np.abs(facing)) ** 5 * (1 - at.roughness)
-        # what the surface shows of the studio: sharp where it is smooth, as soft as its shading where it is rough
-        mirrored, soft = (hits.directions - 2 * facing[:, None] * n)[:, 1], at.roughness**2
-        shown = (_around(mirrored) * (1 - soft) + _around(n[:, 1]) * soft) * sky + FILL * np.clip(
-            n @ fill, 0, 1
-        )
-        tint = albedo * at.metallic[:, None] + (REFLECTANCE * (1 - at.metallic))[:, None]
-        colour = albedo * (diffuse * (1 - at.metallic))[:, None] + rim[:, None]
-        colour += tint * (shown * EXPOSURE + np.minimum(gloss, BRIGHTEST))[:, None]
-        return np.asarray(colour if at.emission is None else colour + at.emission, np.float32)
+    def _shade(
+        self, hits: RayHits, visibility: tuple[F32, F32], lights: tuple[F32, F32], pixels_per_m: float
+    ) -> F32:
+        """Return the linear colour of each hit, (n, 3).
+
+        Args:
+            hits: The hits.
+            visibility: The shares of the key light and of the sky that reach each hit, (n,) each.
+            lights: The directions to the key light and to the fill light, (3,) each.
+            pixels_per_m: The resolution of the picture.
+        """
+        surface = self._material.sample(hits.face, hits.bary, hits.normals, pixels_per_m)
+        if self._shader is not None:
+            surface = replace(surface, albedo=self._shader(hits.points, hits.normals, hits.face))
+        return shade(surface, hits.directions, visibility, lights)
 
 
-def _around(up: F32) -> F32:
-    """The studio's light from where a direction's upright part points."""
-    return np.asarray(GROUND + (SKY - GROUND) * (up * 0.5 + 0.5), np.float32)
-
-
-def _behind(look: RenderOptions, shade: F32, v: F32) -> tuple[F32, F32]:
-    """Colour and alpha where the product is not: the background, or nothing, with the product's shadow on it."""
-    if look.background is None:
-        return np.zeros((len(v), 3), np.float32), shade.copy()
-    low, high = look.background
-    level = (low + (high - low) * (v + 1) / 2) * (1 - shade)
+def _background(options: RenderOptions, shadow: F32, v: F32) -> tuple[F32, F32]:
+    """Return the linear colour (n, 3) and the alpha (n,) of pixels that do not show the product."""
+    if options.background is None:
+        return np.zeros((len(v), 3), np.float32), shadow.copy()
+    low, high = options.background
+    level = (low + (high - low) * (v + 1) / 2) * (1 - shadow)
     return np.repeat(level[:, None], 3, 1).astype(np.float32), np.ones(len(v), np.float32)
 
 
-def _edges(hits: RayHits, size: int, jump: float) -> I64:
-    """The pixels on both sides of an outline, a crease or a step in depth."""
+def _edge_pixels(hits: RayHits, size: int, max_step: float) -> I64:
+    """Return the pixels on both sides of an outline, a crease or a step in depth of over `max_step`
+    metres."""
     flat_normal, flat_depth = np.zeros((size * size, 3), np.float32), np.full(size * size, 1e6, np.float32)
     flat_normal[hits.ray] = hits.normals
     flat_depth[hits.ray] = -(hits.points @ hits.directions.mean(0)) if len(hits.ray) else 0
     normal, depth = flat_normal.reshape(size, size, 3), flat_depth.reshape(size, size)
-    steps = np.zeros((size, size), bool)
+    marked = np.zeros((size, size), bool)
     for axis in (0, 1):
         here, there = (
             (slice(None, -1), slice(1, None))
             if axis == 0
             else ((slice(None), slice(None, -1)), (slice(None), slice(1, None)))
         )
-        bend = np.einsum("yxd,yxd->yx", normal[here], normal[there]) < 0.8
-        off = np.abs(depth[here] - depth[there])
-        step = (off > jump) | (bend & (depth[here] < 1e6) & (depth[there] < 1e6))
-        steps[here] |= step
-        steps[there] |= step
-    return np.flatnonzero(steps)
+        is_crease = np.einsum("yxd,yxd->yx", normal[here], normal[there]) < 0.8
+        depth_step = np.abs(depth[here] - depth[there])
+        is_edge = (depth_step > max_step) | (is_crease & (depth[here] < 1e6) & (depth[there] < 1e6))
+        marked[here] |= is_edge
+        marked[there] |= is_edge
+    return np.flatnonzero(marked)
 
 
 def _subpixels(samples: int, size: int) -> list[tuple[np.float32, np.float32]]:
-    """Offsets from a pixel's centre, in picture units."""
+    """Return the offsets of subpixels from a pixel's centre, in picture units."""
     places = ((np.arange(samples) + 0.5) / samples - 0.5) * 2 / size
     return [(np.float32(x), np.float32(y)) for y in places for x in places]
 
 
-def _turned(azimuth: float) -> F32:
-    """The rotation about Y by an angle in degrees, (3, 3)."""
-    c, s = np.cos(np.radians(azimuth)), np.sin(np.radians(azimuth))
-    return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]], np.float32)
-
-
-def _places(size: int) -> F32:
-    """Picture positions of the columns' centres, (size,); the rows' are the same, from the top, with the other sign."""
+def _pixel_positions(size: int) -> F32:
+    """Return the picture positions of the columns' centres, (size,); those of the rows are their
+    negatives."""
     return np.asarray(
         (np.arange(size, dtype=np.float32) + np.float32(0.5)) * np.float32(2.0 / size) - 1, np.float32
     )

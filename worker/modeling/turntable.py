@@ -21,7 +21,7 @@ class RenderedView:
 
     name: str  # the view, or the number of the spin frame, e.g. "07"
     cutout: Cutout
-    oblique: bool  # whether it is seen from above
+    is_oblique: bool  # whether it is seen from above
 
 
 def render_views(
@@ -55,12 +55,12 @@ def render_views(
     frame = (left, top, left + int(width), top + int(height))
     renderer = Renderer(model)
     for number, camera in enumerate(cameras, 1):
-        rgb, alpha = renderer.render(camera, size, RenderOptions(background=None, shadow=False))
+        rgb, alpha = renderer.render(camera, size, RenderOptions(background=None, floor_shadow=False))
         name = view if motion == Motion.STILL else f"{number:02d}"
         yield RenderedView(
             name=name,
             cutout=Cutout(rgb=rgb, alpha=alpha, confidence=1.0, frame=frame),
-            oblique=first.elevation > OBLIQUE_DEG,
+            is_oblique=first.elevation > OBLIQUE_DEG,
         )
 
 

@@ -1,4 +1,7 @@
-"""Render previews of the model: what a reviewer sees first, what a DAM shows in its grid, what the AR page shows while loading."""
+"""Render previews of the model, for reviewers, for a DAM's grid, and for the AR page while it loads."""
+
+import numpy as np
+from numpy.typing import NDArray
 
 from dam_connector.domain.version import Role
 from dam_connector.wiring import Services
@@ -9,26 +12,30 @@ from worker.modeling.diagnostic_views import DIAGNOSTIC_VIEWS, render_diagnostic
 from worker.modeling.render import Renderer, RenderOptions
 from worker.work import Work
 
-SIZES_PX = {"hero": 640, "front": 400, "right": 400, "back": 400, "top": 400}
-STUDY_PX = 480
-SAMPLES = 2
+U8 = NDArray[np.uint8]
+SIZES_PX = {"hero": 640, "front": 400, "right": 400, "back": 400, "top": 400}  # by view
+DIAGNOSTIC_PX = 480
+SAMPLES = 2  # rays a pixel, on each axis
 
 
 def render_previews(work: Work, services: Services) -> Work:
-    """The work with a preview for each view and each study. Reads: raw_model. Adds: files."""
-    model = cached_model(services, work.model)
-    stage = Renderer(model)
+    """Add a preview for each named view and each diagnostic view.
+
+    Reads: raw_model. Adds: files.
+    """
+    model = cached_model(services, work.model_sha256)
+    renderer = Renderer(model)
+
+    def add_preview(work: Work, rgb: U8, view: str) -> Work:
+        return work.with_file(services, encode(rgb, None, "webp"), "webp", Role.PREVIEW, view)
+
     for view, size in SIZES_PX.items():
-        rgb, _ = stage.render(
-            named_camera(model.min_corner, model.max_corner, view), size, RenderOptions(samples=SAMPLES)
+        camera = named_camera(model.min_corner, model.max_corner, view)
+        work = add_preview(
+            work, renderer.render(camera, size, RenderOptions(samples_per_axis=SAMPLES))[0], view
         )
-        work = work.with_file(services, encode(rgb, None, "webp"), "webp", Role.PREVIEW, view)
-    for kind, rgb in zip(
-        DIAGNOSTIC_VIEWS,
-        render_diagnostic_views(
-            stage, named_camera(model.min_corner, model.max_corner, "hero"), STUDY_PX, DIAGNOSTIC_VIEWS
-        ),
-        strict=True,
-    ):
-        work = work.with_file(services, encode(rgb, None, "webp"), "webp", Role.PREVIEW, kind)
+    hero = named_camera(model.min_corner, model.max_corner, "hero")
+    diagnostic = render_diagnostic_views(renderer, hero, DIAGNOSTIC_PX, DIAGNOSTIC_VIEWS)
+    for view, rgb in zip(DIAGNOSTIC_VIEWS, diagnostic, strict=True):
+        work = add_preview(work, rgb, view)
     return work

@@ -40,7 +40,7 @@ def render(file: Path, views: str, size: int, out_dir: Path, as_json: bool) -> N
         rgb = (
             next(render_diagnostic_views(renderer, camera, size, [view]))
             if view in DIAGNOSTIC_VIEWS
-            else renderer.render(camera, size, RenderOptions(samples=SAMPLES))[0]
+            else renderer.render(camera, size, RenderOptions(samples_per_axis=SAMPLES))[0]
         )
         path = out_dir / f"{file.stem}_{view}.png"
         path.write_bytes(encode(rgb, None, "png"))
