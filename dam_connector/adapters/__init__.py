@@ -1,8 +1,8 @@
 """Adapters: the implementations of the ports.
 
-An adapter is found by its port and its name in plugin.json. `open_adapter` looks in the table `SHIPPED` and in the
-entry-point group `dam_connector.adapters`, whose names are `<port>.<name>`, e.g. `pim.acme`. Both lead to a function
-`connect(options, context)` that returns an object of the port.
+An adapter is found by its port and its name in plugin.json. `open_adapter` looks in the table `SHIPPED` and
+in the entry-point group `dam_connector.adapters`, whose names are `<port>.<name>`, e.g. `pim.acme`. Both lead
+to a function `connect(options, context)` that returns an object of the port.
 """
 
 import difflib
@@ -122,7 +122,7 @@ def load_setup(port: str, adapter: str) -> Any:
     if (port, adapter) not in SETUPS:
         supported = ", ".join(" ".join(each) for each in SETUPS)
         raise ConfigError(
-            f"nothing can be set up automatically for {port} {adapter}; its page in docs/connections says what "
-            f"to do by hand; supported: {supported}"
+            f"nothing can be set up automatically for {port} {adapter}; its page in docs/connections says "
+            f"how to do it by hand; supported: {supported}"
         )
     return importlib.import_module(f"{__name__}.{SETUPS[port, adapter]}")

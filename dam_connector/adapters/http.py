@@ -1,8 +1,8 @@
 """The outgoing HTTP client, with limits on addresses, sizes and time.
 
-requests-hardened resolves a host name once and connects to the address that it checked. This module adds three
-things: it follows redirects itself, so that each address is checked; it counts bytes after decompression; and it
-sets a deadline for the whole exchange, not only between two reads.
+requests-hardened resolves a host name once and connects to the address that it checked. This module adds
+three things: it follows redirects itself, so that each address is checked; it counts bytes after
+decompression; and it sets a deadline for the whole exchange, not only between two reads.
 """
 
 import json
@@ -159,46 +159,55 @@ class HttpClient:
         Raises:
             AddressBlocked: the address must not be called.
             Unavailable: nothing was sent, or a GET got no complete response.
-            SubmitUnknown: another request was sent, and no complete response came: it may have been carried out.
+            SubmitUnknown: another request was sent and got no complete response; it may have taken effect.
             ResponseTooLarge: the response to a GET is larger than `max_bytes`.
         """
-        limit_s = timeout_s or self.timeout_s
-        deadline = self._monotonic() + limit_s
         body: dict[str, Any] = {
             "data": content if content is not None else dict(fields) if fields else None,
             "files": list(files) or None,
             "json": json,
         }
+        session = self._session_for(method, self._manager_for(url, vendor))
         try:
-            with (
-                self._session_for(method, self._manager_for(url, vendor)) as session,
-                session.request(
-                    method,
-                    url,
-                    stream=True,
-                    headers=dict(headers),
-                    timeout=(CONNECT_TIMEOUT_S, limit_s),
-                    **body,
-                ) as response,
-            ):
-                return HttpResponse(
-                    status=response.status_code,
-                    headers={name.lower(): value for name, value in response.headers.items()},
-                    body=self._read(response, max_bytes, deadline, vendor),
-                )
-        except (
-            requests.exceptions.RequestException,
-            InvalidIPAddress,
-            Unavailable,
-            ResponseTooLarge,
-        ) as error:
+            return self._exchange(session, method, url, vendor, headers, body, max_bytes, timeout_s)
+        except ResponseTooLarge as error:
+            if method == "GET":
+                raise
+            raise _response_lost(vendor, operation) from error
+        except (requests.exceptions.RequestException, InvalidIPAddress, Unavailable) as error:
             raise _request_error(error, method, vendor, operation) from error
+
+    def _exchange(
+        self,
+        session: AbstractContextManager[requests.Session],
+        method: str,
+        url: str,
+        vendor: str,
+        headers: Mapping[str, str],
+        body: Mapping[str, Any],
+        max_bytes: int,
+        timeout_s: float,
+    ) -> HttpResponse:
+        limit_s = timeout_s or self.timeout_s
+        deadline = self._monotonic() + limit_s
+        timeouts = (CONNECT_TIMEOUT_S, limit_s)
+        with (
+            session as opened,
+            opened.request(
+                method, url, stream=True, headers=dict(headers), timeout=timeouts, **body
+            ) as response,
+        ):
+            return HttpResponse(
+                status=response.status_code,
+                headers={name.lower(): value for name, value in response.headers.items()},
+                body=self._read(response, max_bytes, deadline, vendor),
+            )
 
     def _session_for(self, method: str, manager: Manager) -> AbstractContextManager[requests.Session]:
         """Return the thread's session for GET requests, and a new one for all others.
 
-        If the other side is closing a reused connection, it is unknown whether the request arrived. So requests
-        that may cost money open a connection of their own.
+        If the other side is closing a reused connection, it is unknown whether the request arrived. So a
+        request that may cost money opens a connection of its own.
         """
         if method != "GET":
             return self._new_session(manager)

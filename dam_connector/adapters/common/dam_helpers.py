@@ -12,7 +12,7 @@ DAM_STATES = tuple(  # the states that are written into a DAM
     VersionState(name)
     for name in ("in_review", "approved", "rejected", "published", "superseded", "withdrawn")
 )
-VERDICT_BY_STATE = {  # the states that a person sets in a DAM
+DECIDED_STATES = {  # the states that a person sets in a DAM, and what they mean in a decision
     VersionState.APPROVED: Verdict.APPROVED,
     VersionState.REJECTED: Verdict.REJECTED,
 }
@@ -80,7 +80,7 @@ def is_same_file(file: VersionFile, read: Callable[[], bytes]) -> bool:
 
     Args:
         file: the file as it was pushed.
-        read: downloads the file from the DAM. NotFound and Refused mean that it is gone; other errors are raised.
+        read: downloads the file from the DAM. NotFound and Refused mean that it is gone; other errors pass.
     """
     try:
         return hashlib.sha256(read()).hexdigest() == file.sha256

@@ -1,4 +1,4 @@
-"""The product event in its three envelopes: Standard Webhooks, structured CloudEvents and binary CloudEvents."""
+"""The product event in three envelopes: Standard Webhooks, structured and binary CloudEvents."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""From a vendor's record to a product: which of its attributes is which of our fields, and which picture shows which side."""
+"""Mapping from a vendor's product record to our `Product`: attributes to fields, images to views."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -15,72 +15,117 @@ from schemas.product import METRES_PER_UNIT, TEXT_FIELDS, ProductSchema, load_pr
 AXES = ("width", "height", "depth")
 VIEWS = tuple(view.value for view in View)
 FIELDS = (*TEXT_FIELDS, *AXES, *VIEWS, "inspiration_image", "live_from")
-UNITS = {"MILLIMETER": "mm", "CENTIMETER": "cm", "METER": "m", "INCH": "in", "FOOT": "ft"}
-_SIDES = {view: re.compile(rf"(?:^|[^a-z]){view}(?:$|[^a-z])") for view in VIEWS}
-Look = Callable[[str], Any]
+UNIT_NAMES = {  # of measures, as Akeneo and Shopify write them
+    "MILLIMETER": "mm",
+    "CENTIMETER": "cm",
+    "METER": "m",
+    "INCH": "in",
+    "FOOT": "ft",
+}
+MAX_TEXT_CHARACTERS = 2000
+_VIEW_PATTERNS = {view: re.compile(rf"(?:^|[^a-z]){view}(?:$|[^a-z])") for view in VIEWS}
+GetValue = Callable[[str], Any]
 
 
 class AttributeMapping:
-    """Our fields by a vendor's attributes: its usual ones, over which plugin.json (`attributes`, `unit`, `image_order`) has the last word."""
+    """The vendor's attribute for each of our fields.
 
-    def __init__(self, vendor: str, usual: Mapping[str, str], options: Mapping[str, Any]) -> None:
-        """Raises: ConfigError for a field that there is not."""
+    A vendor has defaults. The options of plugin.json take precedence: `attributes` (our field -> their
+    attribute), `unit` (of lengths that are plain numbers; "cm" by default) and `image_order` (the views of
+    the images whose file name or alt text names no view; ["front"] by default).
+    """
+
+    def __init__(self, vendor: str, defaults: Mapping[str, str], options: Mapping[str, Any]) -> None:
+        """Read the mapping from a connection's options.
+
+        Args:
+            vendor: the name in errors.
+            defaults: our field -> the vendor's attribute.
+            options: all options of the connection.
+
+        Raises:
+            ConfigError: an unknown field, unit or view.
+        """
         own = options.get("attributes", {})
-        if not isinstance(own, dict) or (wrong := [name for name in own if name not in FIELDS]):
+        if not isinstance(own, dict) or (unknown := [name for name in own if name not in FIELDS]):
             raise ConfigError(
-                f"attributes: {wrong[0] if isinstance(own, dict) else own!r} is none of our fields; known: {', '.join(FIELDS)}"
+                f"attributes: {unknown[0] if isinstance(own, dict) else own!r} is none of our fields; "
+                f"known: {', '.join(FIELDS)}"
             )
-        self._vendor, self._paths = vendor, {**usual, **{name: str(path) for name, path in own.items()}}
+        self._vendor = vendor
+        self._attributes = {**defaults, **{field: str(attribute) for field, attribute in own.items()}}
         self._unit = str(options.get("unit", "cm"))
         if self._unit not in METRES_PER_UNIT:
             raise ConfigError(f"unit: {self._unit!r} is none of {', '.join(METRES_PER_UNIT)}")
-        self._order = tuple(str(view) for view in options.get("image_order", ("front",)))
-        if wrong := [view for view in self._order if view not in VIEWS]:
-            raise ConfigError(f"image_order: {wrong[0]!r} is none of {', '.join(VIEWS)}")
+        self._image_order = tuple(str(view) for view in options.get("image_order", ("front",)))
+        if unknown := [view for view in self._image_order if view not in VIEWS]:
+            raise ConfigError(f"image_order: {unknown[0]!r} is none of {', '.join(VIEWS)}")
 
     @property
     def image_attributes(self) -> frozenset[str]:
-        """The attributes that hold pictures."""
-        return frozenset(path for name, path in self._paths.items() if name in (*VIEWS, "inspiration_image"))
+        """Return the vendor's attributes that hold images."""
+        image_fields = (*VIEWS, "inspiration_image")
+        return frozenset(attribute for field, attribute in self._attributes.items() if field in image_fields)
 
     def attributes_with_prefix(self, prefix: str) -> list[str]:
-        """The attributes that plugin.json names with this prefix, without it."""
-        return sorted({path.removeprefix(prefix) for path in self._paths.values() if path.startswith(prefix)})
+        """Return the mapped attributes with a prefix such as `custom:`, without it, sorted."""
+        attributes = self._attributes.values()
+        return sorted({name.removeprefix(prefix) for name in attributes if name.startswith(prefix)})
 
     def build_product(
         self,
         sku: str,
-        look: Look,
+        get_value: GetValue,
         images: Iterable[tuple[str, str]] = (),
         attributes: Mapping[str, str] | None = None,
     ) -> Product:
-        """The product whose attributes `look` finds by their names. images: address and words (file name, alt text) of its pictures, in order.
+        """Build a product from a vendor's record.
 
-        Raises: BadOutput with the place of each mistake.
+        Args:
+            sku: the product's SKU.
+            get_value: returns the value of a vendor's attribute by its name, or None.
+            images: the URL and the text (file name, alt text) of each image, in the record's order.
+            attributes: further attributes, which are stored with the product as they are.
+
+        Raises:
+            BadOutput: with the JSON pointer and message of each mistake.
         """
         record: dict[str, Any] = {"sku": sku, "attributes": dict(attributes or {})}
-        record |= {name: to_text(look(self._paths[name])) for name in TEXT_FIELDS if name in self._paths}
-        record["dimensions"] = {**self._sizes(look), "unit": "m"}
-        shown = images_by_view(images, self._order)
-        shown |= {
-            view: url for view in VIEWS if view in self._paths and (url := to_text(look(self._paths[view])))
+        record |= {
+            field: to_text(get_value(self._attributes[field]))
+            for field in TEXT_FIELDS
+            if field in self._attributes
         }
-        record["images"] = shown
-        if "inspiration_image" in self._paths:
-            record["inspiration_image"] = to_text(look(self._paths["inspiration_image"]))
-        if "live_from" in self._paths and (moment := parse_timestamp(look(self._paths["live_from"]))):
-            record["live_from"] = moment.isoformat()
+        record["dimensions"] = {**self._dimensions(get_value), "unit": "m"}
+        record["images"] = images_by_view(images, self._image_order)
+        record["images"] |= {
+            view: url
+            for view in VIEWS
+            if view in self._attributes and (url := to_text(get_value(self._attributes[view])))
+        }
+        if "inspiration_image" in self._attributes:
+            record["inspiration_image"] = to_text(get_value(self._attributes["inspiration_image"]))
+        if "live_from" in self._attributes and (
+            live_from := parse_timestamp(get_value(self._attributes["live_from"]))
+        ):
+            record["live_from"] = live_from.isoformat()
         return parse_product(record, self._vendor)
 
-    def _sizes(self, look: Look) -> dict[str, float | None]:
+    def _dimensions(self, get_value: GetValue) -> dict[str, float | None]:
         return {
-            axis: parse_length(look(self._paths[axis]), self._unit) if axis in self._paths else None
+            axis: parse_length(get_value(self._attributes[axis]), self._unit)
+            if axis in self._attributes
+            else None
             for axis in AXES
         }
 
 
 def parse_product(record: Mapping[str, Any], vendor: str) -> Product:
-    """Raises: BadOutput with the place of each mistake."""
+    """Parse a record that has the shape of our product schema.
+
+    Raises:
+        BadOutput: with the JSON pointer and message of each mistake.
+    """
     try:
         return load_product(record)
     except ValidationError as error:
@@ -88,49 +133,60 @@ def parse_product(record: Mapping[str, Any], vendor: str) -> Product:
 
 
 def images_by_view(images: Iterable[tuple[str, str]], order: Iterable[str]) -> dict[str, str]:
-    """The address of a picture for each side: by the side that its words name, else by its place. What is left over shows no side that we know of:
-    the first of it is a detail."""
+    """Return the image URL of each view.
+
+    An image whose text names a view, e.g. `chair-left.jpg`, shows that view. The other images get the views
+    of `order` that are still free. The first image that is then left over is the view `detail`.
+
+    Args:
+        images: the URL and the text of each image.
+        order: the views of images that name none.
+    """
     found: dict[str, str] = {}
     unnamed = []
-    for url, words in images:
-        side = next((view for view, pattern in _SIDES.items() if pattern.search(words.lower())), "")
-        if side and side not in found:
-            found[side] = url
+    for url, text in images:
+        view = next((view for view, pattern in _VIEW_PATTERNS.items() if pattern.search(text.lower())), "")
+        if view and view not in found:
+            found[view] = url
         else:
             unnamed.append(url)
-    free = [view for view in order if view not in found]
-    found |= dict(zip(free, unnamed, strict=False))
-    rest = unnamed[len(free) :]
+    free_views = [view for view in order if view not in found]
+    found |= dict(zip(free_views, unnamed, strict=False))
+    rest = unnamed[len(free_views) :]
     return {**found, **({"detail": rest[0]} if rest and "detail" not in found else {})}
 
 
 def parse_length(value: Any, unit: str) -> float | None:
-    """A length in metres: a number or its text in this unit, or a measure with a unit of its own. None where it is none, or none above 0."""
+    """Return a length in metres, or None if the value is no length above 0.
+
+    Args:
+        value: a number, its text, or a measure with a unit, e.g. `{"amount": "80", "unit": "CENTIMETER"}`.
+        unit: the unit of a plain number.
+    """
     if isinstance(value, dict):
-        value, unit = (
-            value.get("amount", value.get("value")),
-            UNITS.get(str(value.get("unit", "")).upper(), str(value.get("unit", "")).lower()),
-        )
+        own_unit = str(value.get("unit", ""))
+        unit = UNIT_NAMES.get(own_unit.upper(), own_unit.lower())
+        value = value.get("amount", value.get("value"))
     try:
-        number = float(str(value).replace(",", ".")) * METRES_PER_UNIT[unit]
+        length_m = float(str(value).replace(",", ".")) * METRES_PER_UNIT[unit]
     except (ValueError, KeyError):
         return None
-    return round(number, 6) if 0 < number < 1e6 else None
+    return round(length_m, 6) if 0 < length_m < 1e6 else None
 
 
 def to_text(value: Any) -> str:
-    """A value as our records hold it: lists joined, measures with their unit, markup taken out."""
+    """Return a value as text: lists joined, measures with their unit, markup removed, booleans empty."""
     if isinstance(value, (list, tuple)):
-        return ", ".join(filter(None, map(to_text, value)))[:2000]
+        return ", ".join(filter(None, map(to_text, value)))[:MAX_TEXT_CHARACTERS]
     if isinstance(value, dict):
         return " ".join(to_text(value[name]) for name in ("amount", "value", "unit") if name in value)
     if value is None or isinstance(value, bool):
         return ""
-    return " ".join(re.sub(r"<[^>]{0,500}>", " ", str(value)).split())[:2000]
+    return " ".join(re.sub(r"<[^>]{0,500}>", " ", str(value)).split())[:MAX_TEXT_CHARACTERS]
 
 
 def parse_timestamp(text: Any) -> datetime | None:
-    """A moment in ISO 8601, UTC where it names no zone; None for what is none."""
+    """Parse an ISO 8601 timestamp as UTC, also one without a time zone; return None if it is none."""
     try:
         found = datetime.fromisoformat(str(text))
     except ValueError:

@@ -1,7 +1,8 @@
-"""What adapters of remote providers share: asking, telling failures apart by what they prove, taking in what was made.
+"""Base class of generation providers' adapters: requests, the meaning of failures, checks of the results.
 
-A vendor's file says what its own words mean (`refusal`), and what its tasks look like. A failure of a submission proves that nothing was
-begun, or it leaves that open: then it is SubmitUnknown, and nobody asks again.
+A failed submission either proves that nothing was started (Refused, RateLimited, OutOfCredit, Unavailable),
+or leaves that open: then it is SubmitUnknown, and the submission is not sent again. A vendor's module
+overrides `error_for` with the meanings of its own status codes, and translates its tasks.
 """
 
 import base64
@@ -12,28 +13,21 @@ from typing import Any
 
 from dam_connector.adapters.common.api_client import ApiClient
 from dam_connector.adapters.common.context import AdapterContext
+from dam_connector.adapters.common.mixins import NoWebhooks
 from dam_connector.adapters.http import FormPart
 from dam_connector.domain.product import picture_mime
-from dam_connector.errors import (
-    BadOutput,
-    DeliveryError,
-    NotFound,
-    Refused,
-    SubmitUnknown,
-    Unavailable,
-    Unsupported,
-)
-from dam_connector.ports import GenerationRequest, InboundWebhook, ProviderCapabilities, VerifiedWebhook
+from dam_connector.errors import BadOutput, NotFound, Refused, SubmitUnknown, Unavailable, Unsupported
+from dam_connector.ports import GenerationRequest, InboundWebhook, ProviderCapabilities
 
 SUBMIT = "submit"  # the one operation that may cost money
-MAX_MODEL_BYTES = 200_000_000  # bytes
+MAX_MODEL_BYTES = 200_000_000
 MAX_PICTURE_BYTES = 60_000_000
 EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
-BUDGET_OPTIONS = ("max_usd_per_day", "max_usd_per_month", "max_usd_per_batch")
+BUDGET_OPTIONS = ("max_usd_per_day", "max_usd_per_month", "max_usd_per_batch")  # the caller enforces them
 
 
-class ProviderClient(ApiClient):
-    """The part of a provider's adapter that is the same for all of them."""
+class ProviderClient(NoWebhooks, ApiClient):
+    """Base class of a `Provider` with an HTTP API; missing abilities raise Unsupported."""
 
     non_repeatable = (SUBMIT,)
     capabilities = ProviderCapabilities()
@@ -43,32 +37,49 @@ class ProviderClient(ApiClient):
         super().__init__(context.http, base_url, headers)
 
     def find_lost_task(self, since: datetime, known: Collection[str]) -> str | None:
-        raise Unsupported(self.vendor, "reconcile", "it lists no tasks")
+        raise Unsupported(self.vendor, "find_lost_task", "it does not list tasks")
 
     def cancel(self, ref: str) -> bool:
-        raise Unsupported(self.vendor, "cancel", "tasks cannot be stopped")
+        raise Unsupported(self.vendor, "cancel", "its tasks cannot be cancelled")
 
     def balance(self) -> float:
-        raise Unsupported(self.vendor, "balance", "it has no balance to ask for")
-
-    def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
-        raise DeliveryError(404, f"{self.vendor} sends no webhooks")
+        raise Unsupported(self.vendor, "balance", "it does not report a balance")
 
     def parse_webhook(self, inbound: InboundWebhook) -> str:
-        raise BadOutput(self.vendor, "webhook", "it sends none")
+        raise BadOutput(self.vendor, "parse_webhook", "it sends no webhooks")
 
-    def task_ref(self, said: Mapping[str, Any], *names: str) -> str:
-        """The reference that an answer to a submission holds under the first of these names. Raises: SubmitUnknown."""
+    def task_ref(self, answer: Mapping[str, Any], *names: str) -> str:
+        """Return the reference of a task that was just submitted.
+
+        Args:
+            answer: the response to the submission.
+            names: the keys that may hold the reference; the first one with a text counts.
+
+        Raises:
+            SubmitUnknown: no key holds a reference.
+        """
         for name in names:
-            if isinstance(ref := said.get(name), str) and ref:
+            if isinstance(ref := answer.get(name), str) and ref:
                 return ref
-        raise SubmitUnknown(self.vendor, SUBMIT, "the answer names no task")
+        raise SubmitUnknown(self.vendor, SUBMIT, "the response names no task")
 
     def select_pictures(
-        self, order: GenerationRequest, views: Sequence[str], types: Sequence[str], max_bytes: int
+        self, request: GenerationRequest, views: Sequence[str], types: Sequence[str], max_bytes: int
     ) -> dict[str, bytes]:
-        """The order's pictures of these views, in this order; of any where `views` is empty. Raises: Refused when there is none, or not a fit one."""
-        found = {view: order.pictures[view] for view in views or order.pictures if view in order.pictures}
+        """Return the request's pictures that the provider takes, by view.
+
+        Args:
+            request: the request for one task.
+            views: the views that it takes, in their order; the first is required. Empty: any views.
+            types: the media types that it takes.
+            max_bytes: its limit for one picture.
+
+        Raises:
+            Refused: the required picture is missing, or one has another type or is too large.
+        """
+        found = {
+            view: request.pictures[view] for view in views or request.pictures if view in request.pictures
+        }
         if not found or (views and views[0] not in found):
             raise Refused(self.vendor, SUBMIT, f"it needs a {views[0] if views else 'product'} photo")
         names = ", ".join(EXTENSIONS[t].upper() for t in types)
@@ -80,54 +91,74 @@ class ProviderClient(ApiClient):
         return found
 
     def download(self, get_url: Callable[[], str], check: Callable[[bytes], bytes], max_bytes: int) -> bytes:
-        """What lies behind a link, which may be dead by now: then a fresh one is asked for, once. No key goes along."""
-        dead: Exception | None = None
+        """Download a generated file, without the provider's key.
+
+        Args:
+            get_url: asks the provider for the file's URL. It is called again if the first URL has expired.
+            check: returns the bytes, or raises BadOutput.
+            max_bytes: the largest file to accept.
+
+        Raises:
+            Unavailable: a fresh URL does not work either.
+            BadOutput: `check` refuses the file.
+        """
+        failure: Exception | None = None
         for _ in range(2):
             try:
                 return check(self._http.get(get_url(), max_bytes=max_bytes, vendor=self.vendor))
             except (NotFound, Refused) as error:
-                dead = error
-        raise Unavailable(self.vendor, "fetch", f"its links are dead at once: {dead}")
+                failure = error
+        raise Unavailable(self.vendor, "fetch", f"its fresh URLs do not work: {failure}")
 
     def check_glb(self, data: bytes) -> bytes:
-        """Raises: BadOutput unless the bytes are one whole GLB."""
+        """Return the bytes if they are one complete GLB 2.
+
+        Raises:
+            BadOutput: they are not.
+        """
         if (
             data[:4] != b"glTF"
             or int.from_bytes(data[4:8], "little") != 2
             or int.from_bytes(data[8:12], "little") != len(data)
         ):
-            raise BadOutput(self.vendor, "fetch", "what came is no GLB, or not all of one")
+            raise BadOutput(self.vendor, "fetch", "the file is no GLB, or an incomplete one")
         return data
 
     def check_picture(self, data: bytes) -> bytes:
-        """Raises: BadOutput unless the bytes begin as a picture does."""
+        """Return the bytes if they begin like a JPEG, PNG or WebP.
+
+        Raises:
+            BadOutput: they do not.
+        """
         if picture_mime(data[:16]) not in EXTENSIONS:
-            raise BadOutput(self.vendor, "fetch", "what came is no JPEG, PNG or WebP")
+            raise BadOutput(self.vendor, "fetch", "the file is no JPEG, PNG or WebP")
         return data
 
     def decode_base64(self, text: object) -> bytes:
-        """Base64, decoded. Raises: BadOutput."""
+        """Decode a file that a response holds as base64.
+
+        Raises:
+            BadOutput: it is not base64.
+        """
         try:
             return base64.b64decode(str(text), validate=True)
         except (binascii.Error, ValueError) as error:
-            raise BadOutput(self.vendor, "fetch", "what came is no base64") from error
+            raise BadOutput(self.vendor, "fetch", "the file is not base64") from error
 
 
 def data_uri(picture: bytes) -> str:
-    """The picture as an address that holds it."""
+    """Return a picture as a `data:` URI."""
     return f"data:{picture_mime(picture[:16])};base64,{base64.b64encode(picture).decode()}"
 
 
 def picture_part(field: str, name: str, picture: bytes) -> FormPart:
-    """A picture as a part of a form."""
+    """Return a picture as a part of a form; the extension is added to the file's name."""
     mime = picture_mime(picture[:16])
     return field, (f"{name}.{EXTENSIONS.get(mime, 'bin')}", picture, mime)
 
 
 def to_usd(value: object, usd_per_unit: float) -> float | None:
-    """So many units of a vendor's money in USD; None where it does not say."""
-    return (
-        float(value) * usd_per_unit
-        if isinstance(value, (int, float)) and not isinstance(value, bool)
-        else None
-    )
+    """Convert a provider's units, e.g. credits, to USD; return None if the value is no number."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) * usd_per_unit

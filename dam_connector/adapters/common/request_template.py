@@ -1,4 +1,8 @@
-"""Templates of requests whose shape the admin knows and we do not: JSON with `{{prompt}}`, `{{seed}}`, `{{image:front}}` and the like in its texts."""
+"""Templates of requests whose shape only the admin knows: JSON with placeholders in its texts.
+
+Placeholders are `{{prompt}}`, `{{seed}}` and the other names in `PLACEHOLDERS`; `{{image}}` (the first
+picture), `{{image:front}}` (that of a view) and `{{images}}` (a list of all).
+"""
 
 import json
 import re
@@ -8,77 +12,98 @@ from typing import Any
 from dam_connector.errors import BadOutput, ConfigError
 from dam_connector.ports import GenerationRequest
 
-_MARK = re.compile(r"\{\{([a-z_]+(?::[a-z]+)?)\}\}")
+_PLACEHOLDER = re.compile(r"\{\{([a-z_]+(?::[a-z]+)?)\}\}")
 PLACEHOLDERS: Mapping[str, Callable[[GenerationRequest], Any]] = {
-    "prompt": lambda order: order.prompt,
-    "seed": lambda order: order.seed,
-    "width": lambda order: order.width,
-    "height": lambda order: order.height,
-    "max_triangles": lambda order: order.max_triangles,
-    "texture_px": lambda order: order.texture_px,
-    "sku": lambda order: order.product.sku,
-    "name": lambda order: order.product.name,
-    "key": lambda order: order.key,
+    "prompt": lambda request: request.prompt,
+    "seed": lambda request: request.seed,
+    "width": lambda request: request.width,
+    "height": lambda request: request.height,
+    "max_triangles": lambda request: request.max_triangles,
+    "texture_px": lambda request: request.texture_px,
+    "sku": lambda request: request.product.sku,
+    "name": lambda request: request.product.name,
+    "key": lambda request: request.key,
 }
 
 
 def check_template(template: Any, where: str) -> None:
-    """Raises: ConfigError for a mark that means nothing."""
-    for mark in placeholders(template):
-        if mark not in PLACEHOLDERS and mark != "images" and mark.partition(":")[0] != "image":
+    """Check that a template holds only known placeholders.
+
+    Raises:
+        ConfigError: it holds an unknown one; the message begins with `where`.
+    """
+    for name in placeholders(template):
+        if name not in PLACEHOLDERS and name != "images" and name.partition(":")[0] != "image":
             raise ConfigError(
-                f"{where}: {{{{{mark}}}}} means nothing; known: {', '.join(PLACEHOLDERS)}, image, image:VIEW, images"
+                f"{where}: the placeholder {{{{{name}}}}} is unknown; "
+                f"known: {', '.join(PLACEHOLDERS)}, image, image:VIEW, images"
             )
 
 
 def placeholders(template: Any) -> Iterator[str]:
-    """The marks in a template's texts."""
-    yield from _MARK.findall(json.dumps(template))
+    """Yield the names of all placeholders in a template's texts."""
+    yield from _PLACEHOLDER.findall(json.dumps(template))
 
 
-def fill_template(template: Any, order: GenerationRequest, pictures: Mapping[str, str]) -> Any:
-    """The template with this order's facts in it. pictures: what stands for a picture, by view; `image` is the first, `images` all of them.
+def fill_template(template: Any, request: GenerationRequest, pictures: Mapping[str, str]) -> Any:
+    """Return a template with its placeholders replaced by the facts of a request.
 
-    A text that is nothing but a mark becomes the fact itself, a number or a list too. A key whose picture there is not is left out.
+    A text that is one placeholder and nothing else becomes the fact itself, which may be a number or a list.
+    A key or list entry whose picture is missing is left out.
+
+    Args:
+        template: JSON values.
+        request: the request for one task.
+        pictures: the text for each picture by view, e.g. its URL or its name on the server.
     """
     if isinstance(template, dict):
         return {
-            key: value
-            for key, each in template.items()
-            if (value := fill_template(each, order, pictures)) is not None
+            key: filled
+            for key, value in template.items()
+            if (filled := fill_template(value, request, pictures)) is not None
         }
     if isinstance(template, list):
-        return [value for each in template if (value := fill_template(each, order, pictures)) is not None]
+        entries = [fill_template(value, request, pictures) for value in template]
+        return [entry for entry in entries if entry is not None]
     if not isinstance(template, str):
         return template
-    if whole := _MARK.fullmatch(template):
-        return _fact(whole[1], order, pictures)
-    return _MARK.sub(lambda found: str(_fact(found[1], order, pictures) or ""), template)
+    if whole := _PLACEHOLDER.fullmatch(template):
+        return _value(whole[1], request, pictures)
+    return _PLACEHOLDER.sub(lambda match: str(_value(match[1], request, pictures) or ""), template)
 
 
-def _fact(mark: str, order: GenerationRequest, pictures: Mapping[str, str]) -> Any:
-    if mark == "images":
+def _value(name: str, request: GenerationRequest, pictures: Mapping[str, str]) -> Any:
+    if name == "images":
         return list(pictures.values())
-    name, _, view = mark.partition(":")
-    if name == "image":
+    base, _, view = name.partition(":")
+    if base == "image":
         return pictures.get(view) if view else next(iter(pictures.values()), None)
-    return PLACEHOLDERS[mark](order)
+    return PLACEHOLDERS[name](request)
 
 
 def extract(data: Any, path: str, vendor: str) -> list[str]:
-    """The texts at a path such as `images.*.url`. Raises: BadOutput when there is none."""
-    here = [data]
+    """Return the texts at a path in JSON.
+
+    Args:
+        data: JSON values.
+        path: keys, indexes and `*` (every entry of a list), joined by dots, e.g. `images.*.url`.
+        vendor: the name in errors.
+
+    Raises:
+        BadOutput: there is no text at this path.
+    """
+    values = [data]
     for step in path.split("."):
-        below = []
-        for each in here:
-            if step == "*" and isinstance(each, list):
-                below += each
-            elif isinstance(each, list) and step.isdigit() and int(step) < len(each):
-                below.append(each[int(step)])
-            elif isinstance(each, dict) and step in each:
-                below.append(each[step])
-        here = below
-    texts = [each for each in here if isinstance(each, str)]
+        children = []
+        for value in values:
+            if step == "*" and isinstance(value, list):
+                children += value
+            elif isinstance(value, list) and step.isdigit() and int(step) < len(value):
+                children.append(value[int(step)])
+            elif isinstance(value, dict) and step in value:
+                children.append(value[step])
+        values = children
+    texts = [value for value in values if isinstance(value, str)]
     if not texts:
-        raise BadOutput(vendor, "fetch", f"the answer has nothing at {path}")
+        raise BadOutput(vendor, "fetch", f"the response has nothing at {path}")
     return texts

@@ -1,49 +1,55 @@
-"""Media of ours at a product in a shop, and how they come to be what a listing says: new ones are added, those that stay keep their place."""
+"""Media of a product in a shop: the option `formats`, the files to publish, and the order of all media."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from dam_connector.domain.listing import (
-    SHOP_MODEL_FORMATS,
-    SHOP_PICTURE_FORMATS,
-    Listing,
-    MediaFile,
-    media_files,
-)
+from dam_connector.domain.listing import MODELS, PICTURES, Listing, MediaFile, media_of
 from dam_connector.errors import ConfigError
 
 T = TypeVar("T")
-FORMATS = (*SHOP_PICTURE_FORMATS, *SHOP_MODEL_FORMATS, "web")
+FORMATS = (*PICTURES, *MODELS, "web")
 
 
 def formats_option(options: Mapping[str, Any], default: Sequence[str]) -> tuple[str, ...]:
-    """The formats that go to a shop: of pictures the first that there is, of models all. Raises: ConfigError."""
-    wanted = options.get("formats", list(default))
-    if not isinstance(wanted, list) or (wrong := [f for f in wanted if f not in FORMATS]):
+    """Read the option `formats`: the file formats to publish, e.g. `["jpeg", "glb"]`.
+
+    A picture is published in the first of these formats that it has, a model in all of them.
+
+    Raises:
+        ConfigError: it is no list, or holds an unknown format.
+    """
+    names = options.get("formats", list(default))
+    if not isinstance(names, list) or (unknown := [name for name in names if name not in FORMATS]):
         raise ConfigError(
-            f"formats: {wrong[0] if isinstance(wanted, list) else wanted!r} is none of {', '.join(FORMATS)}"
+            f"formats: {unknown[0] if isinstance(names, list) else names!r} is none of {', '.join(FORMATS)}"
         )
-    return tuple(wanted)
+    return tuple(names)
 
 
-def select_media(listing: Listing, chosen: Sequence[str]) -> list[MediaFile]:
-    """The files of a listing that go to a shop that takes these formats."""
+def select_media(listing: Listing, formats: Sequence[str]) -> list[MediaFile]:
+    """Return the files of a listing to publish in these formats."""
     return list(
-        media_files(
+        media_of(
             listing,
-            picture_formats=[f for f in chosen if f in SHOP_PICTURE_FORMATS],
-            model_formats=[f for f in chosen if f not in SHOP_PICTURE_FORMATS],
+            pictures=[name for name in formats if name in PICTURES],
+            models=[name for name in formats if name not in PICTURES],
         )
     )
 
 
 def merge_media(theirs: Sequence[T], ours: Sequence[T], *, first: bool) -> list[T]:
-    """All media of a product: those that are not ours keep their order. first: ours stand before them."""
+    """Return all media of a product in order: the shop's own and ours, or ours first."""
     return [*ours, *theirs] if first else [*theirs, *ours]
 
 
 def ensure_media(
-    wanted: Sequence[MediaFile], there: Mapping[str, T], add: Callable[[MediaFile], T]
+    files: Sequence[MediaFile], existing: Mapping[str, T], add: Callable[[MediaFile], T]
 ) -> list[T]:
-    """Our media in the listing's order: what is there by its hash, else added."""
-    return [there[file.sha256] if file.sha256 in there else add(file) for file in wanted]
+    """Return the shop's media of these files, in their order; add those that do not exist.
+
+    Args:
+        files: the files to publish.
+        existing: the shop's media of earlier files of ours, by SHA-256.
+        add: uploads a file and returns the shop's medium.
+    """
+    return [existing[file.sha256] if file.sha256 in existing else add(file) for file in files]

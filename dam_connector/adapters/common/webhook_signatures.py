@@ -1,4 +1,4 @@
-"""Proofs of webhooks that more than one vendor uses: Standard Webhooks, and keys that a sender publishes (JWKS)."""
+"""Verification of webhooks as vendors sign them: Standard Webhooks, HMAC-SHA256, published keys (JWKS)."""
 
 import base64
 import binascii
@@ -15,13 +15,14 @@ from dam_connector.adapters.common.envelopes import parse_json
 from dam_connector.errors import AdapterError, DeliveryError
 from dam_connector.ports import InboundWebhook
 
-TOLERANCE = timedelta(minutes=5)  # Standard Webhooks' own
+TOLERANCE = timedelta(minutes=5)  # of a timestamp, by the specification of Standard Webhooks
 KEYS_MAX_AGE = timedelta(hours=24)
+KEYS_MIN_AGE = timedelta(minutes=5)  # published keys are not fetched again sooner than this
 MAX_KEYS_BYTES = 65_536
 
 
 def make_signer(secret: str) -> Webhook:
-    """A signer by this secret: `whsec_` and base64, or, as some senders have it, plain text."""
+    """Return a signer for a secret: `whsec_` and base64, or plain text, as some senders have it."""
     bare = secret.removeprefix("whsec_")
     try:
         base64.b64decode(bare, validate=True)
@@ -31,75 +32,103 @@ def make_signer(secret: str) -> Webhook:
 
 
 def verify_standard_webhook(inbound: InboundWebhook, signers: Sequence[Webhook]) -> str:
-    """The id of a proved Standard Webhook. Raises: DeliveryError."""
-    message_id, stamp = inbound.headers.get("webhook-id", ""), inbound.headers.get("webhook-timestamp", "")
-    if not message_id or not stamp.isascii() or not stamp.isdigit() or len(stamp) > 12:
+    """Verify a Standard Webhook and return its id.
+
+    Raises:
+        DeliveryError: 400 if a header is missing or malformed, 401 if timestamp or signature are wrong.
+    """
+    message_id, timestamp = (
+        inbound.headers.get("webhook-id", ""),
+        inbound.headers.get("webhook-timestamp", ""),
+    )
+    if not message_id or not timestamp.isascii() or not timestamp.isdigit() or len(timestamp) > 12:
         raise DeliveryError(400, "webhook-id or webhook-timestamp is missing or malformed")
-    sent_at = datetime.fromtimestamp(int(stamp), UTC)
+    sent_at = datetime.fromtimestamp(int(timestamp), UTC)
     if abs(inbound.received_at - sent_at) > TOLERANCE:
         raise DeliveryError(401, "webhook-timestamp is more than five minutes off; check the sender's clock")
     try:
         text = inbound.body.decode()
     except UnicodeDecodeError as error:
         raise DeliveryError(400, "the body is not UTF-8") from error
-    given = [s.encode() for s in inbound.headers.get("webhook-signature", "").split()]
-    expected = [w.sign(message_id, sent_at, text).encode() for w in signers]
-    if not any(
-        [hmac.compare_digest(g, e) for g in given for e in expected]
-    ):  # a list: every pair is compared
+    received = [part.encode() for part in inbound.headers.get("webhook-signature", "").split()]
+    expected = [signer.sign(message_id, sent_at, text).encode() for signer in signers]
+    # a list, so that every pair is compared: the time taken reveals nothing
+    if not any([hmac.compare_digest(r, e) for r in received for e in expected]):
         raise DeliveryError(401, "the signature does not match any of this connection's secrets")
     return message_id
 
 
 class PublishedKeys:
-    """The public keys that a sender publishes, asked for once a day, and once more where none of them fits: keys are rotated."""
+    """The public keys that a sender publishes at a URL.
+
+    They are fetched once a day, and again when no key verifies a signature, because senders rotate keys.
+    """
 
     def __init__(
-        self, context: AdapterContext, vendor: str, url: str, read: Callable[[dict[str, Any]], Any]
+        self, context: AdapterContext, vendor: str, url: str, parse_key: Callable[[dict[str, Any]], Any]
     ) -> None:
-        self._http, self._clock, self._vendor, self._url, self._read = (
-            context.http,
-            context.clock,
-            vendor,
-            url,
-            read,
-        )
-        self._keys: list[Any] = []
-        self._until = self._asked = datetime.min.replace(tzinfo=UTC)
+        """Create an empty set of keys.
 
-    def verify(self, test: Callable[[Any], bool]) -> bool:
-        """Whether one of the keys passes the test. Raises: DeliveryError 503 when they cannot be had."""
+        Args:
+            context: the adapter's context.
+            vendor: the name in errors.
+            url: the address of the JSON Web Key Set.
+            parse_key: turns one JSON Web Key into the key that `verify` hands over.
+        """
+        self._http, self._clock = context.http, context.clock
+        self._vendor, self._url, self._parse_key = vendor, url, parse_key
+        self._keys: list[Any] = []
+        self._expires_at = self._fetched_at = datetime.min.replace(tzinfo=UTC)
+
+    def verify(self, is_signed_by: Callable[[Any], bool]) -> bool:
+        """Return whether one of the keys verifies a signature.
+
+        Args:
+            is_signed_by: returns whether a key verifies it.
+
+        Raises:
+            DeliveryError: 503, the keys cannot be fetched now.
+        """
         now = self._clock.now()
-        if now > self._until:
+        if now > self._expires_at:
             self._fetch(now)
-        if any([test(key) for key in self._keys]):
+        if any([is_signed_by(key) for key in self._keys]):
             return True
-        if now - self._asked < TOLERANCE:
+        if now - self._fetched_at < KEYS_MIN_AGE:
             return False
         self._fetch(now)
-        return any([test(key) for key in self._keys])
+        return any([is_signed_by(key) for key in self._keys])
 
     def _fetch(self, now: datetime) -> None:
         try:
-            found = parse_json(
-                self._http.get(self._url, max_bytes=MAX_KEYS_BYTES, vendor=self._vendor), self._vendor
-            )
-            self._keys = [self._read(key) for key in found["keys"]]
+            body = self._http.get(self._url, max_bytes=MAX_KEYS_BYTES, vendor=self._vendor)
+            self._keys = [self._parse_key(key) for key in parse_json(body, self._vendor)["keys"]]
         except (AdapterError, KeyError, TypeError, ValueError, binascii.Error) as error:
-            raise DeliveryError(503, f"{self._vendor}'s keys cannot be had now") from error
-        self._until, self._asked = now + KEYS_MAX_AGE, now
+            raise DeliveryError(503, f"{self._vendor}'s published keys cannot be fetched now") from error
+        self._expires_at, self._fetched_at = now + KEYS_MAX_AGE, now
 
 
 def decode_base64url(text: object) -> bytes:
-    """Base64 for addresses, its padding left out, decoded. Raises: ValueError."""
+    """Decode base64url without padding, as JSON Web Keys and Signatures have it.
+
+    Raises:
+        ValueError: it is not base64url.
+    """
     return base64.urlsafe_b64decode(str(text) + "=" * (-len(str(text)) % 4))
 
 
 def hmac_sha256(secret: str, message: bytes) -> bytes:
+    """Return the HMAC-SHA256 of a message."""
     return hmac.new(secret.encode(), message, hashlib.sha256).digest()
 
 
-def signature_matches(given: str, *expected: bytes, hexadecimal: bool = False) -> bool:
-    """Whether a signature is one of these, compared in constant time. hexadecimal: written so, instead of in base64."""
+def signature_matches(signature: str, *expected: bytes, hexadecimal: bool = False) -> bool:
+    """Return whether a signature is one of the expected ones, in constant time.
+
+    Args:
+        signature: the text from a header.
+        expected: the digests that are valid, one for each secret.
+        hexadecimal: whether the text is hexadecimal, instead of base64.
+    """
     texts = [each.hex().encode() if hexadecimal else base64.b64encode(each) for each in expected]
-    return any([hmac.compare_digest(given.strip().encode(), text) for text in texts])
+    return any([hmac.compare_digest(signature.strip().encode(), text) for text in texts])
