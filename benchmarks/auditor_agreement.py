@@ -1,4 +1,4 @@
-"""Share of the Khronos gltf-asset-auditor's verdicts that our audit agrees with, on the auditor's own models and schemas.
+"""Agreement of our audit with the Khronos gltf-asset-auditor, on the auditor's own models and schemas.
 
 `python -m benchmarks.auditor_agreement --auditor DIR`, where DIR is a folder in which `npm install
 @khronosgroup/gltf-asset-auditor` was run (docs/benchmarks.md says how, without a compiler). Node runs the
@@ -52,7 +52,8 @@ import fs from 'fs'; import path from 'path'; import {Auditor} from '@khronosgro
 const {schemas, models, product} = JSON.parse(fs.readFileSync(0)); const out = {};
 console.log = () => {};
 for (const schema of schemas) { out[schema] = {}; for (const model of models) { try {
-  const a = new Auditor(); await a.schema.loadFromFileSystem(schema); await a.model.loadFromFileSystem([model]);
+  const a = new Auditor(); await a.schema.loadFromFileSystem(schema);
+  await a.model.loadFromFileSystem([model]);
   await a.productInfo.loadFromFileSystem(product); a.generateReport(); const items = {};
   for (const [k, i] of Object.entries(a.report)) if (i && typeof i === 'object' && 'tested' in i)
     items[k] = i.tested ? (i.pass ? 'pass' : 'fail') : 'not_tested';
@@ -242,7 +243,7 @@ def measure_glb(data: bytes) -> dict[str, Measured]:
 
 
 def run_auditor(folder: Path, schemas: list[Path], models: list[Path], product: Path) -> dict[str, Any]:
-    """Return the auditor's verdicts by schema, model and report item; None for a model that it cannot open."""
+    """Return the auditor's verdicts by schema, model and report item; None if it cannot open a model."""
     script = folder / "compare.mjs"
     script.write_text(_SCRIPT)
     names = {

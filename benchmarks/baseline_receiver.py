@@ -1,4 +1,4 @@
-"""Baseline of webhook_throughput: bare Flask, an HMAC over the raw body, one durable insert, and nothing else."""
+"""Baseline of webhook_throughput: bare Flask, an HMAC over the raw body, one durable insert, no more."""
 
 import base64
 import hashlib

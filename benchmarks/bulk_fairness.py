@@ -1,4 +1,4 @@
-"""Fairness of bulk uploads: how long a single product waits beside a sheet of 100,000 rows, and how two sheets share."""
+"""Fairness of bulk uploads: the wait of a single product beside a sheet of 100,000 rows; two sheets at once."""
 
 import csv
 import os
@@ -20,7 +20,11 @@ SHARE_S = 90  # for which the runs of two sheets are counted
 
 
 def measure(rows: int = LARGE_ROWS) -> dict[str, Any]:
-    """Return the seconds until a single product's packshot is in review, alone and beside the sheet, and runs by sheet."""
+    """Return the figures of single products and of two sheets.
+
+    They are the seconds until a single product's packshot is in review, alone and beside a sheet, and the
+    runs of two sheets that were done in SHARE_S.
+    """
     with tempfile.TemporaryDirectory() as folder, running(Path(folder), 12) as (services, sheet):
         alone = [_single(services, Path(folder), f"ALONE{n}") for n in range(SINGLES)]
         many = _repeated(Path(folder), sheet, rows)

@@ -1,6 +1,7 @@
-"""Throughput of a sheet of sample products on two workers: products an hour from upload into review, CPU by step.
+"""Throughput of a sheet of products on two workers: products an hour from upload into review, CPU by step.
 
-Every row has photos of its own, the samples' made a little brighter or darker, so that no cache saves any work.
+Every row has photos of its own, the samples' made a little brighter or darker, so that no cache saves any
+work.
 """
 
 import csv
@@ -84,7 +85,7 @@ def measure(rows: int = ROWS) -> dict[str, Any]:
 
 @contextmanager
 def running(folder: Path, rows: int) -> Iterator[tuple[Services, Path]]:
-    """Run the connector with rules for a packshot, a lifestyle picture and a model; give its services and a sheet.
+    """Run the connector with rules for packshot, lifestyle and model; give its services and a sheet.
 
     Args:
         folder: For data, rules and sheet.

@@ -1,4 +1,4 @@
-"""Throughput of the sample catalog on two workers: products an hour from the first webhook to live, CPU by step."""
+"""Throughput of the sample catalog on two workers: products an hour from webhook to live, CPU by step."""
 
 import json
 import subprocess

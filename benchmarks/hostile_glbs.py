@@ -1,9 +1,10 @@
 """Reports on damaged and malicious GLBs: `python -m benchmarks.hostile_glbs [--count 10000] [--bench DIR]`.
 
-Seeds are models made here (plain, web GLB with Draco and WebP) and, with --bench, `model.glb` of each folder of DIR. Each
-file is a seed mutated in one of many ways: bits, truncation, false lengths, cyclic nodes, NaN and huge floats, counts of
-2^31, picture bombs, deep JSON. Every file must have a report within 10 seconds and 1 GiB, and the process that asks must
-survive. Printed are the outcomes, the slowest and the largest; the exit code is 1 if a file exceeded a limit.
+Seeds are models made here (plain, web GLB with Draco and WebP) and, with --bench, `model.glb` of each folder
+of DIR. Each file is a seed mutated in one of many ways: bits, truncation, false lengths, cyclic nodes, NaN
+and huge floats, counts of 2^31, picture bombs, deep JSON. Every file must have a report within 10 seconds and
+1 GiB, and the process that asks must survive. Printed are the outcomes, the slowest and the largest; the exit
+code is 1 if a file exceeded a limit.
 """
 
 import argparse
@@ -208,7 +209,13 @@ def many_nodes(data: bytes, rng: random.Random) -> bytes:
 
 
 def repeat_node(data: bytes, count: int, **transform: list[float]) -> bytes:
-    """Return the model with its mesh in this number of nodes. transform: each node's translation, rotation or scale."""
+    """Return the model with its mesh in this number of nodes.
+
+    Args:
+        data: The model.
+        count: The number of nodes.
+        transform: `translation`, `rotation` or `scale` of each node.
+    """
     document = read_json(data)
     document["nodes"] = [{"mesh": 0, **transform} for _ in range(count)]
     document["scenes"] = [{"nodes": list(range(count))}]
@@ -297,8 +304,8 @@ def main(count: int, bench: Path | None) -> None:
         own = [r for r in rows if r[0] == mutation]
         if own:
             print(
-                f"{mutation:16} {dict(Counter(r[1] for r in own))!s:44} slowest {max(r[2] for r in own):5.2f} s, "
-                f"largest {max(r[3] for r in own):4.0f} MB"
+                f"{mutation:16} {dict(Counter(r[1] for r in own))!s:44} "
+                f"slowest {max(r[2] for r in own):5.2f} s, largest {max(r[3] for r in own):4.0f} MB"
             )
     over = [r for r in rows if r[2] > LIMIT_S or r[3] > LIMIT_MB]
     print(f"over {LIMIT_S:g} s or {LIMIT_MB:g} MB: {len(over)}")

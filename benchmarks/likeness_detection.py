@@ -1,9 +1,10 @@
-"""Detection of wrong models by the likeness check: `python -m benchmarks.likeness_detection --bench DIR [--out FILE]`.
+"""Detection of wrong models by the likeness check.
 
-DIR holds one folder for each product: model.glb (the true model) with its photos. Defects are planted into the true model:
-recoloured, stretched by 10 % on one axis, mirrored, replaced by another product (scaled to its size), a part removed. Each
-model, right or wrong, is compared with each set of photos. The figure is the ROC AUC of the check's score (the worst measure
-over its threshold), for each defect and over all.
+`python -m benchmarks.likeness_detection --bench DIR [--out FILE]`. DIR holds one folder for each product:
+model.glb (the true model) with its photos. Defects are planted into the true model: recoloured, stretched by
+10 % on one axis, mirrored, replaced by another product (scaled to its size), a part removed. Each model,
+right or wrong, is compared with each set of photos. The figure is the ROC AUC of the check's score (the worst
+measure over its threshold), for each defect and over all.
 """
 
 import argparse
@@ -162,11 +163,13 @@ def main(bench: Path, out: Path | None) -> None:
     for kind in kinds:
         bad = [r["score"] for r in rows if r["defect"].startswith(kind)]
         print(
-            f"{kind:12} AUC {auc(good, bad):.3f}   detected at 1.0: {np.mean(np.array(bad) > 1):.2f} of {len(bad)}"
+            f"{kind:12} AUC {auc(good, bad):.3f}   "
+            f"detected at 1.0: {np.mean(np.array(bad) > 1):.2f} of {len(bad)}"
         )
     bad_scores = [r["score"] for r in rows if r["defect"] != "none"]
     print(
-        f"{'all':12} AUC {auc(good, bad_scores):.3f}   detected at 1.0: {np.mean(np.array(bad_scores) > 1):.2f}; "
+        f"{'all':12} AUC {auc(good, bad_scores):.3f}   "
+        f"detected at 1.0: {np.mean(np.array(bad_scores) > 1):.2f}; "
         f"right ones called wrong: {np.mean(np.array(good) > 1):.2f}"
     )
 

@@ -59,12 +59,12 @@ STAGES = {
     "texture_mesh": "texture",
 }
 SHEET_PX = 240
-# Seconds of the yardstick elsewhere, .026 + .029 + .065 + .015, for a mesh of as many triangles; only a common divisor.
+# Seconds of the yardstick elsewhere (.026 + .029 + .065 + .015) for as many triangles; only a common divisor.
 YARDSTICK_S = 0.135
 
 
 def make_model(folder: Path, files: dict[View, str], out: Path) -> dict[str, Any]:
-    """Make one model in this process, warmed up like a worker before it forks; return its cost and its own facts."""
+    """Make one model in this process, warmed up like a worker; return its cost and its own facts."""
     cv2.setNumThreads(1)
     warm_up_colour_tables()
     facts = json.loads((folder / "dims.json").read_text())
@@ -120,9 +120,10 @@ def _timed(
 
 
 def yardstick() -> float:
-    """Return how many times YARDSTICK_S this machine takes now for four properties of a sphere of 82,000 triangles.
+    """Return the time that this machine takes now for a known piece of work, as a multiple of YARDSTICK_S.
 
-    They are trimesh's: watertight, winding, volume and number of bodies.
+    The work is four properties by trimesh of a sphere of 82,000 triangles: watertight, winding, volume,
+    bodies.
     """
     sphere = trimesh.creation.icosphere(subdivisions=6)
     seconds = 0.0

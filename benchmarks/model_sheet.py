@@ -1,7 +1,7 @@
 """A picture of models made from the sample photos: `python -m benchmarks.model_sheet OUT.jpg`.
 
-A row a product: one of its photos, then the product itself and the made model from the front, from the photo studio's hero view,
-and from 30 degrees beside it. On standard output: views, family, confidence.
+Each row shows one product: one of its photos, then the product itself and the made model from the front, from
+the hero view of a photo studio, and from 30 degrees beside it. Views, family and confidence are printed.
 """
 
 import json
@@ -22,12 +22,12 @@ from worker.modeling.camera import named_camera
 from worker.modeling.render import Renderer
 from worker.modeling.textured_mesh import TexturedMesh
 
-PX = 210
+TILE_PX = 210
 ANGLES = ("front", "hero", "65,18")
 
 
-def words(name: str) -> str:
-    """What the sample catalog says of the product in this photo."""
+def description(name: str) -> str:
+    """Return name, category and material of the product in the sample catalog."""
     entries = json.loads((OUTPUT_FOLDER / "catalog.json").read_text())
     record = next(
         e["product"] for e in entries if next(iter(e["product"]["images"].values())).startswith(f"{name}-")
@@ -35,35 +35,36 @@ def words(name: str) -> str:
     return f"{record['name']} {record['category']} {record['material']}"
 
 
-def made(name: str, model: TexturedMesh) -> ModelBuild:
-    """The model that the product's photos give."""
+def build_from_photos(name: str, model: TexturedMesh) -> ModelBuild:
+    """Return the model that is built from the product's photos."""
     width, height, depth = (float(v) for v in model.extent)
     cutouts = {
         View(v): cut_out(decode((OUTPUT_FOLDER / f"{name}-{v}.jpg").read_bytes(), max_pixels=10**8))
         for v in VIEWS[name]
     }
     size = Dimensions(width_m=width, height_m=height, depth_m=depth)
-    return build_model(cutouts, size, words(name), max_triangles=30_000, texture_px=2048)
+    return build_model(cutouts, size, description(name), max_triangles=30_000, texture_px=2048)
 
 
 def row(name: str) -> NDArray[np.uint8]:
+    """Return the row of a product, (TILE_PX, n TILE_PX, 3)."""
     model, paint = painted_model(PRODUCTS[name]())
-    built = made(name, model)
+    built = build_from_photos(name, model)
     print(f"{name}: {', '.join(VIEWS[name])}: {built.family}, confidence {built.confidence}")
     with Image.open(OUTPUT_FOLDER / f"{name}-{VIEWS[name][0]}.jpg") as photo:
-        tiles = [np.asarray(photo.convert("RGB").resize((PX, PX)))]
+        tiles = [np.asarray(photo.convert("RGB").resize((TILE_PX, TILE_PX)))]
     for angle in ANGLES:
         tiles.append(
-            Renderer(model, paint).render(named_camera(model.min_corner, model.max_corner, angle), PX)[0]
+            Renderer(model, paint).render(named_camera(model.min_corner, model.max_corner, angle), TILE_PX)[0]
         )
         tiles.append(
             Renderer(built.model).render(
-                named_camera(built.model.min_corner, built.model.max_corner, angle), PX
+                named_camera(built.model.min_corner, built.model.max_corner, angle), TILE_PX
             )[0]
         )
     return np.hstack(tiles)
 
 
 if __name__ == "__main__":
-    rows = [row(name) for name in VIEWS if name != "bottle"]  # whose photo is the catalog's broken one
+    rows = [row(name) for name in VIEWS if name != "bottle"]  # its photo is truncated on purpose
     Image.fromarray(np.vstack(rows)).save(Path(sys.argv[1]), quality=84)

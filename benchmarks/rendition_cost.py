@@ -1,4 +1,4 @@
-"""CPU of a cut-out and four renditions in three formats each, beside plain Pillow that only resizes and encodes."""
+"""CPU of a cut-out and four renditions in three formats, beside plain Pillow that resizes and encodes."""
 
 import io
 import time

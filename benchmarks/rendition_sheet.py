@@ -1,7 +1,8 @@
-"""A sheet of photos through studio and rooms, to be looked at: `python -m benchmarks.rendition_sheet --out SHEET.jpg [PHOTO ...]`.
+"""A contact sheet of photos in studio and rooms.
 
-A row a photo: on white, on a gradient with a reflection, and in each room. Without photos: those that ship as samples,
-and the last row rendered from a model made of them. A photo with `hero` in its name is taken as seen from above.
+`python -m benchmarks.rendition_sheet --out SHEET.jpg [PHOTO ...]`. Each row shows one photo: on white, on a
+gradient with a reflection, and in each room. Without photos, the samples are used, and the last row is
+rendered from a model made of them. A photo with `hero` in its name is treated as seen from above.
 """
 
 import argparse
@@ -22,21 +23,21 @@ from worker.modeling.build import build_model
 from worker.modeling.turntable import render_views
 
 SAMPLES = Path(__file__).parent.parent / "dam_connector" / "samples"
-USUAL = {
+SAMPLE_HEIGHTS_M = {
     "chair-front.jpg": 0.82,
     "mug-front.jpg": 0.095,
     "vase-hero.jpg": 0.3,
     "speaker-front.jpg": 0.27,
     "shoe-box-front.jpg": 0.12,
-}  # heights, metres
+}
 WIDTH, HEIGHT, QUALITY = 256, 320, 84
 
 
 def row(cutout: Cutout, *, oblique: bool, height_m: float | None) -> NDArray[np.uint8]:
-    """One product in two studios and in every room, (HEIGHT, n WIDTH, 3)."""
+    """Return one product in two studios and in every room, (HEIGHT, n WIDTH, 3)."""
     frame: dict[str, Any] = {"width": WIDTH * 2, "height": HEIGHT * 2, "oblique": oblique}
     studios = (("#ffffff", False), ("#f7f7f7 to #cdd2d7", True))
-    made = [
+    pictures = [
         compose_studio(cutout, Studio(**frame, fill=0.78, background=b, shadow=True, reflection=r))
         for b, r in studios
     ]
@@ -44,25 +45,25 @@ def row(cutout: Cutout, *, oblique: bool, height_m: float | None) -> NDArray[np.
         Scene(**frame, fill=0.62, slot=slot, seed=slot, height_m=height_m)
         for slot in range(1, len(ROOMS) + 1)
     )
-    made += [compose_lifestyle(cutout, scene) for scene in scenes]
+    pictures += [compose_lifestyle(cutout, scene) for scene in scenes]
     return np.hstack(
-        [cv2.resize(picture.rgb, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA) for picture in made]
+        [cv2.resize(picture.rgb, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA) for picture in pictures]
     )
 
 
 def sheet(photos: list[Path]) -> NDArray[np.uint8]:
-    """All rows."""
+    """Return all rows; of the samples if no photos are given."""
     rows = []
-    for path in photos or [SAMPLES / name for name in USUAL]:
+    for path in photos or [SAMPLES / name for name in SAMPLE_HEIGHTS_M]:
         cutout = cut_out(decode(path.read_bytes(), max_pixels=10**8))
-        rows.append(row(cutout, oblique="hero" in path.name, height_m=USUAL.get(path.name)))
+        rows.append(row(cutout, oblique="hero" in path.name, height_m=SAMPLE_HEIGHTS_M.get(path.name)))
     if not photos:
-        rows.append(row(_rendered(), oblique=True, height_m=USUAL["mug-front.jpg"]))
+        rows.append(row(_mug_from_above(), oblique=True, height_m=SAMPLE_HEIGHTS_M["mug-front.jpg"]))
     return np.vstack(rows)
 
 
-def _rendered() -> Cutout:
-    """The sample mug, modelled from its photos and seen from above."""
+def _mug_from_above() -> Cutout:
+    """Return the sample mug, modelled from its photos and seen from above."""
     views = {
         View(v): cut_out(decode((SAMPLES / f"mug-{v}.jpg").read_bytes(), max_pixels=10**8))
         for v in ("front", "right", "top")
@@ -81,5 +82,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photos", type=Path, nargs="*")
     parser.add_argument("--out", type=Path, required=True)
-    chosen = parser.parse_args()
-    Image.fromarray(sheet(chosen.photos)).save(chosen.out, quality=QUALITY)
+    arguments = parser.parse_args()
+    Image.fromarray(sheet(arguments.photos)).save(arguments.out, quality=QUALITY)

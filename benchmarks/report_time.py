@@ -1,9 +1,10 @@
 """Time of a full report on a GLB, beside the Khronos validator under Node alone.
 
-`python -m benchmarks report_time`, or by hand with `--cli PATH` of a gltf-transform. The file is a GLB of 3 MB: 30,000
-triangles and a texture of 2048 px. Ours is the whole report of a check process that is already running. One baseline is a
-Node process that starts, validates this file with the npm package (which has no command line) and ends. The other is the
-Node command line that contains the validator, `gltf-transform validate`.
+`python -m benchmarks report_time`, or by hand with `--cli PATH` of a gltf-transform. The file is a GLB of 3
+MB: 30,000 triangles and a texture of 2048 px. Ours is the whole report of a check process that is already
+running. One baseline is a Node process that starts, validates this file with the npm package (which has no
+command line) and ends. The other is the Node command line that contains the validator, `gltf-transform
+validate`.
 """
 
 import argparse
@@ -30,12 +31,13 @@ ROOT = Path(__file__).parent.parent
 ROUNDS = 15
 _NODE_SCRIPT = """
 const fs = require('fs'), v = require('%s');
-v.validateBytes(new Uint8Array(fs.readFileSync(process.argv[2]))).then(r => process.stdout.write(String(r.issues.numErrors)));
+v.validateBytes(new Uint8Array(fs.readFileSync(process.argv[2])))
+  .then(r => process.stdout.write(String(r.issues.numErrors)));
 """
 
 
 def large_glb() -> bytes:
-    """Return a GLB of 3 MB: a sphere of 30,000 triangles, and a texture of 2048 px that takes two thirds of it."""
+    """Return a GLB of 3 MB: a sphere of 30,000 triangles; two thirds of it are a texture of 2048 px."""
     rows, columns = 101, 151
     down, across = np.meshgrid(np.linspace(0, 1, rows), np.linspace(0, 1, columns), indexing="ij")
     theta, phi = down * np.pi, across * 2 * np.pi

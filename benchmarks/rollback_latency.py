@@ -84,7 +84,7 @@ class _Connector:
         self.skus = [f"RB{number}" for number in range(PRODUCTS)]
 
     def prepare(self) -> list[float]:
-        """Approve two versions of each product, so that the second is live; return the seconds until each was live."""
+        """Approve two versions of each product in turn; return the seconds until each was live."""
         held = self._services.blobs.put((SAMPLES / "chair-front.jpg").read_bytes())
         took = []
         for color in ("red", "green"):

@@ -1,4 +1,4 @@
-"""Server processes for benchmarks: a free port, a start that waits until the server answers, and an end by id."""
+"""Server processes for benchmarks: a free port, a start that waits for the server's answer, an end by id."""
 
 import os
 import signal

@@ -28,7 +28,7 @@ def measure() -> dict[str, Any]:
 
 
 def measure_here() -> dict[str, Any]:
-    """Return seconds and megabytes from the file's bytes to stored rows, and the time to count the progress."""
+    """Return seconds and megabytes from a file to stored rows, and the time to count the progress."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "large.csv"
         with path.open("w", newline="") as file:

@@ -1,7 +1,7 @@
 """Cost of keeping tasks of providers in flight, and how full the provider's slots stay.
 
-A real `dam-worker sweep` runs against fakes whose tasks take a minute. The baseline is a process that waits for one task at
-a time.
+A real `dam-worker sweep` runs against fakes whose tasks take a minute. The baseline is a process that waits
+for one task at a time.
 """
 
 import json

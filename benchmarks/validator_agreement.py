@@ -1,9 +1,10 @@
-"""Share of the Khronos validator's own test cases with our verdict: `python -m benchmarks.validator_agreement --checkout DIR`.
+"""Agreement with the expected verdicts of the Khronos validator's own test cases.
 
-DIR is a checkout of KhronosGroup/glTF-Validator. Each `assets.json` in it lists the cases of its folder, as
-`{"GROUP": {"name": ..., "tests": {"FILE": "title"}}}`; a case is `data/GROUP/FILE` beside the listing, and
-its expected report `data/GROUP/FILE.report.json`. A verdict is whether there are errors. The number of equal
-verdicts is printed, and each one that differs.
+`python -m benchmarks.validator_agreement --checkout DIR`. DIR is a checkout of KhronosGroup/glTF-Validator.
+Each `assets.json` in it lists the cases of its folder, as `{"GROUP": {"name": ..., "tests": {"FILE":
+"title"}}}`; a case is `data/GROUP/FILE` beside the listing, and its expected report
+`data/GROUP/FILE.report.json`. A verdict is whether there are errors. The number of equal verdicts is printed,
+and each one that differs.
 """
 
 import argparse

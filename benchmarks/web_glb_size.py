@@ -1,7 +1,8 @@
-"""The web GLB beside a reference packer: `python -m benchmarks.web_glb_size --cli GLTF_TRANSFORM MODEL.glb ...`.
+"""Size and fidelity of the web GLB, beside a reference packer.
 
-GLTF_TRANSFORM is the command of @gltf-transform/cli (npm), which packs the same plain GLBs with
-`optimize --compress draco --texture-compress webp`. Bytes, and the mean SSIM of 8 renders against the plain GLB's.
+`python -m benchmarks.web_glb_size --cli CLI MODEL.glb ...`. CLI is the command of @gltf-transform/cli (npm),
+which packs the same plain GLBs with `optimize --compress draco --texture-compress webp`. Printed are bytes,
+and the mean SSIM of 8 renders against the plain GLB's.
 """
 
 import argparse
@@ -23,12 +24,12 @@ from worker.modeling.render import Renderer
 from worker.modeling.textured_mesh import TexturedMesh
 from worker.modeling.web_packing import DRACO, write_web_glb
 
-PX = 384
-TURNS = range(0, 360, 45)
+RENDER_PX = 384
+AZIMUTHS_DEG = range(0, 360, 45)
 
 
 def unpacked(data: bytes, roughness: float) -> TexturedMesh:
-    """What a GLB of one Draco mesh and one texture holds."""
+    """Return the model in a GLB of one Draco mesh and one texture."""
     doc: Any = read_json(data)
     binary = 28 + int.from_bytes(data[12:16], "little")
 
@@ -53,21 +54,23 @@ def unpacked(data: bytes, roughness: float) -> TexturedMesh:
     )
 
 
-def likeness(plain: TexturedMesh, packed: TexturedMesh) -> float:
-    """Mean SSIM of renders all around."""
+def mean_ssim(plain: TexturedMesh, packed: TexturedMesh) -> float:
+    """Return the mean SSIM of renders from all around."""
     one, two, found = Renderer(plain), Renderer(packed), []
-    for turn in TURNS:
-        camera = named_camera(plain.min_corner, plain.max_corner, f"{turn},15")
+    for azimuth in AZIMUTHS_DEG:
+        camera = named_camera(plain.min_corner, plain.max_corner, f"{azimuth},15")
         found.append(
-            structural_similarity(one.render(camera, PX)[0], two.render(camera, PX)[0], channel_axis=2)
+            structural_similarity(
+                one.render(camera, RENDER_PX)[0], two.render(camera, RENDER_PX)[0], channel_axis=2
+            )
         )
     return float(np.mean(found))
 
 
 def compare(path: Path, cli: str) -> str:
-    """A line: bytes and likeness of both."""
+    """Return a line with bytes and SSIM of both packers."""
     plain = read_glb(path.read_bytes())
-    mine = write_web_glb(plain, path.stem)
+    ours = write_web_glb(plain, path.stem)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "packed.glb"
         subprocess.run(
@@ -75,18 +78,21 @@ def compare(path: Path, cli: str) -> str:
             check=True,
             capture_output=True,
         )
-        theirs = out.read_bytes()
-    shares = [
-        f"{len(data)} bytes, SSIM {likeness(plain, unpacked(data, plain.roughness)):.4f}"
-        for data in (mine, theirs)
+        reference = out.read_bytes()
+    figures = [
+        f"{len(data)} bytes, SSIM {mean_ssim(plain, unpacked(data, plain.roughness)):.4f}"
+        for data in (ours, reference)
     ]
-    return f"{path.stem}: {len(path.read_bytes())} bytes; ours {shares[0]}; reference {shares[1]}; {len(mine) / len(theirs):.2f} times"
+    return (
+        f"{path.stem}: {len(path.read_bytes())} bytes; ours {figures[0]}; reference {figures[1]}; "
+        f"{len(ours) / len(reference):.2f} times"
+    )
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cli", required=True)
     parser.add_argument("models", nargs="+", type=Path)
-    chosen = parser.parse_args()
-    for model in chosen.models:
-        print(compare(model, chosen.cli))
+    arguments = parser.parse_args()
+    for model in arguments.models:
+        print(compare(model, arguments.cli))

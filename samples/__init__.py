@@ -1,1 +1,1 @@
-"""The sample catalog's products, modelled in code, and the script that photographs them."""
+"""Products of the sample catalog, modelled in code, and the script that renders their photos."""

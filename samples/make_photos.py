@@ -1,6 +1,7 @@
-"""Photographs the sample products: soft shadow, slight perspective, grey sweep, grain, JPEG.
+"""Photos of the sample products: soft shadow, slight perspective, grey backdrop, grain, JPEG.
 
-Usage: python -m samples.make_photos [NAME ...]. Writes dam_connector/samples/*.jpg; the same code gives the same bytes.
+Usage: `python -m samples.make_photos [NAME ...]`. It writes dam_connector/samples/*.jpg; the same code gives
+the same bytes.
 """
 
 import io
@@ -21,8 +22,8 @@ from worker.modeling.textured_mesh import TexturedMesh
 OUTPUT_FOLDER = Path(__file__).parent.parent / "dam_connector" / "samples"
 PHOTO_PX = 1600
 FIELD_OF_VIEW_DEG = 14.0
-BACKDROP_LEVELS = (0.74, 0.86)
-ANGLES = {
+BACKDROP_LEVELS = (0.74, 0.86)  # of the gradient's ends
+ANGLES = {  # azimuth and elevation of each view, degrees
     "front": (0, 3),
     "right": (90, 3),
     "back": (180, 3),
@@ -30,7 +31,7 @@ ANGLES = {
     "top": (0, 90),
     "hero": (32, 16),
 }
-VIEWS = {
+VIEWS = {  # that each product is photographed from
     "chair": ("front", "right", "back", "top"),
     "lamp": ("front", "right"),
     "bottle": ("front",),
@@ -43,7 +44,7 @@ VIEWS = {
 
 
 def assemble(parts: list[Part]) -> tuple[TexturedMesh, np.ndarray]:
-    """All parts as one Model, and for each face the number of its part."""
+    """Return all parts as one mesh, and for each face the number of its part."""
     meshes = [trimesh.graph.smooth_shade(p.mesh, angle=np.radians(40)) for p in parts]
     part_of_face = np.repeat(np.arange(len(meshes)), [len(m.faces) for m in meshes])
     whole = trimesh.util.concatenate(meshes)
@@ -59,21 +60,21 @@ def assemble(parts: list[Part]) -> tuple[TexturedMesh, np.ndarray]:
 
 
 def painted_model(parts: list[Part]) -> tuple[TexturedMesh, ColourShader]:
-    """All parts as one Model, and its colours."""
+    """Return all parts as one mesh, and the function that colours it."""
     model, part_of_face = assemble(parts)
 
     def paint(points: np.ndarray, normals: np.ndarray, face: np.ndarray) -> np.ndarray:
         out = np.zeros_like(points)
         for number, part in enumerate(parts):
-            here = part_of_face[face] == number
-            out[here] = part.paint(points[here], normals[here])
+            of_part = part_of_face[face] == number
+            out[of_part] = part.paint(points[of_part], normals[of_part])
         return out
 
     return model, paint
 
 
 def photograph(name: str, view: str, size: int = PHOTO_PX) -> bytes:
-    """One photo as JPEG, `size` pixels square."""
+    """Return a photo of a product as JPEG, `size` pixels square."""
     model, paint = painted_model(PRODUCTS[name]())
     azimuth, elevation = ANGLES[view]
     centre, half = (model.min_corner + model.max_corner) / 2, float(np.linalg.norm(model.extent)) * 0.5
@@ -84,12 +85,14 @@ def photograph(name: str, view: str, size: int = PHOTO_PX) -> bytes:
         half_width=half,
         fov=FIELD_OF_VIEW_DEG,
     )
-    rgb, _ = Renderer(model, paint).render(camera, size, RenderOptions(background=BACKDROP_LEVELS, samples_per_axis=3))
+    rgb, _ = Renderer(model, paint).render(
+        camera, size, RenderOptions(background=BACKDROP_LEVELS, samples_per_axis=3)
+    )
     return _develop(rgb, seed=sum(map(ord, name + view)))
 
 
 def _develop(rgb: np.ndarray, seed: int) -> bytes:
-    """A camera's softness and grain, and a phone's JPEG."""
+    """Return a picture as JPEG, with a camera's softness and grain and a phone's compression."""
     rng = np.random.default_rng(seed)
     linear = cv2.GaussianBlur(to_linear(rgb), (0, 0), 0.55)
     grain = cv2.GaussianBlur(rng.standard_normal(rgb.shape[:2]).astype(np.float32), (0, 0), 0.7)
@@ -100,11 +103,12 @@ def _develop(rgb: np.ndarray, seed: int) -> bytes:
 
 
 def main(names: list[str]) -> None:
+    """Write the photos of these products, or of all."""
     for name in names or list(VIEWS):
         for view in VIEWS[name]:
             data = photograph(name, view)
             if name == "bottle":
-                data = data[: len(data) // 3]  # the catalog's picture that broke off on its way
+                data = data[: len(data) // 3]  # the catalog's truncated picture
             path = OUTPUT_FOLDER / f"{name}-{view}.jpg"
             path.write_bytes(data)
             print(f"{path.name}: {len(data) / 1000:.0f} kB")

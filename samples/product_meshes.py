@@ -1,4 +1,4 @@
-"""Sample products as parts: each part is a mesh with a paint, all in metres, Y up, +Z front, standing on y = 0."""
+"""Sample products as lists of parts, in metres: Y up, the front towards +Z, the lowest point at y = 0."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,30 +8,32 @@ import trimesh
 from numpy.typing import NDArray
 
 Colour = NDArray[np.float32]
+# points, (n, 3), and normals, (n, 3) -> linear colours, (n, 3)
 Paint = Callable[[NDArray[np.float32], NDArray[np.float32]], Colour]
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A mesh and its paint: a function of points (n, 3) and normals (n, 3) that gives linear colours (n, 3)."""
+    """A mesh and its colours."""
 
     mesh: trimesh.Trimesh
     paint: Paint
 
 
 def rgb(text: str) -> Colour:
-    """`#rrggbb` in linear light."""
+    """Return `#rrggbb` in linear light."""
     srgb = np.array([int(text[i : i + 2], 16) for i in (1, 3, 5)]) / 255
     return np.asarray(np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4), np.float32)
 
 
 def solid(text: str) -> Paint:
+    """Return a paint of one colour."""
     colour = rgb(text)
     return lambda p, n: np.broadcast_to(colour, p.shape).astype(np.float32)
 
 
 def _noise(p: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
-    """A smooth pattern in -1 to 1, from a few sines."""
+    """Return a smooth pattern of a few sines, -1 to 1."""
     q = p * scale
     return np.asarray(
         (
@@ -45,7 +47,7 @@ def _noise(p: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
 
 
 def wood(light: str = "#c08a52", dark: str = "#8a5a30", axis: int = 1) -> Paint:
-    """Grain along one axis."""
+    """Return a paint of wood with its grain along an axis."""
     a, b = rgb(light), rgb(dark)
 
     def paint(p: NDArray[np.float32], n: NDArray[np.float32]) -> Colour:
@@ -60,7 +62,7 @@ def wood(light: str = "#c08a52", dark: str = "#8a5a30", axis: int = 1) -> Paint:
 
 
 def cloth(text: str) -> Paint:
-    """A weave."""
+    """Return a paint of woven cloth."""
     colour = rgb(text)
 
     def paint(p: NDArray[np.float32], n: NDArray[np.float32]) -> Colour:
@@ -73,7 +75,7 @@ def cloth(text: str) -> Paint:
 
 
 def bands(text: str, stripes: list[tuple[float, float, str]]) -> Paint:
-    """A colour with horizontal stripes (from, to, colour) by height."""
+    """Return a paint of a colour with horizontal stripes: (from, to, colour) by height."""
     base = rgb(text)
 
     def paint(p: NDArray[np.float32], n: NDArray[np.float32]) -> Colour:
@@ -86,16 +88,17 @@ def bands(text: str, stripes: list[tuple[float, float, str]]) -> Paint:
 
 
 def lathe(profile: list[tuple[float, float]], segments: int = 96) -> trimesh.Trimesh:
-    """A body of revolution from (radius, height) points, closed at both ends."""
-    smooth = np.array(profile, float)
+    """Return a solid of revolution of (radius, height) points, closed at both ends."""
+    points = np.array(profile, float)
     return trimesh.creation.revolve(
-        smooth, sections=segments, transform=trimesh.transformations.rotation_matrix(-np.pi / 2, [1, 0, 0])
+        points, sections=segments, transform=trimesh.transformations.rotation_matrix(-np.pi / 2, [1, 0, 0])
     )
 
 
 def rounded_box(
     size: tuple[float, float, float], radius: float, centre: tuple[float, float, float]
 ) -> trimesh.Trimesh:
+    """Return a box with rounded edges."""
     ball = trimesh.creation.icosphere(3, radius)
     inner = np.array(size) / 2 - radius
     corners = [np.array(ball.vertices) + inner * [x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]
@@ -106,15 +109,16 @@ def rounded_box(
 def bar(
     start: tuple[float, float, float], end: tuple[float, float, float], r0: float, r1: float | None = None
 ) -> trimesh.Trimesh:
-    """A round bar between two points, from radius r0 to r1."""
+    """Return a round bar between two points, tapering from radius r0 to r1."""
     a, b = np.array(start, float), np.array(end, float)
     length = float(np.linalg.norm(b - a))
     mesh = lathe([(0, 0), (r0, 0), (r0 if r1 is None else r1, length), (0, length)], 32)
-    turn = trimesh.geometry.align_vectors([0, 1, 0], (b - a) / length)
-    return mesh.apply_transform(turn).apply_translation(a)
+    rotation = trimesh.geometry.align_vectors([0, 1, 0], (b - a) / length)
+    return mesh.apply_transform(rotation).apply_translation(a)
 
 
 def chair() -> list[Part]:
+    """Return an upholstered chair."""
     oak = wood()
     parts = [
         Part(rounded_box((0.46, 0.06, 0.44), 0.026, (0, 0.45, 0.02)), cloth("#2f6f73")),
@@ -128,6 +132,7 @@ def chair() -> list[Part]:
 
 
 def lamp() -> list[Part]:
+    """Return a table lamp."""
     brass = bands("#b08d4a", [])
     return [
         Part(lathe([(0, 0), (0.085, 0), (0.09, 0.006), (0.088, 0.016), (0.02, 0.026), (0, 0.026)]), brass),
@@ -140,6 +145,7 @@ def lamp() -> list[Part]:
 
 
 def bottle() -> list[Part]:
+    """Return a bottle with a label band."""
     body = [
         (0, 0),
         (0.034, 0),
@@ -159,6 +165,7 @@ def bottle() -> list[Part]:
 
 
 def mug() -> list[Part]:
+    """Return a mug with a printed label."""
     body = lathe(
         [
             (0, 0),
@@ -192,6 +199,8 @@ def mug() -> list[Part]:
 
 
 def shoe_box() -> list[Part]:
+    """Return a shoe box with a lid."""
+
     def lid(p: NDArray[np.float32], n: NDArray[np.float32]) -> Colour:
         out = np.broadcast_to(rgb("#d1495b"), p.shape).copy()
         on_top = n[:, 1] > 0.7
@@ -214,6 +223,7 @@ def shoe_box() -> list[Part]:
 
 
 def table() -> list[Part]:
+    """Return a round side table."""
     oak = wood("#b9814a", "#7d4f2a", axis=0)
     parts = [
         Part(lathe([(0, 0.472), (0.225, 0.472), (0.232, 0.48), (0.232, 0.492), (0.226, 0.5), (0, 0.5)]), oak)
@@ -227,6 +237,8 @@ def table() -> list[Part]:
 
 
 def speaker() -> list[Part]:
+    """Return a speaker."""
+
     def front(p: NDArray[np.float32], n: NDArray[np.float32]) -> Colour:
         out = wood("#8a5a3c", "#5b3721")(p, n)
         face = n[:, 2] > 0.7
@@ -246,6 +258,7 @@ def speaker() -> list[Part]:
 
 
 def vase() -> list[Part]:
+    """Return a banded vase."""
     t = np.linspace(0, 1, 40)
     radius = (
         0.048
