@@ -1,6 +1,6 @@
-"""Build: photos in, a textured model out, with a word on how far to trust it."""
+"""Building of a textured mesh from photos, with issues that say how far to trust it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from worker.imaging.cutout import Cutout
 from worker.modeling.furniture_fitting import build_furniture
 from worker.modeling.material_estimate import estimate_material
 from worker.modeling.mesh_extraction import extract_mesh
-from worker.modeling.outlines import Outline, complete_size, crop_outline, max_aspect_mismatch
+from worker.modeling.outlines import Outline, ProductSize, complete_size, crop_outline, max_aspect_mismatch
 from worker.modeling.pose_search import RectifiedViews, rectify_views
 from worker.modeling.shape import build_shape
 from worker.modeling.texture import texture_mesh
@@ -20,14 +20,14 @@ from worker.modeling.textured_mesh import TexturedMesh
 from worker.modeling.view_recognition import recognise_views
 from worker.modeling.voxel_grid import TOTAL_CELLS
 
-USABLE = (View.FRONT, View.RIGHT, View.BACK, View.LEFT, View.TOP, View.HERO)
-MAX_DISAGREEMENT = 0.12  # perspective of a photo from two metres accounts for about half of this
+USABLE_VIEWS = (View.FRONT, View.RIGHT, View.BACK, View.LEFT, View.TOP, View.HERO)
+UPRIGHT_VIEWS = (View.FRONT, View.RIGHT, View.BACK, View.LEFT)
+MAX_DISAGREEMENT = 0.12  # of proportions; a photo from two metres has about half of this from perspective
 MAX_STRETCH = 0.03  # of a side; more means that a part at the rim is missing
 LOW_CONFIDENCE = 0.5
-LEAST_CERTAIN = 0.3  # of a cut-out
-WELL_EXPLAINED = 0.85  # overlap of the coarse shape with the photos
-UPRIGHT = (View.FRONT, View.RIGHT, View.BACK, View.LEFT)
-_SHOWS = {view: f"{view.value} side" for view in UPRIGHT} | {
+MIN_CUTOUT_CONFIDENCE = 0.3  # less sure cut-outs are left out while others remain
+GOOD_COVERAGE = 0.85  # overlap of the coarse shape with the photos
+_SHOWS = {view: f"{view.value} side" for view in UPRIGHT_VIEWS} | {
     View.TOP: "product from above",
     View.HERO: "product from a corner",
 }
@@ -35,13 +35,23 @@ _SHOWS = {view: f"{view.value} side" for view in UPRIGHT} | {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelBuild:
-    """A model with what a reviewer should know about it. shown: what photos show, by what they were called, where that is something else."""
+    """A built mesh with what a reviewer should know about it."""
 
     model: TexturedMesh
-    family: str
-    confidence: float
+    family: str  # the family of shapes that it was built by
+    confidence: float  # 0 to 1
     issues: tuple[Issue, ...]
-    actual_views: Mapping[View, View]
+    actual_views: Mapping[
+        View, View
+    ]  # what photos show, by the view that the record names, where they differ
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Doubt:
+    """A reason to trust a shape less."""
+
+    share: float  # of the confidence that it takes
+    reason: str
 
 
 def build_model(
@@ -52,64 +62,42 @@ def build_model(
     max_triangles: int,
     texture_px: int,
 ) -> ModelBuild:
-    """A watertight textured model of the product's true size. words: the product's name, category and material.
+    """Build a watertight textured mesh of the product's true size.
 
-    Raises: InputError source.missing_view when no view can be used, cutout.empty when the outlines leave nothing.
+    Args:
+        cutouts: The cut-out photos, by the view that the record names.
+        dimensions: The product's dimensions as far as they are known.
+        description: The product's name, category and material.
+        max_triangles: The budget of the mesh.
+        texture_px: The longest side of the texture.
+
+    Raises:
+        InputError: source.missing_view, no view can be used; cutout.empty, the outlines leave nothing.
     """
-    used, issues = _sure_enough(_telling(cutouts))
+    used, issues = _select_sure(_select_views(cutouts))
     if not used:
         raise InputError("source.missing_view", "None of the photos can be made into a model.")
-    called = {view: crop_outline(c) for view, c in used.items()}
-    size = complete_size(dimensions, called)
-    other = recognise_views(called, size)
-    given = {other.get(view, view): o for view, o in called.items()}
-    issues += [
-        issue(
-            "model.view_recognised",
-            f"The {view.value} photo shows the {_SHOWS[side]} and was used so.",
-            pointer=f"/images/{view.value}",
-        )
-        for view, side in other.items()
-    ]
-    straight = rectify_views(given, size, description)
+    named = {view: crop_outline(c) for view, c in used.items()}
+    size = complete_size(dimensions, named)
+    actual_views = recognise_views(named, size)
+    outlines = {actual_views.get(view, view): o for view, o in named.items()}
+    views = rectify_views(outlines, size, description)
     shape = (
-        build_shape(straight.outlines, size, description)
-        if straight.furniture is None
-        else build_furniture(straight.furniture, size, TOTAL_CELLS)
+        build_shape(views.outlines, size, description)
+        if views.furniture is None
+        else build_furniture(views.furniture, size, TOTAL_CELLS)
     )
-    substance = estimate_material(description)
+    material = estimate_material(description)
     vertices, faces, stretch = extract_mesh(shape, size, max_triangles)
-    model = texture_mesh(vertices, faces, straight.posed_photos, size, texture_px, substance)
-    off = max_aspect_mismatch(size, given)
-    doubts = _doubts(given, straight, off, stretch)
+    mesh = texture_mesh(vertices, faces, views.posed_photos, size, texture_px, material)
+    disagreement = max_aspect_mismatch(size, outlines)
+    doubts = _doubts(outlines, views, disagreement, stretch)
     certain = min(c.confidence for c in used.values())
-    confidence = round(shape.confidence * certain * float(np.prod([1 - share for share, _ in doubts])), 2)
-    if size.guessed:
-        issues.append(
-            issue("model.dimensions_missing", f"Guessed: {', '.join(size.guessed)}.", pointer="/dimensions")
-        )
-    if len(given) == 1:
-        issues.append(issue("model.single_view", f"Made from the {next(iter(given)).value} view alone."))
-    if off > MAX_DISAGREEMENT:
-        issues.append(
-            issue(
-                "model.views_disagree",
-                "A photo's proportions are not the product's.",
-                measured=_percent(off),
-                limit=_percent(MAX_DISAGREEMENT),
-            )
-        )
-    if stretch > MAX_STRETCH:
-        issues.append(
-            issue(
-                "model.part_lost",
-                "A part at the product's rim was lost.",
-                measured=_percent(stretch),
-                limit=_percent(MAX_STRETCH),
-            )
-        )
+    confidence = round(shape.confidence * certain * float(np.prod([1 - d.share for d in doubts])), 2)
+    issues += _view_issues(actual_views, outlines, size)
+    issues += _shape_issues(disagreement, stretch)
     if confidence < LOW_CONFIDENCE:
-        why = ", ".join([f"shape by {shape.family}", *(reason for _, reason in doubts)])
+        why = ", ".join([f"shape by {shape.family}", *(d.reason for d in doubts)])
         issues.append(
             issue(
                 "model.low_confidence",
@@ -119,48 +107,92 @@ def build_model(
             )
         )
     return ModelBuild(
-        model=model, family=shape.family, confidence=confidence, issues=tuple(issues), actual_views=other
+        model=mesh,
+        family=shape.family,
+        confidence=confidence,
+        issues=tuple(issues),
+        actual_views=actual_views,
     )
 
 
-def _telling(cutouts: Mapping[View, Cutout]) -> dict[View, Cutout]:
-    """The views that a model is built from; a three-quarter photo counts only where no upright one does."""
-    upright = set(cutouts) & set(UPRIGHT)
-    return {view: c for view, c in cutouts.items() if view in USABLE and not (view is View.HERO and upright)}
+def _select_views(cutouts: Mapping[View, Cutout]) -> dict[View, Cutout]:
+    """Return the views to build from; a three-quarter photo counts only if there is no upright view."""
+    upright = set(cutouts) & set(UPRIGHT_VIEWS)
+    return {
+        view: c for view, c in cutouts.items() if view in USABLE_VIEWS and not (view is View.HERO and upright)
+    }
 
 
-def _sure_enough(cutouts: Mapping[View, Cutout]) -> tuple[dict[View, Cutout], list[Issue]]:
-    """The cut-outs to build from: those too unsure are left out while others remain."""
-    sure = {view: c for view, c in cutouts.items() if c.confidence >= LEAST_CERTAIN}
-    if not sure or not set(sure) & set(UPRIGHT):
+def _select_sure(cutouts: Mapping[View, Cutout]) -> tuple[dict[View, Cutout], list[Issue]]:
+    """Return the cut-outs that are sure enough, and an issue for each other; all if no upright view is
+    sure."""
+    sure = {view: c for view, c in cutouts.items() if c.confidence >= MIN_CUTOUT_CONFIDENCE}
+    if not sure or not set(sure) & set(UPRIGHT_VIEWS):
         return dict(cutouts), []
-    left = [
+    left_out = [
         issue(
             "model.view_left_out",
             f"The {view.value} photo.",
             pointer=f"/images/{view.value}",
             measured=round(c.confidence, 2),
-            limit=LEAST_CERTAIN,
+            limit=MIN_CUTOUT_CONFIDENCE,
         )
         for view, c in cutouts.items()
         if view not in sure
     ]
-    return sure, left
+    return sure, left_out
+
+
+def _view_issues(
+    actual_views: Mapping[View, View], outlines: Mapping[View, Outline], size: ProductSize
+) -> Iterator[Issue]:
+    """Yield issues about what the photos show and what they leave open."""
+    for view, side in actual_views.items():
+        yield issue(
+            "model.view_recognised",
+            f"The {view.value} photo shows the {_SHOWS[side]} and was used so.",
+            pointer=f"/images/{view.value}",
+        )
+    if size.guessed:
+        yield issue("model.dimensions_missing", f"Guessed: {', '.join(size.guessed)}.", pointer="/dimensions")
+    if len(outlines) == 1:
+        yield issue("model.single_view", f"Made from the {next(iter(outlines)).value} view alone.")
+
+
+def _shape_issues(disagreement: float, stretch: float) -> Iterator[Issue]:
+    """Yield issues about a shape that does not fit the photos or the dimensions."""
+    if disagreement > MAX_DISAGREEMENT:
+        yield issue(
+            "model.views_disagree",
+            "A photo's proportions are not the product's.",
+            measured=_percent(disagreement),
+            limit=_percent(MAX_DISAGREEMENT),
+        )
+    if stretch > MAX_STRETCH:
+        yield issue(
+            "model.part_lost",
+            "A part at the product's rim was lost.",
+            measured=_percent(stretch),
+            limit=_percent(MAX_STRETCH),
+        )
 
 
 def _doubts(
-    outlines: Mapping[View, Outline], straight: RectifiedViews, off: float, stretch: float
-) -> list[tuple[float, str]]:
-    """What lowers the trust in the shape: the share of it that goes, and why."""
+    outlines: Mapping[View, Outline], views: RectifiedViews, disagreement: float, stretch: float
+) -> list[_Doubt]:
+    """Return the reasons to trust the shape less."""
     found = []
-    if off > MAX_DISAGREEMENT:
-        found.append((min(0.5, off - MAX_DISAGREEMENT), "photos and dimensions contradict each other"))
+    if disagreement > MAX_DISAGREEMENT:
+        share = min(0.5, disagreement - MAX_DISAGREEMENT)
+        found.append(_Doubt(share=share, reason="photos and dimensions contradict each other"))
     if stretch > MAX_STRETCH:
-        found.append((min(0.5, 4 * stretch), "thin parts lost"))
-    if not set(outlines) & set(UPRIGHT):
-        found.append((0.3, "three-quarter photo alone" if View.HERO in outlines else "seen from above alone"))
-    if straight.coverage < WELL_EXPLAINED:
-        found.append((WELL_EXPLAINED - straight.coverage, "no known shape explains the photos well"))
+        found.append(_Doubt(share=min(0.5, 4 * stretch), reason="thin parts lost"))
+    if not set(outlines) & set(UPRIGHT_VIEWS):
+        reason = "three-quarter photo alone" if View.HERO in outlines else "seen from above alone"
+        found.append(_Doubt(share=0.3, reason=reason))
+    if views.coverage < GOOD_COVERAGE:
+        share = GOOD_COVERAGE - views.coverage
+        found.append(_Doubt(share=share, reason="no known shape explains the photos well"))
     return found
 
 

@@ -1,9 +1,11 @@
-"""Compare: a model against one photo of its product.
+"""Comparison of a mesh with one photo of its product.
 
-The camera is fitted: around the known one for photos of sides, over a grid for three-quarter photos. The model is rendered there, laid
-over the photo by the two bounding boxes' centres and areas (so that wrong proportions stay visible), and both are compared: outline, proportions,
-colour (with the exposure matched: photos are lit otherwise), parts that one has and the other has not, and whether the model
-fits better mirrored or turned.
+The camera is fitted: around the known pose for photos of sides, over a grid of poses for three-quarter
+photos. The mesh is rendered there and laid over the photo so that the bounding boxes agree in centre and
+area; wrong proportions stay visible.
+
+Compared are the outline, the proportions, the colours (with matched exposure, since photos have other
+light), parts that only one of the two has, and whether the mesh fits better when mirrored or rotated.
 """
 
 from dataclasses import dataclass, replace
@@ -18,119 +20,133 @@ from dam_connector.domain.product import View
 from worker.imaging.linear_light import to_linear, to_srgb
 from worker.modeling.camera import Camera
 from worker.modeling.render import Renderer, RenderOptions
+from worker.modeling.shape_evidence import iou
 from worker.modeling.textured_mesh import TexturedMesh
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-CANVAS = 192  # px a side, of what is compared
-FILL = 0.8  # of the canvas: the photo's longer side
-EVIDENCE = 320  # px a side, of what is shown
-COARSE, FINE = 64, 144  # px, of silhouettes while cameras are tried
-SOFT = 2.0  # px: colours are compared after this blur, since no fit is exact to the pixel
-SPARSE = 3  # every so many pixels tell how far colours are apart, blurred as they are
-STEEP = 0.001  # of the outline, a degree: what a camera that looks down on a side must gain
-UNUSUAL = 0.006  # of the outline: what another camera than the one straight ahead must gain
-BY_RIM = 0.01  # of the outline: a render's soft rim may add that much to it
-SLACK = 0.02  # of the canvas: a part must stick out by more
-GROUND, ONLY_PHOTO, ONLY_MODEL = 246, (214, 48, 49), (52, 101, 214)
-SIDES = {View.FRONT: 0.0, View.RIGHT: 90.0, View.BACK: 180.0, View.LEFT: 270.0}
-_LOOK = RenderOptions(background=None, floor_shadow=False, samples_per_axis=1)
+CANVAS_PX = 192  # side of the pictures that are compared
+FILL_SHARE = 0.8  # of the canvas, that the photo's longer side takes
+EVIDENCE_PX = 320  # side of the pictures that are shown to people
+COARSE_PX, FINE_PX = 64, 144  # side of silhouettes while cameras are tried
+BLUR_SIGMA_PX = 2.0  # colours are compared after this blur, since no fit is exact to the pixel
+COLOUR_STRIDE = 3  # every so many pixels are compared; they are blurred
+STEEP_PENALTY = 0.001  # IoU per degree, for a camera that looks down on a side
+MIN_GAIN = 0.006  # IoU, for any other camera than the one straight ahead
+RIM_GAIN = 0.01  # IoU that the soft rim of a render can add
+PART_MARGIN = 0.02  # share of the canvas by which a part must protrude
+BACKGROUND_GREY = 246
+ONLY_PHOTO_RGB, ONLY_MODEL_RGB = (214, 48, 49), (52, 101, 214)  # red and blue
+SIDE_AZIMUTHS = {View.FRONT: 0.0, View.RIGHT: 90.0, View.BACK: 180.0, View.LEFT: 270.0}  # degrees
+_OPTIONS = RenderOptions(background=None, floor_shadow=False, samples_per_axis=1)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CanvasPicture:
-    """Something on the canvas. rgb: (n, n, 3) uint8; mask: (n, n) bool; size: its box, width and height in pixels."""
+    """A product on the canvas."""
 
-    rgb: U8
-    mask: Mask
-    size: tuple[float, float]
+    rgb: U8  # (n, n, 3) sRGB
+    mask: Mask  # (n, n) where the product is
+    size: tuple[float, float]  # width and height of the product in pixels
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class PhotoComparison:
-    """How far a model is from a photo. seen: the model as the camera saw it, rgb and alpha of EVIDENCE pixels a side.
+    """The differences between a mesh and a photo."""
 
-    outline: intersection over union of the silhouettes, but for a pixel at their rims. aspect: width to height of the model's over the photo's, minus 1. colour: mean
-    CIEDE2000 over the pixels both have. missing, extra: the largest part that only the photo or only the model has, of the photo's area.
-    mirrored, turned: how much better it fits when it is (0 to 1; below 0: worse).
-    """
-
-    camera: Camera
+    camera: Camera  # that was fitted
     photo: CanvasPicture
     render: CanvasPicture
-    raw_render: tuple[U8, U8]
-    outline_iou: float
-    aspect_error: float
-    colour_difference: float
-    missing_share: float
-    extra_share: float
-    mirrored_gain: float
-    rotated_gain: float
+    raw_render: tuple[U8, U8]  # rgb and alpha as rendered, EVIDENCE_PX a side
+    outline_iou: float  # of the silhouettes, tolerant of a pixel at the rim
+    aspect_error: float  # width to height of the mesh over that of the photo, minus 1
+    colour_difference: float  # mean CIEDE2000 over the pixels that both have
+    missing_share: float  # the largest part that only the photo has, share of the photo's area
+    extra_share: float  # the largest part that only the mesh has, share of the render's area
+    mirrored_gain: float  # how much better the mesh fits when mirrored, -1 to 1
+    rotated_gain: float  # how much better it fits when rotated by 90, 180 or 270 degrees, -1 to 1
 
 
 class ModelComparer:
-    """A model made ready to be compared with photos."""
+    """A mesh prepared for comparison with photos."""
 
     def __init__(self, model: TexturedMesh) -> None:
-        self._stage = Renderer(model)
-        self._covers: dict[tuple[Camera, int], float] = {}
+        self._renderer = Renderer(model)
+        self._coverage_cache: dict[tuple[Camera, int], float] = {}
         self._centre = (model.min_corner + model.max_corner) / 2
         self._half = float(np.linalg.norm(model.extent)) / 2 * 1.02
 
     def compare(self, alpha: U8, rgb: U8, view: View) -> PhotoComparison | None:
-        """The comparison with a photo that is cut out: alpha (h, w), rgb (h, w, 3). None where the photo shows nothing, or a detail."""
+        """Compare the mesh with a cut-out photo.
+
+        Args:
+            alpha: (h, w) 0 to 255.
+            rgb: (h, w, 3) sRGB.
+            view: What the photo shows.
+
+        Returns:
+            The comparison; None if the photo is empty or shows a detail.
+        """
         photo = place_on_canvas(alpha, rgb)
         if photo is None or view is View.DETAIL:
             return None
-        camera = self._fitted(photo, view)
-        seen = self._stage.render(camera, EVIDENCE, _LOOK)
-        shown = _laid(seen[1], seen[0], photo.size)
-        if shown is None:
+        camera = self._fit_camera(photo, view)
+        raw_render = self._renderer.render(camera, EVIDENCE_PX, _OPTIONS)
+        render = _lay_out(raw_render[1], raw_render[0], photo.size)
+        if render is None:
             return None
-        outline, colour = tolerant_iou(photo.mask, shown.mask), mean_ciede2000(photo, shown)
-        missing, extra = _largest(photo.mask, shown.mask), _largest(shown.mask, photo.mask)
-        good = _merit(outline, colour)
+        outline, colour = tolerant_iou(photo.mask, render.mask), mean_ciede2000(photo, render)
+        missing, extra = _largest_part(photo.mask, render.mask), _largest_part(render.mask, photo.mask)
+        similarity = _similarity(outline, colour)
         return PhotoComparison(
             camera=camera,
             photo=photo,
-            render=shown,
-            raw_render=seen,
+            render=render,
+            raw_render=raw_render,
             outline_iou=outline,
-            aspect_error=(shown.size[0] / shown.size[1]) / (photo.size[0] / photo.size[1]) - 1,
+            aspect_error=(render.size[0] / render.size[1]) / (photo.size[0] / photo.size[1]) - 1,
             colour_difference=colour,
             missing_share=missing,
             extra_share=extra,
-            mirrored_gain=self._merit(replace(camera, azimuth=-camera.azimuth), photo, good, flipped=True)
-            - good,
+            mirrored_gain=self._similarity(
+                replace(camera, azimuth=-camera.azimuth), photo, similarity, flipped=True
+            )
+            - similarity,
             rotated_gain=max(
-                self._merit(replace(camera, azimuth=camera.azimuth + by), photo, good)
+                self._similarity(replace(camera, azimuth=camera.azimuth + by), photo, similarity)
                 for by in (90, 180, 270)
             )
-            - good
-            if view in SIDES
+            - similarity
+            if view in SIDE_AZIMUTHS
             else 0.0,
         )
 
-    def comparison_picture(self, alpha: U8, rgb: U8, found: PhotoComparison) -> U8 | None:
-        """The photo, the model as the camera found sees it, and what differs, side by side: (EVIDENCE, 3 * EVIDENCE, 3).
+    def comparison_picture(self, alpha: U8, rgb: U8, comparison: PhotoComparison) -> U8 | None:
+        """Return photo, render and their difference side by side, (EVIDENCE_PX, 3 * EVIDENCE_PX, 3).
 
-        The model's exposure is the photo's. What only the photo has is red, what only the model has is blue, where both are the
-        colours' difference is dark.
+        The render has the photo's exposure. In the difference, red is what only the photo has, blue is what
+        only the mesh has, and a difference of colours is dark.
         """
-        photo = place_on_canvas(alpha, rgb, EVIDENCE)
-        shown = _laid(found.raw_render[1], found.raw_render[0], photo.size, EVIDENCE) if photo else None
-        if photo is None or shown is None:
+        photo = place_on_canvas(alpha, rgb, EVIDENCE_PX)
+        render = (
+            _lay_out(comparison.raw_render[1], comparison.raw_render[0], photo.size, EVIDENCE_PX)
+            if photo
+            else None
+        )
+        if photo is None or render is None:
             return None
-        gain = _gain(photo, shown)
-        shown = replace(shown, rgb=to_srgb(np.clip(to_linear(shown.rgb) * gain, 0, 1)))
-        off = np.abs(_blurred(photo) - _blurred(shown)).mean(2)
-        third = np.repeat((255 * (1 - np.clip(off * 2, 0, 0.8)))[..., None], 3, 2).astype(np.uint8)
-        third[~(photo.mask | shown.mask)] = GROUND
-        third[photo.mask & ~shown.mask] = ONLY_PHOTO
-        third[shown.mask & ~photo.mask] = ONLY_MODEL
-        panels = [np.where(f.mask[..., None], f.rgb, np.uint8(GROUND)) for f in (photo, shown)]
-        return np.hstack([*panels, third]).astype(np.uint8)
+        gain = _exposure_gain(photo, render)
+        render = replace(render, rgb=to_srgb(np.clip(to_linear(render.rgb) * gain, 0, 1)))
+        difference = np.abs(_blurred_linear(photo) - _blurred_linear(render)).mean(2)
+        difference_panel = np.repeat((255 * (1 - np.clip(difference * 2, 0, 0.8)))[..., None], 3, 2).astype(
+            np.uint8
+        )
+        difference_panel[~(photo.mask | render.mask)] = BACKGROUND_GREY
+        difference_panel[photo.mask & ~render.mask] = ONLY_PHOTO_RGB
+        difference_panel[render.mask & ~photo.mask] = ONLY_MODEL_RGB
+        panels = [np.where(f.mask[..., None], f.rgb, np.uint8(BACKGROUND_GREY)) for f in (photo, render)]
+        return np.hstack([*panels, difference_panel]).astype(np.uint8)
 
     def _camera(self, azimuth: float, elevation: float, fov: float) -> Camera:
         x, y, z = (float(v) for v in self._centre)
@@ -138,30 +154,32 @@ class ModelComparer:
             azimuth=azimuth, elevation=elevation, target=(x, y, z), half_width=self._half, fov=fov or None
         )
 
-    def _fitted(self, photo: CanvasPicture, view: View) -> Camera:
-        """The camera whose silhouette of the model covers the photo's best; an unusual one only for a gain."""
-        self._covers.clear()
+    def _fit_camera(self, photo: CanvasPicture, view: View) -> Camera:
+        """Return the camera whose silhouette of the mesh fits the photo best; an unusual one only for a
+        gain."""
+        self._coverage_cache.clear()
         if view is View.TOP:
-            return self._best([self._camera(0, e, f) for e, f in ((90, 0), (84, 20), (90, 20))], photo)
-        if view in SIDES:
-            at = SIDES[view]
+            return self._best_camera([self._camera(0, e, f) for e, f in ((90, 0), (84, 20), (90, 20))], photo)
+        if view in SIDE_AZIMUTHS:
+            at = SIDE_AZIMUTHS[view]
             level = self._camera(at, 0, 0)
-            start = self._best([level, *(self._camera(at, e, f) for e in (0, 4, 9) for f in (16, 30))], photo)
-            found = self._refined(start, photo, steps=(2.0, 1.0, 0.5), reach=8.0)
+            start = self._best_camera(
+                [level, *(self._camera(at, e, f) for e in (0, 4, 9) for f in (16, 30))], photo
+            )
+            comparison = self._refine(start, photo, steps=(2.0, 1.0, 0.5), reach=8.0)
             return (
                 level
-                if self._cover(level, photo, FINE) > self._cover(found, photo, FINE) - UNUSUAL
-                else found
+                if self._coverage(level, photo, FINE_PX)
+                > self._coverage(comparison, photo, FINE_PX) - MIN_GAIN
+                else comparison
             )
         grid = [self._camera(a, e, 28) for a in range(-75, 76, 15) for e in (6, 14, 22, 32)]
-        nearest = sorted(grid, key=lambda c: -self._cover(c, photo))[:3]
-        return self._best(
-            [self._refined(c, photo, steps=(6.0, 3.0, 1.5, 0.7), reach=20.0) for c in nearest], photo, FINE
+        nearest = sorted(grid, key=lambda c: -self._coverage(c, photo))[:3]
+        return self._best_camera(
+            [self._refine(c, photo, steps=(6.0, 3.0, 1.5, 0.7), reach=20.0) for c in nearest], photo, FINE_PX
         )
 
-    def _refined(
-        self, camera: Camera, photo: CanvasPicture, steps: tuple[float, ...], reach: float
-    ) -> Camera:
+    def _refine(self, camera: Camera, photo: CanvasPicture, steps: tuple[float, ...], reach: float) -> Camera:
         middle = camera
         for step in steps:
             for _ in range(3):
@@ -175,159 +193,170 @@ class ModelComparer:
                     around += [
                         replace(camera, fov=camera.fov * f) for f in (0.8, 1.25) if 8 < camera.fov * f < 60
                     ]
-                better = self._best(around, photo, COARSE if step > 2 else FINE)
+                better = self._best_camera(around, photo, COARSE_PX if step > 2 else FINE_PX)
                 if better == camera:
                     break
                 camera = better
         return camera
 
-    def _best(self, cameras: list[Camera], photo: CanvasPicture, pixels: int = COARSE) -> Camera:
-        return max(cameras, key=lambda c: self._cover(c, photo, pixels) - STEEP * _steep(c))
+    def _best_camera(self, cameras: list[Camera], photo: CanvasPicture, pixels: int = COARSE_PX) -> Camera:
+        return max(
+            cameras, key=lambda c: self._coverage(c, photo, pixels) - STEEP_PENALTY * _excess_elevation(c)
+        )
 
-    def _cover(self, camera: Camera, photo: CanvasPicture, pixels: int = COARSE) -> float:
-        """How well the model's silhouette covers the photo's; each camera is looked through once a photo."""
-        asked = camera, pixels
-        if asked not in self._covers:
-            laid = self._outline(camera, photo, pixels)
-            self._covers[asked] = overlap(photo.mask, laid) if laid is not None else 0.0
-        return self._covers[asked]
+    def _coverage(self, camera: Camera, photo: CanvasPicture, pixels: int = COARSE_PX) -> float:
+        """Return the IoU of the mesh's silhouette with the photo's; each camera is rendered once a photo."""
+        key = camera, pixels
+        if key not in self._coverage_cache:
+            mask = self._canvas_mask(camera, photo, pixels)
+            self._coverage_cache[key] = iou(photo.mask, mask) if mask is not None else 0.0
+        return self._coverage_cache[key]
 
-    def _outline(self, camera: Camera, photo: CanvasPicture, pixels: int) -> Mask | None:
-        """The model's outline on the canvas, as a camera sees it in so many pixels."""
-        alpha = self._stage.silhouette(camera, pixels).astype(np.uint8) * np.uint8(255)
-        move = _move(alpha, photo.size, CANVAS)
-        return None if move is None else _warped_mask(alpha, move[0], CANVAS)
+    def _canvas_mask(self, camera: Camera, photo: CanvasPicture, pixels: int) -> Mask | None:
+        """Return the mesh's silhouette on the canvas, rendered with so many pixels a side."""
+        alpha = self._renderer.silhouette(camera, pixels).astype(np.uint8) * np.uint8(255)
+        placement = _placement(alpha, photo.size, CANVAS_PX)
+        return None if placement is None else _warp_mask(alpha, placement[0], CANVAS_PX)
 
-    def _shown(self, camera: Camera, photo: CanvasPicture) -> CanvasPicture | None:
-        rgb, alpha = self._stage.render(camera, CANVAS, _LOOK)
-        return _laid(alpha, rgb, photo.size)
+    def _render_on_canvas(self, camera: Camera, photo: CanvasPicture) -> CanvasPicture | None:
+        rgb, alpha = self._renderer.render(camera, CANVAS_PX, _OPTIONS)
+        return _lay_out(alpha, rgb, photo.size)
 
-    def _merit(self, camera: Camera, photo: CanvasPicture, good: float, *, flipped: bool = False) -> float:
-        """How well the model, seen by a camera, fits the photo by outline and colour; by the outline alone where that is no better than `good`."""
-        laid = self._outline(camera, photo, CANVAS)
-        most = overlap(photo.mask, laid[:, ::-1] if flipped else laid) if laid is not None else 0.0
-        shown = self._shown(camera, photo) if most > good - BY_RIM else None
-        if shown is None:
+    def _similarity(
+        self, camera: Camera, photo: CanvasPicture, similarity: float, *, flipped: bool = False
+    ) -> float:
+        """Return how similar the mesh and the photo are in outline and colour.
+
+        If the outline alone is already worse than `similarity`, colours are not compared.
+        """
+        mask = self._canvas_mask(camera, photo, CANVAS_PX)
+        most = iou(photo.mask, mask[:, ::-1] if flipped else mask) if mask is not None else 0.0
+        render = self._render_on_canvas(camera, photo) if most > similarity - RIM_GAIN else None
+        if render is None:
             return most
         if flipped:
-            shown = CanvasPicture(rgb=shown.rgb[:, ::-1], mask=shown.mask[:, ::-1], size=shown.size)
-        return _merit(overlap(photo.mask, shown.mask), mean_ciede2000(photo, shown))
+            render = CanvasPicture(rgb=render.rgb[:, ::-1], mask=render.mask[:, ::-1], size=render.size)
+        return _similarity(iou(photo.mask, render.mask), mean_ciede2000(photo, render))
 
 
-def _steep(camera: Camera) -> float:
-    """Degrees beyond what a camera in front of a side, or above, usually has."""
+def _excess_elevation(camera: Camera) -> float:
+    """Return the degrees of elevation beyond those of a usual camera in front of a side."""
     return (
         max(0.0, abs(camera.elevation - 3) - 3) if camera.azimuth % 90 == 0 and camera.elevation < 60 else 0.0
     )
 
 
-def place_on_canvas(alpha: U8, rgb: U8, pixels: int = CANVAS) -> CanvasPicture | None:
-    """A cut-out photo on a canvas of so many pixels a side, its longer side FILL of it."""
-    box = _box(alpha)
+def place_on_canvas(alpha: U8, rgb: U8, pixels: int = CANVAS_PX) -> CanvasPicture | None:
+    """Return a cut-out photo on a canvas of so many pixels a side, or None if it is empty."""
+    box = _bounding_rows_and_columns(alpha)
     if box is None:
         return None
     top, bottom, left, right = box
-    scale = FILL * pixels / max(bottom - top, right - left)
-    return _laid(alpha, rgb, ((right - left) * scale, (bottom - top) * scale), pixels)
-
-
-def overlap(one: Mask, two: Mask) -> float:
-    """Intersection over union."""
-    return float((one & two).sum() / max(1, (one | two).sum()))
+    scale = FILL_SHARE * pixels / max(bottom - top, right - left)
+    return _lay_out(alpha, rgb, ((right - left) * scale, (bottom - top) * scale), pixels)
 
 
 def tolerant_iou(one: Mask, two: Mask) -> float:
-    """Intersection over union that forgives a pixel at the rim: the outline of thin legs is all rim."""
-    near = np.ones((3, 3), np.uint8)
-    wider = [cv2.dilate(m.astype(np.uint8), near) > 0 for m in (one, two)]
-    apart = int((one & ~wider[1]).sum() + (two & ~wider[0]).sum())
-    return 1 - apart / max(1, int((one | two).sum()))
+    """Return the intersection over union, tolerant of a pixel at the rim; thin legs are nothing but rim."""
+    kernel = np.ones((3, 3), np.uint8)
+    dilated = [cv2.dilate(m.astype(np.uint8), kernel) > 0 for m in (one, two)]
+    differing = int((one & ~dilated[1]).sum() + (two & ~dilated[0]).sum())
+    return 1 - differing / max(1, int((one | two).sum()))
 
 
 def mean_ciede2000(photo: CanvasPicture, render: CanvasPicture) -> float:
-    """Mean CIEDE2000 over the pixels that both have, the render's exposure matched to the photo's; 0 where they share none."""
+    """Return the mean CIEDE2000 over common pixels, with the render's exposure matched; 0 if there are
+    none."""
     both = ndimage.binary_erosion(photo.mask & render.mask, iterations=3)
     if not both.any():
         return 0.0
-    at = np.flatnonzero(both)[::SPARSE]
-    one, two = (_blurred(f).reshape(-1, 3).take(at, axis=0) for f in (photo, render))
-    matched = to_srgb(np.clip(two * _gain(photo, render), 0, 1))
-    return float(deltaE_ciede2000(rgb2lab(to_srgb(one)), rgb2lab(matched)).mean())
+    at = np.flatnonzero(both)[::COLOUR_STRIDE]
+    photo_colours, render_colours = (
+        _blurred_linear(f).reshape(-1, 3).take(at, axis=0) for f in (photo, render)
+    )
+    matched = to_srgb(np.clip(render_colours * _exposure_gain(photo, render), 0, 1))
+    return float(deltaE_ciede2000(rgb2lab(to_srgb(photo_colours)), rgb2lab(matched)).mean())
 
 
-def _gain(photo: CanvasPicture, render: CanvasPicture) -> np.float32:
-    """How many times brighter the photo is than the render, where both are, in linear light."""
-    at = np.flatnonzero(photo.mask & render.mask)[::SPARSE]
+def _exposure_gain(photo: CanvasPicture, render: CanvasPicture) -> np.float32:
+    """Return how many times brighter the photo is than the render on common pixels, in linear light."""
+    at = np.flatnonzero(photo.mask & render.mask)[::COLOUR_STRIDE]
     if not len(at):
         return np.float32(1)
-    bright, dark = (
+    photo_level, render_level = (
         float(np.median(to_linear(f.rgb.reshape(-1, 3).take(at, axis=0)) @ np.full(3, 1 / 3, np.float32)))
         for f in (photo, render)
     )
-    return np.float32(np.clip(bright / max(1e-4, dark), 0.25, 4))
+    return np.float32(np.clip(photo_level / max(1e-4, render_level), 0.25, 4))
 
 
-def _blurred(framed: CanvasPicture) -> F32:
-    """Linear colours, blurred within the mask, (n, n, 3)."""
-    weight = cv2.GaussianBlur(framed.mask.astype(np.float32), (0, 0), SOFT)
-    linear = cv2.GaussianBlur(to_linear(framed.rgb) * framed.mask[..., None], (0, 0), SOFT)
+def _blurred_linear(framed: CanvasPicture) -> F32:
+    """Return linear colours blurred within the mask, (n, n, 3)."""
+    weight = cv2.GaussianBlur(framed.mask.astype(np.float32), (0, 0), BLUR_SIGMA_PX)
+    linear = cv2.GaussianBlur(to_linear(framed.rgb) * framed.mask[..., None], (0, 0), BLUR_SIGMA_PX)
     return np.asarray(linear / np.maximum(weight, 1e-4)[..., None], np.float32)
 
 
-def _merit(outline: float, colour: float) -> float:
+def _similarity(outline: float, colour: float) -> float:
     return outline - colour / 60
 
 
-def _largest(has: Mask, has_not: Mask) -> float:
-    """The largest part of one that sticks out of the other, of its own area."""
-    near = (
-        cv2.dilate(has_not.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=round(SLACK * CANVAS)) > 0
+def _largest_part(mask: Mask, other: Mask) -> float:
+    """Return the largest part of one mask that protrudes from the other, as a share of the first one's
+    area."""
+    kernel = (
+        cv2.dilate(
+            other.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=round(PART_MARGIN * CANVAS_PX)
+        )
+        > 0
     )
-    label, count = ndimage.label(has & ~near)
+    label, count = ndimage.label(mask & ~kernel)
     if not count:
         return 0.0
-    return float(np.bincount(label.ravel())[1:].max() / has.sum())
+    return float(np.bincount(label.ravel())[1:].max() / mask.sum())
 
 
-def _box(alpha: U8) -> tuple[int, int, int, int] | None:
+def _bounding_rows_and_columns(alpha: U8) -> tuple[int, int, int, int] | None:
     left, top, width, height = cv2.boundingRect((alpha > 127).astype(np.uint8))
     return (top, top + height, left, left + width) if width else None
 
 
-def _laid(alpha: U8, rgb: U8, size: tuple[float, float], pixels: int = CANVAS) -> CanvasPicture | None:
-    """A picture's content moved into the middle of the canvas, its box as large in area as `size`."""
-    move = _move(alpha, size, pixels)
-    if move is None:
+def _lay_out(alpha: U8, rgb: U8, size: tuple[float, float], pixels: int = CANVAS_PX) -> CanvasPicture | None:
+    """Return a picture with its content in the middle of the canvas, scaled to a box of the same area as
+    `size`."""
+    placement = _placement(alpha, size, pixels)
+    if placement is None:
         return None
-    scale = move[0][0, 0]
-    if scale < 0.25:  # by halves first, which takes a tenth as long as by any other share
+    scale = placement[0][0, 0]
+    if scale < 0.25:  # halve first: that takes a tenth of the time of any other factor
         half = [
             np.asarray(
                 cv2.resize(a, (a.shape[1] // 2, a.shape[0] // 2), interpolation=cv2.INTER_AREA), np.uint8
             )
             for a in (alpha, rgb)
         ]
-        return _laid(half[0], half[1], size, pixels)
-    if scale < 0.5:  # warping samples single pixels: shrink with their means first
+        return _lay_out(half[0], half[1], size, pixels)
+    if scale < 0.5:  # a warp samples single pixels: reduce by their means first
         step = (max(1, round(alpha.shape[1] * scale)), max(1, round(alpha.shape[0] * scale)))
         small = (
             cv2.resize(alpha, step, interpolation=cv2.INTER_AREA),
             cv2.resize(rgb, step, interpolation=cv2.INTER_AREA),
         )
-        return _laid(np.asarray(small[0], np.uint8), np.asarray(small[1], np.uint8), size, pixels)
-    shown = cv2.warpAffine(
-        rgb, move[0], (pixels, pixels), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        return _lay_out(np.asarray(small[0], np.uint8), np.asarray(small[1], np.uint8), size, pixels)
+    render = cv2.warpAffine(
+        rgb, placement[0], (pixels, pixels), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     return CanvasPicture(
-        rgb=np.asarray(shown, np.uint8), mask=_warped_mask(alpha, move[0], pixels), size=move[1]
+        rgb=np.asarray(render, np.uint8), mask=_warp_mask(alpha, placement[0], pixels), size=placement[1]
     )
 
 
-def _move(
+def _placement(
     alpha: U8, size: tuple[float, float], pixels: int
 ) -> tuple[NDArray[np.float64], tuple[float, float]] | None:
-    """The warp, (2, 3), that lays a picture's content in the middle of the canvas, its box as large in area as `size`; and the box' size then."""
-    box = _box(alpha)
+    """Return the warp, (2, 3), that places a picture's content as `_lay_out` does, and the size of its box
+    then."""
+    box = _bounding_rows_and_columns(alpha)
     if box is None:
         return None
     top, bottom, left, right = box
@@ -342,5 +371,5 @@ def _move(
     )
 
 
-def _warped_mask(alpha: U8, move: NDArray[np.float64], pixels: int) -> Mask:
-    return np.asarray(cv2.warpAffine(alpha, move, (pixels, pixels), flags=cv2.INTER_LINEAR) > 127)
+def _warp_mask(alpha: U8, placement: NDArray[np.float64], pixels: int) -> Mask:
+    return np.asarray(cv2.warpAffine(alpha, placement, (pixels, pixels), flags=cv2.INTER_LINEAR) > 127)

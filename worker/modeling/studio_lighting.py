@@ -22,8 +22,7 @@ KEY_HALF_ANGLE_TAN = 0.28  # of the key light; the larger, the softer its shadow
 
 
 def light_directions(azimuth: float) -> tuple[F32, F32]:
-    """Return the directions to the key light and to the fill light, (3,) each, for a camera at an azimuth
-    in degrees."""
+    """Return the directions to the key and the fill light, (3,) each. azimuth: of the camera, in degrees."""
     rotation = _rotation_about_y(azimuth)
     return rotation @ KEY_DIRECTION, rotation @ FILL_DIRECTION
 
