@@ -10,13 +10,13 @@ import structlog
 from dam_connector.domain.rules import Rules
 from dam_connector.errors import ConfigError
 from dam_connector.store.rules_archive import RulesArchive
-from schemas.plugin import load_rules
+from schemas.rules_loader import load_rules
 
 log = structlog.get_logger()
 MAX_RULES_BYTES = 1_048_576
 
 
-def rules_text(path: Path) -> str:
+def read_rules_text(path: Path) -> str:
     """The text of plugin.json, or of the one that ships with the package where the file is missing.
 
     Raises: ConfigError when the file cannot be read.
@@ -60,7 +60,7 @@ class RulesFile:
 
     def _load(self, last_good: Rules | None) -> Rules:
         try:
-            text = rules_text(self._path)
+            text = read_rules_text(self._path)
             rules = load_rules(text)
         except ConfigError as error:
             self.problem = error
@@ -76,7 +76,7 @@ class RulesFile:
             log.info("rules_in_force", fingerprint=rules.fingerprint)
         return rules
 
-    def at(self, fingerprint: str) -> Rules:
+    def with_fingerprint(self, fingerprint: str) -> Rules:
         """The rules that had this fingerprint, which a run goes by from its first to its last step."""
         current = self.current()
         if current.fingerprint == fingerprint:

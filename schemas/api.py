@@ -1,4 +1,4 @@
-"""What the API answers and takes. Catalog objects and records go in; JSON comes out."""
+"""What the API takes and answers: records and domain objects go in, JSON comes out."""
 
 from typing import Any
 
@@ -10,13 +10,15 @@ from schemas.report import IssueOut, ReportOut
 
 
 class PageArgs(Schema):
-    """Pages by cursor: pass `next` of one page as `cursor` of the following."""
+    """Pages by cursor: pass `next` of a page as `cursor` of the following one."""
 
     cursor = fields.String(load_default="", validate=validate.Length(max=80))
     limit = fields.Integer(load_default=50, validate=validate.Range(1, 200))
 
 
 class ProductArgs(PageArgs):
+    """Which products to list."""
+
     q = fields.String(
         load_default="",
         validate=validate.Length(max=200),
@@ -26,11 +28,13 @@ class ProductArgs(PageArgs):
     flagged = fields.Boolean(
         load_default=None,
         allow_none=True,
-        metadata={"description": "Only products that need a person, or only those that do not."},
+        metadata={"description": "Only products with errors (true), or only those without (false)."},
     )
 
 
 class VersionArgs(PageArgs):
+    """Which versions to list."""
+
     state = fields.String(
         load_default="",
         validate=validate.OneOf(
@@ -51,6 +55,8 @@ class VersionArgs(PageArgs):
 
 
 class RunArgs(PageArgs):
+    """Which runs to list."""
+
     state = fields.String(
         load_default="",
         validate=validate.OneOf(["", "queued", "running", "parked", "done", "failed", "cancelled"]),
@@ -59,16 +65,22 @@ class RunArgs(PageArgs):
 
 
 class DeliveryArgs(PageArgs):
+    """Which deliveries to list."""
+
     state = fields.String(
         load_default="", validate=validate.OneOf(["", "received", "handled", "ignored", "failed"])
     )
 
 
 class AssetArgs(Schema):
+    """Of which product to list the assets."""
+
     sku = fields.String(required=True, validate=validate.Length(1, 500))
 
 
 class FileOut(Schema):
+    """One file of a version."""
+
     name = fields.String()
     format = fields.String()
     role = fields.String()
@@ -80,6 +92,8 @@ class FileOut(Schema):
 
 
 class VersionOut(Schema):
+    """A version with its report."""
+
     id = fields.String()
     sku = fields.String(attribute="asset.sku")
     deliverable = fields.String(attribute="asset.deliverable")
@@ -99,6 +113,8 @@ class VersionOut(Schema):
 
 
 class VersionBriefOut(Schema):
+    """A version in the list of an asset."""
+
     id = fields.String()
     number = fields.Integer()
     state = fields.String()
@@ -106,6 +122,8 @@ class VersionBriefOut(Schema):
 
 
 class AssetOut(Schema):
+    """An asset with its versions."""
+
     sku = fields.String()
     deliverable = fields.String()
     slot = fields.Integer()
@@ -116,6 +134,8 @@ class AssetOut(Schema):
 
 
 class ProductOut(Schema):
+    """A product as stored."""
+
     id = fields.String()
     product = fields.Function(lambda r: dump_product(r.product), metadata={"type": "object"})
     connection = fields.String()
@@ -128,6 +148,8 @@ class ProductOut(Schema):
 
 
 class RunOut(Schema):
+    """A run."""
+
     id = fields.String()
     kind = fields.String()
     sku = fields.String()
@@ -146,6 +168,8 @@ class RunOut(Schema):
 
 
 class DeliveryOut(Schema):
+    """A webhook delivery."""
+
     id = fields.String()
     connection = fields.String()
     key = fields.String()
@@ -158,6 +182,8 @@ class DeliveryOut(Schema):
 
 
 class DecisionIn(Schema):
+    """A decision about a version."""
+
     verdict = fields.String(required=True, validate=validate.OneOf(["approved", "rejected"]))
     reasons = fields.List(
         fields.String(validate=validate.Length(1, 80)), load_default=list, validate=validate.Length(max=9)
@@ -167,31 +193,39 @@ class DecisionIn(Schema):
         load_default=None,
         allow_none=True,
         metadata={
-            "description": "When an approved version is to go live, a day or a moment; at once when absent."
+            "description": "When an approved version goes live, as a date or a time; at once when absent."
         },
     )
 
 
 class WithdrawIn(Schema):
+    """Why a version is withdrawn."""
+
     reason = fields.String(load_default="", validate=validate.Length(max=2000))
 
 
 class RegenerateIn(Schema):
+    """How an asset is made again."""
+
     note = fields.String(load_default="", validate=validate.Length(max=2000))
     generator = fields.String(
         load_default="",
         validate=validate.Length(max=40),
-        metadata={"description": "Who is to make it: `local` or a provider; the rules decide when absent."},
+        metadata={
+            "description": "The generator, `local` or a provider connection; the rules decide when absent."
+        },
     )
 
 
 class WaiverIn(Schema):
+    """A waiver of an issue code."""
+
     code = fields.String(required=True, validate=validate.Length(1, 80))
     reason = fields.String(required=True, validate=validate.Length(3, 500))
     until = fields.AwareDateTime(
         load_default=None,
         allow_none=True,
-        metadata={"description": "When the acceptance ends; never when absent."},
+        metadata={"description": "When the waiver ends; never when absent."},
     )
 
 
@@ -202,16 +236,18 @@ class TakenOut(Schema):
 
 
 class RulesOut(Schema):
+    """The rules in force."""
+
     fingerprint = fields.String()
     problem = fields.List(
         fields.String(),
-        metadata={"description": "Why the file as it stands now is refused; empty when it is in force."},
+        metadata={"description": "Why the current file is refused; empty when it is in force."},
     )
     text = fields.Dict(metadata={"description": "The plugin.json in force."})
 
 
 class ErrorOut(Schema):
-    """The one shape of every error."""
+    """The format of every error."""
 
     code = fields.Integer()
     name = fields.String()
@@ -219,11 +255,11 @@ class ErrorOut(Schema):
     problems = fields.List(fields.String())
 
 
-def page_of(item: type[Schema]) -> type[Schema]:
-    """The schema of a page of items."""
+def page_of(schema: type[Schema]) -> type[Schema]:
+    """Return the schema of a page of items of another schema."""
     members: dict[str, Any] = {
-        "items": fields.List(fields.Nested(item)),
+        "items": fields.List(fields.Nested(schema)),
         "next": fields.String(allow_none=True),
     }
-    made: type[Schema] = type(f"{item.__name__}Page", (Schema,), members)
-    return made
+    page: type[Schema] = type(f"{schema.__name__}Page", (Schema,), members)
+    return page

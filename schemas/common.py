@@ -1,4 +1,4 @@
-"""What the schemas share: fields, and problems with JSON pointers and suggestions."""
+"""Shared parts of the schemas: fields, and problems with JSON pointers and suggestions."""
 
 import difflib
 from collections.abc import Iterator, Mapping
@@ -14,22 +14,30 @@ COLOR = validate.Regexp(r"^#[0-9a-fA-F]{6}$", error='use "#rrggbb"')
 
 
 def text_field(meaning: str, **more: Any) -> fields.String:
-    """A text field with its meaning, which the JSON Schema and the docs show."""
+    """Return a text field with a description, which the JSON Schema and the docs show."""
     return fields.String(metadata={"description": meaning}, **more)
 
 
 def lists_to_tuples(data: dict[str, Any]) -> dict[str, Any]:
-    """The same with tuples in the place of lists, as frozen values want them."""
+    """Return the data with its lists replaced by tuples, for frozen dataclasses."""
     return {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
 
 
 def json_pointer(path: tuple[str | int, ...]) -> str:
-    """A JSON pointer (RFC 6901) of a path."""
+    """Return the JSON pointer (RFC 6901) of a path."""
     return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path) or "/"
 
 
 def problem_lines(messages: Any, schema: Schema | None, path: tuple[str | int, ...] = ()) -> Iterator[str]:
-    """marshmallow's nested messages as lines `pointer: what is wrong, what to do`."""
+    """Yield marshmallow's nested messages as lines of pointer and message.
+
+    An example: `/deliverables/0/sise_px: unknown key, did you mean "size_px"?`
+
+    Args:
+        messages: The messages of a `ValidationError`.
+        schema: The schema that was loaded, for suggestions; None: no suggestions.
+        path: The path of the messages.
+    """
     if isinstance(messages, Mapping):
         for key, below in messages.items():
             step = () if key in ("_schema", "key", "value") else (key,)
@@ -47,7 +55,7 @@ def problem_lines(messages: Any, schema: Schema | None, path: tuple[str | int, .
 
 
 def schema_below(schema: Any, key: str | int) -> Any:
-    """The schema below a key, as far as it is known: suggestions want its field names."""
+    """Return the schema below a key, or else the same schema; suggestions need its field names."""
     field = schema.fields.get(str(key)) if isinstance(schema, Schema) else schema
     for attribute in ("value_field", "inner"):
         field = getattr(field, attribute, None) or field
@@ -55,7 +63,7 @@ def schema_below(schema: Any, key: str | int) -> Any:
 
 
 def suggestion(key: str, schema: Any) -> str:
-    """`, did you mean "x"?` for a key that is nearly known, else the known keys."""
+    """Return `, did you mean "x"?` for a key that is similar to a known one, or else the known keys."""
     if not isinstance(schema, Schema):
         return ""
     known = [f.data_key or name for name, f in schema.fields.items()]
@@ -64,13 +72,13 @@ def suggestion(key: str, schema: Any) -> str:
 
 
 def schema_name(schema: Any) -> str:
-    """What a marshmallow class is called in a JSON Schema."""
+    """Return the name of a marshmallow schema in JSON Schemas and in OpenAPI."""
     cls = schema if isinstance(schema, type) else type(schema)
     return str(cls.__name__).removesuffix("Schema").removesuffix("Out")
 
 
 class MomentField(fields.AwareDateTime):
-    """A day or a moment, ISO 8601; UTC where it names no zone; nothing where it is empty."""
+    """A date or a time in ISO 8601, in UTC if it names no zone. An empty text is None."""
 
     def __init__(self, **more: Any) -> None:
         super().__init__(format="iso", default_timezone=UTC, **more)

@@ -1,4 +1,4 @@
-"""A deliverable on the wire: what plugin.json says to make for each product."""
+"""The format of a deliverable in plugin.json: what to make for each product."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -35,19 +35,21 @@ class WhenSchema(Schema):
     min_views = fields.Integer(
         strict=True,
         validate=validate.Range(1, 7),
-        metadata={"description": "Only from so many usable photos on."},
+        metadata={"description": "Only if the product has usable photos of at least so many views."},
     )
     max_usd = fields.Float(
         validate=validate.Range(0, 1000),
-        metadata={"description": "Only where a task costs no more, by its price list."},
+        metadata={"description": "Only if a task costs at most so many USD by the price list."},
     )
 
 
 class DeliverableSchema(Schema):
-    """Something to make for each product."""
+    """One thing to make for each product."""
 
-    name = text_field("Its name, which asset names and URLs carry.", required=True, validate=SLUG)
-    kind = text_field("What it is.", required=True, validate=validate.OneOf(list(KINDS)))
+    name = text_field("Its name, which is part of asset names and URLs.", required=True, validate=SLUG)
+    kind = text_field(
+        "Whether it is a rendition or a model.", required=True, validate=validate.OneOf(list(KINDS))
+    )
     count = fields.Integer(
         strict=True, validate=validate.Range(1, 4), metadata={"description": "How many slots are made."}
     )
@@ -55,65 +57,70 @@ class DeliverableSchema(Schema):
         fields.String(), metadata={"description": "Only for these categories; all when absent."}
     )
     made_from = text_field(
-        f"What a rendition starts from: `{PHOTO}`, or the name of the model deliverable that it is rendered from."
+        f"What a rendition is made from: `{PHOTO}`, or the model deliverable of this name."
     )
     views = fields.List(
         fields.String(validate=validate.OneOf([v.value for v in View])),
         metadata={
-            "description": "Which photo a rendition starts from, the first that there is; front, then hero, when absent."
+            "description": "Views whose photo a rendition is made from, the most preferred first; "
+            "front, then hero, when absent."
         },
     )
     camera = text_field(
-        f"Where a rendered model is seen from: {', '.join(CAMERAS)}; or azimuth and elevation in degrees, such as `35,18`.",
+        f"Camera of a rendered model: {', '.join(CAMERAS)}; "
+        "or azimuth and elevation in degrees, e.g. `35,18`.",
         validate=_CAMERA,
     )
     motion = text_field(
-        "What a rendered model does: `still`; `spin`, one picture for each angle of a full turn; `clip`, the turn as an animated WebP.",
+        "Motion of a rendered model: `still`; `spin`, one picture for each angle of a full rotation; "
+        "`clip`, the rotation as an animated WebP.",
         validate=validate.OneOf(list(Motion)),
     )
     frames = fields.Integer(
         strict=True,
         validate=validate.OneOf(FRAME_COUNTS),
-        metadata={"description": "Pictures in a full turn."},
+        metadata={"description": "Pictures of a full rotation."},
     )
     generator = fields.List(
         fields.String(),
         validate=validate.Length(min=1),
-        metadata={"description": "Who makes it, in order of preference: `local`, or a provider connection."},
+        metadata={"description": "Generators in order of preference: `local`, or provider connections."},
     )
     when = fields.Dict(
         keys=fields.String(),
         values=fields.Nested(WhenSchema),
-        metadata={
-            "description": "When a generator may make it, by its name under `generator`; always when absent."
-        },
+        metadata={"description": "Conditions by generator, as named under `generator`; none when absent."},
     )
     prompt = text_field(
-        "What a provider that takes prompts is told: a template with `{name}`, `{brand}`, `{color}`, `{material}`, `{category}`, `{style_tags}`, "
-        "`{description}`, `{background}`, `{prompt}` (the product's own request) or `{attributes.NAME}`; a sentence whose facts are all missing is "
-        "left out. One that fits the style when absent.",
+        "Template of the prompt for providers, with `{name}`, `{brand}`, `{color}`, `{material}`, "
+        "`{category}`, `{style_tags}`, `{description}`, `{background}`, "
+        "`{prompt}` (the product's own request) or `{attributes.NAME}`. A sentence whose facts are all missing is left out. "
+        "When absent: a template that fits the style.",
         validate=validate.Length(max=2000),
     )
     avoid = text_field(
-        "What pictures must not show, in the prompt's words.", validate=validate.Length(max=500)
+        "What pictures must not show; it is added to the prompt.", validate=validate.Length(max=500)
     )
     formats = fields.List(
         fields.String(validate=validate.OneOf(IMAGE_FORMATS + MODEL_FORMATS)),
         validate=validate.Length(min=1),
         metadata={
-            "description": "File formats: jpeg, webp, avif, png for renditions; glb, usdz, web (a GLB packed by Draco and WebP), "
-            "lod1 and lod2 (GLBs with a quarter and a sixteenth of the triangles, their textures half and a quarter as wide) for models."
+            "description": "File formats. For renditions: jpeg, webp, avif, png. For models: glb, usdz, "
+            "web (a GLB compressed with Draco and WebP), "
+            "lod1 and lod2 (GLBs with a quarter and a sixteenth of the triangles, "
+            "their textures half and a quarter as wide)."
         },
     )
-    channels = fields.List(fields.String(), metadata={"description": "Where approved versions go live."})
+    channels = fields.List(
+        fields.String(), metadata={"description": "Channels in which approved versions go live."}
+    )
     profiles = fields.List(
         fields.String(),
-        metadata={
-            "description": "Channel profiles that it must satisfy; docs/configuration.md lists those of pictures and of models."
-        },
+        metadata={"description": "Profiles that it must satisfy; docs/configuration.md lists them."},
     )
     style = text_field(
-        "How a rendition is set: `studio`, on a plain ground; `lifestyle`, in a room, each slot in another one.",
+        "Style of a rendition: `studio`, on a plain background; "
+        "`lifestyle`, in a room, a different one for each slot.",
         validate=validate.OneOf(["studio", "lifestyle"]),
     )
     background = text_field(
@@ -122,10 +129,11 @@ class DeliverableSchema(Schema):
     )
     fill = fields.Float(
         validate=validate.Range(0.3, 1.0),
-        metadata={"description": "How much of the tighter side the product fills."},
+        metadata={"description": "Share of the tighter side that the product fills."},
     )
     aspect = text_field(
-        "Width to height.", validate=validate.Regexp(r"^[1-9]\d?:[1-9]\d?$", error='use "w:h", such as "4:5"')
+        "Aspect ratio, width to height.",
+        validate=validate.Regexp(r"^[1-9]\d?:[1-9]\d?$", error='use "w:h", e.g. "4:5"'),
     )
     size_px = fields.Integer(
         strict=True,
@@ -133,11 +141,11 @@ class DeliverableSchema(Schema):
         metadata={"description": "The longer side, in pixels."},
     )
     shadow = fields.Boolean(metadata={"description": "A soft contact shadow under the product."})
-    reflection = fields.Boolean(metadata={"description": "The product mirrored in the ground, fading."})
+    reflection = fields.Boolean(metadata={"description": "A fading reflection of the product in the ground."})
     max_triangles = fields.Integer(
         strict=True,
         validate=validate.Range(500, 1_000_000),
-        metadata={"description": "How many triangles the made model may have."},
+        metadata={"description": "How many triangles the model may have."},
     )
     texture_px = fields.Integer(
         strict=True,
@@ -148,7 +156,8 @@ class DeliverableSchema(Schema):
     min_confidence = fields.Float(
         validate=validate.Range(0, 1),
         metadata={
-            "description": "A local model less sure than this goes to the next generator; the last one's is flagged."
+            "description": "A local model with less confidence goes to the next generator; "
+            "if there is none, it is flagged."
         },
     )
 
@@ -170,24 +179,25 @@ class DeliverableSchema(Schema):
         for name in ("prompt", "avoid"):
             if wrong := prompts.unknown_field(data.get(name, "")):
                 raise ValidationError(
-                    f"{{{wrong}}} means nothing; known: {', '.join(prompts.PROMPT_FIELDS)}, attributes.NAME",
+                    f"there is no fact {{{wrong}}}; "
+                    f"known: {', '.join(prompts.PROMPT_FIELDS)}, attributes.NAME",
                     name,
                 )
         for name in data.get("when", {}):
             if name not in data.get("generator", ("local",)):
-                raise ValidationError({"when": {name: ["it is none of this deliverable's generators"]}})
+                raise ValidationError({"when": {name: ["it is not one of this deliverable's generators"]}})
 
     @validates_schema(skip_on_field_errors=True)
     def keys_fit_each_other(self, data: dict[str, Any], **_: object) -> None:
         wrong: dict[str, list[str]] = {}
-        for field, why in _misfits(data):
-            wrong.setdefault(field, []).append(why)
+        for field, reason in _contradictions(data):
+            wrong.setdefault(field, []).append(reason)
         if wrong:
             raise ValidationError(wrong)
 
 
-def _misfits(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """The fields that do not go with the rest, and why."""
+def _contradictions(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the fields that contradict other fields, each with the reason."""
     rendered = data.get("made_from", PHOTO) != PHOTO
     if data["kind"] != "model" and "min_confidence" in data:
         yield "min_confidence", "this is for models"
@@ -200,24 +210,24 @@ def _misfits(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
         )
         return
     if data.get("background") == "transparent" and "jpeg" in data.get("formats", ()):
-        yield "formats", "jpeg cannot be transparent; take webp, avif or png"
+        yield "formats", "jpeg cannot be transparent; use webp, avif or png"
     if data.get("style") == "lifestyle":
         yield from (
             (f, f"a lifestyle picture has a room, no {f}") for f in ("background", "reflection") if f in data
         )
     if not rendered:
         yield from (
-            (f, "this is for what is rendered from a model; name it under `made_from`")
+            (f, "this is for renditions of a model; name the model under `made_from`")
             for f in ("camera", "motion", "frames")
             if f in data
         )
     elif set(data.get("generator", ["local"])) != {"local"}:
-        yield "generator", "what is rendered from a model is rendered by our own code"
+        yield "generator", "a rendition of a model is always made by the generator local"
     elif "views" in data:
-        yield "views", "a rendered model has no photo; set `camera`"
+        yield "views", "a rendition of a model has no photo; set `camera`"
     if moving:
         if data.get("style") == "lifestyle":
-            yield "motion", "what turns stands in a studio"
+            yield "motion", "a spin or clip has the style studio"
         if data.get("profiles"):
             yield "profiles", "profiles are for still pictures"
         if data["motion"] == Motion.CLIP and data.get("formats", ["webp"]) != ["webp"]:
@@ -227,7 +237,7 @@ def _misfits(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def build_deliverable(data: dict[str, Any]) -> Deliverable:
-    """The deliverable that loaded data mean."""
+    """Build a deliverable from loaded data."""
     kind = KINDS[data["kind"]]
     usual = (
         ["webp"]

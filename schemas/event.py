@@ -1,4 +1,4 @@
-"""The event on the wire: what the `standard` source sends, bare or as the data of a CloudEvent."""
+"""The format of events that the `standard` source sends, bare or as the data of a CloudEvent."""
 
 from typing import Any
 
@@ -10,7 +10,10 @@ TYPES = ("product.created", "product.updated", "product.deleted")
 
 
 class EventSchema(Schema):
-    """`{"type": "product.created", "timestamp": "...", "data": {product}}`, the envelope of Standard Webhooks."""
+    """An event in the envelope of Standard Webhooks.
+
+    An example: `{"type": "product.created", "timestamp": "2026-01-31T12:00:00Z", "data": {product}}`.
+    """
 
     class Meta:
         unknown = EXCLUDE

@@ -1,4 +1,4 @@
-"""A listing on the wire: what of a product is live, as signed webhooks send it."""
+"""The format of listings in signed webhooks: what is live of a product."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from dam_connector.domain.listing import Listing, Placement
 
 
 def dump_listing(listing: Listing) -> dict[str, Any]:
-    """The whole of it, so that a receiver needs no order and no memory: what is not in it is live no longer."""
+    """Return a listing as JSON values. It is complete: what is missing from it is live no longer."""
     return {
         "sku": listing.product.sku,
         "name": listing.product.name,

@@ -1,10 +1,8 @@
-"""plugin.json on the wire: loads the admin's rules, with the place of every mistake, and generates the JSON Schema."""
+"""The format of plugin.json: marshmallow schemas, and the JSON Schema made from them."""
 
 import difflib
-import hashlib
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from apispec import APISpec
@@ -13,24 +11,10 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 
 from dam_connector.domain import naming
 from dam_connector.domain.issue_codes import CODES
-from dam_connector.domain.picture_profiles import PICTURE_PROFILES, profile_conflicts
 from dam_connector.domain.product import View
-from dam_connector.domain.rules import (
-    PHOTO,
-    CheckRules,
-    Connection,
-    NamingRules,
-    ProductRules,
-    ReconcileRules,
-    ReviewRules,
-    Rules,
-    ViewerRules,
-)
-from dam_connector.domain.run import RunKind
-from dam_connector.errors import ConfigError
-from schemas.common import COLOR, SLUG, json_pointer, lists_to_tuples, problem_lines, schema_name, text_field
-from schemas.deliverable import DeliverableSchema, build_deliverable
-from schemas.profile import ProfileSchema, build_profile
+from schemas.common import COLOR, SLUG, schema_name, text_field
+from schemas.deliverable import DeliverableSchema
+from schemas.profile import ProfileSchema
 
 PRODUCT_FIELDS = (
     "sku",
@@ -47,18 +31,20 @@ PRODUCT_FIELDS = (
 _SECRET_KEY = re.compile(r"(secret|token|password|api_key|private_key)s?$")
 _ADAPTER_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _FIELD = validate.Regexp(
-    rf"^({'|'.join(PRODUCT_FIELDS)}|images\.({'|'.join(v.value for v in View)}|any)|dimensions\.(width|height|depth)|attributes\..+)$",
-    error=f"not a product field; known: {', '.join(PRODUCT_FIELDS)}, images.VIEW, dimensions.AXIS, attributes.NAME",
+    rf"^({'|'.join(PRODUCT_FIELDS)}|images\.({'|'.join(v.value for v in View)}|any)"
+    r"|dimensions\.(width|height|depth)|attributes\..+)$",
+    error=f"not a product field; known: {', '.join(PRODUCT_FIELDS)}, "
+    "images.VIEW, dimensions.AXIS, attributes.NAME",
 )
 
 
 class ConnectionSchema(Schema):
-    """One connection: the adapter's name, and the options that this adapter takes; secrets as `env/NAME`."""
+    """One connection: the adapter's name and its options. Secrets are references, `env/NAME`."""
 
     class Meta:
         include = {
             "adapter": fields.String(
-                required=True, validate=validate.Regexp(_ADAPTER_NAME, error="not an adapter's name")
+                required=True, validate=validate.Regexp(_ADAPTER_NAME, error="not the name of an adapter")
             )
         }
         unknown = "include"
@@ -69,7 +55,7 @@ class ConnectionSchema(Schema):
             for each in value if isinstance(value, list) else [value]:
                 if _SECRET_KEY.search(key) and not str(each).startswith("env/"):
                     raise ValidationError(
-                        "a secret is never written here: put it into the environment and refer to it as env/NAME",
+                        "do not write a secret here: put it into the environment and refer to it as env/NAME",
                         key,
                     )
 
@@ -83,16 +69,16 @@ def _connections(meaning: str) -> fields.Dict:
 
 
 class ConnectionsSchema(Schema):
-    """The outside systems, by kind and by the name that the rest of the file calls them."""
+    """The outside systems, by kind and by the name that the rest of the file uses."""
 
-    pim = _connections("Where product records come from; each is reached at /webhooks/NAME.")
-    dam = _connections("Where assets are put and reviewed.")
-    provider = _connections("Who generates remotely.")
-    channel = _connections("Where approved versions go live.")
+    pim = _connections("PIMs that product records come from. Each sends webhooks to /webhooks/NAME.")
+    dam = _connections("DAMs that assets are pushed to and reviewed in.")
+    provider = _connections("Providers that generate remotely.")
+    channel = _connections("Channels in which approved versions go live.")
 
 
 class CategorySchema(Schema):
-    """What one category needs beyond the rest."""
+    """What products of one category need in addition."""
 
     required = fields.List(
         fields.String(validate=_FIELD),
@@ -109,18 +95,18 @@ class ProductsSchema(Schema):
     categories = fields.Dict(
         keys=fields.String(),
         values=fields.Nested(CategorySchema),
-        metadata={"description": "More, by category."},
+        metadata={"description": "Further fields, by category."},
     )
 
 
 class NamingSchema(Schema):
-    """File names and folders."""
+    """Patterns of file names and folders."""
 
-    default = text_field("Pattern for every deliverable that has none of its own.")
+    default = text_field("Pattern for every deliverable that has no pattern of its own.")
     patterns = fields.Dict(
         keys=fields.String(), values=fields.String(), metadata={"description": "Patterns by deliverable."}
     )
-    folder = text_field("Pattern of the folder that an asset's files lie in.")
+    folder = text_field("Pattern of the folder of a product's files.")
 
     @validates_schema
     def patterns_are_patterns(self, data: dict[str, Any], **_: object) -> None:
@@ -158,11 +144,12 @@ def _check_pattern(pattern: str, path: tuple[str, ...]) -> None:
 
 
 def _nest(path: tuple[str, ...], message: str) -> dict[str, Any]:
+    """Return a message nested under the keys of a path, as marshmallow expects it."""
     return {path[0]: _nest(path[1:], message) if len(path) > 1 else [message]}
 
 
 class DimensionsRuleSchema(Schema):
-    """How far a model's bounding box may be from the product's size."""
+    """How far a model's bounding box may differ from the product's size."""
 
     tolerance_pct = fields.Float(
         validate=validate.Range(0.1, 50), metadata={"description": "Per axis, in percent."}
@@ -174,7 +161,7 @@ def _limit(meaning: str, low: int = 1) -> fields.Integer:
 
 
 class ChecksSchema(Schema):
-    """Limits and severities."""
+    """Limits of the checks, and severities of issue codes."""
 
     dimensions = fields.Nested(DimensionsRuleSchema)
     max_triangles = _limit("Triangles in a model.")
@@ -186,7 +173,7 @@ class ChecksSchema(Schema):
     severities = fields.Dict(
         keys=fields.String(),
         values=fields.String(validate=validate.OneOf(["error", "warning", "info", "off"])),
-        metadata={"description": "Severity by issue code, over the code's own."},
+        metadata={"description": "Severity by issue code; it replaces the default of the code."},
     )
 
     @validates_schema(skip_on_field_errors=True)
@@ -199,22 +186,22 @@ class ChecksSchema(Schema):
 
 
 class ReviewSchema(Schema):
-    """Who reviews where, and how they say no."""
+    """Who reviews where, and the reasons to reject."""
 
-    dam = text_field("The DAM connection that versions are reviewed in.")
+    dam = text_field("The DAM connection in which versions are reviewed.")
     owners = fields.Dict(
         keys=fields.String(), values=fields.String(), metadata={"description": "Who reviews, by category."}
     )
     reasons = fields.List(
         fields.String(validate=validate.Length(1, 80)),
         validate=validate.Length(1, 9),
-        metadata={"description": "Reasons to reject, at most nine: keys 1 to 9 choose them."},
+        metadata={"description": "Reasons to reject, at most nine: the keys 1 to 9 choose them."},
     )
-    checklist = fields.List(fields.String(), metadata={"description": "What a reviewer goes through."})
+    checklist = fields.List(fields.String(), metadata={"description": "The checklist that reviewers see."})
 
 
 class ViewerSchema(Schema):
-    """The brand's look on the AR page."""
+    """The brand's design of the AR page."""
 
     accent = text_field("Colour of buttons, #rrggbb.", validate=COLOR)
     background = text_field("Colour behind the product, #rrggbb.", validate=COLOR)
@@ -224,19 +211,17 @@ class ViewerSchema(Schema):
 
 
 class ReconcileSchema(Schema):
-    """When PIMs, DAMs and channels are compared with what is known here."""
+    """When PIMs, DAMs and channels are compared with our records."""
 
     every_hours = fields.Float(
         validate=validate.Range(1, 24 * 31),
-        metadata={"description": "How often; only when asked, when absent."},
+        metadata={"description": "How often they are compared; only on request when absent."},
     )
     files = fields.Boolean(
-        metadata={
-            "description": "Whether the files in DAMs are read and compared too: each of them, each time."
-        }
+        metadata={"description": "Whether all files in DAMs are read and compared too, each time."}
     )
     mend = fields.Boolean(
-        metadata={"description": "Whether what drifted apart is mended at once; else it is shown."}
+        metadata={"description": "Whether differences are corrected at once; otherwise they are only shown."}
     )
 
 
@@ -258,7 +243,7 @@ class PluginSchema(Schema):
         keys=fields.String(validate=SLUG),
         values=fields.Nested(ProfileSchema),
         metadata={
-            "description": "Profiles of models, by name, beside the built-in ones of docs/configuration.md."
+            "description": "Profiles of models, by name. docs/configuration.md lists the built-in ones."
         },
     )
     checks = fields.Nested(ChecksSchema)
@@ -267,135 +252,8 @@ class PluginSchema(Schema):
     reconcile = fields.Nested(ReconcileSchema)
 
 
-def load_rules(text: str) -> Rules:
-    """The rules that the text of a plugin.json states.
-
-    Raises: ConfigError with every problem, each with its JSON pointer and a suggestion.
-    """
-    try:
-        raw = json.loads(text)
-    except ValueError as error:
-        where = "the file is empty" if not text.strip() else str(error)
-        raise ConfigError(
-            f"/: not JSON: {where}; start from the plugin.json that ships with the package"
-        ) from error
-    schema = PluginSchema()
-    try:
-        data = schema.load(raw)
-    except ValidationError as error:
-        raise ConfigError(*problem_lines(error.messages, schema)) from error
-    rules = _build(data, text)
-    wrong = list(_dangling(rules))
-    if wrong:
-        raise ConfigError(*wrong)
-    return rules
-
-
-def _build(data: dict[str, Any], text: str) -> Rules:
-    products = data.get("products", {})
-    checks = dict(data.get("checks", {}))
-    dimensions = checks.pop("dimensions", {})
-    if "tolerance_pct" in dimensions:
-        checks["dimensions_tolerance_pct"] = dimensions["tolerance_pct"]
-    named = data["connections"]
-    required = {"required": tuple(products["required"])} if "required" in products else {}
-    by_category = {name: tuple(c.get("required", ())) for name, c in products.get("categories", {}).items()}
-    return Rules(
-        name=data["name"],
-        version=data["version"],
-        fingerprint=hashlib.sha256(text.encode()).hexdigest()[:16],
-        **{
-            kind: {name: _connection(c) for name, c in named.get(kind, {}).items()}
-            for kind in ("pim", "dam", "provider", "channel")
-        },
-        products=ProductRules(**required, required_by_category=by_category),
-        deliverables=tuple(build_deliverable(d) for d in data["deliverables"]),
-        naming=NamingRules(**data.get("naming", {})),
-        checks=CheckRules(**checks),
-        review=ReviewRules(**lists_to_tuples(data.get("review", {}))),
-        viewer=ViewerRules(**data.get("viewer", {})),
-        reconcile=ReconcileRules(**data.get("reconcile", {})),
-        profiles={name: build_profile(p) for name, p in data.get("profiles", {}).items()},
-    )
-
-
-def _connection(data: dict[str, Any]) -> Connection:
-    return Connection(adapter=data["adapter"], options={k: v for k, v in data.items() if k != "adapter"})
-
-
-def _dangling(rules: Rules) -> list[str]:
-    """References to connections that are not there, and names given twice."""
-    wrong = []
-    models = {d.name for d in rules.deliverables if d.kind is RunKind.MODEL}
-    for number, d in enumerate(rules.deliverables):
-        here = ("deliverables", number)
-        if d.name in [e.name for e in rules.deliverables[:number]]:
-            wrong.append(f"{json_pointer((*here, 'name'))}: {d.name!r} is given twice")
-        wrong += [
-            f"{json_pointer((*here, 'channels'))}: there is no channel {c!r} under /connections/channel"
-            for c in d.channels
-            if c not in rules.channel
-        ]
-        if d.made_from != PHOTO and d.made_from not in models:
-            wrong.append(
-                f"{json_pointer((*here, 'made_from'))}: there is no model deliverable {d.made_from!r}; known: {', '.join(sorted(models)) or 'none'}, {PHOTO}"
-            )
-        known = rules.model_profiles if d.kind is RunKind.MODEL else PICTURE_PROFILES
-        wrong += [
-            f"{json_pointer((*here, 'profiles', n))}: there is no profile {p!r} of {'models' if d.kind is RunKind.MODEL else 'pictures'}; known: {', '.join(known)}"
-            for n, p in enumerate(d.profiles)
-            if p not in known
-        ]
-        wrong += [
-            f"{json_pointer((*here, field))}: {why}"
-            for p in d.profiles
-            if p in PICTURE_PROFILES and d.kind is RunKind.IMAGE
-            for field, why in profile_conflicts(d, p)
-        ]
-        wrong += [
-            f"{json_pointer((*here, 'generator'))}: there is no provider {g!r} under /connections/provider"
-            for g in d.generator
-            if g != "local" and g not in rules.provider
-        ]
-    if rules.review.dam not in rules.dam:
-        wrong.append(f"/review/dam: there is no DAM {rules.review.dam!r} under /connections/dam")
-    wrong += [
-        f"/connections/{port}/{name}: the same name stands under /connections/{other}; webhooks need one name each"
-        for port, other in (("dam", "pim"), ("provider", "pim"), ("provider", "dam"))
-        for name in getattr(rules, port)
-        if name in getattr(rules, other)
-    ]
-    return wrong or list(_name_clashes(rules))
-
-
-def _name_clashes(rules: Rules) -> Iterator[str]:
-    """Two files of one product must never get one name."""
-    taken: dict[str, str] = {}
-    for number, d in enumerate(rules.deliverables):
-        for slot in range(1, d.count + 1):
-            for made in d.formats:
-                values: dict[str, str | int] = {
-                    "sku": "s",
-                    "name": "n",
-                    "version": 1,
-                    "format": made,
-                    "deliverable": d.name,
-                    "slot": slot,
-                    "category": "c",
-                    "color": "k",
-                }
-                name = naming.build_name(rules.naming.pattern_for(d.name), values) + made
-                if name in taken:
-                    yield (
-                        f"/deliverables/{number}: its {made} would be called like that of {taken[name]}; put {{deliverable}} or {{slot}} "
-                        f"into a pattern under /naming/patterns/{d.name}"
-                    )
-                    return
-                taken[name] = f"{d.name} slot {slot}"
-
-
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of plugin.json, generated from the classes above."""
+    """Return the JSON Schema (draft 2020-12) of plugin.json."""
     spec = APISpec(
         title="plugin.json",
         version="1",

@@ -1,4 +1,4 @@
-"""The product record on the wire: what the `standard` source sends and `dam-connector product add` reads."""
+"""The format of product records, which the `standard` source sends and `dam-connector product add` reads."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ _TEXT: dict[str, Any] = {"load_default": "", "allow_none": True, "validate": val
 
 
 class DimensionsSchema(Schema):
-    """Size with its unit: `{"width": 46, "height": 80, "depth": 50, "unit": "cm"}`."""
+    """A size with its unit: `{"width": 46, "height": 80, "depth": 50, "unit": "cm"}`."""
 
     class Meta:
         unknown = EXCLUDE
@@ -43,7 +43,7 @@ class DimensionsSchema(Schema):
 
 
 class ProductSchema(Schema):
-    """A product record. Keys that we do not know are left aside: a PIM's record has many."""
+    """A product record. Unknown keys are ignored: a PIM's record has many."""
 
     class Meta:
         unknown = EXCLUDE
@@ -62,26 +62,26 @@ class ProductSchema(Schema):
         values=fields.String(validate=validate.Length(min=1, max=4000)),
         load_default=dict,
         allow_none=True,
-        metadata={"description": "Picture addresses by view: front, back, left, right, top, hero, detail."},
+        metadata={"description": "Picture URLs by view: front, back, left, right, top, hero, detail."},
     )
     inspiration_image = fields.String(
         load_default="",
         allow_none=True,
         validate=validate.Length(max=4000),
-        metadata={"description": "Address of a picture whose colours lifestyle renditions take on."},
+        metadata={"description": "URL of a picture whose colours lifestyle renditions take on."},
     )
     live_from = MomentField(
         load_default=None,
         allow_none=True,
         metadata={
-            "description": "An embargo, a day or a moment in ISO 8601: nothing of the product goes live before."
+            "description": "An embargo, a date or a time in ISO 8601: no asset of it goes live before."
         },
     )
     attributes = fields.Dict(keys=fields.String(), values=fields.String(), load_default=dict, allow_none=True)
 
     @pre_load
     def refuse_unclean_text(self, data: Any, **_: object) -> Any:
-        """A NUL or half a surrogate pair is in no name, and PostgreSQL stores neither."""
+        """Refuse a NUL and half a surrogate pair: no name has them, and PostgreSQL cannot store them."""
         text = json.dumps(data, ensure_ascii=False)
         if "\\u0000" in text or any("\ud800" <= c <= "\udfff" for c in text):
             raise ValidationError("text holds a NUL or half a surrogate pair; send clean UTF-8")
@@ -103,7 +103,7 @@ class ProductSchema(Schema):
 
 
 def dump_product(product: Product) -> dict[str, Any]:
-    """The wire form of a product; loading it gives the same product."""
+    """Return a product as JSON values; loading them gives the same product."""
     d = product.dimensions
     return {
         "sku": product.sku,
@@ -117,5 +117,9 @@ def dump_product(product: Product) -> dict[str, Any]:
 
 
 def load_product(data: Mapping[str, Any]) -> Product:
-    """Raises: marshmallow.ValidationError."""
+    """Load a product from JSON values.
+
+    Raises:
+        marshmallow.ValidationError: The record is invalid.
+    """
     return ProductSchema().load(data)

@@ -1,4 +1,4 @@
-"""A profile of models on the wire: what an admin adds to the built-in ones in plugin.json."""
+"""The format of a model profile that an admin adds in plugin.json."""
 
 from typing import Any
 
@@ -29,9 +29,9 @@ _Limits = Schema.from_dict(
 
 
 class ProfileSchema(_Limits):  # type: ignore[valid-type, misc]
-    """Limits that models must keep, by measure. What it does not name is taken from the profile it is based on."""
+    """Limits of models by measure. Limits that it lacks are taken from the profile that it is based on."""
 
-    based_on = text_field("A built-in profile whose limits are kept where this one has none.")
+    based_on = text_field("A built-in profile that provides the limits this one lacks.")
     naming = text_field("Pattern that file names must follow.")
 
     @validates_schema(skip_on_field_errors=True)
@@ -49,7 +49,7 @@ class ProfileSchema(_Limits):  # type: ignore[valid-type, misc]
 
 
 def build_profile(data: dict[str, Any]) -> ModelProfile:
-    """The profile that loaded data mean."""
+    """Build a profile from loaded data."""
     base = MODEL_PROFILES.get(data.get("based_on", ""), ModelProfile(limits=()))
     own = tuple(
         ModelLimit(
@@ -58,9 +58,9 @@ def build_profile(data: dict[str, Any]) -> ModelProfile:
         for name in MEASURES
         if f"min_{name}" in data or f"max_{name}" in data
     )
-    kept = tuple(limit for limit in base.limits if limit.measure not in {o.measure for o in own})
+    inherited = tuple(limit for limit in base.limits if limit.measure not in {o.measure for o in own})
     return ModelProfile(
-        limits=kept + own,
+        limits=inherited + own,
         naming=data.get("naming", base.naming),
         lower_case=base.lower_case and "naming" not in data,
     )

@@ -1,4 +1,4 @@
-"""A report on the wire: what the API answers, what `dam-worker check --json` prints, and its JSON Schema."""
+"""The format of reports: of the API, of `dam-worker check --json`, and its JSON Schema."""
 
 import json
 from typing import Any
@@ -13,6 +13,8 @@ from schemas.common import schema_name
 
 
 class IssueOut(Schema):
+    """One finding."""
+
     code = fields.String()
     severity = fields.String(validate=validate.OneOf(list(Severity)))
     message = fields.String()
@@ -23,7 +25,11 @@ class IssueOut(Schema):
 
 
 class RowOut(Schema):
-    check = fields.String(metadata={"description": "What was looked at: a check, or a limit of a profile."})
+    """The outcome of one check, or of one limit of a profile."""
+
+    check = fields.String(
+        metadata={"description": "Name of a check, or title of the measure that a profile limits."}
+    )
     outcome = fields.String(validate=validate.OneOf(list(CheckOutcome)))
     detail = fields.String()
     profile = fields.String(metadata={"description": "The profile whose limit this is; empty for a check."})
@@ -33,12 +39,16 @@ class RowOut(Schema):
 
 
 class AnswerOut(Schema):
+    """One question of the review checklist with its answer."""
+
     question = fields.String()
     outcome = fields.String(validate=validate.OneOf(list(CheckOutcome)))
     evidence = fields.String()
 
 
 class WaiverOut(Schema):
+    """A waiver of an issue code."""
+
     code = fields.String()
     by = fields.String()
     reason = fields.String()
@@ -46,18 +56,21 @@ class WaiverOut(Schema):
 
 
 class ReportOut(Schema):
+    """A report."""
+
     blocked = fields.Boolean()
     issues = fields.List(fields.Nested(IssueOut))
     rows = fields.List(fields.Nested(RowOut))
     held_to = fields.List(
-        fields.String(), metadata={"description": "The profiles that must be satisfied; the others are told."}
+        fields.String(),
+        metadata={"description": "The profiles that must be satisfied; the others are for information."},
     )
     answers = fields.Method(
         "_answers",
         metadata={
             "type": "array",
             "items": {"$ref": "#/$defs/Answer"},
-            "description": "The review checklist, answered by the evidence.",
+            "description": "The review checklist, answered from the report.",
         },
     )
 
@@ -69,12 +82,12 @@ class ReportOut(Schema):
 
 
 def report_json(report: Report, title: str) -> str:
-    """The report as JSON, named."""
+    """Return a report as JSON text, with a title."""
     return json.dumps({"file": title, **ReportOut().dump(report)}, indent=2, default=str) + "\n"
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of a report."""
+    """Return the JSON Schema (draft 2020-12) of a report."""
     spec = APISpec(
         title="report",
         version="1",

@@ -1,4 +1,4 @@
-"""A row of a sheet: the columns we know, what other people call them, and the product and request that a row means."""
+"""Rows of sheets: the known columns, other names for them, and the product that a row describes."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -16,31 +16,32 @@ from schemas.common import problem_lines
 from schemas.product import METRES_PER_UNIT, ProductSchema, load_product
 
 MAX_IMAGES = 4
-DEFAULT_UNIT = "in"  # of bulk uploads, as the template says
+DEFAULT_UNIT = "in"  # if a row names none, as the template says
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: what stands in it, an example, and other names that people give it."""
+    """A column of the template."""
 
-    meaning: str
-    example: str = ""
-    aliases: tuple[str, ...] = ()
+    meaning: str  # what a cell holds
+    example: str = ""  # in the template
+    aliases: tuple[str, ...] = ()  # other names that people give it
 
 
 COLUMNS: Mapping[str, Column] = {
     "sku": Column(
-        "Its identity. Required.",
+        "The SKU of the product. Required.",
         "CH123",
         ("item", "item number", "article", "product id", "id", "code", "Artikelnummer", "Artikel-Nr"),
     ),
     "product_name": Column(
-        "Its name.",
+        "The product's name.",
         "Modern Dining Chair",
         ("name", "title", "product", "product title", "Titel", "Bezeichnung", "Produktname"),
     ),
     "image_url": Column(
-        "The front photo: a public address, a file's name beside the sheet, or `dam:FILE` for what lies in the DAM.",
+        "The front photo: a public URL, the name of a file uploaded with the sheet, "
+        "or `dam:FILE` for a file in the DAM.",
         "https://example.com/ch123-front.jpg",
         (
             "image",
@@ -55,7 +56,7 @@ COLUMNS: Mapping[str, Column] = {
             "Bild URL",
         ),
     ),
-    "image_url_back": Column("The photo from behind.", "", ("back", "image back")),
+    "image_url_back": Column("The photo of its back.", "", ("back", "image back")),
     "image_url_left": Column("The photo of its left side.", "", ("left", "image left")),
     "image_url_right": Column(
         "The photo of its right side.",
@@ -74,39 +75,45 @@ COLUMNS: Mapping[str, Column] = {
     "width": Column("Width, in `unit`.", "18.1", ("dimensions width", "w", "Breite")),
     "depth": Column("Depth, in `unit`.", "19.3", ("dimensions depth", "d", "length", "Tiefe", "Länge")),
     "unit": Column(
-        f"{', '.join(METRES_PER_UNIT)}; {DEFAULT_UNIT} when empty.",
+        f"{', '.join(METRES_PER_UNIT)}; {DEFAULT_UNIT} if empty.",
         "in",
         ("units", "dimension unit", "Einheit"),
     ),
     "category": Column(
-        "Its category.", "furniture", ("type", "product type", "product category", "Kategorie", "Warengruppe")
+        "The product's category.",
+        "furniture",
+        ("type", "product type", "product category", "Kategorie", "Warengruppe"),
     ),
-    "brand": Column("Its brand.", "Norrvik", ("vendor", "manufacturer", "Marke", "Hersteller")),
+    "brand": Column("The product's brand.", "Norrvik", ("vendor", "manufacturer", "Marke", "Hersteller")),
     "material": Column("What it is made of.", "oak, wool", ()),
-    "color": Column("Its colour.", "teal", ("colour", "Farbe")),
-    "style_tags": Column("Words for its style.", "scandinavian, calm", ("tags", "style")),
-    "prompt": Column("A word to whoever makes the pictures.", "", ("description prompt", "instructions")),
+    "color": Column("The product's colour.", "teal", ("colour", "Farbe")),
+    "style_tags": Column("Words for its style, with commas.", "scandinavian, calm", ("tags", "style")),
+    "prompt": Column(
+        "Instructions for the provider that makes the pictures.", "", ("description prompt", "instructions")
+    ),
     "number_of_images": Column(
         f"Lifestyle pictures, 1 to {MAX_IMAGES}.", "2", ("number of images", "images", "count", "n")
     ),
-    "aspect_ratio": Column("Of lifestyle pictures, width to height.", "4:5", ("aspect", "ratio")),
+    "aspect_ratio": Column(
+        "Aspect ratio of lifestyle pictures, width to height.", "4:5", ("aspect", "ratio")
+    ),
     "request_type": Column(
-        "Studio, Lifestyle, Model; several with commas. All when empty.",
+        "Studio, Lifestyle, Model; several with commas. All if empty.",
         "Studio, Lifestyle, Model",
         ("request", "request type"),
     ),
     "target_format": Column(
-        "File formats, with commas. The rules' own when empty.",
+        "File formats, with commas. Those of the rules if empty.",
         "glb, usdz",
         ("format", "formats", "target file type"),
     ),
     "channel": Column(
-        "Where it goes live, with commas. The rules' own when empty.",
+        "Channels, with commas. Those of the rules if empty.",
         "",
         ("channels", "destination", "publishing channel"),
     ),
     "live_from": Column(
-        "Nothing of it goes live before this day, such as 2026-12-01. UTC.",
+        "No asset of it goes live before this date, e.g. 2026-12-01, in UTC.",
         "",
         ("embargo", "embargo until", "release date", "launch date"),
     ),
@@ -124,7 +131,10 @@ _ASPECT = re.compile(r"[1-9]\d?:[1-9]\d?")
 
 
 def guess_columns(header: tuple[str, ...]) -> dict[str, str]:
-    """Which column of the sheet holds each of ours, by the names that people use; what is not found is left out."""
+    """Return the sheet's column for each known column, by the names that people use for them.
+
+    Known columns that are not found are left out.
+    """
     plain = {_plain(name): name for name in reversed(header)}
     found: dict[str, str] = {}
     for column, spec in COLUMNS.items():
@@ -141,11 +151,15 @@ def _plain(name: str) -> str:
 
 
 def read_row(cells: Mapping[str, str], mapping: Mapping[str, str]) -> tuple[Product | None, list[Issue]]:
-    """The product that a row means, with its request; None and what is wrong when it means none. mapping: our columns to the sheet's."""
+    """Return the product that a row describes with its request, or None and the issues of the row.
+
+    Args:
+        cells: The cells by the sheet's columns.
+        mapping: The sheet's column for each known column.
+    """
     row = {column: cells.get(name, "") for column, name in mapping.items()}
-    wrong = list(_misread(row))
-    if wrong:
-        return None, wrong
+    if issues := list(_cell_issues(row)):
+        return None, issues
     record: dict[str, Any] = {
         "sku": row.get("sku", ""),
         **{ours: row.get(column, "") for column, ours in _TEXTS.items()},
@@ -163,7 +177,7 @@ def read_row(cells: Mapping[str, str], mapping: Mapping[str, str]) -> tuple[Prod
 
 
 def product_row(product: Product) -> dict[str, str]:
-    """The row that means this product's facts and request, sizes in centimetres."""
+    """Return the row that describes a product and its request; sizes are in centimetres."""
     d, asked = product.dimensions, product.request
     sizes = {"width": d.width_m, "height": d.height_m, "depth": d.depth_m}
     return {
@@ -183,15 +197,15 @@ def product_row(product: Product) -> dict[str, str]:
     }
 
 
-def _misread(row: Mapping[str, str]) -> Iterator[Issue]:
-    """Cells that do not hold what their column wants."""
+def _cell_issues(row: Mapping[str, str]) -> Iterator[Issue]:
+    """Yield issues about cells whose values their columns do not accept."""
     if not row.get("sku"):
         yield issue("row.value", "The SKU is missing.", pointer="/sku")
     for axis in ("height", "width", "depth"):
         if row.get(axis) and not (_number(row[axis]) or 0) > 0:
             yield issue(
                 "row.value",
-                f"{axis} is no size.",
+                f"{axis} is not a size.",
                 pointer=f"/{axis}",
                 measured=row[axis][:40],
                 limit="a number above 0",
@@ -199,16 +213,16 @@ def _misread(row: Mapping[str, str]) -> Iterator[Issue]:
     if row.get("live_from") and _moment(row["live_from"]) is None:
         yield issue(
             "row.value",
-            "live_from is no day.",
+            "live_from is not a date.",
             pointer="/live_from",
             measured=row["live_from"][:40],
-            limit="such as 2026-12-01",
+            limit="e.g. 2026-12-01",
         )
     unit = row.get("unit", "").lower()
     if unit and unit not in METRES_PER_UNIT:
         yield issue(
             "row.value",
-            "The unit is none we know.",
+            "The unit is not known.",
             pointer="/unit",
             measured=unit[:40],
             limit=", ".join(METRES_PER_UNIT),
@@ -217,7 +231,7 @@ def _misread(row: Mapping[str, str]) -> Iterator[Issue]:
     if count and not (count.isascii() and count.isdigit() and 1 <= int(count) <= MAX_IMAGES):
         yield issue(
             "row.value",
-            "The number of images is none.",
+            "The number of images is not valid.",
             pointer="/number_of_images",
             measured=count[:40],
             limit=f"1 to {MAX_IMAGES}",
@@ -226,16 +240,16 @@ def _misread(row: Mapping[str, str]) -> Iterator[Issue]:
     if aspect and not _ASPECT.fullmatch(aspect):
         yield issue(
             "row.value",
-            "The aspect ratio is none.",
+            "The aspect ratio is not valid.",
             pointer="/aspect_ratio",
             measured=aspect[:40],
-            limit="such as 4:5",
+            limit="e.g. 4:5",
         )
     for name in _list(row.get("request_type", "")):
         if name not in set(RequestType):
             yield issue(
                 "row.value",
-                "The request type is none we know.",
+                "The request type is not known.",
                 pointer="/request_type",
                 measured=name[:40],
                 limit="Studio, Lifestyle, Model",
@@ -255,7 +269,7 @@ def _request(row: Mapping[str, str]) -> RowRequest:
 
 
 def _moment(cell: str) -> datetime | None:
-    """A day or a moment, ISO 8601, UTC where it names no zone; None for what is none."""
+    """Return the time of an ISO 8601 cell, in UTC if it names no zone; None if the cell has no time."""
     try:
         found = datetime.fromisoformat(cell.strip())
     except ValueError:
@@ -268,7 +282,7 @@ def _list(cell: str) -> tuple[str, ...]:
 
 
 def _number(cell: str) -> float | None:
-    """46, 46.5, 46,5 and 1,046.5; None for what is no number."""
+    """Return the number in a cell such as 46, 46.5, 46,5 or 1,046.5; None if it has none."""
     text = cell.replace(" ", "").replace("\u00a0", "")
     if re.fullmatch(r"\d+,\d{1,2}", text):
         text = text.replace(",", ".")

@@ -1,4 +1,4 @@
-"""The sheet to fill in for a bulk upload, and rows written as CSV."""
+"""The template of sheets for bulk uploads, and rows as CSV text."""
 
 import csv
 import io
@@ -10,14 +10,18 @@ MIME = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocumen
 
 
 def csv_text(rows: Iterable[Sequence[str]]) -> str:
-    """Rows as CSV."""
+    """Return rows as CSV text."""
     text = io.StringIO(newline="")
     csv.writer(text).writerows(rows)
     return text.getvalue()
 
 
 def sheet_template(form: str) -> bytes:
-    """An empty sheet with our columns and one example row, as csv or xlsx; the workbook explains its columns."""
+    """Return an empty sheet with the known columns and one example row.
+
+    Args:
+        form: "csv" or "xlsx". The workbook explains its columns on a second sheet.
+    """
     rows = [list(COLUMNS), [c.example for c in COLUMNS.values()]]
     if form == "csv":
         return b"\xef\xbb\xbf" + csv_text(rows).encode()  # Excel reads UTF-8 only with its mark

@@ -16,11 +16,11 @@ from dam_connector.errors import ConfigError
 from dam_connector.ops import docgen, doctor
 from dam_connector.ops.demo import Demo, print_summary
 from dam_connector.ops.supervisor import Supervisor, web_command
-from dam_connector.rules_file import rules_text
-from dam_connector.settings import with_secrets
+from dam_connector.rules_file import read_rules_text
+from dam_connector.settings import ensure_secrets
 from dam_connector.usecases import intake
 from dam_connector.wiring import build_services, check_rules
-from schemas.plugin import load_rules
+from schemas.rules_loader import load_rules
 
 
 @click.command()
@@ -37,13 +37,13 @@ from schemas.plugin import load_rules
 @report_errors
 def up(data_dir: Path | None, workers: int, host: str | None, port: int | None) -> None:
     """Start all parts and restart those that stop, until Ctrl-C."""
-    settings = with_secrets(load_settings(data_dir, host=host, port=port))
-    logs.configure(settings.log_format)
+    settings = ensure_secrets(load_settings(data_dir, host=host, port=port))
+    logs.configure_logging(settings.log_format)
     supervisor = Supervisor(settings, workers)
 
     def print_address() -> None:
         click.echo(
-            f"Ready: {settings.public}/review  "
+            f"Ready: {settings.base_url}/review  "
             f"(data in {settings.data_dir}, logs in {settings.data_dir / 'logs'})"
         )
         if not build_services(settings).users.all():
@@ -57,8 +57,8 @@ def up(data_dir: Path | None, workers: int, host: str | None, port: int | None) 
 @report_errors
 def web() -> None:
     """Migrate the database and start only the web server, for containers."""
-    settings = with_secrets(load_settings())
-    logs.configure(settings.log_format)
+    settings = ensure_secrets(load_settings())
+    logs.configure_logging(settings.log_format)
     build_services(settings).db.migrate()
     command = web_command(settings)
     os.execve(command[0], command, {**settings.child_environ()})  # noqa: S606 - our own interpreter
@@ -75,8 +75,8 @@ def web() -> None:
 def demo(data_dir: Path | None, headless: bool, workers: int, port: int | None) -> None:
     """Show the whole way from webhook to published assets on a sample catalog."""
     folder = data_dir or Path(tempfile.mkdtemp(prefix="dam-connector-demo-"))
-    settings = with_secrets(load_settings(folder, port=port or (_free_port() if headless else None)))
-    logs.configure(settings.log_format)
+    settings = ensure_secrets(load_settings(folder, port=port or (_free_port() if headless else None)))
+    logs.configure_logging(settings.log_format)
     demonstration = Demo(settings, workers, headless)
     try:
         code = demonstration.run()
@@ -101,7 +101,7 @@ def _free_port() -> int:
 @report_errors
 def doctor_command(data_dir: Path | None, json_output: bool) -> None:
     """Check every part of the installation, with a remedy for each part that fails."""
-    checks = list(doctor.examine(load_settings(data_dir)))
+    checks = list(doctor.check_parts(load_settings(data_dir)))
     if json_output:
         click.echo(
             json.dumps(
@@ -131,7 +131,7 @@ def check_command(file: Path | None, json_output: bool) -> None:
     try:
         if file is not None and not file.is_file():
             raise ConfigError(f"{file}: the file does not exist")
-        rules = load_rules(rules_text(path))
+        rules = load_rules(read_rules_text(path))
         with tempfile.TemporaryDirectory() as folder:
             lines = [
                 line
@@ -153,7 +153,7 @@ def check_command(file: Path | None, json_output: bool) -> None:
 @report_errors
 def run_command(sku: str, data_dir: Path | None) -> None:
     """Make the missing assets of a SKU and retry its failed runs."""
-    click.echo(f"{sku}: {intake.run_again(open_services(data_dir), sku)} runs under way")
+    click.echo(f"{sku}: {intake.rerun_product(open_services(data_dir), sku)} runs under way")
 
 
 @click.command("replay")
@@ -162,7 +162,7 @@ def run_command(sku: str, data_dir: Path | None) -> None:
 @report_errors
 def replay_command(delivery: str, data_dir: Path | None) -> None:
     """Handle a webhook delivery again."""
-    intake.replay(open_services(data_dir), delivery)
+    intake.replay_delivery(open_services(data_dir), delivery)
     click.echo(f"{delivery}: will be handled again")
 
 
@@ -178,7 +178,7 @@ def docs(check: bool) -> None:
             if not (root / path).exists() or (root / path).read_text() != text
         ]
         if check
-        else docgen.write(root)
+        else docgen.write_documents(root)
     )
     click.echo("\n".join(stale))
     sys.exit(int(check and bool(stale)))

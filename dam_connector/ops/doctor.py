@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from dam_connector.errors import ConfigError, ConnectorError
 from dam_connector.ops import queue_server
-from dam_connector.rules_file import rules_text
+from dam_connector.rules_file import read_rules_text
 from dam_connector.settings import Settings
 from dam_connector.store.blobs import open_blobs
 from dam_connector.store.database import Database
 from dam_connector.wiring import build_services, check_rules
-from schemas.plugin import load_rules
+from schemas.rules_loader import load_rules
 
 LOW_DISK_BYTES = 2_000_000_000
 
@@ -55,7 +55,7 @@ def _queue(settings: Settings) -> PartStatus:
 
 def _database(settings: Settings) -> PartStatus:
     try:
-        Database(settings.database).ping()
+        Database(settings.effective_database_url).ping()
     except ConnectorError as error:
         return PartStatus(
             "database",
@@ -63,13 +63,13 @@ def _database(settings: Settings) -> PartStatus:
             str(error),
             "Start it, or correct DATABASE_URL; dam-connector up creates the tables.",
         )
-    return PartStatus("database", True, "PostgreSQL" if settings.database_url else settings.database)
+    return PartStatus("database", True, "PostgreSQL" if settings.database_url else settings.effective_database_url)
 
 
 def _storage(settings: Settings) -> PartStatus:
     probe = b"dam-connector doctor"
     try:
-        blobs = open_blobs(settings.storage)
+        blobs = open_blobs(settings.effective_storage_url)
         if blobs.get(blobs.put(probe)) != probe:
             return PartStatus(
                 "storage",
@@ -79,7 +79,7 @@ def _storage(settings: Settings) -> PartStatus:
             )
     except (ConnectorError, OSError) as error:
         return PartStatus("storage", False, str(error), "Check STORAGE_URL, its credentials and permissions.")
-    return PartStatus("storage", True, settings.storage_url or settings.storage)
+    return PartStatus("storage", True, settings.storage_url or settings.effective_storage_url)
 
 
 def _disk(settings: Settings) -> PartStatus:
@@ -114,7 +114,7 @@ def _signing(settings: Settings) -> Iterator[PartStatus]:
 
 def _rules(settings: Settings) -> Iterator[PartStatus]:
     try:
-        rules = load_rules(rules_text(settings.plugin_json))
+        rules = load_rules(read_rules_text(settings.plugin_json))
     except ConfigError as error:
         for line in error.problems:
             yield PartStatus(

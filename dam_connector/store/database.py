@@ -96,13 +96,13 @@ class Database:
         """Create or update the tables. One process at a time does it; the others wait."""
         if self.is_sqlite and self.url.database:
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
+        alembic = Config()
+        alembic.set_main_option("script_location", str(MIGRATIONS))
         with self._writer.begin() as connection:
             if not self.is_sqlite:
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(2718281828)"))
-            config.attributes["connection"] = connection
-            command.upgrade(config, revision)
+            alembic.attributes["connection"] = connection
+            command.upgrade(alembic, revision)
 
     def ping(self) -> None:
         """Check that the database answers and has tables.
@@ -170,10 +170,10 @@ def check_url(url: str) -> None:
         ConfigError: It is not.
     """
     try:
-        backend = sa.make_url(url).get_backend_name()
+        dialect = sa.make_url(url).get_backend_name()
     except sa.exc.ArgumentError as error:
         raise ConfigError(
             "DATABASE_URL is not a database URL; use postgresql+psycopg://user@host/name"
         ) from error
-    if backend not in ("sqlite", "postgresql"):
-        raise ConfigError(f"DATABASE_URL names {backend}; PostgreSQL and SQLite are supported")
+    if dialect not in ("sqlite", "postgresql"):
+        raise ConfigError(f"DATABASE_URL names {dialect}; PostgreSQL and SQLite are supported")

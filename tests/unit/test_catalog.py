@@ -22,8 +22,9 @@ from dam_connector.domain.run import TRANSITIONS as RUN_TRANSITIONS
 from dam_connector.domain.run import RunState
 from dam_connector.domain.version import TRANSITIONS, VersionState
 from dam_connector.errors import ConfigError
-from schemas.plugin import json_schema, load_rules
+from schemas.plugin import json_schema
 from schemas.product import dump_product, load_product
+from schemas.rules_loader import load_rules
 from tests.support import MODEL, ROOT, product, record, rules_json
 
 SAFE_SKU = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._+-]{0,20}[A-Za-z0-9])?", fullmatch=True).filter(
@@ -158,7 +159,7 @@ def test_the_shipped_rules_are_good_and_fit_their_schema() -> None:
         ),
         (
             {"deliverables": [{"name": "a", "kind": "rendition", "count": 2}]},
-            ["/deliverables/0: its jpeg would be called like that of a slot 1"],
+            ["/deliverables/0: its jpeg would have the same name as that of a slot 1"],
         ),
         (
             {
@@ -219,7 +220,7 @@ def test_the_shipped_rules_are_good_and_fit_their_schema() -> None:
                 ]
             },
             [
-                "/deliverables/0/views: a rendered model has no photo",
+                "/deliverables/0/views: a rendition of a model has no photo",
                 "/deliverables/0/frames: this is for `motion` spin or clip",
             ],
         ),
@@ -233,7 +234,7 @@ def test_the_shipped_rules_are_good_and_fit_their_schema() -> None:
         ),
         (
             {"deliverables": [{"name": "a", "kind": "rendition", "motion": "spin"}]},
-            ["/deliverables/0/motion: this is for what is rendered from a model"],
+            ["/deliverables/0/motion: this is for renditions of a model"],
         ),
         (
             {
@@ -267,7 +268,7 @@ def test_the_shipped_rules_are_good_and_fit_their_schema() -> None:
                 ]
             },
             [
-                "/deliverables/0/motion: what turns stands in a studio",
+                "/deliverables/0/motion: a spin or clip has the style studio",
                 "/deliverables/0/reflection: a lifestyle picture has a room",
             ],
         ),
@@ -293,7 +294,7 @@ def test_the_shipped_rules_are_good_and_fit_their_schema() -> None:
                     "dam": {"library": {"adapter": "library"}},
                 }
             },
-            ["/connections/pim/a/secrets: a secret is never written here"],
+            ["/connections/pim/a/secrets: do not write a secret here"],
         ),
     ],
 )

@@ -12,7 +12,7 @@ from PIL import Image
 from dam_connector.domain.issue import CheckOutcome
 from dam_connector.domain.issue_codes import CODES, IssueCode, known_code
 from dam_connector.domain.rules import CheckRules, Rules
-from schemas.plugin import load_rules
+from schemas.rules_loader import load_rules
 from tests.support import ROOT, file_of, product
 from tests.unit.shapes import as_model, ball, box, unwrapped
 from worker.checks import CHECKS, CheckSubject, run_checks

@@ -7,7 +7,7 @@ import pytest
 
 from dam_connector.fakes.demo_provider import _build_model, _size_options, with_fake_tripo
 from dam_connector.settings import Settings
-from schemas.plugin import load_rules
+from schemas.rules_loader import load_rules
 from tests.support import SAMPLES, picture
 from worker.modeling.glb_import import read_glb
 

@@ -9,7 +9,7 @@ import trimesh
 from dam_connector.domain.issue import CheckOutcome
 from dam_connector.domain.model_profiles import MEASURES, MODEL_PROFILES, LimitLevel, ModelLimit, ModelProfile
 from dam_connector.errors import ConfigError, InputError
-from schemas.plugin import load_rules
+from schemas.rules_loader import load_rules
 from tests.support import rules_json
 from tests.unit.shapes import as_model, ball, box, unwrapped
 from tests.unit.test_checks import RULES, codes, report_on, textured

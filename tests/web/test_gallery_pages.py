@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from dam_connector.domain.version import VersionState
-from dam_connector.store.gallery import Wanted
+from dam_connector.store.gallery import GalleryFilter
 from dam_connector.usecases import intake
 from dam_connector.wiring import Services
 from tests.support import PhotoServer, picture, product, rules_json
@@ -37,7 +37,7 @@ def made(
             by="test",
         )
     drain()
-    return {card.asset.sku: card.id for card in services.gallery.page(Wanted())}
+    return {card.asset.sku: card.id for card in services.gallery.page(GalleryFilter())}
 
 
 def skus(page: str) -> list[str]:
@@ -199,7 +199,7 @@ def test_a_product_is_edited(
         "Nothing has to be made again" in client.post(f"{where}/edit", data=form, follow_redirects=True).text
     )
     bad = client.post(f"{where}/edit", data={**form, "width": "wide", "number_of_images": "9"})
-    assert bad.status_code == 422 and "width is no size" in bad.text and 'value="wide"' in bad.text
+    assert bad.status_code == 422 and "width is not a size" in bad.text and 'value="wide"' in bad.text
     drain()
     assert "1 next versions" in client.post(f"{where}/again", follow_redirects=True).text
     assert "asked for before" in client.post(f"{where}/again", follow_redirects=True).text

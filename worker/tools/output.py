@@ -14,7 +14,7 @@ from dam_connector.domain.rules import Rules
 from dam_connector.errors import ConfigError, InputError
 from dam_connector.rules_file import read_rules_text
 from dam_connector.settings import Settings
-from schemas.plugin import load_rules
+from schemas.rules_loader import load_rules
 
 EXIT_ISSUES = 1  # the input was used, and the result has a fault
 EXIT_UNUSABLE = 2  # the input cannot be used at all

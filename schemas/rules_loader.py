@@ -1,0 +1,161 @@
+"""Loading of plugin.json: its text becomes `Rules`, or a list of every problem with its place."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from marshmallow import ValidationError
+
+from dam_connector.domain import naming
+from dam_connector.domain.picture_profiles import PICTURE_PROFILES, profile_conflicts
+from dam_connector.domain.rules import (
+    LOCAL,
+    PHOTO,
+    CheckRules,
+    Connection,
+    NamingRules,
+    ProductRules,
+    ReconcileRules,
+    ReviewRules,
+    Rules,
+    ViewerRules,
+)
+from dam_connector.domain.run import RunKind
+from dam_connector.errors import ConfigError
+from schemas.common import json_pointer, lists_to_tuples, problem_lines
+from schemas.deliverable import build_deliverable
+from schemas.plugin import PluginSchema
+from schemas.profile import build_profile
+
+
+def load_rules(text: str) -> Rules:
+    """Load rules from the text of a plugin.json.
+
+    Raises:
+        ConfigError: The text is not valid. It has every problem with its JSON pointer and a suggestion.
+    """
+    try:
+        raw = json.loads(text)
+    except ValueError as error:
+        where = "the file is empty" if not text.strip() else str(error)
+        raise ConfigError(
+            f"/: not JSON: {where}; start from the plugin.json that ships with the package"
+        ) from error
+    schema = PluginSchema()
+    try:
+        data = schema.load(raw)
+    except ValidationError as error:
+        raise ConfigError(*problem_lines(error.messages, schema)) from error
+    rules = _build(data, text)
+    if found := _reference_problems(rules):
+        raise ConfigError(*found)
+    return rules
+
+
+def _build(data: dict[str, Any], text: str) -> Rules:
+    products = data.get("products", {})
+    checks = dict(data.get("checks", {}))
+    dimensions = checks.pop("dimensions", {})
+    if "tolerance_pct" in dimensions:
+        checks["dimensions_tolerance_pct"] = dimensions["tolerance_pct"]
+    connections = data["connections"]
+    required = {"required": tuple(products["required"])} if "required" in products else {}
+    by_category = {name: tuple(c.get("required", ())) for name, c in products.get("categories", {}).items()}
+    return Rules(
+        name=data["name"],
+        version=data["version"],
+        fingerprint=hashlib.sha256(text.encode()).hexdigest()[:16],
+        **{
+            port: {name: _connection(c) for name, c in connections.get(port, {}).items()}
+            for port in ("pim", "dam", "provider", "channel")
+        },
+        products=ProductRules(**required, required_by_category=by_category),
+        deliverables=tuple(build_deliverable(d) for d in data["deliverables"]),
+        naming=NamingRules(**data.get("naming", {})),
+        checks=CheckRules(**checks),
+        review=ReviewRules(**lists_to_tuples(data.get("review", {}))),
+        viewer=ViewerRules(**data.get("viewer", {})),
+        reconcile=ReconcileRules(**data.get("reconcile", {})),
+        profiles={name: build_profile(p) for name, p in data.get("profiles", {}).items()},
+    )
+
+
+def _connection(data: dict[str, Any]) -> Connection:
+    return Connection(adapter=data["adapter"], options={k: v for k, v in data.items() if k != "adapter"})
+
+
+def _reference_problems(rules: Rules) -> list[str]:
+    """Return problems with names: connections and profiles that do not exist, and names given twice."""
+    found = [
+        problem for number in range(len(rules.deliverables)) for problem in _of_deliverable(rules, number)
+    ]
+    if rules.review.dam not in rules.dam:
+        found.append(f"/review/dam: there is no DAM {rules.review.dam!r} under /connections/dam")
+    found += [
+        f"/connections/{port}/{name}: /connections/{other} has the same name; webhooks need one name each"
+        for port, other in (("dam", "pim"), ("provider", "pim"), ("provider", "dam"))
+        for name in getattr(rules, port)
+        if name in getattr(rules, other)
+    ]
+    return found or list(_name_clashes(rules))
+
+
+def _of_deliverable(rules: Rules, number: int) -> Iterator[str]:
+    """Yield problems with the names that one deliverable refers to."""
+    d, here = rules.deliverables[number], ("deliverables", number)
+    if d.name in [e.name for e in rules.deliverables[:number]]:
+        yield f"{json_pointer((*here, 'name'))}: {d.name!r} is given twice"
+    for channel in d.channels:
+        if channel not in rules.channel:
+            where = json_pointer((*here, "channels"))
+            yield f"{where}: there is no channel {channel!r} under /connections/channel"
+    models = sorted({m.name for m in rules.deliverables if m.kind is RunKind.MODEL})
+    if d.made_from != PHOTO and d.made_from not in models:
+        yield (
+            f"{json_pointer((*here, 'made_from'))}: there is no model deliverable {d.made_from!r}; "
+            f"known: {', '.join(models) or 'none'}, {PHOTO}"
+        )
+    is_model = d.kind is RunKind.MODEL
+    known = rules.model_profiles if is_model else PICTURE_PROFILES
+    for n, profile in enumerate(d.profiles):
+        if profile not in known:
+            yield (
+                f"{json_pointer((*here, 'profiles', n))}: there is no profile {profile!r} of "
+                f"{'models' if is_model else 'pictures'}; known: {', '.join(known)}"
+            )
+    for profile in d.profiles:
+        if profile in PICTURE_PROFILES and d.kind is RunKind.IMAGE:
+            for field, reason in profile_conflicts(d, profile):
+                yield f"{json_pointer((*here, field))}: {reason}"
+    for generator in d.generator:
+        if generator != LOCAL and generator not in rules.provider:
+            where = json_pointer((*here, "generator"))
+            yield f"{where}: there is no provider {generator!r} under /connections/provider"
+
+
+def _name_clashes(rules: Rules) -> Iterator[str]:
+    """Yield a problem if two files of one product would get the same name."""
+    taken: dict[str, str] = {}
+    for number, d in enumerate(rules.deliverables):
+        for slot in range(1, d.count + 1):
+            for format in d.formats:
+                values: dict[str, str | int] = {
+                    "sku": "s",
+                    "name": "n",
+                    "version": 1,
+                    "format": format,
+                    "deliverable": d.name,
+                    "slot": slot,
+                    "category": "c",
+                    "color": "k",
+                }
+                name = naming.build_name(rules.naming.pattern_for(d.name), values) + format
+                if name in taken:
+                    yield (
+                        f"/deliverables/{number}: its {format} would have the same name as that of "
+                        f"{taken[name]}; put {{deliverable}} or {{slot}} into a pattern under "
+                        f"/naming/patterns/{d.name}"
+                    )
+                    return
+                taken[name] = f"{d.name} slot {slot}"
