@@ -41,7 +41,7 @@ def test_a_comfyui_workflow_is_filled_in(vendor: Vendor) -> None:
         ("", "cannot be read"),
         ("[]", "API format"),
         ('{"nodes": []}', "API format"),
-        ('{"1": {"class_type": "X", "inputs": {"a": "{{colour}}"}}}', "{{colour}} means nothing"),
+        ('{"1": {"class_type": "X", "inputs": {"a": "{{colour}}"}}}', "{{colour}} is unknown"),
     ],
 )
 def test_a_comfyui_workflow_that_cannot_be_run_is_told_at_once(vendor: Vendor, text: str, words: str) -> None:
@@ -88,7 +88,7 @@ def test_fal_models_are_mapped(vendor: Vendor) -> None:
 
 def test_fals_key_goes_to_no_other_host(vendor: Vendor) -> None:
     h = vendor("fal")
-    h.fake.moved = "http://127.0.0.1:9"
+    h.fake.other_host = "http://127.0.0.1:9"
     fal = h.adapter()
     task = fal.submit(generation_request(RunKind.IMAGE))
     with pytest.raises(BadOutput, match="another host"):
