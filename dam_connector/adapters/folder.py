@@ -1,78 +1,62 @@
-"""An export tree on disk: approved files under the names and folders of the rules. Option: `path`."""
+"""An export tree on disk, as a channel.
+
+Option: `path`, the folder to export into, e.g. "/srv/export". Facts: docs/connections/folder.md.
+"""
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dam_connector.adapters.common import export_tree
 from dam_connector.adapters.common.context import AdapterContext, check_options
-from dam_connector.domain.listing import Listing
-from dam_connector.errors import ConfigError, Refused, Unavailable
-from dam_connector.ports import Blobs
+from dam_connector.adapters.common.export_tree import ExportTree
+from dam_connector.errors import ConfigError, Refused
 
 
-class Folder:
-    """A directory tree; files are replaced in one step, so that nobody reads half of one."""
+class FolderChannel(ExportTree):
+    """An export tree below one folder of this machine."""
+
+    vendor = "folder"
 
     def __init__(self, root: Path) -> None:
         self._root = root.resolve()
 
-    def sync(self, listing: Listing, blobs: Blobs) -> str:
-        home = self._inside(listing.folder)
-        export_tree.sync(self, listing, blobs)
-        return home.as_uri()
+    def _address(self, folder: str) -> str:
+        return self._resolve(folder).as_uri()
 
-    def expected_files(self, listing: Listing) -> tuple[str, ...]:
-        return listing.file_names
+    def _read(self, path: str) -> bytes:
+        return self._resolve(path).read_bytes()
 
-    def live_files(self, listing: Listing) -> tuple[str, ...]:
-        return export_tree.live(self, listing)
+    def _write(self, path: str, data: bytes, mime: str) -> None:
+        target = self._resolve(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".new-")
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, target)
 
-    def read(self, path: str) -> bytes | None:
-        with _told():
-            try:
-                return self._inside(path).read_bytes()
-            except FileNotFoundError:
-                return None
+    def _remove(self, path: str) -> None:
+        self._resolve(path).unlink()
 
-    def write(self, path: str, data: bytes, mime: str) -> None:
-        target = self._inside(path)
-        with _told():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".new-")
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, target)
+    def _exists(self, path: str) -> bool:
+        return self._resolve(path).exists()
 
-    def remove(self, path: str) -> None:
-        with _told():
-            self._inside(path).unlink(missing_ok=True)
-
-    def has(self, path: str) -> bool:
-        return self._inside(path).exists()
-
-    def _inside(self, path: str) -> Path:
+    def _resolve(self, path: str) -> Path:
         target = (self._root / path).resolve()
         if not target.is_relative_to(self._root):
             raise Refused("folder", "publish", "the folder pattern leads outside the export tree")
         return target
 
 
-@contextmanager
-def _told() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise Unavailable("folder", "publish", type(error).__name__) from error
+def connect(options: Mapping[str, Any], context: AdapterContext) -> FolderChannel:
+    """Open the adapter.
 
-
-def connect(options: Mapping[str, Any], context: AdapterContext) -> Folder:
-    """Raises: ConfigError when no path is given."""
+    Raises:
+        ConfigError: `path` is missing.
+    """
     check_options(options, "path")
     if not options.get("path"):
-        raise ConfigError('say where to: "path": "/srv/export"')
-    return Folder(Path(str(options["path"])))
+        raise ConfigError('path: must be the folder to export into, e.g. "path": "/srv/export"')
+    return FolderChannel(Path(str(options["path"])))

@@ -1,27 +1,28 @@
-"""Google Merchant Center: a supplemental product feed at /feeds/CONNECTION.xml, which it fetches; the web floor reads it from our records.
+"""Google Merchant Center, as a channel: a supplemental product feed at /feeds/CONNECTION.xml, which Google fetches.
 
-Options: `lifestyle`: the deliverables whose pictures go into lifestyle_image_link. docs/connections/google-merchant.md.
+Option: `lifestyle`, the deliverables whose pictures go into lifestyle_image_link. The feed itself is written by
+`dam_connector.web` from our own records. Facts: docs/connections/google_merchant.md.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from dam_connector.adapters.common.context import AdapterContext, check_options
-from dam_connector.domain.listing import Listing, media_files
+from dam_connector.domain.listing import Listing, media_of
 from dam_connector.errors import Refused
 from dam_connector.ports import Blobs
 
-MAX_MODEL_BYTES = 15_728_640  # support.google.com/merchants/answer/13674896: virtual_model_link
+MAX_MODEL_BYTES = 15_728_640  # of virtual_model_link: support.google.com/merchants/answer/13674896
 
 
 class GoogleMerchantChannel:
-    """What is live in the feed is what is recorded as published."""
+    """A `Channel` that checks sizes; a version is live as soon as its publication is recorded."""
 
     def __init__(self, feed_url: str) -> None:
         self._feed_url = feed_url
 
     def sync(self, listing: Listing, blobs: Blobs) -> str:
-        for media in media_files(listing, model_formats=("glb",)):
+        for media in media_of(listing, models=("glb",)):
             if media.is_model and media.file.bytes > MAX_MODEL_BYTES:
                 raise Refused(
                     "google_merchant",
@@ -38,5 +39,6 @@ class GoogleMerchantChannel:
 
 
 def connect(options: Mapping[str, Any], context: AdapterContext) -> GoogleMerchantChannel:
+    """Open the adapter."""
     check_options(options, "lifestyle")
     return GoogleMerchantChannel(f"{context.public_url}/feeds/{context.name}.xml")

@@ -1,4 +1,8 @@
-"""Our own AR page: a version is live there as soon as its publication is recorded; the page reads our records."""
+"""Our own AR page, as a channel: it has no options.
+
+The page at /ar/SKU reads our own records, so a version is live as soon as its publication is recorded. Facts:
+docs/connections/viewer.md.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,13 +14,13 @@ from dam_connector.ports import Blobs
 
 
 class ViewerChannel:
-    """Serves published files at /ar/SKU and by content hash."""
+    """A `Channel` that checks that the files are in the blob storage, which the page serves them from."""
 
     def sync(self, listing: Listing, blobs: Blobs) -> str:
         for placement in listing.placements:
             for name, sha256 in placement.approved.files_sha256.items():
                 if not blobs.has(sha256):
-                    raise Refused("viewer", "publish", f"the bytes of {name} are not in storage")
+                    raise Refused("viewer", "publish", f"the bytes of {name} are not in the blob storage")
         return listing.page_url
 
     def live_files(self, listing: Listing) -> tuple[str, ...]:
@@ -27,5 +31,6 @@ class ViewerChannel:
 
 
 def connect(options: Mapping[str, Any], context: AdapterContext) -> ViewerChannel:
+    """Open the adapter."""
     check_options(options)
     return ViewerChannel()

@@ -1,6 +1,10 @@
-"""Signed webhooks out (Standard Webhooks): whoever listens is sent a product's whole listing whenever it changes. Options: `url`, `secret`.
+"""Outgoing webhooks, as a channel: a product's whole listing is sent whenever it changes (Standard Webhooks 1.0).
 
-A repeat has the same webhook-id. What is not taken is sent again by the run, with back-off; every try stands in the product's history.
+Options: `url`, the receiver's address; `secret`, a reference to the signing secret, by default
+`env/DAM_CONNECTOR_OUT_SECRET`. Facts: docs/connections/webhook.md.
+
+A repeat has the same webhook-id. If the receiver does not accept a message, the run sends it again with back-off.
+Every attempt is written into the product's history.
 """
 
 import hashlib
@@ -21,7 +25,7 @@ EVENT_TYPE = "listing.changed"
 
 
 class WebhookChannel(ApiClient):
-    """An address that listens."""
+    """A `Channel` that posts to one address."""
 
     vendor = "webhook"
 
@@ -31,34 +35,42 @@ class WebhookChannel(ApiClient):
 
     def sync(self, listing: Listing, blobs: Blobs) -> str:
         data = dump_listing(listing)
-        mark = hashlib.sha256(json.dumps([self._context.name, data], sort_keys=True).encode()).hexdigest()[:24]
-        message, at, began = f"msg_{mark}", self._context.clock.now(), time.monotonic()
+        digest = hashlib.sha256(json.dumps([self._context.name, data], sort_keys=True).encode()).hexdigest()
+        message_id, at, started = f"msg_{digest[:24]}", self._context.clock.now(), time.monotonic()
         body = json.dumps({"type": EVENT_TYPE, "timestamp": at.isoformat(), "data": data}, ensure_ascii=False)
         headers = {
             "Content-Type": "application/json",
-            "webhook-id": message,
+            "webhook-id": message_id,
             "webhook-timestamp": str(int(at.timestamp())),
-            "webhook-signature": self._signer.sign(message, at, body),
+            "webhook-signature": self._signer.sign(message_id, at, body),
         }
         try:
             reply = self.request("POST", "", "publish", content=body.encode(), headers=headers)
         except AdapterError as error:
-            self._tell(listing, f"{message}: not taken: {error}")
+            self._log(listing, f"{message_id}: not accepted: {error}")
             raise
-        self._tell(listing, f"{message}: HTTP {reply.status} in {(time.monotonic() - began) * 1000:.0f} ms")
+        duration_ms = (time.monotonic() - started) * 1000
+        self._log(listing, f"{message_id}: HTTP {reply.status} in {duration_ms:.0f} ms")
         return self._url
 
     def live_files(self, listing: Listing) -> tuple[str, ...]:
-        return self.expected_files(listing)  # who listens cannot be asked
+        """Return all files of the listing, because the receiver cannot be asked."""
+        return self.expected_files(listing)
 
     def expected_files(self, listing: Listing) -> tuple[str, ...]:
         return listing.file_names
 
-    def _tell(self, listing: Listing, words: str) -> None:
-        self._context.log_history(listing.product.sku, f"{self._kit.name} {words}")
+    def _log(self, listing: Listing, message: str) -> None:
+        self._context.log_history(listing.product.sku, f"{self._context.name} {message}")
 
 
 def connect(options: Mapping[str, Any], context: AdapterContext) -> WebhookChannel:
+    """Open the adapter.
+
+    Raises:
+        ConfigError: an option is wrong.
+    """
     check_options(options, "url", "secret")
     url = url_option(options, "url", "https://shop.example/hooks/assets")
-    return WebhookChannel(context, url, context.secret(str(options.get("secret", "env/DAM_CONNECTOR_OUT_SECRET"))))
+    secret = context.secret(str(options.get("secret", "env/DAM_CONNECTOR_OUT_SECRET")))
+    return WebhookChannel(context, url, secret)

@@ -14,7 +14,7 @@ from standardwebhooks import Webhook
 
 from dam_connector.adapters import open_adapter
 from dam_connector.adapters.common.context import AdapterContext
-from dam_connector.adapters.storage import Storage
+from dam_connector.adapters.storage import StorageChannel
 from dam_connector.app import create_app
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.rules import Connection
@@ -56,12 +56,12 @@ def listener() -> Iterator[Listener]:
 def test_a_webhook_out_is_signed_and_carries_the_whole_listing(
     listener: Listener, context: AdapterContext, blobs: Blobs
 ) -> None:
-    journal: list[tuple[str, str]] = []
+    history: list[tuple[str, str]] = []
     context = replace(
         context,
         http=http_to(listener.server.host, context),
         secret=lambda _: SECRET,
-        journal=lambda sku, words: journal.append((sku, words)),
+        log_history=lambda sku, message: history.append((sku, message)),
     )
     channel = open_adapter(
         "channel",
@@ -95,16 +95,16 @@ def test_a_webhook_out_is_signed_and_carries_the_whole_listing(
         with pytest.raises(error):
             channel.sync(wanted, blobs)
     assert (
-        len(journal) == 7
-        and "HTTP 204" in journal[0][1]
-        and "not taken" in journal[3][1]
-        and ids[0] in journal[0][1]
+        len(history) == 7
+        and "HTTP 204" in history[0][1]
+        and "not accepted" in history[3][1]
+        and ids[0] in history[0][1]
     )
 
 
 def test_object_storage_holds_the_live_version_alone(tmp_path: Path, blobs: Blobs) -> None:
     (tmp_path / "bucket").mkdir()
-    channel = Storage(LocalStore(str(tmp_path / "bucket")), "https://cdn.example/shop")
+    channel = StorageChannel(LocalStore(str(tmp_path / "bucket")), "https://cdn.example/shop")
     channel.write = lambda path, data, mime: (  # type: ignore[method-assign]  # a local store keeps no attributes
         (tmp_path / "bucket" / path).parent.mkdir(parents=True, exist_ok=True),
         (tmp_path / "bucket" / path).write_bytes(data),
@@ -153,7 +153,7 @@ def test_the_feed_names_what_is_live_and_a_withdrawn_version_no_longer(
         and "packshot" in entry["image_link"]
         and "room" in entry["lifestyle_image_link"]
     )
-    path = entry["image_link"].removeprefix(services.settings.public)
+    path = entry["image_link"].removeprefix(services.settings.base_url)
     assert client.get(path).data == services.blobs.get(
         next(f for f in made["packshot"].files if f.format == "jpeg").sha256
     )

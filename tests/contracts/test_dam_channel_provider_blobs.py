@@ -181,7 +181,7 @@ def test_an_export_that_is_cut_off_leaves_nothing_behind_for_good(
     )
     channel.sync(listing(approved(a_version(services.blobs, b"one"))), services.blobs)
     second = listing(approved(a_version(services.blobs, b"two", 2)))
-    for operation in ("remove", "write"):
+    for operation in ("_remove", "_write"):
         with monkeypatch.context() as cut:
             cut.setattr(
                 channel,

@@ -1,54 +1,127 @@
-"""An export tree: a product's live files under the names and folders of the rules, and an index that says which of what lies there is ours."""
+"""Base class of channels that export files into a tree: folders and names by the naming rules, and an index.
+
+Each product has an index `SKU.index.json` beside its files. It lists the files that the connector wrote, so that
+files of others are never touched. Several products may share a folder.
+"""
 
 import json
-from collections.abc import Mapping
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
 from urllib.parse import quote
 
 from dam_connector.domain.listing import Listing
+from dam_connector.errors import Unavailable
 from dam_connector.ports import Blobs
 
-
-class Tree(Protocol):
-    """Where files are put, by path with `/`. Everything raises Unavailable, or Refused for a path outside."""
-
-    def read(self, path: str) -> bytes | None: ...
-    def write(self, path: str, data: bytes, mime: str) -> None: ...
-    def remove(self, path: str) -> None: ...
-    def has(self, path: str) -> bool: ...
+INDEX_SUFFIX = ".index.json"
 
 
-def sync(tree: Tree, listing: Listing, blobs: Blobs) -> None:
-    """Make these files of a product what lies there of ours: the index is written last, so that a repeat finds what is left to do."""
-    home, known = listing.folder, _names(_read(tree, listing))
-    names = {f.name: f for p in listing.placements for f in p.approved.version.channel_files}
-    for name, file in names.items():
-        if known.get(name) != file.sha256 or not tree.has(f"{home}/{name}"):
-            tree.write(f"{home}/{name}", blobs.get(file.sha256), file.mime)
-    for name in known.keys() - names.keys():
-        tree.remove(f"{home}/{name.rpartition('/')[2]}")
-    if names:
-        tree.write(
-            _path(listing),
-            json.dumps(_index_of(listing), indent=2, sort_keys=True).encode(),
-            "application/json",
-        )
-    else:
-        tree.remove(_path(listing))
+class ExportTree(ABC):
+    """A `Channel` that writes files by their paths; a subclass adds the input and output of one kind of storage.
+
+    Paths are relative and use `/`.
+    """
+
+    vendor = ""  # the name in errors
+    io_error: type[Exception] = OSError  # the base class of the storage's own exceptions
+
+    @abstractmethod
+    def _address(self, folder: str) -> str:
+        """Return the public address of a folder.
+
+        Raises:
+            Refused: the folder is outside the tree.
+        """
+
+    @abstractmethod
+    def _read(self, path: str) -> bytes:
+        """Return a file's bytes, or raise FileNotFoundError."""
+
+    @abstractmethod
+    def _write(self, path: str, data: bytes, mime: str) -> None:
+        """Write a file in one step, so that no reader sees half of it."""
+
+    @abstractmethod
+    def _remove(self, path: str) -> None:
+        """Delete a file, or raise FileNotFoundError."""
+
+    @abstractmethod
+    def _exists(self, path: str) -> bool:
+        """Return whether a file exists, or raise FileNotFoundError."""
+
+    def sync(self, listing: Listing, blobs: Blobs) -> str:
+        """Write the product's files and remove earlier ones; write the index last.
+
+        If this is interrupted, the old index still lists the files that a repeat must remove.
+        """
+        address = self._address(listing.folder)
+        existing = _hashes_by_name(self._load_index(listing))
+        files = {f.name: f for p in listing.placements for f in p.approved.version.channel_files}
+        for name, file in files.items():
+            path = f"{listing.folder}/{name}"
+            if existing.get(name) != file.sha256 or not self._has(path):
+                self._put(path, blobs.get(file.sha256), file.mime)
+        for name in existing.keys() - files.keys():
+            self._discard(_path_of(listing, name))
+        if files:
+            index = json.dumps(_index_of(listing), indent=2, sort_keys=True)
+            self._put(_index_path(listing), index.encode(), "application/json")
+        else:
+            self._discard(_index_path(listing))
+        return address
+
+    def expected_files(self, listing: Listing) -> tuple[str, ...]:
+        return listing.file_names
+
+    def live_files(self, listing: Listing) -> tuple[str, ...]:
+        names = _hashes_by_name(self._load_index(listing))
+        return tuple(name for name in names if self._has(_path_of(listing, name)))
+
+    def _load_index(self, listing: Listing) -> dict[str, Any]:
+        """Return a product's index; an empty one if there is none, or if it cannot be parsed."""
+        try:
+            with self._translate_errors():
+                found = json.loads(self._read(_index_path(listing)))
+        except (FileNotFoundError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _put(self, path: str, data: bytes, mime: str) -> None:
+        try:
+            with self._translate_errors():
+                self._write(path, data, mime)
+        except FileNotFoundError as error:  # the folder or bucket was removed meanwhile
+            raise Unavailable(self.vendor, "publish", type(error).__name__) from error
+
+    def _has(self, path: str) -> bool:
+        with suppress(FileNotFoundError), self._translate_errors():
+            return self._exists(path)
+        return False
+
+    def _discard(self, path: str) -> None:
+        with suppress(FileNotFoundError), self._translate_errors():
+            self._remove(path)
+
+    @contextmanager
+    def _translate_errors(self) -> Iterator[None]:
+        """Turn the storage's exceptions into Unavailable, except for FileNotFoundError."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except self.io_error as error:
+            raise Unavailable(self.vendor, "publish", type(error).__name__) from error
 
 
-def live(tree: Tree, listing: Listing) -> tuple[str, ...]:
-    """The names of our files that lie there."""
-    return tuple(
-        name
-        for name in _names(_read(tree, listing))
-        if tree.has(f"{listing.folder}/{name.rpartition('/')[2]}")
-    )
+def _index_path(listing: Listing) -> str:
+    return f"{listing.folder}/{quote(listing.product.sku, safe='')}{INDEX_SUFFIX}"
 
 
-def _path(listing: Listing) -> str:
-    """Of a product's index: several products may share a folder."""
-    return f"{listing.folder}/{quote(listing.product.sku, safe='')}.index.json"
+def _path_of(listing: Listing, name: str) -> str:
+    """Return the path of a file that an index lists; an index that was tampered with leads nowhere else."""
+    return f"{listing.folder}/{name.rpartition('/')[2]}"
 
 
 def _index_of(listing: Listing) -> dict[str, Any]:
@@ -59,20 +132,12 @@ def _index_of(listing: Listing) -> dict[str, Any]:
             "version": version.number,
             "approved_by": approved.approved_by,
             "alt_text": placement.alt_text,
-            "files": {f.name: f.sha256 for f in version.channel_files},
+            "files": {file.name: file.sha256 for file in version.channel_files},
         }
     return {"sku": listing.product.sku, "name": listing.product.name, "assets": assets}
 
 
-def _names(index: Mapping[str, Any]) -> dict[str, Any]:
+def _hashes_by_name(index: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: sha256 for asset in index.get("assets", {}).values() for name, sha256 in asset["files"].items()
     }
-
-
-def _read(tree: Tree, listing: Listing) -> dict[str, Any]:
-    try:
-        found = json.loads(tree.read(_path(listing)) or b"{}")
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
