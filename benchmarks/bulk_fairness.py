@@ -1,4 +1,4 @@
-"""Fairness of bulk uploads: the wait of a single product beside a sheet of 100,000 rows; two sheets at once."""
+"""Fairness of bulk uploads: the wait of a single product beside a sheet of 100,000 rows, and of two sheets."""
 
 import csv
 import os

@@ -14,7 +14,7 @@ from tests.support import SAMPLES
 from worker.imaging.cutout import cut_out
 from worker.imaging.decode import Photo, decode
 from worker.imaging.photo_quality import (
-    SAME_BITS,
+    MAX_SAME_BITS,
     blur_px,
     fingerprint,
     same_picture_issues,
@@ -143,4 +143,4 @@ def test_what_was_put_right_about_the_file_is_told() -> None:
 def test_a_picture_scaled_by_any_share_keeps_its_fingerprint(side: int) -> None:
     for photo in (FRONT, RIGHT):
         scaled = replace(photo, rgb=cv2.resize(photo.rgb, (side, side), interpolation=cv2.INTER_AREA))
-        assert (fingerprint(photo) ^ fingerprint(scaled)).bit_count() <= SAME_BITS
+        assert (fingerprint(photo) ^ fingerprint(scaled)).bit_count() <= MAX_SAME_BITS
