@@ -33,12 +33,12 @@ class FakeHunyuan3D(FakeServer):
                 {k: v for k, v in body.items() if k != "image"}, {"front": base64.b64decode(body["image"])}
             )
             return FakeReply(200, {"uid": task.id})
-        task = self.tasks.get(request.path.rpartition("/")[2])
+        polled = self.tasks.get(request.path.rpartition("/")[2])
         fault = self.next_fault("task")
         if fault == "odd":
             return FakeReply(200, {"status": "meditating"})
-        if task is None or not task.ready:
+        if polled is None or not polled.ready:
             return FakeReply(200, {"status": "processing"})
-        data = self.result_of(task)
+        data = self.result_of(polled)
         sent = {"wrong magic": b"PK\x03\x04" + data[4:], "short": data[: len(data) // 2]}.get(fault, data)
         return FakeReply(200, {"status": "completed", "model_base64": base64.b64encode(sent).decode()})
