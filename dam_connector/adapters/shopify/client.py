@@ -1,4 +1,4 @@
-"""Shopify's Admin GraphQL interface."""
+"""Shopify's Admin GraphQL API, and the metafield that says which media of a product are ours."""
 
 import json
 from collections.abc import Mapping
@@ -9,43 +9,38 @@ from dam_connector.adapters.common.graphql import GraphQlClient
 from dam_connector.adapters.http import HttpClient
 
 API_VERSION = "2026-10"
-METAFIELD_NAMESPACE, METAFIELD_KEY = (
-    "dam_connector",
-    "files",
-)  # of the metafield that says which media of a product are ours: by SKU, ids by the hash of their bytes
+# The metafield of a product that holds our media as JSON: {SKU: {SHA-256 of the file: id of the medium}}.
+METAFIELD_NAMESPACE, METAFIELD_KEY = "dam_connector", "files"
 
 
 class ShopifyClient(GraphQlClient):
-    """A shop, asked as one app."""
+    """A client of one shop, with the token of one app."""
 
     vendor = "shopify"
 
     def __init__(self, http: HttpClient, base_url: str, token: str, version: str) -> None:
-        super().__init__(
-            http, base_url, f"/admin/api/{version}/graphql.json", {"X-Shopify-Access-Token": token}
-        )
+        path = f"/admin/api/{version}/graphql.json"
+        super().__init__(http, base_url, path, {"X-Shopify-Access-Token": token})
         self.base_url = base_url.rstrip("/")
 
 
 def parse_media_note(metafield: Mapping[str, Any] | None) -> dict[str, dict[str, str]]:
-    """What our metafield says; nothing where somebody wrote something else there."""
+    """Return the media in our metafield, as {SKU: {SHA-256: id}}; empty if somebody overwrote it."""
     try:
         found = json.loads((metafield or {}).get("value") or "{}")
     except ValueError:
         return {}
-    return (
-        {str(sku): dict(of) for sku, of in found.items() if isinstance(of, dict)}
-        if isinstance(found, dict)
-        else {}
-    )
+    if not isinstance(found, dict):
+        return {}
+    return {str(sku): dict(ids) for sku, ids in found.items() if isinstance(ids, dict)}
 
 
 def open_client(options: Mapping[str, Any], context: AdapterContext) -> ShopifyClient:
-    """Options: base_url, token, api_version. Raises: ConfigError."""
+    """Open a client by the options `base_url`, `token` and `api_version`.
+
+    Raises:
+        ConfigError: an option is wrong.
+    """
     token = context.secret(str(options.get("token", "env/SHOPIFY_TOKEN")))
-    return ShopifyClient(
-        context.http,
-        url_option(options, example="https://my-shop.myshopify.com"),
-        token,
-        str(options.get("api_version", API_VERSION)),
-    )
+    base_url = url_option(options, example="https://my-shop.myshopify.com")
+    return ShopifyClient(context.http, base_url, token, str(options.get("api_version", API_VERSION)))
