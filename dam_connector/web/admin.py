@@ -144,7 +144,7 @@ def repair() -> ResponseReturnValue:
         flash("The last comparison did not find this difference. Compare again.", "error")
         return redirect(url_for("admin.connections"))
     try:
-        flash(reconciliation.mend(s, drift), "info")
+        flash(reconciliation.repair(s, drift), "info")
         reconciliation.store_result(s, [d for d in differences if d != drift])
     except (AdapterError, ConfigError) as error:
         flash(f"Not repaired: {error}", "error")

@@ -71,7 +71,7 @@ def qr(sku: str) -> ResponseReturnValue:
 
 
 def _page_address(sku: str) -> str:
-    return f"{services().settings.public}{url_for('viewer.page', sku=sku)}"
+    return f"{services().settings.base_url}{url_for('viewer.page', sku=sku)}"
 
 
 def _live_versions(sku: str) -> tuple[ProductRecord, list[Version]]:
@@ -99,7 +99,7 @@ def _url(file: VersionFile | None) -> str:
 
 def _linked_data(product: Product, model: Version, address: str) -> dict[str, object]:
     """Return the product and its model as JSON-LD of schema.org."""
-    base = services().settings.public
+    base = services().settings.base_url
     media = [
         {"@type": "MediaObject", "contentUrl": base + _url(f), "encodingFormat": f.mime}
         for f in model.files

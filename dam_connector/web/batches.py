@@ -98,7 +98,7 @@ def check() -> ResponseReturnValue:
         pictures_id = services().blobs.put(package.read())
     try:
         parsed_sheet = read_sheet(_uploaded_file(sheet_id))
-        mapping = batch_preview.mapping_of(
+        mapping = batch_preview.map_columns(
             parsed_sheet,
             {
                 c: request.form[f"map-{c}"]
@@ -106,7 +106,7 @@ def check() -> ResponseReturnValue:
                 if request.form.get(f"map-{c}") in parsed_sheet.header
             },
         )
-        preview = batch_preview.preview(services(), parsed_sheet, mapping, _uploaded_pictures(pictures_id))
+        preview = batch_preview.preview_batch(services(), parsed_sheet, mapping, _uploaded_pictures(pictures_id))
     except InputError as error:
         header = _readable_header(sheet_id)
         return render_template(
@@ -138,11 +138,11 @@ def begin() -> ResponseReturnValue:
     name = form.get("name", "").strip()[:MAX_NAME_LENGTH] or "upload"
     try:
         parsed_sheet = read_sheet(_uploaded_file(form.get("sheet", "")))
-        mapping = batch_preview.mapping_of(
+        mapping = batch_preview.map_columns(
             parsed_sheet,
             {c: form[f"map-{c}"] for c in COLUMNS if form.get(f"map-{c}") in parsed_sheet.header},
         )
-        batch = bulk.begin(
+        batch = bulk.start(
             services(),
             name,
             signed_in_user().name,
@@ -178,7 +178,7 @@ def _readable_header(sheet_id: str) -> tuple[str, ...]:
 
 def _uploaded_pictures(pictures_id: str) -> dict[str, Sha256]:
     """Return the hashes of the pictures in the uploaded ZIP, by file name."""
-    return bulk.zipped(services(), _uploaded_file(pictures_id), "the file of pictures") if pictures_id else {}
+    return bulk.store_zip_pictures(services(), _uploaded_file(pictures_id), "the file of pictures") if pictures_id else {}
 
 
 @bp.get("/<batch_id>")
@@ -326,8 +326,8 @@ def manifest(batch_id: str) -> ResponseReturnValue:
 def package(batch_id: str) -> ResponseReturnValue:
     """Send the newest usable version of each asset as a ZIP, in its folders, with the manifest."""
     s, found = services(), _batch(batch_id)
-    data = exports.zip_stream(
-        s, exports.given(s, found), manifest=exports.json_lines(exports.manifest(s, found))
+    data = exports.stream_zip(
+        s, exports.exported_versions(s, found), manifest=exports.json_lines(exports.manifest(s, found))
     )
     return Response(
         stream_with_context(data),

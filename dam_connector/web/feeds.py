@@ -11,7 +11,7 @@ from flask import Blueprint, Response, abort
 from flask.typing import ResponseReturnValue
 
 from dam_connector.domain.listing import Listing, media_files
-from dam_connector.usecases.publish import listing_of
+from dam_connector.usecases.publish import build_listing
 from dam_connector.web.request_context import services
 from dam_connector.wiring import Services
 
@@ -56,7 +56,7 @@ def _lines(s: Services, channel: str, lifestyle: set[str]) -> Iterator[str]:
     for sku in s.publications.skus(channel):
         record = s.products.get(sku)
         if record and not record.deleted:
-            yield _entry(listing_of(s, channel, record.product), lifestyle)
+            yield _entry(build_listing(s, channel, record.product), lifestyle)
     yield FEED_TAIL
 
 

@@ -6,6 +6,23 @@ from datetime import UTC, date, datetime, time
 from dam_connector.store.database import MAX_COUNT
 
 
+# Names of steps for people; the others read well with spaces instead of underscores.
+STEP_TEXTS = {
+    "seal_version": "finish the version",
+    "make_web_glb": "make the web model",
+    "make_lods": "make smaller models",
+    "convert_to_usdz": "make the model for iOS",
+    "push_to_dam": "send to the DAM",
+    "write_dam_state": "write the state to the DAM",
+    "write_back_to_pim": "write the links to the PIM",
+}
+
+
+def step_text(name: str) -> str:
+    """Return the name of a pipeline step for people, e.g. `finish the version` for `seal_version`."""
+    return STEP_TEXTS.get(name, name.replace("_", " "))
+
+
 def ago(moment: datetime | None) -> str:
     """Return e.g. `3 min ago`. The page gives the exact time in the title."""
     if moment is None:

@@ -92,7 +92,7 @@ def download() -> ResponseReturnValue:
         return back_to_gallery()
     headers = {"Content-Disposition": "attachment; filename=assets.zip"}
     return Response(
-        stream_with_context(exports.zip_stream(services(), cards)),
+        stream_with_context(exports.stream_zip(services(), cards)),
         mimetype="application/zip",
         headers=headers,
     )

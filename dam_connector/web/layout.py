@@ -16,6 +16,7 @@ bp.app_template_filter("size")(formatting.size)
 bp.app_template_filter("count_text")(formatting.count_text)
 bp.app_template_filter("duration")(formatting.duration)
 bp.app_template_filter("metres")(formatting.metres)
+bp.app_template_filter("step_text")(formatting.step_text)
 
 
 @bp.app_context_processor

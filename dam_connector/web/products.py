@@ -100,7 +100,7 @@ def _product_page(record: ProductRecord, cells: Mapping[str, str], issues: Seque
 def run_product(product_id: str) -> ResponseReturnValue:
     """Make the missing assets of a product and retry its failed runs."""
     record = services().products.by_id(product_id) or abort(404)
-    count = intake.run_again(services(), record.product.sku)
+    count = intake.rerun_product(services(), record.product.sku)
     flash(
         f"{count} runs under way." if count else "Nothing to do: all assets are made from these facts.",
         "info",

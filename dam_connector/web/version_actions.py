@@ -250,7 +250,7 @@ def _state_text(version: Version) -> str:
     return version.state.value.replace("_", " ")
 
 
-def _flash_outcome(outcome: bulk_review.Outcome, done: str, refused: str, kind: str = "info") -> None:
+def _flash_outcome(outcome: bulk_review.BulkResult, done: str, refused: str, kind: str = "info") -> None:
     parts = [
         f"{len(outcome.done)} {done}" if outcome.done else "",
         f"{outcome.refused} {refused}" if outcome.refused else "",

@@ -75,14 +75,14 @@ def version(version_id: str) -> ResponseReturnValue:
         decisions=s.decisions.of_version(found.id),
         publications=s.publications.of_version(found.id),
         history=s.history.entries(version_id=found.id),
-        can_roll_back=publish.can_return(s, found),
-        goes_live_at=publish.may_go_live(s, record.product, found)
+        can_roll_back=publish.can_roll_back(s, found),
+        goes_live_at=publish.publish_not_before(s, record.product, found)
         if record and found.state is VersionState.APPROVED
         else None,
         review=s.rules.current().review,
         owner=s.rules.current().review.owners.get(record.product.category, "") if record else "",
         run=s.runs.get(found.run_id),
-        generators=review.makers(s, found) if signed_in_user().role.includes(UserRole.ADMIN) else [],
+        generators=review.available_generators(s, found) if signed_in_user().role.includes(UserRole.ADMIN) else [],
         answers=checklist_answers(found.report),
         profiles=report_text.profile_matrix(found.report.rows),
     )

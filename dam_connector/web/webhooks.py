@@ -38,7 +38,7 @@ def receive(connection: str) -> ResponseReturnValue:
     inbound = InboundWebhook(
         headers={k.lower(): v for k, v in request.headers}, body=body, received_at=services().clock.now()
     )
-    delivery_id, new = intake.receive(services(), connection, inbound)
+    delivery_id, new = intake.receive_webhook(services(), connection, inbound)
     return {"delivery_id": delivery_id, "new": new}, 202
 
 

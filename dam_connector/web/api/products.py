@@ -38,7 +38,7 @@ def products(args: dict[str, Any]) -> dict[str, Any]:
 def add_product(product: Product) -> dict[str, Any]:
     """Add a product, as if its PIM had sent it, and make its assets."""
     taken = intake.add_product(services(), product, by=signed_in_user().name)
-    return {"sku": product.sku, "outcome": taken.words, "planned": taken.planned}
+    return {"sku": product.sku, "outcome": taken.summary, "planned": taken.planned}
 
 
 @bp.get("/products/<sku>")
@@ -55,7 +55,7 @@ def product(sku: str) -> Any:
 @bp.response(202, s.TakenOut)
 def run_product(sku: str) -> dict[str, Any]:
     """Make the missing assets of a product and retry its failed runs."""
-    count = intake.run_again(services(), sku)
+    count = intake.rerun_product(services(), sku)
     return {"sku": sku, "outcome": f"{count} under way", "planned": count}
 
 

@@ -41,7 +41,7 @@ def run(run_id: str) -> Any:
 def retry(run_id: str) -> Any:
     """Retry a failed or cancelled run from its last checkpoint."""
     found = services().runs.get(run_id) or abort(404, "there is no such run")
-    if not intake.retry(services(), found):
+    if not intake.retry_run(services(), found):
         abort(409, f"the run is {found.state.value}; only failed and cancelled runs can be retried")
     return services().runs.get(run_id)
 
@@ -71,7 +71,7 @@ def delivery(delivery_id: str) -> Any:
 @bp.response(202, s.DeliveryOut)
 def replay(delivery_id: str) -> Any:
     """Handle a delivery again."""
-    intake.replay(services(), delivery_id)
+    intake.replay_delivery(services(), delivery_id)
     return services().inbox.get(delivery_id)
 
 
