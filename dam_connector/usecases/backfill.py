@@ -73,7 +73,11 @@ def backfill(
 
 
 def _take(
-    services: Services, connection: str, event: Event, progress: BackfillProgress, sleep: Callable[[float], None]
+    services: Services,
+    connection: str,
+    event: Event,
+    progress: BackfillProgress,
+    sleep: Callable[[float], None],
 ) -> None:
     for tried in range(1, MAX_ATTEMPTS + 1):
         try:

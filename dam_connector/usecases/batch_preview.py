@@ -70,7 +70,10 @@ def map_columns(sheet: Sheet, overrides: Mapping[str, str]) -> dict[str, str]:
             f"There is no such column: {', '.join(unknown)}. The sheet has: {', '.join(sheet.header)}.",
         )
     rest = tuple(name for name in sheet.header if name not in overrides.values())
-    found = {**{ours: theirs for ours, theirs in guess_columns(rest).items() if ours not in overrides}, **overrides}
+    found = {
+        **{ours: theirs for ours, theirs in guess_columns(rest).items() if ours not in overrides},
+        **overrides,
+    }
     if "sku" not in found:
         raise InputError(
             "sheet.header", f"No column holds the SKU. The sheet has: {', '.join(sheet.header)}.", limit="sku"
@@ -177,7 +180,9 @@ def preview_batch(
                 kept.append(row)
             if row.state is RowState.WAITING and row.product:
                 for deliverable in _wanted(services, row.product):
-                    said.version_counts[deliverable.name] = said.version_counts.get(deliverable.name, 0) + deliverable.count
+                    said.version_counts[deliverable.name] = (
+                        said.version_counts.get(deliverable.name, 0) + deliverable.count
+                    )
                     name, usd = _priced(services, deliverable, row.product)
                     if name != LOCAL:
                         said.billed_counts[name] = said.billed_counts.get(name, 0) + deliverable.count
@@ -244,7 +249,11 @@ class _Look:
             return rows
         with ThreadPoolExecutor(IMAGE_CHECK_THREADS) as pool:
             self._found.update(
-                zip(wanted, pool.map(lambda pair: check_image_url(self._services, *pair), wanted.items()), strict=True)
+                zip(
+                    wanted,
+                    pool.map(lambda pair: check_image_url(self._services, *pair), wanted.items()),
+                    strict=True,
+                )
             )
         return [self._judged(row) if self._good(row) else row for row in rows]
 

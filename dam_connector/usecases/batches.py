@@ -100,7 +100,8 @@ def control(services: Services, batch: Batch, action: str) -> str:
     if action == "retry" and batch.state is not BatchState.CANCELLED:
         again = services.batches.retry_failed(batch.id)
         retried = sum(
-            bool(rerun_product(services, sku, batch_id=batch.id)) for sku in services.batches.failed_skus(batch.id)
+            bool(rerun_product(services, sku, batch_id=batch.id))
+            for sku in services.batches.failed_skus(batch.id)
         )
         _go(services, batch, "")
         return (

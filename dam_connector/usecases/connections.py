@@ -26,10 +26,14 @@ PIXEL = base64.b64decode(
 PORTS = ("pim", "dam", "channel", "provider")
 
 
-def list_preparations(services: Services, port: str, name: str, connection: Connection) -> Iterator[Preparation]:
+def list_preparations(
+    services: Services, port: str, name: str, connection: Connection
+) -> Iterator[Preparation]:
     """What is needed on the other side of a connection, with what is there already. Raises: ConfigError when there is nothing to set up."""
     setup = load_setup(port, connection.adapter)
-    yield from setup.prepare(connection.options, services.adapter_context, f"{services.settings.base_url}/webhooks/{name}")
+    yield from setup.prepare(
+        connection.options, services.adapter_context, f"{services.settings.base_url}/webhooks/{name}"
+    )
 
 
 def manual_steps(port: str, adapter: str) -> tuple[str, ...]:

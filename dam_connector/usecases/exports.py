@@ -175,7 +175,9 @@ def exported_versions(services: Services, batch: Batch) -> Iterator[VersionCard]
         yield from _newest(m for m in each.versions if m.card.state in EXPORTED_STATES)
 
 
-def exported_files(services: Services, cards: Iterable[VersionCard]) -> Iterator[tuple[PurePosixPath, VersionFile]]:
+def exported_files(
+    services: Services, cards: Iterable[VersionCard]
+) -> Iterator[tuple[PurePosixPath, VersionFile]]:
     """Every file that goes out, with its place by the naming rules."""
     rules = services.rules.current()
     for card in cards:
@@ -197,7 +199,9 @@ def write_folder(services: Services, cards: Iterable[VersionCard], folder: Path)
     return count
 
 
-def stream_zip(services: Services, cards: Iterable[VersionCard], manifest: Iterable[str] = ()) -> Iterator[bytes]:
+def stream_zip(
+    services: Services, cards: Iterable[VersionCard], manifest: Iterable[str] = ()
+) -> Iterator[bytes]:
     """A ZIP of all files in their folders, as it is written: one file in memory at a time; then the manifest, if there is one."""
     out = _Out()
     with zipfile.ZipFile(

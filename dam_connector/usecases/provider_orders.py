@@ -1,4 +1,4 @@
-"""Generating: what a run orders from a provider, and what that may cost. flow/brokering.py carries the orders out; no worker waits for one."""
+"""Orders that runs place with providers, and the budgets for them. The broker carries the orders out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,9 +21,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderOrder:
-    """A Generation as it is stored: its pictures by their address in the blobs."""
+    """A `GenerationRequest` as it is stored with its task; see there for the fields that are not explained here."""
 
     product: Product
+    # Source images by view, as addresses of blobs.
     pictures: Mapping[str, Sha256]
     kind: RunKind = RunKind.MODEL
     prompt: str = ""
@@ -35,7 +36,15 @@ class ProviderOrder:
     seed: int = 0
 
     def to_request(self, services: Services, key: str, *, with_pictures: bool = True) -> GenerationRequest:
-        """What a provider is asked. key: of the task, the same for every try. Raises: NotFound when a picture is gone."""
+        """Return the order as a request to a provider.
+
+        Args:
+            key: the id of the task, the same for every try.
+            with_pictures: whether to load the source images; an estimate needs none.
+
+        Raises:
+            NotFound: a source image is no longer stored.
+        """
         facts = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "pictures"}
         return GenerationRequest(
             key=key,
@@ -48,31 +57,47 @@ class ProviderOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeneratedFiles:
-    """What a task gave: its files by their address, and who made them."""
+    """The stored result of a settled task."""
 
+    # Addresses of the generated files.
     files: tuple[Sha256, ...] = ()
+    # The provider's name of the model that generated them.
     model: str = ""
+    # The id that the provider's support asks for.
     request_id: str = ""
+    # The model that was requested.
     model_asked: str = ""
 
 
-def place_order(services: Services, about: TaskOrigin, order: ProviderOrder) -> TaskRecord:
-    """The run's task at this provider, which waits to be carried out when it is new."""
-    usd = services.provider(about.provider).estimate(order.to_request(services, "", with_pictures=False))
-    return services.tasks.find_or_add(about, to_plain(order), usd)
+def place_order(services: Services, origin: TaskOrigin, order: ProviderOrder) -> TaskRecord:
+    """Return a run's task at a provider; create it, waiting for the broker, if there is none.
+
+    Args:
+        about: the run and the provider.
+
+    Raises:
+        ConfigError: there is no such provider.
+    """
+    usd = services.provider(origin.provider).estimate(order.to_request(services, "", with_pictures=False))
+    return services.tasks.find_or_add(origin, to_plain(order), usd)
 
 
-def read_order(entry: TaskRecord) -> ProviderOrder:
-    return from_plain(ProviderOrder, entry.order)
+def read_order(task: TaskRecord) -> ProviderOrder:
+    """Return the order of a task."""
+    return from_plain(ProviderOrder, task.order)
 
 
-def read_generated_files(entry: TaskRecord) -> GeneratedFiles:
-    """What a settled task gave."""
-    return from_plain(GeneratedFiles, entry.result)
+def read_generated_files(task: TaskRecord) -> GeneratedFiles:
+    """Return the files that a settled task generated."""
+    return from_plain(GeneratedFiles, task.result)
 
 
 def provider_connection(services: Services, name: str) -> Connection:
-    """Raises: ConfigError when there is no such provider any more."""
+    """Return a provider's connection in plugin.json.
+
+    Raises:
+        ConfigError: there is no such provider any more.
+    """
     found = services.rules.current().provider.get(name)
     if found is None:
         raise ConfigError(f"there is no provider {name!r} under /connections/provider in plugin.json")
@@ -80,7 +105,11 @@ def provider_connection(services: Services, name: str) -> Connection:
 
 
 def spend_caps(services: Services, name: str) -> SpendCaps:
-    """The caps that plugin.json sets on a provider."""
+    """Return the spending caps of a provider in plugin.json.
+
+    Raises:
+        ConfigError: there is no such provider any more.
+    """
     options = provider_connection(services, name).options
 
     def usd(period: str) -> float | None:
@@ -92,57 +121,69 @@ def spend_caps(services: Services, name: str) -> SpendCaps:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What was spent or reserved at a provider in a day, a month or for a batch, in USD, and the cap on it."""
+    """A provider's spending in a period, and its cap."""
 
+    # `day`, `month` or `batch`.
     period: str
+    # Spent and reserved, in USD.
     spent: float
+    # In USD; None: there is no cap.
     cap: float | None
 
     @property
     def share(self) -> float:
-        """Of the cap, 0 to 1 and above; 0 without one."""
+        """Return the spent share of the cap, 1 for all of it; 0 without a cap."""
         return self.spent / self.cap if self.cap else 0.0
 
     @property
     def is_nearly_used(self) -> bool:
-        """Whether it is time to tell somebody."""
+        """Return whether people should be warned."""
         return self.share >= NOTICE_SHARE
 
 
 def budgets(services: Services, name: str, batch_id: str = "") -> tuple[Budget, ...]:
-    """How much of a provider's caps is used: those of the day and the month, and the one of a batch where one is named."""
+    """Return a provider's budgets of this day and month, and of a batch if one is named.
+
+    Raises:
+        ConfigError: there is no such provider any more.
+    """
     caps = spend_caps(services, name)
     return tuple(
-        Budget(period=of, spent=spent, cap=getattr(caps, of))
-        for of, spent in services.spend.spent(name, batch_id).items()
+        Budget(period=period, spent=spent, cap=getattr(caps, period))
+        for period, spent in services.spend.spent(name, batch_id).items()
     )
 
 
-def warn_of_budget(services: Services, entry: TaskRecord) -> None:
-    """Tell once a period that most of a cap is used: in the log, and in the history of the product that used it."""
-    if spend_caps(services, entry.provider) == SpendCaps():
+def warn_of_budget(services: Services, task: TaskRecord) -> None:
+    """Warn once in each period that most of a provider's cap is used.
+
+    The warning is written to the log and to the history of the product that used the budget.
+    """
+    if spend_caps(services, task.provider) == SpendCaps():
         return
-    for used in budgets(services, entry.provider, entry.batch_id):
-        period = {
-            "day": services.clock.now().date().isoformat(),
-            "month": services.clock.now().date().isoformat()[:7],
-        }.get(used.period, entry.batch_id)
-        name = f"notice:{entry.provider}:{used.period}"
-        if used.is_nearly_used and services.notes.get(name) != period:
-            services.notes.set(name, period)
-            words = f"{entry.provider}: ${used.spent:.2f} of ${used.cap:g} for this {used.period} are used"
-            services.history.add("budget", sku=entry.sku, detail=words)
+    today = services.clock.now().date().isoformat()
+    for budget in budgets(services, task.provider, task.batch_id):
+        period_id = {"day": today, "month": today[:7]}.get(budget.period, task.batch_id)
+        note = f"notice:{task.provider}:{budget.period}"
+        if budget.is_nearly_used and services.notes.get(note) != period_id:
+            services.notes.set(note, period_id)
+            amount = f"${budget.spent:.2f} of ${budget.cap:g} for this {budget.period} are used"
+            services.history.add("budget", sku=task.sku, detail=f"{task.provider}: {amount}")
             log.warning(
                 "budget_nearly_used",
-                provider=entry.provider,
-                of=used.period,
-                spent_usd=round(used.spent, 2),
-                cap_usd=used.cap,
+                provider=task.provider,
+                of=budget.period,
+                spent_usd=round(budget.spent, 2),
+                cap_usd=budget.cap,
             )
 
 
 def poll_task_now(services: Services, name: str, ref: str) -> str:
-    """Look at a task next, because its provider's webhook says that something happened; gives a few words."""
-    return (
-        f"{name}: the task is looked at" if services.tasks.poll_now(name, ref) else f"{name}: not one of ours"
-    )
+    """Make a task due for polling, since a webhook of its provider reported it; return a summary for people.
+
+    Args:
+        name: the provider's name in plugin.json.
+        ref: the provider's reference of the task.
+    """
+    is_ours = services.tasks.poll_now(name, ref)
+    return f"{name}: the task is polled now" if is_ours else f"{name}: not one of our tasks"

@@ -1,6 +1,6 @@
-"""Reconciling: PIM, our records, DAM and channels compared; where they drifted apart is shown, and mended on request.
+"""Reconciliation: PIMs, DAMs and channels are compared with our records, and differences are repaired on request.
 
-Nothing here is urgent: webhooks and polls carry what happens. This finds what both lost, and what people changed by hand.
+Webhooks and polls carry what happens. Reconciliation finds what both lost, and what people changed by hand.
 """
 
 from collections.abc import Iterator
@@ -25,78 +25,96 @@ from dam_connector.wiring import Services
 
 log = structlog.get_logger()
 RESULT_NOTE = "reconcile:last"
-MAX_STORED = 500  # findings of the last reconciliation
-COMPARED_STATES = (VersionState.IN_REVIEW, VersionState.APPROVED, VersionState.REJECTED, VersionState.PUBLISHED)
-LEASE_S = 3600.0
+MAX_STORED = 500  # differences kept of the last reconciliation
+COMPARED_STATES = (
+    VersionState.IN_REVIEW,
+    VersionState.APPROVED,
+    VersionState.REJECTED,
+    VersionState.PUBLISHED,
+)
+LEASE_S = 3600.0  # one process reconciles at a time
 
 
 class DriftKind(StrEnum):
-    """In what way a connection and our records are not of one mind."""
+    """The ways in which a connection and our records differ."""
 
     MISSING = "missing"  # on the side that should have it
     STALE = "stale"
-    ORPHANED = "orphaned"  # it is there, and should not
+    ORPHANED = "orphaned"  # it exists, but should not
     CHANGED = "changed"  # by hand
-    FAILED = "failed"  # it could not be asked
+    FAILED = "failed"  # the connection could not be asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
-    """One finding. where: the connection. ref: how that connection names it, or the version's id here."""
+    """One difference between a connection and our records."""
 
     kind: DriftKind
+    # `pim`, `dam` or `channel`.
     port: str
+    # The connection's name in plugin.json.
     where: str
+    # Empty when we have no such product.
     sku: str
+    # For a PIM, its reference of the product; for a DAM, our version id; for a channel, the SKU.
     ref: str
+    # For people.
     detail: str
 
     @property
     def remedy(self) -> str:
-        """What mending does about it."""
+        """Return how `repair` resolves the difference, for people."""
         return _REMEDIES.get((self.port, self.kind), "look at it there")
 
 
 _REMEDIES = {
-    ("pim", DriftKind.MISSING): "take it in",
-    ("pim", DriftKind.STALE): "take in its newest facts",
-    ("pim", DriftKind.ORPHANED): "ask for it once more, and take it for deleted",
+    ("pim", DriftKind.MISSING): "add the product",
+    ("pim", DriftKind.STALE): "fetch the product again",
+    ("pim", DriftKind.ORPHANED): "ask the PIM once more, and mark the product as deleted",
     ("dam", DriftKind.MISSING): "push it again",
-    ("dam", DriftKind.STALE): "take in what was decided there, else write our state",
-    ("dam", DriftKind.CHANGED): "replace the files there by ours",
+    ("dam", DriftKind.STALE): "adopt the decision made there, or write our state",
+    ("dam", DriftKind.CHANGED): "replace the files there with ours",
     ("channel", DriftKind.MISSING): "publish it again",
-    ("channel", DriftKind.ORPHANED): "take it off",
+    ("channel", DriftKind.ORPHANED): "remove it there",
 }
 
 
 def reconcile(services: Services, *, connection: str = "", compare_files: bool = True) -> Iterator[Drift]:
-    """Where things drifted apart, connection by connection. only: of this one. files: those in DAMs are read and compared too.
+    """Compare PIMs, DAMs and channels with our records; yield the differences.
 
-    Raises: ConfigError when there is no such connection.
+    A connection that cannot be asked yields a `FAILED` difference, and the next one follows.
+
+    Args:
+        connection: the only connection to compare; empty: all.
+        compare_files: whether to read the files in DAMs and compare their bytes.
+
+    Raises:
+        ConfigError: there is no such connection.
     """
     rules = services.rules.current()
-    looks = {"pim": rules.pim, "dam": rules.dam, "channel": rules.channel}
-    known = [(port, name) for port, connections in looks.items() for name in connections]
+    by_port = {"pim": rules.pim, "dam": rules.dam, "channel": rules.channel}
+    known = [(port, name) for port, connections in by_port.items() for name in connections]
     if connection and connection not in {name for _, name in known}:
-        raise ConfigError(
-            f"there is no PIM, DAM or channel {connection!r}; known: {', '.join(name for _, name in known)}"
-        )
+        names = ", ".join(name for _, name in known)
+        raise ConfigError(f"there is no PIM, DAM or channel {connection!r}; known: {names}")
     for port, name in known:
         if connection in ("", name):
             try:
-                yield from (
-                    _pim(services, name)
-                    if port == "pim"
-                    else _dam(services, name, compare_files)
-                    if port == "dam"
-                    else _channel(services, name)
-                )
+                yield from _compare(services, port, name, compare_files)
             except (AdapterError, ConfigError) as error:
                 yield Drift(kind=DriftKind.FAILED, port=port, where=name, sku="", ref="", detail=str(error))
 
 
-def _pim(services: Services, name: str) -> Iterator[Drift]:
-    """By the source's own list of everything, and when each was changed last."""
+def _compare(services: Services, port: str, name: str, compare_files: bool) -> Iterator[Drift]:
+    if port == "pim":
+        return _compare_pim(services, name)
+    if port == "dam":
+        return _compare_dam(services, name, compare_files)
+    return _compare_channel(services, name)
+
+
+def _compare_pim(services: Services, name: str) -> Iterator[Drift]:
+    """Compare the PIM's list of all products, and when each one changed last, with our records."""
     source = services.pim(name)
     if not source.capabilities.can_list_changes:
         return
@@ -104,72 +122,58 @@ def _pim(services: Services, name: str) -> Iterator[Drift]:
     listed: set[str] = set()
     for event in source.changed_since(EARLIEST):
         listed.add(event.ref)
-        here = known.get(event.ref)
-        if here is None:
-            yield Drift(
-                kind=DriftKind.MISSING,
-                port="pim",
-                where=name,
-                sku="",
-                ref=event.ref,
-                detail="it is there, and not here",
-            )
-        elif event.at > here[1]:
-            detail = f"changed there {event.at:%Y-%m-%d %H:%M}, known here of {here[1]:%Y-%m-%d %H:%M}"
-            yield Drift(kind=DriftKind.STALE, port="pim", where=name, sku=here[0], ref=event.ref, detail=detail)
-    if source.capabilities.can_fetch:  # else it lists what changed, not what there is
+        sku, changed_at = known.get(event.ref, ("", None))
+        place = {"port": "pim", "where": name, "sku": sku, "ref": event.ref}
+        if changed_at is None:
+            yield Drift(kind=DriftKind.MISSING, detail="it exists there, but not here", **place)
+        elif event.at > changed_at:
+            detail = f"changed there {event.at:%Y-%m-%d %H:%M}, known here of {changed_at:%Y-%m-%d %H:%M}"
+            yield Drift(kind=DriftKind.STALE, detail=detail, **place)
+    if source.capabilities.can_fetch:  # others, e.g. a folder of sheets, list changes, not all products
         for ref, (sku, _) in known.items():
             if ref not in listed:
-                yield Drift(
-                    kind=DriftKind.ORPHANED,
-                    port="pim",
-                    where=name,
-                    sku=sku,
-                    ref=ref,
-                    detail="it is here, and no longer there",
-                )
+                place = {"port": "pim", "where": name, "sku": sku, "ref": ref}
+                yield Drift(kind=DriftKind.ORPHANED, detail="it exists here, but no longer there", **place)
 
 
-def _dam(services: Services, name: str, files: bool) -> Iterator[Drift]:
+def _compare_dam(services: Services, name: str, compare_files: bool) -> Iterator[Drift]:
     dam = services.dam(name)
     if dam.capabilities.is_reviewed_here:
         return
     for version in services.assets.in_dam(name, COMPARED_STATES):
-        about = {"port": "dam", "where": name, "sku": version.asset.sku, "ref": version.id}
+        place = {"port": "dam", "where": name, "sku": version.asset.sku, "ref": version.id}
+        title = _title(version)
         try:
-            found = dam.remote_state(version.dam_ref, version)
-            changed = dam.changed_files(version.dam_ref, version) if files else ()
+            remote = dam.remote_state(version.dam_ref, version)
+            changed = dam.changed_files(version.dam_ref, version) if compare_files else ()
         except NotFound:
-            yield Drift(kind=DriftKind.MISSING, detail=f"{_title(version)} is not there any more", **about)
+            yield Drift(kind=DriftKind.MISSING, detail=f"{title} no longer exists there", **place)
             continue
         except BadOutput as error:
-            yield Drift(kind=DriftKind.STALE, detail=f"{_title(version)}: {error}", **about)
+            yield Drift(kind=DriftKind.STALE, detail=f"{title}: {error}", **place)
             continue
-        if found.state is not version.state:
-            yield Drift(
-                kind=DriftKind.STALE,
-                detail=f"{_title(version)} is {found.state.value} there, {version.state.value} here",
-                **about,
-            )
+        if remote.state is not version.state:
+            detail = f"{title} is {remote.state.value} there, {version.state.value} here"
+            yield Drift(kind=DriftKind.STALE, detail=detail, **place)
         if changed:
-            yield Drift(kind=DriftKind.CHANGED, detail=f"{_title(version)}: {', '.join(changed)}", **about)
+            yield Drift(kind=DriftKind.CHANGED, detail=f"{title}: {', '.join(changed)}", **place)
 
 
-def _channel(services: Services, name: str) -> Iterator[Drift]:
+def _compare_channel(services: Services, name: str) -> Iterator[Drift]:
     channel = services.channel(name)
     for sku in services.publications.skus(name):
         listing = _listing(services, name, sku)
         if listing is None:
             continue
         try:
-            live, wanted = set(channel.live_files(listing)), set(channel.expected_files(listing))
+            live, expected = set(channel.live_files(listing)), set(channel.expected_files(listing))
         except NotFound:
-            live, wanted = set(), set(channel.expected_files(listing))
-        about = {"port": "channel", "where": name, "sku": sku, "ref": sku}
-        if gone := sorted(wanted - live):
-            yield Drift(kind=DriftKind.MISSING, detail=", ".join(gone), **about)
-        if left := sorted(live - wanted):
-            yield Drift(kind=DriftKind.ORPHANED, detail=", ".join(left), **about)
+            live, expected = set(), set(channel.expected_files(listing))
+        place = {"port": "channel", "where": name, "sku": sku, "ref": sku}
+        if missing := sorted(expected - live):
+            yield Drift(kind=DriftKind.MISSING, detail=", ".join(missing), **place)
+        if orphaned := sorted(live - expected):
+            yield Drift(kind=DriftKind.ORPHANED, detail=", ".join(orphaned), **place)
 
 
 def _listing(services: Services, channel: str, sku: str) -> Listing | None:
@@ -181,12 +185,15 @@ def _title(version: Version) -> str:
     return f"{version.asset.deliverable} {version.asset.slot} V{version.number}"
 
 
-def mend(services: Services, drift: Drift) -> str:
-    """Put one finding right; gives a few words about it. Raises: AdapterError, ConfigError."""
+def repair(services: Services, drift: Drift) -> str:
+    """Resolve one difference; return a summary for people.
+
+    Raises:
+        AdapterError, ConfigError: the connection cannot be used.
+    """
     if drift.port == "pim" and drift.kind is not DriftKind.FAILED:
-        return ingest_event(
-            services, drift.where, Event(kind=EventKind.UPDATED, ref=drift.ref, at=services.clock.now())
-        )
+        event = Event(kind=EventKind.UPDATED, ref=drift.ref, at=services.clock.now())
+        return ingest_event(services, drift.where, event)
     if drift.port == "channel" and (listing := _listing(services, drift.where, drift.sku)):
         with lock_listing(services, drift.where, drift.sku):
             services.channel(drift.where).sync(listing, services.blobs)
@@ -194,14 +201,14 @@ def mend(services: Services, drift: Drift) -> str:
     version = services.assets.get(drift.ref) if drift.port == "dam" else None
     if version is None:
         return "nothing can be done from here"
-    return _mend_in_dam(services, drift, version)
+    return _repair_in_dam(services, drift, version)
 
 
-def _mend_in_dam(services: Services, drift: Drift, version: Version) -> str:
+def _repair_in_dam(services: Services, drift: Drift, version: Version) -> str:
     if drift.kind is DriftKind.STALE:
         try:
             return sync_from_dam(services, drift.where, version.dam_ref)
-        except BadOutput:
+        except BadOutput:  # the state there means nothing to us
             services.assets.set_dam_state(version.id, None)
             sync_to_dam(services, version)
             return f"{_title(version)}: our state is written there again"
@@ -213,7 +220,7 @@ def _mend_in_dam(services: Services, drift: Drift, version: Version) -> str:
 
 
 def store_result(services: Services, found: list[Drift]) -> None:
-    """Keep what was found for the page that shows it."""
+    """Store the differences, at most `MAX_STORED`, for the page that shows them."""
     rows = [
         {
             "kind": d.kind.value,
@@ -225,27 +232,36 @@ def store_result(services: Services, found: list[Drift]) -> None:
         }
         for d in found[:MAX_STORED]
     ]
-    services.notes.set(RESULT_NOTE, {"at": services.clock.now().isoformat(), "count": len(found), "rows": rows})
+    result = {"at": services.clock.now().isoformat(), "count": len(found), "rows": rows}
+    services.notes.set(RESULT_NOTE, result)
 
 
 def last_result(services: Services) -> tuple[datetime | None, int, list[Drift]]:
-    """When it was reconciled last, how much was found, and the first of it."""
-    noted = services.notes.get(RESULT_NOTE)
-    if not noted:
+    """Return the result of the last reconciliation.
+
+    Returns:
+        When it ran, None if never; the number of differences; the first `MAX_STORED` of them.
+    """
+    result = services.notes.get(RESULT_NOTE)
+    if not result:
         return None, 0, []
-    return (
-        datetime.fromisoformat(noted["at"]),
-        noted["count"],
-        [Drift(**{**row, "kind": DriftKind(row["kind"])}) for row in noted["rows"]],
-    )
+    differences = [Drift(**{**row, "kind": DriftKind(row["kind"])}) for row in result["rows"]]
+    return datetime.fromisoformat(result["at"]), result["count"], differences
 
 
 def reconcile_when_due(services: Services, owner: str) -> bool:
-    """Whether it was time, by plugin.json, and it was done; with `mend`, what was found is mended."""
+    """Reconcile if it is time by plugin.json, and repair the differences if `mend` is set there.
+
+    Args:
+        owner: the name of this process, for the lease.
+
+    Returns:
+        Whether it was time.
+    """
     rules = services.rules.current().reconcile
-    at, _, _ = last_result(services)
+    last_at, _, _ = last_result(services)
     now = services.clock.now()
-    if not rules.every_hours or (at and (now - at).total_seconds() < rules.every_hours * 3600):
+    if not rules.every_hours or (last_at and (now - last_at).total_seconds() < rules.every_hours * 3600):
         return False
     if not services.locks.lease("reconcile", owner, LEASE_S):
         return False
@@ -253,7 +269,7 @@ def reconcile_when_due(services: Services, owner: str) -> bool:
     store_result(services, found)
     for drift in found if rules.mend else ():
         try:
-            log.info("mended", where=drift.where, sku=drift.sku, said=mend(services, drift))
+            log.info("mended", where=drift.where, sku=drift.sku, said=repair(services, drift))
         except (AdapterError, ConfigError) as error:
             log.warning("not_mended", where=drift.where, sku=drift.sku, error=str(error))
     return True

@@ -13,7 +13,7 @@ from dam_connector.domain.version import VersionState
 from dam_connector.errors import BadOutput, ConfigError, Unavailable
 from dam_connector.ports import RemoteState
 from dam_connector.usecases import review
-from dam_connector.usecases.reconciliation import kept, mend, reconcile, reconcile_when_due
+from dam_connector.usecases.reconciliation import last_result, repair, reconcile, reconcile_when_due
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain, chair, send
 from tests.support import PhotoServer, TestClock, product
@@ -62,7 +62,7 @@ def test_a_file_that_somebody_took_off_a_shop_is_put_back(wired: Services) -> No
     before = dict(shop.files_by_sku["CH123"])
     shop.files_by_sku["CH123"] = {"stranger.jpg": b"x"}
     assert said(wired) == [("shop", "missing", "CH123"), ("shop", "orphaned", "CH123")]
-    mend(wired, next(reconcile(wired)))
+    repair(wired, next(reconcile(wired)))
     assert shop.files_by_sku["CH123"] == before and said(wired) == []
 
 
@@ -71,7 +71,7 @@ def test_what_was_deleted_in_the_dam_is_pushed_again(wired: Services, drain: Dra
     dam.remove(ref)
     (found,) = reconcile(wired)
     assert (found.where, found.kind.value, found.remedy) == ("shelf", "missing", "push it again")
-    mend(wired, found)
+    repair(wired, found)
     drain()
     assert dam.stored[ref] and dam.remote_states[ref].state is VersionState.PUBLISHED and said(wired) == []
     assert wired.assets.of_product("CH123")[0].state is VersionState.PUBLISHED
@@ -81,7 +81,7 @@ def test_a_state_that_the_dam_was_not_told_is_told(wired: Services, drain: Drain
     dam, ref = wired.dam("shelf"), "mem:CH123:packshot:1:1"
     dam.remote_states[ref] = RemoteState(state=VersionState.IN_REVIEW)
     assert said(wired) == [("shelf", "stale", "CH123")]
-    mend(wired, next(reconcile(wired)))
+    repair(wired, next(reconcile(wired)))
     drain()
     assert dam.remote_states[ref].state is VersionState.PUBLISHED and said(wired) == []
 
@@ -108,7 +108,7 @@ def test_a_state_that_somebody_made_up_is_written_over(
     dam.remote_states[ref] = RemoteState(state=VersionState.BLOCKED)
     (found,) = reconcile(wired)
     assert (found.kind.value, "nearly" in found.detail) == ("stale", True)
-    assert "written there again" in mend(wired, found)
+    assert "written there again" in repair(wired, found)
     drain()
     assert dam.remote_states[ref].state is VersionState.PUBLISHED and said(wired) == []
 
@@ -118,7 +118,7 @@ def test_files_that_were_changed_by_hand_are_replaced_by_ours(wired: Services, d
     dam.files_changed_by_hand, before = ("a.jpg",), dict(dam.stored[ref])
     assert said(wired) == [("shelf", "changed", "CH123")]
     dam.stored[ref] = {"other": b""}
-    mend(wired, next(reconcile(wired)))
+    repair(wired, next(reconcile(wired)))
     dam.files_changed_by_hand = ()
     drain()
     assert dam.stored[ref] == before and said(wired) == []
@@ -132,15 +132,15 @@ def test_what_a_source_has_and_we_do_not_and_the_other_way_round(
     for sku in ("N1", "N2"):
         source.put(product(sku, **picture), clock.now())
     assert said(wired) == [("mem", "missing", "N1"), ("mem", "missing", "N2")]
-    for found in list(reconcile(wired, only="mem")):
-        mend(wired, found)
+    for found in list(reconcile(wired, connection="mem")):
+        repair(wired, found)
     assert said(wired) == []
     source.put(product("N1", color="green", **picture), clock.now() + timedelta(minutes=1))
     del source.products["N2"]
     assert said(wired) == [("mem", "stale", "N1"), ("mem", "orphaned", "N2")]
     clock.forward(120)
     for found in list(reconcile(wired)):
-        mend(wired, found)
+        repair(wired, found)
     assert (
         wired.products.get("N1").product.color == "green"
         and wired.products.get("N2").deleted
@@ -156,15 +156,15 @@ def test_one_connection_that_is_away_leaves_the_others(wired: Services) -> None:
         ("shop", "missing", "channel"),
     ]
     with pytest.raises(ConfigError, match="nothing-of-this-name"):
-        list(reconcile(wired, only="nothing-of-this-name"))
+        list(reconcile(wired, connection="nothing-of-this-name"))
 
 
 def test_it_is_done_by_the_hour_and_mended_where_the_rules_say_so(wired: Services, clock: TestClock) -> None:
     wired.channel("shop").files_by_sku.clear()
     assert reconcile_when_due(wired, "me") and wired.channel("shop").files_by_sku["CH123"]
-    assert kept(wired)[1] == 1 and not reconcile_when_due(wired, "me")
+    assert last_result(wired)[1] == 1 and not reconcile_when_due(wired, "me")
     clock.forward(3 * 3600)
-    assert reconcile_when_due(wired, "me") and kept(wired)[1:] == (0, [])
+    assert reconcile_when_due(wired, "me") and last_result(wired)[1:] == (0, [])
 
 
 def test_the_command_shows_a_table_and_speaks_json(wired: Services, monkeypatch: pytest.MonkeyPatch) -> None:

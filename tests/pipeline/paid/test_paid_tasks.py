@@ -306,11 +306,11 @@ def test_a_webhook_wakes_the_look(
     drain()
     assert model(services).provenance["generator"] == "tripo"
     (delivery,) = [d for d in services.inbox.page() if d.connection == "tripo"]
-    assert delivery.state == "handled" and delivery.summary == "tripo: the task is looked at"
+    assert delivery.state == "handled" and delivery.summary == "tripo: the task is polled now"
     late, late_body = fake.webhook(task, at=int(clock.now().timestamp()), delivery="dlv_2")
     client.post("/webhooks/tripo", data=late_body, headers=late)
     drain()
-    assert services.inbox.page()[0].summary == "tripo: not one of ours"
+    assert services.inbox.page()[0].summary == "tripo: not one of our tasks"
 
 
 def test_a_sheets_cost_is_told_before_anything_is_spent(
