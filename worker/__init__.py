@@ -1,9 +1,7 @@
-"""The worker: makes pictures and models, checks them, pushes and publishes them. Never imports the web."""
+"""The worker: makes pictures and models, checks them, pushes and publishes them. It never imports the web."""
 
 import os
 
-for _library in (
-    "OPENBLAS_NUM_THREADS",
-    "OMP_NUM_THREADS",
-):  # before numpy: a worker has one core, and BLAS' threads wait for each other busily
-    os.environ.setdefault(_library, "1")
+# Before numpy is imported. A worker has one core, and the threads of BLAS wait for each other busily.
+for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")

@@ -1,15 +1,14 @@
-"""Kept: what the steps of a run look at again, and what other runs do.
+"""Caches of decoded photos, of models and of cut-outs.
 
-Within a process, the photos decoded and the models read last. For all of them, each photo's cut-out: made once, whatever is made from it
-and however often. Cut-outs lie beside the data, as plain arrays, named by the photo's hash and by the code that made them; the oldest go
-when there are too many. Losing any of it costs time only.
+Photos and models are cached in memory, the last few of a process. Cut-outs are cached on disk for all processes, under the
+data directory, as plain arrays; the file's name holds the photo's hash and a digest of the code that cuts out. The oldest
+are evicted. Losing any of it costs time only.
 """
 
 import hashlib
 import json
 import os
 from collections import OrderedDict
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -25,105 +24,135 @@ from worker.modeling.glb_import import read_glb
 from worker.modeling.textured_mesh import TexturedMesh
 
 T = TypeVar("T")
-MAX_PHOTOS, MAX_MODELS = 6, 2  # of one product, at the most, and a model before and after a step
+MAX_PHOTOS = 6  # of one product, at most
+MAX_MODELS = 2  # before and after a step
 MAX_CUTOUT_BYTES = 1_000_000_000  # about 100 photos of 1600 px
+CUTOUT_MODULES = (background, cutout, segmentation, plane_arithmetic)
 CODE_DIGEST = hashlib.sha256(
-    b"".join(Path(str(m.__file__)).read_bytes() for m in (background, cutout, segmentation, plane_arithmetic))
+    b"".join(Path(str(m.__file__)).read_bytes() for m in CUTOUT_MODULES)
 ).hexdigest()[:12]
 
 
 class LruCache(Generic[T]):
-    """The last few of something, by hash."""
+    """The most recently used values, by hash."""
 
     def __init__(self, max_entries: int) -> None:
-        self._most, self._known = max_entries, OrderedDict[Sha256, T]()
+        self._max_entries = max_entries
+        self._entries = OrderedDict[Sha256, T]()
 
     def get(self, sha256: Sha256) -> T | None:
-        if sha256 in self._known:
-            self._known.move_to_end(sha256)
-        return self._known.get(sha256)
+        """Return a value and mark it as used; None where it is not there."""
+        if sha256 in self._entries:
+            self._entries.move_to_end(sha256)
+        return self._entries.get(sha256)
 
     def put(self, sha256: Sha256, value: T) -> T:
-        self._known[sha256] = value
-        while len(self._known) > self._most:
-            self._known.popitem(last=False)
+        """Add a value, drop the least recently used ones, and return the value."""
+        self._entries[sha256] = value
+        while len(self._entries) > self._max_entries:
+            self._entries.popitem(last=False)
         return value
 
 
-_PHOTOS: LruCache[tuple[Photo, int, int]] = LruCache(MAX_PHOTOS)
+_PHOTOS: LruCache[tuple[Photo, int, int]] = LruCache(MAX_PHOTOS)  # photo, its max_side_px, its max_pixels
 _MODELS: LruCache[TexturedMesh] = LruCache(MAX_MODELS)
 
 
 def cached_photo(
-    services: Services, sha256: Sha256, pointer: str = "", longest_px: int = MAX_SIDE_PX
+    services: Services, sha256: Sha256, pointer: str = "", max_side_px: int = MAX_SIDE_PX
 ) -> Photo:
-    """The stored photo, decoded (`decode.decode`). Raises: InputError source.*"""
-    limit = services.settings.max_picture_pixels
-    photo, reduced_to, limited_to = _PHOTOS.get(sha256) or (None, 0, 0)
-    as_wanted = photo is not None and (
-        reduced_to == longest_px or max(photo.size) < min(longest_px, reduced_to)
-    )
-    if photo is None or not as_wanted or limited_to != limit:
-        photo = decode(services.blobs.get(sha256), max_pixels=limit, pointer=pointer, max_side_px=longest_px)
-        _PHOTOS.put(sha256, (photo, longest_px, limit))
+    """Return a stored photo, decoded; see `decode`.
+
+    Args:
+        services: The services, for their blobs and settings.
+        sha256: The photo's hash.
+        pointer: The place for errors, e.g. `/images/front`.
+        max_side_px: A larger photo is reduced to this.
+
+    Raises:
+        InputError: source.*
+    """
+    max_pixels = services.settings.max_picture_pixels
+    photo, known_side_px, known_pixels = _PHOTOS.get(sha256) or (None, 0, 0)
+    if photo is not None and known_pixels == max_pixels:
+        was_reduced = max(photo.size) >= min(max_side_px, known_side_px)
+        if known_side_px == max_side_px or not was_reduced:
+            return photo
+    data = services.blobs.get(sha256)
+    photo = decode(data, max_pixels=max_pixels, pointer=pointer, max_side_px=max_side_px)
+    _PHOTOS.put(sha256, (photo, max_side_px, max_pixels))
     return photo
 
 
 def cached_model(services: Services, sha256: Sha256) -> TexturedMesh:
-    """The stored GLB as a model (`foreign.read_glb`). Raises: InputError file.unreadable, file.*, geometry.empty."""
+    """Return a stored GLB, read; see `read_glb`.
+
+    Raises:
+        InputError: file.*, geometry.empty.
+    """
     return _MODELS.get(sha256) or _MODELS.put(sha256, read_glb(services.blobs.get(sha256)))
 
 
-def cached_cutter(services: Services, sha256: Sha256) -> Callable[[Photo, str], Cutout]:
-    """`cut_out` for the photo with this hash, which remembers."""
+def cached_cut_out(services: Services, sha256: Sha256, photo: Photo, pointer: str = "") -> Cutout:
+    """Return the product cut out of a photo; see `cut_out`.
+
+    Args:
+        services: The services, for their data directory.
+        sha256: The hash of the encoded photo.
+        photo: The photo, decoded. Each size has a cut-out of its own.
+        pointer: The place for errors, e.g. `/images/front`.
+
+    Raises:
+        InputError: cutout.empty.
+    """
     folder = services.settings.data_dir / "cache" / "cutouts"
-
-    def cut(photo: Photo, pointer: str = "") -> Cutout:
-        path = folder / f"{sha256}-{photo.size[0]}x{photo.size[1]}-{CODE_DIGEST}.cutout"
-        found = _read(path)
-        if found is None:
-            found = cut_out(photo, pointer)
-            with suppress(OSError):  # a full disk must not stop the work
-                _write(path, found)
-                _evict_oldest(folder)
-        return found
-
-    return cut
+    width, height = photo.size
+    path = folder / f"{sha256}-{width}x{height}-{CODE_DIGEST}.cutout"
+    found = _read(path)
+    if found is None:
+        found = cut_out(photo, pointer)
+        with suppress(OSError):  # a full disk must not stop the work
+            _write(path, found)
+            _evict_oldest(folder)
+    return found
 
 
 def _read(path: Path) -> Cutout | None:
+    """Return a stored cut-out; None where there is none, or where its file is damaged."""
     try:
         with path.open("rb") as file:
             rgb, alpha = read_array(file, allow_pickle=False), read_array(file, allow_pickle=False)
-            said = json.loads(file.read())
+            fields = json.loads(file.read())
         found = Cutout(
             rgb=rgb,
             alpha=alpha,
-            confidence=said["confidence"],
-            busy_share=said["busy"],
-            touched_sides=tuple(said["touches"]),
+            confidence=fields["confidence"],
+            busy_share=fields["busy"],
+            touched_sides=tuple(fields["touches"]),
         )
-        path.touch()
+        path.touch()  # the oldest are evicted first
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return found
 
 
-def _write(path: Path, made: Cutout) -> None:
-    said = {"confidence": made.confidence, "busy": made.busy_share, "touches": made.touched_sides}
+def _write(path: Path, found: Cutout) -> None:
+    """Store a cut-out under a temporary name, then rename it: readers never see half of it."""
+    fields = {"confidence": found.confidence, "busy": found.busy_share, "touches": found.touched_sides}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
     with temporary.open("wb") as file:
-        for array in (made.rgb, made.alpha):
+        for array in (found.rgb, found.alpha):
             write_array(file, array, allow_pickle=False)
-        file.write(json.dumps(said).encode())
+        file.write(json.dumps(fields).encode())
     temporary.replace(path)
 
 
 def _evict_oldest(folder: Path) -> None:
-    known = sorted(((p.stat().st_mtime, p.stat().st_size, p) for p in folder.iterdir()), reverse=True)
-    room = MAX_CUTOUT_BYTES
-    for _, size, path in known:
-        room -= size
-        if room < 0:
+    """Delete the oldest cut-outs until the rest fits into MAX_CUTOUT_BYTES."""
+    entries = sorted(((p.stat().st_mtime, p.stat().st_size, p) for p in folder.iterdir()), reverse=True)
+    remaining = MAX_CUTOUT_BYTES
+    for _, size, path in entries:
+        remaining -= size
+        if remaining < 0:
             path.unlink(missing_ok=True)

@@ -1,8 +1,9 @@
-"""The checks in a process of their own: `python -m worker.check_process` serves reports on its pipes.
+"""The process that runs the checks: `python -m worker.check_process` answers requests for reports on its pipes.
 
-Files come from outside, and what reads them (Draco, embree, image coders, OpenUSD, V8) is native code. The process has no secrets, writes no
-files, and is watched: one that crashes, takes too long or too much memory is ended, and the report says at which check; the other checks are
-run again without it. It is kept warm, and answers in JSON, which cannot do harm where it is read.
+Files come from outside, and the code that reads them (Draco, embree, image codecs, OpenUSD, V8) is native. The process has
+no secrets, writes no files, and is watched. When it crashes, or takes too long or too much memory, it is ended. The report
+then names the check that was running, and the other checks run again without it. The process is kept running between
+reports. It answers in JSON, which cannot harm its reader.
 """
 
 import atexit
@@ -29,130 +30,132 @@ from dam_connector.domain.product import Product
 from dam_connector.domain.rules import Deliverable, Rules
 from dam_connector.domain.version import VersionFile
 
-REPORT_CPU_S = (
-    9.0  # CPU-seconds for one report on files: that a machine is busy with other things is no fault of theirs
-)
-PHOTO_CPU_S = 4.0  # more, for each photo that a model is held against
-FIRST_TRY_SHARE = 0.6  # of them for the first try
-CLOCK_FACTOR = 8  # times as long by the clock: what waits for ever takes no CPU
-MEMORY_BYTES = 1_000_000_000
-IDLE_MEMORY_BYTES = (
-    600_000_000  # what usual files leave behind; beyond it, what ends a report may be others' memory
-)
-START_S = 60.0
-POLL_INTERVAL_S = 0.05
-MAX_WRITTEN_BYTES = 64_000_000  # OpenUSD wants its packages on disk
 if TYPE_CHECKING:
     from worker.checks import CheckSubject
     from worker.imaging.cutout import Cutout
 
-_LENGTH = struct.Struct("<Q")
+REPORT_CPU_S = (
+    9.0  # CPU-seconds for one report: a machine that is busy with other things is no fault of the files
+)
+PHOTO_CPU_S = 4.0  # more for each photo that a model is compared with
+FIRST_TRY_SHARE = 0.6  # of the CPU-seconds for the first try
+CLOCK_FACTOR = 8  # the limit by the clock, in multiples of the CPU limit: a process that hangs takes no CPU
+MAX_TRIES = 3
+MEMORY_BYTES = 1_000_000_000
+# Memory that the process keeps after ordinary files. If it began with more, an earlier file may be the reason that it
+# ran out.
+IDLE_MEMORY_BYTES = 600_000_000
+START_S = 60.0
+POLL_INTERVAL_S = 0.05  # between looks at CPU time and memory
+MAX_WRITTEN_BYTES = 64_000_000  # OpenUSD needs its packages on disk
+_LENGTH = struct.Struct("<Q")  # before each message
+_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "HOME", "PYTHONPATH", "VIRTUAL_ENV")  # that it inherits
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckRequest:
-    """What to check: the fields of a Subject, with the files' bytes by name."""
+    """The files to check, with all that the checks compare them with."""
 
-    product: Product | None
+    product: Product | None  # None for a file that is checked by hand
     deliverable: Deliverable | None
     slot: int
-    number: int
+    number: int  # the version's
     files: tuple[VersionFile, ...]
-    contents: Mapping[str, bytes]
+    contents: Mapping[str, bytes]  # the files' bytes, by name
     rules: Rules
-    photos: Mapping[str, bytes] = field(default_factory=dict)
-    cutouts: Mapping[str, "Cutout"] = field(default_factory=dict)
-    profiles: tuple[str, ...] = ()
-    found_before: tuple[Issue, ...] = ()
-    facts: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
-    skip: tuple[str, ...] = ()
+    photos: Mapping[str, bytes] = field(default_factory=dict)  # encoded, by view
+    cutouts: Mapping[str, "Cutout"] = field(default_factory=dict)  # of those photos that were cut out before
+    profiles: tuple[str, ...] = ()  # that a file checked by hand must satisfy
+    earlier_issues: tuple[Issue, ...] = ()  # found before the checks; the report has them too
+    facts: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)  # found before
+    skip: tuple[str, ...] = ()  # names of checks to leave out
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResult:
-    """The report and its pictures, by name."""
+    """A report and its pictures."""
 
     report: Report
-    pictures: Mapping[str, bytes]
+    pictures: Mapping[str, bytes]  # WebP, by name
 
 
 @dataclass(frozen=True, slots=True)
 class _Deadline:
-    """How far the process may get: to so many CPU-seconds of its life, and to a time of the clock."""
+    """The limits of time for one answer."""
 
-    cpu_s: float
-    end: float
+    cpu_s: float  # CPU-seconds of the process's life
+    clock: float  # by time.monotonic()
 
 
 class CheckerExited(Exception):
-    """The process is gone or was ended; the message says why. check: what it was at."""
+    """The process exited or was ended. The message gives the reason."""
 
-    def __init__(self, why: str, check: str) -> None:
-        super().__init__(why)
+    def __init__(self, reason: str, check: str) -> None:
+        """Create the exception.
+
+        Args:
+            reason: The reason, e.g. "it took too long".
+            check: The check that was running; empty when none was.
+        """
+        super().__init__(reason)
         self.check = check
 
 
 class CheckerOutOfMemory(CheckerExited):
-    """It took too much memory, with all that files before had left in it."""
+    """The process took too much memory, together with what earlier files left in it."""
 
 
 class CheckProcess:
-    """One process that checks, started when it is needed and again after it ended."""
+    """One process that checks files. It is started when needed, and again after it ended."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
-        self._owner = 0
+        self._owner = 0  # the process that started it; a fork inherits it but must not wait for it
 
     def check(self, request: CheckRequest) -> CheckResult:
-        """The report on an order. What cannot be checked is an issue file.harmful; nothing is raised for it."""
-        left = whole = REPORT_CPU_S + PHOTO_CPU_S * len(request.photos)
-        harmful: list[tuple[str, str]] = []
-        stale = True  # what came before may have left half an answer in the pipe, or its memory: that is no fault of this file
+        """Return the report on a request.
+
+        A check that the files break is an issue file.harmful. Nothing is raised for it.
+        """
+        remaining = whole = REPORT_CPU_S + PHOTO_CPU_S * len(request.photos)
+        broken: list[tuple[str, str]] = []  # check and reason
+        # An earlier request may have left half an answer in the pipe, or its memory. That is no fault of these files:
+        # the first failure of this kind is not counted.
+        may_be_stale = True
         while True:
-            cpu_s, clock, at_rest = 0.0, time.monotonic(), 0
+            cpu_s, clock, idle_memory = 0.0, time.monotonic(), 0
             try:
                 self.warm()
-                cpu_s, clock, at_rest = self._cpu_s(), time.monotonic(), self.memory_bytes()
-                checked = self._request(
-                    replace(request, skip=tuple(name for name, _ in harmful)),
-                    left if harmful else FIRST_TRY_SHARE * left,
+                cpu_s, clock, idle_memory = self._cpu_s(), time.monotonic(), self.memory_bytes()
+                result = self._request(
+                    replace(request, skip=tuple(name for name, _ in broken)),
+                    remaining if broken else FIRST_TRY_SHARE * remaining,
                 )
-                return replace(checked, report=_add_harmful_issues(checked.report, harmful))
-            except CheckerExited as ended:
-                left -= max(self._cpu_s() - cpu_s, (time.monotonic() - clock) / CLOCK_FACTOR)
+                return replace(result, report=_add_harmful_issues(result.report, broken))
+            except CheckerExited as error:
+                remaining -= max(self._cpu_s() - cpu_s, (time.monotonic() - clock) / CLOCK_FACTOR)
                 self.stop()
-                if stale and (
-                    not ended.check or (isinstance(ended, CheckerOutOfMemory) and at_rest > IDLE_MEMORY_BYTES)
-                ):
-                    stale, left = False, left if ended.check else whole
+                ran_out_of_memory = isinstance(error, CheckerOutOfMemory) and idle_memory > IDLE_MEMORY_BYTES
+                if may_be_stale and (not error.check or ran_out_of_memory):
+                    may_be_stale, remaining = False, remaining if error.check else whole
                     continue
-                harmful.append((ended.check, str(ended)))
-                if len(harmful) > 2 or not ended.check or left < 1:
-                    rows = tuple(
-                        ReportRow(check=name or "reading", outcome=CheckOutcome.NOT_TESTED, detail=why)
-                        for name, why in harmful
-                    )
-                    return CheckResult(
-                        report=_add_harmful_issues(
-                            Report(issues=request.found_before, rows=rows, facts=request.facts), harmful
-                        ),
-                        pictures={},
-                    )
+                broken.append((error.check, str(error)))
+                if len(broken) >= MAX_TRIES or not error.check or remaining < 1:
+                    return _result_without_checks(request, broken)
 
     def warm(self) -> None:
-        """Start the process, if there is none: a worker does before it forks, so that its jobs find one. Raises: Ended."""
-        if self._process is not None and self._alive():
+        """Start the process if there is none. A worker does so before it forks, so that its jobs find one.
+
+        Raises:
+            CheckerExited: It did not start.
+        """
+        if self._process is not None and self._is_alive():
             return
-        quiet = {
-            k: v
-            for k, v in os.environ.items()
-            if k in ("PATH", "LANG", "LC_ALL", "TMPDIR", "HOME", "PYTHONPATH", "VIRTUAL_ENV")
-        }
         self._process = subprocess.Popen(
             [sys.executable, "-m", "worker.check_process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=quiet,
+            env={name: value for name, value in os.environ.items() if name in _ENVIRONMENT},
         )
         self._owner = os.getpid()
         self._read(_Deadline(START_S, time.monotonic() + CLOCK_FACTOR * START_S), MEMORY_BYTES)
@@ -168,77 +171,85 @@ class CheckProcess:
             if self._owner == os.getpid():
                 process.wait()
 
-    def _alive(self) -> bool:
+    def memory_bytes(self) -> int:
+        """Return the memory that the process holds now."""
+        if self._process is None:
+            return 0
+        try:
+            return int(psutil.Process(self._process.pid).memory_info().rss)
+        except psutil.NoSuchProcess:
+            return 0
+
+    def _is_alive(self) -> bool:
         assert self._process is not None
         try:
             return psutil.Process(self._process.pid).status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return False
 
-    def _request(self, order: CheckRequest, seconds: float) -> CheckResult:
-        """seconds: of CPU. Raises: Ended."""
+    def _request(self, request: CheckRequest, cpu_s: float) -> CheckResult:
+        """Send a request and return the answer, within so many CPU-seconds."""
         assert self._process is not None and self._process.stdin is not None
-        token, limit = (
-            os.urandom(8).hex(),
-            _Deadline(self._cpu_s() + seconds, time.monotonic() + CLOCK_FACTOR * seconds),
-        )
-        self._write(pickle.dumps((token, order)), limit)
-        at = ""
+        token = os.urandom(8).hex()  # tells the answer from one to an earlier request
+        deadline = _Deadline(self._cpu_s() + cpu_s, time.monotonic() + CLOCK_FACTOR * cpu_s)
+        self._write(pickle.dumps((token, request)), deadline)
+        check = ""
         while True:
             try:
-                message = json.loads(self._read(limit, MEMORY_BYTES, at))
+                message = json.loads(self._read(deadline, MEMORY_BYTES, check))
                 if message["token"] != token:
                     continue
-                if "at" in message:
-                    at = str(message["at"])
+                if "check" in message:
+                    check = str(message["check"])
                     continue
                 pictures = {str(name): base64.b64decode(data) for name, data in message["pictures"].items()}
                 return CheckResult(report=from_plain(Report, message["report"]), pictures=pictures)
             except (ValueError, TypeError, KeyError, AttributeError) as error:
-                raise CheckerExited("its answer is none", at) from error
+                raise CheckerExited("its answer cannot be read", check) from error
 
-    def _write(self, data: bytes, limit: _Deadline) -> None:
-        """One message. Raises: Ended."""
+    def _write(self, data: bytes, deadline: _Deadline) -> None:
+        """Write one message."""
         assert self._process is not None and self._process.stdin is not None
-        descriptor, left = self._process.stdin.fileno(), memoryview(_LENGTH.pack(len(data)) + data)
-        os.set_blocking(descriptor, False)  # it may not read
+        descriptor, rest = self._process.stdin.fileno(), memoryview(_LENGTH.pack(len(data)) + data)
+        os.set_blocking(descriptor, False)  # the process may not read
         try:
-            while left:
+            while rest:
                 if select.select([], [descriptor], [], POLL_INTERVAL_S)[1]:
-                    left = left[os.write(descriptor, left) :]
-                elif self._is_past(limit):
+                    rest = rest[os.write(descriptor, rest) :]
+                elif self._is_past(deadline):
                     raise CheckerExited("it took too long", "")
         except OSError as error:
-            raise CheckerExited("the checker is gone", "") from error
+            raise CheckerExited("the check process is gone", "") from error
 
-    def _read(self, limit: _Deadline, memory: int, at: str = "") -> bytes:
-        """One message. Raises: Ended."""
-        length = _LENGTH.unpack(self._read_exactly(_LENGTH.size, limit, memory, at))[0]
+    def _read(self, deadline: _Deadline, max_memory: int, check: str = "") -> bytes:
+        """Read one message."""
+        length = _LENGTH.unpack(self._read_exactly(_LENGTH.size, deadline, max_memory, check))[0]
         if length > MEMORY_BYTES:
-            raise CheckerExited("its answer is none", at)
-        return self._read_exactly(length, limit, memory, at)
+            raise CheckerExited("its answer cannot be read", check)
+        return self._read_exactly(length, deadline, max_memory, check)
 
-    def _read_exactly(self, count: int, limit: _Deadline, memory: int, at: str) -> bytes:
+    def _read_exactly(self, count: int, deadline: _Deadline, max_memory: int, check: str) -> bytes:
+        """Read `count` bytes, and watch time and memory meanwhile."""
         assert self._process is not None and self._process.stdout is not None
-        descriptor, got = self._process.stdout.fileno(), bytearray()
-        while len(got) < count:
+        descriptor, data = self._process.stdout.fileno(), bytearray()
+        while len(data) < count:
             ready, _, _ = select.select([descriptor], [], [], POLL_INTERVAL_S)
             if ready:
-                part = os.read(descriptor, min(1 << 20, count - len(got)))
+                part = os.read(descriptor, min(1 << 20, count - len(data)))
                 if not part:
-                    raise CheckerExited("it crashed the checker", at)
-                got += part
-            elif self._is_past(limit):
-                raise CheckerExited("it took too long", at)
-            if not ready and self.memory_bytes() > memory:
-                raise CheckerOutOfMemory(f"it took more than {memory // 1_000_000:,} MB", at)
-        return bytes(got)
+                    raise CheckerExited("it crashed the check process", check)
+                data += part
+            elif self._is_past(deadline):
+                raise CheckerExited("it took too long", check)
+            if not ready and self.memory_bytes() > max_memory:
+                raise CheckerOutOfMemory(f"it took more than {max_memory // 1_000_000:,} MB", check)
+        return bytes(data)
 
-    def _is_past(self, limit: _Deadline) -> bool:
-        return self._cpu_s() > limit.cpu_s or time.monotonic() > limit.end
+    def _is_past(self, deadline: _Deadline) -> bool:
+        return self._cpu_s() > deadline.cpu_s or time.monotonic() > deadline.clock
 
     def _cpu_s(self) -> float:
-        """CPU-seconds that the process took in its life."""
+        """Return the CPU-seconds that the process took in its life."""
         if self._process is None:
             return 0.0
         try:
@@ -247,27 +258,75 @@ class CheckProcess:
             return 0.0
         return float(times.user + times.system)
 
-    def memory_bytes(self) -> int:
-        """What the process holds now, in bytes."""
-        if self._process is None:
-            return 0
-        try:
-            return int(psutil.Process(self._process.pid).memory_info().rss)
-        except psutil.NoSuchProcess:
-            return 0
-
 
 CHECK_PROCESS = CheckProcess()
 atexit.register(CHECK_PROCESS.stop)
 
 
-def _add_harmful_issues(report: Report, harmful: list[tuple[str, str]]) -> Report:
-    """The report with an issue for each check that the file broke."""
-    found = tuple(
-        issue("file.harmful", f"Checking it ended badly: {why}.", measured=check or "reading")
-        for check, why in harmful
+def _result_without_checks(request: CheckRequest, broken: list[tuple[str, str]]) -> CheckResult:
+    """Return the result for files that broke too many checks: only the earlier issues, and those of file.harmful."""
+    rows = tuple(
+        ReportRow(check=check or "reading", outcome=CheckOutcome.NOT_TESTED, detail=reason)
+        for check, reason in broken
     )
-    return replace(report, issues=(*found, *report.issues))
+    report = Report(issues=request.earlier_issues, rows=rows, facts=request.facts)
+    return CheckResult(report=_add_harmful_issues(report, broken), pictures={})
+
+
+def _add_harmful_issues(report: Report, broken: list[tuple[str, str]]) -> Report:
+    """Return the report with an issue for each check that the files broke."""
+    issues = tuple(
+        issue("file.harmful", f"Checking it failed: {reason}.", measured=check or "reading")
+        for check, reason in broken
+    )
+    return replace(report, issues=(*issues, *report.issues))
+
+
+def serve(incoming: IO[bytes], outgoing: IO[bytes]) -> None:
+    """Answer requests until the pipe is closed. Runs in the check process."""
+    from worker.checks import run_checks
+
+    _send(outgoing, b"ready")
+    while header := incoming.read(_LENGTH.size):
+        message = incoming.read(_LENGTH.unpack(header)[0])
+        token: str
+        request: CheckRequest
+        token, request = pickle.loads(message)  # noqa: S301 - it comes from our own process
+        subject = _check_subject(request)
+        report = run_checks(
+            subject,
+            request.rules,
+            earlier_issues=request.earlier_issues,
+            facts=request.facts,
+            skip=request.skip,
+            on_check=partial(_send_progress, outgoing, token),
+        )
+        pictures = {name: base64.b64encode(data).decode() for name, data in subject.pictures_made.items()}
+        _send_json(outgoing, {"token": token, "report": to_plain(report), "pictures": pictures})
+
+
+def _check_subject(request: CheckRequest) -> "CheckSubject":
+    from worker.checks import CheckSubject
+
+    return CheckSubject(
+        product=request.product,
+        deliverable=request.deliverable,
+        slot=request.slot,
+        number=request.number,
+        files=request.files,
+        read=lambda file: request.contents[file.name],
+        photos=request.photos,
+        cutouts=request.cutouts,
+        profiles=request.profiles,
+    )
+
+
+def _send_progress(pipe: IO[bytes], token: str, check: str) -> None:
+    _send_json(pipe, {"token": token, "check": check})
+
+
+def _send_json(pipe: IO[bytes], message: dict[str, Any]) -> None:
+    _send(pipe, json.dumps(message).encode())
 
 
 def _send(pipe: IO[bytes], data: bytes) -> None:
@@ -275,67 +334,21 @@ def _send(pipe: IO[bytes], data: bytes) -> None:
     pipe.flush()
 
 
-def serve(incoming: IO[bytes], outgoing: IO[bytes]) -> None:
-    """Answer orders until the pipe is closed."""
-    from worker.checks import run_checks
-
-    _send(outgoing, b"ready")
-    while header := incoming.read(_LENGTH.size):
-        token, order = pickle.loads(incoming.read(_LENGTH.unpack(header)[0]))  # noqa: S301 - what our own process sends
-        begin = partial(_send_progress, outgoing, token)
-        subject = _check_subject(order)
-        report = run_checks(
-            subject,
-            order.rules,
-            found_before=order.found_before,
-            facts=order.facts,
-            skip=order.skip,
-            begin=begin,
-        )
-        pictures = {name: base64.b64encode(data).decode() for name, data in subject.pictures_made.items()}
-        _send_json(outgoing, {"token": token, "report": to_plain(report), "pictures": pictures})
-
-
-def _send_progress(pipe: IO[bytes], token: str, name: str) -> None:
-    _send_json(pipe, {"token": token, "at": name})
-
-
-def _check_subject(order: CheckRequest) -> "CheckSubject":
-    from worker.checks import CheckSubject
-
-    contents = order.contents
-    return CheckSubject(
-        product=order.product,
-        deliverable=order.deliverable,
-        slot=order.slot,
-        number=order.number,
-        files=order.files,
-        read=lambda f: contents[f.name],
-        photos=order.photos,
-        cutouts=order.cutouts,
-        profiles=order.profiles,
-    )
-
-
-def _send_json(pipe: IO[bytes], message: dict[str, Any]) -> None:
-    _send(pipe, json.dumps(message).encode())
-
-
 def _set_resource_limits() -> None:
-    """No core dumps, no large files, no more processes than threads need."""
+    """Forbid core dumps and large files."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_WRITTEN_BYTES, MAX_WRITTEN_BYTES))
 
 
 def main() -> None:
-    """Serve on the standard pipes; what libraries print goes nowhere."""
+    """Serve on the standard pipes. Output that libraries print is discarded."""
     import cv2
 
     cv2.setNumThreads(1)
     outgoing = os.fdopen(os.dup(1), "wb")
-    quiet = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(quiet, 1)
-    os.dup2(quiet, 2)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
     _set_resource_limits()
     serve(sys.stdin.buffer, outgoing)
 

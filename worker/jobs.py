@@ -1,4 +1,4 @@
-"""RQ's entry points: ids in, nothing out. What they do stands in the flow and in the runner."""
+"""Jobs: the functions that RQ calls, with ids as arguments. dam_connector/queue.py names them."""
 
 import gc
 from contextlib import suppress
@@ -16,15 +16,15 @@ from worker.runner import advance
 
 @cache
 def services() -> Services:
-    """This process' services."""
+    """Return this process's services."""
     return build_services(Settings.from_env())
 
 
 def warm() -> None:
-    """Have all that jobs need ready before they are forked, so that none pays for it: a quarter of a CPU-second each.
+    """Load everything that jobs need, before they are forked: each job saves a quarter of a CPU-second.
 
-    The services, coders of pictures, OpenCV's tables, the database's statements as text; no connection is left open. What is not ready, such
-    as a database that is away, each job finds out for itself.
+    That is the services, the picture codecs, OpenCV's tables and the database's compiled statements. No connection stays
+    open. A part that fails, such as a database that does not answer, is left to each job.
     """
     Image.init()
     cutout.warm_up_colour_tables()
@@ -35,20 +35,20 @@ def warm() -> None:
             store.get("")
     services().db.close()
     gc.collect()
-    gc.freeze()  # a collection in a job would touch, and so copy, every object that it has from here
+    gc.freeze()  # a collection in a job would touch, and so copy, every object that it inherits from here
 
 
 def handle_deliveries(*delivery_ids: str) -> None:
-    """Do what some stored webhooks mean."""
+    """Handle stored webhook deliveries."""
     for delivery_id in delivery_ids:
         intake.handle_delivery(services(), delivery_id)
 
 
-def advance_batch(turn: str) -> None:
+def advance_batch(wake_token: str) -> None:
     """Take the next rows of a batch."""
-    batches.advance(services(), turn)
+    batches.advance(services(), wake_token)
 
 
 def advance_run(run_id: str) -> None:
-    """Take a run as far as it goes."""
+    """Execute the steps of a run."""
     advance(services(), run_id)

@@ -1,4 +1,4 @@
-"""What is kept: cut-outs, photos and models are the same as fresh ones, made once, bounded, and no harm when they are lost or spoiled."""
+"""Caches: cut-outs, photos and models equal fresh ones, are made once, are bounded, and may be lost or damaged."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -43,9 +43,9 @@ def files(services: Services) -> list[Path]:
     return sorted((services.settings.data_dir / "cache" / "cutouts").glob("*"))
 
 
-def test_a_kept_cut_out_is_the_fresh_one(services: Services, photo: Photo, counted: list[int]) -> None:
+def test_a_cached_cut_out_equals_a_fresh_one(services: Services, photo: Photo, counted: list[int]) -> None:
     sha256 = services.blobs.put(b"a")
-    first, second = (cache.cached_cutter(services, sha256)(photo, "") for _ in range(2))
+    first, second = (cache.cached_cut_out(services, sha256, photo) for _ in range(2))
     fresh = cutout.cut_out(photo)
     for found in (first, second):
         assert np.array_equal(found.rgb, fresh.rgb) and np.array_equal(found.alpha, fresh.alpha)
@@ -62,40 +62,40 @@ def test_another_photo_and_another_size_are_cut_out_anew(
     services: Services, photo: Photo, counted: list[int]
 ) -> None:
     smaller = decode(picture(), max_pixels=10**7, max_side_px=300)
-    for sha256, given in (
+    for sha256, resized in (
         (services.blobs.put(b"a"), photo),
         (services.blobs.put(b"b"), photo),
         (services.blobs.put(b"a"), smaller),
     ):
-        assert cache.cached_cutter(services, sha256)(given, "").alpha.shape == given.rgb.shape[:2]
+        assert cache.cached_cut_out(services, sha256, resized).alpha.shape == resized.rgb.shape[:2]
     assert len(counted) == 3
 
 
-@pytest.mark.parametrize("spoiled", [b"", b"PK\x03\x04 not an archive", b"x" * 1000])
-def test_what_is_spoiled_is_made_anew(
-    services: Services, photo: Photo, counted: list[int], spoiled: bytes
+@pytest.mark.parametrize("damaged", [b"", b"PK\x03\x04 not an archive", b"x" * 1000])
+def test_a_damaged_file_is_replaced(
+    services: Services, photo: Photo, counted: list[int], damaged: bytes
 ) -> None:
-    cut = cache.cached_cutter(services, services.blobs.put(b"a"))
-    cut(photo, "")
-    files(services)[0].write_bytes(spoiled)
-    assert cut(photo, "").alpha.any() and len(counted) == 2
+    sha256 = services.blobs.put(b"a")
+    cache.cached_cut_out(services, sha256, photo)
+    files(services)[0].write_bytes(damaged)
+    assert cache.cached_cut_out(services, sha256, photo).alpha.any() and len(counted) == 2
 
 
 def test_the_oldest_go_when_there_are_too_many(
     services: Services, photo: Photo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cache.cached_cutter(services, services.blobs.put(b"0"))(photo, "")
-    monkeypatch.setattr(cache, "MAX_BYTES", 3 * files(services)[0].stat().st_size)
+    cache.cached_cut_out(services, services.blobs.put(b"0"), photo)
+    monkeypatch.setattr(cache, "MAX_CUTOUT_BYTES", 3 * files(services)[0].stat().st_size)
     for n in range(6):
-        cache.cached_cutter(services, services.blobs.put(bytes([n])))(photo, "")
+        cache.cached_cut_out(services, services.blobs.put(bytes([n])), photo)
     assert len(files(services)) == 3
 
 
-def test_a_photo_without_a_product_is_told_each_time(services: Services) -> None:
+def test_a_photo_without_a_product_raises_each_time(services: Services) -> None:
     blank = decode(picture(lambda rgb: None), max_pixels=10**7)
     for _ in range(2):
-        with pytest.raises(InputError, match="Nothing stands out"):
-            cache.cached_cutter(services, services.blobs.put(b"a"))(blank, "/images/front")
+        with pytest.raises(InputError, match="No product was found"):
+            cache.cached_cut_out(services, services.blobs.put(b"a"), blank, "/images/front")
     assert files(services) == []
 
 
@@ -105,7 +105,7 @@ def test_a_photo_is_decoded_once_unless_it_is_wanted_larger_or_under_another_lim
     decoded: list[int] = []
 
     def counting(data: bytes, **options: Any) -> Photo:
-        decoded.append(options["longest_px"])
+        decoded.append(options["max_side_px"])
         return decode(data, **options)
 
     monkeypatch.setattr(cache, "decode", counting)
@@ -114,10 +114,10 @@ def test_a_photo_is_decoded_once_unless_it_is_wanted_larger_or_under_another_lim
     longer, sha256 = max(decode(data, max_pixels=10**7).size), services.blobs.put(data)
     for _ in range(2):
         assert max(cache.cached_photo(services, sha256).size) == longer
-        assert max(cache.cached_photo(services, sha256, longest_px=longer + 1).size) == longer
+        assert max(cache.cached_photo(services, sha256, max_side_px=longer + 1).size) == longer
     assert len(decoded) == 1
     assert (
-        max(cache.cached_photo(services, sha256, longest_px=300).size) == 300
+        max(cache.cached_photo(services, sha256, max_side_px=300).size) == 300
         and max(cache.cached_photo(services, sha256).size) == longer
     )
     assert len(decoded) == 3

@@ -62,7 +62,7 @@ def test_a_mutated_file_has_a_report_or_a_clear_refusal(number: int) -> None:
         )
 
 
-def test_the_guards_report_is_the_same_as_ours(guard: CheckProcess) -> None:
+def test_the_process_reports_the_same_as_we_do(guard: CheckProcess) -> None:
     data = good()
     mine, theirs = report_on(data, known=False, name="CH123_X_V1_GLB.glb"), guard.check(order(data)).report
     assert theirs.issues == mine.issues and theirs.rows == mine.rows and theirs.facts == mine.facts
@@ -109,7 +109,7 @@ def test_a_check_that_crashes_costs_only_its_row(
 
     def killing(limit: object, memory: int, at: str = "") -> bytes:
         message = read(limit, memory, at)  # type: ignore[arg-type]
-        if b'"at": "geometry"' in message and not begun.is_set():
+        if b'"check": "geometry"' in message and not begun.is_set():
             begun.set()
             os.kill(guard._process.pid, signal.SIGKILL)  # type: ignore[union-attr]
         return message

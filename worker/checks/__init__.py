@@ -46,16 +46,16 @@ def run_checks(
     subject: CheckSubject,
     rules: Rules,
     *,
-    found_before: tuple[Issue, ...] = (),
+    earlier_issues: tuple[Issue, ...] = (),
     facts: Mapping[str, str | int | float | bool | None] | None = None,
     skip: Collection[str] = (),
-    begin: Callable[[str], None] = lambda name: None,
+    on_check: Callable[[str], None] = lambda name: None,
 ) -> Report:
     """The report on a subject: issues with the admin's severities, and a row for each check, tested or not.
 
     skip: checks to leave out; begin: told of each check before it runs.
     """
-    issues, rows = list(found_before), []
+    issues, rows = list(earlier_issues), []
     subject.look_ahead()
     for name, (check, wants) in CHECKS.items():
         if name in skip:
@@ -76,7 +76,7 @@ def run_checks(
                 )
             )
             continue
-        begin(name)
+        on_check(name)
         found = list(check(subject, rules))
         untested = [i for i in found if i.code.endswith(".not_tested")]
         counted = apply_severities([i for i in found if i not in untested], rules.checks.severities)

@@ -125,9 +125,11 @@ def _uses(document: Document) -> dict[int, set[_Use]]:
 def _source(row: dict[str, Any]) -> Any:
     """Return the index of a texture's image: an extension's, where it has one, else its plain one."""
     extensions = row.get("extensions")
-    for name in _SOURCE_EXTENSIONS if isinstance(extensions, dict) else ():
-        if isinstance(extensions.get(name), dict) and extensions[name].get("source") is not None:
-            return extensions[name]["source"]
+    if isinstance(extensions, dict):
+        for name in _SOURCE_EXTENSIONS:
+            found = extensions.get(name)
+            if isinstance(found, dict) and found.get("source") is not None:
+                return found["source"]
     return row.get("source")
 
 

@@ -1,1 +1,1 @@
-"""Steps: one file each, the function named like the file. worker/pipeline.py says in which order."""
+"""Steps: one file each, with the function of the same name. worker/pipeline.py puts them in order."""

@@ -1,4 +1,4 @@
-"""Assign the version: its number, given exactly once for this run, and the names of its files."""
+"""Assign the version: its number, once per run, and the names of its files."""
 
 from dataclasses import replace
 
@@ -7,13 +7,16 @@ from worker.work import Work
 
 
 def assign_version(work: Work, services: Services) -> Work:
-    """The work with its version. Reads: files. Adds: version_id, number, the files' names."""
-    d = work.deliverable
+    """Assign the version number and name the files.
+
+    Reads: files. Adds: version_id, number, the files' names.
+    """
+    deliverable = work.deliverable
     version_id, number = services.assets.assign_version(
         sku=work.product.sku,
-        deliverable=d.name,
+        deliverable=deliverable.name,
         slot=work.slot,
-        kind=d.kind.value,
+        kind=deliverable.kind.value,
         run_id=work.run_id,
         rules_fingerprint=work.rules_fingerprint,
     )

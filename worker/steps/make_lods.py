@@ -1,4 +1,4 @@
-"""Make the levels of detail, where the rules ask for them: the same model for scenes and small screens."""
+"""Make levels of detail, where plugin.json asks for them: the same model for scenes and small screens."""
 
 from dam_connector.domain.file_names import LODS
 from dam_connector.wiring import Services
@@ -7,21 +7,29 @@ from worker.modeling.glb_export import write_glb
 from worker.modeling.simplify import limit_texture_size, simplify_mesh
 from worker.work import Work
 
-FEWER, NARROWER = 4, 2  # of triangles and of the texture's side, from one level to the next
-LEAST_TRIANGLES, LEAST_PX = 64, 64
+TRIANGLE_DIVISOR = 4  # from one level to the next
+TEXTURE_DIVISOR = 2  # of the texture's side, from one level to the next
+MIN_TRIANGLES = 64
+MIN_TEXTURE_PX = 64
 
 
 def make_lods(work: Work, services: Services) -> Work:
-    """The work with a GLB for each level of detail. Reads: raw_model. Adds: files. Raises: InputError geometry.too_complex."""
-    wanted = [level for level in LODS if level in work.deliverable.formats]
-    if not wanted:
+    """Add a GLB for each level of detail.
+
+    Reads: raw_model. Adds: files.
+
+    Raises:
+        InputError: geometry.too_complex.
+    """
+    levels = [level for level in LODS if level in work.deliverable.formats]
+    if not levels:
         return work
-    whole = cached_model(services, work.model)
-    for level in wanted:
-        step = 1 + LODS.index(level)
-        fewer = simplify_mesh(whole, max(LEAST_TRIANGLES, len(whole.faces) // FEWER**step))
-        model = limit_texture_size(fewer, max(LEAST_PX, work.deliverable.texture_px // NARROWER**step))
-        work = work.with_file(
-            services, write_glb(model, f"{work.product.sku} {level}", {"sku": work.product.sku}), level
-        )
+    full = cached_model(services, work.model_sha256)
+    for level in levels:
+        depth = 1 + LODS.index(level)
+        triangles = max(MIN_TRIANGLES, len(full.faces) // TRIANGLE_DIVISOR**depth)
+        texture_px = max(MIN_TEXTURE_PX, work.deliverable.texture_px // TEXTURE_DIVISOR**depth)
+        model = limit_texture_size(simplify_mesh(full, triangles), texture_px)
+        data = write_glb(model, f"{work.product.sku} {level}", {"sku": work.product.sku})
+        work = work.with_file(services, data, level)
     return work

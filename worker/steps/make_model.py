@@ -1,4 +1,4 @@
-"""Make the model: a raw GLB, by the first generator of the rules that can."""
+"""Make the model: a raw GLB, by the first generator of plugin.json that succeeds."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from dam_connector.domain.rules import LOCAL
 from dam_connector.ports import Provider
 from dam_connector.usecases.provider_orders import ProviderOrder
 from dam_connector.wiring import Services
-from worker.cache import cached_cutter, cached_photo
+from worker.cache import cached_cut_out, cached_photo
 from worker.generators import await_result, first_good, provider_prompt
 from worker.imaging.cutout import Cutout
 from worker.imaging.decode import MODEL_PHOTO_MAX_PX, Photo
@@ -17,81 +17,91 @@ from worker.modeling.build import build_model
 from worker.modeling.glb_export import write_glb
 from worker.work import Work, merge_photo_labels
 
-LOCAL_FACTS = ("family", "confidence", "views")
+LOCAL_FACTS = ("family", "confidence", "views")  # facts that only our own code adds
 
 
 def make_model(work: Work, services: Services) -> Work:
-    """The work with a raw GLB.
+    """Make a raw GLB by the generators of plugin.json, in order, until one is good enough.
 
-    Reads: sources, task. Adds: raw_model, facts, issues, provenance. Raises: Park while a provider works,
-    InputError cutout.empty, or the last generator's refusal.
+    Reads: sources, task. Adds: raw_model, facts, issues, provenance.
+
+    Raises:
+        Park: A provider is at work.
+        InputError: cutout.empty, from our own code, when no other generator made a model.
+        Refused: The last generator refused.
     """
 
-    def by(work: Work, name: str) -> Work:
+    def make(work: Work, name: str) -> Work:
         return _make_locally(work, services) if name == LOCAL else _make_remotely(work, services, name)
 
-    made = first_good(work, by, is_good=_sure_enough, has_result=work.raw_model is not None)
-    if _sure_enough(made):
-        return made
-    measured, limit = made.facts["confidence"], made.deliverable.min_confidence
-    return made.with_issues(
-        issue("model.below_threshold", "No other generator made this model.", measured=measured, limit=limit)
+    work = first_good(work, make, is_good=_is_confident, has_result=work.raw_model is not None)
+    if _is_confident(work):
+        return work
+    return work.with_issues(
+        issue(
+            "model.below_threshold",
+            "No other generator made this model.",
+            measured=work.facts["confidence"],
+            limit=work.deliverable.min_confidence,
+        )
     )
 
 
-def _sure_enough(work: Work) -> bool:
+def _is_confident(work: Work) -> bool:
+    """Return whether the model reaches the deliverable's min_confidence; a provider's always does."""
     return float(work.facts.get("confidence", 1) or 0) >= work.deliverable.min_confidence
 
 
 def _make_remotely(work: Work, services: Services, name: str) -> Work:
-    came = await_result(work, services, name, lambda provider: _order(work, provider))
-    kept = came.work.without_issues(
-        "model."
-    ).issues  # what was said of a local model before does not hold here
-    facts = {name: fact for name, fact in came.work.facts.items() if name not in LOCAL_FACTS}
-    return replace(came.work, raw_model=came.files[0], issues=kept, facts=facts)
+    """Return the work with a provider's GLB, without the issues and facts of a local model before it."""
+    result = await_result(work, services, name, lambda provider: _provider_order(work, provider))
+    return replace(
+        result.work,
+        raw_model=result.files[0],
+        issues=result.work.without_issues("model.").issues,
+        facts={name: fact for name, fact in result.work.facts.items() if name not in LOCAL_FACTS},
+    )
 
 
-def _order(work: Work, provider: Provider) -> ProviderOrder:
-    d = work.deliverable
-    pictures = {
-        view: work.sources[view]
-        for view in provider.capabilities.views or tuple(work.sources)
-        if view in work.sources
-    }
+def _provider_order(work: Work, provider: Provider) -> ProviderOrder:
+    views = provider.capabilities.views or tuple(work.sources)
     return ProviderOrder(
         product=work.product,
-        pictures=pictures,
+        pictures={view: work.sources[view] for view in views if view in work.sources},
         prompt=provider_prompt(work, provider),
-        max_triangles=d.max_triangles,
-        texture_px=d.texture_px,
+        max_triangles=work.deliverable.max_triangles,
+        texture_px=work.deliverable.texture_px,
     )
 
 
 def _make_locally(work: Work, services: Services) -> Work:
+    """Return the work with a GLB that our own code built from the photos."""
     photos: dict[str, Photo] = {}
     cutouts: dict[View, Cutout] = {}
     for view, sha256 in work.sources.items():
         where = f"/images/{view}"
         photos[view] = photo = cached_photo(services, sha256, where, MODEL_PHOTO_MAX_PX)
-        cutouts[View(view)] = cutout = cached_cutter(services, sha256)(photo, where)
+        cutouts[View(view)] = cutout = cached_cut_out(services, sha256, photo, where)
         work = work.with_issues(*source_issues(photo, cutout, view))
-    work = work.with_issues(
-        *same_picture_issues(photos), *wrong_view_issues(cutouts, work.product.dimensions)
-    )
-    product, d = work.product, work.deliverable
-    words = f"{product.name} {product.category} {product.material}"
+    product, deliverable = work.product, work.deliverable
+    work = work.with_issues(*same_picture_issues(photos), *wrong_view_issues(cutouts, product.dimensions))
     built = build_model(
-        cutouts, product.dimensions, words, max_triangles=d.max_triangles, texture_px=d.texture_px
+        cutouts,
+        product.dimensions,
+        f"{product.name} {product.category} {product.material}",
+        max_triangles=deliverable.max_triangles,
+        texture_px=deliverable.texture_px,
     )
     work = work.with_issues(*built.issues).with_facts(
         family=built.family,
         confidence=built.confidence,
         views=", ".join(built.actual_views.get(view, view) for view in cutouts),
     )
-    raw = services.blobs.put(write_glb(built.model, product.sku))
-    made_by = {**merge_photo_labels(p.metadata for p in photos.values()), "generator": LOCAL}
-    sources = {
-        str(built.actual_views.get(View(view), view)): sha256 for view, sha256 in work.sources.items()
-    }  # the checks look at what photos show
-    return replace(work, sources=sources, raw_model=raw, provenance={**work.provenance, **made_by})
+    credits = {**merge_photo_labels(p.metadata for p in photos.values()), "generator": LOCAL}
+    return replace(
+        work,
+        # by the view that each photo really shows: the checks compare the model with it
+        sources={str(built.actual_views.get(View(v), v)): sha256 for v, sha256 in work.sources.items()},
+        raw_model=services.blobs.put(write_glb(built.model, product.sku)),
+        provenance={**work.provenance, **credits},
+    )

@@ -1,4 +1,4 @@
-"""Pack the model for web pages, where the rules ask for it."""
+"""Make a compressed GLB for web pages, where plugin.json asks for it."""
 
 from dam_connector.wiring import Services
 from worker.cache import cached_model
@@ -7,8 +7,11 @@ from worker.work import Work
 
 
 def make_web_glb(work: Work, services: Services) -> Work:
-    """The work with a small GLB of the same size and look. Reads: raw_model. Adds: files."""
+    """Add a small GLB of the same size and look as the plain one.
+
+    Reads: raw_model. Adds: files.
+    """
     if "web" not in work.deliverable.formats:
         return work
-    model = cached_model(services, work.model)
+    model = cached_model(services, work.model_sha256)
     return work.with_file(services, write_web_glb(model, work.product.sku), "web")

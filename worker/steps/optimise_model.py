@@ -1,4 +1,4 @@
-"""Finish the model: within the deliverable's budgets, one material, and a file that the Khronos validator has no remark on."""
+"""Optimise the model: within the deliverable's budgets, one material, no remark of the Khronos validator."""
 
 from dataclasses import replace
 
@@ -11,15 +11,16 @@ from worker.work import Work
 
 
 def optimise_model(work: Work, services: Services) -> Work:
-    """The work with its GLB.
+    """Keep to the budgets of triangles and texture, and add the GLB.
 
-    Reads: raw_model. Adds: files. Raises: InputError file.unreadable, geometry.empty,
-    geometry.too_complex.
+    Reads: raw_model. Adds: files, raw_model, facts.
+
+    Raises:
+        InputError: file.unreadable, geometry.empty, geometry.too_complex.
     """
-    model = cached_model(services, work.model)
-    d = work.deliverable
-    model = limit_texture_size(simplify_mesh(model, d.max_triangles), d.texture_px)
-    data = write_glb(model, work.product.sku, {"sku": work.product.sku, "product": work.product.name})
-    return replace(work.with_facts(triangles=len(model.faces)), raw_model=services.blobs.put(data)).with_file(
-        services, data, "glb", Role.PRIMARY
-    )
+    product, deliverable = work.product, work.deliverable
+    model = simplify_mesh(cached_model(services, work.model_sha256), deliverable.max_triangles)
+    model = limit_texture_size(model, deliverable.texture_px)
+    data = write_glb(model, product.sku, {"sku": product.sku, "product": product.name})
+    work = replace(work.with_facts(triangles=len(model.faces)), raw_model=services.blobs.put(data))
+    return work.with_file(services, data, "glb", Role.PRIMARY)

@@ -1,4 +1,4 @@
-"""Plan the renditions that are made from this model, now that there is one."""
+"""Plan the renditions that are made from this model."""
 
 from dam_connector.usecases.intake import plan_runs
 from dam_connector.wiring import Services
@@ -6,7 +6,10 @@ from worker.work import Work
 
 
 def plan_renditions(work: Work, services: Services) -> Work:
-    """The same work; runs for what plugin.json says to render from this deliverable are on their way. Reads: version."""
+    """Add a run for each rendition that plugin.json makes from this deliverable.
+
+    Reads: version. Adds: nothing.
+    """
     record = services.products.get(work.product.sku)
     if record and not record.deleted:
         plan_runs(

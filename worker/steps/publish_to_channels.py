@@ -1,4 +1,4 @@
-"""Publish the approved version to each of its deliverable's channels, on the day it may go live."""
+"""Publish the approved version to each channel of its deliverable, on the day it may go live."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -10,44 +10,49 @@ from dam_connector.usecases.publish import build_listing, lock_listing, publish_
 from dam_connector.wiring import Services
 from worker.work import Park, Work
 
-LOOK_AGAIN = timedelta(minutes=10)
+RECHECK_AFTER = timedelta(minutes=10)  # while it waits for its day: a person may move the day
 
 
 def publish_to_channels(work: Work, services: Services) -> Work:
-    """The work with the addresses where it is live. Reads: version, decision. Adds: published, asked_at.
+    """Publish the version to every channel; one that fails does not keep the others from it.
 
-    Raises: StateConflict when the approval was undone or is for other files, or a waiver has ended; Park until its day; Unavailable,
-    RateLimited, Refused, NotFound.
+    Reads: version, decision. Adds: published.
+
+    Raises:
+        Park: Its day has not come.
+        StateConflict: The approval was undone, is for other files, or rests on a waiver that has ended.
+        Unavailable, RateLimited, Refused, NotFound: A channel failed.
     """
-    version = services.assets.get(work.draft)
+    version = work.version(services, "publish")
     run, record = services.runs.get(work.run_id), services.products.get(work.product.sku)
-    if version is None or run is None:
-        raise NotFound("store", "publish", work.draft)
+    if run is None:
+        raise NotFound("store", "publish", work.run_id)
     product = record.product if record else work.product
     if day := publish_not_before(services, product, version):
-        raise Park(min(day, services.clock.now() + LOOK_AGAIN), work)  # the day may be moved
+        raise Park(min(day, services.clock.now() + RECHECK_AFTER), work)
     asked_at = max(filter(None, (run.created_at, version.go_live_at)))
-    if _overtaken(services, version, asked_at):
+    if _is_overtaken(services, version, asked_at):
         return work
     if version.report.errors(services.clock.now()):
         raise StateConflict(
-            f"version {version.id} is blocked: what was accepted on it was accepted only until a day that is over"
+            f"version {version.id} is blocked: a waiver of one of its errors has ended; waive it again or "
+            "publish another version"
         )
     approved = services.decisions.approved_version(version)
-    services.assets.set_public(version.id, is_public=True)  # a channel may fetch what it is told of at once
-    live, failed = dict[str, str](), list[ConnectorError]()
-    for channel in work.deliverable.channels:  # one that is away holds up none of the others
+    services.assets.set_public(version.id, is_public=True)  # a channel may fetch the files at once
+    live, errors = dict[str, str](), list[ConnectorError]()
+    for channel in work.deliverable.channels:
         try:
             live[channel] = _publish(services, channel, product, approved, asked_at)
         except ConnectorError as error:
-            failed.append(error)
-    if failed:
-        raise next((error for error in failed if isinstance(error, RETRYABLE)), failed[0])
+            errors.append(error)
+    if errors:
+        raise next((error for error in errors if isinstance(error, RETRYABLE)), errors[0])
     return replace(work, published=live)
 
 
-def _overtaken(services: Services, version: Version, asked_at: datetime) -> bool:
-    """Whether another version of the asset went live that was asked for later, while this one waited."""
+def _is_overtaken(services: Services, version: Version, asked_at: datetime) -> bool:
+    """Return whether another version of the asset, asked for later, went live while this one waited."""
     live = services.publications.of_product(version.asset.sku)
     return any(
         p.asset_id == version.asset.id and p.version_id != version.id and p.asked_at > asked_at for p in live
@@ -57,9 +62,9 @@ def _overtaken(services: Services, version: Version, asked_at: datetime) -> bool
 def _publish(
     services: Services, channel: str, product: Product, approved: ApprovedVersion, asked_at: datetime
 ) -> str:
+    """Send the product's listing, with this version in it, to a channel; return the version's address there."""
     with lock_listing(services, channel, product.sku):
-        url = services.channel(channel).sync(
-            build_listing(services, channel, product, replacement=approved), services.blobs
-        )
+        listing = build_listing(services, channel, product, replacement=approved)
+        url = services.channel(channel).sync(listing, services.blobs)
         services.publications.set(approved.version, channel, url, asked_at=asked_at)
     return url

@@ -1,8 +1,7 @@
-"""Push the version into the DAM as "in review", unless its report blocks it."""
+"""Push the version to the DAM as "in review", unless its report blocks it."""
 
 from dam_connector.domain.file_names import product_folder
 from dam_connector.domain.version import Role, Version
-from dam_connector.errors import NotFound
 from dam_connector.ports import PushRequest
 from dam_connector.wiring import Services
 from worker.imaging.decode import decode
@@ -13,10 +12,14 @@ MAX_PIXELS = 4_000_000  # of a preview that we rendered
 
 
 def push_to_dam(work: Work, services: Services) -> Work:
-    """The same work, in the DAM. Reads: version. Raises: Unavailable, RateLimited, Refused."""
-    version = services.assets.get(work.draft)
-    if version is None:
-        raise NotFound("store", "push", work.draft)
+    """Upload the version once.
+
+    Reads: version. Adds: nothing.
+
+    Raises:
+        Unavailable, RateLimited, Refused: The DAM failed.
+    """
+    version = work.version(services, "push")
     if version.report.blocked or version.dam_ref:
         return work
     rules = services.rules.current()
@@ -35,8 +38,8 @@ def push_to_dam(work: Work, services: Services) -> Work:
 
 
 def _preview(version: Version, services: Services) -> bytes:
-    """A JPEG of a model, for DAMs that cannot show one; a picture shows itself."""
-    shown = version.file(role=Role.PREVIEW, view="hero") if version.asset.kind == "model" else None
-    if shown is None:
+    """Return a JPEG of a model, for DAMs that cannot show one. A picture needs none: its preview is empty."""
+    hero = version.file(role=Role.PREVIEW, view="hero") if version.asset.kind == "model" else None
+    if hero is None:
         return b""
-    return encode(decode(services.blobs.get(shown.sha256), max_pixels=MAX_PIXELS).rgb, None, "jpeg")
+    return encode(decode(services.blobs.get(hero.sha256), max_pixels=MAX_PIXELS).rgb, None, "jpeg")

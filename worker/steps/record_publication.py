@@ -1,16 +1,16 @@
-"""Record what is live: from here on the version is published and the one before it superseded."""
+"""Record the publication: the version is published, and the one before it superseded."""
 
 from dam_connector.domain.version import VersionState
-from dam_connector.errors import NotFound
 from dam_connector.wiring import Services
 from worker.work import Work
 
 
 def record_publication(work: Work, services: Services) -> Work:
-    """The same work, in the books. Reads: published. A version that was overtaken is superseded."""
-    version = services.assets.get(work.draft)
-    if version is None:
-        raise NotFound("store", "record_publication", work.draft)
+    """Set the state of the version; one that was overtaken while it waited is superseded.
+
+    Reads: published. Adds: nothing.
+    """
+    version = work.version(services, "record_publication")
     if work.deliverable.channels and not work.published:
         services.assets.transition(version.id, VersionState.SUPERSEDED)
         return work

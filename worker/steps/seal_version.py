@@ -1,13 +1,20 @@
-"""Seal the version: its files, report and provenance are written, and never change again; it is filed where people find it."""
+"""Seal the version: its files, report and provenance are stored and never change again."""
 
 from dam_connector.wiring import Services
 from worker.work import Work
 
 
 def seal_version(work: Work, services: Services) -> Work:
-    """The same work, written. Reads: files, report, provenance. Raises: StateConflict when other files are sealed there."""
-    services.assets.seal(work.draft, work.files, work.report, dict(work.provenance))
+    """Store the version's content and the tags by which the gallery finds it.
+
+    Reads: files, report, provenance. Adds: nothing.
+
+    Raises:
+        StateConflict: Other files were sealed for this version.
+    """
+    version_id = work.assigned_version_id
+    services.assets.seal(version_id, work.files, work.report, dict(work.provenance))
     services.gallery.add_tags(
-        work.draft, work.product, work.deliverable.name, {i.code for i in work.report.issues}
+        version_id, work.product, work.deliverable.name, {i.code for i in work.report.issues}
     )
     return work

@@ -1,16 +1,19 @@
-"""Take the version off every channel where it is live."""
+"""Withdraw the version from every channel where it is live."""
 
-from dam_connector.errors import NotFound
 from dam_connector.usecases.publish import build_listing, lock_listing
 from dam_connector.wiring import Services
 from worker.work import Work
 
 
 def withdraw_from_channels(work: Work, services: Services) -> Work:
-    """The same work; the version is live nowhere. Reads: version. Raises: Unavailable, RateLimited, Refused."""
-    version = services.assets.get(work.draft)
-    if version is None:
-        raise NotFound("store", "withdraw", work.draft)
+    """Send each channel the product's listing without this version.
+
+    Reads: version. Adds: nothing.
+
+    Raises:
+        Unavailable, RateLimited, Refused: A channel failed.
+    """
+    version = work.version(services, "withdraw")
     record = services.products.get(work.product.sku)
     product = record.product if record else work.product
     for publication in services.publications.of_version(version.id):

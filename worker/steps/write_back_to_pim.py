@@ -1,4 +1,6 @@
-"""Tell the PIM what is live, where it wants to know: the AR page's address, and whether anything is published."""
+"""Write into the PIM whether the product is published and the address of its AR page, where the PIM takes it."""
+
+from contextlib import suppress
 
 from dam_connector.errors import ConfigError, NotFound
 from dam_connector.wiring import Services
@@ -6,7 +8,13 @@ from worker.work import Work
 
 
 def write_back_to_pim(work: Work, services: Services) -> Work:
-    """The same work. Reads: product. Raises: Unavailable, RateLimited, Refused. A product that its PIM no longer has is not told of."""
+    """Write the product's status back. Skip a product that its PIM no longer has.
+
+    Reads: product. Adds: nothing.
+
+    Raises:
+        Unavailable, RateLimited, Refused: The PIM failed.
+    """
     record = services.products.get(work.product.sku)
     if record is None or not record.connection or record.deleted:
         return work
@@ -17,8 +25,6 @@ def write_back_to_pim(work: Work, services: Services) -> Work:
     if source.capabilities.can_write_back:
         live = services.publications.of_product(work.product.sku)
         page = next((p.url for p in live if "/ar/" in p.url), "")
-        try:
+        with suppress(NotFound):
             source.write_back(record.ref, {"ar_url": page, "status": "published" if live else "withdrawn"})
-        except NotFound:
-            return work
     return work
