@@ -1,6 +1,11 @@
-"""Saleor: pictures as media of the product, shown at its variant; models by link in the product's metadata, since it refuses to store them.
+"""Saleor as a channel: pictures are media of the product; models are links in its metadata (GraphQL API).
 
-Ours carry metadata: of which SKU they are, and the hash of their bytes. Facts: docs/connections/saleor.md.
+Options: `api_url`; `token`, by default `env/SALEOR_TOKEN`; `formats` of pictures, by default
+["jpeg", "png", "webp"]; `place`, "after" (default) or "before" the shop's own media. Facts:
+docs/connections/saleor.md.
+
+Saleor refuses to store models, so it gets their public URLs. Our media have metadata: their SKU and
+SHA-256. They belong to the product and are assigned to the variant if the product has several.
 """
 
 from collections.abc import Mapping
@@ -15,135 +20,170 @@ from dam_connector.ports import Blobs
 
 DEFAULT_FORMATS = ("jpeg", "png", "webp")
 LINKED_FORMATS = ("glb", "usdz")
+MAX_ALT_CHARACTERS = 250
 _MEDIA = "id url alt type sortOrder metadata { key value }"
-_PLACE = f"""query Place($sku: String!) {{ productVariant(sku: $sku) {{ id media {{ id }}
+_ERRORS = "errors { field message }"
+_VARIANT_QUERY = f"""query Place($sku: String!) {{ productVariant(sku: $sku) {{ id media {{ id }}
   product {{ id metadata {{ key value }} variants {{ id }} media {{ {_MEDIA} }} }} }} }}"""
 _ADD = f"""mutation Add($product: ID!, $alt: String!, $file: Upload!) {{
-  productMediaCreate(input: {{product: $product, alt: $alt, image: $file}}) {{ media {{ {_MEDIA} }} errors {{ field message }} }} }}"""
-_MARK = "mutation Mark($id: ID!, $said: [MetadataInput!]!) { updateMetadata(id: $id, input: $said) { errors { field message } } }"
-_UNMARK = "mutation Unmark($id: ID!, $keys: [String!]!) { deleteMetadata(id: $id, keys: $keys) { errors { field message } } }"
-_ORDER = "mutation Order($product: ID!, $ids: [ID!]!) { productMediaReorder(productId: $product, mediaIds: $ids) { errors { field message } } }"
-_SHOW = "mutation Show($variant: ID!, $id: ID!) { variantMediaAssign(variantId: $variant, mediaId: $id) { errors { field message } } }"
-_DROP = "mutation Drop($ids: [ID!]!) { productMediaBulkDelete(ids: $ids) { errors { field message } } }"
+  productMediaCreate(input: {{product: $product, alt: $alt, image: $file}}) {{
+    media {{ {_MEDIA} }} {_ERRORS} }} }}"""
+_MARK = f"""mutation Mark($id: ID!, $input: [MetadataInput!]!) {{
+  updateMetadata(id: $id, input: $input) {{ {_ERRORS} }} }}"""
+_UNMARK = f"""mutation Unmark($id: ID!, $keys: [String!]!) {{
+  deleteMetadata(id: $id, keys: $keys) {{ {_ERRORS} }} }}"""
+_ORDER = f"""mutation Order($product: ID!, $ids: [ID!]!) {{
+  productMediaReorder(productId: $product, mediaIds: $ids) {{ {_ERRORS} }} }}"""
+_ASSIGN = f"""mutation Show($variant: ID!, $id: ID!) {{
+  variantMediaAssign(variantId: $variant, mediaId: $id) {{ {_ERRORS} }} }}"""
+_DELETE = f"mutation Drop($ids: [ID!]!) {{ productMediaBulkDelete(ids: $ids) {{ {_ERRORS} }} }}"
+
 Media = Mapping[str, Any]
 
 
 class SaleorChannel:
-    """A shop's catalog, by SKU."""
+    """A `Channel` for one shop; a product is found by the SKU of a variant."""
 
-    def __init__(self, context: AdapterContext, shop: SaleorClient, wanted: tuple[str, ...], *, first: bool) -> None:
-        self._context, self._shop, self._formats, self._first = context, shop, wanted, first
+    def __init__(
+        self, context: AdapterContext, client: SaleorClient, formats: tuple[str, ...], *, first: bool
+    ) -> None:
+        self._context, self._client, self._formats, self._first = context, client, formats, first
 
     def sync(self, listing: Listing, blobs: Blobs) -> str:
-        wanted, sku = select_media(listing, self._formats), listing.product.sku
-        links = {f"{METADATA_KEY}.{m.file.format}.{sku}": m.link for m in select_media(listing, LINKED_FORMATS)}
-        variant = self._variant(sku)
+        files, sku = select_media(listing, self._formats), listing.product.sku
+        links = {_link_key(m.file.format, sku): m.link for m in select_media(listing, LINKED_FORMATS)}
+        variant = self._find_variant(sku)
         if variant is None:
-            if wanted or links:
+            if files or links:
                 raise NotFound("saleor", "publish", f"the shop has no variant with the SKU {sku}")
-            return self._shop.origin
-        with self._context.lock_resource(f"product {variant['product']['id']}"):  # other variants share its media
-            return self._changed(self._variant(sku) or variant, sku, wanted, links, blobs)
+            return self._client.origin
+        with self._context.lock_resource(
+            f"product {variant['product']['id']}"
+        ):  # other variants share its media
+            return self._sync_variant(self._find_variant(sku) or variant, sku, files, links, blobs)
 
-    def _changed(
+    def _sync_variant(
         self,
         variant: Mapping[str, Any],
         sku: str,
-        wanted: list[MediaFile],
+        files: list[MediaFile],
         links: Mapping[str, str],
         blobs: Blobs,
     ) -> str:
         product = variant["product"]
-        known = {_value(m, f"{METADATA_KEY}.sha256"): m for m in product["media"] if _value(m, METADATA_KEY) == sku}
-        ours = ensure_media(wanted, known, lambda file: self._added(file, sku, product, blobs))
+        existing = {
+            _metadata(m, f"{METADATA_KEY}.sha256"): m
+            for m in product["media"]
+            if _metadata(m, METADATA_KEY) == sku
+        }
+        ours = ensure_media(files, existing, lambda file: self._add(file, sku, product, blobs))
+        our_ids = {m["id"] for m in ours}
         self._order(product, sku, ours)
         if len(product["variants"]) > 1:
-            shown = {m["id"] for m in variant["media"]}
+            assigned = {m["id"] for m in variant["media"]}
             for media in ours:
-                if media["id"] not in shown:
-                    self._do(_SHOW, {"variant": variant["id"], "id": media["id"]}, "variantMediaAssign")
-        if gone := [m["id"] for m in known.values() if m["id"] not in {o["id"] for o in ours}]:
-            self._do(_DROP, {"ids": gone}, "productMediaBulkDelete")
-        self._link(product, links, sku)
-        return str(ours[0].get("url")) if ours else self._shop.origin
+                if media["id"] not in assigned:
+                    self._mutate(_ASSIGN, {"variant": variant["id"], "id": media["id"]}, "variantMediaAssign")
+        if obsolete := [m["id"] for m in existing.values() if m["id"] not in our_ids]:
+            self._mutate(_DELETE, {"ids": obsolete}, "productMediaBulkDelete")
+        self._write_links(product, links, sku)
+        return str(ours[0].get("url")) if ours else self._client.origin
 
     def expected_files(self, listing: Listing) -> tuple[str, ...]:
-        return tuple(media.name for media in (*select_media(listing, self._formats), *select_media(listing, LINKED_FORMATS)))
+        stored, linked = select_media(listing, self._formats), select_media(listing, LINKED_FORMATS)
+        return tuple(media.name for media in (*stored, *linked))
 
     def live_files(self, listing: Listing) -> tuple[str, ...]:
         sku = listing.product.sku
-        variant = self._variant(sku)
+        variant = self._find_variant(sku)
         if variant is None:
             return ()
-        media, links = variant["product"]["media"], select_media(listing, LINKED_FORMATS)
-        linked = [
-            m.name for m in links if _value(variant["product"], f"{METADATA_KEY}.{m.file.format}.{sku}") == m.link
+        product = variant["product"]
+        stored = [
+            _metadata(m, f"{METADATA_KEY}.name")
+            for m in product["media"]
+            if _metadata(m, METADATA_KEY) == sku
         ]
-        return (*(_value(m, f"{METADATA_KEY}.name") for m in media if _value(m, METADATA_KEY) == sku), *linked)
+        linked = [
+            m.name
+            for m in select_media(listing, LINKED_FORMATS)
+            if _metadata(product, _link_key(m.file.format, sku)) == m.link
+        ]
+        return (*stored, *linked)
 
-    def _variant(self, sku: str) -> dict[str, Any] | None:
-        found: dict[str, Any] | None = self._shop.query(_PLACE, {"sku": sku}, "publish").get("productVariant")
+    def _find_variant(self, sku: str) -> dict[str, Any] | None:
+        data = self._client.query(_VARIANT_QUERY, {"sku": sku}, "publish")
+        found: dict[str, Any] | None = data.get("productVariant")
         return found
 
-    def _added(self, file: MediaFile, sku: str, product: Mapping[str, Any], blobs: Blobs) -> Media:
-        """A picture with our mark: one that an earlier try left without it, known by its file's name, else a new one."""
+    def _add(self, file: MediaFile, sku: str, product: Mapping[str, Any], blobs: Blobs) -> Media:
+        """Upload a picture and mark it as ours.
+
+        An earlier attempt may have uploaded it without the mark; it is then found by the name of its file.
+        """
         stem = file.name.rpartition(".")[0]
-        left = (
+        unmarked = (
             m
             for m in product["media"]
             if not is_ours(m) and str(m.get("url", "")).rpartition("/")[2].startswith(stem)
         )
-        media: Media | None = next(left, None)
+        media: Media | None = next(unmarked, None)
         if media is None:
             upload = (file.name, blobs.get(file.sha256), file.file.mime)
-            said = self._shop.query(
-                _ADD,
-                {"product": product["id"], "alt": file.alt_text[:250], "file": None},
-                "publish",
-                file=upload,
-            )
-            media = self._shop.mutation_result(said, "productMediaCreate", "publish").get("media")
+            variables = {"product": product["id"], "alt": file.alt_text[:MAX_ALT_CHARACTERS], "file": None}
+            data = self._client.query(_ADD, variables, "publish", file=upload)
+            media = self._client.mutation_result(data, "productMediaCreate", "publish").get("media")
         if not media:
-            raise BadOutput("saleor", "publish", "/data/productMediaCreate/media: there is none")
-        mark = {METADATA_KEY: sku, f"{METADATA_KEY}.sha256": file.sha256, f"{METADATA_KEY}.name": file.name}
-        self._do(
-            _MARK,
-            {"id": media["id"], "said": [{"key": k, "value": v} for k, v in mark.items()]},
-            "updateMetadata",
+            raise BadOutput("saleor", "publish", "/data/productMediaCreate/media: it is missing")
+        self._write_metadata(
+            media,
+            {METADATA_KEY: sku, f"{METADATA_KEY}.sha256": file.sha256, f"{METADATA_KEY}.name": file.name},
         )
         return media
 
     def _order(self, product: Mapping[str, Any], sku: str, ours: list[Media]) -> None:
-        """Ours stand together, in the listing's order, behind or before the rest, which keeps its own."""
-        new = {o["id"] for o in ours}
-        theirs = [m for m in product["media"] if _value(m, METADATA_KEY) != sku and m["id"] not in new]
-        dropped = [m for m in product["media"] if _value(m, METADATA_KEY) == sku and m["id"] not in new]
-        ids = [m["id"] for m in (*merge_media(theirs, ours, first=self._first), *dropped)]
+        """Put our media together, in the listing's order, after or before the others, whose order stays."""
+        our_ids = {m["id"] for m in ours}
+        rest = [m for m in product["media"] if m["id"] not in our_ids]
+        theirs = [m for m in rest if _metadata(m, METADATA_KEY) != sku]
+        obsolete = [m for m in rest if _metadata(m, METADATA_KEY) == sku]
+        ids = [m["id"] for m in (*merge_media(theirs, ours, first=self._first), *obsolete)]
         if ids != [m["id"] for m in product["media"]]:
-            self._do(_ORDER, {"product": product["id"], "ids": ids}, "productMediaReorder")
+            self._mutate(_ORDER, {"product": product["id"], "ids": ids}, "productMediaReorder")
 
-    def _link(self, product: Mapping[str, Any], links: Mapping[str, str], sku: str) -> None:
-        there = {format: f"{METADATA_KEY}.{format}.{sku}" for format in LINKED_FORMATS}
-        said = [{"key": key, "value": link} for key, link in links.items() if _value(product, key) != link]
-        if said:
-            self._do(_MARK, {"id": product["id"], "said": said}, "updateMetadata")
-        if gone := [key for key in there.values() if key not in links and _value(product, key)]:
-            self._do(_UNMARK, {"id": product["id"], "keys": gone}, "deleteMetadata")
+    def _write_links(self, product: Mapping[str, Any], links: Mapping[str, str], sku: str) -> None:
+        """Write the models' URLs into the product's metadata; delete those that are no longer listed."""
+        changed = {key: link for key, link in links.items() if _metadata(product, key) != link}
+        if changed:
+            self._write_metadata(product, changed)
+        keys = [_link_key(format, sku) for format in LINKED_FORMATS]
+        if obsolete := [key for key in keys if key not in links and _metadata(product, key)]:
+            self._mutate(_UNMARK, {"id": product["id"], "keys": obsolete}, "deleteMetadata")
 
-    def _do(self, mutation: str, variables: Mapping[str, Any], name: str) -> None:
-        self._shop.mutation_result(self._shop.query(mutation, variables, "publish"), name, "publish")
+    def _write_metadata(self, holder: Mapping[str, Any], values: Mapping[str, str]) -> None:
+        entries = [{"key": key, "value": value} for key, value in values.items()]
+        self._mutate(_MARK, {"id": holder["id"], "input": entries}, "updateMetadata")
+
+    def _mutate(self, mutation: str, variables: Mapping[str, Any], name: str) -> None:
+        self._client.mutation_result(self._client.query(mutation, variables, "publish"), name, "publish")
 
 
-def _value(data: Mapping[str, Any], key: str) -> str:
-    return next((str(m.get("value")) for m in data.get("metadata") or () if m.get("key") == key), "")
+def _metadata(holder: Mapping[str, Any], key: str) -> str:
+    return next((str(m.get("value")) for m in holder.get("metadata") or () if m.get("key") == key), "")
+
+
+def _link_key(format: str, sku: str) -> str:
+    return f"{METADATA_KEY}.{format}.{sku}"
 
 
 def connect(options: Mapping[str, Any], context: AdapterContext) -> SaleorChannel:
+    """Open the adapter.
+
+    Raises:
+        ConfigError: an option is wrong.
+    """
     check_options(options, "api_url", "token", "formats", "place")
-    shop = SaleorClient(context.http, api_url_option(options), context.secret(str(options.get("token", "env/SALEOR_TOKEN"))))
-    return SaleorChannel(
-        context,
-        shop,
-        formats_option(options, DEFAULT_FORMATS),
-        first=choice_option(options, "place", "after", ("after", "before")) == "before",
-    )
+    token = context.secret(str(options.get("token", "env/SALEOR_TOKEN")))
+    client = SaleorClient(context.http, api_url_option(options), token)
+    first = choice_option(options, "place", "after", ("after", "before")) == "before"
+    return SaleorChannel(context, client, formats_option(options, DEFAULT_FORMATS), first=first)

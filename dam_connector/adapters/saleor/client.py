@@ -1,4 +1,4 @@
-"""Saleor's GraphQL interface, and how our own media there are known."""
+"""Saleor's GraphQL API, and the metadata by which our own media are recognised."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,29 +9,32 @@ from dam_connector.adapters.common.graphql import GraphQlClient
 from dam_connector.adapters.http import HttpClient
 from dam_connector.errors import ConfigError
 
-METADATA_KEY = "dam_connector"  # a key of the metadata of media that we put there, and of their product
+METADATA_KEY = "dam_connector"  # marks media that we published; its value is the SKU
 
 
 class SaleorClient(GraphQlClient):
-    """A shop, asked as one app."""
+    """A client of one shop, with the token of one app."""
 
     vendor = "saleor"
 
     def __init__(self, http: HttpClient, api_url: str, token: str) -> None:
         parts = urlsplit(api_url)
-        super().__init__(
-            http, f"{parts.scheme}://{parts.netloc}", parts.path, {"Authorization": f"Bearer {token}"}
-        )
         self.origin = f"{parts.scheme}://{parts.netloc}"
+        super().__init__(http, self.origin, parts.path, {"Authorization": f"Bearer {token}"})
 
 
 def api_url_option(options: Mapping[str, Any]) -> str:
-    """The address of the interface. Raises: ConfigError."""
+    """Read the option `api_url`, the address of the GraphQL API.
+
+    Raises:
+        ConfigError: it is missing or another address.
+    """
     api_url = url_option(options, "api_url", "https://shop.example/graphql/")
     if "/graphql" not in api_url:
-        raise ConfigError("api_url: the shop's GraphQL address, such as https://shop.example/graphql/")
+        raise ConfigError("api_url: must be the shop's GraphQL address, e.g. https://shop.example/graphql/")
     return api_url
 
 
 def is_ours(media: Mapping[str, Any]) -> bool:
-    return any(m.get("key") == METADATA_KEY for m in media.get("metadata") or ())
+    """Return whether we published this medium."""
+    return any(entry.get("key") == METADATA_KEY for entry in media.get("metadata") or ())

@@ -1,4 +1,10 @@
-"""Saleor: webhooks signed by its published key (or, as it was, by a secret), and GraphQL for the facts. Facts: docs/connections/saleor.md."""
+"""Saleor as a PIM: signed webhooks; products from the GraphQL API.
+
+Options: `api_url`; `token`, by default `env/SALEOR_TOKEN`; `secrets`, for webhooks that are signed with a
+secret (as in older versions) instead of the shop's published key; `app_id`, the connector's own app,
+whose changes are ignored; `attributes`, `unit` and `image_order`, see `common.product_mapping`. Facts:
+docs/connections/saleor.md.
+"""
 
 import hashlib
 import json
@@ -47,151 +53,158 @@ _KIND_BY_EVENT = {
     "product_variant_updated": EventKind.UPDATED,
     "product_deleted": EventKind.DELETED,
 }
-_PRODUCT_FIELDS = """
-  id name description category { name } updatedAt
-  attributes { attribute { slug } values { name value } }
-  media { url alt type metadata { key value } }
-  variants { sku name attributes { attribute { slug } values { name value } } media { url alt type metadata { key value } } }
-"""
-_PRODUCT_QUERY = f"query One($id: ID!) {{ product(id: $id) {{ {_PRODUCT_FIELDS} }} }}"
+_ATTRIBUTES = "attributes { attribute { slug } values { name value } }"
+_MEDIA = "media { url alt type metadata { key value } }"
+_PRODUCT_QUERY = f"""query One($id: ID!) {{ product(id: $id) {{
+  id name description category {{ name }} updatedAt
+  {_ATTRIBUTES}
+  {_MEDIA}
+  variants {{ sku name {_ATTRIBUTES} {_MEDIA} }}
+}} }}"""
 _CHANGED_QUERY = f"""query Since($at: DateTime!, $after: String) {{
-  products(first: {PAGE_SIZE}, after: $after, where: {{updatedAt: {{range: {{gte: $at}}}}}}, sortBy: {{field: LAST_MODIFIED_AT, direction: ASC}}) {{
-    pageInfo {{ hasNextPage endCursor }} edges {{ node {{ id updatedAt }} }} }} }}"""
+  products(
+    first: {PAGE_SIZE}, after: $after,
+    where: {{updatedAt: {{range: {{gte: $at}}}}}}, sortBy: {{field: LAST_MODIFIED_AT, direction: ASC}}
+  ) {{ pageInfo {{ hasNextPage endCursor }} edges {{ node {{ id updatedAt }} }} }} }}"""
 
 
 class SaleorPim(ReadOnlyPim):
-    """Products by their global id; one product for each variant that has a SKU."""
+    """A `Pim` for one shop; references are global ids, and each variant with a SKU is a product."""
 
     vendor = "saleor"
     capabilities = PimCapabilities(can_fetch=True, can_list_changes=True)
 
     def __init__(
-        self, context: AdapterContext, api_url: str, token: str, secrets: list[str], app_id: str, fields: AttributeMapping
+        self,
+        context: AdapterContext,
+        client: SaleorClient,
+        secrets: list[str],
+        app_id: str,
+        mapping: AttributeMapping,
     ) -> None:
-        self._shop, self._secrets, self._app_id, self._fields = (
-            SaleorClient(context.http, api_url, token),
-            secrets,
-            app_id,
-            fields,
-        )
-        self._keys = PublishedKeys(context, self.vendor, f"{self._shop.origin}/.well-known/jwks.json", _public_key)
+        self._client, self._secrets, self._app_id, self._mapping = client, secrets, app_id, mapping
+        keys_url = f"{client.origin}/.well-known/jwks.json"
+        self._keys = PublishedKeys(context, self.vendor, keys_url, _public_key)
 
     def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
-        sign, event = inbound.headers.get("saleor-signature", ""), inbound.headers.get("saleor-event", "")
-        if not sign or not event:
+        signature, event = (
+            inbound.headers.get("saleor-signature", ""),
+            inbound.headers.get("saleor-event", ""),
+        )
+        if not signature or not event:
             raise DeliveryError(400, "saleor-signature or saleor-event is missing")
-        if not (self._by_key(sign, inbound.body) if ".." in sign else self._by_secret(sign, inbound.body)):
+        verify = self._verify_by_key if ".." in signature else self._verify_by_secret
+        if not verify(signature, inbound.body):
             raise DeliveryError(
                 401, "the signature matches none of the shop's keys, nor of this connection's secrets"
             )
-        return VerifiedWebhook(
-            key=f"{event}:{hashlib.sha256(inbound.body).hexdigest()}", headers_to_store=("saleor-event",)
-        )  # a delivery has no id, but says when it was issued
+        # a delivery has no id, but its body says when it was issued
+        key = f"{event}:{hashlib.sha256(inbound.body).hexdigest()}"
+        return VerifiedWebhook(key=key, headers_to_store=("saleor-event",))
 
-    def _by_secret(self, sign: str, body: bytes) -> bool:
-        return signature_matches(sign, *(hmac_sha256(secret, body) for secret in self._secrets), hexadecimal=True)
+    def _verify_by_secret(self, signature: str, body: bytes) -> bool:
+        expected = [hmac_sha256(secret, body) for secret in self._secrets]
+        return signature_matches(signature, *expected, hexadecimal=True)
 
-    def _by_key(self, sign: str, body: bytes) -> bool:
-        """A detached JWS (RFC 7515, 7797): its payload is the raw body, not coded."""
-        header, _, signature = sign.partition("..")
+    def _verify_by_key(self, signature: str, body: bytes) -> bool:
+        """Verify a detached JWS (RFC 7515) whose payload is the raw body, unencoded (RFC 7797)."""
+        encoded_header, _, encoded_proof = signature.partition("..")
         try:
-            found, proof = json.loads(decode_base64url(header)), decode_base64url(signature)
+            header, proof = json.loads(decode_base64url(encoded_header)), decode_base64url(encoded_proof)
         except ValueError:
             return False
         if (
-            not isinstance(found, dict)
-            or found.get("alg") != "RS256"
-            or found.get("b64") is not False
-            or found.get("crit") != ["b64"]
+            not isinstance(header, dict)
+            or header.get("alg") != "RS256"
+            or header.get("b64") is not False
+            or header.get("crit") != ["b64"]
         ):
             return False
-        return self._keys.verify(lambda key: _is_signed_by(key, proof, header.encode() + b"." + body))
+        message = encoded_header.encode() + b"." + body
+        return self._keys.verify(lambda key: _is_signed_by(key, proof, message))
 
     def normalize(self, inbound: InboundWebhook) -> list[Event]:
         data = parse_json(inbound.body, self.vendor)
         data = data[0] if isinstance(data, list) and data else data
         if not isinstance(data, dict):
-            raise BadOutput(self.vendor, "normalize", "the body is not a JSON object")
+            raise BadOutput(self.vendor, "normalize", "/: the body is not a JSON object")
         kind = _KIND_BY_EVENT.get(inbound.headers.get("saleor-event", ""))
-        if kind is None or self._is_our_own(data):
+        if kind is None or self._is_own_change(data):
             return []
         ref = _product_id(data)
-        issued = data.get("issuedAt") or (data.get("meta") or {}).get("issued_at")
-        return [Event(kind=kind, ref=ref, at=parse_timestamp(issued) or inbound.received_at)]
+        issued_at = data.get("issuedAt") or (data.get("meta") or {}).get("issued_at")
+        return [Event(kind=kind, ref=ref, at=parse_timestamp(issued_at) or inbound.received_at)]
 
-    def _is_our_own(self, data: Mapping[str, Any]) -> bool:
-        """Whether we caused the event: what we write must not come back as news."""
-        by = data.get("issuingPrincipal") or (data.get("meta") or {}).get("issuing_principal") or {}
-        return bool(self._app_id) and self._app_id in (by.get("id"), by.get("name"))
+    def _is_own_change(self, data: Mapping[str, Any]) -> bool:
+        """Return whether our own app caused the event; it must not start another run."""
+        principal = data.get("issuingPrincipal") or (data.get("meta") or {}).get("issuing_principal") or {}
+        return bool(self._app_id) and self._app_id in (principal.get("id"), principal.get("name"))
 
     def fetch(self, ref: str) -> list[Product]:
-        found = self._shop.query(_PRODUCT_QUERY, {"id": ref}, "fetch").get("product")
-        if not isinstance(found, dict):
+        product = self._client.query(_PRODUCT_QUERY, {"id": ref}, "fetch").get("product")
+        if not isinstance(product, dict):
             raise NotFound(self.vendor, "fetch", ref)
-        return [
-            self._product(found, variant) for variant in found.get("variants") or () if variant.get("sku")
-        ]
+        variants = product.get("variants") or ()
+        return [self._product(product, variant) for variant in variants if variant.get("sku")]
 
     def changed_since(self, since: datetime) -> Iterator[Event]:
         after: str | None = None
         while True:
-            found = (
-                self._shop.query(
-                    _CHANGED_QUERY, {"at": since.astimezone(UTC).isoformat(), "after": after}, "changed_since"
-                ).get("products")
-                or {}
-            )
-            for edge in found.get("edges") or ():
+            variables = {"at": since.astimezone(UTC).isoformat(), "after": after}
+            page = self._client.query(_CHANGED_QUERY, variables, "changed_since").get("products") or {}
+            for edge in page.get("edges") or ():
                 yield Event(
                     kind=EventKind.UPDATED,
                     ref=str(edge["node"]["id"]),
                     at=parse_timestamp(edge["node"].get("updatedAt")) or since,
                 )
-            if not (found.get("pageInfo") or {}).get("hasNextPage"):
+            if not (page.get("pageInfo") or {}).get("hasNextPage"):
                 return
-            after = found["pageInfo"]["endCursor"]
+            after = page["pageInfo"]["endCursor"]
 
     def _product(self, product: Mapping[str, Any], variant: Mapping[str, Any]) -> Product:
         attributes = {**_attributes(product), **_attributes(variant)}
-        facts = {
+        values = {
             "name": product.get("name"),
             "description": _plain_text(product.get("description")),
             "category": (product.get("category") or {}).get("name"),
         }
         media = _source_media(variant) or _source_media(product)
         images = [(str(m["url"]), str(m.get("alt") or "")) for m in media]
-        return self._fields.build_product(
-            str(variant["sku"]), lambda path: facts.get(path, attributes.get(path)), images, attributes
+        return self._mapping.build_product(
+            str(variant["sku"]), lambda name: values.get(name, attributes.get(name)), images, attributes
         )
 
 
 def _source_media(holder: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The pictures that are not ours."""
+    """Return the images of a product or variant, without those that we published."""
     return [m for m in holder.get("media") or () if m.get("type") == "IMAGE" and not is_ours(m)]
 
 
 def _product_id(data: Mapping[str, Any]) -> str:
-    for holder in (
-        data.get("product"),
-        (data.get("productVariant") or {}).get("product"),
-        (data.get("productMedia") or {}),
-        data,
-    ):
+    """Return the product's id from an event about a product, a variant or a medium.
+
+    Raises:
+        BadOutput: the event's subscription does not include it.
+    """
+    variant, media = data.get("productVariant") or {}, data.get("productMedia") or {}
+    for holder in (data.get("product"), variant.get("product"), media, data):
         if isinstance(holder, dict) and isinstance(ref := holder.get("productId") or holder.get("id"), str):
             return ref
-    raise BadOutput("saleor", "normalize", "/product/id: it names no product; subscribe to product { id }")
+    raise BadOutput("saleor", "normalize", "/product/id: it is missing; subscribe to product { id }")
 
 
-def _attributes(data: Mapping[str, Any]) -> dict[str, str]:
+def _attributes(holder: Mapping[str, Any]) -> dict[str, str]:
+    """Return attributes by their slug; several values are joined."""
     found = {}
-    for each in data.get("attributes") or ():
+    for each in holder.get("attributes") or ():
         values = [str(v.get("name") or v.get("value") or "") for v in each.get("values") or ()]
         found[str((each.get("attribute") or {}).get("slug"))] = ", ".join(filter(None, values))
     return found
 
 
 def _plain_text(description: Any) -> str:
-    """The words of a description, which Saleor keeps as blocks of an editor."""
+    """Return the text of a description, which Saleor stores as the JSON blocks of Editor.js."""
     try:
         blocks = json.loads(description)["blocks"] if isinstance(description, str) else []
         return " ".join(str(block.get("data", {}).get("text", "")) for block in blocks)
@@ -213,12 +226,17 @@ def _is_signed_by(key: RSAPublicKey, proof: bytes, message: bytes) -> bool:
 
 
 def connect(options: Mapping[str, Any], context: AdapterContext) -> SaleorPim:
+    """Open the adapter.
+
+    Raises:
+        ConfigError: an option is wrong.
+    """
     check_options(options, "api_url", "token", "secrets", "app_id", "attributes", "unit", "image_order")
+    token = context.secret(str(options.get("token", "env/SALEOR_TOKEN")))
     return SaleorPim(
         context,
-        api_url=api_url_option(options),
-        token=context.secret(str(options.get("token", "env/SALEOR_TOKEN"))),
+        SaleorClient(context.http, api_url_option(options), token),
         secrets=[context.secret(str(each)) for each in options.get("secrets", [])],
         app_id=str(options.get("app_id", "")),
-        fields=AttributeMapping("saleor", DEFAULT_ATTRIBUTES, options),
+        mapping=AttributeMapping("saleor", DEFAULT_ATTRIBUTES, options),
     )

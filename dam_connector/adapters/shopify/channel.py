@@ -4,9 +4,9 @@ Options: `base_url`; `token`, by default `env/SHOPIFY_TOKEN`; `api_version`; `fo
 ["jpeg", "png", "webp", "glb"]; `place`, "after" (default) or "before" the shop's own media. Facts:
 docs/connections/shopify.md.
 
-A file is uploaded to a staged target, created by `fileCreate`, processed by Shopify (the run sleeps meanwhile) and
-then attached to the product. Our files are recognised by their names, which hold the version, and by a metafield of
-the product.
+A file is uploaded to a staged target, created by `fileCreate`, processed by Shopify (the run sleeps
+meanwhile) and then attached to the product. Our files are recognised by their names, which hold the
+version, and by a metafield of the product.
 """
 
 import json

@@ -46,7 +46,7 @@ class FakeSaleor(FakeGraphQlChannel):
 
     def do_mark(self, variables: dict[str, Any]) -> Any:
         place = self.metadata if variables["id"] == "p1" else self.media[variables["id"]]["metadata"]
-        place |= {pair["key"]: pair["value"] for pair in variables["said"]}
+        place |= {pair["key"]: pair["value"] for pair in variables["input"]}
         return {"updateMetadata": {"errors": []}}
 
     def do_unmark(self, variables: dict[str, Any]) -> Any:
