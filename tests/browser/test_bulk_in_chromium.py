@@ -115,7 +115,7 @@ def two_are_found_and_compared(page: Page) -> None:
     expect(page.locator(".pickable")).to_have_count(2)
     page.locator(".tick input").first.click()
     page.locator(".card").nth(1).click(modifiers=["Shift"])
-    expect(page.get_by_text("2 chosen")).to_be_visible()
+    expect(page.get_by_text("2 selected")).to_be_visible()
     page.keyboard.press("c")
     page.wait_for_url("**/compare?**")
     expect(page.locator("figure.pane")).to_have_count(2)

@@ -79,13 +79,13 @@ def test_a_repeat_that_comes_while_the_first_is_under_way_is_told_to_wait(
     made: dict, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address, headers = "/api/v1/products/CH123/runs", {"Idempotency-Key": "k1"}
-    run_again, beside = intake.run_again, []
+    run_again, beside = intake.rerun_product, []
 
     def meanwhile(*args: Any) -> int:
         beside.append(api("merchandiser").post(address, headers=headers))
         return run_again(*args)
 
-    monkeypatch.setattr(intake, "run_again", meanwhile)
+    monkeypatch.setattr(intake, "rerun_product", meanwhile)
     first = api("merchandiser").post(address, headers=headers)
     assert first.status_code == 202 and [
         (a.status_code, a.headers["Retry-After"], a.json["error"]["name"]) for a in beside
@@ -110,7 +110,7 @@ def test_what_an_outside_system_refuses_is_told_and_is_no_500(
     api: Api,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(intake, "run_again", Mock(side_effect=error))
+    monkeypatch.setattr(intake, "rerun_product", Mock(side_effect=error))
     answer = api("merchandiser").post("/api/v1/products/CH123/runs")
     assert (answer.status_code, answer.json["error"]["name"], answer.headers.get("Retry-After")) == (
         status,

@@ -115,8 +115,8 @@ def test_a_batch_is_paused_resumed_and_cancelled(rows: str, browser_like: Visito
     where = client.post("/batches", data=hidden(checked(client, rows))).location
     for what, word in (
         ("pause", "paused"),
-        ("resume", "going on"),
-        ("cancel", "what is made stays"),
+        ("resume", "resumed"),
+        ("cancel", "versions made so far are kept"),
         ("resume", "cannot resume"),
     ):
         assert word in client.post(f"{where}/{what}", follow_redirects=True).text

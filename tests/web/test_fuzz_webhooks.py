@@ -71,7 +71,7 @@ def test_signed_rubbish_is_taken_and_fails_by_itself(
             "/webhooks/main", data=body, headers=signed(body, at=clock.now(), message=f"m{next(counter)}")
         )
         assert answer.status_code == 202
-        intake.handle(services, answer.json["delivery_id"])
+        intake.handle_delivery(services, answer.json["delivery_id"])
         assert services.inbox.get(answer.json["delivery_id"]).state in ("handled", "failed")
 
     probe()
@@ -107,7 +107,7 @@ def test_signed_products_with_odd_values(client: FlaskClient, services: Services
             "/webhooks/main", data=body, headers=signed(body, at=clock.now(), message=f"p{next(counter)}")
         )
         assert answer.status_code == 202
-        intake.handle(services, answer.json["delivery_id"])
+        intake.handle_delivery(services, answer.json["delivery_id"])
         assert services.inbox.get(answer.json["delivery_id"]).state in ("handled", "failed", "received")
 
     probe()

@@ -41,7 +41,7 @@ def made(
 
 
 def skus(page: str) -> list[str]:
-    return [sku for sku in ("A1", "A2", "A3") if f"Choose {sku} " in page]
+    return [sku for sku in ("A1", "A2", "A3") if f"Select {sku} " in page]
 
 
 def test_filters_find_and_keep_their_words(made: dict[str, str], browser_like: Visitor) -> None:
@@ -52,7 +52,7 @@ def test_filters_find_and_keep_their_words(made: dict[str, str], browser_like: V
     ) == ["A2"]
     assert skus(client.get("/gallery?state=in_review&deliverable=packshot&text=chair").text) == ["A1", "A2"]
     empty = client.get('/gallery?text="><script>&state=rejected').text
-    assert "Nothing fits these filters" in empty and "<script>" not in empty.replace(
+    assert "No version fits these filters" in empty and "<script>" not in empty.replace(
         "<script src", ""
     ).replace("<script type", "")
     assert "&lt;i&gt;Chair" in client.get("/gallery").text
@@ -77,7 +77,7 @@ def test_many_are_approved_rejected_and_taken_back(
     assert "2 approved, 1 not in review." in done.text and done.request.args["category"] == "seating"
     assert services.assets.get(made["A1"]).state is VersionState.APPROVED
     assert "2 in review again" in client.post("/gallery/undo", follow_redirects=True).text
-    assert "Say why" in client.post("/gallery/reject", data={"v": made["A3"]}, follow_redirects=True).text
+    assert "Choose a reason" in client.post("/gallery/reject", data={"v": made["A3"]}, follow_redirects=True).text
     told = client.post(
         "/gallery/reject",
         data={"all": "1", "category": "lighting", "reasons": "colour"},
@@ -85,7 +85,7 @@ def test_many_are_approved_rejected_and_taken_back(
     ).text
     assert "1 rejected" in told and services.assets.get(made["A3"]).state is VersionState.REJECTED
     assert services.assets.get(made["A1"]).state is VersionState.IN_REVIEW
-    assert "Choose some versions first" in client.post("/gallery/approve", follow_redirects=True).text
+    assert "Select some versions first" in client.post("/gallery/approve", follow_redirects=True).text
 
 
 def test_many_are_commented_on_enlarged_and_made_again(
@@ -114,7 +114,7 @@ def test_many_are_commented_on_enlarged_and_made_again(
         "1 being made with twice"
         in client.post("/gallery/upscale", data={"v": made["A3"]}, follow_redirects=True).text
     )
-    assert "asked for before" in client.post(f"/versions/{made['A3']}/upscale", follow_redirects=True).text
+    assert "being made already" in client.post(f"/versions/{made['A3']}/upscale", follow_redirects=True).text
     drain()
     assert client.get("/gallery").text.count("· V2") == 3
 
@@ -129,7 +129,7 @@ def test_what_is_chosen_is_downloaded_under_its_names(
         assert package.testzip() is None
         folders = {name.rpartition("/")[0] for name in package.namelist()}
     assert folders == {"seating/A1", "lighting/A3"}
-    assert "Choose some versions" in client.post("/gallery/download", follow_redirects=True).text
+    assert "Select some versions" in client.post("/gallery/download", follow_redirects=True).text
 
 
 def test_two_to_four_are_compared_under_an_address(made: dict[str, str], browser_like: Visitor) -> None:
@@ -138,7 +138,7 @@ def test_two_to_four_are_compared_under_an_address(made: dict[str, str], browser
     page = client.get(chosen.location).text
     assert all(sku in page for sku in made) and page.count("<figure") == 3
     assert (
-        "Choose 2 to 4" in client.post("/gallery/compare", data={"v": made["A1"]}, follow_redirects=True).text
+        "Select 2 to 4" in client.post("/gallery/compare", data={"v": made["A1"]}, follow_redirects=True).text
     )
     for query in ("", "v=a", "v=a&v=b", "&".join(f"v={made['A1']}" for _ in range(5))):
         assert client.get(f"/compare?{query}").status_code == 404
@@ -196,13 +196,13 @@ def test_a_product_is_edited(
         record.product.dimensions,
     )
     assert (
-        "Nothing has to be made again" in client.post(f"{where}/edit", data=form, follow_redirects=True).text
+        "No asset needs a new version" in client.post(f"{where}/edit", data=form, follow_redirects=True).text
     )
     bad = client.post(f"{where}/edit", data={**form, "width": "wide", "number_of_images": "9"})
     assert bad.status_code == 422 and "width is not a size" in bad.text and 'value="wide"' in bad.text
     drain()
     assert "1 next versions" in client.post(f"{where}/again", follow_redirects=True).text
-    assert "asked for before" in client.post(f"{where}/again", follow_redirects=True).text
+    assert "being made already" in client.post(f"{where}/again", follow_redirects=True).text
     drain()
     assert [v.number for v in services.assets.of_product("A1")] == [3, 2, 1]
 

@@ -43,8 +43,8 @@ def made(services: Services, photos: PhotoServer, drain: Callable[[], int], cloc
         ]
     ):
         body = event_body(data, at=now)
-        intake.receive(services, "main", inbound(body, signed(body, at=now, message=f"m{n}"), now))
-    intake.receive(services, "main", inbound(b"{}", signed(b"{}", at=now, message="bad"), now))
+        intake.receive_webhook(services, "main", inbound(body, signed(body, at=now, message=f"m{n}"), now))
+    intake.receive_webhook(services, "main", inbound(b"{}", signed(b"{}", at=now, message="bad"), now))
     drain()
     return {v.asset.deliverable: v for v in services.assets.of_product("CH123")}
 
@@ -118,7 +118,7 @@ def test_the_slower_of_two_reviewers_is_told(made: dict, browser_like: Visitor) 
     answer = client.post(
         f"/versions/{version.id}/decide", data={"verdict": "rejected"}, follow_redirects=True
     )
-    assert "Somebody was faster" in answer.text
+    assert "Somebody else was faster" in answer.text
 
 
 def test_viewers_see_no_buttons_and_cannot_decide(made: dict, browser_like: Visitor) -> None:
@@ -137,7 +137,7 @@ def test_flagged_products_say_why_and_text_is_escaped(
         and "&lt;b&gt;Bold&lt;/b&gt;" in page
         and "<b>Bold" not in page
     )
-    assert "Fill the field in the PIM" in client.get(f"/products/{services.products.get('FLAG1').id}").text
+    assert "Fill in the field in the PIM" in client.get(f"/products/{services.products.get('FLAG1').id}").text
 
 
 def test_a_failed_delivery_shows_its_cause_and_is_replayed(
@@ -298,10 +298,10 @@ def test_an_earlier_version_goes_live_again_by_a_click_and_a_live_one_is_taken_o
     for color in ("red", "green"):
         photos.files.setdefault("front.jpg", picture())
         body = event_body(record(color=color, images={"front": photos.url("front.jpg")}), at=clock.now())
-        delivery, _ = intake.receive(
+        delivery, _ = intake.receive_webhook(
             services, "main", inbound(body, signed(body, at=clock.now(), message=color), clock.now())
         )
-        intake.handle(services, delivery)
+        intake.handle_delivery(services, delivery)
         drain()
         made.append(services.assets.of_product("CH123")[0])
         later = (clock.now() + timedelta(hours=2)).strftime("%Y-%m-%dT%H:%M")
@@ -321,7 +321,7 @@ def test_an_earlier_version_goes_live_again_by_a_click_and_a_live_one_is_taken_o
     first, second = (f"/versions/{v.id}" for v in made)
     assert (
         "Make V1 live again" in reviewer.get(first).text
-        and "Take it off every channel" in reviewer.get(second).text
+        and "Remove from every channel" in reviewer.get(second).text
     )
     assert "V1 goes live again" in reviewer.post(f"{first}/rollback", follow_redirects=True).text
     drain()
@@ -330,12 +330,12 @@ def test_an_earlier_version_goes_live_again_by_a_click_and_a_live_one_is_taken_o
         and "Make V2 live again" in reviewer.get(second).text
     )
     assert (
-        "taken off every channel"
+        "removed from every channel"
         in reviewer.post(f"{first}/withdraw", data={"reason": "recalled"}, follow_redirects=True).text
     )
     drain()
     assert services.publications.of_product("CH123") == []
-    assert "not live any more" in reviewer.post(f"{first}/withdraw", follow_redirects=True).text
+    assert "no longer live" in reviewer.post(f"{first}/withdraw", follow_redirects=True).text
     assert (
         "Nothing was changed" in reviewer.post(f"/versions/{made[1].id}/withdraw", follow_redirects=True).text
     )
@@ -346,14 +346,14 @@ def test_the_connections_page_shows_drift_and_mends_it(browser_like: Visitor, se
     viewer = browser_like("viewer")
     assert "Nothing was compared yet" in viewer.get("/connections").text
     services.pim("mem").put(product("N1"), services.clock.now())
-    reconciliation.keep(services, list(reconciliation.reconcile(services)))
+    reconciliation.store_result(services, list(reconciliation.reconcile(services)))
     shown = viewer.get("/connections").text
     assert "missing" in shown and "N1" in shown and "Mend" not in shown and "/webhooks/main" in shown
     admin, wanted = browser_like("admin"), {"where": "mem", "ref": "N1", "kind": "missing"}
-    assert ">Mend</button>" in admin.get("/connections").text
+    assert ">Repair</button>" in admin.get("/connections").text
     assert viewer.post("/connections/mend", data=wanted).status_code == 403
     admin.post("/connections/mend", data=wanted)
-    assert services.products.get("N1") and "of one mind" in admin.get("/connections").text
+    assert services.products.get("N1") and "No differences" in admin.get("/connections").text
     assert (
-        "not among what was found" in admin.post("/connections/mend", data=wanted, follow_redirects=True).text
+        "did not find this difference" in admin.post("/connections/mend", data=wanted, follow_redirects=True).text
     )

@@ -138,7 +138,7 @@ def test_redis_down_does_not_hold_the_answer_up(tmp_path, clock: TestClock, serv
         plugin_json=services.settings.plugin_json,
         redis_url=f"unix://{tmp_path}/nobody.sock",
     )
-    away = build_services(settings, clock=clock, queue=BackgroundQueue(RqQueue(settings.redis)))
+    away = build_services(settings, clock=clock, queue=BackgroundQueue(RqQueue(settings.effective_redis_url)))
     client = create_app(away).test_client()
     started = time.monotonic()
     assert post(client, clock).status_code == 202

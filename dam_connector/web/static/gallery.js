@@ -14,7 +14,7 @@ if (grid) {
     const chosen = ticks.filter((t) => t.checked).length;
     ticks.forEach((t) => t.closest("li").classList.toggle("chosen", t.checked || Boolean(all?.checked)));
     bar.hidden = chosen === 0 && !all?.checked;
-    bar.querySelector("[data-count]").textContent = all?.checked ? "" : `${chosen} chosen`;
+    bar.querySelector("[data-count]").textContent = all?.checked ? "" : `${selected} selected`;
   };
   const choose = (at, on, range) => {
     const from = range && last !== null ? Math.min(last, at) : at;
