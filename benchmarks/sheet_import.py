@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dam_connector.settings import Settings, ensure_secrets
-from dam_connector.usecases import batch_preview
+from dam_connector.usecases import batch_rows
 from dam_connector.wiring import build_services
 from schemas.sheet import read_sheet
 
@@ -45,7 +45,7 @@ def measure_here() -> dict[str, Any]:
             "large",
             "bench",
             sheet.header,
-            batch_preview.check_rows(services, sheet, batch_preview.map_columns(sheet, {}), {}),
+            batch_rows.check_rows(services, sheet, batch_rows.map_columns(sheet, {}), {}),
         )
         seconds = time.perf_counter() - started
         started = time.perf_counter()

@@ -18,7 +18,7 @@ from dam_connector.cli.common import data_dir_option, json_option, open_services
 from dam_connector.domain.ids import Sha256
 from dam_connector.errors import ConfigError, InputError
 from dam_connector.store.batches import Batch, BatchState, RowState
-from dam_connector.usecases import batch_preview, batches, exports
+from dam_connector.usecases import batch_preview, batch_rows, batches, exports
 from dam_connector.wiring import Services
 from schemas.sheet import read_sheet
 from schemas.sheet_template import sheet_template
@@ -40,9 +40,9 @@ def store_pictures(services: Services, path: Path | None) -> dict[str, Sha256]:
         return {
             p.name: services.blobs.put(p.read_bytes())
             for p in sorted(path.rglob("*"))
-            if p.suffix.lower() in batches.PICTURES and p.is_file()
+            if p.suffix.lower() in batches.PICTURE_SUFFIXES and p.is_file()
         }
-    return batches.zipped(services, path.read_bytes(), path.name)
+    return batches.store_zip_pictures(services, path.read_bytes(), path.name)
 
 
 def run_import(
@@ -54,7 +54,7 @@ def run_import(
     columns: dict[str, str],
     pictures: Path | None,
     dry_run: bool,
-) -> tuple[Batch | None, batch_preview.Preview]:
+) -> tuple[Batch | None, batch_preview.BatchPreview]:
     """Start a batch from a sheet.
 
     Args:
@@ -75,31 +75,31 @@ def run_import(
     """
     data = file.read_bytes()
     sheet = read_sheet(data)
-    mapping, picture_hashes = batch_preview.mapping_of(sheet, columns), store_pictures(services, pictures)
-    preview = batch_preview.preview(services, sheet, mapping, picture_hashes)
+    mapping, picture_hashes = batch_rows.map_columns(sheet, columns), store_pictures(services, pictures)
+    preview = batch_preview.preview_batch(services, sheet, mapping, picture_hashes)
     if dry_run or not preview.counts[RowState.WAITING] + preview.counts[RowState.FAILED]:
         return None, preview
-    return batches.begin(services, name, owner, read_sheet(data), mapping, picture_hashes), preview
+    return batches.start(services, name, owner, read_sheet(data), mapping, picture_hashes), preview
 
 
-def preview_lines(preview: batch_preview.Preview) -> list[str]:
+def preview_lines(preview: batch_preview.BatchPreview) -> list[str]:
     """Return a preview as lines for a terminal."""
     counts = preview.counts
     lines = [
         f"{preview.total} rows: {counts[RowState.WAITING]} good, {counts[RowState.FAILED]} bad, "
         f"{counts[RowState.UNCHANGED]} unchanged"
     ]
-    lines += [f"  {name}: {count} to make" for name, count in preview.makes.items()]
-    if preview.makes:
-        bills = ", ".join(f"{count} billed by {name}" for name, count in preview.paid.items())
+    lines += [f"  {name}: {count} to make" for name, count in preview.version_counts.items()]
+    if preview.version_counts:
+        bills = ", ".join(f"{count} billed by {name}" for name, count in preview.billed_counts.items())
         bills = (
-            f"{bills}: about ${preview.usd:.2f}"
+            f"{bills}: about ${preview.cost_usd:.2f}"
             if bills
             else "no cost: the connector makes everything itself"
         )
-        lines += [f"  about {max(1, round(preview.seconds / 60))} min; {bills}"]
-    if preview.unlooked:
-        lines += [f"  the pictures of {preview.unlooked} rows are checked when the rows are made"]
+        lines += [f"  about {max(1, round(preview.generation_s / 60))} min; {bills}"]
+    if preview.unchecked_rows:
+        lines += [f"  the pictures of {preview.unchecked_rows} rows are checked when the rows are made"]
     lines += [
         f"  row {row.line} {row.sku or '(no SKU)'}: {row.error}"
         for row in preview.rows.get(RowState.FAILED, [])[:SHOWN_FAILED_ROWS]
@@ -153,13 +153,13 @@ def export(
     if file_format in ("zip", "folder") and out is None:
         raise ConfigError(f"--format {file_format} needs --out, the place for the files")
     if file_format == "folder" and out:
-        count = exports.to_folder(services, exports.given(services, batch), out)
+        count = exports.write_folder(services, exports.exported_versions(services, batch), out)
         (out / "manifest.jsonl").write_text("".join(exports.json_lines(exports.manifest(services, batch))))
         return {"files": count, "output": str(out)}
     if file_format == "zip" and out:
         lines = exports.json_lines(exports.manifest(services, batch))
         with out.open("wb") as file:
-            file.writelines(exports.zip_stream(services, exports.given(services, batch), lines))
+            file.writelines(exports.stream_zip(services, exports.exported_versions(services, batch), lines))
         return {"bytes": out.stat().st_size, "output": str(out)}
     with out.open("w", encoding="utf-8", newline="") if out else nullcontext(sys.stdout) as text:
         if file_format == "csv":
@@ -271,7 +271,7 @@ def import_command(
     facts = {
         "batch": batch.id if batch else None,
         "rows": {s.value: n for s, n in preview.counts.items()},
-        "makes": preview.makes,
+        "makes": preview.version_counts,
         "progress": counts,
     }
     lines = [*preview_lines(preview), *([f"batch {batch.name}: {batch.id}"] if batch else [])]

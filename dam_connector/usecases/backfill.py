@@ -1,7 +1,7 @@
-"""Backfilling: what a source has that we were not told of: the whole catalog once, and what its webhooks lost.
+"""Backfill of a PIM's catalog, and polling of PIMs for changes whose webhooks were lost.
 
-The sources list what changed since a moment; each product is fetched and taken in like an event's. How far it came is noted, so that it can be stopped
-and goes on from there.
+The PIM lists the products that changed since a moment. Each one is taken in like an event. A backfill stores how far it
+came, so that it can be stopped and continued.
 """
 
 import time
@@ -13,25 +13,30 @@ import structlog
 
 from dam_connector.domain.event import Event
 from dam_connector.errors import AdapterError, ConfigError, RateLimited, Unavailable
-from dam_connector.usecases.batch_preview import estimate_seconds
+from dam_connector.usecases.estimates import estimate_seconds
 from dam_connector.usecases.intake import ingest_event
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-POLL_OVERLAP = timedelta(minutes=2)  # between two polls: clocks differ, and lists lag
+POLL_OVERLAP = timedelta(minutes=2)  # of two polls: clocks differ, and lists lag
 MAX_WAIT_S = 300.0
 MAX_ATTEMPTS = 6
 
 
 @dataclass
 class BackfillProgress:
-    """What a backfill did so far. last: the reference that it is at. seconds: that making all of it will take, as far as is known."""
+    """The progress of a backfill."""
 
+    # Products that the PIM listed.
     seen: int = 0
+    # Products taken in.
     added: int = 0
+    # Products that could not be fetched or read.
     failed: int = 0
+    # The PIM's reference of the last product.
     last_ref: str = ""
+    # Estimated seconds until the assets of all products are generated.
     generation_s: float = 0.0
 
 
@@ -44,50 +49,58 @@ def backfill(
     per_minute: float = 0,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[BackfillProgress]:
-    """Take in everything that a source says was changed since then, by default since the last backfill was stopped, or ever; tells after each product.
+    """Take in all products that changed in a PIM since a moment; yield the progress after each one.
 
-    What it asks for is made in the lane of batches, behind single products. per_minute: products at most; as fast as the source allows, when 0.
-    A product that cannot be fetched or read is counted, and leaves the others. Raises: ConfigError, Unsupported, Refused; Unavailable after some tries.
+    Their runs wait behind those of single products. A product that cannot be fetched or read is counted and skipped.
+
+    Args:
+        connection: the PIM's name in plugin.json.
+        since: the moment; None: where the last backfill was stopped, or else all products.
+        dry_run: only list the products.
+        per_minute: the most products in a minute; 0: as many as the PIM allows.
+        sleep: replaced by tests.
+
+    Raises:
+        ConfigError: there is no such connection.
+        Refused, Unsupported: the PIM lists no changes.
+        Unavailable, RateLimited: the PIM stayed away through all tries.
     """
-    name = f"backfill:{connection}"
-    noted = services.notes.get(name)
-    begin = since or (datetime.fromisoformat(noted) if noted else EARLIEST)
-    progress, each_s = (
-        BackfillProgress(),
-        estimate_seconds(services, {d.name: d.count for d in services.rules.current().deliverables}),
-    )
+    note = f"backfill:{connection}"
+    stopped_at = services.notes.get(note)
+    begin = since or (datetime.fromisoformat(stopped_at) if stopped_at else EARLIEST)
+    per_product = {d.name: d.count for d in services.rules.current().deliverables}
+    product_s = estimate_seconds(services, per_product)
+    progress = BackfillProgress()
     for event in services.pim(connection).changed_since(begin):
-        progress.seen, progress.last_ref, progress.generation_s = (
-            progress.seen + 1,
-            event.ref,
-            progress.generation_s + each_s,
-        )
+        progress.seen += 1
+        progress.last_ref = event.ref
+        progress.generation_s += product_s
         if not dry_run:
-            _take(services, connection, event, progress, sleep)
-            services.notes.set(name, event.at.isoformat())
+            _ingest_with_retries(services, connection, event, progress, sleep)
+            services.notes.set(note, event.at.isoformat())
             if per_minute:
                 sleep(60 / per_minute)
         yield progress
     if not dry_run:
-        services.notes.set(name, None)
+        services.notes.set(note, None)
 
 
-def _take(
+def _ingest_with_retries(
     services: Services,
     connection: str,
     event: Event,
     progress: BackfillProgress,
     sleep: Callable[[float], None],
 ) -> None:
-    for tried in range(1, MAX_ATTEMPTS + 1):
+    for attempt in range(1, MAX_ATTEMPTS + 1):
         try:
-            ingest_event(services, connection, event, last_try=tried == MAX_ATTEMPTS, bulk=True)
+            ingest_event(services, connection, event, last_try=attempt == MAX_ATTEMPTS, bulk=True)
             progress.added += 1
             return
         except (RateLimited, Unavailable) as error:
-            if tried == MAX_ATTEMPTS:
+            if attempt == MAX_ATTEMPTS:
                 raise
-            sleep(min(MAX_WAIT_S, error.retry_after_s if isinstance(error, RateLimited) else 2.0**tried))
+            sleep(min(MAX_WAIT_S, error.retry_after_s if isinstance(error, RateLimited) else 2.0**attempt))
         except AdapterError as error:
             log.warning("backfill_skipped", connection=connection, ref=event.ref, error=str(error))
             progress.failed += 1
@@ -95,25 +108,28 @@ def _take(
 
 
 def poll_pims(services: Services) -> int:
-    """How many changes were found by asking each source: what its webhooks lost arrives here. What came by webhook already makes nothing again."""
+    """Ask each PIM for changes since the last poll, which finds those whose webhooks were lost; return how many.
+
+    Changes that arrived by webhook plan no runs again.
+    """
     found = 0
     for name in services.rules.current().pim:
         try:
             source = services.pim(name)
             if source.capabilities.can_list_changes:
-                found += _poll(services, name)
+                found += _poll_pim(services, name)
         except (AdapterError, ConfigError) as error:
             log.warning("pim_poll_failed", pim=name, error=str(error))
     return found
 
 
-def _poll(services: Services, name: str) -> int:
-    """The changes since the last poll; the first one only notes when it was."""
-    cursor_name, now = f"pim-cursor:{name}", services.clock.now()
-    cursor, found = services.notes.get(cursor_name), 0
-    if cursor:
-        for event in services.pim(name).changed_since(datetime.fromisoformat(cursor) - POLL_OVERLAP):
+def _poll_pim(services: Services, name: str) -> int:
+    """Take in the changes since the last poll; return how many. The first poll only stores its time."""
+    note, now = f"pim-cursor:{name}", services.clock.now()
+    last_poll, found = services.notes.get(note), 0
+    if last_poll:
+        for event in services.pim(name).changed_since(datetime.fromisoformat(last_poll) - POLL_OVERLAP):
             ingest_event(services, name, event)
             found += 1
-    services.notes.set(cursor_name, now.isoformat())
+    services.notes.set(note, now.isoformat())
     return found

@@ -1,7 +1,8 @@
-"""Batches: from an uploaded sheet to products, a row at a time, each on its own.
+"""Batches: from an uploaded sheet to products, row by row.
 
-flow/preview.py reads and judges every row before anything is made; `begin` stores them; `advance` is the job behind it: a few rows, then it goes to the
-end of the queue again, in a lane of its own, so that a sheet of 100,000 rows holds up neither a single webhook nor another sheet.
+`start` checks and stores the rows of a sheet. The job `advance` takes in a few rows and then goes to the end of its queue
+again. Its queue is apart from that of single products, so a sheet of 100,000 rows delays neither a webhook nor another
+sheet.
 """
 
 import io
@@ -15,17 +16,15 @@ from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Severity
 from dam_connector.errors import InputError, NotFound, StateConflict
 from dam_connector.store.batches import Batch, BatchRow, BatchState, RowState
-from dam_connector.usecases.batch_preview import check_rows, issue_text
+from dam_connector.usecases.batch_rows import check_rows, issue_text
 from dam_connector.usecases.intake import ingest_product, rerun_product
 from dam_connector.wiring import Services
 from schemas.sheet import Sheet
 
 log = structlog.get_logger()
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff")
-MIN_ROWS, MAX_ROWS = (
-    2,
-    100,
-)  # of a turn; else one for each worker, so that what is queued keeps all busy and nobody waiting
+# The limits of an iteration. Between them, it takes one row for each worker: enough to keep all of them busy.
+MIN_ROWS, MAX_ROWS = 2, 100
 
 
 def start(
@@ -36,7 +35,16 @@ def start(
     mapping: Mapping[str, str],
     pictures: Mapping[str, Sha256],
 ) -> Batch:
-    """Store the batch and set it going. Raises: StateConflict when there is one of this name."""
+    """Store a batch and start its first iteration.
+
+    Args:
+        owner: the name of the user who uploaded the sheet.
+        mapping: the sheet's column names by our column names.
+        pictures: the stored pictures that were uploaded beside the sheet, by file name.
+
+    Raises:
+        StateConflict: a batch of this name exists.
+    """
     batch = services.batches.add(name, owner, sheet.header, check_rows(services, sheet, mapping, pictures))
     services.gallery.tag_batch(batch.id)
     services.queue.wake("advance_batch", [batch.wake_token])
@@ -44,9 +52,13 @@ def start(
 
 
 def advance(services: Services, wake_token: str) -> None:
-    """Take the next rows of a batch; while there are more, the next turn waits behind what these rows make.
+    """Take in the next rows of a batch. While there are more, queue the next iteration behind the runs of these rows.
 
-    So a batch keeps no more rows in the queue than there are workers, and several batches share it row by row.
+    A batch therefore has no more rows in the queue than there are workers, and several batches share the workers row by
+    row.
+
+    Args:
+        wake_token: identifies the batch and the iteration; an iteration that ran already is skipped.
     """
     batch = services.batches.claim_iteration(wake_token)
     if batch is None:
@@ -55,71 +67,82 @@ def advance(services: Services, wake_token: str) -> None:
     rows = services.batches.rows(batch.id, state=RowState.WAITING, limit=limit)
     for row in rows:
         try:
-            _take(services, batch, row)
-        except Exception as error:  # a row's failure is its own, whatever it is
+            _ingest_row(services, batch, row)
+        except Exception as error:  # whatever it is, the other rows go on
             log.exception("row_failed", batch_id=batch.id, sku=row.sku)
-            services.batches.finish_row(
-                row.id, RowState.FAILED, f"could not be taken: {type(error).__name__}; the log has more"
-            )
+            message = f"could not be taken in: {type(error).__name__}; see the log"
+            services.batches.finish_row(row.id, RowState.FAILED, message)
     if len(rows) == limit:
         services.queue.wake("advance_batch", [batch.wake_token])
     else:
         services.batches.finish(batch.id)
 
 
-def _take(services: Services, batch: Batch, row: BatchRow) -> None:
-    """Make the row's product known and plan its runs. What is wrong with it stays its own."""
+def _ingest_row(services: Services, batch: Batch, row: BatchRow) -> None:
     if row.product is None:
         services.batches.finish_row(row.id, RowState.FAILED, row.error)
         return
-    taken = ingest_product(
+    result = ingest_product(
         services, row.product, connection="", ref=row.sku, source_time=batch.created_at, batch_id=batch.id
     )
     services.gallery.tag_batch(batch.id, row.sku)
     record = services.products.get(row.sku)
-    wrong = [i for i in record.issues if i.severity is Severity.ERROR] if record else []
-    if wrong and not taken.planned:
-        services.batches.finish_row(row.id, RowState.FAILED, "; ".join(issue_text(i) for i in wrong))
+    errors = [i for i in record.issues if i.severity is Severity.ERROR] if record else []
+    if errors and not result.planned:
+        services.batches.finish_row(row.id, RowState.FAILED, "; ".join(issue_text(i) for i in errors))
     else:
         services.batches.finish_row(row.id, RowState.TAKEN)
 
 
 def control(services: Services, batch: Batch, action: str) -> str:
-    """Pause, resume, cancel or retry a batch; gives what happened in words.
+    """Pause, resume, cancel or retry a batch.
 
-    Raises: StateConflict when it is in no state for it.
+    Args:
+        action: `pause`, `resume`, `cancel` or `retry`.
+
+    Returns:
+        The result, for people.
+
+    Raises:
+        StateConflict: the batch is not in a state for this action.
     """
     if action == "pause" and batch.state is BatchState.RUNNING:
         services.batches.set_state(batch.id, BatchState.PAUSED)
-        return "paused: rows that are under way are finished"
+        return "paused: rows in progress are finished"
     if action == "resume" and batch.state is BatchState.PAUSED:
-        return _go(services, batch, "going on")
+        _resume(services, batch)
+        return "resumed"
     if action == "cancel" and batch.state in (BatchState.RUNNING, BatchState.PAUSED):
         services.batches.set_state(batch.id, BatchState.CANCELLED)
-        return "cancelled: what is made stays"
+        return "cancelled: the versions made so far are kept"
     if action == "retry" and batch.state is not BatchState.CANCELLED:
-        again = services.batches.retry_failed(batch.id)
-        retried = sum(
-            bool(rerun_product(services, sku, batch_id=batch.id))
-            for sku in services.batches.failed_skus(batch.id)
-        )
-        _go(services, batch, "")
-        return (
-            f"{again + retried} rows again"
-            if again + retried
-            else "what failed must be mended in the sheet and uploaded again"
-        )
+        retried = services.batches.retry_failed(batch.id)
+        for sku in services.batches.failed_skus(batch.id):
+            retried += bool(rerun_product(services, sku, batch_id=batch.id))
+        _resume(services, batch)
+        if retried:
+            return f"{retried} rows are retried"
+        return "no row can be retried: correct the failed rows in the sheet and upload it again"
     raise StateConflict(f"the batch is {batch.state.value}: it cannot {action}")
 
 
-def _go(services: Services, batch: Batch, words: str) -> str:
+def _resume(services: Services, batch: Batch) -> None:
     services.batches.set_state(batch.id, BatchState.RUNNING)
     services.queue.wake("advance_batch", [find(services, batch.id).wake_token])
-    return words
 
 
 def store_zip_pictures(services: Services, data: bytes, name: str) -> dict[str, Sha256]:
-    """The pictures in a ZIP, stored, by file name; folders in it do not count. Raises: InputError sheet.unreadable."""
+    """Store the pictures in a ZIP. Files that are not pictures, or too large, are ignored.
+
+    Args:
+        name: the ZIP's name, for error messages.
+
+    Returns:
+        The addresses of the pictures by file name, without folders.
+
+    Raises:
+        InputError: with code `sheet.unreadable` when the ZIP cannot be read.
+    """
     found = {}
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as package:
@@ -138,7 +161,11 @@ def store_zip_pictures(services: Services, data: bytes, name: str) -> dict[str, 
 
 
 def find(services: Services, id_or_name: str) -> Batch:
-    """Raises: NotFound."""
+    """Return a batch by its id or name.
+
+    Raises:
+        NotFound: there is no such batch.
+    """
     batch = services.batches.get(id_or_name)
     if batch is None:
         raise NotFound("catalog", "batch", f"there is no batch {id_or_name!r}")

@@ -1,10 +1,9 @@
-"""Connections: what the other side needs, and a round trip that proves one and leaves nothing behind."""
+"""Connections: their setup at the outside system, and a test that leaves nothing behind there."""
 
 import base64
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
-from typing import Any
 
 from dam_connector.adapters import load_setup
 from dam_connector.adapters.directus.setup import Preparation
@@ -20,16 +19,25 @@ from dam_connector.usecases.backfill import EARLIEST
 from dam_connector.usecases.publish import build_listing
 from dam_connector.wiring import Services
 
-PIXEL = base64.b64decode(
+WHITE_PIXEL = base64.b64decode(  # a PNG
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4//8/AAX+Av4N70a4AAAAAElFTkSuQmCC"
-)  # a white one, as PNG
+)
 PORTS = ("pim", "dam", "channel", "provider")
 
 
 def list_preparations(
     services: Services, port: str, name: str, connection: Connection
 ) -> Iterator[Preparation]:
-    """What is needed on the other side of a connection, with what is there already. Raises: ConfigError when there is nothing to set up."""
+    """Yield what a connection needs at the outside system, and whether it exists there already.
+
+    Args:
+        port: `pim`, `dam`, `channel` or `provider`.
+        name: the connection's name in plugin.json.
+        connection: the connection itself, which need not be in plugin.json yet.
+
+    Raises:
+        ConfigError: there is nothing to set up for this adapter.
+    """
     setup = load_setup(port, connection.adapter)
     yield from setup.prepare(
         connection.options, services.adapter_context, f"{services.settings.base_url}/webhooks/{name}"
@@ -37,44 +45,50 @@ def list_preparations(
 
 
 def manual_steps(port: str, adapter: str) -> tuple[str, ...]:
-    """What no interface can do there: for a person."""
-    found: tuple[str, ...] = load_setup(port, adapter).BY_HAND
-    return found
+    """Return the steps of the setup that a person must do, since the outside system has no API for them."""
+    steps: tuple[str, ...] = load_setup(port, adapter).BY_HAND
+    return steps
 
 
-def test_connection(services: Services, name: str, *, sku: str = "") -> Iterator[str]:
-    """What was tried of a connection, in words, as it goes well. sku: of a product that a channel is to be tried with.
+def check_connection(services: Services, name: str, *, sku: str = "") -> Iterator[str]:
+    """Test a connection; yield a line for people after each successful step.
 
-    Raises: AdapterError at what does not work; ConfigError when there is no such connection.
+    Args:
+        name: the connection's name in plugin.json.
+        sku: a product of ours with which a channel is tested.
+
+    Raises:
+        AdapterError: the step that does not work.
+        ConfigError: there is no such connection.
     """
     rules = services.rules.current()
-    tries = {"pim": _test_pim, "dam": _test_dam, "provider": _test_provider}
+    checks = {"pim": _check_pim, "dam": _check_dam, "provider": _check_provider}
     for port in PORTS:
         if name in getattr(rules, port):
             yield f"{port} {name}: {getattr(rules, port)[name].adapter}"
             yield from (
-                _test_channel(services, name, sku) if port == "channel" else tries[port](services, name)
+                _check_channel(services, name, sku) if port == "channel" else checks[port](services, name)
             )
             return
     known = ", ".join(n for port in PORTS for n in getattr(rules, port))
     raise ConfigError(f"/connections: there is no connection {name!r}; known: {known}")
 
 
-def _test_pim(services: Services, name: str) -> Iterator[str]:
+def _check_pim(services: Services, name: str) -> Iterator[str]:
     source = services.pim(name)
     if not source.capabilities.can_list_changes:
-        yield "it sends, and cannot be asked: only a delivery of its own proves it"
+        yield "it only sends webhooks and cannot be asked: send one to test it"
         return
     events = list(islice(source.changed_since(EARLIEST), 1))
-    yield "it lists what changed" + ("" if events else ", and has no product yet")
+    yield "it lists changed products" + ("" if events else ", and has no product yet")
     for event in events:
         products = source.fetch(event.ref)
-        yield f"it gives product {event.ref}: {', '.join(p.sku for p in products) or 'without a SKU'}"
+        yield f"it returns product {event.ref}: {', '.join(p.sku for p in products) or 'without a SKU'}"
 
 
-def _test_dam(services: Services, name: str) -> Iterator[str]:
-    """A version is pushed, stands in review, is rejected by us, and is taken out again."""
-    dam, version = services.dam(name), _test_version(services)
+def _check_dam(services: Services, name: str) -> Iterator[str]:
+    """Push a version, read its state, reject it, compare its file, and remove it again."""
+    dam, version = services.dam(name), _sample_version(services)
     product = Product(sku=version.asset.sku, name="Connection test", category="connection-test")
     external_id = f"{version.asset.sku}:test:1:{int(services.clock.now().timestamp())}"
     request = PushRequest(
@@ -89,24 +103,25 @@ def _test_dam(services: Services, name: str) -> Iterator[str]:
     try:
         if dam.push(request, services.blobs) != ref:
             raise BadOutput(name, "push", "the same version was stored twice")
-        yield "the same again made nothing twice"
+        yield "a repeated push stored nothing twice"
         for state in (VersionState.IN_REVIEW, VersionState.REJECTED):
             if state is VersionState.REJECTED:
                 dam.write_state(ref, state, Decision(verdict=Verdict.REJECTED, by="connection test"))
-            found = dam.remote_state(ref, replace(version, state=state))
-            if found.state is not state:
-                raise BadOutput(name, "standing", f"{state.value} was written, {found.state.value} was read")
-            yield f"it reads as {state.value.replace('_', ' ')}"
+            remote = dam.remote_state(ref, replace(version, state=state))
+            if remote.state is not state:
+                message = f"{state.value} was written, {remote.state.value} was read"
+                raise BadOutput(name, "remote_state", message)
+            yield f"its state is {state.value.replace('_', ' ')}"
         if dam.changed_files(ref, version):
-            raise BadOutput(name, "changed", "the file that was read is not the one that was pushed")
+            raise BadOutput(name, "changed_files", "the file that was read is not the one that was pushed")
         yield "the file is there, byte for byte"
     finally:
         dam.remove(ref)
-    yield "and was taken out again"
+    yield "the file was removed again"
 
 
-def _test_channel(services: Services, name: str, sku: str) -> Iterator[str]:
-    """What of ours is live for a product is read, and written as it is."""
+def _check_channel(services: Services, name: str, sku: str) -> Iterator[str]:
+    """Read which of our files are live for a product, and sync the same listing again."""
     channel = services.channel(name)
     record = services.products.get(sku) if sku else None
     product = record.product if record else Product(sku=Sku(sku or "connection-test"))
@@ -115,10 +130,11 @@ def _test_channel(services: Services, name: str, sku: str) -> Iterator[str]:
     yield f"it was asked about {product.sku}: {len(names)} of our files are live there"
     if sku:
         channel.sync(listing, services.blobs)
-        yield "and was given the same again"
+        yield "the same files were synced again"
 
 
-def _test_provider(services: Services, name: str) -> Iterator[str]:
+def _check_provider(services: Services, name: str) -> Iterator[str]:
+    nothing_to_ask = "it has no request that costs nothing, so it was not tested"
     provider = services.provider(name)
     try:
         if provider.capabilities.has_balance:
@@ -127,38 +143,33 @@ def _test_provider(services: Services, name: str) -> Iterator[str]:
             provider.poll(["connection-test"])
             yield "it answers"
         else:
-            yield "nothing can be asked of it that costs nothing"
+            yield nothing_to_ask
     except Unsupported:
-        yield "nothing can be asked of it that costs nothing"
+        yield nothing_to_ask
 
 
-def _test_version(services: Services) -> Version:
-    data = PIXEL
-    now = services.clock.now()
+def _sample_version(services: Services) -> Version:
     file = VersionFile(
         name="connection-test_V1_PNG.png",
         format="png",
         role=Role.PRIMARY,
         view="",
         mime="image/png",
-        sha256=services.blobs.put(data),
-        bytes=len(data),
+        sha256=services.blobs.put(WHITE_PIXEL),
+        bytes=len(WHITE_PIXEL),
     )
     asset = Asset(
         id=AssetId("connection-test"), sku=Sku("connection-test"), deliverable="test", slot=1, kind="image"
     )
-    facts: dict[str, Any] = {
-        "files": (file,),
-        "report": Report(),
-        "provenance": {},
-        "rules_fingerprint": "",
-        "created_at": now,
-    }
     return Version(
         id=VersionId("connection-test"),
         asset=asset,
         number=1,
         state=VersionState.IN_REVIEW,
         run_id=RunId(""),
-        **facts,
+        files=(file,),
+        report=Report(),
+        provenance={},
+        rules_fingerprint="",
+        created_at=services.clock.now(),
     )

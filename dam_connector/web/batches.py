@@ -28,7 +28,7 @@ from dam_connector.errors import InputError, NotFound, StateConflict
 from dam_connector.store.batches import Batch, BatchState, RowState
 from dam_connector.store.gallery import GalleryFilter, VersionCard
 from dam_connector.store.users import UserRole
-from dam_connector.usecases import batch_preview, exports
+from dam_connector.usecases import batch_preview, batch_rows, exports
 from dam_connector.usecases import batches as bulk
 from dam_connector.web.request_context import requires, services, signed_in_user
 from schemas.sheet import read_sheet
@@ -98,7 +98,7 @@ def check() -> ResponseReturnValue:
         pictures_id = services().blobs.put(package.read())
     try:
         parsed_sheet = read_sheet(_uploaded_file(sheet_id))
-        mapping = batch_preview.map_columns(
+        mapping = batch_rows.map_columns(
             parsed_sheet,
             {
                 c: request.form[f"map-{c}"]
@@ -138,7 +138,7 @@ def begin() -> ResponseReturnValue:
     name = form.get("name", "").strip()[:MAX_NAME_LENGTH] or "upload"
     try:
         parsed_sheet = read_sheet(_uploaded_file(form.get("sheet", "")))
-        mapping = batch_preview.map_columns(
+        mapping = batch_rows.map_columns(
             parsed_sheet,
             {c: form[f"map-{c}"] for c in COLUMNS if form.get(f"map-{c}") in parsed_sheet.header},
         )

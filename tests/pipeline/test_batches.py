@@ -66,9 +66,9 @@ def test_good_rows_are_made_bad_ones_are_given_back_and_mended_ones_go_on(
         RowState.UNCHANGED: 0,
     }
     assert (
-        said.makes == {"packshot": 1, "room": 3}
-        and said.paid == {}
-        and said.seconds == pytest.approx(4 * 1.8)
+        said.version_counts == {"packshot": 1, "room": 3}
+        and said.billed_counts == {}
+        and said.generation_s == pytest.approx(4 * 1.8)
     )
     drain()
     assert set(versions(services, "A1")) == {"packshot"} and set(versions(services, "A2")) == {"room"}
@@ -85,7 +85,7 @@ def test_good_rows_are_made_bad_ones_are_given_back_and_mended_ones_go_on(
     assert mended.splitlines()[0] == HEADER.strip() + ",error"
     assert (
         "The SKU is missing" in mended
-        and "stands in row 2 too" in mended
+        and "is in row 2 too" in mended
         and "picture" in mended.lower()
         and mended.count("\n") == 5
     )
@@ -153,11 +153,11 @@ def test_pause_resume_cancel_and_retry(
     assert services.batches.progress(batch.id).waiting == 12
     batches.control(services, batches.find(services, batch.id), "resume")
     batches.advance(services, batches.find(services, batch.id).wake_token)
-    assert services.batches.progress(batch.id).waiting == 12 - batches.LEAST_ROWS
+    assert services.batches.progress(batch.id).waiting == 12 - batches.MIN_ROWS
     batches.control(services, batches.find(services, batch.id), "cancel")
     drain()
     progress = services.batches.progress(batch.id)
-    assert (progress.cancelled, progress.in_review) == (12 - batches.LEAST_ROWS, batches.LEAST_ROWS)
+    assert (progress.cancelled, progress.in_review) == (12 - batches.MIN_ROWS, batches.MIN_ROWS)
     with pytest.raises(StateConflict, match="cannot resume"):
         batches.control(services, batches.find(services, batch.id), "resume")
     with pytest.raises(StateConflict, match="choose another name"):
@@ -191,7 +191,7 @@ def test_retry_takes_failed_rows_again(
     drain()
     assert services.batches.progress(batch.id).failed == 1
     photos.files["late.jpg"] = picture()
-    assert batches.control(services, batches.find(services, batch.id), "retry") == "1 rows again"
+    assert batches.control(services, batches.find(services, batch.id), "retry") == "1 rows are retried"
     drain()
     assert services.batches.progress(batch.id).in_review == 1
 
@@ -204,7 +204,7 @@ def test_a_lost_job_is_found_by_the_sweeper(
     assert batch is not None
     from redis import Redis
 
-    Redis.from_url(services.settings.redis).flushall()
+    Redis.from_url(services.settings.effective_redis_url).flushall()
     clock.forward(60)
     maintenance.sweep(services, "me")
     drain()
@@ -221,7 +221,7 @@ def test_of_two_wake_ups_for_one_turn_one_takes_the_rows(
     assert batch is not None
     for _ in range(3):
         batches.advance(services, batch.wake_token)
-    assert services.batches.progress(batch.id).waiting == 3 - batches.LEAST_ROWS
+    assert services.batches.progress(batch.id).waiting == 3 - batches.MIN_ROWS
     batches.advance(services, batches.find(services, batch.id).wake_token)
     assert services.batches.progress(batch.id).waiting == 0
 

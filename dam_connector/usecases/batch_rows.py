@@ -1,0 +1,132 @@
+"""Rows of a sheet: its columns are matched with ours, and each row is checked before anything is made of it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
+
+from dam_connector.domain.completeness import product_issues
+from dam_connector.domain.ids import Sha256
+from dam_connector.domain.issue import Issue, Severity, issue
+from dam_connector.domain.product import Product
+from dam_connector.errors import InputError
+from dam_connector.store.batches import NewBatchRow, RowState
+from dam_connector.usecases.source_images import HELD_PREFIX, is_image_url
+from dam_connector.wiring import Services
+from schemas.sheet import Sheet
+from schemas.sheet_row import COLUMNS, guess_columns, read_row
+
+LOOKUP_CHUNK = 500  # rows whose products are looked up with one query
+
+
+def map_columns(sheet: Sheet, overrides: Mapping[str, str]) -> dict[str, str]:
+    """Match our columns with the sheet's.
+
+    Args:
+        overrides: the caller's choice, by our names. The other columns are guessed from their names.
+
+    Returns:
+        The sheet's column names by our column names, e.g. `{"sku": "Article No."}`.
+
+    Raises:
+        InputError: with code `sheet.header` when a chosen column does not exist, or no column holds the SKU.
+    """
+    columns = ", ".join(sheet.header)
+    unknown = [
+        f"{ours}={theirs}"
+        for ours, theirs in overrides.items()
+        if ours not in COLUMNS or theirs not in sheet.header
+    ]
+    if unknown:
+        message = f"There is no such column: {', '.join(unknown)}. The sheet has: {columns}."
+        raise InputError("sheet.header", message)
+    rest = tuple(name for name in sheet.header if name not in overrides.values())
+    guessed = {ours: theirs for ours, theirs in guess_columns(rest).items() if ours not in overrides}
+    mapping = {**guessed, **overrides}
+    if "sku" not in mapping:
+        message = f"No column holds the SKU. The sheet has: {columns}."
+        raise InputError("sheet.header", message, limit="sku")
+    return mapping
+
+
+def check_rows(
+    services: Services, sheet: Sheet, mapping: Mapping[str, str], pictures: Mapping[str, Sha256]
+) -> Iterator[NewBatchRow]:
+    """Check each row of a sheet, without looking at images behind URLs.
+
+    Args:
+        mapping: see `map_columns`.
+        pictures: the stored pictures that were uploaded beside the sheet, by file name.
+
+    Yields:
+        The rows in the sheet's order, with the state `WAITING` (good), `FAILED` with the reasons, or `UNCHANGED` when
+        the same product is stored already.
+    """
+    first_lines: dict[str, int] = {}
+    rows = (_check_row(line, cells, mapping, pictures, first_lines, services) for line, cells in sheet.rows)
+    while chunk := list(islice(rows, LOOKUP_CHUNK)):
+        known = services.products.usable_products([r.sku for r in chunk if r.product])
+        for row in chunk:
+            is_unchanged = (
+                row.state is RowState.WAITING
+                and row.product is not None
+                and known.get(row.sku) == row.product
+            )
+            yield replace(row, state=RowState.UNCHANGED) if is_unchanged else row
+
+
+def _check_row(
+    line: int,
+    cells: Mapping[str, str],
+    mapping: Mapping[str, str],
+    pictures: Mapping[str, Sha256],
+    first_lines: dict[str, int],
+    services: Services,
+) -> NewBatchRow:
+    """Check one row. `first_lines` has the line in which each SKU was first seen, and is updated."""
+    product, issues = read_row(cells, mapping)
+    sku = cells.get(mapping["sku"], "")
+    if product is not None:
+        product, missing = _resolve_file_names(product, pictures)
+        found = product_issues(product, services.rules.current().products)
+        issues = [*missing, *(i for i in found if i.severity is Severity.ERROR)]
+    if sku and sku in first_lines:
+        message = f"{sku} is in row {first_lines[sku]} too."
+        issues.append(issue("row.duplicate", message, pointer="/sku", measured=sku))
+    first_lines.setdefault(sku, line)
+    row = NewBatchRow(line=line, sku=sku, cells=cells, product=product, state=RowState.WAITING)
+    return replace(fail_row(row, issues), product=None) if issues else row
+
+
+def fail_row(row: NewBatchRow, issues: list[Issue]) -> NewBatchRow:
+    """Return a row as failed, with its issues as the reason."""
+    error = "; ".join(issue_text(i) for i in issues)
+    return replace(row, state=RowState.FAILED, error=error, codes=tuple(i.code for i in issues))
+
+
+def issue_text(found: Issue) -> str:
+    """Return an issue in one line, e.g. `images/front: No such file (a.jpg), wanted: ...`."""
+    place = f"{found.pointer.strip('/')}: " if found.pointer else ""
+    measured = f" ({found.measured})" if found.measured else ""
+    limit = f", wanted: {found.limit}" if found.limit else ""
+    return f"{place}{found.message.rstrip('.')}{measured}{limit}"
+
+
+def _resolve_file_names(product: Product, pictures: Mapping[str, Sha256]) -> tuple[Product, list[Issue]]:
+    """Replace the names of files beside the sheet by addresses; return the issues of those that are missing."""
+    images, missing = [], []
+    for image in product.images:
+        name = image.url.strip()
+        if is_image_url(name):
+            images.append(image)
+        elif name in pictures:
+            images.append(replace(image, url=f"{HELD_PREFIX}{pictures[name]}"))
+        else:
+            missing.append(
+                issue(
+                    "row.picture",
+                    "No such file beside the sheet, and no address.",
+                    pointer=f"/images/{image.view}",
+                    measured=name[:80],
+                )
+            )
+    return replace(product, images=tuple(images)), missing
