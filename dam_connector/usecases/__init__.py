@@ -1,1 +1,4 @@
-"""The flow: what happens to a delivery, a product, a version. Each function is one use of the system; the pages, the API, the command line and the workers all call these."""
+"""The use cases: each public function is one use of the system by people, events or jobs.
+
+Pages, API, command line and workers call these functions; none of them has logic of its own.
+"""

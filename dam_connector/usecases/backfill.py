@@ -1,7 +1,7 @@
 """Backfill of a PIM's catalog, and polling of PIMs for changes whose webhooks were lost.
 
-The PIM lists the products that changed since a moment. Each one is taken in like an event. A backfill stores how far it
-came, so that it can be stopped and continued.
+The PIM lists the products that changed since a moment. Each one is taken in like an event. A backfill stores
+how far it came, so that it can be stopped and continued.
 """
 
 import time
@@ -51,7 +51,8 @@ def backfill(
 ) -> Iterator[BackfillProgress]:
     """Take in all products that changed in a PIM since a moment; yield the progress after each one.
 
-    Their runs wait behind those of single products. A product that cannot be fetched or read is counted and skipped.
+    Their runs wait behind those of single products. A product that cannot be fetched or read is counted and
+    skipped.
 
     Args:
         connection: the PIM's name in plugin.json.
@@ -108,9 +109,9 @@ def _ingest_with_retries(
 
 
 def poll_pims(services: Services) -> int:
-    """Ask each PIM for changes since the last poll, which finds those whose webhooks were lost; return how many.
+    """Ask each PIM for changes since the last poll; return how many.
 
-    Changes that arrived by webhook plan no runs again.
+    This finds changes with lost webhooks. Changes that arrived by webhook plan no runs again.
     """
     found = 0
     for name in services.rules.current().pim:

@@ -1,4 +1,4 @@
-"""Rows of a sheet: its columns are matched with ours, and each row is checked before anything is made of it."""
+"""Rows of a sheet: its columns are matched with ours, and each row is checked before anything is made."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -58,8 +58,8 @@ def check_rows(
         pictures: the stored pictures that were uploaded beside the sheet, by file name.
 
     Yields:
-        The rows in the sheet's order, with the state `WAITING` (good), `FAILED` with the reasons, or `UNCHANGED` when
-        the same product is stored already.
+        The rows in the sheet's order, with the state `WAITING` (good), `FAILED` with the reasons, or
+        `UNCHANGED` when the same product is stored already.
     """
     first_lines: dict[str, int] = {}
     rows = (_check_row(line, cells, mapping, pictures, first_lines, services) for line, cells in sheet.rows)
@@ -112,7 +112,7 @@ def issue_text(found: Issue) -> str:
 
 
 def _resolve_file_names(product: Product, pictures: Mapping[str, Sha256]) -> tuple[Product, list[Issue]]:
-    """Replace the names of files beside the sheet by addresses; return the issues of those that are missing."""
+    """Replace file names by the addresses of the uploaded files; return issues for those that are missing."""
     images, missing = [], []
     for image in product.images:
         name = image.url.strip()

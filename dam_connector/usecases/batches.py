@@ -1,8 +1,8 @@
 """Batches: from an uploaded sheet to products, row by row.
 
-`start` checks and stores the rows of a sheet. The job `advance` takes in a few rows and then goes to the end of its queue
-again. Its queue is apart from that of single products, so a sheet of 100,000 rows delays neither a webhook nor another
-sheet.
+`start` checks and stores the rows of a sheet. The job `advance` takes in a few rows and then goes to the end
+of its queue again. Its queue is apart from that of single products, so a sheet of 100,000 rows delays neither
+a webhook nor another sheet.
 """
 
 import io
@@ -52,10 +52,10 @@ def start(
 
 
 def advance(services: Services, wake_token: str) -> None:
-    """Take in the next rows of a batch. While there are more, queue the next iteration behind the runs of these rows.
+    """Take in the next rows of a batch, and queue the next iteration if there are more.
 
-    A batch therefore has no more rows in the queue than there are workers, and several batches share the workers row by
-    row.
+    The next iteration waits behind the runs of these rows. A batch therefore has no more rows in the queue
+    than there are workers, and several batches share the workers row by row.
 
     Args:
         wake_token: identifies the batch and the iteration; an iteration that ran already is skipped.

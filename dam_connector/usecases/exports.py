@@ -1,4 +1,4 @@
-"""Exporting: what was made, to take away: manifests, the sheet with its status, files in their folders or as a ZIP."""
+"""Exports: the manifest of a batch, its sheet with the status of each row, files in folders or as a ZIP."""
 
 import io
 import json
@@ -19,18 +19,14 @@ from dam_connector.store.gallery import ManifestVersion, VersionCard
 from dam_connector.wiring import Services
 from schemas.sheet_template import csv_text
 
-CHUNK_ROWS = 500
-ERROR_COLUMN = "error"  # the column that failed rows come back with
+CHUNK_ROWS = 500  # rows whose versions are read with one query
+ERROR_COLUMN = "error"
 STATUS_COLUMN = "status"
 KNOWN_STATUS_COLUMNS = ("status", "generation status", "generation_status", "asset status", "asset_status")
-EXPORTED_STATES = (
-    VersionState.IN_REVIEW,
-    VersionState.APPROVED,
-    VersionState.PUBLISHED,
-)  # what an export of a whole batch holds
+EXPORTED_STATES = (VersionState.IN_REVIEW, VersionState.APPROVED, VersionState.PUBLISHED)  # of a whole batch
 ZIP_TIMESTAMP = (1980, 1, 1, 0, 0, 0)  # the same files make the same ZIP
 PICTURE_MIMES = ("image/jpeg", "image/png", "image/webp", "image/avif")
-_UNTAKEN = {
+_STATUS_WITHOUT_VERSIONS = {
     RowState.WAITING: RowStatus.WAITING,
     RowState.FAILED: RowStatus.FAILED,
     RowState.CANCELLED: RowStatus.CANCELLED,
@@ -39,46 +35,48 @@ _UNTAKEN = {
 
 @dataclass(frozen=True, slots=True)
 class RowResult:
-    """A row with how it stands: its versions, each asset's newest first, and why it failed."""
+    """The result of a row of a batch."""
 
     row: BatchRow
     status: RowStatus
+    # The newest version of each asset comes first.
     versions: tuple[ManifestVersion, ...]
+    # Why the row failed; else empty.
     error: str
 
 
 def row_results(services: Services, batch: Batch) -> Iterator[RowResult]:
-    """Every row of a batch, in the sheet's order."""
+    """Yield the result of each row of a batch, in the sheet's order."""
     rows = services.batches.all_rows(batch.id)
     while chunk := list(islice(rows, CHUNK_ROWS)):
         skus = [row.sku for row in chunk if row.state in (RowState.TAKEN, RowState.UNCHANGED)]
-        made, making = services.gallery.manifest_versions(skus), services.runs.generation_status(skus)
+        versions = services.gallery.manifest_versions(skus)
+        generation = services.runs.generation_status(skus)
         for row in chunk:
-            yield _told(row, made.get(row.sku, []), *making.get(row.sku, (False, "")))
+            is_generating, error = generation.get(row.sku, (False, ""))
+            yield _row_result(row, versions.get(row.sku, []), is_generating, error)
 
 
-def _told(row: BatchRow, made: list[ManifestVersion], making: bool, error: str) -> RowResult:
-    if row.state in _UNTAKEN:
-        return RowResult(row, _UNTAKEN[row.state], (), row.error)
-    stands = row_status(is_generating=making, states={m.card.state for m in made})
-    codes = dict.fromkeys(code for m in made for code in m.codes)
-    why = (
-        error or (f"blocked: {', '.join(codes)}" if codes else "nothing could be made")
-        if stands is RowStatus.FAILED
-        else ""
-    )
-    return RowResult(row, stands, tuple(made), why)
+def _row_result(row: BatchRow, versions: list[ManifestVersion], is_generating: bool, error: str) -> RowResult:
+    if row.state in _STATUS_WITHOUT_VERSIONS:
+        return RowResult(row, _STATUS_WITHOUT_VERSIONS[row.state], (), row.error)
+    status = row_status(is_generating=is_generating, states={v.card.state for v in versions})
+    if status is not RowStatus.FAILED:
+        return RowResult(row, status, tuple(versions), "")
+    codes = dict.fromkeys(code for v in versions for code in v.codes)
+    reason = f"blocked: {', '.join(codes)}" if codes else "nothing could be made"
+    return RowResult(row, status, tuple(versions), error or reason)
 
 
 def manifest(services: Services, batch: Batch) -> Iterator[dict[str, Any]]:
-    """A record for each row that is settled, in the sheet's order; docs/bulk.md names the fields."""
+    """Yield a record for each row with a final status, in the sheet's order; fields: docs/bulk.md."""
     for each in row_results(services, batch):
         if each.status in FINAL_STATUSES:
             yield manifest_record(services, each)
 
 
 def manifest_record(services: Services, each: RowResult) -> dict[str, Any]:
-    """A row as a manifest tells it."""
+    """Return the manifest's record of a row."""
     if each.status in (RowStatus.FAILED, RowStatus.CANCELLED):
         return {
             "sku": each.row.sku,
@@ -131,12 +129,16 @@ def _file(services: Services, file: VersionFile) -> dict[str, Any]:
 
 
 def json_lines(records: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """One record a line."""
+    """Yield each record as one line of JSON."""
     return (json.dumps(record, ensure_ascii=False) + "\n" for record in records)
 
 
 def status_csv(services: Services, batch: Batch) -> Iterator[str]:
-    """The sheet as it was uploaded, with each row's status, in its own column of that name if it has one, and why rows failed."""
+    """Yield the uploaded sheet as CSV, with the status of each row and why it failed.
+
+    The status replaces the sheet's own status column, see `KNOWN_STATUS_COLUMNS`, or gets a column of its
+    own.
+    """
     own = next((c for c in batch.columns if c.strip().lower() in KNOWN_STATUS_COLUMNS), "")
     columns = [c for c in batch.columns if c != ERROR_COLUMN]
     header = [*columns, *([] if own else [STATUS_COLUMN]), ERROR_COLUMN]
@@ -147,7 +149,7 @@ def status_csv(services: Services, batch: Batch) -> Iterator[str]:
 
 
 def failed_csv(services: Services, batch: Batch) -> str:
-    """The rows that failed as the sheet had them, with why: a sheet to be mended and uploaded again."""
+    """Return the failed rows as CSV with the reasons: a sheet to be corrected and uploaded again."""
     columns = tuple(c for c in batch.columns if c != ERROR_COLUMN)
     failed = (each for each in row_results(services, batch) if each.status is RowStatus.FAILED)
     return csv_text(
@@ -159,18 +161,18 @@ def failed_csv(services: Services, batch: Batch) -> str:
 
 
 def _newest(made: Iterable[ManifestVersion]) -> Iterator[VersionCard]:
-    """Each asset's first version, which is its newest."""
+    """Return the newest version of each asset, which is its first."""
     return iter({m.card.asset.id: m.card for m in reversed(tuple(made))}.values())
 
 
 def _pictures(card: VersionCard) -> list[VersionFile]:
-    """The pictures that a version shows: each once, whatever formats it comes in."""
+    """Return the pictures of a version, one for each view, whatever formats it has."""
     files = [f for f in card.files if f.role is Role.PRIMARY and f.mime in PICTURE_MIMES]
     return list({f.view: f for f in reversed(files)}.values())[::-1]
 
 
 def exported_versions(services: Services, batch: Batch) -> Iterator[VersionCard]:
-    """What a batch has to give: of each asset the newest version that is in review, approved or live."""
+    """Yield the versions that an export of a batch contains: each asset's newest in `EXPORTED_STATES`."""
     for each in row_results(services, batch):
         yield from _newest(m for m in each.versions if m.card.state in EXPORTED_STATES)
 
@@ -178,7 +180,7 @@ def exported_versions(services: Services, batch: Batch) -> Iterator[VersionCard]
 def exported_files(
     services: Services, cards: Iterable[VersionCard]
 ) -> Iterator[tuple[PurePosixPath, VersionFile]]:
-    """Every file that goes out, with its place by the naming rules."""
+    """Yield the files of some versions, each with its path by the naming rules."""
     rules = services.rules.current()
     for card in cards:
         record = services.products.get(card.asset.sku)
@@ -188,10 +190,16 @@ def exported_files(
 
 
 def write_folder(services: Services, cards: Iterable[VersionCard], folder: Path) -> int:
-    """How many files were written; those that are there already, of the same size, are left. Raises: NotFound."""
+    """Write the files of some versions into a folder; return the number of files.
+
+    A file of the same name and size is not written again.
+
+    Raises:
+        NotFound: a file is no longer stored.
+    """
     count = 0
-    for place, file in exported_files(services, cards):
-        target = folder / place
+    for path, file in exported_files(services, cards):
+        target = folder / path
         if not (target.exists() and target.stat().st_size == file.bytes):
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(services.blobs.get(file.sha256))
@@ -202,29 +210,32 @@ def write_folder(services: Services, cards: Iterable[VersionCard], folder: Path)
 def stream_zip(
     services: Services, cards: Iterable[VersionCard], manifest: Iterable[str] = ()
 ) -> Iterator[bytes]:
-    """A ZIP of all files in their folders, as it is written: one file in memory at a time; then the manifest, if there is one."""
-    out = _Out()
-    with zipfile.ZipFile(
-        out, "w", zipfile.ZIP_STORED
-    ) as package:  # pictures and models are compressed already
+    """Yield a ZIP of the files of some versions in pieces, with one file in memory at a time.
+
+    Args:
+        manifest: lines of a manifest, which is added at the end.
+    """
+    buffer = _ZipBuffer()
+    # Pictures and models are compressed already.
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as package:
         for name, data in _contents(services, cards):
             package.writestr(zipfile.ZipInfo(name, ZIP_TIMESTAMP), data)
-            yield out.taken()
+            yield buffer.pop()
         if lines := "".join(manifest):
             package.writestr(zipfile.ZipInfo("manifest.jsonl", ZIP_TIMESTAMP), lines)
-    yield out.taken()
+    yield buffer.pop()
 
 
 def _contents(services: Services, cards: Iterable[VersionCard]) -> Iterator[tuple[str, bytes]]:
-    for place, file in exported_files(services, cards):
+    for path, file in exported_files(services, cards):
         try:
-            yield str(place), services.blobs.get(file.sha256)
-        except NotFound:  # what is lost must not break what is there
-            yield f"{place}.missing.txt", f"{file.name} is no longer in storage.".encode()
+            yield str(path), services.blobs.get(file.sha256)
+        except NotFound:  # a lost file does not prevent the export of the others
+            yield f"{path}.missing.txt", f"{file.name} is no longer in storage.".encode()
 
 
-class _Out(io.RawIOBase):
-    """Where a ZIP is written to and taken from piece by piece."""
+class _ZipBuffer(io.RawIOBase):
+    """A stream that a ZIP is written to, and from which the new bytes are taken."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -236,6 +247,7 @@ class _Out(io.RawIOBase):
         self._pieces.append(bytes(data))
         return len(self._pieces[-1])
 
-    def taken(self) -> bytes:
+    def pop(self) -> bytes:
+        """Return the bytes written since the last call."""
         pieces, self._pieces = self._pieces, []
         return b"".join(pieces)

@@ -1,8 +1,9 @@
 """Intake: from a webhook to planned runs.
 
-The functions follow the way of a webhook: `receive_webhook` stores it while the sender waits. `handle_delivery` is the
-job that interprets it. `ingest_event` reads the products, `ingest_product` stores one with its images, and
-`plan_runs` plans a run for each slot of each deliverable. Below them: the same started by people.
+The functions follow the way of a webhook: `receive_webhook` stores it while the sender waits.
+`handle_delivery` is the job that interprets it. `ingest_event` reads the products, `ingest_product` stores
+one with its images, and `plan_runs` plans a run for each slot of each deliverable. Below them: the same
+started by people.
 """
 
 from collections.abc import Mapping
@@ -54,8 +55,8 @@ def receive_webhook(services: Services, connection: str, inbound: InboundWebhook
         The id of the stored delivery, and whether it is new.
 
     Raises:
-        DeliveryError: with status 404 when there is no such connection, 401 when the sender is not proved, 400 when a
-            required header is missing.
+        DeliveryError: with status 404 when there is no such connection, 401 when the sender is not proved,
+            400 when a required header is missing.
     """
     verified = _find_adapter(services, connection).verify(inbound)
     delivery_id, is_new = services.inbox.add(
@@ -125,7 +126,8 @@ def ingest_event(
 
     Raises:
         Refused, Unsupported, BadOutput: the product cannot be fetched; do not retry.
-        Unavailable, RateLimited: the PIM or, unless it is the last try, the server of an image is away; retry later.
+        Unavailable, RateLimited: the PIM or, unless it is the last try, the server of an image is away; retry
+            later.
     """
     if event.kind is EventKind.DELETED:
         services.products.mark_deleted(connection, event.ref, event.at)
@@ -152,7 +154,7 @@ def ingest_event(
 
 
 def _fetch_products(services: Services, connection: str, event: Event) -> list[Product]:
-    """Return the products of an event as they are now, or as the event carries them if the PIM cannot be asked."""
+    """Return an event's products as they are now, or as the event has them if the PIM cannot be asked."""
     source = services.pim(connection)
     if source.capabilities.can_fetch:
         return source.fetch(event.ref)
@@ -176,13 +178,14 @@ def ingest_product(
 ) -> IntakeResult:
     """Store a product and its images, and plan its runs.
 
-    When newer facts of the product arrive while its images are fetched, e.g. by a second webhook, they are taken in as
-    well, so that the images and issues stored last are those of the newest facts.
+    When newer facts of the product arrive while its images are fetched, e.g. by a second webhook, they are
+    taken in as well, so that the images and issues stored last are those of the newest facts.
 
     Args:
         connection: the PIM's name in plugin.json; empty for products that people add.
         ref: the PIM's reference of the product.
-        source_time: when the product changed at its source. An older time than the stored one changes nothing.
+        source_time: when the product changed at its source. An older time than the stored one changes
+            nothing.
         last_try: an image whose server is away becomes an issue instead of an exception.
         batch_id: the batch that the product belongs to, if it is in one.
         bulk: the product is one of many; its runs wait behind those of single products.

@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderOrder:
-    """A `GenerationRequest` as it is stored with its task; see there for the fields that are not explained here."""
+    """A `GenerationRequest` as it is stored with its task. The other fields are explained there."""
 
     product: Product
     # Source images by view, as addresses of blobs.

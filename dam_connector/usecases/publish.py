@@ -1,4 +1,5 @@
-"""Publishing: which versions are live in a channel, and how that changes by rollback, withdrawal or on a later day.
+"""Publishing: which versions are live in a channel, and how that changes by rollback, withdrawal or on a
+later day.
 
 The first publication follows from an approval: see `review.decide`.
 """

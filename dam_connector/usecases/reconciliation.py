@@ -1,4 +1,5 @@
-"""Reconciliation: PIMs, DAMs and channels are compared with our records, and differences are repaired on request.
+"""Reconciliation: PIMs, DAMs and channels are compared with our records, and differences are repaired on
+request.
 
 Webhooks and polls carry what happens. Reconciliation finds what both lost, and what people changed by hand.
 """

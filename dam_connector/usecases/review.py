@@ -109,7 +109,7 @@ def regenerate(
 
 
 def _base_input_hash(services: Services, version: Version) -> str:
-    """Return the input hash of the run that generated a version; of an enlarged one, that of the original's run."""
+    """Return the input hash of the run that generated a version, or the original of an enlarged version."""
     run = services.runs.get(version.run_id)
     while run and run.kind is RunKind.UPSCALE and (original := services.assets.get(run.version_id or "")):
         run = services.runs.get(original.run_id)

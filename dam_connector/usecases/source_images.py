@@ -30,7 +30,8 @@ def image_urls(product: Product) -> dict[str, tuple[str, str]]:
     """Return the addresses of a product's images.
 
     Returns:
-        By view, or `INSPIRATION`: the address, and the JSON pointer of the field that holds it, e.g. `/images/front`.
+        By view, or `INSPIRATION`: the address, and the JSON pointer of the field that holds it, e.g.
+        `/images/front`.
     """
     urls = {image.view.value: (image.url, f"/images/{image.view.value}") for image in product.images}
     if product.inspiration_image:
@@ -81,7 +82,8 @@ def store_source_images(
 
 
 def check_image_url(services: Services, url: str, pointer: str) -> Issue | None:
-    """Check an image's address by reading the first bytes behind it; return the issue, or None if it is usable.
+    """Check an image's address by reading the first bytes behind it; return the issue, or None if it is
+    usable.
 
     Args:
         pointer: the JSON pointer of the field that holds the address.
@@ -102,7 +104,7 @@ def check_image_url(services: Services, url: str, pointer: str) -> Issue | None:
 
 
 def _store_image(services: Services, url: str, pointer: str) -> Sha256 | Issue:
-    """Fetch and store an image; return its hash, or the issue of its address. Raises: Unavailable, RateLimited."""
+    """Fetch and store an image; return its hash, or the issue of its address. RETRYABLE errors are raised."""
     if url.startswith(HELD_PREFIX):
         held = Sha256(url.removeprefix(HELD_PREFIX))
         if services.blobs.has(held):
@@ -132,7 +134,7 @@ def _fetch_image(services: Services, url: str, max_bytes: int) -> bytes:
 
 
 def _fetch_from_dam(services: Services, url: str) -> bytes:
-    """Return a file of the named DAM, or of the DAM in which versions are reviewed if the address names none."""
+    """Return a file of the DAM that the address names, or else of the DAM in which versions are reviewed."""
     connection, slash, name = url.removeprefix(DAM_PREFIX).partition("/")
     dam = services.dam(connection) if slash else services.dam(services.rules.current().review.dam)
     return dam.fetch_picture(name if slash else connection, services.blobs)

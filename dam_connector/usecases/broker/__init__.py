@@ -1,12 +1,13 @@
 """The broker, which carries out the tasks that runs ordered from providers.
 
-Nobody else sends requests to providers, so one process controls how many tasks are in flight. A worker never waits for a
-task: its run sleeps in the database until the broker wakes it.
+Nobody else sends requests to providers, so one process controls how many tasks are in flight. A worker never
+waits for a task: its run sleeps in the database until the broker wakes it.
 
-Each tick handles everything that is due: `polling` asks for the tasks in flight, with as few requests as the provider
-allows; `submission` sends tasks for which a slot is free; `recovery` resolves lost answers and abandoned tasks. Slow
-requests (uploads, submissions, downloads) run in threads, see `request_pool`. `outcomes` records how a task ended.
-All state that matters is in the database: when a broker dies, any other continues, and no task is submitted twice.
+Each tick handles everything that is due: `polling` asks for the tasks in flight, with as few requests as the
+provider allows; `submission` sends tasks for which a slot is free; `recovery` resolves lost answers and
+abandoned tasks. Slow requests (uploads, submissions, downloads) run in threads, see `request_pool`.
+`outcomes` records how a task ended. All state that matters is in the database: when a broker dies, any other
+continues, and no task is submitted twice.
 """
 
 import time

@@ -99,7 +99,7 @@ class TaskOutcomes:
         self.wake_run(task)
 
     def retry(self, task: TaskRecord, error: str) -> None:
-        """Submit a task again later, after a failure in which nothing was started; give up after `MAX_TRIES`."""
+        """Submit a task again later, at most `MAX_TRIES` times: a failure in which nothing was started."""
         if task.attempts + 1 >= MAX_TRIES:
             self._services.tasks.postpone(task, self._services.clock.now(), error)
             self.release(task, f"{error} (tried {MAX_TRIES} times)")
@@ -109,7 +109,7 @@ class TaskOutcomes:
         self._services.runs.set_wait_reason(task.run_id, error)
 
     def wait_for_capacity(self, task: TaskRecord, error: Exception, seconds: float) -> None:
-        """Submit a task again later, however often: credit or the rate limit is used up, and nothing was started."""
+        """Submit a task again later, without a limit of tries: credit or the rate limit is used up."""
         self._services.tasks.postpone(task, later(self._services, seconds), str(error))
         self._services.runs.set_wait_reason(task.run_id, str(error))
 

@@ -1,4 +1,4 @@
-"""Recovery: lost answers to submissions, tasks of runs that were given up, and runs that missed their wake-up."""
+"""Recovery: lost answers to submissions, tasks of runs that were given up, runs that missed a wake-up."""
 
 from contextlib import suppress
 
@@ -28,7 +28,8 @@ class TaskRecovery:
     def _drop_orphans(self) -> int:
         """End the tasks of runs that were given up.
 
-        Waiting tasks are released. Tasks in flight are cancelled if that saves money, else polled until they end.
+        Waiting tasks are released. Tasks in flight are cancelled if that saves money, else polled until they
+        end.
         """
         orphans = self._services.tasks.orphaned(BATCH)
         for task in orphans:
@@ -54,8 +55,8 @@ class TaskRecovery:
     def _resolve_lost(self) -> int:
         """Resolve the tasks whose answer was lost.
 
-        They are submitted again if the provider is idempotent, searched for if it can list its tasks, else left to a
-        person.
+        They are submitted again if the provider is idempotent, searched for if it can list its tasks, else
+        left to a person.
         """
         self._mark_abandoned_submissions()
         resolved = 0

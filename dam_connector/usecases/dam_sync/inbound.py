@@ -22,8 +22,9 @@ log = structlog.get_logger()
 def sync_from_dam(services: Services, dam: str, ref: str) -> str:
     """Read the state of a version from a DAM and adopt the decision that a person made there.
 
-    The first decision counts. A later, different one is recorded in the history, and our state is written over it.
-    An approval of files that were changed in the DAM is refused: the version goes back into review there.
+    The first decision counts. A later, different one is recorded in the history, and our state is written
+    over it. An approval of files that were changed in the DAM is refused: the version goes back into review
+    there.
 
     Args:
         dam: the DAM's name in plugin.json.
@@ -57,7 +58,7 @@ def sync_from_dam(services: Services, dam: str, ref: str) -> str:
 
 
 def _is_outdated(services: Services, version: Version, remote: RemoteState) -> bool:
-    """Return whether the DAM has no decision of its own: nobody decided there, or we made the same decision before."""
+    """Return whether the DAM only lacks our state: nobody decided there, or we have the same decision."""
     if remote.decision is None:
         return remote.state is VersionState.IN_REVIEW
     ours = services.decisions.current(version.id)
@@ -98,7 +99,7 @@ def _overrule(services: Services, version: Version, what: str, detail: str) -> s
 
 
 def poll_dams(services: Services) -> int:
-    """Ask each DAM for changes since the last poll, which finds those whose webhooks were lost; return how many."""
+    """Ask each DAM for changes since the last poll; return how many. This finds changes with lost webhooks."""
     found = 0
     for name in services.rules.current().dam:
         try:

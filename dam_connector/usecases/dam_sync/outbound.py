@@ -15,8 +15,8 @@ SYNCED_STATES = frozenset(VersionState) - {VersionState.DRAFT, VersionState.BLOC
 def sync_to_dam(services: Services, version: Version) -> None:
     """Bring a version's DAM in line with our state of the version.
 
-    The built-in library is written at once. Other DAMs take a request, which a run of its own repeats until it
-    succeeds. Do nothing when the version is in no DAM, or its DAM is no longer in plugin.json.
+    The built-in library is written at once. Other DAMs take a request, which a run of its own repeats until
+    it succeeds. Do nothing when the version is in no DAM, or its DAM is no longer in plugin.json.
     """
     if not version.dam_ref:
         return
