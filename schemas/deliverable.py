@@ -94,7 +94,8 @@ class DeliverableSchema(Schema):
     prompt = text_field(
         "Template of the prompt for providers, with `{name}`, `{brand}`, `{color}`, `{material}`, "
         "`{category}`, `{style_tags}`, `{description}`, `{background}`, "
-        "`{prompt}` (the product's own request) or `{attributes.NAME}`. A sentence whose facts are all missing is left out. "
+        "`{prompt}` (the product's own request) or `{attributes.NAME}`. "
+        "A sentence whose facts are all missing is left out. "
         "When absent: a template that fits the style.",
         validate=validate.Length(max=2000),
     )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dam_connector.adapters.common.context import AdapterContext, check_options
-from dam_connector.domain.listing import Listing, media_of
+from dam_connector.domain.listing import Listing, media_files
 from dam_connector.errors import Refused
 from dam_connector.ports import Blobs
 
@@ -22,7 +22,7 @@ class GoogleMerchantChannel:
         self._feed_url = feed_url
 
     def sync(self, listing: Listing, blobs: Blobs) -> str:
-        for media in media_of(listing, models=("glb",)):
+        for media in media_files(listing, model_formats=("glb",)):
             if media.is_model and media.file.bytes > MAX_MODEL_BYTES:
                 raise Refused(
                     "google_merchant",

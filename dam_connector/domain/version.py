@@ -129,7 +129,7 @@ class Version:
 
     @property
     def spin_frames(self) -> tuple[VersionFile, ...]:
-        """Return the frames of a spin in order, in one format (WebP if there is one); none if it is no spin."""
+        """Return the frames of a spin in order, in one format (WebP if possible); none if it is no spin."""
         frames = [f for f in self.files if f.role is Role.PRIMARY and f.view]
         formats = [f.format for f in frames]
         format = "webp" if "webp" in formats else formats[0] if formats else ""

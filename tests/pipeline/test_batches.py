@@ -41,7 +41,7 @@ def sheet(tmp_path: Path, *rows: str, name: str = "s.csv") -> Path:
 
 
 def begun(services: Services, file: Path, name: str = "autumn", **more: object):
-    options = {"owner": "ada", "given": {}, "pictures": None, "dry_run": False, **more}
+    options = {"owner": "ada", "columns": {}, "pictures": None, "dry_run": False, **more}
     return run_import(services, file, name=name, **options)  # type: ignore[arg-type]
 
 
@@ -285,6 +285,6 @@ def test_the_sheet_must_name_its_sku_column(services: Services, tmp_path: Path) 
     with pytest.raises(InputError, match="No column holds the SKU"):
         begun(services, file)
     with pytest.raises(InputError, match="There is no such column"):
-        begun(services, file, given={"sku": "Zahl"})
-    _, said = begun(services, file, given={"sku": "Nummer", "image_url": "Foto"}, dry_run=True)
+        begun(services, file, columns={"sku": "Zahl"})
+    _, said = begun(services, file, columns={"sku": "Nummer", "image_url": "Foto"}, dry_run=True)
     assert said.total == 1
