@@ -1,10 +1,10 @@
-"""The Clock port on the machine's clock."""
+"""The port `Clock`, implemented with the machine's clock."""
 
 from datetime import UTC, datetime
 
 
 class SystemClock:
-    """Aware UTC."""
+    """A clock that returns timezone-aware times in UTC."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)

@@ -1,11 +1,11 @@
-"""Every exception of the project, split by what the caller does next.
+"""All exceptions of the project, split by what the caller does next.
 
     ConnectorError
     ├── ConfigError            stop at start: settings or rules are wrong
     ├── DeliveryError          answer the webhook's sender with `status`
-    ├── StateConflict          somebody was faster (HTTP 409)
-    ├── InputError             a person gave us something we cannot use; `issue_code` names it
-    └── AdapterError           an outside system said no
+    ├── StateConflict          the record has changed meanwhile (HTTP 409)
+    ├── InputError             an input cannot be used; `issue_code` says why
+    └── AdapterError           an outside system failed
         ├── NotFound           do not retry
         ├── Refused            do not retry
         ├── Unsupported        do not retry
@@ -24,35 +24,47 @@ from dam_connector.domain.issue_codes import IssueCode
 
 
 class ConnectorError(Exception):
-    """The root: catching it catches everything this project raises on purpose."""
+    """The base class of all exceptions that this project raises on purpose."""
 
 
 class ConfigError(ConnectorError):
-    """Settings or rules are wrong; `problems` holds one line for each, with its place and a remedy."""
+    """Settings or rules are wrong."""
 
     def __init__(self, *problems: str) -> None:
+        """Create the error.
+
+        Args:
+            problems: one line for each problem: its place, and a remedy.
+        """
         super().__init__("\n".join(problems))
         self.problems = problems
 
 
 class DeliveryError(ConnectorError):
-    """A webhook delivery is refused; `status` is the HTTP status to answer with."""
+    """A webhook is refused."""
 
     def __init__(self, status: int, message: str) -> None:
+        """Create the error.
+
+        Args:
+            status: the HTTP status to answer with.
+            message: the text to answer with.
+        """
         super().__init__(message)
         self.status = status
 
 
 class StateConflict(ConnectorError):
-    """A compare-and-set lost: the record is no longer in the state the caller saw."""
+    """A compare-and-set failed: the record is no longer in the state that the caller saw."""
 
 
 class InputError(ConnectorError):
-    """Input from a person or an outside system cannot be used; `issue_code` is its code in the catalog of issues."""
+    """An input from a person or an outside system cannot be used."""
 
     def __init__(
         self, issue_code: IssueCode, message: str, *, pointer: str = "", measured: str = "", limit: str = ""
     ) -> None:
+        """Create the error; the arguments are those of an `Issue`."""
         super().__init__(message)
         self.issue_code = issue_code
         self.pointer = pointer
@@ -67,52 +79,63 @@ class InputError(ConnectorError):
 
 
 class AdapterError(ConnectorError):
-    """An outside system failed us: `vendor` and `operation` say which and at what."""
+    """A request to an outside system failed."""
 
     def __init__(self, vendor: str, operation: str, message: str) -> None:
+        """Create the error.
+
+        Args:
+            vendor: the adapter or connection, e.g. `shopify`.
+            operation: the port's method, e.g. `fetch`.
+            message: the reason, without secrets.
+        """
         super().__init__(f"{vendor} {operation}: {message}")
         self.vendor = vendor
         self.operation = operation
 
 
 class NotFound(AdapterError):
-    """The thing asked for is not there."""
+    """The requested object does not exist."""
 
 
 class Refused(AdapterError):
-    """The request was understood and turned down."""
+    """The outside system understood the request and refused it."""
 
 
 class Unsupported(AdapterError):
-    """The adapter or its vendor cannot do this."""
+    """The adapter or the outside system has no such function."""
 
 
 class BadOutput(AdapterError):
-    """An answer came, but it is not what was asked for."""
+    """The answer does not have the expected content."""
 
 
 class OutOfCredit(AdapterError):
-    """The account is empty."""
+    """The account at the outside system has no credit left, or a spending cap of ours is reached."""
 
 
 class RateLimited(AdapterError):
-    """Too fast: try again after `retry_after_s` seconds."""
+    """Too many requests: retry after `retry_after_s` seconds."""
 
     def __init__(self, vendor: str, operation: str, message: str, *, retry_after_s: float) -> None:
+        """Create the error; the first arguments are those of an `AdapterError`."""
         super().__init__(vendor, operation, message)
         self.retry_after_s = retry_after_s
 
 
 class Busy(RateLimited):
-    """No slot is free, or what was asked for is still under way: not a failure, however often. Try again after `retry_after_s` seconds."""
+    """No slot is free, or the operation is still in progress: retry after `retry_after_s` seconds.
+
+    It is no failure, however often it occurs.
+    """
 
 
 class Unavailable(AdapterError):
-    """Down, slow or broken on the way: try again later."""
+    """The outside system is down or slow, or the connection broke: retry later."""
 
 
 class SubmitUnknown(AdapterError):
-    """The request left, the answer did not arrive: it may have been carried out."""
+    """The request was sent, but no answer arrived: it may have been carried out."""
 
 
 RETRYABLE = (RateLimited, Unavailable)

@@ -1,18 +1,23 @@
-"""Logging: structlog, a static event name plus fields, as text for people or JSON for machines."""
+"""Logging with structlog: a static event name plus fields, as text for people or JSON for machines."""
 
 import logging
 import sys
 
 import structlog
 
-# a traceback never shows local variables: they hold secrets
+# A traceback never shows local variables, since they may hold secrets.
 _tracebacks = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 )
 
 
-def configure(format: str = "text", level: int = logging.INFO) -> None:
-    """Set up logging for this process; warnings of libraries go the same way."""
+def configure_logging(format: str = "text", level: int = logging.INFO) -> None:
+    """Configure logging for this process, on stderr.
+
+    Args:
+        format: `text` or `json`.
+        level: the lowest level of our own events. Of libraries, only warnings are logged.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

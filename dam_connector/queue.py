@@ -1,7 +1,8 @@
-"""Wake-ups through RQ: ids only, JSON serializer. The database is the truth; a lost wake-up costs a sweep.
+"""Wake-ups through RQ, which carry only ids. The database is the truth: a lost wake-up is found by the sweep.
 
-Two kinds of workers, each with two lanes: `intake` (deliveries before publishing) and `make` (single products before batches).
-With Redis away, RQ's defaults block the caller for 5 s; no retries and short timeouts make that none.
+There are two kinds of workers, each with two queues. `intake` workers handle deliveries before publishing;
+`make` workers handle single products before batches. While Redis is away, RQ's defaults would block the
+caller for 5 s; therefore callers use no retries and short timeouts.
 """
 
 import queue
@@ -24,62 +25,75 @@ from dam_connector.errors import Unavailable
 log = structlog.get_logger()
 
 JOB_TIMEOUT_S = 900
-GATHER_S = 0.05  # a wake-up waits so long for others: one message to the queue server serves them all
-_BATCH = 500
+GATHER_INTERVAL_S = 0.05  # a wake-up waits this long for others, to be sent with them in one message
+MAX_JOBS_PER_MESSAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """Where a job's code is and which lane it waits in. The code is named, not imported: the web process must not load it."""
+class JobDefinition:
+    """The code of a job and the queue it waits in."""
 
+    # Its dotted name. It is not imported, since the web process must not load the worker's code.
     function: str
+    # The name of an RQ queue.
     queue: str
-    ids_per_job: int = 1  # quick jobs go many at a time: making a job costs more than doing it
+    # For quick jobs, many: creating an RQ job costs more than running it.
+    ids_per_job: int = 1
 
 
-JOBS: Mapping[str, Job] = {
-    "handle_delivery": Job("worker.jobs.handle_deliveries", "intake", ids_per_job=25),
-    "finish_run": Job("worker.jobs.advance_run", "finish"),
-    "advance_run": Job("worker.jobs.advance_run", "make"),
-    "advance_batch": Job("worker.jobs.advance_batch", "bulk"),
-    "advance_bulk_run": Job("worker.jobs.advance_run", "bulk"),
+JOBS: Mapping[str, JobDefinition] = {
+    "handle_delivery": JobDefinition("worker.jobs.handle_deliveries", "intake", ids_per_job=25),
+    "finish_run": JobDefinition("worker.jobs.advance_run", "finish"),
+    "advance_run": JobDefinition("worker.jobs.advance_run", "make"),
+    "advance_batch": JobDefinition("worker.jobs.advance_batch", "bulk"),
+    "advance_bulk_run": JobDefinition("worker.jobs.advance_run", "bulk"),
 }
 QUEUES = tuple(dict.fromkeys(job.queue for job in JOBS.values()))
-SERVED: Mapping[str, tuple[str, ...]] = {
+# By kind of worker, the preferred queue first.
+QUEUES_BY_WORKER: Mapping[str, tuple[str, ...]] = {
     "intake": ("intake", "finish"),
     "make": ("make", "bulk"),
-}  # by kind of worker: its lanes, the quick one first
-TURN = 5  # every so many jobs a worker looks into its other lane first, so that neither waits for ever
+}
+FAIRNESS_INTERVAL = (
+    5  # after this many jobs a worker takes one of its other queue first, so that none starves
+)
 
 
-def connect(url: str, *, patient: bool = False) -> Redis:
-    """A connection to the queue server: impatient for those who only send wake-ups, patient for workers."""
-    if patient:
+def connect(url: str, *, for_worker: bool = False) -> Redis:
+    """Connect to the queue server.
+
+    Args:
+        for_worker: wait and retry as RQ workers need it; otherwise fail at once, for callers that send wake-
+            ups.
+    """
+    if for_worker:
         return Redis.from_url(url)
     return Redis.from_url(url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=0.3, socket_timeout=1.0)
 
 
 class RqQueue:
-    """The Queue port on RQ."""
+    """The port `Queue`, implemented with RQ."""
 
     def __init__(self, url: str) -> None:
+        """Create a queue on the server at a URL; connect when it is used first."""
         self._redis = connect(url)
         self._queues = {
             name: RqNative(name, connection=self._redis, serializer=JSONSerializer) for name in QUEUES
         }
 
     def wake(self, job: str, ids: Iterable[str]) -> bool:
-        target, all_ids, step = self._queues[JOBS[job].queue], list(ids), JOBS[job].ids_per_job
-        groups = [all_ids[at : at + step] for at in range(0, len(all_ids), step)]
-        datas = [
+        definition, all_ids = JOBS[job], list(ids)
+        size = definition.ids_per_job
+        groups = [all_ids[start : start + size] for start in range(0, len(all_ids), size)]
+        jobs = [
             RqNative.prepare_data(
-                JOBS[job].function, args=tuple(group), timeout=JOB_TIMEOUT_S, result_ttl=0, failure_ttl=60
+                definition.function, args=tuple(group), timeout=JOB_TIMEOUT_S, result_ttl=0, failure_ttl=60
             )
             for group in groups
         ]
         try:
-            for start in range(0, len(datas), _BATCH):
-                target.enqueue_many(datas[start : start + _BATCH])
+            for start in range(0, len(jobs), MAX_JOBS_PER_MESSAGE):
+                self._queues[definition.queue].enqueue_many(jobs[start : start + MAX_JOBS_PER_MESSAGE])
         except RedisError as error:
             log.warning("queue_away", job=job, waiting=len(all_ids), error=type(error).__name__)
             return False
@@ -99,18 +113,22 @@ class RqQueue:
 
 
 class BackgroundQueue:
-    """Wake-ups sent by a thread, so that a webhook's answer never waits for Redis; what gathers meanwhile goes in one batch."""
+    """A `Queue` that sends wake-ups in a thread, so that the answer to a webhook never waits for Redis.
+
+    Wake-ups that arrive within `GATHER_INTERVAL_S` are sent in one message.
+    """
 
     def __init__(self, inner: RqQueue) -> None:
+        """Create a queue that sends through another one."""
         self._inner = inner
         self._waiting: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
     def wake(self, job: str, ids: Iterable[str]) -> bool:
-        for each in ids:
-            self._waiting.put((job, each))
-        with self._lock:  # started by the first wake-up: gunicorn forks before that
+        for record_id in ids:
+            self._waiting.put((job, record_id))
+        with self._lock:  # started by the first wake-up, since gunicorn forks before that
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._send, name="wake-ups", daemon=True)
                 self._thread.start()
@@ -118,14 +136,14 @@ class BackgroundQueue:
 
     def _send(self) -> None:
         while True:
-            gathered: dict[str, list[str]] = {}
-            job, each = self._waiting.get()
-            gathered.setdefault(job, []).append(each)
-            time.sleep(GATHER_S)
-            while not self._waiting.empty() and len(gathered[job]) < _BATCH:
-                job, each = self._waiting.get()
-                gathered.setdefault(job, []).append(each)
-            for name, ids in gathered.items():
+            ids_by_job: dict[str, list[str]] = {}
+            job, record_id = self._waiting.get()
+            ids_by_job.setdefault(job, []).append(record_id)
+            time.sleep(GATHER_INTERVAL_S)
+            while not self._waiting.empty() and len(ids_by_job[job]) < MAX_JOBS_PER_MESSAGE:
+                job, record_id = self._waiting.get()
+                ids_by_job.setdefault(job, []).append(record_id)
+            for name, ids in ids_by_job.items():
                 self._inner.wake(name, ids)
 
     def length(self, job: str) -> int:

@@ -1,4 +1,8 @@
-"""The rules in force: read from plugin.json, picked up when it changes; a bad change is refused and the last good one stays."""
+"""The rules in force, read from plugin.json.
+
+A changed file is read without a restart. If it has errors, it is refused and the last good rules stay in
+force.
+"""
 
 import threading
 from functools import lru_cache
@@ -17,9 +21,10 @@ MAX_RULES_BYTES = 1_048_576
 
 
 def read_rules_text(path: Path) -> str:
-    """The text of plugin.json, or of the one that ships with the package where the file is missing.
+    """Return the text of plugin.json, or of the one that ships with the package if the file is missing.
 
-    Raises: ConfigError when the file cannot be read.
+    Raises:
+        ConfigError: the file cannot be read.
     """
     if not path.exists():
         shipped = files("dam_connector").joinpath("plugin.json")
@@ -30,32 +35,37 @@ def read_rules_text(path: Path) -> str:
         )
     try:
         if path.stat().st_size > MAX_RULES_BYTES:
-            raise ConfigError(f"{path}: larger than {MAX_RULES_BYTES} bytes")
+            raise ConfigError(f"{path}: the file is larger than {MAX_RULES_BYTES} bytes")
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read as UTF-8 text: {error}") from error
 
 
 class RulesFile:
-    """Gives the rules in force. What came into force is kept in the books, so that every process falls back to the same."""
+    """The rules in force.
+
+    Good rules are stored in the archive, so that all processes fall back to the same ones.
+    """
 
     def __init__(self, path: Path, archive: RulesArchive) -> None:
+        """Create the rules of a file; the file is read when the rules are used first."""
         self._path, self._archive = path, archive
-        self._seen: tuple[float, int] | None = None
+        self._loaded_stamp: tuple[float, int] | None = None
         self._current: Rules | None = None
         self._lock = threading.Lock()
         self.problem: ConfigError | None = None
 
     def current(self) -> Rules:
-        """The newest good rules.
+        """Return the newest good rules.
 
-        Raises: ConfigError when the file is bad and no good one was ever in force.
+        Raises:
+            ConfigError: the file has errors, and no good rules were ever in force.
         """
         with self._lock:
             stamp = self._stamp()
-            if self._current is None or stamp != self._seen:
+            if self._current is None or stamp != self._loaded_stamp:
                 self._current = self._load(self._current)
-                self._seen = stamp
+                self._loaded_stamp = stamp
             return self._current
 
     def _load(self, last_good: Rules | None) -> Rules:
@@ -64,10 +74,11 @@ class RulesFile:
             rules = load_rules(text)
         except ConfigError as error:
             self.problem = error
-            kept = self._archive.newest()
             log.error("rules_refused", path=str(self._path), problems=list(error.problems))
-            if last_good or kept:
-                return last_good or load_rules(str(kept))
+            if last_good:
+                return last_good
+            if archived := self._archive.newest():
+                return load_rules(archived)
             raise
         self.problem = None
         changed = last_good is None or last_good.fingerprint != rules.fingerprint
@@ -77,7 +88,10 @@ class RulesFile:
         return rules
 
     def with_fingerprint(self, fingerprint: str) -> Rules:
-        """The rules that had this fingerprint, which a run goes by from its first to its last step."""
+        """Return the rules with a fingerprint, or the current ones if these were never in force.
+
+        A run follows the rules with which it started until its last step.
+        """
         current = self.current()
         if current.fingerprint == fingerprint:
             return current
@@ -85,11 +99,12 @@ class RulesFile:
         return _parsed(text) if text else current
 
     def _stamp(self) -> tuple[float, int] | None:
+        """Return the file's modification time and size; None while it is missing."""
         try:
-            found = self._path.stat()
+            status = self._path.stat()
         except FileNotFoundError:
             return None
-        return (found.st_mtime, found.st_size)
+        return (status.st_mtime, status.st_size)
 
 
 @lru_cache(maxsize=8)

@@ -1,7 +1,8 @@
-"""Settings: what the environment says. This is the only reader of os.environ.
+"""Settings from environment variables. No other module reads `os.environ`.
 
-Every setting is a field of `Settings` with its environment variable, default and meaning; docs/configuration.md is
-generated from them. A secret is never a field: rules refer to it as `env/NAME` and `Settings.secret` looks it up.
+Each setting is a field of `Settings` with its environment variable, default and meaning.
+docs/configuration.md is generated from them. A secret is not a field: rules refer to it as `env/NAME`, and
+`Settings.secret` returns it.
 """
 
 import base64
@@ -17,13 +18,12 @@ from typing import Any
 from dam_connector.errors import ConfigError
 
 SECRETS_FILE = "secrets.env"
-GENERATED_SECRETS: Mapping[
-    str, Callable[[], str]
-] = {  # made at the first start where the environment does not give them
-    "DAM_CONNECTOR_SECRET_KEY": lambda: secrets.token_urlsafe(48),  # signs login sessions
-    "DAM_CONNECTOR_WEBHOOK_SECRET": lambda: (
-        "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-    ),  # the default plugin.json's PIM
+# Generated at the first start, unless the environment has them.
+GENERATED_SECRETS: Mapping[str, Callable[[], str]] = {
+    # Signs login sessions.
+    "DAM_CONNECTOR_SECRET_KEY": lambda: secrets.token_urlsafe(48),
+    # Signs the webhooks of the PIM in the default plugin.json.
+    "DAM_CONNECTOR_WEBHOOK_SECRET": lambda: "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),
 }
 MAX_SOCKET_PATH = 100  # sockaddr_un takes 108 bytes on Linux, 104 on macOS
 
@@ -34,20 +34,21 @@ def _setting(env: str, default: Any, meaning: str) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The environment's word, checked once at start."""
+    """The settings of a process, checked once at start."""
 
     data_dir: Path = _setting(
-        "DAM_CONNECTOR_DATA_DIR", Path("data"), "The one directory that holds everything."
+        "DAM_CONNECTOR_DATA_DIR", Path("data"), "The directory of the database, files and secrets."
     )
     plugin_json: Path = _setting(
         "DAM_CONNECTOR_PLUGIN_JSON",
         Path("plugin.json"),
-        "The rules. Where the file is missing, the rules that ship with the package apply.",
+        "The rules. If the file is missing, the rules that ship with the package apply.",
     )
     database_url: str = _setting(
         "DATABASE_URL",
         "",
-        "SQLAlchemy URL of a PostgreSQL database (`postgresql+psycopg://...`). Empty: SQLite in the data directory.",
+        "SQLAlchemy URL of a PostgreSQL database (`postgresql+psycopg://...`). "
+        "Empty: SQLite in the data directory.",
     )
     redis_url: str = _setting(
         "REDIS_URL",
@@ -57,26 +58,31 @@ class Settings:
     storage_url: str = _setting(
         "STORAGE_URL",
         "",
-        "Object storage for files (`s3://bucket/prefix`, `gs://...`, `az://...`) or a folder. Empty: a folder in the data directory.",
+        "Object storage for files (`s3://bucket/prefix`, `gs://...`, `az://...`) or a folder. "
+        "Empty: a folder in the data directory.",
     )
     public_url: str = _setting(
         "DAM_CONNECTOR_PUBLIC_URL",
         "",
-        "The address people reach us at, such as `https://dam.example.com`. Empty: http:// and the address we listen on.",
+        "The address at which people reach the service, such as `https://dam.example.com`. "
+        "Empty: http:// and the address it listens on.",
     )
     host: str = _setting("DAM_CONNECTOR_HOST", "127.0.0.1", "The address to listen on.")
     port: int = _setting("DAM_CONNECTOR_PORT", 8321, "The port to listen on.")
     web_threads: int = _setting("DAM_CONNECTOR_WEB_THREADS", 8, "Threads of the web server.")
     trusted_proxies: int = _setting(
-        "DAM_CONNECTOR_TRUSTED_PROXIES", 0, "How many reverse proxies stand before us and set X-Forwarded-*."
+        "DAM_CONNECTOR_TRUSTED_PROXIES",
+        0,
+        "The number of reverse proxies in front of the service that set X-Forwarded-*.",
     )
     allow_hosts: str = _setting(
         "DAM_CONNECTOR_ALLOW_HOSTS",
         "",
-        "Hosts in private networks that pictures may be fetched from: `host` or `host:port`, separated by commas.",
+        "Hosts in private networks from which pictures may be fetched: "
+        "`host` or `host:port`, separated by commas.",
     )
     max_delivery_bytes: int = _setting(
-        "DAM_CONNECTOR_MAX_DELIVERY_BYTES", 1_048_576, "The largest webhook body taken."
+        "DAM_CONNECTOR_MAX_DELIVERY_BYTES", 1_048_576, "The largest webhook body accepted."
     )
     max_picture_bytes: int = _setting(
         "DAM_CONNECTOR_MAX_PICTURE_BYTES", 33_554_432, "The largest product photo fetched."
@@ -90,28 +96,33 @@ class Settings:
     webhooks_per_minute: int = _setting(
         "DAM_CONNECTOR_WEBHOOKS_PER_MINUTE",
         60_000,
-        "Webhooks taken from one address in a minute, before 429.",
+        "Webhooks accepted from one address in a minute, before the answer is 429.",
     )
     logins_per_minute: int = _setting(
-        "DAM_CONNECTOR_LOGINS_PER_MINUTE", 10, "Logins tried from one address in a minute, before 429."
+        "DAM_CONNECTOR_LOGINS_PER_MINUTE",
+        10,
+        "Login attempts from one address in a minute, before the answer is 429.",
     )
     undo_s: int = _setting(
-        "DAM_CONNECTOR_UNDO_S", 10, "How long a decision on our pages can be undone before it takes effect."
+        "DAM_CONNECTOR_UNDO_S",
+        10,
+        "Seconds in which a decision on the review pages can be undone before it takes effect.",
     )
     c2pa_certificate: str = _setting(
         "DAM_CONNECTOR_C2PA_CERTIFICATE",
         "",
-        "A PEM file, the signer's certificate first: pictures get signed content credentials. Empty: none.",
+        "A PEM file with the certificate chain, the signer's first: pictures get signed content credentials. "
+        "Empty: they get none.",
     )
     c2pa_key: str = _setting(
         "DAM_CONNECTOR_C2PA_KEY",
         "",
-        "A PEM file with that certificate's private key, readable by the worker alone.",
+        "A PEM file with that certificate's private key, readable only by the worker.",
     )
     c2pa_algorithm: str = _setting(
         "DAM_CONNECTOR_C2PA_ALGORITHM",
         "es256",
-        "How it signs: es256, es384, es512, ps256, ps384, ps512 or ed25519.",
+        "The signature algorithm: es256, es384, es512, ps256, ps384, ps512 or ed25519.",
     )
     c2pa_timestamp_url: str = _setting(
         "DAM_CONNECTOR_C2PA_TIMESTAMP_URL",
@@ -119,13 +130,19 @@ class Settings:
         "An RFC 3161 time stamp authority. Empty: signatures carry no time.",
     )
     log_format: str = _setting("DAM_CONNECTOR_LOG_FORMAT", "text", "`text` or `json`.")
+    # All environment variables, including secrets.
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **overrides: object) -> "Settings":
-        """The settings of this process; `overrides` win over the environment.
+        """Return the settings of this process.
 
-        Raises: ConfigError naming each variable that cannot be read.
+        Args:
+            environ: the environment variables; None: those of the process.
+            overrides: fields of `Settings` that take precedence over the environment.
+
+        Raises:
+            ConfigError: the variables that cannot be read, one in each line.
         """
         environ = dict(os.environ if environ is None else environ)
         data_dir = Path(str(overrides.get("data_dir") or environ.get("DAM_CONNECTOR_DATA_DIR") or "data"))
@@ -136,13 +153,7 @@ class Settings:
             raw = environ.get(f.metadata.get("env", ""), "")
             if raw:
                 try:
-                    values[f.name] = (
-                        Path(raw)
-                        if isinstance(f.default, Path)
-                        else int(raw)
-                        if isinstance(f.default, int)
-                        else raw
-                    )
+                    values[f.name] = _parse(raw, f.default)
                 except ValueError:
                     problems.append(f"{f.metadata['env']}: {raw!r} is not a whole number")
         if problems:
@@ -150,52 +161,64 @@ class Settings:
         return cls(**(values | overrides))
 
     @property
-    def database(self) -> str:
+    def effective_database_url(self) -> str:
+        """Return the URL of the database: `database_url`, or SQLite in the data directory."""
         return self.database_url or f"sqlite:///{self.data_dir / 'connector.db'}"
 
     @property
     def queue_socket(self) -> Path:
+        """Return the embedded queue server's socket, in the temporary directory if its path is too long."""
         path = (self.data_dir / "run" / "queue.sock").absolute()
         if len(str(path)) <= MAX_SOCKET_PATH:
             return path
-        return (
-            Path(tempfile.gettempdir())
-            / f"dam-connector-{hashlib.sha256(str(path).encode()).hexdigest()[:16]}.sock"
-        )
+        digest = hashlib.sha256(str(path).encode()).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"dam-connector-{digest}.sock"
 
     @property
-    def redis(self) -> str:
+    def effective_redis_url(self) -> str:
+        """Return the URL of the queue server: `redis_url`, or the socket of the embedded one."""
         return self.redis_url or f"unix://{self.queue_socket}"
 
     @property
-    def storage(self) -> str:
+    def effective_storage_url(self) -> str:
+        """Return the URL or folder of the files: `storage_url`, or a folder in the data directory."""
         return self.storage_url or str(self.data_dir / "files")
 
     @property
-    def public(self) -> str:
+    def base_url(self) -> str:
+        """Return the address at which people reach the service, without a slash at the end."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
 
     @property
     def allowed_hosts(self) -> frozenset[str]:
-        return frozenset(h.strip() for h in self.allow_hosts.split(",") if h.strip())
+        """Return the entries of `allow_hosts`."""
+        return frozenset(host.strip() for host in self.allow_hosts.split(",") if host.strip())
 
     def secret(self, reference: str) -> str:
-        """The value that `env/NAME` refers to.
+        """Return the secret that a reference `env/NAME` names.
 
-        Raises: ConfigError, naming the variable, when it is not set or the reference is not one.
+        Raises:
+            ConfigError: the variable is not set, or the text is not a reference.
         """
         kind, _, name = reference.partition("/")
         if kind != "env" or not name:
-            raise ConfigError(f"a secret is given as env/NAME, not as {kind[:3]}...")
+            raise ConfigError(f"a secret must be given as env/NAME, not as {kind[:3]}...")
         value = self.environ.get(name, "")
         if not value:
             raise ConfigError(f"the environment variable {name} is not set")
         return value
 
     def child_environ(self) -> dict[str, str]:
-        """The environment for a child process that must see the same settings."""
-        mine = {f.metadata["env"]: str(getattr(self, f.name)) for f in fields(self) if "env" in f.metadata}
-        return {**self.environ, **{k: v for k, v in mine.items() if v}}
+        """Return the environment variables for a child process with the same settings."""
+        ours = {f.metadata["env"]: str(getattr(self, f.name)) for f in fields(self) if "env" in f.metadata}
+        return {**self.environ, **{name: value for name, value in ours.items() if value}}
+
+
+def _parse(text: str, default: Any) -> Any:
+    """Return a text as the type of a default: a path, a whole number or a text. Raises: ValueError."""
+    if isinstance(default, Path):
+        return Path(text)
+    return int(text) if isinstance(default, int) else text
 
 
 def _read_secrets(path: Path) -> dict[str, str]:
@@ -206,8 +229,11 @@ def _read_secrets(path: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
-def with_secrets(settings: Settings) -> Settings:
-    """The settings with the secrets that every installation needs; missing ones are made and kept in the data directory."""
+def ensure_secrets(settings: Settings) -> Settings:
+    """Return the settings with the secrets that each installation needs.
+
+    Missing ones are generated and stored in the data directory.
+    """
     missing = {name: make() for name, make in GENERATED_SECRETS.items() if not settings.environ.get(name)}
     if missing:
         settings.data_dir.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The composition root: Settings and Rules become Services."""
+"""The composition root: builds the Services from Settings and Rules."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ from dam_connector.store.users import Users
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """Everything the flow works with. Made once a process; safe to share between threads."""
+    """Everything that use cases and steps work with. There is one per process; threads may share it."""
 
     settings: Settings
     clock: Clock
@@ -65,25 +65,42 @@ class Services:
     _adapters: dict[tuple[str, str, str], Any] = field(default_factory=dict, repr=False)
 
     def pim(self, name: str) -> Pim:
-        """Raises: ConfigError when there is no such connection."""
+        """Return the adapter of a PIM connection in plugin.json.
+
+        Raises:
+            ConfigError: there is no such connection, or its options are wrong.
+        """
         return cast(Pim, self._adapter("pim", name, self.rules.current().pim))
 
     def dam(self, name: str) -> Dam:
-        """Raises: ConfigError."""
+        """Return the adapter of a DAM connection in plugin.json.
+
+        Raises:
+            ConfigError: there is no such connection, or its options are wrong.
+        """
         return cast(Dam, self._adapter("dam", name, self.rules.current().dam))
 
     def channel(self, name: str) -> Channel:
-        """Raises: ConfigError."""
+        """Return the adapter of a channel connection in plugin.json.
+
+        Raises:
+            ConfigError: there is no such connection, or its options are wrong.
+        """
         return cast(Channel, self._adapter("channel", name, self.rules.current().channel))
 
     def provider(self, name: str) -> Provider:
-        """Raises: ConfigError."""
+        """Return the adapter of a provider connection in plugin.json.
+
+        Raises:
+            ConfigError: there is no such connection, or its options are wrong.
+        """
         return cast(Provider, self._adapter("provider", name, self.rules.current().provider))
 
     def _adapter(self, port: str, name: str, connections: Mapping[str, Connection]) -> Any:
         if name not in connections:
             raise ConfigError(f"there is no connection {name!r} under /connections/{port} in plugin.json")
-        key = (port, name, repr(connections[name]))  # options changed in plugin.json: a new adapter
+        # With the options in the key, a change in plugin.json opens a new adapter.
+        key = (port, name, repr(connections[name]))
         if key not in self._adapters:
             self._adapters[key] = open_adapter(port, name, connections[name], self.adapter_context)
         return self._adapters[key]
@@ -96,20 +113,24 @@ def build_services(
     queue: Queue | None = None,
     background_wakeups: bool = False,
 ) -> Services:
-    """The services for these settings. Connects to nothing yet but the database.
+    """Build the services for some settings. Nothing is connected yet, except the database.
 
-    Raises: ConfigError.
+    Args:
+        clock: replaced by tests.
+        queue: replaced by tests.
+        background_wakeups: send wake-ups in a thread, as the web process needs it.
+
+    Raises:
+        ConfigError: a setting is wrong.
     """
-    check_url(settings.database)
+    check_url(settings.effective_database_url)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     clock = clock or SystemClock()
-    db = Database(settings.database)
+    db = Database(settings.effective_database_url)
     http = HttpClient(settings.allowed_hosts, timeout_s=settings.fetch_timeout_s)
     assets, spend = Assets(db, clock), Spend(db, clock)
     history, locks, rules_archive = History(db, clock), Locks(db, clock), RulesArchive(db, clock)
-    if queue is None:
-        native = RqQueue(settings.redis)
-        queue = BackgroundQueue(native) if background_wakeups else native
+
     return Services(
         settings=settings,
         clock=clock,
@@ -131,25 +152,38 @@ def build_services(
         notes=Notes(db, clock),
         rules_archive=rules_archive,
         idempotency=IdempotencyKeys(db, clock),
-        blobs=open_blobs(settings.storage),
-        queue=queue,
+        blobs=open_blobs(settings.effective_storage_url),
+        queue=queue or _open_queue(settings, background_wakeups),
         http=http,
         adapter_context=AdapterContext(
             http=http,
             clock=clock,
             secret=settings.secret,
-            public_url=settings.public,
+            public_url=settings.base_url,
             library=LibraryRecords(db, clock),
             rules_folder=settings.plugin_json.parent,
-            log_history=lambda sku, words: history.add("sent", sku=sku, detail=words),
+            log_history=lambda sku, message: history.add("sent", sku=sku, detail=message),
             lock=locks.lock,
         ),
     )
 
 
+def _open_queue(settings: Settings, background_wakeups: bool) -> Queue:
+    queue = RqQueue(settings.effective_redis_url)
+    return BackgroundQueue(queue) if background_wakeups else queue
+
+
 def check_rules(rules: Rules, services: Services) -> list[str]:
-    """What is wrong with the connections: every adapter is opened once, and nothing is sent."""
-    found: list[str] = []
+    """Open the adapter of each connection, and compare generators with deliverables. Nothing is sent.
+
+    Args:
+        rules: the rules to check, which need not be in force.
+
+    Returns:
+        One line for each problem; empty when there is none.
+    """
+    context = services.adapter_context
+    problems: list[str] = []
     for port, connections in (
         ("pim", rules.pim),
         ("dam", rules.dam),
@@ -158,16 +192,18 @@ def check_rules(rules: Rules, services: Services) -> list[str]:
     ):
         for name, connection in connections.items():
             try:
-                open_adapter(port, name, connection, services.adapter_context)
+                open_adapter(port, name, connection, context)
             except ConfigError as error:
-                found.extend(error.problems)
-    return found or [
+                problems.extend(error.problems)
+    if problems:
+        return problems
+    kinds = {
+        name: open_adapter("provider", name, connection, context).capabilities.kinds
+        for name, connection in rules.provider.items()
+    }
+    return [
         f"/deliverables/{number}/generator: {name} ({rules.provider[name].adapter}) makes no {d.kind.value}"
         for number, d in enumerate(rules.deliverables)
         for name in d.generator
-        if name in rules.provider
-        and d.kind
-        not in open_adapter(
-            "provider", name, rules.provider[name], services.adapter_context
-        ).capabilities.kinds
+        if name in kinds and d.kind not in kinds[name]
     ]
