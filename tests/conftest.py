@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import shutil
 import subprocess
 import tempfile
@@ -26,11 +27,14 @@ from dam_connector.usecases import maintenance
 from dam_connector.usecases.broker import Broker
 from dam_connector.wiring import Services, build_services
 from tests.support import ENVIRON, PhotoServer, TestClock, rules_json
+from worker.modeling import ray_casting
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "allow_hosts(hosts): pytest-socket")
     logs.configure_logging("text", logging.CRITICAL)
+    if os.environ.get("RAY_CASTER") == "numpy":  # as on a machine without Embree
+        ray_casting.CASTERS[:] = [ray_casting.NumpyCaster]
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,7 @@
-"""GLB out (foreign.py reads). What is written has bounds, buffer-view targets and nothing that the Khronos validator remarks on."""
+"""Writing of GLB files.
+
+Files have bounds and buffer-view targets, and the Khronos validator has no remark on them.
+"""
 
 from collections.abc import Callable, Mapping
 
@@ -13,61 +16,77 @@ GENERATOR = f"dam-connector {__version__}"
 
 
 def write_glb(model: TexturedMesh, name: str, extras: Mapping[str, str] | None = None) -> bytes:
-    """The model as a GLB: one node, one mesh, one material."""
-    doc = new_document(extras)
-    blob = BinaryBuffer(doc)
+    """Return a mesh as a GLB: one node, one mesh, one material.
+
+    Args:
+        model: The mesh.
+        name: Of node, mesh and material, e.g. the SKU.
+        extras: Labels in `asset.extras`.
+    """
+    document = new_document(extras)
+    buffer = BinaryBuffer(document)
     attributes = gltf.Attributes(
-        POSITION=blob.add_accessor(model.positions, gltf.VEC3, gltf.ARRAY_BUFFER, bounds=True),
-        NORMAL=blob.add_accessor(model.normals, gltf.VEC3, gltf.ARRAY_BUFFER),
-        TANGENT=blob.add_accessor(tangents(model), gltf.VEC4, gltf.ARRAY_BUFFER)
+        POSITION=buffer.add_accessor(model.positions, gltf.VEC3, gltf.ARRAY_BUFFER, bounds=True),
+        NORMAL=buffer.add_accessor(model.normals, gltf.VEC3, gltf.ARRAY_BUFFER),
+        TANGENT=buffer.add_accessor(tangents(model), gltf.VEC4, gltf.ARRAY_BUFFER)
         if "normal" in model.maps
         else None,
-        TEXCOORD_0=blob.add_accessor(model.uvs, gltf.VEC2, gltf.ARRAY_BUFFER) if model.has_pictures else None,
+        TEXCOORD_0=buffer.add_accessor(model.uvs, gltf.VEC2, gltf.ARRAY_BUFFER)
+        if model.has_pictures
+        else None,
     )
     small = len(model.positions) < 65_535
     indices = model.faces.ravel().astype(np.uint16 if small else np.uint32)
     primitive = gltf.Primitive(
         attributes=attributes,
-        indices=blob.add_accessor(indices, gltf.SCALAR, gltf.ELEMENT_ARRAY_BUFFER),
+        indices=buffer.add_accessor(indices, gltf.SCALAR, gltf.ELEMENT_ARRAY_BUFFER),
         material=0,
     )
-    doc.materials.append(gltf_material(model, name, blob.add_picture))
-    doc.meshes.append(gltf.Mesh(name=name, primitives=[primitive]))
-    return blob.finish(name)
+    document.materials.append(gltf_material(model, name, buffer.add_picture))
+    document.meshes.append(gltf.Mesh(name=name, primitives=[primitive]))
+    return buffer.finish(name)
 
 
 def gltf_material(model: TexturedMesh, name: str, picture: Callable[[bytes], int]) -> gltf.Material:
-    """The model's material. picture: puts an encoded picture into the document and gives its texture's index."""
+    """Return the glTF material of a mesh.
+
+    Args:
+        model: The mesh.
+        name: The material is called `<name>_material`.
+        picture: Adds an encoded picture to the document and returns the index of its texture.
+    """
     pbr = gltf.PbrMetallicRoughness(
         metallicFactor=model.metallic, roughnessFactor=model.roughness, baseColorFactor=list(model.color)
     )
-    made = gltf.Material(name=f"{name}_material", pbrMetallicRoughness=pbr, alphaCutoff=None)
+    result = gltf.Material(name=f"{name}_material", pbrMetallicRoughness=pbr, alphaCutoff=None)
     if model.texture is not None:
         pbr.baseColorTexture = gltf.TextureInfo(index=picture(model.texture))
     if "metallic_roughness" in model.maps:
         pbr.metallicRoughnessTexture = gltf.TextureInfo(index=picture(model.maps["metallic_roughness"]))
     if "normal" in model.maps:
-        made.normalTexture = gltf.NormalMaterialTexture(index=picture(model.maps["normal"]))
+        result.normalTexture = gltf.NormalMaterialTexture(index=picture(model.maps["normal"]))
     if "occlusion" in model.maps:
-        made.occlusionTexture = gltf.OcclusionTextureInfo(index=picture(model.maps["occlusion"]))
+        result.occlusionTexture = gltf.OcclusionTextureInfo(index=picture(model.maps["occlusion"]))
     if "emissive" in model.maps:
-        made.emissiveTexture = gltf.TextureInfo(index=picture(model.maps["emissive"]))
-        made.emissiveFactor = [1.0, 1.0, 1.0]
-    return made
+        result.emissiveTexture = gltf.TextureInfo(index=picture(model.maps["emissive"]))
+        result.emissiveFactor = [1.0, 1.0, 1.0]
+    return result
 
 
 def new_document(extras: Mapping[str, str] | None) -> gltf.GLTF2:
-    """An empty document of ours. extras: labels in `asset.extras`."""
+    """Return an empty document. extras: labels in `asset.extras`."""
     return gltf.GLTF2(asset=gltf.Asset(version="2.0", generator=GENERATOR, extras=dict(extras or {})))
 
 
 class BinaryBuffer:
-    """The binary chunk of a document while it grows; every view begins on four bytes."""
+    """The binary chunk of a document while it is written; each buffer view begins at a multiple of four
+    bytes."""
 
-    def __init__(self, doc: gltf.GLTF2) -> None:
-        self._doc, self._data = doc, bytearray()
+    def __init__(self, document: gltf.GLTF2) -> None:
+        self._doc, self._data = document, bytearray()
 
     def add_view(self, data: bytes, target: int | None = None) -> int:
+        """Add bytes; return the index of their buffer view. target: a buffer-view target of glTF."""
         self._doc.bufferViews.append(
             gltf.BufferView(buffer=0, byteOffset=len(self._data), byteLength=len(data), target=target)
         )
@@ -91,7 +110,14 @@ class BinaryBuffer:
         return len(self._doc.accessors) - 1
 
     def add_picture(self, data: bytes, *, mime: str = "", extension: str = "") -> int:
-        """The index of a texture with this encoded picture: smooth near and far, not repeated. extension: the one that names its source."""
+        """Add an encoded picture; return the index of its texture, which is filtered with mipmaps and
+        clamped.
+
+        Args:
+            data: JPEG or PNG, or another format with its `mime` type.
+            mime: The media type; empty: JPEG or PNG by its first bytes.
+            extension: The glTF extension that names the texture's source, e.g. `EXT_texture_webp`.
+        """
         mime = mime or ("image/png" if data[:4] == b"\x89PNG" else "image/jpeg")
         self._doc.images.append(gltf.Image(bufferView=self.add_view(data), mimeType=mime))
         if not self._doc.samplers:
@@ -112,7 +138,7 @@ class BinaryBuffer:
         return len(self._doc.textures) - 1
 
     def finish(self, name: str) -> bytes:
-        """The file: one node with the document's mesh."""
+        """Return the file: one node with the document's mesh."""
         self._doc.nodes.append(gltf.Node(name=name, mesh=0))
         self._doc.scenes.append(gltf.Scene(nodes=[0]))
         self._doc.scene = 0

@@ -1,7 +1,8 @@
-"""A GLB from anywhere as one Model: all its meshes in world space, all its materials on one.
+"""Reading of any GLB as one mesh: all its meshes in world space, all its materials merged into one.
 
-A single material keeps its pictures as they are. Several are laid into one atlas, a cell each: what a mesh shows of a texture is drawn into
-its cell, repeats included, with the material's factors, so that the model looks as before with one draw call.
+A single material keeps its pictures as they are. Several materials become one atlas with a cell each: the
+part of a texture that is shown, repeats included, is drawn into its cell, with the material's factors. So
+the model looks the same with one draw call.
 """
 
 import io
@@ -22,61 +23,67 @@ from worker.modeling.textured_mesh import MAP_NAMES, TexturedMesh, vertex_normal
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
-BASE = "base"
-SLOTS = {  # what glTF calls them
-    BASE: "baseColorTexture",
+BASE_COLOUR = "base"
+SLOTS = {  # glTF's names of the textures, by ours
+    BASE_COLOUR: "baseColorTexture",
     "metallic_roughness": "metallicRoughnessTexture",
     "normal": "normalTexture",
     "occlusion": "occlusionTexture",
     "emissive": "emissiveTexture",
 }
-ATLAS_PX = 2048
-GUTTER_PX = 8  # around what is shown in a cell
-MOST_REPEATS = 16.0  # of a texture within its cell
-KEPT = ("JPEG", "PNG")
+ATLAS_PX = 2048  # side of the atlas of several materials
+GUTTER_PX = 8  # around the content of a cell
+MAX_REPEATS = 16.0  # of a texture within its cell
+UNCHANGED_FORMATS = ("JPEG", "PNG")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GlbMaterial:
-    """One material. pictures: encoded, by slot. transform: (2, 3), of the uvs."""
+    """A material of a GLB; factors are glTF's, with glTF's defaults."""
 
-    color: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
+    color: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)  # linear RGBA
     roughness: float = 1.0
     metallic: float = 1.0
-    emissive: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    pictures: Mapping[str, bytes] = field(default_factory=dict)
-    transform: NDArray[np.float64] = field(default_factory=lambda: np.eye(2, 3))
+    emissive: tuple[float, float, float] = (0.0, 0.0, 0.0)  # linear RGB
+    pictures: Mapping[str, bytes] = field(default_factory=dict)  # encoded JPEG or PNG, by the keys of SLOTS
+    transform: NDArray[np.float64] = field(default_factory=lambda: np.eye(2, 3))  # (2, 3) of the uvs
 
 
 def read_glb(data: bytes) -> TexturedMesh:
-    """A GLB as one Model. Raises: InputError file.unreadable, file.stream, file.too_complex, file.texture_size or geometry.empty."""
+    """Return a GLB as one mesh.
+
+    Raises:
+        InputError: file.unreadable, file.stream, file.too_complex, file.texture_size or geometry.empty.
+    """
     document = Document(data)
-    shown = [p for p in document.primitives if len(p.faces)]
-    if not shown:
+    primitives = [p for p in document.primitives if len(p.faces)]
+    if not primitives:
         raise InputError("geometry.empty", "The GLB holds no triangles.")
-    held = {t.index: t for t in read_textures(document)}
-    used = sorted({-1 if p.material is None else p.material for p in shown})
-    materials = {index: _material(document, index, held) for index in used}
-    starts = np.cumsum([0, *(len(p.positions) for p in shown[:-1])])
-    positions = np.concatenate([p.positions for p in shown]).astype(np.float32)
-    faces = np.concatenate([p.faces + start for p, start in zip(shown, starts, strict=True)]).astype(
+    texture_of_index = {t.index: t for t in read_textures(document)}
+    material_indices = sorted({-1 if p.material is None else p.material for p in primitives})
+    materials = {index: _read_material(document, index, texture_of_index) for index in material_indices}
+    starts = np.cumsum([0, *(len(p.positions) for p in primitives[:-1])])
+    positions = np.concatenate([p.positions for p in primitives]).astype(np.float32)
+    faces = np.concatenate([p.faces + start for p, start in zip(primitives, starts, strict=True)]).astype(
         np.uint32
     )
-    normals = np.concatenate([_normals(p) for p in shown])
-    uvs = [_uvs(p, materials[-1 if p.material is None else p.material]) for p in shown]
-    if len(used) == 1:
-        return _plain(positions, normals, np.concatenate(uvs), faces, materials[used[0]])
-    return _merged(
+    normals = np.concatenate([_primitive_normals(p) for p in primitives])
+    uvs = [_primitive_uvs(p, materials[-1 if p.material is None else p.material]) for p in primitives]
+    if len(material_indices) == 1:
+        return _single_material_mesh(
+            positions, normals, np.concatenate(uvs), faces, materials[material_indices[0]]
+        )
+    return _atlas_mesh(
         positions,
         normals,
         uvs,
         faces,
-        [used.index(-1 if p.material is None else p.material) for p in shown],
-        [materials[u] for u in used],
+        [material_indices.index(-1 if p.material is None else p.material) for p in primitives],
+        [materials[u] for u in material_indices],
     )
 
 
-def _material(document: Document, index: int, held: Mapping[int, Texture]) -> GlbMaterial:
+def _read_material(document: Document, index: int, texture_of_index: Mapping[int, Texture]) -> GlbMaterial:
     rows = document.rows("materials")
     if not 0 <= index < len(rows):
         return GlbMaterial()
@@ -85,29 +92,33 @@ def _material(document: Document, index: int, held: Mapping[int, Texture]) -> Gl
     pbr = pbr if isinstance(pbr, dict) else {}
     pictures = {}
     for slot, name in SLOTS.items():
-        found = next((t for t in held.values() if (name, index) in t.uses), None)
-        if found is not None and (picture := _readable(found)):
+        found = next((t for t in texture_of_index.values() if (name, index) in t.uses), None)
+        if found is not None and (picture := _decodable_picture(found)):
             pictures[slot] = picture
     return GlbMaterial(
-        color=_numbers(pbr.get("baseColorFactor"), (1.0, 1.0, 1.0, 1.0)),  # type: ignore[arg-type]
-        roughness=_numbers([pbr.get("roughnessFactor", 1.0)], (1.0,))[0],
-        metallic=_numbers([pbr.get("metallicFactor", 1.0)], (1.0,))[0],
-        emissive=_numbers(row.get("emissiveFactor"), (0.0, 0.0, 0.0)),  # type: ignore[arg-type]
+        color=_number_list(pbr.get("baseColorFactor"), (1.0, 1.0, 1.0, 1.0)),  # type: ignore[arg-type]
+        roughness=_number_list([pbr.get("roughnessFactor", 1.0)], (1.0,))[0],
+        metallic=_number_list([pbr.get("metallicFactor", 1.0)], (1.0,))[0],
+        emissive=_number_list(row.get("emissiveFactor"), (0.0, 0.0, 0.0)),  # type: ignore[arg-type]
         pictures=pictures,
-        transform=_transform(pbr.get(SLOTS[BASE])),
+        transform=_uv_transform(pbr.get(SLOTS[BASE_COLOUR])),
     )
 
 
-def _readable(texture: Texture) -> bytes:
-    """The picture as JPEG or PNG without alpha; empty where it cannot be decoded here (KTX2). Raises: InputError file.unreadable."""
+def _decodable_picture(texture: Texture) -> bytes:
+    """Return a texture as JPEG or PNG without alpha; empty if it cannot be decoded here (KTX2).
+
+    Raises:
+        InputError: file.unreadable, the picture is damaged.
+    """
     if texture.is_compressed:
         return b""
     try:
         with Image.open(io.BytesIO(texture.data)) as image:
-            if image.format in KEPT and image.mode in ("RGB", "L"):
+            if image.format in UNCHANGED_FORMATS and image.mode in ("RGB", "L"):
                 image.draft(
                     image.mode, (1, 1)
-                )  # of a JPEG all is read, for a file that is whole, and little is drawn
+                )  # a JPEG is read to its end, to find damage, but decoded at a small size
                 image.load()
                 return texture.data
             image.load()
@@ -120,28 +131,31 @@ def _readable(texture: Texture) -> bytes:
     return out.getvalue()
 
 
-def _transform(info: object) -> NDArray[np.float64]:
-    """KHR_texture_transform of a texture, as a matrix (2, 3)."""
+def _uv_transform(info: object) -> NDArray[np.float64]:
+    """Return the KHR_texture_transform of a texture as a matrix, (2, 3)."""
     extensions = info.get("extensions") if isinstance(info, dict) else None
-    said = extensions.get("KHR_texture_transform") if isinstance(extensions, dict) else None
-    if not isinstance(said, dict):
+    transform = extensions.get("KHR_texture_transform") if isinstance(extensions, dict) else None
+    if not isinstance(transform, dict):
         return np.eye(2, 3)
-    (x, y), (sx, sy) = _numbers(said.get("offset"), (0.0, 0.0)), _numbers(said.get("scale"), (1.0, 1.0))
-    (turn,) = _numbers([said.get("rotation", 0.0)], (0.0,))
-    c, s = np.cos(turn), np.sin(turn)
+    (x, y), (sx, sy) = (
+        _number_list(transform.get("offset"), (0.0, 0.0)),
+        _number_list(transform.get("scale"), (1.0, 1.0)),
+    )
+    (rotation,) = _number_list([transform.get("rotation", 0.0)], (0.0,))
+    c, s = np.cos(rotation), np.sin(rotation)
     return np.array([[c * sx, s * sy, x], [-s * sx, c * sy, y]])
 
 
-def _numbers(found: Any, usual: tuple[float, ...]) -> tuple[float, ...]:
-    good = (
+def _number_list(found: Any, default: tuple[float, ...]) -> tuple[float, ...]:
+    is_valid = (
         isinstance(found, list)
-        and len(found) == len(usual)
+        and len(found) == len(default)
         and all(isinstance(n, int | float) and abs(n) < 1e6 for n in found)
     )
-    return tuple(float(n) for n in found) if good else usual
+    return tuple(float(n) for n in found) if is_valid else default
 
 
-def _normals(p: Primitive) -> F32:
+def _primitive_normals(p: Primitive) -> F32:
     usable = p.normals is not None and bool(np.isfinite(p.normals).all())
     if usable and p.normals is not None:
         return (p.normals / np.maximum(np.linalg.norm(p.normals, axis=1, keepdims=True), 1e-12)).astype(
@@ -150,13 +164,13 @@ def _normals(p: Primitive) -> F32:
     return vertex_normals(p.positions.astype(np.float32), p.faces.astype(np.uint32))
 
 
-def _uvs(p: Primitive, material: GlbMaterial) -> F32:
+def _primitive_uvs(p: Primitive, material: GlbMaterial) -> F32:
     if p.uvs is None or not material.pictures:
         return np.zeros((len(p.positions), 2), np.float32)
     return (p.uvs @ material.transform[:, :2].T + material.transform[:, 2]).astype(np.float32)
 
 
-def _plain(
+def _single_material_mesh(
     positions: F32, normals: F32, uvs: F32, faces: NDArray[np.uint32], material: GlbMaterial
 ) -> TexturedMesh:
     return TexturedMesh(
@@ -165,14 +179,14 @@ def _plain(
         uvs=uvs,
         faces=faces,
         color=material.color,
-        texture=material.pictures.get(BASE),
+        texture=material.pictures.get(BASE_COLOUR),
         roughness=material.roughness,
         metallic=material.metallic,
         maps={slot: picture for slot, picture in material.pictures.items() if slot in MAP_NAMES},
     )
 
 
-def _merged(
+def _atlas_mesh(
     positions: F32,
     normals: F32,
     uvs: list[F32],
@@ -180,58 +194,75 @@ def _merged(
     owners: list[int],
     materials: Sequence[GlbMaterial],
 ) -> TexturedMesh:
-    """The model on an atlas of its materials. owners: the material of each primitive, whose uvs these are."""
+    """Return the mesh on an atlas of its materials.
+
+    Args:
+        positions: (n, 3) of all primitives.
+        normals: (n, 3) of all primitives.
+        uvs: The uvs of each primitive.
+        faces: (m, 3) of all primitives.
+        owners: The material of each primitive.
+        materials: The materials.
+    """
     side = int(np.ceil(np.sqrt(len(materials))))
     cell = ATLAS_PX // side
-    shown = [_shown([u for u, o in zip(uvs, owners, strict=True) if o == m]) for m in range(len(materials))]
+    ranges = [
+        _shown_range([u for u, o in zip(uvs, owners, strict=True) if o == m]) for m in range(len(materials))
+    ]
     moved = []
     for own, owner in zip(uvs, owners, strict=True):
-        low, span = shown[owner]
+        low, span = ranges[owner]
         corner = np.array([owner % side, owner // side]) * cell + GUTTER_PX
         moved.append(((own - low) / span * (cell - 2 * GUTTER_PX) + corner) / ATLAS_PX)
     slots = [slot for slot in SLOTS if any(slot in m.pictures for m in materials)]
-    slots += [s for s in (BASE, "metallic_roughness") if s not in slots]  # factors differ by material
-    atlases = {slot: _atlas(slot, materials, shown, side, cell) for slot in slots}
+    slots += [
+        s for s in (BASE_COLOUR, "metallic_roughness") if s not in slots
+    ]  # since factors differ by material
+    atlases = {slot: _draw_atlas(slot, materials, ranges, side, cell) for slot in slots}
     return TexturedMesh(
         positions=positions,
         normals=normals,
         uvs=np.concatenate(moved).astype(np.float32),
         faces=faces,
-        texture=atlases.pop(BASE),
+        texture=atlases.pop(BASE_COLOUR),
         roughness=1.0,
         metallic=1.0,
         maps=atlases,
     )
 
 
-def _shown(uvs: list[F32]) -> tuple[F32, F32]:
-    """The part of a texture that is shown: its lower corner and its extent in u and v; beyond 1 it repeats."""
+def _shown_range(uvs: list[F32]) -> tuple[F32, F32]:
+    """Return the part of a texture that is shown: its lower corner and its extent in u and v; beyond 1 it
+    repeats."""
     every = np.concatenate(uvs)
     low, high = every.min(0), every.max(0)
-    return low, np.clip(high - low, 1e-3, MOST_REPEATS).astype(np.float32)
+    return low, np.clip(high - low, 1e-3, MAX_REPEATS).astype(np.float32)
 
 
-def _atlas(
-    slot: str, materials: Sequence[GlbMaterial], shown: Sequence[tuple[F32, F32]], side: int, cell: int
+def _draw_atlas(
+    slot: str, materials: Sequence[GlbMaterial], ranges: Sequence[tuple[F32, F32]], side: int, cell: int
 ) -> bytes:
-    """One picture with a cell for each material, as JPEG."""
+    """Return a picture with a cell for each material, as JPEG."""
     canvas = np.zeros((side * cell, side * cell, 3), np.uint8)
-    for number, (material, (low, span)) in enumerate(zip(materials, shown, strict=True)):
+    for number, (material, (low, span)) in enumerate(zip(materials, ranges, strict=True)):
         top, left = number // side * cell, number % side * cell
-        canvas[top : top + cell, left : left + cell] = _cell(slot, material, low, span, cell)
+        canvas[top : top + cell, left : left + cell] = _draw_cell(slot, material, low, span, cell)
     out = io.BytesIO()
     Image.fromarray(canvas).save(out, "JPEG", quality=92, subsampling=0)
     return out.getvalue()
 
 
-def _cell(slot: str, material: GlbMaterial, low: F32, span: F32, cell: int) -> U8:
-    """What a material shows of one slot, (cell, cell, 3), its factors included; around it what the texture has there."""
+def _draw_cell(slot: str, material: GlbMaterial, low: F32, span: F32, cell: int) -> U8:
+    """Return what a material shows in one slot, (cell, cell, 3), with its factors, and with more texture
+    around it."""
     neutral = {"normal": (128, 128, 255), "occlusion": (255, 255, 255)}.get(slot, (255, 255, 255))
     picture = material.pictures.get(slot)
     drawn = (
-        np.full((cell, cell, 3), neutral, np.uint8) if picture is None else _drawn(picture, low, span, cell)
+        np.full((cell, cell, 3), neutral, np.uint8)
+        if picture is None
+        else _draw_picture(picture, low, span, cell)
     )
-    if slot == BASE and material.color[:3] != (1.0, 1.0, 1.0):
+    if slot == BASE_COLOUR and material.color[:3] != (1.0, 1.0, 1.0):
         return np.asarray(to_srgb(to_linear(drawn) * np.array(material.color[:3], np.float32)), np.uint8)
     if slot == "metallic_roughness":
         return np.asarray(drawn * np.array([1.0, material.roughness, material.metallic]) + 0.5, np.uint8)
@@ -242,18 +273,20 @@ def _cell(slot: str, material: GlbMaterial, low: F32, span: F32, cell: int) -> U
     return drawn
 
 
-def _drawn(picture: bytes, low: F32, span: F32, cell: int) -> U8:
+def _draw_picture(picture: bytes, low: F32, span: F32, cell: int) -> U8:
     with Image.open(io.BytesIO(picture)) as image:
         source = np.asarray(image.convert("RGB"))
     inner = cell - 2 * GUTTER_PX
-    less = np.minimum(1.0, inner / (span * [source.shape[1], source.shape[0]]))
-    size = np.maximum(1, np.round([source.shape[1] * less[0], source.shape[0] * less[1]])).astype(int)
-    if (less < 1).any():
+    reduction = np.minimum(1.0, inner / (span * [source.shape[1], source.shape[0]]))
+    size = np.maximum(1, np.round([source.shape[1] * reduction[0], source.shape[0] * reduction[1]])).astype(
+        int
+    )
+    if (reduction < 1).any():
         source = cv2.resize(source, (int(size[0]), int(size[1])), interpolation=cv2.INTER_AREA)
-    place = (np.arange(cell) - GUTTER_PX + 0.5) / inner
+    position = (np.arange(cell) - GUTTER_PX + 0.5) / inner
     u, v = (
-        (low[0] + place * span[0]) * source.shape[1] - 0.5,
-        (low[1] + place * span[1]) * source.shape[0] - 0.5,
+        (low[0] + position * span[0]) * source.shape[1] - 0.5,
+        (low[1] + position * span[1]) * source.shape[0] - 0.5,
     )
     across, down = np.meshgrid(u.astype(np.float32), v.astype(np.float32))
     return np.asarray(cv2.remap(source, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP), np.uint8)

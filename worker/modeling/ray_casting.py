@@ -75,6 +75,8 @@ class EmbreeCaster:
 
     def __init__(self, triangles: F32) -> None:
         self._scene: Any = rtcore_scene.EmbreeScene()
+        if hasattr(self._scene, "set_flags"):  # of pyemblite: else rays slip through edges
+            self._scene.set_flags(rtcore_scene.RTC_SCENE_FLAG_ROBUST)
         TriangleMesh(self._scene, triangles)
 
     def first_hits(self, origins: NDArray[np.floating], directions: NDArray[np.floating]) -> FirstHits:

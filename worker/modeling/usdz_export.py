@@ -1,4 +1,4 @@
-"""USDZ for Quick Look, written by usd-core: one mesh, one UsdPreviewSurface, metres, Y up."""
+"""USDZ packages for Quick Look, by usd-core: one mesh, one UsdPreviewSurface, metres, Y up."""
 
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -10,8 +10,8 @@ from pxr import Gf, Sdf, Tf, Usd, UsdGeom, UsdShade, UsdUtils, Vt
 
 from worker.modeling.textured_mesh import TexturedMesh
 
-PNG = b"\x89PNG"
-_INPUTS = {  # for each picture: the surface's input, its type, and the picture's channel
+PNG_MAGIC = b"\x89PNG"
+_SHADER_INPUTS = {  # for each picture: inputs of the surface, their types, and the picture's channels
     "base": [("diffuseColor", Sdf.ValueTypeNames.Color3f, "rgb")],
     "normal": [("normal", Sdf.ValueTypeNames.Normal3f, "rgb")],
     "metallic_roughness": [
@@ -24,29 +24,35 @@ _INPUTS = {  # for each picture: the surface's input, its type, and the picture'
 
 
 def write_usdz(model: TexturedMesh, name: str) -> bytes:
-    """The model as a USDZ package of the same size and look."""
+    """Return a mesh as a USDZ package. name: the SKU that the package carries."""
     with tempfile.TemporaryDirectory(prefix="usdz-") as folder:
         layer, package = Path(folder) / "model.usdc", Path(folder) / "model.usdz"
         pictures = {}
-        for of, data in {**({} if model.texture is None else {"base": model.texture}), **model.maps}.items():
-            pictures[of] = f"{of}.{'png' if data[:4] == PNG else 'jpg'}"
-            (Path(folder) / pictures[of]).write_bytes(data)
-        _write_stage(model, name, str(layer), pictures)
+        for slot, data in {
+            **({} if model.texture is None else {"base": model.texture}),
+            **model.maps,
+        }.items():
+            pictures[slot] = f"{slot}.{'png' if data[:4] == PNG_MAGIC else 'jpg'}"
+            (Path(folder) / pictures[slot]).write_bytes(data)
+        _write_layer(model, name, str(layer), pictures)
         if not UsdUtils.CreateNewARKitUsdzPackage(Sdf.AssetPath(str(layer)), str(package)):
             raise RuntimeError("usd-core could not write the package")
         return package.read_bytes()
 
 
 def read_usdz_sku(data: bytes) -> str:
-    """The SKU that a package carries, or an empty text when it carries none or cannot be opened."""
+    """Return the SKU that a package carries; empty if it carries none or cannot be opened."""
     with open_usdz(data) as stage:
-        prim = stage.GetDefaultPrim() if stage else None  # lives only as long as its stage
+        prim = stage.GetDefaultPrim() if stage else None  # valid only as long as its stage
         return str(prim.GetCustomDataByKey("sku") or "") if prim else ""
 
 
 @contextmanager
 def open_usdz(data: bytes) -> Iterator[Usd.Stage | None]:
-    """The package's stage, as long as it is in use; None when OpenUSD cannot open it. OpenUSD wants a file."""
+    """Open a package as a USD stage for the length of the context; None if OpenUSD cannot open it.
+
+    OpenUSD reads files only, so the bytes are written to a temporary one.
+    """
     with tempfile.TemporaryDirectory(prefix="usdz-") as folder:
         package = Path(folder) / "model.usdz"
         package.write_bytes(data)
@@ -57,7 +63,7 @@ def open_usdz(data: bytes) -> Iterator[Usd.Stage | None]:
         yield stage
 
 
-def _write_stage(model: TexturedMesh, name: str, path: str, pictures: Mapping[str, str]) -> None:
+def _write_layer(model: TexturedMesh, name: str, path: str, pictures: Mapping[str, str]) -> None:
     stage = Usd.Stage.CreateNew(path)
     UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.y)
     UsdGeom.SetStageMetersPerUnit(stage, 1.0)
@@ -91,15 +97,15 @@ def _material(stage: Usd.Stage, model: TexturedMesh, pictures: Mapping[str, str]
         reader = UsdShade.Shader.Define(stage, "/Product/Material/Reader")
         reader.CreateIdAttr("UsdPrimvarReader_float2")
         reader.CreateInput("varname", Sdf.ValueTypeNames.String).Set("st")
-        places = reader.CreateOutput("result", Sdf.ValueTypeNames.Float2)
-        for of, file in pictures.items():
-            picture = _picture(stage, of, file, places)
-            if of == "metallic_roughness":
-                picture.CreateInput("scale", Sdf.ValueTypeNames.Float4).Set(
+        uv_reader = reader.CreateOutput("result", Sdf.ValueTypeNames.Float2)
+        for slot, file in pictures.items():
+            node = _texture_node(stage, slot, file, uv_reader)
+            if slot == "metallic_roughness":
+                node.CreateInput("scale", Sdf.ValueTypeNames.Float4).Set(
                     Gf.Vec4f(1, model.roughness, model.metallic, 1)
                 )
-            for name, kind, channel in _INPUTS[of]:
-                source = picture.CreateOutput(
+            for name, kind, channel in _SHADER_INPUTS[slot]:
+                source = node.CreateOutput(
                     channel, Sdf.ValueTypeNames.Float3 if channel == "rgb" else Sdf.ValueTypeNames.Float
                 )
                 surface.CreateInput(name, kind).ConnectToSource(source)
@@ -107,15 +113,15 @@ def _material(stage: Usd.Stage, model: TexturedMesh, pictures: Mapping[str, str]
     return material
 
 
-def _picture(stage: Usd.Stage, of: str, file: str, places: UsdShade.Output) -> UsdShade.Shader:
-    picture = UsdShade.Shader.Define(stage, f"/Product/Material/{of.title().replace('_', '')}")
-    picture.CreateIdAttr("UsdUVTexture")
-    picture.CreateInput("file", Sdf.ValueTypeNames.Asset).Set(Sdf.AssetPath(f"./{file}"))
-    picture.CreateInput("sourceColorSpace", Sdf.ValueTypeNames.Token).Set(
-        "sRGB" if of in ("base", "emissive") else "raw"
+def _texture_node(stage: Usd.Stage, slot: str, file: str, uv_reader: UsdShade.Output) -> UsdShade.Shader:
+    node = UsdShade.Shader.Define(stage, f"/Product/Material/{slot.title().replace('_', '')}")
+    node.CreateIdAttr("UsdUVTexture")
+    node.CreateInput("file", Sdf.ValueTypeNames.Asset).Set(Sdf.AssetPath(f"./{file}"))
+    node.CreateInput("sourceColorSpace", Sdf.ValueTypeNames.Token).Set(
+        "sRGB" if slot in ("base", "emissive") else "raw"
     )
-    picture.CreateInput("st", Sdf.ValueTypeNames.Float2).ConnectToSource(places)
-    if of == "normal":  # from 0 to 1 in the picture to -1 to 1
-        picture.CreateInput("scale", Sdf.ValueTypeNames.Float4).Set(Gf.Vec4f(2, 2, 2, 1))
-        picture.CreateInput("bias", Sdf.ValueTypeNames.Float4).Set(Gf.Vec4f(-1, -1, -1, 0))
-    return picture
+    node.CreateInput("st", Sdf.ValueTypeNames.Float2).ConnectToSource(uv_reader)
+    if slot == "normal":  # from 0 to 1 in the picture to -1 to 1
+        node.CreateInput("scale", Sdf.ValueTypeNames.Float4).Set(Gf.Vec4f(2, 2, 2, 1))
+        node.CreateInput("bias", Sdf.ValueTypeNames.Float4).Set(Gf.Vec4f(-1, -1, -1, 0))
+    return node

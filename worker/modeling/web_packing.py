@@ -1,5 +1,7 @@
-"""The web GLB: the same model for pages, its mesh packed by Draco and its texture by WebP. AR viewers outside the browser may not
-read it; they get the plain GLB."""
+"""The web GLB: the same mesh for web pages, compressed by Draco, its textures by WebP.
+
+AR viewers outside the browser cannot always read it; they get the plain GLB.
+"""
 
 import io
 from collections.abc import Mapping
@@ -18,48 +20,46 @@ from worker.modeling.glb_export import BinaryBuffer, gltf_material, new_document
 from worker.modeling.textured_mesh import TexturedMesh
 
 DRACO, WEBP = "KHR_draco_mesh_compression", "EXT_texture_webp"
-POSITION_BITS = 13  # of the longest side: an eighth of a thousandth
+POSITION_BITS = 13  # steps of an eighth of a thousandth of the longest side
 UV_BITS = 12
 NORMAL_BITS = 9
-LEVEL = 10  # smallest
-WEBP_QUALITY, WEBP_METHOD = (
-    80,
-    5,
-)  # method 6 saves a hundredth more and takes two thirds longer; 2, at a like SSIM, is a tenth larger
+COMPRESSION_LEVEL = 10  # the smallest files
+# Method 6 saves a hundredth more and takes two thirds longer; method 2, at a like SSIM, is a tenth larger.
+WEBP_QUALITY, WEBP_METHOD = 80, 5
 
 
 @dataclass(frozen=True, slots=True)
 class PackedMesh:
-    """What is inside a Draco stream. extent: width, height, depth in metres."""
+    """The mesh inside a Draco stream."""
 
-    triangles: int
-    extent: NDArray[np.float64]
+    triangles: int  # how many
+    extent: NDArray[np.float64]  # (3,) width, height and depth in metres
 
 
 def write_web_glb(model: TexturedMesh, name: str, extras: Mapping[str, str] | None = None) -> bytes:
-    """The model as a small GLB: one node, one mesh, one material."""
-    doc = new_document(extras)
-    blob = BinaryBuffer(doc)
+    """Return a mesh as a compressed GLB: one node, one mesh, one material; arguments as for `write_glb`."""
+    document = new_document(extras)
+    buffer = BinaryBuffer(document)
     textured = model.has_pictures
     stream = DracoPy.encode(
         model.positions,
         model.faces,
         quantization_bits=POSITION_BITS,
-        compression_level=LEVEL,
+        compression_level=COMPRESSION_LEVEL,
         tex_coord=model.uvs.astype(np.float64) if textured else None,
         normals=model.normals.astype(np.float64),
         tex_coord_quantization_bits=UV_BITS,
         normal_quantization_bits=NORMAL_BITS,
     )
-    back = DracoPy.decode(stream)
-    ids = {attribute["attribute_type"]: attribute["unique_id"] for attribute in back.attributes}
-    kinds = DracoPy.AttributeType
-    named = {
-        "POSITION": ids[kinds.POSITION],
-        "NORMAL": ids[kinds.NORMAL],
-        **({"TEXCOORD_0": ids[kinds.TEX_COORD]} if textured else {}),
+    decoded = DracoPy.decode(stream)
+    ids = {attribute["attribute_type"]: attribute["unique_id"] for attribute in decoded.attributes}
+    attribute_types = DracoPy.AttributeType
+    attribute_ids = {
+        "POSITION": ids[attribute_types.POSITION],
+        "NORMAL": ids[attribute_types.NORMAL],
+        **({"TEXCOORD_0": ids[attribute_types.TEX_COORD]} if textured else {}),
     }
-    points = np.asarray(back.points, np.float32)
+    points = np.asarray(decoded.points, np.float32)
     accessors = [
         gltf.Accessor(
             componentType=gltf.FLOAT,
@@ -69,31 +69,31 @@ def write_web_glb(model: TexturedMesh, name: str, extras: Mapping[str, str] | No
             max=points.max(0).tolist(),
         ),
         gltf.Accessor(componentType=gltf.FLOAT, count=len(points), type=gltf.VEC3),
-        gltf.Accessor(componentType=gltf.UNSIGNED_INT, count=len(back.faces) * 3, type=gltf.SCALAR),
+        gltf.Accessor(componentType=gltf.UNSIGNED_INT, count=len(decoded.faces) * 3, type=gltf.SCALAR),
     ]
     if textured:
         accessors.append(gltf.Accessor(componentType=gltf.FLOAT, count=len(points), type=gltf.VEC2))
     for accessor in accessors:
-        accessor.byteOffset = None  # they have no view of their own
-    doc.accessors.extend(accessors)
+        accessor.byteOffset = None  # their data is in the Draco stream, so they have no buffer view
+    document.accessors.extend(accessors)
     attributes = gltf.Attributes(POSITION=0, NORMAL=1, TEXCOORD_0=3 if textured else None)
-    draco = {DRACO: {"bufferView": blob.add_view(stream), "attributes": named}}
-    doc.extensionsUsed, doc.extensionsRequired = [DRACO], [DRACO]
-    doc.materials.append(
+    draco = {DRACO: {"bufferView": buffer.add_view(stream), "attributes": attribute_ids}}
+    document.extensionsUsed, document.extensionsRequired = [DRACO], [DRACO]
+    document.materials.append(
         gltf_material(
-            model, name, lambda data: blob.add_picture(_webp(data), mime="image/webp", extension=WEBP)
+            model, name, lambda data: buffer.add_picture(_webp(data), mime="image/webp", extension=WEBP)
         )
     )
     if textured:
-        doc.extensionsUsed.append(WEBP)
-        doc.extensionsRequired.append(WEBP)
-    doc.meshes.append(
+        document.extensionsUsed.append(WEBP)
+        document.extensionsRequired.append(WEBP)
+    document.meshes.append(
         gltf.Mesh(
             name=name,
             primitives=[gltf.Primitive(attributes=attributes, indices=2, material=0, extensions=draco)],
         )
     )
-    return blob.finish(name)
+    return buffer.finish(name)
 
 
 def _webp(texture: bytes) -> bytes:
@@ -104,13 +104,16 @@ def _webp(texture: bytes) -> bytes:
 
 
 def read_web_glb(data: bytes) -> PackedMesh:
-    """What the Draco stream of a web GLB holds.
+    """Return the mesh in the Draco stream of a web GLB.
 
-    Raises: InputError file.unreadable.
+    Raises:
+        InputError: file.unreadable, the file or its stream is damaged.
     """
-    doc: Any = read_json(data)
+    document: Any = read_json(data)
     try:
-        view = doc["bufferViews"][doc["meshes"][0]["primitives"][0]["extensions"][DRACO]["bufferView"]]
+        view = document["bufferViews"][
+            document["meshes"][0]["primitives"][0]["extensions"][DRACO]["bufferView"]
+        ]
         start = 28 + int.from_bytes(data[12:16], "little") + view.get("byteOffset", 0)
         mesh = DracoPy.decode(data[start : start + view["byteLength"]])
         return PackedMesh(triangles=len(mesh.faces), extent=np.ptp(np.asarray(mesh.points, float), axis=0))
