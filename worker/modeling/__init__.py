@@ -1,1 +1,5 @@
-"""Models: shape from outlines, texture from photos, GLB and USDZ, rendering. Metres, Y up, +Z front, base at y = 0."""
+"""3D models: shape from outlines, texture from photos, GLB and USDZ, rendering.
+
+Lengths are metres, Y is up, the front looks towards +Z, the base is at y = 0. `build.py` is the file to
+read first.
+"""

@@ -14,9 +14,10 @@ LEAST_DIRECTION = np.float32(1e-30)  # in place of 0, so that no division fails
 
 
 class BoxTree:
-    """A balanced tree of axis-aligned boxes: leaves of up to LEAF_TRIANGLES triangles, halved along the longest side.
+    """A balanced tree of axis-aligned boxes over triangles, halved along the longest side.
 
-    leaves: (k, LEAF_TRIANGLES) indices of triangles; short leaves repeat their last triangle.
+    Attributes:
+        leaves: (k, LEAF_TRIANGLES) indices of triangles; short leaves repeat their last triangle.
     """
 
     def __init__(self, triangles: F32) -> None:
@@ -45,8 +46,8 @@ class BoxTree:
         """Return the leaves whose box each ray meets, as pairs.
 
         Returns:
-            The pairs' rays, their leaves, the distance at which the ray enters the box, and how many leaves the same ray
-            enters before this one; sorted by ray, then by distance.
+            The pairs' rays and leaves, the distance at which the ray enters the leaf's box, and how many
+            leaves the ray enters before this one; sorted by ray, then by distance.
         """
         inverse = 1 / np.where(np.abs(directions) < LEAST_DIRECTION, LEAST_DIRECTION, directions)
         ray, node = np.arange(len(origins)), np.zeros(len(origins), np.int64)

@@ -124,8 +124,10 @@ def _select_views(cutouts: Mapping[View, Cutout]) -> dict[View, Cutout]:
 
 
 def _select_sure(cutouts: Mapping[View, Cutout]) -> tuple[dict[View, Cutout], list[Issue]]:
-    """Return the cut-outs that are sure enough, and an issue for each other; all if no upright view is
-    sure."""
+    """Return the cut-outs that are sure enough, and an issue for each of the others.
+
+    All are returned if no upright view is sure.
+    """
     sure = {view: c for view, c in cutouts.items() if c.confidence >= MIN_CUTOUT_CONFIDENCE}
     if not sure or not set(sure) & set(UPRIGHT_VIEWS):
         return dict(cutouts), []

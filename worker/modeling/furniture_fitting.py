@@ -297,8 +297,7 @@ def _back_and_arms(grid: VoxelGrid, piece: FurniturePiece, leg: float, radius: f
 def _block(
     grid: VoxelGrid, x: tuple[float, float], y: tuple[float, float], z: tuple[float, float], radius: float
 ) -> F32:
-    """Return the signed distance in cells to a block; x, y, z: from and to, and the radius of its edges, in
-    metres."""
+    """Return the signed distance in cells to a block. x, y, z: from and to, radius: of its edges; metres."""
     excess = [
         np.abs(coordinates - (a + b) / 2) - (b - a) / 2 + radius
         for coordinates, (a, b) in ((grid.x, x), (grid.y, y), (grid.z, z))

@@ -110,8 +110,7 @@ class BinaryBuffer:
         return len(self._doc.accessors) - 1
 
     def add_picture(self, data: bytes, *, mime: str = "", extension: str = "") -> int:
-        """Add an encoded picture; return the index of its texture, which is filtered with mipmaps and
-        clamped.
+        """Add an encoded picture; return the index of its texture (mipmaps, clamped).
 
         Args:
             data: JPEG or PNG, or another format with its `mime` type.

@@ -232,7 +232,7 @@ def _atlas_mesh(
 
 
 def _shown_range(uvs: list[F32]) -> tuple[F32, F32]:
-    """Return the part of a texture that is shown: its lower corner and its extent in u and v; beyond 1 it
+    """Return the lower corner and the extent of the shown part of a texture, (2,) each; beyond 1 it
     repeats."""
     every = np.concatenate(uvs)
     low, high = every.min(0), every.max(0)
@@ -253,8 +253,8 @@ def _draw_atlas(
 
 
 def _draw_cell(slot: str, material: GlbMaterial, low: F32, span: F32, cell: int) -> U8:
-    """Return what a material shows in one slot, (cell, cell, 3), with its factors, and with more texture
-    around it."""
+    """Return the part of a material's map that is shown, and some around it, with factors: (cell, cell,
+    3)."""
     neutral = {"normal": (128, 128, 255), "occlusion": (255, 255, 255)}.get(slot, (255, 255, 255))
     picture = material.pictures.get(slot)
     drawn = (

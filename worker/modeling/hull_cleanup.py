@@ -24,8 +24,8 @@ PairCounts = Counter[tuple[int, int]]
 RIM_FACTOR = 1.2  # a leg is believed up to this factor of the least distance to the rim
 RIM_TOLERANCE_CELLS = 2.0  # added to that
 LEG_SHARE = 0.25  # of the grid; a wider part is not a leg but is carried by legs
-# Shares of the height: over how many rows an interval must be the only one (a leg that is a little longer than
-# the others is not enough), and how many rows are looked at.
+# Shares of the height: over how many rows an interval must be the only one (so that a leg that is a little
+# longer than the others does not count), and how many rows are looked at.
 LONE_ROWS = (0.015, 0.08)
 MIN_BELIEVED_SHARE = 0.5  # of the rows in which two intervals cross
 
@@ -115,8 +115,7 @@ def _extrapolate(near: Intervals, far: Intervals, row: int, at: int, apart: int)
 
 
 def _continuation(rows: list[Intervals], row: int, interval: int, step: int) -> int | None:
-    """Return the interval of the next row that continues this one; None if it ends, splits or joins
-    another."""
+    """Return the interval of the next row that continues this one; None if it ends, splits or merges."""
     if not 0 <= row + step < len(rows):
         return None
     after = rows[row + step]
@@ -161,8 +160,7 @@ def _believed_crossings(
 
 
 def _leg_numbers(rows: list[Intervals]) -> list[list[int]]:
-    """Return for each interval of each row the number of its leg, a chain of intervals that continue each
-    other."""
+    """Return for each interval of each row the number of its leg: intervals that continue each other."""
     numbers: list[list[int]] = []
     count = 0
     for n, row in enumerate(rows):

@@ -37,8 +37,7 @@ class LoftSlice:
 
 
 def loft_slices(across: F32, along: F32, stride: int = 1) -> list[LoftSlice]:
-    """Return the slices at each n where both outlines, `across` (a, n) and `along` (b, n), have cells
-    inside."""
+    """Return the slices at each n where `across` (a, n) and `along` (b, n) both have cells inside."""
     found = []
     for n in range(0, across.shape[1], stride):
         first, second = inside_intervals(across[:, n]), inside_intervals(along[:, n])
@@ -128,8 +127,7 @@ def outline_form(outline: F32) -> SliceForm:
 
 
 def inside_intervals(line: F32) -> Intervals:
-    """Return the intervals of positive values on a line, each from one zero crossing to the next, in
-    cells."""
+    """Return the intervals of positive values on a line, between its zero crossings, in cells."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], line > 0, [0]])))
     found = []
     for a, b in zip(edges[::2], edges[1::2], strict=True):
@@ -140,8 +138,7 @@ def inside_intervals(line: F32) -> Intervals:
 
 
 def _run_coordinates(count: int, found: Intervals) -> tuple[F32, F32]:
-    """Return for each cell its coordinate in the nearest interval (-1 to 1 inside) and that half width in
-    cells."""
+    """Return each cell's coordinate in the nearest interval, -1 to 1 inside, and that one's half width."""
     middles = np.array([(a + b) / 2 for a, b in found], np.float32)
     halves = np.array([max((b - a) / 2, MIN_HALF_WIDTH_CELLS) for a, b in found], np.float32)
     cells = np.arange(count, dtype=np.float32)

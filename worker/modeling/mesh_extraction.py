@@ -85,8 +85,7 @@ def _simplify(
 def _drop_specks(
     points: F32, faces: NDArray[np.integer], part_of_point: NDArray[np.integer]
 ) -> NDArray[np.int32]:
-    """Return the faces of the parts that are large enough, oriented outward. part_of_point: (n,) part
-    numbers."""
+    """Return the faces of the parts that are large enough, oriented outward. part_of_point: (n,)."""
     a, b, c = (points.take(faces[:, k], axis=0).T for k in range(3))
     volume = np.bincount(
         part_of_point[faces[:, 0]],

@@ -97,8 +97,7 @@ def complete_size(known: Dimensions, outlines: Mapping[View, Outline]) -> Produc
 
 
 def aspect_mismatch(view: View, outline: Outline, size: ProductSize) -> float:
-    """Return how far an orthographic view's proportions are from the product's, e.g. 0.1: a tenth too
-    wide."""
+    """Return the relative error of an orthographic view's proportions, e.g. 0.1: a tenth too wide."""
     expected = {View.TOP: size.width / size.depth} | dict.fromkeys(_SIDE_VIEWS, size.depth / size.height)
     return outline.aspect / expected.get(view, size.width / size.height) - 1
 

@@ -155,8 +155,7 @@ class ModelComparer:
         )
 
     def _fit_camera(self, photo: CanvasPicture, view: View) -> Camera:
-        """Return the camera whose silhouette of the mesh fits the photo best; an unusual one only for a
-        gain."""
+        """Return the camera whose silhouette of the mesh fits best; an unusual one only for a gain."""
         self._coverage_cache.clear()
         if view is View.TOP:
             return self._best_camera([self._camera(0, e, f) for e, f in ((90, 0), (84, 20), (90, 20))], photo)
@@ -265,8 +264,7 @@ def tolerant_iou(one: Mask, two: Mask) -> float:
 
 
 def mean_ciede2000(photo: CanvasPicture, render: CanvasPicture) -> float:
-    """Return the mean CIEDE2000 over common pixels, with the render's exposure matched; 0 if there are
-    none."""
+    """Return the mean CIEDE2000 over common pixels, exposure matched; 0 if there are none."""
     both = ndimage.binary_erosion(photo.mask & render.mask, iterations=3)
     if not both.any():
         return 0.0
@@ -302,8 +300,7 @@ def _similarity(outline: float, colour: float) -> float:
 
 
 def _largest_part(mask: Mask, other: Mask) -> float:
-    """Return the largest part of one mask that protrudes from the other, as a share of the first one's
-    area."""
+    """Return the largest part of a mask that protrudes from the other one, as a share of its area."""
     kernel = (
         cv2.dilate(
             other.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=round(PART_MARGIN * CANVAS_PX)
@@ -322,8 +319,7 @@ def _bounding_rows_and_columns(alpha: U8) -> tuple[int, int, int, int] | None:
 
 
 def _lay_out(alpha: U8, rgb: U8, size: tuple[float, float], pixels: int = CANVAS_PX) -> CanvasPicture | None:
-    """Return a picture with its content in the middle of the canvas, scaled to a box of the same area as
-    `size`."""
+    """Return a picture with its content centred on the canvas, its box scaled to the area of `size`."""
     placement = _placement(alpha, size, pixels)
     if placement is None:
         return None
@@ -354,8 +350,7 @@ def _lay_out(alpha: U8, rgb: U8, size: tuple[float, float], pixels: int = CANVAS
 def _placement(
     alpha: U8, size: tuple[float, float], pixels: int
 ) -> tuple[NDArray[np.float64], tuple[float, float]] | None:
-    """Return the warp, (2, 3), that places a picture's content as `_lay_out` does, and the size of its box
-    then."""
+    """Return the warp, (2, 3), that `_lay_out` needs, and the size of the content's box after it."""
     box = _bounding_rows_and_columns(alpha)
     if box is None:
         return None

@@ -1,7 +1,8 @@
 """Ray casting: the first triangle that each of many rays meets.
 
-`ray_caster` uses Embree where a Python binding of it can be imported: `embreex`, or `pyemblite` on 64-bit ARM Linux, for
-which `embreex` has no wheels. Elsewhere it uses a caster in NumPy, which finds the same hits in about fifty times the time.
+`ray_caster` uses Embree where a Python binding of it can be imported: `embreex`, or `pyemblite` on 64-bit
+ARM Linux, for which `embreex` has no wheels. Elsewhere it uses a caster in NumPy, which finds the same hits
+in about fifty times the time.
 """
 
 from collections.abc import Callable
@@ -148,20 +149,24 @@ class NumpyCaster:
     def _trace(
         self, origins: F32, directions: F32, found: tuple[I64, F64, F64, F64], *, any_hit: bool
     ) -> None:
-        """Write the hits of some rays into `found`: faces, u, v, distances. any_hit: no matter which."""
+        """Write the hits of some rays into arrays.
+
+        Args:
+            origins: (n, 3) where the rays begin.
+            directions: (n, 3) of the rays.
+            found: Faces, u, v and distances, (n,) each, filled in place.
+            any_hit: Whether any hit of a ray will do, instead of the first.
+        """
         faces, u, v, distances = found
         ray, leaf, entry, rank = self._tree.leaves_met(origins, directions)
-        first, count = 0, 1  # leaves near the origin first, in ever larger groups: most others need no look
-        while (group := np.flatnonzero((rank >= first) & (rank < first + count))).size or (
-            rank >= first
-        ).any():
-            wanted = faces[ray[group]] < 0 if any_hit else entry[group] <= distances[ray[group]]
-            group = group[wanted]
+        first, count = 0, 1
+        while (rank >= first).any():  # the nearest leaves first, in growing groups: most others need no test
+            group = np.flatnonzero((rank >= first) & (rank < first + count))
+            is_open = faces[ray[group]] < 0 if any_hit else entry[group] <= distances[ray[group]]
+            group = group[is_open]
             rays, leaves = ray[group], leaf[group]
             slot, at, us, vs = self._nearest(leaves, origins[rays], directions[rays])
-            order = np.argsort(at, kind="stable")[
-                ::-1
-            ]  # of several leaves of one ray the nearest is written last
+            order = np.argsort(-at, kind="stable")  # the nearest hit of each ray is written last
             order = order[at[order] < distances[rays[order]]]
             rays = rays[order]
             faces[rays] = self._tree.leaves[leaves[order], slot[order]]
@@ -169,9 +174,10 @@ class NumpyCaster:
             first, count = first + count, 2 * count
 
     def _nearest(self, leaves: I64, origins: F32, directions: F32) -> tuple[I64, F64, F64, F64]:
-        """Return for each pair of a leaf and a ray the slot of the nearest hit, its distance (infinite without), u and v.
+        """Return the nearest hit of each pair of a leaf and a ray, by Moeller and Trumbore (1997).
 
-        By Moeller and Trumbore (1997).
+        Returns:
+            The slot in the leaf, the distance (infinite without a hit), u and v, (k,) each.
         """
         triangles = self._triangles[leaves]
         first, one, two = triangles[:, 0], triangles[:, 1], triangles[:, 2]

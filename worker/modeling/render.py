@@ -154,8 +154,10 @@ class Renderer:
     def render_unlit(
         self, camera: Camera, size: int, shaders: Iterable[ColourShader], samples: int = 2
     ) -> Iterator[NDArray[np.uint8]]:
-        """Yield the mesh in the colours of each shader, without light: (size, size, 3) sRGB. Rays are
-        traced once."""
+        """Yield the mesh in the colours of each shader, without light: (size, size, 3) sRGB.
+
+        Rays are traced once for all shaders.
+        """
         hits, v = self._first_hits(camera, size), np.repeat(-_pixel_positions(size), size)
         edge_pixels = _edge_pixels(hits, size, 0.012 * self._diagonal)
         edge_samples = [
@@ -196,8 +198,7 @@ class Renderer:
     def _edge_hits(
         self, camera: Camera, edge_pixels: I64, size: int, samples: int
     ) -> Iterator[tuple[RayHits, F32]]:
-        """Yield the hits of each subpixel of some pixels, and the v of its rays; `ray` is an index into
-        `edge_pixels`."""
+        """Yield the hits of each subpixel and the v of its rays; `ray` is an index into `edge_pixels`."""
         x = _pixel_positions(size)
         u, v = x[edge_pixels % size], -x[edge_pixels // size]
         for du, dv in _subpixels(samples, size):
@@ -319,8 +320,7 @@ def _background(options: RenderOptions, shadow: F32, v: F32) -> tuple[F32, F32]:
 
 
 def _edge_pixels(hits: RayHits, size: int, max_step: float) -> I64:
-    """Return the pixels on both sides of an outline, a crease or a step in depth of over `max_step`
-    metres."""
+    """Return the pixels at an outline, a crease or a step in depth of more than `max_step` metres."""
     flat_normal, flat_depth = np.zeros((size * size, 3), np.float32), np.full(size * size, 1e6, np.float32)
     flat_normal[hits.ray] = hits.normals
     flat_depth[hits.ray] = -(hits.points @ hits.directions.mean(0)) if len(hits.ray) else 0
@@ -347,8 +347,7 @@ def _subpixels(samples: int, size: int) -> list[tuple[np.float32, np.float32]]:
 
 
 def _pixel_positions(size: int) -> F32:
-    """Return the picture positions of the columns' centres, (size,); those of the rows are their
-    negatives."""
+    """Return the picture positions of the columns' centres, (size,); the rows' are their negatives."""
     return np.asarray(
         (np.arange(size, dtype=np.float32) + np.float32(0.5)) * np.float32(2.0 / size) - 1, np.float32
     )

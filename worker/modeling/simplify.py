@@ -21,18 +21,15 @@ from worker.modeling.textured_mesh import TexturedMesh
 UV_WEIGHT, NORMAL_WEIGHT = 2.0, 0.4
 MAX_LOST_SHARE = 0.03  # of a side; to stretch more would hide that parts are missing
 # Flags of meshoptimizer, tried in this order: keep seams; cross them; drop specks as well.
-ATTEMPTS = (
-    "",
-    "'Permissive'",
-    "'Permissive', 'Prune'",
-)
+ATTEMPTS = ("", "'Permissive'", "'Permissive', 'Prune'")
 TIMEOUT_S = 60.0  # a million triangles take three
 _SIMPLIFIER = Script("meshopt_simplifier.js", ready="MeshoptSimplifier.ready", timeout_s=TIMEOUT_S)
 _PROGRAM = """
-var made = MeshoptSimplifier.simplifyWithAttributes(new Uint32Array(faces.buffer), new Float32Array(points.buffer), 3,
-  new Float32Array(looks.buffer), 5, [%g, %g, %g, %g, %g], null, %d, 1.0, [%s])[0];
-new Uint32Array(output.buffer).set(made);
-answer = String(made.length);
+var indices = MeshoptSimplifier.simplifyWithAttributes(
+  new Uint32Array(faces.buffer), new Float32Array(points.buffer), 3, new Float32Array(attributes.buffer), 5,
+  [%g, %g, %g, %g, %g], null, %d, 1.0, [%s])[0];
+new Uint32Array(output.buffer).set(indices);
+answer = String(indices.length);
 """
 
 
@@ -47,7 +44,7 @@ def simplify_mesh(model: TexturedMesh, max_triangles: int) -> TexturedMesh:
     inputs = {
         "faces": np.ascontiguousarray(model.faces, np.uint32).tobytes(),
         "points": np.ascontiguousarray(model.positions, np.float32).tobytes(),
-        "looks": np.ascontiguousarray(np.hstack([model.uvs, model.normals]), np.float32).tobytes(),
+        "attributes": np.ascontiguousarray(np.hstack([model.uvs, model.normals]), np.float32).tobytes(),
     }
     for options in ATTEMPTS:
         weights = (UV_WEIGHT, UV_WEIGHT, NORMAL_WEIGHT, NORMAL_WEIGHT, NORMAL_WEIGHT)

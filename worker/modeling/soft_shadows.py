@@ -29,8 +29,9 @@ _BAYER_ORDER = np.array([0, 8, 2, 10, 12, 4, 14, 6, 3, 11, 1, 9, 15, 7, 13, 5])
 
 
 def interleaved_directions(pixels: I64, size: int) -> I64:
-    """Return the index of the direction that each pixel traces, (n,): sixteen in a tile, others in the next
-    tiles.
+    """Return the index of the direction that each pixel traces, (n,).
+
+    A tile has sixteen directions, and the next tiles have others.
 
     Args:
         pixels: (n,) indices into a square picture, row by row.
@@ -143,16 +144,14 @@ def _average_round(
 
 
 def _dot(a: list[F32], b: list[F32]) -> F32:
-    """Return dot products of vectors given as planes; a sum over a last axis of three is four times as
-    slow."""
+    """Return dot products of vectors given as planes: four times as fast as a sum over a last axis."""
     return np.asarray(a[0] * b[0] + a[1] * b[1] + a[2] * b[2], np.float32)
 
 
 def _shifted_views(
     shape: tuple[int, ...], dy: int, dx: int
 ) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Return the slices of the pixels with a neighbour dy below and dx to the right, and of these
-    neighbours."""
+    """Return the slices of pixels that have a neighbour dy below and dx to the right, and of these."""
     height, width = shape
     rows, columns = slice(max(0, -dy), min(height, height - dy)), slice(max(0, -dx), min(width, width - dx))
     return (rows, columns), (
@@ -162,8 +161,7 @@ def _shifted_views(
 
 
 def soften_shadow(shade: F32, pixels: I64, size: int) -> F32:
-    """Return a shadow blurred where it is faint, where steps of single rays would show, and sharp where it
-    is dark."""
+    """Return a shadow that is blurred where it is faint, so that no single rays show, and sharp elsewhere."""
     is_known = np.zeros(size * size, np.float32)
     is_known[pixels] = 1
     blur = max(1.0, BLUR_SHARE * size)

@@ -120,8 +120,7 @@ def _texels_per_m(posed_photos: Mapping[View, PosedPhoto], size: ProductSize) ->
 
 
 def _creased_normals(vertices: F32, smooth: F32, atlas: Atlas) -> F32:
-    """Return the normals of the split vertices: smooth ones, or those of their own chart where the two
-    differ much."""
+    """Return the normals of the split vertices: smooth ones, or those of their chart if these differ much."""
     welded, own = smooth[atlas.source_vertex], vertex_normals(vertices[atlas.source_vertex], atlas.faces)
     is_smooth = (np.einsum("nd,nd->n", welded, own) > CREASE_COSINE)[:, None]
     return unit_vectors(np.where(is_smooth, welded, own).astype(np.float32))
@@ -166,8 +165,7 @@ def _exposure_gains(colours: F32, weights: F32, mirrored: list[bool]) -> F32:
 
 
 def _fill_unseen(vertices: F32, faces: Faces, photo_colours: F32, weights: F32) -> F32:
-    """Return a colour for each vertex, (n, 3): its own, or that of the nearest seen one along the surface,
-    smoothed."""
+    """Return a colour for each vertex, (n, 3): its own, or the nearest seen one's along the surface."""
     total = weights.sum(1)
     colours = (photo_colours * weights[..., None]).sum(1) / np.maximum(total, 1e-9)[:, None]
     known, unknown = (

@@ -71,8 +71,7 @@ class VoxelGrid:
         return np.ascontiguousarray(_outline_distance(outline, self.counts[2], self.counts[1])[::-1, ::-1].T)
 
     def top_distance(self, outline: Outline) -> F32:
-        """Return the signed distance to an outline from above, (nx, nz); picture up is -Z, rows run along
-        +Z."""
+        """Return the signed distance to an outline from above, (nx, nz); picture up is -Z."""
         return np.ascontiguousarray(_outline_distance(outline, self.counts[0], self.counts[2]).T)
 
 

@@ -32,9 +32,8 @@ OPEN_WORDS = ("drinkware", "mug", "cup", "bowl", "tumbler", "bucket", "planter",
 MIN_MOUTH = 0.85  # share of the widest radius; a narrower top is a neck or a cap
 RECESS_DEPTH = 0.04  # share of the height: a rim; outlines do not show the real depth
 WALL_THICKNESS = 0.1  # share of the widest radius
-MAX_ASYMMETRY = (
-    0.1  # share of the half depth; sides that differ by less are one body, seen a little from aside
-)
+# Share of the half depth; sides that differ by less are one body, seen a little from aside.
+MAX_ASYMMETRY = 0.1
 MIN_HALF_CELLS = 1.3  # so that an antenna stays whole
 MIN_PROTRUSION = 0.15  # share of the widest radius; less is not a part
 MAX_SQUASH = 0.1  # relative difference of the body's width and depth
@@ -95,8 +94,7 @@ def propose(evidence: ShapeEvidence) -> ShapeProposal | None:
 
 
 def _axis_and_radii(front: F32, limit: float) -> tuple[float, F32]:
-    """Return the position of the axis across, and for each row the largest radius that is inside on both
-    sides."""
+    """Return the axis' position, and for each row the largest radius that is inside on both sides of it."""
     inside = front > 0
     left, right = _inside_counts(inside), _inside_counts(inside[::-1])[::-1]
     axis = int(np.argmax(np.minimum(np.minimum(left, right), limit).sum(1)))
@@ -116,8 +114,7 @@ def _axis_and_radii(front: F32, limit: float) -> tuple[float, F32]:
 
 
 def _smooth_radii(radii: F32) -> F32:
-    """Return radii without the jitter of single rows, which would cause ridges around the body; steps
-    stay."""
+    """Return radii without the jitter of single rows, which would show as ridges; steps stay."""
     smooth = ndimage.gaussian_filter1d(ndimage.median_filter(radii, 5), 1.5)
     return np.where(np.abs(smooth - radii) < 1.0, smooth, radii)
 
@@ -186,8 +183,7 @@ def _matches_other_views(evidence: ShapeEvidence, axis: float, radii: F32, squas
 
 
 def _protruding_outline(front: F32, axis: float, radii: F32) -> F32:
-    """Return the outline of protruding parts: intervals beside the body, and its own that reach far beyond
-    it."""
+    """Return the outline of protruding parts: intervals beside the body, or far beyond its radius."""
     reach, middle = MIN_PROTRUSION * float(radii.max()), round(axis)
     out = np.minimum(front, 0)
     for row in range(front.shape[1]):

@@ -17,10 +17,8 @@ F32 = NDArray[np.float32]
 SEAT_WORDS = ("chair", "sofa", "seat", "bench", "couch", "settee")
 SEAT_HEIGHT_M = 0.45  # usual, above the floor
 SOFA_WIDTH_M = 1.1  # a wider seat is a sofa
-BACK_THICKNESS = {
-    False: (0.2, 0.12),
-    True: (0.4, 0.3),
-}  # shares of the depth, at the seat and at the top, by whether it is a sofa
+# Shares of the depth, at the seat and at the top, by whether it is a sofa.
+BACK_THICKNESS = {False: (0.2, 0.12), True: (0.4, 0.3)}
 POSTED_BACK_THICKNESS = (0.22, 0.2)  # the same of a back on posts, which is upholstered and leans
 BACK_LEAN = 0.1  # share of the depth, from the seat to the top
 POSTED_BACK_OFFSET = 0.1  # share of the depth, from a back on posts to the seat's rear
@@ -33,10 +31,7 @@ MIN_STEP = 0.08  # share of the depth by which the seat projects before the arms
 MIN_ARM_DEPTH = 0.5  # share of the depth above the seat; a back alone has less
 SOFA_ARM_WIDTH = 0.11  # share of the width, on either side
 MIN_ARM_HEIGHT = 0.85  # share of the height up to which the side view is deep
-SOFA_BACK_THICKNESS = (
-    0.75,
-    0.58,
-)  # shares of the depth, at the seat and at the top, if a side view shows arms
+SOFA_BACK_THICKNESS = (0.75, 0.58)  # the same of a sofa whose side view shows arms
 EXPONENT = 6.0  # of the superellipse that the seat is from above
 MIN_WIDE_FILL = 0.6  # share of the seat's width; rows that fill less are legs below it and posts above it
 
@@ -198,8 +193,7 @@ def _has_posts(front: F32, seat: float) -> bool:
 
 
 def _arm_columns(front: F32, seat: float) -> NDArray[np.intp]:
-    """Return the columns of the arms: those at the sides that end between seat and back. Arms are as deep
-    as the seat."""
+    """Return the columns of the arms: those at the sides that end between seat and back."""
     inside = front[:, MARGIN:-MARGIN] > 0
     tops = np.where(inside.any(1), inside.shape[1] - np.argmax(inside[:, ::-1], axis=1), 0) / inside.shape[1]
     outer = np.minimum(np.arange(len(tops)), np.arange(len(tops))[::-1]) < MARGIN + ARM_WIDTH * len(tops)
