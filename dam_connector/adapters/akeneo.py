@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from dam_connector.adapters.common.api_client import ApiClient
+from dam_connector.adapters.common.api_client import ApiClient, basic_auth
 from dam_connector.adapters.common.context import AdapterContext, check_options, url_option
 from dam_connector.adapters.common.envelopes import parse_json
 from dam_connector.adapters.common.product_mapping import AttributeMapping, parse_timestamp, to_text
-from dam_connector.adapters.common.webhook_signatures import basic_auth, hmac_sha256, signature_matches
+from dam_connector.adapters.common.webhook_signatures import hmac_sha256, signature_matches
 from dam_connector.adapters.http import HttpResponse
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.product import Product
@@ -160,8 +160,8 @@ class AkeneoPim(ApiClient):
         return [self._product(each) for each in found]
 
     def changed_since(self, since: datetime) -> Iterator[Event]:
-        since = since.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
-        for each in self._searched({"updated": [{"operator": ">", "value": since}]}, "changed_since"):
+        updated_after = since.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+        for each in self._searched({"updated": [{"operator": ">", "value": updated_after}]}, "changed_since"):
             yield Event(
                 kind=EventKind.UPDATED, ref=str(each["uuid"]), at=parse_timestamp(each.get("updated")) or since
             )
@@ -181,17 +181,17 @@ class AkeneoPim(ApiClient):
         return self._bytes(f"/api/rest/v1/asset-media-files/{quote(str(value))}")
 
     def write_back(self, ref: str, values: Mapping[str, str]) -> None:
-        values = {
+        attributes = {
             self._written[name]: [{"locale": None, "scope": None, "data": value or None}]
             for name, value in values.items()
             if name in self._written
         }
-        if values and not ref.startswith(MODEL_PREFIX):
+        if attributes and not ref.startswith(MODEL_PREFIX):
             self._authorized(
                 "PATCH",
                 f"/api/rest/v1/products-uuid/{quote(ref, safe='')}",
                 "write_back",
-                json={"values": values},
+                json={"values": attributes},
             )
 
     def _product(self, record: Mapping[str, Any]) -> Product:

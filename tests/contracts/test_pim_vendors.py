@@ -181,7 +181,7 @@ VENDURE_PRODUCT = {
 def vendure(method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any) -> FakePimReply:
     assert (method, path) == ("POST", "/admin-api")
     if "Login" in body["query"]:
-        good = body["variables"] == {"name": "superadmin", "word": "word"}
+        good = body["variables"] == {"name": "superadmin", "password": "word"}
         user = (
             {"__typename": "CurrentUser"}
             if good

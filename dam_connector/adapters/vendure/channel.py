@@ -1,6 +1,11 @@
-"""Vendure: pictures and models as assets of the product, or of the variant where it has several.
+"""Vendure as a channel: pictures and models are assets of the product or variant, through the Admin API.
 
-Ours carry tags: which SKU they are of, and the hash of their bytes; by these a repeat finds them. Facts: docs/connections/vendure.md.
+Options: `base_url`; `user`; `password`, by default `env/VENDURE_PASSWORD`; `formats`, by default
+["jpeg", "png", "webp", "glb"]; `place`, "after" (default) or "before" the shop's own assets. Facts:
+docs/connections/vendure.md.
+
+Assets belong to the product, or to the variant if the product has several. Our assets have tags with
+their SKU and SHA-256, by which a repeat finds them.
 """
 
 from collections.abc import Mapping
@@ -17,15 +22,19 @@ from dam_connector.ports import Blobs
 DEFAULT_FORMATS = ("jpeg", "png", "webp", "glb")
 HASH_TAG_PREFIX = "sha256:"
 _ASSET = "id name source type tags { value }"
-_PLACE = f"""query Place($sku: String!) {{ productVariants(options: {{filter: {{sku: {{eq: $sku}}}}}}) {{ items {{
-  id sku featuredAsset {{ id }} assets {{ {_ASSET} }}
-  product {{ id variants {{ id }} featuredAsset {{ id }} assets {{ {_ASSET} }} }} }} }} }}"""
-_OURS = f"query Ours($tags: [String!]!) {{ assets(options: {{tags: $tags, tagsOperator: AND, take: 200}}) {{ items {{ {_ASSET} }} }} }}"
+_VARIANT_QUERY = f"""query Place($sku: String!) {{
+  productVariants(options: {{filter: {{sku: {{eq: $sku}}}}}}) {{ items {{
+    id sku featuredAsset {{ id }} assets {{ {_ASSET} }}
+    product {{ id variants {{ id }} featuredAsset {{ id }} assets {{ {_ASSET} }} }} }} }} }}"""
+_OUR_ASSETS_QUERY = f"""query Ours($tags: [String!]!) {{
+  assets(options: {{tags: $tags, tagsOperator: AND, take: 200}}) {{ items {{ {_ASSET} }} }} }}"""
 _ADD = f"""mutation Add($input: [CreateAssetInput!]!) {{ createAssets(input: $input) {{
   __typename ... on Asset {{ {_ASSET} }} ... on ErrorResult {{ message }} }} }}"""
-_DROP = "mutation Drop($ids: [ID!]!) { deleteAssets(input: {assetIds: $ids, force: true}) { result } }"
-_PUT = {
-    "product": "mutation Put($id: ID!, $ids: [ID!]!, $first: ID) { updateProduct(input: {id: $id, assetIds: $ids, featuredAssetId: $first}) { id } }",
+_DELETE = """mutation Drop($ids: [ID!]!) {
+  deleteAssets(input: {assetIds: $ids, force: true}) { result } }"""
+_ASSIGN = {
+    "product": """mutation Put($id: ID!, $ids: [ID!]!, $first: ID) {
+      updateProduct(input: {id: $id, assetIds: $ids, featuredAssetId: $first}) { id } }""",
     "variant": """mutation Put($id: ID!, $ids: [ID!]!, $first: ID) {
       updateProductVariants(input: [{id: $id, assetIds: $ids, featuredAssetId: $first}]) { id } }""",
 }
@@ -33,111 +42,108 @@ Asset = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a SKU's media lie: at the product, or at the variant where the product has several."""
+class _AssetHolder:
+    """The product, or the variant if the product has several, that holds a SKU's assets."""
 
-    kind: str
+    kind: str  # "product" or "variant"
     id: str
     assets: list[Asset]
-    featured: str
+    featured_id: str  # of the asset that the shop shows first; empty if there is none
 
 
 class VendureChannel:
-    """A shop's catalog, by SKU."""
+    """A `Channel` for one shop; a product is found by the SKU of a variant."""
 
-    def __init__(self, shop: VendureClient, base_url: str, wanted: tuple[str, ...], *, first: bool) -> None:
-        self._shop, self._base_url, self._formats, self._first = shop, base_url, wanted, first
+    def __init__(
+        self, client: VendureClient, base_url: str, formats: tuple[str, ...], *, first: bool
+    ) -> None:
+        self._client, self._base_url, self._formats, self._first = client, base_url, formats, first
 
     def sync(self, listing: Listing, blobs: Blobs) -> str:
-        wanted, sku = select_media(listing, self._formats), listing.product.sku
-        place, known = self._place(sku), self._known(sku)
-        if place is None and wanted:
+        files, sku = select_media(listing, self._formats), listing.product.sku
+        holder, existing = self._find_holder(sku), self._find_our_assets(sku)
+        if holder is None and files:
             raise NotFound("vendure", "publish", f"the shop has no variant with the SKU {sku}")
-        ours = ensure_media(wanted, known, lambda file: self._added(file, sku, blobs))
-        if place:  # what Vendure keeps for itself of a product or variant is only ours to change: no other SKU stands there
-            self._put(place, ours)
-        if gone := [
-            str(asset["id"]) for key, asset in known.items() if key not in {f.sha256 for f in wanted}
-        ]:
-            self._shop.query(_DROP, {"ids": gone}, "publish")
+        ours = ensure_media(files, existing, lambda file: self._add(file, sku, blobs))
+        if holder:  # no lock is needed: a holder has one SKU, so no other run changes its assets
+            self._assign(holder, ours)
+        wanted = {file.sha256 for file in files}
+        if obsolete := [str(asset["id"]) for sha256, asset in existing.items() if sha256 not in wanted]:
+            self._client.query(_DELETE, {"ids": obsolete}, "publish")
         return str(ours[0]["source"]) if ours else self._base_url
 
     def expected_files(self, listing: Listing) -> tuple[str, ...]:
         return tuple(media.name for media in select_media(listing, self._formats))
 
     def live_files(self, listing: Listing) -> tuple[str, ...]:
-        place = self._place(listing.product.sku)
-        return tuple(str(asset["name"]) for asset in place.assets if is_ours(asset)) if place else ()
+        holder = self._find_holder(listing.product.sku)
+        return tuple(str(asset["name"]) for asset in holder.assets if is_ours(asset)) if holder else ()
 
-    def _place(self, sku: str) -> _Place | None:
-        items = (self._shop.query(_PLACE, {"sku": sku}, "publish").get("productVariants") or {}).get(
-            "items"
-        ) or ()
-        for found in items:
-            single = len(found["product"]["variants"]) == 1
-            kind, holder = ("product", found["product"]) if single else ("variant", found)
-            return _Place(
-                kind,
+    def _find_holder(self, sku: str) -> _AssetHolder | None:
+        data = self._client.query(_VARIANT_QUERY, {"sku": sku}, "publish")
+        for variant in (data.get("productVariants") or {}).get("items") or ():
+            is_single = len(variant["product"]["variants"]) == 1
+            holder = variant["product"] if is_single else variant
+            return _AssetHolder(
+                "product" if is_single else "variant",
                 str(holder["id"]),
                 holder.get("assets") or [],
                 str((holder.get("featuredAsset") or {}).get("id") or ""),
             )
         return None
 
-    def _known(self, sku: str) -> dict[str, Asset]:
-        """Our assets of a SKU, by the hash of their bytes, wherever an earlier try left them."""
-        found = (self._shop.query(_OURS, {"tags": [TAG, f"sku:{sku}"]}, "publish").get("assets") or {}).get(
-            "items"
-        ) or ()
+    def _find_our_assets(self, sku: str) -> dict[str, Asset]:
+        """Return our assets of a SKU by SHA-256, also those that an interrupted attempt did not assign."""
+        data = self._client.query(_OUR_ASSETS_QUERY, {"tags": [TAG, f"sku:{sku}"]}, "publish")
         return {
             tag["value"].removeprefix(HASH_TAG_PREFIX): asset
-            for asset in found
+            for asset in (data.get("assets") or {}).get("items") or ()
             for tag in asset["tags"]
             if tag["value"].startswith(HASH_TAG_PREFIX)
         }
 
-    def _added(self, file: MediaFile, sku: str, blobs: Blobs) -> Asset:
+    def _add(self, file: MediaFile, sku: str, blobs: Blobs) -> Asset:
         tags = [TAG, f"sku:{sku}", f"{HASH_TAG_PREFIX}{file.sha256}"]
         upload = (file.name, blobs.get(file.sha256), file.file.mime)
-        made = self._shop.query(_ADD, {"input": [{"file": None, "tags": tags}]}, "publish", file=upload).get(
-            "createAssets"
-        )
-        if not isinstance(made, list) or not made or not isinstance(made[0], dict):
-            raise BadOutput("vendure", "publish", "/data/createAssets: no asset")
-        if made[0].get("__typename") != "Asset":
+        data = self._client.query(_ADD, {"input": [{"file": None, "tags": tags}]}, "publish", file=upload)
+        created = data.get("createAssets")
+        if not isinstance(created, list) or not created or not isinstance(created[0], dict):
+            raise BadOutput("vendure", "publish", "/data/createAssets: it holds no asset")
+        asset: Asset = created[0]
+        if asset.get("__typename") != "Asset":
             raise Refused(
                 "vendure",
                 "publish",
-                f"{file.name}: {made[0].get('message')} See permittedFileTypes in docs/connections/vendure.md.",
+                f"{file.name}: {asset.get('message')} See permittedFileTypes in docs/connections/vendure.md.",
             )
-        found: Asset = made[0]
-        return found
+        return asset
 
-    def _put(self, place: _Place, ours: list[Asset]) -> None:
-        """Give the product these of ours beside what it has of its own; its featured picture stays, unless it was an old one of ours or there was none."""
-        theirs = [asset for asset in place.assets if not is_ours(asset)]
+    def _assign(self, holder: _AssetHolder, ours: list[Asset]) -> None:
+        """Give a product or variant our assets beside its own.
+
+        Its featured asset stays. If that was one of our obsolete assets, or if there was none, the first
+        picture becomes the featured asset.
+        """
+        theirs = [asset for asset in holder.assets if not is_ours(asset)]
         assets = merge_media(theirs, ours, first=self._first)
-        kept = place.featured if place.featured in {str(a["id"]) for a in assets} else ""
-        picture = next((str(a["id"]) for a in assets if a.get("type") == "IMAGE"), None)
-        ids = [str(a["id"]) for a in assets]
-        if ids != [str(a["id"]) for a in place.assets] or kept != place.featured:
-            self._shop.query(
-                _PUT[place.kind], {"id": place.id, "ids": ids, "first": kept or picture}, "publish"
-            )
+        ids = [str(asset["id"]) for asset in assets]
+        featured_id = holder.featured_id if holder.featured_id in ids else ""
+        if ids == [str(asset["id"]) for asset in holder.assets] and featured_id == holder.featured_id:
+            return
+        first_picture = next((str(a["id"]) for a in assets if a.get("type") == "IMAGE"), None)
+        variables = {"id": holder.id, "ids": ids, "first": featured_id or first_picture}
+        self._client.query(_ASSIGN[holder.kind], variables, "publish")
 
 
 def connect(options: Mapping[str, Any], context: AdapterContext) -> VendureChannel:
+    """Open the adapter.
+
+    Raises:
+        ConfigError: an option is wrong.
+    """
     check_options(options, "base_url", "user", "password", "formats", "place")
     base_url = url_option(options)
-    shop = VendureClient(
-        context.http,
-        base_url,
-        str(options.get("user", "")),
-        context.secret(str(options.get("password", "env/VENDURE_PASSWORD"))),
-    )
-    return VendureChannel(
-        shop,
-        base_url,
-        formats_option(options, DEFAULT_FORMATS),
-        first=choice_option(options, "place", "after", ("after", "before")) == "before",
-    )
+    password = context.secret(str(options.get("password", "env/VENDURE_PASSWORD")))
+    client = VendureClient(context.http, base_url, str(options.get("user", "")), password)
+    first = choice_option(options, "place", "after", ("after", "before")) == "before"
+    return VendureChannel(client, base_url, formats_option(options, DEFAULT_FORMATS), first=first)

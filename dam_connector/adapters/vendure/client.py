@@ -1,18 +1,19 @@
-"""Vendure's Admin API: a session by name and password, renewed when it must be."""
+"""Vendure's Admin API: a session with user name and password, renewed when it expires."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from dam_connector.adapters.common.graphql import GraphQlClient
-from dam_connector.adapters.http import HttpClient, HttpResponse
+from dam_connector.adapters.http import HttpClient
 from dam_connector.errors import Refused, Unavailable
 
-TAG = "dam-connector"  # a tag of assets that we put there
-_LOGIN = "mutation Login($name: String!, $word: String!) { login(username: $name, password: $word) { __typename ... on ErrorResult { message } } }"
+TAG = "dam-connector"  # marks assets that we published
+_LOGIN = """mutation Login($name: String!, $password: String!) {
+  login(username: $name, password: $password) { __typename ... on ErrorResult { message } } }"""
 
 
 class VendureClient(GraphQlClient):
-    """Questions as one user."""
+    """A client of one shop, as one of its administrators."""
 
     vendor = "vendure"
 
@@ -29,40 +30,49 @@ class VendureClient(GraphQlClient):
         *,
         file: tuple[str, bytes, str] | None = None,
     ) -> dict[str, Any]:
-        for fresh in (False, True):
-            if fresh or not self._token:
+        """Send a query as `GraphQlClient.query` does; log in first if necessary.
+
+        Vendure answers an expired session and a missing permission alike, with FORBIDDEN. So the query is
+        sent again after a fresh login, once.
+
+        Raises:
+            Refused: the user may not do this.
+        """
+        for is_retry in (False, True):
+            if is_retry or not self._token:
                 self._log_in()
-            said = self._post(query, variables, operation, {"Authorization": f"Bearer {self._token}"}, file)
-            errors = said.get("errors") or ()
+            headers = {"Authorization": f"Bearer {self._token}"}
+            answer = self._post(query, variables, operation, headers, file)
+            errors = answer.get("errors") or ()
             if not errors:
-                data = said.get("data")
+                data = answer.get("data")
                 return data if isinstance(data, dict) else {}
             if (errors[0].get("extensions") or {}).get("code") != "FORBIDDEN":
                 raise self.error_from(errors[0], operation)
         raise Refused(
             self.vendor,
             operation,
-            f"the user {self._user} may not do this; docs/connections/vendure.md says which rights it needs",
+            f"the user {self._user} may not do this; docs/connections/vendure.md lists the permissions "
+            "that it needs",
         )
 
     def _log_in(self) -> None:
-        reply: HttpResponse = self.request(
-            "POST",
-            self._path,
-            "login",
-            json={"query": _LOGIN, "variables": {"name": self._user, "word": self._password}},
-        )
-        found = (self.parse_object(reply, "login").get("data") or {}).get("login") or {}
-        if found.get("__typename") != "CurrentUser":
-            raise Refused(
-                self.vendor, "login", str(found.get("message") or "the user or the password is wrong")[:200]
-            )
+        variables = {"name": self._user, "password": self._password}
+        body = {"query": _LOGIN, "variables": variables}
+        reply = self.request("POST", self._path, "login", json=body)
+        result = (self.parse_object(reply, "login").get("data") or {}).get("login") or {}
+        if result.get("__typename") != "CurrentUser":
+            message = str(result.get("message") or "the user or the password is wrong")
+            raise Refused(self.vendor, "login", message[:200])
         if not (token := reply.headers.get("vendure-auth-token", "")):
             raise Unavailable(
-                self.vendor, "login", "no vendure-auth-token came; its tokenMethod must allow bearer"
+                self.vendor,
+                "login",
+                "the response has no vendure-auth-token; the shop's tokenMethod must allow bearer",
             )
         self._token = token
 
 
 def is_ours(asset: Mapping[str, Any]) -> bool:
+    """Return whether we published this asset."""
     return any(tag.get("value") == TAG for tag in asset.get("tags") or ())

@@ -1,6 +1,10 @@
-"""Vendure: thin events signed by Standard Webhooks (its core has none: a small plugin sends them), and the Admin API for the facts.
+"""Vendure as a PIM: events by Standard Webhooks; products from the Admin API.
 
-Facts, and the plugin: docs/connections/vendure.md.
+Options: `base_url`; `user`; `password`, by default `env/VENDURE_PASSWORD`; `secrets` of the webhooks;
+`attributes` (also `custom:NAME`, a custom field of the product), `unit` and `image_order`, see
+`common.product_mapping`. Facts: docs/connections/vendure.md.
+
+Vendure's core sends no webhooks; a small plugin does, which the same page shows.
 """
 
 import re
@@ -28,8 +32,8 @@ DEFAULT_ATTRIBUTES = {
     "material": "material",
 }
 PAGE_SIZE = 100
-CUSTOM_FIELD_PREFIX = "custom:"  # before the name of a custom field
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+CUSTOM_FIELD_PREFIX = "custom:"  # of an attribute in plugin.json that is a custom field
+_FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PRODUCT_QUERY = """query One($id: ID!) { product(id: $id) {
   id name description updatedAt
   facetValues { name facet { code } } collections { name } %s
@@ -37,72 +41,63 @@ _PRODUCT_QUERY = """query One($id: ID!) { product(id: $id) {
   variants { sku name options { name group { code } } facetValues { name facet { code } }
              assets { source preview name mimeType type tags { value } } } } }"""
 _CHANGED_QUERY = f"""query Since($at: DateTime!, $skip: Int!) {{
-  products(options: {{take: {PAGE_SIZE}, skip: $skip, filter: {{updatedAt: {{after: $at}}}}, sort: {{updatedAt: ASC}}}}) {{ totalItems items {{ id updatedAt }} }} }}"""
+  products(options: {{
+    take: {PAGE_SIZE}, skip: $skip, filter: {{updatedAt: {{after: $at}}}}, sort: {{updatedAt: ASC}}
+  }}) {{ totalItems items {{ id updatedAt }} }} }}"""
 
 
 class VendurePim(ReadOnlyPim):
-    """Products by their id there; one product for each variant."""
+    """A `Pim` for one shop; references are product ids, and each variant with a SKU is a product."""
 
     vendor = "vendure"
     capabilities = PimCapabilities(can_fetch=True, can_list_changes=True)
 
     def __init__(
-        self, context: AdapterContext, base_url: str, user: str, password: str, secrets: list[str], fields: AttributeMapping
+        self, client: VendureClient, base_url: str, secrets: list[str], mapping: AttributeMapping
     ) -> None:
-        self._shop, self._base, self._fields = (
-            VendureClient(context.http, base_url, user, password),
-            base_url.rstrip("/"),
-            fields,
-        )
-        self._one = _PRODUCT_QUERY % (
-            f"customFields {{ {' '.join(own)} }}" if (own := fields.attributes_with_prefix(CUSTOM_FIELD_PREFIX)) else ""
-        )
+        self._client, self._base_url, self._mapping = client, base_url.rstrip("/"), mapping
         self._signers = [make_signer(secret) for secret in secrets]
+        custom_fields = mapping.attributes_with_prefix(CUSTOM_FIELD_PREFIX)
+        self._product_query = _PRODUCT_QUERY % (
+            f"customFields {{ {' '.join(custom_fields)} }}" if custom_fields else ""
+        )
 
     def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
         return VerifiedWebhook(key=verify_standard_webhook(inbound, self._signers))
 
     def normalize(self, inbound: InboundWebhook) -> list[Event]:
-        said = parse_json(inbound.body, self.vendor)
-        data = said.get("data") if isinstance(said, dict) else None
+        message = parse_json(inbound.body, self.vendor)
+        data = message.get("data") if isinstance(message, dict) else None
         if not isinstance(data, dict):
             raise BadOutput(self.vendor, "normalize", "/data: the event has none")
-        subject, _, what = str(said.get("type", "")).partition(".")
+        subject, _, action = str(message.get("type", "")).partition(".")
         ref = {"product": data.get("id"), "product_variant": data.get("productId")}.get(subject)
         if ref is None:
-            return []  # of assets and the like
-        at = parse_timestamp(said.get("timestamp")) or inbound.received_at
-        gone = subject == "product" and what == "deleted"
-        kind = (
-            EventKind.DELETED
-            if gone
-            else EventKind.CREATED
-            if (subject, what) == ("product", "created")
-            else EventKind.UPDATED
-        )
+            return []  # the event is about something else, e.g. an asset
+        kind = EventKind.UPDATED
+        if subject == "product":
+            kind = {"created": EventKind.CREATED, "deleted": EventKind.DELETED}.get(action, kind)
+        at = parse_timestamp(message.get("timestamp")) or inbound.received_at
         return [Event(kind=kind, ref=str(ref), at=at)]
 
     def fetch(self, ref: str) -> list[Product]:
-        found = self._shop.query(self._one, {"id": ref}, "fetch").get("product")
-        if not isinstance(found, dict):
+        product = self._client.query(self._product_query, {"id": ref}, "fetch").get("product")
+        if not isinstance(product, dict):
             raise NotFound(self.vendor, "fetch", ref)
-        return [
-            self._product(found, variant) for variant in found.get("variants") or () if variant.get("sku")
-        ]
+        variants = product.get("variants") or ()
+        return [self._product(product, variant) for variant in variants if variant.get("sku")]
 
     def changed_since(self, since: datetime) -> Iterator[Event]:
         skip, total = 0, 1
         while skip < total:
-            found = (
-                self._shop.query(
-                    _CHANGED_QUERY, {"at": since.astimezone(UTC).isoformat(), "skip": skip}, "changed_since"
-                ).get("products")
-                or {}
-            )
-            total = int(found.get("totalItems") or 0)
-            for each in found.get("items") or ():
+            variables = {"at": since.astimezone(UTC).isoformat(), "skip": skip}
+            page = self._client.query(_CHANGED_QUERY, variables, "changed_since").get("products") or {}
+            total = int(page.get("totalItems") or 0)
+            for product in page.get("items") or ():
                 yield Event(
-                    kind=EventKind.UPDATED, ref=str(each["id"]), at=parse_timestamp(each.get("updatedAt")) or since
+                    kind=EventKind.UPDATED,
+                    ref=str(product["id"]),
+                    at=parse_timestamp(product.get("updatedAt")) or since,
                 )
             skip += PAGE_SIZE
 
@@ -113,56 +108,60 @@ class VendurePim(ReadOnlyPim):
             for option in variant.get("options") or ()
             if option.get("group")
         }
-        own = product.get("customFields") or {}
         attributes |= {
             f"{CUSTOM_FIELD_PREFIX}{name}": str(value)
-            for name, value in own.items()
+            for name, value in (product.get("customFields") or {}).items()
             if isinstance(value, (str, int, float))
         }
-        collections = [c.get("name") for c in product.get("collections") or ()]
-        facts = {
+        collections = [collection.get("name") for collection in product.get("collections") or ()]
+        values = {
             "name": product.get("name"),
             "description": product.get("description"),
             "category": collections[0] if collections else "",
         }
         assets = _source_assets(variant) or _source_assets(product)
         images = [
-            (self._address(str(a.get("source") or a.get("preview"))), str(a.get("name") or ""))
+            (self._image_url(str(a.get("source") or a.get("preview"))), str(a.get("name") or ""))
             for a in assets
         ]
-        return self._fields.build_product(
-            str(variant["sku"]), lambda path: facts.get(path) or attributes.get(path), images, attributes
+        return self._mapping.build_product(
+            str(variant["sku"]), lambda name: values.get(name) or attributes.get(name), images, attributes
         )
 
-    def _address(self, source: str) -> str:
-        return source if "://" in source else f"{self._base}/{source.lstrip('/')}"
+    def _image_url(self, source: str) -> str:
+        return source if "://" in source else f"{self._base_url}/{source.lstrip('/')}"
 
 
 def _source_assets(holder: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The pictures that are not ours."""
+    """Return the images of a product or variant, without those that we published."""
     return [a for a in holder.get("assets") or () if a.get("type") == "IMAGE" and not is_ours(a)]
 
 
-def _facets(data: Mapping[str, Any]) -> dict[str, str]:
+def _facets(holder: Mapping[str, Any]) -> dict[str, str]:
+    """Return facet values by the facet's code; several values are joined."""
     found: dict[str, list[str]] = {}
-    for each in data.get("facetValues") or ():
-        found.setdefault(str((each.get("facet") or {}).get("code")), []).append(str(each.get("name")))
+    for value in holder.get("facetValues") or ():
+        found.setdefault(str((value.get("facet") or {}).get("code")), []).append(str(value.get("name")))
     return {code: ", ".join(names) for code, names in found.items()}
 
 
 def connect(options: Mapping[str, Any], context: AdapterContext) -> VendurePim:
+    """Open the adapter.
+
+    Raises:
+        ConfigError: an option is wrong.
+    """
     check_options(options, "base_url", "user", "password", "secrets", "attributes", "unit", "image_order")
     secrets = options.get("secrets")
     if not isinstance(secrets, list) or not secrets:
-        raise ConfigError('secrets: those of its webhooks, such as ["env/VENDURE_WEBHOOK_SECRET"]')
-    fields = AttributeMapping("vendure", DEFAULT_ATTRIBUTES, options)
-    if wrong := [name for name in fields.attributes_with_prefix(CUSTOM_FIELD_PREFIX) if not _NAME.fullmatch(name)]:
-        raise ConfigError(f"attributes: {wrong[0]!r} is no custom field's name")
-    return VendurePim(
-        context,
-        base_url=url_option(options),
-        user=str(options.get("user", "")),
-        password=context.secret(str(options.get("password", "env/VENDURE_PASSWORD"))),
-        secrets=[context.secret(str(each)) for each in secrets],
-        fields=fields,
-    )
+        raise ConfigError(
+            'secrets: must be a list of the webhooks\' secrets, e.g. ["env/VENDURE_WEBHOOK_SECRET"]'
+        )
+    mapping = AttributeMapping("vendure", DEFAULT_ATTRIBUTES, options)
+    custom_fields = mapping.attributes_with_prefix(CUSTOM_FIELD_PREFIX)
+    if wrong := [name for name in custom_fields if not _FIELD_NAME.fullmatch(name)]:
+        raise ConfigError(f"attributes: {wrong[0]!r} is not the name of a custom field")
+    base_url = url_option(options)
+    password = context.secret(str(options.get("password", "env/VENDURE_PASSWORD")))
+    client = VendureClient(context.http, base_url, str(options.get("user", "")), password)
+    return VendurePim(client, base_url, [context.secret(str(each)) for each in secrets], mapping)

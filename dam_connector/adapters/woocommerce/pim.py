@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from dam_connector.adapters.common.api_client import ApiClient
+from dam_connector.adapters.common.api_client import ApiClient, basic_auth
 from dam_connector.adapters.common.context import AdapterContext, check_options, url_option
 from dam_connector.adapters.common.envelopes import parse_json
 from dam_connector.adapters.common.mixins import ReadOnlyPim
 from dam_connector.adapters.common.product_mapping import AttributeMapping, parse_timestamp
-from dam_connector.adapters.common.webhook_signatures import basic_auth, hmac_sha256, signature_matches
+from dam_connector.adapters.common.webhook_signatures import hmac_sha256, signature_matches
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.product import Product
 from dam_connector.errors import BadOutput, ConfigError, DeliveryError, NotFound
@@ -99,9 +99,9 @@ class WooCommercePim(ReadOnlyPim, ApiClient):
         ]
 
     def changed_since(self, since: datetime) -> Iterator[Event]:
-        since = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        modified_after = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
         path = (
-            f"/products?modified_after={since}&dates_are_gmt=true&orderby=modified&order=asc&per_page={PAGE_SIZE}"
+            f"/products?modified_after={modified_after}&dates_are_gmt=true&orderby=modified&order=asc&per_page={PAGE_SIZE}"
         )
         for data in self._pages(path, "changed_since"):
             yield Event(

@@ -30,7 +30,7 @@ class FakeVendure(FakeGraphQlChannel):
     def do_login(self, variables: dict[str, Any]) -> Any:
         return {
             "login": {"__typename": "CurrentUser"}
-            if variables["word"] == "key_fake"
+            if variables["password"] == "key_fake"
             else {"__typename": "InvalidCredentialsError"}
         }
 
