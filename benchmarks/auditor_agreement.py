@@ -28,8 +28,8 @@ from dam_connector.domain.issue import CheckOutcome
 from dam_connector.domain.model_profiles import ModelLimit
 from dam_connector.domain.version import Role, VersionFile
 from worker.checks import CheckSubject
-from worker.checks.model_limits import judge
-from worker.measuring.glb_measures import Measured, measures
+from worker.checks.model_limits import judge_limit
+from worker.measuring.glb_measures import MeasuredValue, glb_measurements
 from worker.modeling.glb_export import write_glb
 from worker.modeling.textured_mesh import TexturedMesh, vertex_normals
 
@@ -223,21 +223,21 @@ def _uv_limits(schema: Schema) -> Iterator[tuple[str, list[ModelLimit]]]:
     )
 
 
-def verdict(limits: list[ModelLimit], values: dict[str, Measured]) -> CheckOutcome:
+def verdict(limits: list[ModelLimit], values: dict[str, MeasuredValue]) -> CheckOutcome:
     """Return our verdict on a report item: the worst outcome of its limits."""
-    outcomes = {judge(limit, values.get(limit.measure))[0] for limit in limits}
+    outcomes = {judge_limit(limit, values.get(limit.measure))[0] for limit in limits}
     for outcome in (CheckOutcome.FAIL, CheckOutcome.PASS):
         if outcome in outcomes:
             return outcome
     return CheckOutcome.NOT_TESTED
 
 
-def measure_glb(data: bytes) -> dict[str, Measured]:
+def measure_glb(data: bytes) -> dict[str, MeasuredValue]:
     """Return our measures of a GLB, by name."""
     file = VersionFile(
         name="x.glb", format="glb", role=Role.PRIMARY, view="", mime="", sha256=Sha256(""), bytes=len(data)
     )
-    return measures(
+    return glb_measurements(
         CheckSubject(product=None, deliverable=None, slot=1, number=1, files=(file,), read=lambda _: data)
     )
 

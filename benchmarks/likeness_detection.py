@@ -23,7 +23,7 @@ from PIL import Image
 
 from benchmarks.bench_folder import matching_files
 from dam_connector.domain.product import View
-from worker.checks.likeness import score
+from worker.checks.likeness import worst_defect
 from worker.imaging.cutout import cut_out
 from worker.imaging.decode import decode
 from worker.modeling.glb_import import read_glb
@@ -129,7 +129,7 @@ def _measure_folder(job: tuple[Path, list[Path]]) -> list[dict[str, Any]]:
                     "product": folder.name,
                     "defect": defect,
                     "set": name,
-                    "score": score(found),
+                    "score": worst_defect(found),
                     "cpu_s": cost,
                     **{m: [round(getattr(c, of), 4) for c in found] for m, of in MEASURES.items()},
                 }

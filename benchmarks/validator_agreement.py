@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from benchmarks.bench_folder import matching_files
-from worker.measuring.khronos_validator import validate
+from worker.measuring.khronos_validator import validate_gltf
 
 
 def cases(checkout: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
@@ -67,7 +67,7 @@ def measure(checkout: Path) -> tuple[int, int, list[str]]:
     different = []
     for path, expected in cases(checkout):
         data = path.read_bytes()
-        report = validate(
+        report = validate_gltf(
             data, format="glb" if path.suffix == ".glb" else "gltf", resources=resources(path, data)
         )
         if not report:

@@ -1,4 +1,4 @@
-"""Pictures that a provider makes: told in words, held against the photo, labelled as what they are; our own code where they are not the product."""
+"""Pictures made by a provider: prompt, product match, metadata, and the local generator as a fallback."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -117,22 +117,23 @@ def test_a_providers_picture_goes_into_review_with_its_origin(
 ) -> None:
     version = made("openai", "local", prompt="A {name} by {brand} on a desk.", avoid="people")
     assert version.state is VersionState.IN_REVIEW and fake.billed == 1
-    told = version.provenance
+    provenance = version.provenance
     assert (
-        told["prompt"]
+        provenance["prompt"]
         == "A Moon mug by Nord on a desk. Do not show: people."
         == next(iter(fake.tasks.values())).body["prompt"]
     )
-    assert (told["generator"], told["model_asked"], told["cost_usd"]) == (
+    assert (provenance["generator"], provenance["model_asked"], provenance["cost_usd"]) == (
         "openai",
         "gpt-image-2",
         "0.19",
-    ) and told["request_id"].startswith("gen_")
-    assert told["digital_source_type"] == TRAINED_ALGORITHMIC_MEDIA and told["seed"]
+    ) and provenance["request_id"].startswith("gen_")
+    assert provenance["digital_source_type"] == TRAINED_ALGORITHMIC_MEDIA and provenance["seed"]
     (file,) = [f for f in version.files if f.role == "primary"]
     data = services.blobs.get(file.sha256)
     assert (
-        decode(data, max_pixels=10**8).size == (800, 1000) and read_metadata(data)["source_type"] == TRAINED_ALGORITHMIC_MEDIA
+        decode(data, max_pixels=10**8).size == (800, 1000)
+        and read_metadata(data)["source_type"] == TRAINED_ALGORITHMIC_MEDIA
     )
     facts = version.report.facts
     assert (

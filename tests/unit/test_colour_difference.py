@@ -1,4 +1,4 @@
-"""Likeness in colour: renditions keep the photo's, and a change of colour is measured."""
+"""Colour difference: renditions keep the photo's colours, and a change is measured."""
 
 from dataclasses import replace
 

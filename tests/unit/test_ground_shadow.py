@@ -1,4 +1,4 @@
-"""How products stand: ground line, contact shadow, cast shadow, mirror image; and the studio that uses them."""
+"""Ground line, contact shadow, cast shadow and reflection, and the studio that uses them."""
 
 import cv2
 import numpy as np
@@ -84,13 +84,13 @@ def square() -> Cutout:
 
 
 def test_a_gradient_goes_from_its_first_colour_to_its_second_without_bands() -> None:
-    made = compose_studio(
+    picture = compose_studio(
         square(), Studio(width=300, height=300, background="#ffffff to #c0c0c0", fill=0.5, shadow=False)
     )
-    assert (made.rgb[0] >= 254).all() and np.abs(made.rgb[-1].astype(int) - 0xC0).max() <= 1
-    side = made.rgb[:, 10:42, 0].astype(float).mean(1)
+    assert (picture.rgb[0] >= 254).all() and np.abs(picture.rgb[-1].astype(int) - 0xC0).max() <= 1
+    side = picture.rgb[:, 10:42, 0].astype(float).mean(1)
     assert (np.diff(side) <= 0.3).all() and np.abs(side - np.linspace(255, 192, 300)).max() < 0.7
-    assert made.rgb[100:108, 10:18, 0].std() > 0  # dithered: two neighbouring levels
+    assert picture.rgb[100:108, 10:18, 0].std() > 0  # dithered: two neighbouring levels
 
 
 def test_a_reflection_shows_on_any_ground() -> None:

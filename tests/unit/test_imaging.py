@@ -1,4 +1,4 @@
-"""Pictures: what is decoded, cut out, composed, encoded, labelled."""
+"""Decoding, cut-out, composition and encoding of pictures."""
 
 import io
 
@@ -15,7 +15,7 @@ from worker.imaging.bilinear_sampling import sample_bilinear
 from worker.imaging.composition import Studio, compose_studio
 from worker.imaging.cutout import MIN_CONFIDENCE, cut_out, extend_colours
 from worker.imaging.decode import Photo, decode
-from worker.imaging.encode import MIN_QUALITY, METADATA_RESERVE_BYTES, encode, encode_within
+from worker.imaging.encode import METADATA_RESERVE_BYTES, MIN_QUALITY, encode, encode_within
 from worker.imaging.metadata import ALGORITHMICALLY_ENHANCED, PROPERTIES, read_metadata, write_metadata
 
 LIMIT = 64_000_000
@@ -92,7 +92,9 @@ DRAWINGS = {
 def test_cutting_out(what: str, ground: int) -> None:
     photo, truth = photo_of(DRAWINGS[what], ground=ground)
     cutout = cut_out(photo)
-    assert iou(cutout.alpha, truth) > 0.97 and cutout.confidence > MIN_CONFIDENCE and cutout.touched_sides == ()
+    assert (
+        iou(cutout.alpha, truth) > 0.97 and cutout.confidence > MIN_CONFIDENCE and cutout.touched_sides == ()
+    )
 
 
 def test_a_soft_shadow_is_not_product() -> None:
@@ -216,9 +218,9 @@ def test_no_halo_on_dark_ground() -> None:
 
 def test_no_crumbs_of_bright_ground_hang_at_a_dark_foot() -> None:
     cutout = cut_out(decode((SAMPLES / "mug-front.jpg").read_bytes(), max_pixels=LIMIT))
-    foot = compose_studio(cutout, Studio(width=800, height=800, background="#000000", fill=0.8, shadow=False)).rgb[
-        560:
-    ]
+    foot = compose_studio(
+        cutout, Studio(width=800, height=800, background="#000000", fill=0.8, shadow=False)
+    ).rgb[560:]
     rows = np.flatnonzero((foot > 8).any((1, 2)))
     assert (foot[rows[-1] - 16 :].max(2) > 60).sum() < 40  # there were a thousand
 
@@ -250,7 +252,9 @@ def test_framing_keeps_the_proportions_and_fills_the_tighter_side(width: int, he
 
 def test_a_white_background_is_pure_white_away_from_the_shadow() -> None:
     photo, _ = photo_of(DRAWINGS["a box"])
-    made = compose_studio(cut_out(photo), Studio(width=500, height=500, background="#ffffff", fill=0.6, shadow=True))
+    made = compose_studio(
+        cut_out(photo), Studio(width=500, height=500, background="#ffffff", fill=0.6, shadow=True)
+    )
     assert (made.rgb[:80] == 255).all() and made.rgb[400:430, 250].min() < 255
 
 
@@ -281,7 +285,9 @@ def test_a_byte_budget_is_met_by_searching_quality(format: str) -> None:
     free, least = len(encode(rgb, None, format)), len(encode(rgb, None, format, quality=MIN_QUALITY))
     budget = (free + least) // 2 + METADATA_RESERVE_BYTES
     made = encode_within(rgb, None, format, budget)
-    assert least <= len(made) <= budget - METADATA_RESERVE_BYTES and len(made) > 0.8 * (budget - METADATA_RESERVE_BYTES)
+    assert least <= len(made) <= budget - METADATA_RESERVE_BYTES and len(made) > 0.8 * (
+        budget - METADATA_RESERVE_BYTES
+    )
     assert encode_within(rgb, None, format, 10**7) == encode(rgb, None, format)
     assert len(encode_within(rgb, None, format, 10)) == least
 

@@ -1,4 +1,4 @@
-"""Lifestyle pictures: the product's own pixels in a room that is the same for the same seed and another for each slot."""
+"""Lifestyle composition: the product's own pixels; one seed, one room; another room for each slot."""
 
 import numpy as np
 import pytest

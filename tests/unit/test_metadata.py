@@ -1,4 +1,4 @@
-"""Labels inside pictures: written, read back, kept from the photo, signed."""
+"""Metadata inside pictures: written, read back, inherited from the photo, signed."""
 
 import io
 import itertools
@@ -77,7 +77,9 @@ def photo_with(labels: dict[str, str]) -> bytes:
 
 def test_a_photos_own_labels_are_read_from_wherever_they_stand() -> None:
     xmp = decode(
-        photo_with({"rights": "© X", "creator": "Ann", "source_type": TRAINED_ALGORITHMIC_MEDIA, "title": "not kept"}),
+        photo_with(
+            {"rights": "© X", "creator": "Ann", "source_type": TRAINED_ALGORITHMIC_MEDIA, "title": "not kept"}
+        ),
         max_pixels=10**7,
     )
     assert xmp.metadata == {"rights": "© X", "creator": "Ann", "source_type": TRAINED_ALGORITHMIC_MEDIA}
@@ -103,7 +105,8 @@ def test_attributes_and_several_creators_are_read() -> None:
 @pytest.mark.parametrize(
     "packet",
     [
-        b'<!DOCTYPE x [<!ENTITY a "b"><!ENTITY c "&a;&a;">]><x:xmpmeta xmlns:x="adobe:ns:meta/">&c;</x:xmpmeta>',
+        b'<!DOCTYPE x [<!ENTITY a "b"><!ENTITY c "&a;&a;">]>'
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/">&c;</x:xmpmeta>',
         b"<x:xmpmeta><unclosed></x:xmpmeta>",
         b"\xff\xfe\x00nonsense",
         b"<x:xmpmeta" + b" " * (1 << 21) + b"></x:xmpmeta>",
@@ -132,10 +135,16 @@ def test_the_source_type_says_how_it_was_made() -> None:
         and type_of(style="lifestyle") == COMPOSITE_SYNTHETIC
         and type_of(rendered=True) == ALGORITHMIC_MEDIA
     )
-    assert type_of(rendered=True, generator="tripo") == TRAINED_ALGORITHMIC_MEDIA and type_of(generator="openai") == TRAINED_ALGORITHMIC_MEDIA
+    assert (
+        type_of(rendered=True, generator="tripo") == TRAINED_ALGORITHMIC_MEDIA
+        and type_of(generator="openai") == TRAINED_ALGORITHMIC_MEDIA
+    )
     assert type_of(generator="stability", cut_only=True) == COMPOSITE_WITH_TRAINED_MEDIA
     for style, rendered in itertools.product(("studio", "lifestyle"), (True, False)):
-        assert type_of(style=style, rendered=rendered, photo_type=TRAINED_ALGORITHMIC_MEDIA) == COMPOSITE_WITH_TRAINED_MEDIA
+        assert (
+            type_of(style=style, rendered=rendered, photo_type=TRAINED_ALGORITHMIC_MEDIA)
+            == COMPOSITE_WITH_TRAINED_MEDIA
+        )
 
 
 def test_alt_text_is_made_of_facts_and_says_nothing_twice() -> None:
@@ -176,7 +185,14 @@ def test_signed_pictures_say_what_they_were_made_from_and_notice_a_change(
 
 def test_a_signed_photo_stays_in_the_chain(signing: Settings) -> None:
     credential = load_credential(signing)
-    photo = sign_picture(picture(), "image/jpeg", credential, title="photo", source_type=TRAINED_ALGORITHMIC_MEDIA, ingredients={})
+    photo = sign_picture(
+        picture(),
+        "image/jpeg",
+        credential,
+        title="photo",
+        source_type=TRAINED_ALGORITHMIC_MEDIA,
+        ingredients={},
+    )
     made = sign_picture(
         encode(RGB, None, "webp"),
         "image/webp",
@@ -205,4 +221,11 @@ def test_signing_wants_both_halves_and_says_which_is_wrong(signing: Settings, tm
     )
     assert "PRIVATE" not in repr(credential)
     with pytest.raises(ConfigError, match="cannot sign"):
-        sign_picture(picture(), "image/jpeg", credential, title="a", source_type=ALGORITHMICALLY_ENHANCED, ingredients={})
+        sign_picture(
+            picture(),
+            "image/jpeg",
+            credential,
+            title="a",
+            source_type=ALGORITHMICALLY_ENHANCED,
+            ingredients={},
+        )

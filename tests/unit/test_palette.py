@@ -1,4 +1,4 @@
-"""The palette of an inspiration image, and rooms that take it."""
+"""The palette of an inspiration image, and rooms that take its colours."""
 
 import cv2
 import numpy as np

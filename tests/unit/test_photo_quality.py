@@ -1,4 +1,4 @@
-"""What is said about a photo before anything is made from it: a fixture for each code, and silence about good ones."""
+"""Photo quality: a fixture for each issue code, and no issue for good photos."""
 
 import io
 from collections.abc import Callable

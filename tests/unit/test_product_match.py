@@ -1,4 +1,4 @@
-"""Whether a provider's picture still shows the product. benchmarks/product_match_detection.py has many more."""
+"""Product match on a few pictures; benchmarks/product_match_detection.py has many more."""
 
 import cv2
 import numpy as np
@@ -43,7 +43,12 @@ def codes(cutout: Cutout, picture: np.ndarray) -> list[str]:
 @pytest.mark.parametrize("cutout", [MUG, CHAIR, BOX])
 def test_the_product_itself_in_other_light_and_size_is_recognised(cutout: Cutout) -> None:
     found = match_product(cutout, simulate_provider(compose_room(cutout, 1), 3))
-    assert found.method and not list(find_mismatches(found)) and found.colour_difference < 4 and abs(found.stretch - 1) < 0.02
+    assert (
+        found.method
+        and not list(find_mismatches(found))
+        and found.colour_difference < 4
+        and abs(found.stretch - 1) < 0.02
+    )
 
 
 @pytest.mark.parametrize(
@@ -58,7 +63,8 @@ def test_the_product_itself_in_other_light_and_size_is_recognised(cutout: Cutout
     ],
 )
 def test_a_changed_product_is_told(cutout: Cutout, change: object, code: str) -> None:
-    assert code in codes(cutout, simulate_provider(compose_room(change(cutout), 1), 3))  # type: ignore[operator]
+    changed = change(cutout)  # type: ignore[operator]
+    assert code in codes(cutout, simulate_provider(compose_room(changed, 1), 3))
 
 
 @pytest.mark.parametrize("other", ["table-front", "lamp-front"])
@@ -79,12 +85,12 @@ def test_a_picture_without_the_product_or_with_half_of_it_is_told() -> None:
 
 def test_the_issues_say_what_was_measured() -> None:
     found = match_product(MUG, simulate_provider(compose_room(stretch_width(1.15)(MUG), 1), 3))
-    (told,) = product_match_issues(found, "/images/front")
+    (mismatch,) = product_match_issues(found, "/images/front")
     assert (
-        told.code == "rendition.product_changed"
-        and told.measured == "proportions +15 %"
-        and told.limit == "7 %"
-        and told.pointer == "/images/front"
+        mismatch.code == "rendition.product_changed"
+        and mismatch.measured == "proportions +15 %"
+        and mismatch.limit == "7 %"
+        and mismatch.pointer == "/images/front"
     )
 
 
@@ -102,9 +108,7 @@ def test_a_picture_is_fitted_around_its_product() -> None:
     cv2.rectangle(rgb, (1100, 300), (1399, 699), (250, 0, 0), -1)
     picture = crop_to_format(Photo(rgb=rgb, alpha=None, format="PNG"), (1100, 300, 1400, 700), 800, 1000)
     assert (
-        picture.rgb.shape == (1000, 800, 3)
-        and picture.scale == 1.0
-        and picture.box == (400, 300, 700, 700)
+        picture.rgb.shape == (1000, 800, 3) and picture.scale == 1.0 and picture.box == (400, 300, 700, 700)
     )
     assert picture.rgb[500, 550, 0] == 250 and picture.rgb[500, 350, 0] == 0
     whole = crop_to_format(Photo(rgb=rgb, alpha=rgb[..., 0].copy(), format="PNG"), (0, 0, 0, 0), 3000, 2000)

@@ -1,4 +1,4 @@
-"""The sample photos can be made again, and show products of the size that their records say."""
+"""The sample photos can be made again, and the products have the sizes in their records."""
 
 import json
 
