@@ -106,7 +106,9 @@ def check() -> ResponseReturnValue:
                 if request.form.get(f"map-{c}") in parsed_sheet.header
             },
         )
-        preview = batch_preview.preview_batch(services(), parsed_sheet, mapping, _uploaded_pictures(pictures_id))
+        preview = batch_preview.preview_batch(
+            services(), parsed_sheet, mapping, _uploaded_pictures(pictures_id)
+        )
     except InputError as error:
         header = _readable_header(sheet_id)
         return render_template(
@@ -178,7 +180,11 @@ def _readable_header(sheet_id: str) -> tuple[str, ...]:
 
 def _uploaded_pictures(pictures_id: str) -> dict[str, Sha256]:
     """Return the hashes of the pictures in the uploaded ZIP, by file name."""
-    return bulk.store_zip_pictures(services(), _uploaded_file(pictures_id), "the file of pictures") if pictures_id else {}
+    return (
+        bulk.store_zip_pictures(services(), _uploaded_file(pictures_id), "the file of pictures")
+        if pictures_id
+        else {}
+    )
 
 
 @bp.get("/<batch_id>")

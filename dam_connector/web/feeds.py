@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from xml.sax.saxutils import escape
 
-from flask import Blueprint, Response, abort
+from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
 
 from dam_connector.domain.listing import Listing, media_files
@@ -35,19 +35,25 @@ def feed(channel: str) -> ResponseReturnValue:
         abort(404)
     names = found.options.get("lifestyle", ["lifestyle"])
     lifestyle = {str(name) for name in names}  # type: ignore[attr-defined]
+    headers = {"Cache-Control": "no-cache"}
+    if request.method == "HEAD":  # the lines are never read, so that nothing would release the lock
+        return Response(mimetype="application/xml", headers=headers)
     if not _reader_lock.acquire(blocking=False):
         return Response(
             "the feed is being read by somebody else; try again in a minute",
             status=503,
             headers={"Retry-After": "60"},
         )
-    response = Response(
-        _lines(services(), channel, lifestyle),
-        mimetype="application/xml",
-        headers={"Cache-Control": "no-cache"},
-    )
-    response.call_on_close(_reader_lock.release)  # also after HEAD, which never starts the generator
-    return response
+    lines = _release_after(_lines(services(), channel, lifestyle))
+    return Response(lines, mimetype="application/xml", headers=headers)
+
+
+def _release_after(lines: Iterator[str]) -> Iterator[str]:
+    """Yield the lines, then let the next reader in, also when the connection is lost."""
+    try:
+        yield from lines
+    finally:
+        _reader_lock.release()
 
 
 def _lines(s: Services, channel: str, lifestyle: set[str]) -> Iterator[str]:

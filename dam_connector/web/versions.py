@@ -82,7 +82,9 @@ def version(version_id: str) -> ResponseReturnValue:
         review=s.rules.current().review,
         owner=s.rules.current().review.owners.get(record.product.category, "") if record else "",
         run=s.runs.get(found.run_id),
-        generators=review.available_generators(s, found) if signed_in_user().role.includes(UserRole.ADMIN) else [],
+        generators=review.available_generators(s, found)
+        if signed_in_user().role.includes(UserRole.ADMIN)
+        else [],
         answers=checklist_answers(found.report),
         profiles=report_text.profile_matrix(found.report.rows),
     )

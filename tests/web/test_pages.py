@@ -348,7 +348,7 @@ def test_the_connections_page_shows_drift_and_mends_it(browser_like: Visitor, se
     services.pim("mem").put(product("N1"), services.clock.now())
     reconciliation.store_result(services, list(reconciliation.reconcile(services)))
     shown = viewer.get("/connections").text
-    assert "missing" in shown and "N1" in shown and "Mend" not in shown and "/webhooks/main" in shown
+    assert "missing" in shown and "N1" in shown and "Repair" not in shown and "/webhooks/main" in shown
     admin, wanted = browser_like("admin"), {"where": "mem", "ref": "N1", "kind": "missing"}
     assert ">Repair</button>" in admin.get("/connections").text
     assert viewer.post("/connections/mend", data=wanted).status_code == 403
