@@ -17,7 +17,7 @@ from rq.serializers import JSONSerializer
 from dam_connector import logs
 from dam_connector.clock import SystemClock
 from dam_connector.domain.ids import new_id
-from dam_connector.queue import FAIRNESS_INTERVAL, LANES_BY_WORKER, connect
+from dam_connector.queue import FAIRNESS_INTERVAL, QUEUES_BY_WORKER, connect
 from dam_connector.settings import Settings
 from dam_connector.usecases import maintenance
 from dam_connector.usecases.backfill import poll_pims
@@ -78,7 +78,7 @@ def main() -> None:
 
 @main.command()
 @click.option(
-    "--queue", "queue_name", type=click.Choice(list(LANES_BY_WORKER)), default="make", show_default=True
+    "--queue", "queue_name", type=click.Choice(list(QUEUES_BY_WORKER)), default="make", show_default=True
 )
 @click.option("--burst", is_flag=True, help="Stop when the queue is empty.")
 def run(queue_name: str, burst: bool) -> None:
@@ -95,7 +95,7 @@ def run(queue_name: str, burst: bool) -> None:
     kind = MakeWorker if queue_name == "make" else IntakeWorker
     name = f"{queue_name}-{socket.gethostname()}-{os.getpid()}-{new_id('w', SystemClock().now())[-6:]}"
     server = kind(
-        list(LANES_BY_WORKER[queue_name]),
+        list(QUEUES_BY_WORKER[queue_name]),
         name=name,
         connection=connect(settings.effective_redis_url, for_worker=True),
         serializer=JSONSerializer,

@@ -301,7 +301,7 @@ def serve(incoming: IO[bytes], outgoing: IO[bytes]) -> None:
             skip=request.skip,
             on_check=partial(_send_progress, outgoing, token),
         )
-        pictures = {name: base64.b64encode(data).decode() for name, data in subject.pictures_made.items()}
+        pictures = {name: base64.b64encode(data).decode() for name, data in subject.evidence.items()}
         _send_json(outgoing, {"token": token, "report": to_plain(report), "pictures": pictures})
 
 

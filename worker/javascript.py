@@ -16,10 +16,10 @@ from typing import Any
 
 from py_mini_racer import JSEvalException, MiniRacer
 
-VENDOR = Path(__file__).parent / "vendor"
+VENDOR_DIR = Path(__file__).parent / "vendor"
 TIMEOUT_S = 30.0  # by the clock; what comes from outside is run under the guard, which counts CPU-seconds
-LOOKS = 1000  # a millisecond apart, after the program ended: promises that wait for nothing are done by then, or never
-FIRST_LOOKS = 20 * LOOKS  # WebAssembly is compiled beside us
+MAX_POLLS = 1000  # a millisecond apart, after the program ended: promises that wait for nothing are done by then, or never
+MAX_START_POLLS = 20 * MAX_POLLS  # WebAssembly is compiled beside us
 MEMORY_BYTES = 700_000_000
 _PRELUDE = """
 var self = globalThis, global = globalThis, exports = {}, module = {exports: exports};
@@ -32,7 +32,7 @@ class ScriptFailed(Exception):
     """The script threw, ran too long or took too much memory; the message says which."""
 
 
-class _Thread:
+class _EngineThread:
     """The thread that all engines of a process live in: V8 crashes when two of them work side by side, or when another thread closes one,
     and refuses time limits where an event loop runs. A pool's threads are gone before `atexit`; this one is there until the very end."""
 
@@ -51,29 +51,29 @@ class _Thread:
             except BaseException as error:  # noqa: BLE001 - whoever waits gets it
                 told.set_exception(error)
 
-    def do(self, job: Callable[..., Any], *arguments: object) -> Any:
+    def call(self, job: Callable[..., Any], *arguments: object) -> Any:
         told: Future[Any] = Future()
         self._jobs.put((job, arguments, told))
         return told.result()
 
 
-_starting = threading.Lock()
-_the_thread: list[_Thread] = []
+_start_lock = threading.Lock()
+_threads: list[_EngineThread] = []
 
 
-def _thread() -> _Thread:
+def _engine_thread() -> _EngineThread:
     """This process's."""
-    with _starting:
-        if not _the_thread or _the_thread[0].process != os.getpid():
-            _the_thread[:] = [_Thread()]
-        return _the_thread[0]
+    with _start_lock:
+        if not _threads or _threads[0].process != os.getpid():
+            _threads[:] = [_EngineThread()]
+        return _threads[0]
 
 
 class Script:
     """One file of JavaScript, loaded at the first call. ready: a promise that is awaited before the first call. timeout_s: of each program."""
 
     def __init__(self, name: str, ready: str = "Promise.resolve()", timeout_s: float = TIMEOUT_S) -> None:
-        self.path = VENDOR / name
+        self.path = VENDOR_DIR / name
         self._ready, self._timeout_s = ready, timeout_s
         self._engine: MiniRacer | None = None
         self._process = 0  # that the engine is of
@@ -83,17 +83,19 @@ class Script:
 
         inputs: bytes by the name of the Uint8Array that the program finds them in. Raises: ScriptFailed.
         """
-        answer, written = _thread().do(self._run, program, inputs, out)
+        answer, written = _engine_thread().call(self._run, program, inputs, out)
         return str(answer), bytes(written)
 
-    def _end(self) -> None:
+    def _close_at_exit(self) -> None:
         if self._process == os.getpid():
-            _thread().do(self._drop)
+            _engine_thread().call(self._close)
 
     def _run(self, program: str, inputs: Mapping[str, bytes], out: int) -> tuple[str, bytes]:
         if self._process != os.getpid():
             self._process, self._engine = os.getpid(), None
-            atexit.register(self._end)  # left to the interpreter's own end, V8 now and then waits for ever
+            atexit.register(
+                self._close_at_exit
+            )  # left to the interpreter's own end, V8 now and then waits for ever
         try:
             engine = self._engine = self._engine or self._start()
             for name, data in {**inputs, "output": bytes(out)}.items():
@@ -101,11 +103,11 @@ class Script:
                 if data:
                     memoryview(engine.eval(name))[:] = data
             engine.eval(f"var answer = null; {program}", timeout_sec=self._timeout_s, max_memory=MEMORY_BYTES)
-            answer = self._wait(engine, "answer", LOOKS)
+            answer = self._wait(engine, "answer", MAX_POLLS)
             written = bytes(memoryview(engine.eval("output"))) if out else b""
             engine.eval(" ".join(f"{name} = null;" for name in (*inputs, "output")))
         except (JSEvalException, RuntimeError, MemoryError, ValueError, OSError) as error:
-            self._drop()
+            self._close()
             raise ScriptFailed(f"{type(error).__name__}: {str(error)[:200]}") from error
         return answer, written
 
@@ -114,7 +116,7 @@ class Script:
         engine.eval(_PRELUDE)
         engine.eval(self.path.read_text())
         engine.eval(f"var begun = null; {self._ready}.then(function() {{ begun = 'yes'; }});")
-        self._wait(engine, "begun", FIRST_LOOKS)
+        self._wait(engine, "begun", MAX_START_POLLS)
         return engine
 
     def _wait(self, engine: MiniRacer, name: str, looks: int) -> str:
@@ -126,7 +128,7 @@ class Script:
             time.sleep(0.001)
         raise RuntimeError("no answer in time")
 
-    def _drop(self) -> None:
+    def _close(self) -> None:
         engine, self._engine = self._engine, None
         if engine is not None:
             engine.close()

@@ -13,11 +13,11 @@ from schemas.rules_loader import load_rules
 from tests.support import rules_json
 from tests.unit.shapes import as_model, ball, box, unwrapped
 from tests.unit.test_checks import RULES, codes, report_on, textured
-from worker.checks.model_limits import judge
+from worker.checks.model_limits import judge_limit
 from worker.gltf.container import read_json, replace_json
 from worker.gltf.document import MAX_NODES, MAX_TRIANGLES, Document, Primitive
-from worker.measuring.uv_layout import overlapping, unwraps
-from worker.measuring.welded_surface import Surface, surface_of
+from worker.measuring.uv_layout import count_overlapping, measure_uv_layouts
+from worker.measuring.welded_surface import WeldedSurface, weld_surface
 from worker.modeling.glb_export import write_glb
 from worker.modeling.textured_mesh import TexturedMesh
 
@@ -82,14 +82,14 @@ def test_short_normals_are_told_with_their_place() -> None:
 
 
 def test_counts_on_shapes_that_are_known() -> None:
-    cube = surface_of(Document(write_glb(unwrapped(box(0.4, 0.4, 0.3)), "x")).primitives)
-    assert len(cube.positions) == 8 and cube.open_edges == cube.crowded_edges == cube.opposed == 0
+    cube = weld_surface(Document(write_glb(unwrapped(box(0.4, 0.4, 0.3)), "x")).primitives)
+    assert len(cube.positions) == 8 and cube.open_edges == cube.crowded_edges == cube.opposed_edges == 0
     assert (
         cube.hard_edges == 12
         and cube.volume == pytest.approx(0.4 * 0.4 * 0.3, rel=1e-6)
-        and cube.parts[0] == 1
+        and cube.components[0] == 1
     )
-    assert surface_of(Document(write_glb(ball(1.0), "x")).primitives).hard_edges == 0
+    assert weld_surface(Document(write_glb(ball(1.0), "x")).primitives).hard_edges == 0
 
 
 def test_seams_that_round_differently_are_still_closed() -> None:
@@ -97,7 +97,7 @@ def test_seams_that_round_differently_are_still_closed() -> None:
     shaken = model.positions + np.random.default_rng(0).uniform(-1e-7, 1e-7, model.positions.shape).astype(
         np.float32
     )
-    assert surface_of(Document(write_glb(replace(model, positions=shaken), "x")).primitives).open_edges == 0
+    assert weld_surface(Document(write_glb(replace(model, positions=shaken), "x")).primitives).open_edges == 0
 
 
 @pytest.mark.parametrize(
@@ -177,15 +177,15 @@ def test_a_textured_part_without_uvs() -> None:
 
 def test_overlap_is_exact() -> None:
     square = np.array([[[0, 0], [1, 0], [1, 1]], [[0, 0], [1, 1], [0, 1]]], float)
-    assert overlapping(square) == 0  # two halves of one square share an edge and nothing else
-    assert overlapping(np.concatenate([square, square[:1] - [0.3, 0.0]])) == 3
-    assert overlapping(np.concatenate([square, square + 1.0])) == 0
-    assert overlapping(np.repeat(square[:1], 40, 0)) == 40
+    assert count_overlapping(square) == 0  # two halves of one square share an edge and nothing else
+    assert count_overlapping(np.concatenate([square, square[:1] - [0.3, 0.0]])) == 3
+    assert count_overlapping(np.concatenate([square, square + 1.0])) == 0
+    assert count_overlapping(np.repeat(square[:1], 40, 0)) == 40
 
 
 def test_a_mesh_that_is_shown_twice_does_not_overlap_itself() -> None:
     one = Document(write_glb(textured(box(0.4, 0.4, 0.3)), "x")).primitives[0]
-    assert unwraps([one, replace(one, positions=one.positions + 1)])[0].overlapping == 0
+    assert measure_uv_layouts([one, replace(one, positions=one.positions + 1)])[0].overlapping_count == 0
 
 
 def limited(**bounds: object) -> object:
@@ -259,7 +259,7 @@ def test_advice_warns_and_what_cannot_be_measured_is_not_tested() -> None:
     assert [i.severity.value for i in report.issues if i.code == "limit.triangles"] == [
         "warning"
     ] and not report.blocked
-    assert judge(ModelLimit(measure="texel_density", at_most=1, source=""), None) == (
+    assert judge_limit(ModelLimit(measure="texel_density", at_most=1, source=""), None) == (
         CheckOutcome.NOT_TESTED,
         None,
     )
@@ -357,5 +357,5 @@ def test_an_empty_surface_is_an_issue() -> None:
         material=None,
     )
     with pytest.raises(Exception, match="no triangles"):
-        surface_of([line])
-    assert Surface(positions=np.zeros((3, 3)), faces=np.array([[0, 1, 2]])).degenerate.all()
+        weld_surface([line])
+    assert WeldedSurface(positions=np.zeros((3, 3)), faces=np.array([[0, 1, 2]])).is_degenerate.all()

@@ -15,7 +15,7 @@ from tests.support import file_of
 from tests.unit.shapes import as_model
 from tests.unit.test_checks import RULES
 from worker.checks import CheckSubject, run_checks
-from worker.checks.likeness import score
+from worker.checks.likeness import worst_defect
 from worker.imaging.encode import encode
 from worker.modeling.camera import Camera
 from worker.modeling.glb_export import write_glb
@@ -127,8 +127,8 @@ def test_the_right_model_is_like_its_photos_and_shows_it(photos: dict[View, np.n
     assert {r.check: r.outcome for r in found.rows if r.check.startswith("likeness to")} == {
         f"likeness to {v}": CheckOutcome.PASS for v in photos
     }
-    assert set(subject.pictures_made) == {f"likeness-{v}" for v in photos}
-    with Image.open(io.BytesIO(subject.pictures_made["likeness-front"])) as picture:
+    assert set(subject.evidence) == {f"likeness-{v}" for v in photos}
+    with Image.open(io.BytesIO(subject.evidence["likeness-front"])) as picture:
         assert picture.size == (960, 320)
 
 
@@ -158,7 +158,7 @@ def test_the_camera_of_a_three_quarter_photo_is_found(photos: dict[View, np.ndar
         and abs(found.camera.elevation - 17) < 4
         and found.outline_iou > 0.96
     )
-    assert score([found]) < 1
+    assert worst_defect([found]) < 1
 
 
 def test_a_detail_and_an_empty_photo_are_not_compared() -> None:

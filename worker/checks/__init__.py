@@ -1,4 +1,7 @@
-"""Checks: each file here is one, `check(subject, rules)` giving Issues. To add one: a file, a line in CHECKS, its codes."""
+"""Checks: one a file, each a function `check(subject, rules)` that yields issues.
+
+To add a check: write a file, add a line to CHECKS, and its codes to the issue codes (docs/adding.md).
+"""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 
@@ -24,7 +27,8 @@ from worker.measuring.check_subject import CheckSubject
 
 Check = Callable[[CheckSubject, Rules], Iterator[Issue]]
 
-CHECKS: Mapping[str, tuple[Check, str]] = {  # name -> function, and the format of file that it wants
+# Name in reports -> function, and the kind of file that it needs (`CheckSubject.has`).
+CHECKS: Mapping[str, tuple[Check, str]] = {
     "geometry": (geometry.check, "glb"),
     "dimensions": (dimensions.check, "glb"),
     "uvs": (uvs.check, "glb"),
@@ -51,59 +55,59 @@ def run_checks(
     skip: Collection[str] = (),
     on_check: Callable[[str], None] = lambda name: None,
 ) -> Report:
-    """The report on a subject: issues with the admin's severities, and a row for each check, tested or not.
+    """Run all checks that apply.
 
-    skip: checks to leave out; begin: told of each check before it runs.
+    Args:
+        subject: The files.
+        rules: The rules, with the admin's limits and severities.
+        earlier_issues: Issues that were found before; the report has them too.
+        facts: Facts that were found before.
+        skip: Names of checks to leave out.
+        on_check: Called with the name of each check before it runs.
+
+    Returns:
+        The report: issues with the admin's severities, and a row for each check, tested or not.
     """
-    issues, rows = list(earlier_issues), []
-    subject.look_ahead()
-    for name, (check, wants) in CHECKS.items():
-        if name in skip:
-            rows.append(
-                ReportRow(
-                    check=name, outcome=CheckOutcome.NOT_TESTED, detail="this file cannot be checked so"
-                )
-            )
-            continue
-        if not subject.has(wants):
-            rows.append(
-                ReportRow(
-                    check=name,
-                    outcome=CheckOutcome.NOT_TESTED,
-                    detail="no photo to hold it against"
-                    if wants == "photo"
-                    else "no such file in this version",
-                )
-            )
+    issues, rows = list(earlier_issues), list[ReportRow]()
+    subject.start_slow_measurements()
+    for name, (check, file_kind) in CHECKS.items():
+        reason = _reason_not_to_test(name, file_kind, subject, skip)
+        if reason:
+            rows.append(ReportRow(check=name, outcome=CheckOutcome.NOT_TESTED, detail=reason))
             continue
         on_check(name)
         found = list(check(subject, rules))
-        untested = [i for i in found if i.code.endswith(".not_tested")]
-        counted = apply_severities([i for i in found if i not in untested], rules.checks.severities)
-        outcome = (
-            CheckOutcome.NOT_TESTED
-            if untested
-            else CheckOutcome.FAIL
-            if any(i.severity == "error" for i in counted)
-            else CheckOutcome.PASS
-        )
-        rows.append(
-            ReportRow(
-                check=name,
-                outcome=outcome,
-                detail=", ".join(sorted({i.code for i in counted}))
-                or (untested[0].message if untested else ""),
-            )
-        )
-        issues += found
-        rows += subject.rows
+        rows += [_row(name, found, rules), *subject.rows]
         subject.rows.clear()
+        issues += found
     return Report(
         issues=apply_severities(dict.fromkeys(issues), rules.checks.severities),
         rows=tuple(rows),
-        facts={**(facts or {}), **subject.measured},
-        held_to=subject.held_to,
+        facts={**(facts or {}), **subject.facts},
+        held_to=subject.required_profiles,
     )
+
+
+def _reason_not_to_test(name: str, file_kind: str, subject: CheckSubject, skip: Collection[str]) -> str:
+    """Return why a check does not run; empty when it does."""
+    if name in skip:
+        return "the check cannot read this file"
+    if subject.has(file_kind):
+        return ""
+    return "no photo to compare it with" if file_kind == "photo" else "no such file in this version"
+
+
+def _row(name: str, found: list[Issue], rules: Rules) -> ReportRow:
+    """Return a check's row: not tested, failed by an error, or passed."""
+    untested = [i for i in found if i.code.endswith(".not_tested")]
+    counted = apply_severities([i for i in found if i not in untested], rules.checks.severities)
+    outcome = CheckOutcome.PASS
+    if untested:
+        outcome = CheckOutcome.NOT_TESTED
+    elif any(i.severity == "error" for i in counted):
+        outcome = CheckOutcome.FAIL
+    codes = ", ".join(sorted({i.code for i in counted}))
+    return ReportRow(check=name, outcome=outcome, detail=codes or (untested[0].message if untested else ""))
 
 
 __all__ = ["CHECKS", "Check", "CheckSubject", "run_checks"]

@@ -1,4 +1,4 @@
-"""Conformance: what the official Khronos glTF validator says, and what is inside compressed streams, which it does not look into."""
+"""Conformance: the findings of the official Khronos glTF validator, and of compressed streams, which it does not decode."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,32 +10,32 @@ from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
 from worker.gltf.mesh_compression import DRACO, MESHOPT, MESHOPT_KHR
 from worker.measuring.check_subject import CheckSubject
-from worker.measuring.khronos_validator import MAX_ISSUES, validate
+from worker.measuring.khronos_validator import MAX_ISSUES, validate_gltf
 
 _CODES: Mapping[int, IssueCode] = {0: "conformance.error", 1: "conformance.warning"}
-SHOWN = 20  # of one kind; the rest is counted
+MAX_SHOWN = 20  # findings of one file that are issues of their own; the others are counted
 
 
 def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
-    """Issues conformance.*, file.stream; hints and infos are left out."""
-    report = subject.validation
+    """Yield conformance.* and file.stream. Hints and infos of the validator are left out."""
+    report = subject.validator_report
     if not report:
         yield issue("conformance.not_tested", "The Khronos validator is not installed here.")
         return
     if "failed" not in report:
         found = report["issues"]
-        subject.measured["validator"] = (
+        subject.facts["validator"] = (
             f"{found['numErrors']} errors, {found['numWarnings']} warnings, {found['numInfos']} infos, {found['numHints']} hints"
         )
-    yield from _said(report, "")
-    yield from _streams(subject)
+    yield from _validator_issues(report, "")
+    yield from _stream_issues(subject)
     for file in subject.files:
         if file.format in (WEB_GLB, *LODS):
-            yield from _said(validate(subject.read(file)), f"/files/{file.name}")
+            yield from _validator_issues(validate_gltf(subject.read(file)), f"/files/{file.name}")
 
 
-def _said(report: dict[str, Any], where: str) -> Iterator[Issue]:
-    """The validator's errors and warnings. where: before its pointers."""
+def _validator_issues(report: dict[str, Any], where: str) -> Iterator[Issue]:
+    """Yield an issue for each error and warning of the validator. `where` is put before its pointers."""
     if "failed" in report:
         yield issue(
             "conformance.error",
@@ -45,36 +45,36 @@ def _said(report: dict[str, Any], where: str) -> Iterator[Issue]:
         return
     found = report["issues"]
     shown = [m for m in found["messages"] if m["severity"] in _CODES]
-    for message in shown[:SHOWN]:
+    for message in shown[:MAX_SHOWN]:
         yield issue(
             _CODES[message["severity"]],
             f"{message['code']}: {message['message']}",
             pointer=where + message.get("pointer", ""),
         )
-    if len(shown) > SHOWN:
-        more = f"{'more than ' if found.get('truncated') else ''}{min(len(shown), MAX_ISSUES) - SHOWN}"
+    if len(shown) > MAX_SHOWN:
+        more = f"{'more than ' if found.get('truncated') else ''}{min(len(shown), MAX_ISSUES) - MAX_SHOWN}"
         yield issue(
-            _CODES[min(m["severity"] for m in shown[SHOWN:])],
+            _CODES[min(m["severity"] for m in shown[MAX_SHOWN:])],
             f"There are {more} further findings of the validator.",
             pointer=where,
         )
 
 
-def _streams(subject: CheckSubject) -> Iterator[Issue]:
-    """Draco and meshopt streams, decoded: counts and bounds are those that the accessors promise."""
+def _stream_issues(subject: CheckSubject) -> Iterator[Issue]:
+    """Yield file.stream for Draco and meshopt streams that cannot be decoded or differ from their accessors."""
     try:
         document = subject.document
         used = document.json.get("extensionsUsed")
         if not isinstance(used, list) or not {DRACO, MESHOPT, MESHOPT_KHR} & {str(u) for u in used}:
             return
         for p in document.primitives:
-            yield from _promised(subject, p.where, len(p.positions))
+            yield from _count_issues(subject, p.where, len(p.positions))
     except InputError as error:
         yield issue(error.issue_code, str(error), pointer=error.pointer)
 
 
-def _promised(subject: CheckSubject, where: str, vertices: int) -> Iterator[Issue]:
-    """What the accessor of the positions promises, against what the stream holds."""
+def _count_issues(subject: CheckSubject, where: str, vertices: int) -> Iterator[Issue]:
+    """Yield file.stream when the stream holds another number of vertices than its accessor states."""
     _, _, mesh, _, number = where.split("/")
     row = subject.document.rows("meshes")[int(mesh)]["primitives"][int(number)]
     accessor = row["attributes"]["POSITION"]

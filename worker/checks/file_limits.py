@@ -1,4 +1,4 @@
-"""The GLB against the house's own limits: bytes, triangles, materials, textures; profiles have theirs beside them."""
+"""File limits: the GLB's bytes, triangles, materials and textures against the limits of plugin.json."""
 
 from collections.abc import Iterator
 
@@ -9,9 +9,9 @@ from worker.measuring.check_subject import CheckSubject
 
 
 def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
-    """Issues file.*"""
+    """Yield file.*"""
     limits, size = rules.checks, len(subject.glb)
-    subject.measured["bytes"] = size
+    subject.facts["bytes"] = size
     if size > limits.max_model_bytes:
         yield issue(
             "file.bytes",
@@ -20,21 +20,21 @@ def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
             limit=f"{limits.max_model_bytes / 1e6:.2f} MB",
         )
     try:
-        yield from _materials(subject, rules)
-        yield from _textures(subject, rules)
+        yield from _material_issues(subject, rules)
+        yield from _texture_issues(subject, rules)
         triangles = sum(len(p.faces) for p in subject.document.primitives)
     except InputError as error:
         yield error.to_issue()
         return
-    subject.measured["triangles"] = triangles
-    subject.measured["vertices"] = sum(len(p.positions) for p in subject.document.primitives)
+    subject.facts["triangles"] = triangles
+    subject.facts["vertices"] = sum(len(p.positions) for p in subject.document.primitives)
     if triangles > limits.max_triangles:
         yield issue("file.triangles", "Too many triangles.", measured=triangles, limit=limits.max_triangles)
 
 
-def _materials(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
+def _material_issues(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
     materials = subject.document.rows("materials")
-    subject.measured["materials"] = len(materials)
+    subject.facts["materials"] = len(materials)
     if len(materials) > rules.checks.max_materials:
         yield issue(
             "file.materials", "Too many materials.", measured=len(materials), limit=rules.checks.max_materials
@@ -49,7 +49,7 @@ def _materials(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
         yield issue("file.texture_missing", "No material at all.", pointer="/materials")
 
 
-def _textures(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
+def _texture_issues(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
     most = rules.checks.max_texture_px
     for texture in subject.textures:
         side = max(texture.width, texture.height)
@@ -61,4 +61,4 @@ def _textures(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
                 measured=f"{side} px",
                 limit=f"{most} px",
             )
-    subject.measured["texture_px"] = max((max(t.width, t.height) for t in subject.textures), default=0)
+    subject.facts["texture_px"] = max((max(t.width, t.height) for t in subject.textures), default=0)

@@ -1,4 +1,4 @@
-"""Geometry: a closed surface that looks outwards, of sound faces, in one piece, not through itself, standing on its origin."""
+"""Geometry: a closed surface with outward, sound faces, in one piece, without self-intersection, on its origin."""
 
 from collections.abc import Iterator
 
@@ -9,26 +9,26 @@ from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
 from worker.gltf.document import Primitive
 from worker.measuring.check_subject import CheckSubject
-from worker.measuring.welded_surface import FLOATING, Surface
+from worker.measuring.welded_surface import FLOATING_DISTANCE, WeldedSurface
 
-ORIGIN_TOLERANCE = 0.02  # of the largest dimension: a centimetre on a chair
-CROSSING_SHARE = 0.01  # of the edges looked at: parts of real products do touch
-UNIT_TOLERANCE = 0.02  # of a normal's length; quantized ones are a little off
-AWAY_SHARE = 0.02  # of the corners
+ORIGIN_TOLERANCE = 0.02  # share of the largest dimension: a centimetre or two on a chair
+MAX_CROSSING_SHARE = 0.01  # of the edges tested: parts of real products do touch
+NORMAL_LENGTH_TOLERANCE = 0.02  # quantized normals are a little longer or shorter than 1
+MAX_AWAY_SHARE = 0.02  # of the corners whose normal points away from the face
 
 
 def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
-    """Issues geometry.*"""
+    """Yield geometry.*"""
     try:
         surface = subject.surface
     except InputError as error:
         yield error.to_issue()
         return
-    yield from _closed(surface)
-    yield from _faces(surface)
-    yield from _parts(subject, surface, rules)
-    yield from _normals(subject.document.primitives)
-    low, high = surface.low, surface.high
+    yield from _edge_issues(surface)
+    yield from _face_issues(surface)
+    yield from _part_issues(subject, surface, rules)
+    yield from _normal_issues(subject.document.primitives)
+    low, high = surface.min_corner, surface.max_corner
     off = np.array([(low[0] + high[0]) / 2, low[1], (low[2] + high[2]) / 2])
     if np.abs(off).max() > ORIGIN_TOLERANCE * float((high - low).max()):
         yield issue(
@@ -39,7 +39,7 @@ def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
         )
 
 
-def _closed(surface: Surface) -> Iterator[Issue]:
+def _edge_issues(surface: WeldedSurface) -> Iterator[Issue]:
     if surface.open_edges:
         yield issue(
             "geometry.not_watertight",
@@ -54,43 +54,43 @@ def _closed(surface: Surface) -> Iterator[Issue]:
             measured=surface.crowded_edges,
             limit=0,
         )
-    if surface.opposed:
+    if surface.opposed_edges:
         yield issue(
             "geometry.winding",
             "Neighbouring faces look opposite ways.",
-            measured=f"{surface.opposed:,} edges",
+            measured=f"{surface.opposed_edges:,} edges",
             limit=0,
         )
     elif not surface.open_edges and surface.volume < 0:
         yield issue("geometry.winding", "The faces look inwards.", measured=f"{surface.volume:.3g} m3")
 
 
-def _faces(surface: Surface) -> Iterator[Issue]:
-    degenerate = int(surface.degenerate.sum())
+def _face_issues(surface: WeldedSurface) -> Iterator[Issue]:
+    degenerate = int(surface.is_degenerate.sum())
     if degenerate:
         yield issue(
             "geometry.degenerate_faces", f"{degenerate:,} faces have no area.", measured=degenerate, limit=0
         )
-    if surface.duplicates:
+    if surface.duplicate_count:
         yield issue(
             "geometry.duplicate_faces",
-            f"{surface.duplicates:,} faces lie on another.",
-            measured=surface.duplicates,
+            f"{surface.duplicate_count:,} faces lie on another.",
+            measured=surface.duplicate_count,
             limit=0,
         )
     crossings, looked_at = surface.crossings
-    if crossings > CROSSING_SHARE * looked_at:
+    if crossings > MAX_CROSSING_SHARE * looked_at:
         yield issue(
             "geometry.self_intersection",
             "The surface runs through itself.",
             measured=f"{crossings / looked_at * 100:.1f} % of {looked_at:,} edges",
-            limit=f"{CROSSING_SHARE * 100:g} %",
+            limit=f"{MAX_CROSSING_SHARE * 100:g} %",
         )
 
 
-def _parts(subject: CheckSubject, surface: Surface, rules: Rules) -> Iterator[Issue]:
-    count, _ = surface.parts
-    subject.measured["components"] = count
+def _part_issues(subject: CheckSubject, surface: WeldedSurface, rules: Rules) -> Iterator[Issue]:
+    count, _ = surface.components
+    subject.facts["components"] = count
     if count > rules.checks.max_components:
         yield issue(
             "geometry.components",
@@ -98,13 +98,13 @@ def _parts(subject: CheckSubject, surface: Surface, rules: Rules) -> Iterator[Is
             measured=count,
             limit=rules.checks.max_components,
         )
-    floating, inner = surface.loose()
+    floating, inner = surface.loose_parts()
     if floating:
         yield issue(
             "geometry.floating",
             f"{floating} parts hang in the air.",
             measured=floating,
-            limit=f"none farther than {FLOATING * 100:g} % of the size",
+            limit=f"none farther than {FLOATING_DISTANCE * 100:g} % of the size",
         )
     if inner:
         yield issue(
@@ -112,13 +112,13 @@ def _parts(subject: CheckSubject, surface: Surface, rules: Rules) -> Iterator[Is
         )
 
 
-def _normals(primitives: tuple[Primitive, ...]) -> Iterator[Issue]:
+def _normal_issues(primitives: tuple[Primitive, ...]) -> Iterator[Issue]:
     for p in primitives:
         if p.normals is None or not len(p.faces):
             continue
         used = p.normals[p.faces]
         long = np.linalg.norm(used, axis=2)
-        wrong = int((~(np.abs(long - 1) < UNIT_TOLERANCE)).sum())
+        wrong = int((~(np.abs(long - 1) < NORMAL_LENGTH_TOLERANCE)).sum())
         if wrong:
             yield issue(
                 "geometry.normals",
@@ -131,11 +131,11 @@ def _normals(primitives: tuple[Primitive, ...]) -> Iterator[Issue]:
         a, b, c = (p.positions[p.faces[:, k]] for k in range(3))
         cross = np.cross(b - a, c - a)
         away = float(((used * cross[:, None]).sum(2) < 0).mean())
-        if away > AWAY_SHARE:
+        if away > MAX_AWAY_SHARE:
             yield issue(
                 "geometry.normals",
                 "Stored normals look away from their faces: light falls on the wrong side.",
                 pointer=f"{p.where}/attributes/NORMAL",
                 measured=f"{away * 100:.0f} % of corners",
-                limit=f"{AWAY_SHARE * 100:g} %",
+                limit=f"{MAX_AWAY_SHARE * 100:g} %",
             )

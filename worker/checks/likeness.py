@@ -1,7 +1,7 @@
-"""Likeness: the model held against each photo of its product, from the camera that shows it best.
+"""Likeness: the model compared with each photo of its product, from the camera that matches it best.
 
-Thresholds are calibrated by `python -m benchmarks.likeness_detection` on models that are right and models with planted defects; each stands a little above
-the worst that a right model had. Figures: docs/checks.md.
+The thresholds are calibrated by `python -m benchmarks.likeness_detection` on correct models and on models with planted
+defects. Each is a little above the worst value of a correct model. Figures: docs/checks.md.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,36 +20,45 @@ from worker.modeling.glb_import import read_glb
 from worker.modeling.photo_comparison import ModelComparer, PhotoComparison
 
 MAX_PIXELS = 60_000_000
-EVIDENCE = "likeness-"  # before the photo's view, in names of pictures
+EVIDENCE_PREFIX = "likeness-"  # in names of pictures, before the photo's view
 
 
 @dataclass(frozen=True, slots=True)
-class Threshold:
-    """From where on a measure is an issue. words: what to say; percent: how to tell the value."""
+class LikenessThreshold:
+    """The value above which a defect is an issue."""
 
     code: IssueCode
     limit: float
-    words: str
-    percent: bool = True
+    message: str
+    is_percent: bool = True  # else CIEDE2000
 
 
 THRESHOLDS = {
-    "outline": Threshold("likeness.outline", 0.03, "The outline is not the photo's."),
-    "aspect": Threshold("likeness.proportions", 0.03, "Width to height is not as in the photo."),
-    "colour": Threshold(
-        "likeness.colour", 13.0, "The colours are not the photo's, its light allowed for.", percent=False
+    "outline": LikenessThreshold("likeness.outline", 0.03, "The outline differs from the photo's."),
+    "aspect": LikenessThreshold(
+        "likeness.proportions", 0.03, "The ratio of width to height differs from the photo's."
     ),
-    "missing": Threshold("likeness.part_missing", 0.012, "The photo shows a part that the model has not."),
-    "extra": Threshold("likeness.part_extra", 0.012, "The model has a part that the photo does not show."),
-    "mirrored": Threshold("likeness.mirrored", 0.04, "It fits the photo better when mirrored."),
-    "turned": Threshold(
+    "colour": LikenessThreshold(
+        "likeness.colour",
+        13.0,
+        "The colours differ from the photo's, corrected for its light.",
+        is_percent=False,
+    ),
+    "missing": LikenessThreshold(
+        "likeness.part_missing", 0.012, "The photo shows a part that the model does not have."
+    ),
+    "extra": LikenessThreshold(
+        "likeness.part_extra", 0.012, "The model has a part that the photo does not show."
+    ),
+    "mirrored": LikenessThreshold("likeness.mirrored", 0.04, "It fits the photo better when mirrored."),
+    "turned": LikenessThreshold(
         "likeness.turned", 0.04, "It fits the photo better when turned about its upright axis."
     ),
 }
 
 
-def measured(c: PhotoComparison) -> dict[str, float]:
-    """What is held against THRESHOLDS: 0 is a perfect likeness."""
+def measured_defects(c: PhotoComparison) -> dict[str, float]:
+    """Return the defects that THRESHOLDS limits, by name. 0 is a perfect likeness."""
     return {
         "outline": 1 - c.outline_iou,
         "aspect": abs(c.aspect_error),
@@ -61,26 +70,27 @@ def measured(c: PhotoComparison) -> dict[str, float]:
     }
 
 
-def score(found: Sequence[PhotoComparison]) -> float:
-    """The worst measure over its threshold: above 1 the model is called wrong."""
+def worst_defect(comparison: Sequence[PhotoComparison]) -> float:
+    """Return the largest defect relative to its threshold. Above 1 the model is judged issues."""
     return max(
-        (value / THRESHOLDS[name].limit for c in found for name, value in measured(c).items()), default=0.0
+        (value / THRESHOLDS[name].limit for c in comparison for name, value in measured_defects(c).items()),
+        default=0.0,
     )
 
 
 def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
-    """Issues likeness.*; a row and a picture for each photo."""
+    """Yield likeness.*; add a row and a picture for each photo."""
     try:
         likeness = ModelComparer(read_glb(subject.glb))
     except InputError:
-        return  # the checks of the file say so
+        return  # another check reports it
     for name, data in subject.photos.items():
         view = View(name)
         if view is View.DETAIL:
             continue
-        cutout = _cut(subject, name, data)
-        found = likeness.compare(cutout.alpha, cutout.rgb, view) if cutout else None
-        if cutout is None or found is None:
+        cutout = _cut_out(subject, name, data)
+        comparison = likeness.compare(cutout.alpha, cutout.rgb, view) if cutout else None
+        if cutout is None or comparison is None:
             subject.rows.append(
                 ReportRow(
                     check=f"likeness to {name}",
@@ -89,19 +99,24 @@ def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
                 )
             )
             continue
-        wrong = list(_wrong(found, name))
-        outcome = CheckOutcome.FAIL if wrong else CheckOutcome.PASS
+        issues = list(_issues(comparison, name))
+        outcome = CheckOutcome.FAIL if issues else CheckOutcome.PASS
         subject.rows.append(
-            ReportRow(check=f"likeness to {name}", outcome=outcome, measured=_told(found), limit=_limits())
+            ReportRow(
+                check=f"likeness to {name}",
+                outcome=outcome,
+                measured=_measured_text(comparison),
+                limit=_limit_text(),
+            )
         )
-        picture = likeness.comparison_picture(cutout.alpha, cutout.rgb, found)
+        picture = likeness.comparison_picture(cutout.alpha, cutout.rgb, comparison)
         if picture is not None:
-            subject.pictures_made[f"{EVIDENCE}{name}"] = encode(picture, None, "webp")
-        yield from wrong
+            subject.evidence[f"{EVIDENCE_PREFIX}{name}"] = encode(picture, None, "webp")
+        yield from issues
 
 
-def _cut(subject: CheckSubject, name: str, data: bytes) -> Cutout | None:
-    """The product cut out; None where that is not sure."""
+def _cut_out(subject: CheckSubject, name: str, data: bytes) -> Cutout | None:
+    """Return the product cut out; None where the cut-out is in doubt."""
     try:
         cutout = subject.cutouts.get(name) or cut_out(decode(data, max_pixels=MAX_PIXELS))
     except InputError:
@@ -109,22 +124,22 @@ def _cut(subject: CheckSubject, name: str, data: bytes) -> Cutout | None:
     return None if cutout.confidence < MIN_CONFIDENCE or cutout.touched_sides else cutout
 
 
-def _wrong(found: PhotoComparison, name: str) -> Iterator[Issue]:
-    for measure, value in measured(found).items():
+def _issues(comparison: PhotoComparison, name: str) -> Iterator[Issue]:
+    for measure, value in measured_defects(comparison).items():
         threshold = THRESHOLDS[measure]
         if value > threshold.limit:
-            told, limit = (
-                f"{v * 100:.1f} %" if threshold.percent else f"{v:.1f} CIEDE2000"
+            measured, limit = (
+                f"{v * 100:.1f} %" if threshold.is_percent else f"{v:.1f} CIEDE2000"
                 for v in (value, threshold.limit)
             )
             yield issue(
-                threshold.code, threshold.words, pointer=f"/images/{name}", measured=told, limit=limit
+                threshold.code, threshold.message, pointer=f"/images/{name}", measured=measured, limit=limit
             )
 
 
-def _told(c: PhotoComparison) -> str:
+def _measured_text(c: PhotoComparison) -> str:
     return f"outline {c.outline_iou * 100:.1f} %, proportions {c.aspect_error * 100:+.1f} %, colour {c.colour_difference:.1f}, from {c.camera.azimuth:.0f} and {c.camera.elevation:.0f} degrees"
 
 
-def _limits() -> str:
+def _limit_text() -> str:
     return f"{(1 - THRESHOLDS['outline'].limit) * 100:.1f} %, {THRESHOLDS['aspect'].limit * 100:.1f} %, {THRESHOLDS['colour'].limit:g}"

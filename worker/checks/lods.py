@@ -1,4 +1,4 @@
-"""The levels of detail: each is of the model's size and has fewer triangles than the one before."""
+"""Levels of detail: each has the model's size, and fewer triangles than the level before."""
 
 from collections.abc import Iterator
 
@@ -11,11 +11,11 @@ from dam_connector.errors import InputError
 from worker.measuring.check_subject import CheckSubject
 from worker.modeling.glb_import import read_glb
 
-TOLERANCE = 0.005  # of a side
+TOLERANCE = 0.005  # relative, of a side
 
 
 def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
-    """Issues lod.differs, file.unreadable."""
+    """Yield lod.differs and file.unreadable."""
     before = len(subject.surface.faces)
     for file in sorted((f for f in subject.files if f.format in LODS), key=lambda f: f.format):
         where = f"/files/{file.name}"
@@ -24,12 +24,12 @@ def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
         except InputError as error:
             yield issue("file.unreadable", str(error), pointer=where)
             continue
-        subject.measured[f"{file.format}_triangles"] = len(model.faces)
+        subject.facts[f"{file.format}_triangles"] = len(model.faces)
         off = float(np.abs(model.extent / np.maximum(subject.surface.extent, 1e-9) - 1).max())
         if off > TOLERANCE:
             yield issue(
                 "lod.differs",
-                "Its size is another.",
+                "Its size differs from the model's.",
                 pointer=where,
                 measured=f"{off * 100:.1f} %",
                 limit=f"{TOLERANCE * 100:.1f} %",

@@ -1,4 +1,7 @@
-"""Profiles of models: the GLB against every limit of every known profile, a row each: the report's matrix. Those that the deliverable names find issues."""
+"""Model limits: the GLB against each limit of each known profile, one row a limit.
+
+Only the profiles that the deliverable requires yield issues; the others are for information.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -8,38 +11,38 @@ from dam_connector.domain.issue_codes import known_code
 from dam_connector.domain.model_profiles import MEASURES, LimitLevel, ModelLimit
 from dam_connector.domain.rules import Rules
 from worker.measuring.check_subject import CheckSubject
-from worker.measuring.glb_measures import Measured, measures
+from worker.measuring.glb_measures import MeasuredValue, glb_measurements
 
-NEAR = 1e-9  # relative: what a float loses on its way
+ROUNDING = 1e-9  # relative: rounding errors of floats are no violation
 
 
 def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
-    """Issues limit.*"""
-    found = measures(subject)
+    """Yield limit.* for required profiles; add a row for each limit."""
+    found = glb_measurements(subject)
     for name, profile in rules.model_profiles.items():
         for limit in profile.limits:
             value = found.get(limit.measure)
-            outcome, worst = judge(limit, value)
+            outcome, worst = judge_limit(limit, value)
             subject.rows.append(_row(name, limit, outcome, worst))
-            if outcome is CheckOutcome.FAIL and name in subject.held_to:
+            if outcome is CheckOutcome.FAIL and name in subject.required_profiles:
                 made = issue(
                     known_code(f"limit.{limit.measure}"),
-                    f"{name}{' advises' if limit.level is LimitLevel.SHOULD else ''}: {MEASURES[limit.measure].title} {_bound(limit)}.",
+                    f"{name}{' advises' if limit.level is LimitLevel.SHOULD else ''}: {MEASURES[limit.measure].title} {_bound_text(limit)}.",
                     pointer=f"/profiles/{name}/{limit.measure}",
-                    measured=_told(worst, limit.measure),
-                    limit=f"{_bound(limit)} ({limit.source})",
+                    measured=_value_text(worst, limit.measure),
+                    limit=f"{_bound_text(limit)} ({limit.source})",
                 )
                 yield replace(made, severity=Severity.WARNING) if limit.level is LimitLevel.SHOULD else made
 
 
-def judge(limit: ModelLimit, value: Measured) -> tuple[CheckOutcome, float | None]:
-    """Whether a value is within a limit, and which of a pair decided it."""
+def judge_limit(limit: ModelLimit, value: MeasuredValue) -> tuple[CheckOutcome, float | None]:
+    """Return whether a value is within a limit, and the value of a pair that decided it."""
     if value is None:
         return CheckOutcome.NOT_TESTED, None
     low, high = value if isinstance(value, tuple) else (value, value)
-    if limit.at_most is not None and high > limit.at_most + NEAR * abs(limit.at_most):
+    if limit.at_most is not None and high > limit.at_most + ROUNDING * abs(limit.at_most):
         return CheckOutcome.FAIL, high
-    if limit.at_least is not None and low < limit.at_least - NEAR * abs(limit.at_least):
+    if limit.at_least is not None and low < limit.at_least - ROUNDING * abs(limit.at_least):
         return CheckOutcome.FAIL, low
     return CheckOutcome.PASS, high if limit.at_most is not None else low
 
@@ -50,21 +53,21 @@ def _row(name: str, limit: ModelLimit, outcome: CheckOutcome, worst: float | Non
         check=f"{title} (advice)" if limit.level is LimitLevel.SHOULD else title,
         outcome=outcome,
         profile=name,
-        measured=_told(worst, limit.measure),
-        limit=_bound(limit),
+        measured=_value_text(worst, limit.measure),
+        limit=_bound_text(limit),
         source=limit.source,
     )
 
 
-def _bound(limit: ModelLimit) -> str:
+def _bound_text(limit: ModelLimit) -> str:
     bounds: Mapping[str, float | None] = {"at least": limit.at_least, "at most": limit.at_most}
     return ", ".join(
-        f"{word} {_told(bound, limit.measure)}" for word, bound in bounds.items() if bound is not None
+        f"{word} {_value_text(bound, limit.measure)}" for word, bound in bounds.items() if bound is not None
     )
 
 
-def _told(value: float | None, measure: str) -> str:
-    """A number with its unit; bytes in MB."""
+def _value_text(value: float | None, measure: str) -> str:
+    """Return a number with its unit, e.g. `512 px`; bytes in MB."""
     if value is None:
         return ""
     if measure == "file_bytes":

@@ -1,4 +1,4 @@
-"""Names: each file is called as the rules and the profiles say, and its name reads back to what it was made from."""
+"""Name patterns: each file has the name that plugin.json and the profiles prescribe, and it parses back to its fields."""
 
 import re
 from collections.abc import Iterator
@@ -13,21 +13,21 @@ from dam_connector.domain.rules import Rules
 from dam_connector.domain.version import Role, VersionFile
 from worker.measuring.check_subject import CheckSubject
 
-LOWER_CASE = re.compile(r"[a-z][a-z0-9_-]*")  # the Khronos asset creation guidelines' rule
+LOWER_CASE_NAME = re.compile(r"[a-z][a-z0-9_-]*")  # the Khronos asset creation guidelines' rule
 LOWER_PATTERN = "{sku:lower}_{name:slug}_v{version}_{format:lower}"
 
 
 def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
-    """Issues naming.pattern and naming.profile, with the name that the file should have."""
-    yield from _by_rules(subject, rules)
+    """Yield naming.pattern and naming.profile, with the name that the file should have."""
+    yield from _check_rules(subject, rules)
     for name, profile in rules.model_profiles.items():
         if profile.naming or profile.lower_case:
             for file in subject.files:
                 if file.format == "glb":
-                    yield from _by_profile(subject, name, profile, file)
+                    yield from _check_profile(subject, name, profile, file)
 
 
-def _by_rules(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
+def _check_rules(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
     product, deliverable = subject.product, subject.deliverable
     if product is None or deliverable is None:
         pattern = rules.naming.default
@@ -40,9 +40,8 @@ def _by_rules(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
                     measured=file.name,
                     limit=pattern,
                 )
-                yield replace(
-                    found, severity=Severity.INFO
-                )  # nobody said that the file belongs to a product of these rules
+                # The file may belong to no product of these rules.
+                yield replace(found, severity=Severity.INFO)
         return
     pattern = rules.naming.pattern_for(deliverable.name)
     for file in subject.files:
@@ -55,22 +54,22 @@ def _by_rules(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
         ):
             yield issue(
                 "naming.pattern",
-                f"It should be called {wanted}{file_suffix(file)}.",
+                f"Its name should be {wanted}{file_suffix(file)}.",
                 pointer=f"/files/{file.name}",
                 measured=stem,
                 limit=pattern,
             )
 
 
-def _by_profile(
+def _check_profile(
     subject: CheckSubject, name: str, profile: ModelProfile, file: VersionFile
 ) -> Iterator[Issue]:
-    """A row for the profile's naming rule; an issue where the file must satisfy it."""
+    """Add a row for the profile's naming rule; yield an issue where the profile is required."""
     stem = PurePath(file.name).stem
     good = (
         naming.parse_name(profile.naming, stem) is not None
         if profile.naming
-        else LOWER_CASE.fullmatch(stem) is not None
+        else LOWER_CASE_NAME.fullmatch(stem) is not None
     )
     rule = profile.naming or "a to z, 0 to 9, _ and -, beginning with a letter"
     subject.rows.append(
@@ -83,19 +82,19 @@ def _by_profile(
             source=profile.limits[0].source if profile.limits else "plugin.json",
         )
     )
-    if not good and name in subject.held_to:
-        wanted = _wanted(subject, profile.naming or LOWER_PATTERN, stem)
+    if not good and name in subject.required_profiles:
+        wanted = _suggested_name(subject, profile.naming or LOWER_PATTERN, stem)
         yield issue(
             "naming.profile",
-            f"{name} wants it to be called {wanted}.",
+            f"{name} requires the name {wanted}.",
             pointer=f"/profiles/{name}/naming",
             measured=stem,
             limit=rule,
         )
 
 
-def _wanted(subject: CheckSubject, pattern: str, stem: str) -> str:
-    """The name that the file should have; of a product that is not known, the nearest to the one it has."""
+def _suggested_name(subject: CheckSubject, pattern: str, stem: str) -> str:
+    """Return the name that the file should have; for an unknown product, the valid name nearest to its own."""
     if subject.product is None:
         return "-".join(naming.ascii_words(stem)).lower() or "model"
     values: dict[str, str | int] = {

@@ -1,4 +1,4 @@
-"""Profiles: each picture against each limit of each profile that its deliverable names, a row for every one."""
+"""Picture limits: each picture against each limit of each profile that its deliverable requires, one row a limit."""
 
 import io
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ from worker.measuring.check_subject import CheckSubject
 
 U8 = NDArray[np.uint8]
 
-STANDS_OUT = 12  # of 255: what differs less is the ground
+PRODUCT_LEVELS = 12  # of 255: a pixel that differs less from the corner's colour is background
 CODES: Mapping[str, IssueCode] = {
     "min_px": "profile.too_small",
     "advised_px": "profile.below_advice",
@@ -35,23 +35,23 @@ CODES: Mapping[str, IssueCode] = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """What was measured on one picture. rgb: (h, w, 3) uint8, or None where it is transparent."""
+class _MeasuredPicture:
+    """The measurements of one picture."""
 
-    width: int
+    width: int  # pixels
     height: int
     bytes: int
-    rgb: U8 | None
+    rgb: U8 | None  # (h, w, 3); None where it is transparent
 
 
 def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
-    """Issues profile.*"""
+    """Yield profile.*; add a row for each limit."""
     if subject.deliverable is None:
         return
-    look = cache(partial(_look, subject))  # each file of a profile is decoded once
+    measure = cache(partial(_measure, subject))  # each file is decoded once, whatever the number of profiles
     for profile in subject.deliverable.profiles:
-        taken = accepted_formats(profile)
-        files = [f for f in subject.pictures if f.format in taken]
+        accepted = accepted_formats(profile)
+        files = [f for f in subject.pictures if f.format in accepted]
         formats = ", ".join(f.format for f in subject.pictures)
         subject.rows.append(
             ReportRow(
@@ -59,25 +59,27 @@ def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
                 outcome=CheckOutcome.PASS if files else CheckOutcome.FAIL,
                 profile=profile,
                 measured=formats,
-                limit=", ".join(taken),
+                limit=", ".join(accepted),
             )
         )
         if not files:
             yield issue(
                 "profile.format",
-                f"{profile} takes none of the files.",
+                f"{profile} accepts none of the files' formats.",
                 measured=formats,
-                limit=", ".join(taken),
+                limit=", ".join(accepted),
             )
         for file in files:
-            yield from _against(subject, profile, file, look(file))
+            yield from _check_picture(subject, profile, file, measure(file))
 
 
-def _against(subject: CheckSubject, profile: str, file: VersionFile, seen: _Seen | None) -> Iterator[Issue]:
+def _check_picture(
+    subject: CheckSubject, profile: str, file: VersionFile, picture: _MeasuredPicture | None
+) -> Iterator[Issue]:
     for limit in PICTURE_PROFILES[profile]:
-        if limit.rule not in CODES or seen is None:
+        if limit.rule not in CODES or picture is None:
             continue
-        measured, wanted, good = _judge(limit, seen)
+        measured, required, good = _judge_limit(limit, picture)
         name, outcome = (
             f"{limit.rule.replace('_', ' ')} ({file.format})",
             CheckOutcome.PASS if good else CheckOutcome.FAIL,
@@ -88,48 +90,54 @@ def _against(subject: CheckSubject, profile: str, file: VersionFile, seen: _Seen
                 outcome=outcome,
                 profile=profile,
                 measured=measured,
-                limit=wanted,
+                limit=required,
                 source=limit.source,
             )
         )
         if not good:
-            words = f"{profile}: {file.name}."
+            message = f"{profile}: {file.name}."
             yield issue(
                 CODES[limit.rule],
-                words,
+                message,
                 pointer=f"/files/{file.name}",
                 measured=measured,
-                limit=f"{wanted} ({limit.source})",
+                limit=f"{required} ({limit.source})",
             )
 
 
-def _look(subject: CheckSubject, file: VersionFile) -> _Seen | None:
+def _measure(subject: CheckSubject, file: VersionFile) -> _MeasuredPicture | None:
     try:
         with Image.open(io.BytesIO(subject.read(file))) as picture:
             clear = "A" in picture.getbands() and picture.getchannel("A").getextrema()[0] != 255
             rgb = None if clear else np.asarray(picture.convert("RGB"))
-            return _Seen(picture.width, picture.height, file.bytes, rgb)
+            return _MeasuredPicture(picture.width, picture.height, file.bytes, rgb)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return None  # the check of pictures says so
+        return None  # the check `pictures` reports it
 
 
-def _judge(limit: PictureLimit, seen: _Seen) -> tuple[str, str, bool]:
-    """What was measured, what is wanted, and whether it holds."""
-    longer, value = max(seen.width, seen.height), limit.value
+def _judge_limit(limit: PictureLimit, picture: _MeasuredPicture) -> tuple[str, str, bool]:
+    """Return the measured value, the limit as text, and whether the limit is kept."""
+    longer, value = max(picture.width, picture.height), limit.value
     if limit.rule == "background":
-        rim = "transparent" if seen.rgb is None else _rim(seen.rgb, str(value))
-        return rim, str(value), rim == value
+        border = "transparent" if picture.rgb is None else _border_colour(picture.rgb, str(value))
+        return border, str(value), border == value
     if limit.rule == "aspect":
         w, h = (int(n) for n in str(value).split(":"))
-        return f"{seen.width}:{seen.height}", str(value), abs(seen.width * h - seen.height * w) <= max(w, h)
+        return (
+            f"{picture.width}:{picture.height}",
+            str(value),
+            abs(picture.width * h - picture.height * w) <= max(w, h),
+        )
     assert isinstance(value, int | float)
     if limit.rule in ("min_fill", "max_fill"):
-        fill = _fill(seen.rgb)
+        fill = _fill_share(picture.rgb)
         good = fill is not None and (
             fill >= value - 0.01 if limit.rule == "min_fill" else fill <= value + 0.01
         )
         return "not measured" if fill is None else f"{fill:.2f}", f"{value:g}", good
-    measured = {"max_bytes": seen.bytes, "max_pixels": seen.width * seen.height}.get(limit.rule, longer)
+    measured = {"max_bytes": picture.bytes, "max_pixels": picture.width * picture.height}.get(
+        limit.rule, longer
+    )
     return (
         f"{measured:,}",
         f"{value:,}",
@@ -137,20 +145,20 @@ def _judge(limit: PictureLimit, seen: _Seen) -> tuple[str, str, bool]:
     )
 
 
-def _rim(rgb: U8, wanted: str) -> str:
-    """The rim's colour that is farthest from the one wanted; a coder's one level off is none."""
-    rim = np.concatenate([rgb[0], rgb[-1], rgb[:, 0], rgb[:, -1]]).astype(int)
-    off = np.abs(rim - np.array(parse_color(wanted))).max(1)
-    worst = rim[off.argmax()]
-    return wanted if off.max() <= 1 else "#" + "".join(f"{c:02x}" for c in worst)
+def _border_colour(rgb: U8, required: str) -> str:
+    """Return the border's colour that differs most from the required one; one level is a codec's rounding."""
+    border = np.concatenate([rgb[0], rgb[-1], rgb[:, 0], rgb[:, -1]]).astype(int)
+    off = np.abs(border - np.array(parse_color(required))).max(1)
+    worst = border[off.argmax()]
+    return required if off.max() <= 1 else "#" + "".join(f"{c:02x}" for c in worst)
 
 
-def _fill(rgb: U8 | None) -> float | None:
-    """The product's share of the tighter side, where it stands out from the corner's colour."""
+def _fill_share(rgb: U8 | None) -> float | None:
+    """Return the product's share of the tighter side; None where no pixel differs from the corner's colour."""
     if rgb is None:
         return None
-    ground = rgb[0, 0].astype(float)
+    background = rgb[0, 0].astype(float)
     _, _, width, height = cv2.boundingRect(
-        cv2.bitwise_not(cv2.inRange(rgb, ground - STANDS_OUT, ground + STANDS_OUT))
+        cv2.bitwise_not(cv2.inRange(rgb, background - PRODUCT_LEVELS, background + PRODUCT_LEVELS))
     )
     return float(max(height / rgb.shape[0], width / rgb.shape[1])) if width else None

@@ -1,4 +1,4 @@
-"""Renditions: the size asked for, within the bytes allowed, read back from the file itself."""
+"""Rendition files: each can be read, has the size of its deliverable, and keeps to the limit of bytes."""
 
 import io
 from collections import Counter
@@ -12,7 +12,7 @@ from worker.measuring.check_subject import CheckSubject
 
 
 def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
-    """Issues rendition.* and source.not_an_image."""
+    """Yield rendition.* and source.not_an_image."""
     made: Counter[str] = Counter()
     for file in subject.pictures:
         where = f"/files/{file.name}"
@@ -39,4 +39,4 @@ def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
                 measured=f"{max(width, height)} px",
                 limit=f"{subject.deliverable.size_px} px",
             )
-    subject.measured.update({f"{format}_bytes": size for format, size in made.items()})
+    subject.facts.update({f"{format}_bytes": size for format, size in made.items()})

@@ -1,4 +1,4 @@
-"""UVs: whether the textures lie on the model as they should. What a profile limits is limited there; these are findings by themselves."""
+"""UVs: missing, overlapping, inverted or uneven texture coordinates, whatever the profiles limit."""
 
 from collections.abc import Iterator
 
@@ -8,16 +8,16 @@ from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
 from worker.measuring.check_subject import CheckSubject
-from worker.measuring.uv_layout import Unwrap
+from worker.measuring.uv_layout import UvLayout
 
-OVERLAP_SHARE = 0.01  # of the triangles: packers leave a sliver here and there
-INVERTED_SHARE = 0.005
-GUTTER_PX = 2  # at 1024 px: bilinear filtering alone reaches one
-UNEVEN = 4.0  # between the 5th and 95th percentile of texel density: a step that an eye sees
+MAX_OVERLAP_SHARE = 0.01  # of the triangles: packers leave a few slivers
+MAX_INVERTED_SHARE = 0.005
+MIN_GUTTER_PX = 2  # at 1024 px: bilinear filtering alone reads one pixel beyond an island
+MAX_DENSITY_RATIO = 4.0  # between the 5th and 95th percentile of texel density: a step that an eye sees
 
 
 def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
-    """Issues uv.*; models without textures need no UVs."""
+    """Yield uv.*; models without textures need no UVs."""
     try:
         textured = {m for t in subject.textures for _, m in t.uses}
         for p in subject.document.primitives:
@@ -27,59 +27,59 @@ def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
                     "Its material has textures, but it has no UVs to lay them on.",
                     pointer=f"{p.where}/attributes",
                 )
-        for unwrap in subject.unwraps:
-            if unwrap.material in textured:
-                yield from _laid(unwrap, f"/materials/{unwrap.material}")
+        for layout in subject.uv_layouts:
+            if layout.material in textured:
+                yield from _layout_issues(layout, f"/materials/{layout.material}")
     except InputError:
-        return  # the checks of file and geometry say so
+        return  # the checks of file and geometry report it
 
 
-def _laid(unwrap: Unwrap, where: str) -> Iterator[Issue]:
-    if unwrap.overlapping > OVERLAP_SHARE * unwrap.faces:
+def _layout_issues(layout: UvLayout, where: str) -> Iterator[Issue]:
+    if layout.overlapping_count > MAX_OVERLAP_SHARE * layout.face_count:
         yield issue(
             "uv.overlap",
-            f"{unwrap.overlapping:,} triangles share their place in the texture.",
+            f"{layout.overlapping_count:,} triangles share their place in the texture.",
             pointer=where,
-            measured=unwrap.overlapping,
+            measured=layout.overlapping_count,
             limit=0,
         )
-    if unwrap.inverted > INVERTED_SHARE * unwrap.faces:
+    if layout.inverted_count > MAX_INVERTED_SHARE * layout.face_count:
         yield issue(
             "uv.inverted",
-            f"{unwrap.inverted:,} triangles show the texture mirrored.",
+            f"{layout.inverted_count:,} triangles show the texture mirrored.",
             pointer=where,
-            measured=unwrap.inverted,
+            measured=layout.inverted_count,
             limit=0,
         )
-    if min(unwrap.low) < -1e-4 or max(unwrap.high) > 1 + 1e-4:
-        span = f"u {unwrap.low[0]:.2f} to {unwrap.high[0]:.2f}, v {unwrap.low[1]:.2f} to {unwrap.high[1]:.2f}"
+    if min(layout.min_uv) < -1e-4 or max(layout.max_uv) > 1 + 1e-4:
+        span = f"u {layout.min_uv[0]:.2f} to {layout.max_uv[0]:.2f}, v {layout.min_uv[1]:.2f} to {layout.max_uv[1]:.2f}"
         yield issue(
             "uv.range", "The UVs leave the texture: it repeats.", pointer=where, measured=span, limit="0 to 1"
         )
-    if unwrap.gutter is not None and unwrap.gutter < GUTTER_PX:
+    if layout.gutter_px is not None and layout.gutter_px < MIN_GUTTER_PX:
         yield issue(
             "uv.gutter",
             "Islands lie so close that colours bleed.",
             pointer=where,
-            measured=f"{unwrap.gutter} px",
-            limit=f"{GUTTER_PX} px at 1024 px",
+            measured=f"{layout.gutter_px} px",
+            limit=f"{MIN_GUTTER_PX} px at 1024 px",
         )
-    if unwrap.empty > OVERLAP_SHARE * unwrap.faces:
+    if layout.empty_count > MAX_OVERLAP_SHARE * layout.face_count:
         yield issue(
             "uv.empty",
-            f"{unwrap.empty:,} triangles have a line or a point of the texture.",
+            f"{layout.empty_count:,} triangles have a line or a point of the texture.",
             pointer=where,
-            measured=unwrap.empty,
+            measured=layout.empty_count,
             limit=0,
         )
-    spread = unwrap.density[unwrap.density > 0]
+    spread = layout.density[layout.density > 0]
     if len(spread) > 20:
         low, high = np.percentile(spread, [5, 95])
-        if high > UNEVEN * low:
+        if high > MAX_DENSITY_RATIO * low:
             yield issue(
                 "uv.density",
                 "The texture is far sharper in some places than in others.",
                 pointer=where,
                 measured=f"{high / low:.1f} times",
-                limit=f"{UNEVEN:g} times",
+                limit=f"{MAX_DENSITY_RATIO:g} times",
             )

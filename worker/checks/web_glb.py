@@ -1,4 +1,4 @@
-"""The web GLB: the validator does not look into packed meshes, so what is inside is unpacked and held against the plain GLB."""
+"""The web GLB: it is decoded and compared with the plain GLB, since the validator does not decode compressed meshes."""
 
 from collections.abc import Iterator
 
@@ -10,17 +10,17 @@ from dam_connector.errors import InputError
 from worker.measuring.check_subject import CheckSubject
 from worker.modeling.web_packing import read_web_glb
 
-TOLERANCE = 0.002  # of a side; quantization takes a tenth of this
+TOLERANCE = 0.002  # relative, of a side; quantization changes a tenth of this
 
 
 def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
-    """Issues web.differs, file.unreadable."""
+    """Yield web.differs and file.unreadable."""
     for file in subject.files:
         if file.format != "web":
             continue
         where = f"/files/{file.name}"
         data = subject.read(file)
-        subject.measured["web_bytes"] = len(data)
+        subject.facts["web_bytes"] = len(data)
         try:
             packed = read_web_glb(data)
         except InputError as error:
@@ -32,7 +32,7 @@ def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
         if off > TOLERANCE:
             yield issue(
                 "web.differs",
-                "Its size is another.",
+                "Its size differs from the plain GLB's.",
                 pointer=where,
                 measured=f"{off * 100:.1f} %",
                 limit=f"{TOLERANCE * 100:.1f} %",
@@ -40,7 +40,7 @@ def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
         if packed.triangles != len(subject.surface.faces):
             yield issue(
                 "web.differs",
-                "It has other triangles.",
+                "It has another number of triangles than the plain GLB.",
                 pointer=where,
                 measured=packed.triangles,
                 limit=len(subject.surface.faces),

@@ -1,1 +1,1 @@
-"""Measurements that several checks share."""
+"""Measurements of files, shared by the checks: each module is named for what it measures."""

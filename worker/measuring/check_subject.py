@@ -1,4 +1,4 @@
-"""Subject: what a check looks at."""
+"""The subject of the checks: the files of one version, and measurements of them that several checks share."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,112 +15,133 @@ from dam_connector.errors import InputError
 from worker.gltf.document import Document
 from worker.gltf.embedded_textures import Texture, read_textures
 from worker.imaging.cutout import Cutout
-from worker.measuring.khronos_validator import validate
-from worker.measuring.uv_layout import Unwrap, unwraps
-from worker.measuring.welded_surface import Surface, surface_of
+from worker.measuring.khronos_validator import validate_gltf
+from worker.measuring.uv_layout import UvLayout, measure_uv_layouts
+from worker.measuring.welded_surface import WeldedSurface, weld_surface
 
 T = TypeVar("T")
-PICTURES = ("jpeg", "webp", "avif", "png")
+PICTURE_FORMATS = ("jpeg", "webp", "avif", "png")
 
 
 @dataclass(kw_only=True)
 class CheckSubject:
-    """The files of one version, with what they should be. What is found out about them is found out once.
+    """The files of one version, with what they are compared with. Each measurement is made once."""
 
-    product and deliverable are None when a file is checked by hand and nothing is known about it. photos: the product's, encoded, by
-    view, to hold a model against; cutouts: of those that were cut out before. profiles: those a file checked by hand must satisfy. `measured` gathers facts for the
-    report, `rows` what a check says limit by limit, `pictures_made` what it shows, by name.
-    """
-
-    product: Product | None
+    product: Product | None  # None for a file that is checked by hand
     deliverable: Deliverable | None
     slot: int
-    number: int
+    number: int  # the version's
     files: tuple[VersionFile, ...]
     read: Callable[[VersionFile], bytes]
-    photos: Mapping[str, bytes] = field(default_factory=dict)
-    cutouts: Mapping[str, Cutout] = field(default_factory=dict)
-    profiles: tuple[str, ...] = ()
-    measured: dict[str, str | int | float | bool | None] = field(default_factory=dict)
-    rows: list[ReportRow] = field(default_factory=list)
-    pictures_made: dict[str, bytes] = field(default_factory=dict)
-    _ahead: dict[str, Future[Any]] = field(default_factory=dict, repr=False)
+    photos: Mapping[str, bytes] = field(default_factory=dict)  # to compare a model with: encoded, by view
+    cutouts: Mapping[str, Cutout] = field(default_factory=dict)  # of those photos that were cut out before
+    profiles: tuple[str, ...] = ()  # that a file checked by hand must satisfy
+    # The checks add to these:
+    facts: dict[str, str | int | float | bool | None] = field(default_factory=dict)  # for the report
+    rows: list[ReportRow] = field(default_factory=list)  # for the report: one for each limit
+    evidence: dict[str, bytes] = field(default_factory=dict)  # pictures for the report, WebP, by name
+    _futures: dict[str, Future[Any]] = field(default_factory=dict, repr=False)
 
-    def has(self, wants: str) -> bool:
-        """Whether there is a file of a format; "picture" is any rendition, "any" any file, "photo" a GLB and a photo beside it, "lod" a level of detail."""
-        if wants == "picture":
+    def has(self, file_kind: str) -> bool:
+        """Return whether there is a file for a check.
+
+        Args:
+            file_kind: A format, e.g. `glb`; or `picture` for any rendition, `lod` for a level of detail, `photo` for a GLB
+                with a photo to compare it with, `any` for any file.
+        """
+        if file_kind == "picture":
             return bool(self.pictures)
-        if wants == "photo":
+        if file_kind == "photo":
             return bool(self.photos) and self.has("glb")
-        if wants == "lod":
+        if file_kind == "lod":
             return any(f.format in LODS for f in self.files)
-        return bool(self.files) if wants == "any" else any(f.format == wants for f in self.files)
+        return bool(self.files) if file_kind == "any" else any(f.format == file_kind for f in self.files)
 
     @property
-    def held_to(self) -> tuple[str, ...]:
-        """The profiles that must be satisfied."""
+    def required_profiles(self) -> tuple[str, ...]:
+        """The profiles that the files must satisfy."""
         return self.profiles or (self.deliverable.profiles if self.deliverable else ())
 
     @property
     def pictures(self) -> tuple[VersionFile, ...]:
-        """The renditions; a model's previews are none."""
-        return tuple(f for f in self.files if f.format in PICTURES and f.role is Role.PRIMARY)
+        """The renditions, without a model's previews."""
+        return tuple(f for f in self.files if f.format in PICTURE_FORMATS and f.role is Role.PRIMARY)
 
     @cached_property
     def glb(self) -> bytes:
+        """The bytes of the GLB."""
         return self.read(next(f for f in self.files if f.format == "glb"))
 
-    def look_ahead(self) -> None:
-        """Begin, beside the checks that need Python's lock, what mostly does not: the validator in V8, the unwraps, the textures' pixels."""
+    def start_slow_measurements(self) -> None:
+        """Start, in threads, the measurements that mostly work without Python's lock, beside the checks that need it.
+
+        They are the validator in V8, the UV layouts and the textures' pixels.
+        """
         if self.has("glb"):
             pool = ThreadPoolExecutor(3)
-            self._ahead = {
-                "validation": pool.submit(self._validated),
-                "unwraps": pool.submit(lambda: unwraps(self.document.primitives)),
-                "textures": pool.submit(self._pictured),
+            self._futures = {
+                "validation": pool.submit(self._validate),
+                "uv_layouts": pool.submit(lambda: measure_uv_layouts(self.document.primitives)),
+                "textures": pool.submit(self._read_textures),
             }
             pool.shutdown(wait=False)
 
-    def _found(self, name: str, find: Callable[[], T]) -> T:
-        """What was begun ahead, waited for; or found now."""
-        return self._ahead[name].result() if name in self._ahead else find()
+    def _result(self, name: str, measure: Callable[[], T]) -> T:
+        """Wait for a measurement that was started; else make it now."""
+        return self._futures[name].result() if name in self._futures else measure()
 
     @cached_property
     def document(self) -> Document:
-        """The GLB, read without trust. Raises: InputError file.unreadable."""
+        """The GLB, read without trust.
+
+        Raises:
+            InputError: file.unreadable.
+        """
         return Document(self.glb)
 
     @cached_property
-    def surface(self) -> Surface:
-        """All triangles in world space, seams welded. Raises: InputError file.*, geometry.empty."""
-        return surface_of(self.document.primitives)
+    def surface(self) -> WeldedSurface:
+        """All triangles in world space, their seams welded.
+
+        Raises:
+            InputError: file.*, geometry.empty.
+        """
+        return weld_surface(self.document.primitives)
 
     @cached_property
-    def unwraps(self) -> list[Unwrap]:
-        """How textures lie on it, by material. Raises: InputError file.*"""
-        return self._found("unwraps", lambda: unwraps(self.document.primitives))
+    def uv_layouts(self) -> list[UvLayout]:
+        """The UV layout of each material.
+
+        Raises:
+            InputError: file.*
+        """
+        return self._result("uv_layouts", lambda: measure_uv_layouts(self.document.primitives))
 
     @cached_property
     def textures(self) -> list[Texture]:
-        """The pictures in it. Raises: InputError file.*"""
-        return self._found("textures", self._pictured)
+        """The images in the GLB.
 
-    def _pictured(self) -> list[Texture]:
-        found = read_textures(self.document)
-        for texture in found:
+        Raises:
+            InputError: file.*
+        """
+        return self._result("textures", self._read_textures)
+
+    def _read_textures(self) -> list[Texture]:
+        textures = read_textures(self.document)
+        for texture in textures:
             if texture.materials:
-                _ = texture.brightness_range
-        return found
+                _ = texture.brightness_range  # cached: decoding takes long
+        return textures
 
     @cached_property
-    def validation(self) -> dict[str, Any]:
-        """The Khronos validator's report on the GLB, or `{"failed": why}`; empty where the validator is not installed."""
-        return self._found("validation", self._validated)
+    def validator_report(self) -> dict[str, Any]:
+        """The Khronos validator's report on the GLB; see `validate_gltf`."""
+        return self._result("validation", self._validate)
 
-    def _validated(self) -> dict[str, Any]:
+    def _validate(self) -> dict[str, Any]:
         try:
             _ = self.document
         except InputError as error:
             if isinstance(error.__cause__, RecursionError):
-                return {"failed": "its JSON is nested too deep"}
-        return validate(self.glb)
+                return {"failed": "its JSON is nested too deeply"}
+        return validate_gltf(self.glb)

@@ -1,4 +1,4 @@
-"""Measures: every number about a GLB that a profile can limit, found out once. A pair is the smallest and the largest of several."""
+"""Measures: every number of a GLB that a profile can limit."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -8,32 +8,36 @@ import numpy as np
 from dam_connector.errors import InputError
 from worker.gltf.document import local_matrix
 from worker.measuring.check_subject import CheckSubject
-from worker.measuring.uv_layout import WIDEST_GUTTER
+from worker.measuring.uv_layout import MAX_GUTTER_PX
 
-Measured = float | tuple[float, float] | None
-STILL = 1e-5  # off the identity: no transform
-COUNTED = 1000  # transforms of roots: no profile wants to know of more
+MeasuredValue = float | tuple[float, float] | None  # a pair is the least and the greatest of several
+TRANSFORM_TOLERANCE = 1e-5  # a matrix this near to the identity is no transform
+MAX_COUNTED_TRANSFORMS = 1000  # of root nodes: no profile allows so many
 AXES = ("width", "height", "depth")
 
 
-def measures(subject: CheckSubject) -> dict[str, Measured]:
-    """By the names of catalog.model_profiles.MEASURES; None or absent: could not be measured."""
-    found: dict[str, Measured] = {"file_bytes": len(subject.glb)}
-    for part in (_validated, _counted, _pictured, _shaped, _unwrapped):
+def glb_measurements(subject: CheckSubject) -> dict[str, MeasuredValue]:
+    """Measure a GLB.
+
+    Returns:
+        The values by the names of `domain.model_profiles.MEASURES`. One that is absent or None could not be measured.
+    """
+    found: dict[str, MeasuredValue] = {"file_bytes": len(subject.glb)}
+    for part in (_validator_measures, _count_measures, _texture_measures, _surface_measures, _uv_measures):
         try:
             found |= dict(part(subject))
         except InputError:
-            continue  # the check that this belongs to says so
+            continue  # another check reports the error
     return found
 
 
-def _validated(subject: CheckSubject) -> Iterator[tuple[str, Measured]]:
-    report = subject.validation
+def _validator_measures(subject: CheckSubject) -> Iterator[tuple[str, MeasuredValue]]:
+    report = subject.validator_report
     if report and "failed" not in report:
         yield "validator_errors", report["issues"]["numErrors"]
 
 
-def _counted(subject: CheckSubject) -> Iterator[tuple[str, Measured]]:
+def _count_measures(subject: CheckSubject) -> Iterator[tuple[str, MeasuredValue]]:
     document = subject.document
     for name in ("materials", "meshes", "nodes"):
         yield name, len(document.rows(name))
@@ -42,13 +46,17 @@ def _counted(subject: CheckSubject) -> Iterator[tuple[str, Measured]]:
         sum(len(p) for m in document.rows("meshes") if isinstance(p := m.get("primitives"), list)),
     )
     nodes, still = document.rows("nodes"), np.eye(4)
-    moved = (n for n in document.roots if np.abs(local_matrix(nodes[n], f"/nodes/{n}") - still).max() > STILL)
-    yield "root_transforms", sum(1 for _ in islice(moved, COUNTED))
-    yield "animation_s", max((_ends(subject, a) for a in document.rows("animations")), default=0.0)
+    moved = (
+        n
+        for n in document.roots
+        if np.abs(local_matrix(nodes[n], f"/nodes/{n}") - still).max() > TRANSFORM_TOLERANCE
+    )
+    yield "root_transforms", sum(1 for _ in islice(moved, MAX_COUNTED_TRANSFORMS))
+    yield "animation_s", max((_duration_s(subject, a) for a in document.rows("animations")), default=0.0)
 
 
-def _ends(subject: CheckSubject, animation: dict[str, object]) -> float:
-    """When an animation's last key is, in seconds."""
+def _duration_s(subject: CheckSubject, animation: dict[str, object]) -> float:
+    """Return the time of an animation's last key, in seconds."""
     samplers = animation.get("samplers")
     ends = [0.0]
     for sampler in samplers if isinstance(samplers, list) else []:
@@ -59,7 +67,7 @@ def _ends(subject: CheckSubject, animation: dict[str, object]) -> float:
     return max(ends)
 
 
-def _pictured(subject: CheckSubject) -> Iterator[tuple[str, Measured]]:
+def _texture_measures(subject: CheckSubject) -> Iterator[tuple[str, MeasuredValue]]:
     found = subject.textures
     yield "textures", len(found)
     if not found:
@@ -67,18 +75,21 @@ def _pictured(subject: CheckSubject) -> Iterator[tuple[str, Measured]]:
     widths, heights = [t.width for t in found], [t.height for t in found]
     yield "texture_width_px", (min(widths), max(widths))
     yield "texture_height_px", (min(heights), max(heights))
-    yield "textures_not_power_of_two", sum(not _powers(*sides) for sides in zip(widths, heights, strict=True))
+    yield (
+        "textures_not_power_of_two",
+        sum(not _are_powers_of_two(*sides) for sides in zip(widths, heights, strict=True)),
+    )
     yield "textures_not_square", sum(w != h for w, h in zip(widths, heights, strict=True))
     brightness = [b for t in found if t.materials and (b := t.brightness_range)]
     if brightness:
         yield "base_color", (min(b[0] for b in brightness), max(b[1] for b in brightness))
 
 
-def _powers(*sides: int) -> bool:
+def _are_powers_of_two(*sides: int) -> bool:
     return all(side > 0 and side & (side - 1) == 0 for side in sides)
 
 
-def _shaped(subject: CheckSubject) -> Iterator[tuple[str, Measured]]:
+def _surface_measures(subject: CheckSubject) -> Iterator[tuple[str, MeasuredValue]]:
     surface = subject.surface
     yield "triangles", len(surface.faces)
     yield "vertices", sum(len(p.positions) for p in subject.document.primitives)
@@ -97,15 +108,15 @@ def _shaped(subject: CheckSubject) -> Iterator[tuple[str, Measured]]:
             yield "product_off_pct", max(off)
 
 
-def _unwrapped(subject: CheckSubject) -> Iterator[tuple[str, Measured]]:
-    found = subject.unwraps
+def _uv_measures(subject: CheckSubject) -> Iterator[tuple[str, MeasuredValue]]:
+    found = subject.uv_layouts
     if not found:
         return
-    yield "uv_overlapping", sum(u.overlapping for u in found)
-    yield "uv_inverted", sum(u.inverted for u in found)
-    yield "uv_outside", max(0.0, *(max(-min(u.low), max(u.high) - 1) for u in found))
-    yield "uv_gutter_px", min((u.gutter for u in found if u.gutter is not None), default=WIDEST_GUTTER)
-    sides = {m: side for m, side in _sides(subject)}
+    yield "uv_overlapping", sum(u.overlapping_count for u in found)
+    yield "uv_inverted", sum(u.inverted_count for u in found)
+    yield "uv_outside", max(0.0, *(max(-min(u.min_uv), max(u.max_uv) - 1) for u in found))
+    yield "uv_gutter_px", min((u.gutter_px for u in found if u.gutter_px is not None), default=MAX_GUTTER_PX)
+    sides = {m: side for m, side in _texture_sides(subject)}
     densities = [
         (float(d.min()) * sides[u.material], float(d.max()) * sides[u.material])
         for u in found
@@ -115,8 +126,8 @@ def _unwrapped(subject: CheckSubject) -> Iterator[tuple[str, Measured]]:
         yield "texel_density", (min(d[0] for d in densities), max(d[1] for d in densities))
 
 
-def _sides(subject: CheckSubject) -> Iterator[tuple[int, float]]:
-    """The side of each material's base colour texture in pixels; of one that is not square, of the square with its area."""
+def _texture_sides(subject: CheckSubject) -> Iterator[tuple[int, float]]:
+    """Yield the side of each material's base colour texture in pixels; for one that is not square, of the square with its area."""
     for texture in subject.textures:
         for material in texture.materials:
             yield material, float(np.sqrt(texture.width * texture.height))

@@ -1,4 +1,4 @@
-"""The official Khronos glTF validator (npm `gltf-validator`), in-process in V8."""
+"""The official Khronos glTF validator (npm `gltf-validator`), run in V8 in this process."""
 
 import json
 from collections.abc import Mapping
@@ -17,16 +17,23 @@ exports.validateBytes(input, {maxIssues: %d, format: '%s', writeTimestamp: false
 """
 
 
-def validate(
+def validate_gltf(
     data: bytes,
     *,
     format: str = "glb",
     max_issues: int = MAX_ISSUES,
     resources: Mapping[str, bytes] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """The validator's own report, or `{"failed": why}`; nothing where the validator is not installed.
+    """Validate a glTF file.
 
-    format: glb, or gltf for a JSON file. resources: the files that it refers to, by their relative paths.
+    Args:
+        data: The file.
+        format: `glb`, or `gltf` for a JSON file.
+        max_issues: The validator stops after so many.
+        resources: The files that it refers to, by their relative paths.
+
+    Returns:
+        The validator's own report; `{"failed": reason}` when it could not read the file; `{}` when it is not installed.
     """
     if not VALIDATOR.path.exists():
         return {}

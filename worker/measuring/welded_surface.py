@@ -1,7 +1,7 @@
-"""Surface: all triangles of a model with their seams welded, and what can be counted on them.
+"""The welded surface of a model: all its triangles with their seams closed, and the defects that are counted on it.
 
-Vertices at one place are one: first those at exactly one place; where edges stay open, those within WELD of the model's size
-too (exporters round the two sides of a seam differently). 100,000 triangles take a quarter of a second.
+Vertices at the same position are merged. Where edges stay open, vertices within WELD_DISTANCE are merged too: exporters
+round the two sides of a seam differently. 100,000 triangles take a quarter of a second.
 """
 
 from collections.abc import Sequence
@@ -20,81 +20,93 @@ from worker.modeling.ray_casting import RayCaster, ray_caster
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
-WELD = 1e-6  # of the diagonal
-HARD_DEGREES = 90.0  # from this angle between neighbours on, as in the Khronos asset auditor
-FLAT = 1e-12  # of the diagonal squared: less area is none
-CROSSING_EDGES = 12_000  # looked along, at most
-FLOATING = 0.01  # of the diagonal: a part farther from the rest hangs in the air
-LOOSE_PARTS = 60  # looked at one by one, the smallest first
-POINTS_A_PART = 12
+WELD_DISTANCE = 1e-6  # share of the diagonal
+HARD_DEGREES = 90.0  # between neighbouring faces; the Khronos asset auditor counts from the same angle on
+MIN_AREA = 1e-12  # share of the squared diagonal: a face with less is degenerate
+MAX_CROSSING_EDGES = 12_000  # edges that are tested for crossing a face
+FLOATING_DISTANCE = 0.01  # share of the diagonal: a part farther from all others floats
+MAX_LOOSE_PARTS = 60  # parts that are tested one by one, the smallest first
+POINTS_PER_PART = 12  # vertices of a part from which rays are cast
+RAY_OFFSET = 1e-5  # share of the diagonal: rays begin this far from the surface
 
 
 @dataclass(frozen=True, eq=False)
-class Surface:
-    """positions: (n, 3) float64, metres, welded. faces: (m, 3) int64, those whose corners fell together included."""
+class WeldedSurface:
+    """A surface without seams."""
 
-    positions: F64
-    faces: I64
+    positions: F64  # (n, 3), metres
+    faces: I64  # (m, 3), including those whose corners were merged
 
     @cached_property
     def diagonal(self) -> float:
+        """The diagonal of the bounding box, in metres."""
         return float(np.linalg.norm(self.extent)) or 1e-9
 
     @cached_property
-    def _used(self) -> F64:
-        """The vertices that faces have."""
+    def _used_positions(self) -> F64:
+        """The positions of the vertices that faces use."""
         used = np.zeros(len(self.positions), bool)
         used[self.faces.ravel()] = True
         return np.asarray(self.positions[used], np.float64)
 
     @cached_property
-    def low(self) -> F64:
-        return np.asarray(self._used.min(0), np.float64)
+    def min_corner(self) -> F64:
+        """The least x, y and z, in metres."""
+        return np.asarray(self._used_positions.min(0), np.float64)
 
     @cached_property
-    def high(self) -> F64:
-        return np.asarray(self._used.max(0), np.float64)
+    def max_corner(self) -> F64:
+        """The greatest x, y and z, in metres."""
+        return np.asarray(self._used_positions.max(0), np.float64)
 
     @cached_property
     def extent(self) -> F64:
         """Width, height, depth in metres."""
-        return self.high - self.low
+        return self.max_corner - self.min_corner
 
     @cached_property
     def mesh(self) -> trimesh.Trimesh:
-        """As trimesh sees it, nothing changed."""
+        """The surface as a trimesh, unprocessed."""
         return trimesh.Trimesh(self.positions, self.faces, process=False, validate=False)
 
     @cached_property
-    def crosses(self) -> F64:
-        """Twice the area times the normal of each face, (m, 3)."""
+    def area_vectors(self) -> F64:
+        """The normal of each face times twice its area, (m, 3)."""
         return np.asarray(self.mesh.triangles_cross, np.float64)
 
     @cached_property
     def areas(self) -> F64:
+        """The area of each face in square metres, (m,)."""
         return np.asarray(self.mesh.area_faces, np.float64)
 
     @cached_property
-    def degenerate(self) -> NDArray[np.bool_]:
-        """The faces without area, (m,)."""
+    def is_degenerate(self) -> NDArray[np.bool_]:
+        """Whether each face has no area, (m,)."""
         f = self.faces
         return np.asarray(
-            (self.areas <= FLAT * self.diagonal**2)
+            (self.areas <= MIN_AREA * self.diagonal**2)
             | (f[:, 0] == f[:, 1])
             | (f[:, 1] == f[:, 2])
             | (f[:, 2] == f[:, 0])
         )
 
     @cached_property
-    def duplicates(self) -> int:
-        """Faces that have the corners of another."""
-        corners = np.sort(self.faces[~self.degenerate], axis=1)
-        return len(corners) - len(np.unique(_keys(corners, len(self.positions))))
+    def duplicate_count(self) -> int:
+        """The number of faces that have the same corners as another."""
+        corners = np.sort(self.faces[~self.is_degenerate], axis=1)
+        return len(corners) - len(np.unique(_face_keys(corners, len(self.positions))))
 
     @cached_property
     def _edges(self) -> tuple[I64, I64, NDArray[np.bool_], I64]:
-        """Of faces with area, sorted by edge: where each edge begins, and for each use its face, whether it runs upwards, and its ends' key."""
-        solid = np.flatnonzero(~self.degenerate)
+        """The edges of all faces with area, sorted by edge.
+
+        Returns:
+            starts: (e,) the first use of each edge in the next three arrays.
+            faces: the face of each use.
+            is_ascending: whether the face runs from the lower to the higher vertex.
+            keys: the two vertices of each use as one number.
+        """
+        solid = np.flatnonzero(~self.is_degenerate)
         faces = self.faces[solid]
         one, two = faces[:, [0, 1, 2]].T.ravel(), faces[:, [1, 2, 0]].T.ravel()
         key = np.minimum(one, two) * len(self.positions) + np.maximum(one, two)
@@ -108,51 +120,52 @@ class Surface:
         return starts, np.tile(solid, 3)[order], (one < two)[order], key
 
     @cached_property
-    def uses(self) -> I64:
-        """How many faces each edge joins, (e,)."""
+    def face_counts(self) -> I64:
+        """The number of faces at each edge, (e,)."""
         starts, faces, _, _ = self._edges
         return np.diff(np.append(starts, len(faces)))
 
     @property
     def open_edges(self) -> int:
-        return int((self.uses == 1).sum())
+        """The number of edges with one face."""
+        return int((self.face_counts == 1).sum())
 
     @property
     def crowded_edges(self) -> int:
-        """Edges of three faces and more."""
-        return int((self.uses > 2).sum())
+        """The number of edges with more than two faces."""
+        return int((self.face_counts > 2).sum())
 
     @cached_property
-    def pairs(self) -> I64:
-        """The two faces of each edge that joins two, (k, 2)."""
+    def adjacent_faces(self) -> I64:
+        """The two faces at each edge that has two, (k, 2)."""
         starts, faces, _, _ = self._edges
-        at = starts[self.uses == 2]
+        at = starts[self.face_counts == 2]
         return np.column_stack([faces[at], faces[at + 1]])
 
     @cached_property
-    def opposed(self) -> int:
-        """Edges whose two faces look opposite ways."""
+    def opposed_edges(self) -> int:
+        """The number of edges whose two faces have opposite winding."""
         starts, _, up, _ = self._edges
-        at = starts[self.uses == 2]
+        at = starts[self.face_counts == 2]
         return int((up[at] == up[at + 1]).sum())
 
     @cached_property
     def volume(self) -> float:
-        """Cubic metres; negative where the faces look inwards."""
-        return float((self.positions[self.faces[:, 0]] * self.crosses).sum() / 6)
+        """The enclosed volume in cubic metres; negative where the faces point inwards."""
+        return float((self.positions[self.faces[:, 0]] * self.area_vectors).sum() / 6)
 
     @cached_property
     def hard_edges(self) -> int:
-        """Edges whose faces stand at a right angle or sharper."""
-        one, two = self.crosses[self.pairs[:, 0]], self.crosses[self.pairs[:, 1]]
+        """The number of edges whose faces meet at HARD_DEGREES or more."""
+        one, two = self.area_vectors[self.adjacent_faces[:, 0]], self.area_vectors[self.adjacent_faces[:, 1]]
         cosine = (one * two).sum(1) / np.maximum(
             np.linalg.norm(one, axis=1) * np.linalg.norm(two, axis=1), 1e-300
         )
         return int((cosine <= np.cos(np.radians(HARD_DEGREES)) + 1e-6).sum())
 
     @cached_property
-    def parts(self) -> tuple[int, I64]:
-        """How many loose parts there are, and the part of each vertex, (n,)."""
+    def components(self) -> tuple[int, I64]:
+        """The number of connected parts, and the part of each vertex, (n,)."""
         f = self.faces
         joined = sparse.coo_array(
             (
@@ -167,65 +180,73 @@ class Surface:
 
     @cached_property
     def _rays(self) -> RayCaster:
+        """A structure that finds the faces that rays meet."""
         return ray_caster(self.positions, self.faces)
 
-    def loose(self) -> tuple[int, int]:
-        """How many parts hang in the air, and how many cannot be seen from outside. The largest part is neither."""
-        count, label = self.parts
+    def loose_parts(self) -> tuple[int, int]:
+        """Return the number of parts that float, and of parts that are invisible from outside.
+
+        The part with the largest area is neither.
+        """
+        count, label = self.components
         if count < 2:
             return 0, 0
         of_face = label[self.faces[:, 0]]
         areas = np.bincount(of_face, self.areas, minlength=count)
-        chosen = np.argsort(areas)[:-1][:LOOSE_PARTS]
-        middles = self.positions[self.faces].mean(1)
+        candidates = np.argsort(areas)[:-1][:MAX_LOOSE_PARTS]
+        centres = self.positions[self.faces].mean(1)
         used = np.unique(self.faces)
         tree = spatial.cKDTree(self.positions[used])
         owner = label[used]
         floating = inner = 0
-        for part in chosen:
+        for part in candidates:
             points = self.positions[used[owner == part]]
-            if self._hidden(_some(points, POINTS_A_PART), int(part), of_face):
+            if self._is_hidden(_sample(points, POINTS_PER_PART), int(part), of_face):
                 inner += 1
             else:
-                floating += not self._near(
-                    _some(points, 16 * POINTS_A_PART),
-                    _some(middles[of_face == part], 16 * POINTS_A_PART),
+                floating += not self._is_near_another(
+                    _sample(points, 16 * POINTS_PER_PART),
+                    _sample(centres[of_face == part], 16 * POINTS_PER_PART),
                     int(part),
                     tree,
                     owner,
                 )
         return floating, inner
 
-    def _near(self, points: F64, middles: F64, part: int, tree: spatial.cKDTree, owner: I64) -> bool:
-        """Whether another part comes near: a vertex of it near a vertex, or a face that a short ray from the middle of a face meets."""
-        reach = FLOATING * self.diagonal
+    def _is_near_another(
+        self, points: F64, centres: F64, part: int, tree: spatial.cKDTree, owner: I64
+    ) -> bool:
+        """Return whether another part is within FLOATING_DISTANCE.
+
+        It is when one of its vertices is near a vertex, or a short ray from a face's centre meets one of its faces.
+        """
+        reach = FLOATING_DISTANCE * self.diagonal
         if any((owner[near] != part).any() for near in tree.query_ball_point(points, reach)):
             return True
-        ways = np.tile(_AXES, (len(middles), 1))
-        face, distance = self._cast(np.repeat(middles, 6, 0) + ways * 1e-5 * self.diagonal, ways)
-        label = self.parts[1]
+        directions = np.tile(_AXES, (len(centres), 1))
+        offset = directions * RAY_OFFSET * self.diagonal
+        face, distance = self._cast_rays(np.repeat(centres, len(_AXES), 0) + offset, directions)
+        label = self.components[1]
         return bool(((face >= 0) & (distance < reach) & (label[self.faces[face, 0]] != part)).any())
 
-    def _hidden(self, points: F64, part: int, of_face: I64) -> bool:
-        """Whether each point, looking out in all directions, sees only other parts or its own."""
-        ways = _DIRECTIONS
-        face, _ = self._cast(
-            np.repeat(points, len(ways), 0) + np.tile(ways, (len(points), 1)) * 1e-5 * self.diagonal,
-            np.tile(ways, (len(points), 1)),
-        )
+    def _is_hidden(self, points: F64, part: int, of_face: I64) -> bool:
+        """Return whether rays from the points end on a face in all directions, and some on another part."""
+        directions = np.tile(_DIRECTIONS, (len(points), 1))
+        offset = directions * RAY_OFFSET * self.diagonal
+        face, _ = self._cast_rays(np.repeat(points, len(_DIRECTIONS), 0) + offset, directions)
         return bool((face >= 0).all()) and bool((of_face[face] != part).any(0).all() if len(face) else False)
 
-    def _cast(self, origins: F64, directions: F64) -> tuple[I64, F64]:
-        """The face that each ray meets first (-1: none) and how far away."""
+    def _cast_rays(self, origins: F64, directions: F64) -> tuple[I64, F64]:
+        """Return the first face that each ray meets (-1: none) and its distance."""
         found = self._rays.first_hits(origins, directions)
         return found.faces, np.asarray(found.distances, np.float64)
 
     @cached_property
     def crossings(self) -> tuple[int, int]:
-        """Edges that run through a face that does not touch them, and how many were looked at: at most CROSSING_EDGES."""
+        """The number of edges that pass through a face which they do not touch, and the number of edges tested."""
         starts, _, _, key = self._edges
         key = key[starts]
-        key = key[:: max(1, -(-len(key) // CROSSING_EDGES))]
+        key = key[:: max(1, -(-len(key) // MAX_CROSSING_EDGES))]
         n = len(self.positions)
         ends = np.column_stack([key // n, key % n])
         one, two = self.positions[ends[:, 0]], self.positions[ends[:, 1]]
@@ -235,14 +256,14 @@ class Surface:
         if not len(one):
             return 0, 1
         way = (two - one) / length[:, None]
-        face, distance = self._cast(one + way * (0.02 * length)[:, None], way)
+        face, distance = self._cast_rays(one + way * (0.02 * length)[:, None], way)
         hit = (face >= 0) & (distance < 0.96 * length) & (distance > 0.0)
         met = self.faces[face]
         touching = (met[:, :, None] == ends[:, None, :]).any((1, 2))
-        normal = self.crosses[face] / np.maximum(
-            np.linalg.norm(self.crosses[face], axis=1, keepdims=True), 1e-300
+        normal = self.area_vectors[face] / np.maximum(
+            np.linalg.norm(self.area_vectors[face], axis=1, keepdims=True), 1e-300
         )
-        through = np.abs((normal * way).sum(1)) > 0.05  # what only grazes a face lies in its plane
+        through = np.abs((normal * way).sum(1)) > 0.05  # an edge that only grazes a face lies in its plane
         return int((hit & ~touching & through).sum()), len(one)
 
 
@@ -254,48 +275,53 @@ _DIRECTIONS = np.array(
 _DIRECTIONS /= np.linalg.norm(_DIRECTIONS, axis=1, keepdims=True)
 
 
-def surface_of(primitives: Sequence[Primitive]) -> Surface:
-    """The welded surface of some primitives. Raises: InputError geometry.empty."""
+def weld_surface(primitives: Sequence[Primitive]) -> WeldedSurface:
+    """Return the welded surface of primitives.
+
+    Raises:
+        InputError: geometry.empty when they have no triangle.
+    """
     primitives = [p for p in primitives if len(p.faces)]
     if not primitives:
         raise InputError("geometry.empty", "The GLB holds no triangles.")
     starts = np.cumsum([0, *(len(p.positions) for p in primitives[:-1])])
     positions = np.concatenate([p.positions for p in primitives])
     faces = np.concatenate([p.faces + start for p, start in zip(primitives, starts, strict=True)])
-    made = _welded(
-        positions, faces, *np.unique(_exact(positions), return_index=True, return_inverse=True)[1:]
-    )
-    if not made.open_edges:
-        return made
-    return _welded(made.positions, made.faces, *_close(made.positions, WELD * made.diagonal))
+    _, first, group = np.unique(_position_keys(positions), return_index=True, return_inverse=True)
+    surface = _merge(positions, faces, first, group)
+    if not surface.open_edges:
+        return surface
+    first, group = _group_near(surface.positions, WELD_DISTANCE * surface.diagonal)
+    return _merge(surface.positions, surface.faces, first, group)
 
 
-def _welded(positions: F64, faces: I64, first: I64, place: I64) -> Surface:
-    return Surface(positions=positions[first], faces=place.reshape(-1)[faces])
+def _merge(positions: F64, faces: I64, first: I64, group: I64) -> WeldedSurface:
+    """Return the surface with one vertex for each group: the group's first."""
+    return WeldedSurface(positions=positions[first], faces=group.reshape(-1)[faces])
 
 
-def _exact(positions: F64) -> NDArray[np.void]:
-    """One value a place, equal where all coordinates are; -0 is 0."""
+def _position_keys(positions: F64) -> NDArray[np.void]:
+    """Return one value for each position, equal where all coordinates are equal; -0 equals 0."""
     rows = np.ascontiguousarray(positions + 0.0)
     return rows.view(np.dtype((np.void, rows.dtype.itemsize * 3))).reshape(-1)
 
 
-def _close(positions: F64, reach: float) -> tuple[I64, I64]:
-    """Which vertices stand for those near them: the first of each group, and each vertex's group."""
-    pairs = spatial.cKDTree(positions).query_pairs(reach, output_type="ndarray")
+def _group_near(positions: F64, distance: float) -> tuple[I64, I64]:
+    """Group vertices that are near each other; return the first of each group, and each vertex's group."""
+    pairs = spatial.cKDTree(positions).query_pairs(distance, output_type="ndarray")
     joined = sparse.coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), (len(positions),) * 2)
     _, label = csgraph.connected_components(joined, directed=False)
     _, first = np.unique(label, return_index=True)
     return first, label.astype(np.int64)
 
 
-def _some(points: F64, count: int) -> F64:
-    """At most `count` of the points, spread over them."""
+def _sample(points: F64, count: int) -> F64:
+    """Return at most `count` of the points, evenly chosen."""
     return points[:: max(1, -(-len(points) // count))]
 
 
-def _keys(rows: I64, base: int) -> NDArray[np.generic]:
-    """One value for each row of three indices."""
+def _face_keys(rows: I64, base: int) -> NDArray[np.generic]:
+    """Return one value for each row of three indices."""
     if base < 2_000_000:
         return np.asarray((rows[:, 0] * base + rows[:, 1]) * base + rows[:, 2])
     return np.ascontiguousarray(rows).view(np.dtype((np.void, 24))).reshape(-1)
