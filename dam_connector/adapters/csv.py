@@ -1,6 +1,10 @@
-"""A watched folder: sheets that are dropped there, CSV or XLSX, with pictures beside them. Options: `path`, `columns`.
+"""A watched folder as a PIM: sheets (CSV, TSV or XLSX) that are dropped there, with images beside them.
 
-A sheet's rows are products as in a bulk upload; it counts from when it was changed last. What is wrong with one row leaves the others.
+Options: `path`, the folder, e.g. "/srv/sheets"; `columns`, our column -> the sheet's. Facts:
+docs/connections/csv.md.
+
+The rows of a sheet are products, as in a bulk upload. They count from the time when the file was last
+changed. A row that is wrong is skipped and logged; the others are read.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,16 +28,23 @@ log = structlog.get_logger()
 SHEET_SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx")
 MAX_SHEET_BYTES = 200_000_000
 MAX_IMAGE_BYTES = 100_000_000
-IMAGE_URL_PREFIX = "pim:"  # before the connection and the name of a picture that lies beside a sheet
+IMAGE_URL_PREFIX = "pim:"  # of an image beside a sheet: `pim:CONNECTION/FILE`
 
 
 class SheetFolderPim(NoWebhooks, ReadOnlyPim):
-    """Products by SKU."""
+    """A `Pim` that reads sheets from one folder; references are SKUs."""
 
     vendor = "csv"
     capabilities = PimCapabilities(can_list_changes=True)
 
     def __init__(self, name: str, root: Path, columns: Mapping[str, str]) -> None:
+        """Create the adapter.
+
+        Args:
+            name: the connection's name.
+            root: the folder.
+            columns: our column -> the sheet's, for those that are not recognised by their usual names.
+        """
         self._name, self._root, self._columns = name, root.resolve(), columns
 
     def normalize(self, inbound: InboundWebhook) -> list[Event]:
@@ -44,75 +55,77 @@ class SheetFolderPim(NoWebhooks, ReadOnlyPim):
 
     def changed_since(self, since: datetime) -> Iterator[Event]:
         try:
-            found = [
-                (datetime.fromtimestamp(p.stat().st_mtime, UTC), p)
-                for p in self._root.iterdir()
-                if p.suffix.lower() in SHEET_SUFFIXES and p.is_file()
+            sheets = [
+                (datetime.fromtimestamp(path.stat().st_mtime, UTC), path)
+                for path in self._root.iterdir()
+                if path.suffix.lower() in SHEET_SUFFIXES and path.is_file()
             ]
         except OSError as error:
             raise Unavailable(
                 self.vendor, "changed_since", f"the folder cannot be read ({type(error).__name__})"
             ) from error
-        for at, path in sorted(found):
-            if at > since and not path.name.startswith((".", "~")):
-                yield from self._rows(path, at)
+        for changed_at, path in sorted(sheets):
+            if changed_at > since and not path.name.startswith((".", "~")):
+                yield from self._read(path, changed_at)
 
     def fetch_picture(self, name: str) -> bytes:
+        """Read an image beside the sheets, by its file name or relative path."""
         path = (self._root / name).resolve()
         if not path.is_relative_to(self._root) or not path.is_file() or path.stat().st_size > MAX_IMAGE_BYTES:
-            raise NotFound(self.vendor, "picture", f"there is no {name} beside the sheet")
+            raise NotFound(self.vendor, "fetch_picture", f"there is no {name} beside the sheet")
         return path.read_bytes()
 
-    def _rows(self, path: Path, at: datetime) -> Iterator[Event]:
-        """The products of a sheet; what cannot be read is told in the log, with its place."""
+    def _read(self, path: Path, changed_at: datetime) -> Iterator[Event]:
+        """Yield the products of a sheet; log a sheet or row that cannot be read."""
         try:
             if path.stat().st_size > MAX_SHEET_BYTES:
                 raise InputError("sheet.unreadable", "The file is too large.")
             sheet = read_sheet(path.read_bytes())
-            mapping = {
-                **guess_columns(tuple(name for name in sheet.header if name not in self._columns.values())),
-                **self._columns,
-            }
+            unmapped = tuple(name for name in sheet.header if name not in self._columns.values())
+            mapping = {**guess_columns(unmapped), **self._columns}
             if mapping.get("sku") not in sheet.header:
                 raise InputError(
                     "sheet.header", f"No column holds the SKU. The sheet has: {', '.join(sheet.header)}."
                 )
             for line, cells in sheet.rows:
-                product, wrong = read_row(cells, mapping)
+                product, issues = read_row(cells, mapping)
                 if product is None:
+                    why = "; ".join(issue.message for issue in issues)
                     log.warning(
-                        "row_left_out",
-                        connection=self._name,
-                        sheet=path.name,
-                        line=line,
-                        why="; ".join(i.message for i in wrong),
+                        "sheet_row_skipped", connection=self._name, sheet=path.name, line=line, why=why
                     )
                 else:
-                    yield Event(kind=EventKind.UPDATED, ref=product.sku, at=at, product=self._placed(product))
+                    yield self._event(product, changed_at)
         except (InputError, OSError) as error:
-            log.warning("sheet_left_out", connection=self._name, sheet=path.name, why=str(error))
+            log.warning("sheet_skipped", connection=self._name, sheet=path.name, why=str(error))
 
-    def _placed(self, product: Product) -> Product:
-        """The product with addresses for the pictures that lie beside the sheet."""
+    def _event(self, product: Product, at: datetime) -> Event:
+        """Return the event of a product, with `pim:` URLs for the images beside the sheet."""
+        images = tuple(replace(image, url=self._image_url(image.url)) for image in product.images)
+        inspiration_image = self._image_url(product.inspiration_image)
+        product = replace(product, images=images, inspiration_image=inspiration_image)
+        return Event(kind=EventKind.UPDATED, ref=product.sku, at=at, product=product)
 
-        def address(url: str) -> str:
-            return (
-                url
-                if not url or "://" in url or url.startswith(("dam:", IMAGE_URL_PREFIX))
-                else f"{IMAGE_URL_PREFIX}{self._name}/{url}"
-            )
-
-        images = tuple(replace(image, url=address(image.url)) for image in product.images)
-        return replace(product, images=images, inspiration_image=address(product.inspiration_image))
+    def _image_url(self, url: str) -> str:
+        if not url or "://" in url or url.startswith(("dam:", IMAGE_URL_PREFIX)):
+            return url
+        return f"{IMAGE_URL_PREFIX}{self._name}/{url}"
 
 
 def connect(options: Mapping[str, Any], context: AdapterContext) -> SheetFolderPim:
+    """Open the adapter.
+
+    Raises:
+        ConfigError: an option is wrong.
+    """
     check_options(options, "path", "columns")
     columns = options.get("columns", {})
-    if not isinstance(columns, dict) or (wrong := [name for name in columns if name not in COLUMNS]):
+    if not isinstance(columns, dict) or (unknown := [name for name in columns if name not in COLUMNS]):
         raise ConfigError(
-            f"columns: {wrong[0] if isinstance(columns, dict) else columns!r} is none of our columns; known: {', '.join(COLUMNS)}"
+            f"columns: {unknown[0] if isinstance(columns, dict) else columns!r} is none of our columns; "
+            f"known: {', '.join(COLUMNS)}"
         )
     if not options.get("path"):
-        raise ConfigError('path: the folder to watch, such as "/srv/sheets"')
-    return SheetFolderPim(context.name, Path(str(options["path"])), {str(k): str(v) for k, v in columns.items()})
+        raise ConfigError('path: must be the folder to watch, e.g. "/srv/sheets"')
+    root = Path(str(options["path"]))
+    return SheetFolderPim(context.name, root, {str(k): str(v) for k, v in columns.items()})

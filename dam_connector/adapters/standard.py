@@ -1,9 +1,12 @@
-"""Any system that can sign: Standard Webhooks 1.0, and CloudEvents 1.0 in structured and binary mode.
+"""Any system that can send signed webhooks, as a PIM.
 
-Source: the specifications of Standard Webhooks (`webhook-id`, `webhook-timestamp`, `webhook-signature` over
-`id.timestamp.body`, five minutes of tolerance) and CloudEvents (`application/cloudevents+json`, `ce-*` headers).
-Options: `secrets` (any that matches proves the sender: rotation), `tokens` (bearer tokens, for CloudEvents senders that
-cannot sign), `product_url` (where a product can be fetched again, with `{sku}`).
+It takes Standard Webhooks 1.0 (headers `webhook-id`, `webhook-timestamp` and `webhook-signature`, which signs
+`id.timestamp.body`; five minutes of tolerance) and CloudEvents 1.0 in structured mode
+(`application/cloudevents+json`) and binary mode (`ce-*` headers).
+
+Options: `secrets`, any of which may sign, so that they can be rotated; `tokens`, bearer tokens for senders of
+CloudEvents that cannot sign; `product_url`, where a product can be fetched again, with `{sku}`. Facts:
+docs/connections/standard.md.
 """
 
 import hmac
@@ -27,26 +30,28 @@ VENDOR = "standard"
 
 
 class StandardPim(ReadOnlyPim):
-    """A source that signs by Standard Webhooks."""
+    """A `Pim` that sends our own product event; references are SKUs."""
 
-    def __init__(self, secrets: list[str], tokens: list[str], product_url: str, context: AdapterContext) -> None:
-        self._signers = [make_signer(s) for s in secrets]
-        self._tokens, self._product_url, self._context = tokens, product_url, context
+    vendor = VENDOR
+
+    def __init__(
+        self, context: AdapterContext, secrets: list[str], tokens: list[str], product_url: str
+    ) -> None:
+        self._signers = [make_signer(secret) for secret in secrets]
+        self._http, self._tokens, self._product_url = context.http, tokens, product_url
         self.capabilities = PimCapabilities(can_fetch=bool(product_url))
 
     def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
         if "webhook-signature" in inbound.headers:
             return VerifiedWebhook(key=verify_standard_webhook(inbound, self._signers))
-        bearer = inbound.headers.get("authorization", "").removeprefix("Bearer ")
-        if (
-            self._tokens
-            and bearer
-            and any([hmac.compare_digest(bearer.encode(), t.encode()) for t in self._tokens])
-        ):
-            return VerifiedWebhook(key=_event_identity(inbound))
+        bearer = inbound.headers.get("authorization", "").removeprefix("Bearer ").encode()
+        # a list, so that every token is compared: the time taken reveals nothing
+        if bearer and any([hmac.compare_digest(bearer, token.encode()) for token in self._tokens]):
+            return VerifiedWebhook(key=_event_key(inbound))
         raise DeliveryError(
             401,
-            "the request carries no valid signature; send webhook-id, webhook-timestamp and webhook-signature",
+            "the request carries no valid signature; send webhook-id, webhook-timestamp and "
+            "webhook-signature",
         )
 
     def normalize(self, inbound: InboundWebhook) -> list[Event]:
@@ -54,39 +59,44 @@ class StandardPim(ReadOnlyPim):
 
     def fetch(self, ref: str) -> list[Product]:
         if not self._product_url:
-            raise Unsupported(VENDOR, "fetch", "no product_url is configured")
-        body = self._context.http.get(
-            self._product_url.replace("{sku}", quote(ref, safe="")),
-            max_bytes=MAX_PRODUCT_BYTES,
-            vendor=VENDOR,
-        )
+            raise Unsupported(VENDOR, "fetch", "the option product_url is not set")
+        url = self._product_url.replace("{sku}", quote(ref, safe=""))
+        body = self._http.get(url, max_bytes=MAX_PRODUCT_BYTES, vendor=VENDOR)
         return [parse_product(parse_json(body, VENDOR), VENDOR)]
 
     def changed_since(self, since: datetime) -> Iterable[Event]:
-        raise Unsupported(VENDOR, "changed_since", "the standard source has no list of changes")
+        raise Unsupported(VENDOR, "changed_since", "it does not list changes")
 
 
-def _event_identity(inbound: InboundWebhook) -> str:
-    """source#id of a CloudEvent. Raises: DeliveryError 400 when it has none."""
+def _event_key(inbound: InboundWebhook) -> str:
+    """Return `source#id` of a CloudEvent.
+
+    Raises:
+        DeliveryError: 400, it has no id.
+    """
     headers = inbound.headers
     if headers.get("content-type", "").startswith("application/cloudevents+json"):
         try:
             data = parse_json(inbound.body, VENDOR)
         except BadOutput as error:
             raise DeliveryError(400, str(error)) from error
-        source, identity = (data.get("source"), data.get("id")) if isinstance(data, Mapping) else (None, None)
+        source, event_id = (data.get("source"), data.get("id")) if isinstance(data, Mapping) else (None, None)
     else:
-        source, identity = headers.get("ce-source"), headers.get("ce-id")
-    if not isinstance(identity, str) or not identity:
-        raise DeliveryError(400, "a delivery that is proved by token needs a CloudEvents id")
-    return f"{source}#{identity}"
+        source, event_id = headers.get("ce-source"), headers.get("ce-id")
+    if not isinstance(event_id, str) or not event_id:
+        raise DeliveryError(400, "a webhook with a bearer token needs the id of a CloudEvent")
+    return f"{source}#{event_id}"
 
 
 def connect(options: Mapping[str, Any], context: AdapterContext) -> StandardPim:
-    """Raises: ConfigError when no way to prove a sender is configured."""
+    """Open the adapter.
+
+    Raises:
+        ConfigError: there are neither secrets nor tokens, or another option is wrong.
+    """
     check_options(options, "secrets", "tokens", "product_url")
     if not options.get("secrets") and not options.get("tokens"):
-        raise ConfigError('name at least one secret: "secrets": ["env/NAME"]')
-    secrets = [context.secret(str(s)) for s in options.get("secrets", ())]
-    tokens = [context.secret(str(s)) for s in options.get("tokens", ())]
-    return StandardPim(secrets, tokens, str(options.get("product_url", "")), context)
+        raise ConfigError('secrets: must name at least one secret, e.g. ["env/NAME"]')
+    secrets = [context.secret(str(each)) for each in options.get("secrets", ())]
+    tokens = [context.secret(str(each)) for each in options.get("tokens", ())]
+    return StandardPim(context, secrets, tokens, str(options.get("product_url", "")))
