@@ -1,4 +1,4 @@
-"""dam-worker: `run` and `sweep` serve the queues; the rest are the same tools by hand."""
+"""dam-worker: `run` and `sweep` serve the queues; the other commands are tools for work by hand."""
 
 import os
 import signal
@@ -35,45 +35,53 @@ from worker.tools.rendition_command import rendition
 
 log = structlog.get_logger()
 SWEEP_S = 2.0
-BROKER_S = 1.0
+BROKER_WAIT_S = 1.0
 POLL_S = 15.0
-LIST_S = 300.0  # between two questions to a PIM for what was changed
-TIDY_S = 3600.0  # between two times that what is over is forgotten
+LIST_CHANGES_S = 300.0  # between two questions to a PIM for its changes
+DELETE_EXPIRED_S = 3600.0  # between two deletions of expired records
 POLLER_LEASE_S = 60.0
-STOP_S = 5.0
+BROKER_STOP_S = 5.0  # at the end, the time for the broker to finish
 
 
-class _Manners:
-    """Mixed into RQ's workers: a queue server that was away is asked again every other second, not every minute; and the lanes
-    take turns, so that bulk work never holds up a single product, nor is held up for ever itself."""
+class _FairWorker:
+    """A mixin for RQ's workers.
+
+    It asks a queue server that was away every other second, not every minute. And it looks into its queues in
+    turn, so that bulk work neither delays a single product nor waits for ever itself.
+    """
 
     max_connection_wait_time = 2.0
     queues: list[Queue]
     _ordered_queues: list[Queue]
-    _taken = 0
+    _job_count = 0
 
     def reorder_queues(self, reference_queue: Queue) -> None:
-        """Called after each job that was taken."""
-        self._taken += 1
-        self._ordered_queues = self.queues[::-1] if self._taken % FAIRNESS_INTERVAL == 0 else self.queues[:]
+        """Set the order of the queues for the next job. RQ calls this after each job."""
+        self._job_count += 1
+        is_reversed = self._job_count % FAIRNESS_INTERVAL == 0
+        self._ordered_queues = self.queues[::-1] if is_reversed else self.queues[:]
 
 
-class MakeWorker(_Manners, Worker):
-    """One process a job: what crashes or eats memory takes only its job with it. The checker is started before, so that every job finds it warm."""
+class MakeWorker(_FairWorker, Worker):
+    """A worker that forks a process for each job: a job that crashes or eats memory harms no other.
+
+    The check process is started before the fork, so that each job finds it running.
+    """
 
     def fork_work_horse(self, *args: Any, **kwargs: Any) -> None:
-        with suppress(CheckerExited):  # then each job tries by itself, and tells what is wrong
+        """Start the check process, then fork."""
+        with suppress(CheckerExited):  # the job tries again, and reports the reason
             CHECK_PROCESS.warm()
         super().fork_work_horse(*args, **kwargs)
 
 
-class IntakeWorker(_Manners, SimpleWorker):
-    """Many small jobs in one process."""
+class IntakeWorker(_FairWorker, SimpleWorker):
+    """A worker that runs many small jobs in its own process."""
 
 
 @click.group()
 def main() -> None:
-    """Makes pictures and models, checks them, and serves the connector's queues."""
+    """Make pictures and models, check them, and serve the connector's queues."""
 
 
 @main.command()
@@ -107,10 +115,9 @@ def run(queue_name: str, burst: bool) -> None:
 
 @main.command()
 def sweep() -> None:
-    """Wake what is due, carry out what was ordered from providers, ask the DAMs for decisions and the
-    PIMs for changes, until stopped.
+    """Wake runs that are due, carry out orders to providers, and poll DAMs and PIMs, until stopped.
 
-    One sweeper works at a time; others stand by.
+    One sweeper works at a time; the others wait to replace it.
     """
     settings = Settings.from_env()
     logs.configure_logging(settings.log_format)
@@ -118,50 +125,51 @@ def sweep() -> None:
     owner = f"{socket.gethostname()}:{os.getpid()}"
     stop = threading.Event()
 
-    def leave(number: int, frame: FrameType | None) -> None:
+    def request_stop(number: int, frame: FrameType | None) -> None:
         stop.set()
 
-    signal.signal(signal.SIGTERM, leave)
-    signal.signal(signal.SIGINT, leave)
-    brokering = threading.Thread(target=_broker, args=(services, owner, stop), name="broker")
-    polling = threading.Thread(
-        target=_poll, args=(services, owner, stop), name="poller", daemon=True
-    )  # a slow DAM holds up no wake-up
-    brokering.start()
-    polling.start()
+    signal.signal(signal.SIGTERM, request_stop)
+    signal.signal(signal.SIGINT, request_stop)
+    arguments = (services, owner, stop)
+    broker = threading.Thread(target=_run_broker, args=arguments, name="broker")
+    # A thread of its own: a slow DAM must not delay wake-ups.
+    poller = threading.Thread(target=_poll, args=arguments, name="poller", daemon=True)
+    broker.start()
+    poller.start()
     while not stop.wait(SWEEP_S):
         try:
             maintenance.sweep(services, owner)
         except Exception:
             log.exception("sweep_failed")
     services.locks.release("sweeper", owner)
-    brokering.join(STOP_S)
+    broker.join(BROKER_STOP_S)
 
 
 def _poll(services: Services, owner: str, stop: threading.Event) -> None:
-    """Ask DAMs, PIMs and, when it is time, compare them all and tidy up, until stopped. One process does, by lease."""
-    listed = tidied = 0.0
+    """Poll DAMs and PIMs, reconcile and delete expired records, until stopped. A lease admits one process."""
+    last_listing = last_deletion = 0.0
     while not stop.wait(POLL_S):
         try:
             if not services.locks.lease("poller", owner, POLLER_LEASE_S):
                 continue
             poll_dams(services)
-            if time.monotonic() - listed > LIST_S:
+            if time.monotonic() - last_listing > LIST_CHANGES_S:
                 poll_pims(services)
-                listed = time.monotonic()
-            if time.monotonic() - tidied > TIDY_S:
+                last_listing = time.monotonic()
+            if time.monotonic() - last_deletion > DELETE_EXPIRED_S:
                 delete_expired(services)
-                tidied = time.monotonic()
+                last_deletion = time.monotonic()
             reconcile_when_due(services, owner)
         except Exception:
             log.exception("poll_failed")
     services.locks.release("poller", owner)
 
 
-def _broker(services: Services, owner: str, stop: threading.Event) -> None:
+def _run_broker(services: Services, owner: str, stop: threading.Event) -> None:
+    """Carry out orders to providers, until stopped."""
     broker = Broker(services, owner)
     while not stop.is_set():
-        broker.wait(BROKER_S)
+        broker.wait(BROKER_WAIT_S)
         try:
             broker.tick()
         except Exception:

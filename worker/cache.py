@@ -1,8 +1,8 @@
 """Caches of decoded photos, of models and of cut-outs.
 
-Photos and models are cached in memory, the last few of a process. Cut-outs are cached on disk for all processes, under the
-data directory, as plain arrays; the file's name holds the photo's hash and a digest of the code that cuts out. The oldest
-are evicted. Losing any of it costs time only.
+Photos and models are cached in memory, the last few of a process. Cut-outs are cached on disk for all
+processes, under the data directory, as plain arrays; the file's name holds the photo's hash and a digest of
+the code that cuts out. The oldest are evicted. Losing any of it costs time only.
 """
 
 import hashlib

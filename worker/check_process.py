@@ -1,9 +1,9 @@
-"""The process that runs the checks: `python -m worker.check_process` answers requests for reports on its pipes.
+"""The process that runs the checks. `python -m worker.check_process` answers requests on its pipes.
 
-Files come from outside, and the code that reads them (Draco, embree, image codecs, OpenUSD, V8) is native. The process has
-no secrets, writes no files, and is watched. When it crashes, or takes too long or too much memory, it is ended. The report
-then names the check that was running, and the other checks run again without it. The process is kept running between
-reports. It answers in JSON, which cannot harm its reader.
+Files come from outside, and the code that reads them (Draco, embree, image codecs, OpenUSD, V8) is native.
+The process has no secrets, writes no files, and is watched. When it crashes, or takes too long or too much
+memory, it is ended. The report then names the check that was running, and the other checks run again without
+it. The process is kept running between reports. It answers in JSON, which cannot harm its reader.
 """
 
 import atexit
@@ -42,8 +42,8 @@ FIRST_TRY_SHARE = 0.6  # of the CPU-seconds for the first try
 CLOCK_FACTOR = 8  # the limit by the clock, in multiples of the CPU limit: a process that hangs takes no CPU
 MAX_TRIES = 3
 MEMORY_BYTES = 1_000_000_000
-# Memory that the process keeps after ordinary files. If it began with more, an earlier file may be the reason that it
-# ran out.
+# Memory that the process keeps after ordinary files. If it began with more, an earlier file may be the reason
+# that it ran out.
 IDLE_MEMORY_BYTES = 600_000_000
 START_S = 60.0
 POLL_INTERVAL_S = 0.05  # between looks at CPU time and memory
@@ -119,8 +119,8 @@ class CheckProcess:
         """
         remaining = whole = REPORT_CPU_S + PHOTO_CPU_S * len(request.photos)
         broken: list[tuple[str, str]] = []  # check and reason
-        # An earlier request may have left half an answer in the pipe, or its memory. That is no fault of these files:
-        # the first failure of this kind is not counted.
+        # An earlier request may have left half an answer in the pipe, or its memory. That is no fault of
+        # these files: the first failure of this kind is not counted.
         may_be_stale = True
         while True:
             cpu_s, clock, idle_memory = 0.0, time.monotonic(), 0
@@ -264,7 +264,7 @@ atexit.register(CHECK_PROCESS.stop)
 
 
 def _result_without_checks(request: CheckRequest, broken: list[tuple[str, str]]) -> CheckResult:
-    """Return the result for files that broke too many checks: only the earlier issues, and those of file.harmful."""
+    """Return the result for files that broke too many checks: earlier issues and file.harmful only."""
     rows = tuple(
         ReportRow(check=check or "reading", outcome=CheckOutcome.NOT_TESTED, detail=reason)
         for check, reason in broken

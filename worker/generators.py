@@ -30,7 +30,8 @@ TASK_SEPARATOR = "|"  # in Work.task, between a provider's name and the id of it
 # Entries of provenance that credit a provider.
 CREDIT_LABELS = ("task", "request_id", "model_asked", "model_actual", "prompt", "seed")
 WAKE_MARGIN = timedelta(minutes=10)  # a parked run is woken when its task ends; later it looks by itself
-# Errors after which the next generator is tried. Lack of credit is none of them: the run waits until there is some.
+# Errors after which the next generator is tried. Lack of credit is none of them: the run waits until there is
+# some.
 REFUSALS = (Refused, Unsupported, BadOutput, InputError)
 
 
@@ -55,7 +56,8 @@ def first_good(
 
     Raises:
         Park: A provider is at work.
-        Refused, Unsupported, BadOutput, InputError: No generator made anything; this is the last one's reason.
+        Refused, Unsupported, BadOutput, InputError: No generator made anything; this is the last one's
+        reason.
     """
     refusal: Exception | None = None
     last = work if has_result else None
@@ -73,7 +75,10 @@ def first_good(
 
 
 def remaining_generators(work: Work) -> Iterator[str]:
-    """Yield the generators that apply to the product, from the one whose task is under way; a person's choice first."""
+    """Yield the generators that apply to the product, a person's choice first.
+
+    Those before the one whose task is under way are left out.
+    """
     deliverable, views = work.deliverable, len(set(work.sources) - {INSPIRATION})
     category = work.product.category
     names = [name for name in deliverable.generator if deliverable.can_use_generator(name, category, views)]
@@ -184,7 +189,7 @@ def without_credits(work: Work) -> Work:
 
 
 def provider_prompt(work: Work, provider: Provider) -> str:
-    """Return the prompt for a provider: the deliverable's template with the product's facts and a reviewer's note.
+    """Return the prompt for a provider: the deliverable's template, the product's facts, a reviewer's note.
 
     It is empty for a provider that takes no prompt.
     """

@@ -23,8 +23,8 @@ def services() -> Services:
 def warm() -> None:
     """Load everything that jobs need, before they are forked: each job saves a quarter of a CPU-second.
 
-    That is the services, the picture codecs, OpenCV's tables and the database's compiled statements. No connection stays
-    open. A part that fails, such as a database that does not answer, is left to each job.
+    That is the services, the picture codecs, OpenCV's tables and the database's compiled statements. No
+    connection stays open. A part that fails, such as a database that does not answer, is left to each job.
     """
     Image.init()
     cutout.warm_up_colour_tables()

@@ -1,9 +1,9 @@
 """The pipelines: the steps of each kind of run, in order. Start reading the worker here.
 
-A step is a function `(Work, Services) -> Work` in the file of its name. Running it twice does no harm. A step that must
-wait raises `Park`. It reports findings as Issues. The runner stores a checkpoint after each step; the checkpoint names the
-step to run next. To add a step: write one file in worker/steps/ and add one line here (docs/adding.md). To rename or
-remove one, see RENAMED_STEPS.
+A step is a function `(Work, Services) -> Work` in the file of its name. Running it twice does no harm. A step
+that must wait raises `Park`. It reports findings as Issues. The runner stores a checkpoint after each step;
+the checkpoint names the step to run next. To add a step: write one file in worker/steps/ and add one line
+here (docs/adding.md). To rename or remove one, see RENAMED_STEPS.
 """
 
 from collections.abc import Callable, Mapping
@@ -93,8 +93,9 @@ PIPELINES: Mapping[RunKind, tuple[Step, ...]] = {
     RunKind.WRITE_STATE: WRITE_STATE,
 }
 
-# Steps that were renamed or removed: old name -> the step to run in its place. Checkpoints of parked and failed runs keep
-# the old name, so an entry stays for good. Removing a step: map it to the step that follows it.
+# Steps that were renamed or removed: old name -> the step to run in its place. Checkpoints of parked and
+# failed runs keep the old name, so an entry stays for good. Removing a step: map it to the step that follows
+# it.
 RENAMED_STEPS: Mapping[str, str] = {}
 
 
@@ -107,7 +108,8 @@ def steps_from(kind: RunKind, next_step: str) -> tuple[Step, ...]:
 
     Args:
         kind: The run's kind.
-        next_step: The step that its checkpoint names. "" means the first one; `ALL_STEPS_DONE` means that none is left.
+        next_step: The step that its checkpoint names. "" means the first one; `ALL_STEPS_DONE` means that
+            none is left.
 
     Raises:
         StepNotFound: No step of the pipeline has that name, and RENAMED_STEPS does not know it.

@@ -1,4 +1,4 @@
-"""Renditions: pictures of a product from a photo or from a model, as a deliverable asks. No store, no queue."""
+"""Renditions: pictures of a product, from a photo or from a model. No store, no queue."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -59,7 +59,7 @@ class RenditionRequest:
 
     @property
     def seed(self) -> int:
-        """The seed of everything random: the same for the same SKU, deliverable and slot."""
+        """Return the seed of everything random: the same for the same SKU, deliverable and slot."""
         return slot_seed(self.product.sku, self.deliverable.name, self.slot)
 
     def compose(self, cutout: Cutout, *, oblique: bool) -> Picture:
@@ -80,7 +80,7 @@ class RenditionRequest:
         )
 
     def encode(self, picture: Picture, view: str = "") -> Iterator[RenditionFile]:
-        """Yield the picture in each format, within the byte limits of plugin.json and the deliverable's profiles."""
+        """Yield the picture in each format, within the byte limits of plugin.json and of the profiles."""
         for format in self.deliverable.formats:
             budget = byte_budget(self.deliverable.profiles, format, self.max_bytes)
             data = encode_within(picture.rgb, picture.alpha, format, budget)
@@ -150,7 +150,9 @@ def fit_provider_pictures(
     view: str,
     cut_out: CutOut = cut_out,
 ) -> RenditionResult:
-    """Make the rendition from a provider's pictures: the one that shows the photo's product best is cropped and encoded.
+    """Make the rendition from a provider's pictures.
+
+    The picture that shows the photo's product best is cropped and encoded.
 
     Args:
         pictures: The provider's pictures, encoded.
@@ -231,7 +233,8 @@ def _enlargement_issues(picture: Picture, deliverable: Deliverable, pointer: str
         has, needs = round(longer / picture.scale), round(longer / MAX_ENLARGEMENT)
         yield issue(
             "rendition.enlarged",
-            f"The product has {has} px in the photo; {deliverable.name} at {deliverable.size_px} px needs {needs}.",
+            f"The product has {has} px in the photo; "
+            f"{deliverable.name} at {deliverable.size_px} px needs {needs}.",
             pointer=pointer,
             measured=f"{picture.scale:.2f} x",
             limit=f"{MAX_ENLARGEMENT:g} x",

@@ -1,4 +1,4 @@
-"""The runner: executes a run's steps. It leases the run, stores checkpoints, parks, retries and sorts errors."""
+"""The runner: executes the steps of a run, under a lease, with checkpoints and retries."""
 
 import os
 import socket
@@ -40,7 +40,10 @@ CREDIT_RETRY_S = 900.0  # until a provider without credit is asked again
 
 
 def advance(services: Services, run_id: str) -> None:
-    """Execute a run's steps until it is done, parked or failed. Do nothing when it is not due or leased elsewhere."""
+    """Execute a run's steps until it is done, parked or failed.
+
+    Do nothing when it is not due, or another process has leased it.
+    """
     run = services.runs.lease(run_id, owner(), LEASE_S)
     if run is None:
         return

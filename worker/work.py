@@ -1,4 +1,4 @@
-"""Work: the immutable value that steps pass on. It holds references, not bytes, so that checkpoints are small."""
+"""Work: the immutable value that steps pass on. It holds references, not bytes: checkpoints are small."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -68,7 +68,7 @@ class Work:
 
     @property
     def assigned_version_id(self) -> VersionId:
-        """The version's id.
+        """Return the version's id.
 
         Raises:
             ValueError: The step assign_version did not run yet.
@@ -79,7 +79,7 @@ class Work:
 
     @property
     def model_sha256(self) -> Sha256:
-        """The hash of the GLB in the making.
+        """Return the hash of the GLB in the making.
 
         Raises:
             ValueError: The step make_model did not run yet.

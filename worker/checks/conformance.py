@@ -1,4 +1,4 @@
-"""Conformance: the findings of the official Khronos glTF validator, and of compressed streams, which it does not decode."""
+"""Conformance: findings of the Khronos glTF validator, and in streams, which it does not decode."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -25,7 +25,8 @@ def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
     if "failed" not in report:
         found = report["issues"]
         subject.facts["validator"] = (
-            f"{found['numErrors']} errors, {found['numWarnings']} warnings, {found['numInfos']} infos, {found['numHints']} hints"
+            f"{found['numErrors']} errors, {found['numWarnings']} warnings, "
+            f"{found['numInfos']} infos, {found['numHints']} hints"
         )
     yield from _validator_issues(report, "")
     yield from _stream_issues(subject)
@@ -61,7 +62,7 @@ def _validator_issues(report: dict[str, Any], where: str) -> Iterator[Issue]:
 
 
 def _stream_issues(subject: CheckSubject) -> Iterator[Issue]:
-    """Yield file.stream for Draco and meshopt streams that cannot be decoded or differ from their accessors."""
+    """Yield file.stream for streams that cannot be decoded, or differ from their accessors."""
     try:
         document = subject.document
         used = document.json.get("extensionsUsed")

@@ -1,4 +1,7 @@
-"""Dimensions: the bounding box compared with the product's size (X is width, Y height, Z depth) and with plausible sizes."""
+"""Dimensions: the bounding box compared with the product's size and with plausible sizes.
+
+X is width, Y height, Z depth.
+"""
 
 import re
 from collections.abc import Iterator
@@ -23,8 +26,8 @@ _ROTATIONS = {
     (1, 0, 2): "it lies on its side: swap X and Y",
 }
 
-# Bounds of the longest side in metres, by words in category and name. They are wide: they find wrong units, not unusual
-# products. Source: this project's own judgement.
+# Bounds of the longest side in metres, by words in category and name. They are wide: they find wrong units,
+# not unusual products. Source: this project's own judgement.
 UNKNOWN_PRODUCT = (0.002, 20.0)
 LONGEST_SIDE_M = {
     "ring|earring": (0.005, 0.1),

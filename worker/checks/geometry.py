@@ -1,4 +1,4 @@
-"""Geometry: a closed surface with outward, sound faces, in one piece, without self-intersection, on its origin."""
+"""Geometry: a closed, outward surface of sound faces, in one piece, without self-intersection."""
 
 from collections.abc import Iterator
 

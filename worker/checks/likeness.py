@@ -1,7 +1,7 @@
 """Likeness: the model compared with each photo of its product, from the camera that matches it best.
 
-The thresholds are calibrated by `python -m benchmarks.likeness_detection` on correct models and on models with planted
-defects. Each is a little above the worst value of a correct model. Figures: docs/checks.md.
+The thresholds are calibrated by `python -m benchmarks.likeness_detection` on correct models and on models
+with planted defects. Each is a little above the worst value of a correct model. Figures: docs/checks.md.
 """
 
 from collections.abc import Iterator, Sequence
@@ -138,8 +138,13 @@ def _issues(comparison: PhotoComparison, name: str) -> Iterator[Issue]:
 
 
 def _measured_text(c: PhotoComparison) -> str:
-    return f"outline {c.outline_iou * 100:.1f} %, proportions {c.aspect_error * 100:+.1f} %, colour {c.colour_difference:.1f}, from {c.camera.azimuth:.0f} and {c.camera.elevation:.0f} degrees"
+    return (
+        f"outline {c.outline_iou * 100:.1f} %, proportions {c.aspect_error * 100:+.1f} %, "
+        f"colour {c.colour_difference:.1f}, "
+        f"from {c.camera.azimuth:.0f} and {c.camera.elevation:.0f} degrees"
+    )
 
 
 def _limit_text() -> str:
-    return f"{(1 - THRESHOLDS['outline'].limit) * 100:.1f} %, {THRESHOLDS['aspect'].limit * 100:.1f} %, {THRESHOLDS['colour'].limit:g}"
+    outline, aspect, colour = (THRESHOLDS[name].limit for name in ("outline", "aspect", "colour"))
+    return f"{(1 - outline) * 100:.1f} %, {aspect * 100:.1f} %, {colour:g}"

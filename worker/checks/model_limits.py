@@ -27,7 +27,8 @@ def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
             if outcome is CheckOutcome.FAIL and name in subject.required_profiles:
                 made = issue(
                     known_code(f"limit.{limit.measure}"),
-                    f"{name}{' advises' if limit.level is LimitLevel.SHOULD else ''}: {MEASURES[limit.measure].title} {_bound_text(limit)}.",
+                    f"{name}{' advises' if limit.level is LimitLevel.SHOULD else ''}: "
+                    f"{MEASURES[limit.measure].title} {_bound_text(limit)}.",
                     pointer=f"/profiles/{name}/{limit.measure}",
                     measured=_value_text(worst, limit.measure),
                     limit=f"{_bound_text(limit)} ({limit.source})",

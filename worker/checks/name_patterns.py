@@ -1,4 +1,4 @@
-"""Name patterns: each file has the name that plugin.json and the profiles prescribe, and it parses back to its fields."""
+"""Name patterns: each file has the name that plugin.json and the profiles prescribe, and it can be parsed."""
 
 import re
 from collections.abc import Iterator
@@ -94,7 +94,7 @@ def _check_profile(
 
 
 def _suggested_name(subject: CheckSubject, pattern: str, stem: str) -> str:
-    """Return the name that the file should have; for an unknown product, the valid name nearest to its own."""
+    """Return the name that the file should have; for an unknown product, a valid one near to its own."""
     if subject.product is None:
         return "-".join(naming.ascii_words(stem)).lower() or "model"
     values: dict[str, str | int] = {

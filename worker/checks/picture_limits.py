@@ -1,4 +1,4 @@
-"""Picture limits: each picture against each limit of each profile that its deliverable requires, one row a limit."""
+"""Picture limits: each picture against each limit of the profiles that its deliverable requires."""
 
 import io
 from collections.abc import Iterator, Mapping
@@ -154,7 +154,7 @@ def _border_colour(rgb: U8, required: str) -> str:
 
 
 def _fill_share(rgb: U8 | None) -> float | None:
-    """Return the product's share of the tighter side; None where no pixel differs from the corner's colour."""
+    """Return the product's share of the tighter side; None where every pixel has the corner's colour."""
     if rgb is None:
         return None
     background = rgb[0, 0].astype(float)

@@ -1,7 +1,8 @@
-"""USDZ for Quick Look: its package, its stage by OpenUSD's validators, its unit, axes and textures, and the GLB's size.
+"""USDZ for Quick Look: package, stage by OpenUSD's validators, unit, axes and textures, and the GLB's size.
 
-Sources: the USDZ specification 1.3 (stored, aligned to 64 bytes, a USD layer first); Apple's notes on Quick Look (Y up, metres, PNG and JPEG).
-The package is opened in the checker's own process: OpenUSD wants a file, and a damaged one can crash it.
+Sources: the USDZ specification 1.3 (stored, aligned to 64 bytes, a USD layer first); Apple's notes on Quick
+Look (Y up, metres, PNG and JPEG). The package is opened in the checker's own process: OpenUSD wants a file,
+and a damaged one can crash it.
 """
 
 import io
@@ -148,7 +149,11 @@ def _size_issues(
         return  # the checks of the GLB report it
     off = float(np.abs(size / np.maximum(wanted, 1e-9) - 1).max())
     if not off <= SIZE_TOLERANCE:
-        told, limit = (" x ".join(f"{v:.3f}" for v in s) + " m" for s in (size, wanted))
+        measured, limit = (" x ".join(f"{v:.3f}" for v in s) + " m" for s in (size, wanted))
         yield issue(
-            "usdz.differs", "It does not have the size of the GLB.", pointer=where, measured=told, limit=limit
+            "usdz.differs",
+            "It does not have the size of the GLB.",
+            pointer=where,
+            measured=measured,
+            limit=limit,
         )

@@ -52,7 +52,8 @@ def _layout_issues(layout: UvLayout, where: str) -> Iterator[Issue]:
             limit=0,
         )
     if min(layout.min_uv) < -1e-4 or max(layout.max_uv) > 1 + 1e-4:
-        span = f"u {layout.min_uv[0]:.2f} to {layout.max_uv[0]:.2f}, v {layout.min_uv[1]:.2f} to {layout.max_uv[1]:.2f}"
+        (u0, v0), (u1, v1) = layout.min_uv, layout.max_uv
+        span = f"u {u0:.2f} to {u1:.2f}, v {v0:.2f} to {v1:.2f}"
         yield issue(
             "uv.range", "The UVs leave the texture: it repeats.", pointer=where, measured=span, limit="0 to 1"
         )

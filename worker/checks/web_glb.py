@@ -1,4 +1,4 @@
-"""The web GLB: it is decoded and compared with the plain GLB, since the validator does not decode compressed meshes."""
+"""The web GLB, decoded and compared with the plain GLB: the validator does not decode compressed meshes."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Buffer views and accessors of a GLB: the arrays in its binary chunk, with every offset, length and count verified."""
+"""Buffer views and accessors of a GLB. Every offset, length and count is verified."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""The GLB container: a header, a JSON chunk and a binary chunk. Its lengths are verified before they are used.
+"""The GLB container: a header, a JSON chunk and a binary chunk. Its lengths are verified.
 
 Source: the glTF 2.0 specification, "GLB File Format Specification".
 """

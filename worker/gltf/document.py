@@ -1,7 +1,7 @@
 """A GLB read without trust: every index, length and count is verified before it is used.
 
-A file that contradicts the specification raises InputError with the JSON pointer of the place. Sizes are bounded: a file
-of a few bytes cannot ask for gigabytes. Source: the glTF 2.0 specification.
+A file that contradicts the specification raises InputError with the JSON pointer of the place. Sizes are
+bounded: a file of a few bytes cannot ask for gigabytes. Source: the glTF 2.0 specification.
 """
 
 from collections.abc import Iterator
@@ -86,7 +86,7 @@ class Document:
 
     @cached_property
     def primitives(self) -> tuple[Primitive, ...]:
-        """All triangles of the scene.
+        """Return all triangles of the scene.
 
         Raises:
             InputError: file.unreadable, file.stream or file.too_complex; again at each access.
@@ -100,7 +100,7 @@ class Document:
 
     @cached_property
     def roots(self) -> list[int]:
-        """The root nodes of the default scene."""
+        """Return the root nodes of the default scene."""
         scenes, nodes = self.rows("scenes"), self.rows("nodes")
         if scenes:
             roots = self._tables.row("scenes", self.json.get("scene", 0), "/scene").get("nodes", [])

@@ -1,4 +1,4 @@
-"""Textures: the images inside a GLB, read without trust: size, use and, of base colours, the range of brightness."""
+"""The images inside a GLB, read without trust: size, use and, of base colours, the range of brightness."""
 
 import io
 from collections.abc import Iterator
@@ -35,17 +35,20 @@ class Texture:
 
     @property
     def materials(self) -> list[int]:
-        """The materials that have it as their base colour."""
+        """Return the materials that have it as their base colour."""
         return [material for use, material in self.uses if use == BASE_COLOR]
 
     @property
     def is_compressed(self) -> bool:
-        """Whether it is a KTX2 texture, which only graphics cards decode."""
+        """Return whether it is a KTX2 texture, which only graphics cards decode."""
         return self.data[:12] == KTX2_MAGIC
 
     @cached_property
     def brightness_range(self) -> tuple[int, int] | None:
-        """The least and the greatest of all pixels' largest channels, 0 to 255; None where it cannot be decoded."""
+        """Return the least and the greatest of the pixels' largest channels, 0 to 255.
+
+        It is None where the image cannot be decoded.
+        """
         if self.is_compressed:
             return None
         try:

@@ -1,6 +1,7 @@
 """Fields of glTF's JSON, read without trust: each is verified before it is used.
 
-`where` is always the JSON pointer of the place, e.g. `/meshes/0/primitives/0`. It becomes the pointer of the InputError.
+`where` is always the JSON pointer of the place, e.g. `/meshes/0/primitives/0`. It becomes the pointer of the
+InputError.
 """
 
 import math

@@ -1,6 +1,7 @@
 """Decoders of compressed vertices: Draco (KHR_draco_mesh_compression) and meshopt (EXT_meshopt_compression).
 
-Draco is decoded by DracoPy; meshopt by the library's own decoder (npm `meshoptimizer`, WebAssembly) inside V8.
+Draco is decoded by DracoPy; meshopt by the library's own decoder (npm `meshoptimizer`, WebAssembly) inside
+V8.
 """
 
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ def decode_meshopt(data: bytes, count: int, stride: int, mode: str, filter: str,
     ):
         raise InputError(
             "file.stream",
-            "The meshopt stream's mode, filter or size is not one that the extension allows, or it is too large.",
+            "The meshopt stream's mode, filter or size is not allowed.",
             pointer=where,
         )
     if not count:

@@ -46,8 +46,8 @@ class CheckSubject:
         """Return whether there is a file for a check.
 
         Args:
-            file_kind: A format, e.g. `glb`; or `picture` for any rendition, `lod` for a level of detail, `photo` for a GLB
-                with a photo to compare it with, `any` for any file.
+            file_kind: A format, e.g. `glb`; or `picture` for any rendition, `lod` for a level of detail,
+                `photo` for a GLB with a photo to compare it with, `any` for any file.
         """
         if file_kind == "picture":
             return bool(self.pictures)
@@ -59,21 +59,21 @@ class CheckSubject:
 
     @property
     def required_profiles(self) -> tuple[str, ...]:
-        """The profiles that the files must satisfy."""
+        """Return the profiles that the files must satisfy."""
         return self.profiles or (self.deliverable.profiles if self.deliverable else ())
 
     @property
     def pictures(self) -> tuple[VersionFile, ...]:
-        """The renditions, without a model's previews."""
+        """Return the renditions, without a model's previews."""
         return tuple(f for f in self.files if f.format in PICTURE_FORMATS and f.role is Role.PRIMARY)
 
     @cached_property
     def glb(self) -> bytes:
-        """The bytes of the GLB."""
+        """Return the bytes of the GLB."""
         return self.read(next(f for f in self.files if f.format == "glb"))
 
     def start_slow_measurements(self) -> None:
-        """Start, in threads, the measurements that mostly work without Python's lock, beside the checks that need it.
+        """Start the measurements that mostly work without Python's lock, in threads beside the checks.
 
         They are the validator in V8, the UV layouts and the textures' pixels.
         """
@@ -92,7 +92,7 @@ class CheckSubject:
 
     @cached_property
     def document(self) -> Document:
-        """The GLB, read without trust.
+        """Return the GLB, read without trust.
 
         Raises:
             InputError: file.unreadable.
@@ -101,7 +101,7 @@ class CheckSubject:
 
     @cached_property
     def surface(self) -> WeldedSurface:
-        """All triangles in world space, their seams welded.
+        """Return all triangles in world space, their seams welded.
 
         Raises:
             InputError: file.*, geometry.empty.
@@ -110,7 +110,7 @@ class CheckSubject:
 
     @cached_property
     def uv_layouts(self) -> list[UvLayout]:
-        """The UV layout of each material.
+        """Return the UV layout of each material.
 
         Raises:
             InputError: file.*
@@ -119,7 +119,7 @@ class CheckSubject:
 
     @cached_property
     def textures(self) -> list[Texture]:
-        """The images in the GLB.
+        """Return the images in the GLB.
 
         Raises:
             InputError: file.*
@@ -135,7 +135,7 @@ class CheckSubject:
 
     @cached_property
     def validator_report(self) -> dict[str, Any]:
-        """The Khronos validator's report on the GLB; see `validate_gltf`."""
+        """Return the Khronos validator's report on the GLB; see `validate_gltf`."""
         return self._result("validation", self._validate)
 
     def _validate(self) -> dict[str, Any]:

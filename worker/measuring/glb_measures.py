@@ -20,7 +20,8 @@ def glb_measurements(subject: CheckSubject) -> dict[str, MeasuredValue]:
     """Measure a GLB.
 
     Returns:
-        The values by the names of `domain.model_profiles.MEASURES`. One that is absent or None could not be measured.
+        The values by the names of `domain.model_profiles.MEASURES`. One that is absent or None could not be
+        measured.
     """
     found: dict[str, MeasuredValue] = {"file_bytes": len(subject.glb)}
     for part in (_validator_measures, _count_measures, _texture_measures, _surface_measures, _uv_measures):
@@ -127,7 +128,10 @@ def _uv_measures(subject: CheckSubject) -> Iterator[tuple[str, MeasuredValue]]:
 
 
 def _texture_sides(subject: CheckSubject) -> Iterator[tuple[int, float]]:
-    """Yield the side of each material's base colour texture in pixels; for one that is not square, of the square with its area."""
+    """Yield the side of each material's base colour texture in pixels.
+
+    For one that is not square, it is the side of the square with the same area.
+    """
     for texture in subject.textures:
         for material in texture.materials:
             yield material, float(np.sqrt(texture.width * texture.height))

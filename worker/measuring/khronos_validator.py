@@ -10,10 +10,15 @@ from worker.javascript import Script, ScriptFailed
 MAX_ISSUES = 100
 VALIDATOR = Script("gltf_validator.dart.js")
 _RUN = """
-var held = %s;
-var find = function(uri) { var at = held[decodeURIComponent(uri)]; return at === undefined ? Promise.reject('not there') : Promise.resolve(globalThis[at]); };
-exports.validateBytes(input, {maxIssues: %d, format: '%s', writeTimestamp: false, externalResourceFunction: find}).then(
-  function(report) { answer = JSON.stringify(report); }, function(error) { answer = JSON.stringify({failed: String(error)}); });
+var resources = %s;
+var find = function(uri) {
+  var name = resources[decodeURIComponent(uri)];
+  return name === undefined ? Promise.reject('not there') : Promise.resolve(globalThis[name]);
+};
+var options = {maxIssues: %d, format: '%s', writeTimestamp: false, externalResourceFunction: find};
+exports.validateBytes(input, options).then(
+  function(report) { answer = JSON.stringify(report); },
+  function(error) { answer = JSON.stringify({failed: String(error)}); });
 """
 
 
@@ -33,14 +38,15 @@ def validate_gltf(
         resources: The files that it refers to, by their relative paths.
 
     Returns:
-        The validator's own report; `{"failed": reason}` when it could not read the file; `{}` when it is not installed.
+        The validator's own report; `{"failed": reason}` when it could not read the file; `{}` when it is not
+        installed.
     """
     if not VALIDATOR.path.exists():
         return {}
     try:
-        held = {path: f"resource_{number}" for number, path in enumerate(resources)}
-        inputs = {"input": data, **{held[path]: content for path, content in resources.items()}}
-        answer, _ = VALIDATOR.run(_RUN % (json.dumps(held), max_issues, format), inputs)
+        names = {path: f"resource_{number}" for number, path in enumerate(resources)}
+        inputs = {"input": data, **{names[path]: content for path, content in resources.items()}}
+        answer, _ = VALIDATOR.run(_RUN % (json.dumps(names), max_issues, format), inputs)
     except ScriptFailed as error:
         return {"failed": str(error)}
     found: dict[str, Any] = json.loads(answer)

@@ -1,8 +1,9 @@
-"""UV layouts: range, inversion, overlap, gutter and texel density of a model's texture coordinates, by material.
+"""UV layouts: range, inversion, overlap, gutter and texel density of texture coordinates, by material.
 
-Overlap is exact. A grid finds pairs of triangles that are near each other; they overlap unless one of their six edges
-separates them. Overlaps less deep than TOLERANCE are neighbours that were rounded differently. In a file made to have
-millions of pairs only a part is tested, and the count is a lower bound. The gutter is measured on a raster.
+Overlap is exact. A grid finds pairs of triangles that are near each other; they overlap unless one of their
+six edges separates them. Overlaps less deep than TOLERANCE are neighbours that were rounded differently. In a
+file made to have millions of pairs only a part is tested, and the count is a lower bound. The gutter is
+measured on a raster.
 """
 
 from collections.abc import Sequence
@@ -91,7 +92,7 @@ def _doubled_areas(corners: F64) -> F64:
 
 
 def _islands(corners: F64) -> I64:
-    """Return the island of each triangle, (m,). Triangles that share a place in the texture are one island."""
+    """Return the island of each triangle, (m,). Triangles that share a UV are one island."""
     places = np.round(corners.reshape(-1, 2) * MERGE_SCALE).clip(-1e15, 1e15).astype(np.int64)
     _, ids = np.unique(places[:, 0] * 4_000_037 + places[:, 1], return_inverse=True)
     ids = ids.reshape(-1, 3)
@@ -123,7 +124,7 @@ def count_overlapping(corners: F64) -> int:
 
 
 def _neighbour_pairs(corners: F64) -> tuple[I64, I64]:
-    """Return pairs of triangles whose bounding boxes overlap, by the cells of a grid. Each pair occurs once."""
+    """Return each pair of triangles whose bounding boxes overlap, found in the cells of a grid."""
     low, high = (np.stack([end(corners[..., 0]), end(corners[..., 1])], 1) for end in (_row_min, _row_max))
     origin, span = low.min(0), np.maximum(high.max(0) - low.min(0), 1e-9)
     cells = int(np.clip(np.sqrt(len(corners)), 4, 512))
@@ -166,7 +167,7 @@ def _cell_pairs(who: I64, cell: I64, low: F64, high: F64) -> tuple[I64, I64]:
 
 
 def _overlap(a: F64, b: F64) -> NDArray[np.bool_]:
-    """Return whether each pair of triangles overlaps by more than TOLERANCE: no edge of either separates them.
+    """Return whether each pair of triangles overlaps by more than TOLERANCE: no edge separates them.
 
     A pair that one edge separates is not tested further: most pairs are neighbours.
     """
@@ -187,7 +188,7 @@ def _overlap(a: F64, b: F64) -> NDArray[np.bool_]:
 
 
 def _row_max(corners: F64) -> F64:
-    """Return the greatest of each row's three columns: five times as fast as a reduction over an axis of three."""
+    """Return the greatest of each row's three columns, five times as fast as a reduction over the axis."""
     return np.asarray(np.maximum(np.maximum(corners[:, 0], corners[:, 1]), corners[:, 2]), np.float64)
 
 
@@ -196,7 +197,7 @@ def _row_min(corners: F64) -> F64:
 
 
 def _gutter_px(corners: F64, label: I64) -> int | None:
-    """Return the least distance between two islands on a texture of GUTTER_RASTER_PX, at most MAX_GUTTER_PX."""
+    """Return the least distance between two islands, in pixels of GUTTER_RASTER_PX, at most MAX_GUTTER_PX."""
     found = np.unique(label)
     if len(found) < 2:
         return None

@@ -1,7 +1,7 @@
-"""The welded surface of a model: all its triangles with their seams closed, and the defects that are counted on it.
+"""The welded surface of a model: all its triangles with their seams closed, and the defects in it.
 
-Vertices at the same position are merged. Where edges stay open, vertices within WELD_DISTANCE are merged too: exporters
-round the two sides of a seam differently. 100,000 triangles take a quarter of a second.
+Vertices at the same position are merged. Where edges stay open, vertices within WELD_DISTANCE are merged too:
+exporters round the two sides of a seam differently. 100,000 triangles take a quarter of a second.
 """
 
 from collections.abc import Sequence
@@ -39,24 +39,24 @@ class WeldedSurface:
 
     @cached_property
     def diagonal(self) -> float:
-        """The diagonal of the bounding box, in metres."""
+        """Return the diagonal of the bounding box, in metres."""
         return float(np.linalg.norm(self.extent)) or 1e-9
 
     @cached_property
     def _used_positions(self) -> F64:
-        """The positions of the vertices that faces use."""
+        """Return the positions of the vertices that faces use."""
         used = np.zeros(len(self.positions), bool)
         used[self.faces.ravel()] = True
         return np.asarray(self.positions[used], np.float64)
 
     @cached_property
     def min_corner(self) -> F64:
-        """The least x, y and z, in metres."""
+        """Return the least x, y and z, in metres."""
         return np.asarray(self._used_positions.min(0), np.float64)
 
     @cached_property
     def max_corner(self) -> F64:
-        """The greatest x, y and z, in metres."""
+        """Return the greatest x, y and z, in metres."""
         return np.asarray(self._used_positions.max(0), np.float64)
 
     @cached_property
@@ -66,22 +66,22 @@ class WeldedSurface:
 
     @cached_property
     def mesh(self) -> trimesh.Trimesh:
-        """The surface as a trimesh, unprocessed."""
+        """Return the surface as a trimesh, unprocessed."""
         return trimesh.Trimesh(self.positions, self.faces, process=False, validate=False)
 
     @cached_property
     def area_vectors(self) -> F64:
-        """The normal of each face times twice its area, (m, 3)."""
+        """Return the normal of each face times twice its area, (m, 3)."""
         return np.asarray(self.mesh.triangles_cross, np.float64)
 
     @cached_property
     def areas(self) -> F64:
-        """The area of each face in square metres, (m,)."""
+        """Return the area of each face in square metres, (m,)."""
         return np.asarray(self.mesh.area_faces, np.float64)
 
     @cached_property
     def is_degenerate(self) -> NDArray[np.bool_]:
-        """Whether each face has no area, (m,)."""
+        """Return whether each face has no area, (m,)."""
         f = self.faces
         return np.asarray(
             (self.areas <= MIN_AREA * self.diagonal**2)
@@ -92,13 +92,13 @@ class WeldedSurface:
 
     @cached_property
     def duplicate_count(self) -> int:
-        """The number of faces that have the same corners as another."""
+        """Return the number of faces that have the same corners as another."""
         corners = np.sort(self.faces[~self.is_degenerate], axis=1)
         return len(corners) - len(np.unique(_face_keys(corners, len(self.positions))))
 
     @cached_property
     def _edges(self) -> tuple[I64, I64, NDArray[np.bool_], I64]:
-        """The edges of all faces with area, sorted by edge.
+        """Return the edges of all faces with area, sorted by edge.
 
         Returns:
             starts: (e,) the first use of each edge in the next three arrays.
@@ -121,42 +121,42 @@ class WeldedSurface:
 
     @cached_property
     def face_counts(self) -> I64:
-        """The number of faces at each edge, (e,)."""
+        """Return the number of faces at each edge, (e,)."""
         starts, faces, _, _ = self._edges
         return np.diff(np.append(starts, len(faces)))
 
     @property
     def open_edges(self) -> int:
-        """The number of edges with one face."""
+        """Return the number of edges with one face."""
         return int((self.face_counts == 1).sum())
 
     @property
     def crowded_edges(self) -> int:
-        """The number of edges with more than two faces."""
+        """Return the number of edges with more than two faces."""
         return int((self.face_counts > 2).sum())
 
     @cached_property
     def adjacent_faces(self) -> I64:
-        """The two faces at each edge that has two, (k, 2)."""
+        """Return the two faces at each edge that has two, (k, 2)."""
         starts, faces, _, _ = self._edges
         at = starts[self.face_counts == 2]
         return np.column_stack([faces[at], faces[at + 1]])
 
     @cached_property
     def opposed_edges(self) -> int:
-        """The number of edges whose two faces have opposite winding."""
+        """Return the number of edges whose two faces have opposite winding."""
         starts, _, up, _ = self._edges
         at = starts[self.face_counts == 2]
         return int((up[at] == up[at + 1]).sum())
 
     @cached_property
     def volume(self) -> float:
-        """The enclosed volume in cubic metres; negative where the faces point inwards."""
+        """Return the enclosed volume in cubic metres; negative where the faces point inwards."""
         return float((self.positions[self.faces[:, 0]] * self.area_vectors).sum() / 6)
 
     @cached_property
     def hard_edges(self) -> int:
-        """The number of edges whose faces meet at HARD_DEGREES or more."""
+        """Return the number of edges whose faces meet at HARD_DEGREES or more."""
         one, two = self.area_vectors[self.adjacent_faces[:, 0]], self.area_vectors[self.adjacent_faces[:, 1]]
         cosine = (one * two).sum(1) / np.maximum(
             np.linalg.norm(one, axis=1) * np.linalg.norm(two, axis=1), 1e-300
@@ -165,7 +165,7 @@ class WeldedSurface:
 
     @cached_property
     def components(self) -> tuple[int, I64]:
-        """The number of connected parts, and the part of each vertex, (n,)."""
+        """Return the number of connected parts, and the part of each vertex, (n,)."""
         f = self.faces
         joined = sparse.coo_array(
             (
@@ -180,7 +180,7 @@ class WeldedSurface:
 
     @cached_property
     def _rays(self) -> RayCaster:
-        """A structure that finds the faces that rays meet."""
+        """Return a structure that finds the faces that rays meet."""
         return ray_caster(self.positions, self.faces)
 
     def loose_parts(self) -> tuple[int, int]:
@@ -218,7 +218,8 @@ class WeldedSurface:
     ) -> bool:
         """Return whether another part is within FLOATING_DISTANCE.
 
-        It is when one of its vertices is near a vertex, or a short ray from a face's centre meets one of its faces.
+        It is when one of its vertices is near a vertex, or a short ray from a face's centre meets one of its
+        faces.
         """
         reach = FLOATING_DISTANCE * self.diagonal
         if any((owner[near] != part).any() for near in tree.query_ball_point(points, reach)):
@@ -243,7 +244,7 @@ class WeldedSurface:
 
     @cached_property
     def crossings(self) -> tuple[int, int]:
-        """The number of edges that pass through a face which they do not touch, and the number of edges tested."""
+        """Count the edges that pass through a face without touching it; return them, and the edges tested."""
         starts, _, _, key = self._edges
         key = key[starts]
         key = key[:: max(1, -(-len(key) // MAX_CROSSING_EDGES))]

@@ -49,7 +49,7 @@ def _reference_photos(work: Work) -> Mapping[str, Sha256]:
 
 
 def _cut_out_all(photos: Mapping[str, Sha256], services: Services) -> Iterator[tuple[str, Cutout]]:
-    """Yield the cut-out of each photo, mostly from the cache. The check reports those that cannot be cut out."""
+    """Yield the cut-out of each photo, mostly from the cache. The check reports photos without one."""
     for view, sha256 in photos.items():
         with suppress(InputError):
             photo = cached_photo(services, sha256, max_side_px=MODEL_PHOTO_MAX_PX)

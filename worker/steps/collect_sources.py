@@ -23,8 +23,8 @@ def collect_sources(work: Work, services: Services) -> Work:
     Reads: sources as fetched. Adds: sources as usable, or raw_model.
 
     Raises:
-        InputError: The first photo's own code when no photo can be used, source.missing_view when there is none,
-            source.missing_model.
+        InputError: The first photo's own code when no photo can be used, source.missing_view when there is
+            none, source.missing_model.
     """
     if work.deliverable.made_from != PHOTO:
         return _with_model(work, services)

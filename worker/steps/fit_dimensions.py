@@ -1,6 +1,7 @@
 """Fit the model to the product's dimensions: true size in metres, bottom at y = 0, centre above the origin.
 
-A model of other proportions is not stretched: it is scaled evenly to the known height, and the checks report it.
+A model of other proportions is not stretched: it is scaled evenly to the known height, and the checks report
+it.
 """
 
 from dataclasses import replace

@@ -34,7 +34,8 @@ from worker.work import PHOTO_LABEL_PREFIX, Work
 def label_provenance(work: Work, services: Services) -> Work:
     """Write labels into all files, and content credentials into pictures where a certificate is configured.
 
-    Reads: files, version, provenance. Adds: files, provenance, issue label.lost when a label cannot be read back.
+    Reads: files, version, provenance. Adds: files, provenance, issue label.lost when a label cannot be read
+    back.
     """
     labels = _labels(work)
     credential = load_credential(services.settings)

@@ -1,7 +1,7 @@
 """Make the renditions, by the first generator of plugin.json that succeeds.
 
-Our own code cuts the product out of its photo, or renders its model, and sets it into a studio or a room. A provider's
-picture must still show the product.
+Our own code cuts the product out of its photo, or renders its model, and sets it into a studio or a room. A
+provider's picture must still show the product.
 """
 
 from dataclasses import replace
@@ -41,7 +41,8 @@ CHANGED_PRODUCT_CODES = (
 def make_renditions(work: Work, services: Services) -> Work:
     """Make one file for each format, and for each angle of a spin.
 
-    Reads: sources, or raw_model; task. Adds: files, facts, provenance, issues cutout.*, source.* and rendition.*.
+    Reads: sources, or raw_model; task. Adds: files, facts, provenance, issues cutout.*, source.* and
+    rendition.*.
 
     Raises:
         Park: A provider is at work.
@@ -79,7 +80,7 @@ def _make_locally(work: Work, services: Services) -> Work:
 
 
 def _make_remotely(work: Work, services: Services, name: str) -> Work:
-    """Return the work with a provider's picture; or with our own rendition of its cut-out, if it only cuts out.
+    """Return the work with a provider's picture; or, if the provider only cuts out, with our rendition of it.
 
     Raises:
         BadOutput: The provider's picture cannot be used.

@@ -62,7 +62,7 @@ def _is_overtaken(services: Services, version: Version, asked_at: datetime) -> b
 def _publish(
     services: Services, channel: str, product: Product, approved: ApprovedVersion, asked_at: datetime
 ) -> str:
-    """Send the product's listing, with this version in it, to a channel; return the version's address there."""
+    """Send the product's listing with this version to a channel; return the version's address there."""
     with lock_listing(services, channel, product.sku):
         listing = build_listing(services, channel, product, replacement=approved)
         url = services.channel(channel).sync(listing, services.blobs)

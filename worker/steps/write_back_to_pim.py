@@ -1,4 +1,4 @@
-"""Write into the PIM whether the product is published and the address of its AR page, where the PIM takes it."""
+"""Write the product's status and the address of its AR page back into PIMs that accept them."""
 
 from contextlib import suppress
 

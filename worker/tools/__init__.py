@@ -1,1 +1,1 @@
-"""The tools of `dam-worker` for work by hand, one command a file. docs/tools.md documents the JSON that they print."""
+"""The tools of `dam-worker` for work by hand, one command a file. docs/tools.md documents their JSON."""

@@ -161,7 +161,7 @@ def _read_product(path: Path, as_json: bool) -> Product:
 
 
 def _report_lines(file: Path, report: Report) -> list[str]:
-    """Return the report for a terminal: the result, the checks, the profiles, then the issues, worst first."""
+    """Return the report for a terminal: result, checks, profiles and issues, worst first."""
     lines = [f"{file}: {'blocked' if report.blocked else 'good'}"]
     lines += [
         f"  {row.outcome.value:10} {row.check}{f': {row.measured}' if row.measured else ''}"

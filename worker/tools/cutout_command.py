@@ -39,10 +39,11 @@ _SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 def cutout(photo: Path, out: Path, as_json: bool) -> None:
     """Write the mask that cuts the product out of PHOTO.
 
-    The mask has the size of the photo, turned upright: 255 is product, 0 is background, values between are the soft edge.
+    The mask has the size of the photo, turned upright: 255 is product, 0 is background, values between are
+    the soft edge.
 
-    Exit code 0: the mask can be relied on. 1: it is written, but in doubt: its confidence is too low, or an issue is an
-    error. 2: the photo cannot be used, or shows no product.
+    Exit code 0: the mask can be relied on. 1: it is written, but in doubt: its confidence is too low, or an
+    issue is an error. 2: the photo cannot be used, or shows no product.
     """
     started = time.perf_counter()
     data = photo.read_bytes()

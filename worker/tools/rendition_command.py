@@ -63,7 +63,9 @@ def rendition(
     out_dir: Path,
     as_json: bool,
 ) -> None:
-    """Make a rendition of PHOTO, as plugin.json says. For a deliverable that is made from a model, PHOTO is a GLB.
+    """Make a rendition of PHOTO, as plugin.json says.
+
+    For a deliverable that is made from a model, PHOTO is a GLB.
 
     Exit code 0: the files are written. 2: the input cannot be used.
     """
