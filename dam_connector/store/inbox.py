@@ -170,7 +170,7 @@ class _GroupWriter:
     The first thread that comes while nobody writes becomes the writer and writes all rows that are waiting.
     Then it wakes the threads whose rows it wrote and makes the first thread that came meanwhile the next
     writer, so that the disk works while answers are made. A row is durable when `put` returns.
-    docs/benchmarks.md has the figures of this and of what was tried before.
+    docs/lab/webhooks.md has the figures of this method and of earlier attempts.
     """
 
     def __init__(self, db: Database) -> None:

@@ -8,7 +8,7 @@ from dam_connector.domain.run import RunKind
 from dam_connector.ports import GenerationRequest
 from dam_connector.wiring import Services
 
-# CPU-seconds of a run (docs/benchmarks.md), while there are no measurements of this installation.
+# CPU-seconds of a run (docs/lab/bulk.md), while there are no measurements of this installation.
 DEFAULT_RUN_S = {RunKind.IMAGE: 1.8, RunKind.MODEL: 6.5}
 
 

@@ -9,24 +9,8 @@ every edge of the product about equally sharp, while a shadow's edge is blurred 
 background grows from the frame through shadows, but not across sharp edges, and with a radius, so that it
 does not pass through narrow gaps.
 
-Mean mask IoU on 12 photos of six product models (gradient, shadow, grain) / 90 composites of their clean
-views on five backgrounds / 36 clean views on white; lowest of the 12 (docs/benchmarks.md says how to repeat):
-- quadratic surface through the border, shadows removed in the lowest 30 %: .900 / .952 / .990; .478
-- surface refitted to all that is reached, evidence weighed in a minimal cut (total variation, 200 rounds):
-  .907 / .856 / .977; .826
-- the same with sharpness against shadows: .954 / .967 / .995; .837
-- shadows that are reached across nothing sharp are removed at once, wherever they are: .975 / .984 / .995;
-  .927
-- the minimal cut left out: the same figures, a quarter of a second less
-- faint chroma by a median over 9 pixels, away from strong colour, and holes up to 0.7: .979 / .987 / .995;
-  .946
-- edges from 0.65 up: .983 / .985 / .996; .966
-- holes grow back to their outline too: .985 / .987 / .998; .967
-- outlines smoothed where nothing is clear, faint separate parts left out (this file): .985 / .987 / .998;
-  .967
-Tried and lost: the median for lightness too (.955: errors of the polynomial become product); a shadow limit
-twice as sharp (soles and grey cases are lost); growth by 4 or 12 pixels instead of 7 (.956, .971). Known
-weaknesses: grey products on grey whose shading looks like a shadow, and holes between many thin legs.
+Known weaknesses: grey products on grey whose shading looks like a shadow, and holes between many thin legs.
+docs/lab/cutouts.md lists the attempts with their figures, the rejected ones too.
 """
 
 import cv2

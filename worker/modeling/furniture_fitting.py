@@ -1,7 +1,7 @@
 """Furniture from one three-quarter photo: a seat, table or cabinet of blocks, fitted to the photo's
 outline.
 
-One outline from an oblique camera does not determine a form, nor do two mirrored ones (docs/modeling.md).
+One outline from an oblique camera does not determine a form, nor do two mirrored ones (docs/lab/modeling.md).
 But furniture consists of few parts at right angles, so the heights and thicknesses of these parts can be
 fitted until the piece covers the outline best.
 """

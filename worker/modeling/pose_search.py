@@ -7,7 +7,7 @@ photo looks at a corner, and many cameras are tried.
 For each guess the photo is rectified onto the upright plane through the product's middle, or taken for a
 stack of sections (cross_sections.py). A coarse shape is built from it and seen through the guessed camera.
 The guess whose picture covers the photo's outline best wins; an unusual guess must be better by a penalty.
-Furniture is also fitted from parts (furniture_fitting.py). What else was tried is in docs/modeling.md.
+Furniture is also fitted from parts (furniture_fitting.py). Other attempts: docs/lab/modeling.md.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,6 +1,6 @@
 """The product's shape from its outlines, as a signed distance field, by the family of shapes that fits best.
 
-The method, its families, what was tried and the figures are in docs/modeling.md.
+Method and families: docs/modeling.md and docs/lab/modeling-method.md. Attempts: docs/lab/modeling.md.
 """
 
 from collections.abc import Mapping
