@@ -153,7 +153,7 @@ def build_services(
         rules_archive=rules_archive,
         idempotency=IdempotencyKeys(db, clock),
         blobs=open_blobs(settings.effective_storage_url),
-        queue=queue or _open_queue(settings, background_wakeups),
+        queue=_open_queue(settings, background_wakeups) if queue is None else queue,
         http=http,
         adapter_context=AdapterContext(
             http=http,

@@ -16,7 +16,7 @@ def send(
 ) -> tuple[str, bool]:
     now = services.clock.now()
     body = event_body(data, kind=kind, at=now - timedelta(seconds=age_s))
-    return intake.receive(services, "main", inbound(body, signed(body, at=now, message=message), now))
+    return intake.receive_webhook(services, "main", inbound(body, signed(body, at=now, message=message), now))
 
 
 def chair(photos: PhotoServer, **changes: object) -> dict:

@@ -1,4 +1,4 @@
-"""What a source has that we were not told of: the whole catalog once, and what its webhooks lost."""
+"""Backfill of a whole catalog, and polls that find changes with lost webhooks."""
 
 import json
 from datetime import timedelta
@@ -30,7 +30,7 @@ def test_a_whole_catalog_is_taken_in_and_goes_on_where_it_was_stopped(
 ) -> None:
     put(services, clock, "A", "B", "C")
     steps = backfill(services, "mem")
-    assert next(steps).last == "A"
+    assert next(steps).last_ref == "A"
     steps.close()
     assert known(services) == {"A"}
     again = list(backfill(services, "mem"))[-1]
@@ -52,9 +52,9 @@ def test_a_catalog_is_made_behind_single_products_and_as_slowly_as_is_wished(
     for sku in ("A", "B"):
         services.pim("mem").put(product(sku, images={"front": photos.url("front.jpg")}), clock.now())
     pauses: list[float] = []
-    said = list(backfill(services, "mem", per_minute=30, sleep=pauses.append))
+    steps = list(backfill(services, "mem", per_minute=30, sleep=pauses.append))
     assert pauses == [2.0, 2.0] and {r.bulk for r in services.runs.page()} == {True}
-    assert said[-1].seconds > 0  # what making a packshot and a cut-out usually takes
+    assert steps[-1].generation_s > 0  # what making a packshot and a cut-out usually takes
 
 
 def test_it_waits_as_long_as_the_source_says_and_leaves_out_what_cannot_be_had(
@@ -89,7 +89,7 @@ def test_the_poll_finds_what_webhooks_lost(services: Services, clock: TestClock)
     services.pim("mem").fail_with = Unavailable("mem", "changed_since", "down")
     clock.forward(600)
     put(services, clock, "LATER")
-    assert poll_pims(services) == 0  # told in the log; the next one goes back as far
+    assert poll_pims(services) == 0  # logged; the next poll goes back as far
     assert poll_pims(services) == 2 and known(services) == {"NEW", "LATER"}
 
 
@@ -100,15 +100,15 @@ def test_what_is_gone_from_its_source_is_gone_here(services: Services, clock: Te
     clock.forward(60)
     services.pim("mem").products["A2"] = services.pim("mem").products["B"]
     from dam_connector.domain.event import Event, EventKind
-    from dam_connector.usecases.intake import take_event
+    from dam_connector.usecases.intake import ingest_event
 
     assert (
-        take_event(services, "mem", Event(kind=EventKind.UPDATED, ref="A", at=clock.now()))
+        ingest_event(services, "mem", Event(kind=EventKind.UPDATED, ref="A", at=clock.now()))
         == "A: gone from its source"
     )
     assert (
-        take_event(services, "mem", Event(kind=EventKind.UPDATED, ref="nothing", at=clock.now()))
-        == "nothing: not there"
+        ingest_event(services, "mem", Event(kind=EventKind.UPDATED, ref="nothing", at=clock.now()))
+        == "nothing: not found at its source"
     )
     assert known(services) == {"B"}
 
@@ -119,22 +119,22 @@ def test_the_command_shows_progress(
     put(services, clock, "A", "B")
     monkeypatch.setattr(connection_commands, "open_services", lambda folder: services)
 
-    def said(*command: str) -> tuple[int, str]:
+    def run_command(*command: str) -> tuple[int, str]:
         ran = CliRunner().invoke(main, list(command))
         return ran.exit_code, ran.output
 
-    code, told = said("backfill", "--connection", "mem", "--dry-run")
-    assert code == 0 and "2 products would be added" in told
-    code, told = said(
+    code, output = run_command("backfill", "--connection", "mem", "--dry-run")
+    assert code == 0 and "2 products would be added" in output
+    code, output = run_command(
         "backfill", "--connection", "mem", "--since", (clock.now() - timedelta(days=1)).isoformat(), "--json"
     )
-    assert code == 0 and json.loads(told.splitlines()[-1]) | {"seconds_of_making": 0} == {
+    assert code == 0 and json.loads(output.splitlines()[-1]) | {"seconds_of_making": 0} == {
         **{"connection": "mem", "seen": 2, "taken": 2, "failed": 0},
         **{"seconds_of_making": 0, "dry_run": False},
     }
-    code, told = said("backfill", "--connection", "main")
-    assert code == 1 and "has no list of changes" in told and "Traceback" not in told
+    code, output = run_command("backfill", "--connection", "main")
+    assert code == 1 and "does not list changes" in output and "Traceback" not in output
     assert (
-        said("backfill", "--connection", "nobody")[0] == 1
-        and said("backfill", "--connection", "mem", "--since", "soon")[0] == 2
+        run_command("backfill", "--connection", "nobody")[0] == 1
+        and run_command("backfill", "--connection", "mem", "--since", "soon")[0] == 2
     )

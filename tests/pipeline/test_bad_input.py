@@ -174,7 +174,7 @@ def test_unreadable_deliveries_fail_with_their_reason(services: Services, drain:
             b"9" * 5000,
         ]
     ):
-        delivery, _ = intake.receive(
+        delivery, _ = intake.receive_webhook(
             services, "main", inbound(body, signed(body, at=now, message=f"m{number}"), now)
         )
         drain()

@@ -40,7 +40,7 @@ def sheet(tmp_path: Path, *rows: str, name: str = "s.csv") -> Path:
     return path
 
 
-def begun(services: Services, file: Path, name: str = "autumn", **more: object):
+def import_sheet(services: Services, file: Path, name: str = "autumn", **more: object):
     options = {"owner": "ada", "columns": {}, "pictures": None, "dry_run": False, **more}
     return run_import(services, file, name=name, **options)  # type: ignore[arg-type]
 
@@ -59,16 +59,16 @@ def test_good_rows_are_made_bad_ones_are_given_back_and_mended_ones_go_on(
         f"A1,Twice,{good},seating,,",
         f"A4,Odd,{good},seating,Poster,",
     )
-    batch, said = begun(services, file)
-    assert batch is not None and said.counts == {
+    batch, preview = import_sheet(services, file)
+    assert batch is not None and preview.counts == {
         RowState.WAITING: 2,
         RowState.FAILED: 4,
         RowState.UNCHANGED: 0,
     }
     assert (
-        said.version_counts == {"packshot": 1, "room": 3}
-        and said.billed_counts == {}
-        and said.generation_s == pytest.approx(4 * 1.8)
+        preview.version_counts == {"packshot": 1, "room": 3}
+        and preview.billed_counts == {}
+        and preview.generation_s == pytest.approx(4 * 1.8)
     )
     drain()
     assert set(versions(services, "A1")) == {"packshot"} and set(versions(services, "A2")) == {"room"}
@@ -76,7 +76,7 @@ def test_good_rows_are_made_bad_ones_are_given_back_and_mended_ones_go_on(
     progress = services.batches.progress(batch.id)
     assert (progress.in_review, progress.failed, progress.in_progress, progress.total) == (2, 4, 0, 6)
     assert batches.find(services, "autumn").state is BatchState.DONE
-    assert {c for row in said.rows[RowState.FAILED] for c in row.codes} == {
+    assert {c for row in preview.rows[RowState.FAILED] for c in row.codes} == {
         "row.value",
         "row.duplicate",
         "source.url_refused",
@@ -96,8 +96,8 @@ def test_good_rows_are_made_bad_ones_are_given_back_and_mended_ones_go_on(
             "Poster", "Studio"
         )
     )
-    second, said = begun(services, again, "autumn, mended")
-    assert second is not None and said.counts[RowState.WAITING] >= 2
+    second, preview = import_sheet(services, again, "autumn, mended")
+    assert second is not None and preview.counts[RowState.WAITING] >= 2
     drain()
     assert set(versions(services, "A3")) == {"packshot"} and set(versions(services, "A4")) == {"packshot"}
 
@@ -107,12 +107,12 @@ def test_the_same_file_again_makes_nothing_again(
 ) -> None:
     photos.files["a.jpg"] = picture()
     file = sheet(tmp_path, f"A1,Chair,{photos.url('a.jpg')},seating,Studio,")
-    begun(services, file)
+    import_sheet(services, file)
     drain()
-    nothing, said = begun(services, file, "again")
+    nothing, preview = import_sheet(services, file, "again")
     assert (
         nothing is None
-        and said.counts[RowState.UNCHANGED] == 1
+        and preview.counts[RowState.UNCHANGED] == 1
         and len(services.assets.of_product("A1")) == 1
     )
 
@@ -129,16 +129,16 @@ def test_pictures_beside_the_sheet(services: Services, drain: Drain, tmp_path: P
             f"P{number},Chair,chair one.jpg,seating,Studio,",
             f"Q{number},Chair,other.jpg,seating,Studio,",
         )
-        batch, said = begun(services, file, f"with pictures {number}", pictures=beside)
+        batch, preview = import_sheet(services, file, f"with pictures {number}", pictures=beside)
         assert (
             batch is not None
-            and said.counts[RowState.FAILED] == 1
-            and "row.picture" in said.rows[RowState.FAILED][0].codes
+            and preview.counts[RowState.FAILED] == 1
+            and "row.picture" in preview.rows[RowState.FAILED][0].codes
         )
         drain()
         assert versions(services, f"P{number}")["packshot"].state is VersionState.IN_REVIEW
     with pytest.raises(InputError, match="neither a folder nor a ZIP"):
-        begun(services, file, "none", pictures=tmp_path / "s.csv")
+        import_sheet(services, file, "none", pictures=tmp_path / "s.csv")
 
 
 def test_pause_resume_cancel_and_retry(
@@ -146,7 +146,7 @@ def test_pause_resume_cancel_and_retry(
 ) -> None:
     photos.files["a.jpg"] = picture()
     rows = [f"R{n},Chair,{photos.url('a.jpg')},seating,Studio," for n in range(12)]
-    batch, _ = begun(services, sheet(tmp_path, *rows))
+    batch, _ = import_sheet(services, sheet(tmp_path, *rows))
     assert batch is not None
     batches.control(services, batch, "pause")
     drain()
@@ -161,7 +161,9 @@ def test_pause_resume_cancel_and_retry(
     with pytest.raises(StateConflict, match="cannot resume"):
         batches.control(services, batches.find(services, batch.id), "resume")
     with pytest.raises(StateConflict, match="choose another name"):
-        begun(services, sheet(tmp_path, "Z9,Chair,https://x.example/z.jpg,seating,Studio,", name="z.csv"))
+        import_sheet(
+            services, sheet(tmp_path, "Z9,Chair,https://x.example/z.jpg,seating,Studio,", name="z.csv")
+        )
     with pytest.raises(NotFound):
         batches.find(services, "nothing")
 
@@ -170,15 +172,15 @@ def test_a_batch_cancelled_while_its_last_rows_are_taken_stays_cancelled(
     services: Services, photos: PhotoServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photos.files["a.jpg"] = picture()
-    batch, _ = begun(services, sheet(tmp_path, f"C1,Chair,{photos.url('a.jpg')},seating,Studio,"))
+    batch, _ = import_sheet(services, sheet(tmp_path, f"C1,Chair,{photos.url('a.jpg')},seating,Studio,"))
     assert batch is not None
-    take = batches._take
+    ingest_row = batches._ingest_row
 
     def cancelling(*args: object) -> None:
-        take(*args)  # type: ignore[arg-type]
+        ingest_row(*args)  # type: ignore[arg-type]
         batches.control(services, batches.find(services, batch.id), "cancel")
 
-    monkeypatch.setattr(batches, "_take", cancelling)
+    monkeypatch.setattr(batches, "_ingest_row", cancelling)
     batches.advance(services, batches.find(services, batch.id).wake_token)
     assert batches.find(services, batch.id).state is BatchState.CANCELLED
 
@@ -186,7 +188,7 @@ def test_a_batch_cancelled_while_its_last_rows_are_taken_stays_cancelled(
 def test_retry_takes_failed_rows_again(
     services: Services, photos: PhotoServer, drain: Drain, tmp_path: Path
 ) -> None:
-    batch, _ = begun(services, sheet(tmp_path, f"T1,Chair,{photos.url('late.jpg')},seating,Studio,"))
+    batch, _ = import_sheet(services, sheet(tmp_path, f"T1,Chair,{photos.url('late.jpg')},seating,Studio,"))
     assert batch is not None
     drain()
     assert services.batches.progress(batch.id).failed == 1
@@ -200,7 +202,7 @@ def test_a_lost_job_is_found_by_the_sweeper(
     services: Services, photos: PhotoServer, drain: Drain, tmp_path: Path, clock: TestClock
 ) -> None:
     photos.files["a.jpg"] = picture()
-    batch, _ = begun(services, sheet(tmp_path, f"S1,Chair,{photos.url('a.jpg')},seating,Studio,"))
+    batch, _ = import_sheet(services, sheet(tmp_path, f"S1,Chair,{photos.url('a.jpg')},seating,Studio,"))
     assert batch is not None
     from redis import Redis
 
@@ -215,7 +217,7 @@ def test_of_two_wake_ups_for_one_turn_one_takes_the_rows(
     services: Services, photos: PhotoServer, tmp_path: Path
 ) -> None:
     photos.files["a.jpg"] = picture()
-    batch, _ = begun(
+    batch, _ = import_sheet(
         services, sheet(tmp_path, *(f"W{n},Chair,{photos.url('a.jpg')},seating,Studio," for n in range(3)))
     )
     assert batch is not None
@@ -230,18 +232,18 @@ def test_what_breaks_one_row_leaves_the_others(
     services: Services, photos: PhotoServer, drain: Drain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photos.files["a.jpg"] = picture()
-    batch, _ = begun(
+    batch, _ = import_sheet(
         services, sheet(tmp_path, *(f"B{n},Chair,{photos.url('a.jpg')},seating,Studio," for n in range(3)))
     )
     assert batch is not None
-    take = batches._take
+    ingest_row = batches._ingest_row
 
     def breaking(*args: object) -> None:
         if args[2].sku == "B1":  # type: ignore[attr-defined]
             raise RuntimeError("nobody foresaw this")
-        take(*args)  # type: ignore[arg-type]
+        ingest_row(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(batches, "_take", breaking)
+    monkeypatch.setattr(batches, "_ingest_row", breaking)
     drain()
     progress = services.batches.progress(batch.id)
     assert (progress.in_review, progress.failed) == (2, 1) and batches.find(
@@ -254,7 +256,7 @@ def test_what_a_batch_asks_for_waits_in_a_lane_of_its_own(
     services: Services, photos: PhotoServer, tmp_path: Path
 ) -> None:
     photos.files["a.jpg"] = picture()
-    batch, _ = begun(services, sheet(tmp_path, f"L1,Chair,{photos.url('a.jpg')},seating,Studio,"))
+    batch, _ = import_sheet(services, sheet(tmp_path, f"L1,Chair,{photos.url('a.jpg')},seating,Studio,"))
     assert batch is not None
     batches.advance(services, batch.wake_token)
     intake.add_product(services, product("L2", images={"front": photos.url("a.jpg")}), by="test")
@@ -283,8 +285,8 @@ def test_the_sheet_must_name_its_sku_column(services: Services, tmp_path: Path) 
     file = tmp_path / "x.csv"
     file.write_text("Nummer,Foto\nA1,https://x.example/a.jpg\n")
     with pytest.raises(InputError, match="No column holds the SKU"):
-        begun(services, file)
+        import_sheet(services, file)
     with pytest.raises(InputError, match="There is no such column"):
-        begun(services, file, columns={"sku": "Zahl"})
-    _, said = begun(services, file, columns={"sku": "Nummer", "image_url": "Foto"}, dry_run=True)
-    assert said.total == 1
+        import_sheet(services, file, columns={"sku": "Zahl"})
+    _, preview = import_sheet(services, file, columns={"sku": "Nummer", "image_url": "Foto"}, dry_run=True)
+    assert preview.total == 1

@@ -36,12 +36,12 @@ def batch(
     ]
     sheet = tmp_path / "autumn.csv"
     sheet.write_text("sku,title,image_url,category,Status\n" + "\n".join(rows) + "\n")
-    begun, _ = batch_commands.run_import(
+    batch, _ = batch_commands.run_import(
         services, sheet, name="autumn", owner="ada", columns={}, pictures=None, dry_run=False
     )
-    assert begun is not None
+    assert batch is not None
     drain()
-    return begun
+    return batch
 
 
 def test_the_manifest_tells_every_row(batch: Batch, services: Services) -> None:
@@ -58,9 +58,11 @@ def test_the_manifest_tells_every_row(batch: Batch, services: Services) -> None:
         and made["model_actual"].startswith("local")
         and made["cost_usd"] == 0
     )
-    told = made["versions"][0]
-    assert (told["id"], told["version"], told["state"]) == (version.id, 1, "in_review")
-    assert {f["name"]: f["sha256"] for f in told["files"]} == {f.name: f.sha256 for f in version.channel_files}
+    record = made["versions"][0]
+    assert (record["id"], record["version"], record["state"]) == (version.id, 1, "in_review")
+    assert {f["name"]: f["sha256"] for f in record["files"]} == {
+        f.name: f.sha256 for f in version.channel_files
+    }
     assert all(url.startswith("http") for url in made["image_urls"])
     assert (
         lost["status"] == blank["status"] == "failed"
@@ -81,7 +83,9 @@ def test_a_picture_counts_once_whatever_formats_and_versions_there_are(
     review.regenerate(services, version, note="", by="ann")
     drain()
     made = next(exports.manifest(services, batch))
-    assert [v["version"] for v in made["versions"]] == [2, 1] and len({f.format for f in version.channel_files}) > 1
+    assert [v["version"] for v in made["versions"]] == [2, 1] and len(
+        {f.format for f in version.channel_files}
+    ) > 1
     assert made["image_count"] == 1 and "_V2_" in made["image_urls"][0]
 
 
@@ -158,9 +162,9 @@ def test_many_are_decided_undone_commented_on_and_made_again(
     )
     assert services.assets.get(ids[0]).state is VersionState.IN_REVIEW
     bulk_review.comment_all(services, ids, text="paler, please", by="ann")
-    assert [(h.by, h.detail) for h in services.history.entries(version_id=ids[0]) if h.what == "comment"] == [
-        ("ann", "paler, please")
-    ]
+    assert [
+        (h.by, h.detail) for h in services.history.entries(version_id=ids[0]) if h.event == "comment"
+    ] == [("ann", "paler, please")]
     assert bulk_review.regenerate_all(services, ids, note="paler", by="ann").done == ids
     assert bulk_review.regenerate_all(services, ids, note="paler", by="ann").refused == 1
     drain()
@@ -218,13 +222,13 @@ def test_a_picture_in_the_dam_is_a_source(
     sheet.write_text(
         f"sku,title,image_url,category\nD1,Chair,dam:{name},seating\nD2,Chair,dam:library/{name},seating\nD3,Chair,dam:none.jpg,seating\n"
     )
-    second, said = batch_commands.run_import(
+    second, preview = batch_commands.run_import(
         services, sheet, name="from the DAM", owner="ada", columns={}, pictures=None, dry_run=False
     )
     assert (
         second is not None
-        and [said.counts[s] for s in ("waiting", "failed")] == [2, 1]
-        and "none.jpg" in said.rows["failed"][0].error
+        and [preview.counts[s] for s in ("waiting", "failed")] == [2, 1]
+        and "none.jpg" in preview.rows["failed"][0].error
     )
     drain()
     assert services.batches.progress(second.id).in_review == 2
@@ -247,5 +251,8 @@ def test_an_edit_makes_the_next_version_of_what_it_changes(
         versions(services, "A1")["packshot"].number == 2
         and "Armchair" in versions(services, "A1")["packshot"].channel_files[-1].name
     )
-    assert [h.detail for h in services.history.entries(sku="A1") if h.what == "edited"] == ["name", "nothing"]
+    assert [h.detail for h in services.history.entries(sku="A1") if h.event == "edited"] == [
+        "name",
+        "nothing",
+    ]
     assert batches.find(services, "autumn").id == batch.id

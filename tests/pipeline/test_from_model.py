@@ -15,13 +15,13 @@ from dam_connector.wiring import Services
 from tests.certificates import write_credential
 from tests.pipeline.helpers import Drain, chair, send, versions
 from tests.support import MODEL, PhotoServer, picture, rules_json
-from worker.gltf.document import read_json
+from worker.gltf.container import read_json
 from worker.imaging.content_credentials import read_manifest
 from worker.imaging.metadata import (
     ALGORITHMIC_MEDIA,
     ALGORITHMICALLY_ENHANCED,
-    TRAINED_ALGORITHMIC_MEDIA,
     COMPOSITE_WITH_TRAINED_MEDIA,
+    TRAINED_ALGORITHMIC_MEDIA,
     read_metadata,
     write_metadata,
 )
@@ -72,7 +72,7 @@ def test_what_is_made_from_a_model_follows_it(
     names = sorted(f.name for f in made["spin"].files if f.role is Role.PRIMARY)
     assert names == [f"CH123_ModernDiningChair_spin_V1_WEBP_0{n}.webp" for n in range(1, 9)]
     for name in ("spin", "clip", "room"):
-        assert not made[name].report.errors() and made[name].picture
+        assert not made[name].report.errors() and made[name].list_picture
         assert (
             made[name].provenance["made_from"] == "model V1"
             and made[name].provenance["source_model"] == made["model"].file("glb").sha256
@@ -145,7 +145,7 @@ def test_a_model_that_went_away_is_said(
     send(services, chair(photos))
     drain()
     made = versions(services)
-    services.assets.move(made["model"].id, VersionState.REJECTED)
+    services.assets.transition(made["model"].id, VersionState.REJECTED)
     review.regenerate(services, made["spin"], note="", by="ann")
     drain()
     assert "source.missing_model" in {i.code for i in services.products.get("CH123").issues}
@@ -212,7 +212,10 @@ def test_a_photos_rights_and_the_mark_of_an_ai_stay_with_all_that_is_made_from_i
         )
         assert labels["alt_text"] == "Modern Dining Chair by Nord, front view" and labels["version"] == "1"
     asset = read_json(services.blobs.get(made["model"].file("glb").sha256))["asset"]
-    assert asset["copyright"] == "© 2026 Studio" and asset["extras"]["source_type"] == COMPOSITE_WITH_TRAINED_MEDIA
+    assert (
+        asset["copyright"] == "© 2026 Studio"
+        and asset["extras"]["source_type"] == COMPOSITE_WITH_TRAINED_MEDIA
+    )
     assert made["packshot"].provenance["photo_rights"] == "© 2026 Studio"
 
 

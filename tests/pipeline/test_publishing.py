@@ -262,12 +262,16 @@ def test_the_first_decision_counts_and_the_second_person_sees_it(
 ) -> None:
     first, dam = made(shop, photos, drain), shop.dam("shelf")
     review.decide(shop, first, APPROVED, source="page")
-    dam.decide(first.dam_ref, Decision(verdict=Verdict.REJECTED, by="bob", note="no"))  # before it was told
+    dam.decide(
+        first.dam_ref, Decision(verdict=Verdict.REJECTED, by="bob", note="no")
+    )  # before our state was written there
     assert poll_dams(shop) == 1
     drain()
-    assert states(shop) == ["V1 published"] and dam.remote_states[first.dam_ref].state is VersionState.PUBLISHED
-    said = [h for h in shop.history.entries(version_id=first.id) if h.event == "overruled"]
-    assert len(said) == 1 and "rejected by bob" in said[0].detail
+    assert (
+        states(shop) == ["V1 published"] and dam.remote_states[first.dam_ref].state is VersionState.PUBLISHED
+    )
+    overruled = [h for h in shop.history.entries(version_id=first.id) if h.event == "overruled"]
+    assert len(overruled) == 1 and "rejected by bob" in overruled[0].detail
 
 
 def test_a_decision_that_comes_twice_and_late_counts_once(
@@ -275,11 +279,11 @@ def test_a_decision_that_comes_twice_and_late_counts_once(
 ) -> None:
     first, dam = made(shop, photos, drain), shop.dam("shelf")
     dam.decide(first.dam_ref, APPROVED)
-    said = dam.remote_states[first.dam_ref]
+    approved_there = dam.remote_states[first.dam_ref]
     assert "approved" in sync_from_dam(shop, "shelf", first.dam_ref)
     sync_from_dam(shop, "shelf", first.dam_ref)  # the poll, before anything was published
     drain()
-    dam.remote_states[first.dam_ref] = said  # and once more, before it was told
+    dam.remote_states[first.dam_ref] = approved_there  # and once more, before our state was written there
     sync_from_dam(shop, "shelf", first.dam_ref)
     drain()
     assert live(shop) == ["packshotV1"] and dam.remote_states[first.dam_ref].state is VersionState.PUBLISHED
@@ -309,7 +313,9 @@ def test_files_changed_by_hand_are_never_approved(shop: Services, photos: PhotoS
     dam.decide(first.dam_ref, APPROVED, changed_files=("a.jpg",))
     assert "changed_in_dam" in sync_from_dam(shop, "shelf", first.dam_ref)
     drain()
-    assert states(shop) == ["V1 in_review"] and dam.remote_states[first.dam_ref].state is VersionState.IN_REVIEW
+    assert (
+        states(shop) == ["V1 in_review"] and dam.remote_states[first.dam_ref].state is VersionState.IN_REVIEW
+    )
     assert any(
         h.event == "changed_in_dam" and "a.jpg" in h.detail for h in shop.history.entries(version_id=first.id)
     )

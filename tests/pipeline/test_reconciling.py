@@ -53,7 +53,7 @@ def wired(
     return services
 
 
-def said(services: Services) -> list[tuple[str, str, str]]:
+def differences(services: Services) -> list[tuple[str, str, str]]:
     return [(d.where, d.kind.value, d.sku or d.ref) for d in reconcile(services)]
 
 
@@ -61,9 +61,9 @@ def test_a_file_that_somebody_took_off_a_shop_is_put_back(wired: Services) -> No
     shop = wired.channel("shop")
     before = dict(shop.files_by_sku["CH123"])
     shop.files_by_sku["CH123"] = {"stranger.jpg": b"x"}
-    assert said(wired) == [("shop", "missing", "CH123"), ("shop", "orphaned", "CH123")]
+    assert differences(wired) == [("shop", "missing", "CH123"), ("shop", "orphaned", "CH123")]
     repair(wired, next(reconcile(wired)))
-    assert shop.files_by_sku["CH123"] == before and said(wired) == []
+    assert shop.files_by_sku["CH123"] == before and differences(wired) == []
 
 
 def test_what_was_deleted_in_the_dam_is_pushed_again(wired: Services, drain: Drain) -> None:
@@ -73,31 +73,37 @@ def test_what_was_deleted_in_the_dam_is_pushed_again(wired: Services, drain: Dra
     assert (found.where, found.kind.value, found.remedy) == ("shelf", "missing", "push it again")
     repair(wired, found)
     drain()
-    assert dam.stored[ref] and dam.remote_states[ref].state is VersionState.PUBLISHED and said(wired) == []
+    assert (
+        dam.stored[ref]
+        and dam.remote_states[ref].state is VersionState.PUBLISHED
+        and differences(wired) == []
+    )
     assert wired.assets.of_product("CH123")[0].state is VersionState.PUBLISHED
 
 
 def test_a_state_that_the_dam_was_not_told_is_told(wired: Services, drain: Drain) -> None:
     dam, ref = wired.dam("shelf"), "mem:CH123:packshot:1:1"
     dam.remote_states[ref] = RemoteState(state=VersionState.IN_REVIEW)
-    assert said(wired) == [("shelf", "stale", "CH123")]
+    assert differences(wired) == [("shelf", "stale", "CH123")]
     repair(wired, next(reconcile(wired)))
     drain()
-    assert dam.remote_states[ref].state is VersionState.PUBLISHED and said(wired) == []
+    assert dam.remote_states[ref].state is VersionState.PUBLISHED and differences(wired) == []
 
 
 def test_a_state_that_somebody_made_up_is_written_over(
     wired: Services, drain: Drain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dam, ref = wired.dam("shelf"), "mem:CH123:packshot:1:1"
-    standing = dam.remote_state
+    remote_state = dam.remote_state
 
     def made_up(asked: str, version: object = None) -> RemoteState:
-        if dam.remote_states[asked].state is VersionState.BLOCKED:  # what stands for a word that is none of ours
-            raise BadOutput("shelf", "standing", "its state is 'nearly'")
-        return standing(asked, version)
+        if (
+            dam.remote_states[asked].state is VersionState.BLOCKED
+        ):  # what stands for a word that is none of ours
+            raise BadOutput("shelf", "remote_state", "its state is 'nearly'")
+        return remote_state(asked, version)
 
-    monkeypatch.setattr(dam, "standing", made_up)
+    monkeypatch.setattr(dam, "remote_state", made_up)
     monkeypatch.setattr(
         dam,
         "write_state",
@@ -110,18 +116,18 @@ def test_a_state_that_somebody_made_up_is_written_over(
     assert (found.kind.value, "nearly" in found.detail) == ("stale", True)
     assert "written there again" in repair(wired, found)
     drain()
-    assert dam.remote_states[ref].state is VersionState.PUBLISHED and said(wired) == []
+    assert dam.remote_states[ref].state is VersionState.PUBLISHED and differences(wired) == []
 
 
 def test_files_that_were_changed_by_hand_are_replaced_by_ours(wired: Services, drain: Drain) -> None:
     dam, ref = wired.dam("shelf"), "mem:CH123:packshot:1:1"
     dam.files_changed_by_hand, before = ("a.jpg",), dict(dam.stored[ref])
-    assert said(wired) == [("shelf", "changed", "CH123")]
+    assert differences(wired) == [("shelf", "changed", "CH123")]
     dam.stored[ref] = {"other": b""}
     repair(wired, next(reconcile(wired)))
     dam.files_changed_by_hand = ()
     drain()
-    assert dam.stored[ref] == before and said(wired) == []
+    assert dam.stored[ref] == before and differences(wired) == []
 
 
 def test_what_a_source_has_and_we_do_not_and_the_other_way_round(
@@ -131,20 +137,20 @@ def test_what_a_source_has_and_we_do_not_and_the_other_way_round(
     picture = {"images": {"front": photos.url("front.jpg")}}
     for sku in ("N1", "N2"):
         source.put(product(sku, **picture), clock.now())
-    assert said(wired) == [("mem", "missing", "N1"), ("mem", "missing", "N2")]
+    assert differences(wired) == [("mem", "missing", "N1"), ("mem", "missing", "N2")]
     for found in list(reconcile(wired, connection="mem")):
         repair(wired, found)
-    assert said(wired) == []
+    assert differences(wired) == []
     source.put(product("N1", color="green", **picture), clock.now() + timedelta(minutes=1))
     del source.products["N2"]
-    assert said(wired) == [("mem", "stale", "N1"), ("mem", "orphaned", "N2")]
+    assert differences(wired) == [("mem", "stale", "N1"), ("mem", "orphaned", "N2")]
     clock.forward(120)
     for found in list(reconcile(wired)):
         repair(wired, found)
     assert (
         wired.products.get("N1").product.color == "green"
         and wired.products.get("N2").deleted
-        and said(wired) == []
+        and differences(wired) == []
     )
 
 

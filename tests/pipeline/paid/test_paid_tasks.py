@@ -265,15 +265,15 @@ def test_a_run_that_was_not_asleep_yet_is_told_later(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rules("tripo")
-    rouse, told = services.runs.wake, []
+    wake, woken = services.runs.wake, []
     monkeypatch.setattr(
         services.runs,
         "wake",
-        lambda run_id: (told.append(run_id), rouse(run_id))[1] if told else told.append(run_id),
+        lambda run_id: (woken.append(run_id), wake(run_id))[1] if woken else woken.append(run_id),
     )
     send(services, chair(photos, dimensions=CUBE))
     rounds(6)
-    assert len(told) == 2 and model(services).provenance["generator"] == "tripo"
+    assert len(woken) == 2 and model(services).provenance["generator"] == "tripo"
 
 
 @pytest.mark.usefixtures("rules")
@@ -323,16 +323,16 @@ def test_a_sheets_cost_is_told_before_anything_is_spent(
         "sku,title,image_url,category\n"
         + "".join(f"T{n},Ball,{photos.url('a.jpg')},decor\n" for n in range(4))
     )
-    batch, said = batch_commands.run_import(
+    batch, preview = batch_commands.run_import(
         services, sheet, name="x", owner="ada", columns={}, pictures=None, dry_run=True
     )
     assert (
         batch is None
-        and said.billed_counts == {"tripo": 4}
-        and said.cost_usd == pytest.approx(4 * PRICE)
+        and preview.billed_counts == {"tripo": 4}
+        and preview.cost_usd == pytest.approx(4 * PRICE)
         and fake.billed == 0
     )
-    assert "4 billed by tripo: about $1.20" in "\n".join(batch_commands.preview_lines(said))
+    assert "4 billed by tripo: about $1.20" in "\n".join(batch_commands.preview_lines(preview))
 
 
 def test_a_task_counts_for_the_one_batch_that_asked_for_it(
@@ -351,11 +351,12 @@ def test_a_task_counts_for_the_one_batch_that_asked_for_it(
     send(services, chair(photos, dimensions=CUBE))
     rounds(3)
     by_batch = {
-        services.batches.get(batch_id).name: (n, usd) for batch_id, n, usd in services.spend.totals_by("batch")
+        services.batches.get(batch_id).name: (n, usd)
+        for batch_id, n, usd in services.spend.totals_by("batch")
     }
-    assert by_batch == {"first": (1, PRICE), "second": (1, PRICE)} and services.spend.totals_by("provider") == [
-        ("tripo", 3, 0.9)
-    ]
+    assert by_batch == {"first": (1, PRICE), "second": (1, PRICE)} and services.spend.totals_by(
+        "provider"
+    ) == [("tripo", 3, 0.9)]
 
 
 def test_caps_hold_under_32_at_once(services: Services, rules: Callable) -> None:
@@ -442,23 +443,23 @@ def test_commands_and_the_page_tell_what_was_spent(
     assert services.history.entries(sku="S2")[0].detail == "tripo: $0.60 of $0.7 for this day are used"
     monkeypatch.setattr(provider_commands, "open_services", lambda folder: services)
 
-    def said(*command: str) -> tuple[int, str]:
+    def run_command(*command: str) -> tuple[int, str]:
         ran = CliRunner().invoke(main, list(command))
         return ran.exit_code, ran.output
 
-    code, listed = said("provider", "list")
+    code, listed = run_command("provider", "list")
     assert code == 0 and "tripo\ttripo\tv3.1-20260211\tmodel\t0 of 10 slots\t$0.60 this day of $0.7" in listed
     assert (
-        said("provider", "test", "tripo")[0] == 0
-        and json.loads(said("provider", "balance", "tripo", "--json")[1])["balance_usd"] == 99.4
+        run_command("provider", "test", "tripo")[0] == 0
+        and json.loads(run_command("provider", "balance", "tripo", "--json")[1])["balance_usd"] == 99.4
     )
-    told = json.loads(said("spend", "--json")[1])
-    assert told["category"] == [{"name": "decor", "tasks": 2, "usd": 0.6}] and [
-        t["sku"] for t in told["unknown"]
+    spend = json.loads(run_command("spend", "--json")[1])
+    assert spend["category"] == [{"name": "decor", "tasks": 2, "usd": 0.6}] and [
+        t["sku"] for t in spend["unknown"]
     ] == ["S2"]
-    assert "lost answer\ttripo S2 model" in said("spend")[1]
+    assert "lost answer\ttripo S2 model" in run_command("spend")[1]
     fake.faults["balance"] = ["401"]
-    code, wrong = said("provider", "test", "tripo")
+    code, wrong = run_command("provider", "test", "tripo")
     assert code == 1 and "invalid api key" in wrong and "Traceback" not in wrong and "tsk_fake" not in wrong
     client = create_app(services).test_client()
     client.environ_base["HTTP_AUTHORIZATION"] = (

@@ -35,7 +35,8 @@ def test_lost_submissions_are_found_in_the_vendors_list(
         place(services, n, "meshy")
     mortal.work(clock, 220)
     states = {
-        state: count for state, count, _ in services.spend.totals_by("state", since=datetime.min.replace(tzinfo=UTC))
+        state: count
+        for state, count, _ in services.spend.totals_by("state", since=datetime.min.replace(tzinfo=UTC))
     }
     assert (
         states == {"settled": 60} and meshy.billed == 60 and mortal.deaths > 4
