@@ -99,7 +99,10 @@ def _overrule(services: Services, version: Version, what: str, detail: str) -> s
 
 
 def poll_dams(services: Services) -> int:
-    """Ask each DAM for changes since the last poll; return how many. This finds changes with lost webhooks."""
+    """Ask each DAM for changes since the last poll; return how many.
+
+    This finds changes with lost webhooks.
+    """
     found = 0
     for name in services.rules.current().dam:
         try:
