@@ -35,8 +35,8 @@ def sweep(services: Services, owner: str) -> int:
     if late and _wake(services, "handle_delivery", late):
         services.inbox.postpone(late, REWAKE_AFTER_S)
         sent += len(late)
-    # The job of an idle batch was lost or has not started yet. If both jobs start, the second one finds the token
-    # claimed.
+    # The job of an idle batch was lost or has not started yet. If both jobs start, the second one finds the
+    # token claimed.
     for wake_token in services.batches.idle_wake_tokens():
         sent += _wake(services, "advance_batch", [wake_token])
     due: dict[str, list[str]] = {}
