@@ -5,7 +5,6 @@ from datetime import UTC, date, datetime, time
 
 from dam_connector.store.database import MAX_COUNT
 
-
 # Names of steps for people; the others read well with spaces instead of underscores.
 STEP_TEXTS = {
     "seal_version": "finish the version",

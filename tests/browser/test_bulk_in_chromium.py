@@ -101,18 +101,18 @@ def the_rows_are_checked(page: Page) -> None:
 
 
 def the_batch_is_watched(page: Page, drain: Callable[[], int]) -> None:
-    expect(page.locator("[data-now]")).to_contain_text("waiting")
+    expect(page.locator("[data-progress]")).to_contain_text("waiting")
     drain()
     expect(page.locator(".grid .card")).to_have_count(3)  # they came by themselves
-    expect(page.locator("[data-now]")).to_contain_text("3 in review")
-    expect(page.locator("[data-now]")).to_contain_text("3 failed")
+    expect(page.locator("[data-progress]")).to_contain_text("3 in review")
+    expect(page.locator("[data-progress]")).to_contain_text("3 failed")
 
 
 def two_are_found_and_compared(page: Page) -> None:
     page.get_by_role("link", name="Open in the gallery").click()
-    expect(page.locator(".pickable")).to_have_count(3)
+    expect(page.locator(".selectable")).to_have_count(3)
     page.get_by_label("Category").select_option("seating")
-    expect(page.locator(".pickable")).to_have_count(2)
+    expect(page.locator(".selectable")).to_have_count(2)
     page.locator(".tick input").first.click()
     page.locator(".card").nth(1).click(modifiers=["Shift"])
     expect(page.get_by_text("2 selected")).to_be_visible()
@@ -122,7 +122,7 @@ def two_are_found_and_compared(page: Page) -> None:
     page.get_by_role("button", name="Over each other").click()
     wipe = page.get_by_label("How much of the second picture is shown")
     wipe.fill("25")
-    assert "inset(0px 0px 0px 75%)" in page.locator(".beside img.fit").nth(1).evaluate(
+    assert "inset(0px 0px 0px 75%)" in page.locator(".comparison img.fit").nth(1).evaluate(
         "i => getComputedStyle(i).clipPath"
     )
 
@@ -173,7 +173,7 @@ def bad_rows_are_mended_and_uploaded(
     expect(page.get_by_text("3 good")).to_be_visible()
     page.get_by_role("button", name="Make 3 products").click()
     drain()
-    expect(page.locator("[data-now]")).to_contain_text("3 in review")
+    expect(page.locator("[data-progress]")).to_contain_text("3 in review")
 
 
 def test_a_merchandisers_whole_way(

@@ -74,7 +74,7 @@ def test_from_the_queue_to_the_ar_page(page: Page, services: Services, drain: Ca
     )
     page.locator("[data-show-render=hero]").click()
     assert page.locator("[data-render=hero]").is_visible() and not page.locator("model-viewer").is_visible()
-    page.locator("[data-turn]").click()
+    page.locator("[data-show-model]").click()
     page.keyboard.press("?")
     assert page.locator("dialog[open]").is_visible()
     page.keyboard.press("Escape")

@@ -1,26 +1,32 @@
-// What every page may do better with JavaScript; each part works without.
+// Enhancements of every page; each page also works without JavaScript.
+const MESSAGE_MS = 8000;
+
 for (const button of document.querySelectorAll("[data-theme-switch]")) {
   button.addEventListener("click", () => {
     const root = document.documentElement;
-    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-    root.dataset.theme = dark ? "light" : "dark";
-    try { localStorage.setItem("theme", root.dataset.theme); } catch { /* not remembered, then */ }
+    const systemIsDark = matchMedia("(prefers-color-scheme: dark)").matches;
+    const isDark = root.dataset.theme ? root.dataset.theme === "dark" : systemIsDark;
+    root.dataset.theme = isDark ? "light" : "dark";
+    try {
+      localStorage.setItem("theme", root.dataset.theme);
+    } catch { /* storage is off: the choice holds for this page only */ }
   });
 }
-for (const message of document.querySelectorAll("[data-vanish]")) {
-  setTimeout(() => message.remove(), Number(message.dataset.vanish) * 1000);
-}
-for (const message of document.querySelectorAll(".message:not([data-vanish])")) setTimeout(() => message.remove(), 8000);
 
-// In a grid the arrow keys, J and K walk from card to card.
+for (const message of document.querySelectorAll(".message")) {
+  const { vanish } = message.dataset;  // seconds
+  setTimeout(() => message.remove(), vanish === undefined ? MESSAGE_MS : Number(vanish) * 1000);
+}
+
+// In a grid the arrow keys, J and K move the focus from card to card.
 const cards = [...document.querySelectorAll("[data-grid] a")];
 if (cards.length) {
   document.addEventListener("keydown", (event) => {
     if (event.target.closest("input, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
     const step = { j: 1, ArrowRight: 1, k: -1, ArrowLeft: -1 }[event.key];
     if (!step) return;
-    const at = cards.indexOf(document.activeElement);
-    cards[Math.min(cards.length - 1, Math.max(0, at + step))].focus();
+    const index = cards.indexOf(document.activeElement);
+    cards[Math.min(cards.length - 1, Math.max(0, index + step))].focus();
     event.preventDefault();
   });
 }

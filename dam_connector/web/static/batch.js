@@ -1,22 +1,25 @@
-// A batch as it goes on: told by the server, or asked for every few seconds where it has no place for one more listener.
+// The progress of a batch, by server-sent events; by a request every few seconds when the server has no free
+// stream.
+const POLL_MS = 5000;
 const grid = document.querySelector("[data-events]");
-const bar = document.querySelector("[data-now]");
+const progress = document.querySelector("[data-progress]");
 
-const show = ({ bar: html, cards, over }) => {
-  bar.innerHTML = html;
-  if (cards.length) document.querySelector("[data-first]")?.remove();
-  for (const { id, html: card } of [...cards].reverse()) {
+// Show a snapshot of the batch; return true when the batch is over.
+const show = ({ bar, cards, over }) => {
+  progress.innerHTML = bar;
+  if (cards.length) document.querySelector("[data-no-cards]")?.remove();
+  for (const { id, html } of [...cards].reverse()) {
     const place = document.getElementById(id) ?? Object.assign(document.createElement("li"), { id });
-    if (place.innerHTML !== card) place.innerHTML = card;
+    if (place.innerHTML !== html) place.innerHTML = html;
     if (!place.isConnected) grid.prepend(place);
   }
   return over;
 };
 
-const ask = async () => {
-  const answer = await fetch(grid.dataset.ask);
-  if (answer.ok && show(await answer.json())) location.reload();  // the buttons are others now
-  else setTimeout(ask, 5000);
+const poll = async () => {
+  const response = await fetch(grid.dataset.poll);
+  if (response.ok && show(await response.json())) location.reload();  // the buttons of a batch that is over
+  else setTimeout(poll, POLL_MS);
 };
 
 if (grid) {
@@ -27,5 +30,7 @@ if (grid) {
       location.reload();
     }
   });
-  events.addEventListener("error", () => { if (events.readyState === EventSource.CLOSED) setTimeout(ask, 5000); });
+  events.addEventListener("error", () => {
+    if (events.readyState === EventSource.CLOSED) setTimeout(poll, POLL_MS);
+  });
 }

@@ -1,62 +1,71 @@
-// Choosing in the gallery: by click, by range, by key; the actions show when there is something to act on.
+// Selection in the gallery by click, by range and by key; the actions appear when something is selected.
 const filters = document.querySelector("[data-filters]");
-filters.addEventListener("change", (event) => { if (event.target.matches("select")) filters.requestSubmit(); });
+filters.addEventListener("change", (event) => {
+  if (event.target.matches("select")) filters.requestSubmit();
+});
 
-const grid = document.querySelector("[data-pick]");
+const grid = document.querySelector("[data-selectable]");
 if (grid) {
   const ticks = [...grid.querySelectorAll("input[type=checkbox]")];
   const cards = [...grid.querySelectorAll("a.card")];
-  const bar = document.querySelector("[data-actions]");
+  const actions = document.querySelector("[data-actions]");
   const all = document.querySelector("[data-all]");
-  let last = null;
+  let lastIndex = null;
 
-  const show = () => {
-    const chosen = ticks.filter((t) => t.checked).length;
-    ticks.forEach((t) => t.closest("li").classList.toggle("chosen", t.checked || Boolean(all?.checked)));
-    bar.hidden = chosen === 0 && !all?.checked;
-    bar.querySelector("[data-count]").textContent = all?.checked ? "" : `${selected} selected`;
+  const update = () => {
+    const count = ticks.filter((tick) => tick.checked).length;
+    const isAll = Boolean(all?.checked);
+    ticks.forEach((tick) => tick.closest("li").classList.toggle("selected", tick.checked || isAll));
+    actions.hidden = count === 0 && !isAll;
+    actions.querySelector("[data-count]").textContent = isAll ? "" : `${count} selected`;
   };
-  const choose = (at, on, range) => {
-    const from = range && last !== null ? Math.min(last, at) : at;
-    for (let i = from; i <= (range && last !== null ? Math.max(last, at) : at); i += 1) ticks[i].checked = on;
-    last = at;
-    show();
+  // Select or deselect a card; with `isRange`, also all cards from the last one.
+  const select = (index, isOn, isRange) => {
+    const other = isRange && lastIndex !== null ? lastIndex : index;
+    for (let i = Math.min(index, other); i <= Math.max(index, other); i += 1) ticks[i].checked = isOn;
+    lastIndex = index;
+    update();
   };
+  const showKeys = () => document.querySelector("[data-keys]").showModal();
 
-  ticks.forEach((tick, at) => tick.addEventListener("click", (event) => choose(at, tick.checked, event.shiftKey)));
-  cards.forEach((card, at) => card.addEventListener("click", (event) => {
+  ticks.forEach((tick, index) => {
+    tick.addEventListener("click", (event) => select(index, tick.checked, event.shiftKey));
+  });
+  cards.forEach((card, index) => card.addEventListener("click", (event) => {
     if (!event.shiftKey && !event.ctrlKey && !event.metaKey) return;
     event.preventDefault();
-    choose(at, event.shiftKey || !ticks[at].checked, event.shiftKey);
+    select(index, event.shiftKey || !ticks[index].checked, event.shiftKey);
   }));
-  all?.addEventListener("change", show);
+  all?.addEventListener("change", update);
 
   document.addEventListener("keydown", (event) => {
-    if (document.querySelector("dialog[open]") || event.target.closest("textarea, select, input:not([type=checkbox])")) return;
+    const isTyping = event.target.closest("textarea, select, input:not([type=checkbox])");
+    if (isTyping || document.querySelector("dialog[open]")) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    const at = Math.max(cards.indexOf(document.activeElement), ticks.indexOf(document.activeElement));
+    const index = Math.max(cards.indexOf(document.activeElement), ticks.indexOf(document.activeElement));
+    const isSelectKey = key === "x" || (key === " " && cards.includes(document.activeElement));
     if ((event.ctrlKey || event.metaKey) && key === "a") {
-      ticks.forEach((t) => { t.checked = true; });
-      show();
+      ticks.forEach((tick) => { tick.checked = true; });
+      update();
     } else if (event.ctrlKey || event.metaKey || event.altKey) {
       return;
-    } else if ((key === "x" || (key === " " && cards.includes(document.activeElement))) && at >= 0) {
-      choose(at, event.shiftKey || !ticks[at].checked, event.shiftKey);
+    } else if (isSelectKey && index >= 0) {
+      select(index, event.shiftKey || !ticks[index].checked, event.shiftKey);
     } else if (key === "Escape") {
-      ticks.forEach((t) => { t.checked = false; });
+      ticks.forEach((tick) => { tick.checked = false; });
       if (all) all.checked = false;
-      show();
+      update();
     } else if (key === "?") {
-      document.querySelector("[data-keys]").showModal();
-    } else if ("argc".includes(key) && !bar.hidden) {
-      const target = bar.querySelector(`[data-key="${key}"]`);
+      showKeys();
+    } else if ("argc".includes(key) && !actions.hidden) {
+      const target = actions.querySelector(`[data-key="${key}"]`);
       target?.click();
       if (target?.matches("summary")) target.parentElement.querySelector("input, textarea").focus();
     } else return;
     event.preventDefault();
   });
-  const help = bar.querySelector("[data-help]");
+  const help = actions.querySelector("[data-help]");
   help.hidden = false;
-  help.addEventListener("click", () => document.querySelector("[data-keys]").showModal());
-  show();
+  help.addEventListener("click", showKeys);
+  update();
 }

@@ -1,2 +1,4 @@
-// Before anything is painted: the theme chosen last time.
-try { document.documentElement.dataset.theme = localStorage.getItem("theme") || ""; } catch { /* storage is off: the system's theme */ }
+// Set the theme that was chosen last, before the page is painted.
+try {
+  document.documentElement.dataset.theme = localStorage.getItem("theme") || "";
+} catch { /* storage is off: the theme of the system */ }

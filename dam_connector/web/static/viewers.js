@@ -1,9 +1,10 @@
-// What turns: models that turn together, and pictures of a full turn.
-const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+// Models that turn together, and the frames of a spin.
+const reducesMotion = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
+// Turn all models when a person turns one.
 export function lockTogether(viewers) {
   for (const viewer of viewers) {
-    if (still || viewers.length > 1) viewer.removeAttribute("auto-rotate");
+    if (reducesMotion || viewers.length > 1) viewer.removeAttribute("auto-rotate");
     viewer.addEventListener("camera-change", (event) => {
       if (event.detail.source !== "user-interaction") return;
       for (const other of viewers) {
@@ -15,27 +16,30 @@ export function lockTogether(viewers) {
   }
 }
 
-export function turnable(root) {
+// Show the frames of each spin by dragging or by its slider.
+export function makeSpinnable(root) {
   for (const spin of root.querySelectorAll("[data-spin]")) {
     const frames = [...spin.querySelectorAll("img")];
-    const angle = spin.querySelector("input");
-    const show = (n) => {
-      const at = ((n % frames.length) + frames.length) % frames.length;
-      frames.forEach((image, i) => { image.hidden = i !== at; });
-      angle.value = at;
+    const slider = spin.querySelector("input");
+    const show = (frame) => {
+      const index = ((frame % frames.length) + frames.length) % frames.length;
+      frames.forEach((image, i) => { image.hidden = i !== index; });
+      slider.value = index;
     };
-    angle.hidden = false;
-    angle.addEventListener("input", () => show(Number(angle.value)));
-    let from = null;
+    slider.hidden = false;
+    slider.addEventListener("input", () => show(Number(slider.value)));
+    let start = null;  // where a drag began
     spin.addEventListener("pointerdown", (event) => {
-      if (event.target === angle) return;
-      from = { x: event.clientX, at: Number(angle.value) };
+      if (event.target === slider) return;
+      start = { x: event.clientX, frame: Number(slider.value) };
       spin.setPointerCapture(event.pointerId);
     });
     spin.addEventListener("pointermove", (event) => {
-      if (from) show(from.at - Math.round(((event.clientX - from.x) / spin.clientWidth) * frames.length));
+      if (!start) return;
+      const turned = (event.clientX - start.x) / spin.clientWidth;  // 1: the whole width, a full turn
+      show(start.frame - Math.round(turned * frames.length));
     });
-    for (const end of ["pointerup", "pointercancel"]) spin.addEventListener(end, () => { from = null; });
+    for (const end of ["pointerup", "pointercancel"]) spin.addEventListener(end, () => { start = null; });
     for (const image of frames) image.loading = "eager";
   }
 }
