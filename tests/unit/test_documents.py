@@ -1,0 +1,59 @@
+"""The documents: links lead somewhere, and docs/architecture.md names files and functions that exist."""
+
+import re
+
+import pytest
+
+from tests.support import ROOT
+
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
+TOPS = ("", "dam_connector", "worker")
+
+
+def anchors(text: str) -> set[str]:
+    """Return the anchors of a document's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", text, re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_links_lead_somewhere(document) -> None:
+    broken = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
+        path, _, anchor = link.partition("#")
+        target = document.parent / path if path else document
+        if not link.startswith(("http://", "https://", "mailto:")) and (
+            not target.exists() or (anchor and anchor not in anchors(target.read_text()))
+        ):
+            broken.append(link)
+    assert broken == []
+
+
+def test_the_flows_name_files_and_functions_that_exist() -> None:
+    hops = re.findall(r"^\d+\. `([\w/.]+)`((?:,? (?:`\w[\w.]*`|then))*)", ARCHITECTURE, re.M)
+    assert len(hops) > 90
+    for path, names in hops:
+        files = [ROOT / top / path for top in TOPS if (ROOT / top / path).exists()]
+        assert files, path
+        sources = files[0].rglob("*.py") if files[0].is_dir() else files[:1]
+        code = "".join(source.read_text() for source in sources)
+        for name in re.findall(r"`([\w.]+)`", names):
+            assert re.search(rf"\b{name.rpartition('.')[2]}\b", code), f"{path}: {name}"
+
+
+def test_the_number_of_hops_is_in_the_heading() -> None:
+    for hops, body in re.findall(r"^### .*: (\d+) hops\n(.*?)(?=^##)", ARCHITECTURE, re.M | re.S):
+        last = re.findall(r"^(?:\d+\. to )?(\d+)\. ", body, re.M)[-1]
+        assert int(last) == int(hops), last
+
+
+def test_the_layout_is_the_tree() -> None:
+    tree = re.findall(r"^```\n(dam_connector/.*?)^```", ARCHITECTURE, re.M | re.S)[0]
+    drawn = set(re.findall(r"\b(\w+(?:/|\.py))", tree))
+    packages = {
+        f"{p.name}/" for top in ("dam_connector", "worker") for p in (ROOT / top).iterdir() if p.is_dir()
+    }
+    assert packages - drawn <= {"__pycache__/", "samples/", "vendor/"}
+    names = set(re.findall(r"^  (\w+(?:/|\.py))", tree, re.M))
+    assert all(any((ROOT / top / name).exists() for top in TOPS) for name in names)
