@@ -50,7 +50,7 @@ def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def check_config(folder: Path, **options: object) -> tuple[int, list[str]]:
-    """Run check-config with the shipped rules and a connection of the sample; return its code and problems."""
+    """Run check-config with a connection of the sample; return its exit code and its problems."""
     rules = json.loads((ROOT / "plugin.json").read_text())
     rules["connections"]["channel"]["shop"] = {"adapter": "acme", **options}
     (folder / "plugin.json").write_text(json.dumps(rules))
