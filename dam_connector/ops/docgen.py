@@ -123,8 +123,8 @@ def _picture_profiles() -> Iterator[str]:
     yield from (
         "## Profiles of pictures",
         "",
-        "A deliverable names them under `profiles`. Its files are made to fit, and the report has a row for "
-        "each limit.",
+        "A deliverable names the profiles that it must satisfy under `profiles`. Its files are made to fit, "
+        "and the report has a row for each limit.",
         "",
     )
     rows = (
@@ -145,10 +145,10 @@ def _model_profiles() -> Iterator[str]:
     yield from (
         "## Profiles of models",
         "",
-        "A model deliverable names them under `profiles`; the report compares every model with all of them. "
-        "An admin "
-        'adds one under `profiles`, e.g. `"web-shop": {"based_on": "shopify", "max_triangles": 60000, '
-        '"max_file_bytes": 2000000}`.',
+        "A model deliverable names the profiles that it must satisfy under `profiles`. The report compares "
+        "every model with all profiles; a limit of level `should` is advice. "
+        'An admin adds a profile under `profiles`, e.g. `"web-shop": {"based_on": "shopify", '
+        '"max_triangles": 60000, "max_file_bytes": 2000000}`.',
         "",
     )
     rows: list[tuple[object, ...]] = []
@@ -159,7 +159,7 @@ def _model_profiles() -> Iterator[str]:
         if profile.lower_case:
             names = "a to z, 0 to 9, _ and -, beginning with a letter"
             rows.append((f"`{name}`", "name", "", names, "must", profile.limits[0].source))
-    yield from _table(("profile", "measure", "at least", "at most", "", "source"), rows)
+    yield from _table(("profile", "measure", "at least", "at most", "level", "source"), rows)
 
 
 def _bound_text(bound: float | None) -> str:

@@ -63,7 +63,8 @@ def _database(settings: Settings) -> PartStatus:
             str(error),
             "Start it, or correct DATABASE_URL; dam-connector up creates the tables.",
         )
-    return PartStatus("database", True, "PostgreSQL" if settings.database_url else settings.effective_database_url)
+    detail = "PostgreSQL" if settings.database_url else settings.effective_database_url
+    return PartStatus("database", True, detail)
 
 
 def _storage(settings: Settings) -> PartStatus:

@@ -74,7 +74,7 @@ def server_command(settings: Settings) -> list[str]:
 def is_answering(settings: Settings) -> bool:
     """Return True when a queue server answers at the address of the settings."""
     try:
-        return bool(connect(settings.redis).ping())
+        return bool(connect(settings.effective_redis_url).ping())
     except RedisError:
         return False
 

@@ -36,7 +36,7 @@ STOP_TIMEOUT_S = 20.0
 READY_TIMEOUT_S = 60.0
 QUEUE = "queue"
 # A job works on blocks of tens of megabytes. Freed blocks stay in the process, in huge pages: this halves the
-# time in the kernel (docs/benchmarks.md).
+# time in the kernel (docs/lab/bulk.md).
 _MALLOC_ENV = {
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"
     ":glibc.malloc.mmap_threshold=1073741824"
@@ -180,7 +180,7 @@ class Supervisor:
             else:
                 self._add(QUEUE, queue_server.server_command(s), env)
         queue_server.wait_until_answering(s)
-        Database(s.database).migrate()
+        Database(s.effective_database_url).migrate()
         build_services(s).rules.current()  # a bad plugin.json stops here, with its problems
         python = [sys.executable, "-m"]
         self._add("web", web_command(s), env)
