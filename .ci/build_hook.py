@@ -27,7 +27,9 @@ class FetchedFiles(BuildHookInterface):
         if version == "editable":
             return
         root = Path(self.root)
-        missing = [name for name in FETCHED if not (root / name).is_file() or not (root / name).stat().st_size]
+        missing = [
+            name for name in FETCHED if not (root / name).is_file() or not (root / name).stat().st_size
+        ]
         if missing:
             raise SystemExit(
                 f"The build would lack {len(missing)} files: {', '.join(missing)}.\n"

@@ -23,7 +23,9 @@ def resolve(platform: str, python: str) -> tuple[int, str]:
     """Return the number of wheels and an empty string, or 0 and the reason why there is no solution."""
     command = [UV, "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--only-binary", ":all:"]
     target = ["--python-platform", platform, "--python-version", python, "--constraints", "constraints.txt"]
-    done = subprocess.run([*command, *target, "pyproject.toml"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [*command, *target, "pyproject.toml"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     return len(re.findall(r"^[\w.-]+==", done.stdout, re.M)), done.stderr.strip() if done.returncode else ""
 
 
@@ -33,7 +35,9 @@ def main() -> int:
     reasons = []
     for name, platform in PLATFORMS.items():
         found = [resolve(platform, python) for python in PYTHONS]
-        print(f"| {name} | {' | '.join(str(count) if not why else 'no' for count, why in found)} |", flush=True)
+        print(
+            f"| {name} | {' | '.join(str(count) if not why else 'no' for count, why in found)} |", flush=True
+        )
         reasons.extend(f"{name}: {why}" for _, why in found if why)
     print("\n".join(reasons))
     return int(bool(reasons))

@@ -63,7 +63,7 @@ def check_config(folder: Path, **options: object) -> tuple[int, list[str]]:
 def test_check_config_names_a_missing_and_an_unknown_option(acme: None, tmp_path: Path) -> None:
     assert check_config(tmp_path, base_url="https://shop.example") == (0, [])
     code, (missing,) = check_config(tmp_path)
-    assert code == 1 and "base_url" in missing
+    assert code == 1 and missing.startswith("/connections/channel/shop: ") and "base_url" in missing
     code, (unknown,) = check_config(tmp_path, base_url="https://shop.example", tokn="env/ACME_TOKEN")
     assert code == 1 and "tokn" in unknown
 
