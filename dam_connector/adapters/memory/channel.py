@@ -4,24 +4,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from dam_connector.adapters.common.context import AdapterContext, check_options
+from dam_connector.adapters.memory import FailsOnce
 from dam_connector.domain.listing import Listing
-from dam_connector.errors import ConnectorError
 from dam_connector.ports import Blobs
 
 
-class MemoryChannel:
-    """A `Channel` whose live files are in `files_by_sku`; the next `sync` raises `fail_with`, once."""
+class MemoryChannel(FailsOnce):
+    """A `Channel` whose live files are in `files_by_sku`."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.files_by_sku: dict[
             str, dict[str, bytes]
         ] = {}  # SKU -> file name -> bytes, in the listing's order
-        self.fail_with: ConnectorError | None = None
 
     def sync(self, listing: Listing, blobs: Blobs) -> str:
-        failure, self.fail_with = self.fail_with, None
-        if failure:
-            raise failure
+        self._raise_failure()
         files = [f for p in listing.placements for f in p.approved.version.channel_files]
         self.files_by_sku[listing.product.sku] = {f.name: blobs.get(f.sha256) for f in files}
         return f"memory:{listing.product.sku}"

@@ -5,23 +5,24 @@ from typing import Any
 
 from dam_connector.adapters.common.context import AdapterContext, check_options
 from dam_connector.adapters.common.mixins import NoWebhooks
+from dam_connector.adapters.memory import FailsOnce
 from dam_connector.domain.event import Decision
 from dam_connector.domain.version import Version, VersionState
-from dam_connector.errors import ConnectorError, NotFound
+from dam_connector.errors import NotFound
 from dam_connector.ports import Blobs, DamCapabilities, PushRequest, RemoteState
 
 
-class MemoryDam(NoWebhooks):
+class MemoryDam(FailsOnce, NoWebhooks):
     """A `Dam` in memory. Tests call `decide` as a person, and set `fail_with` to raise an error once."""
 
     capabilities = DamCapabilities()
 
     def __init__(self) -> None:
+        super().__init__()
         self.stored: dict[str, dict[str, bytes]] = {}  # bytes by path, by reference
         self.remote_states: dict[str, RemoteState] = {}
         self.files_changed_by_hand: tuple[str, ...] = ()
         self._changed_refs: list[str] = []
-        self.fail_with: ConnectorError | None = None
 
     def push(self, request: PushRequest, blobs: Blobs) -> str:
         self._raise_failure()
@@ -69,11 +70,6 @@ class MemoryDam(NoWebhooks):
     def remove(self, ref: str) -> None:
         self.stored.pop(ref, None)
         self.remote_states.pop(ref, None)
-
-    def _raise_failure(self) -> None:
-        failure, self.fail_with = self.fail_with, None
-        if failure:
-            raise failure
 
 
 def connect(options: Mapping[str, Any], context: AdapterContext) -> MemoryDam:

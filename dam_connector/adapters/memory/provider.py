@@ -5,19 +5,20 @@ from datetime import datetime
 from typing import Any
 
 from dam_connector.adapters.common.context import AdapterContext, check_options
+from dam_connector.adapters.common.mixins import NoWebhooks
+from dam_connector.adapters.memory import FailsOnce
 from dam_connector.domain.run import RunKind
-from dam_connector.errors import BadOutput, ConnectorError, DeliveryError, NotFound, Unsupported
+from dam_connector.errors import BadOutput, NotFound, Unsupported
 from dam_connector.ports import (
     GenerationRequest,
     InboundWebhook,
     ProviderCapabilities,
     RemoteTask,
     RemoteTaskState,
-    VerifiedWebhook,
 )
 
 
-class MemoryProvider:
+class MemoryProvider(FailsOnce, NoWebhooks):
     """A `Provider` in memory. The reference of a task is its request's key; a repeat starts no second one."""
 
     capabilities = ProviderCapabilities(
@@ -32,11 +33,11 @@ class MemoryProvider:
     model = ""
 
     def __init__(self, polls: int) -> None:
+        super().__init__()
         self._polls = polls
         self.results: tuple[bytes, ...] = (b"",)
         self.requests: dict[str, GenerationRequest] = {}  # by key
         self.poll_counts: dict[str, int] = {}  # by key
-        self.fail_with: ConnectorError | None = None  # raised once, by the next call
 
     def estimate(self, request: GenerationRequest) -> float:
         return 0.0
@@ -76,16 +77,8 @@ class MemoryProvider:
     def balance(self) -> float:
         return 0.0
 
-    def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
-        raise DeliveryError(404, "it sends no webhooks")
-
     def parse_webhook(self, inbound: InboundWebhook) -> str:
-        raise BadOutput("memory", "webhook", "it sends none")
-
-    def _raise_failure(self) -> None:
-        failure, self.fail_with = self.fail_with, None
-        if failure:
-            raise failure
+        raise BadOutput("memory", "parse_webhook", "it sends no webhooks")
 
 
 def connect(options: Mapping[str, Any], context: AdapterContext) -> MemoryProvider:
