@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from dam_connector.adapters.common.api_client import MAX_FILE_BYTES, ApiClient
 from dam_connector.adapters.common.context import AdapterContext, check_options, url_option
 from dam_connector.adapters.common.dam_helpers import (
-    VERDICT_BY_STATE,
+    DECIDED_STATES,
     is_same_file,
     labels_option,
     state_for_label,
@@ -97,10 +97,10 @@ class BynderDam(NoWebhooks, ApiClient):
         if not is_current:
             return RemoteState(state=version.state)
         state = state_for_label(self._value(media, "state"), self._labels, version, self.vendor)
-        if state not in VERDICT_BY_STATE or self._value(media, "written") == state.value:
+        if state not in DECIDED_STATES or self._value(media, "written") == state.value:
             return RemoteState(state=state)
         decision = Decision(
-            verdict=VERDICT_BY_STATE[state],
+            verdict=DECIDED_STATES[state],
             by=str(media.get("userModified") or "a reviewer in bynder"),
             note=self._value(media, "reason"),
         )

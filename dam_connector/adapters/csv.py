@@ -21,8 +21,8 @@ from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.product import Product
 from dam_connector.errors import ConfigError, InputError, NotFound, Unavailable, Unsupported
 from dam_connector.ports import InboundWebhook, PimCapabilities
-from schemas.sheet import read_sheet
-from schemas.sheet_row import COLUMNS, guess_columns, read_row
+from schemas.sheet_columns import COLUMNS, guess_columns, read_row
+from schemas.sheet_reader import read_sheet
 
 log = structlog.get_logger()
 SHEET_SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx")

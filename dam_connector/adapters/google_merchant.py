@@ -1,7 +1,7 @@
-"""Google Merchant Center, as a channel: a supplemental product feed at /feeds/CONNECTION.xml, which Google fetches.
+"""Google Merchant Center, as a channel: a supplemental feed at /feeds/CONNECTION.xml, which Google fetches.
 
-Option: `lifestyle`, the deliverables whose pictures go into lifestyle_image_link. The feed itself is written by
-`dam_connector.web` from our own records. Facts: docs/connections/google_merchant.md.
+Option: `lifestyle`, the deliverables whose pictures go into lifestyle_image_link. The feed itself is
+written by `dam_connector.web` from our own records. Facts: docs/connections/google_merchant.md.
 """
 
 from collections.abc import Mapping

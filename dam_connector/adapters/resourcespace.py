@@ -14,7 +14,7 @@ from urllib.parse import quote_plus, urlencode
 from dam_connector.adapters.common.api_client import MAX_FILE_BYTES, TRANSFER_TIMEOUT_S, ApiClient
 from dam_connector.adapters.common.context import AdapterContext, check_options, url_option
 from dam_connector.adapters.common.dam_helpers import (
-    VERDICT_BY_STATE,
+    DECIDED_STATES,
     is_same_file,
     labels_option,
     state_for_label,
@@ -94,11 +94,11 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
         changes = (row for row in reversed(self._state_changes(1)) if str(row.get("resource")) == ref)
         last_change: dict[str, Any] = next(changes, {})
         user = _user_of(last_change)
-        if state not in VERDICT_BY_STATE or user == self._user:
+        if state not in DECIDED_STATES or user == self._user:
             return RemoteState(state=state)
         note = str(last_change.get("notes") or "")
         return RemoteState(
-            state=state, decision=Decision(verdict=VERDICT_BY_STATE[state], by=user, note=note)
+            state=state, decision=Decision(verdict=DECIDED_STATES[state], by=user, note=note)
         )
 
     def changed_files(self, ref: str, version: Version) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """An export tree in object storage, as a channel: Amazon S3, Google Cloud Storage, Azure Blob Storage.
 
-Options: `url`, the bucket and prefix, e.g. "s3://shop-media/products"; `public_url`, the address that it is served
-at, by default `url`. The credentials come from the environment, by each vendor's own variable names. Facts:
-docs/connections/storage.md.
+Options: `url`, the bucket and prefix, e.g. "s3://shop-media/products"; `public_url`, the address that it
+is served at, by default `url`. The credentials come from the environment, by each vendor's own variable
+names. Facts: docs/connections/storage.md.
 """
 
 from collections.abc import Mapping

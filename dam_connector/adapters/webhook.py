@@ -1,10 +1,10 @@
-"""Outgoing webhooks, as a channel: a product's whole listing is sent whenever it changes (Standard Webhooks 1.0).
+"""Outgoing webhooks, as a channel: a product's whole listing is sent when it changes (Standard Webhooks).
 
 Options: `url`, the receiver's address; `secret`, a reference to the signing secret, by default
 `env/DAM_CONNECTOR_OUT_SECRET`. Facts: docs/connections/webhook.md.
 
-A repeat has the same webhook-id. If the receiver does not accept a message, the run sends it again with back-off.
-Every attempt is written into the product's history.
+A repeat has the same webhook-id. If the receiver does not accept a message, the run sends it again with
+back-off. Every attempt is written into the product's history.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from dam_connector.adapters.common.webhook_signatures import make_signer
 from dam_connector.domain.listing import Listing
 from dam_connector.errors import AdapterError
 from dam_connector.ports import Blobs
-from schemas.listing import dump_listing
+from schemas.webhook_listing import dump_listing
 
 EVENT_TYPE = "listing.changed"
 

@@ -76,10 +76,7 @@ class ApiClient:
             method: the HTTP method.
             path: a path below the base URL, or a URL on the same host, such as a link to the next page.
             operation: the operation's name in errors, e.g. "publish".
-            json: a body to send as JSON.
-            fields: the fields of a form.
-            files: the files of a form.
-            content: a body to send as it is.
+            json, fields, files, content: the body, as in `HttpClient.request`.
             headers: more headers than those of every request.
             max_bytes: the largest response body to accept.
             timeout_s: for the whole exchange; 0: the HTTP client's own.
@@ -116,8 +113,12 @@ class ApiClient:
             if operation in self.non_repeatable:
                 raise
             raise Unavailable(self.vendor, operation, "no response arrived") from error
+        self._raise_for_status(reply, operation)
+        return reply
+
+    def _raise_for_status(self, reply: HttpResponse, operation: str) -> None:
         if 200 <= reply.status < 300:
-            return reply
+            return
         if reply.status >= 500 or reply.status == 408:
             error_class = SubmitServerError if operation in self.non_repeatable else Unavailable
             raise error_class(self.vendor, operation, f"HTTP {reply.status}: {excerpt(reply)}")

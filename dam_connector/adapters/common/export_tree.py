@@ -1,7 +1,7 @@
 """Base class of channels that export files into a tree: folders and names by the naming rules, and an index.
 
-Each product has an index `SKU.index.json` beside its files. It lists the files that the connector wrote, so that
-files of others are never touched. Several products may share a folder.
+Each product has an index `SKU.index.json` beside its files. It lists the files that the connector wrote,
+so that files of others are never touched. Several products may share a folder.
 """
 
 import json
@@ -19,7 +19,7 @@ INDEX_SUFFIX = ".index.json"
 
 
 class ExportTree(ABC):
-    """A `Channel` that writes files by their paths; a subclass adds the input and output of one kind of storage.
+    """A `Channel` that writes files by path; a subclass adds the input and output of one kind of storage.
 
     Paths are relative and use `/`.
     """

@@ -3,11 +3,17 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from dam_connector.domain.listing import MODELS, PICTURES, Listing, MediaFile, media_of
+from dam_connector.domain.listing import (
+    SHOP_MODEL_FORMATS,
+    SHOP_PICTURE_FORMATS,
+    Listing,
+    MediaFile,
+    media_files,
+)
 from dam_connector.errors import ConfigError
 
 T = TypeVar("T")
-FORMATS = (*PICTURES, *MODELS, "web")
+FORMATS = (*SHOP_PICTURE_FORMATS, *SHOP_MODEL_FORMATS, "web")
 
 
 def formats_option(options: Mapping[str, Any], default: Sequence[str]) -> tuple[str, ...]:
@@ -29,10 +35,10 @@ def formats_option(options: Mapping[str, Any], default: Sequence[str]) -> tuple[
 def select_media(listing: Listing, formats: Sequence[str]) -> list[MediaFile]:
     """Return the files of a listing to publish in these formats."""
     return list(
-        media_of(
+        media_files(
             listing,
-            pictures=[name for name in formats if name in PICTURES],
-            models=[name for name in formats if name not in PICTURES],
+            picture_formats=[name for name in formats if name in SHOP_PICTURE_FORMATS],
+            model_formats=[name for name in formats if name not in SHOP_PICTURE_FORMATS],
         )
     )
 

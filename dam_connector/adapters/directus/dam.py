@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from dam_connector.adapters.common.api_client import MAX_FILE_BYTES, TRANSFER_TIMEOUT_S, ApiClient
 from dam_connector.adapters.common.context import AdapterContext, check_options, url_option
-from dam_connector.adapters.common.dam_helpers import VERDICT_BY_STATE, is_same_file, parse_state
+from dam_connector.adapters.common.dam_helpers import DECIDED_STATES, is_same_file, parse_state
 from dam_connector.adapters.common.envelopes import parse_json
 from dam_connector.adapters.http import HttpResponse
 from dam_connector.domain.asset_texts import version_metadata, version_title
@@ -102,11 +102,11 @@ class DirectusDam(ApiClient):
         row = self._row(ref, "remote_state")
         state = parse_state(row.get("status"), self.vendor)
         user = row.get("user_updated") or {}
-        if state not in VERDICT_BY_STATE or user.get("id") == self._own_user_id():
+        if state not in DECIDED_STATES or user.get("id") == self._own_user_id():
             return RemoteState(state=state)
         full_name = " ".join(filter(None, [user.get("first_name"), user.get("last_name")]))
         decision = Decision(
-            verdict=VERDICT_BY_STATE[state],
+            verdict=DECIDED_STATES[state],
             by=str(full_name or user.get("email") or "somebody"),
             note=str(row.get("reject_reason") or ""),
         )

@@ -1,4 +1,4 @@
-"""In-memory adapters for tests, one module per port, and what they share."""
+"""In-memory adapters for tests, one module per port, and their shared mixin."""
 
 from dam_connector.errors import ConnectorError
 

@@ -60,9 +60,9 @@ class SaleorChannel:
         with self._context.lock_resource(
             f"product {variant['product']['id']}"
         ):  # other variants share its media
-            return self._sync_variant(self._find_variant(sku) or variant, sku, files, links, blobs)
+            return self._sync_media(self._find_variant(sku) or variant, sku, files, links, blobs)
 
-    def _sync_variant(
+    def _sync_media(
         self,
         variant: Mapping[str, Any],
         sku: str,

@@ -37,7 +37,7 @@ _PRODUCT_QUERY = f"""query Place($query: String!) {{
     metafield(namespace: "{METAFIELD_NAMESPACE}", key: "{METAFIELD_KEY}") {{ value }}
     media(first: 250) {{ nodes {{ id }} }} }} }} }} }}"""
 _FILE_QUERY = f"query Find($query: String!) {{ files(first: 5, query: $query) {{ nodes {{ {_FILE} }} }} }}"
-_STAGE = """mutation Stage($input: [StagedUploadInput!]!) { stagedUploadsCreate(input: $input) {
+_STAGED_TARGET = """mutation Stage($input: [StagedUploadInput!]!) { stagedUploadsCreate(input: $input) {
   stagedTargets { url resourceUrl parameters { name value } } userErrors { field message } } }"""
 _CREATE = """mutation Create($files: [FileCreateInput!]!) { fileCreate(files: $files) {
   files { id fileStatus } userErrors { field message } } }"""
@@ -133,7 +133,7 @@ class ShopifyChannel:
         return str(found["id"])
 
     def _create_file(self, file: MediaFile, data: bytes) -> dict[str, Any]:
-        source = self._stage(file, data)
+        source = self._upload_staged(file, data)
         kind = "MODEL_3D" if file.is_model else "IMAGE"
         entry = {"originalSource": source, "alt": file.alt_text, "contentType": kind, "filename": file.name}
         created = self._mutate(_CREATE, {"files": [entry]}, "fileCreate").get("files") or []
@@ -141,7 +141,7 @@ class ShopifyChannel:
             raise BadOutput("shopify", "publish", "/data/fileCreate/files: it is empty")
         return dict(created[0])
 
-    def _stage(self, file: MediaFile, data: bytes) -> str:
+    def _upload_staged(self, file: MediaFile, data: bytes) -> str:
         """Upload the bytes to a staged target, which is another server, and return its URL."""
         entry = {
             "filename": file.name,
@@ -150,7 +150,7 @@ class ShopifyChannel:
             "resource": "MODEL_3D" if file.is_model else "IMAGE",
             "fileSize": str(len(data)),
         }
-        result = self._mutate(_STAGE, {"input": [entry]}, "stagedUploadsCreate")
+        result = self._mutate(_STAGED_TARGET, {"input": [entry]}, "stagedUploadsCreate")
         (target, *_) = result.get("stagedTargets") or [{}]
         fields = {p["name"]: p["value"] for p in target.get("parameters") or ()}
         parts = [("file", (file.name, data, file.file.mime))]
