@@ -13,7 +13,7 @@ from typing import Any
 from dam_connector.settings import Settings, ensure_secrets
 from dam_connector.usecases import batch_rows
 from dam_connector.wiring import build_services
-from schemas.sheet import read_sheet
+from schemas.sheet_reader import read_sheet
 
 ROWS = 100_000
 

@@ -25,7 +25,7 @@ from dam_connector.errors import (
     StateConflict,
     Unavailable,
 )
-from dam_connector.settings import Settings, with_secrets
+from dam_connector.settings import Settings, ensure_secrets
 from dam_connector.web import (
     admin,
     api,
@@ -65,11 +65,11 @@ def create_app(services: Services) -> Flask:
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        SESSION_COOKIE_SECURE=settings.public.startswith("https://"),
+        SESSION_COOKIE_SECURE=settings.base_url.startswith("https://"),
         SESSION_COOKIE_NAME="dam_session",
         PERMANENT_SESSION_LIFETIME=timedelta(hours=12),
         WTF_CSRF_TIME_LIMIT=None,
-        WTF_CSRF_SSL_STRICT=settings.public.startswith("https://"),
+        WTF_CSRF_SSL_STRICT=settings.base_url.startswith("https://"),
         API_TITLE="dam-connector",
         API_VERSION="v1",
         OPENAPI_VERSION="3.1.0",
@@ -240,11 +240,11 @@ def _add_headers(response: Response) -> Response:
 
 def create_from_env() -> Flask:
     """Return the application on the settings of the environment, for gunicorn."""
-    settings = with_secrets(Settings.from_env())
-    logs.configure(settings.log_format)
+    settings = ensure_secrets(Settings.from_env())
+    logs.configure_logging(settings.log_format)
     services = build_services(settings, background_wakeups=True)
     services.rules.current()  # a bad plugin.json stops here, with its problems
     # Responses take about a millisecond. With Python's default of 5 ms they wait for each other
-    # (0.63 instead of 0.67 of the rate of a bare WSGI application, docs/benchmarks.md).
+    # (0.63 instead of 0.67 of the rate of a bare WSGI application, docs/lab/webhooks.md).
     sys.setswitchinterval(0.0005)
     return create_app(services)

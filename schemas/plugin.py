@@ -44,7 +44,12 @@ class ConnectionSchema(Schema):
     class Meta:
         include = {
             "adapter": fields.String(
-                required=True, validate=validate.Regexp(_ADAPTER_NAME, error="not the name of an adapter")
+                required=True,
+                validate=validate.Regexp(_ADAPTER_NAME, error="not the name of an adapter"),
+                metadata={
+                    "description": "Name of the adapter, e.g. `shopify`. Its further options are on its page "
+                    "in docs/connections/."
+                },
             )
         }
         unknown = "include"
@@ -152,8 +157,13 @@ class DimensionsRuleSchema(Schema):
     """How far a model's bounding box may differ from the product's size."""
 
     tolerance_pct = fields.Float(
-        validate=validate.Range(0.1, 50), metadata={"description": "Per axis, in percent."}
+        validate=validate.Range(0.1, 50),
+        metadata={"description": "Largest difference from the product's size on each axis, in percent."},
     )
+
+
+def _section(schema: type[Schema], meaning: str, *, required: bool = False) -> fields.Nested:
+    return fields.Nested(schema, required=required, metadata={"description": meaning})
 
 
 def _limit(meaning: str, low: int = 1) -> fields.Integer:
@@ -163,7 +173,7 @@ def _limit(meaning: str, low: int = 1) -> fields.Integer:
 class ChecksSchema(Schema):
     """Limits of the checks, and severities of issue codes."""
 
-    dimensions = fields.Nested(DimensionsRuleSchema)
+    dimensions = _section(DimensionsRuleSchema, "Size of a model.")
     max_triangles = _limit("Triangles in a model.")
     max_texture_px = _limit("Longer side of a texture, in pixels.", 64)
     max_materials = _limit("Materials in a model.")
@@ -215,11 +225,9 @@ class ReconcileSchema(Schema):
 
     every_hours = fields.Float(
         validate=validate.Range(1, 24 * 31),
-        metadata={"description": "How often they are compared; only on request when absent."},
+        metadata={"description": "Hours between two comparisons; only on request when absent."},
     )
-    files = fields.Boolean(
-        metadata={"description": "Whether all files in DAMs are read and compared too, each time."}
-    )
+    files = fields.Boolean(metadata={"description": "Whether each comparison also reads all files in DAMs."})
     mend = fields.Boolean(
         metadata={"description": "Whether differences are corrected at once; otherwise they are only shown."}
     )
@@ -231,14 +239,15 @@ class PluginSchema(Schema):
     schema_ = fields.String(data_key="$schema", metadata={"description": "Lets editors complete this file."})
     name = text_field("The plugin's name.", required=True)
     version = text_field("The plugin's version.", required=True)
-    connections = fields.Nested(ConnectionsSchema, required=True)
-    products = fields.Nested(ProductsSchema)
+    connections = _section(ConnectionsSchema, "Outside systems, by port.", required=True)
+    products = _section(ProductsSchema, "Requirements of product records.")
     deliverables = fields.List(
         fields.Nested(DeliverableSchema),
         required=True,
         validate=validate.Length(min=1, error="name at least one deliverable"),
+        metadata={"description": "Renditions and models to make for each product."},
     )
-    naming = fields.Nested(NamingSchema)
+    naming = _section(NamingSchema, "Names of files and folders.")
     profiles = fields.Dict(
         keys=fields.String(validate=SLUG),
         values=fields.Nested(ProfileSchema),
@@ -246,10 +255,10 @@ class PluginSchema(Schema):
             "description": "Profiles of models, by name. docs/configuration.md lists the built-in ones."
         },
     )
-    checks = fields.Nested(ChecksSchema)
-    review = fields.Nested(ReviewSchema)
-    viewer = fields.Nested(ViewerSchema)
-    reconcile = fields.Nested(ReconcileSchema)
+    checks = _section(ChecksSchema, "Limits of the checks, and severities of issues.")
+    review = _section(ReviewSchema, "Who reviews, in which DAM, and reasons to reject.")
+    viewer = _section(ViewerSchema, "Design of the AR page.")
+    reconcile = _section(ReconcileSchema, "Comparison of PIMs, DAMs and channels with the records here.")
 
 
 def json_schema() -> dict[str, Any]:

@@ -9,13 +9,12 @@ from dam_connector.domain.model_profiles import MEASURES, MODEL_PROFILES, ModelL
 from schemas.common import text_field
 
 SOURCE = "plugin.json"
-_BOUNDS = {"min": "at least", "max": "at most"}
+_BOUNDS = {"min": "minimum", "max": "maximum"}
 
 
 def _bound(title: str, word: str, unit: str) -> fields.Float:
-    return fields.Float(
-        metadata={"description": f"{title[0].upper()}{title[1:]}: {word}{f', in {unit}' if unit else ''}."}
-    )
+    in_unit = f", {unit}" if unit.startswith("of ") else f", in {unit}" if unit else ""
+    return fields.Float(metadata={"description": f"{title[0].upper()}{title[1:]}: {word}{in_unit}."})
 
 
 _Limits = Schema.from_dict(

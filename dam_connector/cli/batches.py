@@ -20,7 +20,7 @@ from dam_connector.errors import ConfigError, InputError
 from dam_connector.store.batches import Batch, BatchState, RowState
 from dam_connector.usecases import batch_preview, batch_rows, batches, exports
 from dam_connector.wiring import Services
-from schemas.sheet import read_sheet
+from schemas.sheet_reader import read_sheet
 from schemas.sheet_template import sheet_template
 
 POLL_INTERVAL_S = 1.0

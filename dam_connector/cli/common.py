@@ -10,7 +10,7 @@ import click
 
 from dam_connector import logs
 from dam_connector.errors import ConfigError, ConnectorError
-from dam_connector.settings import Settings, with_secrets
+from dam_connector.settings import Settings, ensure_secrets
 from dam_connector.wiring import Services, build_services
 
 Command = Callable[..., Any]
@@ -47,8 +47,8 @@ def load_settings(data_dir: Path | None = None, **options: Any) -> Settings:
 
 def open_services(data_dir: Path | None = None) -> Services:
     """Return the services on a data directory, with the database at the newest schema."""
-    settings = with_secrets(load_settings(data_dir))
-    logs.configure(settings.log_format)
+    settings = ensure_secrets(load_settings(data_dir))
+    logs.configure_logging(settings.log_format)
     services = build_services(settings)
     services.db.migrate()
     return services

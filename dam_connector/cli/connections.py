@@ -11,7 +11,7 @@ from dam_connector.cli.common import data_dir_option, json_option, open_services
 from dam_connector.domain.rules import Connection
 from dam_connector.errors import AdapterError, ConfigError
 from dam_connector.usecases import connections, reconciliation
-from dam_connector.usecases.backfill import Progress
+from dam_connector.usecases.backfill import BackfillProgress
 from dam_connector.usecases.backfill import backfill as steps
 from dam_connector.wiring import Services
 
@@ -37,7 +37,7 @@ def test_connection(name: str, sku: str, data_dir: Path | None, json_output: boo
     """Make a round trip over a connection and clean up after it."""
     done: list[str] = []
     try:
-        for line in connections.test(open_services(data_dir), name, sku=sku):
+        for line in connections.check_connection(open_services(data_dir), name, sku=sku):
             done.append(line)
             if not json_output:
                 click.echo(f"  {line}")
@@ -63,7 +63,7 @@ def reconcile(connection: str, mend: bool, files: bool, data_dir: Path | None, j
     """Compare PIMs, DAMs and channels with the records here; show the differences."""
     services = open_services(data_dir)
     found = []
-    for drift in reconciliation.reconcile(services, only=connection, files=files):
+    for drift in reconciliation.reconcile(services, connection=connection, compare_files=files):
         found.append(drift)
         outcome = _repair(services, drift) if mend else drift.remedy
         if json_output:
@@ -73,7 +73,7 @@ def reconcile(connection: str, mend: bool, files: bool, data_dir: Path | None, j
             place = f"{drift.kind.value:<9} {drift.where:<16} {drift.sku or drift.ref:<24}"
             click.echo(f"{place} {drift.detail}  -> {outcome}")
     if not connection:
-        reconciliation.keep(services, found)
+        reconciliation.store_result(services, found)
     if not json_output:
         click.echo(
             f"{len(found)} differences." + ("" if mend else " Repair them with --mend.")
@@ -85,7 +85,7 @@ def reconcile(connection: str, mend: bool, files: bool, data_dir: Path | None, j
 def _repair(services: Services, drift: reconciliation.Drift) -> str:
     """Repair one difference; return the outcome, also when it failed."""
     try:
-        return reconciliation.mend(services, drift)
+        return reconciliation.repair(services, drift)
     except (AdapterError, ConfigError) as error:
         return f"not repaired: {error}"
 
@@ -120,7 +120,7 @@ def connect(
     options = {"base_url": url, **({"token": token} if token else {})}
     try:
         preparations = list(
-            connections.preparations(services, port, name, Connection(adapter=adapter, options=options))
+            connections.list_preparations(services, port, name, Connection(adapter=adapter, options=options))
         )
         for preparation in preparations:
             click.echo(f"  {'exists' if preparation.exists else 'create'}  {preparation.description}")
@@ -133,7 +133,7 @@ def connect(
         raise ConfigError(f"{url}: {error}; run the same command again to go on") from error
     click.echo(f"{len(missing)} created." if missing else "Everything exists already.")
     click.echo("\nTo do by hand:")
-    for line in connections.by_hand(port, adapter):
+    for line in connections.manual_steps(port, adapter):
         click.echo(f"  - {line}")
     entry = {
         name: {
@@ -191,35 +191,35 @@ def backfill(
 
     A backfill that was stopped goes on where it was.
     """
-    services, progress = open_services(data_dir), Progress()
+    services, progress = open_services(data_dir), BackfillProgress()
     try:
         for progress in steps(services, connection, since=since, dry_run=dry_run, per_minute=per_minute or 0):
             if progress.seen % PROGRESS_EVERY == 0 and not json_output:
-                counts = f"{progress.seen} read, {progress.taken} added, {progress.failed} failed"
-                click.echo(f"{counts}; last: {progress.last}", err=True)
+                counts = f"{progress.seen} read, {progress.added} added, {progress.failed} failed"
+                click.echo(f"{counts}; last: {progress.last_ref}", err=True)
     except AdapterError as error:
         raise ConfigError(
-            f"/connections/pim/{connection}: {error}; {progress.taken} products were added. "
+            f"/connections/pim/{connection}: {error}; {progress.added} products were added. "
             "Run the same command again to go on."
         ) from error
     if json_output:
         result = {
             "connection": connection,
             "seen": progress.seen,
-            "taken": progress.taken,
+            "taken": progress.added,
             "failed": progress.failed,
-            "seconds_of_making": round(progress.seconds),
+            "seconds_of_making": round(progress.generation_s),
             "dry_run": dry_run,
         }
         click.echo(json.dumps(result))
     elif dry_run:
-        hours, minutes = divmod(round(progress.seconds / 60), 60)
+        hours, minutes = divmod(round(progress.generation_s / 60), 60)
         click.echo(
             f"{progress.seen} products would be added; making all their assets takes about "
             f"{hours} h {minutes} min"
         )
     else:
         click.echo(
-            f"{progress.taken} products added"
+            f"{progress.added} products added"
             + (f", {progress.failed} failed: see the log" if progress.failed else "")
         )

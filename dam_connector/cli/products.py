@@ -35,7 +35,7 @@ def product_add(file: Path, data_dir: Path | None, json_output: bool) -> None:
         raise ConfigError(f"{file}: the file is not JSON: {error}") from error
     taken = intake.add_product(open_services(data_dir), record, by="command line")
     click.echo(
-        json.dumps({"sku": record.sku, "outcome": taken.words, "planned": taken.planned})
+        json.dumps({"sku": record.sku, "outcome": taken.summary, "planned": taken.planned})
         if json_output
-        else taken.words
+        else taken.summary
     )

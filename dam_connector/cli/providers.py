@@ -9,7 +9,7 @@ import click
 from dam_connector.cli.common import data_dir_option, json_option, open_services, report_errors
 from dam_connector.errors import AdapterError, ConfigError, Unsupported
 from dam_connector.store.tasks import IN_FLIGHT_STATES
-from dam_connector.usecases.provider_orders import budget
+from dam_connector.usecases.provider_orders import budgets
 from dam_connector.wiring import Services
 
 GROUPINGS = ("provider", "batch", "category", "deliverable", "state")
@@ -50,7 +50,7 @@ def _provider_facts(services: Services, name: str) -> dict[str, Any]:
         "slots": provider.capabilities.concurrency,
         "makes": [kind.value for kind in provider.capabilities.kinds],
         "in_flight": services.tasks.count(name, *IN_FLIGHT_STATES),
-        "budget": [{"of": b.of, "spent_usd": b.spent, "cap_usd": b.cap} for b in budget(services, name)],
+        "budget": [{"of": b.period, "spent_usd": b.spent, "cap_usd": b.cap} for b in budgets(services, name)],
     }
 
 

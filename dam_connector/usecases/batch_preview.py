@@ -16,7 +16,7 @@ from dam_connector.usecases.batch_rows import check_rows, fail_row
 from dam_connector.usecases.estimates import estimate_seconds, first_generator
 from dam_connector.usecases.source_images import check_image_url, image_urls
 from dam_connector.wiring import Services
-from schemas.sheet import Sheet
+from schemas.sheet_reader import Sheet
 
 MAX_SHOWN_ROWS = 200  # rows of each state that a preview holds
 MAX_CHECKED_IMAGES = 2000

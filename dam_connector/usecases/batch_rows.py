@@ -12,8 +12,8 @@ from dam_connector.errors import InputError
 from dam_connector.store.batches import NewBatchRow, RowState
 from dam_connector.usecases.source_images import HELD_PREFIX, is_image_url
 from dam_connector.wiring import Services
-from schemas.sheet import Sheet
-from schemas.sheet_row import COLUMNS, guess_columns, read_row
+from schemas.sheet_columns import COLUMNS, guess_columns, read_row
+from schemas.sheet_reader import Sheet
 
 LOOKUP_CHUNK = 500  # rows whose products are looked up with one query
 

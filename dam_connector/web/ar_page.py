@@ -25,7 +25,7 @@ def page(sku: str) -> ResponseReturnValue:
         abort(404)
     address = _page_address(sku)
     return render_template(
-        "ar.html",
+        "ar_page.html",
         product=record.product,
         glb=_url(model.file("glb")),
         usdz=_url(model.file("usdz")),

@@ -31,8 +31,8 @@ from dam_connector.store.users import UserRole
 from dam_connector.usecases import batch_preview, batch_rows, exports
 from dam_connector.usecases import batches as bulk
 from dam_connector.web.request_context import requires, services, signed_in_user
-from schemas.sheet import read_sheet
-from schemas.sheet_row import COLUMNS
+from schemas.sheet_columns import COLUMNS
+from schemas.sheet_reader import read_sheet
 from schemas.sheet_template import MIME, sheet_template
 
 bp = Blueprint("batches", __name__, url_prefix="/batches")

@@ -1,7 +1,10 @@
 """Values as text for pages (times, sizes, JSON), and times from forms."""
 
 import json
+import re
 from datetime import UTC, date, datetime, time
+
+from markupsafe import Markup, escape
 
 from dam_connector.store.database import MAX_COUNT
 
@@ -15,6 +18,16 @@ STEP_TEXTS = {
     "write_dam_state": "write the state to the DAM",
     "write_back_to_pim": "write the links to the PIM",
 }
+
+
+def inline_code(text: str) -> Markup:
+    """Return a text for a page with its `marked` parts as code elements."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped first
+
+
+def fact_text(key: str) -> str:
+    """Return the name of a measured fact for people, e.g. `jpeg colour difference` for `jpeg_de2000`."""
+    return key.replace("_", " ").replace("de2000", "colour difference")
 
 
 def step_text(name: str) -> str:

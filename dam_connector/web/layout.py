@@ -17,6 +17,8 @@ bp.app_template_filter("count_text")(formatting.count_text)
 bp.app_template_filter("duration")(formatting.duration)
 bp.app_template_filter("metres")(formatting.metres)
 bp.app_template_filter("step_text")(formatting.step_text)
+bp.app_template_filter("fact_text")(formatting.fact_text)
+bp.app_template_filter("inline_code")(formatting.inline_code)
 
 
 @bp.app_context_processor

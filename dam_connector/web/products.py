@@ -14,7 +14,7 @@ from dam_connector.store.users import UserRole
 from dam_connector.usecases import bulk_review, intake
 from dam_connector.web.request_context import PAGE_SIZE, requires, services, signed_in_user
 from schemas.product import METRES_PER_UNIT
-from schemas.sheet_row import COLUMNS, product_row, read_row
+from schemas.sheet_columns import COLUMNS, product_row, read_row
 
 bp = Blueprint("products", __name__, url_prefix="/products")
 EDITABLE_COLUMNS = (

@@ -1,4 +1,4 @@
-"""Channels that are shops: the same promises for each, on servers that play them."""
+"""Shops as channels: the contract of the `Channel` port for each, on fake servers."""
 
 import time
 from collections.abc import Callable, Iterator

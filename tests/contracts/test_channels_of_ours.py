@@ -1,4 +1,4 @@
-"""Channels without a shop behind them: signed webhooks out, object storage, the product feed."""
+"""Channels that are no shops: outgoing webhooks, object storage, the product feed."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -35,7 +35,7 @@ def blobs(tmp_path: Path) -> Blobs:
 
 
 class Listener:
-    """Somebody who is sent webhooks, and keeps what came."""
+    """A receiver that records the webhooks it gets."""
 
     def __init__(self) -> None:
         self.got: list[tuple[dict, dict]] = []
@@ -105,15 +105,15 @@ def test_a_webhook_out_is_signed_and_carries_the_whole_listing(
 def test_object_storage_holds_the_live_version_alone(tmp_path: Path, blobs: Blobs) -> None:
     (tmp_path / "bucket").mkdir()
     channel = StorageChannel(LocalStore(str(tmp_path / "bucket")), "https://cdn.example/shop")
-    channel.write = lambda path, data, mime: (  # type: ignore[method-assign]  # a local store keeps no attributes
+    channel._write = lambda path, data, mime: (  # type: ignore[method-assign]  # a local store keeps no attributes
         (tmp_path / "bucket" / path).parent.mkdir(parents=True, exist_ok=True),
         (tmp_path / "bucket" / path).write_bytes(data),
     )
     assert channel.sync(listing(model(blobs)), blobs) == "https://cdn.example/shop/decor/CH123/"
     channel.sync(listing(model(blobs, 2)), blobs)
-    assert [p.name for p in (tmp_path / "bucket").rglob("*.glb")] == ["CH123_X_V2_GLB.glb"] and channel.live_files(
-        listing()
-    ) == ("CH123_X_V2_GLB.glb",)
+    assert [p.name for p in (tmp_path / "bucket").rglob("*.glb")] == [
+        "CH123_X_V2_GLB.glb"
+    ] and channel.live_files(listing()) == ("CH123_X_V2_GLB.glb",)
     channel.sync(listing(), blobs)
     assert not [p for p in (tmp_path / "bucket").rglob("*") if p.is_file()]
     with pytest.raises(Refused):

@@ -12,7 +12,7 @@ from dam_connector.domain.codec import to_plain
 from dam_connector.domain.ids import RunId
 from dam_connector.domain.run import ALL_STEPS_DONE, RunKind, RunState
 from dam_connector.store.database import Database
-from dam_connector.store.runs import NewRun
+from dam_connector.store.run_records import NewRun
 from dam_connector.wiring import Services, build_services
 from tests.support import TestClock, product
 from worker import pipeline

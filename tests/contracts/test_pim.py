@@ -1,4 +1,4 @@
-"""The Pim port: every source proves its sender, names its deliveries and says what they mean."""
+"""The `Pim` port: verification of deliveries, their keys and their events."""
 
 import json
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from tests.support import ROOT, TestClock, event_body, inbound, product, record,
 
 @dataclass
 class Harness:
-    """One adapter, and how to speak to it."""
+    """One adapter, and how to sign deliveries for it."""
 
     adapter: Pim
     headers: Callable[[bytes, str], dict[str, str]]
@@ -184,8 +184,10 @@ def test_a_real_delivery_of_a_standard_webhooks_sender_verifies(
 def test_product_url_is_asked_for_the_newest_facts(services: Services, photos: Any, clock: TestClock) -> None:
     photos.files["p/CH%2F1"] = json.dumps(record("CH/1", name="As it is now")).encode()
     options = {"secrets": ["env/HOOK_SECRET"], "product_url": photos.url("p/{sku}")}
-    source = open_adapter("pim", "x", Connection(adapter="standard", options=options), services.adapter_context)
-    assert source.capabilities.fetch and source.fetch("CH/1")[0].name == "As it is now"
+    source = open_adapter(
+        "pim", "x", Connection(adapter="standard", options=options), services.adapter_context
+    )
+    assert source.capabilities.can_fetch and source.fetch("CH/1")[0].name == "As it is now"
     photos.files["p/BAD"] = b'{"no":"sku"}'
     with pytest.raises(BadOutput):
         source.fetch("BAD")

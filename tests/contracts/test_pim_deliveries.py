@@ -1,4 +1,4 @@
-"""What may happen to a delivery on its way, for every source that sends any: it comes twice, in the wrong order, too late, or not at all."""
+"""Deliveries that arrive twice, in the wrong order, too late or not at all, for every PIM with webhooks."""
 
 import base64
 import hashlib
@@ -29,12 +29,12 @@ WORDS = "secret-1"
 
 
 @dataclass
-class Sent:
-    """A delivery as a vendor sends it about one product. late_s: how old it may not be; 0 where nothing in it is signed that says so."""
+class VendorDelivery:
+    """A vendor's delivery about one product."""
 
-    options: dict[str, Any]
+    options: dict[str, Any]  # of the connection
     make: Callable[[str, str, datetime], tuple[dict[str, str], bytes]]
-    late_s: float = 0
+    late_s: float = 0  # the age that is refused; 0 if no time in it is signed
 
 
 def _hmac(body: bytes, secret: str = WORDS) -> bytes:
@@ -88,27 +88,27 @@ def _shopify(ref: str, id: str, at: datetime) -> tuple[dict[str, str], bytes]:
 
 
 HOOK = {"secrets": ["env/S"]}
-SENT: dict[str, Sent] = {
-    "standard": Sent({"secrets": ["env/W"]}, _standard, late_s=300),
-    "woocommerce": Sent(
+DELIVERIES: dict[str, VendorDelivery] = {
+    "standard": VendorDelivery({"secrets": ["env/W"]}, _standard, late_s=300),
+    "woocommerce": VendorDelivery(
         {**HOOK, "base_url": "https://shop.example", "consumer_key": "env/S", "consumer_secret": "env/S"},
         _woo,
     ),
-    "saleor": Sent({**HOOK, "api_url": "https://shop.example/graphql/", "token": "env/S"}, _saleor),
-    "vendure": Sent(
+    "saleor": VendorDelivery({**HOOK, "api_url": "https://shop.example/graphql/", "token": "env/S"}, _saleor),
+    "vendure": VendorDelivery(
         {"secrets": ["env/W"], "base_url": "https://shop.example", "password": "env/S"}, _vendure, late_s=300
     ),
-    "akeneo": Sent({**AKENEO, "base_url": "https://pim.example"}, _akeneo, late_s=86_400),
-    "shopify": Sent({**SHOPIFY, "base_url": "https://shop.example"}, _shopify),
+    "akeneo": VendorDelivery({**AKENEO, "base_url": "https://pim.example"}, _akeneo, late_s=86_400),
+    "shopify": VendorDelivery({**SHOPIFY, "base_url": "https://shop.example"}, _shopify),
 }
 
 
-class Told:
-    """A source whose deliveries are the vendor's, and whose facts stand here: what is asked of the vendor is proved elsewhere."""
+class PimWithOwnProducts:
+    """A PIM that verifies and reads deliveries as the vendor's adapter does, with products of its own."""
 
     def __init__(self, vendor: Pim) -> None:
         self._vendor = vendor
-        self.capabilities = replace(vendor.capabilities, fetch=True, changed_since=True)
+        self.capabilities = replace(vendor.capabilities, can_fetch=True, can_list_changes=True)
         self.facts: dict[str, tuple[Product, datetime]] = {}
         self.verify, self.normalize = vendor.verify, vendor.normalize
 
@@ -127,38 +127,44 @@ class Told:
         )
 
 
-@pytest.fixture(params=list(SENT))
-def sent(request: pytest.FixtureRequest) -> Sent:
-    return SENT[request.param]
+@pytest.fixture(params=list(DELIVERIES))
+def sent(request: pytest.FixtureRequest) -> VendorDelivery:
+    return DELIVERIES[request.param]
 
 
 @pytest.fixture
-def source(sent: Sent, services: Services, context: AdapterContext, monkeypatch: pytest.MonkeyPatch) -> Told:
-    name = next(n for n, each in SENT.items() if each is sent)
+def source(
+    sent: VendorDelivery, services: Services, context: AdapterContext, monkeypatch: pytest.MonkeyPatch
+) -> PimWithOwnProducts:
+    name = next(n for n, each in DELIVERIES.items() if each is sent)
     secrets = {"env/S": WORDS, "env/S2": "secret-2", "env/W": SECRET}
     own = replace(context, http=HttpClient(), secret=lambda ref: secrets.get(ref, "word"))
-    told = Told(open_adapter("pim", "main", Connection(adapter=name, options=sent.options), own))
+    told = PimWithOwnProducts(
+        open_adapter("pim", "main", Connection(adapter=name, options=sent.options), own)
+    )
     monkeypatch.setattr(type(services), "pim", lambda self, connection: told)
     return told
 
 
-def deliver(services: Services, sent: Sent, id: str, at: datetime, *, after_s: float = 1) -> tuple[str, bool]:
-    """Hand a delivery over and do what it means; gives its summary and whether it was new."""
+def deliver(
+    services: Services, sent: VendorDelivery, id: str, at: datetime, *, after_s: float = 1
+) -> tuple[str, bool]:
+    """Receive and handle a delivery; return its summary and whether it was new."""
     headers, body = sent.make("42", id, at)
     inbound = InboundWebhook(
         headers={"content-type": "application/json", **headers},
         body=body,
         received_at=at + timedelta(seconds=after_s),
     )
-    delivery, new = intake.receive(services, "main", inbound)
-    intake.handle(services, delivery)
+    delivery, new = intake.receive_webhook(services, "main", inbound)
+    intake.handle_delivery(services, delivery)
     record = services.inbox.get(delivery)
     assert record and not record.error, record
     return record.summary, new
 
 
 def test_a_delivery_that_comes_twice_counts_once(
-    sent: Sent, source: Told, services: Services, clock: TestClock
+    sent: VendorDelivery, source: PimWithOwnProducts, services: Services, clock: TestClock
 ) -> None:
     source.facts["42"] = (product("CH1"), clock.now())
     assert deliver(services, sent, "d-1", clock.now())[1]
@@ -167,7 +173,7 @@ def test_a_delivery_that_comes_twice_counts_once(
 
 
 def test_deliveries_in_the_wrong_order_leave_the_newest_facts(
-    sent: Sent, source: Told, services: Services, clock: TestClock
+    sent: VendorDelivery, source: PimWithOwnProducts, services: Services, clock: TestClock
 ) -> None:
     early, late = clock.now(), clock.now() + timedelta(seconds=30)
     source.facts["42"] = (product("CH1", color="green"), late)
@@ -176,13 +182,13 @@ def test_deliveries_in_the_wrong_order_leave_the_newest_facts(
     source.facts["42"] = (product("CH1", color="of an answer that was kept too long"), early)
     deliver(services, sent, "d-1", early)
     record = services.products.get("CH1")
-    if sent is SENT["standard"]:  # it carries its facts, and the later one had none of these
+    if sent is DELIVERIES["standard"]:  # it carries its facts, and the later one had none of these
         return
     assert record and record.product.color == "green" and record.source_time == late
 
 
 def test_a_delivery_that_comes_too_late_is_refused_where_its_time_is_signed(
-    sent: Sent, source: Told, services: Services, clock: TestClock
+    sent: VendorDelivery, source: PimWithOwnProducts, services: Services, clock: TestClock
 ) -> None:
     source.facts["42"] = (product("CH1"), clock.now())
     if sent.late_s:
@@ -194,7 +200,7 @@ def test_a_delivery_that_comes_too_late_is_refused_where_its_time_is_signed(
 
 
 def test_a_delivery_that_was_lost_is_found_by_asking(
-    sent: Sent, source: Told, services: Services, clock: TestClock
+    sent: VendorDelivery, source: PimWithOwnProducts, services: Services, clock: TestClock
 ) -> None:
     poll_pims(services)
     clock.forward(300)
@@ -204,7 +210,7 @@ def test_a_delivery_that_was_lost_is_found_by_asking(
 
 
 def test_of_a_product_that_is_gone_meanwhile_nothing_is_left(
-    sent: Sent, source: Told, services: Services, clock: TestClock
+    sent: VendorDelivery, source: PimWithOwnProducts, services: Services, clock: TestClock
 ) -> None:
     source.facts["42"] = (product("CH1"), clock.now())
     deliver(services, sent, "d-1", clock.now())
@@ -214,7 +220,7 @@ def test_of_a_product_that_is_gone_meanwhile_nothing_is_left(
 
 
 def test_what_normalize_needs_is_stored_and_no_credential_is(
-    sent: Sent, source: Told, services: Services, clock: TestClock
+    sent: VendorDelivery, source: PimWithOwnProducts, services: Services, clock: TestClock
 ) -> None:
     source.facts["42"] = (product("CH1"), clock.now())
     summary, _ = deliver(services, sent, "d-1", clock.now())

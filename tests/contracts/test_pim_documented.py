@@ -1,4 +1,4 @@
-"""Sources of which no delivery was captured: Akeneo and Shopify by their documentation, on servers that play them; and the watched folder."""
+"""PIMs without captured deliveries: Akeneo and Shopify by their documentation, on fake servers; watched folders."""
 
 import base64
 import hashlib
@@ -168,7 +168,9 @@ SHOPIFY_PRODUCT: dict[str, Any] = {
 }
 
 
-def shopify(method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any) -> FakePimReply:
+def shopify(
+    method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any
+) -> FakePimReply:
     assert path == "/admin/api/2026-10/graphql.json" and headers["x-shopify-access-token"] == "token"
     if "One" in body["query"]:
         return (
@@ -191,7 +193,7 @@ SHOPIFY = {
     "secrets": ["env/S"],
     "attributes": {"height": "meta:custom.height", "style_tags": "tags"},
 }
-PLAYED: dict[str, tuple[Callable[..., FakePimReply], dict[str, Any]]] = {
+FAKES: dict[str, tuple[Callable[..., FakePimReply], dict[str, Any]]] = {
     "akeneo": (akeneo, AKENEO),
     "shopify": (shopify, SHOPIFY),
 }
@@ -202,7 +204,7 @@ def opened(context: AdapterContext) -> Iterator[Callable[..., tuple[Pim, FakePim
     shops: list[FakePim] = []
 
     def open_one(name: str, **options: Any) -> tuple[Pim, FakePim]:
-        answer, usual = PLAYED[name]
+        answer, usual = FAKES[name]
         shops.append(FakePim(answer))
         own = replace(context, http=http_to(shops[-1].host, context), secret=SECRETS.__getitem__)
         found: Pim = open_adapter(
@@ -247,7 +249,9 @@ def platform(
     return InboundWebhook(headers=headers, body=body, received_at=clock.now())
 
 
-def old_api(clock: TestClock, *events: dict[str, Any], age_s: int = 0, secret: str = "secret-1") -> InboundWebhook:
+def old_api(
+    clock: TestClock, *events: dict[str, Any], age_s: int = 0, secret: str = "secret-1"
+) -> InboundWebhook:
     body = json.dumps({"events": list(events)}).encode()
     stamp = str(int(clock.now().timestamp()) - age_s)
     sign = hmac.new(secret.encode(), stamp.encode() + b"." + body, hashlib.sha256).hexdigest()
@@ -282,7 +286,7 @@ def test_akeneo_s_events_are_proved_by_either_secret_and_mean_what_they_say(
     ours = platform(
         clock, "product.updated", {"product": {"uuid": UUID}, "author": {"identifier": "dam_connector_api"}}
     )
-    assert source.verify(ours).acts and source.normalize(ours) == []
+    assert source.verify(ours).is_event and source.normalize(ours) == []
     for bad in (
         platform(clock, "product.updated", {}, secret="other"),
         platform(clock, "product.updated", {}, age=timedelta(days=2)),
@@ -321,7 +325,7 @@ def test_akeneo_s_old_events_come_in_batches(opened: Callable, clock: TestClock)
         },
     ]
     inbound = old_api(clock, *events)
-    assert source.verify(inbound).acts
+    assert source.verify(inbound).is_event
     assert [(e.kind, e.ref, e.at.hour) for e in source.normalize(inbound)] == [
         (EventKind.CREATED, UUID, 10),
         (EventKind.DELETED, UUID, 12),
@@ -345,14 +349,14 @@ def test_a_product_of_akeneo_with_pictures_that_only_we_can_fetch(opened: Callab
         View.BACK: "pim:main/asset:packshots/chair_back/file",
     }
     for image in chair.images:
-        assert source.picture(image.url.removeprefix("pim:main/")) == picture()
+        assert source.fetch_picture(image.url.removeprefix("pim:main/")) == picture()
     assert [p.sku for p in source.fetch("model:chair")] == ["CH1", "CH2"]
     for nothing in ("model:none", "no-such-uuid"):
         with pytest.raises(NotFound):
             source.fetch(nothing)
     for outside in ("../../users", "asset:a/b", "", "a//b", "asset:x/../y"):
         with pytest.raises(NotFound):
-            source.picture(outside)
+            source.fetch_picture(outside)
     assert [p for _, p in server.requests].count("/api/oauth/v1/token") == 1  # logged in once
     clock.forward(4000)
     source.fetch(UUID)
@@ -442,7 +446,7 @@ def test_a_product_of_shopify(opened: Callable) -> None:
     assert [e.ref for e in source.changed_since(datetime(2026, 11, 20, 9, tzinfo=UTC))] == ["1", "2"]
 
 
-@pytest.mark.parametrize("name", list(PLAYED))
+@pytest.mark.parametrize("name", list(FAKES))
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
@@ -523,4 +527,4 @@ def test_sheets_that_are_dropped_into_a_folder_are_products(context: AdapterCont
 
 
 def test_every_source_has_a_case() -> None:
-    assert adapter_names("pim") == sorted(["standard", "memory", "csv", *SHOPS, *PLAYED])
+    assert adapter_names("pim") == sorted(["standard", "memory", "csv", *SHOPS, *FAKES])

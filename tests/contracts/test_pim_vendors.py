@@ -1,4 +1,4 @@
-"""PIM sources of shops: their captured deliveries verify and say what they mean; their interfaces are asked as they are documented."""
+"""Shops as PIMs: captured deliveries of real servers, and fake servers that answer as documented."""
 
 import base64
 import json
@@ -178,7 +178,9 @@ VENDURE_PRODUCT = {
 }
 
 
-def vendure(method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any) -> FakePimReply:
+def vendure(
+    method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any
+) -> FakePimReply:
     assert (method, path) == ("POST", "/admin-api")
     if "Login" in body["query"]:
         good = body["variables"] == {"name": "superadmin", "password": "word"}
@@ -242,7 +244,7 @@ REFS = {"woocommerce": ("13", "99"), "saleor": ("UHJvZHVjdDox", "bm9uZQ=="), "ve
 
 
 class Opened:
-    """A source with its shop."""
+    """A PIM adapter with its fake shop."""
 
     def __init__(self, context: AdapterContext, name: str) -> None:
         answer, self.options, address = SHOPS[name]
@@ -250,7 +252,9 @@ class Opened:
         self.options = {**self.options, address: self.shop.url + ("/graphql/" if name == "saleor" else "")}
 
     def source(self, **options: Any) -> Pim:
-        context = replace(self._context, http=http_to(self.shop.host, self._context), secret=SECRETS.__getitem__)
+        context = replace(
+            self._context, http=http_to(self.shop.host, self._context), secret=SECRETS.__getitem__
+        )
         found: Pim = open_adapter(
             "pim", self.name, Connection(adapter=self.name, options={**self.options, **options}), context
         )
@@ -271,7 +275,7 @@ def opened(context: AdapterContext) -> Iterator[Callable[[str], Opened]]:
 
 
 def captured(name: str) -> list[InboundWebhook]:
-    """What real servers sent, as it came; received when it was sent."""
+    """Return the deliveries that real servers sent, received when they were sent."""
     found = []
     for line in (ROOT / f"tests/data/{name}.jsonl").read_text().splitlines():
         data = json.loads(line)
@@ -316,7 +320,10 @@ def test_a_changed_body_a_wrong_secret_and_no_signature_are_refused(
 
 def meanings(source: Pim, name: str) -> list[tuple[str, str]]:
     return [
-        (e.kind.value, e.ref) for i in captured(name) if source.verify(i).is_event for e in source.normalize(i)
+        (e.kind.value, e.ref)
+        for i in captured(name)
+        if source.verify(i).is_event
+        for e in source.normalize(i)
     ]
 
 

@@ -13,7 +13,7 @@ from dam_connector.domain.version import VersionState
 from dam_connector.errors import BadOutput, ConfigError, Unavailable
 from dam_connector.ports import RemoteState
 from dam_connector.usecases import review
-from dam_connector.usecases.reconciliation import last_result, repair, reconcile, reconcile_when_due
+from dam_connector.usecases.reconciliation import last_result, reconcile, reconcile_when_due, repair
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain, chair, send
 from tests.support import PhotoServer, TestClock, product

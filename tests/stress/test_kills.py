@@ -36,7 +36,7 @@ def kill_something(data: Path, chance: random.Random) -> bool:
 def flushed(data: Path) -> bool:
     """Whether the queue server, which may be away after its death, forgot everything."""
     try:
-        return bool(Redis.from_url(Settings.from_env({}, data_dir=data).redis).flushall())
+        return bool(Redis.from_url(Settings.from_env({}, data_dir=data).effective_redis_url).flushall())
     except RedisError:
         return False
 

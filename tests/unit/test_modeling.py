@@ -18,7 +18,7 @@ from tests.unit.shapes import as_model, ball, box
 from worker.gltf.container import read_json
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import decode
-from worker.measuring.khronos_validator import validate
+from worker.measuring.khronos_validator import validate_gltf
 from worker.modeling.build import build_model
 from worker.modeling.camera import Camera, named_camera
 from worker.modeling.diagnostic_views import render_diagnostic_views
@@ -225,7 +225,7 @@ def test_the_sample_products_make_good_models(name: str) -> None:
         and np.allclose(built.model.extent, SAMPLES_BY_NAME[name], rtol=0.005)
     )
     assert len(built.model.faces) <= 12_000 and len(data) < 1_500_000
-    report = validate(data)
+    report = validate_gltf(data)
     assert (
         report["issues"]["numErrors"]
         == report["issues"]["numWarnings"]
@@ -416,7 +416,7 @@ def test_the_web_glb_is_the_same_model_in_fewer_bytes() -> None:
     document = read_json(web)
     assert document["extensionsRequired"] == ["KHR_draco_mesh_compression", "EXT_texture_webp"]
     assert document["asset"]["extras"] == {"sku": "A1"}
-    report = validate(web)["issues"]
+    report = validate_gltf(web)["issues"]
     assert report["numErrors"] == report["numWarnings"] == report["numHints"] == 0
 
 
@@ -455,7 +455,7 @@ def with_maps() -> TexturedMesh:
 def test_a_models_maps_stay_with_it() -> None:
     model = with_maps()
     data = write_glb(model, "x")
-    report = validate(data)["issues"]
+    report = validate_gltf(data)["issues"]
     assert report["numErrors"] == report["numWarnings"] == report["numInfos"] == report["numHints"] == 0
     back = read_glb(data)
     small = limit_texture_size(simplify_mesh(back, 2000), 32)

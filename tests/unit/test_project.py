@@ -20,7 +20,7 @@ from dam_connector.cli import main as dam_connector_command
 from dam_connector.domain.issue_codes import CODES
 from dam_connector.ops import docgen
 from dam_connector.queue import JOBS
-from dam_connector.settings import GENERATED_SECRETS, Settings, with_secrets
+from dam_connector.settings import GENERATED_SECRETS, Settings, ensure_secrets
 from tests.support import ROOT
 from worker.__main__ import main as dam_worker_command
 from worker.pipeline import PIPELINES
@@ -76,7 +76,7 @@ def test_settings_read_numbers_and_name_what_they_cannot_read(tmp_path: Path) ->
 
 
 def test_secrets_are_made_once_kept_for_the_owner_and_never_shown(tmp_path: Path) -> None:
-    made = with_secrets(Settings.from_env({}, data_dir=tmp_path))
+    made = ensure_secrets(Settings.from_env({}, data_dir=tmp_path))
     again = Settings.from_env({}, data_dir=tmp_path)
     for name in GENERATED_SECRETS:
         assert made.secret(f"env/{name}") == again.secret(f"env/{name}") and made.secret(
@@ -100,7 +100,7 @@ def test_the_wheel_carries_what_it_needs_without_node(tmp_path: Path) -> None:
         "dam_connector/web/static/vendor/model-viewer.min.js",
         "worker/vendor/gltf_validator.dart.js",
         "dam_connector/plugin.json",
-        "dam_connector/web/templates/ar.html",
+        "dam_connector/web/templates/ar_page.html",
         "dam_connector/samples/chair-front.jpg",
         "dam_connector/store/migrations/versions/0001_first.py",
         "schemas/plugin.schema.json",

@@ -13,7 +13,7 @@ from dam_connector.domain.product import Dimensions, View
 from tests.unit.shapes import as_model
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import Photo
-from worker.measuring.khronos_validator import validate
+from worker.measuring.khronos_validator import validate_gltf
 from worker.modeling.build import build_model
 from worker.modeling.camera import named_camera
 from worker.modeling.glb_export import write_glb
@@ -126,5 +126,5 @@ def test_woven_products_get_a_normal_map_and_others_none() -> None:
         for words in ("wool pouf", "vase")
     )
     assert set(woven.maps) == {"normal"} and not plain.maps
-    report = validate(write_glb(woven, "x"))["issues"]
+    report = validate_gltf(write_glb(woven, "x"))["issues"]
     assert report["numErrors"] == report["numWarnings"] == report["numInfos"] == report["numHints"] == 0

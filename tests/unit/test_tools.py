@@ -10,10 +10,10 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from benchmarks.report_time import large_glb
 from click.testing import CliRunner
 from PIL import Image
 
+from benchmarks.report_time import large_glb
 from tests.support import ROOT, picture
 from tests.unit.shapes import box
 from tests.unit.test_checks import textured

@@ -136,6 +136,8 @@ def test_flagged_products_say_why_and_text_is_escaped(
         "The field dimensions is missing" in page
         and "&lt;b&gt;Bold&lt;/b&gt;" in page
         and "<b>Bold" not in page
+        and "<code>products.required</code>" in page
+        and "`" not in page
     )
     assert "Fill in the field in the PIM" in client.get(f"/products/{services.products.get('FLAG1').id}").text
 
@@ -355,5 +357,6 @@ def test_the_connections_page_shows_drift_and_mends_it(browser_like: Visitor, se
     admin.post("/connections/mend", data=wanted)
     assert services.products.get("N1") and "No differences" in admin.get("/connections").text
     assert (
-        "did not find this difference" in admin.post("/connections/mend", data=wanted, follow_redirects=True).text
+        "did not find this difference"
+        in admin.post("/connections/mend", data=wanted, follow_redirects=True).text
     )
