@@ -146,9 +146,9 @@ def _model_profiles() -> Iterator[str]:
         "## Profiles of models",
         "",
         "A model deliverable names the profiles that it must satisfy under `profiles`. The report compares "
-        "every model with all profiles; a limit of level `should` is advice. "
-        'An admin adds a profile under `profiles`, e.g. `"web-shop": {"based_on": "shopify", '
-        '"max_triangles": 60000, "max_file_bytes": 2000000}`.',
+        "every model with all profiles; a limit of level `should` is advice. An admin adds a profile under "
+        '`profiles`, e.g. `"web-shop": {"based_on": "shopify", "max_triangles": 60000, '
+        '"max_file_bytes": 2000000}`.',
         "",
     )
     rows: list[tuple[object, ...]] = []
