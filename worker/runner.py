@@ -32,7 +32,7 @@ from worker.work import Park, Work
 
 log = structlog.get_logger()
 
-LEASE_S = 20.0
+RUN_LEASE_S = 20.0
 HEARTBEAT_S = 5.0
 MAX_ATTEMPTS = 8  # tries of one step, including those that ended with the worker's death
 FIRST_RETRY_S = 4.0  # doubles with each try
@@ -44,7 +44,7 @@ def advance(services: Services, run_id: str) -> None:
 
     Do nothing when it is not due, or another process has leased it.
     """
-    run = services.runs.lease(run_id, owner(), LEASE_S)
+    run = services.runs.lease(run_id, owner(), RUN_LEASE_S)
     if run is None:
         return
     structlog.contextvars.bind_contextvars(run_id=run.id, sku=run.sku, deliverable=run.deliverable)
@@ -185,7 +185,7 @@ def _heartbeat(services: Services, run: RunRecord) -> Iterator[None]:
     def beat() -> None:
         while not stop.wait(HEARTBEAT_S):
             try:
-                services.runs.renew(run, LEASE_S)
+                services.runs.renew(run, RUN_LEASE_S)
             except StateConflict:
                 return
 

@@ -91,7 +91,7 @@ def test_a_refusing_provider_falls_back_to_our_own_code(made: Callable[..., Vers
     )
 
 
-def test_rules_that_ask_a_provider_for_what_it_does_not_make_are_told(
+def test_rules_that_ask_a_provider_for_a_kind_it_does_not_make_are_reported(
     services: Services, write_rules: Callable
 ) -> None:
     connections = json.loads(services.settings.plugin_json.read_text())["connections"]

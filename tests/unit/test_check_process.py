@@ -26,13 +26,13 @@ from worker.modeling.glb_import import read_glb
 
 
 @pytest.fixture(scope="module")
-def guard() -> Iterator[CheckProcess]:
+def checker() -> Iterator[CheckProcess]:
     made = CheckProcess()
     yield made
     made.stop()
 
 
-def order(data: bytes, **more: object) -> CheckRequest:
+def request(data: bytes, **more: object) -> CheckRequest:
     made = file_of(data, "CH123_X_V1_GLB.glb", "glb")
     return CheckRequest(
         product=None,
@@ -62,16 +62,19 @@ def test_a_mutated_file_has_a_report_or_a_clear_refusal(number: int) -> None:
         )
 
 
-def test_the_process_reports_the_same_as_we_do(guard: CheckProcess) -> None:
+def test_the_process_makes_the_same_report_as_this_one(checker: CheckProcess) -> None:
     data = good()
-    mine, theirs = report_on(data, known=False, name="CH123_X_V1_GLB.glb"), guard.check(order(data)).report
+    mine, theirs = (
+        report_on(data, known=False, name="CH123_X_V1_GLB.glb"),
+        checker.check(request(data)).report,
+    )
     assert theirs.issues == mine.issues and theirs.rows == mine.rows and theirs.facts == mine.facts
 
 
 @pytest.mark.parametrize("moved", [{}, {"translation": [0.0, 1.0, 0.0], "rotation": [0.0, 0.0, 0.0, 1.0]}])
-def test_a_file_of_90_000_nodes_is_checked_to_its_end(guard: CheckProcess, moved: dict) -> None:
+def test_a_file_of_90_000_nodes_is_checked_to_its_end(checker: CheckProcess, moved: dict) -> None:
     found = {
-        i.code for i in guard.check(order(repeat_node(seed_glbs(None)[0], 90_000, **moved))).report.issues
+        i.code for i in checker.check(request(repeat_node(seed_glbs(None)[0], 90_000, **moved))).report.issues
     }
     assert "file.too_complex" in found and "file.harmful" not in found
 
@@ -80,42 +83,42 @@ def test_a_file_of_90_000_nodes_is_checked_to_its_end(guard: CheckProcess, moved
     ("at_rest", "blamed"), [(IDLE_MEMORY_BYTES + 1, False), (IDLE_MEMORY_BYTES - 1, True)]
 )
 def test_memory_that_files_before_took_is_no_fault_of_this_one(
-    guard: CheckProcess, monkeypatch: pytest.MonkeyPatch, at_rest: int, blamed: bool
+    checker: CheckProcess, monkeypatch: pytest.MonkeyPatch, at_rest: int, blamed: bool
 ) -> None:
-    guard.warm()
-    assert guard._process is not None
-    first, exactly, memory = guard._process.pid, guard._read_exactly, guard.memory_bytes
+    checker.warm()
+    assert checker._process is not None
+    first, exactly, memory = checker._process.pid, checker._read_exactly, checker.memory_bytes
 
     def is_first() -> bool:
-        return guard._process is not None and guard._process.pid == first
+        return checker._process is not None and checker._process.pid == first
 
     def swelling(count: int, limit: Any, most: int, at: str) -> bytes:
         if at and is_first():
             raise CheckerOutOfMemory("it took more than 1,000 MB", at)
         return exactly(count, limit, most, at)
 
-    monkeypatch.setattr(guard, "_read_exactly", swelling)
-    monkeypatch.setattr(guard, "memory_bytes", lambda: at_rest if is_first() else memory())
-    assert ("file.harmful" in {i.code for i in guard.check(order(good())).report.issues}) is blamed
+    monkeypatch.setattr(checker, "_read_exactly", swelling)
+    monkeypatch.setattr(checker, "memory_bytes", lambda: at_rest if is_first() else memory())
+    assert ("file.harmful" in {i.code for i in checker.check(request(good())).report.issues}) is blamed
 
 
 def test_a_check_that_crashes_costs_only_its_row(
-    guard: CheckProcess, monkeypatch: pytest.MonkeyPatch
+    checker: CheckProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process is killed while it is at a check, as a crash in native code would: the rest of the report stands."""
-    guard.warm()
+    checker.warm()
     begun = threading.Event()
-    read = guard._read
+    read = checker._read
 
     def killing(limit: object, memory: int, at: str = "") -> bytes:
         message = read(limit, memory, at)  # type: ignore[arg-type]
         if b'"check": "geometry"' in message and not begun.is_set():
             begun.set()
-            os.kill(guard._process.pid, signal.SIGKILL)  # type: ignore[union-attr]
+            os.kill(checker._process.pid, signal.SIGKILL)  # type: ignore[union-attr]
         return message
 
-    monkeypatch.setattr(guard, "_read", killing)
-    report = guard.check(order(large_glb())).report
+    monkeypatch.setattr(checker, "_read", killing)
+    report = checker.check(request(large_glb())).report
     assert (
         begun.is_set()
         and [i.measured for i in report.issues if i.code == "file.harmful"] == ["geometry"]
@@ -123,51 +126,51 @@ def test_a_check_that_crashes_costs_only_its_row(
     )
     outcomes = {r.check: r.outcome.value for r in report.rows}
     assert outcomes["geometry"] == "not_tested" and outcomes["conformance"] == outcomes["uvs"] == "pass"
-    assert guard.check(order(good())).report.rows  # and the next file is checked by a new process
+    assert checker.check(request(good())).report.rows  # and the next file is checked by a new process
 
 
 def test_what_takes_too_long_or_too_much_is_ended(
-    guard: CheckProcess, monkeypatch: pytest.MonkeyPatch
+    checker: CheckProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from worker import check_process
 
-    guard.warm()
+    checker.warm()
     monkeypatch.setattr(check_process, "MEMORY_BYTES", 1)
     began = time.monotonic()
-    os.kill(guard._process.pid, signal.SIGSTOP)  # type: ignore[union-attr]
-    report = guard.check(order(good())).report
+    os.kill(checker._process.pid, signal.SIGSTOP)  # type: ignore[union-attr]
+    report = checker.check(request(good())).report
     assert (
         "file.harmful" in {i.code for i in report.issues} and report.blocked and time.monotonic() - began < 60
     )
 
 
-def test_a_busy_machine_makes_no_file_harmful(guard: CheckProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_busy_machine_makes_no_file_harmful(checker: CheckProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     """The process gets no CPU for longer than a report may take of it."""
     from worker import check_process
 
-    guard.check(order(good()))
+    checker.check(request(good()))
     monkeypatch.setattr(check_process, "REPORT_CPU_S", 2.0)
-    pid = guard._process.pid  # type: ignore[union-attr]
+    pid = checker._process.pid  # type: ignore[union-attr]
     os.kill(pid, signal.SIGSTOP)
     threading.Timer(2.5, partial(os.kill, pid, signal.SIGCONT)).start()
-    assert "file.harmful" not in {i.code for i in guard.check(order(good())).report.issues}
+    assert "file.harmful" not in {i.code for i in checker.check(request(good())).report.issues}
 
 
-def test_what_waits_for_ever_is_ended(guard: CheckProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_waits_for_ever_is_ended(checker: CheckProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     from worker import check_process
 
-    guard.warm()
+    checker.warm()
     monkeypatch.setattr(check_process, "REPORT_CPU_S", 0.1)
-    os.kill(guard._process.pid, signal.SIGSTOP)  # type: ignore[union-attr]
-    ended = [i for i in guard.check(order(large_glb())).report.issues if i.code == "file.harmful"]
+    os.kill(checker._process.pid, signal.SIGSTOP)  # type: ignore[union-attr]
+    ended = [i for i in checker.check(request(large_glb())).report.issues if i.code == "file.harmful"]
     assert ended and "too long" in ended[0].message
 
 
-def test_half_an_answer_left_by_another_job_blames_no_file(guard: CheckProcess) -> None:
-    guard.warm()
-    guard._process.stdin.write(b"\x05\x00\x00\x00\x00\x00\x00\x00junk!")  # type: ignore[union-attr]
-    guard._process.stdin.flush()  # type: ignore[union-attr]
-    assert "file.harmful" not in {i.code for i in guard.check(order(good())).report.issues}
+def test_half_an_answer_left_by_another_job_blames_no_file(checker: CheckProcess) -> None:
+    checker.warm()
+    checker._process.stdin.write(b"\x05\x00\x00\x00\x00\x00\x00\x00junk!")  # type: ignore[union-attr]
+    checker._process.stdin.flush()  # type: ignore[union-attr]
+    assert "file.harmful" not in {i.code for i in checker.check(request(good())).report.issues}
 
 
 def test_places_are_named() -> None:

@@ -75,7 +75,7 @@ def test_what_only_touches_is_neither_floating_nor_crossing() -> None:
     assert not {"geometry.floating", "geometry.inner", "geometry.self_intersection"} & found(lid)
 
 
-def test_short_normals_are_told_with_their_place() -> None:
+def test_short_normals_are_reported_with_their_place() -> None:
     model = replace(box(0.4, 0.4, 0.3), normals=box(0.4, 0.4, 0.3).normals * 0.5)
     issues = [i for i in report_on(write_glb(model, "x"), known=False).issues if i.code == "geometry.normals"]
     assert issues[0].pointer == "/meshes/0/primitives/0/attributes/NORMAL" and "length" in issues[0].message
@@ -163,7 +163,7 @@ def test_how_textures_lie(code: str) -> None:
     assert code in found(laid(UVS[code]))
 
 
-def test_an_uneven_texture_is_told() -> None:
+def test_an_uneven_texture_is_reported() -> None:
     model = textured(ball(0.4))
     assert "uv.density" not in found(model) and "uv.density" in found(
         replace(model, uvs=uneven(model.uvs.copy()).astype(np.float32))
@@ -332,17 +332,17 @@ def test_a_lying_stream_and_one_that_is_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("node", "count", "told"),
+    ("node", "count", "reason"),
     [({"mesh": 0}, MAX_TRIANGLES // len(ball().faces) + 2, "triangles"), ({}, MAX_NODES + 1, "nodes")],
 )
-def test_a_file_that_asks_for_too_much(node: dict, count: int, told: str) -> None:
+def test_a_file_that_asks_for_too_much(node: dict, count: int, reason: str) -> None:
     """A few bytes that mean millions of triangles: one mesh shown by many nodes; or nodes without end."""
     data = write_glb(ball(0.4), "x")
     document = read_json(data)
     document["nodes"] = [node] * count
     document["scenes"] = [{"nodes": list(range(count))}]
     many = Document(replace_json(data, document))
-    with pytest.raises(InputError, match=told) as refused:
+    with pytest.raises(InputError, match=reason) as refused:
         _ = many.primitives
     assert refused.value.issue_code == "file.too_complex"
 
