@@ -24,7 +24,7 @@ from dam_connector.store.history import History
 from dam_connector.store.idempotency import IdempotencyKeys
 from dam_connector.store.inbox import Inbox
 from dam_connector.store.library import LibraryRecords
-from dam_connector.store.locks import Locks
+from dam_connector.store.named_locks import NamedLocks
 from dam_connector.store.notes import Notes
 from dam_connector.store.products import Products
 from dam_connector.store.rules_archive import RulesArchive
@@ -54,7 +54,7 @@ class Services:
     tasks: Tasks
     users: Users
     history: History
-    locks: Locks
+    locks: NamedLocks
     notes: Notes
     rules_archive: RulesArchive
     idempotency: IdempotencyKeys
@@ -129,7 +129,7 @@ def build_services(
     db = Database(settings.effective_database_url)
     http = HttpClient(settings.allowed_hosts, timeout_s=settings.fetch_timeout_s)
     assets, spend = Assets(db, clock), Spend(db, clock)
-    history, locks, rules_archive = History(db, clock), Locks(db, clock), RulesArchive(db, clock)
+    history, locks, rules_archive = History(db, clock), NamedLocks(db, clock), RulesArchive(db, clock)
 
     return Services(
         settings=settings,

@@ -11,7 +11,7 @@ from dam_connector.wiring import Services
 
 log = structlog.get_logger()
 
-LEASE_S = 15.0  # one sweeper works at a time
+SWEEP_LEASE_S = 15.0  # one sweeper works at a time
 DELIVERY_GRACE_S = 3.0  # a delivery younger than this was probably woken by its own webhook
 REWAKE_AFTER_S = 20.0
 BATCH = 200  # records of each kind in one sweep
@@ -28,7 +28,7 @@ def sweep(services: Services, owner: str) -> int:
     Returns:
         The number of wake-ups sent; 0 while another process is the sweeper.
     """
-    if not services.locks.lease("sweeper", owner, LEASE_S):
+    if not services.locks.lease("sweeper", owner, SWEEP_LEASE_S):
         return 0
     sent = 0
     late = services.inbox.due(BATCH, older_than_s=DELIVERY_GRACE_S)

@@ -33,7 +33,7 @@ COMPARED_STATES = (
     VersionState.REJECTED,
     VersionState.PUBLISHED,
 )
-LEASE_S = 3600.0  # one process reconciles at a time
+RECONCILIATION_LEASE_S = 3600.0  # one process reconciles at a time
 
 
 class DriftKind(StrEnum):
@@ -264,7 +264,7 @@ def reconcile_when_due(services: Services, owner: str) -> bool:
     now = services.clock.now()
     if not rules.every_hours or (last_at and (now - last_at).total_seconds() < rules.every_hours * 3600):
         return False
-    if not services.locks.lease("reconcile", owner, LEASE_S):
+    if not services.locks.lease("reconcile", owner, RECONCILIATION_LEASE_S):
         return False
     found = list(reconcile(services, compare_files=rules.files))
     store_result(services, found)

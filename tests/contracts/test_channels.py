@@ -13,6 +13,7 @@ from dam_connector.domain.ids import AssetId
 from dam_connector.domain.listing import Listing, Placement
 from dam_connector.domain.version import ApprovedVersion, Role, VersionFile
 from dam_connector.errors import AdapterError, BadOutput, NotFound, RateLimited, Refused, Unavailable
+from dam_connector.fakes.server import FakeRequest
 from dam_connector.ports import Blobs, Channel
 from dam_connector.store.blobs import open_blobs
 from dam_connector.wiring import Services
@@ -197,7 +198,12 @@ def test_two_variants_that_are_published_at_once_do_not_write_over_each_other(
     shop = FAKES[name]()
     shop.add_second_variant()
     answer = shop.answer
-    shop.answer = lambda request, operation: (time.sleep(0.02), answer(request, operation))[1]  # type: ignore[method-assign]  # time to meet
+
+    def slow_answer(request: FakeRequest, operation: str) -> object:
+        time.sleep(0.02)  # so that the two runs overlap
+        return answer(request, operation)
+
+    shop.answer = slow_answer  # type: ignore[method-assign]
     channel = shop.open(replace(context, lock=services.locks.lock))
     wanted = [listing(packshot(blobs)), listing(packshot(blobs, 3), sku=OTHER_SKU)]
     with ThreadPoolExecutor(2) as pool:
@@ -281,7 +287,8 @@ def test_a_usdz_that_a_vendure_does_not_take_is_told_with_the_remedy(
     context: AdapterContext, blobs: Blobs
 ) -> None:
     shop = FakeVendure()
-    shop.do_add = lambda variables, file: {  # type: ignore[method-assign]  # like the real one: it reads the file
+    # the real one looks into the file, too
+    shop.do_add = lambda variables, file: {  # type: ignore[method-assign]
         "createAssets": [
             {"__typename": "MimeTypeError", "message": 'The MIME type "application/zip" is not permitted.'}
         ]

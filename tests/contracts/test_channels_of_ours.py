@@ -105,7 +105,8 @@ def test_a_webhook_out_is_signed_and_carries_the_whole_listing(
 def test_object_storage_holds_the_live_version_alone(tmp_path: Path, blobs: Blobs) -> None:
     (tmp_path / "bucket").mkdir()
     channel = StorageChannel(LocalStore(str(tmp_path / "bucket")), "https://cdn.example/shop")
-    channel._write = lambda path, data, mime: (  # type: ignore[method-assign]  # a local store keeps no attributes
+    # obstore's LocalStore takes no attributes
+    channel._write = lambda path, data, mime: (  # type: ignore[method-assign]
         (tmp_path / "bucket" / path).parent.mkdir(parents=True, exist_ok=True),
         (tmp_path / "bucket" / path).write_bytes(data),
     )

@@ -22,7 +22,7 @@ from dam_connector.ports import InboundWebhook, Pim
 from dam_connector.usecases import intake
 from dam_connector.usecases.backfill import poll_pims
 from dam_connector.wiring import Services
-from tests.contracts.test_pim_documented import AKENEO, SHOPIFY
+from tests.contracts.documented_pims import AKENEO, SHOPIFY
 from tests.support import SECRET, TestClock, event_body, product, signed
 
 WORDS = "secret-1"

@@ -1,6 +1,5 @@
 """Shops as PIMs: captured deliveries of real servers, and fake servers that answer as documented."""
 
-import base64
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -8,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from dam_connector.adapters import open_adapter
 from dam_connector.adapters.common.context import AdapterContext
@@ -26,206 +24,10 @@ from dam_connector.errors import (
 )
 from dam_connector.ports import InboundWebhook, Pim
 from tests.contracts.pim_servers import FakePim, FakePimReply
+from tests.contracts.shop_pims import SALEOR_PRODUCT, VENDURE_PRODUCT, saleor, vendure, woo
 from tests.support import ROOT, TestClock, http_to
 
 PROBE = "whsec-probe"
-WOO_PRODUCT: dict[str, Any] = {
-    "id": 13,
-    "name": "Falun chair",
-    "sku": "CH1",
-    "type": "simple",
-    "status": "publish",
-    "date_modified_gmt": "2026-11-20T10:00:00",
-    "description": "<p>A <b>quiet</b> chair.</p>",
-    "categories": [{"name": "Chairs"}, {"name": "Sale"}],
-    "tags": [{"name": "warm"}, {"name": "oak"}],
-    "dimensions": {"length": "50", "width": "46", "height": "81.5"},
-    "attributes": [{"name": "Color", "options": ["Teal"]}, {"name": "Material", "options": ["Oak", "Wool"]}],
-    "images": [
-        {"id": 1, "src": "https://shop.example/a.jpg", "name": "a", "alt": ""},
-        {"id": 2, "src": "https://shop.example/b.jpg", "name": "chair_back", "alt": ""},
-        {"id": 3, "src": "https://shop.example/ours.jpg", "name": "CH1_Packshot", "alt": ""},
-    ],
-    "meta_data": [{"key": "_dam_connector_media", "value": ["3"]}, {"key": "designer", "value": "Ada"}],
-}
-WOO_VARIABLE = {**WOO_PRODUCT, "id": 14, "type": "variable", "sku": "CH2"}
-WOO_VARIATION = {
-    "id": 15,
-    "sku": "CH2-RED",
-    "attributes": [{"name": "Color", "option": "Red"}],
-    "image": {"id": 9, "src": "https://shop.example/red.jpg"},
-}
-
-
-def woo(method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any) -> FakePimReply:
-    if headers.get("authorization") != "Basic " + base64.b64encode(b"ck:cs").decode():
-        return 401, {"code": "woocommerce_rest_cannot_view", "message": "Sorry"}, {}
-    assert method == "GET" and path.startswith("/wp-json/wc/v3/products")
-    rest = path.removeprefix("/wp-json/wc/v3/products").strip("/")
-    if rest == "14/variations":
-        return 200, [WOO_VARIATION, {"id": 16, "sku": ""}], {"X-WP-TotalPages": "1"}
-    if not rest:
-        assert query["dates_are_gmt"] == "true" and query["modified_after"] == "2026-11-20T09:00:00"
-        return 200, [{**WOO_PRODUCT, "id": 100 + int(query["page"])}], {"X-WP-TotalPages": "3"}
-    known = {"13": WOO_PRODUCT, "14": WOO_VARIABLE, "20": {**WOO_PRODUCT, "id": 20, "status": "trash"}}
-    return (
-        (200, known[rest], {})
-        if rest in known
-        else (404, {"code": "woocommerce_rest_product_invalid_id", "message": "Invalid ID."}, {})
-    )
-
-
-def attribute(slug: str, name: str) -> dict[str, Any]:
-    return {"attribute": {"slug": slug}, "values": [{"name": name, "value": ""}]}
-
-
-SALEOR_PRODUCT = {
-    "id": "UHJvZHVjdDox",
-    "name": "Vase",
-    "description": json.dumps(
-        {"blocks": [{"data": {"text": "A <b>blue</b> vase."}}, {"data": {"text": "Tall."}}]}
-    ),
-    "category": {"name": "Decor"},
-    "updatedAt": "2026-11-20T10:00:00+00:00",
-    "attributes": [attribute("color", "Blue"), attribute("height", "30")],
-    "media": [
-        {"url": "https://shop.example/front.jpg", "alt": "", "type": "IMAGE", "metadata": []},
-        {"url": "https://shop.example/film.mp4", "alt": "", "type": "VIDEO", "metadata": []},
-        {
-            "url": "https://shop.example/ours.jpg",
-            "alt": "",
-            "type": "IMAGE",
-            "metadata": [{"key": "dam_connector", "value": "V1"}],
-        },
-    ],
-    "variants": [
-        {"sku": "VASE-1", "name": "", "attributes": [attribute("material", "Clay")], "media": []},
-        {"sku": None, "attributes": [], "media": []},
-    ],
-}
-
-
-def saleor(method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any) -> FakePimReply:
-    if path == "/.well-known/jwks.json":
-        return 200, {"keys": [SALEOR_KEY]}, {}
-    assert (method, path) == ("POST", "/graphql/") and headers["authorization"] == "Bearer token"
-    if "One" in body["query"]:
-        return (
-            200,
-            {
-                "data": {
-                    "product": SALEOR_PRODUCT if body["variables"]["id"] == SALEOR_PRODUCT["id"] else None
-                }
-            },
-            {},
-        )
-    after = body["variables"]["after"]
-    edges = [{"node": {"id": "b" if after else "a", "updatedAt": "2026-11-20T10:00:00+00:00"}}]
-    return (
-        200,
-        {"data": {"products": {"pageInfo": {"hasNextPage": not after, "endCursor": "next"}, "edges": edges}}},
-        {},
-    )
-
-
-def jwk() -> dict[str, str]:
-    """The key that signed the captured deliveries, as the shop published it."""
-    numbers = load_pem_public_key((ROOT / "tests/data/saleor_public_key.pem").read_bytes()).public_numbers()  # type: ignore[union-attr]
-    coded = {
-        n: base64.urlsafe_b64encode(v.to_bytes((v.bit_length() + 7) // 8, "big")).rstrip(b"=").decode()
-        for n, v in (("n", numbers.n), ("e", numbers.e))
-    }  # type: ignore[union-attr]
-    return {"kty": "RSA", "alg": "RS256", **coded}
-
-
-SALEOR_KEY = jwk()
-VENDURE_PRODUCT = {
-    "id": "1",
-    "name": "Vase",
-    "description": "<p>Tall.</p>",
-    "updatedAt": "2026-11-20T10:00:00.000Z",
-    "collections": [{"name": "Decor"}],
-    "facetValues": [{"name": "Clay", "facet": {"code": "material"}}],
-    "customFields": {"height": 30, "dam": None},
-    "assets": [{"source": "assets/vase.jpg", "name": "vase.jpg", "type": "IMAGE", "tags": []}],
-    "variants": [
-        {
-            "sku": "VASE-1",
-            "options": [{"name": "Blue", "group": {"code": "color"}}],
-            "facetValues": [],
-            "assets": [],
-        },
-        {
-            "sku": "VASE-2",
-            "options": [],
-            "facetValues": [],
-            "assets": [
-                {
-                    "source": "https://cdn.example/v2_front.jpg",
-                    "name": "v2_front.jpg",
-                    "type": "IMAGE",
-                    "tags": [],
-                },
-                {
-                    "source": "https://cdn.example/ours.jpg",
-                    "name": "ours.jpg",
-                    "type": "IMAGE",
-                    "tags": [{"value": "dam-connector"}],
-                },
-            ],
-        },
-    ],
-}
-
-
-def vendure(
-    method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any
-) -> FakePimReply:
-    assert (method, path) == ("POST", "/admin-api")
-    if "Login" in body["query"]:
-        good = body["variables"] == {"name": "superadmin", "password": "word"}
-        user = (
-            {"__typename": "CurrentUser"}
-            if good
-            else {"__typename": "InvalidCredentialsError", "message": "The provided credentials are invalid"}
-        )
-        return 200, {"data": {"login": user}}, {"vendure-auth-token": "session-1"} if good else {}
-    if headers.get("authorization") != "Bearer session-1":
-        return (
-            200,
-            {
-                "errors": [
-                    {"message": "You are not currently authorized", "extensions": {"code": "FORBIDDEN"}}
-                ],
-                "data": None,
-            },
-            {},
-        )
-    if "One" in body["query"]:
-        if (
-            "customFields" in body["query"] and "customFields { height }" not in body["query"]
-        ):  # as the real one
-            return (
-                400,
-                {"errors": [{"message": 'Field "customFields" must have a selection of subfields.'}]},
-                {},
-            )
-        return 200, {"data": {"product": VENDURE_PRODUCT if body["variables"]["id"] == "1" else None}}, {}
-    skip = body["variables"]["skip"]
-    return (
-        200,
-        {
-            "data": {
-                "products": {
-                    "totalItems": 150,
-                    "items": [{"id": str(skip), "updatedAt": "2026-11-20T10:00:00.000Z"}],
-                }
-            }
-        },
-        {},
-    )
-
-
 SHOPS: dict[str, tuple[Callable[..., FakePimReply], dict[str, Any], str]] = {
     "woocommerce": (
         woo,

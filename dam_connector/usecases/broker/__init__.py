@@ -13,15 +13,15 @@ continues, and no task is submitted twice.
 import time
 from datetime import UTC, datetime, timedelta
 
-from dam_connector.usecases.broker.durations import TaskDurations
 from dam_connector.usecases.broker.outcomes import TaskOutcomes
 from dam_connector.usecases.broker.polling import TaskPolling
 from dam_connector.usecases.broker.recovery import TaskRecovery
 from dam_connector.usecases.broker.request_pool import RequestPool
 from dam_connector.usecases.broker.submission import TaskSubmission
+from dam_connector.usecases.broker.task_durations import TaskDurations
 from dam_connector.wiring import Services
 
-LEASE_S = 15.0  # one broker works at a time
+BROKER_LEASE_S = 15.0  # one broker works at a time
 MIN_TICK_INTERVAL_S = 0.25
 RECOVERY_INTERVAL_S = 2.0  # recovery is rarely needed, so it does not run at each tick
 
@@ -46,7 +46,7 @@ class Broker:
 
     def tick(self) -> int:
         """Handle all tasks that are due; return how many. Do nothing while another process is the broker."""
-        if not self._services.locks.lease("broker", self._owner, LEASE_S):
+        if not self._services.locks.lease("broker", self._owner, BROKER_LEASE_S):
             return 0
         self._pool.forget_finished()
         handled = self._polling.poll_due() + self._submission.submit_waiting()

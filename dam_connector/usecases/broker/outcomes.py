@@ -18,7 +18,7 @@ from dam_connector.errors import (
 )
 from dam_connector.ports import Provider, RemoteTask
 from dam_connector.store.tasks import TaskRecord
-from dam_connector.usecases.broker.durations import TaskDurations
+from dam_connector.usecases.broker.task_durations import TaskDurations
 from dam_connector.usecases.provider_orders import GeneratedFiles
 from dam_connector.wiring import Services
 

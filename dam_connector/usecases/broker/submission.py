@@ -17,9 +17,9 @@ from dam_connector.errors import (
 )
 from dam_connector.ports import Provider, RemoteTask, RemoteTaskState
 from dam_connector.store.tasks import IN_FLIGHT_STATES, TaskRecord, TaskState
-from dam_connector.usecases.broker.durations import TaskDurations
 from dam_connector.usecases.broker.outcomes import TaskOutcomes, later
 from dam_connector.usecases.broker.request_pool import RequestPool
+from dam_connector.usecases.broker.task_durations import TaskDurations
 from dam_connector.usecases.provider_orders import read_order, spend_caps, warn_of_budget
 from dam_connector.wiring import Services
 

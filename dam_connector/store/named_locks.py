@@ -17,7 +17,7 @@ LOCK_LEASE_S = 150.0  # after this long a lock is free again, even if its proces
 LOCK_RETRY_S = 1.0  # when to try again for a lock that somebody else holds
 
 
-class Locks:
+class NamedLocks:
     """Named leases (held for a time, renewable) and locks (held for a block of code)."""
 
     def __init__(self, db: Database, clock: Clock) -> None:
