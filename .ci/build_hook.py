@@ -1,4 +1,4 @@
-"""Build hook: a wheel or sdist without the files that are fetched at set-up fails, instead of shipping without them."""
+"""Build hook: a wheel or sdist without the files that `make frontend` fetches is not built."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,10 @@ class FetchedFiles(BuildHookInterface):
     """Check that every fetched file is there and not empty, before anything is built."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Stop the build when a file is missing; an editable install (`version`) runs before the files are fetched."""
+        """Stop the build when a file is missing.
+
+        An editable install (`version` is "editable") is allowed, since it runs before the files are fetched.
+        """
         if version == "editable":
             return
         root = Path(self.root)

@@ -1,7 +1,8 @@
-"""Resolve all dependencies to wheels for each supported platform and Python: `python .ci/closure.py`; exit 1 when one fails.
+"""Resolve all dependencies to wheels for each platform and Python: `python .ci/closure.py`.
 
-Each row is a resolution by uv with that platform's own markers, without building anything from source, under the
-versions that constraints.txt pins. docs/install.md holds the table.
+Each row is a resolution by uv with that platform's own markers, without building anything from source,
+under the versions that constraints.txt pins. docs/install.md holds the table. The exit code is 1 when a
+combination has no solution.
 """
 
 import re
@@ -30,7 +31,7 @@ def resolve(platform: str, python: str) -> tuple[int, str]:
 
 
 def main() -> int:
-    """Print the table as Markdown, and the reasons of what cannot be installed; return 1 if anything cannot."""
+    """Print the table as Markdown and the reasons for failures; return 1 if there is one."""
     print(f"| platform | {' | '.join(PYTHONS)} |\n|---|{'---|' * len(PYTHONS)}")
     reasons = []
     for name, platform in PLATFORMS.items():

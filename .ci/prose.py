@@ -1,7 +1,7 @@
 """Check the project's prose and names: `python .ci/prose.py [FILE ...]`; exit 1 when a limit is passed.
 
-The limits, the words and the exceptions are data in prose.toml. Without arguments all tracked files are checked and the
-shares are held to their limits; with files, the findings of these files are listed and nothing is held to a share.
+The limits, the words and the exceptions are data in prose.toml. Without arguments all tracked files are
+checked and the shares are compared with their limits. With files, only their findings are listed.
 """
 
 import argparse
@@ -74,7 +74,7 @@ def long_parts(path: Path, text: str, tree: ast.Module) -> Iterator[str]:
 
 
 def names_of(path: Path, tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """Yield (line, name) for the module and every class, function, parameter, field and constant that it defines."""
+    """Yield (line, name) for the module and for everything that it defines."""
     yield 1, path.parent.name if path.stem == "__init__" else path.stem
     for node in ast.walk(tree):
         if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
@@ -105,7 +105,12 @@ def foreign_words(path: Path, tree: ast.Module) -> Iterator[str]:
 
 
 def check(files: list[Path]) -> tuple[list[str], Count, dict[str, list[str]], int]:
-    """Return findings of some Python files, the count of their docstrings, those of functions that begin wrongly, by pattern, and how many functions have one."""
+    """Check some Python files.
+
+    Returns:
+        The findings, the count of the docstrings' words, the wrong beginnings of functions' docstrings by
+        pattern, and the number of functions with a docstring.
+    """
     rules, found, count = DATA["docstrings"], [], Count()
     riddles: dict[str, list[str]] = {}
     functions = 0

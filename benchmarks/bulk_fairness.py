@@ -1,4 +1,4 @@
-"""Fairness of bulk uploads: the wait of a single product beside a sheet of 100,000 rows, and of two sheets."""
+"""Fairness of bulk uploads: how long a single product waits beside 100,000 rows, and two sheets share."""
 
 import csv
 import os

@@ -1,4 +1,6 @@
-"""Fixtures: a real queue server, real databases, services on a directory of their own. Nothing leaves loopback."""
+"""Fixtures: a real queue server, real databases, services on a directory of their own. Nothing leaves
+loopback.
+"""
 
 import json
 import logging
@@ -81,7 +83,9 @@ def postgres() -> Iterator[Callable[[], str]]:
 
 @pytest.fixture(scope="session")
 def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file with all tables and no rows; tests copy it, since migrating takes longer than most of them."""
+    """A SQLite file with all tables and no rows; tests copy it, since migrating takes longer than most of
+    them.
+    """
     path = tmp_path_factory.mktemp("migrated") / "empty.sqlite"
     database = Database(f"sqlite:///{path}")
     database.migrate()

@@ -1,4 +1,6 @@
-"""What tests share: a clock that tests turn, rules made for tests, photos drawn in code, a photo server with faults, signing."""
+"""What tests share: a clock that tests turn, rules made for tests, photos drawn in code, a photo server with
+faults, signing.
+"""
 
 import io
 import json
@@ -144,7 +146,9 @@ def huge_png() -> bytes:
 
 @dataclass
 class PhotoServer:
-    """Serves bytes by path on loopback; a path may answer with a status instead, and counts how often it was asked."""
+    """Serves bytes by path on loopback; a path may answer with a status instead, and counts how often it was
+    asked.
+    """
 
     files: dict[str, bytes] = field(default_factory=dict)
     statuses: dict[str, int] = field(default_factory=dict)

@@ -15,10 +15,8 @@ def alt_text(product: Product, view: str = "", *, style: str = "studio") -> str:
     name = product.name or product.sku
     named = f"{name} by {product.brand}" if product.brand else name
     facts = [f for f in (product.color, product.material) if f and f.lower() not in named.lower()]
-    if view == "detail":
-        seen = "detail"
-    else:
-        seen = f"{view} view" if view.isalpha() and view != "hero" else ""
+    named_views = {"detail": "detail", "hero": ""}
+    seen = named_views.get(view, f"{view} view" if view.isalpha() else "")
     return ", ".join(filter(None, [named, *facts, seen, "in a room" if style == "lifestyle" else ""]))
 
 

@@ -1,4 +1,5 @@
-"""A merchandiser's whole way in a real browser, on real files: template, fill, upload with bad rows, watch, filter, compare, approve,
+"""A merchandiser's whole way in a real browser, on real files: template, fill, upload with bad rows, watch,
+filter, compare, approve,
 download, mend the bad rows, upload again."""
 
 import csv
@@ -47,7 +48,9 @@ def photos_zip(tmp_path: Path) -> Path:
 
 
 def filled(template: Path, tmp_path: Path, photos: PhotoServer) -> Path:
-    """The downloaded template with three good rows and three bad ones, as a spreadsheet program would save it."""
+    """The downloaded template with three good rows and three bad ones, as a spreadsheet program would save
+    it.
+    """
     header = next(csv.reader(template.read_text(encoding="utf-8-sig").splitlines()))
     rows = [
         {

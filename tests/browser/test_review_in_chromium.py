@@ -1,4 +1,5 @@
-"""A reviewer's way in a real browser: one-time link, queue, version with its turning model, decision by key, AR page.
+"""A reviewer's way in a real browser: one-time link, queue, version with its turning model, decision by key,
+AR page.
 
 Every page is opened; nothing may be said on the console.
 """

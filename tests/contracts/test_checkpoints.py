@@ -34,8 +34,8 @@ AT_0007 = {  # the pipelines of the release that brought migration 0007
     "tell": ("write_dam_state",),
 }
 OLD_ROW = """
-INSERT INTO runs (id, kind, sku, deliverable, slot, input_hash, rules_fingerprint, state, position, step, work, timings,
-                  due_at, created_at)
+INSERT INTO runs (id, kind, sku, deliverable, slot, input_hash, rules_fingerprint, state, position, step,
+                  work, timings, due_at, created_at)
 VALUES (:id, :kind, 'CH123', 'packshot', 1, :id, :rules, :state, :position, :step, :work, '{}',
         '2026-11-20 12:00:00', '2026-11-20 12:00:00')
 """

@@ -125,7 +125,9 @@ def test_bytes_that_are_gone_are_noticed(dam: Dam, services: Services) -> None:
 @pytest.fixture(params=["viewer", "folder", "memory"])
 def channel(request: pytest.FixtureRequest, services: Services, tmp_path: Path) -> Channel:
     options = {"path": str(tmp_path / "export")} if request.param == "folder" else {}
-    return open_adapter("channel", "x", Connection(adapter=request.param, options=options), services.adapter_context)
+    return open_adapter(
+        "channel", "x", Connection(adapter=request.param, options=options), services.adapter_context
+    )
 
 
 def listing(*versions: ApprovedVersion, folder: str = "decor/CH123") -> Listing:
@@ -161,7 +163,10 @@ def test_the_folder_holds_the_live_version_alone_and_leaves_what_is_not_ours(
     services: Services, tmp_path: Path
 ) -> None:
     channel = open_adapter(
-        "channel", "x", Connection(adapter="folder", options={"path": str(tmp_path / "out")}), services.adapter_context
+        "channel",
+        "x",
+        Connection(adapter="folder", options={"path": str(tmp_path / "out")}),
+        services.adapter_context,
     )
     url = channel.sync(listing(approved(a_version(services.blobs, b"one"))), services.blobs)
     folder = Path(unquote(urlparse(url).path))
@@ -177,7 +182,10 @@ def test_an_export_that_is_cut_off_leaves_nothing_behind_for_good(
     services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     channel = open_adapter(
-        "channel", "x", Connection(adapter="folder", options={"path": str(tmp_path / "out")}), services.adapter_context
+        "channel",
+        "x",
+        Connection(adapter="folder", options={"path": str(tmp_path / "out")}),
+        services.adapter_context,
     )
     channel.sync(listing(approved(a_version(services.blobs, b"one"))), services.blobs)
     second = listing(approved(a_version(services.blobs, b"two", 2)))

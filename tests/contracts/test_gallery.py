@@ -57,7 +57,8 @@ def make(services: Services, clock: TestClock) -> Make:
 
 
 def skus(services: Services, **wanted: object) -> list[str]:
-    return [card.asset.sku for card in services.gallery.page(GalleryFilter(**wanted))]  # type: ignore[arg-type]
+    # type: ignore[arg-type]
+    return [card.asset.sku for card in services.gallery.page(GalleryFilter(**wanted))]
 
 
 def row(line: int, sku: str, state: RowState) -> NewBatchRow:
@@ -109,7 +110,10 @@ def test_pages_cover_everything_once(services: Services, make: Make) -> None:
     while page := services.gallery.page(GalleryFilter(category="seating"), before=before, limit=3):
         seen += [c.asset.sku for c in page]
         before = page[-1].id
-    assert seen == [f"S{n}" for n in reversed(range(7))] and len(services.gallery.ids(GalleryFilter(), limit=5)) == 5
+    assert (
+        seen == [f"S{n}" for n in reversed(range(7))]
+        and len(services.gallery.ids(GalleryFilter(), limit=5)) == 5
+    )
 
 
 def test_a_batch_shows_what_it_made_and_what_there_was_of_its_unchanged_rows(

@@ -213,7 +213,8 @@ def test_an_approval_is_pinned_to_its_files(services: Services) -> None:
         c.execute(
             sa.text("UPDATE versions SET files = :files"),
             {
-                "files": '[{"name":"a.jpg","format":"jpeg","role":"primary","view":"","mime":"image/jpeg","sha256":"ff","bytes":1}]'
+                "files": '[{"name":"a.jpg","format":"jpeg","role":"primary","view":"",'
+                '"mime":"image/jpeg","sha256":"ff","bytes":1}]'
             },
         )
     with pytest.raises(StateConflict):

@@ -1,4 +1,6 @@
-"""The live tests' fixtures: one Directus, one Vendure and our own service, wired to each other as an admin would."""
+"""The live tests' fixtures: one Directus, one Vendure and our own service, wired to each other as an admin
+would.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,6 @@
-"""Real servers on loopback, started from nothing in a directory of their own and ended with the test: Directus and Vendure, as `make live` installed them."""
+"""Real servers on loopback, started from nothing in a directory of their own and ended with the test:
+Directus and Vendure, as `make live` installed them.
+"""
 
 import json
 import os
@@ -142,7 +144,9 @@ class Directus(Server):
 
 
 class Vendure(Server):
-    """Vendure 3 on SQLite, with the plugin of docs/connections/vendure.md and what a shop needs before it can hold a product."""
+    """Vendure 3 on SQLite, with the plugin of docs/connections/vendure.md and what a shop needs before it can
+    hold a product.
+    """
 
     def __init__(self, folder: Path, webhook_url: str) -> None:
         folder.mkdir()
@@ -166,20 +170,30 @@ class Vendure(Server):
         answer = requests.post(
             f"{self.url}/admin-api",
             json={
-                "query": f'mutation {{ login(username: "superadmin", password: "{PASSWORD}") {{ __typename }} }}'
+                "query": (
+                    f'mutation {{ login(username: "superadmin", password: "{PASSWORD}") {{ __typename }} }}'
+                )
             },
             timeout=30,
         )
         self._token = answer.headers["vendure-auth-token"]
         country = self.ask(
-            'mutation { made: createCountry(input: {code: "DE", enabled: true, translations: [{languageCode: en, name: "Germany"}]}) { id } }'
+            
+                "mutation "
+                '{ made: createCountry(input: {code: "DE", enabled: true, '
+                'translations: [{languageCode: en, name: "Germany"}]}) { id } }'
+            
         )
         zone = self.ask(
             'mutation($ids: [ID!]) { made: createZone(input: {name: "EU", memberIds: $ids}) { id } }',
             ids=[country["made"]["id"]],
         )
         self.ask(
-            'mutation($z: ID!) { updateChannel(input: {id: "1", defaultTaxZoneId: $z, defaultShippingZoneId: $z}) { __typename } }',
+            (
+                "mutation($z: ID!) "
+                '{ updateChannel(input: {id: "1", defaultTaxZoneId: $z, '
+                "defaultShippingZoneId: $z}) { __typename } }"
+            ),
             z=zone["made"]["id"],
         )
         self.ask('mutation { createTaxCategory(input: {name: "Standard", isDefault: true}) { id } }')
@@ -196,7 +210,10 @@ class Vendure(Server):
 
     def upload(self, path: Path) -> str:
         """The id of a picture that was put into the shop."""
-        query = "mutation($input: [CreateAssetInput!]!) { createAssets(input: $input) { ... on Asset { id } ... on ErrorResult { message } } }"
+        query = (
+            "mutation($input: [CreateAssetInput!]!) "
+            "{ createAssets(input: $input) { ... on Asset { id } ... on ErrorResult { message } } }"
+        )
         form = {
             "operations": json.dumps({"query": query, "variables": {"input": [{"file": None}]}}),
             "map": json.dumps({"0": ["variables.input.0.file"]}),

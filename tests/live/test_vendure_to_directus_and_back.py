@@ -1,4 +1,6 @@
-"""The whole way through real software: a product made in Vendure is reviewed in Directus and goes live in Vendure."""
+"""The whole way through real software: a product made in Vendure is reviewed in Directus and goes live in
+Vendure.
+"""
 
 import io
 
@@ -13,7 +15,10 @@ from tests.live.servers import ROOT, until
 pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
 MUG_CM = {"width": 11.75, "height": 9.5, "depth": 8.3}
 SAMPLES = ROOT / "dam_connector" / "samples"
-ROWS = "/items/asset_versions?fields=id,status,version,deliverable,title,decided_by,files.directus_files_id.filename_download&sort=version&limit=-1"
+ROWS = (
+    "/items/asset_versions?fields=id,status,version,deliverable,title,decided_by,"
+    "files.directus_files_id.filename_download&sort=version&limit=-1"
+)
 
 
 def rows(live: Live, sku: str) -> dict[str, dict]:
@@ -78,7 +83,10 @@ def test_new_facts_in_the_shop_make_the_next_version_and_a_rollback_brings_the_f
 ) -> None:
     words = [{"languageCode": "en", "name": "Speckled mug, large"}]
     live.vendure.ask(
-        "mutation($id: ID!, $w: [ProductTranslationInput!]!) { updateProduct(input: {id: $id, translations: $w}) { id } }",
+        (
+            "mutation($id: ID!, $w: [ProductTranslationInput!]!) "
+            "{ updateProduct(input: {id: $id, translations: $w}) { id } }"
+        ),
         id=mug,
         w=words,
     )

@@ -1,6 +1,7 @@
 """The contract suites on a real Directus and a real Vendure: the tests of the fakes, without the faults.
 
-Our own service sees the products that these tests create and generates assets for them. So this file comes last,
+Our own service sees the products that these tests create and generates assets for them. So this file comes
+last,
 and the tests of Directus come before those of Vendure.
 """
 

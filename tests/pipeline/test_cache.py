@@ -1,4 +1,6 @@
-"""Caches: cut-outs, photos and models equal fresh ones, are made once, are bounded, and may be lost or damaged."""
+"""Caches: cut-outs, photos and models equal fresh ones, are made once, are bounded, and may be lost or
+damaged.
+"""
 
 from dataclasses import replace
 from pathlib import Path

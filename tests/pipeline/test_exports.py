@@ -220,7 +220,8 @@ def test_a_picture_in_the_dam_is_a_source(
     name = name or versions(services, "A1")["packshot"].channel_files[0].name
     sheet = tmp_path / "dam.csv"
     sheet.write_text(
-        f"sku,title,image_url,category\nD1,Chair,dam:{name},seating\nD2,Chair,dam:library/{name},seating\nD3,Chair,dam:none.jpg,seating\n"
+        f"sku,title,image_url,category\nD1,Chair,dam:{name},seating\n"
+        f"D2,Chair,dam:library/{name},seating\nD3,Chair,dam:none.jpg,seating\n"
     )
     second, preview = batch_commands.run_import(
         services, sheet, name="from the DAM", owner="ada", columns={}, pictures=None, dry_run=False

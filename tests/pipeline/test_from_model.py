@@ -1,4 +1,6 @@
-"""Renditions from the product's model, moods from an inspiration image, and labels from the photo to the made file."""
+"""Renditions from the product's model, moods from an inspiration image, and labels from the photo to the made
+file.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace

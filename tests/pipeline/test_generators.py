@@ -1,4 +1,4 @@
-"""Who makes a model: our own code or a provider, in the order of the rules, each where the one before cannot."""
+"""Generators of models: our own code and providers, tried in the order of the rules."""
 
 import json
 from collections.abc import Callable
@@ -21,7 +21,9 @@ CUBE = {"width": 30, "height": 30, "depth": 30, "unit": "cm"}
 def made(
     services: Services, photos: PhotoServer, rounds: Callable, write_rules: Callable
 ) -> Callable[..., Version]:
-    """A product's model by these generators, after some rounds of work; the provider is called `gen` and gives a ball."""
+    """A product's model by these generators, after some rounds of work; the provider is called `gen` and
+    gives a ball.
+    """
 
     def make(*generator: str, fail_with: Refused | None = None, **deliverable: Any) -> Version:
         connections = json.loads(services.settings.plugin_json.read_text())["connections"]

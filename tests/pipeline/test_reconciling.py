@@ -25,7 +25,7 @@ APPROVED = Decision(verdict=Verdict.APPROVED, by="ann")
 def wired(
     services: Services, write_rules: Callable[..., None], photos: PhotoServer, drain: Drain
 ) -> Services:
-    """A product of a source that can be asked, live in a shop, with its version in a DAM that decides itself."""
+    """A product of a PIM that can be asked, live in a shop, with its version in a DAM."""
     connections = json.loads(services.settings.plugin_json.read_text())["connections"]
     write_rules(
         connections={

@@ -1,4 +1,6 @@
-"""Workers are ready before they fork: what jobs need is there, nothing that a fork must not share is open, and nothing that is away stops them."""
+"""Workers are ready before they fork: what jobs need is there, nothing that a fork must not share is open,
+and nothing that is away stops them.
+"""
 
 from pathlib import Path
 
@@ -16,7 +18,8 @@ def unfrozen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def connections(services: Services) -> int:
-    return sum(e.pool.checkedin() + e.pool.checkedout() for e in (services.db._reader, services.db._writer))  # type: ignore[attr-defined]
+    # type: ignore[attr-defined]
+    return sum(e.pool.checkedin() + e.pool.checkedout() for e in (services.db._reader, services.db._writer))
 
 
 def test_no_connection_is_left_open(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,6 @@
-"""Fixtures of the stress tests: those of the paid providers and of the service as processes, and their marker."""
+"""Fixtures of the stress tests: those of the paid providers and of the service as processes, and their
+marker.
+"""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A thousand paid submissions with killed brokers, lost answers and failed requests: none is paid for twice."""
+"""A thousand submissions with killed brokers, lost answers and failed requests: none is paid for twice."""
 
 import random
 from collections.abc import Callable
@@ -35,7 +35,8 @@ def test_a_thousand_submissions_with_kills_pay_for_none_twice(
     paid = [task.body["model_seed"] for task in fake.tasks.values()]
     assert len(paid) == len(set(paid)), "a run was paid for twice"
     ended = {
-        state: count for state, count, _ in services.spend.totals_by("state", since=datetime.min.replace(tzinfo=UTC))
+        state: count
+        for state, count, _ in services.spend.totals_by("state", since=datetime.min.replace(tzinfo=UTC))
     }
     assert (
         sum(ended.values()) == 1000
@@ -43,7 +44,9 @@ def test_a_thousand_submissions_with_kills_pay_for_none_twice(
         and ended["settled"] > 700
         and mortal.deaths > 80
     )
-    counted = sum(usd for _, _, usd in services.spend.totals_by("provider", since=datetime.min.replace(tzinfo=UTC)))
+    counted = sum(
+        usd for _, _, usd in services.spend.totals_by("provider", since=datetime.min.replace(tzinfo=UTC))
+    )
     assert (
         counted == pytest.approx(1000 * PRICE) and len(paid) >= ended["settled"]
     )  # what may have been billed counts as spent

@@ -24,7 +24,9 @@ def as_model(mesh: trimesh.Trimesh, texture: bytes | None = None) -> TexturedMes
 
 
 def unwrapped(model: TexturedMesh) -> TexturedMesh:
-    """The model with a place of its own in the texture for each triangle: every seam open, as exporters leave it."""
+    """The model with a place of its own in the texture for each triangle: every seam open, as exporters leave
+    it.
+    """
     corners = model.positions[model.faces].reshape(-1, 3)
     cross = np.cross(corners[1::3] - corners[::3], corners[2::3] - corners[::3])
     side = int(np.ceil(np.sqrt(len(model.faces))))

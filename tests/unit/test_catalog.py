@@ -71,7 +71,9 @@ def test_parse_undoes_build_for_other_patterns(pattern: str) -> None:
         "slot": 2,
         "color": "dark green",
     }
-    assert naming.parse_name(pattern, naming.build_name(pattern, values)) == naming.canonical_fields(pattern, values)
+    assert naming.parse_name(pattern, naming.build_name(pattern, values)) == naming.canonical_fields(
+        pattern, values
+    )
 
 
 @pytest.mark.parametrize(
@@ -403,7 +405,9 @@ def test_planning_goes_by_category_and_count() -> None:
         ("life", 3),
         ("model", 1),
     ]
-    assert [p.deliverable.name for p in planned_runs(product(category="shoes"), PHOTOS, {}, rules)] == ["model"]
+    assert [p.deliverable.name for p in planned_runs(product(category="shoes"), PHOTOS, {}, rules)] == [
+        "model"
+    ]
 
 
 def test_planning_goes_by_what_there_is_to_start_from() -> None:

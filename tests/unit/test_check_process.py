@@ -105,7 +105,9 @@ def test_memory_that_files_before_took_is_no_fault_of_this_one(
 def test_a_check_that_crashes_costs_only_its_row(
     checker: CheckProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The process is killed while it is at a check, as a crash in native code would: the rest of the report stands."""
+    """The process is killed while it is at a check, as a crash in native code would: the rest of the report
+    stands.
+    """
     checker.warm()
     begun = threading.Event()
     read = checker._read

@@ -1,4 +1,6 @@
-"""What is measured on models: geometry, UVs, units and axes, profiles: for each finding a shape built in code that has just that."""
+"""What is measured on models: geometry, UVs, units and axes, profiles: for each finding a shape built in code
+that has just that.
+"""
 
 from dataclasses import replace
 
@@ -190,7 +192,8 @@ def test_a_mesh_that_is_shown_twice_does_not_overlap_itself() -> None:
 
 def limited(**bounds: object) -> object:
     """The test's rules with one profile `mine`, which the model must satisfy."""
-    profile = ModelProfile(limits=tuple(ModelLimit(measure=m, source="test", **b) for m, b in bounds.items()))  # type: ignore[arg-type]
+    # type: ignore[arg-type]
+    profile = ModelProfile(limits=tuple(ModelLimit(measure=m, source="test", **b) for m, b in bounds.items()))
     models = tuple(replace(d, profiles=("mine",)) if d.name == "model" else d for d in RULES.deliverables)
     return replace(RULES, profiles={"mine": profile}, deliverables=models)
 

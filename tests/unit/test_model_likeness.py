@@ -28,7 +28,9 @@ PX = 400
 
 
 def boot() -> TexturedMesh:
-    """Something without a symmetry: a block with a tower on its left and a bar at its right front; its upper part red, the rest blue."""
+    """Something without a symmetry: a block with a tower on its left and a bar at its right front; its upper
+    part red, the rest blue.
+    """
     parts = [
         ((0.4, 0.2, 0.3), (0, 0.1, 0)),
         ((0.1, 0.3, 0.1), (-0.14, 0.3, 0)),
@@ -51,7 +53,9 @@ def boot() -> TexturedMesh:
     return replace(model, uvs=uvs.astype(np.float32), texture=out.getvalue())
 
 
-def photo(model: TexturedMesh, azimuth: float, elevation: float = 0.0, fov: float | None = None) -> np.ndarray:
+def photo(
+    model: TexturedMesh, azimuth: float, elevation: float = 0.0, fov: float | None = None
+) -> np.ndarray:
     """The model as a transparent picture from somewhere, (PX, PX, 4)."""
     x, y, z = ((model.min_corner + model.max_corner) / 2).tolist()
     camera = Camera(
@@ -61,7 +65,9 @@ def photo(model: TexturedMesh, azimuth: float, elevation: float = 0.0, fov: floa
         half_width=float(np.linalg.norm(model.extent)) * 0.6,
         fov=fov,
     )
-    rgb, alpha = Renderer(model).render(camera, PX, RenderOptions(background=None, floor_shadow=False, samples_per_axis=2))
+    rgb, alpha = Renderer(model).render(
+        camera, PX, RenderOptions(background=None, floor_shadow=False, samples_per_axis=2)
+    )
     return np.dstack([rgb, alpha])
 
 
@@ -174,7 +180,9 @@ def test_an_unsure_photo_is_not_tested() -> None:
 
 
 def test_several_materials_are_read_onto_one_atlas() -> None:
-    """A red and a green box in one file, the green by its factor alone: read as one model, both keep their colours."""
+    """A red and a green box in one file, the green by its factor alone: read as one model, both keep their
+    colours.
+    """
     from worker.gltf.container import read_json
 
     one = boot()

@@ -1,4 +1,6 @@
-"""Models: shapes with exact expectations, files the validator has no remark on, the same size in every format."""
+"""Models: shapes with exact expectations, files the validator has no remark on, the same size in every
+format.
+"""
 
 import io
 import zipfile
@@ -34,7 +36,9 @@ from worker.steps.fit_dimensions import fit_to_dimensions
 
 def cutout_of(mask: np.ndarray, colour: tuple[int, int, int] = (120, 90, 60)) -> Cutout:
     padded = np.pad(mask.astype(np.uint8) * 255, 20)
-    return Cutout(rgb=np.full((*padded.shape, 3), colour, np.uint8), alpha=padded, confidence=1.0, touched_sides=())
+    return Cutout(
+        rgb=np.full((*padded.shape, 3), colour, np.uint8), alpha=padded, confidence=1.0, touched_sides=()
+    )
 
 
 def build(
@@ -118,7 +122,9 @@ def test_a_ring_keeps_its_hole() -> None:
 
 
 def test_asymmetric_views_stand_the_right_way_round() -> None:
-    """A step, high at the product's left (-X) and at its back (-Z); the right view shows the back at its right."""
+    """A step, high at the product's left (-X) and at its back (-Z); the right view shows the back at its
+    right.
+    """
     front, side = np.ones((200, 200), np.uint8), np.ones((200, 200), np.uint8)
     front[:100, 100:] = 0
     side[:100, :100] = 0
@@ -131,11 +137,15 @@ def test_asymmetric_views_stand_the_right_way_round() -> None:
     assert inside.tolist() == [True, False, False, True]
     stage = Renderer(built.model)
     rgb, _ = stage.render(
-        Camera(azimuth=0, elevation=0, target=(0, 0.5, 0), half_width=0.6), 64, RenderOptions(samples_per_axis=1, floor_shadow=False)
+        Camera(azimuth=0, elevation=0, target=(0, 0.5, 0), half_width=0.6),
+        64,
+        RenderOptions(samples_per_axis=1, floor_shadow=False),
     )
     assert rgb[48, 32, 0] > rgb[48, 32, 2]
     rgb, _ = stage.render(
-        Camera(azimuth=90, elevation=0, target=(0, 0.5, 0), half_width=0.6), 64, RenderOptions(samples_per_axis=1, floor_shadow=False)
+        Camera(azimuth=90, elevation=0, target=(0, 0.5, 0), half_width=0.6),
+        64,
+        RenderOptions(samples_per_axis=1, floor_shadow=False),
     )
     assert rgb[48, 32, 2] > rgb[48, 32, 0]
 
@@ -149,7 +159,9 @@ def test_the_photo_stands_on_the_front_as_it_is() -> None:
         {View.FRONT: Cutout(rgb=rgb, alpha=cutout.alpha, confidence=1.0, touched_sides=())}, 1.0, 1.0, 1.0
     )
     seen, _ = Renderer(built.model).render(
-        named_camera(built.model.min_corner, built.model.max_corner, "front"), 100, RenderOptions(samples_per_axis=1, floor_shadow=False)
+        named_camera(built.model.min_corner, built.model.max_corner, "front"),
+        100,
+        RenderOptions(samples_per_axis=1, floor_shadow=False),
     )
     assert seen[30, 30, 0] > 1.6 * seen[70, 70, 0]
 
@@ -328,7 +340,9 @@ def test_fitting_to_the_products_size(known: Dimensions, extent: list[float]) ->
     moved = replace(moved, positions=moved.positions + np.array([7, 3, -2], np.float32))
     fitted = fit_to_dimensions(moved, known)
     assert np.allclose(fitted.extent, extent, rtol=1e-4)
-    assert np.allclose([fitted.min_corner[1], (fitted.min_corner[0] + fitted.max_corner[0]) / 2], 0, atol=1e-5)
+    assert np.allclose(
+        [fitted.min_corner[1], (fitted.min_corner[0] + fitted.max_corner[0]) / 2], 0, atol=1e-5
+    )
 
 
 def test_a_model_over_budget_is_simplified_and_its_texture_reduced() -> None:
@@ -350,7 +364,10 @@ def test_simplifying_keeps_seams_texture_places_and_outline() -> None:
     fewer = simplify_mesh(model, len(model.faces) // 16)
     assert len(fewer.faces) <= len(model.faces) // 16 and np.allclose(fewer.extent, model.extent, rtol=1e-4)
     for view in ("front", "40,25"):
-        camera, look = named_camera(model.min_corner, model.max_corner, view), RenderOptions(background=None, floor_shadow=False)
+        camera, look = (
+            named_camera(model.min_corner, model.max_corner, view),
+            RenderOptions(background=None, floor_shadow=False),
+        )
         (one, seen), (two, also) = (Renderer(m).render(camera, 160, look) for m in (model, fewer))
         assert np.abs(seen.astype(int) - also).mean() < 2  # no cracks, the same outline
         assert (
@@ -375,7 +392,9 @@ def test_a_mesh_of_many_parts_is_not_simplified_to_nothing(budget: int) -> None:
 def test_rendering_shows_shape_light_and_shadow() -> None:
     model = as_model(trimesh.creation.icosphere(4, 0.5))
     rgb, alpha = Renderer(model).render(
-        named_camera(model.min_corner, model.max_corner, "front"), 96, RenderOptions(background=None, samples_per_axis=1)
+        named_camera(model.min_corner, model.max_corner, "front"),
+        96,
+        RenderOptions(background=None, samples_per_axis=1),
     )
     assert alpha[48, 48] == 255 and alpha[2, 2] == 0
     assert rgb[30, 40].mean() > rgb[70, 60].mean()
@@ -424,11 +443,14 @@ def test_studies_show_form_triangles_and_layout() -> None:
     model = build({View.FRONT: cutout_of(disc())}, 1, 1, 1).model
     camera = named_camera(model.min_corner, model.max_corner, "front")
     form, wires, squares = (
-        rgb.astype(int) for rgb in render_diagnostic_views(Renderer(model), camera, 160, ("matcap", "wireframe", "checker"))
+        rgb.astype(int)
+        for rgb in render_diagnostic_views(Renderer(model), camera, 160, ("matcap", "wireframe", "checker"))
     )
     assert form[45, 55].sum() > 1.5 * form[115, 105].sum()  # lit from the upper left
     coarse = next(
-        render_diagnostic_views(Renderer(as_model(trimesh.creation.icosphere(1, 0.5))), camera, 160, ["wireframe"])
+        render_diagnostic_views(
+            Renderer(as_model(trimesh.creation.icosphere(1, 0.5))), camera, 160, ["wireframe"]
+        )
     ).astype(int)
     inside = (slice(50, 110), slice(50, 110))
     assert wires[inside].mean() < coarse[inside].mean() - 10  # more triangles, more lines

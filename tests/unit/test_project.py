@@ -1,4 +1,6 @@
-"""The project: lists that must be complete, documents that must agree with the code, the wheel, the containers."""
+"""The project: lists that must be complete, documents that must agree with the code, the wheel, the
+containers.
+"""
 
 import importlib
 import json
@@ -154,7 +156,10 @@ def test_the_compose_file_is_healthy_unprivileged_and_speaks_of_real_settings() 
 
 
 def test_the_web_process_loads_no_3d_library() -> None:
-    code = "import sys, dam_connector.app; print([m for m in ('trimesh', 'cv2', 'PIL', 'numpy', 'pygltflib', 'pxr', 'worker') if m in sys.modules])"
+    code = (
+        "import sys, dam_connector.app; print([m for m in ('trimesh', 'cv2', 'PIL', 'numpy', "
+        "'pygltflib', 'pxr', 'worker') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
 

@@ -53,7 +53,8 @@ def test_a_rows_own_request_a_reviewers_note_and_what_to_avoid_go_along() -> Non
         request=RowRequest(prompt="on a beach"),
     )
     assert asked == (
-        "A Falun chair. on a beach. Do not show: people, text. A reviewer said of the last picture: the legs are too thin. Correct that."
+        "A Falun chair. on a beach. Do not show: people, text. A reviewer said of the last picture: "
+        "the legs are too thin. Correct that."
     )
 
 

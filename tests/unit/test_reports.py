@@ -30,7 +30,9 @@ HELD = replace(
 
 @pytest.fixture(scope="module")
 def report() -> Report:
-    """A model that is too wide, its name is none that its profile takes, and its base colour map is too small for another profile."""
+    """A model that is too wide, its name is none that its profile takes, and its base colour map is too small
+    for another profile.
+    """
     data = write_glb(MODEL, "CH123", {"sku": "CH123"})
     return report_on(data, rules=HELD, dimensions={"width": 48, "height": 40, "depth": 30, "unit": "cm"})
 
@@ -63,9 +65,12 @@ def test_junit_fails_where_errors_are_and_only_for_profiles_that_must_be_satisfi
         and int(suites["checks"].get("tests") or 0) == len(suites["checks"])
     )
     assert (
-        report_junit(replace(report, issues=(issue("file.unreadable", "bell \x07"),)), "x").isprintable() is False
+        report_junit(replace(report, issues=(issue("file.unreadable", "bell \x07"),)), "x").isprintable()
+        is False
     )  # line breaks only
-    assert "\x07" not in report_junit(replace(report, issues=(issue("geometry.dimensions", "bell \x07"),)), "x")
+    assert "\x07" not in report_junit(
+        replace(report, issues=(issue("geometry.dimensions", "bell \x07"),)), "x"
+    )
 
 
 def test_json_is_what_its_schema_says(report: Report) -> None:

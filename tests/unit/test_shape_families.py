@@ -1,4 +1,6 @@
-"""Shapes built in code: from their silhouettes alone, the family that is recognised and how much of the solid is found."""
+"""Shapes built in code: from their silhouettes alone, the family that is recognised and how much of the solid
+is found.
+"""
 
 import itertools
 from dataclasses import dataclass
@@ -129,7 +131,8 @@ def cabinet() -> Truth:
     return Truth([trimesh.creation.box((1.2, 0.5, 0.4)).apply_translation((0, 0.44, 0)), *legs])
 
 
-# the shape's words; from three views: least overlap of solids; from the front alone: the family and the least overlap
+# the shape's words; from three views: least overlap of solids; from the front alone: the family and the least
+# overlap
 CASES = {
     ball: ("", 0.97, "turned", 0.97),
     cylinder: ("bottle", 0.97, "turned", 0.97),
@@ -154,7 +157,10 @@ def photographed(truth: Truth, *views: View) -> dict[View, Cutout]:
         azimuth, elevation = ANGLES[view]
         mask = stage.silhouette(
             Camera(
-                azimuth=azimuth, elevation=elevation, target=(0, float(mesh.extents[1]) / 2, 0), half_width=half
+                azimuth=azimuth,
+                elevation=elevation,
+                target=(0, float(mesh.extents[1]) / 2, 0),
+                half_width=half,
             ),
             480,
         )
@@ -254,7 +260,7 @@ def test_a_part_that_the_views_cannot_agree_on_is_told_and_lowers_the_confidence
 
 
 def test_a_photo_from_slightly_above_is_straightened() -> None:
-    """The bottle's bottom rim bows below its axis' foot; the model stands as tall and as wide as the product."""
+    """The bottle's bottom rim curves below its axis; the model is as tall and wide as the product."""
     truth = cylinder()
     mesh = truth.whole
     alpha = Renderer(as_model(mesh)).silhouette(
@@ -312,7 +318,9 @@ def test_a_cup_is_open_and_a_bottle_is_closed() -> None:
 
 def test_a_three_quarter_photo_beside_a_front_leaves_it_one_view() -> None:
     photos = photographed(cabinet(), View.FRONT)
-    hero = Cutout(rgb=photos[View.FRONT].rgb, alpha=photos[View.FRONT].alpha, confidence=0.1, touched_sides=())
+    hero = Cutout(
+        rgb=photos[View.FRONT].rgb, alpha=photos[View.FRONT].alpha, confidence=0.1, touched_sides=()
+    )
     size = Dimensions(width_m=1.2, height_m=0.69, depth_m=0.4)
     alone, both = (
         build_model(v, size, "furniture", max_triangles=8000, texture_px=512)
@@ -322,7 +330,9 @@ def test_a_three_quarter_photo_beside_a_front_leaves_it_one_view() -> None:
 
 
 def posted() -> Truth:
-    """A chair whose back stands on two posts behind the seat, on splayed legs: four places from the front, two from the side."""
+    """A chair whose back stands on two posts behind the seat, on splayed legs: four places from the front,
+    two from the side.
+    """
     legs = [bar((0.22, 0, 0.2), (0.18, 0.4, 0.18), 0.02), bar((0.1, 0, -0.2), (0.12, 0.4, -0.2), 0.02)]
     posts = [bar((x, 0.36, -0.22), (x, 0.7, -0.24), 0.015) for x in (-0.12, 0.12)]
     mirrored = [leg.copy().apply_transform(np.diag([-1.0, 1, 1, 1])) for leg in legs]

@@ -143,7 +143,9 @@ def test_numbers_as_people_write_them() -> None:
 def test_a_request_narrows_and_tailors_what_the_rules_say() -> None:
     found = {d.name: d for d in RULES.deliverables}
     assert {request_type_of(d).value for d in found.values()} == {"studio", "lifestyle", "model"}
-    only = RowRequest(types=("lifestyle",), images=3, aspect="1:1", formats=("webp", "glb"), channels=("shop",))
+    only = RowRequest(
+        types=("lifestyle",), images=3, aspect="1:1", formats=("webp", "glb"), channels=("shop",)
+    )
     assert apply_request(found["packshot"], only) is None and apply_request(found["model"], only) is None
     made = apply_request(found["lifestyle"], only)
     assert made is not None and (made.count, made.aspect, made.formats, made.channels) == (

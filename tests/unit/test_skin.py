@@ -1,4 +1,6 @@
-"""What a renderer sees of a model's pictures: metal, relief, glow, occlusion; and the light that is taken off photos."""
+"""What a renderer sees of a model's pictures: metal, relief, glow, occlusion; and the light that is taken off
+photos.
+"""
 
 import io
 from dataclasses import replace
@@ -23,7 +25,9 @@ def flat(*colour: int) -> bytes:
 def seen(model: TexturedMesh) -> np.ndarray:
     """The mean colour of the model's front."""
     rgb, alpha = Renderer(model).render(
-        named_camera(model.min_corner, model.max_corner, "front"), 48, RenderOptions(background=None, floor_shadow=False, samples_per_axis=1)
+        named_camera(model.min_corner, model.max_corner, "front"),
+        48,
+        RenderOptions(background=None, floor_shadow=False, samples_per_axis=1),
     )
     return np.asarray(rgb[alpha > 250].mean(0))
 
@@ -63,7 +67,11 @@ def test_what_glows_is_brighter_and_what_is_hidden_darker() -> None:
 def test_black_under_white_light_is_black_again() -> None:
     photo = np.array([[0.05, 0.05, 0.05], [0.8, 0.4, 0.2]], np.float32)
     colours = dielectric_colours(photo, photo)
-    assert colours[0].max() < 0.02 and np.allclose(photo[1] - colours[1], STUDIO_REFLECTION) and (colours > 0).all()
+    assert (
+        colours[0].max() < 0.02
+        and np.allclose(photo[1] - colours[1], STUDIO_REFLECTION)
+        and (colours > 0).all()
+    )
 
 
 def test_what_looks_down_was_lit_less() -> None:

@@ -1,4 +1,6 @@
-"""Of what a product is: roughness by its words, bare metal by its words and its photos' colours, relief where the photos show it."""
+"""Of what a product is: roughness by its words, bare metal by its words and its photos' colours, relief where
+the photos show it.
+"""
 
 import io
 from dataclasses import replace
@@ -76,7 +78,10 @@ def test_a_model_of_bare_metal_looks_like_it_from_the_side_that_no_photo_shows()
     def made(words: str) -> TexturedMesh:
         return build_model({View.FRONT: photo}, size, words, max_triangles=8000, texture_px=512).model
 
-    camera, look = named_camera(flask.min_corner, flask.max_corner, "60,10"), RenderOptions(background=None, floor_shadow=False)
+    camera, look = (
+        named_camera(flask.min_corner, flask.max_corner, "60,10"),
+        RenderOptions(background=None, floor_shadow=False),
+    )
     (truth, seen), (steel, also), (nothing, too) = (
         Renderer(m).render(camera, 160, look) for m in (flask, made("stainless steel"), made(""))
     )

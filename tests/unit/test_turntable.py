@@ -32,7 +32,10 @@ FLAT = Deliverable(
 
 
 def made(**changes: object) -> RenditionResult:
-    order = RenditionRequest(deliverable=replace(FLAT, **changes), product=product(), max_pixels=10**7, max_bytes=10**7)  # type: ignore[arg-type]
+    # type: ignore[arg-type]
+    order = RenditionRequest(
+        deliverable=replace(FLAT, **changes), product=product(), max_pixels=10**7, max_bytes=10**7
+    )
     return make_rendition(open_source(write_glb(BAR, "CH123"), order), order, view="")
 
 
@@ -102,14 +105,23 @@ def test_what_is_no_model_is_refused() -> None:
 
 def test_shadows_have_no_grain_and_edges_are_soft() -> None:
     ball = as_model(trimesh.creation.icosphere(5, 0.5))
-    rgb, _ = Renderer(ball).render(named_camera(ball.min_corner, ball.max_corner, "hero"), 200, RenderOptions())
+    rgb, _ = Renderer(ball).render(
+        named_camera(ball.min_corner, ball.max_corner, "hero"), 200, RenderOptions()
+    )
     grey = rgb.astype(float).mean(2)
     ground = grey[150:190, 20:180]
     assert (
         ground.std() > 3 and np.abs(np.diff(ground, axis=1)).mean() < 1.0
     )  # there is a shadow, and it is smooth
     _, alpha = Renderer(ball).render(
-        named_camera(ball.min_corner, ball.max_corner, "hero"), 200, RenderOptions(background=None, floor_shadow=False)
+        named_camera(ball.min_corner, ball.max_corner, "hero"),
+        200,
+        RenderOptions(background=None, floor_shadow=False),
     )
     assert 100 < ((alpha > 0) & (alpha < 255)).sum() < 2000
-    assert (rgb == Renderer(ball).render(named_camera(ball.min_corner, ball.max_corner, "hero"), 200, RenderOptions())[0]).all()
+    assert (
+        rgb
+        == Renderer(ball).render(
+            named_camera(ball.min_corner, ball.max_corner, "hero"), 200, RenderOptions()
+        )[0]
+    ).all()

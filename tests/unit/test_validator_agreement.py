@@ -1,4 +1,6 @@
-"""The benchmark over the Khronos validator's own test cases: it finds every case, its resources and its verdict."""
+"""The benchmark over the Khronos validator's own test cases: it finds every case, its resources and its
+verdict.
+"""
 
 import base64
 import json

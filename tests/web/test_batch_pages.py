@@ -18,7 +18,10 @@ Visitor = Callable[[str], FlaskClient]
 def rows(photos: PhotoServer) -> str:
     photos.files["a.jpg"] = picture()
     url = photos.url("a.jpg")
-    return f"sku,title,image_url,category\nA1,<b>Chair</b>,{url},seating\nA2,Stool,{url},seating\n,Nameless,{url},seating\n"
+    return (
+        f"sku,title,image_url,category\nA1,<b>Chair</b>,{url},seating\n"
+        f"A2,Stool,{url},seating\n,Nameless,{url},seating\n"
+    )
 
 
 def checked(client: FlaskClient, text: str, **more: object) -> str:

@@ -1,4 +1,6 @@
-"""Whatever arrives at a webhook's address, signed or not, the answer is never a 5xx, and handling it never breaks."""
+"""Whatever arrives at a webhook's address, signed or not, the answer is never a 5xx, and handling it never
+breaks.
+"""
 
 import json
 

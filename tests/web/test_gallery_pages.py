@@ -1,4 +1,6 @@
-"""Gallery, comparison and product pages without JavaScript: filters, one action on many, edits; who may do what."""
+"""Gallery, comparison and product pages without JavaScript: filters, one action on many, edits; who may do
+what.
+"""
 
 import io
 import json
@@ -77,7 +79,10 @@ def test_many_are_approved_rejected_and_taken_back(
     assert "2 approved, 1 not in review." in done.text and done.request.args["category"] == "seating"
     assert services.assets.get(made["A1"]).state is VersionState.APPROVED
     assert "2 in review again" in client.post("/gallery/undo", follow_redirects=True).text
-    assert "Choose a reason" in client.post("/gallery/reject", data={"v": made["A3"]}, follow_redirects=True).text
+    assert (
+        "Choose a reason"
+        in client.post("/gallery/reject", data={"v": made["A3"]}, follow_redirects=True).text
+    )
     told = client.post(
         "/gallery/reject",
         data={"all": "1", "category": "lighting", "reasons": "colour"},
@@ -218,7 +223,10 @@ def test_a_batch_tells_how_it_goes_on(
     write_rules(deliverables=[rules_json()["deliverables"][0]])
     photos.files["a.jpg"] = picture()
     client = browser_like("merchandiser")
-    rows = f"sku,title,image_url,category\nB1,Chair,{photos.url('a.jpg')},seating\nB2,Lost,{photos.url('none.jpg')},seating\n"
+    rows = (
+        f"sku,title,image_url,category\nB1,Chair,{photos.url('a.jpg')},seating\n"
+        f"B2,Lost,{photos.url('none.jpg')},seating\n"
+    )
     sheet = services.blobs.put(rows.encode())
     where = client.post("/batches", data={"sheet": sheet, "name": "autumn"}).location
     assert "2 waiting" in client.get(f"{where}/now").json["bar"]

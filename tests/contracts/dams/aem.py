@@ -164,9 +164,7 @@ class FakeAem(FakeDam):
             "event": {"data": {"repositoryMetadata": {"repo:path": ref}}},
         }
         body = json.dumps(event).encode()
-        signature = base64.b64encode(
-            private_key().sign(body, padding.PKCS1v15(), hashes.SHA256())
-        ).decode()
+        signature = base64.b64encode(private_key().sign(body, padding.PKCS1v15(), hashes.SHA256())).decode()
         headers = {"x-adobe-digital-signature-1": "AAAA", "x-adobe-public-key1-path": "/../x.pem"}
         headers |= {"x-adobe-digital-signature-2": signature, "x-adobe-public-key2-path": KEY_PATH}
         return InboundWebhook(headers=headers, body=body, received_at=context.clock.now())

@@ -18,7 +18,9 @@ class Killed(BaseException):
 
 
 class Mortal:
-    """Kills brokers at random points of a submission: before the request, after it, before its answer is stored, and after."""
+    """Kills brokers at random points of a submission: before the request, after it, before its answer is
+    stored, and after.
+    """
 
     def __init__(self, services: Services, adapter: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         self._chance, self._services = random.Random(7), services

@@ -1,4 +1,6 @@
-"""Money: a provider's task is paid for once, whatever dies when; caps hold; what a task cost and who made it is on record."""
+"""Money: a provider's task is paid for once, whatever dies when; caps hold; what a task cost and who made it
+is on record.
+"""
 
 import json
 from collections.abc import Callable

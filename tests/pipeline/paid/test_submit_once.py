@@ -1,4 +1,6 @@
-"""Tests that nothing is paid for twice: brokers that are killed at random points, lost answers, failed requests."""
+"""Tests that nothing is paid for twice: brokers that are killed at random points, lost answers, failed
+requests.
+"""
 
 import json
 from collections.abc import Callable
