@@ -97,9 +97,7 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
         if state not in DECIDED_STATES or user == self._user:
             return RemoteState(state=state)
         note = str(last_change.get("notes") or "")
-        return RemoteState(
-            state=state, decision=Decision(verdict=DECIDED_STATES[state], by=user, note=note)
-        )
+        return RemoteState(state=state, decision=Decision(verdict=DECIDED_STATES[state], by=user, note=note))
 
     def changed_files(self, ref: str, version: Version) -> tuple[str, ...]:
         self._get_resource(ref, "changed_files")
