@@ -23,7 +23,7 @@ from dam_connector.usecases import maintenance
 from dam_connector.usecases.backfill import poll_pims
 from dam_connector.usecases.broker import Broker
 from dam_connector.usecases.dam_sync.inbound import poll_dams
-from dam_connector.usecases.maintenance import delete_expired
+from dam_connector.usecases.maintenance import DELETE_EXPIRED_EVERY_S, delete_expired
 from dam_connector.usecases.reconciliation import reconcile_when_due
 from dam_connector.wiring import Services, build_services
 from worker.check_process import CHECK_PROCESS, CheckerExited
@@ -38,7 +38,6 @@ SWEEP_S = 2.0
 BROKER_WAIT_S = 1.0
 POLL_S = 15.0
 LIST_CHANGES_S = 300.0  # between two questions to a PIM for its changes
-DELETE_EXPIRED_S = 3600.0  # between two deletions of expired records
 POLLER_LEASE_S = 60.0
 BROKER_STOP_S = 5.0  # at the end, the time for the broker to finish
 
@@ -156,7 +155,7 @@ def _poll(services: Services, owner: str, stop: threading.Event) -> None:
             if time.monotonic() - last_listing > LIST_CHANGES_S:
                 poll_pims(services)
                 last_listing = time.monotonic()
-            if time.monotonic() - last_deletion > DELETE_EXPIRED_S:
+            if time.monotonic() - last_deletion > DELETE_EXPIRED_EVERY_S:
                 delete_expired(services)
                 last_deletion = time.monotonic()
             reconcile_when_due(services, owner)

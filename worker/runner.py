@@ -26,6 +26,7 @@ from dam_connector.errors import (
     StateConflict,
 )
 from dam_connector.store.run_records import RunRecord
+from dam_connector.usecases.broker.outcomes import CREDIT_RETRY_S
 from dam_connector.wiring import Services
 from worker.pipeline import StepNotFound, steps_from
 from worker.work import Park, Work
@@ -36,7 +37,6 @@ RUN_LEASE_S = 20.0
 HEARTBEAT_S = 5.0
 MAX_ATTEMPTS = 8  # tries of one step, including those that ended with the worker's death
 FIRST_RETRY_S = 4.0  # doubles with each try
-CREDIT_RETRY_S = 900.0  # until a provider without credit is asked again
 
 
 def advance(services: Services, run_id: str) -> None:

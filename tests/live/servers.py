@@ -178,11 +178,9 @@ class Vendure(Server):
         )
         self._token = answer.headers["vendure-auth-token"]
         country = self.ask(
-            
-                "mutation "
-                '{ made: createCountry(input: {code: "DE", enabled: true, '
-                'translations: [{languageCode: en, name: "Germany"}]}) { id } }'
-            
+            "mutation "
+            '{ made: createCountry(input: {code: "DE", enabled: true, '
+            'translations: [{languageCode: en, name: "Germany"}]}) { id } }'
         )
         zone = self.ask(
             'mutation($ids: [ID!]) { made: createZone(input: {name: "EU", memberIds: $ids}) { id } }',
