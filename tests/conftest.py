@@ -28,12 +28,16 @@ from dam_connector.store.database import Database
 from dam_connector.usecases import maintenance
 from dam_connector.usecases.broker import Broker
 from dam_connector.wiring import Services, build_services
+from tests import issue_marks
+from tests.issue_marks import pytest_runtest_call, pytest_runtest_protocol  # noqa: F401
 from tests.support import ENVIRON, PhotoServer, TestClock, rules_json
 from worker.modeling import ray_casting
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "allow_hosts(hosts): pytest-socket")
+    config.addinivalue_line("markers", "issue(*codes, param): the program reports these issues in the test")
+    issue_marks.record_reported_codes()
     logs.configure_logging("text", logging.CRITICAL)
     if os.environ.get("RAY_CASTER") == "numpy":  # as on a machine without Embree
         ray_casting.CASTERS[:] = [ray_casting.NumpyCaster]

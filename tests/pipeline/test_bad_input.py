@@ -60,6 +60,7 @@ def test_bad_pictures_become_issues_and_the_rest_of_the_catalog_goes_on(
         ("{photos}/login.jpg", "source.not_found"),
     ],
 )
+@pytest.mark.issue(param="code")
 def test_bad_addresses_become_issues(
     url: str, code: str, services: Services, photos: PhotoServer, drain: Drain
 ) -> None:
@@ -84,6 +85,7 @@ def test_a_redirect_into_a_private_network_is_not_followed(
 
 
 @pytest.mark.parametrize("sku", ["../../etc", "a/b", "x" * 65, ".hidden", "tab\tsku", "CON..TROL"])
+@pytest.mark.issue("product.sku_unsafe")
 def test_unsafe_skus_are_flagged_and_make_nothing(
     sku: str, services: Services, photos: PhotoServer, drain: Drain
 ) -> None:
@@ -105,6 +107,7 @@ def test_missing_fields_are_flagged_by_category(
     assert services.runs.page() == []
 
 
+@pytest.mark.issue("source.not_an_image", "source.not_found")
 def test_a_second_picture_that_is_bad_flags_the_product_and_the_rest_is_made(
     services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable
 ) -> None:
@@ -136,6 +139,7 @@ def test_a_second_picture_that_is_bad_flags_the_product_and_the_rest_is_made(
         (lambda a: cv2.rectangle(a, (100, 100), (300, 420), (150, 40, 40), -1), "cutout.cropped"),
     ],
 )
+@pytest.mark.issue(param="code")
 def test_doubts_about_a_photo_go_with_the_version(
     draw: Callable, code: str, services: Services, photos: PhotoServer, drain: Drain
 ) -> None:
@@ -145,6 +149,7 @@ def test_doubts_about_a_photo_go_with_the_version(
     assert code in {i.code for i in versions(services)["packshot"].report.issues}
 
 
+@pytest.mark.issue("rendition.enlarged")
 def test_a_photo_that_is_too_small_for_the_size_is_remarked(
     services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable
 ) -> None:
@@ -154,6 +159,7 @@ def test_a_photo_that_is_too_small_for_the_size_is_remarked(
     assert {i.code for i in versions(services)["packshot"].report.issues} == {"rendition.enlarged"}
 
 
+@pytest.mark.issue("source.missing_view")
 def test_a_deliverable_without_its_view_says_so(
     services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable
 ) -> None:

@@ -45,6 +45,7 @@ def import_sheet(services: Services, file: Path, name: str = "autumn", **more: o
     return run_import(services, file, name=name, **options)  # type: ignore[arg-type]
 
 
+@pytest.mark.issue("row.value", "row.duplicate", "source.url_refused")
 def test_good_rows_are_made_bad_ones_are_given_back_and_mended_ones_go_on(
     services: Services, photos: PhotoServer, drain: Drain, tmp_path: Path
 ) -> None:
@@ -117,6 +118,7 @@ def test_the_same_file_again_makes_nothing_again(
     )
 
 
+@pytest.mark.issue("row.picture")
 def test_pictures_beside_the_sheet(services: Services, drain: Drain, tmp_path: Path) -> None:
     folder, package = tmp_path / "photos", tmp_path / "photos.zip"
     folder.mkdir()

@@ -171,6 +171,7 @@ def test_many_are_decided_undone_commented_on_and_made_again(
     assert versions(services, "A1")["packshot"].number == 2
 
 
+@pytest.mark.issue("rendition.upscaled")
 def test_an_enlarged_picture_is_the_next_version_and_says_so(
     batch: Batch, services: Services, drain: Drain
 ) -> None:

@@ -136,6 +136,7 @@ def test_a_deleted_product_is_marked(services: Services, photos: PhotoServer, dr
     assert services.products.get("CH123").deleted and services.products.page() == []
 
 
+@pytest.mark.issue("source.unreachable")
 def test_a_picture_server_that_is_away_is_asked_again_and_in_the_end_flagged(
     services: Services, photos: PhotoServer, clock: TestClock, drain: Drain
 ) -> None:

@@ -140,6 +140,7 @@ def test_a_blocked_model_gives_no_renditions_until_it_is_waived(
     assert versions(services)["spin"].state is VersionState.IN_REVIEW
 
 
+@pytest.mark.issue("source.missing_model")
 def test_a_model_that_went_away_is_said(
     services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable
 ) -> None:
@@ -175,6 +176,7 @@ def test_an_inspiration_image_colours_the_room_and_nothing_else(
 
 
 @pytest.mark.parametrize("content", [None, b"no picture at all"])
+@pytest.mark.issue("source.inspiration")
 def test_an_inspiration_image_that_is_of_no_use_is_a_warning(
     content: bytes | None, services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable
 ) -> None:

@@ -70,6 +70,7 @@ def test_a_local_model_below_the_threshold_goes_to_the_provider(
     )
 
 
+@pytest.mark.issue("model.below_threshold")
 def test_a_local_model_below_the_threshold_is_flagged_when_nobody_else_makes_one(
     made: Callable[..., Version],
 ) -> None:

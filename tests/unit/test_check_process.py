@@ -131,6 +131,7 @@ def test_a_check_that_crashes_costs_only_its_row(
     assert checker.check(request(good())).report.rows  # and the next file is checked by a new process
 
 
+@pytest.mark.issue("file.harmful")
 def test_what_takes_too_long_or_too_much_is_ended(
     checker: CheckProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:

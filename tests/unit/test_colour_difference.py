@@ -29,6 +29,7 @@ def test_every_format_keeps_the_colours(format: str, picture) -> None:
     assert list(colour_issues(off, format, "/images/front")) == []
 
 
+@pytest.mark.issue("rendition.likeness")
 def test_a_recoloured_product_is_found() -> None:
     warm = replace(STUDIO, rgb=np.clip(STUDIO.rgb * np.array([1.15, 1.0, 0.85]) + 4, 0, 255).astype(np.uint8))
     off = median_differences(PHOTO, CUTOUT, warm, {"png": encode(warm.rgb, None, "png")})["png"]

@@ -46,6 +46,7 @@ def iou(alpha: np.ndarray, truth: np.ndarray) -> float:
         (picture(format="PNG")[:500], "source.damaged"),
     ],
 )
+@pytest.mark.issue(param="code")
 def test_what_cannot_be_decoded_says_why(data: bytes, code: str) -> None:
     with pytest.raises(InputError) as found:
         decode(data, max_pixels=LIMIT)
@@ -189,6 +190,7 @@ def test_a_product_that_leaves_the_frame_is_noticed() -> None:
     assert cut_out(photo).touched_sides == ("top",)
 
 
+@pytest.mark.issue("cutout.empty")
 def test_nothing_to_cut_out() -> None:
     with pytest.raises(InputError) as found:
         cut_out(photo_of(lambda a: None)[0])

@@ -68,6 +68,7 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("code", SHAPES)
+@pytest.mark.issue(param="code")
 def test_a_shape_with_one_fault(code: str) -> None:
     assert code in found(SHAPES[code]())
 
@@ -118,6 +119,7 @@ def test_seams_that_round_differently_are_still_closed() -> None:
         ),
     ],
 )
+@pytest.mark.issue(param="code")
 def test_wrong_units_and_axes_are_named(
     size: tuple[float, float, float], facts: dict[str, object], code: str
 ) -> None:
@@ -161,10 +163,12 @@ UVS = {
 
 
 @pytest.mark.parametrize("code", UVS)
+@pytest.mark.issue(param="code")
 def test_how_textures_lie(code: str) -> None:
     assert code in found(laid(UVS[code]))
 
 
+@pytest.mark.issue("uv.density")
 def test_an_uneven_texture_is_reported() -> None:
     model = textured(ball(0.4))
     assert "uv.density" not in found(model) and "uv.density" in found(
@@ -172,6 +176,7 @@ def test_an_uneven_texture_is_reported() -> None:
     )
 
 
+@pytest.mark.issue("uv.missing")
 def test_a_textured_part_without_uvs() -> None:
     data = write_glb(textured(box(0.4, 0.4, 0.3)), "CH123")
     assert "uv.missing" in codes(report_on(data.replace(b'"TEXCOORD_0"', b'"TEXCOORD_7"')))
@@ -230,6 +235,7 @@ FAILING = {  # for each code a limit that the small box cannot keep
 }
 
 
+@pytest.mark.issue(*FAILING)
 def test_each_measure_is_measured_and_limited() -> None:
     data = write_glb(textured(box(0.4, 0.4, 0.3)), "CH123", {"sku": "CH123"})
     bounds = {code.removeprefix("limit."): b for code, b in FAILING.items()}
@@ -268,6 +274,7 @@ def test_advice_warns_and_what_cannot_be_measured_is_not_tested() -> None:
     )
 
 
+@pytest.mark.issue("limit.triangles", "naming.profile")
 def test_an_admins_own_profile() -> None:
     import json
 
@@ -323,6 +330,7 @@ def test_the_khronos_rule_for_names_has_a_proposal() -> None:
     )
 
 
+@pytest.mark.issue("file.stream")
 def test_a_lying_stream_and_one_that_is_none() -> None:
     from worker.modeling.web_packing import write_web_glb
 
@@ -338,6 +346,7 @@ def test_a_lying_stream_and_one_that_is_none() -> None:
     ("node", "count", "reason"),
     [({"mesh": 0}, MAX_TRIANGLES // len(ball().faces) + 2, "triangles"), ({}, MAX_NODES + 1, "nodes")],
 )
+@pytest.mark.issue("file.too_complex")
 def test_a_file_that_asks_for_too_much(node: dict, count: int, reason: str) -> None:
     """A few bytes that mean millions of triangles: one mesh shown by many nodes; or nodes without end."""
     data = write_glb(ball(0.4), "x")

@@ -54,6 +54,7 @@ def test_a_good_photo_is_not_spoken_of() -> None:
 
 
 @pytest.mark.parametrize("sigma", [3.0, 5.0])
+@pytest.mark.issue("source.blurred")
 def test_blur_is_measured_in_pixels(sigma: float) -> None:
     sharp = decode(GOOD, max_pixels=10**8)
     soft = of(cv2.GaussianBlur(sharp.rgb, (0, 0), sigma * max(sharp.size) / 1024))
@@ -61,6 +62,7 @@ def test_blur_is_measured_in_pixels(sigma: float) -> None:
     assert "source.blurred" in codes(soft)
 
 
+@pytest.mark.issue("source.overexposed", "source.underexposed")
 def test_too_much_and_too_little_light() -> None:
     burnt = scene(
         lambda a: (
@@ -74,6 +76,7 @@ def test_too_much_and_too_little_light() -> None:
     assert "source.underexposed" in codes(dark)
 
 
+@pytest.mark.issue("source.several_objects")
 def test_two_products_in_one_photo() -> None:
     pair = scene(lambda a: [cv2.circle(a, (x, 300), 90, (170, 40, 40), -1) for x in (170, 430)])
     speck = scene(
@@ -85,6 +88,7 @@ def test_two_products_in_one_photo() -> None:
     assert "source.several_objects" in codes(pair) and "source.several_objects" not in codes(speck)
 
 
+@pytest.mark.issue("source.background_busy")
 def test_a_background_that_is_not_plain() -> None:
     rng = np.random.default_rng(3)
     busy = cv2.resize(
@@ -98,6 +102,7 @@ def test_a_background_that_is_not_plain() -> None:
     )
 
 
+@pytest.mark.issue("source.same_picture")
 def test_one_picture_given_as_two_views() -> None:
     smaller = of(cv2.resize(FRONT.rgb, (500, 500), interpolation=cv2.INTER_AREA))
     found = list(same_picture_issues({"front": FRONT, "right": RIGHT, "back": smaller}))
@@ -105,6 +110,7 @@ def test_one_picture_given_as_two_views() -> None:
     assert (fingerprint(FRONT) ^ fingerprint(RIGHT)).bit_count() > 10
 
 
+@pytest.mark.issue("source.wrong_view")
 def test_a_view_that_shows_another_side() -> None:
     size = Dimensions(width_m=0.16, height_m=0.27, depth_m=0.09)
     wide, narrow = (
@@ -120,6 +126,7 @@ def test_a_view_that_shows_another_side() -> None:
     assert list(wrong_view_issues({View.FRONT: narrow}, replace(size, depth_m=None))) == []
 
 
+@pytest.mark.issue("source.rotated", "source.cmyk", "source.animated", "source.profile_missing")
 def test_what_was_put_right_about_the_file_is_told() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6

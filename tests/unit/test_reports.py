@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import jsonschema
 import pytest
+from pxr import Sdf, Usd, UsdGeom, UsdShade, UsdUtils
 
 from dam_connector.domain.checklist import checklist_answers
 from dam_connector.domain.issue import CheckOutcome, Report, Waiver, issue
@@ -107,9 +108,32 @@ def test_a_waiver_ends() -> None:
     ).errors(day)
 
 
-def test_the_usdz_is_opened_measured_and_validated(tmp_path) -> None:
-    from pxr import Usd, UsdGeom, UsdUtils
+def unbind_material(stage: Usd.Stage) -> None:
+    """Bind the material without the schema that says so."""
+    mesh = stage.GetPrimAtPath("/Product/Mesh")
+    UsdShade.MaterialBindingAPI(mesh).UnbindAllBindings()
+    mesh.RemoveAPI(UsdShade.MaterialBindingAPI)
+    mesh.CreateRelationship("material:binding").SetTargets(["/Product/Material"])
 
+
+def add_unscaled_normal_map(stage: Usd.Stage) -> None:
+    """Add a normal map whose values are not scaled to -1 ... 1, which OpenUSD warns of."""
+    shaders = [UsdShade.Shader(p) for p in Usd.PrimRange(stage.GetPrimAtPath("/Product/Material"))]
+    by_kind = {s.GetIdAttr().Get(): s for s in shaders if s}
+    normal_map = UsdShade.Shader.Define(stage, "/Product/Material/NormalMap")
+    normal_map.CreateIdAttr("UsdUVTexture")
+    colour_file = by_kind["UsdUVTexture"].GetInput("file").Get()
+    normal_map.CreateInput("file", Sdf.ValueTypeNames.Asset).Set(colour_file)
+    normal_map.CreateInput("sourceColorSpace", Sdf.ValueTypeNames.Token).Set("raw")
+    normal_map.CreateInput("scale", Sdf.ValueTypeNames.Float4).Set((1, 1, 1, 1))
+    normal_map.CreateInput("bias", Sdf.ValueTypeNames.Float4).Set((-1, -1, -1, 0))
+    normal_map.CreateOutput("rgb", Sdf.ValueTypeNames.Float3)
+    normal = by_kind["UsdPreviewSurface"].CreateInput("normal", Sdf.ValueTypeNames.Normal3f)
+    normal.ConnectToSource(normal_map.ConnectableAPI(), "rgb")
+
+
+@pytest.mark.issue("usdz.axis", "usdz.differs", "usdz.stage", "usdz.texture", "usdz.advice")
+def test_the_usdz_is_opened_measured_and_validated(tmp_path) -> None:
     def found(data: bytes) -> set[str]:
         from tests.support import file_of, product
         from worker.checks import CheckSubject, run_checks
@@ -145,13 +169,5 @@ def test_the_usdz_is_opened_measured_and_validated(tmp_path) -> None:
     assert "usdz.differs" in found(changed(lambda s: UsdGeom.SetStageMetersPerUnit(s, 0.01)))
     assert "usdz.stage" in found(changed(lambda s: s.ClearDefaultPrim()))
     assert "usdz.texture" in found(write_usdz(replace(MODEL, texture=b"\xff\xd8\xff no picture"), "CH123"))
-    from pxr import UsdShade
-
-    def unbound(stage) -> None:
-        UsdShade.MaterialBindingAPI(stage.GetPrimAtPath("/Product/Mesh")).UnbindAllBindings()
-        stage.GetPrimAtPath("/Product/Mesh").RemoveAPI(UsdShade.MaterialBindingAPI)
-        stage.GetPrimAtPath("/Product/Mesh").CreateRelationship("material:binding").SetTargets(
-            ["/Product/Material"]
-        )
-
-    assert {"usdz.stage", "usdz.advice"} & found(changed(unbound))
+    assert "usdz.stage" in found(changed(unbind_material))
+    assert "usdz.advice" in found(changed(add_unscaled_normal_map))

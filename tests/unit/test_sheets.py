@@ -63,6 +63,7 @@ def test_a_workbook_reads_like_a_csv() -> None:
         (b"\xff\xfea", "sheet.unreadable"),
     ],
 )
+@pytest.mark.issue(param="code")
 def test_what_is_no_sheet_is_refused(data: bytes, code: str) -> None:
     with pytest.raises(InputError) as refused:
         list(read_sheet(data).rows)
@@ -125,6 +126,7 @@ def test_other_peoples_headers_are_understood() -> None:
         ("request_type", "Studio, Poster", "/request_type"),
     ],
 )
+@pytest.mark.issue("row.value")
 def test_a_cell_that_cannot_be_meant_is_told(column: str, cell: str, place: str) -> None:
     cells = {**{name: c.example for name, c in COLUMNS.items()}, column: cell}
     product, wrong = read_row(cells, {name: name for name in COLUMNS})
