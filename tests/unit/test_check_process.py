@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -132,19 +131,17 @@ def test_a_check_that_crashes_costs_only_its_row(
 
 
 @pytest.mark.issue("file.harmful")
-def test_what_takes_too_long_or_too_much_is_ended(
+def test_a_process_that_takes_too_much_memory_is_ended(
     checker: CheckProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from worker import check_process
 
     checker.warm()
     monkeypatch.setattr(check_process, "MEMORY_BYTES", 1)
-    began = time.monotonic()
     os.kill(checker._process.pid, signal.SIGSTOP)  # type: ignore[union-attr]
     report = checker.check(request(good())).report
-    assert (
-        "file.harmful" in {i.code for i in report.issues} and report.blocked and time.monotonic() - began < 60
-    )
+    (harmful,) = [i for i in report.issues if i.code == "file.harmful"]
+    assert "took more than 0 MB" in harmful.message and report.blocked
 
 
 def test_a_busy_machine_makes_no_file_harmful(checker: CheckProcess, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -221,3 +221,12 @@ def test_doctor_users_tokens_and_products_by_hand(tmp_path: Path) -> None:
         and "FAIL database" in away.stdout
         and "Traceback" not in away.stderr
     )
+
+
+TEST_GROUPS = {"contracts", "unit", "pipeline", "web", "browser", "live", "stress", "data"}
+
+
+def test_every_test_is_in_a_known_group() -> None:
+    folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()}
+    assert folders - {"__pycache__"} <= TEST_GROUPS
+    assert list((ROOT / "tests").glob("test_*.py")) == []
