@@ -1,0 +1,109 @@
+"""File names by pattern: each is read back to the fields it was made from; SKUs that are safe in names."""
+
+import json
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dam_connector.domain import naming
+from dam_connector.domain.product import is_safe_sku
+from dam_connector.errors import ConfigError
+from schemas.rules_loader import load_rules
+from tests.support import rules_json
+
+SAFE_SKU = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._+-]{0,20}[A-Za-z0-9])?", fullmatch=True).filter(
+    is_safe_sku
+)
+
+
+PATTERN = "{sku}_{name:pascal}_V{version}_{format:upper}"
+
+
+def test_the_name_that_everybody_expects() -> None:
+    values = {"sku": "CH123", "name": "Modern Dining Chair", "version": 1, "format": "glb"}
+    assert naming.build_name(PATTERN, values) == "CH123_ModernDiningChair_V1_GLB"
+
+
+@settings(derandomize=True, deadline=None)
+@given(
+    sku=SAFE_SKU,
+    name=st.text(max_size=40),
+    version=st.integers(1, 9999),
+    format=st.sampled_from(["glb", "usdz", "jpeg", "webp", "png"]),
+)
+def test_parse_undoes_build_for_any_product(sku: str, name: str, version: int, format: str) -> None:
+    values = {"sku": sku, "name": name, "version": version, "format": format}
+    built = naming.build_name(PATTERN, values)
+    assert naming.parse_name(PATTERN, built) == naming.canonical_fields(PATTERN, values)
+    assert naming.canonical_fields(PATTERN, values)["sku"] == sku
+    assert re.fullmatch(r"[A-Za-z0-9._+-]{1,200}", built) and not built.startswith(".")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "{sku}_{name:slug}_v{version}.{format:lower}",
+        "{sku}_{slot}_{version}",
+        "{sku:lower}_{color:pascal}_V{version}",
+    ],
+)
+def test_parse_undoes_build_for_other_patterns(pattern: str) -> None:
+    values = {
+        "sku": "AB-1",
+        "name": "Größe Vase",
+        "version": 3,
+        "format": "png",
+        "category": "Home & Garden",
+        "slot": 2,
+        "color": "dark green",
+    }
+    assert naming.parse_name(pattern, naming.build_name(pattern, values)) == naming.canonical_fields(
+        pattern, values
+    )
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "{sku}-{name:slug}-v{version}",
+        "{sku:lower}_{color:snake}_V{version}",
+        "{sku}{version}",
+        "{name}_{sku}_{version}",
+    ],
+)
+def test_patterns_whose_names_cannot_be_read_back_are_refused(pattern: str) -> None:
+    with pytest.raises(ConfigError, match="cannot be read back"):
+        load_rules(json.dumps(rules_json(naming={"default": pattern})))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        ("{skuu}", "unknown field"),
+        ("{sku:camel}", "unknown filter"),
+        ("{sku}/x", "not safe"),
+        ("{sku", "expected"),
+    ],
+)
+def test_bad_patterns_say_why(pattern: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        naming.pattern_parts(pattern)
+
+
+def test_folders_do_not_climb() -> None:
+    assert naming.build_folder("{category:slug}/{sku}", {"category": "../../etc", "sku": "A1"}) == "etc/A1"
+    assert naming.build_folder("{name}/{sku}", {"name": "..", "sku": "con"}) == "x/_con"
+
+
+@pytest.mark.parametrize("sku", ["CH123", "a", "A-1.b+c_9", "9" * 64])
+def test_safe_skus(sku: str) -> None:
+    assert is_safe_sku(sku)
+
+
+@pytest.mark.parametrize(
+    "sku", ["", "../x", "a/b", "a\\b", "a b", "-a", ".a", "a..b", "a\n", "ä", "9" * 65, "a."]
+)
+def test_unsafe_skus(sku: str) -> None:
+    assert not is_safe_sku(sku)
