@@ -25,6 +25,7 @@ from dam_connector.errors import (
     StateConflict,
     Unavailable,
 )
+from dam_connector.private_files import use_private_umask
 from dam_connector.settings import Settings, ensure_secrets
 from dam_connector.web import (
     admin,
@@ -240,6 +241,7 @@ def _add_headers(response: Response) -> Response:
 
 def create_from_env() -> Flask:
     """Return the application on the settings of the environment, for gunicorn."""
+    use_private_umask()
     settings = ensure_secrets(Settings.from_env())
     logs.configure_logging(settings.log_format)
     services = build_services(settings, background_wakeups=True)

@@ -9,13 +9,13 @@ import base64
 import hashlib
 import os
 import secrets
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from dam_connector.errors import ConfigError
+from dam_connector.private_files import make_private_dir, open_private, private_temp_dir
 
 SECRETS_FILE = "secrets.env"
 # Generated at the first start, unless the environment has them.
@@ -167,12 +167,18 @@ class Settings:
 
     @property
     def queue_socket(self) -> Path:
-        """Return the embedded queue server's socket, in the temporary directory if its path is too long."""
+        """Return the embedded queue server's socket.
+
+        If its path in the data directory is too long, it is in a private directory below the temporary one.
+
+        Raises:
+            ConfigError: that directory is not this user's alone.
+        """
         path = (self.data_dir / "run" / "queue.sock").absolute()
         if len(str(path)) <= MAX_SOCKET_PATH:
             return path
         digest = hashlib.sha256(str(path).encode()).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"dam-connector-{digest}.sock"
+        return private_temp_dir("dam-connector") / f"{digest}.sock"
 
     @property
     def effective_redis_url(self) -> str:
@@ -236,8 +242,7 @@ def ensure_secrets(settings: Settings) -> Settings:
     """
     missing = {name: make() for name, make in GENERATED_SECRETS.items() if not settings.environ.get(name)}
     if missing:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-        path = settings.data_dir / SECRETS_FILE
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a") as file:
+        make_private_dir(settings.data_dir)
+        with open_private(settings.data_dir / SECRETS_FILE, "a") as file:
             file.writelines(f"{name}={value}\n" for name, value in missing.items())
     return replace(settings, environ={**settings.environ, **missing})

@@ -11,6 +11,7 @@ from dam_connector.clock import SystemClock
 from dam_connector.domain.rules import Connection, Rules
 from dam_connector.errors import ConfigError
 from dam_connector.ports import Blobs, Channel, Clock, Dam, Pim, Provider, Queue
+from dam_connector.private_files import open_data_dir
 from dam_connector.queue import BackgroundQueue, RqQueue
 from dam_connector.rules_file import RulesFile
 from dam_connector.settings import Settings
@@ -124,7 +125,7 @@ def build_services(
         ConfigError: a setting is wrong.
     """
     check_url(settings.effective_database_url)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    open_data_dir(settings.data_dir)
     clock = clock or SystemClock()
     db = Database(settings.effective_database_url)
     http = HttpClient(settings.allowed_hosts, timeout_s=settings.fetch_timeout_s)

@@ -1,7 +1,7 @@
 """Reading of spreadsheets: CSV in any common encoding and with any common separator, or XLSX.
 
 No file is refused for its form: a byte order mark, UTF-16, Windows-1252, semicolons, tabs, line breaks in
-quotes and empty lines are all accepted.
+quotes and empty lines are all accepted. The apostrophe before a formula, see `formula_guard`, is removed.
 """
 
 import csv
@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from dam_connector.errors import InputError
+from schemas.formula_guard import restore
 
 MAX_BYTES = 200_000_000
 MAX_CELL_CHARS = 20_000  # longer cells are cut
@@ -50,7 +51,7 @@ def read_sheet(data: bytes) -> Sheet:
     first = next(((n, cells) for n, cells in lines if any(c.strip() for c in cells)), None)
     if first is None:
         raise InputError("sheet.empty", "The file has no rows.")
-    header = tuple(name.strip() for name in first[1])
+    header = tuple(restore(name.strip()) for name in first[1])
     while header and not header[-1]:
         header = header[:-1]
     doubled = sorted({name for name in header if name and header.count(name) > 1})
@@ -72,7 +73,7 @@ def _rows(
             yield (
                 number,
                 {
-                    name: cell.strip()[:MAX_CELL_CHARS]
+                    name: restore(cell.strip())[:MAX_CELL_CHARS]
                     for name, cell in zip(header, cells, strict=False)
                     if name
                 },

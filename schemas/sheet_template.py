@@ -4,15 +4,16 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
+from schemas.formula_guard import disarm
 from schemas.sheet_columns import COLUMNS
 
 MIME = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
 
 
 def csv_text(rows: Iterable[Sequence[str]]) -> str:
-    """Return rows as CSV text."""
+    """Return rows as CSV text, with cells that a spreadsheet would run as formulas disarmed."""
     text = io.StringIO(newline="")
-    csv.writer(text).writerows(rows)
+    csv.writer(text).writerows([disarm(cell) for cell in row] for row in rows)
     return text.getvalue()
 
 
@@ -29,10 +30,10 @@ def sheet_template(form: str) -> bytes:
 
     book = openpyxl.Workbook()
     for row in rows:
-        book.worksheets[0].append(row)
+        book.worksheets[0].append([disarm(cell) for cell in row])
     notes = book.create_sheet("columns")
     for name, column in COLUMNS.items():
-        notes.append([name, column.meaning])
+        notes.append([disarm(name), disarm(column.meaning)])
     out = io.BytesIO()
     book.save(out)
     return out.getvalue()

@@ -17,6 +17,7 @@ from rq.serializers import JSONSerializer
 from dam_connector import logs
 from dam_connector.clock import SystemClock
 from dam_connector.domain.ids import new_id
+from dam_connector.private_files import use_private_umask
 from dam_connector.queue import FAIRNESS_INTERVAL, QUEUES_BY_WORKER, connect
 from dam_connector.settings import Settings
 from dam_connector.usecases import maintenance
@@ -90,6 +91,7 @@ def main() -> None:
 @click.option("--burst", is_flag=True, help="Stop when the queue is empty.")
 def run(queue_name: str, burst: bool) -> None:
     """Work on a queue until stopped."""
+    use_private_umask()
     import cv2
 
     from worker import jobs
@@ -118,6 +120,7 @@ def sweep() -> None:
 
     One sweeper works at a time; the others wait to replace it.
     """
+    use_private_umask()
     settings = Settings.from_env()
     logs.configure_logging(settings.log_format)
     services = build_services(settings)

@@ -16,6 +16,7 @@ from typing import Generic, TypeVar
 from numpy.lib.format import read_array, write_array
 
 from dam_connector.domain.ids import Sha256
+from dam_connector.private_files import make_private_dir, open_private
 from dam_connector.wiring import Services
 from worker.imaging import background, cutout, plane_arithmetic, segmentation
 from worker.imaging.cutout import Cutout, cut_out
@@ -139,9 +140,9 @@ def _read(path: Path) -> Cutout | None:
 def _write(path: Path, found: Cutout) -> None:
     """Store a cut-out under a temporary name, then rename it: readers never see half of it."""
     fields = {"confidence": found.confidence, "busy": found.busy_share, "touches": found.touched_sides}
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private_dir(path.parent)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
-    with temporary.open("wb") as file:
+    with open_private(temporary, "wb") as file:
         for array in (found.rgb, found.alpha):
             write_array(file, array, allow_pickle=False)
         file.write(json.dumps(fields).encode())

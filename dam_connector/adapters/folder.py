@@ -6,12 +6,16 @@ Option: `path`, the folder to export into, e.g. "/srv/export". Facts: docs/conne
 import os
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from dam_connector.adapters.common.context import AdapterContext, check_options
 from dam_connector.adapters.common.export_tree import ExportTree
 from dam_connector.errors import ConfigError, Refused
+
+# The tree is for other users, e.g. a web server, whatever the umask of the worker that writes it.
+PUBLIC_DIR, PUBLIC_FILE = 0o755, 0o644
 
 
 class FolderChannel(ExportTree):
@@ -30,11 +34,11 @@ class FolderChannel(ExportTree):
 
     def _write(self, path: str, data: bytes, mime: str) -> None:
         target = self._resolve(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make_public_dir(target.parent)
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".new-")
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-        os.chmod(temporary, 0o644)
+        os.chmod(temporary, PUBLIC_FILE)
         os.replace(temporary, target)
 
     def _remove(self, path: str) -> None:
@@ -48,6 +52,15 @@ class FolderChannel(ExportTree):
         if not target.is_relative_to(self._root):
             raise Refused("folder", "publish", "the folder pattern leads outside the export tree")
         return target
+
+
+def _make_public_dir(path: Path) -> None:
+    """Create a directory, and the missing ones above it, that everybody may read."""
+    if not path.is_dir():
+        _make_public_dir(path.parent)
+        with suppress(FileExistsError):
+            path.mkdir()
+            path.chmod(PUBLIC_DIR)
 
 
 def connect(options: Mapping[str, Any], context: AdapterContext) -> FolderChannel:

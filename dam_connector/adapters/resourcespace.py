@@ -36,8 +36,11 @@ DEFAULT_LABELS = {  # archive states: -1 pending review, 0 active, 2 archived; 4
     VersionState.WITHDRAWN: "2",
 }
 TITLE_FIELD = "8"
-LOG_DAYS = 30
+DELETED = "3"  # the archive state of a deleted resource, which stays readable
+LOG_CODES = "s,x"  # changes of state, deletions
+FIRST_POLL_DAYS = 1
 LOG_ROWS = 500
+API_NOTE = "archive"  # the note of a state change through the API: the field's name, nobody's words
 
 
 class ResourceSpaceDam(NoWebhooks, ApiClient):
@@ -60,6 +63,7 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
         self._labels = labels_option(DEFAULT_LABELS, options)
         self._fields = {str(name): str(field) for name, field in options.get("fields", {}).items()}
         self._resource_type = str(options.get("resource_type", 1))
+        self._own_number = ""  # of our user, once it is known
 
     def push(self, request: PushRequest, blobs: Blobs) -> str:
         version = request.version
@@ -91,24 +95,41 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
     def remote_state(self, ref: str, version: Version) -> RemoteState:
         archive = str(self._get_resource(ref, "remote_state").get("archive"))
         state = state_for_label(archive, self._labels, version, self.vendor)
-        changes = (row for row in reversed(self._state_changes(1)) if str(row.get("resource")) == ref)
-        last_change: dict[str, Any] = next(changes, {})
+        if state not in DECIDED_STATES:
+            return RemoteState(state=state)
+        log = self._call_for_rows("get_resource_log", "remote_state", resource=ref)
+        changes = [row for row in log if row.get("type") == "s"]
+        last_change = max(changes, key=lambda row: int(row["ref"]), default={})
         user = _user_of(last_change)
-        if state not in DECIDED_STATES or user == self._user:
+        if user == self._user:
             return RemoteState(state=state)
         note = str(last_change.get("notes") or "")
-        return RemoteState(state=state, decision=Decision(verdict=DECIDED_STATES[state], by=user, note=note))
+        note = "" if note == API_NOTE else note
+        return RemoteState(
+            state=state, decision=Decision(verdict=DECIDED_STATES[state], by=user, note=note)
+        )
 
     def changed_files(self, ref: str, version: Version) -> tuple[str, ...]:
         self._get_resource(ref, "changed_files")
         return tuple(f.name for f in version.channel_files if not self._is_unchanged(ref, f, version))
 
     def changed_since(self, cursor: str) -> tuple[list[str], str]:
-        rows = self._state_changes(int(cursor or 0) + 1)  # ResourceSpace's `minref` is inclusive
+        """List the changed versions; the first call goes back FIRST_POLL_DAYS, to set out at the newest row.
+
+        From a row on, ResourceSpace ignores `days` and answers with the first rows of the rest.
+        """
+        params: dict[str, Any] = {"minref": 0, "days": FIRST_POLL_DAYS, "maxrecords": 0}
+        if cursor:  # `minref` is inclusive
+            params = {"minref": int(cursor) + 1, "days": FIRST_POLL_DAYS, "maxrecords": LOG_ROWS}
+        rows = self._call_for_rows(
+            "resource_log_last_rows", "changed_since", **params, field="", log_code=LOG_CODES
+        )
         if not rows:
             return [], cursor
-        refs = [str(row["resource"]) for row in rows if _user_of(row) != self._user]
-        return list(dict.fromkeys(refs)), str(max(int(row["ref"]) for row in rows))
+        own = self._find_own_number()
+        rows.sort(key=lambda row: int(row["ref"]))
+        refs = [str(row["resource"]) for row in rows if str(row.get("user")) != own]
+        return list(dict.fromkeys(refs)), str(rows[-1]["ref"])
 
     def fetch_picture(self, name: str, blobs: Blobs) -> bytes:
         search = f'originalfilename:"{name}"'
@@ -175,21 +196,17 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
         found = None
         if ref.isdigit():
             found = self._call("get_resource_data", operation, resource=ref, false_means=NotFound)
-        if not isinstance(found, dict) or not found:
+        if not isinstance(found, dict) or not found or str(found.get("archive")) == DELETED:
             raise NotFound(self.vendor, operation, ref)
         return found
 
-    def _state_changes(self, first_row: int) -> list[dict[str, Any]]:
-        """Return the state changes from a row of the log on, oldest first."""
-        params: dict[str, Any] = {
-            "minref": first_row,
-            "days": LOG_DAYS,
-            "maxrecords": LOG_ROWS,
-            "field": "",
-            "log_code": "s",
-        }
-        rows = self._call_for_rows("resource_log_last_rows", "changed_since", **params)
-        return sorted(rows, key=lambda row: int(row["ref"]))
+    def _find_own_number(self) -> str:
+        """Return the number of our user, by which the log names people; empty if we may not see it."""
+        if not self._own_number:
+            users = self._call_for_rows("get_users", "changed_since", find=self._user)
+            own = (str(row.get("ref")) for row in users if row.get("username") == self._user)
+            self._own_number = next(own, "")
+        return self._own_number
 
     def _is_unchanged(self, ref: str, file: VersionFile, version: Version) -> bool:
         extension, alternative = file.name.rpartition(".")[2], ""
@@ -209,8 +226,13 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
         return self._http.get(url, max_bytes=MAX_FILE_BYTES, vendor=self.vendor)
 
     def _call_for_rows(self, function: str, operation: str, **params: Any) -> list[dict[str, Any]]:
-        """Call a function of the API that returns a list; any other answer counts as an empty list."""
+        """Call a function of the API that returns a list; any other answer counts as an empty list.
+
+        A search with two numbers for offset and rows returns `{"total": 1, "data": [...]}`.
+        """
         found = self._call(function, operation, false_means=None, **params)
+        if isinstance(found, dict):
+            found = found.get("data")
         return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
 
     def _call(
@@ -262,8 +284,8 @@ def _search_id(external_id: str) -> str:
 
 
 def _user_of(row: Mapping[str, Any]) -> str:
-    """Return the user of a row of the log; without a row, which a busy log may drop, a placeholder."""
-    return str(row.get("username") or row.get("user") or row.get("fullname") or "somebody in resourcespace")
+    """Return the user of a row of a resource's log; without a row, which needs a right, a placeholder."""
+    return str(row.get("username") or row.get("fullname") or "somebody in resourcespace")
 
 
 def connect(options: Mapping[str, Any], context: AdapterContext) -> ResourceSpaceDam:

@@ -16,6 +16,7 @@ from dam_connector.errors import ConfigError
 from dam_connector.ops import docgen, doctor
 from dam_connector.ops.demo import Demo, print_summary
 from dam_connector.ops.supervisor import Supervisor, web_command
+from dam_connector.private_files import use_private_umask
 from dam_connector.rules_file import read_rules_text
 from dam_connector.settings import ensure_secrets
 from dam_connector.usecases import intake
@@ -37,6 +38,7 @@ from schemas.rules_loader import load_rules
 @report_errors
 def up(data_dir: Path | None, workers: int, host: str | None, port: int | None) -> None:
     """Start all parts and restart those that stop, until Ctrl-C."""
+    use_private_umask()
     settings = ensure_secrets(load_settings(data_dir, host=host, port=port))
     logs.configure_logging(settings.log_format)
     supervisor = Supervisor(settings, workers)
@@ -57,6 +59,7 @@ def up(data_dir: Path | None, workers: int, host: str | None, port: int | None) 
 @report_errors
 def web() -> None:
     """Migrate the database and start only the web server, for containers."""
+    use_private_umask()
     settings = ensure_secrets(load_settings())
     logs.configure_logging(settings.log_format)
     build_services(settings).db.migrate()
@@ -74,6 +77,7 @@ def web() -> None:
 @report_errors
 def demo(data_dir: Path | None, headless: bool, workers: int, port: int | None) -> None:
     """Show the whole way from webhook to published assets on a sample catalog."""
+    use_private_umask()
     folder = data_dir or Path(tempfile.mkdtemp(prefix="dam-connector-demo-"))
     settings = ensure_secrets(load_settings(folder, port=port or (_free_port() if headless else None)))
     logs.configure_logging(settings.log_format)

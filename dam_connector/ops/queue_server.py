@@ -12,6 +12,7 @@ from pathlib import Path
 from redis.exceptions import RedisError
 
 from dam_connector.errors import ConfigError
+from dam_connector.private_files import make_private_dir
 from dam_connector.queue import connect
 from dam_connector.settings import Settings
 
@@ -46,8 +47,8 @@ def find_binary() -> Path:
 def server_command(settings: Settings) -> list[str]:
     """Return the command line of the server: on no port, and on a socket that only this user may open."""
     folder = (settings.data_dir / "queue").absolute()
-    folder.mkdir(parents=True, exist_ok=True)
-    settings.queue_socket.parent.mkdir(parents=True, exist_ok=True)
+    make_private_dir(folder)
+    make_private_dir(settings.queue_socket.parent)
     return [
         str(find_binary()),
         "--port",

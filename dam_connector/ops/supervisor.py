@@ -24,6 +24,7 @@ import structlog
 
 from dam_connector.errors import ConfigError
 from dam_connector.ops import queue_server
+from dam_connector.private_files import make_private_dir, open_private
 from dam_connector.settings import Settings
 from dam_connector.store.database import Database
 from dam_connector.wiring import build_services
@@ -66,7 +67,7 @@ class Child:
 
     def start(self, log_file: Path) -> None:
         """Start the process in a session of its own, with its output appended to the log file."""
-        with log_file.open("ab") as out:
+        with open_private(log_file, "ab") as out:
             self.process = psutil.Popen(
                 self.argv,
                 env=self.env,
@@ -132,7 +133,7 @@ class Supervisor:
             self._stop_all()
 
     def _acquire_lock(self) -> None:
-        self._run_dir.mkdir(parents=True, exist_ok=True)
+        make_private_dir(self._run_dir)
         self._lock_fd = os.open(self._run_dir / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -202,7 +203,7 @@ class Supervisor:
 
     def _log_path(self, child: Child) -> Path:
         folder = self.settings.data_dir / "logs"
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_dir(folder)
         return folder / f"{child.name}.log"
 
     def _record_children(self) -> None:
@@ -212,7 +213,8 @@ class Supervisor:
             if c.process is not None and c.is_alive
         ]
         temporary = self._children_file.with_suffix(".new")
-        temporary.write_text(json.dumps(rows))
+        with open_private(temporary, "w") as file:
+            json.dump(rows, file)
         temporary.replace(self._children_file)
 
     def _wait_for_web(self) -> None:

@@ -13,6 +13,7 @@ from obstore.store import from_url
 from dam_connector.domain.ids import Sha256
 from dam_connector.errors import ConfigError, NotFound, Unavailable
 from dam_connector.ports import Blobs
+from dam_connector.private_files import make_private_dir
 
 
 def open_blobs(location: str) -> Blobs:
@@ -52,7 +53,7 @@ class FolderBlobs:
         target = self._root / _key(sha256)
         if target.exists():
             return sha256
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_private_dir(target.parent)
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".new-")
         try:
             with os.fdopen(handle, "wb") as file:

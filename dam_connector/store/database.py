@@ -18,6 +18,7 @@ from alembic.config import Config
 from sqlalchemy.dialects import postgresql, sqlite
 
 from dam_connector.errors import ConfigError, StateConflict, Unavailable
+from dam_connector.private_files import create_private_file, make_private_dir
 
 BUSY_TIMEOUT_S = 30
 MAX_COUNT = (
@@ -95,7 +96,7 @@ class Database:
     def migrate(self, revision: str = "head") -> None:
         """Create or update the tables. One process at a time does it; the others wait."""
         if self.is_sqlite and self.url.database:
-            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+            make_private_dir(Path(self.url.database).parent)
         alembic = Config()
         alembic.set_main_option("script_location", str(MIGRATIONS))
         with self._writer.begin() as connection:
@@ -136,6 +137,11 @@ def _sqlite_engine(url: sa.URL, begin: str) -> sa.Engine:
     engine = sa.create_engine(
         url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False, "isolation_level": None}
     )
+
+    @sa.event.listens_for(engine, "do_connect")
+    def create_file(*_: object) -> None:
+        if url.database:
+            create_private_file(Path(url.database))  # its -wal and -shm get the same mode
 
     @sa.event.listens_for(engine, "connect")
     def configure(dbapi_connection: Any, _: object) -> None:

@@ -230,20 +230,75 @@ def test_a_webhook_is_proved_and_names_what_changed(
         dam.parse_webhook(replace(inbound, body=b"{"))
 
 
-def test_a_busy_log_of_resourcespace_loses_the_name_and_not_the_decision(
-    start_fake: Callable[[str], FakeDam], context: AdapterContext, blobs: Blobs
-) -> None:
+@pytest.fixture
+def resourcespace(start_fake: Callable[[str], FakeDam]) -> FakeResourceSpace:
     server = start_fake("resourcespace")
-    dam = server.open(context)
+    assert isinstance(server, FakeResourceSpace)
+    return server
+
+
+def test_without_the_right_to_read_the_log_resourcespace_loses_the_name_and_not_the_decision(
+    resourcespace: FakeResourceSpace, context: AdapterContext, blobs: Blobs
+) -> None:
+    dam = resourcespace.open(context)
     ref = push(dam, blobs)
-    server.decide(ref, "approved", "rita", "fine")
-    server.log.clear()  # type: ignore[attr-defined]
+    resourcespace.decide(ref, "approved", "rita", "fine")
+    resourcespace.log.clear()
     remote = dam.remote_state(ref, version(blobs))
     assert (
         remote.state is VersionState.APPROVED
         and remote.decision
         and remote.decision.by == "somebody in resourcespace"
     )
+
+
+def test_a_decision_in_resourcespace_has_its_person_and_no_field_name_for_a_note(
+    resourcespace: FakeResourceSpace, context: AdapterContext, blobs: Blobs
+) -> None:
+    dam = resourcespace.open(context)
+    ref = push(dam, blobs)
+    resourcespace.decide(ref, "rejected", "rita", "archive")  # as put_resource_data notes it
+    decision = dam.remote_state(ref, version(blobs)).decision
+    assert decision == Decision(verdict=Verdict.REJECTED, by="rita", note="")
+
+
+def test_the_log_of_resourcespace_is_read_from_its_newest_row_on(
+    resourcespace: FakeResourceSpace, context: AdapterContext, blobs: Blobs
+) -> None:
+    dam = resourcespace.open(context)
+    assert dam.changed_since("") == ([], "")  # nothing of late
+    ref = push(dam, blobs)
+    resourcespace.decide(ref, "approved", "rita", "")
+    refs, cursor = dam.changed_since("")
+    assert refs == [ref] and int(cursor) > 600
+    for _ in range(501):  # more than one answer holds
+        resourcespace._add_to_log("78", "s", "admin", "")
+    resourcespace.decide(ref, "rejected", "rita", "")
+    refs, cursor = dam.changed_since(cursor)
+    assert refs == ["78"] and dam.changed_since(cursor)[0] == ["78", ref]
+
+
+def test_a_resource_that_a_person_deletes_is_noticed_and_gone(
+    resourcespace: FakeResourceSpace, context: AdapterContext, blobs: Blobs
+) -> None:
+    dam = resourcespace.open(context)
+    ref = push(dam, blobs)
+    _, cursor = dam.changed_since("")
+    resourcespace.delete(ref, "rita")
+    assert dam.changed_since(cursor or "600")[0] == [ref]
+    with pytest.raises(NotFound):
+        dam.remote_state(ref, version(blobs))
+    assert push(dam, blobs) != ref  # made anew, not hidden in the deleted one
+
+
+def test_a_picture_in_resourcespace_is_found_by_its_name(
+    resourcespace: FakeResourceSpace, context: AdapterContext, blobs: Blobs
+) -> None:
+    dam, name = resourcespace.open(context), "CH123_X_V1_GLB.glb"
+    push(dam, blobs)
+    assert dam.fetch_picture(name, blobs) == resourcespace.stored_bytes(name)
+    with pytest.raises(NotFound):
+        dam.fetch_picture("none.jpg", blobs)
 
 
 @pytest.mark.parametrize("name", ["cloudinary", "aem", "resourcespace", "bynder"])

@@ -5,13 +5,15 @@ import io
 
 import openpyxl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dam_connector.domain.product import View
 from dam_connector.domain.row_request import RowRequest, apply_request, request_type_of
 from dam_connector.errors import InputError
 from schemas.sheet_columns import COLUMNS, guess_columns, product_row, read_row
 from schemas.sheet_reader import read_sheet
-from schemas.sheet_template import sheet_template
+from schemas.sheet_template import csv_text, sheet_template
 from tests.support import product
 from tests.unit.test_checks import RULES
 
@@ -175,3 +177,52 @@ def test_a_product_as_a_row_means_that_product_again() -> None:
     row = product_row(thing)
     read, wrong = read_row(row, {name: name for name in row})
     assert wrong == [] and read == thing
+
+
+FORMULAS = ("=cmd|' /C calc'!A0", "+1+1", "-1", "-5.5", "+49 30 1", "@SUM(A1)", "=HYPERLINK(1)", " =1", "＝1")
+
+
+@pytest.mark.parametrize("cell", [*FORMULAS, "\t=1", "\r=1", "\n=1", "\tx", "'=1", "'-1", "''@x"])
+def test_no_cell_of_ours_is_a_formula_in_a_spreadsheet(cell: str) -> None:
+    written_rows = list(csv.reader(io.StringIO(csv_text([["sku"], [cell]]), newline="")))
+    assert written_rows == [["sku"], [f"'{cell}"]]
+
+
+def test_plain_cells_are_written_as_they_are() -> None:
+    plain = ["CH1", "it's", "'quoted'", "5", "1-2", "a=b", "", "'", "O'Neil"]
+    assert csv_text([plain]) == ",".join(plain) + "\r\n"
+
+
+CELLS = st.one_of(
+    st.text(st.characters(blacklist_categories=("Cs", "Cc")), max_size=12),
+    st.text("'=+-@\t\r\n ;,|\"a1＝", max_size=6),
+).map(str.strip)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=8), st.sampled_from(["csv", "xlsx"]))
+def test_a_sheet_of_ours_reads_back_without_a_changed_value(rows: list[tuple[str, str]], form: str) -> None:
+    header = ("sku", "=title")
+    data = ("\ufeff" + csv_text([header, *rows])).encode()
+    if form == "xlsx":  # a person opened the CSV in a spreadsheet and saved it as a workbook
+        book = openpyxl.Workbook()
+        for cells in csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")):
+            book.worksheets[0].append(cells)
+        saved = io.BytesIO()
+        book.save(saved)
+        data = saved.getvalue()
+    sheet = read_sheet(data)
+    found = [tuple(cells.get(name, "") for name in header) for _, cells in sheet.rows]
+    assert sheet.header == header
+    wanted = [row for row in rows if any(row)]
+    assert found == (wanted if form == "csv" else [tuple(map(_as_workbook, row)) for row in wanted])
+
+
+def _as_workbook(cell: str) -> str:
+    """Return a cell as XML keeps it: a carriage return becomes a line feed."""
+    return cell.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def test_negative_numbers_of_a_person_s_sheet_stay_numbers() -> None:
+    rows = [cells["h"] for _, cells in read_sheet(b"sku,h\nA,-5\nB,+49\nC,'-5\nD,'+49\n").rows]
+    assert rows == ["-5", "+49", "-5", "+49"]

@@ -1,4 +1,4 @@
-"""A fake ResourceSpace: signed queries, the real one's answers, `false` for refusals, a log."""
+"""A fake ResourceSpace: signed queries, `false` for refusals, a log. It answers as the trunk of August 2026."""
 
 import hashlib
 import json
@@ -9,6 +9,9 @@ from dam_connector.fakes.server import FakeReply, FakeRequest
 from tests.contracts.dams.harness import FakeDam
 
 KEY = "key_fake"
+USERS = {1: "admin", 2: "connector", 3: "rita"}
+LONG_AGO, TODAY = "2020-01-01 10:00:00", "2026-08-22 10:00:00"
+AGE_DAYS = {LONG_AGO: 2000, TODAY: 0}
 
 
 class FakeResourceSpace(FakeDam):
@@ -20,6 +23,8 @@ class FakeResourceSpace(FakeDam):
         self.files: dict[tuple[str, str], tuple[str, bytes]] = {}  # by resource and alternative
         self.previews: dict[str, bytes] = {}
         self.log: list[dict[str, Any]] = []
+        for _ in range(600):  # a site with a past: more rows than are read at once
+            self._add_to_log("77", "s", "admin", "", LONG_AGO)
         super().__init__()
 
     def is_authorized(self, request: FakeRequest) -> bool:
@@ -68,16 +73,17 @@ class FakeResourceSpace(FakeDam):
         return int(ref)
 
     def _do_search(self, params: dict[str, str], request: FakeRequest) -> Any:
-        assert params["search"].startswith("externalid:") and set(params["archive"].split(",")) >= {
-            "-1",
-            "0",
-            "4",
-        }
-        return [
+        field, _, wanted = params["search"].partition(":")
+        found = [
             r
             for r in self.resources.values()
-            if r["metadata"].get("88") == params["search"].partition(":")[2]
+            if r["archive"] in params["archive"].split(",")
+            and wanted in (r["metadata"].get("88"), f'"{self.files.get((r["ref"], ""), ("",))[0]}"')
         ]
+        assert field in ("externalid", "originalfilename")
+        offset, _, count = params["fetchrows"].rpartition(",")
+        rows = found[int(offset or 0) :][: int(count)]
+        return {"total": len(found), "data": rows} if offset else rows  # the form depends on the numbers
 
     def _upload_multipart(self, params: dict[str, str], request: FakeRequest) -> Any:
         data = request.form["file"]
@@ -86,6 +92,7 @@ class FakeResourceSpace(FakeDam):
             self.previews[params["ref"]] = data
         else:
             self.files[params["ref"], params.get("alternative", "")] = (request.file_names["file"], data)
+            self._add_to_log(params["ref"], "u", "connector", "")
         return None
 
     def _add_alternative_file(self, params: dict[str, str], request: FakeRequest) -> Any:
@@ -106,7 +113,7 @@ class FakeResourceSpace(FakeDam):
         found, wanted = self.resources[params["resource"]], str(json.loads(params["data"])["archive"])
         if found["archive"] == wanted:
             return False  # like the real one
-        self._change_state(found["ref"], wanted, "connector", "")
+        self._change_state(found["ref"], wanted, "connector", "archive")
         return True
 
     def _get_resource_path(self, params: dict[str, str], request: FakeRequest) -> Any:
@@ -116,33 +123,68 @@ class FakeResourceSpace(FakeDam):
         )
 
     def _resource_log_last_rows(self, params: dict[str, str], request: FakeRequest) -> Any:
-        assert params["log_code"] == "s"
-        return [row for row in self.log if row["ref"] >= int(params["minref"])]
+        """Answer with the FIRST rows: from `minref` on, or without it of the last days."""
+        first, days, count = (int(params[name]) for name in ("minref", "days", "maxrecords"))
+        found = [
+            row
+            for row in self.log
+            if row["type"] in params["log_code"].split(",")
+            and (row["ref"] >= first if first else AGE_DAYS[row["date"]] < days)
+        ]
+        return found[:count] if count else found
+
+    def _get_resource_log(self, params: dict[str, str], request: FakeRequest) -> Any:
+        rows = [row for row in reversed(self.log) if str(row["resource"]) == params["resource"]]
+        return [
+            {"username": USERS[row["user"]], "fullname": USERS[row["user"]].title()}
+            | {name: value for name, value in row.items() if name != "user"}
+            for row in rows
+        ]
+
+    def _get_users(self, params: dict[str, str], request: FakeRequest) -> Any:
+        return [
+            {"ref": ref, "username": name, "email": "", "fullname": name.title(), "usergroup": 3}
+            for ref, name in USERS.items()
+            if params.get("find", "") in name
+        ]
 
     def _delete_resource(self, params: dict[str, str], request: FakeRequest) -> Any:
-        return bool(self.resources.pop(params["resource"]))
+        self.delete(params["resource"], "connector")
+        return True
 
-    def _change_state(self, ref: str, archive: str, by: str, note: str) -> None:
-        self.resources[ref]["archive"] = archive
+    def _add_to_log(self, ref: str, kind: str, by: str, notes: str, date: str = TODAY) -> None:
         self.log.append(
             {
+                "date": date,
                 "ref": len(self.log) + 1,
                 "resource": int(ref),
-                "username": by,
-                "notes": note,
-                "type": "s",
-                "diff": "Pending review -> Active",
+                "type": kind,
+                "field": None,
+                "user": next(number for number, name in USERS.items() if name == by),
+                "notes": notes,
+                "diff": "Pending review -> Active" if kind == "s" else "",
+                "usageoption": "",
             }
         )
 
+    def _change_state(self, ref: str, archive: str, by: str, note: str) -> None:
+        self.resources[ref]["archive"] = archive
+        self._add_to_log(ref, "s", by, note)
+
+    def delete(self, ref: str, by: str) -> None:
+        """Delete a resource as its page does: it moves to state 3 and stays readable."""
+        self.resources[ref]["archive"] = "3"
+        self._add_to_log(ref, "x", by, "")
+
     def asset_count(self) -> int:
-        return len(self.resources)
+        return sum(r["archive"] != "3" for r in self.resources.values())
 
     def stored_bytes(self, name: str) -> bytes:
         return next(data for known, data in self.files.values() if known == name)
 
     def decide(self, ref: str, verdict: str, by: str, note: str) -> None:
         self._change_state(ref, {"approved": "0", "rejected": "4"}[verdict], by, note)
+        self._add_to_log(ref, "e", "admin", "a later edit is no decision")
 
     def replace_file(self, name: str) -> None:
         key = next(key for key, (known, _) in self.files.items() if known == name)
