@@ -75,7 +75,7 @@ def serving(pieces: Callable[[bytes], Iterator[bytes]], pause_s: float = 0) -> I
 
 
 def client(**options: float) -> HttpClient:
-    return HttpClient(frozenset({"127.0.0.1"}), **{"timeout_s": TIMEOUT_S, **options})  # type: ignore[arg-type]
+    return HttpClient(frozenset({"127.0.0.1"}), **{"timeout_s": TIMEOUT_S, **options})
 
 
 def get(http: HttpClient, url: str) -> object:
