@@ -78,7 +78,7 @@ class Settings:
     allow_hosts: str = _setting(
         "DAM_CONNECTOR_ALLOW_HOSTS",
         "",
-        "Hosts in private networks from which pictures may be fetched: "
+        "Hosts that may be in private networks and have any port: "
         "`host` or `host:port`, separated by commas.",
     )
     max_delivery_bytes: int = _setting(

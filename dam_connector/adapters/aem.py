@@ -80,6 +80,7 @@ class AemDam(ApiClient):
         self._user = user
         self._client_id = client_id
         self._keys_url = keys_url
+        context.http.allow_port(keys_url)
         self._keys: dict[str, tuple[datetime, RSAPublicKey]] = {}  # expiry and key, by path
         self._known_folders: set[str] = set()
 

@@ -1,30 +1,30 @@
-"""The outgoing HTTP client, with limits on addresses, sizes and time.
+"""The outgoing HTTP client, with limits on addresses, ports, sizes, time and the number of requests.
 
-requests-hardened resolves a host name once and connects to the address that it checked. This module adds
-three things: it follows redirects itself, so that each address is checked; it counts bytes after
-decompression; and it sets a deadline for the whole exchange, not only between two reads.
+requests-hardened resolves a host name once and connects to the address that it checked. The session of
+`common.http_session` limits the bytes and the time of an exchange. This module follows redirects itself, so
+that each address is checked and no redirect's body is read.
 """
 
 import json
 import re
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
-from requests_hardened import Config, Manager
 from requests_hardened.ip_filter import InvalidIPAddress
 
-from dam_connector import __version__
+from dam_connector.adapters.common import http_session
+from dam_connector.adapters.common.http_session import Exchange, LimitedSession, ResponseTooLarge, Slots
 from dam_connector.errors import BadOutput, NotFound, RateLimited, Refused, SubmitUnknown, Unavailable
 
+__all__ = ["AddressBlocked", "FormPart", "HttpClient", "HttpResponse", "ResponseTooLarge"]
+
 MAX_REDIRECTS = 5
-CONNECT_TIMEOUT_S = 5.0
+PUBLIC_PORTS = (80, 443, 8080, 8443)  # of hosts that neither the settings nor a connection name
 MAX_RESPONSE_BYTES = 4_194_304  # unless the caller asks for another limit
 DEFAULT_RETRY_AFTER_S = 30.0  # when a 429 names no time
 _CHUNK_BYTES = 65_536
@@ -61,12 +61,8 @@ class HttpResponse:
         return float(after) if after.isdigit() else default
 
 
-class ResponseTooLarge(BadOutput):
-    """The response has more bytes than the caller allowed."""
-
-
 class AddressBlocked(Refused):
-    """The address must not be called: it is malformed, or in a private network."""
+    """The address must not be called: it is malformed, in a private network, or has an unusual port."""
 
 
 class HttpClient:
@@ -77,18 +73,31 @@ class HttpClient:
         allowed_hosts: frozenset[str] = frozenset(),
         *,
         timeout_s: float = 30,
-        monotonic: Callable[[], float] = time.monotonic,
+        max_requests: int = http_session.MAX_REQUESTS,
+        max_requests_per_host: int = http_session.MAX_REQUESTS_PER_HOST,
+        slot_wait_s: float = http_session.SLOT_WAIT_S,
     ) -> None:
         """Create a client.
 
         Args:
-            allowed_hosts: `host` or `host:port`, which may be in private networks.
+            allowed_hosts: `host` or `host:port`, which may be in private networks and have any port.
             timeout_s: for each request as a whole, unless the caller gives another.
-            monotonic: the clock for deadlines, in seconds.
+            max_requests: the most requests that may run at once.
+            max_requests_per_host: the most requests to one host that may run at once.
+            slot_wait_s: the longest time to wait for one of these to end.
         """
-        self._allowed, self.timeout_s, self._monotonic = allowed_hosts, timeout_s, monotonic
-        self._guarded, self._unguarded = _manager(guard=True), _manager(guard=False)
-        self._sessions = threading.local()  # for GET requests, one session a thread and manager
+        self._allowed, self.timeout_s, self._slot_wait_s = allowed_hosts, timeout_s, slot_wait_s
+        self._slots = Slots(max_requests, max_requests_per_host)
+        self._own_ports: set[tuple[str, int]] = set()  # host and port, of connections in plugin.json
+        self._sessions = threading.local()  # for GET requests, one session a thread and kind
+
+    def allow_port(self, url: str) -> None:
+        """Allow the port of an address that an admin configured; the address itself is still checked."""
+        try:
+            parts = urlsplit(url)
+            self._own_ports.add((parts.hostname or "", _port(parts.scheme, parts.port)))
+        except ValueError:
+            return  # the first request reports it
 
     def get(self, url: str, *, max_bytes: int, vendor: str = "web") -> bytes:
         """Download a file without credentials, and follow redirects.
@@ -104,10 +113,12 @@ class HttpClient:
             RateLimited: 429.
             Refused: another 4xx, or too many redirects.
             Unavailable: 5xx, no response, an incomplete one, or one that took too long.
+            Busy: too many requests run at once.
             ResponseTooLarge: more than `max_bytes`.
         """
-        with self._get_final(url, vendor, self.timeout_s) as (response, deadline):
-            return self._read(response, max_bytes, deadline, vendor)
+        exchange = Exchange(vendor, max_bytes, self.timeout_s)
+        with self._get_final(url, exchange) as response:
+            return _read(response, exchange)
 
     def get_first_bytes(self, url: str, *, count: int, timeout_s: float, vendor: str = "web") -> bytes:
         """Download the first bytes of a file, e.g. to recognise its type; raise as `get` does.
@@ -118,7 +129,7 @@ class HttpClient:
             timeout_s: for the whole request.
             vendor: the name in errors.
         """
-        with self._get_final(url, vendor, timeout_s) as (response, _):
+        with self._get_final(url, Exchange(vendor, count, timeout_s)) as response:
             try:
                 return next(response.iter_content(count), b"")[:count]
             except requests.exceptions.RequestException as error:
@@ -158,6 +169,7 @@ class HttpClient:
 
         Raises:
             AddressBlocked: the address must not be called.
+            Busy: too many requests run at once; nothing was sent.
             Unavailable: nothing was sent, or a GET got no complete response.
             SubmitUnknown: another request was sent and got no complete response; it may have taken effect.
             ResponseTooLarge: the response to a GET is larger than `max_bytes`.
@@ -167,96 +179,55 @@ class HttpClient:
             "files": list(files) or None,
             "json": json,
         }
-        session = self._session_for(method, self._manager_for(url, vendor))
-        try:
-            return self._exchange(session, method, url, vendor, headers, body, max_bytes, timeout_s)
-        except ResponseTooLarge as error:
-            if method == "GET":
-                raise
-            raise _response_lost(vendor, operation) from error
-        except (requests.exceptions.RequestException, InvalidIPAddress, Unavailable) as error:
-            raise _request_error(error, method, vendor, operation) from error
+        host, guard = self._check_address(url, vendor)
+        with self._slots.hold(host, vendor, operation, self._slot_wait_s):
+            exchange = Exchange(vendor, max_bytes, timeout_s or self.timeout_s)
+            try:
+                with self._session_for(method, guard) as session:
+                    return _exchange(session, exchange, method, url, headers=dict(headers), **body)
+            except ResponseTooLarge as error:
+                if method == "GET":
+                    raise
+                raise _response_lost(vendor, operation) from error
+            except (requests.exceptions.RequestException, InvalidIPAddress, Unavailable) as error:
+                raise _request_error(error, method, vendor, operation) from error
 
-    def _exchange(
-        self,
-        session: AbstractContextManager[requests.Session],
-        method: str,
-        url: str,
-        vendor: str,
-        headers: Mapping[str, str],
-        body: Mapping[str, Any],
-        max_bytes: int,
-        timeout_s: float,
-    ) -> HttpResponse:
-        limit_s = timeout_s or self.timeout_s
-        deadline = self._monotonic() + limit_s
-        timeouts = (CONNECT_TIMEOUT_S, limit_s)
-        with (
-            session as opened,
-            opened.request(
-                method, url, stream=True, headers=dict(headers), timeout=timeouts, **body
-            ) as response,
-        ):
-            return HttpResponse(
-                status=response.status_code,
-                headers={name.lower(): value for name, value in response.headers.items()},
-                body=self._read(response, max_bytes, deadline, vendor),
-            )
-
-    def _session_for(self, method: str, manager: Manager) -> AbstractContextManager[requests.Session]:
+    def _session_for(self, method: str, guard: bool) -> AbstractContextManager[LimitedSession]:
         """Return the thread's session for GET requests, and a new one for all others.
 
         If the other side is closing a reused connection, it is unknown whether the request arrived. So a
         request that may cost money opens a connection of its own.
         """
         if method != "GET":
-            return self._new_session(manager)
-        name = "guarded" if manager is self._guarded else "unguarded"
-        session: requests.Session | None = getattr(self._sessions, name, None)
+            return LimitedSession(guard=guard)
+        name = "guarded" if guard else "unguarded"
+        session: LimitedSession | None = getattr(self._sessions, name, None)
         if session is None:
-            session = self._new_session(manager)
+            session = LimitedSession(guard=guard)
             setattr(self._sessions, name, session)
         return nullcontext(session)
 
-    def _new_session(self, manager: Manager) -> requests.Session:
-        session: requests.Session = manager.get_session()
-        session.auth = _no_auth  # without it, requests looks in this machine's .netrc for every host
-        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        return session
-
     @contextmanager
-    def _get_final(
-        self, url: str, vendor: str, timeout_s: float
-    ) -> Iterator[tuple[requests.Response, float]]:
-        """Follow redirects; yield the good response, whose body is still to be read, and its deadline."""
-        deadline = self._monotonic() + timeout_s
+    def _get_final(self, url: str, exchange: Exchange) -> Iterator[requests.Response]:
+        """Follow redirects; yield the good response, whose body is still to be read."""
+        vendor = exchange.vendor
         for _ in range(MAX_REDIRECTS + 1):
-            with self._send_get(url, vendor, timeout_s) as response:
+            host, guard = self._check_address(url, vendor)
+            wait_s = min(self._slot_wait_s, exchange.left_s())
+            with self._slots.hold(host, vendor, "get", wait_s), _send_get(url, guard, exchange) as response:
                 if response.is_redirect:
                     url = urljoin(url, response.headers["location"])
                     continue
                 _raise_for_status(response, vendor)
-                yield response, deadline
+                yield response
                 return
         raise Refused(vendor, "get", f"more than {MAX_REDIRECTS} redirects")
 
-    def _send_get(self, url: str, vendor: str, timeout_s: float) -> requests.Response:
-        manager = self._manager_for(url, vendor)
-        try:
-            with self._new_session(manager) as session:
-                return session.get(url, stream=True, timeout=(min(CONNECT_TIMEOUT_S, timeout_s), timeout_s))
-        except (InvalidIPAddress, requests.exceptions.ConnectionError) as error:
-            raise _not_sent(error, vendor, "get") from error
-        except requests.exceptions.Timeout as error:
-            raise Unavailable(vendor, "get", "no response in time") from error
-        except (requests.exceptions.RequestException, ValueError) as error:
-            raise AddressBlocked(vendor, "get", f"not a usable address ({type(error).__name__})") from error
-
-    def _manager_for(self, url: str, vendor: str) -> Manager:
-        """Return the manager without the address filter for allowed hosts, the one with it for all others."""
+    def _check_address(self, url: str, vendor: str) -> tuple[str, bool]:
+        """Check all of a URL but the host's address; return the host and whether to check that, too."""
         try:
             parts = urlsplit(url)
-            host, port = parts.hostname or "", parts.port
+            host, port = parts.hostname or "", _port(parts.scheme, parts.port)
         except ValueError as error:
             raise AddressBlocked(vendor, "get", "not a usable address") from error
         if (
@@ -266,28 +237,60 @@ class HttpClient:
             or re.search(r"[\x00-\x20\x7f]", url)
         ):
             raise AddressBlocked(vendor, "get", "not a public http or https address")
-        return self._unguarded if {host, f"{host}:{port}"} & self._allowed else self._guarded
-
-    def _read(self, response: requests.Response, max_bytes: int, deadline: float, vendor: str) -> bytes:
-        chunks, size = [], 0
-        try:
-            for chunk in response.iter_content(_CHUNK_BYTES):
-                size += len(chunk)
-                if size > max_bytes:
-                    raise ResponseTooLarge(vendor, "get", f"more than {max_bytes} bytes")
-                if self._monotonic() > deadline:
-                    raise Unavailable(vendor, "get", "not finished in time")
-                chunks.append(chunk)
-        except requests.exceptions.RequestException as error:
-            raise _broken_off(vendor, error) from error
-        expected = response.headers.get("content-length", "")
-        if expected.isdigit() and "content-encoding" not in response.headers and size != int(expected):
-            raise Unavailable(vendor, "get", f"only {size} of {expected} bytes arrived")
-        return b"".join(chunks)
+        if {host, f"{host}:{port}"} & self._allowed:
+            return host, False
+        if port not in PUBLIC_PORTS and (host, port) not in self._own_ports:
+            raise AddressBlocked(
+                vendor, "get", f"port {port} is not one of the web; DAM_CONNECTOR_ALLOW_HOSTS allows it"
+            )
+        return host, True
 
 
-def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
+def _port(scheme: str, port: int | None) -> int:
+    return (443 if scheme == "https" else 80) if port is None else port
+
+
+def _exchange(
+    session: LimitedSession, exchange: Exchange, method: str, url: str, **options: Any
+) -> HttpResponse:
+    """Send a request and read its response."""
+    with exchange.current():
+        sent = session.request(method, url, stream=True, timeout=exchange.left_s(), **options)
+    with sent as response:
+        return HttpResponse(
+            status=response.status_code,
+            headers={name.lower(): value for name, value in response.headers.items()},
+            body=b"" if response.is_redirect else _read(response, exchange),
+        )
+
+
+def _send_get(url: str, guard: bool, exchange: Exchange) -> requests.Response:
+    vendor = exchange.vendor
+    try:
+        with LimitedSession(guard=guard) as session, exchange.current():
+            return session.get(url, stream=True, timeout=exchange.left_s())  # type: ignore[no-any-return]
+    except (InvalidIPAddress, requests.exceptions.ConnectionError) as error:
+        raise _not_sent(error, vendor, "get") from error
+    except requests.exceptions.Timeout as error:
+        raise Unavailable(vendor, "get", "no response in time") from error
+    except (requests.exceptions.RequestException, ValueError) as error:
+        raise AddressBlocked(vendor, "get", f"not a usable address ({type(error).__name__})") from error
+
+
+def _read(response: requests.Response, exchange: Exchange) -> bytes:
+    chunks, size = [], 0
+    try:
+        for chunk in response.iter_content(_CHUNK_BYTES):
+            size += len(chunk)
+            exchange.check_size(size)
+            exchange.left_s()
+            chunks.append(chunk)
+    except requests.exceptions.RequestException as error:
+        raise _broken_off(exchange.vendor, error) from error
+    expected = response.headers.get("content-length", "")
+    if expected.isdigit() and "content-encoding" not in response.headers and size != int(expected):
+        raise Unavailable(exchange.vendor, "get", f"only {size} of {expected} bytes arrived")
+    return b"".join(chunks)
 
 
 def _request_error(error: Exception, method: str, vendor: str, operation: str) -> Exception:
@@ -328,15 +331,3 @@ def _raise_for_status(response: requests.Response, vendor: str) -> None:
         raise Unavailable(vendor, "get", f"HTTP {status}")
     if not 200 <= status < 300:
         raise Refused(vendor, "get", f"HTTP {status}")
-
-
-def _manager(*, guard: bool) -> Manager:
-    return Manager(
-        Config(
-            default_timeout=(CONNECT_TIMEOUT_S, 30.0),
-            never_redirect=True,
-            ip_filter_enable=guard,
-            ip_filter_allow_loopback_ips=False,
-            user_agent_override=f"dam-connector/{__version__}",
-        )
-    )

@@ -39,6 +39,7 @@ class StandardPim(ReadOnlyPim):
     ) -> None:
         self._signers = [make_signer(secret) for secret in secrets]
         self._http, self._tokens, self._product_url = context.http, tokens, product_url
+        self._http.allow_port(product_url)
         self.capabilities = PimCapabilities(can_fetch=bool(product_url))
 
     def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:

@@ -42,6 +42,7 @@ class ApiClient:
         """
         self._http = http
         self._base = base_url.rstrip("/")
+        http.allow_port(base_url)
         self._headers = {"Accept": "application/json", **headers}
 
     def error_for(self, reply: HttpResponse, operation: str) -> AdapterError:

@@ -76,6 +76,7 @@ class PublishedKeys:
             parse_key: turns one JSON Web Key into the key that `verify` hands over.
         """
         self._http, self._clock = context.http, context.clock
+        self._http.allow_port(url)
         self._vendor, self._url, self._parse_key = vendor, url, parse_key
         self._keys: list[Any] = []
         self._expires_at = self._fetched_at = datetime.min.replace(tzinfo=UTC)

@@ -1,0 +1,280 @@
+"""The session below the HTTP client: limits on addresses, bytes, time and the number of requests.
+
+requests and urllib3 limit neither the whole time nor the bytes before decoding, and requests reads the body
+of a redirect even if it does not follow it. So the limits are where the bytes pass: each read from a
+socket, each write to it and each new connection asks the exchange how much time is left.
+"""
+
+import io
+import ipaddress
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from http.client import HTTPResponse as RawResponse
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests_hardened import Config, HTTPSession
+from requests_hardened.ip_filter import InvalidIPAddress
+from requests_hardened.ip_filter_adapter import IPFilterAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError
+
+from dam_connector import __version__
+from dam_connector.errors import BadOutput, Busy, Unavailable
+
+CONNECT_TIMEOUT_S = 5.0
+HEADER_BYTES = 131_072  # for the status line and the headers, those of `100 Continue` included
+MAX_REQUESTS = 64  # at once, in one process
+MAX_REQUESTS_PER_HOST = 32  # at once, in one process: as many as the broker sends to one provider
+SLOT_WAIT_S = 10.0  # for one of these requests to end
+_SEND_BYTES = 16_384  # one TLS record, so that one write has one timeout
+
+_IPV6_PUBLIC = ipaddress.ip_network("2000::/3")  # RFC 4291, 2.4: the only global unicast addresses in use
+_BLOCKED = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "2001::/32",  # Teredo, which carries an IPv4 address
+        "2002::/16",  # 6to4, which carries an IPv4 address
+        "168.63.129.16/32",  # Azure's platform services
+        "100.100.100.200/32",  # the metadata of Alibaba Cloud
+    )
+)
+
+
+class ResponseTooLarge(BadOutput):
+    """The response has more bytes than the caller allowed."""
+
+
+class Exchange:
+    """The limits of one exchange: a deadline, redirects included, and the size of the response."""
+
+    def __init__(self, vendor: str, max_bytes: int, timeout_s: float) -> None:
+        """Start the time.
+
+        Args:
+            vendor: the name in errors.
+            max_bytes: the largest body to accept, after decoding.
+            timeout_s: from now until the last byte of the response.
+        """
+        self.vendor, self.max_bytes = vendor, max_bytes
+        self._deadline = time.monotonic() + timeout_s
+
+    def left_s(self) -> float:
+        """Return the seconds that are left, more than 0.
+
+        Raises:
+            Unavailable: none are left.
+        """
+        left_s = self._deadline - time.monotonic()
+        if left_s <= 0:
+            raise self.too_late()
+        return left_s
+
+    def too_late(self) -> Unavailable:
+        """Return the error of an exchange that takes too long."""
+        return Unavailable(self.vendor, "get", "not finished in time")
+
+    def check_size(self, count: int) -> None:
+        """Check a number of bytes of the body, before or after decoding.
+
+        Raises:
+            ResponseTooLarge: they are more than `max_bytes`.
+        """
+        if count > self.max_bytes:
+            raise ResponseTooLarge(self.vendor, "get", f"more than {self.max_bytes} bytes")
+
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        """Apply these limits to the connections and responses that this thread opens meanwhile."""
+        token = _exchange.set(self)
+        try:
+            yield
+        finally:
+            _exchange.reset(token)
+
+
+_exchange: ContextVar[Exchange] = ContextVar("exchange")
+
+
+class Slots:
+    """The requests that run at once, in total and for each host."""
+
+    def __init__(self, total: int, per_host: int) -> None:
+        """Create the slots; the arguments are the most requests that may run at once."""
+        self._total, self._per_host = total, per_host
+        self._used: Counter[str] = Counter()  # by host
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def hold(self, host: str, vendor: str, operation: str, wait_s: float) -> Iterator[None]:
+        """Hold a slot.
+
+        Args:
+            host: the host that is called.
+            vendor: the name in errors.
+            operation: the operation's name in errors.
+            wait_s: the longest time to wait for a free slot.
+
+        Raises:
+            Busy: none became free.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._has_free(host), wait_s):
+                message = f"too many requests to {host} run at once"
+                raise Busy(vendor, operation, message, retry_after_s=SLOT_WAIT_S)
+            self._used[host] += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._used[host] -= 1
+                self._used += Counter()  # drops the hosts without requests
+                self._changed.notify_all()
+
+    def _has_free(self, host: str) -> bool:
+        return self._used[host] < self._per_host and self._used.total() < self._total
+
+
+class _LimitedReads(io.RawIOBase):
+    """The bytes of one response as they arrive, with the limits of an exchange."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket, exchange: Exchange) -> None:
+        self._raw, self._sock, self._exchange = raw, sock, exchange
+        self._count, self._in_headers = 0, True
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._sock.settimeout(self._exchange.left_s())
+        try:
+            count = self._raw.readinto(buffer)
+        except TimeoutError as error:
+            raise self._exchange.too_late() from error
+        self._count += count or 0
+        if self._in_headers and self._count > HEADER_BYTES:
+            raise ResponseTooLarge(self._exchange.vendor, "get", f"headers of more than {HEADER_BYTES} bytes")
+        # Chunks have sizes and trailers, which may be as long as the body, and no longer.
+        self._exchange.check_size((self._count - HEADER_BYTES) // 2)
+        return count
+
+    def end_headers(self) -> None:
+        self._in_headers = False
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _LimitedResponse(RawResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self._reads = _LimitedReads(self.fp.detach(), sock, _exchange.get())
+        self.fp = io.BufferedReader(self._reads)
+
+    def begin(self) -> None:
+        super().begin()
+        self._reads.end_headers()
+
+
+class _LimitedConnection(HTTPConnection):
+    response_class = _LimitedResponse
+
+    def _new_conn(self) -> socket.socket:
+        exchange = _exchange.get()
+        try:
+            self.timeout = min(CONNECT_TIMEOUT_S, exchange.left_s())
+            sock = super()._new_conn()
+            sock.settimeout(exchange.left_s())  # for the TLS handshake
+        except Unavailable as error:  # urllib3's own error says that nothing was sent
+            raise ConnectTimeoutError(self, "no time is left") from error
+        return sock
+
+    def send(self, data: Any) -> None:
+        exchange, view = _exchange.get(), memoryview(data)
+        for start in range(0, len(view), _SEND_BYTES):
+            if self.sock is not None:
+                self.sock.settimeout(exchange.left_s())
+            super().send(view[start : start + _SEND_BYTES])
+
+
+class _LimitedTlsConnection(_LimitedConnection, HTTPSConnection):
+    pass
+
+
+class _LimitedPool(HTTPConnectionPool):
+    ConnectionCls = _LimitedConnection
+
+
+class _LimitedTlsPool(HTTPSConnectionPool):
+    ConnectionCls = _LimitedTlsConnection
+
+
+_POOLS = {"http": _LimitedPool, "https": _LimitedTlsPool}
+
+
+class _LimitedAdapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+
+class _GuardedAdapter(_LimitedAdapter, IPFilterAdapter):  # type: ignore[misc]
+    def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> Any:
+        host, options = super().build_connection_pool_key_attributes(*args, **kwargs)
+        if not is_public(address := str(host["host"]).strip("[]")):
+            raise InvalidIPAddress(address)
+        return host, options
+
+
+class LimitedSession(HTTPSession):  # type: ignore[misc]
+    """A session without redirects, cookies or credentials, for requests within `Exchange.current`."""
+
+    def __init__(self, *, guard: bool) -> None:
+        """Create a session.
+
+        Args:
+            guard: whether to refuse addresses that are not public.
+        """
+        super().__init__(
+            Config(
+                default_timeout=(CONNECT_TIMEOUT_S, 30.0),
+                never_redirect=True,
+                ip_filter_enable=guard,
+                ip_filter_allow_loopback_ips=False,
+                user_agent_override=f"dam-connector/{__version__}",
+            )
+        )
+        for scheme in ("http", "https"):
+            self.mount(f"{scheme}://", _GuardedAdapter(scheme == "https") if guard else _LimitedAdapter())
+        self.auth = _no_auth  # without it, requests looks in this machine's .netrc for every host
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+
+    def resolve_redirects(self, *args: Any, **kwargs: Any) -> Iterator[requests.Response]:
+        """Resolve nothing: requests would read the redirect's body whole, even if it does not follow it."""
+        return iter(())
+
+
+def is_public(address: str) -> bool:
+    """Return whether an IP address is public: neither private nor a form of an IPv4 address."""
+    ip = ipaddress.ip_address(address)
+    if ip.is_multicast or not ip.is_global or any(ip in network for network in _BLOCKED):
+        return False
+    return ip.version == 4 or ip in _IPV6_PUBLIC
+
+
+def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
