@@ -77,6 +77,21 @@ def schema_name(schema: Any) -> str:
     return str(cls.__name__).removesuffix("Schema").removesuffix("Out")
 
 
+class StrictFloat(fields.Float):
+    """A number that is written as a number; `"50"` in quotes is none."""
+
+    default_error_messages = {
+        "invalid": "write a number without quotes, e.g. 50",
+        "null": "write a number, e.g. 50, or leave the key out",
+        "special": "write a number, e.g. 50; NaN and Infinity are none",
+    }
+
+    def _validated(self, value: Any) -> float:
+        if isinstance(value, str):
+            raise self.make_error("invalid", input=value)
+        return super()._validated(value)
+
+
 class MomentField(fields.AwareDateTime):
     """A date or a time in ISO 8601, in UTC if it names no zone. An empty text is None."""
 

@@ -14,7 +14,14 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from dam_connector.adapters.common.api_client import excerpt
-from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option, number_option
+from dam_connector.adapters.common.context import (
+    AdapterContext,
+    check_options,
+    choice_option,
+    flag_option,
+    integer_option,
+    number_option,
+)
 from dam_connector.adapters.common.envelopes import parse_json
 from dam_connector.adapters.common.provider_client import (
     BUDGET_OPTIONS,
@@ -89,7 +96,7 @@ class FalProvider(ProviderClient):
         self._output_path = str(options.get("output", default_output))
         check_template(self._input, "input")
         self._usd_per_task = number_option(options, "usd_per_task", 0.05, 0, 100)
-        uses_webhooks = bool(options.get("webhook"))
+        uses_webhooks = flag_option(options, "webhook", default=False)
         webhook = urlencode({"fal_webhook": f"{context.public_url}/webhooks/{context.name}"})
         self._webhook_query = f"?{webhook}" if uses_webhooks else ""
         self._keys = PublishedKeys(
@@ -101,7 +108,7 @@ class FalProvider(ProviderClient):
         self.capabilities = ProviderCapabilities(
             kinds=(KINDS[makes],),
             views=tuple(options.get("views", ())),
-            concurrency=int(number_option(options, "concurrency", 10, 1, 1000)),
+            concurrency=integer_option(options, "concurrency", 10, 1, 1000),
             takes_prompts="{{prompt}}" in str(self._input),
             poll_interval_s=POLL_INTERVAL_WITH_WEBHOOKS_S if uses_webhooks else POLL_INTERVAL_S,
         )

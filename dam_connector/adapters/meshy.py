@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from dam_connector.adapters.common.api_client import excerpt
-from dam_connector.adapters.common.context import AdapterContext, check_options, number_option
+from dam_connector.adapters.common.context import AdapterContext, check_options, integer_option, number_option
 from dam_connector.adapters.common.envelopes import parse_json
 from dam_connector.adapters.common.provider_client import (
     BUDGET_OPTIONS,
@@ -200,5 +200,5 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> MeshyProvide
         base_url=str(options.get("base_url", BASE_URL)),
         model=str(options.get("model", MODEL)),
         usd_per_credit=number_option(options, "usd_per_credit", USD_PER_CREDIT, 0, 10),
-        concurrency=int(number_option(options, "concurrency", 10, 1, 1000)),
+        concurrency=integer_option(options, "concurrency", 10, 1, 1000),
     )

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option, number_option
+from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option, integer_option
 from dam_connector.adapters.common.envelopes import parse_json
 from dam_connector.adapters.common.provider_client import (
     BUDGET_OPTIONS,
@@ -243,6 +243,6 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> TripoProvide
         base_url=str(options.get("base_url", BASE_URL)),
         model=str(options.get("model", MODEL)),
         texture_quality=choice_option(options, "texture_quality", "standard", CREDITS_BY_QUALITY),
-        concurrency=int(number_option(options, "concurrency", 10, 1, 1000)),
+        concurrency=integer_option(options, "concurrency", 10, 1, 1000),
         webhook_secret=context.secret(str(options["webhook_secret"])) if "webhook_secret" in options else "",
     )
