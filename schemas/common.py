@@ -7,6 +7,8 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
+from dam_connector.domain.outside_values import to_utc
+
 SLUG = validate.Regexp(
     r"^[a-z][a-z0-9-]{0,39}$", error="use lower-case letters, digits and dashes, beginning with a letter"
 )
@@ -92,7 +94,19 @@ class StrictFloat(fields.Float):
         return super()._validated(value)
 
 
-class MomentField(fields.AwareDateTime):
+class TimestampField(fields.AwareDateTime):
+    """A time in ISO 8601, as UTC."""
+
+    default_error_messages = {"year": "the year is out of range"}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **more: Any) -> Any:
+        moment = to_utc(super()._deserialize(value, attr, data, **more))
+        if moment is None:
+            raise self.make_error("year")
+        return moment
+
+
+class MomentField(TimestampField):
     """A date or a time in ISO 8601, in UTC if it names no zone. An empty text is None."""
 
     def __init__(self, **more: Any) -> None:

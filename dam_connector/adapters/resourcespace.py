@@ -23,6 +23,7 @@ from dam_connector.adapters.common.mixins import NoWebhooks
 from dam_connector.adapters.http import FormPart
 from dam_connector.domain.asset_texts import version_metadata, version_title
 from dam_connector.domain.event import Decision
+from dam_connector.domain.outside_values import parse_integer
 from dam_connector.domain.version import Version, VersionFile, VersionState
 from dam_connector.errors import BadOutput, ConfigError, NotFound, Refused
 from dam_connector.ports import Blobs, DamCapabilities, PushRequest, RemoteState
@@ -97,9 +98,7 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
         if state not in DECIDED_STATES or user == self._user:
             return RemoteState(state=state)
         note = str(last_change.get("notes") or "")
-        return RemoteState(
-            state=state, decision=Decision(verdict=DECIDED_STATES[state], by=user, note=note)
-        )
+        return RemoteState(state=state, decision=Decision(verdict=DECIDED_STATES[state], by=user, note=note))
 
     def changed_files(self, ref: str, version: Version) -> tuple[str, ...]:
         self._get_resource(ref, "changed_files")
@@ -110,7 +109,7 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
         if not rows:
             return [], cursor
         refs = [str(row["resource"]) for row in rows if _user_of(row) != self._user]
-        return list(dict.fromkeys(refs)), str(max(int(row["ref"]) for row in rows))
+        return list(dict.fromkeys(refs)), str(max(map(_row_number, rows)))
 
     def fetch_picture(self, name: str, blobs: Blobs) -> bytes:
         search = f'originalfilename:"{name}"'
@@ -151,7 +150,7 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
             archive=self._labels[VersionState.IN_REVIEW],
             metadata=json.dumps(values),
         )
-        if not str(ref).isdigit():
+        if parse_integer(ref) is None:
             raise BadOutput(self.vendor, "push", f"create_resource gave {str(ref)[:80]!r}, no resource")
         return str(ref)
 
@@ -175,7 +174,7 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
 
     def _get_resource(self, ref: str, operation: str) -> dict[str, Any]:
         found = None
-        if ref.isdigit():
+        if parse_integer(ref) is not None:
             found = self._call("get_resource_data", operation, resource=ref, false_means=NotFound)
         if not isinstance(found, dict) or not found:
             raise NotFound(self.vendor, operation, ref)
@@ -191,7 +190,7 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
             "log_code": "s",
         }
         rows = self._call_for_rows("resource_log_last_rows", "changed_since", **params)
-        return sorted(rows, key=lambda row: int(row["ref"]))
+        return sorted(rows, key=_row_number)
 
     def _is_unchanged(self, ref: str, file: VersionFile, version: Version) -> bool:
         extension, alternative = file.name.rpartition(".")[2], ""
@@ -261,6 +260,10 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
 def _search_id(external_id: str) -> str:
     """Return a hash of an external id that ResourceSpace's search takes as one word."""
     return f"dc{hashlib.sha256(external_id.encode()).hexdigest()[:30]}"
+
+
+def _row_number(row: Mapping[str, Any]) -> int:
+    return parse_integer(row.get("ref")) or 0
 
 
 def _user_of(row: Mapping[str, Any]) -> str:

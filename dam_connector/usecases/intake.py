@@ -7,7 +7,7 @@ started by people.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -17,6 +17,7 @@ from dam_connector.domain.completeness import product_issues
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.ids import DeliveryId, Sha256
 from dam_connector.domain.issue import Severity
+from dam_connector.domain.outside_values import limit_to_clock
 from dam_connector.domain.planning import planned_runs
 from dam_connector.domain.product import INSPIRATION, Product
 from dam_connector.domain.rules import PHOTO
@@ -129,6 +130,7 @@ def ingest_event(
         Unavailable, RateLimited: the PIM or, unless it is the last try, the server of an image is away; retry
             later.
     """
+    event = replace(event, at=limit_to_clock(event.at, services.clock.now()))
     if event.kind is EventKind.DELETED:
         services.products.mark_deleted(connection, event.ref, event.at)
         return f"{event.ref} deleted"
