@@ -90,8 +90,7 @@ class RulesFile:
         return rules
 
     def with_fingerprint(self, fingerprint: str) -> Rules:
-        """Return the rules with a fingerprint, or the current ones if these were never in force or are refused
-        by now.
+        """Return the rules with a fingerprint; the current ones if they were never in force, or are refused now.
 
         A run follows the rules with which it started until its last step.
         """

@@ -31,7 +31,7 @@ CONNECT_TIMEOUT_S = 5.0
 MAX_RESPONSE_BYTES = 4_194_304  # unless the caller asks for another limit
 DEFAULT_RETRY_AFTER_S = 30.0  # when a 429 names no time
 MAX_RETRY_AFTER_S = 86_400  # a longer time in Retry-After is not believed
-# Failures while a body arrives. urllib3 and http.client pass some on, e.g. ValueError for a chunk of -5 bytes.
+# Failures while a body arrives. urllib3 and http.client raise e.g. ValueError for a chunk of -5 bytes.
 _READ_ERRORS = (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError)
 _CHUNK_BYTES = 65_536
 _RETRY_STATUS = (408, 425, 500, 502, 503, 504)
