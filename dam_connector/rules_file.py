@@ -90,7 +90,7 @@ class RulesFile:
         return rules
 
     def with_fingerprint(self, fingerprint: str) -> Rules:
-        """Return the rules with a fingerprint; the current ones if they were never in force, or are refused now.
+        """Return the rules with a fingerprint; the current ones if those are unknown or refused by now.
 
         A run follows the rules with which it started until its last step.
         """

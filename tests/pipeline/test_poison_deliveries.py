@@ -1,4 +1,4 @@
-"""Deliveries that meet a bug of ours: they stop no other, are not repeated for ever, and leave their cause."""
+"""Deliveries that meet a bug of ours stop no other, are not repeated for ever, and leave their cause."""
 
 from collections.abc import Callable
 from typing import Any
