@@ -95,13 +95,13 @@ class StrictFloat(fields.Float):
 
 
 class TimestampField(fields.AwareDateTime):
-    """A time in ISO 8601, as UTC."""
+    """A time in ISO 8601, in a year that can be calculated with."""
 
     default_error_messages = {"year": "the year is out of range"}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **more: Any) -> Any:
-        moment = to_utc(super()._deserialize(value, attr, data, **more))
-        if moment is None:
+        moment = super()._deserialize(value, attr, data, **more)
+        if to_utc(moment) is None:
             raise self.make_error("year")
         return moment
 

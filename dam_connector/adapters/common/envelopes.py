@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import UTC
 from typing import Any
 
 from marshmallow import ValidationError
@@ -31,7 +32,7 @@ def load_event(inbound: InboundWebhook, vendor: str) -> Event:
     return Event(
         kind=kind,
         ref=str(loaded["data"]["sku"]).strip(),
-        at=loaded["timestamp"],
+        at=loaded["timestamp"].astimezone(UTC),
         product=product,
     )
 
