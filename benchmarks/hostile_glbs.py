@@ -275,7 +275,8 @@ def _check_files(job: tuple[int, int, Path | None]) -> list[tuple[str, str, floa
         ).report
         seconds = time.monotonic() - started
         codes = {i.code for i in report.issues}
-        outcome = "ended" if "file.harmful" in codes else "blocked" if report.blocked else "good"
+        is_ended = not {"file.harmful", "file.check_failed"}.isdisjoint(codes)
+        outcome = "ended" if is_ended else "blocked" if report.blocked else "good"
         rows.append((mutation, outcome, seconds, guard.memory_bytes() / 1e6))
     guard.stop()
     return rows

@@ -5,6 +5,7 @@ force.
 """
 
 import threading
+from contextlib import suppress
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -78,7 +79,8 @@ class RulesFile:
             if last_good:
                 return last_good
             if archived := self._archive.newest():
-                return load_rules(archived)
+                with suppress(ConfigError):  # an earlier release accepted what this one refuses
+                    return load_rules(archived)
             raise
         self.problem = None
         changed = last_good is None or last_good.fingerprint != rules.fingerprint
@@ -88,7 +90,7 @@ class RulesFile:
         return rules
 
     def with_fingerprint(self, fingerprint: str) -> Rules:
-        """Return the rules with a fingerprint, or the current ones if these were never in force.
+        """Return the rules with a fingerprint; the current ones if those are unknown or refused by now.
 
         A run follows the rules with which it started until its last step.
         """
@@ -96,7 +98,11 @@ class RulesFile:
         if current.fingerprint == fingerprint:
             return current
         text = self._archive.get(fingerprint)
-        return _parsed(text) if text else current
+        try:
+            return _parsed(text) if text else current
+        except ConfigError as error:
+            log.warning("archived_rules_refused", fingerprint=fingerprint, problems=list(error.problems))
+            return current
 
     def _stamp(self) -> tuple[float, int] | None:
         """Return the file's modification time and size; None while it is missing."""

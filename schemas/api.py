@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
-from schemas.common import MomentField
+from schemas.common import MomentField, TimestampField
 from schemas.product import dump_product
 from schemas.report import IssueOut, ReportOut
 
@@ -222,7 +222,7 @@ class WaiverIn(Schema):
 
     code = fields.String(required=True, validate=validate.Length(1, 80))
     reason = fields.String(required=True, validate=validate.Length(3, 500))
-    until = fields.AwareDateTime(
+    until = TimestampField(
         load_default=None,
         allow_none=True,
         metadata={"description": "When the waiver ends; never when absent."},

@@ -7,6 +7,8 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
+from dam_connector.domain.outside_values import to_utc
+
 SLUG = validate.Regexp(
     r"^[a-z][a-z0-9-]{0,39}$", error="use lower-case letters, digits and dashes, beginning with a letter"
 )
@@ -77,7 +79,34 @@ def schema_name(schema: Any) -> str:
     return str(cls.__name__).removesuffix("Schema").removesuffix("Out")
 
 
-class MomentField(fields.AwareDateTime):
+class StrictFloat(fields.Float):
+    """A number that is written as a number; `"50"` in quotes is none."""
+
+    default_error_messages = {
+        "invalid": "write a number without quotes, e.g. 50",
+        "null": "write a number, e.g. 50, or leave the key out",
+        "special": "write a number, e.g. 50; NaN and Infinity are none",
+    }
+
+    def _validated(self, value: Any) -> float:
+        if isinstance(value, str):
+            raise self.make_error("invalid", input=value)
+        return super()._validated(value)
+
+
+class TimestampField(fields.AwareDateTime):
+    """A time in ISO 8601, in a year that can be calculated with."""
+
+    default_error_messages = {"year": "the year is out of range"}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **more: Any) -> Any:
+        moment = super()._deserialize(value, attr, data, **more)
+        if to_utc(moment) is None:
+            raise self.make_error("year")
+        return moment
+
+
+class MomentField(TimestampField):
     """A date or a time in ISO 8601, in UTC if it names no zone. An empty text is None."""
 
     def __init__(self, **more: Any) -> None:

@@ -10,7 +10,7 @@ from dam_connector.domain.file_names import LODS
 from dam_connector.domain.product import View
 from dam_connector.domain.rules import CAMERAS, FRAME_COUNTS, PHOTO, Deliverable, GeneratorCondition, Motion
 from dam_connector.domain.run import RunKind
-from schemas.common import SLUG, lists_to_tuples, text_field
+from schemas.common import SLUG, StrictFloat, lists_to_tuples, text_field
 
 KINDS = {"rendition": RunKind.IMAGE, "model": RunKind.MODEL}
 IMAGE_FORMATS = ("jpeg", "webp", "avif", "png")
@@ -37,7 +37,7 @@ class WhenSchema(Schema):
         validate=validate.Range(1, 7),
         metadata={"description": "Only if the product has usable photos of at least so many views."},
     )
-    max_usd = fields.Float(
+    max_usd = StrictFloat(
         validate=validate.Range(0, 1000),
         metadata={"description": "Only if a task costs at most so many USD by the price list."},
     )

@@ -4,6 +4,7 @@ from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, validates_schema
 
+from schemas.common import TimestampField
 from schemas.product import ProductSchema
 
 TYPES = ("product.created", "product.updated", "product.deleted")
@@ -19,7 +20,7 @@ class EventSchema(Schema):
         unknown = EXCLUDE
 
     type = fields.String(required=True, validate=validate.OneOf(TYPES))
-    timestamp = fields.AwareDateTime(required=True, format="iso")
+    timestamp = TimestampField(required=True, format="iso")
     data = fields.Dict(required=True)
 
     @validates_schema(skip_on_field_errors=True)

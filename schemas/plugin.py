@@ -12,7 +12,8 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 from dam_connector.domain import naming
 from dam_connector.domain.issue_codes import CODES
 from dam_connector.domain.product import View
-from schemas.common import COLOR, SLUG, schema_name, text_field
+from dam_connector.domain.rules import MAX_CAP_USD
+from schemas.common import COLOR, SLUG, StrictFloat, schema_name, text_field
 from schemas.deliverable import DeliverableSchema
 from schemas.profile import ProfileSchema
 
@@ -65,10 +66,25 @@ class ConnectionSchema(Schema):
                     )
 
 
-def _connections(meaning: str) -> fields.Dict:
+def _cap(period: str) -> StrictFloat:
+    return StrictFloat(
+        validate=validate.Range(0, MAX_CAP_USD),
+        metadata={"description": f"The most that may be spent in a {period}, in USD; no cap when absent."},
+    )
+
+
+class ProviderConnectionSchema(ConnectionSchema):
+    """The connection of a provider, with the caps on its spending."""
+
+    max_usd_per_day = _cap("day (UTC)")
+    max_usd_per_month = _cap("month (UTC)")
+    max_usd_per_batch = _cap("batch")
+
+
+def _connections(meaning: str, schema: type[Schema] = ConnectionSchema) -> fields.Dict:
     return fields.Dict(
         keys=fields.String(validate=SLUG),
-        values=fields.Nested(ConnectionSchema),
+        values=fields.Nested(schema),
         metadata={"description": meaning},
     )
 
@@ -78,7 +94,7 @@ class ConnectionsSchema(Schema):
 
     pim = _connections("PIMs that product records come from. Each sends webhooks to /webhooks/NAME.")
     dam = _connections("DAMs that assets are pushed to and reviewed in.")
-    provider = _connections("Providers that generate remotely.")
+    provider = _connections("Providers that generate remotely.", ProviderConnectionSchema)
     channel = _connections("Channels in which approved versions go live.")
 
 

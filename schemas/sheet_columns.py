@@ -3,13 +3,13 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from marshmallow import ValidationError
 
 from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.naming import ascii_words
+from dam_connector.domain.outside_values import parse_integer, parse_timestamp
 from dam_connector.domain.product import Product, View
 from dam_connector.domain.row_request import RequestType, RowRequest
 from schemas.common import problem_lines
@@ -166,7 +166,9 @@ def read_row(cells: Mapping[str, str], mapping: Mapping[str, str]) -> tuple[Prod
     }
     record["images"] = {str(view): row[column] for column, view in _VIEWS.items() if row.get(column)}
     record["inspiration_image"] = row.get("inspiration_image", "")
-    record["live_from"] = moment.isoformat() if (moment := _moment(row.get("live_from", ""))) else None
+    record["live_from"] = (
+        moment.isoformat() if (moment := parse_timestamp(row.get("live_from", ""))) else None
+    )
     sizes = {axis: _number(row[axis]) for axis in ("height", "width", "depth") if row.get(axis)}
     record["dimensions"] = {**sizes, "unit": (row.get("unit") or DEFAULT_UNIT).lower()} if sizes else None
     try:
@@ -210,7 +212,7 @@ def _cell_issues(row: Mapping[str, str]) -> Iterator[Issue]:
                 measured=row[axis][:40],
                 limit="a number above 0",
             )
-    if row.get("live_from") and _moment(row["live_from"]) is None:
+    if row.get("live_from") and parse_timestamp(row["live_from"]) is None:
         yield issue(
             "row.value",
             "live_from is not a date.",
@@ -228,7 +230,7 @@ def _cell_issues(row: Mapping[str, str]) -> Iterator[Issue]:
             limit=", ".join(METRES_PER_UNIT),
         )
     count = row.get("number_of_images", "")
-    if count and not (count.isascii() and count.isdigit() and 1 <= int(count) <= MAX_IMAGES):
+    if count and not parse_integer(count, most=MAX_IMAGES):
         yield issue(
             "row.value",
             "The number of images is not valid.",
@@ -260,21 +262,12 @@ def _request(row: Mapping[str, str]) -> RowRequest:
     count = row.get("number_of_images", "")
     return RowRequest(
         types=_list(row.get("request_type", "")),
-        images=int(count) if count else None,
+        images=parse_integer(count, most=MAX_IMAGES),
         aspect=row.get("aspect_ratio", ""),
         prompt=row.get("prompt", "")[:2000],
         formats=_list(row.get("target_format", "")),
         channels=_list(row.get("channel", "")),
     )
-
-
-def _moment(cell: str) -> datetime | None:
-    """Return the time of an ISO 8601 cell, in UTC if it names no zone; None if the cell has no time."""
-    try:
-        found = datetime.fromisoformat(cell.strip())
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _list(cell: str) -> tuple[str, ...]:
@@ -290,4 +283,4 @@ def _number(cell: str) -> float | None:
         value = float(text.replace(",", ""))
     except ValueError:
         return None
-    return value if value < 1e6 else None
+    return value if abs(value) < 1e6 else None

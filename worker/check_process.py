@@ -23,6 +23,7 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 
 import psutil
+import structlog
 
 from dam_connector.domain.codec import from_plain, to_plain
 from dam_connector.domain.issue import CheckOutcome, Issue, Report, ReportRow, issue
@@ -48,6 +49,7 @@ IDLE_MEMORY_BYTES = 600_000_000
 START_S = 60.0
 POLL_INTERVAL_S = 0.05  # between looks at CPU time and memory
 MAX_WRITTEN_BYTES = 64_000_000  # OpenUSD needs its packages on disk
+log = structlog.get_logger()
 _LENGTH = struct.Struct("<Q")  # before each message
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "HOME", "PYTHONPATH", "VIRTUAL_ENV")  # that it inherits
 
@@ -115,7 +117,9 @@ class CheckProcess:
     def check(self, request: CheckRequest) -> CheckResult:
         """Return the report on a request.
 
-        A check that the files break is an issue file.harmful. Nothing is raised for it.
+        A check that the files break is an issue file.harmful: it crashes the process, hangs or takes too much
+        memory. A check that raises an exception is a bug of ours: an issue file.check_failed, and a traceback
+        in the log. Nothing is raised for either.
         """
         remaining = whole = REPORT_CPU_S + PHOTO_CPU_S * len(request.photos)
         broken: list[tuple[str, str]] = []  # check and reason
@@ -198,6 +202,10 @@ class CheckProcess:
             try:
                 message = json.loads(self._read(deadline, MEMORY_BYTES, check))
                 if message["token"] != token:
+                    continue
+                if "failed" in message:
+                    failed, traceback = str(message["failed"]), str(message["traceback"])
+                    log.error("check_failed", check=failed, traceback=traceback)
                     continue
                 if "check" in message:
                     check = str(message["check"])
@@ -300,6 +308,7 @@ def serve(incoming: IO[bytes], outgoing: IO[bytes]) -> None:
             facts=request.facts,
             skip=request.skip,
             on_check=partial(_send_progress, outgoing, token),
+            on_failure=partial(_send_failure, outgoing, token),
         )
         pictures = {name: base64.b64encode(data).decode() for name, data in subject.evidence.items()}
         _send_json(outgoing, {"token": token, "report": to_plain(report), "pictures": pictures})
@@ -323,6 +332,11 @@ def _check_subject(request: CheckRequest) -> "CheckSubject":
 
 def _send_progress(pipe: IO[bytes], token: str, check: str) -> None:
     _send_json(pipe, {"token": token, "check": check})
+
+
+def _send_failure(pipe: IO[bytes], token: str, check: str, traceback: str) -> None:
+    """Send the traceback of a check; the process itself has no log."""
+    _send_json(pipe, {"token": token, "failed": check, "traceback": traceback})
 
 
 def _send_json(pipe: IO[bytes], message: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ import gc
 from contextlib import suppress
 from functools import cache
 
+import structlog
 from PIL import Image
 
 from dam_connector.errors import ConnectorError
@@ -12,6 +13,8 @@ from dam_connector.usecases import batches, intake
 from dam_connector.wiring import Services, build_services
 from worker.imaging import cutout
 from worker.runner import advance
+
+log = structlog.get_logger()
 
 
 @cache
@@ -39,9 +42,16 @@ def warm() -> None:
 
 
 def handle_deliveries(*delivery_ids: str) -> None:
-    """Handle stored webhook deliveries."""
+    """Handle stored webhook deliveries. One that fails in any way does not stop the others.
+
+    `handle_delivery` counts its failures itself. What it raises all the same, e.g. because the database is
+    away, is logged; the delivery stays due.
+    """
     for delivery_id in delivery_ids:
-        intake.handle_delivery(services(), delivery_id)
+        try:
+            intake.handle_delivery(services(), delivery_id)
+        except Exception:
+            log.exception("delivery_not_recorded", delivery_id=delivery_id)
 
 
 def advance_batch(wake_token: str) -> None:

@@ -26,6 +26,7 @@ from dam_connector.adapters.common.envelopes import parse_json
 from dam_connector.adapters.http import HttpResponse
 from dam_connector.domain.asset_texts import version_metadata, version_title
 from dam_connector.domain.event import Decision, Verdict
+from dam_connector.domain.outside_values import parse_integer
 from dam_connector.domain.version import Version, VersionFile, VersionState
 from dam_connector.errors import AdapterError, BadOutput, DeliveryError, NotFound, Refused
 from dam_connector.ports import (
@@ -239,7 +240,7 @@ class AemDam(ApiClient):
         )
         (target, *_) = upload.get("files") or [{}]
         uris = target.get("uploadURIs") or []
-        max_part_size = int(target.get("maxPartSize") or len(data) or 1)
+        max_part_size = parse_integer(target.get("maxPartSize")) or len(data) or 1
         part_size = max(1, min(max_part_size, -(-len(data) // max(1, len(uris)))))
         for number, start in enumerate(range(0, max(1, len(data)), part_size)):
             self.upload_to_storage("PUT", str(uris[number]), "push", content=data[start : start + part_size])

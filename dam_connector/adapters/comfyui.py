@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option, number_option
+from dam_connector.adapters.common.context import (
+    AdapterContext,
+    check_options,
+    choice_option,
+    integer_option,
+    number_option,
+)
 from dam_connector.adapters.common.provider_client import (
     BUDGET_OPTIONS,
     MAX_MODEL_BYTES,
@@ -192,5 +198,5 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> ComfyUiProvi
         kind=KINDS[choice_option(options, "makes", "picture", KINDS)],
         views=tuple(options.get("views", ())),
         task_timeout_min=number_option(options, "longest_minutes", 20, 1, 600),
-        concurrency=int(number_option(options, "concurrency", 2, 1, 100)),
+        concurrency=integer_option(options, "concurrency", 2, 1, 100),
     )

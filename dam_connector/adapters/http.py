@@ -11,14 +11,17 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
+import urllib3
 from requests_hardened.ip_filter import InvalidIPAddress
 
 from dam_connector.adapters.common import http_session
 from dam_connector.adapters.common.http_session import Exchange, LimitedSession, ResponseTooLarge, Slots
+from dam_connector.domain.outside_values import parse_integer
 from dam_connector.errors import BadOutput, NotFound, RateLimited, Refused, SubmitUnknown, Unavailable
 
 __all__ = ["AddressBlocked", "FormPart", "HttpClient", "HttpResponse", "ResponseTooLarge"]
@@ -27,6 +30,9 @@ MAX_REDIRECTS = 5
 PUBLIC_PORTS = (80, 443, 8080, 8443)  # of hosts that neither the settings nor a connection name
 MAX_RESPONSE_BYTES = 4_194_304  # unless the caller asks for another limit
 DEFAULT_RETRY_AFTER_S = 30.0  # when a 429 names no time
+MAX_RETRY_AFTER_S = 86_400  # a longer time in Retry-After is not believed
+# Failures while a body arrives. urllib3 and http.client raise e.g. ValueError for a chunk of -5 bytes.
+_READ_ERRORS = (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError)
 _CHUNK_BYTES = 65_536
 _RETRY_STATUS = (408, 425, 500, 502, 503, 504)
 
@@ -49,7 +55,7 @@ class HttpResponse:
         """
         try:
             found = json.loads(self.body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadOutput(vendor, operation, f"HTTP {self.status} without JSON") from error
         if not isinstance(found, dict):
             raise BadOutput(vendor, operation, f"HTTP {self.status} with JSON that is not an object")
@@ -57,8 +63,7 @@ class HttpResponse:
 
     def retry_after_s(self, default: float) -> float:
         """Return the seconds in the header Retry-After, or the default."""
-        after = self.headers.get("retry-after", "")
-        return float(after) if after.isdigit() else default
+        return _retry_after_s(self.headers, default)
 
 
 class AddressBlocked(Refused):
@@ -132,7 +137,7 @@ class HttpClient:
         with self._get_final(url, Exchange(vendor, count, timeout_s)) as response:
             try:
                 return next(response.iter_content(count), b"")[:count]
-            except requests.exceptions.RequestException as error:
+            except _READ_ERRORS as error:
                 raise _broken_off(vendor, error) from error
 
     def request(
@@ -189,7 +194,7 @@ class HttpClient:
                 if method == "GET":
                     raise
                 raise _response_lost(vendor, operation) from error
-            except (requests.exceptions.RequestException, InvalidIPAddress, Unavailable) as error:
+            except (*_READ_ERRORS, InvalidIPAddress, Unavailable) as error:
                 raise _request_error(error, method, vendor, operation) from error
 
     def _session_for(self, method: str, guard: bool) -> AbstractContextManager[LimitedSession]:
@@ -216,7 +221,7 @@ class HttpClient:
             wait_s = min(self._slot_wait_s, exchange.left_s())
             with self._slots.hold(host, vendor, "get", wait_s), _send_get(url, guard, exchange) as response:
                 if response.is_redirect:
-                    url = urljoin(url, response.headers["location"])
+                    url = _redirect_url(url, response, vendor)
                     continue
                 _raise_for_status(response, vendor)
                 yield response
@@ -285,12 +290,24 @@ def _read(response: requests.Response, exchange: Exchange) -> bytes:
             exchange.check_size(size)
             exchange.left_s()
             chunks.append(chunk)
-    except requests.exceptions.RequestException as error:
+    except _READ_ERRORS as error:
         raise _broken_off(exchange.vendor, error) from error
-    expected = response.headers.get("content-length", "")
-    if expected.isdigit() and "content-encoding" not in response.headers and size != int(expected):
+    expected = parse_integer(response.headers.get("content-length"))
+    if expected not in (None, size) and "content-encoding" not in response.headers:
         raise Unavailable(exchange.vendor, "get", f"only {size} of {expected} bytes arrived")
     return b"".join(chunks)
+
+
+def _redirect_url(url: str, response: requests.Response, vendor: str) -> str:
+    try:
+        return urljoin(url, response.headers["location"])
+    except ValueError as error:
+        raise AddressBlocked(vendor, "get", "the redirect names no usable address") from error
+
+
+def _retry_after_s(headers: Mapping[str, str], default: float) -> float:
+    seconds = parse_integer(headers.get("retry-after"))
+    return default if seconds is None else float(min(seconds, MAX_RETRY_AFTER_S))
 
 
 def _request_error(error: Exception, method: str, vendor: str, operation: str) -> Exception:
@@ -324,8 +341,7 @@ def _raise_for_status(response: requests.Response, vendor: str) -> None:
     if status in (404, 410):
         raise NotFound(vendor, "get", f"HTTP {status}")
     if status == 429:
-        after = response.headers.get("retry-after", "")
-        wait_s = float(after) if after.isdigit() else DEFAULT_RETRY_AFTER_S
+        wait_s = _retry_after_s(response.headers, DEFAULT_RETRY_AFTER_S)
         raise RateLimited(vendor, "get", "HTTP 429", retry_after_s=wait_s)
     if status in _RETRY_STATUS or status > 504:
         raise Unavailable(vendor, "get", f"HTTP {status}")

@@ -8,7 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dam_connector.adapters.common.api_client import excerpt
-from dam_connector.adapters.common.context import AdapterContext, check_options, number_option
+from dam_connector.adapters.common.context import (
+    AdapterContext,
+    check_options,
+    flag_option,
+    integer_option,
+    number_option,
+)
 from dam_connector.adapters.common.provider_client import (
     BUDGET_OPTIONS,
     MAX_MODEL_BYTES,
@@ -124,9 +130,9 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> Hunyuan3dPro
     return Hunyuan3dProvider(
         context,
         base_url=str(options.get("base_url", BASE_URL)),
-        texture=bool(options.get("texture", True)),
-        inference_steps=int(number_option(options, "num_inference_steps", 5, 1, 100)),
-        octree_resolution=int(number_option(options, "octree_resolution", 256, 16, 1024)),
+        texture=flag_option(options, "texture", default=True),
+        inference_steps=integer_option(options, "num_inference_steps", 5, 1, 100),
+        octree_resolution=integer_option(options, "octree_resolution", 256, 16, 1024),
         task_timeout_min=number_option(options, "longest_minutes", 20, 1, 600),
-        concurrency=int(number_option(options, "concurrency", 1, 1, 100)),
+        concurrency=integer_option(options, "concurrency", 1, 1, 100),
     )

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from dam_connector.adapters.common.api_client import excerpt
-from dam_connector.adapters.common.context import AdapterContext, check_options, number_option
+from dam_connector.adapters.common.context import AdapterContext, check_options, integer_option, number_option
 from dam_connector.adapters.common.envelopes import parse_json
 from dam_connector.adapters.common.provider_client import (
     BUDGET_OPTIONS,
@@ -17,6 +17,7 @@ from dam_connector.adapters.common.provider_client import (
     to_usd,
 )
 from dam_connector.adapters.http import HttpResponse
+from dam_connector.domain.outside_values import parse_integer, parse_unix_time
 from dam_connector.errors import (
     AdapterError,
     BadOutput,
@@ -46,6 +47,7 @@ IMAGE_TYPES = ("image/jpeg", "image/png")
 MAX_UPLOAD_BYTES = 20_000_000
 BUSY_RETRY_S = 15.0
 LIST_PAGE_SIZE = 50
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 CLOCK_TOLERANCE = timedelta(seconds=30)  # between our clock and Meshy's
 _STATES = {
     "PENDING": RemoteTaskState.WAITING,
@@ -180,7 +182,7 @@ class MeshyProvider(ProviderClient):
         return RemoteTask(
             ref=ref,
             state=state,
-            progress=int(answer.get("progress") or 0),
+            progress=parse_integer(answer.get("progress"), most=100) or 0,
             cost_usd=to_usd(answer.get("consumed_credits"), self._usd_per_credit),
             model=str(answer.get("ai_model") or ""),
             error="" if state in _STATES.values() else reason[:300],
@@ -188,7 +190,9 @@ class MeshyProvider(ProviderClient):
 
 
 def _created_at(task: Mapping[str, Any]) -> datetime:
-    return datetime.fromtimestamp(float(task["created_at"]) / 1000, UTC)
+    """Return when a task was created, by its milliseconds since 1970; long ago if it does not say so."""
+    milliseconds = parse_integer(task.get("created_at"))
+    return parse_unix_time((milliseconds or 0) / 1000) or EPOCH
 
 
 def connect(options: Mapping[str, Any], context: AdapterContext) -> MeshyProvider:
@@ -200,5 +204,5 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> MeshyProvide
         base_url=str(options.get("base_url", BASE_URL)),
         model=str(options.get("model", MODEL)),
         usd_per_credit=number_option(options, "usd_per_credit", USD_PER_CREDIT, 0, 10),
-        concurrency=int(number_option(options, "concurrency", 10, 1, 1000)),
+        concurrency=integer_option(options, "concurrency", 10, 1, 1000),
     )

@@ -5,12 +5,19 @@ addresses, sizes and times, and sends nothing twice; the SDK at its defaults sen
 three times. Facts: docs/connections/openai_images.md.
 """
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dam_connector.adapters.common.api_client import SubmitServerError, excerpt
-from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option, number_option
+from dam_connector.adapters.common.context import (
+    AdapterContext,
+    check_options,
+    choice_option,
+    integer_option,
+    number_option,
+)
 from dam_connector.adapters.common.provider_client import (
     BUDGET_OPTIONS,
     MAX_PICTURE_BYTES,
@@ -25,6 +32,7 @@ from dam_connector.domain.run import RunKind
 from dam_connector.errors import (
     AdapterError,
     BadOutput,
+    ConfigError,
     NotFound,
     OutOfCredit,
     Refused,
@@ -36,6 +44,7 @@ from dam_connector.ports import GenerationRequest, ProviderCapabilities, RemoteT
 BASE_URL = "https://api.openai.com"
 MODEL = "gpt-image-2"
 SIZES = ("1024x1024", "1536x1024", "1024x1536")
+_SIZE = re.compile(r"auto|[1-9][0-9]{0,4}x[1-9][0-9]{0,4}")
 QUALITIES = ("auto", "low", "medium", "high")
 # Of a picture, approximately; the option `usd_per_picture` overrides it.
 USD_BY_QUALITY = {"low": 0.02, "medium": 0.07, "high": 0.19, "auto": 0.19}
@@ -64,14 +73,16 @@ class OpenAiImagesProvider(ProviderClient):
         self._quality = choice_option(options, "quality", "high", QUALITIES)
         default_usd = USD_BY_QUALITY[self._quality]
         self._usd_per_picture = number_option(options, "usd_per_picture", default_usd, 0, 100)
-        self._count = int(number_option(options, "n", 1, 1, 4))
-        self._retries_5xx = int(number_option(options, "retries_5xx", 0, 0, 2))
+        self._count = integer_option(options, "n", 1, 1, 4)
+        self._retries_5xx = integer_option(options, "retries_5xx", 0, 0, 2)
         self._sizes = tuple(str(size) for size in options.get("sizes", SIZES))
+        if wrong := [size for size in self._sizes if not _SIZE.fullmatch(size)]:
+            raise ConfigError(f"sizes: {wrong[0]!r} is no size, e.g. 1024x1024")
         self.capabilities = ProviderCapabilities(
             kinds=(RunKind.IMAGE,),
             views=(),
             tasks_per_poll=0,
-            concurrency=int(number_option(options, "concurrency", 6, 1, 100)),
+            concurrency=integer_option(options, "concurrency", 6, 1, 100),
             submit_timeout_s=(REQUEST_TIMEOUT_S + 60) * (1 + self._retries_5xx),
             takes_prompts=True,
         )

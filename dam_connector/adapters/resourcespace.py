@@ -23,6 +23,7 @@ from dam_connector.adapters.common.mixins import NoWebhooks
 from dam_connector.adapters.http import FormPart
 from dam_connector.domain.asset_texts import version_metadata, version_title
 from dam_connector.domain.event import Decision
+from dam_connector.domain.outside_values import parse_integer
 from dam_connector.domain.version import Version, VersionFile, VersionState
 from dam_connector.errors import BadOutput, ConfigError, NotFound, Refused
 from dam_connector.ports import Blobs, DamCapabilities, PushRequest, RemoteState
@@ -99,15 +100,13 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
             return RemoteState(state=state)
         log = self._call_for_rows("get_resource_log", "remote_state", resource=ref)
         changes = [row for row in log if row.get("type") == "s"]
-        last_change = max(changes, key=lambda row: int(row["ref"]), default={})
+        last_change = max(changes, key=_row_number, default={})
         user = _user_of(last_change)
         if user == self._user:
             return RemoteState(state=state)
         note = str(last_change.get("notes") or "")
         note = "" if note == API_NOTE else note
-        return RemoteState(
-            state=state, decision=Decision(verdict=DECIDED_STATES[state], by=user, note=note)
-        )
+        return RemoteState(state=state, decision=Decision(verdict=DECIDED_STATES[state], by=user, note=note))
 
     def changed_files(self, ref: str, version: Version) -> tuple[str, ...]:
         self._get_resource(ref, "changed_files")
@@ -127,9 +126,9 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
         if not rows:
             return [], cursor
         own = self._find_own_number()
-        rows.sort(key=lambda row: int(row["ref"]))
+        rows.sort(key=_row_number)
         refs = [str(row["resource"]) for row in rows if str(row.get("user")) != own]
-        return list(dict.fromkeys(refs)), str(rows[-1]["ref"])
+        return list(dict.fromkeys(refs)), str(_row_number(rows[-1]))
 
     def fetch_picture(self, name: str, blobs: Blobs) -> bytes:
         search = f'originalfilename:"{name}"'
@@ -170,7 +169,7 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
             archive=self._labels[VersionState.IN_REVIEW],
             metadata=json.dumps(values),
         )
-        if not str(ref).isdigit():
+        if parse_integer(ref) is None:
             raise BadOutput(self.vendor, "push", f"create_resource gave {str(ref)[:80]!r}, no resource")
         return str(ref)
 
@@ -194,7 +193,7 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
 
     def _get_resource(self, ref: str, operation: str) -> dict[str, Any]:
         found = None
-        if ref.isdigit():
+        if parse_integer(ref) is not None:
             found = self._call("get_resource_data", operation, resource=ref, false_means=NotFound)
         if not isinstance(found, dict) or not found or str(found.get("archive")) == DELETED:
             raise NotFound(self.vendor, operation, ref)
@@ -281,6 +280,10 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
 def _search_id(external_id: str) -> str:
     """Return a hash of an external id that ResourceSpace's search takes as one word."""
     return f"dc{hashlib.sha256(external_id.encode()).hexdigest()[:30]}"
+
+
+def _row_number(row: Mapping[str, Any]) -> int:
+    return parse_integer(row.get("ref")) or 0
 
 
 def _user_of(row: Mapping[str, Any]) -> str:

@@ -7,7 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dam_connector.adapters.common.api_client import excerpt
-from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option, number_option
+from dam_connector.adapters.common.context import (
+    AdapterContext,
+    check_options,
+    choice_option,
+    integer_option,
+    number_option,
+)
 from dam_connector.adapters.common.provider_client import (
     BUDGET_OPTIONS,
     MAX_MODEL_BYTES,
@@ -151,5 +157,5 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> StabilityPro
         model=model,
         usd_per_task=number_option(options, "usd_per_task", USD_BY_MODEL[model], 0, 100),
         texture_px=choice_option(options, "texture_resolution", "2048", ("512", "1024", "2048")),
-        concurrency=int(number_option(options, "concurrency", 4, 1, 100)),
+        concurrency=integer_option(options, "concurrency", 4, 1, 100),
     )

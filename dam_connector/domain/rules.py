@@ -15,6 +15,9 @@ from dam_connector.domain.run import RunKind
 PHOTO = "photo"  # `made_from` of a rendition that is not rendered from a model
 LOCAL = "local"  # the generator that runs on our own workers
 CAMERAS = ("hero", "front", "right", "back", "left", "top", "bottom")
+MAX_CAP_USD = 1_000_000.0  # a larger cap is a slip of the keyboard
+# The caps on a provider's spending, by period: option of its connection.
+CAP_OPTIONS = {"day": "max_usd_per_day", "month": "max_usd_per_month", "batch": "max_usd_per_batch"}
 FRAME_COUNTS = (8, 24, 36)  # how many frames a spin may have
 
 

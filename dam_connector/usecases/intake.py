@@ -7,7 +7,7 @@ started by people.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -17,6 +17,7 @@ from dam_connector.domain.completeness import product_issues
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.ids import DeliveryId, Sha256
 from dam_connector.domain.issue import Severity
+from dam_connector.domain.outside_values import limit_to_clock
 from dam_connector.domain.planning import planned_runs
 from dam_connector.domain.product import INSPIRATION, Product
 from dam_connector.domain.rules import PHOTO
@@ -33,6 +34,7 @@ from dam_connector.usecases.source_images import store_source_images
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
+MAX_CAUSE_CHARACTERS = 400  # of an exception that nobody expected
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +85,15 @@ def _find_adapter(services: Services, connection: str) -> Pim | Dam | Provider:
 
 
 def handle_delivery(services: Services, delivery_id: str) -> None:
-    """Do what a stored delivery asks for. Do nothing when it was handled before or does not exist."""
-    record = services.inbox.get(delivery_id)
-    if record is None or record.state != "received":
-        return
+    """Do what a stored delivery asks for. Do nothing when it was handled before or does not exist.
+
+    An exception that nobody expected is a bug of ours: its traceback is logged, and it counts as an attempt.
+    So the delivery is failed after `MAX_ATTEMPTS`, and cannot be repeated for ever.
+    """
     try:
+        record = services.inbox.get(delivery_id)
+        if record is None or record.state != "received":
+            return
         summary = _handle_by_port(services, record)
         services.inbox.finish(delivery_id, "handled", summary=summary)
     except RETRYABLE as error:
@@ -96,6 +102,10 @@ def handle_delivery(services: Services, delivery_id: str) -> None:
     except (AdapterError, ConfigError) as error:
         services.inbox.finish(delivery_id, "failed", error=str(error))
         log.warning("delivery_failed", error=str(error))
+    except Exception as error:
+        cause = f"an internal error, {type(error).__name__}: {error}"[:MAX_CAUSE_CHARACTERS]
+        will_retry = services.inbox.retry_later(delivery_id, f"{cause}; the log has the traceback")
+        log.exception("delivery_crashed", delivery_id=delivery_id, will_retry=will_retry)
 
 
 def _handle_by_port(services: Services, record: DeliveryRecord) -> str:
@@ -129,6 +139,7 @@ def ingest_event(
         Unavailable, RateLimited: the PIM or, unless it is the last try, the server of an image is away; retry
             later.
     """
+    event = replace(event, at=limit_to_clock(event.at, services.clock.now()))
     if event.kind is EventKind.DELETED:
         services.products.mark_deleted(connection, event.ref, event.at)
         return f"{event.ref} deleted"

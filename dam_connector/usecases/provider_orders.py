@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import structlog
 
+from dam_connector.adapters.common.context import number_option
 from dam_connector.domain.codec import from_plain, to_plain
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.product import Product
-from dam_connector.domain.rules import Connection
+from dam_connector.domain.rules import CAP_OPTIONS, MAX_CAP_USD, Connection
 from dam_connector.domain.run import RunKind
 from dam_connector.errors import ConfigError
 from dam_connector.ports import GenerationRequest
@@ -108,15 +109,14 @@ def spend_caps(services: Services, name: str) -> SpendCaps:
     """Return the spending caps of a provider in plugin.json.
 
     Raises:
-        ConfigError: there is no such provider any more.
+        ConfigError: there is no such provider any more, or a cap cannot be read: nothing may be spent then.
     """
     options = provider_connection(services, name).options
-
-    def usd(period: str) -> float | None:
-        value = options.get(f"max_usd_per_{period}")
-        return float(value) if isinstance(value, (int, float)) else None
-
-    return SpendCaps(day=usd("day"), month=usd("month"), batch=usd("batch"))
+    caps = {
+        period: number_option(options, option, 0, 0, MAX_CAP_USD) if option in options else None
+        for period, option in CAP_OPTIONS.items()
+    }
+    return SpendCaps(**caps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,23 +1,30 @@
 """Hostile files: read without trust, and checked in a process that may be lost."""
 
+import io
 import json
 import os
+import pickle
 import signal
+import struct
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from structlog.testing import CapturingLogger
 
 from benchmarks.hostile_glbs import MUTATIONS, mutate, pack_glb, repeat_node, seed_glbs
 from benchmarks.report_time import large_glb
+from dam_connector.domain.issue import Issue
 from dam_connector.errors import InputError
 from tests.support import file_of
 from tests.unit.shapes import box
 from tests.unit.test_checks import RULES, good, report_on
-from worker.check_process import IDLE_MEMORY_BYTES, CheckerOutOfMemory, CheckProcess, CheckRequest
+from worker import check_process, checks
+from worker.check_process import IDLE_MEMORY_BYTES, CheckerOutOfMemory, CheckProcess, CheckRequest, serve
 from worker.gltf.container import read_json
 from worker.gltf.document import Document
 from worker.modeling.glb_export import write_glb
@@ -48,7 +55,8 @@ def request(data: bytes, **more: object) -> CheckRequest:
 @pytest.mark.parametrize("number", range(len(MUTATIONS) * 6))
 def test_a_mutated_file_has_a_report_or_a_clear_refusal(number: int) -> None:
     _, data = mutate(number, seed_glbs(None))
-    assert report_on(data, known=False).rows
+    report = report_on(data, known=False)
+    assert report.rows and "file.check_failed" not in {i.code for i in report.issues}
     try:
         read_glb(data)
     except InputError as error:
@@ -128,6 +136,68 @@ def test_a_check_that_crashes_costs_only_its_row(
     outcomes = {r.check: r.outcome.value for r in report.rows}
     assert outcomes["geometry"] == "not_tested" and outcomes["conformance"] == outcomes["uvs"] == "pass"
     assert checker.check(request(good())).report.rows  # and the next file is checked by a new process
+
+
+def broken_check(subject: object, rules: object) -> Iterator[Issue]:
+    """Yield nothing, and raise an exception as a bug of ours would."""
+    yield from ()
+    raise ZeroDivisionError("a bug of ours")
+
+
+def test_a_bug_in_a_check_is_no_fault_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "CHECKS", {**checks.CHECKS, "uvs": (broken_check, "glb")})
+    log = CapturingLogger()
+    monkeypatch.setattr(checks, "log", log, raising=False)
+    report = report_on(good(), known=False, name="CH123_X_V1_GLB.glb")
+    (found,) = [i for i in report.issues if i.code in ("file.check_failed", "file.harmful")]
+    assert found.code == "file.check_failed" and found.measured == "uvs: ZeroDivisionError" and report.blocked
+    outcomes = {r.check: r.outcome.value for r in report.rows}
+    assert outcomes["uvs"] == "not_tested" and outcomes["geometry"] == outcomes["conformance"] == "pass"
+    (logged,) = log.calls
+    assert logged.kwargs["check"] == "uvs" and "a bug of ours" in logged.kwargs["traceback"]
+
+
+def test_the_traceback_of_the_check_process_is_in_our_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process serves in a thread here, so that it has the broken check."""
+    monkeypatch.setattr(checks, "CHECKS", {**checks.CHECKS, "uvs": (broken_check, "glb")})
+    token, incoming, outgoing = "t", io.BytesIO(), io.BytesIO()
+    data = pickle.dumps((token, request(good())))
+    incoming.write(struct.pack("<Q", len(data)) + data)
+    incoming.seek(0)
+    serve(incoming, outgoing)
+    answer = outgoing.getvalue()[8 + len(b"ready") :]
+    process = CheckProcess()
+    monkeypatch.setattr(check_process.os, "urandom", lambda count: b"")
+    replies = [m for m in messages(answer) if json.loads(m)["token"] == token]
+    lines = iter([m.replace(b'"token": "t"', b'"token": ""') for m in replies])
+    monkeypatch.setattr(process, "_process", SimpleNamespace(stdin=object()))
+    monkeypatch.setattr(process, "_cpu_s", lambda: 0.0)
+    monkeypatch.setattr(process, "_write", lambda data, deadline: None)
+    monkeypatch.setattr(process, "_read", lambda *limits: next(lines))
+    log = CapturingLogger()
+    monkeypatch.setattr(check_process, "log", log, raising=False)
+    result = process._request(request(good()), 1.0)
+    monkeypatch.undo()
+    assert "file.check_failed" in {i.code for i in result.report.issues}
+    (logged,) = log.calls
+    assert logged.kwargs["check"] == "uvs" and "a bug of ours" in logged.kwargs["traceback"]
+
+
+def messages(data: bytes) -> Iterator[bytes]:
+    """Yield the messages of a pipe."""
+    while data:
+        end = 8 + struct.unpack("<Q", data[:8])[0]
+        yield data[8:end]
+        data = data[end:]
+
+
+def test_memory_that_a_check_cannot_get_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    def greedy(subject: object, rules: object) -> Iterator[Issue]:
+        raise MemoryError
+
+    monkeypatch.setattr(checks, "CHECKS", {"uvs": (greedy, "glb")})
+    with pytest.raises(MemoryError):
+        report_on(good(), known=False)
 
 
 @pytest.mark.issue("file.harmful")

@@ -3,9 +3,12 @@
 To add a check: write a file, add a line to CHECKS, and its codes to the issue codes (docs/adding.md).
 """
 
+import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping
 
-from dam_connector.domain.issue import CheckOutcome, Issue, Report, ReportRow, apply_severities
+import structlog
+
+from dam_connector.domain.issue import CheckOutcome, Issue, Report, ReportRow, apply_severities, issue
 from dam_connector.domain.rules import Rules
 from worker.checks import (
     conformance,
@@ -25,6 +28,8 @@ from worker.checks import (
 )
 from worker.measuring.check_subject import CheckSubject
 
+log = structlog.get_logger()
+MAX_TRACEBACK_CHARACTERS = 8000
 Check = Callable[[CheckSubject, Rules], Iterator[Issue]]
 
 # Name in reports -> function, and the kind of file that it needs (`CheckSubject.has`).
@@ -46,6 +51,10 @@ CHECKS: Mapping[str, tuple[Check, str]] = {
 }
 
 
+def _log_failure(name: str, traceback: str) -> None:
+    log.error("check_failed", check=name, traceback=traceback)
+
+
 def run_checks(
     subject: CheckSubject,
     rules: Rules,
@@ -54,6 +63,7 @@ def run_checks(
     facts: Mapping[str, str | int | float | bool | None] | None = None,
     skip: Collection[str] = (),
     on_check: Callable[[str], None] = lambda name: None,
+    on_failure: Callable[[str, str], None] = _log_failure,
 ) -> Report:
     """Run all checks that apply.
 
@@ -64,6 +74,7 @@ def run_checks(
         facts: Facts that were found before.
         skip: Names of checks to leave out.
         on_check: Called with the name of each check before it runs.
+        on_failure: Called with the name of a check that raised an exception, and the traceback.
 
     Returns:
         The report: issues with the admin's severities, and a row for each check, tested or not.
@@ -76,7 +87,7 @@ def run_checks(
             rows.append(ReportRow(check=name, outcome=CheckOutcome.NOT_TESTED, detail=reason))
             continue
         on_check(name)
-        found = list(check(subject, rules))
+        found = _run_check(name, check, subject, rules, on_failure)
         rows += [_row(name, found, rules), *subject.rows]
         subject.rows.clear()
         issues += found
@@ -86,6 +97,24 @@ def run_checks(
         facts={**(facts or {}), **subject.facts},
         held_to=subject.required_profiles,
     )
+
+
+def _run_check(
+    name: str,
+    check: Check,
+    subject: CheckSubject,
+    rules: Rules,
+    on_failure: Callable[[str, str], None],
+) -> list[Issue]:
+    """Return the issues that a check finds; an exception is a bug of ours, and an issue that says so."""
+    try:
+        return list(check(subject, rules))
+    except MemoryError:  # the limit of the check process, which the file exceeds
+        raise
+    except Exception as error:  # noqa: BLE001 - one check never stops the others
+        on_failure(name, "".join(traceback.format_exception(error))[-MAX_TRACEBACK_CHARACTERS:])
+        message = "This check could not be run because of a fault in the connector. The log has the details."
+        return [issue("file.check_failed", message, measured=f"{name}: {type(error).__name__}")]
 
 
 def _reason_not_to_test(name: str, file_kind: str, subject: CheckSubject, skip: Collection[str]) -> str:
@@ -99,7 +128,7 @@ def _reason_not_to_test(name: str, file_kind: str, subject: CheckSubject, skip: 
 
 def _row(name: str, found: list[Issue], rules: Rules) -> ReportRow:
     """Return a check's row: not tested, failed by an error, or passed."""
-    untested = [i for i in found if i.code.endswith(".not_tested")]
+    untested = [i for i in found if i.code.endswith((".not_tested", ".check_failed"))]
     counted = apply_severities([i for i in found if i not in untested], rules.checks.severities)
     outcome = CheckOutcome.PASS
     if untested:

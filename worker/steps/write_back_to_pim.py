@@ -24,7 +24,13 @@ def write_back_to_pim(work: Work, services: Services) -> Work:
         return work  # its connection was taken out of plugin.json
     if source.capabilities.can_write_back:
         live = services.publications.of_product(work.product.sku)
-        page = next((p.url for p in live if "/ar/" in p.url), "")
+        page = next((p.url for p in live if p.channel in _viewers(services)), "")
         with suppress(NotFound):
             source.write_back(record.ref, {"ar_url": page, "status": "published" if live else "withdrawn"})
     return work
+
+
+def _viewers(services: Services) -> set[str]:
+    """Return the names of the channels that are our AR page."""
+    channels = services.rules.current().channel
+    return {name for name, connection in channels.items() if connection.adapter == "viewer"}

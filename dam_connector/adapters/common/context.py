@@ -99,3 +99,27 @@ def number_option(options: Mapping[str, Any], name: str, default: float, low: fl
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
         raise ConfigError(f"{name}: {value!r} is no number from {low:g} to {high:g}")
     return float(value)
+
+
+def integer_option(options: Mapping[str, Any], name: str, default: int, low: int, high: int) -> int:
+    """Read an option that must be an integer from `low` to `high`.
+
+    Raises:
+        ConfigError: it is no integer, or out of range.
+    """
+    value = number_option(options, name, default, low, high)
+    if not value.is_integer():
+        raise ConfigError(f"{name}: {value!r} is no integer")
+    return int(value)
+
+
+def flag_option(options: Mapping[str, Any], name: str, *, default: bool) -> bool:
+    """Read an option that must be true or false.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    value = options.get(name, default)
+    if not isinstance(value, bool):
+        raise ConfigError(f"{name}: {value!r} is neither true nor false")
+    return value

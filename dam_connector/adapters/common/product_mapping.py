@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from marshmallow import ValidationError
 
+from dam_connector.domain.outside_values import parse_timestamp
 from dam_connector.domain.product import Product, View
 from dam_connector.errors import BadOutput, ConfigError
 from schemas.common import problem_lines
@@ -183,12 +183,3 @@ def to_text(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return ""
     return " ".join(re.sub(r"<[^>]{0,500}>", " ", str(value)).split())[:MAX_TEXT_CHARACTERS]
-
-
-def parse_timestamp(text: Any) -> datetime | None:
-    """Parse an ISO 8601 timestamp as UTC, also one without a time zone; return None if it is none."""
-    try:
-        found = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)

@@ -16,6 +16,7 @@ from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.adapters.common.mixins import NoWebhooks
 from dam_connector.adapters.http import FormPart
 from dam_connector.domain.product import picture_mime
+from dam_connector.domain.rules import CAP_OPTIONS
 from dam_connector.errors import BadOutput, NotFound, Refused, SubmitUnknown, Unavailable, Unsupported
 from dam_connector.ports import GenerationRequest, InboundWebhook, ProviderCapabilities
 
@@ -23,7 +24,8 @@ SUBMIT = "submit"  # the one operation that may cost money
 MAX_MODEL_BYTES = 200_000_000
 MAX_PICTURE_BYTES = 60_000_000
 EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
-BUDGET_OPTIONS = ("max_usd_per_day", "max_usd_per_month", "max_usd_per_batch")  # the caller enforces them
+MAX_UNITS = 1e9  # of a bill; a sum with NaN or infinity would be below every cap
+BUDGET_OPTIONS = tuple(CAP_OPTIONS.values())  # the caller enforces them
 
 
 class ProviderClient(NoWebhooks, ApiClient):
@@ -158,7 +160,7 @@ def picture_part(field: str, name: str, picture: bytes) -> FormPart:
 
 
 def to_usd(value: object, usd_per_unit: float) -> float | None:
-    """Convert a provider's units, e.g. credits, to USD; return None if the value is no number."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    """Convert a provider's units, e.g. credits, to USD; return None if the value is no possible amount."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= MAX_UNITS:
         return None
     return float(value) * usd_per_unit

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from dam_connector.domain.outside_values import parse_integer
 from dam_connector.errors import BadOutput, ConfigError
 from dam_connector.ports import GenerationRequest
 
@@ -98,8 +99,8 @@ def extract(data: Any, path: str, vendor: str) -> list[str]:
         for value in values:
             if step == "*" and isinstance(value, list):
                 children += value
-            elif isinstance(value, list) and step.isdigit() and int(step) < len(value):
-                children.append(value[int(step)])
+            elif isinstance(value, list) and (index := parse_integer(step, most=len(value) - 1)) is not None:
+                children.append(value[index])
             elif isinstance(value, dict) and step in value:
                 children.append(value[step])
         values = children

@@ -12,10 +12,11 @@ from standardwebhooks import Webhook
 
 from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.adapters.common.envelopes import parse_json
+from dam_connector.domain.outside_values import MAX_CLOCK_DIFFERENCE, parse_unix_time
 from dam_connector.errors import AdapterError, DeliveryError
 from dam_connector.ports import InboundWebhook
 
-TOLERANCE = timedelta(minutes=5)  # of a timestamp, by the specification of Standard Webhooks
+TOLERANCE = MAX_CLOCK_DIFFERENCE  # of a timestamp; the specification of Standard Webhooks has the same
 KEYS_MAX_AGE = timedelta(hours=24)
 KEYS_MIN_AGE = timedelta(minutes=5)  # published keys are not fetched again sooner than this
 MAX_KEYS_BYTES = 65_536
@@ -41,11 +42,9 @@ def verify_standard_webhook(inbound: InboundWebhook, signers: Sequence[Webhook])
         inbound.headers.get("webhook-id", ""),
         inbound.headers.get("webhook-timestamp", ""),
     )
-    if not message_id or not timestamp.isascii() or not timestamp.isdigit() or len(timestamp) > 12:
-        raise DeliveryError(400, "webhook-id or webhook-timestamp is missing or malformed")
-    sent_at = datetime.fromtimestamp(int(timestamp), UTC)
-    if abs(inbound.received_at - sent_at) > TOLERANCE:
-        raise DeliveryError(401, "webhook-timestamp is more than five minutes off; check the sender's clock")
+    if not message_id:
+        raise DeliveryError(400, "webhook-id is missing")
+    sent_at = check_sent_at(timestamp, inbound.received_at, "webhook-timestamp")
     try:
         text = inbound.body.decode()
     except UnicodeDecodeError as error:
@@ -56,6 +55,29 @@ def verify_standard_webhook(inbound: InboundWebhook, signers: Sequence[Webhook])
     if not any([hmac.compare_digest(r, e) for r in received for e in expected]):
         raise DeliveryError(401, "the signature does not match any of this connection's secrets")
     return message_id
+
+
+def check_sent_at(
+    text: str, received_at: datetime, header: str, tolerance: timedelta = TOLERANCE
+) -> datetime:
+    """Return the time at which a webhook was signed.
+
+    Args:
+        text: seconds since 1970, from a header.
+        received_at: when the webhook arrived.
+        header: the header's name, for errors.
+        tolerance: the largest difference between the two.
+
+    Raises:
+        DeliveryError: 400 if the text is no time, 401 if the time is too far from `received_at`.
+    """
+    sent_at = parse_unix_time(text)
+    if sent_at is None:
+        raise DeliveryError(400, f"{header} is missing or malformed")
+    if abs(received_at - sent_at) > tolerance:
+        minutes = int(tolerance.total_seconds() / 60)
+        raise DeliveryError(401, f"{header} is more than {minutes} minutes off; check the sender's clock")
+    return sent_at
 
 
 class PublishedKeys:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from dam_connector.adapters.common.context import AdapterContext, check_options
+from dam_connector.adapters.common.context import AdapterContext, check_options, integer_option
 from dam_connector.adapters.common.mixins import NoWebhooks
 from dam_connector.adapters.memory import FailsOnce
 from dam_connector.domain.run import RunKind
@@ -84,4 +84,4 @@ class MemoryProvider(FailsOnce, NoWebhooks):
 def connect(options: Mapping[str, Any], context: AdapterContext) -> MemoryProvider:
     """Open the adapter with the options of plugin.json."""
     check_options(options, "polls")
-    return MemoryProvider(int(options.get("polls", 1)))
+    return MemoryProvider(integer_option(options, "polls", 1, 0, 1000))

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPubli
 from dam_connector.adapters.common.context import AdapterContext, check_options
 from dam_connector.adapters.common.envelopes import parse_json
 from dam_connector.adapters.common.mixins import ReadOnlyPim
-from dam_connector.adapters.common.product_mapping import AttributeMapping, parse_timestamp
+from dam_connector.adapters.common.product_mapping import AttributeMapping
 from dam_connector.adapters.common.webhook_signatures import (
     PublishedKeys,
     decode_base64url,
@@ -29,6 +29,7 @@ from dam_connector.adapters.common.webhook_signatures import (
 )
 from dam_connector.adapters.saleor.client import SaleorClient, api_url_option, is_ours
 from dam_connector.domain.event import Event, EventKind
+from dam_connector.domain.outside_values import parse_timestamp
 from dam_connector.domain.product import Product
 from dam_connector.errors import BadOutput, DeliveryError, NotFound
 from dam_connector.ports import InboundWebhook, PimCapabilities, VerifiedWebhook

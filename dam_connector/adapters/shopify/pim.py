@@ -13,7 +13,7 @@ from dam_connector.adapters.common.context import AdapterContext, check_options
 from dam_connector.adapters.common.envelopes import parse_json
 from dam_connector.adapters.common.graphql import nodes
 from dam_connector.adapters.common.mixins import ReadOnlyPim
-from dam_connector.adapters.common.product_mapping import AttributeMapping, parse_timestamp
+from dam_connector.adapters.common.product_mapping import AttributeMapping
 from dam_connector.adapters.common.webhook_signatures import hmac_sha256, signature_matches
 from dam_connector.adapters.shopify.client import (
     METAFIELD_KEY,
@@ -23,6 +23,7 @@ from dam_connector.adapters.shopify.client import (
     parse_media_note,
 )
 from dam_connector.domain.event import Event, EventKind
+from dam_connector.domain.outside_values import parse_timestamp
 from dam_connector.domain.product import Product
 from dam_connector.errors import BadOutput, ConfigError, DeliveryError, NotFound
 from dam_connector.ports import InboundWebhook, PimCapabilities, VerifiedWebhook

@@ -15,10 +15,11 @@ from typing import Any
 from dam_connector.adapters.common.context import AdapterContext, check_options, url_option
 from dam_connector.adapters.common.envelopes import parse_json
 from dam_connector.adapters.common.mixins import ReadOnlyPim
-from dam_connector.adapters.common.product_mapping import AttributeMapping, parse_timestamp
+from dam_connector.adapters.common.product_mapping import AttributeMapping
 from dam_connector.adapters.common.webhook_signatures import make_signer, verify_standard_webhook
 from dam_connector.adapters.vendure.client import VendureClient, is_ours
 from dam_connector.domain.event import Event, EventKind
+from dam_connector.domain.outside_values import parse_integer, parse_timestamp
 from dam_connector.domain.product import Product
 from dam_connector.errors import BadOutput, ConfigError, NotFound
 from dam_connector.ports import InboundWebhook, PimCapabilities, VerifiedWebhook
@@ -92,7 +93,7 @@ class VendurePim(ReadOnlyPim):
         while skip < total:
             variables = {"at": since.astimezone(UTC).isoformat(), "skip": skip}
             page = self._client.query(_CHANGED_QUERY, variables, "changed_since").get("products") or {}
-            total = int(page.get("totalItems") or 0)
+            total = parse_integer(page.get("totalItems")) or 0
             for product in page.get("items") or ():
                 yield Event(
                     kind=EventKind.UPDATED,

@@ -13,7 +13,7 @@ from dam_connector.adapters.common.api_client import basic_auth
 from dam_connector.adapters.common.context import AdapterContext, check_options, url_option
 from dam_connector.adapters.common.envelopes import parse_json
 from dam_connector.adapters.common.mixins import ReadOnlyPim
-from dam_connector.adapters.common.product_mapping import AttributeMapping, parse_timestamp
+from dam_connector.adapters.common.product_mapping import AttributeMapping
 from dam_connector.adapters.common.webhook_signatures import hmac_sha256, signature_matches
 from dam_connector.adapters.woocommerce.client import (
     MAX_JSON_BYTES,
@@ -22,6 +22,7 @@ from dam_connector.adapters.woocommerce.client import (
     meta_value,
 )
 from dam_connector.domain.event import Event, EventKind
+from dam_connector.domain.outside_values import parse_integer, parse_timestamp
 from dam_connector.domain.product import Product
 from dam_connector.errors import BadOutput, ConfigError, DeliveryError, NotFound
 from dam_connector.ports import InboundWebhook, PimCapabilities, VerifiedWebhook
@@ -129,7 +130,7 @@ class WooCommercePim(ReadOnlyPim, WooCommerceClient):
             if not isinstance(rows, list):
                 raise BadOutput(self.vendor, operation, "/: the response is not a list")
             yield from (row for row in rows if isinstance(row, dict) and "id" in row)
-            last = min(MAX_PAGES, int(reply.headers.get("x-wp-totalpages", "1") or 1))
+            last = min(MAX_PAGES, parse_integer(reply.headers.get("x-wp-totalpages")) or 1)
             number += 1
 
     def _product(self, record: Mapping[str, Any], parent: Mapping[str, Any]) -> Product:
@@ -139,7 +140,7 @@ class WooCommercePim(ReadOnlyPim, WooCommerceClient):
             record: the product, or a variation's own values over its parent's.
             parent: the product itself, whose meta data lists our pictures.
         """
-        our_ids = {int(id) for id in meta_value(parent, MEDIA_IDS_KEY) or () if str(id).isdigit()}
+        our_ids = {parse_integer(id) for id in meta_value(parent, MEDIA_IDS_KEY) or ()} - {None}
         images = [
             (str(image["src"]), f"{image.get('name', '')} {image.get('alt', '')}")
             for image in record.get("images") or ()

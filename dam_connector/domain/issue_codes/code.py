@@ -102,6 +102,7 @@ IssueCode = Literal[
     "file.unreadable",
     "file.too_complex",
     "file.harmful",
+    "file.check_failed",
     "file.stream",
     "file.bytes",
     "file.triangles",

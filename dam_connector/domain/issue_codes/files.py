@@ -19,6 +19,11 @@ FILE_CODES: dict[IssueCode, IssueSpec] = {
         "The check of the file crashed, took too long or used too much memory.",
         "Do not use this file: it is damaged or malicious. Export it again.",
     ),
+    "file.check_failed": IssueSpec(
+        "error",
+        "A check could not be run because of a fault in the connector; this says nothing about the file.",
+        "Report the fault with the traceback from the log. Check the file yourself before you accept it.",
+    ),
     "file.stream": IssueSpec(
         "error",
         "A Draco or meshopt stream cannot be decoded, or does not match its accessors.",

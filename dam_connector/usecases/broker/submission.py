@@ -65,6 +65,9 @@ class TaskSubmission:
         except OutOfCredit as error:
             self._outcomes.wait_for_capacity(task, error, CREDIT_RETRY_S)
             return False
+        except ConfigError as error:  # a cap that cannot be read allows nothing
+            self._outcomes.wait_for_configuration([task], error)
+            return False
         except StateConflict:
             return False
         self._pool.start(task.id, lambda: self._submit(provider, task))
