@@ -1,4 +1,4 @@
-"""A fake ResourceSpace: signed queries, `false` for refusals, a log. It answers as the trunk of August 2026."""
+"""A fake ResourceSpace: signed queries, `false` for refusals, a log; as trunk answered in August 2026."""
 
 import hashlib
 import json
