@@ -11,6 +11,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,52 @@ def allow_hosts(photos: PhotoServer) -> str:
     return photos.host
 
 
+@contextmanager
+def open_services(
+    folder: Path,
+    *,
+    clock: TestClock,
+    queue_url: str,
+    allow_hosts: str,
+    migrated_sqlite: Path,
+    database_url: str = "",
+) -> Iterator[Services]:
+    """Open services on a folder, with small rules and no records; on SQLite unless a database is given."""
+    (folder / "plugin.json").write_text(json.dumps(rules_json()))
+    settings = Settings.from_env(
+        ENVIRON,
+        data_dir=folder / "data",
+        plugin_json=folder / "plugin.json",
+        redis_url=queue_url,
+        allow_hosts=allow_hosts,
+        database_url=database_url,
+        fetch_timeout_s=5,
+        logins_per_minute=1000,
+    )
+    if not database_url:
+        settings.data_dir.mkdir()
+        shutil.copy(migrated_sqlite, str(make_url(settings.effective_database_url).database))
+    opened = build_services(settings, clock=clock, queue=RqQueue(queue_url))
+    if database_url:
+        opened.db.migrate()
+    yield opened
+    opened.db.close()
+
+
+def drain_queues(queue_url: str) -> int:
+    """Do everything that is queued, in this process, until the queues are empty; return the number of jobs."""
+    connection, done = Redis.from_url(queue_url), 0
+    while any(len(Queue(name, connection=connection, serializer=JSONSerializer)) for name in QUEUES):
+        for name in QUEUES:
+            queue = Queue(name, connection=connection, serializer=JSONSerializer)
+            done += len(queue)
+            if len(queue):
+                SimpleWorker([queue], connection=connection, serializer=JSONSerializer).work(
+                    burst=True, logging_level="CRITICAL"
+                )
+    return done
+
+
 @pytest.fixture
 def services(
     tmp_path: Path,
@@ -133,26 +180,15 @@ def services(
 ) -> Iterator[Services]:
     """Services on a directory of their own, with an empty queue."""
     Redis.from_url(queue_url).flushall()
-    (tmp_path / "plugin.json").write_text(json.dumps(rules_json()))
-    settings = Settings.from_env(
-        ENVIRON,
-        data_dir=tmp_path / "data",
-        plugin_json=tmp_path / "plugin.json",
-        redis_url=queue_url,
+    with open_services(
+        tmp_path,
+        clock=clock,
+        queue_url=queue_url,
         allow_hosts=allow_hosts,
+        migrated_sqlite=migrated_sqlite,
         database_url=database_url,
-        fetch_timeout_s=5,
-        logins_per_minute=1000,
-    )
-    if database_url:
-        made = build_services(settings, clock=clock, queue=RqQueue(queue_url))
-        made.db.migrate()
-    else:
-        settings.data_dir.mkdir()
-        shutil.copy(migrated_sqlite, str(make_url(settings.effective_database_url).database))
-        made = build_services(settings, clock=clock, queue=RqQueue(queue_url))
-    yield made
-    made.db.close()
+    ) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -170,20 +206,7 @@ def write_rules(services: Services) -> Callable[..., None]:
 def drain(services: Services, queue_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     """Do everything that is queued, in this process, until the queues are empty; gives the number of jobs."""
     monkeypatch.setattr(worker.jobs, "services", lambda: services)
-
-    def run() -> int:
-        connection, done = Redis.from_url(queue_url), 0
-        while any(len(Queue(name, connection=connection, serializer=JSONSerializer)) for name in QUEUES):
-            for name in QUEUES:
-                queue = Queue(name, connection=connection, serializer=JSONSerializer)
-                done += len(queue)
-                if len(queue):
-                    SimpleWorker([queue], connection=connection, serializer=JSONSerializer).work(
-                        burst=True, logging_level="CRITICAL"
-                    )
-        return done
-
-    return run
+    return lambda: drain_queues(queue_url)
 
 
 @pytest.fixture

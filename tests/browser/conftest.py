@@ -3,13 +3,16 @@
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from werkzeug.serving import make_server
 
 from dam_connector.app import create_app
+from dam_connector.usecases import intake
 from dam_connector.wiring import Services
+from tests.support import SAMPLES, PhotoServer, product
 
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))),
@@ -53,18 +56,38 @@ def served(services: Services) -> Iterator[str]:
     server.shutdown()
 
 
-def listening(chromium: Browser, site: str, link: str) -> Iterator[Page]:
-    """A page of somebody who came in by a one-time link."""
+@contextmanager
+def logged_in_page(chromium: Browser, site: str, link: str) -> Iterator[tuple[Page, list[str]]]:
+    """A page of somebody who came in by a one-time link, and the words on its console."""
     context = chromium.new_context(
         base_url=site, viewport={"width": 1280, "height": 800}, reduced_motion="reduce"
     )
-    found = context.new_page()
-    said: list[str] = []
-    found.on("console", lambda m: said.append(m.text) if m.type in ("error", "warning") else None)
-    found.on("pageerror", lambda e: said.append(str(e)))
-    found.goto(link)
-    found.get_by_role("button", name="Log in with this link").click()
-    found.wait_for_url("**/review")
-    yield found
+    page = context.new_page()
+    messages: list[str] = []
+    page.on("console", lambda m: messages.append(m.text) if m.type in ("error", "warning") else None)
+    page.on("pageerror", lambda e: messages.append(str(e)))
+    page.goto(link)
+    page.get_by_role("button", name="Log in with this link").click()
+    page.wait_for_url("**/review")
+    yield page, messages
     context.close()
-    assert [s for s in said if not any(known in s for known in SLOW_GRAPHICS)] == []
+
+
+def assert_no_console_messages(messages: list[str]) -> None:
+    assert [m for m in messages if not any(known in m for known in SLOW_GRAPHICS)] == []
+
+
+def quiet_page(chromium: Browser, site: str, link: str) -> Iterator[Page]:
+    """A page of somebody who came in by a one-time link; at the end, its console must be empty."""
+    with logged_in_page(chromium, site, link) as (page, messages):
+        yield page
+    assert_no_console_messages(messages)
+
+
+def add_chair_and_flagged_product(services: Services, photos: PhotoServer) -> None:
+    for view in ("front", "right"):
+        photos.files[f"{view}.jpg"] = (SAMPLES / f"chair-{view}.jpg").read_bytes()
+    images = {view: photos.url(f"{view}.jpg") for view in ("front", "right")}
+    size = {"width": 46, "height": 85.2, "depth": 48.9, "unit": "cm"}
+    intake.add_product(services, product(images=images, dimensions=size), by="test")
+    intake.add_product(services, product("FLAG1", category="furniture", dimensions=None), by="test")

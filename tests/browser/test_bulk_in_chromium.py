@@ -17,7 +17,7 @@ from dam_connector.store.gallery import GalleryFilter
 from dam_connector.store.users import UserRole
 from dam_connector.web import batches
 from dam_connector.wiring import Services
-from tests.browser.conftest import listening, needs_chromium, served
+from tests.browser.conftest import needs_chromium, quiet_page, served
 from tests.support import SAMPLES, PhotoServer, rules_json
 
 pytestmark = needs_chromium
@@ -35,7 +35,7 @@ def site(services: Services, write_rules: Callable, monkeypatch: pytest.MonkeyPa
 @pytest.fixture
 def page(chromium: Browser, site: str, services: Services) -> Iterator[Page]:
     user = services.users.add("mia", UserRole.ADMIN)
-    yield from listening(chromium, site, "/login/link/" + services.users.add_login_link(user))
+    yield from quiet_page(chromium, site, "/login/link/" + services.users.add_login_link(user))
 
 
 @pytest.fixture
@@ -222,14 +222,3 @@ def mend(text: str) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return out.getvalue()
-
-
-@pytest.mark.parametrize("address", ["/gallery", "/batches", "/batches/new", "/gallery?category=none"])
-@pytest.mark.parametrize("width", [1280, 360])
-def test_bulk_pages_fit_their_width(page: Page, address: str, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 800})
-    page.goto(address)
-    assert (
-        page.evaluate("document.documentElement.scrollWidth") <= width
-        and page.locator("main h1").count() == 1
-    )

@@ -1,0 +1,89 @@
+"""Every page that can be read opens in a real browser, fits its width, and leaves the console empty."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+import worker.jobs
+from dam_connector.store.users import UserRole
+from tests.browser.conftest import (
+    add_chair_and_flagged_product,
+    assert_no_console_messages,
+    logged_in_page,
+    needs_chromium,
+    served,
+)
+from tests.conftest import drain_queues, open_services
+from tests.support import PhotoServer, TestClock, rules_json
+
+pytestmark = needs_chromium
+ADDRESSES = [
+    "/review",
+    "/review?state=blocked",
+    "/products",
+    "/products?flagged=1",
+    "/runs",
+    "/deliveries",
+    "/rules",
+    "/api/docs",
+    "/gallery",
+    "/gallery?category=none",
+    "/batches",
+    "/batches/new",
+]
+IN_THE_MENU = set(ADDRESSES) - {"/batches/new"}
+
+
+@pytest.fixture(scope="module")
+def shared_page(
+    chromium: Browser, queue_url: str, migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Page, list[str]]]:
+    """A page of one site for all tests of this file, which only read, and the words on its console."""
+    photos = PhotoServer()
+    photos.start()
+    with open_services(
+        tmp_path_factory.mktemp("site"),
+        clock=TestClock(),
+        queue_url=queue_url,
+        allow_hosts=photos.host,
+        migrated_sqlite=migrated_sqlite,
+    ) as services:
+        services.settings.plugin_json.write_text(
+            json.dumps(rules_json(deliverables=rules_json()["deliverables"][:1]))
+        )
+        add_chair_and_flagged_product(services, photos)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(worker.jobs, "services", lambda: services)
+            drain_queues(queue_url)
+        link = "/login/link/" + services.users.add_login_link(services.users.add("ann", UserRole.ADMIN))
+        for site in served(services):
+            with logged_in_page(chromium, site, link) as opened:
+                yield opened
+    photos.stop()
+
+
+@pytest.fixture
+def page(shared_page: tuple[Page, list[str]]) -> Iterator[Page]:
+    """The shared page; nothing may appear on its console during the test."""
+    found, messages = shared_page
+    messages.clear()
+    yield found
+    assert_no_console_messages(messages)
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize("width", [1280, 360])
+def test_every_page_opens_quietly_and_fits_its_width(page: Page, address: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(address, wait_until="networkidle")
+    if address == "/api/docs":
+        page.locator(".opblock").first.wait_for()
+    else:  # Swagger UI scrolls by itself
+        page.locator("main h1").first.wait_for()
+        assert page.locator("main h1").count() == 1
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator("main#main").count() == 1
+    assert page.locator("[aria-current]").count() >= 1 or address not in IN_THE_MENU
