@@ -156,7 +156,7 @@ def open_services(
 
 
 def drain_queues(queue_url: str) -> int:
-    """Do everything that is queued, in this process, until the queues are empty; return the number of jobs."""
+    """Run all queued jobs in this process until the queues are empty; return their number."""
     connection, done = Redis.from_url(queue_url), 0
     while any(len(Queue(name, connection=connection, serializer=JSONSerializer)) for name in QUEUES):
         for name in QUEUES:
