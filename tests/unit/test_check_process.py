@@ -144,6 +144,7 @@ def broken_check(subject: object, rules: object) -> Iterator[Issue]:
     raise ZeroDivisionError("a bug of ours")
 
 
+@pytest.mark.issue("file.check_failed")
 def test_a_bug_in_a_check_is_no_fault_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "CHECKS", {**checks.CHECKS, "uvs": (broken_check, "glb")})
     log = CapturingLogger()
