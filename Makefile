@@ -45,7 +45,7 @@ demo: setup ## Show the main job on a sample catalog (DEMO_ARGS=--headless for m
 	@$(BIN)/dam-connector demo $(DEMO_ARGS)
 
 test: setup chromium ## Run all tests (TEST_ARGS="-k naming" for some)
-	@$(BIN)/python -m pytest -n $(TEST_JOBS) -m "not live and not stress" $(TEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_JOBS) --dist worksteal -m "not live and not stress" $(TEST_ARGS)
 	@test ! -e $(LIVE)/.ready || $(BIN)/python -m pytest -m live tests/live
 
 stress: setup ## Kill, flush and overload the service; four minutes

@@ -17,7 +17,7 @@ from tests.contracts.provider_harness import HARNESSES, WORKFLOW, ProviderHarnes
 from tests.support import TestClock
 
 TIMEOUT_S = 30.0  # a busy machine must not look like a fault of the vendor
-SHORT_TIMEOUT_S = 2.0  # for tests of slow servers
+SHORT_TIMEOUT_S = 1.0  # for tests of slow servers
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Pictures made by a provider: prompt, product match, metadata, and the local generator as a fallback."""
 
+import functools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -23,7 +24,13 @@ from worker.imaging.decode import decode
 from worker.imaging.encode import encode
 from worker.imaging.metadata import COMPOSITE_WITH_TRAINED_MEDIA, TRAINED_ALGORITHMIC_MEDIA, read_metadata
 
-MUG = (SAMPLES / "mug-front.jpg").read_bytes()
+
+def half_as_large(photo: bytes) -> bytes:
+    rgb = decode(photo, max_pixels=10**8).rgb
+    return encode(cv2.resize(rgb, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), None, "jpeg")
+
+
+MUG = half_as_large((SAMPLES / "mug-front.jpg").read_bytes())
 
 
 def painted(
@@ -31,11 +38,12 @@ def painted(
 ) -> Callable[[Mapping[str, bytes]], bytes]:
     """A provider that sets the product of the first photo it gets into a room, perhaps changed."""
 
-    def make(pictures: Mapping[str, bytes]) -> bytes:
-        cutout = cut_out(decode(next(iter(pictures.values())), max_pixels=60_000_000))
+    @functools.cache
+    def paint(photo: bytes) -> bytes:
+        cutout = cut_out(decode(photo, max_pixels=60_000_000))
         return encode(compose_room(change(cutout), 2), None, "png")
 
-    return make
+    return lambda pictures: paint(next(iter(pictures.values())))
 
 
 RIGHT, WRONG = painted(), painted(rotate_hue(80))
