@@ -94,7 +94,7 @@ def ours(server: FakeChannel) -> list[str]:
     return [name for name in server.media_names() if name not in MERCHANT_MEDIA]
 
 
-def test_ours_stand_behind_theirs_in_the_listing_s_order(
+def test_our_media_follow_the_shop_s_in_the_order_of_the_listing(
     server: FakeChannel, channel: Channel, blobs: Blobs, settle: Callable
 ) -> None:
     wanted = listing(packshot(blobs), packshot(blobs, slot=2), model(blobs))
@@ -214,7 +214,7 @@ def test_two_variants_that_are_published_at_once_do_not_write_over_each_other(
     shop.stop()
 
 
-def test_ours_may_stand_first(
+def test_our_media_can_be_first(
     server: FakeChannel, context: AdapterContext, blobs: Blobs, settle: Callable
 ) -> None:
     settle(server.open(context, place="before"), listing(packshot(blobs)))
@@ -283,7 +283,7 @@ def test_a_model_that_shopify_shows_in_other_proportions_is_refused(
     shop.stop()
 
 
-def test_a_usdz_that_a_vendure_does_not_take_is_told_with_the_remedy(
+def test_a_vendure_that_refuses_usdz_is_reported_with_the_remedy(
     context: AdapterContext, blobs: Blobs
 ) -> None:
     shop = FakeVendure()

@@ -101,7 +101,7 @@ def push(dam: Dam, blobs: Blobs, number: int = 1) -> str:
     )
 
 
-def test_a_version_lies_there_byte_for_byte_in_review(server: FakeDam, dam: Dam, blobs: Blobs) -> None:
+def test_a_pushed_version_is_in_review_byte_for_byte(server: FakeDam, dam: Dam, blobs: Blobs) -> None:
     ref = push(dam, blobs)
     assert dam.remote_state(ref, version(blobs)).state is VersionState.IN_REVIEW
     for file in version(blobs).files:
@@ -338,7 +338,7 @@ def test_a_picture_is_decided_about_in_full_not_by_its_preview(
         assert "P_V1" in ref and "jpeg" in ref and "preview" not in ref
 
 
-def test_a_state_that_somebody_made_up_is_told_with_the_remedy(
+def test_an_unknown_state_is_reported_with_the_remedy(
     start_fake: Callable[[str], FakeDam], context: AdapterContext, blobs: Blobs
 ) -> None:
     for name in ("directus", "cloudinary", "aem"):

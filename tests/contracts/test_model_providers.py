@@ -52,7 +52,7 @@ def test_tripos_older_models_are_asked_for_less(vendor: Vendor) -> None:
     assert h.fake.tasks[small.ref].body["face_limit"] == 20_000
 
 
-def test_one_look_at_tripo_tells_of_a_hundred_tasks(vendor: Vendor) -> None:
+def test_one_request_to_tripo_reads_a_hundred_tasks(vendor: Vendor) -> None:
     h = vendor("tripo")
     h.fake.concurrency, h.fake.credits = 1000, 1e6
     tripo = h.adapter()
@@ -208,12 +208,12 @@ def test_hunyuan3d_gets_its_picture_and_never_ends_for_a_lost_task(vendor: Vendo
         ("openai_images", {"n": True}),
     ],
 )
-def test_wrong_options_are_told(vendor: Vendor, name: str, options: dict) -> None:
+def test_wrong_options_are_refused(vendor: Vendor, name: str, options: dict) -> None:
     with pytest.raises(ConfigError, match=next(iter(options))):
         vendor(name).adapter(**options)
 
 
-def test_a_wrong_key_is_told(vendor: Vendor) -> None:
+def test_a_wrong_key_is_refused(vendor: Vendor) -> None:
     h = vendor("tripo")
     with pytest.raises(Refused, match="invalid api key"):
         h.adapter(api_key="env/WRONG").balance()

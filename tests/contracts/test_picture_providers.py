@@ -44,7 +44,9 @@ def test_a_comfyui_workflow_is_filled_in(vendor: Vendor) -> None:
         ('{"1": {"class_type": "X", "inputs": {"a": "{{colour}}"}}}', "{{colour}} is unknown"),
     ],
 )
-def test_a_comfyui_workflow_that_cannot_be_run_is_told_at_once(vendor: Vendor, text: str, words: str) -> None:
+def test_a_comfyui_workflow_that_cannot_be_run_is_refused_at_once(
+    vendor: Vendor, text: str, words: str
+) -> None:
     h = vendor("comfyui")
     (h.context.rules_folder / "workflow.json").write_text(text)
     with pytest.raises(ConfigError) as raised:

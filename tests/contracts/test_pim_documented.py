@@ -210,7 +210,7 @@ def test_a_product_of_akeneo_with_pictures_that_only_we_can_fetch(opened: Callab
     assert [p for _, p in server.requests].count("/api/oauth/v1/token") == 2  # and again when the token ended
 
 
-def test_akeneo_lists_changes_and_is_told_what_is_live(opened: Callable) -> None:
+def test_akeneo_lists_changes_and_receives_what_is_live(opened: Callable) -> None:
     source, _ = opened("akeneo")
     found = list(source.changed_since(datetime(2026, 11, 20, 9, tzinfo=UTC)))
     assert [e.ref for e in found] == ["a", "b"]
@@ -319,7 +319,7 @@ def test_failures_say_what_to_do_next(
     "options",
     [{"attributes": {"front": "asset:x"}}, {"write_back": {"price": "x"}}, {"base_url": "x"}, {"colour": 1}],
 )
-def test_wrong_options_of_akeneo_are_told(context: AdapterContext, options: dict[str, Any]) -> None:
+def test_wrong_options_of_akeneo_are_refused(context: AdapterContext, options: dict[str, Any]) -> None:
     own = replace(context, secret=SECRETS.__getitem__)
     with pytest.raises(ConfigError):
         open_adapter(

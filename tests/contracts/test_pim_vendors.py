@@ -247,7 +247,7 @@ def test_what_changed_since_is_listed_page_by_page(opened: Callable[[str], Opene
         ((302, b"", {"Location": "http://169.254.169.254/"}), Refused),
     ],
 )
-def test_faults_are_told_apart(
+def test_each_fault_raises_its_own_error(
     opened: Callable[[str], Opened], name: str, answer: FakePimReply, error: type[Exception]
 ) -> None:
     shop = opened(name)
@@ -267,7 +267,7 @@ def test_a_product_that_is_not_there_is_not_found(opened: Callable[[str], Opened
 @pytest.mark.parametrize(
     "options", [{"attributes": {"colour": "x"}}, {"unit": "yard"}, {"image_order": ["aside"]}, {"shape": 1}]
 )
-def test_wrong_options_are_told(opened: Callable[[str], Opened], name: str, options: dict) -> None:
+def test_wrong_options_are_refused(opened: Callable[[str], Opened], name: str, options: dict) -> None:
     with pytest.raises(ConfigError):
         opened(name).source(**options)
 

@@ -85,7 +85,7 @@ def test_a_task_from_its_submission_to_its_file(harness: ProviderHarness) -> Non
     assert [data[:4] for data in made(provider, task)] == [KIND[kind]]
 
 
-def test_what_it_cannot_do_is_said(harness: ProviderHarness) -> None:
+def test_unsupported_requests_are_refused(harness: ProviderHarness) -> None:
     provider = harness.adapter()
     capabilities = provider.capabilities
     for has, call in (
@@ -118,7 +118,7 @@ def test_the_same_key_costs_once_where_that_is_promised(harness: ProviderHarness
 
 
 @pytest.mark.parametrize(("harness", "fault"), fault_cases("submit", SUBMISSIONS), indirect=["harness"])
-def test_every_fault_of_a_submission_is_told_apart(
+def test_each_fault_of_a_submission_raises_its_own_error(
     harness: ProviderHarness, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if fault == "slow" and harness.patient:
@@ -149,7 +149,7 @@ def test_a_failed_upload_began_nothing(harness: ProviderHarness, fault: str) -> 
 
 
 @pytest.mark.parametrize(("harness", "fault"), fault_cases("poll", POLLS), indirect=["harness"])
-def test_every_fault_of_a_poll_is_told_apart(harness: ProviderHarness, fault: str) -> None:
+def test_each_fault_of_a_poll_raises_its_own_error(harness: ProviderHarness, fault: str) -> None:
     provider = harness.adapter()
     task = provider.submit(generation_request(provider.capabilities.kinds[0]))
     harness.fake.faults["poll"] = [fault]
@@ -167,13 +167,13 @@ def test_a_failed_task_says_why(harness: ProviderHarness) -> None:
 
 
 @pytest.mark.parametrize("harness", vendors_where(lambda h: h.reports_unknown_status), indirect=True)
-def test_a_status_that_nobody_knows_is_told_as_that(harness: ProviderHarness) -> None:
+def test_an_unknown_status_is_reported_as_unknown(harness: ProviderHarness) -> None:
     task = harness.task_after_fault(harness.adapter(), "task", "odd")
     assert task.state is RemoteTaskState.UNKNOWN and "meditating" in task.error.lower()
 
 
 @pytest.mark.parametrize("harness", vendors_where(lambda h: h.reports_model), indirect=True)
-def test_another_model_than_was_asked_for_is_told(harness: ProviderHarness) -> None:
+def test_another_model_than_was_requested_is_reported(harness: ProviderHarness) -> None:
     task = harness.task_after_fault(harness.adapter(), "task", "other model")
     assert task.model == "v9.9-later"
 
@@ -226,7 +226,7 @@ def test_the_key_goes_to_its_vendor_and_nowhere_else(harness: ProviderHarness) -
 
 
 @pytest.mark.parametrize("harness", vendors_where(lambda h: h.fake), indirect=True)
-def test_a_picture_it_does_not_take_is_told_before_anything_is_sent(harness: ProviderHarness) -> None:
+def test_an_unsupported_picture_is_refused_before_anything_is_sent(harness: ProviderHarness) -> None:
     provider = harness.adapter()
     view = (provider.capabilities.views or ("front",))[0]
     with pytest.raises(Refused, match="it takes"):

@@ -102,7 +102,7 @@ def test_reviewers_may_say_two_things_and_the_connector_no_more_than_it_must() -
     assert writes == {"asset_versions", "asset_versions_files", "directus_files", "directus_folders"}
 
 
-def test_a_token_that_is_no_admin_s_is_told(
+def test_a_token_without_admin_rights_is_reported(
     context: AdapterContext, server: FakePim, system: FakeSystemCollections
 ) -> None:
     system.role = None
@@ -110,7 +110,7 @@ def test_a_token_that_is_no_admin_s_is_told(
         prepare(context, server)
 
 
-def test_what_cannot_be_set_up_from_here_is_told() -> None:
+def test_a_setup_that_must_be_done_by_hand_is_reported() -> None:
     with pytest.raises(ConfigError, match="supported: dam directus"):
         load_setup("dam", "bynder")
     result = CliRunner().invoke(

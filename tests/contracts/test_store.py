@@ -154,7 +154,7 @@ def test_a_parked_run_is_due_when_its_time_comes_and_not_before(services: Servic
     assert services.runs.lease(run_id, "w", 10) is not None
 
 
-def test_version_numbers_are_given_once_and_without_gaps(services: Services) -> None:
+def test_version_numbers_are_unique_and_without_gaps(services: Services) -> None:
     ids = [services.runs.add([new_run(input_hash=f"h{n}", sku="S")])[0] for n in range(8)]
 
     def assign(run_id: str) -> int:

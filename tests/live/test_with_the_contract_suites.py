@@ -160,7 +160,7 @@ class TestDirectus:
         )
         return found
 
-    test_lies_there = staticmethod(test_dams.test_a_version_lies_there_byte_for_byte_in_review)
+    test_lies_there = staticmethod(test_dams.test_a_pushed_version_is_in_review_byte_for_byte)
     test_changed_by_hand = staticmethod(test_dams.test_files_changed_by_hand_are_noticed_with_the_decision)
     test_removed = staticmethod(test_dams.test_what_is_removed_is_gone_for_good)
     test_written = staticmethod(test_dams.test_what_we_write_is_read_again_and_is_no_person_s_decision)
@@ -193,9 +193,9 @@ class TestVendure:
     def channel(self, server: RealVendure, context: AdapterContext) -> Channel:
         return server.open(context)
 
-    test_in_order = staticmethod(test_channels.test_ours_stand_behind_theirs_in_the_listing_s_order)
+    test_in_order = staticmethod(test_channels.test_our_media_follow_the_shop_s_in_the_order_of_the_listing)
     test_same_again = staticmethod(test_channels.test_the_same_again_changes_nothing)
     test_next_version = staticmethod(test_channels.test_the_next_version_takes_the_place_of_the_one_before)
     test_taken_off = staticmethod(test_channels.test_what_is_no_longer_listed_is_taken_off_and_theirs_stay)
-    test_first = staticmethod(test_channels.test_ours_may_stand_first)
+    test_first = staticmethod(test_channels.test_our_media_can_be_first)
     test_not_found = staticmethod(test_channels.test_a_product_that_the_shop_does_not_have_is_not_found)

@@ -46,7 +46,7 @@ def import_sheet(services: Services, file: Path, name: str = "autumn", **more: o
 
 
 @pytest.mark.issue("row.value", "row.duplicate", "source.url_refused")
-def test_good_rows_are_made_bad_ones_are_given_back_and_mended_ones_go_on(
+def test_good_rows_are_made_bad_rows_are_returned_and_corrected_rows_are_made(
     services: Services, photos: PhotoServer, drain: Drain, tmp_path: Path
 ) -> None:
     photos.files["a.jpg"] = picture()

@@ -101,7 +101,7 @@ def test_a_photo_without_a_product_raises_each_time(services: Services) -> None:
     assert files(services) == []
 
 
-def test_a_photo_is_decoded_once_unless_it_is_wanted_larger_or_under_another_limit(
+def test_a_photo_is_decoded_again_only_for_a_larger_size_or_another_limit(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded: list[int] = []

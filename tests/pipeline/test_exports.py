@@ -44,7 +44,7 @@ def batch(
     return batch
 
 
-def test_the_manifest_tells_every_row(batch: Batch, services: Services) -> None:
+def test_the_manifest_lists_every_row(batch: Batch, services: Services) -> None:
     made, lost, blank = exports.manifest(services, batch)
     assert (made["sku"], made["status"], made["image_count"], made["row"]) == (
         "A1",

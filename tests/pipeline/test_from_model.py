@@ -141,7 +141,7 @@ def test_a_blocked_model_gives_no_renditions_until_it_is_waived(
 
 
 @pytest.mark.issue("source.missing_model")
-def test_a_model_that_went_away_is_said(
+def test_a_model_that_was_rejected_meanwhile_is_reported(
     services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable
 ) -> None:
     write_rules(deliverables=[SPIN, MODEL_ONE], naming=NAMED)

@@ -335,7 +335,7 @@ def test_a_version_is_withdrawn_from_the_dam(shop: Services, photos: PhotoServer
     assert live(shop) == [] and states(shop) == ["V1 withdrawn"]
 
 
-def test_a_dam_that_is_away_is_told_later(
+def test_a_dam_that_is_unreachable_is_notified_later(
     shop: Services, photos: PhotoServer, drain: Drain, clock: TestClock
 ) -> None:
     first, dam = made(shop, photos, drain), shop.dam("shelf")

@@ -81,7 +81,7 @@ def test_what_was_deleted_in_the_dam_is_pushed_again(wired: Services, drain: Dra
     assert wired.assets.of_product("CH123")[0].state is VersionState.PUBLISHED
 
 
-def test_a_state_that_the_dam_was_not_told_is_told(wired: Services, drain: Drain) -> None:
+def test_a_state_that_the_dam_did_not_receive_is_written(wired: Services, drain: Drain) -> None:
     dam, ref = wired.dam("shelf"), "mem:CH123:packshot:1:1"
     dam.remote_states[ref] = RemoteState(state=VersionState.IN_REVIEW)
     assert differences(wired) == [("shelf", "stale", "CH123")]
@@ -173,7 +173,7 @@ def test_it_is_done_by_the_hour_and_mended_where_the_rules_say_so(wired: Service
     assert reconcile_when_due(wired, "me") and last_result(wired)[1:] == (0, [])
 
 
-def test_the_command_shows_a_table_and_speaks_json(wired: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_prints_a_table_or_json(wired: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection_commands, "open_services", lambda folder: wired)
     wired.channel("shop").files_by_sku.clear()
     shown = CliRunner().invoke(connection_commands.reconcile, [])

@@ -190,7 +190,7 @@ def test_a_file_without_triangles() -> None:
 
 
 @pytest.mark.issue("conformance.error", "conformance.warning")
-def test_the_khronos_validator_speaks() -> None:
+def test_issues_of_the_khronos_validator_are_reported() -> None:
     wrong = changed(b'"VEC3"', b'"VEC9"')
     found = [i for i in report_on(wrong).issues if i.code == "conformance.error"]
     assert found and found[0].pointer

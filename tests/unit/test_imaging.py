@@ -316,7 +316,7 @@ def test_colours_are_led_on_from_the_nearest() -> None:
     assert (led[:, 3] == (255, 0, 0)).all() and (led[:, 5] == (0, 0, 255)).all()
 
 
-def test_what_lies_under_transparency_is_led_on_from_the_product() -> None:
+def test_colours_under_transparency_continue_those_of_the_product() -> None:
     """Programs leave any colour where a picture is transparent; it must not show at a model's rim."""
     rgba = np.zeros((400, 400, 4), np.uint8)
     rgba[..., :3] = (0, 255, 0)

@@ -151,7 +151,7 @@ def test_the_right_model_is_like_its_photos_and_shows_it(photos: dict[View, np.n
     ],
 )
 @pytest.mark.issue(param="code")
-def test_each_defect_is_told(change, code: str, photos: dict[View, np.ndarray]) -> None:
+def test_each_defect_is_reported(change, code: str, photos: dict[View, np.ndarray]) -> None:
     found = [i for i in report(change(boot()), photos)[0].issues if i.code == code]
     assert found and found[0].pointer.startswith("/images/") and found[0].measured and found[0].limit
 

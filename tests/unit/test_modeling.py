@@ -88,7 +88,7 @@ def test_a_ring_keeps_its_hole() -> None:
     assert mesh_of(built.model).euler_number == 0
 
 
-def test_asymmetric_views_stand_the_right_way_round() -> None:
+def test_asymmetric_views_are_not_mirrored() -> None:
     """A step, high at the product's left (-X) and at its back (-Z); the right view shows the back at its
     right.
     """
@@ -117,7 +117,7 @@ def test_asymmetric_views_stand_the_right_way_round() -> None:
     assert rgb[48, 32, 2] > rgb[48, 32, 0]
 
 
-def test_the_photo_stands_on_the_front_as_it_is() -> None:
+def test_the_front_shows_the_photo_upright_and_unmirrored() -> None:
     mask = np.ones((200, 200), np.uint8)
     cutout = cutout_of(mask)
     rgb = cutout.rgb.copy()
@@ -138,7 +138,9 @@ def test_the_photo_stands_on_the_front_as_it_is() -> None:
     [((1.0, None, None), ["height", "depth"]), ((None, None, None), ["width", "height", "depth"])],
 )
 @pytest.mark.issue("model.dimensions_missing")
-def test_missing_dimensions_are_completed_from_the_views_and_said(known: tuple, guessed: list[str]) -> None:
+def test_missing_dimensions_are_completed_from_the_views_and_reported(
+    known: tuple, guessed: list[str]
+) -> None:
     built = build(
         {
             View.FRONT: cutout_of(np.ones((100, 200), np.uint8)),

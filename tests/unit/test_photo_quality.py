@@ -49,7 +49,7 @@ def stored(format: str, **options: object) -> bytes:
     return out.getvalue()
 
 
-def test_a_good_photo_is_not_spoken_of() -> None:
+def test_a_good_photo_has_no_issues() -> None:
     assert codes(decode(GOOD, max_pixels=10**8)) == set()
 
 
@@ -103,7 +103,7 @@ def test_a_background_that_is_not_plain() -> None:
 
 
 @pytest.mark.issue("source.same_picture")
-def test_one_picture_given_as_two_views() -> None:
+def test_the_same_picture_as_two_views_is_reported() -> None:
     smaller = of(cv2.resize(FRONT.rgb, (500, 500), interpolation=cv2.INTER_AREA))
     found = list(same_picture_issues({"front": FRONT, "right": RIGHT, "back": smaller}))
     assert [(i.code, i.pointer) for i in found] == [("source.same_picture", "/images/back")]
@@ -127,7 +127,7 @@ def test_a_view_that_shows_another_side() -> None:
 
 
 @pytest.mark.issue("source.rotated", "source.cmyk", "source.animated", "source.profile_missing")
-def test_what_was_put_right_about_the_file_is_told() -> None:
+def test_corrections_of_the_file_are_reported() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     with Image.open(io.BytesIO(GOOD)) as image:

@@ -63,7 +63,7 @@ def test_the_product_itself_in_other_light_and_size_is_recognised(cutout: Cutout
     ],
 )
 @pytest.mark.issue(param="code")
-def test_a_changed_product_is_told(cutout: Cutout, change: object, code: str) -> None:
+def test_a_changed_product_is_reported(cutout: Cutout, change: object, code: str) -> None:
     changed = change(cutout)  # type: ignore[operator]
     assert code in codes(cutout, simulate_provider(compose_room(changed, 1), 3))
 

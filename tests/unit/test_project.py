@@ -131,7 +131,7 @@ def test_lock_files_pin_with_hashes_and_name_no_address() -> None:
     assert "resolved" not in (ROOT / "package-lock.json").read_text()
 
 
-def test_the_compose_file_is_healthy_unprivileged_and_speaks_of_real_settings() -> None:
+def test_the_compose_file_is_healthy_unprivileged_and_names_real_settings() -> None:
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     known = (
         {f.metadata["env"] for f in Settings.__dataclass_fields__.values() if f.metadata}

@@ -68,5 +68,5 @@ def test_a_fact_is_a_phrase_and_no_place_for_orders() -> None:
     ("template", "wrong"),
     [("{name}", ""), ("{attributes.A B}", ""), ("{colour}", "colour"), ("{name} {sku}", "sku")],
 )
-def test_a_field_that_means_nothing_is_told(template: str, wrong: str) -> None:
+def test_an_unknown_field_is_reported(template: str, wrong: str) -> None:
     assert unknown_field(template) == wrong

@@ -57,7 +57,7 @@ def test_three_views_give_the_solid(shape) -> None:
 
 @pytest.mark.parametrize("shape", CASES, ids=lambda s: s.__name__)
 @pytest.mark.issue("model.single_view")
-def test_the_front_alone_tells_the_family(shape) -> None:
+def test_the_front_alone_is_enough_to_find_the_family(shape) -> None:
     words, _, family, least = CASES[shape]
     built = made(shape(), words, View.FRONT)
     assert built.family == family and shared(shape(), built) >= least
@@ -76,7 +76,7 @@ def test_the_front_alone_tells_the_family(shape) -> None:
         (shoe, (View.TOP,), 0.5),
     ],
 )
-def test_other_sets_of_views_stand_the_right_way_round(shape, views, least) -> None:
+def test_other_sets_of_views_are_not_mirrored(shape, views, least) -> None:
     assert shared(shape(), made(shape(), CASES[shape][0], *views)) >= least
 
 
@@ -96,7 +96,7 @@ def test_an_unsure_photo_is_left_out_while_others_remain() -> None:
 
 
 @pytest.mark.issue("model.part_lost", "model.low_confidence")
-def test_a_part_that_the_views_cannot_agree_on_is_told_and_lowers_the_confidence() -> None:
+def test_a_part_that_the_views_contradict_is_reported_and_lowers_the_confidence() -> None:
     """Front and side show a pole on a block; where the side puts it, the top shows nothing."""
     front, side, top = (np.zeros((300, 300), np.uint8) for _ in range(3))
     front[150:280, 60:240] = side[150:280, 60:240] = 255

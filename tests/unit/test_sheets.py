@@ -32,7 +32,7 @@ def written(delimiter: str = ",", rows: list[list[str]] = ROWS) -> str:
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252"])
-def test_any_usual_csv_reads_the_same(delimiter: str, encoding: str) -> None:
+def test_all_common_kinds_of_csv_read_the_same(delimiter: str, encoding: str) -> None:
     sheet = read_sheet(written(delimiter).encode(encoding))
     assert sheet.header == tuple(ROWS[0])
     assert [list(cells.values()) for _, cells in sheet.rows] == ROWS[1:]
@@ -129,7 +129,7 @@ def test_other_peoples_headers_are_understood() -> None:
     ],
 )
 @pytest.mark.issue("row.value")
-def test_a_cell_that_cannot_be_meant_is_told(column: str, cell: str, place: str) -> None:
+def test_an_impossible_cell_is_reported_with_its_column(column: str, cell: str, place: str) -> None:
     cells = {**{name: c.example for name, c in COLUMNS.items()}, column: cell}
     product, wrong = read_row(cells, {name: name for name in COLUMNS})
     assert (

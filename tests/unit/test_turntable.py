@@ -91,7 +91,7 @@ def test_a_still_a_spin_and_a_clip() -> None:
     assert len(clip.files) == 1 and len({f.data for f in spin.files}) == 16
 
 
-def test_a_model_stands_in_a_room_too() -> None:
+def test_a_model_is_placed_in_a_room() -> None:
     room = made(style="lifestyle", aspect="4:5", fill=0.6, formats=("jpeg",), background="#ffffff")
     with Image.open(io.BytesIO(room.files[0].data)) as image:
         assert image.size == (96, 120) and np.asarray(image).std() > 5

@@ -75,7 +75,7 @@ def test_a_write_with_an_idempotency_key_happens_once(made: dict, api: Api) -> N
     assert client.post(address, json={"verdict": "rejected"}, headers=headers).status_code == 422
 
 
-def test_a_repeat_that_comes_while_the_first_is_under_way_is_told_to_wait(
+def test_a_repeat_during_the_first_request_must_wait(
     made: dict, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address, headers = "/api/v1/products/CH123/runs", {"Idempotency-Key": "k1"}
@@ -101,7 +101,7 @@ def test_a_repeat_that_comes_while_the_first_is_under_way_is_told_to_wait(
         (Unavailable("pim", "get", "no connection"), 503, "unavailable", None),
     ],
 )
-def test_what_an_outside_system_refuses_is_told_and_is_no_500(
+def test_a_refusal_by_an_outside_system_is_reported_and_is_no_500(
     error: Exception,
     status: int,
     name: str,

@@ -130,7 +130,7 @@ def test_a_batch_is_paused_resumed_and_cancelled(rows: str, browser_like: Visito
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04 no workbook", b"\x00\x01\x02", b"sku,sku\n"])
-def test_what_is_no_sheet_is_told_on_the_page(data: bytes, browser_like: Visitor) -> None:
+def test_a_file_that_is_no_sheet_is_reported_on_the_page(data: bytes, browser_like: Visitor) -> None:
     answer = browser_like("merchandiser").post(
         "/batches/check", data={"file": (io.BytesIO(data), "x.csv"), "sheet": "../../etc/passwd"}
     )

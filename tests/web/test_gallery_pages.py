@@ -212,7 +212,7 @@ def test_a_product_is_edited(
     assert [v.number for v in services.assets.of_product("A1")] == [3, 2, 1]
 
 
-def test_a_batch_tells_how_it_goes_on(
+def test_a_batch_sends_its_progress(
     app: Flask,
     services: Services,
     photos: PhotoServer,

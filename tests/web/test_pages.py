@@ -112,7 +112,7 @@ def test_a_rejection_carries_reasons_and_note(made: dict, browser_like: Visitor,
     )
 
 
-def test_the_slower_of_two_reviewers_is_told(made: dict, browser_like: Visitor) -> None:
+def test_the_slower_of_two_reviewers_sees_the_first_decision(made: dict, browser_like: Visitor) -> None:
     client, version = browser_like("reviewer"), made["packshot"]
     client.post(f"/versions/{version.id}/decide", data={"verdict": "approved"})
     answer = client.post(

@@ -43,7 +43,7 @@ def test_a_model_comes_from_tripo_and_its_cost_is_on_record(
 
 @pytest.mark.usefixtures("rules")
 @pytest.mark.issue("provider.other_model")
-def test_another_model_than_was_asked_for_is_told(
+def test_another_model_than_was_requested_is_reported(
     services: Services, photos: PhotoServer, rounds: Callable, fake: FakeTripo
 ) -> None:
     fake.faults["task"] = ["other model"] * 9
@@ -109,7 +109,7 @@ def test_a_cap_lets_the_run_wait_too(
 
 
 @pytest.mark.usefixtures("rules")
-def test_a_task_that_never_ends_is_given_up(
+def test_a_task_that_never_ends_times_out(
     services: Services, photos: PhotoServer, rounds: Callable, fake: FakeTripo
 ) -> None:
     fake.seconds = 1e6
@@ -225,7 +225,7 @@ def test_a_provider_that_left_the_rules_is_passed_over(
     assert model(services).provenance["generator"] == "local" and not fake.billed
 
 
-def test_an_order_whose_run_was_given_up_is_dropped(
+def test_an_order_of_a_superseded_run_is_dropped(
     services: Services,
     photos: PhotoServer,
     drain: Drain,
@@ -249,7 +249,7 @@ def test_an_order_whose_run_was_given_up_is_dropped(
     assert services.tasks.newest(run.id, "tripo").state is TaskState.RELEASED
 
 
-def test_a_run_that_was_not_asleep_yet_is_told_later(
+def test_a_run_that_was_not_parked_yet_is_woken_later(
     services: Services,
     photos: PhotoServer,
     rounds: Callable,

@@ -24,7 +24,7 @@ from tests.pipeline.paid.helpers import CUBE, PRICE, place, run_broker
 from tests.support import PhotoServer, TestClock, picture
 
 
-def test_a_sheets_cost_is_told_before_anything_is_spent(
+def test_the_cost_of_a_sheet_is_shown_before_anything_is_spent(
     services: Services, photos: PhotoServer, rules: Callable, fake: FakeTripo, tmp_path: Path
 ) -> None:
     rules("tripo", "local")

@@ -48,7 +48,7 @@ def test_a_lone_three_quarter_photo_called_the_front(azimuth: float, elevation: 
     assert recognise_views({F: photo, R: of(R)}, CABINET) == {}  # beside a side's photo it only contradicts
 
 
-def test_what_cannot_be_told() -> None:
+def test_ambiguous_views_are_not_recognised() -> None:
     cube = ProductSize(width=1, height=1, depth=1)
     assert recognise_views({F: seen(1.0), R: seen(1.0)}, cube) == {}
     assert recognise_views({F: seen(9.0)}, CABINET) == {}  # fits nothing
