@@ -9,7 +9,7 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from dam_connector.domain import naming
+from dam_connector.domain import name_pattern_syntax
 from dam_connector.domain.issue_codes import CODES
 from dam_connector.domain.product import View
 from dam_connector.domain.rules import MAX_CAP_USD
@@ -144,14 +144,14 @@ class NamingSchema(Schema):
 
 def _check_fields(pattern: str, path: tuple[str, ...]) -> list[str]:
     try:
-        return [field for _, field, _ in naming.pattern_parts(pattern)]
+        return [field for _, field, _ in name_pattern_syntax.pattern_parts(pattern)]
     except ValueError as error:
         raise ValidationError(_nest(path, str(error))) from error
 
 
 def _check_pattern(pattern: str, path: tuple[str, ...]) -> None:
     missing = {"sku", "version"} - set(_check_fields(pattern, path))
-    if not missing and not naming.is_reversible(pattern):
+    if not missing and not name_pattern_syntax.is_reversible(pattern):
         raise ValidationError(
             _nest(
                 path,

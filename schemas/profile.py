@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validates_schema
 
-from dam_connector.domain import naming
+from dam_connector.domain import name_pattern_syntax
 from dam_connector.domain.model_profiles import MEASURES, MODEL_PROFILES, ModelLimit, ModelProfile
 from schemas.common import text_field
 
@@ -42,7 +42,7 @@ class ProfileSchema(_Limits):  # type: ignore[valid-type, misc]
             if low is not None and high is not None and low > high:
                 raise ValidationError(f"more than max_{name}", f"min_{name}")
         try:
-            naming.pattern_parts(data.get("naming", ""))
+            name_pattern_syntax.pattern_parts(data.get("naming", ""))
         except ValueError as error:
             raise ValidationError(str(error), "naming") from error
 

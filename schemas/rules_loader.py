@@ -7,7 +7,7 @@ from typing import Any
 
 from marshmallow import ValidationError
 
-from dam_connector.domain import naming
+from dam_connector.domain import name_pattern_syntax
 from dam_connector.domain.picture_profiles import PICTURE_PROFILES, profile_conflicts
 from dam_connector.domain.rules import (
     LOCAL,
@@ -150,7 +150,7 @@ def _name_clashes(rules: Rules) -> Iterator[str]:
                     "category": "c",
                     "color": "k",
                 }
-                name = naming.build_name(rules.naming.pattern_for(d.name), values) + format
+                name = name_pattern_syntax.build_name(rules.naming.pattern_for(d.name), values) + format
                 if name in taken:
                     yield (
                         f"/deliverables/{number}: its {format} would have the same name as that of "

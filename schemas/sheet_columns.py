@@ -8,7 +8,7 @@ from typing import Any
 from marshmallow import ValidationError
 
 from dam_connector.domain.issue import Issue, issue
-from dam_connector.domain.naming import ascii_words
+from dam_connector.domain.name_pattern_syntax import ascii_words
 from dam_connector.domain.outside_values import parse_integer, parse_timestamp
 from dam_connector.domain.product import Product, View
 from dam_connector.domain.row_request import RequestType, RowRequest

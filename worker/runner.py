@@ -26,7 +26,7 @@ from dam_connector.errors import (
     StateConflict,
 )
 from dam_connector.store.run_records import RunRecord
-from dam_connector.usecases.broker.outcomes import CREDIT_RETRY_S
+from dam_connector.usecases.broker.submission import CREDIT_RETRY_S
 from dam_connector.wiring import Services
 from worker.pipeline import StepNotFound, steps_from
 from worker.work import Park, Work

@@ -1,6 +1,6 @@
 """File names and folders of versions, made by the patterns of the rules."""
 
-from dam_connector.domain import naming
+from dam_connector.domain import name_pattern_syntax
 from dam_connector.domain.product import Product
 from dam_connector.domain.rules import PHOTO, Deliverable, Rules
 from dam_connector.domain.version import Role, VersionFile
@@ -23,7 +23,7 @@ def file_stem(
         number: The version's number.
         rules: The rules with the naming patterns.
     """
-    return naming.build_name(
+    return name_pattern_syntax.build_name(
         rules.naming.pattern_for(deliverable.name),
         _pattern_values(format, product, deliverable, slot, number),
     )
@@ -33,7 +33,7 @@ def expected_fields(
     format: str, product: Product, deliverable: Deliverable, slot: int, number: int, rules: Rules
 ) -> dict[str, str]:
     """Return the fields that must be found when the name from `file_stem` is parsed."""
-    return naming.canonical_fields(
+    return name_pattern_syntax.canonical_fields(
         rules.naming.pattern_for(deliverable.name),
         _pattern_values(format, product, deliverable, slot, number),
     )
@@ -70,7 +70,7 @@ def _pattern_values(
 
 def product_folder(product: Product, rules: Rules) -> str:
     """Return the folder of a product's files, e.g. `chairs/CH123`."""
-    return naming.build_folder(
+    return name_pattern_syntax.build_folder(
         rules.naming.folder,
         {
             "sku": product.sku,

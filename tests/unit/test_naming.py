@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dam_connector.domain import naming
+from dam_connector.domain import name_pattern_syntax
 from dam_connector.domain.product import is_safe_sku
 from dam_connector.errors import ConfigError
 from schemas.rules_loader import load_rules
@@ -23,7 +23,7 @@ PATTERN = "{sku}_{name:pascal}_V{version}_{format:upper}"
 
 def test_the_name_that_everybody_expects() -> None:
     values = {"sku": "CH123", "name": "Modern Dining Chair", "version": 1, "format": "glb"}
-    assert naming.build_name(PATTERN, values) == "CH123_ModernDiningChair_V1_GLB"
+    assert name_pattern_syntax.build_name(PATTERN, values) == "CH123_ModernDiningChair_V1_GLB"
 
 
 @settings(derandomize=True, deadline=None)
@@ -35,9 +35,11 @@ def test_the_name_that_everybody_expects() -> None:
 )
 def test_parse_undoes_build_for_any_product(sku: str, name: str, version: int, format: str) -> None:
     values = {"sku": sku, "name": name, "version": version, "format": format}
-    built = naming.build_name(PATTERN, values)
-    assert naming.parse_name(PATTERN, built) == naming.canonical_fields(PATTERN, values)
-    assert naming.canonical_fields(PATTERN, values)["sku"] == sku
+    built = name_pattern_syntax.build_name(PATTERN, values)
+    assert name_pattern_syntax.parse_name(PATTERN, built) == name_pattern_syntax.canonical_fields(
+        PATTERN, values
+    )
+    assert name_pattern_syntax.canonical_fields(PATTERN, values)["sku"] == sku
     assert re.fullmatch(r"[A-Za-z0-9._+-]{1,200}", built) and not built.startswith(".")
 
 
@@ -59,9 +61,9 @@ def test_parse_undoes_build_for_other_patterns(pattern: str) -> None:
         "slot": 2,
         "color": "dark green",
     }
-    assert naming.parse_name(pattern, naming.build_name(pattern, values)) == naming.canonical_fields(
-        pattern, values
-    )
+    assert name_pattern_syntax.parse_name(
+        pattern, name_pattern_syntax.build_name(pattern, values)
+    ) == name_pattern_syntax.canonical_fields(pattern, values)
 
 
 @pytest.mark.parametrize(
@@ -89,12 +91,15 @@ def test_patterns_whose_names_cannot_be_read_back_are_refused(pattern: str) -> N
 )
 def test_bad_patterns_say_why(pattern: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
-        naming.pattern_parts(pattern)
+        name_pattern_syntax.pattern_parts(pattern)
 
 
 def test_folders_do_not_climb() -> None:
-    assert naming.build_folder("{category:slug}/{sku}", {"category": "../../etc", "sku": "A1"}) == "etc/A1"
-    assert naming.build_folder("{name}/{sku}", {"name": "..", "sku": "con"}) == "x/_con"
+    assert (
+        name_pattern_syntax.build_folder("{category:slug}/{sku}", {"category": "../../etc", "sku": "A1"})
+        == "etc/A1"
+    )
+    assert name_pattern_syntax.build_folder("{name}/{sku}", {"name": "..", "sku": "con"}) == "x/_con"
 
 
 @pytest.mark.parametrize("sku", ["CH123", "a", "A-1.b+c_9", "9" * 64])

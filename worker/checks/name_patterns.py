@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import PurePath
 
-from dam_connector.domain import naming
+from dam_connector.domain import name_pattern_syntax
 from dam_connector.domain.file_names import expected_fields, file_stem, file_suffix
 from dam_connector.domain.issue import CheckOutcome, Issue, ReportRow, Severity, issue
 from dam_connector.domain.model_profiles import ModelProfile
@@ -18,7 +18,7 @@ LOWER_PATTERN = "{sku:lower}_{name:slug}_v{version}_{format:lower}"
 
 
 def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
-    """Yield naming.pattern and naming.profile, with the name that the file should have."""
+    """Yield name_pattern_syntax.pattern and name_pattern_syntax.profile, with the name that the file should have."""
     yield from _check_rules(subject, rules)
     for name, profile in rules.model_profiles.items():
         if profile.naming or profile.lower_case:
@@ -32,7 +32,7 @@ def _check_rules(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
     if product is None or deliverable is None:
         pattern = rules.naming.default
         for file in subject.files:
-            if naming.parse_name(pattern, PurePath(file.name).stem) is None:
+            if name_pattern_syntax.parse_name(pattern, PurePath(file.name).stem) is None:
                 found = issue(
                     "naming.pattern",
                     f"{file.name} does not follow {pattern}.",
@@ -49,7 +49,7 @@ def _check_rules(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
             continue
         stem = PurePath(file.name).stem.removesuffix(file_suffix(file))
         wanted = file_stem(file.format, product, deliverable, subject.slot, subject.number, rules)
-        if stem != wanted or naming.parse_name(pattern, stem) != expected_fields(
+        if stem != wanted or name_pattern_syntax.parse_name(pattern, stem) != expected_fields(
             file.format, product, deliverable, subject.slot, subject.number, rules
         ):
             yield issue(
@@ -67,7 +67,7 @@ def _check_profile(
     """Add a row for the profile's naming rule; yield an issue where the profile is required."""
     stem = PurePath(file.name).stem
     good = (
-        naming.parse_name(profile.naming, stem) is not None
+        name_pattern_syntax.parse_name(profile.naming, stem) is not None
         if profile.naming
         else LOWER_CASE_NAME.fullmatch(stem) is not None
     )
@@ -96,7 +96,7 @@ def _check_profile(
 def _suggested_name(subject: CheckSubject, pattern: str, stem: str) -> str:
     """Return the name that the file should have; for an unknown product, a valid one near to its own."""
     if subject.product is None:
-        return "-".join(naming.ascii_words(stem)).lower() or "model"
+        return "-".join(name_pattern_syntax.ascii_words(stem)).lower() or "model"
     values: dict[str, str | int] = {
         "sku": subject.product.sku,
         "name": subject.product.name,
@@ -107,4 +107,4 @@ def _suggested_name(subject: CheckSubject, pattern: str, stem: str) -> str:
         "category": subject.product.category,
         "color": subject.product.color,
     }
-    return naming.build_name(pattern, values)
+    return name_pattern_syntax.build_name(pattern, values)

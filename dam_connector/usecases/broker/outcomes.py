@@ -24,7 +24,6 @@ from dam_connector.wiring import Services
 
 log = structlog.get_logger()
 MAX_TRIES = 8
-CREDIT_RETRY_S = 900.0  # until a provider without credit is asked again
 FIRST_RETRY_S, MAX_RETRY_S = 4.0, 300.0  # the time between two tries doubles
 
 

@@ -17,13 +17,14 @@ from dam_connector.errors import (
 )
 from dam_connector.ports import Provider, RemoteTask, RemoteTaskState
 from dam_connector.store.tasks import IN_FLIGHT_STATES, TaskRecord, TaskState
-from dam_connector.usecases.broker.outcomes import CREDIT_RETRY_S, TaskOutcomes, later
+from dam_connector.usecases.broker.outcomes import TaskOutcomes, later
 from dam_connector.usecases.broker.request_pool import RequestPool
 from dam_connector.usecases.broker.task_durations import TaskDurations
 from dam_connector.usecases.provider_orders import read_order, spend_caps, warn_of_budget
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
+CREDIT_RETRY_S = 900.0  # until a provider without credit is asked again
 BATCH = 500  # tasks of one provider in one tick
 PAUSE_NOTE_PREFIX = "paused:"  # a note of this prefix and a provider's name says why the provider is paused
 
