@@ -18,7 +18,7 @@ LOWER_PATTERN = "{sku:lower}_{name:slug}_v{version}_{format:lower}"
 
 
 def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
-    """Yield name_pattern_syntax.pattern and name_pattern_syntax.profile, with the name that the file should have."""
+    """Yield `naming.pattern` and `naming.profile`, with the name that the file should have."""
     yield from _check_rules(subject, rules)
     for name, profile in rules.model_profiles.items():
         if profile.naming or profile.lower_case:
