@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from dam_connector.store.users import UserRole
 from dam_connector.wiring import Services
@@ -56,19 +56,19 @@ def model_is_shown(page: Page, selector: str) -> bool:
 
 @pytest.mark.parametrize("deliverables", [[rules_json()["deliverables"][0], MODEL]], ids=["with model"])
 def test_from_the_queue_to_the_ar_page(page: Page, services: Services, drain: Callable[[], int]) -> None:
-    assert page.locator(".card").count() == 2
+    expect(page.locator(".card")).to_have_count(2)
     page.locator(".card", has_text="model").click()
     page.wait_for_url("**/versions/**")
     assert model_is_shown(page, "model-viewer")
     page.get_by_role("button", name="right", exact=True).first.click()
-    assert (
-        page.locator("[data-view=right]").is_visible() and not page.locator("[data-view=front]").is_visible()
-    )
+    expect(page.locator("[data-view=right]")).to_be_visible()
+    expect(page.locator("[data-view=front]")).to_be_hidden()
     page.locator("[data-show-render=hero]").click()
-    assert page.locator("[data-render=hero]").is_visible() and not page.locator("model-viewer").is_visible()
+    expect(page.locator("[data-render=hero]")).to_be_visible()
+    expect(page.locator("model-viewer")).to_be_hidden()
     page.locator("[data-show-model]").click()
     page.keyboard.press("?")
-    assert page.locator("dialog[open]").is_visible()
+    expect(page.locator("dialog[open]")).to_be_visible()
     page.keyboard.press("Escape")
     page.keyboard.press("a")
     page.get_by_text("approved").wait_for()
@@ -78,31 +78,30 @@ def test_from_the_queue_to_the_ar_page(page: Page, services: Services, drain: Ca
     page.get_by_text("approved").wait_for()
     page.keyboard.press("r")
     page.keyboard.press("2")
-    assert page.locator("[name=reasons]").nth(1).is_checked()
+    expect(page.locator("[name=reasons]").nth(1)).to_be_checked()
     page.keyboard.press("Enter")
     page.wait_for_url("**/review")
     services.clock.forward(60)  # type: ignore[attr-defined]
     services.queue.wake("finish_run", [r.id for r in services.runs.page(state="queued")])
     drain()
     page.goto("/ar/CH123")
-    assert (
-        model_is_shown(page, "#model")
-        and page.get_by_role("heading", name="Modern Dining Chair").is_visible()
-    )
+    assert model_is_shown(page, "#model")
+    expect(page.get_by_role("heading", name="Modern Dining Chair")).to_be_visible()
     page.get_by_role("button", name="Show size").click()
-    assert page.get_by_text("Height 85.2 cm").is_visible()
-    assert page.locator(".qr img").evaluate("i => i.complete && i.naturalWidth > 0")
+    expect(page.get_by_text("Height 85.2 cm")).to_be_visible()
+    page.wait_for_function("() => document.querySelector('.qr img').naturalWidth > 0")
     assert json.loads(page.locator("script[type='application/ld+json']").text_content())["sku"] == "CH123"
 
 
 def test_product_and_theme(page: Page, services: Services) -> None:
     page.goto(f"/products/{services.products.get('FLAG1').id}")
-    assert page.get_by_text("The field dimensions is missing").is_visible()
+    expect(page.get_by_text("The field dimensions is missing")).to_be_visible()
+    body = page.locator("body")
     before = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.locator("[data-theme-switch]").click()
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != before
+    expect(body).not_to_have_css("background-color", before)
     page.reload()
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != before
+    expect(body).not_to_have_css("background-color", before)
 
 
 def test_it_works_without_javascript(chromium: Browser, site: str, services: Services) -> None:
@@ -112,5 +111,5 @@ def test_it_works_without_javascript(chromium: Browser, site: str, services: Ser
     page.get_by_role("button", name="Log in with this link").click()
     page.locator(".card", has_text="packshot").click()
     page.get_by_role("button", name="Approve").click()
-    assert page.get_by_text("approved").first.is_visible()
+    expect(page.get_by_text("approved").first).to_be_visible()  # a click does not wait for the next page
     context.close()
