@@ -23,6 +23,7 @@ from dam_connector.errors import (
     RateLimited,
     Refused,
     StateConflict,
+    StorageUnavailable,
     Unavailable,
 )
 from dam_connector.private_files import use_private_umask
@@ -50,6 +51,7 @@ from schemas.common import problem_lines
 
 log = structlog.get_logger()
 MAX_BODY_BYTES = 8_388_608
+STORAGE_RETRY_S = 5  # when a client may try again while our database or disk is away
 _PAGE_CSP = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' blob: data:; connect-src 'self' blob: data:; worker-src blob:; font-src 'self'; "
@@ -137,6 +139,7 @@ def _handle_errors(app: Flask) -> None:
     app.register_error_handler(NotFound, lambda e: _respond_error(404, str(e)))
     app.register_error_handler(Refused, lambda e: _respond_error(422, str(e)))
     app.register_error_handler(Unavailable, lambda e: _respond_error(503, str(e)))
+    app.register_error_handler(StorageUnavailable, _storage_away)
     app.register_error_handler(RateLimited, _retry_later)
     app.register_error_handler(AdapterError, lambda e: _respond_error(502, str(e)))
     app.register_error_handler(ConfigError, _rules_or_settings_error)
@@ -207,6 +210,12 @@ def _retry_later(error: RateLimited) -> ResponseReturnValue:
         )
     )
     response.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+    return response
+
+
+def _storage_away(error: StorageUnavailable) -> ResponseReturnValue:
+    response = make_response(_respond_error(503, f"{error}; try again in {STORAGE_RETRY_S} s"))
+    response.headers["Retry-After"] = str(STORAGE_RETRY_S)
     return response
 
 

@@ -14,6 +14,7 @@
         ├── RateLimited        retry after `retry_after_s`
         │   └── Busy           the same: every slot is taken
         ├── Unavailable        retry with back-off
+        │   └── StorageUnavailable   the same: our own database or disk; never counts as a failed try
         └── SubmitUnknown      reconcile before anything is sent again
 
 No message carries a secret: adapters name settings, never their values.
@@ -132,6 +133,13 @@ class Busy(RateLimited):
 
 class Unavailable(AdapterError):
     """The outside system is down or slow, or the connection broke: retry later."""
+
+
+class StorageUnavailable(Unavailable):
+    """Our own database or disk does not answer, or is full: retry later.
+
+    It is no failure of what was tried, however often it occurs.
+    """
 
 
 class SubmitUnknown(AdapterError):

@@ -8,7 +8,7 @@ caller for 5 s; therefore callers use no retries and short timeouts.
 import queue
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -21,6 +21,7 @@ from rq import Worker
 from rq.serializers import JSONSerializer
 
 from dam_connector.errors import Unavailable
+from dam_connector.ports import Queue
 
 log = structlog.get_logger()
 
@@ -145,6 +146,33 @@ class BackgroundQueue:
                 ids_by_job.setdefault(job, []).append(record_id)
             for name, ids in ids_by_job.items():
                 self._inner.wake(name, ids)
+
+    def length(self, job: str) -> int:
+        return self._inner.length(job)
+
+    def workers(self, job: str) -> int:
+        return self._inner.workers(job)
+
+
+class CommitQueue:
+    """The port `Queue`, with wake-ups that wait for the commit of the open database transaction.
+
+    A job that starts before the commit would not find what it is for.
+    """
+
+    def __init__(self, inner: Queue, after_commit: Callable[[Callable[[], object]], bool]) -> None:
+        """Create the queue.
+
+        Args:
+            inner: the queue that sends the wake-ups.
+            after_commit: `Database.after_commit`.
+        """
+        self._inner = inner
+        self._after_commit = after_commit
+
+    def wake(self, job: str, ids: Iterable[str]) -> bool:
+        all_ids = list(ids)
+        return self._after_commit(lambda: self._inner.wake(job, all_ids)) or self._inner.wake(job, all_ids)
 
     def length(self, job: str) -> int:
         return self._inner.length(job)

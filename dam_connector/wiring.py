@@ -1,6 +1,7 @@
 """The composition root: builds the Services from Settings and Rules."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -12,12 +13,13 @@ from dam_connector.domain.rules import Connection, Rules
 from dam_connector.errors import ConfigError
 from dam_connector.ports import Blobs, Channel, Clock, Dam, Pim, Provider, Queue
 from dam_connector.private_files import open_data_dir
-from dam_connector.queue import BackgroundQueue, RqQueue
+from dam_connector.queue import BackgroundQueue, CommitQueue, RqQueue
 from dam_connector.rules_file import RulesFile
 from dam_connector.settings import Settings
 from dam_connector.store.assets import Assets
 from dam_connector.store.batches import Batches
 from dam_connector.store.blobs import open_blobs
+from dam_connector.store.channel_listings import ChannelListings
 from dam_connector.store.database import Database, check_url
 from dam_connector.store.decisions import Decisions, Publications
 from dam_connector.store.gallery import Gallery
@@ -25,6 +27,7 @@ from dam_connector.store.history import History
 from dam_connector.store.idempotency import IdempotencyKeys
 from dam_connector.store.inbox import Inbox
 from dam_connector.store.library import LibraryRecords
+from dam_connector.store.live_requests import LiveRequests
 from dam_connector.store.named_locks import NamedLocks
 from dam_connector.store.notes import Notes
 from dam_connector.store.products import Products
@@ -50,6 +53,8 @@ class Services:
     gallery: Gallery
     decisions: Decisions
     publications: Publications
+    live_requests: LiveRequests
+    channel_listings: ChannelListings
     runs: Runs
     spend: Spend
     tasks: Tasks
@@ -64,6 +69,16 @@ class Services:
     http: HttpClient
     adapter_context: AdapterContext
     _adapters: dict[tuple[str, str, str], Any] = field(default_factory=dict, repr=False)
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Make one database transaction of a promise: all that follows from it is stored with it, or nothing.
+
+        Wake-ups that are sent in the block leave after the commit.
+
+        Raises:
+            StorageUnavailable: the database does not answer, or cannot write.
+        """
+        return self.db.transaction()
 
     def pim(self, name: str) -> Pim:
         """Return the adapter of a PIM connection in plugin.json.
@@ -144,6 +159,8 @@ def build_services(
         gallery=Gallery(db),
         decisions=Decisions(db, clock, assets),
         publications=Publications(db, clock),
+        live_requests=LiveRequests(db, clock),
+        channel_listings=ChannelListings(db, clock),
         runs=Runs(db, clock),
         spend=spend,
         tasks=Tasks(db, clock, spend),
@@ -154,7 +171,7 @@ def build_services(
         rules_archive=rules_archive,
         idempotency=IdempotencyKeys(db, clock),
         blobs=open_blobs(settings.effective_storage_url),
-        queue=_open_queue(settings, background_wakeups) if queue is None else queue,
+        queue=CommitQueue(queue or _open_queue(settings, background_wakeups), db.after_commit),
         http=http,
         adapter_context=AdapterContext(
             http=http,

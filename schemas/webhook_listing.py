@@ -6,11 +6,15 @@ from dam_connector.domain.listing import Listing, Placement
 
 
 def dump_listing(listing: Listing) -> dict[str, Any]:
-    """Return a listing as JSON values. It is complete: what is missing from it is live no longer."""
+    """Return a listing as JSON values. It is complete: what is missing from it is live no longer.
+
+    Of two listings of a product, the one with the greater `sequence` is the newer.
+    """
     return {
         "sku": listing.product.sku,
         "name": listing.product.name,
         "page_url": listing.page_url,
+        "sequence": listing.sequence,
         "assets": [_asset(placement) for placement in listing.placements],
     }
 

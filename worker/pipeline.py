@@ -24,12 +24,10 @@ from worker.steps.optimise_model import optimise_model
 from worker.steps.plan_renditions import plan_renditions
 from worker.steps.publish_to_channels import publish_to_channels
 from worker.steps.push_to_dam import push_to_dam
-from worker.steps.record_publication import record_publication
 from worker.steps.render_previews import render_previews
 from worker.steps.request_review import request_review
 from worker.steps.seal_version import seal_version
 from worker.steps.upscale_pictures import upscale_pictures
-from worker.steps.withdraw_from_channels import withdraw_from_channels
 from worker.steps.write_back_to_pim import write_back_to_pim
 from worker.steps.write_dam_state import write_dam_state
 from worker.work import Work
@@ -70,14 +68,8 @@ REVIEW: tuple[Step, ...] = (  # a blocked version whose errors were waived
     write_dam_state,
     plan_renditions,
 )
-PUBLISH: tuple[Step, ...] = (  # an approved version goes live, for the first time or again
-    publish_to_channels,
-    record_publication,
-    write_dam_state,
-    write_back_to_pim,
-)
-WITHDRAW: tuple[Step, ...] = (  # a live version is taken offline
-    withdraw_from_channels,
+PUBLISH: tuple[Step, ...] = (  # a person asked for a version to go live, or to be taken offline
+    publish_to_channels,  # brings the channels in line with all that people asked for
     write_dam_state,
     write_back_to_pim,
 )
@@ -89,14 +81,17 @@ PIPELINES: Mapping[RunKind, tuple[Step, ...]] = {
     RunKind.UPSCALE: UPSCALE,
     RunKind.REVIEW: REVIEW,
     RunKind.PUBLISH: PUBLISH,
-    RunKind.WITHDRAW: WITHDRAW,
+    RunKind.WITHDRAW: PUBLISH,
     RunKind.WRITE_STATE: WRITE_STATE,
 }
 
 # Steps that were renamed or removed: old name -> the step to run in its place. Checkpoints of parked and
 # failed runs keep the old name, so an entry stays for good. Removing a step: map it to the step that follows
 # it.
-RENAMED_STEPS: Mapping[str, str] = {}
+RENAMED_STEPS: Mapping[str, str] = {
+    "record_publication": "publish_to_channels",
+    "withdraw_from_channels": "publish_to_channels",
+}
 
 
 class StepNotFound(Exception):

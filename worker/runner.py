@@ -1,8 +1,8 @@
 """The runner: executes the steps of a run, under a lease, with checkpoints and retries."""
 
+import errno
 import os
 import socket
-import threading
 import time
 import traceback
 from collections.abc import Iterator
@@ -24,7 +24,9 @@ from dam_connector.errors import (
     OutOfCredit,
     RateLimited,
     StateConflict,
+    StorageUnavailable,
 )
+from dam_connector.store.named_locks import repeat_every
 from dam_connector.store.run_records import RunRecord
 from dam_connector.usecases.broker.submission import CREDIT_RETRY_S
 from dam_connector.wiring import Services
@@ -37,6 +39,31 @@ RUN_LEASE_S = 20.0
 HEARTBEAT_S = 5.0
 MAX_ATTEMPTS = 8  # tries of one step, including those that ended with the worker's death
 FIRST_RETRY_S = 4.0  # doubles with each try
+# Of this machine: its disk, memory, files and network. Whatever the step does, they pass.
+PASSING_ERRNOS = frozenset(
+    getattr(errno, name)
+    for name in [
+        "ENOSPC",
+        "EDQUOT",
+        "EIO",
+        "EROFS",
+        "EMFILE",
+        "ENFILE",
+        "ENOMEM",
+        "EAGAIN",
+        "EBUSY",
+        "ESTALE",
+        "EPIPE",
+        "ECONNREFUSED",
+        "ECONNRESET",
+        "ECONNABORTED",
+        "ETIMEDOUT",
+        "ENETDOWN",
+        "ENETUNREACH",
+        "EHOSTDOWN",
+        "EHOSTUNREACH",
+    ]
+)
 
 
 def advance(services: Services, run_id: str) -> None:
@@ -49,10 +76,12 @@ def advance(services: Services, run_id: str) -> None:
         return
     structlog.contextvars.bind_contextvars(run_id=run.id, sku=run.sku, deliverable=run.deliverable)
     try:
-        with _heartbeat(services, run):
+        with _heartbeat(services, run), services.db.guarded(services.runs.fence(run)):
             _run_steps(services, run)
     except StateConflict as error:
         log.warning("run_lost", error=str(error))
+    except StorageUnavailable as error:  # not even the waiting could be stored: its lease runs out
+        log.warning("run_left", error=str(error))
     finally:
         structlog.contextvars.clear_contextvars()
 
@@ -102,6 +131,9 @@ def _end_on_error(services: Services, run: RunRecord, step: str, error: Exceptio
         services.runs.finish(run, RunState.CANCELLED, f"{step}: {error}")
     elif isinstance(error, ConnectorError):
         _retry_or_fail(services, run, step, error)
+    elif isinstance(error, OSError) and error.errno in PASSING_ERRNOS:
+        cause = error.strerror or type(error).__name__
+        _retry_or_fail(services, run, step, StorageUnavailable("disk", step, cause))
     else:
         log.error("step_broke", step=step, exc_info=error)
         place = traceback.extract_tb(error.__traceback__)[-1]
@@ -157,15 +189,16 @@ def _flag_product(services: Services, run: RunRecord, error: InputError) -> None
 def _retry_or_fail(services: Services, run: RunRecord, step: str, error: ConnectorError) -> None:
     """Park the run for another try when that may help; else, or after MAX_ATTEMPTS tries, fail it."""
     message = f"{step}: {error}"
+    counts_not = isinstance(error, (Busy, StorageUnavailable))
     if isinstance(error, OutOfCredit):
         services.runs.park(run, services.clock.now() + timedelta(seconds=CREDIT_RETRY_S), message)
-    elif isinstance(error, RETRYABLE) and run.attempts + 1 < MAX_ATTEMPTS:
+    elif isinstance(error, RETRYABLE) and (counts_not or run.attempts + 1 < MAX_ATTEMPTS):
         wait = error.retry_after_s if isinstance(error, RateLimited) else FIRST_RETRY_S * 2**run.attempts
         services.runs.park(
             run,
             services.clock.now() + timedelta(seconds=wait),
             message,
-            failed_try=not isinstance(error, Busy),
+            failed_try=not counts_not,
         )
         log.warning("run_put_off", step=step, error=str(error), wait_s=wait)
     else:
@@ -180,19 +213,5 @@ def _fail(services: Services, run: RunRecord, message: str) -> None:
 @contextmanager
 def _heartbeat(services: Services, run: RunRecord) -> Iterator[None]:
     """Renew the lease while a step computes. A lost lease is noticed at the next checkpoint."""
-    stop = threading.Event()
-
-    def beat() -> None:
-        while not stop.wait(HEARTBEAT_S):
-            try:
-                services.runs.renew(run, RUN_LEASE_S)
-            except StateConflict:
-                return
-
-    thread = threading.Thread(target=beat, name="lease", daemon=True)
-    thread.start()
-    try:
+    with repeat_every(HEARTBEAT_S, lambda: services.runs.renew(run, RUN_LEASE_S)):
         yield
-    finally:
-        stop.set()
-        thread.join()

@@ -28,6 +28,8 @@ class Listing:
     folder: str  # the product's folder by the rules, e.g. `chairs/CH123`
     page_url: str  # of the product's AR page
     placements: tuple[Placement, ...]
+    sequence: int = 0  # it rises when the content changes; a repeat of the same content keeps it
+    former_folders: tuple[str, ...] = ()  # in which the channel may still have files of the product
 
     @property
     def file_names(self) -> tuple[str, ...]:

@@ -28,7 +28,8 @@ TRANSITIONS: Mapping[VersionState, frozenset[VersionState]] = {
     S.BLOCKED: frozenset({S.IN_REVIEW, S.SUPERSEDED}),
     S.IN_REVIEW: frozenset({S.APPROVED, S.REJECTED, S.SUPERSEDED}),
     # approved -> in_review: the decision was undone
-    S.APPROVED: frozenset({S.PUBLISHED, S.IN_REVIEW, S.REJECTED, S.SUPERSEDED}),
+    # approved -> withdrawn: it may be live in some channels while others are away
+    S.APPROVED: frozenset({S.PUBLISHED, S.IN_REVIEW, S.REJECTED, S.SUPERSEDED, S.WITHDRAWN}),
     S.REJECTED: frozenset({S.APPROVED, S.IN_REVIEW, S.SUPERSEDED}),
     S.PUBLISHED: frozenset({S.SUPERSEDED, S.WITHDRAWN}),
     # superseded -> approved or published: a rollback to an earlier approved version

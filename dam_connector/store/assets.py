@@ -209,6 +209,30 @@ class Assets:
                 .values(state=VersionState.SUPERSEDED.value, is_public=False)
             )
 
+    def has_newer(self, version: Version, states: Iterable[VersionState]) -> bool:
+        """Return whether the asset has a version with a higher number in one of these states."""
+        query = sa.select(t.c.id).where(
+            t.c.asset_id == version.asset.id,
+            t.c.number > version.number,
+            t.c.state.in_([s.value for s in states]),
+        )
+        with self._db.read() as c:
+            return c.execute(query.limit(1)).first() is not None
+
+    def lock_asset(self, asset_id: str) -> None:
+        """Let nobody else change the asset's versions until the open transaction ends."""
+        with self._db.write() as c:
+            c.execute(sa.select(assets.c.id).where(assets.c.id == asset_id).with_for_update())
+
+    def show_only(self, asset_id: str, version_ids: Iterable[str]) -> None:
+        """Let everybody fetch the files of these versions of an asset, and of no others."""
+        with self._db.write() as c:
+            c.execute(
+                sa.update(t)
+                .where(t.c.asset_id == asset_id)
+                .values(is_public=sa.case((t.c.id.in_(list(version_ids)), sa.true()), else_=sa.false()))
+            )
+
     def get(self, version_id: str) -> Version | None:
         """Return a version by its id, or None."""
         return self._one(t.c.id == version_id)
@@ -272,15 +296,11 @@ class Assets:
         """Return the number of versions by state, of these states or of all, each counted up to MAX_COUNT."""
         return self._db.counts(t.c.state, states or [s.value for s in VersionState])
 
-    def of_asset(self, version: Version) -> list[Version]:
-        """Return all versions of the same asset, the newest first."""
+    def versions(self, asset_id: str) -> list[Version]:
+        """Return all versions of an asset, the newest first."""
+        query = VERSIONS_WITH_ASSET.where(t.c.asset_id == asset_id).order_by(t.c.number.desc())
         with self._db.read() as c:
-            return [
-                version_from_row(row)
-                for row in c.execute(
-                    VERSIONS_WITH_ASSET.where(t.c.asset_id == version.asset.id).order_by(t.c.number.desc())
-                )
-            ]
+            return [version_from_row(row) for row in c.execute(query)]
 
     def in_dam(self, dam: str, states: Iterable[VersionState]) -> Iterator[Version]:
         """Yield the versions in a DAM that are in one of these states, the oldest first."""

@@ -3,6 +3,8 @@
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from obstore.exceptions import AlreadyExistsError
 from obstore.store import from_url
 
 from dam_connector.domain.ids import Sha256
-from dam_connector.errors import ConfigError, NotFound, Unavailable
+from dam_connector.errors import ConfigError, NotFound, StorageUnavailable
 from dam_connector.ports import Blobs
 from dam_connector.private_files import make_private_dir
 
@@ -39,6 +41,15 @@ def _key(sha256: str) -> str:
     return f"{sha256[:2]}/{sha256[2:]}"
 
 
+@contextmanager
+def _translated_errors(operation: str) -> Iterator[None]:
+    """Raise StorageUnavailable for errors of the disk, e.g. when it is full."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageUnavailable("storage", operation, error.strerror or type(error).__name__) from error
+
+
 class FolderBlobs:
     """Blobs in a folder on disk.
 
@@ -51,8 +62,12 @@ class FolderBlobs:
     def put(self, data: bytes) -> Sha256:
         sha256 = Sha256(hashlib.sha256(data).hexdigest())
         target = self._root / _key(sha256)
-        if target.exists():
-            return sha256
+        with _translated_errors("put"):
+            if not target.exists():
+                self._write(target, data)
+        return sha256
+
+    def _write(self, target: Path, data: bytes) -> None:
         make_private_dir(target.parent)
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".new-")
         try:
@@ -69,13 +84,13 @@ class FolderBlobs:
             os.fsync(folder)
         finally:
             os.close(folder)
-        return sha256
 
     def get(self, sha256: Sha256) -> bytes:
-        try:
-            return (self._root / _key(sha256)).read_bytes()
-        except FileNotFoundError as error:
-            raise NotFound("storage", "get", sha256) from error
+        with _translated_errors("get"):
+            try:
+                return (self._root / _key(sha256)).read_bytes()
+            except FileNotFoundError as error:
+                raise NotFound("storage", "get", sha256) from error
 
     def has(self, sha256: Sha256) -> bool:
         return (self._root / _key(sha256)).exists()
@@ -95,7 +110,7 @@ class ObjectBlobs:
         except AlreadyExistsError:
             pass  # another process put the same bytes there meanwhile
         except obstore.exceptions.BaseError as error:
-            raise Unavailable("storage", "put", type(error).__name__) from error
+            raise StorageUnavailable("storage", "put", type(error).__name__) from error
         return sha256
 
     def get(self, sha256: Sha256) -> bytes:
@@ -104,7 +119,7 @@ class ObjectBlobs:
         except FileNotFoundError as error:
             raise NotFound("storage", "get", sha256) from error
         except obstore.exceptions.BaseError as error:
-            raise Unavailable("storage", "get", type(error).__name__) from error
+            raise StorageUnavailable("storage", "get", type(error).__name__) from error
 
     def has(self, sha256: Sha256) -> bool:
         try:
@@ -112,5 +127,5 @@ class ObjectBlobs:
         except FileNotFoundError:
             return False
         except obstore.exceptions.BaseError as error:
-            raise Unavailable("storage", "head", type(error).__name__) from error
+            raise StorageUnavailable("storage", "head", type(error).__name__) from error
         return True

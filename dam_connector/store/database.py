@@ -1,13 +1,20 @@
 """The database: transactions on SQLite or PostgreSQL.
 
+A use case that promises something opens `transaction()` once: every read and write of the same thread until
+its end belongs to it, so that all of it is stored or nothing. What only makes sense afterwards, e.g. a
+wake-up, waits in `after_commit`.
+
 SQLite runs in WAL mode with synchronous FULL. A writing transaction begins IMMEDIATE, so that it waits when
 it begins and never fails when it commits. Reading has an engine of its own, since one leaked read on the
 writing engine gives "database is locked".
 """
 
+import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +24,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy.dialects import postgresql, sqlite
 
-from dam_connector.errors import ConfigError, StateConflict, Unavailable
+from dam_connector.errors import ConfigError, StateConflict, StorageUnavailable
 from dam_connector.private_files import create_private_file, make_private_dir
 
 BUSY_TIMEOUT_S = 30
@@ -27,12 +34,22 @@ MAX_COUNT = (
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
+@dataclass(slots=True)
+class _OpenTransaction:
+    """The writing transaction that a thread has open."""
+
+    connection: sa.Connection
+    callbacks: list[Callable[[], object]] = field(default_factory=list)  # to be called after the commit
+
+
 class Database:
-    """A database with one transaction for each `read()` or `write()` block."""
+    """A database with one transaction for each `read()` or `write()` block outside a `transaction()`."""
 
     def __init__(self, url: str) -> None:
         self.url = sa.make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._open: ContextVar[_OpenTransaction | None] = ContextVar("transaction", default=None)
+        self._guard: ContextVar[Callable[[sa.Connection], None] | None] = ContextVar("guard", default=None)
         self._write_lock: AbstractContextManager[object]
         if self.is_sqlite:
             # Threads of this process wait here, which is cheap. SQLite would poll.
@@ -49,14 +66,92 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """Open a reading transaction: a consistent snapshot of the records."""
-        with self._reader.connect() as connection:
+        """Open a reading transaction: a consistent snapshot of the records.
+
+        Raises:
+            StorageUnavailable: The database does not answer.
+        """
+        current = self._open.get()
+        if current:  # what the transaction wrote is seen by its own reads
+            yield current.connection
+            return
+        with _translated_errors("read"), self._reader.connect() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """Open a writing transaction: when the block ends all of it is durable, or nothing if it raises."""
-        with self._write_lock, self._writer.begin() as connection:
+        """Open a writing transaction: when the block ends all of it is durable, or nothing if it raises.
+
+        Within a `transaction()`, the block is a part of it.
+
+        Raises:
+            StorageUnavailable: The database does not answer, or cannot write.
+        """
+        current = self._open.get()
+        if current:
+            yield current.connection
+            return
+        with self._begin() as connection:
+            yield connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make one transaction of all reads and writes of this thread until the block ends.
+
+        A block within a block is a savepoint: if it raises, its writes are undone, and the outer block may go
+        on. Nothing remote is asked in the block, since others wait for it.
+
+        Raises:
+            StorageUnavailable: The database does not answer, or cannot write.
+        """
+        current = self._open.get()
+        if current:
+            kept = len(current.callbacks)
+            try:
+                with current.connection.begin_nested():
+                    yield
+            except BaseException:
+                del current.callbacks[kept:]
+                raise
+            return
+        with self._begin() as connection:
+            opened = _OpenTransaction(connection)
+            token = self._open.set(opened)
+            try:
+                yield
+            finally:
+                self._open.reset(token)
+        for callback in opened.callbacks:
+            callback()
+
+    @contextmanager
+    def guarded(self, check: Callable[[sa.Connection], None]) -> Iterator[None]:
+        """Call `check` at the begin of each writing transaction of this thread until the block ends.
+
+        It raises when this thread may write no more, e.g. since its lease was taken over.
+        """
+        token = self._guard.set(check)
+        try:
+            yield
+        finally:
+            self._guard.reset(token)
+
+    def after_commit(self, callback: Callable[[], object]) -> bool:
+        """Call a function once the open transaction is durable, and not at all if it is undone.
+
+        Returns:
+            False when no transaction is open: the function is not called.
+        """
+        current = self._open.get()
+        if current:
+            current.callbacks.append(callback)
+        return current is not None
+
+    @contextmanager
+    def _begin(self) -> Iterator[sa.Connection]:
+        with _translated_errors("write"), self._write_lock, self._writer.begin() as connection:
+            if guard := self._guard.get():
+                guard(connection)
             yield connection
 
     def insert_new(self, connection: sa.Connection, table: sa.Table, values: dict[str, Any]) -> bool:
@@ -109,18 +204,43 @@ class Database:
         """Check that the database answers and has tables.
 
         Raises:
-            Unavailable: It does not.
+            StorageUnavailable: It does not.
         """
         try:
             with self.read() as c:
                 c.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one()
         except sa.exc.SQLAlchemyError as error:
-            raise Unavailable("database", "ping", type(error).__name__) from error
+            raise StorageUnavailable("database", "ping", type(error).__name__) from error
 
     def close(self) -> None:
         """Close all connections."""
         self._reader.dispose()
         self._writer.dispose()
+
+
+@contextmanager
+def _translated_errors(operation: str) -> Iterator[None]:
+    """Raise StorageUnavailable for errors of the database that pass: it is away, locked, or its disk is full.
+
+    Errors of our own statements stay as they are.
+    """
+    try:
+        yield
+    except sa.exc.DBAPIError as error:
+        if _is_passing(error):
+            cause = str(error.orig).strip().partition("\n")[0]
+            raise StorageUnavailable("database", operation, cause) from error
+        raise
+    except sa.exc.TimeoutError as error:  # every connection of the pool is in use
+        raise StorageUnavailable("database", operation, "too many connections are open") from error
+
+
+def _is_passing(error: sa.exc.DBAPIError) -> bool:
+    """Return whether an error may be gone at the next try, and does not lie in our statement."""
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    if code is not None:
+        return isinstance(error, sa.exc.OperationalError) and code != sqlite3.SQLITE_ERROR
+    return isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError)) or error.connection_invalidated
 
 
 @cache

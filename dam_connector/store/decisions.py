@@ -192,10 +192,17 @@ class Publications:
 
     def of_version(self, version_id: str) -> list[PublicationRecord]:
         """Return the publications of a version in all channels."""
+        return self._where(publications.c.version_id == version_id)
+
+    def of_asset(self, asset_id: str) -> list[PublicationRecord]:
+        """Return the publications of an asset in all channels."""
+        return self._where(publications.c.asset_id == asset_id)
+
+    def _where(self, condition: Any) -> list[PublicationRecord]:
         with self._db.read() as c:
             return [
                 PublicationRecord(**row._mapping)
-                for row in c.execute(sa.select(publications).where(publications.c.version_id == version_id))
+                for row in c.execute(sa.select(publications).where(condition))
             ]
 
     def of_product(self, sku: str) -> list[PublicationRecord]:

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from dam_connector.domain.ids import DeliveryId, new_id
-from dam_connector.errors import Unavailable
+from dam_connector.errors import StorageUnavailable
 from dam_connector.ports import Clock, InboundWebhook
 from dam_connector.store.database import Database
 from dam_connector.store.tables import deliveries as t
@@ -183,7 +183,7 @@ class _GroupWriter:
         """Store a delivery; return the id under which it is stored and whether it is new.
 
         Raises:
-            Unavailable: The database refused it.
+            StorageUnavailable: The database refused it.
         """
         pending = _PendingRow(row)
         with self._lock:
@@ -194,7 +194,8 @@ class _GroupWriter:
         if pending.is_writer:
             self._write_pending()
         if pending.stored is None:
-            raise Unavailable("database", "add delivery", type(pending.error).__name__) from pending.error
+            cause = type(pending.error).__name__
+            raise StorageUnavailable("database", "add delivery", cause) from pending.error
         return pending.stored
 
     def _write_pending(self) -> None:
@@ -216,7 +217,7 @@ class _GroupWriter:
     def _write_group(self, group: "list[_PendingRow]") -> None:
         try:
             stored = self._write([pending.row for pending in group])
-        except sa.exc.SQLAlchemyError as error:
+        except (sa.exc.SQLAlchemyError, StorageUnavailable) as error:
             for pending in group:
                 pending.error = error
             return

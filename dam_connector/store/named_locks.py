@@ -1,19 +1,23 @@
 """Locks and leases that all processes share through the database."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from hashlib import sha256
 
 import sqlalchemy as sa
+import structlog
 
 from dam_connector.domain.ids import new_id
-from dam_connector.errors import Busy
+from dam_connector.errors import Busy, StateConflict, StorageUnavailable
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database
 from dam_connector.store.tables import leases
 
-LOCK_LEASE_S = 150.0  # after this long a lock is free again, even if its process died without releasing it
+log = structlog.get_logger()
+LOCK_LEASE_S = 20.0  # after this long a lock is free again if its process died without releasing it
+LOCK_HEARTBEAT_S = 5.0
 LOCK_RETRY_S = 1.0  # when to try again for a lock that somebody else holds
 
 
@@ -67,6 +71,42 @@ class NamedLocks:
                 retry_after_s=LOCK_RETRY_S,
             )
         try:
-            yield
+            with repeat_every(LOCK_HEARTBEAT_S, lambda: self._renew(name, owner)):
+                yield
         finally:
             self.release(name, owner)
+
+    def _renew(self, name: str, owner: str) -> None:
+        """Renew a lock.
+
+        Raises:
+            StateConflict: it was lost.
+        """
+        if not self.lease(name, owner, LOCK_LEASE_S):
+            raise StateConflict(f"the lock {name} was lost")
+
+
+@contextmanager
+def repeat_every(seconds: float, action: Callable[[], object]) -> Iterator[None]:
+    """Call an action in a thread at intervals while the block runs, e.g. to renew a lease.
+
+    It ends when the action raises StateConflict, and goes on while the database is away.
+    """
+    stop = threading.Event()
+
+    def repeat() -> None:
+        while not stop.wait(seconds):
+            try:
+                action()
+            except StateConflict:
+                return
+            except StorageUnavailable as error:
+                log.warning("lease_not_renewed", error=str(error))
+
+    thread = threading.Thread(target=repeat, name="lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()

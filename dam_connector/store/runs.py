@@ -1,6 +1,6 @@
 """Runs: leases with fences, checkpoints, parking, and which runs are due."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from dam_connector.domain.run import (
     RunKind,
     RunState,
 )
+from dam_connector.errors import StateConflict
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database, require_one_row
 from dam_connector.store.run_records import NewRun, RunRecord, base_input_hash, run_from_row
@@ -169,6 +170,18 @@ class Runs:
             row = c.execute(sa.select(t).where(t.c.id == run_id)).one()
         return run_from_row(row)
 
+    def fence(self, run: RunRecord) -> Callable[[sa.Connection], None]:
+        """Return a check for `Database.guarded` that raises StateConflict once the run's lease was lost."""
+        held = sa.select(t.c.id).where(
+            t.c.id == run.id, t.c.state == RunState.RUNNING.value, t.c.fence == run.fence
+        )
+
+        def check(c: sa.Connection) -> None:
+            if c.execute(held.with_for_update()).first() is None:
+                raise StateConflict(f"run {run.id} was taken over by another worker, or cancelled")
+
+        return check
+
     def renew(self, run: RunRecord, seconds: float) -> None:
         """Renew the lease of a run for `seconds` from now.
 
@@ -313,6 +326,14 @@ class Runs:
                     .where(t.c.id == row.id, t.c.state.in_(waiting))
                     .values(wake_count=row.wake_count + 1, lease_until=until)
                 )
+
+    def has_started(self, version_id: str, kind: RunKind) -> bool:
+        """Return whether a run of this kind began to work on a version."""
+        query = sa.select(t.c.id).where(
+            t.c.version_id == version_id, t.c.kind == kind.value, t.c.started_at.is_not(None)
+        )
+        with self._db.read() as c:
+            return c.execute(query.limit(1)).first() is not None
 
     def get(self, run_id: str) -> RunRecord | None:
         """Return a run by its id, or None."""

@@ -133,7 +133,7 @@ runs = sa.Table(
     sa.Column("sku", sa.String(500), nullable=False, index=True),
     sa.Column("deliverable", sa.String(40), nullable=False),
     sa.Column("slot", sa.Integer, nullable=False),
-    sa.Column("version_id", sa.String(40)),
+    sa.Column("version_id", sa.String(40), index=True),
     sa.Column("input_hash", sa.String(160), nullable=False, unique=True),
     sa.Column("rules_fingerprint", sa.String(64), nullable=False),
     _text("note"),
@@ -220,8 +220,35 @@ publications = sa.Table(
     _foreign_key("version_id", "versions.id", nullable=False, index=True),
     _text("url"),
     sa.Column("at", UtcDateTime, nullable=False),
-    sa.Column("asked_at", UtcDateTime, nullable=False),  # when a person asked for it: the latest request wins
+    sa.Column("asked_at", UtcDateTime, nullable=False),  # when a person asked for it
     sa.Index(None, "channel", "version_id"),
+)
+
+# People's requests that versions go live or are taken offline, in the order of their numbers.
+live_requests = sa.Table(
+    "live_requests",
+    metadata,
+    _foreign_key("asset_id", "assets.id", primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    _foreign_key("version_id", "versions.id", nullable=False, index=True),
+    sa.Column("goes_live", sa.Boolean, nullable=False),
+    _text("by"),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("due_at", UtcDateTime),  # it counts from then on; empty: at once
+    sa.Column("undone", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
+)
+
+# The last listing of each product that was sent to each channel.
+channel_listings = sa.Table(
+    "channel_listings",
+    metadata,
+    sa.Column("channel", sa.String(40), primary_key=True),
+    sa.Column("sku", sa.String(500), primary_key=True),
+    sa.Column("sha256", sa.String(64), nullable=False),  # of its content
+    sa.Column("sequence", sa.Integer, nullable=False),
+    _json("folders"),  # in which the channel may have files of the product
+    sa.Column("synced_at", UtcDateTime),
+    _text("url"),
 )
 
 # The search tags of versions, e.g. `batch:ID`, `category:CHAIRS`, `word:chair`.

@@ -1,10 +1,15 @@
 """Publishing: which versions are live in a channel, and how that changes by rollback, withdrawal or on a
 later day.
 
-The first publication follows from an approval: see `review.decide`.
+The first publication follows from an approval: see `review.decide`. Every run that publishes or withdraws
+brings the channels in line with `wanted_version`, whatever it was planned for.
 """
 
+import hashlib
+import json
+from collections.abc import Collection
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import datetime
 from urllib.parse import quote
 
@@ -12,17 +17,31 @@ import structlog
 
 from dam_connector.domain.asset_texts import alt_text
 from dam_connector.domain.file_names import product_folder
-from dam_connector.domain.ids import AssetId
 from dam_connector.domain.listing import Listing, Placement
+from dam_connector.domain.live import live_version_id
 from dam_connector.domain.product import Product
 from dam_connector.domain.run import RunKind
-from dam_connector.domain.version import ApprovedVersion, Version, VersionState
+from dam_connector.domain.version import ApprovedVersion, Asset, Version, VersionState
 from dam_connector.errors import StateConflict
 from dam_connector.usecases.dam_sync.outbound import sync_to_dam
 from dam_connector.usecases.follow_up_runs import plan_follow_up, unique_input_hash
 from dam_connector.wiring import Services
+from schemas.webhook_listing import dump_listing
 
 log = structlog.get_logger()
+
+
+def wanted_version(services: Services, product: Product, asset: Asset) -> Version | None:
+    """Return the version of an asset that is to be live now, or None."""
+    versions = {v.id: v for v in services.assets.versions(asset.id)}
+    published = [v.id for v in versions.values() if v.state is VersionState.PUBLISHED]
+    wanted = live_version_id(
+        services.live_requests.of_asset(asset.id),
+        services.clock.now(),
+        live_from=product.live_from,
+        published=published,
+    )
+    return versions.get(wanted) if wanted else None
 
 
 def build_listing(
@@ -30,23 +49,22 @@ def build_listing(
     channel: str,
     product: Product,
     *,
-    replacement: ApprovedVersion | None = None,
-    excluded: AssetId | None = None,
+    asset: Asset | None = None,
+    wanted: ApprovedVersion | None = None,
 ) -> Listing:
     """Return what is live for a product in a channel, in the order of the deliverables in plugin.json.
 
     Args:
         channel: the channel's name in plugin.json.
-        replacement: a version that goes live in place of its asset's live version.
-        excluded: an asset that is no longer live.
+        asset: an asset that changes there.
+        wanted: its version that is to be live; None: no version is.
     """
-    changed_asset = replacement.version.asset.id if replacement else excluded
     live = [
         p
         for p in services.publications.of_product(product.sku)
-        if p.channel == channel and p.asset_id != changed_asset
+        if p.channel == channel and (asset is None or p.asset_id != asset.id)
     ]
-    found = [replacement] if replacement else []
+    found = [wanted] if wanted else []
     for publication in live:
         version = services.assets.get(publication.version_id)
         try:
@@ -62,6 +80,30 @@ def build_listing(
         page_url=f"{services.settings.base_url}/ar/{quote(product.sku)}",
         placements=tuple(_placement(services, product, each) for each in found),
     )
+
+
+def send_listing(services: Services, channel: str, listing: Listing, *, since: datetime | None = None) -> str:
+    """Bring a channel in line with a listing, under `lock_listing`; return the product's address there.
+
+    Args:
+        channel: the channel's name in plugin.json.
+        listing: what is to be live.
+        since: do not send it again if the channel accepted the same content after this time.
+
+    Raises:
+        NotFound, Refused, ConfigError: do not retry.
+        Unavailable, RateLimited: retry later.
+    """
+    sku, folder, adapter = listing.product.sku, listing.folder, services.channel(channel)
+    content = json.dumps(dump_listing(listing), sort_keys=True)
+    sha256 = hashlib.sha256(f"{folder} {content}".encode()).hexdigest()
+    sent = services.channel_listings.begin(channel, sku, sha256=sha256, folder=folder)
+    if since and sent.synced_at and sent.synced_at >= since:
+        return sent.url
+    former = tuple(f for f in sent.folders if f != folder)
+    url = adapter.sync(replace(listing, sequence=sent.sequence, former_folders=former), services.blobs)
+    services.channel_listings.finish(channel, sku, folder=folder, url=url)
+    return url
 
 
 def _placement(services: Services, product: Product, approved: ApprovedVersion) -> Placement:
@@ -99,28 +141,89 @@ def rollback(services: Services, version: Version, *, by: str) -> None:
     Raises:
         StateConflict: the version was not approved, or is neither superseded nor withdrawn.
     """
-    services.decisions.reinstate(version)
-    services.assets.set_go_live_at(version.id, None)
-    services.history.add(
-        "rolled_back", sku=version.asset.sku, version_id=version.id, by=by, detail=f"to V{version.number}"
-    )
-    plan_follow_up(services, version, RunKind.PUBLISH, unique_input_hash("rollback", services))
+    with services.transaction():
+        services.assets.lock_asset(version.asset.id)
+        services.decisions.reinstate(version)
+        services.assets.set_go_live_at(version.id, None)
+        services.live_requests.add(version, goes_live=True, by=by)
+        services.history.add(
+            "rolled_back",
+            sku=version.asset.sku,
+            version_id=version.id,
+            by=by,
+            detail=f"to V{version.number}",
+        )
+        plan_follow_up(services, version, RunKind.PUBLISH, unique_input_hash("rollback", services))
 
 
 def withdraw(services: Services, version: Version, *, by: str, reason: str = "") -> None:
-    """Remove a live version from all channels.
+    """Remove a version from all channels.
+
+    An approved version may be live in some channels while others are away. It is taken back, and the version
+    that was live before is live again there.
 
     Raises:
-        StateConflict: the version is not live.
+        StateConflict: the version is neither live nor approved.
     """
-    services.assets.transition(version.id, VersionState.WITHDRAWN, from_states=[VersionState.PUBLISHED])
-    services.history.add("withdrawn", sku=version.asset.sku, version_id=version.id, by=by, detail=reason)
-    sync_to_dam(services, version)
-    plan_follow_up(services, version, RunKind.WITHDRAW, unique_input_hash("withdraw", services))
+    with services.transaction():
+        services.assets.lock_asset(version.asset.id)
+        current = services.assets.get(version.id) or version
+        services.assets.transition(
+            version.id,
+            VersionState.WITHDRAWN,
+            from_states=[VersionState.PUBLISHED, VersionState.APPROVED],
+        )
+        if current.state is VersionState.PUBLISHED:
+            services.live_requests.add(version, goes_live=False, by=by)
+        else:
+            services.live_requests.undo(version)
+        services.history.add("withdrawn", sku=version.asset.sku, version_id=version.id, by=by, detail=reason)
+        sync_to_dam(services, version)
+        plan_follow_up(services, version, RunKind.WITHDRAW, unique_input_hash("withdraw", services))
 
 
-def publish_not_before(services: Services, product: Product, version: Version) -> datetime | None:
+def wait_for_day(services: Services, product: Product, version: Version) -> datetime | None:
     """Return when a version may go live, by its own schedule and its product's embargo; None: now."""
-    moments = [at for at in (version.go_live_at, product.live_from) if at]
-    earliest = max(moments, default=None)
-    return earliest if earliest and earliest > services.clock.now() else None
+    request = services.live_requests.newest(version)
+    if request is None or not request.goes_live:
+        return None
+    embargo = product.live_from if version.state is not VersionState.PUBLISHED else None
+    latest = max(filter(None, (request.due_at, embargo)), default=None)
+    return latest if latest and latest > services.clock.now() else None
+
+
+def record_live(services: Services, product: Product, asset: Asset, channels: Collection[str]) -> bool:
+    """Record what is live of an asset, once its channels are in line with what people asked for.
+
+    Args:
+        channels: the channels of the asset's deliverable.
+
+    Returns:
+        Whether they are in line. Otherwise somebody asked for something else meanwhile.
+    """
+    with services.transaction():
+        services.assets.lock_asset(asset.id)
+        wanted = wanted_version(services, product, asset)
+        live = {p.channel: p.version_id for p in services.publications.of_asset(asset.id)}
+        if live != (dict.fromkeys(channels, wanted.id) if wanted else {}):
+            return False
+        services.assets.show_only(asset.id, [wanted.id] if wanted else [])
+        if wanted and wanted.state is not VersionState.PUBLISHED:
+            services.assets.transition(wanted.id, VersionState.PUBLISHED)
+            services.history.add("published", sku=asset.sku, version_id=wanted.id, detail=", ".join(channels))
+        _supersede_others(services, asset, wanted)
+    return True
+
+
+def _supersede_others(services: Services, asset: Asset, wanted: Version | None) -> None:
+    """Supersede the versions that were live, and the approved ones that were asked for earlier."""
+    newest = services.live_requests.newest(wanted) if wanted else None
+    for version in services.assets.versions(asset.id):
+        if wanted and version.id == wanted.id:
+            continue
+        request = services.live_requests.newest(version)
+        is_overtaken = newest is not None and request is not None and request.number < newest.number
+        if version.state is VersionState.PUBLISHED or (
+            version.state is VersionState.APPROVED and is_overtaken
+        ):
+            services.assets.transition(version.id, VersionState.SUPERSEDED)

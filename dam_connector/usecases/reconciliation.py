@@ -21,7 +21,7 @@ from dam_connector.usecases.dam_sync.inbound import sync_from_dam
 from dam_connector.usecases.dam_sync.outbound import sync_to_dam
 from dam_connector.usecases.follow_up_runs import plan_follow_up, unique_input_hash
 from dam_connector.usecases.intake import ingest_event
-from dam_connector.usecases.publish import build_listing, lock_listing
+from dam_connector.usecases.publish import build_listing, lock_listing, send_listing
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
@@ -197,7 +197,7 @@ def repair(services: Services, drift: Drift) -> str:
         return ingest_event(services, drift.where, event)
     if drift.port == "channel" and (listing := _listing(services, drift.where, drift.sku)):
         with lock_listing(services, drift.where, drift.sku):
-            services.channel(drift.where).sync(listing, services.blobs)
+            send_listing(services, drift.where, listing)
         return f"{drift.sku}: {len(listing.placements)} assets are live"
     version = services.assets.get(drift.ref) if drift.port == "dam" else None
     if version is None:

@@ -17,10 +17,11 @@ from dam_connector.errors import ConfigError, NotFound, Refused, StateConflict
 from dam_connector.store.decisions import STATE_AFTER
 from dam_connector.store.run_records import base_input_hash
 from dam_connector.usecases.dam_sync.outbound import sync_to_dam
-from dam_connector.usecases.follow_up_runs import plan_follow_up
+from dam_connector.usecases.follow_up_runs import plan_follow_up, unique_input_hash
 from dam_connector.wiring import Services
 
 COMMENT_EVENT = "comment"
+OPEN_FOR_REVIEW = (VersionState.IN_REVIEW, VersionState.APPROVED, VersionState.PUBLISHED)
 
 
 def decide(
@@ -42,31 +43,47 @@ def decide(
     Raises:
         StateConflict: somebody else decided first.
     """
-    decision_id = services.decisions.record(version, decision, source)
-    services.assets.set_go_live_at(version.id, go_live_at)
-    if source == version.dam:
-        services.assets.set_dam_state(version.id, STATE_AFTER[decision.verdict])
-    else:
-        sync_to_dam(services, version)
     detail = "; ".join(filter(None, [", ".join(decision.reasons), decision.note]))
-    services.history.add(
-        decision.verdict.value, sku=version.asset.sku, version_id=version.id, by=decision.by, detail=detail
-    )
-    if decision.verdict is Verdict.APPROVED:
-        due_at = services.clock.now() + timedelta(seconds=delay_s) if delay_s else None
-        plan_follow_up(services, version, RunKind.PUBLISH, f"publish:{decision_id}", due_at=due_at)
+    with services.transaction():
+        decision_id = services.decisions.record(version, decision, source)
+        services.assets.set_go_live_at(version.id, go_live_at)
+        if source == version.dam:
+            services.assets.set_dam_state(version.id, STATE_AFTER[decision.verdict])
+        else:
+            sync_to_dam(services, version)
+        services.history.add(
+            decision.verdict.value,
+            sku=version.asset.sku,
+            version_id=version.id,
+            by=decision.by,
+            detail=detail,
+        )
+        if decision.verdict is Verdict.APPROVED:
+            due_at = services.clock.now() + timedelta(seconds=delay_s) if delay_s else None
+            counts_from = max(filter(None, (due_at, go_live_at)), default=None)
+            services.live_requests.add(version, goes_live=True, by=decision.by, due_at=counts_from)
+            plan_follow_up(services, version, RunKind.PUBLISH, f"publish:{decision_id}", due_at=due_at)
 
 
 def undo(services: Services, version: Version, *, by: str) -> None:
     """Undo the last decision about a version.
 
+    It is in review again, or superseded if a newer version is. A publication that has begun is taken back in
+    every channel.
+
     Raises:
         StateConflict: the decision has taken effect.
     """
-    services.decisions.undo(version)
-    services.assets.set_go_live_at(version.id, None)
-    sync_to_dam(services, version)
-    services.history.add("undone", sku=version.asset.sku, version_id=version.id, by=by)
+    with services.transaction():
+        services.decisions.undo(version)
+        services.assets.set_go_live_at(version.id, None)
+        services.live_requests.undo(version)
+        if services.assets.has_newer(version, OPEN_FOR_REVIEW):
+            services.assets.transition(version.id, VersionState.SUPERSEDED)
+        sync_to_dam(services, version)
+        services.history.add("undone", sku=version.asset.sku, version_id=version.id, by=by)
+        if services.runs.has_started(version.id, RunKind.PUBLISH):
+            plan_follow_up(services, version, RunKind.PUBLISH, unique_input_hash("undo", services))
 
 
 def comment(services: Services, version: Version, *, text: str, by: str) -> None:
@@ -93,18 +110,21 @@ def regenerate(
     if generator:
         _check_generator(services, version, generator)
     input_hash = f"{_base_input_hash(services, version)}~again:{version.id}"
-    run = plan_follow_up(
-        services,
-        version,
-        RunKind(version.asset.kind),
-        f"{input_hash}:{generator}" if generator else input_hash,
-        note=note or _rejection_text(services, version),
-        bulk=bulk,
-        generator=generator,
-    )
-    if run:
-        detail = "; ".join(filter(None, [f"by {generator}" if generator else "", note]))
-        services.history.add("regenerate", sku=version.asset.sku, version_id=version.id, by=by, detail=detail)
+    detail = "; ".join(filter(None, [f"by {generator}" if generator else "", note]))
+    with services.transaction():
+        run = plan_follow_up(
+            services,
+            version,
+            RunKind(version.asset.kind),
+            f"{input_hash}:{generator}" if generator else input_hash,
+            note=note or _rejection_text(services, version),
+            bulk=bulk,
+            generator=generator,
+        )
+        if run:
+            services.history.add(
+                "regenerate", sku=version.asset.sku, version_id=version.id, by=by, detail=detail
+            )
     return run
 
 
@@ -162,9 +182,10 @@ def upscale(services: Services, version: Version, *, by: str, bulk: bool = False
     """
     if version.asset.kind != RunKind.IMAGE or version.spin_frames:
         raise StateConflict("only still pictures are enlarged")
-    run = plan_follow_up(services, version, RunKind.UPSCALE, f"upscale:{version.id}", bulk=bulk)
-    if run:
-        services.history.add("upscale", sku=version.asset.sku, version_id=version.id, by=by)
+    with services.transaction():
+        run = plan_follow_up(services, version, RunKind.UPSCALE, f"upscale:{version.id}", bulk=bulk)
+        if run:
+            services.history.add("upscale", sku=version.asset.sku, version_id=version.id, by=by)
     return run
 
 
@@ -175,18 +196,21 @@ def waive(services: Services, version: Version, waiver: Waiver) -> None:
         StateConflict: the version is not blocked.
         NotFound: the version has no open error with the waiver's code.
     """
-    if version.state is not VersionState.BLOCKED:
-        raise StateConflict(f"version {version.id} is {version.state.value}, not blocked")
-    if waiver.code not in {i.code for i in version.report.errors()}:
-        raise NotFound("report", "waive", f"no open error has the code {waiver.code}")
-    report = replace(version.report, waivers=(*version.report.waivers, waiver))
-    services.assets.set_report(version.id, report)
-    services.history.add(
-        "waived",
-        sku=version.asset.sku,
-        version_id=version.id,
-        by=waiver.by,
-        detail=f"{waiver.code}: {waiver.reason}",
-    )
-    if not report.blocked:
-        plan_follow_up(services, version, RunKind.REVIEW, f"review:{version.id}")
+    with services.transaction():
+        services.assets.lock_asset(version.asset.id)
+        version = services.assets.get(version.id) or version  # with the waivers of others
+        if version.state is not VersionState.BLOCKED:
+            raise StateConflict(f"version {version.id} is {version.state.value}, not blocked")
+        if waiver.code not in {i.code for i in version.report.errors()}:
+            raise NotFound("report", "waive", f"no open error has the code {waiver.code}")
+        report = replace(version.report, waivers=(*version.report.waivers, waiver))
+        services.assets.set_report(version.id, report)
+        services.history.add(
+            "waived",
+            sku=version.asset.sku,
+            version_id=version.id,
+            by=waiver.by,
+            detail=f"{waiver.code}: {waiver.reason}",
+        )
+        if not report.blocked:
+            plan_follow_up(services, version, RunKind.REVIEW, unique_input_hash("review", services))

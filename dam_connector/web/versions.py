@@ -76,7 +76,7 @@ def version(version_id: str) -> ResponseReturnValue:
         publications=s.publications.of_version(found.id),
         history=s.history.entries(version_id=found.id),
         can_roll_back=publish.can_roll_back(s, found),
-        goes_live_at=publish.publish_not_before(s, record.product, found)
+        goes_live_at=publish.wait_for_day(s, record.product, found)
         if record and found.state is VersionState.APPROVED
         else None,
         review=s.rules.current().review,

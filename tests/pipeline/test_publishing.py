@@ -248,7 +248,7 @@ def test_one_at_a_time_changes_a_product_in_a_channel(
         review.decide(shop, first, APPROVED, source="page")
         for _ in range(12):  # more often than a failure is tried
             drain()
-            clock.forward(5)
+            clock.forward(1.5)
             maintenance.sweep(shop, "me")
         assert live(shop) == []
     clock.forward(5)

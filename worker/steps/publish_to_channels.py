@@ -1,26 +1,36 @@
-"""Publish the approved version to each channel of its deliverable, on the day it may go live."""
+"""Bring the channels in line with what people asked to be live of an asset, and record it."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from dam_connector.domain.product import Product
-from dam_connector.domain.version import ApprovedVersion, Version
-from dam_connector.errors import RETRYABLE, ConnectorError, NotFound, StateConflict
-from dam_connector.usecases.publish import build_listing, lock_listing, publish_not_before
+from dam_connector.domain.version import Asset, Version, VersionState
+from dam_connector.errors import RETRYABLE, Busy, ConnectorError, NotFound, StateConflict
+from dam_connector.usecases.publish import (
+    build_listing,
+    lock_listing,
+    record_live,
+    send_listing,
+    wait_for_day,
+    wanted_version,
+)
 from dam_connector.wiring import Services
 from worker.work import Park, Work
 
 RECHECK_AFTER = timedelta(minutes=10)  # while it waits for its day: a person may move the day
+AGAIN_S = 1.0  # when to look again after a person asked for something else meanwhile
 
 
 def publish_to_channels(work: Work, services: Services) -> Work:
-    """Publish the version to every channel; one that fails does not keep the others from it.
+    """Bring every channel in line; one that fails does not keep the others from it.
 
-    Reads: version, decision. Adds: published.
+    A run that publishes and a run that withdraws do the same: what is to be live follows from the requests of
+    people, and not from the run.
+
+    Reads: version. Adds: nothing.
 
     Raises:
-        Park: Its day has not come.
-        StateConflict: The approval was undone, is for other files, or rests on a waiver that has ended.
+        Park: The version's day has not come.
+        StateConflict: The version that is to be live rests on a waiver that has ended.
         Unavailable, RateLimited, Refused, NotFound: A channel failed.
     """
     version = work.version(services, "publish")
@@ -28,43 +38,64 @@ def publish_to_channels(work: Work, services: Services) -> Work:
     if run is None:
         raise NotFound("store", "publish", work.run_id)
     product = record.product if record else work.product
-    if day := publish_not_before(services, product, version):
+    if day := wait_for_day(services, product, version):
         raise Park(min(day, services.clock.now() + RECHECK_AFTER), work)
-    asked_at = max(filter(None, (run.created_at, version.go_live_at)))
-    if _is_overtaken(services, version, asked_at):
-        return work
-    if version.report.errors(services.clock.now()):
-        raise StateConflict(
-            f"version {version.id} is blocked: a waiver of one of its errors has ended; waive it again or "
-            "publish another version"
-        )
-    approved = services.decisions.approved_version(version)
-    services.assets.set_public(version.id, is_public=True)  # a channel may fetch the files at once
-    live, errors = dict[str, str](), list[ConnectorError]()
-    for channel in work.deliverable.channels:
+    wanted = wanted_version(services, product, version.asset)
+    if wanted:
+        _refuse_blocked(services, wanted)
+        services.assets.set_public(wanted.id, is_public=True)  # a channel may fetch the files at once
+    channels = work.deliverable.channels
+    errors = list[ConnectorError]()
+    for channel in _channels_to_update(services, version.asset, wanted, channels):
         try:
-            live[channel] = _publish(services, channel, product, approved, asked_at)
+            _update(services, channel, product, version.asset, channels, since=run.created_at)
         except ConnectorError as error:
             errors.append(error)
     if errors:
         raise next((error for error in errors if isinstance(error, RETRYABLE)), errors[0])
-    return replace(work, published=live)
+    if not record_live(services, product, version.asset, channels):
+        raise Busy("connector", "publish", "another version was asked for meanwhile", retry_after_s=AGAIN_S)
+    return work
 
 
-def _is_overtaken(services: Services, version: Version, asked_at: datetime) -> bool:
-    """Return whether another version of the asset, asked for later, went live while this one waited."""
-    live = services.publications.of_product(version.asset.sku)
-    return any(
-        p.asset_id == version.asset.id and p.version_id != version.id and p.asked_at > asked_at for p in live
-    )
+def _refuse_blocked(services: Services, wanted: Version) -> None:
+    """Raise StateConflict if a version that is not live yet has an error that nobody waives any more."""
+    if wanted.state is not VersionState.PUBLISHED and wanted.report.errors(services.clock.now()):
+        raise StateConflict(
+            f"version {wanted.id} is blocked: a waiver of one of its errors has ended; waive it again or "
+            "publish another version"
+        )
 
 
-def _publish(
-    services: Services, channel: str, product: Product, approved: ApprovedVersion, asked_at: datetime
-) -> str:
-    """Send the product's listing with this version to a channel; return the version's address there."""
+def _channels_to_update(
+    services: Services, asset: Asset, wanted: Version | None, channels: tuple[str, ...]
+) -> list[str]:
+    """Return the channels that are to show the wanted version, and those that show one now."""
+    live = [p.channel for p in services.publications.of_asset(asset.id)]
+    return list(dict.fromkeys([*(channels if wanted else ()), *live]))
+
+
+def _update(
+    services: Services,
+    channel: str,
+    product: Product,
+    asset: Asset,
+    channels: tuple[str, ...],
+    *,
+    since: datetime,
+) -> None:
+    """Send the product's listing, with what is to be live of the asset now, to one channel."""
     with lock_listing(services, channel, product.sku):
-        listing = build_listing(services, channel, product, replacement=approved)
-        url = services.channel(channel).sync(listing, services.blobs)
-        services.publications.set(approved.version, channel, url, asked_at=asked_at)
-    return url
+        wanted = wanted_version(services, product, asset) if channel in channels else None
+        approved = services.decisions.approved_version(wanted) if wanted else None
+        listing = build_listing(services, channel, product, asset=asset, wanted=approved)
+        if channel in services.rules.current().channel or channel in channels:
+            url = send_listing(services, channel, listing, since=since)
+        else:
+            url = ""  # the channel was taken out of plugin.json: nothing can be removed there any more
+        if approved:
+            request = services.live_requests.newest(approved.version)
+            asked_at = request.at if request else approved.version.created_at
+            services.publications.set(approved.version, channel, url, asked_at=asked_at)
+        else:
+            services.publications.remove(asset.id, channel)

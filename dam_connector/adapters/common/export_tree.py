@@ -8,6 +8,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -52,7 +53,7 @@ class ExportTree(ABC):
         """Return whether a file exists, or raise FileNotFoundError."""
 
     def sync(self, listing: Listing, blobs: Blobs) -> str:
-        """Write the product's files and remove earlier ones; write the index last.
+        """Write the product's files and remove earlier ones, also in former folders; write the index last.
 
         If this is interrupted, the old index still lists the files that a repeat must remove.
         """
@@ -70,6 +71,8 @@ class ExportTree(ABC):
             self._put(_index_path(listing), index.encode(), "application/json")
         else:
             self._discard(_index_path(listing))
+        for folder in listing.former_folders:
+            self.sync(replace(listing, folder=folder, placements=(), former_folders=()), blobs)
         return address
 
     def expected_files(self, listing: Listing) -> tuple[str, ...]:

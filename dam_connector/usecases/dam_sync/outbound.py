@@ -40,7 +40,7 @@ def write_asset_states(services: Services, version: Version) -> None:
         Refused: do not retry.
         Unavailable, RateLimited: retry later.
     """
-    for sibling in services.assets.of_asset(version):
+    for sibling in services.assets.versions(version.asset.id):
         if sibling.dam_ref and sibling.state in SYNCED_STATES and sibling.dam_state != sibling.state:
             _write_state(services, sibling)
 

@@ -1,0 +1,72 @@
+"""The listings that were last sent to channels: one for each product and channel."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from dam_connector.ports import Clock
+from dam_connector.store.database import Database
+from dam_connector.store.tables import channel_listings as t
+
+PAGE_SIZE = 500  # how many SKUs `skus` reads at a time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentListing:
+    """The last listing of a product that was sent to a channel, or whose sending began."""
+
+    sequence: int  # 1 for the first; one more for each listing with other content
+    folders: tuple[str, ...]  # in which the channel may have files of the product
+    synced_at: datetime | None  # when the channel had accepted it; None: not known to have
+    url: str  # the product's address there
+
+
+class ChannelListings:
+    """The table of sent listings. Whoever writes it holds the lock on the product in the channel."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self._db, self._clock = db, clock
+
+    def begin(self, channel: str, sku: str, *, sha256: str, folder: str) -> SentListing:
+        """Store that a listing is about to be sent, and return its sequence number and folders.
+
+        Args:
+            channel: The channel connection.
+            sku: The product.
+            sha256: Identifies the content: the same content again keeps its number.
+            folder: The product's folder now.
+        """
+        key = (t.c.channel == channel, t.c.sku == sku)
+        with self._db.write() as c:
+            row = c.execute(sa.select(t).where(*key)).one_or_none()
+            is_same = row is not None and row.sha256 == sha256
+            sequence = (row.sequence if row else 0) + (0 if is_same else 1)
+            folders = list(dict.fromkeys([*(row.folders if row else []), folder]))
+            synced_at, url = (row.synced_at, row.url) if row is not None and is_same else (None, "")
+            values = {"sha256": sha256, "sequence": sequence, "folders": folders}
+            values |= {"synced_at": synced_at, "url": url}
+            self._db.upsert(c, t, {"channel": channel, "sku": sku, **values})
+        return SentListing(sequence=sequence, folders=tuple(folders), synced_at=synced_at, url=url)
+
+    def finish(self, channel: str, sku: str, *, folder: str, url: str) -> None:
+        """Store that the channel accepted the listing: files are in `folder` only."""
+        with self._db.write() as c:
+            c.execute(
+                sa.update(t)
+                .where(t.c.channel == channel, t.c.sku == sku)
+                .values(synced_at=self._clock.now(), folders=[folder], url=url)
+            )
+
+    def skus(self, channel: str) -> Iterator[str]:
+        """Yield the SKUs of which a channel got a listing, in order."""
+        last = ""
+        while True:
+            query = sa.select(t.c.sku).where(t.c.channel == channel, t.c.sku > last).order_by(t.c.sku)
+            with self._db.read() as c:
+                found = list(c.execute(query.limit(PAGE_SIZE)).scalars())
+            yield from found
+            if len(found) < PAGE_SIZE:
+                return
+            last = found[-1]
