@@ -41,7 +41,7 @@ def measure_here() -> dict[str, Any]:
         services.db.migrate()
         started = time.perf_counter()
         sheet = read_sheet(path.read_bytes())
-        batch = services.batches.add(
+        batch = services.batches.store(
             "large",
             "bench",
             sheet.header,

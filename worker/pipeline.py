@@ -115,7 +115,7 @@ def steps_from(kind: RunKind, next_step: str) -> tuple[Step, ...]:
     if next_step == ALL_STEPS_DONE:
         return ()
     names = [step.__name__ for step in steps]
-    name = RENAMED_STEPS.get(next_step, next_step)
+    name = next_step if next_step in names else RENAMED_STEPS.get(next_step, next_step)
     if name not in names:
         raise StepNotFound(
             f"its checkpoint names the step {next_step!r}, which the pipeline {kind.value!r} of this release "

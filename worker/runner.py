@@ -180,9 +180,9 @@ def _start_work(services: Services, run: RunRecord) -> Work:
 
 def _flag_product(services: Services, run: RunRecord, error: InputError) -> None:
     """Add the issue of unusable input to the product, and fail the run."""
-    found = error.to_issue()
-    services.products.add_issues(run.sku, (found,))
-    services.runs.finish(run, RunState.FAILED, f"{error.issue_code}: {error}")
+    with services.transaction():
+        services.products.add_issues(run.sku, (error.to_issue(),))
+        services.runs.finish(run, RunState.FAILED, f"{error.issue_code}: {error}")
     log.info("run_flagged", code=error.issue_code)
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -26,6 +26,7 @@ CHUNK_ROWS = 2_000  # rows written in one transaction
 class BatchState(StrEnum):
     """How a batch is now."""
 
+    STORING = "storing"  # its rows are being stored; nobody sees it, and it has no name yet
     RUNNING = "running"
     PAUSED = "paused"
     CANCELLED = "cancelled"
@@ -120,8 +121,11 @@ class Batches:
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db, self._clock = db, clock
 
-    def add(self, name: str, owner: str, columns: tuple[str, ...], rows: Iterable[NewBatchRow]) -> Batch:
-        """Store a batch with its rows and start it.
+    def store(self, name: str, owner: str, columns: tuple[str, ...], rows: Iterable[NewBatchRow]) -> Batch:
+        """Store the rows of a batch. Nobody sees it until it begins.
+
+        Many rows take many short transactions, so that others need not wait. If they are interrupted, the
+        rows lie unused until `delete_unfinished`, and the name stays free.
 
         Args:
             name: The batch's name, e.g. the file's name.
@@ -132,32 +136,57 @@ class Batches:
         Raises:
             StateConflict: There is a batch of this name.
         """
+        if self.get(name):
+            raise StateConflict(f"there is a batch {name!r} already; choose another name")
         now = self._clock.now()
         batch = Batch(
             id=new_id("bat", now),
             name=name,
             owner=owner,
-            state=BatchState.RUNNING,
+            state=BatchState.STORING,
             created_at=now,
             columns=columns,
         )
         values = {
             "id": batch.id,
-            "name": name,
+            "name": batch.id,
             "owner": owner,
-            "state": "paused",
+            "state": batch.state.value,
             "created_at": now,
             "touched_at": now,
             "columns": list(columns),
         }
         with self._db.write() as c:
-            if not self._db.insert_new(c, batches, values):
-                raise StateConflict(f"there is a batch {name!r} already; choose another name")
+            c.execute(sa.insert(batches).values(values))
         for chunk in _chunks(rows):
             with self._db.write() as c:
                 c.execute(sa.insert(batch_rows), [self._row_values(batch.id, row) for row in chunk])
-        self.set_state(batch.id, BatchState.RUNNING)
         return batch
+
+    def begin(self, batch: Batch) -> Batch:
+        """Give a stored batch its name and start it.
+
+        Raises:
+            StateConflict: There is a batch of this name.
+        """
+        values = {"name": batch.name, "state": BatchState.RUNNING.value, "touched_at": self._clock.now()}
+        free = ~sa.exists().where(batches.c.name == batch.name)
+        with self._db.write() as c:
+            done = c.execute(sa.update(batches).where(batches.c.id == batch.id, free).values(values))
+            if done.rowcount != 1:
+                raise StateConflict(f"there is a batch {batch.name!r} already; choose another name")
+        return replace(batch, state=BatchState.RUNNING)
+
+    def delete_unfinished(self, before: datetime) -> int:
+        """Delete batches whose rows were not all stored, created before a time; return how many."""
+        unfinished = sa.select(batches.c.id).where(
+            batches.c.state == BatchState.STORING.value, batches.c.created_at < before
+        )
+        with self._db.write() as c:
+            ids = list(c.execute(unfinished).scalars())
+            c.execute(sa.delete(batch_rows).where(batch_rows.c.batch_id.in_(ids)))
+            c.execute(sa.delete(batches).where(batches.c.id.in_(ids)))
+        return len(ids)
 
     def _row_values(self, batch_id: str, row: NewBatchRow) -> dict[str, Any]:
         return {
@@ -181,7 +210,8 @@ class Batches:
 
     def page(self, *, before: str = "", limit: int = 50) -> list[Batch]:
         """Return a page of batches, the newest first, from just before the id `before`."""
-        query = sa.select(batches).order_by(batches.c.id.desc()).limit(limit)
+        query = sa.select(batches).where(batches.c.state != BatchState.STORING.value)
+        query = query.order_by(batches.c.id.desc()).limit(limit)
         with self._db.read() as c:
             return [_batch(row) for row in c.execute(query.where(batches.c.id < before) if before else query)]
 

@@ -25,6 +25,11 @@ class Notes:
         with self._db.write() as c:
             self._db.upsert(c, notes, {"name": name, "value": value, "at": self._clock.now()})
 
+    def delete(self, name: str) -> None:
+        """Delete the value under a name, if there is one."""
+        with self._db.write() as c:
+            c.execute(sa.delete(notes).where(notes.c.name == name))
+
     def get(self, name: str) -> Any:
         """Return the value stored under a name, or None."""
         with self._db.read() as c:

@@ -13,6 +13,7 @@ from dam_connector.domain.issue import Issue, Severity
 from dam_connector.domain.product import Product
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database
+from dam_connector.store.tables import deletions
 from dam_connector.store.tables import products as t
 
 
@@ -52,6 +53,11 @@ class Products:
             source_time: When the record was changed, by the PIM's clock.
         """
         now = self._clock.now()
+        gone = sa.select(deletions.c.at).where(
+            deletions.c.connection == connection,
+            deletions.c.ref.in_((ref, product.sku)),
+            deletions.c.at > source_time,
+        )
         values = {
             "name": product.name,
             "category": product.category,
@@ -63,6 +69,8 @@ class Products:
             "deleted": False,
         }
         with self._db.write() as c:
+            if connection and c.execute(gone).first():  # the news of its creation came after its deletion's
+                return False
             if self._db.insert_new(
                 c, t, {"id": new_id("prd", now), "sku": product.sku, "sources": {}, "issues": [], **values}
             ):
@@ -88,12 +96,20 @@ class Products:
         by_hand = sa.and_(t.c.connection.in_((connection, "")), t.c.sku == ref)
         gone = sa.and_(sa.or_(from_pim, by_hand), t.c.sku.not_in(list(keep_skus)))
         with self._db.write() as c:
+            if not keep_skus:
+                self._remember_deletion(c, connection, ref, source_time)
             done = c.execute(
                 sa.update(t)
                 .where(gone, t.c.deleted.is_(False), t.c.source_time <= source_time)
                 .values(deleted=True, source_time=source_time, updated_at=self._clock.now())
             )
         return int(done.rowcount)
+
+    def _remember_deletion(self, c: sa.Connection, connection: str, ref: str, at: datetime) -> None:
+        """Store when a reference was deleted, so that older news of it that come later are ignored."""
+        key = (deletions.c.connection == connection, deletions.c.ref == ref)
+        if not self._db.insert_new(c, deletions, {"connection": connection, "ref": ref, "at": at}):
+            c.execute(sa.update(deletions).where(*key, deletions.c.at < at).values(at=at))
 
     def set_findings(self, sku: str, sources: Mapping[str, Sha256], issues: tuple[Issue, ...]) -> None:
         """Store what was found when the product's pictures were collected.
@@ -127,6 +143,12 @@ class Products:
                 .where(t.c.sku == sku)
                 .values(issues=to_plain(merged), flagged=any(i.severity is Severity.ERROR for i in merged))
             )
+
+    def lock(self, sku: str) -> ProductRecord | None:
+        """Return the product with a SKU, or None; nobody else changes it until the open transaction ends."""
+        with self._db.write() as c:
+            row = c.execute(sa.select(t).where(t.c.sku == sku).with_for_update()).one_or_none()
+        return _record(row) if row else None
 
     def get(self, sku: str) -> ProductRecord | None:
         """Return the product with a SKU, or None."""

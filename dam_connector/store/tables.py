@@ -84,6 +84,15 @@ products = sa.Table(
     sa.Index(None, "deleted", "flagged", "id"),
 )
 
+# When PIMs deleted what they name so. News of it that are older and come later are ignored.
+deletions = sa.Table(
+    "deletions",
+    metadata,
+    sa.Column("connection", sa.String(40), primary_key=True),
+    sa.Column("ref", sa.String(500), primary_key=True),
+    sa.Column("at", UtcDateTime, nullable=False),
+)
+
 batches = sa.Table(
     "batches",
     metadata,

@@ -17,7 +17,7 @@ from dam_connector.domain.issue import Severity
 from dam_connector.errors import InputError, NotFound, StateConflict
 from dam_connector.store.batches import Batch, BatchRow, BatchState, RowState
 from dam_connector.usecases.batch_rows import check_rows, issue_text
-from dam_connector.usecases.intake import ingest_product, rerun_product
+from dam_connector.usecases.intake import IntakeResult, ingest_product, rerun_product
 from dam_connector.wiring import Services
 from schemas.sheet_reader import Sheet
 
@@ -45,9 +45,12 @@ def start(
     Raises:
         StateConflict: a batch of this name exists.
     """
-    batch = services.batches.add(name, owner, sheet.header, check_rows(services, sheet, mapping, pictures))
-    services.gallery.tag_batch(batch.id)
-    services.queue.wake("advance_batch", [batch.wake_token])
+    rows = check_rows(services, sheet, mapping, pictures)
+    batch = services.batches.store(name, owner, sheet.header, rows)
+    with services.transaction():
+        batch = services.batches.begin(batch)
+        services.gallery.tag_batch(batch.id)
+        services.queue.wake("advance_batch", [batch.wake_token])
     return batch
 
 
@@ -82,9 +85,18 @@ def _ingest_row(services: Services, batch: Batch, row: BatchRow) -> None:
     if row.product is None:
         services.batches.finish_row(row.id, RowState.FAILED, row.error)
         return
-    result = ingest_product(
-        services, row.product, connection="", ref=row.sku, source_time=batch.created_at, batch_id=batch.id
+    ingest_product(
+        services,
+        row.product,
+        connection="",
+        ref=row.sku,
+        source_time=batch.created_at,
+        batch_id=batch.id,
+        record=lambda result: _finish_row(services, batch, row, result),
     )
+
+
+def _finish_row(services: Services, batch: Batch, row: BatchRow, result: IntakeResult) -> None:
     services.gallery.tag_batch(batch.id, row.sku)
     record = services.products.get(row.sku)
     errors = [i for i in record.issues if i.severity is Severity.ERROR] if record else []

@@ -26,18 +26,29 @@ def decide_all(services: Services, ids: Iterable[str], decision: Decision, *, de
     Args:
         delay_s: seconds in which `undo_all` can undo the decisions together.
     """
-    result = _for_each(
-        services, ids, lambda v: review.decide(services, v, decision, source="page", delay_s=delay_s)
-    )
-    services.notes.set(f"undo:{decision.by}", result.done)
-    return result
+    done: list[str] = []
+
+    def decide(version: Version) -> None:
+        with services.transaction():  # what can be undone together is stored with each decision
+            review.decide(services, version, decision, source="page", delay_s=delay_s)
+            services.notes.set(_undo_note(decision.by), [*done, version.id])
+        done.append(version.id)
+
+    services.notes.set(_undo_note(decision.by), [])
+    return _for_each(services, ids, decide)
 
 
 def undo_all(services: Services, *, by: str) -> BulkResult:
     """Undo the last bulk decision of a person, except for versions on which it has taken effect."""
-    ids = services.notes.get(f"undo:{by}") or []
-    services.notes.set(f"undo:{by}", [])
-    return _for_each(services, ids, lambda v: review.undo(services, v, by=by))
+    ids = services.notes.get(_undo_note(by)) or []
+    result = _for_each(services, ids, lambda v: review.undo(services, v, by=by))
+    services.notes.set(_undo_note(by), [])
+    return result
+
+
+def _undo_note(by: str) -> str:
+    """Return the name of the note that holds the ids of a person's last bulk decision."""
+    return f"undo:{by}"
 
 
 def regenerate_all(services: Services, ids: Iterable[str], *, note: str, by: str) -> BulkResult:

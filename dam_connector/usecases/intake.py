@@ -6,7 +6,7 @@ one with its images, and `plan_runs` plans a run for each slot of each deliverab
 started by people.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -16,7 +16,7 @@ from dam_connector.domain.codec import to_plain
 from dam_connector.domain.completeness import product_issues
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.ids import DeliveryId, Sha256
-from dam_connector.domain.issue import Severity
+from dam_connector.domain.issue import Issue, Severity
 from dam_connector.domain.outside_values import limit_to_clock
 from dam_connector.domain.planning import planned_runs
 from dam_connector.domain.product import INSPIRATION, Product
@@ -141,8 +141,8 @@ def ingest_event(
     """
     event = replace(event, at=limit_to_clock(event.at, services.clock.now()))
     if event.kind is EventKind.DELETED:
-        services.products.mark_deleted(connection, event.ref, event.at)
-        return f"{event.ref} deleted"
+        count = services.products.mark_deleted(connection, event.ref, event.at)
+        return f"{event.ref} deleted" if count else f"{event.ref}: not known here, or changed later; kept so"
     try:
         products = _fetch_products(services, connection, event)
     except NotFound:
@@ -186,11 +186,13 @@ def ingest_product(
     last_try: bool = True,
     batch_id: str = "",
     bulk: bool = False,
+    record: Callable[[IntakeResult], object] = lambda _: None,
 ) -> IntakeResult:
     """Store a product and its images, and plan its runs.
 
-    When newer facts of the product arrive while its images are fetched, e.g. by a second webhook, they are
-    taken in as well, so that the images and issues stored last are those of the newest facts.
+    The facts are stored at once. When the images are there, all that follows from them is stored in one
+    transaction. When newer facts of the product arrive meanwhile, e.g. by a second webhook, they are taken in
+    as well, so that the images and issues stored last are those of the newest facts.
 
     Args:
         connection: the PIM's name in plugin.json; empty for products that people add.
@@ -200,28 +202,42 @@ def ingest_product(
         last_try: an image whose server is away becomes an issue instead of an exception.
         batch_id: the batch that the product belongs to, if it is in one.
         bulk: the product is one of many; its runs wait behind those of single products.
+        record: is called with the result in the transaction that stores it, e.g. to add it to the history.
 
     Raises:
         Unavailable, RateLimited: the server of an image is away, and it is not the last try.
     """
     while services.products.upsert(product, connection=connection, ref=ref, source_time=source_time):
-        result = _find_images_and_plan(services, product, last_try=last_try, batch_id=batch_id, bulk=bulk)
-        newest = services.products.get(product.sku)
-        if newest is None or newest.source_time <= source_time:
-            return result
+        issues = product_issues(product, services.rules.current().products)
+        sources, image_issues = store_source_images(services, product, last_try=last_try)
+        with services.transaction():
+            newest = services.products.lock(product.sku)
+            if newest is None or newest.source_time <= source_time:
+                result = _store_findings_and_plan(
+                    services, product, sources, (*issues, *image_issues), batch_id=batch_id, bulk=bulk
+                )
+                record(result)
+                return result
         product, connection, ref = newest.product, newest.connection, newest.ref
         source_time = newest.source_time
-    return IntakeResult(f"{product.sku}: older than what is known", 0)
+    result = IntakeResult(f"{product.sku}: older than what is known", 0)
+    record(result)
+    return result
 
 
-def _find_images_and_plan(
-    services: Services, product: Product, *, last_try: bool, batch_id: str, bulk: bool
+def _store_findings_and_plan(
+    services: Services,
+    product: Product,
+    sources: Mapping[str, Sha256],
+    issues: tuple[Issue, ...],
+    *,
+    batch_id: str,
+    bulk: bool,
 ) -> IntakeResult:
     """Store a product's images and issues; plan its runs if it is complete."""
-    issues = tuple(product_issues(product, services.rules.current().products))
-    is_incomplete = any(i.severity is Severity.ERROR for i in issues)
-    sources, image_issues = store_source_images(services, product, last_try=last_try)
-    services.products.set_findings(product.sku, sources, (*issues, *image_issues))
+    required = product_issues(product, services.rules.current().products)
+    is_incomplete = any(i.severity is Severity.ERROR for i in required)
+    services.products.set_findings(product.sku, sources, issues)
     can_run = bool(set(sources) - {INSPIRATION}) and not is_incomplete
     planned = plan_runs(services, product, sources, batch_id=batch_id, bulk=bulk) if can_run else 0
     outcome = "flagged" if is_incomplete else f"{planned} {'run' if planned == 1 else 'runs'} planned"
@@ -276,13 +292,32 @@ def _current_glb(services: Services, sku: str, deliverable: str) -> VersionFile 
     return version.file("glb") if version else None
 
 
-def add_product(services: Services, product: Product, *, by: str) -> IntakeResult:
-    """Take in a product that a person added by hand or through the API."""
-    result = ingest_product(
-        services, product, connection="", ref=product.sku, source_time=services.clock.now()
+def add_product(
+    services: Services,
+    product: Product,
+    *,
+    by: str,
+    record: Callable[[IntakeResult], object] = lambda _: None,
+) -> IntakeResult:
+    """Take in a product that a person added by hand or through the API.
+
+    Args:
+        by: who added it.
+        record: see `ingest_product`.
+    """
+
+    def add_to_history(result: IntakeResult) -> None:
+        services.history.add("product_added", sku=product.sku, by=by, detail=result.summary)
+        record(result)
+
+    return ingest_product(
+        services,
+        product,
+        connection="",
+        ref=product.sku,
+        source_time=services.clock.now(),
+        record=add_to_history,
     )
-    services.history.add("product_added", sku=product.sku, by=by, detail=result.summary)
-    return result
 
 
 def edit_product(services: Services, record: ProductRecord, product: Product, *, by: str) -> IntakeResult:
@@ -296,15 +331,30 @@ def edit_product(services: Services, record: ProductRecord, product: Product, *,
     before, after = to_plain(record.product), to_plain(product)
     changed = [name for name in after if after[name] != before.get(name)]
     source_time = max(services.clock.now(), record.source_time)
-    result = ingest_product(
-        services, product, connection=record.connection, ref=record.ref, source_time=source_time
+    return ingest_product(
+        services,
+        product,
+        connection=record.connection,
+        ref=record.ref,
+        source_time=source_time,
+        record=lambda _: services.history.add(
+            "edited", sku=product.sku, by=by, detail=", ".join(changed) or "nothing"
+        ),
     )
-    services.history.add("edited", sku=product.sku, by=by, detail=", ".join(changed) or "nothing")
-    return result
 
 
-def rerun_product(services: Services, sku: str, *, batch_id: str = "") -> int:
+def rerun_product(
+    services: Services,
+    sku: str,
+    *,
+    batch_id: str = "",
+    record_count: Callable[[int], object] = lambda _: None,
+) -> int:
     """Retry a product's failed runs and plan the missing ones; return how many runs were started.
+
+    Args:
+        batch_id: the batch that asks for it, if one does.
+        record_count: is called with the same number in the transaction that stores the runs.
 
     Raises:
         NotFound: there is no such product.
@@ -312,17 +362,24 @@ def rerun_product(services: Services, sku: str, *, batch_id: str = "") -> int:
     record = services.products.get(sku)
     if record is None or record.deleted:
         raise NotFound("catalog", "run", f"there is no product {sku}")
-    failed = services.runs.page(sku=sku, state="failed", limit=200)
-    retried = [run for run in failed if retry_run(services, run)]
-    result = ingest_product(
+    started = 0
+
+    def retry_failed(result: IntakeResult) -> None:
+        nonlocal started
+        failed = services.runs.page(sku=sku, state="failed", limit=200)
+        started = sum(retry_run(services, run) for run in failed) + result.planned
+        record_count(started)
+
+    ingest_product(
         services,
         record.product,
         connection=record.connection,
         ref=record.ref,
         source_time=record.source_time,
         batch_id=batch_id,
+        record=retry_failed,
     )
-    return len(retried) + result.planned
+    return started
 
 
 def retry_run(services: Services, run: RunRecord) -> bool:

@@ -17,6 +17,7 @@ REWAKE_AFTER_S = 20.0
 BATCH = 200  # records of each kind in one sweep
 MAX_QUEUE_LENGTH = 400  # more wake-ups for a queue this long would only make it longer
 DELETE_EXPIRED_EVERY_S = 3600.0  # between two deletions of expired records
+UNFINISHED_BATCH_RETENTION = timedelta(days=1)  # longer than any upload takes
 IDEMPOTENCY_RETENTION = timedelta(days=7)  # nobody repeats a request later than that
 
 
@@ -61,9 +62,10 @@ def _wake(services: Services, job: str, ids: list[str]) -> bool:
 
 
 def delete_expired(services: Services) -> int:
-    """Delete old idempotency records, expired tokens and links; return how many."""
+    """Delete old idempotency records, expired tokens and links, and half-stored batches; return how many."""
     responses = services.idempotency.delete_before(services.clock.now() - IDEMPOTENCY_RETENTION)
     credentials = services.users.delete_expired_credentials()
-    if responses or credentials:
-        log.info("tidied", answers=responses, credentials=credentials)
-    return responses + credentials
+    batches = services.batches.delete_unfinished(services.clock.now() - UNFINISHED_BATCH_RETENTION)
+    if responses or credentials or batches:
+        log.info("tidied", answers=responses, credentials=credentials, batches=batches)
+    return responses + credentials + batches

@@ -121,7 +121,7 @@ def test_a_batch_shows_what_it_made_and_what_there_was_of_its_unchanged_rows(
 ) -> None:
     make("OLD")
     make("OTHER")
-    batch = services.batches.add(
+    batch = services.batches.store(
         "autumn", "ada", ("sku",), [row(2, "OLD", RowState.UNCHANGED), row(3, "NEW", RowState.WAITING)]
     )
     services.gallery.tag_batch(batch.id)

@@ -81,9 +81,9 @@ def test_a_repeat_during_the_first_request_must_wait(
     address, headers = "/api/v1/products/CH123/runs", {"Idempotency-Key": "k1"}
     run_again, beside = intake.rerun_product, []
 
-    def meanwhile(*args: Any) -> int:
+    def meanwhile(*args: Any, **kwargs: Any) -> int:
         beside.append(api("merchandiser").post(address, headers=headers))
-        return run_again(*args)
+        return run_again(*args, **kwargs)
 
     monkeypatch.setattr(intake, "rerun_product", meanwhile)
     first = api("merchandiser").post(address, headers=headers)

@@ -1,6 +1,7 @@
 """Request a review: the version is in review, or blocked by its report; older versions are superseded."""
 
 from dam_connector.domain.version import VersionState
+from dam_connector.usecases.review import OPEN_FOR_REVIEW
 from dam_connector.wiring import Services
 from worker.work import Work
 
@@ -13,14 +14,18 @@ def request_review(work: Work, services: Services) -> Work:
     Raises:
         StateConflict: Another process changed the state at the same moment.
     """
-    version = work.version(services, "request_review")
-    if version.state not in (VersionState.DRAFT, VersionState.BLOCKED):
-        return work  # this step ran before
-    state = VersionState.BLOCKED if version.report.blocked else VersionState.IN_REVIEW
-    services.assets.transition(version.id, state)
-    if state is VersionState.IN_REVIEW:
-        services.assets.supersede_others(
-            version.id, [VersionState.DRAFT, VersionState.BLOCKED, VersionState.IN_REVIEW]
-        )
-    services.history.add(state.value, sku=work.product.sku, version_id=version.id)
+    with services.transaction():
+        services.assets.lock_asset(work.version(services, "request_review").asset.id)
+        version = work.version(services, "request_review")
+        if version.state not in (VersionState.DRAFT, VersionState.BLOCKED):
+            return work  # this step ran before
+        state = VersionState.BLOCKED if version.report.blocked else VersionState.IN_REVIEW
+        if state is VersionState.IN_REVIEW and services.assets.has_newer(version, OPEN_FOR_REVIEW):
+            state = VersionState.SUPERSEDED
+        services.assets.transition(version.id, state)
+        if state is VersionState.IN_REVIEW:
+            services.assets.supersede_others(
+                version.id, [VersionState.DRAFT, VersionState.BLOCKED, VersionState.IN_REVIEW]
+            )
+        services.history.add(state.value, sku=work.product.sku, version_id=version.id)
     return work

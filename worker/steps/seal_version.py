@@ -13,8 +13,9 @@ def seal_version(work: Work, services: Services) -> Work:
         StateConflict: Other files were sealed for this version.
     """
     version_id = work.assigned_version_id
-    services.assets.seal(version_id, work.files, work.report, dict(work.provenance))
-    services.gallery.add_tags(
-        version_id, work.product, work.deliverable.name, {i.code for i in work.report.issues}
-    )
+    with services.transaction():
+        services.assets.seal(version_id, work.files, work.report, dict(work.provenance))
+        services.gallery.add_tags(
+            version_id, work.product, work.deliverable.name, {i.code for i in work.report.issues}
+        )
     return work

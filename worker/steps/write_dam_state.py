@@ -1,5 +1,6 @@
 """Write the states of the asset's versions into the DAM: published, superseded, approved or rejected here."""
 
+from dam_connector.usecases.dam_sync.inbound import sync_early_decision
 from dam_connector.usecases.dam_sync.outbound import write_asset_states
 from dam_connector.wiring import Services
 from worker.work import Work
@@ -13,5 +14,7 @@ def write_dam_state(work: Work, services: Services) -> Work:
     Raises:
         Unavailable, RateLimited, Refused: The DAM failed.
     """
-    write_asset_states(services, work.version(services, "write_dam_state"))
+    version = work.version(services, "write_dam_state")
+    sync_early_decision(services, version)
+    write_asset_states(services, version)
     return work

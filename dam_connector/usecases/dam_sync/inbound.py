@@ -40,8 +40,8 @@ def sync_from_dam(services: Services, dam: str, ref: str) -> str:
     version = services.assets.by_dam_ref(dam, ref)
     if version is None:
         return f"{ref}: not one of our versions"
-    if version.state not in SYNCED_STATES:
-        return f"{version.id}: not yet in review"
+    if version.state not in SYNCED_STATES and not _is_in_review_now(services, version):
+        return f"{version.id}: not yet in review; read again when it is"
     try:
         remote = services.dam(dam).remote_state(ref, version)
     except NotFound:
@@ -55,6 +55,33 @@ def sync_from_dam(services: Services, dam: str, ref: str) -> str:
     if remote.state is VersionState.APPROVED and (changed := services.dam(dam).changed_files(ref, version)):
         return _overrule(services, version, "changed_in_dam", f"{dam}: {', '.join(changed)}")
     return _adopt(services, version, remote, dam)
+
+
+def _is_in_review_now(services: Services, version: Version) -> bool:
+    """Return False, and remember to read the DAM again later, if a version is not in review yet."""
+    with services.transaction():
+        services.assets.lock_asset(version.asset.id)
+        current = services.assets.get(version.id)
+        if current is None or current.state in SYNCED_STATES:
+            return True
+        services.notes.set(_early_note(version), True)
+    return False
+
+
+def sync_early_decision(services: Services, version: Version) -> None:
+    """Read a version's DAM if somebody decided there before the version was in review here.
+
+    Raises:
+        Refused: do not retry.
+        Unavailable, RateLimited: retry later.
+    """
+    if services.notes.get(_early_note(version)):
+        sync_from_dam(services, version.dam, version.dam_ref)
+        services.notes.delete(_early_note(version))
+
+
+def _early_note(version: Version) -> str:
+    return f"early:{version.id}"
 
 
 def _is_outdated(services: Services, version: Version, remote: RemoteState) -> bool:

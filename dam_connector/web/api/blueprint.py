@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-from flask import Response, abort, make_response, request
+from flask import Response, abort, g, make_response, request
 from flask.typing import ResponseReturnValue
 from flask_smorest import Blueprint
 
@@ -34,29 +34,57 @@ def require_csrf_token() -> None:
 def idempotent(view: View) -> View:
     """Carry out a write with an Idempotency-Key only once.
 
-    A repeat gets the first response. A repeat during the first request gets 409, and another request with the
-    same key gets 422.
+    The write and its response are one transaction. A repeat gets the first response. A repeat during the
+    first request gets 409, and another request with the same key gets 422.
     """
 
+    def call(view_of_request: Callable[[], Response], store: Callable[[Response], None]) -> Response:
+        with services().transaction():
+            response = view_of_request()
+            store(response)
+        return response
+
+    return _with_key(view, call)
+
+
+def idempotent_with_fetches(view: View) -> View:
+    """Do the same for a view that asks outside systems: no transaction may be open meanwhile.
+
+    The view calls `record_response` in the transaction that stores what it promises.
+    """
+    return _with_key(view, lambda view_of_request, store: view_of_request())
+
+
+def record_response(body: Any, status: int) -> None:
+    """Store the response to the current request under its Idempotency-Key, if it has one."""
+    if store := g.get("store_response"):
+        store(body, status)
+
+
+def _with_key(
+    view: View, call: Callable[[Callable[[], Response], Callable[[Response], None]], Response]
+) -> View:
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> ResponseReturnValue:
+        def view_of_request() -> Response:
+            return make_response(view(*args, **kwargs))
+
         key_header = request.headers.get("Idempotency-Key", "")
         if not key_header:
-            return cast(ResponseReturnValue, view(*args, **kwargs))
+            return call(view_of_request, lambda response: None)
         if len(key_header) > MAX_KEY_LENGTH or not key_header.isprintable():
             abort(400, f"an Idempotency-Key may have at most {MAX_KEY_LENGTH} printable characters")
         key = f"{signed_in_user().id}:{key_header}"
         with services().locks.lock(f"answer {key}"):
-            return _first_response(key, lambda: make_response(view(*args, **kwargs)))
+            return _stored_response(key) or call(view_of_request, _store_under(key))
 
     return cast(View, guarded)
 
 
-def _first_response(key: str, view: Callable[[], Response]) -> Response:
-    """Return the stored response for a key; without one, call the view and store its response."""
-    digest = hashlib.sha256(f"{request.method} {request.path}\n".encode() + request.get_data()).hexdigest()
+def _stored_response(key: str) -> Response | None:
+    """Return the stored response for a key, 422 if it is for another request, or None without one."""
     stored = services().idempotency.get(key)
-    if stored and stored.request_sha256 != digest:
+    if stored and stored.request_sha256 != _request_sha256():
         return make_response(
             error_response(
                 422,
@@ -64,13 +92,25 @@ def _first_response(key: str, view: Callable[[], Response]) -> Response:
                 "this Idempotency-Key was used for another request; choose a new key",
             )
         )
-    if stored:
-        return make_response(stored.body, stored.status)
-    response = view()
-    if response.status_code < 500:
-        body = json.loads(response.get_data(as_text=True) or "null")
-        services().idempotency.add(key, StoredResponse(response.status_code, digest, body))
-    return response
+    return make_response(stored.body, stored.status) if stored else None
+
+
+def _store_under(key: str) -> Callable[[Response], None]:
+    """Return a function that stores a response under a key; `record_response` uses the same."""
+
+    def store_body(body: Any, status: int) -> None:
+        services().idempotency.add(key, StoredResponse(status, _request_sha256(), body))
+
+    def store(response: Response) -> None:
+        if response.status_code < 500:
+            store_body(json.loads(response.get_data(as_text=True) or "null"), response.status_code)
+
+    g.store_response = store_body
+    return store
+
+
+def _request_sha256() -> str:
+    return hashlib.sha256(f"{request.method} {request.path}\n".encode() + request.get_data()).hexdigest()
 
 
 def page_body(items: Sequence[Any], limit: int) -> dict[str, Any]:

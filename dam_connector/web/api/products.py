@@ -8,7 +8,7 @@ from dam_connector.domain.product import Product
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import intake
-from dam_connector.web.api.blueprint import bp, idempotent, page_body
+from dam_connector.web.api.blueprint import bp, idempotent_with_fetches, page_body, record_response
 from dam_connector.web.request_context import requires, services, signed_in_user
 from schemas import api as s
 from schemas.product import ProductSchema
@@ -32,13 +32,19 @@ def products(args: dict[str, Any]) -> dict[str, Any]:
 
 @bp.post("/products")
 @requires(UserRole.MERCHANDISER)
-@idempotent
+@idempotent_with_fetches
 @bp.arguments(ProductSchema)
 @bp.response(202, s.TakenOut)
 def add_product(product: Product) -> dict[str, Any]:
     """Add a product, as if its PIM had sent it, and make its assets."""
-    taken = intake.add_product(services(), product, by=signed_in_user().name)
-    return {"sku": product.sku, "outcome": taken.summary, "planned": taken.planned}
+    body: dict[str, Any] = {}
+
+    def record(result: intake.IntakeResult) -> None:
+        body.update(sku=product.sku, outcome=result.summary, planned=result.planned)
+        record_response(body, 202)
+
+    intake.add_product(services(), product, by=signed_in_user().name, record=record)
+    return body
 
 
 @bp.get("/products/<sku>")
@@ -51,12 +57,18 @@ def product(sku: str) -> Any:
 
 @bp.post("/products/<sku>/runs")
 @requires(UserRole.MERCHANDISER)
-@idempotent
+@idempotent_with_fetches
 @bp.response(202, s.TakenOut)
 def run_product(sku: str) -> dict[str, Any]:
     """Make the missing assets of a product and retry its failed runs."""
-    count = intake.rerun_product(services(), sku)
-    return {"sku": sku, "outcome": f"{count} under way", "planned": count}
+    body: dict[str, Any] = {}
+
+    def record(count: int) -> None:
+        body.update(sku=sku, outcome=f"{count} under way", planned=count)
+        record_response(body, 202)
+
+    intake.rerun_product(services(), sku, record_count=record)
+    return body
 
 
 @bp.get("/assets")

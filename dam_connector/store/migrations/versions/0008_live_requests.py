@@ -1,4 +1,4 @@
-"""People's requests about what is live, in their order; and the listings that were sent to channels."""
+"""People's requests about what is live; listings sent to channels; deletions in PIMs."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -35,6 +35,13 @@ def upgrade() -> None:
         sa.Column("synced_at", sa.DateTime(), nullable=True),
         sa.Column("url", sa.Text(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("channel", "sku", name=op.f("pk_channel_listings")),
+    )
+    op.create_table(
+        "deletions",
+        sa.Column("connection", sa.String(40), nullable=False),
+        sa.Column("ref", sa.String(500), nullable=False),
+        sa.Column("at", sa.DateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("connection", "ref", name=op.f("pk_deletions")),
     )
     op.create_index(op.f("ix_runs_version_id"), "runs", ["version_id"])
     _add_requests_of_before()
