@@ -9,6 +9,13 @@ from dam_connector.wiring import Services
 from tests.support import PhotoServer, event_body, inbound, picture, record, signed
 
 Drain = Callable[[], int]
+PACKSHOT = {
+    "name": "packshot",
+    "kind": "rendition",
+    "size_px": 320,
+    "formats": ["jpeg"],
+    "channels": ["viewer", "shop"],
+}
 
 
 def send(
@@ -26,3 +33,31 @@ def chair(photos: PhotoServer, **changes: object) -> dict:
 
 def versions(services: Services, sku: str = "CH123") -> dict[str, Version]:
     return {v.asset.deliverable: v for v in reversed(services.assets.of_product(sku))}
+
+
+def newest(services: Services, deliverable: str = "packshot", sku: str = "CH123") -> Version:
+    return next(v for v in services.assets.of_product(sku) if v.asset.deliverable == deliverable)
+
+
+def live(services: Services) -> list[str]:
+    return [
+        name.split("_")[-3] + name.split("_")[-2]
+        for name in services.channel("shop").files_by_sku.get("CH123", {})
+        if name.endswith(".jpg")
+    ]
+
+
+def states(services: Services) -> list[str]:
+    return [
+        f"V{v.number} {v.state.value}"
+        for v in services.assets.of_product("CH123")
+        if v.asset.deliverable == "packshot"
+    ]
+
+
+def made(services: Services, photos: PhotoServer, drain: Drain, *, color: str = "red") -> Version:
+    """The packshot's next version, in review."""
+    services.clock.forward(5)
+    send(services, chair(photos, color=color), message=f"msg_{color}", kind="product.updated")
+    drain()
+    return newest(services)

@@ -8,66 +8,17 @@ import pytest
 
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.run import RunKind, RunState
-from dam_connector.domain.version import Version, VersionState
+from dam_connector.domain.version import VersionState
 from dam_connector.errors import Refused, StateConflict, Unavailable
 from dam_connector.usecases import intake, maintenance, publish, review
 from dam_connector.usecases.dam_sync import inbound
 from dam_connector.usecases.dam_sync.inbound import poll_dams, sync_from_dam
 from dam_connector.usecases.publish import lock_listing
 from dam_connector.wiring import Services
-from tests.pipeline.helpers import Drain, chair, send
+from tests.pipeline.helpers import Drain, chair, live, made, newest, send, states
 from tests.support import PhotoServer, TestClock
 
 APPROVED = Decision(verdict=Verdict.APPROVED, by="ann")
-PACKSHOT = {
-    "name": "packshot",
-    "kind": "rendition",
-    "size_px": 320,
-    "formats": ["jpeg"],
-    "channels": ["viewer", "shop"],
-}
-
-
-@pytest.fixture
-def shop(services: Services, write_rules: Callable[..., None]) -> Services:
-    """The services with a DAM that decides itself and two channels."""
-    connections = json.loads(services.settings.plugin_json.read_text())["connections"]
-    channels = {**connections["channel"], "shop": {"adapter": "memory"}}
-    write_rules(
-        connections={**connections, "dam": {"shelf": {"adapter": "memory"}}, "channel": channels},
-        review={"dam": "shelf"},
-        deliverables=[PACKSHOT, {**PACKSHOT, "name": "detail", "size_px": 300}],
-        naming={"default": "{sku}_{name:pascal}_{deliverable}_V{version}_{format:upper}"},
-    )
-    return services
-
-
-def newest(services: Services, deliverable: str = "packshot", sku: str = "CH123") -> Version:
-    return next(v for v in services.assets.of_product(sku) if v.asset.deliverable == deliverable)
-
-
-def live(services: Services) -> list[str]:
-    return [
-        name.split("_")[-3] + name.split("_")[-2]
-        for name in services.channel("shop").files_by_sku.get("CH123", {})
-        if name.endswith(".jpg")
-    ]
-
-
-def states(services: Services) -> list[str]:
-    return [
-        f"V{v.number} {v.state.value}"
-        for v in services.assets.of_product("CH123")
-        if v.asset.deliverable == "packshot"
-    ]
-
-
-def made(services: Services, photos: PhotoServer, drain: Drain, *, color: str = "red") -> Version:
-    """The packshot's next version, in review."""
-    services.clock.forward(5)
-    send(services, chair(photos, color=color), message=f"msg_{color}", kind="product.updated")
-    drain()
-    return newest(services)
 
 
 def test_a_listing_keeps_the_order_of_the_rules_whatever_was_approved_first(
