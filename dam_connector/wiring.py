@@ -173,16 +173,22 @@ def build_services(
         blobs=open_blobs(settings.effective_storage_url),
         queue=CommitQueue(queue or _open_queue(settings, background_wakeups), db.after_commit),
         http=http,
-        adapter_context=AdapterContext(
-            http=http,
-            clock=clock,
-            secret=settings.secret,
-            public_url=settings.base_url,
-            library=LibraryRecords(db, clock),
-            rules_folder=settings.plugin_json.parent,
-            log_history=lambda sku, message: history.add("sent", sku=sku, detail=message),
-            lock=locks.lock,
-        ),
+        adapter_context=_adapter_context(settings, db, clock, http, history, locks),
+    )
+
+
+def _adapter_context(
+    settings: Settings, db: Database, clock: Clock, http: HttpClient, history: History, locks: NamedLocks
+) -> AdapterContext:
+    return AdapterContext(
+        http=http,
+        clock=clock,
+        secret=settings.secret,
+        public_url=settings.base_url,
+        library=LibraryRecords(db, clock),
+        rules_folder=settings.plugin_json.parent,
+        log_history=lambda sku, message: history.add("sent", sku=sku, detail=message),
+        lock=locks.lock,
     )
 
 

@@ -17,6 +17,7 @@ from rq.serializers import JSONSerializer
 from dam_connector import logs
 from dam_connector.clock import SystemClock
 from dam_connector.domain.ids import new_id
+from dam_connector.errors import StorageUnavailable
 from dam_connector.private_files import use_private_umask
 from dam_connector.queue import FAIRNESS_INTERVAL, QUEUES_BY_WORKER, connect
 from dam_connector.settings import Settings
@@ -25,7 +26,7 @@ from dam_connector.usecases.backfill import poll_pims
 from dam_connector.usecases.broker import Broker
 from dam_connector.usecases.dam_sync.inbound import poll_dams
 from dam_connector.usecases.maintenance import DELETE_EXPIRED_EVERY_S, delete_expired
-from dam_connector.usecases.reconciliation import reconcile_when_due
+from dam_connector.usecases.reconciliation import note_start, note_stop, reconcile_when_due
 from dam_connector.wiring import Services, build_services
 from worker.check_process import CHECK_PROCESS, CheckerExited
 from worker.tools.build_command import build
@@ -136,6 +137,8 @@ def sweep() -> None:
     broker = threading.Thread(target=_run_broker, args=arguments, name="broker")
     # A thread of its own: a slow DAM must not delay wake-ups.
     poller = threading.Thread(target=_poll, args=arguments, name="poller", daemon=True)
+    with suppress(StorageUnavailable):
+        note_start(services)
     broker.start()
     poller.start()
     while not stop.wait(SWEEP_S):
@@ -145,6 +148,7 @@ def sweep() -> None:
             log.exception("sweep_failed")
     services.locks.release("sweeper", owner)
     broker.join(BROKER_STOP_S)
+    note_stop(services)
 
 
 def _poll(services: Services, owner: str, stop: threading.Event) -> None:

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from dam_connector.cli.common import data_dir_option, json_option, open_services, report_errors
 from dam_connector.domain.ids import Sha256
 from dam_connector.errors import ConfigError, InputError
-from dam_connector.store.batches import Batch, BatchState, RowState
+from dam_connector.store.batch_records import Batch, BatchState, RowState
 from dam_connector.usecases import batch_preview, batch_rows, batches, exports
 from dam_connector.wiring import Services
 from schemas.sheet_reader import read_sheet

@@ -16,7 +16,7 @@ from dam_connector.domain.version import TRANSITIONS, Asset, Version, VersionFil
 from dam_connector.errors import StateConflict
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database, require_one_row
-from dam_connector.store.tables import assets, version_files
+from dam_connector.store.tables import assets, live_requests, version_files
 from dam_connector.store.tables import versions as t
 
 VERSIONS_WITH_ASSET = sa.select(
@@ -208,6 +208,25 @@ class Assets:
                 .where(*others, *older)
                 .values(state=VersionState.SUPERSEDED.value, is_public=False)
             )
+
+    def newest_requested(self) -> Iterator[Version]:
+        """Yield the newest version, of those that people asked to be live, of each asset."""
+        last = ""
+        while True:
+            newest = (
+                sa.select(sa.func.max(live_requests.c.version_id))
+                .where(live_requests.c.asset_id > last)
+                .group_by(live_requests.c.asset_id)
+                .order_by(live_requests.c.asset_id)
+                .limit(PAGE_SIZE)
+            )
+            query = VERSIONS_WITH_ASSET.where(t.c.id.in_(newest)).order_by(t.c.asset_id)
+            with self._db.read() as c:
+                found = [version_from_row(row) for row in c.execute(query)]
+            yield from found
+            if len(found) < PAGE_SIZE:
+                return
+            last = found[-1].asset.id
 
     def has_newer(self, version: Version, states: Iterable[VersionState]) -> bool:
         """Return whether the asset has a version with a higher number in one of these states."""

@@ -1,10 +1,9 @@
 """Batches: bulk uploads, their rows, and the progress of each."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,100 +15,19 @@ from dam_connector.domain.row_status import RowStatus, row_status
 from dam_connector.domain.run import COMPUTE_KINDS
 from dam_connector.errors import StateConflict
 from dam_connector.ports import Clock
+from dam_connector.store.batch_records import (
+    Batch,
+    BatchProgress,
+    BatchRow,
+    BatchState,
+    NewBatchRow,
+    RowState,
+)
 from dam_connector.store.database import Database
 from dam_connector.store.tables import assets, batch_rows, batches, runs, versions
 
 IDLE_AFTER_S = 30.0  # a running batch that did not change for so long is woken again
 CHUNK_ROWS = 2_000  # rows written in one transaction
-
-
-class BatchState(StrEnum):
-    """How a batch is now."""
-
-    STORING = "storing"  # its rows are being stored; nobody sees it, and it has no name yet
-    RUNNING = "running"
-    PAUSED = "paused"
-    CANCELLED = "cancelled"
-    DONE = "done"  # every row was taken; their runs may still be open
-
-
-class RowState(StrEnum):
-    """How a row of a batch is now."""
-
-    WAITING = "waiting"
-    TAKEN = "taken"  # its product was stored and its runs were planned
-    UNCHANGED = "unchanged"  # everything that it asks for was made before
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewBatchRow:
-    """A row to be stored."""
-
-    line: int  # its line in the sheet
-    sku: str
-    cells: Mapping[str, str]  # as uploaded, by column
-    product: Product | None  # None: the row is invalid, `error` says why
-    state: RowState
-    error: str = ""
-    codes: tuple[str, ...] = ()  # of the issues that `error` describes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchRow:
-    """A row as stored."""
-
-    id: str
-    line: int  # its line in the sheet
-    sku: str
-    state: RowState
-    cells: Mapping[str, str]  # as uploaded, by column
-    product: Product | None  # None: the row is invalid
-    error: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """One bulk upload."""
-
-    id: str
-    name: str
-    owner: str  # the user who uploaded it
-    state: BatchState
-    created_at: datetime
-    columns: tuple[str, ...]  # the sheet's own header
-    iteration: int = 0  # how often rows were taken from it
-
-    @property
-    def wake_token(self) -> str:
-        """Return the argument of the batch's next job.
-
-        Of several jobs for one iteration, the first one runs.
-        """
-        return f"{self.id}~{self.iteration}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchProgress:
-    """How many rows of a batch are in which status; each row counts once."""
-
-    waiting: int
-    generating: int
-    in_review: int
-    live: int
-    failed: int
-    cancelled: int
-
-    @property
-    def total(self) -> int:
-        """Return the number of rows."""
-        return self.waiting + self.generating + self.in_review + self.live + self.failed + self.cancelled
-
-    @property
-    def in_progress(self) -> int:
-        """Return how many rows the connector still works on."""
-        return self.waiting + self.generating
 
 
 class Batches:

@@ -106,12 +106,12 @@ class Database:
         """
         current = self._open.get()
         if current:
-            kept = len(current.callbacks)
+            count = len(current.callbacks)
             try:
                 with current.connection.begin_nested():
                     yield
             except BaseException:
-                del current.callbacks[kept:]
+                del current.callbacks[count:]
                 raise
             return
         with self._begin() as connection:

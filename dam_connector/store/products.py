@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from dam_connector.domain.codec import from_plain, to_plain
 from dam_connector.domain.ids import Sha256, new_id
 from dam_connector.domain.issue import Issue, Severity
-from dam_connector.domain.product import Product
+from dam_connector.domain.product import INSPIRATION, Product
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database
-from dam_connector.store.tables import deletions
+from dam_connector.store.tables import deletions, runs
 from dam_connector.store.tables import products as t
 
 
@@ -143,6 +143,15 @@ class Products:
                 .where(t.c.sku == sku)
                 .values(issues=to_plain(merged), flagged=any(i.severity is Severity.ERROR for i in merged))
             )
+
+    def without_runs(self) -> list[str]:
+        """Return the SKUs of products that could have runs and never had one."""
+        has_runs = sa.exists().where(runs.c.sku == t.c.sku)
+        query = sa.select(t.c.sku, t.c.sources).where(
+            t.c.deleted.is_(False), t.c.flagged.is_(False), ~has_runs
+        )
+        with self._db.read() as c:
+            return [row.sku for row in c.execute(query) if set(row.sources) - {INSPIRATION}]
 
     def lock(self, sku: str) -> ProductRecord | None:
         """Return the product with a SKU, or None; nobody else changes it until the open transaction ends."""

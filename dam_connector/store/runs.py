@@ -327,6 +327,18 @@ class Runs:
                     .values(wake_count=row.wake_count + 1, lease_until=until)
                 )
 
+    def is_open(self, sku: str, deliverable: str, slot: int, kinds: Iterable[RunKind]) -> bool:
+        """Return whether a slot has an open run of one of these kinds."""
+        query = sa.select(t.c.id).where(
+            t.c.sku == sku,
+            t.c.deliverable == deliverable,
+            t.c.slot == slot,
+            t.c.kind.in_([k.value for k in kinds]),
+            t.c.state.in_(OPEN_STATES),
+        )
+        with self._db.read() as c:
+            return c.execute(query.limit(1)).first() is not None
+
     def has_started(self, version_id: str, kind: RunKind) -> bool:
         """Return whether a run of this kind began to work on a version."""
         query = sa.select(t.c.id).where(

@@ -11,7 +11,7 @@ from dam_connector.domain.issue import Issue
 from dam_connector.domain.product import INSPIRATION, Product
 from dam_connector.domain.row_request import apply_request
 from dam_connector.domain.rules import LOCAL, Deliverable
-from dam_connector.store.batches import NewBatchRow, RowState
+from dam_connector.store.batch_records import NewBatchRow, RowState
 from dam_connector.usecases.batch_rows import check_rows, fail_row
 from dam_connector.usecases.estimates import estimate_seconds, first_generator
 from dam_connector.usecases.source_images import check_image_url, image_urls

@@ -9,7 +9,7 @@ from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue, Severity, issue
 from dam_connector.domain.product import Product
 from dam_connector.errors import InputError
-from dam_connector.store.batches import NewBatchRow, RowState
+from dam_connector.store.batch_records import NewBatchRow, RowState
 from dam_connector.usecases.source_images import HELD_PREFIX, is_image_url
 from dam_connector.wiring import Services
 from schemas.sheet_columns import COLUMNS, guess_columns, read_row

@@ -15,7 +15,7 @@ import structlog
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Severity
 from dam_connector.errors import InputError, NotFound, StateConflict
-from dam_connector.store.batches import Batch, BatchRow, BatchState, RowState
+from dam_connector.store.batch_records import Batch, BatchRow, BatchState, RowState
 from dam_connector.usecases.batch_rows import check_rows, issue_text
 from dam_connector.usecases.intake import IntakeResult, ingest_product, rerun_product
 from dam_connector.wiring import Services

@@ -14,7 +14,7 @@ from dam_connector.domain.product import Product
 from dam_connector.domain.row_status import FINAL_STATUSES, RowStatus, row_status
 from dam_connector.domain.version import Role, VersionFile, VersionState
 from dam_connector.errors import NotFound
-from dam_connector.store.batches import Batch, BatchRow, RowState
+from dam_connector.store.batch_records import Batch, BatchRow, RowState
 from dam_connector.store.gallery import ManifestVersion, VersionCard
 from dam_connector.wiring import Services
 from schemas.sheet_template import csv_text

@@ -202,7 +202,7 @@ def ingest_product(
         last_try: an image whose server is away becomes an issue instead of an exception.
         batch_id: the batch that the product belongs to, if it is in one.
         bulk: the product is one of many; its runs wait behind those of single products.
-        record: is called with the result in the transaction that stores it, e.g. to add it to the history.
+        record: is called with the result in the transaction that stores it.
 
     Raises:
         Unavailable, RateLimited: the server of an image is away, and it is not the last try.
@@ -299,12 +299,7 @@ def add_product(
     by: str,
     record: Callable[[IntakeResult], object] = lambda _: None,
 ) -> IntakeResult:
-    """Take in a product that a person added by hand or through the API.
-
-    Args:
-        by: who added it.
-        record: see `ingest_product`.
-    """
+    """Take in a product that a person added by hand or through the API; `record` as in `ingest_product`."""
 
     def add_to_history(result: IntakeResult) -> None:
         services.history.add("product_added", sku=product.sku, by=by, detail=result.summary)

@@ -1,5 +1,5 @@
-"""Reconciliation: PIMs, DAMs and channels are compared with our records, and differences are repaired on
-request.
+"""Reconciliation: PIMs, DAMs, channels and our own records are compared, and differences are repaired on
+request, or by themselves after an unclean start.
 
 Webhooks and polls carry what happens. Reconciliation finds what both lost, and what people changed by hand.
 """
@@ -22,10 +22,13 @@ from dam_connector.usecases.dam_sync.outbound import sync_to_dam
 from dam_connector.usecases.follow_up_runs import plan_follow_up, unique_input_hash
 from dam_connector.usecases.intake import ingest_event
 from dam_connector.usecases.publish import build_listing, lock_listing, send_listing
+from dam_connector.usecases.record_checks import check_records, repair_records
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
 RESULT_NOTE = "reconcile:last"
+RUNNING_NOTE = "service:running"
+UNCLEAN_START_NOTE = "service:unclean-start"
 MAX_STORED = 500  # differences kept of the last reconciliation
 COMPARED_STATES = (
     VersionState.IN_REVIEW,
@@ -51,13 +54,14 @@ class Drift:
     """One difference between a connection and our records."""
 
     kind: DriftKind
-    # `pim`, `dam` or `channel`.
+    # `pim`, `dam`, `channel`, or `connector` for our own records.
     port: str
     # The connection's name in plugin.json.
     where: str
     # Empty when we have no such product.
     sku: str
-    # For a PIM, its reference of the product; for a DAM, our version id; for a channel, the SKU.
+    # For a PIM, its reference of the product; for a DAM, our version id; for a channel, the SKU; for our own
+    # records, our version id, or empty when the product's runs are missing.
     ref: str
     # For people.
     detail: str
@@ -77,6 +81,8 @@ _REMEDIES = {
     ("dam", DriftKind.CHANGED): "replace the files there with ours",
     ("channel", DriftKind.MISSING): "publish it again",
     ("channel", DriftKind.ORPHANED): "remove it there",
+    ("connector", DriftKind.STALE): "bring the channels in line with what people asked for",
+    ("connector", DriftKind.MISSING): "plan its runs",
 }
 
 
@@ -98,12 +104,26 @@ def reconcile(services: Services, *, connection: str = "", compare_files: bool =
     if connection and connection not in {name for _, name in known}:
         names = ", ".join(name for _, name in known)
         raise ConfigError(f"there is no PIM, DAM or channel {connection!r}; known: {names}")
+    if not connection:
+        yield from _compare_records(services)
     for port, name in known:
         if connection in ("", name):
             try:
                 yield from _compare(services, port, name, compare_files)
             except (AdapterError, ConfigError) as error:
                 yield Drift(kind=DriftKind.FAILED, port=port, where=name, sku="", ref="", detail=str(error))
+
+
+def _compare_records(services: Services) -> Iterator[Drift]:
+    for problem in check_records(services):
+        yield Drift(
+            kind=DriftKind.STALE if problem.ref else DriftKind.MISSING,
+            port="connector",
+            where="records",
+            sku=problem.sku,
+            ref=problem.ref,
+            detail=problem.detail,
+        )
 
 
 def _compare(services: Services, port: str, name: str, compare_files: bool) -> Iterator[Drift]:
@@ -162,7 +182,7 @@ def _compare_dam(services: Services, name: str, compare_files: bool) -> Iterator
 
 def _compare_channel(services: Services, name: str) -> Iterator[Drift]:
     channel = services.channel(name)
-    for sku in services.publications.skus(name):
+    for sku in sorted({*services.publications.skus(name), *services.channel_listings.skus(name)}):
         listing = _listing(services, name, sku)
         if listing is None:
             continue
@@ -195,6 +215,8 @@ def repair(services: Services, drift: Drift) -> str:
     if drift.port == "pim" and drift.kind is not DriftKind.FAILED:
         event = Event(kind=EventKind.UPDATED, ref=drift.ref, at=services.clock.now())
         return ingest_event(services, drift.where, event)
+    if drift.port == "connector":
+        return repair_records(services, drift.sku, drift.ref)
     if drift.port == "channel" and (listing := _listing(services, drift.where, drift.sku)):
         with lock_listing(services, drift.where, drift.sku):
             send_listing(services, drift.where, listing)
@@ -250,8 +272,23 @@ def last_result(services: Services) -> tuple[datetime | None, int, list[Drift]]:
     return datetime.fromisoformat(result["at"]), result["count"], differences
 
 
+def note_start(services: Services) -> None:
+    """Record that the service runs. If it did not stop cleanly before, it is reconciled soon."""
+    with services.transaction():
+        if services.notes.get(RUNNING_NOTE):
+            services.notes.set(UNCLEAN_START_NOTE, True)
+        services.notes.set(RUNNING_NOTE, True)
+
+
+def note_stop(services: Services) -> None:
+    """Record that the service stopped cleanly."""
+    services.notes.delete(RUNNING_NOTE)
+
+
 def reconcile_when_due(services: Services, owner: str) -> bool:
     """Reconcile if it is time by plugin.json, and repair the differences if `mend` is set there.
+
+    After an unclean start it is time too, and the differences in our own records are repaired in any case.
 
     Args:
         owner: the name of this process, for the lease.
@@ -261,14 +298,20 @@ def reconcile_when_due(services: Services, owner: str) -> bool:
     """
     rules = services.rules.current().reconcile
     last_at, _, _ = last_result(services)
-    now = services.clock.now()
-    if not rules.every_hours or (last_at and (now - last_at).total_seconds() < rules.every_hours * 3600):
+    now, is_unclean = services.clock.now(), bool(services.notes.get(UNCLEAN_START_NOTE))
+    is_due = rules.every_hours and not (
+        last_at and (now - last_at).total_seconds() < rules.every_hours * 3600
+    )
+    if not is_due and not is_unclean:
         return False
     if not services.locks.lease("reconcile", owner, RECONCILIATION_LEASE_S):
         return False
     found = list(reconcile(services, compare_files=rules.files))
     store_result(services, found)
-    for drift in found if rules.mend else ():
+    services.notes.delete(UNCLEAN_START_NOTE)
+    for drift in found:
+        if not rules.mend and not (is_unclean and drift.port == "connector"):
+            continue
         try:
             log.info("mended", where=drift.where, sku=drift.sku, said=repair(services, drift))
         except (AdapterError, ConfigError) as error:

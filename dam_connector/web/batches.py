@@ -25,7 +25,7 @@ from flask.typing import ResponseReturnValue
 
 from dam_connector.domain.ids import Sha256
 from dam_connector.errors import InputError, NotFound, StateConflict
-from dam_connector.store.batches import Batch, BatchState, RowState
+from dam_connector.store.batch_records import Batch, BatchState, RowState
 from dam_connector.store.gallery import GalleryFilter, VersionCard
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import batch_preview, batch_rows, exports

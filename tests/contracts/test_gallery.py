@@ -8,7 +8,7 @@ from dam_connector.domain.issue import Report
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.version import VersionState
 from dam_connector.store import gallery
-from dam_connector.store.batches import NewBatchRow, RowState
+from dam_connector.store.batch_records import NewBatchRow, RowState
 from dam_connector.store.gallery import GalleryFilter
 from dam_connector.store.run_records import NewRun
 from dam_connector.wiring import Services

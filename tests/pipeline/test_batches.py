@@ -10,7 +10,7 @@ import pytest
 from dam_connector.cli.batches import run_import
 from dam_connector.domain.version import VersionState
 from dam_connector.errors import InputError, NotFound, StateConflict
-from dam_connector.store.batches import BatchState, RowState
+from dam_connector.store.batch_records import BatchState, RowState
 from dam_connector.usecases import batches, exports, intake, maintenance
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain, versions

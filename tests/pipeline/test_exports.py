@@ -14,7 +14,7 @@ from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.product import SourceImage, View
 from dam_connector.domain.version import VersionState
 from dam_connector.errors import ConfigError, StateConflict
-from dam_connector.store.batches import Batch
+from dam_connector.store.batch_records import Batch
 from dam_connector.store.gallery import GalleryFilter
 from dam_connector.usecases import batches, bulk_review, exports, intake, review
 from dam_connector.wiring import Services

@@ -1,4 +1,4 @@
-"""What was answered with success holds, whatever fails or comes late; and nothing is live that nobody approved."""
+"""What was answered with success holds, whatever fails or comes late; nothing is live that nobody approved."""
 
 import errno
 import json
@@ -146,7 +146,12 @@ def test_a_receiver_that_drops_ids_it_has_seen_ends_with_the_last_listing(
     sent: list[Listing] = []
     channel = shop.channel("shop")
     sync = channel.sync
-    channel.sync = lambda listing, blobs: (sent.append(listing), sync(listing, blobs))[1]  # type: ignore[method-assign]
+
+    def recorded(listing: Listing, blobs: Any) -> str:
+        sent.append(listing)
+        return sync(listing, blobs)
+
+    channel.sync = recorded  # type: ignore[method-assign]
     first = made(shop, photos, drain)
     approve(shop, first)
     drain()

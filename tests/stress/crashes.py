@@ -117,10 +117,18 @@ class World:
         self.services.db.close()
         self.services = opened
 
+    def close(self) -> None:
+        """Close the database."""
+        self.services.db.close()
+
     def _count_commits(self, services: Services) -> None:
         engine = services.db._writer
         commit = engine.dialect.do_commit
-        engine.dialect.do_commit = lambda c: self.plan.reach("commit", lambda: commit(c))  # type: ignore[method-assign]
+
+        def counted(connection: Any) -> None:
+            self.plan.reach("commit", lambda: commit(connection))
+
+        engine.dialect.do_commit = counted  # type: ignore[method-assign]
 
         @sa.event.listens_for(engine, "begin")
         def refuse_after_the_crash(connection: sa.Connection) -> None:

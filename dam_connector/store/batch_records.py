@@ -1,0 +1,97 @@
+"""The records of batches: states, rows as they are added and as they are stored, progress."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from dam_connector.domain.product import Product
+
+
+class BatchState(StrEnum):
+    """How a batch is now."""
+
+    STORING = "storing"  # its rows are being stored; nobody sees it, and it has no name yet
+    RUNNING = "running"
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+    DONE = "done"  # every row was taken; their runs may still be open
+
+
+class RowState(StrEnum):
+    """How a row of a batch is now."""
+
+    WAITING = "waiting"
+    TAKEN = "taken"  # its product was stored and its runs were planned
+    UNCHANGED = "unchanged"  # everything that it asks for was made before
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewBatchRow:
+    """A row to be stored."""
+
+    line: int  # its line in the sheet
+    sku: str
+    cells: Mapping[str, str]  # as uploaded, by column
+    product: Product | None  # None: the row is invalid, `error` says why
+    state: RowState
+    error: str = ""
+    codes: tuple[str, ...] = ()  # of the issues that `error` describes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchRow:
+    """A row as stored."""
+
+    id: str
+    line: int  # its line in the sheet
+    sku: str
+    state: RowState
+    cells: Mapping[str, str]  # as uploaded, by column
+    product: Product | None  # None: the row is invalid
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """One bulk upload."""
+
+    id: str
+    name: str
+    owner: str  # the user who uploaded it
+    state: BatchState
+    created_at: datetime
+    columns: tuple[str, ...]  # the sheet's own header
+    iteration: int = 0  # how often rows were taken from it
+
+    @property
+    def wake_token(self) -> str:
+        """Return the argument of the batch's next job.
+
+        Of several jobs for one iteration, the first one runs.
+        """
+        return f"{self.id}~{self.iteration}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchProgress:
+    """How many rows of a batch are in which status; each row counts once."""
+
+    waiting: int
+    generating: int
+    in_review: int
+    live: int
+    failed: int
+    cancelled: int
+
+    @property
+    def total(self) -> int:
+        """Return the number of rows."""
+        return self.waiting + self.generating + self.in_review + self.live + self.failed + self.cancelled
+
+    @property
+    def in_progress(self) -> int:
+        """Return how many rows the connector still works on."""
+        return self.waiting + self.generating
