@@ -1,4 +1,4 @@
-"""What was answered with success holds, whatever fails or comes late; nothing is live that nobody approved."""
+"""What was answered with success holds, whatever fails or comes late; nobody sees what nobody approved."""
 
 import errno
 import json
