@@ -10,6 +10,7 @@ from dam_connector.domain.checklist import checklist_answers
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import publish, review
+from dam_connector.web.queue_place import requested_place, requested_query
 from dam_connector.web.request_context import PAGE_SIZE, requires, services, signed_in_user
 from schemas.report import report_json
 
@@ -45,6 +46,7 @@ def queue() -> ResponseReturnValue:
         names=names,
         state=state,
         deliverable=deliverable,
+        query=requested_query(),
         states=list(VersionState),
         by_state=services().assets.counts(),
         deliverables=[d.name for d in services().rules.current().deliverables],
@@ -60,18 +62,15 @@ def version(version_id: str) -> ResponseReturnValue:
     record = s.products.get(found.asset.sku)
     siblings = [v for v in s.assets.of_product(found.asset.sku) if v.asset.id == found.asset.id]
     compared = next((v for v in siblings if v.id == request.args.get("with")), None)
-    next_version = next(
-        (v for v in s.assets.page(state="in_review", before=found.id, limit=1, oldest_first=True)), None
-    )
-    previous_version = next((v for v in reversed(_older_in_review(found))), None)
+    place = requested_place(found)
     return render_template(
         "version.html",
         v=found,
         record=record,
         siblings=siblings,
         compared=compared,
-        next_version=next_version,
-        previous_version=previous_version,
+        place=place,
+        next_version=s.assets.get(place.next_id) if place.next_id else None,
         decisions=s.decisions.of_version(found.id),
         publications=s.publications.of_version(found.id),
         history=s.history.entries(version_id=found.id),
@@ -88,15 +87,6 @@ def version(version_id: str) -> ResponseReturnValue:
         answers=checklist_answers(found.report),
         profiles=report_text.profile_matrix(found.report.rows),
     )
-
-
-def _older_in_review(version: Version) -> list[Version]:
-    """Return the versions in review that are older than a version, oldest first."""
-    return [
-        v
-        for v in services().assets.page(state="in_review", limit=PAGE_SIZE, oldest_first=True)
-        if v.id < version.id
-    ]
 
 
 REPORT_FORMATS = {

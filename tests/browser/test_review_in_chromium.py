@@ -79,8 +79,8 @@ def test_from_the_queue_to_the_ar_page(page: Page, services: Services, drain: Ca
     page.keyboard.press("r")
     page.keyboard.press("2")
     assert page.locator("[name=reasons]").nth(1).is_checked()
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/review")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url("**/review*")
     services.clock.forward(60)  # type: ignore[attr-defined]
     services.queue.wake("finish_run", [r.id for r in services.runs.page(state="queued")])
     drain()

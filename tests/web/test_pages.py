@@ -112,6 +112,27 @@ def test_a_rejection_carries_reasons_and_note(made: dict, browser_like: Visitor,
     )
 
 
+def test_a_rejection_without_a_reason_is_refused(
+    made: dict, browser_like: Visitor, services: Services
+) -> None:
+    address = f"/versions/{made['packshot'].id}/decide"
+    answer = browser_like("reviewer").post(
+        address, data={"verdict": "rejected", "note": "too dark"}, follow_redirects=True
+    )
+    assert "Choose a reason for the rejection" in answer.text
+    assert services.assets.get(made["packshot"].id).state == "in_review"
+
+
+def test_the_filter_of_the_queue_is_kept_after_a_decision(made: dict, browser_like: Visitor) -> None:
+    client, version = browser_like("reviewer"), made["packshot"]
+    assert f"/versions/{version.id}?deliverable=packshot" in client.get("/review?deliverable=packshot").text
+    page = client.get(f"/versions/{version.id}?deliverable=packshot").text
+    assert "1 of 1" in page and "1 of 2" in client.get(f"/versions/{version.id}").text
+    assert f"/versions/{version.id}/decide?deliverable=packshot" in page
+    answer = client.post(f"/versions/{version.id}/decide?deliverable=packshot", data={"verdict": "approved"})
+    assert answer.location.startswith("/review?deliverable=packshot")
+
+
 def test_the_slower_of_two_reviewers_sees_the_first_decision(made: dict, browser_like: Visitor) -> None:
     client, version = browser_like("reviewer"), made["packshot"]
     client.post(f"/versions/{version.id}/decide", data={"verdict": "approved"})

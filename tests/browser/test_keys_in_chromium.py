@@ -1,0 +1,161 @@
+"""Keys on every page: a sentence typed into a form never acts; Esc closes, Ctrl+Enter sends."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from dam_connector.wiring import Services
+from tests.browser.conftest import assert_no_console_messages, needs_chromium
+from tests.browser.sites import page_of_ann, shared_site
+from tests.support import rules_json
+
+pytestmark = needs_chromium
+# has every letter and every key that acts somewhere
+SENTENCE = "Argh? The jacket's zip and box: make 12345 6789 quick, very bright flowers again"
+FIELDS = "textarea, input:not([type=hidden]):not([type=checkbox]):not([type=file])"
+TYPED_TEXT = "form => [...form.querySelectorAll('textarea, input')].map(f => f.value).join('|')"
+
+
+@pytest.fixture(scope="module")
+def opened(
+    chromium: Browser, queue_url: str, migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Services, Page, list[str]]]:
+    deliverables = rules_json()["deliverables"][:2]
+    with (
+        shared_site(queue_url, migrated_sqlite, tmp_path_factory.mktemp("site"), deliverables) as (
+            services,
+            site,
+        ),
+        page_of_ann(chromium, services, site) as (page, messages),
+    ):
+        yield services, page, messages
+
+
+@pytest.fixture
+def services(opened: tuple[Services, Page, list[str]]) -> Services:
+    return opened[0]
+
+
+@pytest.fixture
+def page(opened: tuple[Services, Page, list[str]]) -> Iterator[Page]:
+    """The shared page; no request may be sent to change anything unless a test asks for it."""
+    _, page, messages = opened
+    messages.clear()
+    yield page
+    assert_no_console_messages(messages)
+
+
+def states(services: Services) -> list[str]:
+    return [v.state.value for v in services.assets.of_product("CH123")]
+
+
+def version_page(page: Page, services: Services, number: int = 0) -> str:
+    found = services.assets.page(state="in_review", oldest_first=True)[number]
+    page.goto(f"/versions/{found.id}")
+    return found.id
+
+
+def addresses(services: Services) -> list[str]:
+    version = services.assets.of_product("CH123")[0]
+    product = services.products.get("CH123")
+    return [
+        f"/versions/{version.id}",
+        "/review",
+        "/gallery",
+        f"/products/{product.id}",
+        "/products",
+        "/batches/new",
+        "/runs",
+        "/connections",
+    ]
+
+
+def test_a_sentence_in_any_field_of_any_page_is_only_typed(page: Page, services: Services) -> None:
+    changes: list[str] = []
+    page.on("request", lambda r: changes.append(r.url) if r.method != "GET" else None)
+    before, typed = states(services), 0
+    for address in addresses(services):
+        page.goto(address)
+        if address == "/gallery":
+            page.keyboard.press("Control+a")
+        here = page.url
+        for field in page.locator(f"main :is({FIELDS})").all():
+            kind = field.get_attribute("type")
+            if kind in ("date", "datetime-local"):
+                continue
+            popup = field.locator("xpath=ancestor::details[1]")
+            if popup.count() and popup.get_attribute("open") is None:
+                popup.locator("summary").first.click()
+            field.focus()
+            page.keyboard.type(SENTENCE)
+            assert SENTENCE in field.input_value() or kind == "number"
+            typed += 1
+            page.keyboard.press("Escape")
+            assert page.url == here
+    assert typed >= 12 and changes == [] and states(services) == before
+
+
+@pytest.mark.parametrize("key", ["g", "r"])
+def test_an_opened_form_takes_the_focus_and_keys_go_into_it(page: Page, services: Services, key: str) -> None:
+    version_page(page, services)
+    here = page.url
+    page.keyboard.press(key)
+    page.keyboard.type("all black, and again better")
+    if key == "g":
+        expect(page.locator("details[open] textarea")).to_have_value("all black, and again better")
+    page.keyboard.press("Escape")
+    expect(page.locator("details[data-form][open]")).to_have_count(0)
+    assert page.url == here and set(states(services)) == {"in_review"}
+
+
+def test_a_rejection_needs_a_reason_and_is_undone_by_key(page: Page, services: Services) -> None:
+    found = version_page(page, services)
+    page.keyboard.press("r")
+    page.keyboard.press("Control+Enter")
+    assert services.assets.get(found).state == "in_review"
+    page.keyboard.press("2")
+    page.get_by_label("Note, if it helps").focus()
+    page.keyboard.type("2 shades darker, and again")
+    page.keyboard.press("Control+Enter")
+    page.get_by_text("V1 rejected.").wait_for()
+    decision = services.decisions.of_version(found)[0].decision
+    assert (len(decision.reasons), decision.note) == (1, "2 shades darker, and again")
+    page.keyboard.press("z")
+    page.get_by_text("in review again").wait_for()
+    assert services.assets.get(found).state == "in_review"
+
+
+def test_a_key_held_down_decides_once(page: Page, services: Services) -> None:
+    version_page(page, services)
+    page.keyboard.down("a")
+    page.get_by_text("V1 approved.").wait_for()
+    page.keyboard.down("a")  # the browser repeats it on the next page
+    page.wait_for_load_state("networkidle")
+    assert sorted(states(services)) == ["approved", "in_review"]
+    page.keyboard.up("a")
+    page.keyboard.press("z")
+    page.get_by_text("in review again").wait_for()
+
+
+def test_enter_on_a_ticked_card_of_the_gallery_does_not_approve(page: Page, services: Services) -> None:
+    page.goto("/gallery")
+    page.locator(".tick input").first.check()
+    page.keyboard.press("Enter")
+    page.keyboard.press("r")
+    page.get_by_label("Note").first.focus()
+    page.wait_for_load_state("networkidle")
+    assert set(states(services)) == {"in_review"}
+
+
+def test_the_list_keeps_its_filter_and_place(page: Page, services: Services) -> None:
+    page.goto("/review?deliverable=packshot")
+    page.locator(".card").first.click()
+    expect(page.locator(".place")).to_contain_text("1 of 1")
+    page.keyboard.press("a")
+    page.wait_for_url("**/review?deliverable=packshot*")
+    page.keyboard.press("z")
+    page.get_by_text("in review again").wait_for()
+    page.keyboard.press("b")
+    page.wait_for_url("**/review*")
