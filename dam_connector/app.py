@@ -39,6 +39,7 @@ from dam_connector.web import (
     health,
     layout,
     products,
+    static_files,
     version_actions,
     versions,
     webhooks,
@@ -98,6 +99,7 @@ def create_app(services: Services) -> Flask:
     for blueprint in (
         auth.bp,
         layout.bp,
+        static_files.bp,
         versions.bp,
         products.bp,
         gallery.bp,
