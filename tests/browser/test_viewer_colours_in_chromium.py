@@ -1,4 +1,4 @@
-"""The 3D viewer shows the colours of our own renderer: the same GLB, camera and light, compared by CIEDE2000."""
+"""The 3D viewer shows the colours of our own renderer: the same GLB, camera and light, by CIEDE2000."""
 
 import io
 from collections.abc import Iterator
@@ -34,7 +34,8 @@ CASES = {
     "speaker": (0.012, 0.012, 0.013),
     "bottle": (0.82, 0.82, 0.8),
 }
-PAGE = """<!doctype html><style>body { margin: 0; background: #f0f } model-viewer { background: none !important }
+PAGE = """<!doctype html><style>body { margin: 0; background: #f0f }
+model-viewer { background: none !important }
 </style>{% from "asset.html" import studio_light %}
 <script type="module" src="{{ asset('vendor/model-viewer.min.js') }}"></script>
 <model-viewer style="width: 160px; height: 160px" {{ studio_light() }} interaction-prompt="none"

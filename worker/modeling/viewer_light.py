@@ -1,8 +1,10 @@
-"""The light of the 3D viewer as an environment map: the studio of our own renders, so that both show one colour.
+"""The light of the 3D viewer as an environment map: the studio of our own renders.
 
-`python -m worker.modeling.viewer_light FILE` writes the map, a Radiance HDR file. The viewer turns it with the
-camera, as our renderer turns its lights, and shows linear colours without a tone curve. Measured against the
-renderer: docs/benchmarks.md.
+Both then show one colour.
+
+`python -m worker.modeling.viewer_light FILE` writes the map, a Radiance HDR file. The viewer turns it with
+the camera, as our renderer turns its lights, and shows linear colours without a tone curve. Measured against
+the renderer: docs/benchmarks.md.
 """
 
 import sys

@@ -5,8 +5,8 @@ const reducesMotion = matchMedia("(prefers-reduced-motion: reduce)").matches;
 // side. model-viewer has no attribute for it, so this uses its three.js scene; without that the light stays where it
 // is, at the front.
 export function turnLightWithCamera(viewer) {
-  const symbol = Object.getOwnPropertySymbols(viewer).find((each) => each.description === "scene");
   const turn = () => {
+    const symbol = Object.getOwnPropertySymbols(viewer).find((each) => each.description === "scene");
     const scene = viewer[symbol];
     if (!scene?.environmentRotation) return;
     scene.environmentRotation.y = viewer.getCameraOrbit().theta;
