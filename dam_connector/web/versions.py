@@ -1,12 +1,13 @@
 """The review pages: the queue of versions that wait for a person, and the page of one version."""
 
+import re
 from urllib.parse import quote
 
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from dam_connector.domain import report_text
-from dam_connector.domain.checklist import checklist_answers
+from dam_connector.domain.checklist import LIKENESS, checklist_answers
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import publish, review
@@ -70,6 +71,7 @@ def version(version_id: str) -> ResponseReturnValue:
         siblings=siblings,
         compared=compared,
         place=place,
+        cameras=photo_cameras(found),
         next_version=s.assets.get(place.next_id) if place.next_id else None,
         decisions=s.decisions.of_version(found.id),
         publications=s.publications.of_version(found.id),
@@ -87,6 +89,17 @@ def version(version_id: str) -> ResponseReturnValue:
         answers=checklist_answers(found.report),
         profiles=report_text.profile_matrix(found.report.rows),
     )
+
+
+def photo_cameras(version: Version) -> dict[str, tuple[int, int]]:
+    """Return the angles, in degrees round and up, from which the likeness check found each photo taken."""
+    rows = {
+        r.check.removeprefix(LIKENESS): r.measured
+        for r in version.report.rows
+        if r.check.startswith(LIKENESS)
+    }
+    found = {view: re.search(r"from (-?\d+)\D* and (-?\d+)", text or "") for view, text in rows.items()}
+    return {view: (int(match[1]), int(match[2])) for view, match in found.items() if match}
 
 
 REPORT_FORMATS = {

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -9,10 +10,12 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from dam_connector.domain.issue import CheckOutcome, ReportRow
 from dam_connector.domain.version import VersionState
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import intake, maintenance, reconciliation
 from dam_connector.web import rate_limit
+from dam_connector.web.versions import photo_cameras
 from dam_connector.wiring import Services
 from tests.support import (
     MODEL,
@@ -131,6 +134,19 @@ def test_the_filter_of_the_queue_is_kept_after_a_decision(made: dict, browser_li
     assert f"/versions/{version.id}/decide?deliverable=packshot" in page
     answer = client.post(f"/versions/{version.id}/decide?deliverable=packshot", data={"verdict": "approved"})
     assert answer.location.startswith("/review?deliverable=packshot")
+
+
+@pytest.mark.parametrize(
+    "measured",
+    [
+        "outline 99.0 %, colour 2.0, seen from 90° around and -1° above",
+        "outline 99.0 %, colour 2.0, from 90 and -1 degrees",  # stored by earlier releases
+    ],
+)
+def test_the_camera_of_each_photo_is_read_from_the_report(made: dict, measured: str) -> None:
+    row = ReportRow(check="likeness to right", outcome=CheckOutcome.PASS, measured=measured)
+    version = replace(made["packshot"], report=replace(made["packshot"].report, rows=(row,)))
+    assert photo_cameras(version) == {"right": (90, -1)}
 
 
 def test_the_slower_of_two_reviewers_sees_the_first_decision(made: dict, browser_like: Visitor) -> None:

@@ -34,7 +34,25 @@ for (const button of photoButtons) {
       image.hidden = image.dataset.view !== button.dataset.showPhoto;
     }
     press(photoButtons, button);
+    turnTo(button.dataset.orbit);
   });
+}
+// Turn the model to the camera of a photo, as the likeness check found it.
+const turnTo = (orbit) => {
+  const viewer = page.querySelector("[data-main][data-viewer]");
+  if (!viewer || !orbit) return;
+  viewer.removeAttribute("auto-rotate");
+  viewer.resetTurntableRotation?.();
+  viewer.cameraOrbit = orbit;
+};
+// A frame takes the shape of the photo in it.
+const photos = page.querySelector("[data-photos]");
+const takeShape = (image) => {
+  if (image.naturalWidth) photos.style.setProperty("--shape", image.naturalWidth / image.naturalHeight);
+};
+for (const image of photos?.querySelectorAll("img") ?? []) {
+  if (image.complete) takeShape(image);
+  else image.addEventListener("load", () => takeShape(image), { once: true });
 }
 const assetButtons = [...page.querySelectorAll("[data-show-model], [data-show-render]")];
 for (const button of assetButtons) {

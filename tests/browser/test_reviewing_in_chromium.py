@@ -1,11 +1,13 @@
-"""Keys on every page: a sentence typed into a form never acts; Esc closes, Ctrl+Enter sends."""
+"""Reviewing in a real browser: keys and forms on every page, the list and its filter, the shape of the page."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from dam_connector.domain.issue import issue
 from dam_connector.wiring import Services
 from tests.browser.conftest import assert_no_console_messages, needs_chromium
 from tests.browser.sites import page_of_ann, shared_site
@@ -159,3 +161,42 @@ def test_the_list_keeps_its_filter_and_place(page: Page, services: Services) -> 
     page.get_by_text("in review again").wait_for()
     page.keyboard.press("b")
     page.wait_for_url("**/review*")
+
+
+@pytest.mark.parametrize("width", [1440, 1024, 390])
+def test_the_page_of_a_version_fits_its_width_with_a_long_pointer(
+    page: Page, services: Services, width: int
+) -> None:
+    found = services.assets.of_product("CH123")[0]
+    pointer = "/meshes/0/primitives/0/extensions/" + "KHR_draco_mesh_compression" * 12
+    finding = issue("conformance.error", "One `unbroken` pointer.", pointer=pointer)
+    services.assets.set_report(found.id, replace(found.report, issues=(finding,)))
+    page.set_viewport_size({"width": width, "height": 844})
+    page.goto(f"/versions/{found.id}")
+    page.locator(".finding").wait_for()
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+    page.set_viewport_size({"width": 1280, "height": 800})
+
+
+@pytest.mark.parametrize("size", [(1440, 900), (390, 844)])
+def test_title_and_decision_are_in_the_first_screen_and_stay(
+    page: Page, services: Services, size: tuple[int, int]
+) -> None:
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    version_page(page, services)
+    assert page.locator("h1").bounding_box()["y"] < 200  # type: ignore[index]
+    for scrolled in (0, 600):
+        page.evaluate("y => scrollTo(0, y)", scrolled)
+        for name in ("Approve", "Reject"):
+            box = page.locator(".decide [data-key]", has_text=name).bounding_box()
+            assert box and box["y"] >= 0 and box["y"] + box["height"] <= size[1]
+    page.set_viewport_size({"width": 1280, "height": 800})
+
+
+def test_only_a_picture_with_alpha_has_a_checkerboard(page: Page) -> None:
+    page.goto("/review")
+    frames = {
+        card.locator(".dim").first.inner_text().split(" · ")[1]: card.locator(".frame.checker").count()
+        for card in page.locator(".card").all()
+    }
+    assert frames == {"packshot": 0, "cutout": 1}
