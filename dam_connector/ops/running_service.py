@@ -1,7 +1,7 @@
 """The address of the service that runs on a data directory, for commands that print links to it.
 
-`dam-connector up --port 9000` listens elsewhere than the settings of another command say. The note in the data
-directory holds its process, host and port.
+`dam-connector up --port 9000` listens elsewhere than the settings of another command say. The note in the
+data directory holds its process, host and port.
 """
 
 import json

@@ -1,6 +1,7 @@
 """Static files under an address with the hash of all of them, so that browsers may keep them for ever."""
 
 import hashlib
+import mimetypes
 from functools import cache
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def static_file(digest: str, filename: str) -> ResponseReturnValue:
     mime = None
     packed = (_FOLDER / (filename + PACKED_SUFFIX)).is_file() and "br" in request.accept_encodings
     if packed:
-        mime = "text/javascript" if filename.endswith(".js") else "application/octet-stream"
+        mime = mimetypes.guess_type(filename)[0]
     name = filename + PACKED_SUFFIX if packed else filename
     response: Response = send_from_directory(current_app.static_folder or _FOLDER, name, mimetype=mime)
     if packed:

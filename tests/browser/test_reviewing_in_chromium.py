@@ -1,4 +1,4 @@
-"""Reviewing in a real browser: keys and forms on every page, the list and its filter, the shape of the page."""
+"""Reviewing in a real browser: keys and forms on every page, the list and its filter, the page's shape."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -60,6 +60,24 @@ def test_static_text_is_compressed_and_kept_for_ever(app: Flask, client: FlaskCl
     assert client.get(address.replace("app.css", "../auth.py")).status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("name", "mime"),
+    [
+        ("vendor/swagger-ui.css", "text/css"),
+        ("vendor/model-viewer.min.js", "text/javascript"),
+        ("vendor/draco_decoder.wasm", "application/wasm"),
+    ],
+)
+@pytest.mark.parametrize("encodings", ["br, gzip", "gzip", ""])
+def test_packed_files_keep_their_type(
+    app: Flask, client: FlaskClient, name: str, mime: str, encodings: str
+) -> None:
+    with app.test_request_context():
+        address = app.jinja_env.globals["asset"](name)
+    answer = client.get(address, headers={"Accept-Encoding": encodings}, buffered=True)
+    assert answer.status_code == 200 and answer.mimetype == mime
+
+
 def test_pages_behind_the_login_are_not_compressed(client: FlaskClient) -> None:
     answer = client.get("/login", headers={"Accept-Encoding": "gzip, br"})
     assert answer.status_code == 200 and "Content-Encoding" not in answer.headers
