@@ -24,7 +24,7 @@ def compress_public(response: Response) -> Response:
     ):
         return response
     response.vary.add("Accept-Encoding")
-    if "gzip" not in request.accept_encodings:
+    if not request.accept_encodings.quality("gzip"):
         return response
     response.direct_passthrough = False  # of a file, whose bytes are needed here
     data = response.get_data()

@@ -17,7 +17,7 @@ MAX_LISTED = 10_000  # versions of a list that are numbered
 class QueuePlace:
     """A version in its list, the oldest first."""
 
-    query: dict[str, str]  # the filter of the list, for addresses
+    query: dict[str, Any]  # the filter of the list, for addresses
     state: VersionState  # of the versions in the list
     ids: tuple[str, ...]  # of the versions in the list; of a very long list, the newest
     version_id: str
@@ -61,9 +61,9 @@ class QueuePlace:
         return url_for("versions.version", version_id=version_id, **self.query)
 
 
-def requested_query() -> dict[str, str]:
+def requested_query() -> dict[str, Any]:
     """Return the filter in the address of the request; nothing that no list understands."""
-    query = {k: v for k in FILTER_FIELDS if (v := request.args.get(k, "").strip()[:200])}
+    query: dict[str, Any] = {k: v for k in FILTER_FIELDS if (v := request.args.get(k, "").strip()[:200])}
     if (state := request.args.get("state", "")) in set(VersionState) and state != VersionState.IN_REVIEW:
         query["state"] = state
     if request.args.get("via") == "gallery":

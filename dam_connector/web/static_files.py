@@ -36,7 +36,7 @@ def static_file(digest: str, filename: str) -> ResponseReturnValue:
     An address of another release answers with the file of this one, which is not kept.
     """
     mime = None
-    packed = (_FOLDER / (filename + PACKED_SUFFIX)).is_file() and "br" in request.accept_encodings
+    packed = (_FOLDER / (filename + PACKED_SUFFIX)).is_file() and request.accept_encodings.quality("br") > 0
     if packed:
         mime = mimetypes.guess_type(filename)[0]
     name = filename + PACKED_SUFFIX if packed else filename
