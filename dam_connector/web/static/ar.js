@@ -66,8 +66,9 @@ const placeSizes = () => {
 };
 
 const showSizes = (button) => {
-  const isOn = button.getAttribute("aria-pressed") !== "true";
-  button.setAttribute("aria-pressed", String(isOn));
+  const isOn = button.getAttribute("aria-expanded") !== "true";
+  button.setAttribute("aria-expanded", String(isOn));
+  [button.textContent, button.dataset.hide] = [button.dataset.hide, button.textContent];
   for (const label of viewer.querySelectorAll(".size")) label.hidden = !isOn;
 };
 
