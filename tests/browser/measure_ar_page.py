@@ -1,8 +1,8 @@
 """Measure the AR page on a slow line: `python -m pytest tests/browser/measure_ar_page.py -s`.
 
-It is not part of the suite. It makes the sample chair at the default sizes, publishes it, and opens its page in
-Chromium with an empty cache, at 1.6 Mbit/s and 150 ms. It prints the milliseconds until the poster and the model
-are shown, and the kilobytes until then.
+It is not part of the suite. It makes the sample chair at the default sizes, publishes it, and opens its
+page in Chromium with an empty cache, at 1.6 Mbit/s and 150 ms. It prints the milliseconds until the poster
+and the model are shown, and the kilobytes until then.
 """
 
 import json
