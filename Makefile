@@ -26,7 +26,7 @@ $(VENV)/.ready: constraints.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-frontend: $(VENDOR)/.ready ## Fetch model-viewer, Swagger UI, the Khronos validator and meshoptimizer from npm
+frontend: $(VENDOR)/.ready ## Fetch model-viewer, the Draco decoder, Swagger UI, the Khronos validator and meshoptimizer from npm
 
 $(VENDOR)/.ready: package-lock.json Makefile | $(VENV)/.ready
 	@$(NPM) ci --silent --no-fund --no-audit
@@ -34,6 +34,10 @@ $(VENDOR)/.ready: package-lock.json Makefile | $(VENV)/.ready
 	@cp node_modules/@google/model-viewer/dist/model-viewer.min.js node_modules/swagger-ui-dist/swagger-ui-bundle.js node_modules/swagger-ui-dist/swagger-ui.css $(VENDOR)/
 	@cp node_modules/@google/model-viewer/LICENSE $(VENDOR)/model-viewer.LICENSE
 	@cp node_modules/swagger-ui-dist/LICENSE $(VENDOR)/swagger-ui.LICENSE
+	@cp node_modules/draco3dgltf/draco_decoder_gltf.wasm $(VENDOR)/draco_decoder.wasm
+	@cp node_modules/draco3dgltf/draco_decoder_gltf_nodejs.js $(VENDOR)/draco_wasm_wrapper.js
+	@cp node_modules/@google/model-viewer/LICENSE $(VENDOR)/draco.LICENSE
+	@$(NPM) run --silent compress
 	@cp node_modules/gltf-validator/gltf_validator.dart.js $(SCRIPTS)/
 	@cp node_modules/gltf-validator/LICENSE $(SCRIPTS)/gltf_validator.LICENSE
 	@cp node_modules/meshoptimizer/meshopt_decoder.cjs $(SCRIPTS)/

@@ -8,6 +8,9 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 FETCHED = (  # by `make frontend`, from npm; package-lock.json pins them
     "dam_connector/web/static/vendor/model-viewer.min.js",
     "dam_connector/web/static/vendor/model-viewer.LICENSE",
+    "dam_connector/web/static/vendor/draco_decoder.wasm",
+    "dam_connector/web/static/vendor/draco_wasm_wrapper.js",
+    "dam_connector/web/static/vendor/draco.LICENSE",
     "dam_connector/web/static/vendor/swagger-ui-bundle.js",
     "dam_connector/web/static/vendor/swagger-ui.css",
     "dam_connector/web/static/vendor/swagger-ui.LICENSE",

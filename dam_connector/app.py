@@ -40,10 +40,12 @@ from dam_connector.web import (
     health,
     layout,
     products,
+    static_files,
     version_actions,
     versions,
     webhooks,
 )
+from dam_connector.web.compression import compress_public
 from dam_connector.web.rate_limit import WINDOW_S, RateLimiter
 from dam_connector.web.request_context import PAGE_BLUEPRINTS, csrf, error_response
 from dam_connector.wiring import Services, build_services
@@ -100,6 +102,7 @@ def create_app(services: Services) -> Flask:
     for blueprint in (
         auth.bp,
         layout.bp,
+        static_files.bp,
         versions.bp,
         products.bp,
         gallery.bp,
@@ -114,6 +117,7 @@ def create_app(services: Services) -> Flask:
         app.register_blueprint(blueprint)
     csrf.exempt(api.bp)  # it checks the CSRF token itself, unless there is a bearer token
     _handle_errors(app)
+    app.after_request(compress_public)  # the last to run
     app.after_request(_add_headers)
     return app
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from schemas.common import MomentField, TimestampField
 from schemas.product import dump_product
@@ -196,6 +196,11 @@ class DecisionIn(Schema):
             "description": "When an approved version goes live, as a date or a time; at once when absent."
         },
     )
+
+    @validates_schema
+    def _check_reasons(self, data: dict[str, Any], **_: Any) -> None:
+        if data["verdict"] == "rejected" and not any(r.strip() for r in data["reasons"]):
+            raise ValidationError("a rejection needs at least one reason; the note is optional", "reasons")
 
 
 class WithdrawIn(Schema):

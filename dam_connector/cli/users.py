@@ -7,6 +7,7 @@ import click
 
 from dam_connector.cli.common import data_dir_option, open_services, report_errors
 from dam_connector.errors import ConfigError
+from dam_connector.ops.running_service import service_address
 from dam_connector.store.users import User, UserRole
 from dam_connector.wiring import Services
 
@@ -41,7 +42,7 @@ def user_add(name: str, role: str, password_stdin: bool, no_password: bool, data
         raise ConfigError(str(error)) from error
     click.echo(f"{added.name} is {added.role.value}")
     if no_password:
-        click.echo(f"{services.settings.base_url}/login/link/{services.users.add_login_link(added)}")
+        click.echo(f"{service_address(services.settings)}/login/link/{services.users.add_login_link(added)}")
 
 
 @user.command("link")
@@ -52,7 +53,7 @@ def user_link(name: str, data_dir: Path | None) -> None:
     """Print a link that logs the user in. It works once, within a day."""
     services = open_services(data_dir)
     found = _find_user(services, name, remedy="list them: dam-connector user list")
-    click.echo(f"{services.settings.base_url}/login/link/{services.users.add_login_link(found)}")
+    click.echo(f"{service_address(services.settings)}/login/link/{services.users.add_login_link(found)}")
 
 
 def _find_user(services: Services, name: str, *, remedy: str) -> User:

@@ -1,13 +1,17 @@
 """The pages for admins: runs, deliveries, spend, rules, and connections with their differences."""
 
+from collections import Counter
+
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from dam_connector.domain.run import RunState
 from dam_connector.errors import AdapterError, ConfigError
+from dam_connector.store.inbox import DeliveryRecord
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import intake, reconciliation
 from dam_connector.usecases.broker.submission import PAUSE_NOTE_PREFIX
-from dam_connector.usecases.connections import PORTS
+from dam_connector.usecases.connections import PORTS, check_connection
 from dam_connector.usecases.provider_orders import budgets
 from dam_connector.web import formatting
 from dam_connector.web.request_context import PAGE_SIZE, requires, services
@@ -19,6 +23,7 @@ PORT_PURPOSES = {
     "channel": "Publication of assets",
     "provider": "Generation of pictures and models",
 }
+MAX_GROUPED = 200  # newest runs or deliveries that a summary reads
 WEBHOOK_PORTS = ("pim", "dam", "provider")  # ports whose systems may send webhooks
 
 
@@ -35,8 +40,29 @@ def runs() -> ResponseReturnValue:
         state=state,
         by_state=services().runs.counts(),
         product_ids=ids,
+        causes=_failure_causes() if state == RunState.FAILED else [],
         next=found[-1].id if len(found) == PAGE_SIZE else None,
     )
+
+
+def _failure_causes() -> list[tuple[str, int]]:
+    """Return the causes of the newest failed runs and how many runs each has, the most frequent first."""
+    failed = services().runs.page(state=RunState.FAILED, limit=MAX_GROUPED)
+    return Counter(r.error for r in failed).most_common()
+
+
+@bp.post("/runs/retry")
+@requires(UserRole.MERCHANDISER)
+def retry_cause() -> ResponseReturnValue:
+    """Retry the newest failed runs with one cause."""
+    cause = request.form.get("cause", "")
+    failed = services().runs.page(state=RunState.FAILED, limit=MAX_GROUPED)
+    done = sum(intake.retry_run(services(), run) for run in failed if run.error == cause)
+    if done:
+        flash(f"{done} runs are tried again.", "info")
+    else:
+        flash("No failed run has this cause any more.", "error")
+    return redirect(url_for("admin.runs", state=RunState.FAILED))
 
 
 @bp.post("/runs/<run_id>/retry")
@@ -125,11 +151,33 @@ def connections() -> ResponseReturnValue:
         purposes=PORT_PURPOSES,
         webhook_ports=WEBHOOK_PORTS,
         public=s.settings.base_url,
+        contacts=_last_contacts(),
         compared_at=compared_at,
         count=count,
         differences=differences,
         every_hours=rules.reconcile.every_hours,
     )
+
+
+def _last_contacts() -> dict[str, DeliveryRecord]:
+    """Return the newest webhook delivery of each connection, among the newest of all."""
+    newest = services().inbox.page(limit=MAX_GROUPED)
+    return {delivery.connection: delivery for delivery in reversed(newest)}
+
+
+@bp.post("/connections/<name>/test")
+@requires(UserRole.ADMIN)
+def test_connection(name: str) -> ResponseReturnValue:
+    """Test a connection as `dam-connector connection test` does, and show how far it came."""
+    lines: list[str] = []
+    try:
+        for line in check_connection(services(), name):
+            lines.append(line)
+    except (AdapterError, ConfigError) as error:
+        flash(f"{name} does not work: {error} " + " ".join(f"({line})" for line in lines), "error")
+    else:
+        flash(f"{name} works: {'; '.join(lines[1:] or lines)}.", "info")
+    return redirect(url_for("admin.connections"))
 
 
 @bp.post("/connections/mend")

@@ -2,18 +2,23 @@
 
 import io
 import json
+from functools import cache
+from pathlib import Path
 
 import segno
-from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
 
 from dam_connector.domain.product import Product
 from dam_connector.domain.version import Role, Version, VersionFile, VersionState
 from dam_connector.store.products import ProductRecord
-from dam_connector.web.request_context import services
+from dam_connector.web.languages import Reader, requested_reader
+from dam_connector.web.request_context import error_response, services
 
 bp = Blueprint("viewer", __name__)
 CHANNEL_ADAPTER = "viewer"
+SIDES = ("hero", "front", "right", "back", "left", "top")  # previews that shoppers see
 
 
 @bp.get("/ar/<sku>")
@@ -23,18 +28,68 @@ def page(sku: str) -> ResponseReturnValue:
     model = next((v for v in versions if v.file("glb")), None)
     if model is None:
         abort(404)
-    address = _page_address(sku)
-    return render_template(
+    address, web = _page_address(sku), model.file("web")
+    frames = next((v.spin_frames for v in versions if v.spin_frames), ())
+    return _shop_page(
         "ar_page.html",
         product=record.product,
-        glb=_url(model.file("glb")),
+        glb=_url(web or model.file("glb")),
+        plain_glb=_url(model.file("glb")),
+        is_packed=web is not None,
         usdz=_url(model.file("usdz")),
-        poster=_url(model.file(role=Role.PREVIEW, view="hero")),
-        look=services().rules.current().viewer,
+        poster=_url(model.file(role=Role.PREVIEW, view="hero") or model.list_picture),
+        pictures=[_url(f) for f in frames or _previews(model)],
+        is_spin=bool(frames),
+        labels=_size_labels(record.product, requested_reader()),
         address=address,
         linked_data=json.dumps(_linked_data(record.product, model, address)).replace("<", "\\u003c"),
-        embedded="embed" in request.args,
     )
+
+
+@bp.errorhandler(404)
+def missing(error: HTTPException) -> ResponseReturnValue:
+    """Answer shoppers in their language when a product is not shown, and machines in JSON."""
+    if request.endpoint != "viewer.page" or request.accept_mimetypes.best == "application/json":
+        return error_response(404, "not_found", str(error.description))
+    return _shop_page("ar_missing.html"), 404
+
+
+def _shop_page(template: str, **values: object) -> Response:
+    """Render a page for shoppers in the language of the request."""
+    reader = requested_reader()
+    response = make_response(
+        render_template(
+            template,
+            reader=reader,
+            css=_page_css(),
+            look=services().rules.current().viewer,
+            embedded="embed" in request.args,
+            **values,
+        )
+    )
+    response.headers["Content-Language"] = reader.language
+    response.vary.add("Accept-Language")
+    return response
+
+
+@cache
+def _page_css() -> str:
+    """Return the style of the page, which is sent within it: one journey less until the first picture."""
+    return (Path(__file__).parent / "static" / "ar.css").read_text(encoding="utf-8")
+
+
+def _previews(model: Version) -> list[VersionFile]:
+    """Return the pictures of a model from its named sides."""
+    return [f for view in SIDES if (f := model.file(role=Role.PREVIEW, view=view))]
+
+
+def _size_labels(product: Product, reader: Reader) -> list[dict[str, str]]:
+    """Return the known sizes of a product as words, by axis."""
+    return [
+        {"axis": axis, "text": f"{reader.texts[axis]} {reader.length(value)}"}
+        for axis in ("width", "height", "depth")
+        if (value := getattr(product.dimensions, f"{axis}_m"))
+    ]
 
 
 @bp.get("/ar/<sku>/latest/<deliverable>.<extension>")

@@ -37,6 +37,7 @@ def navigation() -> dict[str, Any]:
         "user": user,
         "may": lambda role: user.role.includes(UserRole(role)),
         "undo_s": s.settings.undo_s,
+        "rules_refused": s.rules.problem is not None,
         "buys": bool(s.rules.current().provider),
         "counts": {
             "review": versions.get("in_review", 0),

@@ -90,9 +90,16 @@ def _product_page(record: ProductRecord, cells: Mapping[str, str], issues: Seque
         units=METRES_PER_UNIT,
         assets=list(by_asset.values()),
         live=live,
+        version_names={v.id: _version_name(v) for group in by_asset.values() for v in group},
         runs=services().runs.page(sku=record.product.sku, limit=30),
         history=services().history.entries(sku=record.product.sku, limit=40),
     )
+
+
+def _version_name(version: Version) -> str:
+    """Return the name of a version on the page of its product, e.g. `lifestyle 2 V3`."""
+    slot = f" {version.asset.slot}" if version.asset.slot > 1 else ""
+    return f"{version.asset.deliverable}{slot} V{version.number}"
 
 
 @bp.post("/<product_id>/run")

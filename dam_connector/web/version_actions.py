@@ -10,12 +10,13 @@ from flask.typing import ResponseReturnValue
 
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.issue import Waiver
-from dam_connector.domain.version import Version
+from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import Refused, StateConflict
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import bulk_review, publish, review
 from dam_connector.web import formatting
 from dam_connector.web.gallery import back_to_gallery, selected_ids
+from dam_connector.web.queue_place import requested_place, requested_query
 from dam_connector.web.request_context import requires, services, signed_in_user
 
 bp = Blueprint("version_actions", __name__)
@@ -34,6 +35,9 @@ def decide(version_id: str) -> ResponseReturnValue:
         reasons=tuple(r[:80] for r in form.getlist("reasons")[:9]),
         note=form.get("note", "")[:2000],
     )
+    if found.state is VersionState.IN_REVIEW and not _has_reason(decision):
+        flash("Choose a reason for the rejection. A note is optional.", "error")
+        return redirect(_address(version_id))
     try:
         go_live_at = formatting.parse_utc_time(form.get("go_live_at", ""))
         review.decide(
@@ -49,17 +53,28 @@ def decide(version_id: str) -> ResponseReturnValue:
             f"Somebody else was faster: this version is now {_state_text(_version(version_id))}.",
             "error",
         )
-        return redirect(url_for("versions.version", version_id=version_id))
+        return redirect(_address(version_id))
     flash(
         f"{found.asset.sku} {found.asset.deliverable} V{found.number} {decision.verdict.value}.|{found.id}",
         "undo",
     )
-    following = services().assets.page(
-        state="in_review", before=found.id, limit=1, oldest_first=True
-    ) or services().assets.page(state="in_review", limit=1, oldest_first=True)
-    return redirect(
-        url_for("versions.version", version_id=following[0].id) if following else url_for("versions.queue")
-    )
+    place = requested_place(found)
+    following = place.next_id or next((i for i in place.ids if i != found.id), "")
+    return redirect(place.version_address(following) if following else place.address)
+
+
+def _requested_reasons() -> tuple[str, ...]:
+    return tuple(r[:80] for r in request.form.getlist("reasons")[:9] if r.strip())
+
+
+def _has_reason(decision: Decision) -> bool:
+    """Return whether a decision may be recorded: a rejection needs a reason."""
+    return decision.verdict is Verdict.APPROVED or bool(decision.reasons)
+
+
+def _address(version_id: str) -> str:
+    """Return the address of a version in the list that the address of the request names."""
+    return url_for("versions.version", version_id=version_id, **requested_query())
 
 
 @bp.post("/versions/<version_id>/undo")
@@ -71,7 +86,7 @@ def undo(version_id: str) -> ResponseReturnValue:
         flash("Undone: the version is in review again.", "info")
     except StateConflict:
         flash("Too late to undo: the version was processed meanwhile.", "error")
-    return redirect(url_for("versions.version", version_id=version_id))
+    return redirect(_address(version_id))
 
 
 @bp.post("/versions/<version_id>/regenerate")
@@ -174,17 +189,15 @@ def _version(version_id: str) -> Version:
 def decide_all(action: str) -> ResponseReturnValue:
     """Approve or reject the selected versions that are in review; undo is possible for a few seconds."""
     approves = action == "approve"
-    reasons = tuple(r[:80] for r in request.form.getlist("reasons")[:9])
-    note = "" if approves else request.form.get("note", "").strip()[:2000]
-    if not approves and not (reasons or note):
-        flash("Choose a reason for the rejection, or write a note.", "error")
-        return back_to_gallery()
     decision = Decision(
         verdict=Verdict.APPROVED if approves else Verdict.REJECTED,
         by=signed_in_user().name,
-        reasons=reasons,
-        note=note,
+        reasons=() if approves else _requested_reasons(),
+        note="" if approves else request.form.get("note", "").strip()[:2000],
     )
+    if not _has_reason(decision):
+        flash("Choose a reason for the rejection. A note is optional.", "error")
+        return back_to_gallery()
     outcome = bulk_review.decide_all(services(), selected_ids(), decision, delay_s=services().settings.undo_s)
     _flash_outcome(outcome, decision.verdict.value, "not in review", kind="undo-all")
     return back_to_gallery()

@@ -1,15 +1,17 @@
 """The review pages: the queue of versions that wait for a person, and the page of one version."""
 
+import re
 from urllib.parse import quote
 
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from dam_connector.domain import report_text
-from dam_connector.domain.checklist import checklist_answers
+from dam_connector.domain.checklist import LIKENESS, checklist_answers
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import publish, review
+from dam_connector.web.queue_place import requested_place, requested_query
 from dam_connector.web.request_context import PAGE_SIZE, requires, services, signed_in_user
 from schemas.report import report_json
 
@@ -45,6 +47,7 @@ def queue() -> ResponseReturnValue:
         names=names,
         state=state,
         deliverable=deliverable,
+        query=requested_query(),
         states=list(VersionState),
         by_state=services().assets.counts(),
         deliverables=[d.name for d in services().rules.current().deliverables],
@@ -60,18 +63,16 @@ def version(version_id: str) -> ResponseReturnValue:
     record = s.products.get(found.asset.sku)
     siblings = [v for v in s.assets.of_product(found.asset.sku) if v.asset.id == found.asset.id]
     compared = next((v for v in siblings if v.id == request.args.get("with")), None)
-    next_version = next(
-        (v for v in s.assets.page(state="in_review", before=found.id, limit=1, oldest_first=True)), None
-    )
-    previous_version = next((v for v in reversed(_older_in_review(found))), None)
+    place = requested_place(found)
     return render_template(
         "version.html",
         v=found,
         record=record,
         siblings=siblings,
         compared=compared,
-        next_version=next_version,
-        previous_version=previous_version,
+        place=place,
+        cameras=photo_cameras(found),
+        next_version=s.assets.get(place.next_id) if place.next_id else None,
         decisions=s.decisions.of_version(found.id),
         publications=s.publications.of_version(found.id),
         history=s.history.entries(version_id=found.id),
@@ -90,13 +91,15 @@ def version(version_id: str) -> ResponseReturnValue:
     )
 
 
-def _older_in_review(version: Version) -> list[Version]:
-    """Return the versions in review that are older than a version, oldest first."""
-    return [
-        v
-        for v in services().assets.page(state="in_review", limit=PAGE_SIZE, oldest_first=True)
-        if v.id < version.id
-    ]
+def photo_cameras(version: Version) -> dict[str, tuple[int, int]]:
+    """Return the angles, in degrees round and up, from which the likeness check found each photo taken."""
+    rows = {
+        r.check.removeprefix(LIKENESS): r.measured
+        for r in version.report.rows
+        if r.check.startswith(LIKENESS)
+    }
+    found = {view: re.search(r"from (-?\d+)\D* and (-?\d+)", text or "") for view, text in rows.items()}
+    return {view: (int(match[1]), int(match[2])) for view, match in found.items() if match}
 
 
 REPORT_FORMATS = {

@@ -16,6 +16,7 @@ from tests.browser.conftest import add_chair_and_flagged_product, needs_chromium
 from tests.support import MODEL, PhotoServer, rules_json
 
 pytestmark = needs_chromium
+MODEL_WITH_WEB = {**MODEL, "formats": ["glb", "web", "usdz"]}
 
 
 @pytest.fixture
@@ -54,8 +55,12 @@ def model_is_shown(page: Page, selector: str) -> bool:
     return bool(page.evaluate("s => document.querySelector(s).getDimensions().y", selector) > 0.8)
 
 
-@pytest.mark.parametrize("deliverables", [[rules_json()["deliverables"][0], MODEL]], ids=["with model"])
-def test_from_the_queue_to_the_ar_page(page: Page, services: Services, drain: Callable[[], int]) -> None:
+@pytest.mark.parametrize(
+    "deliverables", [[rules_json()["deliverables"][0], MODEL_WITH_WEB]], ids=["with model"]
+)
+def test_from_the_queue_to_the_ar_page(
+    chromium: Browser, site: str, page: Page, services: Services, drain: Callable[[], int]
+) -> None:
     expect(page.locator(".card")).to_have_count(2)
     page.locator(".card", has_text="model").click()
     page.wait_for_url("**/versions/**")
@@ -79,18 +84,58 @@ def test_from_the_queue_to_the_ar_page(page: Page, services: Services, drain: Ca
     page.keyboard.press("r")
     page.keyboard.press("2")
     expect(page.locator("[name=reasons]").nth(1)).to_be_checked()
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/review")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url("**/review*")
     services.clock.forward(60)  # type: ignore[attr-defined]
     services.queue.wake("finish_run", [r.id for r in services.runs.page(state="queued")])
     drain()
-    page.goto("/ar/CH123")
+    the_ar_page_shows_the_web_model(page)
+    the_ar_page_needs_no_javascript(chromium, site)
+    a_missing_product_speaks_to_shoppers(chromium, site)
+
+
+def the_ar_page_shows_the_web_model(page: Page) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto("/ar/CH123", wait_until="commit")
+    page.locator("img.poster").wait_for()
     assert model_is_shown(page, "#model")
     expect(page.get_by_role("heading", name="Modern Dining Chair")).to_be_visible()
     page.get_by_role("button", name="Show size").click()
-    expect(page.get_by_text("Height 85.2 cm")).to_be_visible()
-    page.wait_for_function("() => document.querySelector('.qr img').naturalWidth > 0")
+    expect(page.locator(".size", has_text="Height 33.5 in")).to_be_visible()
+    assert page.locator(".qr img").evaluate("i => i.complete && i.naturalWidth > 0")
     assert json.loads(page.locator("script[type='application/ld+json']").text_content())["sku"] == "CH123"
+    expect(page.locator("#pictures")).to_be_hidden()
+    models = [address for address in asked if ".glb" in address]
+    assert models and all("web" in address for address in models)
+    assert any("draco_decoder.wasm" in address for address in asked)
+    assert all(address.startswith(page.url.split("/ar/")[0]) for address in asked if address[:4] == "http")
+    script = page.request.get(page.locator("#model").get_attribute("data-script") or "")
+    assert "immutable" in script.headers["cache-control"] and script.headers["content-encoding"] in (
+        "br",
+        "gzip",
+    )
+
+
+def the_ar_page_needs_no_javascript(chromium: Browser, site: str) -> None:
+    context = chromium.new_context(base_url=site, java_script_enabled=False, locale="de-DE")
+    page = context.new_page()
+    page.goto("/ar/CH123")
+    assert page.locator("img.poster").evaluate("i => i.complete && i.naturalWidth > 0")
+    expect(page.locator("#pictures img")).to_have_count(5)
+    expect(page.locator(".measures")).to_contain_text("Höhe 85,2 cm")
+    expect(page.get_by_text("Die 3D-Ansicht funktioniert in diesem Browser nicht")).to_be_visible()
+    expect(page.get_by_role("button")).to_have_count(0)  # none that does nothing
+    context.close()
+
+
+def a_missing_product_speaks_to_shoppers(chromium: Browser, site: str) -> None:
+    context = chromium.new_context(base_url=site, locale="ja-JP")
+    page = context.new_page()
+    answer = page.goto("/ar/NOT-HERE")
+    assert answer and answer.status == 404
+    expect(page.get_by_role("heading")).to_have_text("この商品は現在3Dで表示できません")
+    context.close()
 
 
 def test_product_and_theme(page: Page, services: Services) -> None:

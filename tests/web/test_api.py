@@ -72,7 +72,19 @@ def test_a_write_with_an_idempotency_key_happens_once(made: dict, api: Api) -> N
         first.status_code == 200
         and client.post(address, json={"verdict": "approved"}, headers=headers).json == first.json
     )
-    assert client.post(address, json={"verdict": "rejected"}, headers=headers).status_code == 422
+    other = {"verdict": "rejected", "reasons": ["colour"]}
+    assert client.post(address, json=other, headers=headers).status_code == 422
+
+
+@pytest.mark.parametrize("reasons", [[], [" "]])
+def test_a_rejection_without_a_reason_is_refused(made: dict, api: Api, reasons: list[str]) -> None:
+    address = f"/api/v1/versions/{made['packshot']['id']}"
+    client = api("reviewer")
+    refused = client.post(
+        f"{address}/decision", json={"verdict": "rejected", "reasons": reasons, "note": "too dark"}
+    )
+    assert refused.status_code == 422 and "at least one reason" in str(refused.json["error"]["problems"])
+    assert client.get(address).json["state"] == "in_review"
 
 
 def test_a_repeat_during_the_first_request_must_wait(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -9,10 +10,12 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from dam_connector.domain.issue import CheckOutcome, ReportRow
 from dam_connector.domain.version import VersionState
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import intake, maintenance, reconciliation
 from dam_connector.web import rate_limit
+from dam_connector.web.versions import photo_cameras
 from dam_connector.wiring import Services
 from tests.support import (
     MODEL,
@@ -110,6 +113,40 @@ def test_a_rejection_carries_reasons_and_note(made: dict, browser_like: Visitor,
         and decision.note == "greener"
         and decision.by == "reviewer"
     )
+
+
+def test_a_rejection_without_a_reason_is_refused(
+    made: dict, browser_like: Visitor, services: Services
+) -> None:
+    address = f"/versions/{made['packshot'].id}/decide"
+    answer = browser_like("reviewer").post(
+        address, data={"verdict": "rejected", "note": "too dark"}, follow_redirects=True
+    )
+    assert "Choose a reason for the rejection" in answer.text
+    assert services.assets.get(made["packshot"].id).state == "in_review"
+
+
+def test_the_filter_of_the_queue_is_kept_after_a_decision(made: dict, browser_like: Visitor) -> None:
+    client, version = browser_like("reviewer"), made["packshot"]
+    assert f"/versions/{version.id}?deliverable=packshot" in client.get("/review?deliverable=packshot").text
+    page = client.get(f"/versions/{version.id}?deliverable=packshot").text
+    assert "1 of 1" in page and "1 of 2" in client.get(f"/versions/{version.id}").text
+    assert f"/versions/{version.id}/decide?deliverable=packshot" in page
+    answer = client.post(f"/versions/{version.id}/decide?deliverable=packshot", data={"verdict": "approved"})
+    assert answer.location.startswith("/review?deliverable=packshot")
+
+
+@pytest.mark.parametrize(
+    "measured",
+    [
+        "outline 99.0 %, colour 2.0, seen from 90° around and -1° above",
+        "outline 99.0 %, colour 2.0, from 90 and -1 degrees",  # stored by earlier releases
+    ],
+)
+def test_the_camera_of_each_photo_is_read_from_the_report(made: dict, measured: str) -> None:
+    row = ReportRow(check="likeness to right", outcome=CheckOutcome.PASS, measured=measured)
+    version = replace(made["packshot"], report=replace(made["packshot"].report, rows=(row,)))
+    assert photo_cameras(version) == {"right": (90, -1)}
 
 
 def test_the_slower_of_two_reviewers_sees_the_first_decision(made: dict, browser_like: Visitor) -> None:

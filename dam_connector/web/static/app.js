@@ -1,4 +1,6 @@
 // Enhancements of every page; each page also works without JavaScript.
+import { bindKeys, showKeys } from "./keys.js";
+
 const MESSAGE_MS = 8000;
 
 for (const button of document.querySelectorAll("[data-theme-switch]")) {
@@ -20,13 +22,26 @@ for (const message of document.querySelectorAll(".message")) {
 
 // In a grid the arrow keys, J and K move the focus from card to card.
 const cards = [...document.querySelectorAll("[data-grid] a")];
+const move = (step) => {
+  if (!cards.length) return false;
+  const index = cards.indexOf(document.activeElement);
+  cards[Math.min(cards.length - 1, Math.max(0, index + step))].focus();
+  return true;
+};
 if (cards.length) {
-  document.addEventListener("keydown", (event) => {
-    if (event.target.closest("input, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
-    const step = { j: 1, ArrowRight: 1, k: -1, ArrowLeft: -1 }[event.key];
-    if (!step) return;
-    const index = cards.indexOf(document.activeElement);
-    cards[Math.min(cards.length - 1, Math.max(0, index + step))].focus();
-    event.preventDefault();
-  });
+  bindKeys({ j: () => move(1), ArrowRight: () => move(1), k: () => move(-1), ArrowLeft: () => move(-1) });
+}
+
+// Z takes back the last decision, while its message or the page offers it.
+bindKeys({
+  z: () => {
+    const button = document.querySelector(".message [data-undo]") ?? document.querySelector("[data-undo]");
+    button?.click();
+    return Boolean(button);
+  },
+  "?": showKeys,
+});
+for (const button of document.querySelectorAll("[data-help]")) {
+  button.hidden = false;
+  button.addEventListener("click", showKeys);
 }

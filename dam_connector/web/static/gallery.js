@@ -1,4 +1,6 @@
 // Selection in the gallery by click, by range and by key; the actions appear when something is selected.
+import { bindKeys, toggleForm } from "./keys.js";
+
 const filters = document.querySelector("[data-filters]");
 filters.addEventListener("change", (event) => {
   if (event.target.matches("select")) filters.requestSubmit();
@@ -26,7 +28,6 @@ if (grid) {
     lastIndex = index;
     update();
   };
-  const showKeys = () => document.querySelector("[data-keys]").showModal();
 
   ticks.forEach((tick, index) => {
     tick.addEventListener("click", (event) => select(index, tick.checked, event.shiftKey));
@@ -38,34 +39,31 @@ if (grid) {
   }));
   all?.addEventListener("change", update);
 
-  document.addEventListener("keydown", (event) => {
-    const isTyping = event.target.closest("textarea, select, input:not([type=checkbox])");
-    if (isTyping || document.querySelector("dialog[open]")) return;
-    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  // Press the button of an action that waits for a selection; open its form when it has one.
+  const act = (key) => {
+    const target = actions.hidden ? null : actions.querySelector(`[data-key="${key}"]`);
+    if (target?.matches("summary")) toggleForm(target.parentElement);
+    else target?.click();
+    return Boolean(target);
+  };
+  const selectFocused = (event) => {
     const index = Math.max(cards.indexOf(document.activeElement), ticks.indexOf(document.activeElement));
-    const isSelectKey = key === "x" || (key === " " && cards.includes(document.activeElement));
-    if ((event.ctrlKey || event.metaKey) && key === "a") {
-      ticks.forEach((tick) => { tick.checked = true; });
-      update();
-    } else if (event.ctrlKey || event.metaKey || event.altKey) {
-      return;
-    } else if (isSelectKey && index >= 0) {
-      select(index, event.shiftKey || !ticks[index].checked, event.shiftKey);
-    } else if (key === "Escape") {
-      ticks.forEach((tick) => { tick.checked = false; });
-      if (all) all.checked = false;
-      update();
-    } else if (key === "?") {
-      showKeys();
-    } else if ("argc".includes(key) && !actions.hidden) {
-      const target = actions.querySelector(`[data-key="${key}"]`);
-      target?.click();
-      if (target?.matches("summary")) target.parentElement.querySelector("input, textarea").focus();
-    } else return;
-    event.preventDefault();
+    if (index < 0) return false;
+    select(index, event.shiftKey || !ticks[index].checked, event.shiftKey);
+    return true;
+  };
+  const selectAll = (isOn) => {
+    ticks.forEach((tick) => { tick.checked = isOn; });
+    if (all && !isOn) all.checked = false;
+    update();
+  };
+  bindKeys({
+    x: selectFocused,
+    " ": (event) => cards.includes(document.activeElement) && selectFocused(event),
+    "Ctrl+a": () => selectAll(true),
+    Escape: () => selectAll(false),
+    Enter: (event) => event.target.matches("input"),  // on a tick it would send the form
+    ...Object.fromEntries([..."argc"].map((key) => [key, () => act(key)])),
   });
-  const help = actions.querySelector("[data-help]");
-  help.hidden = false;
-  help.addEventListener("click", showKeys);
   update();
 }

@@ -1,34 +1,28 @@
 // The page of a version: keys, the switch between photos, model and renders, two models that turn together.
+import { bindKeys, toggleForm } from "./keys.js";
 import { lockTogether, makeSpinnable } from "./viewers.js";
 
 const page = document.querySelector("[data-review]");
-const showKeys = () => document.querySelector("[data-keys]").showModal();
-
-document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-  if (event.target.closest("textarea, input:not([type=checkbox])")) return;
-  const reject = page.querySelector("[data-reject]");
-  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  const isInViewer = event.target.closest("model-viewer");  // there the arrows turn the model
-  if (reject?.open && /^[1-9]$/.test(key)) {
-    page.querySelectorAll("[name=reasons]")[Number(key) - 1]?.click();
-  } else if (reject?.open && key === "Enter") {
-    page.querySelector("[value=rejected]").click();
-  } else if (key === "a" || key === "r" || key === "g") {
-    page.querySelector(`[data-key="${key}"]`)?.click();
-    if (key === "r") reject?.querySelector("input")?.focus();
-  } else if (key === "j" || (key === "ArrowRight" && !isInViewer)) {
-    if (page.dataset.next) location.href = page.dataset.next;
-  } else if (key === "k" || (key === "ArrowLeft" && !isInViewer)) {
-    if (page.dataset.previous) location.href = page.dataset.previous;
-  } else if (key === "c") {
-    page.querySelector(".strip a:not([aria-current])")?.click();
-  } else if (key === "?") {
-    showKeys();
-  } else return;
-  event.preventDefault();
+const go = (address) => {
+  if (address) location.href = address;
+  return Boolean(address);
+};
+const click = (selector) => {
+  const target = page.querySelector(selector);
+  if (target?.matches("summary")) toggleForm(target.parentElement);
+  else target?.click();
+  return Boolean(target);
+};
+const isInViewer = (event) => event.target.closest("model-viewer");  // there the arrows turn the model
+bindKeys({
+  ...Object.fromEntries([..."arg"].map((key) => [key, () => click(`[data-key="${key}"]`)])),
+  c: () => click(".strip a:not([aria-current])"),
+  b: () => click("[data-back]"),
+  j: () => go(page.dataset.next),
+  k: () => go(page.dataset.previous),
+  ArrowRight: (event) => !isInViewer(event) && go(page.dataset.next),
+  ArrowLeft: (event) => !isInViewer(event) && go(page.dataset.previous),
 });
-page.querySelector("[data-help]")?.addEventListener("click", showKeys);
 
 const press = (buttons, pressed) => {
   buttons.forEach((button) => button.setAttribute("aria-pressed", String(button === pressed)));
@@ -40,7 +34,25 @@ for (const button of photoButtons) {
       image.hidden = image.dataset.view !== button.dataset.showPhoto;
     }
     press(photoButtons, button);
+    turnTo(button.dataset.orbit);
   });
+}
+// Turn the model to the camera of a photo, as the likeness check found it.
+const turnTo = (orbit) => {
+  const viewer = page.querySelector("[data-main][data-viewer]");
+  if (!viewer || !orbit) return;
+  viewer.removeAttribute("auto-rotate");
+  viewer.resetTurntableRotation?.();
+  viewer.cameraOrbit = orbit;
+};
+// A frame takes the shape of the photo in it.
+const photos = page.querySelector("[data-photos]");
+const takeShape = (image) => {
+  if (image.naturalWidth) photos.style.setProperty("--shape", image.naturalWidth / image.naturalHeight);
+};
+for (const image of photos?.querySelectorAll("img") ?? []) {
+  if (image.complete) takeShape(image);
+  else image.addEventListener("load", () => takeShape(image), { once: true });
 }
 const assetButtons = [...page.querySelectorAll("[data-show-model], [data-show-render]")];
 for (const button of assetButtons) {

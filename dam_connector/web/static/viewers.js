@@ -1,9 +1,25 @@
 // Models that turn together, and the frames of a spin.
 const reducesMotion = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
+// Turn the light of the studio with the camera, as our own renders do: what faces the viewer is lit alike from every
+// side. model-viewer has no attribute for it, so this uses its three.js scene; without that the light stays where it
+// is, at the front.
+export function turnLightWithCamera(viewer) {
+  const turn = () => {
+    const symbol = Object.getOwnPropertySymbols(viewer).find((each) => each.description === "scene");
+    const scene = viewer[symbol];
+    if (!scene?.environmentRotation) return;
+    scene.environmentRotation.y = viewer.getCameraOrbit().theta;
+    scene.queueRender();
+  };
+  viewer.addEventListener("camera-change", turn);
+  viewer.addEventListener("load", turn);
+}
+
 // Turn all models when a person turns one.
 export function lockTogether(viewers) {
   for (const viewer of viewers) {
+    customElements.whenDefined("model-viewer").then(() => turnLightWithCamera(viewer));
     if (reducesMotion || viewers.length > 1) viewer.removeAttribute("auto-rotate");
     viewer.addEventListener("camera-change", (event) => {
       if (event.detail.source !== "user-interaction") return;

@@ -1,0 +1,201 @@
+"""Reviewing in a real browser: keys and forms on every page, the list and its filter, the page's shape."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from dam_connector.domain.issue import issue
+from dam_connector.wiring import Services
+from tests.browser.conftest import assert_no_console_messages, needs_chromium
+from tests.browser.sites import page_of_ann, shared_site
+from tests.support import rules_json
+
+pytestmark = needs_chromium
+# has every key that acts somewhere
+SENTENCE = "Argh? A jacket, zip box 1234"
+FIELDS = "textarea, input:not([type=hidden]):not([type=checkbox]):not([type=file])"
+
+
+@pytest.fixture(scope="module")
+def opened(
+    chromium: Browser, queue_url: str, migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Services, Page, list[str]]]:
+    deliverables = rules_json()["deliverables"][:2]
+    with (
+        shared_site(queue_url, migrated_sqlite, tmp_path_factory.mktemp("site"), deliverables) as (
+            services,
+            site,
+        ),
+        page_of_ann(chromium, services, site) as (page, messages),
+    ):
+        yield services, page, messages
+
+
+@pytest.fixture
+def services(opened: tuple[Services, Page, list[str]]) -> Services:
+    return opened[0]
+
+
+@pytest.fixture
+def page(opened: tuple[Services, Page, list[str]]) -> Iterator[Page]:
+    """The shared page; no request may be sent to change anything unless a test asks for it."""
+    _, page, messages = opened
+    messages.clear()
+    yield page
+    assert_no_console_messages(messages)
+
+
+def states(services: Services) -> list[str]:
+    return [v.state.value for v in services.assets.of_product("CH123")]
+
+
+def version_page(page: Page, services: Services, number: int = 0) -> str:
+    found = services.assets.page(state="in_review", oldest_first=True)[number]
+    page.goto(f"/versions/{found.id}")
+    return found.id
+
+
+def addresses(services: Services) -> list[str]:
+    version = services.assets.of_product("CH123")[0]
+    product = services.products.get("CH123")
+    return [
+        f"/versions/{version.id}",
+        "/review",
+        "/gallery",
+        f"/products/{product.id}",
+        "/products",
+        "/batches/new",
+        "/runs",
+        "/connections",
+    ]
+
+
+def test_a_sentence_in_any_field_of_any_page_is_only_typed(page: Page, services: Services) -> None:
+    changes: list[str] = []
+    page.on("request", lambda r: changes.append(r.url) if r.method != "GET" else None)
+    before, typed = states(services), 0
+    for address in addresses(services):
+        page.goto(address)
+        if address == "/gallery":
+            page.keyboard.press("Control+a")
+        here = page.url
+        for field in page.locator(f"main :is({FIELDS})").all():
+            kind = field.get_attribute("type")
+            if kind in ("date", "datetime-local"):
+                continue
+            popup = field.locator("xpath=ancestor::details[1]")
+            if popup.count() and popup.get_attribute("open") is None:
+                popup.locator("summary").first.click()
+            field.focus()
+            page.keyboard.type(SENTENCE)
+            assert SENTENCE in field.input_value() or kind == "number"
+            typed += 1
+            page.keyboard.press("Escape")
+            assert page.url == here
+    assert typed >= 12 and changes == [] and states(services) == before
+
+
+@pytest.mark.parametrize("key", ["g", "r"])
+def test_an_opened_form_takes_the_focus_and_keys_go_into_it(page: Page, services: Services, key: str) -> None:
+    version_page(page, services)
+    here = page.url
+    page.keyboard.press(key)
+    page.keyboard.type("all black, and again better")
+    if key == "g":
+        expect(page.locator("details[open] textarea")).to_have_value("all black, and again better")
+    page.keyboard.press("Escape")
+    expect(page.locator("details[data-form][open]")).to_have_count(0)
+    assert page.url == here and set(states(services)) == {"in_review"}
+
+
+def test_a_rejection_needs_a_reason_and_is_undone_by_key(page: Page, services: Services) -> None:
+    found = version_page(page, services)
+    page.keyboard.press("r")
+    page.keyboard.press("Control+Enter")
+    assert services.assets.get(found).state == "in_review"
+    page.keyboard.press("2")
+    page.get_by_label("Note, if it helps").focus()
+    page.keyboard.type("2 shades darker, and again")
+    page.keyboard.press("Control+Enter")
+    page.get_by_text("V1 rejected.").wait_for()
+    decision = services.decisions.of_version(found)[0].decision
+    assert (len(decision.reasons), decision.note) == (1, "2 shades darker, and again")
+    page.keyboard.press("z")
+    page.get_by_text("in review again").wait_for()
+    assert services.assets.get(found).state == "in_review"
+
+
+def test_a_key_held_down_decides_once(page: Page, services: Services) -> None:
+    version_page(page, services)
+    page.keyboard.down("a")
+    page.get_by_text("V1 approved.").wait_for()
+    page.keyboard.down("a")  # the browser repeats it on the next page
+    page.wait_for_load_state("networkidle")
+    assert sorted(states(services)) == ["approved", "in_review"]
+    page.keyboard.up("a")
+    page.keyboard.press("z")
+    page.get_by_text("in review again").wait_for()
+
+
+def test_enter_on_a_ticked_card_of_the_gallery_does_not_approve(page: Page, services: Services) -> None:
+    page.goto("/gallery")
+    page.locator(".tick input").first.check()
+    page.keyboard.press("Enter")
+    page.keyboard.press("r")
+    page.get_by_label("Note").first.focus()
+    page.wait_for_load_state("networkidle")
+    assert set(states(services)) == {"in_review"}
+
+
+def test_the_list_keeps_its_filter_and_place(page: Page, services: Services) -> None:
+    page.goto("/review?deliverable=packshot")
+    page.locator(".card").first.click()
+    expect(page.locator(".place")).to_contain_text("1 of 1")
+    page.keyboard.press("a")
+    page.wait_for_url("**/review?deliverable=packshot*")
+    page.keyboard.press("z")
+    page.get_by_text("in review again").wait_for()
+    page.keyboard.press("b")
+    page.wait_for_url("**/review*")
+
+
+@pytest.mark.parametrize("width", [1440, 1024, 390])
+def test_the_page_of_a_version_fits_its_width_with_a_long_pointer(
+    page: Page, services: Services, width: int
+) -> None:
+    found = services.assets.of_product("CH123")[0]
+    pointer = "/meshes/0/primitives/0/extensions/" + "KHR_draco_mesh_compression" * 12
+    finding = issue("conformance.error", "One `unbroken` pointer.", pointer=pointer)
+    services.assets.set_report(found.id, replace(found.report, issues=(finding,)))
+    page.set_viewport_size({"width": width, "height": 844})
+    page.goto(f"/versions/{found.id}")
+    page.locator(".finding").wait_for()
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+    page.set_viewport_size({"width": 1280, "height": 800})
+
+
+@pytest.mark.parametrize("size", [(1440, 900), (390, 844)])
+def test_title_and_decision_are_in_the_first_screen_and_stay(
+    page: Page, services: Services, size: tuple[int, int]
+) -> None:
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    version_page(page, services)
+    assert page.locator("h1").bounding_box()["y"] < 200  # type: ignore[index]
+    for scrolled in (0, 600):
+        page.evaluate("y => scrollTo(0, y)", scrolled)
+        for name in ("Approve", "Reject"):
+            box = page.locator(".decide [data-key]", has_text=name).bounding_box()
+            assert box and box["y"] >= 0 and box["y"] + box["height"] <= size[1]
+    page.set_viewport_size({"width": 1280, "height": 800})
+
+
+def test_only_a_picture_with_alpha_has_a_checkerboard(page: Page) -> None:
+    page.goto("/review")
+    frames = {
+        card.locator(".dim").first.inner_text().split(" · ")[1]: card.locator(".frame.checker").count()
+        for card in page.locator(".card").all()
+    }
+    assert frames == {"packshot": 0, "cutout": 1}

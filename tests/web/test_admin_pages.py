@@ -1,0 +1,67 @@
+"""The pages for admins: failures by cause, connections and their test, refused rules in the navigation."""
+
+from collections.abc import Callable
+
+import pytest
+from flask.testing import FlaskClient
+
+from dam_connector.domain.run import RunState
+from dam_connector.usecases import intake
+from dam_connector.wiring import Services
+from tests.support import PhotoServer, picture, product
+
+Visitor = Callable[[str], FlaskClient]
+
+
+@pytest.fixture
+def failed(services: Services, photos: PhotoServer) -> list[str]:
+    """Three failed runs of two causes."""
+    photos.files["front.jpg"] = picture()
+    images = {"front": photos.url("front.jpg")}
+    for number, cause in enumerate(["no photo", "no photo", "<b>no credit</b>"]):
+        intake.add_product(services, product(f"F{number}", images=images), by="test")
+        for run in services.runs.page(sku=f"F{number}"):
+            leased = services.runs.lease(run.id, "test", 60)
+            assert leased
+            services.runs.finish(leased, RunState.FAILED, error=cause)
+    return [run.id for run in services.runs.page(state="failed")]
+
+
+def test_failed_runs_are_grouped_by_cause_and_retried_together(
+    failed: list[str], browser_like: Visitor, services: Services
+) -> None:
+    client = browser_like("merchandiser")
+    page = client.get("/runs?state=failed").text
+    count = sum(run.error == "no photo" for run in services.runs.page(state="failed"))
+    assert f"Retry {count}" in page and "&lt;b&gt;no credit" in page
+    answer = client.post("/runs/retry", data={"cause": "no photo"}, follow_redirects=True)
+    assert f"{count} runs are tried again" in answer.text
+    assert {run.error for run in services.runs.page(state="failed")} == {"<b>no credit</b>"}
+    again = client.post("/runs/retry", data={"cause": "no photo"}, follow_redirects=True)
+    assert "No failed run has this cause" in again.text
+
+
+def test_viewers_cannot_retry(failed: list[str], browser_like: Visitor) -> None:
+    client = browser_like("viewer")
+    assert "Retry" not in client.get("/runs?state=failed").text
+    assert client.post("/runs/retry", data={"cause": "no photo"}).status_code == 403
+
+
+def test_a_connection_shows_its_last_webhook_and_is_tested(browser_like: Visitor, services: Services) -> None:
+    client = browser_like("admin")
+    page = client.get("/connections").text
+    assert "Last webhook" in page and "/connections/main/test" in page
+    answer = client.post("/connections/main/test", follow_redirects=True)
+    assert answer.status_code == 200 and ("main works" in answer.text or "main does not work" in answer.text)
+    assert "there is no connection" in client.post("/connections/none/test", follow_redirects=True).text
+    assert browser_like("reviewer").post("/connections/main/test").status_code == 403
+
+
+def test_a_refused_plugin_json_is_marked_on_every_page(browser_like: Visitor, services: Services) -> None:
+    client = browser_like("viewer")
+    assert "count alarm" not in client.get("/batches").text
+    good = services.settings.plugin_json.read_text()
+    services.settings.plugin_json.write_text("{")
+    client.get("/batches")
+    assert 'Rules <span class="count alarm">errors</span>' in client.get("/batches").text
+    services.settings.plugin_json.write_text(good)
