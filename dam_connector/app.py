@@ -44,7 +44,7 @@ from dam_connector.web import (
     webhooks,
 )
 from dam_connector.web.rate_limit import WINDOW_S, RateLimiter
-from dam_connector.web.request_context import PAGE_BLUEPRINTS, csrf, error_response
+from dam_connector.web.request_context import PAGE_BLUEPRINTS, check_identity, csrf, error_response
 from dam_connector.wiring import Services, build_services
 from schemas.common import problem_lines
 
@@ -92,6 +92,7 @@ def create_app(services: Services) -> Flask:
     if settings.trusted_proxies:
         n = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=n, x_proto=n, x_host=n)  # type: ignore[method-assign]
+    app.before_request(check_identity)  # before the CSRF check, which reads the body
     csrf.init_app(app)
     smorest = Api(app)
     smorest.register_blueprint(api.bp)
