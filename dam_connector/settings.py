@@ -69,7 +69,11 @@ class Settings:
     )
     host: str = _setting("DAM_CONNECTOR_HOST", "127.0.0.1", "The address to listen on.")
     port: int = _setting("DAM_CONNECTOR_PORT", 8321, "The port to listen on.")
-    web_threads: int = _setting("DAM_CONNECTOR_WEB_THREADS", 8, "Threads of the web server.")
+    web_threads: int = _setting(
+        "DAM_CONNECTOR_WEB_THREADS",
+        24,
+        "Threads of the web server. At most half of them wait for slow clients at once.",
+    )
     trusted_proxies: int = _setting(
         "DAM_CONNECTOR_TRUSTED_PROXIES",
         0,

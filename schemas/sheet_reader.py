@@ -18,6 +18,7 @@ from schemas.formula_guard import restore
 
 MAX_BYTES = 100_000_000
 MAX_ROWS = 200_000  # that are not empty, without the header
+MAX_LINES = 1_048_576  # of an XLSX file, empty ones included: as many as Excel allows
 MAX_CELL_CHARS = 20_000  # longer cells are cut
 MAX_COLUMNS = 200
 MAX_UNPACKED_BYTES = 500_000_000  # of an XLSX file, which is a ZIP
@@ -159,6 +160,8 @@ def _xlsx(data: bytes) -> Iterator[tuple[int, list[str]]]:
         sheet.reset_dimensions()  # the claimed ones may be a million rows of 16,384 cells each
         width = 0  # of the first row that is not empty, which is the header: later rows are filled up to it
         for number, cells in enumerate(sheet.iter_rows(values_only=True), 1):
+            if number > MAX_LINES:
+                raise InputError("sheet.unreadable", f"The workbook has more than {MAX_LINES} lines.")
             texts = ["" if c is None else _cell_text(c) for c in cells[: MAX_COLUMNS + 1]]
             width = width or (len(texts) if any(texts) else 0)
             yield number, texts + [""] * (width - len(texts))
