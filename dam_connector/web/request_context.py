@@ -8,6 +8,7 @@ from flask import abort, current_app, g, jsonify, redirect, request, session, ur
 from flask.typing import ResponseReturnValue
 from flask_wtf import CSRFProtect
 
+from dam_connector.store.request_origin import request_address
 from dam_connector.store.users import User, UserRole
 from dam_connector.wiring import Services
 
@@ -15,7 +16,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 csrf = CSRFProtect()
 # pages for people: without a login, a GET is redirected to the login page
-PAGE_BLUEPRINTS = ("versions", "version_actions", "admin", "products", "gallery", "batches")
+PAGE_BLUEPRINTS = ("versions", "version_actions", "admin", "products", "gallery", "batches", "auth", "audit")
 MAX_BYTES_OF_STRANGERS = 65_536  # of a body without a login, e.g. the login form
 PAGE_SIZE = 60  # rows or cards on a page
 
@@ -43,7 +44,7 @@ def signed_in_user() -> User:
 
 
 def _user_by_session() -> User | None:
-    return services().users.get(session["user"]) if "user" in session else None
+    return services().users.by_session(session["secret"]) if "secret" in session else None
 
 
 def _user_by_token() -> User | None:
@@ -75,12 +76,18 @@ def check_identity() -> ResponseReturnValue | None:
 
     A stranger may send only as much as a login form needs.
     """
+    request_address.set(request.remote_addr or "")
     role = getattr(current_app.view_functions.get(request.endpoint or ""), "required_role", None)
     if role:
         return _refuse_without(role)
     if request.method not in ("GET", "HEAD", "OPTIONS") and current_user() is None:
         request.max_content_length = MAX_BYTES_OF_STRANGERS
     return None
+
+
+def forget_address() -> None:
+    """Forget from where the request came, when it is over."""
+    request_address.set("")
 
 
 def _refuse_without(role: UserRole) -> ResponseReturnValue | None:
