@@ -67,5 +67,5 @@ def _changed_pointers(before: Any, after: Any, *, depth: int, pointer: str = "")
     ]
 
 
-def _newest_text() -> sa.Select[tuple[str]]:
+def _newest_text() -> Any:
     return sa.select(rules_seen.c.text).order_by(rules_seen.c.at.desc()).limit(1)
