@@ -107,6 +107,12 @@ class Settings:
         10,
         "Login attempts from one address in a minute, before the answer is 429.",
     )
+    public_cache_s: int = _setting(
+        "DAM_CONNECTOR_PUBLIC_CACHE_S",
+        300,
+        "Seconds for which browsers and CDNs serve a published file without asking again, and so the longest "
+        "that they serve a withdrawn one. 31536000 (a year): they never ask again.",
+    )
     undo_s: int = _setting(
         "DAM_CONNECTOR_UNDO_S",
         10,
