@@ -1,8 +1,8 @@
 """Write a CycloneDX 1.6 bill of materials of all that an installation has, and lists made from it.
 
 Python packages are those that the installed `dam-connector` needs here, with the hashes of constraints.txt.
-The files that are fetched from npm are those of package-lock.json. `python .ci/sbom.py dist/sbom.cdx.json`: the bill; with the ending .txt: the requirements
-with hashes, for pip; with the ending .md: the table of licences.
+The files that are fetched from npm are those of package-lock.json. `python .ci/sbom.py dist/sbom.cdx.json`
+writes the bill; the ending .txt gives the requirements with hashes, for pip; .md the table of licences.
 """
 
 import base64

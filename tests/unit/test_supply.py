@@ -1,4 +1,4 @@
-"""The bill of materials, the requirements with hashes, the licences: complete, and used where they should be."""
+"""The bill of materials, the requirements with hashes and the licences are complete and used."""
 
 import importlib.util
 import json
