@@ -6,10 +6,11 @@ from flask import Blueprint, abort, flash, redirect, render_template, request, s
 from flask.typing import ResponseReturnValue
 
 from dam_connector.store.users import User, UserRole
-from dam_connector.web.rate_limit import limit_rate
+from dam_connector.web.rate_limit import limit_rate, may_happen
 from dam_connector.web.request_context import current_user, requires, services, signed_in_user
 
 bp = Blueprint("auth", __name__)
+MAX_RECORDED_FAILURES = 60  # failed logins that the audit log gets in a minute
 
 
 @bp.get("/login")
@@ -28,7 +29,8 @@ def log_in() -> ResponseReturnValue:
     limit_rate(services().settings.logins_per_minute, account=name)
     user = services().users.authenticate(name, request.form.get("password", ""))
     if user is None:
-        services().users.refuse_login(name)
+        if may_happen("failed logins", MAX_RECORDED_FAILURES):  # strangers must not fill the audit log
+            services().users.refuse_login(name)
         flash("The name or the password is wrong.", "error")
         return render_template("login.html", next=request.form.get("next", "")), 401
     _start_session(user, "password")

@@ -43,3 +43,9 @@ def limit_rate(per_minute: int, *, account: str = "") -> None:
     key = f"account {account.casefold()[:80]}" if account else request.remote_addr or ""
     if not limiter.allow(request.endpoint or "", key, per_minute, time.monotonic()):
         abort(429, f"at most {per_minute} requests a minute; wait a minute and try again")
+
+
+def may_happen(event: str, per_minute: int) -> bool:
+    """Count an event of any address; return False when it happened more than `per_minute` times."""
+    limiter: RateLimiter = current_app.extensions["rate_limiter"]
+    return limiter.allow(event, "", per_minute, time.monotonic())

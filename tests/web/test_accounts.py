@@ -16,6 +16,7 @@ from dam_connector.cli import main
 from dam_connector.domain.passwords import password_problem
 from dam_connector.store.rules_archive import changed_keys
 from dam_connector.store.users import UserRole
+from dam_connector.web import auth
 from dam_connector.wiring import Services
 from tests.support import TestClock
 
@@ -167,6 +168,17 @@ def test_the_audit_log_has_who_did_what_from_where(browser_like: Visitor, servic
     assert ("admin", "127.0.0.1", "logout", "admin") in found
     assert ("", "192.0.2.7", "login_failed", "admin") in found
     assert "password" not in json.dumps(found).replace("user_", "")
+
+
+def test_strangers_cannot_fill_the_audit_log(
+    app: Flask, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.config["WTF_CSRF_ENABLED"] = False
+    monkeypatch.setattr(auth, "MAX_RECORDED_FAILURES", 2)
+    for number in range(4):
+        form = {"name": f"u{number}", "password": "x"}
+        assert app.test_client().post("/login", data=form).status_code == 401
+    assert len(services.audit.page()) == 2
 
 
 def test_what_the_history_says_is_in_the_audit_log(
