@@ -70,7 +70,8 @@ def _pictures(source: IO[bytes], max_picture_bytes: int) -> Iterator[tuple[str, 
                 yield PurePath(member.filename).name, package.read(member)
     except _DAMAGED as error:
         raise InputError(
-            "sheet.unreadable", f"The file of pictures is no ZIP that can be read ({type(error).__name__})."
+            "sheet.unreadable",
+            f"The file of pictures is neither a folder nor a ZIP that can be read ({type(error).__name__}).",
         ) from error
 
 

@@ -164,8 +164,8 @@ def large_zip() -> bytes:
 @pytest.mark.parametrize(
     ("package", "message"),
     [
-        (damaged_zip, "no ZIP that can be read"),
-        (lambda: b"PK\x03\x04 nothing", "no ZIP that can be read"),
+        (damaged_zip, "nor a ZIP that can be read"),
+        (lambda: b"PK\x03\x04 nothing", "nor a ZIP that can be read"),
         (large_zip, "too large together"),
     ],
 )
