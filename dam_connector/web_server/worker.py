@@ -1,8 +1,9 @@
 """The worker class for gunicorn: a thread gets a request when it has arrived.
 
-gunicorn's threads read requests themselves, so that a few half-sent ones occupy them all
-(docs/decisions/0008-web-server.md has the figures, also of other servers). Here the loop that accepts connections awaits the headers, and bodies
-up to a megabyte. Longer bodies are read by threads when the application asks for them, at a minimum pace.
+gunicorn's threads read requests themselves, so that a few half-sent ones occupy them all. The figures, also
+of other servers, are in docs/decisions/0008-web-server.md. Here the loop that accepts connections awaits the
+headers, and bodies up to a megabyte. Longer bodies are read by threads when the application asks for them, at
+a minimum pace.
 """
 
 import selectors
