@@ -1,4 +1,5 @@
 # syntax=docker/dockerfile:1
+# `make base-image` adds the digest of the base image here and below. It has not run yet: no registry could be reached.
 # Two stages: the first builds the wheel with the front-end files in it, the second holds Python and that wheel alone.
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /src
@@ -8,10 +9,11 @@ RUN make build
 
 FROM python:3.11-slim-bookworm
 RUN useradd --system --create-home --uid 10001 connector && mkdir -p /data && chown connector /data
-COPY --from=build /src/constraints.txt /src/dist/*.whl /tmp/install/
-# the pins, without hashes: pip takes hashes for all or none, and the wheel has none
-RUN sed -n 's/^\([A-Za-z0-9._-]*==[^ ;]*\).*/\1/p' /tmp/install/constraints.txt > /tmp/install/pins.txt \
-    && pip install --no-cache-dir --disable-pip-version-check -c /tmp/install/pins.txt "$(ls /tmp/install/*.whl)[c2pa]" && rm -rf /tmp/install
+COPY --from=build /src/dist/requirements.txt /src/dist/sbom.cdx.json /src/dist/*.whl /tmp/install/
+# All dependencies are checked against the hashes of constraints.txt; the wheel was built in the stage above.
+RUN pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes -r /tmp/install/requirements.txt \
+    && pip install --no-cache-dir --disable-pip-version-check --no-deps --no-index /tmp/install/*.whl \
+    && mkdir -p /usr/share/doc/dam-connector && mv /tmp/install/sbom.cdx.json /usr/share/doc/dam-connector/ && rm -rf /tmp/install
 USER connector
 ENV DAM_CONNECTOR_DATA_DIR=/data DAM_CONNECTOR_HOST=0.0.0.0 DAM_CONNECTOR_LOG_FORMAT=json PYTHONUNBUFFERED=1
 VOLUME /data

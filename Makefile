@@ -11,7 +11,7 @@ LIVE := .live
 TEST_JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup frontend demo test stress live lint format bench docs build lock closure chromium clean
+.PHONY: help setup frontend demo test stress live lint format bench docs build lock closure vulnerabilities base-image chromium clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,8 +82,16 @@ bench: setup ## Measure, and write figures to benchmarks/results.json (docs/benc
 docs: setup ## Write the generated documents
 	@$(BIN)/dam-connector docs
 
-build: setup ## Build the wheel, front-end files included
+build: setup ## Build the wheel, front-end files included; its bill of materials and its requirements with hashes
 	@$(BIN)/python -m hatchling build -t wheel
+	@$(BIN)/python .ci/sbom.py dist/sbom.cdx.json dist/requirements.txt
+
+vulnerabilities: setup ## Look up known vulnerabilities of the dependencies, where that data can be reached
+	@$(BIN)/python .ci/sbom.py dist/requirements.txt
+	@sh .ci/vulnerabilities $(BIN)/uv dist/requirements.txt
+
+base-image: ## Pin the base image of the Dockerfile by its digest, where a registry can be reached
+	@sh .ci/base-image
 
 lock: $(VENV)/.ready ## Resolve the dependencies again into constraints.txt, for all platforms at once
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \

@@ -13,7 +13,7 @@ from typing import Any
 from dam_connector.settings import Settings, ensure_secrets
 from dam_connector.usecases import batch_rows
 from dam_connector.wiring import build_services
-from schemas.sheet_reader import read_sheet
+from schemas.uploads import read_uploaded_sheet
 
 ROWS = 100_000
 
@@ -40,7 +40,7 @@ def measure_here() -> dict[str, Any]:
         services = build_services(ensure_secrets(Settings.from_env({}, data_dir=Path(folder) / "data")))
         services.db.migrate()
         started = time.perf_counter()
-        sheet = read_sheet(path.read_bytes())
+        sheet = read_uploaded_sheet(path.read_bytes())
         batch = services.batches.store(
             "large",
             "bench",

@@ -58,7 +58,7 @@ def measure() -> dict[str, object]:
 
 @contextmanager
 def running_receivers(folder: Path) -> Iterator[dict[str, int]]:
-    """Run the baseline receiver and ours, each with one process and eight threads; give their ports."""
+    """Run the baseline receiver with eight threads, and ours as the service runs; give their ports."""
     ports = {"bare": free_port(), "ours": free_port()}
     gunicorn = [sys.executable, "-m", "gunicorn", "--workers", "1", "--threads", "8"]
     gunicorn += ["--worker-class", "gthread", "--keep-alive", "30", "--no-control-socket"]

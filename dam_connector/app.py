@@ -32,6 +32,7 @@ from dam_connector.web import (
     admin,
     api,
     ar_page,
+    audit,
     auth,
     batches,
     feeds,
@@ -47,7 +48,13 @@ from dam_connector.web import (
 )
 from dam_connector.web.compression import compress_public
 from dam_connector.web.rate_limit import WINDOW_S, RateLimiter
-from dam_connector.web.request_context import PAGE_BLUEPRINTS, csrf, error_response
+from dam_connector.web.request_context import (
+    PAGE_BLUEPRINTS,
+    check_identity,
+    csrf,
+    error_response,
+    forget_address,
+)
 from dam_connector.wiring import Services, build_services
 from schemas.common import problem_lines
 
@@ -96,6 +103,8 @@ def create_app(services: Services) -> Flask:
     if settings.trusted_proxies:
         n = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=n, x_proto=n, x_host=n)  # type: ignore[method-assign]
+    app.teardown_request(lambda _: forget_address())
+    app.before_request(check_identity)  # before the CSRF check, which reads the body
     csrf.init_app(app)
     smorest = Api(app)
     smorest.register_blueprint(api.bp)
@@ -113,6 +122,7 @@ def create_app(services: Services) -> Flask:
         version_actions.bp,
         feeds.bp,
         admin.bp,
+        audit.bp,
     ):
         app.register_blueprint(blueprint)
     csrf.exempt(api.bp)  # it checks the CSRF token itself, unless there is a bearer token

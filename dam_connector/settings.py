@@ -69,7 +69,11 @@ class Settings:
     )
     host: str = _setting("DAM_CONNECTOR_HOST", "127.0.0.1", "The address to listen on.")
     port: int = _setting("DAM_CONNECTOR_PORT", 8321, "The port to listen on.")
-    web_threads: int = _setting("DAM_CONNECTOR_WEB_THREADS", 8, "Threads of the web server.")
+    web_threads: int = _setting(
+        "DAM_CONNECTOR_WEB_THREADS",
+        24,
+        "Threads of the web server. At most half of them wait for slow clients at once.",
+    )
     trusted_proxies: int = _setting(
         "DAM_CONNECTOR_TRUSTED_PROXIES",
         0,
@@ -102,6 +106,12 @@ class Settings:
         "DAM_CONNECTOR_LOGINS_PER_MINUTE",
         10,
         "Login attempts from one address in a minute, before the answer is 429.",
+    )
+    public_cache_s: int = _setting(
+        "DAM_CONNECTOR_PUBLIC_CACHE_S",
+        300,
+        "Seconds for which browsers and CDNs serve a published file without asking again, and so the longest "
+        "that they serve a withdrawn one. 31536000 (a year): they never ask again.",
     )
     undo_s: int = _setting(
         "DAM_CONNECTOR_UNDO_S",

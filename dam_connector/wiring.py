@@ -17,6 +17,7 @@ from dam_connector.queue import BackgroundQueue, CommitQueue, RqQueue
 from dam_connector.rules_file import RulesFile
 from dam_connector.settings import Settings
 from dam_connector.store.assets import Assets
+from dam_connector.store.audit import AuditLog
 from dam_connector.store.batches import Batches
 from dam_connector.store.blobs import open_blobs
 from dam_connector.store.channel_listings import ChannelListings
@@ -60,6 +61,7 @@ class Services:
     tasks: Tasks
     users: Users
     history: History
+    audit: AuditLog
     locks: NamedLocks
     notes: Notes
     rules_archive: RulesArchive
@@ -146,7 +148,6 @@ def build_services(
     http = HttpClient(settings.allowed_hosts, timeout_s=settings.fetch_timeout_s)
     assets, spend = Assets(db, clock), Spend(db, clock)
     history, locks, rules_archive = History(db, clock), NamedLocks(db, clock), RulesArchive(db, clock)
-
     return Services(
         settings=settings,
         clock=clock,
@@ -166,6 +167,7 @@ def build_services(
         tasks=Tasks(db, clock, spend),
         users=Users(db, clock),
         history=history,
+        audit=AuditLog(db, clock),
         locks=locks,
         notes=Notes(db, clock),
         rules_archive=rules_archive,

@@ -181,6 +181,18 @@ class DeliveryOut(Schema):
     bytes = fields.Function(lambda d: len(d.inbound.body), metadata={"type": "integer"})
 
 
+class AuditEntryOut(Schema):
+    """One thing that somebody did."""
+
+    id = fields.String()
+    at = fields.AwareDateTime()
+    by = fields.String(metadata={"description": "The user's name; empty for the connector itself."})
+    address = fields.String()
+    action = fields.String()
+    subject = fields.String()
+    detail = fields.String()
+
+
 class DecisionIn(Schema):
     """A decision about a version."""
 

@@ -1,5 +1,7 @@
 """Reading of spreadsheets: CSV in any common encoding and with any common separator, or XLSX.
 
+This is the reading itself. `uploads` does it in a process within limits; all files from outside go there.
+
 No file is refused for its form: a byte order mark, UTF-16, Windows-1252, semicolons, tabs, line breaks in
 quotes and empty lines are all accepted. The apostrophe before a formula, see `formula_guard`, is removed.
 """
@@ -14,10 +16,13 @@ from dataclasses import dataclass
 from dam_connector.errors import InputError
 from schemas.formula_guard import restore
 
-MAX_BYTES = 200_000_000
+MAX_BYTES = 100_000_000
+MAX_ROWS = 200_000  # that are not empty, without the header
+MAX_LINES = 1_048_576  # of an XLSX file, empty ones included: as many as Excel allows
 MAX_CELL_CHARS = 20_000  # longer cells are cut
 MAX_COLUMNS = 200
-MAX_UNPACKED_BYTES = 1_000_000_000  # of an XLSX file, which is a ZIP
+MAX_UNPACKED_BYTES = 500_000_000  # of an XLSX file, which is a ZIP
+MAX_MEMBERS = 1_000  # of an XLSX file
 DELIMITERS = ",;\t|"
 DELIMITER_SAMPLE_LINES = 20  # lines that the separator is recognised by
 _XLSX = b"PK\x03\x04"
@@ -59,7 +64,7 @@ def read_sheet(data: bytes) -> Sheet:
         message = (
             f"These columns exist twice: {', '.join(doubled)}."
             if doubled
-            else f"The sheet has {len(header)} columns; {MAX_COLUMNS} are allowed."
+            else f"The sheet has more than {MAX_COLUMNS} columns."
         )
         raise InputError("sheet.header", message, pointer=f"/rows/{first[0]}")
     return Sheet(header=header, rows=_rows(header, lines))
@@ -68,8 +73,16 @@ def read_sheet(data: bytes) -> Sheet:
 def _rows(
     header: tuple[str, ...], lines: Iterator[tuple[int, list[str]]]
 ) -> Iterator[tuple[int, Mapping[str, str]]]:
+    count = 0
     for number, cells in lines:
         if any(c.strip() for c in cells):
+            count += 1
+            if count > MAX_ROWS:
+                raise InputError(
+                    "sheet.unreadable",
+                    f"The sheet has more than {MAX_ROWS} rows; upload it in parts.",
+                    pointer=f"/rows/{number}",
+                )
             yield (
                 number,
                 {
@@ -141,21 +154,37 @@ def _xlsx(data: bytes) -> Iterator[tuple[int, list[str]]]:
     import openpyxl  # here because it takes half a second to load, and most sheets are CSV
 
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as package:
-            if sum(m.file_size for m in package.infolist()) > MAX_UNPACKED_BYTES:
-                raise InputError(
-                    "sheet.unreadable", f"The workbook unpacks to more than {MAX_UNPACKED_BYTES / 1e9:g} GB."
-                )
+        _check_package(data)
         book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
         sheet = book.worksheets[0]
+        sheet.reset_dimensions()  # the claimed ones may be a million rows of 16,384 cells each
+        width = 0  # of the first row that is not empty, which is the header: later rows are filled up to it
         for number, cells in enumerate(sheet.iter_rows(values_only=True), 1):
-            yield number, ["" if c is None else _cell_text(c) for c in cells]
+            if number > MAX_LINES:
+                raise InputError("sheet.unreadable", f"The workbook has more than {MAX_LINES} lines.")
+            texts = ["" if c is None else _cell_text(c) for c in cells[: MAX_COLUMNS + 1]]
+            width = width or (len(texts) if any(texts) else 0)
+            yield number, texts + [""] * (width - len(texts))
     except InputError:
         raise
     except Exception as error:
         raise InputError(
             "sheet.unreadable", f"The workbook cannot be read ({type(error).__name__})."
         ) from error
+
+
+def _check_package(data: bytes) -> None:
+    """Check the size of a workbook's ZIP. Raises: InputError."""
+    with zipfile.ZipFile(io.BytesIO(data)) as package:
+        members = package.infolist()
+    size = sum(member.file_size for member in members)
+    if size > MAX_UNPACKED_BYTES or len(members) > MAX_MEMBERS:
+        raise InputError(
+            "sheet.unreadable",
+            "The workbook unpacks to too much.",
+            measured=f"{size / 1e6:.0f} MB in {len(members)} files",
+            limit=f"{MAX_UNPACKED_BYTES / 1e6:.0f} MB in {MAX_MEMBERS} files",
+        )
 
 
 def _cell_text(cell: object) -> str:

@@ -22,11 +22,11 @@ from dam_connector.domain.product import Product
 from dam_connector.errors import ConfigError, InputError, NotFound, Unavailable, Unsupported
 from dam_connector.ports import InboundWebhook, PimCapabilities
 from schemas.sheet_columns import COLUMNS, guess_columns, read_row
-from schemas.sheet_reader import read_sheet
+from schemas.uploads import read_uploaded_sheet
 
 log = structlog.get_logger()
 SHEET_SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx")
-MAX_SHEET_BYTES = 200_000_000
+MAX_SHEET_BYTES = 100_000_000
 MAX_IMAGE_BYTES = 100_000_000
 IMAGE_URL_PREFIX = "pim:"  # of an image beside a sheet: `pim:CONNECTION/FILE`
 
@@ -80,7 +80,7 @@ class SheetFolderPim(NoWebhooks, ReadOnlyPim):
         try:
             if path.stat().st_size > MAX_SHEET_BYTES:
                 raise InputError("sheet.unreadable", "The file is too large.")
-            sheet = read_sheet(path.read_bytes())
+            sheet = read_uploaded_sheet(path.read_bytes())
             unmapped = tuple(name for name in sheet.header if name not in self._columns.values())
             mapping = {**guess_columns(unmapped), **self._columns}
             if mapping.get("sku") not in sheet.header:

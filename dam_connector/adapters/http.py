@@ -87,12 +87,14 @@ class HttpClient:
         Args:
             allowed_hosts: `host` or `host:port`, which may be in private networks and have any port.
             timeout_s: for each request as a whole, unless the caller gives another.
-            max_requests: the most requests that may run at once.
+            max_requests: the most requests that may run at once; at most three quarters are downloads.
             max_requests_per_host: the most requests to one host that may run at once.
             slot_wait_s: the longest time to wait for one of these to end.
         """
         self._allowed, self.timeout_s, self._slot_wait_s = allowed_hosts, timeout_s, slot_wait_s
         self._slots = Slots(max_requests, max_requests_per_host)
+        # Anybody's host may be named for a download. Slow ones must not keep us from our own systems.
+        self._download_slots = Slots(max_requests - max_requests // 4, max_requests_per_host)
         self._own_ports: set[tuple[str, int]] = set()  # host and port, of connections in plugin.json
         self._sessions = threading.local()  # for GET requests, one session a thread and kind
 
@@ -218,8 +220,7 @@ class HttpClient:
         vendor = exchange.vendor
         for _ in range(MAX_REDIRECTS + 1):
             host, guard = self._check_address(url, vendor)
-            wait_s = min(self._slot_wait_s, exchange.left_s())
-            with self._slots.hold(host, vendor, "get", wait_s), _send_get(url, guard, exchange) as response:
+            with self._hold_download(host, exchange), _send_get(url, guard, exchange) as response:
                 if response.is_redirect:
                     url = _redirect_url(url, response, vendor)
                     continue
@@ -227,6 +228,13 @@ class HttpClient:
                 yield response
                 return
         raise Refused(vendor, "get", f"more than {MAX_REDIRECTS} redirects")
+
+    @contextmanager
+    def _hold_download(self, host: str, exchange: Exchange) -> Iterator[None]:
+        wait_s = min(self._slot_wait_s, exchange.left_s())
+        with self._download_slots.hold(host, exchange.vendor, "get", wait_s):
+            with self._slots.hold(host, exchange.vendor, "get", wait_s):
+                yield
 
     def _check_address(self, url: str, vendor: str) -> tuple[str, bool]:
         """Check all of a URL but the host's address; return the host and whether to check that, too."""

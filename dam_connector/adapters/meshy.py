@@ -154,7 +154,9 @@ class MeshyProvider(ProviderClient):
             raise DeliveryError(400, str(error)) from error
         if not isinstance(message, dict) or not isinstance(message.get("id"), str):
             raise DeliveryError(400, "it names no task")
-        return VerifiedWebhook(key=f"{message['id']}:{message.get('status')}"[:200])
+        status = message.get("status")
+        status = status if isinstance(status, str) and status in (*_STATES, *_FAILED) else "other"
+        return VerifiedWebhook(key=f"{message['id']}:{status}"[:200], is_proved=False)
 
     def parse_webhook(self, inbound: InboundWebhook) -> str:
         message = parse_json(inbound.body, "meshy")

@@ -17,7 +17,8 @@ from dam_connector.adapters.common.context import AdapterContext, check_options
 from dam_connector.adapters.common.export_tree import INDEX_SUFFIX, ExportTree
 from dam_connector.errors import ConfigError, Refused
 
-CACHE_CONTROL = "public, max-age=31536000, immutable"  # a file's name holds its version
+DEFAULT_CACHE_S = 300  # so long may caches serve a file that was withdrawn
+YEAR_S = 31_536_000  # then they never ask again; a file's name holds its version
 URL_SCHEMES = ("s3://", "gs://", "az://", "abfs://")
 
 
@@ -27,8 +28,10 @@ class StorageChannel(ExportTree):
     vendor = "storage"
     io_error = BaseError
 
-    def __init__(self, store: Any, public_url: str) -> None:
+    def __init__(self, store: Any, public_url: str, cache_s: int = DEFAULT_CACHE_S) -> None:
         self._store, self._public_url = store, public_url.rstrip("/")
+        rule = "immutable" if cache_s >= YEAR_S else "must-revalidate"
+        self._cache_control = f"public, max-age={cache_s}, {rule}"
 
     def _address(self, folder: str) -> str:
         if ".." in folder.split("/"):
@@ -39,7 +42,7 @@ class StorageChannel(ExportTree):
         return bytes(obstore.get(self._store, path).bytes())
 
     def _write(self, path: str, data: bytes, mime: str) -> None:
-        cache_control = "no-cache" if path.endswith(INDEX_SUFFIX) else CACHE_CONTROL
+        cache_control = "no-cache" if path.endswith(INDEX_SUFFIX) else self._cache_control
         attributes = {"Content-Type": mime, "Cache-Control": cache_control}
         obstore.put(self._store, path, data, attributes=attributes)
 
@@ -55,13 +58,16 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> StorageChann
     """Open the adapter.
 
     Raises:
-        ConfigError: `url` has an unknown scheme, or the bucket cannot be opened.
+        ConfigError: an option is wrong, or the bucket cannot be opened.
     """
-    check_options(options, "url", "public_url")
+    check_options(options, "url", "public_url", "cache_s")
     url = str(options.get("url", ""))
     if not url.startswith(URL_SCHEMES):
         raise ConfigError('url: must be the bucket and prefix, e.g. "s3://shop-media/products"')
+    cache_s = options.get("cache_s", DEFAULT_CACHE_S)
+    if isinstance(cache_s, bool) or not isinstance(cache_s, int) or not 0 <= cache_s <= YEAR_S:
+        raise ConfigError(f"cache_s: must be a whole number of seconds from 0 to {YEAR_S}")
     try:
-        return StorageChannel(from_url(url), str(options.get("public_url", url)))
+        return StorageChannel(from_url(url), str(options.get("public_url", url)), cache_s)
     except (BaseError, ValueError) as error:
         raise ConfigError(f"url: {url!r} cannot be opened ({type(error).__name__})") from error

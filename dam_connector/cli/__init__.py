@@ -34,5 +34,6 @@ for command in (
     providers.spend,
     users.user,
     users.token,
+    users.audit_command,
 ):
     main.add_command(command)

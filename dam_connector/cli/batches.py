@@ -1,5 +1,6 @@
 """Commands for bulk uploads: template, import, export, batch."""
 
+import hashlib
 import json
 import sys
 import time
@@ -20,29 +21,40 @@ from dam_connector.errors import ConfigError, InputError
 from dam_connector.store.batch_records import Batch, BatchState, RowState
 from dam_connector.usecases import batch_preview, batch_rows, batches, exports
 from dam_connector.wiring import Services
-from schemas.sheet_reader import read_sheet
 from schemas.sheet_template import sheet_template
+from schemas.uploads import PICTURE_SUFFIXES, list_pictures, read_uploaded_sheet
 
 POLL_INTERVAL_S = 1.0
 SHOWN_FAILED_ROWS = 20
 STOPPED_STATES = (BatchState.PAUSED, BatchState.CANCELLED)
 
 
-def store_pictures(services: Services, path: Path | None) -> dict[str, Sha256]:
-    """Store the pictures in a folder or ZIP; return their hashes by file name.
+def list_picture_files(services: Services, path: Path | None) -> dict[str, Sha256]:
+    """Return the hashes of the pictures in a folder or ZIP, by file name; nothing is stored.
 
     Raises:
-        InputError: the file is no ZIP that can be read.
+        InputError: the file is no ZIP that can be read, or exceeds a limit.
     """
     if path is None:
         return {}
     if path.is_dir():
+        return {p.name: Sha256(hashlib.sha256(p.read_bytes()).hexdigest()) for p in _pictures_in_folder(path)}
+    return list_pictures(path.read_bytes(), services.settings.max_picture_bytes)
+
+
+def store_pictures(services: Services, path: Path | None, wanted: set[str]) -> dict[str, Sha256]:
+    """Store the pictures in a folder or ZIP that a sheet names; return their hashes by file name."""
+    if path is None:
+        return {}
+    if path.is_dir():
         return {
-            p.name: services.blobs.put(p.read_bytes())
-            for p in sorted(path.rglob("*"))
-            if p.suffix.lower() in batches.PICTURE_SUFFIXES and p.is_file()
+            p.name: services.blobs.put(p.read_bytes()) for p in _pictures_in_folder(path) if p.name in wanted
         }
-    return batches.store_zip_pictures(services, path.read_bytes(), path.name)
+    return batches.store_zip_pictures(services, path.read_bytes(), wanted)
+
+
+def _pictures_in_folder(path: Path) -> list[Path]:
+    return [p for p in sorted(path.rglob("*")) if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file()]
 
 
 def run_import(
@@ -74,12 +86,14 @@ def run_import(
         StateConflict: a batch has this name already.
     """
     data = file.read_bytes()
-    sheet = read_sheet(data)
-    mapping, picture_hashes = batch_rows.map_columns(sheet, columns), store_pictures(services, pictures)
-    preview = batch_preview.preview_batch(services, sheet, mapping, picture_hashes)
+    sheet = read_uploaded_sheet(data)
+    mapping = batch_rows.map_columns(sheet, columns)
+    preview = batch_preview.preview_batch(services, sheet, mapping, list_picture_files(services, pictures))
     if dry_run or not preview.counts[RowState.WAITING] + preview.counts[RowState.FAILED]:
         return None, preview
-    return batches.start(services, name, owner, read_sheet(data), mapping, picture_hashes), preview
+    wanted = batch_rows.named_files(read_uploaded_sheet(data), mapping)
+    stored = store_pictures(services, pictures, wanted)
+    return batches.start(services, name, owner, read_uploaded_sheet(data), mapping, stored), preview
 
 
 def preview_lines(preview: batch_preview.BatchPreview) -> list[str]:

@@ -298,7 +298,8 @@ def web_command(settings: Settings) -> list[str]:
         "--threads",
         str(settings.web_threads),
         "--worker-class",
-        "gthread",
+        "dam_connector.web_server.worker.PatientWorker",
+        "--no-sendfile",  # the pace of a client is watched where bytes are sent
         "--keep-alive",
         "30",
         "--graceful-timeout",

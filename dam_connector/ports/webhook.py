@@ -18,10 +18,12 @@ class InboundWebhook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedWebhook:
-    """A webhook whose sender is proved."""
+    """A webhook that an adapter accepts: its sender is proved, or it is a hint that needs no proof."""
 
     # Identifies the delivery within its connection; a repeated delivery has the same key.
     key: str
+    # False for a message that anybody could have sent. It is stored only if it names a task of ours.
+    is_proved: bool = True
     # False for pings and other messages that ask for nothing.
     is_event: bool = True
     # Names of the headers needed to interpret the body. No others are stored, since some hold credentials.

@@ -8,6 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from dam_connector.store.request_origin import request_address
+
 metadata = sa.MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -41,6 +43,15 @@ def _foreign_key(name: str, target: str, **more: Any) -> sa.Column[str]:
 
 def _text(name: str, default: str = "") -> sa.Column[str]:
     return sa.Column(name, sa.Text, nullable=False, default=default, server_default=default)
+
+
+def _address() -> sa.Column[str]:
+    """Return a column that records by itself from where the current request came."""
+    return sa.Column("address", sa.String(64), nullable=False, default=_current_address, server_default="")
+
+
+def _current_address() -> str:
+    return request_address.get()[:64]
 
 
 def _json(name: str) -> sa.Column[Any]:
@@ -319,6 +330,20 @@ history = sa.Table(
     sa.Column("version_id", sa.String(40), index=True),
     sa.Column("what", sa.String(40), key="event", nullable=False),
     _text("by"),
+    _text("detail"),
+    _address(),
+)
+
+# Who did what. Triggers refuse changes and deletions.
+audit = sa.Table(
+    "audit",
+    metadata,
+    _id(),
+    sa.Column("at", UtcDateTime, nullable=False, index=True),
+    _text("by"),
+    _address(),
+    sa.Column("action", sa.String(40), nullable=False),
+    _text("subject"),
     _text("detail"),
 )
 

@@ -333,14 +333,18 @@ class Tasks:
             provider: The provider connection.
             ref: The provider's id of the task, or the first word of our reference.
         """
-        with_ref = sa.or_(t.c.ref == ref, t.c.ref.startswith(f"{ref} ", autoescape=True))
         with self._db.write() as c:
             done = c.execute(
-                sa.update(t)
-                .where(t.c.provider == provider, t.c.state == S.SUBMITTED.value, with_ref)
-                .values(due_at=self._clock.now())
+                sa.update(t).where(*_is_submitted(provider, ref)).values(due_at=self._clock.now())
             )
         return bool(done.rowcount)
+
+    def is_submitted(self, provider: str, ref: str) -> bool:
+        """Return whether a task with this reference was submitted and has not ended; see `poll_now`."""
+        with self._db.read() as c:
+            return (
+                c.execute(sa.select(t.c.id).where(*_is_submitted(provider, ref)).limit(1)).first() is not None
+            )
 
     def count(self, provider: str, *states: TaskState) -> int:
         """Return how many tasks of a provider are in these states."""
@@ -367,3 +371,8 @@ def _values(states: Iterable[TaskState]) -> list[str]:
 def _record(row: Any) -> TaskRecord:
     values = {name: getattr(row, name) for name in TaskRecord.__dataclass_fields__}
     return TaskRecord(**{**values, "state": TaskState(row.state)})
+
+
+def _is_submitted(provider: str, ref: str) -> tuple[sa.ColumnElement[bool], ...]:
+    with_ref = sa.or_(t.c.ref == ref, t.c.ref.startswith(f"{ref} ", autoescape=True))
+    return t.c.provider == provider, t.c.state == S.SUBMITTED.value, with_ref

@@ -1,7 +1,7 @@
 """The preview of a batch: which rows are good, what they make, what it costs and how long it takes."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -14,7 +14,7 @@ from dam_connector.domain.rules import LOCAL, Deliverable
 from dam_connector.store.batch_records import NewBatchRow, RowState
 from dam_connector.usecases.batch_rows import check_rows, fail_row
 from dam_connector.usecases.estimates import estimate_seconds, first_generator
-from dam_connector.usecases.source_images import check_image_url, image_urls
+from dam_connector.usecases.source_images import HELD_PREFIX, check_image_url, image_urls
 from dam_connector.wiring import Services
 from schemas.sheet_reader import Sheet
 
@@ -75,10 +75,11 @@ def preview_batch(
 
     Args:
         mapping: the sheet's column names by our column names.
-        pictures: the stored pictures that were uploaded beside the sheet, by file name.
+        pictures: the hashes of the pictures that were uploaded beside the sheet, by file name; they need
+            not be stored yet.
     """
     preview = BatchPreview(mapping=mapping)
-    image_check = _ImageCheck(services)
+    image_check = _ImageCheck(services, {f"{HELD_PREFIX}{sha256}" for sha256 in pictures.values()})
     rows = check_rows(services, sheet, mapping, pictures)
     while chunk := list(islice(rows, IMAGE_CHECK_THREADS * 8)):
         for row in image_check.check(chunk):
@@ -101,8 +102,10 @@ def _requested_deliverables(services: Services, product: Product) -> Iterator[De
 class _ImageCheck:
     """Checks the image addresses of good rows, many at a time, within limits of number and time."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, uploaded: Set[str]) -> None:
+        """Start the time; `uploaded` are the addresses of pictures that came with the sheet."""
         self._services, self._until = services, time.monotonic() + IMAGE_CHECK_TIME_S
+        self._uploaded = uploaded
         self._issues: dict[str, Issue | None] = {}  # by address
         self.unchecked_rows = 0
 
@@ -113,7 +116,7 @@ class _ImageCheck:
             for row in rows
             if _is_good(row)
             for url, pointer in _required_images(row)
-            if url not in self._issues
+            if url not in self._issues and url not in self._uploaded
         }
         if len(self._issues) + len(new) > MAX_CHECKED_IMAGES or time.monotonic() > self._until:
             self.unchecked_rows += sum(1 for row in rows if _is_good(row))

@@ -48,6 +48,12 @@ def map_columns(sheet: Sheet, overrides: Mapping[str, str]) -> dict[str, str]:
     return mapping
 
 
+def named_files(sheet: Sheet, mapping: Mapping[str, str]) -> set[str]:
+    """Return the texts in the columns of photos: file names beside the sheet, and addresses."""
+    columns = [theirs for ours, theirs in mapping.items() if ours.startswith("image_url")]
+    return {cells.get(column, "").strip() for _, cells in sheet.rows for column in columns}
+
+
 def check_rows(
     services: Services, sheet: Sheet, mapping: Mapping[str, str], pictures: Mapping[str, Sha256]
 ) -> Iterator[NewBatchRow]:

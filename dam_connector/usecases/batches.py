@@ -5,24 +5,21 @@ of its queue again. Its queue is apart from that of single products, so a sheet 
 a webhook nor another sheet.
 """
 
-import io
-import zipfile
-from collections.abc import Mapping
-from pathlib import PurePath
+from collections.abc import Collection, Mapping
 
 import structlog
 
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Severity
-from dam_connector.errors import InputError, NotFound, StateConflict
+from dam_connector.errors import NotFound, StateConflict
 from dam_connector.store.batch_records import Batch, BatchRow, BatchState, RowState
 from dam_connector.usecases.batch_rows import check_rows, issue_text
 from dam_connector.usecases.intake import IntakeResult, ingest_product, rerun_product
 from dam_connector.wiring import Services
 from schemas.sheet_reader import Sheet
+from schemas.uploads import unpack_pictures
 
 log = structlog.get_logger()
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff")
 # The limits of an iteration. Between them, it takes one row for each worker: enough to keep all of them busy.
 MIN_ROWS, MAX_ROWS = 2, 100
 
@@ -143,33 +140,22 @@ def _resume(services: Services, batch: Batch) -> None:
     services.queue.wake("advance_batch", [find(services, batch.id).wake_token])
 
 
-def store_zip_pictures(services: Services, data: bytes, name: str) -> dict[str, Sha256]:
-    """Store the pictures in a ZIP. Files that are not pictures, or too large, are ignored.
+def store_zip_pictures(services: Services, data: bytes, wanted: Collection[str]) -> dict[str, Sha256]:
+    """Store the pictures in a ZIP that a sheet names. Other files and too large pictures are left out.
 
     Args:
-        name: the ZIP's name, for error messages.
+        data: the ZIP.
+        wanted: file names without folders.
 
     Returns:
-        The addresses of the pictures by file name, without folders.
+        The addresses of the stored pictures by file name, without folders.
 
     Raises:
-        InputError: with code `sheet.unreadable` when the ZIP cannot be read.
+        InputError: with code `sheet.unreadable` when the ZIP cannot be read, or exceeds a limit.
+        Busy: too many uploads are read at once.
     """
-    found = {}
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as package:
-            for member in package.infolist():
-                base = PurePath(member.filename).name
-                if (
-                    base.lower().endswith(PICTURE_SUFFIXES)
-                    and member.file_size <= services.settings.max_picture_bytes
-                ):
-                    found[base] = services.blobs.put(package.read(member))
-    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
-        raise InputError(
-            "sheet.unreadable", f"{name} is neither a folder nor a ZIP that can be read."
-        ) from error
-    return found
+    pictures = unpack_pictures(data, services.settings.max_picture_bytes)
+    return {name: services.blobs.put(content) for name, content in pictures if name in wanted}
 
 
 def find(services: Services, id_or_name: str) -> Batch:

@@ -54,13 +54,16 @@ def receive_webhook(services: Services, connection: str, inbound: InboundWebhook
         connection: the connection's name in plugin.json.
 
     Returns:
-        The id of the stored delivery, and whether it is new.
+        The id of the stored delivery, and whether it is new. The id is empty when nothing is stored: the
+        sender is not proved, and the message names no task of ours.
 
     Raises:
         DeliveryError: with status 404 when there is no such connection, 401 when the sender is not proved,
             400 when a required header is missing.
     """
     verified = _find_adapter(services, connection).verify(inbound)
+    if not verified.is_proved and not _names_our_task(services, connection, inbound):
+        return DeliveryId(""), False
     delivery_id, is_new = services.inbox.add(
         connection,
         verified.key,
@@ -71,6 +74,14 @@ def receive_webhook(services: Services, connection: str, inbound: InboundWebhook
     if is_new and verified.is_event:
         services.queue.wake("handle_delivery", [delivery_id])
     return delivery_id, is_new
+
+
+def _names_our_task(services: Services, connection: str, inbound: InboundWebhook) -> bool:
+    """Return whether a message of nobody in particular names a task that we wait for."""
+    if connection not in services.rules.current().provider:
+        return False
+    ref = services.provider(connection).parse_webhook(inbound)
+    return services.tasks.is_submitted(connection, ref)
 
 
 def _find_adapter(services: Services, connection: str) -> Pim | Dam | Provider:
@@ -140,6 +151,9 @@ def ingest_event(
             later.
     """
     event = replace(event, at=limit_to_clock(event.at, services.clock.now()))
+    if event.kind is EventKind.DELETED and services.pim(connection).capabilities.can_fetch:
+        # A header that no signature covers may have said so. The source knows: a product that is there stays.
+        event = replace(event, kind=EventKind.UPDATED)
     if event.kind is EventKind.DELETED:
         count = services.products.mark_deleted(connection, event.ref, event.at)
         return f"{event.ref} deleted" if count else f"{event.ref}: not known here, or changed later; kept so"

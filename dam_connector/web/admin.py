@@ -14,7 +14,7 @@ from dam_connector.usecases.broker.submission import PAUSE_NOTE_PREFIX
 from dam_connector.usecases.connections import PORTS, check_connection
 from dam_connector.usecases.provider_orders import budgets
 from dam_connector.web import formatting
-from dam_connector.web.request_context import PAGE_SIZE, requires, services
+from dam_connector.web.request_context import PAGE_SIZE, requires, services, signed_in_user
 
 bp = Blueprint("admin", __name__)
 PORT_PURPOSES = {
@@ -192,7 +192,10 @@ def repair() -> ResponseReturnValue:
         flash("The last comparison did not find this difference. Compare again.", "error")
         return redirect(url_for("admin.connections"))
     try:
-        flash(reconciliation.repair(s, drift), "info")
+        message = reconciliation.repair(s, drift)
+        subject, by = f"{drift.where} {drift.ref}", signed_in_user().name
+        s.audit.add("difference_repaired", by=by, subject=subject, detail=message)
+        flash(message, "info")
         reconciliation.store_result(s, [d for d in differences if d != drift])
     except (AdapterError, ConfigError) as error:
         flash(f"Not repaired: {error}", "error")

@@ -2,14 +2,15 @@
 
 from urllib.parse import urlsplit
 
-from flask import Blueprint, flash, redirect, render_template, request, session, url_for
+from flask import Blueprint, abort, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from dam_connector.store.users import User
-from dam_connector.web.rate_limit import limit_rate
-from dam_connector.web.request_context import current_user, services
+from dam_connector.store.users import User, UserRole
+from dam_connector.web.rate_limit import limit_rate, may_happen
+from dam_connector.web.request_context import current_user, requires, services, signed_in_user
 
 bp = Blueprint("auth", __name__)
+MAX_RECORDED_FAILURES = 60  # failed logins that the audit log gets in a minute
 
 
 @bp.get("/login")
@@ -24,13 +25,15 @@ def login_page() -> ResponseReturnValue:
 def log_in() -> ResponseReturnValue:
     """Log in by name and password."""
     limit_rate(services().settings.logins_per_minute)
-    user = services().users.authenticate(
-        request.form.get("name", "").strip(), request.form.get("password", "")
-    )
+    name = request.form.get("name", "").strip()
+    limit_rate(services().settings.logins_per_minute, account=name)
+    user = services().users.authenticate(name, request.form.get("password", ""))
     if user is None:
+        if may_happen("failed logins", MAX_RECORDED_FAILURES):  # strangers must not fill the audit log
+            services().users.refuse_login(name)
         flash("The name or the password is wrong.", "error")
         return render_template("login.html", next=request.form.get("next", "")), 401
-    _start_session(user)
+    _start_session(user, "password")
     return redirect(_safe_target(request.form.get("next", "")))
 
 
@@ -52,20 +55,53 @@ def use_link(secret: str) -> ResponseReturnValue:
             "error",
         )
         return render_template("login.html", next=""), 401
-    _start_session(user)
+    _start_session(user, "link")
     return redirect(url_for("versions.queue"))
 
 
 @bp.post("/logout")
 def logout() -> ResponseReturnValue:
-    """Log out."""
+    """Log out: the session ends, and with it all copies of its cookie."""
+    services().users.end_session(session.get("secret", ""))
     session.clear()
     return redirect(url_for("auth.login_page"))
 
 
-def _start_session(user: User) -> None:
+@bp.get("/account")
+@requires(UserRole.VIEWER)
+def account() -> ResponseReturnValue:
+    """Show the user's own account: role, open sessions, tokens."""
+    user = signed_in_user()
+    tokens = [token for token in services().users.tokens() if token.user_name == user.name]
+    return render_template("account.html", sessions=services().users.session_count(user), tokens=tokens)
+
+
+@bp.post("/account/logout")
+@requires(UserRole.VIEWER)
+def log_out_everywhere() -> ResponseReturnValue:
+    """End all sessions of the user."""
+    user = signed_in_user()
+    services().users.end_sessions(user, by=user.name)
+    session.clear()
+    flash("You are logged out everywhere.", "info")
+    return redirect(url_for("auth.login_page"))
+
+
+@bp.post("/account/tokens/<token_id>/revoke")
+@requires(UserRole.VIEWER)
+def revoke_token(token_id: str) -> ResponseReturnValue:
+    """Revoke a token of the user's own."""
+    user = signed_in_user()
+    if not any(t.id == token_id and t.user_name == user.name for t in services().users.tokens()):
+        abort(404)
+    services().users.revoke_token(token_id, by=user.name)
+    flash("The token is revoked.", "info")
+    return redirect(url_for("auth.account"))
+
+
+def _start_session(user: User, how: str) -> None:
     session.clear()  # against session fixation
-    session["user"] = user.id
+    session["secret"] = services().users.begin_session(user, how)
     session.permanent = True
 
 

@@ -32,8 +32,9 @@ from dam_connector.usecases import batch_preview, batch_rows, exports
 from dam_connector.usecases import batches as bulk
 from dam_connector.web.request_context import requires, services, signed_in_user
 from schemas.sheet_columns import COLUMNS
-from schemas.sheet_reader import read_sheet
+from schemas.sheet_reader import Sheet
 from schemas.sheet_template import MIME, sheet_template
+from schemas.uploads import list_pictures, read_uploaded_sheet
 
 bp = Blueprint("batches", __name__, url_prefix="/batches")
 MAX_UPLOAD_BYTES = 500_000_000
@@ -86,50 +87,28 @@ def new() -> ResponseReturnValue:
 @bp.post("/check")
 @requires(UserRole.MERCHANDISER)
 def check() -> ResponseReturnValue:
-    """Store the uploaded sheet and show the result for each row; nothing is made yet."""
-    sheet_id, pictures_id = request.form.get("sheet", ""), request.form.get("pictures_id", "")
-    uploaded, package = request.files.get("file"), request.files.get("pictures")
-    name = request.form.get("name", "").strip()[:MAX_NAME_LENGTH] or (
-        uploaded.filename if uploaded and uploaded.filename else "upload"
-    )
-    if uploaded and uploaded.filename:
-        sheet_id = services().blobs.put(uploaded.read())
-    if package and package.filename:
-        pictures_id = services().blobs.put(package.read())
+    """Show the result for each row of an uploaded sheet; nothing is made yet.
+
+    The sheet and the file of pictures are stored when they were read and are within the limits.
+    """
+    form = request.form
+    page: dict[str, Any] = {"columns": COLUMNS, "header": (), "sheet": "", "pictures_id": ""}
+    page["name"] = _batch_name(default=_uploaded_name() or "upload")
     try:
-        parsed_sheet = read_sheet(_uploaded_file(sheet_id))
-        mapping = batch_rows.map_columns(
-            parsed_sheet,
-            {
-                c: request.form[f"map-{c}"]
-                for c in COLUMNS
-                if request.form.get(f"map-{c}") in parsed_sheet.header
-            },
+        sheet_data, package = (
+            _uploaded("file", form.get("sheet", "")),
+            _uploaded("pictures", form.get("pictures_id", "")),
         )
-        preview = batch_preview.preview_batch(
-            services(), parsed_sheet, mapping, _uploaded_pictures(pictures_id)
-        )
+        parsed_sheet = read_uploaded_sheet(sheet_data)
+        pictures = list_pictures(package, services().settings.max_picture_bytes) if package else {}
+        page["header"] = parsed_sheet.header
+        page["sheet"] = services().blobs.put(sheet_data)
+        page["pictures_id"] = services().blobs.put(package) if package else ""
+        mapping = batch_rows.map_columns(parsed_sheet, _chosen_columns(parsed_sheet))
+        preview = batch_preview.preview_batch(services(), parsed_sheet, mapping, pictures)
     except InputError as error:
-        header = _readable_header(sheet_id)
-        return render_template(
-            "batch_new.html",
-            problem=error,
-            name=name,
-            header=header,
-            columns=COLUMNS,
-            sheet=sheet_id,
-            pictures_id=pictures_id,
-        ), 422
-    return render_template(
-        "batch_check.html",
-        preview=preview,
-        name=name,
-        header=parsed_sheet.header,
-        columns=COLUMNS,
-        sheet=sheet_id,
-        pictures_id=pictures_id,
-        states=RowState,
-    )
+        return render_template("batch_new.html", problem=error, **page), 422
+    return render_template("batch_check.html", preview=preview, states=RowState, **page)
 
 
 @bp.post("")
@@ -137,20 +116,19 @@ def check() -> ResponseReturnValue:
 def begin() -> ResponseReturnValue:
     """Start a batch from the sheet that was checked."""
     form = request.form
-    name = form.get("name", "").strip()[:MAX_NAME_LENGTH] or "upload"
     try:
-        parsed_sheet = read_sheet(_uploaded_file(form.get("sheet", "")))
-        mapping = batch_rows.map_columns(
-            parsed_sheet,
-            {c: form[f"map-{c}"] for c in COLUMNS if form.get(f"map-{c}") in parsed_sheet.header},
-        )
+        data, package = _stored_file(form.get("sheet", "")), _stored_file(form.get("pictures_id", ""))
+        parsed_sheet = read_uploaded_sheet(data)
+        mapping = batch_rows.map_columns(parsed_sheet, _chosen_columns(parsed_sheet))
+        wanted = batch_rows.named_files(parsed_sheet, mapping)
+        pictures = bulk.store_zip_pictures(services(), package, wanted) if package else {}
         batch = bulk.start(
             services(),
-            name,
+            _batch_name(default="upload"),
             signed_in_user().name,
-            parsed_sheet,
+            read_uploaded_sheet(data),
             mapping,
-            _uploaded_pictures(form.get("pictures_id", "")),
+            pictures,
         )
     except (InputError, StateConflict) as error:
         flash(str(error), "error")
@@ -158,7 +136,28 @@ def begin() -> ResponseReturnValue:
     return redirect(url_for("batches.batch", batch_id=batch.id))
 
 
-def _uploaded_file(sha256: str) -> bytes:
+def _batch_name(default: str) -> str:
+    return request.form.get("name", "").strip()[:MAX_NAME_LENGTH] or default
+
+
+def _uploaded_name() -> str:
+    uploaded = request.files.get("file")
+    return (uploaded.filename or "")[:MAX_NAME_LENGTH] if uploaded else ""
+
+
+def _chosen_columns(sheet: Sheet) -> dict[str, str]:
+    """Return the columns that the form assigns by hand: the sheet's names by ours."""
+    form = request.form
+    return {c: form[f"map-{c}"] for c in COLUMNS if form.get(f"map-{c}") in sheet.header}
+
+
+def _uploaded(field: str, stored_id: str) -> bytes:
+    """Return the bytes of the file in a field of the form, or of one that was uploaded before."""
+    uploaded = request.files.get(field)
+    return uploaded.read() if uploaded and uploaded.filename else _stored_file(stored_id)
+
+
+def _stored_file(sha256: str) -> bytes:
     """Return the bytes of a file that was uploaded before; empty without a hash.
 
     Raises:
@@ -168,23 +167,6 @@ def _uploaded_file(sha256: str) -> bytes:
         return services().blobs.get(Sha256(sha256)) if sha256 else b""
     except (NotFound, ValueError) as error:
         raise InputError("sheet.unreadable", "The file was deleted meanwhile. Choose it again.") from error
-
-
-def _readable_header(sheet_id: str) -> tuple[str, ...]:
-    """Return the header of the sheet, for the choice of columns by hand; empty when it cannot be read."""
-    try:
-        return read_sheet(_uploaded_file(sheet_id)).header
-    except InputError:
-        return ()
-
-
-def _uploaded_pictures(pictures_id: str) -> dict[str, Sha256]:
-    """Return the hashes of the pictures in the uploaded ZIP, by file name."""
-    return (
-        bulk.store_zip_pictures(services(), _uploaded_file(pictures_id), "the file of pictures")
-        if pictures_id
-        else {}
-    )
 
 
 @bp.get("/<batch_id>")

@@ -10,7 +10,7 @@ from dam_connector.store.users import UserRole
 from dam_connector.web.request_context import current_user, requires, services
 
 bp = Blueprint("files", __name__)
-_PUBLIC_CACHE = "public, max-age=31536000, immutable"
+_YEAR_S = 31_536_000
 _PRIVATE_CACHE = "private, max-age=3600"
 
 
@@ -22,7 +22,7 @@ def file(sha256: str, name: str) -> ResponseReturnValue:
     found = public or (store.find_file(sha256, public=False) if current_user() else None)
     if found is None:
         abort(404)
-    return _file_response(sha256, found[0], _PUBLIC_CACHE if public else _PRIVATE_CACHE, found[1])
+    return _file_response(sha256, found[0], _public_cache() if public else _PRIVATE_CACHE, found[1])
 
 
 @bp.get("/sources/<product_id>/<view>")
@@ -38,6 +38,12 @@ def source(product_id: str, view: str) -> ResponseReturnValue:
     except NotFound:
         abort(404)
     return _file_response(sha256, picture_mime(head) or "application/octet-stream", _PRIVATE_CACHE, view)
+
+
+def _public_cache() -> str:
+    """Return the caching rule of published files: a withdrawn one is gone from caches after this time."""
+    seconds = services().settings.public_cache_s
+    return f"public, max-age={seconds}, {'immutable' if seconds >= _YEAR_S else 'must-revalidate'}"
 
 
 def _file_response(sha256: str, mime: str, cache: str, name: str) -> Response:

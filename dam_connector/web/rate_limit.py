@@ -1,4 +1,4 @@
-"""Limits on how many requests an address may send in a minute."""
+"""Limits on how many requests an address may send in a minute, and on logins for an account."""
 
 import threading
 import time
@@ -31,8 +31,21 @@ class RateLimiter:
         return count <= limit
 
 
-def limit_rate(per_minute: int) -> None:
-    """Abort with 429 when the address of this request sent more than `per_minute` to its endpoint."""
+def limit_rate(per_minute: int, *, account: str = "") -> None:
+    """Abort with 429 when too many requests were sent to this endpoint.
+
+    Args:
+        per_minute: the most requests in a minute.
+        account: the name of a user, to count the requests for it from all addresses; otherwise those of the
+            address of this request are counted.
+    """
     limiter: RateLimiter = current_app.extensions["rate_limiter"]
-    if not limiter.allow(request.endpoint or "", request.remote_addr or "", per_minute, time.monotonic()):
+    key = f"account {account.casefold()[:80]}" if account else request.remote_addr or ""
+    if not limiter.allow(request.endpoint or "", key, per_minute, time.monotonic()):
         abort(429, f"at most {per_minute} requests a minute; wait a minute and try again")
+
+
+def may_happen(event: str, per_minute: int) -> bool:
+    """Count an event of any address; return False when it happened more than `per_minute` times."""
+    limiter: RateLimiter = current_app.extensions["rate_limiter"]
+    return limiter.allow(event, "", per_minute, time.monotonic())

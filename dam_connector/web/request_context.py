@@ -8,6 +8,7 @@ from flask import abort, current_app, g, jsonify, redirect, request, session, ur
 from flask.typing import ResponseReturnValue
 from flask_wtf import CSRFProtect
 
+from dam_connector.store.request_origin import request_address
 from dam_connector.store.users import User, UserRole
 from dam_connector.wiring import Services
 
@@ -15,7 +16,8 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 csrf = CSRFProtect()
 # pages for people: without a login, a GET is redirected to the login page
-PAGE_BLUEPRINTS = ("versions", "version_actions", "admin", "products", "gallery", "batches")
+PAGE_BLUEPRINTS = ("versions", "version_actions", "admin", "products", "gallery", "batches", "auth", "audit")
+MAX_BYTES_OF_STRANGERS = 65_536  # of a body without a login, e.g. the login form
 PAGE_SIZE = 60  # rows or cards on a page
 
 
@@ -42,7 +44,7 @@ def signed_in_user() -> User:
 
 
 def _user_by_session() -> User | None:
-    return services().users.get(session["user"]) if "user" in session else None
+    return services().users.by_session(session["secret"]) if "secret" in session else None
 
 
 def _user_by_token() -> User | None:
@@ -53,24 +55,51 @@ def requires(role: UserRole) -> Callable[[View], View]:
     """Allow a view only to users with this role or a higher one.
 
     Without a login, a page redirects to the login page and anything else answers 401. Without the role, the
-    answer is 403.
+    answer is 403. `check_identity` does so before anything of the body is read; the wrapper is for views that
+    are called in another way.
     """
 
     def wrap(view: View) -> View:
         @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> ResponseReturnValue:
-            user = current_user()
-            if user is None:
-                if request.blueprint in PAGE_BLUEPRINTS and request.method == "GET":
-                    return redirect(url_for("auth.login_page", next=request.full_path.rstrip("?")))
-                abort(401, "log in, or send an API token as Authorization: Bearer ...")
-            if not user.role.includes(role):
-                abort(403, f"this needs the role {role.value}; your role is {user.role.value}")
-            return cast(ResponseReturnValue, view(*args, **kwargs))
+            refusal = _refuse_without(role)
+            return refusal if refusal is not None else cast(ResponseReturnValue, view(*args, **kwargs))
 
+        guarded.required_role = role  # type: ignore[attr-defined]
         return cast(View, guarded)
 
     return wrap
+
+
+def check_identity() -> ResponseReturnValue | None:
+    """Check the user of a request before its body is read; return the response that refuses it, or None.
+
+    A stranger may send only as much as a login form needs.
+    """
+    request_address.set(request.remote_addr or "")
+    role = getattr(current_app.view_functions.get(request.endpoint or ""), "required_role", None)
+    if role:
+        return _refuse_without(role)
+    if request.method not in ("GET", "HEAD", "OPTIONS") and current_user() is None:
+        request.max_content_length = MAX_BYTES_OF_STRANGERS
+    return None
+
+
+def forget_address() -> None:
+    """Forget from where the request came, when it is over."""
+    request_address.set("")
+
+
+def _refuse_without(role: UserRole) -> ResponseReturnValue | None:
+    """Return a redirect to the login page, or None if the user has the role; abort with 401 or 403."""
+    user = current_user()
+    if user is None:
+        if request.blueprint in PAGE_BLUEPRINTS and request.method == "GET":
+            return redirect(url_for("auth.login_page", next=request.full_path.rstrip("?")))
+        abort(401, "log in, or send an API token as Authorization: Bearer ...")
+    if not user.role.includes(role):
+        abort(403, f"this needs the role {role.value}; your role is {user.role.value}")
+    return None
 
 
 def error_response(

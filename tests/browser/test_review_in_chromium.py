@@ -103,7 +103,7 @@ def the_ar_page_shows_the_web_model(page: Page) -> None:
     expect(page.get_by_role("heading", name="Modern Dining Chair")).to_be_visible()
     page.get_by_role("button", name="Show size").click()
     expect(page.locator(".size", has_text="Height 33.5 in")).to_be_visible()
-    assert page.locator(".qr img").evaluate("i => i.complete && i.naturalWidth > 0")
+    page.wait_for_function("() => document.querySelector('.qr img').naturalWidth > 0")
     assert json.loads(page.locator("script[type='application/ld+json']").text_content())["sku"] == "CH123"
     expect(page.locator("#pictures")).to_be_hidden()
     models = [address for address in asked if ".glb" in address]

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
+import obstore
 import pytest
 from flask.testing import FlaskClient
-from obstore.store import LocalStore
+from obstore.store import LocalStore, MemoryStore
 from standardwebhooks import Webhook
 
 from dam_connector.adapters import open_adapter
@@ -165,3 +166,31 @@ def _entries(client: FlaskClient) -> list[dict[str, str]]:
     client.head("/feeds/google.xml").close()  # it gives the lock back, so that the next request is answered
     root = ElementTree.fromstring(client.get("/feeds/google.xml").data)
     return [{child.tag.rpartition("}")[2]: str(child.text) for child in item} for item in root.iter("item")]
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        ({}, "public, max-age=300, must-revalidate"),
+        ({"cache_s": 31_536_000}, "public, max-age=31536000, immutable"),
+    ],
+)
+def test_caches_ask_again_unless_the_admin_says_otherwise(
+    options: dict[str, int], rule: str, blobs: Blobs
+) -> None:
+    written: dict[str, str] = {}
+    store = MemoryStore()
+    channel = StorageChannel(store, "https://cdn.example", **options)
+    channel.sync(listing(model(blobs)), blobs)
+    for found in obstore.list(store).collect():
+        written[found["path"]] = obstore.get(store, found["path"]).attributes["Cache-Control"]
+    index = {path: value for path, value in written.items() if path.endswith(".index.json")}
+    files = {path: value for path, value in written.items() if path not in index}
+    assert set(index.values()) == {"no-cache"} and files and set(files.values()) == {rule}
+
+
+@pytest.mark.parametrize("seconds", [-1, 31_536_001, "300", True, 0.5])
+def test_a_lifetime_in_caches_is_a_whole_number(seconds: object, context: AdapterContext) -> None:
+    with pytest.raises(ConfigError, match="cache_s"):
+        options = {"url": "s3://bucket", "cache_s": seconds}
+        open_adapter("channel", "x", Connection(adapter="storage", options=options), context)

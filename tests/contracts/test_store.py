@@ -286,3 +286,27 @@ def test_the_first_answer_to_an_idempotency_key_stays(services: Services) -> Non
     services.idempotency.add("k", StoredResponse(202, "d", {"a": 1}))
     services.idempotency.add("k", StoredResponse(409, "d", {"a": 2}))
     assert services.idempotency.get("k") == (202, "d", {"a": 1})
+
+
+@pytest.mark.parametrize("change", ["UPDATE audit SET subject = 'x'", "DELETE FROM audit"])
+def test_the_database_refuses_changes_of_the_audit_log(services: Services, change: str) -> None:
+    services.users.add("ann", UserRole.VIEWER)
+    with pytest.raises(sa.exc.DatabaseError, match="append-only"), services.db.write() as c:
+        c.execute(sa.text(change))
+    assert len(services.audit.page()) == 1
+
+
+def test_the_audit_log_has_the_history_too_page_by_page(services: Services) -> None:
+    for number in range(3):
+        services.users.refuse_login(f"u{number}")
+        services.history.add("edited", sku=f"S{number}", version_id=f"v{number}", by="ann")
+    services.history.add("sent", sku="S0")
+    seen, cursor = [], ""
+    while found := services.audit.page(before=cursor, limit=4):
+        seen += [(entry.action, entry.subject, entry.by) for entry in found]
+        cursor = found[-1].cursor
+    expected = [("login_failed", f"u{n}", "") for n in range(3)] + [
+        ("edited", f"S{n} v{n}", "ann") for n in range(3)
+    ]
+    assert sorted(seen) == sorted(expected)
+    assert [entry.id for entry in services.audit.all()] == [e.id for e in services.audit.page(limit=100)]

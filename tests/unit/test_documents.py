@@ -57,3 +57,27 @@ def test_the_layout_is_the_tree() -> None:
     assert packages - drawn <= {"__pycache__/", "samples/", "vendor/"}
     names = set(re.findall(r"^  (\w+(?:/|\.py))", tree, re.M))
     assert all(any((ROOT / top / name).exists() for top in TOPS) for name in names)
+
+
+def defences() -> list[tuple[str, list[str]]]:
+    """Return each attack in docs/security.md, with the tests that are named for it."""
+    text = (ROOT / "docs/security.md").read_text()
+    found = []
+    for table in re.findall(r"^\| attack \| defence \| test \|\n\|[-|]+\n((?:\|.*\n)+)", text, re.M):
+        for row in table.splitlines():
+            attack, _, tests = (cell.strip() for cell in row.strip("|").split(" | "))
+            found.append((attack, re.findall(r"`([^`]+)`", tests)))
+    return found
+
+
+def test_every_defence_names_tests_that_exist() -> None:
+    assert len(defences()) > 35
+    missing, path = [], ""
+    for attack, tests in defences():
+        for test in tests or ["no test"]:
+            file, _, name = test.partition("::")
+            path = file or path
+            source = ROOT / path
+            if not source.is_file() or (name and f"def {name}(" not in source.read_text()):
+                missing.append(f"{attack}: {path}::{name}")
+    assert missing == []

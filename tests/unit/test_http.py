@@ -243,7 +243,7 @@ def test_each_redirect_is_checked(location: str) -> None:
         *("[::]", "[::1]", "[::8.8.8.8]", "[::10.0.0.1]", "[::ffff:10.0.0.1]", "[::ffff:168.63.129.16]"),
         *("[fec0::1]", "[feff::1]", "[fe80::1]", "[fd00::1]", "[ff02::1]", "[4000::1]"),
         *("[64:ff9b::10.0.0.1]", "[64:ff9b:1::10.0.0.1]", "[2002:a00:1::]", "[2001:0:4136:e378::1]"),
-        *("2130706433", "0x7f.1", "[::ffff:0:10.0.0.1]"),
+        *("2130706433", "0x7f.1", "[::ffff:0:10.0.0.1]", "192.0.0.192", "192.0.0.8", "192.88.99.1"),
     ],
 )
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
@@ -298,6 +298,30 @@ def test_a_request_too_many_is_busy_and_reaches_no_server(limits: dict[str, int]
         for thread in threads:
             thread.join(20)
         assert results == [b"ok", b"ok"] == [get(http, url) for _ in range(2)]
+
+
+def test_slow_downloads_from_many_hosts_leave_room_for_our_own_systems() -> None:
+    go_on, arrived = threading.Event(), threading.Semaphore(0)
+
+    def pieces(_: bytes) -> Iterator[bytes]:
+        arrived.release()
+        go_on.wait(60)
+        yield OK + b"Content-Length: 2\r\n\r\nok"
+
+    ok = lambda _: iter([OK + b"Content-Length: 2\r\n\r\nok"])  # noqa: E731
+    with serving(pieces) as slow, serving(ok) as good:
+        http = client(max_requests=4, timeout_s=60, slot_wait_s=0.2)
+        threads = [threading.Thread(target=get, args=(http, f"http://{slow.host}/")) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for _ in threads:
+            assert arrived.acquire(timeout=20)
+        with pytest.raises(Busy):
+            get(http, f"http://{good.host}/")
+        assert getattr(request(http, f"http://{good.host}/"), "body") == b"ok"  # noqa: B009
+        go_on.set()
+        for thread in threads:
+            thread.join(20)
 
 
 def test_errors_leave_no_slot_taken() -> None:

@@ -1,6 +1,7 @@
 """The API: uses, roles, cursors, idempotency, one error shape; and schemathesis finds no 5xx."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from unittest.mock import Mock
 
@@ -10,6 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
 
+from dam_connector.app import create_app
 from dam_connector.errors import OutOfCredit, RateLimited, Unavailable
 from dam_connector.usecases import intake
 from dam_connector.wiring import Services
@@ -219,7 +221,7 @@ def test_files_are_private_until_published(
     public = client.get(address)
     assert (
         public.status_code == 200
-        and "immutable" in public.headers["Cache-Control"]
+        and public.headers["Cache-Control"] == "public, max-age=300, must-revalidate"
         and public.headers["X-Content-Type-Options"] == "nosniff"
     )
     assert client.get(address, headers={"If-None-Match": public.headers["ETag"]}).status_code == 304
@@ -276,3 +278,32 @@ def schemathesis_given(operation: schemathesis.APIOperation):
     from hypothesis import given
 
     return given(case=operation.as_strategy())
+
+
+def test_a_withdrawn_file_is_gone_for_caches_that_ask_again(
+    made: dict, api: Api, client: FlaskClient, drain: Callable[[], int]
+) -> None:
+    version = made["packshot"]
+    address = next(f["url"] for f in version["files"] if f["format"] == "jpeg")
+    decide = f"/api/v1/versions/{version['id']}"
+    api("reviewer").post(f"{decide}/decision", json={"verdict": "approved"})
+    drain()
+    tag = {"If-None-Match": client.get(address).headers["ETag"]}
+    stable = f"/ar/{version['sku']}/latest/packshot.jpeg"
+    assert client.get(stable).headers["Cache-Control"] == "no-cache"
+    assert api("reviewer").post(f"{decide}/withdraw", json={"reason": "a wrong colour"}).status_code < 300
+    drain()
+    assert client.get(address, headers=tag).status_code == 404
+    assert client.get(stable).status_code == 404
+
+
+def test_published_files_never_change_where_the_admin_wants_that(
+    made: dict, api: Api, services: Services, drain: Callable[[], int]
+) -> None:
+    version = made["packshot"]
+    api("reviewer").post(f"/api/v1/versions/{version['id']}/decision", json={"verdict": "approved"})
+    drain()
+    address = next(f["url"] for f in version["files"] if f["format"] == "jpeg")
+    lasting = replace(services, settings=replace(services.settings, public_cache_s=31_536_000))
+    found = create_app(lasting).test_client().get(address)
+    assert found.headers["Cache-Control"] == "public, max-age=31536000, immutable"

@@ -43,6 +43,8 @@ _BLOCKED = tuple(
     for network in (
         "2001::/32",  # Teredo, which carries an IPv4 address
         "2002::/16",  # 6to4, which carries an IPv4 address
+        "192.0.0.0/24",  # IETF's protocols, with the metadata of Oracle Cloud; Python knew only parts of it
+        "192.88.99.0/24",  # relays to 6to4
         "168.63.129.16/32",  # Azure's platform services
         "100.100.100.200/32",  # the metadata of Alibaba Cloud
     )

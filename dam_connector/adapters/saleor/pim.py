@@ -6,7 +6,6 @@ whose changes are ignored; `attributes`, `unit` and `image_order`, see `common.p
 docs/connections/saleor.md.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -25,6 +24,7 @@ from dam_connector.adapters.common.webhook_signatures import (
     PublishedKeys,
     decode_base64url,
     hmac_sha256,
+    key_of_body,
     signature_matches,
 )
 from dam_connector.adapters.saleor.client import SaleorClient, api_url_option, is_ours
@@ -99,9 +99,7 @@ class SaleorPim(ReadOnlyPim):
             raise DeliveryError(
                 401, "the signature matches none of the shop's keys, nor of this connection's secrets"
             )
-        # a delivery has no id, but its body says when it was issued
-        key = f"{event}:{hashlib.sha256(inbound.body).hexdigest()}"
-        return VerifiedWebhook(key=key, headers_to_store=("saleor-event",))
+        return VerifiedWebhook(key=key_of_body(inbound), headers_to_store=("saleor-event",))
 
     def _verify_by_secret(self, signature: str, body: bytes) -> bool:
         expected = [hmac_sha256(secret, body) for secret in self._secrets]

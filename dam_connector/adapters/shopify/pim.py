@@ -14,7 +14,7 @@ from dam_connector.adapters.common.envelopes import parse_json
 from dam_connector.adapters.common.graphql import nodes
 from dam_connector.adapters.common.mixins import ReadOnlyPim
 from dam_connector.adapters.common.product_mapping import AttributeMapping
-from dam_connector.adapters.common.webhook_signatures import hmac_sha256, signature_matches
+from dam_connector.adapters.common.webhook_signatures import hmac_sha256, key_of_body, signature_matches
 from dam_connector.adapters.shopify.client import (
     METAFIELD_KEY,
     METAFIELD_NAMESPACE,
@@ -73,12 +73,10 @@ class ShopifyPim(ReadOnlyPim):
             signature, *(hmac_sha256(secret, inbound.body) for secret in self._secrets)
         ):
             raise DeliveryError(401, "x-shopify-hmac-sha256 does not match any of this connection's secrets")
-        event = inbound.headers.get("x-shopify-event-id") or inbound.headers.get("x-shopify-webhook-id", "")
-        topic = inbound.headers.get("x-shopify-topic", "")
-        if not event or not topic:
-            raise DeliveryError(400, "x-shopify-event-id or x-shopify-topic is missing")
+        if not inbound.headers.get("x-shopify-topic", ""):
+            raise DeliveryError(400, "x-shopify-topic is missing")
         return VerifiedWebhook(
-            key=f"{topic}:{event}"[:200], headers_to_store=("x-shopify-topic", "x-shopify-triggered-at")
+            key=key_of_body(inbound), headers_to_store=("x-shopify-topic", "x-shopify-triggered-at")
         )
 
     def normalize(self, inbound: InboundWebhook) -> list[Event]:

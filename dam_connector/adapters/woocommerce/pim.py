@@ -14,7 +14,7 @@ from dam_connector.adapters.common.context import AdapterContext, check_options,
 from dam_connector.adapters.common.envelopes import parse_json
 from dam_connector.adapters.common.mixins import ReadOnlyPim
 from dam_connector.adapters.common.product_mapping import AttributeMapping
-from dam_connector.adapters.common.webhook_signatures import hmac_sha256, signature_matches
+from dam_connector.adapters.common.webhook_signatures import hmac_sha256, key_of_body, signature_matches
 from dam_connector.adapters.woocommerce.client import (
     MAX_JSON_BYTES,
     MEDIA_IDS_KEY,
@@ -72,14 +72,11 @@ class WooCommercePim(ReadOnlyPim, WooCommerceClient):
         signature = inbound.headers.get("x-wc-webhook-signature", "")
         if not signature and inbound.body.startswith(b"webhook_id=") and len(inbound.body) < 64:
             # WooCommerce sends this, unsigned, when a webhook is activated
-            return VerifiedWebhook(key=f"ping:{inbound.body.decode('ascii', 'replace')}", is_event=False)
+            return VerifiedWebhook(key="ping", is_event=False, is_proved=False)
         expected = [hmac_sha256(secret, inbound.body) for secret in self._secrets]
         if not signature or not signature_matches(signature, *expected):
             raise DeliveryError(401, "x-wc-webhook-signature does not match any of this connection's secrets")
-        key = inbound.headers.get("x-wc-webhook-delivery-id", "")
-        if not key:
-            raise DeliveryError(400, "x-wc-webhook-delivery-id is missing")
-        return VerifiedWebhook(key=key, headers_to_store=("x-wc-webhook-topic",))
+        return VerifiedWebhook(key=key_of_body(inbound), headers_to_store=("x-wc-webhook-topic",))
 
     def normalize(self, inbound: InboundWebhook) -> list[Event]:
         data = parse_json(inbound.body, self.vendor)

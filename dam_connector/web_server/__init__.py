@@ -1,0 +1,1 @@
+"""The web server's part that outlasts slow clients: a worker class for gunicorn."""

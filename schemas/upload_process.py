@@ -1,0 +1,123 @@
+"""The process that reads uploaded sheets and ZIPs. `python -m schemas.upload_process` reads standard input.
+
+A small file can claim or unpack to a great deal. So this process reads it, within limits, and writes plain
+lines of JSON or the unpacked files; its parent needs only `schemas.uploads`.
+"""
+
+import hashlib
+import json
+import struct
+import sys
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import PurePath
+from typing import IO
+
+from dam_connector.errors import InputError
+from dam_connector.watched_process import limit_this_process
+from schemas.sheet_reader import read_sheet
+from schemas.uploads import FRAME, INPUT_ERROR_CODE, PICTURE_SUFFIXES, SHEET_LIMITS, ZIP_LIMITS
+
+MAX_MEMBERS = 20_000
+MAX_UNPACKED_BYTES = 1_000_000_000  # of all pictures
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    OSError,
+    EOFError,
+    ValueError,
+    NotImplementedError,  # of a method of compression that Python cannot read
+    RuntimeError,  # of an encrypted file
+)
+
+
+def write_sheet(source: IO[bytes], out: IO[bytes]) -> None:
+    """Write the header of a sheet as a line of JSON, and each row as `[line, {column: cell}]`."""
+    sheet = read_sheet(source.read())
+    out.write(json.dumps(sheet.header).encode() + b"\n")
+    for line, cells in sheet.rows:
+        out.write(json.dumps([line, cells], ensure_ascii=False).encode(errors="replace") + b"\n")
+
+
+def write_picture_list(source: IO[bytes], out: IO[bytes], max_picture_bytes: int) -> None:
+    """Write the file name and SHA-256 of each picture in a ZIP as a line of JSON."""
+    for name, data in _pictures(source, max_picture_bytes):
+        out.write(json.dumps([name, hashlib.sha256(data).hexdigest()]).encode() + b"\n")
+
+
+def write_pictures(source: IO[bytes], out: IO[bytes], max_picture_bytes: int) -> None:
+    """Write the pictures in a ZIP: the lengths of name and content, the name and the content of each."""
+    for name, data in _pictures(source, max_picture_bytes):
+        encoded = name.encode(errors="replace")
+        out.write(FRAME.pack(len(encoded), len(data)) + encoded + data)
+
+
+def _pictures(source: IO[bytes], max_picture_bytes: int) -> Iterator[tuple[str, bytes]]:
+    """Yield the pictures in a ZIP, by file name without folders; too large ones are left out.
+
+    Raises:
+        InputError: sheet.unreadable: the ZIP is damaged, or has or unpacks to too much.
+    """
+    try:
+        with zipfile.ZipFile(source) as package:
+            members = package.infolist()
+            _check_count(len(members))
+            chosen = [m for m in members if _is_picture(m, max_picture_bytes)]
+            _check_total(sum(m.file_size for m in chosen))
+            for member in chosen:
+                yield PurePath(member.filename).name, package.read(member)
+    except _DAMAGED as error:
+        raise InputError(
+            "sheet.unreadable",
+            f"The file of pictures is neither a folder nor a ZIP that can be read ({type(error).__name__}).",
+        ) from error
+
+
+def _is_picture(member: zipfile.ZipInfo, max_bytes: int) -> bool:
+    return member.filename.lower().endswith(PICTURE_SUFFIXES) and member.file_size <= max_bytes
+
+
+def _check_count(count: int) -> None:
+    if count > MAX_MEMBERS:
+        raise InputError(
+            "sheet.unreadable",
+            "The ZIP has too many files; upload it in parts.",
+            measured=f"{count}",
+            limit=f"{MAX_MEMBERS}",
+        )
+
+
+def _check_total(total: int) -> None:
+    if total > MAX_UNPACKED_BYTES:
+        raise InputError(
+            "sheet.unreadable",
+            "The pictures in the ZIP are too large together; upload it in parts.",
+            measured=f"{total / 1e6:.0f} MB",
+            limit=f"{MAX_UNPACKED_BYTES / 1e6:.0f} MB",
+        )
+
+
+def main(arguments: list[str]) -> int:
+    """Read standard input and write to standard output; return the exit code."""
+    action = arguments[0]
+    limit_this_process(SHEET_LIMITS if action == "sheet" else ZIP_LIMITS)
+    source, out = sys.stdin.buffer, sys.stdout.buffer
+    try:
+        if action == "sheet":
+            write_sheet(source, out)
+        elif action == "list":
+            write_picture_list(source, out, int(arguments[1]))
+        else:
+            write_pictures(source, out, int(arguments[1]))
+        out.flush()
+    except InputError as error:
+        facts = [error.issue_code, str(error), error.pointer, error.measured, error.limit]
+        sys.stderr.write(json.dumps(facts))
+        return INPUT_ERROR_CODE
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

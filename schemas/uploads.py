@@ -1,0 +1,99 @@
+"""Uploaded sheets and ZIPs of pictures, read in a process within limits: see `upload_process`."""
+
+import json
+import struct
+import tempfile
+import weakref
+from collections.abc import Iterator, Mapping
+from typing import IO
+
+from dam_connector.domain.ids import Sha256
+from dam_connector.errors import Busy, InputError
+from dam_connector.watched_process import WAIT_S, ProcessFailed, ProcessLimits, TooManyProcesses, run_module
+from schemas.sheet_reader import Sheet
+
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff")
+SHEET_LIMITS = ProcessLimits(cpu_s=30, memory_bytes=1_000_000_000, output_bytes=1_000_000_000)
+ZIP_LIMITS = ProcessLimits(cpu_s=60, memory_bytes=500_000_000, output_bytes=1_100_000_000)
+INPUT_ERROR_CODE = 3  # the exit code of a process that wrote the facts of an InputError
+FRAME = struct.Struct("<IQ")  # before each picture: the lengths of its name and its content
+
+
+def read_uploaded_sheet(data: bytes) -> Sheet:
+    """Read the sheet in a CSV or XLSX file from outside.
+
+    Raises:
+        InputError: sheet.unreadable, sheet.empty or sheet.header.
+        Busy: too many uploads are read at once.
+    """
+    with _as_file(data) as source:
+        output = _run(["sheet"], source, SHEET_LIMITS, "sheet")
+    header = tuple(json.loads(output.readline()))
+    return Sheet(header=header, rows=_Rows(output))
+
+
+class _Rows(Iterator[tuple[int, Mapping[str, str]]]):
+    """The rows of a sheet, read from a file that is closed with the last use of them."""
+
+    def __init__(self, output: IO[bytes]) -> None:
+        self._output = output
+        weakref.finalize(self, output.close)
+
+    def __next__(self) -> tuple[int, Mapping[str, str]]:
+        line, cells = json.loads(next(self._output))
+        return line, cells
+
+
+def list_pictures(data: bytes, max_picture_bytes: int) -> dict[str, Sha256]:
+    """Return the hashes of the pictures in a ZIP, by file name without folders. Nothing is stored.
+
+    Files that are not pictures, or larger than `max_picture_bytes`, are left out.
+
+    Raises:
+        InputError: sheet.unreadable: the ZIP cannot be read, or has or unpacks to too much.
+        Busy: too many uploads are read at once.
+    """
+    with (
+        _as_file(data) as source,
+        _run(["list", str(max_picture_bytes)], source, ZIP_LIMITS, "ZIP") as output,
+    ):
+        return {name: Sha256(sha256) for name, sha256 in map(json.loads, output)}
+
+
+def unpack_pictures(data: bytes, max_picture_bytes: int) -> Iterator[tuple[str, bytes]]:
+    """Yield the pictures that `list_pictures` lists, by file name; raise as it does."""
+    with _as_file(data) as source:
+        output = _run(["unpack", str(max_picture_bytes)], source, ZIP_LIMITS, "ZIP")
+    with output:
+        while head := output.read(FRAME.size):
+            name_length, length = FRAME.unpack(head)
+            yield output.read(name_length).decode(), output.read(length)
+
+
+def _as_file(data: bytes) -> IO[bytes]:
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    try:
+        file.write(data)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _run(arguments: list[str], source: IO[bytes], limits: ProcessLimits, kind: str) -> IO[bytes]:
+    try:
+        return run_module("schemas.upload_process", arguments, source, limits)
+    except TooManyProcesses as error:
+        message = "too many uploads are read at once"
+        raise Busy("uploads", "read", message, retry_after_s=WAIT_S) from error
+    except ProcessFailed as error:
+        raise _input_error(error, kind) from error
+
+
+def _input_error(error: ProcessFailed, kind: str) -> InputError:
+    """Return the InputError that the process reported, or one about the limit that the file exceeded."""
+    try:
+        code, message, pointer, measured, limit = json.loads(error.report)
+        return InputError(code, message, pointer=pointer, measured=measured, limit=limit)
+    except (ValueError, TypeError):
+        return InputError("sheet.unreadable", f"The {kind} cannot be read: {error}.")
