@@ -48,6 +48,9 @@ $(VENDOR)/.ready: package-lock.json Makefile | $(VENV)/.ready
 demo: setup ## Show the main job on a sample catalog (DEMO_ARGS=--headless for machines)
 	@$(BIN)/dam-connector demo $(DEMO_ARGS)
 
+# Many tests start programs of ours: bytecode is kept, whatever the shell says.
+test stress: export PYTHONDONTWRITEBYTECODE :=
+
 test: setup chromium ## Run all tests (TEST_ARGS="-k naming" for some)
 	@$(BIN)/python -m pytest -n $(TEST_JOBS) --dist worksteal -m "not live and not stress" $(TEST_ARGS)
 	@test ! -e $(LIVE)/.ready || $(BIN)/python -m pytest -m live tests/live

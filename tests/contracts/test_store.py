@@ -25,7 +25,7 @@ from tests.support import TestClock, file_of, product
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    return "" if request.param == "sqlite" else str(request.getfixturevalue("postgres")())
+    return "" if request.param == "sqlite" else str(request.getfixturevalue("migrated_postgres")())
 
 
 def inbound(services: Services, body: bytes = b"{}") -> InboundWebhook:

@@ -15,5 +15,5 @@ from tests.pipeline.test_flow import (  # noqa: F401 - collected here with this 
 
 
 @pytest.fixture
-def database_url(postgres: Callable[[], str]) -> str:
-    return postgres()
+def database_url(migrated_postgres: Callable[[], str]) -> str:
+    return migrated_postgres()

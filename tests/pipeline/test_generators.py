@@ -14,6 +14,8 @@ from tests.support import PhotoServer, picture
 from tests.unit.shapes import ball
 from worker.modeling.glb_export import write_glb
 
+pytestmark = pytest.mark.usefixtures("small_previews")
+
 CUBE = {"width": 30, "height": 30, "depth": 30, "unit": "cm"}
 
 

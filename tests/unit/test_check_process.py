@@ -9,7 +9,7 @@ import struct
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -38,6 +38,9 @@ def checker() -> Iterator[CheckProcess]:
     made.stop()
 
 
+SEEDS = cache(lambda: seed_glbs(None))
+
+
 def request(data: bytes, **more: object) -> CheckRequest:
     made = file_of(data, "CH123_X_V1_GLB.glb", "glb")
     return CheckRequest(
@@ -54,7 +57,7 @@ def request(data: bytes, **more: object) -> CheckRequest:
 
 @pytest.mark.parametrize("number", range(len(MUTATIONS) * 6))
 def test_a_mutated_file_has_a_report_or_a_clear_refusal(number: int) -> None:
-    _, data = mutate(number, seed_glbs(None))
+    _, data = mutate(number, SEEDS())
     report = report_on(data, known=False)
     assert report.rows and "file.check_failed" not in {i.code for i in report.issues}
     try:
@@ -80,9 +83,7 @@ def test_the_process_makes_the_same_report_as_this_one(checker: CheckProcess) ->
 
 @pytest.mark.parametrize("moved", [{}, {"translation": [0.0, 1.0, 0.0], "rotation": [0.0, 0.0, 0.0, 1.0]}])
 def test_a_file_of_90_000_nodes_is_checked_to_its_end(checker: CheckProcess, moved: dict) -> None:
-    found = {
-        i.code for i in checker.check(request(repeat_node(seed_glbs(None)[0], 90_000, **moved))).report.issues
-    }
+    found = {i.code for i in checker.check(request(repeat_node(SEEDS()[0], 90_000, **moved))).report.issues}
     assert "file.too_complex" in found and "file.harmful" not in found
 
 

@@ -1,12 +1,14 @@
 """The application on test services, and clients for it."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 from dam_connector.app import create_app
+from dam_connector.store import users
 from dam_connector.store.users import UserRole
 from dam_connector.wiring import Services
 
@@ -36,8 +38,15 @@ def api(app: Flask, services: Services) -> Callable[[str], FlaskClient]:
 
 
 @pytest.fixture
-def browser_like(app: Flask, services: Services) -> Callable[[str], FlaskClient]:
-    """A client that is logged in by session, without CSRF checks on its forms."""
+def browser_like(
+    app: Flask, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], FlaskClient]:
+    """A client that is logged in by session, without CSRF checks on its forms.
+
+    Its password is hashed like any other, but with less work.
+    """
+    quick = partial(users.generate_password_hash, method="scrypt:1024:8:1")
+    monkeypatch.setattr(users, "generate_password_hash", quick)
     app.config["WTF_CSRF_ENABLED"] = False
 
     def of(role: str) -> FlaskClient:
