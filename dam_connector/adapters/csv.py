@@ -21,8 +21,9 @@ from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.product import Product
 from dam_connector.errors import ConfigError, InputError, NotFound, Unavailable, Unsupported
 from dam_connector.ports import InboundWebhook, PimCapabilities
-from schemas.sheet_columns import COLUMNS, guess_columns, read_row
+from schemas.sheet_columns import COLUMNS, guess_columns, identifies_products
 from schemas.sheet_reader import read_sheet
+from schemas.sheet_rows import read_row, survey_sheet
 
 log = structlog.get_logger()
 SHEET_SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx")
@@ -83,12 +84,16 @@ class SheetFolderPim(NoWebhooks, ReadOnlyPim):
             sheet = read_sheet(path.read_bytes())
             unmapped = tuple(name for name in sheet.header if name not in self._columns.values())
             mapping = {**guess_columns(unmapped), **self._columns}
-            if mapping.get("sku") not in sheet.header:
+            mapping = {ours: theirs for ours, theirs in mapping.items() if theirs in sheet.header}
+            if not identifies_products(mapping):
                 raise InputError(
                     "sheet.header", f"No column holds the SKU. The sheet has: {', '.join(sheet.header)}."
                 )
+            facts = survey_sheet(sheet, mapping)
+            for note in (*sheet.notes, *facts.notes):
+                log.info("sheet_note", connection=self._name, sheet=path.name, note=note)
             for line, cells in sheet.rows:
-                product, issues = read_row(cells, mapping)
+                product, issues = read_row(cells, mapping, facts)
                 if product is None:
                     why = "; ".join(issue.message for issue in issues)
                     log.warning(

@@ -25,6 +25,7 @@ from schemas.sheet_template import sheet_template
 
 POLL_INTERVAL_S = 1.0
 SHOWN_FAILED_ROWS = 20
+SHOWN_MADE_SKUS = 20
 STOPPED_STATES = (BatchState.PAUSED, BatchState.CANCELLED)
 
 
@@ -100,6 +101,10 @@ def preview_lines(preview: batch_preview.BatchPreview) -> list[str]:
         lines += [f"  about {max(1, round(preview.generation_s / 60))} min; {bills}"]
     if preview.unchecked_rows:
         lines += [f"  the pictures of {preview.unchecked_rows} rows are checked when the rows are made"]
+    lines += [f"  note: {note}" for note in preview.notes]
+    if preview.makes_skus:
+        good = preview.rows.get(RowState.WAITING, [])[:SHOWN_MADE_SKUS]
+        lines += [f"  row {row.line}: the SKU is {row.sku}" for row in good]
     lines += [
         f"  row {row.line} {row.sku or '(no SKU)'}: {row.error}"
         for row in preview.rows.get(RowState.FAILED, [])[:SHOWN_FAILED_ROWS]
@@ -111,13 +116,13 @@ def watch_progress(services: Services, batch: Batch) -> dict[str, int]:
     """Show a progress bar until the batch is done or stopped; return the last row counts."""
     console = Console(stderr=True)
     with Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.completed:.0f}/{task.total:.0f}"),
         TimeRemainingColumn(),
         console=console,
     ) as bar:
-        task = bar.add_task(batch.name, total=None)
+        task = bar.add_task(batch.name, total=services.batches.progress(batch.id).total)
         while True:
             now = services.batches.progress(batch.id)
             state = batches.find(services, batch.id).state
@@ -188,6 +193,19 @@ def follow_manifest(services: Services, batch: Batch) -> Iterator[dict[str, Any]
         time.sleep(POLL_INTERVAL_S)
 
 
+def read_pairs(pairs: tuple[str, ...]) -> dict[str, str]:
+    """Return the values of --map: the sheet's columns by ours.
+
+    Raises:
+        InputError: sheet.header: a value has no equals sign.
+    """
+    wrong = [pair for pair in pairs if not all(pair.partition("="))]
+    if wrong:
+        message = f"--map {wrong[0]}: write our column, =, and the sheet's column, e.g. --map sku=Nummer."
+        raise InputError("sheet.header", message)
+    return {ours.strip(): theirs.strip() for ours, _, theirs in (pair.partition("=") for pair in pairs)}
+
+
 def print_result(facts: Any, lines: list[str], json_output: bool) -> None:
     """Print facts as JSON, or the lines that say the same to a person."""
     click.echo(json.dumps(facts) if json_output else "\n".join(lines))
@@ -234,10 +252,10 @@ def template_command(file_format: str, out: Path | None) -> None:
     "pairs",
     multiple=True,
     metavar="COLUMN=NAME",
-    help="Use column NAME of the sheet as our column COLUMN.",
+    help="Use column NAME of the sheet as our column COLUMN, e.g. sku=Nummer.",
 )
 @click.option("--dry-run", is_flag=True, help="Check the rows and make nothing.")
-@click.option("--wait", is_flag=True, help="Wait until everything is made. Exit code 1 when a row failed.")
+@click.option("--wait", is_flag=True, help="Wait until everything is made.")
 @data_dir_option
 @json_option
 @report_errors
@@ -251,10 +269,13 @@ def import_command(
     data_dir: Path | None,
     json_output: bool,
 ) -> None:
-    """Make a batch of products from the sheet in FILE, CSV or XLSX."""
+    """Make a batch of products from the sheet in FILE, CSV or XLSX.
+
+    Exit code 0: all rows are good. 1: rows are bad, or failed with --wait. 2: the sheet cannot be used.
+    """
     services = open_services(data_dir)
-    columns = dict(pair.partition("=")[::2] for pair in pairs)
     try:
+        columns = read_pairs(pairs)
         batch, preview = run_import(
             services,
             file,
@@ -273,10 +294,16 @@ def import_command(
         "rows": {s.value: n for s, n in preview.counts.items()},
         "makes": preview.version_counts,
         "progress": counts,
+        "notes": list(preview.notes),
+        "columns": dict(preview.mapping),
+        "failed": [
+            {"row": row.line, "sku": row.sku, "error": row.error, "codes": list(row.codes)}
+            for row in preview.rows.get(RowState.FAILED, [])
+        ],
     }
     lines = [*preview_lines(preview), *([f"batch {batch.name}: {batch.id}"] if batch else [])]
     print_result(facts, lines, json_output)
-    sys.exit(int(bool(counts.get("failed"))))
+    sys.exit(int(bool(counts.get("failed") or preview.counts[RowState.FAILED])))
 
 
 @click.command("export")

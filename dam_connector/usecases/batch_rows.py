@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from itertools import islice
 
 from dam_connector.domain.completeness import product_issues
@@ -12,8 +13,9 @@ from dam_connector.errors import InputError
 from dam_connector.store.batches import NewBatchRow, RowState
 from dam_connector.usecases.source_images import HELD_PREFIX, is_image_url
 from dam_connector.wiring import Services
-from schemas.sheet_columns import COLUMNS, guess_columns, read_row
-from schemas.sheet_reader import Sheet
+from schemas.sheet_columns import COLUMNS, guess_columns, identifies_products
+from schemas.sheet_rows import SheetFacts, read_row, sku_from_name, survey_sheet
+from schemas.sheet_table import Sheet
 
 LOOKUP_CHUNK = 500  # rows whose products are looked up with one query
 
@@ -25,44 +27,67 @@ def map_columns(sheet: Sheet, overrides: Mapping[str, str]) -> dict[str, str]:
         overrides: the caller's choice, by our names. The other columns are guessed from their names.
 
     Returns:
-        The sheet's column names by our column names, e.g. `{"sku": "Article No."}`.
+        The sheet's column names by our column names, e.g. `{"sku": "Article No."}`. Without `sku`, the SKUs
+        are made from the names.
 
     Raises:
-        InputError: with code `sheet.header` when a chosen column does not exist, or no column holds the SKU.
+        InputError: with code `sheet.header` when a chosen column does not exist, or no column holds the SKU
+            and none the name and the photo.
     """
     columns = ", ".join(sheet.header)
-    unknown = [
-        f"{ours}={theirs}"
-        for ours, theirs in overrides.items()
-        if ours not in COLUMNS or theirs not in sheet.header
-    ]
-    if unknown:
-        message = f"There is no such column: {', '.join(unknown)}. The sheet has: {columns}."
-        raise InputError("sheet.header", message)
+    overrides = dict(_find_columns(ours, theirs, sheet.header) for ours, theirs in overrides.items())
     rest = tuple(name for name in sheet.header if name not in overrides.values())
     guessed = {ours: theirs for ours, theirs in guess_columns(rest).items() if ours not in overrides}
     mapping = {**guessed, **overrides}
-    if "sku" not in mapping:
-        message = f"No column holds the SKU. The sheet has: {columns}."
+    if not identifies_products(mapping):
+        message = (
+            f"No column holds the SKU, nor do two hold the name and the photo. The sheet has: {columns}."
+        )
         raise InputError("sheet.header", message, limit="sku")
     return mapping
 
 
+def _find_columns(ours: str, theirs: str, header: tuple[str, ...]) -> tuple[str, str]:
+    """Return our column and the sheet's for the names that a caller wrote, whatever their case and blanks.
+
+    Raises:
+        InputError: sheet.header: one of them does not exist.
+    """
+    column = ours if ours in COLUMNS else next(iter(guess_columns((ours,))), "")
+    wanted = " ".join(theirs.split()).casefold()
+    name = next((n for n in header if n == theirs), next((n for n in header if n.casefold() == wanted), ""))
+    if column and name:
+        return column, name
+    near = get_close_matches(theirs if column else ours, header if column else list(COLUMNS), n=1)
+    hint = f' Did you mean "{near[0]}"?' if near else ""
+    place = f"The sheet has: {', '.join(header)}." if column else f"Ours are: {', '.join(COLUMNS)}."
+    message = f"There is no such column: {theirs if column else ours}.{hint} {place}"
+    raise InputError("sheet.header", message)
+
+
 def check_rows(
-    services: Services, sheet: Sheet, mapping: Mapping[str, str], pictures: Mapping[str, Sha256]
+    services: Services,
+    sheet: Sheet,
+    mapping: Mapping[str, str],
+    pictures: Mapping[str, Sha256],
+    facts: SheetFacts | None = None,
 ) -> Iterator[NewBatchRow]:
     """Check each row of a sheet, without looking at images behind URLs.
 
     Args:
         mapping: see `map_columns`.
         pictures: the stored pictures that were uploaded beside the sheet, by file name.
+        facts: those of the sheet; None: they are read first.
 
     Yields:
         The rows in the sheet's order, with the state `WAITING` (good), `FAILED` with the reasons, or
         `UNCHANGED` when the same product is stored already.
     """
     first_lines: dict[str, int] = {}
-    rows = (_check_row(line, cells, mapping, pictures, first_lines, services) for line, cells in sheet.rows)
+    facts = facts or survey_sheet(sheet, mapping)
+    rows = (
+        _check_row(line, cells, mapping, facts, pictures, first_lines, services) for line, cells in sheet.rows
+    )
     while chunk := list(islice(rows, LOOKUP_CHUNK)):
         known = services.products.usable_products([r.sku for r in chunk if r.product])
         for row in chunk:
@@ -78,16 +103,19 @@ def _check_row(
     line: int,
     cells: Mapping[str, str],
     mapping: Mapping[str, str],
+    facts: SheetFacts,
     pictures: Mapping[str, Sha256],
     first_lines: dict[str, int],
     services: Services,
 ) -> NewBatchRow:
     """Check one row. `first_lines` has the line in which each SKU was first seen, and is updated."""
-    product, issues = read_row(cells, mapping)
-    sku = cells.get(mapping["sku"], "")
+    product, issues = read_row(cells, mapping, facts)
+    sku = cells.get(mapping.get("sku", ""), "")
+    if facts.makes_skus:
+        sku = sku_from_name(cells.get(mapping["product_name"], ""))
     if product is not None:
+        found = list(product_issues(product, services.rules.current().products))
         product, missing = _resolve_file_names(product, pictures)
-        found = product_issues(product, services.rules.current().products)
         issues = [*missing, *(i for i in found if i.severity is Severity.ERROR)]
     if sku and sku in first_lines:
         message = f"{sku} is in row {first_lines[sku]} too."

@@ -19,7 +19,7 @@ from dam_connector.store.batches import Batch, BatchRow, BatchState, RowState
 from dam_connector.usecases.batch_rows import check_rows, issue_text
 from dam_connector.usecases.intake import ingest_product, rerun_product
 from dam_connector.wiring import Services
-from schemas.sheet_reader import Sheet
+from schemas.sheet_table import Sheet
 
 log = structlog.get_logger()
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff")

@@ -42,6 +42,12 @@ PRODUCT_CODES: dict[IssueCode, IssueSpec] = {
         "A cell has a value that its column does not accept.",
         "Correct the cell. The example row of the template shows the format.",
     ),
+    "row.shifted": IssueSpec(
+        "error",
+        "The cells of a row are probably not in the columns that they belong to.",
+        "Put texts that hold the separator or line breaks in quotation marks, "
+        "and write a quotation mark in a text twice.",
+    ),
     "row.duplicate": IssueSpec(
         "error",
         "An earlier row of the same file has this SKU.",
