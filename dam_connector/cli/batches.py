@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dam_connector.cli.common import data_dir_option, json_option, open_services, report_errors
 from dam_connector.domain.ids import Sha256
+from dam_connector.domain.picture_names import is_picture_name
 from dam_connector.errors import ConfigError, InputError
 from dam_connector.store.batches import Batch, BatchState, RowState
 from dam_connector.usecases import batch_preview, batch_rows, batches, exports
@@ -30,7 +31,7 @@ STOPPED_STATES = (BatchState.PAUSED, BatchState.CANCELLED)
 
 
 def store_pictures(services: Services, path: Path | None) -> dict[str, Sha256]:
-    """Store the pictures in a folder or ZIP; return their hashes by file name.
+    """Store the pictures in a folder or ZIP; return their hashes by path.
 
     Raises:
         InputError: the file is no ZIP that can be read.
@@ -39,9 +40,9 @@ def store_pictures(services: Services, path: Path | None) -> dict[str, Sha256]:
         return {}
     if path.is_dir():
         return {
-            p.name: services.blobs.put(p.read_bytes())
+            p.relative_to(path).as_posix(): services.blobs.put(p.read_bytes())
             for p in sorted(path.rglob("*"))
-            if p.suffix.lower() in batches.PICTURE_SUFFIXES and p.is_file()
+            if is_picture_name(p.name) and p.is_file()
         }
     return batches.store_zip_pictures(services, path.read_bytes(), path.name)
 

@@ -8,6 +8,7 @@ from itertools import islice
 from dam_connector.domain.completeness import product_issues
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue, Severity, issue
+from dam_connector.domain.picture_names import PictureFinder
 from dam_connector.domain.product import Product
 from dam_connector.errors import InputError
 from dam_connector.store.batches import NewBatchRow, RowState
@@ -76,7 +77,7 @@ def check_rows(
 
     Args:
         mapping: see `map_columns`.
-        pictures: the stored pictures that were uploaded beside the sheet, by file name.
+        pictures: the stored pictures that were uploaded beside the sheet, by path.
         facts: those of the sheet; None: they are read first.
 
     Yields:
@@ -84,9 +85,9 @@ def check_rows(
         `UNCHANGED` when the same product is stored already.
     """
     first_lines: dict[str, int] = {}
-    facts = facts or survey_sheet(sheet, mapping)
+    facts, finder = facts or survey_sheet(sheet, mapping), PictureFinder(pictures)
     rows = (
-        _check_row(line, cells, mapping, facts, pictures, first_lines, services) for line, cells in sheet.rows
+        _check_row(line, cells, mapping, facts, finder, first_lines, services) for line, cells in sheet.rows
     )
     while chunk := list(islice(rows, LOOKUP_CHUNK)):
         known = services.products.usable_products([r.sku for r in chunk if r.product])
@@ -104,7 +105,7 @@ def _check_row(
     cells: Mapping[str, str],
     mapping: Mapping[str, str],
     facts: SheetFacts,
-    pictures: Mapping[str, Sha256],
+    pictures: PictureFinder[Sha256],
     first_lines: dict[str, int],
     services: Services,
 ) -> NewBatchRow:
@@ -139,22 +140,35 @@ def issue_text(found: Issue) -> str:
     return f"{place}{found.message.rstrip('.')}{measured}{limit}"
 
 
-def _resolve_file_names(product: Product, pictures: Mapping[str, Sha256]) -> tuple[Product, list[Issue]]:
+def _resolve_file_names(product: Product, pictures: PictureFinder[Sha256]) -> tuple[Product, list[Issue]]:
     """Replace file names by the addresses of the uploaded files; return issues for those that are missing."""
-    images, missing = [], []
+    images, issues = [], []
     for image in product.images:
-        name = image.url.strip()
-        if is_image_url(name):
-            images.append(image)
-        elif name in pictures:
-            images.append(replace(image, url=f"{HELD_PREFIX}{pictures[name]}"))
+        url = _resolve_file_name(image.url, f"/images/{image.view}", pictures)
+        if isinstance(url, Issue):
+            issues.append(url)
         else:
-            missing.append(
-                issue(
-                    "row.picture",
-                    "No such file beside the sheet, and no address.",
-                    pointer=f"/images/{image.view}",
-                    measured=name[:80],
-                )
-            )
-    return replace(product, images=tuple(images)), missing
+            images.append(replace(image, url=url))
+    inspiration = product.inspiration_image
+    if inspiration:
+        url = _resolve_file_name(inspiration, "/inspiration_image", pictures)
+        if isinstance(url, Issue):
+            issues.append(url)
+        else:
+            inspiration = url
+    return replace(product, images=tuple(images), inspiration_image=inspiration), issues
+
+
+def _resolve_file_name(cell: str, pointer: str, pictures: PictureFinder[Sha256]) -> str | Issue:
+    name = cell.strip()
+    if is_image_url(name):
+        return name
+    found = pictures.find(name)
+    if found.file:
+        return f"{HELD_PREFIX}{found.file}"
+    if len(found.paths) > 1:
+        message = f"{len(found.paths)} different files have this name."
+        limit = f"one of {', '.join(found.paths[:4])}"
+    else:
+        message, limit = "No such file beside the sheet, and no address.", ", ".join(found.paths)
+    return issue("row.picture", message, pointer=pointer, measured=name[:80], limit=limit)

@@ -8,12 +8,12 @@ a webhook nor another sheet.
 import io
 import zipfile
 from collections.abc import Mapping
-from pathlib import PurePath
 
 import structlog
 
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Severity
+from dam_connector.domain.picture_names import is_picture_name, zip_names
 from dam_connector.errors import InputError, NotFound, StateConflict
 from dam_connector.store.batches import Batch, BatchRow, BatchState, RowState
 from dam_connector.usecases.batch_rows import check_rows, issue_text
@@ -22,7 +22,7 @@ from dam_connector.wiring import Services
 from schemas.sheet_table import Sheet
 
 log = structlog.get_logger()
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff")
+UTF8_FLAG = 0x800  # of a member of a ZIP: its name is UTF-8
 # The limits of an iteration. Between them, it takes one row for each worker: enough to keep all of them busy.
 MIN_ROWS, MAX_ROWS = 2, 100
 
@@ -138,21 +138,22 @@ def store_zip_pictures(services: Services, data: bytes, name: str) -> dict[str, 
         name: the ZIP's name, for error messages.
 
     Returns:
-        The addresses of the pictures by file name, without folders.
+        The hashes of the pictures by path. A name whose encoding the ZIP does not mark is there in each that
+        it may have.
 
     Raises:
         InputError: with code `sheet.unreadable` when the ZIP cannot be read.
     """
-    found = {}
+    found: dict[str, Sha256] = {}
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as package:
             for member in package.infolist():
-                base = PurePath(member.filename).name
+                names = zip_names(member.filename, marked=bool(member.flag_bits & UTF8_FLAG))
                 if (
-                    base.lower().endswith(PICTURE_SUFFIXES)
+                    is_picture_name(member.filename)
                     and member.file_size <= services.settings.max_picture_bytes
                 ):
-                    found[base] = services.blobs.put(package.read(member))
+                    found |= dict.fromkeys(names, services.blobs.put(package.read(member)))
     except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
         raise InputError(
             "sheet.unreadable", f"{name} is neither a folder nor a ZIP that can be read."

@@ -55,7 +55,8 @@ PRODUCT_CODES: dict[IssueCode, IssueSpec] = {
     ),
     "row.picture": IssueSpec(
         "error",
-        "A picture file that the row names was not uploaded with the sheet.",
-        "Add the file to the folder or ZIP, or use the URL of the picture.",
+        "A picture file that the row names was not uploaded with the sheet, or several have its name.",
+        "Add the file to the folder or ZIP, or use the URL of the picture. "
+        "If several files have one name, write the path in the folder or ZIP, e.g. `CH123/front.jpg`.",
     ),
 }
