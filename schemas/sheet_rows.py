@@ -10,8 +10,9 @@ from marshmallow import ValidationError
 from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.name_pattern_syntax import ascii_words
 from dam_connector.domain.outside_values import parse_integer, parse_timestamp
-from dam_connector.domain.product import MAX_SKU_LENGTH, Product, View
+from dam_connector.domain.product import Product, View
 from dam_connector.domain.row_request import RequestType, RowRequest
+from dam_connector.domain.sku_tokens import MAX_SKU_LENGTH
 from schemas.common import problem_lines
 from schemas.measures import (
     METRES_PER_UNIT,

@@ -7,8 +7,8 @@ PRODUCT_CODES: dict[IssueCode, IssueSpec] = {
     "product.sku_unsafe": IssueSpec(
         "error",
         "The SKU cannot be used in a URL or a file name.",
-        "Use letters, digits, dot, dash, underscore and plus. Begin with a letter or digit. "
-        "Use at most 64 characters.",
+        "Use at most 64 characters and no control characters, do not begin with a dot or slash, "
+        "and do not use two dots in a row.",
     ),
     "product.field_missing": IssueSpec(
         "error",
