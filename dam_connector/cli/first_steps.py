@@ -113,7 +113,9 @@ def read_event(file: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ConfigError(f"{file}: must be a JSON object, an event or a product record")
     now = CLOCK.now().isoformat()
-    event = found if "type" in found or "data" in found else {"type": "product.updated", "data": found}
+    event: dict[str, Any] = (
+        found if "type" in found or "data" in found else {"type": "product.updated", "data": found}
+    )
     event = {"timestamp": now, **event}
     _refuse_mistakes(file, EventSchema(), event)
     if event["type"] != "product.deleted":
@@ -133,10 +135,11 @@ def _secret_of(settings: Settings, connection: str) -> str:
     """Return the first secret of a PIM connection of the kind `standard`."""
     rules = load_rules(read_rules_text(settings.plugin_json))
     found = rules.pim.get(connection)
-    if found is None or found.adapter != "standard" or not found.options.get("secrets"):
+    secrets = found.options.get("secrets") if found and found.adapter == "standard" else None
+    if not isinstance(secrets, list) or not secrets:
         known = [name for name, c in rules.pim.items() if c.adapter == "standard"]
         raise ConfigError(
             f"{connection}: there is no such connection with the adapter standard and secrets; "
             f"known: {', '.join(known) or 'none'}"
         )
-    return settings.secret(str(found.options["secrets"][0]))
+    return settings.secret(str(secrets[0]))
