@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre_load, validate
@@ -129,4 +130,10 @@ def load_product(data: Mapping[str, Any]) -> Product:
     Raises:
         marshmallow.ValidationError: The record is invalid.
     """
-    return ProductSchema().load(data)
+    return _schema().load(data)
+
+
+@cache
+def _schema() -> ProductSchema:
+    """Cache the schema: to create it takes longer than to load a record."""
+    return ProductSchema()
