@@ -37,7 +37,7 @@ def read_rules_text(path: Path) -> str:
     try:
         if path.stat().st_size > MAX_RULES_BYTES:
             raise ConfigError(f"{path}: the file is larger than {MAX_RULES_BYTES} bytes")
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read as UTF-8 text: {error}") from error
 

@@ -37,6 +37,7 @@ from dam_connector.store.runs import Runs
 from dam_connector.store.spend import Spend
 from dam_connector.store.tasks import Tasks
 from dam_connector.store.users import Users
+from schemas.adapter_options import option_problems
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,6 +218,9 @@ def check_rules(rules: Rules, services: Services) -> list[str]:
         ("provider", rules.provider),
     ):
         for name, connection in connections.items():
+            if found := list(option_problems(port, name, connection.adapter, connection.options)):
+                problems += found
+                continue
             try:
                 open_adapter(port, name, connection, context)
             except ConfigError as error:

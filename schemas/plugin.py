@@ -13,6 +13,7 @@ from dam_connector.domain import name_pattern_syntax
 from dam_connector.domain.issue_codes import CODES
 from dam_connector.domain.product import View
 from dam_connector.domain.rules import MAX_CAP_USD
+from schemas.adapter_options import OPTIONS, definition_name, key_choices, options_schema
 from schemas.common import COLOR, SLUG, StrictFloat, schema_name, text_field
 from schemas.deliverable import DeliverableSchema
 from schemas.profile import ProfileSchema
@@ -277,6 +278,14 @@ class PluginSchema(Schema):
     reconcile = _section(ReconcileSchema, "Comparison of PIMs, DAMs and channels with the records here.")
 
 
+def _options_of(port: str, adapter: str) -> dict[str, Any]:
+    """Return the JSON Schema that holds a connection of an adapter to that adapter's options."""
+    return {
+        "if": {"properties": {"adapter": {"const": adapter}}, "required": ["adapter"]},
+        "then": {"$ref": f"#/components/schemas/{definition_name(port, adapter)}"},
+    }
+
+
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of plugin.json."""
     spec = APISpec(
@@ -286,9 +295,21 @@ def json_schema() -> dict[str, Any]:
         plugins=[MarshmallowPlugin(schema_name_resolver=schema_name)],
     )
     spec.components.schema("Plugin", schema=PluginSchema)
+    for port, adapters in OPTIONS.items():
+        for adapter in adapters:
+            spec.components.schema(definition_name(port, adapter), schema=options_schema(port, adapter))
     components = spec.to_dict()["components"]["schemas"]
     for name, definition in components.items():
-        definition["additionalProperties"] = name == "Connection"
+        definition["additionalProperties"] = name in ("Connection", "ProviderConnection")
+    for port, adapters in OPTIONS.items():
+        connections = components["Connections"]["properties"][port]
+        connections["additionalProperties"] = {
+            "allOf": [connections["additionalProperties"], *(_options_of(port, name) for name in adapters)]
+        }
+        for adapter, options in adapters.items():
+            shown = components[definition_name(port, adapter)]["properties"]
+            for name, keys in key_choices(options):
+                shown[name]["propertyNames"] = {"enum": keys}
     text = json.dumps(
         {
             "$schema": "https://json-schema.org/draft/2020-12/schema",

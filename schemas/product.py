@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre_load, validate
@@ -9,8 +10,8 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre
 from dam_connector.domain.ids import Sku
 from dam_connector.domain.product import Dimensions, Product, SourceImage, View
 from schemas.common import MomentField
+from schemas.measures import METRES_PER_UNIT, unit_name
 
-METRES_PER_UNIT = {"m": 1.0, "cm": 0.01, "mm": 0.001, "in": 0.0254, "ft": 0.3048}
 TEXT_FIELDS = ("name", "category", "brand", "color", "material", "description", "style_tags")
 _TEXT: dict[str, Any] = {"load_default": "", "allow_none": True, "validate": validate.Length(max=2000)}
 
@@ -31,6 +32,13 @@ class DimensionsSchema(Schema):
         allow_none=True, load_default=None, validate=validate.Range(min=0, min_inclusive=False)
     )
     unit = fields.String(load_default="m", validate=validate.OneOf(list(METRES_PER_UNIT)))
+
+    @pre_load
+    def read_unit(self, data: Any, **_: object) -> Any:
+        """Accept other names of units, e.g. `CM` and `inch`."""
+        if not isinstance(data, Mapping) or not isinstance(data.get("unit"), str):
+            return data
+        return {**data, "unit": unit_name(data["unit"]) or data["unit"]}
 
     @post_load
     def build(self, data: dict[str, Any], **_: object) -> Dimensions:
@@ -122,4 +130,10 @@ def load_product(data: Mapping[str, Any]) -> Product:
     Raises:
         marshmallow.ValidationError: The record is invalid.
     """
-    return ProductSchema().load(data)
+    return _schema().load(data)
+
+
+@cache
+def _schema() -> ProductSchema:
+    """Cache the schema: to create it takes longer than to load a record."""
+    return ProductSchema()

@@ -1,5 +1,6 @@
 """Loading of plugin.json: its text becomes `Rules`, or a list of every problem with its place."""
 
+import difflib
 import hashlib
 import json
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from dam_connector.errors import ConfigError
 from schemas.common import json_pointer, lists_to_tuples, problem_lines
 from schemas.deliverable import build_deliverable
 from schemas.plugin import PluginSchema
+from schemas.problem_context import with_context
 from schemas.profile import build_profile
 
 
@@ -36,7 +38,7 @@ def load_rules(text: str) -> Rules:
         ConfigError: The text is not valid. It has every problem with its JSON pointer and a suggestion.
     """
     try:
-        raw = json.loads(text)
+        raw = json.loads(text.removeprefix("\ufeff"))
     except ValueError as error:
         where = "the file is empty" if not text.strip() else str(error)
         raise ConfigError(
@@ -46,11 +48,42 @@ def load_rules(text: str) -> Rules:
     try:
         data = schema.load(raw)
     except ValidationError as error:
-        raise ConfigError(*problem_lines(error.messages, schema)) from error
+        raise ConfigError(*with_context(problem_lines(error.messages, schema), raw)) from error
     rules = _build(data, text)
-    if found := _reference_problems(rules):
-        raise ConfigError(*found)
+    if found := [*_reference_problems(rules), *_contradictions(rules, raw)]:
+        raise ConfigError(*with_context(found, raw))
     return rules
+
+
+def rules_notes(rules: Rules) -> list[str]:
+    """Return remarks on good rules: what they leave out, and an admin may not have meant."""
+    notes = []
+    if not rules.channel:
+        notes.append("/connections/channel: there is no channel, so no approved version goes live")
+    elif unpublished := [d.name for d in rules.deliverables if not d.channels]:
+        notes.append(f"/deliverables: no channel is named for {', '.join(unpublished)}: they go live nowhere")
+    return notes
+
+
+def _contradictions(rules: Rules, raw: dict[str, Any]) -> Iterator[str]:
+    """Yield limits that contradict each other, and patterns for deliverables that do not exist."""
+    names = [d.name for d in rules.deliverables]
+    for name in rules.naming.patterns:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f', did you mean "{near[0]}"?' if near else f"; known: {', '.join(names)}"
+            yield f"{json_pointer(('naming', 'patterns', name))}: there is no deliverable of this name{hint}"
+    for number, d in enumerate(rules.deliverables):
+        if d.kind is not RunKind.MODEL:
+            continue
+        written = raw["deliverables"][number]
+        for key, limit in (("max_triangles", "max_triangles"), ("texture_px", "max_texture_px")):
+            made, most = getattr(d, key), getattr(rules.checks, limit)
+            if key in written and limit in raw.get("checks", {}) and made > most:
+                yield (
+                    f"/deliverables/{number}/{key}: {made} is more than /checks/{limit} ({most}), "
+                    "so that every model could be blocked; lower this or raise that"
+                )
 
 
 def _build(data: dict[str, Any], text: str) -> Rules:

@@ -1,21 +1,14 @@
-"""Rows of sheets: the known columns, other names for them, and the product that a row describes."""
+"""The known columns of sheets, and other names for them."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from marshmallow import ValidationError
-
-from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.name_pattern_syntax import ascii_words
-from dam_connector.domain.outside_values import parse_integer, parse_timestamp
-from dam_connector.domain.product import Product, View
-from dam_connector.domain.row_request import RequestType, RowRequest
-from schemas.common import problem_lines
-from schemas.product import METRES_PER_UNIT, ProductSchema, load_product
+from schemas.measures import METRES_PER_UNIT, UNITS, unit_name
 
 MAX_IMAGES = 4
+AXES = ("height", "width", "depth")
 DEFAULT_UNIT = "in"  # if a row names none, as the template says
 
 
@@ -32,12 +25,39 @@ COLUMNS: Mapping[str, Column] = {
     "sku": Column(
         "The SKU of the product. Required.",
         "CH123",
-        ("item", "item number", "article", "product id", "id", "code", "Artikelnummer", "Artikel-Nr"),
+        (
+            "item",
+            "item number",
+            "item no",
+            "article",
+            "article no",
+            "article number",
+            "product sku",
+            "product id",
+            "id",
+            "code",
+            "Artikelnummer",
+            "Artikel-Nr",
+            "Référence",
+            "Referencia",
+        ),
     ),
     "product_name": Column(
         "The product's name.",
         "Modern Dining Chair",
-        ("name", "title", "product", "product title", "Titel", "Bezeichnung", "Produktname"),
+        (
+            "name",
+            "title",
+            "product",
+            "product title",
+            "Titel",
+            "Bezeichnung",
+            "Produktname",
+            "Artikelbezeichnung",
+            "Désignation",
+            "Nom",
+            "Nombre",
+        ),
     ),
     "image_url": Column(
         "The front photo: a public URL, the name of a file uploaded with the sheet, "
@@ -52,6 +72,9 @@ COLUMNS: Mapping[str, Column] = {
             "photo",
             "image file name",
             "image file",
+            "images",
+            "image s",
+            "image urls",
             "Bild",
             "Bild URL",
         ),
@@ -71,11 +94,34 @@ COLUMNS: Mapping[str, Column] = {
         "",
         ("inspiration", "mood image", "inspiration image url"),
     ),
-    "height": Column("Height, in `unit`.", "33.5", ("dimensions height", "h", "Höhe")),
-    "width": Column("Width, in `unit`.", "18.1", ("dimensions width", "w", "Breite")),
-    "depth": Column("Depth, in `unit`.", "19.3", ("dimensions depth", "d", "length", "Tiefe", "Länge")),
+    "height": Column(
+        "Height, in `unit`.",
+        "33.5",
+        ("dimensions height", "product height", "h", "Höhe", "Hauteur", "Altura", "Altezza"),
+    ),
+    "width": Column(
+        "Width, in `unit`.",
+        "18.1",
+        ("dimensions width", "product width", "w", "Breite", "Largeur", "Anchura", "Larghezza"),
+    ),
+    "depth": Column(
+        "Depth, in `unit`.",
+        "19.3",
+        (
+            "dimensions depth",
+            "product depth",
+            "d",
+            "length",
+            "product length",
+            "Tiefe",
+            "Länge",
+            "Profondeur",
+            "Profundidad",
+            "Profondità",
+        ),
+    ),
     "unit": Column(
-        f"{', '.join(METRES_PER_UNIT)}; {DEFAULT_UNIT} if empty.",
+        f"{', '.join(METRES_PER_UNIT)}; if empty, that of the header or cell, or else {DEFAULT_UNIT}.",
         "in",
         ("units", "dimension unit", "Einheit"),
     ),
@@ -92,7 +138,7 @@ COLUMNS: Mapping[str, Column] = {
         "Instructions for the provider that makes the pictures.", "", ("description prompt", "instructions")
     ),
     "number_of_images": Column(
-        f"Lifestyle pictures, 1 to {MAX_IMAGES}.", "2", ("number of images", "images", "count", "n")
+        f"Lifestyle pictures, 1 to {MAX_IMAGES}.", "2", ("number of images", "image count", "count", "n")
     ),
     "aspect_ratio": Column(
         "Aspect ratio of lifestyle pictures, width to height.", "4:5", ("aspect", "ratio")
@@ -110,7 +156,7 @@ COLUMNS: Mapping[str, Column] = {
     "channel": Column(
         "Channels, with commas. Those of the rules if empty.",
         "",
-        ("channels", "destination", "publishing channel"),
+        ("channels", "destination", "publishing channel", "publishing channel destination"),
     ),
     "live_from": Column(
         "No asset of it goes live before this date, e.g. 2026-12-01, in UTC.",
@@ -118,169 +164,43 @@ COLUMNS: Mapping[str, Column] = {
         ("embargo", "embargo until", "release date", "launch date"),
     ),
 }
-_TEXTS = {
-    "product_name": "name",
-    "category": "category",
-    "brand": "brand",
-    "material": "material",
-    "color": "color",
-    "style_tags": "style_tags",
-}
-_VIEWS = {"image_url": View.FRONT, **{f"image_url_{v}": v for v in View if v is not View.FRONT}}
-_ASPECT = re.compile(r"[1-9]\d?:[1-9]\d?")
 
 
 def guess_columns(header: tuple[str, ...]) -> dict[str, str]:
     """Return the sheet's column for each known column, by the names that people use for them.
 
-    Known columns that are not found are left out.
+    Known columns that are not found are left out. A column of a size may name its unit: `Width (cm)`.
     """
     plain = {_plain(name): name for name in reversed(header)}
+    sizes = {_plain(_without_unit(name)): name for name in reversed(header) if header_unit(name)}
     found: dict[str, str] = {}
     for column, spec in COLUMNS.items():
-        name = next(
-            (plain[_plain(known)] for known in (column, *spec.aliases) if _plain(known) in plain), None
-        )
+        names = {**sizes, **plain} if column in AXES else plain
+        known_names = (_plain(known) for known in (column, *spec.aliases))
+        name = next((names[known] for known in known_names if known in names), None)
         if name is not None and name not in found.values():
             found[column] = name
     return found
 
 
+def identifies_products(mapping: Collection[str]) -> bool:
+    """Return whether rows with these known columns are products: by their SKU, or a name and a photo."""
+    return "sku" in mapping or {"product_name", "image_url"} <= set(mapping)
+
+
+def header_unit(name: str) -> str:
+    """Return the unit that a column's name ends with, e.g. `cm` for `Width (cm)`; empty if it names none."""
+    if re.search(r"\w.*[(\[]\s*[\"″”]\s*[)\]]\s*$", name):
+        return "in"
+    words = ascii_words(name)
+    return unit_name(words[-1]) if len(words) > 1 and words[-1].lower() in UNITS else ""
+
+
+def _without_unit(name: str) -> str:
+    words = ascii_words(re.sub(r"[\"″”]", "", name))
+    words = words[:-1] if words and words[-1].lower() in UNITS else words
+    return " ".join(words[:-1] if len(words) > 1 and words[-1].lower() == "in" else words)
+
+
 def _plain(name: str) -> str:
     return " ".join(ascii_words(name)).lower()
-
-
-def read_row(cells: Mapping[str, str], mapping: Mapping[str, str]) -> tuple[Product | None, list[Issue]]:
-    """Return the product that a row describes with its request, or None and the issues of the row.
-
-    Args:
-        cells: The cells by the sheet's columns.
-        mapping: The sheet's column for each known column.
-    """
-    row = {column: cells.get(name, "") for column, name in mapping.items()}
-    if issues := list(_cell_issues(row)):
-        return None, issues
-    record: dict[str, Any] = {
-        "sku": row.get("sku", ""),
-        **{ours: row.get(column, "") for column, ours in _TEXTS.items()},
-    }
-    record["images"] = {str(view): row[column] for column, view in _VIEWS.items() if row.get(column)}
-    record["inspiration_image"] = row.get("inspiration_image", "")
-    record["live_from"] = (
-        moment.isoformat() if (moment := parse_timestamp(row.get("live_from", ""))) else None
-    )
-    sizes = {axis: _number(row[axis]) for axis in ("height", "width", "depth") if row.get(axis)}
-    record["dimensions"] = {**sizes, "unit": (row.get("unit") or DEFAULT_UNIT).lower()} if sizes else None
-    try:
-        product = load_product(record)
-    except ValidationError as error:
-        return None, [issue("row.value", line) for line in problem_lines(error.messages, ProductSchema())]
-    return product.with_request(_request(row)), []
-
-
-def product_row(product: Product) -> dict[str, str]:
-    """Return the row that describes a product and its request; sizes are in centimetres."""
-    d, asked = product.dimensions, product.request
-    sizes = {"width": d.width_m, "height": d.height_m, "depth": d.depth_m}
-    return {
-        "sku": product.sku,
-        **{column: getattr(product, ours) for column, ours in _TEXTS.items()},
-        **{axis: f"{metres * 100:.6g}" if metres else "" for axis, metres in sizes.items()},
-        "unit": "cm",
-        **{column: image.url if (image := product.image(view)) else "" for column, view in _VIEWS.items()},
-        "inspiration_image": product.inspiration_image,
-        "prompt": asked.prompt,
-        "number_of_images": str(asked.images or ""),
-        "aspect_ratio": asked.aspect,
-        "request_type": ", ".join(asked.types),
-        "target_format": ", ".join(asked.formats),
-        "channel": ", ".join(asked.channels),
-        "live_from": product.live_from.isoformat() if product.live_from else "",
-    }
-
-
-def _cell_issues(row: Mapping[str, str]) -> Iterator[Issue]:
-    """Yield issues about cells whose values their columns do not accept."""
-    if not row.get("sku"):
-        yield issue("row.value", "The SKU is missing.", pointer="/sku")
-    for axis in ("height", "width", "depth"):
-        if row.get(axis) and not (_number(row[axis]) or 0) > 0:
-            yield issue(
-                "row.value",
-                f"{axis} is not a size.",
-                pointer=f"/{axis}",
-                measured=row[axis][:40],
-                limit="a number above 0",
-            )
-    if row.get("live_from") and parse_timestamp(row["live_from"]) is None:
-        yield issue(
-            "row.value",
-            "live_from is not a date.",
-            pointer="/live_from",
-            measured=row["live_from"][:40],
-            limit="e.g. 2026-12-01",
-        )
-    unit = row.get("unit", "").lower()
-    if unit and unit not in METRES_PER_UNIT:
-        yield issue(
-            "row.value",
-            "The unit is not known.",
-            pointer="/unit",
-            measured=unit[:40],
-            limit=", ".join(METRES_PER_UNIT),
-        )
-    count = row.get("number_of_images", "")
-    if count and not parse_integer(count, most=MAX_IMAGES):
-        yield issue(
-            "row.value",
-            "The number of images is not valid.",
-            pointer="/number_of_images",
-            measured=count[:40],
-            limit=f"1 to {MAX_IMAGES}",
-        )
-    aspect = row.get("aspect_ratio", "")
-    if aspect and not _ASPECT.fullmatch(aspect):
-        yield issue(
-            "row.value",
-            "The aspect ratio is not valid.",
-            pointer="/aspect_ratio",
-            measured=aspect[:40],
-            limit="e.g. 4:5",
-        )
-    for name in _list(row.get("request_type", "")):
-        if name not in set(RequestType):
-            yield issue(
-                "row.value",
-                "The request type is not known.",
-                pointer="/request_type",
-                measured=name[:40],
-                limit="Studio, Lifestyle, Model",
-            )
-
-
-def _request(row: Mapping[str, str]) -> RowRequest:
-    count = row.get("number_of_images", "")
-    return RowRequest(
-        types=_list(row.get("request_type", "")),
-        images=parse_integer(count, most=MAX_IMAGES),
-        aspect=row.get("aspect_ratio", ""),
-        prompt=row.get("prompt", "")[:2000],
-        formats=_list(row.get("target_format", "")),
-        channels=_list(row.get("channel", "")),
-    )
-
-
-def _list(cell: str) -> tuple[str, ...]:
-    return tuple(part.strip().lower() for part in re.split(r"[,;/]", cell) if part.strip())
-
-
-def _number(cell: str) -> float | None:
-    """Return the number in a cell such as 46, 46.5, 46,5 or 1,046.5; None if it has none."""
-    text = cell.replace(" ", "").replace("\u00a0", "")
-    if re.fullmatch(r"\d+,\d{1,2}", text):
-        text = text.replace(",", ".")
-    try:
-        value = float(text.replace(",", ""))
-    except ValueError:
-        return None
-    return value if abs(value) < 1e6 else None

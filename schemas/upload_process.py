@@ -11,15 +11,17 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Iterator
-from pathlib import PurePath
 from typing import IO
 
+from dam_connector.domain.picture_names import is_picture_name, zip_names
 from dam_connector.errors import InputError
 from dam_connector.watched_process import limit_this_process
+from schemas.measures import NumberCell
 from schemas.sheet_reader import read_sheet
-from schemas.uploads import FRAME, INPUT_ERROR_CODE, PICTURE_SUFFIXES, SHEET_LIMITS, ZIP_LIMITS
+from schemas.uploads import FRAME, INPUT_ERROR_CODE, SHEET_LIMITS, ZIP_LIMITS
 
 MAX_MEMBERS = 20_000
+UTF8_FLAG = 0x800  # of a member of a ZIP: its name is UTF-8
 MAX_UNPACKED_BYTES = 1_000_000_000  # of all pictures
 _DAMAGED = (
     zipfile.BadZipFile,
@@ -34,28 +36,36 @@ _DAMAGED = (
 
 
 def write_sheet(source: IO[bytes], out: IO[bytes]) -> None:
-    """Write the header of a sheet as a line of JSON, and each row as `[line, {column: cell}]`."""
+    """Write header and notes of a sheet as a line of JSON, and a line for each row.
+
+    It is `[line, {column: cell}, problem, columns whose cells are numbers of a workbook]`.
+    """
     sheet = read_sheet(source.read())
-    out.write(json.dumps(sheet.header).encode() + b"\n")
+    _write_line(out, [sheet.header, sheet.notes])
     for line, cells in sheet.rows:
-        out.write(json.dumps([line, cells], ensure_ascii=False).encode(errors="replace") + b"\n")
+        numbers = [name for name, cell in cells.items() if isinstance(cell, NumberCell)]
+        _write_line(out, [line, cells, cells.problem, numbers])
+
+
+def _write_line(out: IO[bytes], values: object) -> None:
+    out.write(json.dumps(values, ensure_ascii=False).encode(errors="replace") + b"\n")
 
 
 def write_picture_list(source: IO[bytes], out: IO[bytes], max_picture_bytes: int) -> None:
-    """Write the file name and SHA-256 of each picture in a ZIP as a line of JSON."""
-    for name, data in _pictures(source, max_picture_bytes):
-        out.write(json.dumps([name, hashlib.sha256(data).hexdigest()]).encode() + b"\n")
+    """Write the paths and SHA-256 of each picture in a ZIP as a line of JSON."""
+    for names, data in _pictures(source, max_picture_bytes):
+        _write_line(out, [names, hashlib.sha256(data).hexdigest()])
 
 
 def write_pictures(source: IO[bytes], out: IO[bytes], max_picture_bytes: int) -> None:
-    """Write the pictures in a ZIP: the lengths of name and content, the name and the content of each."""
-    for name, data in _pictures(source, max_picture_bytes):
-        encoded = name.encode(errors="replace")
+    """Write the pictures in a ZIP: the lengths of names and content, the names and the content of each."""
+    for names, data in _pictures(source, max_picture_bytes):
+        encoded = json.dumps(names).encode()
         out.write(FRAME.pack(len(encoded), len(data)) + encoded + data)
 
 
-def _pictures(source: IO[bytes], max_picture_bytes: int) -> Iterator[tuple[str, bytes]]:
-    """Yield the pictures in a ZIP, by file name without folders; too large ones are left out.
+def _pictures(source: IO[bytes], max_picture_bytes: int) -> Iterator[tuple[tuple[str, ...], bytes]]:
+    """Yield the pictures in a ZIP, by the paths that each may have; too large ones are left out.
 
     Raises:
         InputError: sheet.unreadable: the ZIP is damaged, or has or unpacks to too much.
@@ -67,7 +77,8 @@ def _pictures(source: IO[bytes], max_picture_bytes: int) -> Iterator[tuple[str, 
             chosen = [m for m in members if _is_picture(m, max_picture_bytes)]
             _check_total(sum(m.file_size for m in chosen))
             for member in chosen:
-                yield PurePath(member.filename).name, package.read(member)
+                marked = bool(member.flag_bits & UTF8_FLAG)
+                yield zip_names(member.filename, marked=marked), package.read(member)
     except _DAMAGED as error:
         raise InputError(
             "sheet.unreadable",
@@ -76,7 +87,7 @@ def _pictures(source: IO[bytes], max_picture_bytes: int) -> Iterator[tuple[str, 
 
 
 def _is_picture(member: zipfile.ZipInfo, max_bytes: int) -> bool:
-    return member.filename.lower().endswith(PICTURE_SUFFIXES) and member.file_size <= max_bytes
+    return is_picture_name(member.filename) and member.file_size <= max_bytes
 
 
 def _check_count(count: int) -> None:

@@ -4,19 +4,19 @@ import json
 import struct
 import tempfile
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import IO
 
 from dam_connector.domain.ids import Sha256
 from dam_connector.errors import Busy, InputError
 from dam_connector.watched_process import WAIT_S, ProcessFailed, ProcessLimits, TooManyProcesses, run_module
-from schemas.sheet_reader import Sheet
+from schemas.measures import NumberCell
+from schemas.sheet_table import Sheet, SheetCells, SheetRow
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff")
 SHEET_LIMITS = ProcessLimits(cpu_s=30, memory_bytes=1_000_000_000, output_bytes=1_000_000_000)
 ZIP_LIMITS = ProcessLimits(cpu_s=60, memory_bytes=500_000_000, output_bytes=1_100_000_000)
 INPUT_ERROR_CODE = 3  # the exit code of a process that wrote the facts of an InputError
-FRAME = struct.Struct("<IQ")  # before each picture: the lengths of its name and its content
+FRAME = struct.Struct("<IQ")  # before each picture: the lengths of its names as JSON and of its content
 
 
 def read_uploaded_sheet(data: bytes) -> Sheet:
@@ -28,24 +28,37 @@ def read_uploaded_sheet(data: bytes) -> Sheet:
     """
     with _as_file(data) as source:
         output = _run(["sheet"], source, SHEET_LIMITS, "sheet")
-    header = tuple(json.loads(output.readline()))
-    return Sheet(header=header, rows=_Rows(output))
+    header, notes = json.loads(output.readline())
+    return Sheet(header=tuple(header), open_rows=_Rows(output).read, notes=tuple(notes))
 
 
-class _Rows(Iterator[tuple[int, Mapping[str, str]]]):
-    """The rows of a sheet, read from a file that is closed with the last use of them."""
+class _Rows:
+    """The rows of a sheet in a file, which is closed with the last use of them."""
 
     def __init__(self, output: IO[bytes]) -> None:
-        self._output = output
+        self._output, self._start = output, output.tell()
         weakref.finalize(self, output.close)
 
-    def __next__(self) -> tuple[int, Mapping[str, str]]:
-        line, cells = json.loads(next(self._output))
-        return line, cells
+    def read(self) -> Iterator[SheetRow]:
+        """Yield the rows from the first one on; several readers may take turns."""
+        place = self._start
+        while True:
+            self._output.seek(place)
+            text = self._output.readline()
+            if not text:
+                return
+            place = self._output.tell()
+            line, values, problem, numbers = json.loads(text)
+            cells = SheetCells(values)
+            cells.update((name, NumberCell(cells[name])) for name in numbers)
+            cells.problem = problem
+            yield line, cells
 
 
 def list_pictures(data: bytes, max_picture_bytes: int) -> dict[str, Sha256]:
-    """Return the hashes of the pictures in a ZIP, by file name without folders. Nothing is stored.
+    """Return the hashes of the pictures in a ZIP, by path. Nothing is stored.
+
+    A name whose encoding the ZIP does not mark is there in each that it may have.
 
     Files that are not pictures, or larger than `max_picture_bytes`, are left out.
 
@@ -57,17 +70,17 @@ def list_pictures(data: bytes, max_picture_bytes: int) -> dict[str, Sha256]:
         _as_file(data) as source,
         _run(["list", str(max_picture_bytes)], source, ZIP_LIMITS, "ZIP") as output,
     ):
-        return {name: Sha256(sha256) for name, sha256 in map(json.loads, output)}
+        return {name: Sha256(sha256) for names, sha256 in map(json.loads, output) for name in names}
 
 
-def unpack_pictures(data: bytes, max_picture_bytes: int) -> Iterator[tuple[str, bytes]]:
-    """Yield the pictures that `list_pictures` lists, by file name; raise as it does."""
+def unpack_pictures(data: bytes, max_picture_bytes: int) -> Iterator[tuple[list[str], bytes]]:
+    """Yield the pictures that `list_pictures` lists, by the paths that each may have; raise as it does."""
     with _as_file(data) as source:
         output = _run(["unpack", str(max_picture_bytes)], source, ZIP_LIMITS, "ZIP")
     with output:
         while head := output.read(FRAME.size):
             name_length, length = FRAME.unpack(head)
-            yield output.read(name_length).decode(), output.read(length)
+            yield json.loads(output.read(name_length)), output.read(length)
 
 
 def _as_file(data: bytes) -> IO[bytes]:

@@ -18,10 +18,12 @@ import structlog
 from dam_connector.adapters.common.context import AdapterContext, check_options
 from dam_connector.adapters.common.mixins import NoWebhooks, ReadOnlyPim
 from dam_connector.domain.event import Event, EventKind
+from dam_connector.domain.picture_names import PictureFinder, is_picture_name
 from dam_connector.domain.product import Product
 from dam_connector.errors import ConfigError, InputError, NotFound, Unavailable, Unsupported
 from dam_connector.ports import InboundWebhook, PimCapabilities
-from schemas.sheet_columns import COLUMNS, guess_columns, read_row
+from schemas.sheet_columns import COLUMNS, guess_columns, identifies_products
+from schemas.sheet_rows import read_row, survey_sheet
 from schemas.uploads import read_uploaded_sheet
 
 log = structlog.get_logger()
@@ -71,9 +73,23 @@ class SheetFolderPim(NoWebhooks, ReadOnlyPim):
     def fetch_picture(self, name: str) -> bytes:
         """Read an image beside the sheets, by its file name or relative path."""
         path = (self._root / name).resolve()
-        if not path.is_relative_to(self._root) or not path.is_file() or path.stat().st_size > MAX_IMAGE_BYTES:
-            raise NotFound(self.vendor, "fetch_picture", f"there is no {name} beside the sheet")
+        if not path.is_relative_to(self._root) or not path.is_file():
+            path = self._find_picture(name)
+        if path.stat().st_size > MAX_IMAGE_BYTES:
+            raise NotFound(self.vendor, "fetch_picture", f"{name} is larger than {MAX_IMAGE_BYTES} bytes")
         return path.read_bytes()
+
+    def _find_picture(self, name: str) -> Path:
+        """Find an image whose name differs in case, slashes or folders only."""
+        paths = [path for path in self._root.rglob("*") if is_picture_name(path.name) and path.is_file()]
+        inside = [path for path in paths if path.resolve().is_relative_to(self._root)]
+        found = PictureFinder({path.relative_to(self._root).as_posix(): path for path in inside}).find(name)
+        if found.file:
+            return found.file
+        why = f"several files are named {name}: {', '.join(found.paths[:4])}"
+        if len(found.paths) < 2:
+            why = f"there is no {name} beside the sheet"
+        raise NotFound(self.vendor, "fetch_picture", why)
 
     def _read(self, path: Path, changed_at: datetime) -> Iterator[Event]:
         """Yield the products of a sheet; log a sheet or row that cannot be read."""
@@ -83,12 +99,16 @@ class SheetFolderPim(NoWebhooks, ReadOnlyPim):
             sheet = read_uploaded_sheet(path.read_bytes())
             unmapped = tuple(name for name in sheet.header if name not in self._columns.values())
             mapping = {**guess_columns(unmapped), **self._columns}
-            if mapping.get("sku") not in sheet.header:
+            mapping = {ours: theirs for ours, theirs in mapping.items() if theirs in sheet.header}
+            if not identifies_products(mapping):
                 raise InputError(
                     "sheet.header", f"No column holds the SKU. The sheet has: {', '.join(sheet.header)}."
                 )
+            facts = survey_sheet(sheet, mapping)
+            for note in (*sheet.notes, *facts.notes):
+                log.info("sheet_note", connection=self._name, sheet=path.name, note=note)
             for line, cells in sheet.rows:
-                product, issues = read_row(cells, mapping)
+                product, issues = read_row(cells, mapping, facts)
                 if product is None:
                     why = "; ".join(issue.message for issue in issues)
                     log.warning(

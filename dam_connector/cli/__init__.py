@@ -3,7 +3,7 @@
 import click
 
 from dam_connector import __version__
-from dam_connector.cli import batches, connections, products, providers, service, users
+from dam_connector.cli import batches, connections, first_steps, products, providers, service, users
 
 
 @click.group()
@@ -13,6 +13,8 @@ def main() -> None:
 
 
 for command in (
+    first_steps.init,
+    first_steps.webhook,
     service.up,
     service.web,
     service.demo,

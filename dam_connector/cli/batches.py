@@ -17,20 +17,22 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dam_connector.cli.common import data_dir_option, json_option, open_services, report_errors
 from dam_connector.domain.ids import Sha256
+from dam_connector.domain.picture_names import is_picture_name
 from dam_connector.errors import ConfigError, InputError
 from dam_connector.store.batch_records import Batch, BatchState, RowState
 from dam_connector.usecases import batch_preview, batch_rows, batches, exports
 from dam_connector.wiring import Services
 from schemas.sheet_template import sheet_template
-from schemas.uploads import PICTURE_SUFFIXES, list_pictures, read_uploaded_sheet
+from schemas.uploads import list_pictures, read_uploaded_sheet
 
 POLL_INTERVAL_S = 1.0
 SHOWN_FAILED_ROWS = 20
+SHOWN_MADE_SKUS = 20
 STOPPED_STATES = (BatchState.PAUSED, BatchState.CANCELLED)
 
 
 def list_picture_files(services: Services, path: Path | None) -> dict[str, Sha256]:
-    """Return the hashes of the pictures in a folder or ZIP, by file name; nothing is stored.
+    """Return the hashes of the pictures in a folder or ZIP, by path; nothing is stored.
 
     Raises:
         InputError: the file is no ZIP that can be read, or exceeds a limit.
@@ -38,23 +40,30 @@ def list_picture_files(services: Services, path: Path | None) -> dict[str, Sha25
     if path is None:
         return {}
     if path.is_dir():
-        return {p.name: Sha256(hashlib.sha256(p.read_bytes()).hexdigest()) for p in _pictures_in_folder(path)}
+        return _hashes_in_folder(path)
     return list_pictures(path.read_bytes(), services.settings.max_picture_bytes)
 
 
-def store_pictures(services: Services, path: Path | None, wanted: set[str]) -> dict[str, Sha256]:
-    """Store the pictures in a folder or ZIP that a sheet names; return their hashes by file name."""
+def store_pictures(services: Services, path: Path | None, wanted: set[Sha256]) -> dict[str, Sha256]:
+    """Store the pictures in a folder or ZIP that a sheet names; return their hashes by path."""
     if path is None:
         return {}
     if path.is_dir():
         return {
-            p.name: services.blobs.put(p.read_bytes()) for p in _pictures_in_folder(path) if p.name in wanted
+            name: services.blobs.put((path / name).read_bytes())
+            for name, sha256 in _hashes_in_folder(path).items()
+            if sha256 in wanted
         }
     return batches.store_zip_pictures(services, path.read_bytes(), wanted)
 
 
-def _pictures_in_folder(path: Path) -> list[Path]:
-    return [p for p in sorted(path.rglob("*")) if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file()]
+def _hashes_in_folder(path: Path) -> dict[str, Sha256]:
+    """Return the hashes of the pictures in a folder and in those below it, by path."""
+    return {
+        p.relative_to(path).as_posix(): Sha256(hashlib.sha256(p.read_bytes()).hexdigest())
+        for p in sorted(path.rglob("*"))
+        if is_picture_name(p.name) and p.is_file()
+    }
 
 
 def run_import(
@@ -88,12 +97,12 @@ def run_import(
     data = file.read_bytes()
     sheet = read_uploaded_sheet(data)
     mapping = batch_rows.map_columns(sheet, columns)
-    preview = batch_preview.preview_batch(services, sheet, mapping, list_picture_files(services, pictures))
+    listed = list_picture_files(services, pictures)
+    preview = batch_preview.preview_batch(services, sheet, mapping, listed)
     if dry_run or not preview.counts[RowState.WAITING] + preview.counts[RowState.FAILED]:
         return None, preview
-    wanted = batch_rows.named_files(read_uploaded_sheet(data), mapping)
-    stored = store_pictures(services, pictures, wanted)
-    return batches.start(services, name, owner, read_uploaded_sheet(data), mapping, stored), preview
+    stored = store_pictures(services, pictures, batch_rows.named_pictures(sheet, mapping, listed))
+    return batches.start(services, name, owner, sheet, mapping, stored), preview
 
 
 def preview_lines(preview: batch_preview.BatchPreview) -> list[str]:
@@ -114,6 +123,10 @@ def preview_lines(preview: batch_preview.BatchPreview) -> list[str]:
         lines += [f"  about {max(1, round(preview.generation_s / 60))} min; {bills}"]
     if preview.unchecked_rows:
         lines += [f"  the pictures of {preview.unchecked_rows} rows are checked when the rows are made"]
+    lines += [f"  note: {note}" for note in preview.notes]
+    if preview.makes_skus:
+        good = preview.rows.get(RowState.WAITING, [])[:SHOWN_MADE_SKUS]
+        lines += [f"  row {row.line}: the SKU is {row.sku}" for row in good]
     lines += [
         f"  row {row.line} {row.sku or '(no SKU)'}: {row.error}"
         for row in preview.rows.get(RowState.FAILED, [])[:SHOWN_FAILED_ROWS]
@@ -125,13 +138,13 @@ def watch_progress(services: Services, batch: Batch) -> dict[str, int]:
     """Show a progress bar until the batch is done or stopped; return the last row counts."""
     console = Console(stderr=True)
     with Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.completed:.0f}/{task.total:.0f}"),
         TimeRemainingColumn(),
         console=console,
     ) as bar:
-        task = bar.add_task(batch.name, total=None)
+        task = bar.add_task(batch.name, total=services.batches.progress(batch.id).total)
         while True:
             now = services.batches.progress(batch.id)
             state = batches.find(services, batch.id).state
@@ -202,6 +215,19 @@ def follow_manifest(services: Services, batch: Batch) -> Iterator[dict[str, Any]
         time.sleep(POLL_INTERVAL_S)
 
 
+def read_pairs(pairs: tuple[str, ...]) -> dict[str, str]:
+    """Return the values of --map: the sheet's columns by ours.
+
+    Raises:
+        InputError: sheet.header: a value has no equals sign.
+    """
+    wrong = [pair for pair in pairs if not all(pair.partition("="))]
+    if wrong:
+        message = f"--map {wrong[0]}: write our column, =, and the sheet's column, e.g. --map sku=Nummer."
+        raise InputError("sheet.header", message)
+    return {ours.strip(): theirs.strip() for ours, _, theirs in (pair.partition("=") for pair in pairs)}
+
+
 def print_result(facts: Any, lines: list[str], json_output: bool) -> None:
     """Print facts as JSON, or the lines that say the same to a person."""
     click.echo(json.dumps(facts) if json_output else "\n".join(lines))
@@ -248,10 +274,10 @@ def template_command(file_format: str, out: Path | None) -> None:
     "pairs",
     multiple=True,
     metavar="COLUMN=NAME",
-    help="Use column NAME of the sheet as our column COLUMN.",
+    help="Use column NAME of the sheet as our column COLUMN, e.g. sku=Nummer.",
 )
 @click.option("--dry-run", is_flag=True, help="Check the rows and make nothing.")
-@click.option("--wait", is_flag=True, help="Wait until everything is made. Exit code 1 when a row failed.")
+@click.option("--wait", is_flag=True, help="Wait until everything is made.")
 @data_dir_option
 @json_option
 @report_errors
@@ -265,10 +291,13 @@ def import_command(
     data_dir: Path | None,
     json_output: bool,
 ) -> None:
-    """Make a batch of products from the sheet in FILE, CSV or XLSX."""
+    """Make a batch of products from the sheet in FILE, CSV or XLSX.
+
+    Exit code 0: all rows are good. 1: rows are bad, or failed with --wait. 2: the sheet cannot be used.
+    """
     services = open_services(data_dir)
-    columns = dict(pair.partition("=")[::2] for pair in pairs)
     try:
+        columns = read_pairs(pairs)
         batch, preview = run_import(
             services,
             file,
@@ -287,10 +316,16 @@ def import_command(
         "rows": {s.value: n for s, n in preview.counts.items()},
         "makes": preview.version_counts,
         "progress": counts,
+        "notes": list(preview.notes),
+        "columns": dict(preview.mapping),
+        "failed": [
+            {"row": row.line, "sku": row.sku, "error": row.error, "codes": list(row.codes)}
+            for row in preview.rows.get(RowState.FAILED, [])
+        ],
     }
     lines = [*preview_lines(preview), *([f"batch {batch.name}: {batch.id}"] if batch else [])]
     print_result(facts, lines, json_output)
-    sys.exit(int(bool(counts.get("failed"))))
+    sys.exit(int(bool(counts.get("failed") or preview.counts[RowState.FAILED])))
 
 
 @click.command("export")

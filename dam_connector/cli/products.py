@@ -1,16 +1,44 @@
 """Commands for products: product add."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import click
 from marshmallow import ValidationError
 
 from dam_connector.cli.common import data_dir_option, json_option, open_services, report_errors
+from dam_connector.domain.product import Product
 from dam_connector.errors import ConfigError
 from dam_connector.usecases import intake
+from dam_connector.usecases.source_images import HELD_PREFIX, is_image_url
+from dam_connector.wiring import Services
 from schemas.common import problem_lines
 from schemas.product import ProductSchema, load_product
+
+
+def store_local_photos(services: Services, product: Product, folder: Path) -> Product:
+    """Store the photos that a product names by their files; return the product with their addresses.
+
+    Raises:
+        ConfigError: a file does not exist.
+    """
+    problems = []
+
+    def address(url: str, pointer: str) -> str:
+        path = folder / url.strip()
+        if is_image_url(url) or not url:
+            return url
+        if not path.is_file():
+            problems.append(f"{pointer}: {url!r} is no address, and there is no file {path}")
+            return url
+        return f"{HELD_PREFIX}{services.blobs.put(path.read_bytes())}"
+
+    images = tuple(replace(i, url=address(i.url, f"/images/{i.view}")) for i in product.images)
+    inspiration_image = address(product.inspiration_image, "/inspiration_image")
+    if problems:
+        raise ConfigError(*problems)
+    return replace(product, images=images, inspiration_image=inspiration_image)
 
 
 @click.group()
@@ -24,16 +52,20 @@ def product() -> None:
 @json_option
 @report_errors
 def product_add(file: Path, data_dir: Path | None, json_output: bool) -> None:
-    """Add the product record in FILE (JSON), as if its PIM had sent it."""
+    """Add the product record in FILE (JSON), as if its PIM had sent it.
+
+    Photos are addresses, or files by their path from the folder of FILE.
+    """
     try:
-        record = load_product(json.loads(file.read_text()))
+        record = load_product(json.loads(file.read_text(encoding="utf-8-sig")))
     except ValidationError as error:
         raise ConfigError(
             *(f"{file}: {line}" for line in problem_lines(error.messages, ProductSchema()))
         ) from error
     except ValueError as error:
         raise ConfigError(f"{file}: the file is not JSON: {error}") from error
-    taken = intake.add_product(open_services(data_dir), record, by="command line")
+    services = open_services(data_dir)
+    taken = intake.add_product(services, store_local_photos(services, record, file.parent), by="command line")
     click.echo(
         json.dumps({"sku": record.sku, "outcome": taken.summary, "planned": taken.planned})
         if json_output

@@ -6,12 +6,14 @@ import shutil
 import socket
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from dam_connector import logs
 from dam_connector.cli.common import data_dir_option, json_option, load_settings, open_services, report_errors
+from dam_connector.domain.issue import Severity
 from dam_connector.errors import ConfigError
 from dam_connector.ops import docgen, doctor
 from dam_connector.ops.demo import Demo, print_summary
@@ -21,8 +23,11 @@ from dam_connector.private_files import use_private_umask
 from dam_connector.rules_file import read_rules_text
 from dam_connector.settings import ensure_secrets
 from dam_connector.usecases import intake
-from dam_connector.wiring import build_services, check_rules
-from schemas.rules_loader import load_rules
+from dam_connector.usecases.batch_rows import issue_text
+from dam_connector.wiring import Services, build_services, check_rules
+from schemas.rules_loader import load_rules, rules_notes
+
+PLACEHOLDER_SECRET = "whsec_cGxhY2Vob2xkZXItcGxhY2Vob2xkZXI="
 
 
 @click.command()
@@ -134,23 +139,35 @@ def check_command(file: Path | None, json_output: bool) -> None:
     """Check a plugin.json, by default the one in use. Exit code 1 when it has errors."""
     path = file or load_settings().plugin_json
     lines: list[str] = []
+    notes: list[str] = []
     try:
         if file is not None and not file.is_file():
             raise ConfigError(f"{file}: the file does not exist")
         rules = load_rules(read_rules_text(path))
+        notes = rules_notes(rules)
         with tempfile.TemporaryDirectory() as folder:
-            lines = [
-                line
-                for line in check_rules(rules, build_services(load_settings(Path(folder))))
-                if "environment variable" not in line
-            ]
+            lines = check_rules(rules, _with_placeholders(build_services(load_settings(Path(folder)))))
     except ConfigError as error:
         lines = list(error.problems)
     if json_output:
-        click.echo(json.dumps({"file": str(path), "good": not lines, "problems": lines}))
+        click.echo(json.dumps({"file": str(path), "good": not lines, "problems": lines, "notes": notes}))
     else:
-        click.echo("\n".join(lines) if lines else f"{path}: good")
+        click.echo("\n".join([*(lines or [f"{path}: good"]), *(f"note: {note}" for note in notes)]))
     sys.exit(int(bool(lines)))
+
+
+def _with_placeholders(services: Services) -> Services:
+    """Return services for which each secret that the environment lacks is a placeholder.
+
+    The other options of a connection are checked so, too, where the secrets are not at hand.
+    """
+
+    def secret(reference: str) -> str:
+        if not reference.startswith("env/") or services.settings.environ.get(reference.removeprefix("env/")):
+            return services.settings.secret(reference)
+        return PLACEHOLDER_SECRET
+
+    return replace(services, adapter_context=replace(services.adapter_context, secret=secret))
 
 
 @click.command("run")
@@ -159,7 +176,16 @@ def check_command(file: Path | None, json_output: bool) -> None:
 @report_errors
 def run_command(sku: str, data_dir: Path | None) -> None:
     """Make the missing assets of a SKU and retry its failed runs."""
-    click.echo(f"{sku}: {intake.rerun_product(open_services(data_dir), sku)} runs under way")
+    services = open_services(data_dir)
+    count = intake.rerun_product(services, sku)
+    record = services.products.get(sku)
+    errors = [i for i in record.issues if i.severity is Severity.ERROR] if record else []
+    if errors:
+        raise ConfigError(
+            f"{sku}: nothing is made until its record is corrected",
+            *(f"{issue_text(i)}. {i.remedy}" for i in errors),
+        )
+    click.echo(f"{sku}: {count} runs under way" if count else f"{sku}: nothing to do, all assets are made")
 
 
 @click.command("replay")

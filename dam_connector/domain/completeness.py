@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from dam_connector.domain.issue import Issue, issue
-from dam_connector.domain.product import Product, View, is_safe_sku
+from dam_connector.domain.product import Product, View
 from dam_connector.domain.rules import ProductRules
+from dam_connector.domain.sku_tokens import sku_problem
 
 MAX_PLAUSIBLE_M = 100.0  # a shed is 10 m; ten times that is a wrong unit
 MIN_PLAUSIBLE_M = 0.0005  # half a millimetre: paper
@@ -12,10 +13,10 @@ MIN_PLAUSIBLE_M = 0.0005  # half a millimetre: paper
 
 def product_issues(product: Product, rules: ProductRules) -> Iterator[Issue]:
     """Yield the issues that a person must correct in the product's record before assets are made."""
-    if not is_safe_sku(product.sku):
+    if problem := sku_problem(product.sku):
         yield issue(
             "product.sku_unsafe",
-            f"The SKU {product.sku!r} cannot be used in names.",
+            f"The SKU {product.sku!r} cannot be used in names: {problem}.",
             pointer="/sku",
             measured=product.sku,
         )

@@ -9,7 +9,12 @@ import string
 import unicodedata
 from collections.abc import Callable, Mapping
 
+from anyascii import anyascii
+
+from dam_connector.domain.sku_tokens import sku_token
+
 FIELDS = ("sku", "name", "version", "format", "deliverable", "slot", "view", "category", "color")
+SHORTENED_FIELDS = ("name", "category", "color")  # if a file name is too long, in this order
 MAX_NAME_BYTES = 200  # file systems stop at 255; this leaves room for an extension and a temporary suffix
 _WINDOWS_RESERVED = frozenset(
     {"con", "prn", "aux", "nul", *(f"{d}{n}" for d in ("com", "lpt") for n in range(1, 10))}
@@ -19,10 +24,17 @@ _WINDOWS_RESERVED = frozenset(
 def ascii_words(text: str) -> list[str]:
     """Return the words of a text in plain ASCII.
 
-    `Überlanger Stuhl №3` gives `['Uberlanger', 'Stuhl', 'No3']`.
+    `Überlanger Stuhl №3` gives `['Uberlanger', 'Stuhl', 'No3']`, and `Стул` gives `['Stul']`.
     """
-    plain = unicodedata.normalize("NFKD", text.replace("ß", "ss")).encode("ascii", "ignore").decode()
-    return re.findall(r"[A-Za-z0-9]+", plain)
+    return re.findall(r"[A-Za-z0-9]+", "".join(map(_ascii, text.replace("ß", "ss"))))
+
+
+def _ascii(character: str) -> str:
+    """Return a character in ASCII: without its accent, or else as it sounds; nothing for a sign."""
+    if character.isascii():
+        return character
+    plain = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
+    return plain or (anyascii(character) if character.isalnum() else "")
 
 
 def _pascal(text: str) -> str:
@@ -78,9 +90,10 @@ def build_name(pattern: str, values: Mapping[str, str | int]) -> str:
     Raises:
         ValueError: The pattern is invalid.
     """
+    parts = pattern_parts(pattern)
     name = "".join(
-        text + (FILTERS[spec][0](str(values.get(field, ""))) if field else "")
-        for text, field, spec in pattern_parts(pattern)
+        text + (written if field else "")
+        for (text, field, _), written in zip(parts, _written_fields(parts, values), strict=True)
     )
     if name.lower().split(".")[0] in _WINDOWS_RESERVED:
         name = f"_{name}"
@@ -89,7 +102,34 @@ def build_name(pattern: str, values: Mapping[str, str | int]) -> str:
 
 def canonical_fields(pattern: str, values: Mapping[str, str | int]) -> dict[str, str]:
     """Return the fields that `parse_name` reads back for these values: each as its filter writes it."""
-    return {f: FILTERS[spec][0](str(values.get(f, ""))) for _, f, spec in pattern_parts(pattern) if f}
+    parts = pattern_parts(pattern)
+    written = zip(parts, _written_fields(parts, values), strict=True)
+    return {field: text for (_, field, _), text in written if field}
+
+
+def _written_fields(parts: list[tuple[str, str, str]], values: Mapping[str, str | int]) -> list[str]:
+    """Return each field as its filter writes it; texts are shortened so that the whole name fits."""
+    written = [_write_field(field, spec, values) if field else "" for _, field, spec in parts]
+    too_long = sum(len(text) + len(own) for (text, *_), own in zip(parts, written, strict=True))
+    too_long -= MAX_NAME_BYTES - 1  # a reserved name gets one character more
+    for field in SHORTENED_FIELDS:
+        places = [i for i, part in enumerate(parts) if part[1] == field]
+        if too_long > 0 and places:
+            cut = -(-too_long // len(places))
+            for i in places:
+                shortened = written[i][: max(1, len(written[i]) - cut)].rstrip("-._") or "x"
+                too_long -= len(written[i]) - len(shortened)
+                written[i] = shortened
+    return written
+
+
+def _write_field(field: str, spec: str, values: Mapping[str, str | int]) -> str:
+    text = str(values.get(field, ""))
+    if field != "sku":
+        return FILTERS[spec][0](text)
+    token = sku_token(text) if text else "x"
+    changed = {"": token, "upper": token.upper(), "lower": token.lower()}
+    return changed[spec] if spec in changed else FILTERS[spec][0](token)
 
 
 def parse_name(pattern: str, name: str) -> dict[str, str] | None:
@@ -135,6 +175,8 @@ def _field_expression(field: str, spec: str) -> str:
         return _SHAPES[field]
     if field in _NO_SEPARATOR:
         return r"[A-Z0-9]+" if spec == "upper" else r"[A-Za-z0-9]+"
+    if field == "sku" and spec in ("", "upper", "lower"):
+        return r"[A-Za-z0-9+~](?:[A-Za-z0-9.+_~-]*[A-Za-z0-9+_~])?"
     return FILTERS[spec][1]
 
 

@@ -3,7 +3,6 @@
 The field names of `Product` and `Dimensions` are stored with products and hashed by `planning.input_hash`.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -12,10 +11,8 @@ from enum import StrEnum
 from dam_connector.domain.ids import Sku
 from dam_connector.domain.row_request import RowRequest
 
-MAX_SKU_LENGTH = 64
 INSPIRATION = "inspiration"  # the inspiration image's key among fetched pictures, which are keyed by view
 SIGNATURE_BYTES = 16  # how many first bytes `picture_mime` needs
-_SAFE_SKU = re.compile(rf"[A-Za-z0-9](?:[A-Za-z0-9._+-]{{0,{MAX_SKU_LENGTH - 2}}}[A-Za-z0-9+])?")
 _SIGNATURES = {
     b"\xff\xd8\xff": "image/jpeg",
     b"\x89PNG": "image/png",
@@ -85,11 +82,6 @@ class Product:
     def image(self, *views: View) -> SourceImage | None:
         """Return the photo of the first of these views that the product has, or None."""
         return next((i for view in views for i in self.images if i.view == view), None)
-
-
-def is_safe_sku(sku: str) -> bool:
-    """Return True if a SKU can be used unchanged in URLs and file names and cannot leave its folder."""
-    return bool(_SAFE_SKU.fullmatch(sku)) and ".." not in sku
 
 
 def picture_mime(head: bytes) -> str:

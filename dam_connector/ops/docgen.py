@@ -11,6 +11,7 @@ from dam_connector.domain.model_profiles import MEASURES, MODEL_PROFILES
 from dam_connector.domain.picture_profiles import PICTURE_PROFILES
 from dam_connector.settings import GENERATED_SECRETS, SECRETS_FILE, Settings
 from schemas import report
+from schemas.adapter_options import OPTIONS, definition_name
 from schemas.plugin import json_schema
 
 EXAMPLE_PRODUCT = {
@@ -100,7 +101,10 @@ def _configuration() -> Iterator[str]:
     )
     schema = json_schema()
     yield from _keys("plugin.json", schema)
+    adapters = {definition_name(port, name) for port, names in OPTIONS.items() for name in names}
     for name, definition in schema["$defs"].items():
+        if name in adapters:  # documented in docs/connections/
+            continue
         yield from _keys(name, definition)
     yield from _picture_profiles()
     yield from _model_profiles()
@@ -192,6 +196,8 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> Iterato
 
 def _type_text(value: dict[str, Any]) -> str:
     """Return the type of a value in JSON Schema as a few words."""
+    if "allOf" in value:  # a connection, and the options of each adapter
+        return _type_text(value["allOf"][0])
     if "$ref" in value:
         name = value["$ref"].rsplit("/", 1)[-1]
         return f"[{name}](#{name.lower()})"

@@ -4,13 +4,13 @@ import importlib.util
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dam_connector.errors import ConfigError, ConnectorError
 from dam_connector.ops import queue_server
 from dam_connector.private_files import is_open_to_others
 from dam_connector.rules_file import read_rules_text
-from dam_connector.settings import Settings
+from dam_connector.settings import GENERATED_SECRETS, Settings
 from dam_connector.store.blobs import open_blobs
 from dam_connector.store.database import Database
 from dam_connector.wiring import build_services, check_rules
@@ -58,6 +58,9 @@ def _queue(settings: Settings) -> PartStatus:
 
 
 def _database(settings: Settings) -> PartStatus:
+    file = settings.data_dir / "connector.db"
+    if not settings.database_url and not file.exists():
+        return PartStatus("database", True, f"not there yet; dam-connector up creates {file}")
     try:
         Database(settings.effective_database_url).ping()
     except ConnectorError as error:
@@ -144,7 +147,9 @@ def _rules(settings: Settings) -> Iterator[PartStatus]:
     yield PartStatus(
         "plugin.json", True, f"{rules.name} {rules.version}, {len(rules.deliverables)} deliverables"
     )
-    for line in check_rules(rules, build_services(settings)):
+    made_by_start = {name: make() for name, make in GENERATED_SECRETS.items()}
+    complete = replace(settings, environ={**made_by_start, **settings.environ})
+    for line in check_rules(rules, build_services(complete)):
         yield PartStatus(
             "adapters", False, line, "Set what is missing in the environment, or correct plugin.json."
         )

@@ -16,7 +16,8 @@ from dam_connector.usecases.batch_rows import check_rows, fail_row
 from dam_connector.usecases.estimates import estimate_seconds, first_generator
 from dam_connector.usecases.source_images import HELD_PREFIX, check_image_url, image_urls
 from dam_connector.wiring import Services
-from schemas.sheet_reader import Sheet
+from schemas.sheet_rows import survey_sheet
+from schemas.sheet_table import Sheet
 
 MAX_SHOWN_ROWS = 200  # rows of each state that a preview holds
 MAX_CHECKED_IMAGES = 2000
@@ -30,6 +31,10 @@ class BatchPreview:
 
     # The sheet's column names by our column names.
     mapping: Mapping[str, str]
+    # What was ignored or guessed in the sheet, for people.
+    notes: tuple[str, ...] = ()
+    # The sheet has no SKUs: they were made from the names.
+    makes_skus: bool = False
     # Rows by state.
     counts: dict[RowState, int] = field(
         default_factory=lambda: dict.fromkeys((RowState.WAITING, RowState.FAILED, RowState.UNCHANGED), 0)
@@ -75,12 +80,13 @@ def preview_batch(
 
     Args:
         mapping: the sheet's column names by our column names.
-        pictures: the hashes of the pictures that were uploaded beside the sheet, by file name; they need
-            not be stored yet.
+        pictures: the hashes of the pictures that were uploaded beside the sheet, by path; they need not
+            be stored yet.
     """
-    preview = BatchPreview(mapping=mapping)
+    facts = survey_sheet(sheet, mapping)
+    preview = BatchPreview(mapping=mapping, notes=(*sheet.notes, *facts.notes), makes_skus=facts.makes_skus)
     image_check = _ImageCheck(services, {f"{HELD_PREFIX}{sha256}" for sha256 in pictures.values()})
-    rows = check_rows(services, sheet, mapping, pictures)
+    rows = check_rows(services, sheet, mapping, pictures, facts)
     while chunk := list(islice(rows, IMAGE_CHECK_THREADS * 8)):
         for row in image_check.check(chunk):
             preview.add_row(row)

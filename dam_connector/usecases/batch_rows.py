@@ -2,18 +2,21 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from itertools import islice
 
 from dam_connector.domain.completeness import product_issues
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue, Severity, issue
+from dam_connector.domain.picture_names import PictureFinder
 from dam_connector.domain.product import Product
 from dam_connector.errors import InputError
 from dam_connector.store.batch_records import NewBatchRow, RowState
 from dam_connector.usecases.source_images import HELD_PREFIX, is_image_url
 from dam_connector.wiring import Services
-from schemas.sheet_columns import COLUMNS, guess_columns, read_row
-from schemas.sheet_reader import Sheet
+from schemas.sheet_columns import COLUMNS, guess_columns, identifies_products
+from schemas.sheet_rows import SheetFacts, read_row, sku_from_name, survey_sheet
+from schemas.sheet_table import Sheet
 
 LOOKUP_CHUNK = 500  # rows whose products are looked up with one query
 
@@ -25,50 +28,82 @@ def map_columns(sheet: Sheet, overrides: Mapping[str, str]) -> dict[str, str]:
         overrides: the caller's choice, by our names. The other columns are guessed from their names.
 
     Returns:
-        The sheet's column names by our column names, e.g. `{"sku": "Article No."}`.
+        The sheet's column names by our column names, e.g. `{"sku": "Article No."}`. Without `sku`, the SKUs
+        are made from the names.
 
     Raises:
-        InputError: with code `sheet.header` when a chosen column does not exist, or no column holds the SKU.
+        InputError: with code `sheet.header` when a chosen column does not exist, or no column holds the SKU
+            and none the name and the photo.
     """
     columns = ", ".join(sheet.header)
-    unknown = [
-        f"{ours}={theirs}"
-        for ours, theirs in overrides.items()
-        if ours not in COLUMNS or theirs not in sheet.header
-    ]
-    if unknown:
-        message = f"There is no such column: {', '.join(unknown)}. The sheet has: {columns}."
-        raise InputError("sheet.header", message)
+    overrides = dict(_find_columns(ours, theirs, sheet.header) for ours, theirs in overrides.items())
     rest = tuple(name for name in sheet.header if name not in overrides.values())
     guessed = {ours: theirs for ours, theirs in guess_columns(rest).items() if ours not in overrides}
     mapping = {**guessed, **overrides}
-    if "sku" not in mapping:
-        message = f"No column holds the SKU. The sheet has: {columns}."
+    if not identifies_products(mapping):
+        message = (
+            f"No column holds the SKU, nor do two hold the name and the photo. The sheet has: {columns}."
+        )
         raise InputError("sheet.header", message, limit="sku")
     return mapping
 
 
-def named_files(sheet: Sheet, mapping: Mapping[str, str]) -> set[str]:
-    """Return the texts in the columns of photos: file names beside the sheet, and addresses."""
-    columns = [theirs for ours, theirs in mapping.items() if ours.startswith("image_url")]
-    return {cells.get(column, "").strip() for _, cells in sheet.rows for column in columns}
+def named_pictures(sheet: Sheet, mapping: Mapping[str, str], pictures: Mapping[str, Sha256]) -> set[Sha256]:
+    """Return the hashes of the pictures beside a sheet that its cells name.
+
+    Args:
+        mapping: see `map_columns`.
+        pictures: the hashes of all pictures beside the sheet, by path.
+    """
+    finder = PictureFinder(pictures)
+    columns = [
+        theirs for ours, theirs in mapping.items() if ours.startswith("image_url") or "inspiration" in ours
+    ]
+    named = {cells.get(column, "").strip() for _, cells in sheet.rows for column in columns}
+    return {found.file for name in named if name and (found := finder.find(name)).file}
+
+
+def _find_columns(ours: str, theirs: str, header: tuple[str, ...]) -> tuple[str, str]:
+    """Return our column and the sheet's for the names that a caller wrote, whatever their case and blanks.
+
+    Raises:
+        InputError: sheet.header: one of them does not exist.
+    """
+    column = ours if ours in COLUMNS else next(iter(guess_columns((ours,))), "")
+    wanted = " ".join(theirs.split()).casefold()
+    name = next((n for n in header if n == theirs), next((n for n in header if n.casefold() == wanted), ""))
+    if column and name:
+        return column, name
+    near = get_close_matches(theirs if column else ours, header if column else list(COLUMNS), n=1)
+    hint = f' Did you mean "{near[0]}"?' if near else ""
+    place = f"The sheet has: {', '.join(header)}." if column else f"Ours are: {', '.join(COLUMNS)}."
+    message = f"There is no such column: {theirs if column else ours}.{hint} {place}"
+    raise InputError("sheet.header", message)
 
 
 def check_rows(
-    services: Services, sheet: Sheet, mapping: Mapping[str, str], pictures: Mapping[str, Sha256]
+    services: Services,
+    sheet: Sheet,
+    mapping: Mapping[str, str],
+    pictures: Mapping[str, Sha256],
+    facts: SheetFacts | None = None,
 ) -> Iterator[NewBatchRow]:
     """Check each row of a sheet, without looking at images behind URLs.
 
     Args:
         mapping: see `map_columns`.
-        pictures: the stored pictures that were uploaded beside the sheet, by file name.
+        pictures: the stored pictures that were uploaded beside the sheet, by path.
+        facts: those of the sheet; None: they are read first.
 
     Yields:
         The rows in the sheet's order, with the state `WAITING` (good), `FAILED` with the reasons, or
         `UNCHANGED` when the same product is stored already.
     """
     first_lines: dict[str, int] = {}
-    rows = (_check_row(line, cells, mapping, pictures, first_lines, services) for line, cells in sheet.rows)
+    facts, finder = facts or survey_sheet(sheet, mapping), PictureFinder(pictures)
+    rows = (
+        _check_row(line, cells, mapping, facts, finder, first_lines, services) for line, cells in sheet.rows
+    )
     while chunk := list(islice(rows, LOOKUP_CHUNK)):
         known = services.products.usable_products([r.sku for r in chunk if r.product])
         for row in chunk:
@@ -84,16 +119,19 @@ def _check_row(
     line: int,
     cells: Mapping[str, str],
     mapping: Mapping[str, str],
-    pictures: Mapping[str, Sha256],
+    facts: SheetFacts,
+    pictures: PictureFinder[Sha256],
     first_lines: dict[str, int],
     services: Services,
 ) -> NewBatchRow:
     """Check one row. `first_lines` has the line in which each SKU was first seen, and is updated."""
-    product, issues = read_row(cells, mapping)
-    sku = cells.get(mapping["sku"], "")
+    product, issues = read_row(cells, mapping, facts)
+    sku = cells.get(mapping.get("sku", ""), "")
+    if facts.makes_skus:
+        sku = sku_from_name(cells.get(mapping["product_name"], ""))
     if product is not None:
+        found = list(product_issues(product, services.rules.current().products))
         product, missing = _resolve_file_names(product, pictures)
-        found = product_issues(product, services.rules.current().products)
         issues = [*missing, *(i for i in found if i.severity is Severity.ERROR)]
     if sku and sku in first_lines:
         message = f"{sku} is in row {first_lines[sku]} too."
@@ -117,22 +155,35 @@ def issue_text(found: Issue) -> str:
     return f"{place}{found.message.rstrip('.')}{measured}{limit}"
 
 
-def _resolve_file_names(product: Product, pictures: Mapping[str, Sha256]) -> tuple[Product, list[Issue]]:
+def _resolve_file_names(product: Product, pictures: PictureFinder[Sha256]) -> tuple[Product, list[Issue]]:
     """Replace file names by the addresses of the uploaded files; return issues for those that are missing."""
-    images, missing = [], []
+    images, issues = [], []
     for image in product.images:
-        name = image.url.strip()
-        if is_image_url(name):
-            images.append(image)
-        elif name in pictures:
-            images.append(replace(image, url=f"{HELD_PREFIX}{pictures[name]}"))
+        url = _resolve_file_name(image.url, f"/images/{image.view}", pictures)
+        if isinstance(url, Issue):
+            issues.append(url)
         else:
-            missing.append(
-                issue(
-                    "row.picture",
-                    "No such file beside the sheet, and no address.",
-                    pointer=f"/images/{image.view}",
-                    measured=name[:80],
-                )
-            )
-    return replace(product, images=tuple(images)), missing
+            images.append(replace(image, url=url))
+    inspiration = product.inspiration_image
+    if inspiration:
+        url = _resolve_file_name(inspiration, "/inspiration_image", pictures)
+        if isinstance(url, Issue):
+            issues.append(url)
+        else:
+            inspiration = url
+    return replace(product, images=tuple(images), inspiration_image=inspiration), issues
+
+
+def _resolve_file_name(cell: str, pointer: str, pictures: PictureFinder[Sha256]) -> str | Issue:
+    name = cell.strip()
+    if is_image_url(name):
+        return name
+    found = pictures.find(name)
+    if found.file:
+        return f"{HELD_PREFIX}{found.file}"
+    if len(found.paths) > 1:
+        message = f"{len(found.paths)} different files have this name."
+        limit = f"one of {', '.join(found.paths[:4])}"
+    else:
+        message, limit = "No such file beside the sheet, and no address.", ", ".join(found.paths)
+    return issue("row.picture", message, pointer=pointer, measured=name[:80], limit=limit)

@@ -6,6 +6,7 @@ a webhook nor another sheet.
 """
 
 from collections.abc import Collection, Mapping
+from hashlib import sha256
 
 import structlog
 
@@ -16,7 +17,7 @@ from dam_connector.store.batch_records import Batch, BatchRow, BatchState, RowSt
 from dam_connector.usecases.batch_rows import check_rows, issue_text
 from dam_connector.usecases.intake import IntakeResult, ingest_product, rerun_product
 from dam_connector.wiring import Services
-from schemas.sheet_reader import Sheet
+from schemas.sheet_table import Sheet
 from schemas.uploads import unpack_pictures
 
 log = structlog.get_logger()
@@ -140,22 +141,28 @@ def _resume(services: Services, batch: Batch) -> None:
     services.queue.wake("advance_batch", [find(services, batch.id).wake_token])
 
 
-def store_zip_pictures(services: Services, data: bytes, wanted: Collection[str]) -> dict[str, Sha256]:
+def store_zip_pictures(services: Services, data: bytes, wanted: Collection[Sha256]) -> dict[str, Sha256]:
     """Store the pictures in a ZIP that a sheet names. Other files and too large pictures are left out.
 
     Args:
         data: the ZIP.
-        wanted: file names without folders.
+        wanted: the hashes of the pictures to be stored.
 
     Returns:
-        The addresses of the stored pictures by file name, without folders.
+        The hashes of the stored pictures by path. A name whose encoding the ZIP does not mark is there in
+        each that it may have.
 
     Raises:
         InputError: with code `sheet.unreadable` when the ZIP cannot be read, or exceeds a limit.
         Busy: too many uploads are read at once.
     """
     pictures = unpack_pictures(data, services.settings.max_picture_bytes)
-    return {name: services.blobs.put(content) for name, content in pictures if name in wanted}
+    return {
+        name: services.blobs.put(content)
+        for names, content in pictures
+        if sha256(content).hexdigest() in wanted
+        for name in names
+    }
 
 
 def find(services: Services, id_or_name: str) -> Batch:

@@ -12,6 +12,7 @@ from typing import Any
 from dam_connector.domain.file_names import product_folder
 from dam_connector.domain.product import Product
 from dam_connector.domain.row_status import FINAL_STATUSES, RowStatus, row_status
+from dam_connector.domain.sku_tokens import apart_folder
 from dam_connector.domain.version import Role, VersionFile, VersionState
 from dam_connector.errors import NotFound
 from dam_connector.store.batch_records import Batch, BatchRow, RowState
@@ -182,11 +183,15 @@ def exported_files(
 ) -> Iterator[tuple[PurePosixPath, VersionFile]]:
     """Yield the files of some versions, each with its path by the naming rules."""
     rules = services.rules.current()
+    owners: dict[str, str] = {}  # SKU by path, as disks that do not distinguish case see it
     for card in cards:
-        record = services.products.get(card.asset.sku)
-        product = record.product if record else Product(sku=card.asset.sku)
-        folder = PurePosixPath(product_folder(product, rules))
-        yield from ((folder / f.name, f) for f in card.files if f.role is not Role.EVIDENCE)
+        sku = card.asset.sku
+        record = services.products.get(sku)
+        folder = PurePosixPath(product_folder(record.product if record else Product(sku=sku), rules))
+        files = [f for f in card.files if f.role is not Role.EVIDENCE]
+        if any(owners.setdefault(str(folder / f.name).lower(), sku) != sku for f in files):
+            folder = PurePosixPath(apart_folder(str(folder), sku))
+        yield from ((folder / f.name, f) for f in files)
 
 
 def write_folder(services: Services, cards: Iterable[VersionCard], folder: Path) -> int:

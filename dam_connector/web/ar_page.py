@@ -21,7 +21,7 @@ CHANNEL_ADAPTER = "viewer"
 SIDES = ("hero", "front", "right", "back", "left", "top")  # previews that shoppers see
 
 
-@bp.get("/ar/<sku>")
+@bp.get("/ar/<path:sku>")
 def page(sku: str) -> ResponseReturnValue:
     """Show the product in 3D and, on a phone, in the room at its real size; 404 unless a model is live."""
     record, versions = _live_versions(sku)
@@ -92,7 +92,7 @@ def _size_labels(product: Product, reader: Reader) -> list[dict[str, str]]:
     ]
 
 
-@bp.get("/ar/<sku>/latest/<deliverable>.<extension>")
+@bp.get("/ar/<path:sku>/latest/<deliverable>.<extension>")
 def latest(sku: str, deliverable: str, extension: str) -> ResponseReturnValue:
     """Redirect from an address that never changes to the newest live file of a deliverable's first slot."""
     _, versions = _live_versions(sku)
@@ -113,7 +113,7 @@ def latest(sku: str, deliverable: str, extension: str) -> ResponseReturnValue:
     return response
 
 
-@bp.get("/ar/<sku>/qr.svg")
+@bp.get("/ar/<path:sku>/qr.svg")
 def qr(sku: str) -> ResponseReturnValue:
     """Send the address of the page as a QR code."""
     _live_versions(sku)

@@ -32,7 +32,7 @@ from dam_connector.usecases import batch_preview, batch_rows, exports
 from dam_connector.usecases import batches as bulk
 from dam_connector.web.request_context import requires, services, signed_in_user
 from schemas.sheet_columns import COLUMNS
-from schemas.sheet_reader import Sheet
+from schemas.sheet_table import Sheet
 from schemas.sheet_template import MIME, sheet_template
 from schemas.uploads import list_pictures, read_uploaded_sheet
 
@@ -111,6 +111,12 @@ def check() -> ResponseReturnValue:
     return render_template("batch_check.html", preview=preview, states=RowState, **page)
 
 
+def _store_named_pictures(sheet: Sheet, mapping: dict[str, str], package: bytes) -> dict[str, Sha256]:
+    """Store the pictures in a ZIP that a sheet names; return their hashes by path."""
+    listed = list_pictures(package, services().settings.max_picture_bytes)
+    return bulk.store_zip_pictures(services(), package, batch_rows.named_pictures(sheet, mapping, listed))
+
+
 @bp.post("")
 @requires(UserRole.MERCHANDISER)
 def begin() -> ResponseReturnValue:
@@ -120,13 +126,12 @@ def begin() -> ResponseReturnValue:
         data, package = _stored_file(form.get("sheet", "")), _stored_file(form.get("pictures_id", ""))
         parsed_sheet = read_uploaded_sheet(data)
         mapping = batch_rows.map_columns(parsed_sheet, _chosen_columns(parsed_sheet))
-        wanted = batch_rows.named_files(parsed_sheet, mapping)
-        pictures = bulk.store_zip_pictures(services(), package, wanted) if package else {}
+        pictures = _store_named_pictures(parsed_sheet, mapping, package) if package else {}
         batch = bulk.start(
             services(),
             _batch_name(default="upload"),
             signed_in_user().name,
-            read_uploaded_sheet(data),
+            parsed_sheet,
             mapping,
             pictures,
         )

@@ -13,8 +13,9 @@ from dam_connector.store.products import ProductRecord
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import bulk_review, intake
 from dam_connector.web.request_context import PAGE_SIZE, requires, services, signed_in_user
-from schemas.product import METRES_PER_UNIT
-from schemas.sheet_columns import COLUMNS, product_row, read_row
+from schemas.measures import METRES_PER_UNIT
+from schemas.sheet_columns import COLUMNS
+from schemas.sheet_rows import product_row, read_row
 
 bp = Blueprint("products", __name__, url_prefix="/products")
 EDITABLE_COLUMNS = (

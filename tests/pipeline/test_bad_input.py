@@ -86,7 +86,7 @@ def test_a_redirect_into_a_private_network_is_not_followed(
     assert [i.code for i in services.products.get("BAD1").issues] == ["source.url_refused"]
 
 
-@pytest.mark.parametrize("sku", ["../../etc", "a/b", "x" * 65, ".hidden", "tab\tsku", "CON..TROL"])
+@pytest.mark.parametrize("sku", ["../../etc", "/a", "x" * 65, ".hidden", "tab\tsku", "CON..TROL"])
 @pytest.mark.issue("product.sku_unsafe")
 def test_unsafe_skus_are_flagged_and_make_nothing(
     sku: str, services: Services, photos: PhotoServer, drain: Drain

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import repeat
+from urllib.parse import quote
 
 import pytest
 
@@ -330,3 +331,28 @@ def test_errors_leave_no_slot_taken() -> None:
         for _ in range(3):
             with pytest.raises(ConnectorError, match="500"):
                 get(http, f"http://{server.host}/")
+
+
+def answer_encoded_paths(location: str) -> Callable[[bytes], Iterator[bytes]]:
+    """Answer /old with a redirect, and two paths only as they are encoded."""
+
+    def pieces(request: bytes) -> Iterator[bytes]:
+        path = request.split()[1]
+        body = path if path in (b"/my%20photo.jpg", b"/St%C3%BChle.jpg") else b"?"
+        moved = f"HTTP/1.1 302 Found\r\nLocation: {location}\r\n".encode() if path == b"/old" else OK
+        yield moved + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+    return pieces
+
+
+@pytest.mark.parametrize("path", ["my photo.jpg", "Stühle.jpg"])
+@pytest.mark.parametrize("ends", ["{}", " {} ", "{}\n", "\u00a0{}\r\n"])
+def test_addresses_are_taken_as_people_paste_them(path: str, ends: str) -> None:
+    with serving(answer_encoded_paths("")) as server:
+        assert get(client(), ends.format(f"http://{server.host}/{path}")) == f"/{quote(path)}".encode()
+
+
+@pytest.mark.parametrize("location", ["/my photo.jpg", "/Stühle.jpg", "/my%20photo.jpg"])
+def test_redirects_may_be_written_without_encoding(location: str) -> None:
+    with serving(answer_encoded_paths(location)) as server:
+        assert get(client(), f"http://{server.host}/old") == f"/{quote(location[1:], safe='%')}".encode()

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dam_connector.domain import name_pattern_syntax
-from dam_connector.domain.product import is_safe_sku
+from dam_connector.domain.sku_tokens import is_safe_sku, sku_of_token, sku_problem, sku_token
 from dam_connector.errors import ConfigError
 from schemas.rules_loader import load_rules
 from tests.support import rules_json
@@ -112,3 +112,72 @@ def test_safe_skus(sku: str) -> None:
 )
 def test_unsafe_skus(sku: str) -> None:
     assert not is_safe_sku(sku)
+
+
+SKUS = st.text(
+    st.characters(exclude_categories=("Cc", "Cs", "Cf", "Zl", "Zp")), min_size=1, max_size=30
+).filter(lambda sku: not sku_problem(sku))
+
+
+@pytest.mark.parametrize(
+    ("sku", "token"),
+    [
+        ("CH123", "CH123"),
+        ("A/1", "A~2F1"),
+        ("A 1", "A~201"),
+        ("B&B", "B~26B"),
+        ("Ä-1", "~C3~84-1"),
+        ("A~1", "A~7E1"),
+        ("-A_", "~2DA~5F"),
+        ("椅1", "~E6~A4~851"),
+    ],
+)
+def test_a_sku_has_one_token_and_is_read_back(sku: str, token: str) -> None:
+    assert sku_token(sku) == token and sku_of_token(token) == sku and not sku_problem(sku)
+
+
+@given(st.lists(SKUS, min_size=2, max_size=2, unique=True))
+def test_tokens_of_different_skus_differ_and_are_safe(skus: list[str]) -> None:
+    tokens = [sku_token(sku) for sku in skus]
+    assert tokens[0] != tokens[1] and [sku_of_token(token) for token in tokens] == skus
+    assert all(re.fullmatch(r"[A-Za-z0-9~][A-Za-z0-9._+~-]*", token) for token in tokens)
+    assert not any(token.endswith((".", "-", " ")) for token in tokens)
+
+
+@pytest.mark.parametrize("sku", ["", " a", "a\tb", "../a", ".a", "/a", "a..b", "9" * 65, "ä" * 30])
+def test_a_sku_that_no_name_can_hold_is_refused(sku: str) -> None:
+    assert sku_problem(sku)
+
+
+@settings(derandomize=True, deadline=None)
+@given(sku=SKUS, name=st.text(max_size=300), version=st.integers(1, 9999))
+def test_any_sku_and_any_length_of_name_can_be_read_back(sku: str, name: str, version: int) -> None:
+    values = {"sku": sku, "name": name, "version": version, "format": "glb"}
+    built = name_pattern_syntax.build_name(PATTERN, values)
+    fields = name_pattern_syntax.parse_name(PATTERN, built)
+    assert len(built) <= name_pattern_syntax.MAX_NAME_BYTES and built.endswith(f"_V{version}_GLB")
+    assert fields == name_pattern_syntax.canonical_fields(PATTERN, values)
+    assert fields is not None and sku_of_token(fields["sku"]) == sku
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("Smørrebrød", "Smorrebrod"),
+        ("Łódź lamp", "LodzLamp"),
+        ("Œuvre", "Oeuvre"),
+        ("Đông", "Dong"),
+        ("椅子", "YiZi"),
+        ("Стул", "Stul"),
+        ("كرسي", "Krsy"),
+        ("Größe", "Grosse"),
+    ],
+)
+def test_names_in_any_script_are_written_in_ascii(name: str, words: str) -> None:
+    assert name_pattern_syntax.build_name("{name:pascal}", {"name": name}) == words
+
+
+def test_a_long_name_leaves_version_and_format() -> None:
+    values = {"sku": "A1", "name": "word " * 80, "version": 12, "format": "glb"}
+    built = name_pattern_syntax.build_name(PATTERN, values)
+    assert len(built) == name_pattern_syntax.MAX_NAME_BYTES - 1 and built.endswith("_V12_GLB")

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from dam_connector.domain.product import View
 from dam_connector.domain.row_request import RowRequest, apply_request, request_type_of
 from dam_connector.errors import InputError
-from schemas.sheet_columns import COLUMNS, guess_columns, product_row, read_row
+from schemas.sheet_columns import COLUMNS, guess_columns
 from schemas.sheet_reader import read_sheet
+from schemas.sheet_rows import product_row, read_row
 from schemas.sheet_template import csv_text, sheet_template
 from tests.support import product
 from tests.unit.test_checks import RULES

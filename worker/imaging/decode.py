@@ -1,6 +1,7 @@
 """Decoding of untrusted pictures: size is checked before pixels are decoded, truncated files are refused."""
 
 import io
+import struct
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -8,7 +9,7 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 from dam_connector.errors import InputError
 from worker.imaging.metadata import INHERITED, image_metadata
@@ -20,6 +21,27 @@ MODEL_PHOTO_MAX_PX = (
 )
 MAX_SIDE_PX = 4096  # larger photos are reduced to this: four times what a packshot needs
 _EXIF_ORIENTATION = 0x0112
+_TRANSPOSITIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SIXTEEN_BITS = 65_535
+# Raised by Pillow for EXIF whose values have other types than their tags, which many cameras write.
+_METADATA_ERRORS = (
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    AttributeError,
+    OSError,
+    SyntaxError,
+    struct.error,
+)
 
 
 class DecodeNote(StrEnum):
@@ -83,8 +105,10 @@ def decode(data: bytes, *, max_pixels: int, pointer: str = "", max_side_px: int 
             limit=f"{MIN_SIDE_PX} px",
         )
     try:
-        photo = _load(image, max_side_px)
-        metadata = image_metadata(image)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # Pillow's about tags; the picture is used
+            photo = _load(image, max_side_px)
+            metadata = _metadata(image)
         return replace(photo, metadata={name: metadata[name] for name in INHERITED if name in metadata})
     except (OSError, ValueError, SyntaxError, MemoryError, EOFError, KeyError, IndexError) as error:
         raise InputError(
@@ -110,7 +134,8 @@ def _load(image: Image.Image, max_side_px: int) -> Photo:
         image.draft("RGB", (max_side_px, max_side_px))
     notes = _notes(image)
     image.load()
-    upright = _to_srgb(ImageOps.exif_transpose(image))
+    transposition = _TRANSPOSITIONS.get(_orientation(image))
+    upright = _to_srgb(image if transposition is None else image.transpose(transposition))
     if max(upright.size) > max_side_px:
         upright.thumbnail((max_side_px, max_side_px), Image.Resampling.LANCZOS)
     alpha = None
@@ -121,9 +146,28 @@ def _load(image: Image.Image, max_side_px: int) -> Photo:
     return Photo(rgb=np.asarray(upright.convert("RGB")), alpha=alpha, format=format, notes=notes)
 
 
+def _orientation(image: Image.Image) -> int:
+    """Return the orientation in the file's EXIF, from 1 to 8; 1 if it is none, or the EXIF is damaged.
+
+    Pillow's `exif_transpose` writes the whole EXIF anew, and fails on a single tag with a wrong type.
+    """
+    try:
+        return int(image.getexif().get(_EXIF_ORIENTATION, 1))
+    except _METADATA_ERRORS:
+        return 1
+
+
+def _metadata(image: Image.Image) -> Mapping[str, str]:
+    """Return the file's own metadata; none if it is damaged."""
+    try:
+        return image_metadata(image)
+    except _METADATA_ERRORS:
+        return {}
+
+
 def _notes(image: Image.Image) -> tuple[DecodeNote, ...]:
     conditions = {
-        DecodeNote.ROTATED: image.getexif().get(_EXIF_ORIENTATION, 1) not in (0, 1),
+        DecodeNote.ROTATED: _orientation(image) in _TRANSPOSITIONS,
         DecodeNote.CMYK: image.mode == "CMYK",
         DecodeNote.NO_PROFILE: not image.info.get("icc_profile") and image.mode == "CMYK",
         DecodeNote.ANIMATED: getattr(image, "n_frames", 1) > 1 and image.format in ("WEBP", "PNG", "AVIF"),
@@ -135,9 +179,7 @@ def _to_srgb(image: Image.Image) -> Image.Image:
     """Return the picture converted to sRGB from its own profile; a broken profile is ignored."""
     profile = image.info.get("icc_profile")
     if image.mode.startswith(("I", "F")):
-        high = float(np.asarray(image).max())
-        scale = 255.0 / high if high > 255 else 1.0
-        return Image.fromarray((np.asarray(image, float) * scale).clip(0, 255).astype(np.uint8))
+        return _to_eight_bits(image)
     if not profile or image.mode not in ("RGB", "RGBA", "CMYK", "L"):
         return image
     try:
@@ -148,3 +190,13 @@ def _to_srgb(image: Image.Image) -> Image.Image:
         )
     except (ImageCms.PyCMSError, OSError, ValueError):
         return image
+
+
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    """Return a grey picture of 16 or more bits, or of fractions, with 8 bits; a dim one stays dim."""
+    values = np.asarray(image, float)
+    high = float(values.max())
+    white = _SIXTEEN_BITS if high <= _SIXTEEN_BITS else float(2**32 - 1)
+    if image.mode.startswith("F") and high <= 255:
+        white = 1.0 if high <= 1 else 255.0
+    return Image.fromarray((values * (255 / white) + 0.5).clip(0, 255).astype(np.uint8))

@@ -145,7 +145,7 @@ def image_metadata(image: Image.Image) -> dict[str, str]:
         packet = packet.encode() if isinstance(packet, str) else packet
         exif = {name: str(image.getexif().get(tag, "")) for name, tag in EXIF.items()}
         return clean_metadata({**exif, **_read_iim(image), **parse_xmp_packet(packet)})
-    except (OSError, ValueError, SyntaxError, KeyError):
+    except (OSError, ValueError, SyntaxError, LookupError, TypeError, ArithmeticError):
         return {}
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from dam_connector.domain.listing import Listing
+from dam_connector.domain.sku_tokens import apart_folder
 from dam_connector.errors import Unavailable
 from dam_connector.ports import Blobs
 
@@ -57,6 +58,7 @@ class ExportTree(ABC):
 
         If this is interrupted, the old index still lists the files that a repeat must remove.
         """
+        listing = self._apart(listing)
         address = self._address(listing.folder)
         existing = _hashes_by_name(self._load_index(listing))
         files = {f.name: f for p in listing.placements for f in p.approved.version.channel_files}
@@ -79,8 +81,19 @@ class ExportTree(ABC):
         return listing.file_names
 
     def live_files(self, listing: Listing) -> tuple[str, ...]:
+        listing = self._apart(listing)
         names = _hashes_by_name(self._load_index(listing))
         return tuple(name for name in names if self._has(_path_of(listing, name)))
+
+    def _apart(self, listing: Listing) -> Listing:
+        """Return the listing in a folder of its own where the disk takes two SKUs for one.
+
+        Disks of macOS and Windows do not distinguish `A1` and `a1`.
+        """
+        sku = listing.product.sku
+        apart = replace(listing, folder=apart_folder(listing.folder, sku))
+        is_apart = self._load_index(apart).get("sku") == sku
+        return apart if is_apart or self._load_index(listing).get("sku", sku) != sku else listing
 
     def _load_index(self, listing: Listing) -> dict[str, Any]:
         """Return a product's index; an empty one if there is none, or if it cannot be parsed."""

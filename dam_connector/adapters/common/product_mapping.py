@@ -7,23 +7,17 @@ from typing import Any
 from marshmallow import ValidationError
 
 from dam_connector.domain.outside_values import parse_timestamp
-from dam_connector.domain.product import Product, View
+from dam_connector.domain.product import Product
 from dam_connector.errors import BadOutput, ConfigError
 from schemas.common import problem_lines
-from schemas.product import METRES_PER_UNIT, TEXT_FIELDS, ProductSchema, load_product
+from schemas.image_views import VIEWS, images_by_view
+from schemas.measures import METRES_PER_UNIT, NotANumber, NumberCell, read_length, unit_name
+from schemas.product import TEXT_FIELDS, ProductSchema, load_product
 
 AXES = ("width", "height", "depth")
-VIEWS = tuple(view.value for view in View)
 FIELDS = (*TEXT_FIELDS, *AXES, *VIEWS, "inspiration_image", "live_from")
-UNIT_NAMES = {  # of measures, as Akeneo and Shopify write them
-    "MILLIMETER": "mm",
-    "CENTIMETER": "cm",
-    "METER": "m",
-    "INCH": "in",
-    "FOOT": "ft",
-}
 MAX_TEXT_CHARACTERS = 2000
-_VIEW_PATTERNS = {view: re.compile(rf"(?:^|[^a-z]){view}(?:$|[^a-z])") for view in VIEWS}
+_NO_LENGTHS = ("", "-", "n/a", "none", "null", "0")
 GetValue = Callable[[str], Any]
 
 
@@ -112,12 +106,14 @@ class AttributeMapping:
         return parse_product(record, self._vendor)
 
     def _dimensions(self, get_value: GetValue) -> dict[str, float | None]:
-        return {
-            axis: parse_length(get_value(self._attributes[axis]), self._unit)
-            if axis in self._attributes
-            else None
-            for axis in AXES
-        }
+        sizes: dict[str, float | None] = dict.fromkeys(AXES)
+        for axis in AXES:
+            if axis in self._attributes:
+                try:
+                    sizes[axis] = parse_length(get_value(self._attributes[axis]), self._unit)
+                except NotANumber as error:
+                    raise BadOutput(self._vendor, "fetch", f"/dimensions/{axis}: {error}") from error
+        return sizes
 
 
 def parse_product(record: Mapping[str, Any], vendor: str) -> Product:
@@ -132,46 +128,30 @@ def parse_product(record: Mapping[str, Any], vendor: str) -> Product:
         raise BadOutput(vendor, "fetch", "; ".join(problem_lines(error.messages, ProductSchema()))) from error
 
 
-def images_by_view(images: Iterable[tuple[str, str]], order: Iterable[str]) -> dict[str, str]:
-    """Return the image URL of each view.
-
-    An image whose text names a view, e.g. `chair-left.jpg`, shows that view. The other images get the views
-    of `order` that are still free. The first image that is then left over is the view `detail`.
-
-    Args:
-        images: the URL and the text of each image.
-        order: the views of images that name none.
-    """
-    found: dict[str, str] = {}
-    unnamed = []
-    for url, text in images:
-        view = next((view for view, pattern in _VIEW_PATTERNS.items() if pattern.search(text.lower())), "")
-        if view and view not in found:
-            found[view] = url
-        else:
-            unnamed.append(url)
-    free_views = [view for view in order if view not in found]
-    found |= dict(zip(free_views, unnamed, strict=False))
-    rest = unnamed[len(free_views) :]
-    return {**found, **({"detail": rest[0]} if rest and "detail" not in found else {})}
-
-
 def parse_length(value: Any, unit: str) -> float | None:
-    """Return a length in metres, or None if the value is no length above 0.
+    """Return a length in metres, or None if there is none or it is 0.
 
     Args:
         value: a number, its text, or a measure with a unit, e.g. `{"amount": "80", "unit": "CENTIMETER"}`.
         unit: the unit of a plain number.
+
+    Raises:
+        NotANumber: the value is a text that is no length, or can be two, e.g. "80,125".
     """
     if isinstance(value, dict):
-        own_unit = str(value.get("unit", ""))
-        unit = UNIT_NAMES.get(own_unit.upper(), own_unit.lower())
-        value = value.get("amount", value.get("value"))
-    try:
-        length_m = float(str(value).replace(",", ".")) * METRES_PER_UNIT[unit]
-    except (ValueError, KeyError):
+        value, own_unit = value.get("amount", value.get("value")), str(value.get("unit") or "")
+        if own_unit and not unit_name(own_unit):
+            raise NotANumber(f"{own_unit[:40]} is no unit; known: {', '.join(METRES_PER_UNIT)}")
+        unit = unit_name(own_unit) or unit
+    if value is None or isinstance(value, (bool, list)) or str(value).strip().lower() in _NO_LENGTHS:
         return None
-    return round(length_m, 6) if 0 < length_m < 1e6 else None
+    if isinstance(value, (int, float)):
+        value = NumberCell(value)
+    # records of systems write decimals with a point and no marks of thousands
+    text = str(value)
+    machine_number = re.fullmatch(r"\s*\d+\.\d+\s*", text)
+    length_m = read_length(NumberCell(text.strip()) if machine_number else value, "", unit)
+    return length_m if length_m > 0 else None
 
 
 def to_text(value: Any) -> str:

@@ -12,6 +12,7 @@ IssueCode = Literal[
     "sheet.empty",
     "sheet.header",
     "row.value",
+    "row.shifted",
     "row.duplicate",
     "row.picture",
     # source_images.py

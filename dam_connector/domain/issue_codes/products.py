@@ -7,8 +7,8 @@ PRODUCT_CODES: dict[IssueCode, IssueSpec] = {
     "product.sku_unsafe": IssueSpec(
         "error",
         "The SKU cannot be used in a URL or a file name.",
-        "Use letters, digits, dot, dash, underscore and plus. Begin with a letter or digit. "
-        "Use at most 64 characters.",
+        "Use at most 64 characters and no control characters, do not begin with a dot or slash, "
+        "and do not use two dots in a row.",
     ),
     "product.field_missing": IssueSpec(
         "error",
@@ -42,6 +42,12 @@ PRODUCT_CODES: dict[IssueCode, IssueSpec] = {
         "A cell has a value that its column does not accept.",
         "Correct the cell. The example row of the template shows the format.",
     ),
+    "row.shifted": IssueSpec(
+        "error",
+        "The cells of a row are probably not in the columns that they belong to.",
+        "Put texts that hold the separator or line breaks in quotation marks, "
+        "and write a quotation mark in a text twice.",
+    ),
     "row.duplicate": IssueSpec(
         "error",
         "An earlier row of the same file has this SKU.",
@@ -49,7 +55,8 @@ PRODUCT_CODES: dict[IssueCode, IssueSpec] = {
     ),
     "row.picture": IssueSpec(
         "error",
-        "A picture file that the row names was not uploaded with the sheet.",
-        "Add the file to the folder or ZIP, or use the URL of the picture.",
+        "A picture file that the row names was not uploaded with the sheet, or several have its name.",
+        "Add the file to the folder or ZIP, or use the URL of the picture. "
+        "If several files have one name, write the path in the folder or ZIP, e.g. `CH123/front.jpg`.",
     ),
 }

@@ -47,7 +47,7 @@ def add_product(product: Product) -> dict[str, Any]:
     return body
 
 
-@bp.get("/products/<sku>")
+@bp.get("/products/<path:sku>")
 @requires(UserRole.VIEWER)
 @bp.response(200, s.ProductOut)
 def product(sku: str) -> Any:
@@ -55,7 +55,7 @@ def product(sku: str) -> Any:
     return services().products.get(sku) or abort(404, "there is no such product")
 
 
-@bp.post("/products/<sku>/runs")
+@bp.post("/products/<path:sku>/runs")
 @requires(UserRole.MERCHANDISER)
 @idempotent_with_fetches
 @bp.response(202, s.TakenOut)

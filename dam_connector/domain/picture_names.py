@@ -1,0 +1,102 @@
+"""Names of picture files, as sheets write them and as folders and ZIPs hold them.
+
+A name is found whatever its slashes, its Unicode form and its case are, and with or without the folders above
+it. If several different files are meant, the name is ambiguous: no file is chosen.
+"""
+
+import posixpath
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+from urllib.parse import unquote
+
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff")
+_UNMARKED = "cp437"  # how zipfile decodes names whose encoding a ZIP does not mark
+_ZIP_ENCODINGS = ("utf-8", "cp1252", "cp850")  # what they are in truth
+File = TypeVar("File")
+
+
+def is_picture_name(path: str) -> bool:
+    """Return whether a path is that of a picture, and not of macOS's own data beside it."""
+    parts = clean_path(path).split("/")
+    hidden = parts[-1].startswith("._") or "__MACOSX" in parts
+    return path.lower().endswith(PICTURE_SUFFIXES) and not hidden
+
+
+def zip_names(name: str, *, marked: bool) -> tuple[str, ...]:
+    """Return the names that a member of a ZIP may have, the likeliest first.
+
+    Args:
+        name: as `zipfile` decodes it.
+        marked: whether the ZIP says that it is UTF-8.
+    """
+    if marked or name.isascii():
+        return (name,)
+    names = []
+    for encoding in _ZIP_ENCODINGS:
+        try:
+            names.append(name.encode(_UNMARKED).decode(encoding))
+        except UnicodeError:
+            continue
+    return tuple(dict.fromkeys((*names, name)))
+
+
+def clean_path(path: str) -> str:
+    """Return a path with slashes, in composed Unicode, without `.` and `..`, and without a slash before it."""
+    plain = unicodedata.normalize("NFC", path).replace("\\", "/").strip()
+    return posixpath.normpath(plain).lstrip("/") if plain else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found(Generic[File]):
+    """The result of a search: one file, or the reason why there is none."""
+
+    file: File | None = None
+    paths: tuple[
+        str, ...
+    ] = ()  # of the different files that the name may mean, or of one with a similar name
+
+
+class PictureFinder(Generic[File]):
+    """Finds the files that the cells of a sheet name."""
+
+    def __init__(self, files: Mapping[str, File]) -> None:
+        """Index files.
+
+        Args:
+            files: by their path in the folder or ZIP; files that are equal count as one.
+        """
+        self._exact: dict[str, dict[str, File]] = {}
+        self._folded: dict[str, dict[str, File]] = {}
+        for path, file in files.items():
+            parts = clean_path(path).split("/")
+            for start in range(len(parts)):
+                name = "/".join(parts[start:])
+                self._exact.setdefault(name, {})[path] = file
+                self._folded.setdefault(name.casefold(), {})[path] = file
+        self._paths = {clean_path(path): path for path in files}
+
+    def find(self, cell: str) -> Found[File]:
+        """Find the file that a cell names, by its whole path, a part of its end, or its name alone."""
+        name = clean_path(cell)
+        if name in self._paths:
+            return self._one({self._paths[name]: self._exact[name][self._paths[name]]})
+        for names in (name, clean_path(unquote(cell))):
+            if found := self._exact.get(names) or self._folded.get(names.casefold()):
+                return self._one(found)
+        near = self._folded.get(posixpath.basename(name).casefold(), {})
+        return Found(paths=tuple(near)[:1])
+
+    def _one(self, found: Mapping[str, File]) -> Found[File]:
+        different = dict(_first_paths(found.items()))
+        if len(different) == 1:
+            return Found(file=next(iter(different)))
+        return Found(paths=tuple(different.values()))
+
+
+def _first_paths(files: Iterable[tuple[str, File]]) -> Iterable[tuple[File, str]]:
+    seen: dict[File, str] = {}
+    for path, file in files:
+        seen.setdefault(file, path)
+    return seen.items()

@@ -1,0 +1,75 @@
+"""Problems of plugin.json with what stands at their place: the value, the name of the item, a near choice."""
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+MAX_SHOWN_CHARACTERS = 60
+_SECRET_KEY = re.compile(r"(secret|token|password|api_key|private_key)s?$")
+_CHOICES = re.compile(r"Must be one of: (?P<choices>[^.]+)\.")
+_OTHER_NAMES = {
+    "jpg": "jpeg",
+    "gltf": "glb",
+    "usd": "usdz",
+    "3d": "model",
+    "image": "rendition",
+    "picture": "rendition",
+    "inch": "in",
+}
+
+
+def with_context(lines: Iterable[str], raw: object) -> Iterator[str]:
+    """Yield each problem with the value that it is about and the name of the item that holds it.
+
+    An example: `/deliverables/0/formats/0: Must be one of: jpeg, webp. It is "jpg", did you mean "jpeg"?
+    (deliverable "packshot")`.
+
+    Args:
+        lines: problems, each a JSON pointer, a colon and a message.
+        raw: the whole file as JSON.
+    """
+    for line in lines:
+        pointer, colon, message = line.partition(": ")
+        keys = [key.replace("~1", "/").replace("~0", "~") for key in pointer.split("/")[1:]]
+        yield f"{pointer}{colon}{_with_value(message, keys, raw)}{_item_name(keys, raw)}"
+
+
+def _with_value(message: str, keys: list[str], raw: object) -> str:
+    found, value = _value_at(keys, raw)
+    shown = json.dumps(value, ensure_ascii=False)[:MAX_SHOWN_CHARACTERS]
+    secret = any(_SECRET_KEY.search(key) for key in keys)
+    if not found or secret or isinstance(value, (dict, list)) or shown.strip('"') in message:
+        return message
+    choices = _CHOICES.search(message)
+    near = _near(str(value), choices["choices"].split(", ")) if choices else ""
+    hint = f', did you mean "{near}"?' if near else ""
+    return f"{message.rstrip('.')}{'.' if message.endswith('.') else ';'} it is {shown}{hint}"
+
+
+def _near(value: str, choices: list[str]) -> str:
+    other = _OTHER_NAMES.get(value.lower(), value.lower())
+    return next(
+        iter([c for c in choices if c == other] or difflib.get_close_matches(other, choices, n=1)), ""
+    )
+
+
+def _item_name(keys: list[str], raw: object) -> str:
+    if len(keys) < 2 or keys[0] != "deliverables":
+        return ""
+    found, name = _value_at([*keys[:2], "name"], raw)
+    return f' (deliverable "{name}")' if found and isinstance(name, str) and keys[2:] != ["name"] else ""
+
+
+def _value_at(keys: list[str], raw: object) -> tuple[bool, Any]:
+    """Return whether there is a value at a path, and the value."""
+    value = raw
+    for key in keys:
+        if isinstance(value, dict) and key in value:
+            value = value[key]
+        elif isinstance(value, list) and key.isdigit() and int(key) < len(value):
+            value = value[int(key)]
+        else:
+            return False, None
+    return bool(keys), value

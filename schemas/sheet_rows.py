@@ -1,0 +1,256 @@
+"""Rows of sheets: the product that a row describes, read by what its sheet shows about its columns."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from marshmallow import ValidationError
+
+from dam_connector.domain.issue import Issue, issue
+from dam_connector.domain.name_pattern_syntax import ascii_words
+from dam_connector.domain.outside_values import parse_integer, parse_timestamp
+from dam_connector.domain.product import Product, View
+from dam_connector.domain.row_request import RequestType, RowRequest
+from dam_connector.domain.sku_tokens import MAX_SKU_LENGTH
+from schemas.common import problem_lines
+from schemas.measures import (
+    METRES_PER_UNIT,
+    UNIT_NAMES,
+    AmbiguousNumber,
+    NotANumber,
+    plain_number,
+    read_length,
+    shown_marks,
+    split_unit,
+    unit_name,
+)
+from schemas.product import ProductSchema, load_product
+from schemas.sheet_columns import AXES, DEFAULT_UNIT, MAX_IMAGES, header_unit
+from schemas.sheet_table import Sheet
+from schemas.sku_cells import SkuLengths, is_cell_error, sku_doubt
+from schemas.text_decoding import BAD_CHARACTER
+
+_TEXTS = {
+    "product_name": "name",
+    "category": "category",
+    "brand": "brand",
+    "material": "material",
+    "color": "color",
+    "style_tags": "style_tags",
+}
+_VIEWS = {"image_url": View.FRONT, **{f"image_url_{v}": v for v in View if v is not View.FRONT}}
+_ASPECT = re.compile(r"[1-9]\d?:[1-9]\d?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SheetFacts:
+    """Facts about a sheet's columns as a whole, by which single cells are read."""
+
+    marks: Mapping[str, str]  # the decimal mark of a size, if the column or the others show it
+    units: Mapping[str, str]  # the unit that the header of a size names
+    makes_skus: bool = False  # the sheet has none: they are made from the names
+    notes: tuple[str, ...] = ()  # for people
+
+
+def survey_sheet(sheet: Sheet, mapping: Mapping[str, str]) -> SheetFacts:
+    """Read all rows of a sheet once, for the facts that no single cell shows.
+
+    Args:
+        sheet: the sheet.
+        mapping: the sheet's column for each known column.
+    """
+    shown: dict[str, set[str]] = {axis: set() for axis in AXES if axis in mapping}
+    units, lengths = _header_units(mapping), SkuLengths()
+    without_unit = 0
+    for line, cells in sheet.rows:
+        lengths.add(line, cells.get(mapping.get("sku", ""), ""))
+        sizes = {axis: cell for axis in shown if (cell := cells.get(mapping[axis], ""))}
+        for axis, cell in sizes.items():
+            shown[axis] |= shown_marks([cell])
+        unit_cell = cells.get(mapping.get("unit", ""), "")
+        without_unit += not unit_cell and any(
+            not units.get(axis) and not _own_unit(cell) for axis, cell in sizes.items()
+        )
+    notes = [lengths.note()] if lengths.note() else []
+    if without_unit:
+        unit = UNIT_NAMES[DEFAULT_UNIT]
+        notes.append(f"{without_unit} rows have sizes without a unit; they are read in {unit}.")
+    if makes_skus := "sku" not in mapping:
+        notes.append("The sheet has no SKUs: each is made from the product's name.")
+    return SheetFacts(marks=_marks(shown), units=units, makes_skus=makes_skus, notes=tuple(notes))
+
+
+def _marks(shown: Mapping[str, set[str]]) -> dict[str, str]:
+    """Return the decimal mark of each size: that of its column, or else of all sizes together."""
+    together = set().union(*shown.values())
+    candidates = {axis: own or together for axis, own in shown.items()}
+    return {axis: next(iter(marks)) for axis, marks in candidates.items() if len(marks) == 1}
+
+
+def _header_units(mapping: Mapping[str, str]) -> dict[str, str]:
+    return {axis: unit for axis in AXES if axis in mapping and (unit := header_unit(mapping[axis]))}
+
+
+def _own_unit(cell: str) -> str:
+    try:
+        return split_unit(cell)[1]
+    except NotANumber:
+        return ""
+
+
+def read_row(
+    cells: Mapping[str, str], mapping: Mapping[str, str], facts: SheetFacts | None = None
+) -> tuple[Product | None, list[Issue]]:
+    """Return the product that a row describes with its request, or None and the issues of the row.
+
+    Args:
+        cells: The cells by the sheet's columns.
+        mapping: The sheet's column for each known column.
+        facts: The facts of the whole sheet; None: the row is the only one.
+    """
+    row = {column: cells.get(name, "") for column, name in mapping.items()}
+    if facts is None:
+        shown = {axis: shown_marks([row[axis]]) for axis in AXES if row.get(axis)}
+        facts = SheetFacts(marks=_marks(shown), units=_header_units(mapping))
+    if facts.makes_skus:
+        row["sku"] = sku_from_name(row.get("product_name", ""))
+    if problem := getattr(cells, "problem", ""):
+        return None, [issue("row.shifted", f"{problem}.")]
+    sizes, issues = _read_sizes(row, facts)
+    if issues := [*_cell_issues(row), *issues]:
+        return None, issues
+    record: dict[str, Any] = {
+        "sku": str(row.get("sku", "")),
+        **{ours: str(row.get(column, "")) for column, ours in _TEXTS.items()},
+    }
+    record["images"] = {str(view): row[column] for column, view in _VIEWS.items() if row.get(column)}
+    record["inspiration_image"] = row.get("inspiration_image", "")
+    moment = parse_timestamp(row.get("live_from", ""))
+    record["live_from"] = moment.isoformat() if moment else None
+    record["dimensions"] = {**sizes, "unit": "m"} if sizes else None
+    try:
+        product = load_product(record)
+    except ValidationError as error:
+        return None, [issue("row.value", line) for line in problem_lines(error.messages, ProductSchema())]
+    return product.with_request(_request(row)), []
+
+
+def sku_from_name(name: str) -> str:
+    """Return a SKU for a product that has none: the words of its name, e.g. `MODERN-DINING-CHAIR`."""
+    return "-".join(ascii_words(name)).upper()[:MAX_SKU_LENGTH].strip("-")
+
+
+def product_row(product: Product) -> dict[str, str]:
+    """Return the row that describes a product and its request; sizes are in centimetres."""
+    d, asked = product.dimensions, product.request
+    sizes = {"width": d.width_m, "height": d.height_m, "depth": d.depth_m}
+    return {
+        "sku": product.sku,
+        **{column: getattr(product, ours) for column, ours in _TEXTS.items()},
+        **{axis: plain_number(metres * 100) if metres else "" for axis, metres in sizes.items()},
+        "unit": "cm",
+        **{column: image.url if (image := product.image(view)) else "" for column, view in _VIEWS.items()},
+        "inspiration_image": product.inspiration_image,
+        "prompt": asked.prompt,
+        "number_of_images": str(asked.images or ""),
+        "aspect_ratio": asked.aspect,
+        "request_type": ", ".join(asked.types),
+        "target_format": ", ".join(asked.formats),
+        "channel": ", ".join(asked.channels),
+        "live_from": product.live_from.isoformat() if product.live_from else "",
+    }
+
+
+def _read_sizes(row: Mapping[str, str], facts: SheetFacts) -> tuple[dict[str, float], list[Issue]]:
+    """Return the sizes in metres, and the issues of those that are none or can be two."""
+    sizes: dict[str, float] = {}
+    issues = []
+    unit_cell = row.get("unit", "")
+    if unit_cell and not unit_name(unit_cell):
+        known = ", ".join(METRES_PER_UNIT)
+        issues.append(_wrong("unit", "The unit is not known.", unit_cell, known))
+    for axis in AXES:
+        if not (cell := row.get(axis, "")):
+            continue
+        found = _read_size(axis, cell, unit_name(unit_cell), facts)
+        if isinstance(found, Issue):
+            issues.append(found)
+        else:
+            sizes[axis] = found
+    return sizes, issues
+
+
+def _read_size(axis: str, cell: str, row_unit: str, facts: SheetFacts) -> float | Issue:
+    header = facts.units.get(axis, "")
+    try:
+        own = split_unit(cell)[1]
+        named = {"cell": own, "header": header, "unit column": row_unit}
+        units = {unit for unit in named.values() if unit}
+        if len(units - {"ft+in"}) > 1 or ("ft+in" in units and units & {"m", "cm", "mm"}):
+            places = ", ".join(
+                f"{UNIT_NAMES.get(unit, unit)} in the {p}" for p, unit in named.items() if unit
+            )
+            return _wrong(axis, f"{axis} has two units: {places}.", cell, "one unit")
+        metres = read_length(cell, facts.marks.get(axis, ""), row_unit or header or DEFAULT_UNIT)
+    except AmbiguousNumber as doubt:
+        message = f"{axis} can be read in two ways, and no other cell shows which mark is for decimals."
+        point, whole = doubt.readings
+        return _wrong(axis, message, cell, f"{point}0 or {whole}, whichever is right")
+    except NotANumber as error:
+        return _wrong(axis, f"{axis} is not a size: {error}.", cell, "a number above 0")
+    return metres if metres > 0 else _wrong(axis, f"{axis} is not a size.", cell, "a number above 0")
+
+
+def _wrong(column: str, message: str, cell: str, limit: str) -> Issue:
+    return issue("row.value", message, pointer=f"/{column}", measured=cell[:40], limit=limit)
+
+
+def _cell_issues(row: Mapping[str, str]) -> Iterator[Issue]:
+    """Yield issues about cells whose values their columns do not accept."""
+    sku = row.get("sku", "")
+    if not sku:
+        yield issue("row.value", "The SKU is missing.", pointer="/sku")
+    elif doubt := sku_doubt(sku):
+        yield issue("row.value", f"{doubt}.", pointer="/sku", measured=sku[:40], limit="the SKU as text")
+    for column, cell in row.items():
+        if BAD_CHARACTER in cell:
+            message = f"{column} has a character that cannot be read."
+            yield _wrong(column, message, cell, "a file in UTF-8")
+        elif is_cell_error(cell):
+            yield _wrong(column, f"{column} is the error of a formula.", cell, "a value")
+    yield from _request_issues(row)
+
+
+def _request_issues(row: Mapping[str, str]) -> Iterator[Issue]:
+    """Yield issues about cells that ask for something."""
+    live_from = row.get("live_from", "")
+    if live_from and parse_timestamp(live_from) is None:
+        yield _wrong("live_from", "live_from is not a date.", live_from, "e.g. 2026-12-01")
+    count = row.get("number_of_images", "")
+    if count and not parse_integer(str(count), most=MAX_IMAGES):
+        message = "The number of images is not valid."
+        yield _wrong("number_of_images", message, count, f"1 to {MAX_IMAGES}")
+    aspect = row.get("aspect_ratio", "")
+    if aspect and not _ASPECT.fullmatch(aspect):
+        yield _wrong("aspect_ratio", "The aspect ratio is not valid.", aspect, "e.g. 4:5")
+    for name in _list(row.get("request_type", "")):
+        if name not in set(RequestType):
+            message, known = "The request type is not known.", "Studio, Lifestyle, Model"
+            yield _wrong("request_type", message, name, known)
+
+
+def _request(row: Mapping[str, str]) -> RowRequest:
+    count = row.get("number_of_images", "")
+    return RowRequest(
+        types=_list(row.get("request_type", "")),
+        images=parse_integer(count, most=MAX_IMAGES),
+        aspect=row.get("aspect_ratio", ""),
+        prompt=row.get("prompt", "")[:2000],
+        formats=_list(row.get("target_format", "")),
+        channels=_list(row.get("channel", "")),
+    )
+
+
+def _list(cell: str) -> tuple[str, ...]:
+    return tuple(part.strip().lower() for part in re.split(r"[,;/]", cell) if part.strip())

@@ -1,0 +1,65 @@
+"""SKUs that a spreadsheet changed: as numbers with an exponent, dates, or without their first zeros."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+
+_EXPONENT = re.compile(r"\d(?:[.,]\d+)?E\+\d{1,3}", re.IGNORECASE)
+_MONTH = r"(?:jan|feb|m[aä]r|mrz|apr|ma[yi]|jun|jul|aug|sep|o[ck]t|nov|de[cz])[a-zä]{0,6}\.?"
+_DATE = re.compile(
+    rf"\d{{1,2}}[-. ]{{1,2}}{_MONTH}|{_MONTH}[- ]\d{{2}}|\d{{4}}-\d\d-\d\d(?: \d\d:\d\d:\d\d)?", re.IGNORECASE
+)
+_CELL_ERROR = re.compile(r"#(?:N/A|NV|REF!|BEZUG!|VALUE!|WERT!|NAME\?|DIV/0!|NULL!|NUM!|ZAHL!)")
+MAX_NUMBER_DIGITS = 15  # of a number, by spreadsheets
+_AS_TEXT = "Give the column the format Text before the SKUs are typed or imported"
+
+
+def is_cell_error(cell: str) -> bool:
+    """Return whether a cell is the error of a formula, e.g. `#N/A`."""
+    return bool(_CELL_ERROR.fullmatch(cell))
+
+
+def sku_doubt(sku: str) -> str:
+    """Return why a SKU is probably not the one that was typed; empty if nothing shows it."""
+    if _EXPONENT.fullmatch(sku):
+        return f"A spreadsheet has changed this SKU into a number and dropped digits. {_AS_TEXT}"
+    if sku.isdigit() and len(sku) > MAX_NUMBER_DIGITS and not int(sku[MAX_NUMBER_DIGITS:]):
+        return (
+            f"A spreadsheet stores {MAX_NUMBER_DIGITS} digits of a number; the others are now 0. {_AS_TEXT}"
+        )
+    if _DATE.fullmatch(sku):
+        return f"A spreadsheet has changed this SKU into a date. {_AS_TEXT}"
+    return ""
+
+
+@dataclass
+class SkuLengths:
+    """The lengths of a sheet's SKUs, to see those that may have lost their first zeros."""
+
+    digits: Counter[int] = field(default_factory=Counter)  # how many SKUs of digits have this length
+    first: dict[int, tuple[int, str]] = field(default_factory=dict)  # line and SKU, by length
+    others: int = 0  # SKUs that are no number, or begin with a zero
+
+    def add(self, line: int, sku: str) -> None:
+        """Count a SKU."""
+        if not sku:
+            return
+        if not sku.isdigit() or sku.startswith("0"):
+            self.others += 1
+            return
+        self.digits[len(sku)] += 1
+        self.first.setdefault(len(sku), (line, sku))
+
+    def note(self) -> str:
+        """Return a note about SKUs that are shorter than most others; empty if there are none."""
+        if self.others or not self.digits:
+            return ""
+        usual, count = self.digits.most_common(1)[0]
+        short = {length: n for length, n in self.digits.items() if length < usual}
+        if not short or count < 2 or count <= sum(short.values()):
+            return ""
+        line, sku = self.first[min(short)]
+        return (
+            f"{sum(short.values())} SKUs have fewer digits than the others, e.g. {sku} in row {line} instead "
+            f"of {usual} digits: a spreadsheet may have dropped their first zeros."
+        )

@@ -1,0 +1,105 @@
+"""The command `import`: exit codes, columns by hand, and catalog systems' sheets under the shipped rules."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from dam_connector.cli import batches as commands
+from dam_connector.cli import main
+from dam_connector.store.batches import RowState
+from dam_connector.wiring import Services
+from tests.pipeline.helpers import Drain, versions
+from tests.support import ROOT, PhotoServer, picture
+
+Import = Callable[..., Result]
+
+
+@pytest.fixture
+def run_import(services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, drain: Drain) -> Import:
+    """Run the command on a sheet; while it waits, the queued work is done."""
+    monkeypatch.setattr(commands, "open_services", lambda folder: services)
+    monkeypatch.setattr(commands.time, "sleep", lambda seconds: drain())
+
+    def run(sheet: str, *options: str, name: str = "autumn") -> Result:
+        file = tmp_path / "sheet.csv"
+        file.write_text(sheet)
+        return CliRunner().invoke(main, ["import", str(file), "--name", name, *options])
+
+    return run
+
+
+def test_exit_codes_are_those_of_the_rows(run_import: Import, photos: PhotoServer) -> None:
+    photos.files["a.jpg"] = picture()
+    good = f"sku,name,image_url\nA1,Chair,{photos.url('a.jpg')}\n"
+    bad = good + "A2,Table,none.jpg\n"
+    assert run_import(good, "--dry-run").exit_code == 0
+    checked = run_import(bad, "--dry-run", "--json")
+    facts = json.loads(checked.output.splitlines()[-1])
+    assert checked.exit_code == 1 and facts["rows"] == {"waiting": 1, "failed": 1, "unchanged": 0}
+    assert facts["failed"][0]["row"] == 3 and facts["failed"][0]["codes"] == ["row.picture"]
+    assert run_import(bad).exit_code == 1
+    assert run_import("nothing,known\n1,2\n", "--dry-run").exit_code == 2
+
+
+def test_wait_shows_progress_to_the_end(run_import: Import, services: Services, photos: PhotoServer) -> None:
+    photos.files["a.jpg"] = picture()
+    sheet = f"sku,name,image_url\nA1,Chair,{photos.url('a.jpg')}\n"
+    ran = run_import(sheet, "--wait", name="[/autumn] 2026")
+    assert ran.exit_code == 0, ran.output
+    assert set(versions(services, "A1")) == {"packshot", "cutout"}
+
+
+def test_columns_by_hand_are_found_whatever_their_case(run_import: Import) -> None:
+    sheet = "Nummer,Was es ist,Foto\nA1,Chair,https://x.example/a.jpg\n"
+    mapped = (
+        "--map",
+        "SKU=nummer",
+        "--map",
+        "name=was  es ist",
+        "--map",
+        "image_url=Foto",
+        "--dry-run",
+        "--json",
+    )
+    columns = json.loads(run_import(sheet, *mapped).output.splitlines()[-1])["columns"]
+    assert columns == {"sku": "Nummer", "product_name": "Was es ist", "image_url": "Foto"}
+
+
+@pytest.mark.issue("sheet.header")
+@pytest.mark.parametrize(
+    ("pair", "words"),
+    [
+        ("sku=Numer", 'no such column: Numer. Did you mean "Nummer"?'),
+        ("suk=Nummer", 'no such column: suk. Did you mean "sku"?'),
+        ("Nummer", "--map Nummer: write our column, =, and the sheet's column"),
+    ],
+)
+def test_a_wrong_map_is_refused_with_a_near_name(run_import: Import, pair: str, words: str) -> None:
+    ran = run_import("Nummer,Foto\nA1,a.jpg\n", "--map", pair, "--dry-run")
+    assert ran.exit_code == 2 and words in ran.output
+
+
+@pytest.mark.parametrize(
+    ("sheet", "sku"),
+    [
+        ("Product Name,Product Image URL\nModern Chair,{url}\n", "MODERN-CHAIR"),
+        ("sku,title,image_url,brand,style_tags\nSKU-1,Vase,{url},Tarn,calm\n", "SKU-1"),
+        ("Product name,SKU,Image file name,Generation status\nVase,V1,{url},\n", "V1"),
+    ],
+)
+def test_sheets_of_catalog_systems_are_made_by_the_shipped_rules(
+    run_import: Import, services: Services, photos: PhotoServer, sheet: str, sku: str
+) -> None:
+    photos.files["a.jpg"] = picture()
+    services.settings.plugin_json.write_text((ROOT / "plugin.json").read_text())
+    ran = run_import(sheet.format(url=photos.url("a.jpg")))
+    assert ran.exit_code == 0, ran.output
+    batch = services.batches.page(limit=1)[0]
+    assert [(row.sku, row.state) for row in services.batches.rows(batch.id, limit=9)] == [
+        (sku, RowState.WAITING)
+    ]
+    if sku == "MODERN-CHAIR":
+        assert "row 2: the SKU is MODERN-CHAIR" in ran.output

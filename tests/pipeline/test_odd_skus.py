@@ -1,0 +1,83 @@
+"""SKUs as people have them: made, named, published and exported, each apart from all others."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dam_connector.adapters.folder import FolderChannel
+from dam_connector.domain.file_names import product_folder
+from dam_connector.domain.listing import Listing, Placement
+from dam_connector.domain.sku_tokens import sku_of_token
+from dam_connector.domain.version import ApprovedVersion, VersionState
+from dam_connector.store.gallery import GalleryFilter
+from dam_connector.usecases import exports, intake
+from dam_connector.wiring import Services
+from tests.pipeline.helpers import Drain, versions
+from tests.support import PhotoServer, picture, product
+
+
+@pytest.mark.parametrize("sku", ["A/1", "B & C 2", "Stühl-ß", "a~1", "-x_"])
+def test_odd_skus_are_made_with_names_that_say_them(
+    sku: str, services: Services, photos: PhotoServer, drain: Drain
+) -> None:
+    photos.files["a.jpg"] = picture()
+    intake.add_product(services, product(sku, images={"front": photos.url("a.jpg")}), by="test")
+    drain()
+    made = versions(services, sku)["packshot"]
+    assert made.state is VersionState.IN_REVIEW, made.report
+    name = made.files[0].name
+    assert name.isascii() and not set(name) & set('/\\ &:*?"<>|')
+    assert sku_of_token(name.split("_ModernDiningChair_")[0]) == sku
+
+
+def test_two_skus_that_differ_in_case_are_exported_apart(
+    services: Services, photos: PhotoServer, drain: Drain
+) -> None:
+    photos.files["a.jpg"] = picture()
+    for sku in ("AB1", "ab1"):
+        intake.add_product(services, product(sku, images={"front": photos.url("a.jpg")}), by="test")
+    drain()
+    cards = services.gallery.page(GalleryFilter(), limit=20)
+    paths: dict[str, set[str]] = {"AB1": set(), "ab1": set()}
+    for path, file in exports.exported_files(services, cards):
+        paths[file.name[:3]].add(str(path).lower())
+    assert paths["AB1"] and paths["ab1"] and not paths["AB1"] & paths["ab1"]
+
+
+def listing_of(services: Services, sku: str, *, live: bool = True) -> Listing:
+    """Return the listing with the packshot of a product, approved, or the empty one."""
+    version = replace(versions(services, sku)["packshot"], state=VersionState.APPROVED)
+    pinned = {f.name: f.sha256 for f in version.files}
+    approved = ApprovedVersion(version=version, files_sha256=pinned, approved_by="ann")
+    placement = Placement(approved=approved, alt_text="", links={})
+    return Listing(
+        product=product(sku),
+        folder=product_folder(product(sku), services.rules.current()),
+        page_url="",
+        placements=(placement,) if live else (),
+    )
+
+
+class CaselessFolder(FolderChannel):
+    """An export tree on a disk that does not distinguish case."""
+
+    def _resolve(self, path: str) -> Path:
+        return super()._resolve(path.lower())
+
+
+def test_two_skus_that_differ_in_case_are_apart_on_a_disk_that_does_not_see_it(
+    services: Services, photos: PhotoServer, drain: Drain, tmp_path: Path
+) -> None:
+    photos.files["a.jpg"] = picture()
+    tree = CaselessFolder(tmp_path / "tree")
+    listings = {}
+    for sku in ("AB1", "ab1"):
+        intake.add_product(services, product(sku, images={"front": photos.url("a.jpg")}), by="test")
+        drain()
+        listings[sku] = listing_of(services, sku)
+        tree.sync(listings[sku], services.blobs)
+    live = {sku: tree.live_files(listing) for sku, listing in listings.items()}
+    assert live["AB1"] and live["ab1"]
+    tree.sync(listing_of(services, "ab1", live=False), services.blobs)
+    assert tree.live_files(listings["AB1"]) == live["AB1"] and not tree.live_files(listings["ab1"])

@@ -1,0 +1,109 @@
+"""The first day: init, check-config, doctor and mistakes in plugin.json, as a newcomer meets them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from dam_connector.cli import main
+from dam_connector.errors import ConfigError
+from schemas.rules_loader import load_rules, rules_notes
+from tests.support import ENVIRON, MODEL, rules_json
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory, without any of the connector's variables."""
+    monkeypatch.chdir(tmp_path)
+    for name in ENVIRON:
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(main, list(words))
+
+
+def test_init_writes_what_an_installation_needs(folder: Path) -> None:
+    ran = run("init")
+    assert ran.exit_code == 0 and "dam-connector up" in ran.output
+    rules = json.loads((folder / "plugin.json").read_text())
+    assert rules["$schema"] == "plugin.schema.json" and (folder / "plugin.schema.json").is_file()
+    secrets = folder / "data" / "secrets.env"
+    assert "DAM_CONNECTOR_WEBHOOK_SECRET=whsec_" in secrets.read_text() and secrets.stat().st_mode & 0o77 == 0
+    assert run("check-config").exit_code == 0 and run("doctor").exit_code == 0
+
+
+def test_init_changes_no_file(folder: Path) -> None:
+    (folder / "plugin.json").write_text("mine")
+    assert "exists already, unchanged: plugin.json" in run("init").output
+    assert (folder / "plugin.json").read_text() == "mine"
+
+
+def test_doctor_before_the_first_start_fails_on_nothing_that_it_creates(folder: Path) -> None:
+    ran = run("doctor")
+    assert ran.exit_code == 0 and "database: not there yet" in ran.output
+
+
+def test_a_byte_order_mark_is_accepted(folder: Path) -> None:
+    (folder / "plugin.json").write_text("\ufeff" + json.dumps(rules_json()))
+    assert run("check-config").output == "plugin.json: good\n"
+
+
+def problems(**changes: object) -> str:
+    with pytest.raises(ConfigError) as found:
+        load_rules(json.dumps(rules_json(**changes)))
+    return "\n".join(found.value.problems)
+
+
+def deliverable(**changes: object) -> dict[str, object]:
+    return {"name": "packshot", "kind": "rendition", "formats": ["jpeg"], "channels": ["viewer"], **changes}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"deliverables": [deliverable(formats=["jpg"])]},
+            'it is "jpg", did you mean "jpeg"? (deliverable "packshot")',
+        ),
+        ({"deliverables": [deliverable(kind="picture")]}, 'did you mean "rendition"?'),
+        ({"deliverables": [deliverable(size_px="big")]}, 'it is "big" (deliverable "packshot")'),
+        ({"deliverables": [deliverable(channels=["shop"])]}, '(deliverable "packshot")'),
+        (
+            {"naming": {"patterns": {"packshott": "{sku}_V{version}"}}},
+            '/naming/patterns/packshott: there is no deliverable of this name, did you mean "packshot"?',
+        ),
+        (
+            {"deliverables": [{**MODEL, "max_triangles": 40000}], "checks": {"max_triangles": 30000}},
+            "/deliverables/0/max_triangles: 40000 is more than /checks/max_triangles (30000)",
+        ),
+        (
+            {"deliverables": [{**MODEL, "texture_px": 4096}], "checks": {"max_texture_px": 1024}},
+            "/deliverables/0/texture_px: 4096 is more than /checks/max_texture_px (1024)",
+        ),
+    ],
+)
+def test_a_mistake_shows_its_value_its_place_and_a_near_choice(changes: dict, words: str) -> None:
+    assert words in problems(**changes)
+
+
+def test_rules_without_a_channel_are_good_with_a_note() -> None:
+    connections = {**rules_json()["connections"], "channel": {}}
+    rules = load_rules(
+        json.dumps(rules_json(connections=connections, deliverables=[deliverable(channels=[])]))
+    )
+    assert "there is no channel" in rules_notes(rules)[0]
+    rules = load_rules(json.dumps(rules_json(deliverables=[deliverable(channels=[])])))
+    assert "no channel is named for packshot" in rules_notes(rules)[0]
+
+
+def test_options_are_checked_without_the_secrets(folder: Path) -> None:
+    connections = {
+        **rules_json()["connections"],
+        "provider": {"tripo": {"adapter": "tripo", "api_key": "env/NOT_SET", "concurrency": "many"}},
+    }
+    (folder / "plugin.json").write_text(json.dumps(rules_json(connections=connections)))
+    ran = run("check-config")
+    assert ran.exit_code == 1 and "/connections/provider/tripo" in ran.output and "concurrency" in ran.output
