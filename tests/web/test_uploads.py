@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 
 from dam_connector.errors import InputError
 from dam_connector.wiring import Services
-from schemas import sheet_reader, upload_process
+from schemas import sheet_forms, sheet_reader, upload_process
 from tests.support import picture
 
 Visitor = Callable[[str], FlaskClient]
