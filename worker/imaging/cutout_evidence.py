@@ -55,7 +55,7 @@ def outline_agreement(one: Mask, other: Mask) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutoutEvidence:
-    """What is known about a cut-out without a reference; all measured at working size."""
+    """Evidence about a cut-out without a reference; all measured at working size."""
 
     classical: float  # 1 where the classical mask was taken, since the net agrees with it
     own_outline: float  # agreement of the outline with that of the classical mask, on a logarithmic scale
@@ -66,13 +66,13 @@ class CutoutEvidence:
 
     @property
     def probability(self) -> float:
-        """The probability that the cut-out is usable: a logistic regression on real photos."""
+        """Return the probability that the cut-out is usable: a logistic regression on real photos."""
         logit = INTERCEPT + sum(WEIGHTS[name] * value for name, value in asdict(self).items())
         return float(1 / (1 + np.exp(-logit)))
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """What speaks against the cut-out, in words for the report; the weightiest first."""
+        """Return the arguments against the cut-out, in words for the report; the weightiest first."""
         found = [
             (WEIGHTS[name] * (getattr(self, name) - MEANS[name]), words) for name, words in _DOUBTS.items()
         ]
@@ -83,7 +83,7 @@ class CutoutEvidence:
 _DOUBTS = {
     "own_outline": "two ways of cutting out give different outlines",
     "visible_share": "parts of the outline lie on no visible edge",
-    "unsure_px": "product and background are hard to tell apart along the outline",
+    "unsure_px": "product and background are hard to distinguish along the outline",
     "left_out": "parts that may belong to the product were left out",
     "complexity": "the outline is long and intricate, e.g. thin cords, legs or several parts",
 }
@@ -116,7 +116,7 @@ def gather_evidence(
 
 
 def _spread_agreement(agreement: float) -> float:
-    """Return an agreement, 0 to 1, on a scale that tells .97 from .99."""
+    """Return an agreement, 0 to 1, on a scale that separates .97 from .99."""
     return float(-np.log(1.01 - min(agreement, 1.0)))
 
 

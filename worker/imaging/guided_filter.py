@@ -1,4 +1,4 @@
-"""The guided filter of He, Sun and Tang (2010) with a colour guide: it moves a soft mask to a photo's edges."""
+"""Guided filter (He, Sun and Tang 2010) with a colour guide: it moves a soft mask to a photo's edges."""
 
 import cv2
 import numpy as np

@@ -56,7 +56,7 @@ class SalientNet:
 
     @cached_property
     def sha256(self) -> str:
-        """The hash of the file."""
+        """Return the hash of the file."""
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
 
     @cached_property
