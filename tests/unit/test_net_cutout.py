@@ -1,5 +1,6 @@
 """Cut-outs with a net: the classical one where both agree, the net where the classical one is wrong."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,7 @@ from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.cutout_evidence import outline_agreement, overlap
 from worker.imaging.decode import Photo, decode
 from worker.imaging.guided_filter import guide_mask
-from worker.imaging.net_cutout import cut_out_product
+from worker.imaging.net_cutout import cut_out_product, cut_out_with_evidence
 from worker.imaging.photo_quality import source_issues
 from worker.imaging.salient_net import NO_NET, SalientNet, find_net
 
@@ -81,6 +82,14 @@ def test_a_picture_without_a_product_is_refused_or_doubted(net: SalientNet) -> N
         return
     assert "cutout.uncertain" in {i.code for i in source_issues(photo, found, "front")}
     assert found.doubts
+
+
+def test_a_clear_thing_that_was_left_out_is_doubted(net: SalientNet, on_white: Cutout) -> None:
+    """A part of a set that the net does not see must not get lost without a word."""
+    _, evidence = cut_out_with_evidence(ball(), net)
+    assert not evidence.is_disputed and evidence.probability == on_white.confidence
+    disputed = replace(evidence, is_disputed=True)
+    assert disputed.probability < ImagingRules().min_probability and "left out" in disputed.doubts[0]
 
 
 def test_a_photos_own_transparency_needs_no_net(net: SalientNet) -> None:

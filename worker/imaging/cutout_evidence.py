@@ -1,6 +1,6 @@
 """Evidence for and against a cut-out, and the one probability that it is usable."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 
 import cv2
@@ -17,6 +17,7 @@ Mask = NDArray[np.bool_]
 NEAR_PX = 2  # at working size: outlines within this distance are the same
 VISIBLE_SLOPE = 1.5  # Lab units a pixel: the outline lies on an edge of the photo
 MAX_LEFT_OUT = 0.15  # more says no more
+DISPUTED_FACTOR = 0.5  # on the probability: the loss of a part of a set must not pass
 MAX_DOUBTS = 2  # that the report names
 MAX_UNSURE_PX = 6.0  # a wider unsure band says no more
 _SQUARE = np.ones((3, 3), np.uint8)
@@ -63,12 +64,13 @@ class CutoutEvidence:
     unsure_px: float  # width of the band along the outline in which the net's closest look is unsure
     left_out: float  # of the mask's area: how much the net saw outside of it
     complexity: float  # logarithm of the outline's length squared over the area
+    is_disputed: bool = False  # the classical mask, clear on a plain background, has much more
 
     @property
     def probability(self) -> float:
         """Return the probability that the cut-out is usable: a logistic regression on real photos."""
-        logit = INTERCEPT + sum(WEIGHTS[name] * value for name, value in asdict(self).items())
-        return float(1 / (1 + np.exp(-logit)))
+        logit = INTERCEPT + sum(weight * getattr(self, name) for name, weight in WEIGHTS.items())
+        return float(1 / (1 + np.exp(-logit))) * (DISPUTED_FACTOR if self.is_disputed else 1.0)
 
     @property
     def doubts(self) -> tuple[str, ...]:
@@ -77,6 +79,8 @@ class CutoutEvidence:
             (WEIGHTS[name] * (getattr(self, name) - MEANS[name]), words) for name, words in _DOUBTS.items()
         ]
         against = sorted(pair for pair in found if pair[0] < 0)
+        if self.is_disputed:
+            against.insert(0, (0.0, "something beside the product that stands out was left out"))
         return tuple(words for _, words in against[:MAX_DOUBTS]) or ("its outline is not clear everywhere",)
 
 

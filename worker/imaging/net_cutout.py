@@ -43,6 +43,7 @@ MAX_MISSING_SHARE, MAX_EXTRA_SHARE = 0.012, 0.02  # of the net's area: the class
 MIN_RECTANGLE_SHARE = 0.93  # of the smallest rectangle around the hull that the hull fills
 MIN_FILLED_SHARE = 0.5  # of the hull that the classical mask fills
 MAX_MOTIF_SHARE = 0.4  # of the hull that the net sees
+MAX_DISPUTED_SHARE = 0.1  # of the product: more that the classical mask alone has is a part of a set
 MAX_FRAME_SHARE = 0.2  # of the frame that the rectangle may cover
 MAX_PRINT_BUSY_SHARE = 0.1  # of the border: only a plain background shows where the rectangle ends
 
@@ -89,7 +90,10 @@ def cut_out_with_evidence(photo: Photo, net: SalientNet, pointer: str = "") -> t
     confidence, busy = (classical.confidence, classical.busy_share) if classical else (0.0, 1.0)
     looks = _look(photo.rgb, net, size, is_settled=lambda first: _agrees(first, own, confidence))
     source, mask = _choose(looks, own, confidence, busy)
-    evidence = gather_evidence(small, mask, source, first=looks.first, second=looks.second, own=own)
+    evidence = replace(
+        gather_evidence(small, mask, source, first=looks.first, second=looks.second, own=own),
+        is_disputed=_is_disputed(mask > 0.5, own > 0.5, confidence, busy),
+    )
     if source is Source.CLASSICAL and classical is not None:
         return classical, evidence
     alpha = _full_size(photo.rgb, mask, source)
@@ -159,6 +163,13 @@ def _agrees(first: F32, own: F32, confidence: float) -> bool:
     missing, extra = int((seen & ~mine).sum()), int((mine & ~seen).sum())
     agrees = missing <= MAX_MISSING_SHARE * area and extra <= MAX_EXTRA_SHARE * area
     return agrees and confidence >= MIN_CLASSICAL_CONFIDENCE
+
+
+def _is_disputed(product: Mask, mine: Mask, confidence: float, busy_share: float) -> bool:
+    """Return whether the classical mask is clear, on a plain background, and has much that is left out."""
+    extra = (mine & ~product).sum() / max(1, product.sum())
+    is_clear = confidence >= MIN_CLASSICAL_CONFIDENCE and busy_share < MAX_PRINT_BUSY_SHARE
+    return bool(is_clear and extra > MAX_DISPUTED_SHARE)
 
 
 def _rectangle(mine: Mask) -> Mask | None:
