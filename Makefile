@@ -11,7 +11,7 @@ LIVE := .live
 TEST_JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup frontend demo test stress live lint format bench docs build lock closure vulnerabilities base-image chromium clean
+.PHONY: help setup frontend demo test stress stress-long live lint format bench docs build lock closure vulnerabilities base-image chromium clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ test: setup chromium ## Run all tests (TEST_ARGS="-k naming" for some)
 
 stress: setup ## Kill, flush and overload the service; four minutes
 	@$(BIN)/python -m pytest -m stress -n $(TEST_JOBS) tests/stress
+
+stress-long: setup ## Crash every operation at all of its points, on both databases (an hour)
+	@STRESS_LONG=1 $(BIN)/python -m pytest -m stress -n $(TEST_JOBS) --timeout=7200 tests/stress/test_crash_points.py
 
 live: setup $(LIVE)/.ready ## Prove connections against a real Directus and Vendure (needs Node.js 20 or 22; ten minutes the first time)
 	@$(BIN)/python -m pytest -m live tests/live

@@ -23,7 +23,6 @@ from tests.stress.scenarios import RULES, SCENARIOS, Scenario
 from tests.support import PhotoServer, TestClock, rules_json
 
 ALL_POINTS = bool(os.environ.get("STRESS_LONG"))
-POINTS_IN_SAMPLE = 6
 
 
 def snapshot(world: World) -> dict[str, Any]:
@@ -114,7 +113,9 @@ def begin(
         )
         services = context.__enter__()
         opened.append(context)
-        services.settings.plugin_json.write_text(json.dumps(rules_json(**RULES)))
+        services.settings.plugin_json.write_text(
+            json.dumps(rules_json(**RULES, deliverables=list(kind.deliverables)))
+        )
         scenario = kind(World(services, clock), photos)
         opened.append(closing(scenario.world))
         scenario.prepare()
@@ -138,7 +139,7 @@ def test_a_crash_at_any_point_changes_nothing_in_the_end(
     assert_consistent(undisturbed.world)
     points = [(at, after) for at in range(1, len(passed) + 1) for after in (False, True)]
     if not ALL_POINTS:
-        points = sorted(random.Random(kind.__name__).sample(points, min(POINTS_IN_SAMPLE, len(points))))
+        points = sorted(random.Random(kind.__name__).sample(points, min(kind.sampled_points, len(points))))
     lost = []
     for at, after in points:
         try:
