@@ -80,6 +80,8 @@ def undo(services: Services, version: Version, *, by: str) -> None:
         services.live_requests.undo(version)
         if services.assets.has_newer(version, OPEN_FOR_REVIEW):
             services.assets.transition(version.id, VersionState.SUPERSEDED)
+        else:
+            services.assets.supersede_others(version.id, [VersionState.IN_REVIEW])
         sync_to_dam(services, version)
         services.history.add("undone", sku=version.asset.sku, version_id=version.id, by=by)
         if services.runs.has_started(version.id, RunKind.PUBLISH):

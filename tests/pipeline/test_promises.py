@@ -141,6 +141,19 @@ def test_an_undo_after_the_next_version_came_puts_no_second_one_in_review(
     assert states(shop) == ["V2 in_review", "V1 superseded"]
 
 
+def test_of_two_rejections_that_are_undone_only_the_newer_version_is_in_review(
+    shop: Services, photos: PhotoServer, drain: Drain
+) -> None:
+    rejected = Decision(verdict=Verdict.REJECTED, by="ann")
+    first = made(shop, photos, drain)
+    review.decide(shop, first, rejected, source="page")
+    second = made(shop, photos, drain, color="green")
+    review.decide(shop, second, rejected, source="page")
+    for version in (first, second):
+        review.undo(shop, version, by="ann")
+    assert states(shop) == ["V2 in_review", "V1 superseded"]
+
+
 def test_a_receiver_that_drops_ids_it_has_seen_ends_with_the_last_listing(
     shop: Services, photos: PhotoServer, drain: Drain
 ) -> None:
