@@ -45,6 +45,7 @@ def decide(
     """
     detail = "; ".join(filter(None, [", ".join(decision.reasons), decision.note]))
     with services.transaction():
+        services.assets.lock_asset(version.asset.id)
         decision_id = services.decisions.record(version, decision, source)
         services.assets.set_go_live_at(version.id, go_live_at)
         if source == version.dam:
@@ -75,6 +76,7 @@ def undo(services: Services, version: Version, *, by: str) -> None:
         StateConflict: the decision has taken effect.
     """
     with services.transaction():
+        services.assets.lock_asset(version.asset.id)
         services.decisions.undo(version)
         services.assets.set_go_live_at(version.id, None)
         services.live_requests.undo(version)
