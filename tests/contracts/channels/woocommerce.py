@@ -9,6 +9,7 @@ from tests.contracts.channels.harness import MERCHANT_MEDIA, OTHER_SKU, SKU, Fak
 
 KEYS = {"/wp-json/wc/v3": b"other:key_fake", "/wp-json/wp/v2": b"dam:key_fake"}
 MISSING = FakeReply(404, {"code": "rest_post_invalid_id", "message": "Invalid post ID."})
+NO_PRODUCT = FakeReply(404, {"code": "woocommerce_rest_product_invalid_id", "message": "Invalid ID."})
 
 
 class FakeWooCommerce(FakeChannel):
@@ -25,7 +26,7 @@ class FakeWooCommerce(FakeChannel):
         self.media: dict[int, dict[str, Any]] = {
             n: {"title": name, "slug": name, "data": b"theirs"} for n, name in enumerate(MERCHANT_MEDIA, 1)
         }
-        self.has_two_variants = False
+        self.variants: set[str] = set()
         self.product: dict[str, Any] = {
             "id": 13,
             "sku": SKU,
@@ -48,16 +49,16 @@ class FakeWooCommerce(FakeChannel):
 
     def _product(self, request: FakeRequest) -> FakeReply:
         if request.method == "GET":
-            if request.path.endswith("/13"):
-                return FakeReply(200, self._product_json())
-            if self.has_two_variants and request.query["sku"] in (
-                SKU,
-                OTHER_SKU,
-            ):  # variations, which name their product
-                return FakeReply(200, [{"id": 20, "sku": request.query["sku"], "parent_id": 13}])
+            if not request.path.endswith("/products"):
+                return FakeReply(200, self._product_json()) if request.path.endswith("/13") else NO_PRODUCT
+            if self.variants:  # they name their product
+                found = [sku for sku in self.variants if sku == request.query["sku"]]
+                return FakeReply(200, [{"id": 20, "sku": sku, "parent_id": 13} for sku in found])
             return FakeReply(200, [self._product_json()] if request.query["sku"] == SKU else [])
         changes = request.json
-        assert all(image["id"] in self.media for image in changes["images"])
+        if unknown := [image["id"] for image in changes["images"] if image["id"] not in self.media]:
+            message = f"#{unknown[0]} is an invalid image ID."
+            return FakeReply(400, {"code": "woocommerce_product_invalid_image_id", "message": message})
         self.product["images"] = [image["id"] for image in changes["images"]]
         self.product["meta"] |= {m["key"]: m["value"] for m in changes["meta_data"]}
         return FakeReply(200, self._product_json())
@@ -72,9 +73,7 @@ class FakeWooCommerce(FakeChannel):
 
     def _media(self, request: FakeRequest, rest: list[str]) -> FakeReply:
         if request.method == "GET":
-            return FakeReply(
-                200, [{"id": id} for id, m in self.media.items() if m["slug"] == request.query["slug"]]
-            )
+            return FakeReply(200, [self._media_json(id) for id in self.media if self._matches(id, request)])
         if request.method == "DELETE":
             id = int(rest[0])
             self.product["images"] = [i for i in self.product["images"] if i != id]
@@ -86,11 +85,24 @@ class FakeWooCommerce(FakeChannel):
             "slug": form["slug"].decode(),
             "data": form["file"],
             "alt": form["alt_text"].decode(),
+            "description": form["description"].decode(),
         }
         return FakeReply(201, {"id": id, "source_url": f"/{id}"})
 
+    def _matches(self, id: int, request: FakeRequest) -> bool:
+        if "slug" in request.query:
+            return bool(self.media[id]["slug"] == request.query["slug"])
+        assert request.query["search_columns"] == "post_content"
+        return request.query["search"] in self.media[id].get("description", "")
+
+    def _media_json(self, id: int) -> dict[str, Any]:
+        """Return a picture; WordPress puts the picture itself in front of its description."""
+        text = self.media[id].get("description", "")
+        rendered = f"<p class=\"attachment\"><a href='/{id}'></a></p>\n<p>{text}</p>\n"
+        return {"id": id, "slug": self.media[id]["slug"], "description": {"rendered": rendered}}
+
     def add_second_variant(self) -> None:
-        self.has_two_variants = True
+        self.variants = {SKU, OTHER_SKU}
 
     def media_names(self) -> list[str]:
         return [self.media[id]["title"] for id in self.product["images"]]
