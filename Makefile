@@ -58,8 +58,8 @@ test: setup chromium ## Run all tests (TEST_ARGS="-k naming" for some)
 stress: setup ## Kill, flush and overload the service; four minutes
 	@$(BIN)/python -m pytest -m stress -n $(TEST_JOBS) tests/stress
 
-live: setup $(LIVE)/.ready ## Prove connections against a real Directus and Vendure (needs Node.js 20 or 22; ten minutes the first time)
-	@$(BIN)/python -m pytest -m live tests/live
+live: setup $(LIVE)/.ready ## Prove connections against a real Directus and Vendure (needs Node.js 20 or 22; ten minutes the first time); with LIVE_KIT=DIR also WooCommerce and ResourceSpace
+	@$(BIN)/python -m pytest -rs -m live tests/live
 
 $(LIVE)/.ready: tests/live/directus/package-lock.json tests/live/vendure/package-lock.json tests/live/vendure/server.js
 	@echo "Installing Directus and Vendure from npm (once; their databases are compiled)"

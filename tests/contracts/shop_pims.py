@@ -69,7 +69,12 @@ WOO_BY_NUMBER: dict[str, dict[str, Any]] = {
     "14": WOO_VARIABLE,
     # asked for as a product, a variation has `images` and lists no categories
     **{
-        str(each["id"]): {**each, "name": "Bottles - Red", "images": [each["image"]], "categories": []}
+        str(each["id"]): {
+            **{name: value for name, value in each.items() if name != "image"},
+            "name": "Bottles - Red",
+            "images": [each["image"]],
+            "categories": [],
+        }
         for each in (WOO_VARIATION, WOO_NO_OWN_PICTURE, WOO_TRASHED)
     },
     "20": {**WOO_PRODUCT, "id": 20, "status": "trash"},

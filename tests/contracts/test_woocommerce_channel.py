@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from dam_connector.adapters.common.context import AdapterContext
+from dam_connector.errors import Unavailable
 from dam_connector.ports import Blobs
 from dam_connector.store.blobs import open_blobs
 from tests.contracts.channels.harness import OTHER_SKU, SKU
@@ -88,3 +89,15 @@ def test_a_picture_of_ours_that_somebody_deleted_comes_back_and_stops_nobody(
     channel.sync(listing(packshot(blobs)), blobs)
     channel.sync(listing(packshot(blobs, 3), sku=OTHER_SKU), blobs)
     assert shop.media_names()[:3] == ["a.jpg", "b.jpg", "CH123_X_S1_V1.jpg"] and len(shop.media_names()) == 4
+
+
+def test_a_picture_that_a_failed_attempt_left_is_removed_with_the_others(
+    shop: FakeWooCommerce, context: AdapterContext, blobs: Blobs
+) -> None:
+    channel = shop.open(context)
+    shop.faults["write"] = ["", "500"]  # the picture is stored, the product is not written
+    with pytest.raises(Unavailable):
+        channel.sync(listing(packshot(blobs)), blobs)
+    assert len(shop.media) == 3
+    channel.sync(listing(), blobs)
+    assert set(shop.media) == {1, 2}

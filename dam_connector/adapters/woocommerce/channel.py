@@ -88,20 +88,26 @@ class WooCommerceChannel:
         ids = ensure_media(files, existing, lambda file: self._add(file, sku, number, blobs))
         recorded[sku] = {file.sha256: id for file, id in zip(files, ids, strict=True)}
         self._update(product, recorded, _replaced(list(before.values()), ids), links, sku)
-        for obsolete in set(before.values()) - set(ids):
+        # an attempt that failed may have left pictures that the product never had
+        found = set() if files else {int(media["id"]) for media in self._find_all(sku)}
+        for obsolete in sorted({*before.values(), *found} - set(ids)):
             self._delete(obsolete)
         return str(product.get("permalink") or "")
 
     def _remove_all(self, sku: str) -> None:
         """Remove what was published for a SKU that the shop has no more, e.g. of a deleted variation."""
-        query = urlencode({"search": _sku_mark(sku), "search_columns": "post_content", "per_page": MAX_FOUND})
-        found = list(_list(self._site, f"/media?{query}"))
+        found = self._find_all(sku)
         numbers = {number for media in found if (number := _product_of(media, sku))}
         for number in sorted(numbers):
             with self._context.lock_resource(f"product {number}"):
                 self._forget(number, sku)
         for media in found:
             self._delete(int(media["id"]))
+
+    def _find_all(self, sku: str) -> list[dict[str, Any]]:
+        """Return all pictures in the site's media library that were published for a SKU."""
+        query = urlencode({"search": _sku_mark(sku), "search_columns": "post_content", "per_page": MAX_FOUND})
+        return list(_list(self._site, f"/media?{query}"))
 
     def _forget(self, number: int, sku: str) -> None:
         """Take a SKU's pictures and models off a product that the shop still has."""

@@ -8,6 +8,15 @@ from dam_connector.fakes.server import FakeReply, FakeRequest
 from tests.contracts.channels.harness import MERCHANT_MEDIA, OTHER_SKU, SKU, FakeChannel
 
 KEYS = {"/wp-json/wc/v3": b"other:key_fake", "/wp-json/wp/v2": b"dam:key_fake"}
+READ_KEY = b"reader:key_fake"  # of the shop, which may not write
+READ_ONLY = FakeReply(
+    401,
+    {
+        "code": "woocommerce_rest_authentication_error",
+        "message": "The API key provided does not have write permissions.",
+        "data": {"status": 401},
+    },
+)
 MISSING = FakeReply(404, {"code": "rest_post_invalid_id", "message": "Invalid post ID."})
 NO_PRODUCT = FakeReply(404, {"code": "woocommerce_rest_product_invalid_id", "message": "Invalid ID."})
 
@@ -38,13 +47,18 @@ class FakeWooCommerce(FakeChannel):
 
     def is_authorized(self, request: FakeRequest) -> bool:
         root = next(root for root in KEYS if request.path.startswith(root))
-        return request.headers.get("authorization") == "Basic " + base64.b64encode(KEYS[root]).decode()
+        keys = {KEYS[root]} | ({READ_KEY} if root.endswith("wc/v3") else set())
+        sent = request.headers.get("authorization", "").removeprefix("Basic ")
+        return base64.b64decode(sent) in keys
 
     def operation(self, request: FakeRequest) -> str:
         return "read" if request.method == "GET" else "write"
 
     def answer(self, request: FakeRequest, operation: str) -> FakeReply:
         path = request.path.split("/")[4:]
+        is_reader = base64.b64encode(READ_KEY).decode() in request.headers.get("authorization", "")
+        if is_reader and request.method != "GET":
+            return READ_ONLY
         return self._product(request) if path[0] == "products" else self._media(request, path[1:])
 
     def _product(self, request: FakeRequest) -> FakeReply:
@@ -66,7 +80,7 @@ class FakeWooCommerce(FakeChannel):
     def _product_json(self) -> dict[str, Any]:
         meta = [{"key": k, "value": json.loads(json.dumps(v))} for k, v in self.product["meta"].items()]
         return {
-            **self.product,
+            **{name: value for name, value in self.product.items() if name != "meta"},
             "images": [{"id": i, "src": f"/{i}"} for i in self.product["images"]],
             "meta_data": meta,
         }

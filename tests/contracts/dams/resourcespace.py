@@ -82,8 +82,11 @@ class FakeResourceSpace(FakeDam):
         ]
         assert field in ("externalid", "originalfilename")
         offset, _, count = params["fetchrows"].rpartition(",")
-        rows = found[int(offset or 0) :][: int(count)]
+        rows = [self._row(r) for r in found[int(offset or 0) :][: int(count)]]
         return {"total": len(found), "data": rows} if offset else rows  # the form depends on the numbers
+
+    def _row(self, resource: dict[str, Any]) -> dict[str, Any]:
+        return {"ref": int(resource["ref"]), "archive": int(resource["archive"]), "resource_type": 1}
 
     def _upload_multipart(self, params: dict[str, str], request: FakeRequest) -> Any:
         data = request.form["file"]
@@ -98,7 +101,7 @@ class FakeResourceSpace(FakeDam):
     def _add_alternative_file(self, params: dict[str, str], request: FakeRequest) -> Any:
         ref = str(1000 + len(self.files))
         self.resources[params["resource"]].setdefault("alternatives", []).append(
-            {"ref": ref, "name": params["name"]}
+            {"ref": int(ref), "name": params["name"]}
         )
         return int(ref)
 
@@ -107,7 +110,11 @@ class FakeResourceSpace(FakeDam):
 
     def _get_resource_data(self, params: dict[str, str], request: FakeRequest) -> Any:
         found = self.resources.get(params["resource"])
-        return {"ref": found["ref"], "archive": int(found["archive"])} if found else False
+        return self._row(found) if found else False
+
+    def _update_field(self, params: dict[str, str], request: FakeRequest) -> Any:
+        self.resources[params["resource"]]["metadata"][params["field"]] = params["value"]
+        return True
 
     def _put_resource_data(self, params: dict[str, str], request: FakeRequest) -> Any:
         found, wanted = self.resources[params["resource"]], str(json.loads(params["data"])["archive"])
@@ -159,11 +166,11 @@ class FakeResourceSpace(FakeDam):
                 "ref": len(self.log) + 1,
                 "resource": int(ref),
                 "type": kind,
-                "field": None,
+                "field": 0,
                 "user": next(number for number, name in USERS.items() if name == by),
                 "notes": notes,
                 "diff": "Pending review -> Active" if kind == "s" else "",
-                "usageoption": "",
+                "usageoption": -1,
             }
         )
 
