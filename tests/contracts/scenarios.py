@@ -63,6 +63,7 @@ def woocommerce_channel(
         third = listing(packshot(blobs, 3))
         recorder.run(name, lambda refused=refused, third=third: refused.sync(third, blobs), Refused)
     recorder.run("withdraw", lambda: channel.sync(listing(), blobs))
+    recorder.run("test the connection", lambda: list(channel.check_rights()))
     unknown = listing(packshot(blobs, 1), sku="NONE")
     recorder.run("publish an unknown SKU", lambda: channel.sync(unknown, blobs), NotFound)
     recorder.run("withdraw an unknown SKU", lambda: channel.sync(listing(sku="NONE"), blobs))
@@ -78,6 +79,7 @@ def woocommerce_pim(
     recorder.run("fetch a variation", lambda: pim.fetch(str(numbers["variation"])))
     for name in ("trashed", "draft", "unknown"):
         recorder.run(f"fetch: {name}", lambda name=name: pim.fetch(str(numbers[name])), NotFound)
+    recorder.run("test the connection", lambda: list(pim.check_rights()), Refused)  # no webhook is set up
     since = datetime(2026, 11, 20, 9, tzinfo=UTC)
     recorder.run("list changes", lambda: list(pim.changed_since(since)))
     for name in ("variation", "trashed", "unknown"):
@@ -136,6 +138,7 @@ def resourcespace(
     assert remote.decision and remote.decision.verdict is Verdict.REJECTED
     decision = Decision(verdict=Verdict.APPROVED, by="ann")
     recorder.run("write a state", lambda: dam.write_state(ref, VersionState.APPROVED, decision))
+    recorder.run("test the connection", lambda: dam.check_decisions(ref))
     recorder.run("write it again", lambda: dam.write_state(ref, VersionState.APPROVED, decision))
     assert recorder.run("compare the files", lambda: dam.changed_files(ref, version)) == ()
     for each in (ref, other_ref):

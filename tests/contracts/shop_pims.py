@@ -90,6 +90,8 @@ def woo(method: str, path: str, query: dict[str, str], headers: dict[str, str], 
     assert method == "GET" and path.startswith("/wp-json/wc/v3/")
     if path == "/wp-json/wc/v3/settings/products/woocommerce_dimension_unit":
         return 200, {"id": "woocommerce_dimension_unit", "default": "in", "value": "cm"}, {}
+    if path == "/wp-json/wc/v3/webhooks":
+        return 200, [], {}
     rest = path.removeprefix("/wp-json/wc/v3/products").strip("/")
     if rest == "14/variations":
         rows = [WOO_VARIATION, WOO_NO_OWN_PICTURE, {"id": 16, "sku": ""}]  # trashed ones are not listed

@@ -1,4 +1,4 @@
-"""The fakes of WooCommerce and ResourceSpace answer as the real systems did; the recordings hold no secret."""
+"""The fakes of WooCommerce and ResourceSpace answer as the real systems did; no recording has a secret."""
 
 import re
 

@@ -3,7 +3,8 @@
 Options: `base_url`; `consumer_key` and `consumer_secret` of the shop (REST API wc/v3), by default
 `env/WOOCOMMERCE_KEY` and `env/WOOCOMMERCE_SECRET`; `user` and `password`, an application password of
 WordPress (REST API wp/v2), by default `env/WORDPRESS_PASSWORD`; `formats` of pictures, by default
-["jpeg", "png", "webp"]; `place`, "after" (default) or "before" the shop's own pictures, unless a merchant moved them. Facts:
+["jpeg", "png", "webp"]; `place`, "after" (default) or "before" the shop's own
+pictures, unless a merchant moved them. Facts:
 docs/connections/woocommerce.md.
 
 Most sites refuse to store models, so the product gets their public URLs. Pictures are uploaded through
@@ -11,6 +12,7 @@ WordPress; their slug is made from the SKU and the SHA-256, so that a repeat fin
 meta data lists them.
 """
 
+import base64
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
@@ -28,7 +30,7 @@ from dam_connector.adapters.woocommerce.client import (
     meta_value,
 )
 from dam_connector.domain.listing import Listing, MediaFile
-from dam_connector.errors import BadOutput, NotFound
+from dam_connector.errors import BadOutput, NotFound, Refused
 from dam_connector.ports import Blobs
 
 DEFAULT_FORMATS = ("jpeg", "png", "webp")
@@ -38,6 +40,9 @@ LINK_KEYS = {  # format -> beginning of the meta data key that holds the public 
 }
 FILES_KEY = "_dam_connector_files"  # in a product's meta data: {SKU: {SHA-256: id of the picture}}
 ORDER_KEY = "_dam_connector_order"  # in a product's meta data: its gallery in the order of the option `place`
+TEST_PICTURE = base64.b64decode(  # a PNG of one white pixel
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4//8/AAX+Av4N70a4AAAAAElFTkSuQmCC"
+)
 MAX_FOUND = 100  # pictures of ours for one SKU that are read at once
 
 
@@ -95,7 +100,7 @@ class WooCommerceChannel:
         return str(product.get("permalink") or "")
 
     def _remove_all(self, sku: str) -> None:
-        """Remove what was published for a SKU that the shop has no more, e.g. of a deleted variation."""
+        """Remove all that was published for a SKU that the shop has no more, e.g. of a deleted variation."""
         found = self._find_all(sku)
         numbers = {number for media in found if (number := _product_of(media, sku))}
         for number in sorted(numbers):
@@ -118,6 +123,33 @@ class WooCommerceChannel:
             return
         if product.get("status") != "trash":
             self._update(product, {**_recorded(product), sku: {}}, {}, {}, sku)
+
+    def check_rights(self) -> Iterator[str]:
+        """Prove that products may be written, and that pictures may be stored and deleted."""
+        try:  # of no product
+            self._shop.request("POST", "/products/batch", "publish", json={}, max_bytes=MAX_JSON_BYTES)
+        except Refused as error:
+            reason = "its REST key may not write products; make one with Read/Write"
+            raise Refused("woocommerce", "publish", f"{reason} ({error})") from error
+        yield "its key may write products"
+        try:
+            user = self._site.request_json("GET", "/users/me?context=edit", "publish")
+        except Refused as error:
+            reason = "the user or the application password is wrong"
+            raise Refused("woocommerce", "publish", f"{reason} ({error})") from error
+        if not (user.get("capabilities") or {}).get("upload_files"):
+            reason = f"the user {user.get('username')} may not upload files; give the role Author"
+            raise Refused("woocommerce", "publish", reason)
+        media = self._site.request_json(
+            "POST",
+            "/media",
+            "publish",
+            fields={"title": "connection test", "description": _sku_mark("connection-test")},
+            files=[("file", ("dam-connector-connection-test.png", TEST_PICTURE, "image/png"))],
+            timeout_s=TRANSFER_TIMEOUT_S,
+        )
+        self._delete(int(media["id"]))
+        yield "a picture was stored in its media library, and removed again"
 
     def expected_files(self, listing: Listing) -> tuple[str, ...]:
         stored, linked = select_media(listing, self._formats), select_media(listing, tuple(LINK_KEYS))
@@ -197,9 +229,9 @@ class WooCommerceChannel:
         gallery = _gallery(product)
         there = {*gallery, *recorded.get(sku, {}).values()}  # the shop refuses pictures that were deleted
         recorded = {
-            name: kept
+            name: there_now
             for name, ids in recorded.items()
-            if (kept := {sha256: int(id) for sha256, id in ids.items() if int(id) in there})
+            if (there_now := {sha256: int(id) for sha256, id in ids.items() if int(id) in there})
         }
         our_ids = [id for ids in recorded.values() for id in ids.values()]
         by_rule, wanted = self._arrange(product, our_ids, replaced)

@@ -55,6 +55,7 @@ NOT_FOR_SALE = {  # a product's status, and the words for it
     "auto-draft": "a draft",
     "pending": "not published yet",
 }
+TOPICS = ("product.created", "product.updated", "product.deleted", "product.restored")
 _KIND_BY_ACTION = {
     "created": EventKind.CREATED,
     "updated": EventKind.UPDATED,
@@ -80,6 +81,7 @@ class WooCommercePim(ReadOnlyPim, WooCommerceClient):
         api_url = f"{base_url.rstrip('/')}/wp-json/wc/v3"
         super().__init__(context.http, api_url, {"Authorization": authorization})
         self._secrets, self._mapping = webhook_secrets, mapping
+        self._address = f"{context.public_url.rstrip('/')}/webhooks/{context.name}"
 
     def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
         signature = inbound.headers.get("x-wc-webhook-signature", "")
@@ -135,6 +137,22 @@ class WooCommercePim(ReadOnlyPim, WooCommerceClient):
             for variation in variations
             if variation.get("sku") and variation.get("status") not in NOT_FOR_SALE
         ]
+
+    def check_rights(self) -> Iterator[str]:
+        """Prove that the shop sends its webhooks here."""
+        try:
+            rows = list(self._pages(f"/webhooks?per_page={PAGE_SIZE}", "webhooks"))
+        except Refused:
+            yield "its key may not list webhooks, so whether they come was not tested"
+            return
+        here = [row for row in rows if _is_same_address(str(row.get("delivery_url", "")), self._address)]
+        active = {row.get("topic") for row in here if row.get("status") == "active"}
+        missing = [topic for topic in TOPICS if topic not in active]
+        if missing:
+            reason = f"no active webhook for {', '.join(missing)} at {self._address}"
+            off = "; WooCommerce switches one off after five failures in a row" if here else ""
+            raise Refused(self.vendor, "webhooks", f"{reason}{off}")
+        yield f"its webhooks come here: {', '.join(TOPICS)}"
 
     def _read_unit(self) -> None:
         """Read the unit of the shop's dimensions once, unless plugin.json has one or the key may not."""
@@ -208,6 +226,10 @@ def _delivery_key(inbound: InboundWebhook) -> str:
         period = int(inbound.received_at.timestamp()) // DELETION_REPEAT_S
         return f"{topic}:{hashlib.sha256(inbound.body).hexdigest()}:{period}"
     return f"{topic}:{key_of_body(inbound)}"
+
+
+def _is_same_address(one: str, other: str) -> bool:
+    return one.rstrip("/").lower() == other.lower()
 
 
 def _owner(record: Mapping[str, Any]) -> str:

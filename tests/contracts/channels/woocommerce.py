@@ -36,6 +36,7 @@ class FakeWooCommerce(FakeChannel):
             n: {"title": name, "slug": name, "data": b"theirs"} for n, name in enumerate(MERCHANT_MEDIA, 1)
         }
         self.variants: set[str] = set()
+        self.missing = ""  # of the rights: `reader` (a key that may only read), `password`, `role`
         self.product: dict[str, Any] = {
             "id": 13,
             "sku": SKU,
@@ -57,9 +58,18 @@ class FakeWooCommerce(FakeChannel):
     def answer(self, request: FakeRequest, operation: str) -> FakeReply:
         path = request.path.split("/")[4:]
         is_reader = base64.b64encode(READ_KEY).decode() in request.headers.get("authorization", "")
-        if is_reader and request.method != "GET":
+        if (is_reader or (self.missing == "reader" and "/wc/" in request.path)) and request.method != "GET":
             return READ_ONLY
+        if path[0] == "users":
+            return self._user()
         return self._product(request) if path[0] == "products" else self._media(request, path[1:])
+
+    def _user(self) -> FakeReply:
+        if self.missing == "password":
+            message = "The provided password is an invalid application password."
+            return FakeReply(401, {"code": "incorrect_password", "message": message})
+        can_upload = {} if self.missing == "role" else {"upload_files": True}
+        return FakeReply(200, {"id": 2, "username": "dam", "capabilities": can_upload})
 
     def _product(self, request: FakeRequest) -> FakeReply:
         if request.method == "GET":
@@ -69,6 +79,9 @@ class FakeWooCommerce(FakeChannel):
                 found = [sku for sku in self.variants if sku == request.query["sku"]]
                 return FakeReply(200, [{"id": 20, "sku": sku, "parent_id": 13} for sku in found])
             return FakeReply(200, [self._product_json()] if request.query["sku"] == SKU else [])
+        if request.path.endswith("/batch"):
+            assert request.json == {}
+            return FakeReply(200, [])  # like the real one
         changes = request.json
         if unknown := [image["id"] for image in changes["images"] if image["id"] not in self.media]:
             message = f"#{unknown[0]} is an invalid image ID."
@@ -96,9 +109,9 @@ class FakeWooCommerce(FakeChannel):
         id = max(self.media) + 1
         self.media[id] = {
             "title": form["title"].decode(),
-            "slug": form["slug"].decode(),
+            "slug": form.get("slug", b"").decode(),
             "data": form["file"],
-            "alt": form["alt_text"].decode(),
+            "alt": form.get("alt_text", b"").decode(),
             "description": form["description"].decode(),
         }
         return FakeReply(201, {"id": id, "source_url": f"/{id}"})
