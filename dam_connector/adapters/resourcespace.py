@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
-from dam_connector.adapters.common.api_client import MAX_FILE_BYTES, TRANSFER_TIMEOUT_S, ApiClient
+from dam_connector.adapters.common.api_client import MAX_FILE_BYTES, TRANSFER_TIMEOUT_S, ApiClient, excerpt
 from dam_connector.adapters.common.context import AdapterContext, check_options, url_option
 from dam_connector.adapters.common.dam_helpers import (
     DECIDED_STATES,
@@ -20,12 +20,12 @@ from dam_connector.adapters.common.dam_helpers import (
     state_for_label,
 )
 from dam_connector.adapters.common.mixins import NoWebhooks
-from dam_connector.adapters.http import FormPart
+from dam_connector.adapters.http import FormPart, HttpResponse
 from dam_connector.domain.asset_texts import version_metadata, version_title
 from dam_connector.domain.event import Decision
 from dam_connector.domain.outside_values import parse_integer
 from dam_connector.domain.version import Version, VersionFile, VersionState
-from dam_connector.errors import BadOutput, ConfigError, NotFound, Refused
+from dam_connector.errors import AdapterError, BadOutput, ConfigError, NotFound, Refused
 from dam_connector.ports import Blobs, DamCapabilities, PushRequest, RemoteState
 
 DEFAULT_LABELS = {  # archive states: -1 pending review, 0 active, 2 archived; 4 is one that the admin adds
@@ -67,6 +67,12 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
         self._fields = {str(name): str(field) for name, field in options.get("fields", {}).items()}
         self._resource_type = str(options.get("resource_type", 1))
         self._own_number = ""  # of our user, once it is known
+
+    def error_for(self, reply: HttpResponse, operation: str) -> AdapterError:
+        if reply.status == 401:
+            reason = f"the private key is not the one of the user {self._user} ({excerpt(reply)})"
+            return Refused(self.vendor, operation, reason)
+        return super().error_for(reply, operation)
 
     def push(self, request: PushRequest, blobs: Blobs) -> str:
         version = request.version

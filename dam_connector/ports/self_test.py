@@ -35,7 +35,7 @@ class ChecksDecisions(Protocol):
         ...
 
     def discard(self, external_id: str) -> None:
-        """Remove what a push that failed has left, if anything.
+        """Remove all that a push which failed has left, if anything.
 
         Raises:
             Refused: it cannot be removed.

@@ -1,4 +1,4 @@
-"""`connection test` on ResourceSpace and WooCommerce: missing rights are named, and nothing is left behind."""
+"""`connection test` on ResourceSpace and WooCommerce: missing rights are named, nothing is left behind."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -89,6 +89,15 @@ def test_a_resource_that_may_not_be_deleted_is_named(
     with pytest.raises(Refused, match=r"the test has left 1 .*delete it by hand") as raised:
         run(services, "rs")
     assert "s,c,v,e-1,e0,e2,e4,f*" in str(raised.value)
+
+
+def test_a_wrong_key_of_resourcespace_is_named_and_nothing_else_is(
+    services: Services, rs: FakeResourceSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services.dam("rs"), "_private_key", "wrong")
+    with pytest.raises(Refused, match="private key is not the one of the user connector") as raised:
+        run(services, "rs")
+    assert "left" not in str(raised.value)
 
 
 def test_a_push_that_fails_halfway_leaves_nothing(services: Services, rs: FakeResourceSpace) -> None:

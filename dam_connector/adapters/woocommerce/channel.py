@@ -265,8 +265,9 @@ class WooCommerceChannel:
         written = _ids(product, ORDER_KEY) or merge_media(theirs, previous_ids, first=self._first)
         if [id for id in gallery if id in written] == [id for id in written if id in gallery]:
             return by_rule, by_rule
-        kept = [id for each in gallery if (id := replaced.get(each, each)) in by_rule]
-        return by_rule, merge_media(kept, [id for id in our_ids if id not in kept], first=self._first)
+        theirs_order = [id for each in gallery if (id := replaced.get(each, each)) in by_rule]
+        added = [id for id in our_ids if id not in theirs_order]
+        return by_rule, merge_media(theirs_order, added, first=self._first)
 
     def _delete(self, media_id: int) -> None:
         try:
