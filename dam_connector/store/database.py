@@ -194,11 +194,28 @@ class Database:
             make_private_dir(Path(self.url.database).parent)
         alembic = Config()
         alembic.set_main_option("script_location", str(MIGRATIONS))
-        with self._writer.begin() as connection:
+        with self._writer.connect() as connection, self._without_foreign_keys(connection), connection.begin():
             if not self.is_sqlite:
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(2718281828)"))
             alembic.attributes["connection"] = connection
             command.upgrade(alembic, revision)
+            if self.is_sqlite and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all()):
+                raise ConfigError(
+                    f"the migration was undone: {len(broken)} records name others that are gone"
+                )
+
+    @contextmanager
+    def _without_foreign_keys(self, connection: sa.Connection) -> Iterator[None]:
+        """Let a migration replace tables of SQLite that others refer to; PostgreSQL needs no such thing."""
+        if not self.is_sqlite:
+            yield
+            return
+        raw: Any = connection.connection.dbapi_connection
+        raw.execute("PRAGMA foreign_keys=OFF")  # within a transaction it would do nothing
+        try:
+            yield
+        finally:
+            raw.execute("PRAGMA foreign_keys=ON")
 
     def ping(self) -> None:
         """Check that the database answers and has tables.
