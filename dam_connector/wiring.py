@@ -1,7 +1,7 @@
 """The composition root: builds the Services from Settings and Rules."""
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -76,11 +76,13 @@ class Services:
     def transaction(self) -> AbstractContextManager[None]:
         """Make one database transaction of a promise: all that follows from it is stored with it, or nothing.
 
-        Wake-ups that are sent in the block leave after the commit.
+        Wake-ups that are sent in the block leave after the commit. The rules do not change in it.
 
         Raises:
             StorageUnavailable: the database does not answer, or cannot write.
         """
+        with suppress(ConfigError):
+            self.rules.current()
         return self.db.transaction()
 
     def pim(self, name: str) -> Pim:
@@ -152,7 +154,7 @@ def build_services(
     return Services(
         settings=settings,
         clock=clock,
-        rules=RulesFile(settings.plugin_json, rules_archive),
+        rules=RulesFile(settings.plugin_json, rules_archive, db.in_transaction),
         db=db,
         inbox=Inbox(db, clock),
         products=Products(db, clock),

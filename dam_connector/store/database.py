@@ -136,6 +136,10 @@ class Database:
         finally:
             self._guard.reset(token)
 
+    def in_transaction(self) -> bool:
+        """Return whether this thread has a `transaction()` open."""
+        return self._open.get() is not None
+
     def after_commit(self, callback: Callable[[], object]) -> bool:
         """Call a function once the open transaction is durable, and not at all if it is undone.
 
