@@ -103,6 +103,7 @@ def run(queue_name: str, burst: bool) -> None:
     if queue_name == "make":
         jobs.warm()
     kind = MakeWorker if queue_name == "make" else IntakeWorker
+    pool = jobs.start_delivery_pool() if queue_name == "intake" else None
     name = f"{queue_name}-{socket.gethostname()}-{os.getpid()}-{new_id('w', SystemClock().now())[-6:]}"
     server = kind(
         list(QUEUES_BY_WORKER[queue_name]),
@@ -112,6 +113,8 @@ def run(queue_name: str, burst: bool) -> None:
     )
     log.info("worker_ready", queue=queue_name)
     server.work(burst=burst, logging_level="ERROR", with_scheduler=False)
+    if pool:
+        pool.close()
     CHECK_PROCESS.stop()
 
 

@@ -18,8 +18,9 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from dam_connector.errors import ConfigError
+from dam_connector.store import tables  # noqa: F401 - fills the metadata
+from dam_connector.store.columns import metadata
 from dam_connector.store.database import MIGRATIONS, Database
-from dam_connector.store.tables import metadata
 
 TRANSIENT_TABLES = frozenset({"leases"})  # of processes that run now
 # A start of the service fills these; a database that has nothing else counts as empty.

@@ -16,8 +16,8 @@ from structlog.testing import CapturingLogger
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.run import RunKind, RunState
 from dam_connector.ports import InboundWebhook
+from dam_connector.store.columns import metadata
 from dam_connector.store.table_dump import addresses_in
-from dam_connector.store.tables import metadata
 from dam_connector.usecases import retention
 from dam_connector.usecases.intake import add_product
 from dam_connector.usecases.retention import Removed, remove_old, remove_unused_files, remove_when_due
