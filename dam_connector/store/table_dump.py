@@ -18,7 +18,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from dam_connector.errors import ConfigError
-from dam_connector.store import tables  # noqa: F401 - fills the metadata
+from dam_connector.store import tables as _tables  # noqa: F401 - fills the metadata
 from dam_connector.store.columns import metadata
 from dam_connector.store.database import MIGRATIONS, Database
 

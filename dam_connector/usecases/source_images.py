@@ -33,7 +33,7 @@ DAM_PREFIX = "dam:"
 PIM_PREFIX = "pim:"
 CHECK_TIMEOUT_S = 5.0
 IMAGES_AT_ONCE = 4  # of one product
-IMAGES_PER_PROCESS = 24  # at once
+IMAGES_PER_PROCESS = 16  # at once; each may have DAM_CONNECTOR_MAX_PICTURE_BYTES in memory
 # At once, in one process. A host that is slow then has so many threads of intake at most.
 IMAGES_PER_HOST = 8
 SLOT_WAIT_S = 1.0  # for one of these to end, before the delivery is put off
