@@ -23,6 +23,7 @@ from dam_connector.store.blobs import open_blobs
 from dam_connector.store.channel_listings import ChannelListings
 from dam_connector.store.database import Database, check_url
 from dam_connector.store.decisions import Decisions, Publications
+from dam_connector.store.disk_reserve import DiskReserve
 from dam_connector.store.gallery import Gallery
 from dam_connector.store.history import History
 from dam_connector.store.idempotency import IdempotencyKeys
@@ -68,6 +69,7 @@ class Services:
     rules_archive: RulesArchive
     idempotency: IdempotencyKeys
     blobs: Blobs
+    disk: DiskReserve
     queue: Queue
     http: HttpClient
     adapter_context: AdapterContext
@@ -176,6 +178,11 @@ def build_services(
         rules_archive=rules_archive,
         idempotency=IdempotencyKeys(db, clock),
         blobs=open_blobs(settings.effective_storage_url),
+        disk=DiskReserve(
+            settings.effective_database_url,
+            settings.effective_storage_url,
+            settings.min_free_disk_mb * 1_000_000,
+        ),
         queue=CommitQueue(queue or _open_queue(settings, background_wakeups), db.after_commit),
         http=http,
         adapter_context=_adapter_context(settings, db, clock, http, history, locks),

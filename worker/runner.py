@@ -41,6 +41,7 @@ MAX_ATTEMPTS = 8  # tries of one step, including those that ended with the worke
 MAX_FOLLOW_UP_ATTEMPTS = (
     440  # of runs that follow from a decision, for an outside system that is away: 3 days
 )
+DISK_RETRY_S = 30.0  # until a run looks again whether there is enough free disk
 FIRST_RETRY_S = 4.0  # doubles with each try
 MAX_RETRY_S = 600.0
 # Of this machine: its disk, memory, files and network. Whatever the step does, they pass.
@@ -109,6 +110,9 @@ def _run_steps(services: Services, run: RunRecord) -> None:
     work = from_plain(Work, run.work) if run.work else _start_work(services, run)
     timings = dict(run.timings)
     for step, name, next_name in zip(steps, names, names[1:], strict=False):
+        if run.kind in COMPUTE_KINDS and (shortage := services.disk.shortage()):
+            services.runs.park(run, services.clock.now() + timedelta(seconds=DISK_RETRY_S), shortage)
+            return
         started = time.process_time()
         try:
             work = step(work, services)

@@ -22,7 +22,16 @@ from dam_connector.domain.planning import planned_runs
 from dam_connector.domain.product import INSPIRATION, Product
 from dam_connector.domain.rules import PHOTO
 from dam_connector.domain.version import VersionFile
-from dam_connector.errors import RETRYABLE, AdapterError, BadOutput, ConfigError, DeliveryError, NotFound
+from dam_connector.errors import (
+    RETRYABLE,
+    AdapterError,
+    BadOutput,
+    Busy,
+    ConfigError,
+    DeliveryError,
+    NotFound,
+    StorageUnavailable,
+)
 from dam_connector.ports import Dam, InboundWebhook, Pim, Provider
 from dam_connector.store.inbox import MAX_ATTEMPTS, DeliveryRecord
 from dam_connector.store.products import ProductRecord
@@ -33,6 +42,7 @@ from dam_connector.usecases.source_images import store_source_images
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
+WAIT_S = 20.0  # until a delivery is tried again for which there was no room or no slot
 MAX_CAUSE_CHARACTERS = 400  # of an exception that nobody expected
 
 
@@ -59,7 +69,9 @@ def receive_webhook(services: Services, connection: str, inbound: InboundWebhook
     Raises:
         DeliveryError: with status 404 when there is no such connection, 401 when the sender is not proved,
             400 when a required header is missing.
+        StorageUnavailable: there is less free disk than the reserve, or the database does not answer.
     """
+    services.disk.require()
     verified = _find_adapter(services, connection).verify(inbound)
     if not verified.is_proved and not _names_our_task(services, connection, inbound):
         return DeliveryId(""), False
@@ -104,8 +116,12 @@ def handle_delivery(services: Services, delivery_id: str) -> None:
         record = services.inbox.get(delivery_id)
         if record is None or record.state != "received":
             return
+        services.disk.require()
         summary = _handle_by_port(services, record)
         services.inbox.finish(delivery_id, "handled", summary=summary)
+    except (Busy, StorageUnavailable) as error:  # it counts as no attempt, however long it lasts
+        services.inbox.postpone([delivery_id], WAIT_S)
+        log.warning("delivery_waits", delivery_id=delivery_id, error=str(error))
     except RETRYABLE as error:
         will_retry = services.inbox.retry_later(delivery_id, str(error))
         log.warning("delivery_put_off" if will_retry else "delivery_failed", error=str(error))
@@ -312,7 +328,12 @@ def add_product(
     by: str,
     record: Callable[[IntakeResult], object] = lambda _: None,
 ) -> IntakeResult:
-    """Take in a product that a person added by hand or through the API; `record` as in `ingest_product`."""
+    """Take in a product that a person added by hand or through the API; `record` as in `ingest_product`.
+
+    Raises:
+        StorageUnavailable: there is less free disk than the reserve, or the database does not answer.
+    """
+    services.disk.require()
 
     def add_to_history(result: IntakeResult) -> None:
         services.history.add("product_added", sku=product.sku, by=by, detail=result.summary)
@@ -335,7 +356,11 @@ def edit_product(services: Services, record: ProductRecord, product: Product, *,
         record: the product as it is stored.
         product: the product with the changes.
         by: who changed it.
+
+    Raises:
+        StorageUnavailable: there is less free disk than the reserve, or the database does not answer.
     """
+    services.disk.require()
     before, after = to_plain(record.product), to_plain(product)
     changed = [name for name in after if after[name] != before.get(name)]
     source_time = max(services.clock.now(), record.source_time)
