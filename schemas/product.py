@@ -85,6 +85,14 @@ class ProductSchema(Schema):
             "description": "An embargo, a date or a time in ISO 8601: no asset of it goes live before."
         },
     )
+    live_until = MomentField(
+        load_default=None,
+        allow_none=True,
+        metadata={
+            "description": "The expiry, a date or a time in ISO 8601: all its assets go offline then, "
+            "e.g. when the licence of its photos ends."
+        },
+    )
     attributes = fields.Dict(keys=fields.String(), values=fields.String(), load_default=dict, allow_none=True)
 
     @pre_load
@@ -106,6 +114,7 @@ class ProductSchema(Schema):
             inspiration_image=(data["inspiration_image"] or "").strip(),
             dimensions=data["dimensions"] or Dimensions(),
             live_from=data["live_from"],
+            live_until=data["live_until"],
             attributes=data["attributes"] or {},
         )
 
@@ -120,6 +129,7 @@ def dump_product(product: Product) -> dict[str, Any]:
         "images": {i.view.value: i.url for i in product.images},
         "inspiration_image": product.inspiration_image,
         "live_from": product.live_from.isoformat() if product.live_from else None,
+        "live_until": product.live_until.isoformat() if product.live_until else None,
         "attributes": dict(product.attributes),
     }
 
