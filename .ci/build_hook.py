@@ -5,7 +5,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-FETCHED = (  # by `make frontend`, from npm; package-lock.json pins them
+FETCHED = (  # by `make frontend`: from npm (package-lock.json pins them) and PyPI (net-requirements.txt)
     "dam_connector/web/static/vendor/model-viewer.min.js",
     "dam_connector/web/static/vendor/model-viewer.LICENSE",
     "dam_connector/web/static/vendor/draco_decoder.wasm",
@@ -19,6 +19,8 @@ FETCHED = (  # by `make frontend`, from npm; package-lock.json pins them
     "worker/vendor/meshopt_decoder.cjs",
     "worker/vendor/meshopt_simplifier.js",
     "worker/vendor/meshoptimizer.LICENSE",
+    "worker/vendor/u2netp.onnx",
+    "worker/vendor/u2netp.LICENSE",
 )
 
 
@@ -39,5 +41,5 @@ class FetchedFiles(BuildHookInterface):
         if missing:
             raise SystemExit(
                 f"The build would lack {len(missing)} files: {', '.join(missing)}.\n"
-                "Run `make frontend` (it fetches them from npm), then build again."
+                "Run `make frontend` (it fetches them from npm and PyPI), then build again."
             )

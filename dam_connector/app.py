@@ -61,6 +61,22 @@ from schemas.common import problem_lines
 log = structlog.get_logger()
 MAX_BODY_BYTES = 8_388_608
 STORAGE_RETRY_S = 5  # when a client may try again while our database or disk is away
+PAGES = (
+    auth.bp,
+    layout.bp,
+    static_files.bp,
+    versions.bp,
+    products.bp,
+    gallery.bp,
+    batches.bp,
+    files.bp,
+    ar_page.bp,
+    health.bp,
+    version_actions.bp,
+    feeds.bp,
+    admin.bp,
+    audit.bp,
+)
 _PAGE_CSP = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' blob: data:; connect-src 'self' blob: data:; worker-src blob:; font-src 'self'; "
@@ -108,22 +124,7 @@ def create_app(services: Services) -> Flask:
     csrf.init_app(app)
     smorest = Api(app)
     smorest.register_blueprint(api.bp)
-    for blueprint in (
-        auth.bp,
-        layout.bp,
-        static_files.bp,
-        versions.bp,
-        products.bp,
-        gallery.bp,
-        batches.bp,
-        files.bp,
-        ar_page.bp,
-        health.bp,
-        version_actions.bp,
-        feeds.bp,
-        admin.bp,
-        audit.bp,
-    ):
+    for blueprint in PAGES:
         app.register_blueprint(blueprint)
     csrf.exempt(api.bp)  # it checks the CSRF token itself, unless there is a bearer token
     _handle_errors(app)

@@ -5,6 +5,7 @@ force.
 """
 
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from importlib.resources import files
@@ -48,20 +49,33 @@ class RulesFile:
     Good rules are stored in the archive, so that all processes fall back to the same ones.
     """
 
-    def __init__(self, path: Path, archive: RulesArchive) -> None:
-        """Create the rules of a file; the file is read when the rules are used first."""
-        self._path, self._archive = path, archive
+    def __init__(
+        self, path: Path, archive: RulesArchive, in_transaction: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Create the rules of a file; the file is read when the rules are used first.
+
+        Args:
+            path: the file.
+            archive: where good rules are stored.
+            in_transaction: whether the caller's thread has a database transaction open.
+        """
+        self._path, self._archive, self._in_transaction = path, archive, in_transaction
         self._loaded_stamp: tuple[float, int] | None = None
         self._current: Rules | None = None
         self._lock = threading.Lock()
         self.problem: ConfigError | None = None
 
     def current(self) -> Rules:
-        """Return the newest good rules.
+        """Return the newest good rules; within a database transaction, those from before it.
+
+        Loading rules stores them. A transaction that waited for a thread that loads, while that one waits for
+        the transaction, would wait for ever; and one that is undone would take the stored rules with it.
 
         Raises:
             ConfigError: the file has errors, and no good rules were ever in force.
         """
+        if self._in_transaction():
+            return self._current or self._load(None)
         with self._lock:
             stamp = self._stamp()
             if self._current is None or stamp != self._loaded_stamp:

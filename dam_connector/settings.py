@@ -118,6 +118,34 @@ class Settings:
         10,
         "Seconds in which a decision on the review pages can be undone before it takes effect.",
     )
+    keep_deliveries_days: int = _setting(
+        "DAM_CONNECTOR_KEEP_DELIVERIES_DAYS",
+        90,
+        "Days for which handled, ignored and failed webhook deliveries are kept. 0: for ever.",
+    )
+    keep_runs_days: int = _setting(
+        "DAM_CONNECTOR_KEEP_RUNS_DAYS",
+        90,
+        "Days for which finished runs are kept. Runs that made something stay, without their checkpoint. "
+        "0: for ever.",
+    )
+    keep_history_days: int = _setting(
+        "DAM_CONNECTOR_KEEP_HISTORY_DAYS",
+        730,
+        "Days for which the connector's own entries in histories are kept. Entries of people, and the audit "
+        "log, are kept for ever. 0: all are.",
+    )
+    keep_unused_files_days: int = _setting(
+        "DAM_CONNECTOR_KEEP_UNUSED_FILES_DAYS",
+        7,
+        "Days for which a stored file that no record names is kept. 0: for ever.",
+    )
+    min_free_disk_mb: int = _setting(
+        "DAM_CONNECTOR_MIN_FREE_DISK_MB",
+        1000,
+        "Below so much free disk, webhooks and uploads are answered with 503 and runs wait. It counts where "
+        "SQLite or a folder of files is used. 0: no limit.",
+    )
     c2pa_certificate: str = _setting(
         "DAM_CONNECTOR_C2PA_CERTIFICATE",
         "",

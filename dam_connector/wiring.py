@@ -1,7 +1,7 @@
 """The composition root: builds the Services from Settings and Rules."""
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -23,6 +23,7 @@ from dam_connector.store.blobs import open_blobs
 from dam_connector.store.channel_listings import ChannelListings
 from dam_connector.store.database import Database, check_url
 from dam_connector.store.decisions import Decisions, Publications
+from dam_connector.store.disk_reserve import DiskReserve
 from dam_connector.store.gallery import Gallery
 from dam_connector.store.history import History
 from dam_connector.store.idempotency import IdempotencyKeys
@@ -68,6 +69,7 @@ class Services:
     rules_archive: RulesArchive
     idempotency: IdempotencyKeys
     blobs: Blobs
+    disk: DiskReserve
     queue: Queue
     http: HttpClient
     adapter_context: AdapterContext
@@ -76,11 +78,13 @@ class Services:
     def transaction(self) -> AbstractContextManager[None]:
         """Make one database transaction of a promise: all that follows from it is stored with it, or nothing.
 
-        Wake-ups that are sent in the block leave after the commit.
+        Wake-ups that are sent in the block leave after the commit. The rules do not change in it.
 
         Raises:
             StorageUnavailable: the database does not answer, or cannot write.
         """
+        with suppress(ConfigError):
+            self.rules.current()
         return self.db.transaction()
 
     def pim(self, name: str) -> Pim:
@@ -152,7 +156,7 @@ def build_services(
     return Services(
         settings=settings,
         clock=clock,
-        rules=RulesFile(settings.plugin_json, rules_archive),
+        rules=RulesFile(settings.plugin_json, rules_archive, db.in_transaction),
         db=db,
         inbox=Inbox(db, clock),
         products=Products(db, clock),
@@ -174,6 +178,11 @@ def build_services(
         rules_archive=rules_archive,
         idempotency=IdempotencyKeys(db, clock),
         blobs=open_blobs(settings.effective_storage_url),
+        disk=DiskReserve(
+            settings.effective_database_url,
+            settings.effective_storage_url,
+            settings.min_free_disk_mb * 1_000_000,
+        ),
         queue=CommitQueue(queue or _open_queue(settings, background_wakeups), db.after_commit),
         http=http,
         adapter_context=_adapter_context(settings, db, clock, http, history, locks),

@@ -73,25 +73,29 @@ def painted_model(parts: list[Part]) -> tuple[TexturedMesh, ColourShader]:
     return model, paint
 
 
-def photograph(name: str, view: str, size: int = PHOTO_PX) -> bytes:
-    """Return a photo of a product as JPEG, `size` pixels square."""
-    model, paint = painted_model(PRODUCTS[name]())
+def camera_of(model: TexturedMesh, view: str) -> Camera:
+    """Return the camera that sees the whole model from a view."""
     azimuth, elevation = ANGLES[view]
     centre, half = (model.min_corner + model.max_corner) / 2, float(np.linalg.norm(model.extent)) * 0.5
-    camera = Camera(
+    return Camera(
         azimuth=azimuth,
         elevation=elevation,
         target=(float(centre[0]), float(centre[1]), float(centre[2])),
         half_width=half,
         fov=FIELD_OF_VIEW_DEG,
     )
+
+
+def photograph(name: str, view: str, size: int = PHOTO_PX) -> bytes:
+    """Return a photo of a product as JPEG, `size` pixels square."""
+    model, paint = painted_model(PRODUCTS[name]())
     rgb, _ = Renderer(model, paint).render(
-        camera, size, RenderOptions(background=BACKDROP_LEVELS, samples_per_axis=3)
+        camera_of(model, view), size, RenderOptions(background=BACKDROP_LEVELS, samples_per_axis=3)
     )
-    return _develop(rgb, seed=sum(map(ord, name + view)))
+    return develop(rgb, seed=sum(map(ord, name + view)))
 
 
-def _develop(rgb: np.ndarray, seed: int) -> bytes:
+def develop(rgb: np.ndarray, seed: int) -> bytes:
     """Return a picture as JPEG, with a camera's softness and grain and a phone's compression."""
     rng = np.random.default_rng(seed)
     linear = cv2.GaussianBlur(to_linear(rgb), (0, 0), 0.55)

@@ -212,6 +212,25 @@ class ChecksSchema(Schema):
                 raise ValidationError({"severities": {code: [f"no such issue code{hint}"]}})
 
 
+class ImagingSchema(Schema):
+    """How products are cut out of their photos."""
+
+    net = text_field(
+        "File of the net that takes part in the cut-out, or `none`. Its name begins with its kind: u2net, "
+        "isnet or birefnet. It lies in `nets` of the data directory; u2netp.onnx is shipped.",
+        validate=validate.Regexp(
+            r"^(none|(u2net|isnet|birefnet)[A-Za-z0-9._-]{0,80}\.onnx)$",
+            error='must be "none" or a file such as "u2netp.onnx", "isnet.onnx", "birefnet.onnx"',
+        ),
+    )
+    min_probability = fields.Float(
+        validate=validate.Range(0, 1),
+        metadata={
+            "description": "Versions are blocked when their cut-out is usable with a lower probability."
+        },
+    )
+
+
 class ReviewSchema(Schema):
     """Who reviews where, and the reasons to reject."""
 
@@ -273,6 +292,7 @@ class PluginSchema(Schema):
         },
     )
     checks = _section(ChecksSchema, "Limits of the checks, and severities of issues.")
+    imaging = _section(ImagingSchema, "How products are cut out of their photos.")
     review = _section(ReviewSchema, "Who reviews, in which DAM, and reasons to reject.")
     viewer = _section(ViewerSchema, "Design of the AR page.")
     reconcile = _section(ReconcileSchema, "Comparison of PIMs, DAMs and channels with the records here.")

@@ -33,7 +33,7 @@ def with_context(lines: Iterable[str], raw: object) -> Iterator[str]:
     for line in lines:
         pointer, colon, message = line.partition(": ")
         keys = [key.replace("~1", "/").replace("~0", "~") for key in pointer.split("/")[1:]]
-        yield f"{pointer}{colon}{_with_value(message, keys, raw)}{_item_name(keys, raw)}"
+        yield f"{pointer}{colon}{_with_value(message, keys, raw)}{_deliverable_name(keys, raw)}"
 
 
 def _with_value(message: str, keys: list[str], raw: object) -> str:
@@ -55,7 +55,7 @@ def _near(value: str, choices: list[str]) -> str:
     )
 
 
-def _item_name(keys: list[str], raw: object) -> str:
+def _deliverable_name(keys: list[str], raw: object) -> str:
     if len(keys) < 2 or keys[0] != "deliverables":
         return ""
     found, name = _value_at([*keys[:2], "name"], raw)

@@ -15,6 +15,7 @@ from dam_connector.domain.rules import (
     PHOTO,
     CheckRules,
     Connection,
+    ImagingRules,
     NamingRules,
     ProductRules,
     ReconcileRules,
@@ -109,6 +110,7 @@ def _build(data: dict[str, Any], text: str) -> Rules:
         checks=CheckRules(**checks),
         review=ReviewRules(**lists_to_tuples(data.get("review", {}))),
         viewer=ViewerRules(**data.get("viewer", {})),
+        imaging=ImagingRules(**data.get("imaging", {})),
         reconcile=ReconcileRules(**data.get("reconcile", {})),
         profiles={name: build_profile(p) for name, p in data.get("profiles", {}).items()},
     )

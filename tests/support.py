@@ -84,6 +84,7 @@ def rules_json(**changes: Any) -> dict[str, Any]:
             },
         ],
         "naming": {"default": "{sku}_{name:pascal}_V{version}_{format:upper}"},
+        "imaging": {"net": "none"},  # what is tested is not the net; test_net_cutout.py tests it
     }
     return {**rules, **changes}
 

@@ -26,8 +26,8 @@ from dam_connector.usecases.backfill import poll_pims
 from dam_connector.usecases.broker import Broker
 from dam_connector.usecases.dam_sync.inbound import poll_dams
 from dam_connector.usecases.expiry import warn_before_expiry, withdraw_expired
-from dam_connector.usecases.maintenance import DELETE_EXPIRED_EVERY_S, delete_expired
 from dam_connector.usecases.reconciliation import note_start, note_stop, reconcile_when_due
+from dam_connector.usecases.retention import remove_when_due
 from dam_connector.wiring import Services, build_services
 from worker.check_process import CHECK_PROCESS, CheckerExited
 from worker.tools.build_command import build
@@ -105,6 +105,7 @@ def run(queue_name: str, burst: bool) -> None:
     if queue_name == "make":
         jobs.warm()
     kind = MakeWorker if queue_name == "make" else IntakeWorker
+    pool = jobs.start_delivery_pool() if queue_name == "intake" else None
     name = f"{queue_name}-{socket.gethostname()}-{os.getpid()}-{new_id('w', SystemClock().now())[-6:]}"
     server = kind(
         list(QUEUES_BY_WORKER[queue_name]),
@@ -114,6 +115,8 @@ def run(queue_name: str, burst: bool) -> None:
     )
     log.info("worker_ready", queue=queue_name)
     server.work(burst=burst, logging_level="ERROR", with_scheduler=False)
+    if pool:
+        pool.close()
     CHECK_PROCESS.stop()
 
 
@@ -154,8 +157,8 @@ def sweep() -> None:
 
 
 def _poll(services: Services, owner: str, stop: threading.Event) -> None:
-    """Poll DAMs and PIMs, reconcile and delete expired records, until stopped. A lease admits one process."""
-    last_listing = last_deletion = last_expiry = 0.0
+    """Poll DAMs and PIMs, reconcile and remove what is old, until stopped. A lease admits one process."""
+    last_listing = last_expiry = 0.0
     while not stop.wait(POLL_S):
         try:
             if not services.locks.lease("poller", owner, POLLER_LEASE_S):
@@ -164,14 +167,12 @@ def _poll(services: Services, owner: str, stop: threading.Event) -> None:
             if time.monotonic() - last_listing > LIST_CHANGES_S:
                 poll_pims(services)
                 last_listing = time.monotonic()
-            if time.monotonic() - last_deletion > DELETE_EXPIRED_EVERY_S:
-                delete_expired(services)
-                last_deletion = time.monotonic()
             if time.monotonic() - last_expiry > EXPIRY_EVERY_S:
                 withdraw_expired(services)
                 warn_before_expiry(services)
                 last_expiry = time.monotonic()
             reconcile_when_due(services, owner)
+            remove_when_due(services)
         except Exception:
             log.exception("poll_failed")
     services.locks.release("poller", owner)

@@ -16,19 +16,43 @@ from typing import Generic, TypeVar
 from numpy.lib.format import read_array, write_array
 
 from dam_connector.domain.ids import Sha256
+from dam_connector.domain.rules import ImagingRules
 from dam_connector.private_files import make_private_dir, open_private
 from dam_connector.wiring import Services
-from worker.imaging import background, cutout, plane_arithmetic, segmentation
-from worker.imaging.cutout import Cutout, cut_out
+from worker.imaging import (
+    background,
+    cutout,
+    cutout_evidence,
+    cutout_probability,
+    guided_filter,
+    net_cutout,
+    plane_arithmetic,
+    salient_net,
+    segmentation,
+)
+from worker.imaging.cutout import Cutout
 from worker.imaging.decode import MAX_SIDE_PX, Photo, decode
+from worker.imaging.net_cutout import cut_out_product
+from worker.imaging.salient_net import NO_NET, find_net
 from worker.modeling.glb_import import read_glb
 from worker.modeling.textured_mesh import TexturedMesh
 
 T = TypeVar("T")
 MAX_PHOTOS = 6  # of one product, at most
 MAX_MODELS = 2  # before and after a step
+NETS = "nets"  # folder of the data directory with the admin's own nets
 MAX_CUTOUT_BYTES = 1_000_000_000  # about 100 photos of 1600 px
-CUTOUT_MODULES = (background, cutout, segmentation, plane_arithmetic)
+CUTOUT_MODULES = (
+    background,
+    cutout,
+    cutout_evidence,
+    cutout_probability,
+    guided_filter,
+    net_cutout,
+    plane_arithmetic,
+    salient_net,
+    segmentation,
+)
 CODE_DIGEST = hashlib.sha256(
     b"".join(Path(str(m.__file__)).read_bytes() for m in CUTOUT_MODULES)
 ).hexdigest()[:12]
@@ -94,11 +118,14 @@ def cached_model(services: Services, sha256: Sha256) -> TexturedMesh:
     return _MODELS.get(sha256) or _MODELS.put(sha256, read_glb(services.blobs.get(sha256)))
 
 
-def cached_cut_out(services: Services, sha256: Sha256, photo: Photo, pointer: str = "") -> Cutout:
-    """Return the product cut out of a photo; see `cut_out`.
+def cached_cut_out(
+    services: Services, imaging: ImagingRules, sha256: Sha256, photo: Photo, pointer: str = ""
+) -> Cutout:
+    """Return the product cut out of a photo; see `cut_out_product`.
 
     Args:
         services: The services, for their data directory.
+        imaging: The rules that name the net. Each net has a cut-out of its own.
         sha256: The hash of the encoded photo.
         photo: The photo, decoded. Each size has a cut-out of its own.
         pointer: The place for errors, e.g. `/images/front`.
@@ -108,10 +135,12 @@ def cached_cut_out(services: Services, sha256: Sha256, photo: Photo, pointer: st
     """
     folder = services.settings.data_dir / "cache" / "cutouts"
     width, height = photo.size
-    path = folder / f"{sha256}-{width}x{height}-{CODE_DIGEST}.cutout"
+    net = find_net(imaging.net, (services.settings.data_dir / NETS,)) if photo.alpha is None else None
+    by = f"{CODE_DIGEST}-{net.sha256[:12] if net else NO_NET}"
+    path = folder / f"{sha256}-{width}x{height}-{by}.cutout"
     found = _read(path)
     if found is None:
-        found = cut_out(photo, pointer)
+        found = cut_out_product(photo, net, pointer)
         with suppress(OSError):  # a full disk must not stop the work
             _write(path, found)
             _evict_oldest(folder)
@@ -130,6 +159,8 @@ def _read(path: Path) -> Cutout | None:
             confidence=fields["confidence"],
             busy_share=fields["busy"],
             touched_sides=tuple(fields["touches"]),
+            net=fields["net"],
+            doubts=tuple(fields["doubts"]),
         )
         path.touch()  # the oldest are evicted first
     except (OSError, ValueError, KeyError, TypeError):
@@ -139,7 +170,13 @@ def _read(path: Path) -> Cutout | None:
 
 def _write(path: Path, found: Cutout) -> None:
     """Store a cut-out under a temporary name, then rename it: readers never see half of it."""
-    fields = {"confidence": found.confidence, "busy": found.busy_share, "touches": found.touched_sides}
+    fields = {
+        "confidence": found.confidence,
+        "busy": found.busy_share,
+        "touches": found.touched_sides,
+        "net": found.net,
+        "doubts": found.doubts,
+    }
     make_private_dir(path.parent)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
     with open_private(temporary, "wb") as file:

@@ -17,6 +17,7 @@ import struct
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -204,8 +205,8 @@ class CheckProcess:
                 if message["token"] != token:
                     continue
                 if "failed" in message:
-                    failed, traceback = str(message["failed"]), str(message["traceback"])
-                    log.error("check_failed", check=failed, traceback=traceback)
+                    failed, cause = str(message["failed"]), str(message["traceback"])
+                    log.error("check_failed", check=failed, traceback=cause)
                     continue
                 if "check" in message:
                     check = str(message["check"])
@@ -292,7 +293,7 @@ def _add_harmful_issues(report: Report, broken: list[tuple[str, str]]) -> Report
 
 def serve(incoming: IO[bytes], outgoing: IO[bytes]) -> None:
     """Answer requests until the pipe is closed. Runs in the check process."""
-    from worker.checks import run_checks
+    import worker.checks  # noqa: F401 - before "ready", so that requests find it loaded
 
     _send(outgoing, b"ready")
     while header := incoming.read(_LENGTH.size):
@@ -300,18 +301,39 @@ def serve(incoming: IO[bytes], outgoing: IO[bytes]) -> None:
         token: str
         request: CheckRequest
         token, request = pickle.loads(message)  # noqa: S301 - it comes from our own process
-        subject = _check_subject(request)
-        report = run_checks(
-            subject,
-            request.rules,
-            earlier_issues=request.earlier_issues,
-            facts=request.facts,
-            skip=request.skip,
-            on_check=partial(_send_progress, outgoing, token),
-            on_failure=partial(_send_failure, outgoing, token),
-        )
-        pictures = {name: base64.b64encode(data).decode() for name, data in subject.evidence.items()}
-        _send_json(outgoing, {"token": token, "report": to_plain(report), "pictures": pictures})
+        try:
+            result = _run_request(request, token, outgoing)
+        except MemoryError:  # the limit of this process, which the files exceed
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug of ours between the checks
+            _send_failure(outgoing, token, "reading", "".join(traceback.format_exception(error)))
+            result = CheckResult(report=_report_of_our_fault(request, error), pictures={})
+        pictures = {name: base64.b64encode(data).decode() for name, data in result.pictures.items()}
+        _send_json(outgoing, {"token": token, "report": to_plain(result.report), "pictures": pictures})
+
+
+def _run_request(request: CheckRequest, token: str, outgoing: IO[bytes]) -> CheckResult:
+    from worker.checks import run_checks
+
+    subject = _check_subject(request)
+    report = run_checks(
+        subject,
+        request.rules,
+        earlier_issues=request.earlier_issues,
+        facts=request.facts,
+        skip=request.skip,
+        on_check=partial(_send_progress, outgoing, token),
+        on_failure=partial(_send_failure, outgoing, token),
+    )
+    return CheckResult(report=report, pictures=subject.evidence)
+
+
+def _report_of_our_fault(request: CheckRequest, error: Exception) -> Report:
+    """Return the report when a bug of ours let no check run."""
+    message = "The checks could not be run because of a fault in the connector. The log has the details."
+    found = issue("file.check_failed", message, measured=f"reading: {type(error).__name__}")
+    row = ReportRow(check="reading", outcome=CheckOutcome.NOT_TESTED, detail=message)
+    return Report(issues=(found, *request.earlier_issues), rows=(row,), facts=request.facts)
 
 
 def _check_subject(request: CheckRequest) -> "CheckSubject":
@@ -334,9 +356,9 @@ def _send_progress(pipe: IO[bytes], token: str, check: str) -> None:
     _send_json(pipe, {"token": token, "check": check})
 
 
-def _send_failure(pipe: IO[bytes], token: str, check: str, traceback: str) -> None:
+def _send_failure(pipe: IO[bytes], token: str, check: str, cause: str) -> None:
     """Send the traceback of a check; the process itself has no log."""
-    _send_json(pipe, {"token": token, "failed": check, "traceback": traceback})
+    _send_json(pipe, {"token": token, "failed": check, "traceback": cause})
 
 
 def _send_json(pipe: IO[bytes], message: dict[str, Any]) -> None:

@@ -1,6 +1,9 @@
 """Jobs: the functions that RQ calls, with ids as arguments. dam_connector/queue.py names them."""
 
 import gc
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
 
@@ -48,10 +51,62 @@ def handle_deliveries(*delivery_ids: str) -> None:
     away, is logged; the delivery stays due.
     """
     for delivery_id in delivery_ids:
+        if _pool is None:
+            _handle_delivery(delivery_id)
+        else:
+            _pool.submit(delivery_id)
+
+
+def _handle_delivery(delivery_id: str) -> None:
+    try:
+        intake.handle_delivery(services(), delivery_id)
+    except Exception:
+        log.exception("delivery_not_recorded", delivery_id=delivery_id)
+
+
+class DeliveryPool:
+    """Threads that handle deliveries, so that one that waits for a slow host does not hold up the others.
+
+    A job does not wait for its deliveries. Those that are lost with the process are found by the sweeper.
+    """
+
+    def __init__(self, handle: Callable[[str], None] = _handle_delivery, threads: int = 16) -> None:
+        self._handle = handle
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="delivery")
+        self._free = threading.Semaphore(2 * threads)
+        self._lock = threading.Lock()
+        self._under_way: set[str] = set()
+
+    def submit(self, delivery_id: str) -> None:
+        """Handle a delivery soon, unless it is under way; wait while there are too many."""
+        with self._lock:
+            if delivery_id in self._under_way:
+                return
+            self._under_way.add(delivery_id)
+        self._free.acquire()
+        self._threads.submit(self._run, delivery_id)
+
+    def _run(self, delivery_id: str) -> None:
         try:
-            intake.handle_delivery(services(), delivery_id)
-        except Exception:
-            log.exception("delivery_not_recorded", delivery_id=delivery_id)
+            self._handle(delivery_id)
+        finally:
+            with self._lock:
+                self._under_way.discard(delivery_id)
+            self._free.release()
+
+    def close(self) -> None:
+        """Wait until all have ended."""
+        self._threads.shutdown()
+
+
+_pool: DeliveryPool | None = None
+
+
+def start_delivery_pool() -> DeliveryPool:
+    """Let jobs of this process hand deliveries to threads from now on."""
+    global _pool  # noqa: PLW0603 - RQ calls functions, which share no other state
+    _pool = DeliveryPool()
+    return _pool
 
 
 def advance_batch(wake_token: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.picture_profiles import byte_budget
 from dam_connector.domain.product import Product, View
-from dam_connector.domain.rules import PHOTO, Deliverable, Motion
+from dam_connector.domain.rules import PHOTO, Deliverable, ImagingRules, Motion
 from worker.imaging.colour_difference import colour_issues, median_differences
 from worker.imaging.composition import MAX_ENLARGEMENT, Picture
 from worker.imaging.cutout import Cutout, cut_out
@@ -16,6 +16,7 @@ from worker.imaging.encode import encode_clip, encode_within
 from worker.imaging.palette import Palette
 from worker.imaging.photo_quality import source_issues
 from worker.imaging.provider_pictures import best_match, crop_to_format, match_facts, product_match_issues
+from worker.imaging.salient_net import NO_NET
 from worker.modeling.glb_import import read_glb
 from worker.modeling.textured_mesh import TexturedMesh
 from worker.modeling.turntable import render_views
@@ -56,6 +57,7 @@ class RenditionRequest:
     palette: Palette | None = None  # of an inspiration image: colours for a lifestyle room
     max_pixels: int  # of a photo
     max_bytes: int  # of a file, by plugin.json
+    imaging: ImagingRules = ImagingRules()
 
     @property
     def seed(self) -> int:
@@ -124,7 +126,7 @@ def _render_photo(photo: Photo, request: RenditionRequest, view: str, cut_out: C
     files = tuple(request.encode(picture))
     differences = median_differences(photo, cutout, picture, {f.format: f.data for f in files})
     issues = [
-        *source_issues(photo, cutout, view),
+        *source_issues(photo, cutout, view, request.imaging),
         *_enlargement_issues(picture, request.deliverable, where),
     ]
     for format, difference in differences.items():
@@ -193,6 +195,7 @@ def _photo_facts(photo: Photo, cutout: Cutout, picture: Picture, view: str) -> F
         "height_px": height,
         "photo_px": " x ".join(map(str, photo.size)),
         "cutout_confidence": round(cutout.confidence, 2),
+        "cutout_net": cutout.net or NO_NET,
         "scale": round(picture.scale, 2),
     }
 

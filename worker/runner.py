@@ -15,7 +15,7 @@ import structlog
 from dam_connector.domain.codec import from_plain, to_plain
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.row_request import apply_request
-from dam_connector.domain.run import ALL_STEPS_DONE, RunState
+from dam_connector.domain.run import ALL_STEPS_DONE, COMPUTE_KINDS, RunState
 from dam_connector.errors import (
     RETRYABLE,
     Busy,
@@ -38,7 +38,12 @@ log = structlog.get_logger()
 RUN_LEASE_S = 20.0
 HEARTBEAT_S = 5.0
 MAX_ATTEMPTS = 8  # tries of one step, including those that ended with the worker's death
+MAX_FOLLOW_UP_ATTEMPTS = (
+    440  # of runs that follow from a decision, for an outside system that is away: 3 days
+)
+DISK_RETRY_S = 30.0  # until a run looks again whether there is enough free disk
 FIRST_RETRY_S = 4.0  # doubles with each try
+MAX_RETRY_S = 600.0
 # Of this machine: its disk, memory, files and network. Whatever the step does, they pass.
 PASSING_ERRNOS = frozenset(
     getattr(errno, name)
@@ -99,12 +104,15 @@ def _run_steps(services: Services, run: RunRecord) -> None:
         _fail(services, run, str(error))
         return
     names = [*(step.__name__ for step in steps), ALL_STEPS_DONE]
-    if run.attempts > MAX_ATTEMPTS:
+    if run.attempts > _max_attempts(run):
         _fail(services, run, f"the worker died {run.attempts} times at {names[0]}")
         return
     work = from_plain(Work, run.work) if run.work else _start_work(services, run)
     timings = dict(run.timings)
     for step, name, next_name in zip(steps, names, names[1:], strict=False):
+        if run.kind in COMPUTE_KINDS and (shortage := services.disk.shortage()):
+            services.runs.park(run, services.clock.now() + timedelta(seconds=DISK_RETRY_S), shortage)
+            return
         started = time.process_time()
         try:
             work = step(work, services)
@@ -192,8 +200,9 @@ def _retry_or_fail(services: Services, run: RunRecord, step: str, error: Connect
     counts_not = isinstance(error, (Busy, StorageUnavailable))
     if isinstance(error, OutOfCredit):
         services.runs.park(run, services.clock.now() + timedelta(seconds=CREDIT_RETRY_S), message)
-    elif isinstance(error, RETRYABLE) and (counts_not or run.attempts + 1 < MAX_ATTEMPTS):
-        wait = error.retry_after_s if isinstance(error, RateLimited) else FIRST_RETRY_S * 2**run.attempts
+    elif isinstance(error, RETRYABLE) and (counts_not or run.attempts + 1 < _max_attempts(run)):
+        backoff = min(MAX_RETRY_S, FIRST_RETRY_S * 2 ** min(run.attempts, 10))
+        wait = error.retry_after_s if isinstance(error, RateLimited) else backoff
         services.runs.park(
             run,
             services.clock.now() + timedelta(seconds=wait),
@@ -203,6 +212,11 @@ def _retry_or_fail(services: Services, run: RunRecord, step: str, error: Connect
         log.warning("run_put_off", step=step, error=str(error), wait_s=wait)
     else:
         _fail(services, run, message)
+
+
+def _max_attempts(run: RunRecord) -> int:
+    """Return how often a step is tried while an outside system is away."""
+    return MAX_ATTEMPTS if run.kind in COMPUTE_KINDS else MAX_FOLLOW_UP_ATTEMPTS
 
 
 def _fail(services: Services, run: RunRecord, message: str) -> None:

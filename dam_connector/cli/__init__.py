@@ -3,7 +3,7 @@
 import click
 
 from dam_connector import __version__
-from dam_connector.cli import batches, connections, first_steps, products, providers, service, users
+from dam_connector.cli import batches, connections, first_steps, products, providers, service, storage, users
 
 
 @click.group()
@@ -23,6 +23,9 @@ for command in (
     service.run_command,
     service.replay_command,
     service.docs,
+    storage.backup_command,
+    storage.restore_command,
+    storage.gc_command,
     products.product,
     batches.template_command,
     batches.import_command,

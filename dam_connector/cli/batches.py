@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dam_connector.cli.common import data_dir_option, json_option, open_services, report_errors
+from dam_connector.cli.preview_text import preview_lines
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.picture_names import is_picture_name
 from dam_connector.errors import ConfigError, InputError
@@ -26,8 +27,6 @@ from schemas.sheet_template import sheet_template
 from schemas.uploads import list_pictures, read_uploaded_sheet
 
 POLL_INTERVAL_S = 1.0
-SHOWN_FAILED_ROWS = 20
-SHOWN_MADE_SKUS = 20
 STOPPED_STATES = (BatchState.PAUSED, BatchState.CANCELLED)
 
 
@@ -103,35 +102,6 @@ def run_import(
         return None, preview
     stored = store_pictures(services, pictures, batch_rows.named_pictures(sheet, mapping, listed))
     return batches.start(services, name, owner, sheet, mapping, stored), preview
-
-
-def preview_lines(preview: batch_preview.BatchPreview) -> list[str]:
-    """Return a preview as lines for a terminal."""
-    counts = preview.counts
-    lines = [
-        f"{preview.total} rows: {counts[RowState.WAITING]} good, {counts[RowState.FAILED]} bad, "
-        f"{counts[RowState.UNCHANGED]} unchanged"
-    ]
-    lines += [f"  {name}: {count} to make" for name, count in preview.version_counts.items()]
-    if preview.version_counts:
-        bills = ", ".join(f"{count} billed by {name}" for name, count in preview.billed_counts.items())
-        bills = (
-            f"{bills}: about ${preview.cost_usd:.2f}"
-            if bills
-            else "no cost: the connector makes everything itself"
-        )
-        lines += [f"  about {max(1, round(preview.generation_s / 60))} min; {bills}"]
-    if preview.unchecked_rows:
-        lines += [f"  the pictures of {preview.unchecked_rows} rows are checked when the rows are made"]
-    lines += [f"  note: {note}" for note in preview.notes]
-    if preview.makes_skus:
-        good = preview.rows.get(RowState.WAITING, [])[:SHOWN_MADE_SKUS]
-        lines += [f"  row {row.line}: the SKU is {row.sku}" for row in good]
-    lines += [
-        f"  row {row.line} {row.sku or '(no SKU)'}: {row.error}"
-        for row in preview.rows.get(RowState.FAILED, [])[:SHOWN_FAILED_ROWS]
-    ]
-    return lines
 
 
 def watch_progress(services: Services, batch: Batch) -> dict[str, int]:

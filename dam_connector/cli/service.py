@@ -22,7 +22,7 @@ from dam_connector.ops.supervisor import Supervisor, web_command
 from dam_connector.private_files import use_private_umask
 from dam_connector.rules_file import read_rules_text
 from dam_connector.settings import ensure_secrets
-from dam_connector.usecases import intake
+from dam_connector.usecases import retries
 from dam_connector.usecases.batch_rows import issue_text
 from dam_connector.wiring import Services, build_services, check_rules
 from schemas.rules_loader import load_rules, rules_notes
@@ -177,7 +177,7 @@ def _with_placeholders(services: Services) -> Services:
 def run_command(sku: str, data_dir: Path | None) -> None:
     """Make the missing assets of a SKU and retry its failed runs."""
     services = open_services(data_dir)
-    count = intake.rerun_product(services, sku)
+    count = retries.rerun_product(services, sku)
     record = services.products.get(sku)
     errors = [i for i in record.issues if i.severity is Severity.ERROR] if record else []
     if errors:
@@ -194,7 +194,7 @@ def run_command(sku: str, data_dir: Path | None) -> None:
 @report_errors
 def replay_command(delivery: str, data_dir: Path | None) -> None:
     """Handle a webhook delivery again."""
-    intake.replay_delivery(open_services(data_dir), delivery)
+    retries.replay_delivery(open_services(data_dir), delivery)
     click.echo(f"{delivery}: will be handled again")
 
 

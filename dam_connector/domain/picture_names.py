@@ -43,7 +43,7 @@ def zip_names(name: str, *, marked: bool) -> tuple[str, ...]:
 
 
 def clean_path(path: str) -> str:
-    """Return a path with slashes, in composed Unicode, without `.` and `..`, and without a slash before it."""
+    """Return a path with slashes, in composed Unicode, without `.`, `..` and a slash before it."""
     plain = unicodedata.normalize("NFC", path).replace("\\", "/").strip()
     return posixpath.normpath(plain).lstrip("/") if plain else ""
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.product import INSPIRATION, Product
 from dam_connector.domain.row_request import apply_request
-from dam_connector.domain.rules import LOCAL, PHOTO, Deliverable, Rules
+from dam_connector.domain.rules import LOCAL, PHOTO, Deliverable, ImagingRules, Rules
 
 # Fields that deliverables got in later releases. They are hashed only where they are set, so that an update
 # does not make existing assets again.
@@ -84,5 +84,7 @@ def input_hash(
         name: value for name, value in asdict(deliverable).items() if value or name not in HASHED_IF_SET
     }
     made_by = {"deliverable": fields, "naming": asdict(rules.naming), "checks": asdict(rules.checks)}
+    if deliverable.made_from == PHOTO and rules.imaging != ImagingRules():
+        made_by["imaging"] = asdict(rules.imaging)
     text = json.dumps([facts, dict(sources), made_by, slot], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

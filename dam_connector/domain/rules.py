@@ -133,6 +133,14 @@ class CheckRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImagingRules:
+    """How products are cut out of their photos."""
+
+    net: str = "u2netp.onnx"  # file of the net that takes part in the cut-out; "none": no net
+    min_probability: float = 0.6  # a cut-out that is usable with a lower probability blocks the version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewRules:
     """Where versions are reviewed, by whom, and how they are rejected."""
 
@@ -183,6 +191,7 @@ class Rules:
     review: ReviewRules
     viewer: ViewerRules
     reconcile: ReconcileRules = ReconcileRules()
+    imaging: ImagingRules = ImagingRules()
     profiles: Mapping[str, ModelProfile] = field(default_factory=dict)  # the admin's own
 
     @property

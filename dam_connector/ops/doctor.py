@@ -91,6 +91,13 @@ def _storage(settings: Settings) -> PartStatus:
 
 
 def _disk(settings: Settings) -> PartStatus:
+    if shortage := build_services(settings).disk.shortage():
+        return PartStatus(
+            "disk",
+            False,
+            f"webhooks and uploads are refused and runs wait: {shortage}",
+            "Free some space; all goes on by itself. dam-connector gc --dry-run counts what is not used.",
+        )
     folder = settings.data_dir.absolute()
     free = shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.exists())).free
     return PartStatus(

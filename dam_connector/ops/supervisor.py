@@ -282,6 +282,21 @@ class Supervisor:
             self._lock_fd = -1
 
 
+def is_running(settings: Settings) -> bool:
+    """Return whether a supervisor runs on the data directory."""
+    try:
+        descriptor = os.open(settings.data_dir / "run" / "up.lock", os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def web_command(settings: Settings) -> list[str]:
     """Return the command line of the web server.
 

@@ -5,7 +5,7 @@ Adapters implement them; `dam_connector/adapters/` has one for each vendor.
 
 from dam_connector.ports.channel import Channel
 from dam_connector.ports.dam import Dam, DamCapabilities, PushRequest, RemoteState
-from dam_connector.ports.infrastructure import Blobs, Clock, LibraryStore, Queue
+from dam_connector.ports.infrastructure import Blobs, Clock, LibraryStore, Queue, StoredBlob
 from dam_connector.ports.pim import Pim, PimCapabilities
 from dam_connector.ports.provider import (
     GenerationRequest,
@@ -37,5 +37,6 @@ __all__ = [
     "RemoteState",
     "RemoteTask",
     "RemoteTaskState",
+    "StoredBlob",
     "VerifiedWebhook",
 ]

@@ -1,6 +1,7 @@
 """Ports of what the connector itself runs on: time, files, wake-ups and the built-in DAM's records."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -15,11 +16,21 @@ class Clock(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredBlob:
+    """A stored blob, without its bytes."""
+
+    sha256: Sha256
+    bytes: int
+    # When it was stored last; storing the same bytes again renews it, if it is more than half a day old.
+    stored_at: datetime
+
+
 class Blobs(Protocol):
     """Content-addressed storage of bytes."""
 
     def put(self, data: bytes) -> Sha256:
-        """Store bytes durably and return their address. Storing the same bytes twice costs nothing."""
+        """Store bytes durably and return their address. Storing the same bytes twice costs little."""
         ...
 
     def get(self, sha256: Sha256) -> bytes:
@@ -32,6 +43,18 @@ class Blobs(Protocol):
 
     def has(self, sha256: Sha256) -> bool:
         """Return whether bytes are stored at an address."""
+        ...
+
+    def list(self) -> Iterator[StoredBlob]:
+        """Yield all blobs, in any order. Those that are stored meanwhile may be left out."""
+        ...
+
+    def delete(self, sha256: Sha256, *, stored_before: datetime) -> bool:
+        """Delete a blob, unless it was stored again at or after a time; return whether it was deleted."""
+        ...
+
+    def delete_leftovers(self, before: datetime) -> int:
+        """Delete files that writes which were interrupted before a time left; return how many."""
         ...
 
 

@@ -20,7 +20,7 @@ from dam_connector.store.tables import audit, history
 COMMAND_LINE = "command line"
 EXPORT_PAGE = 500  # entries that are read at once
 # Events of the history that nobody decided.
-_MACHINE_EVENTS = ("sent", "budget", "draft", "in_review", "blocked")
+MACHINE_EVENTS = ("sent", "budget", "draft", "in_review", "blocked")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +122,7 @@ def _all_entries() -> sa.CompoundSelect[Any]:
         history.c.event.label("action"),
         subject.label("subject"),
         history.c.detail,
-    ).where(history.c.event.not_in(_MACHINE_EVENTS))
+    ).where(history.c.event.not_in(MACHINE_EVENTS))
     return sa.union_all(own, events)
 
 

@@ -1,10 +1,14 @@
 """Content-addressed storage of bytes, in a folder or in object storage (obstore). Nothing is overwritten."""
 
+import fcntl
 import hashlib
 import os
+import re
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +18,11 @@ from obstore.store import from_url
 
 from dam_connector.domain.ids import Sha256
 from dam_connector.errors import ConfigError, NotFound, StorageUnavailable
-from dam_connector.ports import Blobs
+from dam_connector.ports import Blobs, StoredBlob
 from dam_connector.private_files import make_private_dir
+
+RENEW_AFTER = timedelta(hours=12)  # less than half of the shortest time for which unused blobs are kept
+TEMPORARY_PREFIX = ".new-"
 
 
 def open_blobs(location: str) -> Blobs:
@@ -41,6 +48,23 @@ def _key(sha256: str) -> str:
     return f"{sha256[:2]}/{sha256[2:]}"
 
 
+def _address(key: str) -> Sha256 | None:
+    """Return the address of the blob under a key; None for other files."""
+    sha256 = key.replace("/", "")
+    return Sha256(sha256) if len(key) == 65 and re.fullmatch("[0-9a-f]{64}", sha256) else None
+
+
+@contextmanager
+def _locked(folder: Path, mode: int) -> Iterator[None]:
+    """Hold a lock on a folder of blobs, shared or exclusive, among all processes."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, mode)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
 def _translated_errors(operation: str) -> Iterator[None]:
     """Raise StorageUnavailable for errors of the disk, e.g. when it is full."""
@@ -63,13 +87,26 @@ class FolderBlobs:
         sha256 = Sha256(hashlib.sha256(data).hexdigest())
         target = self._root / _key(sha256)
         with _translated_errors("put"):
-            if not target.exists():
+            if not self._renew(target):
                 self._write(target, data)
         return sha256
 
+    def _renew(self, target: Path) -> bool:
+        """Make an existing blob young again; return False if there is none.
+
+        The lock keeps `delete` from removing it at the same moment.
+        """
+        try:
+            if time.time() - target.stat().st_mtime > RENEW_AFTER.total_seconds():
+                with _locked(target.parent, fcntl.LOCK_SH):
+                    os.utime(target)
+        except FileNotFoundError:
+            return False
+        return True
+
     def _write(self, target: Path, data: bytes) -> None:
         make_private_dir(target.parent)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".new-")
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=TEMPORARY_PREFIX)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
@@ -95,6 +132,34 @@ class FolderBlobs:
     def has(self, sha256: Sha256) -> bool:
         return (self._root / _key(sha256)).exists()
 
+    def list(self) -> Iterator[StoredBlob]:
+        for path in self._root.glob("[0-9a-f][0-9a-f]/*"):
+            if (sha256 := _address(f"{path.parent.name}/{path.name}")) is None:
+                continue
+            with suppress(FileNotFoundError):
+                found = path.stat()
+                stored_at = datetime.fromtimestamp(found.st_mtime, UTC)
+                yield StoredBlob(sha256=sha256, bytes=found.st_size, stored_at=stored_at)
+
+    def delete(self, sha256: Sha256, *, stored_before: datetime) -> bool:
+        target = self._root / _key(sha256)
+        with _translated_errors("delete"), suppress(FileNotFoundError):
+            with _locked(target.parent, fcntl.LOCK_EX):
+                if target.stat().st_mtime >= stored_before.timestamp():
+                    return False
+                target.unlink()
+                return True
+        return False
+
+    def delete_leftovers(self, before: datetime) -> int:
+        count = 0
+        for path in self._root.glob(f"[0-9a-f][0-9a-f]/{TEMPORARY_PREFIX}*"):
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < before.timestamp():
+                    path.unlink()
+                    count += 1
+        return count
+
 
 class ObjectBlobs:
     """Blobs in S3, Google Cloud Storage or Azure, written by create-only puts."""
@@ -105,7 +170,7 @@ class ObjectBlobs:
     def put(self, data: bytes) -> Sha256:
         sha256 = Sha256(hashlib.sha256(data).hexdigest())
         try:
-            if not self.has(sha256):
+            if self._is_old_or_missing(sha256):
                 obstore.put(self._store, _key(sha256), data)
         except AlreadyExistsError:
             pass  # another process put the same bytes there meanwhile
@@ -129,3 +194,34 @@ class ObjectBlobs:
         except obstore.exceptions.BaseError as error:
             raise StorageUnavailable("storage", "head", type(error).__name__) from error
         return True
+
+    def _is_old_or_missing(self, sha256: Sha256) -> bool:
+        """Return whether bytes must be written, since they are missing or the time of writing is renewed."""
+        try:
+            stored_at: datetime = obstore.head(self._store, _key(sha256))["last_modified"]
+        except FileNotFoundError:
+            return True
+        return datetime.now(UTC) - stored_at > RENEW_AFTER
+
+    def list(self) -> Iterator[StoredBlob]:
+        try:
+            for page in obstore.list(self._store):
+                for found in page:
+                    if (sha256 := _address(found["path"])) is not None:
+                        yield StoredBlob(sha256=sha256, bytes=found["size"], stored_at=found["last_modified"])
+        except obstore.exceptions.BaseError as error:
+            raise StorageUnavailable("storage", "list", type(error).__name__) from error
+
+    def delete(self, sha256: Sha256, *, stored_before: datetime) -> bool:
+        try:
+            if obstore.head(self._store, _key(sha256))["last_modified"] >= stored_before:
+                return False
+            obstore.delete(self._store, _key(sha256))
+        except FileNotFoundError:
+            return False
+        except obstore.exceptions.BaseError as error:
+            raise StorageUnavailable("storage", "delete", type(error).__name__) from error
+        return True
+
+    def delete_leftovers(self, before: datetime) -> int:
+        return 0  # an object is complete or absent

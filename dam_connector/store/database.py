@@ -136,6 +136,10 @@ class Database:
         finally:
             self._guard.reset(token)
 
+    def in_transaction(self) -> bool:
+        """Return whether this thread has a `transaction()` open."""
+        return self._open.get() is not None
+
     def after_commit(self, callback: Callable[[], object]) -> bool:
         """Call a function once the open transaction is durable, and not at all if it is undone.
 
@@ -190,15 +194,58 @@ class Database:
 
     def migrate(self, revision: str = "head") -> None:
         """Create or update the tables. One process at a time does it; the others wait."""
+        with self.schema_change() as connection:
+            self.upgrade(connection, revision)
+
+    @contextmanager
+    def schema_change(self) -> Iterator[sa.Connection]:
+        """Open a transaction that changes tables. One process at a time does it; the others wait.
+
+        Raises:
+            ConfigError: Afterwards, records would name others that do not exist. Nothing is changed.
+        """
         if self.is_sqlite and self.url.database:
             make_private_dir(Path(self.url.database).parent)
-        alembic = Config()
-        alembic.set_main_option("script_location", str(MIGRATIONS))
-        with self._writer.begin() as connection:
+        with self._writer.connect() as connection, self._without_foreign_keys(connection), connection.begin():
             if not self.is_sqlite:
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(2718281828)"))
-            alembic.attributes["connection"] = connection
-            command.upgrade(alembic, revision)
+            yield connection
+            if self.is_sqlite and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all()):
+                raise ConfigError(f"the change was undone: {len(broken)} records name others that are gone")
+
+    def upgrade(self, connection: sa.Connection, revision: str) -> None:
+        """Migrate to a revision in the transaction of `schema_change`."""
+        alembic = Config()
+        alembic.set_main_option("script_location", str(MIGRATIONS))
+        alembic.attributes["connection"] = connection
+        command.upgrade(alembic, revision)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sa.Connection]:
+        """Open a reading transaction in which all statements see the records of one moment.
+
+        Rows are streamed. On SQLite `read` gives the same.
+
+        Raises:
+            StorageUnavailable: The database does not answer.
+        """
+        with _translated_errors("read"), self._reader.connect() as connection:
+            if not self.is_sqlite:
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            yield connection.execution_options(yield_per=500)
+
+    @contextmanager
+    def _without_foreign_keys(self, connection: sa.Connection) -> Iterator[None]:
+        """Let a migration replace tables of SQLite that others refer to; PostgreSQL needs no such thing."""
+        if not self.is_sqlite:
+            yield
+            return
+        raw: Any = connection.connection.dbapi_connection
+        raw.execute("PRAGMA foreign_keys=OFF")  # within a transaction it would do nothing
+        try:
+            yield
+        finally:
+            raw.execute("PRAGMA foreign_keys=ON")
 
     def ping(self) -> None:
         """Check that the database answers and has tables.

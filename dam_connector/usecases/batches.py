@@ -12,10 +12,11 @@ import structlog
 
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Severity
-from dam_connector.errors import NotFound, StateConflict
+from dam_connector.errors import NotFound, StateConflict, StorageUnavailable
 from dam_connector.store.batch_records import Batch, BatchRow, BatchState, RowState
 from dam_connector.usecases.batch_rows import check_rows, issue_text
-from dam_connector.usecases.intake import IntakeResult, ingest_product, rerun_product
+from dam_connector.usecases.intake import IntakeResult, ingest_product
+from dam_connector.usecases.retries import rerun_product
 from dam_connector.wiring import Services
 from schemas.sheet_table import Sheet
 from schemas.uploads import unpack_pictures
@@ -42,7 +43,9 @@ def start(
 
     Raises:
         StateConflict: a batch of this name exists.
+        StorageUnavailable: there is less free disk than the reserve, or the database does not answer.
     """
+    services.disk.require()
     rows = check_rows(services, sheet, mapping, pictures)
     batch = services.batches.store(name, owner, sheet.header, rows)
     with services.transaction():
@@ -61,6 +64,9 @@ def advance(services: Services, wake_token: str) -> None:
     Args:
         wake_token: identifies the batch and the iteration; an iteration that ran already is skipped.
     """
+    if shortage := services.disk.shortage():  # the sweeper wakes the batch again, as an idle one
+        log.warning("batch_waits", cause=shortage)
+        return
     batch = services.batches.claim_iteration(wake_token)
     if batch is None:
         return
@@ -69,6 +75,9 @@ def advance(services: Services, wake_token: str) -> None:
     for row in rows:
         try:
             _ingest_row(services, batch, row)
+        except StorageUnavailable as error:  # it is no fault of the row, which waits for the sweeper
+            log.warning("batch_waits", cause=str(error))
+            return
         except Exception as error:  # whatever it is, the other rows go on
             log.exception("row_failed", batch_id=batch.id, sku=row.sku)
             message = f"could not be taken in: {type(error).__name__}; see the log"

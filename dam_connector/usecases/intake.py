@@ -21,13 +21,21 @@ from dam_connector.domain.outside_values import limit_to_clock
 from dam_connector.domain.planning import planned_runs
 from dam_connector.domain.product import INSPIRATION, Product
 from dam_connector.domain.rules import PHOTO
-from dam_connector.domain.run import job_name
 from dam_connector.domain.version import VersionFile
-from dam_connector.errors import RETRYABLE, AdapterError, BadOutput, ConfigError, DeliveryError, NotFound
+from dam_connector.errors import (
+    RETRYABLE,
+    AdapterError,
+    BadOutput,
+    Busy,
+    ConfigError,
+    DeliveryError,
+    NotFound,
+    StorageUnavailable,
+)
 from dam_connector.ports import Dam, InboundWebhook, Pim, Provider
 from dam_connector.store.inbox import MAX_ATTEMPTS, DeliveryRecord
 from dam_connector.store.products import ProductRecord
-from dam_connector.store.run_records import NewRun, RunRecord
+from dam_connector.store.run_records import NewRun
 from dam_connector.usecases.dam_sync.inbound import sync_from_dam
 from dam_connector.usecases.expiry import restore_after_expiry
 from dam_connector.usecases.provider_orders import poll_task_now
@@ -35,6 +43,7 @@ from dam_connector.usecases.source_images import store_source_images
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
+WAIT_S = 20.0  # until a delivery is tried again for which there was no room or no slot
 MAX_CAUSE_CHARACTERS = 400  # of an exception that nobody expected
 
 
@@ -61,7 +70,9 @@ def receive_webhook(services: Services, connection: str, inbound: InboundWebhook
     Raises:
         DeliveryError: with status 404 when there is no such connection, 401 when the sender is not proved,
             400 when a required header is missing.
+        StorageUnavailable: there is less free disk than the reserve, or the database does not answer.
     """
+    services.disk.require()
     verified = _find_adapter(services, connection).verify(inbound)
     if not verified.is_proved and not _names_our_task(services, connection, inbound):
         return DeliveryId(""), False
@@ -106,8 +117,12 @@ def handle_delivery(services: Services, delivery_id: str) -> None:
         record = services.inbox.get(delivery_id)
         if record is None or record.state != "received":
             return
+        services.disk.require()
         summary = _handle_by_port(services, record)
         services.inbox.finish(delivery_id, "handled", summary=summary)
+    except (Busy, StorageUnavailable) as error:  # it counts as no attempt, however long it lasts
+        services.inbox.postpone([delivery_id], WAIT_S)
+        log.warning("delivery_waits", delivery_id=delivery_id, error=str(error))
     except RETRYABLE as error:
         will_retry = services.inbox.retry_later(delivery_id, str(error))
         log.warning("delivery_put_off" if will_retry else "delivery_failed", error=str(error))
@@ -315,7 +330,12 @@ def add_product(
     by: str,
     record: Callable[[IntakeResult], object] = lambda _: None,
 ) -> IntakeResult:
-    """Take in a product that a person added by hand or through the API; `record` as in `ingest_product`."""
+    """Take in a product that a person added by hand or through the API; `record` as in `ingest_product`.
+
+    Raises:
+        StorageUnavailable: there is less free disk than the reserve, or the database does not answer.
+    """
+    services.disk.require()
 
     def add_to_history(result: IntakeResult) -> None:
         services.history.add("product_added", sku=product.sku, by=by, detail=result.summary)
@@ -338,7 +358,11 @@ def edit_product(services: Services, record: ProductRecord, product: Product, *,
         record: the product as it is stored.
         product: the product with the changes.
         by: who changed it.
+
+    Raises:
+        StorageUnavailable: there is less free disk than the reserve, or the database does not answer.
     """
+    services.disk.require()
     before, after = to_plain(record.product), to_plain(product)
     changed = [name for name in after if after[name] != before.get(name)]
     source_time = max(services.clock.now(), record.source_time)
@@ -352,61 +376,3 @@ def edit_product(services: Services, record: ProductRecord, product: Product, *,
             "edited", sku=product.sku, by=by, detail=", ".join(changed) or "nothing"
         ),
     )
-
-
-def rerun_product(
-    services: Services,
-    sku: str,
-    *,
-    batch_id: str = "",
-    record_count: Callable[[int], object] = lambda _: None,
-) -> int:
-    """Retry a product's failed runs and plan the missing ones; return how many runs were started.
-
-    Args:
-        batch_id: the batch that asks for it, if one does.
-        record_count: is called with the same number in the transaction that stores the runs.
-
-    Raises:
-        NotFound: there is no such product.
-    """
-    record = services.products.get(sku)
-    if record is None or record.deleted:
-        raise NotFound("catalog", "run", f"there is no product {sku}")
-    started = 0
-
-    def retry_failed(result: IntakeResult) -> None:
-        nonlocal started
-        failed = services.runs.page(sku=sku, state="failed", limit=200)
-        started = sum(retry_run(services, run) for run in failed) + result.planned
-        record_count(started)
-
-    ingest_product(
-        services,
-        record.product,
-        connection=record.connection,
-        ref=record.ref,
-        source_time=record.source_time,
-        batch_id=batch_id,
-        record=retry_failed,
-    )
-    return started
-
-
-def retry_run(services: Services, run: RunRecord) -> bool:
-    """Queue a failed or cancelled run again; return whether it was in one of these states."""
-    is_queued = services.runs.requeue(run.id)
-    if is_queued:
-        services.queue.wake(job_name(run.kind, bulk=run.bulk), [run.id])
-    return is_queued
-
-
-def replay_delivery(services: Services, delivery_id: str) -> None:
-    """Handle a delivery once more.
-
-    Raises:
-        NotFound: there is no such delivery.
-    """
-    if not services.inbox.reopen(delivery_id):
-        raise NotFound("inbox", "replay", f"there is no delivery {delivery_id}")
-    services.queue.wake("handle_delivery", [delivery_id])

@@ -16,7 +16,6 @@ DELIVERY_GRACE_S = 3.0  # a delivery younger than this was probably woken by its
 REWAKE_AFTER_S = 20.0
 BATCH = 200  # records of each kind in one sweep
 MAX_QUEUE_LENGTH = 400  # more wake-ups for a queue this long would only make it longer
-DELETE_EXPIRED_EVERY_S = 3600.0  # between two deletions of expired records
 UNFINISHED_BATCH_RETENTION = timedelta(days=1)  # longer than any upload takes
 IDEMPOTENCY_RETENTION = timedelta(days=7)  # nobody repeats a request later than that
 

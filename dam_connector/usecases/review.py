@@ -45,6 +45,7 @@ def decide(
     """
     detail = "; ".join(filter(None, [", ".join(decision.reasons), decision.note]))
     with services.transaction():
+        services.assets.lock_asset(version.asset.id)
         decision_id = services.decisions.record(version, decision, source)
         services.assets.set_go_live_at(version.id, go_live_at)
         if source == version.dam:
@@ -75,11 +76,14 @@ def undo(services: Services, version: Version, *, by: str) -> None:
         StateConflict: the decision has taken effect.
     """
     with services.transaction():
+        services.assets.lock_asset(version.asset.id)
         services.decisions.undo(version)
         services.assets.set_go_live_at(version.id, None)
         services.live_requests.undo(version)
         if services.assets.has_newer(version, OPEN_FOR_REVIEW):
             services.assets.transition(version.id, VersionState.SUPERSEDED)
+        else:
+            services.assets.supersede_others(version.id, [VersionState.IN_REVIEW])
         sync_to_dam(services, version)
         services.history.add("undone", sku=version.asset.sku, version_id=version.id, by=by)
         if services.runs.has_started(version.id, RunKind.PUBLISH):

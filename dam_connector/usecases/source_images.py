@@ -8,17 +8,36 @@ An image's address is one of:
 - `held:SHA256`, a blob that was uploaded beside a sheet.
 """
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+from dam_connector.adapters.common.http_session import Slots
 from dam_connector.adapters.http import AddressBlocked, ResponseTooLarge
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.product import INSPIRATION, SIGNATURE_BYTES, Product, picture_mime
-from dam_connector.errors import RETRYABLE, AdapterError, ConfigError, NotFound, Refused, Unsupported
+from dam_connector.errors import (
+    RETRYABLE,
+    AdapterError,
+    ConfigError,
+    NotFound,
+    Refused,
+    StorageUnavailable,
+    Unsupported,
+)
 from dam_connector.wiring import Services
 
 HELD_PREFIX = "held:"
 DAM_PREFIX = "dam:"
 PIM_PREFIX = "pim:"
 CHECK_TIMEOUT_S = 5.0
+IMAGES_AT_ONCE = 4  # of one product
+IMAGES_PER_PROCESS = 16  # at once; each may have DAM_CONNECTOR_MAX_PICTURE_BYTES in memory
+# At once, in one process. A host that is slow then has so many threads of intake at most.
+IMAGES_PER_HOST = 8
+SLOT_WAIT_S = 1.0  # for one of these to end, before the delivery is put off
+_SLOTS = Slots(IMAGES_PER_PROCESS, IMAGES_PER_HOST)
 
 
 def is_image_url(text: str) -> bool:
@@ -52,33 +71,58 @@ def store_source_images(
 
     Raises:
         Unavailable, RateLimited: the server of an image is away, and it is not the last try.
+        Busy: its host has enough to do with our other requests, and it is not the last try.
+        StorageUnavailable: our own storage is away or full.
     """
-    sources: dict[str, Sha256] = {}
-    issues = []
-    for name, (url, pointer) in image_urls(product).items():
+    urls = image_urls(product)
+    wait_s = services.settings.fetch_timeout_s if last_try else SLOT_WAIT_S
+
+    def store(name: str) -> Sha256 | Issue:
+        url, pointer = urls[name]
         try:
-            found = _store_image(services, url, pointer)
+            with _SLOTS.hold(_host(url), "picture", "fetch", wait_s):
+                return _store_image(services, url, pointer)
+        except StorageUnavailable:  # ours, and no fault of the image
+            raise
         except RETRYABLE as error:
             if not last_try:
                 raise
-            found = issue(
-                "source.unreachable", f"{_field_name(pointer)}: {error}.", pointer=pointer, measured=url
-            )
+            message = f"{_field_name(pointer)}: {error}."
+            return issue("source.unreachable", message, pointer=pointer, measured=url)
+
+    sources: dict[str, Sha256] = {}
+    issues = []
+    for name, found in zip(urls, _map_at_once(store, list(urls)), strict=True):
         if not isinstance(found, Issue):
             sources[name] = found
-        elif name == INSPIRATION:  # it is optional: no run waits for it
-            issues.append(
-                issue(
-                    "source.inspiration",
-                    found.message,
-                    pointer=pointer,
-                    measured=found.measured,
-                    limit=found.limit,
-                )
-            )
         else:
-            issues.append(found)
+            issues.append(_as_optional(found) if name == INSPIRATION else found)
     return sources, issues
+
+
+def _map_at_once(store: Callable[[str], Sha256 | Issue], names: list[str]) -> list[Sha256 | Issue]:
+    """Call a function for each name, several at once; raise the first exception when all have ended."""
+    if len(names) < 2:
+        return [store(name) for name in names]
+    with ThreadPoolExecutor(IMAGES_AT_ONCE, thread_name_prefix="image") as pool:
+        return list(pool.map(store, names))
+
+
+def _host(url: str) -> str:
+    """Return the host of an address, or the connection that fetches it."""
+    kind, _, rest = url.partition(":")
+    return urlsplit(url).netloc if rest.startswith("//") else f"{kind}:{rest.partition('/')[0]}"
+
+
+def _as_optional(found: Issue) -> Issue:
+    """Return the issue of an inspiration image: no run waits for it."""
+    return issue(
+        "source.inspiration",
+        found.message,
+        pointer=found.pointer,
+        measured=found.measured,
+        limit=found.limit,
+    )
 
 
 def check_image_url(services: Services, url: str, pointer: str) -> Issue | None:

@@ -9,7 +9,7 @@ from dam_connector.domain.run import RunState
 from dam_connector.errors import AdapterError, ConfigError
 from dam_connector.store.inbox import DeliveryRecord
 from dam_connector.store.users import UserRole
-from dam_connector.usecases import intake, reconciliation
+from dam_connector.usecases import reconciliation, retries
 from dam_connector.usecases.broker.submission import PAUSE_NOTE_PREFIX
 from dam_connector.usecases.connections import PORTS, check_connection
 from dam_connector.usecases.provider_orders import budgets
@@ -57,7 +57,7 @@ def retry_cause() -> ResponseReturnValue:
     """Retry the newest failed runs with one cause."""
     cause = request.form.get("cause", "")
     failed = services().runs.page(state=RunState.FAILED, limit=MAX_GROUPED)
-    done = sum(intake.retry_run(services(), run) for run in failed if run.error == cause)
+    done = sum(retries.retry_run(services(), run) for run in failed if run.error == cause)
     if done:
         flash(f"{done} runs are tried again.", "info")
     else:
@@ -69,7 +69,7 @@ def retry_cause() -> ResponseReturnValue:
 @requires(UserRole.MERCHANDISER)
 def retry(run_id: str) -> ResponseReturnValue:
     """Retry a failed or cancelled run."""
-    if intake.retry_run(services(), services().runs.get(run_id) or abort(404)):
+    if retries.retry_run(services(), services().runs.get(run_id) or abort(404)):
         flash("The run is tried again.", "info")
     else:
         flash("Only failed and cancelled runs can be retried.", "error")
@@ -103,7 +103,7 @@ def delivery(delivery_id: str) -> ResponseReturnValue:
 @requires(UserRole.MERCHANDISER)
 def replay(delivery_id: str) -> ResponseReturnValue:
     """Handle a delivery again."""
-    intake.replay_delivery(services(), delivery_id)
+    retries.replay_delivery(services(), delivery_id)
     flash("The delivery is handled again.", "info")
     return redirect(url_for("admin.delivery", delivery_id=delivery_id))
 

@@ -91,6 +91,7 @@ def check() -> ResponseReturnValue:
 
     The sheet and the file of pictures are stored when they were read and are within the limits.
     """
+    services().disk.require()
     form = request.form
     page: dict[str, Any] = {"columns": COLUMNS, "header": (), "sheet": "", "pictures_id": ""}
     page["name"] = _batch_name(default=_uploaded_name() or "upload")
@@ -121,6 +122,7 @@ def _store_named_pictures(sheet: Sheet, mapping: dict[str, str], package: bytes)
 @requires(UserRole.MERCHANDISER)
 def begin() -> ResponseReturnValue:
     """Start a batch from the sheet that was checked."""
+    services().disk.require()
     form = request.form
     try:
         data, package = _stored_file(form.get("sheet", "")), _stored_file(form.get("pictures_id", ""))

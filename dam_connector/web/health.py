@@ -18,7 +18,10 @@ def alive() -> ResponseReturnValue:
 
 @bp.get("/readyz")
 def ready() -> ResponseReturnValue:
-    """Answer 200 when the database and the queue answer, else 503 with the state of both."""
+    """Answer 200 when the database and the queue answer, else 503 with the state of both.
+
+    Too little free disk is shown and changes no status: pages, decisions and publishing go on.
+    """
     found = {"database": "ok", "queue": "ok"}
     try:
         services().db.ping()
@@ -28,7 +31,8 @@ def ready() -> ResponseReturnValue:
         services().queue.length("handle_delivery")
     except Unavailable as error:
         found["queue"] = str(error)
-    return found, 200 if set(found.values()) == {"ok"} else 503
+    status = 200 if set(found.values()) == {"ok"} else 503
+    return {**found, "disk": services().disk.shortage() or "ok"}, status
 
 
 @bp.get("/api/docs")

@@ -11,7 +11,7 @@ from dam_connector.domain.version import Version, VersionState
 from dam_connector.store.gallery import VersionCard
 from dam_connector.store.products import ProductRecord
 from dam_connector.store.users import UserRole
-from dam_connector.usecases import bulk_review, intake
+from dam_connector.usecases import bulk_review, intake, retries
 from dam_connector.web.request_context import PAGE_SIZE, requires, services, signed_in_user
 from schemas.measures import METRES_PER_UNIT
 from schemas.sheet_columns import COLUMNS
@@ -116,7 +116,7 @@ def _version_name(version: Version) -> str:
 def run_product(product_id: str) -> ResponseReturnValue:
     """Make the missing assets of a product and retry its failed runs."""
     record = services().products.by_id(product_id) or abort(404)
-    count = intake.rerun_product(services(), record.product.sku)
+    count = retries.rerun_product(services(), record.product.sku)
     flash(
         f"{count} runs under way." if count else "Nothing to do: all assets are made from these facts.",
         "info",

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -42,8 +43,6 @@ def a_version(
         bytes=len(data),
     )
     asset = Asset(id=AssetId("ast_1"), sku="CH123", deliverable="model", slot=1, kind="model")
-    from datetime import UTC, datetime
-
     return Version(
         id=VersionId(f"ver_{number}"),
         asset=asset,
@@ -277,6 +276,16 @@ def test_bytes_come_back_by_their_hash(blobs: Blobs) -> None:
     data = os.urandom(100_000)
     address = blobs.put(data)
     assert blobs.put(data) == address and blobs.get(address) == data and blobs.has(address)
+
+
+def test_blobs_are_listed_and_deleted_unless_they_were_stored_again(blobs: Blobs) -> None:
+    sha256 = blobs.put(b"twelve bytes")
+    (found,) = [blob for blob in blobs.list() if blob.sha256 == sha256]
+    assert found.bytes == 12 and abs(found.stored_at - datetime.now(UTC)) < timedelta(hours=1)
+    assert not blobs.delete(sha256, stored_before=found.stored_at) and blobs.has(sha256)
+    assert blobs.delete(sha256, stored_before=found.stored_at + timedelta(seconds=1))
+    assert not blobs.has(sha256) and not blobs.delete(sha256, stored_before=datetime.now(UTC))
+    assert blobs.delete_leftovers(datetime.now(UTC)) == 0
 
 
 @pytest.mark.parametrize("address", ["0" * 64, "../../etc/passwd", "", "ZZ" * 32])

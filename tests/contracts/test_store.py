@@ -14,9 +14,10 @@ from dam_connector.domain.run import RunKind, RunState
 from dam_connector.domain.version import VersionState
 from dam_connector.errors import StateConflict
 from dam_connector.ports import InboundWebhook
+from dam_connector.store import tables  # noqa: F401 - fills the metadata
+from dam_connector.store.columns import metadata
 from dam_connector.store.idempotency import StoredResponse
 from dam_connector.store.run_records import NewRun
-from dam_connector.store.tables import metadata
 from dam_connector.store.users import UserRole
 from dam_connector.usecases.maintenance import delete_expired
 from dam_connector.wiring import Services

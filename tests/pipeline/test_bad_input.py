@@ -5,6 +5,7 @@ from collections.abc import Callable
 import cv2
 import pytest
 
+from dam_connector.domain.issue import Severity
 from dam_connector.domain.run import RunState
 from dam_connector.domain.version import VersionState
 from dam_connector.usecases import intake
@@ -149,6 +150,26 @@ def test_doubts_about_a_photo_go_with_the_version(
     send(services, chair(photos))
     drain()
     assert code in {i.code for i in versions(services)["packshot"].report.issues}
+
+
+@pytest.mark.issue("cutout.uncertain")
+def test_a_cut_out_that_is_probably_not_usable_blocks_the_version_unless_the_admin_says_otherwise(
+    services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable
+) -> None:
+    """With the net: the report says how probable it is, and the limit of plugin.json is in force."""
+    photos.files["front.jpg"] = picture(size=(240, 240))
+    packshot = [{"name": "packshot", "kind": "rendition", "size_px": 200}]
+    write_rules(deliverables=packshot, imaging={"min_probability": 1.0})
+    send(services, chair(photos))
+    drain()
+    blocked = versions(services)["packshot"]
+    found = next(i for i in blocked.report.issues if i.code == "cutout.uncertain")
+    assert blocked.state is VersionState.BLOCKED and found.limit == "1" and found.severity is Severity.ERROR
+    assert 0 < float(found.measured) <= 1 and found.message.startswith("front: ")
+    write_rules(deliverables=packshot, imaging={"min_probability": 0.0})
+    send(services, chair(photos, sku="CH124"), message="msg_2")
+    drain()
+    assert versions(services, "CH124")["packshot"].state is VersionState.IN_REVIEW
 
 
 @pytest.mark.issue("rendition.enlarged")

@@ -9,17 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dam_connector.domain.rules import ImagingRules
 from dam_connector.errors import InputError
 from dam_connector.wiring import Services
 from tests.support import picture
 from tests.unit.shapes import box
 from worker import cache
-from worker.imaging import cutout
+from worker.imaging import cutout, net_cutout
 from worker.imaging.decode import Photo, decode
+from worker.imaging.salient_net import SalientNet
 from worker.modeling.glb_export import write_glb
 from worker.modeling.glb_import import read_glb
 from worker.modeling.textured_mesh import TexturedMesh
 
+NO_NET = ImagingRules(net="none")
 CUBE = box(0.1, 0.1, 0.1)
 
 
@@ -33,11 +36,11 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Grows with each cut-out that is made."""
     made: list[int] = []
 
-    def cut_out(photo: Photo, pointer: str = "") -> cutout.Cutout:
+    def cut_out(photo: Photo, net: SalientNet | None, pointer: str = "") -> cutout.Cutout:
         made.append(1)
-        return cutout.cut_out(photo, pointer)
+        return net_cutout.cut_out_product(photo, net, pointer)
 
-    monkeypatch.setattr(cache, "cut_out", cut_out)
+    monkeypatch.setattr(cache, "cut_out_product", cut_out)
     return made
 
 
@@ -47,7 +50,7 @@ def files(services: Services) -> list[Path]:
 
 def test_a_cached_cut_out_equals_a_fresh_one(services: Services, photo: Photo, counted: list[int]) -> None:
     sha256 = services.blobs.put(b"a")
-    first, second = (cache.cached_cut_out(services, sha256, photo) for _ in range(2))
+    first, second = (cache.cached_cut_out(services, NO_NET, sha256, photo) for _ in range(2))
     fresh = cutout.cut_out(photo)
     for found in (first, second):
         assert np.array_equal(found.rgb, fresh.rgb) and np.array_equal(found.alpha, fresh.alpha)
@@ -69,8 +72,17 @@ def test_another_photo_and_another_size_are_cut_out_anew(
         (services.blobs.put(b"b"), photo),
         (services.blobs.put(b"a"), smaller),
     ):
-        assert cache.cached_cut_out(services, sha256, resized).alpha.shape == resized.rgb.shape[:2]
+        assert cache.cached_cut_out(services, NO_NET, sha256, resized).alpha.shape == resized.rgb.shape[:2]
     assert len(counted) == 3
+
+
+def test_with_a_net_a_photo_is_cut_out_anew(services: Services, photo: Photo, counted: list[int]) -> None:
+    sha256, imaging = services.blobs.put(b"a"), ImagingRules()
+    assert cache.cached_cut_out(services, NO_NET, sha256, photo).net == ""
+    first, second = (cache.cached_cut_out(services, imaging, sha256, photo) for _ in range(2))
+    assert len(counted) == 2 and len(files(services)) == 2
+    assert first.net == second.net == imaging.net and first.doubts == second.doubts
+    assert first.confidence == second.confidence
 
 
 @pytest.mark.parametrize("damaged", [b"", b"PK\x03\x04 not an archive", b"x" * 1000])
@@ -78,18 +90,18 @@ def test_a_damaged_file_is_replaced(
     services: Services, photo: Photo, counted: list[int], damaged: bytes
 ) -> None:
     sha256 = services.blobs.put(b"a")
-    cache.cached_cut_out(services, sha256, photo)
+    cache.cached_cut_out(services, NO_NET, sha256, photo)
     files(services)[0].write_bytes(damaged)
-    assert cache.cached_cut_out(services, sha256, photo).alpha.any() and len(counted) == 2
+    assert cache.cached_cut_out(services, NO_NET, sha256, photo).alpha.any() and len(counted) == 2
 
 
 def test_the_oldest_go_when_there_are_too_many(
     services: Services, photo: Photo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cache.cached_cut_out(services, services.blobs.put(b"0"), photo)
+    cache.cached_cut_out(services, NO_NET, services.blobs.put(b"0"), photo)
     monkeypatch.setattr(cache, "MAX_CUTOUT_BYTES", 3 * files(services)[0].stat().st_size)
     for n in range(6):
-        cache.cached_cut_out(services, services.blobs.put(bytes([n])), photo)
+        cache.cached_cut_out(services, NO_NET, services.blobs.put(bytes([n])), photo)
     assert len(files(services)) == 3
 
 
@@ -97,7 +109,7 @@ def test_a_photo_without_a_product_raises_each_time(services: Services) -> None:
     blank = decode(picture(lambda rgb: None), max_pixels=10**7)
     for _ in range(2):
         with pytest.raises(InputError, match="No product was found"):
-            cache.cached_cut_out(services, services.blobs.put(b"a"), blank, "/images/front")
+            cache.cached_cut_out(services, NO_NET, services.blobs.put(b"a"), blank, "/images/front")
     assert files(services) == []
 
 

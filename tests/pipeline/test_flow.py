@@ -14,7 +14,7 @@ from dam_connector.domain.run import RunState
 from dam_connector.domain.version import VersionState
 from dam_connector.errors import DeliveryError, RateLimited, StateConflict, Unavailable
 from dam_connector.queue import RqQueue
-from dam_connector.usecases import intake, maintenance, review
+from dam_connector.usecases import intake, maintenance, retries, review
 from dam_connector.usecases.dam_sync.inbound import poll_dams
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain, chair, send, versions
@@ -370,7 +370,7 @@ def test_run_again_retries_what_failed(services: Services, photos: PhotoServer, 
     drain()
     assert {r.state for r in services.runs.page()} == {RunState.FAILED}
     photos.files["front.jpg"] = (SAMPLES / "chair-front.jpg").read_bytes()
-    assert intake.rerun_product(services, "CH123") == 4
+    assert retries.rerun_product(services, "CH123") == 4
     drain()
     assert set(versions(services)) == {"packshot", "cutout"}
     assert not services.products.get("CH123").flagged

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -87,12 +88,12 @@ def test_a_version_that_a_channel_never_took_can_be_taken_off_the_others(
     shop: Services, half_published: Version, drain: Drain
 ) -> None:
     feed = shop.channel("feed")
-    for _ in range(2 * MAX_ATTEMPTS):
+    for _ in range(2 * MAX_ATTEMPTS):  # it is tried for days
         feed.fail_with = Unavailable("feed", "publish", "away")  # type: ignore[attr-defined]
         work(shop, drain, rounds=1)
         shop.clock.forward(600)  # type: ignore[attr-defined]
     feed.fail_with = None  # type: ignore[attr-defined]
-    assert [r.kind for r in shop.runs.page() if r.state is RunState.FAILED] == [RunKind.PUBLISH]
+    assert [r.kind for r in shop.runs.page(state="parked")] == [RunKind.PUBLISH]
     publish.withdraw(shop, half_published, by="ann", reason="wrong colour")
     work(shop, drain)
     assert in_channel(shop, "shop") == in_channel(shop, "feed") == ["V1"]
@@ -137,6 +138,19 @@ def test_an_undo_after_the_next_version_came_puts_no_second_one_in_review(
     review.decide(shop, first, Decision(verdict=Verdict.REJECTED, by="ann"), source="page")
     made(shop, photos, drain, color="green")
     review.undo(shop, first, by="ann")
+    assert states(shop) == ["V2 in_review", "V1 superseded"]
+
+
+def test_of_two_rejections_that_are_undone_only_the_newer_version_is_in_review(
+    shop: Services, photos: PhotoServer, drain: Drain
+) -> None:
+    rejected = Decision(verdict=Verdict.REJECTED, by="ann")
+    first = made(shop, photos, drain)
+    review.decide(shop, first, rejected, source="page")
+    second = made(shop, photos, drain, color="green")
+    review.decide(shop, second, rejected, source="page")
+    for version in (first, second):
+        review.undo(shop, version, by="ann")
     assert states(shop) == ["V2 in_review", "V1 superseded"]
 
 
@@ -363,3 +377,17 @@ def test_what_a_transaction_wakes_leaves_after_its_commit_and_not_without_it(ser
         raise ValueError("all of it is undone")
     assert sent == ["advance_run"] and services.notes.get("lost") is None
     assert intake.add_product(services, product("X1", images={}), by="ann").planned == 0
+
+
+def test_rules_that_change_during_a_transaction_stop_nobody(services: Services, write_rules: Rules) -> None:
+    before = services.rules.current()
+    loaded: list[str] = []
+    loader = threading.Thread(target=lambda: loaded.append(services.rules.current().name), daemon=True)
+    with services.transaction():
+        rules = json.loads(services.settings.plugin_json.read_text())
+        services.settings.plugin_json.write_text(json.dumps({**rules, "name": "changed meanwhile"}))
+        loader.start()  # it stores the new rules, and so waits for this transaction
+        loader.join(0.5)
+        assert services.rules.current() is before
+    loader.join(20)
+    assert loaded == ["changed meanwhile"] and services.rules.current().name == "changed meanwhile"

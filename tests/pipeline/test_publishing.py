@@ -10,7 +10,7 @@ from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.run import RunKind, RunState
 from dam_connector.domain.version import VersionState
 from dam_connector.errors import Refused, StateConflict, Unavailable
-from dam_connector.usecases import intake, maintenance, publish, review
+from dam_connector.usecases import maintenance, publish, retries, review
 from dam_connector.usecases.dam_sync import inbound
 from dam_connector.usecases.dam_sync.inbound import poll_dams, sync_from_dam
 from dam_connector.usecases.publish import lock_listing
@@ -186,7 +186,7 @@ def test_a_channel_that_refuses_holds_up_none_of_the_others(
     assert [p.channel for p in shop.publications.of_product("CH123")] == ["viewer"] and live(shop) == []
     (failed,) = [r for r in shop.runs.page() if r.state is RunState.FAILED]
     assert "no such product" in failed.error and states(shop) == ["V1 approved"]
-    intake.retry_run(shop, failed)
+    retries.retry_run(shop, failed)
     drain()
     assert live(shop) == ["packshotV1"] and states(shop) == ["V1 published"]
 

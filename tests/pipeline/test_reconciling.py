@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 from click.testing import CliRunner
 
 from dam_connector.cli import connections as connection_commands
@@ -12,8 +13,15 @@ from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.version import VersionState
 from dam_connector.errors import BadOutput, ConfigError, Unavailable
 from dam_connector.ports import RemoteState
-from dam_connector.usecases import review
-from dam_connector.usecases.reconciliation import last_result, reconcile, reconcile_when_due, repair
+from dam_connector.usecases import publish, review
+from dam_connector.usecases.reconciliation import (
+    last_result,
+    note_start,
+    note_stop,
+    reconcile,
+    reconcile_when_due,
+    repair,
+)
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain, chair, send
 from tests.support import PhotoServer, TestClock, product
@@ -221,3 +229,80 @@ def test_the_command_prints_a_table_or_json(wired: Services, monkeypatch: pytest
     )
     assert "connection-test" not in str(wired.dam("shelf").stored)
     assert "no connection 'x'" in CliRunner().invoke(connection_commands.connection, ["test", "x"]).output
+
+
+def without(services: Services, table: str) -> None:
+    with services.db.write() as c:
+        c.execute(sa.text(f"DELETE FROM {table}"))
+
+
+def test_a_version_whose_publication_was_lost_from_our_records_is_published_again(
+    wired: Services, drain: Drain
+) -> None:
+    without(wired, "publications")
+    (found,) = [d for d in reconcile(wired) if d.port == "connector"]
+    assert "V1 is to be live, but these channels differ: shop" in found.detail
+    repair(wired, found)
+    drain()
+    assert differences(wired) == [] and wired.publications.of_product("CH123")
+
+
+def test_an_approval_that_nothing_publishes_is_published(wired: Services, drain: Drain) -> None:
+    wired.clock.forward(5)  # type: ignore[attr-defined]
+    send(wired, {**wired_chair(wired), "color": "blue"}, message="msg_2", kind="product.updated")
+    drain()
+    second = wired.assets.of_product("CH123")[0]
+    review.decide(wired, second, APPROVED, source="page")
+    with wired.db.write() as c:  # as a release before, or a restored backup, may have left it
+        c.execute(sa.text("DELETE FROM runs WHERE kind = 'publish' AND state = 'queued'"))
+    (found,) = [d for d in reconcile(wired) if d.port == "connector"]
+    assert found.kind.value == "stale" and "V2 is to be live" in found.detail
+    repair(wired, found)
+    drain()
+    assert wired.assets.of_product("CH123")[0].state is VersionState.PUBLISHED
+    assert [d for d in reconcile(wired) if d.port == "connector"] == []
+
+
+def wired_chair(services: Services) -> dict:
+    """The chair of `wired` as its PIM sends it."""
+    record = services.products.get("CH123")
+    assert record
+    return {
+        "sku": "CH123",
+        "name": "Modern Dining Chair",
+        "images": {i.view.value: i.url for i in record.product.images},
+    }
+
+
+def test_a_product_without_any_run_gets_its_runs(wired: Services, drain: Drain) -> None:
+    with wired.db.write() as c:
+        c.execute(sa.text("DELETE FROM runs"))
+    missing = [d for d in reconcile(wired) if d.kind.value == "missing" and d.port == "connector"]
+    assert [d.sku for d in missing] == ["CH123"] and missing[0].remedy == "plan its runs"
+    assert repair(wired, missing[0]) == "CH123: 1 runs planned"
+
+
+def test_after_an_unclean_start_our_own_records_are_mended_whatever_the_rules_say(
+    wired: Services, drain: Drain, write_rules: Callable[..., None]
+) -> None:
+    rules = json.loads(wired.settings.plugin_json.read_text())
+    write_rules(**{name: value for name, value in rules.items() if name != "reconcile"})
+    without(wired, "publications")
+    note_start(wired)
+    note_stop(wired)
+    note_start(wired)
+    assert not reconcile_when_due(wired, "me")  # it stopped cleanly
+    note_start(wired)  # it did not
+    assert reconcile_when_due(wired, "me") and not reconcile_when_due(wired, "me")
+    drain()
+    assert wired.publications.of_product("CH123") and differences(wired) == []
+
+
+def test_files_of_a_product_that_has_nothing_live_any_more_are_found(wired: Services, drain: Drain) -> None:
+    before = dict(wired.channel("shop").files_by_sku["CH123"])
+    publish.withdraw(wired, wired.assets.of_product("CH123")[0], by="ann")
+    drain()
+    wired.channel("shop").files_by_sku["CH123"] = before  # a late worker of the release before
+    assert differences(wired) == [("shop", "orphaned", "CH123")]
+    repair(wired, next(reconcile(wired)))
+    assert wired.channel("shop").files_by_sku["CH123"] == {} and differences(wired) == []

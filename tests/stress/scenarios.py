@@ -18,7 +18,7 @@ from dam_connector.usecases.dam_sync.inbound import poll_dams
 from schemas.sheet_reader import read_sheet
 from tests.pipeline.helpers import chair, send
 from tests.stress.crashes import World
-from tests.support import PhotoServer, product, rules_json
+from tests.support import MODEL, PhotoServer, product, rules_json
 
 APPROVED = Decision(verdict=Verdict.APPROVED, by="ann")
 REJECTED = Decision(verdict=Verdict.REJECTED, by="ann", reasons=("colour",))
@@ -36,13 +36,15 @@ RULES = {
         "channel": {"shop": {"adapter": "memory"}, "feed": {"adapter": "memory"}},
     },
     "review": {"dam": "shelf"},
-    "deliverables": [PACKSHOT],
     "naming": {"default": "{sku}_{deliverable}_V{version}_{format:upper}"},
 }
 
 
 class Scenario:
     """An operation and what was there before it."""
+
+    sampled_points = 6  # points at which `make stress` crashes it
+    deliverables: tuple[dict[str, Any], ...] = (PACKSHOT,)
 
     def __init__(self, world: World, photos: PhotoServer) -> None:
         self.world, self.photos = world, photos
@@ -287,6 +289,16 @@ class CreateByWebhook(Scenario):
         return [lambda: send(self.world.services, chair(self.photos, sku="CH1"))]
 
 
+class CreateAModelByWebhook(CreateByWebhook):
+    """From the sender's request to a model in review, and to the rendition that is made from it."""
+
+    sampled_points = 2
+    deliverables = (
+        {**MODEL, "channels": ["shop"], "max_triangles": 1000, "texture_px": 512},
+        {**PACKSHOT, "name": "render", "made_from": "model"},
+    )
+
+
 class AddAndEditAProduct(Scenario):
     def requests(self) -> list[Callable[[], object]]:
         return [self.add, self.world.work, lambda: self.edit("green")]
@@ -332,5 +344,5 @@ SCENARIOS = (
     Approve, ApproveTheNext, ApproveForADay, ApproveAndUndo, UndoWhileAChannelIsAway,
     WithdrawWhileAChannelIsAway, Reject, UndoAfterTheNextVersionCame, ApproveInTheDam, Withdraw, RollBack,
     WithdrawAndRollBack, WaiveAnError, ApproveAndUndoMany, ApproveByApi, CreateByWebhook, AddAndEditAProduct,
-    DeleteByWebhook, BeginABatch,
+    DeleteByWebhook, BeginABatch, CreateAModelByWebhook,
 )  # fmt: skip

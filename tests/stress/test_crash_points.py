@@ -5,25 +5,18 @@ somebody does who got no answer. The end must be that of the undisturbed operati
 seeded sample of the points, `make stress-long` all of them.
 """
 
-import json
 import os
 import random
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from redis import Redis
 
 from dam_connector.errors import ConnectorError
-from tests.conftest import open_services
 from tests.stress.crashes import World
-from tests.stress.scenarios import RULES, SCENARIOS, Scenario
-from tests.support import PhotoServer, TestClock, rules_json
+from tests.stress.scenarios import SCENARIOS, Scenario
 
 ALL_POINTS = bool(os.environ.get("STRESS_LONG"))
-POINTS_IN_SAMPLE = 6
 
 
 def snapshot(world: World) -> dict[str, Any]:
@@ -83,48 +76,6 @@ def assert_consistent(world: World) -> None:
     assert not any(r.state.value == "running" for r in s.runs.page())
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest) -> Callable[[], str]:
-    """Gives the URL of a fresh database; empty: SQLite."""
-    return request.getfixturevalue("postgres") if request.param == "postgresql" else lambda: ""
-
-
-@pytest.fixture
-def begin(
-    database: Callable[[], str],
-    tmp_path: Path,
-    queue_url: str,
-    migrated_sqlite: Path,
-    photos: PhotoServer,
-) -> Iterator[Callable[[type[Scenario]], Scenario]]:
-    """Begins a scenario in a world of its own."""
-    opened: list[Any] = []
-    Redis.from_url(queue_url).flushall()
-
-    def begun(kind: type[Scenario]) -> Scenario:
-        clock, folder = TestClock(), tmp_path / str(len(opened))
-        folder.mkdir()
-        context = open_services(
-            folder,
-            clock=clock,
-            queue_url=queue_url,
-            allow_hosts=photos.host,
-            migrated_sqlite=migrated_sqlite,
-            database_url=database(),
-        )
-        services = context.__enter__()
-        opened.append(context)
-        services.settings.plugin_json.write_text(json.dumps(rules_json(**RULES)))
-        scenario = kind(World(services, clock), photos)
-        opened.append(closing(scenario.world))
-        scenario.prepare()
-        return scenario
-
-    yield begun
-    for context in reversed(opened):
-        context.__exit__(None, None, None)
-
-
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("kind", SCENARIOS)
 def test_a_crash_at_any_point_changes_nothing_in_the_end(
@@ -138,7 +89,7 @@ def test_a_crash_at_any_point_changes_nothing_in_the_end(
     assert_consistent(undisturbed.world)
     points = [(at, after) for at in range(1, len(passed) + 1) for after in (False, True)]
     if not ALL_POINTS:
-        points = sorted(random.Random(kind.__name__).sample(points, min(POINTS_IN_SAMPLE, len(points))))
+        points = sorted(random.Random(kind.__name__).sample(points, min(kind.sampled_points, len(points))))
     lost = []
     for at, after in points:
         try:

@@ -185,6 +185,25 @@ def test_the_traceback_of_the_check_process_is_in_our_log(monkeypatch: pytest.Mo
     assert logged.kwargs["check"] == "uvs" and "a bug of ours" in logged.kwargs["traceback"]
 
 
+@pytest.mark.issue("file.check_failed")
+def test_a_bug_between_the_checks_is_no_fault_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks.CheckSubject, "start_slow_measurements", lambda self: 1 / 0)
+    incoming, outgoing = io.BytesIO(), io.BytesIO()
+    for token in ("first", "second"):
+        data = pickle.dumps((token, request(good())))
+        incoming.write(struct.pack("<Q", len(data)) + data)
+    incoming.seek(0)
+    serve(incoming, outgoing)
+    answers = [json.loads(m) for m in messages(outgoing.getvalue()[8 + len(b"ready") :])]
+    tracebacks = [a["traceback"] for a in answers if "failed" in a]
+    assert len(tracebacks) == 2 and all("ZeroDivisionError" in each for each in tracebacks)
+    reports = [a["report"] for a in answers if "report" in a]
+    assert [a["token"] for a in answers if "report" in a] == ["first", "second"]  # the process goes on
+    for report in reports:
+        assert [i["code"] for i in report["issues"]] == ["file.check_failed"]
+        assert [row["outcome"] for row in report["rows"]] == ["not_tested"]
+
+
 def messages(data: bytes) -> Iterator[bytes]:
     """Yield the messages of a pipe."""
     while data:

@@ -81,3 +81,10 @@ def test_every_defence_names_tests_that_exist() -> None:
             if not source.is_file() or (name and f"def {name}(" not in source.read_text()):
                 missing.append(f"{attack}: {path}::{name}")
     assert missing == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_the_tests_that_documents_name_exist(document) -> None:
+    for path, name in re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", document.read_text()):
+        assert (ROOT / path).exists(), path
+        assert not name or f"def {name}(" in (ROOT / path).read_text(), f"{path}::{name}"

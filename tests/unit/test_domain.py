@@ -1,6 +1,7 @@
 """The domain: names, rules, completeness, codec, ids, hashes."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,6 +17,7 @@ from dam_connector.domain.rules import ProductRules
 from dam_connector.domain.run import TRANSITIONS as RUN_TRANSITIONS
 from dam_connector.domain.run import RunState
 from dam_connector.domain.version import TRANSITIONS, VersionState
+from dam_connector.errors import ConfigError
 from schemas.product import dump_product, load_product
 from schemas.rules_loader import load_rules
 from tests.support import MODEL, product, record, rules_json
@@ -73,6 +75,23 @@ def test_the_input_hash_knows_facts_pictures_and_rules_but_not_addresses() -> No
         input_hash(product(), {"front": "1"}, rules.deliverables[1], 1, rules),
     }
     assert len(others | {base}) == 5
+
+
+def test_another_net_makes_what_is_cut_out_of_photos_again_and_an_update_nothing() -> None:
+    hashes = []
+    for imaging in ({}, {"net": "u2netp.onnx"}, {"net": "none"}, {"net": "isnet.onnx"}):
+        rules = load_rules(json.dumps(rules_json(imaging=imaging)))
+        from_photo = rules.deliverables[0]
+        from_model = replace(from_photo, made_from="model")
+        hashes.append([input_hash(product(), {"front": "1"}, d, 1, rules) for d in (from_photo, from_model)])
+    photos, models = zip(*hashes, strict=True)
+    assert photos[0] == photos[1] and len(set(photos)) == 3 and len(set(models)) == 1
+
+
+@pytest.mark.parametrize("name", ["", "none.onnx", "model.onnx", "../u2net.onnx", "u2net.onnx/../x", "u2net"])
+def test_a_net_is_a_file_name_of_a_known_kind(name: str) -> None:
+    with pytest.raises(ConfigError, match="/imaging/net: must be"):
+        load_rules(json.dumps(rules_json(imaging={"net": name})))
 
 
 PHOTOS = {"front": "1"}

@@ -12,6 +12,7 @@ import pytest
 
 from dam_connector.adapters.folder import FolderChannel
 from dam_connector.domain.ids import Sha256
+from dam_connector.domain.rules import ImagingRules
 from dam_connector.errors import ConfigError
 from dam_connector.ops import doctor, queue_server
 from dam_connector.ops.supervisor import Child, Supervisor
@@ -43,7 +44,7 @@ def test_all_in_the_data_directory_is_for_its_user_alone(tmp_path: Path) -> None
     services.blobs.put(b"photo")
     photo = Photo(rgb=np.full((64, 64, 3), 255, np.uint8), alpha=None, format="PNG")
     photo.rgb[16:48, 16:48] = 40
-    cached_cut_out(services, Sha256("0" * 64), photo)
+    cached_cut_out(services, ImagingRules(net="none"), Sha256("0" * 64), photo)
     queue_server.server_command(settings)
     supervisor = Supervisor(settings, 1)
     supervisor._acquire_lock()

@@ -24,6 +24,7 @@ from worker.modeling.glb_export import write_glb
 
 SAMPLES = ROOT / "dam_connector/samples"
 ORIENTATION = 0x0112  # EXIF
+NO_NET = ("--net", "none")
 Run = Callable[..., tuple[int, str]]
 
 
@@ -75,7 +76,7 @@ def mask(path: Path) -> np.ndarray:
 
 def test_cutout_writes_the_mask_that_renditions_use(run: Run, tmp_path: Path) -> None:
     photo, out = photo_file(tmp_path, picture()), tmp_path / "masks" / "mask.png"
-    code, text = run("cutout", photo, "--out", out, "--json")
+    code, text = run("cutout", photo, *NO_NET, "--out", out, "--json")
     result, expected = json.loads(text), cut_out(decode(photo.read_bytes(), max_pixels=10**8))
     assert code == 0 and printed(text) == documented("cutout")
     assert np.array_equal(mask(out), expected.alpha)
@@ -91,7 +92,7 @@ def test_cutouts_mask_has_the_size_of_the_upright_photo(run: Run, tmp_path: Path
         exif[ORIENTATION] = 6
         image.save(sideways, "JPEG", exif=exif)
     for data, size in ((sideways.getvalue(), (400, 600)), (picture(size=(5000, 2500)), (5000, 2500))):
-        code, text = run("cutout", photo_file(tmp_path, data), "--out", out, "--json")
+        code, text = run("cutout", photo_file(tmp_path, data), *NO_NET, "--out", out, "--json")
         assert code == 0 and json.loads(text)["size_px"] == list(size) and mask(out).shape == size[::-1]
     middle, corner = mask(out)[1250, 2500], mask(out)[10, 10]
     assert middle == 255 and corner == 0
@@ -99,20 +100,31 @@ def test_cutouts_mask_has_the_size_of_the_upright_photo(run: Run, tmp_path: Path
 
 def test_cutout_exits_with_1_in_doubt_and_with_2_without_a_product(run: Run, tmp_path: Path) -> None:
     pale = picture(lambda a: cv2.circle(a, (200, 200), 120, (243, 243, 243), -1), ground=252)
-    code, text = run("cutout", photo_file(tmp_path, pale), "--out", tmp_path / "pale.png", "--json")
+    code, text = run("cutout", photo_file(tmp_path, pale), *NO_NET, "--out", tmp_path / "pale.png", "--json")
     issues = json.loads(text)["issues"]
     assert code == 1 and mask(tmp_path / "pale.png").any()
     assert "cutout.uncertain" in {i["code"] for i in issues} and set(issues[0]) == documented("Issue")
     for data, reason in ((picture(lambda a: None), "cutout.empty"), (b"no picture", "source.not_an_image")):
         out = tmp_path / "none.png"
-        code, text = run("cutout", photo_file(tmp_path, data), "--out", out, "--json")
+        code, text = run("cutout", photo_file(tmp_path, data), *NO_NET, "--out", out, "--json")
         assert code == 2 and json.loads(text)["error"]["code"] == reason and not out.exists()
         assert printed(text) == documented("Refusal")
 
 
+def test_cutout_uses_the_net_of_plugin_json_and_refuses_other_files(run: Run, tmp_path: Path) -> None:
+    photo, out = photo_file(tmp_path, picture()), tmp_path / "mask.png"
+    _, text = run("cutout", photo, "--out", out, "--json")
+    assert json.loads(text)["net"] == "u2netp.onnx"
+    code, text = run("cutout", photo, "--net", "other.onnx", "--out", out, "--json")
+    assert code == 2 and json.loads(text)["error"]["code"] == "net"
+    (tmp_path / "u2net.onnx").write_bytes(b"no net")
+    code, text = run("cutout", photo, "--net", tmp_path / "u2net.onnx", "--out", out, "--json")
+    assert code == 2 and "u2net.onnx" in json.loads(text)["error"]["message"]
+
+
 def test_cutout_names_the_sides_that_the_product_touches(run: Run, tmp_path: Path) -> None:
     cut = picture(lambda a: cv2.rectangle(a, (100, 100), (300, 420), (150, 40, 40), -1))
-    _, text = run("cutout", photo_file(tmp_path, cut), "--out", tmp_path / "mask.png", "--json")
+    _, text = run("cutout", photo_file(tmp_path, cut), *NO_NET, "--out", tmp_path / "mask.png", "--json")
     assert json.loads(text)["touches"] == ["bottom"]
 
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from dam_connector.app import create_app
 from dam_connector.errors import OutOfCredit, RateLimited, Unavailable
-from dam_connector.usecases import intake
+from dam_connector.usecases import retries
 from dam_connector.wiring import Services
 from tests.support import PhotoServer, TestClock, picture, record
 
@@ -93,13 +93,13 @@ def test_a_repeat_during_the_first_request_must_wait(
     made: dict, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address, headers = "/api/v1/products/CH123/runs", {"Idempotency-Key": "k1"}
-    run_again, beside = intake.rerun_product, []
+    run_again, beside = retries.rerun_product, []
 
     def meanwhile(*args: Any, **kwargs: Any) -> int:
         beside.append(api("merchandiser").post(address, headers=headers))
         return run_again(*args, **kwargs)
 
-    monkeypatch.setattr(intake, "rerun_product", meanwhile)
+    monkeypatch.setattr(retries, "rerun_product", meanwhile)
     first = api("merchandiser").post(address, headers=headers)
     assert first.status_code == 202 and [
         (a.status_code, a.headers["Retry-After"], a.json["error"]["name"]) for a in beside
@@ -124,7 +124,7 @@ def test_a_refusal_by_an_outside_system_is_reported_and_is_no_500(
     api: Api,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(intake, "rerun_product", Mock(side_effect=error))
+    monkeypatch.setattr(retries, "rerun_product", Mock(side_effect=error))
     answer = api("merchandiser").post("/api/v1/products/CH123/runs")
     assert (answer.status_code, answer.json["error"]["name"], answer.headers.get("Retry-After")) == (
         status,

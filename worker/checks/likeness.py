@@ -12,7 +12,7 @@ from dam_connector.domain.issue_codes import IssueCode
 from dam_connector.domain.product import View
 from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
-from worker.imaging.cutout import MIN_CONFIDENCE, Cutout, cut_out
+from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import decode
 from worker.imaging.encode import encode
 from worker.measuring.check_subject import CheckSubject
@@ -121,7 +121,7 @@ def _cut_out(subject: CheckSubject, name: str, data: bytes) -> Cutout | None:
         cutout = subject.cutouts.get(name) or cut_out(decode(data, max_pixels=MAX_PIXELS))
     except InputError:
         return None
-    return None if cutout.confidence < MIN_CONFIDENCE or cutout.touched_sides else cutout
+    return cutout if cutout.is_certain and not cutout.touched_sides else None
 
 
 def _issues(comparison: PhotoComparison, name: str) -> Iterator[Issue]:

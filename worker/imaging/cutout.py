@@ -31,9 +31,10 @@ BACKGROUND_RADIUS_PX = 5  # at working size: how far around a pixel the backgrou
 MARGIN_PX = 24  # at working size: the margin around the product that is processed at full size
 STRIP_ROWS = 32  # rows that the guided filter processes at once
 BAND_PX = 2.0  # at working size: the width of the unknown band on each side of the mask's outline
-MIN_CONFIDENCE = 0.72  # less is reported as an uncertain cut-out
+MIN_CONFIDENCE = 0.72  # less is reported as an uncertain cut-out, where no net took part
+MIN_PROBABILITY = 0.6  # the same with a net, unless plugin.json says otherwise
 CROP_ALIGNMENT_PX = 8  # crops begin at multiples of this, so that reducing them averages the same pixels
-TOUCH_SHARE = 0.05  # of a side of the frame: the product touches the side if it covers more
+TOUCH_SHARE = 0.03  # of a side of the frame: the product touches the side if it covers more
 MIN_PRODUCT_SHARE, MAX_PRODUCT_SHARE = 0.003, 0.995  # of the picture
 
 
@@ -43,12 +44,19 @@ class Cutout:
 
     rgb: U8  # (h, w, 3); the product's own colours, without the background's share in the edge
     alpha: U8  # (h, w)
-    confidence: float  # 0 to 1
+    confidence: float  # 0 to 1; with a net: the probability that it is usable
+    net: str = ""  # file name of the net that took part
+    doubts: tuple[str, ...] = ()  # what speaks against it, in words for the report
     busy_share: float = 0.0  # of the photo's border that is unlike a plain background
     touched_sides: tuple[str, ...] = ()  # of the frame that the product touches
     frame: tuple[int, int, int, int] | None = (
         None  # left, top, right, bottom to use instead of the product's box
     )
+
+    @property
+    def is_certain(self) -> bool:
+        """Return whether the cut-out can be relied on, by the limits that hold without a plugin.json."""
+        return self.confidence >= (MIN_PROBABILITY if self.net else MIN_CONFIDENCE)
 
     @property
     def box(self) -> tuple[int, int, int, int]:
@@ -91,7 +99,7 @@ def cut_out(photo: Photo, pointer: str = "") -> Cutout:
     """
     if photo.alpha is not None:
         rgb = np.where(photo.alpha[..., None] > 0, photo.rgb, extend_colours(photo.rgb, photo.alpha > 250))
-        return _checked(rgb, photo.alpha, 1.0, 0.0, pointer)
+        return checked_cutout(rgb, photo.alpha, 1.0, 0.0, pointer)
     longer = max(photo.rgb.shape[:2])
     # at most half of the photo's size, which removes a codec's ringing
     scale = min(1.0, max(MIN_SEGMENTATION_PX / longer, min(0.5, SEGMENTATION_PX / longer)))
@@ -100,7 +108,7 @@ def cut_out(photo: Photo, pointer: str = "") -> Cutout:
     alpha[region], rgb[region], confidence, busy_share = _separate(
         np.ascontiguousarray(photo.rgb[region]), scale
     )
-    return _checked(rgb, alpha, confidence, busy_share, pointer)
+    return checked_cutout(rgb, alpha, confidence, busy_share, pointer)
 
 
 def _separate(photo: U8, scale: float) -> tuple[U8, U8, float, float]:
@@ -109,7 +117,7 @@ def _separate(photo: U8, scale: float) -> tuple[U8, U8, float, float]:
     small = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else photo
     lab = cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
     mask, confidence, fitted = segment(lab, 1 / scale)
-    background = _local_background(small, mask, cv2.cvtColor(fitted.surface, cv2.COLOR_Lab2RGB))
+    background = local_background(small, mask, cv2.cvtColor(fitted.surface, cv2.COLOR_Lab2RGB))
     region = _processed_region(mask, height, width)
     coarse = cv2.resize(
         cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.7), (width, height), interpolation=cv2.INTER_CUBIC
@@ -118,7 +126,7 @@ def _separate(photo: U8, scale: float) -> tuple[U8, U8, float, float]:
     alpha, rgb = np.zeros((height, width), np.uint8), photo.copy()
     inner = np.ascontiguousarray(photo[region])
     alpha[region] = _full_size_alpha(inner, np.ascontiguousarray(coarse), background, 1 / scale)
-    rgb[region] = _remove_background_colour(inner, alpha[region], background)
+    rgb[region] = remove_background_colour(inner, alpha[region], background)
     return alpha, rgb, confidence, _busy_share(lab, mask, fitted)
 
 
@@ -138,7 +146,12 @@ def _processed_region(mask: U8, height: int, width: int) -> tuple[slice, slice]:
     return span(np.asarray(mask.any(1)), height), span(np.asarray(mask.any(0)), width)
 
 
-def _checked(rgb: U8, alpha: U8, confidence: float, busy_share: float, pointer: str) -> Cutout:
+def checked_cutout(rgb: U8, alpha: U8, confidence: float, busy_share: float, pointer: str) -> Cutout:
+    """Return a cut-out with the sides of the frame that it touches.
+
+    Raises:
+        InputError: `cutout.empty`, when the product covers hardly anything, or everything.
+    """
     share = float((alpha > 127).mean())
     if share < MIN_PRODUCT_SHARE or share > MAX_PRODUCT_SHARE:
         message = (
@@ -167,7 +180,7 @@ def _busy_share(lab: F32, mask: U8, background: Background) -> float:
     return float(((np.abs(difference[:, 0]) > 6) | (np.hypot(difference[:, 1], difference[:, 2]) > 6)).mean())
 
 
-def _local_background(rgb: U8, mask: U8, surface: F32) -> U8:
+def local_background(rgb: U8, mask: U8, surface: F32) -> U8:
     """Return the background's colour: the local average, shadows included, or the fitted surface."""
     side = (2 * BACKGROUND_RADIUS_PX + 1, 2 * BACKGROUND_RADIUS_PX + 1)
     free = (cv2.dilate(mask, disc_kernel(2)) == 0).astype(np.float32)
@@ -304,7 +317,7 @@ def _guided_filter(guide: F32, target: F32, radius: int, epsilon: float) -> F32:
     return mean(slope) * guide + mean(mean_t - slope * mean_g)
 
 
-def _remove_background_colour(rgb: U8, alpha: U8, background: U8) -> U8:
+def remove_background_colour(rgb: U8, alpha: U8, background: U8) -> U8:
     """Return the photo without the background's share in edge pixels.
 
     No halo shows on another background then. Pixels outside the product get its nearest colour.

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.issue_codes import IssueCode
 from dam_connector.domain.product import Dimensions, View
+from dam_connector.domain.rules import ImagingRules
 from worker.imaging.cutout import MIN_CONFIDENCE, Cutout
 from worker.imaging.decode import DecodeNote, Photo
+from worker.imaging.salient_net import NO_NET
 
 F32 = NDArray[np.float32]
 
@@ -36,26 +38,22 @@ _NOTES: Mapping[DecodeNote, tuple[IssueCode, str]] = {
 }
 
 
-def source_issues(photo: Photo, cutout: Cutout, view: str) -> Iterator[Issue]:
-    """Yield `cutout.uncertain`, `cutout.cropped` and `source.*` for one photo.
+def source_issues(
+    photo: Photo, cutout: Cutout, view: str, imaging: ImagingRules | None = None
+) -> Iterator[Issue]:
+    """Yield `cutout.*` and `source.*` for one photo.
 
     Args:
         photo: The photo.
         cutout: The product, cut out of it.
         view: The view that the photo shows, e.g. `front`.
+        imaging: The rules with the limit of doubt; the defaults if None.
     """
     pointer = f"/images/{view}"
     for note in photo.notes:
         code, message = _NOTES[note]
         yield issue(code, f"{view}: {message}", pointer=pointer)
-    if cutout.confidence < MIN_CONFIDENCE:
-        yield issue(
-            "cutout.uncertain",
-            f"{view}: the outline is not clear everywhere.",
-            pointer=pointer,
-            measured=f"{cutout.confidence:.2f}",
-            limit=f"{MIN_CONFIDENCE:g}",
-        )
+    yield from _cutout_issues(photo, cutout, view, imaging)
     if cutout.touched_sides:
         yield issue(
             "cutout.cropped",
@@ -81,13 +79,35 @@ def source_issues(photo: Photo, cutout: Cutout, view: str) -> Iterator[Issue]:
             measured=objects,
             limit=1,
         )
-    if photo.alpha is None and cutout.busy_share > MAX_BUSY_SHARE:
+    if photo.alpha is None and not cutout.net and cutout.busy_share > MAX_BUSY_SHARE:
         yield issue(
             "source.background_busy",
             f"{view}: the background is not plain.",
             pointer=pointer,
             measured=f"{cutout.busy_share * 100:.0f} % of the border",
             limit=f"{MAX_BUSY_SHARE * 100:.0f} %",
+        )
+
+
+def _cutout_issues(photo: Photo, cutout: Cutout, view: str, imaging: ImagingRules | None) -> Iterator[Issue]:
+    """Yield `cutout.uncertain` and `cutout.no_net`."""
+    pointer, is_net_wanted = f"/images/{view}", imaging is not None and imaging.net != NO_NET
+    imaging = imaging or ImagingRules()
+    limit = imaging.min_probability if cutout.net else MIN_CONFIDENCE
+    if cutout.confidence < limit:
+        seen = "; ".join(cutout.doubts) or "the outline is not clear everywhere"
+        yield issue(
+            "cutout.uncertain",
+            f"{view}: {seen}.",
+            pointer=pointer,
+            measured=f"{cutout.confidence:.2f}",
+            limit=f"{limit:g}",
+        )
+    if photo.alpha is None and not cutout.net and is_net_wanted:
+        yield issue(
+            "cutout.no_net",
+            f"{view}: the product was cut out without a net: there is no file {imaging.net}.",
+            pointer=pointer,
         )
 
 

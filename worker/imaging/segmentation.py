@@ -66,7 +66,7 @@ def segment(lab: F32, reduction: float) -> tuple[U8, float, Background]:
     """
     border = border_mask(lab.shape)
     smooth = cv2.GaussianBlur(lab, (0, 0), 0.8)
-    edges = _relative_slope(_slope(cv2.GaussianBlur(lab, (0, 0), 1.2)), border)
+    edges = _relative_slope(colour_slope(cv2.GaussianBlur(lab, (0, 0), 1.2)), border)
     background = fit_background(smooth, border, 2)
     known, difference = border, _lab_difference(smooth, background)
     bright, dark, chroma = _deviations(difference, background, *FIRST_TOLERANCE)
@@ -189,7 +189,7 @@ def _find_holes(bright: F32, dark: F32, chroma: F32, edges: F32) -> Mask:
     return _grow(is_hole[labels], like)
 
 
-def _slope(lab: F32) -> F32:
+def colour_slope(lab: F32) -> F32:
     """Return the gradient's magnitude over all channels, in Lab units a pixel."""
     squares = np.zeros(lab.shape[:2], np.float32)
     for plane in cv2.split(lab):
@@ -201,7 +201,7 @@ def _slope(lab: F32) -> F32:
 def _sharp_slope(lab: F32) -> F32:
     """Return the gradient of the fine detail alone: nothing of a soft shadow, nearly all of an outline."""
     fine = cv2.GaussianBlur(lab, (0, 0), 0.8)
-    slope, detail = _slope(fine), _slope(fine - gaussian_blur(lab, SMOOTH_SIGMA_PX, 2))
+    slope, detail = colour_slope(fine), colour_slope(fine - gaussian_blur(lab, SMOOTH_SIGMA_PX, 2))
     return np.asarray(detail * np.clip((detail / np.maximum(slope, 0.05) - 0.3) / 0.3, 0, 1), np.float32)
 
 

@@ -31,7 +31,7 @@ def check_files(work: Work, services: Services) -> Work:
         files=files,
         contents={f.name: services.blobs.get(f.sha256) for f in files if f.role is not Role.PREVIEW},
         photos={view: services.blobs.get(sha256) for view, sha256 in photos.items()},
-        cutouts=dict(_cut_out_all(photos, services)),
+        cutouts=dict(_cut_out_all(photos, work, services)),
         rules=work.rules(services),
         earlier_issues=work.issues,
         facts=work.facts,
@@ -48,9 +48,12 @@ def _reference_photos(work: Work) -> Mapping[str, Sha256]:
     return work.sources if work.deliverable.kind is RunKind.MODEL else {}
 
 
-def _cut_out_all(photos: Mapping[str, Sha256], services: Services) -> Iterator[tuple[str, Cutout]]:
+def _cut_out_all(
+    photos: Mapping[str, Sha256], work: Work, services: Services
+) -> Iterator[tuple[str, Cutout]]:
     """Yield the cut-out of each photo, mostly from the cache. The check reports photos without one."""
+    imaging = work.rules(services).imaging
     for view, sha256 in photos.items():
         with suppress(InputError):
             photo = cached_photo(services, sha256, max_side_px=MODEL_PHOTO_MAX_PX)
-            yield view, cached_cut_out(services, sha256, photo).crop_to_product()
+            yield view, cached_cut_out(services, imaging, sha256, photo).crop_to_product()

@@ -77,12 +77,13 @@ def _provider_order(work: Work, provider: Provider) -> ProviderOrder:
 def _make_locally(work: Work, services: Services) -> Work:
     """Return the work with a GLB that our own code built from the photos."""
     photos: dict[str, Photo] = {}
+    imaging = work.rules(services).imaging
     cutouts: dict[View, Cutout] = {}
     for view, sha256 in work.sources.items():
         where = f"/images/{view}"
         photos[view] = photo = cached_photo(services, sha256, where, MODEL_PHOTO_MAX_PX)
-        cutouts[View(view)] = cutout = cached_cut_out(services, sha256, photo, where)
-        work = work.with_issues(*source_issues(photo, cutout, view))
+        cutouts[View(view)] = cutout = cached_cut_out(services, imaging, sha256, photo, where)
+        work = work.with_issues(*source_issues(photo, cutout, view, imaging))
     product, deliverable = work.product, work.deliverable
     work = work.with_issues(*same_picture_issues(photos), *wrong_view_issues(cutouts, product.dimensions))
     built = build_model(

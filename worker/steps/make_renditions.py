@@ -70,7 +70,7 @@ def _make_locally(work: Work, services: Services) -> Work:
     if deliverable.made_from == PHOTO:
         view, sha256 = next(iter(work.sources.items()))
         photo = cached_photo(services, sha256, f"/images/{view}")
-        cut_out = partial(cached_cut_out, services, sha256)
+        cut_out = partial(cached_cut_out, services, work.rules(services).imaging, sha256)
         result = make_rendition(photo, request, view=view, cut_out=cut_out)
     else:
         view = deliverable.camera
@@ -112,7 +112,7 @@ def _fit_best_picture(provided: ProviderResult, services: Services) -> Work:
         cached_photo(services, sha256, f"/images/{view}"),
         _rendition_request(work, services, None),
         view=view,
-        cut_out=partial(cached_cut_out, services, sha256),
+        cut_out=partial(cached_cut_out, services, work.rules(services).imaging, sha256),
     )
     return _with_result(work, services, result, view, {"style": work.deliverable.style})
 
@@ -146,6 +146,7 @@ def _rendition_request(work: Work, services: Services, palette: Palette | None) 
         palette=palette,
         max_pixels=services.settings.max_picture_pixels,
         max_bytes=work.rules(services).checks.max_image_bytes,
+        imaging=work.rules(services).imaging,
     )
 
 

@@ -8,16 +8,21 @@ import click
 from dam_connector.domain.codec import to_plain
 from dam_connector.domain.product import Dimensions, View
 from dam_connector.errors import InputError
-from worker.imaging.cutout import Cutout, cut_out
+from worker.imaging.cutout import Cutout
 from worker.imaging.decode import decode
+from worker.imaging.net_cutout import cut_out_product
+from worker.imaging.salient_net import SalientNet
 from worker.modeling.build import build_model
 from worker.modeling.glb_export import write_glb
 from worker.tools.output import (
     INPUT_FILE,
     MAX_PIXELS,
     OUTPUT_FILE,
+    find_net_or_stop,
+    imaging_rules_or_stop,
     issue_lines,
     json_option,
+    net_option,
     print_result,
     stop_on_input_error,
 )
@@ -44,6 +49,7 @@ METRES = click.FloatRange(0.001, 100)
     "--texture-px", type=click.Choice(["512", "1024", "2048", "4096"]), default="2048", show_default=True
 )
 @click.option("--out", type=OUTPUT_FILE, required=True)
+@net_option
 @json_option
 def build(
     width_m: float | None,
@@ -54,6 +60,7 @@ def build(
     max_triangles: int,
     texture_px: str,
     out: Path,
+    net: str | None,
     as_json: bool,
     **photos: Path | None,
 ) -> None:
@@ -63,7 +70,9 @@ def build(
     """
     started = time.process_time()
     with stop_on_input_error(as_json):
-        cutouts = _cut_out_all({View(name): path for name, path in photos.items() if path is not None})
+        chosen = find_net_or_stop(imaging_rules_or_stop(net, as_json).net, as_json)
+        named = {View(name): path for name, path in photos.items() if path is not None}
+        cutouts = _cut_out_all(named, chosen)
         size = Dimensions(width_m=width_m, height_m=height_m, depth_m=depth_m)
         built = build_model(
             cutouts, size, f"{material} {category}", max_triangles=max_triangles, texture_px=int(texture_px)
@@ -85,7 +94,7 @@ def build(
     print_result(as_json, result, [f"{summary}, confidence {built.confidence}", *issue_lines(built.issues)])
 
 
-def _cut_out_all(photos: dict[View, Path]) -> dict[View, Cutout]:
+def _cut_out_all(photos: dict[View, Path], net: SalientNet | None) -> dict[View, Cutout]:
     """Return the product cut out of each photo.
 
     Raises:
@@ -94,6 +103,8 @@ def _cut_out_all(photos: dict[View, Path]) -> dict[View, Cutout]:
     if not photos:
         raise InputError("source.missing_view", "Name at least one photo, such as --front PHOTO.jpg.")
     return {
-        view: cut_out(decode(path.read_bytes(), max_pixels=MAX_PIXELS, pointer=f"/images/{view}"))
+        view: cut_out_product(
+            decode(path.read_bytes(), max_pixels=MAX_PIXELS, pointer=f"/images/{view}"), net
+        )
         for view, path in photos.items()
     }

@@ -13,16 +13,19 @@ from PIL import Image
 
 from dam_connector.domain.codec import to_plain
 from dam_connector.domain.issue import Severity
-from worker.imaging.cutout import MIN_CONFIDENCE, cut_out
 from worker.imaging.decode import decode
+from worker.imaging.net_cutout import cut_out_product
 from worker.imaging.photo_quality import source_issues
 from worker.tools.output import (
     EXIT_ISSUES,
     INPUT_FILE,
     MAX_PIXELS,
     OUTPUT_FILE,
+    find_net_or_stop,
+    imaging_rules_or_stop,
     issue_lines,
     json_option,
+    net_option,
     print_result,
     stop_on_input_error,
 )
@@ -35,22 +38,24 @@ _SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 @click.command()
 @click.argument("photo", type=INPUT_FILE)
 @click.option("--out", type=OUTPUT_FILE, required=True, help="The mask: an 8-bit grey PNG.")
+@net_option
 @json_option
-def cutout(photo: Path, out: Path, as_json: bool) -> None:
+def cutout(photo: Path, out: Path, net: str | None, as_json: bool) -> None:
     """Write the mask that cuts the product out of PHOTO.
 
     The mask has the size of the photo, turned upright: 255 is product, 0 is background, values between are
     the soft edge.
 
-    Exit code 0: the mask can be relied on. 1: it is written, but in doubt: its confidence is too low, or an
-    issue is an error. 2: the photo cannot be used, or shows no product.
+    Exit code 0: the mask can be relied on. 1: it is written, but in doubt: an issue is an error. 2: the photo
+    cannot be used, or shows no product.
     """
     started = time.perf_counter()
+    imaging = imaging_rules_or_stop(net, as_json)
     data = photo.read_bytes()
     with stop_on_input_error(as_json):
         decoded = decode(data, max_pixels=MAX_PIXELS)
-        found = cut_out(decoded)
-    issues = tuple(source_issues(decoded, found, "photo"))
+        found = cut_out_product(decoded, find_net_or_stop(imaging.net, as_json))
+    issues = tuple(source_issues(decoded, found, "photo", imaging))
     size = _upright_size(data)
     out.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(_resized(found.alpha, size)).save(out, "PNG")
@@ -58,6 +63,7 @@ def cutout(photo: Path, out: Path, as_json: bool) -> None:
         "out": str(out),
         "size_px": list(size),
         "confidence": round(found.confidence, 3),
+        "net": found.net,
         "touches": list(found.touched_sides),
         "seconds": round(time.perf_counter() - started, 2),
         "issues": to_plain(issues),
@@ -65,7 +71,7 @@ def cutout(photo: Path, out: Path, as_json: bool) -> None:
     width, height = size
     summary = f"{out}: {width} x {height} px, confidence {found.confidence:.2f}"
     print_result(as_json, result, [summary, *issue_lines(issues)])
-    in_doubt = found.confidence < MIN_CONFIDENCE or any(i.severity is Severity.ERROR for i in issues)
+    in_doubt = any(i.severity is Severity.ERROR for i in issues)
     sys.exit(EXIT_ISSUES if in_doubt else 0)
 
 

@@ -4,17 +4,20 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
 from dam_connector.domain.issue import Issue
-from dam_connector.domain.rules import Rules
+from dam_connector.domain.rules import ImagingRules, Rules
 from dam_connector.errors import ConfigError, InputError
 from dam_connector.rules_file import read_rules_text
 from dam_connector.settings import Settings
 from schemas.rules_loader import load_rules
+from worker.cache import NETS
+from worker.imaging.salient_net import KINDS, NO_NET, SHIPPED, SalientNet, find_net
 
 EXIT_ISSUES = 1  # the input was used, and the result has a fault
 EXIT_UNUSABLE = 2  # the input cannot be used at all
@@ -22,6 +25,7 @@ MAX_PIXELS = 200_000_000  # of a photo: by hand, photos may be larger than those
 INPUT_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 OUTPUT_FILE = click.Path(dir_okay=False, path_type=Path)
 OUTPUT_DIR = click.Path(file_okay=False, path_type=Path)
+net_option = click.option("--net", help="The net's file, or none; otherwise the one that plugin.json names.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON (docs/tools.md).")
 
 
@@ -60,3 +64,28 @@ def load_rules_or_stop(as_json: bool) -> Rules:
         return load_rules(read_rules_text(Settings.from_env().plugin_json))
     except ConfigError as error:
         stop(as_json, "config", "; ".join(error.problems), "Run dam-connector check-config.")
+
+
+def imaging_rules_or_stop(net: str | None, as_json: bool) -> ImagingRules:
+    """Return the rules for cut-outs of plugin.json, or with another net."""
+    imaging = load_rules_or_stop(as_json).imaging
+    return replace(imaging, net=net) if net else imaging
+
+
+def find_net_or_stop(net: str, as_json: bool) -> SalientNet | None:
+    """Return a net of the data directory, or the one at a path; None for `none`, or if it is not there.
+
+    Stop the command when the name begins with no kind of net.
+    """
+    path = Path(net)
+    if net != NO_NET and not path.name.startswith(tuple(KINDS)):
+        known = ", ".join(KINDS)
+        stop(as_json, "net", f"{net} is of no kind that can be run.", f"Its name must begin with {known}.")
+    nets = (Settings.from_env().data_dir / NETS,)
+    found = SalientNet(path) if path.is_file() else find_net(net, nets)
+    try:
+        if found is not None and found.path.parent != SHIPPED:
+            found.check()
+    except ConfigError as error:
+        stop(as_json, "net", "; ".join(error.problems))
+    return found

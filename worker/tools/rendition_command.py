@@ -1,5 +1,6 @@
 """`dam-worker rendition`: make a rendition from one photo or from a GLB, as plugin.json says."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -13,15 +14,18 @@ from dam_connector.domain.run import RunKind
 from worker.imaging.decode import decode
 from worker.imaging.encode import extension
 from worker.imaging.metadata import digital_source_type, write_metadata
+from worker.imaging.net_cutout import cut_out_product
 from worker.imaging.palette import Palette, extract_palette
 from worker.renditions import RenditionFile, RenditionRequest, RenditionResult, make_rendition, open_source
 from worker.tools.output import (
     INPUT_FILE,
     MAX_PIXELS,
     OUTPUT_DIR,
+    find_net_or_stop,
     issue_lines,
     json_option,
     load_rules_or_stop,
+    net_option,
     print_result,
     stop,
     stop_on_input_error,
@@ -52,6 +56,7 @@ from worker.tools.output import (
 )
 @click.option("--inspiration", type=INPUT_FILE, help="A picture whose colours a lifestyle room takes on.")
 @click.option("--out-dir", type=OUTPUT_DIR, required=True)
+@net_option
 @json_option
 def rendition(
     source: Path,
@@ -61,6 +66,7 @@ def rendition(
     height_m: float | None,
     inspiration: Path | None,
     out_dir: Path,
+    net: str | None,
     as_json: bool,
 ) -> None:
     """Make a rendition of PHOTO, as plugin.json says.
@@ -70,6 +76,7 @@ def rendition(
     Exit code 0: the files are written. 2: the input cannot be used.
     """
     rules = load_rules_or_stop(as_json)
+    imaging = rules.imaging if net is None else replace(rules.imaging, net=net)
     wanted = _deliverable_or_stop(deliverable, rules, as_json)
     product = Product(sku=Sku(source.stem), name=source.stem, dimensions=Dimensions(height_m=height_m))
     with stop_on_input_error(as_json):
@@ -80,8 +87,15 @@ def rendition(
             palette=_palette(inspiration),
             max_pixels=MAX_PIXELS,
             max_bytes=rules.checks.max_image_bytes,
+            imaging=imaging,
         )
-        made = make_rendition(open_source(source.read_bytes(), request, view), request, view=view)
+        found_net = find_net_or_stop(imaging.net, as_json)
+        made = make_rendition(
+            open_source(source.read_bytes(), request, view),
+            request,
+            view=view,
+            cut_out=lambda photo, pointer: cut_out_product(photo, found_net, pointer),
+        )
     labels = _labels(product, wanted, made, view)
     stem = f"{source.stem}_{deliverable}{f'_{slot}' if slot > 1 else ''}"
     out_dir.mkdir(parents=True, exist_ok=True)

@@ -41,6 +41,7 @@ IssueCode = Literal[
     "cutout.empty",
     "cutout.uncertain",
     "cutout.cropped",
+    "cutout.no_net",
     # renditions.py
     "rendition.enlarged",
     "rendition.upscaled",

@@ -117,9 +117,15 @@ SOURCE_IMAGE_CODES: dict[IssueCode, IssueSpec] = {
         "Supply a photo of the product on a plain background.",
     ),
     "cutout.uncertain": IssueSpec(
-        "warning",
+        "error",
         "The product could not be separated from the background with confidence.",
-        "Look at the edges. Supply a photo on a plain, contrasting background, or a transparent PNG.",
+        "Look at the edges: if they are right, waive the issue. Else supply a photo of the whole product on "
+        "a plain, contrasting background, or a transparent PNG.",
+    ),
+    "cutout.no_net": IssueSpec(
+        "info",
+        "The net that plugin.json names is not there, so the product was cut out without it.",
+        "Put the file into the folder `nets` of the data directory, or set `imaging.net` to `none`.",
     ),
     "cutout.cropped": IssueSpec(
         "warning",

@@ -2,7 +2,8 @@
 
 from alembic import context
 
-from dam_connector.store.tables import metadata
+from dam_connector.store import tables  # noqa: F401 - fills the metadata
+from dam_connector.store.columns import metadata
 
 context.configure(
     connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=True

@@ -7,7 +7,7 @@ from flask import abort
 from dam_connector.domain.product import Product
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.store.users import UserRole
-from dam_connector.usecases import intake
+from dam_connector.usecases import intake, retries
 from dam_connector.web.api.blueprint import bp, idempotent_with_fetches, page_body, record_response
 from dam_connector.web.request_context import requires, services, signed_in_user
 from schemas import api as s
@@ -67,7 +67,7 @@ def run_product(sku: str) -> dict[str, Any]:
         body.update(sku=sku, outcome=f"{count} under way", planned=count)
         record_response(body, 202)
 
-    intake.rerun_product(services(), sku, record_count=record)
+    retries.rerun_product(services(), sku, record_count=record)
     return body
 
 

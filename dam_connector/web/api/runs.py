@@ -6,7 +6,7 @@ from typing import Any
 from flask import abort
 
 from dam_connector.store.users import UserRole
-from dam_connector.usecases import intake
+from dam_connector.usecases import retries
 from dam_connector.web.api.blueprint import bp, idempotent, page_body
 from dam_connector.web.request_context import requires, services
 from schemas import api as s
@@ -41,7 +41,7 @@ def run(run_id: str) -> Any:
 def retry(run_id: str) -> Any:
     """Retry a failed or cancelled run from its last checkpoint."""
     found = services().runs.get(run_id) or abort(404, "there is no such run")
-    if not intake.retry_run(services(), found):
+    if not retries.retry_run(services(), found):
         abort(409, f"the run is {found.state.value}; only failed and cancelled runs can be retried")
     return services().runs.get(run_id)
 
@@ -71,7 +71,7 @@ def delivery(delivery_id: str) -> Any:
 @bp.response(202, s.DeliveryOut)
 def replay(delivery_id: str) -> Any:
     """Handle a delivery again."""
-    intake.replay_delivery(services(), delivery_id)
+    retries.replay_delivery(services(), delivery_id)
     return services().inbox.get(delivery_id)
 
 

@@ -17,5 +17,6 @@ def upgrade() -> None:
     op.execute("UPDATE versions SET served = true WHERE state = 'published'")
     with op.batch_alter_table("publications") as publications:
         publications.add_column(sa.Column("asked_at", sa.DateTime(), server_default="2026-01-01 00:00:00", nullable=False))
+    op.execute("UPDATE publications SET asked_at = at")  # as near as it is known
     with op.batch_alter_table("publications") as publications:
         publications.alter_column("asked_at", server_default=None)

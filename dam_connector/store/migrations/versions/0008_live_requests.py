@@ -62,7 +62,9 @@ def _add_requests_of_before() -> None:
     rows = op.get_bind().execute(
         sa.text(
             "SELECT v.id, v.asset_id, v.state, v.go_live_at, v.created_at, "
-            "(SELECT max(p.asked_at) FROM publications p WHERE p.version_id = v.id) AS asked_at, "
+            # publications of before 0006 may have a date of 2026-01-01 for want of the true one
+            "(SELECT max(CASE WHEN p.asked_at = '2026-01-01 00:00:00' THEN p.at ELSE p.asked_at END) "
+            "FROM publications p WHERE p.version_id = v.id) AS asked_at, "
             "(SELECT max(d.at) FROM decisions d WHERE d.version_id = v.id AND d.verdict = 'approved' "
             "AND NOT d.undone) AS approved_at "
             "FROM versions v WHERE v.state IN ('approved', 'published', 'withdrawn')"

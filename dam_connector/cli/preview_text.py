@@ -1,0 +1,36 @@
+"""The preview of a batch as text for a terminal."""
+
+from dam_connector.store.batch_records import RowState
+from dam_connector.usecases import batch_preview
+
+SHOWN_FAILED_ROWS = 20
+SHOWN_MADE_SKUS = 20
+
+
+def preview_lines(preview: batch_preview.BatchPreview) -> list[str]:
+    """Return a preview as lines for a terminal."""
+    counts = preview.counts
+    lines = [
+        f"{preview.total} rows: {counts[RowState.WAITING]} good, {counts[RowState.FAILED]} bad, "
+        f"{counts[RowState.UNCHANGED]} unchanged"
+    ]
+    lines += [f"  {name}: {count} to make" for name, count in preview.version_counts.items()]
+    if preview.version_counts:
+        bills = ", ".join(f"{count} billed by {name}" for name, count in preview.billed_counts.items())
+        bills = (
+            f"{bills}: about ${preview.cost_usd:.2f}"
+            if bills
+            else "no cost: the connector makes everything itself"
+        )
+        lines += [f"  about {max(1, round(preview.generation_s / 60))} min; {bills}"]
+    if preview.unchecked_rows:
+        lines += [f"  the pictures of {preview.unchecked_rows} rows are checked when the rows are made"]
+    lines += [f"  note: {note}" for note in preview.notes]
+    if preview.makes_skus:
+        good = preview.rows.get(RowState.WAITING, [])[:SHOWN_MADE_SKUS]
+        lines += [f"  row {row.line}: the SKU is {row.sku}" for row in good]
+    lines += [
+        f"  row {row.line} {row.sku or '(no SKU)'}: {row.error}"
+        for row in preview.rows.get(RowState.FAILED, [])[:SHOWN_FAILED_ROWS]
+    ]
+    return lines

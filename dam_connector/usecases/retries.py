@@ -1,0 +1,67 @@
+"""Retries: a product's failed and missing runs, a run, or a delivery are begun again by people."""
+
+from collections.abc import Callable
+
+from dam_connector.domain.run import job_name
+from dam_connector.errors import NotFound
+from dam_connector.store.run_records import RunRecord
+from dam_connector.usecases.intake import IntakeResult, ingest_product
+from dam_connector.wiring import Services
+
+
+def rerun_product(
+    services: Services,
+    sku: str,
+    *,
+    batch_id: str = "",
+    record_count: Callable[[int], object] = lambda _: None,
+) -> int:
+    """Retry a product's failed runs and plan the missing ones; return how many runs were started.
+
+    Args:
+        batch_id: the batch that asks for it, if one does.
+        record_count: is called with the same number in the transaction that stores the runs.
+
+    Raises:
+        NotFound: there is no such product.
+    """
+    record = services.products.get(sku)
+    if record is None or record.deleted:
+        raise NotFound("catalog", "run", f"there is no product {sku}")
+    started = 0
+
+    def retry_failed(result: IntakeResult) -> None:
+        nonlocal started
+        failed = services.runs.page(sku=sku, state="failed", limit=200)
+        started = sum(retry_run(services, run) for run in failed) + result.planned
+        record_count(started)
+
+    ingest_product(
+        services,
+        record.product,
+        connection=record.connection,
+        ref=record.ref,
+        source_time=record.source_time,
+        batch_id=batch_id,
+        record=retry_failed,
+    )
+    return started
+
+
+def retry_run(services: Services, run: RunRecord) -> bool:
+    """Queue a failed or cancelled run again; return whether it was in one of these states."""
+    is_queued = services.runs.requeue(run.id)
+    if is_queued:
+        services.queue.wake(job_name(run.kind, bulk=run.bulk), [run.id])
+    return is_queued
+
+
+def replay_delivery(services: Services, delivery_id: str) -> None:
+    """Handle a delivery once more.
+
+    Raises:
+        NotFound: there is no such delivery.
+    """
+    if not services.inbox.reopen(delivery_id):
+        raise NotFound("inbox", "replay", f"there is no delivery {delivery_id}")
+    services.queue.wake("handle_delivery", [delivery_id])

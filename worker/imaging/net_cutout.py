@@ -1,0 +1,212 @@
+"""Cut-out with a net: the classical cut-out where both agree, the net's own map elsewhere.
+
+The net looks at the whole photo, then again at the product's box, where it sees finer detail. The first look
+is better where the second loses a part: close up, a plain product looks like a background. A colour guided
+filter moves the map's soft edge to the photo's. docs/lab/cutouts.md lists the attempts with their figures.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dam_connector.errors import InputError
+from worker.imaging.cutout import (
+    Cutout,
+    checked_cutout,
+    cut_out,
+    extend_colours,
+    local_background,
+    remove_background_colour,
+)
+from worker.imaging.cutout_evidence import CutoutEvidence, Source, gather_evidence
+from worker.imaging.decode import Photo
+from worker.imaging.guided_filter import guide_mask
+from worker.imaging.salient_net import SalientNet
+
+F32 = NDArray[np.float32]
+U8 = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+Box = tuple[int, int, int, int]  # left, top, right, bottom
+
+WORKING_PX = 512  # longer side of the picture in which masks are compared
+PRODUCT_VALUE = 0.3  # of the first look's map, from which on the second look includes it
+BOX_MARGIN = 0.08  # of the box's sides, on each side
+MAX_BOX_SHARE = 0.9  # of the photo: a second look at a larger box shows no more
+MAX_LOST_SHARE = 0.1  # of the first look's area that the second may lose
+FIRST_RADIUS, SECOND_RADIUS = 3 / 320, 1.5 / 320  # of the longer side: how far the guided filter moves edges
+MIN_CLASSICAL_CONFIDENCE = 0.97
+MAX_MISSING_SHARE, MAX_EXTRA_SHARE = 0.012, 0.02  # of the net's area: the classical mask agrees with it
+# A plain print, e.g. a book's cover: the net sees the motif, the classical mask the whole rectangle.
+MIN_RECTANGLE_SHARE = 0.93  # of the smallest rectangle around the hull that the hull fills
+MIN_FILLED_SHARE = 0.5  # of the hull that the classical mask fills
+MAX_MOTIF_SHARE = 0.4  # of the hull that the net sees
+MAX_DISPUTED_SHARE = 0.1  # of the product: more that the classical mask alone has is a part of a set
+MAX_FRAME_SHARE = 0.2  # of the frame that the rectangle may cover
+MAX_PRINT_BUSY_SHARE = 0.1  # of the border: only a plain background shows where the rectangle ends
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Looks:
+    """The net's maps at working size, 0 to 1."""
+
+    first: F32
+    second: F32  # the same as the first where there was no second look
+
+
+def cut_out_product(photo: Photo, net: SalientNet | None, pointer: str = "") -> Cutout:
+    """Cut the product out of a photo, with a net if there is one.
+
+    Args:
+        photo: The photo.
+        net: The net; None for the classical cut-out alone.
+        pointer: JSON pointer of the photo in the product, for the error.
+
+    Raises:
+        InputError: `cutout.empty`, when the product covers hardly anything, or everything.
+    """
+    if net is None or photo.alpha is not None:
+        return cut_out(photo, pointer)
+    found, evidence = cut_out_with_evidence(photo, net, pointer)
+    return replace(found, confidence=evidence.probability, doubts=evidence.doubts, net=net.path.name)
+
+
+def cut_out_with_evidence(photo: Photo, net: SalientNet, pointer: str = "") -> tuple[Cutout, CutoutEvidence]:
+    """Return the cut-out of a photo without transparency, and the evidence about it.
+
+    Raises:
+        InputError: `cutout.empty`.
+    """
+    try:
+        classical: Cutout | None = cut_out(photo, pointer)
+    except InputError:
+        classical = None
+    scale = min(1.0, WORKING_PX / max(photo.size))
+    size = (max(1, round(photo.size[0] * scale)), max(1, round(photo.size[1] * scale)))
+    small = cv2.resize(photo.rgb, size, interpolation=cv2.INTER_AREA)
+    own = _reduced(classical.alpha, size) if classical else np.zeros(small.shape[:2], np.float32)
+    confidence, busy = (classical.confidence, classical.busy_share) if classical else (0.0, 1.0)
+    looks = _look(photo.rgb, net, size, is_settled=lambda first: _agrees(first, own, confidence))
+    source, mask = _choose(looks, own, confidence, busy)
+    evidence = replace(
+        gather_evidence(small, mask, source, first=looks.first, second=looks.second, own=own),
+        is_disputed=_is_disputed(mask > 0.5, own > 0.5, confidence, busy),
+    )
+    if source is Source.CLASSICAL and classical is not None:
+        return classical, evidence
+    alpha = _full_size(photo.rgb, mask, source)
+    rgb = remove_background_colour(photo.rgb, alpha, _background(small, mask, photo.size))
+    return checked_cutout(rgb, alpha, 0.0, busy, pointer), evidence
+
+
+def _reduced(alpha: U8, size: tuple[int, int]) -> F32:
+    return cv2.resize(alpha, size, interpolation=cv2.INTER_AREA).astype(np.float32) / np.float32(255)
+
+
+def _resized(mask: F32, size: tuple[int, int]) -> F32:
+    return np.asarray(np.clip(cv2.resize(mask, size, interpolation=cv2.INTER_CUBIC), 0, 1), np.float32)
+
+
+def _look(rgb: U8, net: SalientNet, size: tuple[int, int], is_settled: Callable[[F32], bool]) -> _Looks:
+    """Return the first look, and the second at the product's box unless the first settles the matter."""
+    seen = net.look(rgb)
+    first = _resized(seen, size)
+    box = _product_box(seen, rgb.shape[1], rgb.shape[0])
+    if box is None or is_settled(first):
+        return _Looks(first=first, second=first)
+    left, top, right, bottom = box
+    part = net.look(np.ascontiguousarray(rgb[top:bottom, left:right]))
+    x, y = size[0] / rgb.shape[1], size[1] / rgb.shape[0]
+    x0, x1, y0, y1 = (round(v) for v in (left * x, right * x, top * y, bottom * y))
+    second = np.zeros_like(first)
+    second[y0:y1, x0:x1] = _resized(part, (x1 - x0, y1 - y0))
+    return _Looks(first=first, second=second)
+
+
+def _product_box(seen: F32, width: int, height: int) -> Box | None:
+    """Return the box in the photo that the second look is at; None where it would show no more."""
+    left, top, across, down = cv2.boundingRect((seen > PRODUCT_VALUE).astype(np.uint8))
+    if not across:
+        return None
+    x, y = width / seen.shape[1], height / seen.shape[0]
+    margin_x, margin_y = BOX_MARGIN * across, BOX_MARGIN * down
+    box = (
+        round(max(0.0, left - margin_x) * x),
+        round(max(0.0, top - margin_y) * y),
+        min(width, round((left + across + margin_x) * x)),
+        min(height, round((top + down + margin_y) * y)),
+    )
+    area = (box[2] - box[0]) * (box[3] - box[1])
+    return box if area < MAX_BOX_SHARE * width * height else None
+
+
+def _choose(looks: _Looks, own: F32, confidence: float, busy_share: float) -> tuple[Source, F32]:
+    """Return the source of the mask, and the mask at working size, 0 to 1."""
+    first, second, mine = looks.first > 0.5, looks.second > 0.5, own > 0.5
+    area = max(1, int(first.sum()))
+    hull = _rectangle(mine)
+    if hull is not None and busy_share < MAX_PRINT_BUSY_SHARE and area < MAX_MOTIF_SHARE * hull.sum():
+        return Source.RECTANGLE, hull.astype(np.float32)
+    if _agrees(looks.first, own, confidence):
+        return Source.CLASSICAL, own
+    if (first & ~second).sum() / area <= MAX_LOST_SHARE:
+        return Source.SECOND_LOOK, looks.second
+    return Source.FIRST_LOOK, looks.first
+
+
+def _agrees(first: F32, own: F32, confidence: float) -> bool:
+    """Return whether the classical mask is clear, and the net's first look sees the same."""
+    seen, mine = first > 0.5, own > 0.5
+    area = max(1, int(seen.sum()))
+    missing, extra = int((seen & ~mine).sum()), int((mine & ~seen).sum())
+    agrees = missing <= MAX_MISSING_SHARE * area and extra <= MAX_EXTRA_SHARE * area
+    return agrees and confidence >= MIN_CLASSICAL_CONFIDENCE
+
+
+def _is_disputed(product: Mask, mine: Mask, confidence: float, busy_share: float) -> bool:
+    """Return whether the classical mask is clear, on a plain background, and has much that is left out."""
+    extra = (mine & ~product).sum() / max(1, product.sum())
+    is_clear = confidence >= MIN_CLASSICAL_CONFIDENCE and busy_share < MAX_PRINT_BUSY_SHARE
+    return bool(is_clear and extra > MAX_DISPUTED_SHARE)
+
+
+def _rectangle(mine: Mask) -> Mask | None:
+    """Return the convex hull of the classical mask where it is a rectangle that the mask nearly fills."""
+    points = cv2.findNonZero(mine.astype(np.uint8))
+    if points is None:
+        return None
+    hull = cv2.convexHull(points)
+    filled = np.zeros(mine.shape, np.uint8)
+    cv2.fillConvexPoly(filled, hull, 1)
+    (_, (width, height), _), area = cv2.minAreaRect(hull), int(filled.sum())
+    if area < MIN_RECTANGLE_SHARE * width * height or mine.sum() < MIN_FILLED_SHARE * area:
+        return None
+    frame = np.concatenate([filled[0], filled[-1], filled[:, 0], filled[:, -1]])
+    return filled > 0 if frame.mean() < MAX_FRAME_SHARE else None  # the whole picture is no product
+
+
+def _full_size(rgb: U8, mask: F32, source: Source) -> U8:
+    """Return the alpha matte at the photo's size."""
+    height, width = rgb.shape[:2]
+    coarse = _resized(mask, (width, height))
+    if source is Source.RECTANGLE:
+        return np.asarray(coarse * 255 + 0.5, np.uint8)
+    share = FIRST_RADIUS if source is Source.FIRST_LOOK else SECOND_RADIUS
+    radius = max(2, round(share * max(width, height)))
+    left, top, across, down = cv2.boundingRect((coarse > 0.02).astype(np.uint8))
+    margin = 2 * radius
+    rows = slice(max(0, top - margin), top + down + margin)
+    columns = slice(max(0, left - margin), left + across + margin)
+    alpha = np.zeros((height, width), np.uint8)
+    led = guide_mask(np.ascontiguousarray(rgb[rows, columns]), coarse[rows, columns], radius)
+    alpha[rows, columns] = led * 255 + 0.5
+    return alpha
+
+
+def _background(small: U8, mask: F32, size: tuple[int, int]) -> U8:
+    """Return the background's colour at the photo's size, behind the product too."""
+    product = (mask > 0.1).astype(np.uint8)
+    behind = extend_colours(small, product == 0).astype(np.float32) / np.float32(255)
+    return np.asarray(cv2.resize(local_background(small, product, behind), size), np.uint8)
