@@ -145,7 +145,8 @@ def _handle_by_port(services: Services, record: DeliveryRecord) -> str:
         return "; ".join(sync_from_dam(services, name, ref) for ref in refs) or "no version of ours"
     last_try = record.attempts + 1 >= MAX_ATTEMPTS
     events = services.pim(name).normalize(record.inbound)
-    return "; ".join(ingest_event(services, name, event, last_try=last_try) for event in events)
+    done = "; ".join(ingest_event(services, name, event, last_try=last_try) for event in events)
+    return done or "no event about a product; it is ignored"
 
 
 def ingest_event(
