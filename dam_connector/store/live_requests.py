@@ -63,6 +63,10 @@ class LiveRequests:
                 for row in c.execute(sa.select(t).where(t.c.asset_id == asset_id).order_by(t.c.number))
             ]
 
+    def last_of_asset(self, asset_id: str) -> LiveRequest | None:
+        """Return the last request about an asset that was not undone, or None."""
+        return next((r for r in reversed(self.of_asset(asset_id)) if not r.undone), None)
+
     def newest(self, version: Version) -> LiveRequest | None:
         """Return the newest request about a version that was not undone, or None."""
         found = self.of_version(version)

@@ -39,6 +39,7 @@ def wanted_version(services: Services, product: Product, asset: Asset) -> Versio
         services.live_requests.of_asset(asset.id),
         services.clock.now(),
         live_from=product.live_from,
+        live_until=product.live_until,
         published=published,
     )
     return versions.get(wanted) if wanted else None

@@ -16,7 +16,7 @@ from schemas.measures import METRES_PER_UNIT, NotANumber, NumberCell, read_lengt
 from schemas.product import TEXT_FIELDS, ProductSchema, load_product
 
 AXES = ("width", "height", "depth")
-FIELDS = (*TEXT_FIELDS, *AXES, *VIEWS, "inspiration_image", "live_from")
+FIELDS = (*TEXT_FIELDS, *AXES, *VIEWS, "inspiration_image", "live_from", "live_until")
 MAX_TEXT_CHARACTERS = 2000
 _NO_LENGTHS = ("", "-", "n/a", "none", "null", "0")
 GetValue = Callable[[str], Any]
@@ -101,10 +101,9 @@ class AttributeMapping:
         }
         if "inspiration_image" in self._attributes:
             record["inspiration_image"] = to_text(get_value(self._attributes["inspiration_image"]))
-        if "live_from" in self._attributes and (
-            live_from := parse_timestamp(get_value(self._attributes["live_from"]))
-        ):
-            record["live_from"] = live_from.isoformat()
+        for name in ("live_from", "live_until"):
+            if name in self._attributes and (moment := parse_timestamp(get_value(self._attributes[name]))):
+                record[name] = moment.isoformat()
         return parse_product(record, self._vendor)
 
     def _dimensions(self, get_value: GetValue) -> dict[str, float | None]:

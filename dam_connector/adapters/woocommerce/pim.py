@@ -6,6 +6,7 @@ Options: `base_url`; `consumer_key` and `consumer_secret`, by default `env/WOOCO
 """
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -47,6 +48,7 @@ PAGE_SIZE = 100
 MAX_PAGES = 10_000
 GLOBAL_PREFIX = "pa_"  # of the slug of an attribute that all products share, e.g. `pa_color`
 DELETION_REPEAT_S = 2
+_BARE_BODY = re.compile(rb'\s*\{\s*"id"\s*:\s*\d+\s*\}\s*')  # of a deletion
 META_PREFIX = "meta:"  # of an attribute in plugin.json that is in the product's meta data
 DEFAULT_UNIT = "cm"  # where the shop does not say in which unit its dimensions are
 NOT_FOR_SALE = {  # a product's status, and the words for it
@@ -105,7 +107,7 @@ class WooCommercePim(ReadOnlyPim, WooCommerceClient):
             return []
         if not isinstance(data.get("id"), int):
             raise BadOutput(self.vendor, "normalize", "/id: the product has no number")
-        if kind is EventKind.DELETED:
+        if kind is EventKind.DELETED and data.keys() == {"id"}:
             return [self._deletion(data["id"], inbound)]
         at = parse_timestamp(data.get("date_modified_gmt")) or inbound.received_at
         return [Event(kind=kind, ref=_owner(data), at=at)]
@@ -218,14 +220,14 @@ class WooCommercePim(ReadOnlyPim, WooCommerceClient):
 def _delivery_key(inbound: InboundWebhook) -> str:
     """Return the key of a delivery.
 
-    The deliveries of one webhook within a second share the id that WooCommerce gives them, and no signature
-    covers it. The body of a deletion is the same at each deletion of a product, so it counts again later.
+    No signature covers the topic and the id that WooCommerce gives a delivery, and all deliveries of one
+    webhook within a second share that id. So the body counts. The body of a deletion is the product's number
+    only, and is the same the next time, so it counts again soon.
     """
-    topic = inbound.headers.get("x-wc-webhook-topic", "")
-    if topic.endswith(".deleted"):
+    if _BARE_BODY.fullmatch(inbound.body):
         period = int(inbound.received_at.timestamp()) // DELETION_REPEAT_S
-        return f"{topic}:{hashlib.sha256(inbound.body).hexdigest()}:{period}"
-    return f"{topic}:{key_of_body(inbound)}"
+        return f"{hashlib.sha256(inbound.body).hexdigest()}:{period}"
+    return key_of_body(inbound)
 
 
 def _is_same_address(one: str, other: str) -> bool:
