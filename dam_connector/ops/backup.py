@@ -63,7 +63,7 @@ def make_backup(services: Services, path: Path) -> BackupSummary:
     """Write a backup, or go on with one that was interrupted.
 
     Raises:
-        ConfigError: the file exists, or another backup is being made.
+        ConfigError: the file exists or cannot be written, or another backup is being made.
         StorageUnavailable: the database or the storage does not answer.
     """
     if path.exists():
@@ -75,9 +75,12 @@ def make_backup(services: Services, path: Path) -> BackupSummary:
     try:
         with repeat_every(LEASE_S / 4, lambda: services.locks.lease(FILES_LEASE, owner, LEASE_S)):
             summary = _write_backup(services, part)
+            part.replace(path)
+    except OSError as error:
+        cause = error.strerror or type(error).__name__
+        raise ConfigError(f"{part} cannot be written: {cause}; the same command goes on later") from error
     finally:
         services.locks.release(FILES_LEASE, owner)
-    part.replace(path)
     return summary
 
 

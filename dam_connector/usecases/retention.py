@@ -73,25 +73,18 @@ def remove_old(services: Services, *, dry_run: bool = False) -> Removed:
 
 def _remove(services: Services, *, delete: bool) -> Removed:
     settings, retention = services.settings, Retention(services.db)
-    delivered, ran = (
-        _before(services, settings.keep_deliveries_days),
-        _before(services, settings.keep_runs_days),
-    )
-    logged = _before(services, settings.keep_history_days)
     removed = {
-        "deliveries": retention.deliveries(delivered, delete=delete) if delivered else 0,
-        "runs": retention.follow_up_runs(ran, delete=delete) if ran else 0,
-        "checkpoints": retention.checkpoints(ran, delete=delete) if ran else 0,
-        "history": retention.history(logged, delete=delete) if logged else 0,
-        "expired": delete_expired(services) if delete else 0,
+        name: remove(services.clock.now() - timedelta(days=days), delete=delete) if days > 0 else 0
+        for name, remove, days in (
+            ("deliveries", retention.deliveries, settings.keep_deliveries_days),
+            ("runs", retention.follow_up_runs, settings.keep_runs_days),
+            ("checkpoints", retention.checkpoints, settings.keep_runs_days),
+            ("history", retention.history, settings.keep_history_days),
+        )
     }
+    removed["expired"] = delete_expired(services) if delete else 0
     files, size = remove_unused_files(services, delete=delete)
     return Removed(**removed, files=files, bytes=size)
-
-
-def _before(services: Services, days: int) -> datetime | None:
-    """Return the time before which records are old; None: they are kept for ever."""
-    return services.clock.now() - timedelta(days=days) if days > 0 else None
 
 
 def remove_unused_files(services: Services, *, delete: bool) -> tuple[int, int]:

@@ -257,18 +257,22 @@ def s3() -> Iterator[str]:
     process.wait(10)
 
 
+S3_ENVIRON = {
+    "AWS_ENDPOINT": "{s3}",
+    "AWS_ALLOW_HTTP": "true",
+    "AWS_ACCESS_KEY_ID": "x",
+    "AWS_SECRET_ACCESS_KEY": "x",
+    "AWS_REGION": "us-east-1",
+}
+
+
 @pytest.fixture(params=["folder", "s3"])
 def blobs(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Blobs:
     if request.param == "folder":
         return open_blobs(str(tmp_path / "blobs"))
-    for name, value in {
-        "AWS_ENDPOINT": request.getfixturevalue("s3"),
-        "AWS_ALLOW_HTTP": "true",
-        "AWS_ACCESS_KEY_ID": "x",
-        "AWS_SECRET_ACCESS_KEY": "x",
-        "AWS_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
+    address = request.getfixturevalue("s3")
+    for name, value in S3_ENVIRON.items():
+        monkeypatch.setenv(name, value.format(s3=address))
     return open_blobs("s3://bucket/prefix")
 
 

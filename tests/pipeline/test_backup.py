@@ -249,6 +249,8 @@ def test_the_commands(services: Services, tmp_path: Path, monkeypatch: pytest.Mo
     assert made.exit_code == 0 and json.loads(made.stdout)["files"] == 5
     restored = run(main, ["restore", path, target])
     assert restored.exit_code == 0 and "5 files restored" in restored.stdout
+    lost = run(main, ["backup", str(tmp_path / "no" / "folder"), source])
+    assert lost.exit_code == 1 and "cannot be written: No such file" in lost.stderr
     again = run(main, ["restore", path, target])
     assert again.exit_code == 1 and "not empty" in again.stderr and "Traceback" not in again.output
     assert run(main, ["restore", str(services.settings.plugin_json), target]).exit_code == 1

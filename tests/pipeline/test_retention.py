@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,17 @@ from structlog.testing import CapturingLogger
 
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.run import RunKind, RunState
+from dam_connector.ops.backup import make_backup, restore_backup
 from dam_connector.ports import InboundWebhook
+from dam_connector.store.blobs import FolderBlobs, open_blobs
 from dam_connector.store.columns import metadata
+from dam_connector.store.database import Database
 from dam_connector.store.table_dump import addresses_in
 from dam_connector.usecases import retention
 from dam_connector.usecases.intake import add_product
 from dam_connector.usecases.retention import Removed, remove_old, remove_unused_files, remove_when_due
 from dam_connector.wiring import Services
+from tests.contracts.test_dam_channel_provider_blobs import S3_ENVIRON, s3  # noqa: F401
 from tests.contracts.test_migrations import fill
 from tests.contracts.test_store import new_run
 from tests.support import PhotoServer, TestClock, picture, product
@@ -256,3 +260,29 @@ def test_the_job_runs_once_a_day(services: Services, clock: TestClock) -> None:
     assert remove_when_due(services) and not remove_when_due(services)
     clock.forward(DAY + 1)
     assert remove_when_due(services)
+
+
+@pytest.mark.parametrize("database_url", [""])
+def test_unused_objects_are_removed_and_backed_up_ones_come_back(
+    services: Services,
+    clock: TestClock,
+    s3: str,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    for name, value in S3_ENVIRON.items():
+        monkeypatch.setenv(name, value.format(s3=s3))
+    at_s3 = replace(services, blobs=open_blobs("s3://bucket/retention"))
+    named, unused = at_s3.blobs.put(b"named object"), at_s3.blobs.put(b"unused object")
+    services.notes.set("sheet", named)
+    clock.moment = datetime.now(UTC) + timedelta(days=6)
+    assert remove_unused_files(at_s3, delete=True) == (0, 0)
+    clock.forward(2 * DAY)
+    assert remove_unused_files(at_s3, delete=False) == (1, 13)
+    assert remove_unused_files(at_s3, delete=True) == (1, 13)
+    assert at_s3.blobs.has(named) and not at_s3.blobs.has(unused)
+    assert make_backup(at_s3, tmp_path / "all.backup").files == 1
+    restored, db = FolderBlobs(tmp_path / "files"), Database(f"sqlite:///{tmp_path}/restored.sqlite")
+    restore_backup(tmp_path / "all.backup", db, restored)
+    db.close()
+    assert [blob.sha256 for blob in restored.list()] == [named]
