@@ -62,7 +62,7 @@ class ChannelListings:
         )
 
     def finish(self, channel: str, sku: str, *, folder: str, assets: Iterable[str], url: str) -> None:
-        """Store that the channel accepted the listing: it has files of these assets only, in `folder` only."""
+        """Store that the channel accepted the listing: it has files of these assets, in `folder`, only."""
         with self._db.write() as c:
             c.execute(
                 sa.update(t)

@@ -5,9 +5,12 @@ from collections.abc import Callable
 
 import pytest
 
+from dam_connector.domain.version import Version
+from dam_connector.errors import Unavailable
 from dam_connector.wiring import Services
-from tests.pipeline.helpers import PACKSHOT
+from tests.pipeline.helpers import PACKSHOT, Drain, Rules, approve, in_channel, made, with_two_channels, work
 from tests.processes import start  # noqa: F401
+from tests.support import PhotoServer
 from worker.steps import render_previews
 
 
@@ -31,3 +34,17 @@ def small_previews(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = {view: size // 8 for view, size in render_previews.SIZES_PX.items()}
     monkeypatch.setattr(render_previews, "SIZES_PX", sizes)
     monkeypatch.setattr(render_previews, "DIAGNOSTIC_PX", render_previews.DIAGNOSTIC_PX // 8)
+
+
+@pytest.fixture
+def half_published(shop: Services, photos: PhotoServer, drain: Drain, write_rules: Rules) -> Version:
+    """A second version, approved, which is live in `shop` while `feed` is away and has the first one."""
+    with_two_channels(shop, write_rules)
+    approve(shop, made(shop, photos, drain))
+    work(shop, drain, rounds=1)
+    second = made(shop, photos, drain, color="green")
+    approve(shop, second)
+    shop.channel("feed").fail_with = Unavailable("feed", "publish", "away")  # type: ignore[attr-defined]
+    drain()
+    assert in_channel(shop, "shop") == ["V2"] and in_channel(shop, "feed") == ["V1"]
+    return second

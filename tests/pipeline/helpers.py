@@ -1,14 +1,18 @@
 """What the tests of the flow share: a signed delivery, a chair with its photo, the versions made of it."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 
+from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.version import Version
-from dam_connector.usecases import intake
+from dam_connector.usecases import intake, maintenance, review
 from dam_connector.wiring import Services
 from tests.support import PhotoServer, event_body, inbound, picture, record, signed
 
 Drain = Callable[[], int]
+Rules = Callable[..., None]
+APPROVED = Decision(verdict=Verdict.APPROVED, by="ann")
 PACKSHOT = {
     "name": "packshot",
     "kind": "rendition",
@@ -61,3 +65,32 @@ def made(services: Services, photos: PhotoServer, drain: Drain, *, color: str = 
     send(services, chair(photos, color=color), message=f"msg_{color}", kind="product.updated")
     drain()
     return newest(services)
+
+
+def work(services: Services, drain: Drain, *, rounds: int = 12) -> None:
+    """Let minutes pass until nothing is open."""
+    for _ in range(rounds):
+        drain()
+        services.clock.forward(60)  # type: ignore[attr-defined]
+        maintenance.sweep(services, "me")
+    drain()
+
+
+def approve(services: Services, version: Version) -> None:
+    review.decide(services, version, APPROVED, source="page")
+
+
+def with_two_channels(shop: Services, write_rules: Rules) -> None:
+    rules = json.loads(shop.settings.plugin_json.read_text())
+    rules["connections"]["channel"]["feed"] = {"adapter": "memory"}
+    rules["deliverables"] = [{**PACKSHOT, "channels": ["shop", "feed"]}]
+    write_rules(**rules)
+
+
+def in_channel(services: Services, name: str) -> list[str]:
+    files = services.channel(name).files_by_sku.get("CH123", {})  # type: ignore[attr-defined]
+    return [n.split("_")[-2] for n in files if n.endswith(".jpg")]
+
+
+def is_public(services: Services, version: Version) -> bool:
+    return services.assets.find_file(version.files[0].sha256, public=True) is not None

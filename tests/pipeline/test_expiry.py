@@ -1,4 +1,4 @@
-"""A product's expiry: a warning before, assets that go offline by themselves, and return with a later date."""
+"""A product's expiry: a warning before, assets go offline by themselves, and return at a later date."""
 
 from datetime import timedelta
 

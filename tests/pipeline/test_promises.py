@@ -3,79 +3,39 @@
 import errno
 import json
 import threading
-from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from dam_connector.adapters.folder import FolderChannel
 from dam_connector.app import create_app
 from dam_connector.domain.event import Decision, Verdict
-from dam_connector.domain.listing import Listing
-from dam_connector.domain.row_request import RequestType, RowRequest
 from dam_connector.domain.run import RunKind, RunState
-from dam_connector.domain.version import Version, VersionState
+from dam_connector.domain.version import Version
 from dam_connector.errors import StateConflict, StorageUnavailable, Unavailable
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import intake, maintenance, publish, review
 from dam_connector.usecases.dam_sync.inbound import sync_from_dam
-from dam_connector.usecases.reconciliation import reconcile, repair
 from dam_connector.wiring import Services
-from tests.pipeline.helpers import PACKSHOT, Drain, chair, live, made, newest, send, states
+from tests.pipeline.helpers import (
+    APPROVED,
+    Drain,
+    Rules,
+    approve,
+    chair,
+    in_channel,
+    is_public,
+    live,
+    made,
+    send,
+    states,
+    work,
+)
 from tests.support import PhotoServer, TestClock, product
 from worker import pipeline
 from worker.runner import MAX_ATTEMPTS, advance
 from worker.work import Work
-
-APPROVED = Decision(verdict=Verdict.APPROVED, by="ann")
-Rules = Callable[..., None]
-
-
-def work(services: Services, drain: Drain, *, rounds: int = 12) -> None:
-    """Let minutes pass until nothing is open."""
-    for _ in range(rounds):
-        drain()
-        services.clock.forward(60)  # type: ignore[attr-defined]
-        maintenance.sweep(services, "me")
-    drain()
-
-
-def approve(services: Services, version: Version) -> None:
-    review.decide(services, version, APPROVED, source="page")
-
-
-def with_two_channels(shop: Services, write_rules: Rules) -> None:
-    rules = json.loads(shop.settings.plugin_json.read_text())
-    rules["connections"]["channel"]["feed"] = {"adapter": "memory"}
-    rules["deliverables"] = [{**PACKSHOT, "channels": ["shop", "feed"]}]
-    write_rules(**rules)
-
-
-def in_channel(services: Services, name: str) -> list[str]:
-    files = services.channel(name).files_by_sku.get("CH123", {})  # type: ignore[attr-defined]
-    return [n.split("_")[-2] for n in files if n.endswith(".jpg")]
-
-
-@pytest.fixture
-def half_published(shop: Services, photos: PhotoServer, drain: Drain, write_rules: Rules) -> Version:
-    """A second version, approved, which is live in `shop` while `feed` is away and has the first one."""
-    with_two_channels(shop, write_rules)
-    approve(shop, made(shop, photos, drain))
-    work(shop, drain, rounds=1)
-    second = made(shop, photos, drain, color="green")
-    approve(shop, second)
-    shop.channel("feed").fail_with = Unavailable("feed", "publish", "away")  # type: ignore[attr-defined]
-    drain()
-    assert in_channel(shop, "shop") == ["V2"] and in_channel(shop, "feed") == ["V1"]
-    return second
-
-
-def is_public(services: Services, version: Version) -> bool:
-    return services.assets.find_file(version.files[0].sha256, public=True) is not None
 
 
 def test_an_undone_approval_is_taken_back_where_it_was_live_already(
@@ -156,235 +116,6 @@ def test_of_two_rejections_that_are_undone_only_the_newer_version_is_in_review(
     for version in (first, second):
         review.undo(shop, version, by="ann")
     assert states(shop) == ["V2 in_review", "V1 superseded"]
-
-
-def lose_the_answer(shop: Services, name: str) -> None:
-    """Let a channel take the next listing, and its answer be lost."""
-    channel = shop.channel(name)
-    sync = channel.sync
-
-    def taken(listing: Listing, blobs: Any) -> str:
-        channel.sync = sync  # type: ignore[method-assign]
-        sync(listing, blobs)
-        raise Unavailable(name, "publish", "the answer was lost")
-
-    channel.sync = taken  # type: ignore[method-assign]
-
-
-@pytest.mark.parametrize("action", ["undo", "withdraw"])
-def test_what_a_channel_took_without_an_answer_is_taken_back(
-    shop: Services, photos: PhotoServer, drain: Drain, action: str
-) -> None:
-    first = made(shop, photos, drain)
-    lose_the_answer(shop, "shop")
-    approve(shop, first)
-    drain()
-    assert live(shop) == ["packshotV1"] and states(shop) == ["V1 approved"]
-    if action == "undo":
-        review.undo(shop, first, by="ann")
-    else:
-        publish.withdraw(shop, first, by="ann")
-    work(shop, drain)
-    assert live(shop) == [] and not is_public(shop, first)
-    assert shop.runs.page(state="failed") == []
-
-
-def test_a_channel_that_may_not_have_the_last_listing_is_found_by_reconcile(
-    shop: Services, photos: PhotoServer, drain: Drain
-) -> None:
-    approve(shop, made(shop, photos, drain))
-    drain()
-    shop.channel_listings.doubt("shop", "CH123")
-    (found,) = [d for d in reconcile(shop) if d.port == "channel"]
-    assert (found.where, found.detail) == ("shop", "it is not known to have the last listing")
-    repair(shop, found)
-    assert [d for d in reconcile(shop) if d.port == "channel"] == []
-
-
-@pytest.mark.parametrize("change", ["deliverable removed", "no longer asked for"])
-def test_a_withdrawal_counts_whatever_the_rules_and_sheets_ask_for_now(
-    shop: Services, photos: PhotoServer, drain: Drain, write_rules: Rules, change: str
-) -> None:
-    first = made(shop, photos, drain)
-    approve(shop, first)
-    drain()
-    if change == "deliverable removed":
-        rules = json.loads(shop.settings.plugin_json.read_text())
-        rules["deliverables"] = [{**PACKSHOT, "name": "another"}]
-        write_rules(**rules)
-    else:
-        record = shop.products.get("CH123")
-        facts = replace(record.product, request=RowRequest(types=(RequestType.MODEL,)))  # type: ignore[union-attr]
-        shop.products.upsert(facts, connection="main", ref="CH123", source_time=shop.clock.now())
-    publish.withdraw(shop, first, by="ann")
-    work(shop, drain)
-    assert live(shop) == [] and states(shop)[-1] == "V1 withdrawn"
-    assert not [r for r in shop.runs.page() if r.kind is RunKind.WITHDRAW and r.state is not RunState.DONE]
-
-
-def test_a_pending_rollback_that_is_withdrawn_or_undone_brings_nothing_back(
-    shop: Services, photos: PhotoServer, drain: Drain
-) -> None:
-    first = made(shop, photos, drain)
-    approve(shop, first)
-    drain()
-    second = made(shop, photos, drain, color="green")
-    approve(shop, second)
-    drain()
-    publish.withdraw(shop, second, by="ann")
-    drain()
-    for take_back in (publish.withdraw, review.undo):
-        shop.channel("shop").fail_with = Unavailable("shop", "publish", "away")  # type: ignore[attr-defined]
-        publish.rollback(shop, second, by="ann")
-        drain()
-        take_back(shop, second, by="ann")
-        work(shop, drain)
-        assert live(shop) == [] and states(shop) == ["V2 withdrawn", "V1 superseded"]
-        assert not is_public(shop, first) and not is_public(shop, second)
-    publish.rollback(shop, second, by="ann")  # its approval still counts
-    work(shop, drain, rounds=2)
-    assert live(shop) == ["packshotV2"]
-
-
-def test_an_embargo_takes_back_what_is_live_in_some_channels_only(
-    shop: Services, half_published: Version, drain: Drain
-) -> None:
-    record = shop.products.get("CH123")
-    embargoed = replace(record.product, live_from=shop.clock.now() + timedelta(days=3))  # type: ignore[union-attr]
-    shop.products.upsert(embargoed, connection="main", ref="CH123", source_time=shop.clock.now())
-    work(shop, drain)
-    assert in_channel(shop, "shop") == in_channel(shop, "feed") == ["V1"]
-    assert not is_public(shop, half_published) and states(shop) == ["V2 approved", "V1 published"]
-    shop.clock.forward(3 * 86_400)  # type: ignore[attr-defined]
-    work(shop, drain)
-    assert in_channel(shop, "shop") == in_channel(shop, "feed") == ["V2"]
-
-
-def test_a_publication_follows_the_channels_of_the_rules_in_force(
-    shop: Services, photos: PhotoServer, drain: Drain, write_rules: Rules
-) -> None:
-    with_two_channels(shop, write_rules)
-    first = made(shop, photos, drain)
-    day = shop.clock.now() + timedelta(hours=1)
-    review.decide(shop, first, APPROVED, source="page", go_live_at=day)
-    rules = json.loads(shop.settings.plugin_json.read_text())
-    del rules["connections"]["channel"]["feed"]
-    rules["deliverables"] = [{**PACKSHOT, "channels": ["shop"]}]
-    write_rules(**rules)
-    shop.clock.forward(3700)  # type: ignore[attr-defined]
-    work(shop, drain)
-    assert states(shop) == ["V1 published"] and in_channel(shop, "shop") == ["V1"]
-    assert [p.channel for p in shop.publications.of_product("CH123")] == ["shop"]
-
-
-def test_files_of_an_interrupted_export_are_removed_when_something_else_is_wanted(
-    shop: Services,
-    photos: PhotoServer,
-    drain: Drain,
-    write_rules: Rules,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    tree = tmp_path / "tree"
-    rules = json.loads(shop.settings.plugin_json.read_text())
-    rules["connections"]["channel"]["export"] = {"adapter": "folder", "path": str(tree)}
-    rules["deliverables"] = [{**PACKSHOT, "formats": ["jpeg", "webp"], "channels": ["export"]}]
-    write_rules(**rules)
-    first = made(shop, photos, drain)
-    write, written = FolderChannel._write, 0
-
-    def full_disk(self: FolderChannel, path: str, data: bytes, mime: str) -> None:
-        nonlocal written
-        written += 1
-        if written > 2:  # the index, one file, and then
-            raise OSError(errno.ENOSPC, "No space left on device")
-        write(self, path, data, mime)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(FolderChannel, "_write", full_disk)
-        approve(shop, first)
-        drain()
-    assert len([p for p in tree.rglob("*") if p.suffix in (".jpg", ".webp")]) == 1
-    review.undo(shop, first, by="ann")
-    work(shop, drain)
-    assert [p for p in tree.rglob("*") if p.is_file()] == []
-
-
-def test_a_receiver_that_drops_ids_it_has_seen_ends_with_the_last_listing(
-    shop: Services, photos: PhotoServer, drain: Drain
-) -> None:
-    sent: list[Listing] = []
-    channel = shop.channel("shop")
-    sync = channel.sync
-
-    def recorded(listing: Listing, blobs: Any) -> str:
-        sent.append(listing)
-        return sync(listing, blobs)
-
-    channel.sync = recorded  # type: ignore[method-assign]
-    first = made(shop, photos, drain)
-    approve(shop, first)
-    drain()
-    approve(shop, made(shop, photos, drain, color="green"))
-    drain()
-    publish.rollback(shop, shop.assets.get(first.id), by="ann")  # type: ignore[arg-type]
-    drain()
-    assert [listing.sequence for listing in sent] == [1, 2, 3]
-    assert sent[0].placements[0].approved.version.id == sent[2].placements[0].approved.version.id == first.id
-
-
-def test_a_channel_that_has_the_listing_is_not_sent_it_again_while_another_is_tried(
-    shop: Services, photos: PhotoServer, drain: Drain, write_rules: Rules
-) -> None:
-    with_two_channels(shop, write_rules)
-    calls = 0
-    channel = shop.channel("shop")
-    sync = channel.sync
-
-    def counted(listing: Listing, blobs: Any) -> str:
-        nonlocal calls
-        calls += 1
-        return sync(listing, blobs)
-
-    channel.sync = counted  # type: ignore[method-assign]
-    first = made(shop, photos, drain)
-    approve(shop, first)
-    assert shop.locks.lease(_lock_name(shop, "feed CH123"), "a process that was killed", 20)
-    drain()
-    for _ in range(19):
-        shop.clock.forward(1)  # type: ignore[attr-defined]
-        maintenance.sweep(shop, "me")
-        drain()
-    assert calls == 1 and states(shop) == ["V1 approved"]
-    work(shop, drain, rounds=2)
-    assert calls == 1 and states(shop) == ["V1 published"] and in_channel(shop, "feed") == ["V1"]
-
-
-def _lock_name(services: Services, resource: str) -> str:
-    """The name under which the table of leases has a lock."""
-    with services.locks.lock(resource), services.db.read() as c:
-        return str(c.execute(sa.text("SELECT name FROM leases WHERE name LIKE 'turn:%'")).scalar_one())
-
-
-def test_files_leave_the_folder_of_the_former_category(
-    shop: Services, photos: PhotoServer, drain: Drain, write_rules: Rules, tmp_path: Path
-) -> None:
-    tree = tmp_path / "tree"
-    rules = json.loads(shop.settings.plugin_json.read_text())
-    rules["connections"]["channel"]["export"] = {"adapter": "folder", "path": str(tree)}
-    rules["deliverables"] = [{**PACKSHOT, "channels": ["export"]}]
-    rules["naming"]["folder"] = "{category}/{sku}"
-    write_rules(**rules)
-    for category in ("chairs", "stools"):
-        shop.clock.forward(5)  # type: ignore[attr-defined]
-        send(shop, chair(photos, category=category), message=category, kind="product.updated")
-        drain()
-        if newest(shop).state is VersionState.IN_REVIEW:
-            approve(shop, newest(shop))
-        else:
-            publish.withdraw(shop, newest(shop), by="ann")
-        drain()
-    assert not [p for p in tree.rglob("*") if p.is_file() and "chairs" in p.parts]
 
 
 @pytest.mark.parametrize(
