@@ -13,7 +13,7 @@ from schemas.common import MomentField
 from schemas.measures import METRES_PER_UNIT, unit_name
 
 TEXT_FIELDS = ("name", "category", "brand", "color", "material", "description", "style_tags")
-_LOOSE_TEXTS = ("sku", *TEXT_FIELDS)
+_LOOSE_TEXTS = ("sku", "style_tags")  # may be numbers and lists, as attributes may
 _TEXT: dict[str, Any] = {"load_default": "", "allow_none": True, "validate": validate.Length(max=2000)}
 
 
