@@ -59,11 +59,11 @@ test: setup chromium ## Run all tests (TEST_ARGS="-k naming" for some)
 stress: setup ## Kill, flush and overload the service; four minutes
 	@$(BIN)/python -m pytest -m stress -n $(TEST_JOBS) tests/stress
 
-stress-long: setup ## Crash every operation at all of its points, on both databases (an hour)
-	@STRESS_LONG=1 $(BIN)/python -m pytest -m stress -n $(TEST_JOBS) --timeout=7200 tests/stress/test_crash_points.py
+stress-long: setup ## All crash points and forty seeds of chaos, on both databases (an hour or two)
+	@STRESS_LONG=1 $(BIN)/python -m pytest -m stress -n $(TEST_JOBS) --timeout=7200 tests/stress/test_crash_points.py tests/stress/test_chaos.py
 
-live: setup $(LIVE)/.ready ## Prove connections against a real Directus and Vendure (needs Node.js 20 or 22; ten minutes the first time)
-	@$(BIN)/python -m pytest -m live tests/live
+live: setup $(LIVE)/.ready ## Prove connections against a real Directus and Vendure (needs Node.js 20 or 22; ten minutes the first time); with LIVE_KIT=DIR also WooCommerce and ResourceSpace
+	@$(BIN)/python -m pytest -rs -m live tests/live
 
 $(LIVE)/.ready: tests/live/directus/package-lock.json tests/live/vendure/package-lock.json tests/live/vendure/server.js
 	@echo "Installing Directus and Vendure from npm (once; their databases are compiled)"

@@ -289,6 +289,7 @@ OPTIONS: Mapping[str, Mapping[str, Options]] = {
                 ),
             ),
             "public_url": _text("Public address of the same place."),
+            "cache_s": _integer("Seconds for which others may keep a file.", 0, 31_536_000),
         },
         "google_merchant": {"lifestyle": _texts("Deliverables for lifestyle_image_link.")},
         "webhook": {"url": _url("Address of the receiver.", required=True), "secret": _secret("Its secret")},

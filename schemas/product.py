@@ -13,6 +13,7 @@ from schemas.common import MomentField
 from schemas.measures import METRES_PER_UNIT, unit_name
 
 TEXT_FIELDS = ("name", "category", "brand", "color", "material", "description", "style_tags")
+_LOOSE_TEXTS = ("sku", *TEXT_FIELDS)
 _TEXT: dict[str, Any] = {"load_default": "", "allow_none": True, "validate": validate.Length(max=2000)}
 
 
@@ -85,6 +86,14 @@ class ProductSchema(Schema):
             "description": "An embargo, a date or a time in ISO 8601: no asset of it goes live before."
         },
     )
+    live_until = MomentField(
+        load_default=None,
+        allow_none=True,
+        metadata={
+            "description": "The expiry, a date or a time in ISO 8601: all its assets go offline then, "
+            "e.g. when the licence of its photos ends."
+        },
+    )
     attributes = fields.Dict(keys=fields.String(), values=fields.String(), load_default=dict, allow_none=True)
 
     @pre_load
@@ -94,6 +103,19 @@ class ProductSchema(Schema):
         if "\\u0000" in text or any("\ud800" <= c <= "\udfff" for c in text):
             raise ValidationError("text holds a NUL or half a surrogate pair; send clean UTF-8")
         return data
+
+    @pre_load
+    def read_loosely(self, data: Any, **_: object) -> Any:
+        """Leave out values that are null or empty, and accept numbers where texts are expected."""
+        if not isinstance(data, Mapping):
+            return data
+        loose = {name: _to_text(value) if name in _LOOSE_TEXTS else value for name, value in data.items()}
+        for name in ("images", "dimensions", "attributes"):
+            if isinstance(values := loose.get(name), Mapping):
+                loose[name] = {key: value for key, value in values.items() if not _is_absent(value)}
+        if isinstance(attributes := loose.get("attributes"), Mapping):
+            loose["attributes"] = {key: _to_text(value) for key, value in attributes.items()}
+        return loose
 
     @post_load
     def build(self, data: dict[str, Any], **_: object) -> Product:
@@ -106,8 +128,24 @@ class ProductSchema(Schema):
             inspiration_image=(data["inspiration_image"] or "").strip(),
             dimensions=data["dimensions"] or Dimensions(),
             live_from=data["live_from"],
+            live_until=data["live_until"],
             attributes=data["attributes"] or {},
         )
+
+
+def _is_absent(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _to_text(value: Any) -> Any:
+    """Return a number, a switch or a list of such as text; anything else as it is."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return f"{value:.15g}" if isinstance(value, float) else str(value)
+    if isinstance(value, list) and all(isinstance(each, (str, int, float)) for each in value):
+        return ", ".join(str(_to_text(each)) for each in value)
+    return value
 
 
 def dump_product(product: Product) -> dict[str, Any]:
@@ -120,6 +158,7 @@ def dump_product(product: Product) -> dict[str, Any]:
         "images": {i.view.value: i.url for i in product.images},
         "inspiration_image": product.inspiration_image,
         "live_from": product.live_from.isoformat() if product.live_from else None,
+        "live_until": product.live_until.isoformat() if product.live_until else None,
         "attributes": dict(product.attributes),
     }
 

@@ -163,6 +163,11 @@ COLUMNS: Mapping[str, Column] = {
         "",
         ("embargo", "embargo until", "release date", "launch date"),
     ),
+    "live_until": Column(
+        "All its assets go offline at this date, e.g. 2027-12-01, in UTC.",
+        "",
+        ("expiry", "expiry date", "expires", "licence end", "license end"),
+    ),
 }
 
 

@@ -75,7 +75,7 @@ class _Row:
 
 def _images(urls: list[str], texts: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return image URLs in our columns."""
-    named = [(url, f"{urlsplit(url).path} {(texts or {}).get(url, '')}") for url in dict.fromkeys(urls)]
+    named = [(url, f"{urlsplit(url).path}\n{(texts or {}).get(url, '')}") for url in dict.fromkeys(urls)]
     views = images_by_view(named, ("front",))
     return {"image_url" if view == "front" else f"image_url_{view}": url for view, url in views.items()}
 

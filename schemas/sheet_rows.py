@@ -53,6 +53,9 @@ class SheetFacts:
     notes: tuple[str, ...] = ()  # for people
 
 
+MOMENTS = ("live_from", "live_until")  # columns with a date
+
+
 def survey_sheet(sheet: Sheet, mapping: Mapping[str, str]) -> SheetFacts:
     """Read all rows of a sheet once, for the facts that no single cell shows.
 
@@ -126,8 +129,9 @@ def read_row(
     }
     record["images"] = {str(view): row[column] for column, view in _VIEWS.items() if row.get(column)}
     record["inspiration_image"] = row.get("inspiration_image", "")
-    moment = parse_timestamp(row.get("live_from", ""))
-    record["live_from"] = moment.isoformat() if moment else None
+    for column in MOMENTS:
+        moment = parse_timestamp(row.get(column, ""))
+        record[column] = moment.isoformat() if moment else None
     record["dimensions"] = {**sizes, "unit": "m"} if sizes else None
     try:
         product = load_product(record)
@@ -159,6 +163,7 @@ def product_row(product: Product) -> dict[str, str]:
         "target_format": ", ".join(asked.formats),
         "channel": ", ".join(asked.channels),
         "live_from": product.live_from.isoformat() if product.live_from else "",
+        "live_until": product.live_until.isoformat() if product.live_until else "",
     }
 
 
@@ -224,9 +229,10 @@ def _cell_issues(row: Mapping[str, str]) -> Iterator[Issue]:
 
 def _request_issues(row: Mapping[str, str]) -> Iterator[Issue]:
     """Yield issues about cells that ask for something."""
-    live_from = row.get("live_from", "")
-    if live_from and parse_timestamp(live_from) is None:
-        yield _wrong("live_from", "live_from is not a date.", live_from, "e.g. 2026-12-01")
+    for column in MOMENTS:
+        cell = row.get(column, "")
+        if cell and parse_timestamp(cell) is None:
+            yield _wrong(column, f"{column} is not a date.", cell, "e.g. 2026-12-01")
     count = row.get("number_of_images", "")
     if count and not parse_integer(str(count), most=MAX_IMAGES):
         message = "The number of images is not valid."

@@ -25,6 +25,7 @@ from dam_connector.usecases import maintenance
 from dam_connector.usecases.backfill import poll_pims
 from dam_connector.usecases.broker import Broker
 from dam_connector.usecases.dam_sync.inbound import poll_dams
+from dam_connector.usecases.expiry import warn_before_expiry, withdraw_expired
 from dam_connector.usecases.reconciliation import note_start, note_stop, reconcile_when_due
 from dam_connector.usecases.retention import remove_when_due
 from dam_connector.wiring import Services, build_services
@@ -40,6 +41,7 @@ SWEEP_S = 2.0
 BROKER_WAIT_S = 1.0
 POLL_S = 15.0
 LIST_CHANGES_S = 300.0  # between two questions to a PIM for its changes
+EXPIRY_EVERY_S = 60.0  # between two looks for products that have expired
 POLLER_LEASE_S = 60.0
 BROKER_STOP_S = 5.0  # at the end, the time for the broker to finish
 
@@ -156,7 +158,7 @@ def sweep() -> None:
 
 def _poll(services: Services, owner: str, stop: threading.Event) -> None:
     """Poll DAMs and PIMs, reconcile and remove what is old, until stopped. A lease admits one process."""
-    last_listing = 0.0
+    last_listing = last_expiry = 0.0
     while not stop.wait(POLL_S):
         try:
             if not services.locks.lease("poller", owner, POLLER_LEASE_S):
@@ -165,6 +167,10 @@ def _poll(services: Services, owner: str, stop: threading.Event) -> None:
             if time.monotonic() - last_listing > LIST_CHANGES_S:
                 poll_pims(services)
                 last_listing = time.monotonic()
+            if time.monotonic() - last_expiry > EXPIRY_EVERY_S:
+                withdraw_expired(services)
+                warn_before_expiry(services)
+                last_expiry = time.monotonic()
             reconcile_when_due(services, owner)
             remove_when_due(services)
         except Exception:

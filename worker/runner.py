@@ -15,7 +15,8 @@ import structlog
 from dam_connector.domain.codec import from_plain, to_plain
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.row_request import apply_request
-from dam_connector.domain.run import ALL_STEPS_DONE, COMPUTE_KINDS, RunState
+from dam_connector.domain.rules import Deliverable
+from dam_connector.domain.run import ALL_STEPS_DONE, COMPUTE_KINDS, RunKind, RunState
 from dam_connector.errors import (
     RETRYABLE,
     Busy,
@@ -159,6 +160,8 @@ def _start_work(services: Services, run: RunRecord) -> Work:
     rules = services.rules.with_fingerprint(run.rules_fingerprint)
     known = rules.deliverable(run.deliverable)
     deliverable = apply_request(known, record.product.request) if record and known else None
+    if record and run.kind not in COMPUTE_KINDS:  # what was made is taken off even if nobody asks for it now
+        deliverable = known or Deliverable(name=run.deliverable, kind=RunKind.IMAGE)
     if record is None or deliverable is None:
         services.runs.finish(
             run, RunState.CANCELLED, "the product or the deliverable is gone, or no longer asked for"

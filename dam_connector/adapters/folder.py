@@ -36,10 +36,14 @@ class FolderChannel(ExportTree):
         target = self._resolve(path)
         _make_public_dir(target.parent)
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".new-")
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.chmod(temporary, PUBLIC_FILE)
-        os.replace(temporary, target)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            os.chmod(temporary, PUBLIC_FILE)
+            os.replace(temporary, target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
 
     def _remove(self, path: str) -> None:
         self._resolve(path).unlink()

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
-from dam_connector.adapters.common.api_client import MAX_FILE_BYTES, TRANSFER_TIMEOUT_S, ApiClient
+from dam_connector.adapters.common.api_client import MAX_FILE_BYTES, TRANSFER_TIMEOUT_S, ApiClient, excerpt
 from dam_connector.adapters.common.context import AdapterContext, check_options, url_option
 from dam_connector.adapters.common.dam_helpers import (
     DECIDED_STATES,
@@ -20,12 +20,12 @@ from dam_connector.adapters.common.dam_helpers import (
     state_for_label,
 )
 from dam_connector.adapters.common.mixins import NoWebhooks
-from dam_connector.adapters.http import FormPart
+from dam_connector.adapters.http import FormPart, HttpResponse
 from dam_connector.domain.asset_texts import version_metadata, version_title
 from dam_connector.domain.event import Decision
 from dam_connector.domain.outside_values import parse_integer
 from dam_connector.domain.version import Version, VersionFile, VersionState
-from dam_connector.errors import BadOutput, ConfigError, NotFound, Refused
+from dam_connector.errors import AdapterError, BadOutput, ConfigError, NotFound, Refused
 from dam_connector.ports import Blobs, DamCapabilities, PushRequest, RemoteState
 
 DEFAULT_LABELS = {  # archive states: -1 pending review, 0 active, 2 archived; 4 is one that the admin adds
@@ -38,9 +38,11 @@ DEFAULT_LABELS = {  # archive states: -1 pending review, 0 active, 2 archived; 4
 }
 TITLE_FIELD = "8"
 DELETED = "3"  # the archive state of a deleted resource, which stays readable
+NEEDED_RIGHTS = "s,c,v,e-1,e0,e2,e4,f*"  # of our user's group; with the states of DEFAULT_LABELS
 LOG_CODES = "s,x"  # changes of state, deletions
 FIRST_POLL_DAYS = 1
 LOG_ROWS = 500
+_FIRST_ROWS = {"minref": 0, "days": FIRST_POLL_DAYS, "maxrecords": 0}  # all of the first days
 API_NOTE = "archive"  # the note of a state change through the API: the field's name, nobody's words
 
 
@@ -65,6 +67,12 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
         self._fields = {str(name): str(field) for name, field in options.get("fields", {}).items()}
         self._resource_type = str(options.get("resource_type", 1))
         self._own_number = ""  # of our user, once it is known
+
+    def error_for(self, reply: HttpResponse, operation: str) -> AdapterError:
+        if reply.status == 401:
+            reason = f"the private key is not the one of the user {self._user} ({excerpt(reply)})"
+            return Refused(self.vendor, operation, reason)
+        return super().error_for(reply, operation)
 
     def push(self, request: PushRequest, blobs: Blobs) -> str:
         version = request.version
@@ -117,7 +125,7 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
 
         From a row on, ResourceSpace ignores `days` and answers with the first rows of the rest.
         """
-        params: dict[str, Any] = {"minref": 0, "days": FIRST_POLL_DAYS, "maxrecords": 0}
+        params: dict[str, Any] = _FIRST_ROWS
         if cursor:  # `minref` is inclusive
             params = {"minref": int(cursor) + 1, "days": FIRST_POLL_DAYS, "maxrecords": LOG_ROWS}
         rows = self._call_for_rows(
@@ -145,6 +153,23 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
         except NotFound:
             return
         self._call("delete_resource", "remove", resource=ref)
+
+    def check_decisions(self, ref: str) -> str:
+        """Prove that the log of changes, from which decisions are read, may be read."""
+        rows = self._call_for_rows(
+            "resource_log_last_rows", "changed_since", **_FIRST_ROWS, field="", log_code=LOG_CODES
+        )
+        if not any(str(row.get("resource")) == ref for row in rows):
+            reason = (
+                f"its log shows no change to the user {self._user}, so no decision would be heard; "
+                f"give its group the permission v (it needs {NEEDED_RIGHTS})"
+            )
+            raise Refused(self.vendor, "changed_since", reason)
+        return "its log shows changes of state, so decisions are heard"
+
+    def discard(self, external_id: str) -> None:
+        if ref := self._find_resource(_search_id(external_id)):
+            self._call("delete_resource", "remove", resource=ref)
 
     def _find_resource(self, search_id: str) -> str:
         """Return the resource with this external id in any of our states, or an empty text."""
@@ -272,7 +297,10 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
             excerpt = " ".join(reply.body[:200].decode("utf-8", "replace").split())
             raise BadOutput(self.vendor, operation, excerpt) from error
         if found is False and false_means:
-            reason = f"{function} was refused: the user {self._user} may not, or there is no such resource"
+            reason = (
+                f"{function} was refused: the user {self._user} may not, or there is no such resource; "
+                f"its group needs the permissions {NEEDED_RIGHTS}"
+            )
             raise false_means(self.vendor, operation, reason)
         return found
 

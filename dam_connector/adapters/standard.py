@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from dam_connector.adapters.common.context import AdapterContext, check_options
-from dam_connector.adapters.common.envelopes import load_event, parse_json
+from dam_connector.adapters.common.envelopes import load_events, parse_json
 from dam_connector.adapters.common.mixins import ReadOnlyPim
 from dam_connector.adapters.common.product_mapping import parse_product
 from dam_connector.adapters.common.webhook_signatures import make_signer, verify_standard_webhook
@@ -56,7 +56,7 @@ class StandardPim(ReadOnlyPim):
         )
 
     def normalize(self, inbound: InboundWebhook) -> list[Event]:
-        return [load_event(inbound, VENDOR)]
+        return load_events(inbound, VENDOR)
 
     def fetch(self, ref: str) -> list[Product]:
         if not self._product_url:

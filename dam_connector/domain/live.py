@@ -31,6 +31,7 @@ def live_version_id(
     now: datetime,
     *,
     live_from: datetime | None = None,
+    live_until: datetime | None = None,
     published: Collection[VersionId] = (),
 ) -> VersionId | None:
     """Return the version of an asset that is to be live now, or None.
@@ -41,8 +42,11 @@ def live_version_id(
         requests: All requests about the asset.
         now: The time.
         live_from: The product's embargo: before it, no version goes live.
+        live_until: The product's expiry: from then on, no version is live.
         published: The versions that are live already; an embargo that comes later does not hold them.
     """
+    if live_until is not None and live_until <= now:
+        return None
     embargoed = live_from is not None and live_from > now
     taken_offline: set[VersionId] = set()
     for request in sorted(requests, key=lambda r: r.number, reverse=True):

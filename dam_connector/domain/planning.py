@@ -15,7 +15,7 @@ from dam_connector.domain.rules import LOCAL, PHOTO, Deliverable, ImagingRules, 
 HASHED_IF_SET = ("when", "prompt", "avoid")
 # Facts of a product that do not change what is made; the bytes of its pictures are hashed instead of their
 # URLs.
-_NOT_HASHED = ("images", "inspiration_image", "request", "live_from")
+_NOT_HASHED = ("images", "inspiration_image", "request", "live_from", "live_until")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,8 +38,11 @@ class Pim(Protocol):
     def normalize(self, inbound: InboundWebhook) -> list[Event]:
         """Return the events that a webhook reports.
 
+        A source may be asked which product an event is about, where the webhook does not say it.
+
         Raises:
             BadOutput: the body does not have this source's format.
+            Unavailable, RateLimited: retry later.
         """
         ...
 

@@ -16,7 +16,7 @@ from dam_connector.domain.version import TRANSITIONS, Asset, Version, VersionFil
 from dam_connector.errors import StateConflict
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database, require_one_row
-from dam_connector.store.tables import assets, live_requests, version_files
+from dam_connector.store.tables import assets, live_requests, products, version_files
 from dam_connector.store.tables import versions as t
 
 VERSIONS_WITH_ASSET = sa.select(
@@ -264,6 +264,18 @@ class Assets:
         with self._db.read() as c:
             row = c.execute(VERSIONS_WITH_ASSET.where(condition)).one_or_none()
         return version_from_row(row) if row else None
+
+    def expired(self, now: datetime, limit: int) -> list[Version]:
+        """Return versions that are live or approved, of products that have expired."""
+        states = [VersionState.PUBLISHED.value, VersionState.APPROVED.value]
+        query = (
+            VERSIONS_WITH_ASSET.join(products, products.c.sku == assets.c.sku)
+            .where(t.c.state.in_(states), products.c.facts["live_until"].as_string() <= now.isoformat())
+            .order_by(t.c.id)
+            .limit(limit)
+        )
+        with self._db.read() as c:
+            return [version_from_row(row) for row in c.execute(query)]
 
     def of_product(self, sku: str) -> list[Version]:
         """Return all versions of a SKU by deliverable and slot, the newest first."""

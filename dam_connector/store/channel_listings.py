@@ -1,6 +1,6 @@
 """The listings that were last sent to channels: one for each product and channel."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,6 +19,7 @@ class SentListing:
 
     sequence: int  # 1 for the first; one more for each listing with other content
     folders: tuple[str, ...]  # in which the channel may have files of the product
+    assets: tuple[str, ...]  # ids of those of which the channel may have files
     synced_at: datetime | None  # when the channel had accepted it; None: not known to have
     url: str  # the product's address there
 
@@ -29,7 +30,9 @@ class ChannelListings:
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db, self._clock = db, clock
 
-    def begin(self, channel: str, sku: str, *, sha256: str, folder: str) -> SentListing:
+    def begin(
+        self, channel: str, sku: str, *, sha256: str, folder: str, assets: Iterable[str]
+    ) -> SentListing:
         """Store that a listing is about to be sent, and return its sequence number and folders.
 
         Args:
@@ -37,6 +40,7 @@ class ChannelListings:
             sku: The product.
             sha256: Identifies the content: the same content again keeps its number.
             folder: The product's folder now.
+            assets: Ids of the assets in the listing.
         """
         key = (t.c.channel == channel, t.c.sku == sku)
         with self._db.write() as c:
@@ -44,20 +48,48 @@ class ChannelListings:
             is_same = row is not None and row.sha256 == sha256
             sequence = (row.sequence if row else 0) + (0 if is_same else 1)
             folders = list(dict.fromkeys([*(row.folders if row else []), folder]))
+            asset_ids = list(dict.fromkeys([*(row.assets if row else []), *assets]))
             synced_at, url = (row.synced_at, row.url) if row is not None and is_same else (None, "")
-            values = {"sha256": sha256, "sequence": sequence, "folders": folders}
+            values = {"sha256": sha256, "sequence": sequence, "folders": folders, "assets": asset_ids}
             values |= {"synced_at": synced_at, "url": url}
             self._db.upsert(c, t, {"channel": channel, "sku": sku, **values})
-        return SentListing(sequence=sequence, folders=tuple(folders), synced_at=synced_at, url=url)
+        return SentListing(
+            sequence=sequence,
+            folders=tuple(folders),
+            assets=tuple(asset_ids),
+            synced_at=synced_at,
+            url=url,
+        )
 
-    def finish(self, channel: str, sku: str, *, folder: str, url: str) -> None:
-        """Store that the channel accepted the listing: files are in `folder` only."""
+    def finish(self, channel: str, sku: str, *, folder: str, assets: Iterable[str], url: str) -> None:
+        """Store that the channel accepted the listing: it has files of these assets only, in `folder` only."""
         with self._db.write() as c:
             c.execute(
                 sa.update(t)
                 .where(t.c.channel == channel, t.c.sku == sku)
-                .values(synced_at=self._clock.now(), folders=[folder], url=url)
+                .values(
+                    synced_at=self._clock.now(), folders=[folder], assets=list(dict.fromkeys(assets)), url=url
+                )
             )
+
+    def doubt(self, channel: str, sku: str) -> None:
+        """Store that the channel is not known to have the last listing, e.g. since it cannot be asked."""
+        with self._db.write() as c:
+            c.execute(sa.update(t).where(t.c.channel == channel, t.c.sku == sku).values(synced_at=None))
+
+    def of_product(self, sku: str) -> dict[str, SentListing]:
+        """Return the last listing of a product in each channel."""
+        with self._db.read() as c:
+            return {
+                row.channel: SentListing(
+                    sequence=row.sequence,
+                    folders=tuple(row.folders),
+                    assets=tuple(row.assets),
+                    synced_at=row.synced_at,
+                    url=row.url,
+                )
+                for row in c.execute(sa.select(t).where(t.c.sku == sku))
+            }
 
     def skus(self, channel: str) -> Iterator[str]:
         """Yield the SKUs of which a channel got a listing, in order."""

@@ -44,10 +44,16 @@ class LiveRequests:
             last = c.execute(sa.select(sa.func.max(t.c.number)).where(of_asset)).scalar() or 0
             c.execute(sa.insert(t).values(number=last + 1, **row))
 
-    def undo(self, version: Version) -> None:
-        """Undo all requests about a version."""
+    def undo_newest(self, version: Version) -> None:
+        """Undo the newest request that a version goes live; earlier requests about it still count."""
+        goes_live = (t.c.version_id == version.id, t.c.goes_live.is_(True), t.c.undone.is_(False))
+        newest = sa.select(sa.func.max(t.c.number)).where(*goes_live).scalar_subquery()
         with self._db.write() as c:
-            c.execute(sa.update(t).where(t.c.version_id == version.id).values(undone=True))
+            c.execute(sa.update(t).where(*goes_live, t.c.number == newest).values(undone=True))
+
+    def of_version(self, version: Version) -> list[LiveRequest]:
+        """Return the requests about a version that were not undone, in the order in which they were given."""
+        return [r for r in self.of_asset(version.asset.id) if r.version_id == version.id and not r.undone]
 
     def of_asset(self, asset_id: str) -> list[LiveRequest]:
         """Return all requests about an asset, in the order in which they were given."""
@@ -57,9 +63,13 @@ class LiveRequests:
                 for row in c.execute(sa.select(t).where(t.c.asset_id == asset_id).order_by(t.c.number))
             ]
 
+    def last_of_asset(self, asset_id: str) -> LiveRequest | None:
+        """Return the last request about an asset that was not undone, or None."""
+        return next((r for r in reversed(self.of_asset(asset_id)) if not r.undone), None)
+
     def newest(self, version: Version) -> LiveRequest | None:
         """Return the newest request about a version that was not undone, or None."""
-        found = [r for r in self.of_asset(version.asset.id) if r.version_id == version.id and not r.undone]
+        found = self.of_version(version)
         return found[-1] if found else None
 
 

@@ -13,7 +13,7 @@ from dam_connector.domain.issue import Issue, Severity
 from dam_connector.domain.product import INSPIRATION, Product
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database
-from dam_connector.store.tables import deletions, runs
+from dam_connector.store.tables import assets, deletions, publications, runs
 from dam_connector.store.tables import products as t
 
 
@@ -152,6 +152,31 @@ class Products:
         )
         with self._db.read() as c:
             return [row.sku for row in c.execute(query) if set(row.sources) - {INSPIRATION}]
+
+    def expiring(
+        self, after: datetime, until: datetime, limit: int, *, without_issue: str
+    ) -> list[ProductRecord]:
+        """Return products with a live version that expire between two times, the earliest first.
+
+        Args:
+            after: The earlier time.
+            until: The later time.
+            limit: The largest number of them.
+            without_issue: Leave out products that have an issue of this code.
+        """
+        expires = t.c.facts["live_until"].as_string()
+        is_live = (
+            sa.exists().where(publications.c.asset_id == assets.c.id, assets.c.sku == t.c.sku).correlate(t)
+        )
+        query = (
+            sa.select(t)
+            .where(expires > after.isoformat(), expires <= until.isoformat(), t.c.deleted.is_(False))
+            .where(is_live, sa.cast(t.c.issues, sa.Text).not_like(f"%{without_issue}%"))
+            .order_by(expires)
+            .limit(limit)
+        )
+        with self._db.read() as c:
+            return [_record(row) for row in c.execute(query)]
 
     def lock(self, sku: str) -> ProductRecord | None:
         """Return the product with a SKU, or None; nobody else changes it until the open transaction ends."""

@@ -226,6 +226,7 @@ channel_listings = sa.Table(
     sa.Column("sha256", sa.String(64), nullable=False),  # of its content
     sa.Column("sequence", sa.Integer, nullable=False),
     json_column("folders"),  # in which the channel may have files of the product
+    json_column("assets"),  # ids of those of which the channel may have files
     sa.Column("synced_at", UtcDateTime),
     text_column("url"),
 )

@@ -13,8 +13,8 @@ from dam_connector.domain.issue import Report
 from dam_connector.domain.product import Product
 from dam_connector.domain.rules import Connection
 from dam_connector.domain.version import Asset, Role, Version, VersionFile, VersionState
-from dam_connector.errors import BadOutput, ConfigError, Unsupported
-from dam_connector.ports import PushRequest
+from dam_connector.errors import AdapterError, BadOutput, ConfigError, NotFound, Refused, Unsupported
+from dam_connector.ports import ChecksDecisions, ChecksRights, Dam, PushRequest
 from dam_connector.usecases.backfill import EARLIEST
 from dam_connector.usecases.publish import build_listing
 from dam_connector.wiring import Services
@@ -22,6 +22,8 @@ from dam_connector.wiring import Services
 WHITE_PIXEL = base64.b64decode(  # a PNG
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4//8/AAX+Av4N70a4AAAAAElFTkSuQmCC"
 )
+VERDICTS = {VersionState.APPROVED: Verdict.APPROVED, VersionState.REJECTED: Verdict.REJECTED}
+MAX_TRIED_PRODUCTS = 20
 PORTS = ("pim", "dam", "channel", "provider")
 
 
@@ -79,15 +81,21 @@ def _check_pim(services: Services, name: str) -> Iterator[str]:
     if not source.capabilities.can_list_changes:
         yield "it only sends webhooks and cannot be asked: send one to test it"
         return
-    events = list(islice(source.changed_since(EARLIEST), 1))
+    events = list(islice(source.changed_since(EARLIEST), MAX_TRIED_PRODUCTS))
     yield "it lists changed products" + ("" if events else ", and has no product yet")
     for event in events:
-        products = source.fetch(event.ref)
+        try:
+            products = source.fetch(event.ref)
+        except NotFound:  # a draft, or one that was deleted meanwhile
+            continue
         yield f"it returns product {event.ref}: {', '.join(p.sku for p in products) or 'without a SKU'}"
+        break
+    if isinstance(source, ChecksRights):
+        yield from source.check_rights()
 
 
 def _check_dam(services: Services, name: str) -> Iterator[str]:
-    """Push a version, read its state, reject it, compare its file, and remove it again."""
+    """Push a version, decide about it, compare its file, and remove it again, also after a failure."""
     dam, version = services.dam(name), _sample_version(services)
     product = Product(sku=version.asset.sku, name="Connection test", category="connection-test")
     external_id = f"{version.asset.sku}:test:1:{int(services.clock.now().timestamp())}"
@@ -98,26 +106,61 @@ def _check_dam(services: Services, name: str) -> Iterator[str]:
         folder="connection-test",
         review_url=services.settings.base_url,
     )
-    ref = dam.push(request, services.blobs)
-    yield f"a file was pushed: {ref}"
+    refs: list[str] = []
     try:
-        if dam.push(request, services.blobs) != ref:
-            raise BadOutput(name, "push", "the same version was stored twice")
-        yield "a repeated push stored nothing twice"
-        for state in (VersionState.IN_REVIEW, VersionState.REJECTED):
-            if state is VersionState.REJECTED:
-                dam.write_state(ref, state, Decision(verdict=Verdict.REJECTED, by="connection test"))
-            remote = dam.remote_state(ref, replace(version, state=state))
-            if remote.state is not state:
-                message = f"{state.value} was written, {remote.state.value} was read"
-                raise BadOutput(name, "remote_state", message)
-            yield f"its state is {state.value.replace('_', ' ')}"
-        if dam.changed_files(ref, version):
-            raise BadOutput(name, "changed_files", "the file that was read is not the one that was pushed")
-        yield "the file is there, byte for byte"
-    finally:
-        dam.remove(ref)
+        yield from _try_dam(services, name, request, refs)
+    except Exception as error:
+        _clean_up(name, dam, request, refs, error)
+        raise
+    _clean_up(name, dam, request, refs)
     yield "the file was removed again"
+
+
+def _try_dam(services: Services, name: str, request: PushRequest, refs: list[str]) -> Iterator[str]:
+    """Push a version twice, decide about it, and compare its file; add what it stored to `refs`."""
+    dam, version = services.dam(name), request.version
+    refs.append(dam.push(request, services.blobs))
+    yield f"a file was pushed: {refs[0]}"
+    refs.append(dam.push(request, services.blobs))
+    if refs[1] != refs[0]:
+        raise BadOutput(
+            name, "push", "the same version was stored twice: its user may not search, or finds nothing"
+        )
+    yield "a repeated push stored nothing twice"
+    for state in (VersionState.IN_REVIEW, VersionState.APPROVED, VersionState.REJECTED):
+        if verdict := VERDICTS.get(state):
+            dam.write_state(refs[0], state, Decision(verdict=verdict, by="connection test"))
+        remote = dam.remote_state(refs[0], replace(version, state=state))
+        if remote.state is not state:
+            message = f"{state.value} was written, {remote.state.value} was read"
+            raise BadOutput(name, "remote_state", message)
+        yield f"its state is {state.value.replace('_', ' ')}"
+    if isinstance(dam, ChecksDecisions):
+        yield dam.check_decisions(refs[0])
+    if dam.changed_files(refs[0], version):
+        raise BadOutput(name, "changed_files", "the file that was read is not the one that was pushed")
+    yield "the file is there, byte for byte"
+
+
+def _clean_up(
+    name: str, dam: Dam, request: PushRequest, refs: list[str], cause: Exception | None = None
+) -> None:
+    """Remove all that a test stored; say which part is left if that is refused."""
+    left = []
+    for ref in dict.fromkeys(refs):
+        try:
+            dam.remove(ref)
+        except AdapterError as error:
+            left.append(f"{ref} ({error})")
+    if not refs and isinstance(dam, ChecksDecisions):
+        try:
+            dam.discard(request.external_id)
+        except AdapterError as error:
+            if str(error) != str(cause):  # else nothing was stored: it lets us do nothing at all
+                left.append(f"{request.external_id} ({error})")
+    if left:
+        reason = f"the test has left {', '.join(left)} there; delete it by hand"
+        raise Refused(name, "remove", f"{cause}; {reason}" if cause else reason) from cause
 
 
 def _check_channel(services: Services, name: str, sku: str) -> Iterator[str]:
@@ -128,6 +171,8 @@ def _check_channel(services: Services, name: str, sku: str) -> Iterator[str]:
     listing = build_listing(services, name, product)
     names = channel.live_files(listing)
     yield f"it was asked about {product.sku}: {len(names)} of our files are live there"
+    if isinstance(channel, ChecksRights):
+        yield from channel.check_rights()
     if sku:
         channel.sync(listing, services.blobs)
         yield "the same files were synced again"

@@ -39,6 +39,7 @@ def wanted_version(services: Services, product: Product, asset: Asset) -> Versio
         services.live_requests.of_asset(asset.id),
         services.clock.now(),
         live_from=product.live_from,
+        live_until=product.live_until,
         published=published,
     )
     return versions.get(wanted) if wanted else None
@@ -97,12 +98,13 @@ def send_listing(services: Services, channel: str, listing: Listing, *, since: d
     sku, folder, adapter = listing.product.sku, listing.folder, services.channel(channel)
     content = json.dumps(dump_listing(listing), sort_keys=True)
     sha256 = hashlib.sha256(f"{folder} {content}".encode()).hexdigest()
-    sent = services.channel_listings.begin(channel, sku, sha256=sha256, folder=folder)
+    assets = [placement.approved.version.asset.id for placement in listing.placements]
+    sent = services.channel_listings.begin(channel, sku, sha256=sha256, folder=folder, assets=assets)
     if since and sent.synced_at and sent.synced_at >= since:
         return sent.url
     former = tuple(f for f in sent.folders if f != folder)
     url = adapter.sync(replace(listing, sequence=sent.sequence, former_folders=former), services.blobs)
-    services.channel_listings.finish(channel, sku, folder=folder, url=url)
+    services.channel_listings.finish(channel, sku, folder=folder, assets=assets, url=url)
     return url
 
 
@@ -176,7 +178,7 @@ def withdraw(services: Services, version: Version, *, by: str, reason: str = "")
         if current.state is VersionState.PUBLISHED:
             services.live_requests.add(version, goes_live=False, by=by)
         else:
-            services.live_requests.undo(version)
+            services.live_requests.undo_newest(version)
         services.history.add("withdrawn", sku=version.asset.sku, version_id=version.id, by=by, detail=reason)
         sync_to_dam(services, version)
         plan_follow_up(services, version, RunKind.WITHDRAW, unique_input_hash("withdraw", services))
@@ -190,6 +192,40 @@ def wait_for_day(services: Services, product: Product, version: Version) -> date
     embargo = product.live_from if version.state is not VersionState.PUBLISHED else None
     latest = max(filter(None, (request.due_at, embargo)), default=None)
     return latest if latest and latest > services.clock.now() else None
+
+
+def channels_of(services: Services, product: Product, asset: Asset) -> tuple[str, ...]:
+    """Return the channels in which an asset is live, by the rules in force and the product's sheet.
+
+    There are none if the rules no longer have the deliverable.
+    """
+    deliverable = services.rules.current().deliverable(asset.deliverable)
+    asked_for = product.request.channels
+    return tuple(c for c in (deliverable.channels if deliverable else ()) if not asked_for or c in asked_for)
+
+
+def channels_to_update(
+    services: Services, product: Product, asset: Asset, wanted: Version | None
+) -> list[str]:
+    """Return the channels that are to show the wanted version, and those that may show another one."""
+    channels = channels_of(services, product, asset) if wanted else ()
+    live = [p.channel for p in services.publications.of_asset(asset.id)]
+    may_have = [
+        channel
+        for channel, sent in services.channel_listings.of_product(asset.sku).items()
+        if asset.id in sent.assets
+    ]
+    return list(dict.fromkeys([*channels, *live, *may_have]))
+
+
+def is_in_line(services: Services, product: Product, asset: Asset, wanted: Version | None) -> bool:
+    """Return whether no channel may show another version of an asset than the wanted one."""
+    live = {p.channel: p.version_id for p in services.publications.of_asset(asset.id)}
+    sent = services.channel_listings.of_product(asset.sku)
+    return all(
+        channel in sent and sent[channel].synced_at and wanted and live.get(channel) == wanted.id
+        for channel in channels_to_update(services, product, asset, None)
+    )
 
 
 def record_live(services: Services, product: Product, asset: Asset, channels: Collection[str]) -> bool:

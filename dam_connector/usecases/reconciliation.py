@@ -81,6 +81,7 @@ _REMEDIES = {
     ("dam", DriftKind.CHANGED): "replace the files there with ours",
     ("channel", DriftKind.MISSING): "publish it again",
     ("channel", DriftKind.ORPHANED): "remove it there",
+    ("channel", DriftKind.STALE): "send the listing again",
     ("connector", DriftKind.STALE): "bring the channels in line with what people asked for",
     ("connector", DriftKind.MISSING): "plan its runs",
 }
@@ -191,6 +192,10 @@ def _compare_channel(services: Services, name: str) -> Iterator[Drift]:
         except NotFound:
             live, expected = set(), set(channel.expected_files(listing))
         place = {"port": "channel", "where": name, "sku": sku, "ref": sku}
+        sent = services.channel_listings.of_product(sku).get(name)
+        if sent and not sent.synced_at:
+            yield Drift(kind=DriftKind.STALE, detail="it is not known to have the last listing", **place)
+            continue
         if missing := sorted(expected - live):
             yield Drift(kind=DriftKind.MISSING, detail=", ".join(missing), **place)
         if orphaned := sorted(live - expected):

@@ -1,7 +1,7 @@
 """Checks of our own records: what is live agrees with what people asked for, and every product has its runs.
 
-Each promise is one transaction, so that no difference should arise. These checks find what an earlier release
-or a restored backup left, and publications that failed for good.
+Each promise is one transaction. These checks find publications that failed for good, and what an earlier
+release, a restored backup or a changed plugin.json left.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from dam_connector.domain.product import Product
 from dam_connector.domain.run import RunKind
-from dam_connector.domain.version import Asset, Version, VersionState
+from dam_connector.domain.version import Version, VersionState
 from dam_connector.usecases.follow_up_runs import plan_follow_up, unique_input_hash
 from dam_connector.usecases.intake import plan_runs
-from dam_connector.usecases.publish import wait_for_day, wanted_version
+from dam_connector.usecases.publish import channels_of, wait_for_day, wanted_version
 from dam_connector.wiring import Services
 
 
@@ -43,7 +43,7 @@ def _live_problem(services: Services, product: Product, version: Version) -> str
     versions = services.assets.versions(asset.id)
     wanted = wanted_version(services, product, asset)
     live = {p.channel: p.version_id for p in services.publications.of_asset(asset.id)}
-    expected = dict.fromkeys(_channels(services, asset), wanted.id) if wanted else {}
+    expected = dict.fromkeys(channels_of(services, product, asset), wanted.id) if wanted else {}
     title = f"{asset.deliverable} {asset.slot}"
     if live != expected:
         number = f"V{wanted.number}" if wanted else "no version"
@@ -58,11 +58,6 @@ def _live_problem(services: Services, product: Product, version: Version) -> str
     if waiting:
         return f"{title}: {', '.join(f'V{v.number}' for v in waiting)} is approved, but nothing publishes it"
     return ""
-
-
-def _channels(services: Services, asset: Asset) -> tuple[str, ...]:
-    deliverable = services.rules.current().deliverable(asset.deliverable)
-    return deliverable.channels if deliverable else ()
 
 
 def _different(live: Mapping[str, str], expected: Mapping[str, str]) -> str:

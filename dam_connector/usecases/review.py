@@ -45,6 +45,7 @@ def decide(
     """
     detail = "; ".join(filter(None, [", ".join(decision.reasons), decision.note]))
     with services.transaction():
+        services.assets.lock_asset(version.asset.id)
         decision_id = services.decisions.record(version, decision, source)
         services.assets.set_go_live_at(version.id, go_live_at)
         if source == version.dam:
@@ -68,22 +69,35 @@ def decide(
 def undo(services: Services, version: Version, *, by: str) -> None:
     """Undo the last decision about a version.
 
-    It is in review again, or superseded if a newer version is. A publication that has begun is taken back in
-    every channel.
+    It is in review again, or superseded if a newer version is. A rollback that is undone leaves the version
+    as it was before. A publication that has begun is taken back in every channel.
 
     Raises:
         StateConflict: the decision has taken effect.
     """
     with services.transaction():
-        services.decisions.undo(version)
+        services.assets.lock_asset(version.asset.id)
+        earlier = services.live_requests.of_version(version)[:-1]
+        if earlier:  # the last request was a rollback: the decision itself is not undone
+            before = VersionState.SUPERSEDED if earlier[-1].goes_live else VersionState.WITHDRAWN
+            services.assets.transition(version.id, before, from_states=[VersionState.APPROVED])
+        else:
+            services.decisions.undo(version)
+            _settle_after_undo(services, version)
         services.assets.set_go_live_at(version.id, None)
-        services.live_requests.undo(version)
-        if services.assets.has_newer(version, OPEN_FOR_REVIEW):
-            services.assets.transition(version.id, VersionState.SUPERSEDED)
+        services.live_requests.undo_newest(version)
         sync_to_dam(services, version)
         services.history.add("undone", sku=version.asset.sku, version_id=version.id, by=by)
         if services.runs.has_started(version.id, RunKind.PUBLISH):
             plan_follow_up(services, version, RunKind.PUBLISH, unique_input_hash("undo", services))
+
+
+def _settle_after_undo(services: Services, version: Version) -> None:
+    """Keep at most one version of an asset in review: the newest one."""
+    if services.assets.has_newer(version, OPEN_FOR_REVIEW):
+        services.assets.transition(version.id, VersionState.SUPERSEDED)
+    else:
+        services.assets.supersede_others(version.id, [VersionState.IN_REVIEW])
 
 
 def comment(services: Services, version: Version, *, text: str, by: str) -> None:

@@ -32,7 +32,15 @@ EDITABLE_COLUMNS = (
         "unit",
     ),
     *(column for column in COLUMNS if column.startswith("image_url")),
-    *("inspiration_image", "prompt", "number_of_images", "aspect_ratio", "request_type", "live_from"),
+    *(
+        "inspiration_image",
+        "prompt",
+        "number_of_images",
+        "aspect_ratio",
+        "request_type",
+        "live_from",
+        "live_until",
+    ),
 )
 
 

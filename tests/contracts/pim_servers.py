@@ -55,7 +55,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, body
         )
         raw = data if isinstance(data, bytes) else json.dumps(data).encode()
-        self.send_response(status)
+        self.send_response_only(status)  # without a date, which a vendor's answer may have
         for name, value in {
             "Content-Type": "application/json",
             "Content-Length": str(len(raw)),

@@ -28,31 +28,80 @@ WOO_PRODUCT: dict[str, Any] = {
     ],
     "meta_data": [{"key": "_dam_connector_media", "value": ["3"]}, {"key": "designer", "value": "Ada"}],
 }
-WOO_VARIABLE = {**WOO_PRODUCT, "id": 14, "type": "variable", "sku": "CH2"}
+WOO_VARIABLE = {
+    **WOO_PRODUCT,
+    "id": 14,
+    "type": "variable",
+    "sku": "CH2",
+    "name": 'Bottles &amp; Jars 5" <b>x</b> &lt;5',
+    "description": "<p>A &amp; B 5 &lt; 6 &nbsp; ok &#8211; &euro;</p>",
+    "categories": [{"id": 16, "name": "Bottles &amp; Jars", "slug": "bottles-jars"}],
+    "attributes": [
+        {
+            "id": 1,
+            "name": "Colour",
+            "slug": "pa_color",
+            "variation": True,
+            "options": ["Green", "Red &amp; Blue"],
+        },
+        {"id": 0, "name": "Material", "slug": "Material", "variation": False, "options": ["Oak & ash"]},
+    ],
+}
 WOO_VARIATION = {
     "id": 15,
+    "type": "variation",
+    "parent_id": 14,
+    "status": "publish",
     "sku": "CH2-RED",
-    "attributes": [{"name": "Color", "option": "Red"}],
+    "attributes": [{"id": 1, "name": "Colour", "slug": "pa_color", "option": "Red &amp; Blue"}],
     "image": {"id": 9, "src": "https://shop.example/red.jpg"},
 }
+WOO_NO_OWN_PICTURE = {  # the shop answers with its parent's first picture
+    **WOO_VARIATION,
+    "id": 17,
+    "sku": "CH2-GREEN",
+    "attributes": [{"id": 1, "name": "Colour", "slug": "pa_color", "option": "Green"}],
+    "image": {"id": 1, "src": "https://shop.example/a.jpg", "name": "a", "alt": ""},
+}
+WOO_TRASHED = {**WOO_VARIATION, "id": 18, "sku": "CH2-OLD", "status": "trash"}
+WOO_BY_NUMBER: dict[str, dict[str, Any]] = {
+    "13": WOO_PRODUCT,
+    "14": WOO_VARIABLE,
+    # asked for as a product, a variation has `images` and lists no categories
+    **{
+        str(each["id"]): {
+            **{name: value for name, value in each.items() if name != "image"},
+            "name": "Bottles - Red",
+            "images": [each["image"]],
+            "categories": [],
+        }
+        for each in (WOO_VARIATION, WOO_NO_OWN_PICTURE, WOO_TRASHED)
+    },
+    "20": {**WOO_PRODUCT, "id": 20, "status": "trash"},
+    "21": {**WOO_PRODUCT, "id": 21, "status": "draft"},
+}
+WOO_NOW = {"Date": "Fri, 20 Nov 2026 12:00:00 GMT"}
 
 
 def woo(method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any) -> FakePimReply:
+    """Answer as WooCommerce 11.0.1 on WordPress 6.9.1 did."""
     if headers.get("authorization") != "Basic " + base64.b64encode(b"ck:cs").decode():
         return 401, {"code": "woocommerce_rest_cannot_view", "message": "Sorry"}, {}
-    assert method == "GET" and path.startswith("/wp-json/wc/v3/products")
+    assert method == "GET" and path.startswith("/wp-json/wc/v3/")
+    if path == "/wp-json/wc/v3/settings/products/woocommerce_dimension_unit":
+        return 200, {"id": "woocommerce_dimension_unit", "default": "in", "value": "cm"}, {}
+    if path == "/wp-json/wc/v3/webhooks":
+        return 200, [], {}
     rest = path.removeprefix("/wp-json/wc/v3/products").strip("/")
     if rest == "14/variations":
-        return 200, [WOO_VARIATION, {"id": 16, "sku": ""}], {"X-WP-TotalPages": "1"}
+        rows = [WOO_VARIATION, WOO_NO_OWN_PICTURE, {"id": 16, "sku": ""}]  # trashed ones are not listed
+        return 200, rows, {"X-WP-TotalPages": "1"}
     if not rest:
         assert query["dates_are_gmt"] == "true" and query["modified_after"] == "2026-11-20T09:00:00"
         return 200, [{**WOO_PRODUCT, "id": 100 + int(query["page"])}], {"X-WP-TotalPages": "3"}
-    known = {"13": WOO_PRODUCT, "14": WOO_VARIABLE, "20": {**WOO_PRODUCT, "id": 20, "status": "trash"}}
-    return (
-        (200, known[rest], {})
-        if rest in known
-        else (404, {"code": "woocommerce_rest_product_invalid_id", "message": "Invalid ID."}, {})
-    )
+    if rest in WOO_BY_NUMBER:
+        return 200, WOO_BY_NUMBER[rest], WOO_NOW
+    return 404, {"code": "woocommerce_rest_product_invalid_id", "message": "Invalid ID."}, {}
 
 
 def attribute(slug: str, name: str) -> dict[str, Any]:

@@ -191,3 +191,8 @@ def test_product_url_is_asked_for_the_newest_facts(services: Services, photos: A
     photos.files["p/BAD"] = b'{"no":"sku"}'
     with pytest.raises(BadOutput):
         source.fetch("BAD")
+
+
+@pytest.mark.parametrize("kind", ["category.updated", "product.price_changed", "com.example.stock.v1"])
+def test_an_event_of_another_type_is_ignored(harness: Harness, clock: TestClock, kind: str) -> None:
+    assert harness.adapter.normalize(deliver(harness, clock, record("CH1"), kind)) == []

@@ -172,14 +172,10 @@ def test_a_product_of_woocommerce(opened: Callable[[str], Opened]) -> None:
         View.FRONT: "https://shop.example/a.jpg",
         View.BACK: "https://shop.example/b.jpg",
     }
-    (red,) = source.fetch("14")
-    assert (red.sku, red.color, [i.url for i in red.images]) == (
-        "CH2-RED",
-        "Red",
-        ["https://shop.example/red.jpg"],
-    )
     with pytest.raises(NotFound, match="trash"):
         source.fetch("20")
+    with pytest.raises(NotFound, match="draft"):
+        source.fetch("21")
 
 
 def test_a_product_of_saleor(opened: Callable[[str], Opened], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,6 +192,33 @@ def test_a_product_of_saleor(opened: Callable[[str], Opened], monkeypatch: pytes
     assert (vase.sku, vase.category, vase.color, vase.material) == ("VASE-1", "Decor", "Blue", "Clay")
     assert vase.description == "A blue vase. Tall." and vase.dimensions.height_m == 0.3
     assert [(i.view, i.url) for i in vase.images] == [(View.FRONT, "https://shop.example/front.jpg")]
+
+
+@pytest.mark.parametrize(
+    ("body", "ref"),
+    [
+        ({"productMedia": {"id": "UHJvZHVjdE1lZGlhOjc=", "productId": "UHJvZHVjdDox"}}, "UHJvZHVjdDox"),
+        ({"productMedia": {"id": "UHJvZHVjdE1lZGlhOjc="}}, ""),
+        ({"productMedia": {"productId": "UHJvZHVjdE1lZGlhOjc="}}, ""),  # `productId: id` in the subscription
+        ([{"type": "ProductMedia", "id": "UHJvZHVjdE1lZGlhOjc="}], ""),
+        (
+            [{"type": "Variant", "id": "UHJvZHVjdFZhcmlhbnQ6NQ==", "product_id": "UHJvZHVjdDox"}],
+            "UHJvZHVjdDox",
+        ),
+        ({"productVariant": {"id": "UHJvZHVjdFZhcmlhbnQ6NQ=="}}, ""),
+        ([{"type": "Product", "id": "UHJvZHVjdDox"}], "UHJvZHVjdDox"),
+    ],
+)
+def test_an_event_of_saleor_about_a_medium_or_a_variant_is_about_its_product(
+    opened: Callable[[str], Opened], body: Any, ref: str, clock: TestClock
+) -> None:
+    headers = {"saleor-event": "product_media_created"}
+    inbound = InboundWebhook(headers=headers, body=json.dumps(body).encode(), received_at=clock.now())
+    if ref:
+        assert [event.ref for event in opened("saleor").source().normalize(inbound)] == [ref]
+    else:
+        with pytest.raises(BadOutput, match="subscribe to product"):
+            opened("saleor").source().normalize(inbound)
 
 
 def test_a_product_of_vendure(opened: Callable[[str], Opened], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,12 +132,12 @@ def test_the_next_model_makes_the_next_renditions(
 def test_a_blocked_model_gives_no_renditions_until_it_is_waived(
     services: Services, photos: PhotoServer, drain: Drain, write_rules: Callable
 ) -> None:
-    write_rules(deliverables=[SPIN, MODEL_ONE], naming=NAMED, checks={"max_triangles": 10})
+    write_rules(deliverables=[SPIN, MODEL_ONE], naming=NAMED, checks={"max_model_bytes": 1024})
     send(services, chair(photos))
     drain()
     made = versions(services)
     assert set(made) == {"model"} and made["model"].state is VersionState.BLOCKED
-    review.waive(services, made["model"], Waiver(code="file.triangles", by="root", reason="a test"))
+    review.waive(services, made["model"], Waiver(code="file.bytes", by="root", reason="a test"))
     drain()
     assert versions(services)["spin"].state is VersionState.IN_REVIEW
 

@@ -4,6 +4,7 @@ import errno
 import json
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,18 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from dam_connector.adapters.folder import FolderChannel
 from dam_connector.app import create_app
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.listing import Listing
+from dam_connector.domain.row_request import RequestType, RowRequest
 from dam_connector.domain.run import RunKind, RunState
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import StateConflict, StorageUnavailable, Unavailable
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import intake, maintenance, publish, review
 from dam_connector.usecases.dam_sync.inbound import sync_from_dam
+from dam_connector.usecases.reconciliation import reconcile, repair
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import PACKSHOT, Drain, chair, live, made, newest, send, states
 from tests.support import PhotoServer, TestClock, product
@@ -139,6 +143,171 @@ def test_an_undo_after_the_next_version_came_puts_no_second_one_in_review(
     made(shop, photos, drain, color="green")
     review.undo(shop, first, by="ann")
     assert states(shop) == ["V2 in_review", "V1 superseded"]
+
+
+def test_of_two_rejections_that_are_undone_only_the_newer_version_is_in_review(
+    shop: Services, photos: PhotoServer, drain: Drain
+) -> None:
+    rejected = Decision(verdict=Verdict.REJECTED, by="ann")
+    first = made(shop, photos, drain)
+    review.decide(shop, first, rejected, source="page")
+    second = made(shop, photos, drain, color="green")
+    review.decide(shop, second, rejected, source="page")
+    for version in (first, second):
+        review.undo(shop, version, by="ann")
+    assert states(shop) == ["V2 in_review", "V1 superseded"]
+
+
+def lose_the_answer(shop: Services, name: str) -> None:
+    """Let a channel take the next listing, and its answer be lost."""
+    channel = shop.channel(name)
+    sync = channel.sync
+
+    def taken(listing: Listing, blobs: Any) -> str:
+        channel.sync = sync  # type: ignore[method-assign]
+        sync(listing, blobs)
+        raise Unavailable(name, "publish", "the answer was lost")
+
+    channel.sync = taken  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("action", ["undo", "withdraw"])
+def test_what_a_channel_took_without_an_answer_is_taken_back(
+    shop: Services, photos: PhotoServer, drain: Drain, action: str
+) -> None:
+    first = made(shop, photos, drain)
+    lose_the_answer(shop, "shop")
+    approve(shop, first)
+    drain()
+    assert live(shop) == ["packshotV1"] and states(shop) == ["V1 approved"]
+    if action == "undo":
+        review.undo(shop, first, by="ann")
+    else:
+        publish.withdraw(shop, first, by="ann")
+    work(shop, drain)
+    assert live(shop) == [] and not is_public(shop, first)
+    assert shop.runs.page(state="failed") == []
+
+
+def test_a_channel_that_may_not_have_the_last_listing_is_found_by_reconcile(
+    shop: Services, photos: PhotoServer, drain: Drain
+) -> None:
+    approve(shop, made(shop, photos, drain))
+    drain()
+    shop.channel_listings.doubt("shop", "CH123")
+    (found,) = [d for d in reconcile(shop) if d.port == "channel"]
+    assert (found.where, found.detail) == ("shop", "it is not known to have the last listing")
+    repair(shop, found)
+    assert [d for d in reconcile(shop) if d.port == "channel"] == []
+
+
+@pytest.mark.parametrize("change", ["deliverable removed", "no longer asked for"])
+def test_a_withdrawal_counts_whatever_the_rules_and_sheets_ask_for_now(
+    shop: Services, photos: PhotoServer, drain: Drain, write_rules: Rules, change: str
+) -> None:
+    first = made(shop, photos, drain)
+    approve(shop, first)
+    drain()
+    if change == "deliverable removed":
+        rules = json.loads(shop.settings.plugin_json.read_text())
+        rules["deliverables"] = [{**PACKSHOT, "name": "another"}]
+        write_rules(**rules)
+    else:
+        record = shop.products.get("CH123")
+        facts = replace(record.product, request=RowRequest(types=(RequestType.MODEL,)))  # type: ignore[union-attr]
+        shop.products.upsert(facts, connection="main", ref="CH123", source_time=shop.clock.now())
+    publish.withdraw(shop, first, by="ann")
+    work(shop, drain)
+    assert live(shop) == [] and states(shop)[-1] == "V1 withdrawn"
+    assert not [r for r in shop.runs.page() if r.kind is RunKind.WITHDRAW and r.state is not RunState.DONE]
+
+
+def test_a_pending_rollback_that_is_withdrawn_or_undone_brings_nothing_back(
+    shop: Services, photos: PhotoServer, drain: Drain
+) -> None:
+    first = made(shop, photos, drain)
+    approve(shop, first)
+    drain()
+    second = made(shop, photos, drain, color="green")
+    approve(shop, second)
+    drain()
+    publish.withdraw(shop, second, by="ann")
+    drain()
+    for take_back in (publish.withdraw, review.undo):
+        shop.channel("shop").fail_with = Unavailable("shop", "publish", "away")  # type: ignore[attr-defined]
+        publish.rollback(shop, second, by="ann")
+        drain()
+        take_back(shop, second, by="ann")
+        work(shop, drain)
+        assert live(shop) == [] and states(shop) == ["V2 withdrawn", "V1 superseded"]
+        assert not is_public(shop, first) and not is_public(shop, second)
+    publish.rollback(shop, second, by="ann")  # its approval still counts
+    work(shop, drain, rounds=2)
+    assert live(shop) == ["packshotV2"]
+
+
+def test_an_embargo_takes_back_what_is_live_in_some_channels_only(
+    shop: Services, half_published: Version, drain: Drain
+) -> None:
+    record = shop.products.get("CH123")
+    embargoed = replace(record.product, live_from=shop.clock.now() + timedelta(days=3))  # type: ignore[union-attr]
+    shop.products.upsert(embargoed, connection="main", ref="CH123", source_time=shop.clock.now())
+    work(shop, drain)
+    assert in_channel(shop, "shop") == in_channel(shop, "feed") == ["V1"]
+    assert not is_public(shop, half_published) and states(shop) == ["V2 approved", "V1 published"]
+    shop.clock.forward(3 * 86_400)  # type: ignore[attr-defined]
+    work(shop, drain)
+    assert in_channel(shop, "shop") == in_channel(shop, "feed") == ["V2"]
+
+
+def test_a_publication_follows_the_channels_of_the_rules_in_force(
+    shop: Services, photos: PhotoServer, drain: Drain, write_rules: Rules
+) -> None:
+    with_two_channels(shop, write_rules)
+    first = made(shop, photos, drain)
+    day = shop.clock.now() + timedelta(hours=1)
+    review.decide(shop, first, APPROVED, source="page", go_live_at=day)
+    rules = json.loads(shop.settings.plugin_json.read_text())
+    del rules["connections"]["channel"]["feed"]
+    rules["deliverables"] = [{**PACKSHOT, "channels": ["shop"]}]
+    write_rules(**rules)
+    shop.clock.forward(3700)  # type: ignore[attr-defined]
+    work(shop, drain)
+    assert states(shop) == ["V1 published"] and in_channel(shop, "shop") == ["V1"]
+    assert [p.channel for p in shop.publications.of_product("CH123")] == ["shop"]
+
+
+def test_files_of_an_interrupted_export_are_removed_when_something_else_is_wanted(
+    shop: Services,
+    photos: PhotoServer,
+    drain: Drain,
+    write_rules: Rules,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tree = tmp_path / "tree"
+    rules = json.loads(shop.settings.plugin_json.read_text())
+    rules["connections"]["channel"]["export"] = {"adapter": "folder", "path": str(tree)}
+    rules["deliverables"] = [{**PACKSHOT, "formats": ["jpeg", "webp"], "channels": ["export"]}]
+    write_rules(**rules)
+    first = made(shop, photos, drain)
+    write, written = FolderChannel._write, 0
+
+    def full_disk(self: FolderChannel, path: str, data: bytes, mime: str) -> None:
+        nonlocal written
+        written += 1
+        if written > 2:  # the index, one file, and then
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(self, path, data, mime)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FolderChannel, "_write", full_disk)
+        approve(shop, first)
+        drain()
+    assert len([p for p in tree.rglob("*") if p.suffix in (".jpg", ".webp")]) == 1
+    review.undo(shop, first, by="ann")
+    work(shop, drain)
+    assert [p for p in tree.rglob("*") if p.is_file()] == []
 
 
 def test_a_receiver_that_drops_ids_it_has_seen_ends_with_the_last_listing(

@@ -162,6 +162,38 @@ def test_what_a_source_has_and_we_do_not_and_the_other_way_round(
     )
 
 
+def test_a_channel_that_is_added_later_is_filled(
+    wired: Services, write_rules: Callable[..., None], drain: Drain
+) -> None:
+    rules = json.loads(wired.settings.plugin_json.read_text())
+    rules["connections"]["channel"]["feed"] = {"adapter": "memory"}
+    rules["deliverables"][0]["channels"] = ["shop", "feed"]
+    write_rules(**rules)
+    (found,) = reconcile(wired)
+    assert found.port == "connector" and "feed" in found.detail
+    repair(wired, found)
+    drain()
+    assert (
+        wired.channel("feed").files_by_sku["CH123"] == wired.channel("shop").files_by_sku["CH123"]
+        and wired.channel("feed").files_by_sku["CH123"]
+        and differences(wired) == []
+    )
+
+
+def test_a_channel_that_a_deliverable_no_longer_has_is_emptied(
+    wired: Services, write_rules: Callable[..., None], drain: Drain
+) -> None:
+    rules = json.loads(wired.settings.plugin_json.read_text())
+    rules["connections"]["channel"]["feed"] = {"adapter": "memory"}
+    rules["deliverables"][0]["channels"] = ["feed"]
+    write_rules(**rules)
+    for drift in list(reconcile(wired)):
+        repair(wired, drift)
+    drain()
+    assert wired.channel("feed").files_by_sku["CH123"] and not wired.channel("shop").files_by_sku.get("CH123")
+    assert differences(wired) == []
+
+
 def test_one_connection_that_is_away_leaves_the_others(wired: Services) -> None:
     wired.dam("shelf").fail_with = Unavailable("shelf", "standing", "down")
     wired.channel("shop").files_by_sku.clear()

@@ -1,5 +1,4 @@
-"""A reviewer who remembers every answer, while processes crash, jobs run late, twice or never, and channels and
-the DAM fail.
+"""A reviewer who remembers every answer, while processes crash, jobs run late or twice, and channels fail.
 
 All is drawn from a seed, in one process: a failing seed fails again. At the end the reviewer's memory is
 compared with what is live, and what is live with what is public, published and in the channels.
@@ -31,7 +30,7 @@ S = VersionState
 AFTER = {
     "approve": {S.APPROVED},
     "reject": {S.REJECTED},
-    "undo": {S.IN_REVIEW, S.SUPERSEDED},
+    "undo": {S.IN_REVIEW, S.SUPERSEDED, S.WITHDRAWN},  # the last for a rollback that is undone
     "withdraw": {S.WITHDRAWN},
     "roll_back": {S.APPROVED},
 }

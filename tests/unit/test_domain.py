@@ -199,3 +199,33 @@ def test_an_embargo_is_a_day_or_a_moment(said: str | None, meant: str | None) ->
     assert load_product(dump_product(found)) == found
     with pytest.raises(ValidationError, match="live_from"):
         load_product({"sku": "A", "live_from": "next week"})
+
+
+def test_a_record_may_have_numbers_for_texts_and_nothing_for_what_is_absent() -> None:
+    found = load_product(
+        {
+            "sku": 10023,
+            "name": "Chair",
+            "color": None,
+            "style_tags": ["warm", "oak"],
+            "images": {"front": "https://x.example/a.jpg", "back": "", "left": None},
+            "dimensions": {"width": 46, "height": "", "depth": None, "unit": "cm"},
+            "live_from": "",
+            "attributes": {
+                "legs": 4,
+                "weight": 4.5,
+                "indoor": True,
+                "note": None,
+                "tags": ["a", 2],
+                "x": " ",
+            },
+        }
+    )
+    assert (found.sku, found.color, found.style_tags, found.live_from) == ("10023", "", "warm, oak", None)
+    assert [image.view.value for image in found.images] == ["front"]
+    assert (found.dimensions.width_m, found.dimensions.height_m) == (0.46, None)
+    assert found.attributes == {"legs": "4", "weight": "4.5", "indoor": "true", "tags": "a, 2"}
+    with pytest.raises(ValidationError, match="attributes"):
+        load_product({"sku": "A", "attributes": {"nested": {"a": 1}}})
+    with pytest.raises(ValidationError, match="sku"):
+        load_product({"sku": None})

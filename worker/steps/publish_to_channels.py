@@ -7,6 +7,9 @@ from dam_connector.domain.version import Asset, Version, VersionState
 from dam_connector.errors import RETRYABLE, Busy, ConnectorError, NotFound, StateConflict
 from dam_connector.usecases.publish import (
     build_listing,
+    channels_of,
+    channels_to_update,
+    is_in_line,
     lock_listing,
     record_live,
     send_listing,
@@ -38,23 +41,27 @@ def publish_to_channels(work: Work, services: Services) -> Work:
     if run is None:
         raise NotFound("store", "publish", work.run_id)
     product = record.product if record else work.product
-    if day := wait_for_day(services, product, version):
+    day, wanted = (
+        wait_for_day(services, product, version),
+        wanted_version(services, product, version.asset),
+    )
+    if day and is_in_line(services, product, version.asset, wanted):
         raise Park(min(day, services.clock.now() + RECHECK_AFTER), work)
-    wanted = wanted_version(services, product, version.asset)
     if wanted:
         _refuse_blocked(services, wanted)
         services.assets.set_public(wanted.id, is_public=True)  # a channel may fetch the files at once
-    channels = work.deliverable.channels
     errors = list[ConnectorError]()
-    for channel in _channels_to_update(services, version.asset, wanted, channels):
+    for channel in channels_to_update(services, product, version.asset, wanted):
         try:
-            _update(services, channel, product, version.asset, channels, since=run.created_at)
+            _update(services, channel, product, version.asset, since=run.created_at)
         except ConnectorError as error:
             errors.append(error)
     if errors:
         raise next((error for error in errors if isinstance(error, RETRYABLE)), errors[0])
-    if not record_live(services, product, version.asset, channels):
+    if not record_live(services, product, version.asset, channels_of(services, product, version.asset)):
         raise Busy("connector", "publish", "another version was asked for meanwhile", retry_after_s=AGAIN_S)
+    if day:
+        raise Park(min(day, services.clock.now() + RECHECK_AFTER), work)
     return work
 
 
@@ -67,32 +74,25 @@ def _refuse_blocked(services: Services, wanted: Version) -> None:
         )
 
 
-def _channels_to_update(
-    services: Services, asset: Asset, wanted: Version | None, channels: tuple[str, ...]
-) -> list[str]:
-    """Return the channels that are to show the wanted version, and those that show one now."""
-    live = [p.channel for p in services.publications.of_asset(asset.id)]
-    return list(dict.fromkeys([*(channels if wanted else ()), *live]))
-
-
 def _update(
     services: Services,
     channel: str,
     product: Product,
     asset: Asset,
-    channels: tuple[str, ...],
     *,
     since: datetime,
 ) -> None:
     """Send the product's listing, with what is to be live of the asset now, to one channel."""
     with lock_listing(services, channel, product.sku):
-        wanted = wanted_version(services, product, asset) if channel in channels else None
+        is_shown = channel in channels_of(services, product, asset)
+        wanted = wanted_version(services, product, asset) if is_shown else None
         approved = services.decisions.approved_version(wanted) if wanted else None
         listing = build_listing(services, channel, product, asset=asset, wanted=approved)
-        if channel in services.rules.current().channel or channel in channels:
+        if channel in services.rules.current().channel:
             url = send_listing(services, channel, listing, since=since)
-        else:
-            url = ""  # the channel was taken out of plugin.json: nothing can be removed there any more
+        else:  # it was taken out of plugin.json; if it comes back, reconcile finds what it still has
+            url = ""
+            services.channel_listings.doubt(channel, product.sku)
         if approved:
             request = services.live_requests.newest(approved.version)
             asked_at = request.at if request else approved.version.created_at

@@ -8,21 +8,39 @@ from typing import Any
 from marshmallow import ValidationError
 
 from dam_connector.domain.event import Event, EventKind
+from dam_connector.domain.outside_values import parse_timestamp
 from dam_connector.errors import BadOutput
 from dam_connector.ports import InboundWebhook
 from schemas.common import problem_lines
-from schemas.event import EventSchema
+from schemas.event import TYPES, EventSchema
 from schemas.product import load_product
 
 
-def load_event(inbound: InboundWebhook, vendor: str) -> Event:
+def load_events(inbound: InboundWebhook, vendor: str) -> list[Event]:
     """Parse the product event that a webhook carries.
+
+    Returns:
+        The event. Nothing if its type is none of ours, e.g. `category.updated`: a sender may send all it has.
 
     Raises:
         BadOutput: with the JSON pointer and message of each mistake.
     """
+    envelope = _unwrap(inbound, vendor)
+    if _is_of_other_type(envelope):
+        return []
+    return [_load(envelope, vendor)]
+
+
+def _is_of_other_type(envelope: Mapping[str, Any]) -> bool:
+    """Return whether an envelope is a proper one, with a type of event that is none of ours."""
+    name = envelope.get("type")
+    is_proper = parse_timestamp(envelope.get("timestamp")) is not None
+    return isinstance(name, str) and bool(name.strip()) and name not in TYPES and is_proper
+
+
+def _load(envelope: Mapping[str, Any], vendor: str) -> Event:
     try:
-        loaded = EventSchema().load(_unwrap(inbound, vendor))
+        loaded = EventSchema().load(envelope)
     except ValidationError as error:
         raise BadOutput(
             vendor, "normalize", "; ".join(problem_lines(error.messages, EventSchema()))

@@ -18,6 +18,7 @@ from dam_connector.errors import Unavailable
 from dam_connector.ports import Blobs
 
 INDEX_SUFFIX = ".index.json"
+PENDING = "pending"  # in an index: names of files that an interrupted export may have left
 
 
 class ExportTree(ABC):
@@ -56,12 +57,17 @@ class ExportTree(ABC):
     def sync(self, listing: Listing, blobs: Blobs) -> str:
         """Write the product's files and remove earlier ones, also in former folders; write the index last.
 
-        If this is interrupted, the old index still lists the files that a repeat must remove.
+        Before any file, the old index gets the names that are about to be written. If this is interrupted,
+        it lists all files that a later listing must remove.
         """
         listing = self._apart(listing)
         address = self._address(listing.folder)
-        existing = _hashes_by_name(self._load_index(listing))
+        index = self._load_index(listing)
+        existing = {**dict.fromkeys(index.get(PENDING, ())), **_hashes_by_name(index)}
         files = {f.name: f for p in listing.placements for f in p.approved.version.channel_files}
+        if files.keys() - existing.keys():
+            begun = {**index, "sku": listing.product.sku, PENDING: sorted({*existing, *files})}
+            self._put(_index_path(listing), _index_bytes(begun), "application/json")
         for name, file in files.items():
             path = f"{listing.folder}/{name}"
             if existing.get(name) != file.sha256 or not self._has(path):
@@ -69,8 +75,7 @@ class ExportTree(ABC):
         for name in existing.keys() - files.keys():
             self._discard(_path_of(listing, name))
         if files:
-            index = json.dumps(_index_of(listing), indent=2, sort_keys=True)
-            self._put(_index_path(listing), index.encode(), "application/json")
+            self._put(_index_path(listing), _index_bytes(_index_of(listing)), "application/json")
         else:
             self._discard(_index_path(listing))
         for folder in listing.former_folders:
@@ -129,6 +134,10 @@ class ExportTree(ABC):
             raise
         except self.io_error as error:
             raise Unavailable(self.vendor, "publish", type(error).__name__) from error
+
+
+def _index_bytes(index: Mapping[str, Any]) -> bytes:
+    return json.dumps(index, indent=2, sort_keys=True).encode()
 
 
 def _index_path(listing: Listing) -> str:

@@ -1,5 +1,6 @@
 """Mapping from a vendor's product record to our `Product`: attributes to fields, images to views."""
 
+import html
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -15,7 +16,7 @@ from schemas.measures import METRES_PER_UNIT, NotANumber, NumberCell, read_lengt
 from schemas.product import TEXT_FIELDS, ProductSchema, load_product
 
 AXES = ("width", "height", "depth")
-FIELDS = (*TEXT_FIELDS, *AXES, *VIEWS, "inspiration_image", "live_from")
+FIELDS = (*TEXT_FIELDS, *AXES, *VIEWS, "inspiration_image", "live_from", "live_until")
 MAX_TEXT_CHARACTERS = 2000
 _NO_LENGTHS = ("", "-", "n/a", "none", "null", "0")
 GetValue = Callable[[str], Any]
@@ -48,9 +49,10 @@ class AttributeMapping:
             )
         self._vendor = vendor
         self._attributes = {**defaults, **{field: str(attribute) for field, attribute in own.items()}}
-        self._unit = str(options.get("unit", "cm"))
-        if self._unit not in METRES_PER_UNIT:
-            raise ConfigError(f"unit: {self._unit!r} is none of {', '.join(METRES_PER_UNIT)}")
+        # of lengths that are plain numbers; empty: the adapter asks the source before it builds a product
+        self.unit = str(options.get("unit", "cm"))
+        if self.unit and self.unit not in METRES_PER_UNIT:
+            raise ConfigError(f"unit: {self.unit!r} is none of {', '.join(METRES_PER_UNIT)}")
         self._image_order = tuple(str(view) for view in options.get("image_order", ("front",)))
         if unknown := [view for view in self._image_order if view not in VIEWS]:
             raise ConfigError(f"image_order: {unknown[0]!r} is none of {', '.join(VIEWS)}")
@@ -91,7 +93,7 @@ class AttributeMapping:
             if field in self._attributes
         }
         record["dimensions"] = {**self._dimensions(get_value), "unit": "m"}
-        record["images"] = images_by_view(images, self._image_order)
+        record["images"] = images_by_view(images, self._image_order, name=str(record.get("name", "")))
         record["images"] |= {
             view: url
             for view in VIEWS
@@ -99,10 +101,9 @@ class AttributeMapping:
         }
         if "inspiration_image" in self._attributes:
             record["inspiration_image"] = to_text(get_value(self._attributes["inspiration_image"]))
-        if "live_from" in self._attributes and (
-            live_from := parse_timestamp(get_value(self._attributes["live_from"]))
-        ):
-            record["live_from"] = live_from.isoformat()
+        for name in ("live_from", "live_until"):
+            if name in self._attributes and (moment := parse_timestamp(get_value(self._attributes[name]))):
+                record[name] = moment.isoformat()
         return parse_product(record, self._vendor)
 
     def _dimensions(self, get_value: GetValue) -> dict[str, float | None]:
@@ -110,7 +111,7 @@ class AttributeMapping:
         for axis in AXES:
             if axis in self._attributes:
                 try:
-                    sizes[axis] = parse_length(get_value(self._attributes[axis]), self._unit)
+                    sizes[axis] = parse_length(get_value(self._attributes[axis]), self.unit)
                 except NotANumber as error:
                     raise BadOutput(self._vendor, "fetch", f"/dimensions/{axis}: {error}") from error
         return sizes
@@ -155,11 +156,15 @@ def parse_length(value: Any, unit: str) -> float | None:
 
 
 def to_text(value: Any) -> str:
-    """Return a value as text: lists joined, measures with their unit, markup removed, booleans empty."""
+    """Return a value as plain text: lists joined, measures with their unit, booleans empty.
+
+    Markup is removed, and `&amp;` is read as the `&` that it means.
+    """
     if isinstance(value, (list, tuple)):
         return ", ".join(filter(None, map(to_text, value)))[:MAX_TEXT_CHARACTERS]
     if isinstance(value, dict):
         return " ".join(to_text(value[name]) for name in ("amount", "value", "unit") if name in value)
     if value is None or isinstance(value, bool):
         return ""
-    return " ".join(re.sub(r"<[^>]{0,500}>", " ", str(value)).split())[:MAX_TEXT_CHARACTERS]
+    text = html.unescape(re.sub(r"<[^>]{0,500}>", " ", str(value)))
+    return " ".join(text.split())[:MAX_TEXT_CHARACTERS]

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from dam_connector.adapters.common.context import AdapterContext, check_options
-from dam_connector.adapters.common.envelopes import load_event
+from dam_connector.adapters.common.envelopes import load_events
 from dam_connector.adapters.common.mixins import ReadOnlyPim
 from dam_connector.adapters.memory import FailsOnce
 from dam_connector.domain.event import Event, EventKind
@@ -44,7 +44,7 @@ class MemoryPim(FailsOnce, ReadOnlyPim):
         return VerifiedWebhook(key=inbound.headers["x-memory-id"], is_event=is_event)
 
     def normalize(self, inbound: InboundWebhook) -> list[Event]:
-        return [load_event(inbound, "memory")]
+        return load_events(inbound, "memory")
 
     def fetch(self, ref: str) -> list[Product]:
         self._raise_failure()

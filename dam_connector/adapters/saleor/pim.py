@@ -6,6 +6,7 @@ whose changes are ignored; `attributes`, `unit` and `image_order`, see `common.p
 docs/connections/saleor.md.
 """
 
+import base64
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -187,10 +188,23 @@ def _product_id(data: Mapping[str, Any]) -> str:
         BadOutput: the event's subscription does not include it.
     """
     variant, media = data.get("productVariant") or {}, data.get("productMedia") or {}
-    for holder in (data.get("product"), variant.get("product"), media, data):
-        if isinstance(holder, dict) and isinstance(ref := holder.get("productId") or holder.get("id"), str):
+    holders = [data.get("product"), variant.get("product"), media.get("product")]
+    refs = [holder.get("id") for holder in holders if isinstance(holder, dict)]
+    refs += [holder.get(name) for holder in (media, variant, data) for name in ("productId", "product_id")]
+    for ref in (*refs, data.get("id")):
+        if isinstance(ref, str) and _type_of_id(ref) in ("", "Product"):
             return ref
-    raise BadOutput("saleor", "normalize", "/product/id: it is missing; subscribe to product { id }")
+    remedy = "productMedia { productId }" if media else "product { id }"
+    raise BadOutput("saleor", "normalize", f"/product/id: it is missing; subscribe to {remedy}")
+
+
+def _type_of_id(ref: str) -> str:
+    """Return the type that a global id names, e.g. `ProductMedia`; empty if it names none."""
+    try:
+        name, colon, _ = base64.b64decode(ref, validate=True).decode("ascii").partition(":")
+    except ValueError:
+        return ""
+    return name if colon else ""
 
 
 def _attributes(holder: Mapping[str, Any]) -> dict[str, str]:

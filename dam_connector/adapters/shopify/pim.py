@@ -144,7 +144,7 @@ def _source_images(product: Mapping[str, Any], variant: Mapping[str, Any]) -> li
         if media := [node for node in nodes(holder.get("media")) if node.get("id") not in our_ids]:
             break
     return [
-        (str(m["image"]["url"]), f"{m['image']['url'].rpartition('/')[2]} {m.get('alt') or ''}")
+        (str(m["image"]["url"]), f"{m['image']['url'].rpartition('/')[2]}\n{m.get('alt') or ''}")
         for m in media
         if m.get("image")
     ]

@@ -20,6 +20,11 @@ PRODUCT_CODES: dict[IssueCode, IssueSpec] = {
         "A product cannot have this size.",
         "Check the unit: dimensions are read in the unit that the record names, or else in metres.",
     ),
+    "product.expires_soon": IssueSpec(
+        "warning",
+        "The product's `live_until` is near: its assets go offline then, in all channels.",
+        "Move the date in the PIM if the licence or season goes on. Otherwise nothing is to be done.",
+    ),
     # the sheet as a whole
     "sheet.unreadable": IssueSpec(
         "error",

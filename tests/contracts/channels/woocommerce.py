@@ -8,7 +8,17 @@ from dam_connector.fakes.server import FakeReply, FakeRequest
 from tests.contracts.channels.harness import MERCHANT_MEDIA, OTHER_SKU, SKU, FakeChannel
 
 KEYS = {"/wp-json/wc/v3": b"other:key_fake", "/wp-json/wp/v2": b"dam:key_fake"}
+READ_KEY = b"reader:key_fake"  # of the shop, which may not write
+READ_ONLY = FakeReply(
+    401,
+    {
+        "code": "woocommerce_rest_authentication_error",
+        "message": "The API key provided does not have write permissions.",
+        "data": {"status": 401},
+    },
+)
 MISSING = FakeReply(404, {"code": "rest_post_invalid_id", "message": "Invalid post ID."})
+NO_PRODUCT = FakeReply(404, {"code": "woocommerce_rest_product_invalid_id", "message": "Invalid ID."})
 
 
 class FakeWooCommerce(FakeChannel):
@@ -25,7 +35,8 @@ class FakeWooCommerce(FakeChannel):
         self.media: dict[int, dict[str, Any]] = {
             n: {"title": name, "slug": name, "data": b"theirs"} for n, name in enumerate(MERCHANT_MEDIA, 1)
         }
-        self.has_two_variants = False
+        self.variants: set[str] = set()
+        self.missing = ""  # of the rights: `reader` (a key that may only read), `password`, `role`
         self.product: dict[str, Any] = {
             "id": 13,
             "sku": SKU,
@@ -37,27 +48,44 @@ class FakeWooCommerce(FakeChannel):
 
     def is_authorized(self, request: FakeRequest) -> bool:
         root = next(root for root in KEYS if request.path.startswith(root))
-        return request.headers.get("authorization") == "Basic " + base64.b64encode(KEYS[root]).decode()
+        keys = {KEYS[root]} | ({READ_KEY} if root.endswith("wc/v3") else set())
+        sent = request.headers.get("authorization", "").removeprefix("Basic ")
+        return base64.b64decode(sent) in keys
 
     def operation(self, request: FakeRequest) -> str:
         return "read" if request.method == "GET" else "write"
 
     def answer(self, request: FakeRequest, operation: str) -> FakeReply:
         path = request.path.split("/")[4:]
+        is_reader = base64.b64encode(READ_KEY).decode() in request.headers.get("authorization", "")
+        if (is_reader or (self.missing == "reader" and "/wc/" in request.path)) and request.method != "GET":
+            return READ_ONLY
+        if path[0] == "users":
+            return self._user()
         return self._product(request) if path[0] == "products" else self._media(request, path[1:])
+
+    def _user(self) -> FakeReply:
+        if self.missing == "password":
+            message = "The provided password is an invalid application password."
+            return FakeReply(401, {"code": "incorrect_password", "message": message})
+        can_upload = {} if self.missing == "role" else {"upload_files": True}
+        return FakeReply(200, {"id": 2, "username": "dam", "capabilities": can_upload})
 
     def _product(self, request: FakeRequest) -> FakeReply:
         if request.method == "GET":
-            if request.path.endswith("/13"):
-                return FakeReply(200, self._product_json())
-            if self.has_two_variants and request.query["sku"] in (
-                SKU,
-                OTHER_SKU,
-            ):  # variations, which name their product
-                return FakeReply(200, [{"id": 20, "sku": request.query["sku"], "parent_id": 13}])
+            if not request.path.endswith("/products"):
+                return FakeReply(200, self._product_json()) if request.path.endswith("/13") else NO_PRODUCT
+            if self.variants:  # they name their product
+                found = [sku for sku in self.variants if sku == request.query["sku"]]
+                return FakeReply(200, [{"id": 20, "sku": sku, "parent_id": 13} for sku in found])
             return FakeReply(200, [self._product_json()] if request.query["sku"] == SKU else [])
+        if request.path.endswith("/batch"):
+            assert request.json == {}
+            return FakeReply(200, [])  # like the real one
         changes = request.json
-        assert all(image["id"] in self.media for image in changes["images"])
+        if unknown := [image["id"] for image in changes["images"] if image["id"] not in self.media]:
+            message = f"#{unknown[0]} is an invalid image ID."
+            return FakeReply(400, {"code": "woocommerce_product_invalid_image_id", "message": message})
         self.product["images"] = [image["id"] for image in changes["images"]]
         self.product["meta"] |= {m["key"]: m["value"] for m in changes["meta_data"]}
         return FakeReply(200, self._product_json())
@@ -65,16 +93,14 @@ class FakeWooCommerce(FakeChannel):
     def _product_json(self) -> dict[str, Any]:
         meta = [{"key": k, "value": json.loads(json.dumps(v))} for k, v in self.product["meta"].items()]
         return {
-            **self.product,
+            **{name: value for name, value in self.product.items() if name != "meta"},
             "images": [{"id": i, "src": f"/{i}"} for i in self.product["images"]],
             "meta_data": meta,
         }
 
     def _media(self, request: FakeRequest, rest: list[str]) -> FakeReply:
         if request.method == "GET":
-            return FakeReply(
-                200, [{"id": id} for id, m in self.media.items() if m["slug"] == request.query["slug"]]
-            )
+            return FakeReply(200, [self._media_json(id) for id in self.media if self._matches(id, request)])
         if request.method == "DELETE":
             id = int(rest[0])
             self.product["images"] = [i for i in self.product["images"] if i != id]
@@ -83,14 +109,27 @@ class FakeWooCommerce(FakeChannel):
         id = max(self.media) + 1
         self.media[id] = {
             "title": form["title"].decode(),
-            "slug": form["slug"].decode(),
+            "slug": form.get("slug", b"").decode(),
             "data": form["file"],
-            "alt": form["alt_text"].decode(),
+            "alt": form.get("alt_text", b"").decode(),
+            "description": form["description"].decode(),
         }
         return FakeReply(201, {"id": id, "source_url": f"/{id}"})
 
+    def _matches(self, id: int, request: FakeRequest) -> bool:
+        if "slug" in request.query:
+            return bool(self.media[id]["slug"] == request.query["slug"])
+        assert request.query["search_columns"] == "post_content"
+        return request.query["search"] in self.media[id].get("description", "")
+
+    def _media_json(self, id: int) -> dict[str, Any]:
+        """Return a picture; WordPress puts the picture itself in front of its description."""
+        text = self.media[id].get("description", "")
+        rendered = f"<p class=\"attachment\"><a href='/{id}'></a></p>\n<p>{text}</p>\n"
+        return {"id": id, "slug": self.media[id]["slug"], "description": {"rendered": rendered}}
+
     def add_second_variant(self) -> None:
-        self.has_two_variants = True
+        self.variants = {SKU, OTHER_SKU}
 
     def media_names(self) -> list[str]:
         return [self.media[id]["title"] for id in self.product["images"]]

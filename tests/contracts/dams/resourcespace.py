@@ -10,6 +10,7 @@ from tests.contracts.dams.harness import FakeDam
 
 KEY = "key_fake"
 USERS = {1: "admin", 2: "connector", 3: "rita"}
+RIGHTS = ("s", "c", "v", "e-1", "e0", "e2", "e4", "f*")  # of the group of our user
 LONG_AGO, TODAY = "2020-01-01 10:00:00", "2026-08-22 10:00:00"
 AGE_DAYS = {LONG_AGO: 2000, TODAY: 0}
 
@@ -23,6 +24,7 @@ class FakeResourceSpace(FakeDam):
         self.files: dict[tuple[str, str], tuple[str, bytes]] = {}  # by resource and alternative
         self.previews: dict[str, bytes] = {}
         self.log: list[dict[str, Any]] = []
+        self.rights = set(RIGHTS)
         for _ in range(600):  # a site with a past: more rows than are read at once
             self._add_to_log("77", "s", "admin", "", LONG_AGO)
         super().__init__()
@@ -64,6 +66,8 @@ class FakeResourceSpace(FakeDam):
         return FakeReply(204, b"") if found is None else FakeReply(200, found)
 
     def _create_resource(self, params: dict[str, str], request: FakeRequest) -> Any:
+        if not {"c", "e-1"} <= self.rights:
+            return False
         ref = str(len(self.resources) + 1)
         self.resources[ref] = {
             "ref": ref,
@@ -77,13 +81,17 @@ class FakeResourceSpace(FakeDam):
         found = [
             r
             for r in self.resources.values()
-            if r["archive"] in params["archive"].split(",")
+            if {"s", "f*"} <= self.rights
+            and r["archive"] in params["archive"].split(",")
             and wanted in (r["metadata"].get("88"), f'"{self.files.get((r["ref"], ""), ("",))[0]}"')
         ]
         assert field in ("externalid", "originalfilename")
         offset, _, count = params["fetchrows"].rpartition(",")
-        rows = found[int(offset or 0) :][: int(count)]
+        rows = [self._row(r) for r in found[int(offset or 0) :][: int(count)]]
         return {"total": len(found), "data": rows} if offset else rows  # the form depends on the numbers
+
+    def _row(self, resource: dict[str, Any]) -> dict[str, Any]:
+        return {"ref": int(resource["ref"]), "archive": int(resource["archive"]), "resource_type": 1}
 
     def _upload_multipart(self, params: dict[str, str], request: FakeRequest) -> Any:
         data = request.form["file"]
@@ -98,7 +106,7 @@ class FakeResourceSpace(FakeDam):
     def _add_alternative_file(self, params: dict[str, str], request: FakeRequest) -> Any:
         ref = str(1000 + len(self.files))
         self.resources[params["resource"]].setdefault("alternatives", []).append(
-            {"ref": ref, "name": params["name"]}
+            {"ref": int(ref), "name": params["name"]}
         )
         return int(ref)
 
@@ -107,16 +115,27 @@ class FakeResourceSpace(FakeDam):
 
     def _get_resource_data(self, params: dict[str, str], request: FakeRequest) -> Any:
         found = self.resources.get(params["resource"])
-        return {"ref": found["ref"], "archive": int(found["archive"])} if found else False
+        return self._row(found) if found else False
+
+    def _update_field(self, params: dict[str, str], request: FakeRequest) -> Any:
+        if not self._may_edit(params["resource"]):
+            return False
+        self.resources[params["resource"]]["metadata"][params["field"]] = params["value"]
+        return True
+
+    def _may_edit(self, ref: str) -> bool:
+        return f"e{self.resources[ref]['archive']}" in self.rights
 
     def _put_resource_data(self, params: dict[str, str], request: FakeRequest) -> Any:
         found, wanted = self.resources[params["resource"]], str(json.loads(params["data"])["archive"])
-        if found["archive"] == wanted:
-            return False  # like the real one
+        if found["archive"] == wanted or not self._may_edit(found["ref"]):
+            return False  # like the real one, which takes a state that the group may not edit
         self._change_state(found["ref"], wanted, "connector", "archive")
         return True
 
     def _get_resource_path(self, params: dict[str, str], request: FakeRequest) -> Any:
+        if "v" not in self.rights:
+            return ""
         known = (params["ref"], params.get("alternative", "")) in self.files
         return (
             f"{self.base_url}/download/{params['ref']}/-{params.get('alternative', '')}" if known else False
@@ -124,6 +143,8 @@ class FakeResourceSpace(FakeDam):
 
     def _resource_log_last_rows(self, params: dict[str, str], request: FakeRequest) -> Any:
         """Answer with the FIRST rows: from `minref` on, or without it of the last days."""
+        if "v" not in self.rights:
+            return []
         first, days, count = (int(params[name]) for name in ("minref", "days", "maxrecords"))
         found = [
             row
@@ -134,6 +155,8 @@ class FakeResourceSpace(FakeDam):
         return found[:count] if count else found
 
     def _get_resource_log(self, params: dict[str, str], request: FakeRequest) -> Any:
+        if "v" not in self.rights:
+            return []
         rows = [row for row in reversed(self.log) if str(row["resource"]) == params["resource"]]
         return [
             {"username": USERS[row["user"]], "fullname": USERS[row["user"]].title()}
@@ -149,6 +172,8 @@ class FakeResourceSpace(FakeDam):
         ]
 
     def _delete_resource(self, params: dict[str, str], request: FakeRequest) -> Any:
+        if not self._may_edit(params["resource"]):
+            return False
         self.delete(params["resource"], "connector")
         return True
 
@@ -159,11 +184,11 @@ class FakeResourceSpace(FakeDam):
                 "ref": len(self.log) + 1,
                 "resource": int(ref),
                 "type": kind,
-                "field": None,
+                "field": 0,
                 "user": next(number for number, name in USERS.items() if name == by),
                 "notes": notes,
                 "diff": "Pending review -> Active" if kind == "s" else "",
-                "usageoption": "",
+                "usageoption": -1,
             }
         )
 

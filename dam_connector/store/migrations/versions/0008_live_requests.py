@@ -32,6 +32,7 @@ def upgrade() -> None:
         sa.Column("sha256", sa.String(64), nullable=False),
         sa.Column("sequence", sa.Integer(), nullable=False),
         sa.Column("folders", sa.JSON(), nullable=False),
+        sa.Column("assets", sa.JSON(), nullable=False),
         sa.Column("synced_at", sa.DateTime(), nullable=True),
         sa.Column("url", sa.Text(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("channel", "sku", name=op.f("pk_channel_listings")),

@@ -1,0 +1,44 @@
+"""Optional methods of adapters that `dam-connector connection test` calls where an adapter has them."""
+
+from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
+
+
+@runtime_checkable
+class ChecksRights(Protocol):
+    """An adapter that can prove that its credentials may do all that it needs."""
+
+    def check_rights(self) -> Iterator[str]:
+        """Try each right, leave nothing behind, and yield a line for people after each.
+
+        Raises:
+            Refused: a right is missing; with the remedy.
+            Unavailable, RateLimited: retry later.
+        """
+        ...
+
+
+@runtime_checkable
+class ChecksDecisions(Protocol):
+    """A DAM that can prove that changes of state are heard, and clean up after a push that failed."""
+
+    def check_decisions(self, ref: str) -> str:
+        """Prove that a change of state that was written is heard; return a line for people.
+
+        Args:
+            ref: the reference of a version whose state was changed a moment ago.
+
+        Raises:
+            Refused: no decision would be heard; with the remedy.
+            Unavailable, RateLimited: retry later.
+        """
+        ...
+
+    def discard(self, external_id: str) -> None:
+        """Remove all that a push which failed has left, if anything.
+
+        Raises:
+            Refused: it cannot be removed.
+            Unavailable, RateLimited: retry later.
+        """
+        ...

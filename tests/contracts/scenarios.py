@@ -1,0 +1,150 @@
+"""The steps that adapters of WooCommerce and ResourceSpace do, on their fakes and on the real systems."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from dam_connector.adapters import open_adapter
+from dam_connector.adapters.common.context import AdapterContext
+from dam_connector.domain.event import Decision, Verdict
+from dam_connector.domain.ids import AssetId
+from dam_connector.domain.rules import Connection
+from dam_connector.domain.version import ApprovedVersion, Role, Version, VersionFile, VersionState
+from dam_connector.errors import NotFound, Refused
+from dam_connector.ports import Blobs, InboundWebhook, PushRequest
+from tests.contracts.test_channels import listing, model
+from tests.contracts.test_dam_channel_provider_blobs import a_version, approved
+from tests.contracts.traffic import Recorder
+from tests.support import picture, product
+
+
+def opened(
+    port: str, adapter: str, options: Mapping[str, Any], context: AdapterContext, recorder: Recorder
+) -> Any:
+    """Open an adapter whose exchanges are recorded; `secrets` in the options are values, not references."""
+    secrets = options.get("secret_values", {})
+    own = {name: each for name, each in options.items() if name not in ("secret_values", "wrong_values")}
+    found = replace(context, http=recorder, secret=lambda reference: str(secrets[reference]))
+    return open_adapter(port, "x", Connection(adapter=adapter, options=own), found)
+
+
+def packshot(blobs: Blobs, number: int) -> ApprovedVersion:
+    """Return a picture that every system can read."""
+    data = picture(size=(60 + number, 40))
+    name = f"CH123_Packshot_V{number}.jpg"
+    file = VersionFile(
+        name=name,
+        format="jpeg",
+        role=Role.PRIMARY,
+        view="",
+        mime="image/jpeg",
+        sha256=blobs.put(data),
+        bytes=len(data),
+    )
+    version = a_version(blobs, b"", number)
+    asset = replace(version.asset, id=AssetId("ast_p"), deliverable="packshot", kind="image")
+    return approved(replace(version, files=(file,), asset=asset))
+
+
+def woocommerce_channel(
+    recorder: Recorder, context: AdapterContext, options: Mapping[str, Any], blobs: Blobs
+) -> None:
+    """Publish, repeat, replace and withdraw; then with a key that may only read, and a wrong password."""
+    channel = opened("channel", "woocommerce", options, context, recorder)
+    first = listing(packshot(blobs, 1), model(blobs))
+    recorder.run("publish", lambda: channel.sync(first, blobs))
+    recorder.run("publish again", lambda: channel.sync(first, blobs))
+    recorder.run("read what is live", lambda: channel.live_files(first))
+    recorder.run("publish the next version", lambda: channel.sync(listing(packshot(blobs, 2)), blobs))
+    for name, wrong in (("a key that may only read", "read_key"), ("a wrong password", "no_password")):
+        values = {**options["secret_values"], **options["wrong_values"][wrong]}
+        refused = opened("channel", "woocommerce", {**options, "secret_values": values}, context, recorder)
+        third = listing(packshot(blobs, 3))
+        recorder.run(name, lambda refused=refused, third=third: refused.sync(third, blobs), Refused)
+    recorder.run("withdraw", lambda: channel.sync(listing(), blobs))
+    recorder.run("test the connection", lambda: list(channel.check_rights()))
+    unknown = listing(packshot(blobs, 1), sku="NONE")
+    recorder.run("publish an unknown SKU", lambda: channel.sync(unknown, blobs), NotFound)
+    recorder.run("withdraw an unknown SKU", lambda: channel.sync(listing(sku="NONE"), blobs))
+
+
+def woocommerce_pim(
+    recorder: Recorder, context: AdapterContext, options: Mapping[str, Any], numbers: Mapping[str, int]
+) -> None:
+    """Fetch each kind of product, list changes, and ask about deletions."""
+    pim = opened("pim", "woocommerce", options, context, recorder)
+    recorder.run("fetch a simple product", lambda: pim.fetch(str(numbers["simple"])))
+    recorder.run("fetch a product with variations", lambda: pim.fetch(str(numbers["variable"])))
+    recorder.run("fetch a variation", lambda: pim.fetch(str(numbers["variation"])))
+    for name in ("trashed", "draft", "unknown"):
+        recorder.run(f"fetch: {name}", lambda name=name: pim.fetch(str(numbers[name])), NotFound)
+    recorder.run("test the connection", lambda: list(pim.check_rights()), Refused)  # no webhook is set up
+    since = datetime(2026, 11, 20, 9, tzinfo=UTC)
+    recorder.run("list changes", lambda: list(pim.changed_since(since)))
+    for name in ("variation", "trashed", "unknown"):
+        hook = InboundWebhook(
+            headers={"x-wc-webhook-topic": "product.deleted"},
+            body=b'{"id":%d}' % numbers[name],
+            received_at=since,
+        )
+        recorder.run(f"a deletion: {name}", lambda hook=hook: pim.normalize(hook))
+    wrong = {**options["secret_values"], **options["wrong_values"]["no_key"]}
+    refused = opened("pim", "woocommerce", {**options, "secret_values": wrong}, context, recorder)
+    recorder.run("a wrong key", lambda: refused.fetch(str(numbers["simple"])), Refused)
+
+
+def _version(blobs: Blobs, number: int) -> Version:
+    main = packshot(blobs, number).version
+    other = replace(main.files[0], name=f"CH123_Packshot_V{number}_2.jpg", role=Role.PREVIEW, view="hero")
+    return replace(main, state=VersionState.IN_REVIEW, files=(*main.files, other))
+
+
+def resourcespace(
+    recorder: Recorder,
+    context: AdapterContext,
+    options: Mapping[str, Any],
+    blobs: Blobs,
+    decide: Callable[[str], None],
+    external_id: str,
+) -> None:
+    """Push, repeat, hear a decision, write states, compare files, remove; then with a wrong key.
+
+    Args:
+        decide: rejects a resource as a reviewer.
+        external_id: is new to the system.
+    """
+    dam, version = opened("dam", "resourcespace", options, context, recorder), _version(blobs, 1)
+    request = PushRequest(
+        external_id=external_id,
+        version=version,
+        product=product(),
+        folder="furniture/CH123",
+        review_url="https://dam.example/versions/ver_1",
+        preview=picture(),
+    )
+    ref = recorder.run("push", lambda: dam.push(request, blobs))
+    assert recorder.run("push again", lambda: dam.push(request, blobs)) == ref
+    state = recorder.run("read the state", lambda: dam.remote_state(ref, version)).state
+    assert state is VersionState.IN_REVIEW
+    other = replace(request, external_id=f"{external_id}:other", version=_version(blobs, 2))
+    other_ref = recorder.run("push another", lambda: dam.push(other, blobs))
+    recorder.run("archive it", lambda: dam.write_state(other_ref, VersionState.SUPERSEDED))
+    _, cursor = recorder.run("set out", lambda: dam.changed_since(""))
+    decide(ref)
+    refs, cursor = recorder.run("hear a decision", lambda: dam.changed_since(cursor))
+    assert refs == [ref]
+    remote = recorder.run("read the decision", lambda: dam.remote_state(ref, version))
+    assert remote.decision and remote.decision.verdict is Verdict.REJECTED
+    decision = Decision(verdict=Verdict.APPROVED, by="ann")
+    recorder.run("write a state", lambda: dam.write_state(ref, VersionState.APPROVED, decision))
+    recorder.run("test the connection", lambda: dam.check_decisions(ref))
+    recorder.run("write it again", lambda: dam.write_state(ref, VersionState.APPROVED, decision))
+    assert recorder.run("compare the files", lambda: dam.changed_files(ref, version)) == ()
+    for each in (ref, other_ref):
+        recorder.run("remove", lambda each=each: dam.remove(each))
+    recorder.run("read what was removed", lambda: dam.remote_state(ref, version), NotFound)
+    recorder.run("read what never was", lambda: dam.remote_state("987654", version), NotFound)
+    wrong = {**options["secret_values"], **options["wrong_values"]["no_key"]}
+    refused = opened("dam", "resourcespace", {**options, "secret_values": wrong}, context, recorder)
+    recorder.run("a wrong key", lambda: refused.remote_state(ref, version), Refused)

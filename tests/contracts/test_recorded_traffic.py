@@ -1,0 +1,99 @@
+"""The fakes of WooCommerce and ResourceSpace answer as the real systems did; no recording has a secret."""
+
+import re
+
+import pytest
+
+from dam_connector.adapters.common.context import AdapterContext
+from dam_connector.ports import Blobs
+from dam_connector.store.blobs import open_blobs
+from tests.contracts import scenarios
+from tests.contracts.channels.woocommerce import FakeWooCommerce
+from tests.contracts.dams.resourcespace import KEY, FakeResourceSpace
+from tests.contracts.pim_servers import FakePim
+from tests.contracts.shop_pims import woo
+from tests.contracts.traffic import DATA, Recorder, differences, load
+
+RECORDINGS = ("woocommerce_channel", "woocommerce_pim", "resourcespace")
+
+
+@pytest.fixture
+def blobs(tmp_path: object) -> Blobs:
+    return open_blobs(f"{tmp_path}/blobs")
+
+
+def test_the_fake_woocommerce_channel_answers_as_the_real_one(context: AdapterContext, blobs: Blobs) -> None:
+    shop = FakeWooCommerce()
+    try:
+        recorder = Recorder(shop.host)
+        options = {
+            "base_url": shop.base_url,
+            "consumer_key": "key",
+            "consumer_secret": "secret",
+            "user": "dam",
+            "password": "password",
+            "secret_values": {"key": "other", "secret": "key_fake", "password": "key_fake"},
+            "wrong_values": {"read_key": {"key": "reader"}, "no_password": {"password": "wrong"}},
+        }
+        scenarios.woocommerce_channel(recorder, context, options, blobs)
+    finally:
+        shop.stop()
+    assert list(differences(recorder.exchanges, load("woocommerce_channel"))) == []
+
+
+def test_the_fake_woocommerce_pim_answers_as_the_real_one(context: AdapterContext) -> None:
+    shop = FakePim(woo)
+    try:
+        recorder = Recorder(shop.host)
+        options = {
+            "base_url": shop.url,
+            "consumer_key": "key",
+            "consumer_secret": "secret",
+            "secrets": ["hook"],
+            "secret_values": {"key": "ck", "secret": "cs", "hook": "hook"},
+            "wrong_values": {"no_key": {"key": "wrong"}},
+        }
+        numbers = {"simple": 13, "variable": 14, "variation": 15, "trashed": 20, "draft": 21, "unknown": 99}
+        scenarios.woocommerce_pim(recorder, context, options, numbers)
+    finally:
+        shop.stop()
+    assert list(differences(recorder.exchanges, load("woocommerce_pim"))) == []
+
+
+def test_the_fake_resourcespace_answers_as_the_real_one(context: AdapterContext, blobs: Blobs) -> None:
+    dam = FakeResourceSpace()
+    try:
+        recorder = Recorder(dam.host)
+        options = {
+            "base_url": dam.base_url,
+            "user": "connector",
+            "private_key": "key",
+            "fields": {"external_id": 88, "sku": 89, "decision": 101},
+            "secret_values": {"key": KEY},
+            "wrong_values": {"no_key": {"key": "wrong"}},
+        }
+
+        def decide(ref: str) -> None:
+            dam.decide(ref, "rejected", "rita", "archive")
+
+        scenarios.resourcespace(recorder, context, options, blobs, decide, "CH123:1")
+    finally:
+        dam.stop()
+    assert list(differences(recorder.exchanges, load("resourcespace"))) == []
+
+
+@pytest.mark.parametrize("name", RECORDINGS)
+def test_a_recording_has_no_secret_and_no_address(name: str) -> None:
+    text = (DATA / f"{name}_calls.jsonl").read_text(encoding="utf-8")
+    assert not re.search(r"ck_[0-9a-f]{40}|cs_[0-9a-f]{40}|127\.0\.0\.1|localhost|[0-9a-f]{64}", text)
+    assert not re.search(r"https?://(?!vendor\.example)", text)
+
+
+def test_a_fake_that_answers_otherwise_is_found() -> None:
+    real = load("woocommerce_pim")
+    other = [{**real[0], "status": 500}, *real[1:]]
+    assert any("500" in line for line in differences(other, real))
+    answer = {**real[0]["answer"], "id": "13", "invented": 1}
+    found = list(differences([{**real[0], "answer": answer}, *real[1:]], real))
+    assert len(found) == 2 and all("/id" in line or "/invented" in line for line in found)
+    assert list(differences(real[:-1], real))

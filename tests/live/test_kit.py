@@ -1,0 +1,201 @@
+"""The calls of our adapters on a real WooCommerce and a real ResourceSpace, held against the recordings.
+
+`LIVE_KIT` names a folder of a started kit (with `rig.json`) or the kit itself (with `start` and `stop`).
+`RECORD_TRAFFIC=1` writes the recordings anew instead.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+import requests
+
+from dam_connector.adapters.common.context import AdapterContext
+from dam_connector.clock import SystemClock
+from dam_connector.ports import Blobs, LibraryStore
+from dam_connector.store.blobs import open_blobs
+from tests.contracts import scenarios
+from tests.contracts.traffic import Recorder, differences, load, save
+from tests.support import picture
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
+KIT = os.environ.get("LIVE_KIT", "")
+UNKNOWN = 987654
+
+
+@pytest.fixture(scope="session")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    if not KIT:
+        pytest.skip("LIVE_KIT is not set: WooCommerce and ResourceSpace were not asked")
+    folder = Path(KIT)
+    if (folder / "rig.json").exists():
+        yield json.loads((folder / "rig.json").read_text())
+        return
+    data = tmp_path_factory.mktemp("kit")
+    try:
+        subprocess.run([folder / "start", data], check=True, capture_output=True)
+        yield json.loads((data / "rig.json").read_text())
+    finally:
+        subprocess.run([folder / "stop", data], check=False, capture_output=True)
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> AdapterContext:
+    return AdapterContext(
+        http=Recorder(),
+        clock=SystemClock(),
+        secret=lambda reference: "",
+        public_url="https://dam.example",
+        library=cast(LibraryStore, None),
+        rules_folder=tmp_path,
+    )
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> Blobs:
+    return open_blobs(f"{tmp_path}/blobs")
+
+
+class Shop:
+    """The real shop as its merchant uses it."""
+
+    def __init__(self, rig: dict[str, Any]) -> None:
+        self.url = rig["wordpress"]["url"]
+        self.keys = rig["woocommerce"]["keys"]
+        self.author = rig["wordpress"]["author"]
+        self.made: list[int] = []
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        auth = tuple(self.keys["read_write"].values())
+        if path.startswith("/wp/"):
+            auth = (self.author["user"], self.author["application_password"])
+        data = body if isinstance(body, bytes) else json.dumps(body) if body is not None else None
+        found = requests.request(
+            method,
+            f"{self.url}/wp-json{path}",
+            data=data,
+            auth=auth,
+            headers={"Content-Type": "application/json", **headers},
+            timeout=120,
+        )
+        found.raise_for_status()
+        return found.json()
+
+    def picture(self, name: str) -> dict[str, int]:
+        named = {"Content-Type": "image/jpeg", "Content-Disposition": f'attachment; filename="{name}"'}
+        return {"id": self.call("POST", "/wp/v2/media", picture(), **named)["id"]}
+
+    def product(self, **values: Any) -> int:
+        number = int(self.call("POST", "/wc/v3/products", values)["id"])
+        self.made.append(number)
+        return number
+
+    def clean(self) -> None:
+        for number in self.made:
+            self.call("DELETE", f"/wc/v3/products/{number}?force=true")
+
+
+@pytest.fixture
+def shop(rig: dict[str, Any]) -> Iterator[Shop]:
+    found = Shop(rig)
+    yield found
+    found.clean()
+
+
+def options_of(rig: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Return the options of both WooCommerce adapters, with values instead of references."""
+    keys = rig["woocommerce"]["keys"]
+    return {
+        "base_url": rig["wordpress"]["url"],
+        "consumer_key": "key",
+        "consumer_secret": "secret",
+        "secret_values": {
+            "key": keys["read_write"]["key"],
+            "secret": keys["read_write"]["secret"],
+            "password": rig["wordpress"]["author"]["application_password"],
+            "hook": "hook",
+        },
+        "wrong_values": {
+            "read_key": {"key": keys["read"]["key"], "secret": keys["read"]["secret"]},
+            "no_password": {"password": "wrong"},
+            "no_key": {"key": "wrong"},
+        },
+        **more,
+    }
+
+
+def host(url: str) -> str:
+    return urlsplit(url).netloc
+
+
+def settle(name: str, recorder: Recorder) -> None:
+    """Hold the exchanges against the recording, or write it anew."""
+    if os.environ.get("RECORD_TRAFFIC"):
+        save(name, recorder.exchanges)
+    assert list(differences(load(name), recorder.exchanges)) == []
+
+
+def test_woocommerce_as_a_channel(
+    rig: dict[str, Any], shop: Shop, context: AdapterContext, blobs: Blobs
+) -> None:
+    recorder = Recorder(host(shop.url))
+    shop.product(name="Chair", sku="CH123", images=[shop.picture("a.jpg"), shop.picture("b.jpg")])
+    options = options_of(rig, user=shop.author["user"], password="password")
+    scenarios.woocommerce_channel(recorder, context, options, blobs)
+    settle("woocommerce_channel", recorder)
+
+
+def test_woocommerce_as_a_pim(rig: dict[str, Any], shop: Shop, context: AdapterContext) -> None:
+    recorder = Recorder(host(shop.url))
+    images = [shop.picture("a.jpg"), shop.picture("chair_back.jpg")]
+    facts = {"images": images, "dimensions": {"width": "46", "height": "81.5", "length": "50"}}
+    facts["meta_data"] = [{"key": "designer", "value": "Ada"}]
+    facts["attributes"] = [{"name": "Color", "options": ["Red", "Green"], "variation": True}]
+    variable = shop.product(name="Bottles & Jars", sku="K2", type="variable", **facts)
+    for number, image in enumerate(({}, {"image": shop.picture("red.jpg")})):
+        body = {"sku": f"K2-{number}", "attributes": [{"name": "Color", "option": "Red"}], **image}
+        variation = shop.call("POST", f"/wc/v3/products/{variable}/variations", body)["id"]
+    trashed = shop.product(name="Gone", sku="K3")
+    shop.call("DELETE", f"/wc/v3/products/{trashed}")
+    numbers = {
+        "simple": shop.product(name="Chair", sku="K1", **facts),
+        "variable": variable,
+        "variation": variation,
+        "trashed": trashed,
+        "draft": shop.product(name="Draft", sku="K4", status="draft"),
+        "unknown": UNKNOWN,
+    }
+    scenarios.woocommerce_pim(recorder, context, options_of(rig, secrets=["hook"]), numbers)
+    settle("woocommerce_pim", recorder)
+
+
+def test_resourcespace(rig: dict[str, Any], context: AdapterContext, blobs: Blobs, tmp_path: Path) -> None:
+    about = rig["resourcespace"]
+    recorder = Recorder(host(about["url"]))
+    fields = {name: about["fields"][name] for name in ("external_id", "sku", "decision")}
+    options = {
+        "base_url": about["url"],
+        "user": "connector",
+        "private_key": "key",
+        "fields": fields,
+        "secret_values": {"key": about["users"]["connector"]["api_key"]},
+        "wrong_values": {"no_key": {"key": "wrong"}},
+    }
+
+    def decide(ref: str) -> None:
+        values = {"user": "reviewer", "function": "put_resource_data", "resource": ref}
+        query = urlencode({**values, "data": '{"archive":4}'})
+        signature = hashlib.sha256((about["users"]["reviewer"]["api_key"] + query).encode()).hexdigest()
+        form = {"query": query, "sign": signature, "user": "reviewer"}
+        assert requests.post(about["api"], data=form, timeout=60).json() is True
+
+    external_id = f"CH123:{base64.b32encode(os.urandom(10)).decode()}"
+    scenarios.resourcespace(recorder, context, options, blobs, decide, external_id)
+    settle("resourcespace", recorder)
