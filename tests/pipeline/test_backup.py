@@ -21,7 +21,7 @@ from dam_connector.ops.backup import check_backup, make_backup, restore_backup
 from dam_connector.store.blobs import FolderBlobs, open_blobs
 from dam_connector.store.columns import metadata
 from dam_connector.store.database import Database
-from dam_connector.store.table_dump import TRANSIENT_TABLES
+from dam_connector.store.table_dump import TRANSIENT_TABLES, known_schemas
 from dam_connector.usecases import retention
 from dam_connector.usecases.retention import FILES_LEASE
 from dam_connector.wiring import Services
@@ -169,7 +169,8 @@ def rewritten(source: Path, target: Path, change: Callable[[str, bytes], bytes |
 
 
 def newer(name: str, data: bytes) -> bytes:
-    return data.replace(b'"0009"', b'"9999"') if name.endswith(".json") else data
+    newest = f'"{known_schemas()[-1]}"'.encode()
+    return data.replace(newest, b'"9999"') if name.endswith(".json") else data
 
 
 DAMAGES: dict[str, tuple[Callable[[str, bytes], bytes | None], str]] = {
