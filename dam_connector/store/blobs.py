@@ -138,14 +138,13 @@ class FolderBlobs:
                 continue
             with suppress(FileNotFoundError):
                 found = path.stat()
-                stored_at = datetime.fromtimestamp(found.st_mtime, UTC)
-                yield StoredBlob(sha256=sha256, bytes=found.st_size, stored_at=stored_at)
+                yield StoredBlob(sha256=sha256, bytes=found.st_size, stored_at=_stored_at(found))
 
     def delete(self, sha256: Sha256, *, stored_before: datetime) -> bool:
         target = self._root / _key(sha256)
         with _translated_errors("delete"), suppress(FileNotFoundError):
             with _locked(target.parent, fcntl.LOCK_EX):
-                if target.stat().st_mtime >= stored_before.timestamp():
+                if _stored_at(target.stat()) >= stored_before:
                     return False
                 target.unlink()
                 return True
@@ -155,10 +154,15 @@ class FolderBlobs:
         count = 0
         for path in self._root.glob(f"[0-9a-f][0-9a-f]/{TEMPORARY_PREFIX}*"):
             with suppress(FileNotFoundError):
-                if path.stat().st_mtime < before.timestamp():
+                if _stored_at(path.stat()) < before:
                     path.unlink()
                     count += 1
         return count
+
+
+def _stored_at(status: os.stat_result) -> datetime:
+    """Return when a file was stored, rounded as `list` tells it: a finer time would seem to be a later one."""
+    return datetime.fromtimestamp(status.st_mtime, UTC)
 
 
 class ObjectBlobs:

@@ -292,6 +292,15 @@ def test_blobs_are_listed_and_deleted_unless_they_were_stored_again(blobs: Blobs
     assert blobs.delete_leftovers(datetime.now(UTC)) == 0
 
 
+def test_a_blob_is_not_older_than_the_time_that_is_told_of_it(tmp_path: Path) -> None:
+    blobs = open_blobs(str(tmp_path))
+    sha256 = blobs.put(b"x")
+    path = next(p for p in tmp_path.rglob("*") if p.is_file())
+    os.utime(path, ns=(0, 1_764_379_432_817_849_600))  # told as ...850, to the microsecond
+    (found,) = blobs.list()
+    assert not blobs.delete(sha256, stored_before=found.stored_at)
+
+
 @pytest.mark.parametrize("address", ["0" * 64, "../../etc/passwd", "", "ZZ" * 32])
 def test_what_is_not_there_is_not_found(blobs: Blobs, address: str) -> None:
     with pytest.raises(NotFound):
