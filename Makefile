@@ -57,7 +57,7 @@ test: setup chromium ## Run all tests (TEST_ARGS="-k naming" for some)
 	@test ! -e $(LIVE)/.ready || $(BIN)/python -m pytest -m live tests/live
 
 stress: setup ## Kill, flush and overload the service; four minutes
-	@$(BIN)/python -m pytest -m stress -n $(TEST_JOBS) tests/stress
+	@$(BIN)/python -m pytest -m stress -n $(TEST_JOBS) --dist worksteal tests/stress
 
 stress-long: setup ## All crash points and forty seeds of chaos, on both databases (an hour or two)
 	@STRESS_LONG=1 $(BIN)/python -m pytest -m stress -n $(TEST_JOBS) --timeout=7200 tests/stress/test_crash_points.py tests/stress/test_chaos.py

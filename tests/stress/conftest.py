@@ -19,11 +19,15 @@ from tests.stress.scenarios import RULES, Scenario
 from tests.support import PhotoServer, TestClock, rules_json
 
 
+LONGEST = ("test_kills.py", "test_mixed_attack.py", "test_submissions.py")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark everything in this directory."""
+    """Mark everything in this directory, and begin with the longest, so that none is left to one core."""
     for item in items:
         if item.path.is_relative_to(__file__.rpartition("/")[0]):
             item.add_marker(pytest.mark.stress)
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -146,3 +146,13 @@ def test_viewers_watch_and_change_nothing(browser_like: Visitor) -> None:
         == client.post("/batches/check").status_code
         == 403
     )
+
+
+def test_the_check_says_what_was_ignored_and_made_of_a_sheet(
+    photos: PhotoServer, browser_like: Visitor, services: Services
+) -> None:
+    photos.files["a.jpg"] = picture()
+    sheet = f"Autumn list\n\nproduct name,image_url\nOak Stool,{photos.url('a.jpg')}\n"
+    page = checked(browser_like("merchandiser"), sheet)
+    assert "The table begins in row 3" in page and "Autumn list" in page
+    assert "they are made from the names" in page and "1 good" in page
