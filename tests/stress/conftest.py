@@ -18,7 +18,6 @@ from tests.stress.crashes import World
 from tests.stress.scenarios import RULES, Scenario
 from tests.support import PhotoServer, TestClock, rules_json
 
-
 LONGEST = ("test_kills.py", "test_mixed_attack.py", "test_submissions.py")
 
 
