@@ -161,7 +161,7 @@ class FolderBlobs:
 
 
 def _stored_at(status: os.stat_result) -> datetime:
-    """Return when a file was stored, rounded as `list` tells it: a finer time would seem to be a later one."""
+    """Return when a file was stored, rounded as `list` shows it: a finer time would seem to be later."""
     return datetime.fromtimestamp(status.st_mtime, UTC)
 
 
