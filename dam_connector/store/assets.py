@@ -189,25 +189,21 @@ class Assets:
             return
         require_one_row(done, f"version {version_id}")
 
-    def supersede_others(
-        self, version_id: str, states: Iterable[VersionState], *, include_newer: bool = False
-    ) -> None:
+    def supersede_others(self, version_id: str, states: Iterable[VersionState]) -> None:
         """Supersede the older versions of the same asset.
 
         Args:
             version_id: The version that takes their place.
             states: Supersede only versions in one of these states.
-            include_newer: Supersede newer versions too.
         """
         with self._db.write() as c:
             row = c.execute(sa.select(t.c.asset_id, t.c.number).where(t.c.id == version_id)).one()
-            others = [t.c.asset_id == row.asset_id, t.c.id != version_id, t.c.state.in_(list(states))]
-            older = [] if include_newer else [t.c.number < row.number]
-            c.execute(
-                sa.update(t)
-                .where(*others, *older)
-                .values(state=VersionState.SUPERSEDED.value, is_public=False)
+            older = (
+                t.c.asset_id == row.asset_id,
+                t.c.number < row.number,
+                t.c.state.in_(list(states)),
             )
+            c.execute(sa.update(t).where(*older).values(state=VersionState.SUPERSEDED.value, is_public=False))
 
     def newest_requested(self) -> Iterator[Version]:
         """Yield the newest version, of those that people asked to be live, of each asset."""

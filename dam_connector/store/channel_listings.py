@@ -1,8 +1,9 @@
 """The listings that were last sent to channels: one for each product and channel."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -53,13 +54,7 @@ class ChannelListings:
             values = {"sha256": sha256, "sequence": sequence, "folders": folders, "assets": asset_ids}
             values |= {"synced_at": synced_at, "url": url}
             self._db.upsert(c, t, {"channel": channel, "sku": sku, **values})
-        return SentListing(
-            sequence=sequence,
-            folders=tuple(folders),
-            assets=tuple(asset_ids),
-            synced_at=synced_at,
-            url=url,
-        )
+        return _sent_listing(values)
 
     def finish(self, channel: str, sku: str, *, folder: str, assets: Iterable[str], url: str) -> None:
         """Store that the channel accepted the listing: it has files of these assets, in `folder`, only."""
@@ -81,13 +76,7 @@ class ChannelListings:
         """Return the last listing of a product in each channel."""
         with self._db.read() as c:
             return {
-                row.channel: SentListing(
-                    sequence=row.sequence,
-                    folders=tuple(row.folders),
-                    assets=tuple(row.assets),
-                    synced_at=row.synced_at,
-                    url=row.url,
-                )
+                row.channel: _sent_listing(row._asdict())
                 for row in c.execute(sa.select(t).where(t.c.sku == sku))
             }
 
@@ -102,3 +91,13 @@ class ChannelListings:
             if len(found) < PAGE_SIZE:
                 return
             last = found[-1]
+
+
+def _sent_listing(values: Mapping[str, Any]) -> SentListing:
+    return SentListing(
+        sequence=values["sequence"],
+        folders=tuple(values["folders"]),
+        assets=tuple(values["assets"]),
+        synced_at=values["synced_at"],
+        url=values["url"],
+    )

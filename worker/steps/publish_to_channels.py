@@ -41,12 +41,10 @@ def publish_to_channels(work: Work, services: Services) -> Work:
     if run is None:
         raise NotFound("store", "publish", work.run_id)
     product = record.product if record else work.product
-    day, wanted = (
-        wait_for_day(services, product, version),
-        wanted_version(services, product, version.asset),
-    )
+    day = wait_for_day(services, product, version)
+    wanted = wanted_version(services, product, version.asset)
     if day and is_in_line(services, product, version.asset, wanted):
-        raise Park(min(day, services.clock.now() + RECHECK_AFTER), work)
+        raise _park_until(day, work, services)
     if wanted:
         _refuse_blocked(services, wanted)
         services.assets.set_public(wanted.id, is_public=True)  # a channel may fetch the files at once
@@ -61,8 +59,12 @@ def publish_to_channels(work: Work, services: Services) -> Work:
     if not record_live(services, product, version.asset, channels_of(services, product, version.asset)):
         raise Busy("connector", "publish", "another version was asked for meanwhile", retry_after_s=AGAIN_S)
     if day:
-        raise Park(min(day, services.clock.now() + RECHECK_AFTER), work)
+        raise _park_until(day, work, services)
     return work
+
+
+def _park_until(day: datetime, work: Work, services: Services) -> Park:
+    return Park(min(day, services.clock.now() + RECHECK_AFTER), work)
 
 
 def _refuse_blocked(services: Services, wanted: Version) -> None:
