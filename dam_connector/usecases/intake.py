@@ -145,8 +145,32 @@ def _handle_by_port(services: Services, record: DeliveryRecord) -> str:
         return "; ".join(sync_from_dam(services, name, ref) for ref in refs) or "no version of ours"
     last_try = record.attempts + 1 >= MAX_ATTEMPTS
     events = services.pim(name).normalize(record.inbound)
-    done = "; ".join(ingest_event(services, name, event, last_try=last_try) for event in events)
-    return done or "no event about a product; it is ignored"
+    return _ingest_each(services, name, events, last_try) or "no event about a product; it is ignored"
+
+
+def _ingest_each(services: Services, connection: str, events: list[Event], last_try: bool) -> str:
+    """Take in each event of a delivery, also after one that cannot be; return a summary for people.
+
+    Raises:
+        RETRYABLE: an event waits; the others are taken in, and may be again.
+        BadOutput: an event cannot be taken in; the message says which, and what became of the others.
+    """
+    done, waiting, failed = [], [], []
+    for event in events:
+        try:
+            done.append(ingest_event(services, connection, event, last_try=last_try))
+        except RETRYABLE as error:
+            waiting.append(error)
+        except AdapterError as error:
+            if len(events) == 1:
+                raise
+            failed.append(f"{event.ref or 'a product'}: {error}")
+    if waiting:
+        raise waiting[0]
+    if failed:
+        others = f"; the other {len(done)} were taken in: {'; '.join(done)}" if done else ""
+        raise BadOutput(connection, "normalize", "; ".join(failed) + others)
+    return "; ".join(done)
 
 
 def ingest_event(
@@ -167,6 +191,8 @@ def ingest_event(
         Unavailable, RateLimited: the PIM or, unless it is the last try, the server of an image is away; retry
             later.
     """
+    if event.problem:
+        raise BadOutput(connection, "normalize", event.problem)
     event = replace(event, at=limit_to_clock(event.at, services.clock.now()))
     if event.kind is EventKind.DELETED and services.pim(connection).capabilities.can_fetch:
         # A header that no signature covers may have said so. The source knows: a product that is there stays.
@@ -198,7 +224,7 @@ def ingest_event(
 def _fetch_products(services: Services, connection: str, event: Event) -> list[Product]:
     """Return an event's products as they are now, or as the event has them if the PIM cannot be asked."""
     source = services.pim(connection)
-    if source.capabilities.can_fetch:
+    if source.capabilities.can_fetch or (event.product is None and source.capabilities.can_list_changes):
         return source.fetch(event.ref)
     if event.product is None:
         raise BadOutput(

@@ -73,7 +73,7 @@ class AttributeMapping:
         sku: str,
         get_value: GetValue,
         images: Iterable[tuple[str, str]] = (),
-        attributes: Mapping[str, str] | None = None,
+        attributes: Mapping[str, Any] | None = None,
     ) -> Product:
         """Build a product from a vendor's record.
 
