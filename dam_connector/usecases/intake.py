@@ -352,28 +352,38 @@ def add_product(
     )
 
 
-def edit_product(services: Services, record: ProductRecord, product: Product, *, by: str) -> IntakeResult:
+def edit_product(
+    services: Services,
+    stored: ProductRecord,
+    product: Product,
+    *,
+    by: str,
+    record: Callable[[IntakeResult], object] = lambda _: None,
+) -> IntakeResult:
     """Take in a person's changes of a product. A later change in its PIM replaces them.
 
     Args:
-        record: the product as it is stored.
+        stored: the product as it is stored.
         product: the product with the changes.
         by: who changed it.
+        record: as in `ingest_product`.
 
     Raises:
         StorageUnavailable: there is less free disk than the reserve, or the database does not answer.
     """
     services.disk.require()
-    before, after = to_plain(record.product), to_plain(product)
+    before, after = to_plain(stored.product), to_plain(product)
     changed = [name for name in after if after[name] != before.get(name)]
-    source_time = max(services.clock.now(), record.source_time)
+
+    def add_to_history(result: IntakeResult) -> None:
+        services.history.add("edited", sku=product.sku, by=by, detail=", ".join(changed) or "nothing")
+        record(result)
+
     return ingest_product(
         services,
         product,
-        connection=record.connection,
-        ref=record.ref,
-        source_time=source_time,
-        record=lambda _: services.history.add(
-            "edited", sku=product.sku, by=by, detail=", ".join(changed) or "nothing"
-        ),
+        connection=stored.connection,
+        ref=stored.ref,
+        source_time=max(services.clock.now(), stored.source_time),
+        record=add_to_history,
     )
