@@ -4,6 +4,7 @@ import math
 import sys
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from flask import Flask, Response, make_response, render_template, request
@@ -33,6 +34,7 @@ from dam_connector.usecases.batch_rows import issue_text
 from dam_connector.web import (
     admin,
     api,
+    api_page,
     ar_page,
     audit,
     auth,
@@ -76,6 +78,7 @@ PAGES = (
     files.bp,
     ar_page.bp,
     health.bp,
+    api_page.bp,
     version_actions.bp,
     feeds.bp,
     admin.bp,
@@ -213,7 +216,7 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
 
 def _validation_problems(error: HTTPException) -> list[str]:
     """Return each problem with its place, its value and a near name, if the request is not valid."""
-    data = getattr(error, "data", None)
+    data: Any = getattr(error, "data", None)
     messages = data.get("messages") if isinstance(data, dict) else None
     if not isinstance(messages, dict):
         return [str(m) for m in messages] if isinstance(messages, list) else []

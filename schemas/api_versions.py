@@ -152,14 +152,24 @@ class AssetArgs(Schema):
     sku = fields.String(required=True, validate=validate.Length(1, 500))
 
 
-class DecisionIn(Schema):
-    """A decision about a version."""
+class DecisionFactsIn(Schema):
+    """A decision."""
 
-    verdict = fields.String(required=True, validate=validate.OneOf(["approved", "rejected"]))
+    verdict = fields.String(required=True, validate=validate.OneOf(VERDICTS))
     reasons = fields.List(
         fields.String(validate=validate.Length(1, 80)), load_default=list, validate=validate.Length(max=9)
     )
     note = fields.String(load_default="", validate=validate.Length(max=2000))
+
+    @validates_schema
+    def _check_reasons(self, data: dict[str, Any], **_: Any) -> None:
+        if data["verdict"] == "rejected" and not any(r.strip() for r in data["reasons"]):
+            raise ValidationError("a rejection needs at least one reason; the note is optional", "reasons")
+
+
+class DecisionIn(DecisionFactsIn):
+    """A decision about a version."""
+
     go_live_at = MomentField(
         load_default=None,
         allow_none=True,
@@ -167,11 +177,6 @@ class DecisionIn(Schema):
             "description": "When an approved version goes live, as a date or a time; at once when absent."
         },
     )
-
-    @validates_schema
-    def _check_reasons(self, data: dict[str, Any], **_: Any) -> None:
-        if data["verdict"] == "rejected" and not any(r.strip() for r in data["reasons"]):
-            raise ValidationError("a rejection needs at least one reason; the note is optional", "reasons")
 
 
 class WithdrawIn(Schema):
@@ -233,10 +238,8 @@ class SelectionIn(Schema):
             raise ValidationError("name either ids or a filter")
 
 
-class BulkDecisionIn(SelectionIn, DecisionIn):
+class BulkDecisionIn(SelectionIn, DecisionFactsIn):
     """A decision about some versions."""
-
-    go_live_at = None  # type: ignore[assignment] - one version at a time
 
 
 class BulkCommentIn(SelectionIn, CommentIn):

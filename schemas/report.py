@@ -91,7 +91,6 @@ def json_schema() -> dict[str, Any]:
         plugins=[MarshmallowPlugin(schema_name_resolver=schema_name)],
     )
     spec.components.schema("Report", schema=ReportOut)
-    spec.components.schema("Answer", schema=AnswerOut)
     components = spec.to_dict()["components"]["schemas"]
     text = json.dumps(
         {

@@ -327,7 +327,8 @@ def note_stop(services: Services) -> None:
 def reconcile_when_due(services: Services, owner: str) -> bool:
     """Reconcile if it is time by plugin.json, and repair the differences if `mend` is set there.
 
-    When somebody requested it, it is time too. After an unclean start it is, and the differences in our own records are repaired in any case.
+    When somebody requested it, it is time too. After an unclean start it is, and the differences in our own
+    records are repaired in any case.
 
     Args:
         owner: the name of this process, for the lease.

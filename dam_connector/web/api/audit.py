@@ -22,7 +22,7 @@ def audit(args: dict[str, Any]) -> dict[str, Any]:
     try:
         found = services().audit.page(before=args["cursor"], limit=args["limit"])
     except ValueError:
-        abort(422, "this cursor is not one of the audit log")
+        abort(400, "this cursor is not one of the audit log")
     return {"items": found, "next": found[-1].cursor if len(found) == args["limit"] else None}
 
 

@@ -13,7 +13,7 @@ from schemas.api import ErrorOut
 
 MAX_KEY_LENGTH = 100  # characters of an Idempotency-Key
 KEY_PARAMETER = "IDEMPOTENCY_KEY"
-READ_STATUSES = (401, 403, 422, 503)
+READ_STATUSES = (400, 401, 403, 422, 503)
 WRITE_STATUSES = (400, 401, 403, 409, 413, 415, 422, 502, 503)
 DESCRIPTION = f"""dam-connector {__version__}: products, batches, versions, reviews and connections.
 

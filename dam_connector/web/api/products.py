@@ -39,7 +39,7 @@ def products(args: dict[str, Any]) -> dict[str, Any]:
         flagged=args["flagged"],
         sku=args["sku"],
         changes=changes,
-        before=args["cursor"],
+        before="" if changes else args["cursor"],
         limit=args["limit"],
     )
     return page_body(found, args["limit"], changes)
@@ -53,7 +53,7 @@ def products(args: dict[str, Any]) -> dict[str, Any]:
 def add_product(product: Product) -> dict[str, Any]:
     """Add a product, as if its PIM had sent it, and make its assets.
 
-    Keys that are none of ours are named in `ignored`. A key that looks like a mistyped one of ours is refused.
+    Keys that are none of ours are named in `ignored`. One that looks like a mistyped key of ours is refused.
     """
     body, record = _taken(product.sku, _ignored_keys())
     intake.add_product(services(), product, by=signed_in_user().name, record=record)
@@ -87,7 +87,8 @@ def _taken(sku: str, ignored: list[str]) -> tuple[dict[str, Any], Callable[[inta
 def edit_product(data: dict[str, Any], sku: str) -> dict[str, Any]:
     """Change facts of a product and make next versions of the assets that this changes.
 
-    Send only the keys of the record to be changed; objects are replaced whole. A later change in its PIM replaces them.
+    Send only the keys of the record to be changed; objects are replaced whole. A later change in its PIM
+    replaces them.
     """
     stored = services().products.get(sku) or abort(404, "there is no such product")
     if data.get("sku", sku) != sku:

@@ -1,4 +1,4 @@
-"""Endpoints of the API for uploads, and for bulk uploads: check a sheet, begin a batch, watch and control it."""
+"""Endpoints of the API for uploads and batches: check a sheet, begin a batch, watch and control it."""
 
 from collections.abc import Iterable
 from dataclasses import asdict
