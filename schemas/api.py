@@ -55,7 +55,7 @@ class RunArgs(PageArgs):
     """Which runs to list."""
 
     state = fields.String(
-        load_default="",
+        load_default=str,
         validate=validate.OneOf(RUN_STATES),
     )
     sku = fields.String(load_default="", validate=validate.Length(max=500))
@@ -65,7 +65,7 @@ class RunArgs(PageArgs):
 class DeliveryArgs(PageArgs):
     """Which deliveries to list."""
 
-    state = fields.String(load_default="", validate=validate.OneOf(DELIVERY_STATES))
+    state = fields.String(load_default=str, validate=validate.OneOf(DELIVERY_STATES))
 
 
 def _optional(field: fields.Field) -> fields.Field:

@@ -29,7 +29,7 @@ class SheetIn(Schema):
         required=True, validate=SHA256, metadata={"description": "The sha256 of the uploaded sheet."}
     )
     pictures = fields.String(
-        load_default="",
+        load_default=str,
         validate=SHA256,
         metadata={"description": "The sha256 of an uploaded ZIP with the pictures that the sheet names."},
     )
@@ -123,7 +123,7 @@ class ControlOut(BatchOut):
 class BatchRowArgs(PageArgs):
     """Which rows to list."""
 
-    state = fields.String(load_default="", validate=validate.OneOf(ROW_STATES))
+    state = fields.String(load_default=str, validate=validate.OneOf(ROW_STATES))
 
 
 class TemplateArgs(Schema):

@@ -20,7 +20,7 @@ MAX_SELECTED = 500  # versions that one request changes
 class FilterSchema(Schema):
     """Which versions to find; an absent field does not filter."""
 
-    state = fields.String(load_default="", validate=validate.OneOf(STATES))
+    state = fields.String(load_default=str, validate=validate.OneOf(STATES))
     sku = fields.String(load_default="", validate=validate.Length(max=500))
     deliverable = fields.String(load_default="", validate=validate.Length(max=40))
     batch = fields.String(

@@ -67,7 +67,7 @@ class ProductSchema(Schema):
     material = fields.String(**_TEXT)
     description = fields.String(load_default="", allow_none=True, validate=validate.Length(max=20_000))
     style_tags = fields.String(**_TEXT)
-    dimensions = fields.Nested(DimensionsSchema, load_default=Dimensions(), allow_none=True)
+    dimensions = fields.Nested(DimensionsSchema, load_default=Dimensions, allow_none=True)
     images = fields.Dict(
         keys=fields.String(validate=validate.OneOf([v.value for v in View])),
         values=fields.String(validate=validate.Length(min=1, max=4000)),

@@ -21,7 +21,7 @@ from dam_connector.settings import SECRETS_FILE, Settings, ensure_secrets
 from schemas.common import problem_lines
 from schemas.event import EventSchema
 from schemas.plugin import json_schema
-from schemas.product import ProductSchema
+from schemas.product import ProductSchema, unknown_keys
 from schemas.rules_loader import load_rules
 
 CLOCK = SystemClock()
@@ -120,6 +120,8 @@ def read_event(file: Path) -> dict[str, Any]:
     _refuse_mistakes(file, EventSchema(), event)
     if event["type"] != "product.deleted":
         _refuse_mistakes(file, ProductSchema(), event["data"])
+        if mistyped := unknown_keys(event["data"])[0]:
+            raise ConfigError(*(f"{file}: {line}" for line in mistyped))
     return event
 
 
