@@ -128,7 +128,9 @@ _GUIDE = "Khronos 3D Commerce asset creation guidelines 2.0 (August 2025)"
 _SHOPIFY = "Shopify help: 3D modeling checklist; Model3dSource"
 _GOOGLE = "Google Merchant Center Help, answer 13674896, read 2026-11-29"
 _APPLE = "Apple developer forums, thread 693867"
-_SCENE = "ARCore slides of Google I/O 2019, as others cite them; no page of Google has them, looked for 2026-11-29"
+_SCENE = (
+    "ARCore slides of Google I/O 2019, as others cite them; no page of Google has them, looked for 2026-11-29"
+)
 _AMAZON = "Amazon Seller Central, 3D guidelines: behind a login, others' accounts of them, 2026-11-29"
 _TWO_K: tuple[None, float] = (None, 2048)
 KIB, MB = 1024, 1_000_000
