@@ -187,5 +187,9 @@ def _resolve_file_name(cell: str, pointer: str, pictures: PictureFinder[Sha256])
         message = f"{len(found.paths)} different files have this name."
         limit = f"one of {', '.join(found.paths[:4])}"
     else:
-        message, limit = "No such file beside the sheet, and no address.", ", ".join(found.paths)
+        message = "No such file beside the sheet, and no address."
+        limit = (
+            ", ".join(found.paths)
+            or "https://..., or the file in a ZIP or folder beside the sheet (--pictures)"
+        )
     return issue("row.picture", message, pointer=pointer, measured=name[:80], limit=limit)

@@ -272,7 +272,10 @@ def _store_findings_and_plan(
     restore_after_expiry(services, product)
     can_run = bool(set(sources) - {INSPIRATION}) and not is_incomplete
     planned = plan_runs(services, product, sources, batch_id=batch_id, bulk=bulk) if can_run else 0
-    outcome = "flagged" if is_incomplete else f"{planned} {'run' if planned == 1 else 'runs'} planned"
+    outcome = f"{planned} {'run' if planned == 1 else 'runs'} planned" if can_run else "nothing is made"
+    errors = [i.message.rstrip(".") for i in issues if i.severity is Severity.ERROR]
+    if errors:
+        outcome += f", flagged: {'; '.join(errors)}"[:MAX_CAUSE_CHARACTERS]
     return IntakeResult(f"{product.sku}: {outcome}", planned)
 
 
