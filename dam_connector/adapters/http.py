@@ -123,7 +123,7 @@ class HttpClient:
             Busy: too many requests run at once.
             ResponseTooLarge: more than `max_bytes`.
         """
-        exchange = Exchange(vendor, max_bytes, self.timeout_s)
+        exchange = Exchange(vendor, max_bytes, self.timeout_s, is_download=True)
         with self._get_final(url, exchange) as response:
             return _read(response, exchange)
 
@@ -136,7 +136,7 @@ class HttpClient:
             timeout_s: for the whole request.
             vendor: the name in errors.
         """
-        with self._get_final(url, Exchange(vendor, count, timeout_s)) as response:
+        with self._get_final(url, Exchange(vendor, count, timeout_s, is_download=True)) as response:
             try:
                 return next(response.iter_content(count), b"")[:count]
             except _READ_ERRORS as error:
