@@ -1,4 +1,4 @@
-"""Addresses that lead into our network, or nowhere: tests/data/hostile_urls.json has them, each is tried out."""
+"""Addresses that lead into our network, or nowhere: those of tests/data/hostile_urls.json are tried out."""
 
 import contextlib
 import json

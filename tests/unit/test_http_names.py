@@ -13,7 +13,7 @@ from tests.unit.test_http import CALLS, OK, TIMEOUT_S, Call, first_bytes, get, r
 
 
 class HangingNames:
-    """A resolver that answers for names below `slow.test` only when it is let go, with an address of loopback."""
+    """A resolver that answers for `slow.test` only when it is let go, with an address of loopback."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked, self.ended = threading.Semaphore(0), threading.Semaphore(0)

@@ -1,6 +1,6 @@
 """Who may use which address: tests/data/route_roles.json has a row for each, and each row is tried out.
 
-A new route needs a row. `anyone` is public, or checks another proof itself (a signature, a link, a form token).
+A new route needs a row. `anyone`: public, or with another proof (a signature, a link, a form token).
 """
 
 import json
