@@ -16,6 +16,7 @@ from dam_connector.domain.rules import MAX_CAP_USD
 from schemas.common import StrictFloat, json_pointer, problem_lines
 from schemas.image_views import VIEWS
 from schemas.measures import METRES_PER_UNIT
+from schemas.record_mapping import MappingSchema, SignatureSchema
 from schemas.sheet_columns import COLUMNS
 
 MEDIA_FORMATS = ("jpeg", "png", "webp", "glb", "usdz", "web")
@@ -128,7 +129,16 @@ OPTIONS: Mapping[str, Mapping[str, Options]] = {
         "standard": {
             "secrets": _secrets("Secrets that events are signed with."),
             "tokens": _secrets("Bearer tokens of senders that cannot sign."),
+            "token_header": _text("The header with the token, if it is not a bearer token."),
+            "signature": fields.Nested(
+                SignatureSchema, metadata={"description": "How a sender signs that follows no standard."}
+            ),
             "product_url": _text("Where the newest record is fetched, with {sku}."),
+            "list_url": _text("Where all products are listed, with {since}, {page} or {offset}."),
+            "headers": _table("Headers of our requests; env/NAME in them is a secret."),
+            "mapping": fields.Nested(
+                MappingSchema, metadata={"description": "Where the parts of a product are in its messages."}
+            ),
         },
         "csv": {
             "path": _text("The folder with the sheets.", required=True),

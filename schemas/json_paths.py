@@ -18,8 +18,9 @@ def compile_paths(written: object) -> Paths:
     Raises:
         ValueError: it is neither, or a path is wrong.
     """
-    texts = written if isinstance(written, list) else [written]
-    if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
+    places = written if isinstance(written, list) else [written]
+    texts = [place for place in places if isinstance(place, str) and place.strip()]
+    if not texts or len(texts) < len(places):
         raise ValueError('write a JSONPath, e.g. "$.data.sku", or a list of them')
     try:
         return tuple(jsonpath.compile(text) for text in texts)
@@ -30,6 +31,8 @@ def compile_paths(written: object) -> Paths:
 
 def find_all(paths: Paths, record: Any) -> list[Any]:
     """Return the values at the first path that has any, without those that are null, empty or blank."""
+    if not isinstance(record, (dict, list)):  # the library would parse a text as JSON
+        return []
     for path in paths:
         try:
             found = [value for value in path.findall(record) if not _is_absent(value)]

@@ -2,12 +2,13 @@
 
 It takes Standard Webhooks 1.0 (headers `webhook-id`, `webhook-timestamp` and `webhook-signature`, which signs
 `id.timestamp.body`; five minutes of tolerance) and CloudEvents 1.0 in structured mode
-(`application/cloudevents+json`) and binary mode (`ce-*` headers). With the option `mapping`, it takes messages
-of any shape; with `signature`, other signatures.
+(`application/cloudevents+json`) and binary mode (`ce-*` headers). With the option `mapping`, it takes
+messages of any shape; with `signature`, other signatures.
 
-Options: `secrets`, any of which may sign, so that they can be rotated; `tokens`, for senders that cannot sign,
-in the header `token_header` or as bearer tokens; `product_url`, where a product can be fetched again, with
-`{sku}`; `list_url`, where all products are listed; `headers` of both. Facts: docs/connections/standard.md.
+Options: `secrets`, any of which may sign, so that they can be rotated; `tokens`, for senders that cannot
+sign, in the header `token_header` or as bearer tokens; `product_url`, where a product can be fetched again,
+with `{sku}`; `list_url`, where all products are listed; `headers` of both. Facts:
+docs/connections/standard.md.
 """
 
 import hashlib
@@ -55,9 +56,7 @@ class StandardPim(ReadOnlyPim):
         self._signers = [make_signer(secret) for secret in secrets]
         self._tokens = [context.secret(str(each)) for each in options.get("tokens", ())]
         self._token_header = str(options.get("token_header", "")).lower()
-        self._form = (
-            SignatureForm(context, secrets, options["signature"]) if "signature" in options else None
-        )
+        self._form = SignatureForm(context, secrets, options["signature"]) if "signature" in options else None
         self._mapping = RecordMapping(VENDOR, options["mapping"]) if "mapping" in options else None
         self._context = context
         self._headers = {
@@ -127,7 +126,9 @@ class StandardPim(ReadOnlyPim):
 
     def changed_since(self, since: datetime) -> Iterable[Event]:
         if not self._list_url:
-            raise Unsupported(VENDOR, "changed_since", "the option list_url is not set")
+            raise Unsupported(
+                VENDOR, "changed_since", "it does not list changes; the option list_url is not set"
+            )
         changed = (event for event in self._pages(since) if event.at >= since)
         return sorted(changed, key=lambda event: event.at)
 

@@ -2,8 +2,7 @@
 
 The functions follow the way of a webhook: `receive_webhook` stores it while the sender waits.
 `handle_delivery` is the job that interprets it. `ingest_event` reads the products, `ingest_product` stores
-one with its images, and `plan_runs` plans a run for each slot of each deliverable. Below them: the same
-started by people.
+one with its images, and plans its runs. Below them: the same started by people.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,10 +17,7 @@ from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.ids import DeliveryId, Sha256
 from dam_connector.domain.issue import Issue, Severity
 from dam_connector.domain.outside_values import limit_to_clock
-from dam_connector.domain.planning import planned_runs
 from dam_connector.domain.product import INSPIRATION, Product
-from dam_connector.domain.rules import PHOTO
-from dam_connector.domain.version import VersionFile
 from dam_connector.errors import (
     RETRYABLE,
     AdapterError,
@@ -35,10 +31,10 @@ from dam_connector.errors import (
 from dam_connector.ports import Dam, InboundWebhook, Pim, Provider
 from dam_connector.store.inbox import MAX_ATTEMPTS, DeliveryRecord
 from dam_connector.store.products import ProductRecord
-from dam_connector.store.run_records import NewRun
 from dam_connector.usecases.dam_sync.inbound import sync_from_dam
 from dam_connector.usecases.expiry import restore_after_expiry
 from dam_connector.usecases.provider_orders import poll_task_now
+from dam_connector.usecases.run_planning import plan_runs
 from dam_connector.usecases.source_images import store_source_images
 from dam_connector.wiring import Services
 
@@ -161,9 +157,7 @@ def _ingest_each(
     done, waiting, failed = [], [], []
     for event in events:
         try:
-            done.append(
-                ingest_event(services, connection, event, last_try=last_try, received_at=received_at)
-            )
+            done.append(ingest_event(services, connection, event, last_try=last_try, received_at=received_at))
         except RETRYABLE as error:
             waiting.append(error)
         except AdapterError as error:
@@ -223,7 +217,7 @@ def _ingest(services: Services, connection: str, event: Event, *, last_try: bool
         count = services.products.mark_deleted(connection, event.ref, event.at)
         return f"{event.ref} deleted" if count else f"{event.ref}: not known here, or changed later; kept so"
     try:
-        products = _fetch_products(services, connection, event)
+        products = fetch_products(services, connection, event)
     except NotFound:
         was_known = services.products.mark_deleted(connection, event.ref, event.at)
         return f"{event.ref}: gone from its source" if was_known else f"{event.ref}: not found at its source"
@@ -243,8 +237,14 @@ def _ingest(services: Services, connection: str, event: Event, *, last_try: bool
     return "; ".join(result.summary for result in results) or f"{event.ref}: has no SKU"
 
 
-def _fetch_products(services: Services, connection: str, event: Event) -> list[Product]:
-    """Return an event's products as they are now, or as the event has them if the PIM cannot be asked."""
+def fetch_products(services: Services, connection: str, event: Event) -> list[Product]:
+    """Return an event's products as they are now, or as the event has them if the PIM cannot be asked.
+
+    Raises:
+        NotFound: the PIM has no such product.
+        Refused, Unsupported, BadOutput: the product cannot be fetched; do not retry.
+        Unavailable, RateLimited: retry later.
+    """
     source = services.pim(connection)
     if source.capabilities.can_fetch or (event.product is None and source.capabilities.can_list_changes):
         return source.fetch(event.ref)
@@ -325,54 +325,6 @@ def _store_findings_and_plan(
     if errors:
         outcome += f", flagged: {'; '.join(errors)}"[:MAX_CAUSE_CHARACTERS]
     return IntakeResult(f"{product.sku}: {outcome}", planned)
-
-
-def plan_runs(
-    services: Services,
-    product: Product,
-    sources: Mapping[str, Sha256],
-    *,
-    made_from: str = "",
-    batch_id: str = "",
-    bulk: bool = False,
-) -> int:
-    """Plan and wake the runs that a product needs and that were not planned before; return how many.
-
-    Args:
-        sources: the product's stored images by view.
-        made_from: plan only the runs that render this deliverable's model; empty: all runs.
-        batch_id: the batch that the product belongs to, if it is in one. It implies `bulk`.
-        bulk: the runs wait behind those of single products.
-    """
-    bulk = bulk or bool(batch_id)
-    rules = services.rules.current()
-    models = {
-        d.made_from: glb.sha256
-        for d in rules.deliverables
-        if (glb := _current_glb(services, product.sku, d.made_from))
-    }
-    needed = [
-        NewRun(
-            kind=p.deliverable.kind,
-            sku=product.sku,
-            deliverable=p.deliverable.name,
-            slot=p.slot,
-            input_hash=p.input_hash,
-            rules_fingerprint=rules.fingerprint,
-            bulk=bulk,
-            batch_id=batch_id,
-        )
-        for p in planned_runs(product, sources, models, rules)
-        if not made_from or p.deliverable.made_from == made_from
-    ]
-    added = services.runs.add(needed)
-    services.queue.wake("advance_bulk_run" if bulk else "advance_run", added)
-    return len(added)
-
-
-def _current_glb(services: Services, sku: str, deliverable: str) -> VersionFile | None:
-    version = services.assets.current(sku, deliverable) if deliverable != PHOTO else None
-    return version.file("glb") if version else None
 
 
 def add_product(

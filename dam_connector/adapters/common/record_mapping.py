@@ -220,7 +220,9 @@ def _text(paths: Paths) -> str:
 
 def _types(written: object) -> dict[str, EventKind]:
     try:
-        return {str(theirs): EventKind(ours) for theirs, ours in dict(written).items()}  # type: ignore[call-overload]
+        if not isinstance(written, Mapping):
+            raise TypeError
+        return {str(theirs): EventKind(ours) for theirs, ours in written.items()}
     except (TypeError, ValueError) as error:
         known = ", ".join(kind.value for kind in EventKind)
         raise ConfigError(f"mapping/types: each of their types becomes one of {known}") from error

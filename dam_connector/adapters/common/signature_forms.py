@@ -1,4 +1,4 @@
-"""Signatures of senders that follow no standard: an HMAC, or a certificate's signature, as an admin describes it."""
+"""Signatures of senders that follow no standard, as an admin describes them: an HMAC, or a certificate's."""
 
 import hmac
 import re
@@ -94,7 +94,9 @@ class SignatureForm:
         signatures = [part.removeprefix(self._prefix) for part in parts if part.startswith(self._prefix)]
         timestamp = self._timestamp(inbound, parts)
         if not any(signatures):
-            raise DeliveryError(401, f"the request carries no signature; send it in the header {self._header}")
+            raise DeliveryError(
+                401, f"the request carries no signature; send it in the header {self._header}"
+            )
         content = self._signed_bytes(inbound, timestamp)
         is_signed = self._is_certified if self._certificate_header else self._is_hmac
         # a list, so that every one is compared: the time taken reveals nothing
