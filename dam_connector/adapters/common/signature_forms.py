@@ -87,8 +87,8 @@ class SignatureForm:
         """Verify a delivery and return its key.
 
         Raises:
-            DeliveryError: 401, the signature or its time is wrong; 400, a header is missing; 503, the sender's
-                certificate cannot be fetched now.
+            DeliveryError: 401, the signature or its time is wrong; 400, a header is missing; 503, the
+                sender's certificate cannot be fetched now.
         """
         parts = re.split(r"[,\s]+", inbound.headers.get(self._header, ""))
         signatures = [part.removeprefix(self._prefix) for part in parts if part.startswith(self._prefix)]
