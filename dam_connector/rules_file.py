@@ -4,16 +4,18 @@ A changed file is read without a restart. If it has errors, it is refused and th
 force.
 """
 
+import json
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import structlog
 
-from dam_connector.domain.rules import Rules
+from dam_connector.domain.rules import NamingRules, Rules
 from dam_connector.errors import ConfigError
 from dam_connector.store.rules_archive import RulesArchive
 from schemas.rules_loader import load_rules
@@ -62,6 +64,7 @@ class RulesFile:
         self._path, self._archive, self._in_transaction = path, archive, in_transaction
         self._loaded_stamp: tuple[float, int] | None = None
         self._current: Rules | None = None
+        self._namings: tuple[NamingRules, ...] | None = None
         self._lock = threading.Lock()
         self.problem: ConfigError | None = None
 
@@ -101,7 +104,18 @@ class RulesFile:
         if changed and self._archive.newest() != text:
             self._archive.add(rules.fingerprint, text)
             log.info("rules_in_force", fingerprint=rules.fingerprint)
+            self._namings = None
         return rules
+
+    def former_namings(self) -> tuple[NamingRules, ...]:
+        """Return the patterns of names that were in force, each once.
+
+        Earlier releases made assets by hashes with these patterns; `planning.input_hash` explains it.
+        """
+        if self._namings is None:
+            found = [NamingRules(**naming) for text in self._archive.texts() for naming in _naming_of(text)]
+            self._namings = tuple(each for i, each in enumerate(found) if each not in found[:i])
+        return self._namings
 
     def with_fingerprint(self, fingerprint: str) -> Rules:
         """Return the rules with a fingerprint; the current ones if those are unknown or refused by now.
@@ -125,6 +139,15 @@ class RulesFile:
         except FileNotFoundError:
             return None
         return (status.st_mtime, status.st_size)
+
+
+def _naming_of(text: str) -> list[dict[str, Any]]:
+    """Return what a text of plugin.json says about names; nothing if it cannot be read by now."""
+    try:
+        naming = json.loads(text).get("naming", {})
+        return [{key: naming[key] for key in ("default", "patterns", "folder") if key in naming}]
+    except (ValueError, AttributeError, TypeError):
+        return []
 
 
 @lru_cache(maxsize=8)

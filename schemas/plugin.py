@@ -9,7 +9,7 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from dam_connector.domain import name_pattern_syntax
+from dam_connector.domain import channel_names, name_pattern_syntax
 from dam_connector.domain.issue_codes import CODES
 from dam_connector.domain.product import View
 from dam_connector.domain.rules import MAX_CAP_USD
@@ -130,6 +130,19 @@ class NamingSchema(Schema):
         keys=fields.String(), values=fields.String(), metadata={"description": "Patterns by deliverable."}
     )
     folder = text_field("Pattern of the folder of a product's files.")
+    channels = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(),
+        metadata={"description": "Names in a channel: a pattern, or the preset `gs1` or `amazon`."},
+    )
+    codes = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(validate=validate.Regexp(r"^[A-Za-z0-9]{1,12}$")),
+        metadata={
+            "description": "Codes for {view_code} and {amazon_code}, by deliverable or view, e.g. "
+            '`{"swatch": "SWCH"}`; those of GS1 and Amazon when absent.'
+        },
+    )
 
     @validates_schema
     def patterns_are_patterns(self, data: dict[str, Any], **_: object) -> None:
@@ -142,11 +155,16 @@ class NamingSchema(Schema):
                 _check_pattern(pattern, path)
         for part in filter(None, data.get("folder", "").split("/")):
             _check_fields(part, ("folder",))
+        for channel, pattern in data.get("channels", {}).items():
+            if pattern not in channel_names.PRESETS:
+                _check_fields(pattern, ("channels", channel), channel_names.FIELDS)
 
 
-def _check_fields(pattern: str, path: tuple[str, ...]) -> list[str]:
+def _check_fields(
+    pattern: str, path: tuple[str, ...], known: tuple[str, ...] = name_pattern_syntax.FIELDS
+) -> list[str]:
     try:
-        return [field for _, field, _ in name_pattern_syntax.pattern_parts(pattern)]
+        return [field for _, field, _ in name_pattern_syntax.pattern_parts(pattern, known)]
     except ValueError as error:
         raise ValidationError(_nest(path, str(error))) from error
 

@@ -27,6 +27,7 @@ for command in (
     storage.restore_command,
     storage.gc_command,
     products.product,
+    products.name,
     batches.template_command,
     batches.import_command,
     batches.export_command,

@@ -1,7 +1,7 @@
 """Rules: the contents of plugin.json as frozen values.
 
 `schemas` loads them from the file; what is absent there has the default given here. The field names of
-`Deliverable`, `NamingRules` and `CheckRules` are hashed by `planning.input_hash`.
+`Deliverable` and `CheckRules` are hashed by `planning.input_hash`.
 """
 
 from collections.abc import Mapping
@@ -113,6 +113,8 @@ class NamingRules:
     default: str = "{sku}_{name:pascal}_V{version}_{format:upper}"
     patterns: Mapping[str, str] = field(default_factory=dict)  # by deliverable
     folder: str = "{category:slug}/{sku}"
+    channels: Mapping[str, str] = field(default_factory=dict)  # a pattern or a preset, by channel
+    codes: Mapping[str, str] = field(default_factory=dict)  # for {view_code}, by deliverable or view
 
     def pattern_for(self, deliverable: str) -> str:
         """Return the pattern for the files of a deliverable."""

@@ -67,7 +67,7 @@ class Runs:
             .limit(1)
         )
         before = c.execute(newest).one_or_none()
-        if before and base_input_hash(before.input_hash) == run.input_hash:
+        if before and base_input_hash(before.input_hash) in (run.input_hash, *run.former_hashes):
             return self._reopen_cancelled(c, before)
         run_id = self._insert(c, run, run.input_hash)
         if run_id is None:  # the input ran before another one, or was added by another process just now

@@ -42,11 +42,12 @@ def plan_runs(
             deliverable=p.deliverable.name,
             slot=p.slot,
             input_hash=p.input_hash,
+            former_hashes=p.former_hashes,
             rules_fingerprint=rules.fingerprint,
             bulk=bulk,
             batch_id=batch_id,
         )
-        for p in planned_runs(product, sources, models, rules)
+        for p in planned_runs(product, sources, models, rules, services.rules.former_namings())
         if not made_from or p.deliverable.made_from == made_from
     ]
     added = services.runs.add(needed)
