@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate
 
+from dam_connector.domain.metadata_templates import parse_template
 from dam_connector.domain.product import View
 from dam_connector.domain.rules import MAX_CAP_USD
 from schemas.common import StrictFloat, json_pointer, problem_lines
@@ -32,6 +33,18 @@ class StrictBoolean(fields.Boolean):
         if not isinstance(value, bool):
             raise self.make_error("invalid", input=value)
         return value
+
+
+class TemplateField(fields.String):
+    """A template of metadata, e.g. `{attributes.season}`."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **more: Any) -> Any:
+        text = super()._deserialize(value, attr, data, **more)
+        try:
+            parse_template(text)
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
+        return text
 
 
 def _text(meaning: str, **more: Any) -> fields.String:
@@ -122,6 +135,13 @@ _HOOKS = {
 }
 _MINUTES = {"longest_minutes": _number("Minutes until a task counts as failed.", 1, 600)}
 _KEY = {"api_key": _secret("API key")}
+_METADATA = {
+    "metadata": fields.Dict(
+        keys=fields.String(),
+        values=TemplateField(),
+        metadata={"description": "Templates for fields of the DAM, by their names."},
+    )
+}
 _STATES = {"states": _table("The vendor's value for each of our states.")}
 
 OPTIONS: Mapping[str, Mapping[str, Options]] = {
@@ -178,6 +198,7 @@ OPTIONS: Mapping[str, Mapping[str, Options]] = {
             "user": _text("The connector's own user, whose changes are not events."),
             "client_id": _text("Client id of the events."),
             "keys_url": _url("Where the keys of the events' signatures are."),
+            **_METADATA,
         },
         "bynder": {
             **_BASE,
@@ -193,6 +214,7 @@ OPTIONS: Mapping[str, Mapping[str, Options]] = {
                 values=fields.String(),
             ),
             **_STATES,
+            **_METADATA,
         },
         "cloudinary": {
             **_OTHER_BASE,
@@ -200,6 +222,7 @@ OPTIONS: Mapping[str, Mapping[str, Options]] = {
             **_KEY,
             "api_secret": _secret("API secret"),
             "signature_algorithm": _choice("Of the account.", "sha1", "sha256"),
+            **_METADATA,
         },
         "directus": {
             **_BASE,
@@ -207,6 +230,7 @@ OPTIONS: Mapping[str, Mapping[str, Options]] = {
             "collection": _text("Collection of the versions."),
             "folder": _text("Folder of the files."),
             "webhook_secret": _secret("Secret of its webhooks"),
+            **_METADATA,
         },
         "resourcespace": {
             **_BASE,
@@ -215,6 +239,7 @@ OPTIONS: Mapping[str, Mapping[str, Options]] = {
             "resource_type": fields.Raw(metadata={"description": "Number of the resource type."}),
             "fields": _table("Numbers of the metadata fields; external_id at least.", required=True),
             **_STATES,
+            **_METADATA,
         },
     },
     "provider": {

@@ -16,7 +16,14 @@ from dam_connector.domain.product import Product
 from dam_connector.domain.rules import Connection
 from dam_connector.domain.version import Asset, Role, Version, VersionFile, VersionState
 from dam_connector.errors import AdapterError, BadOutput, ConfigError, NotFound, Refused, Unsupported
-from dam_connector.ports import ChecksDecisions, ChecksRights, Dam, InboundWebhook, PushRequest
+from dam_connector.ports import (
+    ChecksDecisions,
+    ChecksMetadata,
+    ChecksRights,
+    Dam,
+    InboundWebhook,
+    PushRequest,
+)
 from dam_connector.store.inbox import DeliveryRecord
 from dam_connector.usecases.backfill import EARLIEST
 from dam_connector.usecases.intake import fetch_products
@@ -189,6 +196,9 @@ def _check_dam(services: Services, name: str) -> Iterator[str]:
         raise
     _clean_up(name, dam, request, refs)
     yield "the file was removed again"
+    if isinstance(dam, ChecksMetadata):
+        newest = services.products.page(limit=MAX_TRIED_PRODUCTS)
+        yield from dam.check_metadata([record.product for record in newest])
 
 
 def _try_dam(services: Services, name: str, request: PushRequest, refs: list[str]) -> Iterator[str]:

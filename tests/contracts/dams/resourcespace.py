@@ -164,6 +164,18 @@ class FakeResourceSpace(FakeDam):
             for row in rows
         ]
 
+    def _get_resource_type_fields(self, params: dict[str, str], request: FakeRequest) -> Any:
+        """Answer as include/api_bindings.php of trunk: rows of resource_type_field."""
+        return [
+            {"ref": 92, "name": "season", "title": "Season", "type": 3},
+            {"ref": 93, "name": "seats", "title": "Seats", "type": 0},
+            {"ref": 94, "name": "keywords", "title": "Keywords", "type": 9},
+        ]
+
+    def metadata_of(self, ref: str) -> dict[str, Any]:
+        names = {"92": "season", "93": "seats", "94": "keywords"}
+        return {names.get(number, number): v for number, v in self.resources[ref]["metadata"].items()}
+
     def _get_users(self, params: dict[str, str], request: FakeRequest) -> Any:
         return [
             {"ref": ref, "username": name, "email": "", "fullname": name.title(), "usergroup": 3}
