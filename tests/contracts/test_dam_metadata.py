@@ -1,5 +1,7 @@
 """The option `metadata`: values in the DAM's own fields, and the check of their types."""
 
+# ruff: noqa: F811 (fixtures)
+
 import json
 from collections.abc import Callable
 from dataclasses import replace
