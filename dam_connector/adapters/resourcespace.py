@@ -79,7 +79,6 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
         self._resource_type = str(options.get("resource_type", 1))
         self._own_number = ""  # of our user, once it is known
         self._metadata = MetadataOption(options)
-        self._numbers: dict[str, str] = {}  # of metadata fields, by short name and title; cached
 
     def error_for(self, reply: HttpResponse, operation: str) -> AdapterError:
         if reply.status == 401:
@@ -91,6 +90,7 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
         version = request.version
         search_id = _search_id(request.external_id)
         ref = self._find_resource(search_id) or self._create_resource(request, search_id)
+        self._write_named_fields(ref, request)
         main, *others = version.ordered_files
         self._upload(ref, main, blobs)
         if request.preview:
@@ -187,31 +187,31 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
     def check_metadata(self, products: Sequence[Product]) -> Iterator[str]:
         if not self._metadata.templates:
             return
-        rows = self._call_for_rows("get_resource_type_fields", "metadata")
+        try:
+            rows = self._call_for_rows("get_resource_type_fields", "metadata")
+        except Refused:  # only users with the permission a may list fields
+            rows = []
         fields = {
             str(row.get(key)): DamField(FIELD_KINDS.get(str(row.get("type")), "text"))
             for row in rows
-            for key in ("ref", "name", "title")
+            for key in ("ref", "name")
         }
         yield from self._metadata.check(self.vendor, fields if rows else None, products)
 
-    def _field_number(self, name: str, operation: str) -> str:
-        """Return the number of a metadata field.
+    def _write_named_fields(self, ref: str, request: PushRequest) -> None:
+        """Write the metadata of fields that are given by their short names.
 
         Raises:
-            Refused: there is no such field, or our user may not list them.
+            Refused: there is no such field, or our user may not edit it.
         """
-        if name.isdigit():
-            return name
-        if not self._numbers:
-            rows = self._call_for_rows("get_resource_type_fields", operation)
-            self._numbers = {str(row.get(key)): str(row["ref"]) for row in rows for key in ("title", "name")}
-        if name not in self._numbers:
-            reason = (
-                f"metadata: no field {name!r} is shown to the user {self._user}; write its number instead"
-            )
-            raise Refused(self.vendor, operation, reason)
-        return self._numbers[name]
+        for name, text in self._metadata.texts(request).items():
+            if not name.isdigit():
+                found = self._call(
+                    "update_field", "push", resource=ref, field=name, value=text, false_means=None
+                )
+                if found is False:
+                    reason = f"metadata/{name}: no field of this short name may be edited by {self._user}"
+                    raise Refused(self.vendor, "push", reason)
 
     def _find_resource(self, search_id: str) -> str:
         """Return the resource with this external id in any of our states, or an empty text."""
@@ -229,9 +229,7 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
         }
         values = {TITLE_FIELD: version_title(request.version, request.product)}
         values |= {field: facts[name] for name, field in self._fields.items() if name in facts}
-        values |= {
-            self._field_number(name, "push"): text for name, text in self._metadata.texts(request).items()
-        }
+        values |= {name: text for name, text in self._metadata.texts(request).items() if name.isdigit()}
         ref = self._call(
             "create_resource",
             "push",

@@ -15,6 +15,7 @@ from dam_connector.errors import Refused
 from dam_connector.ports import Blobs, ChecksMetadata, PushRequest
 from schemas.rules_loader import load_rules
 from tests.contracts.dams.harness import FakeDam
+from tests.contracts.dams.resourcespace import FakeResourceSpace
 from tests.contracts.test_dams import FAKES, blobs, start_fake, version  # noqa: F401
 from tests.support import product, rules_json
 
@@ -83,6 +84,8 @@ def test_the_connection_test_compares_fields_types_and_values(
     name: str,
 ) -> None:
     server = start_fake(name)
+    if isinstance(server, FakeResourceSpace):
+        server.rights.add("a")
     good = check(server, context, CHAIR, **TEMPLATES)
     assert good == ["metadata: 3 fields, their types fit; the values of 1 products fit"]
     with pytest.raises(Refused, match="metadata/seazon: there is no such field"):
@@ -98,14 +101,28 @@ def test_the_connection_test_compares_fields_types_and_values(
             check(server, context, four, season="{attributes.season}")
 
 
-def test_aem_tells_no_types_and_values_are_checked_all_the_same(
-    start_fake: Start,
-    context: AdapterContext,
+@pytest.mark.parametrize("name", ["aem", "resourcespace"])
+def test_where_no_types_are_told_values_are_checked_all_the_same(
+    start_fake: Start, context: AdapterContext, name: str
 ) -> None:
-    server = start_fake("aem")
+    server = start_fake(name)
     assert "does not tell their types" in check(server, context, CHAIR, **TEMPLATES)[0]
     with pytest.raises(Refused, match="is no integer"):
         check(server, context, replace(CHAIR, attributes={"s": "x"}), s="{attributes.s:integer}")
+
+
+def test_resourcespace_takes_numbers_and_short_names_and_names_one_that_is_unknown(
+    start_fake: Start, context: AdapterContext, blobs: Blobs
+) -> None:
+    server = start_fake("resourcespace")
+    request = PushRequest(
+        external_id="CH123:model:1:1", version=version(blobs), product=CHAIR, folder="x", review_url=""
+    )
+    dam = server.open(context, metadata={"95": "{sku}", "season": "{attributes.season}"})
+    found = server.metadata_of(dam.push(request, blobs))
+    assert (found["95"], found["season"]) == ("CH123", "SS26")
+    with pytest.raises(Refused, match="metadata/seazon: no field of this short name"):
+        server.open(context, metadata={"seazon": "{sku}"}).push(request, blobs)
 
 
 @pytest.mark.parametrize(
