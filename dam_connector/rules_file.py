@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from dam_connector.domain.rules import NamingRules, Rules
+from dam_connector.domain.rules import Apply, NamingRules, Rules
 from dam_connector.errors import ConfigError
 from dam_connector.store.rules_archive import RulesArchive
 from schemas.rules_loader import load_rules
@@ -67,6 +67,8 @@ class RulesFile:
         self._namings: tuple[NamingRules, ...] | None = None
         self._lock = threading.Lock()
         self.problem: ConfigError | None = None
+        self.pending: Rules | None = None  # those of the file, while they wait to be applied
+        self.pending_text = ""
 
     def current(self) -> Rules:
         """Return the newest good rules; within a database transaction, those from before it.
@@ -81,7 +83,7 @@ class RulesFile:
             return self._current or self._load(None)
         with self._lock:
             stamp = self._stamp()
-            if self._current is None or stamp != self._loaded_stamp:
+            if self._current is None or stamp != self._loaded_stamp or self._is_accepted():
                 self._current = self._load(self._current)
                 self._loaded_stamp = stamp
             return self._current
@@ -99,13 +101,38 @@ class RulesFile:
                 with suppress(ConfigError):  # an earlier release accepted what this one refuses
                     return load_rules(archived)
             raise
-        self.problem = None
+        self.problem, self.pending = None, None
+        if in_force := self._waits_for(text):
+            self.pending, self.pending_text = rules, text
+            return in_force
         changed = last_good is None or last_good.fingerprint != rules.fingerprint
         if changed and self._archive.newest() != text:
             self._archive.add(rules.fingerprint, text)
             log.info("rules_in_force", fingerprint=rules.fingerprint)
             self._namings = None
         return rules
+
+    def _waits_for(self, text: str) -> Rules | None:
+        """Return the rules in force if a change of them waits until it is applied; else None."""
+        newest = self._archive.newest()
+        if newest is None or newest == text:
+            return None
+        with suppress(ConfigError):  # an earlier release accepted what this one refuses
+            in_force = _parsed(newest)
+            return in_force if in_force.changes.apply == Apply.CONFIRM else None
+        return None
+
+    def _is_accepted(self) -> bool:
+        """Return whether the pending rules were applied, maybe by another process."""
+        return self.pending is not None and self._archive.newest() == self.pending_text
+
+    def accept(self) -> Rules:
+        """Put the pending rules in force; return them, or the current ones if none are pending."""
+        pending = self.pending
+        if pending is None:
+            return self.current()
+        self._archive.add(pending.fingerprint, self.pending_text)
+        return pending
 
     def former_namings(self) -> tuple[NamingRules, ...]:
         """Return the patterns of names that were in force, each once.

@@ -12,7 +12,7 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 from dam_connector.domain import channel_names, name_pattern_syntax
 from dam_connector.domain.issue_codes import CODES
 from dam_connector.domain.product import View
-from dam_connector.domain.rules import MAX_CAP_USD
+from dam_connector.domain.rules import MAX_CAP_USD, Apply
 from schemas.adapter_options import OPTIONS, definition_name, key_choices, options_schema
 from schemas.common import COLOR, SLUG, StrictFloat, schema_name, text_field
 from schemas.deliverable import DeliverableSchema
@@ -275,6 +275,18 @@ class ViewerSchema(Schema):
     )
 
 
+class ChangesSchema(Schema):
+    """How changes of plugin.json take effect; docs/operations.md explains it."""
+
+    apply = fields.String(
+        validate=validate.OneOf([each.value for each in Apply]),
+        metadata={
+            "description": "When a change takes effect on what exists: `later`, by `rules apply`; "
+            "`confirm`, the same, and nothing is made by it before; `automatic`, at once."
+        },
+    )
+
+
 class ReconcileSchema(Schema):
     """When PIMs, DAMs and channels are compared with our records."""
 
@@ -314,6 +326,7 @@ class PluginSchema(Schema):
     imaging = _section(ImagingSchema, "How products are cut out of their photos.")
     review = _section(ReviewSchema, "Who reviews, in which DAM, and reasons to reject.")
     viewer = _section(ViewerSchema, "Design of the AR page.")
+    changes = _section(ChangesSchema, "How changes of this file take effect.")
     reconcile = _section(ReconcileSchema, "Comparison of PIMs, DAMs and channels with the records here.")
     sign_on = _section(SignOnSchema, "Single sign-on by OpenID Connect; nobody uses it when absent.")
 

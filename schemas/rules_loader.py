@@ -16,6 +16,7 @@ from dam_connector.domain.product import Product
 from dam_connector.domain.rules import (
     LOCAL,
     PHOTO,
+    ChangeRules,
     CheckRules,
     Connection,
     ImagingRules,
@@ -128,6 +129,7 @@ def _build(data: dict[str, Any], text: str) -> Rules:
         review=ReviewRules(**lists_to_tuples(data.get("review", {}))),
         viewer=ViewerRules(**data.get("viewer", {})),
         imaging=ImagingRules(**data.get("imaging", {})),
+        changes=ChangeRules(**data.get("changes", {})),
         reconcile=ReconcileRules(**data.get("reconcile", {})),
         sign_on=build_sign_on(data["sign_on"]) if "sign_on" in data else None,
         profiles={name: build_profile(p) for name, p in data.get("profiles", {}).items()},

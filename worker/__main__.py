@@ -28,6 +28,7 @@ from dam_connector.usecases.dam_sync.inbound import poll_dams
 from dam_connector.usecases.expiry import warn_before_expiry, withdraw_expired
 from dam_connector.usecases.reconciliation import note_start, note_stop, reconcile_when_due
 from dam_connector.usecases.retention import remove_when_due
+from dam_connector.usecases.rules_change import continue_change
 from dam_connector.wiring import Services, build_services
 from worker.check_process import CHECK_PROCESS, CheckerExited
 from worker.tools.build_command import build
@@ -171,6 +172,7 @@ def _poll(services: Services, owner: str, stop: threading.Event) -> None:
                 withdraw_expired(services)
                 warn_before_expiry(services)
                 last_expiry = time.monotonic()
+            continue_change(services)
             reconcile_when_due(services, owner)
             remove_when_due(services)
         except Exception:

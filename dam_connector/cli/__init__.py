@@ -3,7 +3,17 @@
 import click
 
 from dam_connector import __version__
-from dam_connector.cli import batches, connections, first_steps, products, providers, service, storage, users
+from dam_connector.cli import (
+    batches,
+    connections,
+    first_steps,
+    products,
+    providers,
+    rules,
+    service,
+    storage,
+    users,
+)
 
 
 @click.group()
@@ -37,6 +47,7 @@ for command in (
     connections.backfill,
     connections.reconcile,
     providers.provider,
+    rules.rules,
     providers.spend,
     users.user,
     users.token,

@@ -167,6 +167,21 @@ class ReconcileRules:
     mend: bool = False  # whether differences are corrected at once
 
 
+class Apply(StrEnum):
+    """When a changed plugin.json takes effect on what exists."""
+
+    LATER = "later"  # at once for what is made from now on; on the rest when it is applied
+    CONFIRM = "confirm"  # not at all until it is applied
+    AUTOMATIC = "automatic"  # at once, on all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeRules:
+    """How changes of plugin.json take effect."""
+
+    apply: str = Apply.LATER
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewerRules:
     """The design of the AR page."""
@@ -194,6 +209,7 @@ class Rules:
     review: ReviewRules
     viewer: ViewerRules
     reconcile: ReconcileRules = ReconcileRules()
+    changes: ChangeRules = ChangeRules()
     imaging: ImagingRules = ImagingRules()
     sign_on: SignOnRules | None = None  # None: no single sign-on
     profiles: Mapping[str, ModelProfile] = field(default_factory=dict)  # the admin's own
