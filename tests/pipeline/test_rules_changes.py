@@ -1,4 +1,4 @@
-"""A changed plugin.json: its effect is shown before it is applied, and it is applied when somebody says so."""
+"""A changed plugin.json: its effect is shown first, and it is applied when somebody says so."""
 
 import json
 from typing import Any
