@@ -1,0 +1,168 @@
+"""Fitting of a spin's rig to the outlines of all frames.
+
+A ray through a point of an outline touches the product. So somewhere along it there is a point that is on
+the outline's edge in its own frame and inside the outlines of all others. How far the best point of a ray
+is outside is the ray's error (silhouette coherence: Hernandez, Schmitt and Cipolla, 2007).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from worker.capture.frame_camera import SpinRig
+from worker.capture.outline_stack import OutlineStack
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+
+START_ELEVATIONS_DEG = (4.0, 9.0, 14.0, 20.0, 28.0, 40.0)
+START_FOCALS = (1.1, 1.5, 2.0, 3.0)
+COARSE_RAYS, FINE_RAYS = 12, 24  # of each frame
+COARSE_DEPTHS, FINE_DEPTHS = 24, 48  # points along each ray
+BEST_STARTS = 2
+COARSE_STEPS, FINE_STEPS = 70, 110
+CLEAR_FACTOR = 2.0  # between the errors of both directions of turning: no need to look closer
+MAX_ERROR = 0.03  # of the picture's longer side: a larger error counts as this
+PARAMETER_SCALES = np.array([0.15, 0.05, 0.01, 0.01])  # log focal, elevation, yaw, roll: the first steps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rays:
+    """Points of the outlines through which rays are cast."""
+
+    frames: NDArray[np.int64]  # (r,) the frame of each
+    pixels: F64  # (r, 2)
+    own: F32  # (r,) the signed distance in the own frame
+
+
+def pick_rays(outlines: OutlineStack, count: int, seed: int = 0) -> _Rays:
+    """Return up to `count` points of each outline, chosen at random but always the same."""
+    random = np.random.default_rng(seed)
+    frames, pixels = [], []
+    for number in range(outlines.count):
+        distance = outlines.frame(number) * outlines.scale
+        rows, columns = np.nonzero((distance > 0) & (distance < 1))
+        height, width = distance.shape
+        inner = (rows > 1) & (rows < height - 2) & (columns > 1) & (columns < width - 2)
+        rows, columns = rows[inner], columns[inner]
+        picked = random.permutation(len(rows))[:count]
+        frames.append(np.full(len(picked), number))
+        pixels.append((np.column_stack([columns[picked], rows[picked]]) + 0.5) / outlines.scale)
+    at, number_of = np.vstack(pixels), np.concatenate(frames)
+    return _Rays(frames=number_of, pixels=at, own=outlines.sample(number_of, at.astype(np.float32)))
+
+
+def ray_errors(rig: SpinRig, outlines: OutlineStack, rays: _Rays, depths: int) -> F32:
+    """Return the error of each ray in pixels, (r,)."""
+    cameras = rig.cameras()
+    directions, eyes = np.empty((len(rays.frames), 3)), np.empty((len(rays.frames), 3))
+    for number, camera in enumerate(cameras):
+        own = rays.frames == number
+        directions[own], eyes[own] = camera.ray_directions(rays.pixels[own]), camera.eye
+    reach = product_reach(rig, outlines)
+    middle = -(eyes[:, [0, 2]] * directions[:, [0, 2]]).sum(1) / (directions[:, [0, 2]] ** 2).sum(1)
+    along = middle[:, None] + np.linspace(-reach, reach, depths)
+    points = (eyes[:, None] + directions[:, None] * along[..., None]).reshape(-1, 3).astype(np.float32)
+    least = np.full(len(points), np.inf, np.float32)
+    for number, camera in enumerate(cameras):
+        np.minimum(least, outlines.sample(number, camera.to_pixels(points)), out=least)
+    return np.maximum(rays.own - least.reshape(-1, depths).max(1), 0)
+
+
+def product_reach(rig: SpinRig, outlines: OutlineStack) -> float:
+    """Return how far the product reaches from the axis at most."""
+    columns = np.flatnonzero((outlines.distances > 0).any(0)) / outlines.scale - rig.size_px[0] / 2
+    tangent = max(abs(columns[0]), abs(columns[-1])) / (rig.focal * max(rig.size_px)) + abs(rig.yaw)
+    return float(min(0.9, np.sin(np.arctan(tangent)) / np.cos(rig.elevation) * 1.05))
+
+
+def mean_error(errors: F32, rig: SpinRig) -> float:
+    """Return the mean error in shares of the picture's longer side; large ones are cut off."""
+    return float(np.minimum(errors / max(rig.size_px), MAX_ERROR).mean())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FittedRig:
+    """A rig with how well it explains the outlines."""
+
+    rig: SpinRig
+    error: float  # the mean error of the rays, in shares of the picture's longer side
+    mirrored: SpinRig  # the best rig with the other direction of turning
+    mirrored_error: float  # its error
+
+
+def fit_rig(outlines: OutlineStack, size_px: tuple[int, int]) -> FittedRig:
+    """Return the rig of a spin with equal steps over a full turn."""
+    coarse = pick_rays(outlines, COARSE_RAYS)
+    starts = sorted(
+        ((mean_error(ray_errors(rig, outlines, coarse, COARSE_DEPTHS), rig), rig) for rig in _starts(outlines, size_px)),
+        key=lambda start: start[0],
+    )
+    coarse_best = {
+        direction: min(
+            (_refine(rig, outlines, coarse, COARSE_DEPTHS, COARSE_STEPS) for rig in found[:BEST_STARTS]),
+            key=lambda refined: refined[0],
+        )
+        for direction, found in _by_direction(starts).items()
+    }
+    limit = CLEAR_FACTOR * min(error for error, _ in coarse_best.values())
+    fine = pick_rays(outlines, FINE_RAYS)
+    best = {
+        direction: _refine(rig, outlines, fine, FINE_DEPTHS, FINE_STEPS) if error <= limit else (error, rig)
+        for direction, (error, rig) in coarse_best.items()
+    }
+    direction = min(best, key=lambda d: best[d][0])
+    return FittedRig(rig=best[direction][1], error=best[direction][0], mirrored=best[-direction][1], mirrored_error=best[-direction][0])
+
+
+def _by_direction(starts: list[tuple[float, SpinRig]]) -> dict[int, list[SpinRig]]:
+    return {d: [rig for _, rig in starts if rig.direction == d] for d in (1, -1)}
+
+
+def _starts(outlines: OutlineStack, size_px: tuple[int, int]) -> Iterator[SpinRig]:
+    """Yield rigs from which the search starts; over a full turn, the outlines are symmetric to the axis."""
+    columns = np.flatnonzero((outlines.distances > 0).any(0)) / outlines.scale
+    offset = (columns[0] + columns[-1]) / 2 - size_px[0] / 2
+    for elevation, focal, direction in product(START_ELEVATIONS_DEG, START_FOCALS, (1, -1)):
+        yield SpinRig(
+            focal=focal,
+            elevation=float(np.radians(elevation)),
+            yaw=float(-np.arctan(offset / (focal * max(size_px)))),
+            roll=0.0,
+            direction=direction,
+            frame_count=outlines.count,
+            size_px=size_px,
+        )
+
+
+def _refine(
+    start: SpinRig, outlines: OutlineStack, rays: _Rays, depths: int, evaluations: int
+) -> tuple[float, SpinRig]:
+    """Return the least error near a rig, and the rig there."""
+
+    def moved(step: F64) -> SpinRig:
+        log_focal, elevation, yaw, roll = step * PARAMETER_SCALES
+        return replace(
+            start,
+            focal=start.focal * float(np.exp(log_focal)),
+            elevation=start.elevation + float(elevation),
+            yaw=start.yaw + float(yaw),
+            roll=start.roll + float(roll),
+        )
+
+    def error(step: F64) -> float:
+        rig = moved(step)
+        return mean_error(ray_errors(rig, outlines, rays, depths), rig)
+
+    simplex = np.vstack([np.zeros(4), np.eye(4)])
+    found = minimize(
+        error,
+        np.zeros(4),
+        method="Nelder-Mead",
+        options={"initial_simplex": simplex, "maxfev": evaluations, "xatol": 1e-3, "fatol": 1e-7},
+    )
+    return float(found.fun), moved(found.x)
