@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.product import Dimensions
 from dam_connector.errors import InputError
-from worker.capture.carving import carve, outline_box, grid_of_box
+from worker.capture.carving import carve, grid_of_box, outline_box
 from worker.capture.coverage import frame_coverage
 from worker.capture.frame_camera import FrameCamera
 from worker.capture.frames import CapturedFrame
@@ -61,7 +61,9 @@ def build_from_spin(
     fitted = fit_rig(stack_outlines(alphas, FITTING_PX), frames[0].size_px)
     _check_rig(fitted)
     outlines, cameras = stack_outlines(alphas, CARVING_PX), fitted.rig.cameras()
-    points, faces, coverage = _captured_surface(outlines, cameras, product_reach(fitted.rig, outlines), max_triangles)
+    points, faces, coverage = _captured_surface(
+        outlines, cameras, product_reach(fitted.rig, outlines), max_triangles
+    )
     if coverage < MIN_COVERAGE:
         raise _not_a_spin(f"{coverage * 100:.0f} % of the outlines", f"{MIN_COVERAGE * 100:.0f} %")
     placement = place(points, dimensions)

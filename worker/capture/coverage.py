@@ -35,4 +35,3 @@ def frame_coverage(
         inside = outlines.sample(number, pixels).reshape(height, width) > 0
         found.append(float(((covered > 0) & inside).sum() / max(1, inside.sum())))
     return np.array(found)
-

@@ -42,7 +42,9 @@ def place(points: F64, known: Dimensions) -> Placement:
     given = (known.width_m, known.height_m, known.depth_m)
     scales = [value / side for value, side in zip(given, extent, strict=True) if value is not None]
     common = float(np.median(scales)) if scales else UNKNOWN_HEIGHT_M / float(extent[1])
-    sides = [float(side * common) if value is None else value for value, side in zip(given, extent, strict=True)]
+    sides = [
+        float(side * common) if value is None else value for value, side in zip(given, extent, strict=True)
+    ]
     names = ("width", "height", "depth")
     return Placement(
         size=ProductSize(

@@ -99,7 +99,10 @@ def fit_rig(outlines: OutlineStack, size_px: tuple[int, int]) -> FittedRig:
     """Return the rig of a spin with equal steps over a full turn."""
     coarse = pick_rays(outlines, COARSE_RAYS)
     starts = sorted(
-        ((mean_error(ray_errors(rig, outlines, coarse, COARSE_DEPTHS), rig), rig) for rig in _starts(outlines, size_px)),
+        (
+            (mean_error(ray_errors(rig, outlines, coarse, COARSE_DEPTHS), rig), rig)
+            for rig in _starts(outlines, size_px)
+        ),
         key=lambda start: start[0],
     )
     coarse_best = {
@@ -116,7 +119,12 @@ def fit_rig(outlines: OutlineStack, size_px: tuple[int, int]) -> FittedRig:
         for direction, (error, rig) in coarse_best.items()
     }
     direction = min(best, key=lambda d: best[d][0])
-    return FittedRig(rig=best[direction][1], error=best[direction][0], mirrored=best[-direction][1], mirrored_error=best[-direction][0])
+    return FittedRig(
+        rig=best[direction][1],
+        error=best[direction][0],
+        mirrored=best[-direction][1],
+        mirrored_error=best[-direction][0],
+    )
 
 
 def _by_direction(starts: list[tuple[float, SpinRig]]) -> dict[int, list[SpinRig]]:

@@ -26,6 +26,7 @@ Mask = NDArray[np.bool_]
 
 MIN_VOTES = 2  # frames that must say so
 MIN_MISSING = 3  # frames in which a cell would be missed
+MIN_THICKNESS_CELLS = np.float32(3.0)  # between a top and an underside: both are uncertain by a cell
 TOUCHING_CELLS = -2.5  # from this distance on, a line of sight counts as in the hull
 LEAST_CELLS = 2.0  # that a surface would rise: less is left, so that thin parts stay whole
 UP = np.array([0.0, 1.0, 0.0])
@@ -56,7 +57,8 @@ def level_rims(field: F32, grid: CellGrid, cameras: list[FrameCamera], outlines:
         tops = _keep_least(tops, top)
         bottoms = -_keep_least(-bottoms, -bottom)
     y = points[:, 1]
-    allowed = np.minimum(tops[-1] - y, y - bottoms[-1]) / np.float32(grid.step)
+    short = np.maximum(MIN_THICKNESS_CELLS * np.float32(grid.step) - (tops[-1] - bottoms[-1]), 0) / 2
+    allowed = (np.minimum(tops[-1] - y, y - bottoms[-1]) + short) / np.float32(grid.step)
     before = field.ravel()[inside]
     after = np.minimum(before, allowed)
     after = np.where(_is_missed(points, before, after, cameras, grid.step), before, after)
@@ -65,9 +67,7 @@ def level_rims(field: F32, grid: CellGrid, cameras: list[FrameCamera], outlines:
     return out
 
 
-def _is_missed(
-    points: F32, before: F32, after: F32, cameras: list[FrameCamera], step: float
-) -> Mask:
+def _is_missed(points: F32, before: F32, after: F32, cameras: list[FrameCamera], step: float) -> Mask:
     """Return which cells must stay, (n,): frames show product there, and nothing else of it is in the way."""
     hull, kept = before > 0, after > 0
     cut = np.flatnonzero(hull & ~kept)

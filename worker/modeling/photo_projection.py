@@ -61,9 +61,9 @@ class Projector:
         """Return unit directions from points (n, 3) to the photo's camera, (n, 3)."""
         if self.photo_camera is None:
             return np.broadcast_to(DIRECTIONS[self.side] * self.axis_signs, points.shape)
-        return (
-            self.photo_camera.directions_to_camera(points * self.axis_signs) * self.axis_signs
-        ).astype(np.float32)
+        return (self.photo_camera.directions_to_camera(points * self.axis_signs) * self.axis_signs).astype(
+            np.float32
+        )
 
     def project(self, points: F32, size: ProductSize) -> F32:
         """Return the pixels of points (n, 3) in the picture, (n, 2)."""
