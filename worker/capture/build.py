@@ -1,6 +1,7 @@
 """Building of a textured mesh from the frames of a spin, with issues that say how far to trust it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,9 +59,10 @@ def build_from_spin(
         InputError: capture.not_a_spin, no camera explains the outlines.
     """
     alphas = [frame.alpha for frame in frames]
-    fitted = fit_rig(stack_outlines(alphas, FITTING_PX), frames[0].size_px)
+    fitted, kept = fit_rig(stack_outlines(alphas, FITTING_PX), frames[0].size_px)
     _check_rig(fitted)
-    outlines, cameras = stack_outlines(alphas, CARVING_PX), fitted.rig.cameras()
+    outlines = replace(stack_outlines(alphas, CARVING_PX), kept=kept.kept)
+    cameras = fitted.rig.cameras()
     points, faces, coverage = _captured_surface(
         outlines, cameras, product_reach(fitted.rig, outlines), max_triangles
     )
@@ -71,12 +73,15 @@ def build_from_spin(
         placement.to_product(points), faces, float(placement.scale.min()) * np.ptp(points[:, 1]) / 150
     )
     material = estimate_material(description)
-    mesh = _textured(vertices, faces, frames, cameras, placement, texture_px, material)
+    used = [(frames[n], cameras[n]) for n in kept.kept]
+    mesh = _textured(vertices, faces, used, placement, texture_px, material)
+    print('KEPT',len(kept.kept),sorted(set(range(24))-set(kept.kept)),'err',fitted.error,fitted.mirrored_error,'cov',coverage,'stretch',placement.stretch)
     confidence, issues = _judge(fitted, coverage, placement)
     return ModelBuild(model=mesh, family="spin", confidence=confidence, issues=tuple(issues), actual_views={})
 
 
 def _check_rig(fitted: FittedRig) -> None:
+    print('ERR',fitted.error)
     if fitted.error > MAX_RIG_ERROR:
         raise _not_a_spin(f"{fitted.error * 100:.2f} % of the frame", f"{MAX_RIG_ERROR * 100:.2f} %")
 
@@ -105,15 +110,14 @@ def _captured_surface(
 def _textured(
     vertices: F32,
     faces: Faces,
-    frames: Sequence[CapturedFrame],
-    cameras: list[FrameCamera],
+    used: list[tuple[CapturedFrame, FrameCamera]],
     placement: Placement,
     texture_px: int,
     material: MaterialEstimate,
 ) -> TexturedMesh:
     """Return the mesh with a texture from frames all around."""
-    every = -(-len(frames) // MAX_PROJECTORS)
-    used = list(zip(frames, cameras, strict=True))[::every]
+    used = used[:: -(-len(used) // MAX_PROJECTORS)]
+    cameras = [camera for _, camera in used]
     pixels = np.vstack([frame.rgb[frame.alpha > 250][::101] for frame, _ in used])
     is_metal = material.is_bare_metal(pixels)
     projectors = [

@@ -106,7 +106,8 @@ def hull_distances(
         chunk = slice(first, first + CHUNK_CELLS)
         points = grid.centres(indices[chunk])
         found = np.full(len(points), np.inf, np.float32)
-        for number, camera in enumerate(cameras):
+        for number in outlines.kept:
+            camera = cameras[number]
             seen = camera.to_camera(points)
             scale = np.float32(camera.focal_px) / np.maximum(seen[:, 2], np.float32(1e-6))
             pixels = seen[:, :2] * scale[:, None] + np.array(camera.centre, np.float32)

@@ -20,7 +20,8 @@ def frame_coverage(
     near = np.flatnonzero(field.ravel() > -0.5)
     points = grid.centres(near)
     found = []
-    for number, camera in enumerate(cameras):
+    for number in outlines.kept:
+        camera = cameras[number]
         distance = outlines.frame(number)
         depth = float(np.linalg.norm(points.mean(0) - camera.eye))
         side = PIXEL_CELLS * grid.step / depth * camera.focal_px  # pixels of the frame

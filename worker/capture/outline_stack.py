@@ -1,6 +1,7 @@
 """The outlines of many frames, as one stack of signed distances that is sampled at once."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -20,11 +21,11 @@ class OutlineStack:
     distances: F32  # (n * h, w) one frame below the other, reduced
     height: int  # h, rows of a reduced frame
     scale: float  # reduced pixels to a pixel of the frames
+    kept: tuple[int, ...]  # the frames that count
 
-    @property
-    def count(self) -> int:
-        """Return how many frames there are."""
-        return len(self.distances) // self.height
+    def without(self, numbers: Collection[int]) -> "OutlineStack":
+        """Return the stack with some frames left out."""
+        return replace(self, kept=tuple(n for n in self.kept if n not in numbers))
 
     def frame(self, number: int) -> F32:
         """Return the distances of a frame, (h, w), reduced in size but not in value."""
@@ -49,7 +50,7 @@ def stack_outlines(alphas: list[U8], longest_px: int) -> OutlineStack:
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     reduced = [cv2.resize(alpha, size, interpolation=cv2.INTER_AREA) for alpha in alphas]
     distances = [_subpixel_distance(matte) / np.float32(scale) for matte in reduced]
-    return OutlineStack(distances=np.vstack(distances), height=size[1], scale=scale)
+    return OutlineStack(distances=np.vstack(distances), height=size[1], scale=scale, kept=tuple(range(len(alphas))))
 
 
 def _subpixel_distance(matte: U8) -> F32:

@@ -27,6 +27,9 @@ BEST_STARTS = 2
 COARSE_STEPS, FINE_STEPS = 70, 110
 CLEAR_FACTOR = 2.0  # between the errors of both directions of turning: no need to look closer
 MAX_ERROR = 0.03  # of the picture's longer side: a larger error counts as this
+BLAMED_ERROR = 0.01  # of the picture's longer side, of a ray
+MAX_BLAME = 0.015  # of all rays that an outline may leave out
+TOLERATED_PART = 8  # one outline in so many may be wrong at a place
 PARAMETER_SCALES = np.array([0.15, 0.05, 0.01, 0.01])  # log focal, elevation, yaw, roll: the first steps
 
 
@@ -43,7 +46,7 @@ def pick_rays(outlines: OutlineStack, count: int, seed: int = 0) -> _Rays:
     """Return up to `count` points of each outline, chosen at random but always the same."""
     random = np.random.default_rng(seed)
     frames, pixels = [], []
-    for number in range(outlines.count):
+    for number in outlines.kept:
         distance = outlines.frame(number) * outlines.scale
         rows, columns = np.nonzero((distance > 0) & (distance < 1))
         height, width = distance.shape
@@ -56,8 +59,27 @@ def pick_rays(outlines: OutlineStack, count: int, seed: int = 0) -> _Rays:
     return _Rays(frames=number_of, pixels=at, own=outlines.sample(number_of, at.astype(np.float32)))
 
 
-def ray_errors(rig: SpinRig, outlines: OutlineStack, rays: _Rays, depths: int) -> F32:
-    """Return the error of each ray in pixels, (r,)."""
+def ray_errors(
+    rig: SpinRig, outlines: OutlineStack, rays: _Rays, depths: int, tolerated: int = 0
+) -> F32:
+    """Return the error of each ray in pixels, (r,).
+
+    Args:
+        rig: The camera.
+        outlines: The outlines.
+        rays: Points of the outlines.
+        depths: Points along each ray.
+        tolerated: How many outlines may leave a point out without making it worse.
+    """
+    found = np.stack([distances for _, distances in _ray_distances(rig, outlines, rays, depths)])
+    least = found.min(0) if not tolerated else np.partition(found, tolerated, axis=0)[tolerated]
+    return np.asarray(np.maximum(rays.own - least.max(1), 0), np.float32)
+
+
+def _ray_distances(
+    rig: SpinRig, outlines: OutlineStack, rays: _Rays, depths: int
+) -> Iterator[tuple[int, F32]]:
+    """Yield for each frame its signed distances at points along the rays, (r, depths)."""
     cameras = rig.cameras()
     directions, eyes = np.empty((len(rays.frames), 3)), np.empty((len(rays.frames), 3))
     for number, camera in enumerate(cameras):
@@ -67,10 +89,8 @@ def ray_errors(rig: SpinRig, outlines: OutlineStack, rays: _Rays, depths: int) -
     middle = -(eyes[:, [0, 2]] * directions[:, [0, 2]]).sum(1) / (directions[:, [0, 2]] ** 2).sum(1)
     along = middle[:, None] + np.linspace(-reach, reach, depths)
     points = (eyes[:, None] + directions[:, None] * along[..., None]).reshape(-1, 3).astype(np.float32)
-    least = np.full(len(points), np.inf, np.float32)
-    for number, camera in enumerate(cameras):
-        np.minimum(least, outlines.sample(number, camera.to_pixels(points)), out=least)
-    return np.maximum(rays.own - least.reshape(-1, depths).max(1), 0)
+    for number in outlines.kept:
+        yield number, outlines.sample(number, cameras[number].to_pixels(points)).reshape(-1, depths)
 
 
 def product_reach(rig: SpinRig, outlines: OutlineStack) -> float:
@@ -95,36 +115,68 @@ class FittedRig:
     mirrored_error: float  # its error
 
 
-def fit_rig(outlines: OutlineStack, size_px: tuple[int, int]) -> FittedRig:
-    """Return the rig of a spin with equal steps over a full turn."""
+def fit_rig(outlines: OutlineStack, size_px: tuple[int, int]) -> tuple[FittedRig, OutlineStack]:
+    """Return the rig of a spin with equal steps over a full turn, and the outlines that it explains.
+
+    Outlines that contradict the others, e.g. those of failed cut-outs, are left out.
+    """
     coarse = pick_rays(outlines, COARSE_RAYS)
+    tolerated = len(outlines.kept) // TOLERATED_PART
     starts = sorted(
         (
-            (mean_error(ray_errors(rig, outlines, coarse, COARSE_DEPTHS), rig), rig)
+            (mean_error(ray_errors(rig, outlines, coarse, COARSE_DEPTHS, tolerated), rig), rig)
             for rig in _starts(outlines, size_px)
         ),
         key=lambda start: start[0],
     )
-    coarse_best = {
+    best = {
         direction: min(
-            (_refine(rig, outlines, coarse, COARSE_DEPTHS, COARSE_STEPS) for rig in found[:BEST_STARTS]),
+            (
+                _refine(rig, outlines, coarse, COARSE_DEPTHS, COARSE_STEPS, tolerated)
+                for rig in found[:BEST_STARTS]
+            ),
             key=lambda refined: refined[0],
         )
         for direction, found in _by_direction(starts).items()
     }
-    limit = CLEAR_FACTOR * min(error for error, _ in coarse_best.values())
-    fine = pick_rays(outlines, FINE_RAYS)
-    best = {
-        direction: _refine(rig, outlines, fine, FINE_DEPTHS, FINE_STEPS) if error <= limit else (error, rig)
-        for direction, (error, rig) in coarse_best.items()
-    }
+    limit = CLEAR_FACTOR * min(error for error, _ in best.values())
+    kept = dict.fromkeys(best, outlines)
+    for direction, (error, rig) in best.items():
+        if error <= limit:
+            best[direction], kept[direction] = _refine_kept(rig, outlines)
     direction = min(best, key=lambda d: best[d][0])
-    return FittedRig(
+    fitted = FittedRig(
         rig=best[direction][1],
         error=best[direction][0],
         mirrored=best[-direction][1],
         mirrored_error=best[-direction][0],
     )
+    return fitted, kept[direction]
+
+
+def _refine_kept(rig: SpinRig, outlines: OutlineStack) -> tuple[tuple[float, SpinRig], OutlineStack]:
+    """Return the least error near a rig, the rig there, and the outlines that it explains."""
+    kept = drop_contradicting(outlines, rig)
+    error, rig = _refine(rig, kept, pick_rays(kept, FINE_RAYS), FINE_DEPTHS, FINE_STEPS)
+    checked = drop_contradicting(outlines, rig)
+    if checked.kept != kept.kept:
+        error, rig = _refine(rig, checked, pick_rays(checked, FINE_RAYS), FINE_DEPTHS, FINE_STEPS)
+    return (error, rig), checked
+
+
+def drop_contradicting(outlines: OutlineStack, rig: SpinRig) -> OutlineStack:
+    """Return the outlines without those that cut off much of what nearly all others show."""
+    rays = pick_rays(outlines, FINE_RAYS)
+    tolerated = len(outlines.kept) // TOLERATED_PART
+    found = np.stack([distances for _, distances in _ray_distances(rig, outlines, rays, FINE_DEPTHS)])
+    row = np.arange(found.shape[1])
+    best = np.partition(found, tolerated, axis=0)[tolerated].argmax(1)
+    at_best = found[:, row, best] - rays.own
+    limit = -BLAMED_ERROR * max(rig.size_px)
+    believed = np.partition(at_best, tolerated, axis=0)[tolerated] > limit
+    blame = (at_best[:, believed] < limit).mean(1)
+    bad = [number for number, share in zip(outlines.kept, blame, strict=True) if share > MAX_BLAME]
+    return outlines.without(bad)
 
 
 def _by_direction(starts: list[tuple[float, SpinRig]]) -> dict[int, list[SpinRig]]:
@@ -142,13 +194,18 @@ def _starts(outlines: OutlineStack, size_px: tuple[int, int]) -> Iterator[SpinRi
             yaw=float(-np.arctan(offset / (focal * max(size_px)))),
             roll=0.0,
             direction=direction,
-            frame_count=outlines.count,
+            frame_count=len(outlines.distances) // outlines.height,
             size_px=size_px,
         )
 
 
 def _refine(
-    start: SpinRig, outlines: OutlineStack, rays: _Rays, depths: int, evaluations: int
+    start: SpinRig,
+    outlines: OutlineStack,
+    rays: _Rays,
+    depths: int,
+    evaluations: int,
+    tolerated: int = 0,
 ) -> tuple[float, SpinRig]:
     """Return the least error near a rig, and the rig there."""
 
@@ -164,7 +221,7 @@ def _refine(
 
     def error(step: F64) -> float:
         rig = moved(step)
-        return mean_error(ray_errors(rig, outlines, rays, depths), rig)
+        return mean_error(ray_errors(rig, outlines, rays, depths, tolerated), rig)
 
     simplex = np.vstack([np.zeros(4), np.eye(4)])
     found = minimize(

@@ -51,8 +51,8 @@ def level_rims(field: F32, grid: CellGrid, cameras: list[FrameCamera], outlines:
     points = grid.centres(inside)
     tops = np.full((MIN_VOTES, len(points)), np.inf, np.float32)
     bottoms = np.full((MIN_VOTES, len(points)), -np.inf, np.float32)
-    for number, camera in enumerate(cameras):
-        view = _upright_view(points, camera, outlines.frame(number) > 0, outlines.scale, grid.step)
+    for number in outlines.kept:
+        view = _upright_view(points, cameras[number], outlines.frame(number) > 0, outlines.scale, grid.step)
         top, bottom = _rim_heights(points, view, field, grid)
         tops = _keep_least(tops, top)
         bottoms = -_keep_least(-bottoms, -bottom)
@@ -61,7 +61,7 @@ def level_rims(field: F32, grid: CellGrid, cameras: list[FrameCamera], outlines:
     allowed = (np.minimum(tops[-1] - y, y - bottoms[-1]) + short) / np.float32(grid.step)
     before = field.ravel()[inside]
     after = np.minimum(before, allowed)
-    after = np.where(_is_missed(points, before, after, cameras, grid.step), before, after)
+    after = np.where(_is_missed(points, before, after, [cameras[n] for n in outlines.kept], grid.step), before, after)
     out = field.copy()
     out.ravel()[inside] = after
     return out
