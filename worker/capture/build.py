@@ -9,13 +9,20 @@ from numpy.typing import NDArray
 from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.product import Dimensions
 from dam_connector.errors import InputError
+from worker.capture.background_plate import restore_lost_parts
 from worker.capture.carving import carve, grid_of_box, outline_box
 from worker.capture.coverage import frame_coverage
 from worker.capture.frame_camera import FrameCamera
 from worker.capture.frames import CapturedFrame
 from worker.capture.outline_stack import OutlineStack, stack_outlines
 from worker.capture.placing import PlacedCamera, Placement, place
-from worker.capture.rig_fitting import FittedRig, fit_rig, product_reach
+from worker.capture.rig_fitting import (
+    FittedRig,
+    contradicting_frames,
+    fit_rig,
+    product_reach,
+    refit_rig,
+)
 from worker.capture.rims import level_rims
 from worker.modeling.build import LOW_CONFIDENCE, ModelBuild
 from worker.modeling.delighting import dielectric_colours, metal_colours
@@ -27,11 +34,13 @@ from worker.modeling.textured_mesh import TexturedMesh
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
+U8 = NDArray[np.uint8]
 Faces = NDArray[np.uint32]
 
 FITTING_PX, CARVING_PX = 256, 512  # longer side of the outlines
 CELLS = 2_000_000  # in the product's box
 MARGIN_CELLS = 3
+DOUBTFUL_BLAME = 0.004  # of an outline for errors: from there on it is looked at again
 MAX_RIG_ERROR = 0.008  # of the picture's longer side
 MIN_COVERAGE = 0.75  # of the outlines by the hull
 GOOD_COVERAGE = 0.97
@@ -58,8 +67,7 @@ def build_from_spin(
     Raises:
         InputError: capture.not_a_spin, no camera explains the outlines.
     """
-    alphas = [frame.alpha for frame in frames]
-    fitted, kept = fit_rig(stack_outlines(alphas, FITTING_PX), frames[0].size_px)
+    fitted, kept, alphas = _fit(frames)
     _check_rig(fitted)
     outlines = replace(stack_outlines(alphas, CARVING_PX), kept=kept.kept)
     cameras = fitted.rig.cameras()
@@ -73,11 +81,24 @@ def build_from_spin(
         placement.to_product(points), faces, float(placement.scale.min()) * np.ptp(points[:, 1]) / 150
     )
     material = estimate_material(description)
-    used = [(frames[n], cameras[n]) for n in kept.kept]
+    used = [(replace(frames[n], alpha=alphas[n]), cameras[n]) for n in kept.kept]
     mesh = _textured(vertices, faces, used, placement, texture_px, material)
     print('KEPT',len(kept.kept),sorted(set(range(24))-set(kept.kept)),'err',fitted.error,fitted.mirrored_error,'cov',coverage,'stretch',placement.stretch)
     confidence, issues = _judge(fitted, coverage, placement)
     return ModelBuild(model=mesh, family="spin", confidence=confidence, issues=tuple(issues), actual_views={})
+
+
+def _fit(frames: Sequence[CapturedFrame]) -> tuple[FittedRig, OutlineStack, list[U8]]:
+    """Return the rig, the outlines that it explains, and the mattes; lost parts of products are restored."""
+    alphas = [frame.alpha for frame in frames]
+    outlines = stack_outlines(alphas, FITTING_PX)
+    fitted, kept = fit_rig(outlines, frames[0].size_px)
+    doubtful = contradicting_frames(outlines, fitted.rig, DOUBTFUL_BLAME)
+    if not doubtful:
+        return fitted, kept, alphas
+    restored = restore_lost_parts([frame.picture for frame in frames], alphas)
+    alphas = [restored[n] if n in doubtful else alpha for n, alpha in enumerate(alphas)]
+    return *refit_rig(fitted, stack_outlines(alphas, FITTING_PX)), alphas
 
 
 def _check_rig(fitted: FittedRig) -> None:

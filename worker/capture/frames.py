@@ -23,7 +23,8 @@ class CapturedFrame:
     """One frame with its product cut out."""
 
     name: str  # the file's name
-    rgb: U8  # (h, w, 3) the colours, also beyond the product's outline
+    picture: U8  # (h, w, 3) as the camera saw it
+    rgb: U8  # (h, w, 3) the product's colours, continued beyond its outline
     alpha: U8  # (h, w)
 
     @property
@@ -57,7 +58,7 @@ def read_frames(
         pointer = f"/frames/{name}"
         photo = decode(data, max_pixels=max_pixels, pointer=pointer, max_side_px=MAX_FRAME_PX)
         found: Cutout = cut_out_product(photo, net, pointer)
-        frames.append(CapturedFrame(name=name, rgb=found.rgb, alpha=found.alpha))
+        frames.append(CapturedFrame(name=name, picture=photo.rgb, rgb=found.rgb, alpha=found.alpha))
         if frames[-1].size_px != frames[0].size_px:
             raise InputError(
                 "capture.frame_size",

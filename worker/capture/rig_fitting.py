@@ -156,16 +156,22 @@ def fit_rig(outlines: OutlineStack, size_px: tuple[int, int]) -> tuple[FittedRig
 
 def _refine_kept(rig: SpinRig, outlines: OutlineStack) -> tuple[tuple[float, SpinRig], OutlineStack]:
     """Return the least error near a rig, the rig there, and the outlines that it explains."""
-    kept = drop_contradicting(outlines, rig)
+    kept = outlines.without(contradicting_frames(outlines, rig, MAX_BLAME))
     error, rig = _refine(rig, kept, pick_rays(kept, FINE_RAYS), FINE_DEPTHS, FINE_STEPS)
-    checked = drop_contradicting(outlines, rig)
+    checked = outlines.without(contradicting_frames(outlines, rig, MAX_BLAME))
     if checked.kept != kept.kept:
         error, rig = _refine(rig, checked, pick_rays(checked, FINE_RAYS), FINE_DEPTHS, FINE_STEPS)
     return (error, rig), checked
 
 
-def drop_contradicting(outlines: OutlineStack, rig: SpinRig) -> OutlineStack:
-    """Return the outlines without those that cut off much of what nearly all others show."""
+def refit_rig(fitted: FittedRig, outlines: OutlineStack) -> tuple[FittedRig, OutlineStack]:
+    """Return a rig fitted to better outlines of the same frames, and the outlines that it explains."""
+    (error, rig), kept = _refine_kept(fitted.rig, outlines)
+    return replace(fitted, rig=rig, error=error), kept
+
+
+def contradicting_frames(outlines: OutlineStack, rig: SpinRig, most: float) -> list[int]:
+    """Return the frames whose outlines cut off more than a share of what nearly all others show."""
     rays = pick_rays(outlines, FINE_RAYS)
     tolerated = len(outlines.kept) // TOLERATED_PART
     found = np.stack([distances for _, distances in _ray_distances(rig, outlines, rays, FINE_DEPTHS)])
@@ -175,8 +181,7 @@ def drop_contradicting(outlines: OutlineStack, rig: SpinRig) -> OutlineStack:
     limit = -BLAMED_ERROR * max(rig.size_px)
     believed = np.partition(at_best, tolerated, axis=0)[tolerated] > limit
     blame = (at_best[:, believed] < limit).mean(1)
-    bad = [number for number, share in zip(outlines.kept, blame, strict=True) if share > MAX_BLAME]
-    return outlines.without(bad)
+    return [number for number, share in zip(outlines.kept, blame, strict=True) if share > most]
 
 
 def _by_direction(starts: list[tuple[float, SpinRig]]) -> dict[int, list[SpinRig]]:
