@@ -36,7 +36,9 @@ def restore_lost_parts(pictures: Sequence[U8], alphas: Sequence[U8]) -> list[U8]
     height, width = alphas[0].shape
     scale = min(1.0, PLATE_PX / max(height, width))
     size = (round(width * scale), round(height * scale))
-    labs = [cv2.cvtColor(cv2.resize(p, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2Lab) for p in pictures]
+    labs = [
+        cv2.cvtColor(cv2.resize(p, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2Lab) for p in pictures
+    ]
     mattes = [cv2.resize(a, size, interpolation=cv2.INTER_AREA) for a in alphas]
     plate, known = _background_plate(labs, mattes)
     return [

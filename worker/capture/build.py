@@ -40,7 +40,7 @@ Faces = NDArray[np.uint32]
 FITTING_PX, CARVING_PX = 256, 512  # longer side of the outlines
 CELLS = 2_000_000  # in the product's box
 MARGIN_CELLS = 3
-DOUBTFUL_BLAME = 0.004  # of an outline for errors: from there on it is looked at again
+DOUBTFUL_BLAME = 0.0015  # of an outline for errors: from there on it is looked at again
 MAX_RIG_ERROR = 0.008  # of the picture's longer side
 MIN_COVERAGE = 0.75  # of the outlines by the hull
 GOOD_COVERAGE = 0.97
@@ -83,7 +83,7 @@ def build_from_spin(
     material = estimate_material(description)
     used = [(replace(frames[n], alpha=alphas[n]), cameras[n]) for n in kept.kept]
     mesh = _textured(vertices, faces, used, placement, texture_px, material)
-    print('KEPT',len(kept.kept),sorted(set(range(24))-set(kept.kept)),'err',fitted.error,fitted.mirrored_error,'cov',coverage,'stretch',placement.stretch)
+
     confidence, issues = _judge(fitted, coverage, placement)
     return ModelBuild(model=mesh, family="spin", confidence=confidence, issues=tuple(issues), actual_views={})
 
@@ -102,7 +102,7 @@ def _fit(frames: Sequence[CapturedFrame]) -> tuple[FittedRig, OutlineStack, list
 
 
 def _check_rig(fitted: FittedRig) -> None:
-    print('ERR',fitted.error)
+
     if fitted.error > MAX_RIG_ERROR:
         raise _not_a_spin(f"{fitted.error * 100:.2f} % of the frame", f"{MAX_RIG_ERROR * 100:.2f} %")
 

@@ -17,6 +17,7 @@ Mask = NDArray[np.bool_]
 
 COARSE_FACTOR = 4  # fine cells to a coarse one, along each side
 BOX_CELLS = 60_000  # of the grid that finds the product's box
+MIN_VOTED_FRAMES = 16  # from so many on, two frames must agree that a cell is outside
 CHUNK_CELLS = 1 << 18  # computed at once, so that memory stays bounded
 
 
@@ -105,12 +106,14 @@ def hull_distances(
     for first in range(0, len(indices), CHUNK_CELLS):
         chunk = slice(first, first + CHUNK_CELLS)
         points = grid.centres(indices[chunk])
-        found = np.full(len(points), np.inf, np.float32)
+        found, second = (np.full(len(points), np.inf, np.float32) for _ in range(2))
         for number in outlines.kept:
             camera = cameras[number]
             seen = camera.to_camera(points)
             scale = np.float32(camera.focal_px) / np.maximum(seen[:, 2], np.float32(1e-6))
             pixels = seen[:, :2] * scale[:, None] + np.array(camera.centre, np.float32)
-            np.minimum(found, outlines.sample(number, pixels) / (scale * np.float32(grid.step)), out=found)
-        least[chunk] = found
+            distance = outlines.sample(number, pixels) / (scale * np.float32(grid.step))
+            second = np.minimum(second, np.maximum(found, distance))
+            np.minimum(found, distance, out=found)
+        least[chunk] = second if len(outlines.kept) >= MIN_VOTED_FRAMES else found
     return least

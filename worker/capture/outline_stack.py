@@ -50,7 +50,9 @@ def stack_outlines(alphas: list[U8], longest_px: int) -> OutlineStack:
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     reduced = [cv2.resize(alpha, size, interpolation=cv2.INTER_AREA) for alpha in alphas]
     distances = [_subpixel_distance(matte) / np.float32(scale) for matte in reduced]
-    return OutlineStack(distances=np.vstack(distances), height=size[1], scale=scale, kept=tuple(range(len(alphas))))
+    return OutlineStack(
+        distances=np.vstack(distances), height=size[1], scale=scale, kept=tuple(range(len(alphas)))
+    )
 
 
 def _subpixel_distance(matte: U8) -> F32:

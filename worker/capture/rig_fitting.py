@@ -59,9 +59,7 @@ def pick_rays(outlines: OutlineStack, count: int, seed: int = 0) -> _Rays:
     return _Rays(frames=number_of, pixels=at, own=outlines.sample(number_of, at.astype(np.float32)))
 
 
-def ray_errors(
-    rig: SpinRig, outlines: OutlineStack, rays: _Rays, depths: int, tolerated: int = 0
-) -> F32:
+def ray_errors(rig: SpinRig, outlines: OutlineStack, rays: _Rays, depths: int, tolerated: int = 0) -> F32:
     """Return the error of each ray in pixels, (r,).
 
     Args:

@@ -61,7 +61,9 @@ def level_rims(field: F32, grid: CellGrid, cameras: list[FrameCamera], outlines:
     allowed = (np.minimum(tops[-1] - y, y - bottoms[-1]) + short) / np.float32(grid.step)
     before = field.ravel()[inside]
     after = np.minimum(before, allowed)
-    after = np.where(_is_missed(points, before, after, [cameras[n] for n in outlines.kept], grid.step), before, after)
+    after = np.where(
+        _is_missed(points, before, after, [cameras[n] for n in outlines.kept], grid.step), before, after
+    )
     out = field.copy()
     out.ravel()[inside] = after
     return out
