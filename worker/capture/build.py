@@ -12,6 +12,7 @@ from dam_connector.errors import InputError
 from worker.capture.background_plate import restore_lost_parts
 from worker.capture.carving import carve, grid_of_box, outline_box
 from worker.capture.coverage import frame_coverage
+from worker.capture.direction import colour_disagreement
 from worker.capture.frame_camera import FrameCamera
 from worker.capture.frames import CapturedFrame
 from worker.capture.outline_stack import OutlineStack, stack_outlines
@@ -40,6 +41,7 @@ Faces = NDArray[np.uint32]
 FITTING_PX, CARVING_PX = 256, 512  # longer side of the outlines
 CELLS = 2_000_000  # in the product's box
 MARGIN_CELLS = 3
+MIRROR_FACTOR = 2.0  # between the errors of both directions: below it, colours decide
 DOUBTFUL_BLAME = 0.0015  # of an outline for errors: from there on it is looked at again
 MAX_RIG_ERROR = 0.008  # of the picture's longer side
 MIN_COVERAGE = 0.75  # of the outlines by the hull
@@ -93,12 +95,23 @@ def _fit(frames: Sequence[CapturedFrame]) -> tuple[FittedRig, OutlineStack, list
     alphas = [frame.alpha for frame in frames]
     outlines = stack_outlines(alphas, FITTING_PX)
     fitted, kept = fit_rig(outlines, frames[0].size_px)
+    if fitted.mirrored_error < MIRROR_FACTOR * fitted.error:
+        fitted, kept = _turned_by_colours(fitted, kept, frames)
     doubtful = contradicting_frames(outlines, fitted.rig, DOUBTFUL_BLAME)
     if not doubtful:
         return fitted, kept, alphas
     restored = restore_lost_parts([frame.picture for frame in frames], alphas)
     alphas = [restored[n] if n in doubtful else alpha for n, alpha in enumerate(alphas)]
     return *refit_rig(fitted, stack_outlines(alphas, FITTING_PX)), alphas
+
+
+def _turned_by_colours(
+    fitted: FittedRig, kept: OutlineStack, frames: Sequence[CapturedFrame]
+) -> tuple[FittedRig, OutlineStack]:
+    """Return the rig that turns as the product's colours do."""
+    pictures = [frame.picture for frame in frames]
+    own, other = (colour_disagreement(rig, kept, pictures) for rig in (fitted.rig, fitted.mirrored))
+    return (fitted, kept) if own <= other else refit_rig(fitted.turned(), kept)
 
 
 def _check_rig(fitted: FittedRig) -> None:

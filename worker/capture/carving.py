@@ -111,7 +111,9 @@ def hull_distances(
             camera = cameras[number]
             seen = camera.to_camera(points)
             scale = np.float32(camera.focal_px) / np.maximum(seen[:, 2], np.float32(1e-6))
-            pixels = seen[:, :2] * scale[:, None] + np.array(camera.centre, np.float32)
+            pixels = np.asarray(
+                seen[:, :2] * scale[:, None] + np.array(camera.centre, np.float32), np.float32
+            )
             distance = outlines.sample(number, pixels) / (scale * np.float32(grid.step))
             second = np.minimum(second, np.maximum(found, distance))
             np.minimum(found, distance, out=found)

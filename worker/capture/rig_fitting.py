@@ -112,6 +112,12 @@ class FittedRig:
     mirrored: SpinRig  # the best rig with the other direction of turning
     mirrored_error: float  # its error
 
+    def turned(self) -> "FittedRig":
+        """Return the fit with the other direction of turning."""
+        return FittedRig(
+            rig=self.mirrored, error=self.mirrored_error, mirrored=self.rig, mirrored_error=self.error
+        )
+
 
 def fit_rig(outlines: OutlineStack, size_px: tuple[int, int]) -> tuple[FittedRig, OutlineStack]:
     """Return the rig of a spin with equal steps over a full turn, and the outlines that it explains.
