@@ -43,6 +43,7 @@ CELLS = 2_000_000  # in the product's box
 MARGIN_CELLS = 3
 MIRROR_FACTOR = 2.0  # between the errors of both directions: below it, colours decide
 DOUBTFUL_BLAME = 0.0015  # of an outline for errors: from there on it is looked at again
+MIN_KEPT = 0.7  # of the frames that must agree
 MAX_RIG_ERROR = 0.008  # of the picture's longer side
 MIN_COVERAGE = 0.75  # of the outlines by the hull
 GOOD_COVERAGE = 0.97
@@ -70,7 +71,7 @@ def build_from_spin(
         InputError: capture.not_a_spin, no camera explains the outlines.
     """
     fitted, kept, alphas = _fit(frames)
-    _check_rig(fitted)
+    _check_rig(fitted, kept)
     outlines = replace(stack_outlines(alphas, CARVING_PX), kept=kept.kept)
     cameras = fitted.rig.cameras()
     points, faces, coverage = _captured_surface(
@@ -114,7 +115,10 @@ def _turned_by_colours(
     return (fitted, kept) if own <= other else refit_rig(fitted.turned(), kept)
 
 
-def _check_rig(fitted: FittedRig) -> None:
+def _check_rig(fitted: FittedRig, kept: OutlineStack) -> None:
+    least = MIN_KEPT * fitted.rig.frame_count
+    if len(kept.kept) < least:
+        raise _not_a_spin(f"{len(kept.kept)} frames agree", f"{least:.0f}")
 
     if fitted.error > MAX_RIG_ERROR:
         raise _not_a_spin(f"{fitted.error * 100:.2f} % of the frame", f"{MAX_RIG_ERROR * 100:.2f} %")

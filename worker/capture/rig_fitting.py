@@ -183,8 +183,10 @@ def contradicting_frames(outlines: OutlineStack, rig: SpinRig, most: float) -> l
     best = np.partition(found, tolerated, axis=0)[tolerated].argmax(1)
     at_best = found[:, row, best] - rays.own
     limit = -BLAMED_ERROR * max(rig.size_px)
-    believed = np.partition(at_best, tolerated, axis=0)[tolerated] > limit
-    blame = (at_best[:, believed] < limit).mean(1)
+    # Where all agree on another place, nobody is wrong: only few frames see a flat side edge-on.
+    is_disputed = found.min(0).max(1) - rays.own < limit
+    believed = (np.partition(at_best, tolerated, axis=0)[tolerated] > limit) & is_disputed
+    blame = (at_best[:, believed] < limit).sum(1) / max(1, len(row))
     return [number for number, share in zip(outlines.kept, blame, strict=True) if share > most]
 
 
