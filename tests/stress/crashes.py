@@ -12,7 +12,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from dam_connector.domain.run import RunKind
 from dam_connector.queue import CommitQueue
+from dam_connector.store.run_records import RunRecord
 from dam_connector.usecases import batches, intake, maintenance
 from dam_connector.wiring import Services, build_services
 from tests.support import TestClock
@@ -181,7 +183,11 @@ class World:
             advance(self.services, record_id)
 
     def _is_quiet(self) -> bool:
-        runs = self.services.runs.counts("queued", "running", "parked")
         deliveries = self.services.inbox.counts("received")
         is_idle = not any(b.state.value in ("running", "storing") for b in self.services.batches.page())
-        return not any(runs.values()) and not any(deliveries.values()) and is_idle
+        return not self._open_runs() and not any(deliveries.values()) and is_idle
+
+    def _open_runs(self) -> list[RunRecord]:
+        """Return the runs that are not over, without those that wait for the day of a publication."""
+        found = [r for state in ("queued", "running", "parked") for r in self.services.runs.page(state=state)]
+        return [r for r in found if r.error or r.state != "parked" or r.kind is not RunKind.PUBLISH]

@@ -44,6 +44,7 @@ class Scenario:
     """An operation and what was there before it."""
 
     sampled_points = 4  # points at which `make stress` crashes it
+    repeats_at_once = False  # the request is possible for a time only: it is repeated before anything follows
     deliverables: tuple[dict[str, Any], ...] = (PACKSHOT,)
 
     def __init__(self, world: World, photos: PhotoServer) -> None:
@@ -154,12 +155,16 @@ class ApproveForADay(Approve):
 
 
 class ApproveAndUndo(Approve):
+    repeats_at_once = True
+
     def requests(self) -> list[Callable[[], object]]:
         return [lambda: self.decide(1, delay_s=60), lambda: self.undo(1)]
 
 
 class UndoWhileAChannelIsAway(Approve):
     """The approval went live in one of two channels; the undo takes it off there."""
+
+    repeats_at_once = True
 
     def prepare(self) -> None:
         self.make_live_version()
@@ -179,6 +184,8 @@ class UndoWhileAChannelIsAway(Approve):
 
 
 class WithdrawWhileAChannelIsAway(UndoWhileAChannelIsAway):
+    repeats_at_once = False
+
     def requests(self) -> list[Callable[[], object]]:
         return [lambda: publish.withdraw(self.world.services, self.version(2), by="ann")]
 
@@ -246,6 +253,8 @@ class WaiveAnError(Scenario):
 
 
 class ApproveAndUndoMany(Scenario):
+    repeats_at_once = True
+
     def prepare(self) -> None:
         self.make_version()
 

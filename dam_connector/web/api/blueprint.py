@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-from flask import Response, abort, g, make_response, request
+from flask import Response, abort, current_app, g, make_response, request
 from flask.typing import ResponseReturnValue
 from flask_smorest import Blueprint
+from werkzeug.exceptions import HTTPException
 
+from dam_connector.errors import NotFound, Refused, StateConflict
 from dam_connector.store.idempotency import StoredResponse
 from dam_connector.web.request_context import csrf, current_user, error_response, services, signed_in_user
 
@@ -18,6 +20,9 @@ bp = Blueprint(
 )
 View = TypeVar("View", bound=Callable[..., Any])
 MAX_KEY_LENGTH = 100  # characters of an Idempotency-Key
+# Answers of a use case that was tried: its repeat under the same key gets them again, whatever changed.
+FINAL_ERRORS = (StateConflict, NotFound, Refused)
+FINAL_STATUSES = (404, 409)
 
 
 @bp.before_request
@@ -34,8 +39,10 @@ def require_csrf_token() -> None:
 def idempotent(view: View) -> View:
     """Carry out a write with an Idempotency-Key only once.
 
-    The write and its response are one transaction. A repeat gets the first response. A repeat during the
-    first request gets 409, and another request with the same key gets 422.
+    The write and its response are one transaction. A repeat gets the first response, also a refusal by the
+    use case (`FINAL_ERRORS`). What may go better at the next try is not kept: a request that is not valid, a
+    missing right, a failure of ours. A repeat during the first request gets 409, and another request with the
+    same key gets 422.
     """
 
     def call(view_of_request: Callable[[], Response], store: Callable[[Response], None]) -> Response:
@@ -76,7 +83,16 @@ def _with_key(
             abort(400, f"an Idempotency-Key may have at most {MAX_KEY_LENGTH} printable characters")
         key = f"{signed_in_user().id}:{key_header}"
         with services().locks.lock(f"answer {key}"):
-            return _stored_response(key) or call(view_of_request, _store_under(key))
+            if stored := _stored_response(key):
+                return stored
+            store = _store_under(key)
+            try:
+                return call(view_of_request, store)
+            except (*FINAL_ERRORS, HTTPException) as error:
+                response = make_response(current_app.handle_user_exception(error))
+                if isinstance(error, FINAL_ERRORS) or error.code in FINAL_STATUSES:
+                    store(response)
+                return response
 
     return cast(View, guarded)
 
