@@ -196,8 +196,6 @@ class UndoWhileAChannelIsAway(Approve):
 
 
 class WithdrawWhileAChannelIsAway(UndoWhileAChannelIsAway):
-    repeats_at_once = False
-
     def requests(self) -> list[Callable[[], object]]:
         return [lambda: publish.withdraw(self.world.services, self.version(2), by="ann")]
 
