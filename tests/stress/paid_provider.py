@@ -25,7 +25,10 @@ class PaidProvider(MemoryProvider):
     def __init__(self, clock: Clock, results: tuple[bytes, ...], *, can_list: bool) -> None:
         super().__init__(polls=1)
         self.capabilities = replace(
-            MemoryProvider.capabilities, is_idempotent=False, can_find_lost_task=can_list
+            MemoryProvider.capabilities,
+            is_idempotent=False,
+            can_find_lost_task=can_list,
+            concurrency=1,  # of two lost answers, nobody could say which task is whose
         )
         self.results, self._clock = results, clock
         self.started: list[StartedTask] = []

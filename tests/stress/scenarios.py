@@ -18,10 +18,7 @@ from dam_connector.usecases.dam_sync.inbound import poll_dams
 from schemas.sheet_reader import read_sheet
 from tests.pipeline.helpers import chair, send
 from tests.stress.crashes import World
-from tests.stress.paid_provider import PaidProvider
-from tests.support import MODEL, PhotoServer, picture, product, rules_json
-from tests.unit.shapes import ball
-from worker.modeling.glb_export import write_glb
+from tests.support import MODEL, PhotoServer, product, rules_json
 
 APPROVED = Decision(verdict=Verdict.APPROVED, by="ann")
 REJECTED = Decision(verdict=Verdict.REJECTED, by="ann", reasons=("colour",))
@@ -318,46 +315,6 @@ class CreateAModelByWebhook(CreateByWebhook):
     )
 
 
-class BuyAPicture(CreateByWebhook):
-    """From the sender's request to a picture that a paid provider made: one task, and one only, is paid."""
-
-    can_list = True  # the provider can be asked for its tasks
-    deliverables: tuple[dict[str, Any], ...] = ({**PACKSHOT, "generator": ["maker"]},)
-
-    @classmethod
-    def rules(cls) -> dict[str, Any]:
-        connections = {**RULES["connections"], "provider": {"maker": {"adapter": "memory"}}}
-        return {**RULES, "connections": connections}
-
-    def results(self) -> bytes:
-        return picture()
-
-    def prepare(self) -> None:
-        proxy: Any = self.world.services.provider("maker")
-        proxy.inner = PaidProvider(self.world.clock, (self.results(),), can_list=self.can_list)
-
-
-class BuyFromAProviderWithoutAList(BuyAPicture):
-    """Where the answer to a submission is lost with the process, a person must look whether it was billed."""
-
-    can_list = False
-
-    def compare(self, seen: dict[str, Any], expected: dict[str, Any]) -> None:
-        if not seen["failed"]:
-            super().compare(seen, expected)
-            return
-        assert seen["billed"] in ({}, {"CH1": 1}) and not seen["versions"]
-        assert all("may have been billed" in error for error in seen["failed"])
-
-
-class BuyAModel(BuyAPicture):
-    sampled_points = 1
-    deliverables = ({**MODEL, "generator": ["maker"], "max_triangles": 1000, "texture_px": 512},)
-
-    def results(self) -> bytes:
-        return write_glb(ball(3.0), "remote")
-
-
 class AddAndEditAProduct(Scenario):
     def requests(self) -> list[Callable[[], object]]:
         return [self.add, self.world.work, lambda: self.edit("green")]
@@ -404,5 +361,4 @@ SCENARIOS = (
     WithdrawWhileAChannelIsAway, Reject, UndoAfterTheNextVersionCame, ApproveInTheDam, Withdraw, RollBack,
     WithdrawAndRollBack, WaiveAnError, ApproveAndUndoMany, ApproveByApi, CreateByWebhook, AddAndEditAProduct,
     DeleteByWebhook, BeginABatch, CreateAModelByWebhook,
-    BuyAPicture, BuyFromAProviderWithoutAList, BuyAModel,
 )  # fmt: skip

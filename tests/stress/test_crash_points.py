@@ -14,13 +14,14 @@ import pytest
 
 from dam_connector.errors import ConnectorError
 from tests.stress.invariants import assert_consistent, snapshot
+from tests.stress.paid_scenarios import PAID_SCENARIOS
 from tests.stress.scenarios import SCENARIOS, Scenario
 
 ALL_POINTS = bool(os.environ.get("STRESS_LONG"))
 
 
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("kind", SCENARIOS)
+@pytest.mark.parametrize("kind", (*SCENARIOS, *PAID_SCENARIOS))
 def test_a_crash_at_any_point_changes_nothing_in_the_end(
     kind: type[Scenario], begin: Callable[[type[Scenario]], Scenario]
 ) -> None:
