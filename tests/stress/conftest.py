@@ -18,7 +18,7 @@ from tests.stress.crashes import World
 from tests.stress.scenarios import Scenario
 from tests.support import PhotoServer, TestClock, rules_json
 
-LONGEST = ("test_kills.py", "test_mixed_attack.py", "test_submissions.py")
+LONGEST = ("test_kills.py", "test_mixed_attack.py", "test_process_kills.py", "test_submissions.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
