@@ -38,6 +38,7 @@ from dam_connector.store.products import ProductRecord
 from dam_connector.store.run_records import NewRun
 from dam_connector.usecases.dam_sync.inbound import sync_from_dam
 from dam_connector.usecases.expiry import restore_when_back
+from dam_connector.usecases.placement import bring_live_version_in_line, known_input_hash
 from dam_connector.usecases.provider_orders import poll_task_now
 from dam_connector.usecases.source_images import store_source_images
 from dam_connector.wiring import Services
@@ -300,21 +301,28 @@ def plan_runs(
         for d in rules.deliverables
         if (glb := _current_glb(services, product.sku, d.made_from))
     }
+    planned = [
+        p
+        for p in planned_runs(product, sources, models, rules)
+        if not made_from or p.deliverable.made_from == made_from
+    ]
     needed = [
         NewRun(
             kind=p.deliverable.kind,
             sku=product.sku,
             deliverable=p.deliverable.name,
             slot=p.slot,
-            input_hash=p.input_hash,
+            input_hash=known_input_hash(services, product, p, rules),
             rules_fingerprint=rules.fingerprint,
             bulk=bulk,
             batch_id=batch_id,
         )
-        for p in planned_runs(product, sources, models, rules)
-        if not made_from or p.deliverable.made_from == made_from
+        for p in planned
     ]
     added = services.runs.add(needed)
+    for p, run in zip(planned, needed, strict=True):
+        if run.input_hash != p.input_hash:
+            bring_live_version_in_line(services, product, p, rules)
     services.queue.wake("advance_bulk_run" if bulk else "advance_run", added)
     return len(added)
 

@@ -41,6 +41,7 @@ def test_a_crash_at_any_point_changes_nothing_in_the_end(
         except (AssertionError, ConnectorError) as error:
             place = f"{'after' if after else 'before'} {at}/{len(passed)} {passed[at - 1]}"
             lost.append(f"{place}: {type(error).__name__} {str(error)[:1500]}")
+    print(f"{kind.__name__}: {len(points)} of {2 * len(passed)} points")
     assert not lost, f"{len(lost)} of {len(points)} points lose work:\n" + "\n".join(lost)
 
 
