@@ -43,7 +43,7 @@ class BuyFromAProviderWithoutAList(BuyAPicture):
 
 
 class BuyAModel(BuyAPicture):
-    sampled_points = 1
+    sampled_points = 0
     deliverables = (
         {**MODEL, "generator": ["maker"], "channels": ["shop"], "max_triangles": 1000, "texture_px": 512},
     )

@@ -45,7 +45,7 @@ RULES = {
 class Scenario:
     """An operation and what was there before it."""
 
-    sampled_points = 4  # points at which `make stress` crashes it
+    sampled_points = 4  # points at which `make stress` crashes it; 0: it leaves the operation out
     repeats_at_once = False  # the request is possible for a time only: it is repeated before anything follows
     deliverables: tuple[dict[str, Any], ...] = (PACKSHOT,)
 
