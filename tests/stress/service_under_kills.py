@@ -20,7 +20,8 @@ from tests.contracts.pim_servers import FakePim
 from tests.processes import children, free_port, until
 from tests.support import SECRET, PhotoServer, event_body, picture, record, rules_json, signed
 
-PARTS = ("web", "make", "intake", "sweeper", "queue", "supervisor", "all")
+PARTS = ("web", "make", "intake", "sweeper", "queue", "supervisor", "all", "database")
+LOCKED_S = 2.0
 PATIENCE_S = 90  # in which a request must be answered for good, whatever dies meanwhile
 OPEN_RUNS = ("queued", "running", "parked")
 
@@ -68,7 +69,7 @@ class ServiceUnderKills:
         self._token = self.services.users.add_token(reviewer, "stress")
         self._count = 0
         self.colours: dict[str, str] = {}  # the newest facts that were accepted, by SKU
-        self.words: dict[str, tuple[str, str]] = {}  # the last answered request and its version, by SKU
+        self.words: dict[str, list[tuple[str, str]]] = {}  # answered requests and their versions, by SKU
         self.kills: dict[str, int] = {}
         self.begin()
 
@@ -112,8 +113,15 @@ class ServiceUnderKills:
         self.services.db.close()
 
     def kill(self, part: str) -> None:
-        """Kill a part with all that it forked; start the service again if its supervisor is among them."""
+        """Kill a part with all that it forked; start the service again if its supervisor is among them.
+
+        Of the database, all connections are ended, or it is locked for a while.
+        """
         assert self._process
+        self.kills[part] = self.kills.get(part, 0) + 1
+        if part == "database":
+            self._disturb_database()
+            return
         victims = [p for name, p in children(self._data).items() if name.startswith(part) or part == "all"]
         if part in ("supervisor", "all"):
             victims.insert(0, psutil.Process(self._process.pid))
@@ -124,7 +132,16 @@ class ServiceUnderKills:
         if part in ("supervisor", "all"):
             self._process.communicate()
             self.begin()
-        self.kills[part] = self.kills.get(part, 0) + bool(victims)
+
+    def _disturb_database(self) -> None:
+        if self.services.db.is_sqlite:
+            with self.services.db.write():
+                time.sleep(LOCKED_S)
+            return
+        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        ours = "datname = current_database() AND pid <> pg_backend_pid()"
+        with self.services.db.write() as connection:
+            connection.exec_driver_sql(f"{ended} WHERE {ours}")
 
     def _request(self, method: str, path: str, **options: Any) -> requests.Response:
         """Make a request again and again, until its answer is final."""
@@ -173,7 +190,7 @@ class ServiceUnderKills:
             verdict = "approved" if name == "approve" else "rejected"
             answer = self._ask("POST", f"{path}/decision", {"verdict": verdict, "reasons": reasons})
         if answer.status_code < 300 and name != "reject":
-            self.words[version["sku"]] = (name, version["id"])
+            self.words.setdefault(version["sku"], []).append((name, version["id"]))
         assert answer.status_code in (200, 202, 409), answer.text
 
     def _ask(self, method: str, path: str, body: Any = None) -> requests.Response:
@@ -201,11 +218,19 @@ class ServiceUnderKills:
             numbers = sorted(v.number for v in versions)
             assert numbers == sorted(set(numbers)) and numbers
             live = [v for v in versions if v.state.value == "published"]
-            word, version_id = self.words.get(sku, ("", ""))
-            expected = [version_id] if word == "approve" else []
-            assert [v.id for v in live] == expected, (sku, word, [(v.number, v.state) for v in versions])
+            states = [(v.number, v.id, v.state.value) for v in versions]
+            assert [v.id for v in live] == self._wanted(sku), (sku, self.words.get(sku), states)
             assert self.shop.versions(sku) == [v.number for v in live], sku
             for version in versions:
                 is_public = s.assets.find_file(version.files[0].sha256, public=True) is not None
                 assert is_public <= bool(live)
                 assert all(s.blobs.has(f.sha256) for f in version.files)
+
+    def _wanted(self, sku: str) -> list[str]:
+        """Return the version that is to be live by the reviewer's memory: the last that was approved.
+
+        A withdrawal takes its own version off, and brings no earlier one back.
+        """
+        words = self.words.get(sku, [])
+        last = next((version for name, version in reversed(words) if name == "approve"), None)
+        return [last] if last and ("withdraw", last) not in words else []

@@ -19,16 +19,15 @@ from tests.support import PhotoServer
 IS_LONG = bool(os.environ.get("STRESS_LONG"))
 SEEDS = range(5) if IS_LONG else range(1)
 SKUS = [f"CH{number}" for number in range(1, 5 if IS_LONG else 3)]
-ACTIONS = 40 if IS_LONG else 7  # between two kills there are one to four
+ACTIONS = 40 if IS_LONG else 8  # between two kills there are one to four
 
 
-@pytest.fixture(params=["folder", "s3"] if IS_LONG else ["folder"])
-def storage(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[dict[str, str]]:
-    """Give the settings of a storage: a folder, or an S3-compatible server in a process of its own."""
-    if request.param == "folder":
-        yield {}
+@pytest.fixture(params=["embedded", "postgresql", "s3"] if IS_LONG else ["embedded"])
+def storage(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """Give settings: SQLite and a folder, PostgreSQL, or an S3-compatible server in a process of its own."""
+    if request.param != "s3":
+        is_embedded = request.param == "embedded"
+        yield {} if is_embedded else {"DATABASE_URL": request.getfixturevalue("postgres")()}
         return
     port = free_port()
     code = f"from moto.server import main; main(['-H', '127.0.0.1', '-p', '{port}'])"
