@@ -19,7 +19,7 @@ from tests.support import PhotoServer
 IS_LONG = bool(os.environ.get("STRESS_LONG"))
 SEEDS = range(5) if IS_LONG else range(1)
 SKUS = [f"CH{number}" for number in range(1, 5 if IS_LONG else 3)]
-ACTIONS = 40 if IS_LONG else 8  # between two kills there are one to four
+ACTIONS = 24 if IS_LONG else 8  # between two kills there are one to four
 
 
 @pytest.fixture(params=["embedded", "postgresql", "s3"] if IS_LONG else ["embedded"])
