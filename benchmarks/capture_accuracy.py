@@ -1,9 +1,9 @@
 """Accuracy and cost of models made from spins of products with known 3D models.
 
 `python -m benchmarks.capture_accuracy --bench DIR [NAME ...]`. DIR holds one folder for each product with
-model.glb, dims.json and spin/ (frames as JPEG), and score.py, which compares a model with the truth. A product
-without its own model.glb is looked for in the folder beside DIR that `--truths` names. CPU-seconds are of one
-process from the frames' bytes to the GLB's.
+model.glb, dims.json and spin/ (frames as JPEG), and score.py, which compares a model with the truth. Where a
+product has no model.glb, the one in the folder of `--truths` counts. CPU-seconds are of one process from the
+frames' bytes to the GLB's.
 """
 
 import argparse
@@ -44,10 +44,20 @@ def _measure(bench: Path, name: str, truths: Path | None) -> dict[str, Any] | No
         frames.mkdir()
         for path in (bench / name / "spin").glob("*.jpg"):  # beside them are masks, which are not for makers
             (frames / path.name).symlink_to(path)
-        command = [sys.executable, "-m", "worker", "build", "--spin", str(frames), "--out", str(made), "--json"]
+        command = [
+            sys.executable,
+            "-m",
+            "worker",
+            "build",
+            "--spin",
+            str(frames),
+            "--out",
+            str(made),
+            "--json",
+        ]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        ran = subprocess.run([*command, *sides], capture_output=True, text=True, env=environment)
-        told = json.loads(ran.stdout)
+        ran = subprocess.run([*command, *sides], capture_output=True, text=True, env=environment, check=False)
+        told: dict[str, Any] = json.loads(ran.stdout)
         if ran.returncode:
             print(f"{name:18} refused: {told['error']['code']}: {told['error']['message']}", flush=True)
             return None

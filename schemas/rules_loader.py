@@ -30,6 +30,7 @@ from schemas.deliverable import build_deliverable
 from schemas.plugin import PluginSchema
 from schemas.problem_context import with_context
 from schemas.profile import build_profile
+from schemas.sign_on import build_sign_on
 
 
 def load_rules(text: str) -> Rules:
@@ -94,7 +95,7 @@ def _build(data: dict[str, Any], text: str) -> Rules:
     if "tolerance_pct" in dimensions:
         checks["dimensions_tolerance_pct"] = dimensions["tolerance_pct"]
     connections = data["connections"]
-    required = {"required": tuple(products["required"])} if "required" in products else {}
+    of_products = {name: value for name, value in lists_to_tuples(products).items() if name != "categories"}
     by_category = {name: tuple(c.get("required", ())) for name, c in products.get("categories", {}).items()}
     return Rules(
         name=data["name"],
@@ -104,7 +105,7 @@ def _build(data: dict[str, Any], text: str) -> Rules:
             port: {name: _connection(c) for name, c in connections.get(port, {}).items()}
             for port in ("pim", "dam", "provider", "channel")
         },
-        products=ProductRules(**required, required_by_category=by_category),
+        products=ProductRules(**of_products, required_by_category=by_category),
         deliverables=tuple(build_deliverable(d) for d in data["deliverables"]),
         naming=NamingRules(**data.get("naming", {})),
         checks=CheckRules(**checks),
@@ -112,6 +113,7 @@ def _build(data: dict[str, Any], text: str) -> Rules:
         viewer=ViewerRules(**data.get("viewer", {})),
         imaging=ImagingRules(**data.get("imaging", {})),
         reconcile=ReconcileRules(**data.get("reconcile", {})),
+        sign_on=build_sign_on(data["sign_on"]) if "sign_on" in data else None,
         profiles={name: build_profile(p) for name, p in data.get("profiles", {}).items()},
     )
 

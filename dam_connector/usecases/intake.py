@@ -37,7 +37,8 @@ from dam_connector.store.inbox import MAX_ATTEMPTS, DeliveryRecord
 from dam_connector.store.products import ProductRecord
 from dam_connector.store.run_records import NewRun
 from dam_connector.usecases.dam_sync.inbound import sync_from_dam
-from dam_connector.usecases.expiry import restore_after_expiry
+from dam_connector.usecases.expiry import restore_when_back
+from dam_connector.usecases.placement import bring_live_version_in_line, known_input_hash
 from dam_connector.usecases.provider_orders import poll_task_now
 from dam_connector.usecases.source_images import store_source_images
 from dam_connector.wiring import Services
@@ -145,12 +146,21 @@ def _handle_by_port(services: Services, record: DeliveryRecord) -> str:
         return "; ".join(sync_from_dam(services, name, ref) for ref in refs) or "no version of ours"
     last_try = record.attempts + 1 >= MAX_ATTEMPTS
     events = services.pim(name).normalize(record.inbound)
-    done = "; ".join(ingest_event(services, name, event, last_try=last_try) for event in events)
+    received_at = record.inbound.received_at
+    done = "; ".join(
+        ingest_event(services, name, event, last_try=last_try, received_at=received_at) for event in events
+    )
     return done or "no event about a product; it is ignored"
 
 
 def ingest_event(
-    services: Services, connection: str, event: Event, *, last_try: bool = True, bulk: bool = False
+    services: Services,
+    connection: str,
+    event: Event,
+    *,
+    last_try: bool = True,
+    bulk: bool = False,
+    received_at: datetime | None = None,
 ) -> str:
     """Take in the products that an event of a PIM names, or mark them as deleted.
 
@@ -158,6 +168,7 @@ def ingest_event(
         connection: the PIM's name in plugin.json.
         last_try: see `ingest_product`.
         bulk: the event is one of many; its runs wait behind those of single products.
+        received_at: when it came, for a time that is too far ahead; None: now.
 
     Returns:
         A summary for people.
@@ -167,7 +178,17 @@ def ingest_event(
         Unavailable, RateLimited: the PIM or, unless it is the last try, the server of an image is away; retry
             later.
     """
-    event = replace(event, at=limit_to_clock(event.at, services.clock.now()))
+    at = limit_to_clock(event.at, received_at or services.clock.now())
+    if at < event.at:
+        note = (
+            f" (its time, {event.at:%Y-%m-%d %H:%M} UTC, is ahead of our clock; it counts as {at:%H:%M:%S})"
+        )
+        return _ingest(services, connection, replace(event, at=at), last_try=last_try, bulk=bulk) + note
+    return _ingest(services, connection, event, last_try=last_try, bulk=bulk)
+
+
+def _ingest(services: Services, connection: str, event: Event, *, last_try: bool, bulk: bool) -> str:
+    """Take in an event whose time is believed; see `ingest_event`."""
     if event.kind is EventKind.DELETED and services.pim(connection).capabilities.can_fetch:
         # A header that no signature covers may have said so. The source knows: a product that is there stays.
         event = replace(event, kind=EventKind.UPDATED)
@@ -269,10 +290,13 @@ def _store_findings_and_plan(
     required = product_issues(product, services.rules.current().products)
     is_incomplete = any(i.severity is Severity.ERROR for i in required)
     services.products.set_findings(product.sku, sources, issues)
-    restore_after_expiry(services, product)
+    restore_when_back(services, product)
     can_run = bool(set(sources) - {INSPIRATION}) and not is_incomplete
     planned = plan_runs(services, product, sources, batch_id=batch_id, bulk=bulk) if can_run else 0
-    outcome = "flagged" if is_incomplete else f"{planned} {'run' if planned == 1 else 'runs'} planned"
+    outcome = f"{planned} {'run' if planned == 1 else 'runs'} planned" if can_run else "nothing is made"
+    errors = [i.message.rstrip(".") for i in issues if i.severity is Severity.ERROR]
+    if errors:
+        outcome += f", flagged: {'; '.join(errors)}"[:MAX_CAUSE_CHARACTERS]
     return IntakeResult(f"{product.sku}: {outcome}", planned)
 
 
@@ -300,21 +324,28 @@ def plan_runs(
         for d in rules.deliverables
         if (glb := _current_glb(services, product.sku, d.made_from))
     }
+    planned = [
+        p
+        for p in planned_runs(product, sources, models, rules)
+        if not made_from or p.deliverable.made_from == made_from
+    ]
     needed = [
         NewRun(
             kind=p.deliverable.kind,
             sku=product.sku,
             deliverable=p.deliverable.name,
             slot=p.slot,
-            input_hash=p.input_hash,
+            input_hash=known_input_hash(services, product, p, rules),
             rules_fingerprint=rules.fingerprint,
             bulk=bulk,
             batch_id=batch_id,
         )
-        for p in planned_runs(product, sources, models, rules)
-        if not made_from or p.deliverable.made_from == made_from
+        for p in planned
     ]
     added = services.runs.add(needed)
+    for p, run in zip(planned, needed, strict=True):
+        if run.input_hash != p.input_hash:
+            bring_live_version_in_line(services, product, p, rules)
     services.queue.wake("advance_bulk_run" if bulk else "advance_run", added)
     return len(added)
 
@@ -352,28 +383,38 @@ def add_product(
     )
 
 
-def edit_product(services: Services, record: ProductRecord, product: Product, *, by: str) -> IntakeResult:
+def edit_product(
+    services: Services,
+    stored: ProductRecord,
+    product: Product,
+    *,
+    by: str,
+    record: Callable[[IntakeResult], object] = lambda _: None,
+) -> IntakeResult:
     """Take in a person's changes of a product. A later change in its PIM replaces them.
 
     Args:
-        record: the product as it is stored.
+        stored: the product as it is stored.
         product: the product with the changes.
         by: who changed it.
+        record: as in `ingest_product`.
 
     Raises:
         StorageUnavailable: there is less free disk than the reserve, or the database does not answer.
     """
     services.disk.require()
-    before, after = to_plain(record.product), to_plain(product)
+    before, after = to_plain(stored.product), to_plain(product)
     changed = [name for name in after if after[name] != before.get(name)]
-    source_time = max(services.clock.now(), record.source_time)
+
+    def add_to_history(result: IntakeResult) -> None:
+        services.history.add("edited", sku=product.sku, by=by, detail=", ".join(changed) or "nothing")
+        record(result)
+
     return ingest_product(
         services,
         product,
-        connection=record.connection,
-        ref=record.ref,
-        source_time=source_time,
-        record=lambda _: services.history.add(
-            "edited", sku=product.sku, by=by, detail=", ".join(changed) or "nothing"
-        ),
+        connection=stored.connection,
+        ref=stored.ref,
+        source_time=max(services.clock.now(), stored.source_time),
+        record=add_to_history,
     )

@@ -43,7 +43,7 @@ CELLS = 2_000_000  # in the product's box
 MARGIN_CELLS = 3
 MIRROR_FACTOR = 2.0  # between the errors of both directions: below it, colours decide
 DOUBTFUL_BLAME = 0.0015  # of an outline for errors: from there on it is looked at again
-MIN_KEPT = 0.7  # of the frames that must agree
+MIN_USABLE = 0.7  # of the frames that must agree
 MAX_RIG_ERROR = 0.008  # of the picture's longer side
 MIN_COVERAGE = 0.75  # of the outlines by the hull
 GOOD_COVERAGE = 0.97
@@ -70,9 +70,9 @@ def build_from_spin(
     Raises:
         InputError: capture.not_a_spin, no camera explains the outlines.
     """
-    fitted, kept, alphas = _fit(frames)
-    _check_rig(fitted, kept)
-    outlines = replace(stack_outlines(alphas, CARVING_PX), kept=kept.kept)
+    fitted, usable, alphas = _fit(frames)
+    _check_rig(fitted, usable)
+    outlines = replace(stack_outlines(alphas, CARVING_PX), numbers=usable.numbers)
     cameras = fitted.rig.cameras()
     points, faces, coverage = _captured_surface(
         outlines, cameras, product_reach(fitted.rig, outlines), max_triangles
@@ -84,7 +84,7 @@ def build_from_spin(
         placement.to_product(points), faces, float(placement.scale.min()) * np.ptp(points[:, 1]) / 150
     )
     material = estimate_material(description)
-    used = [(replace(frames[n], alpha=alphas[n]), cameras[n]) for n in kept.kept]
+    used = [(replace(frames[n], alpha=alphas[n]), cameras[n]) for n in usable.numbers]
     mesh = _textured(vertices, faces, used, placement, texture_px, material)
 
     confidence, issues = _judge(fitted, coverage, placement)
@@ -95,30 +95,30 @@ def _fit(frames: Sequence[CapturedFrame]) -> tuple[FittedRig, OutlineStack, list
     """Return the rig, the outlines that it explains, and the mattes; lost parts of products are restored."""
     alphas = [frame.alpha for frame in frames]
     outlines = stack_outlines(alphas, FITTING_PX)
-    fitted, kept = fit_rig(outlines, frames[0].size_px)
+    fitted, usable = fit_rig(outlines, frames[0].size_px)
     if fitted.mirrored_error < MIRROR_FACTOR * fitted.error:
-        fitted, kept = _turned_by_colours(fitted, kept, frames)
+        fitted, usable = _turned_by_colours(fitted, usable, frames)
     doubtful = contradicting_frames(outlines, fitted.rig, DOUBTFUL_BLAME)
     if not doubtful:
-        return fitted, kept, alphas
+        return fitted, usable, alphas
     restored = restore_lost_parts([frame.picture for frame in frames], alphas)
     alphas = [restored[n] if n in doubtful else alpha for n, alpha in enumerate(alphas)]
     return *refit_rig(fitted, stack_outlines(alphas, FITTING_PX)), alphas
 
 
 def _turned_by_colours(
-    fitted: FittedRig, kept: OutlineStack, frames: Sequence[CapturedFrame]
+    fitted: FittedRig, usable: OutlineStack, frames: Sequence[CapturedFrame]
 ) -> tuple[FittedRig, OutlineStack]:
     """Return the rig that turns as the product's colours do."""
     pictures = [frame.picture for frame in frames]
-    own, other = (colour_disagreement(rig, kept, pictures) for rig in (fitted.rig, fitted.mirrored))
-    return (fitted, kept) if own <= other else refit_rig(fitted.turned(), kept)
+    own, other = (colour_disagreement(rig, usable, pictures) for rig in (fitted.rig, fitted.mirrored))
+    return (fitted, usable) if own <= other else refit_rig(fitted.turned(), usable)
 
 
-def _check_rig(fitted: FittedRig, kept: OutlineStack) -> None:
-    least = MIN_KEPT * fitted.rig.frame_count
-    if len(kept.kept) < least:
-        raise _not_a_spin(f"{len(kept.kept)} frames agree", f"{least:.0f}")
+def _check_rig(fitted: FittedRig, usable: OutlineStack) -> None:
+    least = MIN_USABLE * fitted.rig.frame_count
+    if len(usable.numbers) < least:
+        raise _not_a_spin(f"{len(usable.numbers)} frames agree", f"{least:.0f}")
 
     if fitted.error > MAX_RIG_ERROR:
         raise _not_a_spin(f"{fitted.error * 100:.2f} % of the frame", f"{MAX_RIG_ERROR * 100:.2f} %")

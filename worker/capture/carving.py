@@ -107,7 +107,7 @@ def hull_distances(
         chunk = slice(first, first + CHUNK_CELLS)
         points = grid.centres(indices[chunk])
         found, second = (np.full(len(points), np.inf, np.float32) for _ in range(2))
-        for number in outlines.kept:
+        for number in outlines.numbers:
             camera = cameras[number]
             seen = camera.to_camera(points)
             scale = np.float32(camera.focal_px) / np.maximum(seen[:, 2], np.float32(1e-6))
@@ -117,5 +117,5 @@ def hull_distances(
             distance = outlines.sample(number, pixels) / (scale * np.float32(grid.step))
             second = np.minimum(second, np.maximum(found, distance))
             np.minimum(found, distance, out=found)
-        least[chunk] = second if len(outlines.kept) >= MIN_VOTED_FRAMES else found
+        least[chunk] = second if len(outlines.numbers) >= MIN_VOTED_FRAMES else found
     return least

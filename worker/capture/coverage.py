@@ -20,7 +20,7 @@ def frame_coverage(
     near = np.flatnonzero(field.ravel() > -0.5)
     points = grid.centres(near)
     found = []
-    for number in outlines.kept:
+    for number in outlines.numbers:
         camera = cameras[number]
         distance = outlines.frame(number)
         depth = float(np.linalg.norm(points.mean(0) - camera.eye))

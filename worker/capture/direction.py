@@ -35,7 +35,7 @@ def colour_disagreement(rig: SpinRig, outlines: OutlineStack, pictures: Sequence
     normals = unit_vectors(-np.stack([slope.ravel()[surface] for slope in np.gradient(field)], 1))
     points = grid.centres(surface)
     differences = []
-    for one, two in list(zip(outlines.kept, outlines.kept[1:], strict=False))[::EVERY]:
+    for one, two in list(zip(outlines.numbers, outlines.numbers[1:], strict=False))[::EVERY]:
         pair = (cameras[one], cameras[two])
         facing = [(camera.directions_to_camera(points) * normals).sum(1) > MIN_FACING for camera in pair]
         seen = points[facing[0] & facing[1]]

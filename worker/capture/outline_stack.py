@@ -21,11 +21,11 @@ class OutlineStack:
     distances: F32  # (n * h, w) one frame below the other, reduced
     height: int  # h, rows of a reduced frame
     scale: float  # reduced pixels to a pixel of the frames
-    kept: tuple[int, ...]  # the frames that count
+    numbers: tuple[int, ...]  # the frames that count
 
     def without(self, numbers: Collection[int]) -> "OutlineStack":
         """Return the stack with some frames left out."""
-        return replace(self, kept=tuple(n for n in self.kept if n not in numbers))
+        return replace(self, numbers=tuple(n for n in self.numbers if n not in numbers))
 
     def frame(self, number: int) -> F32:
         """Return the distances of a frame, (h, w), reduced in size but not in value."""
@@ -51,7 +51,7 @@ def stack_outlines(alphas: list[U8], longest_px: int) -> OutlineStack:
     reduced = [cv2.resize(alpha, size, interpolation=cv2.INTER_AREA) for alpha in alphas]
     distances = [_subpixel_distance(matte) / np.float32(scale) for matte in reduced]
     return OutlineStack(
-        distances=np.vstack(distances), height=size[1], scale=scale, kept=tuple(range(len(alphas)))
+        distances=np.vstack(distances), height=size[1], scale=scale, numbers=tuple(range(len(alphas)))
     )
 
 

@@ -46,7 +46,7 @@ def pick_rays(outlines: OutlineStack, count: int, seed: int = 0) -> _Rays:
     """Return up to `count` points of each outline, chosen at random but always the same."""
     random = np.random.default_rng(seed)
     frames, pixels = [], []
-    for number in outlines.kept:
+    for number in outlines.numbers:
         distance = outlines.frame(number) * outlines.scale
         rows, columns = np.nonzero((distance > 0) & (distance < 1))
         height, width = distance.shape
@@ -87,7 +87,7 @@ def _ray_distances(
     middle = -(eyes[:, [0, 2]] * directions[:, [0, 2]]).sum(1) / (directions[:, [0, 2]] ** 2).sum(1)
     along = middle[:, None] + np.linspace(-reach, reach, depths)
     points = (eyes[:, None] + directions[:, None] * along[..., None]).reshape(-1, 3).astype(np.float32)
-    for number in outlines.kept:
+    for number in outlines.numbers:
         yield number, outlines.sample(number, cameras[number].to_pixels(points)).reshape(-1, depths)
 
 
@@ -125,7 +125,7 @@ def fit_rig(outlines: OutlineStack, size_px: tuple[int, int]) -> tuple[FittedRig
     Outlines that contradict the others, e.g. those of failed cut-outs, are left out.
     """
     coarse = pick_rays(outlines, COARSE_RAYS)
-    tolerated = len(outlines.kept) // TOLERATED_PART
+    tolerated = len(outlines.numbers) // TOLERATED_PART
     starts = sorted(
         (
             (mean_error(ray_errors(rig, outlines, coarse, COARSE_DEPTHS, tolerated), rig), rig)
@@ -144,10 +144,10 @@ def fit_rig(outlines: OutlineStack, size_px: tuple[int, int]) -> tuple[FittedRig
         for direction, found in _by_direction(starts).items()
     }
     limit = CLEAR_FACTOR * min(error for error, _ in best.values())
-    kept = dict.fromkeys(best, outlines)
+    usable = dict.fromkeys(best, outlines)
     for direction, (error, rig) in best.items():
         if error <= limit:
-            best[direction], kept[direction] = _refine_kept(rig, outlines)
+            best[direction], usable[direction] = _refine_usable(rig, outlines)
     direction = min(best, key=lambda d: best[d][0])
     fitted = FittedRig(
         rig=best[direction][1],
@@ -155,29 +155,29 @@ def fit_rig(outlines: OutlineStack, size_px: tuple[int, int]) -> tuple[FittedRig
         mirrored=best[-direction][1],
         mirrored_error=best[-direction][0],
     )
-    return fitted, kept[direction]
+    return fitted, usable[direction]
 
 
-def _refine_kept(rig: SpinRig, outlines: OutlineStack) -> tuple[tuple[float, SpinRig], OutlineStack]:
+def _refine_usable(rig: SpinRig, outlines: OutlineStack) -> tuple[tuple[float, SpinRig], OutlineStack]:
     """Return the least error near a rig, the rig there, and the outlines that it explains."""
-    kept = outlines.without(contradicting_frames(outlines, rig, MAX_BLAME))
-    error, rig = _refine(rig, kept, pick_rays(kept, FINE_RAYS), FINE_DEPTHS, FINE_STEPS)
+    usable = outlines.without(contradicting_frames(outlines, rig, MAX_BLAME))
+    error, rig = _refine(rig, usable, pick_rays(usable, FINE_RAYS), FINE_DEPTHS, FINE_STEPS)
     checked = outlines.without(contradicting_frames(outlines, rig, MAX_BLAME))
-    if checked.kept != kept.kept:
+    if checked.numbers != usable.numbers:
         error, rig = _refine(rig, checked, pick_rays(checked, FINE_RAYS), FINE_DEPTHS, FINE_STEPS)
     return (error, rig), checked
 
 
 def refit_rig(fitted: FittedRig, outlines: OutlineStack) -> tuple[FittedRig, OutlineStack]:
     """Return a rig fitted to better outlines of the same frames, and the outlines that it explains."""
-    (error, rig), kept = _refine_kept(fitted.rig, outlines)
-    return replace(fitted, rig=rig, error=error), kept
+    (error, rig), usable = _refine_usable(fitted.rig, outlines)
+    return replace(fitted, rig=rig, error=error), usable
 
 
 def contradicting_frames(outlines: OutlineStack, rig: SpinRig, most: float) -> list[int]:
     """Return the frames whose outlines cut off more than a share of what nearly all others show."""
     rays = pick_rays(outlines, FINE_RAYS)
-    tolerated = len(outlines.kept) // TOLERATED_PART
+    tolerated = len(outlines.numbers) // TOLERATED_PART
     found = np.stack([distances for _, distances in _ray_distances(rig, outlines, rays, FINE_DEPTHS)])
     row = np.arange(found.shape[1])
     best = np.partition(found, tolerated, axis=0)[tolerated].argmax(1)
@@ -187,7 +187,7 @@ def contradicting_frames(outlines: OutlineStack, rig: SpinRig, most: float) -> l
     is_disputed = found.min(0).max(1) - rays.own < limit
     believed = (np.partition(at_best, tolerated, axis=0)[tolerated] > limit) & is_disputed
     blame = (at_best[:, believed] < limit).sum(1) / max(1, len(row))
-    return [number for number, share in zip(outlines.kept, blame, strict=True) if share > most]
+    return [number for number, share in zip(outlines.numbers, blame, strict=True) if share > most]
 
 
 def _by_direction(starts: list[tuple[float, SpinRig]]) -> dict[int, list[SpinRig]]:

@@ -51,7 +51,7 @@ def level_rims(field: F32, grid: CellGrid, cameras: list[FrameCamera], outlines:
     points = grid.centres(inside)
     tops = np.full((MIN_VOTES, len(points)), np.inf, np.float32)
     bottoms = np.full((MIN_VOTES, len(points)), -np.inf, np.float32)
-    for number in outlines.kept:
+    for number in outlines.numbers:
         view = _upright_view(points, cameras[number], outlines.frame(number) > 0, outlines.scale, grid.step)
         top, bottom = _rim_heights(points, view, field, grid)
         tops = _keep_least(tops, top)
@@ -62,7 +62,7 @@ def level_rims(field: F32, grid: CellGrid, cameras: list[FrameCamera], outlines:
     before = field.ravel()[inside]
     after = np.minimum(before, allowed)
     after = np.where(
-        _is_missed(points, before, after, [cameras[n] for n in outlines.kept], grid.step), before, after
+        _is_missed(points, before, after, [cameras[n] for n in outlines.numbers], grid.step), before, after
     )
     out = field.copy()
     out.ravel()[inside] = after
@@ -71,8 +71,8 @@ def level_rims(field: F32, grid: CellGrid, cameras: list[FrameCamera], outlines:
 
 def _is_missed(points: F32, before: F32, after: F32, cameras: list[FrameCamera], step: float) -> Mask:
     """Return which cells must stay, (n,): frames show product there, and nothing else of it is in the way."""
-    hull, kept = before > 0, after > 0
-    cut = np.flatnonzero(hull & ~kept)
+    hull, usable = before > 0, after > 0
+    cut = np.flatnonzero(hull & ~usable)
     count = np.zeros(len(cut), np.int64)
     for camera in cameras:
         depth = float(np.linalg.norm(points.mean(0) - camera.eye))
@@ -81,9 +81,9 @@ def _is_missed(points: F32, before: F32, after: F32, cameras: list[FrameCamera],
         at = np.rint(pixels - low).astype(np.int64) + 1
         width, height = at.max(0) + 2
         covered = np.zeros((int(height), int(width)), np.uint8)
-        covered[at[kept[hull], 1], at[kept[hull], 0]] = 1
+        covered[at[usable[hull], 1], at[usable[hull], 0]] = 1
         covered = cv2.dilate(covered, np.ones((5, 5), np.uint8))
-        is_cut = ~kept[hull]
+        is_cut = ~usable[hull]
         count += covered[at[is_cut, 1], at[is_cut, 0]] == 0
     missed = np.zeros(len(points), bool)
     missed[cut[count >= MIN_MISSING]] = True
