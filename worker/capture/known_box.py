@@ -9,33 +9,43 @@ the middle one: a chair's back outweighed its seat.
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from dam_connector.domain.product import Dimensions
 
 F32 = NDArray[np.float32]
 
 MAX_BULGE = 0.3  # of a side; more is no bulge but a contradiction, which is left to be reported
-MIN_SLICE = 0.0005  # of the cells: thinner slices at the ends are noise
+SPECK_SHARE = 0.001  # of all cells inside; smaller parts are noise
 
 
 def limit_to_box(field: F32, dimensions: Dimensions) -> F32:
     """Return the field, (nx, ny, nz), cut to the proportions of the known dimensions."""
     given = (dimensions.width_m, dimensions.height_m, dimensions.depth_m)
-    slices = [(field > 0).sum(tuple(a for a in range(3) if a != axis)) for axis in range(3)]
-    ends = [np.flatnonzero(counts > MIN_SLICE * counts.sum()) for counts in slices]
-    if any(not len(end) for end in ends):
+    body = _without_specks(field)
+    if not (body > 0).any():
         return field
+    ends = [np.flatnonzero((body > 0).any(tuple(a for a in range(3) if a != axis))) for axis in range(3)]
     extents = [int(end[-1] - end[0]) + 1 for end in ends]
     scales = {axis: side / extents[axis] for axis, side in enumerate(given) if side is not None}
     if len(scales) < 2 or max(scales.values()) > (1 + MAX_BULGE) * min(scales.values()):
         return field
     tightest = max(scales.values())
-    out = field
+    out = body
     for axis in scales:
         cells = round((given[axis] or 0.0) / tightest)
         if cells < extents[axis]:
             out = np.minimum(out, _window(field.shape[axis], ends[axis], cells, axis))
     return out
+
+
+def _without_specks(field: F32) -> F32:
+    """Return the field without small parts that touch nothing."""
+    labels, _ = ndimage.label(field > 0)
+    sizes = np.bincount(labels.ravel())
+    is_speck = sizes < SPECK_SHARE * sizes[1:].sum()
+    is_speck[0] = False
+    return np.asarray(np.where(is_speck[labels], np.minimum(field, -1), field), np.float32)
 
 
 def _window(count: int, end: NDArray[np.integer], cells: int, axis: int) -> F32:
