@@ -21,6 +21,7 @@ from dam_connector.store.audit import AuditLog
 from dam_connector.store.batches import Batches
 from dam_connector.store.blobs import open_blobs
 from dam_connector.store.channel_listings import ChannelListings
+from dam_connector.store.comments import Comments
 from dam_connector.store.database import Database, check_url
 from dam_connector.store.decisions import Decisions, Publications
 from dam_connector.store.disk_reserve import DiskReserve
@@ -55,6 +56,7 @@ class Services:
     assets: Assets
     gallery: Gallery
     decisions: Decisions
+    comments: Comments
     publications: Publications
     live_requests: LiveRequests
     channel_listings: ChannelListings
@@ -164,6 +166,7 @@ def build_services(
         assets=assets,
         gallery=Gallery(db),
         decisions=Decisions(db, clock, assets),
+        comments=Comments(db, clock),
         publications=Publications(db, clock),
         live_requests=LiveRequests(db, clock),
         channel_listings=ChannelListings(db, clock),

@@ -14,6 +14,7 @@ from dam_connector.store.columns import (
     metadata,
     text_column,
 )
+from dam_connector.store.review_tables import comments as _comments  # noqa: F401 - fills the metadata
 
 deliveries = sa.Table(
     "deliveries",

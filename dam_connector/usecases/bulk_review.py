@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from dam_connector.domain.event import Decision
 from dam_connector.domain.version import Version
 from dam_connector.errors import ConnectorError
-from dam_connector.usecases import review
+from dam_connector.usecases import comments, review
 from dam_connector.wiring import Services
 
 
@@ -65,7 +65,7 @@ def upscale_all(services: Services, ids: Iterable[str], *, by: str) -> BulkResul
 
 def comment_all(services: Services, ids: Iterable[str], *, text: str, by: str) -> BulkResult:
     """Add the same comment to each version."""
-    return _for_each(services, ids, lambda v: review.comment(services, v, text=text, by=by))
+    return _for_each(services, ids, lambda v: bool(comments.add(services, v, text=text, by=by)))
 
 
 def _for_each(services: Services, ids: Iterable[str], action: Callable[[Version], object]) -> BulkResult:

@@ -1,4 +1,4 @@
-"""Reviewing: decisions and their undoing, comments, the next version of an asset, and waivers.
+"""Reviewing: decisions and their undoing, the next version of an asset, and waivers.
 
 Pages, API and DAMs all decide with the same functions.
 """
@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from dam_connector.domain.comment import summary_text
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.ids import RunId
 from dam_connector.domain.issue import Waiver
@@ -20,7 +21,6 @@ from dam_connector.usecases.dam_sync.outbound import sync_to_dam
 from dam_connector.usecases.follow_up_runs import plan_follow_up, unique_input_hash
 from dam_connector.wiring import Services
 
-COMMENT_EVENT = "comment"
 OPEN_FOR_REVIEW = (VersionState.IN_REVIEW, VersionState.APPROVED, VersionState.PUBLISHED)
 
 
@@ -100,18 +100,13 @@ def _settle_after_undo(services: Services, version: Version) -> None:
         services.assets.supersede_others(version.id, [VersionState.IN_REVIEW])
 
 
-def comment(services: Services, version: Version, *, text: str, by: str) -> None:
-    """Add a comment to the history of a version."""
-    services.history.add(COMMENT_EVENT, sku=version.asset.sku, version_id=version.id, by=by, detail=text)
-
-
 def regenerate(
     services: Services, version: Version, *, note: str, by: str, bulk: bool = False, generator: str = ""
 ) -> RunId | None:
     """Plan the next version of an asset.
 
     Args:
-        note: the reviewer's wishes; empty: those of the version's rejection.
+        note: the reviewer's wishes; empty: those of the version's rejection. The open comments are added.
         bulk: the run is one of many, and waits behind those of single products.
         generator: who makes the next version; empty: by the rules.
 
@@ -131,7 +126,7 @@ def regenerate(
             version,
             RunKind(version.asset.kind),
             f"{input_hash}:{generator}" if generator else input_hash,
-            note=note or _rejection_text(services, version),
+            note=_wishes(services, version, note),
             bulk=bulk,
             generator=generator,
         )
@@ -171,6 +166,12 @@ def _check_generator(services: Services, version: Version, generator: str) -> No
     if generator not in (available := available_generators(services, version)):
         names = ", ".join(available) or "none"
         raise Refused(generator, "regenerate", f"it cannot make this asset; these can: {names}")
+
+
+def _wishes(services: Services, version: Version, note: str) -> str:
+    """Return what the next version shall do better: a note or the rejection's, and the open comments."""
+    comments = summary_text(services.comments.of_version(version))
+    return "; ".join(filter(None, [note or _rejection_text(services, version), comments]))
 
 
 def _rejection_text(services: Services, version: Version) -> str:

@@ -19,6 +19,8 @@ bp.app_template_filter("metres")(formatting.metres)
 bp.app_template_filter("step_text")(formatting.step_text)
 bp.app_template_filter("fact_text")(formatting.fact_text)
 bp.app_template_filter("inline_code")(formatting.inline_code)
+bp.app_template_filter("mentions")(formatting.mentions)
+bp.app_template_filter("anchor_json")(formatting.anchor_json)
 
 
 @bp.app_context_processor
@@ -46,5 +48,6 @@ def navigation() -> dict[str, Any]:
             "failed": runs.get("failed", 0),
             "open": sum(runs[k] for k in OPEN_STATES),
             "lost": deliveries.get("failed", 0),
+            "mentions": s.comments.open_mention_count(user.name),
         },
     }

@@ -1,6 +1,6 @@
 """The actions of people on versions, one at a time or many from the gallery.
 
-Decide, undo, regenerate, upscale, comment, accept a finding, roll back and withdraw.
+Decide, undo, regenerate, upscale, accept a finding, roll back and withdraw; comments are in comments.py.
 """
 
 from urllib.parse import urlsplit
@@ -117,16 +117,6 @@ def upscale(version_id: str) -> ResponseReturnValue:
     run = review.upscale(services(), _version(version_id), by=signed_in_user().name)
     done = "A version with twice the pixels is being made."
     flash(done if run else "That version is being made already.", "info")
-    return redirect(url_for("versions.version", version_id=version_id))
-
-
-@bp.post("/versions/<version_id>/comment")
-@requires(UserRole.REVIEWER)
-def comment(version_id: str) -> ResponseReturnValue:
-    """Add a comment to a version."""
-    text = request.form.get("comment", "").strip()[:2000]
-    if text:
-        review.comment(services(), _version(version_id), text=text, by=signed_in_user().name)
     return redirect(url_for("versions.version", version_id=version_id))
 
 

@@ -10,7 +10,7 @@ from dam_connector.domain import report_text
 from dam_connector.domain.checklist import LIKENESS, checklist_answers
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.store.users import UserRole
-from dam_connector.usecases import publish, review
+from dam_connector.usecases import comments, publish, review
 from dam_connector.web.queue_place import requested_place, requested_query
 from dam_connector.web.request_context import PAGE_SIZE, requires, services, signed_in_user
 from schemas.report import report_json
@@ -74,6 +74,7 @@ def version(version_id: str) -> ResponseReturnValue:
         cameras=photo_cameras(found),
         next_version=s.assets.get(place.next_id) if place.next_id else None,
         decisions=s.decisions.of_version(found.id),
+        threads=comments.threads(s, found),
         publications=s.publications.of_version(found.id),
         history=s.history.entries(version_id=found.id),
         can_roll_back=publish.can_roll_back(s, found),

@@ -72,6 +72,7 @@ def test_from_the_queue_to_the_ar_page(
     expect(page.locator("[data-render=hero]")).to_be_visible()
     expect(page.locator("model-viewer")).to_be_hidden()
     page.locator("[data-show-model]").click()
+    a_pin_on_the_model_keeps_its_camera(page)
     page.keyboard.press("?")
     expect(page.locator("dialog[open]")).to_be_visible()
     page.keyboard.press("Escape")
@@ -92,6 +93,26 @@ def test_from_the_queue_to_the_ar_page(
     the_ar_page_shows_the_web_model(page)
     the_ar_page_needs_no_javascript(chromium, site)
     a_missing_product_speaks_to_shoppers(chromium, site)
+
+
+def a_pin_on_the_model_keeps_its_camera(page: Page) -> None:
+    page.keyboard.press("p")
+    page.locator("model-viewer").click()
+    expect(page.get_by_text("Pinned to the model, with this view.")).to_be_visible()
+    page.keyboard.type("a scratch, @ann")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".comment")).to_contain_text("cm above the ground")
+    assert model_is_shown(page, "model-viewer")
+    expect(page.locator("model-viewer .pin")).to_have_text("1")
+    kept = json.loads(page.locator(".comment").get_attribute("data-anchor") or "")["orbit"][0]
+    page.evaluate("a => document.querySelector('model-viewer').cameraOrbit = `${a}deg 60deg auto`", kept + 90)
+    page.locator("[data-show-pin]").click()
+    page.wait_for_function(
+        "a => Math.abs(document.querySelector('model-viewer').getCameraOrbit().theta * 180 / Math.PI - a) < 2",
+        arg=kept,
+    )
+    page.get_by_role("link", name="Mentions 1").wait_for()
+    page.locator("body").click(position={"x": 5, "y": 300})
 
 
 def the_ar_page_shows_the_web_model(page: Page) -> None:

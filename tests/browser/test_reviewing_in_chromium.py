@@ -199,3 +199,31 @@ def test_only_a_picture_with_alpha_has_a_checkerboard(page: Page) -> None:
         for card in page.locator(".card").all()
     }
     assert frames == {"packshot": 0, "cutout": 1}
+
+
+def test_a_rectangle_is_pinned_found_again_and_resolved(page: Page, services: Services) -> None:
+    found = version_page(page, services)
+    page.keyboard.press("p")
+    box = page.locator("[data-pins]").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + box["height"] * 0.5)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.75, steps=3)
+    page.mouse.up()
+    expect(page.get_by_text("Pinned to this rectangle.")).to_be_visible()
+    page.keyboard.type(SENTENCE)
+    page.keyboard.press("Control+Enter")
+    mark = page.locator("[data-pins] button.pin")
+    expect(mark).to_have_text("1")
+    anchor = services.comments.of_version(services.assets.get(found))[0].anchor
+    assert anchor.width == pytest.approx(0.25, abs=0.02)
+    drawn = mark.bounding_box()
+    assert drawn and drawn["x"] == pytest.approx(box["x"] + box["width"] * 0.25, abs=6)
+    mark.click()
+    expect(page.locator(".comment")).to_be_focused()
+    page.get_by_role("button", name="Resolve").click()
+    expect(page.locator("[data-pins] button.pin")).to_have_count(0)
+    page.keyboard.press("p")
+    page.keyboard.press("Escape")
+    expect(page.locator("[data-placing]")).to_have_count(0)
+    assert set(states(services)) == {"in_review"}

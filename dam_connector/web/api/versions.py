@@ -31,7 +31,7 @@ def versions(args: dict[str, Any]) -> dict[str, Any]:
 @bp.response(200, s.VersionOut)
 def version(version_id: str) -> Version:
     """Return one version with files, report and provenance."""
-    return _version(version_id)
+    return requested_version(version_id)
 
 
 @bp.post("/versions/<version_id>/decision")
@@ -47,8 +47,10 @@ def decide(data: dict[str, Any], version_id: str) -> Any:
         reasons=tuple(data["reasons"]),
         note=data["note"],
     )
-    review.decide(services(), _version(version_id), decision, source="api", go_live_at=data["go_live_at"])
-    return _version(version_id)
+    review.decide(
+        services(), requested_version(version_id), decision, source="api", go_live_at=data["go_live_at"]
+    )
+    return requested_version(version_id)
 
 
 @bp.post("/versions/<version_id>/rollback")
@@ -57,8 +59,8 @@ def decide(data: dict[str, Any], version_id: str) -> Any:
 @bp.response(202, s.VersionOut)
 def rollback(version_id: str) -> Any:
     """Publish an earlier approved version again in every channel. 409: nobody approved it, or it is live."""
-    publish.rollback(services(), _version(version_id), by=signed_in_user().name)
-    return _version(version_id)
+    publish.rollback(services(), requested_version(version_id), by=signed_in_user().name)
+    return requested_version(version_id)
 
 
 @bp.post("/versions/<version_id>/withdraw")
@@ -68,8 +70,10 @@ def rollback(version_id: str) -> Any:
 @bp.response(202, s.VersionOut)
 def withdraw(data: dict[str, Any], version_id: str) -> Any:
     """Remove a live version from every channel. 409: it is not live."""
-    publish.withdraw(services(), _version(version_id), by=signed_in_user().name, reason=data["reason"])
-    return _version(version_id)
+    publish.withdraw(
+        services(), requested_version(version_id), by=signed_in_user().name, reason=data["reason"]
+    )
+    return requested_version(version_id)
 
 
 @bp.post("/versions/<version_id>/regenerate")
@@ -79,7 +83,7 @@ def withdraw(data: dict[str, Any], version_id: str) -> Any:
 @bp.response(202, s.TakenOut)
 def regenerate(data: dict[str, Any], version_id: str) -> dict[str, Any]:
     """Make the next version, with a note for the generator. An admin may choose the generator."""
-    found, user = _version(version_id), signed_in_user()
+    found, user = requested_version(version_id), signed_in_user()
     if data["generator"] and not user.role.includes(UserRole.ADMIN):
         abort(403, "only admins may choose the generator")
     run = review.regenerate(services(), found, note=data["note"], by=user.name, generator=data["generator"])
@@ -99,12 +103,12 @@ def waive(data: dict[str, Any], version_id: str) -> Any:
     """Accept an error of a blocked version. The reason is recorded."""
     review.waive(
         services(),
-        _version(version_id),
+        requested_version(version_id),
         Waiver(code=data["code"], by=signed_in_user().name, reason=data["reason"], until=data["until"]),
     )
-    return _version(version_id)
+    return requested_version(version_id)
 
 
-def _version(version_id: str) -> Version:
+def requested_version(version_id: str) -> Version:
     """Return a version, or abort with 404."""
     return services().assets.get(version_id) or abort(404, "there is no such version")

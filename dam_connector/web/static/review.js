@@ -1,6 +1,7 @@
 // The page of a version: keys, the switch between photos, model and renders, two models that turn together.
 import { bindKeys, toggleForm } from "./keys.js";
-import { lockTogether, makeSpinnable } from "./viewers.js";
+import { showPins } from "./pins.js";
+import { lockTogether, makeSpinnable, stopTurning } from "./viewers.js";
 
 const page = document.querySelector("[data-review]");
 const go = (address) => {
@@ -15,7 +16,7 @@ const click = (selector) => {
 };
 const isInViewer = (event) => event.target.closest("model-viewer");  // there the arrows turn the model
 bindKeys({
-  ...Object.fromEntries([..."arg"].map((key) => [key, () => click(`[data-key="${key}"]`)])),
+  ...Object.fromEntries([..."argp"].map((key) => [key, () => click(`[data-key="${key}"]`)])),
   c: () => click(".strip a:not([aria-current])"),
   b: () => click("[data-back]"),
   j: () => go(page.dataset.next),
@@ -41,8 +42,7 @@ for (const button of photoButtons) {
 const turnTo = (orbit) => {
   const viewer = page.querySelector("[data-main][data-viewer]");
   if (!viewer || !orbit) return;
-  viewer.removeAttribute("auto-rotate");
-  viewer.resetTurntableRotation?.();
+  stopTurning(viewer);
   viewer.cameraOrbit = orbit;
 };
 // A frame takes the shape of the photo in it.
@@ -65,3 +65,4 @@ for (const button of assetButtons) {
 }
 lockTogether([...page.querySelectorAll("[data-viewer]")]);
 makeSpinnable(page);
+showPins(page);

@@ -16,6 +16,12 @@ export function turnLightWithCamera(viewer) {
   viewer.addEventListener("load", turn);
 }
 
+// Stop a model that turns by itself, and turn it back to its front.
+export function stopTurning(viewer) {
+  viewer.removeAttribute("auto-rotate");
+  viewer.resetTurntableRotation?.();
+}
+
 // Turn all models when a person turns one.
 export function lockTogether(viewers) {
   for (const viewer of viewers) {
@@ -41,6 +47,7 @@ export function makeSpinnable(root) {
       const index = ((frame % frames.length) + frames.length) % frames.length;
       frames.forEach((image, i) => { image.hidden = i !== index; });
       slider.value = index;
+      spin.dispatchEvent(new Event("frame", { bubbles: true }));
     };
     slider.hidden = false;
     slider.addEventListener("input", () => show(Number(slider.value)));
