@@ -12,7 +12,13 @@ from playwright.sync_api import Browser, Page, expect
 
 from dam_connector.store.users import UserRole
 from dam_connector.wiring import Services
-from tests.browser.conftest import add_chair_and_flagged_product, needs_chromium, quiet_page, served
+from tests.browser.conftest import (
+    add_chair_and_flagged_product,
+    needs_chromium,
+    quiet_page,
+    serious_violations,
+    served,
+)
 from tests.support import MODEL, PhotoServer, rules_json
 
 pytestmark = needs_chromium
@@ -73,6 +79,7 @@ def test_from_the_queue_to_the_ar_page(
     expect(page.locator("model-viewer")).to_be_hidden()
     page.locator("[data-show-model]").click()
     a_pin_on_the_model_keeps_its_camera(page)
+    assert serious_violations(page) == []
     page.keyboard.press("?")
     expect(page.locator("dialog[open]")).to_be_visible()
     page.keyboard.press("Escape")
@@ -124,6 +131,7 @@ def the_ar_page_shows_the_web_model(page: Page) -> None:
     expect(page.get_by_role("heading", name="Modern Dining Chair")).to_be_visible()
     page.get_by_role("button", name="Show size").click()
     expect(page.locator(".size", has_text="Height 33.5 in")).to_be_visible()
+    assert serious_violations(page) == []
     page.wait_for_function("() => document.querySelector('.qr img').naturalWidth > 0")
     assert json.loads(page.locator("script[type='application/ld+json']").text_content())["sku"] == "CH123"
     expect(page.locator("#pictures")).to_be_hidden()
@@ -146,6 +154,7 @@ def the_ar_page_needs_no_javascript(chromium: Browser, site: str) -> None:
     expect(page.locator("#pictures img")).to_have_count(5)
     expect(page.locator(".measures")).to_contain_text("Höhe 85,2 cm")
     expect(page.get_by_text("Die 3D-Ansicht funktioniert in diesem Browser nicht")).to_be_visible()
+    assert serious_violations(page) == []
     expect(page.get_by_role("button")).to_have_count(0)  # none that does nothing
     context.close()
 
