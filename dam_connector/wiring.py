@@ -34,6 +34,7 @@ from dam_connector.store.live_requests import LiveRequests
 from dam_connector.store.named_locks import NamedLocks
 from dam_connector.store.notes import Notes
 from dam_connector.store.products import Products
+from dam_connector.store.review_queue import ReviewQueue
 from dam_connector.store.rules_archive import RulesArchive
 from dam_connector.store.runs import Runs
 from dam_connector.store.spend import Spend
@@ -55,6 +56,7 @@ class Services:
     batches: Batches
     assets: Assets
     gallery: Gallery
+    review_queue: ReviewQueue
     decisions: Decisions
     comments: Comments
     publications: Publications
@@ -165,6 +167,7 @@ def build_services(
         batches=Batches(db, clock),
         assets=assets,
         gallery=Gallery(db),
+        review_queue=ReviewQueue(db),
         decisions=Decisions(db, clock, assets),
         comments=Comments(db, clock),
         publications=Publications(db, clock),

@@ -52,6 +52,10 @@ class VersionArgs(PageArgs):
         ),
     )
     deliverable = fields.String(load_default="", validate=validate.Length(max=40))
+    mine = fields.Boolean(
+        load_default=False,
+        metadata={"description": "Only versions in review that wait for the user of the token."},
+    )
 
 
 class RunArgs(PageArgs):
@@ -101,6 +105,7 @@ class VersionOut(Schema):
     kind = fields.String(attribute="asset.kind")
     number = fields.Integer()
     state = fields.String()
+    stage = fields.String(metadata={"description": "The stage of the review in which it waits."})
     run_id = fields.String()
     files = fields.List(fields.Nested(FileOut))
     report = fields.Nested(ReportOut)
@@ -207,6 +212,12 @@ class DecisionIn(Schema):
         metadata={
             "description": "When an approved version goes live, as a date or a time; at once when absent."
         },
+    )
+    stage = fields.String(
+        load_default=None,
+        allow_none=True,
+        validate=validate.Length(max=40),
+        metadata={"description": "The stage that decides; 409 when another one is asked now."},
     )
 
     @validates_schema

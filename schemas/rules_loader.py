@@ -20,6 +20,7 @@ from dam_connector.domain.rules import (
     ProductRules,
     ReconcileRules,
     ReviewRules,
+    ReviewStage,
     Rules,
     ViewerRules,
 )
@@ -108,12 +109,20 @@ def _build(data: dict[str, Any], text: str) -> Rules:
         deliverables=tuple(build_deliverable(d) for d in data["deliverables"]),
         naming=NamingRules(**data.get("naming", {})),
         checks=CheckRules(**checks),
-        review=ReviewRules(**lists_to_tuples(data.get("review", {}))),
+        review=_review(data.get("review", {})),
         viewer=ViewerRules(**data.get("viewer", {})),
         imaging=ImagingRules(**data.get("imaging", {})),
         reconcile=ReconcileRules(**data.get("reconcile", {})),
         profiles={name: build_profile(p) for name, p in data.get("profiles", {}).items()},
     )
+
+
+def _review(data: dict[str, Any]) -> ReviewRules:
+    stages = {
+        category: tuple(ReviewStage(category=category, **lists_to_tuples(stage)) for stage in listed)
+        for category, listed in data.get("stages", {}).items()
+    }
+    return ReviewRules(**{**lists_to_tuples(data), "stages": stages})
 
 
 def _connection(data: dict[str, Any]) -> Connection:

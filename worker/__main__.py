@@ -28,6 +28,7 @@ from dam_connector.usecases.dam_sync.inbound import poll_dams
 from dam_connector.usecases.expiry import warn_before_expiry, withdraw_expired
 from dam_connector.usecases.reconciliation import note_start, note_stop, reconcile_when_due
 from dam_connector.usecases.retention import remove_when_due
+from dam_connector.usecases.stages import refresh_stages
 from dam_connector.wiring import Services, build_services
 from worker.check_process import CHECK_PROCESS, CheckerExited
 from worker.tools.build_command import build
@@ -170,6 +171,7 @@ def _poll(services: Services, owner: str, stop: threading.Event) -> None:
             if time.monotonic() - last_expiry > EXPIRY_EVERY_S:
                 withdraw_expired(services)
                 warn_before_expiry(services)
+                refresh_stages(services)
                 last_expiry = time.monotonic()
             reconcile_when_due(services, owner)
             remove_when_due(services)

@@ -53,6 +53,7 @@ class GalleryFilter:
     channel: str = ""  # a channel in which the version is live
     text: str = ""  # words of SKU and name; the last one may be incomplete
     states: tuple[VersionState, ...] = VISIBLE_STATES
+    stages: tuple[str, ...] | None = None  # of the review, in which versions wait; None: in any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,6 +295,12 @@ class Gallery:
                 _tag_condition(whole[0])
                 if len(whole) == 1
                 else _prefix_condition(search_tag("word", words[-1]))
+            )
+        if filters.stages is not None:
+            waits, other = t.c.stage.in_(filters.stages), t.alias("waiting")
+            yield _Condition(
+                sa.select(t.c.id).where(waits, t.c.state == VersionState.IN_REVIEW.value),
+                lambda key: sa.exists().where(other.c.id == key, other.c.stage.in_(filters.stages or ())),
             )
         yield _state_condition([s.value for s in filters.states])
 

@@ -42,6 +42,11 @@ class UserRole(StrEnum):
         order = list(UserRole)
         return order.index(self) >= order.index(other)
 
+    @property
+    def included(self) -> list[str]:
+        """Return all roles that this one includes, itself too."""
+        return [role.value for role in UserRole if self.includes(role)]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:

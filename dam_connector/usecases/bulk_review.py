@@ -1,12 +1,12 @@
 """Bulk review: one action on many versions. A version that refuses it does not stop the others."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from dam_connector.domain.event import Decision
 from dam_connector.domain.version import Version
 from dam_connector.errors import ConnectorError
-from dam_connector.usecases import comments, review
+from dam_connector.usecases import comments, review, stages
 from dam_connector.wiring import Services
 
 
@@ -20,19 +20,25 @@ class BulkResult:
     refused: int = 0
 
 
-def decide_all(services: Services, ids: Iterable[str], decision: Decision, *, delay_s: float) -> BulkResult:
-    """Approve or reject the versions that are in review.
+def decide_all(
+    services: Services, ids: Iterable[str], decision: Decision, *, delay_s: float, roles: Collection[str]
+) -> BulkResult:
+    """Approve or reject the versions that are in review, and wait for the person.
 
     Args:
+        roles: all roles that the person's role includes.
         delay_s: seconds in which `undo_all` can undo the decisions together.
     """
     done: list[str] = []
 
-    def decide(version: Version) -> None:
+    def decide(version: Version) -> bool:
+        if not stages.may_decide(services, version, name=decision.by, roles=roles):
+            return False
         with services.transaction():  # what can be undone together is stored with each decision
             review.decide(services, version, decision, source="page", delay_s=delay_s)
             services.notes.set(_undo_note(decision.by), [*done, version.id])
         done.append(version.id)
+        return True
 
     services.notes.set(_undo_note(decision.by), [])
     return _for_each(services, ids, decide)

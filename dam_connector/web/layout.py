@@ -5,7 +5,8 @@ from typing import Any
 from flask import Blueprint
 
 from dam_connector.domain.run import OPEN_STATES
-from dam_connector.store.users import UserRole
+from dam_connector.store.users import User, UserRole
+from dam_connector.usecases import stages
 from dam_connector.web import formatting
 from dam_connector.web.request_context import current_user, services
 
@@ -42,7 +43,7 @@ def navigation() -> dict[str, Any]:
         "rules_refused": s.rules.problem is not None,
         "buys": bool(s.rules.current().provider),
         "counts": {
-            "review": versions.get("in_review", 0),
+            "review": _waiting_count(user, versions.get("in_review", 0)),
             "blocked": versions.get("blocked", 0),
             "flagged": s.products.counts()["flagged"],
             "failed": runs.get("failed", 0),
@@ -51,3 +52,11 @@ def navigation() -> dict[str, Any]:
             "mentions": s.comments.open_mention_count(user.name),
         },
     }
+
+
+def _waiting_count(user: User, in_review: int) -> int:
+    """Return how many versions in review wait for a user; all of them when the rules have no stages."""
+    asked = stages.asked_stages(services(), name=user.name, roles=user.role.included)
+    if asked is None or not user.role.includes(UserRole.REVIEWER):
+        return in_review
+    return services().review_queue.count(asked)

@@ -8,9 +8,10 @@ from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.issue import Waiver
 from dam_connector.domain.version import Version
 from dam_connector.store.users import UserRole
-from dam_connector.usecases import publish, review
+from dam_connector.usecases import publish, review, stages
 from dam_connector.web.api.blueprint import bp, idempotent, page_body
 from dam_connector.web.request_context import requires, services, signed_in_user
+from dam_connector.web.version_actions import require_asked
 from schemas import api as s
 
 
@@ -20,8 +21,14 @@ from schemas import api as s
 @bp.response(200, s.page_of(s.VersionOut))
 def versions(args: dict[str, Any]) -> dict[str, Any]:
     """List versions, newest first."""
+    user = signed_in_user()
+    asked = stages.asked_stages(services(), name=user.name, roles=user.role.included)
     found = services().assets.page(
-        state=args["state"], deliverable=args["deliverable"], before=args["cursor"], limit=args["limit"]
+        state="in_review" if args["mine"] else args["state"],
+        deliverable=args["deliverable"],
+        before=args["cursor"],
+        limit=args["limit"],
+        stages=asked if args["mine"] else None,
     )
     return page_body(found, args["limit"])
 
@@ -40,15 +47,21 @@ def version(version_id: str) -> Version:
 @bp.arguments(s.DecisionIn)
 @bp.response(200, s.VersionOut)
 def decide(data: dict[str, Any], version_id: str) -> Any:
-    """Approve or reject a version in review. 409: somebody else decided first."""
+    """Approve or reject a version in review.
+
+    With stages it stays in review until the last one. 403: another stage is asked. 409: somebody else decided
+    first.
+    """
     decision = Decision(
         verdict=Verdict(data["verdict"]),
         by=signed_in_user().name,
         reasons=tuple(data["reasons"]),
         note=data["note"],
     )
+    found = requested_version(version_id)
+    require_asked(found)
     review.decide(
-        services(), requested_version(version_id), decision, source="api", go_live_at=data["go_live_at"]
+        services(), found, decision, source="api", go_live_at=data["go_live_at"], stage=data["stage"]
     )
     return requested_version(version_id)
 
