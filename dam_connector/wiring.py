@@ -26,6 +26,7 @@ from dam_connector.store.database import Database, check_url
 from dam_connector.store.decisions import Decisions, Publications
 from dam_connector.store.disk_reserve import DiskReserve
 from dam_connector.store.gallery import Gallery
+from dam_connector.store.guest_links import GuestLinks
 from dam_connector.store.history import History
 from dam_connector.store.idempotency import IdempotencyKeys
 from dam_connector.store.inbox import Inbox
@@ -59,6 +60,7 @@ class Services:
     review_queue: ReviewQueue
     decisions: Decisions
     comments: Comments
+    guest_links: GuestLinks
     publications: Publications
     live_requests: LiveRequests
     channel_listings: ChannelListings
@@ -170,6 +172,7 @@ def build_services(
         review_queue=ReviewQueue(db),
         decisions=Decisions(db, clock, assets),
         comments=Comments(db, clock),
+        guest_links=GuestLinks(db, clock),
         publications=Publications(db, clock),
         live_requests=LiveRequests(db, clock),
         channel_listings=ChannelListings(db, clock),

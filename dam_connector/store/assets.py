@@ -367,6 +367,12 @@ class Assets:
             row = c.execute(query).one_or_none()
         return (row.mime, row.name) if row else None
 
+    def versions_with_file(self, sha256: str) -> list[str]:
+        """Return the ids of the versions that have a file with this content."""
+        query = sa.select(version_files.c.version_id).where(version_files.c.sha256 == sha256)
+        with self._db.read() as c:
+            return list(c.execute(query).scalars())
+
 
 def version_from_row(row: Any) -> Version:
     """Build a version from a row of `VERSIONS_WITH_ASSET`."""

@@ -240,6 +240,14 @@ class Gallery:
             found, key, _ = self._matches(c, filters)
             return list(c.execute(found.order_by(key.desc()).limit(limit)).scalars())
 
+    def has_tag(self, version_id: str, kind: str, value: str) -> bool:
+        """Return whether a version has a search tag."""
+        query = sa.select(version_tags.c.tag).where(
+            version_tags.c.version_id == version_id, version_tags.c.tag == search_tag(kind, value)
+        )
+        with self._db.read() as c:
+            return c.execute(query).first() is not None
+
     def tag_values(self, kind: str, *, limit: int = 200) -> list[str]:
         """Return the values that tags of a kind have, e.g. all categories."""
         with self._db.read() as c:

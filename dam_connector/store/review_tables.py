@@ -1,4 +1,4 @@
-"""The tables of comments. `tables` imports them, so that the metadata is complete."""
+"""The tables of comments and guests. `tables` imports them, so that the metadata is complete."""
 
 import sqlalchemy as sa
 
@@ -26,4 +26,21 @@ comment_mentions = sa.Table(
     metadata,
     foreign_key_column("comment_id", "comments.id", primary_key=True),
     sa.Column("name", sa.String(80), primary_key=True, index=True),
+)
+
+# Links by which guests review without an account, by the hash of the secret. They are never deleted.
+guest_links = sa.Table(
+    "guest_links",
+    metadata,
+    id_column(),
+    sa.Column("hash", sa.String(64), nullable=False, unique=True),
+    sa.Column("name", sa.String(80), nullable=False),
+    sa.Column("scope", sa.String(16), nullable=False),  # batch, category, sku
+    sa.Column("value", sa.String(500), nullable=False),
+    sa.Column("may_decide", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
+    sa.Column("stage", sa.String(40), nullable=False, default="", server_default=""),
+    text_column("created_by"),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=False),
+    sa.Column("revoked_at", UtcDateTime),
 )

@@ -24,6 +24,7 @@ PAGE_BLUEPRINTS = (
     "products",
     "gallery",
     "batches",
+    "guests",
     "auth",
     "audit",
 )
@@ -87,9 +88,11 @@ def check_identity() -> ResponseReturnValue | None:
     A stranger may send only as much as a login form needs.
     """
     request_address.set(request.remote_addr or "")
-    role = getattr(current_app.view_functions.get(request.endpoint or ""), "required_role", None)
-    if role:
+    view = current_app.view_functions.get(request.endpoint or "")
+    if role := getattr(view, "required_role", None):
         return _refuse_without(role)
+    if check_guest := getattr(view, "check_guest", None):
+        return cast(ResponseReturnValue | None, check_guest())
     if request.method not in ("GET", "HEAD", "OPTIONS") and current_user() is None:
         request.max_content_length = MAX_BYTES_OF_STRANGERS
     return None

@@ -76,6 +76,11 @@ def require_asked(version: Version) -> None:
         abort(403, f"this version waits for {pending.name}: {pending.who}" if pending else "")
 
 
+def _refused_text() -> str:
+    has_stages = bool(services().rules.current().review.stages)
+    return "not in review, or not yours to decide" if has_stages else "not in review"
+
+
 def _next_stage_text(version: Version) -> str:
     pending = stages.progress(services(), version).pending
     return f"; {pending.name} is asked now" if pending else ""
@@ -213,7 +218,7 @@ def decide_all(action: str) -> ResponseReturnValue:
         delay_s=services().settings.undo_s,
         roles=signed_in_user().role.included,
     )
-    _flash_outcome(outcome, decision.verdict.value, "not in review, or not yours to decide", kind="undo-all")
+    _flash_outcome(outcome, decision.verdict.value, _refused_text(), kind="undo-all")
     return back_to_gallery()
 
 

@@ -3,13 +3,14 @@
 A request needs a bearer token, or the session of a login with its CSRF token.
 """
 
-from dam_connector.web.api import audit, comments, products, runs, versions
+from dam_connector.web.api import audit, comments, guests, products, runs, versions
 from dam_connector.web.api.blueprint import bp
 
 __all__ = [
     "audit",
     "bp",
     "comments",
+    "guests",
     "products",
     "runs",
     "versions",
