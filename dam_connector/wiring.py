@@ -152,10 +152,7 @@ def build_services(
     Raises:
         ConfigError: a setting is wrong.
     """
-    check_url(settings.effective_database_url)
-    open_data_dir(settings.data_dir)
-    clock = clock or SystemClock()
-    db = Database(settings.effective_database_url)
+    clock, db = clock or SystemClock(), _open_database(settings)
     http = HttpClient(settings.allowed_hosts, timeout_s=settings.fetch_timeout_s)
     assets, spend = Assets(db, clock), Spend(db, clock)
     history, locks, rules_archive = History(db, clock), NamedLocks(db, clock), RulesArchive(db, clock)
@@ -196,6 +193,12 @@ def build_services(
         http=http,
         adapter_context=_adapter_context(settings, db, clock, http, history, locks),
     )
+
+
+def _open_database(settings: Settings) -> Database:
+    check_url(settings.effective_database_url)
+    open_data_dir(settings.data_dir)
+    return Database(settings.effective_database_url)
 
 
 def _adapter_context(

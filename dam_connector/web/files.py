@@ -1,4 +1,7 @@
-"""Files by content hash. Published files are public; others need a login or a guest link. A file never changes."""
+"""Files by content hash. Published files are public; others need a login or a guest link.
+
+A file never changes.
+"""
 
 from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue

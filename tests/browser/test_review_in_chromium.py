@@ -112,10 +112,12 @@ def a_pin_on_the_model_keeps_its_camera(page: Page) -> None:
     assert model_is_shown(page, "model-viewer")
     expect(page.locator("model-viewer .pin")).to_have_text("1")
     kept = json.loads(page.locator(".comment").get_attribute("data-anchor") or "")["orbit"][0]
-    page.evaluate("a => document.querySelector('model-viewer').cameraOrbit = `${a}deg 60deg auto`", kept + 90)
+    page.locator("model-viewer").evaluate(
+        "(viewer, a) => viewer.cameraOrbit = `${a}deg 60deg auto`", kept + 90
+    )
     page.locator("[data-show-pin]").click()
     page.wait_for_function(
-        "a => Math.abs(document.querySelector('model-viewer').getCameraOrbit().theta * 180 / Math.PI - a) < 2",
+        "a => Math.abs(document.querySelector('model-viewer').getCameraOrbit().theta * 57.3 - a) < 2",
         arg=kept,
     )
     page.get_by_role("link", name="Mentions 1").wait_for()

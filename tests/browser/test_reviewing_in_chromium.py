@@ -18,7 +18,7 @@ from tests.support import rules_json
 pytestmark = needs_chromium
 # has every key that acts somewhere
 SENTENCE = "Argh? A jacket, zip box 1234"
-MORE_ADDRESSES = ["/mentions", "/batches", "/deliveries", "/rules", "/audit", "/account"]
+MORE_ADDRESSES = ["/mentions", "/batches", "/deliveries", "/rules", "/audit", "/account", "/guests"]
 FIELDS = "textarea, input:not([type=hidden]):not([type=checkbox]):not([type=file])"
 
 
