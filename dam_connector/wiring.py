@@ -1,6 +1,6 @@
 """The composition root: builds the Services from Settings and Rules."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -34,6 +34,7 @@ from dam_connector.store.library import LibraryRecords
 from dam_connector.store.live_requests import LiveRequests
 from dam_connector.store.named_locks import NamedLocks
 from dam_connector.store.notes import Notes
+from dam_connector.store.notifications import Notifications
 from dam_connector.store.products import Products
 from dam_connector.store.review_queue import ReviewQueue
 from dam_connector.store.rules_archive import RulesArchive
@@ -69,6 +70,7 @@ class Services:
     tasks: Tasks
     users: Users
     history: History
+    notifications: Notifications
     audit: AuditLog
     locks: NamedLocks
     notes: Notes
@@ -155,11 +157,14 @@ def build_services(
     clock, db = clock or SystemClock(), _open_database(settings)
     http = HttpClient(settings.allowed_hosts, timeout_s=settings.fetch_timeout_s)
     assets, spend = Assets(db, clock), Spend(db, clock)
-    history, locks, rules_archive = History(db, clock), NamedLocks(db, clock), RulesArchive(db, clock)
+    locks = NamedLocks(db, clock)
+    rules = RulesFile(settings.plugin_json, RulesArchive(db, clock), db.in_transaction)
+    notifications = Notifications(db, clock, _is_told(rules))
+    history = History(db, clock, notifications)
     return Services(
         settings=settings,
         clock=clock,
-        rules=RulesFile(settings.plugin_json, rules_archive, db.in_transaction),
+        rules=rules,
         db=db,
         inbox=Inbox(db, clock),
         products=Products(db, clock),
@@ -178,10 +183,11 @@ def build_services(
         tasks=Tasks(db, clock, spend),
         users=Users(db, clock),
         history=history,
+        notifications=notifications,
         audit=AuditLog(db, clock),
         locks=locks,
         notes=Notes(db, clock),
-        rules_archive=rules_archive,
+        rules_archive=RulesArchive(db, clock),
         idempotency=IdempotencyKeys(db, clock),
         blobs=open_blobs(settings.effective_storage_url),
         disk=DiskReserve(
@@ -193,6 +199,17 @@ def build_services(
         http=http,
         adapter_context=_adapter_context(settings, db, clock, http, history, locks),
     )
+
+
+def _is_told(rules: RulesFile) -> Callable[[str], bool]:
+    """Return a function that says whether a target in plugin.json wants an event."""
+
+    def is_told(event: str) -> bool:
+        with suppress(ConfigError):
+            return any(not t.events or event in t.events for t in rules.current().notify.targets.values())
+        return False
+
+    return is_told
 
 
 def _open_database(settings: Settings) -> Database:

@@ -16,6 +16,7 @@ from dam_connector.domain.rules import MAX_CAP_USD
 from schemas.adapter_options import OPTIONS, definition_name, key_choices, options_schema
 from schemas.common import COLOR, SLUG, StrictFloat, schema_name, text_field
 from schemas.deliverable import DeliverableSchema
+from schemas.notify import NotifySchema
 from schemas.profile import ProfileSchema
 
 PRODUCT_FIELDS = (
@@ -332,6 +333,7 @@ class PluginSchema(Schema):
     checks = _section(ChecksSchema, "Limits of the checks, and severities of issues.")
     imaging = _section(ImagingSchema, "How products are cut out of their photos.")
     review = _section(ReviewSchema, "Who reviews, in which DAM, and reasons to reject.")
+    notify = _section(NotifySchema, "Who is told of what, by webhook, chat or e-mail.")
     viewer = _section(ViewerSchema, "Design of the AR page.")
     reconcile = _section(ReconcileSchema, "Comparison of PIMs, DAMs and channels with the records here.")
 

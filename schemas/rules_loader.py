@@ -28,6 +28,7 @@ from dam_connector.domain.run import RunKind
 from dam_connector.errors import ConfigError
 from schemas.common import json_pointer, lists_to_tuples, problem_lines
 from schemas.deliverable import build_deliverable
+from schemas.notify import build_notify
 from schemas.plugin import PluginSchema
 from schemas.problem_context import with_context
 from schemas.profile import build_profile
@@ -110,6 +111,7 @@ def _build(data: dict[str, Any], text: str) -> Rules:
         naming=NamingRules(**data.get("naming", {})),
         checks=CheckRules(**checks),
         review=_review(data.get("review", {})),
+        notify=build_notify(data.get("notify", {})),
         viewer=ViewerRules(**data.get("viewer", {})),
         imaging=ImagingRules(**data.get("imaging", {})),
         reconcile=ReconcileRules(**data.get("reconcile", {})),

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from dam_connector.domain.issue_codes import IssueCode
 from dam_connector.domain.model_profiles import MODEL_PROFILES, ModelProfile
+from dam_connector.domain.notify import NotifyRules
 from dam_connector.domain.run import RunKind
 
 PHOTO = "photo"  # `made_from` of a rendition that is not rendered from a model
@@ -231,6 +232,7 @@ class Rules:
     review: ReviewRules
     viewer: ViewerRules
     reconcile: ReconcileRules = ReconcileRules()
+    notify: NotifyRules = NotifyRules()
     imaging: ImagingRules = ImagingRules()
     profiles: Mapping[str, ModelProfile] = field(default_factory=dict)  # the admin's own
 

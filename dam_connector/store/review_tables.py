@@ -44,3 +44,20 @@ guest_links = sa.Table(
     sa.Column("expires_at", UtcDateTime, nullable=False),
     sa.Column("revoked_at", UtcDateTime),
 )
+
+# Events to tell of, and messages about them to one target each, until they are sent.
+notifications = sa.Table(
+    "notifications",
+    metadata,
+    id_column(),
+    sa.Column("event", sa.String(40), nullable=False),
+    sa.Column("target", sa.String(40), nullable=False, default="", server_default=""),
+    sa.Column("sku", sa.String(500), nullable=False, default="", server_default=""),
+    sa.Column("version_id", sa.String(40), nullable=False, default="", server_default=""),
+    text_column("by"),
+    text_column("detail"),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("due_at", UtcDateTime, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0, server_default="0"),
+    sa.Index(None, "target", "due_at"),
+)

@@ -78,6 +78,7 @@ def test_from_the_queue_to_the_ar_page(
     expect(page.locator("[data-render=hero]")).to_be_visible()
     expect(page.locator("model-viewer")).to_be_hidden()
     page.locator("[data-show-model]").click()
+    photo_model_and_difference_by_one_key(page)
     a_pin_on_the_model_keeps_its_camera(page)
     assert serious_violations(page) == []
     page.keyboard.press("?")
@@ -100,6 +101,20 @@ def test_from_the_queue_to_the_ar_page(
     the_ar_page_shows_the_web_model(page)
     the_ar_page_needs_no_javascript(chromium, site)
     a_missing_product_speaks_to_shoppers(chromium, site)
+
+
+def photo_model_and_difference_by_one_key(page: Page) -> None:
+    compared = page.locator("[data-compared]")
+    for name in ("Photo", "Model", "Difference"):
+        page.keyboard.press("d")
+        expect(compared).to_have_attribute("aria-label", f"{name}, right")
+        expect(compared).to_be_visible()
+    page.locator("[data-show-photo=front]").click()
+    expect(compared).to_have_attribute("aria-label", "Difference, front")
+    page.locator("[data-show-photo=right]").click()
+    page.keyboard.press("d")
+    expect(compared).to_be_hidden()
+    expect(page.locator("model-viewer")).to_be_visible()
 
 
 def a_pin_on_the_model_keeps_its_camera(page: Page) -> None:

@@ -36,6 +36,7 @@ for (const button of photoButtons) {
     }
     press(photoButtons, button);
     turnTo(button.dataset.orbit);
+    showPart(shownPart);
   });
 }
 // Turn the model to the camera of a photo, as the likeness check found it.
@@ -54,13 +55,33 @@ for (const image of photos?.querySelectorAll("img") ?? []) {
   if (image.complete) takeShape(image);
   else image.addEventListener("load", () => takeShape(image), { once: true });
 }
-const assetButtons = [...page.querySelectorAll("[data-show-model], [data-show-render]")];
+// Photo, model and difference of the likeness check are the thirds of one picture for each photo.
+const compared = page.querySelector("[data-compared]");
+let shownPart = "";  // of that picture: 0, 1, 2; empty: the model itself or a render of it
+const showPart = (part) => {
+  if (!compared) return;
+  const photo = photoButtons.find((button) => button.getAttribute("aria-pressed") === "true");
+  shownPart = photo?.dataset.evidence ? part : "";
+  compared.hidden = shownPart === "";
+  if (compared.hidden) return;
+  compared.style.backgroundImage = `url("${photo.dataset.evidence}")`;
+  compared.style.backgroundPosition = `${Number(part) * 50}% 0`;
+  compared.setAttribute("aria-label", `${["Photo", "Model", "Difference"][part]}, ${photo.dataset.showPhoto}`);
+};
+const assetButtons = [...page.querySelectorAll("[data-show-model], [data-show-part], [data-show-render]")];
 for (const button of assetButtons) {
   button.addEventListener("click", () => {
-    const view = button.dataset.showRender;  // undefined: the model
+    const { showRender: view, showPart: part = "" } = button.dataset;  // neither: the model
     for (const image of page.querySelectorAll("[data-render]")) image.hidden = image.dataset.render !== view;
-    for (const viewer of page.querySelectorAll("[data-main]")) viewer.hidden = Boolean(view);
+    showPart(part);
+    for (const viewer of page.querySelectorAll("[data-main]")) viewer.hidden = Boolean(view) || shownPart !== "";
     press(assetButtons, button);
+  });
+}
+const parts = [...page.querySelectorAll("[data-show-model], [data-show-part]")];
+if (compared) {
+  bindKeys({
+    d: () => parts[(parts.findIndex((each) => each.getAttribute("aria-pressed") === "true") + 1) % parts.length].click(),
   });
 }
 lockTogether([...page.querySelectorAll("[data-viewer]")]);

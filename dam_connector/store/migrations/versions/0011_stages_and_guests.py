@@ -1,4 +1,4 @@
-"""Stages of reviews, and the links of guests."""
+"""Stages of reviews, the links of guests, and the outbox of notifications."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -29,3 +29,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_guest_links")),
         sa.UniqueConstraint("hash", name=op.f("uq_guest_links_hash")),
     )
+    op.create_table(
+        "notifications",
+        sa.Column("id", sa.String(40), nullable=False),
+        sa.Column("event", sa.String(40), nullable=False),
+        sa.Column("target", sa.String(40), server_default="", nullable=False),
+        sa.Column("sku", sa.String(500), server_default="", nullable=False),
+        sa.Column("version_id", sa.String(40), server_default="", nullable=False),
+        sa.Column("by", sa.Text(), server_default="", nullable=False),
+        sa.Column("detail", sa.Text(), server_default="", nullable=False),
+        sa.Column("at", sa.DateTime(), nullable=False),
+        sa.Column("due_at", sa.DateTime(), nullable=False),
+        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notifications")),
+    )
+    op.create_index(op.f("ix_notifications_target_due_at"), "notifications", ["target", "due_at"])
