@@ -34,7 +34,7 @@ from dam_connector.store.library import LibraryRecords
 from dam_connector.store.live_requests import LiveRequests
 from dam_connector.store.named_locks import NamedLocks
 from dam_connector.store.notes import Notes
-from dam_connector.store.notifications import Notifications
+from dam_connector.store.outbox import Outbox
 from dam_connector.store.products import Products
 from dam_connector.store.review_queue import ReviewQueue
 from dam_connector.store.rules_archive import RulesArchive
@@ -70,7 +70,7 @@ class Services:
     tasks: Tasks
     users: Users
     history: History
-    notifications: Notifications
+    outbox: Outbox
     audit: AuditLog
     locks: NamedLocks
     notes: Notes
@@ -157,10 +157,9 @@ def build_services(
     clock, db = clock or SystemClock(), _open_database(settings)
     http = HttpClient(settings.allowed_hosts, timeout_s=settings.fetch_timeout_s)
     assets, spend = Assets(db, clock), Spend(db, clock)
-    locks = NamedLocks(db, clock)
     rules = RulesFile(settings.plugin_json, RulesArchive(db, clock), db.in_transaction)
-    notifications = Notifications(db, clock, _is_told(rules))
-    history = History(db, clock, notifications)
+    outbox = Outbox(db, clock, _event_filter(rules))
+    history, locks = History(db, clock, outbox), NamedLocks(db, clock)
     return Services(
         settings=settings,
         clock=clock,
@@ -183,33 +182,34 @@ def build_services(
         tasks=Tasks(db, clock, spend),
         users=Users(db, clock),
         history=history,
-        notifications=notifications,
+        outbox=outbox,
         audit=AuditLog(db, clock),
         locks=locks,
         notes=Notes(db, clock),
         rules_archive=RulesArchive(db, clock),
         idempotency=IdempotencyKeys(db, clock),
         blobs=open_blobs(settings.effective_storage_url),
-        disk=DiskReserve(
-            settings.effective_database_url,
-            settings.effective_storage_url,
-            settings.min_free_disk_mb * 1_000_000,
-        ),
+        disk=_disk_reserve(settings),
         queue=CommitQueue(queue or _open_queue(settings, background_wakeups), db.after_commit),
         http=http,
         adapter_context=_adapter_context(settings, db, clock, http, history, locks),
     )
 
 
-def _is_told(rules: RulesFile) -> Callable[[str], bool]:
+def _disk_reserve(settings: Settings) -> DiskReserve:
+    min_free = settings.min_free_disk_mb * 1_000_000
+    return DiskReserve(settings.effective_database_url, settings.effective_storage_url, min_free)
+
+
+def _event_filter(rules: RulesFile) -> Callable[[str], bool]:
     """Return a function that says whether a target in plugin.json wants an event."""
 
-    def is_told(event: str) -> bool:
+    def is_wanted(event: str) -> bool:
         with suppress(ConfigError):
             return any(not t.events or event in t.events for t in rules.current().notify.targets.values())
         return False
 
-    return is_told
+    return is_wanted
 
 
 def _open_database(settings: Settings) -> Database:

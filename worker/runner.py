@@ -226,7 +226,7 @@ def _max_attempts(run: RunRecord) -> int:
 def _fail(services: Services, run: RunRecord, message: str) -> None:
     with services.transaction():
         services.runs.finish(run, RunState.FAILED, message[:2000])
-        services.notifications.add(NotifyEvent.RUN_FAILED, sku=run.sku, detail=message)
+        services.outbox.add(NotifyEvent.RUN_FAILED, sku=run.sku, detail=message)
     log.error("run_failed", error=message)
 
 

@@ -9,7 +9,7 @@ from dam_connector.domain.ids import new_id
 from dam_connector.domain.notify import HISTORY_EVENTS
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database
-from dam_connector.store.notifications import Notifications
+from dam_connector.store.outbox import Outbox
 from dam_connector.store.tables import history
 
 
@@ -28,11 +28,11 @@ class HistoryEntry:
 class History:
     """The table of history entries. Entries are added and read, never changed.
 
-    Some are told of: their event goes into the outbox of notifications in the same transaction.
+    The events of some go into the outbox of notifications in the same transaction.
     """
 
-    def __init__(self, db: Database, clock: Clock, notifications: Notifications | None = None) -> None:
-        self._db, self._clock, self._notifications = db, clock, notifications
+    def __init__(self, db: Database, clock: Clock, outbox: Outbox | None = None) -> None:
+        self._db, self._clock, self._outbox = db, clock, outbox
 
     def add(
         self, event: str, *, sku: str, version_id: str | None = None, by: str = "", detail: str = ""
@@ -58,8 +58,8 @@ class History:
         }
         with self._db.write() as c:
             c.execute(sa.insert(history).values(row))
-            if self._notifications and (told := HISTORY_EVENTS.get(event)):
-                self._notifications.add(told, sku=sku, version_id=version_id or "", by=by, detail=detail)
+            if self._outbox and (notify_event := HISTORY_EVENTS.get(event)):
+                self._outbox.add(notify_event, sku=sku, version_id=version_id or "", by=by, detail=detail)
 
     def entries(self, *, sku: str = "", version_id: str = "", limit: int = 200) -> list[HistoryEntry]:
         """Return the entries about a product or a version, newest first."""

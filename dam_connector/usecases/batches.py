@@ -88,7 +88,7 @@ def advance(services: Services, wake_token: str) -> None:
     else:
         with services.transaction():
             services.batches.finish(batch.id)
-            services.notifications.add(NotifyEvent.BATCH_DONE, by=batch.owner, detail=batch.name)
+            services.outbox.add(NotifyEvent.BATCH_DONE, by=batch.owner, detail=batch.name)
 
 
 def _ingest_row(services: Services, batch: Batch, row: BatchRow) -> None:

@@ -13,7 +13,7 @@ from dam_connector.domain.notify import MEANINGS, DigestRules, NotifyEvent, Noti
 from dam_connector.domain.version import VersionState
 from dam_connector.errors import AdapterError, ConfigError, Refused
 from dam_connector.store.gallery import GalleryFilter
-from dam_connector.store.notifications import Notification
+from dam_connector.store.outbox import OutboxMessage
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
@@ -29,28 +29,30 @@ def send_notifications(services: Services) -> int:
     A message that a target does not accept is sent again later, with the same id.
     """
     targets = services.rules.current().notify.targets
-    for event in services.notifications.undistributed(BATCH):
+    for event in services.outbox.undistributed(BATCH):
         category = _category(services, event.sku)
         wanted = [name for name, target in targets.items() if target.wants(event.event, category)]
-        services.notifications.distribute(event, wanted)
+        services.outbox.distribute(event, wanted)
     sent = 0
-    for message in services.notifications.due(BATCH):
+    for message in services.outbox.due(BATCH):
         target = targets.get(message.target)
         if target is None:
-            services.notifications.delete(message.id)
+            services.outbox.delete(message.id)
             continue
         try:
             _send(services, target, message)
         except (AdapterError, ConfigError) as error:
-            kept = services.notifications.put_off(message)
-            log.warning("notification_not_sent", target=message.target, error=str(error), given_up=not kept)
+            is_put_off = services.outbox.put_off(message)
+            log.warning(
+                "notification_not_sent", target=message.target, error=str(error), given_up=not is_put_off
+            )
             continue
-        services.notifications.delete(message.id)
+        services.outbox.delete(message.id)
         sent += 1
     return sent
 
 
-def _send(services: Services, target: NotifyTarget, message: Notification) -> None:
+def _send(services: Services, target: NotifyTarget, message: OutboxMessage) -> None:
     body: dict[str, Any]
     headers = {"Content-Type": "application/json"}
     if target.kind == "webhook":
@@ -81,7 +83,7 @@ def _send(services: Services, target: NotifyTarget, message: Notification) -> No
         raise Refused(f"notify {message.target}", "send", f"HTTP {reply.status}")
 
 
-def _data(services: Services, message: Notification) -> dict[str, Any]:
+def _data(services: Services, message: OutboxMessage) -> dict[str, Any]:
     """Return the data of a webhook: what happened to which version, and where people look at it."""
     version = services.assets.get(message.version_id) if message.version_id else None
     data: dict[str, Any] = {
@@ -103,7 +105,7 @@ def _data(services: Services, message: Notification) -> dict[str, Any]:
     return data
 
 
-def message_text(services: Services, message: Notification) -> str:
+def message_text(services: Services, message: OutboxMessage) -> str:
     """Return a message for people, e.g. `CH123 packshot V2 was rejected by ann: colour`."""
     version = services.assets.get(message.version_id) if message.version_id else None
     subject = message.sku
@@ -128,7 +130,7 @@ def _chat_body(kind: str, text: str, address: str) -> dict[str, Any]:
     return {"type": "message", "attachments": [attachment]}
 
 
-def _address(services: Services, message: Notification) -> str:
+def _address(services: Services, message: OutboxMessage) -> str:
     base = services.settings.base_url
     if message.version_id:
         return f"{base}/versions/{message.version_id}"
@@ -171,7 +173,7 @@ def remind_of_overdue(services: Services) -> int:
         services.notes.set(OVERDUE_NOTE, today)
         for version in _overdue(services, now - timedelta(days=due_days)):
             days = (now - version.created_at).days
-            services.notifications.add(
+            services.outbox.add(
                 NotifyEvent.OVERDUE,
                 sku=version.asset.sku,
                 version_id=version.id,

@@ -17,7 +17,7 @@ MAX_ATTEMPTS = 16  # about three days
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notification:
+class OutboxMessage:
     """An event, or a message about one to a target."""
 
     id: str
@@ -31,7 +31,7 @@ class Notification:
     attempts: int
 
 
-class Notifications:
+class Outbox:
     """The table of notifications. Distributed events and sent messages are deleted."""
 
     def __init__(self, db: Database, clock: Clock, is_wanted: Callable[[str], bool]) -> None:
@@ -55,11 +55,11 @@ class Notifications:
         with self._db.write() as c:
             c.execute(sa.insert(t).values(values))
 
-    def undistributed(self, limit: int) -> list[Notification]:
+    def undistributed(self, limit: int) -> list[OutboxMessage]:
         """Return the oldest events that were not distributed to targets yet."""
         return self._where(t.c.target == "", limit=limit)
 
-    def distribute(self, event: Notification, targets: list[str]) -> None:
+    def distribute(self, event: OutboxMessage, targets: list[str]) -> None:
         """Replace an event by one message to each target. It happens once."""
         with self._db.write() as c:
             done = c.execute(sa.delete(t).where(t.c.id == event.id, t.c.target == ""))
@@ -79,16 +79,16 @@ class Notifications:
                 }
                 c.execute(sa.insert(t).values(values))
 
-    def due(self, limit: int) -> list[Notification]:
+    def due(self, limit: int) -> list[OutboxMessage]:
         """Return the messages that are to be sent now, the oldest first."""
         return self._where(t.c.target != "", t.c.due_at <= self._clock.now(), limit=limit)
 
-    def delete(self, notification_id: str) -> None:
+    def delete(self, message_id: str) -> None:
         """Delete a message that was sent, or has no receiver any more."""
         with self._db.write() as c:
-            c.execute(sa.delete(t).where(t.c.id == notification_id))
+            c.execute(sa.delete(t).where(t.c.id == message_id))
 
-    def put_off(self, message: Notification) -> bool:
+    def put_off(self, message: OutboxMessage) -> bool:
         """Try a message again later, each time after twice as long; return False when it is given up."""
         if message.attempts + 1 >= MAX_ATTEMPTS:
             self.delete(message.id)
@@ -99,7 +99,7 @@ class Notifications:
             c.execute(sa.update(t).where(t.c.id == message.id).values(values))
         return True
 
-    def _where(self, *conditions: Any, limit: int) -> list[Notification]:
+    def _where(self, *conditions: Any, limit: int) -> list[OutboxMessage]:
         with self._db.read() as c:
             rows = c.execute(sa.select(t).where(*conditions).order_by(t.c.id).limit(limit)).all()
-        return [Notification(**{k: v for k, v in row._mapping.items() if k != "due_at"}) for row in rows]
+        return [OutboxMessage(**{k: v for k, v in row._mapping.items() if k != "due_at"}) for row in rows]
