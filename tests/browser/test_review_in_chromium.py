@@ -5,6 +5,7 @@ The console of each page must stay empty.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -79,6 +80,7 @@ def test_from_the_queue_to_the_ar_page(
     expect(page.locator("model-viewer")).to_be_hidden()
     page.locator("[data-show-model]").click()
     photo_model_and_difference_by_one_key(page)
+    two_clicks_measure_and_the_surface_changes(page)
     a_pin_on_the_model_keeps_its_camera(page)
     assert serious_violations(page) == []
     page.keyboard.press("?")
@@ -115,6 +117,26 @@ def photo_model_and_difference_by_one_key(page: Page) -> None:
     page.keyboard.press("d")
     expect(compared).to_be_hidden()
     expect(page.locator("model-viewer")).to_be_visible()
+
+
+def two_clicks_measure_and_the_surface_changes(page: Page) -> None:
+    viewer = page.locator("model-viewer")
+    page.keyboard.press("x")
+    expect(page.locator(".length")).to_have_text(["460 mm", "852 mm", "489 mm"])
+    expect(page.locator(".lines line")).to_have_count(12)
+    page.keyboard.press("x")
+    expect(page.locator(".length")).to_have_count(0)
+    page.keyboard.press("m")
+    box = viewer.bounding_box()
+    assert box
+    for share in (0.47, 0.53):  # on the seat
+        page.mouse.click(box["x"] + box["width"] * share, box["y"] + box["height"] * 0.5)
+    expect(page.locator("[data-measured]")).to_have_text(re.compile(r"^\d+ mm$"))
+    page.keyboard.press("m")
+    for kind in ("clay", "wireframe", "uv", ""):
+        page.locator("select[data-surface]").select_option(kind)
+        expect(viewer).to_have_attribute("data-surface", kind)
+    page.locator("h1").click()
 
 
 def a_pin_on_the_model_keeps_its_camera(page: Page) -> None:

@@ -1,5 +1,6 @@
 // The page of a version: keys, the switch between photos, model and renders, two models that turn together.
 import { bindKeys, toggleForm } from "./keys.js";
+import { addTools } from "./measure.js";
 import { showPins } from "./pins.js";
 import { lockTogether, makeSpinnable, stopTurning } from "./viewers.js";
 
@@ -17,6 +18,8 @@ const click = (selector) => {
 const isInViewer = (event) => event.target.closest("model-viewer");  // there the arrows turn the model
 bindKeys({
   ...Object.fromEntries([..."argp"].map((key) => [key, () => click(`[data-key="${key}"]`)])),
+  m: () => click("[data-tool=measure]"),
+  x: () => click("[data-tool=box]"),
   c: () => click(".strip a:not([aria-current])"),
   b: () => click("[data-back]"),
   j: () => go(page.dataset.next),
@@ -87,3 +90,4 @@ if (compared) {
 lockTogether([...page.querySelectorAll("[data-viewer]")]);
 makeSpinnable(page);
 showPins(page);
+addTools(page);
