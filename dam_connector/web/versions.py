@@ -49,6 +49,7 @@ def queue() -> ResponseReturnValue:
         state=state,
         deliverable=deliverable,
         query=requested_query(),
+        welcome="welcome" in request.args,
         has_stages=bool(services().rules.current().review.stages),
         states=list(VersionState),
         by_state=services().assets.counts(),

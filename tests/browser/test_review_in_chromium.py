@@ -66,7 +66,12 @@ def model_is_shown(page: Page, selector: str) -> bool:
     "deliverables", [[rules_json()["deliverables"][0], MODEL_WITH_WEB]], ids=["with model"]
 )
 def test_from_the_queue_to_the_ar_page(
-    chromium: Browser, site: str, page: Page, services: Services, drain: Callable[[], int]
+    chromium: Browser,
+    site: str,
+    page: Page,
+    services: Services,
+    photos: PhotoServer,
+    drain: Callable[[], int],
 ) -> None:
     expect(page.locator(".card")).to_have_count(2)
     page.locator(".card", has_text="model").click()
@@ -101,6 +106,7 @@ def test_from_the_queue_to_the_ar_page(
     services.queue.wake("finish_run", [r.id for r in services.runs.page(state="queued")])
     drain()
     the_ar_page_shows_the_web_model(page)
+    a_shop_on_another_origin_shows_it(chromium, site, photos)
     the_ar_page_needs_no_javascript(chromium, site)
     a_missing_product_speaks_to_shoppers(chromium, site)
 
@@ -183,6 +189,21 @@ def the_ar_page_shows_the_web_model(page: Page) -> None:
         "br",
         "gzip",
     )
+
+
+def a_shop_on_another_origin_shows_it(chromium: Browser, site: str, photos: PhotoServer) -> None:
+    script = f'<script src="{site}/embed/dam-viewer.js" async></script>'
+    frame = f'<iframe src="{site}/ar/CH123?embed"></iframe>'
+    photos.files["shop.html"] = f'{script}<dam-viewer sku="CH123"></dam-viewer>{frame}'.encode()
+    photos.headers["shop.html"] = {"Content-Type": "text/html"}
+    page = chromium.new_context().new_page()
+    page.goto(photos.url("shop.html"))
+    for place in ("dam-viewer iframe", "body > iframe"):
+        expect(page.frame_locator(place).locator("img.poster")).to_be_visible()
+        expect(page.frame_locator(place).locator(".qr")).to_have_count(0)
+    box = page.locator("dam-viewer").bounding_box()
+    assert box and box["width"] == box["height"] > 300
+    page.context.close()
 
 
 def the_ar_page_needs_no_javascript(chromium: Browser, site: str) -> None:
