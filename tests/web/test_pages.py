@@ -397,15 +397,3 @@ def test_the_connections_page_shows_drift_and_mends_it(browser_like: Visitor, se
         "did not find this difference"
         in admin.post("/connections/mend", data=wanted, follow_redirects=True).text
     )
-
-
-def test_the_link_of_the_demo_shows_the_keys_once(
-    client: FlaskClient, app: Flask, services: Services
-) -> None:
-    app.config["WTF_CSRF_ENABLED"] = False
-    secret = services.users.add_login_link(services.users.add("demo", UserRole.ADMIN))
-    form = client.get(f"/login/link/{secret}?welcome=1").text
-    assert f'action="/login/link/{secret}?welcome=1"' in form
-    answer = client.post(f"/login/link/{secret}?welcome=1", follow_redirects=True)
-    assert "Your first review" in answer.text
-    assert "Your first review" not in client.get("/review").text
