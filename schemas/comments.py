@@ -76,10 +76,17 @@ class AnchorOut(Schema):
     text = fields.String()
 
 
-class CommentIn(Schema):
+class CommentTextIn(Schema):
+    """The text of a comment."""
+
+    text = fields.String(
+        required=True, validate=validate.And(validate.Length(1, MAX_COMMENT_CHARS), validate.Regexp(r".*\S"))
+    )
+
+
+class CommentIn(CommentTextIn):
     """A comment to be written."""
 
-    text = fields.String(required=True, validate=validate.Length(1, MAX_COMMENT_CHARS))
     anchor = fields.Nested(AnchorSchema, load_default=None, allow_none=True)
     parent_id = fields.String(
         load_default="",

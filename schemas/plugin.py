@@ -18,6 +18,7 @@ from schemas.common import COLOR, SLUG, StrictFloat, schema_name, text_field
 from schemas.deliverable import DeliverableSchema
 from schemas.notify import NotifySchema
 from schemas.profile import ProfileSchema
+from schemas.sign_on import SignOnSchema
 
 PRODUCT_FIELDS = (
     "sku",
@@ -336,6 +337,7 @@ class PluginSchema(Schema):
     notify = _section(NotifySchema, "Who is told of what, by webhook, chat or e-mail.")
     viewer = _section(ViewerSchema, "Design of the AR page.")
     reconcile = _section(ReconcileSchema, "Comparison of PIMs, DAMs and channels with the records here.")
+    sign_on = _section(SignOnSchema, "Single sign-on by OpenID Connect; nobody uses it when absent.")
 
 
 def _options_of(port: str, adapter: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from dam_connector.domain.issue_codes import IssueCode
 from dam_connector.domain.model_profiles import MODEL_PROFILES, ModelProfile
 from dam_connector.domain.notify import NotifyRules
 from dam_connector.domain.run import RunKind
+from dam_connector.domain.sign_on import SignOnRules
 
 PHOTO = "photo"  # `made_from` of a rendition that is not rendered from a model
 OTHER_CATEGORIES = "*"  # the stages of categories that have none of their own
@@ -234,6 +235,7 @@ class Rules:
     reconcile: ReconcileRules = ReconcileRules()
     notify: NotifyRules = NotifyRules()
     imaging: ImagingRules = ImagingRules()
+    sign_on: SignOnRules | None = None  # None: no single sign-on
     profiles: Mapping[str, ModelProfile] = field(default_factory=dict)  # the admin's own
 
     @property

@@ -1,6 +1,6 @@
 """Comments on versions, with their pins, threads and mentions."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import sqlalchemy as sa
@@ -77,6 +77,10 @@ class Comments:
     def of_version(self, version: Version) -> list[Comment]:
         """Return the comments on a version and on the earlier ones of its asset, the oldest first."""
         return self._where(t.c.asset_id == version.asset.id, _written.c.number <= version.number)
+
+    def of_versions(self, version_ids: Collection[str]) -> list[Comment]:
+        """Return the comments that were written on some versions, the oldest first."""
+        return self._where(t.c.version_id.in_(list(version_ids)))
 
     def set_resolved(self, comment_id: str, *, version_id: str | None, by: str) -> None:
         """Record that a version resolves a comment; None: it is open again."""

@@ -5,7 +5,7 @@ filters are intersected. If every filter has many hits, the search follows the r
 on each of its versions, the newest first.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,15 +16,25 @@ from dam_connector.domain.codec import from_plain
 from dam_connector.domain.ids import AssetId, VersionId
 from dam_connector.domain.product import Product
 from dam_connector.domain.search_tags import MAX_TAG_LENGTH, search_tag, search_words, version_search_tags
-from dam_connector.domain.version import Asset, VersionFile, VersionState, find_list_picture
+from dam_connector.domain.version import Asset, Version, VersionFile, VersionState, find_list_picture
+from dam_connector.store.changes import Changes
 from dam_connector.store.database import Database
+from dam_connector.store.gallery_conditions import (
+    LAST_CHARACTER,
+    Condition,
+    id_condition,
+    prefix_condition,
+    stage_condition,
+    state_condition,
+    tag_condition,
+)
 from dam_connector.store.tables import assets, batch_rows, publications, version_tags
 from dam_connector.store.tables import versions as t
+from dam_connector.store.version_rows import VERSIONS_WITH_ASSET, version_from_row
 
 FEW_HITS = 1000  # a condition with fewer hits is read whole
 MAX_WORDS = 6  # of a search text; further words are ignored
 MAX_RECENT = 200  # how many versions `recent` reads
-LAST_CHARACTER = "\U0010ffff"  # sorts behind every other character
 _CARDS = sa.select(
     t.c.id,
     t.c.asset_id,
@@ -51,6 +61,7 @@ class GalleryFilter:
     deliverable: str = ""
     code: str = ""  # an issue code of the report
     channel: str = ""  # a channel in which the version is live
+    sku: str = ""
     text: str = ""  # words of SKU and name; the last one may be incomplete
     states: tuple[VersionState, ...] = VISIBLE_STATES
     stages: tuple[str, ...] | None = None  # of the review, in which versions wait; None: in any
@@ -81,15 +92,6 @@ class ManifestVersion:
     run_id: str  # the run that made it
     provenance: Mapping[str, Any]
     codes: tuple[str, ...]  # the issue codes of its report
-
-
-@dataclass(frozen=True, slots=True)
-class _Condition:
-    """One filter of a search."""
-
-    matching_ids: Any  # query for the ids of all versions that pass it; of a tag, the oldest first
-    matches_column: Callable[[Any], Any]  # expression: the version with the id in this column passes it
-    tag: str = ""  # if it is the condition of one tag
 
 
 class Gallery:
@@ -240,13 +242,36 @@ class Gallery:
             found, key, _ = self._matches(c, filters)
             return list(c.execute(found.order_by(key.desc()).limit(limit)).scalars())
 
-    def has_tag(self, version_id: str, kind: str, value: str) -> bool:
-        """Return whether a version has a search tag."""
-        query = sa.select(version_tags.c.tag).where(
-            version_tags.c.version_id == version_id, version_tags.c.tag == search_tag(kind, value)
-        )
+    def version_page(
+        self,
+        filters: GalleryFilter,
+        *,
+        before: str = "",
+        changes: Changes | None = None,
+        oldest_first: bool = False,
+        limit: int,
+    ) -> list[Version]:
+        """Return a page of versions that pass a filter, by creation or by their last change.
+
+        Args:
+            filters: What to search for.
+            before: Id of the last version of the page before; empty: the first page.
+            changes: Only versions that changed since; they come in the order of their change.
+            oldest_first: Begin with the oldest; else with the newest.
+            limit: How many versions the page has at most.
+        """
         with self._db.read() as c:
-            return c.execute(query).first() is not None
+            found, key, _ = self._matches(c, filters)
+            if changes:
+                query = changes.apply(VERSIONS_WITH_ASSET.where(t.c.id.in_(found)), t.c.updated_at, t.c.id)
+            else:
+                order = t.c.id if oldest_first else t.c.id.desc()
+                if before:
+                    found = found.where(key > before if oldest_first else key < before)
+                found = found.order_by(key if oldest_first else key.desc()).limit(limit)
+                ids = list(c.execute(found).scalars())
+                query = VERSIONS_WITH_ASSET.where(t.c.id.in_(ids)).order_by(order)
+            return [version_from_row(row) for row in c.execute(query.limit(limit))]
 
     def tag_values(self, kind: str, *, limit: int = 200) -> list[str]:
         """Return the values that tags of a kind have, e.g. all categories."""
@@ -258,7 +283,7 @@ class Gallery:
     def _matches(self, c: sa.Connection, filters: GalleryFilter) -> tuple[Any, Any, bool]:
         """Return a query for the ids that pass a filter, its column to sort by, and whether they are few."""
         few: set[str] | None = None
-        common: list[tuple[str, _Condition]] = []  # with the newest id among the oldest hits, of tags
+        common: list[tuple[str, Condition]] = []  # with the newest id among the oldest hits, of tags
         for condition in self._conditions(c, filters):
             ids = list(c.execute(condition.matching_ids.limit(FEW_HITS)).scalars())
             if len(ids) < FEW_HITS:
@@ -278,7 +303,7 @@ class Gallery:
         tests = [condition.matches_column(key) for _, condition in common if condition is not rarest]
         return sa.select(key).where(leading.c.tag == rarest.tag, *tests), key, False
 
-    def _conditions(self, c: sa.Connection, filters: GalleryFilter) -> Iterator[_Condition]:
+    def _conditions(self, c: sa.Connection, filters: GalleryFilter) -> Iterator[Condition]:
         """Yield the conditions of a filter."""
         for kind, value in (
             ("batch", filters.batch),
@@ -287,30 +312,29 @@ class Gallery:
             ("code", filters.code),
         ):
             if value:
-                yield _tag_condition(search_tag(kind, value))
+                yield tag_condition(search_tag(kind, value))
+        if filters.sku:
+            of_sku = sa.select(t.c.id).join(assets, assets.c.id == t.c.asset_id)
+            yield id_condition(of_sku.where(assets.c.sku == filters.sku))
         if filters.channel:
             live = publications.c.channel == filters.channel
-            yield _Condition(
+            yield Condition(
                 sa.select(publications.c.version_id).where(live),
                 lambda key: sa.exists().where(publications.c.version_id == key, live),
             )
         words = search_words(filters.text)[:MAX_WORDS]
         for word in words[:-1]:
-            yield _tag_condition(search_tag("word", word))
+            yield tag_condition(search_tag("word", word))
         if words:
             whole = self._tags_with_prefix(c, search_tag("word", words[-1]), 2)
             yield (
-                _tag_condition(whole[0])
+                tag_condition(whole[0])
                 if len(whole) == 1
-                else _prefix_condition(search_tag("word", words[-1]))
+                else prefix_condition(search_tag("word", words[-1]))
             )
         if filters.stages is not None:
-            waits, other = t.c.stage.in_(filters.stages), t.alias("waiting")
-            yield _Condition(
-                sa.select(t.c.id).where(waits, t.c.state == VersionState.IN_REVIEW.value),
-                lambda key: sa.exists().where(other.c.id == key, other.c.stage.in_(filters.stages or ())),
-            )
-        yield _state_condition([s.value for s in filters.states])
+            yield stage_condition(filters.stages)
+        yield state_condition([s.value for s in filters.states])
 
     def _tags_with_prefix(self, c: sa.Connection, prefix: str, limit: int) -> list[str]:
         """Return the first tags that begin with a prefix.
@@ -330,31 +354,6 @@ class Gallery:
         )
         each = each.union_all(sa.select(later).where(each.c.tag.is_not(None)))
         return list(c.execute(sa.select(each.c.tag).where(each.c.tag.is_not(None)).limit(limit)).scalars())
-
-
-def _state_condition(states: list[str]) -> _Condition:
-    other = t.alias("held")
-    matching = sa.select(t.c.id).where(t.c.state.in_(states))
-    if len(states) > len(VersionState) / 2:  # faster: test that it is in none of the other states
-        rest = [s.value for s in VersionState if s not in states]
-        return _Condition(
-            matching, lambda key: ~sa.exists().where(other.c.state.in_(rest), other.c.id == key)
-        )
-    return _Condition(matching, lambda key: sa.exists().where(other.c.state.in_(states), other.c.id == key))
-
-
-def _tag_condition(tag: str) -> _Condition:
-    condition = version_tags.c.tag == tag
-    ids = sa.select(version_tags.c.version_id).where(condition).order_by(version_tags.c.version_id)
-    return _Condition(ids, lambda key: sa.exists().where(version_tags.c.version_id == key, condition), tag)
-
-
-def _prefix_condition(prefix: str) -> _Condition:
-    condition = sa.and_(
-        version_tags.c.tag >= prefix, version_tags.c.tag < (prefix + LAST_CHARACTER)[: MAX_TAG_LENGTH + 1]
-    )
-    passes = lambda key: sa.exists().where(version_tags.c.version_id == key, condition)  # noqa: E731
-    return _Condition(sa.select(version_tags.c.version_id).where(condition), passes)
 
 
 def _card(row: Any) -> VersionCard:

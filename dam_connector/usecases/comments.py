@@ -42,6 +42,7 @@ def add(
             parent_id=(parent.parent_id or parent.id) if parent else None,
             mentions=mentioned_names(text, names),
         )
+        services.assets.touch(version.id)
         place = f" ({anchor.text})" if anchor and not parent else ""
         services.history.add(
             COMMENT_EVENT, sku=version.asset.sku, version_id=version.id, by=by, detail=text + place
@@ -61,6 +62,7 @@ def set_resolved(
     if comment.parent_id:
         raise NotFound("review", "resolve", "a reply is resolved with its thread")
     with services.transaction():
+        services.assets.touch(version.id)
         services.comments.set_resolved(comment.id, version_id=version.id if resolved else None, by=by)
         services.history.add(
             "comment_resolved" if resolved else "comment_reopened",

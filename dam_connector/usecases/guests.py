@@ -66,7 +66,7 @@ def _is_in_scope(services: Services, link: GuestLink, sku: str, version_id: str)
     if link.scope is GuestScope.CATEGORY:
         record = services.products.get(sku)
         return record is not None and record.product.category == link.value
-    return services.gallery.has_tag(version_id, "batch", link.value)
+    return services.review_queue.has_tag(version_id, "batch", link.value)
 
 
 def visible_cards(services: Services, link: GuestLink) -> list[VersionCard]:
@@ -83,7 +83,7 @@ def visible_cards(services: Services, link: GuestLink) -> list[VersionCard]:
 
 def may_read_file(services: Services, link: GuestLink, sha256: str) -> bool:
     """Return whether a file is one of a version that a guest may see."""
-    ids = services.assets.versions_with_file(sha256)
+    ids = services.review_queue.versions_with_file(sha256)
     return any(visible_version(services, link, each) is not None for each in ids)
 
 

@@ -86,6 +86,7 @@ def _pass_to_next_stage(
 ) -> None:
     """Ask the next stage. A DAM that shows the version as approved gets our state back."""
     stages.set_pending_stage(services, version)
+    services.assets.touch(version.id)
     if source == version.dam:
         services.assets.set_dam_state(version.id, STATE_AFTER[decision.verdict])
         sync_to_dam(services, version)
@@ -113,6 +114,7 @@ def undo(services: Services, version: Version, *, by: str) -> None:
         current = services.assets.get(version.id)
         if current and current.state is VersionState.IN_REVIEW:
             services.decisions.undo_stage(version, by=by)
+            services.assets.touch(version.id)
             stages.set_pending_stage(services, version)
             services.history.add("undone", sku=version.asset.sku, version_id=version.id, by=by)
             return

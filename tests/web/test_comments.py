@@ -79,11 +79,13 @@ def test_who_is_mentioned_sees_it_until_it_is_resolved(
         f"/api/v1/versions/{version_id}/comments",
         json={"text": "@Viewer and @ann.b. @nobody, mail x@viewer", "anchor": ON_MODEL},
     )
-    assert written.status_code == 201 and written.json["mentions"] == ["ann.b", "viewer"]
-    assert written.json["anchor"]["text"] == "on the front side, 42 cm above the ground"
+    assert written.status_code == 201
+    (comment,) = written.json["comments"]
+    assert comment["mentions"] == ["ann.b", "viewer"]
+    assert comment["anchor"]["text"] == "on the front side, 42 cm above the ground"
     assert "Mentions" in client.get("/review").text
     assert "<strong>reviewer</strong> @Viewer" in client.get("/mentions").text
-    resolve = f"/api/v1/versions/{version_id}/comments/{written.json['id']}/resolve"
+    resolve = f"/api/v1/versions/{version_id}/comments/{comment['id']}/resolve"
     assert api("viewer").post(resolve).status_code == 403
     assert api("reviewer").post(resolve).json["resolved_number"] == 1
     assert "Nobody waits" in client.get("/mentions").text
@@ -111,10 +113,15 @@ def test_a_pin_that_is_nowhere_is_refused(version_id: str, api: Api, anchor: dic
 
 def test_replies_and_resolutions_belong_to_the_thread(version_id: str, api: Api) -> None:
     client, address = api("reviewer"), f"/api/v1/versions/{version_id}/comments"
-    first = client.post(address, json={"text": "first"}).json["id"]
-    reply = client.post(address, json={"text": "second", "parent_id": first}).json
+
+    def write(text: str, parent_id: str = "") -> dict:
+        written = client.post(address, json={"text": text, "parent_id": parent_id})
+        return dict(written.json["comments"][-1])
+
+    first = write("first")["id"]
+    reply = write("second", first)
     assert reply["parent_id"] == first
-    assert client.post(address, json={"text": "third", "parent_id": reply["id"]}).json["parent_id"] == first
+    assert write("third", reply["id"])["parent_id"] == first
     assert client.post(f"{address}/{reply['id']}/resolve").status_code == 404
     assert client.post(address, json={"text": "x", "parent_id": "com_none"}).status_code == 404
     assert client.post(address, json={"text": "   "}).status_code == 422

@@ -1,17 +1,33 @@
-"""The API under /api/v1: the actions of the pages for machines.
+"""The API under /api/v1: the actions of the pages and commands for machines.
 
 A request needs a bearer token, or the session of a login with its CSRF token.
 """
 
-from dam_connector.web.api import audit, comments, guests, products, runs, versions
+from dam_connector.web.api import (
+    audit,
+    bulk_actions,
+    comments,
+    connections,
+    guests,
+    products,
+    runs,
+    uploads,
+    users,
+    versions,
+)
 from dam_connector.web.api.blueprint import bp
 
+# the modules add their endpoints to the blueprint
 __all__ = [
     "audit",
     "bp",
+    "bulk_actions",
     "comments",
+    "connections",
     "guests",
     "products",
     "runs",
+    "uploads",
+    "users",
     "versions",
-]  # the modules add their endpoints to the blueprint
+]

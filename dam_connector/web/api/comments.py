@@ -6,9 +6,10 @@ from dam_connector.domain.comment import Comment
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import comments as use
 from dam_connector.web.api.blueprint import bp, idempotent
-from dam_connector.web.api.versions import requested_version
+from dam_connector.web.api.versions import detailed, requested_version
 from dam_connector.web.request_context import requires, services, signed_in_user
 from schemas import comments as s
+from schemas.api_versions import VersionOut
 
 
 @bp.get("/versions/<version_id>/comments")
@@ -23,12 +24,11 @@ def comments(version_id: str) -> dict[str, list[Comment]]:
 @requires(UserRole.REVIEWER)
 @idempotent
 @bp.arguments(s.CommentIn)
-@bp.response(201, s.CommentOut)
-def add_comment(data: dict[str, Any], version_id: str) -> Any:
+@bp.response(201, VersionOut)
+def comment(data: dict[str, Any], version_id: str) -> Any:
     """Write a comment, pinned to a place or not. `@name` mentions a user."""
-    version = requested_version(version_id)
-    comment_id = use.add(services(), version, by=signed_in_user().name, **data)
-    return services().comments.get(comment_id)
+    use.add(services(), requested_version(version_id), by=signed_in_user().name, **data)
+    return detailed(version_id)
 
 
 @bp.post("/versions/<version_id>/comments/<comment_id>/resolve")
