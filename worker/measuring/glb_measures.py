@@ -6,7 +6,7 @@ from itertools import islice
 import numpy as np
 
 from dam_connector.errors import InputError
-from worker.gltf.document import local_matrix
+from worker.gltf.node_transforms import local_matrix
 from worker.measuring.check_subject import CheckSubject
 from worker.measuring.uv_layout import MAX_GUTTER_PX
 
