@@ -14,7 +14,7 @@ TOLERANCE = 0.002  # relative, of a side; quantization changes a tenth of this
 
 
 def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
-    """Yield web.differs and file.unreadable."""
+    """Yield web.differs, and file.* for a file or a stream that is damaged."""
     for file in subject.files:
         if file.format != "web":
             continue
@@ -24,7 +24,7 @@ def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
         try:
             packed = read_web_glb(data)
         except InputError as error:
-            yield issue("file.unreadable", str(error), pointer=where)
+            yield issue(error.issue_code, str(error), pointer=where)
             continue
         if not subject.has("glb"):
             continue

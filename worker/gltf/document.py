@@ -51,7 +51,7 @@ class Primitive:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _LocalPrimitive:
+class LocalMesh:
     """The arrays of a primitive in its mesh's own space."""
 
     positions: F64
@@ -77,7 +77,7 @@ class Document:
         self._transforms = NodeTransforms(self._tables, self._buffers)
         self._deformer = Deformer(self._tables, self._buffers, self._transforms)
         self._draco_meshes: dict[int, DracoMesh] = {}
-        self._local_primitives: dict[str, _LocalPrimitive | None] = {}
+        self._local_meshes: dict[str, LocalMesh | None] = {}
         self._error: InputError | None = None
 
     def rows(self, key: str) -> list[Row]:
@@ -167,9 +167,7 @@ class Document:
 
     def _primitive(self, row: Row, node: Row, world: F64, where: str) -> Primitive | None:
         """Return a primitive in world space, as the node shows it; None where it has no triangles."""
-        if where not in self._local_primitives:
-            self._local_primitives[where] = self._local_primitive(row, where)
-        local = self._local_primitives[where]
+        local = self.local_mesh(row, where)
         if local is None:
             return None
         material = row.get("material")
@@ -193,8 +191,17 @@ class Document:
             material=material if isinstance(material, int) else None,
         )
 
-    def _local_primitive(self, row: Row, where: str) -> _LocalPrimitive | None:
-        """Return the arrays of a primitive in its mesh's own space; None where it has no triangles."""
+    def local_mesh(self, row: Row, where: str) -> LocalMesh | None:
+        """Return a primitive in its mesh's own space, read once; None where it has no triangles.
+
+        Raises:
+            InputError: file.unreadable, file.stream.
+        """
+        if where not in self._local_meshes:
+            self._local_meshes[where] = self._read_local_mesh(row, where)
+        return self._local_meshes[where]
+
+    def _read_local_mesh(self, row: Row, where: str) -> LocalMesh | None:
         mode, names = row.get("mode", TRIANGLES), row.get("attributes")
         if mode not in (TRIANGLES, TRIANGLE_STRIP, TRIANGLE_FAN) or not isinstance(names, dict):
             return None
@@ -219,7 +226,7 @@ class Document:
             raise unreadable("The faces name vertices that do not exist.", f"{where}/indices")
         normals, uvs, uvs_1 = attribute("NORMAL"), attribute("TEXCOORD_0"), attribute("TEXCOORD_1")
         has_normals = normals is not None and normals.shape == positions.shape
-        return _LocalPrimitive(
+        return LocalMesh(
             positions=positions,
             faces=faces,
             normals=normals if has_normals else None,

@@ -34,6 +34,9 @@ def write_glb(model: TexturedMesh, name: str, extras: Mapping[str, str] | None =
         TEXCOORD_0=buffer.add_accessor(model.uvs, gltf.VEC2, gltf.ARRAY_BUFFER)
         if model.has_pictures
         else None,
+        COLOR_0=None
+        if model.colors is None
+        else buffer.add_accessor(model.colors, gltf.VEC4, gltf.ARRAY_BUFFER),
     )
     small = len(model.positions) < 65_535
     indices = model.faces.ravel().astype(np.uint16 if small else np.uint32)
@@ -59,6 +62,10 @@ def gltf_material(model: TexturedMesh, name: str, picture: Callable[[bytes], int
         metallicFactor=model.metallic, roughnessFactor=model.roughness, baseColorFactor=list(model.color)
     )
     result = gltf.Material(name=f"{name}_material", pbrMetallicRoughness=pbr, alphaCutoff=None)
+    if model.alpha_mode != "OPAQUE":
+        result.alphaMode = model.alpha_mode
+    if model.double_sided:
+        result.doubleSided = True
     if model.texture is not None:
         pbr.baseColorTexture = gltf.TextureInfo(index=picture(model.texture))
     if "metallic_roughness" in model.maps:

@@ -4,12 +4,11 @@ import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from pxr import Gf, Sdf, Usd, UsdShade
 
 from worker.gltf.materials import BLEND, CLAMP, MASK, MIRROR, UNLIT, SurfaceMaterial, TextureUse
+from worker.gltf.texture_pictures import scaled_normals
 
 PNG_MAGIC = b"\x89PNG"
 _WRAPS = {CLAMP: "clamp", MIRROR: "mirror"}  # every other mode repeats
@@ -177,7 +176,7 @@ class PictureFiles:
         if key not in self._names:
             data = self._read(use.image)
             if data and key[1] != 1.0:
-                data = _scaled_normals(data, normal_scale)
+                data = scaled_normals(data, normal_scale)  # OpenUSD wants maps of the usual scale
             self._names[key] = self._store(slot, data) if data else ""
         return self._names[key]
 
@@ -200,15 +199,3 @@ def _numbered(slot: str, extension: str) -> Iterator[str]:
     while True:
         yield f"{slot}_{number}.{extension}"
         number += 1
-
-
-def _scaled_normals(data: bytes, scale: float) -> bytes:
-    """Return a normal map with its slopes scaled, as PNG: OpenUSD wants normal maps with the usual scale."""
-    with Image.open(io.BytesIO(data)) as picture:
-        pixels = np.asarray(picture.convert("RGB"), np.float32)
-    normals: NDArray[np.float32] = pixels / np.float32(127.5) - 1
-    normals[..., :2] *= np.float32(scale)
-    normals /= np.maximum(np.linalg.norm(normals, axis=2, keepdims=True), 1e-6)
-    out = io.BytesIO()
-    Image.fromarray(((normals + 1) * 127.5 + 0.5).clip(0, 255).astype(np.uint8)).save(out, "PNG")
-    return out.getvalue()
