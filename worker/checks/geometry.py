@@ -1,10 +1,11 @@
 """Geometry: a closed, outward surface of sound faces, in one piece, without self-intersection."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
-from dam_connector.domain.issue import Issue, issue
+from dam_connector.domain.issue import Issue, Severity, issue
 from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
 from worker.gltf.document import Primitive
@@ -24,7 +25,9 @@ def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
     except InputError as error:
         yield error.to_issue()
         return
-    yield from _edge_issues(surface)
+    edge_issues = _edge_issues(surface)
+    # No channel asks that a model is a solid. Ours are, so an open one is a fault of ours.
+    yield from edge_issues if subject.is_made_here else map(_as_advice, edge_issues)
     yield from _face_issues(surface)
     yield from _part_issues(subject, surface, rules)
     yield from _normal_issues(subject.document.primitives)
@@ -37,6 +40,11 @@ def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
             measured=", ".join(f"{v:.3f} m" for v in off),
             limit="0, 0, 0",
         )
+
+
+def _as_advice(found: Issue) -> Issue:
+    """Return an issue of a model that was made elsewhere: a warning, unless it is seen."""
+    return found if found.code == "geometry.winding" else replace(found, severity=Severity.WARNING)
 
 
 def _edge_issues(surface: WeldedSurface) -> Iterator[Issue]:

@@ -15,7 +15,7 @@ from worker.imaging.decode import MODEL_PHOTO_MAX_PX, Photo
 from worker.imaging.photo_quality import same_picture_issues, source_issues, wrong_view_issues
 from worker.modeling.build import build_model
 from worker.modeling.glb_export import write_glb
-from worker.work import Work, merge_photo_labels
+from worker.work import ORIGINAL_MODEL, Work, merge_photo_labels
 
 LOCAL_FACTS = ("family", "confidence", "views")  # facts that only our own code adds
 
@@ -60,6 +60,7 @@ def _make_remotely(work: Work, services: Services, name: str) -> Work:
         raw_model=result.files[0],
         issues=result.work.without_issues("model.").issues,
         facts={name: fact for name, fact in result.work.facts.items() if name not in LOCAL_FACTS},
+        provenance={**result.work.provenance, ORIGINAL_MODEL: result.files[0]},
     )
 
 
