@@ -186,6 +186,7 @@ def _primitive_uvs(p: Primitive, look: _Look) -> F32:
 
 def _with_single_material(mesh: TexturedMesh, uvs: F32, look: _Look) -> TexturedMesh:
     material = look.material
+    use = next((material.textures[s] for s in look.pictures if s in material.textures), None)
     alpha = material.color[3] if material.alpha_mode == BLEND else 1.0
     return replace(
         mesh,
@@ -195,6 +196,7 @@ def _with_single_material(mesh: TexturedMesh, uvs: F32, look: _Look) -> Textured
         roughness=material.roughness,
         metallic=material.metallic,
         maps={slot: picture for slot, picture in look.pictures.items() if slot in MAP_NAMES},
+        wrap=use.wrap if use else mesh.wrap,
     )
 
 
