@@ -3,7 +3,8 @@
 `python -m benchmarks.glb_corpus --folder DIR [--chromium] [--json FILE]`. DIR holds GLBs in any folders, e.g.
 checkouts of KhronosGroup/glTF-Sample-Assets. They are read for measuring and never stored here. Each file goes
 through the steps of a provider's model, for a product half a metre high. The finished and the web GLB are
-compared with the original by SSIM in our renderer and, on request, in Chromium with model-viewer.
+compared with the original by SSIM in our renderer and, on request, in Chromium with model-viewer. Files whose
+rows are in FILE already are not measured again.
 """
 
 import argparse
@@ -19,10 +20,9 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from benchmarks.bench_folder import matching_files
-from benchmarks.corpus_viewer import Viewer
 from dam_connector.domain.ids import RunId, Sha256
 from dam_connector.domain.product import Dimensions, Product
 from dam_connector.domain.rules import Deliverable
@@ -43,6 +43,9 @@ from worker.steps.fit_dimensions import fit_dimensions
 from worker.steps.make_web_glb import make_web_glb
 from worker.steps.optimise_model import optimise_model
 from worker.work import Work
+
+if TYPE_CHECKING:
+    from benchmarks.corpus_viewer import Viewer
 
 ROOT = Path(__file__).parent.parent
 HEIGHT_M = 0.5
@@ -86,14 +89,16 @@ class MemoryBlobs:
         return self._data[sha256]
 
 
-def finish(data: bytes) -> tuple[Work, Services]:
-    """Return the work of a provider's model after its steps."""
+def finish(
+    data: bytes, *, dimensions: Dimensions = Dimensions(height_m=HEIGHT_M), max_triangles: int = MAX_TRIANGLES
+) -> tuple[Work, Services]:
+    """Return the work of a provider's model after its steps, and the services with its files."""
     services = cast(Services, SimpleNamespace(blobs=MemoryBlobs()))
     work = Work(
         run_id=RunId("corpus"),
-        product=Product(sku="A1", name="", category="", dimensions=Dimensions(height_m=HEIGHT_M)),
+        product=Product(sku="A1", name="", category="", dimensions=dimensions),
         deliverable=Deliverable(
-            name="model", kind=RunKind.MODEL, formats=("glb", "usdz", "web"), max_triangles=MAX_TRIANGLES
+            name="model", kind=RunKind.MODEL, formats=("glb", "usdz", "web"), max_triangles=max_triangles
         ),
         slot=1,
         rules_fingerprint="",
@@ -104,7 +109,7 @@ def finish(data: bytes) -> tuple[Work, Services]:
     return work, services
 
 
-def measure_file(path: Path, name: str, checker: CheckProcess, viewer: Viewer | None) -> CorpusRow:
+def measure_file(path: Path, name: str, checker: CheckProcess, viewer: "Viewer | None") -> CorpusRow:
     """Return what becomes of a file."""
     data, started = path.read_bytes(), time.perf_counter()
     row = CorpusRow(file=name, sha256=hashlib.sha256(data).hexdigest()[:12])
@@ -197,6 +202,17 @@ def _spread(values: list[float | None]) -> dict[str, float] | None:
     }
 
 
+def _rows_before(path: Path | None) -> list[CorpusRow]:
+    return [CorpusRow(**row) for row in json.loads(path.read_text())] if path and path.exists() else []
+
+
+def _viewer() -> "Viewer":
+    """Return Chromium; who measures without it needs no playwright."""
+    from benchmarks.corpus_viewer import Viewer
+
+    return Viewer()
+
+
 def main() -> None:
     """Measure all files of a folder and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -205,9 +221,12 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="a file for the rows")
     options = parser.parse_args()
     paths = {hashlib.sha256(p.read_bytes()).digest(): p for p in matching_files(options.folder, "**/*.glb")}
-    rows, checker = [], CheckProcess()
-    with Viewer() if options.chromium else nullcontext() as viewer:
-        for path in paths.values():
+    rows, checker = _rows_before(options.json), CheckProcess()
+    known = {r.sha256 for r in rows}
+    with _viewer() if options.chromium else nullcontext() as viewer:
+        for digest, path in paths.items():
+            if digest.hex()[:12] in known:
+                continue
             row = measure_file(path, str(path.relative_to(options.folder)), checker, viewer)
             rows.append(row)
             ssims = " ".join(f"{getattr(row, name)}" for name in SSIM_NAMES)

@@ -259,6 +259,32 @@ def test_what_waits_for_ever_is_ended(checker: CheckProcess, monkeypatch: pytest
     assert ended and "too long" in ended[0].message
 
 
+def test_a_check_that_takes_too_long_costs_only_its_row(
+    checker: CheckProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process stops for ever at a check: what the checks before it found is kept, and not made again."""
+    from worker import check_process
+
+    checker.check(request(good()))
+    started, is_first, read = list[str](), iter([True]), checker._read
+
+    def stopping(limit: object, memory: int, at: str = "") -> bytes:
+        message = read(limit, memory, at)  # type: ignore[arg-type]
+        answer = json.loads(message) if message != b"ready" else {}
+        started.extend([answer["check"]] if "check" in answer else [])
+        if answer.get("check") == "conformance" and next(is_first, False):
+            raise check_process.CheckerTooSlow("it took too long", "conformance")
+        return message
+
+    monkeypatch.setattr(checker, "_read", stopping)
+    report = checker.check(request(good())).report
+    (slow,) = [i for i in report.issues if i.code == "file.too_slow"]
+    assert slow.measured == "conformance" and report.blocked
+    outcomes = {r.check: r.outcome.value for r in report.rows}
+    assert outcomes["conformance"] == "not_tested" and outcomes["geometry"] == outcomes["names"] == "pass"
+    assert started.count("geometry") == 1 and "file.harmful" not in {i.code for i in report.issues}
+
+
 def test_half_an_answer_left_by_another_job_blames_no_file(checker: CheckProcess) -> None:
     checker.warm()
     checker._process.stdin.write(b"\x05\x00\x00\x00\x00\x00\x00\x00junk!")  # type: ignore[union-attr]
